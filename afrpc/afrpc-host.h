@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#if !defined(AFRPC_INSIDE) && !defined(AFRPC_COMPILATION)
+#error "Only <afrpc/afrpc.h> can be included directly."
+#endif
+
+#include "afrpc-types.h"
+
+G_BEGIN_DECLS
+
+#define AFRPC_TYPE_HOST (afrpc_host_get_type ())
+
+AFRPC_AVAILABLE_IN_1_0
+G_DECLARE_DERIVABLE_TYPE (AfrpcHost, afrpc_host, AFRPC, HOST, GObject)
+
+/**
+ * AfrpcHostClass:
+ * @parent_class: the parent class
+ * @require: loads a module; see [vfunc@Afrpc.Host.require]
+ * @eval: evaluates code; see [vfunc@Afrpc.Host.eval]
+ * @resolve: finds a function; see [vfunc@Afrpc.Host.resolve]
+ * @call: calls a synchronous function; see [vfunc@Afrpc.Host.call]
+ * @invoke: starts an asynchronous function; see [vfunc@Afrpc.Host.invoke]
+ * @init: calls an init function; see [vfunc@Afrpc.Host.init]
+ * @done: calls a done function; see [vfunc@Afrpc.Host.done]
+ * @run: hands the process over; see [vfunc@Afrpc.Host.run]
+ *
+ * The virtual functions of a host.
+ *
+ * Since: 1.0
+ */
+struct _AfrpcHostClass
+{
+  GObjectClass parent_class;
+
+  gboolean  (*require) (AfrpcHost         *self,
+                        const char        *module,
+                        GError           **error);
+  gboolean  (*eval)    (AfrpcHost         *self,
+                        const char        *code,
+                        GVariant          *args,
+                        GError           **error);
+  guint     (*resolve) (AfrpcHost         *self,
+                        const char        *function,
+                        AfrpcFunctionKind  kind,
+                        GError           **error);
+  GVariant *(*call)    (AfrpcHost         *self,
+                        guint              function,
+                        AfrpcWorker       *worker,
+                        GVariant          *args,
+                        GError           **error);
+  void      (*invoke)  (AfrpcHost         *self,
+                        guint              function,
+                        AfrpcInvocation   *invocation);
+  gboolean  (*init)    (AfrpcHost         *self,
+                        guint              function,
+                        AfrpcWorker       *worker,
+                        GError           **error);
+  void      (*done)    (AfrpcHost         *self,
+                        guint              function,
+                        AfrpcWorker       *worker);
+  void      (*run)     (AfrpcHost         *self,
+                        guint              function,
+                        AfrpcWorker       *worker,
+                        int                fd);
+
+  /*< private >*/
+  gpointer padding[8];
+};
+
+AFRPC_AVAILABLE_IN_1_0
+int         afrpc_host_serve    (AfrpcHost *self);
+AFRPC_AVAILABLE_IN_1_0
+const char *afrpc_host_get_name (AfrpcHost *self);
+
+G_END_DECLS

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#if !defined(AFRPC_INSIDE) && !defined(AFRPC_COMPILATION)
+#error "Only <afrpc/afrpc.h> can be included directly."
+#endif
+
+#include "afrpc-version.h"
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+/**
+ * AfrpcBackend:
+ * @AFRPC_BACKEND_SYNC: a small blocking loop: one call at a time, each function returns its result
+ * @AFRPC_BACKEND_ASYNC: a [struct@GLib.MainLoop]: many calls at once, each answers its
+ *   [class@Afrpc.Invocation] when it likes
+ *
+ * How the worker runs the function of a [class@Afrpc.Proxy].
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  AFRPC_BACKEND_SYNC,
+  AFRPC_BACKEND_ASYNC,
+} AfrpcBackend;
+
+/**
+ * AfrpcStdio:
+ * @AFRPC_STDIO_INHERIT: the worker uses the program's own stream
+ * @AFRPC_STDIO_SILENCE: `/dev/null`
+ * @AFRPC_STDIO_CAPTURE: standard error only: the last lines are kept for [struct@Afrpc.Exit]
+ * @AFRPC_STDIO_TEE: standard error only: like capture, and all of it is written to the program's own
+ *   standard error as well
+ *
+ * What one of a worker's standard streams is connected to.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  AFRPC_STDIO_INHERIT,
+  AFRPC_STDIO_SILENCE,
+  AFRPC_STDIO_CAPTURE,
+  AFRPC_STDIO_TEE,
+} AfrpcStdio;
+
+/**
+ * AfrpcFunctionKind:
+ * @AFRPC_FUNCTION_SYNC: called for each call, returns its result
+ * @AFRPC_FUNCTION_ASYNC: called for each call, answers an [class@Afrpc.Invocation]
+ * @AFRPC_FUNCTION_INIT: called once, first of all
+ * @AFRPC_FUNCTION_DONE: called once at the end
+ * @AFRPC_FUNCTION_RUN: takes the process and its socket over
+ *
+ * What a function of a worker is used for; in C it decides the function's signature.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  AFRPC_FUNCTION_SYNC,
+  AFRPC_FUNCTION_ASYNC,
+  AFRPC_FUNCTION_INIT,
+  AFRPC_FUNCTION_DONE,
+  AFRPC_FUNCTION_RUN,
+} AfrpcFunctionKind;
+
+typedef struct _AfrpcExit AfrpcExit;
+typedef struct _AfrpcHost AfrpcHost;
+typedef struct _AfrpcInvocation AfrpcInvocation;
+typedef struct _AfrpcProcess AfrpcProcess;
+typedef struct _AfrpcProxy AfrpcProxy;
+typedef struct _AfrpcWorker AfrpcWorker;
+
+G_END_DECLS

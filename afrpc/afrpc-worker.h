@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#if !defined(AFRPC_INSIDE) && !defined(AFRPC_COMPILATION)
+#error "Only <afrpc/afrpc.h> can be included directly."
+#endif
+
+#include "afrpc-types.h"
+
+G_BEGIN_DECLS
+
+#define AFRPC_TYPE_WORKER (afrpc_worker_get_type ())
+
+AFRPC_AVAILABLE_IN_1_0
+G_DECLARE_FINAL_TYPE (AfrpcWorker, afrpc_worker, AFRPC, WORKER, GObject)
+
+AFRPC_AVAILABLE_IN_1_0
+void      afrpc_worker_event        (AfrpcWorker *self,
+                                     GVariant    *event);
+AFRPC_AVAILABLE_IN_1_0
+void      afrpc_worker_flush        (AfrpcWorker *self);
+AFRPC_AVAILABLE_IN_1_0
+gboolean  afrpc_worker_is_cancelled (AfrpcWorker *self);
+AFRPC_AVAILABLE_IN_1_0
+GVariant *afrpc_worker_get_args     (AfrpcWorker *self);
+AFRPC_AVAILABLE_IN_1_0
+guint     afrpc_worker_get_n_fds    (AfrpcWorker *self);
+AFRPC_AVAILABLE_IN_1_0
+int       afrpc_worker_steal_fd     (AfrpcWorker *self,
+                                     guint        index);
+
+G_END_DECLS

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#define AFRPC_INSIDE
+
+#include <afrpc/afrpc-version.h>
+
+#include <afrpc/afrpc-enum-types.h>
+#include <afrpc/afrpc-error.h>
+#include <afrpc/afrpc-exit.h>
+#include <afrpc/afrpc-host.h>
+#include <afrpc/afrpc-invocation.h>
+#include <afrpc/afrpc-module.h>
+#include <afrpc/afrpc-process.h>
+#include <afrpc/afrpc-proxy.h>
+#include <afrpc/afrpc-types.h>
+#include <afrpc/afrpc-worker.h>
+
+#undef AFRPC_INSIDE
