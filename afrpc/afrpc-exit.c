@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "afrpc-exit.h"
+
+#include <string.h>
+
+#include "child/afrpc-exit-private.h"
+
+/**
+ * AfrpcExit:
+ *
+ * Why a process ended, as the operating system reported it.
+ *
+ * It is never made before the process was reaped. It does not change and may be used from any
+ * thread.
+ *
+ * Since: 1.0
+ */
+struct _AfrpcExit
+{
+  gatomicrefcount ref_count;
+
+  int pid;
+  gboolean killed; /* by this program */
+  AfrpcSpawnStatus status;
+  char *stderr_tail;
+};
+
+G_DEFINE_BOXED_TYPE (AfrpcExit, afrpc_exit, afrpc_exit_ref, afrpc_exit_unref)
+
+/* The tail of a process that was not told to write UTF-8. */
+AfrpcExit *
+afrpc_exit_new (int                     pid,
+                const AfrpcSpawnStatus *status,
+                gboolean                killed,
+                const char             *stderr_tail)
+{
+  AfrpcExit *self = g_new0 (AfrpcExit, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  self->pid = pid;
+  self->killed = killed;
+  self->status = *status;
+  self->stderr_tail = g_utf8_make_valid (stderr_tail, -1);
+
+  return self;
+}
+
+/**
+ * afrpc_exit_ref:
+ * @self: an exit
+ *
+ * Adds a reference.
+ *
+ * Returns: (transfer full): @self
+ *
+ * Since: 1.0
+ */
+AfrpcExit *
+afrpc_exit_ref (AfrpcExit *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  g_atomic_ref_count_inc (&self->ref_count);
+
+  return self;
+}
+
+/**
+ * afrpc_exit_unref:
+ * @self: (transfer full): an exit
+ *
+ * Drops a reference.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_exit_unref (AfrpcExit *self)
+{
+  g_return_if_fail (self != NULL);
+
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+
+  g_free (self->stderr_tail);
+  g_free (self);
+}
+
+/**
+ * afrpc_exit_get_pid:
+ * @self: an exit
+ *
+ * Gets the process ID that the process had.
+ *
+ * Returns: the process ID
+ *
+ * Since: 1.0
+ */
+int
+afrpc_exit_get_pid (const AfrpcExit *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->pid;
+}
+
+/**
+ * afrpc_exit_is_known:
+ * @self: an exit
+ *
+ * Whether it is known how the process ended.
+ *
+ * It is not if another part of the program reaped the process, for instance by `waitpid (-1)` or by
+ * ignoring `SIGCHLD`.
+ *
+ * Returns: %TRUE if status and signal are known
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_exit_is_known (const AfrpcExit *self)
+{
+  g_return_val_if_fail (self != NULL, FALSE);
+
+  return self->status.known;
+}
+
+/**
+ * afrpc_exit_is_success:
+ * @self: an exit
+ *
+ * Whether the process ended by itself with status 0.
+ *
+ * Returns: %TRUE if so
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_exit_is_success (const AfrpcExit *self)
+{
+  g_return_val_if_fail (self != NULL, FALSE);
+
+  return self->status.known && self->status.status == 0;
+}
+
+/**
+ * afrpc_exit_get_status:
+ * @self: an exit
+ *
+ * Gets the exit status.
+ *
+ * Returns: the status that the process gave to exit(), or -1 if a signal ended it
+ *
+ * Since: 1.0
+ */
+int
+afrpc_exit_get_status (const AfrpcExit *self)
+{
+  g_return_val_if_fail (self != NULL, -1);
+
+  return self->status.status;
+}
+
+/**
+ * afrpc_exit_get_signal:
+ * @self: an exit
+ *
+ * Gets the signal that ended the process.
+ *
+ * Returns: the signal's number, or 0 if the process ended by itself
+ *
+ * Since: 1.0
+ */
+int
+afrpc_exit_get_signal (const AfrpcExit *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return self->status.signum;
+}
+
+/**
+ * afrpc_exit_dumped_core:
+ * @self: an exit
+ *
+ * Whether the process left a core dump.
+ *
+ * Returns: %TRUE if so
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_exit_dumped_core (const AfrpcExit *self)
+{
+  g_return_val_if_fail (self != NULL, FALSE);
+
+  return self->status.core;
+}
+
+/**
+ * afrpc_exit_was_killed:
+ * @self: an exit
+ *
+ * Whether this program sent the signal that ended the process: by [method@Afrpc.Process.kill],
+ * [method@Afrpc.Proxy.kill], or because the worker broke the protocol.
+ *
+ * Returns: %TRUE if so
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_exit_was_killed (const AfrpcExit *self)
+{
+  g_return_val_if_fail (self != NULL, FALSE);
+
+  return self->killed && self->status.signum != 0;
+}
+
+/**
+ * afrpc_exit_get_stderr:
+ * @self: an exit
+ *
+ * Gets what the process wrote last to its standard error: whole lines, 4 KiB at most.
+ *
+ * Returns: the lines, or an empty string if there were none or they were not captured; see
+ *   [method@Afrpc.Process.set_stderr]
+ *
+ * Since: 1.0
+ */
+const char *
+afrpc_exit_get_stderr (const AfrpcExit *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return self->stderr_tail;
+}
+
+static gint64
+to_us (const struct timeval *time)
+{
+  return time->tv_sec * G_USEC_PER_SEC + time->tv_usec;
+}
+
+/**
+ * afrpc_exit_get_user_time:
+ * @self: an exit
+ *
+ * Gets the processor time that the process spent in its own code: `ru_utime` of getrusage(2).
+ *
+ * Returns: microseconds
+ *
+ * Since: 1.0
+ */
+gint64
+afrpc_exit_get_user_time (const AfrpcExit *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return to_us (&self->status.usage.ru_utime);
+}
+
+/**
+ * afrpc_exit_get_system_time:
+ * @self: an exit
+ *
+ * Gets the processor time that the process spent in the kernel: `ru_stime` of getrusage(2).
+ *
+ * Returns: microseconds
+ *
+ * Since: 1.0
+ */
+gint64
+afrpc_exit_get_system_time (const AfrpcExit *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return to_us (&self->status.usage.ru_stime);
+}
+
+/**
+ * afrpc_exit_get_max_rss:
+ * @self: an exit
+ *
+ * Gets the largest amount of memory that the process had resident: `ru_maxrss` of getrusage(2).
+ *
+ * Returns: bytes
+ *
+ * Since: 1.0
+ */
+gint64
+afrpc_exit_get_max_rss (const AfrpcExit *self)
+{
+  g_return_val_if_fail (self != NULL, 0);
+
+  return (gint64) self->status.usage.ru_maxrss * 1024;
+}
+
+/* "NAME (pid 12) exited with status 3: last line of standard error" */
+char *
+afrpc_exit_describe (const AfrpcExit *self,
+                     const char      *name)
+{
+  GString *text = g_string_new (NULL);
+  const char *last_line;
+
+  g_string_printf (text, "%s (pid %d) ", name, self->pid);
+  if (!self->status.known)
+    g_string_append (text, "ended, nobody knows how");
+  else if (self->status.signum != 0)
+    g_string_append_printf (text, "was killed by signal %d (%s)%s%s", self->status.signum,
+                            strsignal (self->status.signum), self->killed ? " that this program sent" : "",
+                            self->status.core ? ", core dumped" : "");
+  else
+    g_string_append_printf (text, "exited with status %d", self->status.status);
+
+  last_line = strrchr (self->stderr_tail, '\n');
+  last_line = last_line != NULL ? last_line + 1 : self->stderr_tail;
+  if (*last_line != '\0')
+    g_string_append_printf (text, ": %s", last_line);
+
+  return g_string_free (text, FALSE);
+}
+
+/**
+ * afrpc_exit_to_string:
+ * @self: an exit
+ *
+ * Says in words how the process ended, with the last line of its standard error.
+ *
+ * Returns: (transfer full): a sentence for a log or a bug report
+ *
+ * Since: 1.0
+ */
+char *
+afrpc_exit_to_string (const AfrpcExit *self)
+{
+  g_return_val_if_fail (self != NULL, NULL);
+
+  return afrpc_exit_describe (self, "process");
+}

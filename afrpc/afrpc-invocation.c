@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "afrpc-invocation.h"
+
+#include <gmodule.h>
+
+#include "afrpc-error.h"
+#include "serve/afrpc-worker-private.h"
+
+#define GIO_LIBRARY "libgio-2.0.so.0"
+
+/**
+ * AfrpcInvocation:
+ *
+ * One call, in an async worker: to be answered once, now or later.
+ *
+ * The function gets it without owning it; it keeps a reference until it answers. Answering does not
+ * drop that. If the last reference goes without an answer, the call fails with %AFRPC_ERROR_NO_RESULT.
+ *
+ * It may be used by the thread that the function is called in, and by no other.
+ *
+ * Since: 1.0
+ */
+struct _AfrpcInvocation
+{
+  GObject parent_instance;
+
+  AfrpcWorker *worker;
+  guint64 serial;
+  GVariant *args;
+  gboolean answered;
+  gboolean cancelled;
+  GCancellable *cancellable; /* (nullable): made when asked for */
+};
+
+G_DEFINE_FINAL_TYPE (AfrpcInvocation, afrpc_invocation, G_TYPE_OBJECT)
+
+/* GIO is looked up when the first cancellable is wanted: whoever wants one has loaded it, and nobody
+ * else shall pay for it. */
+typedef struct
+{
+  GCancellable *(*create) (void);
+  void (*cancel) (GCancellable *cancellable);
+} CancellableFuncs;
+
+static const CancellableFuncs *
+get_cancellable_funcs (void)
+{
+  static CancellableFuncs funcs;
+  static gsize looked_up;
+
+  if (g_once_init_enter (&looked_up))
+    {
+      GModule *gio = g_module_open (GIO_LIBRARY, G_MODULE_BIND_LAZY);
+
+      if (gio == NULL || !g_module_symbol (gio, "g_cancellable_new", (gpointer *) &funcs.create) ||
+          !g_module_symbol (gio, "g_cancellable_cancel", (gpointer *) &funcs.cancel))
+        g_error ("%s", g_module_error ());
+      g_module_make_resident (gio);
+      g_once_init_leave (&looked_up, 1);
+    }
+
+  return &funcs;
+}
+
+static void
+answer (AfrpcInvocation *self,
+        GVariant        *value,
+        const GError    *error)
+{
+  self->answered = TRUE;
+  g_hash_table_remove (self->worker->invocations, &self->serial);
+  self->worker->n_outstanding--;
+  afrpc_worker_answer (self->worker, self->serial, value, error);
+}
+
+static void
+afrpc_invocation_finalize (GObject *object)
+{
+  AfrpcInvocation *self = AFRPC_INVOCATION (object);
+
+  if (!self->answered)
+    {
+      g_autoptr(GError) error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_NO_RESULT,
+                                             "the function dropped the call without an answer");
+
+      answer (self, NULL, error);
+    }
+
+  g_clear_pointer (&self->args, g_variant_unref);
+  g_clear_object (&self->cancellable);
+  g_clear_object (&self->worker);
+
+  G_OBJECT_CLASS (afrpc_invocation_parent_class)->finalize (object);
+}
+
+static void
+afrpc_invocation_class_init (AfrpcInvocationClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = afrpc_invocation_finalize;
+}
+
+static void
+afrpc_invocation_init (AfrpcInvocation *self)
+{
+}
+
+AfrpcInvocation *
+afrpc_invocation_new (AfrpcWorker *worker,
+                      guint64      serial,
+                      GVariant    *args)
+{
+  AfrpcInvocation *self = g_object_new (AFRPC_TYPE_INVOCATION, NULL);
+
+  self->worker = g_object_ref (worker);
+  self->serial = serial;
+  self->args = g_variant_ref (args);
+  g_hash_table_insert (worker->invocations, &self->serial, self);
+  worker->n_outstanding++;
+
+  return self;
+}
+
+void
+afrpc_invocation_cancel (AfrpcInvocation *self)
+{
+  g_autoptr(AfrpcInvocation) kept = g_object_ref (self);
+
+  self->cancelled = TRUE;
+  if (self->cancellable != NULL)
+    get_cancellable_funcs ()->cancel (self->cancellable);
+}
+
+/**
+ * afrpc_invocation_get_worker:
+ * @self: an invocation
+ *
+ * Gets the worker, to send events and to get at the arguments that the process was prepared with.
+ *
+ * Returns: (transfer none): the worker
+ *
+ * Since: 1.0
+ */
+AfrpcWorker *
+afrpc_invocation_get_worker (AfrpcInvocation *self)
+{
+  g_return_val_if_fail (AFRPC_IS_INVOCATION (self), NULL);
+
+  return self->worker;
+}
+
+/**
+ * afrpc_invocation_get_args:
+ * @self: an invocation
+ *
+ * Gets the arguments of the call.
+ *
+ * Returns: (transfer none): the arguments
+ *
+ * Since: 1.0
+ */
+GVariant *
+afrpc_invocation_get_args (AfrpcInvocation *self)
+{
+  g_return_val_if_fail (AFRPC_IS_INVOCATION (self), NULL);
+
+  return self->args;
+}
+
+/**
+ * afrpc_invocation_return_value:
+ * @self: an invocation that was not answered yet
+ * @value: the result; a floating reference is consumed
+ *
+ * Answers the call with a result.
+ *
+ * One that is over the proxy's [property@Afrpc.Proxy:max-message-size] makes the call fail with
+ * %AFRPC_ERROR_TOO_LARGE.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_invocation_return_value (AfrpcInvocation *self,
+                               GVariant        *value)
+{
+  g_return_if_fail (AFRPC_IS_INVOCATION (self));
+  g_return_if_fail (value != NULL);
+  g_return_if_fail (!self->answered);
+
+  answer (self, g_variant_ref_sink (value), NULL);
+}
+
+/**
+ * afrpc_invocation_return_error:
+ * @self: an invocation that was not answered yet
+ * @error: the error, which stays the caller's
+ *
+ * Answers the call with an error.
+ *
+ * It keeps its domain and code if the parent knows the domain; see
+ * [func@Afrpc.error_register_domain].
+ *
+ * Since: 1.0
+ */
+void
+afrpc_invocation_return_error (AfrpcInvocation *self,
+                               const GError    *error)
+{
+  g_return_if_fail (AFRPC_IS_INVOCATION (self));
+  g_return_if_fail (error != NULL);
+  g_return_if_fail (!self->answered);
+
+  answer (self, NULL, error);
+}
+
+/**
+ * afrpc_invocation_return_error_literal:
+ * @self: an invocation that was not answered yet
+ * @domain: the error's domain
+ * @code: the error's code
+ * @message: the error's message
+ *
+ * Answers the call with an error that is made from its parts.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_invocation_return_error_literal (AfrpcInvocation *self,
+                                       GQuark           domain,
+                                       int              code,
+                                       const char      *message)
+{
+  g_autoptr(GError) error = NULL;
+
+  g_return_if_fail (AFRPC_IS_INVOCATION (self));
+  g_return_if_fail (domain != 0);
+  g_return_if_fail (message != NULL);
+  g_return_if_fail (!self->answered);
+
+  error = g_error_new_literal (domain, code, message);
+  answer (self, NULL, error);
+}
+
+/**
+ * afrpc_invocation_is_cancelled:
+ * @self: an invocation
+ *
+ * Whether the call has been cancelled, or its time limit has passed: nobody waits for its result any
+ * more. It still has to be answered.
+ *
+ * Returns: %TRUE if the function may stop
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_invocation_is_cancelled (AfrpcInvocation *self)
+{
+  g_return_val_if_fail (AFRPC_IS_INVOCATION (self), FALSE);
+
+  return self->cancelled || (!self->answered && afrpc_page_is_cancelled (self->worker->page, self->serial));
+}
+
+/**
+ * afrpc_invocation_get_cancellable:
+ * @self: an invocation
+ *
+ * Gets a cancellable that is cancelled when the call is: to be given to whatever the function waits
+ * for.
+ *
+ * Loads GIO, if the worker's module has not.
+ *
+ * Returns: (transfer none): the cancellable
+ *
+ * Since: 1.0
+ */
+GCancellable *
+afrpc_invocation_get_cancellable (AfrpcInvocation *self)
+{
+  g_return_val_if_fail (AFRPC_IS_INVOCATION (self), NULL);
+
+  if (self->cancellable == NULL)
+    {
+      self->cancellable = get_cancellable_funcs ()->create ();
+      if (afrpc_invocation_is_cancelled (self))
+        get_cancellable_funcs ()->cancel (self->cancellable);
+    }
+
+  return self->cancellable;
+}

@@ -1,0 +1,792 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "afrpc-process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "afrpc-error.h"
+#include "afrpc-exit.h"
+#include "child/afrpc-process-private.h"
+
+#define DEFAULT_HOST "c"
+#define FD_MIN 10 /* copies lie above what programs expect to find at fixed numbers */
+
+/**
+ * AfrpcProcess:
+ *
+ * A worker process, from its preparation to its end.
+ *
+ * Making one starts nothing yet. What it shall [load][method@Afrpc.Process.require] and
+ * [get][method@Afrpc.Process.send_arg] is queued; the process is started when the main loop comes to
+ * it, and prepares itself in the background, in the order of the requests. Then it is given its one
+ * job: a [class@Afrpc.Proxy] to call a function in it, or [method@Afrpc.Process.run] to have a
+ * function take it over.
+ *
+ * Constructors and setters never block and never fail. What goes wrong arrives as an error of whatever
+ * waits for the process: its calls, its run, its wait.
+ *
+ * A process that was given a job lives until that is finished, also when nobody holds the object any
+ * more. One that is dropped before is ended.
+ *
+ * ## Environment
+ *
+ * A process is started with default signal handling, an empty signal mask and no file descriptors
+ * but its socket and its standard streams. Its standard input is `/dev/null`, its standard output the
+ * program's; its standard error is passed on to the program's, and its last lines are kept for error
+ * messages.
+ *
+ * ## Main context and threads
+ *
+ * A process belongs to the thread-default main context of the thread that made it: there callbacks
+ * and signals come, and only that thread may use it. Only the last reference may be dropped on any
+ * thread.
+ *
+ * Since: 1.0
+ */
+struct _AfrpcProcess
+{
+  GObject parent_instance;
+
+  char *host; /* construct-only */
+  AfrpcChild *child;
+};
+
+enum
+{
+  PROP_HOST = 1,
+  PROP_PID,
+  N_PROPS,
+};
+
+enum
+{
+  SIGNAL_EXITED,
+  N_SIGNALS,
+};
+
+static GParamSpec *props[N_PROPS];
+static guint signals[N_SIGNALS];
+
+G_DEFINE_FINAL_TYPE (AfrpcProcess, afrpc_process, G_TYPE_OBJECT)
+
+static void
+process_exited (gpointer   process,
+                AfrpcExit *exit)
+{
+  g_signal_emit (process, signals[SIGNAL_EXITED], 0, exit);
+}
+
+static const AfrpcChildProcessFuncs process_funcs = { process_exited };
+
+AfrpcChild *
+afrpc_process_get_child (AfrpcProcess *self)
+{
+  return self->child;
+}
+
+static void
+afrpc_process_constructed (GObject *object)
+{
+  AfrpcProcess *self = AFRPC_PROCESS (object);
+
+  G_OBJECT_CLASS (afrpc_process_parent_class)->constructed (object);
+
+  self->child = afrpc_child_new (self->host);
+  self->child->process_funcs = &process_funcs;
+  g_weak_ref_set (&self->child->process, self);
+}
+
+static void
+afrpc_process_finalize (GObject *object)
+{
+  AfrpcProcess *self = AFRPC_PROCESS (object);
+
+  afrpc_child_drop (self->child, AFRPC_CHILD_DROP_PROCESS);
+  g_clear_pointer (&self->child, afrpc_child_unref);
+  g_clear_pointer (&self->host, g_free);
+
+  G_OBJECT_CLASS (afrpc_process_parent_class)->finalize (object);
+}
+
+static void
+afrpc_process_get_property (GObject    *object,
+                            guint       prop_id,
+                            GValue     *value,
+                            GParamSpec *pspec)
+{
+  AfrpcProcess *self = AFRPC_PROCESS (object);
+
+  switch (prop_id)
+    {
+    case PROP_HOST:
+      g_value_set_string (value, self->host);
+      break;
+
+    case PROP_PID:
+      g_value_set_int (value, self->child->pid);
+      break;
+
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+      break;
+    }
+}
+
+static void
+afrpc_process_set_property (GObject      *object,
+                            guint         prop_id,
+                            const GValue *value,
+                            GParamSpec   *pspec)
+{
+  AfrpcProcess *self = AFRPC_PROCESS (object);
+
+  switch (prop_id)
+    {
+    case PROP_HOST:
+      self->host = g_value_dup_string (value);
+      if (self->host == NULL)
+        self->host = g_strdup (DEFAULT_HOST);
+      break;
+
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+      break;
+    }
+}
+
+static void
+afrpc_process_class_init (AfrpcProcessClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->constructed = afrpc_process_constructed;
+  object_class->finalize = afrpc_process_finalize;
+  object_class->get_property = afrpc_process_get_property;
+  object_class->set_property = afrpc_process_set_property;
+
+  /**
+   * AfrpcProcess:host: (attributes org.gtk.Property.get=afrpc_process_get_host)
+   *
+   * The host program: the name of a language, such as `c`, or the path of an executable.
+   *
+   * Since: 1.0
+   */
+  props[PROP_HOST] =
+    g_param_spec_string ("host", NULL, NULL, NULL,
+                         G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * AfrpcProcess:pid: (attributes org.gtk.Property.get=afrpc_process_get_pid)
+   *
+   * The process ID, or 0 before the process was started.
+   *
+   * Since: 1.0
+   */
+  props[PROP_PID] =
+    g_param_spec_int ("pid", NULL, NULL, 0, G_MAXINT, 0, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
+  g_object_class_install_properties (object_class, N_PROPS, props);
+
+  /**
+   * AfrpcProcess::exited:
+   * @self: the process
+   * @exit: why it ended
+   *
+   * The process has ended and was reaped; all that it sent has been delivered before.
+   *
+   * Not emitted if it could not be started. While the process works it is kept alive, so that this
+   * signal also reaches those who dropped everything else.
+   *
+   * Since: 1.0
+   */
+  signals[SIGNAL_EXITED] =
+    g_signal_new ("exited", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                  G_TYPE_NONE, 1, AFRPC_TYPE_EXIT);
+}
+
+static void
+afrpc_process_init (AfrpcProcess *self)
+{
+}
+
+/**
+ * afrpc_process_new_exec:
+ * @host: (nullable): the language of the worker, such as `c`, or the path of a host program;
+ *   %NULL for `c`
+ *
+ * Makes a process that executes a host program afresh.
+ *
+ * The host of a language is the program `afrpc-host-LANGUAGE`, looked for in the directories of the
+ * environment variable `AFRPC_HOST_PATH` and then where afrpc is installed.
+ *
+ * The whole of each single thing that a process is prepared with is limited to 128 MiB; more fails with
+ * %AFRPC_ERROR_TOO_LARGE.
+ *
+ * Whatever waits for the process fails with %AFRPC_ERROR_NO_HOST if there is no such program,
+ * %AFRPC_ERROR_SPAWN if it cannot be executed, %AFRPC_ERROR_NOT_A_HOST if it does not behave like a
+ * host, %AFRPC_ERROR_VERSION if it is of an incompatible version.
+ *
+ * Returns: (transfer full): a process
+ *
+ * Since: 1.0
+ */
+AfrpcProcess *
+afrpc_process_new_exec (const char *host)
+{
+  return g_object_new (AFRPC_TYPE_PROCESS, "host", host, NULL);
+}
+
+static gboolean
+is_preparable (AfrpcProcess *self)
+{
+  /* Also after it failed: that is told to those who wait. */
+  return !self->child->taken;
+}
+
+/**
+ * afrpc_process_require:
+ * @self: a process that runs nothing yet
+ * @module: the module to load
+ *
+ * Queues the loading of a module.
+ *
+ * What a module is depends on the host. For C it is a shared object: a path, if @module contains a
+ * slash, or else `MODULE.so` or `libMODULE.so` in a directory of the environment variable
+ * `AFRPC_MODULE_PATH` or in afrpc's own module directory.
+ *
+ * If it cannot be loaded, whatever waits for the process fails with %AFRPC_ERROR_MODULE.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_require (AfrpcProcess *self,
+                       const char   *module)
+{
+  g_autoptr(GVariant) value = NULL;
+
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (module != NULL);
+  g_return_if_fail (is_preparable (self));
+
+  value = g_variant_ref_sink (g_variant_new_string (module));
+  afrpc_child_prepare (self->child, AFRPC_FRAME_REQUIRE, value, -1);
+}
+
+/**
+ * afrpc_process_eval:
+ * @self: a process that runs nothing yet
+ * @code: source code in the host's language
+ * @args: (nullable): arguments for the code, usually a tuple; a floating reference is consumed
+ *
+ * Queues the evaluation of code.
+ *
+ * If the host cannot do that, as that of C, whatever waits for the process fails with
+ * %AFRPC_ERROR_NOT_SUPPORTED; if the code fails, with the error of the code.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_eval (AfrpcProcess *self,
+                    const char   *code,
+                    GVariant     *args)
+{
+  g_autoptr(GVariant) value = NULL;
+
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (code != NULL);
+  g_return_if_fail (is_preparable (self));
+
+  if (args == NULL)
+    args = g_variant_new_tuple (NULL, 0);
+  value = g_variant_ref_sink (g_variant_new ("(sv)", code, args));
+  afrpc_child_prepare (self->child, AFRPC_FRAME_EVAL, value, -1);
+}
+
+/**
+ * afrpc_process_send_arg:
+ * @self: a process that runs nothing yet
+ * @arg: a value; a floating reference is consumed
+ *
+ * Queues an argument for the `init` function of a proxy, or for the function of
+ * [method@Afrpc.Process.run].
+ *
+ * Arguments arrive together, in the order in which they were sent: as a tuple, see
+ * [method@Afrpc.Worker.get_args].
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_send_arg (AfrpcProcess *self,
+                        GVariant     *arg)
+{
+  g_autoptr(GVariant) value = NULL;
+
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (arg != NULL);
+  g_return_if_fail (is_preparable (self));
+
+  value = g_variant_ref_sink (g_variant_new_variant (arg));
+  afrpc_child_prepare (self->child, AFRPC_FRAME_ARG, value, -1);
+}
+
+/**
+ * afrpc_process_send_fd:
+ * @self: a process that runs nothing yet
+ * @fd: a file descriptor, which stays the caller's
+ *
+ * Queues a copy of a file descriptor for the worker.
+ *
+ * The worker gets them in the order in which they were sent; see [method@Afrpc.Worker.steal_fd]. If
+ * @fd cannot be copied, whatever waits for the process fails with %AFRPC_ERROR_SPAWN.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_send_fd (AfrpcProcess *self,
+                       int           fd)
+{
+  int copy;
+
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (fd >= 0);
+  g_return_if_fail (is_preparable (self));
+
+  copy = fcntl (fd, F_DUPFD_CLOEXEC, FD_MIN);
+  if (copy < 0)
+    afrpc_child_fail (self->child, g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN,
+                                                "copying file descriptor %d: %s", fd, g_strerror (errno)));
+  else
+    afrpc_child_prepare (self->child, AFRPC_FRAME_FD, NULL, copy);
+}
+
+/**
+ * afrpc_process_run:
+ * @self: a process that runs nothing yet
+ * @function: the function that takes the process over
+ * @cancellable: (nullable): a cancellable
+ * @callback: (scope async) (closure user_data): called with the result
+ * @user_data: data for @callback
+ *
+ * Lets a function take the process over, and gets the socket to talk to it.
+ *
+ * The function gets the other end of the socket, with nothing on it, and the arguments and file
+ * descriptors that were sent. The process ends when the function returns. For C see
+ * [callback@Afrpc.RunFunction].
+ *
+ * Fails with %AFRPC_ERROR_IN_USE if the process runs something already, %AFRPC_ERROR_FUNCTION if there
+ * is no such function, %AFRPC_ERROR_NOT_STARTED if the process ended before the function began, or with
+ * what went wrong in the preparation. Cancelling kills the process.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_run (AfrpcProcess        *self,
+                   const char          *function,
+                   GCancellable        *cancellable,
+                   GAsyncReadyCallback  callback,
+                   gpointer             user_data)
+{
+  g_autoptr(GTask) task = NULL;
+  g_autoptr(GVariant) options = NULL;
+  g_autoptr(GError) error = NULL;
+  GVariantDict dict;
+
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (function != NULL);
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, afrpc_process_run);
+  g_task_set_check_cancellable (task, FALSE);
+  if (g_task_return_error_if_cancelled (task))
+    return;
+
+  g_variant_dict_init (&dict, NULL);
+  g_variant_dict_insert (&dict, "function", "s", function);
+  g_variant_dict_insert (&dict, "run", "b", TRUE);
+  options = g_variant_ref_sink (g_variant_dict_end (&dict));
+
+  if (!afrpc_child_take (self->child, options, &error))
+    g_task_return_error (task, g_steal_pointer (&error));
+  else
+    afrpc_child_run (self->child, g_steal_pointer (&task));
+}
+
+/**
+ * afrpc_process_run_finish:
+ * @self: a process
+ * @result: the result
+ * @error: return location for an error
+ *
+ * Gets the result of [method@Afrpc.Process.run].
+ *
+ * Returns: (transfer full): the socket: a [class@Gio.SocketConnection]
+ *
+ * Since: 1.0
+ */
+GIOStream *
+afrpc_process_run_finish (AfrpcProcess  *self,
+                          GAsyncResult  *result,
+                          GError       **error)
+{
+  g_return_val_if_fail (AFRPC_IS_PROCESS (self), NULL);
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  g_return_val_if_fail (g_async_result_is_tagged (result, afrpc_process_run), NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/**
+ * afrpc_process_wait:
+ * @self: a process
+ * @cancellable: (nullable): stops waiting, not the process
+ * @callback: (scope async) (closure user_data): called once the process has ended
+ * @user_data: data for @callback
+ *
+ * Waits until the process has ended and was reaped.
+ *
+ * Fails if the process could not be started, with the reason: %AFRPC_ERROR_SPAWN,
+ * %AFRPC_ERROR_NO_HOST; with %G_IO_ERROR_CANCELLED if cancelled.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_wait (AfrpcProcess        *self,
+                    GCancellable        *cancellable,
+                    GAsyncReadyCallback  callback,
+                    gpointer             user_data)
+{
+  g_autoptr(GTask) task = NULL;
+  AfrpcChild *child;
+
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  child = self->child;
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, afrpc_process_wait);
+  g_task_set_check_cancellable (task, FALSE);
+  if (g_task_return_error_if_cancelled (task))
+    return;
+
+  if (!child->ended)
+    afrpc_child_await (child, child->exit_tasks, g_steal_pointer (&task));
+  else if (child->exit != NULL)
+    g_task_return_pointer (task, afrpc_exit_ref (child->exit), (GDestroyNotify) afrpc_exit_unref);
+  else
+    g_task_return_error (task, g_error_copy (child->failure));
+}
+
+/**
+ * afrpc_process_wait_finish:
+ * @self: a process
+ * @result: the result
+ * @error: return location for an error
+ *
+ * Gets the result of [method@Afrpc.Process.wait].
+ *
+ * Returns: (transfer full): why the process ended
+ *
+ * Since: 1.0
+ */
+AfrpcExit *
+afrpc_process_wait_finish (AfrpcProcess  *self,
+                           GAsyncResult  *result,
+                           GError       **error)
+{
+  g_return_val_if_fail (AFRPC_IS_PROCESS (self), NULL);
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  g_return_val_if_fail (g_async_result_is_tagged (result, afrpc_process_wait), NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/**
+ * afrpc_process_kill:
+ * @self: a process
+ * @signum: a signal, such as `SIGTERM`
+ *
+ * Sends the process a signal.
+ *
+ * It never reaches another process that happens to have the same process ID. A process that was not
+ * started yet never will be, whatever the signal. Does nothing once the process has ended.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_kill (AfrpcProcess *self,
+                    int           signum)
+{
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (signum > 0);
+
+  afrpc_child_kill (self->child, signum);
+}
+
+/**
+ * afrpc_process_get_pid: (attributes org.gtk.Method.get_property=pid)
+ * @self: a process
+ *
+ * Gets the process ID.
+ *
+ * Returns: the process ID, also after the end, or 0 before the process was started
+ *
+ * Since: 1.0
+ */
+int
+afrpc_process_get_pid (AfrpcProcess *self)
+{
+  g_return_val_if_fail (AFRPC_IS_PROCESS (self), 0);
+
+  return self->child->pid;
+}
+
+/**
+ * afrpc_process_get_host: (attributes org.gtk.Method.get_property=host)
+ * @self: a process
+ *
+ * Gets the host: a language, or the path of a program.
+ *
+ * Returns: the host
+ *
+ * Since: 1.0
+ */
+const char *
+afrpc_process_get_host (AfrpcProcess *self)
+{
+  g_return_val_if_fail (AFRPC_IS_PROCESS (self), NULL);
+
+  return self->host;
+}
+
+/**
+ * afrpc_process_set_environ:
+ * @self: a process that was not started yet
+ * @environment: (array zero-terminated=1) (element-type filename): `NAME=value` strings
+ *
+ * Sets the environment of the process; without it, the process inherits the program's.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_set_environ (AfrpcProcess       *self,
+                           const char * const *environment)
+{
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (environment != NULL);
+  g_return_if_fail (!self->child->started);
+
+  g_strfreev (self->child->config.environ);
+  self->child->config.environ = g_strdupv ((char **) environment);
+}
+
+static char ***
+get_environ (AfrpcProcess *self)
+{
+  if (self->child->config.environ == NULL)
+    self->child->config.environ = g_get_environ ();
+
+  return &self->child->config.environ;
+}
+
+/**
+ * afrpc_process_setenv:
+ * @self: a process that was not started yet
+ * @variable: (type filename): the name of an environment variable
+ * @value: (type filename): its value
+ * @overwrite: whether to replace a value that it has
+ *
+ * Sets one environment variable of the process.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_setenv (AfrpcProcess *self,
+                      const char   *variable,
+                      const char   *value,
+                      gboolean      overwrite)
+{
+  char ***envp;
+
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (variable != NULL && *variable != '\0' && strchr (variable, '=') == NULL);
+  g_return_if_fail (value != NULL);
+  g_return_if_fail (!self->child->started);
+
+  envp = get_environ (self);
+  *envp = g_environ_setenv (*envp, variable, value, overwrite);
+}
+
+/**
+ * afrpc_process_unsetenv:
+ * @self: a process that was not started yet
+ * @variable: (type filename): the name of an environment variable
+ *
+ * Removes one environment variable of the process.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_unsetenv (AfrpcProcess *self,
+                        const char   *variable)
+{
+  char ***envp;
+
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (variable != NULL && *variable != '\0' && strchr (variable, '=') == NULL);
+  g_return_if_fail (!self->child->started);
+
+  envp = get_environ (self);
+  *envp = g_environ_unsetenv (*envp, variable);
+}
+
+/**
+ * afrpc_process_set_cwd:
+ * @self: a process that was not started yet
+ * @cwd: (type filename): a directory
+ *
+ * Sets the working directory of the process; without it, the process inherits the program's.
+ *
+ * If it cannot be entered, whatever waits for the process fails with %AFRPC_ERROR_SPAWN.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_set_cwd (AfrpcProcess *self,
+                       const char   *cwd)
+{
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (cwd != NULL);
+  g_return_if_fail (!self->child->started);
+
+  g_free (self->child->config.cwd);
+  self->child->config.cwd = g_strdup (cwd);
+}
+
+static void
+set_stdio (AfrpcProcess *self,
+           int           i,
+           AfrpcStdio    mode)
+{
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (mode <= (i == STDERR_FILENO ? AFRPC_STDIO_TEE : AFRPC_STDIO_SILENCE));
+  g_return_if_fail (!self->child->started);
+
+  self->child->config.stdio[i] = mode;
+}
+
+static void
+take_stdio_fd (AfrpcProcess *self,
+               int           i,
+               int           fd)
+{
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (fd >= 0);
+  g_return_if_fail (!self->child->started);
+
+  if (self->child->config.fds[i] >= 0)
+    close (self->child->config.fds[i]);
+  self->child->config.fds[i] = fd;
+}
+
+/**
+ * afrpc_process_set_stdin:
+ * @self: a process that was not started yet
+ * @mode: %AFRPC_STDIO_SILENCE, the default, or %AFRPC_STDIO_INHERIT
+ *
+ * Sets what the process reads as standard input.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_set_stdin (AfrpcProcess *self,
+                         AfrpcStdio    mode)
+{
+  set_stdio (self, STDIN_FILENO, mode);
+}
+
+/**
+ * afrpc_process_set_stdout:
+ * @self: a process that was not started yet
+ * @mode: %AFRPC_STDIO_INHERIT, the default, or %AFRPC_STDIO_SILENCE
+ *
+ * Sets where the standard output of the process goes.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_set_stdout (AfrpcProcess *self,
+                          AfrpcStdio    mode)
+{
+  set_stdio (self, STDOUT_FILENO, mode);
+}
+
+/**
+ * afrpc_process_set_stderr:
+ * @self: a process that was not started yet
+ * @mode: %AFRPC_STDIO_TEE, the default, or another
+ *
+ * Sets where the standard error of the process goes.
+ *
+ * Unless it is captured, error messages cannot tell a dying worker's last words.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_set_stderr (AfrpcProcess *self,
+                          AfrpcStdio    mode)
+{
+  set_stdio (self, STDERR_FILENO, mode);
+}
+
+/**
+ * afrpc_process_take_stdin_fd:
+ * @self: a process that was not started yet
+ * @fd: a file descriptor, which becomes the process'
+ *
+ * Gives the process a file descriptor as standard input.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_take_stdin_fd (AfrpcProcess *self,
+                             int           fd)
+{
+  take_stdio_fd (self, STDIN_FILENO, fd);
+}
+
+/**
+ * afrpc_process_take_stdout_fd:
+ * @self: a process that was not started yet
+ * @fd: a file descriptor, which becomes the process'
+ *
+ * Gives the process a file descriptor as standard output.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_take_stdout_fd (AfrpcProcess *self,
+                              int           fd)
+{
+  take_stdio_fd (self, STDOUT_FILENO, fd);
+}
+
+/**
+ * afrpc_process_take_stderr_fd:
+ * @self: a process that was not started yet
+ * @fd: a file descriptor, which becomes the process'
+ *
+ * Gives the process a file descriptor as standard error, which is then not captured.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_take_stderr_fd (AfrpcProcess *self,
+                              int           fd)
+{
+  take_stdio_fd (self, STDERR_FILENO, fd);
+}

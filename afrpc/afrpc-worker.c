@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "afrpc-worker.h"
+
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "afrpc-error.h"
+#include "serve/afrpc-worker-private.h"
+
+/**
+ * AfrpcWorker:
+ *
+ * A worker's view of itself, in the worker process.
+ *
+ * There is one in each worker; its functions get it as an argument. It may be used by the thread that
+ * the functions are called in, and by no other.
+ *
+ * Since: 1.0
+ */
+
+G_DEFINE_FINAL_TYPE (AfrpcWorker, afrpc_worker, G_TYPE_OBJECT)
+
+/* The names of GIO's error domain and code, which a worker without GIO cannot ask it for. */
+#define CANCELLED_DOMAIN "g-io-error-quark"
+#define CANCELLED_CODE 19
+
+static void
+afrpc_worker_finalize (GObject *object)
+{
+  AfrpcWorker *self = AFRPC_WORKER (object);
+
+  afrpc_stream_clear (&self->stream);
+  g_clear_pointer (&self->page, afrpc_page_unmap);
+  g_clear_pointer (&self->arg_list, g_ptr_array_unref);
+  g_clear_pointer (&self->args, g_variant_unref);
+  for (guint i = 0; i < self->fds->len; i++)
+    if (g_array_index (self->fds, int, i) >= 0)
+      close (g_array_index (self->fds, int, i));
+  g_clear_pointer (&self->fds, g_array_unref);
+  g_clear_pointer (&self->invocations, g_hash_table_unref);
+  g_clear_pointer (&self->loop, g_main_loop_unref);
+  g_clear_pointer (&self->source, g_source_unref);
+
+  G_OBJECT_CLASS (afrpc_worker_parent_class)->finalize (object);
+}
+
+static void
+afrpc_worker_class_init (AfrpcWorkerClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = afrpc_worker_finalize;
+}
+
+static void
+afrpc_worker_init (AfrpcWorker *self)
+{
+  self->fds = g_array_new (FALSE, FALSE, sizeof (int));
+  self->arg_list = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
+}
+
+AfrpcWorker *
+afrpc_worker_new (AfrpcHost *host,
+                  int        fd)
+{
+  AfrpcWorker *self = g_object_new (AFRPC_TYPE_WORKER, NULL);
+
+  self->host = host;
+  afrpc_stream_init (&self->stream, fd, fd, TRUE);
+  self->stream.exact = TRUE;
+  self->stream.size_max = AFRPC_FRAME_PREPARE_SIZE_MAX;
+  self->message_size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
+
+  return self;
+}
+
+/* Sends all that is queued, however long the parent takes. */
+void
+afrpc_worker_flush_blocking (AfrpcWorker *self)
+{
+  while (!self->gone && afrpc_stream_get_queued (&self->stream) > 0)
+    {
+      struct pollfd poller = { self->stream.out_fd, POLLOUT, 0 };
+
+      switch (afrpc_stream_flush (&self->stream, NULL))
+        {
+        case AFRPC_STREAM_AGAIN:
+          poll (&poller, 1, -1);
+          break;
+
+        case AFRPC_STREAM_DONE:
+          break;
+
+        default:
+          self->gone = TRUE;
+          break;
+        }
+    }
+}
+
+static gboolean
+check_size (AfrpcWorker  *self,
+            GVariant     *value,
+            GError      **error)
+{
+  if (strlen (g_variant_get_type_string (value)) > AFRPC_FRAME_TYPE_MAX)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                   "the type has more than %u characters", AFRPC_FRAME_TYPE_MAX);
+      return FALSE;
+    }
+  if (g_variant_get_size (value) > self->message_size_max)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                   "%" G_GSIZE_FORMAT " bytes, the limit is %" G_GUINT64_FORMAT,
+                   g_variant_get_size (value), self->message_size_max);
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+void
+afrpc_worker_send_error (AfrpcWorker    *self,
+                         AfrpcFrameKind  kind,
+                         guint64         serial,
+                         const GError   *error)
+{
+  g_autoptr(GVariant) value = afrpc_value_pack_error (error);
+
+  if (g_variant_get_size (value) > self->message_size_max)
+    {
+      g_variant_unref (value);
+      value = g_variant_ref_sink (g_variant_new ("(sis)", g_quark_to_string (AFRPC_ERROR), AFRPC_ERROR_TOO_LARGE,
+                                                 "the error's message is too large"));
+    }
+  afrpc_stream_put_value (&self->stream, kind, serial, value);
+}
+
+/* Answers a call: with @value (transfer full, floating or not), or @error, or, having neither, saying
+ * so. */
+void
+afrpc_worker_answer (AfrpcWorker  *self,
+                     guint64       serial,
+                     GVariant     *value,
+                     const GError *error)
+{
+  g_autoptr(GVariant) result = value != NULL ? g_variant_take_ref (value) : NULL;
+  g_autoptr(GError) own_error = NULL;
+
+  if (error == NULL && result == NULL)
+    g_set_error (&own_error, AFRPC_ERROR, AFRPC_ERROR_NO_RESULT,
+                 "the function gave neither a result nor an error");
+  else if (error == NULL && !check_size (self, result, &own_error))
+    g_prefix_error (&own_error, "result too large: ");
+
+  if (error != NULL || own_error != NULL)
+    afrpc_worker_send_error (self, AFRPC_FRAME_ERROR, serial, error != NULL ? error : own_error);
+  else
+    afrpc_stream_put_value (&self->stream, AFRPC_FRAME_RESULT, serial, result);
+
+  afrpc_worker_queued (self);
+}
+
+/* Whether a call is to be run: returns its arguments, or answers it. */
+GVariant *
+afrpc_worker_begin_call (AfrpcWorker      *self,
+                         const AfrpcFrame *frame)
+{
+  const guint64 serial = frame->header.serial;
+  g_autoptr(GError) error = NULL;
+  GVariant *args;
+
+  if (afrpc_page_is_cancelled (self->page, serial))
+    {
+      g_autoptr(GVariant) value = g_variant_ref_sink (
+        g_variant_new ("(sis)", CANCELLED_DOMAIN, CANCELLED_CODE, "the call was cancelled"));
+
+      afrpc_stream_put_value (&self->stream, AFRPC_FRAME_ERROR, serial, value);
+      afrpc_worker_queued (self);
+      return NULL;
+    }
+
+  args = afrpc_stream_parse_value (&self->stream, frame, &error);
+  if (args == NULL)
+    {
+      afrpc_worker_answer (self, serial, NULL, error);
+      return NULL;
+    }
+
+  if (self->page != NULL)
+    __atomic_store_n (&self->page->started, serial, __ATOMIC_RELEASE);
+
+  return args;
+}
+
+/**
+ * afrpc_worker_event:
+ * @self: the worker
+ * @event: a value; a floating reference is consumed
+ *
+ * Sends an event to the parent, where [signal@Afrpc.Proxy::event] is emitted.
+ *
+ * Events and results arrive in the order in which they were made. A sync worker writes an event at
+ * once; an async worker writes what it has when its function returns to the main loop, or earlier if it
+ * is much: see [method@Afrpc.Worker.flush]. If the parent is slow to read, this waits for it.
+ *
+ * An event that is over the proxy's [property@Afrpc.Proxy:max-message-size], or that is made in an init
+ * function, is not sent; that is logged as a warning.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_worker_event (AfrpcWorker *self,
+                    GVariant    *event)
+{
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_return_if_fail (AFRPC_IS_WORKER (self));
+  g_return_if_fail (event != NULL);
+
+  value = g_variant_ref_sink (event);
+  if (!self->serving)
+    g_warning ("an event cannot be sent before the worker is ready");
+  else if (!check_size (self, value, &error))
+    g_warning ("an event was not sent, it is too large: %s", error->message);
+  else
+    {
+      afrpc_stream_put_value (&self->stream, AFRPC_FRAME_EVENT, 0, value);
+      afrpc_worker_queued (self);
+    }
+}
+
+/**
+ * afrpc_worker_flush:
+ * @self: the worker
+ *
+ * Writes all events and results to the parent's socket before it returns.
+ *
+ * What has been flushed reaches the parent even if the worker dies right afterwards.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_worker_flush (AfrpcWorker *self)
+{
+  g_return_if_fail (AFRPC_IS_WORKER (self));
+
+  afrpc_worker_flush_blocking (self);
+}
+
+/**
+ * afrpc_worker_is_cancelled:
+ * @self: the worker
+ *
+ * Whether the call that a sync function runs has been cancelled, or its time limit has passed: nobody
+ * waits for its result any more.
+ *
+ * Costs no system call, so a function may look often. In an async worker, ask the
+ * [method@Afrpc.Invocation.is_cancelled] of each call.
+ *
+ * Returns: %TRUE if the function may stop
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_worker_is_cancelled (AfrpcWorker *self)
+{
+  g_return_val_if_fail (AFRPC_IS_WORKER (self), FALSE);
+
+  return self->serial != 0 && afrpc_page_is_cancelled (self->page, self->serial);
+}
+
+/**
+ * afrpc_worker_get_args:
+ * @self: the worker
+ *
+ * Gets the arguments that the process was prepared with.
+ *
+ * Returns: (transfer none): a tuple of what was sent with [method@Afrpc.Process.send_arg]
+ *
+ * Since: 1.0
+ */
+GVariant *
+afrpc_worker_get_args (AfrpcWorker *self)
+{
+  g_return_val_if_fail (AFRPC_IS_WORKER (self), NULL);
+
+  if (self->args == NULL)
+    {
+      self->args = g_variant_ref_sink (g_variant_new_tuple ((GVariant **) self->arg_list->pdata,
+                                                            self->arg_list->len));
+      g_ptr_array_set_size (self->arg_list, 0);
+    }
+
+  return self->args;
+}
+
+/**
+ * afrpc_worker_get_n_fds:
+ * @self: the worker
+ *
+ * Gets how many file descriptors the process was prepared with.
+ *
+ * Returns: how many were sent with [method@Afrpc.Process.send_fd]
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_worker_get_n_fds (AfrpcWorker *self)
+{
+  g_return_val_if_fail (AFRPC_IS_WORKER (self), 0);
+
+  return self->fds->len;
+}
+
+/**
+ * afrpc_worker_steal_fd:
+ * @self: the worker
+ * @index: which one, counted from 0 in the order of [method@Afrpc.Process.send_fd]
+ *
+ * Takes a file descriptor that the process was prepared with. It is close-on-exec.
+ *
+ * Returns: the file descriptor, which becomes the caller's, or -1 if it was taken before
+ *
+ * Since: 1.0
+ */
+int
+afrpc_worker_steal_fd (AfrpcWorker *self,
+                       guint        index)
+{
+  int fd;
+
+  g_return_val_if_fail (AFRPC_IS_WORKER (self), -1);
+  g_return_val_if_fail (index < self->fds->len, -1);
+
+  fd = g_array_index (self->fds, int, index);
+  g_array_index (self->fds, int, index) = -1;
+
+  return fd;
+}

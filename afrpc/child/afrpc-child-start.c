@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "child/afrpc-child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "afrpc-error.h"
+
+/* The host says who it is before it loads anything, so this is generous even on a busy machine. */
+#define GREETING_TIMEOUT_US (30 * G_USEC_PER_SEC)
+
+/* Returns: (nullable): the program that hosts @host, a path or the name of a language. */
+static char *
+find_host (const char  *host,
+           GError     **error)
+{
+  const char *const *dirs;
+  g_auto(GStrv) list = NULL;
+  g_autofree char *name = NULL;
+  g_autofree char *path = NULL;
+  const char *env = g_getenv ("AFRPC_HOST_PATH");
+
+  if (strchr (host, '/') != NULL)
+    return g_strdup (host);
+
+  name = g_strdup_printf ("afrpc-host-%s", host);
+  list = g_strsplit (env != NULL ? env : "", ":", -1);
+  for (dirs = (const char *const *) list; *dirs != NULL; dirs++)
+    {
+      if (**dirs == '\0')
+        continue;
+      path = g_build_filename (*dirs, name, NULL);
+      if (g_file_test (path, G_FILE_TEST_IS_EXECUTABLE))
+        return g_steal_pointer (&path);
+      g_clear_pointer (&path, g_free);
+    }
+
+  path = g_build_filename (AFRPC_LIBEXECDIR, name, NULL);
+  if (g_file_test (path, G_FILE_TEST_IS_EXECUTABLE))
+    return g_steal_pointer (&path);
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NO_HOST,
+               "there is no host for “%s”: no “%s” in AFRPC_HOST_PATH or %s", host, name, AFRPC_LIBEXECDIR);
+  return NULL;
+}
+
+static gboolean
+set_system_error (GError     **error,
+                  const char  *doing)
+{
+  int saved_errno = errno;
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "%s: %s", doing, g_strerror (saved_errno));
+
+  return FALSE;
+}
+
+/* Fills plan->stdio; what has to be closed afterwards goes to @closing. */
+static gboolean
+open_stdio (AfrpcChild      *self,
+            AfrpcSpawnPlan  *plan,
+            GArray          *closing,
+            GError         **error)
+{
+  for (int i = 0; i < 3; i++)
+    {
+      plan->stdio[i] = self->config.fds[i];
+      if (plan->stdio[i] >= 0 || self->config.stdio[i] == AFRPC_STDIO_INHERIT)
+        continue;
+
+      if (self->config.stdio[i] == AFRPC_STDIO_SILENCE)
+        {
+          plan->stdio[i] = open ("/dev/null", O_RDWR | O_CLOEXEC);
+          if (plan->stdio[i] < 0)
+            return set_system_error (error, "opening /dev/null");
+        }
+      else
+        {
+          int fds[2];
+
+          if (pipe2 (fds, O_CLOEXEC) != 0)
+            return set_system_error (error, "making a pipe for standard error");
+          fcntl (fds[0], F_SETFL, O_NONBLOCK);
+          self->tail.fd = fds[0];
+          self->tail.pass_on = self->config.stdio[i] == AFRPC_STDIO_TEE;
+          plan->stdio[i] = fds[1];
+        }
+      g_array_append_val (closing, plan->stdio[i]);
+    }
+
+  return TRUE;
+}
+
+static gboolean
+spawn_host (AfrpcChild  *self,
+            GArray      *closing,
+            GError     **error)
+{
+  g_autofree char *path = find_host (self->config.host, error);
+  g_auto(GStrv) envp = NULL;
+  const char *argv[] = { path, NULL };
+  AfrpcSpawnPlan plan = { .path = path, .argv = argv, .cwd = self->config.cwd };
+  int sockets[2];
+
+  if (path == NULL)
+    return FALSE;
+
+  if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
+    return set_system_error (error, "making a socket pair");
+  fcntl (sockets[0], F_SETFL, O_NONBLOCK);
+  afrpc_link_connect (&self->link, sockets[0]);
+  plan.socket = sockets[1];
+  g_array_append_val (closing, sockets[1]);
+
+  if (!open_stdio (self, &plan, closing, error))
+    return FALSE;
+
+  envp = self->config.environ != NULL ? g_strdupv (self->config.environ) : g_get_environ ();
+  envp = g_environ_setenv (envp, AFRPC_SPAWN_SOCKET_ENV, G_STRINGIFY (AFRPC_SPAWN_SOCKET_FD), TRUE);
+  plan.envp = (const char *const *) envp;
+
+  return afrpc_spawn (&plan, &self->spawned, error);
+}
+
+/* Starts the process, once; a failure is told like its death. Everything that was queued before is
+ * sent when the loop, or a blocking call, comes to it. */
+void
+afrpc_child_start (AfrpcChild *self)
+{
+  g_autoptr(GArray) closing = g_array_new (FALSE, FALSE, sizeof (int));
+  g_autoptr(GError) error = NULL;
+  gboolean ok;
+
+  if (self->started)
+    return;
+
+  self->started = TRUE;
+  if (self->failure != NULL)
+    return;
+
+  ok = spawn_host (self, closing, &error);
+  for (guint i = 0; i < closing->len; i++)
+    close (g_array_index (closing, int, i));
+  if (!ok)
+    {
+      self->eof = TRUE;
+      afrpc_child_fail (self, g_steal_pointer (&error));
+      return;
+    }
+
+  self->pid = self->spawned.pid;
+  self->greeting_deadline = g_get_monotonic_time () + GREETING_TIMEOUT_US;
+  self->socket_events = G_IO_IN;
+  self->socket_tag = g_source_add_unix_fd (self->source, self->link.stream.in_fd, G_IO_IN);
+  self->pidfd_tag = g_source_add_unix_fd (self->source, self->spawned.pidfd, G_IO_IN);
+  if (self->tail.fd >= 0)
+    self->stderr_tag = g_source_add_unix_fd (self->source, self->tail.fd, G_IO_IN);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* One worker process on a GMainContext: starts it, drives its link, watches its pidfd and standard
+ * error, keeps time limits, and delivers what arrives in the order in which it arrived. What
+ * AfrpcProcess and AfrpcProxy share. They are its handles: it outlives them until the process was
+ * reaped, and knows them weakly, because a handle may be dropped on any thread.
+ *
+ * Everything is for the thread of the context, but afrpc_child_ref, _unref and _drop. */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "afrpc-types.h"
+#include "child/afrpc-deadlines.h"
+#include "child/afrpc-tail.h"
+#include "link/afrpc-link.h"
+#include "spawn/afrpc-spawn.h"
+
+G_BEGIN_DECLS
+
+typedef struct _AfrpcChild AfrpcChild;
+
+/* Which handle was dropped without further words. */
+typedef enum
+{
+  AFRPC_CHILD_DROP_PROCESS = 1 << 0,
+  AFRPC_CHILD_DROP_PROXY = 1 << 1,
+} AfrpcChildDrop;
+
+/* What to start; for AfrpcProcess to fill in until the process is started. */
+typedef struct
+{
+  char *host;       /* name or path */
+  char **environ;   /* (nullable): NULL: the program's */
+  char *cwd;        /* (nullable) */
+  AfrpcStdio stdio[3];
+  int fds[3];       /* -1, or what to use instead of stdio */
+} AfrpcChildConfig;
+
+/* How news reaches the handles. */
+typedef struct
+{
+  void (*exited)    (gpointer      process,
+                     AfrpcExit    *exit);
+} AfrpcChildProcessFuncs;
+
+typedef struct
+{
+  void (*event)     (gpointer      proxy,
+                     GVariant     *event);
+  void (*error)     (gpointer      proxy,
+                     const GError *error);
+  void (*destroyed) (gpointer      proxy);
+} AfrpcChildProxyFuncs;
+
+struct _AfrpcChild
+{
+  gatomicrefcount ref_count;
+
+  GMainContext *context;
+  GSource *source;           /* owns a reference to the child */
+  gpointer socket_tag;       /* (nullable) */
+  GIOCondition socket_events;
+  gpointer pidfd_tag;        /* (nullable) */
+  gpointer stderr_tag;       /* (nullable) */
+
+  AfrpcChildConfig config;
+  AfrpcLink link;
+  AfrpcSpawned spawned;
+  int pid;                   /* 0 until started; stays after the end */
+  AfrpcTail tail;
+  AfrpcDeadlines deadlines;
+  gint64 greeting_deadline;  /* AFRPC_DEADLINES_NEVER: none */
+  gint64 exit_deadline;      /* when a process that closed its socket is killed */
+  GQueue stash;              /* (element-type AfrpcLinkItem) arrived during a call_sync */
+  gsize stash_size;          /* bytes, about */
+
+  gboolean taken;            /* runs a function, or is going to */
+  gboolean lives_on;         /* the process may outlive the conversation: it has a done function */
+  gboolean started;          /* has been tried */
+  gboolean backlog;          /* a slice ended before everything was delivered */
+  gboolean eof;              /* nothing more to read */
+  gboolean killed;           /* by us */
+  gboolean raw;              /* the socket was given away */
+  gboolean told;             /* the failure, or the end, has been told to everybody */
+  gboolean conversation_ended; /* nothing comes for the proxy any more */
+  gboolean ended;            /* nothing happens any more */
+  GError *failure;           /* (nullable): why no call can succeed any more */
+  AfrpcExit *exit;           /* (nullable): once reaped */
+
+  GTask *run_task;           /* (nullable) */
+  GPtrArray *exit_tasks;     /* (element-type GTask) */
+  GPtrArray *close_tasks;    /* (element-type GTask) */
+
+  const AfrpcChildProcessFuncs *process_funcs;
+  const AfrpcChildProxyFuncs *proxy_funcs;
+  GWeakRef process;
+  GWeakRef proxy;
+  GObject *process_held;     /* (nullable): from run to the end */
+  GObject *proxy_held;       /* (nullable): from close to the end */
+
+  gint drops;                /* atomic: AfrpcChildDrop */
+};
+
+AfrpcChild *afrpc_child_new         (const char           *host);
+AfrpcChild *afrpc_child_ref         (AfrpcChild           *self);
+void        afrpc_child_unref       (AfrpcChild           *self);
+void        afrpc_child_drop        (AfrpcChild           *self,
+                                     AfrpcChildDrop        what);
+
+void        afrpc_child_prepare     (AfrpcChild           *self,
+                                     AfrpcFrameKind        kind,
+                                     GVariant             *value,
+                                     int                   fd);
+gboolean    afrpc_child_take        (AfrpcChild           *self,
+                                     GVariant             *options,
+                                     GError              **error);
+void        afrpc_child_run         (AfrpcChild           *self,
+                                     GTask                *task);
+void        afrpc_child_call        (AfrpcChild           *self,
+                                     GVariant             *args,
+                                     guint                 timeout_ms,
+                                     GTask                *task);
+GVariant   *afrpc_child_call_sync   (AfrpcChild           *self,
+                                     GVariant             *args,
+                                     guint                 timeout_ms,
+                                     GCancellable         *cancellable,
+                                     GError              **error);
+void        afrpc_child_close       (AfrpcChild           *self);
+void        afrpc_child_kill        (AfrpcChild           *self,
+                                     int                   signum);
+void        afrpc_child_await       (AfrpcChild           *self,
+                                     GPtrArray            *tasks,
+                                     GTask                *task);
+
+/* Between the files of this folder. */
+void        afrpc_child_start          (AfrpcChild    *self);
+void        afrpc_child_flush          (AfrpcChild    *self);
+void        afrpc_child_read           (AfrpcChild    *self);
+void        afrpc_child_read_stderr    (AfrpcChild    *self);
+void        afrpc_child_reap           (AfrpcChild    *self);
+gboolean    afrpc_child_next_item      (AfrpcChild    *self,
+                                        AfrpcLinkItem *item);
+void        afrpc_child_fail           (AfrpcChild    *self,
+                                        GError        *error);
+void        afrpc_child_fail_at_end    (AfrpcChild    *self);
+void        afrpc_child_expire_process (AfrpcChild    *self,
+                                        gint64         now);
+void        afrpc_child_give_up        (AfrpcChild    *self,
+                                        guint64        serial,
+                                        GError        *error);
+GError     *afrpc_child_call_error     (AfrpcChild    *self,
+                                        guint64        serial);
+GError     *afrpc_child_timeout_error  (void);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (AfrpcChild, afrpc_child_unref)
+
+G_END_DECLS

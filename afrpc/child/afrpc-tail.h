@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What a worker writes to its standard error: passed on if wanted, and its last lines kept. Owns the
+ * reading end of a pipe that does not block. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+#define AFRPC_TAIL_SIZE 4096u /* bytes kept */
+
+typedef struct
+{
+  int fd;            /* -1: not captured, or the other end was closed */
+  gboolean pass_on;  /* to our own standard error */
+  gsize size;
+  char text[AFRPC_TAIL_SIZE];
+} AfrpcTail;
+
+void     afrpc_tail_read  (AfrpcTail *self);
+char    *afrpc_tail_dup   (AfrpcTail *self);
+void     afrpc_tail_clear (AfrpcTail *self);
+
+G_END_DECLS

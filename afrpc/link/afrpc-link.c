@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "link/afrpc-link.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "afrpc-error.h"
+#include "link/afrpc-error-domains.h"
+
+#define SLOTS_MIN 64u
+
+static const char *const frame_names[] = {
+  "none", "hello", "require", "eval", "arg", "fd", "run", "failed", "ready", "call", "cancel", "result", "error",
+  "event",
+};
+
+G_STATIC_ASSERT (G_N_ELEMENTS (frame_names) == AFRPC_FRAME_LAST + 1);
+
+void
+afrpc_link_item_clear (AfrpcLinkItem *item)
+{
+  g_clear_pointer (&item->value, g_variant_unref);
+  g_clear_error (&item->error);
+}
+
+/* @host: (nullable): the name that the host must give */
+void
+afrpc_link_init (AfrpcLink  *self,
+                 const char *host)
+{
+  g_autoptr(GVariant) hello = NULL;
+  GVariantDict options;
+
+  memset (self, 0, sizeof *self);
+  afrpc_stream_init (&self->stream, -1, -1, TRUE);
+  self->stream.exact = TRUE;
+  self->stream.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
+  self->host = g_strdup (host);
+  self->page_fd = -1;
+
+  /* Without shared memory the same facts travel in frames, if later. */
+  self->page = afrpc_page_create (&self->page_fd, NULL);
+
+  g_variant_dict_init (&options, NULL);
+  g_variant_dict_insert (&options, "version", "u", AFRPC_FRAME_PROTOCOL_VERSION);
+  hello = g_variant_ref_sink (g_variant_dict_end (&options));
+  afrpc_stream_put_value (&self->stream, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, hello);
+}
+
+/* Takes the parent's end of the socket pair, which must not block. */
+void
+afrpc_link_connect (AfrpcLink *self,
+                    int        fd)
+{
+  self->stream.in_fd = self->stream.out_fd = fd;
+}
+
+/* Gives the socket away: the conversation is over for the link. */
+int
+afrpc_link_steal_fd (AfrpcLink *self)
+{
+  int fd = self->stream.in_fd;
+
+  self->stream.in_fd = self->stream.out_fd = -1;
+  self->state = AFRPC_LINK_ENDED;
+
+  return fd;
+}
+
+void
+afrpc_link_clear (AfrpcLink *self)
+{
+  afrpc_stream_clear (&self->stream);
+  g_clear_pointer (&self->page, afrpc_page_unmap);
+  if (self->page_fd >= 0)
+    close (self->page_fd);
+  self->page_fd = -1;
+  g_clear_pointer (&self->host, g_free);
+  g_clear_pointer (&self->slots, g_free);
+  self->n_slots = self->first_free = self->n_pending = 0;
+}
+
+/* Queues one step of the preparation; @fd: (transfer full), or -1. FALSE: AFRPC_ERROR_TOO_LARGE. */
+gboolean
+afrpc_link_prepare (AfrpcLink       *self,
+                    AfrpcFrameKind   kind,
+                    GVariant        *value,
+                    int              fd,
+                    GError         **error)
+{
+  if (value != NULL && g_variant_get_size (value) > AFRPC_FRAME_PREPARE_SIZE_MAX)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                   "a process is prepared with %" G_GSIZE_FORMAT " bytes at once, the limit is %u",
+                   g_variant_get_size (value), AFRPC_FRAME_PREPARE_SIZE_MAX);
+      return FALSE;
+    }
+
+  if (fd >= 0)
+    afrpc_stream_put_fd (&self->stream, kind, value, fd);
+  else
+    afrpc_stream_put_value (&self->stream, kind, 0, value);
+
+  return TRUE;
+}
+
+/* Queues the end of the preparation; the worker's answer is an item: ready or failed. */
+void
+afrpc_link_run (AfrpcLink *self,
+                GVariant  *options)
+{
+  afrpc_link_prepare (self, AFRPC_FRAME_RUN, options, self->page_fd, NULL);
+  self->page_fd = -1;
+}
+
+/* Calls */
+
+static gboolean
+grow_slots (AfrpcLink *self)
+{
+  guint32 n = MAX (SLOTS_MIN, 2 * self->n_slots);
+
+  if (n > AFRPC_SERIAL_SLOTS_MAX)
+    return FALSE;
+
+  self->slots = g_renew (AfrpcLinkSlot, self->slots, n);
+  for (guint32 i = self->n_slots; i < n; i++)
+    self->slots[i] = (AfrpcLinkSlot) { .next_free = i + 1 };
+  self->first_free = self->n_slots;
+  self->n_slots = n;
+
+  return TRUE;
+}
+
+static gboolean
+check_limits (AfrpcLink  *self,
+              GVariant   *args,
+              gsize       size,
+              GError    **error)
+{
+  gsize queued = afrpc_stream_get_queued (&self->stream);
+
+  if (strlen (g_variant_get_type_string (args)) > AFRPC_FRAME_TYPE_MAX)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                   "the arguments' type has more than %u characters", AFRPC_FRAME_TYPE_MAX);
+      return FALSE;
+    }
+  if (size > self->message_size_max)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                   "the arguments have %" G_GSIZE_FORMAT " bytes, the limit is %" G_GUINT64_FORMAT,
+                   size, self->message_size_max);
+      return FALSE;
+    }
+  if (self->n_pending >= self->n_pending_max)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY,
+                   "%u calls are waiting already", self->n_pending);
+      return FALSE;
+    }
+  /* One call always fits, or a large one could never be made. */
+  if (queued > 0 && queued + size > self->n_bytes_max)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY,
+                   "%" G_GSIZE_FORMAT " bytes are waiting already", queued);
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* Queues a call; returns its serial, or 0: AFRPC_ERROR_TOO_LARGE, AFRPC_ERROR_BUSY. */
+guint64
+afrpc_link_call (AfrpcLink            *self,
+                 GVariant             *args,
+                 const AfrpcLinkCall  *call,
+                 GError              **error)
+{
+  AfrpcLinkSlot *slot;
+  guint64 serial;
+
+  g_assert (!self->closing && self->state != AFRPC_LINK_ENDED);
+
+  if (!check_limits (self, args, g_variant_get_size (args), error))
+    return 0;
+  if (self->first_free == self->n_slots && !grow_slots (self))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY, "%u calls are waiting already", self->n_pending);
+      return 0;
+    }
+
+  slot = &self->slots[self->first_free];
+  serial = ++self->n_calls_made << AFRPC_SERIAL_SLOT_BITS | self->first_free;
+  self->first_free = slot->next_free;
+  slot->serial = serial;
+  slot->call = *call;
+  self->n_pending++;
+
+  afrpc_stream_put_value (&self->stream, AFRPC_FRAME_CALL, serial, args);
+
+  return serial;
+}
+
+static AfrpcLinkSlot *
+find_slot (AfrpcLink *self,
+           guint64    serial)
+{
+  guint32 i = afrpc_serial_slot (serial);
+
+  return serial != 0 && i < self->n_slots && self->slots[i].serial == serial ? &self->slots[i] : NULL;
+}
+
+/* Returns: (nullable): the call, while the worker owes its outcome. */
+AfrpcLinkCall *
+afrpc_link_find (AfrpcLink *self,
+                 guint64    serial)
+{
+  AfrpcLinkSlot *slot = find_slot (self, serial);
+
+  return slot != NULL ? &slot->call : NULL;
+}
+
+/* Tells the worker that nobody needs the outcome, which it still has to send. A blocking worker reads
+ * it from the page; when two cancelled calls share a cell the frame alone speaks for the older. */
+void
+afrpc_link_cancel (AfrpcLink *self,
+                   guint64    serial)
+{
+  const AfrpcFrameHeader header = { .kind = AFRPC_FRAME_CANCEL, .serial = serial };
+
+  if (find_slot (self, serial) == NULL || self->state == AFRPC_LINK_ENDED)
+    return;
+
+  if (self->page != NULL)
+    __atomic_store_n (afrpc_page_cell (self->page, serial), serial, __ATOMIC_RELEASE);
+  if (!self->shut)
+    afrpc_stream_put (&self->stream, &header, "");
+}
+
+void
+afrpc_link_close (AfrpcLink *self)
+{
+  self->closing = TRUE;
+}
+
+/* The way out and in */
+
+/* DONE: all written; AGAIN: the socket takes no more now. A worker that does not read any more is
+ * no error: what it had to say is still to be read. */
+AfrpcStreamStep
+afrpc_link_flush (AfrpcLink  *self,
+                  GError    **error)
+{
+  AfrpcStreamStep step;
+
+  if (self->shut || self->stream.out_fd < 0)
+    return AFRPC_STREAM_DONE;
+
+  step = afrpc_stream_flush (&self->stream, error);
+  if (step == AFRPC_STREAM_EOF)
+    {
+      self->shut = TRUE;
+      return AFRPC_STREAM_DONE;
+    }
+  if (step == AFRPC_STREAM_DONE && self->closing)
+    {
+      shutdown (self->stream.out_fd, SHUT_WR);
+      self->shut = TRUE;
+    }
+
+  return step;
+}
+
+AfrpcStreamStep
+afrpc_link_read (AfrpcLink  *self,
+                 GError    **error)
+{
+  return afrpc_stream_read (&self->stream, error);
+}
+
+static gboolean
+parse_hello (AfrpcLink         *self,
+             const AfrpcFrame  *frame,
+             GError           **error)
+{
+  g_autoptr(GVariant) hello = NULL;
+  const char *host = "";
+  guint32 version = 0;
+
+  if (frame->header.kind != AFRPC_FRAME_HELLO || frame->header.serial != AFRPC_FRAME_MAGIC)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "no greeting");
+      return FALSE;
+    }
+  hello = afrpc_stream_parse_value (&self->stream, frame, error);
+  if (hello == NULL)
+    return FALSE;
+  if (!g_variant_is_of_type (hello, G_VARIANT_TYPE_VARDICT) ||
+      !g_variant_lookup (hello, "version", "u", &version) ||
+      !g_variant_lookup (hello, "host", "&s", &host))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "a greeting without version and host");
+      return FALSE;
+    }
+  if (version != AFRPC_FRAME_PROTOCOL_VERSION)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_VERSION,
+                   "it speaks version %u of the protocol, this program version %u",
+                   version, AFRPC_FRAME_PROTOCOL_VERSION);
+      return FALSE;
+    }
+  if (self->host != NULL && strcmp (host, self->host) != 0)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST,
+                   "it is a host of “%.64s”, not of “%s”", host, self->host);
+      return FALSE;
+    }
+
+  self->state = AFRPC_LINK_PREPARING;
+  return TRUE;
+}
+
+static void
+set_item_value (AfrpcLink        *self,
+                AfrpcLinkItem    *item,
+                const AfrpcFrame *frame,
+                gboolean          is_error)
+{
+  item->value = afrpc_stream_parse_value (&self->stream, frame, &item->error);
+  if (item->value != NULL && is_error)
+    {
+      item->error = afrpc_error_domains_unpack (item->value);
+      g_clear_pointer (&item->value, g_variant_unref);
+    }
+}
+
+static gboolean
+parse_outcome (AfrpcLink         *self,
+               AfrpcLinkItem     *item,
+               const AfrpcFrame  *frame,
+               GError           **error)
+{
+  AfrpcLinkSlot *slot = find_slot (self, frame->header.serial);
+
+  if (slot == NULL)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "result of a call that was not made");
+      return FALSE;
+    }
+
+  item->kind = AFRPC_LINK_ITEM_RESULT;
+  item->call = slot->call;
+  slot->serial = 0;
+  slot->call = (AfrpcLinkCall) { NULL };
+  slot->next_free = self->first_free;
+  self->first_free = slot - self->slots;
+  self->n_pending--;
+
+  if (item->call.owner != NULL)
+    set_item_value (self, item, frame, frame->header.kind == AFRPC_FRAME_ERROR);
+
+  return TRUE;
+}
+
+static gboolean
+parse_frame (AfrpcLink         *self,
+             AfrpcLinkItem     *item,
+             const AfrpcFrame  *frame,
+             GError           **error)
+{
+  const AfrpcFrameKind kind = frame->header.kind;
+
+  if (frame->header.n_fds > 0)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "unexpected file descriptors");
+      return FALSE;
+    }
+
+  if (self->state == AFRPC_LINK_PREPARING && kind == AFRPC_FRAME_READY)
+    {
+      item->kind = AFRPC_LINK_ITEM_READY;
+      self->state = AFRPC_LINK_READY;
+      self->was_ready = TRUE;
+      self->stream.exact = FALSE;
+      self->stream.size_max = self->message_size_max;
+      return TRUE;
+    }
+  if (self->state == AFRPC_LINK_PREPARING && kind == AFRPC_FRAME_FAILED)
+    {
+      item->kind = AFRPC_LINK_ITEM_FAILED;
+      set_item_value (self, item, frame, TRUE);
+      return TRUE;
+    }
+  if (self->state == AFRPC_LINK_READY && (kind == AFRPC_FRAME_RESULT || kind == AFRPC_FRAME_ERROR))
+    return parse_outcome (self, item, frame, error);
+  if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_EVENT)
+    {
+      item->kind = AFRPC_LINK_ITEM_EVENT;
+      set_item_value (self, item, frame, FALSE);
+      return TRUE;
+    }
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "unexpected frame “%s”", frame_names[kind]);
+  return FALSE;
+}
+
+/* DONE: an item; AGAIN: read first; ERROR: the worker is not to be listened to any more. */
+AfrpcStreamStep
+afrpc_link_next (AfrpcLink      *self,
+                 AfrpcLinkItem  *item,
+                 GError        **error)
+{
+  while (self->state != AFRPC_LINK_ENDED)
+    {
+      AfrpcFrame frame;
+      AfrpcStreamStep step;
+
+      memset (item, 0, sizeof *item);
+      step = afrpc_stream_next (&self->stream, &frame, error);
+      if (step == AFRPC_STREAM_ERROR && self->state == AFRPC_LINK_GREETING && error != NULL)
+        {
+          g_clear_error (error);
+          g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "no greeting");
+        }
+      if (step != AFRPC_STREAM_DONE)
+        return step;
+
+      if (self->state == AFRPC_LINK_GREETING)
+        {
+          if (!parse_hello (self, &frame, error))
+            return AFRPC_STREAM_ERROR;
+          continue;
+        }
+
+      if (!parse_frame (self, item, &frame, error))
+        return AFRPC_STREAM_ERROR;
+      if (item->kind != AFRPC_LINK_ITEM_RESULT || item->call.owner != NULL)
+        return AFRPC_STREAM_DONE;
+    }
+
+  return AFRPC_STREAM_AGAIN;
+}
+
+static int
+compare_slots (gconstpointer a,
+               gconstpointer b)
+{
+  const AfrpcLinkSlot *left = a, *right = b;
+
+  return left->serial < right->serial ? -1 : left->serial > right->serial;
+}
+
+/* Nothing arrives any more.
+ * Returns: (element-type AfrpcLinkSlot) (transfer full): the calls that somebody still waits for, in
+ * the order in which they were made. */
+GArray *
+afrpc_link_end (AfrpcLink *self)
+{
+  GArray *pending = g_array_new (FALSE, FALSE, sizeof (AfrpcLinkSlot));
+
+  self->state = AFRPC_LINK_ENDED;
+  for (guint32 i = 0; i < self->n_slots; i++)
+    if (self->slots[i].serial != 0 && self->slots[i].call.owner != NULL)
+      g_array_append_val (pending, self->slots[i]);
+  g_array_sort (pending, compare_slots);
+
+  self->n_pending = 0;
+  self->n_slots = self->first_free = 0;
+  g_clear_pointer (&self->slots, g_free);
+
+  return pending;
+}
+
+/* Whether the worker may have begun to run the call. */
+gboolean
+afrpc_link_was_started (const AfrpcLink *self,
+                        guint64          serial)
+{
+  if (self->page == NULL)
+    return self->was_ready;
+
+  return serial <= __atomic_load_n (&self->page->started, __ATOMIC_ACQUIRE);
+}

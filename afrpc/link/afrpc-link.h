@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The parent's side of one conversation with one worker: the greeting, what prepares the worker,
+ * calls and their outcomes, cancelling, the half-close, and who is owed what at the end. Owns the
+ * stream and the shared page; knows calls only by an owner's pointer. Frames in, items out: the
+ * caller owns the loop. No GObject, no main loop. */
+#pragma once
+
+#include <glib.h>
+
+#include "wire/afrpc-page.h"
+#include "wire/afrpc-stream.h"
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  AFRPC_LINK_GREETING,  /* nothing has arrived yet */
+  AFRPC_LINK_PREPARING, /* the worker has said who it is */
+  AFRPC_LINK_READY,     /* the worker runs the function */
+  AFRPC_LINK_ENDED,     /* nothing arrives any more */
+} AfrpcLinkState;
+
+typedef enum
+{
+  AFRPC_LINK_ITEM_READY,
+  AFRPC_LINK_ITEM_FAILED, /* preparing failed: error */
+  AFRPC_LINK_ITEM_RESULT, /* of the call: value or error */
+  AFRPC_LINK_ITEM_EVENT,  /* value */
+} AfrpcLinkItemKind;
+
+/* Whose call it is. */
+typedef struct
+{
+  gpointer owner;  /* (nullable): NULL once nobody waits for the outcome */
+  gpointer watch;  /* the owner's, to stop watching for cancelling */
+  gboolean is_sync;
+} AfrpcLinkCall;
+
+typedef struct
+{
+  AfrpcLinkItemKind kind;
+  AfrpcLinkCall call;
+  GVariant *value; /* (nullable) (transfer full) */
+  GError *error;   /* (nullable) (transfer full) */
+} AfrpcLinkItem;
+
+typedef struct
+{
+  guint64 serial;    /* 0: free */
+  AfrpcLinkCall call;
+  guint32 next_free;
+} AfrpcLinkSlot;
+
+typedef struct
+{
+  AfrpcStream stream;
+  AfrpcPage *page;          /* (nullable) */
+  int page_fd;              /* -1 once it is on its way */
+  AfrpcLinkState state;
+  gboolean was_ready;
+  char *host;               /* (nullable): the name that the host must give */
+
+  AfrpcLinkSlot *slots;
+  guint32 n_slots;
+  guint32 first_free;       /* n_slots: none */
+  guint64 n_calls_made;
+  guint n_pending;          /* calls that the worker owes an answer */
+
+  guint n_pending_max;
+  guint64 n_bytes_max;      /* that wait to be written */
+  guint64 message_size_max; /* bytes, of a payload in either direction */
+
+  gboolean closing;         /* no calls any more; half-close once everything is written */
+  gboolean shut;            /* half-closed, or the worker does not read */
+} AfrpcLink;
+
+void            afrpc_link_init         (AfrpcLink       *self,
+                                         const char      *host);
+void            afrpc_link_connect      (AfrpcLink       *self,
+                                         int              fd);
+int             afrpc_link_steal_fd     (AfrpcLink       *self);
+void            afrpc_link_clear        (AfrpcLink       *self);
+
+gboolean        afrpc_link_prepare      (AfrpcLink       *self,
+                                         AfrpcFrameKind   kind,
+                                         GVariant        *value,
+                                         int              fd,
+                                         GError         **error);
+void            afrpc_link_run          (AfrpcLink       *self,
+                                         GVariant        *options);
+guint64         afrpc_link_call         (AfrpcLink       *self,
+                                         GVariant        *args,
+                                         const AfrpcLinkCall *call,
+                                         GError         **error);
+AfrpcLinkCall  *afrpc_link_find         (AfrpcLink       *self,
+                                         guint64          serial);
+void            afrpc_link_cancel       (AfrpcLink       *self,
+                                         guint64          serial);
+void            afrpc_link_close        (AfrpcLink       *self);
+
+AfrpcStreamStep afrpc_link_flush        (AfrpcLink       *self,
+                                         GError         **error);
+AfrpcStreamStep afrpc_link_read         (AfrpcLink       *self,
+                                         GError         **error);
+AfrpcStreamStep afrpc_link_next         (AfrpcLink       *self,
+                                         AfrpcLinkItem   *item,
+                                         GError         **error);
+GArray         *afrpc_link_end          (AfrpcLink       *self);
+gboolean        afrpc_link_was_started  (const AfrpcLink *self,
+                                         guint64          serial);
+
+void            afrpc_link_item_clear   (AfrpcLinkItem   *item);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (AfrpcLinkItem, afrpc_link_item_clear)
+
+G_END_DECLS

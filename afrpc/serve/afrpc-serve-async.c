@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "afrpc-error.h"
+#include "serve/afrpc-worker-private.h"
+
+/* Answers and events are written at the latest when they have this size, so that the parent can
+ * work on them while more are made. */
+#define FLUSH_SIZE 4096u /* bytes */
+
+/* A parent that does not read stops the worker once so much waits. */
+#define QUEUED_MAX (1u << 20) /* bytes */
+
+typedef struct
+{
+  GSource source;
+  AfrpcWorker *worker;
+} ServeSource;
+
+/* Called whenever something has been queued. */
+void
+afrpc_worker_queued (AfrpcWorker *self)
+{
+  gsize queued = afrpc_stream_get_queued (&self->stream);
+
+  if (self->backend == AFRPC_BACKEND_SYNC || queued >= QUEUED_MAX)
+    afrpc_worker_flush_blocking (self);
+  else if (queued >= FLUSH_SIZE && !self->gone && afrpc_stream_flush (&self->stream, NULL) == AFRPC_STREAM_EOF)
+    self->gone = TRUE;
+}
+
+static void
+start_call (AfrpcWorker      *self,
+            const AfrpcFrame *frame)
+{
+  g_autoptr(GVariant) args = afrpc_worker_begin_call (self, frame);
+  g_autoptr(AfrpcInvocation) invocation = NULL;
+
+  if (args == NULL)
+    return;
+
+  invocation = afrpc_invocation_new (self, frame->header.serial, args);
+  afrpc_host_invoke (self->host, self->function, invocation);
+}
+
+static void
+cancel_call (AfrpcWorker *self,
+             guint64      serial)
+{
+  AfrpcInvocation *invocation = g_hash_table_lookup (self->invocations, &serial);
+
+  /* Otherwise it has been answered meanwhile. */
+  if (invocation != NULL)
+    afrpc_invocation_cancel (invocation);
+}
+
+static gboolean
+handle_frames (AfrpcWorker  *self,
+               GError      **error)
+{
+  for (;;)
+    {
+      AfrpcFrame frame;
+      AfrpcStreamStep step = afrpc_stream_next (&self->stream, &frame, error);
+
+      if (step != AFRPC_STREAM_DONE)
+        return step == AFRPC_STREAM_AGAIN;
+
+      switch (frame.header.kind)
+        {
+        case AFRPC_FRAME_CALL:
+          start_call (self, &frame);
+          break;
+
+        case AFRPC_FRAME_CANCEL:
+          cancel_call (self, frame.header.serial);
+          break;
+
+        default:
+          g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "unexpected frame %u", frame.header.kind);
+          return FALSE;
+        }
+    }
+}
+
+static void
+read_frames (AfrpcWorker *self)
+{
+  g_autoptr(GError) error = NULL;
+  AfrpcStreamStep step = afrpc_stream_read (&self->stream, &error);
+
+  if (step == AFRPC_STREAM_EOF || step == AFRPC_STREAM_ERROR ||
+      (step == AFRPC_STREAM_DONE && !handle_frames (self, &error)))
+    self->eof = TRUE;
+  if (error != NULL)
+    g_printerr ("afrpc worker: %s\n", error->message);
+}
+
+/* At the end of input, when nothing is outstanding and everything is written, whatever other sources
+ * the main loop has. */
+static gboolean
+is_done (AfrpcWorker *self)
+{
+  return self->eof && self->n_outstanding == 0 && (self->gone || afrpc_stream_get_queued (&self->stream) == 0);
+}
+
+static void
+check_done (AfrpcWorker *self)
+{
+  if (self->gone)
+    self->eof = TRUE;
+  if (!is_done (self))
+    return;
+
+  g_source_destroy (self->source);
+  if (self->done == 0)
+    {
+      g_main_loop_quit (self->loop);
+      return;
+    }
+
+  /* The parent sees the end; the process lives on for as long as the function wants. */
+  afrpc_stream_clear (&self->stream);
+  self->gone = TRUE;
+  afrpc_host_done (self->host, self->done, self);
+}
+
+static gboolean
+serve_source_prepare (GSource *source,
+                      int     *timeout_ms)
+{
+  AfrpcWorker *self = ((ServeSource *) source)->worker;
+  GIOCondition events = self->eof ? 0 : G_IO_IN;
+
+  if (!self->gone && afrpc_stream_get_queued (&self->stream) > 0)
+    {
+      AfrpcStreamStep step = afrpc_stream_flush (&self->stream, NULL);
+
+      /* A parent that does not read its answers gets no more of them. */
+      if (step == AFRPC_STREAM_AGAIN)
+        events = G_IO_OUT | (afrpc_stream_get_queued (&self->stream) < QUEUED_MAX / 2 ? events : 0);
+      else if (step != AFRPC_STREAM_DONE)
+        self->gone = TRUE;
+    }
+
+  /* This wakes the main context up, so only if something changes. */
+  if (events != self->socket_events)
+    {
+      self->socket_events = events;
+      g_source_modify_unix_fd (source, self->socket_tag, events);
+    }
+
+  return self->gone || is_done (self);
+}
+
+static gboolean
+serve_source_check (GSource *source)
+{
+  AfrpcWorker *self = ((ServeSource *) source)->worker;
+
+  return self->gone || is_done (self) || g_source_query_unix_fd (source, self->socket_tag) != 0;
+}
+
+static gboolean
+serve_source_dispatch (GSource     *source,
+                       GSourceFunc  callback,
+                       gpointer     user_data)
+{
+  AfrpcWorker *self = ((ServeSource *) source)->worker;
+  const GIOCondition events = g_source_query_unix_fd (source, self->socket_tag);
+
+  if (self->eof && (events & (G_IO_HUP | G_IO_ERR)) != 0)
+    self->gone = TRUE;
+  else if (!self->eof && (events & ~G_IO_OUT) != 0)
+    read_frames (self);
+  check_done (self);
+
+  return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs serve_source_funcs = {
+  serve_source_prepare,
+  serve_source_check,
+  serve_source_dispatch,
+  NULL,
+};
+
+/* Many calls at once, on the default main context. Returns at the end of input, once every call was
+ * answered, unless there is a done function. */
+gboolean
+afrpc_worker_serve_async (AfrpcWorker  *self,
+                          GError      **error)
+{
+  int flags = fcntl (self->stream.in_fd, F_GETFL);
+
+  fcntl (self->stream.in_fd, F_SETFL, flags | O_NONBLOCK);
+  self->invocations = g_hash_table_new (g_int64_hash, g_int64_equal);
+  self->loop = g_main_loop_new (NULL, FALSE);
+
+  self->source = g_source_new (&serve_source_funcs, sizeof (ServeSource));
+  ((ServeSource *) self->source)->worker = self;
+  g_source_set_static_name (self->source, "[afrpc] serve");
+  g_source_set_can_recurse (self->source, TRUE);
+  self->socket_events = G_IO_IN;
+  self->socket_tag = g_source_add_unix_fd (self->source, self->stream.in_fd, G_IO_IN);
+  g_source_attach (self->source, NULL);
+
+  g_main_loop_run (self->loop);
+
+  return TRUE;
+}

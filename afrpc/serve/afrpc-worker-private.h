@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The worker's side of the conversation: what AfrpcWorker holds, and the two loops that serve calls. */
+#pragma once
+
+#include "afrpc-host.h"
+#include "afrpc-invocation.h"
+#include "afrpc-worker.h"
+#include "wire/afrpc-page.h"
+#include "wire/afrpc-stream.h"
+
+G_BEGIN_DECLS
+
+struct _AfrpcWorker
+{
+  GObject parent_instance;
+
+  AfrpcStream stream;
+  AfrpcPage *page;          /* (nullable) */
+  AfrpcHost *host;          /* not owned: it outlives the worker */
+  AfrpcBackend backend;
+  guint64 message_size_max; /* bytes, in either direction */
+  gboolean serving;         /* after init: events may be sent */
+  gboolean gone;            /* the parent does not read any more */
+
+  guint function;           /* the host's number of it */
+  guint done;               /* 0: none */
+
+  GPtrArray *arg_list;      /* (element-type GVariant) until args is made */
+  GVariant *args;           /* (nullable): a tuple */
+  GArray *fds;              /* (element-type int) -1: stolen */
+
+  guint64 serial;           /* of the call that a sync function runs, or 0 */
+
+  /* Of the async loop. */
+  GSource *source;          /* (nullable) */
+  GMainLoop *loop;          /* (nullable) */
+  gpointer socket_tag;
+  GIOCondition socket_events;
+  gboolean eof;
+  GHashTable *invocations;  /* (element-type guint64 AfrpcInvocation) not answered yet, not owned */
+  guint n_outstanding;
+};
+
+AfrpcWorker *afrpc_worker_new            (AfrpcHost        *host,
+                                          int               fd);
+void         afrpc_worker_send_error     (AfrpcWorker      *self,
+                                          AfrpcFrameKind    kind,
+                                          guint64           serial,
+                                          const GError     *error);
+void         afrpc_worker_answer         (AfrpcWorker      *self,
+                                          guint64           serial,
+                                          GVariant         *value,
+                                          const GError     *error);
+GVariant    *afrpc_worker_begin_call     (AfrpcWorker      *self,
+                                          const AfrpcFrame *frame);
+void         afrpc_worker_flush_blocking (AfrpcWorker      *self);
+
+gboolean     afrpc_worker_serve_sync     (AfrpcWorker      *self,
+                                          GError          **error);
+gboolean     afrpc_worker_serve_async    (AfrpcWorker      *self,
+                                          GError          **error);
+void         afrpc_worker_queued         (AfrpcWorker      *self);
+
+AfrpcInvocation *afrpc_invocation_new    (AfrpcWorker      *worker,
+                                          guint64           serial,
+                                          GVariant         *args);
+void         afrpc_invocation_cancel     (AfrpcInvocation  *self);
+
+GVariant    *afrpc_host_call             (AfrpcHost        *self,
+                                          guint             function,
+                                          AfrpcWorker      *worker,
+                                          GVariant         *args,
+                                          GError          **error);
+void         afrpc_host_invoke           (AfrpcHost        *self,
+                                          guint             function,
+                                          AfrpcInvocation  *invocation);
+void         afrpc_host_done             (AfrpcHost        *self,
+                                          guint             function,
+                                          AfrpcWorker      *worker);
+
+G_END_DECLS

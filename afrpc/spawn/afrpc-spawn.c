@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "spawn/afrpc-spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "afrpc-error.h"
+
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+
+#define CHILD_STACK_SIZE (64u << 10) /* bytes; the child calls nothing deep */
+#define FIRST_SAFE_FD 10             /* above every descriptor number that the child fills */
+#define KERNEL_SIGSET_SIZE (_NSIG / 8)
+
+/* The child runs in the caller's memory: no allocation, no instrumentation, and raw system calls
+ * alone, because the wrappers that sanitizers put around them would take them for the caller's. */
+#define CHILD_CODE __attribute__ ((no_sanitize ("address", "thread", "undefined")))
+
+typedef struct
+{
+  const AfrpcSpawnPlan *plan;
+  int fds[4];        /* what becomes 0..3, each >= FIRST_SAFE_FD, or -1: leave alone */
+  int n_fds_max;     /* descriptors are below this */
+  int error;         /* errno of what failed, or 0 */
+  const char *doing; /* what failed */
+} ChildState;
+
+static CHILD_CODE void
+reset_signals (void)
+{
+  /* Handlers are the program's own code, and what it ignores must not be ignored in a program that
+   * does not expect it. The table is the child's own: no CLONE_SIGHAND. All zeros is SIG_DFL in
+   * every architecture's struct. */
+  const guint64 default_action[8] = { 0 };
+  const guint64 none[2] = { 0 };
+
+  for (int signum = 1; signum < NSIG; signum++)
+    syscall (SYS_rt_sigaction, signum, default_action, NULL, KERNEL_SIGSET_SIZE);
+  syscall (SYS_rt_sigprocmask, SIG_SETMASK, none, NULL, KERNEL_SIGSET_SIZE);
+}
+
+static CHILD_CODE void
+close_others_on_exec (int n_fds_max)
+{
+  if (syscall (SYS_close_range, AFRPC_SPAWN_SOCKET_FD + 1, ~0u, 1u << 2 /* CLOSE_RANGE_CLOEXEC */) == 0)
+    return;
+
+  for (int fd = AFRPC_SPAWN_SOCKET_FD + 1; fd < n_fds_max; fd++)
+    syscall (SYS_fcntl, fd, F_SETFD, FD_CLOEXEC);
+}
+
+static CHILD_CODE int
+child_main (void *data)
+{
+  ChildState *state = data;
+  const AfrpcSpawnPlan *plan = state->plan;
+
+  reset_signals ();
+
+  state->doing = "connecting its descriptors";
+  for (int i = 0; i < 4; i++)
+    if (state->fds[i] >= 0 && syscall (SYS_dup3, state->fds[i], i, 0) < 0)
+      goto failed;
+  close_others_on_exec (state->n_fds_max);
+
+  state->doing = "entering its working directory";
+  if (plan->cwd != NULL && syscall (SYS_chdir, plan->cwd) != 0)
+    goto failed;
+
+  state->doing = "executing it";
+  syscall (SYS_execve, plan->path, plan->argv, plan->envp);
+
+failed:
+  state->error = errno;
+  syscall (SYS_exit_group, 127);
+  __builtin_unreachable ();
+}
+
+/* vfork() by hand, with a pidfd: the caller sleeps until the child has exec'ed or failed. */
+static int
+clone_child (ChildState *state,
+             int        *pidfd)
+{
+  sigset_t all, before;
+  int pid, cancel_state;
+  char *stack = mmap (NULL, CHILD_STACK_SIZE, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+
+  if (stack == MAP_FAILED)
+    return -1;
+
+  /* A handler must not run in the child, which shares the memory. */
+  sigfillset (&all);
+  pthread_setcancelstate (PTHREAD_CANCEL_DISABLE, &cancel_state);
+  pthread_sigmask (SIG_SETMASK, &all, &before);
+  pid = clone (child_main, stack + CHILD_STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD,
+               state, pidfd);
+  pthread_sigmask (SIG_SETMASK, &before, NULL);
+  pthread_setcancelstate (cancel_state, NULL);
+
+  munmap (stack, CHILD_STACK_SIZE);
+
+  return pid;
+}
+
+/* Where clone() is refused (a seccomp filter, valgrind): the C library's own way. */
+static int
+posix_spawn_child (ChildState *state,
+                   int        *pidfd)
+{
+  const AfrpcSpawnPlan *plan = state->plan;
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  sigset_t signals;
+  pid_t pid = -1;
+
+  posix_spawn_file_actions_init (&actions);
+  posix_spawnattr_init (&attributes);
+
+  for (int i = 0; i < 4; i++)
+    if (state->fds[i] >= 0)
+      posix_spawn_file_actions_adddup2 (&actions, state->fds[i], i);
+  posix_spawn_file_actions_addclosefrom_np (&actions, AFRPC_SPAWN_SOCKET_FD + 1);
+  if (plan->cwd != NULL)
+    posix_spawn_file_actions_addchdir_np (&actions, plan->cwd);
+
+  sigfillset (&signals);
+  posix_spawnattr_setsigdefault (&attributes, &signals);
+  sigemptyset (&signals);
+  posix_spawnattr_setsigmask (&attributes, &signals);
+  posix_spawnattr_setflags (&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+
+  state->doing = "executing it";
+  state->error = posix_spawn (&pid, plan->path, &actions, &attributes, (char *const *) plan->argv,
+                              (char *const *) plan->envp);
+  posix_spawn_file_actions_destroy (&actions);
+  posix_spawnattr_destroy (&attributes);
+
+  if (state->error != 0)
+    return -1;
+
+  *pidfd = syscall (SYS_pidfd_open, pid, 0);
+  if (*pidfd < 0)
+    {
+      state->doing = "watching it";
+      state->error = errno;
+      kill (pid, SIGKILL);
+      waitpid (pid, NULL, 0);
+      return -1;
+    }
+
+  return pid;
+}
+
+/* Descriptors that lie where the child's own will be are moved out of the way. */
+static gboolean
+lift_fds (const AfrpcSpawnPlan *plan,
+          ChildState           *state,
+          int                   lifted[4])
+{
+  for (int i = 0; i < 4; i++)
+    lifted[i] = -1;
+
+  for (int i = 0; i < 4; i++)
+    {
+      int fd = i < 3 ? plan->stdio[i] : plan->socket;
+
+      if (fd >= 0 && fd < FIRST_SAFE_FD)
+        {
+          fd = lifted[i] = fcntl (fd, F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
+          if (fd < 0)
+            return FALSE;
+        }
+      state->fds[i] = fd;
+    }
+
+  return TRUE;
+}
+
+/*< private >
+ * afrpc_spawn:
+ * @plan: what to start
+ * @spawned: (out): the process; @spawned->pidfd is the caller's
+ * @error: return location for AFRPC_ERROR_SPAWN
+ *
+ * Starts a direct child with default signal handling, an empty signal mask, and no descriptors but
+ * the planned ones. The environment variable AFRPC_SPAWN=posix chooses posix_spawn().
+ */
+gboolean
+afrpc_spawn (const AfrpcSpawnPlan  *plan,
+             AfrpcSpawned          *spawned,
+             GError               **error)
+{
+  ChildState state = { .plan = plan, .n_fds_max = sysconf (_SC_OPEN_MAX), .doing = "starting it" };
+  int lifted[4], pid = -1, pidfd = -1;
+
+  if (!lift_fds (plan, &state, lifted))
+    state.error = errno;
+  else
+    {
+      const char *way = getenv ("AFRPC_SPAWN");
+      gboolean refused = way != NULL && strcmp (way, "posix") == 0;
+
+      if (!refused)
+        {
+          pid = clone_child (&state, &pidfd);
+          if (pid < 0)
+            state.error = errno;
+          refused = pid < 0 && (errno == ENOSYS || errno == EPERM || errno == EINVAL);
+        }
+      if (refused)
+        pid = posix_spawn_child (&state, &pidfd);
+      else if (pid >= 0 && state.error != 0)
+        {
+          waitpid (pid, NULL, 0);
+          close (pidfd);
+          pid = -1;
+        }
+    }
+
+  for (int i = 0; i < 4; i++)
+    if (lifted[i] >= 0)
+      close (lifted[i]);
+
+  if (pid < 0)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start “%s”: %s: %s",
+                   plan->path, state.doing, g_strerror (state.error));
+      return FALSE;
+    }
+
+  spawned->pid = pid;
+  spawned->pidfd = pidfd;
+  return TRUE;
+}
+
+/*< private >
+ * afrpc_spawn_reap:
+ * @spawned: a process
+ * @status: (out): how it ended
+ *
+ * Returns: FALSE while the process runs; once TRUE, @spawned is empty
+ */
+gboolean
+afrpc_spawn_reap (AfrpcSpawned     *spawned,
+                  AfrpcSpawnStatus *status)
+{
+  siginfo_t info;
+
+  memset (status, 0, sizeof *status);
+  memset (&info, 0, sizeof info);
+  status->status = -1;
+
+  /* The raw call: the C library's has no rusage. */
+  if (syscall (SYS_waitid, P_PIDFD, spawned->pidfd, &info, WEXITED | WNOHANG, &status->usage) == 0)
+    {
+      if (info.si_pid == 0)
+        return FALSE;
+
+      status->known = TRUE;
+      if (info.si_code == CLD_EXITED)
+        status->status = info.si_status;
+      else
+        status->signum = info.si_status;
+      status->core = info.si_code == CLD_DUMPED;
+    }
+  else if (errno == EINTR)
+    return FALSE;
+
+  close (spawned->pidfd);
+  spawned->pidfd = -1;
+  spawned->pid = 0;
+
+  return TRUE;
+}
+
+/* The pidfd makes sure that no other process gets the signal. */
+void
+afrpc_spawn_signal (const AfrpcSpawned *spawned,
+                    int                 signum)
+{
+  if (spawned->pidfd >= 0)
+    syscall (SYS_pidfd_send_signal, spawned->pidfd, signum, NULL, 0);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Starting and reaping processes. The only place of the library that clones and execs. Linux' vfork
+ * semantics: the caller's memory is shared until the exec, so that starting costs the same whatever
+ * the size of the program, and errors of the exec are known at once. No GObject, no main loop. */
+#pragma once
+
+#include <glib.h>
+#include <sys/resource.h>
+
+G_BEGIN_DECLS
+
+#define AFRPC_SPAWN_SOCKET_FD 3              /* where the child finds its socket */
+#define AFRPC_SPAWN_SOCKET_ENV "AFRPC_SOCKET" /* environment variable with that number */
+
+typedef struct
+{
+  const char *path;         /* executable; no search */
+  const char *const *argv;
+  const char *const *envp;
+  const char *cwd;          /* (nullable) */
+  int stdio[3];             /* what becomes 0, 1, 2; -1: inherit */
+  int socket;               /* what becomes AFRPC_SPAWN_SOCKET_FD */
+} AfrpcSpawnPlan;
+
+typedef struct
+{
+  int pid;                  /* 0: none */
+  int pidfd;                /* -1: none */
+} AfrpcSpawned;
+
+typedef struct
+{
+  gboolean known;           /* FALSE: somebody else reaped the process */
+  int status;               /* exit status, or -1 if a signal ended it */
+  int signum;               /* the signal that ended it, or 0 */
+  gboolean core;
+  struct rusage usage;
+} AfrpcSpawnStatus;
+
+gboolean afrpc_spawn        (const AfrpcSpawnPlan  *plan,
+                             AfrpcSpawned          *spawned,
+                             GError               **error);
+gboolean afrpc_spawn_reap   (AfrpcSpawned          *spawned,
+                             AfrpcSpawnStatus      *status);
+void     afrpc_spawn_signal (const AfrpcSpawned    *spawned,
+                             int                    signum);
+
+G_END_DECLS

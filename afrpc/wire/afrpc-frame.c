@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "wire/afrpc-frame.h"
+
+#include <string.h>
+
+#include "afrpc-error.h"
+
+/* Writes AFRPC_FRAME_HEADER_SIZE bytes. */
+void
+afrpc_frame_encode (const AfrpcFrameHeader *header,
+                    guint8                 *bytes)
+{
+  const guint16 n_fds = GUINT16_TO_LE (header->n_fds);
+  const guint64 serial = GUINT64_TO_LE (header->serial);
+  const guint64 size = GUINT64_TO_LE (header->size);
+
+  memset (bytes, 0, 8);
+  bytes[0] = header->kind;
+  bytes[1] = header->flags;
+  memcpy (bytes + 2, &n_fds, sizeof n_fds);
+  bytes[4] = header->type_length;
+  memcpy (bytes + 8, &serial, sizeof serial);
+  memcpy (bytes + 16, &size, sizeof size);
+}
+
+/* Reads AFRPC_FRAME_HEADER_SIZE bytes and refuses whatever no afrpc writes, so that nobody
+ * allocates or waits for what a liar announces. */
+gboolean
+afrpc_frame_decode (AfrpcFrameHeader  *header,
+                    const guint8      *bytes,
+                    guint64            size_max,
+                    GError           **error)
+{
+  guint16 n_fds;
+  guint64 serial, size;
+
+  memcpy (&n_fds, bytes + 2, sizeof n_fds);
+  memcpy (&serial, bytes + 8, sizeof serial);
+  memcpy (&size, bytes + 16, sizeof size);
+
+  header->kind = bytes[0];
+  header->flags = bytes[1];
+  header->n_fds = GUINT16_FROM_LE (n_fds);
+  header->type_length = bytes[4];
+  header->serial = GUINT64_FROM_LE (serial);
+  header->size = GUINT64_FROM_LE (size);
+
+  if (header->kind == 0 || header->kind > AFRPC_FRAME_LAST)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "frame of unknown kind %u", header->kind);
+      return FALSE;
+    }
+  if ((header->flags & ~AFRPC_FRAME_FLAGS_KNOWN) != 0 || bytes[5] != 0 || bytes[6] != 0 || bytes[7] != 0)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "frame with unknown flags");
+      return FALSE;
+    }
+  if (header->n_fds > AFRPC_FRAME_FDS_MAX)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL,
+                   "frame with %u file descriptors, more than %u",
+                   header->n_fds, AFRPC_FRAME_FDS_MAX);
+      return FALSE;
+    }
+  if (header->size > size_max)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL,
+                   "frame of %" G_GUINT64_FORMAT " bytes, more than %" G_GUINT64_FORMAT,
+                   header->size, size_max);
+      return FALSE;
+    }
+
+  return TRUE;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The header of a frame, and the limits of what it may announce. Pure: no I/O, no state.
+ *
+ *   offset  size  field
+ *        0     1  kind
+ *        1     1  flags
+ *        2     2  number of file descriptors that travel with the frame's first byte
+ *        4     1  length of the type string, without a NUL
+ *        5     3  zero
+ *        8     8  serial: which call the frame belongs to, or 0; the magic number in a greeting
+ *       16     8  size of the payload in bytes
+ *       24        type string, zero-padded to a multiple of 8
+ *                 payload, zero-padded to a multiple of 8
+ *
+ * The header is little-endian. A payload that is a GVariant is in the byte order that the flag
+ * says. Everything starts at a multiple of 8, so that a GVariant can be read in place.
+ */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+#define AFRPC_FRAME_PROTOCOL_VERSION 1u
+#define AFRPC_FRAME_MAGIC G_GUINT64_CONSTANT (0x0a31637072666100) /* NUL "afrpc1" LF */
+
+#define AFRPC_FRAME_HEADER_SIZE 24u /* bytes */
+#define AFRPC_FRAME_TYPE_MAX 255u   /* characters in a type string, as in D-Bus */
+#define AFRPC_FRAME_FDS_MAX 253u    /* what one sendmsg() can carry: SCM_MAX_FD of unix(7) */
+
+#define AFRPC_FRAME_PREPARE_SIZE_MAX (128u << 20) /* bytes: a payload sent to prepare a worker */
+#define AFRPC_FRAME_ANSWER_SIZE_MAX (1u << 20)    /* bytes: a payload of the answer to that */
+
+typedef enum
+{
+  /* Both ways, first of all. */
+  AFRPC_FRAME_HELLO = 1,   /* a{sv} */
+
+  /* To the worker while it is being prepared, in this order. */
+  AFRPC_FRAME_REQUIRE = 2, /* s: module */
+  AFRPC_FRAME_EVAL = 3,    /* (sv): code, arguments */
+  AFRPC_FRAME_ARG = 4,     /* v */
+  AFRPC_FRAME_FD = 5,      /* one file descriptor */
+  AFRPC_FRAME_RUN = 6,     /* a{sv}; the shared page as file descriptor */
+
+  /* The worker's answer. */
+  AFRPC_FRAME_FAILED = 7,  /* (sis): domain, code, message */
+  AFRPC_FRAME_READY = 8,
+
+  /* To the worker. */
+  AFRPC_FRAME_CALL = 9,    /* the arguments */
+  AFRPC_FRAME_CANCEL = 10,
+
+  /* From the worker. */
+  AFRPC_FRAME_RESULT = 11, /* the result */
+  AFRPC_FRAME_ERROR = 12,  /* (sis): domain, code, message */
+  AFRPC_FRAME_EVENT = 13,  /* the event */
+
+  AFRPC_FRAME_LAST = AFRPC_FRAME_EVENT,
+} AfrpcFrameKind;
+
+typedef enum
+{
+  AFRPC_FRAME_FLAG_BIG_ENDIAN = 1 << 0, /* of the payload */
+
+  AFRPC_FRAME_FLAGS_KNOWN = AFRPC_FRAME_FLAG_BIG_ENDIAN,
+} AfrpcFrameFlags;
+
+#if G_BYTE_ORDER == G_LITTLE_ENDIAN
+#define AFRPC_FRAME_FLAGS_NATIVE 0u
+#else
+#define AFRPC_FRAME_FLAGS_NATIVE AFRPC_FRAME_FLAG_BIG_ENDIAN
+#endif
+
+typedef struct
+{
+  guint8 kind;
+  guint8 flags;
+  guint16 n_fds;
+  guint8 type_length;
+  guint64 serial;
+  guint64 size; /* of the payload, bytes */
+} AfrpcFrameHeader;
+
+/* A serial: which place of the parent's table of calls (the slot), and the how manieth call it is. */
+#define AFRPC_SERIAL_SLOT_BITS 24
+#define AFRPC_SERIAL_SLOTS_MAX (1u << AFRPC_SERIAL_SLOT_BITS)
+
+static inline guint32
+afrpc_serial_slot (guint64 serial)
+{
+  return serial & (AFRPC_SERIAL_SLOTS_MAX - 1);
+}
+
+static inline gsize
+afrpc_frame_pad (gsize size)
+{
+  return (size + 7) & ~(gsize) 7;
+}
+
+void     afrpc_frame_encode (const AfrpcFrameHeader  *header,
+                             guint8                  *bytes);
+gboolean afrpc_frame_decode (AfrpcFrameHeader        *header,
+                             const guint8            *bytes,
+                             guint64                  size_max,
+                             GError                 **error);
+
+G_END_DECLS

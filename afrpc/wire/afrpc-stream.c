@@ -1,0 +1,641 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "wire/afrpc-stream.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "afrpc-error.h"
+
+#define OUT_SIZE_MIN 8192u /* bytes */
+#define OUT_SIZE_KEPT (256u << 10) /* bytes: a larger buffer is given back once it is empty */
+#define IOV_MAX_USED 16
+
+/* What is sent by reference: a large payload, or descriptors. */
+typedef struct
+{
+  guint64 position; /* in the stream of queued bytes, before this attachment's own */
+  GBytes *bytes;    /* (nullable): sent at the position */
+  gsize done;       /* bytes of it that are written */
+  int fd;           /* -1: none; else sent with the byte at the position */
+} Attachment;
+
+static void
+attachment_free (Attachment *self)
+{
+  g_clear_pointer (&self->bytes, g_bytes_unref);
+  if (self->fd >= 0)
+    close (self->fd);
+  g_free (self);
+}
+
+void
+afrpc_stream_init (AfrpcStream *self,
+                   int          in_fd,
+                   int          out_fd,
+                   gboolean     is_socket)
+{
+  memset (self, 0, sizeof *self);
+  self->in_fd = in_fd;
+  self->out_fd = out_fd;
+  self->is_socket = is_socket;
+  self->size_max = G_MAXUINT64;
+  self->in = g_malloc (AFRPC_STREAM_IN_SIZE);
+  self->in_missing = AFRPC_FRAME_HEADER_SIZE;
+  self->fds_in = g_array_new (FALSE, FALSE, sizeof (int));
+  g_queue_init (&self->attachments);
+}
+
+void
+afrpc_stream_clear (AfrpcStream *self)
+{
+  if (self->fds_in != NULL)
+    {
+      for (guint i = 0; i < self->fds_in->len; i++)
+        close (g_array_index (self->fds_in, int, i));
+      g_clear_pointer (&self->fds_in, g_array_unref);
+      g_queue_clear_full (&self->attachments, (GDestroyNotify) attachment_free);
+
+      if (self->in_fd >= 0)
+        close (self->in_fd);
+      if (self->out_fd >= 0 && self->out_fd != self->in_fd)
+        close (self->out_fd);
+    }
+
+  self->in_fd = self->out_fd = -1;
+  g_clear_pointer (&self->in, g_free);
+  g_clear_pointer (&self->out, g_free);
+  g_clear_pointer (&self->body, g_free);
+  g_clear_pointer (&self->body_bytes, g_bytes_unref);
+}
+
+/* Sending */
+
+static void
+reserve (AfrpcStream *self,
+         gsize        size)
+{
+  gsize used = self->out_tail - self->out_head;
+
+  if (self->out_size - self->out_tail >= size)
+    return;
+
+  /* Frames are written at multiples of 8, so keep the remainder when moving to the front. Moving
+   * is worth it only when at least as much is gained. */
+  if (self->out_head > used)
+    {
+      gsize by = self->out_head & ~(gsize) 7;
+
+      memmove (self->out, self->out + by, self->out_tail - by);
+      self->out_base += by;
+      self->out_head -= by;
+      self->out_tail -= by;
+    }
+
+  if (self->out_size - self->out_tail < size)
+    {
+      self->out_size = MAX (OUT_SIZE_MIN, MAX (2 * self->out_size, used + 8 + size));
+      self->out = g_realloc (self->out, self->out_size);
+    }
+}
+
+/* Queues a frame; returns where its payload of header->size bytes is to be written, at once. */
+guint8 *
+afrpc_stream_put (AfrpcStream            *self,
+                  const AfrpcFrameHeader *header,
+                  const char             *type)
+{
+  gsize type_size = afrpc_frame_pad (header->type_length);
+  gsize size = AFRPC_FRAME_HEADER_SIZE + type_size + afrpc_frame_pad (header->size);
+  guint8 *start;
+
+  reserve (self, size);
+  start = self->out + self->out_tail;
+  self->out_tail += size;
+
+  afrpc_frame_encode (header, start);
+  start += AFRPC_FRAME_HEADER_SIZE;
+  if (type_size > 0)
+    {
+      memset (start + type_size - 8, 0, 8);
+      memcpy (start, type, header->type_length);
+      start += type_size;
+    }
+  if (header->size > 0)
+    memset (start + afrpc_frame_pad (header->size) - 8, 0, 8);
+
+  return start;
+}
+
+static void
+attach (AfrpcStream *self,
+        guint64      position,
+        GBytes      *bytes, /* (transfer full) (nullable) */
+        int          fd)    /* (transfer full), or -1 */
+{
+  Attachment *attachment = g_new0 (Attachment, 1);
+
+  attachment->position = position;
+  attachment->bytes = bytes;
+  attachment->fd = fd;
+  if (bytes != NULL)
+    self->attached_size += g_bytes_get_size (bytes);
+  g_queue_push_tail (&self->attachments, attachment);
+}
+
+/* Queues the header and type of a frame whose payload is sent from where it lies. */
+static void
+put_bytes (AfrpcStream      *self,
+           AfrpcFrameHeader *header,
+           const char       *type,
+           GBytes           *bytes) /* (transfer full) */
+{
+  static const guint8 zeros[8];
+  gsize padding = afrpc_frame_pad (header->size) - header->size;
+  gsize size = AFRPC_FRAME_HEADER_SIZE + afrpc_frame_pad (header->type_length);
+  guint8 *start;
+
+  reserve (self, size);
+  start = self->out + self->out_tail;
+  self->out_tail += size;
+
+  afrpc_frame_encode (header, start);
+  memset (start + AFRPC_FRAME_HEADER_SIZE, 0, size - AFRPC_FRAME_HEADER_SIZE);
+  memcpy (start + AFRPC_FRAME_HEADER_SIZE, type, header->type_length);
+
+  attach (self, self->out_base + self->out_tail, bytes, -1);
+  if (padding > 0)
+    attach (self, self->out_base + self->out_tail, g_bytes_new_static (zeros, padding), -1);
+}
+
+/* Queues a frame with @value (nullable) as payload; its type string must be within the limit. */
+void
+afrpc_stream_put_value (AfrpcStream    *self,
+                        AfrpcFrameKind  kind,
+                        guint64         serial,
+                        GVariant       *value)
+{
+  const char *type = value != NULL ? g_variant_get_type_string (value) : "";
+  AfrpcFrameHeader header = {
+    .kind = kind,
+    .flags = AFRPC_FRAME_FLAGS_NATIVE,
+    .type_length = strlen (type),
+    .serial = serial,
+    .size = value != NULL ? g_variant_get_size (value) : 0,
+  };
+
+  g_assert (strlen (type) <= AFRPC_FRAME_TYPE_MAX);
+
+  if (header.size >= AFRPC_STREAM_BODY_MIN)
+    put_bytes (self, &header, type, g_variant_get_data_as_bytes (value));
+  else
+    {
+      guint8 *payload = afrpc_stream_put (self, &header, type);
+
+      if (header.size > 0)
+        g_variant_store (value, payload);
+    }
+}
+
+/* As afrpc_stream_put_value(), for a small value, with a descriptor that becomes the stream's. */
+void
+afrpc_stream_put_fd (AfrpcStream    *self,
+                     AfrpcFrameKind  kind,
+                     GVariant       *value,
+                     int             fd)
+{
+  const char *type = value != NULL ? g_variant_get_type_string (value) : "";
+  AfrpcFrameHeader header = {
+    .kind = kind,
+    .flags = AFRPC_FRAME_FLAGS_NATIVE,
+    .n_fds = 1,
+    .type_length = strlen (type),
+    .size = value != NULL ? g_variant_get_size (value) : 0,
+  };
+  guint64 position = self->out_base + self->out_tail;
+  guint8 *payload;
+
+  attach (self, position, NULL, fd);
+  payload = afrpc_stream_put (self, &header, type);
+  if (value != NULL)
+    g_variant_store (value, payload);
+}
+
+typedef struct
+{
+  struct iovec iov[IOV_MAX_USED];
+  guint n;
+  int fd; /* -1: none */
+} Batch;
+
+static void
+batch_add (Batch        *batch,
+           const guint8 *data,
+           gsize         size)
+{
+  if (size == 0)
+    return;
+
+  batch->iov[batch->n].iov_base = (void *) data;
+  batch->iov[batch->n].iov_len = size;
+  batch->n++;
+}
+
+/* Collects what can go out in one system call: up to the next descriptor, which has to travel with
+ * the first byte of its frame. */
+static void
+gather (AfrpcStream *self,
+        Batch       *batch)
+{
+  gsize at = self->out_head;
+
+  batch->n = 0;
+  batch->fd = -1;
+
+  for (GList *l = self->attachments.head; l != NULL; l = l->next)
+    {
+      Attachment *attachment = l->data;
+      gsize offset = attachment->position - self->out_base;
+
+      if (batch->n + 2 > IOV_MAX_USED)
+        return;
+
+      batch_add (batch, self->out + at, offset - at);
+      at = offset;
+
+      if (attachment->fd >= 0)
+        {
+          if (batch->n > 0 || batch->fd >= 0)
+            return;
+          batch->fd = attachment->fd;
+        }
+      if (attachment->bytes != NULL)
+        {
+          gsize size;
+          const guint8 *data = g_bytes_get_data (attachment->bytes, &size);
+
+          batch_add (batch, data + attachment->done, size - attachment->done);
+        }
+    }
+
+  batch_add (batch, self->out + at, self->out_tail - at);
+}
+
+/* Forgets @n bytes that were written, and the attachments that went with them: a descriptor went
+ * if the byte at its position did. */
+static void
+advance (AfrpcStream *self,
+         gsize        n)
+{
+  Attachment *attachment;
+
+  while ((attachment = g_queue_peek_head (&self->attachments)) != NULL)
+    {
+      gsize before = attachment->position - self->out_base - self->out_head;
+
+      if (before > n || (before == n && attachment->fd >= 0))
+        break;
+
+      if (attachment->bytes != NULL)
+        {
+          gsize size = g_bytes_get_size (attachment->bytes) - attachment->done;
+          gsize taken = MIN (size, n - before);
+
+          self->out_head += before;
+          n -= before + taken;
+          attachment->done += taken;
+          self->attached_size -= taken;
+          if (taken < size)
+            return;
+        }
+
+      attachment_free (g_queue_pop_head (&self->attachments));
+    }
+
+  self->out_head += n;
+}
+
+static gssize
+send_batch (AfrpcStream *self,
+            Batch       *batch)
+{
+  union
+  {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE (sizeof (int))];
+  } control;
+  struct msghdr message = { .msg_iov = batch->iov, .msg_iovlen = batch->n };
+
+  if (!self->is_socket)
+    return writev (self->out_fd, batch->iov, batch->n);
+
+  if (batch->fd >= 0)
+    {
+      struct cmsghdr *cmsg;
+
+      memset (&control, 0, sizeof control);
+      message.msg_control = control.bytes;
+      message.msg_controllen = sizeof control.bytes;
+      cmsg = CMSG_FIRSTHDR (&message);
+      cmsg->cmsg_level = SOL_SOCKET;
+      cmsg->cmsg_type = SCM_RIGHTS;
+      cmsg->cmsg_len = CMSG_LEN (sizeof (int));
+      memcpy (CMSG_DATA (cmsg), &batch->fd, sizeof (int));
+    }
+
+  return sendmsg (self->out_fd, &message, MSG_NOSIGNAL);
+}
+
+/* Writes until everything is out (DONE), the other side does not take more now (AGAIN), or it does
+ * not read any more (EOF). */
+AfrpcStreamStep
+afrpc_stream_flush (AfrpcStream  *self,
+                    GError      **error)
+{
+  while (afrpc_stream_get_queued (self) > 0)
+    {
+      Batch batch;
+      gssize n;
+
+      gather (self, &batch);
+      n = send_batch (self, &batch);
+      if (n < 0 && errno == EINTR)
+        continue;
+      if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return AFRPC_STREAM_AGAIN;
+      if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
+        return AFRPC_STREAM_EOF;
+      if (n < 0)
+        {
+          g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "write: %s", g_strerror (errno));
+          return AFRPC_STREAM_ERROR;
+        }
+
+      advance (self, n);
+    }
+
+  self->out_base += self->out_tail;
+  self->out_head = self->out_tail = 0;
+  if (self->out_size > OUT_SIZE_KEPT)
+    {
+      g_clear_pointer (&self->out, g_free);
+      self->out_size = 0;
+    }
+
+  return AFRPC_STREAM_DONE;
+}
+
+/* Receiving */
+
+/* Returns FALSE if more descriptors came than anybody announces. */
+static gboolean
+collect_fds (AfrpcStream    *self,
+             struct msghdr  *message,
+             GError        **error)
+{
+  for (struct cmsghdr *cmsg = CMSG_FIRSTHDR (message); cmsg != NULL; cmsg = CMSG_NXTHDR (message, cmsg))
+    {
+      if (cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS)
+        {
+          gsize n = (cmsg->cmsg_len - CMSG_LEN (0)) / sizeof (int);
+
+          g_array_append_vals (self->fds_in, CMSG_DATA (cmsg), n);
+        }
+    }
+
+  if ((message->msg_flags & MSG_CTRUNC) != 0)
+    self->fds_lost = TRUE;
+
+  if (self->fds_in->len > AFRPC_STREAM_FDS_IN_MAX)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL,
+                   "more than %u file descriptors without a frame", AFRPC_STREAM_FDS_IN_MAX);
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+static gssize
+receive (AfrpcStream   *self,
+         struct iovec  *iov,
+         gsize          n_iov,
+         struct msghdr *message,
+         char          *control,
+         gsize          control_size)
+{
+  gssize n;
+
+  memset (message, 0, sizeof *message);
+  message->msg_iov = iov;
+  message->msg_iovlen = n_iov;
+
+  do
+    {
+      if (self->is_socket)
+        {
+          message->msg_control = control;
+          message->msg_controllen = control_size;
+          n = recvmsg (self->in_fd, message, MSG_CMSG_CLOEXEC);
+        }
+      else
+        n = readv (self->in_fd, iov, n_iov);
+    }
+  while (n < 0 && errno == EINTR);
+
+  return n;
+}
+
+/* Reads once. Call afrpc_stream_next() until it has no more before reading again. */
+AfrpcStreamStep
+afrpc_stream_read (AfrpcStream  *self,
+                   GError      **error)
+{
+  union
+  {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE (AFRPC_FRAME_FDS_MAX * sizeof (int))];
+  } control;
+  struct msghdr message;
+  struct iovec iov[2];
+  gsize n_iov = 0, room;
+  gssize n;
+
+  g_clear_pointer (&self->body_bytes, g_bytes_unref);
+
+  if (self->body != NULL)
+    {
+      iov[n_iov].iov_base = self->body + self->body_got;
+      iov[n_iov++].iov_len = self->body_size - self->body_got;
+    }
+
+  if (self->in_head > 0)
+    {
+      memmove (self->in, self->in + self->in_head, self->in_tail - self->in_head);
+      self->in_tail -= self->in_head;
+      self->in_head = 0;
+    }
+  room = AFRPC_STREAM_IN_SIZE - self->in_tail;
+  if (self->exact)
+    room = self->body != NULL ? 0 : MIN (room, self->in_missing);
+  if (room > 0)
+    {
+      iov[n_iov].iov_base = self->in + self->in_tail;
+      iov[n_iov++].iov_len = room;
+    }
+
+  n = receive (self, iov, n_iov, &message, control.bytes, sizeof control.bytes);
+  if (n == 0)
+    return AFRPC_STREAM_EOF;
+  if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+    return AFRPC_STREAM_AGAIN;
+  if (n < 0 && errno == ECONNRESET)
+    return AFRPC_STREAM_EOF;
+  if (n < 0)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "read: %s", g_strerror (errno));
+      return AFRPC_STREAM_ERROR;
+    }
+
+  if (self->is_socket && !collect_fds (self, &message, error))
+    return AFRPC_STREAM_ERROR;
+
+  if (self->body != NULL)
+    {
+      gsize taken = MIN ((gsize) n, self->body_size - self->body_got);
+
+      self->body_got += taken;
+      n -= taken;
+    }
+  self->in_tail += n;
+
+  return AFRPC_STREAM_DONE;
+}
+
+/* The rest of a large payload is read into the memory that it stays in. */
+static AfrpcStreamStep
+begin_body (AfrpcStream            *self,
+            const AfrpcFrameHeader *header,
+            GError                **error)
+{
+  const gsize type_size = afrpc_frame_pad (header->type_length);
+  const gsize start = self->in_head + AFRPC_FRAME_HEADER_SIZE;
+  gsize have;
+
+  self->body_size = afrpc_frame_pad (header->size);
+  self->body = g_try_malloc (self->body_size);
+  if (self->body == NULL)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                   "no memory for a message of %" G_GUINT64_FORMAT " bytes", header->size);
+      return AFRPC_STREAM_ERROR;
+    }
+
+  self->body_header = *header;
+  memcpy (self->body_type, self->in + start, header->type_length);
+
+  have = MIN (self->in_tail - start - type_size, self->body_size);
+  memcpy (self->body, self->in + start + type_size, have);
+  self->body_got = have;
+  self->in_head = start + type_size + have;
+
+  return AFRPC_STREAM_AGAIN;
+}
+
+static AfrpcStreamStep
+finish_body (AfrpcStream *self,
+             AfrpcFrame  *frame)
+{
+  if (self->body_got < self->body_size)
+    return AFRPC_STREAM_AGAIN;
+
+  self->body_bytes = g_bytes_new_take (g_steal_pointer (&self->body), self->body_header.size);
+  self->in_missing = AFRPC_FRAME_HEADER_SIZE;
+
+  frame->header = self->body_header;
+  frame->type = self->body_type;
+  frame->payload = g_bytes_get_data (self->body_bytes, NULL);
+  frame->bytes = self->body_bytes;
+
+  return AFRPC_STREAM_DONE;
+}
+
+/* Parses one frame: DONE, AGAIN if its end has not been read yet, ERROR if the peer is no afrpc. */
+AfrpcStreamStep
+afrpc_stream_next (AfrpcStream  *self,
+                   AfrpcFrame   *frame,
+                   GError      **error)
+{
+  gsize have = self->in_tail - self->in_head;
+  const guint8 *start = self->in + self->in_head;
+  gsize type_size, size;
+
+  g_clear_pointer (&self->body_bytes, g_bytes_unref);
+
+  if (self->body != NULL)
+    return finish_body (self, frame);
+
+  if (have < AFRPC_FRAME_HEADER_SIZE)
+    {
+      self->in_missing = AFRPC_FRAME_HEADER_SIZE - have;
+      return AFRPC_STREAM_AGAIN;
+    }
+  if (!afrpc_frame_decode (&frame->header, start, self->size_max, error))
+    return AFRPC_STREAM_ERROR;
+
+  type_size = afrpc_frame_pad (frame->header.type_length);
+  if (frame->header.size >= AFRPC_STREAM_BODY_MIN)
+    {
+      if (have >= AFRPC_FRAME_HEADER_SIZE + type_size)
+        {
+          if (begin_body (self, &frame->header, error) == AFRPC_STREAM_ERROR)
+            return AFRPC_STREAM_ERROR;
+          return finish_body (self, frame);
+        }
+      self->in_missing = AFRPC_FRAME_HEADER_SIZE + type_size - have;
+      return AFRPC_STREAM_AGAIN;
+    }
+
+  size = AFRPC_FRAME_HEADER_SIZE + type_size + afrpc_frame_pad (frame->header.size);
+  if (have < size)
+    {
+      self->in_missing = size - have;
+      return AFRPC_STREAM_AGAIN;
+    }
+
+  frame->type = (const char *) start + AFRPC_FRAME_HEADER_SIZE;
+  frame->payload = start + AFRPC_FRAME_HEADER_SIZE + type_size;
+  frame->bytes = NULL;
+  self->in_head += size;
+  self->in_missing = AFRPC_FRAME_HEADER_SIZE;
+
+  return AFRPC_STREAM_DONE;
+}
+
+/* Returns: (transfer full): the value in the frame's payload, or NULL: AFRPC_ERROR_INVALID_DATA. */
+GVariant *
+afrpc_stream_parse_value (AfrpcStream       *self,
+                          const AfrpcFrame  *frame,
+                          GError           **error)
+{
+  return afrpc_value_parse (&self->type, &frame->header, frame->type, frame->payload, frame->bytes, error);
+}
+
+/* Returns: (transfer full): the oldest descriptor received, or -1. */
+int
+afrpc_stream_take_fd (AfrpcStream *self)
+{
+  int fd;
+
+  if (self->fds_in->len == 0)
+    return -1;
+
+  fd = g_array_index (self->fds_in, int, 0);
+  g_array_remove_index (self->fds_in, 0);
+
+  return fd;
+}

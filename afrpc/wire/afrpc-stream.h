@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Frames and file descriptors on a socket, or on a pair of pipes. Owns its buffers, the descriptors
+ * on their way, and the connection's own. Each step makes at most one system call that can block;
+ * the caller owns the loop, and whether the descriptors block. No GObject, no main loop. */
+#pragma once
+
+#include <glib.h>
+
+#include "wire/afrpc-frame.h"
+#include "wire/afrpc-value.h"
+
+G_BEGIN_DECLS
+
+#define AFRPC_STREAM_IN_SIZE 65536u      /* bytes: the receive buffer */
+#define AFRPC_STREAM_BODY_MIN 16384u     /* bytes: larger payloads get memory of their own */
+#define AFRPC_STREAM_FDS_IN_MAX 1024u    /* received descriptors that wait for their frame */
+
+typedef enum
+{
+  AFRPC_STREAM_ERROR = -1,
+  AFRPC_STREAM_AGAIN = 0, /* nothing to be had now */
+  AFRPC_STREAM_DONE = 1,
+  AFRPC_STREAM_EOF = 2,
+} AfrpcStreamStep;
+
+/* A frame that has arrived. What it points to is valid until the next step on the stream. */
+typedef struct
+{
+  AfrpcFrameHeader header;
+  const char *type;      /* header.type_length characters */
+  const guint8 *payload;
+  GBytes *bytes;         /* (nullable): the payload in memory that may be kept; the stream's */
+} AfrpcFrame;
+
+typedef struct
+{
+  int in_fd;
+  int out_fd;
+  gboolean is_socket;     /* then in_fd == out_fd, and descriptors can be passed */
+  gboolean exact;         /* never read beyond the frame that is being received */
+  guint64 size_max;       /* of a payload received, bytes */
+
+  /* Receiving: bytes in[in_head..in_tail) wait to be parsed. */
+  guint8 *in;
+  gsize in_head;
+  gsize in_tail;
+  gsize in_missing;       /* bytes until the frame at in_head is whole, as far as is known */
+
+  /* A payload that is being received into memory of its own. */
+  AfrpcFrameHeader body_header;
+  char body_type[AFRPC_FRAME_TYPE_MAX + 1];
+  guint8 *body;           /* (nullable) */
+  gsize body_size;        /* with padding */
+  gsize body_got;
+  GBytes *body_bytes;     /* the last one that became whole */
+
+  GArray *fds_in;         /* (element-type int) received, oldest first */
+  gboolean fds_lost;      /* the kernel dropped some: our table of descriptors was full */
+
+  /* Sending: bytes out[out_head..out_tail), with the attachments at their places in between. */
+  guint8 *out;
+  gsize out_head;
+  gsize out_tail;
+  gsize out_size;
+  guint64 out_base;       /* position in the stream of out[0] */
+  GQueue attachments;     /* (element-type Attachment) oldest first */
+  gsize attached_size;    /* bytes of attachments that are not written yet */
+
+  AfrpcValueType type;
+} AfrpcStream;
+
+void            afrpc_stream_init        (AfrpcStream             *self,
+                                          int                      in_fd,
+                                          int                      out_fd,
+                                          gboolean                 is_socket);
+void            afrpc_stream_clear       (AfrpcStream             *self);
+
+/* Sending: queue, then flush. */
+guint8         *afrpc_stream_put         (AfrpcStream             *self,
+                                          const AfrpcFrameHeader  *header,
+                                          const char              *type);
+void            afrpc_stream_put_value   (AfrpcStream             *self,
+                                          AfrpcFrameKind           kind,
+                                          guint64                  serial,
+                                          GVariant                *value);
+void            afrpc_stream_put_fd      (AfrpcStream             *self,
+                                          AfrpcFrameKind           kind,
+                                          GVariant                *value,
+                                          int                      fd);
+AfrpcStreamStep afrpc_stream_flush       (AfrpcStream             *self,
+                                          GError                 **error);
+
+static inline gsize
+afrpc_stream_get_queued (const AfrpcStream *self)
+{
+  return self->out_tail - self->out_head + self->attached_size;
+}
+
+/* Receiving: read, then take frames until there are no more. */
+AfrpcStreamStep afrpc_stream_read        (AfrpcStream             *self,
+                                          GError                 **error);
+AfrpcStreamStep afrpc_stream_next        (AfrpcStream             *self,
+                                          AfrpcFrame              *frame,
+                                          GError                 **error);
+GVariant       *afrpc_stream_parse_value (AfrpcStream             *self,
+                                          const AfrpcFrame        *frame,
+                                          GError                 **error);
+int             afrpc_stream_take_fd     (AfrpcStream             *self);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (AfrpcStream, afrpc_stream_clear)
+
+G_END_DECLS
