@@ -134,6 +134,14 @@ void        afrpc_child_await       (AfrpcChild           *self,
                                      GTask                *task);
 
 /* Between the files of this folder. */
+GSource    *afrpc_child_source_new     (AfrpcChild    *self);
+void        afrpc_child_stop_reading   (AfrpcChild    *self);
+void        afrpc_child_break_off      (AfrpcChild    *self,
+                                        GError        *error);
+void        afrpc_child_settle         (AfrpcLinkCall *call,
+                                        GVariant      *value,
+                                        GError        *error);
+void        afrpc_child_act_on_end     (AfrpcChild    *self);
 void        afrpc_child_start          (AfrpcChild    *self);
 void        afrpc_child_flush          (AfrpcChild    *self);
 void        afrpc_child_read           (AfrpcChild    *self);

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "child/afrpc-child.h"
+
+#include <signal.h>
+
+#include "afrpc-error.h"
+#include "child/afrpc-exit-private.h"
+
+/* A process that closed its socket while it owes answers is ended after this; one that really exits
+ * does so at once. */
+#define EXIT_GRACE_US (100 * 1000)
+
+/* The first failure counts: what comes later follows from it. Told to everybody by the source. */
+void
+afrpc_child_fail (AfrpcChild *self,
+                  GError     *error) /* (transfer full) */
+{
+  if (self->failure == NULL)
+    self->failure = error;
+  else
+    g_error_free (error);
+}
+
+void
+afrpc_child_stop_reading (AfrpcChild *self)
+{
+  self->eof = TRUE;
+  if (self->socket_tag != NULL)
+    g_source_remove_unix_fd (self->source, g_steal_pointer (&self->socket_tag));
+
+  if (self->exit == NULL && (self->failure != NULL || self->link.n_pending > 0 || !self->link.closing))
+    self->exit_deadline = g_get_monotonic_time () + EXIT_GRACE_US;
+}
+
+/* Has nothing more to do with a worker that cannot be trusted. */
+void
+afrpc_child_break_off (AfrpcChild *self,
+                       GError     *error) /* (transfer full) */
+{
+  g_prefix_error (&error, "“%s”: ", self->config.host);
+  afrpc_child_fail (self, error);
+  afrpc_child_stop_reading (self);
+  afrpc_child_kill (self, SIGKILL);
+}
+
+void
+afrpc_child_read_stderr (AfrpcChild *self)
+{
+  afrpc_tail_read (&self->tail);
+  if (self->stderr_tag != NULL && self->tail.fd < 0)
+    g_source_remove_unix_fd (self->source, g_steal_pointer (&self->stderr_tag));
+}
+
+void
+afrpc_child_reap (AfrpcChild *self)
+{
+  AfrpcSpawnStatus status;
+  g_autofree char *tail = NULL;
+
+  if (self->spawned.pid == 0 || self->exit != NULL)
+    return;
+  if (self->pidfd_tag != NULL)
+    {
+      /* The reaping closes it. */
+      if (!afrpc_spawn_reap (&self->spawned, &status))
+        return;
+      g_source_remove_unix_fd (self->source, g_steal_pointer (&self->pidfd_tag));
+    }
+
+  afrpc_child_read_stderr (self);
+  tail = afrpc_tail_dup (&self->tail);
+  self->exit = afrpc_exit_new (self->pid, &status, self->killed, tail);
+}
+
+static GError *
+make_end_error (AfrpcChild *self)
+{
+  g_autofree char *name = g_strdup_printf ("“%s”", self->config.host);
+  g_autofree char *text = afrpc_exit_describe (self->exit, name);
+
+  if (self->link.state == AFRPC_LINK_GREETING)
+    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "%s before it said that it is a host", text);
+  if (!self->link.was_ready)
+    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "%s before it was ready", text);
+  if (self->link.n_pending > 0)
+    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED, "%s", text);
+
+  return g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "%s", text);
+}
+
+/* The process is gone, and all that it sent was read: nothing can succeed any more. */
+void
+afrpc_child_fail_at_end (AfrpcChild *self)
+{
+  afrpc_child_fail (self, make_end_error (self));
+}
+
+/* Why a call fails, now that there is a failure. */
+GError *
+afrpc_child_call_error (AfrpcChild *self,
+                        guint64     serial)
+{
+  if (!self->link.was_ready)
+    return g_error_copy (self->failure);
+
+  if (!afrpc_link_was_started (&self->link, serial))
+    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED,
+                        "the call was not started: %s", self->failure->message);
+
+  return g_error_copy (self->failure);
+}
+
+void
+afrpc_child_settle (AfrpcLinkCall *call,
+                    GVariant      *value, /* (transfer full) (nullable) */
+                    GError        *error) /* (transfer full) (nullable) */
+{
+  g_autoptr(GTask) task = call->owner;
+
+  if (call->watch != NULL)
+    {
+      g_source_destroy (call->watch);
+      g_source_unref (call->watch);
+    }
+
+  if (error != NULL)
+    g_task_return_error (task, error);
+  else
+    g_task_return_pointer (task, value, (GDestroyNotify) g_variant_unref);
+}
+
+/* Settles whatever still waits, then tells the proxy. */
+static void
+tell_failure (AfrpcChild *self)
+{
+  g_autoptr(GArray) pending = afrpc_link_end (&self->link);
+  g_autoptr(GObject) proxy = g_weak_ref_get (&self->proxy);
+  const gboolean is_clean = pending->len == 0 && (self->link.was_ready || self->raw) && self->exit != NULL &&
+                            (self->link.closing || afrpc_exit_is_success (self->exit));
+
+  self->told = TRUE;
+
+  for (guint i = 0; i < pending->len; i++)
+    {
+      AfrpcLinkSlot *slot = &g_array_index (pending, AfrpcLinkSlot, i);
+
+      afrpc_child_settle (&slot->call, NULL, afrpc_child_call_error (self, slot->serial));
+    }
+
+  if (self->run_task != NULL)
+    {
+      g_autoptr(GTask) task = g_steal_pointer (&self->run_task);
+
+      g_task_set_task_data (task, NULL, NULL);
+      g_task_return_error (task, g_error_copy (self->failure));
+    }
+
+  if (proxy != NULL && !is_clean)
+    self->proxy_funcs->error (proxy, self->failure);
+}
+
+static GPtrArray *
+take_tasks (GPtrArray **tasks)
+{
+  GPtrArray *taken = g_steal_pointer (tasks);
+
+  *tasks = g_ptr_array_new_with_free_func (g_object_unref);
+  for (guint i = 0; i < taken->len; i++)
+    g_task_set_task_data (taken->pdata[i], NULL, NULL);
+
+  return taken;
+}
+
+static void
+end_conversation (AfrpcChild *self)
+{
+  g_autoptr(GPtrArray) tasks = take_tasks (&self->close_tasks);
+  g_autoptr(GObject) proxy = g_weak_ref_get (&self->proxy);
+  g_autoptr(GObject) held = g_steal_pointer (&self->proxy_held);
+
+  self->conversation_ended = TRUE;
+  for (guint i = 0; i < tasks->len; i++)
+    g_task_return_boolean (tasks->pdata[i], TRUE);
+
+  if (proxy != NULL)
+    {
+      g_weak_ref_set (&self->proxy, NULL);
+      self->proxy_funcs->destroyed (proxy);
+    }
+}
+
+static void
+end_process (AfrpcChild *self)
+{
+  g_autoptr(GPtrArray) tasks = take_tasks (&self->exit_tasks);
+  g_autoptr(GObject) process = g_weak_ref_get (&self->process);
+  g_autoptr(GObject) held = g_steal_pointer (&self->process_held);
+
+  self->ended = TRUE;
+  g_source_destroy (self->source);
+
+  for (guint i = 0; i < tasks->len; i++)
+    {
+      if (self->exit != NULL)
+        g_task_return_pointer (tasks->pdata[i], afrpc_exit_ref (self->exit), (GDestroyNotify) afrpc_exit_unref);
+      else
+        g_task_return_error (tasks->pdata[i], g_error_copy (self->failure));
+    }
+  if (process != NULL && self->exit != NULL)
+    self->process_funcs->exited (process, self->exit);
+
+  end_conversation (self);
+}
+
+/* Whatever there is to do now that the process, or the conversation, may be over. */
+void
+afrpc_child_act_on_end (AfrpcChild *self)
+{
+  if (self->exit != NULL && self->eof && !self->backlog && self->stash.length == 0 && self->failure == NULL)
+    afrpc_child_fail_at_end (self);
+
+  if (self->failure != NULL && !self->told && !self->backlog && self->stash.length == 0)
+    tell_failure (self);
+
+  if (self->told && self->spawned.pid == 0)
+    end_process (self);
+  else if (self->lives_on && self->eof && self->link.closing && self->link.n_pending == 0 && !self->backlog)
+    end_conversation (self);
+}

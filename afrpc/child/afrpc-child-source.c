@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "child/afrpc-child.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "afrpc-error.h"
+
+/* A main loop is held no longer than this by what is delivered at once, so that no frame of 16 ms is
+ * missed; and while there is a backlog, redrawing comes first (GDK_PRIORITY_REDRAW is 120). */
+#define SLICE_US 2000
+#define SLICE_ITEMS 4 /* delivered between two looks at the clock */
+#define BACKLOG_PRIORITY (G_PRIORITY_HIGH_IDLE + 25)
+
+/* A process that was dropped, or could not be prepared, has this long to end by itself. */
+#define DROP_GRACE_US (1000 * 1000)
+
+typedef struct
+{
+  GSource source;
+  AfrpcChild *child;
+} ChildSource;
+
+static void
+give_socket_away (AfrpcChild *self)
+{
+  g_autoptr(GTask) task = g_steal_pointer (&self->run_task);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GSocket) socket = NULL;
+  int fd;
+
+  g_task_set_task_data (task, NULL, NULL);
+  self->raw = TRUE;
+  g_source_remove_unix_fd (self->source, g_steal_pointer (&self->socket_tag));
+  fd = afrpc_link_steal_fd (&self->link);
+  self->eof = TRUE;
+
+  socket = g_socket_new_from_fd (fd, &error);
+  if (socket == NULL)
+    {
+      close (fd);
+      g_task_return_error (task, g_steal_pointer (&error));
+    }
+  else
+    g_task_return_pointer (task, g_socket_connection_factory_create_connection (socket), g_object_unref);
+}
+
+/* The next thing to deliver, oldest first; FALSE if nothing has arrived. */
+gboolean
+afrpc_child_next_item (AfrpcChild    *self,
+                       AfrpcLinkItem *item)
+{
+  g_autoptr(GError) error = NULL;
+
+  if (self->eof && self->failure != NULL)
+    return FALSE;
+
+  switch (afrpc_link_next (&self->link, item, &error))
+    {
+    case AFRPC_STREAM_DONE:
+      if (self->link.state >= AFRPC_LINK_PREPARING)
+        self->greeting_deadline = AFRPC_DEADLINES_NEVER;
+      return TRUE;
+
+    case AFRPC_STREAM_ERROR:
+      afrpc_child_break_off (self, g_steal_pointer (&error));
+      return FALSE;
+
+    default:
+      if (self->link.state >= AFRPC_LINK_PREPARING)
+        self->greeting_deadline = AFRPC_DEADLINES_NEVER;
+      return FALSE;
+    }
+}
+
+static gboolean
+pop_stash (AfrpcChild    *self,
+           AfrpcLinkItem *item)
+{
+  g_autofree AfrpcLinkItem *stashed = g_queue_pop_head (&self->stash);
+
+  if (stashed == NULL)
+    return FALSE;
+
+  if (self->stash.length == 0)
+    self->stash_size = 0;
+  *item = *stashed;
+
+  return TRUE;
+}
+
+static void
+deliver_item (AfrpcChild     *self,
+              AfrpcLinkItem  *item,
+              GObject       **proxy)
+{
+  switch (item->kind)
+    {
+    case AFRPC_LINK_ITEM_RESULT:
+      afrpc_child_settle (&item->call, g_steal_pointer (&item->value), g_steal_pointer (&item->error));
+      break;
+
+    case AFRPC_LINK_ITEM_EVENT:
+      if (*proxy == NULL)
+        *proxy = g_weak_ref_get (&self->proxy);
+      if (*proxy != NULL && item->value != NULL)
+        self->proxy_funcs->event (*proxy, item->value);
+      else if (*proxy != NULL)
+        self->proxy_funcs->error (*proxy, item->error);
+      break;
+
+    case AFRPC_LINK_ITEM_READY:
+      if (self->run_task != NULL)
+        give_socket_away (self);
+      break;
+
+    case AFRPC_LINK_ITEM_FAILED:
+      afrpc_child_fail (self, g_steal_pointer (&item->error));
+      self->exit_deadline = g_get_monotonic_time () + DROP_GRACE_US;
+      break;
+
+    default:
+      g_assert_not_reached ();
+    }
+}
+
+static void
+deliver (AfrpcChild *self)
+{
+  g_autoptr(GObject) proxy = NULL; /* looked up once, and kept alive while its handlers run */
+  gint64 end = 0;
+  guint n = 0;
+
+  self->backlog = FALSE;
+
+  for (;;)
+    {
+      g_auto(AfrpcLinkItem) item = { 0 };
+
+      if (!pop_stash (self, &item) && !afrpc_child_next_item (self, &item))
+        break;
+      deliver_item (self, &item, &proxy);
+
+      if (++n % SLICE_ITEMS == 0)
+        {
+          gint64 now = g_get_monotonic_time ();
+
+          if (end == 0)
+            end = now + SLICE_US;
+          else if (now >= end)
+            {
+              self->backlog = TRUE;
+              break;
+            }
+        }
+    }
+
+  if (self->backlog != (g_source_get_priority (self->source) != G_PRIORITY_DEFAULT) &&
+      !g_source_is_destroyed (self->source))
+    g_source_set_priority (self->source, self->backlog ? BACKLOG_PRIORITY : G_PRIORITY_DEFAULT);
+}
+
+void
+afrpc_child_flush (AfrpcChild *self)
+{
+  g_autoptr(GError) error = NULL;
+  GIOCondition events = G_IO_IN;
+
+  if (self->socket_tag == NULL)
+    return;
+
+  switch (afrpc_link_flush (&self->link, &error))
+    {
+    case AFRPC_STREAM_AGAIN:
+      events |= G_IO_OUT;
+      break;
+
+    case AFRPC_STREAM_ERROR:
+      afrpc_child_break_off (self, g_steal_pointer (&error));
+      return;
+
+    default:
+      break;
+    }
+
+  if (events != self->socket_events)
+    {
+      self->socket_events = events;
+      g_source_modify_unix_fd (self->source, self->socket_tag, events);
+    }
+}
+
+/* Reads once; deliver everything before the next time. */
+void
+afrpc_child_read (AfrpcChild *self)
+{
+  g_autoptr(GError) error = NULL;
+
+  if (self->eof)
+    return;
+
+  switch (afrpc_link_read (&self->link, &error))
+    {
+    case AFRPC_STREAM_EOF:
+      afrpc_child_stop_reading (self);
+      break;
+
+    case AFRPC_STREAM_ERROR:
+      afrpc_child_break_off (self, g_steal_pointer (&error));
+      break;
+
+    case AFRPC_STREAM_AGAIN:
+      /* A grandchild may hold the other end of a dead worker's socket. */
+      if (self->exit != NULL)
+        afrpc_child_stop_reading (self);
+      break;
+
+    default:
+      break;
+    }
+}
+
+/* The source */
+
+static gint64
+next_deadline (AfrpcChild *self)
+{
+  gint64 next = MIN (self->greeting_deadline, self->exit_deadline);
+
+  return self->deadlines.n > 0 ? MIN (next, afrpc_deadlines_next (&self->deadlines)) : next;
+}
+
+/* Settles a call before its outcome is known, which is then not waited for any more. */
+void
+afrpc_child_give_up (AfrpcChild *self,
+                     guint64     serial,
+                     GError     *error) /* (transfer full) */
+{
+  AfrpcLinkCall *call = afrpc_link_find (&self->link, serial);
+  AfrpcLinkCall settled = *call;
+
+  *call = (AfrpcLinkCall) { NULL };
+  afrpc_link_cancel (&self->link, serial);
+  afrpc_child_settle (&settled, NULL, error);
+}
+
+/* Acts on the process' own time limits. */
+void
+afrpc_child_expire_process (AfrpcChild *self,
+                            gint64      now)
+{
+  if (self->greeting_deadline <= now)
+    {
+      self->greeting_deadline = AFRPC_DEADLINES_NEVER;
+      afrpc_child_break_off (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "no greeting within the time limit"));
+    }
+
+  if (self->exit_deadline <= now)
+    {
+      self->exit_deadline = AFRPC_DEADLINES_NEVER;
+      afrpc_child_kill (self, SIGKILL);
+    }
+}
+
+static void
+expire_calls (AfrpcChild *self,
+              gint64      now)
+{
+  guint64 serial;
+
+  while (afrpc_deadlines_pop (&self->deadlines, now, &serial))
+    afrpc_child_give_up (self, serial, afrpc_child_timeout_error ());
+}
+
+static void
+act_on_drops (AfrpcChild *self)
+{
+  AfrpcChildDrop drops = g_atomic_int_and (&self->drops, 0);
+
+  if ((drops & AFRPC_CHILD_DROP_PROXY) != 0)
+    afrpc_link_close (&self->link);
+
+  if ((drops & AFRPC_CHILD_DROP_PROCESS) != 0 && !self->taken)
+    {
+      /* Nobody can give it work any more: the end of its input ends it. */
+      self->taken = self->started = TRUE;
+      afrpc_child_stop_reading (self);
+      self->exit_deadline = g_get_monotonic_time () + DROP_GRACE_US;
+      afrpc_link_clear (&self->link);
+      self->link.state = AFRPC_LINK_ENDED;
+      afrpc_child_fail (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the process was dropped"));
+    }
+}
+
+static gboolean
+needs_dispatch (AfrpcChild *self)
+{
+  return g_atomic_int_get (&self->drops) != 0 || !self->started || self->backlog || self->stash.length > 0 ||
+         (self->exit != NULL && !self->eof) || (self->failure != NULL && !self->told) ||
+         (self->exit != NULL && self->failure == NULL);
+}
+
+static gboolean
+child_source_prepare (GSource *source,
+                      int     *timeout_ms)
+{
+  AfrpcChild *self = ((ChildSource *) source)->child;
+  gint64 deadline;
+
+  /* Here and nowhere else in the loop: so whatever was queued goes out in one write. */
+  if (afrpc_stream_get_queued (&self->link.stream) > 0 || (self->link.closing && !self->link.shut))
+    afrpc_child_flush (self);
+
+  if (needs_dispatch (self))
+    return TRUE;
+
+  deadline = next_deadline (self);
+  if (deadline == AFRPC_DEADLINES_NEVER)
+    return FALSE;
+
+  deadline -= g_source_get_time (source);
+  if (deadline <= 0)
+    return TRUE;
+  *timeout_ms = MIN ((deadline + 999) / 1000, G_MAXINT);
+
+  return FALSE;
+}
+
+static GIOCondition
+query (AfrpcChild *self,
+       gpointer    tag)
+{
+  return tag != NULL ? g_source_query_unix_fd (self->source, tag) : 0;
+}
+
+static gboolean
+child_source_check (GSource *source)
+{
+  AfrpcChild *self = ((ChildSource *) source)->child;
+
+  return query (self, self->socket_tag) != 0 || query (self, self->pidfd_tag) != 0 ||
+         query (self, self->stderr_tag) != 0 || needs_dispatch (self) ||
+         next_deadline (self) <= g_source_get_time (source);
+}
+
+static gboolean
+child_source_dispatch (GSource     *source,
+                       GSourceFunc  callback,
+                       gpointer     user_data)
+{
+  g_autoptr(AfrpcChild) self = afrpc_child_ref (((ChildSource *) source)->child);
+  gint64 now = g_source_get_time (source);
+  const GIOCondition socket = query (self, self->socket_tag);
+  const GIOCondition pidfd = query (self, self->pidfd_tag);
+
+  if (g_atomic_int_get (&self->drops) != 0)
+    act_on_drops (self);
+  if (!self->started)
+    afrpc_child_start (self);
+  if (query (self, self->stderr_tag) != 0)
+    afrpc_child_read_stderr (self);
+  if (next_deadline (self) <= now)
+    {
+      afrpc_child_expire_process (self, now);
+      expire_calls (self, now);
+    }
+
+  if (self->backlog || self->stash.length > 0)
+    deliver (self);
+  if (!self->backlog && ((socket & ~G_IO_OUT) != 0 || self->exit != NULL))
+    {
+      afrpc_child_read (self);
+      deliver (self);
+    }
+  if ((socket & G_IO_OUT) != 0)
+    afrpc_child_flush (self);
+  if (pidfd != 0)
+    afrpc_child_reap (self);
+
+  afrpc_child_act_on_end (self);
+
+  return self->ended ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
+}
+
+static void
+child_source_finalize (GSource *source)
+{
+  afrpc_child_unref (((ChildSource *) source)->child);
+}
+
+static GSourceFuncs child_source_funcs = {
+  child_source_prepare,
+  child_source_check,
+  child_source_dispatch,
+  child_source_finalize,
+};
+
+/* Returns: (transfer full): the source, which owns a reference to the child. */
+GSource *
+afrpc_child_source_new (AfrpcChild *self)
+{
+  GSource *source = g_source_new (&child_source_funcs, sizeof (ChildSource));
+
+  g_source_set_static_name (source, "[afrpc] worker");
+  /* Without this GLib blocks the source while it is dispatched, which costs three system calls. */
+  g_source_set_can_recurse (source, TRUE);
+  ((ChildSource *) source)->child = afrpc_child_ref (self);
+
+  return source;
+}
