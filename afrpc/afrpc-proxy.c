@@ -811,7 +811,6 @@ start_call (AfrpcProxy          *self,
             GVariant            *args,
             guint                timeout_ms,
             GCancellable        *cancellable,
-            gpointer             source_tag,
             GAsyncReadyCallback  callback,
             gpointer             user_data)
 {
@@ -819,7 +818,7 @@ start_call (AfrpcProxy          *self,
   GTask *task = g_task_new (self, cancellable, callback, user_data);
 
   /* The macro of the same name copies a string. */
-  (g_task_set_source_tag) (task, source_tag);
+  (g_task_set_source_tag) (task, start_call);
   /* Whichever came first, the result or the cancelling, has settled the call. */
   g_task_set_check_cancellable (task, FALSE);
 
@@ -832,19 +831,6 @@ start_call (AfrpcProxy          *self,
     }
 
   g_object_unref (task);
-}
-
-static GVariant *
-finish_call (AfrpcProxy    *self,
-             GAsyncResult  *result,
-             gpointer       source_tag,
-             GError       **error)
-{
-  g_return_val_if_fail (AFRPC_IS_PROXY (self), NULL);
-  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
-  g_return_val_if_fail (g_async_result_is_tagged (result, source_tag), NULL);
-
-  return g_task_propagate_pointer (G_TASK (result), error);
 }
 
 /**
@@ -883,7 +869,7 @@ afrpc_proxy_call (AfrpcProxy          *self,
   g_return_if_fail (AFRPC_IS_PROXY (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  start_call (self, args, self->call_timeout_ms, cancellable, afrpc_proxy_call, callback, user_data);
+  start_call (self, args, self->call_timeout_ms, cancellable, callback, user_data);
 }
 
 /**
@@ -903,7 +889,11 @@ afrpc_proxy_call_finish (AfrpcProxy    *self,
                          GAsyncResult  *result,
                          GError       **error)
 {
-  return finish_call (self, result, afrpc_proxy_call, error);
+  g_return_val_if_fail (AFRPC_IS_PROXY (self), NULL);
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  g_return_val_if_fail (g_async_result_is_tagged (result, start_call), NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
 }
 
 /**
@@ -971,7 +961,7 @@ afrpc_proxy_call_with_timeout (AfrpcProxy          *self,
   g_return_if_fail (AFRPC_IS_PROXY (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  start_call (self, args, timeout_ms, cancellable, afrpc_proxy_call_with_timeout, callback, user_data);
+  start_call (self, args, timeout_ms, cancellable, callback, user_data);
 }
 
 /**
@@ -991,7 +981,7 @@ afrpc_proxy_call_with_timeout_finish (AfrpcProxy    *self,
                                       GAsyncResult  *result,
                                       GError       **error)
 {
-  return finish_call (self, result, afrpc_proxy_call_with_timeout, error);
+  return afrpc_proxy_call_finish (self, result, error);
 }
 
 /**

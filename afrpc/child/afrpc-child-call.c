@@ -45,7 +45,12 @@ check_open (AfrpcChild  *self,
         *error = g_error_copy (self->failure);
       return FALSE;
     }
-  if (self->link.closing || self->ended)
+  if (self->source == NULL)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the main context of the process is gone");
+      return FALSE;
+    }
+  if (self->link.closing)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the proxy is closed");
       return FALSE;

@@ -200,6 +200,8 @@ end_process (AfrpcChild *self)
 
   self->ended = TRUE;
   g_source_destroy (self->source);
+  afrpc_link_clear (&self->link);
+  afrpc_tail_clear (&self->tail);
 
   for (guint i = 0; i < tasks->len; i++)
     {

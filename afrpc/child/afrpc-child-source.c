@@ -387,7 +387,11 @@ child_source_dispatch (GSource     *source,
 static void
 child_source_finalize (GSource *source)
 {
-  afrpc_child_unref (((ChildSource *) source)->child);
+  AfrpcChild *self = ((ChildSource *) source)->child;
+
+  self->source = NULL;
+  self->socket_tag = self->pidfd_tag = self->stderr_tag = NULL;
+  afrpc_child_unref (self);
 }
 
 static GSourceFuncs child_source_funcs = {

@@ -69,11 +69,15 @@ open_stdio (AfrpcChild      *self,
 {
   for (int i = 0; i < 3; i++)
     {
-      plan->stdio[i] = self->config.fds[i];
-      if (plan->stdio[i] >= 0 || self->config.stdio[i] == AFRPC_STDIO_INHERIT)
+      if (self->config.fds[i] < 0 && self->config.stdio[i] == AFRPC_STDIO_INHERIT)
         continue;
 
-      if (self->config.stdio[i] == AFRPC_STDIO_SILENCE)
+      if (self->config.fds[i] >= 0)
+        {
+          plan->stdio[i] = self->config.fds[i];
+          self->config.fds[i] = -1;
+        }
+      else if (self->config.stdio[i] == AFRPC_STDIO_SILENCE)
         {
           plan->stdio[i] = open ("/dev/null", O_RDWR | O_CLOEXEC);
           if (plan->stdio[i] < 0)
@@ -104,7 +108,7 @@ spawn_host (AfrpcChild  *self,
   g_autofree char *path = find_host (self->config.host, error);
   g_auto(GStrv) envp = NULL;
   const char *argv[] = { path, NULL };
-  AfrpcSpawnPlan plan = { .path = path, .argv = argv, .cwd = self->config.cwd };
+  AfrpcSpawnPlan plan = { .path = path, .argv = argv, .cwd = self->config.cwd, .stdio = { -1, -1, -1 } };
   int sockets[2];
 
   if (path == NULL)

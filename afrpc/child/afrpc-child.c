@@ -48,6 +48,7 @@ afrpc_child_new (const char *host)
   self->context = g_main_context_ref_thread_default ();
   self->source = afrpc_child_source_new (self);
   g_source_attach (self->source, self->context);
+  g_source_unref (self->source);
 
   return self;
 }
@@ -95,7 +96,6 @@ afrpc_child_unref (AfrpcChild *self)
   g_clear_object (&self->process_held);
   g_clear_object (&self->proxy_held);
   g_main_context_unref (self->context);
-  g_source_unref (self->source);
   g_free (self);
 }
 

@@ -58,7 +58,7 @@ struct _AfrpcChild
   gatomicrefcount ref_count;
 
   GMainContext *context;
-  GSource *source;           /* owns a reference to the child */
+  GSource *source;           /* (nullable): the context's; owns a reference to the child */
   gpointer socket_tag;       /* (nullable) */
   GIOCondition socket_events;
   gpointer pidfd_tag;        /* (nullable) */

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "test-util.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct
+{
+  const char *what;
+  guint n;
+  int code;          /* of the call that was running */
+  const char *words; /* in its message */
+} Misdeed;
+
+/* Each with a call before, which has its result, and calls after, which were not started. */
+static void
+check_misdeed (const Misdeed *misdeed,
+               AfrpcBackend   backend)
+{
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) before = { 0 };
+  g_auto(Outcome) bad = { 0 };
+  Outcome after[10] = { 0 };
+
+  watch_init (&watched, test_proxy_new (backend == AFRPC_BACKEND_SYNC ? "act" : "act_async", backend));
+  g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
+  afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, outcome_cb, &before);
+  afrpc_proxy_call (watched.proxy, test_act (misdeed->what, g_variant_new_uint32 (misdeed->n)), NULL, outcome_cb, &bad);
+  for (guint i = 0; i < G_N_ELEMENTS (after); i++)
+    afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, outcome_cb, &after[i]);
+  test_iterate_until (&watched.destroyed);
+
+  g_assert_true (before.done);
+  if (backend == AFRPC_BACKEND_SYNC)
+    g_assert_no_error (before.error);
+  g_assert_error (bad.error, AFRPC_ERROR, misdeed->code);
+  if (strstr (bad.error->message, misdeed->words) == NULL)
+    g_error ("“%s” is not in “%s”", misdeed->words, bad.error->message);
+  for (guint i = 0; i < G_N_ELEMENTS (after); i++)
+    {
+      g_assert_error (after[i].error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);
+      outcome_clear (&after[i]);
+    }
+  g_assert_error (watched.error, AFRPC_ERROR, misdeed->code);
+  g_assert_nonnull (watched.exit);
+  test_assert_no_children ();
+}
+
+static void
+test_death_ways (gconstpointer data)
+{
+  const AfrpcBackend backend = GPOINTER_TO_UINT (data);
+  const Misdeed misdeeds[] = {
+    { "exit", 0, AFRPC_ERROR_DIED, "exited with status 0" },
+    { "exit", 3, AFRPC_ERROR_DIED, "exited with status 3" },
+    { "die-saying", 5, AFRPC_ERROR_DIED, "exited with status 5: the last words" },
+    { "abort", 0, AFRPC_ERROR_DIED, "signal 6 (Aborted)" },
+    { "signal", SIGSEGV, AFRPC_ERROR_DIED, "signal 11" },
+    { "signal", SIGKILL, AFRPC_ERROR_DIED, "signal 9 (Killed)" },
+    { "close-socket", 0, AFRPC_ERROR_DIED, "signal 9 (Killed) that this program sent" },
+    { "fork-and-exit", 6, AFRPC_ERROR_DIED, "exited with status 6" },
+    { "garbage", 0, AFRPC_ERROR_PROTOCOL, "unknown kind 0" },
+    { "garbage", 0xff, AFRPC_ERROR_PROTOCOL, "unknown kind 255" },
+    { "wrong-serial", 0, AFRPC_ERROR_PROTOCOL, "result of a call that was not made" },
+    { "huge-frame", 0, AFRPC_ERROR_PROTOCOL, "frame of 9187201950435737471 bytes" },
+  };
+
+  g_test_summary ("However a worker dies or lies, every call is settled with the reason, started or not");
+  for (guint i = 0; i < G_N_ELEMENTS (misdeeds); i++)
+    check_misdeed (&misdeeds[i], backend);
+}
+
+static void
+test_death_every_byte (void)
+{
+  g_test_summary ("Death at every byte of a result");
+  for (guint n = 0; n <= 40; n++)
+    {
+      const Misdeed misdeed = { "part", n, n < 40 ? AFRPC_ERROR_DIED : AFRPC_ERROR_PROTOCOL,
+                                n < 40 ? "exited with status 7" : "not made" };
+
+      check_misdeed (&misdeed, AFRPC_BACKEND_SYNC);
+    }
+}
+
+static void
+test_death_fds (void)
+{
+  const Misdeed misdeed = { "fds", 100, AFRPC_ERROR_PROTOCOL, "" };
+  guint n_fds = test_count_fds ();
+
+  g_test_summary ("File descriptors that nobody asked for are closed, and end the worker");
+  check_misdeed (&misdeed, AFRPC_BACKEND_SYNC);
+  check_misdeed (&misdeed, AFRPC_BACKEND_SYNC);
+  g_assert_cmpuint (test_count_fds (), ==, n_fds);
+}
+
+static void
+event_kill_cb (AfrpcProxy *proxy,
+               GVariant   *event,
+               gpointer    data)
+{
+  afrpc_process_kill (afrpc_proxy_get_process (proxy), SIGKILL);
+}
+
+static void
+test_death_stopped (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) stopped = { 0 };
+  g_auto(Outcome) waiting = { 0 };
+
+  g_test_summary ("A worker that is stopped can be killed");
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  g_signal_connect (watched.proxy, "event", G_CALLBACK (event_kill_cb), NULL);
+  afrpc_proxy_call (watched.proxy, test_act ("event", NULL), NULL, NULL, NULL);
+  afrpc_proxy_call (watched.proxy, test_act ("stop", NULL), NULL, outcome_cb, &stopped);
+  afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, outcome_cb, &waiting);
+  test_iterate_until (&watched.destroyed);
+  g_assert_true (stopped.done && waiting.done);
+  g_assert_cmpint (afrpc_exit_get_signal (watched.exit), ==, SIGKILL);
+}
+
+static void
+test_death_idle (void)
+{
+  g_auto(Watched) watched = { 0 };
+
+  g_test_summary ("An idle worker that is killed is an error too");
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
+  g_assert_cmpint (kill (afrpc_process_get_pid (afrpc_proxy_get_process (watched.proxy)), SIGKILL), ==, 0);
+  test_iterate_until (&watched.destroyed);
+  g_assert_error (watched.error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
+  g_assert_cmpstr (watched.log->str, ==, "error; exited; destroyed; ");
+  g_assert_false (afrpc_exit_was_killed (watched.exit));
+}
+
+static void
+test_death_kill (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) running = { 0 };
+  g_auto(Outcome) waiting = { 0 };
+
+  g_test_summary ("A proxy that is killed settles its calls");
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  watch_events (&watched);
+  afrpc_proxy_call (watched.proxy, test_act ("until-cancelled", NULL), NULL, outcome_cb, &running);
+  afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, outcome_cb, &waiting);
+  while (watched.n_events < 1)
+    g_main_context_iteration (NULL, TRUE);
+  afrpc_proxy_kill (watched.proxy);
+  test_iterate_until (&watched.destroyed);
+  g_assert_error (running.error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+  g_assert_error (waiting.error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);
+  g_assert_true (afrpc_exit_was_killed (watched.exit));
+}
+
+static void
+test_death_kill_unstarted (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) outcome = { 0 };
+
+  g_test_summary ("A proxy that is killed before its process was started");
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, outcome_cb, &outcome);
+  afrpc_proxy_kill (watched.proxy);
+  test_iterate_until (&watched.destroyed);
+  g_assert_error (outcome.error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);
+  g_assert_cmpint (afrpc_process_get_pid (afrpc_proxy_get_process (watched.proxy)), ==, 0);
+}
+
+/* The moments of a worker's life at which it is killed: each number of main loop iterations. */
+static void
+test_death_any_moment (void)
+{
+  const guint n = g_test_slow () ? 2000 : 200;
+
+  g_test_summary ("A worker that is killed at any moment settles every call exactly once");
+  for (guint i = 0; i < n; i++)
+    {
+      g_auto(Watched) watched = { 0 };
+      Outcome outcomes[50] = { 0 };
+      int pid;
+
+      watch_init (&watched, test_proxy_new ("count", AFRPC_BACKEND_SYNC));
+      watch_events (&watched);
+      for (guint j = 0; j < G_N_ELEMENTS (outcomes); j++)
+        afrpc_proxy_call (watched.proxy, g_variant_new ("(u)", 2), NULL, outcome_cb, &outcomes[j]);
+      while ((pid = afrpc_process_get_pid (afrpc_proxy_get_process (watched.proxy))) == 0)
+        g_main_context_iteration (NULL, TRUE);
+      for (guint j = 0; j < i % 50 && !watched.destroyed; j++)
+        g_main_context_iteration (NULL, j % 2 == 0 && watched.n_events == 0);
+      kill (pid, SIGKILL);
+      test_iterate_until (&watched.destroyed);
+
+      for (guint j = 0; j < G_N_ELEMENTS (outcomes); j++)
+        {
+          g_assert_true (outcomes[j].done);
+          outcome_clear (&outcomes[j]);
+        }
+    }
+  test_assert_no_children ();
+}
+
+static void
+test_death_event_flushed (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) outcome = { 0 };
+
+  g_test_summary ("What an async worker flushed arrives although it dies right afterwards");
+  watch_init (&watched, test_proxy_new ("act_async", AFRPC_BACKEND_ASYNC));
+  watch_events (&watched);
+  afrpc_proxy_call (watched.proxy, test_act ("event-flush-exit", g_variant_new_string ("last")), NULL, outcome_cb, &outcome);
+  test_iterate_until (&watched.destroyed);
+  g_assert_cmpstr (watched.log->str, ==, "event 'last'; error; exited; destroyed; ");
+  g_assert_error (outcome.error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+}
+
+static void
+test_death_large_event (void)
+{
+  g_autoptr(AfrpcProcess) process = test_process_new ();
+  g_auto(Watched) watched = { 0 };
+
+  g_test_summary ("An event over the limit is dropped by the worker with a warning; others pass");
+  watch_init (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "act", "max-message-size",
+                                      G_GUINT64_CONSTANT (1000), NULL));
+  watch_events (&watched);
+  g_variant_unref (test_call (watched.proxy, test_act ("large-event", g_variant_new_uint32 (1000)), NULL));
+  g_assert_cmpuint (watched.n_events, ==, 1);
+  g_variant_unref (test_call (watched.proxy, test_act ("large-event", g_variant_new_uint32 (1001)), NULL));
+  g_assert_cmpuint (watched.n_events, ==, 1);
+  watch_end (&watched);
+  g_assert_nonnull (strstr (afrpc_exit_get_stderr (watched.exit), "too large"));
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_data_func ("/death/ways/sync", GUINT_TO_POINTER (AFRPC_BACKEND_SYNC), test_death_ways);
+  g_test_add_data_func ("/death/ways/async", GUINT_TO_POINTER (AFRPC_BACKEND_ASYNC), test_death_ways);
+  g_test_add_func ("/death/every-byte", test_death_every_byte);
+  g_test_add_func ("/death/fds", test_death_fds);
+  g_test_add_func ("/death/stopped", test_death_stopped);
+  g_test_add_func ("/death/idle", test_death_idle);
+  g_test_add_func ("/death/kill", test_death_kill);
+  g_test_add_func ("/death/kill/unstarted", test_death_kill_unstarted);
+  g_test_add_func ("/death/any-moment", test_death_any_moment);
+  g_test_add_func ("/death/event-flushed", test_death_event_flushed);
+  g_test_add_func ("/death/large-event", test_death_large_event);
+
+  return g_test_run ();
+}

@@ -1,0 +1,663 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "test-util.h"
+
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const AfrpcBackend backends[] = { AFRPC_BACKEND_SYNC, AFRPC_BACKEND_ASYNC };
+
+static const char *
+act_name (AfrpcBackend backend)
+{
+  return backend == AFRPC_BACKEND_SYNC ? "act" : "act_async";
+}
+
+static void
+test_proxy_echo (void)
+{
+  const char *const texts[] = {
+    "()", "true", "byte 0x7f", "int16 -5", "uint16 5", "-5", "uint32 5", "int64 -5", "uint64 18446744073709551615",
+    "handle 3", "1.5", "''", "'ä€😀'", "objectpath '/a/b'", "signature 'a{sv}'", "<'x'>", "@mi nothing", "@mmi just nothing",
+    "[1, 2]", "@as []", "{'a': <1>}", "(1, 'x', [b'bytes'])", "{1: 2}", "[<1>, <(2, 's')>]", "b'\\377\\000'",
+  };
+  g_auto(Watched) watched = { 0 };
+
+  g_test_summary ("Values of every type come back as they went");
+  watch_init (&watched, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      g_autoptr(GError) error = NULL;
+      g_autoptr(GVariant) value = g_variant_parse (NULL, texts[i], NULL, NULL, &error);
+      g_autoptr(GVariant) result = NULL;
+
+      g_assert_no_error (error);
+      result = test_call (watched.proxy, value, &error);
+      g_assert_no_error (error);
+      g_assert_true (g_variant_equal (value, result));
+    }
+}
+
+static void
+test_proxy_no_args (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = NULL;
+
+  g_test_summary ("No arguments are an empty tuple");
+  watch_init (&watched, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
+  result = test_call (watched.proxy, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (g_variant_get_type_string (result), ==, "()");
+}
+
+static void
+test_proxy_order (gconstpointer data)
+{
+  const AfrpcBackend backend = *(const AfrpcBackend *) data;
+  g_auto(Watched) watched = { 0 };
+  Outcome outcomes[3] = { 0 };
+
+  g_test_summary ("Events and results come in the order in which the worker made them");
+  watch_init (&watched, test_proxy_new (act_name (backend), backend));
+  watch_events (&watched);
+
+  for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
+    {
+      outcomes[i].log = watched.log;
+      afrpc_proxy_call (watched.proxy, test_act ("event", g_variant_new_uint32 (i)), NULL, outcome_cb, &outcomes[i]);
+    }
+  watch_end (&watched);
+
+  g_assert_cmpstr (watched.log->str, ==,
+                   "event 0; result true; event 1; result true; event 2; result true; "
+                   "exited; destroyed; ");
+  for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
+    outcome_clear (&outcomes[i]);
+}
+
+typedef struct
+{
+  guint32 next;
+  guint n_results;
+} Counted;
+
+static void
+counted_event_cb (AfrpcProxy *proxy,
+                  GVariant   *event,
+                  Counted    *counted)
+{
+  g_assert_cmpuint (g_variant_get_uint32 (event), ==, counted->next++);
+}
+
+static void
+counted_result_cb (GObject      *source,
+                   GAsyncResult *result,
+                   gpointer      data)
+{
+  Counted *counted = data;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = afrpc_proxy_call_finish (AFRPC_PROXY (source), result, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (g_variant_get_uint32 (value), ==, counted->next++);
+  counted->n_results++;
+}
+
+static void
+test_proxy_order_load (void)
+{
+  g_auto(Watched) watched = { 0 };
+  Counted counted = { 0 };
+
+  g_test_summary ("10000 calls with three events each arrive in order");
+  watch_init (&watched, test_proxy_new ("count", AFRPC_BACKEND_SYNC));
+  g_signal_connect (watched.proxy, "event", G_CALLBACK (counted_event_cb), &counted);
+  for (guint i = 0; i < 10000; i++)
+    afrpc_proxy_call (watched.proxy, g_variant_new ("(u)", 3), NULL, counted_result_cb, &counted);
+  watch_end (&watched);
+
+  g_assert_cmpuint (counted.n_results, ==, 10000);
+  g_assert_cmpuint (counted.next, ==, 40000);
+}
+
+static void
+test_proxy_async_any_order (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) slow = { 0 };
+  g_auto(Outcome) fast = { 0 };
+  g_auto(Outcome) release = { 0 };
+
+  g_test_summary ("Async calls are answered in whatever order the worker likes");
+  watch_init (&watched, test_proxy_new ("act_async", AFRPC_BACKEND_ASYNC));
+  slow.log = fast.log = release.log = watched.log;
+  afrpc_proxy_call (watched.proxy, test_act ("keep", NULL), NULL, outcome_cb, &slow);
+  afrpc_proxy_call (watched.proxy, test_act ("return", g_variant_new_string ("fast")), NULL, outcome_cb, &fast);
+  afrpc_proxy_call (watched.proxy, test_act ("release", NULL), NULL, outcome_cb, &release);
+  watch_end (&watched);
+
+  g_assert_cmpstr (watched.log->str, ==, "result 'fast'; result 'released'; result 'done'; exited; destroyed; ");
+}
+
+static void
+test_proxy_async_finishes (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) later = { 0 };
+
+  g_test_summary ("A closed async worker finishes what is outstanding");
+  watch_init (&watched, test_proxy_new ("act_async", AFRPC_BACKEND_ASYNC));
+  afrpc_proxy_call (watched.proxy, test_act ("later", g_variant_new_uint32 (30)), NULL, outcome_cb, &later);
+  watch_end (&watched);
+
+  g_assert_true (later.done);
+  g_assert_no_error (later.error);
+  g_assert_true (afrpc_exit_is_success (watched.exit));
+}
+
+static void
+assert_call_fails (AfrpcProxy *proxy,
+                   GVariant   *args,
+                   GQuark      domain,
+                   int         code,
+                   const char *words)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = test_call (proxy, args, &error);
+
+  g_assert_error (error, domain, code);
+  if (strstr (error->message, words) == NULL)
+    g_error ("“%s” is not in “%s”", words, error->message);
+}
+
+static void
+assert_works (AfrpcProxy *proxy)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = test_call (proxy, test_act ("return", g_variant_new_string ("fine")), &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpstr (g_variant_get_string (result, NULL), ==, "fine");
+}
+
+static void
+test_proxy_errors (gconstpointer data)
+{
+  const AfrpcBackend backend = *(const AfrpcBackend *) data;
+  g_autofree char *domain = g_strdup_printf ("known-to-%s", act_name (backend));
+  g_autofree char *words = g_strdup_printf ("%s 42: a private matter", domain);
+  g_auto(Watched) watched = { 0 };
+  AfrpcProxy *proxy;
+
+  g_test_summary ("A call that fails fails alone, and says why");
+  watch_init (&watched, test_proxy_new (act_name (backend), backend));
+  proxy = watched.proxy;
+
+  assert_call_fails (proxy, test_act ("file-error", NULL), G_FILE_ERROR, G_FILE_ERROR_NOENT, "no such thing");
+  assert_call_fails (proxy, test_act ("unknown-error", g_variant_new_string (domain)), AFRPC_ERROR, AFRPC_ERROR_REMOTE,
+                     words);
+  assert_call_fails (proxy, g_variant_new ("(i)", 1), AFRPC_ERROR, AFRPC_ERROR_INVALID_ARGUMENTS, "takes (sv), not (i)");
+  assert_call_fails (proxy, test_act (backend == AFRPC_BACKEND_SYNC ? "nothing" : "forget", NULL), AFRPC_ERROR,
+                     AFRPC_ERROR_NO_RESULT, "the function ");
+  assert_works (proxy);
+
+  afrpc_error_register_domain (g_quark_from_string (domain));
+  assert_call_fails (proxy, test_act ("unknown-error", g_variant_new_string (domain)), g_quark_from_string (domain), 42,
+                     "a private matter");
+  assert_works (proxy);
+}
+
+static void
+test_proxy_message_size (void)
+{
+  g_autoptr(AfrpcProcess) process = test_process_new ();
+  g_auto(Watched) watched = { 0 };
+  AfrpcProxy *proxy = g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "act", "max-message-size",
+                                    G_GUINT64_CONSTANT (100000), NULL);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = NULL;
+  g_autofree char *long_type = g_strnfill (256, 'a');
+
+  g_test_summary ("A message over the limit fails its call alone, in either direction");
+  watch_init (&watched, proxy);
+  watch_events (&watched);
+
+  result = test_call (proxy, test_act ("bytes", g_variant_new_uint32 (100000)), &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (g_variant_get_size (result), ==, 100000);
+  assert_call_fails (proxy, test_act ("bytes", g_variant_new_uint32 (100001)), AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                     "100001 bytes, the limit is 100000");
+  assert_call_fails (proxy,
+                     g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, g_malloc0 (100001), 100001, TRUE, NULL, NULL),
+                     AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "100001 bytes, the limit is 100000");
+
+  /* A type of 256 characters, nested no deeper than GLib allows. */
+  memset (long_type, 'i', 256);
+  long_type[0] = '(';
+  long_type[255] = ')';
+  assert_call_fails (proxy, g_variant_new_from_data (G_VARIANT_TYPE (long_type), g_malloc0 (254 * 4), 254 * 4, TRUE, NULL, NULL),
+                     AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "255 characters");
+  assert_works (proxy);
+}
+
+static void
+test_proxy_large (gconstpointer data)
+{
+  const gsize size = GPOINTER_TO_SIZE (data);
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = NULL;
+  g_autofree guint8 *bytes = g_malloc (size);
+  GVariant *args;
+
+  for (gsize i = 0; i < size; i++)
+    bytes[i] = i * 7 + i / 251;
+  args = g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, bytes, size, 1);
+
+  g_test_summary ("A large message comes back as it went");
+  watch_init (&watched, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
+  result = test_call (watched.proxy, args, &error);
+  g_assert_no_error (error);
+  g_assert_cmpmem (g_variant_get_data (result), g_variant_get_size (result), bytes, size);
+}
+
+static void
+test_proxy_busy (void)
+{
+  g_auto(Watched) watched = { 0 };
+  Outcome outcomes[3] = { 0 };
+  g_autoptr(GVariant) big = NULL;
+
+  g_test_summary ("Queues are bounded in calls and in bytes; one call always fits");
+  watch_init (&watched, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
+  big = g_variant_ref_sink (g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, g_malloc0 (10000), 10000, TRUE, NULL, NULL));
+
+  afrpc_proxy_set_max_calls_queued (watched.proxy, 2);
+  for (guint i = 0; i < 3; i++)
+    afrpc_proxy_call (watched.proxy, NULL, NULL, outcome_cb, &outcomes[i]);
+  g_assert_cmpuint (afrpc_proxy_get_n_calls_queued (watched.proxy), ==, 2);
+  for (guint i = 0; i < 3; i++)
+    outcome_wait (&outcomes[i]);
+  g_assert_no_error (outcomes[0].error);
+  g_assert_no_error (outcomes[1].error);
+  g_assert_error (outcomes[2].error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+  for (guint i = 0; i < 3; i++)
+    {
+      outcome_clear (&outcomes[i]);
+      outcomes[i] = (Outcome) { 0 };
+    }
+
+  afrpc_proxy_set_max_calls_queued (watched.proxy, 100);
+  afrpc_proxy_set_max_bytes_queued (watched.proxy, 1);
+  /* The first two go to the socket at once: they are more than what is written together. */
+  for (guint i = 0; i < 2; i++)
+    {
+      afrpc_proxy_call (watched.proxy, big, NULL, outcome_cb, &outcomes[i]);
+      outcome_wait (&outcomes[i]);
+      g_assert_no_error (outcomes[i].error);
+    }
+  afrpc_proxy_call (watched.proxy, NULL, NULL, outcome_cb, &outcomes[2]);
+  {
+    g_auto(Outcome) refused = { 0 };
+
+    afrpc_proxy_call (watched.proxy, NULL, NULL, outcome_cb, &refused);
+    outcome_wait (&refused);
+    g_assert_error (refused.error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+  }
+  outcome_wait (&outcomes[2]);
+  g_assert_no_error (outcomes[2].error);
+  for (guint i = 0; i < 3; i++)
+    outcome_clear (&outcomes[i]);
+}
+
+static void
+test_proxy_in_use (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(AfrpcProxy) second = NULL;
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("A process has one job");
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  second = afrpc_proxy_new (afrpc_proxy_get_process (watched.proxy), "echo");
+  assert_call_fails (second, NULL, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "already");
+  result = afrpc_proxy_call_sync (second, NULL, NULL, &error);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_IN_USE);
+  g_assert_true (afrpc_proxy_is_closed (second));
+  afrpc_proxy_close (second);
+  afrpc_proxy_kill (second);
+  g_clear_object (&second);
+  assert_works (watched.proxy);
+}
+
+static void
+test_proxy_unhandled_event (void)
+{
+  g_auto(Watched) watched = { 0 };
+
+  g_test_summary ("An event that nobody handles is an error");
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  g_variant_unref (test_call (watched.proxy, test_act ("event", NULL), NULL));
+  g_assert_error (watched.error, AFRPC_ERROR, AFRPC_ERROR_UNHANDLED_EVENT);
+  assert_works (watched.proxy);
+}
+
+static void
+test_proxy_unhandled_error (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) outcome = { 0 };
+
+  g_test_summary ("An error that nobody handles is an event; and without a handler for that, logged");
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  watch_events (&watched);
+  g_signal_handlers_disconnect_matched (watched.proxy, G_SIGNAL_MATCH_ID | G_SIGNAL_MATCH_DATA,
+                                        g_signal_lookup ("error", AFRPC_TYPE_PROXY), 0, NULL, NULL, &watched);
+  afrpc_proxy_call (watched.proxy, test_act ("exit", g_variant_new_uint32 (3)), NULL, outcome_cb, &outcome);
+  watch_end (&watched);
+  g_assert_nonnull (strstr (watched.log->str, "event ('error', "));
+  g_assert_nonnull (strstr (watched.log->str, "exited with status 3"));
+}
+
+static void
+test_proxy_unhandled_error_logged (void)
+{
+  g_autoptr(AfrpcProxy) proxy = test_proxy_new ("act", AFRPC_BACKEND_SYNC);
+  g_auto(Outcome) outcome = { 0 };
+  gboolean destroyed = FALSE;
+
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_WARNING, "*exited with status 3*");
+  g_signal_connect_swapped (proxy, "destroyed", G_CALLBACK (g_atomic_int_inc), &destroyed);
+  afrpc_proxy_call (proxy, test_act ("exit", g_variant_new_uint32 (3)), NULL, outcome_cb, &outcome);
+  test_iterate_until (&destroyed);
+  g_test_assert_expected_messages ();
+}
+
+/* The end */
+
+static void
+test_proxy_close (void)
+{
+  g_auto(Watched) watched = { 0 };
+  Outcome outcomes[5] = { 0 };
+
+  g_test_summary ("Close finishes what is queued, even if the proxy is dropped; then comes destroyed");
+  watch_init (&watched, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
+  for (guint i = 0; i < 5; i++)
+    {
+      outcomes[i].log = watched.log;
+      afrpc_proxy_call (watched.proxy, g_variant_new_uint32 (i), NULL, outcome_cb, &outcomes[i]);
+    }
+  afrpc_proxy_close (watched.proxy);
+  g_assert_true (afrpc_proxy_is_closed (watched.proxy));
+  g_clear_object (&watched.proxy);
+  watch_end (&watched);
+
+  g_assert_cmpstr (watched.log->str, ==,
+                   "result 0; result 1; result 2; result 3; result 4; "
+                   "exited; destroyed; ");
+  g_assert_true (afrpc_exit_is_success (watched.exit));
+  for (guint i = 0; i < 5; i++)
+    outcome_clear (&outcomes[i]);
+  test_assert_no_children ();
+}
+
+static void
+test_proxy_call_after_close (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("A closed proxy refuses calls, before and after the end of its process");
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  assert_works (watched.proxy);
+  afrpc_proxy_close (watched.proxy);
+  afrpc_proxy_close (watched.proxy);
+  assert_call_fails (watched.proxy, NULL, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "");
+  watch_end (&watched);
+  assert_call_fails (watched.proxy, NULL, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "exited with status 0");
+  result = afrpc_proxy_call_sync (watched.proxy, NULL, NULL, &error);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
+}
+
+static void
+closed_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      data)
+{
+  g_autoptr(GError) error = NULL;
+
+  g_assert_true (afrpc_proxy_close_finish (AFRPC_PROXY (source), result, &error));
+  g_assert_no_error (error);
+  *(gboolean *) data = TRUE;
+}
+
+static void
+close_cancelled_cb (GObject      *source,
+                    GAsyncResult *result,
+                    gpointer      data)
+{
+  g_autoptr(GError) error = NULL;
+
+  g_assert_false (afrpc_proxy_close_finish (AFRPC_PROXY (source), result, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  *(gboolean *) data = TRUE;
+}
+
+static void
+test_proxy_close_async (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  gboolean cancelled = FALSE, closed = FALSE, again = FALSE;
+
+  g_test_summary ("close_async waits for the end; cancelling stops only the waiting");
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  afrpc_proxy_close_async (watched.proxy, cancellable, close_cancelled_cb, &cancelled);
+  afrpc_proxy_close_async (watched.proxy, NULL, closed_cb, &closed);
+  g_cancellable_cancel (cancellable);
+  test_iterate_until (&cancelled);
+  test_iterate_until (&closed);
+  test_assert_no_children ();
+  afrpc_proxy_close_async (watched.proxy, NULL, closed_cb, &again);
+  test_iterate_until (&again);
+}
+
+static void
+exited_flag_cb (AfrpcProcess *process,
+                AfrpcExit    *exit,
+                gboolean     *exited)
+{
+  g_assert_true (afrpc_exit_is_success (exit));
+  *exited = TRUE;
+}
+
+static void
+test_proxy_drop (void)
+{
+  g_autofree char *dir = g_dir_make_tmp ("afrpc-XXXXXX", NULL);
+  g_autofree char *file = g_build_filename (dir, "touched", NULL);
+  AfrpcProxy *proxy = test_proxy_new ("act", AFRPC_BACKEND_SYNC);
+  gboolean exited = FALSE;
+
+  g_test_summary ("A proxy that is dropped without closing has everything executed");
+  g_signal_connect (afrpc_proxy_get_process (proxy), "exited", G_CALLBACK (exited_flag_cb), &exited);
+  afrpc_proxy_call (proxy, test_act ("touch", g_variant_new_string (file)), NULL, NULL, NULL);
+  g_object_unref (proxy);
+  test_iterate_until (&exited);
+  g_assert_cmpint (g_unlink (file), ==, 0);
+  g_rmdir (dir);
+  test_assert_no_children ();
+}
+
+static gpointer
+drop_thread (gpointer proxy)
+{
+  g_object_unref (proxy);
+
+  return NULL;
+}
+
+static void
+test_proxy_drop_thread (void)
+{
+  AfrpcProxy *proxy = test_proxy_new ("act", AFRPC_BACKEND_SYNC);
+  gboolean exited = FALSE;
+
+  g_test_summary ("The last reference may be dropped on another thread");
+  g_signal_connect (afrpc_proxy_get_process (proxy), "exited", G_CALLBACK (exited_flag_cb), &exited);
+  assert_works (proxy);
+  g_thread_join (g_thread_new ("drop", drop_thread, proxy));
+  test_iterate_until (&exited);
+  test_assert_no_children ();
+}
+
+static gpointer
+context_thread (gpointer data)
+{
+  g_autoptr(GMainContext) context = g_main_context_new ();
+
+  g_main_context_push_thread_default (context);
+  {
+    g_auto(Watched) watched = { 0 };
+
+    watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+    assert_works (watched.proxy);
+    watch_end (&watched);
+  }
+  g_main_context_pop_thread_default (context);
+
+  return NULL;
+}
+
+static void
+test_proxy_thread_default (void)
+{
+  GThread *threads[4];
+
+  g_test_summary ("Each thread has proxies of its own, on its thread-default context");
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("context", context_thread, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+}
+
+static void
+nested_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      data)
+{
+  g_autoptr(GVariant) value = afrpc_proxy_call_finish (AFRPC_PROXY (source), result, NULL);
+
+  assert_works (AFRPC_PROXY (source));
+  *(gboolean *) data = TRUE;
+}
+
+static void
+test_proxy_nested (void)
+{
+  g_auto(Watched) watched = { 0 };
+  gboolean done = FALSE;
+
+  g_test_summary ("A callback may iterate the main loop and wait for another call");
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, nested_cb, &done);
+  test_iterate_until (&done);
+}
+
+static void
+test_proxy_done (void)
+{
+  g_autoptr(AfrpcProcess) process = test_process_new ();
+  g_auto(Watched) watched = { 0 };
+  int fds[2];
+  char buffer[16] = "";
+
+  g_test_summary ("A done function is called at the end");
+  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
+  afrpc_process_send_fd (process, fds[1]);
+  close (fds[1]);
+  watch_init (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "act", "done", "done_note", NULL));
+  watch_end (&watched);
+  g_assert_cmpint (read (fds[0], buffer, sizeof buffer), ==, 4);
+  g_assert_cmpstr (buffer, ==, "done");
+  close (fds[0]);
+}
+
+static void
+exit_flag_cb (AfrpcProcess *process,
+              AfrpcExit    *exit,
+              gboolean     *exited)
+{
+  g_assert_cmpint (afrpc_exit_get_status (exit), ==, 5);
+  *exited = TRUE;
+}
+
+static void
+test_proxy_done_lives_on (void)
+{
+  g_autoptr(AfrpcProcess) process = test_process_new ();
+  g_autoptr(AfrpcProxy) proxy = NULL;
+  gboolean destroyed = FALSE, exited = FALSE;
+  int fds[2];
+  char buffer[16] = "";
+
+  g_test_summary ("An async worker's done function may keep the process working after the proxy's end");
+  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
+  afrpc_process_send_fd (process, fds[1]);
+  close (fds[1]);
+  proxy = g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "act_async", "backend", AFRPC_BACKEND_ASYNC, "done",
+                        "done_live_on", NULL);
+  g_signal_connect_swapped (proxy, "destroyed", G_CALLBACK (g_atomic_int_inc), &destroyed);
+  g_signal_connect (process, "exited", G_CALLBACK (exit_flag_cb), &exited);
+  assert_works (proxy);
+  afrpc_proxy_close (proxy);
+  test_iterate_until (&destroyed);
+  test_iterate_until (&exited);
+  g_assert_cmpint (read (fds[0], buffer, sizeof buffer), ==, 8);
+  close (fds[0]);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/proxy/echo", test_proxy_echo);
+  g_test_add_func ("/proxy/no-args", test_proxy_no_args);
+  g_test_add_data_func ("/proxy/order/sync", &backends[0], test_proxy_order);
+  g_test_add_data_func ("/proxy/order/async", &backends[1], test_proxy_order);
+  g_test_add_func ("/proxy/order/load", test_proxy_order_load);
+  g_test_add_func ("/proxy/async/any-order", test_proxy_async_any_order);
+  g_test_add_func ("/proxy/async/finishes", test_proxy_async_finishes);
+  g_test_add_data_func ("/proxy/errors/sync", &backends[0], test_proxy_errors);
+  g_test_add_data_func ("/proxy/errors/async", &backends[1], test_proxy_errors);
+  g_test_add_func ("/proxy/message-size", test_proxy_message_size);
+  g_test_add_data_func ("/proxy/large/16K", GSIZE_TO_POINTER (16384), test_proxy_large);
+  g_test_add_data_func ("/proxy/large/1M", GSIZE_TO_POINTER (1 << 20), test_proxy_large);
+  g_test_add_data_func ("/proxy/large/64M", GSIZE_TO_POINTER (64 << 20), test_proxy_large);
+  g_test_add_func ("/proxy/busy", test_proxy_busy);
+  g_test_add_func ("/proxy/in-use", test_proxy_in_use);
+  g_test_add_func ("/proxy/unhandled/event", test_proxy_unhandled_event);
+  g_test_add_func ("/proxy/unhandled/error", test_proxy_unhandled_error);
+  g_test_add_func ("/proxy/unhandled/error-logged", test_proxy_unhandled_error_logged);
+  g_test_add_func ("/proxy/close", test_proxy_close);
+  g_test_add_func ("/proxy/close/call-after", test_proxy_call_after_close);
+  g_test_add_func ("/proxy/close/async", test_proxy_close_async);
+  g_test_add_func ("/proxy/drop", test_proxy_drop);
+  g_test_add_func ("/proxy/drop/thread", test_proxy_drop_thread);
+  g_test_add_func ("/proxy/thread-default", test_proxy_thread_default);
+  g_test_add_func ("/proxy/nested", test_proxy_nested);
+  g_test_add_func ("/proxy/done", test_proxy_done);
+  g_test_add_func ("/proxy/done/lives-on", test_proxy_done_lives_on);
+
+  return g_test_run ();
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "test-util.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/wait.h>
+
+/* Nothing that works takes so long, even under valgrind; what hangs is ended. */
+#define PATIENCE_S 120
+
+AfrpcProcess *
+test_process_new (void)
+{
+  AfrpcProcess *process = afrpc_process_new_exec (NULL);
+
+  afrpc_process_require (process, TEST_WORKER);
+  afrpc_process_set_stderr (process, AFRPC_STDIO_CAPTURE);
+
+  return process;
+}
+
+AfrpcProxy *
+test_proxy_new (const char   *function,
+                AfrpcBackend  backend)
+{
+  g_autoptr(AfrpcProcess) process = test_process_new ();
+
+  return g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", function, "backend", backend, NULL);
+}
+
+GVariant *
+test_act (const char *what,
+          GVariant   *value)
+{
+  return g_variant_new ("(sv)", what, value != NULL ? value : g_variant_new_boolean (TRUE));
+}
+
+static gboolean
+patience_cb (gpointer data)
+{
+  g_error ("waited for %d seconds in vain", PATIENCE_S);
+
+  return G_SOURCE_REMOVE;
+}
+
+void
+test_iterate_until (gboolean *flag)
+{
+  g_autoptr(GSource) patience = g_timeout_source_new_seconds (PATIENCE_S);
+  GMainContext *context = g_main_context_get_thread_default ();
+
+  g_source_set_callback (patience, patience_cb, NULL, NULL);
+  g_source_attach (patience, context);
+  while (!*flag)
+    g_main_context_iteration (context, TRUE);
+  g_source_destroy (patience);
+}
+
+void
+outcome_cb (GObject      *source,
+            GAsyncResult *result,
+            gpointer      user_data)
+{
+  Outcome *outcome = user_data;
+
+  g_assert_false (outcome->done);
+  outcome->done = TRUE;
+  outcome->value = afrpc_proxy_call_finish (AFRPC_PROXY (source), result, &outcome->error);
+  g_assert_true ((outcome->value != NULL) != (outcome->error != NULL));
+  if (outcome->log != NULL)
+    {
+      g_autofree char *text = outcome->value != NULL ? g_variant_print (outcome->value, FALSE) : NULL;
+
+      g_string_append_printf (outcome->log, "result %s; ", text != NULL ? text : outcome->error->message);
+    }
+}
+
+void
+outcome_wait (Outcome *outcome)
+{
+  test_iterate_until (&outcome->done);
+}
+
+void
+outcome_clear (Outcome *outcome)
+{
+  g_clear_pointer (&outcome->value, g_variant_unref);
+  g_clear_error (&outcome->error);
+}
+
+static void
+event_cb (AfrpcProxy *proxy,
+          GVariant   *event,
+          Watched    *watched)
+{
+  g_autofree char *text = g_variant_print (event, FALSE);
+
+  watched->n_events++;
+  g_string_append_printf (watched->log, "event %s; ", text);
+}
+
+static void
+error_cb (AfrpcProxy   *proxy,
+          const GError *error,
+          Watched      *watched)
+{
+  g_clear_error (&watched->error);
+  watched->error = g_error_copy (error);
+  g_string_append (watched->log, "error; ");
+}
+
+static void
+exited_cb (AfrpcProcess *process,
+           AfrpcExit    *exit,
+           Watched      *watched)
+{
+  watched->exit = afrpc_exit_ref (exit);
+  g_string_append (watched->log, "exited; ");
+}
+
+static void
+destroyed_cb (AfrpcProxy *proxy,
+              Watched    *watched)
+{
+  g_assert_false (watched->destroyed);
+  watched->destroyed = TRUE;
+  g_string_append (watched->log, "destroyed; ");
+}
+
+/* Listens to everything but events; takes the reference of @proxy. */
+void
+watch_init (Watched    *watched,
+            AfrpcProxy *proxy)
+{
+  memset (watched, 0, sizeof *watched);
+  watched->proxy = proxy;
+  watched->log = g_string_new (NULL);
+  g_signal_connect (proxy, "error", G_CALLBACK (error_cb), watched);
+  g_signal_connect (proxy, "destroyed", G_CALLBACK (destroyed_cb), watched);
+  g_signal_connect (afrpc_proxy_get_process (proxy), "exited", G_CALLBACK (exited_cb), watched);
+}
+
+void
+watch_events (Watched *watched)
+{
+  g_signal_connect (watched->proxy, "event", G_CALLBACK (event_cb), watched);
+}
+
+/* Closes the proxy, and waits for its end. */
+void
+watch_end (Watched *watched)
+{
+  if (watched->proxy != NULL)
+    afrpc_proxy_close (watched->proxy);
+  test_iterate_until (&watched->destroyed);
+}
+
+void
+watch_clear (Watched *watched)
+{
+  if (!watched->destroyed)
+    watch_end (watched);
+  g_clear_object (&watched->proxy);
+  g_clear_error (&watched->error);
+  g_clear_pointer (&watched->exit, afrpc_exit_unref);
+  g_string_free (watched->log, TRUE);
+  watched->log = NULL;
+}
+
+/* One call through the main loop. */
+GVariant *
+test_call (AfrpcProxy  *proxy,
+           GVariant    *args,
+           GError     **error)
+{
+  Outcome outcome = { 0 };
+
+  afrpc_proxy_call (proxy, args, NULL, outcome_cb, &outcome);
+  outcome_wait (&outcome);
+  if (outcome.error != NULL)
+    g_propagate_error (error, outcome.error);
+
+  return outcome.value;
+}
+
+guint
+test_count_fds (void)
+{
+  g_autoptr(GDir) dir = g_dir_open ("/proc/self/fd", 0, NULL);
+  guint n = 0;
+
+  while (g_dir_read_name (dir) != NULL)
+    n++;
+
+  return n;
+}
+
+/* Neither a running one nor a zombie. */
+void
+test_assert_no_children (void)
+{
+  g_assert_cmpint (waitpid (-1, NULL, WNOHANG), ==, -1);
+  g_assert_cmpint (errno, ==, ECHILD);
+}

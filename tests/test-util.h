@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What tests of whole workers share: to make one, to wait for what it does, and to see that nothing is
+ * left behind. */
+#pragma once
+
+#include <afrpc/afrpc.h>
+
+G_BEGIN_DECLS
+
+#define TEST_WORKER (g_getenv ("AFRPC_TEST_WORKER"))
+
+/* The outcome of one call, and what else a proxy said, in order. */
+typedef struct
+{
+  gboolean done;
+  GVariant *value;
+  GError *error;
+  GString *log;  /* (nullable): gets "result", with the value's text */
+} Outcome;
+
+typedef struct
+{
+  AfrpcProxy *proxy;
+  GString *log;       /* what came, in order, a word each */
+  guint n_events;
+  GError *error;      /* the last */
+  gboolean destroyed;
+  AfrpcExit *exit;
+} Watched;
+
+AfrpcProcess *test_process_new   (void);
+AfrpcProxy   *test_proxy_new     (const char           *function,
+                                  AfrpcBackend          backend);
+GVariant     *test_act           (const char           *what,
+                                  GVariant             *value);
+
+void          test_iterate_until (gboolean             *flag);
+void          outcome_cb         (GObject              *source,
+                                  GAsyncResult         *result,
+                                  gpointer              outcome);
+void          outcome_wait       (Outcome              *outcome);
+void          outcome_clear      (Outcome              *outcome);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Outcome, outcome_clear)
+
+void          watch_init         (Watched              *watched,
+                                  AfrpcProxy           *proxy);
+void          watch_events       (Watched              *watched);
+void          watch_end          (Watched              *watched);
+void          watch_clear        (Watched              *watched);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Watched, watch_clear)
+
+GVariant     *test_call          (AfrpcProxy           *proxy,
+                                  GVariant             *args,
+                                  GError              **error);
+guint         test_count_fds     (void);
+void          test_assert_no_children (void);
+
+G_END_DECLS
