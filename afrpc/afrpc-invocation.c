@@ -8,6 +8,7 @@
 #include "afrpc-error.h"
 #include "serve/afrpc-worker-private.h"
 
+#define SPARE_MAX 64u /* invocations that wait to be used again */
 #define GIO_LIBRARY "libgio-2.0.so.0"
 
 /**
@@ -70,7 +71,7 @@ answer (AfrpcInvocation *self,
         const GError    *error)
 {
   self->answered = TRUE;
-  g_hash_table_remove (self->worker->invocations, &self->serial);
+  self->worker->invocations->pdata[afrpc_serial_slot (self->serial)] = NULL;
   self->worker->n_outstanding--;
   afrpc_worker_answer (self->worker, self->serial, value, error);
 }
@@ -80,7 +81,7 @@ afrpc_invocation_finalize (GObject *object)
 {
   AfrpcInvocation *self = AFRPC_INVOCATION (object);
 
-  if (!self->answered)
+  if (self->worker != NULL && !self->answered)
     {
       g_autoptr(GError) error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_NO_RESULT,
                                              "the function dropped the call without an answer");
@@ -111,22 +112,56 @@ afrpc_invocation_new (AfrpcWorker *worker,
                       guint64      serial,
                       GVariant    *args)
 {
-  AfrpcInvocation *self = g_object_new (AFRPC_TYPE_INVOCATION, NULL);
+  const guint32 slot = afrpc_serial_slot (serial);
+  AfrpcInvocation *self;
+
+  if (worker->spare_invocations->len > 0)
+    self = g_ptr_array_steal_index_fast (worker->spare_invocations, worker->spare_invocations->len - 1);
+  else
+    self = g_object_new (AFRPC_TYPE_INVOCATION, NULL);
 
   self->worker = g_object_ref (worker);
   self->serial = serial;
   self->args = g_variant_ref (args);
-  g_hash_table_insert (worker->invocations, &self->serial, self);
+  self->answered = self->cancelled = FALSE;
+
+  if (slot >= worker->invocations->len)
+    g_ptr_array_set_size (worker->invocations, MAX (64, 2 * slot));
+  worker->invocations->pdata[slot] = self;
   worker->n_outstanding++;
 
   return self;
 }
 
+/* Drops the loop's reference; the object is used again if nobody can tell: if there is no other
+ * reference, and no weak one, data or wrapper, which are kept in the qdata. */
 void
-afrpc_invocation_cancel (AfrpcInvocation *self)
+afrpc_invocation_release (AfrpcInvocation *self)
 {
-  g_autoptr(AfrpcInvocation) kept = g_object_ref (self);
+  GPtrArray *spare = self->worker->spare_invocations;
 
+  if (self->answered && G_OBJECT (self)->ref_count == 1 && G_OBJECT (self)->qdata == NULL &&
+      self->cancellable == NULL && spare->len < SPARE_MAX)
+    {
+      g_clear_pointer (&self->args, g_variant_unref);
+      g_clear_object (&self->worker);
+      g_ptr_array_add (spare, self);
+    }
+  else
+    g_object_unref (self);
+}
+
+/* @serial: of the call to cancel; a parent that counts wrongly gets nothing done */
+void
+afrpc_invocation_cancel (AfrpcInvocation *self,
+                         guint64          serial)
+{
+  g_autoptr(AfrpcInvocation) kept = NULL;
+
+  if (self->serial != serial)
+    return;
+
+  kept = g_object_ref (self);
   self->cancelled = TRUE;
   if (self->cancellable != NULL)
     get_cancellable_funcs ()->cancel (self->cancellable);

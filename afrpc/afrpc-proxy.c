@@ -123,9 +123,13 @@ proxy_error (gpointer      self,
 
 static void
 proxy_event (gpointer  self,
-             GVariant *event)
+             GVariant *event,
+             gboolean *handled)
 {
-  if (has_handler (self, SIGNAL_EVENT))
+  if (!*handled)
+    *handled = has_handler (self, SIGNAL_EVENT);
+
+  if (*handled)
     g_signal_emit (self, signals[SIGNAL_EVENT], 0, event);
   else
     {
@@ -815,22 +819,15 @@ start_call (AfrpcProxy          *self,
             gpointer             user_data)
 {
   g_autoptr(GVariant) sunk = sink_args (args);
-  GTask *task = g_task_new (self, cancellable, callback, user_data);
-
-  /* The macro of the same name copies a string. */
-  (g_task_set_source_tag) (task, start_call);
-  /* Whichever came first, the result or the cancelling, has settled the call. */
-  g_task_set_check_cancellable (task, FALSE);
+  AfrpcCall *call = afrpc_call_new (self->child->spare_calls, self, callback, user_data);
+  GError *error = NULL;
 
   if (self->refused != NULL)
-    g_task_return_error (task, g_error_copy (self->refused));
-  else if (!g_task_return_error_if_cancelled (task))
-    {
-      afrpc_child_call (self->child, sunk, timeout_ms, task);
-      return;
-    }
-
-  g_object_unref (task);
+    afrpc_call_settle_later (call, g_error_copy (self->refused));
+  else if (g_cancellable_set_error_if_cancelled (cancellable, &error))
+    afrpc_call_settle_later (call, error);
+  else
+    afrpc_child_call (self->child, sunk, timeout_ms, cancellable, call);
 }
 
 /**
@@ -890,10 +887,9 @@ afrpc_proxy_call_finish (AfrpcProxy    *self,
                          GError       **error)
 {
   g_return_val_if_fail (AFRPC_IS_PROXY (self), NULL);
-  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
-  g_return_val_if_fail (g_async_result_is_tagged (result, start_call), NULL);
+  g_return_val_if_fail (AFRPC_IS_CALL (result), NULL);
 
-  return g_task_propagate_pointer (G_TASK (result), error);
+  return afrpc_call_finish (AFRPC_CALL (result), error);
 }
 
 /**

@@ -40,7 +40,8 @@ afrpc_worker_finalize (GObject *object)
     if (g_array_index (self->fds, int, i) >= 0)
       close (g_array_index (self->fds, int, i));
   g_clear_pointer (&self->fds, g_array_unref);
-  g_clear_pointer (&self->invocations, g_hash_table_unref);
+  g_clear_pointer (&self->invocations, g_ptr_array_unref);
+  g_clear_pointer (&self->spare_invocations, g_ptr_array_unref);
   g_clear_pointer (&self->loop, g_main_loop_unref);
   g_clear_pointer (&self->source, g_source_unref);
 

@@ -125,6 +125,46 @@ test_proxy_order_load (void)
   g_assert_cmpuint (counted.next, ==, 40000);
 }
 
+#define N_REFILLED 50000u
+
+typedef struct
+{
+  guint32 n_made;
+  guint32 n_settled;
+  gboolean done;
+} Refill;
+
+static void
+refill_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      data)
+{
+  Refill *refill = data;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = afrpc_proxy_call_finish (AFRPC_PROXY (source), result, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (g_variant_get_uint32 (value), ==, refill->n_settled);
+  refill->done = ++refill->n_settled == N_REFILLED;
+  if (refill->n_made < N_REFILLED)
+    afrpc_proxy_call (AFRPC_PROXY (source), test_act ("return", g_variant_new_uint32 (refill->n_made++)), NULL, refill_cb,
+                      refill);
+}
+
+static void
+test_proxy_order_refill (gconstpointer data)
+{
+  const AfrpcBackend backend = *(const AfrpcBackend *) data;
+  g_auto(Watched) watched = { 0 };
+  Refill refill = { 0 };
+
+  g_test_summary ("Results stay in order when callbacks make new calls that are answered at once");
+  watch_init (&watched, test_proxy_new (act_name (backend), backend));
+  while (refill.n_made < 1000)
+    afrpc_proxy_call (watched.proxy, test_act ("return", g_variant_new_uint32 (refill.n_made++)), NULL, refill_cb, &refill);
+  test_iterate_until (&refill.done);
+}
+
 static void
 test_proxy_async_any_order (void)
 {
@@ -221,7 +261,8 @@ test_proxy_message_size (void)
                                     G_GUINT64_CONSTANT (100000), NULL);
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) result = NULL;
-  g_autofree char *long_type = g_strnfill (256, 'a');
+  g_autofree char *long_type = g_strnfill (256, 'i');
+  gpointer numbers = g_malloc0 (254 * 4);
 
   g_test_summary ("A message over the limit fails its call alone, in either direction");
   watch_init (&watched, proxy);
@@ -232,15 +273,14 @@ test_proxy_message_size (void)
   g_assert_cmpuint (g_variant_get_size (result), ==, 100000);
   assert_call_fails (proxy, test_act ("bytes", g_variant_new_uint32 (100001)), AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
                      "100001 bytes, the limit is 100000");
-  assert_call_fails (proxy,
-                     g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, g_malloc0 (100001), 100001, TRUE, NULL, NULL),
-                     AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "100001 bytes, the limit is 100000");
+  assert_call_fails (proxy, test_zeros (100001), AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                     "100001 bytes, the limit is 100000");
 
-  /* A type of 256 characters, nested no deeper than GLib allows. */
-  memset (long_type, 'i', 256);
+  /* A type of 256 characters. */
   long_type[0] = '(';
   long_type[255] = ')';
-  assert_call_fails (proxy, g_variant_new_from_data (G_VARIANT_TYPE (long_type), g_malloc0 (254 * 4), 254 * 4, TRUE, NULL, NULL),
+  assert_call_fails (proxy,
+                     g_variant_new_from_data (G_VARIANT_TYPE (long_type), numbers, 254 * 4, TRUE, g_free, numbers),
                      AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "255 characters");
   assert_works (proxy);
 }
@@ -275,7 +315,7 @@ test_proxy_busy (void)
 
   g_test_summary ("Queues are bounded in calls and in bytes; one call always fits");
   watch_init (&watched, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
-  big = g_variant_ref_sink (g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, g_malloc0 (10000), 10000, TRUE, NULL, NULL));
+  big = g_variant_ref_sink (test_zeros (10000));
 
   afrpc_proxy_set_max_calls_queued (watched.proxy, 2);
   for (guint i = 0; i < 3; i++)
@@ -636,6 +676,8 @@ main (int   argc,
   g_test_add_data_func ("/proxy/order/sync", &backends[0], test_proxy_order);
   g_test_add_data_func ("/proxy/order/async", &backends[1], test_proxy_order);
   g_test_add_func ("/proxy/order/load", test_proxy_order_load);
+  g_test_add_data_func ("/proxy/order/refill/sync", &backends[0], test_proxy_order_refill);
+  g_test_add_data_func ("/proxy/order/refill/async", &backends[1], test_proxy_order_refill);
   g_test_add_func ("/proxy/async/any-order", test_proxy_async_any_order);
   g_test_add_func ("/proxy/async/finishes", test_proxy_async_finishes);
   g_test_add_data_func ("/proxy/errors/sync", &backends[0], test_proxy_errors);

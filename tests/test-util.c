@@ -35,6 +35,15 @@ test_act (const char *what,
   return g_variant_new ("(sv)", what, value != NULL ? value : g_variant_new_boolean (TRUE));
 }
 
+/* A value of @size bytes. */
+GVariant *
+test_zeros (gsize size)
+{
+  gpointer bytes = g_malloc0 (size);
+
+  return g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, bytes, size, TRUE, g_free, bytes);
+}
+
 static gboolean
 patience_cb (gpointer data)
 {

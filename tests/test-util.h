@@ -35,6 +35,8 @@ AfrpcProxy   *test_proxy_new     (const char           *function,
 GVariant     *test_act           (const char           *what,
                                   GVariant             *value);
 
+GVariant     *test_zeros         (gsize                 size);
+
 void          test_iterate_until (gboolean             *flag);
 void          outcome_cb         (GObject              *source,
                                   GAsyncResult         *result,

@@ -110,27 +110,25 @@ watch_cancellable (AfrpcChild   *self,
   return source;
 }
 
-/* Makes a call; @task (transfer full) gets the result. */
+/* Makes a call; @call (transfer full) gets the result. */
 void
-afrpc_child_call (AfrpcChild *self,
-                  GVariant   *args,
-                  guint       timeout_ms,
-                  GTask      *task)
+afrpc_child_call (AfrpcChild   *self,
+                  GVariant     *args,
+                  guint         timeout_ms,
+                  GCancellable *cancellable,
+                  AfrpcCall    *call)
 {
-  const AfrpcLinkCall call = { .owner = task };
-  GCancellable *cancellable = g_task_get_cancellable (task);
   GError *error = NULL;
-  guint64 serial = queue_call (self, args, timeout_ms, &call, &error);
+  guint64 serial = queue_call (self, args, timeout_ms, &(AfrpcLinkCall) { .owner = call }, &error);
 
   if (serial == 0)
     {
-      g_task_return_error (task, error);
-      g_object_unref (task);
+      afrpc_call_settle_later (call, error);
       return;
     }
 
   if (cancellable != NULL)
-    afrpc_link_find (&self->link, serial)->watch = watch_cancellable (self, cancellable, serial);
+    afrpc_call_take_watch (call, watch_cancellable (self, cancellable, serial));
 
   if (afrpc_stream_get_queued (&self->link.stream) >= FLUSH_SIZE && self->socket_events == G_IO_IN)
     afrpc_child_flush (self);

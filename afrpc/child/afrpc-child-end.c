@@ -112,25 +112,6 @@ afrpc_child_call_error (AfrpcChild *self,
   return g_error_copy (self->failure);
 }
 
-void
-afrpc_child_settle (AfrpcLinkCall *call,
-                    GVariant      *value, /* (transfer full) (nullable) */
-                    GError        *error) /* (transfer full) (nullable) */
-{
-  g_autoptr(GTask) task = call->owner;
-
-  if (call->watch != NULL)
-    {
-      g_source_destroy (call->watch);
-      g_source_unref (call->watch);
-    }
-
-  if (error != NULL)
-    g_task_return_error (task, error);
-  else
-    g_task_return_pointer (task, value, (GDestroyNotify) g_variant_unref);
-}
-
 /* Settles whatever still waits, then tells the proxy. */
 static void
 tell_failure (AfrpcChild *self)
@@ -146,7 +127,7 @@ tell_failure (AfrpcChild *self)
     {
       AfrpcLinkSlot *slot = &g_array_index (pending, AfrpcLinkSlot, i);
 
-      afrpc_child_settle (&slot->call, NULL, afrpc_child_call_error (self, slot->serial));
+      afrpc_call_settle (slot->call.owner, self->spare_calls, NULL, afrpc_child_call_error (self, slot->serial));
     }
 
   if (self->run_task != NULL)

@@ -9,7 +9,8 @@
 #include "afrpc-error.h"
 
 /* A main loop is held no longer than this by what is delivered at once, so that no frame of 16 ms is
- * missed; and while there is a backlog, redrawing comes first (GDK_PRIORITY_REDRAW is 120). */
+ * missed; and while there has been something to deliver for longer, redrawing comes first
+ * (GDK_PRIORITY_REDRAW is 120). */
 #define SLICE_US 2000
 #define SLICE_ITEMS 4 /* delivered between two looks at the clock */
 #define BACKLOG_PRIORITY (G_PRIORITY_HIGH_IDLE + 25)
@@ -94,19 +95,21 @@ pop_stash (AfrpcChild    *self,
 static void
 deliver_item (AfrpcChild     *self,
               AfrpcLinkItem  *item,
-              GObject       **proxy)
+              GObject       **proxy,
+              gboolean       *handled)
 {
   switch (item->kind)
     {
     case AFRPC_LINK_ITEM_RESULT:
-      afrpc_child_settle (&item->call, g_steal_pointer (&item->value), g_steal_pointer (&item->error));
+      afrpc_call_settle (item->call.owner, self->spare_calls, g_steal_pointer (&item->value),
+                         g_steal_pointer (&item->error));
       break;
 
     case AFRPC_LINK_ITEM_EVENT:
       if (*proxy == NULL)
         *proxy = g_weak_ref_get (&self->proxy);
       if (*proxy != NULL && item->value != NULL)
-        self->proxy_funcs->event (*proxy, item->value);
+        self->proxy_funcs->event (*proxy, item->value, handled);
       else if (*proxy != NULL)
         self->proxy_funcs->error (*proxy, item->error);
       break;
@@ -130,6 +133,7 @@ static void
 deliver (AfrpcChild *self)
 {
   g_autoptr(GObject) proxy = NULL; /* looked up once, and kept alive while its handlers run */
+  gboolean handled = FALSE;
   gint64 end = 0;
   guint n = 0;
 
@@ -141,7 +145,7 @@ deliver (AfrpcChild *self)
 
       if (!pop_stash (self, &item) && !afrpc_child_next_item (self, &item))
         break;
-      deliver_item (self, &item, &proxy);
+      deliver_item (self, &item, &proxy, &handled);
 
       if (++n % SLICE_ITEMS == 0)
         {
@@ -156,10 +160,22 @@ deliver (AfrpcChild *self)
             }
         }
     }
+}
 
-  if (self->backlog != (g_source_get_priority (self->source) != G_PRIORITY_DEFAULT) &&
-      !g_source_is_destroyed (self->source))
-    g_source_set_priority (self->source, self->backlog ? BACKLOG_PRIORITY : G_PRIORITY_DEFAULT);
+/* A worker that always has something to say must not keep the program from drawing. */
+static void
+choose_priority (AfrpcChild *self,
+                 gint64      now)
+{
+  int priority = G_PRIORITY_DEFAULT;
+
+  if (self->busy_since == 0)
+    self->busy_since = now;
+  else if (self->backlog || now - self->busy_since >= SLICE_US)
+    priority = BACKLOG_PRIORITY;
+
+  if (g_source_get_priority (self->source) != priority)
+    g_source_set_priority (self->source, priority);
 }
 
 void
@@ -238,12 +254,10 @@ afrpc_child_give_up (AfrpcChild *self,
                      guint64     serial,
                      GError     *error) /* (transfer full) */
 {
-  AfrpcLinkCall *call = afrpc_link_find (&self->link, serial);
-  AfrpcLinkCall settled = *call;
+  AfrpcCall *call = g_steal_pointer (&afrpc_link_find (&self->link, serial)->owner);
 
-  *call = (AfrpcLinkCall) { NULL };
   afrpc_link_cancel (&self->link, serial);
-  afrpc_child_settle (&settled, NULL, error);
+  afrpc_call_settle (call, self->spare_calls, NULL, error);
 }
 
 /* Acts on the process' own time limits. */
@@ -339,8 +353,12 @@ static gboolean
 child_source_check (GSource *source)
 {
   AfrpcChild *self = ((ChildSource *) source)->child;
+  const gboolean is_readable = query (self, self->socket_tag) != 0;
 
-  return query (self, self->socket_tag) != 0 || query (self, self->pidfd_tag) != 0 ||
+  if (!is_readable && !self->backlog)
+    self->busy_since = 0;
+
+  return is_readable || query (self, self->pidfd_tag) != 0 ||
          query (self, self->stderr_tag) != 0 || needs_dispatch (self) ||
          next_deadline (self) <= g_source_get_time (source);
 }
@@ -380,6 +398,8 @@ child_source_dispatch (GSource     *source,
     afrpc_child_reap (self);
 
   afrpc_child_act_on_end (self);
+  if (!self->ended)
+    choose_priority (self, now);
 
   return self->ended ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
 }

@@ -40,6 +40,7 @@ afrpc_child_new (const char *host)
   self->tail.fd = -1;
   self->greeting_deadline = self->exit_deadline = AFRPC_DEADLINES_NEVER;
   afrpc_deadlines_init (&self->deadlines, is_pending_cb, self);
+  self->spare_calls = g_ptr_array_new_with_free_func (g_object_unref);
   self->exit_tasks = g_ptr_array_new_with_free_func (g_object_unref);
   self->close_tasks = g_ptr_array_new_with_free_func (g_object_unref);
   g_weak_ref_init (&self->process, NULL);
@@ -89,6 +90,7 @@ afrpc_child_unref (AfrpcChild *self)
   g_clear_error (&self->failure);
   g_clear_pointer (&self->exit, afrpc_exit_unref);
   g_clear_object (&self->run_task);
+  g_clear_pointer (&self->spare_calls, g_ptr_array_unref);
   g_clear_pointer (&self->exit_tasks, g_ptr_array_unref);
   g_clear_pointer (&self->close_tasks, g_ptr_array_unref);
   g_weak_ref_clear (&self->process);

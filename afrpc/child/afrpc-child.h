@@ -11,6 +11,7 @@
 #include <gio/gio.h>
 
 #include "afrpc-types.h"
+#include "child/afrpc-call.h"
 #include "child/afrpc-deadlines.h"
 #include "child/afrpc-tail.h"
 #include "link/afrpc-link.h"
@@ -46,8 +47,10 @@ typedef struct
 
 typedef struct
 {
+  /* @handled: whether it is known from earlier in this dispatch that somebody handles events */
   void (*event)     (gpointer      proxy,
-                     GVariant     *event);
+                     GVariant     *event,
+                     gboolean     *handled);
   void (*error)     (gpointer      proxy,
                      const GError *error);
   void (*destroyed) (gpointer      proxy);
@@ -79,6 +82,7 @@ struct _AfrpcChild
   gboolean lives_on;         /* the process may outlive the conversation: it has a done function */
   gboolean started;          /* has been tried */
   gboolean backlog;          /* a slice ended before everything was delivered */
+  gint64 busy_since;         /* monotonic time, or 0: the socket had nothing to read lately */
   gboolean eof;              /* nothing more to read */
   gboolean killed;           /* by us */
   gboolean raw;              /* the socket was given away */
@@ -88,6 +92,7 @@ struct _AfrpcChild
   GError *failure;           /* (nullable): why no call can succeed any more */
   AfrpcExit *exit;           /* (nullable): once reaped */
 
+  GPtrArray *spare_calls;    /* (element-type AfrpcCall) */
   GTask *run_task;           /* (nullable) */
   GPtrArray *exit_tasks;     /* (element-type GTask) */
   GPtrArray *close_tasks;    /* (element-type GTask) */
@@ -120,7 +125,8 @@ void        afrpc_child_run         (AfrpcChild           *self,
 void        afrpc_child_call        (AfrpcChild           *self,
                                      GVariant             *args,
                                      guint                 timeout_ms,
-                                     GTask                *task);
+                                     GCancellable         *cancellable,
+                                     AfrpcCall            *call);
 GVariant   *afrpc_child_call_sync   (AfrpcChild           *self,
                                      GVariant             *args,
                                      guint                 timeout_ms,
@@ -137,9 +143,6 @@ void        afrpc_child_await       (AfrpcChild           *self,
 GSource    *afrpc_child_source_new     (AfrpcChild    *self);
 void        afrpc_child_stop_reading   (AfrpcChild    *self);
 void        afrpc_child_break_off      (AfrpcChild    *self,
-                                        GError        *error);
-void        afrpc_child_settle         (AfrpcLinkCall *call,
-                                        GVariant      *value,
                                         GError        *error);
 void        afrpc_child_act_on_end     (AfrpcChild    *self);
 void        afrpc_child_start          (AfrpcChild    *self);

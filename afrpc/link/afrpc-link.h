@@ -33,7 +33,6 @@ typedef enum
 typedef struct
 {
   gpointer owner;  /* (nullable): NULL once nobody waits for the outcome */
-  gpointer watch;  /* the owner's, to stop watching for cancelling */
   gboolean is_sync;
 } AfrpcLinkCall;
 

@@ -37,24 +37,25 @@ start_call (AfrpcWorker      *self,
             const AfrpcFrame *frame)
 {
   g_autoptr(GVariant) args = afrpc_worker_begin_call (self, frame);
-  g_autoptr(AfrpcInvocation) invocation = NULL;
+  AfrpcInvocation *invocation;
 
   if (args == NULL)
     return;
 
   invocation = afrpc_invocation_new (self, frame->header.serial, args);
   afrpc_host_invoke (self->host, self->function, invocation);
+  afrpc_invocation_release (invocation);
 }
 
 static void
 cancel_call (AfrpcWorker *self,
              guint64      serial)
 {
-  AfrpcInvocation *invocation = g_hash_table_lookup (self->invocations, &serial);
+  const guint32 slot = afrpc_serial_slot (serial);
 
   /* Otherwise it has been answered meanwhile. */
-  if (invocation != NULL)
-    afrpc_invocation_cancel (invocation);
+  if (slot < self->invocations->len && self->invocations->pdata[slot] != NULL)
+    afrpc_invocation_cancel (self->invocations->pdata[slot], serial);
 }
 
 static gboolean
@@ -197,7 +198,8 @@ afrpc_worker_serve_async (AfrpcWorker  *self,
   int flags = fcntl (self->stream.in_fd, F_GETFL);
 
   fcntl (self->stream.in_fd, F_SETFL, flags | O_NONBLOCK);
-  self->invocations = g_hash_table_new (g_int64_hash, g_int64_equal);
+  self->invocations = g_ptr_array_new ();
+  self->spare_invocations = g_ptr_array_new_with_free_func (g_object_unref);
   self->loop = g_main_loop_new (NULL, FALSE);
 
   self->source = g_source_new (&serve_source_funcs, sizeof (ServeSource));

@@ -38,7 +38,8 @@ struct _AfrpcWorker
   gpointer socket_tag;
   GIOCondition socket_events;
   gboolean eof;
-  GHashTable *invocations;  /* (element-type guint64 AfrpcInvocation) not answered yet, not owned */
+  GPtrArray *invocations;   /* (element-type AfrpcInvocation) not answered yet, by slot, not owned */
+  GPtrArray *spare_invocations; /* (element-type AfrpcInvocation) to be used again */
   guint n_outstanding;
 };
 
@@ -65,7 +66,9 @@ void         afrpc_worker_queued         (AfrpcWorker      *self);
 AfrpcInvocation *afrpc_invocation_new    (AfrpcWorker      *worker,
                                           guint64           serial,
                                           GVariant         *args);
-void         afrpc_invocation_cancel     (AfrpcInvocation  *self);
+void         afrpc_invocation_release    (AfrpcInvocation  *self);
+void         afrpc_invocation_cancel     (AfrpcInvocation  *self,
+                                          guint64           serial);
 
 GVariant    *afrpc_host_call             (AfrpcHost        *self,
                                           guint             function,

@@ -112,7 +112,10 @@ misbehave (const char *what,
   else if (g_str_equal (what, "abort"))
     abort ();
   else if (g_str_equal (what, "signal"))
-    raise (n);
+    {
+      signal (n, SIG_DFL); /* whatever a sanitizer has put there */
+      raise (n);
+    }
   else if (g_str_equal (what, "die-saying"))
     {
       g_printerr ("first line\nthe last words\n");
@@ -186,6 +189,15 @@ meet (GVariant *value)
 }
 
 static GVariant *
+zeros (GVariant *size_value)
+{
+  gsize size = g_variant_get_uint32 (size_value);
+  gpointer bytes = g_malloc0 (size);
+
+  return g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, bytes, size, TRUE, g_free, bytes);
+}
+
+static GVariant *
 perform (AfrpcWorker  *worker,
          GVariant     *args,
          GError      **error)
@@ -210,11 +222,7 @@ perform (AfrpcWorker  *worker,
   if (g_str_equal (what, "nothing"))
     return NULL;
   if (g_str_equal (what, "bytes"))
-    {
-      gsize size = g_variant_get_uint32 (value);
-
-      return g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, g_malloc0 (size), size, TRUE, NULL, NULL);
-    }
+    return zeros (value);
   if (g_str_equal (what, "event"))
     {
       afrpc_worker_event (worker, g_variant_ref (value));
@@ -222,10 +230,7 @@ perform (AfrpcWorker  *worker,
     }
   if (g_str_equal (what, "large-event"))
     {
-      gsize size = g_variant_get_uint32 (value);
-
-      afrpc_worker_event (worker, g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, g_malloc0 (size), size, TRUE,
-                                                           NULL, NULL));
+      afrpc_worker_event (worker, zeros (value));
       return g_variant_new_boolean (TRUE);
     }
   if (g_str_equal (what, "event-flush-exit"))
@@ -244,7 +249,7 @@ perform (AfrpcWorker  *worker,
   if (g_str_equal (what, "until-cancelled"))
     {
       afrpc_worker_event (worker, g_variant_new_string ("here"));
-      while (!afrpc_worker_is_cancelled (worker))
+      while (!afrpc_worker_is_cancelled (worker) && getppid () != 1)
         poll (NULL, 0, 1);
       afrpc_worker_event (worker, g_variant_new_string ("cancelled"));
       return g_variant_new_boolean (TRUE);

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "child/afrpc-call.h"
+
+struct _AfrpcCall
+{
+  GObject parent_instance;
+
+  GObject *source;              /* the proxy */
+  GAsyncReadyCallback callback; /* (nullable) */
+  gpointer user_data;
+  GSource *watch;               /* (nullable) (owned): for cancelling */
+  GVariant *value;              /* (nullable) until finished */
+  GError *error;                /* (nullable) until finished */
+};
+
+static void afrpc_call_async_result_init (GAsyncResultIface *iface);
+
+G_DEFINE_FINAL_TYPE_WITH_CODE (AfrpcCall, afrpc_call, G_TYPE_OBJECT,
+                               G_IMPLEMENT_INTERFACE (G_TYPE_ASYNC_RESULT, afrpc_call_async_result_init))
+
+static void
+clear (AfrpcCall *self)
+{
+  if (self->watch != NULL)
+    {
+      g_source_destroy (self->watch);
+      g_clear_pointer (&self->watch, g_source_unref);
+    }
+  g_clear_pointer (&self->value, g_variant_unref);
+  g_clear_error (&self->error);
+  g_clear_object (&self->source);
+}
+
+static void
+afrpc_call_finalize (GObject *object)
+{
+  clear (AFRPC_CALL (object));
+
+  G_OBJECT_CLASS (afrpc_call_parent_class)->finalize (object);
+}
+
+static void
+afrpc_call_class_init (AfrpcCallClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = afrpc_call_finalize;
+}
+
+static void
+afrpc_call_init (AfrpcCall *self)
+{
+}
+
+static gpointer
+afrpc_call_get_user_data (GAsyncResult *result)
+{
+  return AFRPC_CALL (result)->user_data;
+}
+
+static GObject *
+afrpc_call_get_source_object (GAsyncResult *result)
+{
+  AfrpcCall *self = AFRPC_CALL (result);
+
+  return self->source != NULL ? g_object_ref (self->source) : NULL;
+}
+
+static void
+afrpc_call_async_result_init (GAsyncResultIface *iface)
+{
+  iface->get_user_data = afrpc_call_get_user_data;
+  iface->get_source_object = afrpc_call_get_source_object;
+}
+
+/* @spare: (element-type AfrpcCall): takes one from there */
+AfrpcCall *
+afrpc_call_new (GPtrArray           *spare,
+                gpointer             source,
+                GAsyncReadyCallback  callback,
+                gpointer             user_data)
+{
+  AfrpcCall *self;
+
+  if (spare->len > 0)
+    self = g_ptr_array_steal_index_fast (spare, spare->len - 1);
+  else
+    self = g_object_new (AFRPC_TYPE_CALL, NULL);
+
+  self->source = g_object_ref (source);
+  self->callback = callback;
+  self->user_data = user_data;
+
+  return self;
+}
+
+/* @watch: (transfer full): destroyed when the call is settled */
+void
+afrpc_call_take_watch (AfrpcCall *self,
+                       GSource   *watch)
+{
+  self->watch = watch;
+}
+
+/* Settles the call and calls back, from a dispatch of the proxy's context. */
+void
+afrpc_call_settle (AfrpcCall *self,  /* (transfer full) */
+                   GPtrArray *spare, /* where it may go afterwards */
+                   GVariant  *value, /* (transfer full) (nullable) */
+                   GError    *error) /* (transfer full) (nullable) */
+{
+  self->value = value;
+  self->error = error;
+  if (self->watch != NULL)
+    {
+      g_source_destroy (self->watch);
+      g_clear_pointer (&self->watch, g_source_unref);
+    }
+
+  if (self->callback != NULL)
+    self->callback (self->source, G_ASYNC_RESULT (self), self->user_data);
+
+  /* Used again only if nobody can tell: no other reference, no weak one, no data, no wrapper of a
+   * language binding; all of them but the first are kept in the qdata. */
+  if (G_OBJECT (self)->ref_count == 1 && G_OBJECT (self)->qdata == NULL && spare->len < AFRPC_CALL_SPARE_MAX)
+    {
+      clear (self);
+      g_ptr_array_add (spare, self);
+    }
+  else
+    g_object_unref (self);
+}
+
+static gboolean
+settle_cb (gpointer user_data)
+{
+  AfrpcCall *self = user_data;
+
+  if (self->callback != NULL)
+    self->callback (self->source, G_ASYNC_RESULT (self), self->user_data);
+
+  return G_SOURCE_REMOVE;
+}
+
+/* Lets a call that could not even be made fail, but not before the caller has returned. */
+void
+afrpc_call_settle_later (AfrpcCall *self,  /* (transfer full) */
+                         GError    *error) /* (transfer full) */
+{
+  g_autoptr(GSource) source = g_idle_source_new ();
+
+  self->error = error;
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_static_name (source, "[afrpc] call refused");
+  g_source_set_callback (source, settle_cb, self, g_object_unref);
+  g_source_attach (source, g_main_context_get_thread_default ());
+}
+
+/* Gives the result away, once. */
+GVariant *
+afrpc_call_finish (AfrpcCall  *self,
+                   GError    **error)
+{
+  if (self->error != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&self->error));
+      return NULL;
+    }
+
+  g_return_val_if_fail (self->value != NULL, NULL);
+
+  return g_steal_pointer (&self->value);
+}
