@@ -101,21 +101,21 @@ afrpc_worker_flush_blocking (AfrpcWorker *self)
 }
 
 static gboolean
-check_size (AfrpcWorker  *self,
-            GVariant     *value,
-            GError      **error)
+check_size (AfrpcWorker         *self,
+            const AfrpcPayload  *payload,
+            GError             **error)
 {
-  if (strlen (g_variant_get_type_string (value)) > AFRPC_FRAME_TYPE_MAX)
+  if (payload->type_length > AFRPC_FRAME_TYPE_MAX)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
                    "the type has more than %u characters", AFRPC_FRAME_TYPE_MAX);
       return FALSE;
     }
-  if (g_variant_get_size (value) > self->message_size_max)
+  if (payload->size > self->message_size_max)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
                    "%" G_GSIZE_FORMAT " bytes, the limit is %" G_GUINT64_FORMAT,
-                   g_variant_get_size (value), self->message_size_max);
+                   payload->size, self->message_size_max);
       return FALSE;
     }
 
@@ -149,17 +149,18 @@ afrpc_worker_answer (AfrpcWorker  *self,
 {
   g_autoptr(GVariant) result = value != NULL ? g_variant_take_ref (value) : NULL;
   g_autoptr(GError) own_error = NULL;
+  const AfrpcPayload payload = afrpc_payload (result);
 
   if (error == NULL && result == NULL)
     g_set_error (&own_error, AFRPC_ERROR, AFRPC_ERROR_NO_RESULT,
                  "the function gave neither a result nor an error");
-  else if (error == NULL && !check_size (self, result, &own_error))
+  else if (error == NULL && !check_size (self, &payload, &own_error))
     g_prefix_error (&own_error, "result too large: ");
 
   if (error != NULL || own_error != NULL)
     afrpc_worker_send_error (self, AFRPC_FRAME_ERROR, serial, error != NULL ? error : own_error);
   else
-    afrpc_stream_put_value (&self->stream, AFRPC_FRAME_RESULT, serial, result);
+    afrpc_stream_put_payload (&self->stream, AFRPC_FRAME_RESULT, serial, &payload);
 
   afrpc_worker_queued (self);
 }
@@ -218,18 +219,20 @@ afrpc_worker_event (AfrpcWorker *self,
 {
   g_autoptr(GVariant) value = NULL;
   g_autoptr(GError) error = NULL;
+  AfrpcPayload payload;
 
   g_return_if_fail (AFRPC_IS_WORKER (self));
   g_return_if_fail (event != NULL);
 
   value = g_variant_ref_sink (event);
+  payload = afrpc_payload (value);
   if (!self->serving)
     g_warning ("an event cannot be sent before the worker is ready");
-  else if (!check_size (self, value, &error))
+  else if (!check_size (self, &payload, &error))
     g_warning ("an event was not sent, it is too large: %s", error->message);
   else
     {
-      afrpc_stream_put_value (&self->stream, AFRPC_FRAME_EVENT, 0, value);
+      afrpc_stream_put_payload (&self->stream, AFRPC_FRAME_EVENT, 0, &payload);
       afrpc_worker_queued (self);
     }
 }

@@ -136,24 +136,23 @@ grow_slots (AfrpcLink *self)
 }
 
 static gboolean
-check_limits (AfrpcLink  *self,
-              GVariant   *args,
-              gsize       size,
-              GError    **error)
+check_limits (AfrpcLink           *self,
+              const AfrpcPayload  *args,
+              GError             **error)
 {
   gsize queued = afrpc_stream_get_queued (&self->stream);
 
-  if (strlen (g_variant_get_type_string (args)) > AFRPC_FRAME_TYPE_MAX)
+  if (args->type_length > AFRPC_FRAME_TYPE_MAX)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
                    "the arguments' type has more than %u characters", AFRPC_FRAME_TYPE_MAX);
       return FALSE;
     }
-  if (size > self->message_size_max)
+  if (args->size > self->message_size_max)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
                    "the arguments have %" G_GSIZE_FORMAT " bytes, the limit is %" G_GUINT64_FORMAT,
-                   size, self->message_size_max);
+                   args->size, self->message_size_max);
       return FALSE;
     }
   if (self->n_pending >= self->n_pending_max)
@@ -163,7 +162,7 @@ check_limits (AfrpcLink  *self,
       return FALSE;
     }
   /* One call always fits, or a large one could never be made. */
-  if (queued > 0 && queued + size > self->n_bytes_max)
+  if (queued > 0 && queued + args->size > self->n_bytes_max)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY,
                    "%" G_GSIZE_FORMAT " bytes are waiting already", queued);
@@ -180,12 +179,13 @@ afrpc_link_call (AfrpcLink            *self,
                  const AfrpcLinkCall  *call,
                  GError              **error)
 {
+  const AfrpcPayload payload = afrpc_payload (args);
   AfrpcLinkSlot *slot;
   guint64 serial;
 
   g_assert (!self->closing && self->state != AFRPC_LINK_ENDED);
 
-  if (!check_limits (self, args, g_variant_get_size (args), error))
+  if (!check_limits (self, &payload, error))
     return 0;
   if (self->first_free == self->n_slots && !grow_slots (self))
     {
@@ -200,7 +200,7 @@ afrpc_link_call (AfrpcLink            *self,
   slot->call = *call;
   self->n_pending++;
 
-  afrpc_stream_put_value (&self->stream, AFRPC_FRAME_CALL, serial, args);
+  afrpc_stream_put_payload (&self->stream, AFRPC_FRAME_CALL, serial, &payload);
 
   return serial;
 }

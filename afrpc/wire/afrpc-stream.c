@@ -172,33 +172,44 @@ put_bytes (AfrpcStream      *self,
     attach (self, self->out_base + self->out_tail, g_bytes_new_static (zeros, padding), -1);
 }
 
-/* Queues a frame with @value (nullable) as payload; its type string must be within the limit. */
+/* Queues a frame with a payload whose type string is within the limit. */
+void
+afrpc_stream_put_payload (AfrpcStream        *self,
+                          AfrpcFrameKind      kind,
+                          guint64             serial,
+                          const AfrpcPayload *payload)
+{
+  AfrpcFrameHeader header = {
+    .kind = kind,
+    .flags = AFRPC_FRAME_FLAGS_NATIVE,
+    .type_length = payload->type_length,
+    .serial = serial,
+    .size = payload->size,
+  };
+
+  g_assert (payload->type_length <= AFRPC_FRAME_TYPE_MAX);
+
+  if (header.size >= AFRPC_STREAM_BODY_MIN)
+    put_bytes (self, &header, payload->type, g_variant_get_data_as_bytes (payload->value));
+  else
+    {
+      guint8 *start = afrpc_stream_put (self, &header, payload->type);
+
+      if (header.size > 0)
+        g_variant_store (payload->value, start);
+    }
+}
+
+/* Queues a frame with @value (nullable) as payload. */
 void
 afrpc_stream_put_value (AfrpcStream    *self,
                         AfrpcFrameKind  kind,
                         guint64         serial,
                         GVariant       *value)
 {
-  const char *type = value != NULL ? g_variant_get_type_string (value) : "";
-  AfrpcFrameHeader header = {
-    .kind = kind,
-    .flags = AFRPC_FRAME_FLAGS_NATIVE,
-    .type_length = strlen (type),
-    .serial = serial,
-    .size = value != NULL ? g_variant_get_size (value) : 0,
-  };
+  const AfrpcPayload payload = afrpc_payload (value);
 
-  g_assert (strlen (type) <= AFRPC_FRAME_TYPE_MAX);
-
-  if (header.size >= AFRPC_STREAM_BODY_MIN)
-    put_bytes (self, &header, type, g_variant_get_data_as_bytes (value));
-  else
-    {
-      guint8 *payload = afrpc_stream_put (self, &header, type);
-
-      if (header.size > 0)
-        g_variant_store (value, payload);
-    }
+  afrpc_stream_put_payload (self, kind, serial, &payload);
 }
 
 /* As afrpc_stream_put_value(), for a small value, with a descriptor that becomes the stream's. */

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <glib.h>
+#include <string.h>
 
 #include "wire/afrpc-frame.h"
 #include "wire/afrpc-value.h"
@@ -32,6 +33,30 @@ typedef struct
   const guint8 *payload;
   GBytes *bytes;         /* (nullable): the payload in memory that may be kept; the stream's */
 } AfrpcFrame;
+
+/* A value that is going to be sent: what GLib takes locks to tell is asked for once. */
+typedef struct
+{
+  GVariant *value;   /* (nullable): none, then the rest is empty too */
+  const char *type;
+  gsize type_length;
+  gsize size;
+} AfrpcPayload;
+
+static inline AfrpcPayload
+afrpc_payload (GVariant *value)
+{
+  AfrpcPayload payload = { value, "", 0, 0 };
+
+  if (value != NULL)
+    {
+      payload.type = g_variant_get_type_string (value);
+      payload.type_length = strlen (payload.type);
+      payload.size = g_variant_get_size (value);
+    }
+
+  return payload;
+}
 
 typedef struct
 {
@@ -80,6 +105,10 @@ void            afrpc_stream_clear       (AfrpcStream             *self);
 guint8         *afrpc_stream_put         (AfrpcStream             *self,
                                           const AfrpcFrameHeader  *header,
                                           const char              *type);
+void            afrpc_stream_put_payload (AfrpcStream             *self,
+                                          AfrpcFrameKind           kind,
+                                          guint64                  serial,
+                                          const AfrpcPayload      *payload);
 void            afrpc_stream_put_value   (AfrpcStream             *self,
                                           AfrpcFrameKind           kind,
                                           guint64                  serial,
