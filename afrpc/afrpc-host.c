@@ -3,13 +3,14 @@
 
 #include "afrpc-host.h"
 
-#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "serve/afrpc-prepare.h"
 #include "serve/afrpc-worker-private.h"
 
 #define SOCKET_ENV "AFRPC_SOCKET" /* set by whoever starts a host */
@@ -91,6 +92,13 @@ default_resolve (AfrpcHost          *self,
   return 0;
 }
 
+static gboolean
+default_can_fork (AfrpcHost  *self,
+                  GError    **error)
+{
+  return TRUE;
+}
+
 static void
 afrpc_host_finalize (GObject *object)
 {
@@ -147,6 +155,7 @@ afrpc_host_class_init (AfrpcHostClass *klass)
   klass->require = default_require;
   klass->eval = default_eval;
   klass->resolve = default_resolve;
+  klass->can_fork = default_can_fork;
 
   /**
    * AfrpcHost:name: (attributes org.gtk.Property.get=afrpc_host_get_name)
@@ -174,6 +183,19 @@ afrpc_host_init (AfrpcHost *self)
  * @error: return location for an error, usually %AFRPC_ERROR_MODULE
  *
  * Loads a module.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ *
+ * Since: 1.0
+ */
+
+/**
+ * AfrpcHostClass::can_fork:
+ * @self: the host
+ * @error: return location for an error
+ *
+ * Says whether the process can be forked now. What threads it has is looked at anyway; this is for hosts
+ * of languages that cannot be forked at all.
  *
  * Returns: %TRUE, or %FALSE with @error set
  *
@@ -297,311 +319,6 @@ afrpc_host_done (AfrpcHost   *self,
   AFRPC_HOST_GET_CLASS (self)->done (self, function, worker);
 }
 
-/* A host written in another language may fail without saying why. */
-static gboolean
-check_failure (gboolean     ok,
-               const char  *what,
-               const char  *name,
-               GError     **error)
-{
-  if (!ok && error != NULL && *error == NULL)
-    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "%s “%s” failed without saying why", what, name);
-
-  return ok;
-}
-
-static gboolean
-is_implemented (AfrpcHost         *self,
-                AfrpcFunctionKind  kind)
-{
-  AfrpcHostClass *klass = AFRPC_HOST_GET_CLASS (self);
-
-  switch (kind)
-    {
-    case AFRPC_FUNCTION_SYNC:
-      return klass->call != NULL;
-
-    case AFRPC_FUNCTION_ASYNC:
-      return klass->invoke != NULL;
-
-    case AFRPC_FUNCTION_INIT:
-      return klass->init != NULL;
-
-    case AFRPC_FUNCTION_DONE:
-      return klass->done != NULL;
-
-    case AFRPC_FUNCTION_RUN:
-      return klass->run != NULL;
-
-    default:
-      return FALSE;
-    }
-}
-
-static gboolean
-resolve (AfrpcHost          *self,
-         const char         *name,
-         AfrpcFunctionKind   kind,
-         guint              *function,
-         GError            **error)
-{
-  static const char *const kinds[] = { "sync", "async", "init", "done", "run" };
-
-  if (!is_implemented (self, kind))
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
-                   "the host of “%s” has no %s functions", get_private (self)->name, kinds[kind]);
-      return FALSE;
-    }
-
-  *function = AFRPC_HOST_GET_CLASS (self)->resolve (self, name, kind, error);
-
-  return check_failure (*function != 0, "finding the function", name, error);
-}
-
-/* Preparing */
-
-static gboolean
-parse_hello (GVariant  *value,
-             GError   **error)
-{
-  guint32 version;
-
-  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT) || !g_variant_lookup (value, "version", "u", &version))
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a greeting without version");
-      return FALSE;
-    }
-  if (version != AFRPC_FRAME_PROTOCOL_VERSION)
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_VERSION,
-                   "the program speaks version %u of the protocol, its worker's host version %u",
-                   version, AFRPC_FRAME_PROTOCOL_VERSION);
-      return FALSE;
-    }
-
-  return TRUE;
-}
-
-static gboolean
-run_init (AfrpcHost    *self,
-          AfrpcWorker  *worker,
-          const char   *name,
-          GError      **error)
-{
-  g_autoptr(GError) local_error = NULL;
-  guint function;
-
-  if (!resolve (self, name, AFRPC_FUNCTION_INIT, &function, error))
-    return FALSE;
-  if (AFRPC_HOST_GET_CLASS (self)->init (self, function, worker, &local_error))
-    return TRUE;
-
-  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_INIT, "init function “%s”: %s", name,
-               local_error != NULL ? local_error->message : "failed without saying why");
-  return FALSE;
-}
-
-typedef struct
-{
-  const char *function;
-  const char *init;
-  const char *done;
-  gboolean async;
-  gboolean run;
-} RunOptions;
-
-/* Init comes first, because it may load what the others are in. */
-static gboolean
-prepare_run (AfrpcHost    *self,
-             AfrpcWorker  *worker,
-             GVariant     *value,
-             RunOptions   *options,
-             GError      **error)
-{
-  AfrpcFunctionKind kind;
-  int page_fd = afrpc_stream_take_fd (&worker->stream);
-
-  memset (options, 0, sizeof *options);
-  if (page_fd >= 0)
-    {
-      worker->page = afrpc_page_map (page_fd, error);
-      close (page_fd);
-      if (worker->page == NULL)
-        return FALSE;
-    }
-  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT) ||
-      !g_variant_lookup (value, "function", "&s", &options->function))
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a request to run no function");
-      return FALSE;
-    }
-  g_variant_lookup (value, "init", "&s", &options->init);
-  g_variant_lookup (value, "done", "&s", &options->done);
-  g_variant_lookup (value, "async", "b", &options->async);
-  g_variant_lookup (value, "run", "b", &options->run);
-  g_variant_lookup (value, "max-message-size", "t", &worker->message_size_max);
-
-  if (options->init != NULL && !run_init (self, worker, options->init, error))
-    return FALSE;
-  if (options->done != NULL && !resolve (self, options->done, AFRPC_FUNCTION_DONE, &worker->done, error))
-    return FALSE;
-
-  kind = options->run ? AFRPC_FUNCTION_RUN : options->async ? AFRPC_FUNCTION_ASYNC : AFRPC_FUNCTION_SYNC;
-  worker->backend = options->async ? AFRPC_BACKEND_ASYNC : AFRPC_BACKEND_SYNC;
-
-  return resolve (self, options->function, kind, &worker->function, error);
-}
-
-static gboolean
-prepare_step (AfrpcHost         *self,
-              AfrpcWorker       *worker,
-              const AfrpcFrame  *frame,
-              GVariant          *value,
-              GError           **error)
-{
-  AfrpcHostClass *klass = AFRPC_HOST_GET_CLASS (self);
-
-  switch (frame->header.kind)
-    {
-    case AFRPC_FRAME_REQUIRE:
-      if (g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
-        {
-          const char *module = g_variant_get_string (value, NULL);
-
-          return check_failure (klass->require (self, module, error), "loading the module", module, error);
-        }
-      break;
-
-    case AFRPC_FRAME_EVAL:
-      if (g_variant_is_of_type (value, G_VARIANT_TYPE ("(sv)")))
-        {
-          g_autoptr(GVariant) code = g_variant_get_child_value (value, 0);
-          g_autoptr(GVariant) boxed = g_variant_get_child_value (value, 1);
-          g_autoptr(GVariant) args = g_variant_get_variant (boxed);
-
-          return check_failure (klass->eval (self, g_variant_get_string (code, NULL), args, error),
-                                "evaluating", "code", error);
-        }
-      break;
-
-    case AFRPC_FRAME_ARG:
-      if (g_variant_is_of_type (value, G_VARIANT_TYPE_VARIANT))
-        {
-          g_ptr_array_add (worker->arg_list, g_variant_get_variant (value));
-          return TRUE;
-        }
-      break;
-
-    default:
-      break;
-    }
-
-  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "unexpected frame %u", frame->header.kind);
-  return FALSE;
-}
-
-static gboolean
-receive_fd (AfrpcWorker  *worker,
-            GError      **error)
-{
-  int fd = afrpc_stream_take_fd (&worker->stream);
-
-  if (fd < 0)
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN,
-                   "a file descriptor did not arrive: the worker may have no more open");
-      return FALSE;
-    }
-
-  g_array_append_val (worker->fds, fd);
-  return TRUE;
-}
-
-/* Waits for one frame. Returns DONE, EOF, or ERROR. */
-static AfrpcStreamStep
-receive_frame (AfrpcWorker  *worker,
-               AfrpcFrame   *frame,
-               GError      **error)
-{
-  for (;;)
-    {
-      AfrpcStreamStep step = afrpc_stream_next (&worker->stream, frame, error);
-
-      if (step != AFRPC_STREAM_AGAIN)
-        return step;
-      step = afrpc_stream_read (&worker->stream, error);
-      if (step != AFRPC_STREAM_DONE)
-        return step;
-    }
-}
-
-static gboolean
-greet (AfrpcHost    *self,
-       AfrpcWorker  *worker)
-{
-  g_autoptr(GVariant) hello = NULL;
-  GVariantDict dict;
-
-  g_variant_dict_init (&dict, NULL);
-  g_variant_dict_insert (&dict, "version", "u", AFRPC_FRAME_PROTOCOL_VERSION);
-  g_variant_dict_insert (&dict, "host", "s", get_private (self)->name);
-  hello = g_variant_ref_sink (g_variant_dict_end (&dict));
-  afrpc_stream_put_value (&worker->stream, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, hello);
-  afrpc_worker_flush_blocking (worker);
-
-  return !worker->gone;
-}
-
-/* Does what the parent asks for until it asks to run something: DONE. EOF: it wants nothing more. */
-static AfrpcStreamStep
-prepare (AfrpcHost    *self,
-         AfrpcWorker  *worker,
-         RunOptions   *options,
-         GVariant    **run, /* what @options points into */
-         GError      **error)
-{
-  gboolean greeted = FALSE;
-
-  for (;;)
-    {
-      g_autoptr(GVariant) value = NULL;
-      AfrpcFrame frame;
-      AfrpcStreamStep step = receive_frame (worker, &frame, error);
-      gboolean ok;
-
-      if (step != AFRPC_STREAM_DONE)
-        return step;
-
-      if (frame.header.kind != AFRPC_FRAME_FD)
-        {
-          value = afrpc_stream_parse_value (&worker->stream, &frame, error);
-          if (value == NULL)
-            return AFRPC_STREAM_ERROR;
-        }
-
-      if (!greeted)
-        {
-          greeted = frame.header.kind == AFRPC_FRAME_HELLO && frame.header.serial == AFRPC_FRAME_MAGIC;
-          if (!greeted)
-            g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "no greeting");
-          ok = greeted && parse_hello (value, error);
-        }
-      else if (frame.header.kind == AFRPC_FRAME_FD)
-        ok = receive_fd (worker, error);
-      else if (frame.header.kind == AFRPC_FRAME_RUN)
-        {
-          *run = g_steal_pointer (&value);
-          return prepare_run (self, worker, *run, options, error) ? AFRPC_STREAM_DONE : AFRPC_STREAM_ERROR;
-        }
-      else
-        ok = prepare_step (self, worker, &frame, value, error);
-
-      if (!ok)
-        return AFRPC_STREAM_ERROR;
-    }
-}
-
 static void
 say_ready (AfrpcWorker *worker)
 {
@@ -612,7 +329,7 @@ say_ready (AfrpcWorker *worker)
 static int
 serve_function (AfrpcHost         *self,
                 AfrpcWorker       *worker,
-                const RunOptions  *options)
+                const AfrpcRunOptions  *options)
 {
   g_autoptr(GError) error = NULL;
   gboolean ok;
@@ -648,6 +365,29 @@ serve_function (AfrpcHost         *self,
 }
 
 static int
+serve (AfrpcHost   *self,
+       AfrpcWorker *worker)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) run = NULL;
+  AfrpcRunOptions options;
+
+  switch (afrpc_host_prepare (self, worker, &options, &run, &error))
+    {
+    case AFRPC_STREAM_DONE:
+      return serve_function (self, worker, &options);
+
+    case AFRPC_STREAM_EOF:
+      return EXIT_SUCCESS;
+
+    default:
+      afrpc_worker_send_error (worker, AFRPC_FRAME_FAILED, 0, error);
+      afrpc_worker_flush_blocking (worker);
+      return EXIT_FAILURE_PREPARING;
+    }
+}
+
+static int
 take_socket (AfrpcHost *self)
 {
   const char *number = g_getenv (SOCKET_ENV);
@@ -680,10 +420,7 @@ int
 afrpc_host_serve (AfrpcHost *self)
 {
   g_autoptr(AfrpcWorker) worker = NULL;
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) run = NULL;
-  RunOptions options;
-  int fd;
+  int fd, status;
 
   g_return_val_if_fail (AFRPC_IS_HOST (self), EXIT_FAILURE_USAGE);
 
@@ -696,22 +433,16 @@ afrpc_host_serve (AfrpcHost *self)
     }
 
   worker = afrpc_worker_new (self, fd);
-  if (!greet (self, worker))
-    return EXIT_SUCCESS;
+  status = serve (self, worker);
 
-  switch (prepare (self, worker, &options, &run, &error))
+  if (worker->is_forked)
     {
-    case AFRPC_STREAM_DONE:
-      return serve_function (self, worker, &options);
-
-    case AFRPC_STREAM_EOF:
-      return EXIT_SUCCESS;
-
-    default:
-      afrpc_worker_send_error (worker, AFRPC_FRAME_FAILED, 0, error);
-      afrpc_worker_flush_blocking (worker);
-      return EXIT_FAILURE_PREPARING;
+      /* What else there is to do at an exit is its template's, and would cost memory that it shares. */
+      fflush (NULL);
+      _exit (status);
     }
+
+  return status;
 }
 
 /**

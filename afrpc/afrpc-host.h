@@ -25,6 +25,7 @@ G_DECLARE_DERIVABLE_TYPE (AfrpcHost, afrpc_host, AFRPC, HOST, GObject)
  * @init: calls an init function; see [vfunc@Afrpc.Host.init]
  * @done: calls a done function; see [vfunc@Afrpc.Host.done]
  * @run: hands the process over; see [vfunc@Afrpc.Host.run]
+ * @can_fork: says whether the process can be forked; see [vfunc@Afrpc.Host.can_fork]
  *
  * The virtual functions of a host.
  *
@@ -64,9 +65,11 @@ struct _AfrpcHostClass
                         guint              function,
                         AfrpcWorker       *worker,
                         int                fd);
+  gboolean  (*can_fork) (AfrpcHost        *self,
+                         GError          **error);
 
   /*< private >*/
-  gpointer padding[8];
+  gpointer padding[7];
 };
 
 AFRPC_AVAILABLE_IN_1_0

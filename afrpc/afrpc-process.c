@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "afrpc-enum-types.h"
 #include "afrpc-error.h"
 #include "afrpc-exit.h"
 #include "child/afrpc-process-private.h"
@@ -51,14 +52,19 @@ struct _AfrpcProcess
 {
   GObject parent_instance;
 
-  char *host; /* construct-only */
+  char *host;             /* construct-only */
+  gboolean use_template;  /* construct-only */
+  AfrpcProcess *template; /* construct-only, nullable: dropped once the process is made */
   AfrpcChild *child;
 };
 
 enum
 {
   PROP_HOST = 1,
+  PROP_USE_TEMPLATE,
+  PROP_TEMPLATE,
   PROP_PID,
+  PROP_START,
   N_PROPS,
 };
 
@@ -95,7 +101,22 @@ afrpc_process_constructed (GObject *object)
 
   G_OBJECT_CLASS (afrpc_process_parent_class)->constructed (object);
 
-  self->child = afrpc_child_new (self->host);
+  if (self->template != NULL)
+    {
+      g_free (self->host);
+      self->host = g_strdup (self->template->host);
+      self->child = afrpc_child_new_fork (self->template->child);
+      g_clear_object (&self->template);
+    }
+  else if (self->use_template)
+    {
+      g_autoptr(AfrpcChild) template = afrpc_child_get_default_template (self->host);
+
+      self->child = afrpc_child_new_fork (template);
+    }
+  else
+    self->child = afrpc_child_new (self->host);
+
   self->child->process_funcs = &process_funcs;
   g_weak_ref_set (&self->child->process, self);
 }
@@ -107,6 +128,7 @@ afrpc_process_finalize (GObject *object)
 
   afrpc_child_drop (self->child, AFRPC_CHILD_DROP_PROCESS);
   g_clear_pointer (&self->child, afrpc_child_unref);
+  g_clear_object (&self->template);
   g_clear_pointer (&self->host, g_free);
 
   G_OBJECT_CLASS (afrpc_process_parent_class)->finalize (object);
@@ -126,8 +148,16 @@ afrpc_process_get_property (GObject    *object,
       g_value_set_string (value, self->host);
       break;
 
+    case PROP_USE_TEMPLATE:
+      g_value_set_boolean (value, self->use_template);
+      break;
+
     case PROP_PID:
       g_value_set_int (value, self->child->pid);
+      break;
+
+    case PROP_START:
+      g_value_set_enum (value, self->child->start);
       break;
 
     default:
@@ -150,6 +180,14 @@ afrpc_process_set_property (GObject      *object,
       self->host = g_value_dup_string (value);
       if (self->host == NULL)
         self->host = g_strdup (DEFAULT_HOST);
+      break;
+
+    case PROP_USE_TEMPLATE:
+      self->use_template = g_value_get_boolean (value);
+      break;
+
+    case PROP_TEMPLATE:
+      self->template = g_value_dup_object (value);
       break;
 
     default:
@@ -178,6 +216,38 @@ afrpc_process_class_init (AfrpcProcessClass *klass)
   props[PROP_HOST] =
     g_param_spec_string ("host", NULL, NULL, NULL,
                          G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * AfrpcProcess:use-template:
+   *
+   * Whether the process is forked from the default template of its host, instead of executing the host.
+   *
+   * Since: 1.0
+   */
+  props[PROP_USE_TEMPLATE] =
+    g_param_spec_boolean ("use-template", NULL, NULL, FALSE,
+                          G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * AfrpcProcess:template:
+   *
+   * The process that this one is forked from, instead of executing a host.
+   *
+   * Since: 1.0
+   */
+  props[PROP_TEMPLATE] =
+    g_param_spec_object ("template", NULL, NULL, AFRPC_TYPE_PROCESS,
+                         G_PARAM_WRITABLE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * AfrpcProcess:start: (attributes org.gtk.Property.get=afrpc_process_get_start)
+   *
+   * How the process was started: forking may not have been possible.
+   *
+   * Since: 1.0
+   */
+  props[PROP_START] = g_param_spec_enum ("start", NULL, NULL, AFRPC_TYPE_START, AFRPC_START_NONE,
+                                         G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
 
   /**
    * AfrpcProcess:pid: (attributes org.gtk.Property.get=afrpc_process_get_pid)
@@ -211,6 +281,46 @@ afrpc_process_class_init (AfrpcProcessClass *klass)
 static void
 afrpc_process_init (AfrpcProcess *self)
 {
+}
+
+/**
+ * afrpc_process_new:
+ *
+ * Makes a process that is forked from the default template of the host of C.
+ *
+ * See [ctor@Afrpc.Process.new_for_host].
+ *
+ * Returns: (transfer full): a process
+ *
+ * Since: 1.0
+ */
+AfrpcProcess *
+afrpc_process_new (void)
+{
+  return afrpc_process_new_for_host (NULL);
+}
+
+/**
+ * afrpc_process_new_for_host:
+ * @host: (nullable): the language of the worker, such as `c`, or the path of a host program;
+ *   %NULL for `c`
+ *
+ * Makes a process that is forked from the default template of a host.
+ *
+ * The template is a process of the host with nothing loaded. It is executed when it is needed first, stays,
+ * and is started anew if it dies; each thread-default main context has its own. Forking it is faster than
+ * executing the host, and shares memory with it. Where it cannot be forked, the host is executed.
+ *
+ * Fails like [ctor@Afrpc.Process.new_exec].
+ *
+ * Returns: (transfer full): a process
+ *
+ * Since: 1.0
+ */
+AfrpcProcess *
+afrpc_process_new_for_host (const char *host)
+{
+  return g_object_new (AFRPC_TYPE_PROCESS, "host", host, "use-template", TRUE, NULL);
 }
 
 /**
@@ -361,6 +471,36 @@ afrpc_process_send_fd (AfrpcProcess *self,
                                                 "copying file descriptor %d: %s", fd, g_strerror (errno)));
   else
     afrpc_child_prepare (self->child, AFRPC_FRAME_FD, NULL, copy);
+}
+
+/**
+ * afrpc_process_fork:
+ * @self: a process that runs nothing yet
+ *
+ * Makes a process that begins as a copy of this one.
+ *
+ * It inherits everything that this process has been prepared with so far: modules are loaded, code was
+ * evaluated, arguments and file descriptors are there. It has its own surroundings: environment, working
+ * directory and standard streams are the program's, unless they are set. This process can go on being
+ * prepared, be forked again, or be dropped; the new one lives on.
+ *
+ * The program itself is never forked. Both processes are children of the program. Where forking is not
+ * possible, because a module started a thread, the new process executes the host and is prepared anew;
+ * [property@Afrpc.Process:start] tells.
+ *
+ * What was wrong with the preparation of this process, whatever waits for the new one fails with;
+ * %AFRPC_ERROR_IN_USE if this process runs a function.
+ *
+ * Returns: (transfer full): a process
+ *
+ * Since: 1.0
+ */
+AfrpcProcess *
+afrpc_process_fork (AfrpcProcess *self)
+{
+  g_return_val_if_fail (AFRPC_IS_PROCESS (self), NULL);
+
+  return g_object_new (AFRPC_TYPE_PROCESS, "template", self, NULL);
 }
 
 /**
@@ -564,8 +704,45 @@ afrpc_process_get_host (AfrpcProcess *self)
 }
 
 /**
+ * afrpc_process_get_start: (attributes org.gtk.Method.get_property=start)
+ * @self: a process
+ *
+ * Gets how the process was started.
+ *
+ * Returns: the way
+ *
+ * Since: 1.0
+ */
+AfrpcStart
+afrpc_process_get_start (AfrpcProcess *self)
+{
+  g_return_val_if_fail (AFRPC_IS_PROCESS (self), AFRPC_START_NONE);
+
+  return self->child->start;
+}
+
+/**
+ * afrpc_process_set_orphan_policy:
+ * @self: a process that was neither started nor given its job
+ * @policy: %AFRPC_ORPHAN_POLICY_END, the default, or another
+ *
+ * Sets what becomes of the process if the program dies without ending it.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_set_orphan_policy (AfrpcProcess      *self,
+                                 AfrpcOrphanPolicy  policy)
+{
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (!self->child->steps_sent);
+
+  self->child->config.orphan_policy = policy;
+}
+
+/**
  * afrpc_process_set_environ:
- * @self: a process that was not started yet
+ * @self: a process that was neither started nor given its job
  * @environment: (array zero-terminated=1) (element-type filename): `NAME=value` strings
  *
  * Sets the environment of the process; without it, the process inherits the program's.
@@ -578,7 +755,7 @@ afrpc_process_set_environ (AfrpcProcess       *self,
 {
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (environment != NULL);
-  g_return_if_fail (!self->child->started);
+  g_return_if_fail (!self->child->steps_sent);
 
   g_strfreev (self->child->config.environ);
   self->child->config.environ = g_strdupv ((char **) environment);
@@ -595,7 +772,7 @@ get_environ (AfrpcProcess *self)
 
 /**
  * afrpc_process_setenv:
- * @self: a process that was not started yet
+ * @self: a process that was neither started nor given its job
  * @variable: (type filename): the name of an environment variable
  * @value: (type filename): its value
  * @overwrite: whether to replace a value that it has
@@ -615,7 +792,7 @@ afrpc_process_setenv (AfrpcProcess *self,
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (variable != NULL && *variable != '\0' && strchr (variable, '=') == NULL);
   g_return_if_fail (value != NULL);
-  g_return_if_fail (!self->child->started);
+  g_return_if_fail (!self->child->steps_sent);
 
   envp = get_environ (self);
   *envp = g_environ_setenv (*envp, variable, value, overwrite);
@@ -623,7 +800,7 @@ afrpc_process_setenv (AfrpcProcess *self,
 
 /**
  * afrpc_process_unsetenv:
- * @self: a process that was not started yet
+ * @self: a process that was neither started nor given its job
  * @variable: (type filename): the name of an environment variable
  *
  * Removes one environment variable of the process.
@@ -638,7 +815,7 @@ afrpc_process_unsetenv (AfrpcProcess *self,
 
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (variable != NULL && *variable != '\0' && strchr (variable, '=') == NULL);
-  g_return_if_fail (!self->child->started);
+  g_return_if_fail (!self->child->steps_sent);
 
   envp = get_environ (self);
   *envp = g_environ_unsetenv (*envp, variable);
@@ -646,7 +823,7 @@ afrpc_process_unsetenv (AfrpcProcess *self,
 
 /**
  * afrpc_process_set_cwd:
- * @self: a process that was not started yet
+ * @self: a process that was neither started nor given its job
  * @cwd: (type filename): a directory
  *
  * Sets the working directory of the process; without it, the process inherits the program's.
@@ -661,7 +838,7 @@ afrpc_process_set_cwd (AfrpcProcess *self,
 {
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (cwd != NULL);
-  g_return_if_fail (!self->child->started);
+  g_return_if_fail (!self->child->steps_sent);
 
   g_free (self->child->config.cwd);
   self->child->config.cwd = g_strdup (cwd);
@@ -674,7 +851,7 @@ set_stdio (AfrpcProcess *self,
 {
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (mode <= (i == STDERR_FILENO ? AFRPC_STDIO_TEE : AFRPC_STDIO_SILENCE));
-  g_return_if_fail (!self->child->started);
+  g_return_if_fail (!self->child->steps_sent);
 
   self->child->config.stdio[i] = mode;
 }
@@ -686,7 +863,7 @@ take_stdio_fd (AfrpcProcess *self,
 {
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (fd >= 0);
-  g_return_if_fail (!self->child->started);
+  g_return_if_fail (!self->child->steps_sent);
 
   if (self->child->config.fds[i] >= 0)
     close (self->child->config.fds[i]);
@@ -695,7 +872,7 @@ take_stdio_fd (AfrpcProcess *self,
 
 /**
  * afrpc_process_set_stdin:
- * @self: a process that was not started yet
+ * @self: a process that was neither started nor given its job
  * @mode: %AFRPC_STDIO_SILENCE, the default, or %AFRPC_STDIO_INHERIT
  *
  * Sets what the process reads as standard input.
@@ -711,7 +888,7 @@ afrpc_process_set_stdin (AfrpcProcess *self,
 
 /**
  * afrpc_process_set_stdout:
- * @self: a process that was not started yet
+ * @self: a process that was neither started nor given its job
  * @mode: %AFRPC_STDIO_INHERIT, the default, or %AFRPC_STDIO_SILENCE
  *
  * Sets where the standard output of the process goes.
@@ -727,7 +904,7 @@ afrpc_process_set_stdout (AfrpcProcess *self,
 
 /**
  * afrpc_process_set_stderr:
- * @self: a process that was not started yet
+ * @self: a process that was neither started nor given its job
  * @mode: %AFRPC_STDIO_TEE, the default, or another
  *
  * Sets where the standard error of the process goes.
@@ -745,7 +922,7 @@ afrpc_process_set_stderr (AfrpcProcess *self,
 
 /**
  * afrpc_process_take_stdin_fd:
- * @self: a process that was not started yet
+ * @self: a process that was neither started nor given its job
  * @fd: a file descriptor, which becomes the process'
  *
  * Gives the process a file descriptor as standard input.
@@ -761,7 +938,7 @@ afrpc_process_take_stdin_fd (AfrpcProcess *self,
 
 /**
  * afrpc_process_take_stdout_fd:
- * @self: a process that was not started yet
+ * @self: a process that was neither started nor given its job
  * @fd: a file descriptor, which becomes the process'
  *
  * Gives the process a file descriptor as standard output.
@@ -777,7 +954,7 @@ afrpc_process_take_stdout_fd (AfrpcProcess *self,
 
 /**
  * afrpc_process_take_stderr_fd:
- * @self: a process that was not started yet
+ * @self: a process that was neither started nor given its job
  * @fd: a file descriptor, which becomes the process'
  *
  * Gives the process a file descriptor as standard error, which is then not captured.

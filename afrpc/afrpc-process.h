@@ -15,6 +15,10 @@ AFRPC_AVAILABLE_IN_1_0
 G_DECLARE_FINAL_TYPE (AfrpcProcess, afrpc_process, AFRPC, PROCESS, GObject)
 
 AFRPC_AVAILABLE_IN_1_0
+AfrpcProcess *afrpc_process_new            (void) G_GNUC_WARN_UNUSED_RESULT;
+AFRPC_AVAILABLE_IN_1_0
+AfrpcProcess *afrpc_process_new_for_host   (const char           *host) G_GNUC_WARN_UNUSED_RESULT;
+AFRPC_AVAILABLE_IN_1_0
 AfrpcProcess *afrpc_process_new_exec       (const char           *host) G_GNUC_WARN_UNUSED_RESULT;
 
 AFRPC_AVAILABLE_IN_1_0
@@ -30,6 +34,9 @@ void          afrpc_process_send_arg       (AfrpcProcess         *self,
 AFRPC_AVAILABLE_IN_1_0
 void          afrpc_process_send_fd        (AfrpcProcess         *self,
                                             int                   fd);
+
+AFRPC_AVAILABLE_IN_1_0
+AfrpcProcess *afrpc_process_fork           (AfrpcProcess         *self) G_GNUC_WARN_UNUSED_RESULT;
 
 AFRPC_AVAILABLE_IN_1_0
 void          afrpc_process_run            (AfrpcProcess         *self,
@@ -58,6 +65,12 @@ int           afrpc_process_get_pid        (AfrpcProcess         *self);
 AFRPC_AVAILABLE_IN_1_0
 const char   *afrpc_process_get_host       (AfrpcProcess         *self);
 
+AFRPC_AVAILABLE_IN_1_0
+AfrpcStart    afrpc_process_get_start      (AfrpcProcess         *self);
+
+AFRPC_AVAILABLE_IN_1_0
+void          afrpc_process_set_orphan_policy (AfrpcProcess      *self,
+                                               AfrpcOrphanPolicy  policy);
 AFRPC_AVAILABLE_IN_1_0
 void          afrpc_process_set_environ    (AfrpcProcess         *self,
                                             const char * const   *environment);

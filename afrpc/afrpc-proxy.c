@@ -67,7 +67,7 @@ struct _AfrpcProxy
 
   AfrpcChild *child;
   GSocket *socket; /* (nullable): made when asked for */
-  GError *refused; /* (nullable): the process was in use */
+  GError *refused; /* (nullable): why it did not get the process: in use, or ended */
 };
 
 enum
@@ -148,6 +148,27 @@ proxy_destroyed (gpointer self)
 
 static const AfrpcChildProxyFuncs proxy_funcs = { proxy_event, proxy_error, proxy_destroyed };
 
+static gboolean
+refused_cb (gpointer self)
+{
+  proxy_error (self, AFRPC_PROXY (self)->refused);
+  proxy_destroyed (self);
+
+  return G_SOURCE_REMOVE;
+}
+
+/* A proxy that got no process ends like one whose process could not be started. */
+static void
+end_refused (AfrpcProxy *self)
+{
+  g_autoptr(GSource) source = g_idle_source_new ();
+
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_static_name (source, "[afrpc] proxy refused");
+  g_source_set_callback (source, refused_cb, g_object_ref (self), g_object_unref);
+  g_source_attach (source, self->child->context);
+}
+
 static GVariant *
 run_options (AfrpcProxy *self)
 {
@@ -190,7 +211,10 @@ afrpc_proxy_constructed (GObject *object)
   self->child = afrpc_child_ref (afrpc_process_get_child (self->process));
   options = run_options (self);
   if (!afrpc_child_take (self->child, options, &self->refused))
-    return;
+    {
+      end_refused (self);
+      return;
+    }
 
   update_limits (self);
   self->child->lives_on = self->done != NULL && self->backend == AFRPC_BACKEND_ASYNC;
@@ -522,7 +546,8 @@ afrpc_proxy_init (AfrpcProxy *self)
  * Others are construct properties: `g_object_new (AFRPC_TYPE_PROXY, "process", process, "function",
  * "run", "backend", AFRPC_BACKEND_ASYNC, NULL)`.
  *
- * Never fails: if the process runs something already, calls fail with %AFRPC_ERROR_IN_USE.
+ * Never fails: if the process runs something already, calls fail with %AFRPC_ERROR_IN_USE, and if it has
+ * ended, with the reason.
  *
  * Returns: (transfer full): a proxy
  *

@@ -48,6 +48,41 @@ typedef enum
 } AfrpcStdio;
 
 /**
+ * AfrpcStart:
+ * @AFRPC_START_NONE: it was not started yet, or could not be
+ * @AFRPC_START_EXEC: its host program was executed
+ * @AFRPC_START_FORK: it was forked from a template
+ *
+ * How a process was started.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  AFRPC_START_NONE,
+  AFRPC_START_EXEC,
+  AFRPC_START_FORK,
+} AfrpcStart;
+
+/**
+ * AfrpcOrphanPolicy:
+ * @AFRPC_ORPHAN_POLICY_END: it is killed at once, also while a function computes
+ * @AFRPC_ORPHAN_POLICY_FINISH: it finishes the calls that it has got, then exits
+ * @AFRPC_ORPHAN_POLICY_IGNORE: it finishes the calls that it has got; an async worker then goes on with its
+ *   main loop for as long as it likes, a sync worker exits
+ *
+ * What becomes of a worker whose parent dies without ending it.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  AFRPC_ORPHAN_POLICY_END,
+  AFRPC_ORPHAN_POLICY_FINISH,
+  AFRPC_ORPHAN_POLICY_IGNORE,
+} AfrpcOrphanPolicy;
+
+/**
  * AfrpcFunctionKind:
  * @AFRPC_FUNCTION_SYNC: called for each call, returns its result
  * @AFRPC_FUNCTION_ASYNC: called for each call, answers an [class@Afrpc.Invocation]

@@ -68,12 +68,20 @@ afrpc_worker_new (AfrpcHost *host,
   AfrpcWorker *self = g_object_new (AFRPC_TYPE_WORKER, NULL);
 
   self->host = host;
+  afrpc_worker_init_stream (self, fd);
+
+  return self;
+}
+
+/* Begins a conversation on @fd, which becomes the worker's. */
+void
+afrpc_worker_init_stream (AfrpcWorker *self,
+                          int          fd)
+{
   afrpc_stream_init (&self->stream, fd, fd, TRUE);
   self->stream.exact = TRUE;
   self->stream.size_max = AFRPC_FRAME_PREPARE_SIZE_MAX;
   self->message_size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
-
-  return self;
 }
 
 /* Sends all that is queued, however long the parent takes. */

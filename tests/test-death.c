@@ -166,6 +166,11 @@ test_death_kill_unstarted (void)
 
   g_test_summary ("A proxy that is killed before its process was started");
   watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  if (g_getenv ("AFRPC_TEST_TEMPLATE") != NULL)
+    {
+      g_test_skip ("forking has begun when a process is made");
+      return;
+    }
   afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, outcome_cb, &outcome);
   afrpc_proxy_kill (watched.proxy);
   test_iterate_until (&watched.destroyed);

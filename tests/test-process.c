@@ -252,7 +252,7 @@ test_process_surroundings (void)
   const char *const values[][3] = {
     { "getenv", "AFRPC_TEST_A", "'set'" },       { "getenv", "AFRPC_TEST_B", "'unset'" },
     { "getenv", "AFRPC_SOCKET", "'unset'" },     { "readlink", "/proc/self/fd/0", "'/dev/null'" },
-    { "readlink", "/proc/self/fd/1", "'/dev/null'" },  { "readlink", "/proc/self/fd/4", "'nothing'" },
+    { "readlink", "/proc/self/fd/1", "'/dev/null'" },  { "readlink", "/proc/self/fd/5", "'nothing'" },
   };
 
   g_test_summary ("Environment, working directory and standard streams are as set");

@@ -359,20 +359,23 @@ static void
 test_proxy_in_use (void)
 {
   g_auto(Watched) watched = { 0 };
-  g_autoptr(AfrpcProxy) second = NULL;
+  g_auto(Watched) refused = { 0 };
+  AfrpcProxy *second;
   g_autoptr(GVariant) result = NULL;
   g_autoptr(GError) error = NULL;
 
   g_test_summary ("A process has one job");
   watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
   second = afrpc_proxy_new (afrpc_proxy_get_process (watched.proxy), "echo");
+  watch_init (&refused, second);
   assert_call_fails (second, NULL, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "already");
   result = afrpc_proxy_call_sync (second, NULL, NULL, &error);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_IN_USE);
   g_assert_true (afrpc_proxy_is_closed (second));
   afrpc_proxy_close (second);
   afrpc_proxy_kill (second);
-  g_clear_object (&second);
+  watch_end (&refused);
+  g_assert_error (refused.error, AFRPC_ERROR, AFRPC_ERROR_IN_USE);
   assert_works (watched.proxy);
 }
 

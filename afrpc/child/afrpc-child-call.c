@@ -213,6 +213,7 @@ enum
   POLL_SOCKET,
   POLL_PIDFD,
   POLL_STDERR,
+  POLL_TEMPLATE,
   POLL_CANCELLABLE,
   N_POLL,
 };
@@ -224,9 +225,10 @@ sync_poll (AfrpcChild   *self,
            gint64        until)
 {
   GPollFD fds[N_POLL] = {
-    [POLL_SOCKET] = { self->eof ? -1 : self->link.stream.in_fd, self->socket_events, 0 },
+    [POLL_SOCKET] = { self->eof || self->fork_socket >= 0 ? -1 : self->link.stream.in_fd, self->socket_events, 0 },
     [POLL_PIDFD] = { self->spawned.pidfd, G_IO_IN, 0 },
     [POLL_STDERR] = { self->tail.fd, G_IO_IN, 0 },
+    [POLL_TEMPLATE] = { -1, G_IO_IN, 0 },
     [POLL_CANCELLABLE] = { -1, 0, 0 },
   };
   int timeout_ms = -1;
@@ -239,6 +241,8 @@ sync_poll (AfrpcChild   *self,
     timeout_ms = CLAMP ((until - g_get_monotonic_time () + 999) / 1000, 0, G_MAXINT);
   if (self->exit != NULL && !self->eof)
     timeout_ms = 0;
+  for (AfrpcChild *child = self; child->template != NULL; child = child->template)
+    fds[POLL_TEMPLATE].fd = child->template->link.stream.in_fd;
 
   g_poll (fds, n, timeout_ms);
   if (n == N_POLL)
@@ -297,6 +301,7 @@ afrpc_child_call_sync (AfrpcChild    *self,
   afrpc_child_start (self);
   while (!sync.settled)
     {
+      afrpc_child_pump_template (self);
       afrpc_child_flush (self);
       sync_deliver (self, &sync);
       if (!sync.settled)

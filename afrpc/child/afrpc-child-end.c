@@ -207,7 +207,7 @@ afrpc_child_act_on_end (AfrpcChild *self)
   if (self->failure != NULL && !self->told && !self->backlog && self->stash.length == 0)
     tell_failure (self);
 
-  if (self->told && self->spawned.pid == 0)
+  if (self->told && self->spawned.pid == 0 && self->fork_socket < 0)
     end_process (self);
   else if (self->lives_on && self->eof && self->link.closing && self->link.n_pending == 0 && !self->backlog)
     end_conversation (self);

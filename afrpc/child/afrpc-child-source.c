@@ -114,7 +114,12 @@ deliver_item (AfrpcChild     *self,
         self->proxy_funcs->error (*proxy, item->error);
       break;
 
+    case AFRPC_LINK_ITEM_FORKED:
+      afrpc_child_forked (self, item);
+      break;
+
     case AFRPC_LINK_ITEM_READY:
+      g_ptr_array_set_size (self->steps, 0);
       if (self->run_task != NULL)
         give_socket_away (self);
       break;
@@ -184,7 +189,7 @@ afrpc_child_flush (AfrpcChild *self)
   g_autoptr(GError) error = NULL;
   GIOCondition events = G_IO_IN;
 
-  if (self->socket_tag == NULL)
+  if (self->eof || self->link.stream.out_fd < 0)
     return;
 
   switch (afrpc_link_flush (&self->link, &error))
@@ -204,7 +209,8 @@ afrpc_child_flush (AfrpcChild *self)
   if (events != self->socket_events)
     {
       self->socket_events = events;
-      g_source_modify_unix_fd (self->source, self->socket_tag, events);
+      if (self->socket_tag != NULL)
+        g_source_modify_unix_fd (self->source, self->socket_tag, events);
     }
 }
 
@@ -288,6 +294,13 @@ expire_calls (AfrpcChild *self,
     afrpc_child_give_up (self, serial, afrpc_child_timeout_error ());
 }
 
+/* Nobody can give it work any more, and nobody is going to be forked from it. */
+static gboolean
+is_abandoned (AfrpcChild *self)
+{
+  return self->dropped && !self->taken && self->forks.length == 0;
+}
+
 static void
 act_on_drops (AfrpcChild *self)
 {
@@ -296,7 +309,9 @@ act_on_drops (AfrpcChild *self)
   if ((drops & AFRPC_CHILD_DROP_PROXY) != 0)
     afrpc_link_close (&self->link);
 
-  if ((drops & AFRPC_CHILD_DROP_PROCESS) != 0 && !self->taken)
+  if ((drops & AFRPC_CHILD_DROP_PROCESS) != 0)
+    self->dropped = TRUE;
+  if (is_abandoned (self))
     {
       /* Nobody can give it work any more: the end of its input ends it. */
       self->taken = self->started = TRUE;
@@ -311,7 +326,7 @@ act_on_drops (AfrpcChild *self)
 static gboolean
 needs_dispatch (AfrpcChild *self)
 {
-  return g_atomic_int_get (&self->drops) != 0 || !self->started || self->backlog || self->stash.length > 0 ||
+  return g_atomic_int_get (&self->drops) != 0 || is_abandoned (self) || !self->started || self->backlog || self->stash.length > 0 ||
          (self->exit != NULL && !self->eof) || (self->failure != NULL && !self->told) ||
          (self->exit != NULL && self->failure == NULL);
 }
@@ -373,7 +388,7 @@ child_source_dispatch (GSource     *source,
   const GIOCondition socket = query (self, self->socket_tag);
   const GIOCondition pidfd = query (self, self->pidfd_tag);
 
-  if (g_atomic_int_get (&self->drops) != 0)
+  if (g_atomic_int_get (&self->drops) != 0 || is_abandoned (self))
     act_on_drops (self);
   if (!self->started)
     afrpc_child_start (self);
@@ -397,6 +412,8 @@ child_source_dispatch (GSource     *source,
   if (pidfd != 0)
     afrpc_child_reap (self);
 
+  if (self->forks.length > 0 && (self->failure != NULL || self->eof))
+    afrpc_child_fail_forks (self);
   afrpc_child_act_on_end (self);
   if (!self->ended)
     choose_priority (self, now);

@@ -60,27 +60,29 @@ set_system_error (GError     **error,
   return FALSE;
 }
 
-/* Fills plan->stdio; what has to be closed afterwards goes to @closing. */
-static gboolean
-open_stdio (AfrpcChild      *self,
-            AfrpcSpawnPlan  *plan,
-            GArray          *closing,
-            GError         **error)
+/* Opens what becomes 0, 1, 2 of the new process; -1: the program's own. What has to be closed afterwards
+ * goes to @closing. */
+gboolean
+afrpc_child_open_stdio (AfrpcChild  *self,
+                        int         *stdio,
+                        GArray      *closing,
+                        GError     **error)
 {
   for (int i = 0; i < 3; i++)
     {
+      stdio[i] = -1;
       if (self->config.fds[i] < 0 && self->config.stdio[i] == AFRPC_STDIO_INHERIT)
         continue;
 
       if (self->config.fds[i] >= 0)
         {
-          plan->stdio[i] = self->config.fds[i];
+          stdio[i] = self->config.fds[i];
           self->config.fds[i] = -1;
         }
       else if (self->config.stdio[i] == AFRPC_STDIO_SILENCE)
         {
-          plan->stdio[i] = open ("/dev/null", O_RDWR | O_CLOEXEC);
-          if (plan->stdio[i] < 0)
+          stdio[i] = open ("/dev/null", O_RDWR | O_CLOEXEC);
+          if (stdio[i] < 0)
             return set_system_error (error, "opening /dev/null");
         }
       else
@@ -92,43 +94,101 @@ open_stdio (AfrpcChild      *self,
           fcntl (fds[0], F_SETFL, O_NONBLOCK);
           self->tail.fd = fds[0];
           self->tail.pass_on = self->config.stdio[i] == AFRPC_STDIO_TEE;
-          plan->stdio[i] = fds[1];
+          stdio[i] = fds[1];
         }
-      g_array_append_val (closing, plan->stdio[i]);
+      g_array_append_val (closing, stdio[i]);
     }
 
   return TRUE;
 }
 
+/* Watches the process, now that there is one. */
+void
+afrpc_child_started (AfrpcChild *self,
+                     AfrpcStart  start,
+                     int         pid,
+                     int         pidfd)
+{
+  self->start = start;
+  self->pid = self->spawned.pid = pid;
+  self->spawned.pidfd = pidfd;
+  /* Not before: nothing is told of a process that has no pid yet. */
+  if (self->socket_tag == NULL && !self->eof)
+    self->socket_tag = g_source_add_unix_fd (self->source, self->link.stream.in_fd, self->socket_events);
+  self->pidfd_tag = g_source_add_unix_fd (self->source, pidfd, G_IO_IN);
+  if (self->link.state == AFRPC_LINK_GREETING)
+    self->greeting_deadline = g_get_monotonic_time () + GREETING_TIMEOUT_US;
+  if (self->tail.fd >= 0 && self->stderr_tag == NULL)
+    self->stderr_tag = g_source_add_unix_fd (self->source, self->tail.fd, G_IO_IN);
+  if (self->kill_signum != 0)
+    afrpc_spawn_signal (&self->spawned, self->kill_signum);
+}
+
+/* Makes the socket pair, keeps the parent's end and gives the other. */
+gboolean
+afrpc_child_connect (AfrpcChild  *self,
+                     int         *peer,
+                     GError     **error)
+{
+  int sockets[2];
+
+  if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
+    return set_system_error (error, "making a socket pair");
+
+  fcntl (sockets[0], F_SETFL, O_NONBLOCK);
+  afrpc_link_connect (&self->link, sockets[0]);
+  self->socket_events = G_IO_IN;
+  *peer = sockets[1];
+
+  return TRUE;
+}
+
 static gboolean
-spawn_host (AfrpcChild  *self,
-            GArray      *closing,
-            GError     **error)
+exec_host (AfrpcChild  *self,
+           GArray      *closing,
+           GError     **error)
 {
   g_autofree char *path = find_host (self->config.host, error);
   g_auto(GStrv) envp = NULL;
   const char *argv[] = { path, NULL };
   AfrpcSpawnPlan plan = { .path = path, .argv = argv, .cwd = self->config.cwd, .stdio = { -1, -1, -1 } };
-  int sockets[2];
+  AfrpcSpawned spawned;
 
-  if (path == NULL)
+  if (path == NULL || !afrpc_child_connect (self, &plan.socket, error))
     return FALSE;
-
-  if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
-    return set_system_error (error, "making a socket pair");
-  fcntl (sockets[0], F_SETFL, O_NONBLOCK);
-  afrpc_link_connect (&self->link, sockets[0]);
-  plan.socket = sockets[1];
-  g_array_append_val (closing, sockets[1]);
-
-  if (!open_stdio (self, &plan, closing, error))
+  g_array_append_val (closing, plan.socket);
+  /* One that should have been forked has been told its surroundings. */
+  if (!self->surroundings_sent && !afrpc_child_open_stdio (self, plan.stdio, closing, error))
     return FALSE;
 
   envp = self->config.environ != NULL ? g_strdupv (self->config.environ) : g_get_environ ();
   envp = g_environ_setenv (envp, AFRPC_SPAWN_SOCKET_ENV, G_STRINGIFY (AFRPC_SPAWN_SOCKET_FD), TRUE);
   plan.envp = (const char *const *) envp;
 
-  return afrpc_spawn (&plan, &self->spawned, error);
+  if (!afrpc_spawn (&plan, &spawned, error))
+    return FALSE;
+
+  afrpc_child_started (self, AFRPC_START_EXEC, spawned.pid, spawned.pidfd);
+  return TRUE;
+}
+
+/* Executes the host, or fails. */
+void
+afrpc_child_exec (AfrpcChild *self)
+{
+  g_autoptr(GArray) closing = g_array_new (FALSE, FALSE, sizeof (int));
+  GError *error = NULL;
+  gboolean ok = exec_host (self, closing, &error);
+
+  for (guint i = 0; i < closing->len; i++)
+    close (g_array_index (closing, int, i));
+  if (ok)
+    return;
+
+  self->eof = TRUE;
+  if (self->socket_tag != NULL)
+    g_source_remove_unix_fd (self->source, g_steal_pointer (&self->socket_tag));
+  afrpc_child_fail (self, error);
 }
 
 /* Starts the process, once; a failure is told like its death. Everything that was queued before is
@@ -136,10 +196,6 @@ spawn_host (AfrpcChild  *self,
 void
 afrpc_child_start (AfrpcChild *self)
 {
-  g_autoptr(GArray) closing = g_array_new (FALSE, FALSE, sizeof (int));
-  g_autoptr(GError) error = NULL;
-  gboolean ok;
-
   if (self->started)
     return;
 
@@ -147,21 +203,7 @@ afrpc_child_start (AfrpcChild *self)
   if (self->failure != NULL)
     return;
 
-  ok = spawn_host (self, closing, &error);
-  for (guint i = 0; i < closing->len; i++)
-    close (g_array_index (closing, int, i));
-  if (!ok)
-    {
-      self->eof = TRUE;
-      afrpc_child_fail (self, g_steal_pointer (&error));
-      return;
-    }
-
-  self->pid = self->spawned.pid;
-  self->greeting_deadline = g_get_monotonic_time () + GREETING_TIMEOUT_US;
-  self->socket_events = G_IO_IN;
-  self->socket_tag = g_source_add_unix_fd (self->source, self->link.stream.in_fd, G_IO_IN);
-  self->pidfd_tag = g_source_add_unix_fd (self->source, self->spawned.pidfd, G_IO_IN);
-  if (self->tail.fd >= 0)
-    self->stderr_tag = g_source_add_unix_fd (self->source, self->tail.fd, G_IO_IN);
+  afrpc_child_begin (self);
+  if (self->template == NULL && self->spawned.pid == 0)
+    afrpc_child_exec (self);
 }

@@ -3,12 +3,15 @@
 
 #include "child/afrpc-child.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
 #include "afrpc-exit.h"
+#include "wire/afrpc-lifeline.h"
 
 static gboolean
 is_pending_cb (guint64  serial,
@@ -21,6 +24,20 @@ is_pending_cb (guint64  serial,
 }
 
 /* Life */
+
+static void
+step_clear (AfrpcChildStep *step)
+{
+  g_clear_pointer (&step->value, g_variant_unref);
+  if (step->fd >= 0)
+    close (step->fd);
+}
+
+static void
+step_unref (AfrpcChildStep *step)
+{
+  g_rc_box_release_full (step, (GDestroyNotify) step_clear);
+}
 
 AfrpcChild *
 afrpc_child_new (const char *host)
@@ -37,6 +54,8 @@ afrpc_child_new (const char *host)
 
   afrpc_link_init (&self->link, strchr (host, '/') == NULL ? host : NULL);
   self->spawned.pidfd = -1;
+  self->fork_socket = -1;
+  self->steps = g_ptr_array_new_with_free_func ((GDestroyNotify) step_unref);
   self->tail.fd = -1;
   self->greeting_deadline = self->exit_deadline = AFRPC_DEADLINES_NEVER;
   afrpc_deadlines_init (&self->deadlines, is_pending_cb, self);
@@ -75,6 +94,11 @@ afrpc_child_unref (AfrpcChild *self)
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
 
+  g_assert (self->forks.length == 0);
+  if (self->fork_socket >= 0)
+    close (self->fork_socket);
+  g_clear_pointer (&self->template, afrpc_child_unref);
+  g_clear_pointer (&self->steps, g_ptr_array_unref);
   afrpc_link_clear (&self->link);
   afrpc_tail_clear (&self->tail);
   afrpc_deadlines_clear (&self->deadlines);
@@ -112,17 +136,58 @@ afrpc_child_drop (AfrpcChild     *self,
 
 /* What the handles ask for */
 
-/* Queues one step of the preparation; @fd: (transfer full), or -1. */
+/* Adds one step of the preparation; @fd: (transfer full), or -1. */
 void
 afrpc_child_prepare (AfrpcChild     *self,
                      AfrpcFrameKind  kind,
                      GVariant       *value,
                      int             fd)
 {
-  GError *error = NULL;
+  AfrpcChildStep *step = g_rc_box_new0 (AfrpcChildStep);
 
-  if (!afrpc_link_prepare (&self->link, kind, value, fd, &error))
-    afrpc_child_fail (self, error);
+  step->kind = kind;
+  step->value = value != NULL ? g_variant_ref (value) : NULL;
+  step->fd = fd;
+  g_ptr_array_add (self->steps, step);
+
+  if (value != NULL && g_variant_get_size (value) > AFRPC_FRAME_PREPARE_SIZE_MAX)
+    afrpc_child_fail (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                                         "a process is prepared with %" G_GSIZE_FORMAT
+                                         " bytes at once, the limit is %u",
+                                         g_variant_get_size (value), AFRPC_FRAME_PREPARE_SIZE_MAX));
+  else if (self->steps_sent && !self->ended)
+    afrpc_child_send_steps (self, self->steps->len - 1);
+}
+
+/* Queues the steps from number @first on. */
+void
+afrpc_child_send_steps (AfrpcChild *self,
+                        guint       first)
+{
+  for (guint i = first; i < self->steps->len; i++)
+    {
+      const AfrpcChildStep *step = self->steps->pdata[i];
+      int fd = step->fd >= 0 ? fcntl (step->fd, F_DUPFD_CLOEXEC, 0) : -1;
+
+      if (step->fd >= 0 && fd < 0)
+        afrpc_child_fail (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN, "copying a file descriptor: %s",
+                                             g_strerror (errno)));
+      else
+        afrpc_link_prepare (&self->link, step->kind, step->value, &fd, fd >= 0 ? 1 : 0);
+    }
+  self->steps_sent = TRUE;
+}
+
+/* Queues what the process is prepared with, so far: from then on, steps follow one by one. */
+void
+afrpc_child_begin (AfrpcChild *self)
+{
+  if (self->steps_sent)
+    return;
+
+  if (self->n_inherited > 0 || self->template != NULL)
+    afrpc_child_send_surroundings (self);
+  afrpc_child_send_steps (self, self->n_inherited);
 }
 
 /* Gives the process its one job; @options is the payload of the run frame. */
@@ -131,6 +196,12 @@ afrpc_child_take (AfrpcChild  *self,
                   GVariant    *options,
                   GError     **error)
 {
+  if (self->ended)
+    {
+      if (error != NULL)
+        *error = g_error_copy (self->failure);
+      return FALSE;
+    }
   if (self->taken)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "the process runs another function already");
@@ -139,7 +210,9 @@ afrpc_child_take (AfrpcChild  *self,
 
   self->taken = TRUE;
   self->process_held = g_weak_ref_get (&self->process);
-  afrpc_link_run (&self->link, options);
+  afrpc_child_begin (self);
+  afrpc_link_run (&self->link, options,
+                  self->config.orphan_policy == AFRPC_ORPHAN_POLICY_END ? afrpc_lifeline_dup () : -1);
 
   return TRUE;
 }
@@ -217,6 +290,11 @@ afrpc_child_kill (AfrpcChild *self,
     {
       self->killed = TRUE;
       afrpc_spawn_signal (&self->spawned, signum);
+    }
+  else if (self->fork_socket >= 0)
+    {
+      self->killed = TRUE;
+      self->kill_signum = signum;
     }
   else if (!self->started)
     {

@@ -36,7 +36,16 @@ typedef struct
   char *cwd;        /* (nullable) */
   AfrpcStdio stdio[3];
   int fds[3];       /* -1, or what to use instead of stdio */
+  AfrpcOrphanPolicy orphan_policy;
 } AfrpcChildConfig;
+
+/* One thing that a process is prepared with: kept for processes that are forked from it. */
+typedef struct
+{
+  AfrpcFrameKind kind;
+  GVariant *value; /* (nullable) */
+  int fd;          /* -1: none */
+} AfrpcChildStep;
 
 /* How news reaches the handles. */
 typedef struct
@@ -68,6 +77,16 @@ struct _AfrpcChild
   gpointer stderr_tag;       /* (nullable) */
 
   AfrpcChildConfig config;
+  AfrpcStart start;          /* how the process was started */
+  GPtrArray *steps;          /* (element-type AfrpcChildStep) what it was prepared with, in order */
+  gboolean surroundings_sent;
+  gboolean steps_sent;       /* those so far; a later one is sent at once */
+  guint n_inherited;         /* of these, from the process that it is forked from */
+  AfrpcChild *template;      /* (nullable): what it is forked from, until that has been done */
+  int fork_socket;           /* -1: none; the new process' end, until that has it */
+  GQueue forks;              /* (element-type AfrpcChild) (owned) to be forked from this one */
+  int kill_signum;           /* 0, or what to send as soon as there is a process */
+  gboolean dropped;          /* nobody can give it work any more */
   AfrpcLink link;
   AfrpcSpawned spawned;
   int pid;                   /* 0 until started; stays after the end */
@@ -108,6 +127,8 @@ struct _AfrpcChild
 };
 
 AfrpcChild *afrpc_child_new         (const char           *host);
+AfrpcChild *afrpc_child_new_fork    (AfrpcChild           *template);
+AfrpcChild *afrpc_child_get_default_template (const char  *host);
 AfrpcChild *afrpc_child_ref         (AfrpcChild           *self);
 void        afrpc_child_unref       (AfrpcChild           *self);
 void        afrpc_child_drop        (AfrpcChild           *self,
@@ -140,6 +161,26 @@ void        afrpc_child_await       (AfrpcChild           *self,
                                      GTask                *task);
 
 /* Between the files of this folder. */
+gboolean    afrpc_child_connect        (AfrpcChild    *self,
+                                        int           *peer,
+                                        GError       **error);
+gboolean    afrpc_child_open_stdio     (AfrpcChild    *self,
+                                        int           *stdio,
+                                        GArray        *closing,
+                                        GError       **error);
+void        afrpc_child_exec           (AfrpcChild    *self);
+void        afrpc_child_started        (AfrpcChild    *self,
+                                        AfrpcStart     start,
+                                        int            pid,
+                                        int            pidfd);
+void        afrpc_child_begin          (AfrpcChild    *self);
+void        afrpc_child_send_steps     (AfrpcChild    *self,
+                                        guint          first);
+void        afrpc_child_send_surroundings (AfrpcChild *self);
+void        afrpc_child_forked         (AfrpcChild    *self,
+                                        AfrpcLinkItem *item);
+void        afrpc_child_fail_forks     (AfrpcChild    *self);
+void        afrpc_child_pump_template  (AfrpcChild    *self);
 GSource    *afrpc_child_source_new     (AfrpcChild    *self);
 void        afrpc_child_stop_reading   (AfrpcChild    *self);
 void        afrpc_child_break_off      (AfrpcChild    *self,

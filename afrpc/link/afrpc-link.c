@@ -3,6 +3,7 @@
 
 #include "link/afrpc-link.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,7 +15,7 @@
 
 static const char *const frame_names[] = {
   "none", "hello", "require", "eval", "arg", "fd", "run", "failed", "ready", "call", "cancel", "result", "error",
-  "event",
+  "event", "fork", "forked", "refused", "surroundings",
 };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (frame_names) == AFRPC_FRAME_LAST + 1);
@@ -24,6 +25,9 @@ afrpc_link_item_clear (AfrpcLinkItem *item)
 {
   g_clear_pointer (&item->value, g_variant_unref);
   g_clear_error (&item->error);
+  if (item->pid > 0)
+    close (item->pidfd);
+  item->pid = 0;
 }
 
 /* @host: (nullable): the name that the host must give */
@@ -39,13 +43,10 @@ afrpc_link_init (AfrpcLink  *self,
   self->stream.exact = TRUE;
   self->stream.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
   self->host = g_strdup (host);
-  self->page_fd = -1;
-
-  /* Without shared memory the same facts travel in frames, if later. */
-  self->page = afrpc_page_create (&self->page_fd, NULL);
 
   g_variant_dict_init (&options, NULL);
   g_variant_dict_insert (&options, "version", "u", AFRPC_FRAME_PROTOCOL_VERSION);
+  g_variant_dict_insert (&options, "pid", "i", (gint32) getpid ());
   hello = g_variant_ref_sink (g_variant_dict_end (&options));
   afrpc_stream_put_value (&self->stream, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, hello);
 }
@@ -75,45 +76,93 @@ afrpc_link_clear (AfrpcLink *self)
 {
   afrpc_stream_clear (&self->stream);
   g_clear_pointer (&self->page, afrpc_page_unmap);
-  if (self->page_fd >= 0)
-    close (self->page_fd);
-  self->page_fd = -1;
   g_clear_pointer (&self->host, g_free);
   g_clear_pointer (&self->slots, g_free);
   self->n_slots = self->first_free = self->n_pending = 0;
 }
 
-/* Queues one step of the preparation; @fd: (transfer full), or -1. FALSE: AFRPC_ERROR_TOO_LARGE. */
-gboolean
-afrpc_link_prepare (AfrpcLink       *self,
-                    AfrpcFrameKind   kind,
-                    GVariant        *value,
-                    int              fd,
-                    GError         **error)
+/* Queues one step of the preparation; the descriptors become the link's. */
+void
+afrpc_link_prepare (AfrpcLink      *self,
+                    AfrpcFrameKind  kind,
+                    GVariant       *value,
+                    const int      *fds,
+                    guint           n_fds)
 {
-  if (value != NULL && g_variant_get_size (value) > AFRPC_FRAME_PREPARE_SIZE_MAX)
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
-                   "a process is prepared with %" G_GSIZE_FORMAT " bytes at once, the limit is %u",
-                   g_variant_get_size (value), AFRPC_FRAME_PREPARE_SIZE_MAX);
-      return FALSE;
-    }
-
-  if (fd >= 0)
-    afrpc_stream_put_fd (&self->stream, kind, value, fd);
+  if (n_fds > 0)
+    afrpc_stream_put_fds (&self->stream, kind, value, fds, n_fds);
   else
     afrpc_stream_put_value (&self->stream, kind, 0, value);
-
-  return TRUE;
 }
 
-/* Queues the end of the preparation; the worker's answer is an item: ready or failed. */
+/* Queues the end of the preparation; the worker's answer is an item: ready or failed. @lifeline_fd:
+ * (transfer full), or -1. Without shared memory, or without a lifeline, the worker does without. */
 void
 afrpc_link_run (AfrpcLink *self,
-                GVariant  *options)
+                GVariant  *options,
+                int        lifeline_fd)
 {
-  afrpc_link_prepare (self, AFRPC_FRAME_RUN, options, self->page_fd, NULL);
-  self->page_fd = -1;
+  int fds[2], page_fd;
+  guint n_fds = 0;
+  g_autoptr(GVariant) value = NULL;
+  GVariantDict dict;
+
+  self->page = afrpc_page_create (&page_fd, NULL);
+  g_variant_dict_init (&dict, options);
+  if (self->page != NULL)
+    {
+      g_variant_dict_insert (&dict, "page", "b", TRUE);
+      fds[n_fds++] = page_fd;
+    }
+  if (lifeline_fd >= 0)
+    {
+      g_variant_dict_insert (&dict, "lifeline", "b", TRUE);
+      fds[n_fds++] = lifeline_fd;
+    }
+  value = g_variant_ref_sink (g_variant_dict_end (&dict));
+
+  afrpc_link_prepare (self, AFRPC_FRAME_RUN, value, fds, n_fds);
+}
+
+/* For a worker that never read anything: takes back what was sent, up to now, from @peer_fd, the other
+ * end of the socket, and queues it again, with whatever @insert adds after the greeting. The sockets are
+ * closed; the link is to be connected again. */
+void
+afrpc_link_replay (AfrpcLink *self,
+                   int        peer_fd,
+                   void     (*insert) (AfrpcLink *self, gpointer data),
+                   gpointer   data)
+{
+  g_auto(AfrpcStream) sent = self->stream;
+  g_auto(AfrpcStream) peer = { 0 };
+  AfrpcStreamStep written, step;
+  gboolean greeted = FALSE;
+
+  afrpc_stream_init (&peer, peer_fd, peer_fd, TRUE);
+  fcntl (peer_fd, F_SETFL, O_NONBLOCK);
+  afrpc_stream_init (&self->stream, -1, -1, TRUE);
+  self->stream.exact = sent.exact;
+  self->stream.size_max = sent.size_max;
+
+  do
+    {
+      AfrpcFrame frame;
+
+      written = afrpc_stream_flush (&sent, NULL);
+      step = afrpc_stream_read (&peer, NULL);
+      while (afrpc_stream_next (&peer, &frame, NULL) == AFRPC_STREAM_DONE)
+        {
+          int fds[AFRPC_FRAME_FDS_MAX];
+
+          for (guint i = 0; i < frame.header.n_fds; i++)
+            fds[i] = afrpc_stream_take_fd (&peer);
+          afrpc_stream_put_frame (&self->stream, &frame, fds);
+          if (!greeted)
+            insert (self, data);
+          greeted = TRUE;
+        }
+    }
+  while (written == AFRPC_STREAM_AGAIN || step == AFRPC_STREAM_DONE);
 }
 
 /* Calls */
@@ -367,6 +416,30 @@ parse_outcome (AfrpcLink         *self,
 }
 
 static gboolean
+parse_forked (AfrpcLink         *self,
+              AfrpcLinkItem     *item,
+              const AfrpcFrame  *frame,
+              GError           **error)
+{
+  item->kind = AFRPC_LINK_ITEM_FORKED;
+  set_item_value (self, item, frame, frame->header.kind == AFRPC_FRAME_REFUSED);
+  if (item->error != NULL)
+    return TRUE;
+
+  item->pidfd = afrpc_stream_take_fd (&self->stream);
+  if (!g_variant_is_of_type (item->value, G_VARIANT_TYPE_UINT32) || item->pidfd < 0)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a new process without its descriptor");
+      if (item->pidfd >= 0)
+        close (item->pidfd);
+      return FALSE;
+    }
+  item->pid = g_variant_get_uint32 (item->value);
+
+  return TRUE;
+}
+
+static gboolean
 parse_frame (AfrpcLink         *self,
              AfrpcLinkItem     *item,
              const AfrpcFrame  *frame,
@@ -374,11 +447,13 @@ parse_frame (AfrpcLink         *self,
 {
   const AfrpcFrameKind kind = frame->header.kind;
 
-  if (frame->header.n_fds > 0)
+  if (frame->header.n_fds != (kind == AFRPC_FRAME_FORKED ? 1 : 0))
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "unexpected file descriptors");
       return FALSE;
     }
+  if (self->state == AFRPC_LINK_PREPARING && (kind == AFRPC_FRAME_FORKED || kind == AFRPC_FRAME_REFUSED))
+    return parse_forked (self, item, frame, error);
 
   if (self->state == AFRPC_LINK_PREPARING && kind == AFRPC_FRAME_READY)
     {

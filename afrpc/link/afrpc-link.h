@@ -27,6 +27,7 @@ typedef enum
   AFRPC_LINK_ITEM_FAILED, /* preparing failed: error */
   AFRPC_LINK_ITEM_RESULT, /* of the call: value or error */
   AFRPC_LINK_ITEM_EVENT,  /* value */
+  AFRPC_LINK_ITEM_FORKED, /* the oldest request to fork: pid and pidfd, or error */
 } AfrpcLinkItemKind;
 
 /* Whose call it is. */
@@ -42,6 +43,8 @@ typedef struct
   AfrpcLinkCall call;
   GVariant *value; /* (nullable) (transfer full) */
   GError *error;   /* (nullable) (transfer full) */
+  int pid;
+  int pidfd;       /* (transfer full), meaningful with a pid */
 } AfrpcLinkItem;
 
 typedef struct
@@ -55,7 +58,6 @@ typedef struct
 {
   AfrpcStream stream;
   AfrpcPage *page;          /* (nullable) */
-  int page_fd;              /* -1 once it is on its way */
   AfrpcLinkState state;
   gboolean was_ready;
   char *host;               /* (nullable): the name that the host must give */
@@ -81,13 +83,18 @@ void            afrpc_link_connect      (AfrpcLink       *self,
 int             afrpc_link_steal_fd     (AfrpcLink       *self);
 void            afrpc_link_clear        (AfrpcLink       *self);
 
-gboolean        afrpc_link_prepare      (AfrpcLink       *self,
+void            afrpc_link_prepare      (AfrpcLink       *self,
                                          AfrpcFrameKind   kind,
                                          GVariant        *value,
-                                         int              fd,
-                                         GError         **error);
+                                         const int       *fds,
+                                         guint            n_fds);
 void            afrpc_link_run          (AfrpcLink       *self,
-                                         GVariant        *options);
+                                         GVariant        *options,
+                                         int              lifeline_fd);
+void            afrpc_link_replay       (AfrpcLink       *self,
+                                         int              peer_fd,
+                                         void           (*insert) (AfrpcLink *self, gpointer data),
+                                         gpointer         data);
 guint64         afrpc_link_call         (AfrpcLink       *self,
                                          GVariant        *args,
                                          const AfrpcLinkCall *call,

@@ -20,6 +20,8 @@ struct _AfrpcWorker
   AfrpcHost *host;          /* not owned: it outlives the worker */
   AfrpcBackend backend;
   guint64 message_size_max; /* bytes, in either direction */
+  int parent_pid;           /* what it said; 0: it did not */
+  gboolean is_forked;       /* its exit handlers are its template's */
   gboolean serving;         /* after init: events may be sent */
   gboolean gone;            /* the parent does not read any more */
 
@@ -44,6 +46,8 @@ struct _AfrpcWorker
 };
 
 AfrpcWorker *afrpc_worker_new            (AfrpcHost        *host,
+                                          int               fd);
+void         afrpc_worker_init_stream    (AfrpcWorker      *self,
                                           int               fd);
 void         afrpc_worker_send_error     (AfrpcWorker      *self,
                                           AfrpcFrameKind    kind,

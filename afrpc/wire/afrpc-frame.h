@@ -42,7 +42,7 @@ typedef enum
   AFRPC_FRAME_EVAL = 3,    /* (sv): code, arguments */
   AFRPC_FRAME_ARG = 4,     /* v */
   AFRPC_FRAME_FD = 5,      /* one file descriptor */
-  AFRPC_FRAME_RUN = 6,     /* a{sv}; the shared page as file descriptor */
+  AFRPC_FRAME_RUN = 6,     /* a{sv}; the shared page and the lifeline as file descriptors */
 
   /* The worker's answer. */
   AFRPC_FRAME_FAILED = 7,  /* (sis): domain, code, message */
@@ -57,7 +57,15 @@ typedef enum
   AFRPC_FRAME_ERROR = 12,  /* (sis): domain, code, message */
   AFRPC_FRAME_EVENT = 13,  /* the event */
 
-  AFRPC_FRAME_LAST = AFRPC_FRAME_EVENT,
+  /* To a worker that is being prepared, which goes on being prepared; and its answers, in order. */
+  AFRPC_FRAME_FORK = 14,    /* the new process' socket */
+  AFRPC_FRAME_FORKED = 15,  /* u: its pid; its pidfd */
+  AFRPC_FRAME_REFUSED = 16, /* (sis): why not */
+
+  /* To a process that was forked, first of all. */
+  AFRPC_FRAME_SURROUNDINGS = 17, /* a{sv}; standard streams */
+
+  AFRPC_FRAME_LAST = AFRPC_FRAME_SURROUNDINGS,
 } AfrpcFrameKind;
 
 typedef enum

@@ -21,15 +21,17 @@ typedef struct
   guint64 position; /* in the stream of queued bytes, before this attachment's own */
   GBytes *bytes;    /* (nullable): sent at the position */
   gsize done;       /* bytes of it that are written */
-  int fd;           /* -1: none; else sent with the byte at the position */
+  int *fds;         /* sent with the byte at the position */
+  guint n_fds;
 } Attachment;
 
 static void
 attachment_free (Attachment *self)
 {
   g_clear_pointer (&self->bytes, g_bytes_unref);
-  if (self->fd >= 0)
-    close (self->fd);
+  for (guint i = 0; i < self->n_fds; i++)
+    close (self->fds[i]);
+  g_free (self->fds);
   g_free (self);
 }
 
@@ -135,13 +137,15 @@ static void
 attach (AfrpcStream *self,
         guint64      position,
         GBytes      *bytes, /* (transfer full) (nullable) */
-        int          fd)    /* (transfer full), or -1 */
+        const int   *fds,   /* (transfer full) (nullable) */
+        guint        n_fds)
 {
   Attachment *attachment = g_new0 (Attachment, 1);
 
   attachment->position = position;
   attachment->bytes = bytes;
-  attachment->fd = fd;
+  attachment->fds = n_fds > 0 ? g_memdup2 (fds, n_fds * sizeof (int)) : NULL;
+  attachment->n_fds = n_fds;
   if (bytes != NULL)
     self->attached_size += g_bytes_get_size (bytes);
   g_queue_push_tail (&self->attachments, attachment);
@@ -167,9 +171,9 @@ put_bytes (AfrpcStream      *self,
   memset (start + AFRPC_FRAME_HEADER_SIZE, 0, size - AFRPC_FRAME_HEADER_SIZE);
   memcpy (start + AFRPC_FRAME_HEADER_SIZE, type, header->type_length);
 
-  attach (self, self->out_base + self->out_tail, bytes, -1);
+  attach (self, self->out_base + self->out_tail, bytes, NULL, 0);
   if (padding > 0)
-    attach (self, self->out_base + self->out_tail, g_bytes_new_static (zeros, padding), -1);
+    attach (self, self->out_base + self->out_tail, g_bytes_new_static (zeros, padding), NULL, 0);
 }
 
 /* Queues a frame with a payload whose type string is within the limit. */
@@ -212,35 +216,64 @@ afrpc_stream_put_value (AfrpcStream    *self,
   afrpc_stream_put_payload (self, kind, serial, &payload);
 }
 
-/* As afrpc_stream_put_value(), for a small value, with a descriptor that becomes the stream's. */
+/* Queues a frame that has been received, with as many descriptors as it had, which become the stream's. */
+void
+afrpc_stream_put_frame (AfrpcStream      *self,
+                        const AfrpcFrame *frame,
+                        const int        *fds)
+{
+  AfrpcFrameHeader header = frame->header;
+
+  if (header.n_fds > 0)
+    attach (self, self->out_base + self->out_tail, NULL, fds, header.n_fds);
+  if (frame->bytes != NULL)
+    put_bytes (self, &header, frame->type, g_bytes_ref (frame->bytes));
+  else
+    memcpy (afrpc_stream_put (self, &header, frame->type), frame->payload, header.size);
+}
+
+/* As afrpc_stream_put_value(), for a small value, with descriptors that become the stream's. */
+void
+afrpc_stream_put_fds (AfrpcStream    *self,
+                      AfrpcFrameKind  kind,
+                      GVariant       *value,
+                      const int      *fds,
+                      guint           n_fds)
+{
+  const AfrpcPayload payload = afrpc_payload (value);
+  AfrpcFrameHeader header = {
+    .kind = kind,
+    .flags = AFRPC_FRAME_FLAGS_NATIVE,
+    .n_fds = n_fds,
+    .type_length = payload.type_length,
+    .size = payload.size,
+  };
+  guint8 *start;
+
+  g_assert (n_fds <= AFRPC_FRAME_FDS_MAX);
+
+  if (n_fds > 0)
+    attach (self, self->out_base + self->out_tail, NULL, fds, n_fds);
+  start = afrpc_stream_put (self, &header, payload.type);
+  if (payload.size > 0)
+    g_variant_store (value, start);
+}
+
 void
 afrpc_stream_put_fd (AfrpcStream    *self,
                      AfrpcFrameKind  kind,
                      GVariant       *value,
                      int             fd)
 {
-  const char *type = value != NULL ? g_variant_get_type_string (value) : "";
-  AfrpcFrameHeader header = {
-    .kind = kind,
-    .flags = AFRPC_FRAME_FLAGS_NATIVE,
-    .n_fds = 1,
-    .type_length = strlen (type),
-    .size = value != NULL ? g_variant_get_size (value) : 0,
-  };
-  guint64 position = self->out_base + self->out_tail;
-  guint8 *payload;
-
-  attach (self, position, NULL, fd);
-  payload = afrpc_stream_put (self, &header, type);
-  if (value != NULL)
-    g_variant_store (value, payload);
+  afrpc_stream_put_fds (self, kind, value, &fd, 1);
 }
 
 typedef struct
 {
   struct iovec iov[IOV_MAX_USED];
   guint n;
-  int fd; /* -1: none */
+  const int *fds;
+  guint n_fds;
 } Batch;
 
 static void
@@ -265,7 +298,7 @@ gather (AfrpcStream *self,
   gsize at = self->out_head;
 
   batch->n = 0;
-  batch->fd = -1;
+  batch->n_fds = 0;
 
   for (GList *l = self->attachments.head; l != NULL; l = l->next)
     {
@@ -278,11 +311,12 @@ gather (AfrpcStream *self,
       batch_add (batch, self->out + at, offset - at);
       at = offset;
 
-      if (attachment->fd >= 0)
+      if (attachment->n_fds > 0)
         {
-          if (batch->n > 0 || batch->fd >= 0)
+          if (batch->n > 0 || batch->n_fds > 0)
             return;
-          batch->fd = attachment->fd;
+          batch->fds = attachment->fds;
+          batch->n_fds = attachment->n_fds;
         }
       if (attachment->bytes != NULL)
         {
@@ -308,7 +342,7 @@ advance (AfrpcStream *self,
     {
       gsize before = attachment->position - self->out_base - self->out_head;
 
-      if (before > n || (before == n && attachment->fd >= 0))
+      if (before > n || (before == n && attachment->n_fds > 0))
         break;
 
       if (attachment->bytes != NULL)
@@ -337,28 +371,29 @@ send_batch (AfrpcStream *self,
   union
   {
     struct cmsghdr align;
-    char bytes[CMSG_SPACE (sizeof (int))];
+    char bytes[CMSG_SPACE (AFRPC_FRAME_FDS_MAX * sizeof (int))];
   } control;
   struct msghdr message = { .msg_iov = batch->iov, .msg_iovlen = batch->n };
 
   if (!self->is_socket)
     return writev (self->out_fd, batch->iov, batch->n);
   /* An eighth cheaper than sendmsg() for what is sent most. */
-  if (batch->n == 1 && batch->fd < 0)
+  if (batch->n == 1 && batch->n_fds == 0)
     return send (self->out_fd, batch->iov[0].iov_base, batch->iov[0].iov_len, MSG_NOSIGNAL);
 
-  if (batch->fd >= 0)
+  if (batch->n_fds > 0)
     {
+      const gsize size = batch->n_fds * sizeof (int);
       struct cmsghdr *cmsg;
 
-      memset (&control, 0, sizeof control);
+      memset (&control, 0, CMSG_SPACE (size));
       message.msg_control = control.bytes;
-      message.msg_controllen = sizeof control.bytes;
+      message.msg_controllen = CMSG_SPACE (size);
       cmsg = CMSG_FIRSTHDR (&message);
       cmsg->cmsg_level = SOL_SOCKET;
       cmsg->cmsg_type = SCM_RIGHTS;
-      cmsg->cmsg_len = CMSG_LEN (sizeof (int));
-      memcpy (CMSG_DATA (cmsg), &batch->fd, sizeof (int));
+      cmsg->cmsg_len = CMSG_LEN (size);
+      memcpy (CMSG_DATA (cmsg), batch->fds, size);
     }
 
   return sendmsg (self->out_fd, &message, MSG_NOSIGNAL);

@@ -113,6 +113,14 @@ void            afrpc_stream_put_value   (AfrpcStream             *self,
                                           AfrpcFrameKind           kind,
                                           guint64                  serial,
                                           GVariant                *value);
+void            afrpc_stream_put_frame   (AfrpcStream             *self,
+                                          const AfrpcFrame        *frame,
+                                          const int               *fds);
+void            afrpc_stream_put_fds     (AfrpcStream             *self,
+                                          AfrpcFrameKind           kind,
+                                          GVariant                *value,
+                                          const int               *fds,
+                                          guint                    n_fds);
 void            afrpc_stream_put_fd      (AfrpcStream             *self,
                                           AfrpcFrameKind           kind,
                                           GVariant                *value,

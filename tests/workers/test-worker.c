@@ -33,6 +33,23 @@ EXPORT int not_a_function;
 int not_a_function = 1;
 static GVariant *init_args;
 
+static gpointer
+thread_main (gpointer data)
+{
+  for (;;)
+    pause ();
+
+  return NULL;
+}
+
+/* A module that starts a thread as soon as it is loaded cannot be forked. */
+static void __attribute__ ((constructor))
+start_thread (void)
+{
+  if (g_getenv ("AFRPC_TEST_THREAD") != NULL)
+    g_thread_unref (g_thread_new ("test", thread_main, NULL));
+}
+
 static void
 write_all (int         fd,
            const void *data,
@@ -253,6 +270,12 @@ perform (AfrpcWorker  *worker,
         poll (NULL, 0, 1);
       afrpc_worker_event (worker, g_variant_new_string ("cancelled"));
       return g_variant_new_boolean (TRUE);
+    }
+  if (g_str_equal (what, "spin"))
+    {
+      afrpc_worker_event (worker, g_variant_new_string ("here"));
+      for (volatile guint i = 0;; i++)
+        ;
     }
   if (g_str_equal (what, "touch"))
     {

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "child/afrpc-child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "afrpc-error.h"
+
+/* Each thread has templates of its own, because a process belongs to a main context. */
+typedef struct
+{
+  GMainContext *context; /* not owned: compared, never used */
+  AfrpcChild *child;     /* (owned) */
+} Template;
+
+static GMutex templates_lock;
+static GArray *templates; /* (element-type Template) guarded by templates_lock */
+
+static gboolean
+is_usable (AfrpcChild *self)
+{
+  return self->source != NULL && self->failure == NULL && !self->eof && !self->ended;
+}
+
+/* Returns: (transfer full): a process of @host with nothing loaded, of this thread, which stays. */
+AfrpcChild *
+afrpc_child_get_default_template (const char *host)
+{
+  g_autoptr(GMainContext) context = g_main_context_ref_thread_default ();
+  AfrpcChild *child = NULL;
+
+  g_mutex_lock (&templates_lock);
+  if (templates == NULL)
+    templates = g_array_new (FALSE, FALSE, sizeof (Template));
+
+  for (guint i = 0; i < templates->len && child == NULL;)
+    {
+      Template *template = &g_array_index (templates, Template, i);
+
+      if (template->child->source == NULL || (template->context == context && !is_usable (template->child)))
+        {
+          afrpc_child_unref (template->child);
+          g_array_remove_index_fast (templates, i);
+          continue;
+        }
+      if (template->context == context && g_str_equal (template->child->config.host, host))
+        child = template->child;
+      i++;
+    }
+
+  if (child == NULL)
+    {
+      const Template template = { context, afrpc_child_new (host) };
+
+      child = template.child;
+      g_array_append_val (templates, template);
+    }
+  g_mutex_unlock (&templates_lock);
+
+  return afrpc_child_ref (child);
+}
+
+/* A process that begins as a copy of @template: of what that has been prepared with by now, whatever it is
+ * told afterwards. */
+AfrpcChild *
+afrpc_child_new_fork (AfrpcChild *template)
+{
+  AfrpcChild *self = afrpc_child_new (template->config.host);
+  GError *error = NULL;
+  int fd = -1;
+
+  for (guint i = 0; i < template->steps->len; i++)
+    g_ptr_array_add (self->steps, g_rc_box_acquire (template->steps->pdata[i]));
+  self->n_inherited = self->steps->len;
+
+  if (template->taken)
+    g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "a process that runs a function cannot be forked any more");
+  else if (template->failure != NULL)
+    error = g_error_copy (template->failure);
+  else if (afrpc_child_connect (self, &self->fork_socket, &error) &&
+           (fd = fcntl (self->fork_socket, F_DUPFD_CLOEXEC, 0)) < 0)
+    g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "copying a socket: %s", g_strerror (errno));
+
+  if (error != NULL)
+    {
+      afrpc_child_fail (self, error);
+      return self;
+    }
+
+  self->template = afrpc_child_ref (template);
+  afrpc_child_begin (template);
+  afrpc_link_prepare (&template->link, AFRPC_FRAME_FORK, NULL, &fd, 1);
+  g_queue_push_tail (&template->forks, afrpc_child_ref (self));
+
+  return self;
+}
+
+static GVariant *
+new_bytes_array (char **strings)
+{
+  return g_variant_new_bytestring_array ((const char *const *) strings, -1);
+}
+
+/* Queues what an exec would have set: environment, working directory, standard streams. */
+void
+afrpc_child_send_surroundings (AfrpcChild *self)
+{
+  g_autoptr(GArray) closing = g_array_new (FALSE, FALSE, sizeof (int));
+  g_autoptr(GVariant) value = NULL;
+  GError *error = NULL;
+  GVariantDict dict;
+  int stdio[3], fds[3];
+  guint n_fds = 0;
+  guint8 which = 0;
+
+  if (!afrpc_child_open_stdio (self, stdio, closing, &error))
+    {
+      for (guint i = 0; i < closing->len; i++)
+        close (g_array_index (closing, int, i));
+      afrpc_child_fail (self, error);
+      return;
+    }
+
+  for (guint i = 0; i < 3; i++)
+    if (stdio[i] >= 0)
+      {
+        which |= 1 << i;
+        fds[n_fds++] = stdio[i];
+      }
+  g_variant_dict_init (&dict, NULL);
+  g_variant_dict_insert (&dict, "stdio", "y", which);
+  if (self->config.environ != NULL)
+    g_variant_dict_insert_value (&dict, "environ", new_bytes_array (self->config.environ));
+  if (self->config.cwd != NULL)
+    g_variant_dict_insert (&dict, "cwd", "^ay", self->config.cwd);
+  value = g_variant_ref_sink (g_variant_dict_end (&dict));
+
+  afrpc_link_prepare (&self->link, AFRPC_FRAME_SURROUNDINGS, value, fds, n_fds);
+  self->surroundings_sent = TRUE;
+}
+
+static void
+release_template (AfrpcChild *self)
+{
+  close (self->fork_socket);
+  self->fork_socket = -1;
+  g_clear_pointer (&self->template, afrpc_child_unref);
+}
+
+static void
+insert_inherited (AfrpcLink *link,
+                  gpointer   data)
+{
+  AfrpcChild *self = data;
+  guint n_own = self->steps->len - self->n_inherited;
+
+  self->steps->len = self->n_inherited;
+  afrpc_child_send_steps (self, 0);
+  self->steps->len = self->n_inherited + n_own;
+}
+
+/* A process that could not be forked is executed and prepared from the beginning instead. */
+static void
+exec_instead (AfrpcChild *self)
+{
+  int peer = self->fork_socket;
+
+  self->fork_socket = -1;
+  g_clear_pointer (&self->template, afrpc_child_unref);
+  if (self->failure != NULL)
+    {
+      close (peer);
+      return;
+    }
+
+  if (self->socket_tag != NULL)
+    g_source_remove_unix_fd (self->source, g_steal_pointer (&self->socket_tag));
+  afrpc_link_replay (&self->link, peer, insert_inherited, self);
+  if (self->started)
+    afrpc_child_exec (self);
+}
+
+/* The template's answer to the oldest request. */
+void
+afrpc_child_forked (AfrpcChild    *self,
+                    AfrpcLinkItem *item)
+{
+  g_autoptr(AfrpcChild) child = g_queue_pop_head (&self->forks);
+
+  if (child == NULL)
+    {
+      afrpc_child_break_off (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a process that nobody asked for"));
+      return;
+    }
+
+  if (item->error != NULL)
+    exec_instead (child);
+  else
+    {
+      release_template (child);
+      afrpc_child_started (child, AFRPC_START_FORK, item->pid, item->pidfd);
+      item->pid = 0;
+    }
+  if (child->source != NULL)
+    g_main_context_wakeup (child->context);
+}
+
+/* The template is not going to answer. What was wrong with it is wrong with the others too; if it just
+ * died, they can do without. */
+void
+afrpc_child_fail_forks (AfrpcChild *self)
+{
+  const gboolean is_broken = self->failure != NULL && !self->dropped;
+  AfrpcChild *child;
+
+  while ((child = g_queue_pop_head (&self->forks)) != NULL)
+    {
+      if (is_broken)
+        {
+          afrpc_child_fail (child, g_error_copy (self->failure));
+          child->eof = TRUE;
+          if (child->socket_tag != NULL)
+            g_source_remove_unix_fd (child->source, g_steal_pointer (&child->socket_tag));
+          release_template (child);
+        }
+      else
+        exec_instead (child);
+      afrpc_child_unref (child);
+    }
+}
+
+/* For a blocking call of a process that has not been forked yet: does the template's part. */
+void
+afrpc_child_pump_template (AfrpcChild *self)
+{
+  g_autoptr(AfrpcChild) template = self->template != NULL ? afrpc_child_ref (self->template) : NULL;
+
+  if (template == NULL)
+    return;
+
+  afrpc_child_pump_template (template);
+  afrpc_child_start (template);
+  afrpc_child_flush (template);
+  if (template->link.stream.in_fd >= 0)
+    afrpc_child_read (template);
+
+  for (;;)
+    {
+      g_auto(AfrpcLinkItem) item = { 0 };
+
+      if (!afrpc_child_next_item (template, &item))
+        break;
+      if (item.kind == AFRPC_LINK_ITEM_FORKED)
+        afrpc_child_forked (template, &item);
+      else if (item.kind == AFRPC_LINK_ITEM_FAILED)
+        afrpc_child_fail (template, g_steal_pointer (&item.error));
+    }
+
+  if (template->failure != NULL || template->eof)
+    afrpc_child_fail_forks (template);
+}

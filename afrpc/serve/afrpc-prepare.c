@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "serve/afrpc-prepare.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "afrpc-error.h"
+#include "spawn/afrpc-fork.h"
+#include "wire/afrpc-lifeline.h"
+
+/* A host written in another language may fail without saying why. */
+static gboolean
+check_failure (gboolean     ok,
+               const char  *what,
+               const char  *name,
+               GError     **error)
+{
+  if (!ok && error != NULL && *error == NULL)
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "%s “%s” failed without saying why", what, name);
+
+  return ok;
+}
+
+static gboolean
+is_implemented (AfrpcHost         *self,
+                AfrpcFunctionKind  kind)
+{
+  AfrpcHostClass *klass = AFRPC_HOST_GET_CLASS (self);
+
+  switch (kind)
+    {
+    case AFRPC_FUNCTION_SYNC:
+      return klass->call != NULL;
+
+    case AFRPC_FUNCTION_ASYNC:
+      return klass->invoke != NULL;
+
+    case AFRPC_FUNCTION_INIT:
+      return klass->init != NULL;
+
+    case AFRPC_FUNCTION_DONE:
+      return klass->done != NULL;
+
+    case AFRPC_FUNCTION_RUN:
+      return klass->run != NULL;
+
+    default:
+      return FALSE;
+    }
+}
+
+static gboolean
+resolve (AfrpcHost          *self,
+         const char         *name,
+         AfrpcFunctionKind   kind,
+         guint              *function,
+         GError            **error)
+{
+  static const char *const kinds[] = { "sync", "async", "init", "done", "run" };
+
+  if (!is_implemented (self, kind))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
+                   "the host of “%s” has no %s functions", afrpc_host_get_name (self), kinds[kind]);
+      return FALSE;
+    }
+
+  *function = AFRPC_HOST_GET_CLASS (self)->resolve (self, name, kind, error);
+
+  return check_failure (*function != 0, "finding the function", name, error);
+}
+
+static gboolean
+parse_hello (AfrpcWorker  *worker,
+             GVariant     *value,
+             GError      **error)
+{
+  guint32 version;
+
+  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT) || !g_variant_lookup (value, "version", "u", &version))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a greeting without version");
+      return FALSE;
+    }
+  if (version != AFRPC_FRAME_PROTOCOL_VERSION)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_VERSION,
+                   "the program speaks version %u of the protocol, its worker's host version %u",
+                   version, AFRPC_FRAME_PROTOCOL_VERSION);
+      return FALSE;
+    }
+  g_variant_lookup (value, "pid", "i", &worker->parent_pid);
+
+  return TRUE;
+}
+
+static gboolean
+run_init (AfrpcHost    *self,
+          AfrpcWorker  *worker,
+          const char   *name,
+          GError      **error)
+{
+  g_autoptr(GError) local_error = NULL;
+  guint function;
+
+  if (!resolve (self, name, AFRPC_FUNCTION_INIT, &function, error))
+    return FALSE;
+  if (AFRPC_HOST_GET_CLASS (self)->init (self, function, worker, &local_error))
+    return TRUE;
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_INIT, "init function “%s”: %s", name,
+               local_error != NULL ? local_error->message : "failed without saying why");
+  return FALSE;
+}
+
+/* What parent and worker share besides the socket. */
+static gboolean
+take_shared (AfrpcWorker  *worker,
+             GVariant     *value,
+             GError      **error)
+{
+  gboolean page = FALSE, lifeline = FALSE;
+
+  g_variant_lookup (value, "page", "b", &page);
+  g_variant_lookup (value, "lifeline", "b", &lifeline);
+
+  if (page)
+    {
+      int fd = afrpc_stream_take_fd (&worker->stream);
+
+      worker->page = afrpc_page_map (fd, error);
+      if (fd >= 0)
+        close (fd);
+      if (worker->page == NULL)
+        return FALSE;
+    }
+  if (lifeline)
+    {
+      int fd = afrpc_stream_take_fd (&worker->stream);
+
+      /* Without it, the end of the socket still ends a worker that looks at it. */
+      if (fd >= 0)
+        {
+          afrpc_lifeline_arm (fd);
+          close (fd);
+        }
+    }
+
+  return TRUE;
+}
+
+/* Init comes first, because it may load what the others are in. */
+static gboolean
+prepare_run (AfrpcHost    *self,
+             AfrpcWorker  *worker,
+             GVariant     *value,
+             AfrpcRunOptions   *options,
+             GError      **error)
+{
+  AfrpcFunctionKind kind;
+
+  memset (options, 0, sizeof *options);
+  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT) ||
+      !g_variant_lookup (value, "function", "&s", &options->function))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a request to run no function");
+      return FALSE;
+    }
+  if (!take_shared (worker, value, error))
+    return FALSE;
+  g_variant_lookup (value, "init", "&s", &options->init);
+  g_variant_lookup (value, "done", "&s", &options->done);
+  g_variant_lookup (value, "async", "b", &options->async);
+  g_variant_lookup (value, "run", "b", &options->run);
+  g_variant_lookup (value, "max-message-size", "t", &worker->message_size_max);
+
+  if (options->init != NULL && !run_init (self, worker, options->init, error))
+    return FALSE;
+  if (options->done != NULL && !resolve (self, options->done, AFRPC_FUNCTION_DONE, &worker->done, error))
+    return FALSE;
+
+  kind = options->run ? AFRPC_FUNCTION_RUN : options->async ? AFRPC_FUNCTION_ASYNC : AFRPC_FUNCTION_SYNC;
+  worker->backend = options->async ? AFRPC_BACKEND_ASYNC : AFRPC_BACKEND_SYNC;
+
+  return resolve (self, options->function, kind, &worker->function, error);
+}
+
+static gboolean
+take_surroundings (AfrpcWorker  *worker,
+                   GVariant     *value,
+                   GError      **error)
+{
+  g_autofree const char **environment = NULL;
+  const char *cwd = NULL;
+  guint8 which = 0;
+
+  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "malformed surroundings");
+      return FALSE;
+    }
+
+  g_variant_lookup (value, "stdio", "y", &which);
+  for (int i = 0; i < 3; i++)
+    if ((which & 1 << i) != 0)
+      {
+        int fd = afrpc_stream_take_fd (&worker->stream);
+
+        if (fd < 0 || dup2 (fd, i) < 0)
+          {
+            g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "connecting standard streams: %s",
+                         fd < 0 ? "a file descriptor did not arrive" : g_strerror (errno));
+            return FALSE;
+          }
+        close (fd);
+      }
+
+  if (g_variant_lookup (value, "environ", "^a&ay", &environment))
+    {
+      clearenv ();
+      for (guint i = 0; environment[i] != NULL; i++)
+        putenv (g_strdup (environment[i]));
+    }
+  if (g_variant_lookup (value, "cwd", "^&ay", &cwd) && chdir (cwd) != 0)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "entering the working directory “%s”: %s", cwd,
+                   g_strerror (errno));
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+static gboolean
+prepare_step (AfrpcHost         *self,
+              AfrpcWorker       *worker,
+              const AfrpcFrame  *frame,
+              GVariant          *value,
+              GError           **error)
+{
+  AfrpcHostClass *klass = AFRPC_HOST_GET_CLASS (self);
+
+  switch (value != NULL ? frame->header.kind : 0)
+    {
+    case AFRPC_FRAME_SURROUNDINGS:
+      return take_surroundings (worker, value, error);
+
+    case AFRPC_FRAME_REQUIRE:
+      if (g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
+        {
+          const char *module = g_variant_get_string (value, NULL);
+
+          return check_failure (klass->require (self, module, error), "loading the module", module, error);
+        }
+      break;
+
+    case AFRPC_FRAME_EVAL:
+      if (g_variant_is_of_type (value, G_VARIANT_TYPE ("(sv)")))
+        {
+          g_autoptr(GVariant) code = g_variant_get_child_value (value, 0);
+          g_autoptr(GVariant) boxed = g_variant_get_child_value (value, 1);
+          g_autoptr(GVariant) args = g_variant_get_variant (boxed);
+
+          return check_failure (klass->eval (self, g_variant_get_string (code, NULL), args, error),
+                                "evaluating", "code", error);
+        }
+      break;
+
+    case AFRPC_FRAME_ARG:
+      if (g_variant_is_of_type (value, G_VARIANT_TYPE_VARIANT))
+        {
+          g_ptr_array_add (worker->arg_list, g_variant_get_variant (value));
+          return TRUE;
+        }
+      break;
+
+    default:
+      break;
+    }
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "unexpected frame %u", frame->header.kind);
+  return FALSE;
+}
+
+static gboolean
+receive_fd (AfrpcWorker  *worker,
+            GError      **error)
+{
+  int fd = afrpc_stream_take_fd (&worker->stream);
+
+  if (fd < 0)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN,
+                   "a file descriptor did not arrive: the worker may have no more open");
+      return FALSE;
+    }
+
+  g_array_append_val (worker->fds, fd);
+  return TRUE;
+}
+
+/* Waits for one frame. Returns DONE, EOF, or ERROR. */
+static AfrpcStreamStep
+receive_frame (AfrpcWorker  *worker,
+               AfrpcFrame   *frame,
+               GError      **error)
+{
+  for (;;)
+    {
+      AfrpcStreamStep step = afrpc_stream_next (&worker->stream, frame, error);
+
+      if (step != AFRPC_STREAM_AGAIN)
+        return step;
+      step = afrpc_stream_read (&worker->stream, error);
+      if (step != AFRPC_STREAM_DONE)
+        return step;
+    }
+}
+
+static gboolean
+greet (AfrpcHost    *self,
+       AfrpcWorker  *worker)
+{
+  g_autoptr(GVariant) hello = NULL;
+  GVariantDict dict;
+
+  g_variant_dict_init (&dict, NULL);
+  g_variant_dict_insert (&dict, "version", "u", AFRPC_FRAME_PROTOCOL_VERSION);
+  g_variant_dict_insert (&dict, "host", "s", afrpc_host_get_name (self));
+  hello = g_variant_ref_sink (g_variant_dict_end (&dict));
+  afrpc_stream_put_value (&worker->stream, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, hello);
+  afrpc_worker_flush_blocking (worker);
+
+  return !worker->gone;
+}
+
+/* Begins a conversation of its own, on @fd. */
+static gboolean
+start_over (AfrpcHost   *self,
+            AfrpcWorker *worker,
+            int          fd)
+{
+  const int place = worker->stream.in_fd;
+
+  /* The template's socket closes, and its number is used again. */
+  worker->stream.in_fd = worker->stream.out_fd = -1;
+  afrpc_stream_clear (&worker->stream);
+  if (dup3 (fd, place, O_CLOEXEC) == place)
+    {
+      close (fd);
+      fd = place;
+    }
+  afrpc_worker_init_stream (worker, fd);
+  worker->is_forked = TRUE;
+
+  return greet (self, worker);
+}
+
+/* Returns TRUE in the new process. */
+static gboolean
+fork_worker (AfrpcHost   *self,
+             AfrpcWorker *worker)
+{
+  g_autoptr(GError) error = NULL;
+  int fd = afrpc_stream_take_fd (&worker->stream);
+  int pidfd = -1, pid = -1;
+
+  if (fd < 0)
+    g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "the new process' socket did not arrive");
+  else if (check_failure (AFRPC_HOST_GET_CLASS (self)->can_fork (self, &error), "forking", "", &error) &&
+           afrpc_fork_is_possible (worker->parent_pid, &error))
+    pid = afrpc_fork (&pidfd, &error);
+
+  if (pid == 0)
+    {
+      start_over (self, worker, fd);
+      return TRUE;
+    }
+
+  if (pid > 0)
+    {
+      g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_uint32 (pid));
+
+      afrpc_stream_put_fd (&worker->stream, AFRPC_FRAME_FORKED, value, pidfd);
+    }
+  else
+    afrpc_worker_send_error (worker, AFRPC_FRAME_REFUSED, 0, error);
+  if (fd >= 0)
+    close (fd);
+  afrpc_worker_flush_blocking (worker);
+
+  return FALSE;
+}
+
+/* Does what the parent asks for until it asks to run something: DONE. EOF: it wants nothing more. @run: what
+ * @options points into. */
+AfrpcStreamStep
+afrpc_host_prepare (AfrpcHost        *self,
+                    AfrpcWorker      *worker,
+                    AfrpcRunOptions  *options,
+                    GVariant        **run,
+                    GError          **error)
+{
+  gboolean greeted = FALSE;
+
+  if (!greet (self, worker))
+    return AFRPC_STREAM_EOF;
+
+  for (;;)
+    {
+      g_autoptr(GVariant) value = NULL;
+      AfrpcFrame frame;
+      AfrpcStreamStep step = receive_frame (worker, &frame, error);
+      gboolean ok;
+
+      if (step != AFRPC_STREAM_DONE)
+        return step;
+
+      if (frame.header.type_length > 0)
+        {
+          value = afrpc_stream_parse_value (&worker->stream, &frame, error);
+          if (value == NULL)
+            return AFRPC_STREAM_ERROR;
+        }
+
+      if (!greeted)
+        {
+          greeted = value != NULL && frame.header.kind == AFRPC_FRAME_HELLO && frame.header.serial == AFRPC_FRAME_MAGIC;
+          if (!greeted)
+            g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "no greeting");
+          ok = greeted && parse_hello (worker, value, error);
+        }
+      else if (frame.header.kind == AFRPC_FRAME_FD)
+        ok = receive_fd (worker, error);
+      else if (frame.header.kind == AFRPC_FRAME_FORK)
+        {
+          ok = TRUE;
+          if (fork_worker (self, worker))
+            greeted = FALSE;
+        }
+      else if (value != NULL && frame.header.kind == AFRPC_FRAME_RUN)
+        {
+          *run = g_steal_pointer (&value);
+          return prepare_run (self, worker, *run, options, error) ? AFRPC_STREAM_DONE : AFRPC_STREAM_ERROR;
+        }
+      else
+        ok = prepare_step (self, worker, &frame, value, error);
+
+      if (!ok)
+        return AFRPC_STREAM_ERROR;
+    }
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "wire/afrpc-lifeline.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#define FD_MIN 10 /* copies lie above what programs expect to find at fixed numbers */
+
+/* In the parent: one pipe for all workers, for as long as the program runs.
+ * Returns: a copy of the reading end, the caller's, or -1 if there is none to be had. */
+int
+afrpc_lifeline_dup (void)
+{
+  static GMutex lock;
+  static int ends[2] = { -1, -1 }; /* guarded by lock */
+  static int owner;
+  int fd;
+
+  g_mutex_lock (&lock);
+  /* A program that was forked has to have its own, or its workers would hang on its parent. */
+  if (ends[0] < 0 || owner != getpid ())
+    {
+      if (ends[0] >= 0)
+        {
+          close (ends[0]);
+          close (ends[1]);
+        }
+      if (pipe2 (ends, O_CLOEXEC) != 0)
+        ends[0] = ends[1] = -1;
+      owner = getpid ();
+    }
+  fd = ends[0] >= 0 ? fcntl (ends[0], F_DUPFD_CLOEXEC, FD_MIN) : -1;
+  g_mutex_unlock (&lock);
+
+  return fd;
+}
+
+/* In the worker: hangs this process on @fd, which stays the caller's. FALSE: it cannot be done. */
+gboolean
+afrpc_lifeline_arm (int fd)
+{
+  char path[32];
+  struct pollfd poller = { -1, POLLIN, 0 };
+
+  /* Whom to signal belongs to the open file, which all workers would share: open it anew. */
+  g_snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
+  poller.fd = open (path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  if (poller.fd < 0 || fcntl (poller.fd, F_SETOWN, getpid ()) != 0 || fcntl (poller.fd, F_SETSIG, SIGKILL) != 0 ||
+      fcntl (poller.fd, F_SETFL, O_RDONLY | O_NONBLOCK | O_ASYNC) != 0)
+    {
+      if (poller.fd >= 0)
+        close (poller.fd);
+      return FALSE;
+    }
+
+  /* The parent may have died before. */
+  if (poll (&poller, 1, 0) == 1 && (poller.revents & POLLHUP) != 0)
+    raise (SIGKILL);
+
+  return TRUE;
+}

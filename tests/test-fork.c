@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "test-util.h"
+
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int
+fd_with (const char *text)
+{
+  int fds[2];
+
+  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
+  g_assert_cmpint (write (fds[1], text, strlen (text)), ==, strlen (text));
+  close (fds[1]);
+
+  return fds[0];
+}
+
+static void
+send_fd_with (AfrpcProcess *process,
+              const char   *text)
+{
+  int fd = fd_with (text);
+
+  afrpc_process_send_fd (process, fd);
+  close (fd);
+}
+
+static AfrpcProcess *
+new_template (void)
+{
+  AfrpcProcess *process = afrpc_process_new_exec (NULL);
+
+  afrpc_process_set_stderr (process, AFRPC_STDIO_CAPTURE);
+  afrpc_process_require (process, TEST_WORKER);
+
+  return process;
+}
+
+static char *
+describe_start (AfrpcProcess *process) /* (transfer full) */
+{
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = NULL;
+
+  watch_init (&watched, afrpc_proxy_new (process, "get_start"));
+  g_object_unref (process);
+  result = test_call (watched.proxy, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (afrpc_process_get_start (afrpc_proxy_get_process (watched.proxy)), !=, AFRPC_START_NONE);
+
+  return g_variant_print (result, FALSE);
+}
+
+static void
+test_fork_default (void)
+{
+  g_autoptr(AfrpcProcess) first = afrpc_process_new ();
+  g_autoptr(AfrpcProcess) second = afrpc_process_new_for_host ("c");
+  g_auto(Watched) a = { 0 };
+  g_auto(Watched) b = { 0 };
+  int pid;
+
+  g_test_summary ("Processes are forked from a default template, and are the program's own children");
+  afrpc_process_require (first, TEST_WORKER);
+  afrpc_process_require (second, TEST_WORKER);
+  watch_init (&a, afrpc_proxy_new (first, "echo"));
+  watch_init (&b, afrpc_proxy_new (second, "echo"));
+  g_variant_unref (test_call (a.proxy, NULL, NULL));
+  g_variant_unref (test_call (b.proxy, NULL, NULL));
+  g_assert_cmpint (afrpc_process_get_start (first), ==, AFRPC_START_FORK);
+  g_assert_cmpint (afrpc_process_get_start (second), ==, AFRPC_START_FORK);
+  pid = afrpc_process_get_pid (first);
+  g_assert_cmpint (pid, !=, afrpc_process_get_pid (second));
+  g_assert_cmpint (waitpid (pid, NULL, WNOHANG), ==, 0);
+  watch_end (&a);
+  watch_end (&b);
+  g_assert_true (afrpc_exit_is_success (a.exit));
+}
+
+static void
+test_fork_inherits (void)
+{
+  g_autoptr(AfrpcProcess) template = new_template ();
+  AfrpcProcess *child, *grandchild, *late;
+  g_autofree char *text = NULL;
+  g_autofree char *grand_text = NULL;
+  g_autofree char *late_text = NULL;
+
+  g_test_summary ("A forked process has what its template had by then, in order; templates chain");
+  afrpc_process_send_arg (template, g_variant_new_string ("a"));
+  send_fd_with (template, "A");
+  child = afrpc_process_fork (template);
+  afrpc_process_send_arg (template, g_variant_new_string ("late"));
+  afrpc_process_send_arg (child, g_variant_new_string ("b"));
+  send_fd_with (child, "B");
+  grandchild = afrpc_process_fork (child);
+  afrpc_process_send_arg (grandchild, g_variant_new_string ("c"));
+  late = afrpc_process_fork (template);
+
+  grand_text = describe_start (grandchild);
+  g_assert_cmpstr (grand_text, ==, "(<'none'>, <('a', 'b', 'c')>, ['A', 'B'])");
+  text = describe_start (child);
+  /* The pipes are shared: they have been read. */
+  g_assert_cmpstr (text, ==, "(<'none'>, <('a', 'b')>, ['', ''])");
+  late_text = describe_start (late);
+  g_assert_cmpstr (late_text, ==, "(<'none'>, <('a', 'late')>, [''])");
+}
+
+static void
+test_fork_template_dropped (void)
+{
+  AfrpcProcess *template = new_template ();
+  g_autofree char *text = NULL;
+  AfrpcProcess *child = afrpc_process_fork (template);
+
+  g_test_summary ("A template can be dropped at once; what was forked from it lives on");
+  g_object_unref (template);
+  text = describe_start (child);
+  g_assert_cmpstr (text, ==, "(<'none'>, <()>, [])");
+}
+
+static void
+test_fork_template_killed (void)
+{
+  g_autoptr(AfrpcProcess) template = new_template ();
+  g_auto(Watched) before = { 0 };
+  g_autoptr(AfrpcProcess) pending = NULL;
+  g_auto(Watched) after = { 0 };
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(AfrpcProcess) process = afrpc_process_fork (template);
+
+  g_test_summary ("A template that is killed takes nobody along; forks that it owes are executed instead");
+  watch_init (&before, afrpc_proxy_new (process, "act"));
+  g_variant_unref (test_call (before.proxy, test_act ("return", NULL), NULL));
+  afrpc_process_kill (template, SIGSTOP);
+  pending = afrpc_process_fork (template);
+  watch_init (&after, afrpc_proxy_new (pending, "act"));
+  afrpc_process_kill (template, SIGKILL);
+  result = test_call (after.proxy, test_act ("return", g_variant_new_string ("x")), &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (afrpc_process_get_start (pending), ==, AFRPC_START_EXEC);
+  g_variant_unref (test_call (before.proxy, test_act ("return", NULL), NULL));
+  watch_end (&before);
+  g_assert_true (afrpc_exit_is_success (before.exit));
+}
+
+static void
+test_fork_default_killed (void)
+{
+  g_test_summary ("A default template that is killed is started anew");
+  for (guint i = 0; i < 3; i++)
+    {
+      g_autoptr(AfrpcProcess) process = afrpc_process_new ();
+      g_auto(Watched) watched = { 0 };
+      g_autofree char *command = g_strdup_printf ("pkill -KILL -P %d afrpc-host-c", getpid ());
+
+      afrpc_process_require (process, TEST_WORKER);
+      watch_init (&watched, afrpc_proxy_new (process, "act"));
+      g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
+      g_assert_cmpint (afrpc_process_get_start (process), ==, AFRPC_START_FORK);
+      /* The template and the worker. */
+      g_spawn_command_line_sync (command, NULL, NULL, NULL, NULL);
+      test_iterate_until (&watched.destroyed);
+    }
+}
+
+static void
+test_fork_refused (void)
+{
+  g_autoptr(AfrpcProcess) template = new_template ();
+  g_autoptr(GError) error = NULL;
+  AfrpcProcess *child;
+  g_auto(Watched) watched = { 0 };
+  Outcome outcomes[20] = { 0 };
+
+  g_test_summary ("A template with threads cannot be forked: the host is executed and prepared anew, and "
+                  "nothing is lost");
+  afrpc_process_setenv (template, "AFRPC_TEST_THREAD", "1", TRUE);
+  afrpc_process_send_arg (template, g_variant_new_string ("a"));
+  send_fd_with (template, "A");
+  afrpc_process_require (template, TEST_WORKER);
+  child = afrpc_process_fork (template);
+  afrpc_process_send_arg (child, g_variant_new_take_string (g_strnfill (100000, 'b')));
+  send_fd_with (child, "B");
+  watch_init (&watched, afrpc_proxy_new (child, "echo"));
+  g_object_unref (child);
+  for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
+    afrpc_proxy_call (watched.proxy, g_variant_new_take_string (g_strnfill (i * 5000, 'x')), NULL, outcome_cb, &outcomes[i]);
+  for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
+    {
+      outcome_wait (&outcomes[i]);
+      g_assert_no_error (outcomes[i].error);
+      g_assert_cmpuint (g_variant_get_size (outcomes[i].value), ==, i * 5000 + 1);
+      outcome_clear (&outcomes[i]);
+    }
+  g_assert_cmpint (afrpc_process_get_start (afrpc_proxy_get_process (watched.proxy)), ==, AFRPC_START_EXEC);
+}
+
+static void
+test_fork_refused_start_data (void)
+{
+  g_autoptr(AfrpcProcess) template = new_template ();
+  AfrpcProcess *child;
+  g_autofree char *text = NULL;
+
+  g_test_summary ("What a template that cannot be forked was prepared with arrives all the same");
+  afrpc_process_setenv (template, "AFRPC_TEST_THREAD", "1", TRUE);
+  afrpc_process_send_arg (template, g_variant_new_string ("a"));
+  send_fd_with (template, "A");
+  afrpc_process_require (template, TEST_WORKER);
+  child = afrpc_process_fork (template);
+  afrpc_process_send_arg (child, g_variant_new_string ("b"));
+  send_fd_with (child, "B");
+  text = describe_start (child);
+  g_assert_cmpstr (text, ==, "(<'none'>, <('a', 'b')>, ['A', 'B'])");
+}
+
+static void
+test_fork_broken (void)
+{
+  g_autoptr(AfrpcProcess) template = afrpc_process_new_exec (NULL);
+  g_autoptr(AfrpcProcess) none = afrpc_process_new_for_host ("klingon");
+  g_autoptr(AfrpcProcess) child = NULL;
+  g_auto(Watched) watched = { 0 };
+  g_auto(Watched) hostless = { 0 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GError) none_error = NULL;
+  g_autoptr(GVariant) result = NULL;
+
+  g_test_summary ("What is wrong with a template is wrong with what is forked from it");
+  afrpc_process_require (template, "no-such-module");
+  child = afrpc_process_fork (template);
+  watch_init (&watched, afrpc_proxy_new (child, "f"));
+  result = test_call (watched.proxy, NULL, &error);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE);
+
+  watch_init (&hostless, afrpc_proxy_new (none, "f"));
+  result = test_call (hostless.proxy, NULL, &none_error);
+  g_assert_error (none_error, AFRPC_ERROR, AFRPC_ERROR_NO_HOST);
+}
+
+static void
+test_fork_in_use (void)
+{
+  g_autoptr(AfrpcProcess) template = new_template ();
+  g_autoptr(AfrpcProcess) child = NULL;
+  g_auto(Watched) running = { 0 };
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = NULL;
+
+  g_test_summary ("A process that runs a function cannot be forked");
+  watch_init (&running, afrpc_proxy_new (template, "act"));
+  child = afrpc_process_fork (template);
+  watch_init (&watched, afrpc_proxy_new (child, "f"));
+  result = test_call (watched.proxy, NULL, &error);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_IN_USE);
+}
+
+static void
+test_fork_surroundings (void)
+{
+  g_autoptr(AfrpcProcess) template = new_template ();
+  g_autoptr(AfrpcProcess) child = NULL;
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GVariant) env = NULL;
+  g_autoptr(GVariant) cwd = NULL;
+  g_autoptr(GVariant) input = NULL;
+
+  g_test_summary ("A forked process has surroundings of its own");
+  afrpc_process_setenv (template, "AFRPC_TEST_A", "template", TRUE);
+  child = afrpc_process_fork (template);
+  afrpc_process_setenv (child, "AFRPC_TEST_A", "child", TRUE);
+  afrpc_process_set_cwd (child, "/");
+  afrpc_process_take_stdin_fd (child, fd_with ("the input"));
+  afrpc_process_set_stderr (child, AFRPC_STDIO_CAPTURE);
+  watch_init (&watched, afrpc_proxy_new (child, "act"));
+  env = test_call (watched.proxy, test_act ("getenv", g_variant_new_string ("AFRPC_TEST_A")), NULL);
+  g_assert_cmpstr (g_variant_get_string (env, NULL), ==, "child");
+  cwd = test_call (watched.proxy, test_act ("getcwd", NULL), NULL);
+  g_assert_cmpstr (g_variant_get_string (cwd, NULL), ==, "/");
+  input = test_call (watched.proxy, test_act ("read", g_variant_new_string ("/proc/self/fd/0")), NULL);
+  g_assert_cmpstr (g_variant_get_string (input, NULL), ==, "the input");
+  g_variant_unref (test_call (watched.proxy, test_act ("stderr", g_variant_new_string ("last words\n")), NULL));
+  watch_end (&watched);
+  g_assert_cmpstr (afrpc_exit_get_stderr (watched.exit), ==, "last words");
+}
+
+static void
+test_fork_bad_cwd (void)
+{
+  g_autoptr(AfrpcProcess) template = new_template ();
+  g_autoptr(AfrpcProcess) child = afrpc_process_fork (template);
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = NULL;
+
+  g_test_summary ("A forked process whose working directory does not exist");
+  afrpc_process_set_cwd (child, "/no/such/dir");
+  watch_init (&watched, afrpc_proxy_new (child, "act"));
+  result = test_call (watched.proxy, NULL, &error);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
+  g_assert_nonnull (strstr (error->message, "/no/such/dir"));
+}
+
+static void
+test_fork_sync_call (void)
+{
+  g_autoptr(AfrpcProcess) template = new_template ();
+  g_autoptr(AfrpcProcess) middle = afrpc_process_fork (template);
+  g_autoptr(AfrpcProcess) child = afrpc_process_fork (middle);
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = NULL;
+
+  g_test_summary ("A blocking call does the templates' part too");
+  watch_init (&watched, afrpc_proxy_new (child, "act"));
+  result = afrpc_proxy_call_sync (watched.proxy, test_act ("return", g_variant_new_string ("x")), NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (afrpc_process_get_start (child), ==, AFRPC_START_FORK);
+}
+
+static void
+test_fork_killed_early (void)
+{
+  g_autoptr(AfrpcProcess) template = new_template ();
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) outcome = { 0 };
+  g_autoptr(AfrpcProcess) child = afrpc_process_fork (template);
+
+  g_test_summary ("A process can be killed while it is being forked");
+  watch_init (&watched, afrpc_proxy_new (child, "act"));
+  afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, outcome_cb, &outcome);
+  afrpc_proxy_kill (watched.proxy);
+  test_iterate_until (&watched.destroyed);
+  g_assert_true (outcome.done);
+  /* It may have come to an end by itself before. */
+  g_assert_true (afrpc_exit_get_signal (watched.exit) == SIGKILL || afrpc_exit_is_success (watched.exit));
+}
+
+static void
+test_fork_dropped (void)
+{
+  guint n_fds = 0;
+
+  g_test_summary ("Forked processes that are dropped unused leave nothing");
+  for (guint i = 0; i < 50; i++)
+    {
+      g_autoptr(AfrpcProcess) template = new_template ();
+
+      for (guint j = 0; j < 3; j++)
+        g_object_unref (afrpc_process_fork (template));
+      if (i % 2 == 0)
+        for (guint j = 0; j < i; j++)
+          g_main_context_iteration (NULL, FALSE);
+      g_clear_object (&template);
+      if (i == 0)
+        {
+          g_autoptr(AfrpcProcess) settle = new_template ();
+          g_autofree char *text = describe_start (g_steal_pointer (&settle));
+
+          n_fds = test_count_fds ();
+        }
+    }
+  while (test_count_fds () > n_fds)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+/* A worker that computes is ended with its parent, which here is a child of this test. */
+static void
+test_orphan_busy (void)
+{
+  int fds[2];
+  char buffer[64];
+  GString *output;
+  gssize n;
+  int parent;
+
+  g_test_summary ("A worker that computes is ended when its parent is killed");
+  if (g_test_subprocess ())
+    {
+      AfrpcProxy *proxy = test_proxy_new ("act", AFRPC_BACKEND_SYNC);
+      g_auto(Watched) watched = { 0 };
+
+      watch_init (&watched, proxy);
+      watch_events (&watched);
+      afrpc_proxy_call (proxy, test_act ("spin", NULL), NULL, NULL, NULL);
+      while (watched.n_events == 0)
+        g_main_context_iteration (NULL, TRUE);
+      g_print ("computing\n");
+      kill (getpid (), SIGKILL);
+      return;
+    }
+
+  g_assert_true (g_unix_open_pipe (fds, 0, NULL));
+  parent = fork ();
+  if (parent == 0)
+    {
+      dup2 (fds[1], 1);
+      close (fds[0]);
+      close (fds[1]);
+      execl ("/proc/self/exe", "test-fork", "-p", "/orphan/busy", "--GTestSubprocess", NULL);
+      _exit (127);
+    }
+  close (fds[1]);
+  waitpid (parent, NULL, 0);
+
+  /* The end comes when everybody who has the writing end is gone: the worker inherited it. */
+  output = g_string_new (NULL);
+  while ((n = read (fds[0], buffer, sizeof buffer)) > 0)
+    g_string_append_len (output, buffer, n);
+  close (fds[0]);
+  g_assert_nonnull (strstr (output->str, "computing"));
+  g_string_free (output, TRUE);
+}
+
+static void
+test_fork_many (void)
+{
+  g_autoptr(AfrpcProcess) template = new_template ();
+  const guint n = g_test_slow () ? 10000 : 500;
+  guint n_fds = 0;
+
+  g_test_summary ("Thousands of forks leave no descriptor and no zombie");
+  for (guint i = 0; i < n; i++)
+    {
+      g_autoptr(AfrpcProcess) process = afrpc_process_fork (template);
+      g_auto(Watched) watched = { 0 };
+
+      watch_init (&watched, afrpc_proxy_new (process, "act"));
+      g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
+      watch_end (&watched);
+      g_assert_cmpint (afrpc_process_get_start (process), ==, AFRPC_START_FORK);
+      if (i == 0)
+        n_fds = test_count_fds ();
+    }
+  g_assert_cmpuint (test_count_fds (), ==, n_fds);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/fork/default", test_fork_default);
+  g_test_add_func ("/fork/inherits", test_fork_inherits);
+  g_test_add_func ("/fork/template/dropped", test_fork_template_dropped);
+  g_test_add_func ("/fork/template/killed", test_fork_template_killed);
+  g_test_add_func ("/fork/template/default-killed", test_fork_default_killed);
+  g_test_add_func ("/fork/refused", test_fork_refused);
+  g_test_add_func ("/fork/refused/start-data", test_fork_refused_start_data);
+  g_test_add_func ("/fork/broken", test_fork_broken);
+  g_test_add_func ("/fork/in-use", test_fork_in_use);
+  g_test_add_func ("/fork/surroundings", test_fork_surroundings);
+  g_test_add_func ("/fork/surroundings/bad-cwd", test_fork_bad_cwd);
+  g_test_add_func ("/fork/sync-call", test_fork_sync_call);
+  g_test_add_func ("/fork/killed-early", test_fork_killed_early);
+  g_test_add_func ("/fork/dropped", test_fork_dropped);
+  g_test_add_func ("/fork/many", test_fork_many);
+  g_test_add_func ("/orphan/busy", test_orphan_busy);
+
+  return g_test_run ();
+}
