@@ -155,8 +155,10 @@ test_fork_template_killed (void)
 static void
 test_fork_default_killed (void)
 {
-  g_test_summary ("A default template that is killed is started anew");
-  for (guint i = 0; i < 3; i++)
+  guint n_forked = 0;
+
+  g_test_summary ("A default template that is killed is started anew; who comes before that was noticed is executed");
+  for (guint i = 0; i < 20 && n_forked < 3; i++)
     {
       g_autoptr(AfrpcProcess) process = afrpc_process_new ();
       g_auto(Watched) watched = { 0 };
@@ -165,11 +167,13 @@ test_fork_default_killed (void)
       afrpc_process_require (process, TEST_WORKER);
       watch_init (&watched, afrpc_proxy_new (process, "act"));
       g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
-      g_assert_cmpint (afrpc_process_get_start (process), ==, AFRPC_START_FORK);
+      if (afrpc_process_get_start (process) == AFRPC_START_FORK)
+        n_forked++;
       /* The template and the worker. */
       g_spawn_command_line_sync (command, NULL, NULL, NULL, NULL);
       test_iterate_until (&watched.destroyed);
     }
+  g_assert_cmpuint (n_forked, ==, 3);
 }
 
 static void
@@ -442,7 +446,7 @@ test_fork_many (void)
       if (i == 0)
         n_fds = test_count_fds ();
     }
-  g_assert_cmpuint (test_count_fds (), ==, n_fds);
+  g_assert_cmpuint (test_count_fds (), <=, n_fds);
 }
 
 int
