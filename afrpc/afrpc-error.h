@@ -25,7 +25,7 @@ G_BEGIN_DECLS
  * @AFRPC_ERROR_INVALID_ARGUMENTS: the arguments are not of the type that the function takes
  * @AFRPC_ERROR_NO_RESULT: the function gave neither a result nor an error
  * @AFRPC_ERROR_REMOTE: the function failed with an error of a domain that is not registered here; see
- *   [func@Afrpc.error_register_domain]
+ *   [func@Afrpc.Error.register_domain]
  * @AFRPC_ERROR_TOO_LARGE: a message, a type string or a number of file descriptors is over a limit
  * @AFRPC_ERROR_INVALID_DATA: a value from the other side is malformed
  * @AFRPC_ERROR_BUSY: a queue is full

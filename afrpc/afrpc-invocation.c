@@ -234,7 +234,7 @@ afrpc_invocation_return_value (AfrpcInvocation *self,
  * Answers the call with an error.
  *
  * It keeps its domain and code if the parent knows the domain; see
- * [func@Afrpc.error_register_domain].
+ * [func@Afrpc.Error.register_domain].
  *
  * Since: 1.0
  */

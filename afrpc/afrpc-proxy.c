@@ -869,7 +869,7 @@ start_call (AfrpcProxy          *self,
  * Never blocks. The arguments are copied before this returns.
  *
  * Fails with the error of the function; %AFRPC_ERROR_REMOTE if its domain is not
- * [registered][func@Afrpc.error_register_domain]; %AFRPC_ERROR_INVALID_ARGUMENTS;
+ * [registered][func@Afrpc.Error.register_domain]; %AFRPC_ERROR_INVALID_ARGUMENTS;
  * %AFRPC_ERROR_NO_RESULT; %AFRPC_ERROR_TOO_LARGE, also of the result; %AFRPC_ERROR_INVALID_DATA;
  * %AFRPC_ERROR_BUSY; %AFRPC_ERROR_CLOSED; %AFRPC_ERROR_DIED and %AFRPC_ERROR_NOT_STARTED if the worker
  * ended; %AFRPC_ERROR_PROTOCOL; %G_IO_ERROR_TIMED_OUT after [property@Afrpc.Proxy:call-timeout-ms];

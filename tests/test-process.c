@@ -327,7 +327,7 @@ test_process_signals (void)
   g_auto(Watched) watched = { 0 };
   g_autoptr(GVariant) status = NULL;
   g_autoptr(AfrpcProcess) process = test_process_new ();
-  const char *text;
+  const char *text, *ignored;
   sigset_t set, before;
 
   g_test_summary ("A worker has an empty signal mask and ignores nothing, whatever the program does");
@@ -340,7 +340,10 @@ test_process_signals (void)
   sigprocmask (SIG_SETMASK, &before, NULL);
   text = g_variant_get_string (status, NULL);
   g_assert_nonnull (strstr (text, "SigBlk:\t0000000000000000"));
-  g_assert_nonnull (strstr (text, "SigIgn:\t0000000000000000"));
+  /* But those that the C library keeps to itself, which posix_spawn() ignores in its children. */
+  ignored = strstr (text, "SigIgn:\t");
+  g_assert_nonnull (ignored);
+  g_assert_cmphex (g_ascii_strtoull (ignored + 8, NULL, 16) & ~G_GUINT64_CONSTANT (0x180000000), ==, 0);
 }
 
 static void

@@ -128,6 +128,14 @@ posix_spawn_child (ChildState *state,
   sigset_t signals;
   pid_t pid = -1;
 
+  /* posix_spawn() does not tell what it was that failed. */
+  state->doing = "entering its working directory";
+  if (plan->cwd != NULL && access (plan->cwd, X_OK) != 0)
+    {
+      state->error = errno;
+      return -1;
+    }
+
   posix_spawn_file_actions_init (&actions);
   posix_spawnattr_init (&attributes);
 
