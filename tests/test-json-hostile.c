@@ -243,6 +243,9 @@ static const struct
   { "d", "\"NaN(0x7ff00000000000001)\"", ": expected a number" },
   { "d", "\"NaN(0x-ff8000000000001)\"", ": expected a number" },
   { "d", "\"NaN(0x7ff8000000000001\"", ": expected a number" },
+  { "d", "\"NaN(0x7ff80000000000010\"", ": expected a number" },
+  { "d", "\"NaN(0x7ff8000000000001)x\"", ": expected a number" },
+  { "d", "\"NaN(0x\"", ": expected a number" },
   { "d", "true", ": expected a number" },
   { "s", "1", ": expected a string" },
   { "s", "null", ": expected a string" },
@@ -507,8 +510,8 @@ test_json_hostile_deep_value (void)
   g_autofree char *text = NULL;
 
   g_test_summary ("A value that is too deep to be normal is cut off, as GLib does");
-  g_assert_false (is_normal (value));
   text = afrpc_json_encode (value, AFRPC_JSON_TYPED);
+  g_assert_false (is_normal (value));
   g_assert_nonnull (strstr (text, "{\"type\":\"()\",\"data\":[]}"));
   check_refused (text, strlen (text), NULL, AFRPC_ERROR_TOO_LARGE, " at /data/data/");
 }

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* afrpc call: one call in one worker. */
+#include "config.h"
+
+#include <errno.h>
+#include <glib/gi18n.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "afrpc-tool-output.h"
+#include "afrpc-tool.h"
+
+typedef struct
+{
+  AfrpcToolWorkerOptions worker;
+  double seconds;
+  gboolean async;
+  gboolean json;
+  gboolean strings;
+  char **words; /* MODULE, FUNCTION, and arguments */
+} CallOptions;
+
+typedef struct
+{
+  const CallOptions *options;
+  GMainLoop *loop;
+  AfrpcProcess *process;
+  AfrpcProxy *proxy;
+  AfrpcToolOutput *output;
+
+  gint64 start_us;
+  gboolean called; /* the call has been settled */
+  gboolean exited; /* the process has ended, or never was */
+  int status;      /* the first reason to fail, or 0 */
+} Call;
+
+static void
+call_options_clear (CallOptions *options)
+{
+  afrpc_tool_worker_options_clear (&options->worker);
+  g_clear_pointer (&options->words, g_strfreev);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (CallOptions, call_options_clear)
+
+static void
+call_clear (Call *self)
+{
+  g_signal_handlers_disconnect_by_data (self->proxy, self);
+  g_clear_object (&self->proxy);
+  g_clear_object (&self->process);
+  g_clear_pointer (&self->output, afrpc_tool_output_free);
+  g_clear_pointer (&self->loop, g_main_loop_unref);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Call, call_clear)
+
+static void
+call_check_over (Call *self)
+{
+  if (self->called && self->exited &&
+      (self->status != 0 || afrpc_tool_output_is_empty (self->output)))
+    g_main_loop_quit (self->loop);
+}
+
+/* Ends the worker at once. */
+static void
+call_abort (Call *self,
+            int   status)
+{
+  if (self->status == 0)
+    self->status = status;
+  afrpc_proxy_kill (self->proxy);
+  call_check_over (self);
+}
+
+static void
+output_changed_cb (gpointer data)
+{
+  Call *self = data;
+  int errnum = afrpc_tool_output_get_errno (self->output);
+
+  if (errnum == EPIPE)
+    {
+      call_abort (self, AFRPC_TOOL_EXIT_SIGNAL (SIGPIPE));
+    }
+  else if (errnum != 0)
+    {
+      afrpc_tool_message (_("Cannot write the output: %s"), g_strerror (errnum));
+      call_abort (self, AFRPC_TOOL_EXIT_FAILED);
+    }
+
+  call_check_over (self);
+}
+
+static void
+proxy_event_cb (AfrpcProxy *proxy,
+                GVariant   *event,
+                gpointer    data)
+{
+  afrpc_tool_show_event (event);
+}
+
+/* What breaks the worker has failed the call already, and has been reported. */
+static void
+proxy_error_cb (AfrpcProxy *proxy,
+                GError     *error,
+                gpointer    data)
+{
+  Call *self = data;
+
+  if (self->status == 0)
+    afrpc_tool_message ("%s", error->message);
+}
+
+static void
+process_exited_cb (GObject      *object,
+                   GAsyncResult *result,
+                   gpointer      data)
+{
+  Call *self = data;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(AfrpcExit) reason = afrpc_process_wait_finish (AFRPC_PROCESS (object), result, &error);
+
+  if (reason != NULL)
+    {
+      g_autofree char *text = afrpc_exit_to_string (reason);
+
+      g_debug ("the worker has ended: %s", text);
+    }
+  self->exited = TRUE;
+  call_check_over (self);
+}
+
+static void
+call_failed (Call         *self,
+             const GError *error)
+{
+  guint timeout_ms = self->options->worker.timeout_ms;
+  gint64 elapsed_ms = (g_get_monotonic_time () - self->start_us) / 1000;
+
+  /* A signal has ended it: nothing to add. */
+  if (self->status != 0)
+    return;
+
+  if (timeout_ms > 0 && elapsed_ms >= timeout_ms &&
+      g_error_matches (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
+    {
+      afrpc_tool_message (_("The time limit of %g s has passed"), timeout_ms / 1000.0);
+      call_abort (self, AFRPC_TOOL_EXIT_TIMED_OUT);
+      return;
+    }
+
+  afrpc_tool_message ("%s", error->message);
+  self->status = afrpc_tool_exit_status (error);
+}
+
+static void
+call_settled_cb (GObject      *object,
+                 GAsyncResult *result,
+                 gpointer      data)
+{
+  Call *self = data;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = afrpc_proxy_call_finish (AFRPC_PROXY (object), result, &error);
+
+  self->called = TRUE;
+  if (value != NULL)
+    {
+      g_autoptr(GByteArray) text = g_byte_array_new ();
+
+      afrpc_tool_format_result (text, value,
+                                self->options->json ? AFRPC_TOOL_FORMAT_JSON
+                                                    : AFRPC_TOOL_FORMAT_VARIANT);
+      g_byte_array_append (text, (const guint8 *) "\n", 1);
+      afrpc_tool_output_append (self->output, text->data, text->len);
+    }
+  else
+    {
+      call_failed (self, error);
+    }
+
+  call_check_over (self);
+}
+
+static void
+signal_cb (int      signum,
+           gpointer data)
+{
+  Call *self = data;
+
+  self->status = AFRPC_TOOL_EXIT_SIGNAL (signum);
+  call_abort (self, self->status);
+}
+
+static int
+call_run (const CallOptions *options,
+          GVariant          *args)
+{
+  g_auto(Call) self = { .options = options };
+
+  self.loop = g_main_loop_new (NULL, FALSE);
+  self.output = afrpc_tool_output_new (STDOUT_FILENO, output_changed_cb, &self);
+  self.process = afrpc_tool_process_new (&options->worker);
+  self.proxy = g_object_new (AFRPC_TYPE_PROXY,
+                             "process", self.process,
+                             "function", options->worker.function,
+                             "init", options->worker.init,
+                             "backend", options->worker.backend,
+                             "call-timeout-ms", options->worker.timeout_ms,
+                             NULL);
+  g_signal_connect (self.proxy, "event", G_CALLBACK (proxy_event_cb), &self);
+  g_signal_connect (self.proxy, "error", G_CALLBACK (proxy_error_cb), &self);
+  afrpc_tool_watch_signals (signal_cb, &self);
+
+  self.start_us = g_get_monotonic_time ();
+  afrpc_proxy_call (self.proxy, args, NULL, call_settled_cb, &self);
+  afrpc_process_wait (self.process, NULL, process_exited_cb, &self);
+  afrpc_proxy_close (self.proxy);
+  g_main_loop_run (self.loop);
+
+  return self.status;
+}
+
+/* A word as an argument: GVariant text if it is that, otherwise a string.
+ * Returns: (transfer full) (nullable): not floating; NULL with @error set */
+static GVariant *
+parse_word (const char  *word,
+            gboolean     strings,
+            GError     **error)
+{
+  GVariant *value;
+
+  if (!g_utf8_validate (word, -1, NULL))
+    {
+      g_autofree char *printable = afrpc_tool_printable (word, strlen (word), "");
+
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                   _("The argument “%s” is not valid UTF-8"), printable);
+      return NULL;
+    }
+
+  value = strings ? NULL : g_variant_parse (NULL, word, NULL, NULL, NULL);
+
+  return value != NULL ? value : g_variant_ref_sink (g_variant_new_string (word));
+}
+
+static GVariant *
+parse_args (char     **words,
+            gboolean   strings,
+            GError   **error)
+{
+  g_autoptr(GPtrArray) values = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
+
+  for (gsize i = 0; words[i] != NULL; i++)
+    {
+      GVariant *value = parse_word (words[i], strings, error);
+
+      if (value == NULL)
+        return NULL;
+      g_ptr_array_add (values, value);
+    }
+
+  return g_variant_new_tuple ((GVariant **) values->pdata, values->len);
+}
+
+static gboolean
+call_parse (CallOptions   *options,
+            int           *argc,
+            char        ***argv,
+            GError       **error)
+{
+  const GOptionEntry entries[] = {
+    { "json", 0, 0, G_OPTION_ARG_NONE, &options->json, N_("Print the result as JSON"), NULL },
+    { "strings", 0, 0, G_OPTION_ARG_NONE, &options->strings,
+      N_("Take every argument for a string"), NULL },
+    { "host", 0, 0, G_OPTION_ARG_STRING, &options->worker.host,
+      N_("Language of the module (default: c)"), N_("HOST") },
+    { "require", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->worker.require,
+      N_("Load this module as well, before MODULE (repeatable)"), N_("MODULE") },
+    { "async", 0, 0, G_OPTION_ARG_NONE, &options->async,
+      N_("The function is of the async backend"), NULL },
+    { "init", 0, 0, G_OPTION_ARG_STRING, &options->worker.init,
+      N_("Call this function first in the worker"), N_("FUNCTION") },
+    { "timeout", 0, 0, G_OPTION_ARG_DOUBLE, &options->seconds,
+      N_("Time limit of the call"), N_("SECONDS") },
+    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->words, NULL, NULL },
+    G_OPTION_ENTRY_NULL
+  };
+  g_autoptr(GOptionContext) context = afrpc_tool_option_context_new (
+    _("MODULE FUNCTION [ARG…]"),
+    _("Calls a function of a module in a worker process and prints its result.\n"
+      "\n"
+      "Each ARG is a value in GVariant's text format, such as 5, true, \"[1, 2]\" or \"'5'\";\n"
+      "what is not in that format is a string. Write “--” before the first ARG that starts\n"
+      "with “-”."));
+
+  g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
+  if (!g_option_context_parse (context, argc, argv, error))
+    return FALSE;
+
+  options->worker.backend = options->async ? AFRPC_BACKEND_ASYNC : AFRPC_BACKEND_SYNC;
+
+  return afrpc_tool_parse_seconds (options->seconds, &options->worker.timeout_ms, error);
+}
+
+int
+afrpc_tool_call (int    argc,
+                 char **argv)
+{
+  g_auto(CallOptions) options = { 0 };
+  g_autoptr(GVariant) args = NULL;
+  g_autoptr(GError) error = NULL;
+
+  if (!call_parse (&options, &argc, &argv, &error))
+    return afrpc_tool_usage_error ("call", error->message);
+  if (options.words == NULL || g_strv_length (options.words) < 2)
+    return afrpc_tool_usage_error ("call", _("MODULE and FUNCTION are needed"));
+
+  args = parse_args (options.words + 2, options.strings, &error);
+  if (args == NULL)
+    return afrpc_tool_usage_error ("call", error->message);
+  g_variant_ref_sink (args);
+
+  options.worker.module = g_strdup (options.words[0]);
+  options.worker.function = g_strdup (options.words[1]);
+
+  return call_run (&options, args);
+}

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* afrpc map: a call for each input. Everything is pulled by map_pump(): inputs are read only when a
+ * worker has room and neither the output nor the re-order window is full. */
+#include "config.h"
+
+#include <errno.h>
+#include <glib/gi18n.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "afrpc-tool-crew.h"
+#include "afrpc-tool-input.h"
+#include "afrpc-tool-output.h"
+#include "afrpc-tool-progress.h"
+#include "afrpc-tool.h"
+
+#define WINDOW_JOBS_MAX 1024         /* jobs between the oldest unfinished one and the newest */
+#define WINDOW_BYTES_MAX (16u << 20) /* of results that wait for an older one */
+#define INPUT_SHOWN_MAX 200          /* bytes of an input in a message */
+#define WORKERS_MAX 4096
+
+typedef struct
+{
+  AfrpcToolWorkerOptions worker;
+  int n_workers;
+  double seconds;
+  gboolean null_input;
+  gboolean null_output;
+  gboolean keep_order;
+  gboolean bytes;
+  gboolean json;
+  gboolean print_input;
+  gboolean no_progress;
+  gboolean quiet;
+  char **words; /* MODULE, FUNCTION, and inputs */
+} MapOptions;
+
+typedef struct
+{
+  const MapOptions *options;
+  GMainLoop *loop;
+  AfrpcToolInput *input;
+  AfrpcToolOutput *output;
+  AfrpcToolCrew *crew;
+
+  GQueue jobs; /* (element-type Job), oldest first: all that run or whose output waits */
+  gsize n_held; /* bytes of outputs in jobs */
+  guint64 n_succeeded;
+  guint64 n_failed;
+  int status;        /* why the workers are being killed, or 0 */
+  gboolean read_failed;
+} Map;
+
+typedef struct
+{
+  GList link;
+  GBytes *input;
+  GByteArray *output; /* (nullable) the result, as soon as there is one */
+  gboolean settled;
+} Job;
+
+static void
+job_free (Job *job)
+{
+  g_bytes_unref (job->input);
+  g_clear_pointer (&job->output, g_byte_array_unref);
+  g_free (job);
+}
+
+static void
+map_options_clear (MapOptions *options)
+{
+  afrpc_tool_worker_options_clear (&options->worker);
+  g_clear_pointer (&options->words, g_strfreev);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (MapOptions, map_options_clear)
+
+static void
+map_clear (Map *self)
+{
+  Job *job;
+
+  while ((job = g_queue_peek_head (&self->jobs)) != NULL)
+    {
+      g_queue_unlink (&self->jobs, &job->link);
+      job_free (job);
+    }
+  g_clear_pointer (&self->crew, afrpc_tool_crew_free);
+  g_clear_pointer (&self->output, afrpc_tool_output_free);
+  g_clear_pointer (&self->input, afrpc_tool_input_free);
+  g_clear_pointer (&self->loop, g_main_loop_unref);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Map, map_clear)
+
+/* Ends everything at once; the first reason becomes the exit status. */
+static void
+map_abort (Map *self,
+           int  status)
+{
+  if (self->status != 0)
+    return;
+
+  self->status = status;
+  afrpc_tool_crew_kill (self->crew);
+}
+
+/* When killed, the main loop ends with the last process; what could not be written yet is lost. */
+static void
+map_check_over (Map *self)
+{
+  if (afrpc_tool_crew_is_over (self->crew) &&
+      (self->status != 0 || afrpc_tool_output_is_empty (self->output)))
+    g_main_loop_quit (self->loop);
+}
+
+static void
+map_count (Map      *self,
+           gboolean  success)
+{
+  guint64 n_total = 0;
+
+  if (success)
+    self->n_succeeded++;
+  else
+    self->n_failed++;
+
+  if (afrpc_tool_input_is_at_end (self->input))
+    n_total = afrpc_tool_input_get_n_taken (self->input);
+  else if (self->options->words[2] != NULL)
+    n_total = g_strv_length (self->options->words) - 2;
+  afrpc_tool_progress_update (self->n_succeeded, self->n_failed, n_total);
+}
+
+static void
+map_report_failure (Map        *self,
+                    GBytes     *input,
+                    const char *message)
+{
+  gsize size;
+  const char *text = g_bytes_get_data (input, &size);
+  g_autofree char *printable = afrpc_tool_printable (text, MIN (size, INPUT_SHOWN_MAX), "");
+
+  afrpc_tool_message ("%s%s: %s", printable, size > INPUT_SHOWN_MAX ? "…" : "", message);
+  map_count (self, FALSE);
+}
+
+static void
+map_write_job (Map *self,
+               Job *job)
+{
+  if (job->output != NULL)
+    {
+      self->n_held -= job->output->len;
+      afrpc_tool_output_append (self->output, job->output->data, job->output->len);
+    }
+  g_queue_unlink (&self->jobs, &job->link);
+  job_free (job);
+}
+
+static GByteArray *
+map_format_line (Map      *self,
+                 Job      *job,
+                 GVariant *result)
+{
+  const MapOptions *options = self->options;
+  const AfrpcToolFormat format = options->json    ? AFRPC_TOOL_FORMAT_JSON
+                                 : options->bytes ? AFRPC_TOOL_FORMAT_BYTES
+                                                  : AFRPC_TOOL_FORMAT_TEXT;
+  GByteArray *line = g_byte_array_new ();
+
+  if (options->print_input)
+    {
+      gsize size;
+      const guint8 *data = g_bytes_get_data (job->input, &size);
+
+      g_byte_array_append (line, data, size);
+      g_byte_array_append (line, (const guint8 *) "\t", 1);
+    }
+  afrpc_tool_format_result (line, result, format);
+  g_byte_array_append (line, (const guint8 *) (options->null_output ? "\0" : "\n"), 1);
+
+  return line;
+}
+
+/* The arguments of the call for an input. Returns: (nullable): NULL with @error set if the input
+ * cannot be an argument */
+static GVariant *
+map_make_args (Map     *self,
+               GBytes  *input,
+               GError **error)
+{
+  gsize size;
+  const char *data = g_bytes_get_data (input, &size);
+  g_autofree char *text = NULL;
+
+  if (size > 0 && memchr (data, '\0', size) != NULL)
+    {
+      g_set_error_literal (error, G_CONVERT_ERROR, G_CONVERT_ERROR_EMBEDDED_NUL,
+                           _("The input holds a NUL byte"));
+      return NULL;
+    }
+
+  text = g_strndup (size > 0 ? data : "", size);
+  if (self->options->bytes)
+    return g_variant_new ("(^ay)", text);
+
+  if (!g_utf8_validate (text, size, NULL))
+    {
+      g_set_error_literal (error, G_CONVERT_ERROR, G_CONVERT_ERROR_ILLEGAL_SEQUENCE,
+                           _("The input is not valid UTF-8"));
+      return NULL;
+    }
+
+  return g_variant_new ("(s)", text);
+}
+
+static void
+map_take_input (Map      *self,
+                GBytes   *input,
+                gboolean  too_long)
+{
+  g_autoptr(GError) error = NULL;
+  GVariant *args = NULL;
+  Job *job;
+
+  if (too_long)
+    g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                 _("The input is longer than %u bytes"), AFRPC_TOOL_INPUT_SIZE_MAX);
+  else
+    args = map_make_args (self, input, &error);
+
+  if (args == NULL)
+    {
+      map_report_failure (self, input, error->message);
+      return;
+    }
+
+  job = g_new0 (Job, 1);
+  job->link.data = job;
+  job->input = g_bytes_ref (input);
+  g_queue_push_tail_link (&self->jobs, &job->link);
+  afrpc_tool_crew_call (self->crew, args, job);
+}
+
+static gboolean
+map_wants_input (Map *self)
+{
+  if (self->status != 0 || !afrpc_tool_crew_has_room (self->crew) ||
+      afrpc_tool_output_is_full (self->output))
+    return FALSE;
+
+  return self->jobs.length < WINDOW_JOBS_MAX && self->n_held < WINDOW_BYTES_MAX;
+}
+
+static void
+map_pump (Map *self)
+{
+  while (map_wants_input (self))
+    {
+      g_autoptr(GBytes) input = NULL;
+      AfrpcToolInputStep step = afrpc_tool_input_next (self->input, &input);
+
+      if (step == AFRPC_TOOL_INPUT_AGAIN)
+        return;
+      if (step == AFRPC_TOOL_INPUT_END)
+        break;
+      map_take_input (self, input, step == AFRPC_TOOL_INPUT_TOO_LONG);
+    }
+
+  if (self->status == 0 && self->jobs.length == 0 && afrpc_tool_input_is_at_end (self->input))
+    afrpc_tool_crew_close (self->crew);
+}
+
+static void
+input_ready_cb (gpointer data)
+{
+  Map *self = data;
+  int errnum = afrpc_tool_input_get_errno (self->input);
+
+  if (errnum != 0 && !self->read_failed)
+    {
+      afrpc_tool_message (_("Cannot read the input: %s"), g_strerror (errnum));
+      self->read_failed = TRUE;
+    }
+
+  map_pump (self);
+}
+
+static void
+output_changed_cb (gpointer data)
+{
+  Map *self = data;
+  int errnum = afrpc_tool_output_get_errno (self->output);
+
+  if (errnum == EPIPE)
+    {
+      map_abort (self, AFRPC_TOOL_EXIT_SIGNAL (SIGPIPE));
+    }
+  else if (errnum != 0 && self->status == 0)
+    {
+      afrpc_tool_message (_("Cannot write the output: %s"), g_strerror (errnum));
+      map_abort (self, AFRPC_TOOL_EXIT_FAILED);
+    }
+
+  map_pump (self);
+  map_check_over (self);
+}
+
+static void
+call_settled_cb (gpointer      call_data,
+                 GVariant     *result,
+                 const GError *error,
+                 gpointer      data)
+{
+  Map *self = data;
+  Job *job = call_data;
+
+  job->settled = TRUE;
+  if (result != NULL)
+    {
+      job->output = map_format_line (self, job, result);
+      self->n_held += job->output->len;
+      map_count (self, TRUE);
+    }
+  else
+    {
+      map_report_failure (self, job->input, error->message);
+    }
+
+  if (!self->options->keep_order)
+    map_write_job (self, job);
+  else
+    while ((job = g_queue_peek_head (&self->jobs)) != NULL && job->settled)
+      map_write_job (self, job);
+
+  map_pump (self);
+}
+
+static void
+crew_failed_cb (const GError *error,
+                gpointer      data)
+{
+  Map *self = data;
+
+  afrpc_tool_message ("%s", error->message);
+  map_abort (self, AFRPC_TOOL_EXIT_PREPARE);
+}
+
+static void
+crew_over_cb (gpointer data)
+{
+  map_check_over (data);
+}
+
+static void
+signal_cb (int      signum,
+           gpointer data)
+{
+  map_abort (data, AFRPC_TOOL_EXIT_SIGNAL (signum));
+}
+
+static void
+map_print_summary (Map *self)
+{
+  g_autofree char *succeeded = NULL;
+  g_autofree char *failed = NULL;
+
+  succeeded = g_strdup_printf (ngettext ("%" PRIu64 " succeeded", "%" PRIu64 " succeeded",
+                                         self->n_succeeded),
+                               self->n_succeeded);
+  failed = g_strdup_printf (ngettext ("%" PRIu64 " failed", "%" PRIu64 " failed", self->n_failed),
+                            self->n_failed);
+  /* Translators: the end of "afrpc map": how many succeeded, how many failed */
+  afrpc_tool_message (_("%s, %s"), succeeded, failed);
+}
+
+static int
+map_run (const MapOptions *options)
+{
+  static const AfrpcToolCrewFuncs funcs = { call_settled_cb, crew_failed_cb, crew_over_cb };
+  g_auto(Map) self = { .options = options, .jobs = G_QUEUE_INIT };
+
+  self.loop = g_main_loop_new (NULL, FALSE);
+  self.output = afrpc_tool_output_new (STDOUT_FILENO, output_changed_cb, &self);
+  self.crew = afrpc_tool_crew_new (&options->worker, options->n_workers, &funcs, &self);
+  if (options->words[2] != NULL)
+    self.input = afrpc_tool_input_new_for_words ((const char * const *) options->words + 2);
+  else
+    self.input = afrpc_tool_input_new_for_fd (STDIN_FILENO, options->null_input ? '\0' : '\n',
+                                              input_ready_cb, &self);
+
+  afrpc_tool_watch_signals (signal_cb, &self);
+  if (!options->no_progress)
+    afrpc_tool_progress_start ();
+  map_pump (&self);
+  map_check_over (&self);
+  if (!afrpc_tool_crew_is_over (self.crew) || !afrpc_tool_output_is_empty (self.output))
+    g_main_loop_run (self.loop);
+  afrpc_tool_progress_stop ();
+
+  if (!options->quiet && self.status != AFRPC_TOOL_EXIT_SIGNAL (SIGPIPE))
+    map_print_summary (&self);
+
+  if (self.status != 0)
+    return self.status;
+
+  return self.n_failed > 0 || self.read_failed ? AFRPC_TOOL_EXIT_FAILED : AFRPC_TOOL_EXIT_OK;
+}
+
+static gboolean
+map_parse (MapOptions   *options,
+           int          *argc,
+           char       ***argv,
+           GError      **error)
+{
+  const GOptionEntry entries[] = {
+    { "jobs", 'j', 0, G_OPTION_ARG_INT, &options->n_workers,
+      N_("Number of workers (default: one for each processor)"), N_("N") },
+    { "keep-order", 'k', 0, G_OPTION_ARG_NONE, &options->keep_order,
+      N_("Print the results in the order of the inputs"), NULL },
+    { "null", '0', 0, G_OPTION_ARG_NONE, &options->null_input,
+      N_("Inputs end with a NUL byte instead of a line's end"), NULL },
+    { "null-output", 'z', 0, G_OPTION_ARG_NONE, &options->null_output,
+      N_("Results end with a NUL byte instead of a line's end"), NULL },
+    { "bytes", 'b', 0, G_OPTION_ARG_NONE, &options->bytes,
+      N_("Inputs need not be UTF-8: call with a byte string"), NULL },
+    { "json", 0, 0, G_OPTION_ARG_NONE, &options->json, N_("Print the results as JSON"), NULL },
+    { "print-input", 0, 0, G_OPTION_ARG_NONE, &options->print_input,
+      N_("Print each input and a tab before its result"), NULL },
+    { "no-progress", 0, 0, G_OPTION_ARG_NONE, &options->no_progress,
+      N_("Show no progress on a terminal"), NULL },
+    { "quiet", 'q', 0, G_OPTION_ARG_NONE, &options->quiet, N_("Print no summary"), NULL },
+    { "host", 0, 0, G_OPTION_ARG_STRING, &options->worker.host,
+      N_("Language of the module (default: c)"), N_("HOST") },
+    { "require", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->worker.require,
+      N_("Load this module as well, before MODULE (repeatable)"), N_("MODULE") },
+    { "init", 0, 0, G_OPTION_ARG_STRING, &options->worker.init,
+      N_("Call this function first in each worker"), N_("FUNCTION") },
+    { "timeout", 0, 0, G_OPTION_ARG_DOUBLE, &options->seconds,
+      N_("Time limit of one call"), N_("SECONDS") },
+    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->words, NULL, NULL },
+    G_OPTION_ENTRY_NULL
+  };
+  g_autoptr(GOptionContext) context = afrpc_tool_option_context_new (
+    _("MODULE FUNCTION [-- INPUT…]"),
+    _("Calls a function for each INPUT, or for each line of the standard input, in several worker\n"
+      "processes, and prints each result as soon as it is there.\n"
+      "\n"
+      "A failed input is reported and does not stop the others."));
+
+  g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
+
+  return g_option_context_parse (context, argc, argv, error) &&
+         afrpc_tool_parse_seconds (options->seconds, &options->worker.timeout_ms, error);
+}
+
+int
+afrpc_tool_map (int    argc,
+                char **argv)
+{
+  g_auto(MapOptions) options = { .n_workers = (int) g_get_num_processors () };
+  g_autoptr(GError) error = NULL;
+
+  if (!map_parse (&options, &argc, &argv, &error))
+    return afrpc_tool_usage_error ("map", error->message);
+  if (options.words == NULL || g_strv_length (options.words) < 2)
+    return afrpc_tool_usage_error ("map", _("MODULE and FUNCTION are needed"));
+  if (options.n_workers < 1 || options.n_workers > WORKERS_MAX)
+    {
+      g_autofree char *message =
+        g_strdup_printf (_("The number of workers has to be between 1 and %d"), WORKERS_MAX);
+
+      return afrpc_tool_usage_error ("map", message);
+    }
+
+  options.worker.module = g_strdup (options.words[0]);
+  options.worker.function = g_strdup (options.words[1]);
+
+  return map_run (&options);
+}

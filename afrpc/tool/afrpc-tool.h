@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What the subcommands of the afrpc command share: exit statuses, options that describe a worker,
+ * messages on standard error, how a result is written. */
+#pragma once
+
+#include <afrpc/afrpc.h>
+
+G_BEGIN_DECLS
+
+/* Documented in --help and in afrpc(1). A command that a signal ended exits with 128 + signal. */
+#define AFRPC_TOOL_EXIT_OK 0
+#define AFRPC_TOOL_EXIT_FAILED 1
+#define AFRPC_TOOL_EXIT_USAGE 2
+#define AFRPC_TOOL_EXIT_PREPARE 3
+#define AFRPC_TOOL_EXIT_DIED 4
+#define AFRPC_TOOL_EXIT_TIMED_OUT 5
+#define AFRPC_TOOL_EXIT_SIGNAL(signum) (128 + (signum))
+
+typedef struct
+{
+  char *host;     /* (nullable) */
+  char **require; /* (nullable) loaded before module */
+  char *module;
+  char *function;
+  char *init; /* (nullable) */
+  AfrpcBackend backend;
+  guint timeout_ms; /* of one call; 0: none */
+} AfrpcToolWorkerOptions;
+
+typedef enum
+{
+  AFRPC_TOOL_FORMAT_VARIANT, /* GVariant text */
+  AFRPC_TOOL_FORMAT_JSON,
+  AFRPC_TOOL_FORMAT_TEXT,  /* a single string is written bare, anything else as GVariant text */
+  AFRPC_TOOL_FORMAT_BYTES, /* the same, and a byte string is written bare as well */
+} AfrpcToolFormat;
+
+typedef void (*AfrpcToolSignalFunc) (int      signum,
+                                     gpointer data);
+
+int             afrpc_tool_call                 (int                            argc,
+                                                 char                         **argv);
+int             afrpc_tool_map                  (int                            argc,
+                                                 char                         **argv);
+
+GOptionContext *afrpc_tool_option_context_new   (const char                    *parameters,
+                                                 const char                    *summary);
+int             afrpc_tool_usage_error          (const char                    *command,
+                                                 const char                    *message);
+gboolean        afrpc_tool_parse_seconds        (double                         seconds,
+                                                 guint                         *milliseconds,
+                                                 GError                       **error);
+void            afrpc_tool_worker_options_clear (AfrpcToolWorkerOptions        *options);
+AfrpcProcess   *afrpc_tool_process_new          (const AfrpcToolWorkerOptions  *options);
+
+int             afrpc_tool_exit_status          (const GError                  *error);
+void            afrpc_tool_message              (const char                    *format,
+                                                 ...) G_GNUC_PRINTF (1, 2);
+void            afrpc_tool_show_event           (GVariant                      *event);
+char           *afrpc_tool_printable            (const char                    *text,
+                                                 gsize                          size,
+                                                 const char                    *keep);
+void            afrpc_tool_format_result        (GByteArray                    *text,
+                                                 GVariant                      *result,
+                                                 AfrpcToolFormat                format);
+void            afrpc_tool_watch_signals        (AfrpcToolSignalFunc            func,
+                                                 gpointer                       data);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (AfrpcToolWorkerOptions, afrpc_tool_worker_options_clear)
+
+G_END_DECLS

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* afrpc itself. Variants: "sync" and "async" are the worker's backend, called through the main
+ * loop; "sync-direct" and "async-direct" in W1 are called with afrpc_proxy_call_sync (). */
+#include "bench-client.h"
+
+#include <string.h>
+
+#define PEER "afrpc"
+
+static void
+calls (BenchClient *client,
+       uint64_t     n,
+       uint64_t     window)
+{
+  bench_client_begin (client, n);
+  client->refill = TRUE;
+  bench_client_send (client, MIN (n, window));
+  bench_client_wait (client);
+}
+
+static void
+events (BenchClient *client,
+        uint64_t     n)
+{
+  bench_client_begin (client, n);
+  bench_client_send (client, 1);
+  bench_client_wait (client);
+}
+
+static void
+run (const BenchOptions *options,
+     BenchClient        *client,
+     uint64_t            n)
+{
+  if (strcmp (options->workload, "W1") == 0 && g_str_has_suffix (options->variant, "-direct"))
+    for (uint64_t i = 0; i < n; i++)
+      bench_client_call_sync (client, i);
+  else if (strcmp (options->workload, "W1") == 0)
+    calls (client, n, 1);
+  else if (strcmp (options->workload, "W2") == 0)
+    calls (client, n, BENCH_WINDOW);
+  else if (strcmp (options->workload, "W3") == 0)
+    events (client, n);
+  else
+    bench_fail ("no such workload here: %s", options->workload);
+}
+
+static void
+spawn (const BenchOptions *options,
+       AfrpcBackend        backend)
+{
+  BenchMeter meter;
+
+  bench_meter_start (&meter, 0);
+  for (uint64_t i = 0; i < options->n; i++)
+    {
+      BenchClient client;
+
+      bench_client_init (&client, options, backend, FALSE);
+      calls (&client, 1, 1);
+      bench_client_clear (&client);
+    }
+  bench_meter_stop (&meter);
+  bench_report_time (options, PEER, &meter);
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  BenchOptions options;
+  BenchClient client;
+  BenchMeter meter;
+  AfrpcBackend backend;
+
+  bench_options_init (&options, argc, argv);
+  backend = g_str_has_prefix (options.variant, "async") ? AFRPC_BACKEND_ASYNC : AFRPC_BACKEND_SYNC;
+  if (strcmp (options.workload, "W5") == 0)
+    {
+      spawn (&options, backend);
+      return 0;
+    }
+
+  bench_client_init (&client, &options, backend, strcmp (options.workload, "W3") == 0);
+  if (strcmp (options.workload, "W6") == 0)
+    {
+      calls (&client, options.n, 1);
+      bench_report_value (&options, PEER, "kB", bench_private_kb (bench_client_get_pid (&client)));
+    }
+  else
+    {
+      run (&options, &client, BENCH_WARM_UP);
+      bench_meter_start (&meter, bench_client_get_pid (&client));
+      run (&options, &client, options.n);
+      bench_meter_stop (&meter);
+      bench_report_time (&options, PEER, &meter);
+    }
+  bench_client_clear (&client);
+  return 0;
+}

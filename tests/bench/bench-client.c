@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "bench-client.h"
+
+static GVariant *
+new_text (uint64_t number)
+{
+  char text[BENCH_TEXT_LEN + 1] = "";
+
+  bench_text_write (text, number);
+  return g_variant_new_string (text);
+}
+
+static void
+check_text (const char *what,
+            GVariant   *value,
+            uint64_t    number)
+{
+  const char *text;
+  gsize len;
+
+  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
+    bench_fail ("%s %" G_GUINT64_FORMAT " is no string", what, number);
+  text = g_variant_get_string (value, &len);
+  if (len != BENCH_TEXT_LEN || !bench_text_is (text, number))
+    bench_fail ("%s %" G_GUINT64_FORMAT " is wrong: %s", what, number, text);
+}
+
+static void
+event_cb (AfrpcProxy *proxy,
+          GVariant   *event,
+          gpointer    user_data)
+{
+  BenchClient *self = user_data;
+
+  check_text ("event", event, self->n_events++);
+}
+
+static void
+error_cb (AfrpcProxy   *proxy,
+          const GError *error,
+          gpointer      user_data)
+{
+  bench_fail ("error: %s", error->message);
+}
+
+void
+bench_client_init (BenchClient        *self,
+                   const BenchOptions *options,
+                   AfrpcBackend        backend,
+                   gboolean            emits)
+{
+  g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (NULL);
+  g_autofree char *module = g_build_filename (options->directory, "bench-worker.so", NULL);
+  const char *suffix = backend == AFRPC_BACKEND_ASYNC ? "_async" : "";
+  g_autofree char *function = g_strconcat (emits ? "emit" : "echo", suffix, NULL);
+
+  *self = (BenchClient) { .emits = emits };
+  afrpc_process_require (process, module);
+  self->proxy = g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", function,
+                              "backend", backend, NULL);
+  g_signal_connect (self->proxy, "event", G_CALLBACK (event_cb), self);
+  g_signal_connect (self->proxy, "error", G_CALLBACK (error_cb), self);
+}
+
+static void
+closed_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      user_data)
+{
+  BenchClient *self = user_data;
+  g_autoptr(GError) error = NULL;
+
+  if (!afrpc_proxy_close_finish (AFRPC_PROXY (source), result, &error))
+    bench_fail ("close: %s", error->message);
+  self->closed = TRUE;
+}
+
+void
+bench_client_clear (BenchClient *self)
+{
+  if (self->proxy == NULL)
+    return;
+  afrpc_proxy_close_async (self->proxy, NULL, closed_cb, self);
+  while (!self->closed)
+    g_main_context_iteration (NULL, TRUE);
+  g_clear_object (&self->proxy);
+}
+
+/* Known from the first reply on. */
+pid_t
+bench_client_get_pid (BenchClient *self)
+{
+  return afrpc_process_get_pid (afrpc_proxy_get_process (self->proxy));
+}
+
+static void
+check_reply (BenchClient  *self,
+             GVariant     *reply,
+             const GError *error,
+             uint64_t      number)
+{
+  if (reply == NULL)
+    bench_fail ("call %" G_GUINT64_FORMAT ": %s", number, error->message);
+  check_text ("reply", reply, number);
+  if (self->emits && self->n_events != number)
+    bench_fail ("%" G_GUINT64_FORMAT " events of %" G_GUINT64_FORMAT, self->n_events, number);
+}
+
+static void
+reply_cb (GObject      *source,
+          GAsyncResult *result,
+          gpointer      user_data)
+{
+  BenchClient *self = user_data;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) reply = afrpc_proxy_call_finish (AFRPC_PROXY (source), result, &error);
+
+  check_reply (self, reply, error, self->emits ? self->n : self->n_received);
+  self->n_received++;
+  if (self->refill && self->n_sent < self->n)
+    bench_client_send (self, 1);
+}
+
+/* @n: the calls to come, or the events of the one call to come */
+void
+bench_client_begin (BenchClient *self,
+                    uint64_t     n)
+{
+  self->n = n;
+  self->n_sent = self->n_received = self->n_events = 0;
+}
+
+void
+bench_client_send (BenchClient *self,
+                   uint64_t     n_calls)
+{
+  for (uint64_t i = 0; i < n_calls; i++)
+    {
+      GVariant *args = new_text (self->emits ? self->n : self->n_sent);
+
+      afrpc_proxy_call (self->proxy, args, NULL, reply_cb, self);
+      self->n_sent++;
+    }
+}
+
+void
+bench_client_wait (BenchClient *self)
+{
+  while (self->n_received < (self->emits ? 1 : self->n))
+    g_main_context_iteration (NULL, TRUE);
+}
+
+void
+bench_client_call_sync (BenchClient *self,
+                        uint64_t     number)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) reply = afrpc_proxy_call_sync (self->proxy, new_text (number), NULL, &error);
+
+  check_reply (self, reply, error, number);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the bench programs share: options, a meter, numbered texts, one line of JSON. Plain C
+ * without GLib, so that the floor is measured without GLib too. */
+#pragma once
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#define BENCH_TEXT_LEN 16u  /* bytes, without the final NUL */
+#define BENCH_WINDOW 1000u  /* calls in flight in W2 */
+#define BENCH_WARM_UP 1000u /* calls made before the clock starts, at most */
+
+typedef struct
+{
+  const char *workload;  /* "W1" .. "W6", or "hold" */
+  const char *variant;   /* "" unless given */
+  uint64_t n;            /* calls, events, workers: what is counted */
+  unsigned heap_mib;     /* memory that the parent touches first */
+  const char *directory; /* where the program lies, and what it needs beside it */
+} BenchOptions;
+
+typedef struct
+{
+  pid_t child; /* 0 if its time is not wanted */
+  double wall; /* seconds, as the rest */
+  double parent_cpu;
+  double child_cpu;
+} BenchMeter;
+
+void bench_options_init (BenchOptions *options,
+                         int           argc,
+                         char        **argv);
+void bench_fail         (const char   *format,
+                         ...) __attribute__ ((format (printf, 1, 2), noreturn));
+void bench_pin          (void);
+void bench_fill_heap    (unsigned      mib);
+
+double bench_clock        (void);
+void   bench_meter_start  (BenchMeter *meter,
+                           pid_t       child);
+void   bench_meter_stop   (BenchMeter *meter);
+double bench_private_kb   (pid_t       pid);
+
+void bench_report_time  (const BenchOptions *options,
+                         const char         *peer,
+                         const BenchMeter   *meter);
+void bench_report_value (const BenchOptions *options,
+                         const char         *peer,
+                         const char         *unit,
+                         double              value);
+
+/* Half of a number as eight letters: a nibble a byte, the lowest first. */
+static inline uint64_t
+bench_spread (uint32_t half)
+{
+  uint64_t x = half;
+
+  x = (x | x << 16) & 0x0000ffff0000ffffu;
+  x = (x | x << 8) & 0x00ff00ff00ff00ffu;
+  x = (x | x << 4) & 0x0f0f0f0f0f0f0f0fu;
+  return x + 0x4141414141414141u;
+}
+
+/* Sixteen letters that are another text for each number, and cost next to nothing to make: at the
+ * speed of the floor, printf () would be most of what is measured. No NUL is written. */
+static inline void
+bench_text_write (char     *text,
+                  uint64_t  number)
+{
+  uint64_t low = bench_spread ((uint32_t) number);
+  uint64_t high = bench_spread ((uint32_t) (number >> 32));
+
+  __builtin_memcpy (text, &low, 8);
+  __builtin_memcpy (text + 8, &high, 8);
+}
+
+static inline int
+bench_text_is (const char *text,
+               uint64_t    number)
+{
+  uint64_t low = bench_spread ((uint32_t) number);
+  uint64_t high = bench_spread ((uint32_t) (number >> 32));
+
+  return __builtin_memcmp (text, &low, 8) == 0 && __builtin_memcmp (text + 8, &high, 8) == 0;
+}
+
+static inline uint64_t
+bench_text_read (const char *text)
+{
+  uint64_t number = 0;
+
+  for (int i = BENCH_TEXT_LEN - 1; i >= 0; i--)
+    number = number << 4 | (uint64_t) ((text[i] - 'A') & 15);
+  return number;
+}

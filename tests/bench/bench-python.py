@@ -1,0 +1,175 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Python's own ways to call a child process: --variant pipe (multiprocessing.Pipe) or executor
+(concurrent.futures.ProcessPoolExecutor with one worker)."""
+
+import argparse
+import collections
+import concurrent.futures
+import json
+import multiprocessing
+import os
+import re
+import sys
+import time
+
+# Both ends of a Pipe block while they write: with more calls in flight than their sockets hold
+# (some 270 small messages), parent and child would wait for each other for ever.
+PIPE_WINDOW = 100
+WINDOW = 1000
+WARM_UP = 100
+
+context = multiprocessing.get_context('fork')
+
+
+def fail(message):
+    sys.exit('bench-python: ' + message)
+
+
+def text(number):
+    return f'{number:016d}'
+
+
+def check(got, number):
+    if got != text(number):
+        fail(f'text {number} is wrong: {got!r}')
+
+
+def echo(argument):
+    return argument
+
+
+def serve_pipe(connection, parent_end):
+    parent_end.close()
+    try:
+        while True:
+            method, argument = connection.recv()
+            if method == 'emit':
+                for i in range(int(argument)):
+                    connection.send(text(i))
+            connection.send(argument)
+    except EOFError:
+        pass
+
+
+class Pipe:
+    """A process with a loop around a duplex pipe."""
+
+    def __init__(self):
+        self.connection, child_end = context.Pipe()
+        self.process = context.Process(target=serve_pipe, args=(child_end, self.connection))
+        self.process.start()
+        child_end.close()
+        self.pid = self.process.pid
+
+    def calls(self, n, window):
+        send, recv = self.connection.send, self.connection.recv
+        window = min(window, PIPE_WINDOW, n)
+        for i in range(window):
+            send(('echo', text(i)))
+        for i in range(n):
+            check(recv(), i)
+            if i + window < n:
+                send(('echo', text(i + window)))
+
+    def events(self, n):
+        self.connection.send(('emit', text(n)))
+        for i in range(n + 1):
+            check(self.connection.recv(), i)
+
+    def close(self):
+        self.connection.close()
+        self.process.join()
+        if self.process.exitcode != 0:
+            fail(f'the child exited with {self.process.exitcode}')
+
+
+class Executor:
+    """The standard library's pool, with one process."""
+
+    def __init__(self):
+        self.pool = concurrent.futures.ProcessPoolExecutor(1, mp_context=context)
+        self.pid = self.pool.submit(os.getpid).result()
+
+    def calls(self, n, window):
+        submit = self.pool.submit
+        pending = collections.deque()
+        for i in range(min(window, n)):
+            pending.append(submit(echo, text(i)))
+        for i in range(n):
+            check(pending.popleft().result(), i)
+            if i + window < n:
+                pending.append(submit(echo, text(i + window)))
+
+    def close(self):
+        self.pool.shutdown()
+
+
+def private_kb(pid):
+    with open(f'/proc/{pid}/smaps_rollup') as file:
+        lines = re.findall(r'^Private_(?:Clean|Dirty): +(\d+)', file.read(), re.M)
+    return sum(int(kb) for kb in lines)
+
+
+def cpu_seconds(pid):
+    # The clock of a whole process, as clock_getcpuclockid(3) makes it.
+    return time.clock_gettime(~pid << 3 | 2)
+
+
+def run(peer, workload, n):
+    if workload == 'W1':
+        peer.calls(n, 1)
+    elif workload == 'W2':
+        peer.calls(n, WINDOW)
+    elif workload == 'W3' and isinstance(peer, Pipe):
+        peer.events(n)
+    else:
+        fail(f'no such workload here: {workload}')
+
+
+def measure(kind, workload, n):
+    if workload == 'W5':
+        start = time.monotonic()
+        for _ in range(n):
+            peer = kind()
+            peer.calls(1, 1)
+            peer.close()
+        seconds = time.monotonic() - start
+        return {'value': n / seconds, 'unit': '/s', 'seconds': seconds}
+
+    peer = kind()
+    if workload == 'W6':
+        peer.calls(n, 1)
+        result = {'value': private_kb(peer.pid), 'unit': 'kB'}
+    else:
+        run(peer, workload, WARM_UP)
+        cpu = [cpu_seconds(os.getpid()), cpu_seconds(peer.pid)]
+        start = time.monotonic()
+        run(peer, workload, n)
+        seconds = time.monotonic() - start
+        cpu = [cpu_seconds(os.getpid()) - cpu[0], cpu_seconds(peer.pid) - cpu[1]]
+        result = {'value': seconds * 1e6 / n if workload == 'W1' else n / seconds,
+                  'unit': 'us' if workload == 'W1' else '/s', 'seconds': seconds,
+                  'cpu_parent': cpu[0] * 1e6 / n, 'cpu_child': cpu[1] * 1e6 / n}
+    peer.close()
+    return result
+
+
+def main():
+    kinds = {'pipe': Pipe, 'executor': Executor}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--workload', default='W1')
+    parser.add_argument('--variant', choices=kinds, default='pipe')
+    parser.add_argument('--n', type=int, default=1000)
+    options = parser.parse_args()
+
+    if options.workload == 'W1':
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    result = {'peer': 'python', 'variant': options.variant, 'workload': options.workload,
+              'n': options.n}
+    result.update(measure(kinds[options.variant], options.workload, options.n))
+    print(json.dumps(result))
+
+
+if __name__ == '__main__':
+    main()

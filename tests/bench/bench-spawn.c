@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Other ways to start a process that does next to nothing. Variants: "fork" (without exec; the
+ * floor), "posix-spawn" and "gsubprocess" (both of bench-tiny). */
+#include "bench-common.h"
+
+#include <gio/gio.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PEER "spawn"
+
+typedef struct
+{
+  pid_t pid;
+  int fd;
+  GSubprocess *process; /* (nullable): only of "gsubprocess" */
+} Child;
+
+extern char **environ;
+
+static char *tiny; /* the path of bench-tiny */
+
+static void
+start_fork (Child *child,
+            int    child_fd)
+{
+  char buffer[256];
+  ssize_t len;
+
+  child->pid = fork ();
+  if (child->pid < 0)
+    bench_fail ("fork: %m");
+  if (child->pid > 0)
+    return;
+  close (child->fd);
+  while ((len = read (child_fd, buffer, sizeof buffer)) > 0)
+    if (write (child_fd, buffer, (size_t) len) != len)
+      _exit (1);
+  _exit (0);
+}
+
+static void
+start_posix_spawn (Child *child,
+                   int    child_fd)
+{
+  char *argv[] = { tiny, NULL };
+  posix_spawn_file_actions_t actions;
+
+  posix_spawn_file_actions_init (&actions);
+  posix_spawn_file_actions_adddup2 (&actions, child_fd, STDIN_FILENO);
+  posix_spawn_file_actions_adddup2 (&actions, child_fd, STDOUT_FILENO);
+  if (posix_spawn (&child->pid, tiny, &actions, NULL, argv, environ) != 0)
+    bench_fail ("posix_spawn of %s failed", tiny);
+  posix_spawn_file_actions_destroy (&actions);
+}
+
+static void
+start_gsubprocess (Child *child,
+                   int    child_fd)
+{
+  g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_NONE);
+  g_autoptr(GError) error = NULL;
+
+  g_subprocess_launcher_take_stdin_fd (launcher, dup (child_fd));
+  g_subprocess_launcher_take_stdout_fd (launcher, dup (child_fd));
+  child->process = g_subprocess_launcher_spawn (launcher, &error, tiny, NULL);
+  if (child->process == NULL)
+    bench_fail ("spawn: %s", error->message);
+  child->pid = atoi (g_subprocess_get_identifier (child->process));
+  g_subprocess_launcher_close (launcher);
+}
+
+static void
+start (Child      *child,
+       const char *variant)
+{
+  int fds[2];
+
+  if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+    bench_fail ("socketpair: %m");
+  *child = (Child) { .fd = fds[0] };
+  if (strcmp (variant, "fork") == 0)
+    start_fork (child, fds[1]);
+  else if (strcmp (variant, "posix-spawn") == 0)
+    start_posix_spawn (child, fds[1]);
+  else if (strcmp (variant, "gsubprocess") == 0)
+    start_gsubprocess (child, fds[1]);
+  else
+    bench_fail ("no such variant: %s", variant);
+  close (fds[1]);
+}
+
+static void
+call (Child    *child,
+      uint64_t  number)
+{
+  char text[BENCH_TEXT_LEN], reply[BENCH_TEXT_LEN];
+
+  bench_text_write (text, number);
+  if (write (child->fd, text, sizeof text) != (ssize_t) sizeof text)
+    bench_fail ("write: %m");
+  if (recv (child->fd, reply, sizeof reply, MSG_WAITALL) != (ssize_t) sizeof reply)
+    bench_fail ("recv: %m");
+  if (!bench_text_is (reply, number))
+    bench_fail ("reply %" G_GUINT64_FORMAT " is wrong", number);
+}
+
+static void
+end (Child *child)
+{
+  g_autoptr(GError) error = NULL;
+  int status;
+
+  close (child->fd);
+  if (child->process != NULL)
+    {
+      if (!g_subprocess_wait_check (child->process, NULL, &error))
+        bench_fail ("child: %s", error->message);
+      g_clear_object (&child->process);
+    }
+  else if (waitpid (child->pid, &status, 0) < 0 || status != 0)
+    bench_fail ("the child failed");
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  BenchOptions options;
+  BenchMeter meter;
+  Child child;
+
+  bench_options_init (&options, argc, argv);
+  tiny = g_build_filename (options.directory, "bench-tiny", NULL);
+
+  if (strcmp (options.workload, "W5") == 0)
+    {
+      bench_meter_start (&meter, 0);
+      for (uint64_t i = 0; i < options.n; i++)
+        {
+          start (&child, options.variant);
+          call (&child, i);
+          end (&child);
+        }
+      bench_meter_stop (&meter);
+      bench_report_time (&options, PEER, &meter);
+    }
+  else if (strcmp (options.workload, "W6") == 0)
+    {
+      start (&child, options.variant);
+      for (uint64_t i = 0; i < options.n; i++)
+        call (&child, i);
+      bench_report_value (&options, PEER, "kB", bench_private_kb (child.pid));
+      end (&child);
+    }
+  else
+    bench_fail ("no such workload here: %s", options.workload);
+  g_free (tiny);
+  return 0;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The worker of bench-afrpc: what it gets is a string, and what it returns is a new one. */
+#include <afrpc/afrpc.h>
+
+#include "bench-common.h"
+
+static void
+emit_events (AfrpcWorker *worker,
+             uint64_t     n)
+{
+  char text[BENCH_TEXT_LEN + 1] = "";
+
+  for (uint64_t i = 0; i < n; i++)
+    {
+      bench_text_write (text, i);
+      afrpc_worker_event (worker, g_variant_new_string (text));
+    }
+}
+
+AFRPC_FUNCTION (echo, "s")
+
+GVariant *
+echo (AfrpcWorker  *worker,
+      GVariant     *args,
+      GError      **error)
+{
+  return g_variant_new_string (g_variant_get_string (args, NULL));
+}
+
+AFRPC_ASYNC_FUNCTION (echo_async, "s")
+
+void
+echo_async (AfrpcInvocation *invocation)
+{
+  const char *text = g_variant_get_string (afrpc_invocation_get_args (invocation), NULL);
+
+  afrpc_invocation_return_value (invocation, g_variant_new_string (text));
+}
+
+/* The argument is the number of events to make, as a text. */
+AFRPC_FUNCTION (emit, "s")
+
+GVariant *
+emit (AfrpcWorker  *worker,
+      GVariant     *args,
+      GError      **error)
+{
+  const char *text = g_variant_get_string (args, NULL);
+
+  emit_events (worker, bench_text_read (text));
+  return g_variant_new_string (text);
+}
+
+AFRPC_ASYNC_FUNCTION (emit_async, "s")
+
+void
+emit_async (AfrpcInvocation *invocation)
+{
+  const char *text = g_variant_get_string (afrpc_invocation_get_args (invocation), NULL);
+
+  emit_events (afrpc_invocation_get_worker (invocation), bench_text_read (text));
+  afrpc_invocation_return_value (invocation, g_variant_new_string (text));
+}

@@ -1,0 +1,244 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Compares afrpc with the floor (two plain C programs and a socket pair) and with other ways to
+call a child process. Every peer runs once a round, so that a slow minute of the machine hits all of
+them; the median of the rounds is shown. Fails if a peer fails or a reply is wrong, never because of
+a figure."""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+SKIPPED = 77  # the exit status of a peer that is not installed
+
+WORKLOADS = {
+    'W1': 'one call at a time, 16 bytes each way, both processes on one CPU',
+    'W2': 'pipelined calls, up to 1000 in flight',
+    'W3': 'events from worker to parent',
+    'W5': 'start a worker, one call, orderly end; the parent has 16 MiB of heap',
+    'W5-512': 'the same from a parent with 512 MiB of heap',
+    'W6': 'private memory of an idle worker after 1000 calls',
+    'hold': 'worst delay of a main loop in a flood: timer at default priority, at the priority of '
+            'drawing, one iteration',
+}
+
+# (program, variant, workload, n): n for about a third of a second of work
+RUNS = [
+    ('bench-floor', '', 'W1', 40000),
+    ('bench-glib', '', 'W1', 30000),
+    ('bench-afrpc', 'sync', 'W1', 20000),
+    ('bench-afrpc', 'async', 'W1', 20000),
+    ('bench-afrpc', 'sync-direct', 'W1', 20000),
+    ('bench-afrpc', 'async-direct', 'W1', 20000),
+    ('bench-gdbus', 'loop', 'W1', 3000),
+    ('bench-gdbus', 'direct', 'W1', 3000),
+    ('bench-python.py', 'pipe', 'W1', 15000),
+    ('bench-python.py', 'executor', 'W1', 3000),
+    ('bench-anyevent.pl', 'sync', 'W1', 15000),
+    ('bench-anyevent.pl', 'async', 'W1', 15000),
+
+    ('bench-floor', '', 'W2', 6000000),
+    ('bench-glib', '', 'W2', 1000000),
+    ('bench-afrpc', 'sync', 'W2', 400000),
+    ('bench-afrpc', 'async', 'W2', 400000),
+    ('bench-gdbus', 'loop', 'W2', 8000),
+    ('bench-python.py', 'pipe', 'W2', 30000),
+    ('bench-python.py', 'executor', 'W2', 4000),
+    ('bench-anyevent.pl', 'sync', 'W2', 80000),
+    ('bench-anyevent.pl', 'async', 'W2', 80000),
+
+    ('bench-floor', '', 'W3', 30000000),
+    ('bench-glib', '', 'W3', 2000000),
+    ('bench-afrpc', 'sync', 'W3', 1500000),
+    ('bench-afrpc', 'async', 'W3', 1500000),
+    ('bench-gdbus', 'loop', 'W3', 12000),
+    ('bench-python.py', 'pipe', 'W3', 50000),
+    ('bench-anyevent.pl', 'sync', 'W3', 120000),
+    ('bench-anyevent.pl', 'async', 'W3', 120000),
+
+    ('bench-spawn', 'fork', 'W5', 500),
+    ('bench-spawn', 'posix-spawn', 'W5', 400),
+    ('bench-spawn', 'gsubprocess', 'W5', 200),
+    ('bench-afrpc', 'sync', 'W5', 100),
+    ('bench-afrpc', 'async', 'W5', 100),
+    ('bench-gdbus', '', 'W5', 40),
+    ('bench-python.py', 'pipe', 'W5', 80),
+    ('bench-python.py', 'executor', 'W5', 60),
+    ('bench-anyevent.pl', 'sync', 'W5', 40),
+    ('bench-anyevent.pl', 'async', 'W5', 20),
+
+    ('bench-spawn', 'fork', 'W5-512', 20),
+    ('bench-spawn', 'posix-spawn', 'W5-512', 300),
+    ('bench-spawn', 'gsubprocess', 'W5-512', 20),
+    ('bench-afrpc', 'sync', 'W5-512', 100),
+
+    ('bench-spawn', 'posix-spawn', 'W6', 1000),
+    ('bench-spawn', 'gsubprocess', 'W6', 1000),
+    ('bench-afrpc', 'sync', 'W6', 1000),
+    ('bench-afrpc', 'async', 'W6', 1000),
+    ('bench-gdbus', '', 'W6', 1000),
+    ('bench-python.py', 'pipe', 'W6', 1000),
+    ('bench-python.py', 'executor', 'W6', 1000),
+    ('bench-anyevent.pl', 'sync', 'W6', 1000),
+    ('bench-anyevent.pl', 'async', 'W6', 1000),
+
+    ('bench-frame-hold', 'idle', 'hold', 1),
+    ('bench-frame-hold', 'calls', 'hold', 100000),
+    ('bench-frame-hold', 'events', 'hold', 300000),
+]
+
+FLOORS = {
+    'W1': ('raw-poll', ''), 'W2': ('raw-poll', ''), 'W3': ('raw-poll', ''),
+    'W5': ('spawn', 'posix-spawn'), 'W5-512': ('spawn', 'posix-spawn'),
+    'W6': ('spawn', 'posix-spawn'),
+}
+OURS = ('afrpc', 'sync')
+
+
+class PeerFailed(Exception):
+    pass
+
+
+def command(options, program, variant, workload, n):
+    scripts = os.path.dirname(os.path.abspath(__file__))
+    directory = scripts if '.' in program else options.bin_dir
+    argv = [os.path.join(directory, program), '--workload', workload.partition('-')[0],
+            '--n', str(max(1, round(n * options.scale)))]
+    if variant:
+        argv += ['--variant', variant]
+    if workload.startswith('W5') and program in ('bench-spawn', 'bench-afrpc', 'bench-gdbus'):
+        argv += ['--heap-mib', workload.partition('-')[2] or '16']
+    return argv
+
+
+def run_peer(argv, timeout):
+    """The results that one program printed; None if it cannot run here."""
+    try:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              timeout=timeout, check=False)
+    except subprocess.TimeoutExpired:
+        raise PeerFailed(f'{" ".join(argv)}: no result after {timeout} s') from None
+    if done.returncode == SKIPPED:
+        return None
+    if done.returncode != 0:
+        raise PeerFailed(f'{" ".join(argv)}: exit status {done.returncode}')
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    if not results:
+        raise PeerFailed(f'{" ".join(argv)}: no result')
+    return results
+
+
+def run_rounds(options, workload, failures):
+    """{(peer, variant): [result of each round]}, in the order of RUNS."""
+    samples = {}
+    left_out = set()
+    for _ in range(options.rounds):
+        for program, variant, its_workload, n in RUNS:
+            if its_workload != workload or (program, variant) in left_out:
+                continue
+            if options.peer and not any(peer in program for peer in options.peer):
+                continue
+            try:
+                results = run_peer(command(options, program, variant, workload, n), options.timeout)
+            except PeerFailed as failure:
+                print(failure, file=sys.stderr)
+                failures.append(str(failure))
+                results = None
+            if results is None:
+                left_out.add((program, variant))
+            for result in results or ():
+                samples.setdefault((result['peer'], result['variant']), []).append(result)
+    return samples
+
+
+def median(results, key):
+    values = [result[key] for result in results if key in result]
+    return statistics.median(values) if values else None
+
+
+def summarise(workload, samples):
+    rows = []
+    for (peer, variant), results in samples.items():
+        values = [result['value'] for result in results]
+        row = {'workload': workload, 'peer': peer, 'variant': variant, 'unit': results[0]['unit'],
+               'n': results[0]['n'], 'value': statistics.median(values), 'values': values,
+               'cpu_parent': median(results, 'cpu_parent'),
+               'cpu_child': median(results, 'cpu_child')}
+        rows.append(row)
+    add_ratios(rows, FLOORS.get(workload), 'over_floor')
+    add_ratios(rows, OURS if workload in FLOORS else None, 'over_afrpc')
+    return rows
+
+
+def add_ratios(rows, reference, key):
+    """How many times dearer than @reference each row is: more time, more memory, a lower rate."""
+    base = [row['value'] for row in rows if (row['peer'], row['variant']) == reference]
+    for row in rows:
+        row[key] = None
+        if base and base[0] > 0 and row['value'] > 0:
+            ratio = row['value'] / base[0]
+            row[key] = 1 / ratio if row['unit'] == '/s' else ratio
+
+
+def human(value):
+    if value >= 1e6:
+        return f'{value / 1e6:.2f}M'
+    if value >= 1e4:
+        return f'{value / 1e3:.1f}k'
+    return f'{value:.3g}' if value < 1000 else f'{value:.0f}'
+
+
+def optional(value, form):
+    return '' if value is None else format(value, form)
+
+
+def print_table(workload, rows):
+    with_cpu = workload in ('W2', 'W3')
+    print(f'\n{workload}: {WORKLOADS[workload]}')
+    head = f'  {"peer":<22}{"median":>9} {"unit":<4}{"x floor":>9}{"x afrpc":>9}'
+    if with_cpu:
+        head += f'{"CPU s/1M":>10}{"parent":>8}{"child":>8}'
+    print(head + '   rounds')
+    for row in rows:
+        name = row['peer'] + ' ' + row['variant']
+        line = (f'  {name:<22}{human(row["value"]):>9} {row["unit"]:<4}'
+                f'{optional(row["over_floor"], ".2f"):>9}{optional(row["over_afrpc"], ".2f"):>9}')
+        if with_cpu:
+            line += (f'{row["cpu_parent"] + row["cpu_child"]:>10.3f}{row["cpu_parent"]:>8.3f}'
+                     f'{row["cpu_child"]:>8.3f}')
+        print(line + '   ' + ' '.join(human(value) for value in row['values']))
+    sys.stdout.flush()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('workloads', nargs='*', metavar='WORKLOAD', help=', '.join(WORKLOADS))
+    parser.add_argument('--bin-dir', default='.', help='where the programs were built')
+    parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--scale', type=float, default=1, help='factor for the work of a round')
+    parser.add_argument('--peer', action='append', help='only programs with this in their name')
+    parser.add_argument('--timeout', type=float, default=60, help='seconds for one program')
+    parser.add_argument('--json', metavar='FILE', help='write all results there')
+    options = parser.parse_args()
+    unknown = set(options.workloads) - set(WORKLOADS)
+    if unknown:
+        parser.error('no such workload: ' + ', '.join(sorted(unknown)))
+
+    rows, failures = [], []
+    for workload in options.workloads or WORKLOADS:
+        of_workload = summarise(workload, run_rounds(options, workload, failures))
+        print_table(workload, of_workload)
+        rows += of_workload
+    if options.json:
+        with open(options.json, 'w') as file:
+            json.dump({'cpus': os.cpu_count(), 'kernel': os.uname().release,
+                       'rounds': options.rounds, 'results': rows, 'failures': failures}, file,
+                      indent=2)
+    return 1 if failures else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

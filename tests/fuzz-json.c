@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include "afrpc/afrpc-error.h"
+#include "afrpc/json/afrpc-json.h"
+
+/* Any text whatsoever into the JSON decoder, as typed JSON and as plain JSON of a few types. What is
+ * accepted must be a normal value, and come back from what the encoder makes of it.
+ *
+ * Built with -DAFRPC_FUZZ it is a target for libFuzzer, otherwise a program that runs over the files,
+ * and the files in the folders, that are its arguments. */
+
+#define SIZE_MAX_FUZZED (1u << 20)
+
+int LLVMFuzzerTestOneInput (const guint8 *data,
+                            size_t        size);
+
+static GVariant *
+decode (const char *text,
+        gssize      size,
+        const char *type)
+{
+  g_autoptr(GError) error = NULL;
+  const GVariantType *expected = type != NULL ? G_VARIANT_TYPE (type) : NULL;
+  GVariant *value = afrpc_json_decode (text, size, expected, SIZE_MAX_FUZZED, &error);
+
+  if (value != NULL)
+    {
+      g_assert_no_error (error);
+      g_assert_false (g_variant_is_floating (value));
+      return value;
+    }
+  g_assert_true (g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA)
+                 || g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE));
+  g_assert_true (g_utf8_validate (error->message, -1, NULL));
+  return NULL;
+}
+
+static void
+check_value (GVariant *value)
+{
+  g_autoptr(GBytes) bytes = g_variant_get_data_as_bytes (value);
+  g_autoptr(GVariant) foreign = g_variant_new_from_bytes (g_variant_get_type (value), bytes, FALSE);
+  g_autofree char *text = afrpc_json_encode (value, AFRPC_JSON_TYPED);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) back = afrpc_json_decode (text, -1, NULL, G_MAXSIZE, &error);
+  g_autoptr(GBytes) bytes_back = NULL;
+
+  g_assert_true (g_variant_is_normal_form (g_variant_ref_sink (foreign)));
+  g_assert_no_error (error);
+  bytes_back = g_variant_get_data_as_bytes (back);
+  g_assert_true (g_variant_type_equal (g_variant_get_type (back), g_variant_get_type (value)));
+  g_assert_true (g_bytes_equal (bytes_back, bytes));
+}
+
+/* Below a `v`, plain JSON is the same text the second time; the types in there are guesses. */
+static void
+check_plain (GVariant *value)
+{
+  g_autofree char *text = afrpc_json_encode (value, AFRPC_JSON_PLAIN);
+  g_autofree char *again = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) back = NULL;
+
+  back = afrpc_json_decode (text, -1, g_variant_get_type (value), G_MAXSIZE, &error);
+  g_assert_no_error (error);
+  again = afrpc_json_encode (back, AFRPC_JSON_PLAIN);
+  g_assert_cmpstr (text, ==, again);
+}
+
+int
+LLVMFuzzerTestOneInput (const guint8 *data,
+                        size_t        size)
+{
+  static const char *const types[] = {
+    NULL, "v", "a{sv}", "(bynqiuxthdsog)", "ad", "at", "ay", "aas", "a{oas}", "a{u(sg)}", "ammi",
+  };
+  const char *text = size > 0 ? (const char *) data : "";
+
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++)
+    {
+      g_autoptr(GVariant) value = decode (text, size, types[i]);
+
+      if (value == NULL)
+        continue;
+      check_value (value);
+      if (types[i] != NULL)
+        check_plain (value);
+    }
+  return 0;
+}
+
+#ifndef AFRPC_FUZZ
+static guint
+run_path (const char *path)
+{
+  g_autoptr(GDir) folder = g_dir_open (path, 0, NULL);
+  g_autofree char *text = NULL;
+  g_autoptr(GError) error = NULL;
+  const char *name;
+  gsize size;
+  guint n_run = 0;
+
+  while (folder != NULL && (name = g_dir_read_name (folder)) != NULL)
+    {
+      g_autofree char *inside = g_build_filename (path, name, NULL);
+
+      n_run += run_path (inside);
+    }
+  if (folder != NULL)
+    return n_run;
+
+  g_file_get_contents (path, &text, &size, &error);
+  g_assert_no_error (error);
+  LLVMFuzzerTestOneInput ((const guint8 *) text, size);
+  return 1;
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  guint n_run = 0;
+
+  for (int i = 1; i < argc; i++)
+    n_run += run_path (argv[i]);
+  g_print ("%u files\n", n_run);
+  return n_run > 0 ? 0 : 77; /* skipped */
+}
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+
+/* GVariants of random types and values, for tests that hold for every value. The same seed gives
+ * the same value. Limits and other corners come up far more often than chance would have them. */
+
+typedef enum
+{
+  RANDOM_VARIANT_DEFAULT = 0,
+  RANDOM_VARIANT_NO_ODD_NAN = 1 << 0, /* no NaN but 0x7ff8000000000000 */
+} RandomVariantFlags;
+
+/* Of any type, with a type string of 255 bytes at most. */
+GVariant *random_variant       (GRand              *rand,
+                                RandomVariantFlags  flags);
+
+/* Of that type, an array, with so many elements. */
+GVariant *random_variant_array (GRand              *rand,
+                                const char         *type,
+                                guint               length);

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The worker module of test-tool.py: functions that behave well or badly as their input says. */
+#include <afrpc/afrpc.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BIG_SIZE (1 << 20)  /* bytes of the result of "big" */
+#define NAP_US (50 * 1000)  /* that "nap" takes */
+
+AFRPC_FUNCTION (work, "(s)")
+AFRPC_FUNCTION (echo, NULL)
+AFRPC_FUNCTION (bytes, "(ay)")
+AFRPC_FUNCTION (state, NULL)
+AFRPC_FUNCTION (die, NULL)
+AFRPC_ASYNC_FUNCTION (echo_async, NULL)
+AFRPC_EXPORT gboolean good_init (AfrpcWorker  *worker,
+                                 GVariant     *args,
+                                 GError      **error);
+AFRPC_EXPORT gboolean bad_init  (AfrpcWorker  *worker,
+                                 GVariant     *args,
+                                 GError      **error);
+
+static const char *state_text = "not initialised";
+
+/* Blocks until the test has opened the pipe and closed it. */
+static void
+wait_for_fifo (const char *path)
+{
+  char byte;
+  int fd = open (path, O_RDONLY | O_CLOEXEC);
+
+  while (fd >= 0 && read (fd, &byte, 1) > 0)
+    ;
+  if (fd >= 0)
+    close (fd);
+}
+
+static G_NORETURN void
+hang (AfrpcWorker *worker)
+{
+  afrpc_worker_event (worker, g_variant_new ("(si)", "hanging", (int) getpid ()));
+  afrpc_worker_flush (worker);
+  for (;;)
+    pause ();
+}
+
+/* What it does is its input; any other input comes back in capitals. */
+GVariant *
+work (AfrpcWorker  *worker,
+      GVariant     *args,
+      GError      **error)
+{
+  const char *input;
+
+  g_variant_get (args, "(&s)", &input);
+  if (g_str_equal (input, "crash"))
+    abort ();
+  if (g_str_equal (input, "exit"))
+    _exit (3);
+  if (g_str_equal (input, "hang"))
+    hang (worker);
+  if (g_str_equal (input, "fail"))
+    {
+      g_set_error_literal (error, G_FILE_ERROR, G_FILE_ERROR_NXIO, "failed as asked");
+      return NULL;
+    }
+  if (g_str_equal (input, "big"))
+    return g_variant_new_take_string (g_strnfill (BIG_SIZE, 'x'));
+  if (g_str_equal (input, "nap"))
+    g_usleep (NAP_US);
+  if (g_str_equal (input, "pid"))
+    return g_variant_new_int32 (getpid ());
+  if (g_str_equal (input, "read"))
+    {
+      char byte;
+
+      return g_variant_new_int32 ((int) read (STDIN_FILENO, &byte, 1));
+    }
+  if (g_str_equal (input, "print"))
+    {
+      puts ("printed");
+      fflush (stdout);
+    }
+  if (g_str_has_prefix (input, "event:"))
+    {
+      afrpc_worker_event (worker, g_variant_new_string (input + strlen ("event:")));
+      afrpc_worker_flush (worker);
+    }
+  if (g_str_has_prefix (input, "fifo:"))
+    wait_for_fifo (input + strlen ("fifo:"));
+
+  return g_variant_new_take_string (g_ascii_strup (input, -1));
+}
+
+GVariant *
+echo (AfrpcWorker  *worker,
+      GVariant     *args,
+      GError      **error)
+{
+  return g_variant_ref (args);
+}
+
+void
+echo_async (AfrpcInvocation *invocation)
+{
+  afrpc_invocation_return_value (invocation, afrpc_invocation_get_args (invocation));
+}
+
+GVariant *
+bytes (AfrpcWorker  *worker,
+       GVariant     *args,
+       GError      **error)
+{
+  return g_variant_get_child_value (args, 0);
+}
+
+GVariant *
+state (AfrpcWorker  *worker,
+       GVariant     *args,
+       GError      **error)
+{
+  return g_variant_new_string (state_text);
+}
+
+GVariant *
+die (AfrpcWorker  *worker,
+     GVariant     *args,
+     GError      **error)
+{
+  _exit (7);
+}
+
+gboolean
+good_init (AfrpcWorker  *worker,
+           GVariant     *args,
+           GError      **error)
+{
+  state_text = "initialised";
+
+  return TRUE;
+}
+
+gboolean
+bad_init (AfrpcWorker  *worker,
+          GVariant     *args,
+          GError      **error)
+{
+  g_set_error_literal (error, G_FILE_ERROR, G_FILE_ERROR_NODEV, "no init today");
+
+  return FALSE;
+}
