@@ -338,6 +338,8 @@ test_json_hostile_size (void)
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE);
   g_clear_error (&error);
 
+  if (sizeof (gssize) < 8)
+    return; /* @length cannot say so much */
   /* It does not come to reading them. */
   size = AFRPC_JSON_SIZE_MAX + 1;
   g_assert_null (afrpc_json_decode (text, size, NULL, G_MAXSIZE, &error));

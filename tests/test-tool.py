@@ -23,6 +23,7 @@ PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 started = []  # since the test began
 SANITIZED = 'ASAN_OPTIONS' in os.environ or 'TSAN_OPTIONS' in os.environ
+TIME_LIMIT = '5' if SANITIZED else '1.5'  # seconds: a worker has to start within it
 
 
 def environment(**more):
@@ -262,9 +263,9 @@ class TestCall(ToolTest):
                 self.assertEqual(result.stderr.count(b'afrpc: '), 1)
 
     def test_status_of_a_passed_time_limit(self):
-        result = run_call('--timeout', '0.2', MODULE, 'work', 'hang')
+        result = run_call('--timeout', TIME_LIMIT, MODULE, 'work', 'hang')
         self.assert_status(result, 5)
-        self.assertIn(b'time limit of 0.2 s', result.stderr)
+        self.assertIn(f'time limit of {TIME_LIMIT} s'.encode(), result.stderr)
         pid = int(re.search(rb"'hanging', ([0-9]+)", result.stderr)[1])
         self.assertFalse(is_alive(pid))
 
@@ -466,18 +467,21 @@ class TestMap(ToolTest):
         self.assert_status(run_map('/does/not/exist.so', 'work', stdin=b''), 0)
 
     def test_time_limit(self):
-        result = run_map('-k', '-j', '1', '--timeout', '0.3', MODULE, 'work',
+        result = run_map('-k', '-j', '1', '--timeout', TIME_LIMIT, MODULE, 'work',
                          stdin=b'a\nhang\nb\nc\n')
         self.assert_status(result, 1)
         self.assertEqual(result.stdout, b'A\nB\nC\n')
-        self.assertIn(b'afrpc: hang: The time limit of 0.3 s has passed', result.stderr)
+        self.assertIn(f'afrpc: hang: The time limit of {TIME_LIMIT} s has passed'.encode(),
+                      result.stderr)
         self.assertIn(b'3 succeeded, 1 failed', result.stderr)
 
     def test_time_limit_is_for_one_call(self):
-        # 50 naps of 50 ms; a worker always has the next one before it has finished one.
-        result = run_map('-j', '1', '--timeout', '2', MODULE, 'work', stdin=b'nap\n' * 50)
+        # Naps of 50 ms; a worker always has the next one before it has finished one.
+        n_naps = int(float(TIME_LIMIT) * 20 * 1.2)
+        result = run_map('-j', '1', '--timeout', TIME_LIMIT, MODULE, 'work',
+                         stdin=b'nap\n' * n_naps)
         self.assert_status(result, 0)
-        self.assertEqual(result.stdout, b'NAP\n' * 50)
+        self.assertEqual(result.stdout, b'NAP\n' * n_naps)
 
     def test_time_limits_do_not_trip_the_brake(self):
         result = run_map('-j', '4', '--timeout', '0.1', MODULE, 'work', stdin=b'hang\n' * 8)
