@@ -12,6 +12,7 @@
 #include "afrpc-error.h"
 #include "afrpc-exit.h"
 #include "child/afrpc-process-private.h"
+#include "child/afrpc-self-private.h"
 
 #define DEFAULT_HOST "c"
 #define FD_MIN 10 /* copies lie above what programs expect to find at fixed numbers */
@@ -321,6 +322,46 @@ AfrpcProcess *
 afrpc_process_new_for_host (const char *host)
 {
   return g_object_new (AFRPC_TYPE_PROCESS, "host", host, "use-template", TRUE, NULL);
+}
+
+/**
+ * afrpc_process_new_self:
+ *
+ * Makes a process that is forked from the program itself, as it was when it called
+ * [func@Afrpc.init_early].
+ *
+ * Its functions are those that the program has [registered][func@Afrpc.register_function]: no module and no
+ * host is needed, and the program's file may have been renamed or deleted since. The process is a fork of the
+ * program's beginning, not of what it is now: the program may have threads, windows and much memory. In threads
+ * other than the first to use it the program is executed instead, once, to be their template.
+ *
+ * Whatever waits for the process fails with %AFRPC_ERROR_NOT_SUPPORTED if the program has not called
+ * [func@Afrpc.init_early].
+ *
+ * Returns: (transfer full): a process
+ *
+ * Since: 1.0
+ */
+AfrpcProcess *
+afrpc_process_new_self (void)
+{
+  return afrpc_process_new_for_host (AFRPC_SELF_HOST);
+}
+
+/**
+ * afrpc_process_new_self_exec:
+ *
+ * Makes a process that executes the program itself afresh; otherwise like
+ * [ctor@Afrpc.Process.new_self].
+ *
+ * Returns: (transfer full): a process
+ *
+ * Since: 1.0
+ */
+AfrpcProcess *
+afrpc_process_new_self_exec (void)
+{
+  return afrpc_process_new_exec (AFRPC_SELF_HOST);
 }
 
 /**

@@ -19,6 +19,10 @@ AfrpcProcess *afrpc_process_new            (void) G_GNUC_WARN_UNUSED_RESULT;
 AFRPC_AVAILABLE_IN_1_0
 AfrpcProcess *afrpc_process_new_for_host   (const char           *host) G_GNUC_WARN_UNUSED_RESULT;
 AFRPC_AVAILABLE_IN_1_0
+AfrpcProcess *afrpc_process_new_self       (void) G_GNUC_WARN_UNUSED_RESULT;
+AFRPC_AVAILABLE_IN_1_0
+AfrpcProcess *afrpc_process_new_self_exec  (void) G_GNUC_WARN_UNUSED_RESULT;
+AFRPC_AVAILABLE_IN_1_0
 AfrpcProcess *afrpc_process_new_exec       (const char           *host) G_GNUC_WARN_UNUSED_RESULT;
 
 AFRPC_AVAILABLE_IN_1_0

@@ -35,6 +35,9 @@
  * everything executed and every callback called, but signals of a proxy that is gone reach nobody.
  * A call holds a reference to its proxy.
  *
+ * At the end, calls are settled first, with their errors; then comes [signal@Afrpc.Proxy::error], which repeats
+ * what ended the worker, then [signal@Afrpc.Process::exited], then [signal@Afrpc.Proxy::destroyed].
+ *
  * ## Errors without a call
  *
  * What ends the worker, and what belongs to no call, is emitted as [signal@Afrpc.Proxy::error]. Without a
@@ -877,7 +880,9 @@ start_call (AfrpcProxy          *self,
  *
  * Cancelling settles the call at once. If the worker has not started it, it never will; a function that
  * runs can take notice, see [method@Afrpc.Worker.is_cancelled] and
- * [method@Afrpc.Invocation.get_cancellable]. The same goes for the time limit.
+ * [method@Afrpc.Invocation.get_cancellable]. The same goes for the time limit, which includes the start of the
+ * worker. A sync function that does neither return nor take notice keeps its worker busy, and the calls behind
+ * it waiting: only [method@Afrpc.Proxy.kill] ends it.
  *
  * Since: 1.0
  */

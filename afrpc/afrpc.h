@@ -13,6 +13,7 @@
 #include <afrpc/afrpc-module.h>
 #include <afrpc/afrpc-process.h>
 #include <afrpc/afrpc-proxy.h>
+#include <afrpc/afrpc-self.h>
 #include <afrpc/afrpc-types.h>
 #include <afrpc/afrpc-worker.h>
 

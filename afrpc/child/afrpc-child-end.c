@@ -80,7 +80,8 @@ make_end_error (AfrpcChild *self)
   g_autofree char *name = g_strdup_printf ("“%s”", self->config.host);
   g_autofree char *text = afrpc_exit_describe (self->exit, name);
 
-  if (self->link.state == AFRPC_LINK_GREETING)
+  /* Whoever is killed says nothing of what it is. */
+  if (self->link.state == AFRPC_LINK_GREETING && afrpc_exit_get_signal (self->exit) == 0)
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "%s before it said that it is a host", text);
   if (!self->link.was_ready)
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "%s before it was ready", text);

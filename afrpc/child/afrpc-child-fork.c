@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "child/afrpc-child.h"
+#include "child/afrpc-self-private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,26 @@ static gboolean
 is_usable (AfrpcChild *self)
 {
   return self->source != NULL && self->failure == NULL && !self->eof && !self->ended;
+}
+
+/* The program itself has been forked already, if it is to be its own worker. */
+static AfrpcChild *
+new_template (const char *host)
+{
+  AfrpcChild *self = afrpc_child_new (host);
+  int fd, pid, pidfd;
+
+  if (g_str_equal (host, AFRPC_SELF_HOST) && afrpc_self_take_template (&fd, &pid, &pidfd))
+    {
+      fcntl (fd, F_SETFL, O_NONBLOCK);
+      afrpc_link_connect (&self->link, fd);
+      self->socket_events = G_IO_IN;
+      self->started = TRUE;
+      afrpc_child_begin (self);
+      afrpc_child_started (self, AFRPC_START_FORK, pid, pidfd);
+    }
+
+  return self;
 }
 
 /* Returns: (transfer full): a process of @host with nothing loaded, of this thread, which stays. */
@@ -53,7 +74,7 @@ afrpc_child_get_default_template (const char *host)
 
   if (child == NULL)
     {
-      const Template template = { context, afrpc_child_new (host) };
+      const Template template = { context, new_template (host) };
 
       child = template.child;
       g_array_append_val (templates, template);

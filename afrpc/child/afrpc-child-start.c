@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "child/afrpc-child.h"
+#include "child/afrpc-self-private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +28,14 @@ find_host (const char  *host,
 
   if (strchr (host, '/') != NULL)
     return g_strdup (host);
+  if (g_str_equal (host, AFRPC_SELF_HOST))
+    {
+      if (afrpc_self_is_ready ())
+        return g_strdup ("/proc/self/exe"); /* also if its file has been renamed or deleted */
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
+                   "the program cannot be its own worker: it has not called afrpc_init_early ()");
+      return NULL;
+    }
 
   name = g_strdup_printf ("afrpc-host-%s", host);
   list = g_strsplit (env != NULL ? env : "", ":", -1);
@@ -163,6 +172,8 @@ exec_host (AfrpcChild  *self,
 
   envp = self->config.environ != NULL ? g_strdupv (self->config.environ) : g_get_environ ();
   envp = g_environ_setenv (envp, AFRPC_SPAWN_SOCKET_ENV, G_STRINGIFY (AFRPC_SPAWN_SOCKET_FD), TRUE);
+  if (g_str_equal (self->config.host, AFRPC_SELF_HOST))
+    envp = g_environ_setenv (envp, AFRPC_SELF_ENV, "1", TRUE);
   plan.envp = (const char *const *) envp;
 
   if (!afrpc_spawn (&plan, &spawned, error))

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "child/afrpc-self-private.h"
+
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "spawn/afrpc-fork.h"
+#include "spawn/afrpc-spawn.h"
+
+static GMutex lock;
+
+/* All guarded by the lock: the template that was forked at the beginning, until a main context takes it. */
+static gboolean is_ready;
+static int template_fd = -1;
+static int template_pid;
+static int template_pidfd = -1;
+
+/* The program is small and has one thread as yet: what is forked now can be forked later. */
+static void
+fork_template (int (*serve) (void))
+{
+  int sockets[2];
+
+  if (!afrpc_fork_is_possible (getppid (), NULL) ||
+      socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
+    return; /* a worker executes the program instead */
+
+  template_pid = fork ();
+  if (template_pid == 0)
+    {
+      g_autofree char *number = g_strdup_printf ("%d", sockets[1]);
+
+      close (sockets[0]);
+      g_setenv (AFRPC_SPAWN_SOCKET_ENV, number, TRUE);
+      _exit (serve ());
+    }
+
+  close (sockets[1]);
+  template_pidfd = template_pid > 0 ? (int) syscall (SYS_pidfd_open, template_pid, 0) : -1;
+  if (template_pidfd < 0)
+    {
+      /* The end of its input ends it. */
+      close (sockets[0]);
+      return;
+    }
+  template_fd = sockets[0];
+}
+
+/* Forks the program as it is now, once, to serve by calling @serve, which returns an exit status. */
+void
+afrpc_self_fork_template (int (*serve) (void))
+{
+  g_mutex_lock (&lock);
+  if (!is_ready)
+    fork_template (serve);
+  is_ready = TRUE;
+  g_mutex_unlock (&lock);
+}
+
+/* Whether the program can be its own worker. */
+gboolean
+afrpc_self_is_ready (void)
+{
+  gboolean ready;
+
+  g_mutex_lock (&lock);
+  ready = is_ready;
+  g_mutex_unlock (&lock);
+
+  return ready;
+}
+
+/* Gives away the template that was forked early; FALSE if there is none, or somebody has it. */
+gboolean
+afrpc_self_take_template (int *fd,
+                          int *pid,
+                          int *pidfd)
+{
+  gboolean taken;
+
+  g_mutex_lock (&lock);
+  taken = template_fd >= 0;
+  if (taken)
+    {
+      *fd = template_fd;
+      *pid = template_pid;
+      *pidfd = template_pidfd;
+      template_fd = template_pidfd = -1;
+    }
+  g_mutex_unlock (&lock);
+
+  return taken;
+}

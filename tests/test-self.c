@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "test-util.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static GVariant *
+echo (AfrpcWorker  *worker,
+      GVariant     *args,
+      GError      **error)
+{
+  return g_variant_ref (args);
+}
+
+static void
+echo_later (AfrpcInvocation *invocation)
+{
+  afrpc_invocation_return_value (invocation, afrpc_invocation_get_args (invocation));
+}
+
+static void
+assert_echoes (AfrpcProcess *process, /* (transfer full) */
+               AfrpcBackend  backend,
+               AfrpcStart    start)
+{
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = NULL;
+
+  watch_init (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function",
+                                      backend == AFRPC_BACKEND_SYNC ? "echo" : "echo-later", "backend", backend, NULL));
+  g_assert_cmpint (afrpc_process_get_pid (process), ==, 0);
+  g_object_unref (process);
+  result = test_call (watched.proxy, g_variant_new ("(s)", "x"), &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (afrpc_process_get_start (afrpc_proxy_get_process (watched.proxy)), ==, start);
+}
+
+static void
+test_self_fork (void)
+{
+  g_test_summary ("The program is forked as it was early");
+  for (guint i = 0; i < 5; i++)
+    {
+      assert_echoes (afrpc_process_new_self (), AFRPC_BACKEND_SYNC, AFRPC_START_FORK);
+      assert_echoes (afrpc_process_new_self (), AFRPC_BACKEND_ASYNC, AFRPC_START_FORK);
+    }
+}
+
+static void
+test_self_exec (void)
+{
+  g_test_summary ("The program can also be executed afresh");
+  assert_echoes (afrpc_process_new_self_exec (), AFRPC_BACKEND_SYNC, AFRPC_START_EXEC);
+  assert_echoes (afrpc_process_new_self_exec (), AFRPC_BACKEND_ASYNC, AFRPC_START_EXEC);
+}
+
+static gpointer
+thread_main (gpointer data)
+{
+  g_autoptr(GMainContext) context = g_main_context_new ();
+
+  g_main_context_push_thread_default (context);
+  assert_echoes (afrpc_process_new_self (), AFRPC_BACKEND_SYNC, AFRPC_START_FORK);
+  g_main_context_pop_thread_default (context);
+
+  return NULL;
+}
+
+static void
+test_self_thread (void)
+{
+  g_test_summary ("Other threads have templates of their own");
+  assert_echoes (afrpc_process_new_self (), AFRPC_BACKEND_SYNC, AFRPC_START_FORK);
+  g_thread_join (g_thread_new ("self", thread_main, NULL));
+}
+
+static void
+test_self_bad_function (void)
+{
+  g_autoptr(AfrpcProcess) process = afrpc_process_new_self ();
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = NULL;
+
+  g_test_summary ("A function that was not registered, or is of another kind");
+  watch_init (&watched, afrpc_proxy_new (process, "no-such"));
+  result = test_call (watched.proxy, NULL, &error);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION);
+  g_assert_nonnull (strstr (error->message, "not registered a function “no-such”"));
+}
+
+/* The program runs a copy of itself that deletes its own file first. */
+static void
+test_self_deleted (void)
+{
+  g_autofree char *dir = g_dir_make_tmp ("afrpc-XXXXXX", NULL);
+  g_autofree char *copy = g_build_filename (dir, "copy", NULL);
+  g_autofree char *contents = NULL;
+  gsize size;
+  char *argv[] = { copy, (char *) "--deleted", NULL };
+  g_auto(GStrv) envp = NULL;
+  g_autoptr(GError) error = NULL;
+  int status;
+
+  g_test_summary ("A program whose file was deleted can still be its own worker");
+  g_assert_true (g_file_get_contents ("/proc/self/exe", &contents, &size, NULL));
+  g_assert_true (g_file_set_contents (copy, contents, size, NULL));
+  g_chmod (copy, 0700);
+  envp = g_environ_setenv (g_get_environ (), "LD_LIBRARY_PATH", g_getenv ("AFRPC_TEST_LIBRARIES"), TRUE);
+  g_spawn_sync (NULL, argv, envp, G_SPAWN_DEFAULT, NULL, NULL, NULL, NULL, &status, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (status, ==, 0);
+  g_assert_false (g_file_test (copy, G_FILE_TEST_EXISTS));
+  g_rmdir (dir);
+}
+
+static int
+run_deleted (const char *file)
+{
+  g_assert_cmpint (g_unlink (file), ==, 0);
+  assert_echoes (afrpc_process_new_self (), AFRPC_BACKEND_SYNC, AFRPC_START_FORK);
+  assert_echoes (afrpc_process_new_self_exec (), AFRPC_BACKEND_SYNC, AFRPC_START_EXEC);
+
+  return 0;
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  afrpc_register_function ("echo", AFRPC_FUNCTION_SYNC, G_CALLBACK (echo), "(s)");
+  afrpc_register_function ("echo-later", AFRPC_FUNCTION_ASYNC, G_CALLBACK (echo_later), NULL);
+  afrpc_init_early (&argc, &argv);
+
+  if (argc == 2 && g_str_equal (argv[1], "--deleted"))
+    return run_deleted (argv[0]);
+
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/self/fork", test_self_fork);
+  g_test_add_func ("/self/exec", test_self_exec);
+  g_test_add_func ("/self/thread", test_self_thread);
+  g_test_add_func ("/self/bad-function", test_self_bad_function);
+  g_test_add_func ("/self/deleted", test_self_deleted);
+
+  return g_test_run ();
+}
