@@ -55,6 +55,7 @@ struct _AfrpcProcess
 
   char *host;             /* construct-only */
   gboolean use_template;  /* construct-only */
+  int fd;                 /* construct-only, -1: none; the child's once the process is made */
   AfrpcProcess *template; /* construct-only, nullable: dropped once the process is made */
   AfrpcChild *child;
 };
@@ -64,6 +65,7 @@ enum
   PROP_HOST = 1,
   PROP_USE_TEMPLATE,
   PROP_TEMPLATE,
+  PROP_FD,
   PROP_PID,
   PROP_START,
   N_PROPS,
@@ -118,6 +120,8 @@ afrpc_process_constructed (GObject *object)
   else
     self->child = afrpc_child_new (self->host);
 
+  if (self->fd >= 0)
+    afrpc_child_adopt (self->child, self->fd);
   self->child->process_funcs = &process_funcs;
   g_weak_ref_set (&self->child->process, self);
 }
@@ -191,6 +195,10 @@ afrpc_process_set_property (GObject      *object,
       self->template = g_value_dup_object (value);
       break;
 
+    case PROP_FD:
+      self->fd = g_value_get_int (value);
+      break;
+
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
       break;
@@ -241,6 +249,17 @@ afrpc_process_class_init (AfrpcProcessClass *klass)
                          G_PARAM_WRITABLE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
 
   /**
+   * AfrpcProcess:fd:
+   *
+   * The socket of a process that another process has prepared; see [ctor@Afrpc.Process.new_from_fd]. It becomes
+   * the object's.
+   *
+   * Since: 1.0
+   */
+  props[PROP_FD] = g_param_spec_int ("fd", NULL, NULL, -1, G_MAXINT, -1,
+                                     G_PARAM_WRITABLE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+
+  /**
    * AfrpcProcess:start: (attributes org.gtk.Property.get=afrpc_process_get_start)
    *
    * How the process was started: forking may not have been possible.
@@ -282,6 +301,7 @@ afrpc_process_class_init (AfrpcProcessClass *klass)
 static void
 afrpc_process_init (AfrpcProcess *self)
 {
+  self->fd = -1;
 }
 
 /**
@@ -389,6 +409,30 @@ AfrpcProcess *
 afrpc_process_new_exec (const char *host)
 {
   return g_object_new (AFRPC_TYPE_PROCESS, "host", host, NULL);
+}
+
+/**
+ * afrpc_process_new_from_fd:
+ * @host: (nullable): the host that the process must be of, or %NULL for any
+ * @fd: a socket, which becomes the object's
+ *
+ * Goes on with a process that another process has prepared, and handed over with
+ * [method@Afrpc.Process.to_fd].
+ *
+ * It can be prepared further, forked, and given its job. It is not a child of this program: its process ID is
+ * not known, and neither is how it ends; see [method@Afrpc.Exit.is_known].
+ *
+ * Returns: (transfer full): a process
+ *
+ * Since: 1.0
+ */
+AfrpcProcess *
+afrpc_process_new_from_fd (const char *host,
+                           int         fd)
+{
+  g_return_val_if_fail (fd >= 0, NULL);
+
+  return g_object_new (AFRPC_TYPE_PROCESS, "host", host, "fd", fd, NULL);
 }
 
 static gboolean
@@ -619,6 +663,73 @@ afrpc_process_run_finish (AfrpcProcess  *self,
   g_return_val_if_fail (g_async_result_is_tagged (result, afrpc_process_run), NULL);
 
   return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/**
+ * afrpc_process_to_fd:
+ * @self: a process that runs nothing yet
+ * @cancellable: (nullable): not used as yet: handing over takes no time to speak of
+ * @callback: (scope async) (closure user_data): called with the result
+ * @user_data: data for @callback
+ *
+ * Hands a prepared process over: gets its socket, to be passed to another process, which goes on with
+ * [ctor@Afrpc.Process.new_from_fd].
+ *
+ * The process stays a child of this program, which reaps it; it ends when the socket is closed everywhere.
+ *
+ * Fails with %AFRPC_ERROR_IN_USE if the process runs something already, or with what went wrong when it was
+ * started. What goes wrong in its preparation, whoever gets the socket is told.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_to_fd (AfrpcProcess        *self,
+                     GCancellable        *cancellable,
+                     GAsyncReadyCallback  callback,
+                     gpointer             user_data)
+{
+  g_autoptr(GTask) task = NULL;
+
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, afrpc_process_to_fd);
+  /* The result is a descriptor, which must not be lost. */
+  g_task_set_check_cancellable (task, FALSE);
+  if (g_task_return_error_if_cancelled (task))
+    return;
+
+  if (self->child->ended)
+    g_task_return_error (task, g_error_copy (self->child->failure));
+  else if (self->child->taken)
+    g_task_return_new_error (task, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "the process runs a function already");
+  else
+    afrpc_child_hand_over (self->child, g_steal_pointer (&task));
+}
+
+/**
+ * afrpc_process_to_fd_finish:
+ * @self: a process
+ * @result: the result
+ * @error: return location for an error
+ *
+ * Gets the result of [method@Afrpc.Process.to_fd].
+ *
+ * Returns: the socket, which becomes the caller's, or -1 with @error set
+ *
+ * Since: 1.0
+ */
+int
+afrpc_process_to_fd_finish (AfrpcProcess  *self,
+                            GAsyncResult  *result,
+                            GError       **error)
+{
+  g_return_val_if_fail (AFRPC_IS_PROCESS (self), -1);
+  g_return_val_if_fail (g_task_is_valid (result, self), -1);
+  g_return_val_if_fail (g_async_result_is_tagged (result, afrpc_process_to_fd), -1);
+
+  return g_task_propagate_int (G_TASK (result), error);
 }
 
 /**

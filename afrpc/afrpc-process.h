@@ -24,6 +24,9 @@ AFRPC_AVAILABLE_IN_1_0
 AfrpcProcess *afrpc_process_new_self_exec  (void) G_GNUC_WARN_UNUSED_RESULT;
 AFRPC_AVAILABLE_IN_1_0
 AfrpcProcess *afrpc_process_new_exec       (const char           *host) G_GNUC_WARN_UNUSED_RESULT;
+AFRPC_AVAILABLE_IN_1_0
+AfrpcProcess *afrpc_process_new_from_fd    (const char           *host,
+                                            int                   fd) G_GNUC_WARN_UNUSED_RESULT;
 
 AFRPC_AVAILABLE_IN_1_0
 void          afrpc_process_require        (AfrpcProcess         *self,
@@ -50,6 +53,15 @@ void          afrpc_process_run            (AfrpcProcess         *self,
                                             gpointer              user_data);
 AFRPC_AVAILABLE_IN_1_0
 GIOStream    *afrpc_process_run_finish     (AfrpcProcess         *self,
+                                            GAsyncResult         *result,
+                                            GError              **error);
+AFRPC_AVAILABLE_IN_1_0
+void          afrpc_process_to_fd          (AfrpcProcess         *self,
+                                            GCancellable         *cancellable,
+                                            GAsyncReadyCallback   callback,
+                                            gpointer              user_data);
+AFRPC_AVAILABLE_IN_1_0
+int           afrpc_process_to_fd_finish   (AfrpcProcess         *self,
                                             GAsyncResult         *result,
                                             GError              **error);
 AFRPC_AVAILABLE_IN_1_0

@@ -449,6 +449,86 @@ test_fork_many (void)
   g_assert_cmpuint (test_count_fds (), <=, n_fds);
 }
 
+static void
+handed_over_cb (GObject      *source,
+                GAsyncResult *result,
+                gpointer      data)
+{
+  g_autoptr(GError) error = NULL;
+
+  *(int *) data = afrpc_process_to_fd_finish (AFRPC_PROCESS (source), result, &error);
+  g_assert_no_error (error);
+}
+
+static int
+hand_over (AfrpcProcess *process)
+{
+  int fd = -1;
+
+  afrpc_process_to_fd (process, NULL, handed_over_cb, &fd);
+  while (fd < 0)
+    g_main_context_iteration (NULL, TRUE);
+
+  return fd;
+}
+
+static void
+test_hand_over (void)
+{
+  const int moments[] = { 0, 100 };
+
+  g_test_summary ("A prepared process can be handed over by its socket, before or after it was greeted");
+  for (guint i = 0; i < G_N_ELEMENTS (moments); i++)
+    {
+      AfrpcProcess *prepared = new_template ();
+      g_autoptr(AfrpcProcess) process = NULL;
+      g_auto(Watched) watched = { 0 };
+      g_autoptr(GError) error = NULL;
+      g_autoptr(GVariant) result = NULL;
+      g_autofree char *text = NULL;
+
+      afrpc_process_send_arg (prepared, g_variant_new_string ("a"));
+      send_fd_with (prepared, "A");
+      if (moments[i] > 0)
+        {
+          /* By then the template has read and answered everything. */
+          g_autofree char *forked = describe_start (afrpc_process_fork (prepared));
+
+          send_fd_with (prepared, "B");
+        }
+      process = afrpc_process_new_from_fd (i == 0 ? "c" : NULL, hand_over (prepared));
+      g_object_unref (prepared);
+
+      afrpc_process_send_arg (process, g_variant_new_string ("b"));
+      watch_init (&watched, afrpc_proxy_new (process, "get_start"));
+      result = test_call (watched.proxy, NULL, &error);
+      g_assert_no_error (error);
+      text = g_variant_print (result, FALSE);
+      g_assert_cmpstr (text, ==, i == 0 ? "(<'none'>, <('a', 'b')>, ['A'])" : "(<'none'>, <('a', 'b')>, ['', 'B'])");
+      g_assert_cmpint (afrpc_process_get_pid (process), ==, 0);
+      watch_end (&watched);
+      g_assert_false (afrpc_exit_is_known (watched.exit));
+      g_assert_no_error (watched.error);
+    }
+}
+
+static void
+test_hand_over_broken (void)
+{
+  g_autoptr(AfrpcProcess) prepared = afrpc_process_new_exec (NULL);
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = NULL;
+
+  g_test_summary ("What goes wrong in its preparation, whoever gets it is told");
+  afrpc_process_require (prepared, "no-such-module");
+  process = afrpc_process_new_from_fd (NULL, hand_over (prepared));
+  watch_init (&watched, afrpc_proxy_new (process, "f"));
+  result = test_call (watched.proxy, NULL, &error);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -470,6 +550,8 @@ main (int   argc,
   g_test_add_func ("/fork/killed-early", test_fork_killed_early);
   g_test_add_func ("/fork/dropped", test_fork_dropped);
   g_test_add_func ("/fork/many", test_fork_many);
+  g_test_add_func ("/hand-over/prepared", test_hand_over);
+  g_test_add_func ("/hand-over/broken", test_hand_over_broken);
   g_test_add_func ("/orphan/busy", test_orphan_busy);
 
   return g_test_run ();

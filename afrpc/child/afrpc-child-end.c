@@ -131,6 +131,12 @@ tell_failure (AfrpcChild *self)
       afrpc_call_settle (slot->call.owner, self->spare_calls, NULL, afrpc_child_call_error (self, slot->serial));
     }
 
+  if (self->hand_over_task != NULL)
+    {
+      g_autoptr(GTask) task = g_steal_pointer (&self->hand_over_task);
+
+      g_task_return_error (task, g_error_copy (self->failure));
+    }
   if (self->run_task != NULL)
     {
       g_autoptr(GTask) task = g_steal_pointer (&self->run_task);
@@ -202,6 +208,12 @@ end_process (AfrpcChild *self)
 void
 afrpc_child_act_on_end (AfrpcChild *self)
 {
+  if (self->is_foreign && self->eof && self->exit == NULL)
+    {
+      const AfrpcSpawnStatus unknown = { .known = FALSE, .status = -1 };
+
+      self->exit = afrpc_exit_new (0, &unknown, FALSE, "");
+    }
   if (self->exit != NULL && self->eof && !self->backlog && self->stash.length == 0 && self->failure == NULL)
     afrpc_child_fail_at_end (self);
 

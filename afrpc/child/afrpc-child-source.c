@@ -48,6 +48,30 @@ give_socket_away (AfrpcChild *self)
     g_task_return_pointer (task, g_socket_connection_factory_create_connection (socket), g_object_unref);
 }
 
+static gboolean
+can_hand_over (AfrpcChild *self)
+{
+  return self->hand_over_task != NULL && self->spawned.pid > 0 && self->forks.length == 0 &&
+         afrpc_stream_get_queued (&self->link.stream) == 0;
+}
+
+/* What the process says from now on is for whoever gets the socket. */
+static void
+finish_hand_over (AfrpcChild *self)
+{
+  g_autoptr(GTask) task = NULL;
+
+  if (!can_hand_over (self))
+    return;
+
+  task = g_steal_pointer (&self->hand_over_task);
+  self->raw = self->eof = TRUE;
+  g_source_remove_unix_fd (self->source, g_steal_pointer (&self->socket_tag));
+  self->greeting_deadline = AFRPC_DEADLINES_NEVER;
+  self->link.was_ready = TRUE;
+  g_task_return_int (task, afrpc_link_steal_fd (&self->link));
+}
+
 /* The next thing to deliver, oldest first; FALSE if nothing has arrived. */
 gboolean
 afrpc_child_next_item (AfrpcChild    *self,
@@ -328,7 +352,7 @@ needs_dispatch (AfrpcChild *self)
 {
   return g_atomic_int_get (&self->drops) != 0 || is_abandoned (self) || !self->started || self->backlog || self->stash.length > 0 ||
          (self->exit != NULL && !self->eof) || (self->failure != NULL && !self->told) ||
-         (self->exit != NULL && self->failure == NULL);
+         (self->exit != NULL && self->failure == NULL) || can_hand_over (self);
 }
 
 static gboolean
@@ -402,6 +426,7 @@ child_source_dispatch (GSource     *source,
 
   if (self->backlog || self->stash.length > 0)
     deliver (self);
+  finish_hand_over (self);
   if (!self->backlog && ((socket & ~G_IO_OUT) != 0 || self->exit != NULL))
     {
       afrpc_child_read (self);

@@ -114,6 +114,7 @@ afrpc_child_unref (AfrpcChild *self)
   g_clear_error (&self->failure);
   g_clear_pointer (&self->exit, afrpc_exit_unref);
   g_clear_object (&self->run_task);
+  g_clear_object (&self->hand_over_task);
   g_clear_pointer (&self->spare_calls, g_ptr_array_unref);
   g_clear_pointer (&self->exit_tasks, g_ptr_array_unref);
   g_clear_pointer (&self->close_tasks, g_ptr_array_unref);
@@ -269,6 +270,31 @@ afrpc_child_run (AfrpcChild *self,
   if (cancellable != NULL)
     watch_cancellable (task, G_SOURCE_FUNC (run_cancelled_cb), afrpc_child_ref (self),
                        (GDestroyNotify) afrpc_child_unref, self->context);
+}
+
+/* Goes on with a process that another has prepared; @fd: (transfer full). */
+void
+afrpc_child_adopt (AfrpcChild *self,
+                   int         fd)
+{
+  fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK);
+  fcntl (fd, F_SETFD, FD_CLOEXEC);
+  afrpc_link_adopt (&self->link, fd);
+  self->is_foreign = self->started = self->steps_sent = TRUE;
+  self->socket_events = G_IO_IN;
+  self->socket_tag = g_source_add_unix_fd (self->source, fd, G_IO_IN);
+}
+
+/* Gives the socket of a process that can still be prepared away, once everything was written;
+ * @task (transfer full) gets it. */
+void
+afrpc_child_hand_over (AfrpcChild *self,
+                       GTask      *task)
+{
+  self->taken = TRUE;
+  self->process_held = g_weak_ref_get (&self->process);
+  self->hand_over_task = task;
+  afrpc_child_begin (self);
 }
 
 void

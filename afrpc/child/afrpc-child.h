@@ -104,7 +104,8 @@ struct _AfrpcChild
   gint64 busy_since;         /* monotonic time, or 0: the socket had nothing to read lately */
   gboolean eof;              /* nothing more to read */
   gboolean killed;           /* by us */
-  gboolean raw;              /* the socket was given away */
+  gboolean raw;              /* the socket was given away, or is going to be */
+  gboolean is_foreign;       /* another process' child: how it ends is never known */
   gboolean told;             /* the failure, or the end, has been told to everybody */
   gboolean conversation_ended; /* nothing comes for the proxy any more */
   gboolean ended;            /* nothing happens any more */
@@ -113,6 +114,7 @@ struct _AfrpcChild
 
   GPtrArray *spare_calls;    /* (element-type AfrpcCall) */
   GTask *run_task;           /* (nullable) */
+  GTask *hand_over_task;     /* (nullable) */
   GPtrArray *exit_tasks;     /* (element-type GTask) */
   GPtrArray *close_tasks;    /* (element-type GTask) */
 
@@ -141,6 +143,10 @@ void        afrpc_child_prepare     (AfrpcChild           *self,
 gboolean    afrpc_child_take        (AfrpcChild           *self,
                                      GVariant             *options,
                                      GError              **error);
+void        afrpc_child_adopt       (AfrpcChild           *self,
+                                     int                   fd);
+void        afrpc_child_hand_over   (AfrpcChild           *self,
+                                     GTask                *task);
 void        afrpc_child_run         (AfrpcChild           *self,
                                      GTask                *task);
 void        afrpc_child_call        (AfrpcChild           *self,

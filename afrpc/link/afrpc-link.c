@@ -59,6 +59,18 @@ afrpc_link_connect (AfrpcLink *self,
   self->stream.in_fd = self->stream.out_fd = fd;
 }
 
+/* Goes on with a conversation that another process has begun, and left while the worker was being prepared. */
+void
+afrpc_link_adopt (AfrpcLink *self,
+                  int        fd)
+{
+  afrpc_stream_clear (&self->stream);
+  afrpc_stream_init (&self->stream, fd, fd, TRUE);
+  self->stream.exact = TRUE;
+  self->stream.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
+  self->adopted = TRUE;
+}
+
 /* Gives the socket away: the conversation is over for the link. */
 int
 afrpc_link_steal_fd (AfrpcLink *self)
@@ -504,6 +516,8 @@ afrpc_link_next (AfrpcLink      *self,
       if (step != AFRPC_STREAM_DONE)
         return step;
 
+      if (self->state == AFRPC_LINK_GREETING && self->adopted && frame.header.kind != AFRPC_FRAME_HELLO)
+        self->state = AFRPC_LINK_PREPARING;
       if (self->state == AFRPC_LINK_GREETING)
         {
           if (!parse_hello (self, &frame, error))

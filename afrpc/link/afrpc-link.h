@@ -61,6 +61,7 @@ typedef struct
   AfrpcLinkState state;
   gboolean was_ready;
   char *host;               /* (nullable): the name that the host must give */
+  gboolean adopted;         /* somebody else may have been greeted */
 
   AfrpcLinkSlot *slots;
   guint32 n_slots;
@@ -79,6 +80,8 @@ typedef struct
 void            afrpc_link_init         (AfrpcLink       *self,
                                          const char      *host);
 void            afrpc_link_connect      (AfrpcLink       *self,
+                                         int              fd);
+void            afrpc_link_adopt        (AfrpcLink       *self,
                                          int              fd);
 int             afrpc_link_steal_fd     (AfrpcLink       *self);
 void            afrpc_link_clear        (AfrpcLink       *self);
