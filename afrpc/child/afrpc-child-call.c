@@ -236,7 +236,7 @@ sync_poll (AfrpcChild   *self,
 
   if (cancellable != NULL && g_cancellable_make_pollfd (cancellable, &fds[POLL_CANCELLABLE]))
     n = N_POLL;
-  until = MIN (until, MIN (self->greeting_deadline, self->exit_deadline));
+  until = MIN (until, afrpc_child_process_deadline (self));
   if (until != AFRPC_DEADLINES_NEVER)
     timeout_ms = CLAMP ((until - g_get_monotonic_time () + 999) / 1000, 0, G_MAXINT);
   if (self->exit != NULL && !self->eof)
@@ -269,7 +269,7 @@ sync_check_clock (AfrpcChild   *self,
 
   if (g_cancellable_set_error_if_cancelled (cancellable, &error))
     sync_settle (self, sync, NULL, error);
-  else if (MIN (until, MIN (self->greeting_deadline, self->exit_deadline)) != AFRPC_DEADLINES_NEVER)
+  else if (MIN (until, afrpc_child_process_deadline (self)) != AFRPC_DEADLINES_NEVER)
     {
       gint64 now = g_get_monotonic_time ();
 

@@ -12,6 +12,10 @@
  * does so at once. */
 #define EXIT_GRACE_US (100 * 1000)
 
+/* How often a process without a pidfd is asked for its end: after it closed its socket, and before. */
+#define REAP_SOON_US (2 * 1000)
+#define REAP_LATER_US (100 * 1000)
+
 /* The first failure counts: what comes later follows from it. Told to everybody by the source. */
 void
 afrpc_child_fail (AfrpcChild *self,
@@ -27,6 +31,8 @@ void
 afrpc_child_stop_reading (AfrpcChild *self)
 {
   self->eof = TRUE;
+  if (self->reap_deadline != AFRPC_DEADLINES_NEVER)
+    self->reap_deadline = 0;
   if (self->socket_tag != NULL)
     g_source_remove_unix_fd (self->source, g_steal_pointer (&self->socket_tag));
 
@@ -61,13 +67,16 @@ afrpc_child_reap (AfrpcChild *self)
 
   if (self->spawned.pid == 0 || self->exit != NULL)
     return;
-  if (self->pidfd_tag != NULL)
+  if (!afrpc_spawn_reap (&self->spawned, &status))
     {
-      /* The reaping closes it. */
-      if (!afrpc_spawn_reap (&self->spawned, &status))
-        return;
-      g_source_remove_unix_fd (self->source, g_steal_pointer (&self->pidfd_tag));
+      if (self->spawned.pidfd < 0)
+        self->reap_deadline = g_get_monotonic_time () + (self->eof ? REAP_SOON_US : REAP_LATER_US);
+      return;
     }
+
+  self->reap_deadline = AFRPC_DEADLINES_NEVER;
+  if (self->pidfd_tag != NULL)
+    g_source_remove_unix_fd (self->source, g_steal_pointer (&self->pidfd_tag));
 
   afrpc_child_read_stderr (self);
   tail = afrpc_tail_dup (&self->tail);

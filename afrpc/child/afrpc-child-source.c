@@ -32,6 +32,14 @@ give_socket_away (AfrpcChild *self)
   g_autoptr(GSocket) socket = NULL;
   int fd;
 
+  /* Nobody is there to take it any more. */
+  if (g_task_return_error_if_cancelled (task))
+    {
+      g_task_set_task_data (task, NULL, NULL);
+      afrpc_child_kill (self, SIGKILL);
+      return;
+    }
+
   g_task_set_task_data (task, NULL, NULL);
   self->raw = TRUE;
   g_source_remove_unix_fd (self->source, g_steal_pointer (&self->socket_tag));
@@ -273,7 +281,7 @@ afrpc_child_read (AfrpcChild *self)
 static gint64
 next_deadline (AfrpcChild *self)
 {
-  gint64 next = MIN (self->greeting_deadline, self->exit_deadline);
+  gint64 next = afrpc_child_process_deadline (self);
 
   return self->deadlines.n > 0 ? MIN (next, afrpc_deadlines_next (&self->deadlines)) : next;
 }
@@ -300,6 +308,9 @@ afrpc_child_expire_process (AfrpcChild *self,
       self->greeting_deadline = AFRPC_DEADLINES_NEVER;
       afrpc_child_break_off (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "no greeting within the time limit"));
     }
+
+  if (self->reap_deadline <= now)
+    afrpc_child_reap (self);
 
   if (self->exit_deadline <= now)
     {

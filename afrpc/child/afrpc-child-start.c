@@ -124,7 +124,10 @@ afrpc_child_started (AfrpcChild *self,
   /* Not before: nothing is told of a process that has no pid yet. */
   if (self->socket_tag == NULL && !self->eof)
     self->socket_tag = g_source_add_unix_fd (self->source, self->link.stream.in_fd, self->socket_events);
-  self->pidfd_tag = g_source_add_unix_fd (self->source, pidfd, G_IO_IN);
+  if (pidfd >= 0)
+    self->pidfd_tag = g_source_add_unix_fd (self->source, pidfd, G_IO_IN);
+  else
+    self->reap_deadline = 0;
   if (self->link.state == AFRPC_LINK_GREETING)
     self->greeting_deadline = g_get_monotonic_time () + GREETING_TIMEOUT_US;
   if (self->tail.fd >= 0 && self->stderr_tag == NULL)

@@ -57,7 +57,7 @@ afrpc_child_new (const char *host)
   self->fork_socket = -1;
   self->steps = g_ptr_array_new_with_free_func ((GDestroyNotify) step_unref);
   self->tail.fd = -1;
-  self->greeting_deadline = self->exit_deadline = AFRPC_DEADLINES_NEVER;
+  self->greeting_deadline = self->reap_deadline = self->exit_deadline = AFRPC_DEADLINES_NEVER;
   afrpc_deadlines_init (&self->deadlines, is_pending_cb, self);
   self->spare_calls = g_ptr_array_new_with_free_func (g_object_unref);
   self->exit_tasks = g_ptr_array_new_with_free_func (g_object_unref);

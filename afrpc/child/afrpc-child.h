@@ -93,6 +93,7 @@ struct _AfrpcChild
   AfrpcTail tail;
   AfrpcDeadlines deadlines;
   gint64 greeting_deadline;  /* AFRPC_DEADLINES_NEVER: none */
+  gint64 reap_deadline;      /* when to ask for the end of a process without a pidfd */
   gint64 exit_deadline;      /* when a process that closed its socket is killed */
   GQueue stash;              /* (element-type AfrpcLinkItem) arrived during a call_sync */
   gsize stash_size;          /* bytes, about */
@@ -167,6 +168,12 @@ void        afrpc_child_await       (AfrpcChild           *self,
                                      GTask                *task);
 
 /* Between the files of this folder. */
+static inline gint64
+afrpc_child_process_deadline (AfrpcChild *self)
+{
+  return MIN (self->reap_deadline, MIN (self->greeting_deadline, self->exit_deadline));
+}
+
 gboolean    afrpc_child_connect        (AfrpcChild    *self,
                                         int           *peer,
                                         GError       **error);

@@ -26,7 +26,7 @@ typedef struct
 typedef struct
 {
   int pid;                  /* 0: none */
-  int pidfd;                /* -1: none */
+  int pidfd;                /* -1: none, also if the kernel has none */
 } AfrpcSpawned;
 
 typedef struct
