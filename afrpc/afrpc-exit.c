@@ -24,6 +24,7 @@ struct _AfrpcExit
   int pid;
   gboolean killed; /* by this program */
   AfrpcSpawnStatus status;
+  AfrpcLimit limit; /* that ended it */
   char *stderr_tail;
 };
 
@@ -34,6 +35,7 @@ AfrpcExit *
 afrpc_exit_new (int                     pid,
                 const AfrpcSpawnStatus *status,
                 gboolean                killed,
+                const AfrpcLimits      *limits,
                 const char             *stderr_tail)
 {
   AfrpcExit *self = g_new0 (AfrpcExit, 1);
@@ -42,6 +44,7 @@ afrpc_exit_new (int                     pid,
   self->pid = pid;
   self->killed = killed;
   self->status = *status;
+  self->limit = afrpc_limits_explain (limits, status, killed, stderr_tail);
   self->stderr_tail = g_utf8_make_valid (stderr_tail, -1);
 
   return self;
@@ -218,6 +221,27 @@ afrpc_exit_was_killed (const AfrpcExit *self)
 }
 
 /**
+ * afrpc_exit_get_limit:
+ * @self: an exit
+ *
+ * Gets the limit that ended the process, as far as it can be known.
+ *
+ * Known are processor time and file size; address space, if GLib or the C++ library ended the process and
+ * said so on a captured standard error. See [method@Afrpc.Process.set_limit].
+ *
+ * Returns: the limit, or %AFRPC_LIMIT_NONE
+ *
+ * Since: 1.0
+ */
+AfrpcLimit
+afrpc_exit_get_limit (const AfrpcExit *self)
+{
+  g_return_val_if_fail (self != NULL, AFRPC_LIMIT_NONE);
+
+  return self->limit;
+}
+
+/**
  * afrpc_exit_get_stderr:
  * @self: an exit
  *
@@ -296,6 +320,25 @@ afrpc_exit_get_max_rss (const AfrpcExit *self)
   return (gint64) self->status.usage.ru_maxrss * 1024;
 }
 
+static const char *
+get_limit_words (AfrpcLimit limit)
+{
+  switch (limit)
+    {
+    case AFRPC_LIMIT_ADDRESS_SPACE:
+      return "address space";
+
+    case AFRPC_LIMIT_CPU:
+      return "processor time";
+
+    case AFRPC_LIMIT_FILE_SIZE:
+      return "file size";
+
+    default:
+      return NULL;
+    }
+}
+
 /* "NAME (pid 12) exited with status 3: last line of standard error" */
 char *
 afrpc_exit_describe (const AfrpcExit *self,
@@ -307,6 +350,9 @@ afrpc_exit_describe (const AfrpcExit *self,
   g_string_printf (text, "%s (pid %d) ", name, self->pid);
   if (!self->status.known)
     g_string_append (text, "ended, nobody knows how");
+  else if (self->limit != AFRPC_LIMIT_NONE)
+    g_string_append_printf (text, "exceeded its limit of %s and was killed by signal %d%s", get_limit_words (self->limit),
+                            self->status.signum, self->status.core ? ", core dumped" : "");
   else if (self->status.signum != 0)
     g_string_append_printf (text, "was killed by signal %d (%s)%s%s", self->status.signum,
                             strsignal (self->status.signum), self->killed ? " that this program sent" : "",

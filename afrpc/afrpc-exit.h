@@ -34,6 +34,8 @@ gboolean    afrpc_exit_dumped_core     (const AfrpcExit *self);
 AFRPC_AVAILABLE_IN_1_0
 gboolean    afrpc_exit_was_killed      (const AfrpcExit *self);
 AFRPC_AVAILABLE_IN_1_0
+AfrpcLimit  afrpc_exit_get_limit       (const AfrpcExit *self);
+AFRPC_AVAILABLE_IN_1_0
 const char *afrpc_exit_get_stderr      (const AfrpcExit *self);
 AFRPC_AVAILABLE_IN_1_0
 gint64      afrpc_exit_get_user_time   (const AfrpcExit *self);

@@ -996,6 +996,63 @@ afrpc_process_set_cwd (AfrpcProcess *self,
   self->child->config.cwd = g_strdup (cwd);
 }
 
+/**
+ * afrpc_process_set_limit:
+ * @self: a process that was neither started nor given its job
+ * @limit: what to limit
+ * @value: to how much, in the unit of @limit
+ *
+ * Limits what the process can use, for good: it cannot raise the limit again.
+ *
+ * The limit is in force before anything is loaded. Processes that are forked from this one have it too, and
+ * can be given a lower one. What exceeds it fails, or ends the process; then
+ * [method@Afrpc.Exit.get_limit] tells which limit it was.
+ *
+ * A worker needs about 10 file descriptors and 10 MiB of address space for itself. What the process shares
+ * with the program is not extended by it, and does not count as a file.
+ *
+ * If the limit cannot be set, because the program has a lower one itself, whatever waits for the process fails
+ * with %AFRPC_ERROR_SPAWN.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_set_limit (AfrpcProcess *self,
+                         AfrpcLimit    limit,
+                         guint64       value)
+{
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (limit > AFRPC_LIMIT_NONE && limit <= AFRPC_LIMIT_FILE_SIZE);
+  g_return_if_fail (!self->child->steps_sent);
+
+  afrpc_limits_set (&self->child->config.limits, limit, value);
+}
+
+/**
+ * afrpc_process_set_nice:
+ * @self: a process that was neither started nor given its job
+ * @increment: what to add to the program's nice level, see nice(2): the more, the less processor time the
+ *   process gets when others want it
+ *
+ * Has the process give way to others, or not.
+ *
+ * The sum is kept between -20 and 19. Processes that are forked from this one have the same level. Lowering a
+ * level needs a privilege; without it, whatever waits for the process fails with %AFRPC_ERROR_SPAWN.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_set_nice (AfrpcProcess *self,
+                        int           increment)
+{
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (increment >= -40 && increment <= 40);
+  g_return_if_fail (!self->child->steps_sent);
+
+  self->child->config.limits.nice = increment;
+  self->child->config.limits.has_nice = TRUE;
+}
+
 static void
 set_stdio (AfrpcProcess *self,
            int           i,

@@ -102,6 +102,13 @@ AFRPC_AVAILABLE_IN_1_0
 void          afrpc_process_set_cwd        (AfrpcProcess         *self,
                                             const char           *cwd);
 AFRPC_AVAILABLE_IN_1_0
+void          afrpc_process_set_limit      (AfrpcProcess         *self,
+                                            AfrpcLimit            limit,
+                                            guint64               value);
+AFRPC_AVAILABLE_IN_1_0
+void          afrpc_process_set_nice       (AfrpcProcess         *self,
+                                            int                   increment);
+AFRPC_AVAILABLE_IN_1_0
 void          afrpc_process_set_stdin      (AfrpcProcess         *self,
                                             AfrpcStdio            mode);
 AFRPC_AVAILABLE_IN_1_0

@@ -65,6 +65,32 @@ typedef enum
 } AfrpcStart;
 
 /**
+ * AfrpcLimit:
+ * @AFRPC_LIMIT_NONE: none of them
+ * @AFRPC_LIMIT_ADDRESS_SPACE: bytes of virtual memory, all mappings included: `RLIMIT_AS`. Over it,
+ *   allocations fail: malloc() returns %NULL, and g_malloc() ends the process
+ * @AFRPC_LIMIT_CPU: seconds of processor time: `RLIMIT_CPU`. Over it, `SIGXCPU` ends the process, and
+ *   `SIGKILL` a second later one that goes on
+ * @AFRPC_LIMIT_FILES: one more than the largest number that a file descriptor can have: `RLIMIT_NOFILE`.
+ *   Over it, opening fails with `EMFILE`
+ * @AFRPC_LIMIT_FILE_SIZE: bytes to which the process can extend a file: `RLIMIT_FSIZE`. Over it, `SIGXFSZ`
+ *   ends the process, or writing fails with `EFBIG` if that is ignored. It is in force for memory files
+ *   (memfd_create(2)) and POSIX shared memory too
+ *
+ * What [method@Afrpc.Process.set_limit] can limit; see setrlimit(2).
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  AFRPC_LIMIT_NONE,
+  AFRPC_LIMIT_ADDRESS_SPACE,
+  AFRPC_LIMIT_CPU,
+  AFRPC_LIMIT_FILES,
+  AFRPC_LIMIT_FILE_SIZE,
+} AfrpcLimit;
+
+/**
  * AfrpcOrphanPolicy:
  * @AFRPC_ORPHAN_POLICY_END: it is killed at once, also while a function computes
  * @AFRPC_ORPHAN_POLICY_FINISH: it finishes the calls that it has got, then exits

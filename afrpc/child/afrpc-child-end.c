@@ -80,7 +80,7 @@ afrpc_child_reap (AfrpcChild *self)
 
   afrpc_child_read_stderr (self);
   tail = afrpc_tail_dup (&self->tail);
-  self->exit = afrpc_exit_new (self->pid, &status, self->killed, tail);
+  self->exit = afrpc_exit_new (self->pid, &status, self->killed, &self->config.limits, tail);
 }
 
 static GError *

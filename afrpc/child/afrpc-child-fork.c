@@ -96,6 +96,7 @@ afrpc_child_new_fork (AfrpcChild *template)
   for (guint i = 0; i < template->steps->len; i++)
     g_ptr_array_add (self->steps, g_rc_box_acquire (template->steps->pdata[i]));
   self->n_inherited = self->steps->len;
+  self->config.limits = template->config.limits;
 
   if (template->taken)
     g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "a process that runs a function cannot be forked any more");
@@ -157,10 +158,24 @@ afrpc_child_send_surroundings (AfrpcChild *self)
     g_variant_dict_insert_value (&dict, "environ", new_bytes_array (self->config.environ));
   if (self->config.cwd != NULL)
     g_variant_dict_insert (&dict, "cwd", "^ay", self->config.cwd);
+  afrpc_limits_insert (&self->config.limits, &dict);
   value = g_variant_ref_sink (g_variant_dict_end (&dict));
 
   afrpc_link_prepare (&self->link, AFRPC_FRAME_SURROUNDINGS, value, fds, n_fds);
   self->surroundings_sent = TRUE;
+}
+
+/* Queues what no exec sets. */
+void
+afrpc_child_send_limits (AfrpcChild *self)
+{
+  g_autoptr(GVariant) value = NULL;
+  GVariantDict dict;
+
+  g_variant_dict_init (&dict, NULL);
+  afrpc_limits_insert (&self->config.limits, &dict);
+  value = g_variant_ref_sink (g_variant_dict_end (&dict));
+  afrpc_link_prepare (&self->link, AFRPC_FRAME_SURROUNDINGS, value, NULL, 0);
 }
 
 static void

@@ -188,6 +188,8 @@ afrpc_child_begin (AfrpcChild *self)
 
   if (self->n_inherited > 0 || self->template != NULL)
     afrpc_child_send_surroundings (self);
+  else if (afrpc_limits_any (&self->config.limits))
+    afrpc_child_send_limits (self);
   afrpc_child_send_steps (self, self->n_inherited);
 }
 

@@ -13,6 +13,7 @@
 #include "afrpc-types.h"
 #include "child/afrpc-call.h"
 #include "child/afrpc-deadlines.h"
+#include "child/afrpc-limits.h"
 #include "child/afrpc-tail.h"
 #include "link/afrpc-link.h"
 #include "spawn/afrpc-spawn.h"
@@ -37,6 +38,7 @@ typedef struct
   AfrpcStdio stdio[3];
   int fds[3];       /* -1, or what to use instead of stdio */
   AfrpcOrphanPolicy orphan_policy;
+  AfrpcLimits limits; /* a forked process has its template's to begin with */
 } AfrpcChildConfig;
 
 /* One thing that a process is prepared with: kept for processes that are forked from it. */
@@ -190,6 +192,7 @@ void        afrpc_child_begin          (AfrpcChild    *self);
 void        afrpc_child_send_steps     (AfrpcChild    *self,
                                         guint          first);
 void        afrpc_child_send_surroundings (AfrpcChild *self);
+void        afrpc_child_send_limits    (AfrpcChild    *self);
 void        afrpc_child_forked         (AfrpcChild    *self,
                                         AfrpcLinkItem *item);
 void        afrpc_child_fail_forks     (AfrpcChild    *self);

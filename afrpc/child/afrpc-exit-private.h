@@ -2,6 +2,7 @@
 #pragma once
 
 #include "afrpc-exit.h"
+#include "child/afrpc-limits.h"
 #include "spawn/afrpc-spawn.h"
 
 G_BEGIN_DECLS
@@ -9,6 +10,7 @@ G_BEGIN_DECLS
 AfrpcExit *afrpc_exit_new      (int                     pid,
                                 const AfrpcSpawnStatus *status,
                                 gboolean                killed,
+                                const AfrpcLimits      *limits,
                                 const char             *stderr_tail);
 char      *afrpc_exit_describe (const AfrpcExit        *self,
                                 const char             *name);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "serve/afrpc-restrict.h"
 #include "spawn/afrpc-fork.h"
 #include "wire/afrpc-lifeline.h"
 
@@ -233,7 +234,8 @@ take_surroundings (AfrpcWorker  *worker,
       return FALSE;
     }
 
-  return TRUE;
+  /* Last: they may be too low for the rest. */
+  return afrpc_restrict (value, error);
 }
 
 static gboolean

@@ -62,7 +62,7 @@ typedef enum
   AFRPC_FRAME_FORKED = 15,  /* u: its pid; its pidfd */
   AFRPC_FRAME_REFUSED = 16, /* (sis): why not */
 
-  /* To a process that was forked, first of all. */
+  /* To a process that was forked, or has limits, first of all. */
   AFRPC_FRAME_SURROUNDINGS = 17, /* a{sv}; standard streams */
 
   AFRPC_FRAME_LAST = AFRPC_FRAME_SURROUNDINGS,
