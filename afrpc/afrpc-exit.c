@@ -308,6 +308,9 @@ afrpc_exit_get_system_time (const AfrpcExit *self)
  *
  * Gets the largest amount of memory that the process had resident: `ru_maxrss` of getrusage(2).
  *
+ * For Linux, that of a process that was executed, and not forked, is at least what the program itself had when
+ * it started the process.
+ *
  * Returns: bytes
  *
  * Since: 1.0

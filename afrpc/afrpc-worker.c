@@ -165,6 +165,10 @@ afrpc_worker_answer (AfrpcWorker  *self,
   else if (error == NULL && !check_size (self, &payload, &own_error))
     g_prefix_error (&own_error, "result too large: ");
 
+  /* An orphan that finishes its calls answers nobody. */
+  if (self->gone)
+    return;
+
   if (error != NULL || own_error != NULL)
     afrpc_worker_send_error (self, AFRPC_FRAME_ERROR, serial, error != NULL ? error : own_error);
   else
@@ -217,7 +221,7 @@ afrpc_worker_begin_call (AfrpcWorker      *self,
  * is much: see [method@Afrpc.Worker.flush]. If the parent is slow to read, this waits for it.
  *
  * An event that is over the proxy's [property@Afrpc.Proxy:max-message-size], or that is made in an init
- * function, is not sent; that is logged as a warning.
+ * function, is not sent; that is logged as a warning. Once the parent is gone, nothing is sent.
  *
  * Since: 1.0
  */
@@ -236,6 +240,8 @@ afrpc_worker_event (AfrpcWorker *self,
   payload = afrpc_payload (value);
   if (!self->serving)
     g_warning ("an event cannot be sent before the worker is ready");
+  else if (self->gone)
+    ;
   else if (!check_size (self, &payload, &error))
     g_warning ("an event was not sent, it is too large: %s", error->message);
   else

@@ -199,6 +199,9 @@ afrpc_child_take (AfrpcChild  *self,
                   GVariant    *options,
                   GError     **error)
 {
+  g_autoptr(GVariant) own_options = NULL;
+  GVariantDict dict;
+
   if (self->ended)
     {
       if (error != NULL)
@@ -211,10 +214,19 @@ afrpc_child_take (AfrpcChild  *self,
       return FALSE;
     }
 
+  /* An orphan notices the death as an end of the socket, which a close is too. */
+  if (self->config.orphan_policy != AFRPC_ORPHAN_POLICY_END)
+    {
+      g_variant_dict_init (&dict, options);
+      g_variant_dict_insert (&dict, "orphan", "y", self->config.orphan_policy);
+      own_options = g_variant_ref_sink (g_variant_dict_end (&dict));
+      g_variant_lookup (options, "async", "b", &self->link.says_goodbye);
+    }
+
   self->taken = TRUE;
   self->process_held = g_weak_ref_get (&self->process);
   afrpc_child_begin (self);
-  afrpc_link_run (&self->link, options,
+  afrpc_link_run (&self->link, own_options != NULL ? own_options : options,
                   self->config.orphan_policy == AFRPC_ORPHAN_POLICY_END ? afrpc_lifeline_dup () : -1);
 
   return TRUE;

@@ -15,7 +15,7 @@
 
 static const char *const frame_names[] = {
   "none", "hello", "require", "eval", "arg", "fd", "run", "failed", "ready", "call", "cancel", "result", "error",
-  "event", "fork", "forked", "refused", "surroundings",
+  "event", "fork", "forked", "refused", "surroundings", "goodbye",
 };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (frame_names) == AFRPC_FRAME_LAST + 1);
@@ -305,6 +305,8 @@ afrpc_link_cancel (AfrpcLink *self,
 void
 afrpc_link_close (AfrpcLink *self)
 {
+  if (self->says_goodbye && !self->closing && !self->shut)
+    afrpc_stream_put_value (&self->stream, AFRPC_FRAME_GOODBYE, 0, NULL);
   self->closing = TRUE;
 }
 

@@ -164,6 +164,7 @@ prepare_run (AfrpcHost    *self,
              GError      **error)
 {
   AfrpcFunctionKind kind;
+  guchar orphan_policy = AFRPC_ORPHAN_POLICY_END;
 
   memset (options, 0, sizeof *options);
   if (!g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT) ||
@@ -178,6 +179,8 @@ prepare_run (AfrpcHost    *self,
   g_variant_lookup (value, "done", "&s", &options->done);
   g_variant_lookup (value, "async", "b", &options->async);
   g_variant_lookup (value, "run", "b", &options->run);
+  g_variant_lookup (value, "orphan", "y", &orphan_policy);
+  worker->orphan_policy = orphan_policy;
   g_variant_lookup (value, "max-message-size", "t", &worker->message_size_max);
 
   if (options->init != NULL && !run_init (self, worker, options->init, error))

@@ -80,6 +80,10 @@ handle_frames (AfrpcWorker  *self,
           cancel_call (self, frame.header.serial);
           break;
 
+        case AFRPC_FRAME_GOODBYE:
+          self->dismissed = TRUE;
+          break;
+
         default:
           g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "unexpected frame %u", frame.header.kind);
           return FALSE;
@@ -87,7 +91,8 @@ handle_frames (AfrpcWorker  *self,
     }
 }
 
-static void
+/* FALSE: there is nothing more to read, for now or ever. */
+static gboolean
 read_frames (AfrpcWorker *self)
 {
   g_autoptr(GError) error = NULL;
@@ -98,6 +103,8 @@ read_frames (AfrpcWorker *self)
     self->eof = TRUE;
   if (error != NULL)
     g_printerr ("afrpc worker: %s\n", error->message);
+
+  return step == AFRPC_STREAM_DONE && !self->eof;
 }
 
 /* At the end of input, when nothing is outstanding and everything is written, whatever other sources
@@ -108,25 +115,52 @@ is_done (AfrpcWorker *self)
   return self->eof && self->n_outstanding == 0 && (self->gone || afrpc_stream_get_queued (&self->stream) == 0);
 }
 
+/* A socket that nobody has the other end of would wake the main loop all the time, until the last call has
+ * been answered. */
+static void
+stop_watching (AfrpcWorker *self)
+{
+  /* What the parent sent before it died counts as given. */
+  while (!self->eof && self->orphan_policy != AFRPC_ORPHAN_POLICY_END && read_frames (self))
+    ;
+  self->eof = TRUE;
+  if (self->socket_tag != NULL)
+    g_source_remove_unix_fd (self->source, g_steal_pointer (&self->socket_tag));
+}
+
+static gboolean
+is_free_orphan (AfrpcWorker *self)
+{
+  return self->orphan_policy == AFRPC_ORPHAN_POLICY_IGNORE && !self->dismissed;
+}
+
+/* Whether there is something to do that no file descriptor tells. */
+static gboolean
+is_ready (AfrpcWorker *self)
+{
+  return (self->gone && self->socket_tag != NULL) || is_done (self);
+}
+
 static void
 check_done (AfrpcWorker *self)
 {
   if (self->gone)
-    self->eof = TRUE;
+    stop_watching (self);
   if (!is_done (self))
     return;
 
   g_source_destroy (self->source);
-  if (self->done == 0)
+  if (self->done == 0 && !is_free_orphan (self))
     {
       g_main_loop_quit (self->loop);
       return;
     }
 
-  /* The parent sees the end; the process lives on for as long as the function wants. */
+  /* The parent, if there is one, sees the end; the process lives on for as long as its functions want. */
   afrpc_stream_clear (&self->stream);
   self->gone = TRUE;
-  afrpc_host_done (self->host, self->done, self);
+  if (self->done != 0)
+    afrpc_host_done (self->host, self->done, self);
 }
 
 static gboolean
@@ -148,13 +182,13 @@ serve_source_prepare (GSource *source,
     }
 
   /* This wakes the main context up, so only if something changes. */
-  if (events != self->socket_events)
+  if (events != self->socket_events && self->socket_tag != NULL)
     {
       self->socket_events = events;
       g_source_modify_unix_fd (source, self->socket_tag, events);
     }
 
-  return self->gone || is_done (self);
+  return is_ready (self);
 }
 
 static gboolean
@@ -162,7 +196,8 @@ serve_source_check (GSource *source)
 {
   AfrpcWorker *self = ((ServeSource *) source)->worker;
 
-  return self->gone || is_done (self) || g_source_query_unix_fd (source, self->socket_tag) != 0;
+  return is_ready (self) ||
+         (self->socket_tag != NULL && g_source_query_unix_fd (source, self->socket_tag) != 0);
 }
 
 static gboolean
@@ -171,7 +206,7 @@ serve_source_dispatch (GSource     *source,
                        gpointer     user_data)
 {
   AfrpcWorker *self = ((ServeSource *) source)->worker;
-  const GIOCondition events = g_source_query_unix_fd (source, self->socket_tag);
+  const GIOCondition events = self->socket_tag != NULL ? g_source_query_unix_fd (source, self->socket_tag) : 0;
 
   if (self->eof && (events & (G_IO_HUP | G_IO_ERR)) != 0)
     self->gone = TRUE;

@@ -24,12 +24,13 @@ run_call (AfrpcWorker      *self,
 
 /* One call at a time, without a main loop: waits for a call, runs it, and writes its answer before it
  * looks at the next, so that no more than one answer is ever buffered and none is lost to a crash in
- * a later call. Returns TRUE at the end of input. */
+ * a later call. A parent that does not read any more is dead: what it still wants done depends on the policy
+ * for orphans. Returns TRUE at the end of input. */
 gboolean
 afrpc_worker_serve_sync (AfrpcWorker  *self,
                          GError      **error)
 {
-  while (!self->gone)
+  while (!self->gone || self->orphan_policy != AFRPC_ORPHAN_POLICY_END)
     {
       AfrpcFrame frame;
       AfrpcStreamStep step = afrpc_stream_next (&self->stream, &frame, error);

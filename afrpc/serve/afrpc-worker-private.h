@@ -19,6 +19,7 @@ struct _AfrpcWorker
   AfrpcPage *page;          /* (nullable) */
   AfrpcHost *host;          /* not owned: it outlives the worker */
   AfrpcBackend backend;
+  AfrpcOrphanPolicy orphan_policy;
   guint64 message_size_max; /* bytes, in either direction */
   int parent_pid;           /* what it said; 0: it did not */
   gboolean is_forked;       /* its exit handlers are its template's */
@@ -40,6 +41,7 @@ struct _AfrpcWorker
   gpointer socket_tag;
   GIOCondition socket_events;
   gboolean eof;
+  gboolean dismissed;       /* the parent closed: it did not just die */
   GPtrArray *invocations;   /* (element-type AfrpcInvocation) not answered yet, by slot, not owned */
   GPtrArray *spare_invocations; /* (element-type AfrpcInvocation) to be used again */
   guint n_outstanding;

@@ -184,7 +184,12 @@ lift_fds (const AfrpcSpawnPlan *plan,
         {
           fd = lifted[i] = fcntl (fd, F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
           if (fd < 0)
-            return FALSE;
+            {
+              /* What fcntl(2) says if the limit is below the number. */
+              if (errno == EINVAL)
+                errno = EMFILE;
+              return FALSE;
+            }
         }
       state->fds[i] = fd;
     }

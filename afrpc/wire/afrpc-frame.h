@@ -65,7 +65,10 @@ typedef enum
   /* To a process that was forked, or has limits, first of all. */
   AFRPC_FRAME_SURROUNDINGS = 17, /* a{sv}; standard streams */
 
-  AFRPC_FRAME_LAST = AFRPC_FRAME_SURROUNDINGS,
+  /* To an async worker that would live on if its parent died: it has been closed instead. */
+  AFRPC_FRAME_GOODBYE = 18,
+
+  AFRPC_FRAME_LAST = AFRPC_FRAME_GOODBYE,
 } AfrpcFrameKind;
 
 typedef enum

@@ -17,6 +17,15 @@
 AFRPC_FUNCTION (use, "(sv)")
 AFRPC_ASYNC_FUNCTION (use_async, "(sv)")
 
+static int parent;
+
+/* Before anybody could have been told to kill it; a forked worker has the same. */
+static void __attribute__ ((constructor))
+note_parent (void)
+{
+  parent = getppid ();
+}
+
 static GVariant *
 fail_with_errno (const char  *what,
                  GError     **error)
@@ -128,16 +137,15 @@ say (const char *path,
 }
 
 /* Waits for the parent's death, then says that it was survived. */
-static GVariant *
-outlive (GVariant *value)
+static void
+outlive (GVariant *value,
+         gboolean  then_exit)
 {
-  const int parent = getppid ();
-
   while (getppid () == parent)
     poll (NULL, 0, 1);
   say (g_variant_get_string (value, NULL), "finished\n");
-
-  return g_variant_new_boolean (TRUE);
+  if (then_exit)
+    exit (0);
 }
 
 static GVariant *
@@ -175,11 +183,15 @@ perform (AfrpcWorker  *worker,
     return g_variant_new_int32 (getpriority (PRIO_PROCESS, 0));
   if (g_str_equal (what, "list-fds"))
     return list_fds ();
-  if (g_str_equal (what, "outlive"))
+  if (g_str_equal (what, "outlive") || g_str_equal (what, "outlive-then-exit"))
     {
+      static guint n_calls;
+
       afrpc_worker_event (worker, g_variant_new_string ("here"));
       afrpc_worker_flush (worker);
-      return outlive (value);
+      n_calls++;
+      outlive (value, g_str_equal (what, "outlive-then-exit") && n_calls == 3);
+      return g_variant_new_boolean (TRUE);
     }
 
   return g_variant_new_int32 (getpid ());
@@ -203,23 +215,14 @@ orphaned_cb (gpointer data)
   exit (0);
 }
 
-typedef struct
-{
-  int parent;
-  char *path;
-} Orphan;
-
 static gboolean
 look_for_parent_cb (gpointer data)
 {
-  Orphan *orphan = data;
-
-  if (getppid () == orphan->parent)
+  if (getppid () == parent)
     return G_SOURCE_CONTINUE;
 
   /* By then the end of the socket has been noticed too. */
-  g_timeout_add (50, orphaned_cb, orphan->path);
-  g_free (orphan);
+  g_timeout_add (50, orphaned_cb, data);
 
   return G_SOURCE_REMOVE;
 }
@@ -236,13 +239,7 @@ use_async (AfrpcInvocation *invocation)
 
   g_variant_get (args, "(&sv)", &what, &value);
   if (g_str_equal (what, "watch-parent"))
-    {
-      Orphan *orphan = g_new0 (Orphan, 1);
-
-      orphan->parent = getppid ();
-      orphan->path = g_variant_dup_string (value, NULL);
-      g_timeout_add (1, look_for_parent_cb, orphan);
-    }
+    g_timeout_add (1, look_for_parent_cb, g_variant_dup_string (value, NULL));
 
   result = perform (worker, args, &error);
   if (result != NULL)
