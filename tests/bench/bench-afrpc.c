@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* afrpc itself. Variants: "sync" and "async" are the worker's backend, called through the main
- * loop; "sync-direct" and "async-direct" in W1 are called with afrpc_proxy_call_sync (). */
+ * loop; "sync-direct" and "async-direct" in W1 are called with afrpc_proxy_call_sync (); workers of
+ * "sync-fork" and "async-fork" are forked from a template and not executed. */
 #include "bench-client.h"
 
 #include <string.h>
@@ -45,21 +46,32 @@ run (const BenchOptions *options,
     bench_fail ("no such workload here: %s", options->workload);
 }
 
+/* One worker, from its start to its end. */
+static void
+spawn_one (const BenchOptions *options,
+           AfrpcProcess       *template,
+           AfrpcBackend        backend)
+{
+  BenchClient client;
+
+  bench_client_init (&client, options, template, backend, FALSE);
+  calls (&client, 1, 1);
+  bench_client_clear (&client);
+}
+
 static void
 spawn (const BenchOptions *options,
+       AfrpcProcess       *template,
        AfrpcBackend        backend)
 {
   BenchMeter meter;
 
+  /* The template's own start is not counted. */
+  if (template != NULL)
+    spawn_one (options, template, backend);
   bench_meter_start (&meter, 0);
   for (uint64_t i = 0; i < options->n; i++)
-    {
-      BenchClient client;
-
-      bench_client_init (&client, options, backend, FALSE);
-      calls (&client, 1, 1);
-      bench_client_clear (&client);
-    }
+    spawn_one (options, template, backend);
   bench_meter_stop (&meter);
   bench_report_time (options, PEER, &meter);
 }
@@ -72,16 +84,19 @@ main (int    argc,
   BenchClient client;
   BenchMeter meter;
   AfrpcBackend backend;
+  g_autoptr(AfrpcProcess) template = NULL;
 
   bench_options_init (&options, argc, argv);
   backend = g_str_has_prefix (options.variant, "async") ? AFRPC_BACKEND_ASYNC : AFRPC_BACKEND_SYNC;
+  if (g_str_has_suffix (options.variant, "-fork"))
+    template = bench_client_new_process (&options);
   if (strcmp (options.workload, "W5") == 0)
     {
-      spawn (&options, backend);
+      spawn (&options, template, backend);
       return 0;
     }
 
-  bench_client_init (&client, &options, backend, strcmp (options.workload, "W3") == 0);
+  bench_client_init (&client, &options, template, backend, strcmp (options.workload, "W3") == 0);
   if (strcmp (options.workload, "W6") == 0)
     {
       calls (&client, options.n, 1);

@@ -43,19 +43,32 @@ error_cb (AfrpcProxy   *proxy,
   bench_fail ("error: %s", error->message);
 }
 
+/* With the worker's module, but no job yet. */
+AfrpcProcess *
+bench_client_new_process (const BenchOptions *options)
+{
+  AfrpcProcess *process = afrpc_process_new_exec (NULL);
+  g_autofree char *module = g_build_filename (options->directory, "bench-worker.so", NULL);
+
+  afrpc_process_require (process, module);
+
+  return process;
+}
+
+/* @template: (nullable): what to fork the worker from */
 void
 bench_client_init (BenchClient        *self,
                    const BenchOptions *options,
+                   AfrpcProcess       *template,
                    AfrpcBackend        backend,
                    gboolean            emits)
 {
-  g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (NULL);
-  g_autofree char *module = g_build_filename (options->directory, "bench-worker.so", NULL);
+  g_autoptr(AfrpcProcess) process = NULL;
   const char *suffix = backend == AFRPC_BACKEND_ASYNC ? "_async" : "";
   g_autofree char *function = g_strconcat (emits ? "emit" : "echo", suffix, NULL);
 
   *self = (BenchClient) { .emits = emits };
-  afrpc_process_require (process, module);
+  process = template != NULL ? afrpc_process_fork (template) : bench_client_new_process (options);
   self->proxy = g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", function,
                               "backend", backend, NULL);
   g_signal_connect (self->proxy, "event", G_CALLBACK (event_cb), self);

@@ -20,8 +20,11 @@ typedef struct
   gboolean closed;
 } BenchClient;
 
+AfrpcProcess *bench_client_new_process (const BenchOptions *options);
+
 void  bench_client_init      (BenchClient        *self,
                               const BenchOptions *options,
+                              AfrpcProcess       *template,
                               AfrpcBackend        backend,
                               gboolean            emits);
 void  bench_client_clear     (BenchClient        *self);

@@ -135,7 +135,7 @@ main (int    argc,
 
   bench_options_init (&options, argc, argv);
   emits = strcmp (options.variant, "events") == 0;
-  bench_client_init (&client, &options, AFRPC_BACKEND_SYNC, emits);
+  bench_client_init (&client, &options, NULL, AFRPC_BACKEND_SYNC, emits);
   afrpc_proxy_set_max_calls_queued (client.proxy, (guint) MIN (options.n + SLICE, G_MAXUINT));
   bench_client_begin (&client, 1);
   bench_client_send (&client, 1);

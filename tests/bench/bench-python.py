@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Python's own ways to call a child process: --variant pipe (multiprocessing.Pipe) or executor
+"""Python's own ways to call a child process: --variant pipe (multiprocessing.Pipe), forkserver (the same,
+with a process that was forked from multiprocessing's server) or executor
 (concurrent.futures.ProcessPoolExecutor with one worker)."""
 
 import argparse
@@ -55,9 +56,11 @@ def serve_pipe(connection, parent_end):
 class Pipe:
     """A process with a loop around a duplex pipe."""
 
+    context = context
+
     def __init__(self):
-        self.connection, child_end = context.Pipe()
-        self.process = context.Process(target=serve_pipe, args=(child_end, self.connection))
+        self.connection, child_end = self.context.Pipe()
+        self.process = self.context.Process(target=serve_pipe, args=(child_end, self.connection))
         self.process.start()
         child_end.close()
         self.pid = self.process.pid
@@ -82,6 +85,12 @@ class Pipe:
         self.process.join()
         if self.process.exitcode != 0:
             fail(f'the child exited with {self.process.exitcode}')
+
+
+class ForkServer(Pipe):
+    """The same, forked from a server and not from this process."""
+
+    context = multiprocessing.get_context('forkserver')
 
 
 class Executor:
@@ -129,6 +138,8 @@ def run(peer, workload, n):
 
 def measure(kind, workload, n):
     if workload == 'W5':
+        if kind is ForkServer:  # the server's own start is not counted
+            kind().close()
         start = time.monotonic()
         for _ in range(n):
             peer = kind()
@@ -156,7 +167,7 @@ def measure(kind, workload, n):
 
 
 def main():
-    kinds = {'pipe': Pipe, 'executor': Executor}
+    kinds = {'pipe': Pipe, 'forkserver': ForkServer, 'executor': Executor}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--workload', default='W1')
     parser.add_argument('--variant', choices=kinds, default='pipe')

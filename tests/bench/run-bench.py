@@ -8,6 +8,7 @@ a figure."""
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -20,6 +21,7 @@ WORKLOADS = {
     'W3': 'events from worker to parent',
     'W5': 'start a worker, one call, orderly end; the parent has 16 MiB of heap',
     'W5-512': 'the same from a parent with 512 MiB of heap',
+    'W5-2048': 'the same from a parent with 2 GiB of heap',
     'W6': 'private memory of an idle worker after 1000 calls',
     'hold': 'worst delay of a main loop in a flood: timer at default priority, at the priority of '
             'drawing, one iteration',
@@ -64,8 +66,11 @@ RUNS = [
     ('bench-spawn', 'gsubprocess', 'W5', 200),
     ('bench-afrpc', 'sync', 'W5', 100),
     ('bench-afrpc', 'async', 'W5', 100),
+    ('bench-afrpc', 'sync-fork', 'W5', 600),
+    ('bench-afrpc', 'async-fork', 'W5', 600),
     ('bench-gdbus', '', 'W5', 40),
     ('bench-python.py', 'pipe', 'W5', 80),
+    ('bench-python.py', 'forkserver', 'W5', 40),
     ('bench-python.py', 'executor', 'W5', 60),
     ('bench-anyevent.pl', 'sync', 'W5', 40),
     ('bench-anyevent.pl', 'async', 'W5', 20),
@@ -74,13 +79,23 @@ RUNS = [
     ('bench-spawn', 'posix-spawn', 'W5-512', 300),
     ('bench-spawn', 'gsubprocess', 'W5-512', 20),
     ('bench-afrpc', 'sync', 'W5-512', 100),
+    ('bench-afrpc', 'sync-fork', 'W5-512', 600),
+
+    ('bench-spawn', 'fork', 'W5-2048', 6),
+    ('bench-spawn', 'posix-spawn', 'W5-2048', 300),
+    ('bench-spawn', 'gsubprocess', 'W5-2048', 6),
+    ('bench-afrpc', 'sync', 'W5-2048', 100),
+    ('bench-afrpc', 'sync-fork', 'W5-2048', 600),
 
     ('bench-spawn', 'posix-spawn', 'W6', 1000),
     ('bench-spawn', 'gsubprocess', 'W6', 1000),
     ('bench-afrpc', 'sync', 'W6', 1000),
     ('bench-afrpc', 'async', 'W6', 1000),
+    ('bench-afrpc', 'sync-fork', 'W6', 1000),
+    ('bench-afrpc', 'async-fork', 'W6', 1000),
     ('bench-gdbus', '', 'W6', 1000),
     ('bench-python.py', 'pipe', 'W6', 1000),
+    ('bench-python.py', 'forkserver', 'W6', 1000),
     ('bench-python.py', 'executor', 'W6', 1000),
     ('bench-anyevent.pl', 'sync', 'W6', 1000),
     ('bench-anyevent.pl', 'async', 'W6', 1000),
@@ -93,6 +108,7 @@ RUNS = [
 FLOORS = {
     'W1': ('raw-poll', ''), 'W2': ('raw-poll', ''), 'W3': ('raw-poll', ''),
     'W5': ('spawn', 'posix-spawn'), 'W5-512': ('spawn', 'posix-spawn'),
+    'W5-2048': ('spawn', 'posix-spawn'),
     'W6': ('spawn', 'posix-spawn'),
 }
 OURS = ('afrpc', 'sync')
@@ -112,6 +128,14 @@ def command(options, program, variant, workload, n):
     if workload.startswith('W5') and program in ('bench-spawn', 'bench-afrpc', 'bench-gdbus'):
         argv += ['--heap-mib', workload.partition('-')[2] or '16']
     return argv
+
+
+def has_memory_for(workload):
+    """Half of what is free may be filled with a parent's heap."""
+    heap_mib = int(workload.partition('-')[2] or '16')
+    with open('/proc/meminfo') as file:
+        available_kb = int(re.search(r'^MemAvailable: +(\d+)', file.read(), re.M)[1])
+    return heap_mib * 2048 <= available_kb
 
 
 def run_peer(argv, timeout):
@@ -229,6 +253,9 @@ def main():
 
     rows, failures = [], []
     for workload in options.workloads or WORKLOADS:
+        if not has_memory_for(workload):
+            print(f'\n{workload}: left out, there is not enough memory')
+            continue
         of_workload = summarise(workload, run_rounds(options, workload, failures))
         print_table(workload, of_workload)
         rows += of_workload
