@@ -221,7 +221,7 @@ afrpc_child_act_on_end (AfrpcChild *self)
     {
       const AfrpcSpawnStatus unknown = { .known = FALSE, .status = -1 };
 
-      self->exit = afrpc_exit_new (0, &unknown, FALSE, "");
+      self->exit = afrpc_exit_new (0, &unknown, FALSE, &self->config.limits, "");
     }
   if (self->exit != NULL && self->eof && !self->backlog && self->stash.length == 0 && self->failure == NULL)
     afrpc_child_fail_at_end (self);
