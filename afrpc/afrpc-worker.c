@@ -40,6 +40,9 @@ afrpc_worker_finalize (GObject *object)
     if (g_array_index (self->fds, int, i) >= 0)
       close (g_array_index (self->fds, int, i));
   g_clear_pointer (&self->fds, g_array_unref);
+  for (guint i = 0; i < self->children->len; i++)
+    close (g_array_index (self->children, AfrpcWorkerChild, i).pidfd);
+  g_clear_pointer (&self->children, g_array_unref);
   g_clear_pointer (&self->invocations, g_ptr_array_unref);
   g_clear_pointer (&self->spare_invocations, g_ptr_array_unref);
   g_clear_pointer (&self->loop, g_main_loop_unref);
@@ -58,6 +61,7 @@ static void
 afrpc_worker_init (AfrpcWorker *self)
 {
   self->fds = g_array_new (FALSE, FALSE, sizeof (int));
+  self->children = g_array_new (FALSE, FALSE, sizeof (AfrpcWorkerChild));
   self->arg_list = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
 }
 

@@ -78,7 +78,8 @@ test_fork_default (void)
   g_assert_cmpint (afrpc_process_get_start (second), ==, AFRPC_START_FORK);
   pid = afrpc_process_get_pid (first);
   g_assert_cmpint (pid, !=, afrpc_process_get_pid (second));
-  g_assert_cmpint (waitpid (pid, NULL, WNOHANG), ==, 0);
+  if (g_getenv ("AFRPC_FORK") == NULL)
+    g_assert_cmpint (waitpid (pid, NULL, WNOHANG), ==, 0);
   watch_end (&a);
   watch_end (&b);
   g_assert_true (afrpc_exit_is_success (a.exit));
@@ -149,7 +150,9 @@ test_fork_template_killed (void)
   g_assert_cmpint (afrpc_process_get_start (pending), ==, AFRPC_START_EXEC);
   g_variant_unref (test_call (before.proxy, test_act ("return", NULL), NULL));
   watch_end (&before);
-  g_assert_true (afrpc_exit_is_success (before.exit));
+  /* Whose child it was not, nobody knows how it ended. */
+  g_assert_true (afrpc_exit_is_success (before.exit) ||
+                 (g_getenv ("AFRPC_FORK") != NULL && !afrpc_exit_is_known (before.exit)));
 }
 
 static void

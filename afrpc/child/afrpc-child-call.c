@@ -213,10 +213,13 @@ enum
   POLL_SOCKET,
   POLL_PIDFD,
   POLL_STDERR,
-  POLL_TEMPLATE,
   POLL_CANCELLABLE,
-  N_POLL,
+  POLL_TEMPLATES, /* and further: what the process is forked from, and that, and so on */
+  N_POLL = POLL_TEMPLATES + 16,
 };
+
+/* How often templates are looked at that are further away than there is place for. */
+#define FAR_TEMPLATE_MS 5
 
 /* Waits for something to happen, and takes notice of it. */
 static void
@@ -226,26 +229,30 @@ sync_poll (AfrpcChild   *self,
 {
   GPollFD fds[N_POLL] = {
     [POLL_SOCKET] = { self->eof || self->fork_socket >= 0 ? -1 : self->link.stream.in_fd, self->socket_events, 0 },
-    [POLL_PIDFD] = { self->spawned.pidfd, G_IO_IN, 0 },
+    [POLL_PIDFD] = { self->pidfd_tag != NULL ? self->spawned.pidfd : -1, G_IO_IN, 0 },
     [POLL_STDERR] = { self->tail.fd, G_IO_IN, 0 },
-    [POLL_TEMPLATE] = { -1, G_IO_IN, 0 },
     [POLL_CANCELLABLE] = { -1, 0, 0 },
   };
   int timeout_ms = -1;
-  guint n = POLL_CANCELLABLE;
+  guint n = POLL_TEMPLATES;
+  const gboolean has_cancellable =
+    cancellable != NULL && g_cancellable_make_pollfd (cancellable, &fds[POLL_CANCELLABLE]);
 
-  if (cancellable != NULL && g_cancellable_make_pollfd (cancellable, &fds[POLL_CANCELLABLE]))
-    n = N_POLL;
   until = MIN (until, afrpc_child_process_deadline (self));
   if (until != AFRPC_DEADLINES_NEVER)
     timeout_ms = CLAMP ((until - g_get_monotonic_time () + 999) / 1000, 0, G_MAXINT);
   if (self->exit != NULL && !self->eof)
     timeout_ms = 0;
-  for (AfrpcChild *child = self; child->template != NULL; child = child->template)
-    fds[POLL_TEMPLATE].fd = child->template->link.stream.in_fd;
+  for (AfrpcChild *child = self; (child = afrpc_child_get_template (child)) != NULL;)
+    {
+      if (n == N_POLL)
+        timeout_ms = MIN ((guint) timeout_ms, FAR_TEMPLATE_MS);
+      else if (!child->eof)
+        fds[n++] = (GPollFD) { child->link.stream.in_fd, G_IO_IN, 0 };
+    }
 
   g_poll (fds, n, timeout_ms);
-  if (n == N_POLL)
+  if (has_cancellable)
     g_cancellable_release_fd (cancellable);
 
   if (fds[POLL_STDERR].revents != 0)

@@ -4,6 +4,7 @@
 #include "child/afrpc-child.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include "afrpc-error.h"
 #include "child/afrpc-exit-private.h"
@@ -15,6 +16,9 @@
 /* How often a process without a pidfd is asked for its end: after it closed its socket, and before. */
 #define REAP_SOON_US (2 * 1000)
 #define REAP_LATER_US (100 * 1000)
+
+/* How long a template that is not the program's child gets to say how its own child ended. */
+#define REAPER_PATIENCE_US (1000 * 1000)
 
 /* The first failure counts: what comes later follows from it. Told to everybody by the source. */
 void
@@ -31,7 +35,7 @@ void
 afrpc_child_stop_reading (AfrpcChild *self)
 {
   self->eof = TRUE;
-  if (self->reap_deadline != AFRPC_DEADLINES_NEVER)
+  if (self->reap_deadline != AFRPC_DEADLINES_NEVER && self->spawned.pidfd < 0)
     self->reap_deadline = 0;
   if (self->socket_tag != NULL)
     g_source_remove_unix_fd (self->source, g_steal_pointer (&self->socket_tag));
@@ -59,28 +63,57 @@ afrpc_child_read_stderr (AfrpcChild *self)
     g_source_remove_unix_fd (self->source, g_steal_pointer (&self->stderr_tag));
 }
 
+/* The process has ended, and was reaped. */
 void
-afrpc_child_reap (AfrpcChild *self)
+afrpc_child_set_exit (AfrpcChild             *self,
+                      const AfrpcSpawnStatus *status)
 {
-  AfrpcSpawnStatus status;
   g_autofree char *tail = NULL;
-
-  if (self->spawned.pid == 0 || self->exit != NULL)
-    return;
-  if (!afrpc_spawn_reap (&self->spawned, &status))
-    {
-      if (self->spawned.pidfd < 0)
-        self->reap_deadline = g_get_monotonic_time () + (self->eof ? REAP_SOON_US : REAP_LATER_US);
-      return;
-    }
 
   self->reap_deadline = AFRPC_DEADLINES_NEVER;
   if (self->pidfd_tag != NULL)
     g_source_remove_unix_fd (self->source, g_steal_pointer (&self->pidfd_tag));
+  if (self->spawned.pidfd >= 0)
+    close (self->spawned.pidfd);
+  self->spawned.pidfd = -1;
+  self->spawned.pid = 0;
+  afrpc_child_leave_reaper (self);
 
   afrpc_child_read_stderr (self);
   tail = afrpc_tail_dup (&self->tail);
-  self->exit = afrpc_exit_new (self->pid, &status, self->killed, &self->config.limits, tail);
+  self->exit = afrpc_exit_new (self->pid, status, self->killed, &self->config.limits, tail);
+}
+
+/* For a process that is not a child of this one: asks who can know, for a while. */
+static void
+await_reaper (AfrpcChild *self)
+{
+  const AfrpcSpawnStatus unknown = { .known = FALSE, .status = -1 };
+  const gboolean can_tell = !self->reaper->taken && !self->reaper->eof && !self->reaper->ended;
+
+  if (can_tell && self->pidfd_tag != NULL)
+    {
+      /* It stays readable: no need to be told again. */
+      g_source_remove_unix_fd (self->source, g_steal_pointer (&self->pidfd_tag));
+      self->reap_deadline = g_get_monotonic_time () + REAPER_PATIENCE_US;
+    }
+  else
+    afrpc_child_set_exit (self, &unknown);
+}
+
+void
+afrpc_child_reap (AfrpcChild *self)
+{
+  AfrpcSpawnStatus status;
+
+  if (self->spawned.pid == 0 || self->exit != NULL)
+    return;
+  if (self->reaper != NULL)
+    await_reaper (self);
+  else if (afrpc_spawn_reap (&self->spawned, &status))
+    afrpc_child_set_exit (self, &status);
+  else if (self->spawned.pidfd < 0)
+    self->reap_deadline = g_get_monotonic_time () + (self->eof ? REAP_SOON_US : REAP_LATER_US);
 }
 
 static GError *
@@ -221,7 +254,7 @@ afrpc_child_act_on_end (AfrpcChild *self)
     {
       const AfrpcSpawnStatus unknown = { .known = FALSE, .status = -1 };
 
-      self->exit = afrpc_exit_new (0, &unknown, FALSE, &self->config.limits, "");
+      afrpc_child_set_exit (self, &unknown);
     }
   if (self->exit != NULL && self->eof && !self->backlog && self->stash.length == 0 && self->failure == NULL)
     afrpc_child_fail_at_end (self);

@@ -237,11 +237,44 @@ afrpc_child_forked (AfrpcChild    *self,
   else
     {
       release_template (child);
+      if (!item->direct)
+        {
+          child->reaper = afrpc_child_ref (self);
+          g_ptr_array_add (self->reaped_for, child);
+        }
       afrpc_child_started (child, AFRPC_START_FORK, item->pid, item->pidfd);
       item->pid = 0;
     }
   if (child->source != NULL)
     g_main_context_wakeup (child->context);
+}
+
+/* Says how a process has ended that is the template's child and not the program's. */
+void
+afrpc_child_tell_exited (AfrpcChild    *self,
+                         AfrpcLinkItem *item)
+{
+  for (guint i = 0; i < self->reaped_for->len; i++)
+    {
+      AfrpcChild *child = self->reaped_for->pdata[i];
+
+      if (child->pid == item->pid)
+        {
+          afrpc_child_set_exit (child, &item->status);
+          g_main_context_wakeup (child->context);
+          return;
+        }
+    }
+}
+
+void
+afrpc_child_leave_reaper (AfrpcChild *self)
+{
+  if (self->reaper == NULL)
+    return;
+
+  g_ptr_array_remove_fast (self->reaper->reaped_for, self);
+  g_clear_pointer (&self->reaper, afrpc_child_unref);
 }
 
 /* The template is not going to answer. What was wrong with it is wrong with the others too; if it just
@@ -268,14 +301,18 @@ afrpc_child_fail_forks (AfrpcChild *self)
     }
 }
 
-/* For a blocking call of a process that has not been forked yet: does the template's part. */
+/* For a blocking call of a process that has not been forked yet, or is another's child: does the template's
+ * part. */
 void
 afrpc_child_pump_template (AfrpcChild *self)
 {
-  g_autoptr(AfrpcChild) template = self->template != NULL ? afrpc_child_ref (self->template) : NULL;
+  AfrpcChild *depended_on = afrpc_child_get_template (self);
+  g_autoptr(AfrpcChild) template = NULL;
 
-  if (template == NULL)
+  if (depended_on == NULL || depended_on->ended)
     return;
+
+  template = afrpc_child_ref (depended_on);
 
   afrpc_child_pump_template (template);
   afrpc_child_start (template);
@@ -291,6 +328,8 @@ afrpc_child_pump_template (AfrpcChild *self)
         break;
       if (item.kind == AFRPC_LINK_ITEM_FORKED)
         afrpc_child_forked (template, &item);
+      else if (item.kind == AFRPC_LINK_ITEM_EXITED)
+        afrpc_child_tell_exited (template, &item);
       else if (item.kind == AFRPC_LINK_ITEM_FAILED)
         afrpc_child_fail (template, g_steal_pointer (&item.error));
     }

@@ -150,6 +150,10 @@ deliver_item (AfrpcChild     *self,
       afrpc_child_forked (self, item);
       break;
 
+    case AFRPC_LINK_ITEM_EXITED:
+      afrpc_child_tell_exited (self, item);
+      break;
+
     case AFRPC_LINK_ITEM_READY:
       g_ptr_array_set_size (self->steps, 0);
       if (self->run_task != NULL)
@@ -329,11 +333,11 @@ expire_calls (AfrpcChild *self,
     afrpc_child_give_up (self, serial, afrpc_child_timeout_error ());
 }
 
-/* Nobody can give it work any more, and nobody is going to be forked from it. */
+/* Nobody can give it work any more, nobody is going to be forked from it, and nobody asks how its children end. */
 static gboolean
 is_abandoned (AfrpcChild *self)
 {
-  return self->dropped && !self->taken && self->forks.length == 0;
+  return self->dropped && !self->taken && self->forks.length == 0 && self->reaped_for->len == 0;
 }
 
 static void

@@ -59,6 +59,7 @@ afrpc_child_new (const char *host)
   self->tail.fd = -1;
   self->greeting_deadline = self->reap_deadline = self->exit_deadline = AFRPC_DEADLINES_NEVER;
   afrpc_deadlines_init (&self->deadlines, is_pending_cb, self);
+  self->reaped_for = g_ptr_array_new ();
   self->spare_calls = g_ptr_array_new_with_free_func (g_object_unref);
   self->exit_tasks = g_ptr_array_new_with_free_func (g_object_unref);
   self->close_tasks = g_ptr_array_new_with_free_func (g_object_unref);
@@ -98,6 +99,8 @@ afrpc_child_unref (AfrpcChild *self)
   if (self->fork_socket >= 0)
     close (self->fork_socket);
   g_clear_pointer (&self->template, afrpc_child_unref);
+  afrpc_child_leave_reaper (self);
+  g_clear_pointer (&self->reaped_for, g_ptr_array_unref);
   g_clear_pointer (&self->steps, g_ptr_array_unref);
   afrpc_link_clear (&self->link);
   afrpc_tail_clear (&self->tail);

@@ -87,6 +87,8 @@ struct _AfrpcChild
   AfrpcChild *template;      /* (nullable): what it is forked from, until that has been done */
   int fork_socket;           /* -1: none; the new process' end, until that has it */
   GQueue forks;              /* (element-type AfrpcChild) (owned) to be forked from this one */
+  AfrpcChild *reaper;        /* (nullable): whose child it is, and who tells how it ended */
+  GPtrArray *reaped_for;     /* (element-type AfrpcChild) (not owned) whose reaper it is */
   int kill_signum;           /* 0, or what to send as soon as there is a process */
   gboolean dropped;          /* nobody can give it work any more */
   AfrpcLink link;
@@ -170,6 +172,14 @@ void        afrpc_child_await       (AfrpcChild           *self,
                                      GTask                *task);
 
 /* Between the files of this folder. */
+
+/* Returns: (nullable): the process that this one cannot begin, or end, without. */
+static inline AfrpcChild *
+afrpc_child_get_template (AfrpcChild *self)
+{
+  return self->template != NULL ? self->template : self->reaper;
+}
+
 static inline gint64
 afrpc_child_process_deadline (AfrpcChild *self)
 {
@@ -195,6 +205,9 @@ void        afrpc_child_send_surroundings (AfrpcChild *self);
 void        afrpc_child_send_limits    (AfrpcChild    *self);
 void        afrpc_child_forked         (AfrpcChild    *self,
                                         AfrpcLinkItem *item);
+void        afrpc_child_tell_exited    (AfrpcChild    *self,
+                                        AfrpcLinkItem *item);
+void        afrpc_child_leave_reaper   (AfrpcChild    *self);
 void        afrpc_child_fail_forks     (AfrpcChild    *self);
 void        afrpc_child_pump_template  (AfrpcChild    *self);
 GSource    *afrpc_child_source_new     (AfrpcChild    *self);
@@ -206,6 +219,8 @@ void        afrpc_child_start          (AfrpcChild    *self);
 void        afrpc_child_flush          (AfrpcChild    *self);
 void        afrpc_child_read           (AfrpcChild    *self);
 void        afrpc_child_read_stderr    (AfrpcChild    *self);
+void        afrpc_child_set_exit       (AfrpcChild    *self,
+                                        const AfrpcSpawnStatus *status);
 void        afrpc_child_reap           (AfrpcChild    *self);
 gboolean    afrpc_child_next_item      (AfrpcChild    *self,
                                         AfrpcLinkItem *item);

@@ -24,7 +24,7 @@ fork_template (int (*serve) (void))
 {
   int sockets[2];
 
-  if (!afrpc_fork_is_possible (getppid (), NULL) ||
+  if (!afrpc_fork_is_possible (NULL) ||
       socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
     return; /* a worker executes the program instead */
 

@@ -15,7 +15,7 @@
 
 static const char *const frame_names[] = {
   "none", "hello", "require", "eval", "arg", "fd", "run", "failed", "ready", "call", "cancel", "result", "error",
-  "event", "fork", "forked", "refused", "surroundings", "goodbye",
+  "event", "fork", "forked", "refused", "surroundings", "goodbye", "exited",
 };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (frame_names) == AFRPC_FRAME_LAST + 1);
@@ -25,7 +25,7 @@ afrpc_link_item_clear (AfrpcLinkItem *item)
 {
   g_clear_pointer (&item->value, g_variant_unref);
   g_clear_error (&item->error);
-  if (item->pid > 0)
+  if (item->kind == AFRPC_LINK_ITEM_FORKED && item->pid > 0)
     close (item->pidfd);
   item->pid = 0;
 }
@@ -435,20 +435,49 @@ parse_forked (AfrpcLink         *self,
               const AfrpcFrame  *frame,
               GError           **error)
 {
+  guint32 pid;
+
   item->kind = AFRPC_LINK_ITEM_FORKED;
   set_item_value (self, item, frame, frame->header.kind == AFRPC_FRAME_REFUSED);
   if (item->error != NULL)
     return TRUE;
 
   item->pidfd = afrpc_stream_take_fd (&self->stream);
-  if (!g_variant_is_of_type (item->value, G_VARIANT_TYPE_UINT32) || item->pidfd < 0)
+  if (!g_variant_is_of_type (item->value, G_VARIANT_TYPE ("(ub)")) || item->pidfd < 0)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a new process without its descriptor");
       if (item->pidfd >= 0)
         close (item->pidfd);
       return FALSE;
     }
-  item->pid = g_variant_get_uint32 (item->value);
+  g_variant_get (item->value, "(ub)", &pid, &item->direct);
+  item->pid = pid;
+
+  return TRUE;
+}
+
+static gboolean
+parse_exited (AfrpcLink         *self,
+              AfrpcLinkItem     *item,
+              const AfrpcFrame  *frame,
+              GError           **error)
+{
+  gint32 status, signum;
+  guint32 pid;
+
+  item->kind = AFRPC_LINK_ITEM_EXITED;
+  set_item_value (self, item, frame, FALSE);
+  if (item->value == NULL || !g_variant_is_of_type (item->value, G_VARIANT_TYPE ("(uiib)")))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "malformed exit status");
+      return FALSE;
+    }
+
+  g_variant_get (item->value, "(uiib)", &pid, &status, &signum, &item->status.core);
+  item->pid = pid;
+  item->status.known = TRUE;
+  item->status.status = status;
+  item->status.signum = signum;
 
   return TRUE;
 }
@@ -468,6 +497,8 @@ parse_frame (AfrpcLink         *self,
     }
   if (self->state == AFRPC_LINK_PREPARING && (kind == AFRPC_FRAME_FORKED || kind == AFRPC_FRAME_REFUSED))
     return parse_forked (self, item, frame, error);
+  if (self->state == AFRPC_LINK_PREPARING && kind == AFRPC_FRAME_EXITED)
+    return parse_exited (self, item, frame, error);
 
   if (self->state == AFRPC_LINK_PREPARING && kind == AFRPC_FRAME_READY)
     {

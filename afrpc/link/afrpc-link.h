@@ -8,6 +8,7 @@
 
 #include <glib.h>
 
+#include "spawn/afrpc-spawn.h"
 #include "wire/afrpc-page.h"
 #include "wire/afrpc-stream.h"
 
@@ -27,7 +28,8 @@ typedef enum
   AFRPC_LINK_ITEM_FAILED, /* preparing failed: error */
   AFRPC_LINK_ITEM_RESULT, /* of the call: value or error */
   AFRPC_LINK_ITEM_EVENT,  /* value */
-  AFRPC_LINK_ITEM_FORKED, /* the oldest request to fork: pid and pidfd, or error */
+  AFRPC_LINK_ITEM_FORKED, /* the oldest request to fork: pid, pidfd and direct, or error */
+  AFRPC_LINK_ITEM_EXITED, /* one that was forked and is not direct: pid and status */
 } AfrpcLinkItemKind;
 
 /* Whose call it is. */
@@ -44,7 +46,9 @@ typedef struct
   GVariant *value; /* (nullable) (transfer full) */
   GError *error;   /* (nullable) (transfer full) */
   int pid;
-  int pidfd;       /* (transfer full), meaningful with a pid */
+  int pidfd;       /* (transfer full), meaningful with the pid of a forked process */
+  gboolean direct; /* it is this program's own child */
+  AfrpcSpawnStatus status; /* of an exited one */
 } AfrpcLinkItem;
 
 typedef struct

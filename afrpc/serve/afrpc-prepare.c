@@ -5,8 +5,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
@@ -309,6 +311,50 @@ receive_fd (AfrpcWorker  *worker,
   return TRUE;
 }
 
+static void
+tell_exited (AfrpcWorker *worker,
+             int          pid,
+             int          wait_status)
+{
+  g_autoptr(GVariant) value = g_variant_ref_sink (
+    g_variant_new ("(uiib)", pid, WIFEXITED (wait_status) ? WEXITSTATUS (wait_status) : -1,
+                   WIFSIGNALED (wait_status) ? WTERMSIG (wait_status) : 0,
+                   WIFSIGNALED (wait_status) && WCOREDUMP (wait_status)));
+
+  afrpc_stream_put_value (&worker->stream, AFRPC_FRAME_EXITED, 0, value);
+  afrpc_worker_flush_blocking (worker);
+}
+
+/* Waits for the parent to say something, and reaps meanwhile. */
+static void
+wait_readable (AfrpcWorker *worker)
+{
+  while (worker->children->len > 0)
+    {
+      const guint n = worker->children->len;
+      g_autofree struct pollfd *pollers = g_new0 (struct pollfd, n + 1);
+
+      for (guint i = 0; i < n; i++)
+        pollers[i] = (struct pollfd) { g_array_index (worker->children, AfrpcWorkerChild, i).pidfd, POLLIN, 0 };
+      pollers[n] = (struct pollfd) { worker->stream.in_fd, POLLIN, 0 };
+      poll (pollers, n + 1, -1);
+
+      for (guint i = n; i-- > 0;)
+        {
+          AfrpcWorkerChild child = g_array_index (worker->children, AfrpcWorkerChild, i);
+          int status;
+
+          if (pollers[i].revents == 0 || waitpid (child.pid, &status, WNOHANG) != child.pid)
+            continue;
+          close (child.pidfd);
+          g_array_remove_index (worker->children, i);
+          tell_exited (worker, child.pid, status);
+        }
+      if (pollers[n].revents != 0)
+        return;
+    }
+}
+
 /* Waits for one frame. Returns DONE, EOF, or ERROR. */
 static AfrpcStreamStep
 receive_frame (AfrpcWorker  *worker,
@@ -321,6 +367,7 @@ receive_frame (AfrpcWorker  *worker,
 
       if (step != AFRPC_STREAM_AGAIN)
         return step;
+      wait_readable (worker);
       step = afrpc_stream_read (&worker->stream, error);
       if (step != AFRPC_STREAM_DONE)
         return step;
@@ -362,6 +409,9 @@ start_over (AfrpcHost   *self,
     }
   afrpc_worker_init_stream (worker, fd);
   worker->is_forked = TRUE;
+  for (guint i = 0; i < worker->children->len; i++)
+    close (g_array_index (worker->children, AfrpcWorkerChild, i).pidfd);
+  g_array_set_size (worker->children, 0);
 
   return greet (self, worker);
 }
@@ -374,12 +424,13 @@ fork_worker (AfrpcHost   *self,
   g_autoptr(GError) error = NULL;
   int fd = afrpc_stream_take_fd (&worker->stream);
   int pidfd = -1, pid = -1;
+  gboolean is_sibling;
 
   if (fd < 0)
     g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "the new process' socket did not arrive");
   else if (check_failure (AFRPC_HOST_GET_CLASS (self)->can_fork (self, &error), "forking", "", &error) &&
-           afrpc_fork_is_possible (worker->parent_pid, &error))
-    pid = afrpc_fork (&pidfd, &error);
+           afrpc_fork_is_possible (&error))
+    pid = afrpc_fork (worker->parent_pid, &is_sibling, &pidfd, &error);
 
   if (pid == 0)
     {
@@ -389,8 +440,11 @@ fork_worker (AfrpcHost   *self,
 
   if (pid > 0)
     {
-      g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_uint32 (pid));
+      g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new ("(ub)", pid, is_sibling));
+      AfrpcWorkerChild child = { pid, is_sibling ? -1 : fcntl (pidfd, F_DUPFD_CLOEXEC, 0) };
 
+      if (child.pidfd >= 0)
+        g_array_append_val (worker->children, child);
       afrpc_stream_put_fd (&worker->stream, AFRPC_FRAME_FORKED, value, pidfd);
     }
   else

@@ -11,6 +11,12 @@
 
 G_BEGIN_DECLS
 
+typedef struct
+{
+  int pid;
+  int pidfd;
+} AfrpcWorkerChild;
+
 struct _AfrpcWorker
 {
   GObject parent_instance;
@@ -22,6 +28,7 @@ struct _AfrpcWorker
   AfrpcOrphanPolicy orphan_policy;
   guint64 message_size_max; /* bytes, in either direction */
   int parent_pid;           /* what it said; 0: it did not */
+  GArray *children;         /* (element-type AfrpcWorkerChild) that were forked and have to be reaped here */
   gboolean is_forked;       /* its exit handlers are its template's */
   gboolean serving;         /* after init: events may be sent */
   gboolean gone;            /* the parent does not read any more */

@@ -7,10 +7,12 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
@@ -24,11 +26,9 @@ count_threads (void)
   return stat ("/proc/self/task", &st) == 0 ? st.st_nlink - 2 : 0;
 }
 
-/* A process with threads cannot be forked: locks that they hold would never be released in the child.
- * @parent_pid: whose child the new process is going to be */
+/* A process with threads cannot be forked: locks that they hold would never be released in the child. */
 gboolean
-afrpc_fork_is_possible (int      parent_pid,
-                        GError **error)
+afrpc_fork_is_possible (GError **error)
 {
   const guint n_threads = count_threads ();
 
@@ -38,25 +38,16 @@ afrpc_fork_is_possible (int      parent_pid,
                    "a process with %u threads cannot be forked", n_threads);
       return FALSE;
     }
-  if (getppid () != parent_pid)
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
-                   "a process that is not a child of the program cannot be forked");
-      return FALSE;
-    }
-
   return TRUE;
 }
 
-/* fork(), but for a sibling: returns its pid and pidfd, 0 in the new process, -1 for an error. Handlers
- * of pthread_atfork() are not called; in a process with one thread they have nothing to do. */
-int
-afrpc_fork (int     *pidfd,
-            GError **error)
+/* fork(), but for a sibling. Handlers of pthread_atfork() are not called; in a process with one thread they have
+ * nothing to do. */
+static int
+fork_sibling (int *pidfd)
 {
   gint64 tid_place = 0;
   struct clone_args args;
-  int pid;
 
   /* Where the C library keeps the thread's number, which the kernel can set for it. */
   if (prctl (PR_GET_TID_ADDRESS, &tid_place, 0, 0, 0) != 0)
@@ -71,9 +62,50 @@ afrpc_fork (int     *pidfd,
       args.child_tid = tid_place;
     }
 
-  pid = syscall (SYS_clone3, &args, sizeof args);
-  if (pid < 0)
-    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot fork: %s", g_strerror (errno));
+  return syscall (SYS_clone3, &args, sizeof args);
+}
+
+/* Returns the new process' pid and pidfd, 0 in that process, -1 for an error. It is a sibling, a child of
+ * @parent_pid, if this process is one and the kernel permits it: not in a sandbox that refuses clone3(), and not
+ * with AFRPC_FORK=plain in the environment. */
+int
+afrpc_fork (int        parent_pid,
+            gboolean  *is_sibling,
+            int       *pidfd,
+            GError   **error)
+{
+  const char *way = getenv ("AFRPC_FORK");
+  int pid = -1;
+
+  *is_sibling = getppid () == parent_pid && (way == NULL || strcmp (way, "plain") != 0);
+  if (*is_sibling)
+    {
+      pid = fork_sibling (pidfd);
+      if (pid < 0 && errno != ENOSYS && errno != EPERM && errno != EINVAL)
+        {
+          g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot fork: %s", g_strerror (errno));
+          return -1;
+        }
+      *is_sibling = pid >= 0;
+    }
+  if (*is_sibling)
+    return pid;
+
+  pid = fork ();
+  if (pid == 0)
+    return 0;
+
+  *pidfd = pid > 0 ? (int) syscall (SYS_pidfd_open, pid, 0) : -1;
+  if (*pidfd < 0)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot fork: %s", g_strerror (errno));
+      if (pid > 0)
+        {
+          kill (pid, SIGKILL);
+          waitpid (pid, NULL, 0);
+        }
+      return -1;
+    }
 
   return pid;
 }

@@ -59,7 +59,7 @@ typedef enum
 
   /* To a worker that is being prepared, which goes on being prepared; and its answers, in order. */
   AFRPC_FRAME_FORK = 14,    /* the new process' socket */
-  AFRPC_FRAME_FORKED = 15,  /* u: its pid; its pidfd */
+  AFRPC_FRAME_FORKED = 15,  /* (ub): its pid, whether it is the parent's child; its pidfd */
   AFRPC_FRAME_REFUSED = 16, /* (sis): why not */
 
   /* To a process that was forked, or has limits, first of all. */
@@ -68,7 +68,10 @@ typedef enum
   /* To an async worker that would live on if its parent died: it has been closed instead. */
   AFRPC_FRAME_GOODBYE = 18,
 
-  AFRPC_FRAME_LAST = AFRPC_FRAME_GOODBYE,
+  /* From a process that was forked otherwise, and has to reap its children itself. */
+  AFRPC_FRAME_EXITED = 19, /* (uiib): pid, status, signal, core dumped */
+
+  AFRPC_FRAME_LAST = AFRPC_FRAME_EXITED,
 } AfrpcFrameKind;
 
 typedef enum
