@@ -160,6 +160,11 @@ test_fork_default_killed (void)
 {
   guint n_forked = 0;
 
+  if (g_getenv ("AFRPC_FORK") != NULL)
+    {
+      g_test_skip ("the workers are not the program's children, which the test kills");
+      return;
+    }
   g_test_summary ("A default template that is killed is started anew; who comes before that was noticed is executed");
   for (guint i = 0; i < 20 && n_forked < 3; i++)
     {
