@@ -47,6 +47,18 @@ find_module (const char *name)
   return NULL;
 }
 
+/* A symbol of the module itself: not one of a library that it happens to be linked with. */
+static gboolean
+find_own_symbol (GModule     *module,
+                 const char  *name,
+                 gpointer    *symbol)
+{
+  Dl_info info;
+
+  return g_module_symbol (module, name, symbol) && *symbol != NULL && dladdr (*symbol, &info) != 0 &&
+         g_strcmp0 (info.dli_fname, g_module_name (module)) == 0;
+}
+
 static gboolean
 afrpc_host_c_require (AfrpcHost   *host,
                       const char  *module,
@@ -55,6 +67,7 @@ afrpc_host_c_require (AfrpcHost   *host,
   AfrpcHostC *self = AFRPC_HOST_C (host);
   g_autofree char *file = NULL;
   GModule *loaded;
+  gpointer symbol;
 
   if (strchr (module, '/') != NULL)
     file = g_strdup (module);
@@ -68,7 +81,11 @@ afrpc_host_c_require (AfrpcHost   *host,
       return FALSE;
     }
 
-  loaded = g_module_open (file, G_MODULE_BIND_LAZY);
+  /* At once, or each process that is forked from this one would do it again. What cannot be resolved yet may
+   * come with another module. */
+  loaded = g_module_open (file, 0);
+  if (loaded == NULL)
+    loaded = g_module_open (file, G_MODULE_BIND_LAZY);
   if (loaded == NULL)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE,
@@ -80,19 +97,10 @@ afrpc_host_c_require (AfrpcHost   *host,
   g_module_make_resident (loaded);
   g_ptr_array_add (self->modules, loaded);
 
+  /* The first search of all binds functions of the C library itself, which would happen in each forked process. */
+  find_own_symbol (loaded, "afrpc_info", &symbol);
+
   return TRUE;
-}
-
-/* A symbol of the module itself: not one of a library that it happens to be linked with. */
-static gboolean
-find_own_symbol (GModule     *module,
-                 const char  *name,
-                 gpointer    *symbol)
-{
-  Dl_info info;
-
-  return g_module_symbol (module, name, symbol) && *symbol != NULL && dladdr (*symbol, &info) != 0 &&
-         g_strcmp0 (info.dli_fname, g_module_name (module)) == 0;
 }
 
 static guint
@@ -102,7 +110,7 @@ afrpc_host_c_resolve (AfrpcHost          *host,
                       GError            **error)
 {
   AfrpcHostC *self = AFRPC_HOST_C (host);
-  g_autofree char *info_name = g_strdup_printf ("afrpc_info_%s", name);
+  g_autofree char *info_name = g_strconcat ("afrpc_info_", name, NULL);
 
   for (guint i = 0; i < self->modules->len; i++)
     {
