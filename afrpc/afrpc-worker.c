@@ -82,7 +82,10 @@ void
 afrpc_worker_init_stream (AfrpcWorker *self,
                           int          fd)
 {
-  afrpc_stream_init (&self->stream, fd, fd, TRUE);
+  if (self->stream.in != NULL)
+    afrpc_stream_restart (&self->stream, fd);
+  else
+    afrpc_stream_init (&self->stream, fd, fd, TRUE);
   self->stream.exact = TRUE;
   self->stream.size_max = AFRPC_FRAME_PREPARE_SIZE_MAX;
   self->message_size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;

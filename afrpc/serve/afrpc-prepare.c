@@ -401,7 +401,6 @@ start_over (AfrpcHost   *self,
 
   /* The template's socket closes, and its number is used again. */
   worker->stream.in_fd = worker->stream.out_fd = -1;
-  afrpc_stream_clear (&worker->stream);
   if (dup3 (fd, place, O_CLOEXEC) == place)
     {
       close (fd);

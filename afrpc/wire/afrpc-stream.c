@@ -52,6 +52,39 @@ afrpc_stream_init (AfrpcStream *self,
   g_queue_init (&self->attachments);
 }
 
+/* Begins another conversation on @fd, with the buffers that there are: in a process that was forked, they are
+ * there already, and to give them back would cost more. What was to be read or written is forgotten. */
+void
+afrpc_stream_restart (AfrpcStream *self,
+                      int          fd)
+{
+  guint8 *in = g_steal_pointer (&self->in);
+  guint8 *out = g_steal_pointer (&self->out);
+  GArray *fds_in = g_steal_pointer (&self->fds_in);
+  const gsize out_size = self->out_size;
+
+  for (guint i = 0; i < fds_in->len; i++)
+    close (g_array_index (fds_in, int, i));
+  g_array_set_size (fds_in, 0);
+  g_queue_clear_full (&self->attachments, (GDestroyNotify) attachment_free);
+  if (self->in_fd >= 0)
+    close (self->in_fd);
+  if (self->out_fd >= 0 && self->out_fd != self->in_fd)
+    close (self->out_fd);
+  afrpc_stream_clear (self);
+
+  memset (self, 0, sizeof *self);
+  self->in_fd = self->out_fd = fd;
+  self->is_socket = TRUE;
+  self->size_max = G_MAXUINT64;
+  self->in = in;
+  self->in_missing = AFRPC_FRAME_HEADER_SIZE;
+  self->out = out;
+  self->out_size = out_size;
+  self->fds_in = fds_in;
+  g_queue_init (&self->attachments);
+}
+
 void
 afrpc_stream_clear (AfrpcStream *self)
 {

@@ -99,6 +99,8 @@ void            afrpc_stream_init        (AfrpcStream             *self,
                                           int                      in_fd,
                                           int                      out_fd,
                                           gboolean                 is_socket);
+void            afrpc_stream_restart     (AfrpcStream             *self,
+                                          int                      fd);
 void            afrpc_stream_clear       (AfrpcStream             *self);
 
 /* Sending: queue, then flush. */
