@@ -417,6 +417,76 @@ test_no_fds (gconstpointer forked)
   g_assert_cmpint (start, ==, forked ? AFRPC_START_FORK : AFRPC_START_EXEC);
 }
 
+/* Has a process forked while the program has room for @n_free more descriptors. Returns whether it works. */
+static gboolean
+fork_with_room_for (AfrpcProcess *template,
+                    guint         n_free)
+{
+  g_autoptr(GArray) fillers = g_array_new (FALSE, FALSE, sizeof (int));
+  g_autoptr(AfrpcProcess) process = new_process (template);
+  g_autoptr(GError) error = NULL;
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) outcome = { 0 };
+  struct rlimit before, low;
+  int fd;
+
+  watch_init (&watched, new_proxy (process, AFRPC_BACKEND_SYNC));
+  afrpc_proxy_call (watched.proxy, test_act ("pid", NULL), NULL, outcome_cb, &outcome);
+  getrlimit (RLIMIT_NOFILE, &before);
+  low = before;
+  low.rlim_cur = 100;
+
+  /* It gets the request, and answers when there is no room any more. */
+  afrpc_process_kill (template, SIGSTOP);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  setrlimit (RLIMIT_NOFILE, &low);
+  while ((fd = open ("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
+    g_array_append_val (fillers, fd);
+  for (guint i = 0; i < fillers->len; i++)
+    if (i < n_free)
+      close (g_array_index (fillers, int, i));
+  afrpc_process_kill (template, SIGCONT);
+  outcome_wait (&outcome);
+  for (guint i = n_free; i < fillers->len; i++)
+    close (g_array_index (fillers, int, i));
+  setrlimit (RLIMIT_NOFILE, &before);
+
+  if (outcome.error != NULL)
+    {
+      g_test_message ("%s", outcome.error->message);
+      g_assert_error (outcome.error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
+    }
+  watch_end (&watched);
+
+  return outcome.error == NULL;
+}
+
+static void
+test_pidfd_lost (void)
+{
+  g_autoptr(AfrpcProcess) template = new_exec ();
+  siginfo_t info = { 0 };
+  AfrpcStart start;
+  guint n_before;
+
+  g_test_summary ("A forked process whose descriptor found no room is not lost, nor left behind");
+  g_assert_true (try_worker (template, &start));
+  n_before = test_count_fds ();
+
+  for (guint n_free = 0; n_free < 3; n_free++)
+    {
+      /* It makes the little room that it needs. */
+      g_assert_true (fork_with_room_for (template, n_free));
+      g_assert_cmpuint (test_count_fds (), ==, n_before);
+      g_assert_cmpint (waitid (P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT), ==, 0);
+      g_assert_cmpint (info.si_pid, ==, 0);
+    }
+
+  g_assert_true (try_worker (template, &start));
+  g_assert_cmpint (start, ==, AFRPC_START_FORK);
+}
+
 static void
 set_n_processes_max (int pid,
                      int n)
@@ -499,6 +569,7 @@ main (int   argc,
   g_test_add_func ("/hygiene/policy/closed", test_policy_closed);
   g_test_add_data_func ("/hygiene/no-fds/exec", GINT_TO_POINTER (FALSE), test_no_fds);
   g_test_add_data_func ("/hygiene/no-fds/fork", GINT_TO_POINTER (TRUE), test_no_fds);
+  g_test_add_func ("/hygiene/pidfd-lost", test_pidfd_lost);
   g_test_add_func ("/hygiene/no-processes", test_no_processes);
 
   return g_test_run ();

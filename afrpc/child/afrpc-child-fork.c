@@ -181,7 +181,8 @@ afrpc_child_send_limits (AfrpcChild *self)
 static void
 release_template (AfrpcChild *self)
 {
-  close (self->fork_socket);
+  if (self->fork_socket >= 0)
+    close (self->fork_socket);
   self->fork_socket = -1;
   g_clear_pointer (&self->template, afrpc_child_unref);
 }
@@ -219,6 +220,50 @@ exec_instead (AfrpcChild *self)
     afrpc_child_exec (self);
 }
 
+/* For a process that there is no template for any more, and that is not going to be executed instead. */
+static void
+fail_unforked (AfrpcChild *self,
+               GError     *error) /* (transfer full) */
+{
+  afrpc_child_fail (self, error);
+  self->eof = TRUE;
+  if (self->socket_tag != NULL)
+    g_source_remove_unix_fd (self->source, g_steal_pointer (&self->socket_tag));
+  release_template (self);
+}
+
+/* What the template forked; its pidfd may have found no room. */
+static void
+take_forked (AfrpcChild    *self,
+             AfrpcChild    *template,
+             AfrpcLinkItem *item)
+{
+  const int pid = item->pid;
+  int pidfd = item->pidfd;
+
+  item->pid = 0;
+  if (pidfd < 0)
+    {
+      /* This makes room for one. */
+      close (self->fork_socket);
+      self->fork_socket = -1;
+      pidfd = afrpc_spawn_adopt (pid);
+    }
+  if (pidfd < 0)
+    fail_unforked (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN,
+                                      "watching a new process: %s", g_strerror (EMFILE)));
+  else
+    {
+      release_template (self);
+      if (!item->direct)
+        {
+          self->reaper = afrpc_child_ref (template);
+          g_ptr_array_add (template->reaped_for, self);
+        }
+      afrpc_child_started (self, AFRPC_START_FORK, pid, pidfd);
+    }
+}
+
 /* The template's answer to the oldest request. */
 void
 afrpc_child_forked (AfrpcChild    *self,
@@ -235,16 +280,7 @@ afrpc_child_forked (AfrpcChild    *self,
   if (item->error != NULL)
     exec_instead (child);
   else
-    {
-      release_template (child);
-      if (!item->direct)
-        {
-          child->reaper = afrpc_child_ref (self);
-          g_ptr_array_add (self->reaped_for, child);
-        }
-      afrpc_child_started (child, AFRPC_START_FORK, item->pid, item->pidfd);
-      item->pid = 0;
-    }
+    take_forked (child, self, item);
   if (child->source != NULL)
     g_main_context_wakeup (child->context);
 }
@@ -288,13 +324,7 @@ afrpc_child_fail_forks (AfrpcChild *self)
   while ((child = g_queue_pop_head (&self->forks)) != NULL)
     {
       if (is_broken)
-        {
-          afrpc_child_fail (child, g_error_copy (self->failure));
-          child->eof = TRUE;
-          if (child->socket_tag != NULL)
-            g_source_remove_unix_fd (child->source, g_steal_pointer (&child->socket_tag));
-          release_template (child);
-        }
+        fail_unforked (child, g_error_copy (self->failure));
       else
         exec_instead (child);
       afrpc_child_unref (child);

@@ -25,7 +25,7 @@ afrpc_link_item_clear (AfrpcLinkItem *item)
 {
   g_clear_pointer (&item->value, g_variant_unref);
   g_clear_error (&item->error);
-  if (item->kind == AFRPC_LINK_ITEM_FORKED && item->pid > 0)
+  if (item->kind == AFRPC_LINK_ITEM_FORKED && item->pid > 0 && item->pidfd >= 0)
     close (item->pidfd);
   item->pid = 0;
 }
@@ -443,7 +443,7 @@ parse_forked (AfrpcLink         *self,
     return TRUE;
 
   item->pidfd = afrpc_stream_take_fd (&self->stream);
-  if (!g_variant_is_of_type (item->value, G_VARIANT_TYPE ("(ub)")) || item->pidfd < 0)
+  if (!g_variant_is_of_type (item->value, G_VARIANT_TYPE ("(ub)")) || (item->pidfd < 0 && !self->stream.fds_lost))
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a new process without its descriptor");
       if (item->pidfd >= 0)

@@ -46,7 +46,7 @@ typedef struct
   GVariant *value; /* (nullable) (transfer full) */
   GError *error;   /* (nullable) (transfer full) */
   int pid;
-  int pidfd;       /* (transfer full), meaningful with the pid of a forked process */
+  int pidfd;       /* (transfer full), of a forked process; -1: there was no descriptor to be had for it */
   gboolean direct; /* it is this program's own child */
   AfrpcSpawnStatus status; /* of an exited one */
 } AfrpcLinkItem;
