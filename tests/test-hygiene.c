@@ -382,36 +382,61 @@ try_worker (AfrpcProcess  *template, /* (nullable) */
   return pid != NULL;
 }
 
-#define LIMIT_MIN 8 /* poll() wants as many as it watches */
-#define N_LIMITS 40
+/* Lowers the limit of descriptors, and opens as many as leaves room for @n_free more. */
+static GArray *
+fill_fds (guint          n_free,
+          struct rlimit *before)
+{
+  GArray *fillers = g_array_new (FALSE, FALSE, sizeof (int));
+  struct rlimit low;
+  int fd;
+
+  getrlimit (RLIMIT_NOFILE, before);
+  low = *before;
+  low.rlim_cur = 100;
+  setrlimit (RLIMIT_NOFILE, &low);
+  while ((fd = open ("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
+    g_array_append_val (fillers, fd);
+  for (guint i = 0; i < n_free; i++)
+    close (g_array_index (fillers, int, i));
+  g_array_remove_range (fillers, 0, n_free);
+
+  return fillers;
+}
+
+static void
+unfill_fds (GArray              *fillers, /* (transfer full) */
+            const struct rlimit *before)
+{
+  for (guint i = 0; i < fillers->len; i++)
+    close (g_array_index (fillers, int, i));
+  setrlimit (RLIMIT_NOFILE, before);
+  g_array_unref (fillers);
+}
 
 static void
 test_no_fds (gconstpointer forked)
 {
   g_autoptr(AfrpcProcess) template = forked ? new_exec () : NULL;
   guint n_failed = 0, n_before;
-  struct rlimit before, low;
+  struct rlimit before;
   AfrpcStart start;
 
   g_test_summary ("A program without free descriptors gets an error, loses nothing, and goes on later");
   g_assert_true (try_worker (template, &start));
   n_before = test_count_fds ();
-  getrlimit (RLIMIT_NOFILE, &before);
 
-  /* The limit is a number, not a count, and there are gaps: from where hardly anything is free to where all is
-   * well. */
-  for (guint limit = LIMIT_MIN; limit < LIMIT_MIN + N_LIMITS; limit++)
+  for (guint n_free = 0; n_free < 16; n_free++)
     {
-      low = before;
-      low.rlim_cur = limit;
-      setrlimit (RLIMIT_NOFILE, &low);
+      GArray *fillers = fill_fds (n_free, &before);
+
       if (!try_worker (template, &start))
         n_failed++;
-      setrlimit (RLIMIT_NOFILE, &before);
+      unfill_fds (fillers, &before);
       g_assert_cmpuint (test_count_fds (), ==, n_before);
     }
   g_assert_cmpuint (n_failed, >, 0);
-  g_assert_cmpuint (n_failed, <, N_LIMITS);
+  g_assert_cmpuint (n_failed, <, 16);
 
   g_assert_true (try_worker (template, &start));
   g_assert_cmpint (start, ==, forked ? AFRPC_START_FORK : AFRPC_START_EXEC);
@@ -422,35 +447,24 @@ static gboolean
 fork_with_room_for (AfrpcProcess *template,
                     guint         n_free)
 {
-  g_autoptr(GArray) fillers = g_array_new (FALSE, FALSE, sizeof (int));
   g_autoptr(AfrpcProcess) process = new_process (template);
   g_autoptr(GError) error = NULL;
   g_auto(Watched) watched = { 0 };
   g_auto(Outcome) outcome = { 0 };
-  struct rlimit before, low;
-  int fd;
+  struct rlimit before;
+  GArray *fillers;
 
   watch_init (&watched, new_proxy (process, AFRPC_BACKEND_SYNC));
   afrpc_proxy_call (watched.proxy, test_act ("pid", NULL), NULL, outcome_cb, &outcome);
-  getrlimit (RLIMIT_NOFILE, &before);
-  low = before;
-  low.rlim_cur = 100;
 
   /* It gets the request, and answers when there is no room any more. */
   afrpc_process_kill (template, SIGSTOP);
   while (g_main_context_iteration (NULL, FALSE))
     ;
-  setrlimit (RLIMIT_NOFILE, &low);
-  while ((fd = open ("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
-    g_array_append_val (fillers, fd);
-  for (guint i = 0; i < fillers->len; i++)
-    if (i < n_free)
-      close (g_array_index (fillers, int, i));
+  fillers = fill_fds (n_free, &before);
   afrpc_process_kill (template, SIGCONT);
   outcome_wait (&outcome);
-  for (guint i = n_free; i < fillers->len; i++)
-    close (g_array_index (fillers, int, i));
-  setrlimit (RLIMIT_NOFILE, &before);
+  unfill_fds (fillers, &before);
 
   if (outcome.error != NULL)
     {

@@ -108,6 +108,11 @@ afrpc_child_new_fork (AfrpcChild *template)
 
   if (error != NULL)
     {
+      /* It is not going to be: nothing must wait for it. */
+      if (self->fork_socket >= 0)
+        close (self->fork_socket);
+      self->fork_socket = -1;
+      self->eof = TRUE;
       afrpc_child_fail (self, error);
       return self;
     }
