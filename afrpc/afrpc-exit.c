@@ -342,7 +342,7 @@ get_limit_words (AfrpcLimit limit)
     }
 }
 
-/* "NAME (pid 12) exited with status 3: last line of standard error" */
+/* "NAME (pid 12) exited with status 3: last line of standard error"; the pid only if there is one. */
 char *
 afrpc_exit_describe (const AfrpcExit *self,
                      const char      *name)
@@ -350,7 +350,9 @@ afrpc_exit_describe (const AfrpcExit *self,
   GString *text = g_string_new (NULL);
   const char *last_line;
 
-  g_string_printf (text, "%s (pid %d) ", name, self->pid);
+  g_string_printf (text, "%s ", name);
+  if (self->pid > 0)
+    g_string_append_printf (text, "(pid %d) ", self->pid);
   if (!self->status.known)
     g_string_append (text, "ended, nobody knows how");
   else if (self->limit != AFRPC_LIMIT_NONE)

@@ -11,7 +11,9 @@
 
 #include "afrpc-error.h"
 #include "serve/afrpc-prepare.h"
+#include "serve/afrpc-stdio.h"
 #include "serve/afrpc-worker-private.h"
+#include "spawn/afrpc-supervisor.h"
 
 #define SOCKET_ENV "AFRPC_SOCKET" /* set by whoever starts a host */
 
@@ -409,10 +411,16 @@ take_socket (AfrpcHost *self)
  * Serves the program that started this process: prepares it, and runs its function, until there is
  * nothing left to do.
  *
+ * A process that was not started by afrpc itself serves whoever is at the other end of its standard input
+ * and output, if both are pipes or sockets; see [ctor@Afrpc.Process.new_command]. Then this function forks
+ * and returns twice: in the worker, which has `/dev/null` as standard input and standard error as standard
+ * output, and in the process that was started, after the worker's end and with its exit status, or 128 and
+ * the number of the signal that ended it.
+ *
  * To be called once, from `main ()`, whose result it returns.
  *
  * Returns: an exit status: 0 if all went well, 1 if the process could not be prepared or the parent
- *   broke the protocol, 2 if the program was not started by afrpc
+ *   broke the protocol, 2 if there is nobody to serve
  *
  * Since: 1.0
  */
@@ -420,19 +428,28 @@ int
 afrpc_host_serve (AfrpcHost *self)
 {
   g_autoptr(AfrpcWorker) worker = NULL;
-  int fd, status;
+  guint64 goodbye_serial;
+  int fd, out_fd, lifeline_fd, status;
 
   g_return_val_if_fail (AFRPC_IS_HOST (self), EXIT_FAILURE_USAGE);
 
   fd = take_socket (self);
-  if (fd < 0)
+  if (fd >= 0)
+    worker = afrpc_worker_new (self, fd);
+  else if (afrpc_stdio_take (&fd, &out_fd))
+    {
+      /* Before anything is loaded: the one that waits costs next to nothing. */
+      if (afrpc_supervise (fd, out_fd, &lifeline_fd, &goodbye_serial, &status))
+        return status;
+      worker = afrpc_worker_new_stdio (self, fd, out_fd, lifeline_fd, goodbye_serial);
+    }
+  else
     {
       g_printerr ("This is the program of afrpc's workers in “%s”. It is started by afrpc, not by hand.\n",
                   get_private (self)->name);
       return EXIT_FAILURE_USAGE;
     }
 
-  worker = afrpc_worker_new (self, fd);
   status = serve (self, worker);
 
   if (worker->is_forked)

@@ -53,7 +53,8 @@ struct _AfrpcProcess
 {
   GObject parent_instance;
 
-  char *host;             /* construct-only */
+  char *host;             /* construct-only, nullable: of a command nobody knows */
+  char **argv;            /* construct-only, nullable */
   gboolean use_template;  /* construct-only */
   int fd;                 /* construct-only, -1: none; the child's once the process is made */
   AfrpcProcess *template; /* construct-only, nullable: dropped once the process is made */
@@ -63,6 +64,7 @@ struct _AfrpcProcess
 enum
 {
   PROP_HOST = 1,
+  PROP_ARGV,
   PROP_USE_TEMPLATE,
   PROP_TEMPLATE,
   PROP_FD,
@@ -108,8 +110,15 @@ afrpc_process_constructed (GObject *object)
     {
       g_free (self->host);
       self->host = g_strdup (self->template->host);
+      g_strfreev (self->argv);
+      self->argv = g_strdupv (self->template->argv);
       self->child = afrpc_child_new_fork (self->template->child);
       g_clear_object (&self->template);
+    }
+  else if (self->argv != NULL)
+    {
+      g_clear_pointer (&self->host, g_free);
+      self->child = afrpc_child_new_command ((const char *const *) self->argv);
     }
   else if (self->use_template)
     {
@@ -135,6 +144,7 @@ afrpc_process_finalize (GObject *object)
   g_clear_pointer (&self->child, afrpc_child_unref);
   g_clear_object (&self->template);
   g_clear_pointer (&self->host, g_free);
+  g_clear_pointer (&self->argv, g_strfreev);
 
   G_OBJECT_CLASS (afrpc_process_parent_class)->finalize (object);
 }
@@ -151,6 +161,10 @@ afrpc_process_get_property (GObject    *object,
     {
     case PROP_HOST:
       g_value_set_string (value, self->host);
+      break;
+
+    case PROP_ARGV:
+      g_value_set_boxed (value, self->argv);
       break;
 
     case PROP_USE_TEMPLATE:
@@ -187,6 +201,12 @@ afrpc_process_set_property (GObject      *object,
         self->host = g_strdup (DEFAULT_HOST);
       break;
 
+    case PROP_ARGV:
+      self->argv = g_value_dup_boxed (value);
+      if (self->argv != NULL && self->argv[0] == NULL)
+        g_clear_pointer (&self->argv, g_strfreev);
+      break;
+
     case PROP_USE_TEMPLATE:
       self->use_template = g_value_get_boolean (value);
       break;
@@ -218,13 +238,25 @@ afrpc_process_class_init (AfrpcProcessClass *klass)
   /**
    * AfrpcProcess:host: (attributes org.gtk.Property.get=afrpc_process_get_host)
    *
-   * The host program: the name of a language, such as `c`, or the path of an executable.
+   * The host program: the name of a language, such as `c`, or the path of an executable. %NULL for a
+   * process over a command.
    *
    * Since: 1.0
    */
   props[PROP_HOST] =
     g_param_spec_string ("host", NULL, NULL, NULL,
                          G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * AfrpcProcess:argv:
+   *
+   * The command whose standard input and output lead to a host, with its arguments; %NULL to start a host.
+   *
+   * Since: 1.0
+   */
+  props[PROP_ARGV] =
+    g_param_spec_boxed ("argv", NULL, NULL, G_TYPE_STRV,
+                        G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
 
   /**
    * AfrpcProcess:use-template:
@@ -435,6 +467,50 @@ afrpc_process_new_from_fd (const char *host,
   return g_object_new (AFRPC_TYPE_PROCESS, "host", host, "fd", fd, NULL);
 }
 
+/**
+ * afrpc_process_new_command:
+ * @argv: (array zero-terminated=1): a command and its arguments
+ *
+ * Makes a process that is reached by a command: any that connects its standard input and output to a host
+ * program, on this machine or another.
+ *
+ * For instance `ssh machine afrpc-host-c`, or a host within `bwrap` or `systemd-run --pipe`. The command
+ * is looked for in the directories of `PATH`. What a host is prepared with is found where the host runs;
+ * proxies, calls, results, events, errors and time limits are the same.
+ *
+ * These are different:
+ *
+ * - File descriptors cannot be passed: after [method@Afrpc.Process.send_fd] whatever waits for the process
+ *   fails with %AFRPC_ERROR_NOT_SUPPORTED, and so does [method@Afrpc.Process.run];
+ *   [property@Afrpc.Proxy:socket] is %NULL.
+ * - [method@Afrpc.Process.fork] runs the command again and prepares the new process like this one.
+ * - Process ID, environment, working directory, [method@Afrpc.Process.kill] and [struct@Afrpc.Exit] are the
+ *   command's. Its standard input and output are the connection, whatever is set; in the worker, standard
+ *   input is `/dev/null`, and standard output is what standard error is.
+ * - The host tells how the worker ended. If it cannot, because the connection broke or the command was
+ *   killed, nobody knows which calls were started: those that waited fail with %AFRPC_ERROR_DIED.
+ * - A `done` function that lets an async worker live on keeps the proxy from being `destroyed`.
+ * - A busy worker on another machine may notice the end of the connection only when it next writes.
+ *
+ * Nothing but the host may write to the command's standard output: a start-up file of a remote shell that
+ * prints something breaks the conversation.
+ *
+ * Whatever waits for the process fails with %AFRPC_ERROR_SPAWN if there is no such command or it cannot be
+ * executed, %AFRPC_ERROR_NOT_A_HOST if no host answers, %AFRPC_ERROR_VERSION if that is of an incompatible
+ * version.
+ *
+ * Returns: (transfer full): a process
+ *
+ * Since: 1.0
+ */
+AfrpcProcess *
+afrpc_process_new_command (const char * const *argv)
+{
+  g_return_val_if_fail (argv != NULL && argv[0] != NULL, NULL);
+
+  return g_object_new (AFRPC_TYPE_PROCESS, "argv", argv, NULL);
+}
+
 static gboolean
 is_preparable (AfrpcProcess *self)
 {
@@ -536,7 +612,8 @@ afrpc_process_send_arg (AfrpcProcess *self,
  * Queues a copy of a file descriptor for the worker.
  *
  * The worker gets them in the order in which they were sent; see [method@Afrpc.Worker.steal_fd]. If
- * @fd cannot be copied, whatever waits for the process fails with %AFRPC_ERROR_SPAWN.
+ * @fd cannot be copied, whatever waits for the process fails with %AFRPC_ERROR_SPAWN; over a
+ * [command][ctor@Afrpc.Process.new_command], with %AFRPC_ERROR_NOT_SUPPORTED.
  *
  * Since: 1.0
  */
@@ -549,6 +626,13 @@ afrpc_process_send_fd (AfrpcProcess *self,
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (fd >= 0);
   g_return_if_fail (is_preparable (self));
+
+  if (self->argv != NULL)
+    {
+      afrpc_child_fail (self->child, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
+                                                  "file descriptors cannot be passed over a command"));
+      return;
+    }
 
   copy = fcntl (fd, F_DUPFD_CLOEXEC, FD_MIN);
   if (copy < 0)
@@ -571,7 +655,7 @@ afrpc_process_send_fd (AfrpcProcess *self,
  *
  * The program itself is never forked. Both processes are children of the program. Where forking is not
  * possible, because a module started a thread, the new process executes the host and is prepared anew;
- * [property@Afrpc.Process:start] tells.
+ * [property@Afrpc.Process:start] tells. Over a command, the command is run again.
  *
  * What was wrong with the preparation of this process, whatever waits for the new one fails with;
  * %AFRPC_ERROR_IN_USE if this process runs a function.
@@ -603,8 +687,9 @@ afrpc_process_fork (AfrpcProcess *self)
  * [callback@Afrpc.RunFunction].
  *
  * Fails with %AFRPC_ERROR_IN_USE if the process runs something already, %AFRPC_ERROR_FUNCTION if there
- * is no such function, %AFRPC_ERROR_NOT_STARTED if the process ended before the function began, or with
- * what went wrong in the preparation. Cancelling kills the process.
+ * is no such function, %AFRPC_ERROR_NOT_STARTED if the process ended before the function began,
+ * %AFRPC_ERROR_NOT_SUPPORTED over a [command][ctor@Afrpc.Process.new_command], or with what went wrong in the
+ * preparation. Cancelling kills the process.
  *
  * Since: 1.0
  */
@@ -629,6 +714,13 @@ afrpc_process_run (AfrpcProcess        *self,
   g_task_set_check_cancellable (task, FALSE);
   if (g_task_return_error_if_cancelled (task))
     return;
+
+  if (self->argv != NULL)
+    {
+      g_task_return_new_error (task, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
+                               "a function cannot take over a process that is reached by a command");
+      return;
+    }
 
   g_variant_dict_init (&dict, NULL);
   g_variant_dict_insert (&dict, "function", "s", function);
@@ -843,7 +935,7 @@ afrpc_process_get_pid (AfrpcProcess *self)
  *
  * Gets the host: a language, or the path of a program.
  *
- * Returns: the host
+ * Returns: (nullable): the host, or %NULL if the process is reached by a command
  *
  * Since: 1.0
  */

@@ -25,6 +25,8 @@ AfrpcProcess *afrpc_process_new_self_exec  (void) G_GNUC_WARN_UNUSED_RESULT;
 AFRPC_AVAILABLE_IN_1_0
 AfrpcProcess *afrpc_process_new_exec       (const char           *host) G_GNUC_WARN_UNUSED_RESULT;
 AFRPC_AVAILABLE_IN_1_0
+AfrpcProcess *afrpc_process_new_command    (const char * const   *argv) G_GNUC_WARN_UNUSED_RESULT;
+AFRPC_AVAILABLE_IN_1_0
 AfrpcProcess *afrpc_process_new_from_fd    (const char           *host,
                                             int                   fd) G_GNUC_WARN_UNUSED_RESULT;
 

@@ -632,7 +632,7 @@ afrpc_proxy_get_backend (AfrpcProxy *self)
  * Reading from it or writing to it destroys the conversation.
  *
  * Returns: (transfer none) (nullable): the socket, or %NULL before the process was started and
- *   after its end
+ *   after its end, and always over a [command][ctor@Afrpc.Process.new_command]
  *
  * Since: 1.0
  */
@@ -641,7 +641,8 @@ afrpc_proxy_get_socket (AfrpcProxy *self)
 {
   g_return_val_if_fail (AFRPC_IS_PROXY (self), NULL);
 
-  if (self->socket == NULL && self->refused == NULL && self->child->link.stream.in_fd >= 0)
+  if (self->socket == NULL && self->refused == NULL && self->child->link.stream.in_fd >= 0 &&
+      !self->child->link.is_command)
     {
       int fd = fcntl (self->child->link.stream.in_fd, F_DUPFD_CLOEXEC, 10);
 

@@ -52,6 +52,7 @@ typedef enum
  * @AFRPC_START_NONE: it was not started yet, or could not be
  * @AFRPC_START_EXEC: its host program was executed
  * @AFRPC_START_FORK: it was forked from a template
+ * @AFRPC_START_COMMAND: the command that leads to its host was executed
  *
  * How a process was started.
  *
@@ -62,6 +63,7 @@ typedef enum
   AFRPC_START_NONE,
   AFRPC_START_EXEC,
   AFRPC_START_FORK,
+  AFRPC_START_COMMAND,
 } AfrpcStart;
 
 /**

@@ -4,10 +4,12 @@
 #include "afrpc-worker.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "serve/afrpc-stdio.h"
 #include "serve/afrpc-worker-private.h"
 
 /**
@@ -33,6 +35,9 @@ afrpc_worker_finalize (GObject *object)
   AfrpcWorker *self = AFRPC_WORKER (object);
 
   afrpc_stream_clear (&self->stream);
+  afrpc_worker_clear_ahead (self);
+  if (self->lifeline_fd >= 0)
+    close (self->lifeline_fd);
   g_clear_pointer (&self->page, afrpc_page_unmap);
   g_clear_pointer (&self->arg_list, g_ptr_array_unref);
   g_clear_pointer (&self->args, g_variant_unref);
@@ -60,6 +65,7 @@ afrpc_worker_class_init (AfrpcWorkerClass *klass)
 static void
 afrpc_worker_init (AfrpcWorker *self)
 {
+  self->lifeline_fd = -1;
   self->fds = g_array_new (FALSE, FALSE, sizeof (int));
   self->children = g_array_new (FALSE, FALSE, sizeof (AfrpcWorkerChild));
   self->arg_list = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
@@ -89,6 +95,37 @@ afrpc_worker_init_stream (AfrpcWorker *self,
   self->stream.exact = TRUE;
   self->stream.size_max = AFRPC_FRAME_PREPARE_SIZE_MAX;
   self->message_size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
+}
+
+/* A worker at the other end of a command; see afrpc_supervise(). The descriptors become the worker's. */
+AfrpcWorker *
+afrpc_worker_new_stdio (AfrpcHost *host,
+                        int        in_fd,
+                        int        out_fd,
+                        int        lifeline_fd,
+                        guint64    goodbye_serial)
+{
+  AfrpcWorker *self = afrpc_worker_new (host, in_fd);
+
+  self->stream.out_fd = out_fd;
+  self->stream.is_socket = afrpc_stdio_is_socket (in_fd) && afrpc_stdio_is_socket (out_fd);
+  self->stream.out_guard = AFRPC_FRAME_GUARD_SIZE;
+  self->lifeline_fd = lifeline_fd;
+  self->goodbye_serial = goodbye_serial;
+  /* A pipe that nobody reads is noticed by the writing. */
+  if (!self->stream.is_socket)
+    signal (SIGPIPE, SIG_IGN);
+
+  return self;
+}
+
+/* Waits until there may be something to read. */
+void
+afrpc_worker_wait_readable (AfrpcWorker *self)
+{
+  struct pollfd poller = { self->stream.in_fd, POLLIN, 0 };
+
+  poll (&poller, 1, -1);
 }
 
 /* Sends all that is queued, however long the parent takes. */
@@ -184,6 +221,31 @@ afrpc_worker_answer (AfrpcWorker  *self,
   afrpc_worker_queued (self);
 }
 
+void
+afrpc_worker_answer_cancelled (AfrpcWorker *self,
+                               guint64      serial)
+{
+  g_autoptr(GVariant) value = g_variant_ref_sink (
+    g_variant_new ("(sis)", CANCELLED_DOMAIN, CANCELLED_CODE, "the call was cancelled"));
+
+  afrpc_stream_put_value (&self->stream, AFRPC_FRAME_ERROR, serial, value);
+  afrpc_worker_queued (self);
+}
+
+/* Lets the parent know, whatever happens next, that a call has been started. */
+void
+afrpc_worker_mark_started (AfrpcWorker *self,
+                           guint64      serial)
+{
+  if (self->page != NULL)
+    __atomic_store_n (&self->page->started, serial, __ATOMIC_RELEASE);
+  else
+    {
+      afrpc_stream_put_value (&self->stream, AFRPC_FRAME_STARTED, serial, NULL);
+      afrpc_worker_flush_blocking (self);
+    }
+}
+
 /* Whether a call is to be run: returns its arguments, or answers it. */
 GVariant *
 afrpc_worker_begin_call (AfrpcWorker      *self,
@@ -195,11 +257,7 @@ afrpc_worker_begin_call (AfrpcWorker      *self,
 
   if (afrpc_page_is_cancelled (self->page, serial))
     {
-      g_autoptr(GVariant) value = g_variant_ref_sink (
-        g_variant_new ("(sis)", CANCELLED_DOMAIN, CANCELLED_CODE, "the call was cancelled"));
-
-      afrpc_stream_put_value (&self->stream, AFRPC_FRAME_ERROR, serial, value);
-      afrpc_worker_queued (self);
+      afrpc_worker_answer_cancelled (self, serial);
       return NULL;
     }
 
@@ -210,8 +268,7 @@ afrpc_worker_begin_call (AfrpcWorker      *self,
       return NULL;
     }
 
-  if (self->page != NULL)
-    __atomic_store_n (&self->page->started, serial, __ATOMIC_RELEASE);
+  afrpc_worker_mark_started (self, serial);
 
   return args;
 }
@@ -283,7 +340,8 @@ afrpc_worker_flush (AfrpcWorker *self)
  * Whether the call that a sync function runs has been cancelled, or its time limit has passed: nobody
  * waits for its result any more.
  *
- * Costs no system call, so a function may look often. In an async worker, ask the
+ * Costs no system call, so a function may look often; over a [command][ctor@Afrpc.Process.new_command] it costs
+ * one. In an async worker, ask the
  * [method@Afrpc.Invocation.is_cancelled] of each call.
  *
  * Returns: %TRUE if the function may stop
@@ -295,7 +353,15 @@ afrpc_worker_is_cancelled (AfrpcWorker *self)
 {
   g_return_val_if_fail (AFRPC_IS_WORKER (self), FALSE);
 
-  return self->serial != 0 && afrpc_page_is_cancelled (self->page, self->serial);
+  if (self->serial == 0)
+    return FALSE;
+  if (self->page != NULL)
+    return afrpc_page_is_cancelled (self->page, self->serial);
+
+  if (!self->cancelled)
+    afrpc_worker_look_ahead (self);
+
+  return self->cancelled;
 }
 
 /**

@@ -8,11 +8,27 @@
 /* Nothing that works takes so long, even under valgrind; what hangs is ended. */
 #define PATIENCE_S 120
 
+static AfrpcProcess *
+new_bare_process (void)
+{
+  const char *command = g_getenv ("AFRPC_TEST_COMMAND");
+  g_autoptr(GError) error = NULL;
+  g_auto(GStrv) argv = NULL;
+
+  if (g_getenv ("AFRPC_TEST_TEMPLATE") != NULL)
+    return afrpc_process_new ();
+  if (command == NULL)
+    return afrpc_process_new_exec (NULL);
+
+  g_shell_parse_argv (command, NULL, &argv, &error);
+  g_assert_no_error (error);
+  return afrpc_process_new_command ((const char *const *) argv);
+}
+
 AfrpcProcess *
 test_process_new (void)
 {
-  const gboolean use_template = g_getenv ("AFRPC_TEST_TEMPLATE") != NULL;
-  AfrpcProcess *process = use_template ? afrpc_process_new () : afrpc_process_new_exec (NULL);
+  AfrpcProcess *process = new_bare_process ();
 
   afrpc_process_require (process, TEST_WORKER);
   afrpc_process_set_stderr (process, AFRPC_STDIO_CAPTURE);

@@ -13,6 +13,9 @@
  * does so at once. */
 #define EXIT_GRACE_US (100 * 1000)
 
+/* A command may first have to hear of it from another machine. */
+#define COMMAND_EXIT_GRACE_US (3 * G_USEC_PER_SEC)
+
 /* How often a process without a pidfd is asked for its end: after it closed its socket, and before. */
 #define REAP_SOON_US (2 * 1000)
 #define REAP_LATER_US (100 * 1000)
@@ -39,9 +42,12 @@ afrpc_child_stop_reading (AfrpcChild *self)
     self->reap_deadline = 0;
   if (self->socket_tag != NULL)
     g_source_remove_unix_fd (self->source, g_steal_pointer (&self->socket_tag));
+  /* A command may consist of several processes: the one that reads from us ends only when we do. */
+  if (self->link.is_command)
+    afrpc_link_shut (&self->link);
 
   if (self->exit == NULL && (self->failure != NULL || self->link.n_pending > 0 || !self->link.closing))
-    self->exit_deadline = g_get_monotonic_time () + EXIT_GRACE_US;
+    self->exit_deadline = g_get_monotonic_time () + (self->link.is_command ? COMMAND_EXIT_GRACE_US : EXIT_GRACE_US);
 }
 
 /* Has nothing more to do with a worker that cannot be trusted. */
@@ -116,16 +122,44 @@ afrpc_child_reap (AfrpcChild *self)
     self->reap_deadline = g_get_monotonic_time () + (self->eof ? REAP_SOON_US : REAP_LATER_US);
 }
 
+/* Over a command: how the worker ended if its goodbye told, or else that nobody knows. */
+static char *
+describe_end (AfrpcChild *self)
+{
+  g_autofree char *name = g_strdup_printf ("“%s”", self->config.host);
+  g_autofree char *text = NULL;
+
+  if (self->link.has_goodbye)
+    {
+      const AfrpcGoodbye *goodbye = &self->link.goodbye;
+      const AfrpcSpawnStatus status = {
+        .known = TRUE, .status = goodbye->status, .signum = goodbye->signum, .core = goodbye->core,
+      };
+      g_autoptr(AfrpcExit) worker_exit =
+        afrpc_exit_new (0, &status, FALSE, &self->config.limits, afrpc_exit_get_stderr (self->exit));
+
+      text = afrpc_exit_describe (worker_exit, "the worker");
+      return g_strdup_printf ("%s: %s", name, text);
+    }
+
+  text = afrpc_exit_describe (self->exit, name);
+  if (self->link.is_command && self->link.state > AFRPC_LINK_GREETING)
+    return g_strdup_printf ("the link to the worker broke: %s", text);
+
+  return g_steal_pointer (&text);
+}
+
 static GError *
 make_end_error (AfrpcChild *self)
 {
-  g_autofree char *name = g_strdup_printf ("“%s”", self->config.host);
-  g_autofree char *text = afrpc_exit_describe (self->exit, name);
+  g_autofree char *text = describe_end (self);
+  /* It may have become ready, and begun. */
+  const gboolean may_have_run = self->link.is_command && !self->link.has_goodbye && self->link.n_pending > 0;
 
   /* Whoever is killed says nothing of what it is. */
   if (self->link.state == AFRPC_LINK_GREETING && afrpc_exit_get_signal (self->exit) == 0)
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "%s before it said that it is a host", text);
-  if (!self->link.was_ready)
+  if (!self->link.was_ready && !may_have_run)
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "%s before it was ready", text);
   if (self->link.n_pending > 0)
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED, "%s", text);
@@ -161,8 +195,10 @@ tell_failure (AfrpcChild *self)
 {
   g_autoptr(GArray) pending = afrpc_link_end (&self->link);
   g_autoptr(GObject) proxy = g_weak_ref_get (&self->proxy);
+  const gboolean is_success = self->exit != NULL && afrpc_exit_is_success (self->exit) &&
+                              (!self->link.is_command || (self->link.has_goodbye && self->link.goodbye.status == 0));
   const gboolean is_clean = pending->len == 0 && (self->link.was_ready || self->raw) && self->exit != NULL &&
-                            (self->link.closing || afrpc_exit_is_success (self->exit));
+                            (self->link.closing || is_success);
 
   self->told = TRUE;
 

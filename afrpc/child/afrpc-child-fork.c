@@ -89,20 +89,23 @@ afrpc_child_get_default_template (const char *host)
 AfrpcChild *
 afrpc_child_new_fork (AfrpcChild *template)
 {
-  AfrpcChild *self = afrpc_child_new (template->config.host);
+  char **argv = template->config.argv;
+  AfrpcChild *self = argv != NULL ? afrpc_child_new_command ((const char *const *) argv)
+                                  : afrpc_child_new (template->config.host);
   GError *error = NULL;
   int fd = -1;
 
   for (guint i = 0; i < template->steps->len; i++)
     g_ptr_array_add (self->steps, g_rc_box_acquire (template->steps->pdata[i]));
-  self->n_inherited = self->steps->len;
+  /* A command is run again, and its process prepared from the beginning. */
+  self->n_inherited = argv == NULL ? self->steps->len : 0;
   self->config.limits = template->config.limits;
 
   if (template->taken)
     g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "a process that runs a function cannot be forked any more");
   else if (template->failure != NULL)
     error = g_error_copy (template->failure);
-  else if (afrpc_child_connect (self, &self->fork_socket, &error) &&
+  else if (argv == NULL && afrpc_child_connect (self, &self->fork_socket, &error) &&
            (fd = fcntl (self->fork_socket, F_DUPFD_CLOEXEC, 0)) < 0)
     g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "copying a socket: %s", g_strerror (errno));
 
@@ -116,6 +119,8 @@ afrpc_child_new_fork (AfrpcChild *template)
       afrpc_child_fail (self, error);
       return self;
     }
+  if (argv != NULL)
+    return self;
 
   self->template = afrpc_child_ref (template);
   afrpc_child_begin (template);

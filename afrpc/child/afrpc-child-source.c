@@ -101,6 +101,11 @@ afrpc_child_next_item (AfrpcChild    *self,
       afrpc_child_break_off (self, g_steal_pointer (&error));
       return FALSE;
 
+    case AFRPC_STREAM_EOF:
+      if (!self->eof)
+        afrpc_child_stop_reading (self);
+      return FALSE;
+
     default:
       if (self->link.state >= AFRPC_LINK_PREPARING)
         self->greeting_deadline = AFRPC_DEADLINES_NEVER;
@@ -299,6 +304,9 @@ afrpc_child_give_up (AfrpcChild *self,
   AfrpcCall *call = g_steal_pointer (&afrpc_link_find (&self->link, serial)->owner);
 
   afrpc_link_cancel (&self->link, serial);
+  /* Without a page, what is sent too late runs in vain. */
+  if (self->link.is_command)
+    afrpc_child_flush (self);
   afrpc_call_settle (call, self->spare_calls, NULL, error);
 }
 

@@ -70,14 +70,14 @@ set_system_error (GError     **error,
 }
 
 /* Opens what becomes 0, 1, 2 of the new process; -1: the program's own. What has to be closed afterwards
- * goes to @closing. */
+ * goes to @closing. A command has its connection at 0 and 1. */
 gboolean
 afrpc_child_open_stdio (AfrpcChild  *self,
                         int         *stdio,
                         GArray      *closing,
                         GError     **error)
 {
-  for (int i = 0; i < 3; i++)
+  for (int i = self->config.argv != NULL ? STDERR_FILENO : 0; i < 3; i++)
     {
       stdio[i] = -1;
       if (self->config.fds[i] < 0 && self->config.stdio[i] == AFRPC_STDIO_INHERIT)
@@ -155,6 +155,52 @@ afrpc_child_connect (AfrpcChild  *self,
   return TRUE;
 }
 
+/* Returns: (nullable): the program of a command, as an absolute path: the process may begin elsewhere. */
+static char *
+find_command (const char  *name,
+              GError     **error)
+{
+  g_autofree char *path = g_find_program_in_path (name);
+
+  if (path == NULL)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start “%s”: there is no such command", name);
+      return NULL;
+    }
+
+  return g_canonicalize_filename (path, NULL);
+}
+
+static gboolean
+exec_command (AfrpcChild  *self,
+              GArray      *closing,
+              GError     **error)
+{
+  g_autofree char *path = find_command (self->config.argv[0], error);
+  g_auto(GStrv) envp = NULL;
+  AfrpcSpawnPlan plan = { .path = path, .argv = (const char *const *) self->config.argv,
+                          .cwd = self->config.cwd, .stdio = { -1, -1, -1 }, .socket = -1 };
+  AfrpcSpawned spawned;
+
+  if (path == NULL || !afrpc_child_connect (self, &plan.stdio[0], error))
+    return FALSE;
+  g_array_append_val (closing, plan.stdio[0]);
+  /* One socket for both: then writing to a command that has ended is no signal. */
+  plan.stdio[1] = plan.stdio[0];
+  if (!afrpc_child_open_stdio (self, plan.stdio, closing, error))
+    return FALSE;
+
+  envp = self->config.environ != NULL ? g_strdupv (self->config.environ) : g_get_environ ();
+  envp = g_environ_unsetenv (envp, AFRPC_SPAWN_SOCKET_ENV);
+  plan.envp = (const char *const *) envp;
+
+  if (!afrpc_spawn (&plan, &spawned, error))
+    return FALSE;
+
+  afrpc_child_started (self, AFRPC_START_COMMAND, spawned.pid, spawned.pidfd);
+  return TRUE;
+}
+
 static gboolean
 exec_host (AfrpcChild  *self,
            GArray      *closing,
@@ -186,13 +232,13 @@ exec_host (AfrpcChild  *self,
   return TRUE;
 }
 
-/* Executes the host, or fails. */
+/* Executes the host, or the command, or fails. */
 void
 afrpc_child_exec (AfrpcChild *self)
 {
   g_autoptr(GArray) closing = g_array_new (FALSE, FALSE, sizeof (int));
   GError *error = NULL;
-  gboolean ok = exec_host (self, closing, &error);
+  gboolean ok = self->config.argv != NULL ? exec_command (self, closing, &error) : exec_host (self, closing, &error);
 
   for (guint i = 0; i < closing->len; i++)
     close (g_array_index (closing, int, i));

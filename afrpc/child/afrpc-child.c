@@ -11,7 +11,6 @@
 
 #include "afrpc-error.h"
 #include "afrpc-exit.h"
-#include "wire/afrpc-lifeline.h"
 
 static gboolean
 is_pending_cb (guint64  serial,
@@ -74,6 +73,19 @@ afrpc_child_new (const char *host)
   return self;
 }
 
+/* A process whose host is at the other end of a command. */
+AfrpcChild *
+afrpc_child_new_command (const char *const *argv)
+{
+  AfrpcChild *self = afrpc_child_new (argv[0]);
+
+  self->config.argv = g_strdupv ((char **) argv);
+  g_clear_pointer (&self->link.host, g_free);
+  afrpc_link_set_command (&self->link);
+
+  return self;
+}
+
 AfrpcChild *
 afrpc_child_ref (AfrpcChild *self)
 {
@@ -109,6 +121,7 @@ afrpc_child_unref (AfrpcChild *self)
   if (self->spawned.pidfd >= 0)
     close (self->spawned.pidfd);
   g_free (self->config.host);
+  g_strfreev (self->config.argv);
   g_strfreev (self->config.environ);
   g_free (self->config.cwd);
   for (int i = 0; i < 3; i++)
@@ -230,7 +243,7 @@ afrpc_child_take (AfrpcChild  *self,
   self->process_held = g_weak_ref_get (&self->process);
   afrpc_child_begin (self);
   afrpc_link_run (&self->link, own_options != NULL ? own_options : options,
-                  self->config.orphan_policy == AFRPC_ORPHAN_POLICY_END ? afrpc_lifeline_dup () : -1);
+                  self->config.orphan_policy == AFRPC_ORPHAN_POLICY_END);
 
   return TRUE;
 }

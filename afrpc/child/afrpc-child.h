@@ -32,7 +32,8 @@ typedef enum
 /* What to start; for AfrpcProcess to fill in until the process is started. */
 typedef struct
 {
-  char *host;       /* name or path */
+  char *host;       /* name or path; of a command, its first word */
+  char **argv;      /* (nullable): a command that connects its standard streams to a host */
   char **environ;   /* (nullable): NULL: the program's */
   char *cwd;        /* (nullable) */
   AfrpcStdio stdio[3];
@@ -134,6 +135,7 @@ struct _AfrpcChild
 };
 
 AfrpcChild *afrpc_child_new         (const char           *host);
+AfrpcChild *afrpc_child_new_command (const char *const    *argv);
 AfrpcChild *afrpc_child_new_fork    (AfrpcChild           *template);
 AfrpcChild *afrpc_child_get_default_template (const char  *host);
 AfrpcChild *afrpc_child_ref         (AfrpcChild           *self);

@@ -10,12 +10,13 @@
 
 #include "afrpc-error.h"
 #include "link/afrpc-error-domains.h"
+#include "wire/afrpc-lifeline.h"
 
 #define SLOTS_MIN 64u
 
 static const char *const frame_names[] = {
   "none", "hello", "require", "eval", "arg", "fd", "run", "failed", "ready", "call", "cancel", "result", "error",
-  "event", "fork", "forked", "refused", "surroundings", "goodbye", "exited",
+  "event", "fork", "forked", "refused", "surroundings", "dismiss", "exited", "started", "goodbye",
 };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (frame_names) == AFRPC_FRAME_LAST + 1);
@@ -49,6 +50,14 @@ afrpc_link_init (AfrpcLink  *self,
   g_variant_dict_insert (&options, "pid", "i", (gint32) getpid ());
   hello = g_variant_ref_sink (g_variant_dict_end (&options));
   afrpc_stream_put_value (&self->stream, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, hello);
+}
+
+/* The worker is at the other end of some command. */
+void
+afrpc_link_set_command (AfrpcLink *self)
+{
+  self->is_command = TRUE;
+  self->stream.in_guard = AFRPC_FRAME_GUARD_SIZE;
 }
 
 /* Takes the parent's end of the socket pair, which must not block. */
@@ -107,19 +116,21 @@ afrpc_link_prepare (AfrpcLink      *self,
     afrpc_stream_put_value (&self->stream, kind, 0, value);
 }
 
-/* Queues the end of the preparation; the worker's answer is an item: ready or failed. @lifeline_fd:
- * (transfer full), or -1. Without shared memory, or without a lifeline, the worker does without. */
+/* Queues the end of the preparation; the worker's answer is an item: ready or failed. @ends_with_us: whether
+ * the worker dies with this program. Without shared memory, or without a lifeline, it does without. */
 void
 afrpc_link_run (AfrpcLink *self,
                 GVariant  *options,
-                int        lifeline_fd)
+                gboolean   ends_with_us)
 {
+  int lifeline_fd = ends_with_us && !self->is_command ? afrpc_lifeline_dup () : -1;
   int fds[2], page_fd;
   guint n_fds = 0;
   g_autoptr(GVariant) value = NULL;
   GVariantDict dict;
 
-  self->page = afrpc_page_create (&page_fd, NULL);
+  if (!self->is_command)
+    self->page = afrpc_page_create (&page_fd, NULL);
   g_variant_dict_init (&dict, options);
   if (self->page != NULL)
     {
@@ -131,6 +142,9 @@ afrpc_link_run (AfrpcLink *self,
       g_variant_dict_insert (&dict, "lifeline", "b", TRUE);
       fds[n_fds++] = lifeline_fd;
     }
+  /* Then its host has one for it. */
+  else if (ends_with_us && self->is_command)
+    g_variant_dict_insert (&dict, "lifeline", "b", TRUE);
   value = g_variant_ref_sink (g_variant_dict_end (&dict));
 
   afrpc_link_prepare (self, AFRPC_FRAME_RUN, value, fds, n_fds);
@@ -306,7 +320,7 @@ void
 afrpc_link_close (AfrpcLink *self)
 {
   if (self->says_goodbye && !self->closing && !self->shut)
-    afrpc_stream_put_value (&self->stream, AFRPC_FRAME_GOODBYE, 0, NULL);
+    afrpc_stream_put_value (&self->stream, AFRPC_FRAME_DISMISS, 0, NULL);
   self->closing = TRUE;
 }
 
@@ -330,12 +344,29 @@ afrpc_link_flush (AfrpcLink  *self,
       return AFRPC_STREAM_DONE;
     }
   if (step == AFRPC_STREAM_DONE && self->closing)
-    {
-      shutdown (self->stream.out_fd, SHUT_WR);
-      self->shut = TRUE;
-    }
+    afrpc_link_shut (self);
 
   return step;
+}
+
+/* Whether what has arrived ends with a goodbye, be it behind half a frame. The end of the stream may never
+ * come: a shell that waits for its commands holds the connection too. */
+static gboolean
+look_for_goodbye (AfrpcLink *self)
+{
+  if (!self->has_goodbye && self->goodbye_serial != 0 && self->stream.tail_size == AFRPC_FRAME_GOODBYE_SIZE)
+    self->has_goodbye = afrpc_goodbye_decode (&self->goodbye, self->goodbye_serial, self->stream.tail);
+
+  return self->has_goodbye;
+}
+
+/* Lets whoever still reads see the end of it, whatever waits to be written. */
+void
+afrpc_link_shut (AfrpcLink *self)
+{
+  if (!self->shut && self->stream.out_fd >= 0)
+    shutdown (self->stream.out_fd, SHUT_WR);
+  self->shut = TRUE;
 }
 
 AfrpcStreamStep
@@ -382,6 +413,9 @@ parse_hello (AfrpcLink         *self,
                    "it is a host of “%.64s”, not of “%s”", host, self->host);
       return FALSE;
     }
+
+  if (self->is_command)
+    g_variant_lookup (hello, "goodbye", "t", &self->goodbye_serial);
 
   self->state = AFRPC_LINK_PREPARING;
   return TRUE;
@@ -517,6 +551,12 @@ parse_frame (AfrpcLink         *self,
     }
   if (self->state == AFRPC_LINK_READY && (kind == AFRPC_FRAME_RESULT || kind == AFRPC_FRAME_ERROR))
     return parse_outcome (self, item, frame, error);
+  if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_STARTED && self->page == NULL)
+    {
+      self->started = MAX (self->started, frame->header.serial);
+      item->kind = AFRPC_LINK_ITEM_NONE;
+      return TRUE;
+    }
   if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_EVENT)
     {
       item->kind = AFRPC_LINK_ITEM_EVENT;
@@ -528,7 +568,8 @@ parse_frame (AfrpcLink         *self,
   return FALSE;
 }
 
-/* DONE: an item; AGAIN: read first; ERROR: the worker is not to be listened to any more. */
+/* DONE: an item; AGAIN: read first; EOF: the worker has ended, though others may hold its connection open;
+ * ERROR: the worker is not to be listened to any more. */
 AfrpcStreamStep
 afrpc_link_next (AfrpcLink      *self,
                  AfrpcLinkItem  *item,
@@ -541,6 +582,12 @@ afrpc_link_next (AfrpcLink      *self,
 
       memset (item, 0, sizeof *item);
       step = afrpc_stream_next (&self->stream, &frame, error);
+      if ((step != AFRPC_STREAM_DONE || frame.header.kind == AFRPC_FRAME_GOODBYE) && self->is_command &&
+          look_for_goodbye (self))
+        {
+          g_clear_error (error);
+          return AFRPC_STREAM_EOF;
+        }
       if (step == AFRPC_STREAM_ERROR && self->state == AFRPC_LINK_GREETING && error != NULL)
         {
           g_clear_error (error);
@@ -560,7 +607,7 @@ afrpc_link_next (AfrpcLink      *self,
 
       if (!parse_frame (self, item, &frame, error))
         return AFRPC_STREAM_ERROR;
-      if (item->kind != AFRPC_LINK_ITEM_RESULT || item->call.owner != NULL)
+      if (item->kind != AFRPC_LINK_ITEM_NONE && (item->kind != AFRPC_LINK_ITEM_RESULT || item->call.owner != NULL))
         return AFRPC_STREAM_DONE;
     }
 
@@ -602,8 +649,11 @@ gboolean
 afrpc_link_was_started (const AfrpcLink *self,
                         guint64          serial)
 {
+  /* What a broken connection lost may have said so. */
+  if (self->is_command && !self->has_goodbye)
+    return TRUE;
   if (self->page == NULL)
-    return self->was_ready;
+    return serial <= self->started;
 
   return serial <= __atomic_load_n (&self->page->started, __ATOMIC_ACQUIRE);
 }

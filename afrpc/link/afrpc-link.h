@@ -30,6 +30,7 @@ typedef enum
   AFRPC_LINK_ITEM_EVENT,  /* value */
   AFRPC_LINK_ITEM_FORKED, /* the oldest request to fork: pid, pidfd and direct, or error */
   AFRPC_LINK_ITEM_EXITED, /* one that was forked and is not direct: pid and status */
+  AFRPC_LINK_ITEM_NONE,   /* nothing for the caller; never returned */
 } AfrpcLinkItemKind;
 
 /* Whose call it is. */
@@ -62,6 +63,11 @@ typedef struct
 {
   AfrpcStream stream;
   AfrpcPage *page;          /* (nullable) */
+  guint64 started;          /* without a page: serial of the call started last, as far as is known */
+  gboolean is_command;      /* no descriptors can be passed, and a goodbye tells how the worker ended */
+  guint64 goodbye_serial;   /* 0: none is going to come */
+  gboolean has_goodbye;
+  AfrpcGoodbye goodbye;
   AfrpcLinkState state;
   gboolean was_ready;
   char *host;               /* (nullable): the name that the host must give */
@@ -84,6 +90,7 @@ typedef struct
 
 void            afrpc_link_init         (AfrpcLink       *self,
                                          const char      *host);
+void            afrpc_link_set_command  (AfrpcLink       *self);
 void            afrpc_link_connect      (AfrpcLink       *self,
                                          int              fd);
 void            afrpc_link_adopt        (AfrpcLink       *self,
@@ -98,7 +105,7 @@ void            afrpc_link_prepare      (AfrpcLink       *self,
                                          guint            n_fds);
 void            afrpc_link_run          (AfrpcLink       *self,
                                          GVariant        *options,
-                                         int              lifeline_fd);
+                                         gboolean         ends_with_us);
 void            afrpc_link_replay       (AfrpcLink       *self,
                                          int              peer_fd,
                                          void           (*insert) (AfrpcLink *self, gpointer data),
@@ -113,6 +120,7 @@ void            afrpc_link_cancel       (AfrpcLink       *self,
                                          guint64          serial);
 void            afrpc_link_close        (AfrpcLink       *self);
 
+void            afrpc_link_shut         (AfrpcLink       *self);
 AfrpcStreamStep afrpc_link_flush        (AfrpcLink       *self,
                                          GError         **error);
 AfrpcStreamStep afrpc_link_read         (AfrpcLink       *self,

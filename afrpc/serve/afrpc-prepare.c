@@ -144,8 +144,9 @@ take_shared (AfrpcWorker  *worker,
     }
   if (lifeline)
     {
-      int fd = afrpc_stream_take_fd (&worker->stream);
+      int fd = worker->lifeline_fd >= 0 ? worker->lifeline_fd : afrpc_stream_take_fd (&worker->stream);
 
+      worker->lifeline_fd = -1;
       /* Without it, the end of the socket still ends a worker that looks at it. */
       if (fd >= 0)
         {
@@ -185,6 +186,11 @@ prepare_run (AfrpcHost    *self,
   worker->orphan_policy = orphan_policy;
   g_variant_lookup (value, "max-message-size", "t", &worker->message_size_max);
 
+  if (options->run && worker->stream.in_fd != worker->stream.out_fd)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED, "a function can take over nothing but a socket");
+      return FALSE;
+    }
   if (options->init != NULL && !run_init (self, worker, options->init, error))
     return FALSE;
   if (options->done != NULL && !resolve (self, options->done, AFRPC_FUNCTION_DONE, &worker->done, error))
@@ -369,7 +375,10 @@ receive_frame (AfrpcWorker  *worker,
         return step;
       wait_readable (worker);
       step = afrpc_stream_read (&worker->stream, error);
-      if (step != AFRPC_STREAM_DONE)
+      /* Whoever made the connection may have left it not to block. */
+      if (step == AFRPC_STREAM_AGAIN)
+        afrpc_worker_wait_readable (worker);
+      else if (step != AFRPC_STREAM_DONE)
         return step;
     }
 }
@@ -384,6 +393,8 @@ greet (AfrpcHost    *self,
   g_variant_dict_init (&dict, NULL);
   g_variant_dict_insert (&dict, "version", "u", AFRPC_FRAME_PROTOCOL_VERSION);
   g_variant_dict_insert (&dict, "host", "s", afrpc_host_get_name (self));
+  if (worker->goodbye_serial != 0)
+    g_variant_dict_insert (&dict, "goodbye", "t", worker->goodbye_serial);
   hello = g_variant_ref_sink (g_variant_dict_end (&dict));
   afrpc_stream_put_value (&worker->stream, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, hello);
   afrpc_worker_flush_blocking (worker);

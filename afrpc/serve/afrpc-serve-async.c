@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "serve/afrpc-stdio.h"
 #include "serve/afrpc-worker-private.h"
 
 /* Answers and events are written at the latest when they have this size, so that the parent can
@@ -13,6 +14,8 @@
 
 /* A parent that does not read stops the worker once so much waits. */
 #define QUEUED_MAX (1u << 20) /* bytes */
+
+#define AHEAD_RUN_MAX 64 /* calls */
 
 typedef struct
 {
@@ -32,24 +35,30 @@ afrpc_worker_queued (AfrpcWorker *self)
     self->gone = TRUE;
 }
 
-static void
-start_call (AfrpcWorker      *self,
-            const AfrpcFrame *frame)
+void
+afrpc_worker_start_call (AfrpcWorker *self,
+                         guint64      serial,
+                         GVariant    *args)
 {
-  g_autoptr(GVariant) args = afrpc_worker_begin_call (self, frame);
-  AfrpcInvocation *invocation;
+  AfrpcInvocation *invocation = afrpc_invocation_new (self, serial, args);
 
-  if (args == NULL)
-    return;
-
-  invocation = afrpc_invocation_new (self, frame->header.serial, args);
   afrpc_host_invoke (self->host, self->function, invocation);
   afrpc_invocation_release (invocation);
 }
 
 static void
-cancel_call (AfrpcWorker *self,
-             guint64      serial)
+begin_call (AfrpcWorker      *self,
+            const AfrpcFrame *frame)
+{
+  g_autoptr(GVariant) args = afrpc_worker_begin_call (self, frame);
+
+  if (args != NULL)
+    afrpc_worker_start_call (self, frame->header.serial, args);
+}
+
+void
+afrpc_worker_cancel_call (AfrpcWorker *self,
+                          guint64      serial)
 {
   const guint32 slot = afrpc_serial_slot (serial);
 
@@ -73,14 +82,14 @@ handle_frames (AfrpcWorker  *self,
       switch (frame.header.kind)
         {
         case AFRPC_FRAME_CALL:
-          start_call (self, &frame);
+          begin_call (self, &frame);
           break;
 
         case AFRPC_FRAME_CANCEL:
-          cancel_call (self, frame.header.serial);
+          afrpc_worker_cancel_call (self, frame.header.serial);
           break;
 
-        case AFRPC_FRAME_GOODBYE:
+        case AFRPC_FRAME_DISMISS:
           self->dismissed = TRUE;
           break;
 
@@ -107,12 +116,26 @@ read_frames (AfrpcWorker *self)
   return step == AFRPC_STREAM_DONE && !self->eof;
 }
 
+/* The same without a shared page, for so many calls at once that other sources have their turn. */
+static void
+read_ahead (AfrpcWorker *self)
+{
+  for (guint i = 0; i < AHEAD_RUN_MAX && afrpc_worker_run_ahead (self); i++)
+    ;
+  if (self->ahead_error != NULL)
+    {
+      g_printerr ("afrpc worker: %s\n", self->ahead_error->message);
+      g_clear_error (&self->ahead_error);
+    }
+}
+
 /* At the end of input, when nothing is outstanding and everything is written, whatever other sources
  * the main loop has. */
 static gboolean
 is_done (AfrpcWorker *self)
 {
-  return self->eof && self->n_outstanding == 0 && (self->gone || afrpc_stream_get_queued (&self->stream) == 0);
+  return self->eof && self->n_outstanding == 0 && self->ahead.length == 0 &&
+         (self->gone || afrpc_stream_get_queued (&self->stream) == 0);
 }
 
 /* A socket that nobody has the other end of would wake the main loop all the time, until the last call has
@@ -138,7 +161,7 @@ is_free_orphan (AfrpcWorker *self)
 static gboolean
 is_ready (AfrpcWorker *self)
 {
-  return (self->gone && self->socket_tag != NULL) || is_done (self);
+  return (self->gone && self->socket_tag != NULL) || is_done (self) || self->ahead.length > 0;
 }
 
 static void
@@ -163,6 +186,29 @@ check_done (AfrpcWorker *self)
     afrpc_host_done (self->host, self->done, self);
 }
 
+static void
+watch_events (AfrpcWorker  *self,
+              GIOCondition  events)
+{
+  self->socket_events = events;
+  if (self->out_tag == NULL)
+    {
+      g_source_modify_unix_fd (self->source, self->socket_tag, events);
+      return;
+    }
+
+  if (self->socket_tag != NULL)
+    g_source_modify_unix_fd (self->source, self->socket_tag, events & G_IO_IN);
+  g_source_modify_unix_fd (self->source, self->out_tag, events & G_IO_OUT);
+}
+
+static GIOCondition
+query (AfrpcWorker *self,
+       gpointer     tag)
+{
+  return tag != NULL ? g_source_query_unix_fd (self->source, tag) : 0;
+}
+
 static gboolean
 serve_source_prepare (GSource *source,
                       int     *timeout_ms)
@@ -182,11 +228,8 @@ serve_source_prepare (GSource *source,
     }
 
   /* This wakes the main context up, so only if something changes. */
-  if (events != self->socket_events && self->socket_tag != NULL)
-    {
-      self->socket_events = events;
-      g_source_modify_unix_fd (source, self->socket_tag, events);
-    }
+  if (events != self->socket_events && (self->socket_tag != NULL || self->out_tag != NULL))
+    watch_events (self, events);
 
   return is_ready (self);
 }
@@ -196,8 +239,7 @@ serve_source_check (GSource *source)
 {
   AfrpcWorker *self = ((ServeSource *) source)->worker;
 
-  return is_ready (self) ||
-         (self->socket_tag != NULL && g_source_query_unix_fd (source, self->socket_tag) != 0);
+  return is_ready (self) || query (self, self->socket_tag) != 0 || query (self, self->out_tag) != 0;
 }
 
 static gboolean
@@ -206,12 +248,20 @@ serve_source_dispatch (GSource     *source,
                        gpointer     user_data)
 {
   AfrpcWorker *self = ((ServeSource *) source)->worker;
-  const GIOCondition events = self->socket_tag != NULL ? g_source_query_unix_fd (source, self->socket_tag) : 0;
+  const GIOCondition events = query (self, self->socket_tag);
 
+  if ((query (self, self->out_tag) & (G_IO_HUP | G_IO_ERR)) != 0)
+    self->gone = TRUE;
   if (self->eof && (events & (G_IO_HUP | G_IO_ERR)) != 0)
     self->gone = TRUE;
+  else if (self->page == NULL && (self->ahead.length > 0 || (!self->eof && (events & ~G_IO_OUT) != 0)))
+    read_ahead (self);
   else if (!self->eof && (events & ~G_IO_OUT) != 0)
     read_frames (self);
+
+  /* A pipe that has ended has nothing else to say, and never stops saying it. */
+  if (self->eof && self->out_tag != NULL && self->socket_tag != NULL)
+    g_source_remove_unix_fd (source, g_steal_pointer (&self->socket_tag));
   check_done (self);
 
   return G_SOURCE_CONTINUE;
@@ -230,9 +280,15 @@ gboolean
 afrpc_worker_serve_async (AfrpcWorker  *self,
                           GError      **error)
 {
-  int flags = fcntl (self->stream.in_fd, F_GETFL);
+  const gboolean is_split = self->stream.out_fd != self->stream.in_fd;
 
-  fcntl (self->stream.in_fd, F_SETFL, flags | O_NONBLOCK);
+  if (is_split)
+    {
+      afrpc_stdio_set_nonblock (self->stream.in_fd, O_RDONLY);
+      afrpc_stdio_set_nonblock (self->stream.out_fd, O_WRONLY);
+    }
+  else
+    fcntl (self->stream.in_fd, F_SETFL, fcntl (self->stream.in_fd, F_GETFL) | O_NONBLOCK);
   self->invocations = g_ptr_array_new ();
   self->spare_invocations = g_ptr_array_new_with_free_func (g_object_unref);
   self->loop = g_main_loop_new (NULL, FALSE);
@@ -243,6 +299,8 @@ afrpc_worker_serve_async (AfrpcWorker  *self,
   g_source_set_can_recurse (self->source, TRUE);
   self->socket_events = G_IO_IN;
   self->socket_tag = g_source_add_unix_fd (self->source, self->stream.in_fd, G_IO_IN);
+  if (is_split)
+    self->out_tag = g_source_add_unix_fd (self->source, self->stream.out_fd, 0);
   g_source_attach (self->source, NULL);
 
   g_main_loop_run (self->loop);

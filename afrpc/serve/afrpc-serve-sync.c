@@ -30,6 +30,9 @@ gboolean
 afrpc_worker_serve_sync (AfrpcWorker  *self,
                          GError      **error)
 {
+  if (self->page == NULL)
+    return afrpc_worker_serve_ahead (self, error);
+
   while (!self->gone || self->orphan_policy != AFRPC_ORPHAN_POLICY_END)
     {
       AfrpcFrame frame;

@@ -27,6 +27,8 @@ struct _AfrpcWorker
   AfrpcBackend backend;
   AfrpcOrphanPolicy orphan_policy;
   guint64 message_size_max; /* bytes, in either direction */
+  guint64 goodbye_serial;   /* of what follows when this process has ended, or 0 */
+  int lifeline_fd;          /* -1, or what the host has to hang the worker on */
   int parent_pid;           /* what it said; 0: it did not */
   GArray *children;         /* (element-type AfrpcWorkerChild) that were forked and have to be reaped here */
   gboolean is_forked;       /* its exit handlers are its template's */
@@ -42,12 +44,19 @@ struct _AfrpcWorker
 
   guint64 serial;           /* of the call that a sync function runs, or 0 */
 
+  /* Without a page. */
+  GQueue ahead;             /* (element-type AheadCall) read, not run yet */
+  gsize ahead_size;         /* bytes of their arguments */
+  GError *ahead_error;      /* (nullable): why nothing more is read */
+  gboolean cancelled;       /* the call that a sync function runs */
+
   /* Of the async loop. */
   GSource *source;          /* (nullable) */
   GMainLoop *loop;          /* (nullable) */
-  gpointer socket_tag;
+  gpointer socket_tag;      /* (nullable) */
+  gpointer out_tag;         /* (nullable): if it is not the same */
   GIOCondition socket_events;
-  gboolean eof;
+  gboolean eof;             /* nothing more is read */
   gboolean dismissed;       /* the parent closed: it did not just die */
   GPtrArray *invocations;   /* (element-type AfrpcInvocation) not answered yet, by slot, not owned */
   GPtrArray *spare_invocations; /* (element-type AfrpcInvocation) to be used again */
@@ -56,6 +65,11 @@ struct _AfrpcWorker
 
 AfrpcWorker *afrpc_worker_new            (AfrpcHost        *host,
                                           int               fd);
+AfrpcWorker *afrpc_worker_new_stdio      (AfrpcHost        *host,
+                                          int               in_fd,
+                                          int               out_fd,
+                                          int               lifeline_fd,
+                                          guint64           goodbye_serial);
 void         afrpc_worker_init_stream    (AfrpcWorker      *self,
                                           int               fd);
 void         afrpc_worker_send_error     (AfrpcWorker      *self,
@@ -68,13 +82,29 @@ void         afrpc_worker_answer         (AfrpcWorker      *self,
                                           const GError     *error);
 GVariant    *afrpc_worker_begin_call     (AfrpcWorker      *self,
                                           const AfrpcFrame *frame);
+void         afrpc_worker_answer_cancelled (AfrpcWorker    *self,
+                                            guint64         serial);
+void         afrpc_worker_mark_started   (AfrpcWorker      *self,
+                                          guint64           serial);
 void         afrpc_worker_flush_blocking (AfrpcWorker      *self);
+void         afrpc_worker_wait_readable  (AfrpcWorker      *self);
 
 gboolean     afrpc_worker_serve_sync     (AfrpcWorker      *self,
                                           GError          **error);
 gboolean     afrpc_worker_serve_async    (AfrpcWorker      *self,
                                           GError          **error);
 void         afrpc_worker_queued         (AfrpcWorker      *self);
+
+gboolean     afrpc_worker_serve_ahead    (AfrpcWorker      *self,
+                                          GError          **error);
+void         afrpc_worker_look_ahead     (AfrpcWorker      *self);
+gboolean     afrpc_worker_run_ahead      (AfrpcWorker      *self);
+void         afrpc_worker_clear_ahead    (AfrpcWorker      *self);
+void         afrpc_worker_start_call     (AfrpcWorker      *self,
+                                          guint64           serial,
+                                          GVariant         *args);
+void         afrpc_worker_cancel_call    (AfrpcWorker      *self,
+                                          guint64           serial);
 
 AfrpcInvocation *afrpc_invocation_new    (AfrpcWorker      *worker,
                                           guint64           serial,

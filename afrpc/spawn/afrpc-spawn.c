@@ -34,6 +34,7 @@ typedef struct
 {
   const AfrpcSpawnPlan *plan;
   int fds[4];        /* what becomes 0..3, each >= FIRST_SAFE_FD, or -1: leave alone */
+  int first_other_fd; /* what is not the child's begins here */
   int n_fds_max;     /* descriptors are below this */
   int error;         /* errno of what failed, or 0 */
   const char *doing; /* what failed */
@@ -54,12 +55,13 @@ reset_signals (void)
 }
 
 static CHILD_CODE void
-close_others_on_exec (int n_fds_max)
+close_others_on_exec (int first,
+                      int n_fds_max)
 {
-  if (syscall (SYS_close_range, AFRPC_SPAWN_SOCKET_FD + 1, ~0u, 1u << 2 /* CLOSE_RANGE_CLOEXEC */) == 0)
+  if (syscall (SYS_close_range, first, ~0u, 1u << 2 /* CLOSE_RANGE_CLOEXEC */) == 0)
     return;
 
-  for (int fd = AFRPC_SPAWN_SOCKET_FD + 1; fd < n_fds_max; fd++)
+  for (int fd = first; fd < n_fds_max; fd++)
     syscall (SYS_fcntl, fd, F_SETFD, FD_CLOEXEC);
 }
 
@@ -75,7 +77,7 @@ child_main (void *data)
   for (int i = 0; i < 4; i++)
     if (state->fds[i] >= 0 && syscall (SYS_dup3, state->fds[i], i, 0) < 0)
       goto failed;
-  close_others_on_exec (state->n_fds_max);
+  close_others_on_exec (state->first_other_fd, state->n_fds_max);
 
   state->doing = "entering its working directory";
   if (plan->cwd != NULL && syscall (SYS_chdir, plan->cwd) != 0)
@@ -142,7 +144,7 @@ posix_spawn_child (ChildState *state,
   for (int i = 0; i < 4; i++)
     if (state->fds[i] >= 0)
       posix_spawn_file_actions_adddup2 (&actions, state->fds[i], i);
-  posix_spawn_file_actions_addclosefrom_np (&actions, AFRPC_SPAWN_SOCKET_FD + 1);
+  posix_spawn_file_actions_addclosefrom_np (&actions, state->first_other_fd);
   if (plan->cwd != NULL)
     posix_spawn_file_actions_addchdir_np (&actions, plan->cwd);
 
@@ -214,6 +216,7 @@ afrpc_spawn (const AfrpcSpawnPlan  *plan,
   ChildState state = { .plan = plan, .n_fds_max = sysconf (_SC_OPEN_MAX), .doing = "starting it" };
   int lifted[4], pid = -1, pidfd = -1;
 
+  state.first_other_fd = plan->socket >= 0 ? AFRPC_SPAWN_SOCKET_FD + 1 : AFRPC_SPAWN_SOCKET_FD;
   if (!lift_fds (plan, &state, lifted))
     state.error = errno;
   else

@@ -20,7 +20,7 @@ typedef struct
   const char *const *envp;
   const char *cwd;          /* (nullable) */
   int stdio[3];             /* what becomes 0, 1, 2; -1: inherit */
-  int socket;               /* what becomes AFRPC_SPAWN_SOCKET_FD */
+  int socket;               /* what becomes AFRPC_SPAWN_SOCKET_FD; -1: nothing */
 } AfrpcSpawnPlan;
 
 typedef struct

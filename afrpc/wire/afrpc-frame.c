@@ -74,3 +74,44 @@ afrpc_frame_decode (AfrpcFrameHeader  *header,
 
   return TRUE;
 }
+
+/* Writes AFRPC_FRAME_GOODBYE_SIZE bytes: header, le32 status, signal, whether there is a core, zeros, guard. */
+void
+afrpc_goodbye_encode (const AfrpcGoodbye *goodbye,
+                      guint64             serial,
+                      guint8             *bytes)
+{
+  const AfrpcFrameHeader header = { .kind = AFRPC_FRAME_GOODBYE, .serial = serial, .size = 8 };
+  const guint32 status = GUINT32_TO_LE ((guint32) goodbye->status);
+
+  memset (bytes, 0, AFRPC_FRAME_GOODBYE_SIZE);
+  afrpc_frame_encode (&header, bytes);
+  bytes += AFRPC_FRAME_HEADER_SIZE;
+  memcpy (bytes, &status, sizeof status);
+  bytes[4] = goodbye->signum;
+  bytes[5] = goodbye->core ? 1 : 0;
+  memset (bytes + 8, AFRPC_FRAME_GUARD_BYTE, AFRPC_FRAME_GUARD_SIZE);
+}
+
+/* Reads AFRPC_FRAME_GOODBYE_SIZE bytes, whatever they are; FALSE if they are not the goodbye of that serial. */
+gboolean
+afrpc_goodbye_decode (AfrpcGoodbye *goodbye,
+                      guint64       serial,
+                      const guint8 *bytes)
+{
+  guint8 expected[AFRPC_FRAME_GOODBYE_SIZE];
+  const guint8 *payload = bytes + AFRPC_FRAME_HEADER_SIZE;
+  AfrpcGoodbye found;
+  guint32 status;
+
+  memcpy (&status, payload, sizeof status);
+  found.status = (gint32) GUINT32_FROM_LE (status);
+  found.signum = payload[4];
+  found.core = payload[5] != 0;
+  afrpc_goodbye_encode (&found, serial, expected);
+  if (memcmp (bytes, expected, sizeof expected) != 0)
+    return FALSE;
+
+  *goodbye = found;
+  return TRUE;
+}

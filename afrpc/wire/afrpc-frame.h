@@ -42,7 +42,7 @@ typedef enum
   AFRPC_FRAME_EVAL = 3,    /* (sv): code, arguments */
   AFRPC_FRAME_ARG = 4,     /* v */
   AFRPC_FRAME_FD = 5,      /* one file descriptor */
-  AFRPC_FRAME_RUN = 6,     /* a{sv}; the shared page and the lifeline as file descriptors */
+  AFRPC_FRAME_RUN = 6,     /* a{sv}; the shared page and the lifeline as file descriptors, if they can be passed */
 
   /* The worker's answer. */
   AFRPC_FRAME_FAILED = 7,  /* (sis): domain, code, message */
@@ -66,12 +66,18 @@ typedef enum
   AFRPC_FRAME_SURROUNDINGS = 17, /* a{sv}; standard streams */
 
   /* To an async worker that would live on if its parent died: it has been closed instead. */
-  AFRPC_FRAME_GOODBYE = 18,
+  AFRPC_FRAME_DISMISS = 18,
 
   /* From a process that was forked otherwise, and has to reap its children itself. */
   AFRPC_FRAME_EXITED = 19, /* (uiib): pid, status, signal, core dumped */
 
-  AFRPC_FRAME_LAST = AFRPC_FRAME_EXITED,
+  /* From a worker without a shared page: the call is going to be run. */
+  AFRPC_FRAME_STARTED = 20,
+
+  /* Over a command, from whoever watched the worker: how it ended. Nothing follows. */
+  AFRPC_FRAME_GOODBYE = 21, /* AfrpcGoodbye, encoded */
+
+  AFRPC_FRAME_LAST = AFRPC_FRAME_GOODBYE,
 } AfrpcFrameKind;
 
 typedef enum
@@ -97,6 +103,23 @@ typedef struct
   guint64 size; /* of the payload, bytes */
 } AfrpcFrameHeader;
 
+/* Over a command, where a worker may die in the middle of a frame and something be written behind it: each
+ * frame from the worker ends with a guard, which no part of a goodbye contains or begins with. So whatever
+ * a goodbye made whole is told from a frame. */
+#define AFRPC_FRAME_GUARD_SIZE 8u /* bytes, each of them AFRPC_FRAME_GUARD_BYTE */
+#define AFRPC_FRAME_GUARD_BYTE 0xa5
+
+/* Serial of a goodbye is a random number that the greeting told, so that no data can look like one. */
+#define AFRPC_FRAME_GOODBYE_SIZE (AFRPC_FRAME_HEADER_SIZE + 8 + AFRPC_FRAME_GUARD_SIZE) /* the whole frame */
+
+/* How a worker ended. */
+typedef struct
+{
+  int status;    /* exit status, or -1 if a signal ended it */
+  int signum;    /* the signal, or 0 */
+  gboolean core; /* it was dumped */
+} AfrpcGoodbye;
+
 /* A serial: which place of the parent's table of calls (the slot), and the how manieth call it is. */
 #define AFRPC_SERIAL_SLOT_BITS 24
 #define AFRPC_SERIAL_SLOTS_MAX (1u << AFRPC_SERIAL_SLOT_BITS)
@@ -119,5 +142,11 @@ gboolean afrpc_frame_decode (AfrpcFrameHeader        *header,
                              const guint8            *bytes,
                              guint64                  size_max,
                              GError                 **error);
+void     afrpc_goodbye_encode (const AfrpcGoodbye    *goodbye,
+                               guint64                serial,
+                               guint8                *bytes);
+gboolean afrpc_goodbye_decode (AfrpcGoodbye          *goodbye,
+                               guint64                serial,
+                               const guint8          *bytes);
 
 G_END_DECLS

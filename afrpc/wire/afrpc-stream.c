@@ -145,7 +145,7 @@ afrpc_stream_put (AfrpcStream            *self,
                   const char             *type)
 {
   gsize type_size = afrpc_frame_pad (header->type_length);
-  gsize size = AFRPC_FRAME_HEADER_SIZE + type_size + afrpc_frame_pad (header->size);
+  gsize size = AFRPC_FRAME_HEADER_SIZE + type_size + afrpc_frame_pad (header->size) + self->out_guard;
   guint8 *start;
 
   reserve (self, size);
@@ -162,6 +162,8 @@ afrpc_stream_put (AfrpcStream            *self,
     }
   if (header->size > 0)
     memset (start + afrpc_frame_pad (header->size) - 8, 0, 8);
+  if (self->out_guard > 0)
+    memset (start + afrpc_frame_pad (header->size), AFRPC_FRAME_GUARD_BYTE, self->out_guard);
 
   return start;
 }
@@ -191,7 +193,9 @@ put_bytes (AfrpcStream      *self,
            const char       *type,
            GBytes           *bytes) /* (transfer full) */
 {
-  static const guint8 zeros[8];
+  static const guint8 zeros_and_guard[8 + AFRPC_FRAME_GUARD_SIZE] = {
+    [8 ... 7 + AFRPC_FRAME_GUARD_SIZE] = AFRPC_FRAME_GUARD_BYTE,
+  };
   gsize padding = afrpc_frame_pad (header->size) - header->size;
   gsize size = AFRPC_FRAME_HEADER_SIZE + afrpc_frame_pad (header->type_length);
   guint8 *start;
@@ -205,8 +209,9 @@ put_bytes (AfrpcStream      *self,
   memcpy (start + AFRPC_FRAME_HEADER_SIZE, type, header->type_length);
 
   attach (self, self->out_base + self->out_tail, bytes, NULL, 0);
-  if (padding > 0)
-    attach (self, self->out_base + self->out_tail, g_bytes_new_static (zeros, padding), NULL, 0);
+  if (padding + self->out_guard > 0)
+    attach (self, self->out_base + self->out_tail,
+            g_bytes_new_static (zeros_and_guard + 8 - padding, padding + self->out_guard), NULL, 0);
 }
 
 /* Queues a frame with a payload whose type string is within the limit. */
@@ -532,6 +537,25 @@ receive (AfrpcStream   *self,
   return n;
 }
 
+/* Remembers the last of @n bytes that were read. */
+static void
+keep_tail (AfrpcStream        *self,
+           const struct iovec *iov,
+           gsize               n)
+{
+  for (; n > 0; iov++)
+    {
+      gsize here = MIN (n, iov->iov_len);
+      gsize taken = MIN (here, sizeof self->tail);
+      gsize kept = MIN (self->tail_size, sizeof self->tail - taken);
+
+      memmove (self->tail, self->tail + self->tail_size - kept, kept);
+      memcpy (self->tail + kept, (const guint8 *) iov->iov_base + here - taken, taken);
+      self->tail_size = kept + taken;
+      n -= here;
+    }
+}
+
 /* Reads once. Call afrpc_stream_next() until it has no more before reading again. */
 AfrpcStreamStep
 afrpc_stream_read (AfrpcStream  *self,
@@ -585,6 +609,8 @@ afrpc_stream_read (AfrpcStream  *self,
 
   if (self->is_socket && !collect_fds (self, &message, error))
     return AFRPC_STREAM_ERROR;
+  if (self->in_guard > 0)
+    keep_tail (self, iov, n);
 
   if (self->body != NULL)
     {
@@ -598,6 +624,22 @@ afrpc_stream_read (AfrpcStream  *self,
   return AFRPC_STREAM_DONE;
 }
 
+/* @end: where a frame, with its guard, ends */
+static gboolean
+check_guard (AfrpcStream   *self,
+             const guint8  *end,
+             GError       **error)
+{
+  for (guint i = 1; i <= self->in_guard; i++)
+    if (end[-(int) i] != AFRPC_FRAME_GUARD_BYTE)
+      {
+        g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a frame without its end");
+        return FALSE;
+      }
+
+  return TRUE;
+}
+
 /* The rest of a large payload is read into the memory that it stays in. */
 static AfrpcStreamStep
 begin_body (AfrpcStream            *self,
@@ -608,7 +650,7 @@ begin_body (AfrpcStream            *self,
   const gsize start = self->in_head + AFRPC_FRAME_HEADER_SIZE;
   gsize have;
 
-  self->body_size = afrpc_frame_pad (header->size);
+  self->body_size = afrpc_frame_pad (header->size) + self->in_guard;
   self->body = g_try_malloc (self->body_size);
   if (self->body == NULL)
     {
@@ -629,11 +671,14 @@ begin_body (AfrpcStream            *self,
 }
 
 static AfrpcStreamStep
-finish_body (AfrpcStream *self,
-             AfrpcFrame  *frame)
+finish_body (AfrpcStream  *self,
+             AfrpcFrame   *frame,
+             GError      **error)
 {
   if (self->body_got < self->body_size)
     return AFRPC_STREAM_AGAIN;
+  if (!check_guard (self, self->body + self->body_size, error))
+    return AFRPC_STREAM_ERROR;
 
   self->body_bytes = g_bytes_new_take (g_steal_pointer (&self->body), self->body_header.size);
   self->in_missing = AFRPC_FRAME_HEADER_SIZE;
@@ -659,7 +704,7 @@ afrpc_stream_next (AfrpcStream  *self,
   g_clear_pointer (&self->body_bytes, g_bytes_unref);
 
   if (self->body != NULL)
-    return finish_body (self, frame);
+    return finish_body (self, frame, error);
 
   if (have < AFRPC_FRAME_HEADER_SIZE)
     {
@@ -676,18 +721,20 @@ afrpc_stream_next (AfrpcStream  *self,
         {
           if (begin_body (self, &frame->header, error) == AFRPC_STREAM_ERROR)
             return AFRPC_STREAM_ERROR;
-          return finish_body (self, frame);
+          return finish_body (self, frame, error);
         }
       self->in_missing = AFRPC_FRAME_HEADER_SIZE + type_size - have;
       return AFRPC_STREAM_AGAIN;
     }
 
-  size = AFRPC_FRAME_HEADER_SIZE + type_size + afrpc_frame_pad (frame->header.size);
+  size = AFRPC_FRAME_HEADER_SIZE + type_size + afrpc_frame_pad (frame->header.size) + self->in_guard;
   if (have < size)
     {
       self->in_missing = size - have;
       return AFRPC_STREAM_AGAIN;
     }
+  if (!check_guard (self, start + size, error))
+    return AFRPC_STREAM_ERROR;
 
   frame->type = (const char *) start + AFRPC_FRAME_HEADER_SIZE;
   frame->payload = start + AFRPC_FRAME_HEADER_SIZE + type_size;

@@ -62,8 +62,10 @@ typedef struct
 {
   int in_fd;
   int out_fd;
-  gboolean is_socket;     /* then in_fd == out_fd, and descriptors can be passed */
+  gboolean is_socket;     /* both are; if they are the same, descriptors can be passed */
   gboolean exact;         /* never read beyond the frame that is being received */
+  guint in_guard;         /* bytes of the guard behind each frame received: AFRPC_FRAME_GUARD_SIZE or 0 */
+  guint out_guard;        /* and sent */
   guint64 size_max;       /* of a payload received, bytes */
 
   /* Receiving: bytes in[in_head..in_tail) wait to be parsed. */
@@ -79,6 +81,10 @@ typedef struct
   gsize body_size;        /* with padding */
   gsize body_got;
   GBytes *body_bytes;     /* the last one that became whole */
+
+  /* With guards: the last bytes that were read. */
+  guint8 tail[AFRPC_FRAME_GOODBYE_SIZE];
+  guint tail_size;
 
   GArray *fds_in;         /* (element-type int) received, oldest first */
   gboolean fds_lost;      /* the kernel dropped some: our table of descriptors was full */

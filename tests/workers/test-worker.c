@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -303,6 +304,12 @@ perform (AfrpcWorker  *worker,
       if (!g_file_get_contents (g_variant_get_string (value, NULL), &contents, NULL, error))
         return NULL;
       return g_variant_new_string (contents);
+    }
+  if (g_str_equal (what, "print"))
+    {
+      fputs (g_variant_get_string (value, NULL), stdout);
+      fflush (stdout);
+      return g_variant_new_boolean (TRUE);
     }
   if (g_str_equal (what, "stderr"))
     {

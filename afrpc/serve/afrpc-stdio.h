@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Standard input and output as a connection, for a host that a command leads to. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+gboolean afrpc_stdio_take         (int *in_fd,
+                                   int *out_fd);
+gboolean afrpc_stdio_is_socket    (int  fd);
+void     afrpc_stdio_set_nonblock (int  fd,
+                                   int  mode);
+
+G_END_DECLS

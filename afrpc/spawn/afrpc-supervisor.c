@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "spawn/afrpc-supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "wire/afrpc-frame.h"
+
+#define ORPHAN_GRACE_MS 1000 /* for a worker to end after its connection has */
+
+static void
+write_goodbye (int                 fd,
+               const AfrpcGoodbye *goodbye,
+               guint64             serial)
+{
+  guint8 bytes[AFRPC_FRAME_GOODBYE_SIZE];
+  gsize done = 0;
+
+  afrpc_goodbye_encode (goodbye, serial, bytes);
+  while (done < sizeof bytes)
+    {
+      struct pollfd poller = { fd, POLLOUT, 0 };
+      gssize n = write (fd, bytes + done, sizeof bytes - done);
+
+      if (n >= 0)
+        done += n;
+      else if (errno == EAGAIN)
+        poll (&poller, 1, -1);
+      else if (errno != EINTR)
+        return;
+    }
+}
+
+/* Waits for the worker; FALSE if nobody is left to be told, and it does not end by itself. @lifeline_fd: hangs
+ * a worker that is to end with its program. */
+static gboolean
+watch (int pid,
+       int out_fd,
+       int lifeline_fd)
+{
+  struct pollfd pollers[] = { { syscall (SYS_pidfd_open, pid, 0), POLLIN, 0 }, { out_fd, 0, 0 } };
+  gboolean ended;
+
+  /* Without a pidfd, a worker that does not look at its input outlives the connection. */
+  if (pollers[0].fd < 0)
+    return TRUE;
+
+  while (poll (pollers, G_N_ELEMENTS (pollers), -1) < 0 && errno == EINTR)
+    ;
+  ended = pollers[0].revents != 0;
+  if (!ended)
+    {
+      close (lifeline_fd);
+      ended = poll (pollers, 1, ORPHAN_GRACE_MS) == 1;
+    }
+  close (pollers[0].fd);
+
+  return ended;
+}
+
+/* Forks. In the new process, the worker: FALSE; what it can hang on with afrpc_lifeline_arm() is in
+ * @lifeline_fd, and what it has to greet with in @goodbye_serial. In the supervisor, once there is nothing more to do: TRUE, with its exit @status. */
+gboolean
+afrpc_supervise (int      in_fd,
+                 int      out_fd,
+                 int     *lifeline_fd,
+                 guint64 *goodbye_serial,
+                 int     *status)
+{
+  int ends[2] = { -1, -1 };
+  siginfo_t info = { 0 };
+  AfrpcGoodbye goodbye;
+  int pid, result;
+
+  *lifeline_fd = -1;
+  *status = EXIT_FAILURE;
+  /* Without it the parent expects no goodbye. */
+  if (getrandom (goodbye_serial, sizeof *goodbye_serial, GRND_NONBLOCK) != sizeof *goodbye_serial)
+    *goodbye_serial = 0;
+  if (pipe2 (ends, O_CLOEXEC) != 0 || (pid = fork ()) < 0)
+    {
+      g_printerr ("afrpc: cannot fork: %s\n", g_strerror (errno));
+      return TRUE;
+    }
+
+  if (pid == 0)
+    {
+      close (ends[1]);
+      *lifeline_fd = ends[0];
+      return FALSE;
+    }
+
+  /* Whoever writes to the worker shall notice its end. */
+  close (in_fd);
+  close (ends[0]);
+  signal (SIGPIPE, SIG_IGN);
+
+  if (!watch (pid, out_fd, ends[1]))
+    return TRUE;
+  do
+    result = waitid (P_PID, pid, &info, WEXITED);
+  while (result != 0 && errno == EINTR);
+  if (result != 0)
+    return TRUE;
+
+  goodbye.status = info.si_code == CLD_EXITED ? info.si_status : -1;
+  goodbye.signum = info.si_code == CLD_EXITED ? 0 : info.si_status;
+  goodbye.core = info.si_code == CLD_DUMPED;
+  if (*goodbye_serial != 0)
+    write_goodbye (out_fd, &goodbye, *goodbye_serial);
+  *status = goodbye.signum != 0 ? 128 + goodbye.signum : goodbye.status;
+
+  return TRUE;
+}
