@@ -234,7 +234,6 @@ test_command_death_writing (void)
                             &outcomes[j]);
         for (guint j = 0; j < n && !outcomes[0].done; j++)
           g_main_context_iteration (NULL, TRUE);
-        g_usleep (2000); /* for it to fill what lies between */
         g_assert_cmpint (kill (pid, SIGKILL), ==, 0);
         test_iterate_until (&watched.destroyed);
 
@@ -265,22 +264,6 @@ test_command_death_idle (void)
 }
 
 static void
-wait_process_gone (int pid)
-{
-  g_autofree char *path = g_strdup_printf ("/proc/%d/stat", pid);
-
-  for (guint i = 0;; i++)
-    {
-      g_autofree char *stat = NULL;
-
-      if (!g_file_get_contents (path, &stat, NULL, NULL) || strstr (stat, ") Z ") != NULL)
-        return;
-      g_assert_cmpuint (i, <, 1000);
-      g_usleep (10 * 1000);
-    }
-}
-
-static void
 test_command_broken (void)
 {
   g_test_summary ("A link that breaks is told from a worker that dies, which is ended; nobody knows what was started");
@@ -308,7 +291,7 @@ test_command_broken (void)
       /* A cat that still waits hides the end from the worker's host. */
       if (i > 0)
         kill (pid, SIGKILL);
-      wait_process_gone (pid);
+      test_wait_gone (pid);
     }
   test_assert_no_children ();
 }

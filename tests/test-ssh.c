@@ -64,11 +64,7 @@ check_kill (gboolean    worker,
     g_error ("“%s” is not in “%s”", words, running.error->message);
 
   /* It does not look at its connection: its host does. */
-  for (guint i = 0; kill (pid, 0) == 0; i++)
-    {
-      g_assert_cmpuint (i, <, 1000);
-      g_usleep (10 * 1000);
-    }
+  test_wait_gone (pid);
 }
 
 static void

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 
 SSHD = shutil.which('sshd', path=os.environ.get('PATH', '') + ':/usr/sbin:/sbin')
 TOOLS = [SSHD, shutil.which('ssh'), shutil.which('ssh-keygen')]
@@ -44,16 +43,14 @@ UsePAM no
     return config
 
 
-def wait_until_it_listens(server, port):
-    for _ in range(PATIENCE_S * 20):
-        if server.poll() is not None:
-            return False
-        try:
-            socket.create_connection(('127.0.0.1', port), 1).close()
-            return True
-        except OSError:
-            time.sleep(0.05)
-    return False
+def wait_until_it_listens(server):
+    """What the server has said so far; it ends with its end if it does not come to listen."""
+    said = []
+    for line in server.stderr:
+        said.append(line)
+        if 'listening' in line:
+            return True, said
+    return False, said
 
 
 def main():
@@ -70,20 +67,22 @@ def main():
         ssh = [TOOLS[1], '-F', 'none', '-q', '-T', '-p', str(port), '-i', f'{folder}/user_key', '-o', 'BatchMode=yes',
                '-o', 'IdentitiesOnly=yes', '-o', 'StrictHostKeyChecking=no',
                '-o', f'UserKnownHostsFile={folder}/known_hosts', f'{getpass.getuser()}@127.0.0.1']
-        server = subprocess.Popen([SSHD, '-D', '-e', '-f', config], stderr=open(folder / 'log', 'w'))
+        server = subprocess.Popen([SSHD, '-D', '-e', '-f', config], stderr=subprocess.PIPE, text=True)
         try:
-            if not wait_until_it_listens(server, port):
-                print('sshd does not start:', (folder / 'log').read_text())
+            listens, said = wait_until_it_listens(server)
+            if not listens:
+                print('sshd does not start:', *said)
                 return 77
             if subprocess.run([*ssh, 'true'], timeout=PATIENCE_S).returncode != 0:
-                print('sshd lets nobody in:', (folder / 'log').read_text())
+                server.terminate()
+                print('sshd lets nobody in:', *said, server.stderr.read())
                 return 77
             command = ' '.join([*ssh, f"{os.environ['AFRPC_HOST_PATH']}/afrpc-host-c"])
             for program in sys.argv[1:]:
                 subprocess.run([program], timeout=100, check=True, env={**os.environ, 'AFRPC_TEST_COMMAND': command})
         finally:
             server.terminate()
-            server.wait(PATIENCE_S)
+            server.communicate(timeout=PATIENCE_S)
     return 0
 
 

@@ -2,8 +2,11 @@
 #include "test-util.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 /* Nothing that works takes so long, even under valgrind; what hangs is ended. */
 #define PATIENCE_S 120
@@ -232,4 +235,19 @@ test_assert_no_children (void)
   g_assert_cmpint (waitpid (-1, NULL, WNOHANG), ==, has_template ? 0 : -1);
   if (!has_template)
     g_assert_cmpint (errno, ==, ECHILD);
+}
+
+/* Waits for the end of a process that may be anybody's child. */
+void
+test_wait_gone (int pid)
+{
+  struct pollfd poller = { syscall (SYS_pidfd_open, pid, 0), POLLIN, 0 };
+
+  if (poller.fd < 0)
+    {
+      g_assert_cmpint (errno, ==, ESRCH);
+      return;
+    }
+  g_assert_cmpint (poll (&poller, 1, PATIENCE_S * 1000), ==, 1);
+  close (poller.fd);
 }

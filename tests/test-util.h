@@ -57,5 +57,6 @@ GVariant     *test_call          (AfrpcProxy           *proxy,
                                   GError              **error);
 guint         test_count_fds     (void);
 void          test_assert_no_children (void);
+void          test_wait_gone     (int                   pid);
 
 G_END_DECLS
