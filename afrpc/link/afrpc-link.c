@@ -582,8 +582,8 @@ afrpc_link_next (AfrpcLink      *self,
 
       memset (item, 0, sizeof *item);
       step = afrpc_stream_next (&self->stream, &frame, error);
-      if ((step != AFRPC_STREAM_DONE || frame.header.kind == AFRPC_FRAME_GOODBYE) && self->is_command &&
-          look_for_goodbye (self))
+      /* It has no guard, and so never is a frame that is done. */
+      if (step != AFRPC_STREAM_DONE && self->is_command && look_for_goodbye (self))
         {
           g_clear_error (error);
           return AFRPC_STREAM_EOF;

@@ -75,7 +75,7 @@ afrpc_frame_decode (AfrpcFrameHeader  *header,
   return TRUE;
 }
 
-/* Writes AFRPC_FRAME_GOODBYE_SIZE bytes: header, le32 status, signal, whether there is a core, zeros, guard. */
+/* Writes AFRPC_FRAME_GOODBYE_SIZE bytes: header, le32 status, signal, whether there is a core, zeros. */
 void
 afrpc_goodbye_encode (const AfrpcGoodbye *goodbye,
                       guint64             serial,
@@ -90,7 +90,6 @@ afrpc_goodbye_encode (const AfrpcGoodbye *goodbye,
   memcpy (bytes, &status, sizeof status);
   bytes[4] = goodbye->signum;
   bytes[5] = goodbye->core ? 1 : 0;
-  memset (bytes + 8, AFRPC_FRAME_GUARD_BYTE, AFRPC_FRAME_GUARD_SIZE);
 }
 
 /* Reads AFRPC_FRAME_GOODBYE_SIZE bytes, whatever they are; FALSE if they are not the goodbye of that serial. */

@@ -110,7 +110,7 @@ typedef struct
 #define AFRPC_FRAME_GUARD_BYTE 0xa5
 
 /* Serial of a goodbye is a random number that the greeting told, so that no data can look like one. */
-#define AFRPC_FRAME_GOODBYE_SIZE (AFRPC_FRAME_HEADER_SIZE + 8 + AFRPC_FRAME_GUARD_SIZE) /* the whole frame */
+#define AFRPC_FRAME_GOODBYE_SIZE (AFRPC_FRAME_HEADER_SIZE + 8) /* the whole frame; it has no guard */
 
 /* How a worker ended. */
 typedef struct
