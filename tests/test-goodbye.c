@@ -60,6 +60,7 @@ count_frames (GBytes   *frame,
 
   afrpc_stream_init (&stream, sockets[0], sockets[0], TRUE);
   stream.in_guard = AFRPC_FRAME_GUARD_SIZE;
+  stream.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
   while (step != AFRPC_STREAM_ERROR && afrpc_stream_read (&stream, NULL) == AFRPC_STREAM_DONE)
     while ((step = afrpc_stream_next (&stream, &parsed, NULL)) == AFRPC_STREAM_DONE)
       n_frames += parsed.header.kind == AFRPC_FRAME_EVENT;
