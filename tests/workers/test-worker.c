@@ -243,7 +243,7 @@ perform (AfrpcWorker  *worker,
     return zeros (value);
   if (g_str_equal (what, "event"))
     {
-      afrpc_worker_event (worker, g_variant_ref (value));
+      afrpc_worker_event (worker, value);
       return g_variant_new_boolean (TRUE);
     }
   if (g_str_equal (what, "large-event"))
