@@ -118,7 +118,7 @@ afrpc_deadlines_pop (AfrpcDeadlines *self,
                      gint64          now,
                      guint64        *serial)
 {
-  if (afrpc_deadlines_next (self) > now)
+  if (afrpc_deadlines_next (self) > now || self->n == 0)
     return FALSE;
 
   *serial = self->heap[0].serial;

@@ -38,9 +38,12 @@ keep (AfrpcTail  *self,
     {
       text += size - AFRPC_TAIL_SIZE;
       size = AFRPC_TAIL_SIZE;
+      self->cut = TRUE;
     }
 
   kept = MIN (self->size, AFRPC_TAIL_SIZE - size);
+  if (kept < self->size)
+    self->cut = TRUE;
   memmove (self->text, self->text + self->size - kept, kept);
   memcpy (self->text + kept, text, size);
   self->size = kept + size;
@@ -80,11 +83,11 @@ afrpc_tail_dup (AfrpcTail *self)
   gsize size = self->size;
   char *text;
 
-  if (size == AFRPC_TAIL_SIZE)
+  if (self->cut)
     {
       const char *line = memchr (start, '\n', size);
 
-      if (line != NULL)
+      if (line != NULL && line + 1 < start + size)
         {
           size -= line + 1 - start;
           start = line + 1;

@@ -14,6 +14,7 @@ typedef struct
 {
   int fd;            /* -1: not captured, or the other end was closed */
   gboolean pass_on;  /* to our own standard error */
+  gboolean cut;      /* there was more than is kept */
   gsize size;
   char text[AFRPC_TAIL_SIZE];
 } AfrpcTail;

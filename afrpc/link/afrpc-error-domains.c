@@ -10,6 +10,8 @@
 
 #define ERROR_MESSAGE_MAX 65536 /* bytes of a foreign error's message that are kept */
 
+#define ERROR_DOMAIN_MAX 255    /* bytes of a foreign error's domain that are kept */
+
 static GMutex domains_lock;
 static GHashTable *domains; /* (element-type utf8 GQuark) guarded by domains_lock, never freed */
 
@@ -77,6 +79,7 @@ afrpc_error_domains_unpack (GVariant *value)
 {
   const char *domain, *message;
   g_autofree char *text = NULL;
+  g_autofree char *name = NULL;
   GQuark quark;
   gint32 code;
 
@@ -92,5 +95,6 @@ afrpc_error_domains_unpack (GVariant *value)
   if (quark != 0)
     return g_error_new_literal (quark, code, text);
 
-  return g_error_new (AFRPC_ERROR, AFRPC_ERROR_REMOTE, "%.255s %d: %s", domain, code, text);
+  name = g_utf8_make_valid (domain, MIN (strlen (domain), ERROR_DOMAIN_MAX));
+  return g_error_new (AFRPC_ERROR, AFRPC_ERROR_REMOTE, "%s %d: %s", name, code, text);
 }

@@ -166,6 +166,7 @@ afrpc_link_replay (AfrpcLink *self,
 
   afrpc_stream_init (&peer, peer_fd, peer_fd, TRUE);
   fcntl (peer_fd, F_SETFL, O_NONBLOCK);
+  self->shut = FALSE;
   afrpc_stream_init (&self->stream, -1, -1, TRUE);
   self->stream.exact = sent.exact;
   self->stream.size_max = sent.size_max;
@@ -373,7 +374,16 @@ AfrpcStreamStep
 afrpc_link_read (AfrpcLink  *self,
                  GError    **error)
 {
-  return afrpc_stream_read (&self->stream, error);
+  const guint n_fds_max = self->state == AFRPC_LINK_READY ? 0 : 1;
+  AfrpcStreamStep step = afrpc_stream_read (&self->stream, error);
+
+  if (step == AFRPC_STREAM_DONE && self->stream.fds_in->len > n_fds_max)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "unexpected file descriptors");
+      return AFRPC_STREAM_ERROR;
+    }
+
+  return step;
 }
 
 static gboolean
@@ -409,8 +419,10 @@ parse_hello (AfrpcLink         *self,
     }
   if (self->host != NULL && strcmp (host, self->host) != 0)
     {
+      g_autofree char *name = g_utf8_make_valid (host, MIN (strlen (host), 64));
+
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST,
-                   "it is a host of “%.64s”, not of “%s”", host, self->host);
+                   "it is a host of “%s”, not of “%s”", name, self->host);
       return FALSE;
     }
 
@@ -485,6 +497,13 @@ parse_forked (AfrpcLink         *self,
       return FALSE;
     }
   g_variant_get (item->value, "(ub)", &pid, &item->direct);
+  if (pid == 0 || pid > G_MAXINT)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a new process with an impossible number");
+      if (item->pidfd >= 0)
+        close (item->pidfd);
+      return FALSE;
+    }
   item->pid = pid;
 
   return TRUE;
@@ -607,6 +626,12 @@ afrpc_link_next (AfrpcLink      *self,
 
       if (!parse_frame (self, item, &frame, error))
         return AFRPC_STREAM_ERROR;
+      /* Whoever may send descriptors is read exactly, and has them taken from each frame. */
+      if (self->stream.fds_in->len > 0)
+        {
+          g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "unexpected file descriptors");
+          return AFRPC_STREAM_ERROR;
+        }
       if (item->kind != AFRPC_LINK_ITEM_NONE && (item->kind != AFRPC_LINK_ITEM_RESULT || item->call.owner != NULL))
         return AFRPC_STREAM_DONE;
     }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -129,12 +130,13 @@ posix_spawn_child (ChildState *state,
   posix_spawnattr_t attributes;
   sigset_t signals;
   pid_t pid = -1;
+  struct stat st = { .st_mode = S_IFDIR };
 
   /* posix_spawn() does not tell what it was that failed. */
   state->doing = "entering its working directory";
-  if (plan->cwd != NULL && access (plan->cwd, X_OK) != 0)
+  if (plan->cwd != NULL && (stat (plan->cwd, &st) != 0 || !S_ISDIR (st.st_mode) || access (plan->cwd, X_OK) != 0))
     {
-      state->error = errno;
+      state->error = S_ISDIR (st.st_mode) ? errno : ENOTDIR;
       return -1;
     }
 

@@ -133,7 +133,7 @@ reserve (AfrpcStream *self,
 
   if (self->out_size - self->out_tail < size)
     {
-      self->out_size = MAX (OUT_SIZE_MIN, MAX (2 * self->out_size, used + 8 + size));
+      self->out_size = MAX (OUT_SIZE_MIN, MAX (2 * self->out_size, self->out_tail + size));
       self->out = g_realloc (self->out, self->out_size);
     }
 }
@@ -343,7 +343,7 @@ gather (AfrpcStream *self,
       Attachment *attachment = l->data;
       gsize offset = attachment->position - self->out_base;
 
-      if (batch->n + 2 > IOV_MAX_USED)
+      if (batch->n + 3 > IOV_MAX_USED)
         return;
 
       batch_add (batch, self->out + at, offset - at);
@@ -651,7 +651,8 @@ begin_body (AfrpcStream            *self,
   gsize have;
 
   self->body_size = afrpc_frame_pad (header->size) + self->in_guard;
-  self->body = g_try_malloc (self->body_size);
+  /* The padding may lead past the largest number. */
+  self->body = afrpc_frame_pad (header->size) >= header->size ? g_try_malloc (self->body_size) : NULL;
   if (self->body == NULL)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,

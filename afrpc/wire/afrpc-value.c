@@ -13,7 +13,7 @@ set_type (AfrpcValueType  *type,
           gsize            length,
           GError         **error)
 {
-  if (length == type->length && memcmp (type->string, string, length) == 0)
+  if (length > 0 && length == type->length && memcmp (type->string, string, length) == 0)
     return TRUE;
 
   type->length = 0;
@@ -38,6 +38,19 @@ is_plain_string (const guint8 *payload,
 {
   return size > 0 && payload[size - 1] == '\0' &&
          g_utf8_validate_len ((const char *) payload, size - 1, NULL);
+}
+
+/* With the padding, for GLib before 2.88.1 looks at a byte behind a malformed tuple. */
+static GBytes *
+copy_payload (const guint8 *payload,
+              gsize         size)
+{
+  guint8 *copy = g_malloc0 (afrpc_frame_pad (size));
+
+  if (size > 0)
+    memcpy (copy, payload, size);
+
+  return g_bytes_new_take (copy, size);
 }
 
 /*< private >
@@ -77,7 +90,7 @@ afrpc_value_parse (AfrpcValueType          *type,
     trusted = TRUE;
 
   if (payload_bytes == NULL)
-    payload_bytes = copy = g_bytes_new (payload, header->size);
+    payload_bytes = copy = copy_payload (payload, header->size);
 
   value = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (type->string), payload_bytes, trusted));
   if (!trusted && !g_variant_is_normal_form (value))
