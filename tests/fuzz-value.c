@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Values from a foreign process: what is not refused must be in normal form and safe to look at, and
+ * what came before on the same connection must make no difference.
+ *
+ * Input: the frame's flags, the length of the type string, the type string, then the payload. Built
+ * with -DAFRPC_FUZZ it is a fuzz target; else it takes the files, and the files in the folders, that
+ * it is given. */
+#include "config.h"
+
+#include <string.h>
+
+#include "link/afrpc-error-domains.h"
+#include "wire/afrpc-value.h"
+
+int LLVMFuzzerTestOneInput (const guint8 *data,
+                            gsize         size);
+
+static void
+check_value (GVariant *value)
+{
+  g_autoptr(GBytes) bytes = g_variant_get_data_as_bytes (value);
+  g_autoptr(GVariant) foreign =
+    g_variant_ref_sink (g_variant_new_from_bytes (g_variant_get_type (value), bytes, FALSE));
+  g_autoptr(GError) error = afrpc_error_domains_unpack (value);
+
+  g_assert_true (g_variant_is_normal_form (foreign));
+  g_assert_true (g_utf8_validate (error->message, -1, NULL));
+  if (g_bytes_get_size (bytes) < 1000)
+    {
+      g_autofree char *text = g_variant_print (value, TRUE);
+    }
+}
+
+static GVariant *
+parse (AfrpcValueType         *type,
+       const AfrpcFrameHeader *header,
+       const char             *type_string,
+       const guint8           *payload,
+       GBytes                 *payload_bytes)
+{
+  g_autoptr(GError) error = NULL;
+  GVariant *value = afrpc_value_parse (type, header, type_string, payload, payload_bytes, &error);
+
+  g_assert_cmpint (value != NULL, ==, error == NULL);
+
+  return value;
+}
+
+static void
+check_same (GVariant *a,
+            GVariant *b)
+{
+  g_assert_cmpint (a != NULL, ==, b != NULL);
+  if (a == NULL)
+    return;
+
+  g_assert_true (g_variant_type_equal (g_variant_get_type (a), g_variant_get_type (b)));
+  g_assert_cmpmem (g_variant_get_data (a), g_variant_get_size (a), g_variant_get_data (b), g_variant_get_size (b));
+}
+
+static void
+parse_all_ways (const AfrpcFrameHeader *header,
+                const char             *type_string,
+                GBytes                 *payload)
+{
+  const AfrpcFrameHeader other = { .flags = header->flags, .type_length = 1, .size = 0 };
+  AfrpcValueType type = { 0 };
+  const guint8 *data = g_bytes_get_data (payload, NULL);
+  g_autoptr(GVariant) first = parse (&type, header, type_string, data, NULL);
+
+  if (first != NULL)
+    check_value (first);
+
+  for (guint i = 0; i < 4; i++)
+    {
+      g_autoptr(GVariant) again = NULL;
+
+      if (i >= 2)
+        g_assert_null (parse (&type, &other, i == 2 ? "z" : "s", data, NULL));
+      again = parse (&type, header, type_string, data, i % 2 == 0 ? payload : NULL);
+      check_same (first, again);
+    }
+}
+
+int
+LLVMFuzzerTestOneInput (const guint8 *data,
+                        gsize         size)
+{
+  AfrpcFrameHeader header = { .kind = AFRPC_FRAME_RESULT };
+  g_autofree char *type_string = NULL;
+  g_autoptr(GBytes) payload = NULL;
+
+  if (size < 2 || size - 2 < data[1])
+    return 0;
+
+  header.flags = data[0] & AFRPC_FRAME_FLAGS_KNOWN;
+  header.type_length = data[1];
+  header.size = size - 2 - header.type_length;
+  /* Exactly as long as it is, for the sanitizer, but never NULL. */
+  type_string = g_malloc (MAX (header.type_length, 1));
+  memcpy (type_string, data + 2, header.type_length);
+  payload = g_bytes_new (data + 2 + header.type_length, header.size);
+  parse_all_ways (&header, type_string, payload);
+
+  return 0;
+}
+
+#ifndef AFRPC_FUZZ
+static guint
+run_over (const char *path)
+{
+  g_autoptr(GDir) dir = g_dir_open (path, 0, NULL);
+  g_autofree char *data = NULL;
+  const char *name;
+  gsize size;
+  guint n = 0;
+
+  if (dir == NULL)
+    {
+      g_assert_true (g_file_get_contents (path, &data, &size, NULL));
+      LLVMFuzzerTestOneInput ((const guint8 *) data, size);
+      return 1;
+    }
+
+  while ((name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *inner = g_build_filename (path, name, NULL);
+
+      n += run_over (inner);
+    }
+
+  return n;
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  guint n = 0;
+
+  for (int i = 1; i < argc; i++)
+    n += run_over (argv[i]);
+  g_print ("%u inputs\n", n);
+
+  return n > 0 ? 0 : 1;
+}
+#endif

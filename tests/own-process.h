@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What a test needs to know about the process that it runs in. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* How many file descriptors are open. */
+guint    own_process_count_fds          (void);
+
+/* There is neither a running child nor a zombie. */
+void     own_process_assert_no_children (void);
+
+/* Where setrlimit() is a pretence and vfork() a fork. */
+gboolean own_process_is_under_valgrind  (void);
+
+G_END_DECLS

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Writes the seeds of the fuzz targets into the folders beside it: stream/ and value/.
+
+The layout of a frame is that of afrpc/wire/afrpc-frame.h, the bytes in front that of fuzz-stream.c and
+fuzz-value.c.
+"""
+
+import pathlib
+import struct
+
+HERE = pathlib.Path(__file__).resolve().parent
+MAGIC = 0x0A31637072666100
+HELLO, FAILED, READY, CALL, RESULT, ERROR, EVENT, FORKED, REFUSED = 1, 7, 8, 9, 11, 12, 13, 15, 16
+AT_READY, FDS, NO_PAGE, ABANDONED, SMALL = 1, 2, 4, 8, 16
+
+
+def pad(data):
+    return data + bytes(-len(data) % 8)
+
+
+def frame(kind, serial=0, type_string=b"", payload=b"", flags=0, n_fds=0, size=None):
+    size = len(payload) if size is None else size
+    header = struct.pack("<BBHB3xQQ", kind, flags, n_fds, len(type_string), serial, size)
+    return header + pad(type_string) + pad(payload)
+
+
+def serial(call):
+    """Of the call of that number, from 0, when none was answered before."""
+    return (call + 1) << 24 | call
+
+
+def error(domain, code, message):
+    """A GVariant of type (sis)."""
+    head = domain + bytes(1)
+    head += bytes(-len(head) % 4)
+    return head + struct.pack("<i", code) + message + bytes(1) + bytes([len(domain) + 1])
+
+
+# {'version': <uint32 1>, 'host': <'c'>}, as GLib 2.74 writes it.
+GREETING = (
+    b"version\0" + b"\1\0\0\0" + b"\0u" + b"\x08" + bytes(1) + b"host\0" + bytes(3) + b"c\0\0s" + b"\x05" + b"\x0f\x1d"
+)
+HELLO_FRAME = frame(HELLO, MAGIC, b"a{sv}", GREETING)
+
+STREAM = {
+    "greeting": (0, 0, 0, HELLO_FRAME + frame(READY) + frame(EVENT, 0, b"s", b"event\0")),
+    "greeting-in-pieces": (0, 5, 0, HELLO_FRAME + frame(READY)),
+    "greeting-failed": (0, 0, 0, HELLO_FRAME + frame(FAILED, 0, b"(sis)", error(b"g-io-error-quark", 1, b"no file"))),
+    "greeting-wrong": (0, 0, 0, frame(HELLO, MAGIC + 1, b"a{sv}", GREETING)),
+    "forked": (FDS, 64, 0, HELLO_FRAME + frame(FORKED, 0, b"u", b"\1\0\0\0", n_fds=1)),
+    "forked-malformed": (FDS, 64, 0, HELLO_FRAME + frame(FORKED, 0, b"u", b"123", n_fds=1)),
+    "fork-refused": (0, 0, 0, HELLO_FRAME + frame(REFUSED, 0, b"(sis)", error(b"afrpc-error-quark", 19, b"no"))),
+    "garbage": (0, 0, 0, b"Usage: cat [OPTION]... [FILE]...\n"),
+    "results": (AT_READY, 0, 3, b"".join(frame(RESULT, serial(i), b"(is)", b"\1\0\0\0a\0") for i in (2, 0, 1))),
+    "results-in-pieces": (AT_READY | NO_PAGE, 7, 2, b"".join(frame(RESULT, serial(i), b"ay", b"x" * 9) for i in (1, 0))),
+    "result-twice": (AT_READY, 0, 1, frame(RESULT, serial(0), b"b", b"\1") * 2),
+    "result-of-no-call": (AT_READY, 0, 1, frame(RESULT, serial(5), b"b", b"\1")),
+    "results-without-type": (AT_READY, 0, 4, b"".join(frame(RESULT, serial(i)) for i in range(4))),
+    "error": (AT_READY, 0, 1, frame(ERROR, serial(0), b"(sis)", error(b"elsewhere", -3, b"text"))),
+    "abandoned": (AT_READY | ABANDONED, 0, 4, b"".join(frame(RESULT, serial(i), b"v", b"a\0\0s") for i in range(4))),
+    "event-swapped": (AT_READY, 0, 0, frame(EVENT, 0, b"at", bytes(range(16)), flags=1)),
+    "event-malformed": (AT_READY, 0, 0, frame(EVENT, 0, b"as", b"a\0b\0\4\2") + frame(EVENT, 0, b"u", b"1234")),
+    "events-small": (AT_READY | SMALL, 0, 0, frame(EVENT, 0, b"t", b"12345678") + frame(EVENT, 0, b"s", b"12345678\0")),
+    "descriptors": (AT_READY | FDS, 24, 0, frame(EVENT, 0, b"y", b"1", n_fds=1)),
+    "large-unfinished": (AT_READY, 0, 0, frame(EVENT, 0, b"ay", b"begin", size=65536)),
+    "too-large": (AT_READY, 0, 0, frame(EVENT, 0, b"ay", b"begin", size=65537)),
+    "ready-twice": (AT_READY, 0, 0, frame(READY)),
+    "call-of-parent": (AT_READY, 0, 0, frame(CALL, serial(0), b"s", b"a\0")),
+}
+
+VALUE = {
+    "string": (0, b"s", b"text\0"),
+    "string-bad": (0, b"s", b"a\xff\0"),
+    "bytes": (0, b"ay", b"\0\1\2"),
+    "number-swapped": (1, b"t", bytes(range(8))),
+    "nested": (0, b"(yas)", b"\1a\0b\0\2\4"),
+    "strings": (0, b"as", b"a\0b\0\2\4"),
+    "strings-swapped": (1, b"as", b"a\0b\0\2\4"),
+    "strings-overlapping": (0, b"as", b"a\0b\0\4\2"),
+    "dictionary": (0, b"a{sv}", GREETING),
+    "dictionary-swapped": (1, b"a{sv}", GREETING),
+    "maybe": (0, b"ms", b"a\0\0"),
+    "variant": (0, b"v", b"a\0\0s"),
+    "variant-deep": (0, b"v", b"\1" + b"\0y" + b"\0v" * 40),
+    "error": (0, b"(sis)", error(b"g-io-error-quark", 1, b"text")),
+    "unit": (0, b"()", b"\0"),
+    "no-type": (0, b"", b""),
+    "type-indefinite": (0, b"a*", b""),
+    "type-with-nul": (0, b"s\0", b"a\0"),
+    "type-deep": (0, b"a" * 127 + b"s", b""),
+    "type-longest": (0, b"(" + b"y" * 253 + b")", b"y" * 253),
+}
+
+
+def main():
+    for name, (options, piece, n_calls, data) in STREAM.items():
+        (HERE / "stream" / name).write_bytes(bytes([options, piece, n_calls]) + data)
+    for name, (flags, type_string, payload) in VALUE.items():
+        (HERE / "value" / name).write_bytes(bytes([flags, len(type_string)]) + type_string + payload)
+
+
+if __name__ == "__main__":
+    main()

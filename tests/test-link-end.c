@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "afrpc-error.h"
+#include "fake-worker.h"
+#include "own-process.h"
+
+static void
+start (Fake *fake)
+{
+  fake_init (fake);
+  fake_start (fake);
+}
+
+static void
+answer (Fake    *fake,
+        guint64  serial)
+{
+  fake_say (fake, AFRPC_FRAME_RESULT, serial, g_variant_new_boolean (TRUE));
+}
+
+static void
+take_result (Fake  *fake,
+             guint  number)
+{
+  g_auto(AfrpcLinkItem) item = { 0 };
+
+  fake_take (fake, &item);
+  g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_RESULT);
+  g_assert_cmpuint (GPOINTER_TO_UINT (item.call.owner), ==, number);
+}
+
+static void
+test_link_cancel (gconstpointer data)
+{
+  const gboolean has_page = GPOINTER_TO_INT (data);
+  g_auto(Fake) fake = { 0 };
+  guint64 first, second;
+  AfrpcFrame frame;
+
+  g_test_summary ("Cancelling is told in the page and in a frame, once, while the call is pending");
+  start (&fake);
+  if (!has_page)
+    g_clear_pointer (&fake.link.page, afrpc_page_unmap);
+  first = fake_call (&fake, 1);
+  second = fake_call (&fake, 2);
+  fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
+  fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
+
+  afrpc_link_cancel (&fake.link, second);
+  g_assert_cmpint (afrpc_page_is_cancelled (fake.link.page, second), ==, has_page);
+  g_assert_false (afrpc_page_is_cancelled (fake.link.page, first));
+  fake_hear (&fake, AFRPC_FRAME_CANCEL, &frame);
+  g_assert_cmpuint (frame.header.serial, ==, second);
+  g_assert_cmpuint (frame.header.size, ==, 0);
+  g_assert_cmpuint (fake.link.n_pending, ==, 2);
+
+  /* Nothing of these is pending, or ever was. */
+  answer (&fake, second);
+  take_result (&fake, 2);
+  afrpc_link_cancel (&fake.link, second);
+  afrpc_link_cancel (&fake.link, 0);
+  afrpc_link_cancel (&fake.link, first + 1);
+  afrpc_link_cancel (&fake.link, G_MAXUINT64);
+  fake_hear_none (&fake);
+  g_assert_false (afrpc_page_is_cancelled (fake.link.page, first));
+}
+
+static void
+test_link_abandoned (void)
+{
+  g_auto(Fake) fake = { 0 };
+  guint64 serials[4];
+
+  g_test_summary ("The outcome of an abandoned call is swallowed, and its place free again");
+  start (&fake);
+  for (guint i = 0; i < 4; i++)
+    serials[i] = fake_call (&fake, i + 1);
+  for (guint i = 0; i < 3; i++)
+    {
+      afrpc_link_find (&fake.link, serials[i])->owner = NULL;
+      afrpc_link_cancel (&fake.link, serials[i]);
+    }
+  g_assert_cmpuint (fake.link.n_pending, ==, 4);
+
+  /* Not even looked at. */
+  fake_say_raw (&fake, AFRPC_FRAME_RESULT, serials[0], "zzz", "abc", 3);
+  fake_say_raw (&fake, AFRPC_FRAME_ERROR, serials[1], "", "", 0);
+  answer (&fake, serials[3]);
+  take_result (&fake, 4);
+  fake_say (&fake, AFRPC_FRAME_RESULT, serials[2], g_variant_new_string ("not read"));
+  fake_take_none (&fake);
+  g_assert_cmpstr (fake.link.stream.type.string, ==, "b");
+  g_assert_cmpuint (fake.link.n_pending, ==, 0);
+  g_assert_null (afrpc_link_find (&fake.link, serials[0]));
+
+  answer (&fake, serials[0]);
+  fake_refused (&fake, AFRPC_ERROR_PROTOCOL);
+}
+
+/* Answers everything that the worker has heard. */
+static guint
+answer_all (Fake *fake)
+{
+  AfrpcFrame frame;
+  guint n = 0;
+
+  while (afrpc_stream_read (&fake->worker, NULL) == AFRPC_STREAM_DONE)
+    while (afrpc_stream_next (&fake->worker, &frame, NULL) == AFRPC_STREAM_DONE)
+      {
+        g_assert_cmpint (frame.header.kind, ==, AFRPC_FRAME_CALL);
+        afrpc_stream_put_value (&fake->worker, AFRPC_FRAME_RESULT, frame.header.serial, NULL);
+        n++;
+      }
+  g_assert_cmpint (afrpc_stream_flush (&fake->worker, NULL), !=, AFRPC_STREAM_ERROR);
+
+  return n;
+}
+
+static void
+test_link_million (void)
+{
+  const guint n_calls = 1000000;
+  g_auto(Fake) fake = { 0 };
+  guint n_made = 0, n_done = 0;
+  guint64 last = 0;
+
+  g_test_summary ("A million calls in windows of changing size need no more places than one window");
+  start (&fake);
+  while (n_done < n_calls)
+    {
+      const guint window = 1 + n_made % 900;
+
+      for (; n_made < n_calls && n_made - n_done < window; n_made++)
+        {
+          const guint64 serial = fake_call (&fake, n_made + 1);
+
+          g_assert_cmpuint (serial, >, last);
+          last = serial;
+        }
+      g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), !=, AFRPC_STREAM_ERROR);
+      answer_all (&fake);
+      while (afrpc_link_read (&fake.link, NULL) == AFRPC_STREAM_DONE)
+        {
+          g_auto(AfrpcLinkItem) item = { 0 };
+
+          for (; afrpc_link_next (&fake.link, &item, NULL) == AFRPC_STREAM_DONE; afrpc_link_item_clear (&item))
+            g_assert_cmpuint (GPOINTER_TO_UINT (item.call.owner), ==, ++n_done);
+        }
+      g_assert_cmpuint (fake.link.n_pending, ==, n_made - n_done);
+    }
+  g_assert_cmpuint (fake.link.n_slots, <=, 1024);
+  g_assert_cmpuint (last, ==, (guint64) n_calls << AFRPC_SERIAL_SLOT_BITS | afrpc_serial_slot (last));
+}
+
+/* Makes and settles calls at random; the calls that are pending then, in order. */
+static GArray *
+make_and_settle (Fake  *fake,
+                 GRand *rand)
+{
+  GArray *serials = g_array_new (FALSE, FALSE, sizeof (guint64));
+
+  for (guint i = 0; i < 1000; i++)
+    {
+      if (serials->len == 0 || g_rand_int_range (rand, 0, 3) > 0)
+        {
+          guint64 serial = fake_call (fake, fake->link.n_calls_made + 1);
+
+          g_array_append_val (serials, serial);
+        }
+      else
+        {
+          const guint j = g_rand_int_range (rand, 0, serials->len);
+          g_auto(AfrpcLinkItem) item = { 0 };
+
+          answer (fake, g_array_index (serials, guint64, j));
+          g_array_remove_index (serials, j);
+          fake_take (fake, &item);
+        }
+    }
+
+  return serials;
+}
+
+static void
+test_link_end (void)
+{
+  g_auto(Fake) fake = { 0 };
+  g_autoptr(GRand) rand = g_rand_new_with_seed (g_test_rand_int ());
+  g_autoptr(GArray) serials = NULL;
+  g_autoptr(GArray) pending = NULL;
+  g_autoptr(GArray) again = NULL;
+
+  g_test_summary ("At the end all calls that somebody waits for are given back, in the order they were made");
+  start (&fake);
+  serials = make_and_settle (&fake, rand);
+  for (guint i = 0; i < serials->len; i += 3)
+    {
+      afrpc_link_find (&fake.link, g_array_index (serials, guint64, i))->owner = NULL;
+      g_array_remove_index (serials, i);
+    }
+
+  pending = afrpc_link_end (&fake.link);
+  g_assert_cmpuint (pending->len, ==, serials->len);
+  for (guint i = 0; i < pending->len; i++)
+    {
+      const AfrpcLinkSlot *slot = &g_array_index (pending, AfrpcLinkSlot, i);
+
+      g_assert_cmpuint (slot->serial, ==, g_array_index (serials, guint64, i));
+      g_assert_cmpuint (GPOINTER_TO_UINT (slot->call.owner), ==, slot->serial >> AFRPC_SERIAL_SLOT_BITS);
+    }
+
+  g_assert_cmpuint (fake.link.n_pending, ==, 0);
+  g_assert_null (afrpc_link_find (&fake.link, g_array_index (serials, guint64, 0)));
+  afrpc_link_cancel (&fake.link, g_array_index (serials, guint64, 0));
+  answer (&fake, g_array_index (serials, guint64, 0));
+  fake_take_none (&fake);
+  again = afrpc_link_end (&fake.link);
+  g_assert_cmpuint (again->len, ==, 0);
+}
+
+static void
+test_link_was_started (void)
+{
+  g_auto(Fake) fake = { 0 };
+  guint64 serials[3];
+
+  g_test_summary ("The page tells up to which call the worker has come");
+  fake_init (&fake);
+  g_assert_null (fake.link.page);
+  g_assert_false (afrpc_link_was_started (&fake.link, 1));
+  fake_start (&fake);
+  for (guint i = 0; i < 3; i++)
+    serials[i] = fake_call (&fake, i + 1);
+  for (guint n_started = 0; n_started <= 3; n_started++)
+    {
+      fake.link.page->started = n_started > 0 ? serials[n_started - 1] : 0;
+      for (guint i = 0; i < 3; i++)
+        g_assert_cmpint (afrpc_link_was_started (&fake.link, serials[i]), ==, i < n_started);
+    }
+
+  fake_say (&fake, AFRPC_FRAME_STARTED, serials[0], NULL);
+  fake_refused (&fake, AFRPC_ERROR_PROTOCOL);
+}
+
+static void
+test_link_started_frames (void)
+{
+  g_auto(Fake) fake = { 0 };
+  guint64 serials[3];
+
+  g_test_summary ("Without a page, the worker says in frames up to which call it has come");
+  start (&fake);
+  g_clear_pointer (&fake.link.page, afrpc_page_unmap);
+  for (guint i = 0; i < 3; i++)
+    serials[i] = fake_call (&fake, i + 1);
+  for (guint n_started = 0; n_started <= 3; n_started++)
+    {
+      if (n_started > 0)
+        fake_say (&fake, AFRPC_FRAME_STARTED, serials[n_started - 1], NULL);
+      fake_take_none (&fake);
+      for (guint i = 0; i < 3; i++)
+        g_assert_cmpint (afrpc_link_was_started (&fake.link, serials[i]), ==, i < n_started);
+    }
+
+  /* It does not go back. */
+  fake_say (&fake, AFRPC_FRAME_STARTED, serials[0], NULL);
+  fake_take_none (&fake);
+  g_assert_true (afrpc_link_was_started (&fake.link, serials[2]));
+}
+
+/* Reads what comes until the link's half of the socket is closed. */
+static guint
+hear_to_eof (Fake *fake)
+{
+  g_autoptr(GError) error = NULL;
+  AfrpcStreamStep step;
+  AfrpcFrame frame;
+  guint n = 0;
+
+  while ((step = afrpc_stream_read (&fake->worker, &error)) == AFRPC_STREAM_DONE || step == AFRPC_STREAM_AGAIN)
+    {
+      while (afrpc_stream_next (&fake->worker, &frame, &error) == AFRPC_STREAM_DONE)
+        n++;
+      g_assert_no_error (error);
+      afrpc_link_flush (&fake->link, &error);
+      g_assert_no_error (error);
+    }
+  g_assert_no_error (error);
+  g_assert_cmpint (step, ==, AFRPC_STREAM_EOF);
+
+  return n;
+}
+
+static void
+test_link_close (void)
+{
+  g_auto(Fake) fake = { 0 };
+  g_autoptr(GBytes) bytes = g_bytes_new_take (g_malloc0 (1 << 20), 1 << 20);
+  g_autoptr(GVariant) large = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, bytes, TRUE));
+  const AfrpcLinkCall call = { .owner = &fake };
+  guint64 serials[2];
+
+  g_test_summary ("After closing, all that was queued goes out, then the half-close, and results still come in");
+  start (&fake);
+  serials[0] = afrpc_link_call (&fake.link, large, &call, NULL);
+  serials[1] = fake_call (&fake, 2);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_AGAIN);
+  g_assert_false (fake.link.shut);
+  afrpc_link_close (&fake.link);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_AGAIN);
+  g_assert_false (fake.link.shut);
+  g_assert_cmpuint (hear_to_eof (&fake), ==, 2);
+  g_assert_true (fake.link.shut);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+
+  answer (&fake, serials[1]);
+  take_result (&fake, 2);
+  /* A call may be cancelled still, but there is nobody to tell. */
+  afrpc_link_cancel (&fake.link, serials[0]);
+  g_assert_true (afrpc_page_is_cancelled (fake.link.page, serials[0]));
+  g_assert_cmpuint (afrpc_stream_get_queued (&fake.link.stream), ==, 0);
+  answer (&fake, serials[0]);
+}
+
+static void
+test_link_close_idle (void)
+{
+  g_auto(Fake) fake = { 0 };
+
+  g_test_summary ("Closing when nothing is queued is told at the next flush");
+  start (&fake);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+  g_assert_false (fake.link.shut);
+  afrpc_link_close (&fake.link);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+  g_assert_true (fake.link.shut);
+  g_assert_cmpuint (hear_to_eof (&fake), ==, 0);
+}
+
+static void
+test_link_dismiss (void)
+{
+  g_auto(Fake) fake = { 0 };
+  AfrpcFrame frame;
+
+  g_test_summary ("A worker that may outlive us is told, once and last of all, that it is closed");
+  start (&fake);
+  fake.link.says_goodbye = TRUE;
+  fake_call (&fake, 1);
+  afrpc_link_close (&fake.link);
+  afrpc_link_close (&fake.link);
+  fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
+  fake_hear (&fake, AFRPC_FRAME_DISMISS, &frame);
+  g_assert_cmpint (afrpc_stream_read (&fake.worker, NULL), ==, AFRPC_STREAM_EOF);
+}
+
+static void
+test_link_shut (void)
+{
+  g_auto(Fake) fake = { 0 };
+
+  g_test_summary ("The way out can be closed at any time; what waits to be written is not");
+  start (&fake);
+  fake_call (&fake, 1);
+  afrpc_link_shut (&fake.link);
+  afrpc_link_shut (&fake.link);
+  g_assert_true (fake.link.shut);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (afrpc_stream_read (&fake.worker, NULL), ==, AFRPC_STREAM_EOF);
+}
+
+static void
+test_link_worker_gone (void)
+{
+  g_auto(Fake) fake = { 0 };
+  g_autoptr(GError) error = NULL;
+  AfrpcLinkItem none;
+  AfrpcFrame frame;
+  guint64 serial;
+
+  g_test_summary ("What a worker said before it went is heard, and writing to it is no error");
+  start (&fake);
+  serial = fake_call (&fake, 1);
+  fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
+  answer (&fake, serial);
+  afrpc_stream_clear (&fake.worker);
+  fake_call (&fake, 2);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, &error), ==, AFRPC_STREAM_DONE);
+  g_assert_no_error (error);
+  g_assert_true (fake.link.shut);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, &error), ==, AFRPC_STREAM_DONE);
+
+  take_result (&fake, 1);
+  g_assert_cmpint (afrpc_link_next (&fake.link, &none, &error), ==, AFRPC_STREAM_AGAIN);
+  g_assert_cmpint (afrpc_link_read (&fake.link, &error), ==, AFRPC_STREAM_EOF);
+  g_assert_no_error (error);
+  g_assert_cmpuint (fake.link.n_pending, ==, 1);
+}
+
+static void
+test_link_steal_fd (void)
+{
+  g_auto(Fake) fake = { 0 };
+  g_auto(AfrpcLinkItem) item = { 0 };
+  char text[100];
+  int fd;
+
+  g_test_summary ("Who takes the socket finds in it all that came after the worker was ready");
+  fake_init (&fake);
+  afrpc_link_run (&fake.link, NULL, FALSE);
+  fake_say (&fake, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, fake_new_hello (AFRPC_FRAME_PROTOCOL_VERSION, FAKE_HOST));
+  fake_say (&fake, AFRPC_FRAME_READY, 0, NULL);
+  g_assert_cmpint (write (fake.worker.out_fd, "the rest", 8), ==, 8);
+  fake_take (&fake, &item);
+  g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_READY);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+
+  fd = afrpc_link_steal_fd (&fake.link);
+  g_assert_cmpint (fake.link.state, ==, AFRPC_LINK_ENDED);
+  g_assert_cmpint (read (fd, text, sizeof text), ==, 8);
+  g_assert_cmpmem (text, 8, "the rest", 8);
+  g_assert_cmpint (afrpc_link_next (&fake.link, &item, NULL), ==, AFRPC_STREAM_AGAIN);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+  afrpc_link_clear (&fake.link);
+  g_assert_cmpint (write (fd, "x", 1), ==, 1);
+  close (fd);
+}
+
+static void
+test_link_clear (void)
+{
+  const guint n_fds = own_process_count_fds ();
+  AfrpcLink link;
+
+  g_test_summary ("A link that is cleared in any state leaves nothing behind");
+  for (guint i = 0; i < 4; i++)
+    {
+      Fake fake = { 0 };
+
+      fake_init (&fake);
+      if (i == 1)
+        afrpc_link_run (&fake.link, NULL, FALSE);
+      if (i >= 2)
+        {
+          fake_start (&fake);
+          fake_call (&fake, 1);
+          fake_say (&fake, AFRPC_FRAME_EVENT, 0, g_variant_new_string ("x"));
+        }
+      if (i == 3)
+        g_assert_cmpint (afrpc_link_read (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+      fake_clear (&fake);
+      fake_clear (&fake);
+      g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
+    }
+
+  /* Never connected. */
+  afrpc_link_init (&link, NULL);
+  afrpc_link_clear (&link);
+  g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_data_func ("/link-end/cancel/page", GINT_TO_POINTER (TRUE), test_link_cancel);
+  g_test_add_data_func ("/link-end/cancel/no-page", GINT_TO_POINTER (FALSE), test_link_cancel);
+  g_test_add_func ("/link-end/abandoned", test_link_abandoned);
+  g_test_add_func ("/link-end/million", test_link_million);
+  g_test_add_func ("/link-end/end", test_link_end);
+  g_test_add_func ("/link-end/was-started", test_link_was_started);
+  g_test_add_func ("/link-end/started-frames", test_link_started_frames);
+  g_test_add_func ("/link-end/close", test_link_close);
+  g_test_add_func ("/link-end/dismiss", test_link_dismiss);
+  g_test_add_func ("/link-end/shut", test_link_shut);
+  g_test_add_func ("/link-end/close-idle", test_link_close_idle);
+  g_test_add_func ("/link-end/worker-gone", test_link_worker_gone);
+  g_test_add_func ("/link-end/steal-fd", test_link_steal_fd);
+  g_test_add_func ("/link-end/clear", test_link_clear);
+
+  return g_test_run ();
+}

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "afrpc-error.h"
+#include "fake-worker.h"
+#include "own-process.h"
+
+/* A worker that is being prepared, and can be forked. */
+static void
+start_preparing (Fake *fake)
+{
+  fake_init (fake);
+  fake_say (fake, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, fake_new_hello (AFRPC_FRAME_PROTOCOL_VERSION, FAKE_HOST));
+  fake_take_none (fake);
+}
+
+static int
+new_fd (struct stat *st)
+{
+  int fd = memfd_create ("test", MFD_CLOEXEC);
+
+  g_assert_no_errno (fd);
+  g_assert_no_errno (fstat (fd, st));
+
+  return fd;
+}
+
+/* Says that it forked; a memfd stands for the pidfd. */
+static void
+say_forked (Fake        *fake,
+            GVariant    *value,
+            struct stat *st)
+{
+  g_autoptr(GVariant) sunk = g_variant_ref_sink (value);
+
+  afrpc_stream_put_fd (&fake->worker, AFRPC_FRAME_FORKED, sunk, new_fd (st));
+  g_assert_cmpint (afrpc_stream_flush (&fake->worker, NULL), ==, AFRPC_STREAM_DONE);
+}
+
+static void
+test_link_forked (void)
+{
+  const guint n_fds = own_process_count_fds ();
+  const guint32 pids[] = { 1, 1234, G_MAXINT };
+
+  g_test_summary ("A new process comes with its number and its descriptor, which belongs to the item");
+  for (guint i = 0; i < G_N_ELEMENTS (pids); i++)
+    {
+      g_auto(Fake) fake = { 0 };
+      g_auto(AfrpcLinkItem) item = { 0 };
+      struct stat sent, received;
+
+      start_preparing (&fake);
+      say_forked (&fake, g_variant_new ("(ub)", pids[i], i == 1), &sent);
+      fake_take (&fake, &item);
+      g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_FORKED);
+      g_assert_no_error (item.error);
+      g_assert_cmpint (item.pid, ==, pids[i]);
+      g_assert_cmpint (item.direct, ==, i == 1);
+      g_assert_no_errno (fstat (item.pidfd, &received));
+      g_assert_cmpuint (sent.st_ino, ==, received.st_ino);
+    }
+  g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
+}
+
+static void
+test_link_refused (void)
+{
+  g_auto(Fake) fake = { 0 };
+  const char *const texts[] = { "('g-io-error-quark', 15, 'text')", "'text'" };
+
+  g_test_summary ("A worker that cannot be forked says why, as often as it is asked");
+  start_preparing (&fake);
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      g_auto(AfrpcLinkItem) item = { 0 };
+
+      fake_say (&fake, AFRPC_FRAME_REFUSED, 0, g_variant_new_parsed (texts[i]));
+      fake_take (&fake, &item);
+      g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_FORKED);
+      g_assert_nonnull (item.error);
+      g_assert_cmpint (item.pid, ==, 0);
+    }
+}
+
+static void
+check_bad_fork (GVariant *value)
+{
+  const guint n_fds = own_process_count_fds ();
+  Fake fake = { 0 };
+  struct stat st;
+
+  start_preparing (&fake);
+  say_forked (&fake, value, &st);
+  fake_refused (&fake, AFRPC_ERROR_PROTOCOL);
+  fake_clear (&fake);
+  g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
+}
+
+/* A message whose payload has @size bytes, and how many descriptors it announces. */
+static void
+send_forked (Fake    *fake,
+             gsize    size,
+             guint16  n_fds,
+             int      fd)
+{
+  const AfrpcFrameHeader header = {
+    .kind = AFRPC_FRAME_FORKED,
+    .flags = AFRPC_FRAME_FLAGS_NATIVE,
+    .n_fds = n_fds,
+    .type_length = 4,
+    .size = size,
+  };
+  const guint32 pid = 1234;
+  guint8 bytes[AFRPC_FRAME_HEADER_SIZE + 16] = { 0 };
+
+  afrpc_frame_encode (&header, bytes);
+  memcpy (bytes + AFRPC_FRAME_HEADER_SIZE, "(ub)", 4);
+  memcpy (bytes + AFRPC_FRAME_HEADER_SIZE + 8, &pid, sizeof pid);
+  fake_send (fake, bytes, sizeof bytes, fd);
+}
+
+static void
+test_link_fork_without_fd (gconstpointer data)
+{
+  g_auto(Fake) fake = { 0 };
+
+  g_test_summary ("A new process whose descriptor did not come, announced or not, breaks the protocol");
+  start_preparing (&fake);
+  send_forked (&fake, 8, GPOINTER_TO_UINT (data), -1);
+  fake_refused (&fake, AFRPC_ERROR_PROTOCOL);
+}
+
+static void
+test_link_fork_lost_fd (void)
+{
+  g_auto(Fake) fake = { 0 };
+  g_auto(AfrpcLinkItem) item = { 0 };
+
+  g_test_summary ("A new process whose descriptor found no room here is one all the same");
+  start_preparing (&fake);
+  fake.link.stream.fds_lost = TRUE;
+  send_forked (&fake, 8, 1, -1);
+  fake_take (&fake, &item);
+  g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_FORKED);
+  g_assert_cmpint (item.pid, ==, 1234);
+  g_assert_cmpint (item.pidfd, ==, -1);
+}
+
+static void
+check_exited (const char *text,
+              int         pid,
+              int         status,
+              int         signum,
+              gboolean    core)
+{
+  g_auto(Fake) fake = { 0 };
+  g_auto(AfrpcLinkItem) item = { 0 };
+
+  start_preparing (&fake);
+  fake_say (&fake, AFRPC_FRAME_EXITED, 0, g_variant_new_parsed (text));
+  if (pid == 0)
+    {
+      fake_refused (&fake, AFRPC_ERROR_PROTOCOL);
+      return;
+    }
+  fake_take (&fake, &item);
+  g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_EXITED);
+  g_assert_cmpint (item.pid, ==, pid);
+  g_assert_true (item.status.known);
+  g_assert_cmpint (item.status.status, ==, status);
+  g_assert_cmpint (item.status.signum, ==, signum);
+  g_assert_cmpint (item.status.core, ==, core);
+}
+
+static void
+test_link_exited (void)
+{
+  g_test_summary ("A worker that has to reap its forks itself says how they ended");
+  check_exited ("(uint32 1234, 3, 0, false)", 1234, 3, 0, FALSE);
+  check_exited ("(uint32 7, -1, 9, true)", 7, -1, 9, TRUE);
+  check_exited ("(1234, 3, 0, false)", 0, 0, 0, FALSE);
+  check_exited ("'1234'", 0, 0, 0, FALSE);
+}
+
+static void
+test_link_bad_fork (void)
+{
+
+  g_test_summary ("A new process that cannot be breaks the protocol, and its descriptor is closed");
+  check_bad_fork (g_variant_new ("(ub)", 0, TRUE));
+  check_bad_fork (g_variant_new ("(ub)", (guint32) G_MAXINT + 1, TRUE));
+  check_bad_fork (g_variant_new ("(ub)", G_MAXUINT32, TRUE));
+  check_bad_fork (g_variant_new ("(ib)", 1234, TRUE));
+  check_bad_fork (g_variant_new_uint32 (1234));
+  check_bad_fork (g_variant_new_string ("1234"));
+}
+
+static void
+test_link_malformed_fork (void)
+{
+  g_auto(Fake) fake = { 0 };
+  struct stat st[2], received;
+  int fd = new_fd (&st[0]);
+
+  g_test_summary ("A malformed message does not lend its descriptor to the next one");
+  start_preparing (&fake);
+  send_forked (&fake, 3, 1, fd);
+  close (fd);
+  say_forked (&fake, g_variant_new ("(ub)", 1234, TRUE), &st[1]);
+
+  for (guint i = 0; i < 2; i++)
+    {
+      g_auto(AfrpcLinkItem) item = { 0 };
+      AfrpcStreamStep step;
+
+      while ((step = afrpc_link_next (&fake.link, &item, NULL)) == AFRPC_STREAM_AGAIN)
+        if (afrpc_link_read (&fake.link, NULL) != AFRPC_STREAM_DONE)
+          return;
+      if (step == AFRPC_STREAM_ERROR)
+        return;
+      g_assert_cmpint (item.pid, ==, i == 0 ? 0 : 1234);
+      if (i == 1)
+        {
+          g_assert_no_errno (fstat (item.pidfd, &received));
+          g_assert_cmpuint (st[1].st_ino, ==, received.st_ino);
+        }
+    }
+}
+
+/* Replay */
+
+typedef struct
+{
+  guint n_inserted;
+} Inserted;
+
+static void
+insert_cb (AfrpcLink *link,
+           gpointer   data)
+{
+  Inserted *inserted = data;
+  g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_string ("inserted"));
+
+  inserted->n_inserted++;
+  afrpc_link_prepare (link, AFRPC_FRAME_REQUIRE, value, NULL, 0);
+}
+
+/* Takes the worker's end away before the worker has read anything, and gives it to another. */
+static void
+replay (Fake *fake)
+{
+  Inserted inserted = { 0 };
+  int peer = fake->worker.in_fd, fds[2];
+
+  fake->worker.in_fd = fake->worker.out_fd = -1;
+  /* As a worker would have it. */
+  g_assert_no_errno (fcntl (peer, F_SETFL, 0));
+  afrpc_link_replay (&fake->link, peer, insert_cb, &inserted);
+  g_assert_cmpuint (inserted.n_inserted, ==, 1);
+
+  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds));
+  afrpc_link_connect (&fake->link, fds[0]);
+  fake->worker.in_fd = fake->worker.out_fd = fds[1];
+}
+
+static void
+hear_string (Fake           *fake,
+             AfrpcFrameKind  kind,
+             const char     *expected)
+{
+  g_autoptr(GVariant) value = NULL;
+  AfrpcFrame frame;
+
+  fake_hear (fake, kind, &frame);
+  value = afrpc_stream_parse_value (&fake->worker, &frame, NULL);
+  g_assert_cmpstr (g_variant_get_string (value, NULL), ==, expected);
+}
+
+/* How much was written before it is taken back. */
+typedef enum
+{
+  WRITTEN_NOTHING,
+  WRITTEN_ALL_IT_TAKES,
+  WRITTEN_PART,
+} Written;
+
+static void
+test_link_replay (gconstpointer data)
+{
+  const Written written = GPOINTER_TO_UINT (data);
+  const guint n_fds = own_process_count_fds ();
+  g_autofree char *large = g_strnfill (1 << 20, 'x');
+  g_autoptr(GVariant) first = g_variant_ref_sink (g_variant_new_string ("first"));
+  g_autoptr(GVariant) last = g_variant_ref_sink (g_variant_new_string (large));
+  Fake fake = { 0 };
+  struct stat st[3], received;
+  AfrpcFrame frame;
+  guint64 serials[4000];
+
+  g_test_summary ("What a worker has not read is sent to another, with its descriptors and in order");
+  fake_init (&fake);
+  afrpc_link_prepare (&fake.link, AFRPC_FRAME_REQUIRE, first, NULL, 0);
+  afrpc_link_prepare (&fake.link, AFRPC_FRAME_SURROUNDINGS, first, (int[]) { new_fd (&st[0]), new_fd (&st[1]) }, 2);
+  afrpc_link_prepare (&fake.link, AFRPC_FRAME_ARG, last, NULL, 0);
+  if (written != WRITTEN_NOTHING)
+    g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_AGAIN);
+  afrpc_link_prepare (&fake.link, AFRPC_FRAME_FD, NULL, (int[]) { new_fd (&st[2]) }, 1);
+  for (guint i = 0; i < G_N_ELEMENTS (serials); i++)
+    serials[i] = fake_call (&fake, 5);
+  if (written == WRITTEN_PART)
+    g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_AGAIN);
+  replay (&fake);
+
+  fake_hear (&fake, AFRPC_FRAME_HELLO, &frame);
+  hear_string (&fake, AFRPC_FRAME_REQUIRE, "inserted");
+  hear_string (&fake, AFRPC_FRAME_REQUIRE, "first");
+  hear_string (&fake, AFRPC_FRAME_SURROUNDINGS, "first");
+  hear_string (&fake, AFRPC_FRAME_ARG, large);
+  fake_hear (&fake, AFRPC_FRAME_FD, &frame);
+  g_assert_cmpuint (fake.worker.fds_in->len, ==, 3);
+  for (guint i = 0; i < 3; i++)
+    {
+      int fd = afrpc_stream_take_fd (&fake.worker);
+
+      g_assert_no_errno (fstat (fd, &received));
+      g_assert_cmpuint (st[i].st_ino, ==, received.st_ino);
+      close (fd);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (serials); i++)
+    {
+      fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
+      g_assert_cmpuint (frame.header.serial, ==, serials[i]);
+    }
+  fake_hear_none (&fake);
+  fake_clear (&fake);
+  g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
+}
+
+static void
+test_link_replay_then_run (void)
+{
+  g_auto(Fake) fake = { 0 };
+  g_auto(AfrpcLinkItem) item = { 0 };
+
+  g_test_summary ("A link that was replayed has the same state and limits as before");
+  fake_init (&fake);
+  replay (&fake);
+  g_assert_cmpint (fake.link.state, ==, AFRPC_LINK_GREETING);
+  g_assert_true (fake.link.stream.exact);
+  g_assert_cmpuint (fake.link.stream.size_max, ==, AFRPC_FRAME_ANSWER_SIZE_MAX);
+  fake_say (&fake, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, fake_new_hello (AFRPC_FRAME_PROTOCOL_VERSION, FAKE_HOST));
+  fake_say (&fake, AFRPC_FRAME_READY, 0, NULL);
+  fake_take (&fake, &item);
+  g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_READY);
+}
+
+static void
+test_link_replay_closed (void)
+{
+  g_auto(Fake) fake = { 0 };
+  AfrpcFrame frame;
+  guint64 serial;
+
+  g_test_summary ("A link that was closed, and had written everything, does so again for the other worker");
+  fake_init (&fake);
+  serial = fake_call (&fake, 5);
+  afrpc_link_close (&fake.link);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+  g_assert_true (fake.link.shut);
+  replay (&fake);
+
+  fake_hear (&fake, AFRPC_FRAME_HELLO, &frame);
+  hear_string (&fake, AFRPC_FRAME_REQUIRE, "inserted");
+  fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
+  g_assert_cmpuint (frame.header.serial, ==, serial);
+  g_assert_true (fake.link.shut);
+  g_assert_cmpint (afrpc_stream_read (&fake.worker, NULL), ==, AFRPC_STREAM_EOF);
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/link-fork/forked", test_link_forked);
+  g_test_add_func ("/link-fork/refused", test_link_refused);
+  g_test_add_func ("/link-fork/bad", test_link_bad_fork);
+  g_test_add_func ("/link-fork/malformed", test_link_malformed_fork);
+  g_test_add_data_func ("/link-fork/without-fd/announced", GUINT_TO_POINTER (1), test_link_fork_without_fd);
+  g_test_add_data_func ("/link-fork/without-fd/not-announced", GUINT_TO_POINTER (0), test_link_fork_without_fd);
+  g_test_add_func ("/link-fork/lost-fd", test_link_fork_lost_fd);
+  g_test_add_func ("/link-fork/exited", test_link_exited);
+  g_test_add_data_func ("/link-fork/replay/nothing", GUINT_TO_POINTER (WRITTEN_NOTHING), test_link_replay);
+  g_test_add_data_func ("/link-fork/replay/all-it-takes", GUINT_TO_POINTER (WRITTEN_ALL_IT_TAKES), test_link_replay);
+  g_test_add_data_func ("/link-fork/replay/part", GUINT_TO_POINTER (WRITTEN_PART), test_link_replay);
+  g_test_add_func ("/link-fork/replay-then-run", test_link_replay_then_run);
+  g_test_add_func ("/link-fork/replay-closed", test_link_replay_closed);
+
+  return g_test_run ();
+}

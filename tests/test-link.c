@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <gio/gio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "afrpc-error.h"
+#include "fake-worker.h"
+#include "wire/afrpc-lifeline.h"
+
+static GVariant *
+new_number (guint32 number)
+{
+  return g_variant_new_uint32 (number);
+}
+
+/* The next item is the outcome of the call with that number. */
+static void
+take_result (Fake  *fake,
+             guint  number)
+{
+  g_auto(AfrpcLinkItem) item = { 0 };
+
+  fake_take (fake, &item);
+  g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_RESULT);
+  g_assert_cmpuint (GPOINTER_TO_UINT (item.call.owner), ==, number);
+  g_assert_no_error (item.error);
+  g_assert_cmpuint (g_variant_get_uint32 (item.value), ==, number);
+}
+
+static void
+test_link_greeting (gconstpointer data)
+{
+  const char *host = data;
+  g_auto(Fake) fake = { 0 };
+  AfrpcFrame frame;
+  g_autoptr(GVariant) hello = NULL;
+  guint32 version;
+  gint32 pid;
+
+  g_test_summary ("Each says who it is; then the worker is prepared");
+  fake_init (&fake);
+  g_clear_pointer (&fake.link.host, g_free);
+  fake.link.host = g_strdup (host);
+  g_assert_cmpint (fake.link.state, ==, AFRPC_LINK_GREETING);
+  fake_hear (&fake, AFRPC_FRAME_HELLO, &frame);
+  g_assert_cmpuint (frame.header.serial, ==, AFRPC_FRAME_MAGIC);
+  hello = afrpc_stream_parse_value (&fake.worker, &frame, NULL);
+  g_assert_true (g_variant_lookup (hello, "version", "u", &version));
+  g_assert_cmpuint (version, ==, AFRPC_FRAME_PROTOCOL_VERSION);
+  g_assert_true (g_variant_lookup (hello, "pid", "i", &pid));
+  g_assert_cmpint (pid, ==, getpid ());
+  fake_take_none (&fake);
+  g_assert_cmpint (fake.link.state, ==, AFRPC_LINK_GREETING);
+  fake_say (&fake, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, fake_new_hello (AFRPC_FRAME_PROTOCOL_VERSION, FAKE_HOST));
+  fake_take_none (&fake);
+  g_assert_cmpint (fake.link.state, ==, AFRPC_LINK_PREPARING);
+}
+
+static void
+check_bad_hello (AfrpcFrameKind  kind,
+                 guint64         serial,
+                 GVariant       *hello,
+                 int             code)
+{
+  g_autoptr(GVariant) sunk = hello != NULL ? g_variant_ref_sink (hello) : NULL;
+
+  /* With somebody who wants to know why, and without. */
+  for (guint i = 0; i < 2; i++)
+    {
+      g_auto(Fake) fake = { 0 };
+      AfrpcLinkItem item;
+
+      fake_init (&fake);
+      fake_say (&fake, kind, serial, sunk);
+      if (i == 0)
+        fake_refused (&fake, code);
+      else
+        {
+          g_assert_cmpint (afrpc_link_read (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+          while (afrpc_link_next (&fake.link, &item, NULL) == AFRPC_STREAM_AGAIN)
+            g_assert_cmpint (afrpc_link_read (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+        }
+      g_assert_cmpint (fake.link.state, ==, AFRPC_LINK_GREETING);
+    }
+}
+
+static void
+test_link_bad_greeting (void)
+{
+  const guint32 version = AFRPC_FRAME_PROTOCOL_VERSION;
+  g_autofree char *odd_name = g_strconcat ("123456789012345678901234567890123456789012345678901234567890123",
+                                           "\303\266", NULL);
+
+  g_test_summary ("Whoever does not greet as a host of this language and version is refused");
+  check_bad_hello (AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC + 1, fake_new_hello (version, "c"), AFRPC_ERROR_NOT_A_HOST);
+  check_bad_hello (AFRPC_FRAME_HELLO, 0, fake_new_hello (version, "c"), AFRPC_ERROR_NOT_A_HOST);
+  check_bad_hello (AFRPC_FRAME_READY, AFRPC_FRAME_MAGIC, fake_new_hello (version, "c"), AFRPC_ERROR_NOT_A_HOST);
+  check_bad_hello (AFRPC_FRAME_READY, 0, NULL, AFRPC_ERROR_NOT_A_HOST);
+  check_bad_hello (AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, fake_new_hello (version - 1, "c"), AFRPC_ERROR_VERSION);
+  check_bad_hello (AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, fake_new_hello (version + 1, "c"), AFRPC_ERROR_VERSION);
+  check_bad_hello (AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, fake_new_hello (version + 1, "x"), AFRPC_ERROR_VERSION);
+  check_bad_hello (AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, fake_new_hello (version, "python"), AFRPC_ERROR_NOT_A_HOST);
+  check_bad_hello (AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, fake_new_hello (version, ""), AFRPC_ERROR_NOT_A_HOST);
+  check_bad_hello (AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, fake_new_hello (version, odd_name), AFRPC_ERROR_NOT_A_HOST);
+  check_bad_hello (AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, g_variant_new_parsed ("@a{sv} {}"), AFRPC_ERROR_NOT_A_HOST);
+  check_bad_hello (AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, g_variant_new_parsed ("{'version': <uint32 1>}"),
+                   AFRPC_ERROR_NOT_A_HOST);
+  check_bad_hello (AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, g_variant_new_parsed ("{'host': <'c'>}"),
+                   AFRPC_ERROR_NOT_A_HOST);
+  check_bad_hello (AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, g_variant_new_parsed ("{'host': <'c'>, 'version': <1>}"),
+                   AFRPC_ERROR_NOT_A_HOST);
+  check_bad_hello (AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, g_variant_new_parsed ("{'host': <3>, 'version': <uint32 1>}"),
+                   AFRPC_ERROR_NOT_A_HOST);
+  check_bad_hello (AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, g_variant_new_parsed ("('version', 1)"), AFRPC_ERROR_NOT_A_HOST);
+  check_bad_hello (AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, NULL, AFRPC_ERROR_INVALID_DATA);
+}
+
+static void
+test_link_adopt (void)
+{
+  g_test_summary ("A conversation that another process has begun goes on with its greeting, or without");
+  for (guint greets = 0; greets < 3; greets++)
+    {
+      g_auto(Fake) fake = { 0 };
+      g_auto(AfrpcLinkItem) item = { 0 };
+      int fd;
+
+      fake_init (&fake);
+      fd = fake.link.stream.in_fd;
+      fake.link.stream.in_fd = fake.link.stream.out_fd = -1;
+      afrpc_link_adopt (&fake.link, fd);
+      fake_hear_none (&fake);
+      if (greets > 0)
+        fake_say (&fake, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC,
+                  fake_new_hello (AFRPC_FRAME_PROTOCOL_VERSION, greets == 1 ? FAKE_HOST : "other"));
+      if (greets == 2)
+        {
+          fake_refused (&fake, AFRPC_ERROR_NOT_A_HOST);
+          continue;
+        }
+      fake_say (&fake, AFRPC_FRAME_READY, 0, NULL);
+      fake_take (&fake, &item);
+      g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_READY);
+      g_assert_cmpint (fake.link.state, ==, AFRPC_LINK_READY);
+    }
+}
+
+static void
+test_link_garbage (void)
+{
+  const char *const texts[] = {
+    "Usage: cat [OPTION]... [FILE]...\n", "bash: no such file or directory\n", "\1\1\1\1\1\1\1\1 and more to come",
+  };
+
+  g_test_summary ("A program that says something else is no host");
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    {
+      g_auto(Fake) fake = { 0 };
+      const gsize size = strlen (texts[i]);
+
+      fake_init (&fake);
+      g_assert_cmpint (write (fake.worker.out_fd, texts[i], size), ==, size);
+      fake_refused (&fake, AFRPC_ERROR_NOT_A_HOST);
+    }
+}
+
+static void
+hear_value (Fake           *fake,
+            AfrpcFrameKind  kind,
+            guint           n_fds,
+            const char     *expected)
+{
+  g_autoptr(GVariant) value = NULL;
+  g_autofree char *text = NULL;
+  AfrpcFrame frame;
+
+  fake_hear (fake, kind, &frame);
+  g_assert_cmpuint (frame.header.n_fds, ==, n_fds);
+  g_assert_cmpuint (fake->worker.fds_in->len, ==, n_fds);
+  value = afrpc_stream_parse_value (&fake->worker, &frame, NULL);
+  text = value != NULL ? g_variant_print (value, FALSE) : NULL;
+  g_assert_cmpstr (text, ==, expected);
+}
+
+static void
+prepare (Fake           *fake,
+         AfrpcFrameKind  kind,
+         GVariant       *value)
+{
+  g_autoptr(GVariant) sunk = g_variant_ref_sink (value);
+
+  afrpc_link_prepare (&fake->link, kind, sunk, NULL, 0);
+}
+
+static int
+new_fd (struct stat *st)
+{
+  int fd = memfd_create ("test", MFD_CLOEXEC);
+
+  g_assert_no_errno (fd);
+  g_assert_no_errno (fstat (fd, st));
+
+  return fd;
+}
+
+static void
+check_fd (Fake              *fake,
+          const struct stat *st)
+{
+  struct stat received;
+  int fd = afrpc_stream_take_fd (&fake->worker);
+
+  g_assert_no_errno (fstat (fd, &received));
+  g_assert_cmpuint (st->st_ino, ==, received.st_ino);
+  close (fd);
+}
+
+static void
+test_link_prepare (void)
+{
+  g_auto(Fake) fake = { 0 };
+  struct stat st[3];
+  AfrpcFrame frame;
+  const int fds[] = { new_fd (&st[0]), new_fd (&st[1]), new_fd (&st[2]) };
+
+  g_test_summary ("The worker hears in order how it is prepared, and gets its descriptors");
+  fake_init (&fake);
+  fake.worker.exact = TRUE;
+  prepare (&fake, AFRPC_FRAME_REQUIRE, g_variant_new_string ("module"));
+  prepare (&fake, AFRPC_FRAME_EVAL, g_variant_new_parsed ("('code', <(1, 2)>)"));
+  afrpc_link_prepare (&fake.link, AFRPC_FRAME_FD, NULL, &fds[0], 1);
+  prepare (&fake, AFRPC_FRAME_ARG, g_variant_new_parsed ("<'arg'>"));
+  afrpc_link_prepare (&fake.link, AFRPC_FRAME_SURROUNDINGS, NULL, &fds[1], 2);
+
+  fake_hear (&fake, AFRPC_FRAME_HELLO, &frame);
+  hear_value (&fake, AFRPC_FRAME_REQUIRE, 0, "'module'");
+  hear_value (&fake, AFRPC_FRAME_EVAL, 0, "('code', <(1, 2)>)");
+  hear_value (&fake, AFRPC_FRAME_FD, 1, NULL);
+  check_fd (&fake, &st[0]);
+  hear_value (&fake, AFRPC_FRAME_ARG, 0, "<'arg'>");
+  hear_value (&fake, AFRPC_FRAME_SURROUNDINGS, 2, NULL);
+  check_fd (&fake, &st[1]);
+  check_fd (&fake, &st[2]);
+  fake_hear_none (&fake);
+}
+
+static void
+test_link_run (gconstpointer data)
+{
+  const gboolean has_lifeline = GPOINTER_TO_INT (data);
+  g_auto(Fake) fake = { 0 };
+  g_autoptr(GVariant) options = g_variant_ref_sink (g_variant_new_parsed ("{'function': <'run'>}"));
+  g_autoptr(GVariant) value = NULL;
+  struct stat st;
+  AfrpcPage *page;
+  AfrpcFrame frame;
+  const char *function;
+  gboolean yes = FALSE;
+  int fd;
+
+  g_test_summary ("The worker is told what to run, and gets the page and its lifeline, in this order");
+  fake_init (&fake);
+  afrpc_link_run (&fake.link, options, has_lifeline);
+  fake_hear (&fake, AFRPC_FRAME_HELLO, &frame);
+  fake_hear (&fake, AFRPC_FRAME_RUN, &frame);
+  g_assert_cmpuint (frame.header.n_fds, ==, has_lifeline ? 2 : 1);
+  value = afrpc_stream_parse_value (&fake.worker, &frame, NULL);
+  g_assert_true (g_variant_lookup (value, "function", "&s", &function));
+  g_assert_cmpstr (function, ==, "run");
+  g_assert_true (g_variant_lookup (value, "page", "b", &yes) && yes);
+  g_assert_cmpint (g_variant_lookup (value, "lifeline", "b", &yes), ==, has_lifeline);
+
+  fd = afrpc_stream_take_fd (&fake.worker);
+  page = afrpc_page_map (fd, NULL);
+  close (fd);
+  page->started = 17;
+  g_assert_cmpuint (fake.link.page->started, ==, 17);
+  afrpc_page_unmap (page);
+  if (has_lifeline)
+    {
+      fd = afrpc_lifeline_dup ();
+      g_assert_no_errno (fstat (fd, &st));
+      close (fd);
+      check_fd (&fake, &st);
+    }
+  g_assert_cmpint (afrpc_stream_take_fd (&fake.worker), ==, -1);
+}
+
+static void
+test_link_failed (void)
+{
+  g_test_summary ("A worker that cannot be prepared says why, in whatever way");
+  for (guint i = 0; i < 3; i++)
+    {
+      g_auto(Fake) fake = { 0 };
+      g_auto(AfrpcLinkItem) item = { 0 };
+
+      fake_init (&fake);
+      fake_say (&fake, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, fake_new_hello (AFRPC_FRAME_PROTOCOL_VERSION, FAKE_HOST));
+      if (i == 0)
+        fake_say (&fake, AFRPC_FRAME_FAILED, 0, g_variant_new ("(sis)", "g-io-error-quark", G_IO_ERROR_NOT_FOUND, "text"));
+      else if (i == 1)
+        fake_say (&fake, AFRPC_FRAME_FAILED, 0, g_variant_new_string ("text"));
+      else
+        fake_say (&fake, AFRPC_FRAME_FAILED, 0, NULL);
+      fake_take (&fake, &item);
+      g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_FAILED);
+      g_assert_null (item.value);
+      if (i == 0)
+        {
+          g_assert_error (item.error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+          g_assert_cmpstr (item.error->message, ==, "text");
+        }
+      else
+        g_assert_error (item.error, AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA);
+      g_assert_false (fake.link.was_ready);
+    }
+}
+
+static void
+test_link_states (void)
+{
+  g_auto(Fake) fake = { 0 };
+  g_autoptr(GArray) pending = NULL;
+
+  g_test_summary ("From the greeting over being prepared to being ready, and to the end");
+  fake_init (&fake);
+  g_assert_cmpint (fake.link.state, ==, AFRPC_LINK_GREETING);
+  g_assert_true (fake.link.stream.exact);
+  fake_start (&fake);
+  g_assert_cmpint (fake.link.state, ==, AFRPC_LINK_READY);
+  g_assert_true (fake.link.was_ready);
+  g_assert_false (fake.link.stream.exact);
+  fake_say (&fake, AFRPC_FRAME_EVENT, 0, new_number (1));
+  g_assert_cmpint (afrpc_link_read (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+  pending = afrpc_link_end (&fake.link);
+  g_assert_cmpuint (pending->len, ==, 0);
+  g_assert_cmpint (fake.link.state, ==, AFRPC_LINK_ENDED);
+  g_assert_true (fake.link.was_ready);
+  fake_take_none (&fake);
+}
+
+static void
+test_link_calls (void)
+{
+  g_auto(Fake) fake = { 0 };
+  guint64 serials[500];
+  guint order[G_N_ELEMENTS (serials)];
+
+  g_test_summary ("Results find their calls, in whatever order they come");
+  fake_init (&fake);
+  fake_start (&fake);
+  for (guint i = 0; i < G_N_ELEMENTS (serials); i++)
+    {
+      serials[i] = fake_call (&fake, i + 1);
+      order[i] = i;
+      g_assert_cmpuint (fake.link.n_pending, ==, i + 1);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (serials); i++)
+    {
+      g_autoptr(GVariant) args = NULL;
+      AfrpcFrame frame;
+
+      fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
+      g_assert_cmpuint (frame.header.serial, ==, serials[i]);
+      args = afrpc_stream_parse_value (&fake.worker, &frame, NULL);
+      g_assert_cmpuint (g_variant_get_uint32 (args), ==, i + 1);
+    }
+  for (guint i = G_N_ELEMENTS (order) - 1; i > 0; i--)
+    {
+      const guint j = g_test_rand_int_range (0, i + 1), swapped = order[i];
+
+      order[i] = order[j];
+      order[j] = swapped;
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (order); i++)
+    fake_say (&fake, AFRPC_FRAME_RESULT, serials[order[i]], new_number (order[i] + 1));
+  for (guint i = 0; i < G_N_ELEMENTS (order); i++)
+    {
+      g_assert_nonnull (afrpc_link_find (&fake.link, serials[order[i]]));
+      take_result (&fake, order[i] + 1);
+      g_assert_null (afrpc_link_find (&fake.link, serials[order[i]]));
+    }
+  g_assert_cmpuint (fake.link.n_pending, ==, 0);
+  fake_take_none (&fake);
+}
+
+static void
+test_link_call_data (void)
+{
+  g_auto(Fake) fake = { 0 };
+  g_auto(AfrpcLinkItem) item = { 0 };
+  g_autoptr(GVariant) args = g_variant_ref_sink (g_variant_new_tuple (NULL, 0));
+  const AfrpcLinkCall call = { .owner = &item, .is_sync = TRUE };
+  AfrpcLinkCall *found;
+  guint64 serial;
+
+  g_test_summary ("What the owner keeps with a call comes back with the outcome, changes included");
+  fake_init (&fake);
+  fake_start (&fake);
+  serial = afrpc_link_call (&fake.link, args, &call, NULL);
+  found = afrpc_link_find (&fake.link, serial);
+  g_assert_true (found->owner == &item && found->is_sync);
+  found->owner = &fake;
+  fake_say (&fake, AFRPC_FRAME_RESULT, serial, g_variant_new_string ("done"));
+  fake_take (&fake, &item);
+  g_assert_true (item.call.owner == &fake);
+  g_assert_true (item.call.is_sync);
+
+  g_assert_null (afrpc_link_find (&fake.link, 0));
+  g_assert_null (afrpc_link_find (&fake.link, G_MAXUINT64));
+  g_assert_null (afrpc_link_find (&fake.link, serial + 1));
+}
+
+static void
+test_link_order (void)
+{
+  g_auto(Fake) fake = { 0 };
+  guint64 serial;
+
+  g_test_summary ("Events and results come in the order in which the worker made them");
+  fake_init (&fake);
+  fake_start (&fake);
+  serial = fake_call (&fake, 2);
+  fake_say (&fake, AFRPC_FRAME_EVENT, 0, new_number (1));
+  fake_say (&fake, AFRPC_FRAME_RESULT, serial, new_number (2));
+  fake_say (&fake, AFRPC_FRAME_EVENT, 0, new_number (3));
+  for (guint i = 1; i <= 3; i++)
+    {
+      g_auto(AfrpcLinkItem) item = { 0 };
+
+      fake_take (&fake, &item);
+      g_assert_cmpint (item.kind, ==, i == 2 ? AFRPC_LINK_ITEM_RESULT : AFRPC_LINK_ITEM_EVENT);
+      g_assert_cmpuint (g_variant_get_uint32 (item.value), ==, i);
+    }
+}
+
+static void
+take_error (Fake              *fake,
+            AfrpcLinkItemKind  kind,
+            GQuark             domain,
+            int                code)
+{
+  g_auto(AfrpcLinkItem) item = { 0 };
+
+  fake_take (fake, &item);
+  g_assert_cmpint (item.kind, ==, kind);
+  g_assert_null (item.value);
+  g_assert_error (item.error, domain, code);
+}
+
+static void
+check_malformed (Fake       *fake,
+                 const char *type,
+                 const char *payload,
+                 gsize       size)
+{
+  fake_say_raw (fake, AFRPC_FRAME_RESULT, fake_call (fake, 1), type, payload, size);
+  take_error (fake, AFRPC_LINK_ITEM_RESULT, AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA);
+  fake_say_raw (fake, AFRPC_FRAME_ERROR, fake_call (fake, 1), type, payload, size);
+  take_error (fake, AFRPC_LINK_ITEM_RESULT, AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA);
+  fake_say_raw (fake, AFRPC_FRAME_EVENT, 0, type, payload, size);
+  take_error (fake, AFRPC_LINK_ITEM_EVENT, AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA);
+}
+
+static void
+test_link_malformed (void)
+{
+  g_auto(Fake) fake = { 0 };
+  guint64 serial;
+
+  g_test_summary ("A malformed result, error or event fails alone");
+  fake_init (&fake);
+  fake_start (&fake);
+  serial = fake_call (&fake, 5);
+  for (guint i = 0; i < 3; i++)
+    {
+      check_malformed (&fake, "s", "abc", 3);
+      check_malformed (&fake, "u", "abc", 3);
+      check_malformed (&fake, "(sis)", "abc", 3);
+      check_malformed (&fake, "zzz", "abc", 3);
+      check_malformed (&fake, "", "", 0);
+      check_malformed (&fake, "", "abc", 3);
+      check_malformed (&fake, "", "", 0);
+    }
+  fake_say (&fake, AFRPC_FRAME_RESULT, serial, new_number (5));
+  take_result (&fake, 5);
+  g_assert_cmpuint (fake.link.n_pending, ==, 0);
+}
+
+static void
+test_link_errors (void)
+{
+  g_auto(Fake) fake = { 0 };
+
+  g_test_summary ("A call that fails has the error of the worker");
+  fake_init (&fake);
+  fake_start (&fake);
+  fake_say (&fake, AFRPC_FRAME_ERROR, fake_call (&fake, 1), g_variant_new ("(sis)", "g-io-error-quark", 7, "text"));
+  take_error (&fake, AFRPC_LINK_ITEM_RESULT, G_IO_ERROR, 7);
+  fake_say (&fake, AFRPC_FRAME_ERROR, fake_call (&fake, 1), g_variant_new ("(sis)", "whatever", 7, "text"));
+  take_error (&fake, AFRPC_LINK_ITEM_RESULT, AFRPC_ERROR, AFRPC_ERROR_REMOTE);
+  fake_say (&fake, AFRPC_FRAME_ERROR, fake_call (&fake, 1), g_variant_new_string ("text"));
+  take_error (&fake, AFRPC_LINK_ITEM_RESULT, AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA);
+}
+
+static void
+check_violation (gboolean        is_ready,
+                 AfrpcFrameKind  kind,
+                 guint64         serial)
+{
+  g_auto(Fake) fake = { 0 };
+  guint64 settled, pending;
+
+  fake_init (&fake);
+  if (is_ready)
+    {
+      fake_start (&fake);
+      settled = fake_call (&fake, 1);
+      pending = fake_call (&fake, 2);
+      fake_say (&fake, AFRPC_FRAME_RESULT, settled, new_number (1));
+      take_result (&fake, 1);
+      /* The numbers are known: the first two calls, in the first two slots. */
+      g_assert_cmpuint (settled, ==, (guint64) 1 << AFRPC_SERIAL_SLOT_BITS);
+      g_assert_cmpuint (pending, ==, (guint64) 2 << AFRPC_SERIAL_SLOT_BITS | 1);
+    }
+  else
+    {
+      fake_say (&fake, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, fake_new_hello (AFRPC_FRAME_PROTOCOL_VERSION, FAKE_HOST));
+      fake_call (&fake, 1);
+    }
+  fake_say (&fake, kind, serial, new_number (1));
+  fake_refused (&fake, AFRPC_ERROR_PROTOCOL);
+  g_assert_cmpuint (fake.link.n_pending, ==, 1);
+}
+
+static void
+test_link_violations (void)
+{
+  const guint64 one = (guint64) 1 << AFRPC_SERIAL_SLOT_BITS;
+  const guint64 no_calls[] = {
+    0, 1, one, one | 1, 2 * one, 2 * one | 2, 3 * one, 3 * one | 1, 2 * one | 63, 2 * one | 64,
+    2 * one | (AFRPC_SERIAL_SLOTS_MAX - 1), G_MAXUINT64, (G_MAXUINT64 << AFRPC_SERIAL_SLOT_BITS) | 1,
+  };
+
+  g_test_summary ("Frames that may not come now, and results of no pending call, break the protocol");
+  for (guint i = 0; i < G_N_ELEMENTS (no_calls); i++)
+    {
+      check_violation (TRUE, AFRPC_FRAME_RESULT, no_calls[i]);
+      check_violation (TRUE, AFRPC_FRAME_ERROR, no_calls[i]);
+    }
+  for (guint kind = AFRPC_FRAME_HELLO; kind <= AFRPC_FRAME_LAST; kind++)
+    {
+      if (kind != AFRPC_FRAME_READY && kind != AFRPC_FRAME_FAILED && kind != AFRPC_FRAME_REFUSED)
+        check_violation (FALSE, kind, one);
+      if (kind != AFRPC_FRAME_EVENT)
+        check_violation (TRUE, kind, kind == AFRPC_FRAME_HELLO ? AFRPC_FRAME_MAGIC : 0);
+    }
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_data_func ("/link/greeting/named", FAKE_HOST, test_link_greeting);
+  g_test_add_data_func ("/link/greeting/any", NULL, test_link_greeting);
+  g_test_add_func ("/link/bad-greeting", test_link_bad_greeting);
+  g_test_add_func ("/link/adopt", test_link_adopt);
+  g_test_add_func ("/link/garbage", test_link_garbage);
+  g_test_add_func ("/link/prepare", test_link_prepare);
+  g_test_add_data_func ("/link/run/lifeline", GINT_TO_POINTER (TRUE), test_link_run);
+  g_test_add_data_func ("/link/run/no-lifeline", GINT_TO_POINTER (FALSE), test_link_run);
+  g_test_add_func ("/link/failed", test_link_failed);
+  g_test_add_func ("/link/states", test_link_states);
+  g_test_add_func ("/link/calls", test_link_calls);
+  g_test_add_func ("/link/call-data", test_link_call_data);
+  g_test_add_func ("/link/order", test_link_order);
+  g_test_add_func ("/link/malformed", test_link_malformed);
+  g_test_add_func ("/link/errors", test_link_errors);
+  g_test_add_func ("/link/violations", test_link_violations);
+
+  return g_test_run ();
+}

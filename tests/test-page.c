@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "wire/afrpc-page.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "afrpc-error.h"
+
+#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
+
+static AfrpcPage *
+create_page (int *fd)
+{
+  g_autoptr(GError) error = NULL;
+  AfrpcPage *page = afrpc_page_create (fd, &error);
+
+  g_assert_no_error (error);
+  g_assert_nonnull (page);
+  g_assert_cmpint (*fd, >=, 0);
+
+  return page;
+}
+
+static void
+test_page_shared (void)
+{
+  g_autoptr(GError) error = NULL;
+  int fd = -1;
+  AfrpcPage *page = create_page (&fd);
+  AfrpcPage *other = afrpc_page_map (fd, &error);
+
+  g_test_summary ("Both sides see the same memory, all zero at first, also when the descriptor is gone");
+  g_assert_no_error (error);
+  g_assert_true (other != page);
+  close (fd);
+
+  for (gsize i = 0; i < AFRPC_PAGE_SIZE / sizeof (guint64); i++)
+    g_assert_cmpuint (((guint64 *) page)[i], ==, 0);
+  page->started = 5;
+  page->cancelled[AFRPC_PAGE_CELLS - 1] = 6;
+  other->cancelled[0] = 7;
+  g_assert_cmpuint (other->started, ==, 5);
+  g_assert_cmpuint (other->cancelled[AFRPC_PAGE_CELLS - 1], ==, 6);
+  g_assert_cmpuint (page->cancelled[0], ==, 7);
+
+  afrpc_page_unmap (page);
+  g_assert_cmpuint (other->started, ==, 5);
+  afrpc_page_unmap (other);
+  afrpc_page_unmap (NULL);
+}
+
+static void
+test_page_seals (void)
+{
+  int fd = -1;
+  AfrpcPage *page = create_page (&fd);
+  struct stat st;
+
+  g_test_summary ("Nobody can resize the memory and make the other side fault");
+  g_assert_cmpint (ftruncate (fd, 0), ==, -1);
+  g_assert_cmpint (errno, ==, EPERM);
+  g_assert_cmpint (ftruncate (fd, 2 * AFRPC_PAGE_SIZE), ==, -1);
+  g_assert_cmpint (errno, ==, EPERM);
+  g_assert_cmpint (fcntl (fd, F_ADD_SEALS, F_SEAL_WRITE), ==, -1);
+  g_assert_cmpint (errno, ==, EPERM);
+  g_assert_no_errno (fstat (fd, &st));
+  g_assert_cmpint (st.st_size, ==, AFRPC_PAGE_SIZE);
+  g_assert_cmpint (fcntl (fd, F_GETFD), ==, FD_CLOEXEC);
+
+  afrpc_page_unmap (page);
+  close (fd);
+}
+
+static void
+check_map (gsize    size,
+           int      seals,
+           gboolean expected)
+{
+  g_autoptr(GError) error = NULL;
+  int fd = memfd_create ("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  AfrpcPage *page;
+
+  g_assert_no_errno (fd);
+  g_assert_no_errno (ftruncate (fd, size));
+  g_assert_no_errno (fcntl (fd, F_ADD_SEALS, seals));
+  page = afrpc_page_map (fd, &error);
+  if (expected)
+    g_assert_no_error (error);
+  else
+    g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL);
+  g_assert_cmpint (page != NULL, ==, expected);
+
+  /* The descriptor is still ours. */
+  g_assert_no_errno (fcntl (fd, F_GETFD));
+  afrpc_page_unmap (page);
+  close (fd);
+}
+
+static void
+test_page_refused (void)
+{
+  g_test_summary ("Memory that is not sealed, or of another size, is refused");
+  check_map (AFRPC_PAGE_SIZE, SEALS, TRUE);
+  check_map (AFRPC_PAGE_SIZE - 1, SEALS, FALSE);
+  check_map (AFRPC_PAGE_SIZE + 1, SEALS, FALSE);
+  check_map (4096, SEALS, FALSE);
+  check_map (0, SEALS, FALSE);
+  check_map (AFRPC_PAGE_SIZE, 0, FALSE);
+  check_map (AFRPC_PAGE_SIZE, SEALS & ~F_SEAL_SEAL, FALSE);
+  check_map (AFRPC_PAGE_SIZE, SEALS & ~F_SEAL_SHRINK, FALSE);
+  check_map (AFRPC_PAGE_SIZE, SEALS & ~F_SEAL_GROW, FALSE);
+}
+
+static void
+assert_not_mapped (int         fd,
+                   AfrpcError  code)
+{
+  g_autoptr(GError) error = NULL;
+
+  g_assert_null (afrpc_page_map (fd, &error));
+  g_assert_error (error, AFRPC_ERROR, (int) code);
+  if (fd >= 0)
+    close (fd);
+}
+
+static void
+test_page_no_memfd (void)
+{
+  g_autofree char *path = NULL;
+  int fds[2], fd, memfd;
+
+  g_test_summary ("What is no shared memory, or cannot be written, is refused");
+  assert_not_mapped (-1, AFRPC_ERROR_PROTOCOL);
+  assert_not_mapped (open ("/dev/zero", O_RDWR | O_CLOEXEC), AFRPC_ERROR_PROTOCOL);
+  g_assert_no_errno (pipe2 (fds, O_CLOEXEC));
+  assert_not_mapped (fds[0], AFRPC_ERROR_PROTOCOL);
+  assert_not_mapped (fds[1], AFRPC_ERROR_PROTOCOL);
+
+  g_assert_no_errno (fd = g_file_open_tmp ("afrpc-XXXXXX", &path, NULL));
+  g_assert_no_errno (unlink (path));
+  g_assert_no_errno (ftruncate (fd, AFRPC_PAGE_SIZE));
+  assert_not_mapped (fd, AFRPC_ERROR_PROTOCOL);
+
+  g_assert_no_errno (memfd = memfd_create ("test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  g_assert_no_errno (ftruncate (memfd, AFRPC_PAGE_SIZE));
+  g_assert_no_errno (fcntl (memfd, F_ADD_SEALS, SEALS | F_SEAL_WRITE));
+  assert_not_mapped (memfd, AFRPC_ERROR_SPAWN);
+}
+
+static void
+test_page_no_fd_left (void)
+{
+  g_autoptr(GError) error = NULL;
+  struct rlimit before, none;
+  AfrpcPage *page;
+  int fd = -2;
+
+  g_test_summary ("Without a descriptor to be had there is an error, and no page");
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &before));
+  none = before;
+  none.rlim_cur = 0;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &none));
+  page = afrpc_page_create (&fd, &error);
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
+
+  g_assert_null (page);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
+  g_assert_nonnull (strstr (error->message, g_strerror (EMFILE)));
+  g_assert_cmpint (fd, ==, -2);
+}
+
+static void
+test_page_cells (void)
+{
+  int fd = -1;
+  AfrpcPage *page = create_page (&fd);
+  const guint64 serial = (guint64) 7 << AFRPC_SERIAL_SLOT_BITS | 3;
+  const guint64 next = (guint64) 8 << AFRPC_SERIAL_SLOT_BITS | 3;
+  const guint64 far = (guint64) 9 << AFRPC_SERIAL_SLOT_BITS | (3 + AFRPC_PAGE_CELLS);
+
+  g_test_summary ("A cell belongs to a slot, and speaks of one call in it");
+  g_assert_true (afrpc_page_cell (page, serial) == &page->cancelled[3]);
+  g_assert_true (afrpc_page_cell (page, 0) == &page->cancelled[0]);
+  g_assert_true (afrpc_page_cell (page, AFRPC_PAGE_CELLS - 1) == &page->cancelled[AFRPC_PAGE_CELLS - 1]);
+  g_assert_true (afrpc_page_cell (page, AFRPC_PAGE_CELLS) == &page->cancelled[0]);
+  g_assert_true (afrpc_page_cell (page, far) == afrpc_page_cell (page, serial));
+  for (guint64 slot = 0; slot < AFRPC_SERIAL_SLOTS_MAX; slot += 4099)
+    {
+      guint64 *cell = afrpc_page_cell (page, G_MAXUINT64 << AFRPC_SERIAL_SLOT_BITS | slot);
+
+      g_assert_true (cell >= page->cancelled && (char *) (cell + 1) <= (char *) page + AFRPC_PAGE_SIZE);
+    }
+
+  g_assert_false (afrpc_page_is_cancelled (page, serial));
+  *afrpc_page_cell (page, serial) = serial;
+  g_assert_true (afrpc_page_is_cancelled (page, serial));
+  g_assert_false (afrpc_page_is_cancelled (page, next));
+  g_assert_false (afrpc_page_is_cancelled (page, far));
+  g_assert_false (afrpc_page_is_cancelled (page, serial + 1));
+  g_assert_false (afrpc_page_is_cancelled (NULL, serial));
+
+  afrpc_page_unmap (page);
+  close (fd);
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/page/shared", test_page_shared);
+  g_test_add_func ("/page/seals", test_page_seals);
+  g_test_add_func ("/page/refused", test_page_refused);
+  g_test_add_func ("/page/no-memfd", test_page_no_memfd);
+  g_test_add_func ("/page/no-fd-left", test_page_no_fd_left);
+  g_test_add_func ("/page/cells", test_page_cells);
+
+  return g_test_run ();
+}

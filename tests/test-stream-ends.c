@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "afrpc-error.h"
+#include "stream-pair.h"
+
+static int
+count_unread (int fd)
+{
+  int n = -1;
+
+  g_assert_no_errno (ioctl (fd, FIONREAD, &n));
+
+  return n;
+}
+
+/* What @source has queued, of @size bytes. */
+static char *
+flush_raw (StreamPair *source,
+           gsize       size)
+{
+  char *raw = g_malloc (size);
+
+  g_assert_cmpint (afrpc_stream_flush (&source->from, NULL), ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (read (source->to.in_fd, raw, size), ==, size);
+
+  return raw;
+}
+
+/* Two frames, of which the first @n_bytes_first bytes come first. */
+static void
+check_exact (StreamWay  way,
+             GVariant  *first,
+             GVariant  *second,
+             gsize      n_bytes_first)
+{
+  g_auto(StreamPair) pair = { 0 };
+  g_auto(StreamPair) source = { 0 };
+  g_autofree char *raw = NULL;
+  gsize total;
+  AfrpcFrame frame;
+
+  stream_pair_init (&source, way, O_NONBLOCK);
+  afrpc_stream_put_value (&source.from, AFRPC_FRAME_CALL, 1, first);
+  afrpc_stream_put_value (&source.from, AFRPC_FRAME_CALL, 2, second);
+  total = afrpc_stream_get_queued (&source.from);
+  raw = flush_raw (&source, total);
+
+  stream_pair_init (&pair, way, O_NONBLOCK);
+  pair.to.exact = TRUE;
+  if (n_bytes_first > 0)
+    g_assert_cmpint (write (pair.from.out_fd, raw, n_bytes_first), ==, n_bytes_first);
+  do
+    g_assert_cmpint (afrpc_stream_next (&pair.to, &frame, NULL), ==, AFRPC_STREAM_AGAIN);
+  while (afrpc_stream_read (&pair.to, NULL) == AFRPC_STREAM_DONE);
+  g_assert_cmpint (write (pair.from.out_fd, raw + n_bytes_first, total - n_bytes_first), >, 0);
+
+  stream_pair_receive_value (&pair, 1, first);
+  g_assert_cmpint (count_unread (pair.to.in_fd), ==, stream_pair_frame_size (&pair, g_variant_get_size (second)));
+  stream_pair_receive_value (&pair, 2, second);
+  stream_pair_assert_idle (&pair);
+}
+
+static void
+test_stream_exact (gconstpointer data)
+{
+  const StreamWay way = GPOINTER_TO_UINT (data);
+  const gsize sizes[] = { 0, 1, 8, 1000, AFRPC_STREAM_BODY_MIN - 1, AFRPC_STREAM_BODY_MIN, 40000 };
+
+  g_test_summary ("An exact stream leaves in the socket what comes after the frame");
+  for (guint i = 0; i < G_N_ELEMENTS (sizes) * G_N_ELEMENTS (sizes); i++)
+    {
+      g_autoptr(GVariant) first = stream_pair_new_bytes (sizes[i % G_N_ELEMENTS (sizes)], 1);
+      g_autoptr(GVariant) second = stream_pair_new_bytes (sizes[i / G_N_ELEMENTS (sizes)], 2);
+      const gsize size = AFRPC_FRAME_HEADER_SIZE + 8 + afrpc_frame_pad (g_variant_get_size (first));
+
+      for (gsize n = 0; n < size; n += n < 40 ? 1 : size / 7)
+        check_exact (way, first, second, n);
+      check_exact (way, first, second, size - 1);
+    }
+}
+
+static void
+check_size_max (gsize    size_max,
+                gsize    size,
+                gboolean is_allowed)
+{
+  g_auto(StreamPair) pair = { 0 };
+  g_autoptr(GError) error = NULL;
+  guint8 bytes[AFRPC_FRAME_HEADER_SIZE];
+  const AfrpcFrameHeader header = { .kind = AFRPC_FRAME_CALL, .size = size };
+  AfrpcFrame frame;
+
+  stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
+  pair.to.size_max = size_max;
+  afrpc_frame_encode (&header, bytes);
+  g_assert_cmpint (write (pair.from.out_fd, bytes, sizeof bytes), ==, sizeof bytes);
+  g_assert_cmpint (afrpc_stream_read (&pair.to, NULL), ==, AFRPC_STREAM_DONE);
+
+  /* It does not get better by asking again. */
+  for (guint i = 0; i < 2; i++)
+    {
+      AfrpcStreamStep step = afrpc_stream_next (&pair.to, &frame, &error);
+
+      if (is_allowed)
+        {
+          g_assert_no_error (error);
+          g_assert_cmpint (step, ==, size > 0 || i > 0 ? AFRPC_STREAM_AGAIN : AFRPC_STREAM_DONE);
+        }
+      else
+        {
+          g_assert_cmpint (step, ==, AFRPC_STREAM_ERROR);
+          g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL);
+          g_assert_null (pair.to.body);
+        }
+      g_clear_error (&error);
+    }
+}
+
+static void
+test_stream_size_max (void)
+{
+  const gsize limits[] = { 0, 1, 100, AFRPC_STREAM_BODY_MIN - 1, AFRPC_STREAM_BODY_MIN, 1 << 20 };
+
+  g_test_summary ("A payload above the limit is refused as soon as it is announced");
+  for (guint i = 0; i < G_N_ELEMENTS (limits); i++)
+    {
+      check_size_max (limits[i], limits[i], TRUE);
+      check_size_max (limits[i], limits[i] + 1, FALSE);
+      check_size_max (limits[i], G_MAXSIZE, FALSE);
+    }
+}
+
+static void
+test_stream_no_memory (gconstpointer data)
+{
+  const guint64 sizes[] = { G_MAXUINT64, G_MAXUINT64 - 6, G_MAXUINT64 - 7 };
+
+  g_test_summary ("Where there is no limit, a payload that cannot be is an error");
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    {
+      g_auto(StreamPair) pair = { 0 };
+      g_autoptr(GError) error = NULL;
+      guint8 bytes[AFRPC_FRAME_HEADER_SIZE + AFRPC_FRAME_GUARD_SIZE];
+      const AfrpcFrameHeader header = { .kind = AFRPC_FRAME_CALL, .size = sizes[i] };
+      AfrpcFrame frame;
+
+      stream_pair_init (&pair, GPOINTER_TO_UINT (data), O_NONBLOCK);
+      memset (bytes, AFRPC_FRAME_GUARD_BYTE, sizeof bytes);
+      afrpc_frame_encode (&header, bytes);
+      g_assert_cmpint (write (pair.from.out_fd, bytes, sizeof bytes), ==, sizeof bytes);
+      g_assert_cmpint (afrpc_stream_read (&pair.to, NULL), ==, AFRPC_STREAM_DONE);
+      g_assert_cmpint (afrpc_stream_next (&pair.to, &frame, &error), ==, AFRPC_STREAM_ERROR);
+      g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE);
+    }
+}
+
+static void
+test_stream_garbage (void)
+{
+  g_auto(StreamPair) pair = { 0 };
+  g_autoptr(GError) error = NULL;
+  AfrpcFrame frame;
+  const char text[] = "Traceback (most recent call last):\n";
+
+  g_test_summary ("What is no frame is an error, after the frames before it");
+  stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
+  afrpc_stream_put_value (&pair.from, AFRPC_FRAME_CALL, 1, NULL);
+  g_assert_cmpint (afrpc_stream_flush (&pair.from, NULL), ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (write (pair.from.out_fd, text, sizeof text), ==, sizeof text);
+  stream_pair_receive_value (&pair, 1, NULL);
+  g_assert_cmpint (afrpc_stream_next (&pair.to, &frame, &error), ==, AFRPC_STREAM_ERROR);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL);
+}
+
+/* Reads to the end; returns how many frames there were. */
+static guint
+read_to_eof (AfrpcStream *stream)
+{
+  g_autoptr(GError) error = NULL;
+  AfrpcStreamStep step;
+  AfrpcFrame frame;
+  guint n = 0;
+
+  while ((step = afrpc_stream_read (stream, &error)) == AFRPC_STREAM_DONE)
+    {
+      while ((step = afrpc_stream_next (stream, &frame, &error)) == AFRPC_STREAM_DONE)
+        n++;
+      g_assert_no_error (error);
+      g_assert_cmpint (step, ==, AFRPC_STREAM_AGAIN);
+    }
+  g_assert_no_error (error);
+  g_assert_cmpint (step, ==, AFRPC_STREAM_EOF);
+  g_assert_cmpint (afrpc_stream_next (stream, &frame, &error), ==, AFRPC_STREAM_AGAIN);
+  g_assert_cmpint (afrpc_stream_read (stream, &error), ==, AFRPC_STREAM_EOF);
+
+  return n;
+}
+
+static void
+test_stream_eof (gconstpointer data)
+{
+  g_autoptr(GVariant) small = stream_pair_new_bytes (13, 1);
+  g_autoptr(GVariant) large = stream_pair_new_bytes (AFRPC_STREAM_BODY_MIN + 3, 2);
+  gsize first, total;
+  g_autofree char *raw = NULL;
+  g_auto(StreamPair) source = { 0 };
+
+  g_test_summary ("The end of input anywhere in a frame is the end, after the frames before it");
+  stream_pair_init (&source, GPOINTER_TO_UINT (data), O_NONBLOCK);
+  afrpc_stream_put_value (&source.from, AFRPC_FRAME_CALL, 1, small);
+  first = afrpc_stream_get_queued (&source.from);
+  afrpc_stream_put_value (&source.from, AFRPC_FRAME_CALL, 2, large);
+  total = afrpc_stream_get_queued (&source.from);
+  raw = flush_raw (&source, total);
+
+  for (gsize n = 0; n <= total; n += n > first + 100 && n < total - 100 ? 97 : 1)
+    {
+      g_auto(StreamPair) pair = { 0 };
+
+      stream_pair_init (&pair, GPOINTER_TO_UINT (data), O_NONBLOCK);
+      if (n > 0)
+        g_assert_cmpint (write (pair.from.out_fd, raw, n), ==, n);
+      afrpc_stream_clear (&pair.from);
+      g_assert_cmpuint (read_to_eof (&pair.to), ==, n < first ? 0 : n < total ? 1 : 2);
+    }
+}
+
+static void
+test_stream_guard (void)
+{
+  const gsize sizes[] = { 0, 1, 8, 1000, AFRPC_STREAM_BODY_MIN - 1, AFRPC_STREAM_BODY_MIN, 40000 };
+
+  g_test_summary ("A frame whose guard is not whole is refused, whichever byte it is");
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    for (guint n = 1; n <= AFRPC_FRAME_GUARD_SIZE; n++)
+      {
+        g_autoptr(GVariant) value = stream_pair_new_bytes (sizes[i], i);
+        g_auto(StreamPair) source = { 0 };
+        g_auto(StreamPair) pair = { 0 };
+        g_autoptr(GError) error = NULL;
+        g_autofree char *raw = NULL;
+        AfrpcStreamStep step;
+        AfrpcFrame frame;
+        gsize size;
+
+        stream_pair_init (&source, STREAM_WAY_GUARDED, O_NONBLOCK);
+        afrpc_stream_put_value (&source.from, AFRPC_FRAME_CALL, 1, value);
+        size = afrpc_stream_get_queued (&source.from);
+        raw = flush_raw (&source, size);
+        raw[size - n] ^= 1;
+
+        stream_pair_init (&pair, STREAM_WAY_GUARDED, O_NONBLOCK);
+        g_assert_cmpint (write (pair.from.out_fd, raw, size), ==, size);
+        while ((step = afrpc_stream_next (&pair.to, &frame, &error)) == AFRPC_STREAM_AGAIN)
+          g_assert_cmpint (afrpc_stream_read (&pair.to, NULL), ==, AFRPC_STREAM_DONE);
+        g_assert_cmpint (step, ==, AFRPC_STREAM_ERROR);
+        g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL);
+      }
+}
+
+/* The last bytes, of as many reads as there are pieces of that size. */
+static void
+check_tail (gsize n_bytes,
+            gsize piece)
+{
+  g_auto(StreamPair) pair = { 0 };
+  guint8 bytes[1000];
+  const gsize kept = MIN (n_bytes, AFRPC_FRAME_GOODBYE_SIZE);
+
+  for (gsize i = 0; i < n_bytes; i++)
+    bytes[i] = i * 7 + i / 256;
+  /* A header that never ends. */
+  afrpc_frame_encode (&(AfrpcFrameHeader) { .kind = AFRPC_FRAME_CALL, .size = 30000 }, bytes);
+
+  stream_pair_init (&pair, STREAM_WAY_GUARDED, O_NONBLOCK);
+  for (gsize at = 0; at < n_bytes; at += piece)
+    {
+      AfrpcFrame frame;
+      gsize n = MIN (piece, n_bytes - at);
+
+      g_assert_cmpint (write (pair.from.out_fd, bytes + at, n), ==, n);
+      g_assert_cmpint (afrpc_stream_read (&pair.to, NULL), ==, AFRPC_STREAM_DONE);
+      g_assert_cmpint (afrpc_stream_next (&pair.to, &frame, NULL), ==, AFRPC_STREAM_AGAIN);
+    }
+  g_assert_cmpmem (pair.to.tail, pair.to.tail_size, bytes + n_bytes - kept, kept);
+}
+
+static void
+test_stream_tail (void)
+{
+  g_test_summary ("With guards, the last bytes that arrived are remembered however they came");
+  for (gsize n_bytes = AFRPC_FRAME_HEADER_SIZE; n_bytes < 150; n_bytes++)
+    for (gsize piece = 1; piece <= n_bytes; piece += 1 + piece / 10)
+      check_tail (n_bytes, piece);
+}
+
+static void
+test_stream_reset (void)
+{
+  g_auto(StreamPair) pair = { 0 };
+
+  g_test_summary ("A peer that closes without having read everything is an end, not an error");
+  stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
+  afrpc_stream_put_value (&pair.from, AFRPC_FRAME_CALL, 1, NULL);
+  g_assert_cmpint (afrpc_stream_flush (&pair.from, NULL), ==, AFRPC_STREAM_DONE);
+  afrpc_stream_put_value (&pair.to, AFRPC_FRAME_CALL, 1, NULL);
+  g_assert_cmpint (afrpc_stream_flush (&pair.to, NULL), ==, AFRPC_STREAM_DONE);
+  afrpc_stream_clear (&pair.from);
+  g_assert_cmpuint (read_to_eof (&pair.to), ==, 1);
+}
+
+static void
+test_stream_flush_to_nobody (gconstpointer data)
+{
+  const gboolean is_reset = GPOINTER_TO_INT (data);
+  g_auto(StreamPair) pair = { 0 };
+  g_autoptr(GVariant) large = stream_pair_new_bytes (1 << 20, 1);
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("Writing to who does not read any more is the end, without a signal");
+  stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
+  afrpc_stream_put_value (&pair.from, AFRPC_FRAME_CALL, 1, large);
+  g_assert_cmpint (afrpc_stream_flush (&pair.from, &error), ==, AFRPC_STREAM_AGAIN);
+  if (is_reset)
+    afrpc_stream_clear (&pair.to);
+  else
+    g_assert_no_errno (shutdown (pair.to.in_fd, SHUT_RD));
+  g_assert_cmpint (afrpc_stream_flush (&pair.from, &error), ==, AFRPC_STREAM_EOF);
+  g_assert_no_error (error);
+
+  /* Again, with several pieces at once. */
+  afrpc_stream_put_value (&pair.from, AFRPC_FRAME_CALL, 2, NULL);
+  g_assert_cmpint (afrpc_stream_flush (&pair.from, &error), ==, AFRPC_STREAM_EOF);
+  g_assert_no_error (error);
+}
+
+static gpointer
+flush_thread (gpointer stream)
+{
+  return GINT_TO_POINTER (afrpc_stream_flush (stream, NULL));
+}
+
+/* Waits until all threads but this one are waiting for something. */
+static void
+wait_until_alone (void)
+{
+  g_autofree char *self = g_strdup_printf ("%d", gettid ());
+  gboolean alone = FALSE;
+
+  while (!alone)
+    {
+      g_autoptr(GDir) dir = g_dir_open ("/proc/self/task", 0, NULL);
+      const char *name;
+
+      alone = TRUE;
+      while ((name = g_dir_read_name (dir)) != NULL)
+        {
+          g_autofree char *path = g_strdup_printf ("/proc/self/task/%s/stat", name);
+          g_autofree char *text = NULL;
+
+          if (strcmp (name, self) != 0 && g_file_get_contents (path, &text, NULL, NULL))
+            alone = alone && strstr (text, ") S ") != NULL;
+        }
+    }
+}
+
+static void
+test_stream_flush_blocked (void)
+{
+  g_auto(StreamPair) pair = { 0 };
+  g_autoptr(GVariant) large = stream_pair_new_bytes (1 << 20, 1);
+  GThread *thread;
+
+  g_test_summary ("A peer that goes while we block in writing to it is the end");
+  stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
+  afrpc_stream_put_value (&pair.from, AFRPC_FRAME_CALL, 1, large);
+  g_assert_cmpint (afrpc_stream_flush (&pair.from, NULL), ==, AFRPC_STREAM_AGAIN);
+  g_assert_no_errno (fcntl (pair.from.out_fd, F_SETFL, 0));
+  thread = g_thread_new ("flush", flush_thread, &pair.from);
+  wait_until_alone ();
+  afrpc_stream_clear (&pair.to);
+  g_assert_cmpint (GPOINTER_TO_INT (g_thread_join (thread)), ==, AFRPC_STREAM_EOF);
+}
+
+static void
+test_stream_flush_to_closed_pipe (void)
+{
+  g_auto(StreamPair) pair = { 0 };
+  g_autoptr(GError) error = NULL;
+  sighandler_t before = signal (SIGPIPE, SIG_IGN);
+
+  g_test_summary ("A pipe that nobody reads is the end, for who ignores SIGPIPE");
+  stream_pair_init (&pair, STREAM_WAY_PIPE, O_NONBLOCK);
+  afrpc_stream_put_value (&pair.from, AFRPC_FRAME_CALL, 1, NULL);
+  afrpc_stream_clear (&pair.to);
+  g_assert_cmpint (afrpc_stream_flush (&pair.from, &error), ==, AFRPC_STREAM_EOF);
+  g_assert_no_error (error);
+  signal (SIGPIPE, before);
+}
+
+static void
+test_stream_bad_fd (void)
+{
+  g_auto(AfrpcStream) stream = { 0 };
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("What the system refuses for another reason is an error with that reason");
+  afrpc_stream_init (&stream, -1, -1, FALSE);
+  g_assert_cmpint (afrpc_stream_read (&stream, &error), ==, AFRPC_STREAM_ERROR);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
+  g_assert_nonnull (strstr (error->message, g_strerror (EBADF)));
+  g_clear_error (&error);
+
+  g_assert_cmpint (afrpc_stream_flush (&stream, &error), ==, AFRPC_STREAM_DONE);
+  afrpc_stream_put_value (&stream, AFRPC_FRAME_CALL, 1, NULL);
+  g_assert_cmpint (afrpc_stream_flush (&stream, &error), ==, AFRPC_STREAM_ERROR);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
+  g_assert_nonnull (strstr (error->message, g_strerror (EBADF)));
+}
+
+/* What the signal handler does when it has interrupted often enough. */
+static int helper_fd;
+static gboolean helper_reads;
+static volatile int n_interrupts;
+
+static void
+alarm_cb (int signum)
+{
+  char buffer[65536] = { AFRPC_FRAME_CALL };
+  const int saved_errno = errno;
+  gssize n = 0;
+
+  if (++n_interrupts >= 3)
+    n = helper_reads ? read (helper_fd, buffer, sizeof buffer) : write (helper_fd, buffer, AFRPC_FRAME_HEADER_SIZE);
+  (void) n;
+  errno = saved_errno;
+}
+
+static void
+set_helper (int      fd,
+            gboolean reads)
+{
+  n_interrupts = 0;
+  helper_fd = fd;
+  helper_reads = reads;
+  g_assert_no_errno (fcntl (fd, F_SETFL, O_NONBLOCK));
+}
+
+/* Interrupts whatever blocks, every millisecond, until @interval_us is set to 0. */
+static void
+set_alarm (int interval_us)
+{
+  const struct itimerval timer = { { 0, interval_us }, { 0, interval_us } };
+  const struct sigaction action = { .sa_handler = alarm_cb };
+
+  g_assert_no_errno (sigaction (SIGALRM, &action, NULL));
+  g_assert_no_errno (setitimer (ITIMER_REAL, &timer, NULL));
+}
+
+static void
+test_stream_interrupted (gconstpointer data)
+{
+  g_auto(StreamPair) pair = { 0 };
+  g_autoptr(GVariant) large = stream_pair_new_bytes (1 << 20, 1);
+  AfrpcStreamStep step;
+
+  g_test_summary ("Signals do not end a step that blocks");
+  stream_pair_init (&pair, GPOINTER_TO_UINT (data), 0);
+  set_helper (pair.from.out_fd, FALSE);
+  set_alarm (1000);
+  step = afrpc_stream_read (&pair.to, NULL);
+  set_alarm (0);
+  g_assert_cmpint (step, ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (n_interrupts, >=, 3);
+
+  g_assert_no_errno (fcntl (pair.from.out_fd, F_SETFL, 0));
+  set_helper (pair.to.in_fd, TRUE);
+  afrpc_stream_put_value (&pair.from, AFRPC_FRAME_CALL, 1, large);
+  set_alarm (1000);
+  step = afrpc_stream_flush (&pair.from, NULL);
+  set_alarm (0);
+  g_assert_cmpint (step, ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (n_interrupts, >=, 3);
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  const gconstpointer over_socket = GUINT_TO_POINTER (STREAM_WAY_SOCKET);
+  const gconstpointer over_pipe = GUINT_TO_POINTER (STREAM_WAY_PIPE);
+  const gconstpointer guarded = GUINT_TO_POINTER (STREAM_WAY_GUARDED);
+
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_data_func ("/stream-ends/exact/plain", over_socket, test_stream_exact);
+  g_test_add_data_func ("/stream-ends/exact/guarded", guarded, test_stream_exact);
+  g_test_add_func ("/stream-ends/size-max", test_stream_size_max);
+  g_test_add_data_func ("/stream-ends/no-memory/plain", over_socket, test_stream_no_memory);
+  g_test_add_data_func ("/stream-ends/no-memory/guarded", guarded, test_stream_no_memory);
+  g_test_add_func ("/stream-ends/garbage", test_stream_garbage);
+  g_test_add_data_func ("/stream-ends/eof/socket", over_socket, test_stream_eof);
+  g_test_add_data_func ("/stream-ends/eof/pipe", over_pipe, test_stream_eof);
+  g_test_add_data_func ("/stream-ends/eof/guarded", guarded, test_stream_eof);
+  g_test_add_func ("/stream-ends/guard", test_stream_guard);
+  g_test_add_func ("/stream-ends/tail", test_stream_tail);
+  g_test_add_func ("/stream-ends/reset", test_stream_reset);
+  g_test_add_data_func ("/stream-ends/flush-to-nobody/shut", GINT_TO_POINTER (FALSE), test_stream_flush_to_nobody);
+  g_test_add_data_func ("/stream-ends/flush-to-nobody/reset", GINT_TO_POINTER (TRUE), test_stream_flush_to_nobody);
+  g_test_add_func ("/stream-ends/flush-blocked", test_stream_flush_blocked);
+  g_test_add_func ("/stream-ends/flush-to-closed-pipe", test_stream_flush_to_closed_pipe);
+  g_test_add_func ("/stream-ends/bad-fd", test_stream_bad_fd);
+  g_test_add_data_func ("/stream-ends/interrupted/socket", over_socket, test_stream_interrupted);
+  g_test_add_data_func ("/stream-ends/interrupted/pipe", over_pipe, test_stream_interrupted);
+
+  return g_test_run ();
+}
