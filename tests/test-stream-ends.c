@@ -144,9 +144,12 @@ static void
 test_stream_no_memory (gconstpointer data)
 {
   const guint64 sizes[] = { G_MAXUINT64, G_MAXUINT64 - 6, G_MAXUINT64 - 7 };
+  const StreamWay way = GPOINTER_TO_UINT (data);
+  /* A size that malloc () alone refuses, the address sanitizer takes for a mistake. */
+  const guint n_sizes = way == STREAM_WAY_GUARDED ? 3 : 2;
 
   g_test_summary ("Where there is no limit, a payload that cannot be is an error");
-  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+  for (guint i = 0; i < n_sizes; i++)
     {
       g_auto(StreamPair) pair = { 0 };
       g_autoptr(GError) error = NULL;
@@ -154,7 +157,7 @@ test_stream_no_memory (gconstpointer data)
       const AfrpcFrameHeader header = { .kind = AFRPC_FRAME_CALL, .size = sizes[i] };
       AfrpcFrame frame;
 
-      stream_pair_init (&pair, GPOINTER_TO_UINT (data), O_NONBLOCK);
+      stream_pair_init (&pair, way, O_NONBLOCK);
       memset (bytes, AFRPC_FRAME_GUARD_BYTE, sizeof bytes);
       afrpc_frame_encode (&header, bytes);
       g_assert_cmpint (write (pair.from.out_fd, bytes, sizeof bytes), ==, sizeof bytes);

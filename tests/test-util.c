@@ -187,6 +187,9 @@ watch_end (Watched *watched)
 void
 watch_clear (Watched *watched)
 {
+  if (watched->log == NULL)
+    return; /* it was never begun */
+
   if (!watched->destroyed)
     watch_end (watched);
   if (watched->proxy != NULL)

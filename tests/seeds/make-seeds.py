@@ -12,7 +12,9 @@ import struct
 HERE = pathlib.Path(__file__).resolve().parent
 MAGIC = 0x0A31637072666100
 HELLO, FAILED, READY, CALL, RESULT, ERROR, EVENT, FORKED, REFUSED = 1, 7, 8, 9, 11, 12, 13, 15, 16
-AT_READY, FDS, NO_PAGE, ABANDONED, SMALL = 1, 2, 4, 8, 16
+EXITED, STARTED, GOODBYE = 19, 20, 21
+AT_READY, FDS, NO_PAGE, ABANDONED, SMALL, COMMAND = 1, 2, 4, 8, 16, 32
+GUARD = b"\xa5" * 8
 
 
 def pad(data):
@@ -41,6 +43,7 @@ def error(domain, code, message):
 GREETING = (
     b"version\0" + b"\1\0\0\0" + b"\0u" + b"\x08" + bytes(1) + b"host\0" + bytes(3) + b"c\0\0s" + b"\x05" + b"\x0f\x1d"
 )
+GOODBYE_FRAME = frame(GOODBYE, 0x123456789ABCDEF0, b"", struct.pack("<iBB2x", -1, 9, 0))
 HELLO_FRAME = frame(HELLO, MAGIC, b"a{sv}", GREETING)
 
 STREAM = {
@@ -48,8 +51,13 @@ STREAM = {
     "greeting-in-pieces": (0, 5, 0, HELLO_FRAME + frame(READY)),
     "greeting-failed": (0, 0, 0, HELLO_FRAME + frame(FAILED, 0, b"(sis)", error(b"g-io-error-quark", 1, b"no file"))),
     "greeting-wrong": (0, 0, 0, frame(HELLO, MAGIC + 1, b"a{sv}", GREETING)),
-    "forked": (FDS, 64, 0, HELLO_FRAME + frame(FORKED, 0, b"u", b"\1\0\0\0", n_fds=1)),
-    "forked-malformed": (FDS, 64, 0, HELLO_FRAME + frame(FORKED, 0, b"u", b"123", n_fds=1)),
+    "forked": (FDS, 64, 0, HELLO_FRAME + frame(FORKED, 0, b"(ub)", b"\1\0\0\0\1\0\0\0", n_fds=1)),
+    "forked-malformed": (FDS, 64, 0, HELLO_FRAME + frame(FORKED, 0, b"(ub)", b"123", n_fds=1)),
+    "exited": (0, 0, 0, HELLO_FRAME + frame(EXITED, 0, b"(uiib)", struct.pack("<IiiB3x", 7, -1, 9, 1))),
+    "command": (AT_READY | COMMAND, 0, 1,
+                frame(STARTED, serial(0)) + GUARD + frame(RESULT, serial(0), b"b", b"\1") + GUARD + GOODBYE_FRAME),
+    "command-half-frame": (AT_READY | COMMAND, 0, 0, frame(EVENT, 0, b"ay", b"half", size=1000) + GOODBYE_FRAME),
+    "command-no-guard": (AT_READY | COMMAND, 0, 0, frame(EVENT, 0, b"b", b"\1") * 2),
     "fork-refused": (0, 0, 0, HELLO_FRAME + frame(REFUSED, 0, b"(sis)", error(b"afrpc-error-quark", 19, b"no"))),
     "garbage": (0, 0, 0, b"Usage: cat [OPTION]... [FILE]...\n"),
     "results": (AT_READY, 0, 3, b"".join(frame(RESULT, serial(i), b"(is)", b"\1\0\0\0a\0") for i in (2, 0, 1))),
