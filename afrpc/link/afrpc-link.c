@@ -374,16 +374,7 @@ AfrpcStreamStep
 afrpc_link_read (AfrpcLink  *self,
                  GError    **error)
 {
-  const guint n_fds_max = self->state == AFRPC_LINK_READY ? 0 : 1;
-  AfrpcStreamStep step = afrpc_stream_read (&self->stream, error);
-
-  if (step == AFRPC_STREAM_DONE && self->stream.fds_in->len > n_fds_max)
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "unexpected file descriptors");
-      return AFRPC_STREAM_ERROR;
-    }
-
-  return step;
+  return afrpc_stream_read (&self->stream, error);
 }
 
 static gboolean
@@ -607,6 +598,12 @@ afrpc_link_next (AfrpcLink      *self,
           g_clear_error (error);
           return AFRPC_STREAM_EOF;
         }
+      /* What came before them counts; a worker that runs its function sends none. */
+      if (step == AFRPC_STREAM_AGAIN && self->stream.fds_in->len > (self->state == AFRPC_LINK_READY ? 0 : 1))
+        {
+          g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "unexpected file descriptors");
+          return AFRPC_STREAM_ERROR;
+        }
       if (step == AFRPC_STREAM_ERROR && self->state == AFRPC_LINK_GREETING && error != NULL)
         {
           g_clear_error (error);
@@ -626,12 +623,6 @@ afrpc_link_next (AfrpcLink      *self,
 
       if (!parse_frame (self, item, &frame, error))
         return AFRPC_STREAM_ERROR;
-      /* Whoever may send descriptors is read exactly, and has them taken from each frame. */
-      if (self->stream.fds_in->len > 0)
-        {
-          g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "unexpected file descriptors");
-          return AFRPC_STREAM_ERROR;
-        }
       if (item->kind != AFRPC_LINK_ITEM_NONE && (item->kind != AFRPC_LINK_ITEM_RESULT || item->call.owner != NULL))
         return AFRPC_STREAM_DONE;
     }
