@@ -280,6 +280,24 @@ test_process_surroundings (void)
 }
 
 static void
+test_process_module_path (void)
+{
+  g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (NULL);
+  g_auto(Watched) watched = { 0 };
+  g_autofree char *dir = g_path_get_dirname (TEST_WORKER);
+  g_autofree char *path = g_strdup_printf ("/no/such/dir::%s", dir);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = NULL;
+
+  g_test_summary ("A module without a slash is looked for by its name");
+  afrpc_process_setenv (process, "AFRPC_MODULE_PATH", path, TRUE);
+  afrpc_process_require (process, "test-worker");
+  watch_init (&watched, afrpc_proxy_new (process, "echo"));
+  result = test_call (watched.proxy, NULL, &error);
+  g_assert_no_error (error);
+}
+
+static void
 test_process_set_environ (void)
 {
   g_autoptr(AfrpcProcess) process = test_process_new ();
@@ -591,6 +609,7 @@ main (int   argc,
   g_test_add_data_func ("/process/start-data", NULL, test_process_start_data);
   g_test_add_data_func ("/process/start-data/init", "init_ok", test_process_start_data);
   g_test_add_func ("/process/surroundings", test_process_surroundings);
+  g_test_add_func ("/process/module-path", test_process_module_path);
   g_test_add_func ("/process/environ", test_process_set_environ);
   g_test_add_func ("/process/stdio", test_process_stdio_fds);
   g_test_add_func ("/process/signals", test_process_signals);
