@@ -357,6 +357,7 @@ test_link_dismiss (void)
   afrpc_link_close (&fake.link);
   fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
   fake_hear (&fake, AFRPC_FRAME_DISMISS, &frame);
+  g_assert_cmpint (afrpc_stream_next (&fake.worker, &frame, NULL), ==, AFRPC_STREAM_AGAIN);
   g_assert_cmpint (afrpc_stream_read (&fake.worker, NULL), ==, AFRPC_STREAM_EOF);
 }
 

@@ -184,11 +184,32 @@ check_exited (const char *text,
 static void
 test_link_exited (void)
 {
+  const guint n_fds = own_process_count_fds ();
+
   g_test_summary ("A worker that has to reap its forks itself says how they ended");
   check_exited ("(uint32 1234, 3, 0, false)", 1234, 3, 0, FALSE);
   check_exited ("(uint32 7, -1, 9, true)", 7, -1, 9, TRUE);
   check_exited ("(1234, 3, 0, false)", 0, 0, 0, FALSE);
   check_exited ("'1234'", 0, 0, 0, FALSE);
+  g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
+}
+
+static void
+test_link_fork_too_late (void)
+{
+  const AfrpcFrameKind kinds[] = { AFRPC_FRAME_FORKED, AFRPC_FRAME_REFUSED, AFRPC_FRAME_EXITED };
+  const char *const texts[] = { "(uint32 1234, true)", "('', 1, '')", "(uint32 1234, 3, 0, false)" };
+
+  g_test_summary ("A worker that runs a function does not speak of forks any more");
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
+    {
+      g_auto(Fake) fake = { 0 };
+
+      fake_init (&fake);
+      fake_start (&fake);
+      fake_say (&fake, kinds[i], 0, g_variant_new_parsed (texts[i]));
+      fake_refused (&fake, AFRPC_ERROR_PROTOCOL);
+    }
 }
 
 static void
@@ -400,6 +421,7 @@ main (int    argc,
   g_test_add_data_func ("/link-fork/without-fd/not-announced", GUINT_TO_POINTER (0), test_link_fork_without_fd);
   g_test_add_func ("/link-fork/lost-fd", test_link_fork_lost_fd);
   g_test_add_func ("/link-fork/exited", test_link_exited);
+  g_test_add_func ("/link-fork/too-late", test_link_fork_too_late);
   g_test_add_data_func ("/link-fork/replay/nothing", GUINT_TO_POINTER (WRITTEN_NOTHING), test_link_replay);
   g_test_add_data_func ("/link-fork/replay/all-it-takes", GUINT_TO_POINTER (WRITTEN_ALL_IT_TAKES), test_link_replay);
   g_test_add_data_func ("/link-fork/replay/part", GUINT_TO_POINTER (WRITTEN_PART), test_link_replay);

@@ -126,7 +126,8 @@ static void
 test_spawn_no_socket (gconstpointer way)
 {
   const char *const argv[] = { "sh", "-c", "for f in /proc/$$/fd/*; do [ -e $f ] && echo ${f##*/}; done", NULL };
-  const int out = memfd_create ("out", MFD_CLOEXEC), other = fcntl (STDIN_FILENO, F_DUPFD, 3);
+  const int flags = fcntl (AFRPC_SPAWN_SOCKET_FD, F_GETFD), other = fcntl (STDIN_FILENO, F_DUPFD, AFRPC_SPAWN_SOCKET_FD);
+  const int out = memfd_create ("out", MFD_CLOEXEC);
   const AfrpcSpawnPlan plan = { "/bin/sh", argv, spawn_child_env, NULL, { -1, out, -1 }, -1 };
   AfrpcSpawned spawned;
   AfrpcSpawnStatus status;
@@ -134,11 +135,14 @@ test_spawn_no_socket (gconstpointer way)
 
   g_test_summary ("A child that gets no socket finds nothing in its place");
   spawn_child_set_way (way);
+  g_assert_no_errno (fcntl (AFRPC_SPAWN_SOCKET_FD, F_SETFD, 0));
   spawned = spawn_child_start (&plan);
   spawn_child_wait (&spawned, &status);
   g_assert_cmpint (pread (out, text, sizeof text - 1, 0), >, 0);
   g_assert_cmpstr (text, ==, "0\n1\n2\n");
   close (out);
+  if (flags >= 0)
+    g_assert_no_errno (fcntl (AFRPC_SPAWN_SOCKET_FD, F_SETFD, flags));
   close (other);
 }
 
@@ -162,9 +166,11 @@ test_spawn_other_descriptors (gconstpointer way)
     }
 }
 
-/* With room for @n descriptors more, returns whether the child could be started. */
+#define N_OCCUPIED 41 /* no holes below */
+
+/* Returns whether a child can be started when descriptors have to be below that. */
 static gboolean
-starts_with_room (int n)
+starts_below (int n_max)
 {
   const char *const argv[] = { "true", NULL };
   const AfrpcSpawnPlan plan = { "/bin/true", argv, spawn_child_env, NULL, { 0, 1, 2 }, 0 };
@@ -175,13 +181,12 @@ starts_with_room (int n)
   gboolean ok;
   int fds[64], n_fds = 0;
 
-  /* No holes below the limit. */
   do
     g_assert_no_errno (fds[n_fds] = fcntl (0, F_DUPFD_CLOEXEC, 0));
-  while (fds[n_fds++] < 40);
+  while (fds[n_fds++] < N_OCCUPIED - 1);
   g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &before));
   limit = before;
-  limit.rlim_cur = 41 + n;
+  limit.rlim_cur = n_max;
   g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
   ok = afrpc_spawn (&plan, &spawned, &error);
   g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
@@ -215,10 +220,11 @@ test_spawn_no_descriptors_left (gconstpointer way)
   /* Four to lie above the child's own, and one to watch it, which the one way can do without. */
   for (int n = 0; n < 8; n++)
     {
-      g_assert_cmpint (starts_with_room (n), ==, n >= (strcmp (way, "posix") == 0 ? 4 : 5));
+      g_assert_cmpint (starts_below (N_OCCUPIED + n), ==, n >= (strcmp (way, "posix") == 0 ? 4 : 5));
       g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
       own_process_assert_no_children ();
     }
+  g_assert_false (starts_below (5));
 }
 
 static const SpawnChildTest tests[] = {

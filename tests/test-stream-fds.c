@@ -480,6 +480,7 @@ test_stream_restart (void)
 {
   const guint n_fds = own_process_count_fds ();
   g_autoptr(GVariant) value = stream_pair_new_bytes (100, 1);
+  gsize out_size;
   int fds[2];
 
   g_test_summary ("A stream that begins anew, in the middle of everything, has forgotten all of it");
@@ -489,7 +490,9 @@ test_stream_restart (void)
     fill (&pair);
     g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds));
     afrpc_stream_restart (&pair.to, fds[0]);
+    out_size = pair.from.out_size;
     afrpc_stream_restart (&pair.from, fds[1]);
+    g_assert_cmpuint (pair.from.out_size, ==, out_size);
     g_assert_cmpuint (own_process_count_fds (), ==, n_fds + 2);
     stream_pair_assert_idle (&pair);
     for (guint i = 0; i < 3; i++)
