@@ -106,6 +106,13 @@ fake_send (Fake         *self,
 }
 
 void
+fake_greet (Fake *self)
+{
+  fake_say (self, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC,
+            fake_new_hello (AFRPC_FRAME_PROTOCOL_VERSION, FAKE_HOST));
+}
+
+void
 fake_start (Fake *self)
 {
   g_auto(AfrpcLinkItem) item = { 0 };
@@ -114,7 +121,7 @@ fake_start (Fake *self)
   afrpc_link_run (&self->link, NULL, FALSE);
   fake_hear (self, AFRPC_FRAME_HELLO, &frame);
   fake_hear (self, AFRPC_FRAME_RUN, &frame);
-  fake_say (self, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, fake_new_hello (AFRPC_FRAME_PROTOCOL_VERSION, FAKE_HOST));
+  fake_greet (self);
   fake_say (self, AFRPC_FRAME_READY, 0, NULL);
   fake_take (self, &item);
   g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_READY);

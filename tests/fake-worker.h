@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A link, and at the other end of its socket a worker that says what a test wants it to say. Nothing
- * here blocks, and everything asserts. */
+/* A link, and at the other end of its socket a worker that says what a test wants it to say.
+ * Nothing here blocks, and everything asserts. */
 #pragma once
 
 #include "link/afrpc-link.h"
@@ -23,6 +23,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Fake, fake_clear)
 /* What the worker says; floating values are taken. */
 GVariant *fake_new_hello (guint32         version,
                           const char     *host);
+void      fake_greet     (Fake           *self);
 void      fake_say       (Fake           *self,
                           AfrpcFrameKind  kind,
                           guint64         serial,

@@ -3,9 +3,9 @@
 /* What a worker may send: the parent's side of the conversation must not crash, hang, leak or let
  * anything through that is not as it should be.
  *
- * Input: a byte of options, the size of the pieces in which the rest is sent (0: at once), the number
- * of calls that wait, then what the worker sends. Built with -DAFRPC_FUZZ it is a fuzz target; else it
- * takes the files, and the files in the folders, that it is given. */
+ * Input: a byte of options, the size of the pieces in which the rest is sent (0: at once), the
+ * number of calls that wait, then what the worker sends. Built with -DAFRPC_FUZZ it is a fuzz
+ * target; else it takes the files, and the files in the folders, that it is given. */
 #include "config.h"
 
 #include <fcntl.h>
@@ -25,7 +25,7 @@ enum
   OPTION_NO_PAGE = 1 << 2,   /* there is no shared memory */
   OPTION_ABANDONED = 1 << 3, /* nobody waits for every other call */
   OPTION_SMALL = 1 << 4,     /* messages are limited to a few bytes */
-  OPTION_COMMAND = 1 << 5,   /* the worker is behind a command: frames have guards, and a goodbye may come */
+  OPTION_COMMAND = 1 << 5,   /* the worker is behind a command: guards, and maybe a goodbye */
 };
 
 int LLVMFuzzerTestOneInput (const guint8 *data,
@@ -67,11 +67,13 @@ check_item (AfrpcLink     *link,
             AfrpcLinkItem *item)
 {
   g_assert_true (item->value == NULL || item->error == NULL);
-  g_assert_cmpint (item->value == NULL && item->error == NULL, ==, item->kind == AFRPC_LINK_ITEM_READY);
+  g_assert_cmpint (item->value == NULL && item->error == NULL, ==,
+                   item->kind == AFRPC_LINK_ITEM_READY);
   if (item->kind == AFRPC_LINK_ITEM_FAILED)
     g_assert_nonnull (item->error);
   if (item->kind != AFRPC_LINK_ITEM_EXITED)
-    g_assert_cmpint (item->pid > 0, ==, item->kind == AFRPC_LINK_ITEM_FORKED && item->error == NULL);
+    g_assert_cmpint (item->pid > 0, ==,
+                     item->kind == AFRPC_LINK_ITEM_FORKED && item->error == NULL);
   g_assert_cmpint (item->call.owner != NULL, ==, item->kind == AFRPC_LINK_ITEM_RESULT);
   if (item->error != NULL)
     g_assert_true (g_utf8_validate (item->error->message, -1, NULL));
@@ -80,7 +82,8 @@ check_item (AfrpcLink     *link,
     {
       g_autoptr(GBytes) bytes = g_variant_get_data_as_bytes (item->value);
       g_autoptr(GVariant) foreign =
-        g_variant_ref_sink (g_variant_new_from_bytes (g_variant_get_type (item->value), bytes, FALSE));
+        g_variant_ref_sink (g_variant_new_from_bytes (g_variant_get_type (item->value), bytes,
+                                                      FALSE));
 
       g_assert_true (g_variant_is_normal_form (foreign));
       if (link->state == AFRPC_LINK_READY)
@@ -99,8 +102,11 @@ receive (AfrpcLink *link)
       g_auto(AfrpcLinkItem) item = { 0 };
       g_autoptr(GError) error = NULL;
 
-      for (; (step = afrpc_link_next (link, &item, &error)) == AFRPC_STREAM_DONE; afrpc_link_item_clear (&item))
-        check_item (link, &item);
+      while ((step = afrpc_link_next (link, &item, &error)) == AFRPC_STREAM_DONE)
+        {
+          check_item (link, &item);
+          afrpc_link_item_clear (&item);
+        }
       g_assert_cmpint (step == AFRPC_STREAM_ERROR, ==, error != NULL);
       if (step != AFRPC_STREAM_AGAIN)
         return FALSE;
@@ -115,8 +121,8 @@ say_ready (int   socket,
 {
   g_auto(AfrpcStream) worker = { 0 };
   g_autoptr(GVariant) hello = g_variant_ref_sink (
-    g_variant_new_parsed ("{'version': <%u>, 'host': <'c'>, 'goodbye': <%t>}", AFRPC_FRAME_PROTOCOL_VERSION,
-                          GOODBYE_SERIAL));
+    g_variant_new_parsed ("{'version': <%u>, 'host': <'c'>, 'goodbye': <%t>}",
+                          AFRPC_FRAME_PROTOCOL_VERSION, GOODBYE_SERIAL));
 
   afrpc_stream_init (&worker, -1, socket, TRUE);
   worker.out_guard = guard_size;
@@ -135,7 +141,8 @@ make_calls (AfrpcLink *link,
 
   for (guint i = 0; i < n; i++)
     {
-      const AfrpcLinkCall call = { .owner = (options & OPTION_ABANDONED) != 0 && i % 2 == 0 ? NULL : link };
+      const gboolean is_abandoned = (options & OPTION_ABANDONED) != 0 && i % 2 == 0;
+      const AfrpcLinkCall call = { .owner = is_abandoned ? NULL : link };
 
       g_assert_cmpuint (afrpc_link_call (link, args, &call, NULL), !=, 0);
     }

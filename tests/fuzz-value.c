@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Values from a foreign process: what is not refused must be in normal form and safe to look at, and
- * what came before on the same connection must make no difference.
+/* Values from a foreign process: what is not refused must be in normal form and safe to look at,
+ * and what came before on the same connection must make no difference.
  *
  * Input: the frame's flags, the length of the type string, the type string, then the payload. Built
- * with -DAFRPC_FUZZ it is a fuzz target; else it takes the files, and the files in the folders, that
- * it is given. */
+ * with -DAFRPC_FUZZ it is a fuzz target; else it takes the files, and the files in the folders,
+ * that it is given. */
 #include "config.h"
 
 #include <string.h>
@@ -56,7 +56,8 @@ check_same (GVariant *a,
     return;
 
   g_assert_true (g_variant_type_equal (g_variant_get_type (a), g_variant_get_type (b)));
-  g_assert_cmpmem (g_variant_get_data (a), g_variant_get_size (a), g_variant_get_data (b), g_variant_get_size (b));
+  g_assert_cmpmem (g_variant_get_data (a), g_variant_get_size (a), g_variant_get_data (b),
+                   g_variant_get_size (b));
 }
 
 static void

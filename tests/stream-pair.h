@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Two streams in one process, one that sends and one that receives, for tests of what passes between
- * them. Everything here is one frame of kind CALL, and asserts. */
+/* Two streams in one process, one that sends and one that receives, for tests of what passes
+ * between them. Everything here is one frame of kind CALL, and asserts. */
 #pragma once
 
 #include "wire/afrpc-stream.h"

@@ -178,7 +178,8 @@ test_deadlines_bounded (void)
 {
   g_auto(Both) both = { 0 };
 
-  g_test_summary ("Calls that are settled long before their time limits need neither memory nor time");
+  g_test_summary ("Calls that are settled long before their time limits need neither memory nor "
+                  "time");
   both_init (&both);
   both_add (&both, 5);
   for (guint i = 0; i < 200000; i++)

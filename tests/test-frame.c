@@ -27,7 +27,8 @@ is_refused (const guint8 *bytes,
 static void
 encode_plain (guint8 *bytes)
 {
-  const AfrpcFrameHeader header = { .kind = AFRPC_FRAME_CALL, .type_length = 1, .serial = 7, .size = 100 };
+  const AfrpcFrameHeader header = { .kind = AFRPC_FRAME_CALL, .type_length = 1, .serial = 7,
+                                    .size = 100 };
 
   afrpc_frame_encode (&header, bytes);
 }
@@ -58,7 +59,8 @@ check_round_trip (const AfrpcFrameHeader *header)
 static void
 test_frame_round_trip (void)
 {
-  const guint64 numbers[] = { 0, 1, 0x0123456789abcdef, AFRPC_FRAME_MAGIC, G_MAXUINT32, G_MAXUINT64 };
+  const guint64 numbers[] = { 0, 1, 0x0123456789abcdef, AFRPC_FRAME_MAGIC, G_MAXUINT32,
+                              G_MAXUINT64 };
   const guint16 n_fds[] = { 0, 1, AFRPC_FRAME_FDS_MAX };
   const guint8 lengths[] = { 0, 1, AFRPC_FRAME_TYPE_MAX };
 
@@ -112,7 +114,8 @@ test_frame_kinds (void)
   for (guint kind = 0; kind <= G_MAXUINT8; kind++)
     {
       bytes[0] = kind;
-      g_assert_cmpint (is_refused (bytes, G_MAXUINT64), ==, kind < AFRPC_FRAME_HELLO || kind > AFRPC_FRAME_LAST);
+      g_assert_cmpint (is_refused (bytes, G_MAXUINT64), ==,
+                       kind < AFRPC_FRAME_HELLO || kind > AFRPC_FRAME_LAST);
     }
 }
 
@@ -164,7 +167,8 @@ test_frame_fds (void)
 static void
 test_frame_size (void)
 {
-  const guint64 limits[] = { 0, 1, 99, G_MAXINT32, G_MAXUINT32, (guint64) G_MAXUINT32 + 1, G_MAXUINT64 };
+  const guint64 limits[] = { 0, 1, 99, G_MAXINT32, G_MAXUINT32, (guint64) G_MAXUINT32 + 1,
+                             G_MAXUINT64 };
 
   g_test_summary ("A payload is refused from the first byte above the limit on");
   for (guint i = 0; i < G_N_ELEMENTS (limits); i++)
@@ -211,7 +215,7 @@ test_frame_serial (void)
   g_assert_cmpuint (afrpc_serial_slot (AFRPC_SERIAL_SLOTS_MAX - 1), ==, AFRPC_SERIAL_SLOTS_MAX - 1);
   g_assert_cmpuint (afrpc_serial_slot (AFRPC_SERIAL_SLOTS_MAX), ==, 0);
   g_assert_cmpuint (afrpc_serial_slot (G_MAXUINT64), ==, AFRPC_SERIAL_SLOTS_MAX - 1);
-  g_assert_cmpuint (afrpc_serial_slot (G_GUINT64_CONSTANT (0x1234567890) << AFRPC_SERIAL_SLOT_BITS | 5), ==, 5);
+  g_assert_cmpuint (afrpc_serial_slot ((guint64) 0x123456789 << AFRPC_SERIAL_SLOT_BITS | 5), ==, 5);
 }
 
 static void

@@ -11,7 +11,8 @@
 static GVariant *
 new_hello (guint64 goodbye_serial)
 {
-  g_autoptr(GVariant) plain = g_variant_ref_sink (fake_new_hello (AFRPC_FRAME_PROTOCOL_VERSION, FAKE_HOST));
+  g_autoptr(GVariant) plain = g_variant_ref_sink (fake_new_hello (AFRPC_FRAME_PROTOCOL_VERSION,
+                                                                  FAKE_HOST));
   GVariantDict dict;
 
   g_variant_dict_init (&dict, plain);
@@ -121,7 +122,7 @@ test_command_goodbye (void)
   take_goodbye (&fake, 3, 0);
 }
 
-/* What a worker managed to write of a frame before it died; then a goodbye, at once with its end or not. */
+/* What a worker managed to write of a frame before it died, at once or not; then a goodbye. */
 static void
 check_half_frame (const guint8 *raw,
                   gsize         size,
@@ -151,11 +152,13 @@ test_command_half_frame (void)
 {
   const gsize sizes[] = { 0, 100, AFRPC_STREAM_BODY_MIN };
 
-  g_test_summary ("A goodbye is found behind half a frame, wherever that ends and however that came");
+  g_test_summary ("A goodbye is found behind half a frame, wherever that ends and however that "
+                  "came");
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
     {
       g_autoptr(GBytes) bytes = g_bytes_new_take (g_malloc0 (sizes[i]), sizes[i]);
-      g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, bytes, TRUE));
+      g_autoptr(GVariant) value =
+        g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, bytes, TRUE));
       g_auto(AfrpcStream) stream = { 0 };
       gsize size;
 
@@ -165,7 +168,8 @@ test_command_half_frame (void)
         afrpc_stream_put_value (&stream, AFRPC_FRAME_EVENT, 0, value);
       else
         {
-          const AfrpcFrameHeader header = { .kind = AFRPC_FRAME_EVENT, .type_length = 2, .size = sizes[i] };
+          const AfrpcFrameHeader header = { .kind = AFRPC_FRAME_EVENT, .type_length = 2,
+                                            .size = sizes[i] };
 
           memset (afrpc_stream_put (&stream, &header, "ay"), 0, sizes[i]);
         }
@@ -222,7 +226,8 @@ test_command_started (void)
   g_auto(Fake) fake = { 0 };
   guint64 serials[2];
 
-  g_test_summary ("Only a goodbye makes sure that a call was not started: the connection may have lost that it was");
+  g_test_summary ("Only a goodbye makes sure that a call was not started: the connection may have "
+                  "lost that it was");
   start (&fake, GOODBYE_SERIAL);
   serials[0] = fake_call (&fake, 1);
   serials[1] = fake_call (&fake, 2);

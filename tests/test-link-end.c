@@ -130,7 +130,8 @@ test_link_million (void)
   guint n_made = 0, n_done = 0;
   guint64 last = 0;
 
-  g_test_summary ("A million calls in windows of changing size need no more places than one window");
+  g_test_summary ("A million calls in windows of changing size need no more places than one "
+                  "window");
   start (&fake);
   while (n_done < n_calls)
     {
@@ -149,13 +150,17 @@ test_link_million (void)
         {
           g_auto(AfrpcLinkItem) item = { 0 };
 
-          for (; afrpc_link_next (&fake.link, &item, NULL) == AFRPC_STREAM_DONE; afrpc_link_item_clear (&item))
-            g_assert_cmpuint (GPOINTER_TO_UINT (item.call.owner), ==, ++n_done);
+          while (afrpc_link_next (&fake.link, &item, NULL) == AFRPC_STREAM_DONE)
+            {
+              g_assert_cmpuint (GPOINTER_TO_UINT (item.call.owner), ==, ++n_done);
+              afrpc_link_item_clear (&item);
+            }
         }
       g_assert_cmpuint (fake.link.n_pending, ==, n_made - n_done);
     }
   g_assert_cmpuint (fake.link.n_slots, <=, 1024);
-  g_assert_cmpuint (last, ==, (guint64) n_calls << AFRPC_SERIAL_SLOT_BITS | afrpc_serial_slot (last));
+  g_assert_cmpuint (last, ==,
+                    (guint64) n_calls << AFRPC_SERIAL_SLOT_BITS | afrpc_serial_slot (last));
 }
 
 /* Makes and settles calls at random; the calls that are pending then, in order. */
@@ -196,7 +201,8 @@ test_link_end (void)
   g_autoptr(GArray) pending = NULL;
   g_autoptr(GArray) again = NULL;
 
-  g_test_summary ("At the end all calls that somebody waits for are given back, in the order they were made");
+  g_test_summary ("At the end all calls that somebody waits for are given back, in the order they "
+                  "were made");
   start (&fake);
   serials = make_and_settle (&fake, rand);
   for (guint i = 0; i < serials->len; i += 3)
@@ -212,7 +218,8 @@ test_link_end (void)
       const AfrpcLinkSlot *slot = &g_array_index (pending, AfrpcLinkSlot, i);
 
       g_assert_cmpuint (slot->serial, ==, g_array_index (serials, guint64, i));
-      g_assert_cmpuint (GPOINTER_TO_UINT (slot->call.owner), ==, slot->serial >> AFRPC_SERIAL_SLOT_BITS);
+      g_assert_cmpuint (GPOINTER_TO_UINT (slot->call.owner), ==,
+                        slot->serial >> AFRPC_SERIAL_SLOT_BITS);
     }
 
   g_assert_cmpuint (fake.link.n_pending, ==, 0);
@@ -283,7 +290,8 @@ hear_to_eof (Fake *fake)
   AfrpcFrame frame;
   guint n = 0;
 
-  while ((step = afrpc_stream_read (&fake->worker, &error)) == AFRPC_STREAM_DONE || step == AFRPC_STREAM_AGAIN)
+  while ((step = afrpc_stream_read (&fake->worker, &error)) == AFRPC_STREAM_DONE ||
+         step == AFRPC_STREAM_AGAIN)
     {
       while (afrpc_stream_next (&fake->worker, &frame, &error) == AFRPC_STREAM_DONE)
         n++;
@@ -302,11 +310,13 @@ test_link_close (void)
 {
   g_auto(Fake) fake = { 0 };
   g_autoptr(GBytes) bytes = g_bytes_new_take (g_malloc0 (1 << 20), 1 << 20);
-  g_autoptr(GVariant) large = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, bytes, TRUE));
+  g_autoptr(GVariant) large =
+    g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, bytes, TRUE));
   const AfrpcLinkCall call = { .owner = &fake };
   guint64 serials[2];
 
-  g_test_summary ("After closing, all that was queued goes out, then the half-close, and results still come in");
+  g_test_summary ("After closing, all that was queued goes out, then the half-close, and results "
+                  "still come in");
   start (&fake);
   serials[0] = afrpc_link_call (&fake.link, large, &call, NULL);
   serials[1] = fake_call (&fake, 2);
@@ -415,7 +425,7 @@ test_link_steal_fd (void)
   g_test_summary ("Who takes the socket finds in it all that came after the worker was ready");
   fake_init (&fake);
   afrpc_link_run (&fake.link, NULL, FALSE);
-  fake_say (&fake, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, fake_new_hello (AFRPC_FRAME_PROTOCOL_VERSION, FAKE_HOST));
+  fake_greet (&fake);
   fake_say (&fake, AFRPC_FRAME_READY, 0, NULL);
   g_assert_cmpint (write (fake.worker.out_fd, "the rest", 8), ==, 8);
   fake_take (&fake, &item);

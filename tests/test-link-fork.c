@@ -18,7 +18,7 @@ static void
 start_preparing (Fake *fake)
 {
   fake_init (fake);
-  fake_say (fake, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, fake_new_hello (AFRPC_FRAME_PROTOCOL_VERSION, FAKE_HOST));
+  fake_greet (fake);
   fake_take_none (fake);
 }
 
@@ -51,7 +51,8 @@ test_link_forked (void)
   const guint n_fds = own_process_count_fds ();
   const guint32 pids[] = { 1, 1234, G_MAXINT };
 
-  g_test_summary ("A new process comes with its number and its descriptor, which belongs to the item");
+  g_test_summary ("A new process comes with its number and its descriptor, which belongs to the "
+                  "item");
   for (guint i = 0; i < G_N_ELEMENTS (pids); i++)
     {
       g_auto(Fake) fake = { 0 };
@@ -133,7 +134,8 @@ test_link_fork_without_fd (gconstpointer data)
 {
   g_auto(Fake) fake = { 0 };
 
-  g_test_summary ("A new process whose descriptor did not come, announced or not, breaks the protocol");
+  g_test_summary ("A new process whose descriptor did not come, announced or not, breaks the "
+                  "protocol");
   start_preparing (&fake);
   send_forked (&fake, 8, GPOINTER_TO_UINT (data), -1);
   fake_refused (&fake, AFRPC_ERROR_PROTOCOL);
@@ -198,7 +200,8 @@ static void
 test_link_fork_too_late (void)
 {
   const AfrpcFrameKind kinds[] = { AFRPC_FRAME_FORKED, AFRPC_FRAME_REFUSED, AFRPC_FRAME_EXITED };
-  const char *const texts[] = { "(uint32 1234, true)", "('', 1, '')", "(uint32 1234, 3, 0, false)" };
+  const char *const texts[] = { "(uint32 1234, true)", "('', 1, '')",
+                                "(uint32 1234, 3, 0, false)" };
 
   g_test_summary ("A worker that runs a function does not speak of forks any more");
   for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
@@ -254,6 +257,37 @@ test_link_malformed_fork (void)
           g_assert_no_errno (fstat (item.pidfd, &received));
           g_assert_cmpuint (st[1].st_ino, ==, received.st_ino);
         }
+    }
+}
+
+static void
+test_link_adopt (void)
+{
+  g_test_summary ("A conversation that another process has begun goes on with its greeting, or "
+                  "without");
+  for (guint greets = 0; greets < 3; greets++)
+    {
+      g_auto(Fake) fake = { 0 };
+      g_auto(AfrpcLinkItem) item = { 0 };
+      int fd;
+
+      fake_init (&fake);
+      fd = fake.link.stream.in_fd;
+      fake.link.stream.in_fd = fake.link.stream.out_fd = -1;
+      afrpc_link_adopt (&fake.link, fd);
+      fake_hear_none (&fake);
+      if (greets > 0)
+        fake_say (&fake, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC,
+                  fake_new_hello (AFRPC_FRAME_PROTOCOL_VERSION, greets == 1 ? FAKE_HOST : "other"));
+      if (greets == 2)
+        {
+          fake_refused (&fake, AFRPC_ERROR_NOT_A_HOST);
+          continue;
+        }
+      fake_say (&fake, AFRPC_FRAME_READY, 0, NULL);
+      fake_take (&fake, &item);
+      g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_READY);
+      g_assert_cmpint (fake.link.state, ==, AFRPC_LINK_READY);
     }
 }
 
@@ -327,10 +361,12 @@ test_link_replay (gconstpointer data)
   AfrpcFrame frame;
   guint64 serials[4000];
 
-  g_test_summary ("What a worker has not read is sent to another, with its descriptors and in order");
+  g_test_summary ("What a worker has not read is sent to another, with its descriptors and in "
+                  "order");
   fake_init (&fake);
   afrpc_link_prepare (&fake.link, AFRPC_FRAME_REQUIRE, first, NULL, 0);
-  afrpc_link_prepare (&fake.link, AFRPC_FRAME_SURROUNDINGS, first, (int[]) { new_fd (&st[0]), new_fd (&st[1]) }, 2);
+  afrpc_link_prepare (&fake.link, AFRPC_FRAME_SURROUNDINGS, first,
+                      (int[]) { new_fd (&st[0]), new_fd (&st[1]) }, 2);
   afrpc_link_prepare (&fake.link, AFRPC_FRAME_ARG, last, NULL, 0);
   if (written != WRITTEN_NOTHING)
     g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_AGAIN);
@@ -378,7 +414,7 @@ test_link_replay_then_run (void)
   g_assert_cmpint (fake.link.state, ==, AFRPC_LINK_GREETING);
   g_assert_true (fake.link.stream.exact);
   g_assert_cmpuint (fake.link.stream.size_max, ==, AFRPC_FRAME_ANSWER_SIZE_MAX);
-  fake_say (&fake, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, fake_new_hello (AFRPC_FRAME_PROTOCOL_VERSION, FAKE_HOST));
+  fake_greet (&fake);
   fake_say (&fake, AFRPC_FRAME_READY, 0, NULL);
   fake_take (&fake, &item);
   g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_READY);
@@ -391,7 +427,8 @@ test_link_replay_closed (void)
   AfrpcFrame frame;
   guint64 serial;
 
-  g_test_summary ("A link that was closed, and had written everything, does so again for the other worker");
+  g_test_summary ("A link that was closed, and had written everything, does so again for the other "
+                  "worker");
   fake_init (&fake);
   serial = fake_call (&fake, 5);
   afrpc_link_close (&fake.link);
@@ -417,14 +454,20 @@ main (int    argc,
   g_test_add_func ("/link-fork/refused", test_link_refused);
   g_test_add_func ("/link-fork/bad", test_link_bad_fork);
   g_test_add_func ("/link-fork/malformed", test_link_malformed_fork);
-  g_test_add_data_func ("/link-fork/without-fd/announced", GUINT_TO_POINTER (1), test_link_fork_without_fd);
-  g_test_add_data_func ("/link-fork/without-fd/not-announced", GUINT_TO_POINTER (0), test_link_fork_without_fd);
+  g_test_add_data_func ("/link-fork/without-fd/announced", GUINT_TO_POINTER (1),
+                        test_link_fork_without_fd);
+  g_test_add_data_func ("/link-fork/without-fd/not-announced", GUINT_TO_POINTER (0),
+                        test_link_fork_without_fd);
   g_test_add_func ("/link-fork/lost-fd", test_link_fork_lost_fd);
   g_test_add_func ("/link-fork/exited", test_link_exited);
   g_test_add_func ("/link-fork/too-late", test_link_fork_too_late);
-  g_test_add_data_func ("/link-fork/replay/nothing", GUINT_TO_POINTER (WRITTEN_NOTHING), test_link_replay);
-  g_test_add_data_func ("/link-fork/replay/all-it-takes", GUINT_TO_POINTER (WRITTEN_ALL_IT_TAKES), test_link_replay);
-  g_test_add_data_func ("/link-fork/replay/part", GUINT_TO_POINTER (WRITTEN_PART), test_link_replay);
+  g_test_add_func ("/link-fork/adopt", test_link_adopt);
+  g_test_add_data_func ("/link-fork/replay/nothing", GUINT_TO_POINTER (WRITTEN_NOTHING),
+                        test_link_replay);
+  g_test_add_data_func ("/link-fork/replay/all-it-takes", GUINT_TO_POINTER (WRITTEN_ALL_IT_TAKES),
+                        test_link_replay);
+  g_test_add_data_func ("/link-fork/replay/part", GUINT_TO_POINTER (WRITTEN_PART),
+                        test_link_replay);
   g_test_add_func ("/link-fork/replay-then-run", test_link_replay_then_run);
   g_test_add_func ("/link-fork/replay-closed", test_link_replay_closed);
 

@@ -190,7 +190,8 @@ test_link_answer_size_max (void)
 {
   const gsize limit = AFRPC_FRAME_ANSWER_SIZE_MAX;
 
-  g_test_summary ("Before a worker is ready its answers have a limit of their own, and afterwards the other");
+  g_test_summary ("Before a worker is ready its answers have a limit of their own, and afterwards "
+                  "the other");
   for (guint is_ready = 0; is_ready < 2; is_ready++)
     {
       g_auto(Fake) fake = { 0 };
@@ -201,12 +202,13 @@ test_link_answer_size_max (void)
       if (is_ready)
         fake_start (&fake);
       else
-        fake_say (&fake, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC,
-                  fake_new_hello (AFRPC_FRAME_PROTOCOL_VERSION, FAKE_HOST));
-      say_bytes (&fake, is_ready ? AFRPC_FRAME_EVENT : AFRPC_FRAME_FAILED, 0, is_ready ? 2 * limit : limit);
+        fake_greet (&fake);
+      say_bytes (&fake, is_ready ? AFRPC_FRAME_EVENT : AFRPC_FRAME_FAILED, 0,
+                 is_ready ? 2 * limit : limit);
       fake_take (&fake, &item);
       g_assert_cmpint (item.kind, ==, is_ready ? AFRPC_LINK_ITEM_EVENT : AFRPC_LINK_ITEM_FAILED);
-      say_bytes (&fake, is_ready ? AFRPC_FRAME_EVENT : AFRPC_FRAME_FAILED, 0, (is_ready ? 2 * limit : limit) + 1);
+      say_bytes (&fake, is_ready ? AFRPC_FRAME_EVENT : AFRPC_FRAME_FAILED, 0,
+                 (is_ready ? 2 * limit : limit) + 1);
       fake_refused (&fake, AFRPC_ERROR_PROTOCOL);
     }
 }
@@ -251,7 +253,8 @@ send_event_with_fd (Fake     *fake,
                     guint16   n_fds,
                     gboolean  has_fd)
 {
-  const AfrpcFrameHeader header = { .kind = AFRPC_FRAME_EVENT, .n_fds = n_fds, .type_length = 1, .size = 1 };
+  const AfrpcFrameHeader header = { .kind = AFRPC_FRAME_EVENT, .n_fds = n_fds, .type_length = 1,
+                                    .size = 1 };
   guint8 bytes[AFRPC_FRAME_HEADER_SIZE + 16] = { 0 };
 
   afrpc_frame_encode (&header, bytes);
@@ -265,7 +268,8 @@ test_link_descriptors (gconstpointer data)
   g_auto(Fake) fake = { 0 };
   const guint what = GPOINTER_TO_UINT (data);
 
-  g_test_summary ("A worker cannot fill our table of descriptors: one that sends any breaks the protocol");
+  g_test_summary ("A worker cannot fill our table of descriptors: one that sends any breaks the "
+                  "protocol");
   start (&fake);
   send_event_with_fd (&fake, what & 1, what & 2);
   if (what == 2)
@@ -303,9 +307,12 @@ main (int    argc,
   g_test_add_func ("/link-limits/result-size-max", test_link_result_size_max);
   g_test_add_func ("/link-limits/answer-size-max", test_link_answer_size_max);
   g_test_add_func ("/link-limits/type-max", test_link_type_max);
-  g_test_add_data_func ("/link-limits/descriptors/announced", GUINT_TO_POINTER (1 | 2), test_link_descriptors);
-  g_test_add_data_func ("/link-limits/descriptors/missing", GUINT_TO_POINTER (1), test_link_descriptors);
-  g_test_add_data_func ("/link-limits/descriptors/not-announced", GUINT_TO_POINTER (2), test_link_descriptors);
+  g_test_add_data_func ("/link-limits/descriptors/announced", GUINT_TO_POINTER (1 | 2),
+                        test_link_descriptors);
+  g_test_add_data_func ("/link-limits/descriptors/missing", GUINT_TO_POINTER (1),
+                        test_link_descriptors);
+  g_test_add_data_func ("/link-limits/descriptors/not-announced", GUINT_TO_POINTER (2),
+                        test_link_descriptors);
   g_test_add_func ("/link-limits/descriptors/unfinished", test_link_descriptors_unfinished);
 
   return g_test_run ();

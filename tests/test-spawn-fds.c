@@ -16,7 +16,11 @@
 /* Says in each descriptor which it is; 9: there are others. */
 #define SAY_DESCRIPTORS \
   "for i in 0 1 2 3; do echo $i >&$i; done; " \
-  "for f in /proc/$$/fd/*; do case $f in */[0-3]) ;; *) [ -e \"$f\" ] && exit 9 ;; esac; done; exit 0"
+  "for f in /proc/$$/fd/*; do case $f in */[0-3]) ;; *) [ -e \"$f\" ] && exit 9 ;; esac; done; " \
+  "exit 0"
+
+/* Prints the numbers of those that there are. */
+#define SHOW_DESCRIPTORS "for f in /proc/$$/fd/*; do [ -e $f ] && echo ${f##*/}; done"
 
 #define N_SOURCES 10
 
@@ -49,7 +53,9 @@ connects (const int from[4])
       for (int i = 0; i < 4; i++)
         if (from[i] == source || (from[i] < 0 && i == source))
           g_snprintf (expected + strlen (expected), 10, "%d\n", i);
-      if (pread (source, text, sizeof text - 1, 0) < 0 || strcmp (text, expected) != 0 || ftruncate (source, 0) != 0)
+      if (pread (source, text, sizeof text - 1, 0) < 0 || strcmp (text, expected) != 0)
+        ok = FALSE;
+      if (ftruncate (source, 0) != 0)
         ok = FALSE;
       lseek (source, 0, SEEK_SET);
     }
@@ -125,8 +131,9 @@ test_spawn_descriptors (gconstpointer way)
 static void
 test_spawn_no_socket (gconstpointer way)
 {
-  const char *const argv[] = { "sh", "-c", "for f in /proc/$$/fd/*; do [ -e $f ] && echo ${f##*/}; done", NULL };
-  const int flags = fcntl (AFRPC_SPAWN_SOCKET_FD, F_GETFD), other = fcntl (STDIN_FILENO, F_DUPFD, AFRPC_SPAWN_SOCKET_FD);
+  const char *const argv[] = { "sh", "-c", SHOW_DESCRIPTORS, NULL };
+  const int flags = fcntl (AFRPC_SPAWN_SOCKET_FD, F_GETFD);
+  const int other = fcntl (STDIN_FILENO, F_DUPFD, AFRPC_SPAWN_SOCKET_FD);
   const int out = memfd_create ("out", MFD_CLOEXEC);
   const AfrpcSpawnPlan plan = { "/bin/sh", argv, spawn_child_env, NULL, { -1, out, -1 }, -1 };
   AfrpcSpawned spawned;
@@ -157,7 +164,7 @@ test_spawn_other_descriptors (gconstpointer way)
   spawn_child_set_way (way);
   for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
     g_assert_no_errno (fds[i] = fcntl (STDIN_FILENO, F_DUPFD, fds[i]));
-  text = spawn_child_run_script ("echo x >&3; for f in /proc/$$/fd/*; do [ -e $f ] && echo ${f##*/}; done", &status);
+  text = spawn_child_run_script ("echo x >&3; " SHOW_DESCRIPTORS, &status);
   g_assert_cmpstr (text, ==, "x\n0\n1\n2\n3\n");
   for (guint i = 0; i < G_N_ELEMENTS (fds); i++)
     {
@@ -210,7 +217,8 @@ test_spawn_no_descriptors_left (gconstpointer way)
 {
   const guint n_fds = own_process_count_fds ();
 
-  g_test_summary ("When our table of descriptors is full, starting fails cleanly, and works again later");
+  g_test_summary ("When our table of descriptors is full, starting fails cleanly, and works again "
+                  "later");
   spawn_child_set_way (way);
   if (own_process_is_under_valgrind ())
     {
@@ -220,7 +228,8 @@ test_spawn_no_descriptors_left (gconstpointer way)
   /* Four to lie above the child's own, and one to watch it, which the one way can do without. */
   for (int n = 0; n < 8; n++)
     {
-      g_assert_cmpint (starts_below (N_OCCUPIED + n), ==, n >= (strcmp (way, "posix") == 0 ? 4 : 5));
+      g_assert_cmpint (starts_below (N_OCCUPIED + n), ==,
+                       n >= (strcmp (way, "posix") == 0 ? 4 : 5));
       g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
       own_process_assert_no_children ();
     }

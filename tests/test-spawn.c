@@ -113,7 +113,8 @@ test_spawn_failures (gconstpointer way)
   g_autofree char *garbage = NULL;
   int fd;
 
-  g_test_summary ("A program that cannot be started is an error with its name and the reason, and leaves nothing");
+  g_test_summary ("A program that cannot be started is an error with its name and the reason, and "
+                  "leaves nothing");
   spawn_child_set_way (way);
   if (own_process_is_under_valgrind ())
     {
@@ -143,7 +144,8 @@ test_spawn_failures (gconstpointer way)
 static void
 test_spawn_surroundings (gconstpointer way)
 {
-  const char *const argv[] = { "zero", "-c", "echo \"$0|$1|$2|$#|$X|$Y|$HOME\"; pwd", "a b", "", "c", NULL };
+  const char *const argv[] = { "zero", "-c", "echo \"$0|$1|$2|$#|$X|$Y|$HOME\"; pwd", "a b", "",
+                               "c", NULL };
   const char *const envp[] = { "X=1 2", "Y=", NULL };
   const int out = memfd_create ("out", MFD_CLOEXEC);
   const AfrpcSpawnPlan plan = {
@@ -160,7 +162,8 @@ test_spawn_surroundings (gconstpointer way)
   g_autofree char *after = NULL;
   char text[1000] = { 0 };
 
-  g_test_summary ("Arguments, environment and working directory are the planned ones, and ours stays");
+  g_test_summary ("Arguments, environment and working directory are the planned ones, and ours "
+                  "stays");
   spawn_child_set_way (way);
   spawned = spawn_child_start (&plan);
   spawn_child_wait (&spawned, &status);
@@ -263,7 +266,8 @@ test_spawn_bombarded (gconstpointer way)
   for (guint i = 0; i < 200; i++)
     {
       const char *const argv[] = { "true", NULL };
-      const AfrpcSpawnPlan plan = { "/bin/true", argv, spawn_child_env, NULL, { -1, -1, -1 }, STDIN_FILENO };
+      const AfrpcSpawnPlan plan = { "/bin/true", argv, spawn_child_env, NULL, { -1, -1, -1 },
+                                    STDIN_FILENO };
       AfrpcSpawned spawned = spawn_child_start (&plan);
       AfrpcSpawnStatus status;
 
@@ -360,7 +364,8 @@ test_spawn_adopt (gconstpointer way)
   AfrpcSpawned spawned;
   AfrpcSpawnStatus status;
 
-  g_test_summary ("A pidfd can be had again for our own child, while it runs and after, and for no other process");
+  g_test_summary ("A pidfd can be had again for our own child, while it runs and after, and for no "
+                  "other process");
   spawn_child_set_way (way);
   pidfd = syscall (SYS_pidfd_open, getpid (), 0);
   if (pidfd < 0)
@@ -432,7 +437,8 @@ static void
 test_spawn_many (gconstpointer way)
 {
   const char *const argv[] = { "true", NULL };
-  const AfrpcSpawnPlan plan = { "/bin/true", argv, spawn_child_env, NULL, { 0, 1, 2 }, STDIN_FILENO };
+  const AfrpcSpawnPlan plan = { "/bin/true", argv, spawn_child_env, NULL, { 0, 1, 2 },
+                                STDIN_FILENO };
   const guint n_fds = own_process_count_fds ();
   const guint64 n_pages = count_pages ();
   AfrpcSpawned spawned[20];

@@ -65,7 +65,8 @@ check_exact (StreamWay  way,
   g_assert_cmpint (write (pair.from.out_fd, raw + n_bytes_first, total - n_bytes_first), >, 0);
 
   stream_pair_receive_value (&pair, 1, first);
-  g_assert_cmpint (count_unread (pair.to.in_fd), ==, stream_pair_frame_size (&pair, g_variant_get_size (second)));
+  g_assert_cmpint (count_unread (pair.to.in_fd), ==,
+                   stream_pair_frame_size (&pair, g_variant_get_size (second)));
   stream_pair_receive_value (&pair, 2, second);
   stream_pair_assert_idle (&pair);
 }
@@ -444,7 +445,8 @@ alarm_cb (int signum)
   gssize n = 0;
 
   if (++n_interrupts >= 3)
-    n = helper_reads ? read (helper_fd, buffer, sizeof buffer) : write (helper_fd, buffer, AFRPC_FRAME_HEADER_SIZE);
+    n = helper_reads ? read (helper_fd, buffer, sizeof buffer)
+                     : write (helper_fd, buffer, AFRPC_FRAME_HEADER_SIZE);
   (void) n;
   errno = saved_errno;
 }
@@ -518,8 +520,10 @@ main (int    argc,
   g_test_add_func ("/stream-ends/guard", test_stream_guard);
   g_test_add_func ("/stream-ends/tail", test_stream_tail);
   g_test_add_func ("/stream-ends/reset", test_stream_reset);
-  g_test_add_data_func ("/stream-ends/flush-to-nobody/shut", GINT_TO_POINTER (FALSE), test_stream_flush_to_nobody);
-  g_test_add_data_func ("/stream-ends/flush-to-nobody/reset", GINT_TO_POINTER (TRUE), test_stream_flush_to_nobody);
+  g_test_add_data_func ("/stream-ends/flush-to-nobody/shut", GINT_TO_POINTER (FALSE),
+                        test_stream_flush_to_nobody);
+  g_test_add_data_func ("/stream-ends/flush-to-nobody/reset", GINT_TO_POINTER (TRUE),
+                        test_stream_flush_to_nobody);
   g_test_add_func ("/stream-ends/flush-blocked", test_stream_flush_blocked);
   g_test_add_func ("/stream-ends/flush-to-closed-pipe", test_stream_flush_to_closed_pipe);
   g_test_add_func ("/stream-ends/bad-fd", test_stream_bad_fd);

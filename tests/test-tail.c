@@ -142,7 +142,8 @@ check_lines (gsize line_size,
   g_autoptr(GString) text = g_string_new (NULL);
 
   for (gsize i = 0; i < total; i++)
-    g_string_append_c (text, i % line_size == line_size - 1 ? '\n' : (char) ('a' + i / line_size % 26));
+    g_string_append_c (text,
+                       i % line_size == line_size - 1 ? '\n' : (char) ('a' + i / line_size % 26));
   source_init (&source);
   source_write (&source, text->str, text->len);
   afrpc_tail_read (&source.tail);
@@ -152,8 +153,10 @@ check_lines (gsize line_size,
 static void
 test_tail_sizes (void)
 {
+  const gsize size = AFRPC_TAIL_SIZE;
+
   g_test_summary ("The last lines are kept, whole ones if some were lost");
-  for (gsize total = AFRPC_TAIL_SIZE - 100; total < 2 * AFRPC_TAIL_SIZE + 100; total += 1 + total % 7)
+  for (gsize total = size - 100; total < 2 * size + 100; total += 1 + total % 7)
     {
       check_lines (10, total);
       check_lines (1000, total);
@@ -205,7 +208,11 @@ test_tail_random (void)
           gsize size = g_rand_int_range (rand, 0, size_max);
 
           for (gsize j = 0; j < size; j++)
-            text[j] = g_rand_int_range (rand, 0, n_plain) == 0 ? '\n' : g_rand_int_range (rand, 'a', 'z');
+            {
+              const gboolean is_break = g_rand_int_range (rand, 0, n_plain) == 0;
+
+              text[j] = is_break ? '\n' : g_rand_int_range (rand, 'a', 'z');
+            }
           source_write (&source, text, size);
           if (size_max > 50 || g_rand_int_range (rand, 0, 4) == 0)
             {
@@ -299,7 +306,8 @@ test_tail_pass_on (gconstpointer data)
   g_autofree char *passed = g_malloc (65536);
   int fds[2];
 
-  g_test_summary ("What is to be passed on arrives at standard error byte by byte, else nothing does");
+  g_test_summary ("What is to be passed on arrives at standard error byte by byte, else nothing "
+                  "does");
   for (guint i = 0; i < 3000; i++)
     g_string_append_printf (text, "line %u\n", i);
   source_init (&source);

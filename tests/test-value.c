@@ -54,7 +54,8 @@ is_refused (const char    *type_string,
       g_autoptr(GError) error = NULL;
       AfrpcValueType type = { 0 };
       g_autoptr(GVariant) value =
-        parse (&type, i == 0 ? AFRPC_FRAME_FLAGS_NATIVE : FOREIGN, type_string, type_length, payload, size, &error);
+        parse (&type, i == 0 ? AFRPC_FRAME_FLAGS_NATIVE : FOREIGN, type_string, type_length,
+               payload, size, &error);
 
       if (value != NULL)
         {
@@ -72,7 +73,8 @@ assert_same (GVariant *a,
              GVariant *b)
 {
   g_assert_cmpstr (g_variant_get_type_string (a), ==, g_variant_get_type_string (b));
-  g_assert_cmpmem (g_variant_get_data (a), g_variant_get_size (a), g_variant_get_data (b), g_variant_get_size (b));
+  g_assert_cmpmem (g_variant_get_data (a), g_variant_get_size (a), g_variant_get_data (b),
+                   g_variant_get_size (b));
 }
 
 /* GLib takes a trusted value's word for it, so ask about an untrusted copy. */
@@ -118,10 +120,14 @@ test_value_types (void)
 {
   const char *const texts[] = {
     "true", "false", "byte 0xff", "int16 -2", "uint16 513", "-3", "uint32 67305985", "int64 -4",
-    "uint64 72623859790382856", "handle 5", "0.1", "'text'", "''", "'\303\266'", "objectpath '/a/b'",
-    "signature 'a{sv}'", "<'boxed'>", "<<<int64 1>>>", "@ay []", "b'bytes'", "@as []", "['a', 'b', '']",
-    "@ai [1, 2, 3]", "@mi nothing", "@mi 1", "@ms 'x'", "@mmb just nothing", "()", "('a',)", "(byte 1, int64 2, 'x')",
-    "{'a': <1>, 'b': <[{'c': <2.5>}]>}", "{1, 'entry'}", "@a{sv} {}", "@a() [(), ()]", "[(byte 1, 'a'), (byte 2, 'b')]",
+    "uint64 72623859790382856", "handle 5", "0.1", "'text'", "''", "'\303\266'",
+    "objectpath '/a/b'",
+    "signature 'a{sv}'", "<'boxed'>", "<<<int64 1>>>", "@ay []", "b'bytes'", "@as []",
+    "['a', 'b', '']",
+    "@ai [1, 2, 3]", "@mi nothing", "@mi 1", "@ms 'x'", "@mmb just nothing", "()", "('a',)",
+    "(byte 1, int64 2, 'x')",
+    "{'a': <1>, 'b': <[{'c': <2.5>}]>}", "{1, 'entry'}", "@a{sv} {}", "@a() [(), ()]",
+    "[(byte 1, 'a'), (byte 2, 'b')]",
   };
   AfrpcValueType type = { 0 };
 
@@ -195,19 +201,27 @@ test_value_malformed (void)
   } cases[] = {
     { "s", BYTES ("") }, { "s", BYTES ("a") }, { "s", BYTES ("a\0b\0") }, { "s", BYTES ("\0\0") },
     { "s", BYTES ("\377\0") }, { "s", BYTES ("a\303\0") }, { "s", BYTES ("\355\240\200\0") },
-    { "o", BYTES ("a\0") }, { "o", BYTES ("/a/\0") }, { "g", BYTES ("(\0") }, { "g", BYTES ("z\0") },
+    { "o", BYTES ("a\0") }, { "o", BYTES ("/a/\0") }, { "g", BYTES ("(\0") },
+    { "g", BYTES ("z\0") },
     { "b", BYTES ("\2") }, { "b", BYTES ("") }, { "y", BYTES ("") }, { "y", BYTES ("ab") },
-    { "n", BYTES ("a") }, { "i", BYTES ("abc") }, { "i", BYTES ("abcde") }, { "x", BYTES ("1234567") },
+    { "n", BYTES ("a") }, { "i", BYTES ("abc") }, { "i", BYTES ("abcde") },
+    { "x", BYTES ("1234567") },
     { "d", BYTES ("123456789") }, { "ai", BYTES ("abcde") }, { "ab", BYTES ("\0\1\2") },
     { "as", BYTES ("a\0b\0\4\2") }, { "as", BYTES ("a\0b\0\2\11") }, { "as", BYTES ("a\0b\0\1\4") },
     { "as", BYTES ("a\0b\0\2\2\4") }, { "as", BYTES ("a") }, { "aay", BYTES ("ab\2\1") },
     { "(ss)", BYTES ("a\0b\0\1") }, { "(ss)", BYTES ("a\0b\0\5") }, { "(ss)", BYTES ("a\0b\0\0") },
-    { "(ss)", BYTES ("a\0") }, { "(sss)", BYTES ("a\0b\0c\0\2\4") }, { "(yi)", BYTES ("\1\377\0\0\5\0\0\0") },
-    { "(yi)", BYTES ("\1\0\0\0\5\0\0") }, { "(iy)", BYTES ("\1\0\0\0\5\0\0\1") }, { "(ys)", BYTES ("\1") },
-    { "()", BYTES ("") }, { "()", BYTES ("\1") }, { "()", BYTES ("\0\0") }, { "a()", BYTES ("\0\1") },
-    { "mi", BYTES ("abc") }, { "ms", BYTES ("a\0") }, { "ms", BYTES ("a\0\1") }, { "my", BYTES ("\0\0") },
-    { "v", BYTES ("") }, { "v", BYTES ("a\0s") }, { "v", BYTES ("a\0\0z") }, { "v", BYTES ("a\0\0*") },
-    { "v", BYTES ("a\0\0") }, { "v", BYTES ("\0") }, { "v", BYTES ("a\0s\0") }, { "v", BYTES ("ab\0s") },
+    { "(ss)", BYTES ("a\0") }, { "(sss)", BYTES ("a\0b\0c\0\2\4") },
+    { "(yi)", BYTES ("\1\377\0\0\5\0\0\0") },
+    { "(yi)", BYTES ("\1\0\0\0\5\0\0") }, { "(iy)", BYTES ("\1\0\0\0\5\0\0\1") },
+    { "(ys)", BYTES ("\1") },
+    { "()", BYTES ("") }, { "()", BYTES ("\1") }, { "()", BYTES ("\0\0") },
+    { "a()", BYTES ("\0\1") },
+    { "mi", BYTES ("abc") }, { "ms", BYTES ("a\0") }, { "ms", BYTES ("a\0\1") },
+    { "my", BYTES ("\0\0") },
+    { "v", BYTES ("") }, { "v", BYTES ("a\0s") }, { "v", BYTES ("a\0\0z") },
+    { "v", BYTES ("a\0\0*") },
+    { "v", BYTES ("a\0\0") }, { "v", BYTES ("\0") }, { "v", BYTES ("a\0s\0") },
+    { "v", BYTES ("ab\0s") },
     { "{sv}", BYTES ("a\0") }, { "a{sv}", BYTES ("a\0\0\0\0\0\0\0\1\0y\2") },
   };
 
@@ -215,7 +229,8 @@ test_value_malformed (void)
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       g_test_message ("case %u: %s", i, cases[i].type);
-      g_assert_true (is_refused (cases[i].type, strlen (cases[i].type), cases[i].data, cases[i].size));
+      g_assert_true (is_refused (cases[i].type, strlen (cases[i].type), cases[i].data,
+                                 cases[i].size));
     }
 
   /* The way these bytes are made is right: one that is not malformed. */
@@ -233,9 +248,12 @@ test_value_invalid_types (void)
     const char *type;
     gsize length;
   } types[] = {
-    { BYTES ("") }, { BYTES ("z") }, { BYTES ("a") }, { BYTES ("(") }, { BYTES (")") }, { BYTES ("(i") }, { BYTES ("ii") },
-    { BYTES ("a{s}") }, { BYTES ("a{vs}") }, { BYTES ("*") }, { BYTES ("?") }, { BYTES ("r") }, { BYTES ("a*") },
-    { BYTES ("(*)") }, { BYTES ("a{?*}") }, { BYTES ("m?") }, { BYTES ("s\0") }, { BYTES ("s\0s") }, { BYTES ("\0") },
+    { BYTES ("") }, { BYTES ("z") }, { BYTES ("a") }, { BYTES ("(") }, { BYTES (")") },
+    { BYTES ("(i") }, { BYTES ("ii") },
+    { BYTES ("a{s}") }, { BYTES ("a{vs}") }, { BYTES ("*") }, { BYTES ("?") }, { BYTES ("r") },
+    { BYTES ("a*") },
+    { BYTES ("(*)") }, { BYTES ("a{?*}") }, { BYTES ("m?") }, { BYTES ("s\0") }, { BYTES ("s\0s") },
+    { BYTES ("\0") },
     { BYTES ("\0s") }, { BYTES ("s ") }, { BYTES ("\377") }, { BYTES ("ay\0") },
   };
   const char zeros[16] = { 0 };
@@ -290,9 +308,11 @@ test_value_type_cache (void)
     gsize length;
     gboolean valid; /* with eight zeros as payload */
   } types[] = {
-    { BYTES (""), FALSE }, { BYTES ("x"), TRUE }, { BYTES ("t"), TRUE }, { BYTES ("z"), FALSE }, { BYTES ("*"), FALSE },
+    { BYTES (""), FALSE }, { BYTES ("x"), TRUE }, { BYTES ("t"), TRUE }, { BYTES ("z"), FALSE },
+    { BYTES ("*"), FALSE },
     { BYTES ("ay"), TRUE }, { BYTES ("ab"), TRUE }, { BYTES ("a*"), FALSE }, { BYTES ("a"), FALSE },
-    { BYTES ("x\0"), FALSE }, { BYTES ("\0"), FALSE }, { BYTES ("\0x"), FALSE }, { BYTES ("(x)"), TRUE },
+    { BYTES ("x\0"), FALSE }, { BYTES ("\0"), FALSE }, { BYTES ("\0x"), FALSE },
+    { BYTES ("(x)"), TRUE },
     { BYTES ("(x"), FALSE }, { BYTES ("(xz"), FALSE }, { BYTES ("(?)"), FALSE },
   };
   const guint64 zeros = 0;
@@ -307,7 +327,8 @@ test_value_type_cache (void)
           const guint i = g_test_rand_int_range (0, G_N_ELEMENTS (types));
           g_autoptr(GError) error = NULL;
           g_autoptr(GVariant) value =
-            parse (&type, AFRPC_FRAME_FLAGS_NATIVE, types[i].type, types[i].length, &zeros, sizeof zeros, &error);
+            parse (&type, AFRPC_FRAME_FLAGS_NATIVE, types[i].type, types[i].length, &zeros,
+                   sizeof zeros, &error);
 
           g_assert_cmpint (value != NULL, ==, types[i].valid);
           if (value != NULL)
@@ -321,7 +342,8 @@ test_value_type_cache (void)
 static void
 test_value_zero_copy (void)
 {
-  g_autoptr(GVariant) original = g_variant_ref_sink (g_variant_new_parsed ("('text', [1, 2, 3], b'bytes')"));
+  g_autoptr(GVariant) original =
+    g_variant_ref_sink (g_variant_new_parsed ("('text', [1, 2, 3], b'bytes')"));
   g_autoptr(GBytes) bytes = g_variant_get_data_as_bytes (original);
   const char *type_string = g_variant_get_type_string (original);
   const AfrpcFrameHeader header = {
@@ -362,11 +384,14 @@ test_value_pack_error (void)
   const GQuark odd = g_quark_from_string ("a\377b");
 
   g_test_summary ("An error travels as valid UTF-8 whatever it contains");
-  check_packed (&(GError) { G_IO_ERROR, G_IO_ERROR_NOT_FOUND, (char *) "text" }, "('g-io-error-quark', 1, 'text')");
-  check_packed (&(GError) { G_IO_ERROR, G_MININT, (char *) "" }, "('g-io-error-quark', -2147483648, '')");
+  check_packed (&(GError) { G_IO_ERROR, G_IO_ERROR_NOT_FOUND, (char *) "text" },
+                "('g-io-error-quark', 1, 'text')");
+  check_packed (&(GError) { G_IO_ERROR, G_MININT, (char *) "" },
+                "('g-io-error-quark', -2147483648, '')");
   check_packed (&(GError) { G_IO_ERROR, G_MAXINT, NULL }, "('g-io-error-quark', 2147483647, '')");
   check_packed (&(GError) { 0, 5, (char *) "x" }, "('', 5, 'x')");
-  check_packed (&(GError) { odd, 5, (char *) "\303\266\303" }, "('a\357\277\275b', 5, '\303\266\357\277\275')");
+  check_packed (&(GError) { odd, 5, (char *) "\303\266\303" },
+                "('a\357\277\275b', 5, '\303\266\357\277\275')");
 }
 
 static void
