@@ -384,8 +384,8 @@ install_properties (GObjectClass *object_class)
    * The name of a function that is called in the worker first of all.
    *
    * It gets the arguments that were sent with [method@Afrpc.Process.send_arg], and may load what
-   * [property@Afrpc.Proxy:function] is in. It cannot emit events. If it fails, calls fail with its
-   * error, or %AFRPC_ERROR_INIT if it gives none. For C see [callback@Afrpc.InitFunction].
+   * [property@Afrpc.Proxy:function] is in. It cannot emit events. If it fails, calls fail with
+   * %AFRPC_ERROR_INIT and its message. For C see [callback@Afrpc.InitFunction].
    *
    * Since: 1.0
    */

@@ -131,8 +131,8 @@ test_address_space (gconstpointer start)
   g_autoptr(GError) error = NULL;
 
   g_test_summary ("Memory above the limit is not to be had; g_malloc() gives up");
-#ifdef __SANITIZE_ADDRESS__
-  g_test_skip ("the address sanitizer needs terabytes of it");
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  g_test_skip ("the sanitizer needs terabytes of it");
   return;
 #endif
   afrpc_process_set_limit (process, AFRPC_LIMIT_ADDRESS_SPACE, 256 << 20);
