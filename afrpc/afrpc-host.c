@@ -13,6 +13,7 @@
 #include "serve/afrpc-prepare.h"
 #include "serve/afrpc-stdio.h"
 #include "serve/afrpc-worker-private.h"
+#include "spawn/afrpc-fork.h"
 #include "spawn/afrpc-supervisor.h"
 
 #define SOCKET_ENV "AFRPC_SOCKET" /* set by whoever starts a host */
@@ -36,7 +37,10 @@
  */
 typedef struct
 {
-  char *name; /* construct-only */
+  char *name;           /* construct-only */
+  int parent_pid;       /* for the default fork(): who should be the parent of the new process */
+  int fork_pidfd;       /* what that has made, or -1 */
+  gboolean is_sibling;
 } AfrpcHostPrivate;
 
 enum
@@ -101,6 +105,15 @@ default_can_fork (AfrpcHost  *self,
   return TRUE;
 }
 
+static int
+default_fork (AfrpcHost  *self,
+              GError    **error)
+{
+  AfrpcHostPrivate *priv = get_private (self);
+
+  return afrpc_fork (priv->parent_pid, &priv->is_sibling, &priv->fork_pidfd, error);
+}
+
 static void
 afrpc_host_finalize (GObject *object)
 {
@@ -158,6 +171,7 @@ afrpc_host_class_init (AfrpcHostClass *klass)
   klass->eval = default_eval;
   klass->resolve = default_resolve;
   klass->can_fork = default_can_fork;
+  klass->fork = default_fork;
 
   /**
    * AfrpcHost:name: (attributes org.gtk.Property.get=afrpc_host_get_name)
@@ -200,6 +214,22 @@ afrpc_host_init (AfrpcHost *self)
  * of languages that cannot be forked at all.
  *
  * Returns: %TRUE, or %FALSE with @error set
+ *
+ * Since: 1.0
+ */
+
+/**
+ * AfrpcHostClass::fork:
+ * @self: the host
+ * @error: return location for an error
+ *
+ * Forks the process, which has one thread.
+ *
+ * The default makes a process that is a child of the program where the kernel permits it, without calling the
+ * handlers of `pthread_atfork ()`. A host whose language has something to do around a fork chains up between the
+ * two parts of it, or, if it can only fork in its own way, does so.
+ *
+ * Returns: as fork(2): the pid of the new process; 0 in that; or -1 with @error set
  *
  * Since: 1.0
  */
@@ -319,6 +349,30 @@ afrpc_host_done (AfrpcHost   *self,
                  AfrpcWorker *worker)
 {
   AFRPC_HOST_GET_CLASS (self)->done (self, function, worker);
+}
+
+/* As afrpc_fork(), in the way of the language. */
+int
+afrpc_host_fork (AfrpcHost  *self,
+                 int         parent_pid,
+                 gboolean   *is_sibling,
+                 int        *pidfd,
+                 GError    **error)
+{
+  AfrpcHostPrivate *priv = get_private (self);
+  int pid;
+
+  priv->parent_pid = parent_pid;
+  priv->is_sibling = FALSE;
+  priv->fork_pidfd = -1;
+  pid = AFRPC_HOST_GET_CLASS (self)->fork (self, error);
+  *is_sibling = priv->is_sibling;
+  *pidfd = priv->fork_pidfd;
+
+  if (pid > 0 && *pidfd < 0)
+    return afrpc_fork_watch (pid, pidfd, error) ? pid : -1;
+
+  return pid;
 }
 
 static void

@@ -26,6 +26,7 @@ G_DECLARE_DERIVABLE_TYPE (AfrpcHost, afrpc_host, AFRPC, HOST, GObject)
  * @done: calls a done function; see [vfunc@Afrpc.Host.done]
  * @run: hands the process over; see [vfunc@Afrpc.Host.run]
  * @can_fork: says whether the process can be forked; see [vfunc@Afrpc.Host.can_fork]
+ * @fork: forks the process; see [vfunc@Afrpc.Host.fork]
  *
  * The virtual functions of a host.
  *
@@ -67,9 +68,11 @@ struct _AfrpcHostClass
                         int                fd);
   gboolean  (*can_fork) (AfrpcHost        *self,
                          GError          **error);
+  int       (*fork)    (AfrpcHost         *self,
+                        GError           **error);
 
   /*< private >*/
-  gpointer padding[7];
+  gpointer padding[6];
 };
 
 AFRPC_AVAILABLE_IN_1_0

@@ -114,6 +114,45 @@ test_fork_inherits (void)
   g_assert_cmpstr (late_text, ==, "(<'none'>, <('a', 'late')>, [''])");
 }
 
+/* Forks from a host that forks in this way; returns how the process says that it came to be. */
+static char *
+fork_by (const char *way,
+         AfrpcStart  start)
+{
+  g_autoptr(AfrpcProcess) template = afrpc_process_new_exec (g_getenv ("AFRPC_TEST_FORK_HOST"));
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = NULL;
+
+  afrpc_process_setenv (template, "AFRPC_TEST_FORK", way, TRUE);
+  process = afrpc_process_fork (template);
+  watch_init (&watched, afrpc_proxy_new (process, "f"));
+  result = test_call (watched.proxy, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (afrpc_process_get_start (process), ==, start);
+  watch_end (&watched);
+  g_assert_nonnull (watched.exit);
+  g_assert_true (afrpc_exit_is_success (watched.exit));
+
+  return g_variant_dup_string (result, NULL);
+}
+
+static void
+test_fork_host (void)
+{
+  g_autofree char *chain = fork_by ("chain", AFRPC_START_FORK);
+  g_autofree char *own = fork_by ("own", AFRPC_START_FORK);
+  g_autofree char *fail = fork_by ("fail", AFRPC_START_EXEC);
+  g_autofree char *mute = fork_by ("mute", AFRPC_START_EXEC);
+
+  g_test_summary ("A host may fork in its own way, around the library's way, or not at all");
+  g_assert_cmpstr (chain, ==, "chain");
+  g_assert_cmpstr (own, ==, "own");
+  g_assert_cmpstr (fail, ==, "exec");
+  g_assert_cmpstr (mute, ==, "exec");
+}
+
 static void
 test_fork_template_dropped (void)
 {
@@ -545,6 +584,7 @@ main (int   argc,
 
   g_test_add_func ("/fork/default", test_fork_default);
   g_test_add_func ("/fork/inherits", test_fork_inherits);
+  g_test_add_func ("/fork/host", test_fork_host);
   g_test_add_func ("/fork/template/dropped", test_fork_template_dropped);
   g_test_add_func ("/fork/template/killed", test_fork_template_killed);
   g_test_add_func ("/fork/template/default-killed", test_fork_default_killed);

@@ -124,5 +124,10 @@ void         afrpc_host_invoke           (AfrpcHost        *self,
 void         afrpc_host_done             (AfrpcHost        *self,
                                           guint             function,
                                           AfrpcWorker      *worker);
+int          afrpc_host_fork             (AfrpcHost        *self,
+                                          int               parent_pid,
+                                          gboolean         *is_sibling,
+                                          int              *pidfd,
+                                          GError          **error);
 
 G_END_DECLS

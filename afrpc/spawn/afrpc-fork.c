@@ -65,6 +65,34 @@ fork_sibling (int *pidfd)
   return syscall (SYS_clone3, &args, sizeof args);
 }
 
+static gboolean
+set_fork_error (GError **error)
+{
+  int saved_errno = errno;
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot fork: %s", g_strerror (saved_errno));
+
+  return FALSE;
+}
+
+/* Opens the pidfd of a child, or ends it. */
+gboolean
+afrpc_fork_watch (int       pid,
+                  int      *pidfd,
+                  GError  **error)
+{
+  *pidfd = syscall (SYS_pidfd_open, pid, 0);
+  if (*pidfd >= 0)
+    return TRUE;
+
+  set_fork_error (error);
+  kill (pid, SIGKILL);
+  while (waitpid (pid, NULL, 0) < 0 && errno == EINTR)
+    ;
+
+  return FALSE;
+}
+
 /* Returns the new process' pid and pidfd, 0 in that process, -1 for an error. It is a sibling, a child of
  * @parent_pid, if this process is one and the kernel permits it: not in a sandbox that refuses clone3(), and not
  * with AFRPC_FORK=plain in the environment. */
@@ -83,7 +111,7 @@ afrpc_fork (int        parent_pid,
       pid = fork_sibling (pidfd);
       if (pid < 0 && errno != ENOSYS && errno != EPERM && errno != EINVAL)
         {
-          g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot fork: %s", g_strerror (errno));
+          set_fork_error (error);
           return -1;
         }
       *is_sibling = pid >= 0;
@@ -92,20 +120,10 @@ afrpc_fork (int        parent_pid,
     return pid;
 
   pid = fork ();
-  if (pid == 0)
-    return 0;
-
-  *pidfd = pid > 0 ? (int) syscall (SYS_pidfd_open, pid, 0) : -1;
-  if (*pidfd < 0)
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot fork: %s", g_strerror (errno));
-      if (pid > 0)
-        {
-          kill (pid, SIGKILL);
-          waitpid (pid, NULL, 0);
-        }
-      return -1;
-    }
+  if (pid < 0)
+    set_fork_error (error);
+  else if (pid > 0 && !afrpc_fork_watch (pid, pidfd, error))
+    return -1;
 
   return pid;
 }

@@ -13,5 +13,8 @@ int      afrpc_fork             (int        parent_pid,
                                  gboolean  *is_sibling,
                                  int       *pidfd,
                                  GError   **error);
+gboolean afrpc_fork_watch       (int        pid,
+                                 int       *pidfd,
+                                 GError   **error);
 
 G_END_DECLS
