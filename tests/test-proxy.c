@@ -615,6 +615,40 @@ test_proxy_nested (void)
   test_iterate_until (&done);
 }
 
+typedef struct
+{
+  guint n_settled;
+  gboolean all_settled;
+} Nested;
+
+static void
+nested_wait_cb (GObject      *source,
+                GAsyncResult *result,
+                gpointer      data)
+{
+  Nested *nested = data;
+  g_autoptr(GVariant) value = afrpc_proxy_call_finish (AFRPC_PROXY (source), result, NULL);
+
+  g_assert_nonnull (value);
+  nested->all_settled = ++nested->n_settled == 5;
+  if (nested->n_settled == 1)
+    test_iterate_until (&nested->all_settled);
+}
+
+static void
+test_proxy_nested_wait (void)
+{
+  g_auto(Watched) watched = { 0 };
+  Nested nested = { 0 };
+
+  g_test_summary ("A callback may iterate the main loop until the calls made before are settled");
+  /* Their results come in one piece. */
+  watch_init (&watched, test_proxy_new ("act_async", AFRPC_BACKEND_ASYNC));
+  for (guint i = 0; i < 5; i++)
+    afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, nested_wait_cb, &nested);
+  test_iterate_until (&nested.all_settled);
+}
+
 static void
 test_proxy_done (void)
 {
@@ -701,6 +735,7 @@ main (int   argc,
   g_test_add_func ("/proxy/drop/thread", test_proxy_drop_thread);
   g_test_add_func ("/proxy/thread-default", test_proxy_thread_default);
   g_test_add_func ("/proxy/nested", test_proxy_nested);
+  g_test_add_func ("/proxy/nested/wait", test_proxy_nested_wait);
 
   /* They need a file descriptor of the program's. */
   if (g_getenv ("AFRPC_TEST_COMMAND") == NULL)

@@ -183,13 +183,13 @@ deliver (AfrpcChild *self)
   gint64 end = 0;
   guint n = 0;
 
-  self->backlog = FALSE;
-
   for (;;)
     {
       g_auto(AfrpcLinkItem) item = { 0 };
 
-      if (!pop_stash (self, &item) && !afrpc_child_next_item (self, &item))
+      /* A handler may run the main loop: then that goes on with what has arrived. */
+      self->backlog = pop_stash (self, &item) || afrpc_child_next_item (self, &item);
+      if (!self->backlog)
         break;
       deliver_item (self, &item, &proxy, &handled);
 
@@ -200,10 +200,7 @@ deliver (AfrpcChild *self)
           if (end == 0)
             end = now + SLICE_US;
           else if (now >= end)
-            {
-              self->backlog = TRUE;
-              break;
-            }
+            break;
         }
     }
 }
