@@ -183,6 +183,33 @@ test_command_half_frame (void)
 }
 
 static void
+test_command_half_goodbye (void)
+{
+  const AfrpcGoodbye goodbye = { -1, 9, FALSE };
+  const AfrpcFrameHeader header = { .kind = AFRPC_FRAME_EVENT, .type_length = 1, .size = 10 };
+  guint8 bytes[AFRPC_FRAME_HEADER_SIZE + 16 + AFRPC_FRAME_GOODBYE_SIZE] = { 0 };
+  guint8 *const end = bytes + sizeof bytes - AFRPC_FRAME_GOODBYE_SIZE;
+
+  g_test_summary ("A goodbye may arrive in two pieces, of which the first completes half a frame");
+  afrpc_frame_encode (&header, bytes);
+  afrpc_goodbye_encode (&goodbye, GOODBYE_SERIAL, end);
+  for (gsize n = 0; n < sizeof bytes; n++)
+    {
+      g_auto(Fake) fake = { 0 };
+      g_auto(AfrpcLinkItem) item = { 0 };
+      g_autoptr(GError) error = NULL;
+
+      start (&fake, GOODBYE_SERIAL);
+      if (n > 0)
+        fake_send (&fake, bytes, n, -1);
+      g_assert_cmpint (take (&fake, &item, &error), ==, AFRPC_STREAM_AGAIN);
+      g_assert_no_error (error);
+      fake_send (&fake, bytes + n, sizeof bytes - n, -1);
+      take_goodbye (&fake, -1, 9);
+    }
+}
+
+static void
 test_command_false_goodbye (void)
 {
   g_test_summary ("What is not exactly the goodbye that was promised is no goodbye");
@@ -263,6 +290,7 @@ main (int    argc,
 
   g_test_add_data_func ("/link-command/run/lifeline", GINT_TO_POINTER (TRUE), test_command_run);
   g_test_add_data_func ("/link-command/run/no-lifeline", GINT_TO_POINTER (FALSE), test_command_run);
+  g_test_add_func ("/link-command/half-goodbye", test_command_half_goodbye);
   g_test_add_func ("/link-command/goodbye", test_command_goodbye);
   g_test_add_func ("/link-command/half-frame", test_command_half_frame);
   g_test_add_func ("/link-command/false-goodbye", test_command_false_goodbye);

@@ -361,7 +361,7 @@ test_link_dismiss (void)
 
   g_test_summary ("A worker that may outlive us is told, once and last of all, that it is closed");
   start (&fake);
-  fake.link.says_goodbye = TRUE;
+  fake.link.dismisses = TRUE;
   fake_call (&fake, 1);
   afrpc_link_close (&fake.link);
   afrpc_link_close (&fake.link);

@@ -33,6 +33,18 @@ new_fd (struct stat *st)
   return fd;
 }
 
+static void
+check_fd (Fake              *fake,
+          const struct stat *st)
+{
+  struct stat received;
+  int fd = afrpc_stream_take_fd (&fake->worker);
+
+  g_assert_no_errno (fstat (fd, &received));
+  g_assert_cmpuint (st->st_ino, ==, received.st_ino);
+  close (fd);
+}
+
 /* Says that it forked; a memfd stands for the pidfd. */
 static void
 say_forked (Fake        *fake,
@@ -146,12 +158,27 @@ test_link_fork_lost_fd (void)
 {
   g_auto(Fake) fake = { 0 };
   g_auto(AfrpcLinkItem) item = { 0 };
+  struct rlimit before, limit;
+  struct stat st;
+  int lowest;
 
   g_test_summary ("A new process whose descriptor found no room here is one all the same");
+  if (own_process_is_under_valgrind ())
+    {
+      g_test_skip ("valgrind only pretends to set limits");
+      return;
+    }
+
   start_preparing (&fake);
-  fake.link.stream.fds_lost = TRUE;
-  send_forked (&fake, 8, 1, -1);
+  say_forked (&fake, g_variant_new ("(ub)", 1234, TRUE), &st);
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &before));
+  g_assert_no_errno (lowest = fcntl (0, F_DUPFD_CLOEXEC, 0));
+  close (lowest);
+  limit = before;
+  limit.rlim_cur = lowest;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
   fake_take (&fake, &item);
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
   g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_FORKED);
   g_assert_cmpint (item.pid, ==, 1234);
   g_assert_cmpint (item.pidfd, ==, -1);
@@ -357,7 +384,7 @@ test_link_replay (gconstpointer data)
   g_autoptr(GVariant) first = g_variant_ref_sink (g_variant_new_string ("first"));
   g_autoptr(GVariant) last = g_variant_ref_sink (g_variant_new_string (large));
   Fake fake = { 0 };
-  struct stat st[3], received;
+  struct stat st[3];
   AfrpcFrame frame;
   guint64 serials[4000];
 
@@ -381,17 +408,11 @@ test_link_replay (gconstpointer data)
   hear_string (&fake, AFRPC_FRAME_REQUIRE, "inserted");
   hear_string (&fake, AFRPC_FRAME_REQUIRE, "first");
   hear_string (&fake, AFRPC_FRAME_SURROUNDINGS, "first");
+  check_fd (&fake, &st[0]);
+  check_fd (&fake, &st[1]);
   hear_string (&fake, AFRPC_FRAME_ARG, large);
   fake_hear (&fake, AFRPC_FRAME_FD, &frame);
-  g_assert_cmpuint (fake.worker.fds_in->len, ==, 3);
-  for (guint i = 0; i < 3; i++)
-    {
-      int fd = afrpc_stream_take_fd (&fake.worker);
-
-      g_assert_no_errno (fstat (fd, &received));
-      g_assert_cmpuint (st[i].st_ino, ==, received.st_ino);
-      close (fd);
-    }
+  check_fd (&fake, &st[2]);
   for (guint i = 0; i < G_N_ELEMENTS (serials); i++)
     {
       fake_hear (&fake, AFRPC_FRAME_CALL, &frame);

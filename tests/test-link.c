@@ -383,7 +383,7 @@ test_link_call_data (void)
   g_auto(Fake) fake = { 0 };
   g_auto(AfrpcLinkItem) item = { 0 };
   g_autoptr(GVariant) args = g_variant_ref_sink (g_variant_new_tuple (NULL, 0));
-  const AfrpcLinkCall call = { .owner = &item, .is_sync = TRUE };
+  const AfrpcLinkCall call = { .owner = &item };
   AfrpcLinkCall *found;
   guint64 serial;
 
@@ -392,12 +392,11 @@ test_link_call_data (void)
   fake_start (&fake);
   serial = afrpc_link_call (&fake.link, args, &call, NULL);
   found = afrpc_link_find (&fake.link, serial);
-  g_assert_true (found->owner == &item && found->is_sync);
+  g_assert_true (found->owner == &item);
   found->owner = &fake;
   fake_say (&fake, AFRPC_FRAME_RESULT, serial, g_variant_new_string ("done"));
   fake_take (&fake, &item);
   g_assert_true (item.call.owner == &fake);
-  g_assert_true (item.call.is_sync);
 
   g_assert_null (afrpc_link_find (&fake.link, 0));
   g_assert_null (afrpc_link_find (&fake.link, G_MAXUINT64));

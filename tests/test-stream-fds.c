@@ -200,27 +200,32 @@ test_stream_random (void)
 }
 
 static void
-test_stream_fd_order (void)
+test_stream_fds_not_taken (void)
 {
+  const guint n_fds = own_process_count_fds ();
   g_auto(StreamPair) pair = { 0 };
-  struct stat st[50];
+  struct stat st[50][2];
+  AfrpcFrame frame;
 
-  g_test_summary ("Descriptors are taken oldest first, long after they arrived, and then there is "
-                  "none");
+  g_test_summary ("Descriptors are taken with their frame, in order; those that nobody takes are closed");
   stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
   for (guint i = 0; i < G_N_ELEMENTS (st); i++)
-    afrpc_stream_put_fd (&pair.from, AFRPC_FRAME_FD, NULL, new_fd (FALSE, &st[i]));
-  for (guint i = 0; i < G_N_ELEMENTS (st); i++)
     {
-      AfrpcFrame frame;
+      const int fds[] = { new_fd (FALSE, &st[i][0]), new_fd (FALSE, &st[i][1]) };
 
-      stream_pair_receive (&pair, &frame);
-      g_assert_cmpuint (frame.header.kind, ==, AFRPC_FRAME_FD);
-      g_assert_cmpuint (frame.header.n_fds, ==, 1);
+      afrpc_stream_put_fds (&pair.from, AFRPC_FRAME_FD, NULL, fds, 2);
     }
   for (guint i = 0; i < G_N_ELEMENTS (st); i++)
-    check_fd (&pair.to, &st[i]);
+    {
+      stream_pair_receive (&pair, &frame);
+      g_assert_cmpuint (frame.header.kind, ==, AFRPC_FRAME_FD);
+      g_assert_cmpuint (frame.header.n_fds, ==, 2);
+      g_assert_false (frame.fds_lost);
+      for (guint j = 0; j < i % 3; j++)
+        check_fd (&pair.to, &st[i][j]);
+    }
   stream_pair_assert_idle (&pair);
+  g_assert_cmpuint (own_process_count_fds (), ==, n_fds + 2);
 }
 
 /* Takes what has arrived at @from, and queues it at @to. */
@@ -307,23 +312,23 @@ test_stream_most_fds (void)
 
 /* One byte with @n descriptors. */
 static void
-send_fds (int   socket,
-          guint n)
+send_byte (int    socket,
+           guint8 byte,
+           guint  n)
 {
   union
   {
     struct cmsghdr align;
     char bytes[CMSG_SPACE (AFRPC_FRAME_FDS_MAX * sizeof (int))];
   } control;
-  char byte = AFRPC_FRAME_CALL;
   struct iovec iov = { &byte, 1 };
   struct msghdr message = {
     .msg_iov = &iov,
     .msg_iovlen = 1,
-    .msg_control = control.bytes,
-    .msg_controllen = CMSG_SPACE (n * sizeof (int)),
+    .msg_control = n > 0 ? control.bytes : NULL,
+    .msg_controllen = n > 0 ? CMSG_SPACE (n * sizeof (int)) : 0,
   };
-  struct cmsghdr *cmsg = CMSG_FIRSTHDR (&message);
+  struct cmsghdr *cmsg = &control.align;
 
   memset (&control, 0, sizeof control);
   cmsg->cmsg_level = SOL_SOCKET;
@@ -334,55 +339,72 @@ send_fds (int   socket,
   g_assert_cmpint (sendmsg (socket, &message, MSG_NOSIGNAL), ==, 1);
 }
 
-/* Returns FALSE if the system does not let us have as many. */
-static gboolean
-allow_fds (guint          n,
-           struct rlimit *before)
-{
-  struct rlimit limit;
-
-  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, before));
-  limit = *before;
-  limit.rlim_cur = limit.rlim_max;
-
-  return limit.rlim_max >= n && setrlimit (RLIMIT_NOFILE, &limit) == 0;
-}
-
 static void
-test_stream_too_many_fds (void)
+test_stream_unexpected_fds (gconstpointer data)
 {
   const guint n_fds = own_process_count_fds ();
+  const guint n_sent = GPOINTER_TO_UINT (data);
   g_autoptr(GError) error = NULL;
-  struct rlimit before;
 
-  g_test_summary ("Descriptors that no frame announces are an error above a limit, and then "
-                  "closed");
-  if (!allow_fds (AFRPC_STREAM_FDS_IN_MAX + 100, &before))
-    {
-      g_test_skip ("the limit of open files is too low");
-      return;
-    }
-
+  g_test_summary ("Descriptors that no frame announces are an error, and closed");
   {
     g_auto(StreamPair) pair = { 0 };
-    const guint n_sent[] = { 253, 253, 253, 253, AFRPC_STREAM_FDS_IN_MAX - 4 * 253, 1 };
+    guint8 header[AFRPC_FRAME_HEADER_SIZE] = { AFRPC_FRAME_CALL };
+    AfrpcFrame frame;
+    AfrpcStreamStep step = AFRPC_STREAM_AGAIN;
 
+    /* With each of the first bytes of a frame, which says that it has none. */
     stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
-    for (guint i = 0; i < G_N_ELEMENTS (n_sent); i++)
+    for (guint i = 0; i < n_sent; i++)
+      send_byte (pair.from.out_fd, header[i], 253);
+    g_assert_no_errno (write (pair.from.out_fd, header + n_sent, sizeof header - n_sent));
+    for (guint i = 0; i < 2 + n_sent && step == AFRPC_STREAM_AGAIN; i++)
       {
-        send_fds (pair.from.out_fd, n_sent[i]);
-        if (i + 1 < G_N_ELEMENTS (n_sent))
-          {
-            g_assert_cmpint (afrpc_stream_read (&pair.to, &error), ==, AFRPC_STREAM_DONE);
-            g_assert_false (pair.to.fds_lost);
-          }
+        g_assert_cmpuint (own_process_count_fds (), <=, n_fds + 2 + 253 * AFRPC_STREAM_FD_BATCHES_MAX);
+        step = afrpc_stream_read (&pair.to, &error);
+        if (step != AFRPC_STREAM_ERROR)
+          step = afrpc_stream_next (&pair.to, &frame, &error);
+        if (step == AFRPC_STREAM_DONE)
+          step = afrpc_stream_next (&pair.to, &frame, &error);
       }
-    g_assert_cmpuint (own_process_count_fds (), ==, n_fds + 2 + AFRPC_STREAM_FDS_IN_MAX);
-    g_assert_cmpint (afrpc_stream_read (&pair.to, &error), ==, AFRPC_STREAM_ERROR);
+    g_assert_cmpint (step, ==, AFRPC_STREAM_ERROR);
     g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL);
   }
   g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
-  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
+}
+
+static void
+test_stream_wrong_number (void)
+{
+  const guint n_fds = own_process_count_fds ();
+
+  g_test_summary ("A frame that has other descriptors than it says is an error");
+  for (guint announced = 0; announced < 4; announced++)
+    for (guint sent = 0; sent < 4; sent++)
+      {
+        const guint8 rest[AFRPC_FRAME_HEADER_SIZE - 1] = { [1] = announced };
+        g_auto(StreamPair) pair = { 0 };
+        g_autoptr(GError) error = NULL;
+        AfrpcStreamStep step = AFRPC_STREAM_AGAIN;
+        AfrpcFrame frame;
+
+        stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
+        send_byte (pair.from.out_fd, AFRPC_FRAME_CALL, sent);
+        g_assert_no_errno (write (pair.from.out_fd, rest, sizeof rest));
+        for (guint i = 0; i < 2 && step == AFRPC_STREAM_AGAIN; i++)
+          {
+            g_assert_cmpint (afrpc_stream_read (&pair.to, NULL), ==, AFRPC_STREAM_DONE);
+            step = afrpc_stream_next (&pair.to, &frame, &error);
+          }
+        /* With none, it is only the next that shows it. */
+        if (announced == 0 && step == AFRPC_STREAM_DONE)
+          step = afrpc_stream_next (&pair.to, &frame, &error);
+        g_assert_cmpint (step, ==, announced != sent ? AFRPC_STREAM_ERROR : announced == 0 ? AFRPC_STREAM_AGAIN
+                                                                                            : AFRPC_STREAM_DONE);
+        if (announced != sent)
+          g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL);
+      }
+  g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
 }
 
 static void
@@ -390,9 +412,10 @@ test_stream_lost_fds (void)
 {
   const guint n_fds = own_process_count_fds ();
   struct rlimit before, limit;
+  struct stat st;
   AfrpcFrame frame;
 
-  g_test_summary ("It is known that descriptors did not arrive because our table was full");
+  g_test_summary ("Descriptors that our table had no room for are missed by their frame alone");
   if (own_process_is_under_valgrind ())
     {
       g_test_skip ("valgrind only pretends to set limits");
@@ -400,24 +423,36 @@ test_stream_lost_fds (void)
     }
 
   g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &before));
-  {
-    g_auto(StreamPair) pair = { 0 };
-    int lowest;
+  for (int room = 0; room < 3; room++)
+    {
+      g_auto(StreamPair) pair = { 0 };
+      const int fds[] = { new_fd (FALSE, &st), new_fd (FALSE, &st), new_fd (FALSE, &st) };
+      int lowest;
 
-    stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
-    send_fds (pair.from.out_fd, 10);
-    g_assert_no_errno (lowest = fcntl (0, F_DUPFD_CLOEXEC, 0));
-    close (lowest);
-    limit = before;
-    limit.rlim_cur = lowest + 1;
-    g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
-    g_assert_cmpint (afrpc_stream_read (&pair.to, NULL), ==, AFRPC_STREAM_DONE);
-    g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
+      stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
+      afrpc_stream_put_value (&pair.from, AFRPC_FRAME_CALL, 1, NULL);
+      afrpc_stream_put_fds (&pair.from, AFRPC_FRAME_CALL, NULL, fds, 3);
+      afrpc_stream_put_fd (&pair.from, AFRPC_FRAME_CALL, NULL, new_fd (FALSE, &st));
+      g_assert_cmpint (afrpc_stream_flush (&pair.from, NULL), ==, AFRPC_STREAM_DONE);
+      g_assert_no_errno (lowest = fcntl (0, F_DUPFD_CLOEXEC, 0));
+      close (lowest);
+      limit = before;
+      limit.rlim_cur = lowest + room;
+      g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+      g_assert_cmpint (afrpc_stream_read (&pair.to, NULL), ==, AFRPC_STREAM_DONE);
+      g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
 
-    g_assert_true (pair.to.fds_lost);
-    g_assert_cmpuint (pair.to.fds_in->len, ==, 1);
-    g_assert_cmpint (afrpc_stream_next (&pair.to, &frame, NULL), ==, AFRPC_STREAM_AGAIN);
-  }
+      stream_pair_receive (&pair, &frame);
+      g_assert_cmpuint (frame.header.serial, ==, 1);
+      g_assert_false (frame.fds_lost);
+      stream_pair_receive (&pair, &frame);
+      g_assert_cmpuint (frame.header.n_fds, ==, 3);
+      g_assert_true (frame.fds_lost);
+      stream_pair_receive (&pair, &frame);
+      g_assert_false (frame.fds_lost);
+      check_fd (&pair.to, &st);
+      stream_pair_assert_idle (&pair);
+    }
   g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
 }
 
@@ -434,7 +469,7 @@ fill (StreamPair *pair)
     {
       afrpc_stream_put_fd (&pair->from, AFRPC_FRAME_CALL, NULL, new_fd (FALSE, &st));
       afrpc_stream_put_value (&pair->from, AFRPC_FRAME_CALL, 0, NULL);
-      afrpc_stream_put_value (&pair->from, AFRPC_FRAME_CALL, 0, large);
+      afrpc_stream_put_fd (&pair->from, AFRPC_FRAME_CALL, large, new_fd (FALSE, &st));
     }
   stream_pair_receive (pair, &frame);
   stream_pair_receive (pair, &frame);
@@ -525,10 +560,13 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/stream-fds/random", test_stream_random);
-  g_test_add_func ("/stream-fds/order", test_stream_fd_order);
+  g_test_add_func ("/stream-fds/not-taken", test_stream_fds_not_taken);
   g_test_add_func ("/stream-fds/pass-on", test_stream_pass_on);
   g_test_add_func ("/stream-fds/most", test_stream_most_fds);
-  g_test_add_func ("/stream-fds/too-many", test_stream_too_many_fds);
+  g_test_add_data_func ("/stream-fds/unexpected", GUINT_TO_POINTER (1), test_stream_unexpected_fds);
+  g_test_add_data_func ("/stream-fds/unexpected/many", GUINT_TO_POINTER (AFRPC_FRAME_HEADER_SIZE),
+                        test_stream_unexpected_fds);
+  g_test_add_func ("/stream-fds/wrong-number", test_stream_wrong_number);
   g_test_add_func ("/stream-fds/lost", test_stream_lost_fds);
   g_test_add_func ("/stream-fds/clear", test_stream_clear);
   g_test_add_func ("/stream-fds/restart", test_stream_restart);

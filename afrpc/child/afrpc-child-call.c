@@ -296,7 +296,7 @@ afrpc_child_call_sync (AfrpcChild    *self,
                        GError       **error)
 {
   SyncCall sync = { 0 };
-  const AfrpcLinkCall call = { .owner = &sync, .is_sync = TRUE };
+  const AfrpcLinkCall call = { .owner = &sync };
   gint64 until = timeout_ms > 0 ? g_get_monotonic_time () + (gint64) timeout_ms * 1000 : AFRPC_DEADLINES_NEVER;
 
   if (g_cancellable_set_error_if_cancelled (cancellable, error))

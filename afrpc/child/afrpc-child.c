@@ -236,7 +236,7 @@ afrpc_child_take (AfrpcChild  *self,
       g_variant_dict_init (&dict, options);
       g_variant_dict_insert (&dict, "orphan", "y", self->config.orphan_policy);
       own_options = g_variant_ref_sink (g_variant_dict_end (&dict));
-      g_variant_lookup (options, "async", "b", &self->link.says_goodbye);
+      g_variant_lookup (options, "async", "b", &self->link.dismisses);
     }
 
   self->taken = TRUE;

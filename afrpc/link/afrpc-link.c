@@ -320,7 +320,7 @@ afrpc_link_cancel (AfrpcLink *self,
 void
 afrpc_link_close (AfrpcLink *self)
 {
-  if (self->says_goodbye && !self->closing && !self->shut)
+  if (self->dismisses && !self->closing && !self->shut)
     afrpc_stream_put_value (&self->stream, AFRPC_FRAME_DISMISS, 0, NULL);
   self->closing = TRUE;
 }
@@ -350,15 +350,25 @@ afrpc_link_flush (AfrpcLink  *self,
   return step;
 }
 
-/* Whether what has arrived ends with a goodbye, be it behind half a frame. The end of the stream may never
- * come: a shell that waits for its commands holds the connection too. */
-static gboolean
+/* Whether what has arrived ends with a goodbye, be it behind half a frame: DONE; or, maybe, with the beginning of
+ * one: AGAIN. The end of the stream may never come: a shell that waits for its commands holds the connection too. */
+static AfrpcStreamStep
 look_for_goodbye (AfrpcLink *self)
 {
-  if (!self->has_goodbye && self->goodbye_serial != 0 && self->stream.tail_size == AFRPC_FRAME_GOODBYE_SIZE)
-    self->has_goodbye = afrpc_goodbye_decode (&self->goodbye, self->goodbye_serial, self->stream.tail);
+  const AfrpcStream *stream = &self->stream;
 
-  return self->has_goodbye;
+  if (self->goodbye_serial == 0)
+    return AFRPC_STREAM_ERROR;
+  if (self->has_goodbye)
+    return AFRPC_STREAM_DONE;
+
+  if (stream->tail_size == AFRPC_FRAME_GOODBYE_SIZE)
+    self->has_goodbye = afrpc_goodbye_decode (&self->goodbye, self->goodbye_serial, stream->tail);
+  if (self->has_goodbye)
+    return AFRPC_STREAM_DONE;
+
+  return afrpc_goodbye_is_begun (self->goodbye_serial, stream->tail, stream->tail_size) ? AFRPC_STREAM_AGAIN
+                                                                                        : AFRPC_STREAM_ERROR;
 }
 
 /* Lets whoever still reads see the end of it, whatever waits to be written. */
@@ -480,7 +490,7 @@ parse_forked (AfrpcLink         *self,
     return TRUE;
 
   item->pidfd = afrpc_stream_take_fd (&self->stream);
-  if (!g_variant_is_of_type (item->value, G_VARIANT_TYPE ("(ub)")) || (item->pidfd < 0 && !self->stream.fds_lost))
+  if (!g_variant_is_of_type (item->value, G_VARIANT_TYPE ("(ub)")) || (item->pidfd < 0 && !frame->fds_lost))
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a new process without its descriptor");
       if (item->pidfd >= 0)
@@ -593,16 +603,15 @@ afrpc_link_next (AfrpcLink      *self,
       memset (item, 0, sizeof *item);
       step = afrpc_stream_next (&self->stream, &frame, error);
       /* It has no guard, and so never is a frame that is done. */
-      if (step != AFRPC_STREAM_DONE && self->is_command && look_for_goodbye (self))
+      if (step != AFRPC_STREAM_DONE && self->is_command)
         {
-          g_clear_error (error);
-          return AFRPC_STREAM_EOF;
-        }
-      /* What came before them counts; a worker that runs its function sends none. */
-      if (step == AFRPC_STREAM_AGAIN && self->stream.fds_in->len > (self->state == AFRPC_LINK_READY ? 0 : 1))
-        {
-          g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "unexpected file descriptors");
-          return AFRPC_STREAM_ERROR;
+          AfrpcStreamStep goodbye = look_for_goodbye (self);
+
+          if (goodbye != AFRPC_STREAM_ERROR)
+            {
+              g_clear_error (error);
+              return goodbye == AFRPC_STREAM_DONE ? AFRPC_STREAM_EOF : AFRPC_STREAM_AGAIN;
+            }
         }
       if (step == AFRPC_STREAM_ERROR && self->state == AFRPC_LINK_GREETING && error != NULL)
         {

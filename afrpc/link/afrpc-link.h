@@ -37,7 +37,6 @@ typedef enum
 typedef struct
 {
   gpointer owner;  /* (nullable): NULL once nobody waits for the outcome */
-  gboolean is_sync;
 } AfrpcLinkCall;
 
 typedef struct
@@ -83,7 +82,7 @@ typedef struct
   guint64 n_bytes_max;      /* that wait to be written */
   guint64 message_size_max; /* bytes, of a payload in either direction */
 
-  gboolean says_goodbye;    /* when it closes */
+  gboolean dismisses;       /* tells the worker that it closes */
   gboolean closing;         /* no calls any more; half-close once everything is written */
   gboolean shut;            /* half-closed, or the worker does not read */
 } AfrpcLink;

@@ -114,3 +114,20 @@ afrpc_goodbye_decode (AfrpcGoodbye *goodbye,
   *goodbye = found;
   return TRUE;
 }
+
+/* Whether the last of @size bytes may be the beginning of the goodbye of that serial. */
+gboolean
+afrpc_goodbye_is_begun (guint64       serial,
+                        const guint8 *bytes,
+                        gsize         size)
+{
+  const AfrpcGoodbye any = { 0 };
+  guint8 expected[AFRPC_FRAME_GOODBYE_SIZE];
+
+  afrpc_goodbye_encode (&any, serial, expected);
+  for (gsize n = MIN (size, AFRPC_FRAME_GOODBYE_SIZE - 1); n > 0; n--)
+    if (memcmp (bytes + size - n, expected, MIN (n, AFRPC_FRAME_HEADER_SIZE)) == 0)
+      return TRUE;
+
+  return FALSE;
+}

@@ -148,5 +148,8 @@ void     afrpc_goodbye_encode (const AfrpcGoodbye    *goodbye,
 gboolean afrpc_goodbye_decode (AfrpcGoodbye          *goodbye,
                                guint64                serial,
                                const guint8          *bytes);
+gboolean afrpc_goodbye_is_begun (guint64              serial,
+                                 const guint8        *bytes,
+                                 gsize                size);
 
 G_END_DECLS

@@ -15,7 +15,7 @@ G_BEGIN_DECLS
 
 #define AFRPC_STREAM_IN_SIZE 65536u      /* bytes: the receive buffer */
 #define AFRPC_STREAM_BODY_MIN 16384u     /* bytes: larger payloads get memory of their own */
-#define AFRPC_STREAM_FDS_IN_MAX 1024u    /* received descriptors that wait for their frame */
+#define AFRPC_STREAM_FD_BATCHES_MAX 4u   /* received, whose frames have not been parsed: there are never more than 2 */
 
 typedef enum
 {
@@ -25,14 +25,26 @@ typedef enum
   AFRPC_STREAM_EOF = 2,
 } AfrpcStreamStep;
 
-/* A frame that has arrived. What it points to is valid until the next step on the stream. */
+/* A frame that has arrived. What it points to is valid until the next step on the stream, which also closes
+ * those of its descriptors that were not taken. */
 typedef struct
 {
   AfrpcFrameHeader header;
   const char *type;      /* header.type_length characters */
   const guint8 *payload;
   GBytes *bytes;         /* (nullable): the payload in memory that may be kept; the stream's */
+  gboolean fds_lost;     /* not all of its descriptors are here: our table of descriptors was full */
 } AfrpcFrame;
+
+/* Descriptors that came with one read: they belong to a frame that begins within what was read. The kernel
+ * never gives those of two messages at once, and a message has those of one frame. */
+typedef struct
+{
+  guint64 start;         /* positions in the stream of what was read */
+  guint64 end;
+  guint n;
+  gboolean lost;         /* there were more */
+} AfrpcStreamFds;
 
 /* A value that is going to be sent: what GLib takes locks to tell is asked for once. */
 typedef struct
@@ -41,12 +53,15 @@ typedef struct
   const char *type;
   gsize type_length;
   gsize size;
+  guint8 flags;      /* AfrpcFrameFlags, besides the byte order */
+  const int *fds;    /* (nullable): they become the stream's */
+  guint n_fds;
 } AfrpcPayload;
 
 static inline AfrpcPayload
 afrpc_payload (GVariant *value)
 {
-  AfrpcPayload payload = { value, "", 0, 0 };
+  AfrpcPayload payload = { value, "", 0, 0, 0, NULL, 0 };
 
   if (value != NULL)
     {
@@ -86,8 +101,13 @@ typedef struct
   guint8 tail[AFRPC_FRAME_GOODBYE_SIZE];
   guint tail_size;
 
-  GArray *fds_in;         /* (element-type int) received, oldest first */
-  gboolean fds_lost;      /* the kernel dropped some: our table of descriptors was full */
+  guint64 in_position;    /* how much has been read */
+  GArray *fds_in;         /* (element-type int) received, oldest first; -1: taken */
+  guint n_frame_fds;      /* of these, the first belong to the frame that was parsed last */
+  guint n_frame_fds_taken;
+  gboolean frame_fds_lost;
+  AfrpcStreamFds fd_batches[AFRPC_STREAM_FD_BATCHES_MAX]; /* those of the others, oldest first */
+  guint n_fd_batches;
 
   /* Sending: bytes out[out_head..out_tail), with the attachments at their places in between. */
   guint8 *out;
@@ -108,6 +128,7 @@ void            afrpc_stream_init        (AfrpcStream             *self,
 void            afrpc_stream_restart     (AfrpcStream             *self,
                                           int                      fd);
 void            afrpc_stream_clear       (AfrpcStream             *self);
+void            afrpc_stream_clear_attachments (AfrpcStream       *self);
 
 /* Sending: queue, then flush. */
 guint8         *afrpc_stream_put         (AfrpcStream             *self,
