@@ -4,6 +4,7 @@
 #include "afrpc-invocation.h"
 
 #include <gmodule.h>
+#include <string.h>
 
 #include "afrpc-error.h"
 #include "serve/afrpc-worker-private.h"
@@ -28,6 +29,7 @@ struct _AfrpcInvocation
   GObject parent_instance;
 
   AfrpcWorker *worker;
+  AfrpcServedCall call;      /* empty once it was answered */
   guint64 serial;
   GVariant *args;
   gboolean answered;
@@ -73,7 +75,7 @@ answer (AfrpcInvocation *self,
   self->answered = TRUE;
   self->worker->invocations->pdata[afrpc_serial_slot (self->serial)] = NULL;
   self->worker->n_outstanding--;
-  afrpc_worker_answer (self->worker, self->serial, value, error);
+  afrpc_worker_answer (self->worker, &self->call, value, error);
 }
 
 static void
@@ -108,11 +110,11 @@ afrpc_invocation_init (AfrpcInvocation *self)
 }
 
 AfrpcInvocation *
-afrpc_invocation_new (AfrpcWorker *worker,
-                      guint64      serial,
-                      GVariant    *args)
+afrpc_invocation_new (AfrpcWorker     *worker,
+                      AfrpcServedCall *call, /* (transfer full): its contents */
+                      GVariant        *args)
 {
-  const guint32 slot = afrpc_serial_slot (serial);
+  const guint32 slot = afrpc_serial_slot (call->serial);
   AfrpcInvocation *self;
 
   if (worker->spare_invocations->len > 0)
@@ -121,7 +123,9 @@ afrpc_invocation_new (AfrpcWorker *worker,
     self = g_object_new (AFRPC_TYPE_INVOCATION, NULL);
 
   self->worker = g_object_ref (worker);
-  self->serial = serial;
+  self->call = *call;
+  memset (call, 0, sizeof *call);
+  self->serial = self->call.serial;
   self->args = g_variant_ref (args);
   self->answered = self->cancelled = FALSE;
 
@@ -167,6 +171,12 @@ afrpc_invocation_cancel (AfrpcInvocation *self,
     get_cancellable_funcs ()->cancel (self->cancellable);
 }
 
+void
+afrpc_invocation_send_latest (AfrpcInvocation *self)
+{
+  afrpc_served_call_send_latest (&self->call, self->worker);
+}
+
 /**
  * afrpc_invocation_get_worker:
  * @self: an invocation
@@ -201,6 +211,101 @@ afrpc_invocation_get_args (AfrpcInvocation *self)
   g_return_val_if_fail (AFRPC_IS_INVOCATION (self), NULL);
 
   return self->args;
+}
+
+/**
+ * afrpc_invocation_get_n_fds:
+ * @self: an invocation
+ *
+ * Gets how many file descriptors came with the call.
+ *
+ * Returns: how many were in the list of [method@Afrpc.Proxy.call_with_fds]; 0 once it was answered
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_invocation_get_n_fds (AfrpcInvocation *self)
+{
+  g_return_val_if_fail (AFRPC_IS_INVOCATION (self), 0);
+
+  return afrpc_served_call_get_n_fds (&self->call);
+}
+
+/**
+ * afrpc_invocation_steal_fd:
+ * @self: an invocation
+ * @handle: a handle (type `h`) of the call's arguments
+ *
+ * Takes a file descriptor that came with the call. It is close-on-exec.
+ *
+ * Those that are not taken are closed when the call is answered.
+ *
+ * Returns: the file descriptor, which becomes the caller's, or -1 if there is none, or none any more
+ *
+ * Since: 1.0
+ */
+int
+afrpc_invocation_steal_fd (AfrpcInvocation *self,
+                           guint            handle)
+{
+  g_return_val_if_fail (AFRPC_IS_INVOCATION (self), -1);
+
+  return afrpc_served_call_steal_fd (&self->call, handle);
+}
+
+/**
+ * afrpc_invocation_append_fd:
+ * @self: an invocation that was not answered yet
+ * @fd: a file descriptor, which stays the caller's
+ * @error: return location for an error
+ *
+ * Adds a copy of a file descriptor to the result.
+ *
+ * Fails with %AFRPC_ERROR_NOT_SUPPORTED over a command; with %AFRPC_ERROR_TOO_LARGE if there are 253 already;
+ * with %AFRPC_ERROR_FAILED if it cannot be copied.
+ *
+ * Returns: the handle (type `h`) to use in the result, or -1 with @error set
+ *
+ * Since: 1.0
+ */
+int
+afrpc_invocation_append_fd (AfrpcInvocation  *self,
+                            int               fd,
+                            GError          **error)
+{
+  g_return_val_if_fail (AFRPC_IS_INVOCATION (self), -1);
+  g_return_val_if_fail (fd >= 0, -1);
+  g_return_val_if_fail (!self->answered, -1);
+
+  return afrpc_served_call_append_fd (&self->call, self->worker, fd, error);
+}
+
+/**
+ * afrpc_invocation_progress:
+ * @self: an invocation that was not answered yet
+ * @progress: a value; a floating reference is consumed
+ *
+ * Tells how far the call has come.
+ *
+ * It reaches the caller before the result, in order, if the call was made with
+ * [method@Afrpc.Proxy.call_with_progress]; otherwise this does nothing.
+ *
+ * If the parent is slow to read, it is queued, and a long queue is waited for; or, if the caller asked for
+ * %AFRPC_PROGRESS_LATEST, what was not sent yet of this call is forgotten.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_invocation_progress (AfrpcInvocation *self,
+                           GVariant        *progress)
+{
+  g_return_if_fail (AFRPC_IS_INVOCATION (self));
+  g_return_if_fail (progress != NULL);
+  g_return_if_fail (!self->answered);
+
+  afrpc_served_call_progress (&self->call, self->worker, progress);
+  if (self->call.latest != NULL)
+    self->worker->n_latest++;
 }
 
 /**

@@ -19,6 +19,18 @@ AfrpcWorker  *afrpc_invocation_get_worker           (AfrpcInvocation *self);
 AFRPC_AVAILABLE_IN_1_0
 GVariant     *afrpc_invocation_get_args             (AfrpcInvocation *self);
 AFRPC_AVAILABLE_IN_1_0
+guint         afrpc_invocation_get_n_fds            (AfrpcInvocation *self);
+AFRPC_AVAILABLE_IN_1_0
+int           afrpc_invocation_steal_fd             (AfrpcInvocation *self,
+                                                     guint            handle);
+AFRPC_AVAILABLE_IN_1_0
+int           afrpc_invocation_append_fd            (AfrpcInvocation *self,
+                                                     int              fd,
+                                                     GError         **error);
+AFRPC_AVAILABLE_IN_1_0
+void          afrpc_invocation_progress             (AfrpcInvocation *self,
+                                                     GVariant        *progress);
+AFRPC_AVAILABLE_IN_1_0
 void          afrpc_invocation_return_value         (AfrpcInvocation *self,
                                                      GVariant        *value);
 AFRPC_AVAILABLE_IN_1_0

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "afrpc-enum-types.h"
 #include "afrpc-error.h"
@@ -71,6 +72,7 @@ struct _AfrpcProxy
   AfrpcChild *child;
   GSocket *socket; /* (nullable): made when asked for */
   GError *refused; /* (nullable): why it did not get the process: in use, or ended */
+  GUnixFDList *event_fds; /* (nullable): of the event whose handlers run */
 };
 
 enum
@@ -125,15 +127,29 @@ proxy_error (gpointer      self,
 }
 
 static void
-proxy_event (gpointer  self,
-             GVariant *event,
-             gboolean *handled)
+emit_event (AfrpcProxy  *self,
+            GVariant    *event,
+            GUnixFDList *fds)
+{
+  /* A handler may run the main loop, and so those of other events. */
+  GUnixFDList *before = self->event_fds;
+
+  self->event_fds = fds;
+  g_signal_emit (self, signals[SIGNAL_EVENT], 0, event);
+  self->event_fds = before;
+}
+
+static void
+proxy_event (gpointer     self,
+             GVariant    *event,
+             GUnixFDList *fds,
+             gboolean    *handled)
 {
   if (!*handled)
     *handled = has_handler (self, SIGNAL_EVENT);
 
   if (*handled)
-    g_signal_emit (self, signals[SIGNAL_EVENT], 0, event);
+    emit_event (self, event, fds);
   else
     {
       g_autoptr(GError) error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNHANDLED_EVENT,
@@ -832,6 +848,33 @@ afrpc_proxy_is_closed (AfrpcProxy *self)
   return self->refused != NULL || self->child->link.closing || self->child->failure != NULL;
 }
 
+/* Adds copies of the descriptors to @payload, which points into @copies. */
+static gboolean
+copy_fds (GUnixFDList   *list,
+          AfrpcPayload  *payload,
+          int          **copies,
+          GError       **error)
+{
+  const int n = g_unix_fd_list_get_length (list);
+
+  *copies = g_new (int, n);
+  for (int i = 0; i < n; i++)
+    {
+      (*copies)[i] = g_unix_fd_list_get (list, i, error);
+      if ((*copies)[i] >= 0)
+        continue;
+
+      while (i-- > 0)
+        close ((*copies)[i]);
+      return FALSE;
+    }
+
+  payload->fds = *copies;
+  payload->n_fds = n;
+
+  return TRUE;
+}
+
 /* The arguments as they are sent: no arguments are an empty tuple. */
 static GVariant *
 sink_args (GVariant *args)
@@ -840,23 +883,28 @@ sink_args (GVariant *args)
 }
 
 static void
-start_call (AfrpcProxy          *self,
-            GVariant            *args,
-            guint                timeout_ms,
-            GCancellable        *cancellable,
-            GAsyncReadyCallback  callback,
-            gpointer             user_data)
+start_call (AfrpcProxy   *self,
+            GVariant     *args, /* (transfer full) */
+            guint8        flags,
+            GUnixFDList  *fds,  /* (nullable) */
+            guint         timeout_ms,
+            GCancellable *cancellable,
+            AfrpcCall    *call) /* (transfer full) */
 {
-  g_autoptr(GVariant) sunk = sink_args (args);
-  AfrpcCall *call = afrpc_call_new (self->child->spare_calls, self, callback, user_data);
+  AfrpcPayload payload = afrpc_payload (args);
+  g_autofree int *copies = NULL;
   GError *error = NULL;
 
+  payload.flags = flags;
   if (self->refused != NULL)
     afrpc_call_settle_later (call, g_error_copy (self->refused));
-  else if (g_cancellable_set_error_if_cancelled (cancellable, &error))
+  else if (g_cancellable_set_error_if_cancelled (cancellable, &error) ||
+           (fds != NULL && !copy_fds (fds, &payload, &copies, &error)))
     afrpc_call_settle_later (call, error);
   else
-    afrpc_child_call (self->child, sunk, timeout_ms, cancellable, call);
+    afrpc_child_call (self->child, &payload, timeout_ms, cancellable, call);
+
+  g_variant_unref (args);
 }
 
 /**
@@ -897,7 +945,8 @@ afrpc_proxy_call (AfrpcProxy          *self,
   g_return_if_fail (AFRPC_IS_PROXY (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  start_call (self, args, self->call_timeout_ms, cancellable, callback, user_data);
+  start_call (self, sink_args (args), 0, NULL, self->call_timeout_ms, cancellable,
+              afrpc_call_new (self->child->spare_calls, self, callback, user_data));
 }
 
 /**
@@ -921,6 +970,29 @@ afrpc_proxy_call_finish (AfrpcProxy    *self,
   g_return_val_if_fail (AFRPC_IS_CALL (result), NULL);
 
   return afrpc_call_finish (AFRPC_CALL (result), error);
+}
+
+static GVariant *
+call_sync (AfrpcProxy    *self,
+           GVariant      *args,
+           GUnixFDList   *fds,     /* (nullable) */
+           GUnixFDList  **out_fds, /* (nullable) */
+           GCancellable  *cancellable,
+           GError       **error)
+{
+  g_autoptr(GVariant) sunk = sink_args (args);
+  AfrpcPayload payload = afrpc_payload (sunk);
+  g_autofree int *copies = NULL;
+
+  if (self->refused != NULL)
+    {
+      g_propagate_error (error, g_error_copy (self->refused));
+      return NULL;
+    }
+  if (fds != NULL && !copy_fds (fds, &payload, &copies, error))
+    return NULL;
+
+  return afrpc_child_call_sync (self->child, &payload, out_fds, self->call_timeout_ms, cancellable, error);
 }
 
 /**
@@ -947,19 +1019,10 @@ afrpc_proxy_call_sync (AfrpcProxy    *self,
                        GCancellable  *cancellable,
                        GError       **error)
 {
-  g_autoptr(GVariant) sunk = NULL;
-
   g_return_val_if_fail (AFRPC_IS_PROXY (self), NULL);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
 
-  sunk = sink_args (args);
-  if (self->refused != NULL)
-    {
-      g_propagate_error (error, g_error_copy (self->refused));
-      return NULL;
-    }
-
-  return afrpc_child_call_sync (self->child, sunk, self->call_timeout_ms, cancellable, error);
+  return call_sync (self, args, NULL, NULL, cancellable, error);
 }
 
 /**
@@ -988,7 +1051,8 @@ afrpc_proxy_call_with_timeout (AfrpcProxy          *self,
   g_return_if_fail (AFRPC_IS_PROXY (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  start_call (self, args, timeout_ms, cancellable, callback, user_data);
+  start_call (self, sink_args (args), 0, NULL, timeout_ms, cancellable,
+              afrpc_call_new (self->child->spare_calls, self, callback, user_data));
 }
 
 /**
@@ -1007,6 +1071,199 @@ GVariant *
 afrpc_proxy_call_with_timeout_finish (AfrpcProxy    *self,
                                       GAsyncResult  *result,
                                       GError       **error)
+{
+  return afrpc_proxy_call_finish (self, result, error);
+}
+
+/**
+ * afrpc_proxy_call_with_fds:
+ * @self: a proxy
+ * @args: (nullable): the arguments, as for [method@Afrpc.Proxy.call]
+ * @fds: (nullable): file descriptors, which are copied
+ * @cancellable: (nullable): a cancellable
+ * @callback: (scope async) (closure user_data): called with the result
+ * @user_data: data for @callback
+ *
+ * Calls the function with file descriptors.
+ *
+ * A handle (type `h`) in the arguments is an index into @fds. The function gets them by
+ * [method@Afrpc.Worker.steal_call_fd] or [method@Afrpc.Invocation.steal_fd].
+ *
+ * Fails like [method@Afrpc.Proxy.call]; with %AFRPC_ERROR_NOT_SUPPORTED if there are some and the worker is at
+ * the other end of a command; with %AFRPC_ERROR_TOO_LARGE if there are more than 253; with a %G_IO_ERROR if they
+ * cannot be copied; and with %AFRPC_ERROR_FAILED if the worker, or for the result this program, has no room for
+ * more open files.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_proxy_call_with_fds (AfrpcProxy          *self,
+                           GVariant            *args,
+                           GUnixFDList         *fds,
+                           GCancellable        *cancellable,
+                           GAsyncReadyCallback  callback,
+                           gpointer             user_data)
+{
+  g_return_if_fail (AFRPC_IS_PROXY (self));
+  g_return_if_fail (fds == NULL || G_IS_UNIX_FD_LIST (fds));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  start_call (self, sink_args (args), 0, fds, self->call_timeout_ms, cancellable,
+              afrpc_call_new (self->child->spare_calls, self, callback, user_data));
+}
+
+/**
+ * afrpc_proxy_call_with_fds_finish:
+ * @self: a proxy
+ * @result: the result
+ * @out_fds: (out) (optional) (nullable) (transfer full): return location for the file descriptors that came with
+ *   the result: %NULL if there are none
+ * @error: return location for an error
+ *
+ * Gets the result of [method@Afrpc.Proxy.call_with_fds].
+ *
+ * A handle (type `h`) in the result is an index into @out_fds.
+ *
+ * Returns: (transfer full): what the function returned
+ *
+ * Since: 1.0
+ */
+GVariant *
+afrpc_proxy_call_with_fds_finish (AfrpcProxy    *self,
+                                  GAsyncResult  *result,
+                                  GUnixFDList  **out_fds,
+                                  GError       **error)
+{
+  g_autoptr(GUnixFDList) fds = NULL;
+
+  g_return_val_if_fail (AFRPC_IS_PROXY (self), NULL);
+  g_return_val_if_fail (AFRPC_IS_CALL (result), NULL);
+
+  fds = afrpc_call_steal_fds (AFRPC_CALL (result));
+  if (out_fds != NULL)
+    *out_fds = g_steal_pointer (&fds);
+
+  return afrpc_call_finish (AFRPC_CALL (result), error);
+}
+
+/**
+ * afrpc_proxy_call_with_fds_sync:
+ * @self: a proxy
+ * @args: (nullable): the arguments, as for [method@Afrpc.Proxy.call]
+ * @fds: (nullable): file descriptors, as for [method@Afrpc.Proxy.call_with_fds]
+ * @out_fds: (out) (optional) (nullable) (transfer full): return location for the file descriptors that came with
+ *   the result: %NULL if there are none
+ * @cancellable: (nullable): a cancellable, which another thread may cancel
+ * @error: return location for an error
+ *
+ * Calls the function with file descriptors and waits for the result, as [method@Afrpc.Proxy.call_sync] does.
+ *
+ * Fails like that and [method@Afrpc.Proxy.call_with_fds].
+ *
+ * Returns: (transfer full): what the function returned
+ *
+ * Since: 1.0
+ */
+GVariant *
+afrpc_proxy_call_with_fds_sync (AfrpcProxy    *self,
+                                GVariant      *args,
+                                GUnixFDList   *fds,
+                                GUnixFDList  **out_fds,
+                                GCancellable  *cancellable,
+                                GError       **error)
+{
+  g_return_val_if_fail (AFRPC_IS_PROXY (self), NULL);
+  g_return_val_if_fail (fds == NULL || G_IS_UNIX_FD_LIST (fds), NULL);
+  g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
+
+  if (out_fds != NULL)
+    *out_fds = NULL;
+
+  return call_sync (self, args, fds, out_fds, cancellable, error);
+}
+
+/**
+ * afrpc_proxy_get_event_fds:
+ * @self: a proxy
+ *
+ * Gets the file descriptors that came with the event, in a handler of [signal@Afrpc.Proxy::event].
+ *
+ * A handle (type `h`) in the event is an index into them. Those that no handler takes are closed afterwards.
+ *
+ * Returns: (transfer none) (nullable): the file descriptors, or %NULL if there are none, or no handler runs
+ *
+ * Since: 1.0
+ */
+GUnixFDList *
+afrpc_proxy_get_event_fds (AfrpcProxy *self)
+{
+  g_return_val_if_fail (AFRPC_IS_PROXY (self), NULL);
+
+  return self->event_fds;
+}
+
+/**
+ * afrpc_proxy_call_with_progress:
+ * @self: a proxy
+ * @args: (nullable): the arguments, as for [method@Afrpc.Proxy.call]
+ * @mode: which progress is wanted
+ * @progress: (scope notified) (closure progress_data) (destroy progress_destroy): called with what the function
+ *   tells of its progress, before the result, in order
+ * @progress_data: data for @progress
+ * @progress_destroy: (nullable): called with @progress_data when it is not needed any more
+ * @cancellable: (nullable): a cancellable
+ * @callback: (scope async) (closure user_data): called with the result
+ * @user_data: data for @callback
+ *
+ * Calls the function and is told how far it has come; see [method@Afrpc.Worker.progress] and
+ * [method@Afrpc.Invocation.progress].
+ *
+ * @progress is called from the proxy's context, and not any more once the call is settled. Fails like
+ * [method@Afrpc.Proxy.call].
+ *
+ * Since: 1.0
+ */
+void
+afrpc_proxy_call_with_progress (AfrpcProxy          *self,
+                                GVariant            *args,
+                                AfrpcProgressMode    mode,
+                                AfrpcProgressFunc    progress,
+                                gpointer             progress_data,
+                                GDestroyNotify       progress_destroy,
+                                GCancellable        *cancellable,
+                                GAsyncReadyCallback  callback,
+                                gpointer             user_data)
+{
+  AfrpcCall *call;
+  guint8 flags = AFRPC_FRAME_FLAG_PROGRESS;
+
+  g_return_if_fail (AFRPC_IS_PROXY (self));
+  g_return_if_fail (progress != NULL);
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  if (mode == AFRPC_PROGRESS_LATEST)
+    flags |= AFRPC_FRAME_FLAG_LATEST;
+  call = afrpc_call_new (self->child->spare_calls, self, callback, user_data);
+  afrpc_call_set_progress (call, progress, progress_data, progress_destroy);
+  start_call (self, sink_args (args), flags, NULL, self->call_timeout_ms, cancellable, call);
+}
+
+/**
+ * afrpc_proxy_call_with_progress_finish:
+ * @self: a proxy
+ * @result: the result
+ * @error: return location for an error
+ *
+ * Gets the result of [method@Afrpc.Proxy.call_with_progress].
+ *
+ * Returns: (transfer full): what the function returned
+ *
+ * Since: 1.0
+ */
+GVariant *
+afrpc_proxy_call_with_progress_finish (AfrpcProxy    *self,
+                                       GAsyncResult  *result,
+                                       GError       **error)
 {
   return afrpc_proxy_call_finish (self, result, error);
 }

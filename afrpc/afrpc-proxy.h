@@ -9,6 +9,20 @@
 
 G_BEGIN_DECLS
 
+/**
+ * AfrpcProgressFunc:
+ * @self: the proxy
+ * @progress: how far the call has come, as the worker says it
+ * @data: what was given with the call
+ *
+ * Is called with the progress of one call; see [method@Afrpc.Proxy.call_with_progress].
+ *
+ * Since: 1.0
+ */
+typedef void (*AfrpcProgressFunc) (AfrpcProxy *self,
+                                   GVariant   *progress,
+                                   gpointer    data);
+
 #define AFRPC_TYPE_PROXY (afrpc_proxy_get_type ())
 
 AFRPC_AVAILABLE_IN_1_0
@@ -71,6 +85,42 @@ void          afrpc_proxy_call_with_timeout        (AfrpcProxy           *self,
                                                     gpointer              user_data);
 AFRPC_AVAILABLE_IN_1_0
 GVariant     *afrpc_proxy_call_with_timeout_finish (AfrpcProxy           *self,
+                                                    GAsyncResult         *result,
+                                                    GError              **error) G_GNUC_WARN_UNUSED_RESULT;
+
+AFRPC_AVAILABLE_IN_1_0
+void          afrpc_proxy_call_with_fds            (AfrpcProxy           *self,
+                                                    GVariant             *args,
+                                                    GUnixFDList          *fds,
+                                                    GCancellable         *cancellable,
+                                                    GAsyncReadyCallback   callback,
+                                                    gpointer              user_data);
+AFRPC_AVAILABLE_IN_1_0
+GVariant     *afrpc_proxy_call_with_fds_finish     (AfrpcProxy           *self,
+                                                    GAsyncResult         *result,
+                                                    GUnixFDList         **out_fds,
+                                                    GError              **error) G_GNUC_WARN_UNUSED_RESULT;
+AFRPC_AVAILABLE_IN_1_0
+GVariant     *afrpc_proxy_call_with_fds_sync       (AfrpcProxy           *self,
+                                                    GVariant             *args,
+                                                    GUnixFDList          *fds,
+                                                    GUnixFDList         **out_fds,
+                                                    GCancellable         *cancellable,
+                                                    GError              **error) G_GNUC_WARN_UNUSED_RESULT;
+AFRPC_AVAILABLE_IN_1_0
+GUnixFDList  *afrpc_proxy_get_event_fds            (AfrpcProxy           *self);
+AFRPC_AVAILABLE_IN_1_0
+void          afrpc_proxy_call_with_progress       (AfrpcProxy           *self,
+                                                    GVariant             *args,
+                                                    AfrpcProgressMode     mode,
+                                                    AfrpcProgressFunc     progress,
+                                                    gpointer              progress_data,
+                                                    GDestroyNotify        progress_destroy,
+                                                    GCancellable         *cancellable,
+                                                    GAsyncReadyCallback   callback,
+                                                    gpointer              user_data);
+AFRPC_AVAILABLE_IN_1_0
+GVariant     *afrpc_proxy_call_with_progress_finish (AfrpcProxy          *self,
                                                     GAsyncResult         *result,
                                                     GError              **error) G_GNUC_WARN_UNUSED_RESULT;
 

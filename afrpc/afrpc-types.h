@@ -131,6 +131,21 @@ typedef enum
   AFRPC_FUNCTION_RUN,
 } AfrpcFunctionKind;
 
+/**
+ * AfrpcProgressMode:
+ * @AFRPC_PROGRESS_ALL: all of it; a worker waits for a program that does not keep up
+ * @AFRPC_PROGRESS_LATEST: only the latest, if the program does not keep up
+ *
+ * Which progress of a call is wanted; see [method@Afrpc.Proxy.call_with_progress].
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  AFRPC_PROGRESS_ALL,
+  AFRPC_PROGRESS_LATEST,
+} AfrpcProgressMode;
+
 typedef struct _AfrpcExit AfrpcExit;
 typedef struct _AfrpcHost AfrpcHost;
 typedef struct _AfrpcInvocation AfrpcInvocation;

@@ -3,6 +3,8 @@
 
 #include "afrpc-worker.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -29,6 +31,9 @@ G_DEFINE_FINAL_TYPE (AfrpcWorker, afrpc_worker, G_TYPE_OBJECT)
 #define CANCELLED_DOMAIN "g-io-error-quark"
 #define CANCELLED_CODE 19
 
+/* With more than this waiting to be written, the parent does not keep up. */
+#define ROOM_QUEUED_MAX 65536u /* bytes */
+
 static void
 afrpc_worker_finalize (GObject *object)
 {
@@ -36,6 +41,7 @@ afrpc_worker_finalize (GObject *object)
 
   afrpc_stream_clear (&self->stream);
   afrpc_worker_clear_ahead (self);
+  afrpc_served_call_clear (&self->call);
   if (self->lifeline_fd >= 0)
     close (self->lifeline_fd);
   g_clear_pointer (&self->page, afrpc_page_unmap);
@@ -139,7 +145,10 @@ afrpc_worker_flush_blocking (AfrpcWorker *self)
       switch (afrpc_stream_flush (&self->stream, NULL))
         {
         case AFRPC_STREAM_AGAIN:
-          poll (&poller, 1, -1);
+          if (self->stream.crowded)
+            poll (NULL, 0, AFRPC_STREAM_CROWDED_MS);
+          else
+            poll (&poller, 1, -1);
           break;
 
         case AFRPC_STREAM_DONE:
@@ -152,10 +161,10 @@ afrpc_worker_flush_blocking (AfrpcWorker *self)
     }
 }
 
-static gboolean
-check_size (AfrpcWorker         *self,
-            const AfrpcPayload  *payload,
-            GError             **error)
+gboolean
+afrpc_worker_check_size (AfrpcWorker         *self,
+                         const AfrpcPayload  *payload,
+                         GError             **error)
 {
   if (payload->type_length > AFRPC_FRAME_TYPE_MAX)
     {
@@ -172,6 +181,55 @@ check_size (AfrpcWorker         *self,
     }
 
   return TRUE;
+}
+
+/* Whether so many descriptors can go with one message. */
+gboolean
+afrpc_worker_check_fds (AfrpcWorker  *self,
+                        guint         n_fds,
+                        GError      **error)
+{
+  if (!self->stream.is_socket || self->stream.out_guard > 0)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
+                   "file descriptors cannot be passed over a command");
+      return FALSE;
+    }
+  if (n_fds > AFRPC_FRAME_FDS_MAX)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                   "more than %u file descriptors in one message", AFRPC_FRAME_FDS_MAX);
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* Returns: (transfer full): a copy, or -1 */
+int
+afrpc_worker_copy_fd (int      fd,
+                      GError **error)
+{
+  int copy = fcntl (fd, F_DUPFD_CLOEXEC, 0);
+
+  if (copy < 0)
+    {
+      int saved_errno = errno;
+
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "copying a file descriptor: %s",
+                   g_strerror (saved_errno));
+    }
+
+  return copy;
+}
+
+/* Whether the parent keeps up with what is written. */
+gboolean
+afrpc_worker_has_room (AfrpcWorker *self)
+{
+  struct pollfd poller = { self->stream.out_fd, POLLOUT, 0 };
+
+  return self->gone || (afrpc_stream_get_queued (&self->stream) < ROOM_QUEUED_MAX && poll (&poller, 1, 0) == 1);
 }
 
 void
@@ -191,32 +249,45 @@ afrpc_worker_send_error (AfrpcWorker    *self,
   afrpc_stream_put_value (&self->stream, kind, serial, value);
 }
 
-/* Answers a call: with @value (transfer full, floating or not), or @error, or, having neither, saying
- * so. */
+/* Answers a call, and is done with it: with @value (transfer full, floating or not), or @error, or, having
+ * neither, saying so. */
 void
-afrpc_worker_answer (AfrpcWorker  *self,
-                     guint64       serial,
-                     GVariant     *value,
-                     const GError *error)
+afrpc_worker_answer (AfrpcWorker     *self,
+                     AfrpcServedCall *call,
+                     GVariant        *value,
+                     const GError    *error)
 {
   g_autoptr(GVariant) result = value != NULL ? g_variant_take_ref (value) : NULL;
   g_autoptr(GError) own_error = NULL;
-  const AfrpcPayload payload = afrpc_payload (result);
+  g_auto(AfrpcServedCall) done = *call;
+  AfrpcPayload payload = afrpc_payload (result);
+
+  memset (call, 0, sizeof *call);
 
   if (error == NULL && result == NULL)
     g_set_error (&own_error, AFRPC_ERROR, AFRPC_ERROR_NO_RESULT,
                  "the function gave neither a result nor an error");
-  else if (error == NULL && !check_size (self, &payload, &own_error))
+  else if (error == NULL && !afrpc_worker_check_size (self, &payload, &own_error))
     g_prefix_error (&own_error, "result too large: ");
 
   /* An orphan that finishes its calls answers nobody. */
   if (self->gone)
     return;
 
+  afrpc_served_call_send_latest (&done, self);
   if (error != NULL || own_error != NULL)
-    afrpc_worker_send_error (self, AFRPC_FRAME_ERROR, serial, error != NULL ? error : own_error);
+    afrpc_worker_send_error (self, AFRPC_FRAME_ERROR, done.serial, error != NULL ? error : own_error);
   else
-    afrpc_stream_put_payload (&self->stream, AFRPC_FRAME_RESULT, serial, &payload);
+    {
+      if (done.result_fds != NULL)
+        {
+          payload.n_fds = done.result_fds->len;
+          payload.fds = (const int *) done.result_fds->data;
+        }
+      afrpc_stream_put_payload (&self->stream, AFRPC_FRAME_RESULT, done.serial, &payload);
+      if (done.result_fds != NULL)
+        g_array_set_size (done.result_fds, 0); /* they are the stream's */
+    }
 
   afrpc_worker_queued (self);
 }
@@ -246,31 +317,107 @@ afrpc_worker_mark_started (AfrpcWorker *self,
     }
 }
 
+/* Takes a call from its frame; returns its arguments, or why it cannot be run. */
+GVariant *
+afrpc_worker_parse_call (AfrpcWorker       *self,
+                         const AfrpcFrame  *frame,
+                         AfrpcServedCall   *call,
+                         GError           **error)
+{
+  afrpc_served_call_init (call, self, frame);
+  if (frame->fds_lost)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
+                   "the worker has too many open files to receive the call's file descriptors");
+      return NULL;
+    }
+
+  return afrpc_stream_parse_value (&self->stream, frame, error);
+}
+
 /* Whether a call is to be run: returns its arguments, or answers it. */
 GVariant *
 afrpc_worker_begin_call (AfrpcWorker      *self,
-                         const AfrpcFrame *frame)
+                         const AfrpcFrame *frame,
+                         AfrpcServedCall  *call)
 {
-  const guint64 serial = frame->header.serial;
   g_autoptr(GError) error = NULL;
   GVariant *args;
 
-  if (afrpc_page_is_cancelled (self->page, serial))
+  if (afrpc_page_is_cancelled (self->page, frame->header.serial))
     {
-      afrpc_worker_answer_cancelled (self, serial);
+      afrpc_worker_answer_cancelled (self, frame->header.serial);
       return NULL;
     }
 
-  args = afrpc_stream_parse_value (&self->stream, frame, &error);
+  args = afrpc_worker_parse_call (self, frame, call, &error);
   if (args == NULL)
     {
-      afrpc_worker_answer (self, serial, NULL, error);
+      afrpc_worker_answer (self, call, NULL, error);
       return NULL;
     }
 
-  afrpc_worker_mark_started (self, serial);
+  afrpc_worker_mark_started (self, frame->header.serial);
 
   return args;
+}
+
+static gboolean
+copy_fds (AfrpcWorker  *self,
+          const int    *fds,
+          gsize         n_fds,
+          int          *copies,
+          GError      **error)
+{
+  if (n_fds > 0 && !afrpc_worker_check_fds (self, MIN (n_fds, G_MAXUINT), error))
+    return FALSE;
+
+  for (gsize i = 0; i < n_fds; i++)
+    {
+      copies[i] = afrpc_worker_copy_fd (fds[i], error);
+      if (copies[i] >= 0)
+        continue;
+
+      while (i-- > 0)
+        close (copies[i]);
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+static gboolean
+send_event (AfrpcWorker  *self,
+            GVariant     *event,
+            const int    *fds,
+            gsize         n_fds,
+            GError      **error)
+{
+  g_autoptr(GVariant) value = g_variant_ref_sink (event);
+  AfrpcPayload payload = afrpc_payload (value);
+  int copies[AFRPC_FRAME_FDS_MAX];
+
+  if (!self->serving)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "the worker is not ready yet");
+      return FALSE;
+    }
+  if (self->gone)
+    return TRUE;
+  if (!afrpc_worker_check_size (self, &payload, error))
+    {
+      g_prefix_error (error, "it is too large: ");
+      return FALSE;
+    }
+  if (!copy_fds (self, fds, n_fds, copies, error))
+    return FALSE;
+
+  payload.fds = copies;
+  payload.n_fds = n_fds;
+  afrpc_stream_put_payload (&self->stream, AFRPC_FRAME_EVENT, 0, &payload);
+  afrpc_worker_queued (self);
+
+  return TRUE;
 }
 
 /**
@@ -293,26 +440,140 @@ void
 afrpc_worker_event (AfrpcWorker *self,
                     GVariant    *event)
 {
-  g_autoptr(GVariant) value = NULL;
   g_autoptr(GError) error = NULL;
-  AfrpcPayload payload;
 
   g_return_if_fail (AFRPC_IS_WORKER (self));
   g_return_if_fail (event != NULL);
 
-  value = g_variant_ref_sink (event);
-  payload = afrpc_payload (value);
-  if (!self->serving)
-    g_warning ("an event cannot be sent before the worker is ready");
-  else if (self->gone)
-    ;
-  else if (!check_size (self, &payload, &error))
-    g_warning ("an event was not sent, it is too large: %s", error->message);
-  else
-    {
-      afrpc_stream_put_payload (&self->stream, AFRPC_FRAME_EVENT, 0, &payload);
-      afrpc_worker_queued (self);
-    }
+  if (!send_event (self, event, NULL, 0, &error))
+    g_warning ("an event was not sent: %s", error->message);
+}
+
+/**
+ * afrpc_worker_event_with_fds:
+ * @self: the worker
+ * @event: a value; a floating reference is consumed
+ * @fds: (array length=n_fds): file descriptors, which stay the caller's
+ * @n_fds: their number
+ * @error: return location for an error
+ *
+ * Sends an event with copies of file descriptors, as [method@Afrpc.Worker.event] does.
+ *
+ * A handle (type `h`) in the event is an index into @fds. The parent's handlers get them by
+ * [method@Afrpc.Proxy.get_event_fds].
+ *
+ * Fails with %AFRPC_ERROR_NOT_SUPPORTED over a command; with %AFRPC_ERROR_TOO_LARGE if there are more than 253,
+ * or the event is too large; with %AFRPC_ERROR_FAILED if they cannot be copied, or the worker is not ready yet.
+ *
+ * Returns: %TRUE, or %FALSE with @error set
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_worker_event_with_fds (AfrpcWorker  *self,
+                             GVariant     *event,
+                             const int    *fds,
+                             gsize         n_fds,
+                             GError      **error)
+{
+  g_return_val_if_fail (AFRPC_IS_WORKER (self), FALSE);
+  g_return_val_if_fail (event != NULL, FALSE);
+  g_return_val_if_fail (fds != NULL || n_fds == 0, FALSE);
+
+  return send_event (self, event, fds, n_fds, error);
+}
+
+/**
+ * afrpc_worker_progress:
+ * @self: the worker
+ * @progress: a value; a floating reference is consumed
+ *
+ * Tells how far the call has come that a sync function runs.
+ *
+ * It reaches the caller before the result, in order, if the call was made with
+ * [method@Afrpc.Proxy.call_with_progress]; otherwise this does nothing. In an async worker see
+ * [method@Afrpc.Invocation.progress].
+ *
+ * If the parent is slow to read, this waits for it; or, if the caller asked for %AFRPC_PROGRESS_LATEST,
+ * it forgets what was not sent yet of this call.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_worker_progress (AfrpcWorker *self,
+                       GVariant    *progress)
+{
+  g_return_if_fail (AFRPC_IS_WORKER (self));
+  g_return_if_fail (progress != NULL);
+
+  afrpc_served_call_progress (&self->call, self, progress);
+}
+
+/**
+ * afrpc_worker_get_n_call_fds:
+ * @self: the worker
+ *
+ * Gets how many file descriptors came with the call that a sync function runs.
+ *
+ * Returns: how many were in the list of [method@Afrpc.Proxy.call_with_fds]
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_worker_get_n_call_fds (AfrpcWorker *self)
+{
+  g_return_val_if_fail (AFRPC_IS_WORKER (self), 0);
+
+  return afrpc_served_call_get_n_fds (&self->call);
+}
+
+/**
+ * afrpc_worker_steal_call_fd:
+ * @self: the worker
+ * @handle: a handle (type `h`) of the call's arguments
+ *
+ * Takes a file descriptor that came with the call that a sync function runs. It is close-on-exec.
+ *
+ * Those that are not taken are closed when the function returns.
+ *
+ * Returns: the file descriptor, which becomes the caller's, or -1 if there is none, or none any more
+ *
+ * Since: 1.0
+ */
+int
+afrpc_worker_steal_call_fd (AfrpcWorker *self,
+                            guint        handle)
+{
+  g_return_val_if_fail (AFRPC_IS_WORKER (self), -1);
+
+  return afrpc_served_call_steal_fd (&self->call, handle);
+}
+
+/**
+ * afrpc_worker_append_result_fd:
+ * @self: the worker
+ * @fd: a file descriptor, which stays the caller's
+ * @error: return location for an error
+ *
+ * Adds a copy of a file descriptor to the result of the call that a sync function runs.
+ *
+ * Fails with %AFRPC_ERROR_NOT_SUPPORTED over a command; with %AFRPC_ERROR_TOO_LARGE if there are 253 already;
+ * with %AFRPC_ERROR_FAILED if it cannot be copied.
+ *
+ * Returns: the handle (type `h`) to use in the result, or -1 with @error set
+ *
+ * Since: 1.0
+ */
+int
+afrpc_worker_append_result_fd (AfrpcWorker  *self,
+                               int           fd,
+                               GError      **error)
+{
+  g_return_val_if_fail (AFRPC_IS_WORKER (self), -1);
+  g_return_val_if_fail (fd >= 0, -1);
+  g_return_val_if_fail (self->call.serial != 0, -1);
+
+  return afrpc_served_call_append_fd (&self->call, self, fd, error);
 }
 
 /**
@@ -353,10 +614,10 @@ afrpc_worker_is_cancelled (AfrpcWorker *self)
 {
   g_return_val_if_fail (AFRPC_IS_WORKER (self), FALSE);
 
-  if (self->serial == 0)
+  if (self->call.serial == 0)
     return FALSE;
   if (self->page != NULL)
-    return afrpc_page_is_cancelled (self->page, self->serial);
+    return afrpc_page_is_cancelled (self->page, self->call.serial);
 
   if (!self->cancelled)
     afrpc_worker_look_ahead (self);

@@ -15,18 +15,36 @@ AFRPC_AVAILABLE_IN_1_0
 G_DECLARE_FINAL_TYPE (AfrpcWorker, afrpc_worker, AFRPC, WORKER, GObject)
 
 AFRPC_AVAILABLE_IN_1_0
-void      afrpc_worker_event        (AfrpcWorker *self,
-                                     GVariant    *event);
+void      afrpc_worker_event            (AfrpcWorker  *self,
+                                         GVariant     *event);
 AFRPC_AVAILABLE_IN_1_0
-void      afrpc_worker_flush        (AfrpcWorker *self);
+gboolean  afrpc_worker_event_with_fds   (AfrpcWorker  *self,
+                                         GVariant     *event,
+                                         const int    *fds,
+                                         gsize         n_fds,
+                                         GError      **error);
 AFRPC_AVAILABLE_IN_1_0
-gboolean  afrpc_worker_is_cancelled (AfrpcWorker *self);
+void      afrpc_worker_progress         (AfrpcWorker  *self,
+                                         GVariant     *progress);
 AFRPC_AVAILABLE_IN_1_0
-GVariant *afrpc_worker_get_args     (AfrpcWorker *self);
+void      afrpc_worker_flush            (AfrpcWorker  *self);
 AFRPC_AVAILABLE_IN_1_0
-guint     afrpc_worker_get_n_fds    (AfrpcWorker *self);
+gboolean  afrpc_worker_is_cancelled     (AfrpcWorker  *self);
 AFRPC_AVAILABLE_IN_1_0
-int       afrpc_worker_steal_fd     (AfrpcWorker *self,
-                                     guint        index);
+GVariant *afrpc_worker_get_args         (AfrpcWorker  *self);
+AFRPC_AVAILABLE_IN_1_0
+guint     afrpc_worker_get_n_fds        (AfrpcWorker  *self);
+AFRPC_AVAILABLE_IN_1_0
+int       afrpc_worker_steal_fd         (AfrpcWorker  *self,
+                                         guint         index);
+AFRPC_AVAILABLE_IN_1_0
+guint     afrpc_worker_get_n_call_fds   (AfrpcWorker  *self);
+AFRPC_AVAILABLE_IN_1_0
+int       afrpc_worker_steal_call_fd    (AfrpcWorker  *self,
+                                         guint         handle);
+AFRPC_AVAILABLE_IN_1_0
+int       afrpc_worker_append_result_fd (AfrpcWorker  *self,
+                                         int           fd,
+                                         GError      **error);
 
 G_END_DECLS

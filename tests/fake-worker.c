@@ -224,8 +224,9 @@ fake_call (Fake  *self,
 {
   const AfrpcLinkCall call = { .owner = GUINT_TO_POINTER (number) };
   g_autoptr(GVariant) args = g_variant_ref_sink (g_variant_new_uint32 (number));
+  const AfrpcPayload payload = afrpc_payload (args);
   g_autoptr(GError) error = NULL;
-  guint64 serial = afrpc_link_call (&self->link, args, &call, &error);
+  guint64 serial = afrpc_link_call (&self->link, &payload, &call, &error);
 
   g_assert_no_error (error);
   g_assert_cmpuint (serial, !=, 0);

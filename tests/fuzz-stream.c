@@ -138,13 +138,14 @@ make_calls (AfrpcLink *link,
             guint      options)
 {
   g_autoptr(GVariant) args = g_variant_ref_sink (g_variant_new_tuple (NULL, 0));
+  const AfrpcPayload payload = afrpc_payload (args);
 
   for (guint i = 0; i < n; i++)
     {
       const gboolean is_abandoned = (options & OPTION_ABANDONED) != 0 && i % 2 == 0;
       const AfrpcLinkCall call = { .owner = is_abandoned ? NULL : link };
 
-      g_assert_cmpuint (afrpc_link_call (link, args, &call, NULL), !=, 0);
+      g_assert_cmpuint (afrpc_link_call (link, &payload, &call, NULL), !=, 0);
     }
 }
 

@@ -312,13 +312,14 @@ test_link_close (void)
   g_autoptr(GBytes) bytes = g_bytes_new_take (g_malloc0 (1 << 20), 1 << 20);
   g_autoptr(GVariant) large =
     g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, bytes, TRUE));
+  const AfrpcPayload payload = afrpc_payload (large);
   const AfrpcLinkCall call = { .owner = &fake };
   guint64 serials[2];
 
   g_test_summary ("After closing, all that was queued goes out, then the half-close, and results "
                   "still come in");
   start (&fake);
-  serials[0] = afrpc_link_call (&fake.link, large, &call, NULL);
+  serials[0] = afrpc_link_call (&fake.link, &payload, &call, NULL);
   serials[1] = fake_call (&fake, 2);
   g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_AGAIN);
   g_assert_false (fake.link.shut);

@@ -26,9 +26,10 @@ static guint64
 call_with (Fake     *fake,
            GVariant *args)
 {
+  const AfrpcPayload payload = afrpc_payload (args);
   const AfrpcLinkCall call = { .owner = fake };
   g_autoptr(GError) error = NULL;
-  guint64 serial = afrpc_link_call (&fake->link, args, &call, &error);
+  guint64 serial = afrpc_link_call (&fake->link, &payload, &call, &error);
 
   g_assert_no_error (error);
   g_assert_cmpuint (serial, !=, 0);
@@ -45,12 +46,13 @@ refused_with (Fake     *fake,
   const guint n_pending = fake->link.n_pending;
   const guint64 n_calls_made = fake->link.n_calls_made;
   const gsize queued = afrpc_stream_get_queued (&fake->link.stream);
+  const AfrpcPayload payload = afrpc_payload (args);
   const AfrpcLinkCall call = { .owner = fake };
   g_autoptr(GError) error = NULL;
 
-  g_assert_cmpuint (afrpc_link_call (&fake->link, args, &call, &error), ==, 0);
+  g_assert_cmpuint (afrpc_link_call (&fake->link, &payload, &call, &error), ==, 0);
   g_assert_error (error, AFRPC_ERROR, code);
-  g_assert_cmpuint (afrpc_link_call (&fake->link, args, &call, NULL), ==, 0);
+  g_assert_cmpuint (afrpc_link_call (&fake->link, &payload, &call, NULL), ==, 0);
   g_assert_cmpuint (fake->link.n_pending, ==, n_pending);
   g_assert_cmpuint (fake->link.n_calls_made, ==, n_calls_made);
   g_assert_cmpuint (afrpc_stream_get_queued (&fake->link.stream), ==, queued);
@@ -268,17 +270,38 @@ test_link_descriptors (gconstpointer data)
   g_auto(Fake) fake = { 0 };
   const guint what = GPOINTER_TO_UINT (data);
 
-  g_test_summary ("A worker cannot fill our table of descriptors: one that sends any breaks the "
-                  "protocol");
+  g_test_summary ("A worker cannot fill our table of descriptors: one that sends others than it announces breaks "
+                  "the protocol, and those that nobody takes are closed");
   start (&fake);
   send_event_with_fd (&fake, what & 1, what & 2);
-  if (what == 2)
+  if (what != 1)
     {
       g_auto(AfrpcLinkItem) item = { 0 };
 
       /* The frame itself is in order. */
       fake_take (&fake, &item);
+      g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_EVENT);
+      g_assert_cmpuint (item.n_fds, ==, what == 3 ? 1 : 0);
     }
+  if (what == 3)
+    fake_take_none (&fake);
+  else
+    fake_refused (&fake, AFRPC_ERROR_PROTOCOL);
+}
+
+static void
+test_link_descriptors_misplaced (gconstpointer data)
+{
+  const AfrpcFrameHeader header = { .kind = GPOINTER_TO_UINT (data), .flags = AFRPC_FRAME_FLAGS_NATIVE, .n_fds = 1,
+                                    .type_length = 1, .size = 1 };
+  g_auto(Fake) fake = { 0 };
+  guint8 bytes[AFRPC_FRAME_HEADER_SIZE + 16] = { 0 };
+
+  g_test_summary ("Only results and events can have descriptors");
+  start (&fake);
+  afrpc_frame_encode (&header, bytes);
+  bytes[AFRPC_FRAME_HEADER_SIZE] = 'y';
+  fake_send (&fake, bytes, sizeof bytes, STDIN_FILENO);
   fake_refused (&fake, AFRPC_ERROR_PROTOCOL);
 }
 
@@ -313,6 +336,10 @@ main (int    argc,
                         test_link_descriptors);
   g_test_add_data_func ("/link-limits/descriptors/not-announced", GUINT_TO_POINTER (2),
                         test_link_descriptors);
+  g_test_add_data_func ("/link-limits/descriptors/error", GUINT_TO_POINTER (AFRPC_FRAME_ERROR),
+                        test_link_descriptors_misplaced);
+  g_test_add_data_func ("/link-limits/descriptors/progress", GUINT_TO_POINTER (AFRPC_FRAME_PROGRESS),
+                        test_link_descriptors_misplaced);
   g_test_add_func ("/link-limits/descriptors/unfinished", test_link_descriptors_unfinished);
 
   return g_test_run ();

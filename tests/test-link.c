@@ -278,6 +278,56 @@ test_link_run (gconstpointer data)
 }
 
 static void
+test_link_progress (void)
+{
+  g_autoptr(GVariant) args = g_variant_ref_sink (g_variant_new_tuple (NULL, 0));
+  AfrpcPayload payload = afrpc_payload (args);
+  int owners[2];
+  guint64 serial;
+
+  g_test_summary ("Progress belongs to a call that wants it; of any other it breaks the protocol");
+  payload.flags = AFRPC_FRAME_FLAG_PROGRESS;
+  for (guint i = 0; i < 3; i++)
+    {
+      g_auto(Fake) fake = { 0 };
+      g_auto(AfrpcLinkItem) item = { 0 };
+      g_auto(AfrpcLinkItem) result = { 0 };
+      AfrpcFrame frame;
+
+      fake_init (&fake);
+      fake_start (&fake);
+      serial = afrpc_link_call (&fake.link, &payload, &(AfrpcLinkCall) { .owner = &owners[0] }, NULL);
+      fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
+      g_assert_cmpuint (frame.header.flags & AFRPC_FRAME_FLAG_PROGRESS, !=, 0);
+      fake_say (&fake, AFRPC_FRAME_PROGRESS, serial, g_variant_new_uint32 (1));
+      fake_take (&fake, &item);
+      g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_PROGRESS);
+      g_assert_true (item.call.owner == &owners[0]);
+      g_assert_cmpuint (fake.link.n_pending, ==, 1);
+
+      if (i == 0)
+        {
+          /* Nobody waits for it any more. */
+          afrpc_link_find (&fake.link, serial)->owner = NULL;
+          fake_say (&fake, AFRPC_FRAME_PROGRESS, serial, g_variant_new_uint32 (2));
+          fake_take_none (&fake);
+        }
+      else if (i == 1)
+        {
+          fake_say (&fake, AFRPC_FRAME_RESULT, serial, g_variant_new_uint32 (2));
+          fake_take (&fake, &result);
+        }
+      else
+        serial = fake_call (&fake, 5);
+      fake_say (&fake, AFRPC_FRAME_PROGRESS, serial, g_variant_new_uint32 (3));
+      if (i == 0)
+        fake_take_none (&fake);
+      else
+        fake_refused (&fake, AFRPC_ERROR_PROTOCOL);
+    }
+}
+
+static void
 test_link_failed (void)
 {
   g_test_summary ("A worker that cannot be prepared says why, in whatever way");
@@ -383,6 +433,7 @@ test_link_call_data (void)
   g_auto(Fake) fake = { 0 };
   g_auto(AfrpcLinkItem) item = { 0 };
   g_autoptr(GVariant) args = g_variant_ref_sink (g_variant_new_tuple (NULL, 0));
+  const AfrpcPayload payload = afrpc_payload (args);
   const AfrpcLinkCall call = { .owner = &item };
   AfrpcLinkCall *found;
   guint64 serial;
@@ -390,7 +441,7 @@ test_link_call_data (void)
   g_test_summary ("What the owner keeps with a call comes back with the outcome, changes included");
   fake_init (&fake);
   fake_start (&fake);
-  serial = afrpc_link_call (&fake.link, args, &call, NULL);
+  serial = afrpc_link_call (&fake.link, &payload, &call, NULL);
   found = afrpc_link_find (&fake.link, serial);
   g_assert_true (found->owner == &item);
   found->owner = &fake;
@@ -574,6 +625,7 @@ main (int    argc,
   g_test_add_func ("/link/order", test_link_order);
   g_test_add_func ("/link/malformed", test_link_malformed);
   g_test_add_func ("/link/errors", test_link_errors);
+  g_test_add_func ("/link/progress", test_link_progress);
   g_test_add_func ("/link/violations", test_link_violations);
 
   return g_test_run ();

@@ -456,6 +456,62 @@ test_stream_lost_fds (void)
   g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
 }
 
+static void
+test_stream_crowded (void)
+{
+  enum { N = 300 };
+  g_auto(StreamPair) pair = { 0 };
+  struct rlimit limit;
+  guint n_received = 0, n_crowded = 0;
+
+  g_test_summary ("When too many of the user's descriptors are under way, the rest waits");
+  if (own_process_is_under_valgrind ())
+    {
+      g_test_skip ("valgrind only pretends to set limits");
+      return;
+    }
+  /* The superuser has no such limit, and what it lets go it does not get back. */
+  if (!g_test_subprocess ())
+    {
+      g_test_trap_subprocess (NULL, 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
+      g_test_trap_assert_passed ();
+      return;
+    }
+
+  if (getuid () == 0)
+    g_assert_no_errno (setuid (65534));
+  stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
+  for (guint i = 0; i < N; i++)
+    afrpc_stream_put_fd (&pair.from, AFRPC_FRAME_CALL, NULL, dup (0));
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
+  limit.rlim_cur = 50;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+
+  while (n_received < N)
+    {
+      AfrpcStreamStep step = afrpc_stream_flush (&pair.from, NULL);
+      AfrpcFrame frame;
+
+      g_assert_cmpint (step, !=, AFRPC_STREAM_ERROR);
+      n_crowded += pair.from.crowded;
+      g_assert_true (step == AFRPC_STREAM_AGAIN || !pair.from.crowded);
+      limit.rlim_cur = limit.rlim_max;
+      setrlimit (RLIMIT_NOFILE, &limit);
+      while (afrpc_stream_read (&pair.to, NULL) == AFRPC_STREAM_DONE)
+        while (afrpc_stream_next (&pair.to, &frame, NULL) == AFRPC_STREAM_DONE)
+          {
+            int fd = afrpc_stream_take_fd (&pair.to);
+
+            g_assert_cmpint (fd, >=, 0);
+            close (fd);
+            n_received++;
+          }
+      limit.rlim_cur = 50;
+      setrlimit (RLIMIT_NOFILE, &limit);
+    }
+  g_assert_cmpuint (n_crowded, >, 0);
+}
+
 /* A stream that has everything: bytes, payloads and descriptors on their way in and out. */
 static void
 fill (StreamPair *pair)
@@ -568,6 +624,7 @@ main (int    argc,
                         test_stream_unexpected_fds);
   g_test_add_func ("/stream-fds/wrong-number", test_stream_wrong_number);
   g_test_add_func ("/stream-fds/lost", test_stream_lost_fds);
+  g_test_add_func ("/stream-fds/crowded", test_stream_crowded);
   g_test_add_func ("/stream-fds/clear", test_stream_clear);
   g_test_add_func ("/stream-fds/restart", test_stream_restart);
 

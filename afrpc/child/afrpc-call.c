@@ -11,6 +11,11 @@ struct _AfrpcCall
   GAsyncReadyCallback callback; /* (nullable) */
   gpointer user_data;
   GSource *watch;               /* (nullable) (owned): for cancelling */
+  AfrpcProgressFunc progress;   /* (nullable) */
+  gpointer progress_data;
+  GDestroyNotify progress_destroy; /* (nullable) */
+  GUnixFDList *fds;             /* (nullable): of the result */
+  gboolean settled;
   GVariant *value;              /* (nullable) until finished */
   GError *error;                /* (nullable) until finished */
 };
@@ -19,6 +24,17 @@ static void afrpc_call_async_result_init (GAsyncResultIface *iface);
 
 G_DEFINE_FINAL_TYPE_WITH_CODE (AfrpcCall, afrpc_call, G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (G_TYPE_ASYNC_RESULT, afrpc_call_async_result_init))
+
+/* Whoever gave the data may drop the last reference to anything with it. */
+static void
+clear_progress (AfrpcCall *self)
+{
+  GDestroyNotify destroy = g_steal_pointer (&self->progress_destroy);
+
+  self->progress = NULL;
+  if (destroy != NULL)
+    destroy (g_steal_pointer (&self->progress_data));
+}
 
 static void
 clear (AfrpcCall *self)
@@ -30,6 +46,8 @@ clear (AfrpcCall *self)
     }
   g_clear_pointer (&self->value, g_variant_unref);
   g_clear_error (&self->error);
+  g_clear_object (&self->fds);
+  clear_progress (self);
   g_clear_object (&self->source);
 }
 
@@ -88,10 +106,48 @@ afrpc_call_new (GPtrArray           *spare,
     self = g_object_new (AFRPC_TYPE_CALL, NULL);
 
   self->source = g_object_ref (source);
+  self->settled = FALSE;
   self->callback = callback;
   self->user_data = user_data;
 
   return self;
+}
+
+void
+afrpc_call_set_progress (AfrpcCall         *self,
+                         AfrpcProgressFunc  func,
+                         gpointer           data,
+                         GDestroyNotify     destroy)
+{
+  self->progress = func;
+  self->progress_data = data;
+  self->progress_destroy = destroy;
+}
+
+/* Calls back, from a dispatch of the proxy's context. */
+void
+afrpc_call_progress (AfrpcCall *self,
+                     GVariant  *value)
+{
+  g_autoptr(AfrpcCall) held = g_object_ref (self);
+
+  if (self->progress != NULL && !self->settled)
+    self->progress (AFRPC_PROXY (self->source), value, self->progress_data);
+}
+
+/* @fds: (transfer full): of the result that comes next */
+void
+afrpc_call_take_fds (AfrpcCall   *self,
+                     GUnixFDList *fds)
+{
+  self->fds = fds;
+}
+
+/* Returns: (transfer full) (nullable) */
+GUnixFDList *
+afrpc_call_steal_fds (AfrpcCall *self)
+{
+  return g_steal_pointer (&self->fds);
 }
 
 /* @watch: (transfer full): destroyed when the call is settled */
@@ -111,6 +167,7 @@ afrpc_call_settle (AfrpcCall *self,  /* (transfer full) */
 {
   self->value = value;
   self->error = error;
+  self->settled = TRUE;
   if (self->watch != NULL)
     {
       g_source_destroy (self->watch);

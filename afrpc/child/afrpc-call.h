@@ -7,6 +7,10 @@
 #pragma once
 
 #include <gio/gio.h>
+#include <gio/gunixfdlist.h>
+
+#include "afrpc-types.h"
+#include "afrpc-proxy.h"
 
 G_BEGIN_DECLS
 
@@ -19,6 +23,15 @@ AfrpcCall *afrpc_call_new          (GPtrArray           *spare,
                                     gpointer             source,
                                     GAsyncReadyCallback  callback,
                                     gpointer             user_data);
+void       afrpc_call_set_progress (AfrpcCall           *self,
+                                    AfrpcProgressFunc    func,
+                                    gpointer             data,
+                                    GDestroyNotify       destroy);
+void       afrpc_call_progress     (AfrpcCall           *self,
+                                    GVariant            *value);
+void       afrpc_call_take_fds     (AfrpcCall           *self,
+                                    GUnixFDList         *fds);
+GUnixFDList *afrpc_call_steal_fds  (AfrpcCall           *self);
 void       afrpc_call_take_watch   (AfrpcCall           *self,
                                     GSource             *watch);
 void       afrpc_call_settle       (AfrpcCall           *self,

@@ -3,6 +3,8 @@
 
 #include "child/afrpc-child.h"
 
+#include <unistd.h>
+
 #include "afrpc-error.h"
 
 /* Queued calls are written at the latest when they have this size, so that the worker begins while
@@ -18,6 +20,7 @@ typedef struct
   gboolean settled;
   GVariant *value; /* (nullable) (owned) */
   GError *error;   /* (nullable) (owned) */
+  GUnixFDList *fds; /* (nullable) (owned) */
 } SyncCall;
 
 typedef struct
@@ -61,7 +64,7 @@ check_open (AfrpcChild  *self,
 
 static guint64
 queue_call (AfrpcChild           *self,
-            GVariant             *args,
+            const AfrpcPayload   *args,
             guint                 timeout_ms,
             const AfrpcLinkCall  *call,
             GError              **error)
@@ -86,8 +89,10 @@ call_cancelled_cb (GCancellable *cancellable,
   CancelWatch *watch = user_data;
   g_autoptr(AfrpcChild) child = afrpc_child_ref (watch->child);
 
-  afrpc_child_give_up (child, watch->serial,
-                       g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled"));
+  /* Otherwise its outcome has arrived, and waits to be delivered. */
+  if (afrpc_link_find (&child->link, watch->serial) != NULL)
+    afrpc_child_give_up (child, watch->serial,
+                         g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled"));
 
   return G_SOURCE_REMOVE;
 }
@@ -110,19 +115,27 @@ watch_cancellable (AfrpcChild   *self,
   return source;
 }
 
-/* Makes a call; @call (transfer full) gets the result. */
+static void
+close_fds (const AfrpcPayload *args)
+{
+  for (guint i = 0; i < args->n_fds; i++)
+    close (args->fds[i]);
+}
+
+/* Makes a call, whose descriptors it takes; @call (transfer full) gets the result. */
 void
-afrpc_child_call (AfrpcChild   *self,
-                  GVariant     *args,
-                  guint         timeout_ms,
-                  GCancellable *cancellable,
-                  AfrpcCall    *call)
+afrpc_child_call (AfrpcChild         *self,
+                  const AfrpcPayload *args,
+                  guint               timeout_ms,
+                  GCancellable       *cancellable,
+                  AfrpcCall          *call)
 {
   GError *error = NULL;
   guint64 serial = queue_call (self, args, timeout_ms, &(AfrpcLinkCall) { .owner = call }, &error);
 
   if (serial == 0)
     {
+      close_fds (args);
       afrpc_call_settle_later (call, error);
       return;
     }
@@ -146,7 +159,7 @@ sync_settle (AfrpcChild *self,
 
   if (call != NULL)
     {
-      *call = (AfrpcLinkCall) { NULL };
+      call->owner = NULL;
       afrpc_link_cancel (&self->link, sync->serial);
     }
   sync->settled = TRUE;
@@ -164,6 +177,7 @@ sync_take_item (AfrpcChild    *self,
 
   if (item->kind == AFRPC_LINK_ITEM_RESULT && item->call.owner == sync)
     {
+      sync->fds = afrpc_child_take_item_fds (item);
       sync_settle (self, sync, g_steal_pointer (&item->value), g_steal_pointer (&item->error));
       return;
     }
@@ -175,6 +189,9 @@ sync_take_item (AfrpcChild    *self,
       return;
     }
 
+  /* It may be settled before its progress is delivered. */
+  if (item->kind == AFRPC_LINK_ITEM_PROGRESS)
+    g_object_ref (item->call.owner);
   self->stash_size += STASH_ITEM_SIZE + (item->value != NULL ? g_variant_get_size (item->value) : 0);
   stashed = g_new (AfrpcLinkItem, 1);
   *stashed = *item;
@@ -287,23 +304,26 @@ sync_check_clock (AfrpcChild   *self,
     }
 }
 
-/* Makes a call and waits for its result without running a main loop. */
+/* Makes a call, whose descriptors it takes, and waits for its result without running a main loop. */
 GVariant *
-afrpc_child_call_sync (AfrpcChild    *self,
-                       GVariant      *args,
-                       guint          timeout_ms,
-                       GCancellable  *cancellable,
-                       GError       **error)
+afrpc_child_call_sync (AfrpcChild          *self,
+                       const AfrpcPayload  *args,
+                       GUnixFDList        **out_fds, /* (nullable) */
+                       guint                timeout_ms,
+                       GCancellable        *cancellable,
+                       GError             **error)
 {
   SyncCall sync = { 0 };
   const AfrpcLinkCall call = { .owner = &sync };
   gint64 until = timeout_ms > 0 ? g_get_monotonic_time () + (gint64) timeout_ms * 1000 : AFRPC_DEADLINES_NEVER;
 
-  if (g_cancellable_set_error_if_cancelled (cancellable, error))
-    return NULL;
-  sync.serial = queue_call (self, args, 0, &call, error);
+  if (!g_cancellable_set_error_if_cancelled (cancellable, error))
+    sync.serial = queue_call (self, args, 0, &call, error);
   if (sync.serial == 0)
-    return NULL;
+    {
+      close_fds (args);
+      return NULL;
+    }
 
   afrpc_child_start (self);
   while (!sync.settled)
@@ -318,6 +338,9 @@ afrpc_child_call_sync (AfrpcChild    *self,
 
   if (sync.error != NULL)
     g_propagate_error (error, sync.error);
+  if (out_fds != NULL)
+    *out_fds = g_steal_pointer (&sync.fds);
+  g_clear_object (&sync.fds);
 
   return sync.value;
 }

@@ -129,6 +129,35 @@ pop_stash (AfrpcChild    *self,
   return TRUE;
 }
 
+/* Returns: (transfer full) (nullable): the descriptors that came with the item's value */
+GUnixFDList *
+afrpc_child_take_item_fds (AfrpcLinkItem *item)
+{
+  GUnixFDList *list;
+
+  if (item->n_fds == 0)
+    return NULL;
+
+  list = g_unix_fd_list_new_from_array (item->fds, item->n_fds);
+  item->n_fds = 0;
+
+  return list;
+}
+
+static void
+deliver_event (AfrpcChild    *self,
+               AfrpcLinkItem *item,
+               GObject       *proxy,
+               gboolean      *handled)
+{
+  g_autoptr(GUnixFDList) fds = afrpc_child_take_item_fds (item);
+
+  if (item->value != NULL)
+    self->proxy_funcs->event (proxy, item->value, fds, handled);
+  else
+    self->proxy_funcs->error (proxy, item->error);
+}
+
 static void
 deliver_item (AfrpcChild     *self,
               AfrpcLinkItem  *item,
@@ -138,6 +167,8 @@ deliver_item (AfrpcChild     *self,
   switch (item->kind)
     {
     case AFRPC_LINK_ITEM_RESULT:
+      if (G_UNLIKELY (item->n_fds > 0))
+        afrpc_call_take_fds (item->call.owner, afrpc_child_take_item_fds (item));
       afrpc_call_settle (item->call.owner, self->spare_calls, g_steal_pointer (&item->value),
                          g_steal_pointer (&item->error));
       break;
@@ -145,10 +176,15 @@ deliver_item (AfrpcChild     *self,
     case AFRPC_LINK_ITEM_EVENT:
       if (*proxy == NULL)
         *proxy = g_weak_ref_get (&self->proxy);
-      if (*proxy != NULL && item->value != NULL)
-        self->proxy_funcs->event (*proxy, item->value, handled);
-      else if (*proxy != NULL)
-        self->proxy_funcs->error (*proxy, item->error);
+      if (*proxy != NULL)
+        deliver_event (self, item, *proxy, handled);
+      break;
+
+    case AFRPC_LINK_ITEM_PROGRESS:
+      if (item->value != NULL)
+        afrpc_call_progress (item->call.owner, item->value);
+      else
+        g_warning ("progress of a call was lost: %s", item->error->message);
       break;
 
     case AFRPC_LINK_ITEM_FORKED:
@@ -188,10 +224,19 @@ deliver (AfrpcChild *self)
       g_auto(AfrpcLinkItem) item = { 0 };
 
       /* A handler may run the main loop: then that goes on with what has arrived. */
-      self->backlog = pop_stash (self, &item) || afrpc_child_next_item (self, &item);
-      if (!self->backlog)
-        break;
-      deliver_item (self, &item, &proxy, &handled);
+      self->backlog = TRUE;
+      if (pop_stash (self, &item))
+        {
+          deliver_item (self, &item, &proxy, &handled);
+          afrpc_child_release_stashed (&item);
+        }
+      else if (afrpc_child_next_item (self, &item))
+        deliver_item (self, &item, &proxy, &handled);
+      else
+        {
+          self->backlog = FALSE;
+          break;
+        }
 
       if (++n % SLICE_ITEMS == 0)
         {
@@ -227,13 +272,17 @@ afrpc_child_flush (AfrpcChild *self)
   g_autoptr(GError) error = NULL;
   GIOCondition events = G_IO_IN;
 
+  self->flush_deadline = AFRPC_DEADLINES_NEVER;
   if (self->eof || self->link.stream.out_fd < 0)
     return;
 
   switch (afrpc_link_flush (&self->link, &error))
     {
     case AFRPC_STREAM_AGAIN:
-      events |= G_IO_OUT;
+      if (self->link.stream.crowded)
+        self->flush_deadline = g_get_monotonic_time () + AFRPC_STREAM_CROWDED_MS * 1000;
+      else
+        events |= G_IO_OUT;
       break;
 
     case AFRPC_STREAM_ERROR:

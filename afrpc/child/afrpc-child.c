@@ -57,6 +57,7 @@ afrpc_child_new (const char *host)
   self->steps = g_ptr_array_new_with_free_func ((GDestroyNotify) step_unref);
   self->tail.fd = -1;
   self->greeting_deadline = self->reap_deadline = self->exit_deadline = AFRPC_DEADLINES_NEVER;
+  self->flush_deadline = AFRPC_DEADLINES_NEVER;
   afrpc_deadlines_init (&self->deadlines, is_pending_cb, self);
   self->reaped_for = g_ptr_array_new ();
   self->spare_calls = g_ptr_array_new_with_free_func (g_object_unref);
@@ -94,9 +95,18 @@ afrpc_child_ref (AfrpcChild *self)
   return self;
 }
 
+/* What waits for its delivery keeps the call alive that it tells of. */
+void
+afrpc_child_release_stashed (AfrpcLinkItem *item)
+{
+  if (item->kind == AFRPC_LINK_ITEM_PROGRESS)
+    g_object_unref (item->call.owner);
+}
+
 static void
 stashed_item_free (AfrpcLinkItem *item)
 {
+  afrpc_child_release_stashed (item);
   afrpc_link_item_clear (item);
   g_free (item);
 }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <gio/gio.h>
+#include <gio/gunixfdlist.h>
 
 #include "afrpc-types.h"
 #include "child/afrpc-call.h"
@@ -62,6 +63,7 @@ typedef struct
   /* @handled: whether it is known from earlier in this dispatch that somebody handles events */
   void (*event)     (gpointer      proxy,
                      GVariant     *event,
+                     GUnixFDList  *fds, /* (nullable) */
                      gboolean     *handled);
   void (*error)     (gpointer      proxy,
                      const GError *error);
@@ -100,6 +102,7 @@ struct _AfrpcChild
   gint64 greeting_deadline;  /* AFRPC_DEADLINES_NEVER: none */
   gint64 reap_deadline;      /* when to ask for the end of a process without a pidfd */
   gint64 exit_deadline;      /* when a process that closed its socket is killed */
+  gint64 flush_deadline;     /* when the socket may take descriptors again */
   GQueue stash;              /* (element-type AfrpcLinkItem) arrived during a call_sync */
   gsize stash_size;          /* bytes, about */
 
@@ -157,12 +160,13 @@ void        afrpc_child_hand_over   (AfrpcChild           *self,
 void        afrpc_child_run         (AfrpcChild           *self,
                                      GTask                *task);
 void        afrpc_child_call        (AfrpcChild           *self,
-                                     GVariant             *args,
+                                     const AfrpcPayload   *args,
                                      guint                 timeout_ms,
                                      GCancellable         *cancellable,
                                      AfrpcCall            *call);
 GVariant   *afrpc_child_call_sync   (AfrpcChild           *self,
-                                     GVariant             *args,
+                                     const AfrpcPayload   *args,
+                                     GUnixFDList         **out_fds,
                                      guint                 timeout_ms,
                                      GCancellable         *cancellable,
                                      GError              **error);
@@ -185,7 +189,7 @@ afrpc_child_get_template (AfrpcChild *self)
 static inline gint64
 afrpc_child_process_deadline (AfrpcChild *self)
 {
-  return MIN (self->reap_deadline, MIN (self->greeting_deadline, self->exit_deadline));
+  return MIN (MIN (self->reap_deadline, self->flush_deadline), MIN (self->greeting_deadline, self->exit_deadline));
 }
 
 gboolean    afrpc_child_connect        (AfrpcChild    *self,
@@ -224,8 +228,10 @@ void        afrpc_child_read_stderr    (AfrpcChild    *self);
 void        afrpc_child_set_exit       (AfrpcChild    *self,
                                         const AfrpcSpawnStatus *status);
 void        afrpc_child_reap           (AfrpcChild    *self);
+void        afrpc_child_release_stashed (AfrpcLinkItem *item);
 gboolean    afrpc_child_next_item      (AfrpcChild    *self,
                                         AfrpcLinkItem *item);
+GUnixFDList *afrpc_child_take_item_fds (AfrpcLinkItem *item);
 void        afrpc_child_fail           (AfrpcChild    *self,
                                         GError        *error);
 void        afrpc_child_fail_at_end    (AfrpcChild    *self);

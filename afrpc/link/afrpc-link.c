@@ -16,7 +16,7 @@
 
 static const char *const frame_names[] = {
   "none", "hello", "require", "eval", "arg", "fd", "run", "failed", "ready", "call", "cancel", "result", "error",
-  "event", "fork", "forked", "refused", "surroundings", "dismiss", "exited", "started", "goodbye",
+  "event", "fork", "forked", "refused", "surroundings", "dismiss", "exited", "started", "goodbye", "progress",
 };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (frame_names) == AFRPC_FRAME_LAST + 1);
@@ -26,6 +26,10 @@ afrpc_link_item_clear (AfrpcLinkItem *item)
 {
   g_clear_pointer (&item->value, g_variant_unref);
   g_clear_error (&item->error);
+  for (guint i = 0; i < item->n_fds; i++)
+    close (item->fds[i]);
+  g_clear_pointer (&item->fds, g_free);
+  item->n_fds = 0;
   if (item->kind == AFRPC_LINK_ITEM_FORKED && item->pid > 0 && item->pidfd >= 0)
     close (item->pidfd);
   item->pid = 0;
@@ -231,6 +235,18 @@ check_limits (AfrpcLink           *self,
                    args->size, self->message_size_max);
       return FALSE;
     }
+  if (args->n_fds > AFRPC_FRAME_FDS_MAX)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                   "%u file descriptors in one call, the limit is %u", args->n_fds, AFRPC_FRAME_FDS_MAX);
+      return FALSE;
+    }
+  if (args->n_fds > 0 && self->is_command)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
+                   "file descriptors cannot be passed over a command");
+      return FALSE;
+    }
   if (self->n_pending >= self->n_pending_max)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY,
@@ -248,20 +264,20 @@ check_limits (AfrpcLink           *self,
   return TRUE;
 }
 
-/* Queues a call; returns its serial, or 0: AFRPC_ERROR_TOO_LARGE, AFRPC_ERROR_BUSY. */
+/* Queues a call; returns its serial, or 0: AFRPC_ERROR_TOO_LARGE, AFRPC_ERROR_BUSY, AFRPC_ERROR_NOT_SUPPORTED. Then
+ * the descriptors stay the caller's. */
 guint64
 afrpc_link_call (AfrpcLink            *self,
-                 GVariant             *args,
+                 const AfrpcPayload   *args,
                  const AfrpcLinkCall  *call,
                  GError              **error)
 {
-  const AfrpcPayload payload = afrpc_payload (args);
   AfrpcLinkSlot *slot;
   guint64 serial;
 
   g_assert (!self->closing && self->state != AFRPC_LINK_ENDED);
 
-  if (!check_limits (self, &payload, error))
+  if (!check_limits (self, args, error))
     return 0;
   if (self->first_free == self->n_slots && !grow_slots (self))
     {
@@ -274,9 +290,10 @@ afrpc_link_call (AfrpcLink            *self,
   self->first_free = slot->next_free;
   slot->serial = serial;
   slot->call = *call;
+  slot->call.wants_progress = (args->flags & AFRPC_FRAME_FLAG_PROGRESS) != 0;
   self->n_pending++;
 
-  afrpc_stream_put_payload (&self->stream, AFRPC_FRAME_CALL, serial, &payload);
+  afrpc_stream_put_payload (&self->stream, AFRPC_FRAME_CALL, serial, args);
 
   return serial;
 }
@@ -448,6 +465,50 @@ set_item_value (AfrpcLink        *self,
     }
 }
 
+/* As set_item_value(), with descriptors. */
+static void
+set_item_message (AfrpcLink        *self,
+                  AfrpcLinkItem    *item,
+                  const AfrpcFrame *frame)
+{
+  if (frame->fds_lost)
+    {
+      item->error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED,
+                                 "the program has too many open files to receive the file descriptors");
+      return;
+    }
+
+  set_item_value (self, item, frame, FALSE);
+  if (item->value == NULL || frame->header.n_fds == 0)
+    return;
+
+  item->fds = g_new (int, frame->header.n_fds);
+  while (item->n_fds < frame->header.n_fds)
+    item->fds[item->n_fds++] = afrpc_stream_take_fd (&self->stream);
+}
+
+static gboolean
+parse_progress (AfrpcLink         *self,
+                AfrpcLinkItem     *item,
+                const AfrpcFrame  *frame,
+                GError           **error)
+{
+  AfrpcLinkSlot *slot = find_slot (self, frame->header.serial);
+
+  if (slot == NULL || !slot->call.wants_progress)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "progress of a call that does not want any");
+      return FALSE;
+    }
+
+  item->kind = AFRPC_LINK_ITEM_PROGRESS;
+  item->call = slot->call;
+  if (item->call.owner != NULL)
+    set_item_value (self, item, frame, FALSE);
+
+  return TRUE;
+}
+
 static gboolean
 parse_outcome (AfrpcLink         *self,
                AfrpcLinkItem     *item,
@@ -470,8 +531,12 @@ parse_outcome (AfrpcLink         *self,
   self->first_free = slot - self->slots;
   self->n_pending--;
 
-  if (item->call.owner != NULL)
-    set_item_value (self, item, frame, frame->header.kind == AFRPC_FRAME_ERROR);
+  if (item->call.owner == NULL)
+    ;
+  else if (frame->header.kind == AFRPC_FRAME_ERROR)
+    set_item_value (self, item, frame, TRUE);
+  else
+    set_item_message (self, item, frame);
 
   return TRUE;
 }
@@ -544,7 +609,8 @@ parse_frame (AfrpcLink         *self,
 {
   const AfrpcFrameKind kind = frame->header.kind;
 
-  if (frame->header.n_fds != (kind == AFRPC_FRAME_FORKED ? 1 : 0))
+  if (kind != AFRPC_FRAME_RESULT && kind != AFRPC_FRAME_EVENT &&
+      frame->header.n_fds != (kind == AFRPC_FRAME_FORKED ? 1 : 0))
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "unexpected file descriptors");
       return FALSE;
@@ -580,9 +646,11 @@ parse_frame (AfrpcLink         *self,
   if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_EVENT)
     {
       item->kind = AFRPC_LINK_ITEM_EVENT;
-      set_item_value (self, item, frame, FALSE);
+      set_item_message (self, item, frame);
       return TRUE;
     }
+  if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_PROGRESS)
+    return parse_progress (self, item, frame, error);
 
   g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "unexpected frame “%s”", frame_names[kind]);
   return FALSE;
@@ -632,7 +700,10 @@ afrpc_link_next (AfrpcLink      *self,
 
       if (!parse_frame (self, item, &frame, error))
         return AFRPC_STREAM_ERROR;
-      if (item->kind != AFRPC_LINK_ITEM_NONE && (item->kind != AFRPC_LINK_ITEM_RESULT || item->call.owner != NULL))
+      /* Nobody waits any more for what becomes of a call that was given up. */
+      if ((item->kind == AFRPC_LINK_ITEM_RESULT || item->kind == AFRPC_LINK_ITEM_PROGRESS) && item->call.owner == NULL)
+        continue;
+      if (item->kind != AFRPC_LINK_ITEM_NONE)
         return AFRPC_STREAM_DONE;
     }
 

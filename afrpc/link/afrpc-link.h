@@ -27,7 +27,8 @@ typedef enum
   AFRPC_LINK_ITEM_READY,
   AFRPC_LINK_ITEM_FAILED, /* preparing failed: error */
   AFRPC_LINK_ITEM_RESULT, /* of the call: value or error */
-  AFRPC_LINK_ITEM_EVENT,  /* value */
+  AFRPC_LINK_ITEM_PROGRESS, /* of the call, which goes on: value or error */
+  AFRPC_LINK_ITEM_EVENT,  /* value or error */
   AFRPC_LINK_ITEM_FORKED, /* the oldest request to fork: pid, pidfd and direct, or error */
   AFRPC_LINK_ITEM_EXITED, /* one that was forked and is not direct: pid and status */
   AFRPC_LINK_ITEM_NONE,   /* nothing for the caller; never returned */
@@ -37,6 +38,7 @@ typedef enum
 typedef struct
 {
   gpointer owner;  /* (nullable): NULL once nobody waits for the outcome */
+  gboolean wants_progress;
 } AfrpcLinkCall;
 
 typedef struct
@@ -45,6 +47,8 @@ typedef struct
   AfrpcLinkCall call;
   GVariant *value; /* (nullable) (transfer full) */
   GError *error;   /* (nullable) (transfer full) */
+  int *fds;        /* (nullable) (transfer full): that came with the value */
+  guint n_fds;
   int pid;
   int pidfd;       /* (transfer full), of a forked process; -1: there was no descriptor to be had for it */
   gboolean direct; /* it is this program's own child */
@@ -110,7 +114,7 @@ void            afrpc_link_replay       (AfrpcLink       *self,
                                          void           (*insert) (AfrpcLink *self, gpointer data),
                                          gpointer         data);
 guint64         afrpc_link_call         (AfrpcLink       *self,
-                                         GVariant        *args,
+                                         const AfrpcPayload *args,
                                          const AfrpcLinkCall *call,
                                          GError         **error);
 AfrpcLinkCall  *afrpc_link_find         (AfrpcLink       *self,

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <poll.h>
+#include <string.h>
 
 #include "afrpc-error.h"
 #include "serve/afrpc-worker-private.h"
@@ -13,7 +14,7 @@
 
 typedef struct
 {
-  guint64 serial;
+  AfrpcServedCall served;
   GVariant *args; /* (nullable): or error */
   GError *error;
   gboolean cancelled;
@@ -24,6 +25,7 @@ ahead_call_free (AheadCall *call)
 {
   g_clear_pointer (&call->args, g_variant_unref);
   g_clear_error (&call->error);
+  afrpc_served_call_clear (&call->served);
   g_free (call);
 }
 
@@ -44,14 +46,14 @@ static void
 cancel (AfrpcWorker *self,
         guint64      serial)
 {
-  if (serial == self->serial)
+  if (serial == self->call.serial)
     self->cancelled = TRUE;
 
   for (GList *l = self->ahead.head; l != NULL; l = l->next)
     {
       AheadCall *call = l->data;
 
-      if (call->serial == serial)
+      if (call->served.serial == serial)
         call->cancelled = TRUE;
     }
 
@@ -79,8 +81,7 @@ take_frame (AfrpcWorker      *self,
     }
 
   call = g_new0 (AheadCall, 1);
-  call->serial = frame->header.serial;
-  call->args = afrpc_stream_parse_value (&self->stream, frame, &call->error);
+  call->args = afrpc_worker_parse_call (self, frame, &call->served, &call->error);
   self->ahead_size += get_size (call);
   g_queue_push_tail (&self->ahead, call);
 
@@ -145,22 +146,22 @@ run_call (AfrpcWorker *self,
   GVariant *result;
 
   if (call->cancelled)
-    afrpc_worker_answer_cancelled (self, call->serial);
+    afrpc_worker_answer_cancelled (self, call->served.serial);
   else if (call->args == NULL)
-    afrpc_worker_answer (self, call->serial, NULL, call->error);
+    afrpc_worker_answer (self, &call->served, NULL, call->error);
   else if (self->backend == AFRPC_BACKEND_ASYNC)
     {
-      afrpc_worker_mark_started (self, call->serial);
-      afrpc_worker_start_call (self, call->serial, call->args);
+      afrpc_worker_mark_started (self, call->served.serial);
+      afrpc_worker_start_call (self, &call->served, call->args);
     }
   else
     {
-      afrpc_worker_mark_started (self, call->serial);
-      self->serial = call->serial;
+      afrpc_worker_mark_started (self, call->served.serial);
+      self->call = call->served;
+      memset (&call->served, 0, sizeof call->served);
       self->cancelled = FALSE;
       result = afrpc_host_call (self->host, self->function, self, call->args, &error);
-      self->serial = 0;
-      afrpc_worker_answer (self, call->serial, result, error);
+      afrpc_worker_answer (self, &self->call, result, error);
     }
 }
 

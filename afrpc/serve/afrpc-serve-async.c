@@ -36,11 +36,11 @@ afrpc_worker_queued (AfrpcWorker *self)
 }
 
 void
-afrpc_worker_start_call (AfrpcWorker *self,
-                         guint64      serial,
-                         GVariant    *args)
+afrpc_worker_start_call (AfrpcWorker     *self,
+                         AfrpcServedCall *call, /* (transfer full): its contents */
+                         GVariant        *args)
 {
-  AfrpcInvocation *invocation = afrpc_invocation_new (self, serial, args);
+  AfrpcInvocation *invocation = afrpc_invocation_new (self, call, args);
 
   afrpc_host_invoke (self->host, self->function, invocation);
   afrpc_invocation_release (invocation);
@@ -50,10 +50,11 @@ static void
 begin_call (AfrpcWorker      *self,
             const AfrpcFrame *frame)
 {
-  g_autoptr(GVariant) args = afrpc_worker_begin_call (self, frame);
+  AfrpcServedCall call;
+  g_autoptr(GVariant) args = afrpc_worker_begin_call (self, frame, &call);
 
   if (args != NULL)
-    afrpc_worker_start_call (self, frame->header.serial, args);
+    afrpc_worker_start_call (self, &call, args);
 }
 
 void
@@ -209,6 +210,16 @@ query (AfrpcWorker *self,
   return tag != NULL ? g_source_query_unix_fd (self->source, tag) : 0;
 }
 
+/* Progress that was held back, now that the parent reads again. */
+static void
+send_latest (AfrpcWorker *self)
+{
+  self->n_latest = 0;
+  for (guint i = 0; i < self->invocations->len; i++)
+    if (self->invocations->pdata[i] != NULL)
+      afrpc_invocation_send_latest (self->invocations->pdata[i]);
+}
+
 static gboolean
 serve_source_prepare (GSource *source,
                       int     *timeout_ms)
@@ -216,16 +227,24 @@ serve_source_prepare (GSource *source,
   AfrpcWorker *self = ((ServeSource *) source)->worker;
   GIOCondition events = self->eof ? 0 : G_IO_IN;
 
+  if (self->n_latest > 0 && afrpc_worker_has_room (self))
+    send_latest (self);
+
   if (!self->gone && afrpc_stream_get_queued (&self->stream) > 0)
     {
       AfrpcStreamStep step = afrpc_stream_flush (&self->stream, NULL);
 
       /* A parent that does not read its answers gets no more of them. */
-      if (step == AFRPC_STREAM_AGAIN)
+      if (step == AFRPC_STREAM_AGAIN && self->stream.crowded)
+        *timeout_ms = AFRPC_STREAM_CROWDED_MS;
+      else if (step == AFRPC_STREAM_AGAIN)
         events = G_IO_OUT | (afrpc_stream_get_queued (&self->stream) < QUEUED_MAX / 2 ? events : 0);
       else if (step != AFRPC_STREAM_DONE)
         self->gone = TRUE;
     }
+
+  if (self->n_latest > 0)
+    events |= G_IO_OUT;
 
   /* This wakes the main context up, so only if something changes. */
   if (events != self->socket_events && (self->socket_tag != NULL || self->out_tag != NULL))

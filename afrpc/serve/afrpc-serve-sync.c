@@ -8,18 +8,15 @@ static void
 run_call (AfrpcWorker      *self,
           const AfrpcFrame *frame)
 {
-  g_autoptr(GVariant) args = afrpc_worker_begin_call (self, frame);
+  g_autoptr(GVariant) args = afrpc_worker_begin_call (self, frame, &self->call);
   g_autoptr(GError) error = NULL;
   GVariant *result;
 
   if (args == NULL)
     return;
 
-  self->serial = frame->header.serial;
   result = afrpc_host_call (self->host, self->function, self, args, &error);
-  self->serial = 0;
-
-  afrpc_worker_answer (self, frame->header.serial, result, error);
+  afrpc_worker_answer (self, &self->call, result, error);
 }
 
 /* One call at a time, without a main loop: waits for a call, runs it, and writes its answer before it

@@ -6,6 +6,7 @@
 #include "afrpc-host.h"
 #include "afrpc-invocation.h"
 #include "afrpc-worker.h"
+#include "serve/afrpc-served-call.h"
 #include "wire/afrpc-page.h"
 #include "wire/afrpc-stream.h"
 
@@ -42,7 +43,7 @@ struct _AfrpcWorker
   GVariant *args;           /* (nullable): a tuple */
   GArray *fds;              /* (element-type int) -1: stolen */
 
-  guint64 serial;           /* of the call that a sync function runs, or 0 */
+  AfrpcServedCall call;     /* that a sync function runs */
 
   /* Without a page. */
   GQueue ahead;             /* (element-type AheadCall) read, not run yet */
@@ -61,6 +62,7 @@ struct _AfrpcWorker
   GPtrArray *invocations;   /* (element-type AfrpcInvocation) not answered yet, by slot, not owned */
   GPtrArray *spare_invocations; /* (element-type AfrpcInvocation) to be used again */
   guint n_outstanding;
+  guint n_latest;           /* outstanding calls with progress that is held back, at most */
 };
 
 AfrpcWorker *afrpc_worker_new            (AfrpcHost        *host,
@@ -77,11 +79,25 @@ void         afrpc_worker_send_error     (AfrpcWorker      *self,
                                           guint64           serial,
                                           const GError     *error);
 void         afrpc_worker_answer         (AfrpcWorker      *self,
-                                          guint64           serial,
+                                          AfrpcServedCall  *call,
                                           GVariant         *value,
                                           const GError     *error);
+GVariant    *afrpc_worker_parse_call     (AfrpcWorker      *self,
+                                          const AfrpcFrame *frame,
+                                          AfrpcServedCall  *call,
+                                          GError          **error);
 GVariant    *afrpc_worker_begin_call     (AfrpcWorker      *self,
-                                          const AfrpcFrame *frame);
+                                          const AfrpcFrame *frame,
+                                          AfrpcServedCall  *call);
+gboolean     afrpc_worker_check_size     (AfrpcWorker      *self,
+                                          const AfrpcPayload *payload,
+                                          GError          **error);
+gboolean     afrpc_worker_check_fds      (AfrpcWorker      *self,
+                                          guint             n_fds,
+                                          GError          **error);
+int          afrpc_worker_copy_fd        (int               fd,
+                                          GError          **error);
+gboolean     afrpc_worker_has_room       (AfrpcWorker      *self);
 void         afrpc_worker_answer_cancelled (AfrpcWorker    *self,
                                             guint64         serial);
 void         afrpc_worker_mark_started   (AfrpcWorker      *self,
@@ -101,14 +117,15 @@ void         afrpc_worker_look_ahead     (AfrpcWorker      *self);
 gboolean     afrpc_worker_run_ahead      (AfrpcWorker      *self);
 void         afrpc_worker_clear_ahead    (AfrpcWorker      *self);
 void         afrpc_worker_start_call     (AfrpcWorker      *self,
-                                          guint64           serial,
+                                          AfrpcServedCall  *call,
                                           GVariant         *args);
 void         afrpc_worker_cancel_call    (AfrpcWorker      *self,
                                           guint64           serial);
 
 AfrpcInvocation *afrpc_invocation_new    (AfrpcWorker      *worker,
-                                          guint64           serial,
+                                          AfrpcServedCall  *call,
                                           GVariant         *args);
+void         afrpc_invocation_send_latest (AfrpcInvocation *self);
 void         afrpc_invocation_release    (AfrpcInvocation  *self);
 void         afrpc_invocation_cancel     (AfrpcInvocation  *self,
                                           guint64           serial);

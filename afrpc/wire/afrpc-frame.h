@@ -77,14 +77,19 @@ typedef enum
   /* Over a command, from whoever watched the worker: how it ended. Nothing follows. */
   AFRPC_FRAME_GOODBYE = 21, /* AfrpcGoodbye, encoded */
 
-  AFRPC_FRAME_LAST = AFRPC_FRAME_GOODBYE,
+  /* From the worker, of a call that wants it, before its outcome. */
+  AFRPC_FRAME_PROGRESS = 22, /* how far it has come */
+
+  AFRPC_FRAME_LAST = AFRPC_FRAME_PROGRESS,
 } AfrpcFrameKind;
 
 typedef enum
 {
   AFRPC_FRAME_FLAG_BIG_ENDIAN = 1 << 0, /* of the payload */
+  AFRPC_FRAME_FLAG_PROGRESS = 1 << 2,   /* of a call: its progress is wanted */
+  AFRPC_FRAME_FLAG_LATEST = 1 << 3,     /* and only the latest, if the parent does not keep up */
 
-  AFRPC_FRAME_FLAGS_KNOWN = AFRPC_FRAME_FLAG_BIG_ENDIAN,
+  AFRPC_FRAME_FLAGS_KNOWN = AFRPC_FRAME_FLAG_BIG_ENDIAN | AFRPC_FRAME_FLAG_PROGRESS | AFRPC_FRAME_FLAG_LATEST,
 } AfrpcFrameFlags;
 
 #if G_BYTE_ORDER == G_LITTLE_ENDIAN

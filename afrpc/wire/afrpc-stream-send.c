@@ -362,11 +362,14 @@ send_batch (AfrpcStream *self,
 }
 
 /* Writes until everything is out (DONE), the other side does not take more now (AGAIN), or it does
- * not read any more (EOF). */
+ * not read any more (EOF). A stream that is crowded has to be flushed again after a while: what polls as
+ * writable does not take descriptors then, see ETOOMANYREFS in unix(7). */
 AfrpcStreamStep
 afrpc_stream_flush (AfrpcStream  *self,
                     GError      **error)
 {
+  self->crowded = FALSE;
+
   while (afrpc_stream_get_queued (self) > 0)
     {
       Batch batch;
@@ -376,8 +379,11 @@ afrpc_stream_flush (AfrpcStream  *self,
       n = send_batch (self, &batch);
       if (n < 0 && errno == EINTR)
         continue;
-      if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-        return AFRPC_STREAM_AGAIN;
+      if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ETOOMANYREFS))
+        {
+          self->crowded = errno == ETOOMANYREFS;
+          return AFRPC_STREAM_AGAIN;
+        }
       if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
         return AFRPC_STREAM_EOF;
       if (n < 0)

@@ -15,6 +15,7 @@ G_BEGIN_DECLS
 
 #define AFRPC_STREAM_IN_SIZE 65536u      /* bytes: the receive buffer */
 #define AFRPC_STREAM_BODY_MIN 16384u     /* bytes: larger payloads get memory of their own */
+#define AFRPC_STREAM_CROWDED_MS 5        /* until a crowded stream is flushed again: no event tells when */
 #define AFRPC_STREAM_FD_BATCHES_MAX 4u   /* received, whose frames have not been parsed: there are never more than 2 */
 
 typedef enum
@@ -117,6 +118,7 @@ typedef struct
   guint64 out_base;       /* position in the stream of out[0] */
   GQueue attachments;     /* (element-type Attachment) oldest first */
   gsize attached_size;    /* bytes of attachments that are not written yet */
+  gboolean crowded;       /* the last flush ended because too many descriptors of the user are under way */
 
   AfrpcValueType type;
 } AfrpcStream;
