@@ -9,6 +9,13 @@
 #include <string.h>
 
 #include "afrpc/hosts/afrpc-host-native.h"
+#include "afrpc/hosts/afrpc-symbols.h"
+
+typedef struct
+{
+  const char *file; /* not owned: modules stay */
+  AfrpcSymbols symbols;
+} Module;
 
 #define AFRPC_TYPE_HOST_C (afrpc_host_c_get_type ())
 G_DECLARE_FINAL_TYPE (AfrpcHostC, afrpc_host_c, AFRPC, HOST_C, AfrpcHostNative)
@@ -17,7 +24,7 @@ struct _AfrpcHostC
 {
   AfrpcHostNative parent_instance;
 
-  GPtrArray *modules; /* (element-type GModule) in the order in which they were required */
+  GArray *modules; /* (element-type Module) in the order in which they were required */
 };
 
 G_DEFINE_FINAL_TYPE (AfrpcHostC, afrpc_host_c, AFRPC_TYPE_HOST_NATIVE)
@@ -47,18 +54,6 @@ find_module (const char *name)
   return NULL;
 }
 
-/* A symbol of the module itself: not one of a library that it happens to be linked with. */
-static gboolean
-find_own_symbol (GModule     *module,
-                 const char  *name,
-                 gpointer    *symbol)
-{
-  Dl_info info;
-
-  return g_module_symbol (module, name, symbol) && *symbol != NULL && dladdr (*symbol, &info) != 0 &&
-         g_strcmp0 (info.dli_fname, g_module_name (module)) == 0;
-}
-
 static gboolean
 afrpc_host_c_require (AfrpcHost   *host,
                       const char  *module,
@@ -67,7 +62,8 @@ afrpc_host_c_require (AfrpcHost   *host,
   AfrpcHostC *self = AFRPC_HOST_C (host);
   g_autofree char *file = NULL;
   GModule *loaded;
-  gpointer symbol;
+  Module entry;
+  void *handle;
 
   if (strchr (module, '/') != NULL)
     file = g_strdup (module);
@@ -95,10 +91,15 @@ afrpc_host_c_require (AfrpcHost   *host,
 
   /* Types and quarks that it registers cannot be taken back. */
   g_module_make_resident (loaded);
-  g_ptr_array_add (self->modules, loaded);
-
-  /* The first search of all binds functions of the C library itself, which would happen in each forked process. */
-  find_own_symbol (loaded, "afrpc_info", &symbol);
+  entry.file = g_module_name (loaded);
+  handle = dlopen (entry.file, RTLD_LAZY | RTLD_NOLOAD);
+  if (handle == NULL || !afrpc_symbols_init (&entry.symbols, handle))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE,
+                   "the module “%s” cannot be looked into: %s", module, dlerror ());
+      return FALSE;
+    }
+  g_array_append_val (self->modules, entry);
 
   return TRUE;
 }
@@ -114,20 +115,21 @@ afrpc_host_c_resolve (AfrpcHost          *host,
 
   for (guint i = 0; i < self->modules->len; i++)
     {
-      GModule *module = self->modules->pdata[i];
-      g_autofree char *place = g_strdup_printf ("“%s”", g_module_name (module));
-      gpointer symbol, info;
+      const Module *module = &g_array_index (self->modules, Module, i);
+      gpointer symbol = afrpc_symbols_find (&module->symbols, name);
+      g_autofree char *place = NULL;
 
-      if (!find_own_symbol (module, name, &symbol))
+      if (symbol == NULL)
         continue;
-      if (!find_own_symbol (module, info_name, &info))
-        info = NULL;
 
-      return afrpc_host_native_add (AFRPC_HOST_NATIVE (self), name, place, symbol, info, kind, error);
+      /* Without printf(), which costs a forked process more than the search. */
+      place = g_strconcat ("“", module->file, "”", NULL);
+      return afrpc_host_native_add (AFRPC_HOST_NATIVE (self), name, place, symbol,
+                                    afrpc_symbols_find (&module->symbols, info_name), kind, error);
     }
 
   g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION, "there is no function “%s” in %s", name,
-               self->modules->len == 1 ? g_module_name (self->modules->pdata[0]) : "the modules that were loaded");
+               self->modules->len == 1 ? g_array_index (self->modules, Module, 0).file : "the modules that were loaded");
   return 0;
 }
 
@@ -136,7 +138,7 @@ afrpc_host_c_finalize (GObject *object)
 {
   AfrpcHostC *self = AFRPC_HOST_C (object);
 
-  g_clear_pointer (&self->modules, g_ptr_array_unref);
+  g_clear_pointer (&self->modules, g_array_unref);
 
   G_OBJECT_CLASS (afrpc_host_c_parent_class)->finalize (object);
 }
@@ -154,7 +156,7 @@ afrpc_host_c_class_init (AfrpcHostCClass *klass)
 static void
 afrpc_host_c_init (AfrpcHostC *self)
 {
-  self->modules = g_ptr_array_new ();
+  self->modules = g_array_new (FALSE, FALSE, sizeof (Module));
 }
 
 int

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What one shared object defines itself. dlsym() also searches all that the object is linked with: that
+ * finds what is not meant, and to find nothing touches the tables of every library, which a process that was
+ * just forked has to fault in one by one. */
+#pragma once
+
+#include <glib.h>
+#include <link.h>
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  void *handle;               /* dlopen()'s, not owned */
+  const struct link_map *map;
+  const ElfW(Sym) *symbols;
+  const char *strings;
+  const guint16 *versions;    /* (nullable) */
+  const guint32 *hash;        /* (nullable): DT_GNU_HASH */
+} AfrpcSymbols;
+
+gboolean afrpc_symbols_init (AfrpcSymbols       *self,
+                             void               *handle);
+gpointer afrpc_symbols_find (const AfrpcSymbols *self,
+                             const char         *name);
+
+G_END_DECLS
