@@ -401,7 +401,6 @@ serve_function (AfrpcHost         *self,
     }
 
   worker->serving = TRUE;
-  worker->stream.exact = FALSE;
   worker->stream.size_max = worker->message_size_max;
   say_ready (worker);
 

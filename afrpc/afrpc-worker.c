@@ -44,6 +44,7 @@ afrpc_worker_finalize (GObject *object)
   afrpc_served_call_clear (&self->call);
   if (self->lifeline_fd >= 0)
     close (self->lifeline_fd);
+  g_clear_pointer (&self->hello, g_variant_unref);
   g_clear_pointer (&self->page, afrpc_page_unmap);
   g_clear_pointer (&self->arg_list, g_ptr_array_unref);
   g_clear_pointer (&self->args, g_variant_unref);
@@ -98,7 +99,6 @@ afrpc_worker_init_stream (AfrpcWorker *self,
     afrpc_stream_restart (&self->stream, fd);
   else
     afrpc_stream_init (&self->stream, fd, fd, TRUE);
-  self->stream.exact = TRUE;
   self->stream.size_max = AFRPC_FRAME_PREPARE_SIZE_MAX;
   self->message_size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
 }

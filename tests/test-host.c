@@ -182,6 +182,14 @@ test_host_bad_frames (void)
   put_hello (&host);
   put_dict (&host, AFRPC_FRAME_RUN, 0, "{'function': <'echo'>, 'page': <true>}", -1);
   assert_refused (&host, "not sealed");
+
+  /* It would be lost. */
+  host_start (&host);
+  put_hello (&host);
+  put_require (&host);
+  put_dict (&host, AFRPC_FRAME_RUN, 0, "{'function': <'run_echo'>, 'run': <true>}", -1);
+  put_dict (&host, AFRPC_FRAME_CALL, 1, "{'too': <'early'>}", -1);
+  assert_refused (&host, "more was sent");
 }
 
 static void
@@ -211,6 +219,69 @@ test_host_bad_call (void)
       g_assert_cmpuint (frame.header.serial, ==, 1 << 24);
       g_assert_true (wait_frame (&host, async ? AFRPC_FRAME_ERROR : AFRPC_FRAME_RESULT, &frame));
       g_assert_cmpuint (frame.header.serial, ==, 2 << 24);
+      g_assert_cmpint (host_end (&host), ==, 0);
+    }
+}
+
+static void
+put_job (Host       *host,
+         gboolean    async,
+         const char *text)
+{
+  g_autoptr(GVariant) args = g_variant_ref_sink (
+    async ? g_variant_new ("(sv)", "return", g_variant_new_string (text)) : g_variant_new_string (text));
+
+  put_dict (host, AFRPC_FRAME_RUN, 0, async ? "{'function': <'act_async'>, 'async': <true>}" : "{'function': <'echo'>}",
+            -1);
+  afrpc_stream_put_value (&host->stream, AFRPC_FRAME_CALL, 1 << 24, args);
+}
+
+static void
+assert_job_done (Host       *host,
+                 const char *text)
+{
+  g_autoptr(GVariant) value = NULL;
+  AfrpcFrame frame;
+
+  g_assert_true (wait_frame (host, AFRPC_FRAME_RESULT, &frame));
+  value = afrpc_stream_parse_value (&host->stream, &frame, NULL);
+  g_assert_cmpstr (g_variant_get_string (value, NULL), ==, text);
+  g_assert_false (wait_frame (host, AFRPC_FRAME_RESULT, &frame));
+}
+
+static void
+test_host_read_ahead (void)
+{
+  g_test_summary ("What a template has read already is its own, and what a worker has read before it runs is done");
+  for (guint async = 0; async <= 1; async++)
+    {
+      Host host, children[2] = { 0 };
+
+      host_start (&host);
+      put_hello (&host);
+      put_require (&host);
+      for (guint i = 0; i < 2; i++)
+        {
+          int sockets[2];
+
+          g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets));
+          afrpc_stream_init (&children[i].stream, sockets[0], sockets[0], TRUE);
+          put_hello (&children[i]);
+          put_job (&children[i], async, i == 0 ? "first" : "second");
+          flush (&children[i]);
+          shutdown (sockets[0], SHUT_WR);
+          afrpc_stream_put_fd (&host.stream, AFRPC_FRAME_FORK, NULL, sockets[1]);
+        }
+      /* These go with the last descriptor, and are read with it. */
+      put_job (&host, async, "template");
+      flush (&host);
+      shutdown (host.stream.in_fd, SHUT_WR);
+
+      assert_job_done (&host, "template");
+      assert_job_done (&children[0], "first");
+      assert_job_done (&children[1], "second");
+      for (guint i = 0; i < 2; i++)
+        afrpc_stream_clear (&children[i].stream);
       g_assert_cmpint (host_end (&host), ==, 0);
     }
 }
@@ -276,6 +347,7 @@ main (int   argc,
   g_test_add_func ("/host/version", test_host_version);
   g_test_add_func ("/host/bad-frames", test_host_bad_frames);
   g_test_add_func ("/host/bad-call", test_host_bad_call);
+  g_test_add_func ("/host/read-ahead", test_host_read_ahead);
   g_test_add_func ("/host/every-byte", test_host_every_byte);
   g_test_add_func ("/host/by-hand", test_host_by_hand);
 

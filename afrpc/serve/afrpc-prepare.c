@@ -113,6 +113,7 @@ run_init (AfrpcHost    *self,
 
   if (!resolve (self, name, AFRPC_FUNCTION_INIT, &function, error))
     return FALSE;
+  afrpc_worker_flush_blocking (worker);
   if (AFRPC_HOST_GET_CLASS (self)->init (self, function, worker, &local_error))
     return TRUE;
 
@@ -186,6 +187,11 @@ prepare_run (AfrpcHost    *self,
   worker->orphan_policy = orphan_policy;
   g_variant_lookup (value, "max-message-size", "t", &worker->message_size_max);
 
+  if (options->run && afrpc_stream_has_read (&worker->stream))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "more was sent before the function had taken over");
+      return FALSE;
+    }
   if (options->run && worker->stream.in_fd != worker->stream.out_fd)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED, "a function can take over nothing but a socket");
@@ -268,6 +274,7 @@ prepare_step (AfrpcHost         *self,
         {
           const char *module = g_variant_get_string (value, NULL);
 
+          afrpc_worker_flush_blocking (worker);
           return check_failure (klass->require (self, module, error), "loading the module", module, error);
         }
       break;
@@ -279,6 +286,7 @@ prepare_step (AfrpcHost         *self,
           g_autoptr(GVariant) boxed = g_variant_get_child_value (value, 1);
           g_autoptr(GVariant) args = g_variant_get_variant (boxed);
 
+          afrpc_worker_flush_blocking (worker);
           return check_failure (klass->eval (self, g_variant_get_string (code, NULL), args, error),
                                 "evaluating", "code", error);
         }
@@ -361,6 +369,19 @@ wait_readable (AfrpcWorker *worker)
     }
 }
 
+/* Writes what has been said, unless the parent's next words are there already: a forked process can then do all
+ * that it was made for and answer at once. FALSE: nobody listens any more. */
+static gboolean
+say_at_leisure (AfrpcWorker *worker)
+{
+  struct pollfd poller = { worker->stream.in_fd, POLLIN, 0 };
+
+  if (afrpc_stream_get_queued (&worker->stream) > 0 && poll (&poller, 1, 0) == 0)
+    afrpc_worker_flush_blocking (worker);
+
+  return !worker->gone;
+}
+
 /* Waits for one frame. Returns DONE, EOF, or ERROR. */
 static AfrpcStreamStep
 receive_frame (AfrpcWorker  *worker,
@@ -373,6 +394,8 @@ receive_frame (AfrpcWorker  *worker,
 
       if (step != AFRPC_STREAM_AGAIN)
         return step;
+      if (!say_at_leisure (worker))
+        return AFRPC_STREAM_EOF;
       wait_readable (worker);
       step = afrpc_stream_read (&worker->stream, error);
       /* Whoever made the connection may have left it not to block. */
@@ -383,27 +406,28 @@ receive_frame (AfrpcWorker  *worker,
     }
 }
 
-static gboolean
+/* Queues who the worker is. What has been said is written before anything is waited for, or loaded. */
+static void
 greet (AfrpcHost    *self,
        AfrpcWorker  *worker)
 {
-  g_autoptr(GVariant) hello = NULL;
   GVariantDict dict;
 
-  g_variant_dict_init (&dict, NULL);
-  g_variant_dict_insert (&dict, "version", "u", AFRPC_FRAME_PROTOCOL_VERSION);
-  g_variant_dict_insert (&dict, "host", "s", afrpc_host_get_name (self));
-  if (worker->goodbye_serial != 0)
-    g_variant_dict_insert (&dict, "goodbye", "t", worker->goodbye_serial);
-  hello = g_variant_ref_sink (g_variant_dict_end (&dict));
-  afrpc_stream_put_value (&worker->stream, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, hello);
-  afrpc_worker_flush_blocking (worker);
+  if (worker->hello == NULL)
+    {
+      g_variant_dict_init (&dict, NULL);
+      g_variant_dict_insert (&dict, "version", "u", AFRPC_FRAME_PROTOCOL_VERSION);
+      g_variant_dict_insert (&dict, "host", "s", afrpc_host_get_name (self));
+      if (worker->goodbye_serial != 0)
+        g_variant_dict_insert (&dict, "goodbye", "t", worker->goodbye_serial);
+      worker->hello = g_variant_ref_sink (g_variant_dict_end (&dict));
+    }
 
-  return !worker->gone;
+  afrpc_stream_put_value (&worker->stream, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, worker->hello);
 }
 
 /* Begins a conversation of its own, on @fd. */
-static gboolean
+static void
 start_over (AfrpcHost   *self,
             AfrpcWorker *worker,
             int          fd)
@@ -423,7 +447,7 @@ start_over (AfrpcHost   *self,
     close (g_array_index (worker->children, AfrpcWorkerChild, i).pidfd);
   g_array_set_size (worker->children, 0);
 
-  return greet (self, worker);
+  greet (self, worker);
 }
 
 /* Returns TRUE in the new process. */
@@ -480,9 +504,7 @@ afrpc_host_prepare (AfrpcHost        *self,
 {
   gboolean greeted = FALSE;
 
-  if (!greet (self, worker))
-    return AFRPC_STREAM_EOF;
-
+  greet (self, worker);
   for (;;)
     {
       g_autoptr(GVariant) value = NULL;

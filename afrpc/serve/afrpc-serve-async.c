@@ -106,8 +106,9 @@ static gboolean
 read_frames (AfrpcWorker *self)
 {
   g_autoptr(GError) error = NULL;
-  AfrpcStreamStep step = afrpc_stream_read (&self->stream, &error);
+  AfrpcStreamStep step = self->has_read ? AFRPC_STREAM_DONE : afrpc_stream_read (&self->stream, &error);
 
+  self->has_read = FALSE;
   if (step == AFRPC_STREAM_EOF || step == AFRPC_STREAM_ERROR ||
       (step == AFRPC_STREAM_DONE && !handle_frames (self, &error)))
     self->eof = TRUE;
@@ -121,6 +122,7 @@ read_frames (AfrpcWorker *self)
 static void
 read_ahead (AfrpcWorker *self)
 {
+  self->has_read = FALSE;
   for (guint i = 0; i < AHEAD_RUN_MAX && afrpc_worker_run_ahead (self); i++)
     ;
   if (self->ahead_error != NULL)
@@ -162,7 +164,7 @@ is_free_orphan (AfrpcWorker *self)
 static gboolean
 is_ready (AfrpcWorker *self)
 {
-  return (self->gone && self->socket_tag != NULL) || is_done (self) || self->ahead.length > 0;
+  return (self->gone && self->socket_tag != NULL) || is_done (self) || self->ahead.length > 0 || self->has_read;
 }
 
 static void
@@ -268,14 +270,15 @@ serve_source_dispatch (GSource     *source,
 {
   AfrpcWorker *self = ((ServeSource *) source)->worker;
   const GIOCondition events = query (self, self->socket_tag);
+  const gboolean is_readable = self->has_read || (!self->eof && (events & ~G_IO_OUT) != 0);
 
   if ((query (self, self->out_tag) & (G_IO_HUP | G_IO_ERR)) != 0)
     self->gone = TRUE;
   if (self->eof && (events & (G_IO_HUP | G_IO_ERR)) != 0)
     self->gone = TRUE;
-  else if (self->page == NULL && (self->ahead.length > 0 || (!self->eof && (events & ~G_IO_OUT) != 0)))
+  else if (self->page == NULL && (self->ahead.length > 0 || is_readable))
     read_ahead (self);
-  else if (!self->eof && (events & ~G_IO_OUT) != 0)
+  else if (is_readable)
     read_frames (self);
 
   /* A pipe that has ended has nothing else to say, and never stops saying it. */
@@ -311,6 +314,8 @@ afrpc_worker_serve_async (AfrpcWorker  *self,
   self->invocations = g_ptr_array_new ();
   self->spare_invocations = g_ptr_array_new_with_free_func (g_object_unref);
   self->loop = g_main_loop_new (NULL, FALSE);
+
+  self->has_read = afrpc_stream_has_read (&self->stream);
 
   self->source = g_source_new (&serve_source_funcs, sizeof (ServeSource));
   ((ServeSource *) self->source)->worker = self;

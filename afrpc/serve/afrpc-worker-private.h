@@ -28,6 +28,7 @@ struct _AfrpcWorker
   AfrpcBackend backend;
   AfrpcOrphanPolicy orphan_policy;
   guint64 message_size_max; /* bytes, in either direction */
+  GVariant *hello;          /* (nullable): what it greets with; a process that is forked says the same */
   guint64 goodbye_serial;   /* of what follows when this process has ended, or 0 */
   int lifeline_fd;          /* -1, or what the host has to hang the worker on */
   int parent_pid;           /* what it said; 0: it did not */
@@ -57,6 +58,7 @@ struct _AfrpcWorker
   gpointer socket_tag;      /* (nullable) */
   gpointer out_tag;         /* (nullable): if it is not the same */
   GIOCondition socket_events;
+  gboolean has_read;        /* calls, perhaps, before the loop began */
   gboolean eof;             /* nothing more is read */
   gboolean dismissed;       /* the parent closed: it did not just die */
   GPtrArray *invocations;   /* (element-type AfrpcInvocation) not answered yet, by slot, not owned */

@@ -176,6 +176,13 @@ GVariant       *afrpc_stream_parse_value (AfrpcStream             *self,
                                           GError                 **error);
 int             afrpc_stream_take_fd     (AfrpcStream             *self);
 
+/* Whether something has been read that was not taken. */
+static inline gboolean
+afrpc_stream_has_read (const AfrpcStream *self)
+{
+  return self->in_tail > self->in_head || self->body != NULL;
+}
+
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (AfrpcStream, afrpc_stream_clear)
 
 G_END_DECLS
