@@ -3,7 +3,7 @@
 
 #include "afrpc-invocation.h"
 
-#include <gmodule.h>
+#include <dlfcn.h>
 #include <string.h>
 
 #include "afrpc-error.h"
@@ -55,12 +55,11 @@ get_cancellable_funcs (void)
 
   if (g_once_init_enter (&looked_up))
     {
-      GModule *gio = g_module_open (GIO_LIBRARY, G_MODULE_BIND_LAZY);
+      void *gio = dlopen (GIO_LIBRARY, RTLD_LAZY | RTLD_GLOBAL | RTLD_NODELETE);
 
-      if (gio == NULL || !g_module_symbol (gio, "g_cancellable_new", (gpointer *) &funcs.create) ||
-          !g_module_symbol (gio, "g_cancellable_cancel", (gpointer *) &funcs.cancel))
-        g_error ("%s", g_module_error ());
-      g_module_make_resident (gio);
+      if (gio == NULL || (funcs.create = dlsym (gio, "g_cancellable_new")) == NULL ||
+          (funcs.cancel = dlsym (gio, "g_cancellable_cancel")) == NULL)
+        g_error ("%s", dlerror ());
       g_once_init_leave (&looked_up, 1);
     }
 

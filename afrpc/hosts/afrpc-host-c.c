@@ -5,7 +5,6 @@
 #include "config.h"
 
 #include <dlfcn.h>
-#include <gmodule.h>
 #include <string.h>
 
 #include "afrpc/hosts/afrpc-host-native.h"
@@ -13,9 +12,15 @@
 
 typedef struct
 {
-  const char *file; /* not owned: modules stay */
+  char *file;
   AfrpcSymbols symbols;
 } Module;
+
+static void
+module_clear (Module *module)
+{
+  g_free (module->file);
+}
 
 #define AFRPC_TYPE_HOST_C (afrpc_host_c_get_type ())
 G_DECLARE_FINAL_TYPE (AfrpcHostC, afrpc_host_c, AFRPC, HOST_C, AfrpcHostNative)
@@ -61,9 +66,8 @@ afrpc_host_c_require (AfrpcHost   *host,
 {
   AfrpcHostC *self = AFRPC_HOST_C (host);
   g_autofree char *file = NULL;
-  GModule *loaded;
   Module entry;
-  void *handle;
+  void *loaded;
 
   if (strchr (module, '/') != NULL)
     file = g_strdup (module);
@@ -77,28 +81,18 @@ afrpc_host_c_require (AfrpcHost   *host,
       return FALSE;
     }
 
-  /* At once, or each process that is forked from this one would do it again. What cannot be resolved yet may
-   * come with another module. */
-  loaded = g_module_open (file, 0);
+  /* Types and quarks that it registers cannot be taken back: it stays. Bound at once, or each process that is
+   * forked from this one would do it again; what cannot be resolved yet may come with another module. */
+  loaded = dlopen (file, RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE);
   if (loaded == NULL)
-    loaded = g_module_open (file, G_MODULE_BIND_LAZY);
-  if (loaded == NULL)
+    loaded = dlopen (file, RTLD_LAZY | RTLD_GLOBAL | RTLD_NODELETE);
+  if (loaded == NULL || !afrpc_symbols_init (&entry.symbols, loaded))
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE,
-                   "the module “%s” cannot be loaded: %s", module, g_module_error ());
+                   "the module “%s” cannot be loaded: %s", module, dlerror ());
       return FALSE;
     }
-
-  /* Types and quarks that it registers cannot be taken back. */
-  g_module_make_resident (loaded);
-  entry.file = g_module_name (loaded);
-  handle = dlopen (entry.file, RTLD_LAZY | RTLD_NOLOAD);
-  if (handle == NULL || !afrpc_symbols_init (&entry.symbols, handle))
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE,
-                   "the module “%s” cannot be looked into: %s", module, dlerror ());
-      return FALSE;
-    }
+  entry.file = g_steal_pointer (&file);
   g_array_append_val (self->modules, entry);
 
   return TRUE;
@@ -157,6 +151,7 @@ static void
 afrpc_host_c_init (AfrpcHostC *self)
 {
   self->modules = g_array_new (FALSE, FALSE, sizeof (Module));
+  g_array_set_clear_func (self->modules, (GDestroyNotify) module_clear);
 }
 
 int
