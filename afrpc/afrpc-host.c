@@ -38,6 +38,7 @@
 typedef struct
 {
   char *name;           /* construct-only */
+  AfrpcWorker *worker;  /* (nullable): while it serves; not owned */
   int parent_pid;       /* for the default fork(): who should be the parent of the new process */
   int fork_pidfd;       /* what that has made, or -1 */
   gboolean is_sibling;
@@ -114,6 +115,13 @@ default_fork (AfrpcHost  *self,
   return afrpc_fork (priv->parent_pid, &priv->is_sibling, &priv->fork_pidfd, error);
 }
 
+static int
+default_end (AfrpcHost *self,
+             int        status)
+{
+  return status;
+}
+
 static void
 afrpc_host_finalize (GObject *object)
 {
@@ -172,6 +180,7 @@ afrpc_host_class_init (AfrpcHostClass *klass)
   klass->resolve = default_resolve;
   klass->can_fork = default_can_fork;
   klass->fork = default_fork;
+  klass->end = default_end;
 
   /**
    * AfrpcHost:name: (attributes org.gtk.Property.get=afrpc_host_get_name)
@@ -230,6 +239,22 @@ afrpc_host_init (AfrpcHost *self)
  * two parts of it, or, if it can only fork in its own way, does so.
  *
  * Returns: as fork(2): the pid of the new process; 0 in that; or -1 with @error set
+ *
+ * Since: 1.0
+ */
+
+/**
+ * AfrpcHostClass::end:
+ * @self: the host
+ * @status: the exit status
+ *
+ * Does what the language has to do before the process exits, because there is nothing left to do for it. The
+ * worker exists still, but its connection may have ended.
+ *
+ * A process that was forked from another exits right afterwards without running the handlers of `atexit ()`,
+ * which are its template's.
+ *
+ * Returns: the exit status
  *
  * Since: 1.0
  */
@@ -503,7 +528,10 @@ afrpc_host_serve (AfrpcHost *self)
       return EXIT_FAILURE_USAGE;
     }
 
+  get_private (self)->worker = worker;
   status = serve (self, worker);
+  status = AFRPC_HOST_GET_CLASS (self)->end (self, status);
+  get_private (self)->worker = NULL;
 
   if (worker->is_forked)
     {
@@ -531,4 +559,22 @@ afrpc_host_get_name (AfrpcHost *self)
   g_return_val_if_fail (AFRPC_IS_HOST (self), NULL);
 
   return get_private (self)->name;
+}
+
+/**
+ * afrpc_host_get_worker:
+ * @self: a host
+ *
+ * Gets the worker that the host serves.
+ *
+ * Returns: (transfer none) (nullable): the worker, while [method@Afrpc.Host.serve] runs
+ *
+ * Since: 1.0
+ */
+AfrpcWorker *
+afrpc_host_get_worker (AfrpcHost *self)
+{
+  g_return_val_if_fail (AFRPC_IS_HOST (self), NULL);
+
+  return get_private (self)->worker;
 }

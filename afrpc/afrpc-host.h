@@ -27,6 +27,7 @@ G_DECLARE_DERIVABLE_TYPE (AfrpcHost, afrpc_host, AFRPC, HOST, GObject)
  * @run: hands the process over; see [vfunc@Afrpc.Host.run]
  * @can_fork: says whether the process can be forked; see [vfunc@Afrpc.Host.can_fork]
  * @fork: forks the process; see [vfunc@Afrpc.Host.fork]
+ * @end: ends the process; see [vfunc@Afrpc.Host.end]
  *
  * The virtual functions of a host.
  *
@@ -70,14 +71,18 @@ struct _AfrpcHostClass
                          GError          **error);
   int       (*fork)    (AfrpcHost         *self,
                         GError           **error);
+  int       (*end)     (AfrpcHost         *self,
+                        int                status);
 
   /*< private >*/
-  gpointer padding[6];
+  gpointer padding[5];
 };
 
 AFRPC_AVAILABLE_IN_1_0
-int         afrpc_host_serve    (AfrpcHost *self);
+int          afrpc_host_serve      (AfrpcHost *self);
 AFRPC_AVAILABLE_IN_1_0
-const char *afrpc_host_get_name (AfrpcHost *self);
+const char  *afrpc_host_get_name   (AfrpcHost *self);
+AFRPC_AVAILABLE_IN_1_0
+AfrpcWorker *afrpc_host_get_worker (AfrpcHost *self);
 
 G_END_DECLS

@@ -52,6 +52,7 @@ afrpc_worker_finalize (GObject *object)
     if (g_array_index (self->fds, int, i) >= 0)
       close (g_array_index (self->fds, int, i));
   g_clear_pointer (&self->fds, g_array_unref);
+  g_clear_pointer (&self->fd_positions, g_array_unref);
   for (guint i = 0; i < self->children->len; i++)
     close (g_array_index (self->children, AfrpcWorkerChild, i).pidfd);
   g_clear_pointer (&self->children, g_array_unref);
@@ -74,6 +75,7 @@ afrpc_worker_init (AfrpcWorker *self)
 {
   self->lifeline_fd = -1;
   self->fds = g_array_new (FALSE, FALSE, sizeof (int));
+  self->fd_positions = g_array_new (FALSE, FALSE, sizeof (guint));
   self->children = g_array_new (FALSE, FALSE, sizeof (AfrpcWorkerChild));
   self->arg_list = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
 }
@@ -692,4 +694,25 @@ afrpc_worker_steal_fd (AfrpcWorker *self,
   g_array_index (self->fds, int, index) = -1;
 
   return fd;
+}
+
+/**
+ * afrpc_worker_get_fd_position:
+ * @self: the worker
+ * @index: which one, counted from 0 in the order of [method@Afrpc.Process.send_fd]
+ *
+ * Gets how many arguments were sent before a file descriptor: for languages that pass both in one list.
+ *
+ * Returns: how often [method@Afrpc.Process.send_arg] was called before that [method@Afrpc.Process.send_fd]
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_worker_get_fd_position (AfrpcWorker *self,
+                              guint        index)
+{
+  g_return_val_if_fail (AFRPC_IS_WORKER (self), 0);
+  g_return_val_if_fail (index < self->fd_positions->len, 0);
+
+  return g_array_index (self->fd_positions, guint, index);
 }

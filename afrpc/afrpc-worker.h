@@ -38,6 +38,9 @@ AFRPC_AVAILABLE_IN_1_0
 int       afrpc_worker_steal_fd         (AfrpcWorker  *self,
                                          guint         index);
 AFRPC_AVAILABLE_IN_1_0
+guint     afrpc_worker_get_fd_position  (AfrpcWorker  *self,
+                                         guint         index);
+AFRPC_AVAILABLE_IN_1_0
 guint     afrpc_worker_get_n_call_fds   (AfrpcWorker  *self);
 AFRPC_AVAILABLE_IN_1_0
 int       afrpc_worker_steal_call_fd    (AfrpcWorker  *self,

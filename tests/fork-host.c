@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A host with its own ways to fork: what AFRPC_TEST_FORK says. */
+/* A host with its own ways to fork: what AFRPC_TEST_FORK says; and to end: with AFRPC_TEST_END as exit status. */
 #include <afrpc/afrpc.h>
 
+#include <stdlib.h>
 #include <unistd.h>
 
 #define FORK_TYPE_HOST (fork_host_get_type ())
@@ -44,7 +45,20 @@ fork_host_resolve (AfrpcHost          *host,
                    AfrpcFunctionKind   kind,
                    GError            **error)
 {
-  return 1;
+  return g_str_equal (function, "positions") ? 2 : 1;
+}
+
+/* What is known of the file descriptors. */
+static GVariant *
+get_positions (AfrpcWorker *worker)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE ("au"));
+  for (guint i = 0; i < afrpc_worker_get_n_fds (worker); i++)
+    g_variant_builder_add (&builder, "u", afrpc_worker_get_fd_position (worker, i));
+
+  return g_variant_builder_end (&builder);
 }
 
 static GVariant *
@@ -54,7 +68,22 @@ fork_host_call (AfrpcHost    *host,
                 GVariant     *args,
                 GError      **error)
 {
-  return g_variant_new_string (FORK_HOST (host)->how);
+  if (afrpc_host_get_worker (host) != worker)
+    return NULL;
+
+  return function == 2 ? get_positions (worker) : g_variant_new_string (FORK_HOST (host)->how);
+}
+
+static int
+fork_host_end (AfrpcHost *host,
+               int        status)
+{
+  const char *own = g_getenv ("AFRPC_TEST_END");
+
+  if (AFRPC_HOST_CLASS (fork_host_parent_class)->end (host, status) != status)
+    return 99;
+
+  return own != NULL ? atoi (own) : status;
 }
 
 static void
@@ -63,6 +92,7 @@ fork_host_class_init (ForkHostClass *klass)
   AfrpcHostClass *host_class = AFRPC_HOST_CLASS (klass);
 
   host_class->fork = fork_host_fork;
+  host_class->end = fork_host_end;
   host_class->resolve = fork_host_resolve;
   host_class->call = fork_host_call;
 }

@@ -153,6 +153,61 @@ test_fork_host (void)
   g_assert_cmpstr (mute, ==, "exec");
 }
 
+static int
+end_with (gboolean forked)
+{
+  g_autoptr(AfrpcProcess) template = afrpc_process_new_exec (g_getenv ("AFRPC_TEST_FORK_HOST"));
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+
+  afrpc_process_setenv (template, "AFRPC_TEST_FORK", "chain", TRUE);
+  afrpc_process_setenv (template, "AFRPC_TEST_END", "7", TRUE);
+  process = forked ? afrpc_process_fork (template) : g_object_ref (template);
+  watch_init (&watched, afrpc_proxy_new (process, "f"));
+  result = test_call (watched.proxy, NULL, &error);
+  g_assert_no_error (error);
+  watch_end (&watched);
+
+  return afrpc_exit_get_status (watched.exit);
+}
+
+static void
+test_fork_host_end (void)
+{
+  g_test_summary ("A host may do something at the end, and decide on the exit status");
+  g_assert_cmpint (end_with (FALSE), ==, 7);
+  g_assert_cmpint (end_with (TRUE), ==, 7);
+}
+
+static void
+test_fork_fd_positions (void)
+{
+  g_autoptr(AfrpcProcess) template = afrpc_process_new_exec (g_getenv ("AFRPC_TEST_FORK_HOST"));
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autofree char *text = NULL;
+
+  g_test_summary ("A worker can tell where among its arguments the file descriptors were sent");
+  afrpc_process_setenv (template, "AFRPC_TEST_FORK", "chain", TRUE);
+  send_fd_with (template, "A");
+  afrpc_process_send_arg (template, g_variant_new_string ("1"));
+  afrpc_process_send_arg (template, g_variant_new_string ("2"));
+  process = afrpc_process_fork (template);
+  send_fd_with (process, "B");
+  send_fd_with (process, "C");
+  afrpc_process_send_arg (process, g_variant_new_string ("3"));
+  watch_init (&watched, afrpc_proxy_new (process, "positions"));
+  result = test_call (watched.proxy, NULL, &error);
+  g_assert_no_error (error);
+  text = g_variant_print (result, FALSE);
+  g_assert_cmpstr (text, ==, "[0, 2, 2]");
+  watch_end (&watched);
+}
+
 static void
 test_fork_template_dropped (void)
 {
@@ -585,6 +640,8 @@ main (int   argc,
   g_test_add_func ("/fork/default", test_fork_default);
   g_test_add_func ("/fork/inherits", test_fork_inherits);
   g_test_add_func ("/fork/host", test_fork_host);
+  g_test_add_func ("/fork/host-end", test_fork_host_end);
+  g_test_add_func ("/fork/fd-positions", test_fork_fd_positions);
   g_test_add_func ("/fork/template/dropped", test_fork_template_dropped);
   g_test_add_func ("/fork/template/killed", test_fork_template_killed);
   g_test_add_func ("/fork/template/default-killed", test_fork_default_killed);

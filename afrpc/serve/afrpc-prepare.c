@@ -322,6 +322,7 @@ receive_fd (AfrpcWorker  *worker,
     }
 
   g_array_append_val (worker->fds, fd);
+  g_array_append_val (worker->fd_positions, worker->arg_list->len);
   return TRUE;
 }
 

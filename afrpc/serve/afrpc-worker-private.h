@@ -43,6 +43,7 @@ struct _AfrpcWorker
   GPtrArray *arg_list;      /* (element-type GVariant) until args is made */
   GVariant *args;           /* (nullable): a tuple */
   GArray *fds;              /* (element-type int) -1: stolen */
+  GArray *fd_positions;     /* (element-type guint) how many arguments came before each */
 
   AfrpcServedCall call;     /* that a sync function runs */
 
