@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "serve/afrpc-forward-log.h"
 #include "serve/afrpc-prepare.h"
 #include "serve/afrpc-stdio.h"
 #include "serve/afrpc-worker-private.h"
@@ -419,6 +420,7 @@ serve_function (AfrpcHost         *self,
     {
       int fd = worker->stream.in_fd;
 
+      afrpc_forward_log_stop ();
       say_ready (worker);
       worker->stream.in_fd = worker->stream.out_fd = -1;
       AFRPC_HOST_GET_CLASS (self)->run (self, worker->function, worker, fd);
@@ -532,6 +534,7 @@ afrpc_host_serve (AfrpcHost *self)
   status = serve (self, worker);
   status = AFRPC_HOST_GET_CLASS (self)->end (self, status);
   get_private (self)->worker = NULL;
+  afrpc_forward_log_stop ();
 
   if (worker->is_forked)
     {

@@ -1151,7 +1151,7 @@ set_stdio (AfrpcProcess *self,
            AfrpcStdio    mode)
 {
   g_return_if_fail (AFRPC_IS_PROCESS (self));
-  g_return_if_fail (mode <= (i == STDERR_FILENO ? AFRPC_STDIO_TEE : AFRPC_STDIO_SILENCE));
+  g_return_if_fail (mode <= (i == STDERR_FILENO ? AFRPC_STDIO_LOG : AFRPC_STDIO_SILENCE));
   g_return_if_fail (!self->child->steps_sent);
 
   self->child->config.stdio[i] = mode;

@@ -68,6 +68,7 @@ struct _AfrpcProxy
   guint max_calls_queued;
   guint64 max_bytes_queued;
   guint64 max_message_size; /* construct-only */
+  gboolean forward_log;     /* construct-only */
 
   AfrpcChild *child;
   GSocket *socket; /* (nullable): made when asked for */
@@ -87,6 +88,7 @@ enum
   PROP_MAX_CALLS_QUEUED,
   PROP_MAX_BYTES_QUEUED,
   PROP_MAX_MESSAGE_SIZE,
+  PROP_FORWARD_LOG,
   N_PROPS,
 };
 
@@ -197,6 +199,8 @@ run_options (AfrpcProxy *self)
   g_variant_dict_insert (&options, "function", "s", self->function);
   g_variant_dict_insert (&options, "async", "b", self->backend == AFRPC_BACKEND_ASYNC);
   g_variant_dict_insert (&options, "max-message-size", "t", self->max_message_size);
+  if (self->forward_log)
+    g_variant_dict_insert (&options, "log", "b", TRUE);
   if (self->init != NULL)
     g_variant_dict_insert (&options, "init", "s", self->init);
   if (self->done != NULL)
@@ -309,6 +313,10 @@ afrpc_proxy_get_property (GObject    *object,
       g_value_set_uint64 (value, self->max_message_size);
       break;
 
+    case PROP_FORWARD_LOG:
+      g_value_set_boolean (value, self->forward_log);
+      break;
+
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
       break;
@@ -359,6 +367,10 @@ afrpc_proxy_set_property (GObject      *object,
 
     case PROP_MAX_MESSAGE_SIZE:
       self->max_message_size = g_value_get_uint64 (value);
+      break;
+
+    case PROP_FORWARD_LOG:
+      self->forward_log = g_value_get_boolean (value);
       break;
 
     default:
@@ -482,6 +494,22 @@ install_properties (GObjectClass *object_class)
    */
   props[PROP_MAX_MESSAGE_SIZE] =
     g_param_spec_uint64 ("max-message-size", NULL, NULL, 1, G_MAXINT64, MAX_MESSAGE_SIZE_DEFAULT, constructed);
+
+  /**
+   * AfrpcProxy:forward-log:
+   *
+   * Whether what the worker logs with g_log() or g_log_structured() is written to the program's log, in order
+   * with its events and results.
+   *
+   * The message's text begins with the worker's pid, which is in the field `AFRPC_PID` as well, and the number of
+   * the call that the worker was running, counted from 1 (`AFRPC_CALL`), if there was one. Domain and level stay
+   * what they are; but an error, which ends the worker, is a critical warning here. The worker's environment
+   * decides on debug messages (`G_MESSAGES_DEBUG`). What is logged by other threads than the one that runs
+   * functions goes to the worker's standard error; see %AFRPC_STDIO_LOG for that.
+   *
+   * Since: 1.0
+   */
+  props[PROP_FORWARD_LOG] = g_param_spec_boolean ("forward-log", NULL, NULL, FALSE, constructed);
 
   g_object_class_install_properties (object_class, N_PROPS, props);
 }

@@ -34,6 +34,8 @@ typedef enum
  * @AFRPC_STDIO_CAPTURE: standard error only: the last lines are kept for [struct@Afrpc.Exit]
  * @AFRPC_STDIO_TEE: standard error only: like capture, and all of it is written to the program's own
  *   standard error as well
+ * @AFRPC_STDIO_LOG: standard error only: like capture, and each line is written to the program's log, in the
+ *   domain `afrpc-stderr`, with the pid in the text and in the field `AFRPC_PID`
  *
  * What one of a worker's standard streams is connected to.
  *
@@ -45,6 +47,7 @@ typedef enum
   AFRPC_STDIO_SILENCE,
   AFRPC_STDIO_CAPTURE,
   AFRPC_STDIO_TEE,
+  AFRPC_STDIO_LOG,
 } AfrpcStdio;
 
 /**

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "child/afrpc-log.h"
 
 /* A main loop is held no longer than this by what is delivered at once, so that no frame of 16 ms is
  * missed; and while there has been something to deliver for longer, redrawing comes first
@@ -158,6 +159,24 @@ deliver_event (AfrpcChild    *self,
     self->proxy_funcs->error (proxy, item->error);
 }
 
+/* Which call it is, as it is told to people: the first is 1. */
+static guint64
+call_number (guint64 serial)
+{
+  return serial >> AFRPC_SERIAL_SLOT_BITS;
+}
+
+static void
+deliver_log (AfrpcChild    *self,
+             AfrpcLinkItem *item)
+{
+  const char *domain, *message;
+  guint32 level;
+
+  g_variant_get (item->value, "(u&s&s)", &level, &domain, &message);
+  afrpc_log_forward (level, domain, self->pid, call_number (item->serial), message);
+}
+
 static void
 deliver_item (AfrpcChild     *self,
               AfrpcLinkItem  *item,
@@ -185,6 +204,10 @@ deliver_item (AfrpcChild     *self,
         afrpc_call_progress (item->call.owner, item->value);
       else
         g_warning ("progress of a call was lost: %s", item->error->message);
+      break;
+
+    case AFRPC_LINK_ITEM_LOG:
+      deliver_log (self, item);
       break;
 
     case AFRPC_LINK_ITEM_FORKED:

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "child/afrpc-log.h"
 
 /* The host says who it is before it loads anything, so this is generous even on a busy machine. */
 #define GREETING_TIMEOUT_US (30 * G_USEC_PER_SEC)
@@ -69,6 +70,15 @@ set_system_error (GError     **error,
   return FALSE;
 }
 
+static void
+log_line (const char *line,
+          gpointer    data)
+{
+  AfrpcChild *self = data;
+
+  afrpc_log_forward (G_LOG_LEVEL_MESSAGE, AFRPC_LOG_STDERR_DOMAIN, self->pid, 0, line);
+}
+
 /* Opens what becomes 0, 1, 2 of the new process; -1: the program's own. What has to be closed afterwards
  * goes to @closing. A command has its connection at 0 and 1. */
 gboolean
@@ -103,6 +113,11 @@ afrpc_child_open_stdio (AfrpcChild  *self,
           fcntl (fds[0], F_SETFL, O_NONBLOCK);
           self->tail.fd = fds[0];
           self->tail.pass_on = self->config.stdio[i] == AFRPC_STDIO_TEE;
+          if (self->config.stdio[i] == AFRPC_STDIO_LOG)
+            {
+              self->tail.line = log_line;
+              self->tail.line_data = self;
+            }
           stdio[i] = fds[1];
         }
       g_array_append_val (closing, stdio[i]);

@@ -49,6 +49,32 @@ keep (AfrpcTail  *self,
   self->size = kept + size;
 }
 
+static void
+tell_line (AfrpcTail *self)
+{
+  g_autofree char *line = g_utf8_make_valid (self->begun->str, self->begun->len);
+
+  g_string_truncate (self->begun, 0);
+  self->line (line, self->line_data);
+}
+
+static void
+tell_lines (AfrpcTail  *self,
+            const char *text,
+            gsize       size)
+{
+  if (self->begun == NULL)
+    self->begun = g_string_new (NULL);
+
+  for (gsize i = 0; i < size; i++)
+    {
+      if (text[i] != '\n')
+        g_string_append_c (self->begun, text[i] != '\0' ? text[i] : '?');
+      if (text[i] == '\n' || self->begun->len == AFRPC_TAIL_LINE_MAX)
+        tell_line (self);
+    }
+}
+
 /* Reads what is there. */
 void
 afrpc_tail_read (AfrpcTail *self)
@@ -66,11 +92,15 @@ afrpc_tail_read (AfrpcTail *self)
         {
           close (self->fd);
           self->fd = -1;
+          if (self->begun != NULL && self->begun->len > 0)
+            tell_line (self);
           return;
         }
 
       if (self->pass_on)
         pass_on (buffer, n);
+      if (self->line != NULL)
+        tell_lines (self, buffer, n);
       keep (self, buffer, n);
     }
 }
@@ -107,6 +137,8 @@ afrpc_tail_dup (AfrpcTail *self)
 void
 afrpc_tail_clear (AfrpcTail *self)
 {
+  if (self->begun != NULL)
+    g_string_free (g_steal_pointer (&self->begun), TRUE);
   if (self->fd >= 0)
     close (self->fd);
   self->fd = -1;

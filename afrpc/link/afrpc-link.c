@@ -16,7 +16,7 @@
 
 static const char *const frame_names[] = {
   "none", "hello", "require", "eval", "arg", "fd", "run", "failed", "ready", "call", "cancel", "result", "error",
-  "event", "fork", "forked", "refused", "surroundings", "dismiss", "exited", "started", "goodbye", "progress",
+  "event", "fork", "forked", "refused", "surroundings", "dismiss", "exited", "started", "goodbye", "progress", "log",
 };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (frame_names) == AFRPC_FRAME_LAST + 1);
@@ -133,6 +133,8 @@ afrpc_link_run (AfrpcLink *self,
   g_autoptr(GVariant) value = NULL;
   GVariantDict dict;
 
+  if (options != NULL)
+    g_variant_lookup (options, "log", "b", &self->wants_log);
   if (!self->is_command)
     self->page = afrpc_page_create (&page_fd, NULL);
   g_variant_dict_init (&dict, options);
@@ -510,6 +512,22 @@ parse_progress (AfrpcLink         *self,
 }
 
 static gboolean
+parse_log (AfrpcLink         *self,
+           AfrpcLinkItem     *item,
+           const AfrpcFrame  *frame,
+           GError           **error)
+{
+  item->kind = AFRPC_LINK_ITEM_LOG;
+  item->serial = frame->header.serial;
+  set_item_value (self, item, frame, FALSE);
+  if (item->value != NULL && g_variant_is_of_type (item->value, G_VARIANT_TYPE ("(uss)")))
+    return TRUE;
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a malformed log message");
+  return FALSE;
+}
+
+static gboolean
 parse_outcome (AfrpcLink         *self,
                AfrpcLinkItem     *item,
                const AfrpcFrame  *frame,
@@ -649,6 +667,8 @@ parse_frame (AfrpcLink         *self,
       set_item_message (self, item, frame);
       return TRUE;
     }
+  if (kind == AFRPC_FRAME_LOG && self->wants_log)
+    return parse_log (self, item, frame, error);
   if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_PROGRESS)
     return parse_progress (self, item, frame, error);
 

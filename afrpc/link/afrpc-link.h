@@ -29,6 +29,7 @@ typedef enum
   AFRPC_LINK_ITEM_RESULT, /* of the call: value or error */
   AFRPC_LINK_ITEM_PROGRESS, /* of the call, which goes on: value or error */
   AFRPC_LINK_ITEM_EVENT,  /* value or error */
+  AFRPC_LINK_ITEM_LOG,    /* value, maybe of a call: serial */
   AFRPC_LINK_ITEM_FORKED, /* the oldest request to fork: pid, pidfd and direct, or error */
   AFRPC_LINK_ITEM_EXITED, /* one that was forked and is not direct: pid and status */
   AFRPC_LINK_ITEM_NONE,   /* nothing for the caller; never returned */
@@ -45,6 +46,7 @@ typedef struct
 {
   AfrpcLinkItemKind kind;
   AfrpcLinkCall call;
+  guint64 serial;
   GVariant *value; /* (nullable) (transfer full) */
   GError *error;   /* (nullable) (transfer full) */
   int *fds;        /* (nullable) (transfer full): that came with the value */
@@ -86,6 +88,7 @@ typedef struct
   guint64 n_bytes_max;      /* that wait to be written */
   guint64 message_size_max; /* bytes, of a payload in either direction */
 
+  gboolean wants_log;
   gboolean dismisses;       /* tells the worker that it closes */
   gboolean closing;         /* no calls any more; half-close once everything is written */
   gboolean shut;            /* half-closed, or the worker does not read */

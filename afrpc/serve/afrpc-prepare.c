@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "serve/afrpc-forward-log.h"
 #include "serve/afrpc-restrict.h"
 #include "spawn/afrpc-fork.h"
 #include "wire/afrpc-lifeline.h"
@@ -169,6 +170,7 @@ prepare_run (AfrpcHost    *self,
 {
   AfrpcFunctionKind kind;
   guchar orphan_policy = AFRPC_ORPHAN_POLICY_END;
+  gboolean log = FALSE;
 
   memset (options, 0, sizeof *options);
   if (!g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT) ||
@@ -186,6 +188,7 @@ prepare_run (AfrpcHost    *self,
   g_variant_lookup (value, "orphan", "y", &orphan_policy);
   worker->orphan_policy = orphan_policy;
   g_variant_lookup (value, "max-message-size", "t", &worker->message_size_max);
+  g_variant_lookup (value, "log", "b", &log);
 
   if (options->run && afrpc_stream_has_read (&worker->stream))
     {
@@ -197,6 +200,8 @@ prepare_run (AfrpcHost    *self,
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED, "a function can take over nothing but a socket");
       return FALSE;
     }
+  if (log)
+    afrpc_forward_log_start (worker);
   if (options->init != NULL && !run_init (self, worker, options->init, error))
     return FALSE;
   if (options->done != NULL && !resolve (self, options->done, AFRPC_FUNCTION_DONE, &worker->done, error))

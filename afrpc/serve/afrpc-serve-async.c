@@ -40,9 +40,12 @@ afrpc_worker_start_call (AfrpcWorker     *self,
                          AfrpcServedCall *call, /* (transfer full): its contents */
                          GVariant        *args)
 {
+  const guint64 serial = call->serial;
   AfrpcInvocation *invocation = afrpc_invocation_new (self, call, args);
 
+  self->invoking = serial;
   afrpc_host_invoke (self->host, self->function, invocation);
+  self->invoking = 0;
   afrpc_invocation_release (invocation);
 }
 

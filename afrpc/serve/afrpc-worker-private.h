@@ -54,6 +54,7 @@ struct _AfrpcWorker
   gboolean cancelled;       /* the call that a sync function runs */
 
   /* Of the async loop. */
+  guint64 invoking;         /* serial of the call whose function is being called, or 0 */
   GSource *source;          /* (nullable) */
   GMainLoop *loop;          /* (nullable) */
   gpointer socket_tag;      /* (nullable) */

@@ -80,7 +80,10 @@ typedef enum
   /* From the worker, of a call that wants it, before its outcome. */
   AFRPC_FRAME_PROGRESS = 22, /* how far it has come */
 
-  AFRPC_FRAME_LAST = AFRPC_FRAME_PROGRESS,
+  /* From a worker whose log is wanted, also before it is ready; of the call that it is running, if it knows. */
+  AFRPC_FRAME_LOG = 23, /* (uss): GLogLevelFlags, domain, message */
+
+  AFRPC_FRAME_LAST = AFRPC_FRAME_LOG,
 } AfrpcFrameKind;
 
 typedef enum

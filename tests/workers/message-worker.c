@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -16,9 +17,13 @@ AFRPC_FUNCTION (fd_event, "(u)")
 AFRPC_FUNCTION (count_up, "(u)")
 AFRPC_FUNCTION (count_fds, NULL)
 AFRPC_FUNCTION (large_progress, "(u)")
+AFRPC_FUNCTION (log_something, "(s)")
+AFRPC_ASYNC_FUNCTION (log_async, "(s)")
 AFRPC_ASYNC_FUNCTION (reverse_async, NULL)
 AFRPC_ASYNC_FUNCTION (count_up_async, "(u)")
 AFRPC_ASYNC_FUNCTION (interleave_async, "(u)")
+
+__attribute__ ((visibility ("default"))) gboolean init_log (AfrpcWorker *worker, GVariant *args, GError **error);
 
 static int told_fd = -1;
 static GPtrArray *waiting; /* (element-type AfrpcInvocation) */
@@ -212,6 +217,83 @@ large_progress (AfrpcWorker  *worker,
   afrpc_worker_progress (worker, g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, bytes, size, TRUE, g_free, bytes));
 
   return g_variant_new_boolean (TRUE);
+}
+
+gboolean
+init_log (AfrpcWorker  *worker,
+          GVariant     *args,
+          GError      **error)
+{
+  g_log ("init", G_LOG_LEVEL_MESSAGE, "from init");
+
+  return TRUE;
+}
+
+static gpointer
+log_thread (gpointer data)
+{
+  g_log ("thread", G_LOG_LEVEL_WARNING, "from a thread");
+
+  return NULL;
+}
+
+static void
+log_what (const char *what)
+{
+  if (g_str_equal (what, "error"))
+    g_log ("worker", G_LOG_LEVEL_ERROR, "the end");
+  else if (g_str_equal (what, "thread"))
+    g_thread_join (g_thread_new ("log", log_thread, NULL));
+  else if (g_str_equal (what, "stderr"))
+    fputs ("one\ntwo \xff\nthree without an end", stderr); /* unbuffered, and as it is */
+  else if (g_str_equal (what, "long"))
+    {
+      g_autofree char *text = g_strnfill (100000, 'x');
+
+      g_log ("worker", G_LOG_LEVEL_WARNING, "%s", text);
+    }
+  else
+    {
+      g_log ("worker", G_LOG_LEVEL_DEBUG, "debug %s", what);
+      g_log ("worker", G_LOG_LEVEL_WARNING, "warning %s", what);
+      g_log (NULL, G_LOG_LEVEL_MESSAGE, "message %s", what);
+    }
+}
+
+GVariant *
+log_something (AfrpcWorker  *worker,
+               GVariant     *args,
+               GError      **error)
+{
+  const char *what;
+
+  g_variant_get (args, "(&s)", &what);
+  afrpc_worker_event (worker, g_variant_new_string ("before"));
+  log_what (what);
+  afrpc_worker_event (worker, g_variant_new_string ("after"));
+
+  return g_variant_new_boolean (TRUE);
+}
+
+static gboolean
+log_later_cb (gpointer data)
+{
+  AfrpcInvocation *invocation = data;
+
+  log_what ("later");
+  afrpc_invocation_return_value (invocation, g_variant_new_boolean (TRUE));
+
+  return G_SOURCE_REMOVE;
+}
+
+void
+log_async (AfrpcInvocation *invocation)
+{
+  const char *what;
+
+  g_variant_get (afrpc_invocation_get_args (invocation), "(&s)", &what);
+  log_what (what);
+  g_idle_add_full (G_PRIORITY_DEFAULT, log_later_cb, g_object_ref (invocation), g_object_unref);
 }
 
 void

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "serve/afrpc-forward-log.h"
+
+#include <string.h>
+
+#define MESSAGE_SIZE_MAX 16384u /* bytes; the rest of a longer message is cut off */
+
+static AfrpcWorker *log_worker; /* (nullable) */
+static GThread *log_thread;     /* the only one that may use it */
+static gboolean is_writing;     /* what is logged meanwhile goes to standard error */
+
+static const char *
+find_field (const GLogField *fields,
+            gsize            n_fields,
+            const char      *key,
+            gssize          *length)
+{
+  for (gsize i = 0; i < n_fields; i++)
+    if (strcmp (fields[i].key, key) == 0)
+      {
+        *length = fields[i].length;
+        return fields[i].value;
+      }
+
+  *length = 0;
+  return "";
+}
+
+static char *
+dup_field (const GLogField *fields,
+           gsize            n_fields,
+           const char      *key)
+{
+  gssize length;
+  const char *value = find_field (fields, n_fields, key, &length);
+
+  return g_utf8_make_valid (value, MIN (length < 0 ? strlen (value) : (gsize) length, MESSAGE_SIZE_MAX));
+}
+
+static void
+send (GLogLevelFlags   level,
+      const GLogField *fields,
+      gsize            n_fields)
+{
+  g_autofree char *domain = dup_field (fields, n_fields, "GLIB_DOMAIN");
+  g_autofree char *message = dup_field (fields, n_fields, "MESSAGE");
+  g_autoptr(GVariant) value =
+    g_variant_ref_sink (g_variant_new ("(uss)", (guint32) (level & G_LOG_LEVEL_MASK), domain, message));
+  const AfrpcPayload payload = afrpc_payload (value);
+
+  if (!afrpc_worker_check_size (log_worker, &payload, NULL))
+    return;
+
+  /* One is 0, or both are. */
+  afrpc_stream_put_payload (&log_worker->stream, AFRPC_FRAME_LOG, log_worker->call.serial + log_worker->invoking, &payload);
+  afrpc_worker_queued (log_worker);
+  /* The process is going to end. */
+  if ((level & (G_LOG_FLAG_FATAL | G_LOG_LEVEL_ERROR)) != 0)
+    afrpc_worker_flush_blocking (log_worker);
+}
+
+static GLogWriterOutput
+writer (GLogLevelFlags   level,
+        const GLogField *fields,
+        gsize            n_fields,
+        gpointer         data)
+{
+  gssize length;
+  const char *domain = find_field (fields, n_fields, "GLIB_DOMAIN", &length);
+
+  if (log_worker == NULL || log_worker->gone || g_thread_self () != log_thread || is_writing)
+    return g_log_writer_default (level, fields, n_fields, data);
+  if (g_log_writer_default_would_drop (level, *domain != '\0' ? domain : NULL))
+    return G_LOG_WRITER_HANDLED;
+
+  is_writing = TRUE;
+  send (level, fields, n_fields);
+  is_writing = FALSE;
+
+  return G_LOG_WRITER_HANDLED;
+}
+
+/* From now on. The process is the worker's alone, and its host the program, which decides on this. */
+void
+afrpc_forward_log_start (AfrpcWorker *worker)
+{
+  log_worker = worker;
+  log_thread = g_thread_self ();
+  g_log_set_writer_func (writer, NULL, NULL);
+}
+
+/* Before the worker, or its connection, goes. */
+void
+afrpc_forward_log_stop (void)
+{
+  log_worker = NULL;
+}
