@@ -420,12 +420,13 @@ test_link_steal_fd (void)
 {
   g_auto(Fake) fake = { 0 };
   g_auto(AfrpcLinkItem) item = { 0 };
+  g_autoptr(GVariant) options = g_variant_ref_sink (g_variant_new_parsed ("{'run': <true>}"));
   char text[100];
   int fd;
 
   g_test_summary ("Who takes the socket finds in it all that came after the worker was ready");
   fake_init (&fake);
-  afrpc_link_run (&fake.link, NULL, FALSE);
+  afrpc_link_run (&fake.link, options, FALSE);
   fake_greet (&fake);
   fake_say (&fake, AFRPC_FRAME_READY, 0, NULL);
   g_assert_cmpint (write (fake.worker.out_fd, "the rest", 8), ==, 8);

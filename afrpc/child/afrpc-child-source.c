@@ -61,7 +61,7 @@ static gboolean
 can_hand_over (AfrpcChild *self)
 {
   return self->hand_over_task != NULL && self->spawned.pid > 0 && self->forks.length == 0 &&
-         afrpc_stream_get_queued (&self->link.stream) == 0;
+         afrpc_stream_get_queued (&self->link.stream) == 0 && !afrpc_stream_has_read (&self->link.stream);
 }
 
 /* What the process says from now on is for whoever gets the socket. */

@@ -45,7 +45,6 @@ afrpc_link_init (AfrpcLink  *self,
 
   memset (self, 0, sizeof *self);
   afrpc_stream_init (&self->stream, -1, -1, TRUE);
-  self->stream.exact = TRUE;
   self->stream.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
   self->host = g_strdup (host);
 
@@ -79,7 +78,6 @@ afrpc_link_adopt (AfrpcLink *self,
 {
   afrpc_stream_clear (&self->stream);
   afrpc_stream_init (&self->stream, fd, fd, TRUE);
-  self->stream.exact = TRUE;
   self->stream.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
   self->adopted = TRUE;
 }
@@ -151,6 +149,8 @@ afrpc_link_run (AfrpcLink *self,
   /* Then its host has one for it. */
   else if (ends_with_us && self->is_command)
     g_variant_dict_insert (&dict, "lifeline", "b", TRUE);
+  /* Behind the answer comes what is for the taker of the socket. */
+  g_variant_dict_lookup (&dict, "run", "b", &self->stream.exact);
   value = g_variant_ref_sink (g_variant_dict_end (&dict));
 
   afrpc_link_prepare (self, AFRPC_FRAME_RUN, value, fds, n_fds);
