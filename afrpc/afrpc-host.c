@@ -495,7 +495,8 @@ take_socket (AfrpcHost *self)
  * and output, if both are pipes or sockets; see [ctor@Afrpc.Process.new_command]. Then this function forks
  * and returns twice: in the worker, which has `/dev/null` as standard input and standard error as standard
  * output, and in the process that was started, after the worker's end and with its exit status, or 128 and
- * the number of the signal that ended it.
+ * the number of the signal that ended it. If the process has threads, its program is executed again to be the
+ * worker.
  *
  * To be called once, from `main ()`, whose result it returns.
  *
@@ -508,20 +509,22 @@ int
 afrpc_host_serve (AfrpcHost *self)
 {
   g_autoptr(AfrpcWorker) worker = NULL;
-  guint64 goodbye_serial;
-  int fd, out_fd, lifeline_fd, status;
+  AfrpcSupervised supervised;
+  int fd, status;
 
   g_return_val_if_fail (AFRPC_IS_HOST (self), EXIT_FAILURE_USAGE);
 
   fd = take_socket (self);
   if (fd >= 0)
     worker = afrpc_worker_new (self, fd);
-  else if (afrpc_stdio_take (&fd, &out_fd))
+  else if (afrpc_again_take (&supervised))
+    worker = afrpc_worker_new_stdio (self, &supervised);
+  else if (afrpc_stdio_take (&supervised.in_fd, &supervised.out_fd))
     {
       /* Before anything is loaded: the one that waits costs next to nothing. */
-      if (afrpc_supervise (fd, out_fd, &lifeline_fd, &goodbye_serial, &status))
+      if (afrpc_supervise (&supervised, &status))
         return status;
-      worker = afrpc_worker_new_stdio (self, fd, out_fd, lifeline_fd, goodbye_serial);
+      worker = afrpc_worker_new_stdio (self, &supervised);
     }
   else
     {

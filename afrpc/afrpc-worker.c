@@ -107,19 +107,16 @@ afrpc_worker_init_stream (AfrpcWorker *self,
 
 /* A worker at the other end of a command; see afrpc_supervise(). The descriptors become the worker's. */
 AfrpcWorker *
-afrpc_worker_new_stdio (AfrpcHost *host,
-                        int        in_fd,
-                        int        out_fd,
-                        int        lifeline_fd,
-                        guint64    goodbye_serial)
+afrpc_worker_new_stdio (AfrpcHost             *host,
+                        const AfrpcSupervised *supervised)
 {
-  AfrpcWorker *self = afrpc_worker_new (host, in_fd);
+  AfrpcWorker *self = afrpc_worker_new (host, supervised->in_fd);
 
-  self->stream.out_fd = out_fd;
-  self->stream.is_socket = afrpc_stdio_is_socket (in_fd) && afrpc_stdio_is_socket (out_fd);
+  self->stream.out_fd = supervised->out_fd;
+  self->stream.is_socket = afrpc_stdio_is_socket (supervised->in_fd) && afrpc_stdio_is_socket (supervised->out_fd);
   self->stream.out_guard = AFRPC_FRAME_GUARD_SIZE;
-  self->lifeline_fd = lifeline_fd;
-  self->goodbye_serial = goodbye_serial;
+  self->lifeline_fd = supervised->lifeline_fd;
+  self->goodbye_serial = supervised->goodbye_serial;
   /* A pipe that nobody reads is noticed by the writing. */
   if (!self->stream.is_socket)
     signal (SIGPIPE, SIG_IGN);

@@ -7,6 +7,7 @@
 #include "afrpc-invocation.h"
 #include "afrpc-worker.h"
 #include "serve/afrpc-served-call.h"
+#include "spawn/afrpc-again.h"
 #include "wire/afrpc-page.h"
 #include "wire/afrpc-stream.h"
 
@@ -72,10 +73,7 @@ struct _AfrpcWorker
 AfrpcWorker *afrpc_worker_new            (AfrpcHost        *host,
                                           int               fd);
 AfrpcWorker *afrpc_worker_new_stdio      (AfrpcHost        *host,
-                                          int               in_fd,
-                                          int               out_fd,
-                                          int               lifeline_fd,
-                                          guint64           goodbye_serial);
+                                          const AfrpcSupervised *supervised);
 void         afrpc_worker_init_stream    (AfrpcWorker      *self,
                                           int               fd);
 void         afrpc_worker_send_error     (AfrpcWorker      *self,

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "spawn/afrpc-fork.h"
 #include "wire/afrpc-frame.h"
 
 #define ORPHAN_GRACE_MS 1000 /* for a worker to end after its connection has */
@@ -67,26 +68,30 @@ watch (int pid,
   return ended;
 }
 
-/* Forks. In the new process, the worker: FALSE; what it can hang on with afrpc_lifeline_arm() is in
- * @lifeline_fd, and what it has to greet with in @goodbye_serial. In the supervisor, once there is nothing more to do: TRUE, with its exit @status. */
+/* Forks. In the new process, the worker: FALSE; what it can hang on with afrpc_lifeline_arm() and what it has to
+ * greet with are added to @what. In the supervisor, once there is nothing more to do: TRUE, with its exit
+ * @status. */
 gboolean
-afrpc_supervise (int      in_fd,
-                 int      out_fd,
-                 int     *lifeline_fd,
-                 guint64 *goodbye_serial,
-                 int     *status)
+afrpc_supervise (AfrpcSupervised *what,
+                 int             *status)
 {
+  g_autoptr(AfrpcAgain) again = NULL;
   int ends[2] = { -1, -1 };
   siginfo_t info = { 0 };
   AfrpcGoodbye goodbye;
   int pid, result;
 
-  *lifeline_fd = -1;
   *status = EXIT_FAILURE;
   /* Without it the parent expects no goodbye. */
-  if (getrandom (goodbye_serial, sizeof *goodbye_serial, GRND_NONBLOCK) != sizeof *goodbye_serial)
-    *goodbye_serial = 0;
-  if (pipe2 (ends, O_CLOEXEC) != 0 || (pid = fork ()) < 0)
+  if (getrandom (&what->goodbye_serial, sizeof what->goodbye_serial, GRND_NONBLOCK) != sizeof what->goodbye_serial)
+    what->goodbye_serial = 0;
+  if (pipe2 (ends, O_CLOEXEC) == 0)
+    {
+      what->lifeline_fd = ends[0];
+      if (!afrpc_fork_is_possible (NULL))
+        again = afrpc_again_new (what);
+    }
+  if (ends[0] < 0 || (pid = fork ()) < 0)
     {
       g_printerr ("afrpc: cannot fork: %s\n", g_strerror (errno));
       return TRUE;
@@ -95,16 +100,17 @@ afrpc_supervise (int      in_fd,
   if (pid == 0)
     {
       close (ends[1]);
-      *lifeline_fd = ends[0];
+      if (again != NULL)
+        afrpc_again_exec (again, what);
       return FALSE;
     }
 
   /* Whoever writes to the worker shall notice its end. */
-  close (in_fd);
+  close (what->in_fd);
   close (ends[0]);
   signal (SIGPIPE, SIG_IGN);
 
-  if (!watch (pid, out_fd, ends[1]))
+  if (!watch (pid, what->out_fd, ends[1]))
     return TRUE;
   do
     result = waitid (P_PID, pid, &info, WEXITED);
@@ -115,8 +121,8 @@ afrpc_supervise (int      in_fd,
   goodbye.status = info.si_code == CLD_EXITED ? info.si_status : -1;
   goodbye.signum = info.si_code == CLD_EXITED ? 0 : info.si_status;
   goodbye.core = info.si_code == CLD_DUMPED;
-  if (*goodbye_serial != 0)
-    write_goodbye (out_fd, &goodbye, *goodbye_serial);
+  if (what->goodbye_serial != 0)
+    write_goodbye (what->out_fd, &goodbye, what->goodbye_serial);
   *status = goodbye.signum != 0 ? 128 + goodbye.signum : goodbye.status;
 
   return TRUE;

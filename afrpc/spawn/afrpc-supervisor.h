@@ -5,14 +5,11 @@
  * the death of the worker is told from that of the connection. No GObject, no main loop. */
 #pragma once
 
-#include <glib.h>
+#include "spawn/afrpc-again.h"
 
 G_BEGIN_DECLS
 
-gboolean afrpc_supervise (int      in_fd,
-                          int      out_fd,
-                          int     *lifeline_fd,
-                          guint64 *goodbye_serial,
-                          int     *status);
+gboolean afrpc_supervise (AfrpcSupervised *what,
+                          int             *status);
 
 G_END_DECLS

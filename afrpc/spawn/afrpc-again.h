@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A program with threads cannot go on in a child that it forks: locks that they hold would never be released.
+ * It is executed again there, and finds in the environment what the child was made for. No GObject, no main
+ * loop. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* What a worker that serves standard input and output was given by its supervisor. */
+typedef struct
+{
+  int in_fd;
+  int out_fd;
+  int lifeline_fd;
+  guint64 goodbye_serial;
+} AfrpcSupervised;
+
+typedef struct _AfrpcAgain AfrpcAgain;
+
+AfrpcAgain *afrpc_again_new  (const AfrpcSupervised *what);
+void        afrpc_again_exec (AfrpcAgain            *self,
+                              const AfrpcSupervised *what) G_GNUC_NORETURN;
+void        afrpc_again_free (AfrpcAgain            *self);
+gboolean    afrpc_again_take (AfrpcSupervised       *what);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (AfrpcAgain, afrpc_again_free)
+
+G_END_DECLS
