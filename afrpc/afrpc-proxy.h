@@ -13,7 +13,7 @@ G_BEGIN_DECLS
  * AfrpcProgressFunc:
  * @self: the proxy
  * @progress: how far the call has come, as the worker says it
- * @data: what was given with the call
+ * @data: (closure): what was given with the call
  *
  * Is called with the progress of one call; see [method@Afrpc.Proxy.call_with_progress].
  *
