@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Workers in JavaScript, well and badly behaved.
+import Afrpc from 'gi://Afrpc?version=1.0';
+import Gio from 'gi://Gio';
+import GLib from 'gi://GLib';
+
+import {WORKER, assert, assertEqual, assertError, getError, makeProxy, runTests} from './gjs-util.js';
+
+const {SYNC, ASYNC} = Afrpc.Backend;
+const TMPDIR = GLib.Dir.make_tmp('afrpc-test-XXXXXX');
+const IO = Gio.IOErrorEnum;
+const E = Afrpc.Error;
+
+// What is sent, its type, and what comes back if that is not the same.
+const VALUES = [
+    [true, 'b'],
+    [false, 'b'],
+    [0, 'd'],
+    [-1.5, 'd'],
+    [Infinity, 'd'],
+    [0n, 'x', 0],
+    [2n ** 53n - 1n, 'x', 2 ** 53 - 1],
+    [2n ** 53n, 'x'],
+    [-(2n ** 53n) - 1n, 'x'],
+    [2n ** 63n - 1n, 'x'],
+    [-(2n ** 63n), 'x'],
+    ['', 's'],
+    ['Grüße, 世界 🌍', 's'],
+    ['x'.repeat(1 << 20), 's'],
+    [new Uint8Array([0, 1, 255]), 'ay'],
+    [new Uint8Array(0), 'ay'],
+    [new Uint8Array([9, 8, 7, 6]).subarray(1, 3), 'ay'],
+    [null, 'mv'],
+    [undefined, 'mv', null],
+    [[], 'av'],
+    [[1, 'x', [null, true]], 'av'],
+    [{}, 'a{sv}'],
+    [{a: 1, 'ä': {b: [2n ** 60n]}}, 'a{sv}'],
+    [Object.assign(Object.create(null), {a: 'x'}), 'a{sv}', {a: 'x'}],
+    [JSON.parse('{"__proto__": "x"}'), 'a{sv}'],
+    [new GLib.Variant('(qas)', [7, ['a', 'b']]), '(qas)', [7, ['a', 'b']]],
+];
+
+// The text of a GVariant, and what it unpacks to.
+const TEXTS = [
+    ['byte 255', 255],
+    ['int16 -3', -3],
+    ['uint16 65535', 65535],
+    ['-2147483648', -2147483648],
+    ['uint32 4294967295', 4294967295],
+    ['int64 -9223372036854775808', -(2n ** 63n)],
+    ['uint64 18446744073709551615', 2n ** 64n - 1n],
+    ['handle 3', 3],
+    ['objectpath "/a"', '/a'],
+    ['signature "a{sv}"', 'a{sv}'],
+    ['@ad []', []],
+    ['[1.5, 2]', [1.5, 2]],
+    ['[true, false]', [true, false]],
+    ['[int64 1, 9007199254740993]', [1, 9007199254740993n]],
+    ['[uint16 1, 2]', [1, 2]],
+    ['["a", "ä"]', ['a', 'ä']],
+    ['@as []', []],
+    ['[b"a", b""]', [new Uint8Array([97, 0]), new Uint8Array([0])]],
+    ['[@mi 3, nothing]', [3, null]],
+    ['@mmi just nothing', null],
+    ['(1, "x", <<5>>)', [1, 'x', 5]],
+    ['()', []],
+    ['{1: "x"}', {1: 'x'}],
+    ['{int64 9007199254740993: "x"}', {'9007199254740993': 'x'}],
+    ['{true: <{"a": <"b">}>}', {'true': {a: 'b'}}],
+];
+
+// What goes wrong in the call alone: the same with both backends.
+const BAD = [
+    ['throwError', E, E.FAILED, 'RangeError: out of it', 'gjs-worker.js:'],
+    ['throwString', E, E.FAILED, 'just words'],
+    ['throwNull', E, E.FAILED, 'null'],
+    ['throwEvil', E, E.FAILED, 'an exception that cannot be shown'],
+    ['throwNul', E, E.FAILED, 'Error: a\\0b'],
+    ['throwGError', IO, IO.NOT_FOUND, 'no such thing'],
+    ['recurse', E, E.FAILED, 'InternalError: too much recursion'],
+    ['returnSymbol', E, E.FAILED, 'TypeError: a symbol cannot be sent'],
+    ['returnMap', E, E.FAILED, 'TypeError: an object of Map cannot be sent'],
+    ['returnCycle', E, E.FAILED, 'RangeError: a value that is nested too deeply cannot be sent'],
+    ['returnNul', E, E.FAILED, 'NUL'],
+    ['returnSurrogate', E, E.FAILED, 'surrogate'],
+    ['returnHuge', E, E.FAILED, 'RangeError: 9223372036854775808 does not fit into 64 bits'],
+    ['sendBadEvent', E, E.FAILED, 'TypeError: an object of Map cannot be sent'],
+];
+
+function endOf(proxy) {
+    return proxy.process.wait();
+}
+
+async function checkBad(proxy) {
+    for (const [name, ...expected] of BAD)
+        await assertError(proxy.invoke(name), ...expected);
+    assertEqual(await proxy.invoke('returnNothing'), null, 'a call afterwards');
+
+    const ended = endOf(proxy);
+    assertEqual(await proxy.invoke('rejectUnhandled'), 'fine', 'a call with a rejection that nobody handles');
+    assert(await proxy.close_async(), 'closing');
+    const exit = await ended;
+    assert(exit.is_success(), exit.to_string());
+    assert(exit.get_stderr().includes('Unhandled promise rejection'), exit.get_stderr());
+}
+
+async function checkEvents(proxy) {
+    const events = proxy.events();
+    const result = proxy.invoke('sendEvents', 1000);
+    const seen = [];
+
+    proxy.close();
+    for await (const event of events)
+        seen.push(event);
+    assertEqual(seen, [...Array.from({length: 1000}, (_, i) => `event ${i}`), 1000], 'what was sent');
+    assertEqual(await result, 'sent', 'the result');
+}
+
+async function checkExit(proxy, status, ...args) {
+    const ended = endOf(proxy);
+
+    await assertError(proxy.invoke(...args), E, E.DIED, `status ${status}`);
+    assertEqual((await ended).get_status(), status, 'the exit status');
+}
+
+function listFiles(path) {
+    return [...Gio.File.new_for_path(path).enumerate_children('standard::name', 0, null)].map(info => info.get_name());
+}
+
+async function checkEval(code, args, ...expected) {
+    const process = Afrpc.Process.new_exec('gjs');
+
+    process.setenv('TMPDIR', TMPDIR, true);
+    process.eval(code, ...args);
+    const proxy = new Afrpc.Proxy({process, function: 'run'});
+    proxy.connect('error', () => {});
+    if (expected.length > 1)
+        await assertError(proxy.invoke('x'), ...expected);
+    else
+        assertEqual(await proxy.invoke('x'), expected[0]);
+    await proxy.close_async();
+    assertEqual(listFiles(TMPDIR), [], 'what stays behind');
+}
+
+async function checkModule(module, ...expected) {
+    const process = Afrpc.Process.new_exec('gjs');
+
+    process.setenv('AFRPC_MODULE_PATH', `/nowhere::${GLib.path_get_dirname(WORKER)}`, true);
+    process.require(module);
+    const proxy = new Afrpc.Proxy({process, function: 'echo'});
+    proxy.connect('error', () => {});
+    if (expected.length > 1)
+        await assertError(proxy.invoke('x'), ...expected);
+    else
+        assertEqual(await proxy.invoke('x'), expected[0]);
+    await proxy.close_async();
+}
+
+function writeModule(name, code) {
+    const path = `${TMPDIR}/${name}.js`;
+
+    GLib.file_set_contents(path, code);
+    return path;
+}
+
+runTests({
+    async valuesThereAndBack() {
+        for (const backend of [SYNC, ASYNC]) {
+            const proxy = makeProxy('echo', {backend});
+            const typed = proxy.invokeWith({signature: '(uax)'}, 7, [2n ** 60n]);
+
+            for (const [value, type, expected = value] of VALUES) {
+                assertEqual(Afrpc.pack(value).get_type_string(), type, 'the type');
+                assertEqual(await proxy.invoke(value), value === undefined ? null : expected, `a ${type}`);
+            }
+            assertEqual(await typed, [7, [2n ** 60n]], 'what has a type');
+            assertEqual(await proxy.invoke(), [], 'no arguments');
+            assertEqual(await proxy.invoke(1, 2), [1, 2], 'two arguments');
+            assertEqual(Afrpc.unpack(await proxy.call(new GLib.Variant('s', 'x'))), 'x', 'what is no tuple');
+            await proxy.close_async();
+        }
+    },
+
+    valuesOfOtherTypes() {
+        for (const [text, expected] of TEXTS)
+            assertEqual(Afrpc.unpack(GLib.Variant.parse(null, text, null, null)), expected, text);
+    },
+
+    async valuesThatCannotBeSent() {
+        const proxy = makeProxy('echo');
+
+        for (const value of [Symbol('x'), () => 1, new Map(), new Date(), new Float64Array(1), 'a\0', '\udc00', 1n << 63n])
+            assert(!(await getError(proxy.invoke(value)) instanceof GLib.Error), 'refused before it is sent');
+        await getError(proxy.invokeWith({signature: '(u)'}, -1));
+        assert(await getError(proxy.invokeWith({signature: 'u'}, 1)) instanceof TypeError, 'not a tuple');
+        assertEqual(await proxy.invoke('fine'), 'fine', 'a call afterwards');
+        await proxy.close_async();
+    },
+
+    badSyncFunctions: () => checkBad(makeProxy('act')),
+    badFunctionsOfAsyncBackend: () => checkBad(makeProxy('act', {backend: ASYNC})),
+    badAsyncFunctions: () => checkBad(makeProxy('actLater', {backend: ASYNC})),
+
+    eventsOfSyncBackend: () => checkEvents(makeProxy('act')),
+    eventsOfAsyncBackend: () => checkEvents(makeProxy('act', {backend: ASYNC})),
+    eventsOfAsyncFunction: () => checkEvents(makeProxy('actLater', {backend: ASYNC})),
+
+    async promisesNeedTheAsyncBackend() {
+        const proxy = makeProxy('act');
+
+        await assertError(proxy.invoke('returnRejected'), E, E.FUNCTION, 'async backend');
+        await assertError(proxy.invoke('returnNever'), E, E.FUNCTION, 'async backend');
+        assertEqual(await proxy.invoke('returnNothing'), null, 'a call afterwards');
+        await proxy.close_async();
+        await assertError(makeProxy('actLater').invoke('returnNothing'), E, E.FUNCTION, 'async function');
+    },
+
+    async rejections() {
+        const proxy = makeProxy('actLater', {backend: ASYNC});
+
+        await assertError(proxy.invoke('returnRejected'), E, E.FAILED, 'Error: not granted', 'gjs-worker.js:');
+        await proxy.close_async();
+    },
+
+    async manyAtOnce() {
+        const proxy = makeProxy('crossing', {backend: ASYNC});
+        const order = [];
+
+        await Promise.all([1, 2].map(n => proxy.invoke(n).then(result => order.push(result))));
+        assertEqual(order, [2, 1], 'the order');
+        await proxy.close_async();
+    },
+
+    exitOfSyncBackend: () => checkExit(makeProxy('act'), 7, 'exit'),
+    exitOfAsyncBackend: () => checkExit(makeProxy('act', {backend: ASYNC}), 7, 'exit'),
+    exitInPromise: () => checkExit(makeProxy('exitLater', {backend: ASYNC}), 8, 8),
+
+    async lastWords() {
+        for (const backend of [SYNC, ASYNC]) {
+            const proxy = makeProxy('act', {backend});
+            const events = proxy.events();
+            const seen = [];
+
+            proxy.invoke('flushAndExit').catch(() => {});
+            const error = await getError((async () => {
+                for await (const event of events)
+                    seen.push(event);
+            })());
+            assertEqual(seen, ['last words'], 'events before the end');
+            assert(error.matches(E, E.DIED), `the events end with ${error}`);
+        }
+    },
+
+    async leavingEvents() {
+        const proxy = makeProxy('act');
+        const result = proxy.invoke('sendEvents', 3);
+        let n = 0;
+
+        proxy.connect('event', () => n++);
+        for await (const event of proxy) {
+            assertEqual(event, 'event 0', 'the first');
+            break;
+        }
+        await result;
+        assertEqual(n, 4, 'what other handlers see');
+        await proxy.close_async();
+    },
+
+    async progress() {
+        for (const backend of [SYNC, ASYNC]) {
+            const proxy = makeProxy('act', {backend});
+            const seen = [];
+
+            assertEqual(await proxy.invokeWith({onProgress: value => seen.push(value)}, 'sayProgress', 3), 'said');
+            assertEqual(seen, [{done: 0}, {done: 1}, {done: 2}], 'the progress');
+            assertEqual(await proxy.invoke('sayProgress', 3), 'said', 'a call that does not want to know');
+            assert(await getError(proxy.invokeWith({onProgress() {}, timeoutMs: 5})) instanceof TypeError, 'refused');
+            await proxy.close_async();
+        }
+    },
+
+    async fileDescriptors() {
+        const proxy = makeProxy('readHandle', {backend: ASYNC});
+        const [text, path] = ['what is in it\n', `${TMPDIR}/file`];
+        GLib.file_set_contents(path, text);
+        const stream = Gio.File.new_for_path(path).read(null);
+        const fds = Gio.UnixFDList.new();
+        const handle = new GLib.Variant('(h)', [fds.append(stream.get_fd())]);
+        const [result] = await proxy.call_with_fds(handle, fds);
+
+        assertEqual(Afrpc.unpack(result), text, 'the contents');
+        GLib.unlink(path);
+        await proxy.close_async();
+    },
+
+    async timeLimits() {
+        const never = makeProxy('act', {backend: ASYNC});
+        const slow = makeProxy('sleep', {backend: ASYNC});
+        const busy = makeProxy('act');
+        const events = never.events();
+        const cancellable = new Gio.Cancellable();
+        const cancelled = getError(never.invokeWith({cancellable}, 'returnNever'));
+        assertEqual((await events.next()).value, 'waiting', 'the event of a call that runs');
+        cancellable.cancel();
+        assert((await cancelled).matches(IO, IO.CANCELLED), 'cancelled');
+        events.return();
+        assertEqual(await never.invoke('returnNothing'), null, 'a call afterwards');
+        assert(await never.close_async(), 'what never settles does not hold the end up');
+        await assertError(slow.invokeWith({timeoutMs: 50}, 100), IO, IO.TIMED_OUT);
+        assert(await slow.close_async(), 'closing');
+        await assertError(busy.invokeWith({timeoutMs: 1}, 'waitForCancel'), IO, IO.TIMED_OUT);
+        assertEqual(await busy.invoke('returnNothing'), null, 'a call afterwards');
+        assert(await busy.close_async(), 'closing');
+    },
+
+    async cancelling() {
+        const proxy = makeProxy('waitForCancellable', {backend: ASYNC});
+        const cancellable = new Gio.Cancellable();
+        const events = proxy.events();
+        const call = getError(proxy.invokeWith({cancellable}));
+
+        assertEqual((await events.next()).value, 'waiting', 'the event');
+        cancellable.cancel();
+        assert((await call).matches(IO, IO.CANCELLED), 'cancelled');
+        assertEqual((await events.next()).value, 'cancelled', 'the event');
+        events.return();
+        await proxy.close_async();
+    },
+
+    async answers() {
+        const early = makeProxy('answerEarly', {backend: ASYNC});
+        const failing = makeProxy('failAfterAnswer', {backend: ASYNC});
+        const ended = endOf(failing);
+
+        assertEqual(await early.invoke(), 'early', 'what the function answered by itself');
+        await early.close_async();
+        assertEqual(await Promise.all([failing.invoke(1), failing.invoke(2)]), ['early', 'failed'], 'the same');
+        await failing.close_async();
+        const exit = await ended;
+        assert(exit.is_success(), exit.to_string());
+        assert(exit.get_stderr().includes('too late to matter'), exit.get_stderr());
+    },
+
+    async initFunctions() {
+        for (const init of ['init', 'initLater']) {
+            const process = Afrpc.Process.new_exec('gjs');
+
+            process.send_arg('one');
+            process.send_arg(2n ** 60n);
+            const proxy = makeProxy('getInitArgs', {init}, process);
+            assertEqual(await proxy.invoke(), [['one', 2n ** 60n], true], 'start-up arguments');
+            await proxy.close_async();
+        }
+        await assertError(makeProxy('echo', {init: 'initBadly'}).invoke(), E, E.INIT, 'Error: no wish to begin');
+        await assertError(makeProxy('echo', {init: 'missing'}).invoke(), E, E.FUNCTION, 'missing');
+    },
+
+    async doneFunctions() {
+        for (const [backend, done, status] of [[SYNC, 'done', 0], [SYNC, 'doneLater', 6], [ASYNC, 'doneLater', 6]]) {
+            const proxy = makeProxy('echo', {backend, done});
+            const ended = endOf(proxy);
+
+            await proxy.invoke();
+            await proxy.close_async();
+            const exit = await ended;
+            assertEqual(exit.get_status(), status, `the status after ${done}`);
+            assert(exit.get_stderr().includes('done was called'), exit.get_stderr());
+        }
+    },
+
+    async processesThatAreTakenOver() {
+        const process = Afrpc.Process.new_exec('gjs');
+
+        process.require(WORKER);
+        process.send_arg('it');
+        const stream = await process.run('own');
+        const ended = process.wait();
+        assertEqual(new TextDecoder().decode(stream.input_stream.read_bytes(100, null).toArray()), 'own it');
+        assertEqual(stream.input_stream.read_bytes(100, null).get_size(), 0, 'the end');
+        assert((await ended).is_success(), 'the status');
+
+        const bad = Afrpc.Process.new_exec('gjs');
+        bad.set_stderr(Afrpc.Stdio.CAPTURE);
+        bad.require(WORKER);
+        await bad.run('ownBadly');
+        const exit = await bad.wait();
+        assertEqual(exit.get_status(), 1, 'the status of a failure');
+        assert(exit.get_stderr().includes('cannot stand it'), exit.get_stderr());
+    },
+
+    async code() {
+        await checkEval('export function run(x) { return [x, args]; }', ['a', 1n], ['x', ['a', 1]]);
+        await checkEval('import GLib from "gi://GLib"; export const run = () => GLib.MAXUINT8;', [], 255);
+        await checkEval('export const x = await Promise.resolve(3); export const run = () => x;', [null], 3);
+        await checkEval('export function run() { throw new Error("x"); }', [], E, E.FAILED, 'run@eval 1:1:');
+        await checkEval('export function', [], E, E.FAILED, 'SyntaxError', 'eval 1:1:15');
+        await checkEval('throw new TypeError("top")', [], E, E.FAILED, 'TypeError: top', 'eval 1:1:7');
+        await checkEval('imports.system.exit(9)', [], E, E.NOT_STARTED, 'status 9');
+    },
+
+    async modules() {
+        const syntax = writeModule('syntax', 'export function echo( {');
+        const top = writeModule('top', 'export const echo = 1; missing();');
+        const importing = writeModule('importing', `import {x} from './${GLib.path_get_basename(syntax)}';`);
+
+        await checkModule('gjs-worker', 'x');
+        await checkModule(GLib.filename_to_uri(WORKER, null), 'x');
+        await checkModule('missing', E, E.MODULE, 'there is no module “missing”', 'AFRPC_MODULE_PATH');
+        await checkModule('/nowhere/x.js', E, E.MODULE, 'No such file or directory');
+        await checkModule('resource:///nowhere', E, E.MODULE, 'does not exist');
+        await checkModule(syntax, E, E.MODULE, 'SyntaxError', 'syntax.js:');
+        await checkModule(importing, E, E.MODULE, 'SyntaxError', 'syntax.js:');
+        await checkModule(top, E, E.MODULE, 'ReferenceError: missing is not defined', 'top.js:1');
+        [syntax, top, importing].forEach(path => GLib.unlink(path));
+        await assertError(makeProxy('missing').invoke(), E, E.FUNCTION, 'there is no function “missing” in ', WORKER);
+        await assertError(makeProxy('toString').invoke(), E, E.FUNCTION, 'there is no function');
+        await assertError(makeProxy('notAFunction').invoke(), E, E.FUNCTION, '“notAFunction” is not a function');
+    },
+
+    async noTemplate() {
+        const template = Afrpc.Process.new_for_host('gjs');
+
+        template.require(WORKER);
+        template.send_arg('kept');
+        const process = template.fork();
+        const proxy = new Afrpc.Proxy({process, function: 'getInitArgs', init: 'init'});
+        assertEqual((await proxy.invoke())[0], ['kept'], 'what was prepared before');
+        assertEqual(process.get_start(), Afrpc.Start.EXEC, 'how it was started');
+        await proxy.close_async();
+    },
+
+    async command() {
+        const host = `${GLib.getenv('AFRPC_HOST_PATH').split(':')[0]}/afrpc-host-gjs`;
+        const proxy = makeProxy('collect', {backend: ASYNC}, Afrpc.Process.new_command([host]));
+        const ended = endOf(proxy);
+        const dying = makeProxy('act', {}, Afrpc.Process.new_command([host]));
+
+        assert(await proxy.invoke() > 0, 'a collection');
+        await proxy.close_async();
+        assert((await ended).is_success(), 'the end');
+        await checkExit(dying, 7, 'exit');
+    },
+
+    // The host finds what belongs to it by itself.
+    async emptyEnvironment() {
+        const process = Afrpc.Process.new_exec('gjs');
+
+        process.set_environ([]);
+        const proxy = makeProxy('getEnvironment', {}, process);
+        assertEqual(await proxy.invoke(), [], 'the environment');
+        await proxy.close_async();
+    },
+
+    async memory() {
+        for (const backend of [SYNC, ASYNC]) {
+            const proxy = makeProxy('echo', {backend});
+            const collector = makeProxy('collect', {backend});
+            const values = [Afrpc.pack(new Uint8Array(1 << 20)), Afrpc.pack('x'.repeat(1 << 20))];
+
+            for (let i = 0; i < 200; i++)
+                await proxy.call(values[i % 2]);
+            const [, status] = GLib.file_get_contents(`/proc/${proxy.process.pid}/statm`);
+            const size = Number(new TextDecoder().decode(status).split(' ')[1]) * 4096;
+            assert(size < await collector.invoke() + (120 << 20), `${size} bytes after 400 MiB`);
+            await proxy.close_async();
+            await collector.close_async();
+        }
+    },
+
+    cleanUp() {
+        assertEqual(GLib.rmdir(TMPDIR), 0, 'removing the folder');
+    },
+});

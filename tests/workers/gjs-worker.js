@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What workers in JavaScript do well, and what they do badly.
+import Afrpc from 'gi://Afrpc?version=1.0';
+import Gio from 'gi://Gio';
+import GLib from 'gi://GLib';
+import System from 'system';
+
+let initArgs = null;
+export const notAFunction = 1;
+
+function later(action, ms = 1) {
+    return new Promise(resolve => GLib.timeout_add(GLib.PRIORITY_DEFAULT, ms, () => {
+        resolve(action());
+        return GLib.SOURCE_REMOVE;
+    }));
+}
+
+export function init(...args) {
+    initArgs = args;
+}
+
+export async function initLater(...args) {
+    await later(() => (initArgs = args));
+}
+
+export function initBadly() {
+    throw new Error('no wish to begin');
+}
+
+export function getInitArgs() {
+    return [initArgs, Afrpc.worker === this];
+}
+
+export function echo(...args) {
+    return args.length === 1 ? args[0] : args;
+}
+
+// What the two backends have in common.
+const actions = {
+    throwError() {
+        throw new RangeError('out of it');
+    },
+    throwString() {
+        throw 'just words';
+    },
+    throwNull() {
+        throw null;
+    },
+    throwEvil() {
+        throw {
+            toString() {
+                throw new Error('and another one');
+            },
+        };
+    },
+    throwNul() {
+        throw new Error('a\0b');
+    },
+    throwGError() {
+        throw new Gio.IOErrorEnum({code: Gio.IOErrorEnum.NOT_FOUND, message: 'no such thing'});
+    },
+    recurse() {
+        return actions.recurse() + 1;
+    },
+    returnSymbol() {
+        return Symbol('x');
+    },
+    returnMap() {
+        return new Map();
+    },
+    returnCycle() {
+        const cycle = [];
+
+        cycle.push(cycle);
+        return cycle;
+    },
+    returnNul() {
+        return 'a\0b';
+    },
+    returnSurrogate() {
+        return '\ud800';
+    },
+    returnHuge() {
+        return 2n ** 63n;
+    },
+    returnNothing() {},
+    returnRejected() {
+        return Promise.reject(new Error('not granted'));
+    },
+    returnNever() {
+        this.event('waiting');
+        return new Promise(() => {});
+    },
+    rejectUnhandled() {
+        Promise.reject(new Error('nobody cares'));
+        return 'fine';
+    },
+    // Events from within and from elsewhere.
+    sendEvents(n) {
+        for (let i = 0; i < n; i++)
+            this.event(`event ${i}`);
+        Afrpc.worker.event(new GLib.Variant('q', n));
+        return 'sent';
+    },
+    sendBadEvent() {
+        this.event(new Map());
+    },
+    sayProgress(n) {
+        for (let i = 0; i < n; i++)
+            this.progress({done: i});
+        return 'said';
+    },
+    flushAndExit() {
+        this.event('last words');
+        this.flush();
+        System.exit(4);
+    },
+    exit() {
+        System.exit(7);
+    },
+    waitForCancel() {
+        while (!this.is_cancelled())
+            ;
+        return 'nobody waits for this';
+    },
+};
+
+export function act(name, ...args) {
+    return actions[name].apply(this, args);
+}
+
+export async function actLater(name, ...args) {
+    await later(() => {});
+    return actions[name].apply(this, args);
+}
+
+// Only for the async backend.
+export async function sleep(ms) {
+    await later(() => {}, ms);
+    return ms;
+}
+
+export async function exitLater(status) {
+    await later(() => {});
+    System.exit(status);
+}
+
+export async function waitForCancellable() {
+    this.event('waiting');
+    await new Promise(resolve => this.get_cancellable().connect(resolve));
+    this.event('cancelled');
+}
+
+export async function answerEarly() {
+    this.return_value('early');
+    await later(() => {});
+    return 'late';
+}
+
+// The second call waits until the first has failed.
+export async function failAfterAnswer(n) {
+    if (n === 1)
+        this.return_value('early');
+    await later(() => {}, n);
+    if (n === 1)
+        throw new Error('too late to matter');
+    return 'failed';
+}
+
+export function readHandle(handle) {
+    const stream = new Gio.UnixInputStream({fd: this.steal_fd(handle), close_fd: true});
+
+    return new TextDecoder().decode(stream.read_bytes(100, null).toArray());
+}
+
+let release = null;
+
+// The first call waits for the second.
+export async function crossing(n) {
+    if (n === 1)
+        await new Promise(resolve => (release = resolve));
+    else
+        release();
+    return n;
+}
+
+export function done() {
+    printerr('done was called');
+}
+
+export async function doneLater() {
+    await later(() => {});
+    printerr('done was called');
+    System.exit(6);
+}
+
+// Takes the process over.
+export async function own(fd) {
+    const socket = Gio.Socket.new_from_fd(fd);
+    const stream = socket.connection_factory_create_connection();
+
+    stream.output_stream.write_all(`own ${Afrpc.unpack(this.get_args())}`, null);
+    await later(() => {});
+    stream.close(null);
+}
+
+export function ownBadly() {
+    throw new Error('cannot stand it');
+}
+
+export function collect() {
+    System.gc();
+    return Number(new TextDecoder().decode(GLib.file_get_contents('/proc/self/statm')[1]).split(' ')[1]) * 4096;
+}
+
+export function getEnvironment() {
+    return GLib.listenv();
+}
