@@ -181,6 +181,23 @@ test_progress_cancel (gconstpointer data)
 }
 
 static void
+test_progress_cancel_at_once (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  Progress progress = { .cancellable = cancellable };
+
+  g_test_summary ("Cancelled is cancelled, also if more progress and the result have arrived");
+  watch_init (&watched, new_proxy ("count_up_async", AFRPC_BACKEND_ASYNC));
+  /* All of it comes in one piece. */
+  start (&progress, watched.proxy, 5, AFRPC_PROGRESS_ALL);
+  outcome_wait (&progress.outcome);
+  g_assert_error (progress.outcome.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpuint (progress.n, ==, 3);
+  outcome_clear (&progress.outcome);
+}
+
+static void
 test_progress_sync_call (void)
 {
   g_auto(Watched) watched = { 0 };
@@ -271,6 +288,7 @@ main (int    argc,
   g_test_add_data_func ("/progress/latest/async", backends[1], test_progress_latest);
   g_test_add_data_func ("/progress/cancel/sync", backends[0], test_progress_cancel);
   g_test_add_data_func ("/progress/cancel/async", backends[1], test_progress_cancel);
+  g_test_add_func ("/progress/cancel/at-once", test_progress_cancel_at_once);
   g_test_add_func ("/progress/sync-call", test_progress_sync_call);
   g_test_add_func ("/progress/refused", test_progress_refused);
   g_test_add_func ("/progress/too-large", test_progress_too_large);

@@ -10,7 +10,8 @@ struct _AfrpcCall
   GObject *source;              /* the proxy */
   GAsyncReadyCallback callback; /* (nullable) */
   gpointer user_data;
-  GSource *watch;               /* (nullable) (owned): for cancelling */
+  GCancellable *cancellable;    /* (nullable) */
+  GSource *watch;               /* (nullable) (owned): of that */
   AfrpcProgressFunc progress;   /* (nullable) */
   gpointer progress_data;
   GDestroyNotify progress_destroy; /* (nullable) */
@@ -44,6 +45,7 @@ clear (AfrpcCall *self)
       g_source_destroy (self->watch);
       g_clear_pointer (&self->watch, g_source_unref);
     }
+  g_clear_object (&self->cancellable);
   g_clear_pointer (&self->value, g_variant_unref);
   g_clear_error (&self->error);
   g_clear_object (&self->fds);
@@ -124,6 +126,13 @@ afrpc_call_set_progress (AfrpcCall         *self,
   self->progress_destroy = destroy;
 }
 
+/* Also if its watch has not been dispatched yet. */
+static gboolean
+is_cancelled (AfrpcCall *self)
+{
+  return self->cancellable != NULL && g_cancellable_is_cancelled (self->cancellable);
+}
+
 /* Calls back, from a dispatch of the proxy's context. */
 void
 afrpc_call_progress (AfrpcCall *self,
@@ -131,7 +140,7 @@ afrpc_call_progress (AfrpcCall *self,
 {
   g_autoptr(AfrpcCall) held = g_object_ref (self);
 
-  if (self->progress != NULL && !self->settled)
+  if (self->progress != NULL && !self->settled && !is_cancelled (self))
     self->progress (AFRPC_PROXY (self->source), value, self->progress_data);
 }
 
@@ -152,9 +161,11 @@ afrpc_call_steal_fds (AfrpcCall *self)
 
 /* @watch: (transfer full): destroyed when the call is settled */
 void
-afrpc_call_take_watch (AfrpcCall *self,
-                       GSource   *watch)
+afrpc_call_watch (AfrpcCall    *self,
+                  GCancellable *cancellable,
+                  GSource      *watch)
 {
+  self->cancellable = g_object_ref (cancellable);
   self->watch = watch;
 }
 
@@ -172,6 +183,13 @@ afrpc_call_settle (AfrpcCall *self,  /* (transfer full) */
     {
       g_source_destroy (self->watch);
       g_clear_pointer (&self->watch, g_source_unref);
+    }
+
+  if (self->value != NULL && is_cancelled (self))
+    {
+      g_clear_pointer (&self->value, g_variant_unref);
+      g_clear_object (&self->fds);
+      self->error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled");
     }
 
   if (self->callback != NULL)

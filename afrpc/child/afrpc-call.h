@@ -32,7 +32,8 @@ void       afrpc_call_progress     (AfrpcCall           *self,
 void       afrpc_call_take_fds     (AfrpcCall           *self,
                                     GUnixFDList         *fds);
 GUnixFDList *afrpc_call_steal_fds  (AfrpcCall           *self);
-void       afrpc_call_take_watch   (AfrpcCall           *self,
+void       afrpc_call_watch        (AfrpcCall           *self,
+                                    GCancellable        *cancellable,
                                     GSource             *watch);
 void       afrpc_call_settle       (AfrpcCall           *self,
                                     GPtrArray           *spare,

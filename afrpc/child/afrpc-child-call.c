@@ -141,7 +141,7 @@ afrpc_child_call (AfrpcChild         *self,
     }
 
   if (cancellable != NULL)
-    afrpc_call_take_watch (call, watch_cancellable (self, cancellable, serial));
+    afrpc_call_watch (call, cancellable, watch_cancellable (self, cancellable, serial));
 
   if (afrpc_stream_get_queued (&self->link.stream) >= FLUSH_SIZE && self->socket_events == G_IO_IN)
     afrpc_child_flush (self);
