@@ -261,6 +261,18 @@ afrpc_host_init (AfrpcHost *self)
  */
 
 /**
+ * AfrpcHostClass::cancelled:
+ * @self: the host
+ * @invocation: a call that was not answered yet
+ *
+ * Takes notice of the cancelling of a call of the async backend, or of its time limit, for functions that cannot
+ * look at [method@Afrpc.Invocation.is_cancelled] while they wait, and have no use for
+ * [method@Afrpc.Invocation.get_cancellable]. The call still has to be answered.
+ *
+ * Since: 1.0
+ */
+
+/**
  * AfrpcHostClass::eval:
  * @self: the host
  * @code: source code
@@ -367,6 +379,16 @@ afrpc_host_invoke (AfrpcHost       *self,
                    AfrpcInvocation *invocation)
 {
   AFRPC_HOST_GET_CLASS (self)->invoke (self, function, invocation);
+}
+
+void
+afrpc_host_cancelled (AfrpcHost       *self,
+                      AfrpcInvocation *invocation)
+{
+  AfrpcHostClass *klass = AFRPC_HOST_GET_CLASS (self);
+
+  if (klass->cancelled != NULL)
+    klass->cancelled (self, invocation);
 }
 
 void

@@ -28,6 +28,7 @@ G_DECLARE_DERIVABLE_TYPE (AfrpcHost, afrpc_host, AFRPC, HOST, GObject)
  * @can_fork: says whether the process can be forked; see [vfunc@Afrpc.Host.can_fork]
  * @fork: forks the process; see [vfunc@Afrpc.Host.fork]
  * @end: ends the process; see [vfunc@Afrpc.Host.end]
+ * @cancelled: takes notice of a call that was cancelled; see [vfunc@Afrpc.Host.cancelled]
  *
  * The virtual functions of a host.
  *
@@ -73,9 +74,11 @@ struct _AfrpcHostClass
                         GError           **error);
   int       (*end)     (AfrpcHost         *self,
                         int                status);
+  void      (*cancelled) (AfrpcHost       *self,
+                          AfrpcInvocation *invocation);
 
   /*< private >*/
-  gpointer padding[5];
+  gpointer padding[4];
 };
 
 AFRPC_AVAILABLE_IN_1_0

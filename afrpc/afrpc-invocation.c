@@ -168,6 +168,7 @@ afrpc_invocation_cancel (AfrpcInvocation *self,
   self->cancelled = TRUE;
   if (self->cancellable != NULL)
     get_cancellable_funcs ()->cancel (self->cancellable);
+  afrpc_host_cancelled (self->worker->host, self);
 }
 
 void

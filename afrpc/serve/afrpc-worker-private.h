@@ -140,6 +140,8 @@ GVariant    *afrpc_host_call             (AfrpcHost        *self,
 void         afrpc_host_invoke           (AfrpcHost        *self,
                                           guint             function,
                                           AfrpcInvocation  *invocation);
+void         afrpc_host_cancelled        (AfrpcHost        *self,
+                                          AfrpcInvocation  *invocation);
 void         afrpc_host_done             (AfrpcHost        *self,
                                           guint             function,
                                           AfrpcWorker      *worker);
