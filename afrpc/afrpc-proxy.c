@@ -1024,6 +1024,33 @@ call_sync (AfrpcProxy    *self,
 }
 
 /**
+ * afrpc_proxy_cancel_call: (skip)
+ * @self: a proxy
+ * @callback: what a call was made with
+ * @user_data: what it was made with
+ *
+ * Cancels a call that has no cancellable.
+ *
+ * A cancellable for each call costs more than the call. This looks for the call among all that are pending, so that
+ * nothing has to be paid in advance. The callback comes later, with %G_IO_ERROR_CANCELLED; apart from that, all is
+ * as if a cancellable had been given to [method@Afrpc.Proxy.call].
+ *
+ * Returns: %TRUE if there was such a call; %FALSE if it has been settled already
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_proxy_cancel_call (AfrpcProxy          *self,
+                         GAsyncReadyCallback  callback,
+                         gpointer             user_data)
+{
+  g_return_val_if_fail (AFRPC_IS_PROXY (self), FALSE);
+  g_return_val_if_fail (callback != NULL, FALSE);
+
+  return self->refused == NULL && afrpc_child_cancel_call (self->child, callback, user_data);
+}
+
+/**
  * afrpc_proxy_call_sync:
  * @self: a proxy
  * @args: (nullable): the arguments, as for [method@Afrpc.Proxy.call]

@@ -72,6 +72,10 @@ GVariant     *afrpc_proxy_call_finish              (AfrpcProxy           *self,
                                                     GAsyncResult         *result,
                                                     GError              **error) G_GNUC_WARN_UNUSED_RESULT;
 AFRPC_AVAILABLE_IN_1_0
+gboolean      afrpc_proxy_cancel_call              (AfrpcProxy           *self,
+                                                    GAsyncReadyCallback   callback,
+                                                    gpointer              user_data);
+AFRPC_AVAILABLE_IN_1_0
 GVariant     *afrpc_proxy_call_sync                (AfrpcProxy           *self,
                                                     GVariant             *args,
                                                     GCancellable         *cancellable,

@@ -108,6 +108,41 @@ test_cancel_queued (gconstpointer data)
 }
 
 static void
+test_cancel_call (gconstpointer data)
+{
+  const AfrpcBackend backend = GPOINTER_TO_UINT (data);
+  g_auto(Watched) watched = { 0 };
+  g_auto(Meeting) meeting = { 0 };
+  g_auto(Outcome) first = { 0 };
+  g_auto(Outcome) second = { 0 };
+  g_auto(Outcome) third = { 0 };
+
+  g_test_summary ("A call is cancelled by what it was made with, once; its neighbours are not");
+  meeting_init (&meeting);
+  watch_init (&watched, test_proxy_new (backend == AFRPC_BACKEND_SYNC ? "act" : "act_async", backend));
+  watch_events (&watched);
+  afrpc_proxy_call (watched.proxy, meeting_args (&meeting), NULL, outcome_cb, &first);
+  afrpc_proxy_call (watched.proxy, test_act ("touch", g_variant_new_string (meeting.touched)), NULL, outcome_cb, &second);
+  afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, outcome_cb, &third);
+  wait_events (&watched, 1);
+
+  g_assert_false (afrpc_proxy_cancel_call (watched.proxy, outcome_cb, &watched));
+  g_assert_true (afrpc_proxy_cancel_call (watched.proxy, outcome_cb, &second));
+  g_assert_false (second.done);
+  g_assert_false (afrpc_proxy_cancel_call (watched.proxy, outcome_cb, &second));
+  outcome_wait (&second);
+  g_assert_error (second.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_false (first.done);
+  meeting_let_go (&meeting);
+  outcome_wait (&third);
+  g_assert_no_error (first.error);
+  g_assert_no_error (third.error);
+  g_assert_false (afrpc_proxy_cancel_call (watched.proxy, outcome_cb, &third));
+  g_assert_false (g_file_test (meeting.touched, G_FILE_TEST_EXISTS));
+  g_assert_cmpuint (afrpc_proxy_get_n_calls_queued (watched.proxy), ==, 0);
+}
+
+static void
 test_cancel_running_sync (void)
 {
   g_auto(Watched) watched = { 0 };
@@ -358,6 +393,8 @@ main (int   argc,
   g_test_add_func ("/cancel/before", test_cancel_before);
   g_test_add_data_func ("/cancel/queued/sync", GUINT_TO_POINTER (AFRPC_BACKEND_SYNC), test_cancel_queued);
   g_test_add_data_func ("/cancel/queued/async", GUINT_TO_POINTER (AFRPC_BACKEND_ASYNC), test_cancel_queued);
+  g_test_add_data_func ("/cancel/call/sync", GUINT_TO_POINTER (AFRPC_BACKEND_SYNC), test_cancel_call);
+  g_test_add_data_func ("/cancel/call/async", GUINT_TO_POINTER (AFRPC_BACKEND_ASYNC), test_cancel_call);
   g_test_add_func ("/cancel/running/sync", test_cancel_running_sync);
   g_test_add_func ("/cancel/running/async", test_cancel_running_async);
   g_test_add_func ("/cancel/thread", test_cancel_thread);

@@ -231,6 +231,15 @@ afrpc_call_settle_later (AfrpcCall *self,  /* (transfer full) */
   g_source_attach (source, g_main_context_get_thread_default ());
 }
 
+/* Whether this is the call that was made with @callback and @user_data. */
+gboolean
+afrpc_call_is (AfrpcCall           *self,
+               GAsyncReadyCallback  callback,
+               gpointer             user_data)
+{
+  return self->callback == callback && self->user_data == user_data;
+}
+
 /* Gives the result away, once. */
 GVariant *
 afrpc_call_finish (AfrpcCall  *self,

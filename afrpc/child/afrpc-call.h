@@ -41,6 +41,9 @@ void       afrpc_call_settle       (AfrpcCall           *self,
                                     GError              *error);
 void       afrpc_call_settle_later (AfrpcCall           *self,
                                     GError              *error);
+gboolean   afrpc_call_is           (AfrpcCall           *self,
+                                    GAsyncReadyCallback  callback,
+                                    gpointer             user_data);
 GVariant  *afrpc_call_finish       (AfrpcCall           *self,
                                     GError             **error);
 

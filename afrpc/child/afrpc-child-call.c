@@ -147,6 +147,34 @@ afrpc_child_call (AfrpcChild         *self,
     afrpc_child_flush (self);
 }
 
+/* Cancels the call that was made with @callback and @user_data, which is called back later, and looked for among
+ * all that are pending: cancelling is rare, calls are many. FALSE: there is none. */
+gboolean
+afrpc_child_cancel_call (AfrpcChild          *self,
+                         GAsyncReadyCallback  callback,
+                         gpointer             user_data)
+{
+  for (guint32 i = 0; i < self->link.n_slots; i++)
+    {
+      const guint64 serial = self->link.slots[i].serial;
+      AfrpcLinkCall *call = &self->link.slots[i].call;
+      AfrpcCall *owner;
+
+      /* There is no blocking call among them: it would be this thread's. */
+      if (serial == 0 || call->owner == NULL || !afrpc_call_is (call->owner, callback, user_data))
+        continue;
+
+      owner = g_steal_pointer (&call->owner);
+      afrpc_link_cancel (&self->link, serial);
+      if (self->link.is_command)
+        afrpc_child_flush (self);
+      afrpc_call_settle_later (owner, g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled"));
+      return TRUE;
+    }
+
+  return FALSE;
+}
+
 /* A blocking call */
 
 static void

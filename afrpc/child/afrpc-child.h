@@ -237,6 +237,9 @@ void        afrpc_child_fail           (AfrpcChild    *self,
 void        afrpc_child_fail_at_end    (AfrpcChild    *self);
 void        afrpc_child_expire_process (AfrpcChild    *self,
                                         gint64         now);
+gboolean    afrpc_child_cancel_call    (AfrpcChild    *self,
+                                        GAsyncReadyCallback callback,
+                                        gpointer       user_data);
 void        afrpc_child_give_up        (AfrpcChild    *self,
                                         guint64        serial,
                                         GError        *error);
