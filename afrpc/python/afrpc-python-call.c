@@ -1,0 +1,630 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "afrpc-python-call.h"
+
+typedef AfrpcPythonCall Call;
+
+typedef struct
+{
+  PyObject_HEAD
+  Call *call;
+  gboolean waited;
+} Awaiting;
+
+static PyTypeObject *call_type, *awaiting_type;
+static PyTypeObject *driving_type; /* (nullable): of loops that do so by themselves */
+static PyObject *loop_hook;        /* (nullable): sees to it that a foreign loop drives the main context */
+static PyObject *get_running_loop; /* (nullable): of asyncio, once that is there */
+static PyObject *str_call_soon, *str_context, *str_asyncio;
+
+/* The loop that runs in this thread, or NULL without an exception: borrowed. */
+static PyObject *
+peek_loop (void)
+{
+  PyObject *loop;
+
+  if (get_running_loop == NULL)
+    {
+      PyObject *asyncio = PyDict_GetItem (PyImport_GetModuleDict (), str_asyncio);
+
+      /* While it is being imported, nothing of it runs. */
+      if (asyncio != NULL)
+        get_running_loop = PyObject_GetAttrString (asyncio, "_get_running_loop");
+      PyErr_Clear ();
+      if (get_running_loop == NULL)
+        return NULL;
+    }
+
+  loop = PyObject_CallNoArgs (get_running_loop);
+  if (loop == NULL)
+    PyErr_Clear ();
+  else
+    Py_DECREF (loop); /* the thread has it */
+
+  return loop != Py_None ? loop : NULL;
+}
+
+/* A loop that is not of this package may not know of the main context. */
+static gboolean
+poke_loop (PyObject *loop)
+{
+  PyObject *result;
+
+  if (loop == NULL || loop_hook == NULL || Py_IS_TYPE (loop, driving_type))
+    return TRUE;
+  result = PyObject_CallOneArg (loop_hook, loop);
+  if (result == Py_True)
+    Py_XSETREF (driving_type, (PyTypeObject *) Py_NewRef (Py_TYPE (loop)));
+  Py_XDECREF (result);
+
+  return result != NULL;
+}
+
+static int
+call_traverse (Call      *self,
+               visitproc  visit,
+               void      *arg)
+{
+  Py_VISIT (Py_TYPE (self));
+  Py_VISIT (self->outcome);
+  Py_VISIT (self->loop);
+  Py_VISIT (self->callbacks);
+  Py_VISIT (self->canceller);
+
+  return 0;
+}
+
+static int
+call_clear (Call *self)
+{
+  Py_CLEAR (self->outcome);
+  Py_CLEAR (self->loop);
+  Py_CLEAR (self->callbacks);
+  Py_CLEAR (self->canceller);
+
+  return 0;
+}
+
+static void
+call_finalize (PyObject *object)
+{
+  Call *self = (Call *) object;
+  PyObject *type, *value, *traceback;
+
+  if (self->state != AFRPC_PYTHON_CALL_FAILED || self->retrieved)
+    return;
+
+  PyErr_Fetch (&type, &value, &traceback);
+  PyErr_Restore (Py_NewRef (Py_TYPE (self->outcome)), Py_NewRef (self->outcome), NULL);
+  PyErr_WriteUnraisable (object);
+  PyErr_Restore (type, value, traceback);
+}
+
+static void
+call_dealloc (Call *self)
+{
+  PyTypeObject *type = Py_TYPE (self);
+
+  if (PyObject_CallFinalizerFromDealloc ((PyObject *) self) < 0)
+    return;
+  PyObject_GC_UnTrack (self);
+  call_clear (self);
+  type->tp_free (self);
+  Py_DECREF (type);
+}
+
+Call *
+afrpc_python_call_new (void)
+{
+  Call *self = (Call *) call_type->tp_alloc (call_type, 0);
+
+  if (self != NULL)
+    self->loop = Py_XNewRef (peek_loop ());
+
+  return self;
+}
+
+gboolean
+afrpc_python_call_poke (Call *self)
+{
+  return poke_loop (self->loop);
+}
+
+static PyObject *
+call_new (PyTypeObject *type,
+          PyObject     *args,
+          PyObject     *keywords)
+{
+  static const char *const names[] = { "canceller", NULL };
+  PyObject *canceller = NULL;
+  Call *self;
+
+  if (!PyArg_ParseTupleAndKeywords (args, keywords, "|O:Call", (char **) names, &canceller))
+    return NULL;
+  self = afrpc_python_call_new ();
+  if (self == NULL)
+    return NULL;
+  self->canceller = Py_XNewRef (canceller);
+  if (!poke_loop (self->loop))
+    Py_CLEAR (self);
+
+  return (PyObject *) self;
+}
+
+static gboolean
+schedule (Call     *self,
+          PyObject *function,
+          PyObject *context) /* (nullable) */
+{
+  PyObject *result = NULL;
+
+  if (self->loop != NULL)
+    {
+      PyObject *args[] = { NULL, self->loop, function, (PyObject *) self, context };
+      PyObject *names = context != NULL && context != Py_None ? PyTuple_Pack (1, str_context) : NULL;
+
+      result = PyObject_VectorcallMethod (str_call_soon, args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, names);
+      Py_XDECREF (names);
+    }
+  else if (context == NULL || context == Py_None)
+    result = PyObject_CallOneArg (function, (PyObject *) self);
+  else if (PyContext_Enter (context) == 0)
+    {
+      result = PyObject_CallOneArg (function, (PyObject *) self);
+      if (PyContext_Exit (context) != 0)
+        Py_CLEAR (result);
+    }
+
+  Py_XDECREF (result);
+
+  return result != NULL;
+}
+
+/* Everybody who waits is told; what a callback raises is nobody else's matter. */
+static void
+run_callbacks (Call *self)
+{
+  PyObject *callbacks = g_steal_pointer (&self->callbacks);
+
+  Py_CLEAR (self->canceller);
+  if (callbacks == NULL)
+    return;
+
+  Py_INCREF (self);
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE (callbacks); i++)
+    {
+      PyObject *entry = PyList_GET_ITEM (callbacks, i);
+
+      if (!schedule (self, PyTuple_GET_ITEM (entry, 0), PyTuple_GET_ITEM (entry, 1)))
+        PyErr_WriteUnraisable (PyTuple_GET_ITEM (entry, 0));
+    }
+  Py_DECREF (callbacks);
+  Py_DECREF (self);
+}
+
+/* @outcome: (transfer full) */
+void
+afrpc_python_call_settle (Call     *self,
+        AfrpcPythonCallState     state,
+        PyObject *outcome)
+{
+  if (self->state != AFRPC_PYTHON_CALL_PENDING)
+    {
+      Py_XDECREF (outcome);
+      return;
+    }
+
+  self->state = state;
+  self->outcome = outcome;
+  run_callbacks (self);
+}
+
+/* Takes the exception that is set. */
+void
+afrpc_python_call_settle_failed (Call *self)
+{
+  PyObject *type, *value, *traceback;
+
+  PyErr_Fetch (&type, &value, &traceback);
+  PyErr_NormalizeException (&type, &value, &traceback);
+  Py_XDECREF (type);
+  Py_XDECREF (traceback);
+  afrpc_python_call_settle (self, AFRPC_PYTHON_CALL_FAILED, value);
+}
+
+/* Methods */
+
+static PyObject *
+call_done (Call     *self,
+           PyObject *unused)
+{
+  return PyBool_FromLong (self->state != AFRPC_PYTHON_CALL_PENDING);
+}
+
+static PyObject *
+call_cancelled (Call     *self,
+                PyObject *unused)
+{
+  return PyBool_FromLong (self->state == AFRPC_PYTHON_CALL_CANCELLED);
+}
+
+static PyObject *
+make_cancelled_error (void)
+{
+  PyObject *asyncio = PyImport_ImportModule ("asyncio");
+  PyObject *error = asyncio != NULL ? PyObject_CallMethod (asyncio, "CancelledError", NULL) : NULL;
+
+  Py_XDECREF (asyncio);
+
+  return error;
+}
+
+/* What there is not to return is raised. */
+static gboolean
+check_outcome (Call *self)
+{
+  PyObject *error;
+
+  if (self->state == AFRPC_PYTHON_CALL_PENDING)
+    {
+      PyErr_SetString (PyExc_RuntimeError, "the call is not done yet");
+      return FALSE;
+    }
+  if (self->state == AFRPC_PYTHON_CALL_CANCELLED)
+    {
+      error = make_cancelled_error ();
+      if (error != NULL)
+        PyErr_SetObject ((PyObject *) Py_TYPE (error), error);
+      Py_XDECREF (error);
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+static PyObject *
+call_result (Call     *self,
+             PyObject *unused)
+{
+  if (!check_outcome (self))
+    return NULL;
+  if (self->state == AFRPC_PYTHON_CALL_DONE)
+    return Py_NewRef (self->outcome);
+
+  self->retrieved = TRUE;
+  PyErr_SetObject ((PyObject *) Py_TYPE (self->outcome), self->outcome);
+
+  return NULL;
+}
+
+static PyObject *
+call_exception (Call     *self,
+                PyObject *unused)
+{
+  if (!check_outcome (self))
+    return NULL;
+  self->retrieved = TRUE;
+
+  return Py_NewRef (self->state == AFRPC_PYTHON_CALL_FAILED ? self->outcome : Py_None);
+}
+
+static PyObject *
+call_cancel (Call     *self,
+             PyObject *args,
+             PyObject *keywords)
+{
+  static const char *const names[] = { "msg", NULL };
+  PyObject *message = NULL;
+
+  if (!PyArg_ParseTupleAndKeywords (args, keywords, "|O:cancel", (char **) names, &message))
+    return NULL;
+  if (self->state != AFRPC_PYTHON_CALL_PENDING)
+    Py_RETURN_FALSE;
+
+  if (self->cancel != NULL)
+    {
+      self->cancel (self);
+      if (!poke_loop (peek_loop ()))
+        return NULL;
+    }
+  else if (self->canceller != NULL && self->canceller != Py_None)
+    {
+      PyObject *result = PyObject_CallNoArgs (self->canceller);
+
+      if (result == NULL)
+        return NULL;
+      Py_DECREF (result);
+    }
+  afrpc_python_call_settle (self, AFRPC_PYTHON_CALL_CANCELLED, NULL);
+
+  Py_RETURN_TRUE;
+}
+
+static PyObject *
+call_add_done_callback (Call     *self,
+                        PyObject *args,
+                        PyObject *keywords)
+{
+  static const char *const names[] = { "", "context", NULL };
+  PyObject *function, *entry, *context = Py_None;
+  int status;
+
+  if (!PyArg_ParseTupleAndKeywords (args, keywords, "O|$O:add_done_callback", (char **) names, &function, &context))
+    return NULL;
+  if (self->state != AFRPC_PYTHON_CALL_PENDING)
+    {
+      if (!schedule (self, function, context))
+        return NULL;
+      Py_RETURN_NONE;
+    }
+
+  entry = PyTuple_Pack (2, function, context);
+  if (entry == NULL)
+    return NULL;
+  if (self->callbacks == NULL)
+    self->callbacks = PyList_New (0);
+  status = self->callbacks != NULL ? PyList_Append (self->callbacks, entry) : -1;
+  Py_DECREF (entry);
+  if (status != 0)
+    return NULL;
+
+  Py_RETURN_NONE;
+}
+
+static PyObject *
+call_remove_done_callback (Call     *self,
+                           PyObject *function)
+{
+  long n_removed = 0;
+
+  for (Py_ssize_t i = self->callbacks != NULL ? PyList_GET_SIZE (self->callbacks) : 0; i-- > 0;)
+    {
+      const int same = PyObject_RichCompareBool (PyTuple_GET_ITEM (PyList_GET_ITEM (self->callbacks, i), 0), function,
+                                                 Py_EQ);
+
+      if (same < 0 || (same > 0 && PySequence_DelItem (self->callbacks, i) != 0))
+        return NULL;
+      n_removed += same;
+    }
+
+  return PyLong_FromLong (n_removed);
+}
+
+/* The loop that it belongs to is the first that it has to do with. */
+static gboolean
+ensure_loop (Call *self)
+{
+  if (self->loop == NULL)
+    self->loop = Py_XNewRef (peek_loop ());
+  if (self->loop != NULL)
+    return poke_loop (self->loop);
+
+  PyErr_SetString (PyExc_RuntimeError, "no event loop of asyncio is running: see afrpc.aio");
+  return FALSE;
+}
+
+static PyObject *
+call_get_loop (Call     *self,
+               PyObject *unused)
+{
+  return ensure_loop (self) ? Py_NewRef (self->loop) : NULL;
+}
+
+static PyObject *
+call_set_result (Call     *self,
+                 PyObject *result)
+{
+  afrpc_python_call_settle (self, AFRPC_PYTHON_CALL_DONE, Py_NewRef (result));
+
+  Py_RETURN_NONE;
+}
+
+static PyObject *
+call_set_exception (Call     *self,
+                    PyObject *exception)
+{
+  if (!PyExceptionInstance_Check (exception))
+    {
+      PyErr_SetString (PyExc_TypeError, "an exception is needed");
+      return NULL;
+    }
+  afrpc_python_call_settle (self, AFRPC_PYTHON_CALL_FAILED, Py_NewRef (exception));
+
+  Py_RETURN_NONE;
+}
+
+static PyObject *
+call_make_cancelled_error (Call     *self,
+                           PyObject *unused)
+{
+  return make_cancelled_error ();
+}
+
+static PyObject *
+call_get_blocking (Call *self,
+                   void *unused)
+{
+  return PyBool_FromLong (self->blocking);
+}
+
+static int
+call_set_blocking (Call     *self,
+                   PyObject *value,
+                   void     *unused)
+{
+  self->blocking = value != NULL && PyObject_IsTrue (value);
+
+  return 0;
+}
+
+static PyObject *
+call_repr (Call *self)
+{
+  static const char *const names[] = { "pending", "done", "failed", "cancelled" };
+
+  return PyUnicode_FromFormat ("<Afrpc.Call %s>", names[self->state]);
+}
+
+/* Waiting */
+
+static PyObject *
+call_await (Call *self)
+{
+  Awaiting *awaiting = PyObject_GC_New (Awaiting, awaiting_type);
+
+  if (awaiting == NULL)
+    return NULL;
+  awaiting->call = (Call *) Py_NewRef (self);
+  awaiting->waited = FALSE;
+  PyObject_GC_Track (awaiting);
+
+  return (PyObject *) awaiting;
+}
+
+static int
+awaiting_traverse (Awaiting  *self,
+                   visitproc  visit,
+                   void      *arg)
+{
+  Py_VISIT (Py_TYPE (self));
+  Py_VISIT (self->call);
+
+  return 0;
+}
+
+static int
+awaiting_clear (Awaiting *self)
+{
+  Py_CLEAR (self->call);
+
+  return 0;
+}
+
+static void
+awaiting_dealloc (Awaiting *self)
+{
+  PyTypeObject *type = Py_TYPE (self);
+
+  PyObject_GC_UnTrack (self);
+  Py_CLEAR (self->call);
+  PyObject_GC_Del (self);
+  Py_DECREF (type);
+}
+
+static PyObject *
+awaiting_next (Awaiting *self)
+{
+  Call *call = self->call;
+  PyObject *result;
+
+  if (call == NULL)
+    return NULL;
+  if (call->state == AFRPC_PYTHON_CALL_PENDING)
+    {
+      if (self->waited)
+        {
+          PyErr_SetString (PyExc_RuntimeError, "a call was awaited without waiting for it");
+          return NULL;
+        }
+      if (!ensure_loop (call))
+        return NULL;
+      self->waited = TRUE;
+      call->blocking = TRUE;
+      return Py_NewRef (call);
+    }
+
+  result = call_result (call, NULL);
+  if (result != NULL)
+    {
+      _PyGen_SetStopIterationValue (result);
+      Py_DECREF (result);
+    }
+
+  return NULL;
+}
+
+PyDoc_STRVAR (call_doc, "A call, or what else is waited for: to be awaited, or asked.");
+
+static PyMethodDef call_methods[] = {
+  { "done", (PyCFunction) call_done, METH_NOARGS, "done()\n--\n\nWhether it is settled." },
+  { "cancelled", (PyCFunction) call_cancelled, METH_NOARGS, "cancelled()\n--\n\nWhether it was cancelled." },
+  { "result", (PyCFunction) call_result, METH_NOARGS, "result()\n--\n\nThe result; raises why there is none." },
+  { "exception", (PyCFunction) call_exception, METH_NOARGS, "exception()\n--\n\nWhy there is no result, or None." },
+  { "cancel", (PyCFunction) (void (*) (void)) call_cancel, METH_VARARGS | METH_KEYWORDS,
+    "cancel(msg=None)\n--\n\nCancels it; returns whether it was still pending." },
+  { "add_done_callback", (PyCFunction) (void (*) (void)) call_add_done_callback, METH_VARARGS | METH_KEYWORDS,
+    "add_done_callback(callback, *, context=None)\n--\n\nHas callback(call) called once it is settled." },
+  { "remove_done_callback", (PyCFunction) call_remove_done_callback, METH_O,
+    "remove_done_callback(callback)\n--\n\nTakes it back; returns how often it was there." },
+  { "get_loop", (PyCFunction) call_get_loop, METH_NOARGS, "get_loop()\n--\n\nThe loop of asyncio it belongs to." },
+  { "_set_result", (PyCFunction) call_set_result, METH_O, NULL },
+  { "_set_exception", (PyCFunction) call_set_exception, METH_O, NULL },
+  { "_make_cancelled_error", (PyCFunction) call_make_cancelled_error, METH_NOARGS, NULL },
+  { NULL },
+};
+
+static PyGetSetDef call_getset[] = {
+  { "_asyncio_future_blocking", (getter) call_get_blocking, (setter) call_set_blocking, NULL, NULL },
+  { NULL },
+};
+
+static PyType_Slot call_slots[] = {
+  { Py_tp_doc, (void *) call_doc },
+  { Py_tp_new, call_new },
+  { Py_tp_traverse, call_traverse },
+  { Py_tp_clear, call_clear },
+  { Py_tp_finalize, call_finalize },
+  { Py_tp_dealloc, call_dealloc },
+  { Py_tp_repr, call_repr },
+  { Py_tp_methods, call_methods },
+  { Py_tp_getset, call_getset },
+  { Py_tp_iter, call_await },
+  { Py_am_await, call_await },
+  { 0, NULL },
+};
+
+static PyType_Spec call_spec = {
+  .name = "afrpc._proxy.Call",
+  .basicsize = sizeof (Call),
+  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+  .slots = call_slots,
+};
+
+static PyType_Slot awaiting_slots[] = {
+  { Py_tp_traverse, awaiting_traverse },
+  { Py_tp_clear, awaiting_clear },
+  { Py_tp_dealloc, awaiting_dealloc },
+  { Py_tp_iter, PyObject_SelfIter },
+  { Py_tp_iternext, awaiting_next },
+  { 0, NULL },
+};
+
+static PyType_Spec awaiting_spec = {
+  .name = "afrpc._proxy.Awaiting",
+  .basicsize = sizeof (Awaiting),
+  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+  .slots = awaiting_slots,
+};
+
+/* @hook: called with a loop that may not drive the main context, again and again unless it returns True */
+void
+afrpc_python_call_set_loop_hook (PyObject *hook)
+{
+  Py_XSETREF (loop_hook, Py_NewRef (hook));
+}
+
+int
+afrpc_python_call_register (PyObject *module)
+{
+  str_call_soon = PyUnicode_InternFromString ("call_soon");
+  str_context = PyUnicode_InternFromString ("context");
+  str_asyncio = PyUnicode_InternFromString ("asyncio");
+  call_type = (PyTypeObject *) PyType_FromSpec (&call_spec);
+  awaiting_type = (PyTypeObject *) PyType_FromSpec (&awaiting_spec);
+  if (str_call_soon == NULL || str_context == NULL || str_asyncio == NULL || call_type == NULL ||
+      awaiting_type == NULL)
+    return -1;
+
+  return PyModule_AddObjectRef (module, "Call", (PyObject *) call_type);
+}

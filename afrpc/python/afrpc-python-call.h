@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Afrpc.Call: a call, or what else is waited for, in the form of what asyncio takes for a future, whoever drives
+ * its loop. All functions need the GIL. */
+#pragma once
+
+#include <Python.h>
+
+#include "afrpc/afrpc.h"
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  AFRPC_PYTHON_CALL_PENDING,
+  AFRPC_PYTHON_CALL_DONE,
+  AFRPC_PYTHON_CALL_FAILED,
+  AFRPC_PYTHON_CALL_CANCELLED,
+} AfrpcPythonCallState;
+
+typedef struct _AfrpcPythonCall AfrpcPythonCall;
+
+struct _AfrpcPythonCall
+{
+  PyObject_HEAD
+  AfrpcPythonCallState state;
+  PyObject *outcome;     /* (nullable): the result or the exception */
+  PyObject *loop;        /* (nullable): of asyncio, that it was made or is awaited in */
+  PyObject *callbacks;   /* (nullable) (element-type tuple): function, context or None */
+  PyObject *canceller;   /* (nullable): called to cancel what is no call */
+  gboolean blocking;     /* a task waits for it: the protocol of asyncio */
+  gboolean retrieved;    /* somebody has seen the exception */
+
+  /* Of a call, until it is settled */
+  AfrpcProxy *proxy;     /* (nullable) (owned) */
+  void (*cancel) (AfrpcPythonCall *self); /* (nullable) */
+  gboolean raw;          /* the result is wanted as GLib.Variant */
+};
+
+int              afrpc_python_call_register      (PyObject             *module);
+AfrpcPythonCall *afrpc_python_call_new           (void);
+gboolean         afrpc_python_call_poke          (AfrpcPythonCall      *self);
+void             afrpc_python_call_settle        (AfrpcPythonCall      *self,
+                                                  AfrpcPythonCallState  state,
+                                                  PyObject             *outcome);
+void             afrpc_python_call_settle_failed (AfrpcPythonCall      *self);
+void             afrpc_python_call_set_loop_hook (PyObject             *hook);
+
+G_END_DECLS

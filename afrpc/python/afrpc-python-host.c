@@ -1,0 +1,607 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The host of workers in Python. It runs in Python's own interpreter, calls functions directly, and needs
+ * neither PyGObject nor GIO. The lock of the interpreter (GIL) is released while the host waits for its parent,
+ * so that threads of the worker run; every virtual function takes it. */
+#include "config.h"
+
+#include "afrpc-python-codec.h"
+#include "afrpc-python-worker.h"
+
+#include <unistd.h>
+
+#define FEW_ARGS 16 /* arguments of a call that need no memory of their own */
+
+/* How exceptions travel. There is no such domain in a program, so that it sees AFRPC_ERROR_REMOTE. */
+#define EXCEPTION_DOMAIN "python-exception"
+
+#define AFRPC_TYPE_PYTHON_HOST (afrpc_python_host_get_type ())
+G_DECLARE_FINAL_TYPE (AfrpcPythonHost, afrpc_python_host, AFRPC, PYTHON_HOST, AfrpcHost)
+
+struct _AfrpcPythonHost
+{
+  AfrpcHost parent_instance;
+
+  PyObject *backend;       /* the module afrpc._host: what is easier said in Python */
+  PyObject *create_task;   /* (nullable): of the loop that coroutines run on */
+  GPtrArray *functions;    /* (element-type PyObject) a function's number is its index plus 1 */
+  GHashTable *invocations; /* (element-type AfrpcInvocation PyObject) that are not answered, borrowed */
+  gboolean is_forked;
+};
+
+G_DEFINE_FINAL_TYPE (AfrpcPythonHost, afrpc_python_host, AFRPC_TYPE_HOST)
+
+static AfrpcPythonHost *the_host; /* (nullable): there is one in a process, if any */
+static AfrpcWorker *the_worker;   /* (nullable): once a function runs; outlives all functions */
+static unsigned long main_thread;
+
+static PyObject *
+get_function (AfrpcPythonHost *self,
+              guint            number)
+{
+  return self->functions->pdata[number - 1];
+}
+
+/* Errors */
+
+static GError *
+text_error (GQuark      domain,
+            int         code,
+            const char *prefix,
+            PyObject   *text)
+{
+  Py_ssize_t length = 0;
+  const char *message = text != NULL ? PyUnicode_AsUTF8AndSize (text, &length) : NULL;
+  g_autofree char *valid = NULL;
+
+  if (message == NULL)
+    {
+      PyErr_Clear ();
+      message = "an exception that cannot be described";
+      length = strlen (message);
+    }
+  valid = g_utf8_make_valid (message, length);
+
+  return g_error_new (domain, code, "%s%s", prefix, valid);
+}
+
+/* The exception that is set, which is cleared: of the domain and code that it names, as GLib.Error and
+ * afrpc.Error do; else with @code of AFRPC_ERROR, or as what it is if that is negative. Never fails. */
+GError *
+afrpc_python_host_take_error (int         code,
+                              const char *prefix)
+{
+  PyObject *type, *value, *traceback, *described;
+  PyObject *text = NULL;
+  GQuark domain = code >= 0 ? AFRPC_ERROR : g_quark_from_static_string (EXCEPTION_DOMAIN);
+  const char *name = NULL;
+  GError *error;
+  int own_code = 0;
+
+  PyErr_Fetch (&type, &value, &traceback);
+  PyErr_NormalizeException (&type, &value, &traceback);
+  if (traceback != NULL && value != NULL)
+    PyException_SetTraceback (value, traceback);
+
+  described = PyObject_CallMethod (the_host->backend, "describe", "O", value != NULL ? value : Py_None);
+  if (described == NULL || !PyArg_ParseTuple (described, "ziU", &name, &own_code, &text))
+    PyErr_Clear ();
+  if (name != NULL && code < 0)
+    error = text_error (g_quark_from_string (name), own_code, prefix, text);
+  else
+    error = text_error (domain, MAX (code, 0), prefix, text);
+
+  Py_XDECREF (described);
+  Py_XDECREF (type);
+  Py_XDECREF (value);
+  Py_XDECREF (traceback);
+
+  return error;
+}
+
+/* The end */
+
+/* What Python does at its end and a process that was forked has to do by itself, because it leaves its
+ * template's memory alone. */
+static void
+finish (AfrpcPythonHost *self)
+{
+  PyObject *result = PyObject_CallMethod (self->backend, "finish", NULL);
+
+  if (result == NULL)
+    PyErr_WriteUnraisable (NULL);
+  Py_XDECREF (result);
+}
+
+/* sys.exit () ends a process wherever it is called; everything that was answered is written first. Returns if
+ * the exception that is set is no SystemExit. */
+void
+afrpc_python_host_check_exit (void)
+{
+  int status;
+  PyObject *type, *value, *traceback, *result;
+
+  if (!PyErr_ExceptionMatches (PyExc_SystemExit))
+    return;
+
+  if (the_worker != NULL)
+    {
+      Py_BEGIN_ALLOW_THREADS
+      afrpc_worker_flush (the_worker);
+      Py_END_ALLOW_THREADS
+    }
+  if (!the_host->is_forked)
+    {
+      PyErr_PrintEx (0); /* exits */
+      Py_Exit (EXIT_FAILURE);
+    }
+
+  PyErr_Fetch (&type, &value, &traceback);
+  PyErr_NormalizeException (&type, &value, &traceback);
+  result = PyObject_CallMethod (the_host->backend, "get_exit_status", "O", value);
+  status = result != NULL ? (int) PyLong_AsLong (result) : EXIT_FAILURE;
+  finish (the_host);
+  fflush (NULL);
+  _exit (status);
+}
+
+static int
+afrpc_python_host_end (AfrpcHost *host,
+                       int        status)
+{
+  AfrpcPythonHost *self = AFRPC_PYTHON_HOST (host);
+  PyGILState_STATE state = PyGILState_Ensure ();
+
+  /* Another one returns to Python. */
+  if (self->is_forked)
+    finish (self);
+  PyGILState_Release (state);
+
+  return status;
+}
+
+/* Preparing */
+
+static gboolean
+prepare (AfrpcHost   *host,
+         PyObject    *result,
+         int          code,
+         const char  *prefix,
+         GError     **error)
+{
+  if (result != NULL)
+    {
+      Py_DECREF (result);
+      return TRUE;
+    }
+
+  g_propagate_error (error, afrpc_python_host_take_error (code, prefix));
+  return FALSE;
+}
+
+static gboolean
+afrpc_python_host_require (AfrpcHost   *host,
+                           const char  *module,
+                           GError     **error)
+{
+  AfrpcPythonHost *self = AFRPC_PYTHON_HOST (host);
+  PyGILState_STATE state = PyGILState_Ensure ();
+  g_autofree char *prefix = g_strdup_printf ("the module “%s” cannot be loaded: ", module);
+  gboolean ok = prepare (host, PyObject_CallMethod (self->backend, "require", "s", module), AFRPC_ERROR_MODULE,
+                         prefix, error);
+
+  PyGILState_Release (state);
+
+  return ok;
+}
+
+static gboolean
+afrpc_python_host_eval (AfrpcHost   *host,
+                        const char  *code,
+                        GVariant    *args,
+                        GError     **error)
+{
+  AfrpcPythonHost *self = AFRPC_PYTHON_HOST (host);
+  PyGILState_STATE state = PyGILState_Ensure ();
+  PyObject *tuple = afrpc_python_unpack_tuple (args);
+  gboolean ok = prepare (host, tuple != NULL ? PyObject_CallMethod (self->backend, "evaluate", "sN", code, tuple) : NULL,
+                         AFRPC_ERROR_MODULE, "the code failed: ", error);
+
+  PyGILState_Release (state);
+
+  return ok;
+}
+
+static gboolean
+prepare_coroutines (AfrpcPythonHost *self)
+{
+  if (self->create_task == NULL)
+    self->create_task = PyObject_CallMethod (self->backend, "get_create_task", NULL);
+
+  return self->create_task != NULL;
+}
+
+static guint
+resolve (AfrpcPythonHost   *self,
+         const char        *name,
+         AfrpcFunctionKind  kind,
+         GError           **error)
+{
+  PyObject *found = PyObject_CallMethod (self->backend, "resolve", "si", name, (int) kind);
+  PyObject *function;
+  int is_coroutine;
+
+  if (found == NULL || !PyArg_ParseTuple (found, "Op", &function, &is_coroutine) ||
+      (is_coroutine && !prepare_coroutines (self)))
+    {
+      Py_XDECREF (found);
+      g_propagate_error (error, afrpc_python_host_take_error (AFRPC_ERROR_FUNCTION, ""));
+      return 0;
+    }
+
+  g_ptr_array_add (self->functions, Py_NewRef (function));
+  Py_DECREF (found);
+
+  return self->functions->len;
+}
+
+static guint
+afrpc_python_host_resolve (AfrpcHost          *host,
+                           const char         *name,
+                           AfrpcFunctionKind   kind,
+                           GError            **error)
+{
+  PyGILState_STATE state = PyGILState_Ensure ();
+  guint number = resolve (AFRPC_PYTHON_HOST (host), name, kind, error);
+
+  PyGILState_Release (state);
+
+  return number;
+}
+
+static int
+afrpc_python_host_fork (AfrpcHost  *host,
+                        GError    **error)
+{
+  AfrpcPythonHost *self = AFRPC_PYTHON_HOST (host);
+  PyGILState_STATE state = PyGILState_Ensure ();
+  PyObject *result;
+  int pid;
+
+  /* The garbage collector writes to every object that it looks at; what is frozen it leaves alone, and shared. */
+  result = PyObject_CallMethod (self->backend, "freeze", NULL);
+  if (result == NULL)
+    PyErr_Clear ();
+  Py_XDECREF (result);
+
+  PyOS_BeforeFork ();
+  pid = AFRPC_HOST_CLASS (afrpc_python_host_parent_class)->fork (host, error);
+  if (pid != 0)
+    PyOS_AfterFork_Parent ();
+  else
+    {
+      PyOS_AfterFork_Child ();
+      self->is_forked = TRUE;
+      result = PyObject_CallMethod (self->backend, "forked", NULL);
+      if (result == NULL)
+        PyErr_WriteUnraisable (NULL);
+      Py_XDECREF (result);
+    }
+  PyGILState_Release (state);
+
+  return pid;
+}
+
+/* Calling */
+
+static PyObject *
+call_with (PyObject *function,
+           PyObject *first, /* (nullable) */
+           GVariant *args)
+{
+  PyObject *few[FEW_ARGS + 2];
+  PyObject **many, **objects;
+  PyObject *result;
+  Py_ssize_t n;
+
+  /* The place before the arguments may be used by what is called. */
+  few[0] = NULL;
+  few[1] = first;
+  if (!afrpc_python_unpack_args (args, &objects, &n, few + 2, FEW_ARGS))
+    return NULL;
+
+  many = few;
+  if (objects != few + 2)
+    {
+      many = g_new (PyObject *, n + 2);
+      many[1] = first;
+      memcpy (many + 2, objects, n * sizeof *objects);
+      g_free (objects);
+      objects = many + 2;
+    }
+
+  if (first != NULL)
+    result = PyObject_Vectorcall (function, many + 1, (n + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+  else
+    result = PyObject_Vectorcall (function, many + 2, n | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+
+  for (Py_ssize_t i = 0; i < n; i++)
+    Py_DECREF (objects[i]);
+  if (many != few)
+    g_free (many);
+
+  return result;
+}
+
+static GVariant *
+call (AfrpcPythonHost  *self,
+      guint             number,
+      GVariant         *args,
+      GError          **error)
+{
+  PyObject *result = call_with (get_function (self, number), NULL, args);
+  GVariant *value = NULL;
+
+  if (result != NULL)
+    {
+      value = afrpc_python_pack (result);
+      Py_DECREF (result);
+    }
+  if (value == NULL)
+    {
+      afrpc_python_host_check_exit ();
+      g_propagate_error (error, afrpc_python_host_take_error (-1, ""));
+    }
+
+  return value;
+}
+
+static GVariant *
+afrpc_python_host_call (AfrpcHost    *host,
+                        guint         number,
+                        AfrpcWorker  *worker,
+                        GVariant     *args,
+                        GError      **error)
+{
+  PyGILState_STATE state = PyGILState_Ensure ();
+  GVariant *value;
+
+  the_worker = worker;
+  value = call (AFRPC_PYTHON_HOST (host), number, args, error);
+  PyGILState_Release (state);
+
+  return value;
+}
+
+/* A function that answers its invocation itself, or one that returns a coroutine to do that for. */
+static gboolean
+invoke (AfrpcPythonHost *self,
+        guint            number,
+        PyObject        *invocation,
+        GVariant        *args)
+{
+  PyObject *function = get_function (self, number);
+  PyObject *result, *task;
+  int status;
+
+  if (self->create_task == NULL)
+    {
+      result = call_with (function, invocation, args);
+      Py_XDECREF (result);
+      return result != NULL;
+    }
+
+  result = call_with (function, NULL, args);
+  if (result == NULL)
+    return FALSE;
+  task = PyObject_CallOneArg (self->create_task, result);
+  Py_DECREF (result);
+  if (task == NULL)
+    return FALSE;
+  status = afrpc_python_invocation_watch (invocation, task);
+  Py_DECREF (task);
+
+  return status == 0;
+}
+
+static void
+afrpc_python_host_invoke (AfrpcHost       *host,
+                          guint            number,
+                          AfrpcInvocation *invocation)
+{
+  PyGILState_STATE state = PyGILState_Ensure ();
+  PyObject *wrapper = afrpc_python_invocation_new (invocation);
+
+  the_worker = afrpc_invocation_get_worker (invocation);
+  if (wrapper == NULL)
+    {
+      g_autoptr(GError) error = afrpc_python_host_take_error (-1, "");
+
+      afrpc_invocation_return_error (invocation, error);
+    }
+  else if (!invoke (AFRPC_PYTHON_HOST (host), number, wrapper, afrpc_invocation_get_args (invocation)))
+    {
+      afrpc_python_host_check_exit ();
+      afrpc_python_invocation_fail (wrapper);
+    }
+  Py_XDECREF (wrapper);
+  PyGILState_Release (state);
+}
+
+static void
+afrpc_python_host_cancelled (AfrpcHost       *host,
+                             AfrpcInvocation *invocation)
+{
+  AfrpcPythonHost *self = AFRPC_PYTHON_HOST (host);
+  PyGILState_STATE state = PyGILState_Ensure ();
+  PyObject *wrapper = g_hash_table_lookup (self->invocations, invocation);
+
+  if (wrapper != NULL)
+    afrpc_python_invocation_cancel (wrapper);
+  PyGILState_Release (state);
+}
+
+static gboolean
+afrpc_python_host_init_function (AfrpcHost    *host,
+                                 guint         number,
+                                 AfrpcWorker  *worker,
+                                 GError      **error)
+{
+  PyGILState_STATE state = PyGILState_Ensure ();
+  PyObject *result;
+
+  the_worker = worker;
+  result = call_with (get_function (AFRPC_PYTHON_HOST (host), number), NULL, afrpc_worker_get_args (worker));
+  if (result == NULL)
+    {
+      afrpc_python_host_check_exit ();
+      g_propagate_error (error, afrpc_python_host_take_error (-1, ""));
+    }
+  Py_XDECREF (result);
+  PyGILState_Release (state);
+
+  return result != NULL;
+}
+
+static void
+afrpc_python_host_done (AfrpcHost   *host,
+                        guint        number,
+                        AfrpcWorker *worker)
+{
+  PyGILState_STATE state = PyGILState_Ensure ();
+  PyObject *result;
+
+  result = PyObject_CallNoArgs (get_function (AFRPC_PYTHON_HOST (host), number));
+  if (result == NULL)
+    {
+      afrpc_python_host_check_exit ();
+      PyErr_Print ();
+    }
+  Py_XDECREF (result);
+  PyGILState_Release (state);
+}
+
+static void
+afrpc_python_host_run (AfrpcHost   *host,
+                       guint        number,
+                       AfrpcWorker *worker,
+                       int          fd)
+{
+  AfrpcPythonHost *self = AFRPC_PYTHON_HOST (host);
+  PyGILState_STATE state = PyGILState_Ensure ();
+  PyObject *socket = PyObject_CallMethod (self->backend, "make_socket", "i", fd);
+  PyObject *result = NULL;
+
+  the_worker = worker;
+  if (socket != NULL)
+    result = call_with (get_function (self, number), socket, afrpc_worker_get_args (worker));
+  if (result == NULL)
+    {
+      afrpc_python_host_check_exit ();
+      PyErr_Print ();
+    }
+  Py_XDECREF (result);
+  Py_XDECREF (socket);
+  PyGILState_Release (state);
+}
+
+static void
+afrpc_python_host_finalize (GObject *object)
+{
+  AfrpcPythonHost *self = AFRPC_PYTHON_HOST (object);
+
+  the_host = NULL;
+  the_worker = NULL;
+  g_ptr_array_unref (self->functions);
+  g_hash_table_unref (self->invocations);
+  Py_CLEAR (self->create_task);
+  Py_CLEAR (self->backend);
+
+  G_OBJECT_CLASS (afrpc_python_host_parent_class)->finalize (object);
+}
+
+static void
+afrpc_python_host_class_init (AfrpcPythonHostClass *klass)
+{
+  AfrpcHostClass *host_class = AFRPC_HOST_CLASS (klass);
+
+  G_OBJECT_CLASS (klass)->finalize = afrpc_python_host_finalize;
+  host_class->require = afrpc_python_host_require;
+  host_class->eval = afrpc_python_host_eval;
+  host_class->resolve = afrpc_python_host_resolve;
+  host_class->call = afrpc_python_host_call;
+  host_class->invoke = afrpc_python_host_invoke;
+  host_class->cancelled = afrpc_python_host_cancelled;
+  host_class->init = afrpc_python_host_init_function;
+  host_class->done = afrpc_python_host_done;
+  host_class->run = afrpc_python_host_run;
+  host_class->fork = afrpc_python_host_fork;
+  host_class->end = afrpc_python_host_end;
+}
+
+static void
+afrpc_python_host_init (AfrpcPythonHost *self)
+{
+  self->functions = g_ptr_array_new_with_free_func ((GDestroyNotify) Py_DecRef);
+  self->invocations = g_hash_table_new (NULL, NULL);
+}
+
+/* Serves the parent with the help of a Python module, and returns the exit status. */
+PyObject *
+afrpc_python_host_serve (PyObject *module,
+                         PyObject *backend)
+{
+  int status;
+
+  if (the_host != NULL)
+    {
+      PyErr_SetString (PyExc_RuntimeError, "this process serves already");
+      return NULL;
+    }
+
+  the_host = g_object_new (AFRPC_TYPE_PYTHON_HOST, "name", "python", NULL);
+  the_host->backend = Py_NewRef (backend);
+  main_thread = PyThread_get_thread_ident ();
+
+  Py_BEGIN_ALLOW_THREADS
+  status = afrpc_host_serve (AFRPC_HOST (the_host));
+  Py_END_ALLOW_THREADS
+
+  g_object_unref (the_host);
+
+  return PyLong_FromLong (status);
+}
+
+gboolean
+afrpc_python_host_is_serving (void)
+{
+  return the_host != NULL;
+}
+
+/* The worker, or NULL with an exception. */
+AfrpcWorker *
+afrpc_python_host_get_worker (void)
+{
+  if (the_worker == NULL)
+    PyErr_SetString (PyExc_RuntimeError, "this can only be used by a function that runs in a worker");
+  else if (PyThread_get_thread_ident () != main_thread)
+    PyErr_SetString (PyExc_RuntimeError, "this can only be used by the main thread of a worker");
+  else
+    return the_worker;
+
+  return NULL;
+}
+
+void
+afrpc_python_host_add (AfrpcInvocation *invocation,
+                       PyObject        *object)
+{
+  g_hash_table_insert (the_host->invocations, invocation, object);
+}
+
+void
+afrpc_python_host_remove (AfrpcInvocation *invocation)
+{
+  if (the_host != NULL)
+    g_hash_table_remove (the_host->invocations, invocation);
+}

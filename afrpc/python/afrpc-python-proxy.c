@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The extension module afrpc._proxy: calls, from a program in Python. Arguments and results go between Python and
+ * the library without PyGObject, which costs ten times as much as a call. */
+#include "config.h"
+
+#include "afrpc-python-call.h"
+#include "afrpc-python-codec.h"
+
+#define NO_IMPORT_PYGOBJECT /* the codec has it */
+#include <pygobject.h>
+
+static PyObject *error_hook; /* (nullable): makes an exception of GLib.Error that is better */
+
+/* Sets the exception that a GError is to Python. */
+static void
+raise_error (GError *error) /* (transfer full) */
+{
+  PyObject *type, *value, *traceback, *better;
+
+  pyg_error_check (&error);
+  if (error_hook == NULL)
+    return;
+
+  PyErr_Fetch (&type, &value, &traceback);
+  PyErr_NormalizeException (&type, &value, &traceback);
+  better = PyObject_CallOneArg (error_hook, value);
+  if (better != NULL)
+    {
+      PyErr_SetObject ((PyObject *) Py_TYPE (better), better);
+      Py_DECREF (better);
+      Py_XDECREF (type);
+      Py_XDECREF (value);
+      Py_XDECREF (traceback);
+      return;
+    }
+
+  PyErr_Clear ();
+  PyErr_Restore (type, value, traceback);
+}
+
+/* @value: (transfer full) (nullable); @error: (transfer full) (nullable) */
+static PyObject *
+convert (GVariant *value,
+         GError   *error,
+         gboolean  raw)
+{
+  PyObject *result;
+
+  if (value == NULL)
+    {
+      raise_error (error);
+      return NULL;
+    }
+
+  if (raw)
+    {
+      GValue boxed = G_VALUE_INIT;
+
+      g_value_init (&boxed, G_TYPE_VARIANT);
+      g_value_set_variant (&boxed, value);
+      result = pyg_value_as_pyobject (&boxed, TRUE);
+      g_value_unset (&boxed);
+    }
+  else
+    result = afrpc_python_unpack (value);
+  g_variant_unref (value);
+
+  return result;
+}
+
+static void
+settled_cb (GObject      *source,
+            GAsyncResult *result,
+            gpointer      user_data)
+{
+  PyGILState_STATE state = PyGILState_Ensure ();
+  AfrpcPythonCall *self = user_data;
+  GError *error = NULL;
+  GVariant *value = afrpc_proxy_call_finish (AFRPC_PROXY (source), result, &error);
+
+  g_clear_object (&self->proxy);
+  self->cancel = NULL;
+  if (self->state != AFRPC_PYTHON_CALL_PENDING) /* cancelled meanwhile */
+    {
+      g_clear_pointer (&value, g_variant_unref);
+      g_clear_error (&error);
+    }
+  else
+    {
+      PyObject *outcome = convert (value, error, self->raw);
+
+      if (outcome != NULL)
+        afrpc_python_call_settle (self, AFRPC_PYTHON_CALL_DONE, outcome);
+      else
+        afrpc_python_call_settle_failed (self);
+    }
+  Py_DECREF (self);
+  PyGILState_Release (state);
+}
+
+static void
+cancel (AfrpcPythonCall *self)
+{
+  afrpc_proxy_cancel_call (self->proxy, settled_cb, self);
+}
+
+/* The arguments of a call: one tuple of them all, or what @signature says. */
+static GVariant *
+pack_args (PyObject *args,
+           PyObject *signature)
+{
+  const char *type;
+
+  if (signature == Py_None)
+    return afrpc_python_pack_tuple (&PyTuple_GET_ITEM (args, 0), PyTuple_GET_SIZE (args));
+
+  type = PyUnicode_AsUTF8 (signature);
+  if (type == NULL)
+    return NULL;
+  if (type[0] != '(' && PyTuple_GET_SIZE (args) == 1)
+    return afrpc_python_pack_as (type, PyTuple_GET_ITEM (args, 0));
+
+  return afrpc_python_pack_as (type, args);
+}
+
+static gpointer
+get_object (PyObject *wrapper,
+            GType     type)
+{
+  if (PyObject_TypeCheck (wrapper, &PyGObject_Type) && G_TYPE_CHECK_INSTANCE_TYPE (pygobject_get (wrapper), type))
+    return pygobject_get (wrapper);
+
+  PyErr_Format (PyExc_TypeError, "a %s is needed, not a %.200s", g_type_name (type), Py_TYPE (wrapper)->tp_name);
+  return NULL;
+}
+
+/* call (proxy, args, signature, timeout_ms, cancellable, raw): the last four may be None. */
+static PyObject *
+module_call (PyObject        *module,
+             PyObject *const *args,
+             Py_ssize_t       n_args)
+{
+  GCancellable *cancellable = NULL;
+  AfrpcProxy *proxy;
+  unsigned long timeout_ms = 0;
+  GVariant *value;
+  AfrpcPythonCall *call;
+
+  if (n_args != 6 || !PyTuple_Check (args[1]))
+    {
+      PyErr_BadArgument ();
+      return NULL;
+    }
+  proxy = get_object (args[0], AFRPC_TYPE_PROXY);
+  if (proxy == NULL)
+    return NULL;
+  if (args[3] != Py_None)
+    {
+      timeout_ms = PyLong_AsUnsignedLong (args[3]);
+      if (PyErr_Occurred ())
+        return NULL;
+    }
+  if (args[4] != Py_None && (cancellable = get_object (args[4], G_TYPE_CANCELLABLE)) == NULL)
+    return NULL;
+
+  value = pack_args (args[1], args[2]);
+  if (value == NULL)
+    return NULL;
+  call = afrpc_python_call_new ();
+  if (call == NULL)
+    {
+      g_variant_unref (value);
+      return NULL;
+    }
+
+  call->raw = args[5] == Py_True;
+  call->proxy = g_object_ref (proxy);
+  call->cancel = cancel;
+  Py_INCREF (call); /* until it is settled */
+  if (args[3] != Py_None)
+    afrpc_proxy_call_with_timeout (proxy, value, MIN (timeout_ms, G_MAXUINT), cancellable, settled_cb, call);
+  else
+    afrpc_proxy_call (proxy, value, cancellable, settled_cb, call);
+  g_variant_unref (value);
+
+  if (!afrpc_python_call_poke (call))
+    Py_CLEAR (call);
+
+  return (PyObject *) call;
+}
+
+/* call_sync (proxy, args, signature, cancellable, raw) */
+static PyObject *
+module_call_sync (PyObject        *module,
+                  PyObject *const *args,
+                  Py_ssize_t       n_args)
+{
+  GCancellable *cancellable = NULL;
+  GError *error = NULL;
+  AfrpcProxy *proxy;
+  GVariant *value, *result;
+
+  if (n_args != 5 || !PyTuple_Check (args[1]))
+    {
+      PyErr_BadArgument ();
+      return NULL;
+    }
+  proxy = get_object (args[0], AFRPC_TYPE_PROXY);
+  if (proxy == NULL || (args[3] != Py_None && (cancellable = get_object (args[3], G_TYPE_CANCELLABLE)) == NULL))
+    return NULL;
+  value = pack_args (args[1], args[2]);
+  if (value == NULL)
+    return NULL;
+
+  g_object_ref (proxy);
+  Py_BEGIN_ALLOW_THREADS
+  result = afrpc_proxy_call_sync (proxy, value, cancellable, &error);
+  g_variant_unref (value);
+  g_object_unref (proxy);
+  Py_END_ALLOW_THREADS
+
+  return convert (result, error, args[4] == Py_True);
+}
+
+/* As a GLib.Variant */
+static PyObject *
+module_pack (PyObject *module,
+             PyObject *object)
+{
+  GVariant *value = afrpc_python_pack (object);
+
+  return value != NULL ? convert (value, NULL, TRUE) : NULL;
+}
+
+static PyObject *
+module_unpack (PyObject *module,
+               PyObject *object)
+{
+  if (PyObject_TypeCheck (object, &PyGPointer_Type) && ((PyGPointer *) object)->gtype == G_TYPE_VARIANT)
+    return afrpc_python_unpack (pyg_pointer_get (object, GVariant));
+
+  PyErr_SetString (PyExc_TypeError, "a GLib.Variant is needed");
+  return NULL;
+}
+
+static PyObject *
+module_set_hooks (PyObject *module,
+                  PyObject *args)
+{
+  PyObject *error, *loop;
+
+  if (!PyArg_ParseTuple (args, "OO:set_hooks", &error, &loop))
+    return NULL;
+
+  Py_XSETREF (error_hook, Py_NewRef (error));
+  afrpc_python_call_set_loop_hook (loop);
+
+  Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+  { "call", (PyCFunction) (void (*) (void)) module_call, METH_FASTCALL, NULL },
+  { "call_sync", (PyCFunction) (void (*) (void)) module_call_sync, METH_FASTCALL, NULL },
+  { "pack", module_pack, METH_O, NULL },
+  { "unpack", module_unpack, METH_O, NULL },
+  { "set_hooks", module_set_hooks, METH_VARARGS, NULL },
+  { NULL },
+};
+
+static struct PyModuleDef module_def = {
+  PyModuleDef_HEAD_INIT,
+  .m_name = "afrpc._proxy",
+  .m_size = -1,
+  .m_methods = methods,
+};
+
+static gboolean
+import_variant (void)
+{
+  PyObject *module = PyImport_ImportModule ("afrpc._afrpc");
+
+  if (module == NULL)
+    return FALSE;
+  afrpc_python_variant_type = (PyTypeObject *) PyObject_GetAttrString (module, "Variant");
+  Py_DECREF (module);
+
+  return afrpc_python_variant_type != NULL;
+}
+
+PyMODINIT_FUNC PyInit__proxy (void);
+
+PyMODINIT_FUNC
+PyInit__proxy (void)
+{
+  PyObject *module, *gobject;
+
+  gobject = pygobject_init (3, 42, 0);
+  if (gobject == NULL || !import_variant ())
+    return NULL;
+  Py_DECREF (gobject);
+
+  module = PyModule_Create (&module_def);
+  if (module != NULL && afrpc_python_call_register (module) != 0)
+    Py_CLEAR (module);
+
+  return module;
+}

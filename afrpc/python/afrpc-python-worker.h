@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The worker's side in Python: the host, and what the module afrpc gives to the functions that it calls. All
+ * functions need the GIL. */
+#pragma once
+
+#include <Python.h>
+
+#include "afrpc/afrpc.h"
+
+G_BEGIN_DECLS
+
+/* The host */
+
+PyObject        *afrpc_python_host_serve       (PyObject        *module,
+                                                PyObject        *backend);
+AfrpcWorker     *afrpc_python_host_get_worker  (void);
+void             afrpc_python_host_add         (AfrpcInvocation *invocation,
+                                                PyObject        *object);
+void             afrpc_python_host_remove      (AfrpcInvocation *invocation);
+gboolean         afrpc_python_host_is_serving  (void);
+void             afrpc_python_host_check_exit  (void);
+GError          *afrpc_python_host_take_error  (int              code,
+                                                const char      *prefix);
+
+/* An invocation */
+
+int              afrpc_python_invocation_register (PyObject        *module);
+PyObject        *afrpc_python_invocation_new      (AfrpcInvocation *invocation);
+int              afrpc_python_invocation_watch    (PyObject        *self,
+                                                   PyObject        *task);
+void             afrpc_python_invocation_cancel   (PyObject        *self);
+void             afrpc_python_invocation_fail     (PyObject        *self);
+
+/* A source of a main context that drives a loop of asyncio, and what a loop needs to drive a main context */
+
+int              afrpc_python_source_register (PyObject *module);
+int              afrpc_python_poller_register (PyObject *module);
+
+G_END_DECLS

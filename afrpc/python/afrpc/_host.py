@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The host of workers in Python, as far as it is easier said in Python."""
+import gc
+import importlib
+import os
+import sys
+import types
+
+from . import _afrpc
+
+# As in AfrpcFunctionKind
+SYNC, ASYNC, INIT, DONE, RUN = range(5)
+KINDS = ("a function of the sync backend", "a function of the async backend", "an init function",
+         "a done function", "a function to run")
+
+CO_COROUTINE = 0x80
+TEXT_MAX = 16384       # characters of an exception's own words that are sent
+TRACEBACK_MAX = 32768  # characters of its traceback that are sent
+
+# What code that is evaluated is in, instead of the program that runs the host
+main = types.ModuleType("__main__")
+main.__builtins__ = __builtins__
+
+modules = []    # that were required, in that order
+evaluated = {}  # file name -> source, of code that has no file
+
+
+class FunctionError(Exception):
+    """The message is all there is to say."""
+
+
+def load_file(path):
+    import importlib.util
+
+    name = os.path.splitext(os.path.basename(path))[0]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None:
+        raise ImportError(f"“{path}” is no Python file", path=path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    return module
+
+
+def require(name):
+    module = load_file(name) if "/" in name else importlib.import_module(name)
+    if module not in modules:
+        modules.append(module)
+
+
+def evaluate(code, args):
+    name = f"<afrpc eval {len(evaluated) + 1}>"
+    evaluated[name] = code
+    main.args = args
+    exec(compile(code, name, "exec"), main.__dict__)
+
+
+def find(name):
+    """A function of what was evaluated, or of a module: the first that was required. Or one whose
+    name begins with that of a module."""
+    first, *rest = name.split(".")
+    for place in (main, *modules):
+        found = getattr(place, first, None)
+        for part in rest:
+            found = getattr(found, part, None)
+        if found is not None:
+            return found
+    parts = name.split(".")
+    for n in range(len(parts) - 1, 0, -1):
+        found = sys.modules.get(".".join(parts[:n]))
+        for part in parts[n:]:
+            found = getattr(found, part, None)
+        if found is not None:
+            return found
+    places = ", ".join(f"“{module.__name__}”" for module in modules)
+    raise FunctionError(f"there is no function “{name}” in {places}" if places else
+                        f"there is no function “{name}”, and no module was loaded")
+
+
+def is_coroutine_function(function):
+    while True:
+        if hasattr(function, "__func__"):      # a method
+            function = function.__func__
+        elif hasattr(function, "func") and not hasattr(function, "__code__"):  # functools.partial
+            function = function.func
+        else:
+            break
+    code = getattr(function, "__code__", None)
+    if code is None:
+        code = getattr(getattr(type(function), "__call__", None), "__code__", None)
+    return bool(getattr(code, "co_flags", 0) & CO_COROUTINE)
+
+
+def resolve(name, kind):
+    function = find(name)
+    if not callable(function):
+        raise FunctionError(f"“{name}” cannot be called: it is of type {type(function).__name__}")
+    is_coroutine = is_coroutine_function(function)
+    if is_coroutine and kind != ASYNC:
+        raise FunctionError(f"“{name}” is a coroutine function, not {KINDS[kind]}")
+    return function, is_coroutine
+
+
+def get_create_task():
+    import asyncio
+    from . import aio
+
+    loop = aio.get_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop.create_task
+
+
+def describe(error):
+    """(domain or None, code, text) of an exception."""
+    if isinstance(error, FunctionError):
+        return None, 0, str(error)
+    domain, code = getattr(error, "domain", None), getattr(error, "code", None)
+    message = getattr(error, "message", None)
+    if isinstance(domain, str) and isinstance(code, int) and isinstance(message, str):
+        return domain, code, message
+    return None, 0, words(error)
+
+
+def words(error):
+    name = type(error).__qualname__
+    if type(error).__module__ not in ("builtins", "__main__"):
+        name = f"{type(error).__module__}.{name}"
+    try:
+        text = str(error)
+    except Exception:
+        text = "<its text cannot be had>"
+    text = clean(f"{name}: {text}" if text else name)[:TEXT_MAX]
+    try:
+        trace = clean(format_traceback(error))
+    except BaseException:
+        return text
+    if len(trace) > TRACEBACK_MAX:
+        trace = "Traceback (most recent call last):\n  ...\n" + trace[-TRACEBACK_MAX:]
+    return f"{text}\n\n{trace}"
+
+
+def clean(text):
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+def format_traceback(error):
+    import linecache
+    import traceback
+
+    for name, code in evaluated.items():
+        linecache.cache[name] = (len(code), None, code.splitlines(True), name)
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip("\n")
+
+
+def make_socket(fd):
+    import socket
+
+    return socket.socket(fileno=fd)
+
+
+def freeze():
+    gc.freeze()
+
+
+def forked():
+    import atexit
+
+    # What was to be done at the end of the template is not this process' to do.
+    atexit._clear()
+
+
+def get_exit_status(error):
+    if error.code is None:
+        return 0
+    if isinstance(error.code, int):
+        return error.code & 0xff
+    print(error.code, file=sys.stderr)
+    return 1
+
+
+def finish():
+    import atexit
+
+    threading = sys.modules.get("threading")
+    if threading is not None:
+        threading._shutdown()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass
+
+
+def serve():
+    import _signal
+
+    # As in a worker of any language; Python's own way is to raise an exception in whatever runs.
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    if sys.stdout is not None:
+        sys.stdout.reconfigure(line_buffering=True)
+    sys.modules["__main__"] = main
+    sys.path[:0] = [path for path in os.environ.get("AFRPC_MODULE_PATH", "").split(":") if path]
+    return _afrpc._serve(sys.modules[__name__])

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""asyncio on the main context of GLib.
+
+An EventLoop is a source of the main context that is the thread's default when it is made. It runs
+its callbacks whoever iterates that: run() or any other means of asyncio; or the main loop of a GTK
+application, where create_task() is all that it takes to start a coroutine.
+"""
+import asyncio
+import selectors
+import weakref
+
+from . import _afrpc
+
+__all__ = ["EventLoop", "EventLoopPolicy", "create_task", "drive", "get_event_loop", "run"]
+
+_ITERATIONS_MAX = 64  # of the main context, before a foreign loop has its turn
+
+_pumps = weakref.WeakKeyDictionary()  # foreign loop -> _Pump
+
+
+class _Selector(selectors.EpollSelector):
+    """Never waits: the main context does, for the selector's own descriptor."""
+
+    source = None
+
+    def select(self, timeout=None):
+        return super().select(0) if self.source.take_polled() else []
+
+
+class EventLoop(asyncio.SelectorEventLoop):
+    """An event loop that is driven by a main context of GLib."""
+
+    def __init__(self):
+        selector = _Selector()
+        super().__init__(selector)
+        self._source = _afrpc.MainContextSource(self, self._ready, selector.fileno())
+        selector.source = self._source
+
+    def _run_once(self):
+        # This is what run_forever() calls again and again.
+        self._source.iterate(not self._stopping)
+
+    def _dispatch(self):
+        running = asyncio._get_running_loop()
+        asyncio._set_running_loop(self)
+        try:
+            super()._run_once()
+        finally:
+            asyncio._set_running_loop(running)
+
+    def close(self):
+        if not self.is_closed():
+            super().close()
+            self._source.close()
+
+
+class EventLoopPolicy(asyncio.DefaultEventLoopPolicy):
+    """Makes asyncio's own functions use such loops."""
+
+    _loop_factory = EventLoop
+
+
+_loop = None
+
+
+def get_event_loop():
+    """The event loop that runs, or, if there is none, the one of the default main context."""
+    global _loop
+
+    running = asyncio._get_running_loop()
+    if running is not None:
+        return running
+    if _loop is None or _loop.is_closed():
+        _loop = EventLoop()
+    return _loop
+
+
+def create_task(coroutine, *, name=None):
+    """Starts a coroutine on the main loop that runs, or will run, the default main context."""
+    return get_event_loop().create_task(coroutine, name=name)
+
+
+def run(main, *, debug=None):
+    """Runs a coroutine like asyncio.run(), on the main context."""
+    with asyncio.Runner(debug=debug, loop_factory=EventLoop) as runner:
+        return runner.run(main)
+
+
+class _Pump:
+    """Has a loop of another kind drive the main context, as far as that is possible from outside: it
+    is looked at when one of its descriptors or timers is due, and whenever a call is made."""
+
+    def __init__(self, loop):
+        self._loop = weakref.ref(loop)
+        self._poller = _afrpc.MainContextPoller()
+        self._timer = None
+        self._poked = False
+        loop.add_reader(self._poller.fileno(), self._run)
+
+    def poke(self):
+        if not self._poked:
+            self._poked = True
+            self._loop().call_soon(self._run)
+
+    def _run(self):
+        self._poked = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for _ in range(_ITERATIONS_MAX):
+            if not self._poller.iterate():
+                break
+        timeout_ms = self._poller.update()
+        if timeout_ms == 0:
+            self.poke()
+        elif timeout_ms > 0:
+            self._timer = self._loop().call_later(timeout_ms / 1000, self._run)
+
+
+def drive(loop):
+    """Sees to it that a running loop of any kind drives the main context. Returns whether it does
+    so by itself; else this is to be called again whenever there is something new to wait for."""
+    if isinstance(loop, EventLoop) or type(loop).__module__.startswith(("gi.", "gbulb.")):
+        return True
+    pump = _pumps.get(loop)
+    if pump is None:
+        pump = _pumps[loop] = _Pump(loop)
+    pump.poke()
+    return False

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What makes afrpc convenient in Python: values of Python instead of GLib.Variant, and calls that can
+be awaited."""
+import collections
+
+from gi.module import get_introspection_module
+from gi.overrides import override
+from gi.repository import Gio, GLib
+
+from afrpc import Variant, _proxy
+from afrpc._proxy import Call
+
+Afrpc = get_introspection_module("Afrpc")
+
+__all__ = ["Call", "Process", "Proxy", "RemoteError", "Variant"]
+
+_EXCEPTION = "python-exception 0: "
+_TRACEBACK = "\n\nTraceback (most recent call last):\n"
+
+
+class RemoteError(GLib.Error):
+    """An exception of a worker's function in Python.
+
+    type_name is the name of its class, text its own words, traceback what Python would have
+    printed.
+    """
+
+    def __init__(self, message, domain, code):
+        super().__init__(message, domain, code)
+        words, separator, trace = message[len(_EXCEPTION):].partition(_TRACEBACK)
+        self.traceback = separator.lstrip("\n") + trace if separator else ""
+        self.type_name, _, self.text = words.partition(": ")
+
+    def __str__(self):
+        return f"{self.type_name}: {self.text}" if self.text else self.type_name
+
+
+def _improve(error):
+    if error.message.startswith(_EXCEPTION) and \
+            error.matches(Afrpc.error_quark(), Afrpc.Error.REMOTE):
+        return RemoteError(error.message, error.domain, error.code)
+    return error
+
+
+def _drive(loop):
+    from afrpc import aio
+
+    return aio.drive(loop)
+
+
+_proxy.set_hooks(_improve, _drive)
+
+
+def _wait(start, finish, cancellable):
+    """A Call for an asynchronous method that has a finish method."""
+    if cancellable is None:
+        cancellable = Gio.Cancellable()
+    call = Call(cancellable.cancel)
+
+    def finished_cb(source, result):
+        try:
+            value = finish(result)
+        except GLib.Error as error:
+            call._set_exception(_improve(error))
+        else:
+            call._set_result(value)
+
+    start(cancellable, finished_cb)
+    return call
+
+
+class Proxy(Afrpc.Proxy):
+    def __init__(self, *args, **kwargs):
+        on_event = kwargs.pop("on_event", None)
+        super().__init__(*args, **kwargs)
+        if on_event is not None:
+            self.on_event(on_event)
+
+    def __call__(self, *args, callback=None, signature=None, timeout_ms=None, cancellable=None,
+                 raw=False):
+        """Calls the function with args, and returns a Call to be awaited."""
+        call = _proxy.call(self, args, signature, timeout_ms, cancellable, raw)
+        if callback is not None:
+            call.add_done_callback(callback)
+        return call
+
+    invoke = __call__
+
+    def call(self, *args, **kwargs):
+        """Like the object itself, called; or as in C with args, cancellable and callback."""
+        if len(args) > 2 and callable(args[2]):
+            return super().call(*args, **kwargs)
+        return self(*args, **kwargs)
+
+    def invoke_sync(self, *args, signature=None, cancellable=None, raw=False):
+        """Calls the function and waits for its result, without any loop."""
+        return _proxy.call_sync(self, args, signature, cancellable, raw)
+
+    def on_event(self, callback):
+        """Has callback(value) called for each event; returns what disconnect() takes."""
+        return self.connect("event", lambda proxy, event: callback(_proxy.unpack(event)))
+
+    def events(self):
+        """The events from now on, for "async for", until the proxy is destroyed."""
+        return _Events(self)
+
+    def close_async(self, cancellable=None, callback=None, *user_data):
+        """Closes the proxy; without a callback returns a Call to be awaited."""
+        if callback is not None:
+            return super().close_async(cancellable, callback, *user_data)
+        return _wait(super().close_async, self.close_finish, cancellable)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        self.close()
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *exc_info):
+        await self.close_async()
+
+
+Proxy = override(Proxy)
+
+
+class _Events:
+    def __init__(self, proxy):
+        self._queue = collections.deque()
+        self._waiting = None
+        self._ended = proxy.is_closed()
+        self._ids = [proxy.connect("event", self._event_cb),
+                     proxy.connect("destroyed", self._destroyed_cb)]
+        self._proxy = proxy
+
+    def _wake(self):
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting._set_result(None)
+
+    def _event_cb(self, proxy, event):
+        self._queue.append(_proxy.unpack(event))
+        self._wake()
+
+    def _destroyed_cb(self, proxy):
+        self._ended = True
+        self.close()
+        self._wake()
+
+    def close(self):
+        """Takes no more events; those that have come are still there."""
+        ids, self._ids = self._ids, []
+        for handler in ids:
+            self._proxy.disconnect(handler)
+        self._proxy = None
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        while not self._queue:
+            if self._ended or not self._ids:
+                raise StopAsyncIteration
+            if self._waiting is None or self._waiting.done():
+                self._waiting = Call()
+            await self._waiting
+        return self._queue.popleft()
+
+
+class Process(Afrpc.Process):
+    def require(self, *modules):
+        """Loads modules; returns the process itself, as the methods below do."""
+        for module in modules:
+            super().require(module)
+        return self
+
+    def eval(self, code, *args):
+        """Evaluates code, which finds args as the tuple "args"."""
+        super().eval(code, _proxy.pack(args))
+        return self
+
+    def send_arg(self, *values):
+        """Sends arguments for the init function."""
+        for value in values:
+            super().send_arg(_proxy.pack(value))
+        return self
+
+    def send_fd(self, *files):
+        """Sends copies of file descriptors: numbers, or objects that have one."""
+        for file in files:
+            super().send_fd(file if isinstance(file, int) else file.fileno())
+        return self
+
+    def run(self, function, cancellable=None, callback=None, *user_data):
+        """Runs a function; without a callback returns a Call for the connection."""
+        if callback is not None:
+            return super().run(function, cancellable, callback, *user_data)
+        return _wait(lambda *args: super(Process, self).run(function, *args), self.run_finish,
+                     cancellable)
+
+    def wait(self, cancellable=None, callback=None, *user_data):
+        """Waits for the end; without a callback returns a Call for its description."""
+        if callback is not None:
+            return super().wait(cancellable, callback, *user_data)
+        return _wait(super().wait, self.wait_finish, cancellable)
+
+
+Process = override(Process)

@@ -1,0 +1,580 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Workers in Python, from a program in Python."""
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import unittest
+
+import gi
+
+gi.require_version("Afrpc", "1.0")
+from gi.repository import Afrpc, Gio, GLib  # noqa: E402
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+WORKER = os.path.join(HERE, "workers", "python_worker.py")
+context = GLib.MainContext.default()
+
+
+def wait_until(condition):
+    while not condition():
+        context.iteration(True)
+
+
+class Case(unittest.TestCase):
+    """Each worker runs once by itself, and once forked from a template."""
+
+    forked = False
+
+    def process(self):
+        if not self.forked:
+            return Afrpc.Process.new_exec("python").require(WORKER)
+        if not hasattr(type(self), "template"):
+            type(self).template = Afrpc.Process.new_exec("python").require(WORKER)
+        return self.template.fork()
+
+    @classmethod
+    def tearDownClass(cls):
+        if hasattr(cls, "template"):
+            del cls.template
+
+    def make(self, function, process=None, **properties):
+        process = process or self.process()
+        process.set_stderr(Afrpc.Stdio.CAPTURE)
+        process.connect("exited", lambda process, exit: self.exits.append(exit))
+        proxy = Afrpc.Proxy(process=process, function=function, **properties)
+        proxy.connect("error", lambda proxy, error: self.errors.append(error))
+        proxy.on_event(self.events.append)
+        return proxy
+
+    def make_async(self, function, **properties):
+        return self.make(function, backend=Afrpc.Backend.ASYNC, **properties)
+
+    def setUp(self):
+        self.events, self.errors, self.exits = [], [], []
+
+    def end(self, proxy):
+        proxy.close()
+        wait_until(lambda: self.exits)
+        return self.exits[0]
+
+    def settle(self, *calls):
+        wait_until(lambda: all(call.done() for call in calls))
+        return [call.exception() or call.result() for call in calls]
+
+    def assert_code(self, error, code):
+        self.assertTrue(error.matches(Afrpc.error_quark(), code), error)
+
+    def fails(self, proxy, *args):
+        with self.assertRaises(GLib.Error) as caught:
+            proxy.invoke_sync(*args)
+        return caught.exception
+
+    def fails_remotely(self, proxy, *args):
+        error = self.fails(proxy, *args)
+        self.assertIsInstance(error, Afrpc.RemoteError)
+        self.assert_code(error, Afrpc.Error.REMOTE)
+        return error
+
+
+class Values(Case):
+    VALUES = (True, False, 0, -1, 2**63 - 1, -2**63, 1.5, float("inf"), "", "ä\U0001f600", b"",
+              b"\0\xff", None, (), (1,), (1, ("a", b"b"), None), [], [1, "a", None, [2.5]], {},
+              {"a": 1, "": [2]}, {1: "a", -2: b"b"}, [{"a": ({1: [()]},)}])
+
+    def test_there_and_back(self):
+        proxy = self.make("echo")
+        self.assertEqual(proxy.invoke_sync(*self.VALUES), self.VALUES)
+        self.assertEqual(proxy.invoke_sync(), ())
+        self.assertIs(proxy.invoke_sync(True)[0], True)
+        many = tuple(range(100))
+        self.assertEqual(proxy.invoke_sync(*many), many)
+
+    def test_types(self):
+        proxy = self.make("kinds")
+        self.assertEqual(proxy.invoke_sync(bytearray(b"a"), memoryview(b"ab")[::2], 1, True, [], ()),
+                         ["bytes", "bytes", "int", "bool", "list", "tuple"])
+
+    def test_signature(self):
+        proxy = self.make("one")
+        for signature, value in (("y", 255), ("n", -32768), ("q", 65535), ("i", -1), ("u", 2**32 - 1),
+                                 ("x", -1), ("t", 2**63 - 1), ("h", 3), ("d", 1.5), ("b", True),
+                                 ("s", "a"), ("o", "/a/b"), ("g", "a{sv}"), ("ay", b"ab"),
+                                 ("as", ["a", "b"]), ("a{su}", {"a": 1}), ("ms", None), ("ms", "a"),
+                                 ("v", "a"), ("(u(sb))", (1, ("a", True))), ("aai", [[1], []]),
+                                 ("a(si)", [("a", 1)]), ("{us}", (1, "a"))):
+            with self.subTest(signature):
+                self.assertEqual(proxy.invoke_sync(value, signature=f"({signature})"), value)
+                if signature not in ("ay", "v"):
+                    self.assertEqual(proxy.invoke_sync(GLib.Variant(signature, value)), value)
+        self.assertEqual(proxy.invoke_sync(5, signature="u"), 5)
+        self.assertEqual(proxy.invoke_sync(Afrpc.Variant("u", 7)), 7)
+        self.assertEqual(proxy.invoke_sync(GLib.Variant("mv", None)), None)
+        proxy = self.make("typed")
+        self.assertEqual(proxy.invoke_sync("t", 2**63 - 1), 2**63 - 1)
+        self.assertEqual(proxy.invoke_sync("v", 1), 1)
+
+    def test_result_types(self):
+        for function in "typed", "typed_by_gi":
+            proxy = self.make(function)
+            for signature, value in ("u", 5), ("as", ["a"]), ("(sy)", ("a", 1)):
+                self.assertEqual(proxy.invoke_sync(signature, value, raw=True).get_type_string(),
+                                 signature)
+        proxy = self.make("one")
+        for value, type in ((1, "x"), (1.0, "d"), ("a", "s"), (b"a", "ay"), (None, "mv"), ([], "av"),
+                            ({}, "a{sv}"), ({1: 2}, "a{xv}"), ((1, "a"), "(xs)"), (True, "b")):
+            self.assertEqual(proxy.invoke_sync(value, raw=True).get_type_string(), type)
+
+    def test_refused(self):
+        proxy = self.make("one")
+        deep = []
+        for _ in range(1000):
+            deep = [deep]
+        itself = []
+        itself.append(itself)
+        for value, kind in ((2**63, OverflowError), ({1, 2}, TypeError), (object(), TypeError),
+                            ({1: 1, "a": 2}, TypeError), ({None: 1}, TypeError),
+                            ({True: 1}, TypeError), ("a\0b", ValueError), ("\ud800", ValueError),
+                            (deep, ValueError), (itself, ValueError), (print, TypeError),
+                            ({"a": {1: object()}}, TypeError), ((1, [object()]), TypeError),
+                            (1j, TypeError), (range(3), TypeError)):
+            with self.subTest(kind=kind), self.assertRaises(kind):
+                proxy(value)
+        for signature, value, kind in (("y", 256, OverflowError), ("u", -1, OverflowError),
+                                       ("t", -1, OverflowError), ("s", 1, TypeError),
+                                       ("i", "1", TypeError), ("i", True, TypeError),
+                                       ("o", "a", ValueError), ("g", "?", ValueError),
+                                       ("as", "ab", TypeError), ("(i)", (1, 2), TypeError),
+                                       ("ai", [1, "a"], TypeError), ("a{si}", {"a": "b"}, TypeError),
+                                       ("", 1, TypeError), ("a", 1, ValueError), ("*", 1, ValueError),
+                                       ("d", "1", TypeError), ("b", 1, TypeError),
+                                       ("u", GLib.Variant("i", 1), TypeError)):
+            with self.subTest(signature), self.assertRaises(kind):
+                proxy(value, signature=f"({signature})")
+        self.assertEqual(proxy.invoke_sync("goes on"), "goes on")
+
+    def test_deep(self):
+        proxy = self.make("one")
+        value = 1
+        for n in range(1, 100):
+            value = [value]
+            try:
+                call = proxy(value)
+            except ValueError:
+                break
+            self.assertEqual(self.settle(call), [value])
+        self.assertGreater(n, 50)
+
+
+class Sync(Case):
+    def test_exceptions(self):
+        proxy = self.make("raise_value_error")
+        error = self.fails_remotely(proxy, "bäd: it is")
+        self.assertEqual((error.type_name, error.text, str(error)),
+                         ("ValueError", "bäd: it is", "ValueError: bäd: it is"))
+        self.assertRegex(error.traceback, r"(?s)^Traceback \(most recent call last\):\n"
+                         r".*python_worker\.py.*in raise_value_error\n.*ValueError: bäd: it is$")
+        self.assertIn("ValueError: bäd: it is\n\nTraceback", error.message)
+        self.assertLess(len(self.fails_remotely(proxy, "x" * 1000000).message), 65536)
+        self.assertTrue(self.end(proxy).is_success())
+
+    def test_chained(self):
+        error = self.fails_remotely(self.make("raise_chained"))
+        self.assertEqual((error.type_name, error.text), ("RuntimeError", "second"))
+        self.assertIn("KeyError: 'key'\n\nThe above exception", error.traceback)
+
+    def test_strange_exceptions(self):
+        error = self.fails_remotely(self.make("raise_strange"))
+        self.assertEqual(error.type_name, "python_worker.Strange")
+        self.assertEqual(self.fails_remotely(self.make("raise_interrupt")).type_name,
+                         "KeyboardInterrupt")
+        self.assertEqual(self.fails_remotely(self.make("raise_unsendable")).text, "a\\x00\\ud800b")
+
+    def test_domains(self):
+        error = self.fails(self.make("raise_domain"))
+        self.assertTrue(error.matches(Gio.io_error_quark(), Gio.IOErrorEnum.NOT_FOUND))
+        self.assertEqual(error.message, "no such thing")
+        error = self.fails(self.make("raise_gerror"))
+        self.assertTrue(error.matches(GLib.file_error_quark(), GLib.FileError.NOENT))
+
+    def test_inconvertible(self):
+        for function, name in (("return_nothing_of_the_kind", "TypeError"),
+                               ("return_too_deep", "ValueError"), ("return_itself", "ValueError"),
+                               ("recurse", "RecursionError")):
+            proxy = self.make(function)
+            for _ in range(2):
+                self.assertEqual(self.fails_remotely(proxy).type_name, name)
+
+    def test_wrong_arguments(self):
+        proxy = self.make("one")
+        self.assertEqual(self.fails_remotely(proxy, 1, 2).type_name, "TypeError")
+        self.assertEqual(proxy.invoke_sync(1), 1)
+
+    def test_too_large(self):
+        proxy = self.make("one", max_message_size=1000)
+        self.assert_code(self.fails(proxy, b"x" * 2000), Afrpc.Error.TOO_LARGE)
+        proxy = self.make("one")
+        self.assert_code(self.fails(proxy, *[1] * 300), Afrpc.Error.TOO_LARGE)
+
+    def test_events(self):
+        proxy = self.make("events")
+        call = proxy(1000)
+        self.assertEqual(self.settle(call), [1000])
+        self.assertEqual(self.events, list(range(1000)))
+
+    def test_flushed_before_death(self):
+        proxy = self.make("event_then_die")
+        (error,) = self.settle(proxy(100))
+        self.assert_code(error, Afrpc.Error.DIED)
+        self.assertEqual(self.events, list(range(100)))
+
+    def test_threads(self):
+        self.assertIn("main thread", self.make("event_by_thread").invoke_sync())
+
+    def test_threads_run_between_calls(self):
+        process = self.process()
+        proxy = self.make("count", process.eval(textwrap.dedent("""
+            import python_worker
+            def count(start):
+                if start:
+                    python_worker.start_thread()
+                return python_worker.get_count()
+            """)))
+        first = proxy.invoke_sync(True)
+        while proxy.invoke_sync(False) < first + 3:
+            GLib.usleep(1000)
+
+    def test_cancelled(self):
+        proxy = self.make("until_cancelled")
+        call = proxy()
+        wait_until(lambda: self.events)
+        self.assertTrue(call.cancel())
+        self.assertTrue(call.cancelled())
+        self.assertFalse(call.cancel())
+        self.end(proxy)
+        self.assertEqual(self.events, ["here", "cancelled"])
+
+    def test_hog(self):
+        proxy = self.make("hog")
+        call = proxy()
+        wait_until(lambda: self.events)
+        (error,) = self.settle(proxy(timeout_ms=1))
+        self.assertTrue(error.matches(Gio.io_error_quark(), Gio.IOErrorEnum.TIMED_OUT))
+        self.assertFalse(call.done())
+        call.cancel()
+        proxy.kill()
+        wait_until(lambda: self.exits)
+        self.assertEqual(self.exits[0].get_signal(), signal.SIGKILL)
+
+    def test_exit(self):
+        for status, expected in ((3, 3), (None, 0), ("last words", 1)):
+            self.exits.clear()
+            proxy = self.make("exit_with")
+            first, second = self.settle(proxy(status), proxy(status))
+            self.assert_code(first, Afrpc.Error.DIED)
+            self.assert_code(second, Afrpc.Error.NOT_STARTED)
+            wait_until(lambda: self.exits)
+            self.assertEqual(self.exits[0].get_status(), expected)
+            if expected == 1:
+                self.assertEqual(self.exits[0].get_stderr(), "last words")
+
+    def test_exit_at_once(self):
+        proxy = self.make("exit_at_once")
+        self.assert_code(self.fails(proxy, 4), Afrpc.Error.DIED)
+        wait_until(lambda: self.exits)
+        self.assertEqual(self.exits[0].get_status(), 4)
+
+    def test_crash(self):
+        proxy = self.make("crash")
+        self.assert_code(self.fails(proxy), Afrpc.Error.DIED)
+        wait_until(lambda: self.exits)
+        self.assertEqual(self.exits[0].get_signal(), signal.SIGSEGV)
+
+    def test_interrupt(self):
+        """A signal from the terminal ends a worker, as it does one in C."""
+        proxy = self.make("facts")
+        self.assertTrue(proxy.invoke_sync()["sigint"])
+        proxy.get_process().kill(signal.SIGINT)
+        wait_until(lambda: self.exits)
+        self.assertEqual(self.exits[0].get_signal(), signal.SIGINT)
+
+    def test_light(self):
+        """A worker loads nothing that its functions do not need."""
+        facts = self.make("facts").invoke_sync()
+        self.assertEqual((facts["gi"], facts["gio"], facts["asyncio"]), (False, False, False))
+        self.assertEqual(facts["main"], "__main__")
+
+    def output(self, function, *args, **properties):
+        with tempfile.TemporaryFile() as file:
+            process = self.process()
+            process.take_stdout_fd(os.dup(file.fileno()))
+            proxy = self.make(function, process, **properties)
+            self.exits.clear()
+            try:
+                proxy.invoke_sync(*args)
+            except GLib.Error:
+                pass
+            self.end(proxy)
+            file.seek(0)
+            return file.read().decode()
+
+    def test_prints(self):
+        self.assertEqual(self.output("say", "hällo"), "hällo\n")
+        self.assertEqual(self.output("say_partly", "half"), "half")
+        self.assertEqual(self.output("say_at_exit", "bye"), "bye\n")
+        self.assertEqual(self.output("echo", done="done"), "done\n")
+        proxy = self.make("say")
+        self.exits.clear()
+        proxy.invoke_sync("complaint", True)
+        self.assertEqual(self.end(proxy).get_stderr(), "complaint")
+
+
+class Preparing(Case):
+    def test_functions(self):
+        for name, expected in (("holder.method", ("method", 1)), ("holder", ("called", 1)),
+                               ("partial", ("partial", 1)), ("python_worker.echo", (1,)),
+                               ("python_worker.holder.method", ("method", 1))):
+            self.assertEqual(self.make(name).invoke_sync(1), expected)
+
+    def test_no_functions(self):
+        for name, words in (("nonsense", "there is no function “nonsense” in “python_worker”"),
+                            ("holder.nonsense", "there is no function"), ("", "there is no function"),
+                            ("print", "there is no function"),
+                            ("not_callable", "cannot be called"), ("async_echo", "coroutine"),
+                            ("async_partial", "coroutine"), ("holder.async_method", "coroutine")):
+            error = self.fails(self.make(name))
+            self.assert_code(error, Afrpc.Error.FUNCTION)
+            self.assertIn(words, error.message)
+            self.assertNotIn("Traceback", error.message)
+
+    def test_eval(self):
+        process = self.process()
+        process.eval("import os\nbase = args[0]\ndef add(x):\n    return base + x", 40)
+        self.assertEqual(self.make("add", process).invoke_sync(2), 42)
+        process = self.process().eval("def echo(*args):\n    raise ValueError(args)")
+        error = self.fails_remotely(self.make("echo", process), 1)
+        self.assertIn("raise ValueError(args)\n", error.traceback)
+
+    def test_eval_fails(self):
+        for code, words in (("1 +", "SyntaxError"), ("raise ValueError('bad')", "ValueError: bad"),
+                            ("import sys; sys.exit(3)", "SystemExit: 3")):
+            error = self.fails(self.make("echo", self.process().eval(code)))
+            self.assert_code(error, Afrpc.Error.MODULE)
+            self.assertIn(words, error.message)
+            self.assertIn("Traceback", error.message)
+
+    def test_modules(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "in_a_folder.py"), "w") as file:
+                file.write("def f():\n    return __name__, __file__\n")
+            process = Afrpc.Process.new_exec("python")
+            process.setenv("AFRPC_MODULE_PATH", folder, True)
+            process.require("in_a_folder", "json")
+            self.assertEqual(self.make("f", process).invoke_sync(),
+                             ("in_a_folder", f"{folder}/in_a_folder.py"))
+            process = Afrpc.Process.new_exec("python").require("json")
+            self.assertEqual(self.make("json.dumps", process).invoke_sync([1]), "[1]")
+
+    def test_no_modules(self):
+        for name, words in (("no_such_module", "ModuleNotFoundError"), ("./none.py", "none.py"),
+                            ("/dev/null/x.so", "x.so"), ("", "")):
+            error = self.fails(self.make("f", Afrpc.Process.new_exec("python").require(name)))
+            self.assert_code(error, Afrpc.Error.MODULE)
+            self.assertIn(words, error.message)
+
+    def test_init(self):
+        process = self.process().send_arg(1, "a", b"b", [None])
+        facts = self.make("facts", process, init="init").invoke_sync()
+        self.assertEqual(facts["args"], [1, "a", b"b", [None]])
+        self.assertEqual(facts["prepared"], [1, "a", b"b", [None]])
+
+    def test_init_fails(self):
+        error = self.fails(self.make("echo", init="init_badly"))
+        self.assert_code(error, Afrpc.Error.INIT)
+        self.assertIn("ValueError: not with me", error.message)
+        self.assert_code(self.fails(self.make("echo", init="none")), Afrpc.Error.FUNCTION)
+        proxy = self.make("echo", init="init_and_exit")
+        self.assertIn("exited with status 5", self.fails(proxy).message)
+
+    def test_fds(self):
+        with tempfile.TemporaryFile() as file:
+            file.write(b"content")
+            file.flush()
+            file.seek(0)
+            process = self.process().send_fd(file, file.fileno())
+            proxy = self.make("read_fd", process)
+            self.assertEqual(self.fails_remotely(proxy, 2).type_name, "IndexError")
+            self.assertEqual(self.fails_remotely(proxy, -1).type_name, "IndexError")
+            self.assertEqual(proxy.invoke_sync(0), b"content")
+            self.assertEqual(self.fails_remotely(proxy, 0).type_name, "ValueError")
+
+    def test_run(self):
+        call = self.process().send_arg("x").run("take_over")
+        wait_until(call.done)
+        stream = call.result()
+        self.assertEqual(stream.get_input_stream().read_bytes(6, None).get_data(), b"('x',)")
+        stream.get_output_stream().write_all(b"loud", None)
+        self.assertEqual(stream.get_input_stream().read_bytes(4, None).get_data(), b"LOUD")
+        self.assertEqual(stream.get_input_stream().read_bytes(1, None).get_size(), 0)
+        stream.close(None)
+
+
+class Async(Case):
+    def test_coroutines(self):
+        proxy = self.make_async("async_sleep")
+        order = []
+        calls = [proxy(0.02 * (3 - i), i, callback=lambda call: order.append(call.result()))
+                 for i in range(3)]
+        self.assertEqual(self.settle(*calls), [0, 1, 2])
+        self.assertEqual(order, [2, 1, 0])
+        self.assertTrue(self.end(proxy).is_success())
+
+    def test_many(self):
+        proxy = self.make_async("async_echo")
+        self.assertEqual(self.settle(*[proxy(i) for i in range(2000)]), [(i,) for i in range(2000)])
+
+    def test_kinds(self):
+        for name in "async_partial", "holder.async_method":
+            self.assertEqual(len(self.make_async(name).invoke_sync(1)), 2)
+
+    def test_errors(self):
+        error = self.fails_remotely(self.make_async("async_raise"), "bad")
+        self.assertEqual((error.type_name, error.text), ("ValueError", "bad"))
+        self.assertIn("in async_raise\n", error.traceback)
+        proxy = self.make_async("async_inconvertible")
+        for _ in range(2):
+            self.assertEqual(self.fails_remotely(proxy).type_name, "TypeError")
+        proxy = self.make_async("async_echo")
+        self.assertEqual(proxy.invoke_sync(1), (1,))
+
+    def test_exit(self):
+        proxy = self.make_async("async_exit")
+        self.assert_code(self.fails(proxy, 3), Afrpc.Error.DIED)
+        wait_until(lambda: self.exits)
+        self.assertEqual(self.exits[0].get_status(), 3)
+
+    def test_cancelled(self):
+        proxy = self.make_async("async_until_cancelled")
+        call = proxy()
+        wait_until(lambda: self.events)
+        call.cancel()
+        wait_until(lambda: len(self.events) == 2)
+        self.assertEqual(self.events, ["here", "cancelled"])
+        (error,) = self.settle(proxy(timeout_ms=20))
+        self.assertTrue(error.matches(Gio.io_error_quark(), Gio.IOErrorEnum.TIMED_OUT))
+        wait_until(lambda: len(self.events) == 4)
+        self.assertTrue(self.end(proxy).is_success())
+
+    def test_asyncio(self):
+        """What else asyncio can do: processes, threads."""
+        self.assertEqual(self.make_async("async_subprocess").invoke_sync("text"), b"text")
+        self.assertEqual(self.make_async("async_thread").invoke_sync(5), 5)
+
+    def test_invocations(self):
+        proxy = self.make_async("answer_at_once")
+        self.assertEqual(proxy.invoke_sync(1, "a"), (1, "a"))
+        proxy = self.make_async("answer_last_first")
+        self.assertEqual(self.settle(*[proxy(5) for _ in range(5)]), [0, 1, 2, 3, 4])
+        self.assert_code(self.fails(self.make_async("answer_never")), Afrpc.Error.NO_RESULT)
+        proxy = self.make_async("answer_twice")
+        self.assertEqual(self.settle(proxy()), [1])
+        wait_until(lambda: self.events)
+        self.assertIn("answered already", self.events[0])
+        self.assertEqual(self.fails_remotely(self.make_async("answer_badly")).text, "badly")
+        proxy = self.make_async("answer_by_raising")
+        for _ in range(2):
+            self.assertEqual(self.fails_remotely(proxy).text, "raised")
+
+    def test_invocation_cancelled(self):
+        proxy = self.make_async("answer_cancelled")
+        call = proxy()
+        wait_until(lambda: self.events)
+        call.cancel()
+        self.assertTrue(self.end(proxy).is_success())
+        self.assertEqual(self.events, [["here", False], ["cancelled", True]])
+
+
+class Forks(Case):
+    def test_shares_what_was_prepared(self):
+        template = Afrpc.Process.new_exec("python").require(WORKER)
+        template.eval("import python_worker; python_worker.prepared.append(args[0])", "early")
+        pids = set()
+        for _ in range(3):
+            proxy = self.make("facts", template.fork())
+            facts = proxy.invoke_sync()
+            self.assertEqual(facts["prepared"], ["early"])
+            pids.add(facts["pid"])
+            self.assertEqual(proxy.get_process().get_start(), Afrpc.Start.FORK)
+        self.assertEqual(len(pids), 3)
+
+    def test_default_template(self):
+        proxy = self.make("echo", Afrpc.Process.new_for_host("python").require(WORKER))
+        self.assertEqual(proxy.invoke_sync(1), (1,))
+        self.assertEqual(proxy.get_process().get_start(), Afrpc.Start.FORK)
+
+    def test_with_threads(self):
+        template = Afrpc.Process.new_exec("python").require(WORKER)
+        template.eval("import python_worker; python_worker.start_thread()")
+        proxy = self.make("echo", template.fork())
+        self.assertEqual(proxy.invoke_sync(1), (1,))
+        self.assertEqual(proxy.get_process().get_start(), Afrpc.Start.EXEC)
+
+    def test_at_exit(self):
+        """What was to be done at the end of the template is not done at the end of its forks."""
+        template = Afrpc.Process.new_exec("python").require(WORKER)
+        template.set_stdout(Afrpc.Stdio.SILENCE)
+        template.eval("import python_worker; python_worker.say_at_exit('template')")
+        with tempfile.TemporaryFile() as file:
+            process = template.fork()
+            process.take_stdout_fd(os.dup(file.fileno()))
+            proxy = self.make("say_at_exit", process)
+            proxy.invoke_sync("fork")
+            self.end(proxy)
+            file.seek(0)
+            self.assertEqual(file.read(), b"fork\n")
+
+
+class ForkedValues(Values):
+    forked = True
+
+
+class ForkedSync(Sync):
+    forked = True
+
+
+class ForkedPreparing(Preparing):
+    forked = True
+
+
+class ForkedAsync(Async):
+    forked = True
+
+
+class Commands(Case):
+    def test_command(self):
+        host = os.path.join(os.environ["AFRPC_HOST_PATH"], "afrpc-host-python")
+        process = Afrpc.Process.new_command([host]).require(WORKER)
+        proxy = self.make("echo", process)
+        self.assertEqual(proxy.invoke_sync(1, "a"), (1, "a"))
+        self.assertTrue(self.end(proxy).is_success())
+
+    def test_by_hand(self):
+        host = os.path.join(os.environ["AFRPC_HOST_PATH"], "afrpc-host-python")
+        done = subprocess.run([host], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("not by hand", done.stderr)
+
+    def test_outside_of_a_worker(self):
+        import afrpc
+
+        for call in (lambda: afrpc.event(1), afrpc.flush, afrpc.is_cancelled, afrpc.get_args,
+                     afrpc.get_n_fds, lambda: afrpc.steal_fd(0)):
+            with self.assertRaises(RuntimeError):
+                call()
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Functions for the tests of workers in Python."""
+import atexit
+import functools
+import hashlib
+import os
+import signal
+import sys
+import threading
+import time
+
+import afrpc
+
+calls = []
+prepared = []
+
+
+class Strange(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+def echo(*args):
+    return args
+
+
+def one(arg):
+    return arg
+
+
+def kinds(*args):
+    return [type(arg).__name__ for arg in args]
+
+
+def typed(signature, value):
+    return afrpc.Variant(signature, value)
+
+
+def typed_by_gi(signature, value):
+    from gi.repository import GLib
+    return GLib.Variant(signature, value)
+
+
+def raise_value_error(text):
+    raise ValueError(text)
+
+
+def raise_chained():
+    try:
+        {}["key"]
+    except KeyError as error:
+        raise RuntimeError("second") from error
+
+
+def raise_strange():
+    raise Strange
+
+
+def raise_unsendable():
+    raise ValueError("a\0\ud800b")
+
+
+def raise_interrupt():
+    raise KeyboardInterrupt
+
+
+def raise_domain():
+    raise afrpc.Error("no such thing", "g-io-error-quark", 1)
+
+
+def raise_gerror():
+    from gi.repository import GLib
+    raise GLib.Error("gone", "g-file-error-quark", 4)
+
+
+def return_nothing_of_the_kind():
+    return {1, 2}
+
+
+def return_too_deep():
+    value = []
+    for _ in range(1000):
+        value = [value]
+    return value
+
+
+def return_itself():
+    value = []
+    value.append(value)
+    return value
+
+
+def recurse():
+    return recurse()
+
+
+def exit_with(status):
+    sys.exit(status)
+
+
+def exit_at_once(status):
+    os._exit(status)
+
+
+def say(text, to_stderr=False):
+    print(text, file=sys.stderr if to_stderr else sys.stdout)
+
+
+def say_partly(text):
+    sys.stdout.write(text)
+
+
+def say_at_exit(text):
+    atexit.register(print, text)
+
+
+def crash():
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def hog():
+    afrpc.event("here")
+    # Without the interpreter's lock, and without an end.
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
+
+
+def until_cancelled():
+    afrpc.event("here")
+    while not afrpc.is_cancelled():
+        time.sleep(0.001)
+    afrpc.event("cancelled")
+
+
+def events(n):
+    for i in range(n):
+        afrpc.event(i)
+    return n
+
+
+def event_then_die(n):
+    for i in range(n):
+        afrpc.event(i)
+    afrpc.flush()
+    os._exit(1)
+
+
+def event_by_thread():
+    seen = []
+
+    def run():
+        try:
+            afrpc.event("wrong")
+        except RuntimeError as error:
+            seen.append(str(error))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return seen[0]
+
+
+background = None
+
+
+def start_thread():
+    """A thread that counts while no call runs."""
+    global background
+    background = [0, threading.Event()]
+
+    def run():
+        while not background[1].wait(0.001):
+            background[0] += 1
+
+    threading.Thread(target=run, daemon=True).start()
+
+
+def get_count():
+    return background[0]
+
+
+def remember(value):
+    calls.append(value)
+    return calls
+
+
+def facts():
+    return {"pid": os.getpid(), "args": list(afrpc.get_args()), "prepared": prepared,
+            "gi": "gi" in sys.modules, "asyncio": "asyncio" in sys.modules,
+            "gio": any("libgio" in line for line in open("/proc/self/maps")),
+            "sigint": signal.getsignal(signal.SIGINT) == signal.SIG_DFL,
+            "main": sys.modules["__main__"].__name__}
+
+
+def read_fd(index):
+    with open(afrpc.steal_fd(index), "rb") as file:
+        return file.read()
+
+
+def n_fds():
+    return afrpc.get_n_fds()
+
+
+def init(*args):
+    prepared.extend(args)
+
+
+def init_badly(*args):
+    raise ValueError("not with me")
+
+
+def init_and_exit(*args):
+    sys.exit(5)
+
+
+def init_event(*args):
+    afrpc.event(1)
+
+
+def done():
+    print("done")
+
+
+def take_over(sock, *args):
+    sock.sendall(repr(args).encode())
+    sock.sendall(sock.recv(100).upper())
+
+
+# The async backend
+
+
+async def async_echo(*args):
+    return args
+
+
+async def async_sleep(seconds, value):
+    import asyncio
+    await asyncio.sleep(seconds)
+    return value
+
+
+async def async_raise(text):
+    raise ValueError(text)
+
+
+async def async_inconvertible():
+    return object()
+
+
+async def async_exit(status):
+    sys.exit(status)
+
+
+async def async_until_cancelled():
+    import asyncio
+    afrpc.event("here")
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        afrpc.event("cancelled")
+        raise
+
+
+async def async_subprocess(text):
+    import asyncio
+    process = await asyncio.create_subprocess_exec("cat", stdin=asyncio.subprocess.PIPE,
+                                                   stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate(text.encode())
+    return out
+
+
+async def async_thread(value):
+    import asyncio
+    return await asyncio.to_thread(one, value)
+
+
+def answer_at_once(invocation, *args):
+    invocation.return_value(args)
+
+
+waiting = []
+
+
+def answer_last_first(invocation, n):
+    """Answers all when there are n of them."""
+    waiting.append(invocation)
+    if len(waiting) == n:
+        for i in range(n - 1, -1, -1):
+            waiting[i].return_value(i)
+        waiting.clear()
+
+
+def answer_never(invocation):
+    pass
+
+
+def answer_twice(invocation):
+    invocation.return_value(1)
+    try:
+        invocation.return_value(2)
+    except RuntimeError as error:
+        afrpc.event(str(error))
+
+
+def answer_badly(invocation):
+    try:
+        invocation.return_value(object())
+    except TypeError:
+        invocation.return_error(ValueError("badly"))
+
+
+def answer_by_raising(invocation):
+    raise ValueError("raised")
+
+
+def answer_cancelled(invocation):
+    def cancelled():
+        afrpc.event(["cancelled", invocation.is_cancelled()])
+        invocation.return_value(None)
+    invocation.on_cancel(cancelled)
+    afrpc.event(["here", invocation.is_cancelled()])
+
+
+partial = functools.partial(echo, "partial")
+async_partial = functools.partial(async_echo, "partial")
+
+
+class Holder:
+    def method(self, *args):
+        return ("method", *args)
+
+    async def async_method(self, *args):
+        return ("method", *args)
+
+    def __call__(self, *args):
+        return ("called", *args)
+
+
+holder = Holder()
+not_callable = 5
