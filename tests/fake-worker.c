@@ -118,7 +118,7 @@ fake_start (Fake *self)
   g_auto(AfrpcLinkItem) item = { 0 };
   AfrpcFrame frame;
 
-  afrpc_link_run (&self->link, NULL, FALSE);
+  afrpc_link_run (&self->link, NULL, NULL, 0, FALSE);
   fake_hear (self, AFRPC_FRAME_HELLO, &frame);
   fake_hear (self, AFRPC_FRAME_RUN, &frame);
   fake_greet (self);

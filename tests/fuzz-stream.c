@@ -166,7 +166,7 @@ converse (const guint8 *data,
   if ((options & OPTION_COMMAND) != 0)
     afrpc_link_set_command (&link);
   if ((options & OPTION_NO_PAGE) == 0)
-    afrpc_link_run (&link, NULL, FALSE);
+    afrpc_link_run (&link, NULL, NULL, 0, FALSE);
   link.n_pending_max = G_MAXUINT8;
   link.n_bytes_max = G_MAXUINT32;
   link.message_size_max = (options & OPTION_SMALL) != 0 ? 8 : 65536;

@@ -32,7 +32,7 @@ start (Fake    *fake,
   fake_init (fake);
   afrpc_link_set_command (&fake->link);
   fake->worker.out_guard = AFRPC_FRAME_GUARD_SIZE;
-  afrpc_link_run (&fake->link, NULL, FALSE);
+  afrpc_link_run (&fake->link, NULL, NULL, 0, FALSE);
   fake_say (fake, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, new_hello (goodbye_serial));
   fake_say (fake, AFRPC_FRAME_READY, 0, NULL);
   fake_take (fake, &item);
@@ -93,7 +93,7 @@ test_command_run (gconstpointer data)
   g_test_summary ("A worker behind a command gets no descriptors, and has a lifeline of its own");
   fake_init (&fake);
   afrpc_link_set_command (&fake.link);
-  afrpc_link_run (&fake.link, NULL, ends_with_us);
+  afrpc_link_run (&fake.link, NULL, NULL, 0, ends_with_us);
   g_assert_null (fake.link.page);
   fake_hear (&fake, AFRPC_FRAME_HELLO, &frame);
   fake_hear (&fake, AFRPC_FRAME_RUN, &frame);

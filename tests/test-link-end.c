@@ -426,7 +426,7 @@ test_link_steal_fd (void)
 
   g_test_summary ("Who takes the socket finds in it all that came after the worker was ready");
   fake_init (&fake);
-  afrpc_link_run (&fake.link, options, FALSE);
+  afrpc_link_run (&fake.link, options, NULL, 0, FALSE);
   fake_greet (&fake);
   fake_say (&fake, AFRPC_FRAME_READY, 0, NULL);
   g_assert_cmpint (write (fake.worker.out_fd, "the rest", 8), ==, 8);
@@ -458,7 +458,7 @@ test_link_clear (void)
 
       fake_init (&fake);
       if (i == 1)
-        afrpc_link_run (&fake.link, NULL, FALSE);
+        afrpc_link_run (&fake.link, NULL, NULL, 0, FALSE);
       if (i >= 2)
         {
           fake_start (&fake);

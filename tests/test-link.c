@@ -251,7 +251,7 @@ test_link_run (gconstpointer data)
   g_test_summary ("The worker is told what to run, and gets the page and its lifeline, in this "
                   "order");
   fake_init (&fake);
-  afrpc_link_run (&fake.link, options, has_lifeline);
+  afrpc_link_run (&fake.link, options, NULL, 0, has_lifeline);
   fake_hear (&fake, AFRPC_FRAME_HELLO, &frame);
   fake_hear (&fake, AFRPC_FRAME_RUN, &frame);
   g_assert_cmpuint (frame.header.n_fds, ==, has_lifeline ? 2 : 1);

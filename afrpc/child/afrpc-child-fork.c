@@ -136,18 +136,21 @@ new_bytes_array (char **strings)
   return g_variant_new_bytestring_array ((const char *const *) strings, -1);
 }
 
-/* Queues what an exec would have set: environment, working directory, standard streams. */
+/* Adds to @dict what an exec would have set: environment, working directory, standard streams; and limits. The
+ * descriptors that go with it are the caller's. */
 void
-afrpc_child_send_surroundings (AfrpcChild *self)
+afrpc_child_insert_surroundings (AfrpcChild   *self,
+                                 GVariantDict *dict,
+                                 int           fds[3],
+                                 guint        *n_fds)
 {
   g_autoptr(GArray) closing = g_array_new (FALSE, FALSE, sizeof (int));
-  g_autoptr(GVariant) value = NULL;
   GError *error = NULL;
-  GVariantDict dict;
-  int stdio[3], fds[3];
-  guint n_fds = 0;
+  int stdio[3];
   guint8 which = 0;
 
+  *n_fds = 0;
+  self->surroundings_sent = TRUE;
   if (!afrpc_child_open_stdio (self, stdio, closing, &error))
     {
       for (guint i = 0; i < closing->len; i++)
@@ -160,32 +163,33 @@ afrpc_child_send_surroundings (AfrpcChild *self)
     if (stdio[i] >= 0)
       {
         which |= 1 << i;
-        fds[n_fds++] = stdio[i];
+        fds[(*n_fds)++] = stdio[i];
       }
-  g_variant_dict_init (&dict, NULL);
-  g_variant_dict_insert (&dict, "stdio", "y", which);
+  g_variant_dict_insert (dict, "stdio", "y", which);
   if (self->config.environ != NULL)
-    g_variant_dict_insert_value (&dict, "environ", new_bytes_array (self->config.environ));
+    g_variant_dict_insert_value (dict, "environ", new_bytes_array (self->config.environ));
   if (self->config.cwd != NULL)
-    g_variant_dict_insert (&dict, "cwd", "^ay", self->config.cwd);
-  afrpc_limits_insert (&self->config.limits, &dict);
-  value = g_variant_ref_sink (g_variant_dict_end (&dict));
-
-  afrpc_link_prepare (&self->link, AFRPC_FRAME_SURROUNDINGS, value, fds, n_fds);
-  self->surroundings_sent = TRUE;
+    g_variant_dict_insert (dict, "cwd", "^ay", self->config.cwd);
+  afrpc_limits_insert (&self->config.limits, dict);
 }
 
-/* Queues what no exec sets. */
+/* Queues the surroundings of a process that is forked, or what no exec sets. */
 void
-afrpc_child_send_limits (AfrpcChild *self)
+afrpc_child_send_surroundings (AfrpcChild *self,
+                               gboolean    is_forked)
 {
   g_autoptr(GVariant) value = NULL;
   GVariantDict dict;
+  int fds[3];
+  guint n_fds = 0;
 
   g_variant_dict_init (&dict, NULL);
-  afrpc_limits_insert (&self->config.limits, &dict);
+  if (is_forked)
+    afrpc_child_insert_surroundings (self, &dict, fds, &n_fds);
+  else
+    afrpc_limits_insert (&self->config.limits, &dict);
   value = g_variant_ref_sink (g_variant_dict_end (&dict));
-  afrpc_link_prepare (&self->link, AFRPC_FRAME_SURROUNDINGS, value, NULL, 0);
+  afrpc_link_prepare (&self->link, AFRPC_FRAME_SURROUNDINGS, value, fds, n_fds);
 }
 
 static void

@@ -205,6 +205,12 @@ afrpc_child_send_steps (AfrpcChild *self,
   self->steps_sent = TRUE;
 }
 
+static gboolean
+is_forked (AfrpcChild *self)
+{
+  return self->n_inherited > 0 || self->template != NULL;
+}
+
 /* Queues what the process is prepared with, so far: from then on, steps follow one by one. */
 void
 afrpc_child_begin (AfrpcChild *self)
@@ -212,10 +218,10 @@ afrpc_child_begin (AfrpcChild *self)
   if (self->steps_sent)
     return;
 
-  if (self->n_inherited > 0 || self->template != NULL)
-    afrpc_child_send_surroundings (self);
+  if (is_forked (self))
+    afrpc_child_send_surroundings (self, TRUE);
   else if (afrpc_limits_any (&self->config.limits))
-    afrpc_child_send_limits (self);
+    afrpc_child_send_surroundings (self, FALSE);
   afrpc_child_send_steps (self, self->n_inherited);
 }
 
@@ -227,6 +233,8 @@ afrpc_child_take (AfrpcChild  *self,
 {
   g_autoptr(GVariant) own_options = NULL;
   GVariantDict dict;
+  int fds[3];
+  guint n_fds = 0;
 
   if (self->ended)
     {
@@ -240,20 +248,26 @@ afrpc_child_take (AfrpcChild  *self,
       return FALSE;
     }
 
+  g_variant_dict_init (&dict, options);
   /* An orphan notices the death as an end of the socket, which a close is too. */
   if (self->config.orphan_policy != AFRPC_ORPHAN_POLICY_END)
     {
-      g_variant_dict_init (&dict, options);
       g_variant_dict_insert (&dict, "orphan", "y", self->config.orphan_policy);
-      own_options = g_variant_ref_sink (g_variant_dict_end (&dict));
       g_variant_lookup (options, "async", "b", &self->link.dismisses);
     }
 
   self->taken = TRUE;
   self->process_held = g_weak_ref_get (&self->process);
-  afrpc_child_begin (self);
-  afrpc_link_run (&self->link, own_options != NULL ? own_options : options,
-                  self->config.orphan_policy == AFRPC_ORPHAN_POLICY_END);
+  /* With nothing in between, one message says it all. */
+  if (!self->steps_sent && is_forked (self) && self->steps->len == self->n_inherited)
+    {
+      afrpc_child_insert_surroundings (self, &dict, fds, &n_fds);
+      self->steps_sent = TRUE;
+    }
+  else
+    afrpc_child_begin (self);
+  own_options = g_variant_ref_sink (g_variant_dict_end (&dict));
+  afrpc_link_run (&self->link, own_options, fds, n_fds, self->config.orphan_policy == AFRPC_ORPHAN_POLICY_END);
 
   return TRUE;
 }

@@ -207,8 +207,12 @@ void        afrpc_child_started        (AfrpcChild    *self,
 void        afrpc_child_begin          (AfrpcChild    *self);
 void        afrpc_child_send_steps     (AfrpcChild    *self,
                                         guint          first);
-void        afrpc_child_send_surroundings (AfrpcChild *self);
-void        afrpc_child_send_limits    (AfrpcChild    *self);
+void        afrpc_child_insert_surroundings (AfrpcChild   *self,
+                                             GVariantDict *dict,
+                                             int           fds[3],
+                                             guint        *n_fds);
+void        afrpc_child_send_surroundings (AfrpcChild *self,
+                                           gboolean    is_forked);
 void        afrpc_child_forked         (AfrpcChild    *self,
                                         AfrpcLinkItem *item);
 void        afrpc_child_tell_exited    (AfrpcChild    *self,

@@ -118,21 +118,27 @@ afrpc_link_prepare (AfrpcLink      *self,
     afrpc_stream_put_value (&self->stream, kind, 0, value);
 }
 
-/* Queues the end of the preparation; the worker's answer is an item: ready or failed. @ends_with_us: whether
- * the worker dies with this program. Without shared memory, or without a lifeline, it does without. */
+/* Queues the end of the preparation; the worker's answer is an item: ready or failed. @option_fds: what goes with the
+ * options, at most AFRPC_LINK_RUN_FDS_MAX, the link's from now on; @ends_with_us: whether the worker dies with this
+ * program. Without shared memory, or without a lifeline, it does without. */
 void
 afrpc_link_run (AfrpcLink *self,
                 GVariant  *options,
+                const int *option_fds,
+                guint      n_fds,
                 gboolean   ends_with_us)
 {
   int lifeline_fd = ends_with_us && !self->is_command ? afrpc_lifeline_dup () : -1;
-  int fds[2], page_fd;
-  guint n_fds = 0;
+  int fds[AFRPC_LINK_RUN_FDS_MAX + 2], page_fd;
   g_autoptr(GVariant) value = NULL;
   GVariantDict dict;
 
   if (options != NULL)
     g_variant_lookup (options, "log", "b", &self->wants_log);
+  g_assert (n_fds <= AFRPC_LINK_RUN_FDS_MAX);
+  for (guint i = 0; i < n_fds; i++)
+    fds[i] = option_fds[i];
+
   if (!self->is_command)
     self->page = afrpc_page_create (&page_fd, NULL);
   g_variant_dict_init (&dict, options);

@@ -14,6 +14,8 @@
 
 G_BEGIN_DECLS
 
+#define AFRPC_LINK_RUN_FDS_MAX 3u /* descriptors that go with the options */
+
 typedef enum
 {
   AFRPC_LINK_GREETING,  /* nothing has arrived yet */
@@ -111,6 +113,8 @@ void            afrpc_link_prepare      (AfrpcLink       *self,
                                          guint            n_fds);
 void            afrpc_link_run          (AfrpcLink       *self,
                                          GVariant        *options,
+                                         const int       *option_fds,
+                                         guint            n_fds,
                                          gboolean         ends_with_us);
 void            afrpc_link_replay       (AfrpcLink       *self,
                                          int              peer_fd,

@@ -546,7 +546,8 @@ afrpc_host_prepare (AfrpcHost        *self,
       else if (value != NULL && frame.header.kind == AFRPC_FRAME_RUN)
         {
           *run = g_steal_pointer (&value);
-          return prepare_run (self, worker, *run, options, error) ? AFRPC_STREAM_DONE : AFRPC_STREAM_ERROR;
+          return take_surroundings (worker, *run, error) && prepare_run (self, worker, *run, options, error)
+                   ? AFRPC_STREAM_DONE : AFRPC_STREAM_ERROR;
         }
       else
         ok = prepare_step (self, worker, &frame, value, error);
