@@ -17,6 +17,24 @@
 #include "own-process.h"
 #include "spawn-child.h"
 
+static guint n_waits_interrupted;
+
+/* Instead of the C library's. */
+pid_t
+waitpid (pid_t  pid,
+         int   *status,
+         int    options)
+{
+  if (n_waits_interrupted > 0)
+    {
+      n_waits_interrupted--;
+      errno = EINTR;
+      return -1;
+    }
+
+  return wait4 (pid, status, options, NULL);
+}
+
 static void
 test_spawn_status (gconstpointer way)
 {
@@ -422,6 +440,22 @@ test_spawn_reaped_by_others (gconstpointer way)
   g_assert_cmpint (status.status, ==, 3);
 }
 
+static void
+test_spawn_interrupted (gconstpointer way)
+{
+  g_test_summary ("A signal while a failed child is waited for leaves no zombie");
+  spawn_child_set_way (way);
+  if (own_process_is_under_valgrind () || g_strcmp0 (g_getenv ("AFRPC_SPAWN"), "posix") == 0)
+    {
+      g_test_skip ("the C library waits");
+      return;
+    }
+
+  n_waits_interrupted = 1;
+  check_failure ("/does/not/exist", NULL, -1, ENOENT);
+  g_assert_cmpuint (n_waits_interrupted, ==, 0);
+}
+
 /* Pages of address space, used or not. */
 static guint64
 count_pages (void)
@@ -472,6 +506,7 @@ static const SpawnChildTest tests[] = {
   { "signal", test_spawn_signal },
   { "adopt", test_spawn_adopt },
   { "reaped-by-others", test_spawn_reaped_by_others },
+  { "interrupted", test_spawn_interrupted },
   { "many", test_spawn_many },
 };
 

@@ -171,6 +171,15 @@ posix_spawn_child (ChildState *state,
   return pid;
 }
 
+/* A child that has ended, or is about to, and whose status is of no interest. A handler of the program's must not
+ * leave it a zombie. */
+static void
+wait_for (int pid)
+{
+  while (waitpid (pid, NULL, 0) < 0 && errno == EINTR)
+    ;
+}
+
 /* Descriptors that lie where the child's own will be are moved out of the way. */
 static gboolean
 lift_fds (const AfrpcSpawnPlan *plan,
@@ -237,7 +246,7 @@ afrpc_spawn (const AfrpcSpawnPlan  *plan,
         pid = posix_spawn_child (&state, &pidfd);
       else if (pid >= 0 && state.error != 0)
         {
-          waitpid (pid, NULL, 0);
+          wait_for (pid);
           close (pidfd);
           pid = -1;
         }
@@ -318,7 +327,7 @@ afrpc_spawn_adopt (int pid)
     return pidfd;
 
   kill (pid, SIGKILL);
-  waitpid (pid, NULL, 0);
+  wait_for (pid);
   return -1;
 }
 
