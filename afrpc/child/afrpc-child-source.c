@@ -442,7 +442,8 @@ act_on_drops (AfrpcChild *self)
 static gboolean
 needs_dispatch (AfrpcChild *self)
 {
-  return g_atomic_int_get (&self->drops) != 0 || is_abandoned (self) || !self->started || self->backlog || self->stash.length > 0 ||
+  return g_atomic_int_get (&self->drops) != 0 || is_abandoned (self) || !self->started || self->backlog ||
+         self->stash.length > 0 ||
          (self->exit != NULL && !self->eof) || (self->failure != NULL && !self->told) ||
          (self->exit != NULL && self->failure == NULL) || can_hand_over (self);
 }

@@ -186,16 +186,41 @@ find_command (const char  *name,
   return g_canonicalize_filename (path, NULL);
 }
 
+/* Returns: (transfer full): the environment that was asked for. */
+static char **
+dup_environ (AfrpcChild *self)
+{
+  return self->config.environ != NULL ? g_strdupv (self->config.environ) : g_get_environ ();
+}
+
+/* Executes what @plan says, in the environment @envp. */
+static gboolean
+exec_plan (AfrpcChild      *self,
+           AfrpcSpawnPlan  *plan,
+           char           **envp,
+           AfrpcStart       start,
+           GError         **error)
+{
+  AfrpcSpawned spawned;
+
+  plan->envp = (const char *const *) envp;
+  plan->cwd = self->config.cwd;
+  if (!afrpc_spawn (plan, &spawned, error))
+    return FALSE;
+
+  afrpc_child_started (self, start, spawned.pid, spawned.pidfd);
+  return TRUE;
+}
+
 static gboolean
 exec_command (AfrpcChild  *self,
               GArray      *closing,
               GError     **error)
 {
   g_autofree char *path = find_command (self->config.argv[0], error);
-  g_auto(GStrv) envp = NULL;
-  AfrpcSpawnPlan plan = { .path = path, .argv = (const char *const *) self->config.argv,
-                          .cwd = self->config.cwd, .stdio = { -1, -1, -1 }, .socket = -1 };
-  AfrpcSpawned spawned;
+  g_auto(GStrv) envp = g_environ_unsetenv (dup_environ (self), AFRPC_SPAWN_SOCKET_ENV);
+  AfrpcSpawnPlan plan = { .path = path, .argv = (const char *const *) self->config.argv, .stdio = { -1, -1, -1 },
+                          .socket = -1 };
 
   if (path == NULL || !afrpc_child_connect (self, &plan.stdio[0], error))
     return FALSE;
@@ -205,15 +230,7 @@ exec_command (AfrpcChild  *self,
   if (!afrpc_child_open_stdio (self, plan.stdio, closing, error))
     return FALSE;
 
-  envp = self->config.environ != NULL ? g_strdupv (self->config.environ) : g_get_environ ();
-  envp = g_environ_unsetenv (envp, AFRPC_SPAWN_SOCKET_ENV);
-  plan.envp = (const char *const *) envp;
-
-  if (!afrpc_spawn (&plan, &spawned, error))
-    return FALSE;
-
-  afrpc_child_started (self, AFRPC_START_COMMAND, spawned.pid, spawned.pidfd);
-  return TRUE;
+  return exec_plan (self, &plan, envp, AFRPC_START_COMMAND, error);
 }
 
 static gboolean
@@ -222,10 +239,10 @@ exec_host (AfrpcChild  *self,
            GError     **error)
 {
   g_autofree char *path = find_host (self->config.host, error);
-  g_auto(GStrv) envp = NULL;
+  g_auto(GStrv) envp = g_environ_setenv (dup_environ (self), AFRPC_SPAWN_SOCKET_ENV,
+                                         G_STRINGIFY (AFRPC_SPAWN_SOCKET_FD), TRUE);
   const char *argv[] = { path, NULL };
-  AfrpcSpawnPlan plan = { .path = path, .argv = argv, .cwd = self->config.cwd, .stdio = { -1, -1, -1 } };
-  AfrpcSpawned spawned;
+  AfrpcSpawnPlan plan = { .path = path, .argv = argv, .stdio = { -1, -1, -1 } };
 
   if (path == NULL || !afrpc_child_connect (self, &plan.socket, error))
     return FALSE;
@@ -234,17 +251,10 @@ exec_host (AfrpcChild  *self,
   if (!self->surroundings_sent && !afrpc_child_open_stdio (self, plan.stdio, closing, error))
     return FALSE;
 
-  envp = self->config.environ != NULL ? g_strdupv (self->config.environ) : g_get_environ ();
-  envp = g_environ_setenv (envp, AFRPC_SPAWN_SOCKET_ENV, G_STRINGIFY (AFRPC_SPAWN_SOCKET_FD), TRUE);
   if (g_str_equal (self->config.host, AFRPC_SELF_HOST))
     envp = g_environ_setenv (envp, AFRPC_SELF_ENV, "1", TRUE);
-  plan.envp = (const char *const *) envp;
 
-  if (!afrpc_spawn (&plan, &spawned, error))
-    return FALSE;
-
-  afrpc_child_started (self, AFRPC_START_EXEC, spawned.pid, spawned.pidfd);
-  return TRUE;
+  return exec_plan (self, &plan, envp, AFRPC_START_EXEC, error);
 }
 
 /* Executes the host, or the command, or fails. */

@@ -123,7 +123,8 @@ afrpc_host_c_resolve (AfrpcHost          *host,
     }
 
   g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION, "there is no function “%s” in %s", name,
-               self->modules->len == 1 ? g_array_index (self->modules, Module, 0).file : "the modules that were loaded");
+               self->modules->len == 1 ? g_array_index (self->modules, Module, 0).file
+                                       : "the modules that were loaded");
   return 0;
 }
 

@@ -468,7 +468,8 @@ fork_worker (AfrpcHost   *self,
 
   if (fd < 0)
     g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "the new process' socket did not arrive");
-  else if (check_failure (AFRPC_HOST_GET_CLASS (self)->can_fork (self, &error), "forking", afrpc_host_get_name (self), &error) &&
+  else if (check_failure (AFRPC_HOST_GET_CLASS (self)->can_fork (self, &error), "forking",
+                          afrpc_host_get_name (self), &error) &&
            afrpc_fork_is_possible (&error))
     {
       pid = afrpc_host_fork (self, worker->parent_pid, &is_sibling, &pidfd, &error);
