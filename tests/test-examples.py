@@ -1,0 +1,70 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Runs the examples in one language, and compares what they print.
+
+usage: test-examples.py COMMAND...
+
+Each COMMAND is an example with its arguments: words that are separated by "--". What an example prints is known
+by its name, whatever the language.
+"""
+import pathlib
+import re
+import subprocess
+import sys
+
+EXPECTED = {
+    "hello": r"Hello, world!\n",
+    "progress":
+        r"25 %\n"
+        r"50 %\n"
+        r"75 %\n"
+        r"100 %\n"
+        r"9592 primes below 100000\n",
+    "countdown":
+        r"starting to count up to 3\n"
+        r"starting to count up to 2\n"
+        r"starting to count up to 1\n"
+        r"job 1 finished\n"
+        r"job 2 finished\n"
+        r"job 3 finished\n",
+    "crash":
+        r"result of job 1\n"
+        r"job 2 is lost: .* exited with status 3\n"
+        r"result of job 3\n"
+        r"result of job 4\n",
+}
+
+
+# Timers that are due at the same time may fire in any order.
+UNCERTAIN = re.compile(r"^count .*\n", re.MULTILINE)
+
+
+def split(words):
+    command = []
+    for word in words:
+        if word == "--":
+            yield command
+            command = []
+        else:
+            command.append(word)
+    yield command
+
+
+def get_name(command):
+    for word in command:
+        name = pathlib.Path(word).stem.split("-")[-1]
+        if name in EXPECTED:
+            return name
+    raise SystemExit(f"unknown example: {command}")
+
+
+n_wrong = 0
+for command in split(sys.argv[1:]):
+    name = get_name(command)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    if done.returncode == 0 and re.fullmatch(EXPECTED[name], UNCERTAIN.sub("", done.stdout)):
+        print(f"ok - {name}")
+    else:
+        print(f"not ok - {name}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
+        n_wrong += 1
+sys.exit(1 if n_wrong > 0 else 0)
