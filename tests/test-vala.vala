@@ -1,48 +1,202 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The library as Vala sees it. */
+/* The library as Vala sees it, on both sides. */
 
 Variant act (string what, Variant value) {
   return new Variant ("(sv)", what, value);
 }
 
-async void test_calls () throws Error {
+string variable (string name) {
+  return Environment.get_variable (name);
+}
+
+Afrpc.Proxy make_proxy (string module, string function, Afrpc.Backend backend = Afrpc.Backend.SYNC) {
   var process = new Afrpc.Process.exec ("c");
+
   process.set_stderr (Afrpc.Stdio.CAPTURE);
-  process.require (Environment.get_variable ("AFRPC_TEST_WORKER"));
-  var proxy = new Afrpc.Proxy (process, "act");
+  process.require (variable (module));
+
+  return (Afrpc.Proxy) Object.new (typeof (Afrpc.Proxy), "process", process, "function", function, "backend", backend);
+}
+
+async void test_calls () throws Error {
+  var proxy = make_proxy ("AFRPC_TEST_WORKER", "act");
   string[] log = {};
   proxy.event.connect ((event) => { log += event.get_string (); });
   proxy.error.connect ((error) => { log += "error"; });
 
-  var result = yield proxy.call (act ("event", new Variant.string ("hello")), null);
+  var result = yield proxy.call (act ("event", new Variant.string ("hello")));
   assert (result.get_boolean ());
   assert (log.length == 1 && log[0] == "hello");
+  assert (proxy.call_sync (act ("return", new Variant.string ("x"))).get_string () == "x");
 
   try {
-    yield proxy.call (new Variant ("(i)", 1), null);
+    yield proxy.call (new Variant ("(i)", 1));
     assert_not_reached ();
   } catch (Afrpc.Error.INVALID_ARGUMENTS e) {
     assert ("takes (sv), not (i)" in e.message);
   }
 
   try {
-    yield proxy.call (act ("exit", new Variant.uint32 (3)), null);
+    yield proxy.call (act ("exit", new Variant.uint32 (3)));
     assert_not_reached ();
   } catch (Afrpc.Error.DIED e) {
     assert ("exited with status 3" in e.message);
   }
-  var exit = yield process.wait (null);
+  var exit = yield proxy.process.wait ();
   assert (exit.get_status () == 3);
-  assert (yield proxy.close_async (null));
+  assert (yield proxy.close_async ());
+}
+
+async void test_sync_module () throws Error {
+  var proxy = make_proxy ("AFRPC_TEST_VALA_WORKER", "repeat");
+  string[] events = {};
+  uint[] progress = {};
+  proxy.event.connect ((event) => { events += event.get_string (); });
+
+  var result = yield proxy.call_with_progress (new Variant ("(su)", "ä", 3), Afrpc.ProgressMode.ALL,
+                                               (proxy, value) => { progress += value.get_uint32 (); });
+  assert (result.get_string () == "äää");
+  assert (events.length == 2 && events[1] == "ä");
+  assert (progress.length == 3 && progress[2] == 2);
+
+  try {
+    yield proxy.call (new Variant ("(su)", "x", 11));
+    assert_not_reached ();
+  } catch (Afrpc.Error.REMOTE e) {
+    assert ("refusal" in e.message && "11 is more than 10" in e.message);
+  }
+  try {
+    yield proxy.call (new Variant ("(s)", "x"));
+    assert_not_reached ();
+  } catch (Afrpc.Error.INVALID_ARGUMENTS e) {
+    assert ("“repeat” takes (su), not (s)" in e.message);
+  }
+  assert (yield proxy.close_async ());
+}
+
+async void test_start_and_end () throws Error {
+  var process = new Afrpc.Process.exec ("c");
+  process.set_stderr (Afrpc.Stdio.CAPTURE);
+  process.require (variable ("AFRPC_TEST_VALA_WORKER"));
+  process.send_arg (new Variant.uint32 (1));
+  var proxy = (Afrpc.Proxy) Object.new (typeof (Afrpc.Proxy), "process", process, "function", "repeat",
+                                        "init", "init", "done", "done");
+  try {
+    yield proxy.call (new Variant ("(su)", "x", 2));
+    assert_not_reached ();
+  } catch (Afrpc.Error.REMOTE e) {
+    assert ("2 is more than 1" in e.message);
+  }
+  proxy.close ();
+  var exit = yield process.wait ();
+  assert (exit.is_success () && exit.get_stderr ().strip () == "done was called");
+}
+
+async void test_cancel () throws Error {
+  var proxy = make_proxy ("AFRPC_TEST_VALA_WORKER", "wait_for_cancel");
+  var cancellable = new Cancellable ();
+  proxy.event.connect (() => cancellable.cancel ());
+
+  try {
+    yield proxy.call (null, cancellable);
+    assert_not_reached ();
+  } catch (IOError.CANCELLED e) {
+  }
+  assert (yield proxy.close_async ());
+}
+
+async void test_async_module () throws Error {
+  var proxy = make_proxy ("AFRPC_TEST_VALA_WORKER", "rest", Afrpc.Backend.ASYNC);
+  string order = "";
+  proxy.call.begin (new Variant ("(u)", 40), null, (object, result) => { order += "slow"; });
+  proxy.call.begin (new Variant ("(u)", 1), null, (object, result) => { order += "fast "; });
+
+  try {
+    yield proxy.call (new Variant ("(u)", 0));
+    assert_not_reached ();
+  } catch (IOError.INVALID_ARGUMENT e) {
+    assert (e.message == "not at all?");
+  }
+  try {
+    yield proxy.call_with_timeout (new Variant ("(u)", 60), 1);
+    assert_not_reached ();
+  } catch (IOError.TIMED_OUT e) {
+  }
+  assert (yield proxy.close_async ());
+  assert (order == "fast slow");
+}
+
+async void test_own_functions () throws Error {
+  var proxy = new Afrpc.Proxy (new Afrpc.Process.self (), "twice");
+
+  var result = yield proxy.call (new Variant ("(i)", 21));
+  assert (result.get_int32 () == 42);
+  assert (proxy.process.start == Afrpc.Start.FORK);
+  assert (yield proxy.close_async ());
+}
+
+async void test_host () throws Error {
+  foreach (var backend in new Afrpc.Backend[] { Afrpc.Backend.SYNC, Afrpc.Backend.ASYNC }) {
+    var process = new Afrpc.Process.exec (variable ("AFRPC_TEST_VALA_HOST"));
+    string[] events = {};
+    process.require ("hello");
+    process.require ("world");
+    var proxy = (Afrpc.Proxy) Object.new (typeof (Afrpc.Proxy), "process", process, "function", "say",
+                                          "backend", backend);
+    proxy.event.connect ((event) => { events += event.get_string (); });
+    var result = yield proxy.call (null);
+    assert (result.get_string () == (backend == Afrpc.Backend.SYNC ? "hello world" : "hello-world"));
+    assert (backend == Afrpc.Backend.ASYNC || events[0] == "word");
+    assert (yield proxy.close_async ());
+  }
+}
+
+/* What fails without saying why. */
+async void test_mute_host () throws Error {
+  foreach (var module in new string?[] { null, "" }) {
+    var process = new Afrpc.Process.exec (variable ("AFRPC_TEST_VALA_HOST"));
+    process.set_stderr (Afrpc.Stdio.SILENCE);
+    if (module != null)
+      process.require (module);
+    var proxy = new Afrpc.Proxy (process, "say");
+    proxy.error.connect (() => {});
+    try {
+      yield proxy.call (null);
+      assert_not_reached ();
+    } catch (Afrpc.Error.NO_RESULT e) {
+      assert (module == null);
+    } catch (Afrpc.Error.FAILED e) {
+      assert (module == "" && "without saying why" in e.message);
+    }
+    yield proxy.close_async ();
+  }
+}
+
+async void test_all () throws Error {
+  yield test_calls ();
+  yield test_sync_module ();
+  yield test_start_and_end ();
+  yield test_cancel ();
+  yield test_async_module ();
+  yield test_own_functions ();
+  yield test_host ();
+  yield test_mute_host ();
+}
+
+Variant twice (Afrpc.Worker worker, Variant args) throws Error {
+  return new Variant.int32 (2 * args.get_child_value (0).get_int32 ());
 }
 
 int main (string[] args) {
+  Afrpc.register_function ("twice", Afrpc.FunctionKind.SYNC, (Callback) twice, "(i)");
+  Afrpc.init_early (ref args);
+
   var loop = new MainLoop ();
   var ok = false;
 
-  test_calls.begin ((source, result) => {
+  test_all.begin ((source, result) => {
     try {
-      test_calls.end (result);
+      test_all.end (result);
       ok = true;
     } catch (Error e) {
       stderr.printf ("%s\n", e.message);
