@@ -5,9 +5,9 @@ async void say_hello (string module) throws Error {
     process.require (module);
     var proxy = new Afrpc.Proxy (process, "hello");
 
-    var result = yield proxy.call (new Variant ("(s)", "world"), null);
+    var result = yield proxy.call (new Variant ("(s)", "world"));
     print ("%s\n", result.get_string ());
-    yield proxy.close_async (null);
+    yield proxy.close_async ();
 }
 
 int main (string[] args) {

@@ -32,6 +32,18 @@ EXPECTED = {
         r"job 2 is lost: .* exited with status 3\n"
         r"result of job 3\n"
         r"result of job 4\n",
+    # Of docs/
+    "tour":
+        r"Number\nNumber\nBigInt\nString\nBoolean\nnull\nUint8Array\nArray\nObject\n"
+        r"searched for an\n"
+        r"3,5\n"
+        r"found at 4\n"
+        r"found at 6\n"
+        r"searched for na\n"
+        r"rested\n"
+        r"cancelled\n"
+        r"true true TypeError: .*\n"
+        r"Good morning, everybody!\n",
 }
 
 
