@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <string.h>
+#include <sys/resource.h>
 
 #include "afrpc/afrpc-error.h"
 #include "afrpc/json/afrpc-json.h"
@@ -229,7 +230,7 @@ static const struct
   { "x", "\"9223372036854775808\"", ": expected an integer" },
   { "x", "\"-9223372036854775809\"", ": expected an integer" },
   { "x", "9007199254740994.0", ": expected an integer" },
-  { "t", "18446744073709551615", ": expected an integer" },
+  { "t", "18446744073709551616", ": expected an integer" },
   { "t", "\"18446744073709551616\"", ": expected an integer" },
   { "t", "\"-1\"", ": expected an integer" },
   { "t", "100000000000000000000000000000", ": expected an integer" },
@@ -346,25 +347,66 @@ test_json_hostile_size (void)
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE);
 }
 
+/* Of the process so far, bytes. */
+static gsize
+get_memory_peak (void)
+{
+  struct rusage usage;
+
+  getrusage (RUSAGE_SELF, &usage);
+  return (gsize) usage.ru_maxrss * 1024;
+}
+
 static void
 test_json_hostile_sparse (void)
 {
-  const GVariantType *type = G_VARIANT_TYPE ("aa{sv}");
-  g_autofree char *objects = g_strnfill (3 * 100000, ' ');
-  gsize size = strlen (objects);
+  const gsize size = 3 * 2000000;
+  g_autofree char *text = g_malloc (size);
   g_autoptr(GVariant) value = NULL;
   g_autoptr(GError) error = NULL;
+  gsize before;
 
-  g_test_summary ("Text that takes far more memory than its size counts as larger");
+  g_test_summary ("Text of short values takes memory in proportion to its size");
   for (gsize i = 0; i < size; i += 3)
-    memcpy (objects + i, i == 0 ? "[{}" : ",{}", 3);
-  memcpy (objects + size - 3, "]  ", 3);
+    memcpy (text + i, i == 0 ? "[{}" : ",{}", 3);
+  memcpy (text + size - 3, "]  ", 3);
 
-  value = afrpc_json_decode (objects, size, type, 8 * size, &error);
+  before = get_memory_peak ();
+  value = afrpc_json_decode (text, size, G_VARIANT_TYPE ("aa{sv}"), size, &error);
   g_assert_no_error (error);
-  g_assert_cmpuint (g_variant_n_children (value), >, 90000);
-  g_assert_null (afrpc_json_decode (objects, size, type, 2 * size, &error));
-  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE);
+  g_assert_cmpuint (g_variant_n_children (value), ==, size / 3 - 1);
+  g_assert_cmpuint (get_memory_peak () - before, <, 32 * size);
+}
+
+/* @n variants in each other, each with its "data" first; the innermost has @inside. */
+static char *
+make_data_first (guint       n,
+                 const char *inside)
+{
+  GString *text = g_string_new (NULL);
+
+  for (guint i = 0; i < n; i++)
+    g_string_append (text, "{\"data\":");
+  g_string_append (text, inside);
+  g_string_append (text, ",\"type\":\"s\"}");
+  for (guint i = 1; i < n; i++)
+    g_string_append (text, ",\"type\":\"v\"}");
+  return g_string_free (text, FALSE);
+}
+
+static void
+test_json_hostile_order (void)
+{
+  g_autofree char *long_string = g_strnfill (1000000, 'a');
+  g_autofree char *inside = g_strdup_printf ("\"%s\"", long_string);
+  g_autofree char *small = make_data_first (100, "\"a\"");
+  g_autofree char *large = make_data_first (10, inside);
+  g_autofree char *far_over = make_data_first (100, inside);
+
+  g_test_summary ("\"data\" may come before \"type\", but not so often that it takes much longer");
+  check_accepted (small, NULL);
+  check_accepted (large, NULL);
+  check_refused (far_over, strlen (far_over), NULL, AFRPC_ERROR_TOO_LARGE, " at /data/data/");
 }
 
 static void
@@ -530,6 +572,7 @@ main (int    argc,
   g_test_add_func ("/json-hostile/long-name", test_json_hostile_long_name);
   g_test_add_func ("/json-hostile/size", test_json_hostile_size);
   g_test_add_func ("/json-hostile/sparse", test_json_hostile_sparse);
+  g_test_add_func ("/json-hostile/order", test_json_hostile_order);
   g_test_add_func ("/json-hostile/type-size", test_json_hostile_type_size);
   g_test_add_func ("/json-hostile/depth", test_json_hostile_depth);
   g_test_add_func ("/json-hostile/deep-text", test_json_hostile_deep_text);

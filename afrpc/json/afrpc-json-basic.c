@@ -17,66 +17,91 @@ fail (const AfrpcJsonPlace  *place,
   return FALSE;
 }
 
-static GVariant *
-refuse (const AfrpcJsonPlace  *place,
-        const char            *message,
-        GError               **error)
+/* What a number, a string, or a literal says; nothing of an array or an object. */
+static AfrpcJsonSlice
+take_scalar (AfrpcJsonReader *reader,
+             gboolean        *is_string)
 {
-  afrpc_json_place_set_error (place, AFRPC_ERROR_INVALID_DATA, message, error);
-  return NULL;
+  const char c = afrpc_json_reader_peek (reader);
+
+  *is_string = c == '"';
+  if (c == '[' || c == '{')
+    return (AfrpcJsonSlice) { "", 0 };
+  return *is_string ? afrpc_json_reader_take_string (reader) : afrpc_json_reader_take_word (reader);
 }
 
 static gboolean
-node_is (JsonNode *node,
-         GType     type)
+is_number (AfrpcJsonSlice word)
 {
-  return JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == type;
+  return word.length > 0 && (word.start[0] == '-' || g_ascii_isdigit (word.start[0]));
 }
 
 static gboolean
-decode_boolean (JsonNode              *node,
+decode_boolean (AfrpcJsonReader       *reader,
                 AfrpcJsonScalar       *scalar,
                 const AfrpcJsonPlace  *place,
                 GError               **error)
 {
-  if (!node_is (node, G_TYPE_BOOLEAN))
+  gboolean is_string;
+  AfrpcJsonSlice word = take_scalar (reader, &is_string);
+
+  if (is_string || (!AFRPC_JSON_SLICE_IS (word, "true") && !AFRPC_JSON_SLICE_IS (word, "false")))
     return fail (place, "expected true or false", error);
-  scalar->y = json_node_get_boolean (node) ? 1 : 0;
+  scalar->y = word.start[0] == 't' ? 1 : 0;
   return TRUE;
+}
+
+/* FALSE if that is too much for a double. */
+static gboolean
+read_double (AfrpcJsonSlice  word,
+             double         *number)
+{
+  char buffer[64];
+  g_autofree char *longer = NULL;
+  char *string = buffer;
+
+  if (word.length >= sizeof buffer)
+    string = longer = g_malloc (word.length + 1);
+  memcpy (string, word.start, word.length);
+  string[word.length] = '\0';
+  *number = g_ascii_strtod (string, NULL);
+  return isfinite (*number);
+}
+
+/* FALSE if it is no number of 64 bits without a sign. */
+static gboolean
+read_digits (AfrpcJsonSlice  digits,
+             guint64        *number)
+{
+  *number = 0;
+  for (gsize i = 0; i < digits.length; i++)
+    if (!g_ascii_isdigit (digits.start[i])
+        || __builtin_mul_overflow (*number, 10, number)
+        || __builtin_add_overflow (*number, (guint64) (digits.start[i] - '0'), number))
+      return FALSE;
+  return digits.length > 0;
 }
 
 /* An integer of any form, whatever its type: a sign, and 64 bits of magnitude. */
 static gboolean
-read_integer (JsonNode *node,
-              gboolean *is_negative,
-              guint64  *magnitude)
+read_integer (AfrpcJsonSlice  word,
+              gboolean        is_string,
+              gboolean       *is_negative,
+              guint64        *magnitude)
 {
-  gint64 number;
+  AfrpcJsonSlice digits = word;
+  double number;
 
-  if (node_is (node, G_TYPE_STRING))
-    {
-      const char *digits = json_node_get_string (node);
+  *is_negative = word.length > 0 && word.start[0] == '-';
+  if (*is_negative)
+    digits = (AfrpcJsonSlice) { word.start + 1, word.length - 1 };
+  if (read_digits (digits, magnitude))
+    return TRUE;
 
-      *is_negative = *digits == '-';
-      if (*is_negative)
-        digits++;
-      return g_ascii_string_to_unsigned (digits, 10, 0, G_MAXUINT64, magnitude, NULL);
-    }
-  if (node_is (node, G_TYPE_DOUBLE))
-    {
-      double real = json_node_get_double (node);
-
-      if (!(fabs (real) <= (double) AFRPC_JSON_EXACT_MAX) || real != trunc (real))
-        return FALSE;
-      number = (gint64) real;
-    }
-  else if (node_is (node, G_TYPE_INT64))
-    number = json_node_get_int (node);
-  else
+  if (is_string || !is_number (word) || !read_double (word, &number)
+      || fabs (number) > (double) AFRPC_JSON_EXACT_MAX || number != trunc (number))
     return FALSE;
-
-  *is_negative = number < 0;
-  *magnitude = number < 0 ? -(guint64) number : (guint64) number;
+  *magnitude = (guint64) fabs (number);
   return TRUE;
 }
 
@@ -102,19 +127,20 @@ static const IntegerType integer_types[] = {
 };
 
 static gboolean
-decode_integer (JsonNode              *node,
+decode_integer (AfrpcJsonReader       *reader,
                 char                   type,
                 AfrpcJsonScalar       *scalar,
                 const AfrpcJsonPlace  *place,
                 GError               **error)
 {
   const IntegerType *integer = integer_types;
-  gboolean is_negative;
+  gboolean is_string, is_negative;
   guint64 magnitude;
+  AfrpcJsonSlice word = take_scalar (reader, &is_string);
 
   while (integer->type != type)
     integer++;
-  if (!read_integer (node, &is_negative, &magnitude)
+  if (!read_integer (word, is_string, &is_negative, &magnitude)
       || magnitude > (is_negative ? integer->below_zero : integer->above_zero))
     return fail (place, integer->expected, error);
   if (is_negative)
@@ -141,21 +167,21 @@ decode_integer (JsonNode              *node,
 }
 
 static gboolean
-read_named_double (const char      *name,
+read_named_double (AfrpcJsonSlice   name,
                    AfrpcJsonScalar *scalar)
 {
-  gsize prefix_length = strlen (AFRPC_JSON_NAN_PREFIX);
+  const gsize prefix_length = strlen (AFRPC_JSON_NAN_PREFIX);
 
-  if (strcmp (name, "Infinity") == 0)
+  if (AFRPC_JSON_SLICE_IS (name, "Infinity"))
     scalar->d = INFINITY;
-  else if (strcmp (name, "-Infinity") == 0)
+  else if (AFRPC_JSON_SLICE_IS (name, "-Infinity"))
     scalar->d = -INFINITY;
-  else if (strcmp (name, "NaN") == 0)
+  else if (AFRPC_JSON_SLICE_IS (name, "NaN"))
     scalar->t = AFRPC_JSON_NAN_BITS;
-  else if (strncmp (name, AFRPC_JSON_NAN_PREFIX, prefix_length) == 0
-           && strlen (name) == prefix_length + 17 && name[prefix_length + 16] == ')')
+  else if (name.length == prefix_length + 17 && name.start[prefix_length + 16] == ')'
+           && memcmp (name.start, AFRPC_JSON_NAN_PREFIX, prefix_length) == 0)
     {
-      g_autofree char *bits = g_strndup (name + prefix_length, 16);
+      g_autofree char *bits = g_strndup (name.start + prefix_length, 16);
 
       return g_ascii_string_to_unsigned (bits, 16, 0, G_MAXUINT64, &scalar->t, NULL)
              && isnan (scalar->d);
@@ -166,27 +192,25 @@ read_named_double (const char      *name,
 }
 
 static gboolean
-decode_double (JsonNode              *node,
+decode_double (AfrpcJsonReader       *reader,
                AfrpcJsonScalar       *scalar,
                const AfrpcJsonPlace  *place,
                GError               **error)
 {
-  if (node_is (node, G_TYPE_STRING) && read_named_double (json_node_get_string (node), scalar))
-    return TRUE;
-  if (node_is (node, G_TYPE_INT64))
-    scalar->d = json_node_get_int (node);
-  else if (node_is (node, G_TYPE_DOUBLE))
-    scalar->d = json_node_get_double (node);
-  else
-    return fail (place, "expected a number, \"NaN\", \"Infinity\" or \"-Infinity\"", error);
+  gboolean is_string;
+  AfrpcJsonSlice word = take_scalar (reader, &is_string);
 
-  if (!isfinite (scalar->d))
+  if (is_string && read_named_double (word, scalar))
+    return TRUE;
+  if (is_string || !is_number (word))
+    return fail (place, "expected a number, \"NaN\", \"Infinity\" or \"-Infinity\"", error);
+  if (!read_double (word, &scalar->d))
     return fail (place, "the number is too large for a double", error);
   return TRUE;
 }
 
 static gboolean
-decode_scalar (JsonNode              *node,
+decode_scalar (AfrpcJsonReader       *reader,
                char                   type,
                AfrpcJsonScalar       *scalar,
                const AfrpcJsonPlace  *place,
@@ -195,66 +219,56 @@ decode_scalar (JsonNode              *node,
   switch (type)
     {
     case 'b':
-      return decode_boolean (node, scalar, place, error);
+      return decode_boolean (reader, scalar, place, error);
     case 'd':
-      return decode_double (node, scalar, place, error);
+      return decode_double (reader, scalar, place, error);
     default:
-      return decode_integer (node, type, scalar, place, error);
+      return decode_integer (reader, type, scalar, place, error);
     }
 }
 
-static GVariant *
-take_memory (const GVariantType *type,
-             gpointer            data,
-             gsize               size)
-{
-  g_autoptr(GBytes) bytes = g_bytes_new_take (data, size);
-
-  return g_variant_new_from_bytes (type, bytes, TRUE);
-}
-
-GVariant *
-afrpc_json_decode_basic (JsonNode              *node,
-                         const GVariantType    *type,
+gboolean
+afrpc_json_decode_basic (AfrpcJsonReader       *reader,
+                         AfrpcJsonWriter       *writer,
+                         char                   type,
                          const AfrpcJsonPlace  *place,
                          GError               **error)
 {
-  gsize size = afrpc_json_scalar_size (type);
+  const gsize size = afrpc_json_scalar_size (type);
   AfrpcJsonScalar scalar;
 
   if (size > 0)
     {
-      if (!decode_scalar (node, *g_variant_type_peek_string (type), &scalar, place, error))
-        return NULL;
-      return take_memory (type, g_memdup2 (scalar.bytes, size), size);
+      if (!decode_scalar (reader, type, &scalar, place, error))
+        return FALSE;
+      memcpy (afrpc_json_writer_add (writer, size), scalar.bytes, size);
+      return TRUE;
     }
-  if (!node_is (node, G_TYPE_STRING))
-    return refuse (place, "expected a string", error);
-  return afrpc_json_decode_string (json_node_get_string (node), type, place, error);
+  if (afrpc_json_reader_peek (reader) != '"')
+    return fail (place, "expected a string", error);
+  return afrpc_json_decode_string (reader, writer, type, place, error);
 }
 
-GVariant *
-afrpc_json_decode_string (const char            *string,
-                          const GVariantType    *type,
+gboolean
+afrpc_json_decode_string (AfrpcJsonReader       *reader,
+                          AfrpcJsonWriter       *writer,
+                          char                   type,
                           const AfrpcJsonPlace  *place,
                           GError               **error)
 {
-  switch (*g_variant_type_peek_string (type))
-    {
-    case 'o':
-      if (!g_variant_is_object_path (string))
-        return refuse (place, "not an object path", error);
-      return g_variant_new_object_path (string);
-    case 'g':
-      if (!g_variant_is_signature (string))
-        return refuse (place, "not a signature", error);
-      return g_variant_new_signature (string);
-    default:
-      return g_variant_new_string (string);
-    }
+  const AfrpcJsonSlice string = afrpc_json_reader_take_string (reader);
+  char *copy = (char *) afrpc_json_writer_add (writer, string.length + 1);
+
+  memcpy (copy, string.start, string.length);
+  copy[string.length] = '\0';
+  if (type == 'o' && !g_variant_is_object_path (copy))
+    return fail (place, "not an object path", error);
+  if (type == 'g' && !g_variant_is_signature (copy))
+    return fail (place, "not a signature", error);
+  return TRUE;
 }
 
-/* g_base64_decode() skips what it does not know; here only what g_base64_encode() writes passes. */
+/* g_base64_decode_step() skips what it does not know; here only what g_base64_encode() writes passes. */
 static gboolean
 base64_is_valid (const char *text,
                  gsize       length)
@@ -278,45 +292,38 @@ base64_is_valid (const char *text,
   return ((strchr (digits, text[n_digits - 1]) - digits) & ((1 << spare_bits) - 1)) == 0;
 }
 
-GVariant *
-afrpc_json_decode_bytes (JsonNode              *node,
+gboolean
+afrpc_json_decode_bytes (AfrpcJsonReader       *reader,
+                         AfrpcJsonWriter       *writer,
                          const AfrpcJsonPlace  *place,
                          GError               **error)
 {
-  const char *base64;
-  guchar *data;
-  gsize size;
+  AfrpcJsonSlice base64;
+  gsize room, size;
+  int state = 0;
+  guint save = 0;
 
-  if (!node_is (node, G_TYPE_STRING))
-    return refuse (place, "expected bytes, a string of base64", error);
-  base64 = json_node_get_string (node);
-  if (!base64_is_valid (base64, strlen (base64)))
-    return refuse (place, "not base64", error);
+  if (afrpc_json_reader_peek (reader) != '"')
+    return fail (place, "expected bytes, a string of base64", error);
+  base64 = afrpc_json_reader_take_string (reader);
+  if (!base64_is_valid (base64.start, base64.length))
+    return fail (place, "not base64", error);
 
-  data = g_base64_decode (base64, &size);
-  return take_memory (G_VARIANT_TYPE_BYTESTRING, data, size);
+  room = base64.length / 4 * 3 + 3; /* as g_base64_decode_step() wants it */
+  size = g_base64_decode_step (base64.start, base64.length, afrpc_json_writer_add (writer, room), &state, &save);
+  afrpc_json_writer_shorten (writer, room - size);
+  return TRUE;
 }
 
-GVariant *
-afrpc_json_decode_fixed (JsonArray             *array,
-                         const GVariantType    *type,
-                         const AfrpcJsonPlace  *place,
-                         GError               **error)
+char
+afrpc_json_guess_number (AfrpcJsonReader reader)
 {
-  const GVariantType *element = g_variant_type_element (type);
-  char code = *g_variant_type_peek_string (element);
-  gsize size = afrpc_json_scalar_size (element);
-  guint length = json_array_get_length (array);
-  g_autofree guint8 *data = g_malloc_n (length, size);
+  const AfrpcJsonSlice word = afrpc_json_reader_take_word (&reader);
+  const gboolean is_negative = word.start[0] == '-';
+  guint64 magnitude;
 
-  for (guint i = 0; i < length; i++)
-    {
-      JsonNode *node = json_array_get_element (array, i);
-      AfrpcJsonScalar scalar;
-
-      if (!decode_scalar (node, code, &scalar, AFRPC_JSON_ELEMENT (place, i), error))
-        return NULL;
-      memcpy (data + i * size, scalar.bytes, size);
-    }
-  return take_memory (type, g_steal_pointer (&data), length * size);
+  if (!read_digits ((AfrpcJsonSlice) { word.start + is_negative, word.length - is_negative }, &magnitude)
+      || (is_negative && magnitude == 0))
+    return 'd';
+  return magnitude <= G_MAXINT64 + (is_negative ? G_GUINT64_CONSTANT (1) : 0) ? 'x' : 'd';
 }

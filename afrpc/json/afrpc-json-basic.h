@@ -1,31 +1,33 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <json-glib/json-glib.h>
-
 #include "afrpc-json-place.h"
+#include "afrpc-json-reader.h"
+#include "afrpc-json-writer.h"
 
 G_BEGIN_DECLS
 
-/* Nodes of json-glib to values with no other values in them: all basic types, and `ay` and other
- * arrays of numbers. What they return is floating. */
+/* JSON to values with no other values in them: all basic types, and `ay`. FALSE with an error if what
+ * is read is none of that type. */
 
-GVariant *afrpc_json_decode_basic  (JsonNode              *node,
-                                    const GVariantType    *type,
-                                    const AfrpcJsonPlace  *place,
-                                    GError               **error);
+gboolean afrpc_json_decode_basic  (AfrpcJsonReader       *reader,
+                                   AfrpcJsonWriter       *writer,
+                                   char                   type,
+                                   const AfrpcJsonPlace  *place,
+                                   GError               **error);
 
 /* The name of a member, or any string, as a value of the type `s`, `o` or `g`. */
-GVariant *afrpc_json_decode_string (const char            *string,
-                                    const GVariantType    *type,
-                                    const AfrpcJsonPlace  *place,
-                                    GError               **error);
-GVariant *afrpc_json_decode_bytes  (JsonNode              *node,
-                                    const AfrpcJsonPlace  *place,
-                                    GError               **error);
-GVariant *afrpc_json_decode_fixed  (JsonArray             *array,
-                                    const GVariantType    *type,
-                                    const AfrpcJsonPlace  *place,
-                                    GError               **error);
+gboolean afrpc_json_decode_string (AfrpcJsonReader       *reader,
+                                   AfrpcJsonWriter       *writer,
+                                   char                   type,
+                                   const AfrpcJsonPlace  *place,
+                                   GError               **error);
+gboolean afrpc_json_decode_bytes  (AfrpcJsonReader       *reader,
+                                   AfrpcJsonWriter       *writer,
+                                   const AfrpcJsonPlace  *place,
+                                   GError               **error);
+
+/* The type that a number in a plain `v` is taken for. */
+char     afrpc_json_guess_number  (AfrpcJsonReader        reader);
 
 G_END_DECLS

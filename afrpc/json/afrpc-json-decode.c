@@ -6,30 +6,46 @@
 #include <string.h>
 
 #include "afrpc-json-basic.h"
-#include "afrpc-json-place.h"
 #include "afrpc-json-private.h"
+#include "afrpc-json-reader.h"
 #include "afrpc-json-scan.h"
-#include "afrpc-json-tree.h"
+#include "afrpc-json-writer.h"
 
-/* Returns a floating reference, like all below. @depth is how many values are around this one. */
-static GVariant *decode_value (JsonNode              *node,
-                               const GVariantType    *type,
-                               AfrpcJsonFlags         flags,
-                               guint                  depth,
-                               const AfrpcJsonPlace  *place,
-                               GError               **error);
+/* From text to the bytes of a GVariant, in one walk over the text after it was found to be JSON.
+ * json-glib's parser (1.6.6) is not used: it takes 25 times the size of the text in memory, and 200
+ * times where values are short, recurses without a limit, has hash tables that a peer can make slow,
+ * and reads far more than JSON, some of it as something else. */
 
-static GVariant *
+/* Where "data" comes before "type" it is passed over first. So much text, and this many times the whole
+ * besides: without a limit, documents that do so at each level would take longer by their depth. */
+#define SKIP_MIN (1u << 20) /* bytes */
+#define SKIP_TIMES_MAX 16u
+
+typedef struct
+{
+  AfrpcJsonReader reader;
+  AfrpcJsonWriter writer;
+  AfrpcJsonFlags flags;
+  gsize skip_left;      /* bytes */
+} Decoder;
+
+static gboolean decode_value (Decoder               *self,
+                              guint                  type,
+                              guint                  depth,
+                              const AfrpcJsonPlace  *place,
+                              GError               **error);
+
+static gboolean
 refuse (const AfrpcJsonPlace  *place,
         AfrpcError             code,
         const char            *message,
         GError               **error)
 {
   afrpc_json_place_set_error (place, code, message, error);
-  return NULL;
+  return FALSE;
 }
 
-static GVariant *
+static gboolean
 refuse_data (const AfrpcJsonPlace  *place,
              const char            *message,
              GError               **error)
@@ -37,361 +53,499 @@ refuse_data (const AfrpcJsonPlace  *place,
   return refuse (place, AFRPC_ERROR_INVALID_DATA, message, error);
 }
 
-/* The array in @node, or NULL with an error if it holds none of that length. */
-static JsonArray *
-get_array (JsonNode              *node,
-           gsize                  length,
-           const AfrpcJsonPlace  *place,
-           GError               **error)
+static inline const AfrpcJsonLayout *
+get_layout (Decoder *self,
+            guint    type)
 {
-  JsonArray *array = JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
-  g_autofree char *message = NULL;
-
-  if (array != NULL && json_array_get_length (array) == length)
-    return array;
-  message = g_strdup_printf ("expected an array of %" G_GSIZE_FORMAT, length);
-  refuse_data (place, message, error);
-  return NULL;
+  return afrpc_json_writer_get_layout (&self->writer, type);
 }
 
-static GVariant *
-decode_maybe (JsonNode              *node,
-              const GVariantType    *type,
-              AfrpcJsonFlags         flags,
+/* A value that something encloses. */
+static gboolean
+decode_child (Decoder                   *self,
+              const AfrpcJsonContainer  *container,
+              guint                      type,
+              gboolean                   is_last,
+              guint                      depth,
+              const AfrpcJsonPlace      *place,
+              GError                   **error)
+{
+  afrpc_json_writer_align (&self->writer, type);
+  if (!decode_value (self, type, depth, place, error))
+    return FALSE;
+  if (!is_last && get_layout (self, type)->fixed_size == 0)
+    afrpc_json_writer_note_end (&self->writer, container);
+  return TRUE;
+}
+
+static gboolean
+decode_maybe (Decoder               *self,
+              guint                  type,
               guint                  depth,
               const AfrpcJsonPlace  *place,
               GError               **error)
 {
-  const GVariantType *element = g_variant_type_element (type);
-  JsonArray *array;
-  GVariant *child;
+  static const char message[] = "expected null or an array of 1";
+  AfrpcJsonReader *reader = &self->reader;
 
-  if (JSON_NODE_HOLDS_NULL (node))
-    return g_variant_new_maybe (element, NULL);
-  if (!JSON_NODE_HOLDS_ARRAY (node) || json_array_get_length (json_node_get_array (node)) != 1)
-    return refuse_data (place, "expected null or an array of 1", error);
-
-  array = json_node_get_array (node);
-  child = decode_value (json_array_get_element (array, 0), element, flags, depth + 1,
-                        AFRPC_JSON_ELEMENT (place, 0), error);
-  return child != NULL ? g_variant_new_maybe (element, child) : NULL;
+  if (afrpc_json_reader_peek (reader) == 'n')
+    {
+      afrpc_json_reader_take_word (reader);
+      return TRUE;
+    }
+  if (!afrpc_json_reader_accept (reader, '[') || afrpc_json_reader_peek (reader) == ']')
+    return refuse_data (place, message, error);
+  if (!decode_value (self, type + 1, depth + 1, AFRPC_JSON_ELEMENT (place, 0), error))
+    return FALSE;
+  if (!afrpc_json_reader_accept (reader, ']'))
+    return refuse_data (place, message, error);
+  if (get_layout (self, type + 1)->fixed_size == 0)
+    *afrpc_json_writer_add (&self->writer, 1) = '\0';
+  return TRUE;
 }
 
-static void
-add_compact (GVariantBuilder *builder,
-             GVariant        *child)
-{
-  /* One block of memory instead of several for each value in it. */
-  if (strchr ("v({", *g_variant_get_type_string (child)) != NULL)
-    (void) g_variant_get_data (child);
-  g_variant_builder_add_value (builder, child);
-}
-
-/* An array of values that are not fixed in size, or of entries. */
-static GVariant *
-decode_list (JsonArray             *array,
-             const GVariantType    *type,
-             AfrpcJsonFlags         flags,
+static gboolean
+decode_list (Decoder               *self,
+             guint                  type,
              guint                  depth,
              const AfrpcJsonPlace  *place,
              GError               **error)
 {
-  const GVariantType *element = g_variant_type_element (type);
-  guint length = json_array_get_length (array);
-  g_auto(GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (type);
+  const AfrpcJsonContainer container = afrpc_json_writer_open (&self->writer);
+  AfrpcJsonReader *reader = &self->reader;
 
-  for (guint i = 0; i < length; i++)
+  afrpc_json_reader_accept (reader, '[');
+  for (gsize i = 0; !afrpc_json_reader_accept (reader, ']'); i++)
     {
-      GVariant *child = decode_value (json_array_get_element (array, i), element, flags, depth + 1,
-                                      AFRPC_JSON_ELEMENT (place, i), error);
-
-      if (child == NULL)
-        return NULL;
-      add_compact (&builder, child);
+      if (!decode_child (self, &container, type + 1, FALSE, depth + 1, AFRPC_JSON_ELEMENT (place, i), error))
+        return FALSE;
+      afrpc_json_reader_accept (reader, ',');
     }
-  return g_variant_builder_end (&builder);
+  afrpc_json_writer_close (&self->writer, &container, type);
+  return TRUE;
 }
 
-/* FALSE with an error if a name occurs twice. */
+/* FALSE with an error if a key, which begins at one of the places @keys in what was written, is there
+ * twice. */
 static gboolean
-check_names (JsonArray             *members,
+check_names (Decoder               *self,
+             GArray                *keys,
              const AfrpcJsonPlace  *place,
              GError               **error)
 {
-  g_autoptr(GPtrArray) names = g_ptr_array_new ();
+  g_autoptr(GPtrArray) names = g_ptr_array_sized_new (keys->len);
+  g_autoptr(GString) pointer = NULL;
   const char *duplicate;
 
-  for (guint i = 0; i < json_array_get_length (members); i += 2)
-    g_ptr_array_add (names, (char *) json_array_get_string_element (members, i));
+  for (guint i = 0; i < keys->len; i++)
+    g_ptr_array_add (names, self->writer.data + g_array_index (keys, gsize, i));
   duplicate = afrpc_json_find_duplicate (names);
   if (duplicate == NULL)
     return TRUE;
-  refuse_data (AFRPC_JSON_MEMBER (place, duplicate), "the name occurs twice", error);
+
+  pointer = afrpc_json_place_get_pointer (place);
+  afrpc_json_pointer_add_name (pointer, duplicate, strlen (duplicate));
+  afrpc_json_pointer_set_error (pointer->str, AFRPC_ERROR_INVALID_DATA, "the name occurs twice", error);
   return FALSE;
 }
 
-static GVariant *
-decode_member (JsonArray             *members,
-               guint                  i,
-               const GVariantType    *entry,
-               AfrpcJsonFlags         flags,
+/* A member as an entry of the dictionary whose type that is. */
+static gboolean
+decode_member (Decoder               *self,
+               guint                  dictionary,
                guint                  depth,
                const AfrpcJsonPlace  *place,
                GError               **error)
 {
-  const char *name = json_array_get_string_element (members, i);
+  const guint entry = dictionary + 1;
+  const guint key = entry + 1;
+  const guint value = key + 1;
+  const AfrpcJsonContainer container = afrpc_json_writer_open (&self->writer);
+  AfrpcJsonReader again = self->reader;
+  const AfrpcJsonSlice name = afrpc_json_reader_take_raw (&again);
   const AfrpcJsonPlace *member = AFRPC_JSON_MEMBER (place, name);
-  g_autoptr(GVariant) key = NULL;
-  GVariant *value;
 
-  key = afrpc_json_decode_string (name, g_variant_type_key (entry), member, error);
-  if (key == NULL)
-    return NULL;
-  g_variant_ref_sink (key);
-  value = decode_value (json_array_get_element (members, i + 1), g_variant_type_value (entry),
-                        flags, depth + 1, member, error);
-  return value != NULL ? g_variant_new_dict_entry (key, value) : NULL;
+  if (!afrpc_json_decode_string (&self->reader, &self->writer, get_layout (self, key)->code, member, error))
+    return FALSE;
+  afrpc_json_writer_note_end (&self->writer, &container);
+  afrpc_json_reader_accept (&self->reader, ':');
+  if (!decode_child (self, &container, value, TRUE, depth + 1, member, error))
+    return FALSE;
+  afrpc_json_writer_close (&self->writer, &container, entry);
+  return TRUE;
 }
 
-static GVariant *
-decode_members (JsonNode              *node,
-                const GVariantType    *type,
-                AfrpcJsonFlags         flags,
+static gboolean
+decode_members (Decoder               *self,
+                guint                  type,
                 guint                  depth,
                 const AfrpcJsonPlace  *place,
                 GError               **error)
 {
-  const GVariantType *entry = g_variant_type_element (type);
-  JsonArray *members = afrpc_json_tree_get_members (node);
-  g_auto(GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (type);
+  const AfrpcJsonContainer container = afrpc_json_writer_open (&self->writer);
+  g_autoptr(GArray) keys = g_array_new (FALSE, FALSE, sizeof (gsize));
 
-  if (!check_names (members, place, error))
-    return NULL;
-  for (guint i = 0; i < json_array_get_length (members); i += 2)
+  afrpc_json_reader_accept (&self->reader, '{');
+  while (!afrpc_json_reader_accept (&self->reader, '}'))
     {
-      GVariant *child = decode_member (members, i, entry, flags, depth + 1, place, error);
-
-      if (child == NULL)
-        return NULL;
-      add_compact (&builder, child);
+      afrpc_json_writer_align (&self->writer, type + 1);
+      g_array_append_val (keys, self->writer.size);
+      if (!decode_member (self, type, depth + 1, place, error))
+        return FALSE;
+      afrpc_json_writer_note_end (&self->writer, &container);
+      afrpc_json_reader_accept (&self->reader, ',');
     }
-  return g_variant_builder_end (&builder);
+  if (!check_names (self, keys, place, error))
+    return FALSE;
+  afrpc_json_writer_close (&self->writer, &container, type);
+  return TRUE;
 }
 
-static GVariant *
-decode_array (JsonNode              *node,
-              const GVariantType    *type,
-              AfrpcJsonFlags         flags,
+static gboolean
+has_names (Decoder *self,
+           guint    type)
+{
+  return get_layout (self, type + 1)->code == '{' && strchr ("sog", get_layout (self, type + 2)->code) != NULL;
+}
+
+static gboolean
+decode_array (Decoder               *self,
+              guint                  type,
               guint                  depth,
               const AfrpcJsonPlace  *place,
               GError               **error)
 {
-  gboolean has_names = afrpc_json_type_has_names (type);
+  const char c = afrpc_json_reader_peek (&self->reader);
 
-  if (g_variant_type_equal (type, G_VARIANT_TYPE_BYTESTRING))
-    return afrpc_json_decode_bytes (node, place, error);
-  if (has_names && JSON_NODE_HOLDS_OBJECT (node))
-    return decode_members (node, type, flags, depth, place, error);
-  if (!JSON_NODE_HOLDS_ARRAY (node))
-    return refuse_data (place, has_names ? "expected an object" : "expected an array", error);
-  if (afrpc_json_scalar_size (g_variant_type_element (type)) > 0)
-    return afrpc_json_decode_fixed (json_node_get_array (node), type, place, error);
-  return decode_list (json_node_get_array (node), type, flags, depth, place, error);
+  if (get_layout (self, type + 1)->code == 'y')
+    return afrpc_json_decode_bytes (&self->reader, &self->writer, place, error);
+  if (c == '[')
+    return decode_list (self, type, depth, place, error);
+  if (!has_names (self, type))
+    return refuse_data (place, "expected an array", error);
+  if (c == '{')
+    return decode_members (self, type, depth, place, error);
+  return refuse_data (place, "expected an object", error);
+}
+
+static gboolean
+refuse_length (gsize                  n,
+               const AfrpcJsonPlace  *place,
+               GError               **error)
+{
+  g_autofree char *message = g_strdup_printf ("expected an array of %" G_GSIZE_FORMAT, n);
+
+  return refuse_data (place, message, error);
 }
 
 /* A tuple or a dictionary entry. */
-static GVariant *
-decode_tuple (JsonNode              *node,
-              const GVariantType    *type,
-              AfrpcJsonFlags         flags,
+static gboolean
+decode_tuple (Decoder               *self,
+              guint                  type,
               guint                  depth,
               const AfrpcJsonPlace  *place,
               GError               **error)
 {
-  JsonArray *array = get_array (node, g_variant_type_n_items (type), place, error);
-  const GVariantType *item = g_variant_type_first (type);
-  g_auto(GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (type);
+  const AfrpcJsonContainer container = afrpc_json_writer_open (&self->writer);
+  const guint end = type + get_layout (self, type)->length - 1;
+  AfrpcJsonReader *reader = &self->reader;
+  gboolean fits = afrpc_json_reader_accept (reader, '[');
+  guint member = type + 1;
+  gsize n = 0;
 
-  if (array == NULL)
-    return NULL;
-  for (guint i = 0; item != NULL; i++, item = g_variant_type_next (item))
+  for (; fits && member < end; n++)
     {
-      GVariant *child = decode_value (json_array_get_element (array, i), item, flags, depth + 1,
-                                      AFRPC_JSON_ELEMENT (place, i), error);
+      const guint next = member + get_layout (self, member)->length;
 
-      if (child == NULL)
-        return NULL;
-      g_variant_builder_add_value (&builder, child);
+      if (afrpc_json_reader_peek (reader) == ']')
+        break;
+      if (!decode_child (self, &container, member, next == end, depth + 1, AFRPC_JSON_ELEMENT (place, n), error))
+        return FALSE;
+      afrpc_json_reader_accept (reader, ',');
+      member = next;
     }
-  return g_variant_builder_end (&builder);
+  if (!fits || member < end || !afrpc_json_reader_accept (reader, ']'))
+    {
+      for (; member < end; n++)
+        member += get_layout (self, member)->length;
+      return refuse_length (n, place, error);
+    }
+  afrpc_json_writer_close (&self->writer, &container, type);
+  return TRUE;
 }
 
-/* How many values of that type are in each other, as GLib counts: basic types and () are one. */
-static guint
-get_type_depth (const GVariantType *type)
+/* {"type":…,"data":…}, in any order, taken apart. */
+typedef struct
 {
-  guint depth = 0;
+  const char *type; /* where in the text those are */
+  const char *data;
+  const char *end;  /* (nullable): what follows, if that is known */
+} Wrapping;
 
-  if (g_variant_type_is_array (type) || g_variant_type_is_maybe (type))
-    return get_type_depth (g_variant_type_element (type)) + 1;
-  if (!g_variant_type_is_tuple (type) && !g_variant_type_is_dict_entry (type))
-    return 1;
-  for (type = g_variant_type_first (type); type != NULL; type = g_variant_type_next (type))
-    depth = MAX (depth, get_type_depth (type));
-  return depth + 1;
+static gboolean
+refuse_wrapping (const AfrpcJsonPlace  *place,
+                 GError               **error)
+{
+  return refuse_data (place, "expected an object with the members \"type\" and \"data\"", error);
 }
 
-/* Takes {"type":…,"data":…} apart; returns its data. */
-static JsonNode *
-unwrap (JsonNode              *node,
-        const GVariantType   **type,
+/* FALSE if that is no member of that name, which has been taken then. */
+static gboolean
+take_name (Decoder    *self,
+           const char *name)
+{
+  AfrpcJsonSlice string;
+
+  if (afrpc_json_reader_peek (&self->reader) != '"')
+    return FALSE;
+  string = afrpc_json_reader_take_string (&self->reader);
+  afrpc_json_reader_accept (&self->reader, ':');
+  return afrpc_json_slice_is (string, name, strlen (name));
+}
+
+static gboolean
+skip_data (Decoder               *self,
+           const AfrpcJsonPlace  *place,
+           GError               **error)
+{
+  const char *start = self->reader.at;
+  gsize size;
+
+  afrpc_json_reader_skip (&self->reader);
+  size = self->reader.at - start;
+  if (size > self->skip_left)
+    return refuse (place, AFRPC_ERROR_TOO_LARGE, "too much \"data\" before its \"type\"", error);
+  self->skip_left -= size;
+  return TRUE;
+}
+
+static gboolean
+find_members (Decoder               *self,
+              Wrapping              *wrapping,
+              const AfrpcJsonPlace  *place,
+              GError               **error)
+{
+  AfrpcJsonReader *reader = &self->reader;
+  const char *first;
+  gboolean type_first;
+
+  wrapping->end = NULL;
+  if (!afrpc_json_reader_accept (reader, '{'))
+    return refuse_wrapping (place, error);
+  first = reader->at;
+  type_first = take_name (self, "type");
+  if (type_first)
+    {
+      wrapping->type = reader->at;
+      afrpc_json_reader_skip (reader);
+      if (!afrpc_json_reader_accept (reader, ',') || !take_name (self, "data"))
+        return refuse_wrapping (place, error);
+      wrapping->data = reader->at;
+      return TRUE;
+    }
+
+  reader->at = first;
+  if (!take_name (self, "data"))
+    return refuse_wrapping (place, error);
+  wrapping->data = reader->at;
+  if (!skip_data (self, place, error))
+    return FALSE;
+  if (!afrpc_json_reader_accept (reader, ',') || !take_name (self, "type"))
+    return refuse_wrapping (place, error);
+  wrapping->type = reader->at;
+  afrpc_json_reader_skip (reader);
+  wrapping->end = reader->at;
+  return TRUE;
+}
+
+/* Adds the type that is at hand to the table. */
+static gboolean
+take_type (Decoder               *self,
+           guint                 *type,
+           guint                 *depth,
+           const AfrpcJsonPlace  *place,
+           GError               **error)
+{
+  char string[AFRPC_JSON_TYPE_SIZE_MAX + 1];
+  AfrpcJsonSlice slice = { "", 0 };
+
+  if (afrpc_json_reader_peek (&self->reader) == '"')
+    slice = afrpc_json_reader_take_string (&self->reader);
+  if (slice.length > AFRPC_JSON_TYPE_SIZE_MAX)
+    return refuse (place, AFRPC_ERROR_TOO_LARGE, "the type string is too long", error);
+
+  memcpy (string, slice.start, slice.length);
+  string[slice.length] = '\0';
+  if (!g_variant_type_string_is_valid (string) || !g_variant_type_is_definite ((const GVariantType *) string))
+    return refuse_data (place, "not the type string of a value", error);
+
+  *type = afrpc_json_writer_push_type (&self->writer, string, slice.length, depth);
+  return TRUE;
+}
+
+/* Whether the object ends where it should. */
+static gboolean
+end_wrapping (Decoder               *self,
+              const Wrapping        *wrapping,
+              const AfrpcJsonPlace  *place,
+              GError               **error)
+{
+  if (wrapping->end != NULL)
+    self->reader.at = wrapping->end;
+
+  return afrpc_json_reader_accept (&self->reader, '}') || refuse_wrapping (place, error);
+}
+
+/* Typed JSON: opens it; the type is the last of the table then, and the data at hand. */
+static gboolean
+unwrap (Decoder               *self,
+        Wrapping              *wrapping,
+        guint                 *type,
+        guint                 *depth,
         const AfrpcJsonPlace  *place,
         GError               **error)
 {
-  JsonArray *members = JSON_NODE_HOLDS_OBJECT (node) ? afrpc_json_tree_get_members (node) : NULL;
-  JsonNode *type_node = NULL;
-  JsonNode *data = NULL;
-  const char *string;
-
-  for (guint i = 0; members != NULL && i < json_array_get_length (members); i += 2)
-    {
-      const char *name = json_array_get_string_element (members, i);
-
-      if (strcmp (name, "type") == 0)
-        type_node = json_array_get_element (members, i + 1);
-      else if (strcmp (name, "data") == 0)
-        data = json_array_get_element (members, i + 1);
-    }
-  if (type_node == NULL || data == NULL || json_array_get_length (members) != 4)
-    {
-      refuse_data (place, "expected an object with the members \"type\" and \"data\"", error);
-      return NULL;
-    }
-
-  place = AFRPC_JSON_MEMBER (place, "type");
-  string = json_node_get_value_type (type_node) == G_TYPE_STRING
-             ? json_node_get_string (type_node)
-             : "";
-  if (strlen (string) > AFRPC_JSON_TYPE_SIZE_MAX)
-    refuse (place, AFRPC_ERROR_TOO_LARGE, "the type string is too long", error);
-  else if (!g_variant_type_string_is_valid (string)
-           || !g_variant_type_is_definite ((const GVariantType *) string))
-    refuse_data (place, "not the type string of a value", error);
-  else
-    {
-      *type = (const GVariantType *) string;
-      return data;
-    }
-  return NULL;
+  if (!find_members (self, wrapping, place, error))
+    return FALSE;
+  /* Before anything is said of what is in it. */
+  if (wrapping->end != NULL && afrpc_json_reader_peek (&self->reader) != '}')
+    return refuse_wrapping (place, error);
+  self->reader.at = wrapping->type;
+  if (!take_type (self, type, depth, AFRPC_JSON_NAMED (place, "type"), error))
+    return FALSE;
+  self->reader.at = wrapping->data;
+  return TRUE;
 }
 
 /* What plain JSON in a `v` is taken for. */
-static const GVariantType *
-guess_type (JsonNode *node)
+static guint
+guess_type (Decoder *self,
+            guint   *depth)
 {
-  switch (json_node_get_node_type (node))
+  char number[2] = "";
+  const char *type = number;
+
+  switch (afrpc_json_reader_peek (&self->reader))
     {
-    case JSON_NODE_NULL:
-      return G_VARIANT_TYPE ("mv");
-    case JSON_NODE_OBJECT:
-      return G_VARIANT_TYPE_VARDICT;
-    case JSON_NODE_ARRAY:
-      return G_VARIANT_TYPE ("av");
-    case JSON_NODE_VALUE:
+    case 'n':
+      type = "mv";
+      break;
+    case '{':
+      type = "a{sv}";
+      break;
+    case '[':
+      type = "av";
+      break;
+    case 't':
+    case 'f':
+      type = "b";
+      break;
+    case '"':
+      type = "s";
+      break;
     default:
-      switch (json_node_get_value_type (node))
-        {
-        case G_TYPE_BOOLEAN:
-          return G_VARIANT_TYPE_BOOLEAN;
-        case G_TYPE_INT64:
-          return G_VARIANT_TYPE_INT64;
-        case G_TYPE_DOUBLE:
-          return G_VARIANT_TYPE_DOUBLE;
-        default:
-          return G_VARIANT_TYPE_STRING;
-        }
+      number[0] = afrpc_json_guess_number (self->reader);
     }
+  return afrpc_json_writer_push_type (&self->writer, type, strlen (type), depth);
 }
 
-static GVariant *
-decode_variant (JsonNode              *node,
-                AfrpcJsonFlags         flags,
+/* Behind the value in a `v`. */
+static void
+write_type (Decoder *self,
+            guint    type)
+{
+  const guint length = get_layout (self, type)->length;
+  guint8 *at = afrpc_json_writer_add (&self->writer, length + 1);
+
+  *at++ = '\0';
+  for (guint i = 0; i < length; i++)
+    at[i] = get_layout (self, type + i)->code;
+}
+
+static gboolean
+decode_variant (Decoder               *self,
                 guint                  depth,
                 const AfrpcJsonPlace  *place,
                 GError               **error)
 {
-  const AfrpcJsonPlace data = { .up = place, .name = "data" };
-  const AfrpcJsonPlace *inside = place;
-  const GVariantType *type;
-  GVariant *child;
+  const gboolean is_typed = (self->flags & AFRPC_JSON_TYPED) != 0;
+  const AfrpcJsonPlace *inside = is_typed ? AFRPC_JSON_NAMED (place, "data") : place;
+  Wrapping wrapping;
+  guint type, type_depth;
 
-  if ((flags & AFRPC_JSON_TYPED) != 0)
-    {
-      node = unwrap (node, &type, place, error);
-      if (node == NULL)
-        return NULL;
-      inside = &data;
-    }
-  else
-    type = guess_type (node);
+  if (!is_typed)
+    type = guess_type (self, &type_depth);
+  else if (!unwrap (self, &wrapping, &type, &type_depth, place, error))
+    return FALSE;
 
-  if (depth + get_type_depth (type) >= AFRPC_JSON_DEPTH_MAX)
+  if (depth + type_depth >= AFRPC_JSON_DEPTH_MAX)
     return refuse (place, AFRPC_ERROR_TOO_LARGE, "too many values in each other", error);
-  child = decode_value (node, type, flags, depth + 1, inside, error);
-  return child != NULL ? g_variant_new_variant (child) : NULL;
+  if (!decode_value (self, type, depth + 1, inside, error))
+    return FALSE;
+  write_type (self, type);
+  afrpc_json_writer_pop_type (&self->writer, type);
+  return !is_typed || end_wrapping (self, &wrapping, place, error);
 }
 
-static GVariant *
-decode_value (JsonNode              *node,
-              const GVariantType    *type,
-              AfrpcJsonFlags         flags,
+static gboolean
+decode_value (Decoder               *self,
+              guint                  type,
               guint                  depth,
               const AfrpcJsonPlace  *place,
               GError               **error)
 {
-  switch (*g_variant_type_peek_string (type))
+  const char code = get_layout (self, type)->code;
+
+  switch (code)
     {
     case 'v':
-      return decode_variant (node, flags, depth, place, error);
+      return decode_variant (self, depth, place, error);
     case 'm':
-      return decode_maybe (node, type, flags, depth, place, error);
+      return decode_maybe (self, type, depth, place, error);
     case 'a':
-      return decode_array (node, type, flags, depth, place, error);
+      return decode_array (self, type, depth, place, error);
     case '(':
     case '{':
-      return decode_tuple (node, type, flags, depth, place, error);
+      return decode_tuple (self, type, depth, place, error);
     default:
-      return afrpc_json_decode_basic (node, type, place, error);
+      return afrpc_json_decode_basic (&self->reader, &self->writer, code, place, error);
     }
 }
 
-static JsonNode *
-parse (const char  *text,
-       gsize        length,
-       gsize        size_max,
-       GError     **error)
+static GVariant *
+take_value (Decoder *self,
+            guint    type)
 {
-  guint64 memory_max;
-  GString *mended;
-  JsonNode *root;
+  const guint length = get_layout (self, type)->length;
+  g_autofree char *string = g_malloc (length + 1);
 
-  size_max = MIN (size_max, AFRPC_JSON_SIZE_MAX);
-  if (length > size_max)
+  for (guint i = 0; i < length; i++)
+    string[i] = get_layout (self, type + i)->code;
+  string[length] = '\0';
+  return afrpc_json_writer_end (&self->writer, G_VARIANT_TYPE (string));
+}
+
+static GVariant *
+decode (Decoder             *self,
+        const GVariantType  *expected,
+        GError             **error)
+{
+  static const AfrpcJsonPlace top = { NULL };
+  Wrapping wrapping;
+  guint type, depth;
+
+  if (expected != NULL)
     {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
-                   "JSON: %" G_GSIZE_FORMAT " bytes are over the limit of %" G_GSIZE_FORMAT,
-                   length, size_max);
-      return NULL;
+      type = afrpc_json_writer_push_type (&self->writer, g_variant_type_peek_string (expected),
+                                          g_variant_type_get_string_length (expected), &depth);
+      return decode_value (self, type, 0, &top, error) ? take_value (self, type) : NULL;
     }
-  memory_max = AFRPC_JSON_MEMORY_MIN + (guint64) size_max * AFRPC_JSON_EXPANSION_MAX;
-  if (!afrpc_json_scan (text, length, memory_max, &mended, error))
-    return NULL;
-  if (mended == NULL)
-    return afrpc_json_tree_parse (text, length, error);
 
-  root = afrpc_json_tree_parse (mended->str, mended->len, error);
-  g_string_free (mended, TRUE);
-  return root;
+  if (!unwrap (self, &wrapping, &type, &depth, &top, error)
+      || !decode_value (self, type, 0, AFRPC_JSON_NAMED (&top, "data"), error)
+      || !end_wrapping (self, &wrapping, &top, error))
+    return NULL;
+  return take_value (self, type);
 }
 
 GVariant *
@@ -401,23 +555,31 @@ afrpc_json_decode (const char          *text,
                    gsize                size_max,
                    GError             **error)
 {
-  static const AfrpcJsonPlace top = { NULL };
-  AfrpcJsonFlags flags = expected != NULL ? AFRPC_JSON_PLAIN : AFRPC_JSON_TYPED;
-  const AfrpcJsonPlace *place = expected != NULL ? &top : AFRPC_JSON_MEMBER (&top, "data");
-  g_autoptr(JsonNode) root = NULL;
-  JsonNode *node;
+  Decoder self;
+  gsize size;
   GVariant *value;
 
   g_return_val_if_fail (text != NULL, NULL);
   g_return_val_if_fail (expected == NULL || g_variant_type_is_definite (expected), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  root = parse (text, length >= 0 ? (gsize) length : strlen (text), size_max, error);
-  if (root == NULL)
+  size = length >= 0 ? (gsize) length : strlen (text);
+  if (size > MIN (size_max, AFRPC_JSON_SIZE_MAX))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                   "JSON: %" G_GSIZE_FORMAT " bytes are over the limit of %" G_GSIZE_FORMAT,
+                   size, MIN (size_max, AFRPC_JSON_SIZE_MAX));
+      return NULL;
+    }
+  if (!afrpc_json_scan (text, size, error))
     return NULL;
-  node = expected != NULL ? root : unwrap (root, &expected, &top, error);
-  if (node == NULL)
-    return NULL;
-  value = decode_value (node, expected, flags, 0, place, error);
-  return value != NULL ? g_variant_ref_sink (value) : NULL;
+
+  self.flags = expected != NULL ? AFRPC_JSON_PLAIN : AFRPC_JSON_TYPED;
+  self.skip_left = SKIP_MIN + SKIP_TIMES_MAX * size;
+  afrpc_json_reader_init (&self.reader, text, size);
+  afrpc_json_writer_init (&self.writer, size);
+  value = decode (&self, expected, error);
+  afrpc_json_writer_clear (&self.writer);
+  afrpc_json_reader_clear (&self.reader);
+  return value;
 }

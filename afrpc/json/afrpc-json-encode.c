@@ -11,8 +11,7 @@
 
 /* This writes the text itself. json-glib's generator (1.6.6) leaves U+001F as it is and makes
  * "1e+22.0" of 1e22, neither of which is JSON; it gives 0.1 seventeen digits; and its tree needs a
- * node for each number and a hash table for each object, which a peer can make slow (see
- * afrpc-json-tree.c). */
+ * node for each number and a hash table for each object, which a peer can make slow. */
 
 static void write_value (GString        *out,
                          GVariant       *value,
@@ -285,7 +284,7 @@ write_array (GString        *out,
 {
   const GVariantType *type = g_variant_get_type (value);
   const GVariantType *element = g_variant_type_element (type);
-  gsize size = afrpc_json_scalar_size (element);
+  gsize size = afrpc_json_scalar_size (*g_variant_type_peek_string (element));
 
   if (g_variant_type_equal (type, G_VARIANT_TYPE_BYTESTRING))
     write_bytes (out, value);

@@ -3,7 +3,7 @@
 
 #include "afrpc-json-place.h"
 
-#include <string.h>
+#include "afrpc-json-private.h"
 
 /* Bytes of a name that an error message shows, not more than one character over. */
 #define NAME_SHOWN_MAX 64
@@ -59,10 +59,24 @@ add_place (GString              *pointer,
     return;
 
   add_place (pointer, place->up);
-  if (place->name != NULL)
-    afrpc_json_pointer_add_name (pointer, place->name, strlen (place->name));
-  else
+  if (place->name == NULL)
     afrpc_json_pointer_add_index (pointer, place->index);
+  else
+    {
+      g_autoptr(GString) name = g_string_new (NULL);
+
+      afrpc_json_unescape (name, place->name, place->name_length);
+      afrpc_json_pointer_add_name (pointer, name->str, name->len);
+    }
+}
+
+GString *
+afrpc_json_place_get_pointer (const AfrpcJsonPlace *place)
+{
+  GString *pointer = g_string_new (NULL);
+
+  add_place (pointer, place);
+  return pointer;
 }
 
 void
@@ -71,8 +85,7 @@ afrpc_json_place_set_error (const AfrpcJsonPlace  *place,
                             const char            *message,
                             GError               **error)
 {
-  g_autoptr(GString) pointer = g_string_new (NULL);
+  g_autoptr(GString) pointer = afrpc_json_place_get_pointer (place);
 
-  add_place (pointer, place);
   afrpc_json_pointer_set_error (pointer->str, code, message, error);
 }

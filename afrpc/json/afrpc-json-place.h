@@ -27,13 +27,18 @@ typedef struct _AfrpcJsonPlace AfrpcJsonPlace;
 struct _AfrpcJsonPlace
 {
   const AfrpcJsonPlace *up; /* (nullable) */
-  const char *name;         /* (nullable): of the member; an element has none */
-  guint index;              /* of the element */
+  const char *name;         /* (nullable): of the member, as written between its quotes */
+  gsize name_length;
+  gsize index;              /* of the element, which has no name */
 };
 
 #define AFRPC_JSON_ELEMENT(place, i) (&(const AfrpcJsonPlace) { .up = (place), .index = (i) })
-#define AFRPC_JSON_MEMBER(place, n) (&(const AfrpcJsonPlace) { .up = (place), .name = (n) })
+#define AFRPC_JSON_MEMBER(place, raw) \
+  (&(const AfrpcJsonPlace) { .up = (place), .name = (raw).start, .name_length = (raw).length })
+#define AFRPC_JSON_NAMED(place, literal) \
+  (&(const AfrpcJsonPlace) { .up = (place), .name = literal, .name_length = sizeof (literal) - 1 })
 
+GString *afrpc_json_place_get_pointer (const AfrpcJsonPlace *place);
 void afrpc_json_place_set_error   (const AfrpcJsonPlace  *place,
                                    AfrpcError             code,
                                    const char            *message,

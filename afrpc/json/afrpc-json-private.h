@@ -29,10 +29,15 @@ typedef union
 } AfrpcJsonScalar;
 
 /* The size of such a value, 0 for other types. */
-gsize       afrpc_json_scalar_size    (const GVariantType *type);
+gsize       afrpc_json_scalar_size    (char                type);
 
 /* Whether that is a dictionary that can be an object. */
 gboolean    afrpc_json_type_has_names (const GVariantType *type);
+
+/* What a string means that is written so between its quotes, and is valid. */
+void        afrpc_json_unescape       (GString            *out,
+                                       const char         *raw,
+                                       gsize               length);
 
 /* One of @names (element-type utf8) that occurs twice, or NULL; sorts them. No hash table: whoever
  * chooses the names could make it slow. */

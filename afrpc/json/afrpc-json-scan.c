@@ -7,13 +7,6 @@
 
 #include "afrpc-json-place.h"
 
-/* Bytes that json-glib's tree takes for each value, and for a string, an array, an object besides.
- * Measured with json-glib 1.6.6 and glibc on a machine of 64 bits, and rounded up. */
-#define VALUE_MEMORY 96
-#define STRING_MEMORY 32 /* and its own bytes */
-#define ARRAY_MEMORY 64
-#define OBJECT_MEMORY 512
-
 typedef enum
 {
   WANT_VALUE,
@@ -39,12 +32,8 @@ typedef struct
   const char *end;
   gboolean is_cut;   /* the end is not that of the text, but what is no UTF-8 */
   Want want;
-  guint64 memory;     /* bytes that the tree of what is read takes, as estimated */
-  guint64 memory_max;
   guint depth; /* <= AFRPC_JSON_SCAN_DEPTH_MAX; how many of the levels are in use */
   Level levels[AFRPC_JSON_SCAN_DEPTH_MAX];
-  GString *mended;    /* (nullable): the text up to mended_to, with changes */
-  const char *mended_to;
 } Scan;
 
 static gboolean
@@ -88,17 +77,6 @@ end_value (Scan *scan)
 }
 
 static gboolean
-add_memory (Scan    *scan,
-            gsize    size,
-            GError **error)
-{
-  scan->memory += size;
-  if (scan->memory > scan->memory_max)
-    return fail (scan, AFRPC_ERROR_TOO_LARGE, "too many values for so little text", error);
-  return TRUE;
-}
-
-static gboolean
 enter (Scan      *scan,
        gboolean   is_object,
        GError   **error)
@@ -109,7 +87,7 @@ enter (Scan      *scan,
   scan->levels[scan->depth++] = (Level) { .is_object = is_object };
   scan->want = is_object ? WANT_NAME_OR_END : WANT_VALUE_OR_END;
   scan->at++;
-  return add_memory (scan, is_object ? OBJECT_MEMORY : ARRAY_MEMORY, error);
+  return TRUE;
 }
 
 static gboolean
@@ -185,8 +163,6 @@ static gboolean
 scan_string (Scan    *scan,
              GError **error)
 {
-  const char *first = scan->at;
-
   scan->at++;
   while (scan->at < scan->end && *scan->at != '"')
     {
@@ -200,7 +176,7 @@ scan_string (Scan    *scan,
   if (scan->at == scan->end)
     return fail_syntax (scan, "the text ends in a string", error);
   scan->at++;
-  return add_memory (scan, STRING_MEMORY + (scan->at - first), error);
+  return TRUE;
 }
 
 static gboolean
@@ -215,36 +191,9 @@ scan_digits (Scan    *scan,
 }
 
 static gboolean
-integer_needs_mending (const char *integer,
-                       gsize       length)
-{
-  static const char most[] = "9223372036854775807";
-  static const char least[] = "-9223372036854775808";
-  const char *limit = *integer == '-' ? least : most;
-  gsize limit_length = *integer == '-' ? strlen (least) : strlen (most);
-
-  if (length != limit_length)
-    return length > limit_length || (length == 2 && memcmp (integer, "-0", 2) == 0);
-  return memcmp (integer, limit, length) > 0;
-}
-
-static void
-mend (Scan *scan)
-{
-  if (scan->mended == NULL)
-    scan->mended = g_string_new (NULL);
-  g_string_append_len (scan->mended, scan->mended_to, scan->at - scan->mended_to);
-  g_string_append (scan->mended, ".0");
-  scan->mended_to = scan->at;
-}
-
-static gboolean
 scan_number (Scan    *scan,
              GError **error)
 {
-  const char *first = scan->at;
-  gboolean is_integer = TRUE;
-
   if (*scan->at == '-')
     scan->at++;
   if (scan->at < scan->end && *scan->at == '0')
@@ -254,22 +203,18 @@ scan_number (Scan    *scan,
 
   if (scan->at < scan->end && *scan->at == '.')
     {
-      is_integer = FALSE;
       scan->at++;
       if (!scan_digits (scan, error))
         return FALSE;
     }
   if (scan->at < scan->end && (*scan->at == 'e' || *scan->at == 'E'))
     {
-      is_integer = FALSE;
       scan->at++;
       if (scan->at < scan->end && (*scan->at == '+' || *scan->at == '-'))
         scan->at++;
       if (!scan_digits (scan, error))
         return FALSE;
     }
-  if (is_integer && integer_needs_mending (first, scan->at - first))
-    mend (scan);
   return TRUE;
 }
 
@@ -311,8 +256,6 @@ static gboolean
 scan_value (Scan    *scan,
             GError **error)
 {
-  if (!add_memory (scan, VALUE_MEMORY, error))
-    return FALSE;
   if (*scan->at == '{' || *scan->at == '[')
     return enter (scan, *scan->at == '{', error);
   if (!scan_scalar (scan, error))
@@ -340,7 +283,7 @@ scan_name (Scan    *scan,
   level->name = NULL;
   if (*scan->at != '"')
     return fail_syntax (scan, "expected the name of a member", error);
-  if (!scan_string (scan, error) || !add_memory (scan, VALUE_MEMORY, error))
+  if (!scan_string (scan, error))
     return FALSE;
   level->name = name;
   level->name_length = scan->at - 1 - name;
@@ -409,27 +352,9 @@ scan_all (Scan    *scan,
 gboolean
 afrpc_json_scan (const char  *text,
                  gsize        length,
-                 guint64      memory_max,
-                 GString    **mended,
                  GError     **error)
 {
-  Scan scan = {
-    .start = text,
-    .at = text,
-    .end = text + length,
-    .memory_max = memory_max,
-    .mended_to = text,
-  };
+  Scan scan = { .start = text, .at = text, .end = text + length };
 
-  *mended = NULL;
-  if (!scan_all (&scan, error))
-    {
-      if (scan.mended != NULL)
-        g_string_free (scan.mended, TRUE);
-      return FALSE;
-    }
-  if (scan.mended != NULL)
-    g_string_append_len (scan.mended, scan.mended_to, scan.end - scan.mended_to);
-  *mended = scan.mended;
-  return TRUE;
+  return scan_all (&scan, error);
 }

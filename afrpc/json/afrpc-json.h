@@ -42,14 +42,8 @@ G_BEGIN_DECLS
 /* Bytes of a type string in typed JSON, as in D-Bus. The encoder writes longer ones, too. */
 #define AFRPC_JSON_TYPE_SIZE_MAX 255
 
-/* Bytes of JSON text, whatever the caller allows: json-glib counts them in 32 bits. */
+/* Bytes of JSON text, whatever the caller allows. */
 #define AFRPC_JSON_SIZE_MAX ((gsize) G_MAXINT32)
-
-/* Bytes of memory for json-glib's nodes, for each byte of text that the caller allows and besides
- * the first ones: a node takes some 90 and an object 600, so 6 MB of nothing but {} want 1.2 GB.
- * Only text of which each value is as short as that meets this limit. */
-#define AFRPC_JSON_EXPANSION_MAX 32
-#define AFRPC_JSON_MEMORY_MIN (1u << 20)
 
 typedef enum
 {
@@ -63,9 +57,8 @@ char     *afrpc_json_encode (GVariant            *value,
                              AfrpcJsonFlags       flags) G_GNUC_WARN_UNUSED_RESULT;
 
 /* Trusts nothing in @text, which is typed JSON if @expected is NULL and plain JSON for a value of
- * the type @expected otherwise; @length may be -1 if @text ends with a NUL. Takes time in
- * proportion to @length, and at most some 80 times @size_max in memory; some 5 to 40 times @length
- * are usual.
+ * the type @expected otherwise; @length may be -1 if @text ends with a NUL. Takes time and memory in
+ * proportion to @length, of which at most some 32 times as much; twice is usual.
  *
  * Returns a value in normal form that is not floating, or NULL with AFRPC_ERROR_TOO_LARGE if @text
  * has more than @size_max bytes or breaks a limit above, AFRPC_ERROR_INVALID_DATA if anything else

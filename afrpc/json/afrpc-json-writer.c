@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "afrpc-json-writer.h"
+
+#include <string.h>
+
+#define SIZE_MIN 64u
+
+void
+afrpc_json_writer_init (AfrpcJsonWriter *self,
+                        gsize            size_hint)
+{
+  self->size = 0;
+  self->allocated = MAX (size_hint, SIZE_MIN);
+  self->data = g_malloc (self->allocated);
+  self->layouts = g_array_sized_new (FALSE, FALSE, sizeof (AfrpcJsonLayout), 16);
+  self->ends = g_array_sized_new (FALSE, FALSE, sizeof (gsize), 16);
+}
+
+void
+afrpc_json_writer_clear (AfrpcJsonWriter *self)
+{
+  g_clear_pointer (&self->data, g_free);
+  g_clear_pointer (&self->layouts, g_array_unref);
+  g_clear_pointer (&self->ends, g_array_unref);
+}
+
+/* Types */
+
+static gsize
+align_size (gsize size,
+            guint alignment)
+{
+  return (size + alignment) & ~(gsize) alignment;
+}
+
+static guint measure (AfrpcJsonWriter  *self,
+                      const char       *type,
+                      const char      **end);
+
+/* Tuples and entries. */
+static guint
+measure_members (AfrpcJsonWriter  *self,
+                 const char       *type,
+                 const char      **end,
+                 AfrpcJsonLayout  *layout)
+{
+  AfrpcJsonLayout closing = { .length = 1 };
+  gboolean is_fixed = TRUE;
+  gsize size = 0;
+  guint depth = 0;
+
+  for (type++; *type != ')' && *type != '}'; type = *end)
+    {
+      const guint index = self->layouts->len;
+      const guint member_depth = measure (self, type, end);
+      const AfrpcJsonLayout *member = afrpc_json_writer_get_layout (self, index);
+
+      depth = MAX (depth, member_depth);
+      layout->alignment = MAX (layout->alignment, member->alignment);
+      is_fixed = is_fixed && member->fixed_size > 0;
+      size = align_size (size, member->alignment) + member->fixed_size;
+    }
+  /* So that the table has an entry for each character. */
+  closing.code = *type;
+  g_array_append_val (self->layouts, closing);
+  *end = type + 1;
+  /* () is a byte, so that it is something. */
+  if (is_fixed)
+    layout->fixed_size = MAX (align_size (size, layout->alignment), 1);
+  return depth + 1;
+}
+
+static guint
+measure_scalar (AfrpcJsonLayout *layout,
+                guint            size)
+{
+  layout->fixed_size = size;
+  layout->alignment = size - 1;
+  return 1;
+}
+
+/* Adds the layouts of the type that begins at @type; returns its depth. */
+static guint
+measure (AfrpcJsonWriter  *self,
+         const char       *type,
+         const char      **end)
+{
+  const guint index = self->layouts->len;
+  AfrpcJsonLayout layout = { .code = *type };
+  guint depth = 1;
+
+  g_array_append_val (self->layouts, layout);
+  *end = type + 1;
+  switch (*type)
+    {
+    case 'b':
+    case 'y':
+      depth = measure_scalar (&layout, 1);
+      break;
+    case 'n':
+    case 'q':
+      depth = measure_scalar (&layout, 2);
+      break;
+    case 'i':
+    case 'u':
+    case 'h':
+      depth = measure_scalar (&layout, 4);
+      break;
+    case 'x':
+    case 't':
+    case 'd':
+      depth = measure_scalar (&layout, 8);
+      break;
+    case 'v':
+      layout.alignment = 7;
+      break;
+    case 'a':
+    case 'm':
+      depth = measure (self, type + 1, end) + 1;
+      layout.alignment = afrpc_json_writer_get_layout (self, index + 1)->alignment;
+      break;
+    case '(':
+    case '{':
+      depth = measure_members (self, type, end, &layout);
+      break;
+    default:
+      break;
+    }
+  layout.length = *end - type;
+  g_array_index (self->layouts, AfrpcJsonLayout, index) = layout;
+  return depth;
+}
+
+guint
+afrpc_json_writer_push_type (AfrpcJsonWriter *self,
+                             const char      *type,
+                             gsize            length,
+                             guint           *depth)
+{
+  const guint index = self->layouts->len;
+  const char *end;
+
+  *depth = measure (self, type, &end);
+  g_assert (end == type + length);
+  return index;
+}
+
+void
+afrpc_json_writer_pop_type (AfrpcJsonWriter *self,
+                            guint            type)
+{
+  g_array_set_size (self->layouts, type);
+}
+
+/* Bytes */
+
+guint8 *
+afrpc_json_writer_add (AfrpcJsonWriter *self,
+                       gsize            size)
+{
+  guint8 *at;
+
+  if (size > self->allocated - self->size)
+    {
+      self->allocated = MAX (2 * self->allocated, self->size + size);
+      self->data = g_realloc (self->data, self->allocated);
+    }
+  at = self->data + self->size;
+  self->size += size;
+  return at;
+}
+
+void
+afrpc_json_writer_shorten (AfrpcJsonWriter *self,
+                           gsize            by)
+{
+  self->size -= by;
+}
+
+static void
+pad (AfrpcJsonWriter *self,
+     gsize            size)
+{
+  const gsize n = size - self->size;
+
+  if (n > 0)
+    memset (afrpc_json_writer_add (self, n), 0, n);
+}
+
+void
+afrpc_json_writer_align (AfrpcJsonWriter *self,
+                         guint            type)
+{
+  pad (self, align_size (self->size, afrpc_json_writer_get_layout (self, type)->alignment));
+}
+
+/* Containers. What they begin with is aligned for all that is in them, so that places in the whole are as
+ * good as places in the container. */
+
+AfrpcJsonContainer
+afrpc_json_writer_open (AfrpcJsonWriter *self)
+{
+  return (AfrpcJsonContainer) { self->size, self->ends->len };
+}
+
+void
+afrpc_json_writer_note_end (AfrpcJsonWriter          *self,
+                            const AfrpcJsonContainer *container)
+{
+  const gsize end = self->size - container->start;
+
+  g_array_append_val (self->ends, end);
+}
+
+/* How many bytes each end takes: what the whole can be told by, including them. */
+static guint
+choose_end_size (gsize size,
+                 gsize n)
+{
+  if (size + n <= G_MAXUINT8)
+    return 1;
+  if (size + 2 * n <= G_MAXUINT16)
+    return 2;
+  if (size + 4 * n <= G_MAXUINT32)
+    return 4;
+  return 8;
+}
+
+void
+afrpc_json_writer_close (AfrpcJsonWriter          *self,
+                         const AfrpcJsonContainer *container,
+                         guint                     type)
+{
+  const AfrpcJsonLayout *layout = afrpc_json_writer_get_layout (self, type);
+  const guint n = self->ends->len - container->first_end;
+  const guint size = choose_end_size (self->size - container->start, n);
+  guint8 *at;
+
+  if (layout->fixed_size > 0)
+    pad (self, container->start + layout->fixed_size);
+  if (n == 0)
+    return;
+
+  at = afrpc_json_writer_add (self, (gsize) n * size);
+  for (guint i = 0; i < n; i++, at += size)
+    {
+      /* Those of a tuple are written from the last to the first. */
+      const guint j = container->first_end + (layout->code == 'a' ? i : n - 1 - i);
+      const guint64 end = GUINT64_TO_LE ((guint64) g_array_index (self->ends, gsize, j));
+
+      memcpy (at, &end, size);
+    }
+  g_array_set_size (self->ends, container->first_end);
+}
+
+GVariant *
+afrpc_json_writer_end (AfrpcJsonWriter    *self,
+                       const GVariantType *type)
+{
+  g_autoptr(GBytes) bytes = NULL;
+
+  if (self->size < self->allocated)
+    self->data = g_realloc (self->data, self->size);
+  bytes = g_bytes_new_take (g_steal_pointer (&self->data), self->size);
+  return g_variant_ref_sink (g_variant_new_from_bytes (type, bytes, TRUE));
+}
