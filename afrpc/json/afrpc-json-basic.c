@@ -229,7 +229,7 @@ decode_scalar (AfrpcJsonReader       *reader,
 
 gboolean
 afrpc_json_decode_basic (AfrpcJsonReader       *reader,
-                         AfrpcJsonWriter       *writer,
+                         AfrpcValueWriter      *writer,
                          char                   type,
                          const AfrpcJsonPlace  *place,
                          GError               **error)
@@ -241,7 +241,7 @@ afrpc_json_decode_basic (AfrpcJsonReader       *reader,
     {
       if (!decode_scalar (reader, type, &scalar, place, error))
         return FALSE;
-      memcpy (afrpc_json_writer_add (writer, size), scalar.bytes, size);
+      memcpy (afrpc_value_writer_add (writer, size), scalar.bytes, size);
       return TRUE;
     }
   if (afrpc_json_reader_peek (reader) != '"')
@@ -251,13 +251,13 @@ afrpc_json_decode_basic (AfrpcJsonReader       *reader,
 
 gboolean
 afrpc_json_decode_string (AfrpcJsonReader       *reader,
-                          AfrpcJsonWriter       *writer,
+                          AfrpcValueWriter      *writer,
                           char                   type,
                           const AfrpcJsonPlace  *place,
                           GError               **error)
 {
   const AfrpcJsonSlice string = afrpc_json_reader_take_string (reader);
-  char *copy = (char *) afrpc_json_writer_add (writer, string.length + 1);
+  char *copy = (char *) afrpc_value_writer_add (writer, string.length + 1);
 
   memcpy (copy, string.start, string.length);
   copy[string.length] = '\0';
@@ -294,7 +294,7 @@ base64_is_valid (const char *text,
 
 gboolean
 afrpc_json_decode_bytes (AfrpcJsonReader       *reader,
-                         AfrpcJsonWriter       *writer,
+                         AfrpcValueWriter      *writer,
                          const AfrpcJsonPlace  *place,
                          GError               **error)
 {
@@ -310,8 +310,8 @@ afrpc_json_decode_bytes (AfrpcJsonReader       *reader,
     return fail (place, "not base64", error);
 
   room = base64.length / 4 * 3 + 3; /* as g_base64_decode_step() wants it */
-  size = g_base64_decode_step (base64.start, base64.length, afrpc_json_writer_add (writer, room), &state, &save);
-  afrpc_json_writer_shorten (writer, room - size);
+  size = g_base64_decode_step (base64.start, base64.length, afrpc_value_writer_add (writer, room), &state, &save);
+  afrpc_value_writer_shorten (writer, room - size);
   return TRUE;
 }
 

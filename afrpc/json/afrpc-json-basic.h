@@ -3,7 +3,7 @@
 
 #include "afrpc-json-place.h"
 #include "afrpc-json-reader.h"
-#include "afrpc-json-writer.h"
+#include "wire/afrpc-value-writer.h"
 
 G_BEGIN_DECLS
 
@@ -11,19 +11,19 @@ G_BEGIN_DECLS
  * is read is none of that type. */
 
 gboolean afrpc_json_decode_basic  (AfrpcJsonReader       *reader,
-                                   AfrpcJsonWriter       *writer,
+                                   AfrpcValueWriter       *writer,
                                    char                   type,
                                    const AfrpcJsonPlace  *place,
                                    GError               **error);
 
 /* The name of a member, or any string, as a value of the type `s`, `o` or `g`. */
 gboolean afrpc_json_decode_string (AfrpcJsonReader       *reader,
-                                   AfrpcJsonWriter       *writer,
+                                   AfrpcValueWriter       *writer,
                                    char                   type,
                                    const AfrpcJsonPlace  *place,
                                    GError               **error);
 gboolean afrpc_json_decode_bytes  (AfrpcJsonReader       *reader,
-                                   AfrpcJsonWriter       *writer,
+                                   AfrpcValueWriter       *writer,
                                    const AfrpcJsonPlace  *place,
                                    GError               **error);
 

@@ -9,7 +9,7 @@
 #include "afrpc-json-private.h"
 #include "afrpc-json-reader.h"
 #include "afrpc-json-scan.h"
-#include "afrpc-json-writer.h"
+#include "wire/afrpc-value-writer.h"
 
 /* From text to the bytes of a GVariant, in one walk over the text after it was found to be JSON.
  * json-glib's parser (1.6.6) is not used: it takes 25 times the size of the text in memory, and 200
@@ -24,7 +24,7 @@
 typedef struct
 {
   AfrpcJsonReader reader;
-  AfrpcJsonWriter writer;
+  AfrpcValueWriter writer;
   AfrpcJsonFlags flags;
   gsize skip_left;      /* bytes */
 } Decoder;
@@ -53,28 +53,28 @@ refuse_data (const AfrpcJsonPlace  *place,
   return refuse (place, AFRPC_ERROR_INVALID_DATA, message, error);
 }
 
-static inline const AfrpcJsonLayout *
+static inline const AfrpcValueLayout *
 get_layout (Decoder *self,
             guint    type)
 {
-  return afrpc_json_writer_get_layout (&self->writer, type);
+  return afrpc_value_writer_get_layout (&self->writer, type);
 }
 
 /* A value that something encloses. */
 static gboolean
-decode_child (Decoder                   *self,
-              const AfrpcJsonContainer  *container,
-              guint                      type,
-              gboolean                   is_last,
-              guint                      depth,
-              const AfrpcJsonPlace      *place,
-              GError                   **error)
+decode_child (Decoder                    *self,
+              const AfrpcValueContainer  *container,
+              guint                       type,
+              gboolean                    is_last,
+              guint                       depth,
+              const AfrpcJsonPlace       *place,
+              GError                    **error)
 {
-  afrpc_json_writer_align (&self->writer, type);
+  afrpc_value_writer_align (&self->writer, type);
   if (!decode_value (self, type, depth, place, error))
     return FALSE;
   if (!is_last && get_layout (self, type)->fixed_size == 0)
-    afrpc_json_writer_note_end (&self->writer, container);
+    afrpc_value_writer_note_end (&self->writer, container);
   return TRUE;
 }
 
@@ -100,7 +100,7 @@ decode_maybe (Decoder               *self,
   if (!afrpc_json_reader_accept (reader, ']'))
     return refuse_data (place, message, error);
   if (get_layout (self, type + 1)->fixed_size == 0)
-    *afrpc_json_writer_add (&self->writer, 1) = '\0';
+    *afrpc_value_writer_add (&self->writer, 1) = '\0';
   return TRUE;
 }
 
@@ -111,7 +111,7 @@ decode_list (Decoder               *self,
              const AfrpcJsonPlace  *place,
              GError               **error)
 {
-  const AfrpcJsonContainer container = afrpc_json_writer_open (&self->writer);
+  const AfrpcValueContainer container = afrpc_value_writer_open (&self->writer);
   AfrpcJsonReader *reader = &self->reader;
 
   afrpc_json_reader_accept (reader, '[');
@@ -121,7 +121,7 @@ decode_list (Decoder               *self,
         return FALSE;
       afrpc_json_reader_accept (reader, ',');
     }
-  afrpc_json_writer_close (&self->writer, &container, type);
+  afrpc_value_writer_close (&self->writer, &container, type);
   return TRUE;
 }
 
@@ -160,18 +160,18 @@ decode_member (Decoder               *self,
   const guint entry = dictionary + 1;
   const guint key = entry + 1;
   const guint value = key + 1;
-  const AfrpcJsonContainer container = afrpc_json_writer_open (&self->writer);
+  const AfrpcValueContainer container = afrpc_value_writer_open (&self->writer);
   AfrpcJsonReader again = self->reader;
   const AfrpcJsonSlice name = afrpc_json_reader_take_raw (&again);
   const AfrpcJsonPlace *member = AFRPC_JSON_MEMBER (place, name);
 
   if (!afrpc_json_decode_string (&self->reader, &self->writer, get_layout (self, key)->code, member, error))
     return FALSE;
-  afrpc_json_writer_note_end (&self->writer, &container);
+  afrpc_value_writer_note_end (&self->writer, &container);
   afrpc_json_reader_accept (&self->reader, ':');
   if (!decode_child (self, &container, value, TRUE, depth + 1, member, error))
     return FALSE;
-  afrpc_json_writer_close (&self->writer, &container, entry);
+  afrpc_value_writer_close (&self->writer, &container, entry);
   return TRUE;
 }
 
@@ -182,22 +182,22 @@ decode_members (Decoder               *self,
                 const AfrpcJsonPlace  *place,
                 GError               **error)
 {
-  const AfrpcJsonContainer container = afrpc_json_writer_open (&self->writer);
+  const AfrpcValueContainer container = afrpc_value_writer_open (&self->writer);
   g_autoptr(GArray) keys = g_array_new (FALSE, FALSE, sizeof (gsize));
 
   afrpc_json_reader_accept (&self->reader, '{');
   while (!afrpc_json_reader_accept (&self->reader, '}'))
     {
-      afrpc_json_writer_align (&self->writer, type + 1);
+      afrpc_value_writer_align (&self->writer, type + 1);
       g_array_append_val (keys, self->writer.size);
       if (!decode_member (self, type, depth + 1, place, error))
         return FALSE;
-      afrpc_json_writer_note_end (&self->writer, &container);
+      afrpc_value_writer_note_end (&self->writer, &container);
       afrpc_json_reader_accept (&self->reader, ',');
     }
   if (!check_names (self, keys, place, error))
     return FALSE;
-  afrpc_json_writer_close (&self->writer, &container, type);
+  afrpc_value_writer_close (&self->writer, &container, type);
   return TRUE;
 }
 
@@ -246,7 +246,7 @@ decode_tuple (Decoder               *self,
               const AfrpcJsonPlace  *place,
               GError               **error)
 {
-  const AfrpcJsonContainer container = afrpc_json_writer_open (&self->writer);
+  const AfrpcValueContainer container = afrpc_value_writer_open (&self->writer);
   const guint end = type + get_layout (self, type)->length - 1;
   AfrpcJsonReader *reader = &self->reader;
   gboolean fits = afrpc_json_reader_accept (reader, '[');
@@ -270,7 +270,7 @@ decode_tuple (Decoder               *self,
         member += get_layout (self, member)->length;
       return refuse_length (n, place, error);
     }
-  afrpc_json_writer_close (&self->writer, &container, type);
+  afrpc_value_writer_close (&self->writer, &container, type);
   return TRUE;
 }
 
@@ -379,7 +379,7 @@ take_type (Decoder               *self,
   if (!g_variant_type_string_is_valid (string) || !g_variant_type_is_definite ((const GVariantType *) string))
     return refuse_data (place, "not the type string of a value", error);
 
-  *type = afrpc_json_writer_push_type (&self->writer, string, slice.length, depth);
+  *type = afrpc_value_writer_push_type (&self->writer, string, slice.length, depth);
   return TRUE;
 }
 
@@ -446,7 +446,7 @@ guess_type (Decoder *self,
     default:
       number[0] = afrpc_json_guess_number (self->reader);
     }
-  return afrpc_json_writer_push_type (&self->writer, type, strlen (type), depth);
+  return afrpc_value_writer_push_type (&self->writer, type, strlen (type), depth);
 }
 
 /* Behind the value in a `v`. */
@@ -455,7 +455,7 @@ write_type (Decoder *self,
             guint    type)
 {
   const guint length = get_layout (self, type)->length;
-  guint8 *at = afrpc_json_writer_add (&self->writer, length + 1);
+  guint8 *at = afrpc_value_writer_add (&self->writer, length + 1);
 
   *at++ = '\0';
   for (guint i = 0; i < length; i++)
@@ -483,7 +483,7 @@ decode_variant (Decoder               *self,
   if (!decode_value (self, type, depth + 1, inside, error))
     return FALSE;
   write_type (self, type);
-  afrpc_json_writer_pop_type (&self->writer, type);
+  afrpc_value_writer_pop_type (&self->writer, type);
   return !is_typed || end_wrapping (self, &wrapping, place, error);
 }
 
@@ -513,19 +513,6 @@ decode_value (Decoder               *self,
 }
 
 static GVariant *
-take_value (Decoder *self,
-            guint    type)
-{
-  const guint length = get_layout (self, type)->length;
-  g_autofree char *string = g_malloc (length + 1);
-
-  for (guint i = 0; i < length; i++)
-    string[i] = get_layout (self, type + i)->code;
-  string[length] = '\0';
-  return afrpc_json_writer_end (&self->writer, G_VARIANT_TYPE (string));
-}
-
-static GVariant *
 decode (Decoder             *self,
         const GVariantType  *expected,
         GError             **error)
@@ -536,16 +523,16 @@ decode (Decoder             *self,
 
   if (expected != NULL)
     {
-      type = afrpc_json_writer_push_type (&self->writer, g_variant_type_peek_string (expected),
+      type = afrpc_value_writer_push_type (&self->writer, g_variant_type_peek_string (expected),
                                           g_variant_type_get_string_length (expected), &depth);
-      return decode_value (self, type, 0, &top, error) ? take_value (self, type) : NULL;
+      return decode_value (self, type, 0, &top, error) ? afrpc_value_writer_end (&self->writer, type) : NULL;
     }
 
   if (!unwrap (self, &wrapping, &type, &depth, &top, error)
       || !decode_value (self, type, 0, AFRPC_JSON_NAMED (&top, "data"), error)
       || !end_wrapping (self, &wrapping, &top, error))
     return NULL;
-  return take_value (self, type);
+  return afrpc_value_writer_end (&self->writer, type);
 }
 
 GVariant *
@@ -577,9 +564,9 @@ afrpc_json_decode (const char          *text,
   self.flags = expected != NULL ? AFRPC_JSON_PLAIN : AFRPC_JSON_TYPED;
   self.skip_left = SKIP_MIN + SKIP_TIMES_MAX * size;
   afrpc_json_reader_init (&self.reader, text, size);
-  afrpc_json_writer_init (&self.writer, size);
+  afrpc_value_writer_init (&self.writer, size);
   value = decode (&self, expected, error);
-  afrpc_json_writer_clear (&self.writer);
+  afrpc_value_writer_clear (&self.writer);
   afrpc_json_reader_clear (&self.reader);
   return value;
 }

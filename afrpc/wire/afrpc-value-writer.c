@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "afrpc-json-writer.h"
+#include "wire/afrpc-value-writer.h"
 
 #include <string.h>
 
 #define SIZE_MIN 64u
 
 void
-afrpc_json_writer_init (AfrpcJsonWriter *self,
-                        gsize            size_hint)
+afrpc_value_writer_init (AfrpcValueWriter *self,
+                         gsize             size_hint)
 {
   self->size = 0;
   self->allocated = MAX (size_hint, SIZE_MIN);
   self->data = g_malloc (self->allocated);
-  self->layouts = g_array_sized_new (FALSE, FALSE, sizeof (AfrpcJsonLayout), 16);
+  self->layouts = g_array_sized_new (FALSE, FALSE, sizeof (AfrpcValueLayout), 16);
   self->ends = g_array_sized_new (FALSE, FALSE, sizeof (gsize), 16);
 }
 
 void
-afrpc_json_writer_clear (AfrpcJsonWriter *self)
+afrpc_value_writer_clear (AfrpcValueWriter *self)
 {
   g_clear_pointer (&self->data, g_free);
   g_clear_pointer (&self->layouts, g_array_unref);
@@ -35,18 +35,18 @@ align_size (gsize size,
   return (size + alignment) & ~(gsize) alignment;
 }
 
-static guint measure (AfrpcJsonWriter  *self,
-                      const char       *type,
-                      const char      **end);
+static guint measure (AfrpcValueWriter  *self,
+                      const char        *type,
+                      const char       **end);
 
 /* Tuples and entries. */
 static guint
-measure_members (AfrpcJsonWriter  *self,
-                 const char       *type,
-                 const char      **end,
-                 AfrpcJsonLayout  *layout)
+measure_members (AfrpcValueWriter  *self,
+                 const char        *type,
+                 const char       **end,
+                 AfrpcValueLayout  *layout)
 {
-  AfrpcJsonLayout closing = { .length = 1 };
+  AfrpcValueLayout closing = { .length = 1 };
   gboolean is_fixed = TRUE;
   gsize size = 0;
   guint depth = 0;
@@ -55,7 +55,7 @@ measure_members (AfrpcJsonWriter  *self,
     {
       const guint index = self->layouts->len;
       const guint member_depth = measure (self, type, end);
-      const AfrpcJsonLayout *member = afrpc_json_writer_get_layout (self, index);
+      const AfrpcValueLayout *member = afrpc_value_writer_get_layout (self, index);
 
       depth = MAX (depth, member_depth);
       layout->alignment = MAX (layout->alignment, member->alignment);
@@ -73,8 +73,8 @@ measure_members (AfrpcJsonWriter  *self,
 }
 
 static guint
-measure_scalar (AfrpcJsonLayout *layout,
-                guint            size)
+measure_scalar (AfrpcValueLayout *layout,
+                guint             size)
 {
   layout->fixed_size = size;
   layout->alignment = size - 1;
@@ -83,12 +83,12 @@ measure_scalar (AfrpcJsonLayout *layout,
 
 /* Adds the layouts of the type that begins at @type; returns its depth. */
 static guint
-measure (AfrpcJsonWriter  *self,
-         const char       *type,
-         const char      **end)
+measure (AfrpcValueWriter  *self,
+         const char        *type,
+         const char       **end)
 {
   const guint index = self->layouts->len;
-  AfrpcJsonLayout layout = { .code = *type };
+  AfrpcValueLayout layout = { .code = *type };
   guint depth = 1;
 
   g_array_append_val (self->layouts, layout);
@@ -119,7 +119,7 @@ measure (AfrpcJsonWriter  *self,
     case 'a':
     case 'm':
       depth = measure (self, type + 1, end) + 1;
-      layout.alignment = afrpc_json_writer_get_layout (self, index + 1)->alignment;
+      layout.alignment = afrpc_value_writer_get_layout (self, index + 1)->alignment;
       break;
     case '(':
     case '{':
@@ -129,15 +129,15 @@ measure (AfrpcJsonWriter  *self,
       break;
     }
   layout.length = *end - type;
-  g_array_index (self->layouts, AfrpcJsonLayout, index) = layout;
+  g_array_index (self->layouts, AfrpcValueLayout, index) = layout;
   return depth;
 }
 
 guint
-afrpc_json_writer_push_type (AfrpcJsonWriter *self,
-                             const char      *type,
-                             gsize            length,
-                             guint           *depth)
+afrpc_value_writer_push_type (AfrpcValueWriter *self,
+                              const char       *type,
+                              gsize             length,
+                              guint            *depth)
 {
   const guint index = self->layouts->len;
   const char *end;
@@ -148,8 +148,8 @@ afrpc_json_writer_push_type (AfrpcJsonWriter *self,
 }
 
 void
-afrpc_json_writer_pop_type (AfrpcJsonWriter *self,
-                            guint            type)
+afrpc_value_writer_pop_type (AfrpcValueWriter *self,
+                             guint             type)
 {
   g_array_set_size (self->layouts, type);
 }
@@ -157,8 +157,8 @@ afrpc_json_writer_pop_type (AfrpcJsonWriter *self,
 /* Bytes */
 
 guint8 *
-afrpc_json_writer_add (AfrpcJsonWriter *self,
-                       gsize            size)
+afrpc_value_writer_add (AfrpcValueWriter *self,
+                        gsize             size)
 {
   guint8 *at;
 
@@ -173,41 +173,41 @@ afrpc_json_writer_add (AfrpcJsonWriter *self,
 }
 
 void
-afrpc_json_writer_shorten (AfrpcJsonWriter *self,
-                           gsize            by)
+afrpc_value_writer_shorten (AfrpcValueWriter *self,
+                            gsize             by)
 {
   self->size -= by;
 }
 
 static void
-pad (AfrpcJsonWriter *self,
-     gsize            size)
+pad (AfrpcValueWriter *self,
+     gsize             size)
 {
   const gsize n = size - self->size;
 
   if (n > 0)
-    memset (afrpc_json_writer_add (self, n), 0, n);
+    memset (afrpc_value_writer_add (self, n), 0, n);
 }
 
 void
-afrpc_json_writer_align (AfrpcJsonWriter *self,
-                         guint            type)
+afrpc_value_writer_align (AfrpcValueWriter *self,
+                          guint             type)
 {
-  pad (self, align_size (self->size, afrpc_json_writer_get_layout (self, type)->alignment));
+  pad (self, align_size (self->size, afrpc_value_writer_get_layout (self, type)->alignment));
 }
 
 /* Containers. What they begin with is aligned for all that is in them, so that places in the whole are as
  * good as places in the container. */
 
-AfrpcJsonContainer
-afrpc_json_writer_open (AfrpcJsonWriter *self)
+AfrpcValueContainer
+afrpc_value_writer_open (const AfrpcValueWriter *self)
 {
-  return (AfrpcJsonContainer) { self->size, self->ends->len };
+  return (AfrpcValueContainer) { self->size, self->ends->len };
 }
 
 void
-afrpc_json_writer_note_end (AfrpcJsonWriter          *self,
-                            const AfrpcJsonContainer *container)
+afrpc_value_writer_note_end (AfrpcValueWriter          *self,
+                             const AfrpcValueContainer *container)
 {
   const gsize end = self->size - container->start;
 
@@ -229,11 +229,11 @@ choose_end_size (gsize size,
 }
 
 void
-afrpc_json_writer_close (AfrpcJsonWriter          *self,
-                         const AfrpcJsonContainer *container,
-                         guint                     type)
+afrpc_value_writer_close (AfrpcValueWriter          *self,
+                          const AfrpcValueContainer *container,
+                          guint                      type)
 {
-  const AfrpcJsonLayout *layout = afrpc_json_writer_get_layout (self, type);
+  const AfrpcValueLayout *layout = afrpc_value_writer_get_layout (self, type);
   const guint n = self->ends->len - container->first_end;
   const guint size = choose_end_size (self->size - container->start, n);
   guint8 *at;
@@ -243,7 +243,7 @@ afrpc_json_writer_close (AfrpcJsonWriter          *self,
   if (n == 0)
     return;
 
-  at = afrpc_json_writer_add (self, (gsize) n * size);
+  at = afrpc_value_writer_add (self, (gsize) n * size);
   for (guint i = 0; i < n; i++, at += size)
     {
       /* Those of a tuple are written from the last to the first. */
@@ -256,13 +256,19 @@ afrpc_json_writer_close (AfrpcJsonWriter          *self,
 }
 
 GVariant *
-afrpc_json_writer_end (AfrpcJsonWriter    *self,
-                       const GVariantType *type)
+afrpc_value_writer_end (AfrpcValueWriter *self,
+                        guint             type)
 {
+  const guint length = afrpc_value_writer_get_layout (self, type)->length;
+  g_autofree char *string = g_malloc (length + 1);
   g_autoptr(GBytes) bytes = NULL;
 
+  for (guint i = 0; i < length; i++)
+    string[i] = afrpc_value_writer_get_layout (self, type + i)->code;
+  string[length] = '\0';
   if (self->size < self->allocated)
     self->data = g_realloc (self->data, self->size);
   bytes = g_bytes_new_take (g_steal_pointer (&self->data), self->size);
-  return g_variant_ref_sink (g_variant_new_from_bytes (type, bytes, TRUE));
+
+  return g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (string), bytes, TRUE));
 }
