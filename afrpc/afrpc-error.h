@@ -36,6 +36,8 @@ G_BEGIN_DECLS
  * @AFRPC_ERROR_UNHANDLED_EVENT: an event arrived, and nobody listens to events
  * @AFRPC_ERROR_NOT_SUPPORTED: this host or this transport cannot do that
  * @AFRPC_ERROR_IN_USE: the process runs another function already
+ * @AFRPC_ERROR_SERIALISER: the worker has no serialiser of that name, or a serialiser cannot take such a value, or
+ *   did not say why it failed
  *
  * What can go wrong in afrpc.
  *
@@ -68,6 +70,7 @@ typedef enum
   AFRPC_ERROR_UNHANDLED_EVENT,
   AFRPC_ERROR_NOT_SUPPORTED,
   AFRPC_ERROR_IN_USE,
+  AFRPC_ERROR_SERIALISER,
 } AfrpcError;
 
 AFRPC_AVAILABLE_IN_1_0

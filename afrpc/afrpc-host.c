@@ -426,7 +426,11 @@ afrpc_host_fork (AfrpcHost  *self,
 static void
 say_ready (AfrpcWorker *worker)
 {
-  afrpc_stream_put_value (&worker->stream, AFRPC_FRAME_READY, 0, NULL);
+  AfrpcPayload payload = afrpc_payload (NULL);
+
+  if (worker->serialiser != NULL)
+    payload.flags |= AFRPC_FRAME_FLAG_SERIALISED;
+  afrpc_stream_put_payload (&worker->stream, AFRPC_FRAME_READY, 0, &payload);
   afrpc_worker_flush_blocking (worker);
 }
 

@@ -10,7 +10,9 @@
 #include "afrpc-enum-types.h"
 #include "afrpc-error.h"
 #include "afrpc-process.h"
+#include "afrpc-serialiser.h"
 #include "child/afrpc-process-private.h"
+#include "serialise/afrpc-pack.h"
 
 #define MAX_CALLS_QUEUED_DEFAULT (1u << 20)
 #define MAX_BYTES_QUEUED_DEFAULT (G_GUINT64_CONSTANT (256) << 20)
@@ -64,6 +66,7 @@ struct _AfrpcProxy
   char *init;            /* construct-only, nullable */
   char *done;            /* construct-only, nullable */
   AfrpcBackend backend;  /* construct-only */
+  AfrpcSerialiser *serialiser; /* construct-only, nullable */
   guint call_timeout_ms; /* 0: none */
   guint max_calls_queued;
   guint64 max_bytes_queued;
@@ -83,6 +86,7 @@ enum
   PROP_INIT,
   PROP_DONE,
   PROP_BACKEND,
+  PROP_SERIALISER,
   PROP_SOCKET,
   PROP_CALL_TIMEOUT_MS,
   PROP_MAX_CALLS_QUEUED,
@@ -190,6 +194,14 @@ end_refused (AfrpcProxy *self)
   g_source_attach (source, self->child->context);
 }
 
+/* Values that travel as they are need none. */
+static gboolean
+is_serialised (AfrpcProxy *self)
+{
+  return self->serialiser != NULL &&
+         g_strcmp0 (afrpc_serialiser_get_name (self->serialiser), AFRPC_SERIALISER_VARIANT) != 0;
+}
+
 static GVariant *
 run_options (AfrpcProxy *self)
 {
@@ -205,6 +217,8 @@ run_options (AfrpcProxy *self)
     g_variant_dict_insert (&options, "init", "s", self->init);
   if (self->done != NULL)
     g_variant_dict_insert (&options, "done", "s", self->done);
+  if (is_serialised (self))
+    g_variant_dict_insert (&options, "serialiser", "s", afrpc_serialiser_get_name (self->serialiser));
 
   return g_variant_ref_sink (g_variant_dict_end (&options));
 }
@@ -232,13 +246,16 @@ afrpc_proxy_constructed (GObject *object)
   g_return_if_fail (self->function != NULL);
 
   self->child = afrpc_child_ref (afrpc_process_get_child (self->process));
-  options = run_options (self);
-  if (!afrpc_child_take (self->child, options, &self->refused))
+  if (self->serialiser == NULL || afrpc_pack_check_name (self->serialiser, &self->refused))
+    options = run_options (self);
+  if (self->refused != NULL || !afrpc_child_take (self->child, options, &self->refused))
     {
       end_refused (self);
       return;
     }
 
+  if (is_serialised (self))
+    afrpc_child_set_serialiser (self->child, self->serialiser);
   update_limits (self);
   self->child->lives_on = self->done != NULL && self->backend == AFRPC_BACKEND_ASYNC;
   self->child->proxy_funcs = &proxy_funcs;
@@ -254,6 +271,7 @@ afrpc_proxy_finalize (GObject *object)
     afrpc_child_drop (self->child, AFRPC_CHILD_DROP_PROXY);
   g_clear_pointer (&self->child, afrpc_child_unref);
   g_clear_object (&self->process);
+  g_clear_object (&self->serialiser);
   g_clear_object (&self->socket);
   g_clear_error (&self->refused);
   g_free (self->function);
@@ -291,6 +309,10 @@ afrpc_proxy_get_property (GObject    *object,
 
     case PROP_BACKEND:
       g_value_set_enum (value, self->backend);
+      break;
+
+    case PROP_SERIALISER:
+      g_value_set_object (value, self->serialiser);
       break;
 
     case PROP_SOCKET:
@@ -351,6 +373,10 @@ afrpc_proxy_set_property (GObject      *object,
 
     case PROP_BACKEND:
       self->backend = g_value_get_enum (value);
+      break;
+
+    case PROP_SERIALISER:
+      self->serialiser = g_value_dup_object (value);
       break;
 
     case PROP_CALL_TIMEOUT_MS:
@@ -441,6 +467,17 @@ install_properties (GObjectClass *object_class)
    */
   props[PROP_BACKEND] =
     g_param_spec_enum ("backend", NULL, NULL, AFRPC_TYPE_BACKEND, AFRPC_BACKEND_SYNC, constructed);
+
+  /**
+   * AfrpcProxy:serialiser: (attributes org.gtk.Property.get=afrpc_proxy_get_serialiser)
+   *
+   * How values travel: arguments, results and events, or %NULL for as they are.
+   *
+   * The worker needs one of the same name; calls fail with %AFRPC_ERROR_SERIALISER if it has none.
+   *
+   * Since: 1.0
+   */
+  props[PROP_SERIALISER] = g_param_spec_object ("serialiser", NULL, NULL, AFRPC_TYPE_SERIALISER, constructed);
 
   /**
    * AfrpcProxy:socket: (attributes org.gtk.Property.get=afrpc_proxy_get_socket)
@@ -665,6 +702,24 @@ afrpc_proxy_get_backend (AfrpcProxy *self)
   g_return_val_if_fail (AFRPC_IS_PROXY (self), AFRPC_BACKEND_SYNC);
 
   return self->backend;
+}
+
+/**
+ * afrpc_proxy_get_serialiser: (attributes org.gtk.Method.get_property=serialiser)
+ * @self: a proxy
+ *
+ * Gets how values travel.
+ *
+ * Returns: (transfer none) (nullable): the serialiser, or %NULL if they travel as they are
+ *
+ * Since: 1.0
+ */
+AfrpcSerialiser *
+afrpc_proxy_get_serialiser (AfrpcProxy *self)
+{
+  g_return_val_if_fail (AFRPC_IS_PROXY (self), NULL);
+
+  return self->serialiser;
 }
 
 /**
@@ -951,6 +1006,7 @@ start_call (AfrpcProxy   *self,
  * Fails with the error of the function; %AFRPC_ERROR_REMOTE if its domain is not
  * [registered][func@Afrpc.Error.register_domain]; %AFRPC_ERROR_INVALID_ARGUMENTS;
  * %AFRPC_ERROR_NO_RESULT; %AFRPC_ERROR_TOO_LARGE, also of the result; %AFRPC_ERROR_INVALID_DATA;
+ * %AFRPC_ERROR_SERIALISER and errors of the [iface@Afrpc.Serialiser];
  * %AFRPC_ERROR_BUSY; %AFRPC_ERROR_CLOSED; %AFRPC_ERROR_DIED and %AFRPC_ERROR_NOT_STARTED if the worker
  * ended; %AFRPC_ERROR_PROTOCOL; %G_IO_ERROR_TIMED_OUT after [property@Afrpc.Proxy:call-timeout-ms];
  * %G_IO_ERROR_CANCELLED; or with what went wrong when the process was started and prepared.

@@ -38,6 +38,8 @@ const char   *afrpc_proxy_get_function             (AfrpcProxy           *self);
 AFRPC_AVAILABLE_IN_1_0
 AfrpcBackend  afrpc_proxy_get_backend              (AfrpcProxy           *self);
 AFRPC_AVAILABLE_IN_1_0
+AfrpcSerialiser *afrpc_proxy_get_serialiser        (AfrpcProxy           *self);
+AFRPC_AVAILABLE_IN_1_0
 GSocket      *afrpc_proxy_get_socket               (AfrpcProxy           *self);
 AFRPC_AVAILABLE_IN_1_0
 guint         afrpc_proxy_get_call_timeout_ms      (AfrpcProxy           *self);

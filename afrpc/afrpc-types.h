@@ -154,6 +154,7 @@ typedef struct _AfrpcHost AfrpcHost;
 typedef struct _AfrpcInvocation AfrpcInvocation;
 typedef struct _AfrpcProcess AfrpcProcess;
 typedef struct _AfrpcProxy AfrpcProxy;
+typedef struct _AfrpcSerialiser AfrpcSerialiser;
 typedef struct _AfrpcWorker AfrpcWorker;
 
 G_END_DECLS

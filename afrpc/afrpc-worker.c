@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "serialise/afrpc-pack.h"
 #include "serve/afrpc-stdio.h"
 #include "serve/afrpc-worker-private.h"
 
@@ -45,6 +46,7 @@ afrpc_worker_finalize (GObject *object)
   if (self->lifeline_fd >= 0)
     close (self->lifeline_fd);
   g_clear_pointer (&self->hello, g_variant_unref);
+  g_clear_object (&self->serialiser);
   g_clear_pointer (&self->page, afrpc_page_unmap);
   g_clear_pointer (&self->arg_list, g_ptr_array_unref);
   g_clear_pointer (&self->args, g_variant_unref);
@@ -168,18 +170,59 @@ afrpc_worker_check_size (AfrpcWorker         *self,
   if (payload->type_length > AFRPC_FRAME_TYPE_MAX)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
-                   "the type has more than %u characters", AFRPC_FRAME_TYPE_MAX);
+                   "too large: the type has more than %u characters", AFRPC_FRAME_TYPE_MAX);
       return FALSE;
     }
   if (payload->size > self->message_size_max)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
-                   "%" G_GSIZE_FORMAT " bytes, the limit is %" G_GUINT64_FORMAT,
+                   "too large: %" G_GSIZE_FORMAT " bytes, the limit is %" G_GUINT64_FORMAT,
                    payload->size, self->message_size_max);
       return FALSE;
     }
 
   return TRUE;
+}
+
+/* What is sent of a value, and kept by @packed (transfer full) meanwhile: FALSE with an error if it cannot be. */
+gboolean
+afrpc_worker_pack (AfrpcWorker   *self,
+                   GVariant      *value,
+                   GVariant     **packed,
+                   AfrpcPayload  *payload,
+                   GError       **error)
+{
+  *packed = self->serialiser != NULL ? afrpc_pack (self->serialiser, value, error) : g_variant_ref (value);
+  if (*packed == NULL)
+    return FALSE;
+
+  *payload = afrpc_payload (*packed);
+  if (self->serialiser != NULL)
+    payload->flags |= AFRPC_FRAME_FLAG_SERIALISED;
+
+  return afrpc_worker_check_size (self, payload, error);
+}
+
+/* Returns: (nullable) (transfer full): what the parent has sent as @args (nullable) (transfer full). */
+GVariant *
+afrpc_worker_unpack (AfrpcWorker            *self,
+                     const AfrpcServedCall  *call,
+                     GVariant               *args,
+                     GError                **error)
+{
+  const gboolean is_serialised = (call->flags & AFRPC_FRAME_FLAG_SERIALISED) != 0;
+  g_autoptr(GVariant) packed = args;
+
+  if (packed == NULL)
+    return NULL;
+  if (is_serialised != (self->serialiser != NULL))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a call that is %s",
+                   is_serialised ? "serialised" : "not serialised");
+      return NULL;
+    }
+
+  return is_serialised ? afrpc_unpack (self->serialiser, packed, error) : g_steal_pointer (&packed);
 }
 
 /* Whether so many descriptors can go with one message. */
@@ -257,21 +300,22 @@ afrpc_worker_answer (AfrpcWorker     *self,
                      const GError    *error)
 {
   g_autoptr(GVariant) result = value != NULL ? g_variant_take_ref (value) : NULL;
+  g_autoptr(GVariant) packed = NULL;
   g_autoptr(GError) own_error = NULL;
   g_auto(AfrpcServedCall) done = *call;
-  AfrpcPayload payload = afrpc_payload (result);
+  AfrpcPayload payload;
 
   memset (call, 0, sizeof *call);
-
-  if (error == NULL && result == NULL)
-    g_set_error (&own_error, AFRPC_ERROR, AFRPC_ERROR_NO_RESULT,
-                 "the function gave neither a result nor an error");
-  else if (error == NULL && !afrpc_worker_check_size (self, &payload, &own_error))
-    g_prefix_error (&own_error, "result too large: ");
 
   /* An orphan that finishes its calls answers nobody. */
   if (self->gone)
     return;
+
+  if (error == NULL && result == NULL)
+    g_set_error (&own_error, AFRPC_ERROR, AFRPC_ERROR_NO_RESULT,
+                 "the function gave neither a result nor an error");
+  else if (error == NULL && !afrpc_worker_pack (self, result, &packed, &payload, &own_error))
+    g_prefix_error (&own_error, "the result cannot be sent: ");
 
   afrpc_served_call_send_latest (&done, self);
   if (error != NULL || own_error != NULL)
@@ -349,7 +393,7 @@ afrpc_worker_begin_call (AfrpcWorker      *self,
       return NULL;
     }
 
-  args = afrpc_worker_parse_call (self, frame, call, &error);
+  args = afrpc_worker_unpack (self, call, afrpc_worker_parse_call (self, frame, call, &error), &error);
   if (args == NULL)
     {
       afrpc_worker_answer (self, call, NULL, error);
@@ -393,7 +437,8 @@ send_event (AfrpcWorker  *self,
             GError      **error)
 {
   g_autoptr(GVariant) value = g_variant_ref_sink (event);
-  AfrpcPayload payload = afrpc_payload (value);
+  g_autoptr(GVariant) packed = NULL;
+  AfrpcPayload payload;
   int copies[AFRPC_FRAME_FDS_MAX];
 
   if (!self->serving)
@@ -403,11 +448,8 @@ send_event (AfrpcWorker  *self,
     }
   if (self->gone)
     return TRUE;
-  if (!afrpc_worker_check_size (self, &payload, error))
-    {
-      g_prefix_error (error, "it is too large: ");
-      return FALSE;
-    }
+  if (!afrpc_worker_pack (self, value, &packed, &payload, error))
+    return FALSE;
   if (!copy_fds (self, fds, n_fds, copies, error))
     return FALSE;
 
@@ -430,8 +472,8 @@ send_event (AfrpcWorker  *self,
  * once; an async worker writes what it has when its function returns to the main loop, or earlier if it
  * is much: see [method@Afrpc.Worker.flush]. If the parent is slow to read, this waits for it.
  *
- * An event that is over the proxy's [property@Afrpc.Proxy:max-message-size], or that is made in an init
- * function, is not sent; that is logged as a warning. Once the parent is gone, nothing is sent.
+ * An event that is over the proxy's [property@Afrpc.Proxy:max-message-size], that the
+ * [iface@Afrpc.Serialiser] does not take, or that is made in an init function, is not sent; that is logged as a warning. Once the parent is gone, nothing is sent.
  *
  * Since: 1.0
  */
@@ -462,7 +504,7 @@ afrpc_worker_event (AfrpcWorker *self,
  * [method@Afrpc.Proxy.get_event_fds].
  *
  * Fails with %AFRPC_ERROR_NOT_SUPPORTED over a command; with %AFRPC_ERROR_TOO_LARGE if there are more than 253,
- * or the event is too large; with %AFRPC_ERROR_FAILED if they cannot be copied, or the worker is not ready yet.
+ * or the event is too large; with the errors of the [iface@Afrpc.Serialiser]; with %AFRPC_ERROR_FAILED if they cannot be copied, or the worker is not ready yet.
  *
  * Returns: %TRUE, or %FALSE with @error set
  *

@@ -10,10 +10,12 @@
 #include <afrpc/afrpc-exit.h>
 #include <afrpc/afrpc-host.h>
 #include <afrpc/afrpc-invocation.h>
+#include <afrpc/afrpc-json-serialiser.h>
 #include <afrpc/afrpc-module.h>
 #include <afrpc/afrpc-process.h>
 #include <afrpc/afrpc-proxy.h>
 #include <afrpc/afrpc-self.h>
+#include <afrpc/afrpc-serialiser.h>
 #include <afrpc/afrpc-types.h>
 #include <afrpc/afrpc-worker.h>
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs the programs that the pages show, and compares what they print.
 
-usage: test-samples.py HELLO-MODULE WORDS-MODULE COMMAND...
+usage: test-samples.py HELLO-MODULE WORDS-MODULE TEXT-MODULE COMMAND...
 
 Each COMMAND is a program in a language of its own that says hello by way of HELLO-MODULE: words
 that are separated by "--".
@@ -36,9 +36,12 @@ def split(words):
     yield command
 
 
-hello, words, *programs = sys.argv[1:]
+hello, words, text, *programs = sys.argv[1:]
 for command in split(programs):
     check(command[-1], [*command, hello], r"Hello, world!\n")
+
+check("text", [sys.executable, here / "text.py", text],
+      r"to the worker: \(3, 4\)\nfrom the worker: 7\n7\n")
 
 with tempfile.NamedTemporaryFile("w") as file:
     file.write("\n".join(str(i) for i in range(1500)))

@@ -79,11 +79,18 @@ put_hello (Host *host)
 }
 
 static void
-put_require (Host *host)
+put_module (Host       *host,
+            const char *path)
 {
-  g_autoptr(GVariant) module = g_variant_ref_sink (g_variant_new_string (TEST_WORKER));
+  g_autoptr(GVariant) module = g_variant_ref_sink (g_variant_new_string (path));
 
   afrpc_stream_put_value (&host->stream, AFRPC_FRAME_REQUIRE, 0, module);
+}
+
+static void
+put_require (Host *host)
+{
+  put_module (host, TEST_WORKER);
 }
 
 static void
@@ -223,6 +230,94 @@ test_host_bad_call (void)
     }
 }
 
+/* Waits for the answer to a call, and returns it as text. */
+static char *
+wait_answer (Host    *host,
+             guint64  serial)
+{
+  g_autoptr(GVariant) value = NULL;
+  AfrpcFrame frame;
+
+  do
+    g_assert_true (afrpc_stream_next (&host->stream, &frame, NULL) == AFRPC_STREAM_DONE ||
+                   afrpc_stream_read (&host->stream, NULL) == AFRPC_STREAM_DONE);
+  while (frame.header.serial != serial ||
+         (frame.header.kind != AFRPC_FRAME_RESULT && frame.header.kind != AFRPC_FRAME_ERROR));
+  value = afrpc_stream_parse_value (&host->stream, &frame, NULL);
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE_BYTESTRING))
+    return g_strndup (g_variant_get_data (value), g_variant_get_size (value));
+
+  return g_variant_print (value, FALSE);
+}
+
+static void
+put_call (Host       *host,
+          guint       number,
+          gboolean    is_serialised,
+          const char *text)
+{
+  /* JSON, or GVariant's text. */
+  GVariant *args = *text == '{' || *text == '\0' ? g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, text, strlen (text), 1)
+                                                  : g_variant_new_parsed (text);
+  g_autoptr(GVariant) value = g_variant_ref_sink (args);
+  AfrpcPayload payload = afrpc_payload (value);
+
+  payload.flags |= is_serialised ? AFRPC_FRAME_FLAG_SERIALISED : 0;
+  afrpc_stream_put_payload (&host->stream, AFRPC_FRAME_CALL, (guint64) number << 24, &payload);
+}
+
+static void
+test_host_serialised (void)
+{
+  static const struct
+  {
+    const char *serialiser; /* (nullable): what was agreed */
+    gboolean is_serialised; /* what is sent */
+    const char *args;
+    const char *answer;     /* words of it */
+  } calls[] = {
+    { "json", TRUE, "{\"type\":\"i\",\"data\":7}", "{\"type\":\"i\",\"data\":7}" },
+    { "json", FALSE, "'a'", "not serialised" },
+    { "json", TRUE, "'{}'", "a serialised value of type s" },
+    { "json", TRUE, "{", "JSON" },
+    { "json", TRUE, "", "JSON" },
+    { NULL, TRUE, "{}", "that is serialised" },
+    { NULL, FALSE, "'a'", "'a'" },
+  };
+
+  g_test_summary ("A call that is not serialised as agreed, or is malformed, fails alone");
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    for (guint async = 0; async <= 1; async++)
+      {
+        g_autofree char *serialiser =
+          calls[i].serialiser != NULL ? g_strdup_printf (", 'serialiser': <'%s'>", calls[i].serialiser) : g_strdup ("");
+        g_autofree char *run = g_strdup_printf ("{'function': <'%s'>, 'async': <%s>%s}", async ? "echo_async" : "echo",
+                                                async ? "true" : "false", serialiser);
+        const char *fine = calls[i].serialiser != NULL ? "{\"type\":\"s\",\"data\":\"fine\"}" : "'fine'";
+        g_autofree char *answer = NULL;
+        g_autofree char *other = NULL;
+        AfrpcFrame frame;
+        Host host;
+
+        host_start (&host);
+        put_hello (&host);
+        put_module (&host, g_getenv ("AFRPC_TEST_SERIALISER_WORKER"));
+        put_dict (&host, AFRPC_FRAME_RUN, 0, run, -1);
+        flush (&host);
+        g_assert_true (wait_frame (&host, AFRPC_FRAME_READY, &frame));
+        g_assert_cmpint ((frame.header.flags & AFRPC_FRAME_FLAG_SERIALISED) != 0, ==, calls[i].serialiser != NULL);
+        put_call (&host, 1, calls[i].is_serialised, calls[i].args);
+        put_call (&host, 2, calls[i].serialiser != NULL, fine);
+        flush (&host);
+        answer = wait_answer (&host, 1 << 24);
+        if (strstr (answer, calls[i].answer) == NULL)
+          g_error ("“%s” is not in %s", calls[i].answer, answer);
+        other = wait_answer (&host, 2 << 24);
+        g_assert_cmpstr (other, ==, fine);
+        g_assert_cmpint (host_end (&host), ==, 0);
+      }
+}
+
 static void
 put_job (Host       *host,
          gboolean    async,
@@ -347,6 +442,7 @@ main (int   argc,
   g_test_add_func ("/host/version", test_host_version);
   g_test_add_func ("/host/bad-frames", test_host_bad_frames);
   g_test_add_func ("/host/bad-call", test_host_bad_call);
+  g_test_add_func ("/host/serialised", test_host_serialised);
   g_test_add_func ("/host/read-ahead", test_host_read_ahead);
   g_test_add_func ("/host/every-byte", test_host_every_byte);
   g_test_add_func ("/host/by-hand", test_host_by_hand);

@@ -11,8 +11,9 @@
 /* Nothing that works takes so long, even under valgrind; what hangs is ended. */
 #define PATIENCE_S 120
 
-static AfrpcProcess *
-new_bare_process (void)
+/* As the environment says: executed, forked from a template, or over a command. */
+AfrpcProcess *
+test_bare_process_new (void)
 {
   const char *command = g_getenv ("AFRPC_TEST_COMMAND");
   g_autoptr(GError) error = NULL;
@@ -31,7 +32,7 @@ new_bare_process (void)
 AfrpcProcess *
 test_process_new (void)
 {
-  AfrpcProcess *process = new_bare_process ();
+  AfrpcProcess *process = test_bare_process_new ();
 
   afrpc_process_require (process, TEST_WORKER);
   afrpc_process_set_stderr (process, AFRPC_STDIO_CAPTURE);

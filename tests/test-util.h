@@ -29,6 +29,7 @@ typedef struct
   AfrpcExit *exit;
 } Watched;
 
+AfrpcProcess *test_bare_process_new (void);
 AfrpcProcess *test_process_new   (void);
 AfrpcProxy   *test_proxy_new     (const char           *function,
                                   AfrpcBackend          backend);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "serialise/afrpc-pack.h"
 
 /* Queued calls are written at the latest when they have this size, so that the worker begins while
  * the program still makes more: without it the two run in lockstep. */
@@ -69,12 +70,25 @@ queue_call (AfrpcChild           *self,
             const AfrpcLinkCall  *call,
             GError              **error)
 {
+  g_autoptr(GVariant) packed = NULL;
+  AfrpcPayload payload = *args;
   guint64 serial;
 
+  /* First, because a serialiser may do anything. */
+  if (self->serialiser != NULL)
+    {
+      packed = afrpc_pack (self->serialiser, args->value, error);
+      if (packed == NULL)
+        return 0;
+      payload = afrpc_payload (packed);
+      payload.flags = args->flags | AFRPC_FRAME_FLAG_SERIALISED;
+      payload.fds = args->fds;
+      payload.n_fds = args->n_fds;
+    }
   if (!check_open (self, error))
     return 0;
 
-  serial = afrpc_link_call (&self->link, args, call, error);
+  serial = afrpc_link_call (&self->link, &payload, call, error);
   if (serial != 0 && timeout_ms > 0)
     afrpc_deadlines_add (&self->deadlines, g_get_monotonic_time () + (gint64) timeout_ms * 1000, serial,
                          self->link.n_pending);
@@ -205,6 +219,7 @@ sync_take_item (AfrpcChild    *self,
 
   if (item->kind == AFRPC_LINK_ITEM_RESULT && item->call.owner == sync)
     {
+      afrpc_child_unpack (self, item);
       sync->fds = afrpc_child_take_item_fds (item);
       sync_settle (self, sync, g_steal_pointer (&item->value), g_steal_pointer (&item->error));
       return;

@@ -8,6 +8,7 @@
 
 #include "afrpc-error.h"
 #include "child/afrpc-log.h"
+#include "serialise/afrpc-pack.h"
 
 /* A main loop is held no longer than this by what is delivered at once, so that no frame of 16 ms is
  * missed; and while there has been something to deliver for longer, redrawing comes first
@@ -114,6 +115,22 @@ afrpc_child_next_item (AfrpcChild    *self,
     }
 }
 
+/* Makes a value of what is going to be delivered now, and not earlier: what waits takes no more than it has
+ * been counted for. */
+void
+afrpc_child_unpack (AfrpcChild    *self,
+                    AfrpcLinkItem *item)
+{
+  g_autoptr(GVariant) packed = NULL;
+
+  if (!item->is_serialised || item->value == NULL)
+    return;
+
+  packed = g_steal_pointer (&item->value);
+  item->is_serialised = FALSE;
+  item->value = afrpc_unpack (self->serialiser, packed, &item->error);
+}
+
 static gboolean
 pop_stash (AfrpcChild    *self,
            AfrpcLinkItem *item)
@@ -153,6 +170,7 @@ deliver_event (AfrpcChild    *self,
 {
   g_autoptr(GUnixFDList) fds = afrpc_child_take_item_fds (item);
 
+  afrpc_child_unpack (self, item);
   if (item->value != NULL)
     self->proxy_funcs->event (proxy, item->value, fds, handled);
   else
@@ -178,6 +196,20 @@ deliver_log (AfrpcChild    *self,
 }
 
 static void
+deliver_progress (AfrpcChild    *self,
+                  AfrpcLinkItem *item)
+{
+  /* A serialiser may have the call settled. */
+  g_autoptr(AfrpcCall) call = g_object_ref (item->call.owner);
+
+  afrpc_child_unpack (self, item);
+  if (item->value != NULL)
+    afrpc_call_progress (call, item->value);
+  else
+    g_warning ("progress of a call was lost: %s", item->error->message);
+}
+
+static void
 deliver_item (AfrpcChild     *self,
               AfrpcLinkItem  *item,
               GObject       **proxy,
@@ -186,6 +218,7 @@ deliver_item (AfrpcChild     *self,
   switch (item->kind)
     {
     case AFRPC_LINK_ITEM_RESULT:
+      afrpc_child_unpack (self, item);
       if (G_UNLIKELY (item->n_fds > 0))
         afrpc_call_take_fds (item->call.owner, afrpc_child_take_item_fds (item));
       afrpc_call_settle (item->call.owner, self->spare_calls, g_steal_pointer (&item->value),
@@ -200,10 +233,7 @@ deliver_item (AfrpcChild     *self,
       break;
 
     case AFRPC_LINK_ITEM_PROGRESS:
-      if (item->value != NULL)
-        afrpc_call_progress (item->call.owner, item->value);
-      else
-        g_warning ("progress of a call was lost: %s", item->error->message);
+      deliver_progress (self, item);
       break;
 
     case AFRPC_LINK_ITEM_LOG:

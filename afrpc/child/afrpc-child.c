@@ -125,6 +125,7 @@ afrpc_child_unref (AfrpcChild *self)
   g_clear_pointer (&self->reaped_for, g_ptr_array_unref);
   g_clear_pointer (&self->steps, g_ptr_array_unref);
   afrpc_link_clear (&self->link);
+  g_clear_object (&self->serialiser);
   afrpc_tail_clear (&self->tail);
   afrpc_deadlines_clear (&self->deadlines);
   g_queue_clear_full (&self->stash, (GDestroyNotify) stashed_item_free);
@@ -270,6 +271,15 @@ afrpc_child_take (AfrpcChild  *self,
   afrpc_link_run (&self->link, own_options, fds, n_fds, self->config.orphan_policy == AFRPC_ORPHAN_POLICY_END);
 
   return TRUE;
+}
+
+/* Has values of the conversation serialised, once the process was taken for that. */
+void
+afrpc_child_set_serialiser (AfrpcChild      *self,
+                            AfrpcSerialiser *serialiser)
+{
+  g_set_object (&self->serialiser, serialiser);
+  self->link.is_serialised = serialiser != NULL;
 }
 
 static void

@@ -11,7 +11,7 @@
 #include <gio/gio.h>
 #include <gio/gunixfdlist.h>
 
-#include "afrpc-types.h"
+#include "afrpc-serialiser.h"
 #include "child/afrpc-call.h"
 #include "child/afrpc-deadlines.h"
 #include "child/afrpc-limits.h"
@@ -95,6 +95,7 @@ struct _AfrpcChild
   int kill_signum;           /* 0, or what to send as soon as there is a process */
   gboolean dropped;          /* nobody can give it work any more */
   AfrpcLink link;
+  AfrpcSerialiser *serialiser; /* (nullable): for what the link says is serialised */
   AfrpcSpawned spawned;
   int pid;                   /* 0 until started; stays after the end */
   AfrpcTail tail;
@@ -159,6 +160,8 @@ void        afrpc_child_hand_over   (AfrpcChild           *self,
                                      GTask                *task);
 void        afrpc_child_run         (AfrpcChild           *self,
                                      GTask                *task);
+void        afrpc_child_set_serialiser (AfrpcChild        *self,
+                                        AfrpcSerialiser   *serialiser);
 void        afrpc_child_call        (AfrpcChild           *self,
                                      const AfrpcPayload   *args,
                                      guint                 timeout_ms,
@@ -234,6 +237,8 @@ void        afrpc_child_set_exit       (AfrpcChild    *self,
 void        afrpc_child_reap           (AfrpcChild    *self);
 void        afrpc_child_release_stashed (AfrpcLinkItem *item);
 gboolean    afrpc_child_next_item      (AfrpcChild    *self,
+                                        AfrpcLinkItem *item);
+void        afrpc_child_unpack         (AfrpcChild    *self,
                                         AfrpcLinkItem *item);
 GUnixFDList *afrpc_child_take_item_fds (AfrpcLinkItem *item);
 void        afrpc_child_fail           (AfrpcChild    *self,

@@ -465,6 +465,7 @@ set_item_value (AfrpcLink        *self,
                 const AfrpcFrame *frame,
                 gboolean          is_error)
 {
+  item->is_serialised = (frame->header.flags & AFRPC_FRAME_FLAG_SERIALISED) != 0;
   item->value = afrpc_stream_parse_value (&self->stream, frame, &item->error);
   if (item->value != NULL && is_error)
     {
@@ -625,6 +626,45 @@ parse_exited (AfrpcLink         *self,
   return TRUE;
 }
 
+/* Whether values are serialised, or not, as was agreed: no worker has a reason to depart from that. */
+static gboolean
+check_serialised (AfrpcLink         *self,
+                  const AfrpcFrame  *frame,
+                  GError           **error)
+{
+  const AfrpcFrameKind kind = frame->header.kind;
+  const gboolean is_flagged = (frame->header.flags & AFRPC_FRAME_FLAG_SERIALISED) != 0;
+  const gboolean has_value =
+    kind == AFRPC_FRAME_RESULT || kind == AFRPC_FRAME_EVENT || kind == AFRPC_FRAME_PROGRESS;
+
+  if (has_value ? is_flagged == self->is_serialised
+                : !is_flagged || (kind == AFRPC_FRAME_READY && self->is_serialised))
+    return TRUE;
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a frame “%s” that is %s", frame_names[kind],
+               is_flagged ? "serialised" : "not serialised");
+  return FALSE;
+}
+
+static void
+become_ready (AfrpcLink        *self,
+              AfrpcLinkItem    *item,
+              const AfrpcFrame *frame)
+{
+  if (self->is_serialised && (frame->header.flags & AFRPC_FRAME_FLAG_SERIALISED) == 0)
+    {
+      item->kind = AFRPC_LINK_ITEM_FAILED;
+      item->error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED, "the worker's host knows no serialisers");
+      return;
+    }
+
+  item->kind = AFRPC_LINK_ITEM_READY;
+  self->state = AFRPC_LINK_READY;
+  self->was_ready = TRUE;
+  self->stream.exact = FALSE;
+  self->stream.size_max = self->message_size_max;
+}
+
 static gboolean
 parse_frame (AfrpcLink         *self,
              AfrpcLinkItem     *item,
@@ -639,6 +679,8 @@ parse_frame (AfrpcLink         *self,
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "unexpected file descriptors");
       return FALSE;
     }
+  if (!check_serialised (self, frame, error))
+    return FALSE;
   if (self->state == AFRPC_LINK_PREPARING && (kind == AFRPC_FRAME_FORKED || kind == AFRPC_FRAME_REFUSED))
     return parse_forked (self, item, frame, error);
   if (self->state == AFRPC_LINK_PREPARING && kind == AFRPC_FRAME_EXITED)
@@ -646,11 +688,7 @@ parse_frame (AfrpcLink         *self,
 
   if (self->state == AFRPC_LINK_PREPARING && kind == AFRPC_FRAME_READY)
     {
-      item->kind = AFRPC_LINK_ITEM_READY;
-      self->state = AFRPC_LINK_READY;
-      self->was_ready = TRUE;
-      self->stream.exact = FALSE;
-      self->stream.size_max = self->message_size_max;
+      become_ready (self, item, frame);
       return TRUE;
     }
   if (self->state == AFRPC_LINK_PREPARING && kind == AFRPC_FRAME_FAILED)

@@ -50,6 +50,7 @@ typedef struct
   AfrpcLinkCall call;
   guint64 serial;
   GVariant *value; /* (nullable) (transfer full) */
+  gboolean is_serialised; /* the value is, and for the caller to unpack */
   GError *error;   /* (nullable) (transfer full) */
   int *fds;        /* (nullable) (transfer full): that came with the value */
   guint n_fds;
@@ -91,6 +92,7 @@ typedef struct
   guint64 message_size_max; /* bytes, of a payload in either direction */
 
   gboolean wants_log;
+  gboolean is_serialised;   /* arguments, results and events are, by a serialiser that the caller has */
   gboolean dismisses;       /* tells the worker that it closes */
   gboolean closing;         /* no calls any more; half-close once everything is written */
   gboolean shut;            /* half-closed, or the worker does not read */

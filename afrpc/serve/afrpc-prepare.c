@@ -160,6 +160,24 @@ take_shared (AfrpcWorker  *worker,
   return TRUE;
 }
 
+static gboolean
+find_serialiser (AfrpcWorker  *worker,
+                 GVariant     *value,
+                 GError      **error)
+{
+  const char *name;
+
+  if (!g_variant_lookup (value, "serialiser", "&s", &name))
+    return TRUE;
+
+  worker->serialiser = afrpc_serialiser_lookup (name);
+  if (worker->serialiser != NULL)
+    return TRUE;
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SERIALISER,
+               "there is no serialiser “%s” in the worker: its module or its init function has to register it", name);
+  return FALSE;
+}
+
 /* Init comes first, because it may load what the others are in. */
 static gboolean
 prepare_run (AfrpcHost    *self,
@@ -205,6 +223,9 @@ prepare_run (AfrpcHost    *self,
   if (options->init != NULL && !run_init (self, worker, options->init, error))
     return FALSE;
   if (options->done != NULL && !resolve (self, options->done, AFRPC_FUNCTION_DONE, &worker->done, error))
+    return FALSE;
+
+  if (!options->run && !find_serialiser (worker, value, error))
     return FALSE;
 
   kind = options->run ? AFRPC_FUNCTION_RUN : options->async ? AFRPC_FUNCTION_ASYNC : AFRPC_FUNCTION_SYNC;

@@ -145,6 +145,8 @@ run_call (AfrpcWorker *self,
   g_autoptr(GError) error = NULL;
   GVariant *result;
 
+  if (!call->cancelled)
+    call->args = afrpc_worker_unpack (self, &call->served, call->args, &call->error);
   if (call->cancelled)
     afrpc_worker_answer_cancelled (self, call->served.serial);
   else if (call->args == NULL)

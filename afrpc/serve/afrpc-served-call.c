@@ -95,11 +95,12 @@ send_progress (AfrpcServedCall *self,
                AfrpcWorker     *worker,
                GVariant        *value)
 {
-  const AfrpcPayload payload = afrpc_payload (value);
+  g_autoptr(GVariant) packed = NULL;
   g_autoptr(GError) error = NULL;
+  AfrpcPayload payload;
 
-  if (!afrpc_worker_check_size (worker, &payload, &error))
-    g_warning ("progress was not sent, it is too large: %s", error->message);
+  if (!afrpc_worker_pack (worker, value, &packed, &payload, &error))
+    g_warning ("progress was not sent: %s", error->message);
   else
     {
       afrpc_stream_put_payload (&worker->stream, AFRPC_FRAME_PROGRESS, self->serial, &payload);

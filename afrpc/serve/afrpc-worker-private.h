@@ -5,6 +5,7 @@
 
 #include "afrpc-host.h"
 #include "afrpc-invocation.h"
+#include "afrpc-serialiser.h"
 #include "afrpc-worker.h"
 #include "serve/afrpc-served-call.h"
 #include "spawn/afrpc-again.h"
@@ -28,6 +29,7 @@ struct _AfrpcWorker
   AfrpcHost *host;          /* not owned: it outlives the worker */
   AfrpcBackend backend;
   AfrpcOrphanPolicy orphan_policy;
+  AfrpcSerialiser *serialiser; /* (nullable): of arguments, results, events and progress */
   guint64 message_size_max; /* bytes, in either direction */
   GVariant *hello;          /* (nullable): what it greets with; a process that is forked says the same */
   guint64 goodbye_serial;   /* of what follows when this process has ended, or 0 */
@@ -93,6 +95,15 @@ GVariant    *afrpc_worker_begin_call     (AfrpcWorker      *self,
                                           AfrpcServedCall  *call);
 gboolean     afrpc_worker_check_size     (AfrpcWorker      *self,
                                           const AfrpcPayload *payload,
+                                          GError          **error);
+gboolean     afrpc_worker_pack           (AfrpcWorker      *self,
+                                          GVariant         *value,
+                                          GVariant        **packed,
+                                          AfrpcPayload     *payload,
+                                          GError          **error);
+GVariant    *afrpc_worker_unpack         (AfrpcWorker      *self,
+                                          const AfrpcServedCall *call,
+                                          GVariant         *args,
                                           GError          **error);
 gboolean     afrpc_worker_check_fds      (AfrpcWorker      *self,
                                           guint             n_fds,
