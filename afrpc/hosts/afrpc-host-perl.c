@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The host of workers in Perl, as they are written for AnyEvent::Fork and AnyEvent::Fork::RPC. */
+#include "config.h"
+
+#include "afrpc-perl-loop.h"
+#include "afrpc-perl-value.h"
+
+#define AFRPC_TYPE_HOST_PERL (afrpc_host_perl_get_type ())
+G_DECLARE_FINAL_TYPE (AfrpcHostPerl, afrpc_host_perl, AFRPC, HOST_PERL, AfrpcHost)
+
+#define EXIT_DIED 255 /* of a program that dies */
+
+struct _AfrpcHostPerl
+{
+  AfrpcHost parent_instance;
+
+  GPtrArray *functions; /* (element-type SV) code references; a function's number is its index plus 1 */
+  gboolean has_failed;  /* the function that has taken the process over */
+};
+
+G_DEFINE_FINAL_TYPE (AfrpcHostPerl, afrpc_host_perl, AFRPC_TYPE_HOST)
+
+static SV *
+get_function (AfrpcHost *host,
+              guint      number)
+{
+  return AFRPC_HOST_PERL (host)->functions->pdata[number - 1];
+}
+
+static gboolean
+afrpc_host_perl_require (AfrpcHost   *host,
+                         const char  *module,
+                         GError     **error)
+{
+  dTHX;
+  AfrpcPerlCall call = { .code = afrpc_perl_function ("Afrpc::Perl::load"), .args = { newSVpv (module, 0) } };
+
+  afrpc_perl_renew_env ();
+  if (afrpc_perl_call (&call, AFRPC_ERROR_MODULE, error))
+    return TRUE;
+
+  g_prefix_error (error, "the module “%s” cannot be loaded: ", module);
+  return FALSE;
+}
+
+static gboolean
+afrpc_host_perl_eval (AfrpcHost   *host,
+                      const char  *code,
+                      GVariant    *args,
+                      GError     **error)
+{
+  dTHX;
+  AfrpcPerlCall call = {
+    .code = afrpc_perl_function ("Afrpc::Perl::evaluate"), .args = { newSVpv (code, 0) }, .tuple = args
+  };
+
+  afrpc_perl_renew_env ();
+
+  return afrpc_perl_call (&call, AFRPC_ERROR_FAILED, error);
+}
+
+static guint
+afrpc_host_perl_resolve (AfrpcHost          *host,
+                         const char         *name,
+                         AfrpcFunctionKind   kind,
+                         GError            **error)
+{
+  AfrpcHostPerl *self = AFRPC_HOST_PERL (host);
+  dTHX;
+  SV *function = NULL;
+  AfrpcPerlCall call = {
+    .code = afrpc_perl_function ("Afrpc::Perl::find"), .args = { newSVpv (name, 0) }, .scalar = &function
+  };
+
+  afrpc_perl_renew_env ();
+  if (!afrpc_perl_call (&call, AFRPC_ERROR_FUNCTION, error))
+    return 0;
+  if (!SvROK (function))
+    {
+      SvREFCNT_dec (function);
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION, "there is no function “%s”", name);
+      return 0;
+    }
+
+  if (kind == AFRPC_FUNCTION_ASYNC)
+    {
+      AfrpcPerlCall offer = { .code = afrpc_perl_function ("Afrpc::Perl::offer_anyevent") };
+
+      afrpc_perl_call (&offer, AFRPC_ERROR_FAILED, NULL);
+      afrpc_perl_loop_join ();
+    }
+
+  g_ptr_array_add (self->functions, function);
+  return self->functions->len;
+}
+
+static GVariant *
+afrpc_host_perl_call (AfrpcHost    *host,
+                      guint         number,
+                      AfrpcWorker  *worker,
+                      GVariant     *args,
+                      GError      **error)
+{
+  GVariant *value = NULL;
+  AfrpcPerlCall call = { .code = get_function (host, number), .tuple = args, .value = &value };
+
+  afrpc_perl_set_serving ();
+
+  return afrpc_perl_call (&call, AFRPC_ERROR_FAILED, error) ? value : NULL;
+}
+
+static void
+afrpc_host_perl_invoke (AfrpcHost       *host,
+                        guint            number,
+                        AfrpcInvocation *invocation)
+{
+  afrpc_perl_set_serving ();
+  afrpc_perl_invoke (get_function (host, number), invocation);
+}
+
+/* What was sent to the process, in its order: strings and handles. */
+static AV *
+get_start_args (pTHX_
+                AfrpcWorker  *worker,
+                GError      **error)
+{
+  GVariant *args = afrpc_worker_get_args (worker);
+  AV *list = newAV ();
+  guint n_fds = afrpc_worker_get_n_fds (worker), fd = 0;
+
+  for (gsize i = 0; i <= g_variant_n_children (args); i++)
+    {
+      for (; fd < n_fds && afrpc_worker_get_fd_position (worker, fd) <= i; fd++)
+        {
+          SV *handle = NULL;
+          AfrpcPerlCall call = {
+            .code = afrpc_perl_function ("Afrpc::Perl::handle"),
+            .args = { newSViv (afrpc_worker_steal_fd (worker, fd)) },
+            .scalar = &handle,
+          };
+
+          if (!afrpc_perl_call (&call, AFRPC_ERROR_FAILED, error))
+            {
+              SvREFCNT_dec ((SV *) list);
+              return NULL;
+            }
+          av_push (list, handle);
+        }
+
+      if (i < g_variant_n_children (args))
+        {
+          g_autoptr(GVariant) arg = g_variant_get_child_value (args, i);
+
+          av_push (list, afrpc_perl_unpack (aTHX_ arg));
+        }
+    }
+
+  return list;
+}
+
+static gboolean
+afrpc_host_perl_init_function (AfrpcHost    *host,
+                               guint         number,
+                               AfrpcWorker  *worker,
+                               GError      **error)
+{
+  dTHX;
+  AfrpcPerlCall call = { .code = get_function (host, number), .list = get_start_args (aTHX_ worker, error) };
+  gboolean ok;
+
+  if (call.list == NULL)
+    return FALSE;
+  ok = afrpc_perl_call (&call, AFRPC_ERROR_INIT, error);
+  SvREFCNT_dec ((SV *) call.list);
+
+  return ok;
+}
+
+static void
+report (gboolean      ok,
+        const GError *error)
+{
+  if (!ok)
+    g_printerr ("afrpc-host-perl: %s\n", error->message);
+}
+
+static void
+afrpc_host_perl_done (AfrpcHost   *host,
+                      guint        number,
+                      AfrpcWorker *worker)
+{
+  AfrpcPerlCall call = { .code = get_function (host, number) };
+  g_autoptr(GError) error = NULL;
+
+  report (afrpc_perl_call (&call, AFRPC_ERROR_FAILED, &error), error);
+}
+
+static void
+afrpc_host_perl_run (AfrpcHost   *host,
+                     guint        number,
+                     AfrpcWorker *worker,
+                     int          fd)
+{
+  dTHX;
+  SV *handle = NULL;
+  AfrpcPerlCall open = {
+    .code = afrpc_perl_function ("Afrpc::Perl::handle"), .args = { newSViv (fd) }, .scalar = &handle
+  };
+  AfrpcPerlCall call = { .code = get_function (host, number) };
+  g_autoptr(GError) error = NULL;
+  gboolean ok = afrpc_perl_call (&open, AFRPC_ERROR_FAILED, &error);
+
+  if (ok)
+    {
+      call.args[0] = handle;
+      call.list = get_start_args (aTHX_ worker, &error);
+      ok = call.list != NULL && afrpc_perl_call (&call, AFRPC_ERROR_FAILED, &error);
+    }
+  report (ok, error);
+  AFRPC_HOST_PERL (host)->has_failed = !ok;
+}
+
+static int
+afrpc_host_perl_fork (AfrpcHost  *host,
+                      GError    **error)
+{
+  int pid;
+
+  afrpc_perl_prepare_fork ();
+  pid = AFRPC_HOST_CLASS (afrpc_host_perl_parent_class)->fork (host, error);
+  if (pid == 0)
+    afrpc_perl_forked ();
+
+  return pid;
+}
+
+static int
+afrpc_host_perl_end (AfrpcHost *host,
+                     int        status)
+{
+  return afrpc_perl_end (AFRPC_HOST_PERL (host)->has_failed ? EXIT_DIED : status);
+}
+
+static void
+afrpc_host_perl_finalize (GObject *object)
+{
+  /* The functions are Perl's, which has ended. */
+  g_ptr_array_unref (AFRPC_HOST_PERL (object)->functions);
+
+  G_OBJECT_CLASS (afrpc_host_perl_parent_class)->finalize (object);
+}
+
+static void
+afrpc_host_perl_class_init (AfrpcHostPerlClass *klass)
+{
+  AfrpcHostClass *host_class = AFRPC_HOST_CLASS (klass);
+
+  G_OBJECT_CLASS (klass)->finalize = afrpc_host_perl_finalize;
+  host_class->require = afrpc_host_perl_require;
+  host_class->eval = afrpc_host_perl_eval;
+  host_class->resolve = afrpc_host_perl_resolve;
+  host_class->call = afrpc_host_perl_call;
+  host_class->invoke = afrpc_host_perl_invoke;
+  host_class->init = afrpc_host_perl_init_function;
+  host_class->done = afrpc_host_perl_done;
+  host_class->run = afrpc_host_perl_run;
+  host_class->fork = afrpc_host_perl_fork;
+  host_class->end = afrpc_host_perl_end;
+}
+
+static void
+afrpc_host_perl_init (AfrpcHostPerl *self)
+{
+  self->functions = g_ptr_array_new ();
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_autoptr(AfrpcHost) host = g_object_new (AFRPC_TYPE_HOST_PERL, "name", "perl", NULL);
+
+  afrpc_perl_start (host, argc, argv);
+
+  return afrpc_host_serve (host);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The Perl interpreter of a worker process: there is one. Whatever may run Perl code goes through
+ * afrpc_perl_call(), which lets nothing jump out of it: die becomes an error, exit ends the process
+ * in Perl's way. */
+#pragma once
+
+#include "afrpc/afrpc.h"
+
+#define PERL_NO_GET_CONTEXT
+#include <EXTERN.h>
+#include <perl.h>
+#include <XSUB.h>
+
+G_BEGIN_DECLS
+
+/* What is called, with what, and what becomes of it. */
+typedef struct
+{
+  SV *code;
+  SV *args[2];      /* (nullable): the first arguments, given away */
+  GVariant *tuple;  /* (nullable): the arguments that follow; not owned */
+  AV *list;         /* (nullable): the same; not owned */
+  GVariant **value; /* (nullable): gets all that is returned, packed; floating */
+  SV **scalar;      /* (nullable): gets the one value that is returned */
+} AfrpcPerlCall;
+
+void     afrpc_perl_start        (AfrpcHost            *host,
+                                  int                   argc,
+                                  char                **argv);
+int      afrpc_perl_end          (int                   status);
+void     afrpc_perl_prepare_fork (void);
+void     afrpc_perl_forked       (void);
+void     afrpc_perl_renew_env    (void);
+void     afrpc_perl_set_serving  (void);
+gboolean afrpc_perl_call         (AfrpcPerlCall        *call,
+                                  int                   code,
+                                  GError              **error);
+SV      *afrpc_perl_function     (const char           *name);
+SV      *afrpc_perl_text         (SV                   *sv);
+SV      *afrpc_perl_plain        (SV                   *sv);
+void     afrpc_perl_invoke       (SV                   *code,
+                                  AfrpcInvocation      *invocation);
+
+G_END_DECLS

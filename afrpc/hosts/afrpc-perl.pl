@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# line 5 "afrpc-host-perl"
+# The part of the host that is better said in Perl. It is compiled into the host.
+
+# First, so that the code sees no variable of ours. It finds its arguments in @_.
+package main;
+sub Afrpc::Perl::evaluate { eval shift; die $@ if ref $@ or length $@ }
+
+package Afrpc::Perl;
+
+our ($environment, $watcher, $timer);
+
+# The backends' modules are the host itself. The module of the parent's side is named by workers out of habit: it
+# is loaded if it is there, and not missed if it is not.
+sub start
+{
+   $INC{"AnyEvent/Fork/RPC/$_.pm"} = __FILE__ for "Sync", "Async";
+   grep { !ref and -e "$_/AnyEvent/Fork/RPC.pm" } @INC
+      or $INC{"AnyEvent/Fork/RPC.pm"} = __FILE__;
+   $environment = $ENV{PERL5LIB};
+}
+
+sub AnyEvent::Fork::RPC::Sync::do_exit { CORE::exit (0) }
+sub AnyEvent::Fork::RPC::Async::do_exit { CORE::exit (0) }
+
+sub load
+{
+   my ($name) = @_;
+
+   unless ($name =~ m{[/.]}) {
+      $name =~ /\A[^\W\d]\w*(?:(?:::|')\w+)*\z/ or die "that is no name of a module\n";
+      $name =~ s{::|'}{/}g;
+      $name .= ".pm";
+   }
+   require $name;
+}
+
+# A function that may be defined later, by AUTOLOAD, counts.
+sub find
+{
+   my ($name) = @_;
+
+   $name = "main::$name" unless $name =~ /::/;
+   my ($package) = $name =~ /\A(.*)::/s;
+   defined &$name or defined &{"$package\::AUTOLOAD"} or return undef;
+   \&$name
+}
+
+sub text { "$_[0]" }
+
+sub plain
+{
+   my ($value) = @_;
+
+   ref $value eq "ARRAY" ? [@$value] : ref $value eq "HASH" ? {%$value} : $value
+}
+
+sub handle
+{
+   open my $handle, "+<&=", $_[0] or die "a file descriptor cannot be used: $!\n";
+   $handle
+}
+
+# The environment that was given to the process after Perl had started.
+sub renew_environment
+{
+   %ENV = @_;
+   my $libraries = $ENV{PERL5LIB};
+   unshift @INC, grep length, split /:/, $libraries
+      if defined $libraries and $libraries ne ($environment // "");
+   $environment = $libraries;
+}
+
+# In a process that was forked from a template without pthread_atfork ().
+sub forked
+{
+   EV::default_loop ()->loop_fork if $INC{"EV.pm"};
+}
+
+# AnyEvent is loaded by the backend that the functions were written for; here, when it is first used.
+sub offer_anyevent
+{
+   return if $INC{"AnyEvent.pm"};
+   *AE::AUTOLOAD = sub {
+      my $name = our $AUTOLOAD;
+      load_anyevent ();
+      goto &$name;
+   };
+   *AnyEvent::AUTOLOAD = sub {
+      my ($name) = our $AUTOLOAD =~ /(\w+)\z/;
+      return if $name eq "DESTROY";
+      load_anyevent ();
+      my $class = shift;
+      $class->$name (@_)
+   };
+}
+
+sub load_anyevent
+{
+   delete $AE::{AUTOLOAD};
+   delete $AnyEvent::{AUTOLOAD};
+   require AnyEvent;
+}
+
+# One turn of the event loop that the worker's modules use: until something happens, $fd can be read (it says so
+# once), or $seconds have passed; there is no limit if they are negative.
+sub turn_ev
+{
+   my ($fd, $seconds) = @_;
+
+   return EV::run (EV::RUN_NOWAIT ()) unless $seconds;
+
+   ($watcher ||= EV::io_ns ($fd, EV::READ (), sub { $_[0]->stop }))->start;
+   return EV::run (EV::RUN_ONCE ()) if $seconds < 0;
+
+   $timer ||= EV::timer_ns (1, 0, sub { });
+   $timer->set ($seconds, 0);
+   $timer->start;
+   EV::run (EV::RUN_ONCE ());
+   $timer->stop;
+}
+
+sub turn_anyevent
+{
+   my ($fd, $seconds) = @_;
+   my $limit;
+
+   $limit = AE::timer ($seconds, 0, sub { }) if $seconds >= 0;
+   $watcher ||= AE::io ($fd, 0, sub { undef $watcher }) if $seconds;
+   AnyEvent->_poll;
+}
+
+1
