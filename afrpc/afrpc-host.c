@@ -124,6 +124,12 @@ default_end (AfrpcHost *self,
 }
 
 static void
+default_wait (AfrpcHost *self,
+              int        fd)
+{
+}
+
+static void
 afrpc_host_finalize (GObject *object)
 {
   g_clear_pointer (&get_private (AFRPC_HOST (object))->name, g_free);
@@ -182,6 +188,7 @@ afrpc_host_class_init (AfrpcHostClass *klass)
   klass->can_fork = default_can_fork;
   klass->fork = default_fork;
   klass->end = default_end;
+  klass->wait = default_wait;
 
   /**
    * AfrpcHost:name: (attributes org.gtk.Property.get=afrpc_host_get_name)
@@ -268,6 +275,19 @@ afrpc_host_init (AfrpcHost *self)
  * Takes notice of the cancelling of a call of the async backend, or of its time limit, for functions that cannot
  * look at [method@Afrpc.Invocation.is_cancelled] while they wait, and have no use for
  * [method@Afrpc.Invocation.get_cancellable]. The call still has to be answered.
+ *
+ * Since: 1.0
+ */
+
+/**
+ * AfrpcHostClass::wait:
+ * @self: the host
+ * @fd: a file descriptor
+ *
+ * Waits until the file descriptor can be read, or for no time at all: in the sync backend, when there is no call to
+ * run. It is for languages that have something to do meanwhile, such as to run their handlers of signals.
+ *
+ * The default returns at once: what follows is a read that blocks.
  *
  * Since: 1.0
  */
@@ -397,6 +417,13 @@ afrpc_host_done (AfrpcHost   *self,
                  AfrpcWorker *worker)
 {
   AFRPC_HOST_GET_CLASS (self)->done (self, function, worker);
+}
+
+void
+afrpc_host_wait (AfrpcHost *self,
+                 int        fd)
+{
+  AFRPC_HOST_GET_CLASS (self)->wait (self, fd);
 }
 
 /* As afrpc_fork(), in the way of the language. */

@@ -29,6 +29,7 @@ G_DECLARE_DERIVABLE_TYPE (AfrpcHost, afrpc_host, AFRPC, HOST, GObject)
  * @fork: forks the process; see [vfunc@Afrpc.Host.fork]
  * @end: ends the process; see [vfunc@Afrpc.Host.end]
  * @cancelled: takes notice of a call that was cancelled; see [vfunc@Afrpc.Host.cancelled]
+ * @wait: waits for a call; see [vfunc@Afrpc.Host.wait]
  *
  * The virtual functions of a host.
  *
@@ -76,9 +77,11 @@ struct _AfrpcHostClass
                         int                status);
   void      (*cancelled) (AfrpcHost       *self,
                           AfrpcInvocation *invocation);
+  void      (*wait)    (AfrpcHost         *self,
+                        int                fd);
 
   /*< private >*/
-  gpointer padding[4];
+  gpointer padding[3];
 };
 
 AFRPC_AVAILABLE_IN_1_0

@@ -3,6 +3,7 @@
 /* A host with its own ways to fork: what AFRPC_TEST_FORK says; and to end: with AFRPC_TEST_END as exit status. */
 #include <afrpc/afrpc.h>
 
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -13,7 +14,8 @@ struct _ForkHost
 {
   AfrpcHost parent_instance;
 
-  const char *how;    /* this process came to be */
+  const char *how;     /* this process came to be */
+  gboolean has_waited; /* for a call that was not there yet */
 };
 
 G_DEFINE_FINAL_TYPE (ForkHost, fork_host, AFRPC_TYPE_HOST)
@@ -45,7 +47,7 @@ fork_host_resolve (AfrpcHost          *host,
                    AfrpcFunctionKind   kind,
                    GError            **error)
 {
-  return g_str_equal (function, "positions") ? 2 : 1;
+  return g_str_equal (function, "positions") ? 2 : g_str_equal (function, "has_waited") ? 3 : 1;
 }
 
 /* What is known of the file descriptors. */
@@ -71,7 +73,21 @@ fork_host_call (AfrpcHost    *host,
   if (afrpc_host_get_worker (host) != worker)
     return NULL;
 
+  if (function == 3)
+    return g_variant_new_boolean (FORK_HOST (host)->has_waited);
+
   return function == 2 ? get_positions (worker) : g_variant_new_string (FORK_HOST (host)->how);
+}
+
+static void
+fork_host_wait (AfrpcHost *host,
+                int        fd)
+{
+  struct pollfd poller = { fd, POLLIN, 0 };
+
+  AFRPC_HOST_CLASS (fork_host_parent_class)->wait (host, fd);
+  if (poll (&poller, 1, 0) == 0)
+    FORK_HOST (host)->has_waited = TRUE;
 }
 
 static int
@@ -93,6 +109,7 @@ fork_host_class_init (ForkHostClass *klass)
 
   host_class->fork = fork_host_fork;
   host_class->end = fork_host_end;
+  host_class->wait = fork_host_wait;
   host_class->resolve = fork_host_resolve;
   host_class->call = fork_host_call;
 }

@@ -184,6 +184,25 @@ test_fork_host_end (void)
 }
 
 static void
+test_fork_host_wait (void)
+{
+  g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (g_getenv ("AFRPC_TEST_FORK_HOST"));
+  g_auto(Watched) watched = { 0 };
+  gboolean has_waited = FALSE;
+
+  g_test_summary ("A host may do something while its worker waits for a call");
+  watch_init (&watched, afrpc_proxy_new (process, "has_waited"));
+  while (!has_waited)
+    {
+      g_autoptr(GError) error = NULL;
+      g_autoptr(GVariant) result = test_call (watched.proxy, NULL, &error);
+
+      g_assert_no_error (error);
+      has_waited = g_variant_get_boolean (result);
+    }
+}
+
+static void
 test_fork_fd_positions (void)
 {
   g_autoptr(AfrpcProcess) template = afrpc_process_new_exec (g_getenv ("AFRPC_TEST_FORK_HOST"));
@@ -718,6 +737,7 @@ main (int   argc,
   g_test_add_func ("/fork/inherits", test_fork_inherits);
   g_test_add_func ("/fork/host", test_fork_host);
   g_test_add_func ("/fork/host-end", test_fork_host_end);
+  g_test_add_func ("/fork/host-wait", test_fork_host_wait);
   g_test_add_func ("/fork/fd-positions", test_fork_fd_positions);
   g_test_add_func ("/fork/template/dropped", test_fork_template_dropped);
   g_test_add_func ("/fork/template/killed", test_fork_template_killed);

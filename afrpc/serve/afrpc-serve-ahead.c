@@ -196,7 +196,10 @@ afrpc_worker_serve_ahead (AfrpcWorker  *self,
         continue;
 
       if (!self->eof)
-        afrpc_worker_wait_readable (self);
+        {
+          afrpc_host_wait (self->host, self->stream.in_fd);
+          afrpc_worker_wait_readable (self);
+        }
       else if (self->ahead_error != NULL)
         {
           g_propagate_error (error, g_steal_pointer (&self->ahead_error));

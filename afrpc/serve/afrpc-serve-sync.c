@@ -37,6 +37,7 @@ afrpc_worker_serve_sync (AfrpcWorker  *self,
 
       if (step == AFRPC_STREAM_AGAIN)
         {
+          afrpc_host_wait (self->host, self->stream.in_fd);
           step = afrpc_stream_read (&self->stream, error);
           if (step == AFRPC_STREAM_EOF)
             return TRUE;

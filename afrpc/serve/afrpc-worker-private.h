@@ -156,6 +156,8 @@ void         afrpc_host_cancelled        (AfrpcHost        *self,
 void         afrpc_host_done             (AfrpcHost        *self,
                                           guint             function,
                                           AfrpcWorker      *worker);
+void         afrpc_host_wait             (AfrpcHost        *self,
+                                          int               fd);
 int          afrpc_host_fork             (AfrpcHost        *self,
                                           int               parent_pid,
                                           gboolean         *is_sibling,
