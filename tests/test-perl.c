@@ -868,21 +868,35 @@ test_perl_flush (void)
 static void
 test_perl_signals (void)
 {
-  g_autoptr(AfrpcProcess) process = NULL;
-  g_auto(Watched) watched = { 0 };
-
-  g_test_summary ("A signal's handler runs while an async worker waits");
-  process = new_process ("Loop");
-  watch_perl (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "Loop::run", "backend",
-                                      AFRPC_BACKEND_ASYNC, NULL));
-  for (guint i = 0; i < 100; i++)
+  g_test_summary ("A signal's handler runs while a worker waits");
+  for (guint b = 0; b < G_N_ELEMENTS (backends); b++)
     {
-      g_variant_unref (test_call (watched.proxy, g_variant_new ("(s)", "handler"), NULL));
-      afrpc_process_kill (process, SIGUSR2);
-      while (watched.n_events <= i)
-        g_main_context_iteration (NULL, TRUE);
+      g_auto(Watched) watched = { 0 };
+      AfrpcProcess *process;
+
+      watch_perl (&watched, new_proxy ("Jobs", b == 0 ? "Jobs::run" : "Jobs::run_async", backends[b]));
+      process = afrpc_proxy_get_process (watched.proxy);
+      for (guint i = 0; i < 100; i++)
+        {
+          g_autofree char *text = NULL;
+
+          if (i == 98)
+            check_call (watched.proxy, "('handler', true)", "(1)");
+          else if (i == 0)
+            check_call (watched.proxy, "('handler', false)", "(1)");
+          else
+            text = call_text (watched.proxy, "pid");
+          afrpc_process_kill (process, SIGUSR2);
+          while (watched.n_events <= i)
+            g_main_context_iteration (NULL, TRUE);
+        }
+      g_assert_cmpuint (watched.n_events, ==, 100);
+      check_call (watched.proxy, "('handle-exit',)", "(1)");
+      afrpc_process_kill (process, SIGTERM);
+      test_iterate_until (&watched.destroyed);
+      g_assert_cmpint (afrpc_exit_get_status (watched.exit), ==, 11);
+      assert_contains (afrpc_exit_get_stderr (watched.exit), "a signal handler has failed: handled");
     }
-  g_assert_cmpuint (watched.n_events, ==, 100);
 }
 
 static void

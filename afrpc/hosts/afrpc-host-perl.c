@@ -235,6 +235,13 @@ afrpc_host_perl_fork (AfrpcHost  *host,
   return pid;
 }
 
+static void
+afrpc_host_perl_wait (AfrpcHost *host,
+                      int        fd)
+{
+  afrpc_perl_loop_wait (fd);
+}
+
 static int
 afrpc_host_perl_end (AfrpcHost *host,
                      int        status)
@@ -267,6 +274,7 @@ afrpc_host_perl_class_init (AfrpcHostPerlClass *klass)
   host_class->run = afrpc_host_perl_run;
   host_class->fork = afrpc_host_perl_fork;
   host_class->end = afrpc_host_perl_end;
+  host_class->wait = afrpc_host_perl_wait;
 }
 
 static void

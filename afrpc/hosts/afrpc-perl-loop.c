@@ -84,12 +84,13 @@ watch (const GPollFD *fds,
 }
 
 static void
-call_loop (AfrpcPerlCall *call)
+call_perl (AfrpcPerlCall *call,
+           const char    *what)
 {
   g_autoptr(GError) error = NULL;
 
   if (!afrpc_perl_call (call, AFRPC_ERROR_FAILED, &error))
-    g_printerr ("afrpc-host-perl: a callback of the event loop has failed: %s\n", error->message);
+    g_printerr ("afrpc-host-perl: %s has failed: %s\n", what, error->message);
 }
 
 static void
@@ -102,7 +103,7 @@ turn (pTHX_
     .args = { newSViv (epoll_fd), newSVnv (timeout_ms / 1000.) },
   };
 
-  call_loop (&call);
+  call_perl (&call, "a callback of the event loop");
 }
 
 static gboolean
@@ -139,6 +140,19 @@ poll_or_signal (pTHX_
   return n;
 }
 
+/* Returns FALSE if there was none to handle. */
+static gboolean
+handle_signals (pTHX)
+{
+  AfrpcPerlCall call = { .code = afrpc_perl_function ("Afrpc::Perl::handle_signals") };
+
+  if (!PL_sig_pending)
+    return FALSE;
+
+  call_perl (&call, "a signal handler");
+  return TRUE;
+}
+
 static int
 poll_cb (GPollFD *fds,
          guint    n_fds,
@@ -159,14 +173,25 @@ poll_cb (GPollFD *fds,
       n = g_poll (fds, n_fds, 0);
     }
 
-  if (PL_sig_pending)
-    {
-      AfrpcPerlCall call = { .code = afrpc_perl_function ("Afrpc::Perl::handle_signals") };
-
-      call_loop (&call);
-    }
+  handle_signals (aTHX);
 
   return MAX (n, 0);
+}
+
+/* Waits for a call in the sync backend, if a signal may come that Perl handles. */
+void
+afrpc_perl_loop_wait (int fd)
+{
+  dTHX;
+  GPollFD poller = { fd, G_IO_IN, 0 };
+
+  while (has_signal_handlers (aTHX))
+    {
+      const int n = poll_or_signal (aTHX_ &poller, 1, -1);
+
+      if (!handle_signals (aTHX) && n > 0)
+        break;
+    }
 }
 
 /* From now on whatever runs the default main context runs the loop of Perl's modules, too. */

@@ -8,5 +8,6 @@
 G_BEGIN_DECLS
 
 void afrpc_perl_loop_join (void);
+void afrpc_perl_loop_wait (int fd);
 
 G_END_DECLS

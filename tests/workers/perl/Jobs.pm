@@ -94,6 +94,8 @@ sub count_down { my ($n) = @_; no warnings "recursion"; $n ? 1 + count_down ($n 
    },
    system => sub { my $said = `echo said`; $said .= system "exit 3;"; $said },
    pid => sub { $$ },
+   handler => sub { my $how = $_[0]; $SIG{USR2} = sub { AnyEvent::Fork::RPC::event ("signal"); die "handled\n" if $how }; 1 },
+   "handle-exit" => sub { $SIG{TERM} = sub { exit 11 }; 1 },
    rand => sub { rand },
    env => sub { map { $ENV{$_} // "unset" } @_ },
    inc => sub { $INC[0] },

@@ -57,7 +57,6 @@ my %job = (
    die => sub { my ($done) = @_; $watcher{$done} = AE::timer (0, 0, sub { delete $watcher{$done}; undef $done; die "inside\n" }) },
    exit => sub { @watcher{"kept", "exit"} = ($_[0], AE::timer (0, 0, sub { exit 9 })) },
    return => sub { my ($done, @result) = @_; $done->(@result) },
-   handler => sub { my ($done) = @_; $SIG{USR2} = sub { AnyEvent::Fork::RPC::event ("signal") }; $done->($$) },
 );
 
 sub run
