@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* afrpc itself. Variants: "sync" and "async" are the worker's backend, called through the main
  * loop; "sync-direct" and "async-direct" in W1 are called with afrpc_proxy_call_sync (); workers of
- * "sync-fork" and "async-fork" are forked from a template and not executed. */
+ * "sync-fork" and "async-fork" are forked from a template and not executed. The same with "perl-" in front of
+ * it: the worker is in Perl; "perl-async-loop" turns the event loop of AnyEvent as well. */
 #include "bench-client.h"
 
 #include <string.h>
@@ -87,7 +88,7 @@ main (int    argc,
   g_autoptr(AfrpcProcess) template = NULL;
 
   bench_options_init (&options, argc, argv);
-  backend = g_str_has_prefix (options.variant, "async") ? AFRPC_BACKEND_ASYNC : AFRPC_BACKEND_SYNC;
+  backend = strstr (options.variant, "async") != NULL ? AFRPC_BACKEND_ASYNC : AFRPC_BACKEND_SYNC;
   if (g_str_has_suffix (options.variant, "-fork"))
     template = bench_client_new_process (&options);
   if (strcmp (options.workload, "W5") == 0)

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bench-client.h"
 
+#include <stdlib.h>
+
+#define BENCH_SKIPPED 77 /* what run-bench.py takes for it */
+
 static GVariant *
 new_text (uint64_t number)
 {
@@ -10,17 +14,33 @@ new_text (uint64_t number)
   return g_variant_new_string (text);
 }
 
+/* A worker in Perl returns a list of octet strings. */
+static const char *
+get_text (GVariant *value,
+          gsize    *len)
+{
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
+    return g_variant_get_string (value, len);
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE_BYTESTRING_ARRAY) && g_variant_n_children (value) == 1)
+    {
+      g_autoptr(GVariant) child = g_variant_get_child_value (value, 0);
+
+      return g_variant_get_fixed_array (child, len, 1);
+    }
+
+  return NULL;
+}
+
 static void
 check_text (const char *what,
             GVariant   *value,
             uint64_t    number)
 {
-  const char *text;
   gsize len;
+  const char *text = get_text (value, &len);
 
-  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
+  if (text == NULL)
     bench_fail ("%s %" G_GUINT64_FORMAT " is no string", what, number);
-  text = g_variant_get_string (value, &len);
   if (len != BENCH_TEXT_LEN || !bench_text_is (text, number))
     bench_fail ("%s %" G_GUINT64_FORMAT " is wrong: %s", what, number, text);
 }
@@ -43,13 +63,57 @@ error_cb (AfrpcProxy   *proxy,
   bench_fail ("error: %s", error->message);
 }
 
+/* The functions of bench-worker.c. */
+static const char perl_code[] =
+  "sub echo { $_[0] }\n"
+  "sub echo_async { $_[0]->($_[1]) }\n"
+  "sub emit {\n"
+  "  my $n = reverse $_[0]; $n =~ tr/A-P/0-9a-f/;\n"
+  "  for (0 .. hex ($n) - 1) {\n"
+  "    my $text = reverse sprintf '%016x', $_; $text =~ tr/0-9a-f/A-P/;\n"
+  "    AnyEvent::Fork::RPC::event ($text);\n"
+  "  }\n"
+  "  $_[0]\n"
+  "}\n"
+  "sub emit_async { my $done = shift; $done->(emit (@_)) }\n";
+
+/* A host that was not built, and a module that is not there, are no failure. */
+static void
+skip_without_perl (gboolean with_loop)
+{
+  g_autofree char *host = g_build_filename (g_getenv ("AFRPC_HOST_PATH"), "afrpc-host-perl", NULL);
+
+  if (!g_file_test (host, G_FILE_TEST_IS_EXECUTABLE) ||
+      (with_loop && system ("perl -MAnyEvent -e 1 2>/dev/null") != 0))
+    exit (BENCH_SKIPPED);
+}
+
+static AfrpcProcess *
+new_perl_process (gboolean with_loop)
+{
+  AfrpcProcess *process;
+
+  skip_without_perl (with_loop);
+  process = afrpc_process_new_exec ("perl");
+  /* So that its loop is the one that is used. */
+  if (with_loop)
+    afrpc_process_eval (process, "use AnyEvent; AnyEvent::detect (); our $never = AE::timer (1e6, 0, sub { })", NULL);
+  afrpc_process_eval (process, perl_code, NULL);
+
+  return process;
+}
+
 /* With the worker's module, but no job yet. */
 AfrpcProcess *
 bench_client_new_process (const BenchOptions *options)
 {
-  AfrpcProcess *process = afrpc_process_new_exec (NULL);
   g_autofree char *module = g_build_filename (options->directory, "bench-worker.so", NULL);
+  AfrpcProcess *process;
 
+  if (g_str_has_prefix (options->variant, "perl-"))
+    return new_perl_process (g_str_has_suffix (options->variant, "-loop"));
+
+  process = afrpc_process_new_exec (NULL);
   afrpc_process_require (process, module);
 
   return process;
