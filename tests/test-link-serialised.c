@@ -38,7 +38,7 @@ prepare (Fake     *fake,
 
   fake_init (fake);
   fake->link.is_serialised = is_serialised;
-  afrpc_link_run (&fake->link, NULL, FALSE);
+  afrpc_link_run (&fake->link, NULL, NULL, 0, FALSE);
   fake_hear (fake, AFRPC_FRAME_HELLO, &frame);
   fake_hear (fake, AFRPC_FRAME_RUN, &frame);
   fake_greet (fake);
