@@ -9,17 +9,9 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
-#include "link/afrpc-error-domains.h"
 #include "wire/afrpc-lifeline.h"
 
 #define SLOTS_MIN 64u
-
-static const char *const frame_names[] = {
-  "none", "hello", "require", "eval", "arg", "fd", "run", "failed", "ready", "call", "cancel", "result", "error",
-  "event", "fork", "forked", "refused", "surroundings", "dismiss", "exited", "started", "goodbye", "progress", "log",
-};
-
-G_STATIC_ASSERT (G_N_ELEMENTS (frame_names) == AFRPC_FRAME_LAST + 1);
 
 void
 afrpc_link_item_clear (AfrpcLinkItem *item)
@@ -306,9 +298,10 @@ afrpc_link_call (AfrpcLink            *self,
   return serial;
 }
 
-static AfrpcLinkSlot *
-find_slot (AfrpcLink *self,
-           guint64    serial)
+/* Returns: (nullable): where the call is, while the worker owes its outcome */
+AfrpcLinkSlot *
+afrpc_link_find_slot (AfrpcLink *self,
+                      guint64    serial)
 {
   guint32 i = afrpc_serial_slot (serial);
 
@@ -320,7 +313,7 @@ AfrpcLinkCall *
 afrpc_link_find (AfrpcLink *self,
                  guint64    serial)
 {
-  AfrpcLinkSlot *slot = find_slot (self, serial);
+  AfrpcLinkSlot *slot = afrpc_link_find_slot (self, serial);
 
   return slot != NULL ? &slot->call : NULL;
 }
@@ -333,7 +326,7 @@ afrpc_link_cancel (AfrpcLink *self,
 {
   const AfrpcFrameHeader header = { .kind = AFRPC_FRAME_CANCEL, .serial = serial };
 
-  if (find_slot (self, serial) == NULL || self->state == AFRPC_LINK_ENDED)
+  if (afrpc_link_find_slot (self, serial) == NULL || self->state == AFRPC_LINK_ENDED)
     return;
 
   if (self->page != NULL)
@@ -375,27 +368,6 @@ afrpc_link_flush (AfrpcLink  *self,
   return step;
 }
 
-/* Whether what has arrived ends with a goodbye, be it behind half a frame: DONE; or, maybe, with the beginning of
- * one: AGAIN. The end of the stream may never come: a shell that waits for its commands holds the connection too. */
-static AfrpcStreamStep
-look_for_goodbye (AfrpcLink *self)
-{
-  const AfrpcStream *stream = &self->stream;
-
-  if (self->goodbye_serial == 0)
-    return AFRPC_STREAM_ERROR;
-  if (self->has_goodbye)
-    return AFRPC_STREAM_DONE;
-
-  if (stream->tail_size == AFRPC_FRAME_GOODBYE_SIZE)
-    self->has_goodbye = afrpc_goodbye_decode (&self->goodbye, self->goodbye_serial, stream->tail);
-  if (self->has_goodbye)
-    return AFRPC_STREAM_DONE;
-
-  return afrpc_goodbye_is_begun (self->goodbye_serial, stream->tail, stream->tail_size) ? AFRPC_STREAM_AGAIN
-                                                                                        : AFRPC_STREAM_ERROR;
-}
-
 /* Lets whoever still reads see the end of it, whatever waits to be written. */
 void
 afrpc_link_shut (AfrpcLink *self)
@@ -410,368 +382,6 @@ afrpc_link_read (AfrpcLink  *self,
                  GError    **error)
 {
   return afrpc_stream_read (&self->stream, error);
-}
-
-static gboolean
-parse_hello (AfrpcLink         *self,
-             const AfrpcFrame  *frame,
-             GError           **error)
-{
-  g_autoptr(GVariant) hello = NULL;
-  const char *host = "";
-  guint32 version = 0;
-
-  if (frame->header.kind != AFRPC_FRAME_HELLO || frame->header.serial != AFRPC_FRAME_MAGIC)
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "no greeting");
-      return FALSE;
-    }
-  hello = afrpc_stream_parse_value (&self->stream, frame, error);
-  if (hello == NULL)
-    return FALSE;
-  if (!g_variant_is_of_type (hello, G_VARIANT_TYPE_VARDICT) ||
-      !g_variant_lookup (hello, "version", "u", &version) ||
-      !g_variant_lookup (hello, "host", "&s", &host))
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "a greeting without version and host");
-      return FALSE;
-    }
-  if (version != AFRPC_FRAME_PROTOCOL_VERSION)
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_VERSION,
-                   "it speaks version %u of the protocol, this program version %u",
-                   version, AFRPC_FRAME_PROTOCOL_VERSION);
-      return FALSE;
-    }
-  if (self->host != NULL && strcmp (host, self->host) != 0)
-    {
-      g_autofree char *name = g_utf8_make_valid (host, MIN (strlen (host), 64));
-
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST,
-                   "it is a host of “%s”, not of “%s”", name, self->host);
-      return FALSE;
-    }
-
-  if (self->is_command)
-    g_variant_lookup (hello, "goodbye", "t", &self->goodbye_serial);
-
-  self->state = AFRPC_LINK_PREPARING;
-  return TRUE;
-}
-
-static void
-set_item_value (AfrpcLink        *self,
-                AfrpcLinkItem    *item,
-                const AfrpcFrame *frame,
-                gboolean          is_error)
-{
-  item->is_serialised = (frame->header.flags & AFRPC_FRAME_FLAG_SERIALISED) != 0;
-  item->value = afrpc_stream_parse_value (&self->stream, frame, &item->error);
-  if (item->value != NULL && is_error)
-    {
-      item->error = afrpc_error_domains_unpack (item->value);
-      g_clear_pointer (&item->value, g_variant_unref);
-    }
-}
-
-/* As set_item_value(), with descriptors. */
-static void
-set_item_message (AfrpcLink        *self,
-                  AfrpcLinkItem    *item,
-                  const AfrpcFrame *frame)
-{
-  if (frame->fds_lost)
-    {
-      item->error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED,
-                                 "the program has too many open files to receive the file descriptors");
-      return;
-    }
-
-  set_item_value (self, item, frame, FALSE);
-  if (item->value == NULL || frame->header.n_fds == 0)
-    return;
-
-  item->fds = g_new (int, frame->header.n_fds);
-  while (item->n_fds < frame->header.n_fds)
-    item->fds[item->n_fds++] = afrpc_stream_take_fd (&self->stream);
-}
-
-static gboolean
-parse_progress (AfrpcLink         *self,
-                AfrpcLinkItem     *item,
-                const AfrpcFrame  *frame,
-                GError           **error)
-{
-  AfrpcLinkSlot *slot = find_slot (self, frame->header.serial);
-
-  if (slot == NULL || !slot->call.wants_progress)
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "progress of a call that does not want any");
-      return FALSE;
-    }
-
-  item->kind = AFRPC_LINK_ITEM_PROGRESS;
-  item->call = slot->call;
-  if (item->call.owner != NULL)
-    set_item_value (self, item, frame, FALSE);
-
-  return TRUE;
-}
-
-static gboolean
-parse_log (AfrpcLink         *self,
-           AfrpcLinkItem     *item,
-           const AfrpcFrame  *frame,
-           GError           **error)
-{
-  item->kind = AFRPC_LINK_ITEM_LOG;
-  item->serial = frame->header.serial;
-  set_item_value (self, item, frame, FALSE);
-  if (item->value != NULL && g_variant_is_of_type (item->value, G_VARIANT_TYPE ("(uss)")))
-    return TRUE;
-
-  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a malformed log message");
-  return FALSE;
-}
-
-static gboolean
-parse_outcome (AfrpcLink         *self,
-               AfrpcLinkItem     *item,
-               const AfrpcFrame  *frame,
-               GError           **error)
-{
-  AfrpcLinkSlot *slot = find_slot (self, frame->header.serial);
-
-  if (slot == NULL)
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "result of a call that was not made");
-      return FALSE;
-    }
-
-  item->kind = AFRPC_LINK_ITEM_RESULT;
-  item->call = slot->call;
-  slot->serial = 0;
-  slot->call = (AfrpcLinkCall) { NULL };
-  slot->next_free = self->first_free;
-  self->first_free = slot - self->slots;
-  self->n_pending--;
-
-  if (item->call.owner == NULL)
-    ;
-  else if (frame->header.kind == AFRPC_FRAME_ERROR)
-    set_item_value (self, item, frame, TRUE);
-  else
-    set_item_message (self, item, frame);
-
-  return TRUE;
-}
-
-static gboolean
-parse_forked (AfrpcLink         *self,
-              AfrpcLinkItem     *item,
-              const AfrpcFrame  *frame,
-              GError           **error)
-{
-  guint32 pid;
-
-  item->kind = AFRPC_LINK_ITEM_FORKED;
-  set_item_value (self, item, frame, frame->header.kind == AFRPC_FRAME_REFUSED);
-  if (item->error != NULL)
-    return TRUE;
-
-  item->pidfd = afrpc_stream_take_fd (&self->stream);
-  if (!g_variant_is_of_type (item->value, G_VARIANT_TYPE ("(ub)")) || (item->pidfd < 0 && !frame->fds_lost))
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a new process without its descriptor");
-      if (item->pidfd >= 0)
-        close (item->pidfd);
-      return FALSE;
-    }
-  g_variant_get (item->value, "(ub)", &pid, &item->direct);
-  if (pid == 0 || pid > G_MAXINT)
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a new process with an impossible number");
-      if (item->pidfd >= 0)
-        close (item->pidfd);
-      return FALSE;
-    }
-  item->pid = pid;
-
-  return TRUE;
-}
-
-static gboolean
-parse_exited (AfrpcLink         *self,
-              AfrpcLinkItem     *item,
-              const AfrpcFrame  *frame,
-              GError           **error)
-{
-  gint32 status, signum;
-  guint32 pid;
-
-  item->kind = AFRPC_LINK_ITEM_EXITED;
-  set_item_value (self, item, frame, FALSE);
-  if (item->value == NULL || !g_variant_is_of_type (item->value, G_VARIANT_TYPE ("(uiib)")))
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "malformed exit status");
-      return FALSE;
-    }
-
-  g_variant_get (item->value, "(uiib)", &pid, &status, &signum, &item->status.core);
-  item->pid = pid;
-  item->status.known = TRUE;
-  item->status.status = status;
-  item->status.signum = signum;
-
-  return TRUE;
-}
-
-/* Whether values are serialised, or not, as was agreed: no worker has a reason to depart from that. */
-static gboolean
-check_serialised (AfrpcLink         *self,
-                  const AfrpcFrame  *frame,
-                  GError           **error)
-{
-  const AfrpcFrameKind kind = frame->header.kind;
-  const gboolean is_flagged = (frame->header.flags & AFRPC_FRAME_FLAG_SERIALISED) != 0;
-  const gboolean has_value =
-    kind == AFRPC_FRAME_RESULT || kind == AFRPC_FRAME_EVENT || kind == AFRPC_FRAME_PROGRESS;
-
-  if (has_value ? is_flagged == self->is_serialised
-                : !is_flagged || (kind == AFRPC_FRAME_READY && self->is_serialised))
-    return TRUE;
-
-  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a frame “%s” that is %s", frame_names[kind],
-               is_flagged ? "serialised" : "not serialised");
-  return FALSE;
-}
-
-static void
-become_ready (AfrpcLink        *self,
-              AfrpcLinkItem    *item,
-              const AfrpcFrame *frame)
-{
-  if (self->is_serialised && (frame->header.flags & AFRPC_FRAME_FLAG_SERIALISED) == 0)
-    {
-      item->kind = AFRPC_LINK_ITEM_FAILED;
-      item->error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED, "the worker's host knows no serialisers");
-      return;
-    }
-
-  item->kind = AFRPC_LINK_ITEM_READY;
-  self->state = AFRPC_LINK_READY;
-  self->was_ready = TRUE;
-  self->stream.exact = FALSE;
-  self->stream.size_max = self->message_size_max;
-}
-
-static gboolean
-parse_frame (AfrpcLink         *self,
-             AfrpcLinkItem     *item,
-             const AfrpcFrame  *frame,
-             GError           **error)
-{
-  const AfrpcFrameKind kind = frame->header.kind;
-
-  if (kind != AFRPC_FRAME_RESULT && kind != AFRPC_FRAME_EVENT &&
-      frame->header.n_fds != (kind == AFRPC_FRAME_FORKED ? 1 : 0))
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "unexpected file descriptors");
-      return FALSE;
-    }
-  if (!check_serialised (self, frame, error))
-    return FALSE;
-  if (self->state == AFRPC_LINK_PREPARING && (kind == AFRPC_FRAME_FORKED || kind == AFRPC_FRAME_REFUSED))
-    return parse_forked (self, item, frame, error);
-  if (self->state == AFRPC_LINK_PREPARING && kind == AFRPC_FRAME_EXITED)
-    return parse_exited (self, item, frame, error);
-
-  if (self->state == AFRPC_LINK_PREPARING && kind == AFRPC_FRAME_READY)
-    {
-      become_ready (self, item, frame);
-      return TRUE;
-    }
-  if (self->state == AFRPC_LINK_PREPARING && kind == AFRPC_FRAME_FAILED)
-    {
-      item->kind = AFRPC_LINK_ITEM_FAILED;
-      set_item_value (self, item, frame, TRUE);
-      return TRUE;
-    }
-  if (self->state == AFRPC_LINK_READY && (kind == AFRPC_FRAME_RESULT || kind == AFRPC_FRAME_ERROR))
-    return parse_outcome (self, item, frame, error);
-  if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_STARTED && self->page == NULL)
-    {
-      self->started = MAX (self->started, frame->header.serial);
-      item->kind = AFRPC_LINK_ITEM_NONE;
-      return TRUE;
-    }
-  if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_EVENT)
-    {
-      item->kind = AFRPC_LINK_ITEM_EVENT;
-      set_item_message (self, item, frame);
-      return TRUE;
-    }
-  if (kind == AFRPC_FRAME_LOG && self->wants_log)
-    return parse_log (self, item, frame, error);
-  if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_PROGRESS)
-    return parse_progress (self, item, frame, error);
-
-  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "unexpected frame “%s”", frame_names[kind]);
-  return FALSE;
-}
-
-/* DONE: an item; AGAIN: read first; EOF: the worker has ended, though others may hold its connection open;
- * ERROR: the worker is not to be listened to any more. */
-AfrpcStreamStep
-afrpc_link_next (AfrpcLink      *self,
-                 AfrpcLinkItem  *item,
-                 GError        **error)
-{
-  while (self->state != AFRPC_LINK_ENDED)
-    {
-      AfrpcFrame frame;
-      AfrpcStreamStep step;
-
-      memset (item, 0, sizeof *item);
-      step = afrpc_stream_next (&self->stream, &frame, error);
-      /* It has no guard, and so never is a frame that is done. */
-      if (step != AFRPC_STREAM_DONE && self->is_command)
-        {
-          AfrpcStreamStep goodbye = look_for_goodbye (self);
-
-          if (goodbye != AFRPC_STREAM_ERROR)
-            {
-              g_clear_error (error);
-              return goodbye == AFRPC_STREAM_DONE ? AFRPC_STREAM_EOF : AFRPC_STREAM_AGAIN;
-            }
-        }
-      if (step == AFRPC_STREAM_ERROR && self->state == AFRPC_LINK_GREETING && error != NULL)
-        {
-          g_clear_error (error);
-          g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "no greeting");
-        }
-      if (step != AFRPC_STREAM_DONE)
-        return step;
-
-      if (self->state == AFRPC_LINK_GREETING && self->adopted && frame.header.kind != AFRPC_FRAME_HELLO)
-        self->state = AFRPC_LINK_PREPARING;
-      if (self->state == AFRPC_LINK_GREETING)
-        {
-          if (!parse_hello (self, &frame, error))
-            return AFRPC_STREAM_ERROR;
-          continue;
-        }
-
-      if (!parse_frame (self, item, &frame, error))
-        return AFRPC_STREAM_ERROR;
-      /* Nobody waits any more for what becomes of a call that was given up. */
-      if ((item->kind == AFRPC_LINK_ITEM_RESULT || item->kind == AFRPC_LINK_ITEM_PROGRESS) && item->call.owner == NULL)
-        continue;
-      if (item->kind != AFRPC_LINK_ITEM_NONE)
-        return AFRPC_STREAM_DONE;
-    }
-
-  return AFRPC_STREAM_AGAIN;
 }
 
 static int

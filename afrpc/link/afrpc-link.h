@@ -144,6 +144,10 @@ GArray         *afrpc_link_end          (AfrpcLink       *self);
 gboolean        afrpc_link_was_started  (const AfrpcLink *self,
                                          guint64          serial);
 
+/* Between the files of this folder. */
+AfrpcLinkSlot  *afrpc_link_find_slot    (AfrpcLink       *self,
+                                         guint64          serial);
+
 void            afrpc_link_item_clear   (AfrpcLinkItem   *item);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (AfrpcLinkItem, afrpc_link_item_clear)
 
