@@ -172,6 +172,44 @@ async void test_mute_host () throws Error {
   }
 }
 
+class Text : Object, Afrpc.Serialiser {
+  string dup_name () {
+    return "text";
+  }
+
+  Bytes serialise (Variant value) throws Error {
+    return new Bytes (value.print (true).data);
+  }
+
+  Variant deserialise (Bytes bytes) throws Error {
+    return Variant.parse (null, ((string) bytes.get_data ()).substring (0, (long) bytes.length));
+  }
+}
+
+async void test_serialisers () throws Error {
+  var text = new Text ();
+  assert (text.get_name () == "text");
+  assert (text.deserialise (text.serialise (new Variant ("(si)", "a", 1))).print (false) == "('a', 1)");
+  assert (text.register ());
+  assert (Afrpc.Serialiser.lookup ("text") == text);
+
+  foreach (unowned string name in new string[] { "json", "text" }) {
+    var process = new Afrpc.Process.exec ("c");
+    process.set_stderr (Afrpc.Stdio.CAPTURE);
+    process.require (variable ("AFRPC_TEST_WORKER"));
+    var proxy = (Afrpc.Proxy) Object.new (typeof (Afrpc.Proxy), "process", process, "function", "echo",
+                                          "serialiser", Afrpc.Serialiser.lookup (name));
+    proxy.error.connect (() => {});
+    try {
+      var result = yield proxy.call (new Variant ("(si)", "a", 1));
+      assert (name == "json" && result.print (false) == "('a', 1)");
+    } catch (Afrpc.Error.SERIALISER e) {
+      assert (name == "text" && "“text”" in e.message);
+    }
+    yield proxy.close_async ();
+  }
+}
+
 async void test_all () throws Error {
   yield test_calls ();
   yield test_sync_module ();
@@ -181,6 +219,7 @@ async void test_all () throws Error {
   yield test_own_functions ();
   yield test_host ();
   yield test_mute_host ();
+  yield test_serialisers ();
 }
 
 Variant twice (Afrpc.Worker worker, Variant args) throws Error {
