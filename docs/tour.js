@@ -58,7 +58,7 @@ async function errors() {
     try {
         await proxy.invoke(2n ** 60n, 0.5);
     } catch (e) {
-        print(e instanceof Afrpc.Error, e.code === Afrpc.Error.FAILED, e.message.split('\n')[0]);
+        print(e instanceof Afrpc.Error, e.code === Afrpc.Error.REMOTE, e.message.split('\n')[0]);
     }
     await proxy.close_async();
 }

@@ -72,20 +72,20 @@ const TEXTS = [
 
 // What goes wrong in the call alone: the same with both backends.
 const BAD = [
-    ['throwError', E, E.FAILED, 'RangeError: out of it', 'gjs-worker.js:'],
-    ['throwString', E, E.FAILED, 'just words'],
-    ['throwNull', E, E.FAILED, 'null'],
-    ['throwEvil', E, E.FAILED, 'an exception that cannot be shown'],
-    ['throwNul', E, E.FAILED, 'Error: a\\0b'],
+    ['throwError', E, E.REMOTE, 'RangeError: out of it', 'gjs-worker.js:'],
+    ['throwString', E, E.REMOTE, 'just words'],
+    ['throwNull', E, E.REMOTE, 'null'],
+    ['throwEvil', E, E.REMOTE, 'an exception that cannot be shown'],
+    ['throwNul', E, E.REMOTE, 'Error: a\\0b'],
     ['throwGError', IO, IO.NOT_FOUND, 'no such thing'],
-    ['recurse', E, E.FAILED, 'InternalError: too much recursion'],
-    ['returnSymbol', E, E.FAILED, 'TypeError: a symbol cannot be sent'],
-    ['returnMap', E, E.FAILED, 'TypeError: an object of Map cannot be sent'],
-    ['returnCycle', E, E.FAILED, 'RangeError: a value that is nested too deeply cannot be sent'],
-    ['returnNul', E, E.FAILED, 'NUL'],
-    ['returnSurrogate', E, E.FAILED, 'surrogate'],
-    ['returnHuge', E, E.FAILED, 'RangeError: 9223372036854775808 does not fit into 64 bits'],
-    ['sendBadEvent', E, E.FAILED, 'TypeError: an object of Map cannot be sent'],
+    ['recurse', E, E.REMOTE, 'InternalError: too much recursion'],
+    ['returnSymbol', E, E.REMOTE, 'TypeError: a symbol cannot be sent'],
+    ['returnMap', E, E.REMOTE, 'TypeError: an object of Map cannot be sent'],
+    ['returnCycle', E, E.REMOTE, 'RangeError: a value that is nested too deeply cannot be sent'],
+    ['returnNul', E, E.REMOTE, 'NUL'],
+    ['returnSurrogate', E, E.REMOTE, 'surrogate'],
+    ['returnHuge', E, E.REMOTE, 'RangeError: 9223372036854775808 does not fit into 64 bits'],
+    ['sendBadEvent', E, E.REMOTE, 'TypeError: an object of Map cannot be sent'],
 ];
 
 function endOf(proxy) {
@@ -219,7 +219,7 @@ runTests({
     async rejections() {
         const proxy = makeProxy('actLater', {backend: ASYNC});
 
-        await assertError(proxy.invoke('returnRejected'), E, E.FAILED, 'Error: not granted', 'gjs-worker.js:');
+        await assertError(proxy.invoke('returnRejected'), E, E.REMOTE, 'Error: not granted', 'gjs-worker.js:');
         await proxy.close_async();
     },
 
@@ -393,9 +393,9 @@ runTests({
         await checkEval('export function run(x) { return [x, args]; }', ['a', 1n], ['x', ['a', 1]]);
         await checkEval('import GLib from "gi://GLib"; export const run = () => GLib.MAXUINT8;', [], 255);
         await checkEval('export const x = await Promise.resolve(3); export const run = () => x;', [null], 3);
-        await checkEval('export function run() { throw new Error("x"); }', [], E, E.FAILED, 'run@eval 1:1:');
-        await checkEval('export function', [], E, E.FAILED, 'SyntaxError', 'eval 1:1:15');
-        await checkEval('throw new TypeError("top")', [], E, E.FAILED, 'TypeError: top', 'eval 1:1:7');
+        await checkEval('export function run() { throw new Error("x"); }', [], E, E.REMOTE, 'run@eval 1:1:');
+        await checkEval('export function', [], E, E.MODULE, 'SyntaxError', 'eval 1:1:15');
+        await checkEval('throw new TypeError("top")', [], E, E.MODULE, 'TypeError: top', 'eval 1:1:7');
         await checkEval('imports.system.exit(9)', [], E, E.NOT_STARTED, 'status 9');
     },
 
