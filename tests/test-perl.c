@@ -231,6 +231,7 @@ test_perl_values (void)
     { "('die-inside',)", "(survived inner\\0a)" },
     { "('name',)", "(a name of its own)" },
     { "('system',)", "(said\\0a768)" },
+    { "('perl',)", "(this is Perl)" },
     { "'context'", "(list)" },
   };
 

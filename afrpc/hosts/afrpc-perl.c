@@ -350,9 +350,9 @@ afrpc_perl_start (AfrpcHost  *host,
       exit (1);
     perl_run (my_perl);
     eval_pv (perl_code, TRUE);
+    call = (AfrpcPerlCall) { .code = afrpc_perl_function ("Afrpc::Perl::start"), .args = { newSVpvs (AFRPC_PERL) } };
+    afrpc_perl_call (&call, AFRPC_ERROR_FAILED, NULL);
   }
-  call = (AfrpcPerlCall) { .code = afrpc_perl_function ("Afrpc::Perl::start") };
-  afrpc_perl_call (&call, AFRPC_ERROR_FAILED, NULL);
   perl.environment = environ;
   pthread_atfork (NULL, NULL, stray_cb);
 }

@@ -15,6 +15,8 @@ our ($environment, $watcher, $timer);
 # is loaded if it is there, and not missed if it is not.
 sub start
 {
+   # Modules that start Perl mean that, and not this program.
+   $^X = $_[0];
    $INC{"AnyEvent/Fork/RPC/$_.pm"} = __FILE__ for "Sync", "Async";
    grep { !ref and -e "$_/AnyEvent/Fork/RPC.pm" } @INC
       or $INC{"AnyEvent/Fork/RPC.pm"} = __FILE__;

@@ -93,6 +93,7 @@ sub count_down { my ($n) = @_; no warnings "recursion"; $n ? 1 + count_down ($n 
       "child"
    },
    system => sub { my $said = `echo said`; $said .= system "exit 3;"; $said },
+   perl => sub { my $said = `$^X -e 'print "this is Perl"'`; $said },
    pid => sub { $$ },
    handler => sub { my $how = $_[0]; $SIG{USR2} = sub { AnyEvent::Fork::RPC::event ("signal"); die "handled\n" if $how }; 1 },
    "handle-exit" => sub { $SIG{TERM} = sub { exit 11 }; 1 },
