@@ -6,11 +6,14 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "own-process.h"
 #include "stream-pair.h"
 
 static int
@@ -121,7 +124,7 @@ check_size_max (gsize    size_max,
         {
           g_assert_cmpint (step, ==, AFRPC_STREAM_ERROR);
           g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL);
-          g_assert_null (pair.to.body);
+          g_assert_false (pair.to.in_body);
         }
       g_clear_error (&error);
     }
@@ -142,15 +145,12 @@ test_stream_size_max (void)
 }
 
 static void
-test_stream_no_memory (gconstpointer data)
+test_stream_impossible_size (gconstpointer data)
 {
-  const guint64 sizes[] = { G_MAXUINT64, G_MAXUINT64 - 6, G_MAXUINT64 - 7 };
-  const StreamWay way = GPOINTER_TO_UINT (data);
-  /* A size that malloc () alone refuses, the address sanitizer takes for a mistake. */
-  const guint n_sizes = way == STREAM_WAY_GUARDED ? 3 : 2;
+  const guint64 sizes[] = { G_MAXUINT64, G_MAXUINT64 - 7, (guint64) G_MAXSSIZE + 1, G_MAXSSIZE };
 
   g_test_summary ("Where there is no limit, a payload that cannot be is an error");
-  for (guint i = 0; i < n_sizes; i++)
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
     {
       g_auto(StreamPair) pair = { 0 };
       g_autoptr(GError) error = NULL;
@@ -158,14 +158,135 @@ test_stream_no_memory (gconstpointer data)
       const AfrpcFrameHeader header = { .kind = AFRPC_FRAME_CALL, .size = sizes[i] };
       AfrpcFrame frame;
 
-      stream_pair_init (&pair, way, O_NONBLOCK);
+      stream_pair_init (&pair, GPOINTER_TO_UINT (data), O_NONBLOCK);
       memset (bytes, AFRPC_FRAME_GUARD_BYTE, sizeof bytes);
       afrpc_frame_encode (&header, bytes);
       g_assert_cmpint (write (pair.from.out_fd, bytes, sizeof bytes), ==, sizeof bytes);
       g_assert_cmpint (afrpc_stream_read (&pair.to, NULL), ==, AFRPC_STREAM_DONE);
       g_assert_cmpint (afrpc_stream_next (&pair.to, &frame, &error), ==, AFRPC_STREAM_ERROR);
-      g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE);
+      g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL);
     }
+}
+
+/* A step during which the process gets no more memory from the system. */
+static AfrpcStreamStep
+next_without_memory (AfrpcStream *stream,
+                     AfrpcFrame  *frame)
+{
+  const struct rlimit none = { 0, RLIM_INFINITY };
+  struct rlimit before;
+  AfrpcStreamStep step;
+
+  afrpc_blocks_drop_kept ();
+  g_assert_no_errno (getrlimit (RLIMIT_AS, &before));
+  g_assert_no_errno (setrlimit (RLIMIT_AS, &none));
+  step = afrpc_stream_next (stream, frame, NULL);
+  g_assert_no_errno (setrlimit (RLIMIT_AS, &before));
+
+  return step;
+}
+
+/* @values as the frames 1, 2, 3... */
+static char *
+write_frames (StreamWay   way,
+              GVariant  **values,
+              guint       n_values,
+              gsize      *size)
+{
+  g_auto(AfrpcStream) stream = { 0 };
+  int memfd = memfd_create ("frames", MFD_CLOEXEC);
+  char *raw;
+
+  g_assert_no_errno (memfd);
+  afrpc_stream_init (&stream, -1, memfd, FALSE);
+  if (way == STREAM_WAY_GUARDED)
+    stream.out_guard = AFRPC_FRAME_GUARD_SIZE;
+  for (guint i = 0; i < n_values; i++)
+    afrpc_stream_put_value (&stream, AFRPC_FRAME_CALL, i + 1, values[i]);
+  *size = afrpc_stream_get_queued (&stream);
+  g_assert_cmpint (afrpc_stream_flush (&stream, NULL), ==, AFRPC_STREAM_DONE);
+
+  raw = g_malloc (*size);
+  g_assert_cmpint (pread (memfd, raw, *size, 0), ==, *size);
+
+  return raw;
+}
+
+/* A payload for which there is no memory, between others, of which @n_bytes_first bytes have come, with its
+ * header, when that turns out. */
+static void
+check_no_memory (StreamWay way,
+                 gsize     size,
+                 gsize     n_bytes_first,
+                 gboolean  exact)
+{
+  g_autoptr(GVariant) small = stream_pair_new_bytes (100, 1);
+  g_autoptr(GVariant) large = stream_pair_new_bytes (size, 2);
+  g_autoptr(GVariant) other = stream_pair_new_bytes (AFRPC_STREAM_BODY_MIN, 3);
+  GVariant *values[] = { large, other, small };
+  g_auto(StreamPair) pair = { 0 };
+  g_autofree char *raw = NULL;
+  gsize raw_size, n_written = AFRPC_FRAME_HEADER_SIZE + 8 + n_bytes_first;
+  guint64 n_frames = 0;
+
+  raw = write_frames (way, values, G_N_ELEMENTS (values), &raw_size);
+  stream_pair_init (&pair, way, O_NONBLOCK);
+  pair.to.exact = exact;
+  g_assert_cmpint (write (pair.from.out_fd, raw, n_written), ==, n_written);
+  while (!pair.to.in_body)
+    {
+      AfrpcFrame frame;
+
+      g_assert_cmpint (afrpc_stream_read (&pair.to, NULL), ==, AFRPC_STREAM_DONE);
+      g_assert_cmpint (next_without_memory (&pair.to, &frame), ==, AFRPC_STREAM_AGAIN);
+    }
+  g_assert_null (pair.to.body.data);
+
+  while (n_frames < G_N_ELEMENTS (values))
+    {
+      AfrpcFrame frame;
+      gssize n = write (pair.from.out_fd, raw + n_written, raw_size - n_written);
+
+      n_written += MAX (n, 0);
+      g_assert_cmpint (afrpc_stream_read (&pair.to, NULL), ==, AFRPC_STREAM_DONE);
+      while (afrpc_stream_next (&pair.to, &frame, NULL) == AFRPC_STREAM_DONE)
+        {
+          g_autoptr(GVariant) none = NULL;
+          g_autoptr(GError) error = NULL;
+
+          if (n_frames++ > 0)
+            {
+              stream_pair_check_frame (&frame, n_frames, values[n_frames - 1]);
+              continue;
+            }
+          g_assert_cmpuint (frame.header.serial, ==, 1);
+          g_assert_cmpuint (frame.header.size, ==, size);
+          g_assert_null (frame.payload);
+          none = afrpc_stream_parse_value (&pair.to, &frame, &error);
+          g_assert_null (none);
+          g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE);
+        }
+    }
+  g_assert_cmpuint (n_written, ==, raw_size);
+  stream_pair_assert_idle (&pair);
+}
+
+static void
+test_stream_no_memory (gconstpointer data)
+{
+  const gsize sizes[] = { AFRPC_BLOCK_KEPT_MIN, (2 << 20) + 1, (2 << 20) + AFRPC_STREAM_IN_SIZE - 8, 3 << 20 };
+  const gsize firsts[] = { 0, 1, 8, 1001, 30000 };
+
+  g_test_summary ("A payload for which there is no memory fails alone");
+  if (own_process_is_under_valgrind ())
+    {
+      g_test_skip ("valgrind does not limit the memory of what it runs");
+      return;
+    }
+
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    for (guint j = 0; j < G_N_ELEMENTS (firsts); j++)
+      check_no_memory (GPOINTER_TO_UINT (data), sizes[i], firsts[j], (i + j) % 2 == 0);
 }
 
 static void
@@ -511,7 +632,10 @@ main (int    argc,
   g_test_add_data_func ("/stream-ends/exact/plain", over_socket, test_stream_exact);
   g_test_add_data_func ("/stream-ends/exact/guarded", guarded, test_stream_exact);
   g_test_add_func ("/stream-ends/size-max", test_stream_size_max);
+  g_test_add_data_func ("/stream-ends/impossible-size/plain", over_socket, test_stream_impossible_size);
+  g_test_add_data_func ("/stream-ends/impossible-size/guarded", guarded, test_stream_impossible_size);
   g_test_add_data_func ("/stream-ends/no-memory/plain", over_socket, test_stream_no_memory);
+  g_test_add_data_func ("/stream-ends/no-memory/pipe", over_pipe, test_stream_no_memory);
   g_test_add_data_func ("/stream-ends/no-memory/guarded", guarded, test_stream_no_memory);
   g_test_add_func ("/stream-ends/garbage", test_stream_garbage);
   g_test_add_data_func ("/stream-ends/eof/socket", over_socket, test_stream_eof);

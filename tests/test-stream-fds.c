@@ -529,7 +529,7 @@ fill (StreamPair *pair)
     }
   stream_pair_receive (pair, &frame);
   stream_pair_receive (pair, &frame);
-  while (pair->to.body == NULL)
+  while (!pair->to.in_body)
     {
       g_assert_cmpint (afrpc_stream_next (&pair->to, &frame, NULL), ==, AFRPC_STREAM_AGAIN);
       g_assert_cmpint (afrpc_stream_read (&pair->to, NULL), ==, AFRPC_STREAM_DONE);

@@ -153,6 +153,19 @@ keep_tail (AfrpcStream        *self,
     }
 }
 
+/* Where the rest of a large payload goes; one that is lost goes round and round. */
+static struct iovec
+get_body_room (AfrpcStream *self)
+{
+  const gsize missing = self->body_size - self->body_got;
+  const gsize at = self->body_got % AFRPC_STREAM_IN_SIZE;
+
+  if (self->body.data != NULL)
+    return (struct iovec) { self->body.data + self->body_got, missing };
+
+  return (struct iovec) { self->in + at, MIN (missing, AFRPC_STREAM_IN_SIZE - at) };
+}
+
 /* Reads once. Call afrpc_stream_next() until it has no more before reading again. */
 AfrpcStreamStep
 afrpc_stream_read (AfrpcStream  *self,
@@ -168,13 +181,10 @@ afrpc_stream_read (AfrpcStream  *self,
   gsize n_iov = 0, room;
   gssize n;
 
-  if (self->body == NULL)
-    release_frame (self);
+  if (self->in_body)
+    iov[n_iov++] = get_body_room (self);
   else
-    {
-      iov[n_iov].iov_base = self->body + self->body_got;
-      iov[n_iov++].iov_len = self->body_size - self->body_got;
-    }
+    release_frame (self);
 
   if (self->in_head > 0)
     {
@@ -183,9 +193,11 @@ afrpc_stream_read (AfrpcStream  *self,
       self->in_head = 0;
     }
   room = AFRPC_STREAM_IN_SIZE - self->in_tail;
-  if (self->exact)
+  if (self->in_body && self->body.data == NULL)
+    room = 0;
+  else if (self->exact)
     /* Behind a body that is whole there is something only if it has no guard. */
-    room = self->body == NULL ? MIN (room, self->in_missing) : self->body_got < self->body_size ? 0 : 1;
+    room = !self->in_body ? MIN (room, self->in_missing) : self->body_got < self->body_size ? 0 : 1;
   if (room > 0)
     {
       iov[n_iov].iov_base = self->in + self->in_tail;
@@ -211,7 +223,7 @@ afrpc_stream_read (AfrpcStream  *self,
   if (self->in_guard > 0)
     keep_tail (self, iov, n);
 
-  if (self->body != NULL)
+  if (self->in_body)
     {
       gsize taken = MIN ((gsize) n, self->body_size - self->body_got);
 
@@ -239,35 +251,54 @@ check_guard (AfrpcStream   *self,
   return TRUE;
 }
 
-/* The rest of a large payload is read into the memory that it stays in. */
+/* The rest of a large payload is read into the memory that it stays in. If there is no such memory, that fails
+ * one message and no other: it is read all the same. */
 static AfrpcStreamStep
 begin_body (AfrpcStream            *self,
             const AfrpcFrameHeader *header,
             GError                **error)
 {
-  const gsize type_size = afrpc_frame_pad (header->type_length);
   const gsize start = self->in_head + AFRPC_FRAME_HEADER_SIZE;
-  gsize have;
+  const guint8 *payload = self->in + start + afrpc_frame_pad (header->type_length);
+  const gsize have = self->in + self->in_tail - payload;
 
-  self->body_size = afrpc_frame_pad (header->size) + self->in_guard;
-  /* The padding may lead past the largest number. */
-  self->body = afrpc_frame_pad (header->size) >= header->size ? g_try_malloc (self->body_size) : NULL;
-  if (self->body == NULL)
+  if (header->size > G_MAXSSIZE - AFRPC_FRAME_HEADER_SIZE)
     {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
-                   "no memory for a message of %" G_GUINT64_FORMAT " bytes", header->size);
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL,
+                   "frame of %" G_GUINT64_FORMAT " bytes", header->size);
       return AFRPC_STREAM_ERROR;
     }
 
   self->body_header = *header;
   memcpy (self->body_type, self->in + start, header->type_length);
+  self->body_size = afrpc_frame_pad (header->size) + self->in_guard;
+  self->body_got = MIN (have, self->body_size);
+  self->in_body = TRUE;
 
-  have = MIN (self->in_tail - start - type_size, self->body_size);
-  memcpy (self->body, self->in + start + type_size, have);
-  self->body_got = have;
-  self->in_head = start + type_size + have;
+  if (afrpc_block_init (&self->body, self->body_size))
+    {
+      memcpy (self->body.data, payload, self->body_got);
+      self->in_head = payload + self->body_got - self->in;
+    }
+  else if (self->body_got < self->body_size)
+    {
+      memmove (self->in, payload, self->body_got);
+      self->in_head = self->in_tail = 0;
+    }
+  else /* not even for so little */
+    g_error ("%s: failed to allocate %" G_GSIZE_FORMAT " bytes", G_STRLOC, self->body_size);
 
   return AFRPC_STREAM_AGAIN;
+}
+
+/* Where a payload, with its guard, ends. All its parts are multiples of 8. */
+static const guint8 *
+get_body_end (AfrpcStream *self)
+{
+  if (self->body.data != NULL)
+    return self->body.data + self->body_size;
+
+  return self->in + (self->body_size - 8) % AFRPC_STREAM_IN_SIZE + 8;
 }
 
 static AfrpcStreamStep
@@ -277,15 +308,17 @@ finish_body (AfrpcStream  *self,
 {
   if (self->body_got < self->body_size)
     return AFRPC_STREAM_AGAIN;
-  if (!check_guard (self, self->body + self->body_size, error))
+  if (!check_guard (self, get_body_end (self), error))
     return AFRPC_STREAM_ERROR;
 
-  self->body_bytes = g_bytes_new_take (g_steal_pointer (&self->body), self->body_header.size);
+  self->in_body = FALSE;
   self->in_missing = AFRPC_FRAME_HEADER_SIZE;
+  if (self->body.data != NULL)
+    self->body_bytes = afrpc_block_to_bytes (&self->body, self->body_header.size);
 
   frame->header = self->body_header;
   frame->type = self->body_type;
-  frame->payload = g_bytes_get_data (self->body_bytes, NULL);
+  frame->payload = self->body_bytes != NULL ? g_bytes_get_data (self->body_bytes, NULL) : NULL;
   frame->bytes = self->body_bytes;
   frame->fds_lost = self->frame_fds_lost;
 
@@ -303,7 +336,7 @@ afrpc_stream_next (AfrpcStream  *self,
   const guint64 position = self->in_position - have;
   gsize type_size, size;
 
-  if (self->body != NULL)
+  if (self->in_body)
     return finish_body (self, frame, error);
   release_frame (self);
 
@@ -348,12 +381,19 @@ afrpc_stream_next (AfrpcStream  *self,
   return AFRPC_STREAM_DONE;
 }
 
-/* Returns: (transfer full): the value in the frame's payload, or NULL: AFRPC_ERROR_INVALID_DATA. */
+/* Returns: (transfer full): the value in the frame's payload, or NULL: AFRPC_ERROR_INVALID_DATA, AFRPC_ERROR_TOO_LARGE. */
 GVariant *
 afrpc_stream_parse_value (AfrpcStream       *self,
                           const AfrpcFrame  *frame,
                           GError           **error)
 {
+  if (frame->payload == NULL)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                   "no memory for a message of %" G_GUINT64_FORMAT " bytes", frame->header.size);
+      return NULL;
+    }
+
   return afrpc_value_parse (&self->type, &frame->header, frame->type, frame->payload, frame->bytes, error);
 }
 

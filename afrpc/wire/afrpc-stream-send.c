@@ -190,7 +190,7 @@ afrpc_stream_put_value (AfrpcStream    *self,
   afrpc_stream_put_payload (self, kind, serial, &payload);
 }
 
-/* Queues a frame that has been received, with as many descriptors as it had, which become the stream's. */
+/* Queues a frame that has been received whole, with as many descriptors as it had, which become the stream's. */
 void
 afrpc_stream_put_frame (AfrpcStream      *self,
                         const AfrpcFrame *frame,
@@ -198,12 +198,19 @@ afrpc_stream_put_frame (AfrpcStream      *self,
 {
   AfrpcFrameHeader header = frame->header;
 
+  if (frame->payload == NULL)
+    header.size = 0; /* whoever gets it finds that it is not a value */
   if (header.n_fds > 0)
     attach (self, self->out_base + self->out_tail, NULL, fds, header.n_fds);
   if (frame->bytes != NULL)
     put_bytes (self, &header, frame->type, g_bytes_ref (frame->bytes));
   else
-    memcpy (afrpc_stream_put (self, &header, frame->type), frame->payload, header.size);
+    {
+      guint8 *start = afrpc_stream_put (self, &header, frame->type);
+
+      if (header.size > 0)
+        memcpy (start, frame->payload, header.size);
+    }
 }
 
 /* As afrpc_stream_put_value(), with descriptors that become the stream's. */

@@ -81,6 +81,6 @@ afrpc_stream_clear (AfrpcStream *self)
   self->in_fd = self->out_fd = -1;
   g_clear_pointer (&self->in, g_free);
   g_clear_pointer (&self->out, g_free);
-  g_clear_pointer (&self->body, g_free);
+  afrpc_block_clear (&self->body);
   g_clear_pointer (&self->body_bytes, g_bytes_unref);
 }

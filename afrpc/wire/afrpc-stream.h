@@ -8,6 +8,7 @@
 #include <glib.h>
 #include <string.h>
 
+#include "wire/afrpc-block.h"
 #include "wire/afrpc-frame.h"
 #include "wire/afrpc-value.h"
 
@@ -32,7 +33,7 @@ typedef struct
 {
   AfrpcFrameHeader header;
   const char *type;      /* header.type_length characters */
-  const guint8 *payload;
+  const guint8 *payload; /* (nullable): NULL if it is lost: there was no memory for it */
   GBytes *bytes;         /* (nullable): the payload in memory that may be kept; the stream's */
   gboolean fds_lost;     /* not all of its descriptors are here: our table of descriptors was full */
 } AfrpcFrame;
@@ -90,10 +91,12 @@ typedef struct
   gsize in_tail;
   gsize in_missing;       /* bytes until the frame at in_head is whole, as far as is known */
 
-  /* A payload that is being received into memory of its own. */
+  /* A payload that is being received into memory of its own; or, if there is none, through the receive buffer
+   * into nothing. */
+  gboolean in_body;
   AfrpcFrameHeader body_header;
   char body_type[AFRPC_FRAME_TYPE_MAX + 1];
-  guint8 *body;           /* (nullable) */
+  AfrpcBlock body;
   gsize body_size;        /* with padding */
   gsize body_got;
   GBytes *body_bytes;     /* the last one that became whole */
@@ -180,7 +183,7 @@ int             afrpc_stream_take_fd     (AfrpcStream             *self);
 static inline gboolean
 afrpc_stream_has_read (const AfrpcStream *self)
 {
-  return self->in_tail > self->in_head || self->body != NULL;
+  return self->in_tail > self->in_head || self->in_body;
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (AfrpcStream, afrpc_stream_clear)
