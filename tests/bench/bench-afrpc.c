@@ -5,6 +5,7 @@
  * it: the worker is in Perl; "perl-async-loop" turns the event loop of AnyEvent as well. */
 #include "bench-client.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define PEER "afrpc"
@@ -45,6 +46,43 @@ run (const BenchOptions *options,
     events (client, n);
   else
     bench_fail ("no such workload here: %s", options->workload);
+}
+
+/* The worker returns the value that it got. */
+static void
+bulk_calls (BenchClient *client,
+            uint8_t     *data,
+            uint64_t     size,
+            uint64_t     n)
+{
+  for (uint64_t i = 0; i < n; i++)
+    {
+      g_autoptr(GVariant) args = NULL;
+      g_autoptr(GVariant) reply = NULL;
+      const uint8_t *bytes;
+      gsize reply_size;
+
+      bench_bulk_stamp (data, size, i);
+      args = g_variant_ref_sink (g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, data, size, TRUE, NULL, NULL));
+      reply = bench_client_call_value (client, args);
+      bytes = g_variant_get_fixed_array (reply, &reply_size, 1);
+      bench_bulk_check (bytes, reply_size, size, i);
+    }
+}
+
+static void
+bulk (const BenchOptions *options,
+      BenchClient        *client)
+{
+  uint8_t *data = bench_bulk_new (options->size);
+  BenchMeter meter;
+
+  bulk_calls (client, data, options->size, BENCH_BULK_WARM_UP);
+  bench_meter_start (&meter, bench_client_get_pid (client));
+  bulk_calls (client, data, options->size, options->n);
+  bench_meter_stop (&meter);
+  bench_report_bulk (options, PEER, &meter);
+  free (data);
 }
 
 /* One worker, from its start to its end. */
@@ -98,7 +136,9 @@ main (int    argc,
     }
 
   bench_client_init (&client, &options, template, backend, strcmp (options.workload, "W3") == 0);
-  if (strcmp (options.workload, "W6") == 0)
+  if (strcmp (options.workload, "W4") == 0)
+    bulk (&options, &client);
+  else if (strcmp (options.workload, "W6") == 0)
     {
       calls (&client, options.n, 1);
       bench_report_value (&options, PEER, "kB", bench_private_kb (bench_client_get_pid (&client)));

@@ -36,3 +36,5 @@ void  bench_client_send      (BenchClient        *self,
 void  bench_client_wait      (BenchClient        *self);
 void  bench_client_call_sync (BenchClient        *self,
                               uint64_t            number);
+GVariant *bench_client_call_value (BenchClient    *self,
+                                   GVariant       *args);

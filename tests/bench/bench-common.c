@@ -34,6 +34,7 @@ bench_options_init (BenchOptions  *options,
     { "variant", required_argument, NULL, 'v' },
     { "n", required_argument, NULL, 'n' },
     { "heap-mib", required_argument, NULL, 'h' },
+    { "size", required_argument, NULL, 's' },
     { NULL, 0, NULL, 0 },
   };
   int c;
@@ -48,10 +49,13 @@ bench_options_init (BenchOptions  *options,
       case 'v': options->variant = optarg; break;
       case 'n': options->n = strtoull (optarg, NULL, 10); break;
       case 'h': options->heap_mib = (unsigned) strtoul (optarg, NULL, 10); break;
+      case 's': options->size = strtoull (optarg, NULL, 10); break;
       default: exit (2);
       }
   if (options->workload == NULL || options->n == 0)
     bench_fail ("usage: %s --workload W --n N [--variant V] [--heap-mib MIB]", argv[0]);
+  if (strcmp (options->workload, "W4") == 0 && options->size < 16)
+    bench_fail ("W4 needs a --size");
   if (strcmp (options->workload, "W1") == 0)
     bench_pin ();
   bench_fill_heap (options->heap_mib);
@@ -174,6 +178,64 @@ bench_private_kb (pid_t pid)
   return (double) total;
 }
 
+/* The most memory that a process ever had, in MiB: VmHWM of proc_pid_status(5). */
+double
+bench_peak_mib (pid_t pid)
+{
+  char path[64], line[256];
+  long kb = 0;
+  FILE *file;
+
+  snprintf (path, sizeof path, "/proc/%d/status", (int) pid);
+  file = fopen (path, "re");
+  if (file == NULL)
+    bench_fail ("%s: %m", path);
+  while (kb == 0 && fgets (line, sizeof line, file) != NULL)
+    (void) sscanf (line, "VmHWM: %ld", &kb);
+  fclose (file);
+  return (double) kb / 1024;
+}
+
+#define BULK_STRIDE 65536u
+
+uint8_t *
+bench_bulk_new (uint64_t size)
+{
+  uint8_t *data = malloc (size);
+
+  if (data == NULL)
+    bench_fail ("no memory");
+  for (uint64_t i = 0; i < size; i++)
+    data[i] = (uint8_t) (i * 167 >> 3);
+  return data;
+}
+
+void
+bench_bulk_stamp (uint8_t  *data,
+                  uint64_t  size,
+                  uint64_t  number)
+{
+  for (uint64_t at = 0; at + sizeof number <= size; at += BULK_STRIDE)
+    memcpy (data + at, &number, sizeof number);
+  memcpy (data + size - sizeof number, &number, sizeof number);
+}
+
+void
+bench_bulk_check (const uint8_t *data,
+                  uint64_t       size,
+                  uint64_t       expected_size,
+                  uint64_t       number)
+{
+  if (size != expected_size)
+    bench_fail ("reply %llu has %llu bytes", (unsigned long long) number, (unsigned long long) size);
+  for (uint64_t at = 0; at + sizeof number <= size; at += BULK_STRIDE)
+    if (memcmp (data + at, &number, sizeof number) != 0)
+      bench_fail ("reply %llu is wrong at %llu", (unsigned long long) number, (unsigned long long) at);
+  if (memcmp (data + size - sizeof number, &number, sizeof number) != 0
+      || data[size - 9] != (uint8_t) ((size - 9) * 167 >> 3))
+    bench_fail ("reply %llu is wrong at its end", (unsigned long long) number);
+}
+
 static void
 print_head (const BenchOptions *options,
             const char         *peer)
@@ -198,6 +260,21 @@ bench_report_time (const BenchOptions *options,
     printf (", \"cpu_parent\": %.4f, \"cpu_child\": %.4f", meter->parent_cpu * 1e6 / n,
             meter->child_cpu * 1e6 / n);
   printf ("}\n");
+}
+
+/* In MB/s, there and back. The child must live still. */
+void
+bench_report_bulk (const BenchOptions *options,
+                   const char         *peer,
+                   const BenchMeter   *meter)
+{
+  double bytes = 2 * (double) options->size * (double) options->n;
+
+  print_head (options, peer);
+  printf (", \"value\": %.4f, \"unit\": \"MB/s\", \"seconds\": %.4f, \"cpu_parent\": %.4f, \"cpu_child\": %.4f"
+          ", \"peak_parent\": %.1f, \"peak_child\": %.1f}\n",
+          bytes / meter->wall / 1e6, meter->wall, meter->parent_cpu * 1e9 / bytes, meter->child_cpu * 1e9 / bytes,
+          bench_peak_mib (getpid ()), bench_peak_mib (meter->child));
 }
 
 void

@@ -9,6 +9,7 @@
 #define BENCH_TEXT_LEN 16u  /* bytes, without the final NUL */
 #define BENCH_WINDOW 1000u  /* calls in flight in W2 */
 #define BENCH_WARM_UP 1000u /* calls made before the clock starts, at most */
+#define BENCH_BULK_WARM_UP 3u
 
 typedef struct
 {
@@ -16,6 +17,7 @@ typedef struct
   const char *variant;   /* "" unless given */
   uint64_t n;            /* calls, events, workers: what is counted */
   unsigned heap_mib;     /* memory that the parent touches first */
+  uint64_t size;         /* of a payload, bytes */
   const char *directory; /* where the program lies, and what it needs beside it */
 } BenchOptions;
 
@@ -40,14 +42,29 @@ void   bench_meter_start  (BenchMeter *meter,
                            pid_t       child);
 void   bench_meter_stop   (BenchMeter *meter);
 double bench_private_kb   (pid_t       pid);
+double bench_peak_mib     (pid_t       pid);
 
 void bench_report_time  (const BenchOptions *options,
+                         const char         *peer,
+                         const BenchMeter   *meter);
+void bench_report_bulk  (const BenchOptions *options,
                          const char         *peer,
                          const BenchMeter   *meter);
 void bench_report_value (const BenchOptions *options,
                          const char         *peer,
                          const char         *unit,
                          double              value);
+
+/* Bytes with a number in them: made once, stamped for each call, and looked at in each reply, one word in each
+ * 64 KiB, or looking would be most of what is measured. @size: at least 16 */
+uint8_t *bench_bulk_new   (uint64_t       size);
+void     bench_bulk_stamp (uint8_t       *data,
+                           uint64_t       size,
+                           uint64_t       number);
+void     bench_bulk_check (const uint8_t *data,
+                           uint64_t       size,
+                           uint64_t       expected_size,
+                           uint64_t       number);
 
 /* Half of a number as eight letters: a nibble a byte, the lowest first. */
 static inline uint64_t

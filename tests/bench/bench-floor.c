@@ -5,6 +5,7 @@
 
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -191,6 +192,99 @@ run (const char *workload,
     bench_fail ("no such workload here: %s", workload);
 }
 
+/* Large messages: a length, then bytes, into memory that is used again. */
+static int
+bulk_transfer (int       fd,
+               ssize_t (*transfer) (int fd, uint8_t *data, size_t size),
+               uint8_t  *data,
+               size_t    size)
+{
+  while (size > 0)
+    {
+      ssize_t done = transfer (fd, data, size);
+
+      if (done <= 0)
+        return 0;
+      data += done;
+      size -= (size_t) done;
+    }
+  return 1;
+}
+
+static ssize_t
+read_some (int      fd,
+           uint8_t *data,
+           size_t   size)
+{
+  struct pollfd poller = { .fd = fd, .events = POLLIN };
+
+  if (poll (&poller, 1, -1) < 0)
+    bench_fail ("poll: %m");
+  return read (fd, data, size);
+}
+
+static ssize_t
+write_some (int      fd,
+            uint8_t *data,
+            size_t   size)
+{
+  return write (fd, data, size);
+}
+
+static void
+bulk_child (int    fd,
+            size_t size)
+{
+  uint8_t *data = malloc (size);
+  uint64_t length;
+
+  while (bulk_transfer (fd, read_some, (uint8_t *) &length, sizeof length) && length <= size
+         && bulk_transfer (fd, read_some, data, length))
+    if (!bulk_transfer (fd, write_some, (uint8_t *) &length, sizeof length)
+        || !bulk_transfer (fd, write_some, data, length))
+      break;
+  free (data);
+}
+
+static void
+bulk_calls (int       fd,
+            uint8_t  *data,
+            uint8_t  *reply,
+            uint64_t  size,
+            uint64_t  n)
+{
+  for (uint64_t i = 0; i < n; i++)
+    {
+      uint64_t length = size;
+
+      bench_bulk_stamp (data, size, i);
+      if (!bulk_transfer (fd, write_some, (uint8_t *) &length, sizeof length)
+          || !bulk_transfer (fd, write_some, data, size)
+          || !bulk_transfer (fd, read_some, (uint8_t *) &length, sizeof length)
+          || length != size || !bulk_transfer (fd, read_some, reply, size))
+        bench_fail ("the child is gone");
+      bench_bulk_check (reply, length, size, i);
+    }
+}
+
+static void
+bulk (const BenchOptions *options,
+      BenchMeter         *meter,
+      int                 fd,
+      pid_t               child)
+{
+  uint8_t *data = bench_bulk_new (options->size);
+  uint8_t *reply = malloc (options->size);
+
+  bulk_calls (fd, data, reply, options->size, BENCH_BULK_WARM_UP);
+  bench_meter_start (meter, child);
+  bulk_calls (fd, data, reply, options->size, options->n);
+  bench_meter_stop (meter);
+  bench_report_bulk (options, PEER, meter);
+  free (data);
+  free (reply);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -211,20 +305,29 @@ main (int    argc,
     {
       close (fds[0]);
       stream.fd = fds[1];
-      child_main (&stream, strcmp (options.workload, "W3") == 0 ? emit : echo);
+      if (strcmp (options.workload, "W4") == 0)
+        bulk_child (fds[1], options.size);
+      else
+        child_main (&stream, strcmp (options.workload, "W3") == 0 ? emit : echo);
       _exit (0);
     }
   close (fds[1]);
   stream.fd = fds[0];
 
-  run (options.workload, &stream, BENCH_WARM_UP);
-  bench_meter_start (&meter, child);
-  run (options.workload, &stream, options.n);
-  bench_meter_stop (&meter);
+  if (strcmp (options.workload, "W4") == 0)
+    bulk (&options, &meter, stream.fd, child);
+  else
+    {
+      run (options.workload, &stream, BENCH_WARM_UP);
+      bench_meter_start (&meter, child);
+      run (options.workload, &stream, options.n);
+      bench_meter_stop (&meter);
+    }
 
   close (stream.fd);
   if (waitpid (child, &status, 0) < 0 || status != 0)
     bench_fail ("the child failed");
-  bench_report_time (&options, PEER, &meter);
+  if (strcmp (options.workload, "W4") != 0)
+    bench_report_time (&options, PEER, &meter);
   return 0;
 }

@@ -37,6 +37,25 @@ echo_async (AfrpcInvocation *invocation)
   afrpc_invocation_return_value (invocation, g_variant_new_string (text));
 }
 
+/* What it gets, whatever it is. */
+AFRPC_FUNCTION (echo_value, NULL)
+
+GVariant *
+echo_value (AfrpcWorker  *worker,
+            GVariant     *args,
+            GError      **error)
+{
+  return g_variant_ref (args);
+}
+
+AFRPC_ASYNC_FUNCTION (echo_value_async, NULL)
+
+void
+echo_value_async (AfrpcInvocation *invocation)
+{
+  afrpc_invocation_return_value (invocation, afrpc_invocation_get_args (invocation));
+}
+
 /* The argument is the number of events to make, as a text. */
 AFRPC_FUNCTION (emit, "s")
 

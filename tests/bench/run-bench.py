@@ -19,6 +19,9 @@ WORKLOADS = {
     'W1': 'one call at a time, 16 bytes each way, both processes on one CPU',
     'W2': 'pipelined calls, up to 1000 in flight',
     'W3': 'events from worker to parent',
+    'W4-64K': 'echo of 64 KiB, both ways counted, one call at a time',
+    'W4-1M': 'the same of 1 MiB',
+    'W4-64M': 'the same of 64 MiB',
     'W5': 'start a worker, one call, orderly end; the parent has 16 MiB of heap',
     'W5-512': 'the same from a parent with 512 MiB of heap',
     'W5-2048': 'the same from a parent with 2 GiB of heap',
@@ -68,6 +71,27 @@ RUNS = [
     ('bench-python.py', 'pipe', 'W3', 50000),
     ('bench-anyevent.pl', 'sync', 'W3', 120000),
     ('bench-anyevent.pl', 'async', 'W3', 120000),
+
+    ('bench-floor', '', 'W4-64K', 3000),
+    ('bench-afrpc', 'sync', 'W4-64K', 3000),
+    ('bench-afrpc', 'async', 'W4-64K', 3000),
+    ('bench-sdbus', '', 'W4-64K', 3000),
+    ('bench-zmq', 'copy', 'W4-64K', 3000),
+    ('bench-zmq', 'reference', 'W4-64K', 3000),
+
+    ('bench-floor', '', 'W4-1M', 400),
+    ('bench-afrpc', 'sync', 'W4-1M', 400),
+    ('bench-afrpc', 'async', 'W4-1M', 400),
+    ('bench-sdbus', '', 'W4-1M', 400),
+    ('bench-zmq', 'copy', 'W4-1M', 400),
+    ('bench-zmq', 'reference', 'W4-1M', 400),
+
+    ('bench-floor', '', 'W4-64M', 8),
+    ('bench-afrpc', 'sync', 'W4-64M', 8),
+    ('bench-afrpc', 'async', 'W4-64M', 8),
+    ('bench-sdbus', '', 'W4-64M', 8),
+    ('bench-zmq', 'copy', 'W4-64M', 8),
+    ('bench-zmq', 'reference', 'W4-64M', 8),
 
     ('bench-spawn', 'fork', 'W5', 500),
     ('bench-spawn', 'posix-spawn', 'W5', 400),
@@ -124,6 +148,7 @@ RUNS = [
 
 FLOORS = {
     'W1': ('raw-poll', ''), 'W2': ('raw-poll', ''), 'W3': ('raw-poll', ''),
+    'W4-64K': ('raw-poll', ''), 'W4-1M': ('raw-poll', ''), 'W4-64M': ('raw-poll', ''),
     'W5': ('spawn', 'posix-spawn'), 'W5-512': ('spawn', 'posix-spawn'),
     'W5-2048': ('spawn', 'posix-spawn'),
     'W6': ('spawn', 'posix-spawn'),
@@ -142,6 +167,9 @@ def command(options, program, variant, workload, n):
             '--n', str(max(1, round(n * options.scale)))]
     if variant:
         argv += ['--variant', variant]
+    if workload.startswith('W4'):
+        number, unit = re.match(r'W4-(\d+)([KM])', workload).groups()
+        argv += ['--size', str(int(number) << {'K': 10, 'M': 20}[unit])]
     if workload.startswith('W5') and program in ('bench-spawn', 'bench-afrpc', 'bench-gdbus'):
         argv += ['--heap-mib', workload.partition('-')[2] or '16']
     return argv
@@ -149,7 +177,7 @@ def command(options, program, variant, workload, n):
 
 def has_memory_for(workload):
     """Half of what is free may be filled with a parent's heap."""
-    heap_mib = int(workload.partition('-')[2] or '16')
+    heap_mib = int(workload.partition('-')[2] or '16') if workload.startswith('W5') else 512
     with open('/proc/meminfo') as file:
         available_kb = int(re.search(r'^MemAvailable: +(\d+)', file.read(), re.M)[1])
     return heap_mib * 2048 <= available_kb
@@ -157,6 +185,8 @@ def has_memory_for(workload):
 
 def run_peer(argv, timeout):
     """The results that one program printed; None if it cannot run here."""
+    if not os.path.exists(argv[0]):
+        return None
     try:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               timeout=timeout, check=False)
@@ -207,7 +237,9 @@ def summarise(workload, samples):
         row = {'workload': workload, 'peer': peer, 'variant': variant, 'unit': results[0]['unit'],
                'n': results[0]['n'], 'value': statistics.median(values), 'values': values,
                'cpu_parent': median(results, 'cpu_parent'),
-               'cpu_child': median(results, 'cpu_child')}
+               'cpu_child': median(results, 'cpu_child'),
+               'peak_parent': median(results, 'peak_parent'),
+               'peak_child': median(results, 'peak_child')}
         rows.append(row)
     add_ratios(rows, FLOORS.get(workload), 'over_floor')
     add_ratios(rows, OURS if workload in FLOORS else None, 'over_afrpc')
@@ -221,7 +253,7 @@ def add_ratios(rows, reference, key):
         row[key] = None
         if base and base[0] > 0 and row['value'] > 0:
             ratio = row['value'] / base[0]
-            row[key] = 1 / ratio if row['unit'] == '/s' else ratio
+            row[key] = 1 / ratio if row['unit'].endswith('/s') else ratio
 
 
 def human(value):
@@ -237,11 +269,14 @@ def optional(value, form):
 
 
 def print_table(workload, rows):
-    with_cpu = workload in ('W2', 'W3')
+    bulk = workload.startswith('W4')
+    with_cpu = bulk or workload in ('W2', 'W3')
     print(f'\n{workload}: {WORKLOADS[workload]}')
     head = f'  {"peer":<22}{"median":>9} {"unit":<4}{"x floor":>9}{"x afrpc":>9}'
     if with_cpu:
-        head += f'{"CPU s/1M":>10}{"parent":>8}{"child":>8}'
+        head += f'{"CPU s/GB" if bulk else "CPU s/1M":>10}{"parent":>8}{"child":>8}'
+    if bulk:
+        head += f'{"peak MiB parent, child":>24}'
     print(head + '   rounds')
     for row in rows:
         name = row['peer'] + ' ' + row['variant']
@@ -250,6 +285,8 @@ def print_table(workload, rows):
         if with_cpu:
             line += (f'{row["cpu_parent"] + row["cpu_child"]:>10.3f}{row["cpu_parent"]:>8.3f}'
                      f'{row["cpu_child"]:>8.3f}')
+        if bulk:
+            line += f'{row["peak_parent"]:>17.0f}{row["peak_child"]:>7.0f}'
         print(line + '   ' + ' '.join(human(value) for value in row['values']))
     sys.stdout.flush()
 
