@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The host of workers in Python, as far as it is easier said in Python."""
+"""The host of workers in Python, as far as it is easier said in Python.
+
+Every worker loads this, so it imports nothing that Python has not loaded by itself until that is
+needed: importlib.util alone would bring a dozen modules.
+"""
 import gc
-import importlib
 import os
 import sys
-import types
+from importlib._bootstrap import module_from_spec
+from importlib._bootstrap_external import spec_from_file_location
 
 from . import _afrpc
 
@@ -18,7 +22,7 @@ TEXT_MAX = 16384       # characters of an exception's own words that are sent
 TRACEBACK_MAX = 32768  # characters of its traceback that are sent
 
 # What code that is evaluated is in, instead of the program that runs the host
-main = types.ModuleType("__main__")
+main = type(sys)("__main__")
 main.__builtins__ = __builtins__
 
 modules = []    # that were required, in that order
@@ -30,13 +34,11 @@ class FunctionError(Exception):
 
 
 def load_file(path):
-    import importlib.util
-
     name = os.path.splitext(os.path.basename(path))[0]
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = spec_from_file_location(name, path)
     if spec is None:
         raise ImportError(f"“{path}” is no Python file", path=path)
-    module = importlib.util.module_from_spec(spec)
+    module = module_from_spec(spec)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
@@ -47,7 +49,11 @@ def load_file(path):
 
 
 def require(name):
-    module = load_file(name) if "/" in name else importlib.import_module(name)
+    if "/" in name:
+        module = load_file(name)
+    else:
+        __import__(name)
+        module = sys.modules[name]
     if module not in modules:
         modules.append(module)
 
@@ -163,6 +169,10 @@ def make_socket(fd):
 
 
 def freeze():
+    """Before a fork: what would be done in each new process is done here."""
+    if any(is_coroutine_function(value) for module in (main, *modules)
+           for value in vars(module).values()):
+        from . import aio  # noqa: F401
     gc.freeze()
 
 
