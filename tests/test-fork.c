@@ -572,6 +572,50 @@ test_fork_many (void)
   g_assert_cmpuint (test_count_fds (), <=, n_fds);
 }
 
+static gpointer
+template_thread (gpointer data)
+{
+  for (guint i = 0; i < 8; i++)
+    {
+      g_autoptr(GMainContext) context = g_main_context_new ();
+
+      g_main_context_push_thread_default (context);
+      {
+        g_autoptr(AfrpcProcess) process = afrpc_process_new ();
+        g_auto(Watched) watched = { 0 };
+        g_autoptr(GError) error = NULL;
+        g_autoptr(GVariant) result = NULL;
+
+        afrpc_process_require (process, TEST_WORKER);
+        watch_init (&watched, afrpc_proxy_new (process, "act"));
+        result = test_call (watched.proxy, test_act ("return", g_variant_new_string ("x")), &error);
+        g_assert_no_error (error);
+        g_assert_cmpint (afrpc_process_get_start (process), ==, AFRPC_START_FORK);
+        watch_end (&watched);
+      }
+      g_main_context_pop_thread_default (context);
+    }
+
+  return NULL;
+}
+
+static void
+test_fork_threads (void)
+{
+  GThread *threads[4];
+  guint n_fds;
+
+  g_test_summary ("Each main context has a template of its own, which goes with it");
+  /* What the program has one of is made by the first process. */
+  template_thread (NULL);
+  n_fds = test_count_fds ();
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("template", template_thread, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+  g_assert_cmpuint (test_count_fds (), <=, n_fds);
+}
+
 static void
 handed_over_cb (GObject      *source,
                 GAsyncResult *result,
@@ -752,6 +796,7 @@ main (int   argc,
   g_test_add_func ("/fork/killed-early", test_fork_killed_early);
   g_test_add_func ("/fork/dropped", test_fork_dropped);
   g_test_add_func ("/fork/many", test_fork_many);
+  g_test_add_func ("/fork/threads", test_fork_threads);
   g_test_add_func ("/hand-over/prepared", test_hand_over);
   g_test_add_func ("/hand-over/half-greeting", test_hand_over_half_greeting);
   g_test_add_func ("/hand-over/broken", test_hand_over_broken);

@@ -61,15 +61,18 @@ afrpc_child_get_default_template (const char *host)
     {
       Template *template = &g_array_index (templates, Template, i);
 
-      if (template->child->source == NULL || (template->context == context && !is_usable (template->child)))
+      /* Of another thread's nothing may be looked at. */
+      if (template->context != context)
+        i++;
+      else if (!is_usable (template->child))
         {
           afrpc_child_unref (template->child);
           g_array_remove_index_fast (templates, i);
-          continue;
         }
-      if (template->context == context && g_str_equal (template->child->config.host, host))
+      else if (g_str_equal (template->child->config.host, host))
         child = template->child;
-      i++;
+      else
+        i++;
     }
 
   if (child == NULL)
@@ -78,10 +81,32 @@ afrpc_child_get_default_template (const char *host)
 
       child = template.child;
       g_array_append_val (templates, template);
+      /* It is there for as long as the context, and not the other way round. */
+      child->is_default_template = TRUE;
+      g_main_context_unref (child->context);
     }
   g_mutex_unlock (&templates_lock);
 
   return afrpc_child_ref (child);
+}
+
+/* It is over, or its main context is. From any thread. */
+void
+afrpc_child_forget_template (AfrpcChild *self)
+{
+  gboolean found = FALSE;
+
+  g_mutex_lock (&templates_lock);
+  for (guint i = 0; templates != NULL && i < templates->len && !found; i++)
+    {
+      found = g_array_index (templates, Template, i).child == self;
+      if (found)
+        g_array_remove_index_fast (templates, i);
+    }
+  g_mutex_unlock (&templates_lock);
+
+  if (found)
+    afrpc_child_unref (self);
 }
 
 /* A process that begins as a copy of @template: of what that has been prepared with by now, whatever it is

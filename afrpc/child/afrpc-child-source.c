@@ -417,7 +417,8 @@ afrpc_child_expire_process (AfrpcChild *self,
   if (self->greeting_deadline <= now)
     {
       self->greeting_deadline = AFRPC_DEADLINES_NEVER;
-      afrpc_child_break_off (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "no greeting within the time limit"));
+      afrpc_child_break_off (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST,
+                                                "no greeting within the time limit"));
     }
 
   if (self->reap_deadline <= now)
@@ -576,6 +577,7 @@ child_source_finalize (GSource *source)
 
   self->source = NULL;
   self->socket_tag = self->pidfd_tag = self->stderr_tag = NULL;
+  afrpc_child_forget_template (self);
   afrpc_child_unref (self);
 }
 

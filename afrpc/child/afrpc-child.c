@@ -118,6 +118,9 @@ afrpc_child_unref (AfrpcChild *self)
     return;
 
   g_assert (self->forks.length == 0);
+  /* A process without a job, whose main context has gone: nobody else is going to reap it. */
+  if (self->spawned.pid > 0 && !self->taken && self->reaper == NULL)
+    afrpc_spawn_end (&self->spawned);
   if (self->fork_socket >= 0)
     close (self->fork_socket);
   g_clear_pointer (&self->template, afrpc_child_unref);
@@ -149,7 +152,8 @@ afrpc_child_unref (AfrpcChild *self)
   g_weak_ref_clear (&self->proxy);
   g_clear_object (&self->process_held);
   g_clear_object (&self->proxy_held);
-  g_main_context_unref (self->context);
+  if (!self->is_default_template)
+    g_main_context_unref (self->context);
   g_free (self);
 }
 

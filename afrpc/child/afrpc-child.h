@@ -74,7 +74,8 @@ struct _AfrpcChild
 {
   gatomicrefcount ref_count;
 
-  GMainContext *context;
+  GMainContext *context;     /* owned, but by a default template */
+  gboolean is_default_template;
   GSource *source;           /* (nullable): the context's; owns a reference to the child */
   gpointer socket_tag;       /* (nullable) */
   GIOCondition socket_events;
@@ -222,6 +223,7 @@ void        afrpc_child_tell_exited    (AfrpcChild    *self,
                                         AfrpcLinkItem *item);
 void        afrpc_child_leave_reaper   (AfrpcChild    *self);
 void        afrpc_child_fail_forks     (AfrpcChild    *self);
+void        afrpc_child_forget_template (AfrpcChild   *self);
 void        afrpc_child_pump_template  (AfrpcChild    *self);
 GSource    *afrpc_child_source_new     (AfrpcChild    *self);
 void        afrpc_child_stop_reading   (AfrpcChild    *self);

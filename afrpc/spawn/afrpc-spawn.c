@@ -341,3 +341,16 @@ afrpc_spawn_signal (const AfrpcSpawned *spawned,
   else if (spawned->pid > 0)
     kill (spawned->pid, signum);
 }
+
+/* Ends a process and waits for that. */
+void
+afrpc_spawn_end (AfrpcSpawned *spawned)
+{
+  afrpc_spawn_signal (spawned, SIGKILL);
+  wait_for (spawned->pid);
+
+  if (spawned->pidfd >= 0)
+    close (spawned->pidfd);
+  spawned->pidfd = -1;
+  spawned->pid = 0;
+}

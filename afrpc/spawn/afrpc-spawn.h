@@ -46,5 +46,6 @@ gboolean afrpc_spawn_reap   (AfrpcSpawned          *spawned,
 int      afrpc_spawn_adopt  (int                     pid);
 void     afrpc_spawn_signal (const AfrpcSpawned    *spawned,
                              int                    signum);
+void     afrpc_spawn_end    (AfrpcSpawned          *spawned);
 
 G_END_DECLS
