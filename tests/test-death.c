@@ -88,10 +88,12 @@ static void
 test_death_fds (void)
 {
   const Misdeed misdeed = { "fds", 100, AFRPC_ERROR_PROTOCOL, "" };
-  guint n_fds = test_count_fds ();
+  guint n_fds;
 
   g_test_summary ("File descriptors that nobody asked for are closed, and end the worker");
   check_misdeed (&misdeed, AFRPC_BACKEND_SYNC);
+  /* What the program has one of is there now. */
+  n_fds = test_count_fds ();
   check_misdeed (&misdeed, AFRPC_BACKEND_SYNC);
   g_assert_cmpuint (test_count_fds (), ==, n_fds);
 }
