@@ -155,6 +155,39 @@ test_fork_host (void)
   g_assert_cmpstr (mute, ==, "exec");
 }
 
+static void
+test_fork_lies (void)
+{
+  static const char *const lies[] = {
+    "no-pidfd", "program", "program-as-child", "itself", "wrong-number", "sibling-as-child",
+  };
+  g_autoptr(GError) spawn_error = NULL;
+  g_autoptr(GSubprocess) sibling = g_subprocess_new (G_SUBPROCESS_FLAGS_STDIN_PIPE, &spawn_error, "cat", NULL);
+
+  g_test_summary ("What a template did not fork is not watched, signalled and reaped because it says so");
+  g_assert_no_error (spawn_error);
+  for (guint i = 0; i < G_N_ELEMENTS (lies); i++)
+    {
+      g_autoptr(AfrpcProcess) template = afrpc_process_new_exec (g_getenv ("AFRPC_TEST_LYING_HOST"));
+      g_autoptr(AfrpcProcess) process = NULL;
+      g_auto(Watched) watched = { 0 };
+      g_autoptr(GError) error = NULL;
+      g_autoptr(GVariant) result = NULL;
+
+      afrpc_process_setenv (template, "AFRPC_TEST_LIE", lies[i], TRUE);
+      afrpc_process_setenv (template, "AFRPC_TEST_SIBLING", g_subprocess_get_identifier (sibling), TRUE);
+      process = afrpc_process_fork (template);
+      watch_init (&watched, afrpc_proxy_new (process, "f"));
+      result = test_call (watched.proxy, NULL, &error);
+      g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL);
+      g_assert_nonnull (strstr (error->message, "is none that it has forked"));
+      g_assert_cmpint (afrpc_process_get_pid (process), ==, 0);
+    }
+
+  g_output_stream_close (g_subprocess_get_stdin_pipe (sibling), NULL, NULL);
+  g_assert_true (g_subprocess_wait_check (sibling, NULL, NULL));
+}
+
 static int
 end_with (gboolean forked)
 {
@@ -795,6 +828,7 @@ main (int   argc,
   g_test_add_func ("/fork/sync-call", test_fork_sync_call);
   g_test_add_func ("/fork/killed-early", test_fork_killed_early);
   g_test_add_func ("/fork/dropped", test_fork_dropped);
+  g_test_add_func ("/fork/lies", test_fork_lies);
   g_test_add_func ("/fork/many", test_fork_many);
   g_test_add_func ("/fork/threads", test_fork_threads);
   g_test_add_func ("/hand-over/prepared", test_hand_over);

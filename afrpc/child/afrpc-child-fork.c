@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "spawn/afrpc-pidfd.h"
 
 /* Each thread has templates of its own, because a process belongs to a main context. */
 typedef struct
@@ -303,12 +304,27 @@ take_forked (AfrpcChild    *self,
     }
 }
 
+/* A template that lies would have us watch, signal and reap whatever it likes. */
+static gboolean
+check_forked (AfrpcChild          *self,
+              const AfrpcLinkItem *item,
+              GError             **error)
+{
+  if (item->pid != self->pid &&
+      (item->pidfd < 0 || afrpc_pidfd_is_process (item->pidfd, item->pid, item->direct ? getpid () : self->pid)))
+    return TRUE;
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "process %d is none that it has forked", item->pid);
+  return FALSE;
+}
+
 /* The template's answer to the oldest request. */
 void
 afrpc_child_forked (AfrpcChild    *self,
                     AfrpcLinkItem *item)
 {
   g_autoptr(AfrpcChild) child = g_queue_pop_head (&self->forks);
+  g_autoptr(GError) error = NULL;
 
   if (child == NULL)
     {
@@ -318,8 +334,13 @@ afrpc_child_forked (AfrpcChild    *self,
 
   if (item->error != NULL)
     exec_instead (child);
-  else
+  else if (check_forked (self, item, &error))
     take_forked (child, self, item);
+  else
+    {
+      afrpc_child_break_off (self, g_steal_pointer (&error));
+      fail_unforked (child, g_error_copy (self->failure));
+    }
   if (child->source != NULL)
     g_main_context_wakeup (child->context);
 }

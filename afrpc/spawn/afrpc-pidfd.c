@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "spawn/afrpc-pidfd.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+/* From Linux 6.13 on, in a system call; <linux/pidfd.h> of today's systems does not have it yet. */
+typedef struct
+{
+  guint64 mask;
+  guint64 cgroup_id;
+  guint32 pid;
+  guint32 tgid;
+  guint32 ppid;
+  guint32 rest[9];
+} PidfdInfo;
+
+#define PIDFD_INFO _IOWR (0xff, 11, PidfdInfo)
+
+/* Reads what @path has behind @key at the beginning of a line. */
+static gboolean
+read_number (const char *path,
+             const char *key,
+             int        *number)
+{
+  char line[256];
+  gboolean found = FALSE;
+  FILE *file = fopen (path, "re");
+
+  if (file == NULL)
+    return FALSE;
+  while (!found && fgets (line, sizeof line, file) != NULL)
+    if (strncmp (line, key, strlen (key)) == 0)
+      {
+        *number = atoi (line + strlen (key));
+        found = TRUE;
+      }
+  fclose (file);
+
+  return found;
+}
+
+/* FALSE: it is no pidfd. @pid: -1 if the process has been reaped. */
+static gboolean
+look_up (int  pidfd,
+         int *pid,
+         int *parent_pid)
+{
+  PidfdInfo info = { 0 };
+  char path[64];
+
+  if (ioctl (pidfd, PIDFD_INFO, &info) == 0)
+    {
+      *pid = info.tgid;
+      *parent_pid = info.ppid;
+      return TRUE;
+    }
+
+  g_snprintf (path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
+  if (!read_number (path, "Pid:", pid))
+    return FALSE;
+  g_snprintf (path, sizeof path, "/proc/%d/status", *pid);
+  /* It may have been reaped meanwhile. */
+  if (*pid > 0 && !read_number (path, "PPid:", parent_pid))
+    *pid = -1;
+
+  return TRUE;
+}
+
+/* Whether @pidfd is of the process @pid, a child of @parent_pid (0: of anybody), or of one that is no more. */
+gboolean
+afrpc_pidfd_is_process (int pidfd,
+                        int pid,
+                        int parent_pid)
+{
+  int found_pid, found_parent_pid = 0;
+
+  if (!look_up (pidfd, &found_pid, &found_parent_pid))
+    return FALSE;
+
+  return found_pid < 0 || (found_pid == pid && (parent_pid == 0 || found_parent_pid == parent_pid));
+}

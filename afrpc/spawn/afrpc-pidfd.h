@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What a pidfd that somebody else made stands for. No GObject, no main loop. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+gboolean afrpc_pidfd_is_process (int pidfd,
+                                 int pid,
+                                 int parent_pid);
+
+G_END_DECLS
