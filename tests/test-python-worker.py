@@ -260,6 +260,57 @@ class Sync(Case):
         self.end(proxy)
         self.assertEqual(self.events, ["here", "cancelled"])
 
+    def test_progress(self):
+        proxy, seen = self.make("count_to"), []
+        call = proxy(100, on_progress=seen.append)
+        self.assertEqual(self.settle(call), [100])
+        self.assertEqual(seen, list(range(100)))
+        call = proxy(100, on_progress=seen.append, progress_mode=Afrpc.ProgressMode.LATEST)
+        self.assertEqual(self.settle(call), [100])
+        self.assertEqual(self.settle(proxy(100)), [100])
+        with self.assertRaises(TypeError):
+            proxy(1, on_progress=seen.append, timeout_ms=5)
+        with self.assertRaises(TypeError):
+            proxy(1, on_progress=5)
+
+    def test_fds(self):
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(b"content")
+            file.flush()
+            for function in "read_call_fd", "async_read_call_fd":
+                file.seek(0)
+                proxy = (self.make_async if "async" in function else self.make)(function)
+                self.assertEqual(self.settle(proxy(0, fds=[file])), [b"content"])
+                (error,) = self.settle(proxy(1, fds=[file.fileno()]))
+                self.assertEqual(error.type_name, "IndexError")
+                self.assertEqual(self.fails_remotely(proxy, 0).type_name, "IndexError")
+            for function in "open_file", "async_open_file":
+                proxy = (self.make_async if "async" in function else self.make)(function)
+                call = proxy(file.name, fds=[])
+                (handle,) = self.settle(call)
+                with open(call.get_fd(handle), "rb") as copy:
+                    self.assertEqual(copy.read(), b"content")
+                with self.assertRaises(IndexError):
+                    call.get_fd(1)
+            proxy, seen = self.make("event_file"), []
+            proxy.on_event(lambda handle: seen.append(proxy.get_event_fds().get(handle)))
+            self.assertEqual(self.settle(proxy(file.name)), [None])
+            with open(seen[0], "rb") as copy:
+                self.assertEqual(copy.read(), b"content")
+
+    def test_signals(self):
+        """Handlers run while a worker waits for calls."""
+        proxy = self.make("handle_signal")
+        proxy.invoke_sync(signal.SIGUSR1, False)
+        for n in range(3):
+            proxy.get_process().kill(signal.SIGUSR1)
+            wait_until(lambda: len(self.events) > n)
+        self.assertEqual(self.events, [["signal", signal.SIGUSR1]] * 3)
+        proxy.invoke_sync(signal.SIGTERM, True)
+        proxy.get_process().kill(signal.SIGTERM)
+        wait_until(lambda: self.exits)
+        self.assertEqual(self.exits[0].get_status(), 7)
+
     def test_hog(self):
         proxy = self.make("hog")
         call = proxy()
@@ -472,6 +523,38 @@ class Async(Case):
         self.assertTrue(error.matches(Gio.io_error_quark(), Gio.IOErrorEnum.TIMED_OUT))
         wait_until(lambda: len(self.events) == 4)
         self.assertTrue(self.end(proxy).is_success())
+
+    def test_cancelled_insists(self):
+        proxy = self.make_async("async_is_cancelled")
+        call = proxy()
+        wait_until(lambda: self.events)
+        call.cancel()
+        self.assertTrue(self.end(proxy).is_success())
+        self.assertEqual(self.events, [["here", False], ["goes on", True]])
+
+    def test_progress(self):
+        proxy, seen = self.make_async("async_count_to"), {1: [], 2: []}
+        calls = [proxy(50, on_progress=seen[i].append) for i in seen]
+        self.assertEqual(self.settle(*calls), [50, 50])
+        self.assertEqual(seen, {1: list(range(50)), 2: list(range(50))})
+
+    def test_signals(self):
+        proxy = self.make_async("async_handle_signal")
+        call = proxy(signal.SIGUSR1)
+        wait_until(lambda: self.events)
+        proxy.get_process().kill(signal.SIGUSR1)
+        self.assertEqual(self.settle(call), [signal.SIGUSR1])
+
+    def test_invocation_fds(self):
+        with tempfile.TemporaryFile() as file:
+            proxy = self.make_async("answer_with_progress")
+            call = proxy(0, fds=[file])
+            self.assertEqual(self.settle(call), [0])
+            copy = call.get_fd(0)
+            self.assertTrue(os.path.sameopenfile(copy, file.fileno()))
+            os.close(copy)
+            wait_until(lambda: self.events)
+            self.assertIn("answered already", self.events[0])
 
     def test_asyncio(self):
         """What else asyncio can do: processes, threads."""

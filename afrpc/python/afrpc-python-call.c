@@ -110,6 +110,7 @@ call_dealloc (Call *self)
     return;
   PyObject_GC_UnTrack (self);
   call_clear (self);
+  g_clear_object (&self->fds);
   type->tp_free (self);
   Py_DECREF (type);
 }
@@ -391,6 +392,26 @@ call_remove_done_callback (Call     *self,
   return PyLong_FromLong (n_removed);
 }
 
+static PyObject *
+call_get_fd (Call     *self,
+             PyObject *object)
+{
+  const Py_ssize_t handle = PyNumber_AsSsize_t (object, PyExc_IndexError);
+  int fd;
+
+  if (handle == -1 && PyErr_Occurred ())
+    return NULL;
+  if (self->fds == NULL || handle < 0 || handle >= g_unix_fd_list_get_length (self->fds))
+    {
+      PyErr_SetString (PyExc_IndexError, "there is no such file descriptor");
+      return NULL;
+    }
+
+  fd = g_unix_fd_list_get (self->fds, handle, NULL);
+
+  return fd >= 0 ? PyLong_FromLong (fd) : PyErr_SetFromErrno (PyExc_OSError);
+}
+
 /* The loop that it belongs to is the first that it has to do with. */
 static gboolean
 ensure_loop (Call *self)
@@ -558,6 +579,8 @@ static PyMethodDef call_methods[] = {
   { "remove_done_callback", (PyCFunction) call_remove_done_callback, METH_O,
     "remove_done_callback(callback)\n--\n\nTakes it back; returns how often it was there." },
   { "get_loop", (PyCFunction) call_get_loop, METH_NOARGS, "get_loop()\n--\n\nThe loop of asyncio it belongs to." },
+  { "get_fd", (PyCFunction) call_get_fd, METH_O,
+    "get_fd(handle)\n--\n\nA copy of a file descriptor that came with the result: the caller's to close." },
   { "_set_result", (PyCFunction) call_set_result, METH_O, NULL },
   { "_set_exception", (PyCFunction) call_set_exception, METH_O, NULL },
   { "_make_cancelled_error", (PyCFunction) call_make_cancelled_error, METH_NOARGS, NULL },

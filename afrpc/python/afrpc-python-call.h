@@ -6,6 +6,8 @@
 
 #include <Python.h>
 
+#include <gio/gunixfdlist.h>
+
 #include "afrpc/afrpc.h"
 
 G_BEGIN_DECLS
@@ -35,6 +37,9 @@ struct _AfrpcPythonCall
   AfrpcProxy *proxy;     /* (nullable) (owned) */
   void (*cancel) (AfrpcPythonCall *self); /* (nullable) */
   gboolean raw;          /* the result is wanted as GLib.Variant */
+  gboolean with_fds;
+
+  GUnixFDList *fds;      /* (nullable): that came with the result */
 };
 
 int              afrpc_python_call_register      (PyObject             *module);

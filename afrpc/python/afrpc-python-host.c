@@ -8,6 +8,9 @@
 #include "afrpc-python-codec.h"
 #include "afrpc-python-worker.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 #define FEW_ARGS 16 /* arguments of a call that need no memory of their own */
@@ -27,6 +30,7 @@ struct _AfrpcPythonHost
   GPtrArray *functions;    /* (element-type PyObject) a function's number is its index plus 1 */
   GHashTable *invocations; /* (element-type AfrpcInvocation PyObject) that are not answered, borrowed */
   gboolean is_forked;
+  gboolean may_handle_signals; /* the module for that has been loaded */
 };
 
 G_DEFINE_FINAL_TYPE (AfrpcPythonHost, afrpc_python_host, AFRPC_TYPE_HOST)
@@ -34,12 +38,20 @@ G_DEFINE_FINAL_TYPE (AfrpcPythonHost, afrpc_python_host, AFRPC_TYPE_HOST)
 static AfrpcPythonHost *the_host; /* (nullable): there is one in a process, if any */
 static AfrpcWorker *the_worker;   /* (nullable): once a function runs; outlives all functions */
 static unsigned long main_thread;
+static PyObject *str_signal;
 
 static PyObject *
 get_function (AfrpcPythonHost *self,
               guint            number)
 {
   return self->functions->pdata[number - 1];
+}
+
+static void
+look_for_signals (AfrpcPythonHost *self)
+{
+  if (!self->may_handle_signals)
+    self->may_handle_signals = PyDict_GetItem (PyImport_GetModuleDict (), str_signal) != NULL;
 }
 
 /* Errors */
@@ -241,6 +253,7 @@ resolve (AfrpcPythonHost   *self,
 
   g_ptr_array_add (self->functions, Py_NewRef (function));
   Py_DECREF (found);
+  look_for_signals (self);
 
   return self->functions->len;
 }
@@ -368,6 +381,7 @@ afrpc_python_host_call (AfrpcHost    *host,
 
   the_worker = worker;
   value = call (AFRPC_PYTHON_HOST (host), number, args, error);
+  look_for_signals (AFRPC_PYTHON_HOST (host));
   PyGILState_Release (state);
 
   return value;
@@ -381,25 +395,24 @@ invoke (AfrpcPythonHost *self,
         GVariant        *args)
 {
   PyObject *function = get_function (self, number);
-  PyObject *result, *task;
-  int status;
+  PyObject *token = afrpc_python_invocation_enter (invocation);
+  PyObject *result = NULL;
+  PyObject *task = NULL;
+  int status = -1;
 
-  if (self->create_task == NULL)
-    {
-      result = call_with (function, invocation, args);
-      Py_XDECREF (result);
-      return result != NULL;
-    }
+  if (token == NULL)
+    return FALSE;
 
-  result = call_with (function, NULL, args);
-  if (result == NULL)
-    return FALSE;
-  task = PyObject_CallOneArg (self->create_task, result);
-  Py_DECREF (result);
-  if (task == NULL)
-    return FALSE;
-  status = afrpc_python_invocation_watch (invocation, task);
-  Py_DECREF (task);
+  result = call_with (function, self->create_task == NULL ? invocation : NULL, args);
+  if (result != NULL && self->create_task != NULL)
+    task = PyObject_CallOneArg (self->create_task, result);
+  afrpc_python_invocation_leave (token);
+  if (task != NULL)
+    status = afrpc_python_invocation_watch (invocation, task);
+  else if (result != NULL && self->create_task == NULL)
+    status = 0;
+  Py_XDECREF (task);
+  Py_XDECREF (result);
 
   return status == 0;
 }
@@ -439,6 +452,52 @@ afrpc_python_host_cancelled (AfrpcHost       *host,
   if (wrapper != NULL)
     afrpc_python_invocation_cancel (wrapper);
   PyGILState_Release (state);
+}
+
+/* Python's handlers of signals run when it is told to look. */
+void
+afrpc_python_host_check_signals (void)
+{
+  if (PyErr_CheckSignals () == 0)
+    return;
+
+  afrpc_python_host_check_exit ();
+  PyErr_Print ();
+}
+
+/* Signals are blocked from the last look at them to the wait; those that come between the two looks are the only
+ * ones whose handlers run like that. */
+static int
+wait_for_signals (struct pollfd *poller)
+{
+  PyGILState_STATE state = PyGILState_Ensure ();
+  sigset_t all, mask;
+  int n;
+
+  sigfillset (&all);
+  afrpc_python_host_check_signals ();
+  pthread_sigmask (SIG_SETMASK, &all, &mask);
+  afrpc_python_host_check_signals ();
+  PyGILState_Release (state);
+
+  n = ppoll (poller, 1, NULL, &mask);
+  pthread_sigmask (SIG_SETMASK, &mask, NULL);
+
+  return n;
+}
+
+/* Waits for a call, and for signals if there may be handlers. */
+static void
+afrpc_python_host_wait (AfrpcHost *host,
+                        int        fd)
+{
+  struct pollfd poller = { fd, POLLIN, 0 };
+
+  if (!AFRPC_PYTHON_HOST (host)->may_handle_signals)
+    return;
+
+  while (poll (&poller, 1, 0) == 0 && wait_for_signals (&poller) < 0)
+    ;
 }
 
 static gboolean
@@ -536,6 +595,7 @@ afrpc_python_host_class_init (AfrpcPythonHostClass *klass)
   host_class->done = afrpc_python_host_done;
   host_class->run = afrpc_python_host_run;
   host_class->fork = afrpc_python_host_fork;
+  host_class->wait = afrpc_python_host_wait;
   host_class->end = afrpc_python_host_end;
 }
 
@@ -562,6 +622,7 @@ afrpc_python_host_serve (PyObject *module,
   the_host = g_object_new (AFRPC_TYPE_PYTHON_HOST, "name", "python", NULL);
   the_host->backend = Py_NewRef (backend);
   main_thread = PyThread_get_thread_ident ();
+  str_signal = PyUnicode_InternFromString ("signal");
 
   Py_BEGIN_ALLOW_THREADS
   status = afrpc_host_serve (AFRPC_HOST (the_host));

@@ -17,6 +17,7 @@ typedef struct
 } Invocation;
 
 static PyTypeObject *invocation_type;
+static PyObject *current_variable; /* of contextvars: tasks inherit it from what starts them */
 
 static int
 invocation_traverse (Invocation *self,
@@ -175,6 +176,141 @@ invocation_on_cancel (Invocation *self,
   Py_RETURN_NONE;
 }
 
+/* Has what runs from now on, and what that starts, work for the invocation. Returns: to be given back */
+PyObject *
+afrpc_python_invocation_enter (PyObject *self)
+{
+  return PyContextVar_Set (current_variable, self);
+}
+
+void
+afrpc_python_invocation_leave (PyObject *token) /* (transfer full) */
+{
+  PyObject *type, *value, *traceback;
+
+  PyErr_Fetch (&type, &value, &traceback);
+  if (PyContextVar_Reset (current_variable, token) != 0)
+    PyErr_Clear ();
+  PyErr_Restore (type, value, traceback);
+  Py_DECREF (token);
+}
+
+/* FALSE with an exception: not in a worker, or for a call that has been answered. */
+gboolean
+afrpc_python_current (AfrpcPythonCurrent *current)
+{
+  PyObject *object;
+
+  current->worker = afrpc_python_host_get_worker ();
+  current->invocation = NULL;
+  if (current->worker == NULL || PyContextVar_Get (current_variable, NULL, &object) != 0)
+    return FALSE;
+  if (object == NULL)
+    return TRUE;
+
+  current->invocation = ((Invocation *) object)->invocation;
+  Py_DECREF (object);
+  if (current->invocation == NULL)
+    PyErr_SetString (PyExc_RuntimeError, "the call has been answered already");
+
+  return current->invocation != NULL;
+}
+
+gboolean
+afrpc_python_progress (const AfrpcPythonCurrent *current,
+                       PyObject                 *object)
+{
+  GVariant *value = afrpc_python_pack (object);
+
+  if (value == NULL)
+    return FALSE;
+
+  Py_BEGIN_ALLOW_THREADS
+  if (current->invocation != NULL)
+    afrpc_invocation_progress (current->invocation, value);
+  else
+    afrpc_worker_progress (current->worker, value);
+  Py_END_ALLOW_THREADS
+  g_variant_unref (value);
+
+  return TRUE;
+}
+
+PyObject *
+afrpc_python_steal_fd (const AfrpcPythonCurrent *current,
+                       PyObject                 *object)
+{
+  const Py_ssize_t handle = PyNumber_AsSsize_t (object, PyExc_IndexError);
+  int fd = -1;
+
+  if (handle == -1 && PyErr_Occurred ())
+    return NULL;
+  if (handle >= 0 && handle <= G_MAXINT)
+    fd = current->invocation != NULL ? afrpc_invocation_steal_fd (current->invocation, handle)
+                                     : afrpc_worker_steal_call_fd (current->worker, handle);
+  if (fd < 0)
+    {
+      PyErr_SetString (PyExc_IndexError, "there is no such file descriptor, or not any more");
+      return NULL;
+    }
+
+  return PyLong_FromLong (fd);
+}
+
+PyObject *
+afrpc_python_append_fd (const AfrpcPythonCurrent *current,
+                        PyObject                 *file)
+{
+  const int fd = PyObject_AsFileDescriptor (file);
+  GError *error = NULL;
+  int handle;
+
+  if (fd < 0)
+    return NULL;
+  if (current->invocation != NULL)
+    handle = afrpc_invocation_append_fd (current->invocation, fd, &error);
+  else
+    handle = afrpc_worker_append_result_fd (current->worker, fd, &error);
+  if (handle < 0)
+    {
+      PyErr_SetString (PyExc_OSError, error->message);
+      g_error_free (error);
+      return NULL;
+    }
+
+  return PyLong_FromLong (handle);
+}
+
+static PyObject *
+invocation_progress (Invocation *self,
+                     PyObject   *object)
+{
+  AfrpcPythonCurrent current = { NULL, self->invocation };
+
+  if (!check_open (self) || !afrpc_python_progress (&current, object))
+    return NULL;
+
+  Py_RETURN_NONE;
+}
+
+static PyObject *
+invocation_steal_fd (Invocation *self,
+                     PyObject   *handle)
+{
+  AfrpcPythonCurrent current = { NULL, self->invocation };
+
+  return check_open (self) ? afrpc_python_steal_fd (&current, handle) : NULL;
+}
+
+static PyObject *
+invocation_append_fd (Invocation *self,
+                      PyObject   *file)
+{
+  AfrpcPythonCurrent current = { NULL, self->invocation };
+
+  return check_open (self) ? afrpc_python_append_fd (&current, file) : NULL;
+}
+
 /* Called when the task that answers it is done. */
 static PyObject *
 invocation_settle (Invocation *self,
@@ -259,6 +395,12 @@ static PyMethodDef invocation_methods[] = {
     "is_cancelled()\n--\n\nWhether nobody waits for the result any more." },
   { "on_cancel", (PyCFunction) invocation_on_cancel, METH_O,
     "on_cancel(callback)\n--\n\nHas callback() called when the call is cancelled." },
+  { "progress", (PyCFunction) invocation_progress, METH_O,
+    "progress(value)\n--\n\nTells the caller how far the call has come." },
+  { "steal_fd", (PyCFunction) invocation_steal_fd, METH_O,
+    "steal_fd(handle)\n--\n\nTakes a file descriptor that came with the call." },
+  { "append_fd", (PyCFunction) invocation_append_fd, METH_O,
+    "append_fd(file)\n--\n\nSends a copy of a file descriptor with the result; returns its handle." },
   { "_settle", (PyCFunction) invocation_settle, METH_O, NULL },
   { NULL },
 };
@@ -283,6 +425,10 @@ int
 afrpc_python_invocation_register (PyObject *module)
 {
   invocation_type = (PyTypeObject *) PyType_FromSpec (&invocation_spec);
+  current_variable = PyContextVar_New ("afrpc.invocation", NULL);
 
-  return invocation_type != NULL ? PyModule_AddObjectRef (module, "Invocation", (PyObject *) invocation_type) : -1;
+  if (invocation_type == NULL || current_variable == NULL)
+    return -1;
+
+  return PyModule_AddObjectRef (module, "Invocation", (PyObject *) invocation_type);
 }

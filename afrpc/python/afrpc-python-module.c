@@ -6,25 +6,100 @@
 #include "afrpc-python-codec.h"
 #include "afrpc-python-worker.h"
 
+#define FDS_MAX 253 /* of one message */
+
+/* Descriptors of a sequence of files or numbers, borrowed. Returns how many, or -1 with an exception. */
+static Py_ssize_t
+get_fds (PyObject *files,
+         int      *fds)
+{
+  PyObject *list = PySequence_Fast (files, "fds must be a sequence");
+  Py_ssize_t n;
+
+  if (list == NULL)
+    return -1;
+  n = PySequence_Fast_GET_SIZE (list);
+  if (n > FDS_MAX)
+    {
+      PyErr_Format (PyExc_ValueError, "%zd file descriptors cannot be sent at once, the limit is %d", n, FDS_MAX);
+      n = -1;
+    }
+  for (Py_ssize_t i = 0; i < n; i++)
+    {
+      fds[i] = PyObject_AsFileDescriptor (PySequence_Fast_GET_ITEM (list, i));
+      if (fds[i] < 0)
+        n = -1;
+    }
+  Py_DECREF (list);
+
+  return n;
+}
+
 static PyObject *
 module_event (PyObject *module,
-              PyObject *object)
+              PyObject *args,
+              PyObject *keywords)
 {
+  static const char *const names[] = { "", "fds", NULL };
   AfrpcWorker *worker = afrpc_python_host_get_worker ();
+  PyObject *object, *files = NULL;
+  GError *error = NULL;
+  int fds[FDS_MAX];
+  Py_ssize_t n = 0;
   GVariant *value;
 
-  if (worker == NULL)
+  if (worker == NULL || !PyArg_ParseTupleAndKeywords (args, keywords, "O|$O:event", (char **) names, &object, &files) ||
+      (files != NULL && (n = get_fds (files, fds)) < 0))
     return NULL;
   value = afrpc_python_pack (object);
   if (value == NULL)
     return NULL;
 
   Py_BEGIN_ALLOW_THREADS
-  afrpc_worker_event (worker, value);
-  Py_END_ALLOW_THREADS
+  if (n > 0)
+    afrpc_worker_event_with_fds (worker, value, fds, n, &error);
+  else
+    afrpc_worker_event (worker, value);
   g_variant_unref (value);
+  Py_END_ALLOW_THREADS
+  if (error != NULL)
+    {
+      PyErr_SetString (PyExc_OSError, error->message);
+      g_error_free (error);
+      return NULL;
+    }
 
   Py_RETURN_NONE;
+}
+
+static PyObject *
+module_progress (PyObject *module,
+                 PyObject *object)
+{
+  AfrpcPythonCurrent current;
+
+  if (!afrpc_python_current (&current) || !afrpc_python_progress (&current, object))
+    return NULL;
+
+  Py_RETURN_NONE;
+}
+
+static PyObject *
+module_steal_call_fd (PyObject *module,
+                      PyObject *handle)
+{
+  AfrpcPythonCurrent current;
+
+  return afrpc_python_current (&current) ? afrpc_python_steal_fd (&current, handle) : NULL;
+}
+
+static PyObject *
+module_append_result_fd (PyObject *module,
+                         PyObject *file)
+{
+  AfrpcPythonCurrent current;
+
+  return afrpc_python_current (&current) ? afrpc_python_append_fd (&current, file) : NULL;
 }
 
 static PyObject *
@@ -47,9 +122,13 @@ static PyObject *
 module_is_cancelled (PyObject *module,
                      PyObject *unused)
 {
-  AfrpcWorker *worker = afrpc_python_host_get_worker ();
+  AfrpcPythonCurrent current;
 
-  return worker != NULL ? PyBool_FromLong (afrpc_worker_is_cancelled (worker)) : NULL;
+  if (!afrpc_python_current (&current))
+    return NULL;
+
+  return PyBool_FromLong (current.invocation != NULL ? afrpc_invocation_is_cancelled (current.invocation)
+                                                     : afrpc_worker_is_cancelled (current.worker));
 }
 
 static PyObject *
@@ -100,8 +179,10 @@ module_steal_fd (PyObject *module,
 }
 
 static PyMethodDef methods[] = {
-  { "event", module_event, METH_O,
-    "event(value)\n--\n\nSends an event to the program, in order with results and other events." },
+  { "event", (PyCFunction) (void (*) (void)) module_event, METH_VARARGS | METH_KEYWORDS,
+    "event(value, *, fds=())\n--\n\nSends an event to the program, in order with results and other events." },
+  { "progress", module_progress, METH_O,
+    "progress(value)\n--\n\nTells the caller how far the running call has come." },
   { "flush", module_flush, METH_NOARGS,
     "flush()\n--\n\nWrites everything to the program before it returns." },
   { "is_cancelled", module_is_cancelled, METH_NOARGS,
@@ -112,6 +193,10 @@ static PyMethodDef methods[] = {
     "get_n_fds()\n--\n\nHow many file descriptors the process was prepared with." },
   { "steal_fd", module_steal_fd, METH_O,
     "steal_fd(index)\n--\n\nTakes a file descriptor that the process was prepared with." },
+  { "steal_call_fd", module_steal_call_fd, METH_O,
+    "steal_call_fd(handle)\n--\n\nTakes a file descriptor that came with the running call." },
+  { "append_result_fd", module_append_result_fd, METH_O,
+    "append_result_fd(file)\n--\n\nSends a copy of a file descriptor with the result; returns its handle." },
   { "_serve", afrpc_python_host_serve, METH_O, NULL },
   { NULL },
 };

@@ -77,7 +77,12 @@ settled_cb (GObject      *source,
   PyGILState_STATE state = PyGILState_Ensure ();
   AfrpcPythonCall *self = user_data;
   GError *error = NULL;
-  GVariant *value = afrpc_proxy_call_finish (AFRPC_PROXY (source), result, &error);
+  GVariant *value;
+
+  if (self->with_fds)
+    value = afrpc_proxy_call_with_fds_finish (AFRPC_PROXY (source), result, &self->fds, &error);
+  else
+    value = afrpc_proxy_call_finish (AFRPC_PROXY (source), result, &error);
 
   g_clear_object (&self->proxy);
   self->cancel = NULL;
@@ -135,33 +140,115 @@ get_object (PyObject *wrapper,
   return NULL;
 }
 
-/* call (proxy, args, signature, timeout_ms, cancellable, raw): the last four may be None. */
+static void
+progress_cb (AfrpcProxy *proxy,
+             GVariant   *progress,
+             gpointer    function)
+{
+  PyGILState_STATE state = PyGILState_Ensure ();
+  PyObject *value = afrpc_python_unpack (progress);
+  PyObject *result = value != NULL ? PyObject_CallOneArg (function, value) : NULL;
+
+  if (result == NULL)
+    PyErr_WriteUnraisable (function);
+  Py_XDECREF (result);
+  Py_XDECREF (value);
+  PyGILState_Release (state);
+}
+
+static void
+progress_destroy (gpointer function)
+{
+  PyGILState_STATE state = PyGILState_Ensure ();
+
+  Py_DECREF (function);
+  PyGILState_Release (state);
+}
+
+/* What a call is made with besides its arguments: one of them at most. */
+typedef struct
+{
+  PyObject *timeout_ms;    /* None, or a number */
+  PyObject *progress;      /* None, or a function */
+  PyObject *fds;           /* None, or a Gio.UnixFDList */
+  int progress_mode;
+  GCancellable *cancellable;
+} Options;
+
+static gboolean
+check_options (const Options *options)
+{
+  const int n = (options->timeout_ms != Py_None) + (options->progress != Py_None) + (options->fds != Py_None);
+
+  if (n > 1)
+    PyErr_SetString (PyExc_TypeError, "a call has a time limit of its own, or progress, or file descriptors");
+  else if (options->progress != Py_None && !PyCallable_Check (options->progress))
+    PyErr_SetString (PyExc_TypeError, "on_progress must be callable");
+  else
+    return TRUE;
+
+  return FALSE;
+}
+
+static gboolean
+start_call (AfrpcPythonCall *call,
+            GVariant        *value,
+            const Options   *options)
+{
+  AfrpcProxy *proxy = call->proxy;
+  unsigned long timeout_ms;
+  GUnixFDList *fds;
+
+  if (options->timeout_ms != Py_None)
+    {
+      timeout_ms = PyLong_AsUnsignedLong (options->timeout_ms);
+      if (PyErr_Occurred ())
+        return FALSE;
+      afrpc_proxy_call_with_timeout (proxy, value, MIN (timeout_ms, G_MAXUINT), options->cancellable, settled_cb, call);
+    }
+  else if (options->progress != Py_None)
+    afrpc_proxy_call_with_progress (proxy, value, options->progress_mode, progress_cb, Py_NewRef (options->progress),
+                                    progress_destroy, options->cancellable, settled_cb, call);
+  else if (options->fds != Py_None)
+    {
+      fds = get_object (options->fds, G_TYPE_UNIX_FD_LIST);
+      if (fds == NULL)
+        return FALSE;
+      call->with_fds = TRUE;
+      afrpc_proxy_call_with_fds (proxy, value, fds, options->cancellable, settled_cb, call);
+    }
+  else
+    afrpc_proxy_call (proxy, value, options->cancellable, settled_cb, call);
+
+  return TRUE;
+}
+
+/* call (proxy, args, signature, timeout_ms, cancellable, raw, on_progress, progress_mode, fds): those after the
+ * arguments may be None. */
 static PyObject *
 module_call (PyObject        *module,
              PyObject *const *args,
              Py_ssize_t       n_args)
 {
-  GCancellable *cancellable = NULL;
+  Options options = { NULL };
   AfrpcProxy *proxy;
-  unsigned long timeout_ms = 0;
   GVariant *value;
   AfrpcPythonCall *call;
+  gboolean ok;
 
-  if (n_args != 6 || !PyTuple_Check (args[1]))
+  if (n_args != 9 || !PyTuple_Check (args[1]))
     {
       PyErr_BadArgument ();
       return NULL;
     }
   proxy = get_object (args[0], AFRPC_TYPE_PROXY);
-  if (proxy == NULL)
+  if (proxy == NULL || (args[4] != Py_None && (options.cancellable = get_object (args[4], G_TYPE_CANCELLABLE)) == NULL))
     return NULL;
-  if (args[3] != Py_None)
-    {
-      timeout_ms = PyLong_AsUnsignedLong (args[3]);
-      if (PyErr_Occurred ())
-        return NULL;
-    }
-  if (args[4] != Py_None && (cancellable = get_object (args[4], G_TYPE_CANCELLABLE)) == NULL)
+  options.timeout_ms = args[3];
+  options.progress = args[6];
+  options.fds = args[8];
+  options.progress_mode = args[7] != Py_None ? (int) PyLong_AsLong (args[7]) : AFRPC_PROGRESS_ALL;
+  if (PyErr_Occurred () || !check_options (&options))
     return NULL;
 
   value = pack_args (args[1], args[2]);
@@ -177,14 +264,14 @@ module_call (PyObject        *module,
   call->raw = args[5] == Py_True;
   call->proxy = g_object_ref (proxy);
   call->cancel = cancel;
-  Py_INCREF (call); /* until it is settled */
-  if (args[3] != Py_None)
-    afrpc_proxy_call_with_timeout (proxy, value, MIN (timeout_ms, G_MAXUINT), cancellable, settled_cb, call);
-  else
-    afrpc_proxy_call (proxy, value, cancellable, settled_cb, call);
+  ok = start_call (call, value, &options);
   g_variant_unref (value);
+  if (ok)
+    Py_INCREF (call); /* until it is settled */
+  else
+    g_clear_object (&call->proxy);
 
-  if (!afrpc_python_call_poke (call))
+  if (!ok || !afrpc_python_call_poke (call))
     Py_CLEAR (call);
 
   return (PyObject *) call;

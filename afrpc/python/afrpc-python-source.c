@@ -67,6 +67,8 @@ loop_source_prepare (GSource *source,
     return FALSE;
 
   state = PyGILState_Ensure ();
+  if (afrpc_python_host_is_serving ())
+    afrpc_python_host_check_signals ();
   time = get_ready_time (self);
   PyGILState_Release (state);
 

@@ -20,12 +20,29 @@ void             afrpc_python_host_add         (AfrpcInvocation *invocation,
 void             afrpc_python_host_remove      (AfrpcInvocation *invocation);
 gboolean         afrpc_python_host_is_serving  (void);
 void             afrpc_python_host_check_exit  (void);
+void             afrpc_python_host_check_signals (void);
 GError          *afrpc_python_host_take_error  (int              code,
                                                 const char      *prefix);
 
 /* An invocation */
 
+/* What the module's functions are about: the invocation that the running code works for, or the worker. */
+typedef struct
+{
+  AfrpcWorker *worker;
+  AfrpcInvocation *invocation; /* (nullable): in a sync worker */
+} AfrpcPythonCurrent;
+
 int              afrpc_python_invocation_register (PyObject        *module);
+gboolean         afrpc_python_current             (AfrpcPythonCurrent *current);
+gboolean         afrpc_python_progress            (const AfrpcPythonCurrent *current,
+                                                   PyObject        *object);
+PyObject        *afrpc_python_steal_fd            (const AfrpcPythonCurrent *current,
+                                                   PyObject        *handle);
+PyObject        *afrpc_python_append_fd           (const AfrpcPythonCurrent *current,
+                                                   PyObject        *file);
+PyObject        *afrpc_python_invocation_enter    (PyObject        *self);
+void             afrpc_python_invocation_leave    (PyObject        *token);
 PyObject        *afrpc_python_invocation_new      (AfrpcInvocation *invocation);
 int              afrpc_python_invocation_watch    (PyObject        *self,
                                                    PyObject        *task);

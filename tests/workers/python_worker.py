@@ -159,6 +159,36 @@ def event_by_thread():
     return seen[0]
 
 
+def count_to(n):
+    for i in range(n):
+        afrpc.progress(i)
+    return n
+
+
+def read_call_fd(handle):
+    with open(afrpc.steal_call_fd(handle), "rb") as file:
+        return file.read()
+
+
+def open_file(path):
+    with open(path, "rb") as file:
+        return afrpc.Variant("h", afrpc.append_result_fd(file))
+
+
+def event_file(path):
+    with open(path, "rb") as file:
+        afrpc.event(afrpc.Variant("h", 0), fds=[file])
+
+
+def handle_signal(number, exits):
+    def handler(number, frame):
+        afrpc.event(["signal", number])
+        if exits:
+            sys.exit(7)
+
+    signal.signal(number, handler)
+
+
 background = None
 
 
@@ -238,6 +268,46 @@ async def async_sleep(seconds, value):
     return value
 
 
+async def async_count_to(n):
+    import asyncio
+
+    async def inner(i):
+        await asyncio.sleep(0)
+        afrpc.progress(i)
+
+    for i in range(n):
+        await asyncio.gather(inner(i))
+    return n
+
+
+async def async_read_call_fd(handle):
+    return read_call_fd(handle)
+
+
+async def async_open_file(path):
+    return open_file(path)
+
+
+async def async_is_cancelled():
+    import asyncio
+    afrpc.event(["here", afrpc.is_cancelled()])
+    try:
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        pass
+    afrpc.event(["goes on", afrpc.is_cancelled()])
+    return 1
+
+
+async def async_handle_signal(number):
+    import asyncio
+    seen = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(number, seen.set)
+    afrpc.event("ready")
+    await seen.wait()
+    return number
+
+
 async def async_raise(text):
     raise ValueError(text)
 
@@ -306,6 +376,16 @@ def answer_badly(invocation):
         invocation.return_value(object())
     except TypeError:
         invocation.return_error(ValueError("badly"))
+
+
+def answer_with_progress(invocation, handle):
+    invocation.progress("half")
+    with open(invocation.steal_fd(handle)) as file:
+        invocation.return_value(afrpc.Variant("h", invocation.append_fd(file)))
+    try:
+        afrpc.progress("late")
+    except RuntimeError as error:
+        afrpc.event(str(error))
 
 
 def answer_by_raising(invocation):

@@ -51,6 +51,13 @@ def _drive(loop):
 _proxy.set_hooks(_improve, _drive)
 
 
+def _make_fd_list(files):
+    fds = Gio.UnixFDList()
+    for file in files:
+        fds.append(file if isinstance(file, int) else file.fileno())
+    return fds
+
+
 def _wait(start, finish, cancellable):
     """A Call for an asynchronous method that has a finish method."""
     if cancellable is None:
@@ -77,9 +84,12 @@ class Proxy(Afrpc.Proxy):
             self.on_event(on_event)
 
     def __call__(self, *args, callback=None, signature=None, timeout_ms=None, cancellable=None,
-                 raw=False):
+                 raw=False, on_progress=None, progress_mode=None, fds=None):
         """Calls the function with args, and returns a Call to be awaited."""
-        call = _proxy.call(self, args, signature, timeout_ms, cancellable, raw)
+        if fds is not None:
+            fds = _make_fd_list(fds)
+        call = _proxy.call(self, args, signature, timeout_ms, cancellable, raw, on_progress,
+                           progress_mode, fds)
         if callback is not None:
             call.add_done_callback(callback)
         return call
