@@ -45,6 +45,10 @@ RUNS = [
     ('bench-gdbus', 'direct', 'W1', 3000),
     ('bench-python.py', 'pipe', 'W1', 15000),
     ('bench-python.py', 'executor', 'W1', 3000),
+    ('bench-afrpc-python.py', 'sync', 'W1', 20000),
+    ('bench-afrpc-python.py', 'async', 'W1', 10000),
+    ('bench-afrpc-python.py', 'sync-await', 'W1', 15000),
+    ('bench-afrpc-python.py', 'sync-direct', 'W1', 20000),
     ('bench-anyevent.pl', 'sync', 'W1', 15000),
     ('bench-anyevent.pl', 'async', 'W1', 15000),
 
@@ -58,6 +62,9 @@ RUNS = [
     ('bench-gdbus', 'loop', 'W2', 8000),
     ('bench-python.py', 'pipe', 'W2', 30000),
     ('bench-python.py', 'executor', 'W2', 4000),
+    ('bench-afrpc-python.py', 'sync', 'W2', 80000),
+    ('bench-afrpc-python.py', 'async', 'W2', 40000),
+    ('bench-afrpc-python.py', 'sync-await', 'W2', 60000),
     ('bench-anyevent.pl', 'sync', 'W2', 80000),
     ('bench-anyevent.pl', 'async', 'W2', 80000),
 
@@ -69,6 +76,7 @@ RUNS = [
     ('bench-afrpc', 'perl-async', 'W3', 300000),
     ('bench-gdbus', 'loop', 'W3', 12000),
     ('bench-python.py', 'pipe', 'W3', 50000),
+    ('bench-afrpc-python.py', 'sync', 'W3', 60000),
     ('bench-anyevent.pl', 'sync', 'W3', 120000),
     ('bench-anyevent.pl', 'async', 'W3', 120000),
 
@@ -108,6 +116,9 @@ RUNS = [
     ('bench-python.py', 'pipe', 'W5', 80),
     ('bench-python.py', 'forkserver', 'W5', 40),
     ('bench-python.py', 'executor', 'W5', 60),
+    ('bench-afrpc-python.py', 'sync', 'W5', 20),
+    ('bench-afrpc-python.py', 'sync-fork', 'W5', 200),
+    ('bench-afrpc-python.py', 'async-fork', 'W5', 150),
     ('bench-anyevent.pl', 'sync', 'W5', 40),
     ('bench-anyevent.pl', 'async', 'W5', 20),
 
@@ -138,6 +149,10 @@ RUNS = [
     ('bench-python.py', 'pipe', 'W6', 1000),
     ('bench-python.py', 'forkserver', 'W6', 1000),
     ('bench-python.py', 'executor', 'W6', 1000),
+    ('bench-afrpc-python.py', 'sync', 'W6', 1000),
+    ('bench-afrpc-python.py', 'async', 'W6', 1000),
+    ('bench-afrpc-python.py', 'sync-fork', 'W6', 1000),
+    ('bench-afrpc-python.py', 'async-fork', 'W6', 1000),
     ('bench-anyevent.pl', 'sync', 'W6', 1000),
     ('bench-anyevent.pl', 'async', 'W6', 1000),
 
