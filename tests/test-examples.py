@@ -33,6 +33,28 @@ EXPECTED = {
         r"result of job 3\n"
         r"result of job 4\n",
     # Of docs/
+    "tour.py":
+        r"\['int', 'float', 'str', 'bool', 'NoneType', 'bytes', 'tuple', 'list', 'dict'\]\n"
+        r"searched for an\n"
+        r"\[3, 5\]\n"
+        r"found at 4\n"
+        r"found at 6\n"
+        r"searched for na\n"
+        r"searched for x\n"
+        r"called back: \[\]\n"
+        r"\['rested', 'rested'\]\n"
+        r"too late\n"
+        r"searched for an\n"
+        r"ValueError \| not today\n"
+        r"Traceback .*\n"
+        r"True\n"
+        r"a value of type set cannot be sent\n"
+        r"Good morning, Anna!\n"
+        r"Good morning, Bert!\n"
+        r"5\n"
+        r"rang\n"
+        r"Hello, everybody!\n"
+        r"Hello, main loop!\n",
     "tour":
         r"Number\nNumber\nBigInt\nString\nBoolean\nnull\nUint8Array\nArray\nObject\n"
         r"searched for an\n"
@@ -64,6 +86,8 @@ def split(words):
 
 def get_name(command):
     for word in command:
+        if pathlib.Path(word).name in EXPECTED:
+            return pathlib.Path(word).name
         name = pathlib.Path(word).stem.split("-")[-1]
         if name in EXPECTED:
             return name

@@ -108,16 +108,38 @@ def resolve(name, kind):
     is_coroutine = is_coroutine_function(function)
     if is_coroutine and kind != ASYNC:
         raise FunctionError(f"“{name}” is a coroutine function, not {KINDS[kind]}")
+    if kind == ASYNC and not is_coroutine and "asyncio" in sys.modules:
+        function = in_loop(function)
     return function, is_coroutine
 
 
-def get_create_task():
+def get_loop():
     import asyncio
     from . import aio
 
     loop = aio.get_event_loop()
     asyncio.set_event_loop(loop)
-    return loop.create_task
+    return loop
+
+
+def get_create_task():
+    return get_loop().create_task
+
+
+def in_loop(function):
+    """Calls a function of the async backend as a callback of asyncio would be, which it may use."""
+    import asyncio
+
+    loop = get_loop()
+
+    def call(*args):
+        asyncio._set_running_loop(loop)
+        try:
+            return function(*args)
+        finally:
+            asyncio._set_running_loop(None)
+
+    return call
 
 
 def describe(error):
