@@ -312,3 +312,50 @@ random_variant_array (GRand      *rand,
   add_elements (&source, &builder, g_variant_type_element (G_VARIANT_TYPE (type)), length, 0);
   return g_variant_ref_sink (g_variant_builder_end (&builder));
 }
+
+GVariant *
+random_strings (GRand *rand)
+{
+  static const char *const elements[] = { "s", "ay" };
+  g_autoptr(GString) type = g_string_new (NULL);
+  g_auto(GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE ("aay"));
+  guint n = g_rand_int_range (rand, 0, 6);
+  GVariant *members[6];
+
+  for (guint i = 0; i < n; i++)
+    {
+      gsize length = g_rand_int_range (rand, 0, g_rand_boolean (rand) ? 8 : 300);
+      g_autofree char *octets = g_malloc (length + 1);
+
+      for (gsize j = 0; j <= length; j++)
+        octets[j] = j < length ? g_rand_int_range (rand, 0, 256) : '\0';
+      if (g_rand_boolean (rand))
+        {
+          g_autofree char *text = g_utf8_make_valid (octets, strlen (octets));
+
+          members[i] = g_variant_new_string (text);
+        }
+      else
+        members[i] = g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, octets, length, 1);
+    }
+  switch (n > 0 ? g_rand_int_range (rand, 0, 3) : 0)
+    {
+    case 0:
+      return g_variant_ref_sink (g_variant_new_tuple (members, n));
+    case 1:
+      for (guint i = 1; i < n; i++)
+        g_variant_unref (g_variant_ref_sink (members[i]));
+      return g_variant_ref_sink (members[0]);
+    default:
+      g_string_printf (type, "a%s", elements[g_variant_is_of_type (members[0], G_VARIANT_TYPE_STRING) ? 0 : 1]);
+      for (guint i = 1; i < n; i++)
+        g_variant_unref (g_variant_ref_sink (members[i]));
+      g_variant_ref_sink (members[0]);
+      g_variant_builder_clear (&builder);
+      g_variant_builder_init (&builder, G_VARIANT_TYPE (type->str));
+      for (guint i = g_rand_int_range (rand, 0, 4); i > 0; i--)
+        g_variant_builder_add_value (&builder, members[0]);
+      g_variant_unref (members[0]);
+      return g_variant_ref_sink (g_variant_builder_end (&builder));
+    }
+}

@@ -20,3 +20,6 @@ GVariant *random_variant       (GRand              *rand,
 GVariant *random_variant_array (GRand              *rand,
                                 const char         *type,
                                 guint               length);
+
+/* Strings and byte strings, and arrays and tuples of them: what the serialiser "bytes" takes. */
+GVariant *random_strings       (GRand              *rand);
