@@ -9,7 +9,7 @@ afrpc_packages=(
   libglib2.0-dev
   libgirepository1.0-dev gobject-introspection valac gi-docgen
   gettext python3 python3-dev python3-docutils python3-gi python-gi-dev mypy gjs
-  perl libperl-dev libanyevent-perl libev-perl
+  perl libperl-dev libanyevent-perl libcoro-perl libev-perl
 )
 
 # afrpc_install PACKAGE...: installs the Debian packages that are missing, if any is.

@@ -466,6 +466,58 @@ test_perl_idle (gconstpointer model)
 }
 
 static void
+test_perl_prepare (void)
+{
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_auto(Watched) watched = { 0 };
+
+  if (skip_without ("EV"))
+    return;
+
+  g_test_summary ("What is sent right before an event loop waits is not held back");
+  process = new_process ("EV");
+  afrpc_process_require (process, "Loop");
+  watch_perl (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "Loop::run", "backend",
+                                      AFRPC_BACKEND_ASYNC, NULL));
+  check_call (watched.proxy, "('prepare', 'answer')", "(prepared)");
+  check_error (watched.proxy, "('prepare', 'drop')", AFRPC_ERROR_NO_RESULT, "dropped the call");
+  afrpc_proxy_call (watched.proxy, g_variant_new ("(ss)", "prepare", "event"), NULL, NULL, NULL);
+  while (watched.n_events == 0)
+    g_main_context_iteration (NULL, TRUE);
+  afrpc_proxy_kill (watched.proxy);
+}
+
+/* As the seed's third example. */
+static void
+test_perl_coro (void)
+{
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_auto(Watched) watched = { 0 };
+  Outcome outcomes[3] = { 0 };
+
+  if (skip_without ("Coro::AnyEvent"))
+    return;
+
+  g_test_summary ("A function may run each call in a thread of Coro");
+  process = new_process ("Coro::AnyEvent");
+  afrpc_process_eval (process, "use Coro; sub run { my ($done, $seconds) = @_; "
+                      "async { Coro::AnyEvent::sleep ($seconds); exit 12 if $seconds < 0; $done->($seconds) } }", NULL);
+  watch_perl (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "run", "backend",
+                                      AFRPC_BACKEND_ASYNC, NULL));
+  for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
+    {
+      afrpc_proxy_call (watched.proxy, g_variant_new ("(d)", 0.3 - i * 0.1), NULL, outcome_cb, &outcomes[i]);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
+    {
+      outcome_wait (&outcomes[i]);
+      g_assert_no_error (outcomes[i].error);
+      outcome_clear (&outcomes[i]);
+    }
+  check_error (watched.proxy, "(-1,)", AFRPC_ERROR_DIED, "status 12");
+}
+
+static void
 test_perl_ticker (void)
 {
   g_autoptr(AfrpcProcess) process = NULL;
@@ -1005,6 +1057,8 @@ main (int   argc,
       g_test_add_data_func (watchers, models[i], test_perl_watchers);
     }
   g_test_add_data_func ("/perl/idle", models[0], test_perl_idle);
+  g_test_add_func ("/perl/prepare", test_perl_prepare);
+  g_test_add_func ("/perl/coro", test_perl_coro);
   g_test_add_func ("/perl/ticker", test_perl_ticker);
   g_test_add_func ("/perl/done-callback", test_perl_done_callback);
   g_test_add_func ("/perl/init", test_perl_init);

@@ -22,7 +22,8 @@ typedef enum
 } Loop;
 
 static int epoll_fd = -1;
-static GArray *watched; /* (element-type int) what is in the set */
+static GArray *watched;    /* (element-type int) what is in the set */
+static gboolean is_turning; /* and the main loop has nothing new to do so far */
 
 static Loop
 find_loop (pTHX)
@@ -103,7 +104,9 @@ turn (pTHX_
     .args = { newSViv (epoll_fd), newSVnv (timeout_ms / 1000.) },
   };
 
+  is_turning = TRUE;
   call_perl (&call, "a callback of the event loop");
+  is_turning = FALSE;
 }
 
 static gboolean
@@ -192,6 +195,18 @@ afrpc_perl_loop_wait (int fd)
       if (!handle_signals (aTHX) && n > 0)
         break;
     }
+}
+
+/* There is something to write. A loop may run code right before it waits, such as EV's prepare watchers and the
+ * threads of Coro: then it must not wait. */
+void
+afrpc_perl_loop_wake (void)
+{
+  if (!is_turning)
+    return;
+
+  is_turning = FALSE;
+  g_main_context_wakeup (NULL);
 }
 
 /* From now on whatever runs the default main context runs the loop of Perl's modules, too. */

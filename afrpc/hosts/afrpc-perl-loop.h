@@ -9,5 +9,6 @@ G_BEGIN_DECLS
 
 void afrpc_perl_loop_join (void);
 void afrpc_perl_loop_wait (int fd);
+void afrpc_perl_loop_wake (void);
 
 G_END_DECLS

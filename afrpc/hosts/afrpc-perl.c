@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "afrpc-perl-loop.h"
 #include "afrpc-perl-value.h"
 
 static const char perl_code[] = {
@@ -206,6 +207,7 @@ XS (xs_event)
   if (value == NULL)
     croak_error (aTHX_ error);
   afrpc_worker_event (afrpc_host_get_worker (perl.host), value);
+  afrpc_perl_loop_wake ();
 
   XSRETURN_EMPTY;
 }
@@ -259,6 +261,7 @@ XS (xs_done)
   else
     afrpc_invocation_return_error (invocation, error);
   g_clear_object (&invocation);
+  afrpc_perl_loop_wake ();
 
   XSRETURN_EMPTY;
 }
@@ -273,7 +276,10 @@ free_done (pTHX_
 
   CvXSUBANY ((CV *) sv).any_ptr = NULL;
   if (invocation != NULL && !perl.is_ending && !perl.is_stray)
-    g_object_unref (invocation);
+    {
+      g_object_unref (invocation);
+      afrpc_perl_loop_wake ();
+    }
 
   return 0;
 }

@@ -46,6 +46,16 @@ my %job = (
       POSIX::_exit (5) unless $pid;
       $watcher{$done} = AE::child ($pid, sub { delete $watcher{$done}; $done->($_[1] >> 8) });
    },
+   # Right before the loop waits.
+   prepare => sub {
+      my ($done, $what) = @_;
+      my $answer = {
+         answer => sub { $done->("prepared") },
+         event => sub { AnyEvent::Fork::RPC::event ("prepared"); $watcher{kept} = $done },
+         drop => sub { undef $done },
+      }->{$what};
+      $watcher{$done} = EV::prepare (sub { delete $watcher{$done}; $answer->() });
+   },
    # Times that the loop goes round in the time.
    turns => sub {
       my ($done, $seconds) = @_;
