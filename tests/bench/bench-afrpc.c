@@ -2,7 +2,8 @@
 /* afrpc itself. Variants: "sync" and "async" are the worker's backend, called through the main
  * loop; "sync-direct" and "async-direct" in W1 are called with afrpc_proxy_call_sync (); workers of
  * "sync-fork" and "async-fork" are forked from a template and not executed. The same with "perl-" in front of
- * it: the worker is in Perl; "perl-async-loop" turns the event loop of AnyEvent as well. */
+ * it: the worker is in Perl; "perl-async-loop" turns the event loop of AnyEvent as well. With
+ * "gjs-" in front it is in JavaScript. */
 #include "bench-client.h"
 
 #include <stdlib.h>

@@ -78,14 +78,17 @@ static const char perl_code[] =
   "}\n"
   "sub emit_async { my $done = shift; $done->(emit (@_)) }\n";
 
-/* A host that was not built, and a module that is not there, are no failure. */
-static void
-skip_without_perl (gboolean with_loop)
-{
-  g_autofree char *host = g_build_filename (g_getenv ("AFRPC_HOST_PATH"), "afrpc-host-perl", NULL);
+static const char gjs_code[] =
+  "export function echo(text) { return text; }\n"
+  "export async function echo_async(text) { return text; }\n";
 
-  if (!g_file_test (host, G_FILE_TEST_IS_EXECUTABLE) ||
-      (with_loop && system ("perl -MAnyEvent -e 1 2>/dev/null") != 0))
+/* A host that was not built is no failure. */
+static void
+skip_without_host (const char *name)
+{
+  g_autofree char *host = g_strdup_printf ("%s/afrpc-host-%s", g_getenv ("AFRPC_HOST_PATH"), name);
+
+  if (!g_file_test (host, G_FILE_TEST_IS_EXECUTABLE))
     exit (BENCH_SKIPPED);
 }
 
@@ -94,12 +97,26 @@ new_perl_process (gboolean with_loop)
 {
   AfrpcProcess *process;
 
-  skip_without_perl (with_loop);
+  skip_without_host ("perl");
+  if (with_loop && system ("perl -MAnyEvent -e 1 2>/dev/null") != 0)
+    exit (BENCH_SKIPPED);
   process = afrpc_process_new_exec ("perl");
   /* So that its loop is the one that is used. */
   if (with_loop)
     afrpc_process_eval (process, "use AnyEvent; AnyEvent::detect (); our $never = AE::timer (1e6, 0, sub { })", NULL);
   afrpc_process_eval (process, perl_code, NULL);
+
+  return process;
+}
+
+static AfrpcProcess *
+new_gjs_process (void)
+{
+  AfrpcProcess *process;
+
+  skip_without_host ("gjs");
+  process = afrpc_process_new_exec ("gjs");
+  afrpc_process_eval (process, gjs_code, NULL);
 
   return process;
 }
@@ -113,6 +130,8 @@ bench_client_new_process (const BenchOptions *options)
 
   if (g_str_has_prefix (options->variant, "perl-"))
     return new_perl_process (g_str_has_suffix (options->variant, "-loop"));
+  if (g_str_has_prefix (options->variant, "gjs-"))
+    return new_gjs_process ();
 
   process = afrpc_process_new_exec (NULL);
   afrpc_process_require (process, module);
