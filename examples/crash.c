@@ -1,38 +1,39 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A worker that crashes, and a program that knows what to do: the call that it was running is given up, those behind
- * it were not started, and are made again in a new worker. */
+/* Goes on after the death of a worker: the job that killed it is lost, those behind it are done by another. */
 #include <afrpc/afrpc.h>
 
-#include <signal.h>
+#include <stdlib.h>
+
+#define N_JOBS 4
 
 typedef struct
 {
   GMainLoop *loop;
-  AfrpcProxy *proxy;
-  guint n_waiting; /* calls without an outcome */
-} Divider;
+  AfrpcProxy *proxy; /* (nullable) */
+  guint n_waiting;   /* jobs without an outcome */
+} Jobs;
 
 typedef struct
 {
-  Divider *divider;
-  gint32 a, b;
-} Division;
+  Jobs *jobs;
+  guint32 number;
+} Job;
 
-static void divide (Divider *divider, gint32 a, gint32 b);
+static void do_job (Jobs *jobs, guint32 number);
 
 static GVariant *
-divide_in_worker (AfrpcWorker  *worker,
-                  GVariant     *args,
-                  GError      **error)
+work (AfrpcWorker  *worker,
+      GVariant     *args,
+      GError      **error)
 {
-  gint32 a, b;
+  guint32 number;
 
-  g_variant_get (args, "(ii)", &a, &b);
-  if (b == 0)
-    raise (SIGFPE); /* as dividing does on many machines */
+  g_variant_get (args, "(u)", &number);
+  if (number == 2)
+    exit (3);
 
-  return g_variant_new_int32 (a / b);
+  return g_variant_new_take_string (g_strdup_printf ("result of job %u", number));
 }
 
 static void
@@ -40,55 +41,55 @@ ignore_error_cb (AfrpcProxy *proxy,
                  GError     *error,
                  gpointer    data)
 {
+  /* Each call tells what became of it. */
+}
+
+static AfrpcProxy *
+get_proxy (Jobs *jobs)
+{
+  g_autoptr(AfrpcProcess) process = NULL;
+
+  if (jobs->proxy != NULL && !afrpc_proxy_is_closed (jobs->proxy))
+    return jobs->proxy;
+
+  g_clear_object (&jobs->proxy);
+  process = afrpc_process_new_self ();
+  jobs->proxy = afrpc_proxy_new (process, "work");
+  g_signal_connect (jobs->proxy, "error", G_CALLBACK (ignore_error_cb), NULL);
+
+  return jobs->proxy;
 }
 
 static void
-start (Divider *divider)
+done_cb (GObject      *proxy,
+         GAsyncResult *result,
+         gpointer      data)
 {
-  g_autoptr(AfrpcProcess) process = afrpc_process_new_self ();
-
-  g_clear_object (&divider->proxy);
-  divider->proxy = afrpc_proxy_new (process, "divide");
-  /* Its calls say why they failed: there is no need to hear it once more. */
-  g_signal_connect (divider->proxy, "error", G_CALLBACK (ignore_error_cb), NULL);
-}
-
-static void
-divided_cb (GObject      *proxy,
-            GAsyncResult *result,
-            gpointer      data)
-{
-  g_autofree Division *division = data;
-  Divider *divider = division->divider;
+  g_autofree Job *job = data;
+  Jobs *jobs = job->jobs;
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) value = afrpc_proxy_call_finish (AFRPC_PROXY (proxy), result, &error);
 
-  divider->n_waiting--;
   if (value != NULL)
-    g_print ("%d / %d = %d\n", division->a, division->b, g_variant_get_int32 (value));
+    g_print ("%s\n", g_variant_get_string (value, NULL));
   else if (g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED))
-    {
-      if (AFRPC_PROXY (proxy) == divider->proxy)
-        start (divider);
-      divide (divider, division->a, division->b);
-    }
+    do_job (jobs, job->number); /* it is safe to make it again */
   else
-    g_print ("%d / %d killed the worker\n", division->a, division->b);
+    g_print ("job %u is lost: %s\n", job->number, error->message);
 
-  if (divider->n_waiting == 0)
-    g_main_loop_quit (divider->loop);
+  if (--jobs->n_waiting == 0)
+    g_main_loop_quit (jobs->loop);
 }
 
 static void
-divide (Divider *divider,
-        gint32   a,
-        gint32   b)
+do_job (Jobs    *jobs,
+        guint32  number)
 {
-  Division *division = g_new (Division, 1);
+  Job *job = g_new (Job, 1);
 
-  *division = (Division) { divider, a, b };
-  divider->n_waiting++;
-  afrpc_proxy_call (divider->proxy, g_variant_new ("(ii)", a, b), NULL, divided_cb, division);
+  *job = (Job) { jobs, number };
+  jobs->n_waiting++;
+  afrpc_proxy_call (get_proxy (jobs), g_variant_new ("(u)", number), NULL, done_cb, job);
 }
 
 int
@@ -96,19 +97,16 @@ main (int    argc,
       char **argv)
 {
   g_autoptr(GMainLoop) loop = NULL;
-  Divider divider = { 0 };
+  Jobs jobs = { 0 };
 
-  afrpc_register_function ("divide", AFRPC_FUNCTION_SYNC, G_CALLBACK (divide_in_worker), "(ii)");
+  afrpc_register_function ("work", AFRPC_FUNCTION_SYNC, G_CALLBACK (work), "(u)");
   afrpc_init_early (&argc, &argv);
 
-  divider.loop = loop = g_main_loop_new (NULL, FALSE);
-  start (&divider);
-  divide (&divider, 10, 5);
-  divide (&divider, 10, 0);
-  divide (&divider, 10, 3);
-  divide (&divider, 10, 2);
+  jobs.loop = loop = g_main_loop_new (NULL, FALSE);
+  for (guint32 i = 1; i <= N_JOBS; i++)
+    do_job (&jobs, i);
   g_main_loop_run (loop);
-  g_clear_object (&divider.proxy);
+  g_clear_object (&jobs.proxy);
 
   return 0;
 }
