@@ -159,9 +159,9 @@ poller_update (MainContextPoller *self,
 PyDoc_STRVAR (poller_doc, "The thread's default main context as one file descriptor.");
 
 static PyMethodDef poller_methods[] = {
-  { "fileno", (PyCFunction) poller_fileno, METH_NOARGS, "fileno()\n--\n\nWhat is readable when there is work." },
-  { "iterate", (PyCFunction) poller_iterate, METH_NOARGS, "iterate()\n--\n\nDoes some; returns whether there was any." },
-  { "update", (PyCFunction) poller_update, METH_NOARGS, "update()\n--\n\nReturns how long there will be none, in ms." },
+  { "fileno", (PyCFunction) poller_fileno, METH_NOARGS, "fileno($self, /)\n--\n\nWhat is readable when there is work." },
+  { "iterate", (PyCFunction) poller_iterate, METH_NOARGS, "iterate($self, /)\n--\n\nDoes some; returns whether there was any." },
+  { "update", (PyCFunction) poller_update, METH_NOARGS, "update($self, /)\n--\n\nReturns how long there will be none, in ms." },
   { NULL },
 };
 

@@ -265,9 +265,9 @@ source_take_polled (MainContextSource *self,
 PyDoc_STRVAR (source_doc, "Drives an asyncio loop from the thread's default main context.");
 
 static PyMethodDef source_methods[] = {
-  { "close", (PyCFunction) source_close, METH_NOARGS, "close()\n--\n\nEnds it." },
+  { "close", (PyCFunction) source_close, METH_NOARGS, "close($self, /)\n--\n\nEnds it." },
   { "iterate", (PyCFunction) source_iterate, METH_O,
-    "iterate(may_block)\n--\n\nRuns one iteration of the main context." },
+    "iterate($self, may_block, /)\n--\n\nRuns one iteration of the main context." },
   { "take_polled", (PyCFunction) source_take_polled, METH_NOARGS, NULL },
   { NULL },
 };

@@ -76,7 +76,7 @@ PyDoc_STRVAR (variant_doc,
               "A value that travels with a GVariant type of one's own choice.");
 
 static PyMethodDef variant_methods[] = {
-  { "unpack", (PyCFunction) variant_unpack, METH_NOARGS, "unpack()\n--\n\nThe value as a Python object." },
+  { "unpack", (PyCFunction) variant_unpack, METH_NOARGS, "unpack($self, /)\n--\n\nThe value as a Python object." },
   { NULL },
 };
 

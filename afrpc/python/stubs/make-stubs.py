@@ -1,0 +1,192 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Writes the type stubs of gi.repository.Afrpc: what its GIR says, with what the overrides change.
+
+usage: make-stubs.py GIR OVERRIDES OUTPUT
+"""
+import ast
+import keyword
+import sys
+import xml.etree.ElementTree as ET
+
+CORE = "{http://www.gtk.org/introspection/core/1.0}"
+GLIB = "{http://www.gtk.org/introspection/glib/1.0}"
+
+SIMPLE = {"none": "None", "gboolean": "bool", "utf8": "str", "filename": "str", "gdouble": "float",
+          "gfloat": "float", "gpointer": "typing.Any", "GLib.Quark": "int",
+          "GObject.Callback": "typing.Callable[..., typing.Any]",
+          "GLib.DestroyNotify": "typing.Callable[..., typing.Any]",
+          "Gio.AsyncReadyCallback": "typing.Callable[..., typing.Any]"}
+INTEGERS = ("gint", "guint", "gint8", "guint8", "gint16", "guint16", "gint32", "guint32", "gint64",
+            "guint64", "gsize", "gssize", "glong", "gulong", "gchar", "guchar")
+
+
+def tag(element):
+    return element.tag.partition("}")[2]
+
+
+def is_hidden(element):
+    return (element.get("introspectable") == "0" or element.get("moved-to")
+            or element.get(GLIB + "is-gtype-struct-for"))
+
+
+class Writer:
+    def __init__(self, namespace, callbacks):
+        self.namespace = namespace
+        self.callbacks = callbacks
+
+    def type_of(self, element):
+        array = element.find(CORE + "array")
+        if array is not None:
+            inner = array.find(CORE + "type")
+            name = inner.get("name") if inner is not None else "gpointer"
+            if name in ("guint8", "gchar"):
+                return "bytes"
+            return f"typing.Sequence[{self.name_of(name)}]"
+        found = element.find(CORE + "type")
+        return self.name_of(found.get("name")) if found is not None else "typing.Any"
+
+    def name_of(self, name):
+        if name in INTEGERS:
+            return "int"
+        if name in self.callbacks:
+            return "typing.Callable[..., typing.Any]"
+        return SIMPLE.get(name, name)
+
+    def optional(self, element):
+        written = self.type_of(element)
+        if element.get("nullable") == "1" and written not in ("None", "typing.Any"):
+            return f"typing.Optional[{written}]"
+        return written
+
+    def parameters(self, function):
+        """What is given, and what is returned besides the result."""
+        given, returned = [], []
+        holder = function.find(CORE + "parameters")
+        all_parameters = [] if holder is None else holder.findall(CORE + "parameter")
+        left_out = set()
+        for i, parameter in enumerate(all_parameters):
+            if parameter.get("destroy"):
+                left_out.add(int(parameter.get("destroy")))
+            array = parameter.find(CORE + "array")
+            if array is not None and array.get("length"):
+                left_out.add(int(array.get("length")))
+        data = set()
+        for i, parameter in enumerate(all_parameters):
+            if parameter.get("closure") and i not in data:
+                data.add(int(parameter.get("closure")))
+        user_data = ""
+        for i, parameter in enumerate(all_parameters):
+            if i in left_out or parameter.find(CORE + "varargs") is not None:
+                continue
+            if i in data:
+                user_data = "*user_data: typing.Any"
+            elif parameter.get("direction") == "out":
+                returned.append(self.optional(parameter))
+            else:
+                name = parameter.get("name")
+                given.append((name + "_" if keyword.iskeyword(name) else name,
+                              self.optional(parameter), parameter.get("nullable") == "1"))
+        words = []
+        for i, (name, written, nullable) in enumerate(given):
+            # PyGObject lets what may be None be left out at the end.
+            default = " = None" if all(entry[2] for entry in given[i:]) else ""
+            words.append(f"{name}: {written}{default}")
+        return words + ([user_data] if user_data else []), returned
+
+    def function(self, function, indent="", first=None, decorator=None):
+        words, returned = self.parameters(function)
+        result = self.optional(function.find(CORE + "return-value"))
+        # What fails raises; it does not return False.
+        results = [result] * (result != "None" or not returned) + returned
+        written = results[0] if len(results) == 1 else f"typing.Tuple[{', '.join(results)}]"
+        if function.get("throws") == "1" and written.startswith("typing.Optional["):
+            written = written[len("typing.Optional["):-1]
+        lines = [f"{indent}@{decorator}"] if decorator else []
+        arguments = ", ".join(([first] if first else []) + words)
+        return lines + [f"{indent}def {function.get('name')}({arguments}) -> {written}: ..."]
+
+    def enumeration(self, element):
+        yield f"class {element.get('name')}(int):"
+        for member in element.findall(CORE + "member"):
+            yield f"    {member.get('name').upper()}: {element.get('name')}"
+        yield from self.methods(element, ())
+
+    def methods(self, element, known):
+        for constructor in element.findall(CORE + "constructor"):
+            if not is_hidden(constructor) and constructor.get("name") not in known:
+                yield from self.function(constructor, "    ", "cls", "classmethod")
+        for method in element.findall(CORE + "method"):
+            if not is_hidden(method) and method.get("name") not in known | {"ref", "unref"}:
+                yield from self.function(method, "    ", "self")
+        for method in element.findall(CORE + "virtual-method"):
+            if not is_hidden(method):
+                method.set("name", "do_" + method.get("name"))
+                yield from self.function(method, "    ", "self")
+        for function in element.findall(CORE + "function"):
+            if not is_hidden(function) and function.get("name") not in known:
+                yield from self.function(function, "    ", None, "staticmethod")
+
+    def cls(self, element, fragment):
+        parent = element.get("parent")
+        known, source = fragment
+        yield f"class {element.get('name')}({parent}):" if parent else f"class {element.get('name')}:"
+        yield from source
+        properties = element.findall(CORE + "property")
+        for prop in properties:
+            if not is_hidden(prop) and prop.get("name").replace("-", "_") not in known:
+                yield f"    # property {prop.get('name')}: {self.type_of(prop)}"
+        if not source and tag(element) == "class":
+            yield "    def __init__(self, **properties: typing.Any) -> None: ..."
+        yield from self.methods(element, set(known))
+
+
+def read_fragments(path):
+    """{class: (names, lines)}, and what else the file has."""
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    lines = text.splitlines()
+    fragments, others = {}, []
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.ClassDef):
+            names = [child.name for child in node.body if hasattr(child, "name")]
+            names += [child.target.id for child in node.body if isinstance(child, ast.AnnAssign)]
+            body = lines[node.lineno:node.end_lineno]
+            fragments[node.name] = (names, body, lines[node.lineno - 1])
+        else:
+            others += lines[node.lineno - 1:node.end_lineno]
+    return fragments, others
+
+
+def main():
+    gir, overrides, output = sys.argv[1:]
+    namespace = ET.parse(gir).getroot().find(CORE + "namespace")
+    fragments, others = read_fragments(overrides)
+    callbacks = {element.get("name") for element in namespace.findall(CORE + "callback")}
+    writer = Writer(namespace, callbacks)
+
+    written = ["# Made from the GIR of Afrpc. Do not edit.", "import typing", "",
+               "from gi.repository import Gio, GLib, GObject", "", *others]
+    for element in namespace:
+        name = element.get("name")
+        if is_hidden(element):
+            continue
+        if tag(element) == "constant":
+            written.append(f"{name}: {writer.type_of(element)}")
+        elif tag(element) in ("enumeration", "bitfield"):
+            written += ["", *writer.enumeration(element)]
+        elif tag(element) in ("class", "record", "interface"):
+            names, body, _ = fragments.pop(name, ((), (), ""))
+            lines = list(writer.cls(element, (names, body)))
+            written += ["", *lines]
+            if all(line.lstrip().startswith("#") for line in lines[1:]):
+                written.append("    pass")
+        elif tag(element) == "function":
+            written += ["", *writer.function(element)]
+    for names, body, head in fragments.values():
+        written += ["", head, *body]
+    with open(output, "w", encoding="utf-8") as file:
+        file.write("\n".join(written) + "\n")
+
+
+main()
