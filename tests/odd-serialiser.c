@@ -122,6 +122,8 @@ deserialise (AfrpcSerialiser  *serialiser,
   const char *trick;
 
   count_call (self);
+  if (self->back_hook != NULL)
+    self->back_hook (self->hook_data);
   value = g_variant_parse (NULL, text, text + size, NULL, error);
   trick = value != NULL ? get_trick (self, value, "deserialise") : NULL;
   if (trick == NULL)

@@ -22,6 +22,7 @@ struct _OddSerialiser
   GThread *thread; /* the only one that may call it, or NULL */
   guint n_calls;
   void (*hook) (gpointer data); /* (nullable): called in the middle of serialising */
+  void (*back_hook) (gpointer data); /* (nullable): called in the middle of deserialising */
   gpointer hook_data;
 };
 

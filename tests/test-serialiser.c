@@ -525,6 +525,53 @@ test_serialiser_reentrant (void)
   end (proxy);
 }
 
+typedef struct
+{
+  OddSerialiser *odd;
+  GCancellable *cancellable;
+  AfrpcProxy *proxy;
+  Outcome outcome;
+  Outcome next;
+} Interruption;
+
+/* Settles the call whose progress is being read, and makes another, which may be given its place. */
+static void
+interrupt_hook (gpointer data)
+{
+  Interruption *interruption = data;
+
+  interruption->odd->back_hook = NULL;
+  g_cancellable_cancel (interruption->cancellable);
+  outcome_wait (&interruption->outcome);
+  afrpc_proxy_call_with_progress (interruption->proxy, g_variant_new_string ("next"), AFRPC_PROGRESS_ALL, progress_cb,
+                                  interruption->next.log, NULL, NULL, outcome_cb, &interruption->next);
+}
+
+static void
+test_serialiser_interrupted (void)
+{
+  g_autoptr(OddSerialiser) odd = odd_serialiser_new (ODD_NAME, "parent");
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr(GString) log = g_string_new (NULL);
+  Interruption interruption = { odd, cancellable, NULL, { 0 }, { 0 } };
+
+  g_test_summary ("A serialiser may have a call settled while it reads its progress");
+  interruption.proxy = odd_proxy_new ("report", AFRPC_BACKEND_SYNC, odd);
+  odd->back_hook = interrupt_hook;
+  odd->hook_data = &interruption;
+  interruption.outcome.log = interruption.next.log = log;
+  afrpc_proxy_call_with_progress (interruption.proxy, g_variant_new_string ("a"), AFRPC_PROGRESS_ALL, progress_cb, log,
+                                  NULL, cancellable, outcome_cb, &interruption.outcome);
+  while (!interruption.next.done)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_error (interruption.outcome.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpstr (log->str, ==, "result the call was cancelled; "
+                                  "progress 'half'; progress 'next'; result 'next'; ");
+  outcome_clear (&interruption.outcome);
+  outcome_clear (&interruption.next);
+  end (interruption.proxy);
+}
+
 static void
 test_serialiser_plain (void)
 {
@@ -580,6 +627,7 @@ main (int    argc,
   g_test_add_data_func ("/serialiser/progress/json", "json", test_serialiser_progress);
   g_test_add_func ("/serialiser/size", test_serialiser_size);
   g_test_add_func ("/serialiser/reentrant", test_serialiser_reentrant);
+  g_test_add_func ("/serialiser/interrupted", test_serialiser_interrupted);
   g_test_add_func ("/serialiser/plain", test_serialiser_plain);
 
   return g_test_run ();
