@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <afrpc/afrpc.h>
+
+#include <string.h>
+
+/* Any bytes whatsoever into the serialisers whose formats have one way only to write a value: what is accepted
+ * must be a normal value, and serialise to the very same bytes.
+ *
+ * Built with -DAFRPC_FUZZ it is a target for libFuzzer, otherwise a program that runs over the files,
+ * and the files in the folders, that are its arguments, and over parts of them. */
+
+int LLVMFuzzerTestOneInput (const guint8 *data,
+                            size_t        size);
+
+static void
+check_value (AfrpcSerialiser *serialiser,
+             GVariant        *value,
+             GBytes          *input)
+{
+  g_autoptr(GBytes) bytes = g_variant_get_data_as_bytes (value);
+  g_autoptr(GVariant) foreign = g_variant_new_from_bytes (g_variant_get_type (value), bytes, FALSE);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GBytes) again = afrpc_serialiser_serialise (serialiser, value, &error);
+
+  g_assert_true (g_variant_is_normal_form (g_variant_ref_sink (foreign)));
+  g_assert_no_error (error);
+  g_assert_true (g_bytes_equal (again, input));
+}
+
+int
+LLVMFuzzerTestOneInput (const guint8 *data,
+                        size_t        size)
+{
+  static const char *const names[] = { "bytes", "variant" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      g_autoptr(AfrpcSerialiser) serialiser = afrpc_serialiser_lookup (names[i]);
+      /* To the byte, for the sanitizer to see a step too far. */
+      g_autoptr(GBytes) input = g_bytes_new (data, size);
+      g_autoptr(GError) error = NULL;
+      g_autoptr(GVariant) value = afrpc_serialiser_deserialise (serialiser, input, &error);
+
+      if (value != NULL)
+        check_value (serialiser, value, input);
+      else
+        g_assert_true (g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA)
+                       || g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE));
+    }
+  return 0;
+}
+
+#ifndef AFRPC_FUZZ
+static guint
+run_path (const char *path)
+{
+  g_autoptr(GDir) folder = g_dir_open (path, 0, NULL);
+  g_autofree char *text = NULL;
+  g_autoptr(GError) error = NULL;
+  const char *name;
+  gsize size;
+  guint n_run = 0;
+
+  while (folder != NULL && (name = g_dir_read_name (folder)) != NULL)
+    {
+      g_autofree char *inside = g_build_filename (path, name, NULL);
+
+      n_run += run_path (inside);
+    }
+  if (folder != NULL)
+    return n_run;
+
+  g_file_get_contents (path, &text, &size, &error);
+  g_assert_no_error (error);
+  LLVMFuzzerTestOneInput ((const guint8 *) text, size);
+  for (gsize i = 0; i < size; i++)
+    {
+      char saved = text[i];
+
+      LLVMFuzzerTestOneInput ((const guint8 *) text, i);
+      for (guint bit = 0; bit < 8; bit++)
+        {
+          text[i] = saved ^ 1 << bit;
+          LLVMFuzzerTestOneInput ((const guint8 *) text, size);
+        }
+      text[i] = saved;
+    }
+  return 1;
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  guint n_run = 0;
+
+  for (int i = 1; i < argc; i++)
+    n_run += run_path (argv[i]);
+  g_print ("%u files\n", n_run);
+  return n_run > 0 ? 0 : 77; /* skipped */
+}
+#endif
