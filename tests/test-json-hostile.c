@@ -375,7 +375,8 @@ test_json_hostile_sparse (void)
   value = afrpc_json_decode (text, size, G_VARIANT_TYPE ("aa{sv}"), size, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (g_variant_n_children (value), ==, size / 3 - 1);
-  g_assert_cmpuint (get_memory_peak () - before, <, 32 * size);
+  /* An object for each value would take 200 times as much; the address sanitizer keeps what is freed for a while. */
+  g_assert_cmpuint (get_memory_peak () - before, <, 100 * size);
 }
 
 /* @n variants in each other, each with its "data" first; the innermost has @inside. */
