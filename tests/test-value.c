@@ -190,6 +190,82 @@ test_value_damaged (void)
 
 #define BYTES(text) text, sizeof text - 1
 
+/* Two strings, with offsets of two bytes each though one would do. */
+static void
+test_value_large_offsets (void)
+{
+  guint8 payload[257] = { 0 };
+  AfrpcValueType type = { 0 };
+  g_autoptr(GVariant) parsed = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("There is one way to write a value");
+  payload[253] = 100;
+  payload[255] = 253;
+  parsed = parse (&type, AFRPC_FRAME_FLAGS_NATIVE, "aay", 3, payload, sizeof payload, &error);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA);
+  g_assert_null (parsed);
+}
+
+/* Strings of random sizes, none of them larger than @size_max. */
+static GVariant *
+random_bytes_array (guint size_max)
+{
+  const guint n = g_test_rand_int_range (0, 8);
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_BYTESTRING_ARRAY);
+  for (guint i = 0; i < n; i++)
+    {
+      const guint size = g_test_rand_int_range (0, size_max);
+      g_autofree char *bytes = g_strnfill (size, 'x');
+
+      g_variant_builder_add_value (&builder, g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, bytes, size, 1));
+    }
+
+  return g_variant_ref_sink (g_variant_builder_end (&builder));
+}
+
+static void
+test_value_bytes_array (void)
+{
+  static const guint sizes[] = { 1, 3, 40, 300, 20000 };
+  guint n_bad = 0;
+
+  g_test_summary ("Arrays of byte strings are checked in a way of their own, which comes to the same result");
+  for (guint i = 0; i < N_ROUNDS; i++)
+    {
+      g_autoptr(GVariant) value = random_bytes_array (sizes[i % G_N_ELEMENTS (sizes)]);
+      gsize size = g_variant_get_size (value);
+      g_autofree guint8 *copy = g_malloc0 (size + 3);
+      AfrpcValueType type = { 0 };
+      g_autoptr(GVariant) parsed = NULL;
+      g_autoptr(GVariant) theirs = NULL;
+      g_autoptr(GError) error = NULL;
+
+      g_variant_store (value, copy);
+      if (i % 2 == 1)
+        {
+          /* Mostly among the offsets, which are at the end. */
+          const gsize from_end = g_test_rand_int_range (1, 13);
+          const gsize place = size > from_end ? size - from_end : 0;
+
+          copy[place] += g_test_rand_int_range (-2, 3);
+          size += i % 3 == 0 ? g_test_rand_int_range (0, 4) : 0;
+        }
+      theirs = g_variant_ref_sink (g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING_ARRAY, copy, size, FALSE, NULL,
+                                                            NULL));
+      parsed = parse (&type, AFRPC_FRAME_FLAGS_NATIVE, "aay", 3, copy, size, &error);
+      g_assert_cmpint (parsed != NULL, ==, g_variant_is_normal_form (theirs));
+      if (parsed == NULL)
+        n_bad++;
+      else
+        g_assert_true (g_variant_equal (parsed, theirs));
+    }
+  g_assert_cmpuint (n_bad, >, N_ROUNDS / 20);
+  g_assert_cmpuint (n_bad, <, N_ROUNDS / 2);
+}
+
 static void
 test_value_malformed (void)
 {
@@ -445,6 +521,8 @@ main (int    argc,
   g_test_add_func ("/value/types", test_value_types);
   g_test_add_func ("/value/random", test_value_random);
   g_test_add_func ("/value/damaged", test_value_damaged);
+  g_test_add_func ("/value/bytes-array", test_value_bytes_array);
+  g_test_add_func ("/value/large-offsets", test_value_large_offsets);
   g_test_add_func ("/value/malformed", test_value_malformed);
   g_test_add_func ("/value/invalid-types", test_value_invalid_types);
   g_test_add_func ("/value/depth", test_value_depth);
