@@ -70,6 +70,9 @@ main (int    argc,
   g_autoptr(AfrpcProcess) process = afrpc_process_new_exec ("perl");
   g_autoptr(AfrpcProxy) proxy = NULL;
 
+  /* What a function dies of comes with its own words. */
+  afrpc_error_register_domain (g_quark_from_static_string ("perl-exception"));
+
   afrpc_process_require (process, module);
   proxy = afrpc_proxy_new (process, "Words::count");
   g_signal_connect (proxy, "event", G_CALLBACK (event_cb), NULL);

@@ -261,7 +261,7 @@ check_nested (AfrpcProxy *proxy,
 static void
 test_perl_errors (void)
 {
-  const char *const pairs[][2] = {
+  const char *const pairs[][3] = {
     { "('die', 'with ', 'words')", "with words at " },
     { "('die-line', 'this', 'only')", "this only" },
     { "('die-wide',)", "☺" },
@@ -270,18 +270,18 @@ test_perl_errors (void)
     { "('die-object',)", "text of it" },
     { "('die-mute',)", "an object of class Jobs::Mute" },
     { "('die-plain',)", "Jobs::Plain=HASH(" },
-    { "('mute-object',)", "an object of class Jobs::Mute cannot be made a string" },
-    { "('plain-object',)", "an object of class Jobs::Plain cannot be sent" },
-    { "('code',)", "a reference to CODE cannot be sent" },
-    { "('glob',)", "a reference to GLOB cannot be sent" },
-    { "('trap',)", "a reference to SCALAR cannot be sent" },
+    { "('mute-object',)", "an object of class Jobs::Mute cannot be made a string", "ours" },
+    { "('plain-object',)", "an object of class Jobs::Plain cannot be sent", "ours" },
+    { "('code',)", "a reference to CODE cannot be sent", "ours" },
+    { "('glob',)", "a reference to GLOB cannot be sent", "ours" },
+    { "('trap',)", "a reference to SCALAR cannot be sent", "ours" },
     { "('tied-trap',)", "a tied variable cannot be read" },
-    { "('wide',)", "wide character" },
-    { "('wide-key',)", "wide character" },
-    { "('latin-key',)", "a hash's key is not UTF-8" },
-    { "('cycle',)", "too many arrays and hashes" },
-    { "('nested', 61, 'array')", "too many arrays" },
-    { "('nested', 41, 'hash')", "too many arrays" },
+    { "('wide',)", "wide character", "ours" },
+    { "('wide-key',)", "wide character", "ours" },
+    { "('latin-key',)", "a hash's key is not UTF-8", "ours" },
+    { "('cycle',)", "too many arrays and hashes", "ours" },
+    { "('nested', 61, 'array')", "too many arrays", "ours" },
+    { "('nested', 41, 'hash')", "too many arrays", "ours" },
     { "('alarm',)", "too slow" },
     { "('unknown',)", "no job unknown" },
   };
@@ -293,7 +293,7 @@ test_perl_errors (void)
 
       watch_perl (&watched, new_proxy ("Jobs", b == 0 ? "Jobs::run" : "Jobs::run_async", backends[b]));
       for (guint i = 0; i < G_N_ELEMENTS (pairs); i++)
-        check_error (watched.proxy, pairs[i][0], AFRPC_ERROR_FAILED, pairs[i][1]);
+        check_error (watched.proxy, pairs[i][0], pairs[i][2] != NULL ? AFRPC_ERROR_FAILED : AFRPC_ERROR_REMOTE, pairs[i][1]);
       {
         g_autofree char *text = call_text (watched.proxy, "wide-event");
 
@@ -560,7 +560,7 @@ test_perl_done_callback (void)
   check_call (watched.proxy, "('twice',)", "(once)");
   check_call (watched.proxy, "('die-after',)", "(before)");
   check_error (watched.proxy, "('wide',)", AFRPC_ERROR_FAILED, "wide character");
-  check_error (watched.proxy, "('keep-and-die',)", AFRPC_ERROR_FAILED, "kept");
+  check_error (watched.proxy, "('keep-and-die',)", AFRPC_ERROR_REMOTE, "kept");
   {
     g_autoptr(GError) error = NULL;
     g_autoptr(GVariant) result = test_call (watched.proxy, g_variant_new ("(s)", "answer-kept"), &error);
@@ -650,8 +650,8 @@ test_perl_failures (void)
   check_fails (new_process ("Jobs"), "Jobs::run", "Jobs::init_die", AFRPC_ERROR_INIT, "not today");
   check_fails (new_process ("Jobs"), "Jobs::run", "Jobs::init_event", AFRPC_ERROR_INIT, "before the worker's function");
   check_fails (new_process ("Remover"), "Remover::handle", "none", AFRPC_ERROR_FUNCTION, "no function “none”");
-  check_fails (evaluate ("sub {"), "run", NULL, AFRPC_ERROR_FAILED, "Missing right curly");
-  check_fails (evaluate ("die qq{@_\\n}"), "run", NULL, AFRPC_ERROR_FAILED, "x 5");
+  check_fails (evaluate ("sub {"), "run", NULL, AFRPC_ERROR_MODULE, "Missing right curly");
+  check_fails (evaluate ("die qq{@_\\n}"), "run", NULL, AFRPC_ERROR_MODULE, "x 5");
   check_fails (evaluate ("exit 3"), "run", NULL, AFRPC_ERROR_NOT_STARTED, "status 3");
 }
 

@@ -57,7 +57,7 @@ afrpc_host_perl_eval (AfrpcHost   *host,
 
   afrpc_perl_renew_env ();
 
-  return afrpc_perl_call (&call, AFRPC_ERROR_FAILED, error);
+  return afrpc_perl_call (&call, AFRPC_ERROR_MODULE, error);
 }
 
 static guint
@@ -87,7 +87,7 @@ afrpc_host_perl_resolve (AfrpcHost          *host,
     {
       AfrpcPerlCall offer = { .code = afrpc_perl_function ("Afrpc::Perl::offer_anyevent") };
 
-      afrpc_perl_call (&offer, AFRPC_ERROR_FAILED, NULL);
+      afrpc_perl_call (&offer, AFRPC_PERL_EXCEPTION, NULL);
       afrpc_perl_loop_join ();
     }
 
@@ -107,7 +107,7 @@ afrpc_host_perl_call (AfrpcHost    *host,
 
   afrpc_perl_set_serving ();
 
-  return afrpc_perl_call (&call, AFRPC_ERROR_FAILED, error) ? value : NULL;
+  return afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, error) ? value : NULL;
 }
 
 static void
@@ -140,7 +140,7 @@ get_start_args (pTHX_
             .scalar = &handle,
           };
 
-          if (!afrpc_perl_call (&call, AFRPC_ERROR_FAILED, error))
+          if (!afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, error))
             {
               SvREFCNT_dec ((SV *) list);
               return NULL;
@@ -193,7 +193,7 @@ afrpc_host_perl_done (AfrpcHost   *host,
   AfrpcPerlCall call = { .code = get_function (host, number) };
   g_autoptr(GError) error = NULL;
 
-  report (afrpc_perl_call (&call, AFRPC_ERROR_FAILED, &error), error);
+  report (afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, &error), error);
 }
 
 static void
@@ -209,13 +209,13 @@ afrpc_host_perl_run (AfrpcHost   *host,
   };
   AfrpcPerlCall call = { .code = get_function (host, number) };
   g_autoptr(GError) error = NULL;
-  gboolean ok = afrpc_perl_call (&open, AFRPC_ERROR_FAILED, &error);
+  gboolean ok = afrpc_perl_call (&open, AFRPC_PERL_EXCEPTION, &error);
 
   if (ok)
     {
       call.args[0] = handle;
       call.list = get_start_args (aTHX_ worker, &error);
-      ok = call.list != NULL && afrpc_perl_call (&call, AFRPC_ERROR_FAILED, &error);
+      ok = call.list != NULL && afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, &error);
     }
   report (ok, error);
   AFRPC_HOST_PERL (host)->has_failed = !ok;

@@ -90,7 +90,7 @@ call_perl (AfrpcPerlCall *call,
 {
   g_autoptr(GError) error = NULL;
 
-  if (!afrpc_perl_call (call, AFRPC_ERROR_FAILED, &error))
+  if (!afrpc_perl_call (call, AFRPC_PERL_EXCEPTION, &error))
     g_printerr ("afrpc-host-perl: %s has failed: %s\n", what, error->message);
 }
 

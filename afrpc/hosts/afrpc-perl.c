@@ -11,6 +11,8 @@
 #include "afrpc-perl-loop.h"
 #include "afrpc-perl-value.h"
 
+#define EXCEPTION_DOMAIN "perl-exception"
+
 static const char perl_code[] = {
 #include "afrpc-perl-code.h"
   , 0
@@ -70,7 +72,10 @@ check_died (pTHX_
                                                                       sv_reftype (SvRV (died), TRUE)));
     }
   message = afrpc_perl_message (aTHX_ died);
-  g_set_error_literal (error, AFRPC_ERROR, code, message);
+  if (code == AFRPC_PERL_EXCEPTION)
+    g_set_error_literal (error, g_quark_from_static_string (EXCEPTION_DOMAIN), 0, message);
+  else
+    g_set_error_literal (error, AFRPC_ERROR, code, message);
 
   return TRUE;
 }
@@ -119,7 +124,7 @@ call_inside (pTHX_
   return ok;
 }
 
-/* Calls Perl. What it dies of becomes an error of AFRPC_ERROR with @code. */
+/* Calls Perl. What it dies of becomes an error with @code. */
 gboolean
 afrpc_perl_call (AfrpcPerlCall  *call,
                  int             code,
@@ -164,7 +169,7 @@ convert (const char *function,
   SV *scalar = NULL;
   AfrpcPerlCall call = { .code = afrpc_perl_function (function), .args = { SvREFCNT_inc (sv) }, .scalar = &scalar };
 
-  afrpc_perl_call (&call, AFRPC_ERROR_FAILED, NULL);
+  afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, NULL);
 
   return scalar;
 }
@@ -301,7 +306,7 @@ afrpc_perl_invoke (SV              *code,
   CvXSUBANY (done).any_ptr = g_object_ref (invocation);
   sv_magicext ((SV *) done, NULL, PERL_MAGIC_ext, &done_vtable, NULL, 0);
 
-  if (!afrpc_perl_call (&call, AFRPC_ERROR_FAILED, &error))
+  if (!afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, &error))
     {
       g_autoptr(AfrpcInvocation) unanswered = CvXSUBANY (done).any_ptr;
 
@@ -357,7 +362,7 @@ afrpc_perl_start (AfrpcHost  *host,
     perl_run (my_perl);
     eval_pv (perl_code, TRUE);
     call = (AfrpcPerlCall) { .code = afrpc_perl_function ("Afrpc::Perl::start"), .args = { newSVpvs (AFRPC_PERL) } };
-    afrpc_perl_call (&call, AFRPC_ERROR_FAILED, NULL);
+    afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, NULL);
   }
   perl.environment = environ;
   pthread_atfork (NULL, NULL, stray_cb);
@@ -403,7 +408,7 @@ afrpc_perl_forked (void)
   perl.is_stray = FALSE;
   /* Or all processes from one template would draw the same numbers. */
   PL_srand_called = FALSE;
-  if (!afrpc_perl_call (&call, AFRPC_ERROR_FAILED, &error))
+  if (!afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, &error))
     g_printerr ("afrpc-host-perl: %s\n", error->message);
 }
 
@@ -427,7 +432,7 @@ afrpc_perl_renew_env (void)
       av_push (call.list, newSVpvn (*variable, equals - *variable));
       av_push (call.list, newSVpv (equals + 1, 0));
     }
-  afrpc_perl_call (&call, AFRPC_ERROR_FAILED, NULL);
+  afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, NULL);
   SvREFCNT_dec ((SV *) call.list);
   perl.environment = environ;
 }

@@ -14,6 +14,10 @@
 
 G_BEGIN_DECLS
 
+/* Instead of a code of AFRPC_ERROR: what Perl dies of has a domain of its own. There is none in a program, so that
+ * it sees AFRPC_ERROR_REMOTE. */
+#define AFRPC_PERL_EXCEPTION -1
+
 /* What is called, with what, and what becomes of it. */
 typedef struct
 {
