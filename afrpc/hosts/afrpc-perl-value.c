@@ -375,6 +375,56 @@ pack (pTHX_
   return pack_string (aTHX_ sv, error);
 }
 
+/* How many bytes each of the offsets has that say, behind the strings, where they end: as few as will do. */
+static guint
+get_offset_size (gsize strings_size,
+                 gsize n)
+{
+  guint size = 1;
+
+  while (size < 8 && strings_size + n * size > (G_GUINT64_CONSTANT (1) << 8 * size) - 1)
+    size *= 2;
+
+  return size;
+}
+
+/* The usual case at a third of the cost: all values are strings that can be taken as they are. Makes what
+ * GVariant would make of them. Returns: (nullable): a floating value, or NULL if it is another case */
+static GVariant *
+pack_strings (pTHX_
+              SSize_t first,
+              SSize_t n)
+{
+  gsize strings_size = 0, size, end = 0;
+  guint offset_size;
+  guint8 *data;
+
+  for (SSize_t i = 0; i < n; i++)
+    {
+      SV *sv = PL_stack_base[first + i];
+
+      if (!SvPOK (sv) || SvROK (sv) || SvUTF8 (sv) || SvGMAGICAL (sv))
+        return NULL;
+      strings_size += SvCUR (sv);
+    }
+
+  offset_size = get_offset_size (strings_size, n);
+  size = strings_size + n * offset_size;
+  data = g_malloc (size);
+  for (SSize_t i = 0; i < n; i++)
+    {
+      SV *sv = PL_stack_base[first + i];
+      guint64 offset;
+
+      memcpy (data + end, SvPVX (sv), SvCUR (sv));
+      end += SvCUR (sv);
+      offset = GUINT64_TO_LE ((guint64) end);
+      memcpy (data + strings_size + i * offset_size, &offset, offset_size);
+    }
+
+  return g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING_ARRAY, data, size, TRUE, g_free, data);
+}
+
 /* A list of values that lie on Perl's stack: `aay` if all are strings, else a tuple. */
 GVariant *
 afrpc_perl_pack_list (pTHX_
@@ -382,9 +432,14 @@ afrpc_perl_pack_list (pTHX_
                       SSize_t    n,
                       GError   **error)
 {
-  g_autofree GVariant **values = g_new (GVariant *, n);
+  g_autofree GVariant **values = NULL;
+  GVariant *strings = pack_strings (aTHX_ first, n);
   gboolean all_strings = TRUE;
 
+  if (strings != NULL)
+    return strings;
+
+  values = g_new (GVariant *, n);
   for (SSize_t i = 0; i < n; i++)
     {
       /* The stack may move. */

@@ -45,6 +45,7 @@ sub count_down { my ($n) = @_; no warnings "recursion"; $n ? 1 + count_down ($n 
 
 %job = (
    echo => sub { @_ },
+   flat => sub { @{ $_[0] } },
    what => sub { map { !defined ? "undef" : ref || "'$_'" } @_ },
    nested => \&nested,
    cycle => sub { my $self = []; push @$self, $self; $self },
