@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -119,9 +118,6 @@ afrpc_worker_new_stdio (AfrpcHost             *host,
   self->stream.out_guard = AFRPC_FRAME_GUARD_SIZE;
   self->lifeline_fd = supervised->lifeline_fd;
   self->goodbye_serial = supervised->goodbye_serial;
-  /* A pipe that nobody reads is noticed by the writing. */
-  if (!self->stream.is_socket)
-    signal (SIGPIPE, SIG_IGN);
 
   return self;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -517,20 +518,61 @@ test_stream_flush_blocked (void)
   g_assert_cmpint (GPOINTER_TO_INT (g_thread_join (thread)), ==, AFRPC_STREAM_EOF);
 }
 
+static guint n_pipe_signals;
+
 static void
-test_stream_flush_to_closed_pipe (void)
+pipe_signal_cb (int signum)
+{
+  n_pipe_signals++;
+}
+
+/* @handler: what the program does about the signal; @blocked: whether the thread has one waiting already */
+static void
+check_closed_pipe (sighandler_t handler,
+                   gboolean     blocked)
 {
   g_auto(StreamPair) pair = { 0 };
   g_autoptr(GError) error = NULL;
-  sighandler_t before = signal (SIGPIPE, SIG_IGN);
+  sighandler_t before = signal (SIGPIPE, handler);
+  sigset_t sigpipe, mask, after, pending;
 
-  g_test_summary ("A pipe that nobody reads is the end, for who ignores SIGPIPE");
+  sigemptyset (&sigpipe);
+  sigaddset (&sigpipe, SIGPIPE);
+  if (blocked)
+    {
+      pthread_sigmask (SIG_BLOCK, &sigpipe, NULL);
+      pthread_kill (pthread_self (), SIGPIPE);
+    }
+  pthread_sigmask (SIG_SETMASK, NULL, &mask);
+
   stream_pair_init (&pair, STREAM_WAY_PIPE, O_NONBLOCK);
   afrpc_stream_put_value (&pair.from, AFRPC_FRAME_CALL, 1, NULL);
   afrpc_stream_clear (&pair.to);
   g_assert_cmpint (afrpc_stream_flush (&pair.from, &error), ==, AFRPC_STREAM_EOF);
   g_assert_no_error (error);
-  signal (SIGPIPE, before);
+
+  pthread_sigmask (SIG_SETMASK, NULL, &after);
+  g_assert_cmpint (sigismember (&after, SIGPIPE), ==, blocked);
+  g_assert_cmpint (sigismember (&after, SIGINT), ==, sigismember (&mask, SIGINT));
+  sigpending (&pending);
+  g_assert_cmpint (sigismember (&pending, SIGPIPE), ==, blocked && handler != SIG_IGN);
+  g_assert_cmpuint (n_pipe_signals, ==, 0);
+  if (blocked)
+    {
+      sigtimedwait (&sigpipe, NULL, &(struct timespec) { 0, 0 });
+      pthread_sigmask (SIG_UNBLOCK, &sigpipe, NULL);
+    }
+  g_assert_true (signal (SIGPIPE, before) == handler);
+}
+
+static void
+test_stream_flush_to_closed_pipe (void)
+{
+  g_test_summary ("A pipe that nobody reads is the end, and no signal, whatever the program does about those");
+  check_closed_pipe (SIG_DFL, FALSE);
+  check_closed_pipe (SIG_IGN, FALSE);
+  check_closed_pipe (pipe_signal_cb, FALSE);
+  check_closed_pipe (SIG_DFL, TRUE);
 }
 
 static void

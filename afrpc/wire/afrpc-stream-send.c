@@ -4,6 +4,8 @@
 #include "wire/afrpc-stream.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -333,6 +335,36 @@ advance (AfrpcStream *self,
   self->out_head += n;
 }
 
+/* Writing to a pipe that nobody reads is a signal, whose default is death, and what a program does about that is
+ * its own affair: here it is an error. The signal would come to this thread. */
+static gssize
+write_to_pipe (int                 fd,
+               const struct iovec *iov,
+               guint               n)
+{
+  const struct timespec now = { 0, 0 };
+  sigset_t sigpipe, pending, before;
+  gssize written;
+  int saved_errno;
+
+  sigemptyset (&sigpipe);
+  sigaddset (&sigpipe, SIGPIPE);
+  pthread_sigmask (SIG_BLOCK, &sigpipe, &before);
+  sigpending (&pending);
+
+  written = writev (fd, iov, n);
+  saved_errno = errno;
+
+  /* One that was there before stays. */
+  if (written < 0 && saved_errno == EPIPE && sigismember (&pending, SIGPIPE) == 0)
+    while (sigtimedwait (&sigpipe, NULL, &now) < 0 && errno == EINTR)
+      ;
+  pthread_sigmask (SIG_SETMASK, &before, NULL);
+  errno = saved_errno;
+
+  return written;
+}
+
 static gssize
 send_batch (AfrpcStream *self,
             Batch       *batch)
@@ -345,7 +377,7 @@ send_batch (AfrpcStream *self,
   struct msghdr message = { .msg_iov = batch->iov, .msg_iovlen = batch->n };
 
   if (!self->is_socket)
-    return writev (self->out_fd, batch->iov, batch->n);
+    return write_to_pipe (self->out_fd, batch->iov, batch->n);
   /* An eighth cheaper than sendmsg() for what is sent most. */
   if (batch->n == 1 && batch->n_fds == 0)
     return send (self->out_fd, batch->iov[0].iov_base, batch->iov[0].iov_len, MSG_NOSIGNAL);
