@@ -149,6 +149,23 @@ typedef enum
   AFRPC_PROGRESS_LATEST,
 } AfrpcProgressMode;
 
+/**
+ * AfrpcBufferFlags:
+ * @AFRPC_BUFFER_DEFAULT: the memory can never be changed once it is sealed, and is used once
+ * @AFRPC_BUFFER_REUSED: the memory is used again by its writer once all readers have given it back; a reader
+ *   has to trust the writer not to change it before
+ *
+ * How a [struct@Afrpc.Buffer] is used.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  AFRPC_BUFFER_DEFAULT = 0,
+  AFRPC_BUFFER_REUSED = 1 << 0,
+} AfrpcBufferFlags;
+
+typedef struct _AfrpcBuffer AfrpcBuffer;
 typedef struct _AfrpcExit AfrpcExit;
 typedef struct _AfrpcHost AfrpcHost;
 typedef struct _AfrpcInvocation AfrpcInvocation;

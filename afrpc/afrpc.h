@@ -5,6 +5,7 @@
 
 #include <afrpc/afrpc-version.h>
 
+#include <afrpc/afrpc-buffer.h>
 #include <afrpc/afrpc-enum-types.h>
 #include <afrpc/afrpc-error.h>
 #include <afrpc/afrpc-exit.h>
