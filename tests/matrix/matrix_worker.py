@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The worker in Python. What each of its kind does is said in cases.txt."""
+import asyncio
+import sys
+import time
+
+import afrpc
+
+
+def act(what, value):
+    if what == "echo":
+        return value
+    if what == "events":
+        for i in range(value):
+            afrpc.event(str(i))
+        return "sent"
+    if what == "exit":
+        sys.exit(value)
+    if what == "fail":
+        raise ValueError(value)
+
+    afrpc.event("waiting")
+    while not afrpc.is_cancelled():
+        time.sleep(0.001)
+    return "waited"
+
+
+async def act_async(what, value):
+    if what != "wait":
+        return act(what, value)
+
+    afrpc.event("waiting")
+    while True: # until this is cancelled
+        await asyncio.sleep(3600)
