@@ -328,12 +328,25 @@ class Coroutines:
                 with self.assertRaises(TimeoutError):
                     async with asyncio.timeout(0.01):
                         await proxy()
+                calls = [proxy(), proxy()]
+                calls[0].cancel("enough")
+                self.assertEqual(str(calls[0].cancelled() and self.why(calls[0])), "enough")
+                calls[1].cancel()
+                results = await asyncio.gather(*calls, return_exceptions=True)
+                self.assertEqual([type(result) for result in results], [asyncio.CancelledError] * 2)
+                self.assertEqual([str(result) for result in results], ["enough", ""])
                 group = asyncio.gather(proxy(), proxy())
                 group.cancel()
                 with self.assertRaises(asyncio.CancelledError):
                     await group
 
         self.run_main(main())
+
+    def why(self, call):
+        try:
+            call.result()
+        except asyncio.CancelledError as error:
+            return error
 
     async def await_it(self, proxy):
         return await proxy()

@@ -251,11 +251,17 @@ call_cancelled (Call     *self,
 }
 
 static PyObject *
-make_cancelled_error (void)
+make_cancelled_error (Call *self)
 {
   PyObject *asyncio = PyImport_ImportModule ("asyncio");
-  PyObject *error = asyncio != NULL ? PyObject_CallMethod (asyncio, "CancelledError", NULL) : NULL;
+  PyObject *type = asyncio != NULL ? PyObject_GetAttrString (asyncio, "CancelledError") : NULL;
+  PyObject *error = NULL;
 
+  if (type != NULL && self->outcome != NULL && self->outcome != Py_None)
+    error = PyObject_CallOneArg (type, self->outcome);
+  else if (type != NULL)
+    error = PyObject_CallNoArgs (type);
+  Py_XDECREF (type);
   Py_XDECREF (asyncio);
 
   return error;
@@ -274,7 +280,7 @@ check_outcome (Call *self)
     }
   if (self->state == AFRPC_PYTHON_CALL_CANCELLED)
     {
-      error = make_cancelled_error ();
+      error = make_cancelled_error (self);
       if (error != NULL)
         PyErr_SetObject ((PyObject *) Py_TYPE (error), error);
       Py_XDECREF (error);
@@ -316,7 +322,7 @@ call_cancel (Call     *self,
              PyObject *keywords)
 {
   static const char *const names[] = { "msg", NULL };
-  PyObject *message = NULL;
+  PyObject *message = Py_None;
 
   if (!PyArg_ParseTupleAndKeywords (args, keywords, "|O:cancel", (char **) names, &message))
     return NULL;
@@ -337,7 +343,7 @@ call_cancel (Call     *self,
         return NULL;
       Py_DECREF (result);
     }
-  afrpc_python_call_settle (self, AFRPC_PYTHON_CALL_CANCELLED, NULL);
+  afrpc_python_call_settle (self, AFRPC_PYTHON_CALL_CANCELLED, Py_NewRef (message));
 
   Py_RETURN_TRUE;
 }
@@ -459,7 +465,7 @@ static PyObject *
 call_make_cancelled_error (Call     *self,
                            PyObject *unused)
 {
-  return make_cancelled_error ();
+  return make_cancelled_error (self);
 }
 
 static PyObject *
@@ -477,6 +483,13 @@ call_set_blocking (Call     *self,
   self->blocking = value != NULL && PyObject_IsTrue (value);
 
   return 0;
+}
+
+static PyObject *
+call_get_cancel_message (Call *self,
+                         void *unused)
+{
+  return Py_NewRef (self->state == AFRPC_PYTHON_CALL_CANCELLED ? self->outcome : Py_None);
 }
 
 static PyObject *
@@ -589,6 +602,7 @@ static PyMethodDef call_methods[] = {
 
 static PyGetSetDef call_getset[] = {
   { "_asyncio_future_blocking", (getter) call_get_blocking, (setter) call_set_blocking, NULL, NULL },
+  { "_cancel_message", (getter) call_get_cancel_message, NULL, NULL, NULL },
   { NULL },
 };
 

@@ -26,7 +26,7 @@ struct _AfrpcPythonCall
 {
   PyObject_HEAD
   AfrpcPythonCallState state;
-  PyObject *outcome;     /* (nullable): the result or the exception */
+  PyObject *outcome;     /* (nullable): the result, the exception, or what was said when it was cancelled */
   PyObject *loop;        /* (nullable): of asyncio, that it was made or is awaited in */
   PyObject *callbacks;   /* (nullable) (element-type tuple): function, context or None */
   PyObject *canceller;   /* (nullable): called to cancel what is no call */
