@@ -5,6 +5,7 @@ import GLib from 'gi://GLib';
 
 const HERE = GLib.path_get_dirname(GLib.filename_from_uri(import.meta.url)[0]);
 
+export const BAD_HOST = `${HERE}/gjs-host.js`;
 export const WORKER = `${HERE}/workers/gjs-worker.js`;
 
 export function toText(value) {

@@ -4,7 +4,7 @@ import Afrpc from 'gi://Afrpc?version=1.0';
 import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
 
-import {WORKER, assert, assertEqual, assertError, getError, makeProxy, runTests} from './gjs-util.js';
+import {BAD_HOST, WORKER, assert, assertEqual, assertError, getError, makeProxy, runTests} from './gjs-util.js';
 
 const {SYNC, ASYNC} = Afrpc.Backend;
 const TMPDIR = GLib.Dir.make_tmp('afrpc-test-XXXXXX');
@@ -440,6 +440,34 @@ runTests({
         await proxy.close_async();
         assert((await ended).is_success(), 'the end');
         await checkExit(dying, 7, 'exit');
+    },
+
+    // Somebody else's host, which does not say why it fails.
+    async badHost() {
+        const expected = {
+            'null': [E.NO_RESULT, 'neither a result nor an error'],
+            'throw': [E.REMOTE, 'gjs-js-error-quark 3: not this either'],
+            'throw-gerror': [E.BUSY, 'not now'],
+            'none': [E.FAILED, 'without saying why'],
+        };
+        const makeBad = (options, module = 'good') => {
+            const process = Afrpc.Process.new_exec(BAD_HOST);
+            process.require(module);
+            process.set_stderr(Afrpc.Stdio.SILENCE);
+            const proxy = new Afrpc.Proxy({process, ...options});
+            proxy.connect('error', () => {});
+            return proxy;
+        };
+
+        for (const [name, [code, text]] of Object.entries(expected))
+            await assertError(makeBad({function: name}).invoke(), E, code, text);
+        await assertError(makeBad({function: 'good'}, 'false').invoke(), E, E.FAILED, 'without saying why');
+        await assertError(makeBad({function: 'good'}, 'throw').invoke(), E, E.REMOTE, 'not this one');
+        await assertError(makeBad({function: 'good', init: 'null'}).invoke(), E, E.INIT, 'without saying why');
+        await assertError(makeBad({function: 'good', backend: ASYNC}).invoke(), E, E.NOT_SUPPORTED, 'async');
+        const good = makeBad({function: 'good', init: 'good'});
+        assertEqual(await good.invoke(true), [true], 'what is good');
+        await good.close_async();
     },
 
     // The host finds what belongs to it by itself.
