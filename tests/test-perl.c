@@ -466,35 +466,46 @@ test_perl_watchers (gconstpointer model)
   check_error (watched.proxy, "('exit',)", AFRPC_ERROR_DIED, "status 9");
 }
 
+static guint64
+get_number (GVariant *result)
+{
+  g_autoptr(GVariant) first = g_variant_get_child_value (result, 0);
+  g_autofree char *text = show (first);
+
+  return g_ascii_strtoull (text, NULL, 10);
+}
+
 static void
-test_perl_idle (gconstpointer model)
+test_perl_idle (void)
 {
   g_autoptr(AfrpcProcess) process = NULL;
   g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) turns = { 0 };
   g_autoptr(GVariant) result = NULL;
   g_autoptr(GError) error = NULL;
-  g_autofree const char **texts = NULL;
-  g_autoptr(GVariant) first = NULL;
 
   if (skip_without ("EV"))
     return;
 
   g_test_summary ("A worker that waits does not poll");
-  process = new_process_with_model (model);
-  afrpc_process_require (process, "EV");
+  process = new_process ("EV");
   afrpc_process_require (process, "Loop");
   watch_perl (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "Loop::run", "backend",
                                       AFRPC_BACKEND_ASYNC, NULL));
   check_call (watched.proxy, "('ev',)", "(by EV)");
   result = test_call (watched.proxy, g_variant_new ("(sd)", "turns", 0.3), &error);
   g_assert_no_error (error);
-  first = g_variant_get_child_value (result, 0);
-  {
-    g_autofree char *text = show (first);
+  g_assert_cmpuint (get_number (result), >=, 1);
+  g_assert_cmpuint (get_number (result), <, 20);
 
-    g_assert_cmpuint (g_ascii_strtoull (text, NULL, 10), >=, 1);
-    g_assert_cmpuint (g_ascii_strtoull (text, NULL, 10), <, 20);
-  }
+  afrpc_proxy_call (watched.proxy, g_variant_new ("(sd)", "turns-inside", 0.3), NULL, outcome_cb, &turns);
+  while (watched.n_events == 0)
+    g_main_context_iteration (NULL, TRUE);
+  afrpc_proxy_call (watched.proxy, g_variant_new ("(s)", "return"), NULL, NULL, NULL);
+  outcome_wait (&turns);
+  g_assert_no_error (turns.error);
+  g_assert_cmpuint (get_number (turns.value), >=, 1);
+  g_assert_cmpuint (get_number (turns.value), <, 20);
 }
 
 static void
@@ -819,6 +830,25 @@ test_perl_death (void)
 }
 
 static void
+test_perl_death_of_many (void)
+{
+  g_auto(Watched) watched = { 0 };
+  Outcome kept[300] = { 0 };
+
+  g_test_summary ("Calls that nobody answers before the end have died, and were not dropped");
+  watch_perl (&watched, new_proxy ("Jobs", "Jobs::run_async", AFRPC_BACKEND_ASYNC));
+  for (guint i = 0; i < G_N_ELEMENTS (kept); i++)
+    afrpc_proxy_call (watched.proxy, g_variant_new ("(s)", "keep"), NULL, outcome_cb, &kept[i]);
+  check_error (watched.proxy, "('exit', 3)", AFRPC_ERROR_DIED, "status 3");
+  for (guint i = 0; i < G_N_ELEMENTS (kept); i++)
+    {
+      outcome_wait (&kept[i]);
+      g_assert_error (kept[i].error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+      outcome_clear (&kept[i]);
+    }
+}
+
+static void
 test_perl_forks (void)
 {
   g_test_summary ("Processes that a function forks do not answer for it");
@@ -1086,7 +1116,7 @@ main (int   argc,
       g_test_add_data_func (countdown, models[i], test_perl_countdown);
       g_test_add_data_func (watchers, models[i], test_perl_watchers);
     }
-  g_test_add_data_func ("/perl/idle", models[0], test_perl_idle);
+  g_test_add_func ("/perl/idle", test_perl_idle);
   g_test_add_func ("/perl/prepare", test_perl_prepare);
   g_test_add_func ("/perl/coro", test_perl_coro);
   g_test_add_func ("/perl/ticker", test_perl_ticker);
@@ -1097,6 +1127,7 @@ main (int   argc,
   g_test_add_func ("/perl/names", test_perl_names);
   g_test_add_func ("/perl/run", test_perl_run);
   g_test_add_func ("/perl/death", test_perl_death);
+  g_test_add_func ("/perl/death-of-many", test_perl_death_of_many);
   g_test_add_func ("/perl/forks", test_perl_forks);
   g_test_add_func ("/perl/end", test_perl_end);
   g_test_add_func ("/perl/done-function", test_perl_done_function);

@@ -153,6 +153,6 @@ sub serve
 our $AUTOLOAD;
 sub AUTOLOAD { my ($name) = $AUTOLOAD =~ /(\w+)\z/; $name eq "DESTROY" ? () : ("loaded", $name) }
 
-END { $? = $kept[0] if defined $kept[0] and not ref $kept[0]; print STDOUT "ended;" if $kept[1] }
+END { $? = $kept[0] if defined $kept[0] and not ref $kept[0]; print STDOUT "ended;" if ref $kept[1] eq "Jobs::Last" }
 
 1

@@ -63,6 +63,18 @@ my %job = (
       $watcher{prepare} = EV::prepare (sub { $n++ });
       $watcher{$done} = AE::timer ($seconds, 0, sub { delete $watcher{prepare}; $done->($n) });
    },
+   # The same while a function waits, and calls arrive that nobody reads meanwhile.
+   "turns-inside" => sub {
+      my ($done, $seconds) = @_;
+      my $n = 0;
+      my $count = EV::prepare (sub { $n++ });
+      my $cv = AE::cv ();
+      my $timer = AE::timer ($seconds, 0, $cv);
+      AnyEvent::Fork::RPC::event ("inside");
+      AnyEvent::Fork::RPC::flush ();
+      $cv->recv;
+      $done->($n);
+   },
    ev => sub { my ($done) = @_; $watcher{$done} = EV::timer (0.01, 0, sub { $done->("by EV") }) },
    die => sub { my ($done) = @_; $watcher{$done} = AE::timer (0, 0, sub { delete $watcher{$done}; undef $done; die "inside\n" }) },
    exit => sub { @watcher{"kept", "exit"} = ($_[0], AE::timer (0, 0, sub { exit 9 })) },
