@@ -3,10 +3,12 @@
 
 #include "afrpc-host.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
@@ -14,6 +16,7 @@
 #include "serve/afrpc-prepare.h"
 #include "serve/afrpc-stdio.h"
 #include "serve/afrpc-worker-private.h"
+#include "spawn/afrpc-bridge.h"
 #include "spawn/afrpc-fork.h"
 #include "spawn/afrpc-supervisor.h"
 
@@ -461,6 +464,36 @@ say_ready (AfrpcWorker *worker)
   afrpc_worker_flush_blocking (worker);
 }
 
+/* Has a function take the connection over: the socket, or one that the supervisor keeps it filled by. */
+static int
+run_function (AfrpcHost   *self,
+              AfrpcWorker *worker)
+{
+  int in_fd = worker->stream.in_fd, out_fd = worker->stream.out_fd;
+  int sockets[2];
+
+  afrpc_forward_log_stop ();
+  say_ready (worker);
+  worker->stream.in_fd = worker->stream.out_fd = -1;
+
+  if (worker->control_fd >= 0)
+    {
+      if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0 ||
+          !afrpc_bridge_ask (worker->control_fd, in_fd, sockets[1]))
+        {
+          g_printerr ("%s: connecting a function: %s\n", get_private (self)->name, g_strerror (errno));
+          return EXIT_FAILURE;
+        }
+      close (in_fd);
+      close (out_fd);
+      close (sockets[1]);
+      in_fd = sockets[0];
+    }
+
+  AFRPC_HOST_GET_CLASS (self)->run (self, worker->function, worker, in_fd);
+  return EXIT_SUCCESS;
+}
+
 static int
 serve_function (AfrpcHost         *self,
                 AfrpcWorker       *worker,
@@ -470,15 +503,7 @@ serve_function (AfrpcHost         *self,
   gboolean ok;
 
   if (options->run)
-    {
-      int fd = worker->stream.in_fd;
-
-      afrpc_forward_log_stop ();
-      say_ready (worker);
-      worker->stream.in_fd = worker->stream.out_fd = -1;
-      AFRPC_HOST_GET_CLASS (self)->run (self, worker->function, worker, fd);
-      return EXIT_SUCCESS;
-    }
+    return run_function (self, worker);
 
   worker->serving = TRUE;
   worker->stream.size_max = worker->message_size_max;

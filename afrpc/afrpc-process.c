@@ -481,8 +481,9 @@ afrpc_process_new_from_fd (const char *host,
  * These are different:
  *
  * - File descriptors cannot be passed: after [method@Afrpc.Process.send_fd] whatever waits for the process
- *   fails with %AFRPC_ERROR_NOT_SUPPORTED, and so does [method@Afrpc.Process.run];
- *   [property@Afrpc.Proxy:socket] is %NULL.
+ *   fails with %AFRPC_ERROR_NOT_SUPPORTED; [property@Afrpc.Proxy:socket] is %NULL.
+ * - What a function that takes the process over gets is a socket too, but one that the host copies from and to its
+ *   standard input and output.
  * - [method@Afrpc.Process.fork] runs the command again and prepares the new process like this one.
  * - Process ID, environment, working directory, [method@Afrpc.Process.kill] and [struct@Afrpc.Exit] are the
  *   command's. Its standard input and output are the connection, whatever is set; in the worker, standard
@@ -688,8 +689,7 @@ afrpc_process_fork (AfrpcProcess *self)
  *
  * Fails with %AFRPC_ERROR_IN_USE if the process runs something already, %AFRPC_ERROR_FUNCTION if there
  * is no such function, %AFRPC_ERROR_NOT_STARTED if the process ended before the function began,
- * %AFRPC_ERROR_NOT_SUPPORTED over a [command][ctor@Afrpc.Process.new_command], or with what went wrong in the
- * preparation. Cancelling kills the process.
+ * or with what went wrong in the preparation. Cancelling kills the process.
  *
  * Since: 1.0
  */
@@ -714,13 +714,6 @@ afrpc_process_run (AfrpcProcess        *self,
   g_task_set_check_cancellable (task, FALSE);
   if (g_task_return_error_if_cancelled (task))
     return;
-
-  if (self->argv != NULL)
-    {
-      g_task_return_new_error (task, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
-                               "a function cannot take over a process that is reached by a command");
-      return;
-    }
 
   g_variant_dict_init (&dict, NULL);
   g_variant_dict_insert (&dict, "function", "s", function);

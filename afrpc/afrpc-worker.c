@@ -44,6 +44,8 @@ afrpc_worker_finalize (GObject *object)
   afrpc_served_call_clear (&self->call);
   if (self->lifeline_fd >= 0)
     close (self->lifeline_fd);
+  if (self->control_fd >= 0)
+    close (self->control_fd);
   g_clear_pointer (&self->hello, g_variant_unref);
   g_clear_object (&self->serialiser);
   g_clear_pointer (&self->page, afrpc_page_unmap);
@@ -74,7 +76,7 @@ afrpc_worker_class_init (AfrpcWorkerClass *klass)
 static void
 afrpc_worker_init (AfrpcWorker *self)
 {
-  self->lifeline_fd = -1;
+  self->lifeline_fd = self->control_fd = -1;
   self->fds = g_array_new (FALSE, FALSE, sizeof (int));
   self->fd_positions = g_array_new (FALSE, FALSE, sizeof (guint));
   self->children = g_array_new (FALSE, FALSE, sizeof (AfrpcWorkerChild));
@@ -117,6 +119,7 @@ afrpc_worker_new_stdio (AfrpcHost             *host,
   self->stream.is_socket = afrpc_stdio_is_socket (supervised->in_fd) && afrpc_stdio_is_socket (supervised->out_fd);
   self->stream.out_guard = AFRPC_FRAME_GUARD_SIZE;
   self->lifeline_fd = supervised->lifeline_fd;
+  self->control_fd = supervised->control_fd;
   self->goodbye_serial = supervised->goodbye_serial;
 
   return self;

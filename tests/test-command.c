@@ -393,24 +393,130 @@ test_command_failures (void)
 static void
 run_cb (GObject      *source,
         GAsyncResult *result,
-        gpointer      done)
+        gpointer      stream)
 {
   g_autoptr(GError) error = NULL;
 
-  g_assert_null (afrpc_process_run_finish (AFRPC_PROCESS (source), result, &error));
-  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED);
-  *(gboolean *) done = TRUE;
+  *(GIOStream **) stream = afrpc_process_run_finish (AFRPC_PROCESS (source), result, &error);
+  g_assert_no_error (error);
+}
+
+static GSocketConnection *
+run (AfrpcProcess *process,
+     const char   *function)
+{
+  GIOStream *stream = NULL;
+
+  afrpc_process_send_arg (process, g_variant_new_string ("a"));
+  afrpc_process_run (process, function, NULL, run_cb, &stream);
+  while (stream == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_true (G_IS_SOCKET_CONNECTION (stream));
+  g_socket_set_blocking (g_socket_connection_get_socket (G_SOCKET_CONNECTION (stream)), TRUE);
+
+  return G_SOCKET_CONNECTION (stream);
+}
+
+static void
+assert_reads (GSocketConnection *connection,
+              const void        *data,
+              gsize              size)
+{
+  g_autofree guint8 *got = g_malloc (size);
+  gsize n;
+
+  g_assert_true (g_input_stream_read_all (g_io_stream_get_input_stream (G_IO_STREAM (connection)), got, size, &n, NULL,
+                                          NULL));
+  g_assert_cmpmem (got, n, data, size);
+}
+
+static void
+exit_cb (GObject      *source,
+         GAsyncResult *result,
+         gpointer      exit)
+{
+  *(AfrpcExit **) exit = afrpc_process_wait_finish (AFRPC_PROCESS (source), result, NULL);
+}
+
+static AfrpcExit *
+wait_exit (AfrpcProcess *process)
+{
+  AfrpcExit *exit = NULL;
+
+  afrpc_process_wait (process, NULL, exit_cb, &exit);
+  while (exit == NULL)
+    g_main_context_iteration (NULL, TRUE);
+
+  return exit;
 }
 
 static void
 test_command_run (void)
 {
-  g_autoptr(AfrpcProcess) process = new_process (scripts[0]);
-  gboolean done = FALSE;
+  static guint8 data[60000];
 
-  g_test_summary ("A function cannot take the process over");
-  afrpc_process_run (process, "run_echo", NULL, run_cb, &done);
-  test_iterate_until (&done);
+  g_test_summary ("A function that takes the process over has the connection to itself, in both directions");
+  for (guint i = 0; i < G_N_ELEMENTS (data); i++)
+    data[i] = i * 7 / 3;
+
+  for (guint i = 0; i < G_N_ELEMENTS (scripts); i++)
+    {
+      g_autoptr(AfrpcProcess) process = new_process (scripts[i]);
+      g_autoptr(GSocketConnection) connection = run (process, "run_echo");
+      GOutputStream *output = g_io_stream_get_output_stream (G_IO_STREAM (connection));
+      g_autoptr(AfrpcExit) exit = NULL;
+      char byte;
+
+      assert_reads (connection, "('a',)", 7);
+      for (gsize size = 1; size < sizeof data; size *= 3)
+        {
+          g_assert_true (g_output_stream_write_all (output, data, size, NULL, NULL, NULL));
+          assert_reads (connection, data, size);
+        }
+
+      /* What is on the way counts, and nothing else comes after it. */
+      g_assert_true (g_output_stream_write_all (output, data, sizeof data, NULL, NULL, NULL));
+      g_assert_true (g_socket_shutdown (g_socket_connection_get_socket (connection), FALSE, TRUE, NULL));
+      assert_reads (connection, data, sizeof data);
+      g_assert_cmpint (g_input_stream_read (g_io_stream_get_input_stream (G_IO_STREAM (connection)), &byte, 1, NULL,
+                                            NULL), ==, 0);
+      exit = wait_exit (process);
+      g_assert_true (afrpc_exit_is_success (exit));
+    }
+  test_assert_no_children ();
+}
+
+static void
+test_command_run_left (void)
+{
+  g_autoptr(AfrpcProcess) process = new_process (scripts[0]);
+  g_autoptr(GSocketConnection) connection = run (process, "run_leave");
+  g_autoptr(AfrpcExit) exit = NULL;
+  char text[8];
+
+  g_test_summary ("The end of a function is the end of its connection, whoever else has its socket");
+  assert_reads (connection, "bye", 3);
+  g_assert_cmpint (g_input_stream_read (g_io_stream_get_input_stream (G_IO_STREAM (connection)), text, sizeof text, NULL,
+                                        NULL), ==, 0);
+  exit = wait_exit (process);
+  g_assert_true (afrpc_exit_is_success (exit));
+}
+
+static void
+test_command_run_broken_off (void)
+{
+  g_test_summary ("The function sees the end when its program closes, or dies");
+  for (guint i = 0; i < G_N_ELEMENTS (scripts); i++)
+    {
+      g_autoptr(AfrpcProcess) process = new_process (scripts[i]);
+      g_autoptr(GSocketConnection) connection = run (process, "run_echo");
+      g_autoptr(AfrpcExit) exit = NULL;
+
+      g_assert_true (g_io_stream_close (G_IO_STREAM (connection), NULL, NULL));
+      exit = wait_exit (process);
+      g_assert_true (afrpc_exit_is_known (exit));
+    }
+  test_assert_no_children ();
 }
 
 int
@@ -432,6 +538,8 @@ main (int   argc,
   g_test_add_func ("/command/printf", test_command_printf);
   g_test_add_func ("/command/failures", test_command_failures);
   g_test_add_func ("/command/run", test_command_run);
+  g_test_add_func ("/command/run/left", test_command_run_left);
+  g_test_add_func ("/command/run/broken-off", test_command_run_broken_off);
 
   return g_test_run ();
 }

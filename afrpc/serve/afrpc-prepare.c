@@ -213,11 +213,6 @@ prepare_run (AfrpcHost    *self,
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "more was sent before the function had taken over");
       return FALSE;
     }
-  if (options->run && worker->stream.in_fd != worker->stream.out_fd)
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED, "a function can take over nothing but a socket");
-      return FALSE;
-    }
   if (log)
     afrpc_forward_log_start (worker);
   if (options->init != NULL && !run_init (self, worker, options->init, error))

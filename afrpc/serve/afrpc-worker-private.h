@@ -33,6 +33,7 @@ struct _AfrpcWorker
   guint64 message_size_max; /* bytes, in either direction */
   GVariant *hello;          /* (nullable): what it greets with; a process that is forked says the same */
   guint64 goodbye_serial;   /* of what follows when this process has ended, or 0 */
+  int control_fd;           /* -1, or where the supervisor listens */
   int lifeline_fd;          /* -1, or what the host has to hang the worker on */
   int parent_pid;           /* what it said; 0: it did not */
   GArray *children;         /* (element-type AfrpcWorkerChild) that were forked and have to be reaped here */

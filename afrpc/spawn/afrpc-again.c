@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SUPERVISED_ENV "AFRPC_SUPERVISED" /* three file descriptors and a number */
+#define SUPERVISED_ENV "AFRPC_SUPERVISED" /* four file descriptors and a number */
 #define PROGRAM "/proc/self/exe"
 #define ARGUMENTS "/proc/self/cmdline"
 
@@ -25,8 +25,8 @@ struct _AfrpcAgain
 AfrpcAgain *
 afrpc_again_new (const AfrpcSupervised *what)
 {
-  g_autofree char *value = g_strdup_printf ("%d %d %d %" G_GUINT64_FORMAT, what->in_fd, what->out_fd, what->lifeline_fd,
-                                            what->goodbye_serial);
+  g_autofree char *value = g_strdup_printf ("%d %d %d %d %" G_GUINT64_FORMAT, what->in_fd, what->out_fd,
+                                            what->lifeline_fd, what->control_fd, what->goodbye_serial);
   g_autoptr(GPtrArray) argv = g_ptr_array_new ();
   AfrpcAgain *self;
   char *arguments;
@@ -55,6 +55,7 @@ afrpc_again_exec (AfrpcAgain            *self,
   fcntl (what->in_fd, F_SETFD, 0);
   fcntl (what->out_fd, F_SETFD, 0);
   fcntl (what->lifeline_fd, F_SETFD, 0);
+  fcntl (what->control_fd, F_SETFD, 0);
   execve (PROGRAM, self->argv, self->envp);
   _exit (EXIT_FAILURE_EXEC);
 }
@@ -75,12 +76,12 @@ afrpc_again_take (AfrpcSupervised *what)
   const char *value = g_getenv (SUPERVISED_ENV);
 
   if (value == NULL ||
-      sscanf (value, "%d %d %d %" G_GUINT64_FORMAT, &what->in_fd, &what->out_fd, &what->lifeline_fd,
-              &what->goodbye_serial) != 4)
+      sscanf (value, "%d %d %d %d %" G_GUINT64_FORMAT, &what->in_fd, &what->out_fd, &what->lifeline_fd,
+              &what->control_fd, &what->goodbye_serial) != 5)
     return FALSE;
 
   g_unsetenv (SUPERVISED_ENV);
 
   return fcntl (what->in_fd, F_SETFD, FD_CLOEXEC) == 0 && fcntl (what->out_fd, F_SETFD, FD_CLOEXEC) == 0 &&
-         fcntl (what->lifeline_fd, F_SETFD, FD_CLOEXEC) == 0;
+         fcntl (what->lifeline_fd, F_SETFD, FD_CLOEXEC) == 0 && fcntl (what->control_fd, F_SETFD, FD_CLOEXEC) == 0;
 }

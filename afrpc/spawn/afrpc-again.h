@@ -15,6 +15,7 @@ typedef struct
   int in_fd;
   int out_fd;
   int lifeline_fd;
+  int control_fd; /* see afrpc_bridge_ask() */
   guint64 goodbye_serial;
 } AfrpcSupervised;
 

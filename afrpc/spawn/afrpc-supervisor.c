@@ -9,11 +9,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "spawn/afrpc-fork.h"
+#include "spawn/afrpc-bridge.h"
 #include "wire/afrpc-frame.h"
 
 #define ORPHAN_GRACE_MS 1000 /* for a worker to end after its connection has */
@@ -42,22 +44,45 @@ write_goodbye (int                 fd,
 }
 
 /* Waits for the worker; FALSE if nobody is left to be told, and it does not end by itself. @lifeline_fd: hangs
- * a worker that is to end with its program. */
+ * a worker that is to end with its program. @is_raw: whether a function has taken the connection over: then what
+ * is not the function's must not be on it. */
 static gboolean
-watch (int pid,
-       int out_fd,
-       int lifeline_fd)
+watch (int       pid,
+       int       out_fd,
+       int       lifeline_fd,
+       int       control_fd,
+       gboolean *is_raw)
 {
-  struct pollfd pollers[] = { { syscall (SYS_pidfd_open, pid, 0), POLLIN, 0 }, { out_fd, 0, 0 } };
-  gboolean ended;
+  struct pollfd pollers[] = {
+    { syscall (SYS_pidfd_open, pid, 0), POLLIN, 0 }, { control_fd, POLLIN, 0 }, { out_fd, 0, 0 },
+  };
+  gboolean ended = FALSE, broken = FALSE;
+  int in_fd, socket_fd;
 
+  *is_raw = FALSE;
   /* Without a pidfd, a worker that does not look at its input outlives the connection. */
   if (pollers[0].fd < 0)
     return TRUE;
 
-  while (poll (pollers, G_N_ELEMENTS (pollers), -1) < 0 && errno == EINTR)
-    ;
-  ended = pollers[0].revents != 0;
+  while (!ended && !broken)
+    {
+      if (poll (pollers, G_N_ELEMENTS (pollers), -1) < 0)
+        continue;
+
+      if (pollers[1].revents != 0 && afrpc_bridge_hear (control_fd, &in_fd, &socket_fd))
+        {
+          *is_raw = TRUE;
+          ended = afrpc_bridge_copy (in_fd, socket_fd, out_fd, pollers[0].fd);
+          broken = !ended;
+        }
+      else
+        {
+          ended = pollers[0].revents != 0;
+          broken = pollers[2].revents != 0;
+        }
+      pollers[1].fd = pollers[1].revents != 0 ? -1 : control_fd;
+    }
+
   if (!ended)
     {
       close (lifeline_fd);
@@ -76,7 +101,8 @@ afrpc_supervise (AfrpcSupervised *what,
                  int             *status)
 {
   g_autoptr(AfrpcAgain) again = NULL;
-  int ends[2] = { -1, -1 };
+  int ends[2] = { -1, -1 }, control[2] = { -1, -1 };
+  gboolean is_raw;
   siginfo_t info = { 0 };
   AfrpcGoodbye goodbye;
   int pid, result;
@@ -85,13 +111,14 @@ afrpc_supervise (AfrpcSupervised *what,
   /* Without it the parent expects no goodbye. */
   if (getrandom (&what->goodbye_serial, sizeof what->goodbye_serial, GRND_NONBLOCK) != sizeof what->goodbye_serial)
     what->goodbye_serial = 0;
-  if (pipe2 (ends, O_CLOEXEC) == 0)
+  if (pipe2 (ends, O_CLOEXEC) == 0 && socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control) == 0)
     {
       what->lifeline_fd = ends[0];
+      what->control_fd = control[0];
       if (!afrpc_fork_is_possible (NULL))
         again = afrpc_again_new (what);
     }
-  if (ends[0] < 0 || (pid = fork ()) < 0)
+  if (control[0] < 0 || (pid = fork ()) < 0)
     {
       g_printerr ("afrpc: cannot fork: %s\n", g_strerror (errno));
       return TRUE;
@@ -100,6 +127,7 @@ afrpc_supervise (AfrpcSupervised *what,
   if (pid == 0)
     {
       close (ends[1]);
+      close (control[1]);
       if (again != NULL)
         afrpc_again_exec (again, what);
       return FALSE;
@@ -108,9 +136,10 @@ afrpc_supervise (AfrpcSupervised *what,
   /* Whoever writes to the worker shall notice its end. */
   close (what->in_fd);
   close (ends[0]);
+  close (control[0]);
   signal (SIGPIPE, SIG_IGN);
 
-  if (!watch (pid, what->out_fd, ends[1]))
+  if (!watch (pid, what->out_fd, ends[1], control[1], &is_raw))
     return TRUE;
   do
     result = waitid (P_PID, pid, &info, WEXITED);
@@ -121,7 +150,7 @@ afrpc_supervise (AfrpcSupervised *what,
   goodbye.status = info.si_code == CLD_EXITED ? info.si_status : -1;
   goodbye.signum = info.si_code == CLD_EXITED ? 0 : info.si_status;
   goodbye.core = info.si_code == CLD_DUMPED;
-  if (what->goodbye_serial != 0)
+  if (what->goodbye_serial != 0 && !is_raw)
     write_goodbye (what->out_fd, &goodbye, what->goodbye_serial);
   *status = goodbye.signum != 0 ? 128 + goodbye.signum : goodbye.status;
 

@@ -29,6 +29,7 @@ EXPORT gboolean init_event (AfrpcWorker *worker, GVariant *args, GError **error)
 EXPORT void done_note (AfrpcWorker *worker);
 EXPORT void done_live_on (AfrpcWorker *worker);
 EXPORT void run_echo (AfrpcWorker *worker, int fd);
+EXPORT void run_leave (AfrpcWorker *worker, int fd);
 EXPORT int not_a_function;
 
 int not_a_function = 1;
@@ -502,6 +503,18 @@ void
 done_live_on (AfrpcWorker *worker)
 {
   g_timeout_add (20, done_later_cb, worker);
+}
+
+/* Leaves a process behind that has the socket until the other end closes. */
+void
+run_leave (AfrpcWorker *worker,
+           int          fd)
+{
+  char byte;
+
+  if (fork () == 0)
+    _exit (read (fd, &byte, 1) != 0);
+  write_all (fd, "bye", 3);
 }
 
 void
