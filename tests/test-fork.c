@@ -485,7 +485,9 @@ test_fork_sync_call (void)
   watch_init (&watched, afrpc_proxy_new (child, "act"));
   result = afrpc_proxy_call_sync (watched.proxy, test_act ("return", g_variant_new_string ("x")), NULL, &error);
   g_assert_no_error (error);
+#ifndef __SANITIZE_THREAD__ /* its own thread, after a plain fork (), keeps the process from being forked again */
   g_assert_cmpint (afrpc_process_get_start (child), ==, AFRPC_START_FORK);
+#endif
 }
 
 static void
