@@ -148,6 +148,11 @@ class Calls(unittest.TestCase):
             wait_until(asked.done)
             asked.exception()
             del asked
+            taken = proxy("seen")
+            wait_until(taken.done)
+            with self.assertRaises(Afrpc.RemoteError):
+                taken.result()
+            del taken
             gc.collect()
         self.assertEqual(seen, ["ValueError: unseen"])
 

@@ -238,17 +238,13 @@ class Sync(Case):
         self.assertIn("main thread", self.make("event_by_thread").invoke_sync())
 
     def test_threads_run_between_calls(self):
-        process = self.process()
-        proxy = self.make("count", process.eval(textwrap.dedent("""
-            import python_worker
-            def count(start):
-                if start:
-                    python_worker.start_thread()
-                return python_worker.get_count()
-            """)))
-        first = proxy.invoke_sync(True)
-        while proxy.invoke_sync(False) < first + 3:
-            GLib.usleep(1000)
+        reader, writer = os.pipe()
+        proxy = self.make("start_writing", self.process().send_fd(writer))
+        os.close(writer)
+        proxy.invoke_sync(0)
+        for _ in range(20):
+            self.assertEqual(os.read(reader, 1), b"x")
+        os.close(reader)
 
     def test_cancelled(self):
         proxy = self.make("until_cancelled")
@@ -623,6 +619,20 @@ class Forks(Case):
             self.end(proxy)
             file.seek(0)
             self.assertEqual(file.read(), b"fork\n")
+
+
+    def test_hooks(self):
+        """Python itself is told of the fork, and its objects stay shared."""
+        template = Afrpc.Process.new_exec("python").eval(textwrap.dedent("""
+            import gc, os
+            forked = []
+            os.register_at_fork(after_in_child=lambda: forked.append(os.getpid()))
+            def look():
+                return forked == [os.getpid()], gc.get_freeze_count()
+            """))
+        told, n_frozen = self.make("look", template.fork()).invoke_sync()
+        self.assertTrue(told)
+        self.assertGreater(n_frozen, 1000)
 
 
 class ForkedValues(Values):

@@ -244,9 +244,8 @@ source_iterate (MainContextSource *self,
                      g_steal_pointer (&self->error_traceback));
       return NULL;
     }
-  if (PyErr_CheckSignals () != 0)
-    return NULL;
 
+  /* If a signal has ended the wait, Python looks at that itself from here on. */
   Py_RETURN_NONE;
 }
 
