@@ -40,12 +40,15 @@ struct _AfrpcInvocation
 G_DEFINE_FINAL_TYPE (AfrpcInvocation, afrpc_invocation, G_TYPE_OBJECT)
 
 /* GIO is looked up when the first cancellable is wanted: whoever wants one has loaded it, and nobody
- * else shall pay for it. */
+ * else shall pay for it. A program that is its own worker is linked with it, perhaps statically. */
 typedef struct
 {
   GCancellable *(*create) (void);
   void (*cancel) (GCancellable *cancellable);
 } CancellableFuncs;
+
+extern GCancellable *g_cancellable_new    (void) __attribute__ ((weak));
+extern void          g_cancellable_cancel (GCancellable *cancellable) __attribute__ ((weak));
 
 static const CancellableFuncs *
 get_cancellable_funcs (void)
@@ -55,11 +58,17 @@ get_cancellable_funcs (void)
 
   if (g_once_init_enter (&looked_up))
     {
-      void *gio = dlopen (GIO_LIBRARY, RTLD_LAZY | RTLD_GLOBAL | RTLD_NODELETE);
+      void *gio = NULL;
 
-      if (gio == NULL || (funcs.create = dlsym (gio, "g_cancellable_new")) == NULL ||
-          (funcs.cancel = dlsym (gio, "g_cancellable_cancel")) == NULL)
-        g_error ("%s", dlerror ());
+      funcs.create = g_cancellable_new;
+      funcs.cancel = g_cancellable_cancel;
+      if (funcs.create == NULL || funcs.cancel == NULL)
+        {
+          gio = dlopen (GIO_LIBRARY, RTLD_LAZY | RTLD_GLOBAL | RTLD_NODELETE);
+          if (gio == NULL || (funcs.create = dlsym (gio, "g_cancellable_new")) == NULL ||
+              (funcs.cancel = dlsym (gio, "g_cancellable_cancel")) == NULL)
+            g_error ("%s", dlerror ());
+        }
       g_once_init_leave (&looked_up, 1);
     }
 

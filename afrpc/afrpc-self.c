@@ -114,6 +114,9 @@ afrpc_register_function (const char        *name,
  * threads or opens files. It forks the program as it is then, to be the template of workers. If the program was
  * executed to be a worker, it serves and does not return.
  *
+ * The program may be linked statically, and its file may be stripped, and renamed or deleted while it runs. A
+ * program with a graphical toolkit calls this before it initialises the toolkit.
+ *
  * Since: 1.0
  */
 void

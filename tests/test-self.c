@@ -16,6 +16,8 @@ echo (AfrpcWorker  *worker,
 static void
 echo_later (AfrpcInvocation *invocation)
 {
+  /* Which needs GIO, in a way that a worker without it can do without. */
+  g_assert_true (G_IS_CANCELLABLE (afrpc_invocation_get_cancellable (invocation)));
   afrpc_invocation_return_value (invocation, afrpc_invocation_get_args (invocation));
 }
 
@@ -95,36 +97,77 @@ test_self_bad_function (void)
   g_assert_nonnull (strstr (error->message, "not registered a function “no-such”"));
 }
 
-/* The program runs a copy of itself that deletes its own file first. */
+/* Runs a copy of the program that does away with its own file first. */
 static void
-test_self_deleted (void)
+run_copy (const char *how,
+          gboolean    stripped)
 {
   g_autofree char *dir = g_dir_make_tmp ("afrpc-XXXXXX", NULL);
   g_autofree char *copy = g_build_filename (dir, "copy", NULL);
+  g_autofree char *renamed = g_build_filename (dir, "renamed", NULL);
   g_autofree char *contents = NULL;
   gsize size;
-  char *argv[] = { copy, (char *) "--deleted", NULL };
+  char *argv[] = { copy, (char *) how, renamed, NULL };
+  char *strip_argv[] = { (char *) "strip", copy, NULL };
+  const char *libraries = g_getenv ("AFRPC_TEST_LIBRARIES");
   g_auto(GStrv) envp = NULL;
   g_autoptr(GError) error = NULL;
   int status;
 
-  g_test_summary ("A program whose file was deleted can still be its own worker");
   g_assert_true (g_file_get_contents ("/proc/self/exe", &contents, &size, NULL));
   g_assert_true (g_file_set_contents (copy, contents, size, NULL));
   g_chmod (copy, 0700);
-  envp = g_environ_setenv (g_get_environ (), "LD_LIBRARY_PATH", g_getenv ("AFRPC_TEST_LIBRARIES"), TRUE);
+  if (stripped)
+    {
+      g_spawn_sync (NULL, strip_argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, &status, &error);
+      g_assert_no_error (error);
+      g_assert_cmpint (status, ==, 0);
+    }
+
+  envp = g_environ_setenv (g_get_environ (), "LD_LIBRARY_PATH", libraries != NULL ? libraries : "", TRUE);
   g_spawn_sync (NULL, argv, envp, G_SPAWN_DEFAULT, NULL, NULL, NULL, NULL, &status, &error);
   g_assert_no_error (error);
   g_assert_cmpint (status, ==, 0);
   g_assert_false (g_file_test (copy, G_FILE_TEST_EXISTS));
-  g_rmdir (dir);
+  g_unlink (renamed);
+  g_assert_cmpint (g_rmdir (dir), ==, 0);
+}
+
+static void
+test_self_deleted (void)
+{
+  g_test_summary ("A program whose file was deleted can still be its own worker");
+  run_copy ("--deleted", FALSE);
+}
+
+static void
+test_self_renamed (void)
+{
+  g_test_summary ("So can one whose file was renamed");
+  run_copy ("--renamed", FALSE);
+}
+
+static void
+test_self_stripped (void)
+{
+  g_autofree char *strip = g_find_program_in_path ("strip");
+
+  g_test_summary ("And one without symbols");
+  if (strip == NULL)
+    {
+      g_test_skip ("there is no strip");
+      return;
+    }
+  run_copy ("--deleted", TRUE);
 }
 
 static int
-run_deleted (const char *file)
+run_without_file (const char *file,
+                  const char *new_name)
 {
-  g_assert_cmpint (g_unlink (file), ==, 0);
+  g_assert_cmpint (new_name != NULL ? g_rename (file, new_name) : g_unlink (file), ==, 0);
   assert_echoes (afrpc_process_new_self (), AFRPC_BACKEND_SYNC, AFRPC_START_FORK);
+  assert_echoes (afrpc_process_new_self (), AFRPC_BACKEND_ASYNC, AFRPC_START_FORK);
   assert_echoes (afrpc_process_new_self_exec (), AFRPC_BACKEND_SYNC, AFRPC_START_EXEC);
 
   return 0;
@@ -138,8 +181,10 @@ main (int   argc,
   afrpc_register_function ("echo-later", AFRPC_FUNCTION_ASYNC, G_CALLBACK (echo_later), NULL);
   afrpc_init_early (&argc, &argv);
 
-  if (argc == 2 && g_str_equal (argv[1], "--deleted"))
-    return run_deleted (argv[0]);
+  if (argc == 3 && g_str_equal (argv[1], "--deleted"))
+    return run_without_file (argv[0], NULL);
+  if (argc == 3 && g_str_equal (argv[1], "--renamed"))
+    return run_without_file (argv[0], argv[2]);
 
   g_test_init (&argc, &argv, NULL);
 
@@ -148,6 +193,8 @@ main (int   argc,
   g_test_add_func ("/self/thread", test_self_thread);
   g_test_add_func ("/self/bad-function", test_self_bad_function);
   g_test_add_func ("/self/deleted", test_self_deleted);
+  g_test_add_func ("/self/renamed", test_self_renamed);
+  g_test_add_func ("/self/stripped", test_self_stripped);
 
   return g_test_run ();
 }
