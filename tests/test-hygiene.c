@@ -492,7 +492,8 @@ test_pidfd_lost (void)
     {
       /* It makes the little room that it needs. */
       g_assert_true (fork_with_room_for (template, n_free));
-      g_assert_cmpuint (test_count_fds (), ==, n_before);
+      /* Some of an earlier test's may have been there still. */
+      g_assert_cmpuint (test_count_fds (), <=, n_before);
       g_assert_cmpint (waitid (P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT), ==, 0);
       g_assert_cmpint (info.si_pid, ==, 0);
     }
