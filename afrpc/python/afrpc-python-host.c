@@ -560,6 +560,9 @@ afrpc_python_host_run (AfrpcHost   *host,
       PyErr_Print ();
     }
   Py_XDECREF (result);
+  result = socket != NULL ? PyObject_CallMethod (socket, "close", NULL) : NULL;
+  PyErr_Clear ();
+  Py_XDECREF (result);
   Py_XDECREF (socket);
   PyGILState_Release (state);
 }
