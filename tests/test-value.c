@@ -266,6 +266,137 @@ test_value_bytes_array (void)
   g_assert_cmpuint (n_bad, <, N_ROUNDS / 2);
 }
 
+/* The same in a tuple. */
+static void
+test_value_large_tuple_offset (void)
+{
+  guint8 payload[256] = { 0 };
+  AfrpcValueType type = { 0 };
+  g_autoptr(GVariant) parsed = NULL;
+  g_autoptr(GVariant) theirs = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("There is one way to write a tuple");
+  payload[254] = 100;
+  theirs = g_variant_ref_sink (g_variant_new_from_data (G_VARIANT_TYPE ("(ayay)"), payload, sizeof payload, FALSE, NULL,
+                                                        NULL));
+  g_assert_false (g_variant_is_normal_form (theirs));
+  parsed = parse (&type, AFRPC_FRAME_FLAGS_NATIVE, "(ayay)", 6, payload, sizeof payload, &error);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA);
+  g_assert_null (parsed);
+}
+
+/* Of a type that is checked in a way of its own, or, now and then, almost. */
+static char *
+random_tuple_type (void)
+{
+  static const char *const members[] = { "s", "ay", "aay", "b", "y", "q", "i", "x", "d", "s", "ay", "v" };
+  GString *type = g_string_new ("(");
+  const guint n = g_test_rand_int_range (0, 6);
+
+  for (guint i = 0; i < n; i++)
+    g_string_append (type, members[g_test_rand_int_range (0, G_N_ELEMENTS (members))]);
+
+  return g_string_free (g_string_append_c (type, ')'), FALSE);
+}
+
+static GVariant *
+random_member (const char *type,
+               guint       size_max)
+{
+  const guint size = g_test_rand_int_range (0, size_max);
+  g_autofree char *text = g_strnfill (size, 'x');
+
+  if (type[0] == 's')
+    return g_variant_new_string (text);
+  if (g_str_has_prefix (type, "aay"))
+    return random_bytes_array (size_max);
+  if (type[0] == 'a')
+    return g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, text, size, 1);
+
+  switch (type[0])
+    {
+    case 'b':
+      return g_variant_new_boolean (size % 2 == 0);
+
+    case 'y':
+      return g_variant_new_byte (size);
+
+    case 'q':
+      return g_variant_new_uint16 (size);
+
+    case 'i':
+      return g_variant_new_int32 (size);
+
+    case 'x':
+      return g_variant_new_int64 (size);
+
+    case 'd':
+      return g_variant_new_double (size);
+
+    default:
+      return g_variant_new_variant (g_variant_new_string (text));
+    }
+}
+
+static GVariant *
+random_tuple (const char *type,
+              guint       size_max)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_TUPLE);
+  for (const char *t = type + 1; *t != ')';)
+    {
+      g_autoptr(GVariant) member = g_variant_take_ref (random_member (t, size_max));
+
+      g_variant_builder_add_value (&builder, member);
+      t += strlen (g_variant_get_type_string (member));
+    }
+
+  return g_variant_ref_sink (g_variant_builder_end (&builder));
+}
+
+static void
+test_value_tuple (void)
+{
+  static const guint sizes[] = { 1, 3, 40, 300, 20000 };
+  guint n_bad = 0;
+
+  g_test_summary ("Tuples of strings, bytes and numbers are checked in a way of their own, with the same result");
+  for (guint i = 0; i < 2 * N_ROUNDS; i++)
+    {
+      g_autofree char *type_string = random_tuple_type ();
+      g_autoptr(GVariant) value = random_tuple (type_string, sizes[i % G_N_ELEMENTS (sizes)]);
+      gsize size = g_variant_get_size (value);
+      g_autofree guint8 *copy = g_malloc0 (size + 16);
+      AfrpcValueType type = { 0 };
+      g_autoptr(GVariant) parsed = NULL;
+      g_autoptr(GVariant) theirs = NULL;
+      g_autoptr(GError) error = NULL;
+
+      g_variant_store (value, copy);
+      if (i % 2 == 1 && size > 0)
+        {
+          /* Mostly where the offsets are, and the padding. */
+          const gsize from_end = g_test_rand_int_range (1, 13);
+          const gsize at_begin = g_test_rand_int_range (0, MIN (size, 16));
+
+          copy[i % 3 == 0 ? at_begin : size - MIN (from_end, size)] += g_test_rand_int_range (-2, 3);
+          if (size > 3 && i % 5 == 0)
+            size += g_test_rand_int_range (-3, 4);
+        }
+      theirs = g_variant_ref_sink (g_variant_new_from_data (G_VARIANT_TYPE (type_string), copy, size, FALSE, NULL, NULL));
+      parsed = parse (&type, AFRPC_FRAME_FLAGS_NATIVE, type_string, strlen (type_string), copy, size, &error);
+      g_assert_cmpint (parsed != NULL, ==, g_variant_is_normal_form (theirs));
+      if (parsed == NULL)
+        n_bad++;
+      else
+        g_assert_true (g_variant_equal (parsed, theirs));
+    }
+  g_assert_cmpuint (n_bad, >, N_ROUNDS / 20);
+}
+
 static void
 test_value_malformed (void)
 {
@@ -522,6 +653,8 @@ main (int    argc,
   g_test_add_func ("/value/random", test_value_random);
   g_test_add_func ("/value/damaged", test_value_damaged);
   g_test_add_func ("/value/bytes-array", test_value_bytes_array);
+  g_test_add_func ("/value/tuple", test_value_tuple);
+  g_test_add_func ("/value/large-tuple-offset", test_value_large_tuple_offset);
   g_test_add_func ("/value/large-offsets", test_value_large_offsets);
   g_test_add_func ("/value/malformed", test_value_malformed);
   g_test_add_func ("/value/invalid-types", test_value_invalid_types);
