@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Buffers of shared memory as JavaScript sees them.
+import Gio from 'gi://Gio';
+import GLib from 'gi://GLib';
+import System from 'system';
+import Afrpc from 'gi://Afrpc?version=1.0';
+
+const WORKER = GLib.getenv('AFRPC_TEST_BIG_WORKER');
+const SIZE = 100000;
+const KINDS = [Afrpc.BufferFlags.DEFAULT, Afrpc.BufferFlags.REUSED];
+const loop = new GLib.MainLoop(null, false);
+let failed = 0;
+
+function assert(condition, what) {
+    if (!condition) {
+        printerr(`failed: ${what}`);
+        failed++;
+    }
+}
+
+function act(what, type, value) {
+    return new GLib.Variant('(sv)', [what, new GLib.Variant(type, value)]);
+}
+
+// 64 bits, as in the worker.
+function addUp(bytes) {
+    let sum = 0n;
+    for (const byte of bytes)
+        sum = BigInt.asUintN(64, sum * 31n + BigInt(byte));
+    return Number(sum);
+}
+
+async function testReceived(proxy) {
+    for (const flags of KINDS) {
+        const [value, fds] = await proxy.call_with_fds(act('make-buffer', '(tuy)', [SIZE, flags, 120]), null, null);
+        const [handle, size] = value.deepUnpack();
+        const buffer = Afrpc.Buffer.new_take_fd(fds.get(handle), size, flags);
+        assert(buffer.is_sealed() && buffer.get_size() === SIZE, 'a sealed buffer');
+        const bytes = buffer.get_bytes().toArray();
+        assert(bytes.length === SIZE && bytes.every(byte => byte === 120), 'its content');
+    }
+}
+
+async function testSent(proxy) {
+    const content = Uint8Array.from({length: SIZE}, (_, i) => i * 7 % 251);
+    for (const flags of KINDS) {
+        const buffer = Afrpc.Buffer.new(SIZE, flags);
+        buffer.write(0, content.subarray(0, 10));
+        buffer.write(10, content.subarray(10));
+        buffer.seal();
+        const list = Gio.UnixFDList.new();
+        const handle = list.append(buffer.get_fd());
+        const [value] = await proxy.call_with_fds(act('read-buffer', '(htu)', [handle, SIZE, flags]), list, null);
+        assert(Number(value.get_uint64()) === addUp(content), 'what the worker read');
+    }
+}
+
+function testRefused() {
+    // A copy of the standard input, which is no memory.
+    const list = Gio.UnixFDList.new();
+    list.append(0);
+    for (const fd of [-1, list.get(0)]) {
+        try {
+            Afrpc.Buffer.new_take_fd(fd, 0, Afrpc.BufferFlags.DEFAULT);
+            assert(false, 'an error');
+        } catch (e) {
+            assert(e.matches(Afrpc.Error, Afrpc.Error.INVALID_DATA), `its class: ${e}`);
+        }
+    }
+}
+
+async function main() {
+    const process = Afrpc.Process.new_exec('c');
+    process.require(WORKER);
+    const proxy = new Afrpc.Proxy({process, function: 'act'});
+    await testReceived(proxy);
+    await testSent(proxy);
+    testRefused();
+    await proxy.close_async(null);
+}
+
+main().catch(e => {
+    logError(e);
+    failed++;
+}).finally(() => loop.quit());
+loop.run();
+System.exit(failed === 0 ? 0 : 1);
