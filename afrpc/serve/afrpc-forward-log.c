@@ -95,5 +95,7 @@ afrpc_forward_log_start (AfrpcWorker *worker)
 void
 afrpc_forward_log_stop (void)
 {
-  log_worker = NULL;
+  /* Not to be written for nothing in a forked process. */
+  if (log_worker != NULL)
+    log_worker = NULL;
 }

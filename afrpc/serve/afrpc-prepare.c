@@ -489,7 +489,8 @@ fork_worker (AfrpcHost   *self,
            afrpc_fork_is_possible (&error))
     {
       pid = afrpc_host_fork (self, worker->parent_pid, &is_sibling, &pidfd, &error);
-      check_failure (pid >= 0, "forking", afrpc_host_get_name (self), &error);
+      if (pid < 0)
+        check_failure (FALSE, "forking", afrpc_host_get_name (self), &error);
     }
 
   if (pid == 0)

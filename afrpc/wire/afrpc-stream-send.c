@@ -41,7 +41,9 @@ attachment_free (Attachment *self)
 void
 afrpc_stream_clear_attachments (AfrpcStream *self)
 {
-  g_queue_clear_full (&self->attachments, (GDestroyNotify) attachment_free);
+  /* To do nothing costs a forked process two pages. */
+  if (self->attachments.length > 0)
+    g_queue_clear_full (&self->attachments, (GDestroyNotify) attachment_free);
 }
 
 static void
