@@ -499,11 +499,14 @@ test_serialiser_reentrant (void)
 {
   g_autoptr(OddSerialiser) odd = odd_serialiser_new (ODD_NAME, "parent");
   AfrpcProxy *proxy = odd_proxy_new ("echo", AFRPC_BACKEND_SYNC, odd);
+  g_auto(Watched) watched = { 0 };
   Outcome inner = { 0 };
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) value = NULL;
 
   g_test_summary ("A serialiser may make calls, and close the proxy, in the middle of a call");
+  /* Its end comes whenever it is closed. */
+  watch_init (&watched, proxy);
   g_object_set_data (G_OBJECT (proxy), "odd", odd);
   g_object_set_data (G_OBJECT (proxy), "outcome", &inner);
   odd->hook = call_hook;
@@ -522,7 +525,8 @@ test_serialiser_reentrant (void)
   g_assert_null (afrpc_proxy_call_sync (proxy, g_variant_new_string ("late"), NULL, &error));
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
   odd->hook = NULL;
-  end (proxy);
+  watch_end (&watched);
+  g_assert_no_error (watched.error);
 }
 
 typedef struct
