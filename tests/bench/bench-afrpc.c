@@ -3,7 +3,7 @@
  * loop; "sync-direct" and "async-direct" in W1 are called with afrpc_proxy_call_sync (); workers of
  * "sync-fork" and "async-fork" are forked from a template and not executed. The same with "perl-" in front of
  * it: the worker is in Perl; "perl-async-loop" turns the event loop of AnyEvent as well. With
- * "gjs-" in front it is in JavaScript. */
+ * "gjs-" in front it is in JavaScript; with "four-", four processes are started at a time. */
 #include "bench-client.h"
 
 #include <stdlib.h>
@@ -99,6 +99,32 @@ spawn_one (const BenchOptions *options,
   bench_client_clear (&client);
 }
 
+/* Four are under way at any time: the oldest ends before the next begins. */
+static void
+spawn_four (const BenchOptions *options,
+            AfrpcProcess       *template,
+            AfrpcBackend        backend)
+{
+  BenchClient clients[BENCH_FOUR];
+
+  for (uint64_t i = 0; i < options->n + BENCH_FOUR; i++)
+    {
+      BenchClient *client = &clients[i % BENCH_FOUR];
+
+      if (i >= BENCH_FOUR && i - BENCH_FOUR < options->n)
+        {
+          bench_client_wait (client);
+          bench_client_clear (client);
+        }
+      if (i < options->n)
+        {
+          bench_client_init (client, options, template, backend, FALSE);
+          bench_client_begin (client, 1);
+          bench_client_send (client, 1);
+        }
+    }
+}
+
 static void
 spawn (const BenchOptions *options,
        AfrpcProcess       *template,
@@ -110,8 +136,11 @@ spawn (const BenchOptions *options,
   if (template != NULL)
     spawn_one (options, template, backend);
   bench_meter_start (&meter, 0);
-  for (uint64_t i = 0; i < options->n; i++)
-    spawn_one (options, template, backend);
+  if (g_str_has_prefix (options->variant, BENCH_FOUR_PREFIX))
+    spawn_four (options, template, backend);
+  else
+    for (uint64_t i = 0; i < options->n; i++)
+      spawn_one (options, template, backend);
   bench_meter_stop (&meter);
   bench_report_time (options, PEER, &meter);
 }

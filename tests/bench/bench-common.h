@@ -7,6 +7,10 @@
 #include <sys/types.h>
 
 #define BENCH_TEXT_LEN 16u  /* bytes, without the final NUL */
+/* How many processes are under way at once in variants of W5 that begin with this. */
+#define BENCH_FOUR_PREFIX "four-"
+#define BENCH_FOUR 4
+
 #define BENCH_WINDOW 1000u  /* calls in flight in W2 */
 #define BENCH_WARM_UP 1000u /* calls made before the clock starts, at most */
 #define BENCH_BULK_WARM_UP 3u
