@@ -15,9 +15,6 @@
 
 #define FEW_ARGS 16 /* arguments of a call that need no memory of their own */
 
-/* How exceptions travel. There is no such domain in a program, so that it sees AFRPC_ERROR_REMOTE. */
-#define EXCEPTION_DOMAIN "python-exception"
-
 #define AFRPC_TYPE_PYTHON_HOST (afrpc_python_host_get_type ())
 G_DECLARE_FINAL_TYPE (AfrpcPythonHost, afrpc_python_host, AFRPC, PYTHON_HOST, AfrpcHost)
 
@@ -54,109 +51,6 @@ look_for_signals (AfrpcPythonHost *self)
     self->may_handle_signals = PyDict_GetItem (PyImport_GetModuleDict (), str_signal) != NULL;
 }
 
-/* Errors */
-
-static GError *
-text_error (GQuark      domain,
-            int         code,
-            const char *prefix,
-            PyObject   *text)
-{
-  Py_ssize_t length = 0;
-  const char *message = text != NULL ? PyUnicode_AsUTF8AndSize (text, &length) : NULL;
-  g_autofree char *valid = NULL;
-
-  if (message == NULL)
-    {
-      PyErr_Clear ();
-      message = "an exception that cannot be described";
-      length = strlen (message);
-    }
-  valid = g_utf8_make_valid (message, length);
-
-  return g_error_new (domain, code, "%s%s", prefix, valid);
-}
-
-/* The exception that is set, which is cleared: of the domain and code that it names, as GLib.Error and
- * afrpc.Error do; else with @code of AFRPC_ERROR, or as what it is if that is negative. Never fails. */
-GError *
-afrpc_python_host_take_error (int         code,
-                              const char *prefix)
-{
-  PyObject *type, *value, *traceback, *described;
-  PyObject *text = NULL;
-  GQuark domain = code >= 0 ? AFRPC_ERROR : g_quark_from_static_string (EXCEPTION_DOMAIN);
-  const char *name = NULL;
-  GError *error;
-  int own_code = 0;
-
-  PyErr_Fetch (&type, &value, &traceback);
-  PyErr_NormalizeException (&type, &value, &traceback);
-  if (traceback != NULL && value != NULL)
-    PyException_SetTraceback (value, traceback);
-
-  described = PyObject_CallMethod (the_host->backend, "describe", "O", value != NULL ? value : Py_None);
-  if (described == NULL || !PyArg_ParseTuple (described, "ziU", &name, &own_code, &text))
-    PyErr_Clear ();
-  if (name != NULL && code < 0)
-    error = text_error (g_quark_from_string (name), own_code, prefix, text);
-  else
-    error = text_error (domain, MAX (code, 0), prefix, text);
-
-  Py_XDECREF (described);
-  Py_XDECREF (type);
-  Py_XDECREF (value);
-  Py_XDECREF (traceback);
-
-  return error;
-}
-
-/* The end */
-
-/* What Python does at its end and a process that was forked has to do by itself, because it leaves its
- * template's memory alone. */
-static void
-finish (AfrpcPythonHost *self)
-{
-  PyObject *result = PyObject_CallMethod (self->backend, "finish", NULL);
-
-  if (result == NULL)
-    PyErr_WriteUnraisable (NULL);
-  Py_XDECREF (result);
-}
-
-/* sys.exit () ends a process wherever it is called; everything that was answered is written first. Returns if
- * the exception that is set is no SystemExit. */
-void
-afrpc_python_host_check_exit (void)
-{
-  int status;
-  PyObject *type, *value, *traceback, *result;
-
-  if (!PyErr_ExceptionMatches (PyExc_SystemExit))
-    return;
-
-  if (the_worker != NULL)
-    {
-      Py_BEGIN_ALLOW_THREADS
-      afrpc_worker_flush (the_worker);
-      Py_END_ALLOW_THREADS
-    }
-  if (!the_host->is_forked)
-    {
-      PyErr_PrintEx (0); /* exits */
-      Py_Exit (EXIT_FAILURE);
-    }
-
-  PyErr_Fetch (&type, &value, &traceback);
-  PyErr_NormalizeException (&type, &value, &traceback);
-  result = PyObject_CallMethod (the_host->backend, "get_exit_status", "O", value);
-  status = result != NULL ? (int) PyLong_AsLong (result) : EXIT_FAILURE;
-  finish (the_host);
-  fflush (NULL);
-  _exit (status);
-}
-
 static int
 afrpc_python_host_end (AfrpcHost *host,
                        int        status)
@@ -166,7 +60,7 @@ afrpc_python_host_end (AfrpcHost *host,
 
   /* Another one returns to Python. */
   if (self->is_forked)
-    finish (self);
+    afrpc_python_host_finish (self->backend);
   PyGILState_Release (state);
 
   return status;
@@ -454,17 +348,6 @@ afrpc_python_host_cancelled (AfrpcHost       *host,
   PyGILState_Release (state);
 }
 
-/* Python's handlers of signals run when it is told to look. */
-void
-afrpc_python_host_check_signals (void)
-{
-  if (PyErr_CheckSignals () == 0)
-    return;
-
-  afrpc_python_host_check_exit ();
-  PyErr_Print ();
-}
-
 /* Signals are blocked from the last look at them to the wait; those that come between the two looks are the only
  * ones whose handlers run like that. */
 static int
@@ -640,6 +523,24 @@ gboolean
 afrpc_python_host_is_serving (void)
 {
   return the_host != NULL;
+}
+
+/* @is_forked: (out) (optional)
+ * Returns: the module afrpc._host */
+PyObject *
+afrpc_python_host_get_backend (gboolean *is_forked)
+{
+  if (is_forked != NULL)
+    *is_forked = the_host->is_forked;
+
+  return the_host->backend;
+}
+
+/* The worker, or NULL before a function runs. */
+AfrpcWorker *
+afrpc_python_host_peek_worker (void)
+{
+  return the_worker;
 }
 
 /* The worker, or NULL with an exception. */

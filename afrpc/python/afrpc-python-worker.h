@@ -19,10 +19,16 @@ void             afrpc_python_host_add         (AfrpcInvocation *invocation,
                                                 PyObject        *object);
 void             afrpc_python_host_remove      (AfrpcInvocation *invocation);
 gboolean         afrpc_python_host_is_serving  (void);
-void             afrpc_python_host_check_exit  (void);
+AfrpcWorker     *afrpc_python_host_peek_worker (void);
+PyObject        *afrpc_python_host_get_backend (gboolean        *is_forked);
+
+/* Errors, and the end */
+
+GError          *afrpc_python_host_take_error    (int            code,
+                                                  const char    *prefix);
+void             afrpc_python_host_check_exit    (void);
 void             afrpc_python_host_check_signals (void);
-GError          *afrpc_python_host_take_error  (int              code,
-                                                const char      *prefix);
+void             afrpc_python_host_finish        (PyObject      *backend);
 
 /* An invocation */
 
