@@ -290,7 +290,8 @@ test_value_large_tuple_offset (void)
 static char *
 random_tuple_type (void)
 {
-  static const char *const members[] = { "s", "ay", "aay", "b", "y", "q", "i", "x", "d", "s", "ay", "v" };
+  static const char *const members[] = { "s", "ay", "aay", "b", "y", "q", "i", "x", "d", "s", "ay", "v", "aq", "au", "ad",
+                                         "ax", "ab" };
   GString *type = g_string_new ("(");
   const guint n = g_test_rand_int_range (0, 6);
 
@@ -298,6 +299,21 @@ random_tuple_type (void)
     g_string_append (type, members[g_test_rand_int_range (0, G_N_ELEMENTS (members))]);
 
   return g_string_free (g_string_append_c (type, ')'), FALSE);
+}
+
+/* Of as many numbers as these bytes make. */
+static GVariant *
+random_array (char  letter,
+              char *bytes,
+              guint size)
+{
+  const char type[] = { letter, '\0' };
+  const guint element_size = letter == 'q' ? 2 : letter == 'u' ? 4 : letter == 'd' || letter == 'x' ? 8 : 1;
+
+  if (letter == 'b')
+    memset (bytes, TRUE, size);
+
+  return g_variant_new_fixed_array (G_VARIANT_TYPE (type), bytes, size / element_size, element_size);
 }
 
 static GVariant *
@@ -312,7 +328,7 @@ random_member (const char *type,
   if (g_str_has_prefix (type, "aay"))
     return random_bytes_array (size_max);
   if (type[0] == 'a')
-    return g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, text, size, 1);
+    return random_array (type[1], text, size);
 
   switch (type[0])
     {
@@ -355,6 +371,27 @@ random_tuple (const char *type,
     }
 
   return g_variant_ref_sink (g_variant_builder_end (&builder));
+}
+
+static void
+test_value_fixed_array (void)
+{
+  static const char *const types[] = { "ay", "an", "aq", "ai", "au", "ah", "ax", "at", "ad", "ab" };
+  guint64 payload[5];
+
+  g_test_summary ("Arrays of numbers are checked by their size alone, those of truth values are not");
+  memset (payload, 0xff, sizeof payload);
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++)
+    for (gsize size = 0; size <= sizeof payload; size++)
+      {
+        AfrpcValueType type = { 0 };
+        g_autoptr(GVariant) parsed = NULL;
+        g_autoptr(GVariant) theirs = NULL;
+
+        theirs = g_variant_ref_sink (g_variant_new_from_data (G_VARIANT_TYPE (types[i]), payload, size, FALSE, NULL, NULL));
+        parsed = parse (&type, AFRPC_FRAME_FLAGS_NATIVE, types[i], 2, (const guint8 *) payload, size, NULL);
+        g_assert_cmpint (parsed != NULL, ==, g_variant_is_normal_form (theirs));
+      }
 }
 
 static void
@@ -655,6 +692,7 @@ main (int    argc,
   g_test_add_func ("/value/bytes-array", test_value_bytes_array);
   g_test_add_func ("/value/tuple", test_value_tuple);
   g_test_add_func ("/value/large-tuple-offset", test_value_large_tuple_offset);
+  g_test_add_func ("/value/fixed-array", test_value_fixed_array);
   g_test_add_func ("/value/large-offsets", test_value_large_offsets);
   g_test_add_func ("/value/malformed", test_value_malformed);
   g_test_add_func ("/value/invalid-types", test_value_invalid_types);

@@ -105,13 +105,21 @@ get_fixed_size (char type)
     }
 }
 
+/* Returns: the size of the elements of an array of numbers, which is its alignment, or 0 if it is none. Whatever
+ * bytes they have, they are numbers, unless they are truth values. */
+static gsize
+get_element_size (const char *type)
+{
+  return type[0] == 'a' && type[1] != 'b' ? get_fixed_size (type[1]) : 0;
+}
+
 /* Returns: how long the type of a member is that is looked at here, or 0 if it is another. */
 static gsize
 get_member_length (const char *type)
 {
   if (type[0] == 's' || get_fixed_size (type[0]) > 0)
     return 1;
-  if (g_str_has_prefix (type, "ay"))
+  if (get_element_size (type) > 0)
     return 2;
 
   return g_str_has_prefix (type, "aay") ? 3 : 0;
@@ -127,6 +135,8 @@ is_member (const char   *type,
     return is_string (payload, size);
   if (length == 3)
     return is_bytes_array (payload, size);
+  if (length == 2)
+    return size % get_element_size (type) == 0;
 
   return type[0] != 'b' || payload[0] <= 1;
 }
@@ -155,10 +165,11 @@ is_tuple (const char   *type,
   for (const char *t = type + 1; *t != ')'; t += length)
     {
       const gsize fixed_size = get_fixed_size (*t);
+      const gsize alignment = fixed_size > 0 ? fixed_size : get_element_size (t);
       gsize begin = end;
 
       length = get_member_length (t);
-      for (; fixed_size > 0 && begin % fixed_size != 0; begin++)
+      for (; alignment > 0 && begin % alignment != 0; begin++)
         if (begin >= offsets || payload[begin] != 0)
           return FALSE;
 
@@ -189,9 +200,9 @@ afrpc_plain_is_normal (const char   *type,
 {
   if (strcmp (type, "s") == 0)
     return is_string (payload, size);
-  /* They always are, and GLib looks at each. */
-  if (strcmp (type, "ay") == 0)
-    return TRUE;
+  /* GLib looks at each. */
+  if (get_element_size (type) > 0 && type[2] == '\0')
+    return size % get_element_size (type) == 0;
   if (strcmp (type, "aay") == 0)
     return is_bytes_array (payload, size);
 
