@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* afrpc itself. Variants: "sync" and "async" are the worker's backend, called through the main
+/* afrpc itself. Variants: "buffer" in W4 passes shared memory; "sync" and "async" are the worker's backend, called through the main
  * loop; "sync-direct" and "async-direct" in W1 are called with afrpc_proxy_call_sync (); workers of
  * "sync-fork" and "async-fork" are forked from a template and not executed. The same with "perl-" in front of
  * it: the worker is in Perl; "perl-async-loop" turns the event loop of AnyEvent as well. With
@@ -71,6 +71,36 @@ bulk_calls (BenchClient *client,
     }
 }
 
+/* The data is in shared memory: only its descriptor goes there and back. */
+static void
+buffer_calls (BenchClient *client,
+              uint64_t     size,
+              uint64_t     n)
+{
+  for (uint64_t i = 0; i < n; i++)
+    {
+      g_autoptr(AfrpcBuffer) buffer = afrpc_buffer_new (size, AFRPC_BUFFER_REUSED, NULL);
+      g_autoptr(AfrpcBuffer) received = NULL;
+      g_autoptr(GBytes) bytes = NULL;
+      int fd;
+
+      /* Made for the first time, it has no pattern yet. */
+      if (buffer != NULL && afrpc_buffer_get_data (buffer)[size - 9] == 0)
+        for (uint64_t j = 0; j < size; j++)
+          afrpc_buffer_get_data (buffer)[j] = (uint8_t) (j * 167 >> 3);
+      if (buffer != NULL)
+        bench_bulk_stamp (afrpc_buffer_get_data (buffer), size, i);
+      if (buffer == NULL || !afrpc_buffer_seal (buffer, NULL))
+        bench_fail ("no buffer");
+      fd = bench_client_call_fd (client, afrpc_buffer_get_fd (buffer));
+      received = afrpc_buffer_new_take_fd (fd, size, AFRPC_BUFFER_REUSED, NULL);
+      if (received == NULL)
+        bench_fail ("call %" G_GUINT64_FORMAT " brought no buffer", i);
+      bytes = afrpc_buffer_get_bytes (received);
+      bench_bulk_check (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), size, i);
+    }
+}
+
 static void
 bulk (const BenchOptions *options,
       BenchClient        *client)
@@ -78,9 +108,19 @@ bulk (const BenchOptions *options,
   uint8_t *data = bench_bulk_new (options->size);
   BenchMeter meter;
 
-  bulk_calls (client, data, options->size, BENCH_BULK_WARM_UP);
-  bench_meter_start (&meter, bench_client_get_pid (client));
-  bulk_calls (client, data, options->size, options->n);
+  gboolean is_shared = strcmp (options->variant, "buffer") == 0;
+
+  for (guint round = 0; round < 2; round++)
+    {
+      const uint64_t n = round == 0 ? BENCH_BULK_WARM_UP : options->n;
+
+      if (round == 1)
+        bench_meter_start (&meter, bench_client_get_pid (client));
+      if (is_shared)
+        buffer_calls (client, options->size, n);
+      else
+        bulk_calls (client, data, options->size, n);
+    }
   bench_meter_stop (&meter);
   bench_report_bulk (options, PEER, &meter);
   free (data);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bench-client.h"
 
+#include <gio/gunixfdlist.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,7 +150,8 @@ bench_client_init (BenchClient        *self,
 {
   g_autoptr(AfrpcProcess) process = NULL;
   const char *suffix = backend == AFRPC_BACKEND_ASYNC ? "_async" : "";
-  const char *name = strcmp (options->workload, "W4") == 0 ? "echo_value" : emits ? "emit" : "echo";
+  const char *name = strcmp (options->variant, "buffer") == 0 ? "echo_fd" : strcmp (options->workload, "W4") == 0 ? "echo_value"
+                     : emits ? "emit" : "echo";
   g_autofree char *function = g_strconcat (name, suffix, NULL);
 
   *self = (BenchClient) { .emits = emits };
@@ -290,4 +292,44 @@ bench_client_call_value (BenchClient *self,
     g_main_context_iteration (NULL, TRUE);
 
   return call.value;
+}
+
+typedef struct
+{
+  GUnixFDList *fds;
+  gboolean done;
+} FdCall;
+
+static void
+fd_cb (GObject      *source,
+       GAsyncResult *result,
+       gpointer      user_data)
+{
+  FdCall *call = user_data;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value =
+    afrpc_proxy_call_with_fds_finish (AFRPC_PROXY (source), result, &call->fds, &error);
+
+  if (value == NULL)
+    bench_fail ("call: %s", error->message);
+  call->done = TRUE;
+}
+
+/* Calls with a file descriptor, through the main loop; returns that of the reply. */
+int
+bench_client_call_fd (BenchClient *self,
+                      int          fd)
+{
+  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
+  FdCall call = { NULL };
+  int reply;
+
+  g_unix_fd_list_append (fds, fd, NULL);
+  afrpc_proxy_call_with_fds (self->proxy, g_variant_new_handle (0), fds, NULL, fd_cb, &call);
+  while (!call.done)
+    g_main_context_iteration (NULL, TRUE);
+  reply = call.fds != NULL ? g_unix_fd_list_get (call.fds, 0, NULL) : -1;
+  g_clear_object (&call.fds);
+
+  return reply;
 }

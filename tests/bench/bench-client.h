@@ -38,3 +38,5 @@ void  bench_client_call_sync (BenchClient        *self,
                               uint64_t            number);
 GVariant *bench_client_call_value (BenchClient    *self,
                                    GVariant       *args);
+int       bench_client_call_fd    (BenchClient    *self,
+                                   int             fd);

@@ -56,6 +56,21 @@ echo_value_async (AfrpcInvocation *invocation)
   afrpc_invocation_return_value (invocation, afrpc_invocation_get_args (invocation));
 }
 
+/* The buffer that it gets, which it maps. */
+AFRPC_FUNCTION (echo_fd, "h")
+
+GVariant *
+echo_fd (AfrpcWorker  *worker,
+         GVariant     *args,
+         GError      **error)
+{
+  const int fd = afrpc_worker_steal_call_fd (worker, g_variant_get_handle (args));
+  g_autoptr(AfrpcBuffer) buffer = afrpc_buffer_new_take_fd (fd, 0, AFRPC_BUFFER_REUSED, error);
+  int handle = buffer != NULL ? afrpc_worker_append_result_fd (worker, afrpc_buffer_get_fd (buffer), error) : -1;
+
+  return handle >= 0 ? g_variant_new_handle (handle) : NULL;
+}
+
 /* The argument is the number of events to make, as a text. */
 AFRPC_FUNCTION (emit, "s")
 
