@@ -356,7 +356,8 @@ afrpc_exit_describe (const AfrpcExit *self,
   if (!self->status.known)
     g_string_append (text, "ended, nobody knows how");
   else if (self->limit != AFRPC_LIMIT_NONE)
-    g_string_append_printf (text, "exceeded its limit of %s and was killed by signal %d%s", get_limit_words (self->limit),
+    g_string_append_printf (text, "exceeded its limit of %s and was killed by signal %d%s",
+                            get_limit_words (self->limit),
                             self->status.signum, self->status.core ? ", core dumped" : "");
   else if (self->status.signum != 0)
     g_string_append_printf (text, "was killed by signal %d (%s)%s%s", self->status.signum,

@@ -472,7 +472,8 @@ send_event (AfrpcWorker  *self,
  * is much: see [method@Afrpc.Worker.flush]. If the parent is slow to read, this waits for it.
  *
  * An event that is over the proxy's [property@Afrpc.Proxy:max-message-size], that the
- * [iface@Afrpc.Serialiser] does not take, or that is made in an init function, is not sent; that is logged as a warning. Once the parent is gone, nothing is sent.
+ * [iface@Afrpc.Serialiser] does not take, or that is made in an init function, is not sent; that is logged as a
+ * warning. Once the parent is gone, nothing is sent.
  *
  * Since: 1.0
  */
@@ -503,7 +504,8 @@ afrpc_worker_event (AfrpcWorker *self,
  * [method@Afrpc.Proxy.get_event_fds].
  *
  * Fails with %AFRPC_ERROR_NOT_SUPPORTED over a command; with %AFRPC_ERROR_TOO_LARGE if there are more than 253,
- * or the event is too large; with the errors of the [iface@Afrpc.Serialiser]; with %AFRPC_ERROR_FAILED if they cannot be copied, or the worker is not ready yet.
+ * or the event is too large; with the errors of the [iface@Afrpc.Serialiser]; with %AFRPC_ERROR_FAILED if they cannot
+ * be copied, or the worker is not ready yet.
  *
  * Returns: %TRUE, or %FALSE with @error set
  *

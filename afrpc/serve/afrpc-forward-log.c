@@ -49,12 +49,12 @@ send (GLogLevelFlags   level,
   g_autoptr(GVariant) value =
     g_variant_ref_sink (g_variant_new ("(uss)", (guint32) (level & G_LOG_LEVEL_MASK), domain, message));
   const AfrpcPayload payload = afrpc_payload (value);
+  const guint64 serial = log_worker->call.serial + log_worker->invoking; /* one is 0, or both are */
 
   if (!afrpc_worker_check_size (log_worker, &payload, NULL))
     return;
 
-  /* One is 0, or both are. */
-  afrpc_stream_put_payload (&log_worker->stream, AFRPC_FRAME_LOG, log_worker->call.serial + log_worker->invoking, &payload);
+  afrpc_stream_put_payload (&log_worker->stream, AFRPC_FRAME_LOG, serial, &payload);
   afrpc_worker_queued (log_worker);
   /* The process is going to end. */
   if ((level & (G_LOG_FLAG_FATAL | G_LOG_LEVEL_ERROR)) != 0)

@@ -89,11 +89,12 @@ typedef enum
 typedef enum
 {
   AFRPC_FRAME_FLAG_BIG_ENDIAN = 1 << 0, /* of the payload */
-  AFRPC_FRAME_FLAG_SERIALISED = 1 << 1, /* the payload, an `ay`, is for the serialiser; of a ready frame: there is one */
+  AFRPC_FRAME_FLAG_SERIALISED = 1 << 1, /* the payload, an `ay`, is for the serialiser; ready: there is one */
   AFRPC_FRAME_FLAG_PROGRESS = 1 << 2,   /* of a call: its progress is wanted */
   AFRPC_FRAME_FLAG_LATEST = 1 << 3,     /* and only the latest, if the parent does not keep up */
 
-  AFRPC_FRAME_FLAGS_KNOWN = AFRPC_FRAME_FLAG_BIG_ENDIAN | AFRPC_FRAME_FLAG_SERIALISED | AFRPC_FRAME_FLAG_PROGRESS | AFRPC_FRAME_FLAG_LATEST,
+  AFRPC_FRAME_FLAGS_KNOWN = AFRPC_FRAME_FLAG_BIG_ENDIAN | AFRPC_FRAME_FLAG_SERIALISED | AFRPC_FRAME_FLAG_PROGRESS |
+                            AFRPC_FRAME_FLAG_LATEST,
 } AfrpcFrameFlags;
 
 #if G_BYTE_ORDER == G_LITTLE_ENDIAN

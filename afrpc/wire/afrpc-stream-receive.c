@@ -381,7 +381,8 @@ afrpc_stream_next (AfrpcStream  *self,
   return AFRPC_STREAM_DONE;
 }
 
-/* Returns: (transfer full): the value in the frame's payload, or NULL: AFRPC_ERROR_INVALID_DATA, AFRPC_ERROR_TOO_LARGE. */
+/* Returns: (transfer full): the value in the frame's payload, or NULL: AFRPC_ERROR_INVALID_DATA,
+ * AFRPC_ERROR_TOO_LARGE. */
 GVariant *
 afrpc_stream_parse_value (AfrpcStream       *self,
                           const AfrpcFrame  *frame,
