@@ -16,6 +16,10 @@
 /* The host says who it is before it loads anything, so this is generous even on a busy machine. */
 #define GREETING_TIMEOUT_US (30 * G_USEC_PER_SEC)
 
+/* What may be under way in one direction. With the usual default a large message takes a wake-up of either side for
+ * each fifth of a MiB. The system cuts it to net.core.wmem_max, and doubles that; see socket(7). */
+#define SEND_BUFFER_SIZE (1 << 20) /* bytes */
+
 /* Returns: (nullable): the program that hosts @host, a path or the name of a language. */
 static char *
 find_host (const char  *host,
@@ -157,11 +161,14 @@ afrpc_child_connect (AfrpcChild  *self,
                      int         *peer,
                      GError     **error)
 {
+  const int size = SEND_BUFFER_SIZE;
   int sockets[2];
 
   if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
     return set_system_error (error, "making a socket pair");
 
+  for (int i = 0; i < 2; i++)
+    setsockopt (sockets[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
   fcntl (sockets[0], F_SETFL, O_NONBLOCK);
   afrpc_link_connect (&self->link, sockets[0]);
   self->socket_events = G_IO_IN;
