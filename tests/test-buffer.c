@@ -512,6 +512,8 @@ test_buffer_fork (void)
       ok = ok && afrpc_memory_get_pooled () == 0;
       afrpc_buffer_unref (buffer);
       ok = ok && afrpc_memory_get_pooled () == 0;
+      afrpc_buffer_unref (own);
+      afrpc_memory_drop_pooled ();
       _exit (ok ? 0 : 1);
     }
   g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
