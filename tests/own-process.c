@@ -33,3 +33,13 @@ own_process_is_under_valgrind (void)
 
   return preloaded != NULL && strstr (preloaded, "vgpreload") != NULL;
 }
+
+gboolean
+own_process_can_be_without_memory (void)
+{
+#ifdef __SANITIZE_THREAD__
+  return FALSE;
+#else
+  return !own_process_is_under_valgrind ();
+#endif
+}

@@ -16,4 +16,7 @@ void     own_process_assert_no_children (void);
 /* Where setrlimit() is a pretence and vfork() a fork. */
 gboolean own_process_is_under_valgrind  (void);
 
+/* Whether it can go on without getting memory from the system for a moment. */
+gboolean own_process_can_be_without_memory (void);
+
 G_END_DECLS

@@ -167,7 +167,7 @@ memory_new (gsize    size,
 {
   AfrpcMemory *self = g_new0 (AfrpcMemory, 1);
 
-  g_atomic_ref_count_init (&self->ref_count);
+  self->ref_count = 1;
   self->size = size;
   self->fd = self->reader_fd = -1;
   self->is_reused = is_reused;
@@ -253,7 +253,7 @@ afrpc_memory_new (gsize     size,
       self = find_pooled (size);
       if (self != NULL)
         {
-          g_atomic_ref_count_init (&self->ref_count);
+          self->ref_count = 1;
           self->is_sealed = FALSE;
           return g_steal_pointer (&self);
         }
@@ -344,7 +344,7 @@ afrpc_memory_new_take_fd (int       fd,
 AfrpcMemory *
 afrpc_memory_ref (AfrpcMemory *self)
 {
-  g_atomic_ref_count_inc (&self->ref_count);
+  __atomic_add_fetch (&self->ref_count, 1, __ATOMIC_RELAXED);
 
   return self;
 }
@@ -352,7 +352,7 @@ afrpc_memory_ref (AfrpcMemory *self)
 void
 afrpc_memory_unref (AfrpcMemory *self)
 {
-  if (!g_atomic_ref_count_dec (&self->ref_count))
+  if (__atomic_sub_fetch (&self->ref_count, 1, __ATOMIC_ACQ_REL) > 0)
     return;
 
   /* From here on only readers have it open. */

@@ -20,7 +20,7 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  gatomicrefcount ref_count;
+  int ref_count;       /* atomic */
   guint8 *data;        /* mapped, for reading at least */
   gsize size;          /* bytes, of the mapping and the file */
   int fd;              /* what the memory was made or received as */
