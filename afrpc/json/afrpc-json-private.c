@@ -5,30 +5,6 @@
 
 #include <string.h>
 
-gsize
-afrpc_json_scalar_size (char type)
-{
-  switch (type)
-    {
-    case 'b':
-    case 'y':
-      return 1;
-    case 'n':
-    case 'q':
-      return 2;
-    case 'i':
-    case 'u':
-    case 'h':
-      return 4;
-    case 'x':
-    case 't':
-    case 'd':
-      return 8;
-    default:
-      return 0;
-    }
-}
-
 gboolean
 afrpc_json_type_has_names (const GVariantType *type)
 {

@@ -29,7 +29,6 @@ typedef union
 } AfrpcJsonScalar;
 
 /* The size of such a value, 0 for other types. */
-gsize       afrpc_json_scalar_size    (char                type);
 
 /* Whether that is a dictionary that can be an object. */
 gboolean    afrpc_json_type_has_names (const GVariantType *type);

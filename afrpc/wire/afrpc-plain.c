@@ -77,8 +77,8 @@ is_bytes_array (const guint8 *payload,
 }
 
 /* Returns: the size of a number, which is its alignment, or 0 if it is none. */
-static gsize
-get_fixed_size (char type)
+gsize
+afrpc_plain_number_size (char type)
 {
   switch (type)
     {
@@ -110,14 +110,14 @@ get_fixed_size (char type)
 static gsize
 get_element_size (const char *type)
 {
-  return type[0] == 'a' && type[1] != 'b' ? get_fixed_size (type[1]) : 0;
+  return type[0] == 'a' && type[1] != 'b' ? afrpc_plain_number_size (type[1]) : 0;
 }
 
 /* Returns: how long the type of a member is that is looked at here, or 0 if it is another. */
 static gsize
 get_member_length (const char *type)
 {
-  if (type[0] == 's' || get_fixed_size (type[0]) > 0)
+  if (type[0] == 's' || afrpc_plain_number_size (type[0]) > 0)
     return 1;
   if (get_element_size (type) > 0)
     return 2;
@@ -157,14 +157,14 @@ is_tuple (const char   *type,
       length = get_member_length (t);
       if (length == 0)
         return FALSE;
-      is_fixed = is_fixed && get_fixed_size (*t) > 0;
+      is_fixed = is_fixed && afrpc_plain_number_size (*t) > 0;
     }
   if (is_fixed)
     return FALSE;
 
   for (const char *t = type + 1; *t != ')'; t += length)
     {
-      const gsize fixed_size = get_fixed_size (*t);
+      const gsize fixed_size = afrpc_plain_number_size (*t);
       const gsize alignment = fixed_size > 0 ? fixed_size : get_element_size (t);
       gsize begin = end;
 

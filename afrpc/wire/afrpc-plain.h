@@ -8,8 +8,9 @@
 
 G_BEGIN_DECLS
 
-gboolean afrpc_plain_is_normal (const char   *type,
-                                const guint8 *payload,
-                                gsize         size);
+gboolean afrpc_plain_is_normal   (const char   *type,
+                                  const guint8 *payload,
+                                  gsize         size);
+gsize    afrpc_plain_number_size (char          type);
 
 G_END_DECLS
