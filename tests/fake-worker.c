@@ -4,7 +4,9 @@
 #include "fake-worker.h"
 
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "afrpc-error.h"
 
@@ -216,6 +218,29 @@ fake_refused (Fake *self,
   g_assert_error (error, AFRPC_ERROR, code);
   g_assert_cmpint (step, ==, AFRPC_STREAM_ERROR);
   g_assert_true (g_utf8_validate (error->message, -1, NULL));
+}
+
+int
+fake_new_fd (struct stat *st)
+{
+  int fd = memfd_create ("test", MFD_CLOEXEC);
+
+  g_assert_no_errno (fd);
+  g_assert_no_errno (fstat (fd, st));
+
+  return fd;
+}
+
+void
+fake_check_fd (Fake              *self,
+               const struct stat *st)
+{
+  struct stat received;
+  int fd = afrpc_stream_take_fd (&self->worker);
+
+  g_assert_no_errno (fstat (fd, &received));
+  g_assert_cmpuint (st->st_ino, ==, received.st_ino);
+  close (fd);
 }
 
 guint64

@@ -4,6 +4,8 @@
  * Nothing here blocks, and everything asserts. */
 #pragma once
 
+#include <sys/stat.h>
+
 #include "link/afrpc-link.h"
 
 G_BEGIN_DECLS
@@ -56,6 +58,11 @@ void      fake_take      (Fake           *self,
 void      fake_take_none (Fake           *self);
 void      fake_refused   (Fake           *self,
                           int             code);
+
+/* A file of its own, and whether it is what the worker hears of. */
+int       fake_new_fd    (struct stat    *st);
+void      fake_check_fd  (Fake           *self,
+                          const struct stat *st);
 
 /* A call with a number as its arguments and, in disguise, its owner. */
 guint64   fake_call      (Fake           *self,

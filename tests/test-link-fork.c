@@ -22,29 +22,6 @@ start_preparing (Fake *fake)
   fake_take_none (fake);
 }
 
-static int
-new_fd (struct stat *st)
-{
-  int fd = memfd_create ("test", MFD_CLOEXEC);
-
-  g_assert_no_errno (fd);
-  g_assert_no_errno (fstat (fd, st));
-
-  return fd;
-}
-
-static void
-check_fd (Fake              *fake,
-          const struct stat *st)
-{
-  struct stat received;
-  int fd = afrpc_stream_take_fd (&fake->worker);
-
-  g_assert_no_errno (fstat (fd, &received));
-  g_assert_cmpuint (st->st_ino, ==, received.st_ino);
-  close (fd);
-}
-
 /* Says that it forked; a memfd stands for the pidfd. */
 static void
 say_forked (Fake        *fake,
@@ -53,7 +30,7 @@ say_forked (Fake        *fake,
 {
   g_autoptr(GVariant) sunk = g_variant_ref_sink (value);
 
-  afrpc_stream_put_fd (&fake->worker, AFRPC_FRAME_FORKED, sunk, new_fd (st));
+  afrpc_stream_put_fd (&fake->worker, AFRPC_FRAME_FORKED, sunk, fake_new_fd (st));
   g_assert_cmpint (afrpc_stream_flush (&fake->worker, NULL), ==, AFRPC_STREAM_DONE);
 }
 
@@ -260,7 +237,7 @@ test_link_malformed_fork (void)
 {
   g_auto(Fake) fake = { 0 };
   struct stat st[2], received;
-  int fd = new_fd (&st[0]);
+  int fd = fake_new_fd (&st[0]);
 
   g_test_summary ("A malformed message does not lend its descriptor to the next one");
   start_preparing (&fake);
@@ -393,11 +370,11 @@ test_link_replay (gconstpointer data)
   fake_init (&fake);
   afrpc_link_prepare (&fake.link, AFRPC_FRAME_REQUIRE, first, NULL, 0);
   afrpc_link_prepare (&fake.link, AFRPC_FRAME_SURROUNDINGS, first,
-                      (int[]) { new_fd (&st[0]), new_fd (&st[1]) }, 2);
+                      (int[]) { fake_new_fd (&st[0]), fake_new_fd (&st[1]) }, 2);
   afrpc_link_prepare (&fake.link, AFRPC_FRAME_ARG, last, NULL, 0);
   if (written != WRITTEN_NOTHING)
     g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_AGAIN);
-  afrpc_link_prepare (&fake.link, AFRPC_FRAME_FD, NULL, (int[]) { new_fd (&st[2]) }, 1);
+  afrpc_link_prepare (&fake.link, AFRPC_FRAME_FD, NULL, (int[]) { fake_new_fd (&st[2]) }, 1);
   for (guint i = 0; i < G_N_ELEMENTS (serials); i++)
     serials[i] = fake_call (&fake, 5);
   if (written == WRITTEN_PART)
@@ -408,11 +385,11 @@ test_link_replay (gconstpointer data)
   hear_string (&fake, AFRPC_FRAME_REQUIRE, "inserted");
   hear_string (&fake, AFRPC_FRAME_REQUIRE, "first");
   hear_string (&fake, AFRPC_FRAME_SURROUNDINGS, "first");
-  check_fd (&fake, &st[0]);
-  check_fd (&fake, &st[1]);
+  fake_check_fd (&fake, &st[0]);
+  fake_check_fd (&fake, &st[1]);
   hear_string (&fake, AFRPC_FRAME_ARG, large);
   fake_hear (&fake, AFRPC_FRAME_FD, &frame);
-  check_fd (&fake, &st[2]);
+  fake_check_fd (&fake, &st[2]);
   for (guint i = 0; i < G_N_ELEMENTS (serials); i++)
     {
       fake_hear (&fake, AFRPC_FRAME_CALL, &frame);

@@ -182,36 +182,13 @@ prepare (Fake           *fake,
   afrpc_link_prepare (&fake->link, kind, sunk, NULL, 0);
 }
 
-static int
-new_fd (struct stat *st)
-{
-  int fd = memfd_create ("test", MFD_CLOEXEC);
-
-  g_assert_no_errno (fd);
-  g_assert_no_errno (fstat (fd, st));
-
-  return fd;
-}
-
-static void
-check_fd (Fake              *fake,
-          const struct stat *st)
-{
-  struct stat received;
-  int fd = afrpc_stream_take_fd (&fake->worker);
-
-  g_assert_no_errno (fstat (fd, &received));
-  g_assert_cmpuint (st->st_ino, ==, received.st_ino);
-  close (fd);
-}
-
 static void
 test_link_prepare (void)
 {
   g_auto(Fake) fake = { 0 };
   struct stat st[3];
   AfrpcFrame frame;
-  const int fds[] = { new_fd (&st[0]), new_fd (&st[1]), new_fd (&st[2]) };
+  const int fds[] = { fake_new_fd (&st[0]), fake_new_fd (&st[1]), fake_new_fd (&st[2]) };
 
   g_test_summary ("The worker hears in order how it is prepared, and gets its descriptors");
   fake_init (&fake);
@@ -226,11 +203,11 @@ test_link_prepare (void)
   hear_value (&fake, AFRPC_FRAME_REQUIRE, 0, "'module'");
   hear_value (&fake, AFRPC_FRAME_EVAL, 0, "('code', <(1, 2)>)");
   hear_value (&fake, AFRPC_FRAME_FD, 1, NULL);
-  check_fd (&fake, &st[0]);
+  fake_check_fd (&fake, &st[0]);
   hear_value (&fake, AFRPC_FRAME_ARG, 0, "<'arg'>");
   hear_value (&fake, AFRPC_FRAME_SURROUNDINGS, 2, NULL);
-  check_fd (&fake, &st[1]);
-  check_fd (&fake, &st[2]);
+  fake_check_fd (&fake, &st[1]);
+  fake_check_fd (&fake, &st[2]);
   fake_hear_none (&fake);
 }
 
@@ -272,7 +249,7 @@ test_link_run (gconstpointer data)
       fd = afrpc_lifeline_dup ();
       g_assert_no_errno (fstat (fd, &st));
       close (fd);
-      check_fd (&fake, &st);
+      fake_check_fd (&fake, &st);
     }
   g_assert_cmpint (afrpc_stream_take_fd (&fake.worker), ==, -1);
 }
