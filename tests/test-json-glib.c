@@ -40,7 +40,7 @@ test_json_glib_typed (void)
   g_test_summary ("json-glib reads every value that we write, and what it then writes is the same value to us");
   for (guint i = 0; i < N_VALUES; i++)
     {
-      g_autoptr(GVariant) value = g_variant_ref_sink (random_variant (rand, RANDOM_VARIANT_DEFAULT));
+      g_autoptr(GVariant) value = random_variant (rand, RANDOM_VARIANT_DEFAULT);
       g_autofree char *text = afrpc_json_encode (value, AFRPC_JSON_TYPED);
       g_autoptr(JsonNode) node = parse (text);
       g_autofree char *again = NULL;
