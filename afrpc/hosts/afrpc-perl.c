@@ -23,6 +23,7 @@ static struct
   PerlInterpreter *interpreter;
   AfrpcHost *host;     /* not owned */
   char **environment;  /* environ, as Perl has seen it last */
+  char **own_environment; /* (nullable): the same, if it is our own */
   gboolean is_serving; /* events may be sent */
   gboolean is_forked;  /* from a template */
   gboolean is_stray;   /* a worker's function has forked this process */
@@ -434,5 +435,9 @@ afrpc_perl_renew_env (void)
     }
   afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, NULL);
   SvREFCNT_dec ((SV *) call.list);
-  perl.environment = environ;
+
+  /* An array of the C library's would be freed with clearenv (), and the next one could lie at its place. */
+  g_free (perl.own_environment);
+  perl.own_environment = environ != NULL ? g_memdup2 (environ, (g_strv_length (environ) + 1) * sizeof *environ) : NULL;
+  perl.environment = environ = perl.own_environment;
 }
