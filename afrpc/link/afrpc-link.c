@@ -68,8 +68,7 @@ void
 afrpc_link_adopt (AfrpcLink *self,
                   int        fd)
 {
-  afrpc_stream_clear (&self->stream);
-  afrpc_stream_init (&self->stream, fd, fd, TRUE);
+  afrpc_stream_restart (&self->stream, fd);
   self->stream.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
   self->adopted = TRUE;
 }

@@ -402,14 +402,8 @@ afrpc_stream_parse_value (AfrpcStream       *self,
 int
 afrpc_stream_take_fd (AfrpcStream *self)
 {
-  int fd, *place;
-
   if (self->n_frame_fds_taken == self->n_frame_fds)
     return -1;
 
-  place = &g_array_index (self->fds_in, int, self->n_frame_fds_taken++);
-  fd = *place;
-  *place = -1;
-
-  return fd;
+  return g_array_index (self->fds_in, int, self->n_frame_fds_taken++);
 }

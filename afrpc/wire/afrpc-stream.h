@@ -106,9 +106,9 @@ typedef struct
   guint tail_size;
 
   guint64 in_position;    /* how much has been read */
-  GArray *fds_in;         /* (element-type int) received, oldest first; -1: taken */
+  GArray *fds_in;         /* (element-type int) received, oldest first */
   guint n_frame_fds;      /* of these, the first belong to the frame that was parsed last */
-  guint n_frame_fds_taken;
+  guint n_frame_fds_taken; /* and of these, the first are the caller's */
   gboolean frame_fds_lost;
   AfrpcStreamFds fd_batches[AFRPC_STREAM_FD_BATCHES_MAX]; /* those of the others, oldest first */
   guint n_fd_batches;
