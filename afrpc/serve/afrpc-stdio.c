@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "wire/afrpc-reopen.h"
+
 #define FD_MIN 10 /* copies lie above what programs expect to find at fixed numbers */
 
 gboolean
@@ -56,11 +58,8 @@ void
 afrpc_stdio_set_nonblock (int fd,
                           int mode)
 {
-  char path[32];
-  int anew;
+  const int anew = afrpc_reopen (fd, mode | O_NONBLOCK | O_NOCTTY);
 
-  g_snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
-  anew = open (path, mode | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
   if (anew < 0)
     {
       fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK);

@@ -6,8 +6,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <string.h>
 #include <unistd.h>
+
+#include "wire/afrpc-reopen.h"
 
 #define FD_MIN 10 /* copies lie above what programs expect to find at fixed numbers */
 
@@ -40,36 +41,13 @@ afrpc_lifeline_dup (void)
   return fd;
 }
 
-/* "/proc/self/fd/FD"; printf() costs a forked process as much as the rest of its start. */
-static void
-write_path (char *path,
-            int   fd)
-{
-  static const char directory[] = "/proc/self/fd/";
-  char digits[16];
-  int n = 0;
-
-  do
-    digits[n++] = '0' + fd % 10;
-  while ((fd /= 10) > 0);
-
-  memcpy (path, directory, sizeof directory - 1);
-  path += sizeof directory - 1;
-  while (n > 0)
-    *path++ = digits[--n];
-  *path = '\0';
-}
-
 /* In the worker: hangs this process on @fd, which stays the caller's. FALSE: it cannot be done. */
 gboolean
 afrpc_lifeline_arm (int fd)
 {
-  char path[32];
-  struct pollfd poller = { -1, POLLIN, 0 };
+  /* Whom to signal belongs to the open file, which all workers would share. */
+  struct pollfd poller = { afrpc_reopen (fd, O_RDONLY | O_NONBLOCK), POLLIN, 0 };
 
-  /* Whom to signal belongs to the open file, which all workers would share: open it anew. */
-  write_path (path, fd);
-  poller.fd = open (path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (poller.fd < 0 || fcntl (poller.fd, F_SETOWN, getpid ()) != 0 || fcntl (poller.fd, F_SETSIG, SIGKILL) != 0 ||
       fcntl (poller.fd, F_SETFL, O_RDONLY | O_NONBLOCK | O_ASYNC) != 0)
     {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "wire/afrpc-reopen.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
@@ -205,18 +206,6 @@ check_limit (gsize    size,
   return FALSE;
 }
 
-/* Opens the file again. */
-static int
-reopen (int fd,
-        int mode)
-{
-  char path[32];
-
-  g_snprintf (path, sizeof path, "/proc/self/fd/%d", fd);
-
-  return open (path, mode | O_CLOEXEC);
-}
-
 /* Makes a file that can be sealed. Whoever opened it counts as a writer of it only if it was really opened. */
 static int
 make_file (gsize    size,
@@ -233,7 +222,7 @@ make_file (gsize    size,
       errno = saved_errno;
       return -1;
     }
-  if (!is_reused || (counted = reopen (fd, O_RDWR)) < 0)
+  if (!is_reused || (counted = afrpc_reopen (fd, O_RDWR)) < 0)
     return fd;
 
   close (fd);
@@ -373,7 +362,7 @@ static gboolean
 seal_for_others (AfrpcMemory *self)
 {
   if (afrpc_memory_is_alone (self))
-    self->reader_fd = reopen (self->fd, O_RDONLY);
+    self->reader_fd = afrpc_reopen (self->fd, O_RDONLY);
   if (self->reader_fd >= 0 && !afrpc_memory_is_alone (self) &&
       fcntl (self->fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) == 0)
     return TRUE;
@@ -414,7 +403,7 @@ afrpc_memory_seal (AfrpcMemory  *self,
 
   if (self->is_reused && (fcntl (self->fd, F_GET_SEALS) & F_SEAL_FUTURE_WRITE) != 0)
     {
-      self->reader_fd = reopen (self->fd, O_RDONLY);
+      self->reader_fd = afrpc_reopen (self->fd, O_RDONLY);
       self->is_sealed = self->reader_fd >= 0 || fail ("opening", error);
     }
   else
