@@ -18,6 +18,7 @@
 #include "serve/afrpc-worker-private.h"
 #include "spawn/afrpc-bridge.h"
 #include "spawn/afrpc-fork.h"
+#include "spawn/afrpc-again.h"
 #include "spawn/afrpc-supervisor.h"
 
 #define SOCKET_ENV "AFRPC_SOCKET" /* set by whoever starts a host */

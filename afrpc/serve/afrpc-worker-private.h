@@ -8,7 +8,7 @@
 #include "afrpc-serialiser.h"
 #include "afrpc-worker.h"
 #include "serve/afrpc-served-call.h"
-#include "spawn/afrpc-again.h"
+#include "spawn/afrpc-supervisor.h"
 #include "wire/afrpc-page.h"
 #include "wire/afrpc-stream.h"
 

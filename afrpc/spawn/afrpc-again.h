@@ -5,19 +5,9 @@
  * loop. */
 #pragma once
 
-#include <glib.h>
+#include "spawn/afrpc-supervisor.h"
 
 G_BEGIN_DECLS
-
-/* What a worker that serves standard input and output was given by its supervisor. */
-typedef struct
-{
-  int in_fd;
-  int out_fd;
-  int lifeline_fd;
-  int control_fd; /* see afrpc_bridge_ask() */
-  guint64 goodbye_serial;
-} AfrpcSupervised;
 
 typedef struct _AfrpcAgain AfrpcAgain;
 

@@ -14,8 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "spawn/afrpc-fork.h"
+#include "spawn/afrpc-again.h"
 #include "spawn/afrpc-bridge.h"
+#include "spawn/afrpc-fork.h"
 #include "wire/afrpc-frame.h"
 
 #define ORPHAN_GRACE_MS 1000 /* for a worker to end after its connection has */

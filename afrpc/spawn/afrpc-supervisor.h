@@ -5,9 +5,19 @@
  * the death of the worker is told from that of the connection. No GObject, no main loop. */
 #pragma once
 
-#include "spawn/afrpc-again.h"
+#include <glib.h>
 
 G_BEGIN_DECLS
+
+/* What the worker was given by its supervisor. */
+typedef struct
+{
+  int in_fd;
+  int out_fd;
+  int lifeline_fd;
+  int control_fd; /* see afrpc_bridge_ask() */
+  guint64 goodbye_serial;
+} AfrpcSupervised;
 
 gboolean afrpc_supervise (AfrpcSupervised *what,
                           int             *status);
