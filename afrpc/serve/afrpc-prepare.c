@@ -4,17 +4,15 @@
 #include "serve/afrpc-prepare.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
 #include "serve/afrpc-forward-log.h"
 #include "serve/afrpc-restrict.h"
-#include "spawn/afrpc-fork.h"
+#include "serve/afrpc-template.h"
 #include "wire/afrpc-lifeline.h"
 
 /* A host written in another language may fail without saying why. */
@@ -347,50 +345,6 @@ receive_fd (AfrpcWorker  *worker,
   return TRUE;
 }
 
-static void
-tell_exited (AfrpcWorker *worker,
-             int          pid,
-             int          wait_status)
-{
-  g_autoptr(GVariant) value = g_variant_ref_sink (
-    g_variant_new ("(uiib)", pid, WIFEXITED (wait_status) ? WEXITSTATUS (wait_status) : -1,
-                   WIFSIGNALED (wait_status) ? WTERMSIG (wait_status) : 0,
-                   WIFSIGNALED (wait_status) && WCOREDUMP (wait_status)));
-
-  afrpc_stream_put_value (&worker->stream, AFRPC_FRAME_EXITED, 0, value);
-  afrpc_worker_flush_blocking (worker);
-}
-
-/* Waits for the parent to say something, and reaps meanwhile. */
-static void
-wait_readable (AfrpcWorker *worker)
-{
-  while (worker->children->len > 0)
-    {
-      const guint n = worker->children->len;
-      g_autofree struct pollfd *pollers = g_new0 (struct pollfd, n + 1);
-
-      for (guint i = 0; i < n; i++)
-        pollers[i] = (struct pollfd) { g_array_index (worker->children, AfrpcWorkerChild, i).pidfd, POLLIN, 0 };
-      pollers[n] = (struct pollfd) { worker->stream.in_fd, POLLIN, 0 };
-      poll (pollers, n + 1, -1);
-
-      for (guint i = n; i-- > 0;)
-        {
-          AfrpcWorkerChild child = g_array_index (worker->children, AfrpcWorkerChild, i);
-          int status;
-
-          if (pollers[i].revents == 0 || waitpid (child.pid, &status, WNOHANG) != child.pid)
-            continue;
-          close (child.pidfd);
-          g_array_remove_index (worker->children, i);
-          tell_exited (worker, child.pid, status);
-        }
-      if (pollers[n].revents != 0)
-        return;
-    }
-}
-
 /* Writes what has been said, unless the parent's next words are there already: a forked process can then do all
  * that it was made for and answer at once. FALSE: nobody listens any more. */
 static gboolean
@@ -418,7 +372,7 @@ receive_frame (AfrpcWorker  *worker,
         return step;
       if (!say_at_leisure (worker))
         return AFRPC_STREAM_EOF;
-      wait_readable (worker);
+      afrpc_template_wait_readable (worker);
       step = afrpc_stream_read (&worker->stream, error);
       /* Whoever made the connection may have left it not to block. */
       if (step == AFRPC_STREAM_AGAIN)
@@ -446,75 +400,6 @@ greet (AfrpcHost    *self,
     }
 
   afrpc_stream_put_value (&worker->stream, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, worker->hello);
-}
-
-/* Begins a conversation of its own, on @fd. */
-static void
-start_over (AfrpcHost   *self,
-            AfrpcWorker *worker,
-            int          fd)
-{
-  const int place = worker->stream.in_fd;
-
-  /* The template's socket closes, and its number is used again. */
-  worker->stream.in_fd = worker->stream.out_fd = -1;
-  if (dup3 (fd, place, O_CLOEXEC) == place)
-    {
-      close (fd);
-      fd = place;
-    }
-  afrpc_worker_init_stream (worker, fd);
-  worker->is_forked = TRUE;
-  for (guint i = 0; i < worker->children->len; i++)
-    close (g_array_index (worker->children, AfrpcWorkerChild, i).pidfd);
-  g_array_set_size (worker->children, 0);
-
-  greet (self, worker);
-}
-
-/* Returns TRUE in the new process. */
-static gboolean
-fork_worker (AfrpcHost   *self,
-             AfrpcWorker *worker)
-{
-  g_autoptr(GError) error = NULL;
-  int fd = afrpc_stream_take_fd (&worker->stream);
-  int pidfd = -1, pid = -1;
-  gboolean is_sibling;
-
-  if (fd < 0)
-    g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "the new process' socket did not arrive");
-  else if (check_failure (AFRPC_HOST_GET_CLASS (self)->can_fork (self, &error), "forking",
-                          afrpc_host_get_name (self), &error) &&
-           afrpc_fork_is_possible (&error))
-    {
-      pid = afrpc_host_fork (self, worker->parent_pid, &is_sibling, &pidfd, &error);
-      if (pid < 0)
-        check_failure (FALSE, "forking", afrpc_host_get_name (self), &error);
-    }
-
-  if (pid == 0)
-    {
-      start_over (self, worker, fd);
-      return TRUE;
-    }
-
-  if (pid > 0)
-    {
-      g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new ("(ub)", pid, is_sibling));
-      AfrpcWorkerChild child = { pid, is_sibling ? -1 : fcntl (pidfd, F_DUPFD_CLOEXEC, 0) };
-
-      if (child.pidfd >= 0)
-        g_array_append_val (worker->children, child);
-      afrpc_stream_put_fd (&worker->stream, AFRPC_FRAME_FORKED, value, pidfd);
-    }
-  else
-    afrpc_worker_send_error (worker, AFRPC_FRAME_REFUSED, 0, error);
-  if (fd >= 0)
-    close (fd);
-  afrpc_worker_flush_blocking (worker);
-
-  return FALSE;
 }
 
 /* Does what the parent asks for until it asks to run something: DONE. EOF: it wants nothing more. @run: what
@@ -558,8 +443,11 @@ afrpc_host_prepare (AfrpcHost        *self,
       else if (frame.header.kind == AFRPC_FRAME_FORK)
         {
           ok = TRUE;
-          if (fork_worker (self, worker))
-            greeted = FALSE;
+          if (afrpc_template_fork (worker))
+            {
+              greet (self, worker);
+              greeted = FALSE;
+            }
         }
       else if (value != NULL && frame.header.kind == AFRPC_FRAME_RUN)
         {
