@@ -35,13 +35,29 @@ afrpc_child_fail (AfrpcChild *self,
 }
 
 void
+afrpc_child_unwatch_socket (AfrpcChild *self)
+{
+  if (self->socket_tag != NULL)
+    g_source_remove_unix_fd (self->source, g_steal_pointer (&self->socket_tag));
+}
+
+/* There is not going to be a process: nothing must wait for it. */
+void
+afrpc_child_fail_to_start (AfrpcChild *self,
+                           GError     *error) /* (transfer full) */
+{
+  self->eof = TRUE;
+  afrpc_child_unwatch_socket (self);
+  afrpc_child_fail (self, error);
+}
+
+void
 afrpc_child_stop_reading (AfrpcChild *self)
 {
   self->eof = TRUE;
+  afrpc_child_unwatch_socket (self);
   if (self->reap_deadline != AFRPC_DEADLINES_NEVER && self->spawned.pidfd < 0)
     self->reap_deadline = 0;
-  if (self->socket_tag != NULL)
-    g_source_remove_unix_fd (self->source, g_steal_pointer (&self->socket_tag));
   /* A command may consist of several processes: the one that reads from us ends only when we do. */
   if (self->link.is_command)
     afrpc_link_shut (&self->link);

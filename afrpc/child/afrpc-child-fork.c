@@ -137,12 +137,10 @@ afrpc_child_new_fork (AfrpcChild *template)
 
   if (error != NULL)
     {
-      /* It is not going to be: nothing must wait for it. */
       if (self->fork_socket >= 0)
         close (self->fork_socket);
       self->fork_socket = -1;
-      self->eof = TRUE;
-      afrpc_child_fail (self, error);
+      afrpc_child_fail_to_start (self, error);
       return self;
     }
   if (argv != NULL)
@@ -253,8 +251,7 @@ exec_instead (AfrpcChild *self)
       return;
     }
 
-  if (self->socket_tag != NULL)
-    g_source_remove_unix_fd (self->source, g_steal_pointer (&self->socket_tag));
+  afrpc_child_unwatch_socket (self);
   afrpc_link_replay (&self->link, peer, insert_inherited, self);
   if (self->started)
     afrpc_child_exec (self);
@@ -265,10 +262,7 @@ static void
 fail_unforked (AfrpcChild *self,
                GError     *error) /* (transfer full) */
 {
-  afrpc_child_fail (self, error);
-  self->eof = TRUE;
-  if (self->socket_tag != NULL)
-    g_source_remove_unix_fd (self->source, g_steal_pointer (&self->socket_tag));
+  afrpc_child_fail_to_start (self, error);
   release_template (self);
 }
 

@@ -34,19 +34,17 @@ give_socket_away (AfrpcChild *self)
   g_autoptr(GSocket) socket = NULL;
   int fd;
 
+  g_task_set_task_data (task, NULL, NULL);
   /* Nobody is there to take it any more. */
   if (g_task_return_error_if_cancelled (task))
     {
-      g_task_set_task_data (task, NULL, NULL);
       afrpc_child_kill (self, SIGKILL);
       return;
     }
 
-  g_task_set_task_data (task, NULL, NULL);
-  self->raw = TRUE;
-  g_source_remove_unix_fd (self->source, g_steal_pointer (&self->socket_tag));
+  self->raw = self->eof = TRUE;
+  afrpc_child_unwatch_socket (self);
   fd = afrpc_link_steal_fd (&self->link);
-  self->eof = TRUE;
 
   socket = g_socket_new_from_fd (fd, &error);
   if (socket == NULL)
@@ -76,7 +74,7 @@ finish_hand_over (AfrpcChild *self)
 
   task = g_steal_pointer (&self->hand_over_task);
   self->raw = self->eof = TRUE;
-  g_source_remove_unix_fd (self->source, g_steal_pointer (&self->socket_tag));
+  afrpc_child_unwatch_socket (self);
   self->greeting_deadline = AFRPC_DEADLINES_NEVER;
   self->link.was_ready = TRUE;
   g_task_return_int (task, afrpc_link_steal_fd (&self->link));

@@ -274,13 +274,8 @@ afrpc_child_exec (AfrpcChild *self)
 
   for (guint i = 0; i < closing->len; i++)
     close (g_array_index (closing, int, i));
-  if (ok)
-    return;
-
-  self->eof = TRUE;
-  if (self->socket_tag != NULL)
-    g_source_remove_unix_fd (self->source, g_steal_pointer (&self->socket_tag));
-  afrpc_child_fail (self, error);
+  if (!ok)
+    afrpc_child_fail_to_start (self, error);
 }
 
 /* Starts the process, once; a failure is told like its death. Everything that was queued before is

@@ -226,6 +226,7 @@ void        afrpc_child_fail_forks     (AfrpcChild    *self);
 void        afrpc_child_forget_template (AfrpcChild   *self);
 void        afrpc_child_pump_template  (AfrpcChild    *self);
 GSource    *afrpc_child_source_new     (AfrpcChild    *self);
+void        afrpc_child_unwatch_socket (AfrpcChild    *self);
 void        afrpc_child_stop_reading   (AfrpcChild    *self);
 void        afrpc_child_break_off      (AfrpcChild    *self,
                                         GError        *error);
@@ -243,6 +244,8 @@ gboolean    afrpc_child_next_item      (AfrpcChild    *self,
 void        afrpc_child_unpack         (AfrpcChild    *self,
                                         AfrpcLinkItem *item);
 GUnixFDList *afrpc_child_take_item_fds (AfrpcLinkItem *item);
+void        afrpc_child_fail_to_start  (AfrpcChild    *self,
+                                        GError        *error);
 void        afrpc_child_fail           (AfrpcChild    *self,
                                         GError        *error);
 void        afrpc_child_fail_at_end    (AfrpcChild    *self);
