@@ -143,6 +143,27 @@ test_cancel_call (gconstpointer data)
 }
 
 static void
+test_cancel_call_twice (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) outcome = { 0 };
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+
+  g_test_summary ("A call that is cancelled in both ways at once is cancelled once");
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  watch_events (&watched);
+  afrpc_proxy_call (watched.proxy, test_act ("until-cancelled", NULL), cancellable, outcome_cb, &outcome);
+  wait_events (&watched, 1);
+  g_assert_true (afrpc_proxy_cancel_call (watched.proxy, outcome_cb, &outcome));
+  g_cancellable_cancel (cancellable);
+  g_assert_false (outcome.done);
+  outcome_wait (&outcome);
+  g_assert_error (outcome.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  watch_end (&watched);
+  g_assert_cmpstr (watched.log->str, ==, "event 'here'; event 'cancelled'; exited; destroyed; ");
+}
+
+static void
 test_cancel_running_sync (void)
 {
   g_auto(Watched) watched = { 0 };
@@ -395,6 +416,7 @@ main (int   argc,
   g_test_add_data_func ("/cancel/queued/async", GUINT_TO_POINTER (AFRPC_BACKEND_ASYNC), test_cancel_queued);
   g_test_add_data_func ("/cancel/call/sync", GUINT_TO_POINTER (AFRPC_BACKEND_SYNC), test_cancel_call);
   g_test_add_data_func ("/cancel/call/async", GUINT_TO_POINTER (AFRPC_BACKEND_ASYNC), test_cancel_call);
+  g_test_add_func ("/cancel/call/twice", test_cancel_call_twice);
   g_test_add_func ("/cancel/running/sync", test_cancel_running_sync);
   g_test_add_func ("/cancel/running/async", test_cancel_running_async);
   g_test_add_func ("/cancel/thread", test_cancel_thread);

@@ -37,14 +37,21 @@ clear_progress (AfrpcCall *self)
     destroy (g_steal_pointer (&self->progress_data));
 }
 
+/* Cancelling it means nothing any more. */
 static void
-clear (AfrpcCall *self)
+unwatch (AfrpcCall *self)
 {
   if (self->watch != NULL)
     {
       g_source_destroy (self->watch);
       g_clear_pointer (&self->watch, g_source_unref);
     }
+}
+
+static void
+clear (AfrpcCall *self)
+{
+  unwatch (self);
   g_clear_object (&self->cancellable);
   g_clear_pointer (&self->value, g_variant_unref);
   g_clear_error (&self->error);
@@ -179,11 +186,7 @@ afrpc_call_settle (AfrpcCall *self,  /* (transfer full) */
   self->value = value;
   self->error = error;
   self->settled = TRUE;
-  if (self->watch != NULL)
-    {
-      g_source_destroy (self->watch);
-      g_clear_pointer (&self->watch, g_source_unref);
-    }
+  unwatch (self);
 
   if (self->value != NULL && is_cancelled (self))
     {
@@ -217,7 +220,7 @@ settle_cb (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* Lets a call that could not even be made fail, but not before the caller has returned. */
+/* Lets a call fail, but not before the caller has returned. */
 void
 afrpc_call_settle_later (AfrpcCall *self,  /* (transfer full) */
                          GError    *error) /* (transfer full) */
@@ -225,8 +228,9 @@ afrpc_call_settle_later (AfrpcCall *self,  /* (transfer full) */
   g_autoptr(GSource) source = g_idle_source_new ();
 
   self->error = error;
+  unwatch (self);
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
-  g_source_set_static_name (source, "[afrpc] call refused");
+  g_source_set_static_name (source, "[afrpc] call failed");
   g_source_set_callback (source, settle_cb, self, g_object_unref);
   g_source_attach (source, g_main_context_get_thread_default ());
 }
