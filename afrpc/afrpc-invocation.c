@@ -30,7 +30,6 @@ struct _AfrpcInvocation
 
   AfrpcWorker *worker;
   AfrpcServedCall call;      /* empty once it was answered */
-  guint64 serial;
   GVariant *args;
   gboolean answered;
   gboolean cancelled;
@@ -81,7 +80,7 @@ answer (AfrpcInvocation *self,
         const GError    *error)
 {
   self->answered = TRUE;
-  self->worker->invocations->pdata[afrpc_serial_slot (self->serial)] = NULL;
+  self->worker->invocations->pdata[afrpc_serial_slot (self->call.serial)] = NULL;
   self->worker->n_outstanding--;
   afrpc_worker_answer (self->worker, &self->call, value, error);
 }
@@ -133,7 +132,6 @@ afrpc_invocation_new (AfrpcWorker     *worker,
   self->worker = g_object_ref (worker);
   self->call = *call;
   memset (call, 0, sizeof *call);
-  self->serial = self->call.serial;
   self->args = g_variant_ref (args);
   self->answered = self->cancelled = FALSE;
 
@@ -170,7 +168,7 @@ afrpc_invocation_cancel (AfrpcInvocation *self,
 {
   g_autoptr(AfrpcInvocation) kept = NULL;
 
-  if (self->serial != serial)
+  if (self->call.serial != serial)
     return;
 
   kept = g_object_ref (self);
@@ -314,7 +312,7 @@ afrpc_invocation_progress (AfrpcInvocation *self,
 
   afrpc_served_call_progress (&self->call, self->worker, progress);
   if (self->call.latest != NULL)
-    self->worker->n_latest++;
+    self->worker->has_latest = TRUE;
 }
 
 /**
@@ -407,7 +405,7 @@ afrpc_invocation_is_cancelled (AfrpcInvocation *self)
 {
   g_return_val_if_fail (AFRPC_IS_INVOCATION (self), FALSE);
 
-  return self->cancelled || (!self->answered && afrpc_page_is_cancelled (self->worker->page, self->serial));
+  return self->cancelled || (!self->answered && afrpc_page_is_cancelled (self->worker->page, self->call.serial));
 }
 
 /**

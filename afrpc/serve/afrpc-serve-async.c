@@ -219,7 +219,7 @@ query (AfrpcWorker *self,
 static void
 send_latest (AfrpcWorker *self)
 {
-  self->n_latest = 0;
+  self->has_latest = FALSE;
   for (guint i = 0; i < self->invocations->len; i++)
     if (self->invocations->pdata[i] != NULL)
       afrpc_invocation_send_latest (self->invocations->pdata[i]);
@@ -232,7 +232,7 @@ serve_source_prepare (GSource *source,
   AfrpcWorker *self = ((ServeSource *) source)->worker;
   GIOCondition events = self->eof ? 0 : G_IO_IN;
 
-  if (self->n_latest > 0 && afrpc_worker_has_room (self))
+  if (self->has_latest && afrpc_worker_has_room (self))
     send_latest (self);
 
   if (!self->gone && afrpc_stream_get_queued (&self->stream) > 0)
@@ -248,7 +248,7 @@ serve_source_prepare (GSource *source,
         self->gone = TRUE;
     }
 
-  if (self->n_latest > 0)
+  if (self->has_latest)
     events |= G_IO_OUT;
 
   /* This wakes the main context up, so only if something changes. */

@@ -70,7 +70,7 @@ struct _AfrpcWorker
   GPtrArray *invocations;   /* (element-type AfrpcInvocation) not answered yet, by slot, not owned */
   GPtrArray *spare_invocations; /* (element-type AfrpcInvocation) to be used again */
   guint n_outstanding;
-  guint n_latest;           /* outstanding calls with progress that is held back, at most */
+  gboolean has_latest;      /* outstanding calls may have progress that is held back */
 };
 
 AfrpcWorker *afrpc_worker_new            (AfrpcHost        *host,
