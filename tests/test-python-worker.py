@@ -620,6 +620,20 @@ class Forks(Case):
             file.seek(0)
             self.assertEqual(file.read(), b"fork\n")
 
+    def test_with_odd_objects(self):
+        """Nothing is asked of the objects of a module that may answer anything, or raise."""
+        template = Afrpc.Process.new_exec("python").eval(textwrap.dedent("""
+            import gc
+            from unittest.mock import Mock, call
+            mock = Mock()
+            class Lazy:
+                def __getattribute__(self, name):
+                    raise RuntimeError("not now")
+            lazy = Lazy()
+            def look():
+                return gc.get_freeze_count()
+            """))
+        self.assertGreater(self.make("look", template.fork()).invoke_sync(), 1000)
 
     def test_hooks(self):
         """Python itself is told of the fork, and its objects stay shared."""

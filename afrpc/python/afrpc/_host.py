@@ -87,15 +87,15 @@ def find(name):
                         f"there is no function “{name}”, and no module was loaded")
 
 
+Function = type(find)  # as in types, which need not be loaded
+
+
 def is_coroutine_function(function):
-    while True:
-        if hasattr(function, "__func__"):      # a method
-            function = function.__func__
-        elif hasattr(function, "func") and not hasattr(function, "__code__"):  # functools.partial
-            function = function.func
-        else:
-            break
-    code = getattr(function, "__code__", None)
+    # functools may not have been loaded: then there is none.
+    functools = sys.modules.get("_functools")
+    while functools is not None and isinstance(function, functools.partial):
+        function = function.func
+    code = getattr(function, "__code__", None)  # methods have it too
     if code is None:
         code = getattr(getattr(type(function), "__call__", None), "__code__", None)
     return bool(getattr(code, "co_flags", 0) & CO_COROUTINE)
@@ -192,8 +192,9 @@ def make_socket(fd):
 
 def freeze():
     """Before a fork: what would be done in each new process is done here."""
-    if any(is_coroutine_function(value) for module in (main, *modules)
-           for value in vars(module).values()):
+    # Functions only: other objects may answer anything when they are asked, or do anything.
+    if any(type(value) is Function and is_coroutine_function(value)
+           for module in (main, *modules) for value in list(vars(module).values())):
         from . import aio  # noqa: F401
     gc.freeze()
 
