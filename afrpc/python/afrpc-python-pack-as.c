@@ -19,6 +19,24 @@ refuse_typed (const GVariantType *type,
   return NULL;
 }
 
+/* Returns: (transfer full) (nullable): what is like an int, but no bool, as one */
+static PyObject *
+get_index (const GVariantType *type,
+           PyObject           *object)
+{
+  if (PyIndex_Check (object) && !PyBool_Check (object))
+    return PyNumber_Index (object);
+
+  refuse_typed (type, object);
+  return NULL;
+}
+
+static void
+set_out_of_range (const GVariantType *type)
+{
+  PyErr_Format (PyExc_OverflowError, "an int is out of the range of “%c”", *g_variant_type_peek_string (type));
+}
+
 static gboolean
 get_integer (const GVariantType *type,
              PyObject           *object,
@@ -26,15 +44,9 @@ get_integer (const GVariantType *type,
              gint64              max,
              gint64             *number)
 {
-  PyObject *index;
+  PyObject *index = get_index (type, object);
   int overflow;
 
-  if (!PyIndex_Check (object) || PyBool_Check (object))
-    {
-      refuse_typed (type, object);
-      return FALSE;
-    }
-  index = PyNumber_Index (object);
   if (index == NULL)
     return FALSE;
   *number = PyLong_AsLongLongAndOverflow (index, &overflow);
@@ -42,7 +54,7 @@ get_integer (const GVariantType *type,
   if (overflow == 0 && *number >= min && *number <= max)
     return TRUE;
 
-  PyErr_Format (PyExc_OverflowError, "an int is out of the range of “%c”", *g_variant_type_peek_string (type));
+  set_out_of_range (type);
   return FALSE;
 }
 
@@ -50,19 +62,16 @@ static GVariant *
 pack_typed_uint64 (const GVariantType *type,
                    PyObject           *object)
 {
-  PyObject *index;
+  PyObject *index = get_index (type, object);
   guint64 number;
 
-  if (!PyIndex_Check (object) || PyBool_Check (object))
-    return refuse_typed (type, object);
-  index = PyNumber_Index (object);
   if (index == NULL)
     return NULL;
   number = PyLong_AsUnsignedLongLong (index);
   Py_DECREF (index);
   if (number == (guint64) -1 && PyErr_Occurred ())
     {
-      PyErr_SetString (PyExc_OverflowError, "an int is out of the range of “t”");
+      set_out_of_range (type);
       return NULL;
     }
 
@@ -129,26 +138,21 @@ pack_typed_basic (const GVariantType *type,
     }
 }
 
-static GVariant *
-pack_typed_dict (const GVariantType *type,
-                 PyObject           *object,
-                 guint               depth)
+/* @type: of all @items, or of the first of them if they are members
+ * @items: (transfer full): a tuple, or a list that nobody else has
+ * Returns: (nullable): floating references */
+static GPtrArray *
+pack_typed_children (const GVariantType *type,
+                     gboolean            are_members,
+                     PyObject           *items,
+                     guint               depth)
 {
-  const GVariantType *entry = g_variant_type_element (type);
-  GPtrArray *children;
-  PyObject *items;
-  GVariant *value;
+  const Py_ssize_t n = PySequence_Fast_GET_SIZE (items);
+  GPtrArray *children = g_ptr_array_sized_new (n);
 
-  if (!PyDict_Check (object))
-    return refuse_typed (type, object);
-  items = PyDict_Items (object);
-  if (items == NULL)
-    return NULL;
-
-  children = g_ptr_array_sized_new (PyList_GET_SIZE (items));
-  for (Py_ssize_t i = 0; i < PyList_GET_SIZE (items); i++)
+  for (Py_ssize_t i = 0; i < n; i++)
     {
-      GVariant *child = pack_typed (entry, PyList_GET_ITEM (items, i), depth + 1);
+      GVariant *child = pack_typed (type, PySequence_Fast_GET_ITEM (items, i), depth + 1);
 
       if (child == NULL)
         {
@@ -157,13 +161,28 @@ pack_typed_dict (const GVariantType *type,
           return NULL;
         }
       g_ptr_array_add (children, child);
+      if (are_members)
+        type = g_variant_type_next (type);
     }
   Py_DECREF (items);
 
-  value = g_variant_new_array (entry, (GVariant **) children->pdata, children->len);
-  g_ptr_array_unref (children);
+  return children;
+}
 
-  return value;
+/* Returns: (transfer full) (nullable): the elements, a copy: what is converted may change the object */
+static PyObject *
+copy_elements (const GVariantType *type,
+               PyObject           *object)
+{
+  const gboolean is_dict = g_variant_type_is_dict_entry (g_variant_type_element (type));
+
+  if (is_dict && PyDict_Check (object))
+    return PyDict_Items (object);
+  if (!is_dict && (PyList_Check (object) || PyTuple_Check (object)))
+    return PySequence_Tuple (object);
+
+  refuse_typed (type, object);
+  return NULL;
 }
 
 static GVariant *
@@ -176,32 +195,13 @@ pack_typed_array (const GVariantType *type,
   PyObject *items;
   GVariant *value;
 
-  if (g_variant_type_is_dict_entry (element))
-    return pack_typed_dict (type, object, depth);
   if (g_variant_type_equal (element, G_VARIANT_TYPE_BYTE) && afrpc_python_is_bytes (object))
     return afrpc_python_pack_bytes (object);
-  if (!PyList_Check (object) && !PyTuple_Check (object))
-    return refuse_typed (type, object);
 
-  /* A copy: what is converted may change the list. */
-  items = PySequence_Tuple (object);
-  if (items == NULL)
+  items = copy_elements (type, object);
+  children = items != NULL ? pack_typed_children (element, FALSE, items, depth) : NULL;
+  if (children == NULL)
     return NULL;
-  children = g_ptr_array_sized_new (PyTuple_GET_SIZE (items));
-  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE (items); i++)
-    {
-      GVariant *child = pack_typed (element, PyTuple_GET_ITEM (items, i), depth + 1);
-
-      if (child == NULL)
-        {
-          Py_DECREF (items);
-          afrpc_python_drop_children (children);
-          return NULL;
-        }
-      g_ptr_array_add (children, child);
-    }
-  Py_DECREF (items);
-
   value = g_variant_new_array (element, (GVariant **) children->pdata, children->len);
   g_ptr_array_unref (children);
 
@@ -215,7 +215,6 @@ pack_typed_members (const GVariantType *type,
                     guint               depth)
 {
   const gsize n = g_variant_type_n_items (type);
-  const GVariantType *member = g_variant_type_first (type);
   GPtrArray *children;
   PyObject *items;
   GVariant *value;
@@ -234,21 +233,9 @@ pack_typed_members (const GVariantType *type,
       return NULL;
     }
 
-  children = g_ptr_array_sized_new (n);
-  for (gsize i = 0; i < n; i++, member = g_variant_type_next (member))
-    {
-      GVariant *child = pack_typed (member, PyTuple_GET_ITEM (items, i), depth + 1);
-
-      if (child == NULL)
-        {
-          Py_DECREF (items);
-          afrpc_python_drop_children (children);
-          return NULL;
-        }
-      g_ptr_array_add (children, child);
-    }
-  Py_DECREF (items);
-
+  children = pack_typed_children (g_variant_type_first (type), TRUE, items, depth);
+  if (children == NULL)
+    return NULL;
   if (g_variant_type_is_dict_entry (type))
     value = g_variant_new_dict_entry (children->pdata[0], children->pdata[1]);
   else
