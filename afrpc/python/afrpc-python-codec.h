@@ -24,18 +24,16 @@ extern PyTypeObject *afrpc_python_variant_type;
 
 PyTypeObject *afrpc_python_variant_register (PyObject *module);
 
-GVariant *afrpc_python_pack         (PyObject *object);
-GVariant *afrpc_python_pack_tuple   (PyObject *const *objects,
-                                     Py_ssize_t       n);
-GVariant *afrpc_python_pack_as      (const char *type,
-                                     PyObject   *object);
-PyObject *afrpc_python_unpack       (GVariant *value);
-gboolean  afrpc_python_unpack_args  (GVariant    *value,
-                                     PyObject  ***objects,
-                                     Py_ssize_t  *n,
-                                     PyObject   **space,
-                                     Py_ssize_t   n_space);
-PyObject *afrpc_python_unpack_tuple (GVariant *value);
-PyObject *afrpc_python_wrap_variant (GVariant *value);
+GVariant  *afrpc_python_pack         (PyObject        *object);
+GVariant  *afrpc_python_pack_tuple   (PyObject *const *objects,
+                                      Py_ssize_t       n);
+GVariant  *afrpc_python_pack_as      (const char      *type,
+                                      PyObject        *object);
+PyObject  *afrpc_python_unpack       (GVariant        *value);
+Py_ssize_t afrpc_python_count_args   (GVariant        *value);
+gboolean   afrpc_python_unpack_args  (GVariant        *value,
+                                      PyObject       **objects);
+PyObject  *afrpc_python_unpack_tuple (GVariant        *value);
+PyObject  *afrpc_python_wrap_variant (GVariant        *value);
 
 G_END_DECLS

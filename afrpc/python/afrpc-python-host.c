@@ -206,36 +206,26 @@ call_with (PyObject *function,
            PyObject *first, /* (nullable) */
            GVariant *args)
 {
+  const Py_ssize_t n = afrpc_python_count_args (args);
   PyObject *few[FEW_ARGS + 2];
-  PyObject **many, **objects;
+  g_autofree PyObject **many = n > FEW_ARGS ? g_new (PyObject *, n + 2) : NULL;
+  PyObject **places = many != NULL ? many : few;
+  PyObject **objects = places + 2;
   PyObject *result;
-  Py_ssize_t n;
 
   /* The place before the arguments may be used by what is called. */
-  few[0] = NULL;
-  few[1] = first;
-  if (!afrpc_python_unpack_args (args, &objects, &n, few + 2, FEW_ARGS))
+  places[0] = NULL;
+  places[1] = first;
+  if (!afrpc_python_unpack_args (args, objects))
     return NULL;
 
-  many = few;
-  if (objects != few + 2)
-    {
-      many = g_new (PyObject *, n + 2);
-      many[1] = first;
-      memcpy (many + 2, objects, n * sizeof *objects);
-      g_free (objects);
-      objects = many + 2;
-    }
-
   if (first != NULL)
-    result = PyObject_Vectorcall (function, many + 1, (n + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    result = PyObject_Vectorcall (function, objects - 1, (n + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
   else
-    result = PyObject_Vectorcall (function, many + 2, n | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    result = PyObject_Vectorcall (function, objects, n | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
 
   for (Py_ssize_t i = 0; i < n; i++)
     Py_DECREF (objects[i]);
-  if (many != few)
-    g_free (many);
 
   return result;
 }

@@ -160,31 +160,35 @@ afrpc_python_unpack (GVariant *value)
     }
 }
 
-/* A function's arguments: the members of a tuple, or any other value as one. Uses @space if they fit. The
- * objects are the caller's, and the array to free if it is not @space. */
-gboolean
-afrpc_python_unpack_args (GVariant    *value,
-                          PyObject  ***objects,
-                          Py_ssize_t  *n,
-                          PyObject   **space,
-                          Py_ssize_t   n_space)
+static gboolean
+is_tuple (GVariant *value)
 {
-  const gboolean is_tuple = g_variant_is_container (value) && *g_variant_get_type_string (value) == '(';
+  return *g_variant_get_type_string (value) == '(';
+}
 
-  *n = is_tuple ? (Py_ssize_t) g_variant_n_children (value) : 1;
-  *objects = *n <= n_space ? space : g_new (PyObject *, *n);
+/* How many arguments a function gets: the members of a tuple, or any other value as one. */
+Py_ssize_t
+afrpc_python_count_args (GVariant *value)
+{
+  return is_tuple (value) ? (Py_ssize_t) g_variant_n_children (value) : 1;
+}
 
-  for (Py_ssize_t i = 0; i < *n; i++)
+/* @objects: (out caller-allocates) (transfer full): as many */
+gboolean
+afrpc_python_unpack_args (GVariant  *value,
+                          PyObject **objects)
+{
+  const Py_ssize_t n = afrpc_python_count_args (value);
+
+  for (Py_ssize_t i = 0; i < n; i++)
     {
-      g_autoptr(GVariant) child = is_tuple ? g_variant_get_child_value (value, i) : g_variant_ref (value);
+      g_autoptr(GVariant) child = is_tuple (value) ? g_variant_get_child_value (value, i) : g_variant_ref (value);
 
-      (*objects)[i] = afrpc_python_unpack (child);
-      if ((*objects)[i] == NULL)
+      objects[i] = afrpc_python_unpack (child);
+      if (objects[i] == NULL)
         {
           while (i-- > 0)
-            Py_DECREF ((*objects)[i]);
-          if (*objects != space)
-            g_free (*objects);
+            Py_DECREF (objects[i]);
           return FALSE;
         }
     }
@@ -199,7 +203,7 @@ afrpc_python_unpack_tuple (GVariant *value)
   PyObject *object = afrpc_python_unpack (value);
   PyObject *tuple;
 
-  if (object == NULL || *g_variant_get_type_string (value) == '(')
+  if (object == NULL || is_tuple (value))
     return object;
 
   tuple = PyTuple_Pack (1, object);
