@@ -294,6 +294,17 @@ class Sync(Case):
             with open(seen[0], "rb") as copy:
                 self.assertEqual(copy.read(), b"content")
 
+    def test_many_fds(self):
+        proxy = self.make("event_many_files")
+        self.assertEqual(self.settle(proxy(253)), [None])
+        error = self.fails_remotely(proxy, 254)
+        self.assertEqual((error.type_name, error.text),
+                         ("ValueError", "254 file descriptors cannot be sent at once, the limit is 253"))
+        self.assertEqual(self.events, [253])
+        proxy = self.make("event_shrinking_files")
+        self.assertEqual(self.settle(proxy(100)), [None])
+        self.assertEqual(self.events, [253, 100, 0])
+
     def test_signals(self):
         """Handlers run while a worker waits for calls."""
         proxy = self.make("handle_signal")

@@ -5,28 +5,28 @@
 
 #include "afrpc-python-codec.h"
 #include "afrpc-python-worker.h"
-
-#define FDS_MAX 253 /* of one message */
+#include "afrpc/wire/afrpc-frame.h"
 
 /* Descriptors of a sequence of files or numbers, borrowed. Returns how many, or -1 with an exception. */
 static Py_ssize_t
 get_fds (PyObject *files,
          int      *fds)
 {
-  PyObject *list = PySequence_Fast (files, "fds must be a sequence");
+  PyObject *list = PySequence_Tuple (files); /* a copy: what is asked for its descriptor may change the list */
   Py_ssize_t n;
 
   if (list == NULL)
     return -1;
-  n = PySequence_Fast_GET_SIZE (list);
-  if (n > FDS_MAX)
+  n = PyTuple_GET_SIZE (list);
+  if (n > AFRPC_FRAME_FDS_MAX)
     {
-      PyErr_Format (PyExc_ValueError, "%zd file descriptors cannot be sent at once, the limit is %d", n, FDS_MAX);
+      PyErr_Format (PyExc_ValueError, "%zd file descriptors cannot be sent at once, the limit is %u", n,
+                    AFRPC_FRAME_FDS_MAX);
       n = -1;
     }
   for (Py_ssize_t i = 0; i < n; i++)
     {
-      fds[i] = PyObject_AsFileDescriptor (PySequence_Fast_GET_ITEM (list, i));
+      fds[i] = PyObject_AsFileDescriptor (PyTuple_GET_ITEM (list, i));
       if (fds[i] < 0)
         n = -1;
     }
@@ -44,7 +44,7 @@ module_event (PyObject *module,
   AfrpcWorker *worker = afrpc_python_host_get_worker ();
   PyObject *object, *files = NULL;
   GError *error = NULL;
-  int fds[FDS_MAX];
+  int fds[AFRPC_FRAME_FDS_MAX];
   Py_ssize_t n = 0;
   GVariant *value;
 

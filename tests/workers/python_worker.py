@@ -180,6 +180,21 @@ def event_file(path):
         afrpc.event(afrpc.Variant("h", 0), fds=[file])
 
 
+def event_many_files(n):
+    afrpc.event(n, fds=[sys.stdin] * n)
+
+
+def event_shrinking_files(n):
+    class Shrinking:
+        def fileno(self):
+            files.clear()
+            return 0
+
+    files = [Shrinking() for _ in range(n)]
+    afrpc.event(len(files), fds=files)
+    afrpc.event(len(files))
+
+
 def handle_signal(number, exits):
     def handler(number, frame):
         afrpc.event(["signal", number])
