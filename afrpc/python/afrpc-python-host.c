@@ -68,12 +68,12 @@ afrpc_python_host_end (AfrpcHost *host,
 
 /* Preparing */
 
+/* @result: (transfer full) (nullable): NULL if there is an exception, which becomes an error */
 static gboolean
-prepare (AfrpcHost   *host,
-         PyObject    *result,
-         int          code,
-         const char  *prefix,
-         GError     **error)
+check_result (PyObject    *result,
+              int          code,
+              const char  *prefix,
+              GError     **error)
 {
   if (result != NULL)
     {
@@ -90,11 +90,10 @@ afrpc_python_host_require (AfrpcHost   *host,
                            const char  *module,
                            GError     **error)
 {
-  AfrpcPythonHost *self = AFRPC_PYTHON_HOST (host);
   PyGILState_STATE state = PyGILState_Ensure ();
+  PyObject *result = PyObject_CallMethod (AFRPC_PYTHON_HOST (host)->backend, "require", "s", module);
   g_autofree char *prefix = g_strdup_printf ("the module “%s” cannot be loaded: ", module);
-  gboolean ok = prepare (host, PyObject_CallMethod (self->backend, "require", "s", module), AFRPC_ERROR_MODULE,
-                         prefix, error);
+  const gboolean ok = check_result (result, AFRPC_ERROR_MODULE, prefix, error);
 
   PyGILState_Release (state);
 
@@ -110,8 +109,8 @@ afrpc_python_host_eval (AfrpcHost   *host,
   AfrpcPythonHost *self = AFRPC_PYTHON_HOST (host);
   PyGILState_STATE state = PyGILState_Ensure ();
   PyObject *tuple = afrpc_python_unpack_tuple (args);
-  gboolean ok = prepare (host, tuple != NULL ? PyObject_CallMethod (self->backend, "evaluate", "sN", code, tuple) : NULL,
-                         AFRPC_ERROR_MODULE, "the code failed: ", error);
+  PyObject *result = tuple != NULL ? PyObject_CallMethod (self->backend, "evaluate", "sN", code, tuple) : NULL;
+  const gboolean ok = check_result (result, AFRPC_ERROR_MODULE, "the code failed: ", error);
 
   PyGILState_Release (state);
 
