@@ -206,9 +206,9 @@ run_callbacks (Call *self)
 
 /* @outcome: (transfer full) */
 void
-afrpc_python_call_settle (Call     *self,
-        AfrpcPythonCallState     state,
-        PyObject *outcome)
+afrpc_python_call_settle (Call                 *self,
+                          AfrpcPythonCallState  state,
+                          PyObject             *outcome)
 {
   if (self->state != AFRPC_PYTHON_CALL_PENDING)
     {

@@ -288,7 +288,7 @@ pack_dict (PyObject *object,
 /* Returns: (nullable): a floating reference */
 GVariant *
 afrpc_python_pack_inner (PyObject *object,
-      guint     depth)
+                         guint     depth)
 {
   GVariant *held;
 
