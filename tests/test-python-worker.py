@@ -342,6 +342,18 @@ class Sync(Case):
             if expected == 1:
                 self.assertEqual(self.exits[0].get_stderr(), "last words")
 
+    def test_exit_strangely(self):
+        """With a status that cannot be said, the rest is done all the same."""
+        with tempfile.TemporaryFile() as file:
+            process = self.process()
+            process.take_stdout_fd(os.dup(file.fileno()))
+            proxy = self.make("exit_strangely", process)
+            self.assert_code(self.fails(proxy, "bye"), Afrpc.Error.DIED)
+            wait_until(lambda: self.exits)
+            self.assertEqual(self.exits[0].get_status(), 1)
+            file.seek(0)
+            self.assertEqual(file.read(), b"bye\n")
+
     def test_exit_at_once(self):
         proxy = self.make("exit_at_once")
         self.assert_code(self.fails(proxy, 4), Afrpc.Error.DIED)

@@ -108,6 +108,7 @@ afrpc_python_host_check_exit (void)
   PyErr_NormalizeException (&type, &value, &traceback);
   result = PyObject_CallMethod (backend, "get_exit_status", "O", value);
   status = result != NULL ? (int) PyLong_AsLong (result) : EXIT_FAILURE;
+  PyErr_Clear ();
   afrpc_python_host_finish (backend);
   fflush (NULL);
   _exit (status);

@@ -98,6 +98,11 @@ def exit_with(status):
     sys.exit(status)
 
 
+def exit_strangely(text):
+    atexit.register(print, text)
+    sys.exit(Strange())
+
+
 def exit_at_once(status):
     os._exit(status)
 
