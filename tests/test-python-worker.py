@@ -3,6 +3,7 @@
 """Workers in Python, from a program in Python."""
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -238,13 +239,14 @@ class Sync(Case):
         self.assertIn("main thread", self.make("event_by_thread").invoke_sync())
 
     def test_threads_run_between_calls(self):
-        reader, writer = os.pipe()
-        proxy = self.make("start_writing", self.process().send_fd(writer))
-        os.close(writer)
-        proxy.invoke_sync(0)
-        for _ in range(20):
-            self.assertEqual(os.read(reader, 1), b"x")
-        os.close(reader)
+        here, there = socket.socketpair()
+        here.settimeout(60)
+        with here, there:
+            proxy = self.make("start_echoing", self.process().send_fd(there))
+            proxy.invoke_sync(0)
+            for _ in range(20):
+                here.sendall(b"x")
+                self.assertEqual(here.recv(1), b"x")
 
     def test_cancelled(self):
         proxy = self.make("until_cancelled")
@@ -499,10 +501,9 @@ class Preparing(Case):
 
 class Async(Case):
     def test_coroutines(self):
-        proxy = self.make_async("async_sleep")
+        proxy = self.make_async("async_last_first")
         order = []
-        calls = [proxy(0.02 * (3 - i), i, callback=lambda call: order.append(call.result()))
-                 for i in range(3)]
+        calls = [proxy(3, callback=lambda call: order.append(call.result())) for _ in range(3)]
         self.assertEqual(self.settle(*calls), [0, 1, 2])
         self.assertEqual(order, [2, 1, 0])
         self.assertTrue(self.end(proxy).is_success())

@@ -20,7 +20,7 @@ def act(what, value):
         raise ValueError(value)
 
     afrpc.event("waiting")
-    while not afrpc.is_cancelled():
+    while not afrpc.is_cancelled(): # the only way to know; the pause is for the processor's sake
         time.sleep(0.001)
     return "waited"
 
@@ -30,5 +30,4 @@ async def act_async(what, value):
         return act(what, value)
 
     afrpc.event("waiting")
-    while True: # until this is cancelled
-        await asyncio.sleep(3600)
+    await asyncio.Event().wait() # until this is cancelled

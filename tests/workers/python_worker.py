@@ -131,6 +131,7 @@ def hog():
 
 def until_cancelled():
     afrpc.event("here")
+    # Asking is the only way to know; the pause is for the processor's sake.
     while not afrpc.is_cancelled():
         time.sleep(0.001)
     afrpc.event("cancelled")
@@ -213,13 +214,13 @@ def start_thread():
     threading.Thread(target=threading.Event().wait, daemon=True).start()
 
 
-def start_writing(index):
-    """A thread that writes while no call runs."""
+def start_echoing(index):
+    """A thread that works while no call runs."""
     fd = afrpc.steal_fd(index)
 
     def run():
-        while os.write(fd, b"x"):
-            time.sleep(0.001)
+        while data := os.read(fd, 1):
+            os.write(fd, data)
 
     threading.Thread(target=run, daemon=True).start()
 
@@ -279,9 +280,26 @@ async def async_echo(*args):
 
 
 async def async_sleep(seconds, value):
+    """A slow function."""
     import asyncio
     await asyncio.sleep(seconds)
     return value
+
+
+turns = []
+
+
+async def async_last_first(n):
+    """Of n calls, returns from the last one first."""
+    import asyncio
+    place, turn = len(turns), asyncio.Event()
+    turns.append(turn)
+    if place == n - 1:
+        turn.set()
+    await turn.wait()
+    if place > 0:
+        turns[place - 1].set()
+    return place
 
 
 async def async_count_to(n):
@@ -308,7 +326,7 @@ async def async_is_cancelled():
     import asyncio
     afrpc.event(["here", afrpc.is_cancelled()])
     try:
-        await asyncio.sleep(3600)
+        await asyncio.Event().wait()
     except asyncio.CancelledError:
         pass
     afrpc.event(["goes on", afrpc.is_cancelled()])
@@ -340,7 +358,7 @@ async def async_until_cancelled():
     import asyncio
     afrpc.event("here")
     try:
-        await asyncio.sleep(3600)
+        await asyncio.Event().wait()
     except asyncio.CancelledError:
         afrpc.event("cancelled")
         raise
