@@ -31,8 +31,7 @@ def is_hidden(element):
 
 
 class Writer:
-    def __init__(self, namespace, callbacks):
-        self.namespace = namespace
+    def __init__(self, callbacks):
         self.callbacks = callbacks
 
     def type_of(self, element):
@@ -65,7 +64,7 @@ class Writer:
         holder = function.find(CORE + "parameters")
         all_parameters = [] if holder is None else holder.findall(CORE + "parameter")
         left_out = set()
-        for i, parameter in enumerate(all_parameters):
+        for parameter in all_parameters:
             if parameter.get("destroy"):
                 left_out.add(int(parameter.get("destroy")))
             array = parameter.find(CORE + "array")
@@ -110,7 +109,7 @@ class Writer:
         yield f"class {element.get('name')}(int):"
         for member in element.findall(CORE + "member"):
             yield f"    {member.get('name').upper()}: {element.get('name')}"
-        yield from self.methods(element, ())
+        yield from self.methods(element, set())
 
     def methods(self, element, known):
         for constructor in element.findall(CORE + "constructor"):
@@ -142,7 +141,7 @@ class Writer:
 
 
 def read_fragments(path):
-    """{class: (names, lines)}, and what else the file has."""
+    """{class: (names, lines, first line)}, and what else the file has."""
     with open(path, encoding="utf-8") as file:
         text = file.read()
     lines = text.splitlines()
@@ -163,7 +162,7 @@ def main():
     namespace = ET.parse(gir).getroot().find(CORE + "namespace")
     fragments, others = read_fragments(overrides)
     callbacks = {element.get("name") for element in namespace.findall(CORE + "callback")}
-    writer = Writer(namespace, callbacks)
+    writer = Writer(callbacks)
 
     written = ["# Made from the GIR of Afrpc. Do not edit.", "import typing", "",
                "from gi.repository import Gio, GLib, GObject", "", *others]

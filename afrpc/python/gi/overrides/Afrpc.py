@@ -51,10 +51,14 @@ def _drive(loop):
 _proxy.set_hooks(_improve, _drive)
 
 
+def _get_fd(file):
+    return file if isinstance(file, int) else file.fileno()
+
+
 def _make_fd_list(files):
     fds = Gio.UnixFDList()
     for file in files:
-        fds.append(file if isinstance(file, int) else file.fileno())
+        fds.append(_get_fd(file))
     return fds
 
 
@@ -200,7 +204,7 @@ class Process(Afrpc.Process):
     def send_fd(self, *files):
         """Sends copies of file descriptors: numbers, or objects that have one."""
         for file in files:
-            super().send_fd(file if isinstance(file, int) else file.fileno())
+            super().send_fd(_get_fd(file))
         return self
 
     def run(self, function, cancellable=None, callback=None, *user_data):
