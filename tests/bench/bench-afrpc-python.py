@@ -9,12 +9,11 @@ import argparse
 import collections
 import json
 import os
-import re
 import sys
-import time
+
+from bench_common import WINDOW, check, fail, private_kb, rate_spawns, text, time_calls
 
 SKIPPED = 77
-WINDOW = 1000
 WARM_UP = 1000
 
 try:
@@ -28,19 +27,6 @@ except (ImportError, ValueError, AttributeError):
 
 WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'bench_python_worker.py')
 context = GLib.MainContext.default()
-
-
-def fail(message):
-    sys.exit('bench-afrpc-python: ' + message)
-
-
-def text(number):
-    return f'{number:016d}'
-
-
-def check(got, number):
-    if got != text(number):
-        fail(f'text {number} is wrong: {got!r}')
 
 
 class Client:
@@ -117,17 +103,6 @@ def new_process():
     return Afrpc.Process.new_exec('python').require(WORKER)
 
 
-def private_kb(pid):
-    with open(f'/proc/{pid}/smaps_rollup') as file:
-        lines = re.findall(r'^Private_(?:Clean|Dirty): +(\d+)', file.read(), re.M)
-    return sum(int(kb) for kb in lines)
-
-
-def cpu_seconds(pid):
-    # The clock of a whole process, as clock_getcpuclockid(3) makes it.
-    return time.clock_gettime(~pid << 3 | 2)
-
-
 def spawn(options, template):
     def spawn_one():
         client = Client(options.variant, template)
@@ -136,11 +111,7 @@ def spawn(options, template):
 
     if template:  # its own start is not counted
         spawn_one()
-    start = time.monotonic()
-    for _ in range(options.n):
-        spawn_one()
-    seconds = time.monotonic() - start
-    return {'value': options.n / seconds, 'unit': '/s', 'seconds': seconds}
+    return rate_spawns(spawn_one, options.n)
 
 
 def measure(options):
@@ -159,15 +130,7 @@ def measure(options):
     if workload == 'W6':
         result = {'value': private_kb(client.get_pid()), 'unit': 'kB'}
     else:
-        pids = os.getpid(), client.get_pid()
-        cpu = [cpu_seconds(pid) for pid in pids]
-        start = time.monotonic()
-        run(n)
-        seconds = time.monotonic() - start
-        cpu = [cpu_seconds(pid) - before for pid, before in zip(pids, cpu)]
-        result = {'value': seconds * 1e6 / n if workload == 'W1' else n / seconds,
-                  'unit': 'us' if workload == 'W1' else '/s', 'seconds': seconds,
-                  'cpu_parent': cpu[0] * 1e6 / n, 'cpu_child': cpu[1] * 1e6 / n}
+        result = time_calls(run, workload, n, client.get_pid())
     client.close()
     return result
 

@@ -10,30 +10,15 @@ import concurrent.futures
 import json
 import multiprocessing
 import os
-import re
-import sys
-import time
+
+from bench_common import WINDOW, check, fail, private_kb, rate_spawns, text, time_calls
 
 # Both ends of a Pipe block while they write: with more calls in flight than their sockets hold
 # (some 270 small messages), parent and child would wait for each other for ever.
 PIPE_WINDOW = 100
-WINDOW = 1000
 WARM_UP = 100
 
 context = multiprocessing.get_context('fork')
-
-
-def fail(message):
-    sys.exit('bench-python: ' + message)
-
-
-def text(number):
-    return f'{number:016d}'
-
-
-def check(got, number):
-    if got != text(number):
-        fail(f'text {number} is wrong: {got!r}')
 
 
 def echo(argument):
@@ -114,17 +99,6 @@ class Executor:
         self.pool.shutdown()
 
 
-def private_kb(pid):
-    with open(f'/proc/{pid}/smaps_rollup') as file:
-        lines = re.findall(r'^Private_(?:Clean|Dirty): +(\d+)', file.read(), re.M)
-    return sum(int(kb) for kb in lines)
-
-
-def cpu_seconds(pid):
-    # The clock of a whole process, as clock_getcpuclockid(3) makes it.
-    return time.clock_gettime(~pid << 3 | 2)
-
-
 def run(peer, workload, n):
     if workload == 'W1':
         peer.calls(n, 1)
@@ -140,13 +114,13 @@ def measure(kind, workload, n):
     if workload == 'W5':
         if kind is ForkServer:  # the server's own start is not counted
             kind().close()
-        start = time.monotonic()
-        for _ in range(n):
+
+        def spawn():
             peer = kind()
             peer.calls(1, 1)
             peer.close()
-        seconds = time.monotonic() - start
-        return {'value': n / seconds, 'unit': '/s', 'seconds': seconds}
+
+        return rate_spawns(spawn, n)
 
     peer = kind()
     if workload == 'W6':
@@ -154,14 +128,7 @@ def measure(kind, workload, n):
         result = {'value': private_kb(peer.pid), 'unit': 'kB'}
     else:
         run(peer, workload, WARM_UP)
-        cpu = [cpu_seconds(os.getpid()), cpu_seconds(peer.pid)]
-        start = time.monotonic()
-        run(peer, workload, n)
-        seconds = time.monotonic() - start
-        cpu = [cpu_seconds(os.getpid()) - cpu[0], cpu_seconds(peer.pid) - cpu[1]]
-        result = {'value': seconds * 1e6 / n if workload == 'W1' else n / seconds,
-                  'unit': 'us' if workload == 'W1' else '/s', 'seconds': seconds,
-                  'cpu_parent': cpu[0] * 1e6 / n, 'cpu_child': cpu[1] * 1e6 / n}
+        result = time_calls(lambda n: run(peer, workload, n), workload, n, peer.pid)
     peer.close()
     return result
 
