@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* The extension module afrpc._proxy: calls, from a program in Python. Arguments and results go between Python and
- * the library without PyGObject, which costs ten times as much as a call. */
+ * the library without PyGObject, whose conversion of them costs more than the call itself. */
 #include "config.h"
 
 #include "afrpc-python-call.h"
