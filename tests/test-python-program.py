@@ -177,6 +177,22 @@ class Calls(unittest.TestCase):
         wait_until(call.done)
         self.assertEqual(order, [])
 
+    def test_callbacks_compared(self):
+        """What compares callbacks may settle the call."""
+        class Odd:
+            def __call__(self, call):
+                order.append(call)
+
+            def __eq__(self, other):
+                call.cancel()
+                return False
+
+        call, order = make("echo")(1), []
+        for _ in range(3):
+            call.add_done_callback(Odd())
+        self.assertEqual(call.remove_done_callback(print), 0)
+        self.assertEqual(order, [call] * 3)
+
     def test_contexts(self):
         variable = contextvars.ContextVar("variable", default=0)
         own = contextvars.copy_context()

@@ -379,20 +379,35 @@ call_add_done_callback (Call     *self,
   Py_RETURN_NONE;
 }
 
+static gboolean
+has_callback (Call       *self,
+              Py_ssize_t  i)
+{
+  return self->callbacks != NULL && i < PyList_GET_SIZE (self->callbacks);
+}
+
 static PyObject *
 call_remove_done_callback (Call     *self,
                            PyObject *function)
 {
   long n_removed = 0;
 
-  for (Py_ssize_t i = self->callbacks != NULL ? PyList_GET_SIZE (self->callbacks) : 0; i-- > 0;)
+  for (Py_ssize_t i = 0; has_callback (self, i);)
     {
-      const int same = PyObject_RichCompareBool (PyTuple_GET_ITEM (PyList_GET_ITEM (self->callbacks, i), 0), function,
-                                                 Py_EQ);
+      PyObject *entry = Py_NewRef (PyList_GET_ITEM (self->callbacks, i));
+      int same = PyObject_RichCompareBool (PyTuple_GET_ITEM (entry, 0), function, Py_EQ);
 
-      if (same < 0 || (same > 0 && PySequence_DelItem (self->callbacks, i) != 0))
+      /* What compares them may have settled the call, or taken this one back. */
+      if (same > 0 && has_callback (self, i) && PyList_GET_ITEM (self->callbacks, i) == entry)
+        {
+          same = PySequence_DelItem (self->callbacks, i);
+          n_removed++;
+        }
+      else
+        i++;
+      Py_DECREF (entry);
+      if (same < 0)
         return NULL;
-      n_removed += same;
     }
 
   return PyLong_FromLong (n_removed);
