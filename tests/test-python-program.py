@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import unittest
+import warnings
 import weakref
 
 import gi
@@ -517,6 +518,30 @@ class OwnLoop(Coroutines, unittest.TestCase):
     async def stops(self, loop):
         loop.stop()
         await asyncio.Event().wait()
+
+    def test_forgotten(self):
+        """Loops that nobody has closed may be collected by another thread."""
+        ended = False
+
+        def collect():
+            while not ended:
+                gc.collect()
+
+        thread = threading.Thread(target=collect)
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-5)  # seconds; the more often they alternate, the more is seen
+        gc.disable()
+        thread.start()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            for _ in range(2000):
+                afrpc.aio.EventLoop()
+                for _ in range(5):
+                    context.iteration(False)
+            ended = True
+            thread.join()
+        gc.enable()
+        sys.setswitchinterval(interval)
 
     def test_timers(self):
         async def main():

@@ -13,7 +13,9 @@ typedef struct _MainContextSource MainContextSource;
 typedef struct
 {
   GSource source;
-  MainContextSource *object; /* (nullable): until that is closed */
+  gpointer tag;
+  gboolean polled;           /* the selector has something */
+  MainContextSource *object; /* (nullable): until that is closed, which any thread may do that has the GIL */
 } LoopSource;
 
 struct _MainContextSource
@@ -23,8 +25,6 @@ struct _MainContextSource
   PyObject *ready;         /* (nullable): its callbacks that are due */
   GSource *source;         /* (nullable) */
   GMainContext *context;   /* (nullable) */
-  gpointer tag;
-  gboolean polled;         /* the selector has something */
   guint n_iterating;       /* iterate() runs, and raises what a callback raises */
   PyObject *error_type, *error, *error_traceback;
 };
@@ -32,13 +32,16 @@ struct _MainContextSource
 static PyTypeObject *source_type;
 static PyObject *str_scheduled, *str_when, *str_dispatch;
 
-/* Returns: microseconds of the monotonic clock when there is something to do: 0 for now, -1 for never */
+/* @self: (nullable)
+ * Returns: microseconds of the monotonic clock when there is something to do: 0 for now, -1 for never */
 static gint64
 get_ready_time (MainContextSource *self)
 {
   PyObject *scheduled, *when = NULL;
   gint64 time = -1;
 
+  if (self == NULL)
+    return -1;
   if (PyObject_Length (self->ready) > 0)
     return 0;
 
@@ -59,17 +62,12 @@ static gboolean
 loop_source_prepare (GSource *source,
                      int     *timeout_ms)
 {
-  MainContextSource *self = ((LoopSource *) source)->object;
-  PyGILState_STATE state;
+  PyGILState_STATE state = PyGILState_Ensure ();
   gint64 time;
 
-  if (self == NULL)
-    return FALSE;
-
-  state = PyGILState_Ensure ();
   if (afrpc_python_host_is_serving ())
     afrpc_python_host_check_signals ();
-  time = get_ready_time (self);
+  time = get_ready_time (((LoopSource *) source)->object);
   PyGILState_Release (state);
 
   *timeout_ms = -1;
@@ -88,11 +86,8 @@ loop_source_prepare (GSource *source,
 static gboolean
 loop_source_check (GSource *source)
 {
-  MainContextSource *self = ((LoopSource *) source)->object;
+  LoopSource *self = (LoopSource *) source;
   int timeout_ms;
-
-  if (self == NULL)
-    return FALSE;
 
   self->polled = g_source_query_unix_fd (source, self->tag) != 0;
 
@@ -104,14 +99,16 @@ loop_source_dispatch (GSource     *source,
                       GSourceFunc  callback,
                       gpointer     user_data)
 {
+  PyGILState_STATE state = PyGILState_Ensure ();
   MainContextSource *self = ((LoopSource *) source)->object;
-  PyGILState_STATE state;
   PyObject *result;
 
   if (self == NULL)
-    return G_SOURCE_REMOVE;
+    {
+      PyGILState_Release (state);
+      return G_SOURCE_REMOVE;
+    }
 
-  state = PyGILState_Ensure ();
   Py_INCREF (self);
   result = PyObject_CallMethodNoArgs (self->loop, str_dispatch);
   if (result == NULL && self->n_iterating > 0 && self->error_type == NULL)
@@ -157,8 +154,8 @@ source_new (PyTypeObject *type,
   self->context = g_main_context_ref_thread_default ();
   self->source = g_source_new (&loop_source_funcs, sizeof (LoopSource));
   ((LoopSource *) self->source)->object = self;
+  ((LoopSource *) self->source)->tag = g_source_add_unix_fd (self->source, fd, G_IO_IN);
   g_source_set_static_name (self->source, "[afrpc] asyncio");
-  self->tag = g_source_add_unix_fd (self->source, fd, G_IO_IN);
   g_source_attach (self->source, self->context);
 
   return (PyObject *) self;
@@ -254,9 +251,11 @@ static PyObject *
 source_take_polled (MainContextSource *self,
                     PyObject          *unused)
 {
-  const gboolean polled = self->polled;
+  LoopSource *source = (LoopSource *) self->source;
+  const gboolean polled = source != NULL && source->polled;
 
-  self->polled = FALSE;
+  if (source != NULL)
+    source->polled = FALSE;
 
   return PyBool_FromLong (polled);
 }

@@ -49,9 +49,9 @@ class EventLoop(asyncio.SelectorEventLoop):
             asyncio._set_running_loop(running)
 
     def close(self):
-        if not self.is_closed():
-            super().close()
-            self._source.close()
+        if not self.is_running() and not self.is_closed():
+            self._source.close()  # first: it watches the selector, which goes with the loop
+        super().close()
 
 
 class EventLoopPolicy(asyncio.DefaultEventLoopPolicy):
