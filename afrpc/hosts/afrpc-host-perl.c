@@ -119,6 +119,20 @@ afrpc_host_perl_invoke (AfrpcHost       *host,
   afrpc_perl_invoke (get_function (host, number), invocation);
 }
 
+/* Returns: (nullable): a new handle, which has the file descriptor */
+static SV *
+open_handle (pTHX_
+             int      fd,
+             GError **error)
+{
+  SV *handle = NULL;
+  AfrpcPerlCall call = {
+    .code = afrpc_perl_function ("Afrpc::Perl::handle"), .args = { newSViv (fd) }, .scalar = &handle
+  };
+
+  return afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, error) ? handle : NULL;
+}
+
 /* What was sent to the process, in its order: strings and handles. */
 static AV *
 get_start_args (pTHX_
@@ -133,14 +147,9 @@ get_start_args (pTHX_
     {
       for (; fd < n_fds && afrpc_worker_get_fd_position (worker, fd) <= i; fd++)
         {
-          SV *handle = NULL;
-          AfrpcPerlCall call = {
-            .code = afrpc_perl_function ("Afrpc::Perl::handle"),
-            .args = { newSViv (afrpc_worker_steal_fd (worker, fd)) },
-            .scalar = &handle,
-          };
+          SV *handle = open_handle (aTHX_ afrpc_worker_steal_fd (worker, fd), error);
 
-          if (!afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, error))
+          if (handle == NULL)
             {
               SvREFCNT_dec ((SV *) list);
               return NULL;
@@ -178,14 +187,6 @@ afrpc_host_perl_init_function (AfrpcHost    *host,
 }
 
 static void
-report (gboolean      ok,
-        const GError *error)
-{
-  if (!ok)
-    g_printerr ("afrpc-host-perl: %s\n", error->message);
-}
-
-static void
 afrpc_host_perl_done (AfrpcHost   *host,
                       guint        number,
                       AfrpcWorker *worker)
@@ -193,7 +194,8 @@ afrpc_host_perl_done (AfrpcHost   *host,
   AfrpcPerlCall call = { .code = get_function (host, number) };
   g_autoptr(GError) error = NULL;
 
-  report (afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, &error), error);
+  if (!afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, &error))
+    g_printerr ("afrpc-host-perl: %s\n", error->message);
 }
 
 static void
@@ -203,22 +205,17 @@ afrpc_host_perl_run (AfrpcHost   *host,
                      int          fd)
 {
   dTHX;
-  SV *handle = NULL;
-  AfrpcPerlCall open = {
-    .code = afrpc_perl_function ("Afrpc::Perl::handle"), .args = { newSViv (fd) }, .scalar = &handle
-  };
-  AfrpcPerlCall call = { .code = get_function (host, number) };
   g_autoptr(GError) error = NULL;
-  gboolean ok = afrpc_perl_call (&open, AFRPC_PERL_EXCEPTION, &error);
+  AfrpcPerlCall call = { .code = get_function (host, number), .args = { open_handle (aTHX_ fd, &error) } };
 
-  if (ok)
+  if (call.args[0] != NULL)
+    call.list = get_start_args (aTHX_ worker, &error);
+  if (call.list == NULL || !afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, &error))
     {
-      call.args[0] = handle;
-      call.list = get_start_args (aTHX_ worker, &error);
-      ok = call.list != NULL && afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, &error);
+      g_printerr ("afrpc-host-perl: %s\n", error->message);
+      AFRPC_HOST_PERL (host)->has_failed = TRUE;
     }
-  report (ok, error);
-  AFRPC_HOST_PERL (host)->has_failed = !ok;
+  SvREFCNT_dec ((SV *) call.list);
 }
 
 static int
