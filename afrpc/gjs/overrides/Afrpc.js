@@ -199,7 +199,8 @@ function unpack(variant) {
     }
 }
 
-// As Gio._promisify() does it, but without what else comes with Gio. What is left out is null.
+// As Gio._promisify() does it, but without what else comes with Gio. What is left out is null. A program that
+// calls that, too, changes nothing: it looks for the original.
 function promisify(klass, name, nArgs, finish = `${name}_finish`) {
     const {prototype} = klass;
     const original = prototype[name];
