@@ -2,9 +2,12 @@
 /* The parent in C. Usage: parent CASES LANGUAGE HOST MODULE */
 #include <afrpc/afrpc.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define N_CALLS 10
 #define LARGE (1 << 20)
@@ -22,7 +25,7 @@ typedef struct
 } Matrix;
 
 static const char *language, *host, *module;
-static char *now_file; /* tells a worker that cannot be cancelled that it need not wait any more */
+static char *fifo; /* tells a worker that cannot be cancelled that it need not wait any more */
 
 /* Of a string, or the octets that Perl has instead. */
 static char *
@@ -289,10 +292,15 @@ run_fail (Matrix     *m,
   g_assert_nonnull (strstr (get_error (m, 0)->message, text));
 }
 
+/* The worker may open its end now, or may still be about to. */
 static void
-stop_waiting (void)
+stop_waiting (Matrix *m)
 {
-  g_assert_true (g_file_set_contents (now_file, "", 0, NULL));
+  int fd = open (fifo, O_RDWR | O_CLOEXEC); /* for both ends, so that it does not wait itself */
+
+  g_assert_cmpint (fd, >=, 0);
+  check_alive (m);
+  close (fd);
 }
 
 static void
@@ -300,14 +308,14 @@ run_cancel (Matrix *m)
 {
   g_autoptr(GCancellable) cancellable = g_cancellable_new ();
 
-  call (m, "wait", g_variant_new_string (now_file), cancellable);
+  call (m, "wait", g_variant_new_string (fifo), cancellable);
   while (m->log->len == 0)
     g_main_context_iteration (NULL, TRUE);
   g_assert_cmpstr (m->log->pdata[0], ==, "waiting");
   g_cancellable_cancel (cancellable);
   wait_settled (m, 1);
   g_assert_error (get_error (m, 0), G_IO_ERROR, G_IO_ERROR_CANCELLED);
-  stop_waiting ();
+  stop_waiting (m);
 }
 
 static void
@@ -315,11 +323,11 @@ run_limit (Matrix *m,
            guint   limit_ms)
 {
   afrpc_proxy_set_call_timeout_ms (m->proxy, limit_ms);
-  call (m, "wait", g_variant_new_string (now_file), NULL);
+  call (m, "wait", g_variant_new_string (fifo), NULL);
   afrpc_proxy_set_call_timeout_ms (m->proxy, 0);
   wait_settled (m, 1);
   g_assert_error (get_error (m, 0), G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
-  stop_waiting ();
+  stop_waiting (m);
 }
 
 static void
@@ -372,7 +380,6 @@ run_line (Matrix       *m,
   const guint n = words[1] != NULL ? strtoul (words[1], NULL, 10) : 0;
 
   next_step (m);
-  remove (now_file);
   if (g_str_equal (words[0], "value"))
     run_value (m, words);
   else if (g_str_equal (words[0], "events"))
@@ -429,7 +436,8 @@ main (int    argc,
   language = argv[2];
   host = argv[3];
   module = argv[4];
-  now_file = g_build_filename (folder, "now", NULL);
+  fifo = g_build_filename (folder, "fifo", NULL);
+  g_assert_cmpint (mkfifo (fifo, 0600), ==, 0);
   g_file_get_contents (argv[1], &text, NULL, &error);
   g_assert_no_error (error);
   lines = g_strsplit (text, "\n", -1);
@@ -437,9 +445,9 @@ main (int    argc,
   run_case_lines (AFRPC_BACKEND_SYNC, lines);
   run_case_lines (AFRPC_BACKEND_ASYNC, lines);
 
-  remove (now_file);
+  remove (fifo);
   remove (folder);
-  g_free (now_file);
+  g_free (fifo);
 
   return 0;
 }

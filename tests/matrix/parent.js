@@ -11,7 +11,7 @@ const LARGE = 'x'.repeat(1 << 20);
 const {SYNC} = Afrpc.Backend;
 const [CASES, LANGUAGE, HOST, MODULE] = ARGV;
 const FOLDER = GLib.Dir.make_tmp('afrpc-matrix-XXXXXX');
-const NOW_FILE = `${FOLDER}/now`;
+const FIFO = `${FOLDER}/fifo`;
 
 function assert(condition, what) {
     if (!condition)
@@ -80,8 +80,12 @@ function assertError(error, domain, code) {
     assert(error instanceof GLib.Error && error.matches(domain, code), `the error is ${error}`);
 }
 
-function stopWaiting() {
-    GLib.file_set_contents(NOW_FILE, '');
+// The worker may open its end now, or may still be about to.
+async function stopWaiting(worker) {
+    const stream = Gio.File.new_for_path(FIFO).open_readwrite(null); // both ends, so that it does not wait itself
+
+    await worker.checkAlive();
+    stream.close(null);
 }
 
 function queueCalls(worker) {
@@ -126,22 +130,22 @@ const steps = {
 
     async cancel(worker) {
         const cancellable = new Gio.Cancellable();
-        const call = worker.call('wait', new GLib.Variant('s', NOW_FILE), cancellable);
+        const call = worker.call('wait', new GLib.Variant('s', FIFO), cancellable);
 
         while (worker.log.length === 0)
             await new Promise(resolve => worker.proxy.connect('event', resolve));
         assert(worker.log[0] === 'waiting', worker.log);
         cancellable.cancel();
         assertError(await call, Gio.IOErrorEnum, Gio.IOErrorEnum.CANCELLED);
-        stopWaiting();
+        await stopWaiting(worker);
     },
 
     async limit(worker, limitMs) {
         worker.proxy.call_timeout_ms = Number(limitMs);
-        const call = worker.call('wait', new GLib.Variant('s', NOW_FILE));
+        const call = worker.call('wait', new GLib.Variant('s', FIFO));
         worker.proxy.call_timeout_ms = 0;
         assertError(await call, Gio.IOErrorEnum, Gio.IOErrorEnum.TIMED_OUT);
-        stopWaiting();
+        await stopWaiting(worker);
     },
 
     async close(worker) {
@@ -181,7 +185,6 @@ async function runCases(backend, lines) {
         const [step, ...words] = line.split('\t');
         worker ??= new Worker(backend);
         worker.log = [];
-        GLib.unlink(NOW_FILE);
         if (await steps[step](worker, ...words))
             worker = null;
         else if (step !== 'value')
@@ -190,6 +193,7 @@ async function runCases(backend, lines) {
 }
 
 async function main() {
+    GLib.spawn_sync(null, ['mkfifo', FIFO], null, GLib.SpawnFlags.SEARCH_PATH, null);
     const lines = new TextDecoder().decode(GLib.file_get_contents(CASES)[1]).split('\n');
 
     await runCases(SYNC, lines);
@@ -204,6 +208,6 @@ main().catch(e => {
     status = 1;
 }).finally(() => loop.quit());
 loop.run();
-GLib.unlink(NOW_FILE);
+GLib.unlink(FIFO);
 GLib.rmdir(FOLDER);
 System.exit(status);

@@ -104,9 +104,11 @@ def assert_error(error, domain, code):
     assert isinstance(error, GLib.Error) and error.matches(domain, code), error
 
 
-def stop_waiting():
-    with open(now_file, "w"):
-        pass
+def stop_waiting(worker):
+    """The worker may open its end now, or may still be about to."""
+    fd = os.open(fifo, os.O_RDWR)  # for both ends, so that it does not wait itself
+    worker.check_alive()
+    os.close(fd)
 
 
 def run_value(worker, text, *others):
@@ -144,21 +146,21 @@ def run_fail(worker, text):
 
 def run_cancel(worker):
     cancellable = Gio.Cancellable()
-    worker.call("wait", GLib.Variant("s", now_file), cancellable)
+    worker.call("wait", GLib.Variant("s", fifo), cancellable)
     while not worker.log:
         context.iteration(True)
     assert worker.log == ["waiting"], worker.log
     cancellable.cancel()
     assert_error(worker.wait(1)[0], Gio.io_error_quark(), Gio.IOErrorEnum.CANCELLED)
-    stop_waiting()
+    stop_waiting(worker)
 
 
 def run_limit(worker, limit_ms):
     worker.proxy.props.call_timeout_ms = int(limit_ms)
-    worker.call("wait", GLib.Variant("s", now_file))
+    worker.call("wait", GLib.Variant("s", fifo))
     worker.proxy.props.call_timeout_ms = 0
     assert_error(worker.wait(1)[0], Gio.io_error_quark(), Gio.IOErrorEnum.TIMED_OUT)
-    stop_waiting()
+    stop_waiting(worker)
 
 
 def queue_calls(worker):
@@ -211,8 +213,6 @@ def run_cases(backend, lines):
             worker = Worker(backend)
         worker.log.clear()
         worker.settled.clear()
-        if os.path.exists(now_file):
-            os.unlink(now_file)
         STEPS[step](worker, *words)
         if worker.exit is not None:
             worker = None
@@ -221,7 +221,8 @@ def run_cases(backend, lines):
 
 
 with tempfile.TemporaryDirectory() as folder:
-    now_file = os.path.join(folder, "now")
+    fifo = os.path.join(folder, "fifo")
+    os.mkfifo(fifo)
     with open(CASES, encoding="utf-8") as file:
         all_lines = file.read().split("\n")
     run_cases(Afrpc.Backend.SYNC, all_lines)

@@ -7,7 +7,7 @@ const int LARGE = 1 << 20;
 string language;
 string host;
 string module;
-string now_file;
+string fifo;
 
 Variant parse (string text) {
   try {
@@ -41,14 +41,6 @@ bool matches (Variant value, Variant expected) {
     octets = octets.slice (0, octets.length - 1);
 
   return value.get_child_value (0).get_data_as_bytes ().compare (octets) == 0;
-}
-
-void stop_waiting () {
-  try {
-    FileUtils.set_contents (now_file, "");
-  } catch (Error e) {
-    error ("%s", e.message);
-  }
 }
 
 /* What became of a call. */
@@ -167,24 +159,33 @@ void run_fail (Worker worker, string text) {
   assert (text in worker.wait ().error.message);
 }
 
+/* The worker may open its end now, or may still be about to. */
+void stop_waiting (Worker worker) {
+  var fd = Posix.open (fifo, Posix.O_RDWR); /* for both ends, so that it does not wait itself */
+
+  assert (fd >= 0);
+  worker.check_alive ();
+  Posix.close (fd);
+}
+
 void run_cancel (Worker worker) {
   var cancellable = new Cancellable ();
 
-  worker.call.begin ("wait", new Variant.string (now_file), cancellable);
+  worker.call.begin ("wait", new Variant.string (fifo), cancellable);
   while (worker.log.length == 0)
     MainContext.default ().iteration (true);
   assert (worker.log[0] == "waiting");
   cancellable.cancel ();
   assert (worker.wait ().error is IOError.CANCELLED);
-  stop_waiting ();
+  stop_waiting (worker);
 }
 
 void run_limit (Worker worker, uint limit_ms) {
   worker.proxy.call_timeout_ms = limit_ms;
-  worker.call.begin ("wait", new Variant.string (now_file));
+  worker.call.begin ("wait", new Variant.string (fifo));
   worker.proxy.call_timeout_ms = 0;
   assert (worker.wait ().error is IOError.TIMED_OUT);
-  stop_waiting ();
+  stop_waiting (worker);
 }
 
 void run_end (Worker worker, bool is_drop) {
@@ -217,7 +218,6 @@ void run_line (Worker worker, string line) {
   var words = line.split ("\t");
 
   worker.next_step ();
-  FileUtils.unlink (now_file);
   switch (words[0]) {
   case "value":
     run_value (worker, words);
@@ -271,11 +271,12 @@ int main (string[] args) {
     var folder = DirUtils.make_tmp ("afrpc-matrix-XXXXXX");
     string text;
 
-    now_file = Path.build_filename (folder, "now");
+    fifo = Path.build_filename (folder, "fifo");
+    assert (Posix.mkfifo (fifo, 0600) == 0);
     FileUtils.get_contents (args[1], out text);
     run_cases (Afrpc.Backend.SYNC, text.split ("\n"));
     run_cases (Afrpc.Backend.ASYNC, text.split ("\n"));
-    FileUtils.unlink (now_file);
+    FileUtils.unlink (fifo);
     DirUtils.remove (folder);
   } catch (Error e) {
     error ("%s", e.message);

@@ -53,6 +53,7 @@ act (AfrpcWorker  *worker,
   if (result != NULL || *error != NULL)
     return result;
 
+  /* A function of the sync backend has no other way to know. */
   while (!afrpc_worker_is_cancelled (worker))
     g_thread_yield ();
 

@@ -13,6 +13,7 @@ const actions = {
     fail(_self, text) {
         throw new Error(text);
     },
+    // A function of the sync backend has no other way to know that it is cancelled.
     wait(self) {
         self.event('waiting');
         while (!self.is_cancelled())

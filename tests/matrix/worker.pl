@@ -10,11 +10,11 @@ my %action = (
    events => sub { AnyEvent::Fork::RPC::event ("$_") for 0 .. $_[0] - 1; "sent" },
    exit => sub { exit $_[0] },
    fail => sub { die "$_[0]\n" },
-   # It cannot be cancelled, so it is told by a file.
+   # It cannot be cancelled, so it is told by a FIFO, which opens when somebody opens the other end.
    wait => sub {
       AnyEvent::Fork::RPC::event ("waiting");
       AnyEvent::Fork::RPC::flush ();
-      select undef, undef, undef, 0.002 until -e $_[0];
+      open my $fifo, "<", $_[0] or die "$_[0]: $!\n";
       "waited"
    },
 );

@@ -30,6 +30,7 @@ public Variant act (Afrpc.Worker worker, Variant args) throws Error {
   if (result != null)
     return result;
 
+  /* A function of the sync backend has no other way to know. */
   while (!worker.is_cancelled ())
     Thread.yield ();
 
