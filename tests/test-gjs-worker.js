@@ -296,7 +296,7 @@ runTests({
 
     async timeLimits() {
         const never = makeProxy('act', {backend: ASYNC});
-        const slow = makeProxy('sleep', {backend: ASYNC});
+        const slow = makeProxy('crossing', {backend: ASYNC});
         const busy = makeProxy('act');
         const events = never.events();
         const cancellable = new Gio.Cancellable();
@@ -307,7 +307,9 @@ runTests({
         events.return();
         assertEqual(await never.invoke('returnNothing'), null, 'a call afterwards');
         assert(await never.close_async(), 'what never settles does not hold the end up');
-        await assertError(slow.invokeWith({timeoutMs: 50}, 100), IO, IO.TIMED_OUT);
+        assertEqual(await slow.invoke(2), 2, 'a call beforehand');
+        await assertError(slow.invokeWith({timeoutMs: 50}, 1), IO, IO.TIMED_OUT);
+        assertEqual(await slow.invoke(2), 2, 'what lets it go');
         assert(await slow.close_async(), 'closing');
         await assertError(busy.invokeWith({timeoutMs: 1}, 'waitForCancel'), IO, IO.TIMED_OUT);
         assertEqual(await busy.invoke('returnNothing'), null, 'a call afterwards');

@@ -108,8 +108,8 @@ async void test_cancel () throws Error {
 async void test_async_module () throws Error {
   var proxy = make_proxy ("AFRPC_TEST_VALA_WORKER", "rest", Afrpc.Backend.ASYNC);
   string order = "";
-  proxy.call.begin (new Variant ("(u)", 40), null, (object, result) => { order += "slow"; });
-  proxy.call.begin (new Variant ("(u)", 1), null, (object, result) => { order += "fast "; });
+  proxy.call.begin (new Variant ("(u)", 1), null, (object, result) => { order += "slow"; });
+  proxy.call.begin (new Variant ("(u)", 2), null, (object, result) => { order += "fast "; });
 
   try {
     yield proxy.call (new Variant ("(u)", 0));
@@ -118,7 +118,7 @@ async void test_async_module () throws Error {
     assert (e.message == "not at all?");
   }
   try {
-    yield proxy.call_with_timeout (new Variant ("(u)", 60), 1);
+    yield proxy.call_with_timeout (new Variant ("(u)", 3), 1);
     assert_not_reached ();
   } catch (IOError.TIMED_OUT e) {
   }

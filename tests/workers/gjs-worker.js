@@ -8,8 +8,9 @@ import System from 'system';
 let initArgs = null;
 export const notAFunction = 1;
 
-function later(action, ms = 1) {
-    return new Promise(resolve => GLib.timeout_add(GLib.PRIORITY_DEFAULT, ms, () => {
+// In another turn of the main loop.
+function later(action) {
+    return new Promise(resolve => GLib.idle_add(GLib.PRIORITY_DEFAULT, () => {
         resolve(action());
         return GLib.SOURCE_REMOVE;
     }));
@@ -135,11 +136,6 @@ export async function actLater(name, ...args) {
 }
 
 // Only for the async backend.
-export async function sleep(ms) {
-    await later(() => {}, ms);
-    return ms;
-}
-
 export async function exitLater(status) {
     await later(() => {});
     System.exit(status);
@@ -157,14 +153,17 @@ export async function answerEarly() {
     return 'late';
 }
 
-// The second call waits until the first has failed.
+let fail = null;
+
+// The first call is answered, and fails when the second comes.
 export async function failAfterAnswer(n) {
-    if (n === 1)
-        this.return_value('early');
-    await later(() => {}, n);
-    if (n === 1)
-        throw new Error('too late to matter');
-    return 'failed';
+    if (n === 2) {
+        fail();
+        return 'failed';
+    }
+    this.return_value('early');
+    await new Promise(resolve => (fail = resolve));
+    throw new Error('too late to matter');
 }
 
 export function readHandle(handle) {
@@ -175,12 +174,12 @@ export function readHandle(handle) {
 
 let release = null;
 
-// The first call waits for the second.
+// The first call waits for the second, whoever cancels it.
 export async function crossing(n) {
     if (n === 1)
         await new Promise(resolve => (release = resolve));
     else
-        release();
+        release?.();
     return n;
 }
 

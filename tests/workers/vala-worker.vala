@@ -53,20 +53,34 @@ public Variant wait_for_cancel (Afrpc.Worker worker, Variant args) throws Error 
   return new Variant.boolean (true);
 }
 
-/* Answers later than it returns. */
+/* Answers later than it returns: 1 when 2 comes, 3 when it is cancelled. */
 public void rest (Afrpc.Invocation invocation) {
   rest_async.begin (invocation);
 }
 
+SourceFunc? release;
+
 async void rest_async (Afrpc.Invocation invocation) {
-  uint ms = invocation.get_args ().get_child_value (0).get_uint32 ();
+  uint number = invocation.get_args ().get_child_value (0).get_uint32 ();
 
   try {
-    if (ms == 0)
+    switch (number) {
+    case 0:
       throw new IOError.INVALID_ARGUMENT ("not at all?");
-    Timeout.add (ms, rest_async.callback);
-    yield;
-    invocation.return_value (new Variant.uint32 (ms));
+    case 1:
+      release = rest_async.callback;
+      yield;
+      break;
+    case 2:
+      Idle.add ((owned) release);
+      break;
+    default:
+      var id = invocation.get_cancellable ().cancelled.connect (() => rest_async.callback ());
+      yield;
+      SignalHandler.disconnect (invocation.get_cancellable (), id);
+      break;
+    }
+    invocation.return_value (new Variant.uint32 (number));
   } catch (Error e) {
     invocation.return_error (e);
   }
