@@ -3,7 +3,7 @@
 import Afrpc from 'gi://Afrpc?version=1.0';
 import GLib from 'gi://GLib';
 
-const HERE = GLib.path_get_dirname(GLib.filename_from_uri(import.meta.url)[0]);
+export const HERE = GLib.path_get_dirname(GLib.filename_from_uri(import.meta.url)[0]);
 
 export const BAD_HOST = `${HERE}/gjs-host.js`;
 export const WORKER = `${HERE}/workers/gjs-worker.js`;

@@ -2,21 +2,13 @@
 // Buffers of shared memory as JavaScript sees them.
 import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
-import System from 'system';
 import Afrpc from 'gi://Afrpc?version=1.0';
+
+import {assert, assertError, runTests} from './gjs-util.js';
 
 const WORKER = GLib.getenv('AFRPC_TEST_BIG_WORKER');
 const SIZE = 100000;
 const KINDS = [Afrpc.BufferFlags.DEFAULT, Afrpc.BufferFlags.REUSED];
-const loop = new GLib.MainLoop(null, false);
-let failed = 0;
-
-function assert(condition, what) {
-    if (!condition) {
-        printerr(`failed: ${what}`);
-        failed++;
-    }
-}
 
 function act(what, type, value) {
     return new GLib.Variant('(sv)', [what, new GLib.Variant(type, value)]);
@@ -30,7 +22,7 @@ function addUp(bytes) {
     return Number(sum);
 }
 
-async function testReceived(proxy) {
+async function received(proxy) {
     for (const flags of KINDS) {
         const [value, fds] = await proxy.call_with_fds(act('make-buffer', '(tuy)', [SIZE, flags, 120]), null, null);
         const [handle, size] = value.deepUnpack();
@@ -41,7 +33,7 @@ async function testReceived(proxy) {
     }
 }
 
-async function testSent(proxy) {
+async function sent(proxy) {
     const content = Uint8Array.from({length: SIZE}, (_, i) => i * 7 % 251);
     for (const flags of KINDS) {
         const buffer = Afrpc.Buffer.new(SIZE, flags);
@@ -55,33 +47,24 @@ async function testSent(proxy) {
     }
 }
 
-function testRefused() {
+async function refused() {
     // A copy of the standard input, which is no memory.
     const list = Gio.UnixFDList.new();
     list.append(0);
     for (const fd of [-1, list.get(0)]) {
-        try {
-            Afrpc.Buffer.new_take_fd(fd, 0, Afrpc.BufferFlags.DEFAULT);
-            assert(false, 'an error');
-        } catch (e) {
-            assert(e.matches(Afrpc.Error, Afrpc.Error.INVALID_DATA), `its class: ${e}`);
-        }
+        await assertError((async () => Afrpc.Buffer.new_take_fd(fd, 0, Afrpc.BufferFlags.DEFAULT))(), Afrpc.Error,
+            Afrpc.Error.INVALID_DATA);
     }
 }
 
-async function main() {
-    const process = Afrpc.Process.new_exec('c');
-    process.require(WORKER);
-    const proxy = new Afrpc.Proxy({process, function: 'act'});
-    await testReceived(proxy);
-    await testSent(proxy);
-    testRefused();
-    await proxy.close_async(null);
+function withProxy(test) {
+    return async () => {
+        const process = Afrpc.Process.new_exec('c');
+        process.require(WORKER);
+        const proxy = new Afrpc.Proxy({process, function: 'act'});
+        await test(proxy);
+        await proxy.close_async(null);
+    };
 }
 
-main().catch(e => {
-    logError(e);
-    failed++;
-}).finally(() => loop.quit());
-loop.run();
-System.exit(failed === 0 ? 0 : 1);
+runTests({received: withProxy(received), sent: withProxy(sent), refused});

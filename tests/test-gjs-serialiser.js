@@ -3,10 +3,9 @@
 import Afrpc from 'gi://Afrpc?version=1.0';
 import GLib from 'gi://GLib';
 
-import {assert, assertEqual, assertError, getError, runTests} from './gjs-util.js';
+import {HERE, assert, assertEqual, assertError, getError, runTests} from './gjs-util.js';
 import {Odd} from './workers/gjs-serialiser.js';
 
-const HERE = GLib.path_get_dirname(GLib.filename_from_uri(import.meta.url)[0]);
 const E = Afrpc.Error;
 
 function makeProxy(host, serialiser, name = 'echo', options = {}) {

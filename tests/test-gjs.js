@@ -4,20 +4,13 @@ import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
 import Afrpc from 'gi://Afrpc?version=1.0';
 
+import {assert, getError, runTests} from './gjs-util.js';
+
 Gio._promisify(Afrpc.Proxy.prototype, 'call');
 Gio._promisify(Afrpc.Proxy.prototype, 'close_async');
 Gio._promisify(Afrpc.Process.prototype, 'wait');
 
 const WORKER = GLib.getenv('AFRPC_TEST_WORKER');
-const loop = new GLib.MainLoop(null, false);
-let failed = 0;
-
-function assert(condition, what) {
-    if (!condition) {
-        printerr(`failed: ${what}`);
-        failed++;
-    }
-}
 
 function act(what, value = new GLib.Variant('b', true)) {
     return new GLib.Variant('(sv)', [what, value]);
@@ -39,12 +32,8 @@ async function testCalls() {
     const result = await proxy.call(act('event', new GLib.Variant('s', 'ä')), null);
     assert(result.deepUnpack() === true, 'a result');
     assert(log.length === 1 && log[0] === 'ä', 'an event');
-    try {
-        await proxy.call(new GLib.Variant('(i)', [1]), null);
-        assert(false, 'an error');
-    } catch (e) {
-        assert(e instanceof Afrpc.Error && e.matches(Afrpc.Error, Afrpc.Error.INVALID_ARGUMENTS), `its class: ${e}`);
-    }
+    const e = await getError(proxy.call(new GLib.Variant('(i)', [1]), null));
+    assert(e instanceof Afrpc.Error && e.matches(Afrpc.Error, Afrpc.Error.INVALID_ARGUMENTS), `its class: ${e}`);
     const text = proxy.call_sync(act('return', new GLib.Variant('s', 'x')), null).deepUnpack();
     assert(text === 'x', 'a blocking call');
     assert(await proxy.close_async(null), 'closing');
@@ -54,20 +43,11 @@ async function testDeath() {
     const log = [];
     const proxy = makeProxy(log);
     const ended = proxy.process.wait(null);
-    try {
-        await proxy.call(act('exit', new GLib.Variant('u', 3)), null);
-        assert(false, 'a death');
-    } catch (e) {
-        assert(e.matches(Afrpc.Error, Afrpc.Error.DIED), `its reason: ${e}`);
-    }
+    const e = await getError(proxy.call(act('exit', new GLib.Variant('u', 3)), null));
+    assert(e.matches(Afrpc.Error, Afrpc.Error.DIED), `its reason: ${e}`);
     const exit = await ended;
     assert(exit.get_status() === 3, 'an exit status');
     assert(log.length === 1 && log[0].matches(Afrpc.Error, Afrpc.Error.DIED), 'the error signal');
 }
 
-testCalls().then(testDeath).catch(e => {
-    printerr(`${e}\n${e.stack}`);
-    failed++;
-}).finally(() => loop.quit());
-loop.run();
-imports.system.exit(failed === 0 ? 0 : 1);
+runTests({testCalls, testDeath});

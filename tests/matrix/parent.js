@@ -4,7 +4,8 @@
 import Afrpc from 'gi://Afrpc?version=1.0';
 import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
-import System from 'system';
+
+import {assert, runTests} from '../gjs-util.js';
 
 const N_CALLS = 10;
 const LARGE = 'x'.repeat(1 << 20);
@@ -12,11 +13,6 @@ const {SYNC} = Afrpc.Backend;
 const [CASES, LANGUAGE, HOST, MODULE] = ARGV;
 const FOLDER = GLib.Dir.make_tmp('afrpc-matrix-XXXXXX');
 const FIFO = `${FOLDER}/fifo`;
-
-function assert(condition, what) {
-    if (!condition)
-        throw new Error(`not true: ${what}`);
-}
 
 function parse(text) {
     return GLib.Variant.parse(null, text.replaceAll('%LARGE%', LARGE), null, null);
@@ -192,22 +188,14 @@ async function runCases(backend, lines) {
     }
 }
 
-async function main() {
-    GLib.spawn_sync(null, ['mkfifo', FIFO], null, GLib.SpawnFlags.SEARCH_PATH, null);
-    const lines = new TextDecoder().decode(GLib.file_get_contents(CASES)[1]).split('\n');
+const lines = new TextDecoder().decode(GLib.file_get_contents(CASES)[1]).split('\n');
 
-    await runCases(SYNC, lines);
-    await runCases(Afrpc.Backend.ASYNC, lines);
-}
+GLib.spawn_sync(null, ['mkfifo', FIFO], null, GLib.SpawnFlags.SEARCH_PATH, null);
+runTests({
+    sync: () => runCases(SYNC, lines),
+    async: () => runCases(Afrpc.Backend.ASYNC, lines),
 
-const loop = new GLib.MainLoop(null, false);
-let status = 0;
-
-main().catch(e => {
-    printerr(`${e}\n${e.stack}`);
-    status = 1;
-}).finally(() => loop.quit());
-loop.run();
-GLib.unlink(FIFO);
-GLib.rmdir(FOLDER);
-System.exit(status);
+    cleanUp() {
+        assert(GLib.unlink(FIFO) === 0 && GLib.rmdir(FOLDER) === 0, 'removing the folder');
+    },
+});
