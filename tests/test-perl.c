@@ -541,20 +541,27 @@ test_perl_coro (void)
   if (skip_without ("Coro::AnyEvent"))
     return;
 
-  g_test_summary ("A function may run each call in a thread of Coro");
+  g_test_summary ("A function may run each call in a thread of Coro, which waits for the event loop and for others");
   process = new_process ("Coro::AnyEvent");
-  afrpc_process_eval (process, "use Coro; sub run { my ($done, $seconds) = @_; "
-                      "async { Coro::AnyEvent::sleep ($seconds); $done->($seconds) } }", NULL);
+  /* Each lets the one before it go on; the last need not wait. */
+  afrpc_process_eval (process, "use Coro; my @gate = map Coro::Semaphore->new (int $_ / 2), 0 .. 2; "
+                      "sub run { my ($done, $n) = @_; "
+                      "async { Coro::AnyEvent::sleep (0); $gate[$n]->down; $done->($n); $gate[$n - 1]->up if $n } }",
+                      NULL);
   watch_perl (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "run", "backend",
                                       AFRPC_BACKEND_ASYNC, NULL));
   for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
-    afrpc_proxy_call (watched.proxy, g_variant_new ("(d)", 0.3 - i * 0.1), NULL, outcome_cb, &outcomes[i]);
+    {
+      outcomes[i].log = watched.log;
+      afrpc_proxy_call (watched.proxy, g_variant_new ("(u)", i), NULL, outcome_cb, &outcomes[i]);
+    }
   for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
     {
       outcome_wait (&outcomes[i]);
       g_assert_no_error (outcomes[i].error);
       outcome_clear (&outcomes[i]);
     }
+  g_assert_cmpstr (watched.log->str, ==, "result [[0x32]]; result [[0x31]]; result [[0x30]]; ");
 }
 
 static void
