@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "perl-util.h"
+
+#include <string.h>
+#include <unistd.h>
+
+AfrpcProcess *
+new_process (const char *module)
+{
+  const gboolean is_forked = g_getenv ("AFRPC_TEST_TEMPLATE") != NULL;
+  AfrpcProcess *process = is_forked ? afrpc_process_new_for_host ("perl") : afrpc_process_new_exec ("perl");
+
+  afrpc_process_setenv (process, "PERL5LIB", LIBRARY, TRUE);
+  afrpc_process_set_stderr (process, AFRPC_STDIO_CAPTURE);
+  if (module != NULL)
+    afrpc_process_require (process, module);
+
+  return process;
+}
+
+AfrpcProxy *
+new_proxy (const char   *module,
+           const char   *function,
+           AfrpcBackend  backend)
+{
+  g_autoptr(AfrpcProcess) process = new_process (module);
+
+  return g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", function, "backend", backend, NULL);
+}
+
+static int
+compare_texts (gconstpointer a,
+               gconstpointer b)
+{
+  return strcmp (*(char *const *) a, *(char *const *) b);
+}
+
+static char *
+show_children (GVariant   *value,
+               const char *before,
+               const char *after)
+{
+  g_autoptr(GPtrArray) parts = g_ptr_array_new_with_free_func (g_free);
+  g_autofree char *text = NULL;
+
+  for (gsize i = 0; i < g_variant_n_children (value); i++)
+    {
+      g_autoptr(GVariant) child = g_variant_get_child_value (value, i);
+
+      g_ptr_array_add (parts, show (child));
+    }
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE_DICTIONARY))
+    g_ptr_array_sort (parts, compare_texts);
+  g_ptr_array_add (parts, NULL);
+  text = g_strjoinv (", ", (char **) parts->pdata);
+
+  return g_strconcat (before, text, after, NULL);
+}
+
+/* What the host makes, legibly: lists of strings are in (), other lists in <>, arrays in []. */
+char *
+show (GVariant *value)
+{
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE_BYTESTRING))
+    {
+      gsize size;
+      const char *bytes = g_variant_get_fixed_array (value, &size, 1);
+      GString *text = g_string_new ("");
+
+      for (gsize i = 0; i < size; i++)
+        if (g_ascii_isprint (bytes[i]))
+          g_string_append_c (text, bytes[i]);
+        else
+          g_string_append_printf (text, "\\%02x", (guchar) bytes[i]);
+      return g_string_free (text, FALSE);
+    }
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE_BYTESTRING_ARRAY))
+    return show_children (value, "(", ")");
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT))
+    return show_children (value, "{", "}");
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE_ARRAY))
+    return show_children (value, "[", "]");
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE_TUPLE))
+    return show_children (value, "<", ">");
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE_DICT_ENTRY) || g_variant_is_of_type (value, G_VARIANT_TYPE_VARIANT))
+    return show_children (value, "", "");
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE ("mv")))
+    return g_variant_n_children (value) == 0 ? g_strdup ("undef") : show_children (value, "just ", "");
+
+  return g_variant_print (value, FALSE);
+}
+
+GVariant *
+parse (const char *text)
+{
+  g_autoptr(GError) error = NULL;
+  GVariant *value = g_variant_parse (NULL, text, NULL, NULL, &error);
+
+  g_assert_no_error (error);
+
+  return value;
+}
+
+void
+check_call (AfrpcProxy *proxy,
+            const char *args,
+            const char *expected)
+{
+  g_autoptr(GVariant) value = parse (args);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = test_call (proxy, value, &error);
+  g_autofree char *text = NULL;
+
+  g_assert_no_error (error);
+  text = show (result);
+  g_assert_cmpstr (text, ==, expected);
+}
+
+char *
+call_text (AfrpcProxy *proxy,
+           const char *name)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = test_call (proxy, g_variant_new ("(s)", name), &error);
+
+  g_assert_no_error (error);
+
+  return show (result);
+}
+
+void
+assert_contains (const char *text,
+                 const char *words)
+{
+  if (text == NULL || strstr (text, words) == NULL)
+    g_error ("“%s” is not in “%s”", words, text);
+}
+
+void
+check_error (AfrpcProxy *proxy,
+             const char *args,
+             int         code,
+             const char *words)
+{
+  g_autoptr(GVariant) value = parse (args);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = test_call (proxy, value, &error);
+
+  g_assert_null (result);
+  g_assert_error (error, AFRPC_ERROR, code);
+  assert_contains (error->message, words);
+}
+
+static void
+event_cb (AfrpcProxy *proxy,
+          GVariant   *event,
+          Watched    *watched)
+{
+  g_autofree char *text = show (event);
+
+  watched->n_events++;
+  g_string_append_printf (watched->log, "event %s; ", text);
+}
+
+void
+watch_perl (Watched    *watched,
+            AfrpcProxy *proxy)
+{
+  watch_init (watched, proxy);
+  g_signal_connect (proxy, "event", G_CALLBACK (event_cb), watched);
+}
+
+void
+watch_jobs (Watched      *watched,
+            AfrpcBackend  backend)
+{
+  watch_perl (watched, new_proxy ("Jobs", backend == AFRPC_BACKEND_SYNC ? "Jobs::run" : "Jobs::run_async", backend));
+}
+
+static void
+send_text_fd (AfrpcProcess *process,
+              const char   *text)
+{
+  int fds[2];
+
+  g_assert_cmpint (pipe (fds), ==, 0);
+  g_assert_cmpint (write (fds[1], text, strlen (text)), ==, strlen (text));
+  close (fds[1]);
+  afrpc_process_send_fd (process, fds[0]);
+  close (fds[0]);
+}
+
+void
+send_start (AfrpcProcess *process)
+{
+  afrpc_process_send_arg (process, g_variant_new_string ("a"));
+  send_text_fd (process, "from fd 1");
+  send_text_fd (process, "from fd 2");
+  afrpc_process_send_arg (process, g_variant_new_uint32 (2));
+  send_text_fd (process, "from fd 3");
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What the tests of workers in Perl share: to make one, as the environment says, and to say what it gets and
+ * what it should answer. */
+#pragma once
+
+#include "test-util.h"
+
+G_BEGIN_DECLS
+
+#define LIBRARY (g_getenv ("AFRPC_TEST_PERL"))
+
+static const AfrpcBackend backends[] = { AFRPC_BACKEND_SYNC, AFRPC_BACKEND_ASYNC };
+
+AfrpcProcess *new_process     (const char   *module);
+AfrpcProxy   *new_proxy       (const char   *module,
+                               const char   *function,
+                               AfrpcBackend  backend);
+void          send_start      (AfrpcProcess *process);
+
+/* Listen to everything. */
+void          watch_perl      (Watched      *watched,
+                               AfrpcProxy   *proxy);
+void          watch_jobs      (Watched      *watched,
+                               AfrpcBackend  backend);
+
+char         *show            (GVariant     *value);
+GVariant     *parse           (const char   *text);
+char         *call_text       (AfrpcProxy   *proxy,
+                               const char   *name);
+void          check_call      (AfrpcProxy   *proxy,
+                               const char   *args,
+                               const char   *expected);
+void          check_error     (AfrpcProxy   *proxy,
+                               const char   *args,
+                               int           code,
+                               const char   *words);
+void          assert_contains (const char   *text,
+                               const char   *words);
+
+G_END_DECLS
