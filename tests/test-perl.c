@@ -108,6 +108,7 @@ test_perl_errors (void)
     { "('glob',)", "a reference to GLOB cannot be sent", "ours" },
     { "('trap',)", "a reference to SCALAR cannot be sent", "ours" },
     { "('tied-trap',)", "a tied variable cannot be read" },
+    { "('tied-array-trap',)", "a tied variable cannot be read", "ours" },
     { "('wide',)", "wide character", "ours" },
     { "('wide-key',)", "wide character", "ours" },
     { "('latin-key',)", "a hash's key is not UTF-8", "ours" },

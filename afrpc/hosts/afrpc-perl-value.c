@@ -308,6 +308,23 @@ is_tied (pTHX_
   return SvRMAGICAL (sv) && mg_find (sv, PERL_MAGIC_tied) != NULL;
 }
 
+/* Returns: (nullable): a temporary value */
+static SV *
+copy_plain (pTHX_
+            SV      *sv,
+            GError **error)
+{
+  SV *copy = afrpc_perl_plain (sv);
+
+  if (copy == NULL)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "a tied variable cannot be read");
+      return NULL;
+    }
+
+  return sv_2mortal (copy);
+}
+
 static GVariant *
 pack_reference (pTHX_
                 SV       *sv,
@@ -334,14 +351,10 @@ pack_reference (pTHX_
     }
   if (is_tied (aTHX_ target))
     {
-      SV *copy = afrpc_perl_plain (sv);
-
-      if (copy == NULL)
-        {
-          g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "a tied variable cannot be read");
-          return NULL;
-        }
-      target = SvRV (sv_2mortal (copy));
+      sv = copy_plain (aTHX_ sv, error);
+      if (sv == NULL)
+        return NULL;
+      target = SvRV (sv);
     }
 
   return is_array ? pack_array (aTHX_ (AV *) target, depth, error) : pack_hash (aTHX_ (HV *) target, depth, error);
@@ -357,14 +370,9 @@ pack (pTHX_
 {
   if (SvGMAGICAL (sv))
     {
-      SV *copy = afrpc_perl_plain (sv);
-
-      if (copy == NULL)
-        {
-          g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "a tied variable cannot be read");
-          return NULL;
-        }
-      sv = sv_2mortal (copy);
+      sv = copy_plain (aTHX_ sv, error);
+      if (sv == NULL)
+        return NULL;
     }
 
   if (SvROK (sv))

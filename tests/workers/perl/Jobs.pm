@@ -26,7 +26,9 @@ our (@start, @kept, %job);
 
    package Jobs::Trap;
    sub TIESCALAR { bless [] }
+   sub TIEARRAY { bless [] }
    sub FETCH { die "a trap\n" }
+   sub FETCHSIZE { 1 }
 
    package Jobs::Last;
    sub DESTROY { print STDOUT "destroyed;" }
@@ -61,6 +63,7 @@ sub count_down { my ($n) = @_; no warnings "recursion"; $n ? 1 + count_down ($n 
    tied => sub { tie my $s, "Jobs::Tied"; tie my @a, "Jobs::Tied"; tie my %h, "Jobs::Tied"; ([\$s, $s]->[1], \@a, \%h) },
    trap => sub { tie my $s, "Jobs::Trap"; { x => [\$s]->[0] } },
    "tied-trap" => sub { tie my $s, "Jobs::Trap"; AnyEvent::Fork::RPC::event ($s); 1 },
+   "tied-array-trap" => sub { tie my @a, "Jobs::Trap"; \@a },
    wide => sub { "\x{263a}" },
    "wide-key" => sub { { "\x{263a}" => 1 } },
    "latin-key" => sub { { "\xe9" => 1 } },
