@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "fuzz-main.h"
+
 #include <string.h>
 
 #include "afrpc/afrpc-error.h"
 #include "afrpc/json/afrpc-json.h"
 
 /* Any text whatsoever into the JSON decoder, as typed JSON and as plain JSON of a few types. What is
- * accepted must be a normal value, and come back from what the encoder makes of it.
- *
- * Built with -DAFRPC_FUZZ it is a target for libFuzzer, otherwise a program that runs over the files,
- * and the files in the folders, that are its arguments. */
+ * accepted must be a normal value, and come back from what the encoder makes of it. */
 
 #define SIZE_MAX_FUZZED (1u << 20)
-
-int LLVMFuzzerTestOneInput (const guint8 *data,
-                            size_t        size);
 
 static GVariant *
 decode (const char *text,
@@ -91,42 +87,3 @@ LLVMFuzzerTestOneInput (const guint8 *data,
     }
   return 0;
 }
-
-#ifndef AFRPC_FUZZ
-static guint
-run_path (const char *path)
-{
-  g_autoptr(GDir) folder = g_dir_open (path, 0, NULL);
-  g_autofree char *text = NULL;
-  g_autoptr(GError) error = NULL;
-  const char *name;
-  gsize size;
-  guint n_run = 0;
-
-  while (folder != NULL && (name = g_dir_read_name (folder)) != NULL)
-    {
-      g_autofree char *inside = g_build_filename (path, name, NULL);
-
-      n_run += run_path (inside);
-    }
-  if (folder != NULL)
-    return n_run;
-
-  g_file_get_contents (path, &text, &size, &error);
-  g_assert_no_error (error);
-  LLVMFuzzerTestOneInput ((const guint8 *) text, size);
-  return 1;
-}
-
-int
-main (int    argc,
-      char **argv)
-{
-  guint n_run = 0;
-
-  for (int i = 1; i < argc; i++)
-    n_run += run_path (argv[i]);
-  g_print ("%u files\n", n_run);
-  return n_run > 0 ? 0 : 77; /* skipped */
-}
-#endif

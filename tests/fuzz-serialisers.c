@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <afrpc/afrpc.h>
+#include "fuzz-main.h"
 
+#include <afrpc/afrpc.h>
 #include <string.h>
 
 /* Any bytes whatsoever into the serialisers whose formats have one way only to write a value: what is accepted
- * must be a normal value, and serialise to the very same bytes.
- *
- * Built with -DAFRPC_FUZZ it is a target for libFuzzer, otherwise a program that runs over the files,
- * and the files in the folders, that are its arguments, and over parts of them. */
-
-int LLVMFuzzerTestOneInput (const guint8 *data,
-                            size_t        size);
+ * must be a normal value, and serialise to the very same bytes. */
 
 static void
 check_value (AfrpcSerialiser *serialiser,
@@ -49,54 +44,3 @@ LLVMFuzzerTestOneInput (const guint8 *data,
     }
   return 0;
 }
-
-#ifndef AFRPC_FUZZ
-static guint
-run_path (const char *path)
-{
-  g_autoptr(GDir) folder = g_dir_open (path, 0, NULL);
-  g_autofree char *text = NULL;
-  g_autoptr(GError) error = NULL;
-  const char *name;
-  gsize size;
-  guint n_run = 0;
-
-  while (folder != NULL && (name = g_dir_read_name (folder)) != NULL)
-    {
-      g_autofree char *inside = g_build_filename (path, name, NULL);
-
-      n_run += run_path (inside);
-    }
-  if (folder != NULL)
-    return n_run;
-
-  g_file_get_contents (path, &text, &size, &error);
-  g_assert_no_error (error);
-  LLVMFuzzerTestOneInput ((const guint8 *) text, size);
-  for (gsize i = 0; i < size; i++)
-    {
-      char saved = text[i];
-
-      LLVMFuzzerTestOneInput ((const guint8 *) text, i);
-      for (guint bit = 0; bit < 8; bit++)
-        {
-          text[i] = saved ^ 1 << bit;
-          LLVMFuzzerTestOneInput ((const guint8 *) text, size);
-        }
-      text[i] = saved;
-    }
-  return 1;
-}
-
-int
-main (int    argc,
-      char **argv)
-{
-  guint n_run = 0;
-
-  for (int i = 1; i < argc; i++)
-    n_run += run_path (argv[i]);
-  g_print ("%u files\n", n_run);
-  return n_run > 0 ? 0 : 77; /* skipped */
-}
-#endif

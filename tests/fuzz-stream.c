@@ -4,9 +4,10 @@
  * anything through that is not as it should be.
  *
  * Input: a byte of options, the size of the pieces in which the rest is sent (0: at once), the
- * number of calls that wait, then what the worker sends. Built with -DAFRPC_FUZZ it is a fuzz
- * target; else it takes the files, and the files in the folders, that it is given. */
+ * number of calls that wait, then what the worker sends. */
 #include "config.h"
+
+#include "fuzz-main.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -27,9 +28,6 @@ enum
   OPTION_SMALL = 1 << 4,     /* messages are limited to a few bytes */
   OPTION_COMMAND = 1 << 5,   /* the worker is behind a command: guards, and maybe a goodbye */
 };
-
-int LLVMFuzzerTestOneInput (const guint8 *data,
-                            gsize         size);
 
 static void
 send_piece (int           socket,
@@ -211,7 +209,7 @@ get_next_fd (void)
 
 int
 LLVMFuzzerTestOneInput (const guint8 *data,
-                        gsize         size)
+                        size_t        size)
 {
   const int next_fd = get_next_fd ();
 
@@ -224,44 +222,3 @@ LLVMFuzzerTestOneInput (const guint8 *data,
 
   return 0;
 }
-
-#ifndef AFRPC_FUZZ
-static guint
-run_over (const char *path)
-{
-  g_autoptr(GDir) dir = g_dir_open (path, 0, NULL);
-  g_autofree char *data = NULL;
-  const char *name;
-  gsize size;
-  guint n = 0;
-
-  if (dir == NULL)
-    {
-      g_assert_true (g_file_get_contents (path, &data, &size, NULL));
-      LLVMFuzzerTestOneInput ((const guint8 *) data, size);
-      return 1;
-    }
-
-  while ((name = g_dir_read_name (dir)) != NULL)
-    {
-      g_autofree char *inner = g_build_filename (path, name, NULL);
-
-      n += run_over (inner);
-    }
-
-  return n;
-}
-
-int
-main (int    argc,
-      char **argv)
-{
-  guint n = 0;
-
-  for (int i = 1; i < argc; i++)
-    n += run_over (argv[i]);
-  g_print ("%u inputs\n", n);
-
-  return n > 0 ? 0 : 1;
-}
-#endif

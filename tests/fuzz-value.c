@@ -3,18 +3,15 @@
 /* Values from a foreign process: what is not refused must be in normal form and safe to look at,
  * and what came before on the same connection must make no difference.
  *
- * Input: the frame's flags, the length of the type string, the type string, then the payload. Built
- * with -DAFRPC_FUZZ it is a fuzz target; else it takes the files, and the files in the folders,
- * that it is given. */
+ * Input: the frame's flags, the length of the type string, the type string, then the payload. */
 #include "config.h"
+
+#include "fuzz-main.h"
 
 #include <string.h>
 
 #include "link/afrpc-error-domains.h"
 #include "wire/afrpc-value.h"
-
-int LLVMFuzzerTestOneInput (const guint8 *data,
-                            gsize         size);
 
 static void
 check_value (GVariant *value)
@@ -86,7 +83,7 @@ parse_all_ways (const AfrpcFrameHeader *header,
 
 int
 LLVMFuzzerTestOneInput (const guint8 *data,
-                        gsize         size)
+                        size_t        size)
 {
   AfrpcFrameHeader header = { .kind = AFRPC_FRAME_RESULT };
   g_autofree char *type_string = NULL;
@@ -106,44 +103,3 @@ LLVMFuzzerTestOneInput (const guint8 *data,
 
   return 0;
 }
-
-#ifndef AFRPC_FUZZ
-static guint
-run_over (const char *path)
-{
-  g_autoptr(GDir) dir = g_dir_open (path, 0, NULL);
-  g_autofree char *data = NULL;
-  const char *name;
-  gsize size;
-  guint n = 0;
-
-  if (dir == NULL)
-    {
-      g_assert_true (g_file_get_contents (path, &data, &size, NULL));
-      LLVMFuzzerTestOneInput ((const guint8 *) data, size);
-      return 1;
-    }
-
-  while ((name = g_dir_read_name (dir)) != NULL)
-    {
-      g_autofree char *inner = g_build_filename (path, name, NULL);
-
-      n += run_over (inner);
-    }
-
-  return n;
-}
-
-int
-main (int    argc,
-      char **argv)
-{
-  guint n = 0;
-
-  for (int i = 1; i < argc; i++)
-    n += run_over (argv[i]);
-  g_print ("%u inputs\n", n);
-
-  return n > 0 ? 0 : 1;
-}
-#endif
