@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "wire/afrpc-plain.h"
+
 #define SIZE_MIN 64u
 
 void
@@ -72,15 +74,6 @@ measure_members (AfrpcValueWriter  *self,
   return depth + 1;
 }
 
-static guint
-measure_scalar (AfrpcValueLayout *layout,
-                guint             size)
-{
-  layout->fixed_size = size;
-  layout->alignment = size - 1;
-  return 1;
-}
-
 /* Adds the layouts of the type that begins at @type; returns its depth. */
 static guint
 measure (AfrpcValueWriter  *self,
@@ -88,31 +81,14 @@ measure (AfrpcValueWriter  *self,
          const char       **end)
 {
   const guint index = self->layouts->len;
-  AfrpcValueLayout layout = { .code = *type };
+  const gsize size = afrpc_plain_number_size (*type);
+  AfrpcValueLayout layout = { .code = *type, .fixed_size = size, .alignment = size > 0 ? size - 1 : 0 };
   guint depth = 1;
 
   g_array_append_val (self->layouts, layout);
   *end = type + 1;
   switch (*type)
     {
-    case 'b':
-    case 'y':
-      depth = measure_scalar (&layout, 1);
-      break;
-    case 'n':
-    case 'q':
-      depth = measure_scalar (&layout, 2);
-      break;
-    case 'i':
-    case 'u':
-    case 'h':
-      depth = measure_scalar (&layout, 4);
-      break;
-    case 'x':
-    case 't':
-    case 'd':
-      depth = measure_scalar (&layout, 8);
-      break;
     case 'v':
       layout.alignment = 7;
       break;
