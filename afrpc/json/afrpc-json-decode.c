@@ -205,7 +205,7 @@ static gboolean
 has_names (Decoder *self,
            guint    type)
 {
-  return get_layout (self, type + 1)->code == '{' && strchr ("sog", get_layout (self, type + 2)->code) != NULL;
+  return get_layout (self, type + 1)->code == '{' && afrpc_json_is_name_type (get_layout (self, type + 2)->code);
 }
 
 static gboolean

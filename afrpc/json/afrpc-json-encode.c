@@ -238,6 +238,14 @@ get_name (GVariant *entry)
 }
 
 static gboolean
+has_names (const GVariantType *array)
+{
+  const char *element = g_variant_type_peek_string (array) + 1;
+
+  return element[0] == '{' && afrpc_json_is_name_type (element[1]);
+}
+
+static gboolean
 names_are_unique (GVariant *dictionary)
 {
   g_autoptr(GPtrArray) names = g_ptr_array_new ();
@@ -291,7 +299,7 @@ write_array (GString        *out,
     write_bytes (out, value);
   else if (size > 0)
     write_scalars (out, value, size, flags);
-  else if (afrpc_json_type_has_names (type) && names_are_unique (value))
+  else if (has_names (type) && names_are_unique (value))
     write_object (out, value, flags);
   else
     write_children (out, value, flags);

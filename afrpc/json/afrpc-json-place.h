@@ -39,9 +39,9 @@ struct _AfrpcJsonPlace
   (&(const AfrpcJsonPlace) { .up = (place), .name = literal, .name_length = sizeof (literal) - 1 })
 
 GString *afrpc_json_place_get_pointer (const AfrpcJsonPlace *place);
-void afrpc_json_place_set_error   (const AfrpcJsonPlace  *place,
-                                   AfrpcError             code,
-                                   const char            *message,
-                                   GError               **error);
+void     afrpc_json_place_set_error  (const AfrpcJsonPlace  *place,
+                                      AfrpcError             code,
+                                      const char            *message,
+                                      GError               **error);
 
 G_END_DECLS

@@ -6,11 +6,9 @@
 #include <string.h>
 
 gboolean
-afrpc_json_type_has_names (const GVariantType *type)
+afrpc_json_is_name_type (char type)
 {
-  const char *string = g_variant_type_peek_string (type);
-
-  return string[0] == 'a' && string[1] == '{' && strchr ("sog", string[2]) != NULL;
+  return type == 's' || type == 'o' || type == 'g';
 }
 
 static gunichar

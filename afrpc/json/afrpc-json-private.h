@@ -28,10 +28,8 @@ typedef union
   double d;
 } AfrpcJsonScalar;
 
-/* The size of such a value, 0 for other types. */
-
-/* Whether that is a dictionary that can be an object. */
-gboolean    afrpc_json_type_has_names (const GVariantType *type);
+/* Whether a dictionary whose keys have that type can be an object. */
+gboolean    afrpc_json_is_name_type   (char                type);
 
 /* What a string means that is written so between its quotes, and is valid. */
 void        afrpc_json_unescape       (GString            *out,
