@@ -190,7 +190,7 @@ afrpc_json_serialiser_deserialise (AfrpcSerialiser  *serialiser,
   gsize size;
   const char *text = g_bytes_get_data (bytes, &size);
 
-  return afrpc_json_decode (text != NULL ? text : "", size, self->expected_type, AFRPC_JSON_SIZE_MAX, error);
+  return afrpc_json_decode (text != NULL ? text : "", size, self->expected_type, error);
 }
 
 static void

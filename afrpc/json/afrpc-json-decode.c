@@ -539,7 +539,6 @@ GVariant *
 afrpc_json_decode (const char          *text,
                    gssize               length,
                    const GVariantType  *expected,
-                   gsize                size_max,
                    GError             **error)
 {
   Decoder self;
@@ -551,11 +550,10 @@ afrpc_json_decode (const char          *text,
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
   size = length >= 0 ? (gsize) length : strlen (text);
-  if (size > MIN (size_max, AFRPC_JSON_SIZE_MAX))
+  if (size > AFRPC_JSON_SIZE_MAX)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
-                   "JSON: %" G_GSIZE_FORMAT " bytes are over the limit of %" G_GSIZE_FORMAT,
-                   size, MIN (size_max, AFRPC_JSON_SIZE_MAX));
+                   "JSON: %" G_GSIZE_FORMAT " bytes are over the limit of %" G_GSIZE_FORMAT, size, AFRPC_JSON_SIZE_MAX);
       return NULL;
     }
   if (!afrpc_json_scan (text, size, error))

@@ -42,7 +42,7 @@ G_BEGIN_DECLS
 /* Bytes of a type string in typed JSON, as in D-Bus. The encoder writes longer ones, too. */
 #define AFRPC_JSON_TYPE_SIZE_MAX 255
 
-/* Bytes of JSON text, whatever the caller allows. */
+/* Bytes of JSON text. */
 #define AFRPC_JSON_SIZE_MAX ((gsize) G_MAXINT32)
 
 typedef enum
@@ -61,12 +61,11 @@ char     *afrpc_json_encode (GVariant            *value,
  * proportion to @length, of which at most some 32 times as much; twice is usual.
  *
  * Returns a value in normal form that is not floating, or NULL with AFRPC_ERROR_TOO_LARGE if @text
- * has more than @size_max bytes or breaks a limit above, AFRPC_ERROR_INVALID_DATA if anything else
- * is wrong with it. The message has the place, as a JSON pointer (RFC 6901). */
+ * breaks a limit above, AFRPC_ERROR_INVALID_DATA if anything else is wrong with it. The message has
+ * the place, as a JSON pointer (RFC 6901). */
 GVariant *afrpc_json_decode (const char          *text,
                              gssize               length,
                              const GVariantType  *expected,
-                             gsize                size_max,
                              GError             **error) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS
