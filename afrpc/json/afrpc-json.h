@@ -58,7 +58,7 @@ char     *afrpc_json_encode (GVariant            *value,
 
 /* Trusts nothing in @text, which is typed JSON if @expected is NULL and plain JSON for a value of
  * the type @expected otherwise; @length may be -1 if @text ends with a NUL. Takes time and memory in
- * proportion to @length, of which at most some 32 times as much; twice is usual.
+ * proportion to @length, of the latter about 16 times as much at most; twice is usual.
  *
  * Returns a value in normal form that is not floating, or NULL with AFRPC_ERROR_TOO_LARGE if @text
  * breaks a limit above, AFRPC_ERROR_INVALID_DATA if anything else is wrong with it. The message has
