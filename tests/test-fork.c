@@ -1,64 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test-util.h"
 
-#include <fcntl.h>
-#include <glib-unix.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static int
-fd_with (const char *text)
-{
-  int fds[2];
-
-  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
-  g_assert_cmpint (write (fds[1], text, strlen (text)), ==, strlen (text));
-  close (fds[1]);
-
-  return fds[0];
-}
-
-static void
-send_fd_with (AfrpcProcess *process,
-              const char   *text)
-{
-  int fd = fd_with (text);
-
-  afrpc_process_send_fd (process, fd);
-  close (fd);
-}
-
-static AfrpcProcess *
-new_template (void)
-{
-  AfrpcProcess *process = afrpc_process_new_exec (NULL);
-
-  afrpc_process_set_stderr (process, AFRPC_STDIO_CAPTURE);
-  afrpc_process_require (process, TEST_WORKER);
-
-  return process;
-}
-
-static char *
-describe_start (AfrpcProcess *process) /* (transfer full) */
-{
-  g_auto(Watched) watched = { 0 };
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) result = NULL;
-
-  watch_init (&watched, afrpc_proxy_new (process, "get_start"));
-  g_object_unref (process);
-  result = test_call (watched.proxy, NULL, &error);
-  g_assert_no_error (error);
-  g_assert_cmpint (afrpc_process_get_start (afrpc_proxy_get_process (watched.proxy)), !=, AFRPC_START_NONE);
-
-  return g_variant_print (result, FALSE);
-}
 
 static void
 test_fork_default (void)
@@ -90,7 +36,7 @@ test_fork_default (void)
 static void
 test_fork_inherits (void)
 {
-  g_autoptr(AfrpcProcess) template = new_template ();
+  g_autoptr(AfrpcProcess) template = test_template_new ();
   AfrpcProcess *child, *grandchild, *late;
   g_autofree char *text = NULL;
   g_autofree char *grand_text = NULL;
@@ -98,21 +44,21 @@ test_fork_inherits (void)
 
   g_test_summary ("A forked process has what its template had by then, in order; templates chain");
   afrpc_process_send_arg (template, g_variant_new_string ("a"));
-  send_fd_with (template, "A");
+  test_send_fd_with (template, "A");
   child = afrpc_process_fork (template);
   afrpc_process_send_arg (template, g_variant_new_string ("late"));
   afrpc_process_send_arg (child, g_variant_new_string ("b"));
-  send_fd_with (child, "B");
+  test_send_fd_with (child, "B");
   grandchild = afrpc_process_fork (child);
   afrpc_process_send_arg (grandchild, g_variant_new_string ("c"));
   late = afrpc_process_fork (template);
 
-  grand_text = describe_start (grandchild);
+  grand_text = test_describe_start (grandchild);
   g_assert_cmpstr (grand_text, ==, "(<'none'>, <('a', 'b', 'c')>, ['A', 'B'])");
-  text = describe_start (child);
+  text = test_describe_start (child);
   /* The pipes are shared: they have been read. */
   g_assert_cmpstr (text, ==, "(<'none'>, <('a', 'b')>, ['', ''])");
-  late_text = describe_start (late);
+  late_text = test_describe_start (late);
   g_assert_cmpstr (late_text, ==, "(<'none'>, <('a', 'late')>, [''])");
 }
 
@@ -247,12 +193,12 @@ test_fork_fd_positions (void)
 
   g_test_summary ("A worker can tell where among its arguments the file descriptors were sent");
   afrpc_process_setenv (template, "AFRPC_TEST_FORK", "chain", TRUE);
-  send_fd_with (template, "A");
+  test_send_fd_with (template, "A");
   afrpc_process_send_arg (template, g_variant_new_string ("1"));
   afrpc_process_send_arg (template, g_variant_new_string ("2"));
   process = afrpc_process_fork (template);
-  send_fd_with (process, "B");
-  send_fd_with (process, "C");
+  test_send_fd_with (process, "B");
+  test_send_fd_with (process, "C");
   afrpc_process_send_arg (process, g_variant_new_string ("3"));
   watch_init (&watched, afrpc_proxy_new (process, "positions"));
   result = test_call (watched.proxy, NULL, &error);
@@ -265,20 +211,20 @@ test_fork_fd_positions (void)
 static void
 test_fork_template_dropped (void)
 {
-  AfrpcProcess *template = new_template ();
+  AfrpcProcess *template = test_template_new ();
   g_autofree char *text = NULL;
   AfrpcProcess *child = afrpc_process_fork (template);
 
   g_test_summary ("A template can be dropped at once; what was forked from it lives on");
   g_object_unref (template);
-  text = describe_start (child);
+  text = test_describe_start (child);
   g_assert_cmpstr (text, ==, "(<'none'>, <()>, [])");
 }
 
 static void
 test_fork_template_killed (void)
 {
-  g_autoptr(AfrpcProcess) template = new_template ();
+  g_autoptr(AfrpcProcess) template = test_template_new ();
   g_auto(Watched) before = { 0 };
   g_autoptr(AfrpcProcess) pending = NULL;
   g_auto(Watched) after = { 0 };
@@ -335,7 +281,7 @@ test_fork_default_killed (void)
 static void
 test_fork_refused (void)
 {
-  g_autoptr(AfrpcProcess) template = new_template ();
+  g_autoptr(AfrpcProcess) template = test_template_new ();
   g_autoptr(GError) error = NULL;
   AfrpcProcess *child;
   g_auto(Watched) watched = { 0 };
@@ -345,11 +291,11 @@ test_fork_refused (void)
                   "nothing is lost");
   afrpc_process_setenv (template, "AFRPC_TEST_THREAD", "1", TRUE);
   afrpc_process_send_arg (template, g_variant_new_string ("a"));
-  send_fd_with (template, "A");
+  test_send_fd_with (template, "A");
   afrpc_process_require (template, TEST_WORKER);
   child = afrpc_process_fork (template);
   afrpc_process_send_arg (child, g_variant_new_take_string (g_strnfill (100000, 'b')));
-  send_fd_with (child, "B");
+  test_send_fd_with (child, "B");
   watch_init (&watched, afrpc_proxy_new (child, "echo"));
   g_object_unref (child);
   for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
@@ -367,19 +313,19 @@ test_fork_refused (void)
 static void
 test_fork_refused_start_data (void)
 {
-  g_autoptr(AfrpcProcess) template = new_template ();
+  g_autoptr(AfrpcProcess) template = test_template_new ();
   AfrpcProcess *child;
   g_autofree char *text = NULL;
 
   g_test_summary ("What a template that cannot be forked was prepared with arrives all the same");
   afrpc_process_setenv (template, "AFRPC_TEST_THREAD", "1", TRUE);
   afrpc_process_send_arg (template, g_variant_new_string ("a"));
-  send_fd_with (template, "A");
+  test_send_fd_with (template, "A");
   afrpc_process_require (template, TEST_WORKER);
   child = afrpc_process_fork (template);
   afrpc_process_send_arg (child, g_variant_new_string ("b"));
-  send_fd_with (child, "B");
-  text = describe_start (child);
+  test_send_fd_with (child, "B");
+  text = test_describe_start (child);
   g_assert_cmpstr (text, ==, "(<'none'>, <('a', 'b')>, ['A', 'B'])");
 }
 
@@ -410,7 +356,7 @@ test_fork_broken (void)
 static void
 test_fork_in_use (void)
 {
-  g_autoptr(AfrpcProcess) template = new_template ();
+  g_autoptr(AfrpcProcess) template = test_template_new ();
   g_autoptr(AfrpcProcess) child = NULL;
   g_auto(Watched) running = { 0 };
   g_auto(Watched) watched = { 0 };
@@ -428,7 +374,7 @@ test_fork_in_use (void)
 static void
 test_fork_surroundings (void)
 {
-  g_autoptr(AfrpcProcess) template = new_template ();
+  g_autoptr(AfrpcProcess) template = test_template_new ();
   g_autoptr(AfrpcProcess) child = NULL;
   g_auto(Watched) watched = { 0 };
   g_autoptr(GVariant) env = NULL;
@@ -440,7 +386,7 @@ test_fork_surroundings (void)
   child = afrpc_process_fork (template);
   afrpc_process_setenv (child, "AFRPC_TEST_A", "child", TRUE);
   afrpc_process_set_cwd (child, "/");
-  afrpc_process_take_stdin_fd (child, fd_with ("the input"));
+  afrpc_process_take_stdin_fd (child, test_fd_with ("the input"));
   afrpc_process_set_stderr (child, AFRPC_STDIO_CAPTURE);
   watch_init (&watched, afrpc_proxy_new (child, "act"));
   env = test_call (watched.proxy, test_act ("getenv", g_variant_new_string ("AFRPC_TEST_A")), NULL);
@@ -457,7 +403,7 @@ test_fork_surroundings (void)
 static void
 test_fork_bad_cwd (void)
 {
-  g_autoptr(AfrpcProcess) template = new_template ();
+  g_autoptr(AfrpcProcess) template = test_template_new ();
   g_autoptr(AfrpcProcess) child = afrpc_process_fork (template);
   g_auto(Watched) watched = { 0 };
   g_autoptr(GError) error = NULL;
@@ -474,7 +420,7 @@ test_fork_bad_cwd (void)
 static void
 test_fork_sync_call (void)
 {
-  g_autoptr(AfrpcProcess) template = new_template ();
+  g_autoptr(AfrpcProcess) template = test_template_new ();
   g_autoptr(AfrpcProcess) middle = afrpc_process_fork (template);
   g_autoptr(AfrpcProcess) child = afrpc_process_fork (middle);
   g_auto(Watched) watched = { 0 };
@@ -493,7 +439,7 @@ test_fork_sync_call (void)
 static void
 test_fork_killed_early (void)
 {
-  g_autoptr(AfrpcProcess) template = new_template ();
+  g_autoptr(AfrpcProcess) template = test_template_new ();
   g_auto(Watched) watched = { 0 };
   g_auto(Outcome) outcome = { 0 };
   g_autoptr(AfrpcProcess) child = afrpc_process_fork (template);
@@ -516,7 +462,7 @@ test_fork_dropped (void)
   g_test_summary ("Forked processes that are dropped unused leave nothing");
   for (guint i = 0; i < 50; i++)
     {
-      g_autoptr(AfrpcProcess) template = new_template ();
+      g_autoptr(AfrpcProcess) template = test_template_new ();
 
       for (guint j = 0; j < 3; j++)
         g_object_unref (afrpc_process_fork (template));
@@ -526,8 +472,8 @@ test_fork_dropped (void)
       g_clear_object (&template);
       if (i == 0)
         {
-          g_autoptr(AfrpcProcess) settle = new_template ();
-          g_autofree char *text = describe_start (g_steal_pointer (&settle));
+          g_autoptr(AfrpcProcess) settle = test_template_new ();
+          g_autofree char *text = test_describe_start (g_steal_pointer (&settle));
 
           n_fds = test_count_fds ();
         }
@@ -536,58 +482,10 @@ test_fork_dropped (void)
     g_main_context_iteration (NULL, TRUE);
 }
 
-/* A worker that computes is ended with its parent, which here is a child of this test. */
-static void
-test_orphan_busy (void)
-{
-  int fds[2];
-  char buffer[64];
-  GString *output;
-  gssize n;
-  int parent;
-
-  g_test_summary ("A worker that computes is ended when its parent is killed");
-  if (g_test_subprocess ())
-    {
-      AfrpcProxy *proxy = test_proxy_new ("act", AFRPC_BACKEND_SYNC);
-      g_auto(Watched) watched = { 0 };
-
-      watch_init (&watched, proxy);
-      watch_events (&watched);
-      afrpc_proxy_call (proxy, test_act ("spin", NULL), NULL, NULL, NULL);
-      while (watched.n_events == 0)
-        g_main_context_iteration (NULL, TRUE);
-      g_print ("computing\n");
-      kill (getpid (), SIGKILL);
-      return;
-    }
-
-  g_assert_true (g_unix_open_pipe (fds, 0, NULL));
-  parent = fork ();
-  if (parent == 0)
-    {
-      dup2 (fds[1], 1);
-      close (fds[0]);
-      close (fds[1]);
-      execl ("/proc/self/exe", "test-fork", "-p", "/orphan/busy", "--GTestSubprocess", NULL);
-      _exit (127);
-    }
-  close (fds[1]);
-  waitpid (parent, NULL, 0);
-
-  /* The end comes when everybody who has the writing end is gone: the worker inherited it. */
-  output = g_string_new (NULL);
-  while ((n = read (fds[0], buffer, sizeof buffer)) > 0)
-    g_string_append_len (output, buffer, n);
-  close (fds[0]);
-  g_assert_nonnull (strstr (output->str, "computing"));
-  g_string_free (output, TRUE);
-}
-
 static void
 test_fork_many (void)
 {
-  g_autoptr(AfrpcProcess) template = new_template ();
+  g_autoptr(AfrpcProcess) template = test_template_new ();
   const guint n = g_test_slow () ? 10000 : 500;
   guint n_fds = 0;
 
@@ -651,161 +549,6 @@ test_fork_threads (void)
   g_assert_cmpuint (test_count_fds (), <=, n_fds);
 }
 
-static void
-handed_over_cb (GObject      *source,
-                GAsyncResult *result,
-                gpointer      data)
-{
-  g_autoptr(GError) error = NULL;
-
-  *(int *) data = afrpc_process_to_fd_finish (AFRPC_PROCESS (source), result, &error);
-  g_assert_no_error (error);
-}
-
-static int
-hand_over (AfrpcProcess *process)
-{
-  int fd = -1;
-
-  afrpc_process_to_fd (process, NULL, handed_over_cb, &fd);
-  while (fd < 0)
-    g_main_context_iteration (NULL, TRUE);
-
-  return fd;
-}
-
-static void
-test_hand_over (void)
-{
-  const int moments[] = { 0, 100 };
-
-  g_test_summary ("A prepared process can be handed over by its socket, before or after it was greeted");
-  for (guint i = 0; i < G_N_ELEMENTS (moments); i++)
-    {
-      AfrpcProcess *prepared = new_template ();
-      g_autoptr(AfrpcProcess) process = NULL;
-      g_auto(Watched) watched = { 0 };
-      g_autoptr(GError) error = NULL;
-      g_autoptr(GVariant) result = NULL;
-      g_autofree char *text = NULL;
-
-      afrpc_process_send_arg (prepared, g_variant_new_string ("a"));
-      send_fd_with (prepared, "A");
-      if (moments[i] > 0)
-        {
-          /* By then the template has read and answered everything. */
-          g_autofree char *forked = describe_start (afrpc_process_fork (prepared));
-
-          send_fd_with (prepared, "B");
-        }
-      process = afrpc_process_new_from_fd (i == 0 ? "c" : NULL, hand_over (prepared));
-      g_object_unref (prepared);
-
-      afrpc_process_send_arg (process, g_variant_new_string ("b"));
-      watch_init (&watched, afrpc_proxy_new (process, "get_start"));
-      result = test_call (watched.proxy, NULL, &error);
-      g_assert_no_error (error);
-      text = g_variant_print (result, FALSE);
-      g_assert_cmpstr (text, ==, i == 0 ? "(<'none'>, <('a', 'b')>, ['A'])" : "(<'none'>, <('a', 'b')>, ['', 'B'])");
-      g_assert_cmpint (afrpc_process_get_pid (process), ==, 0);
-      watch_end (&watched);
-      g_assert_false (afrpc_exit_is_known (watched.exit));
-      g_assert_no_error (watched.error);
-    }
-}
-
-/* The greeting of a host, for printf(1). */
-static char *
-new_greeting (gsize from,
-              gsize to)
-{
-  static const guint8 head[] = {
-    1, 0, 0, 0, 5, 0, 0, 0, 0, 'a', 'f', 'r', 'p', 'c', '1', '\n', 0, 0, 0, 0, 0, 0, 0, 0, 'a', '{', 's', 'v', '}', 0, 0, 0,
-  };
-  g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_parsed ("{'version': <uint32 1>, 'host': <'slow'>}"));
-  guint8 bytes[sizeof head + 256] = { 0 };
-  GString *text = g_string_new (NULL);
-
-  memcpy (bytes, head, sizeof head);
-  bytes[16] = g_variant_get_size (value);
-  g_variant_store (value, bytes + sizeof head);
-  for (gsize i = from; i < MIN (to, sizeof head + (g_variant_get_size (value) + 7) / 8 * 8); i++)
-    g_string_append_printf (text, "\\%03o", bytes[i]);
-
-  return g_string_free (text, FALSE);
-}
-
-static void
-test_hand_over_half_greeting (void)
-{
-  g_autofree char *dir = g_dir_make_tmp ("afrpc-XXXXXX", NULL);
-  g_autofree char *host = g_build_filename (dir, "host", NULL);
-  g_autofree char *said = g_build_filename (dir, "said", NULL);
-  g_autofree char *go = g_build_filename (dir, "go", NULL);
-  g_autofree char *first = new_greeting (0, 30);
-  g_autofree char *second = new_greeting (30, G_MAXSIZE);
-  g_autofree char *script = g_strdup_printf ("#!/bin/sh\nprintf '%s' >&3\necho x >'%s'\nread x <'%s'\nprintf '%s' >&3\n"
-                                             "exec cat <&3 >/dev/null\n", first, said, go, second);
-  g_autoptr(AfrpcProcess) process = NULL;
-  char byte;
-  int pipe_fd, fd = -1;
-
-  if (G_BYTE_ORDER != G_LITTLE_ENDIAN)
-    {
-      g_test_skip ("the greeting is made for little endian");
-      return;
-    }
-
-  g_test_summary ("A process is not handed over in the middle of its greeting");
-  g_assert_true (g_file_set_contents (host, script, -1, NULL));
-  g_assert_no_errno (chmod (host, 0700));
-  g_assert_no_errno (mkfifo (said, 0600));
-  g_assert_no_errno (mkfifo (go, 0600));
-  process = afrpc_process_new_exec (host);
-  while (afrpc_process_get_pid (process) == 0)
-    g_main_context_iteration (NULL, TRUE);
-
-  pipe_fd = open (said, O_RDONLY | O_CLOEXEC);
-  g_assert_cmpint (read (pipe_fd, &byte, 1), ==, 1);
-  close (pipe_fd);
-  while (g_main_context_iteration (NULL, FALSE))
-    ;
-  afrpc_process_to_fd (process, NULL, handed_over_cb, &fd);
-  while (g_main_context_iteration (NULL, FALSE))
-    ;
-  g_assert_cmpint (fd, ==, -1);
-
-  pipe_fd = open (go, O_WRONLY | O_CLOEXEC);
-  g_assert_cmpint (write (pipe_fd, "x\n", 2), ==, 2);
-  close (pipe_fd);
-  while (fd < 0)
-    g_main_context_iteration (NULL, TRUE);
-  g_assert_cmpint (recv (fd, &byte, 1, MSG_DONTWAIT), ==, -1);
-  close (fd);
-
-  unlink (host);
-  unlink (said);
-  unlink (go);
-  rmdir (dir);
-}
-
-static void
-test_hand_over_broken (void)
-{
-  g_autoptr(AfrpcProcess) prepared = afrpc_process_new_exec (NULL);
-  g_autoptr(AfrpcProcess) process = NULL;
-  g_auto(Watched) watched = { 0 };
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) result = NULL;
-
-  g_test_summary ("What goes wrong in its preparation, whoever gets it is told");
-  afrpc_process_require (prepared, "no-such-module");
-  process = afrpc_process_new_from_fd (NULL, hand_over (prepared));
-  watch_init (&watched, afrpc_proxy_new (process, "f"));
-  result = test_call (watched.proxy, NULL, &error);
-  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE);
-}
-
 int
 main (int   argc,
       char *argv[])
@@ -833,10 +576,6 @@ main (int   argc,
   g_test_add_func ("/fork/lies", test_fork_lies);
   g_test_add_func ("/fork/many", test_fork_many);
   g_test_add_func ("/fork/threads", test_fork_threads);
-  g_test_add_func ("/hand-over/prepared", test_hand_over);
-  g_test_add_func ("/hand-over/half-greeting", test_hand_over_half_greeting);
-  g_test_add_func ("/hand-over/broken", test_hand_over_broken);
-  g_test_add_func ("/orphan/busy", test_orphan_busy);
 
   return g_test_run ();
 }

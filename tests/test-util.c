@@ -2,6 +2,7 @@
 #include "test-util.h"
 
 #include <errno.h>
+#include <glib-unix.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -254,4 +255,53 @@ test_wait_gone (int pid)
     }
   g_assert_cmpint (poll (&poller, 1, PATIENCE_S * 1000), ==, 1);
   close (poller.fd);
+}
+
+int
+test_fd_with (const char *text)
+{
+  int fds[2];
+
+  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
+  g_assert_cmpint (write (fds[1], text, strlen (text)), ==, strlen (text));
+  close (fds[1]);
+
+  return fds[0];
+}
+
+void
+test_send_fd_with (AfrpcProcess *process,
+                   const char   *text)
+{
+  int fd = test_fd_with (text);
+
+  afrpc_process_send_fd (process, fd);
+  close (fd);
+}
+
+AfrpcProcess *
+test_template_new (void)
+{
+  AfrpcProcess *process = afrpc_process_new_exec (NULL);
+
+  afrpc_process_set_stderr (process, AFRPC_STDIO_CAPTURE);
+  afrpc_process_require (process, TEST_WORKER);
+
+  return process;
+}
+
+char *
+test_describe_start (AfrpcProcess *process) /* (transfer full) */
+{
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = NULL;
+
+  watch_init (&watched, afrpc_proxy_new (process, "get_start"));
+  g_object_unref (process);
+  result = test_call (watched.proxy, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (afrpc_process_get_start (afrpc_proxy_get_process (watched.proxy)), !=, AFRPC_START_NONE);
+
+  return g_variant_print (result, FALSE);
 }

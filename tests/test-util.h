@@ -56,6 +56,16 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Watched, watch_clear)
 GVariant     *test_call          (AfrpcProxy           *proxy,
                                   GVariant             *args,
                                   GError              **error);
+/* The reading end of a pipe with nothing but a text in it. */
+int           test_fd_with       (const char           *text);
+void          test_send_fd_with  (AfrpcProcess         *process,
+                                  const char           *text);
+
+/* A process that can be forked; and what a process, of which that takes a reference, was given until it was
+ * started, as text. */
+AfrpcProcess *test_template_new  (void);
+char         *test_describe_start (AfrpcProcess        *process);
+
 guint         test_count_fds     (void);
 void          test_assert_no_children (void);
 void          test_wait_gone     (int                   pid);
