@@ -37,7 +37,7 @@ test_block_again (void)
       data = use (sizes[i]);
       g_assert_cmpuint (afrpc_blocks_get_kept (), >=, sizes[i]);
       g_assert_true (use (sizes[i]) == data);
-          if (sizes[i] >= 4 * MIB)
+      if (sizes[i] >= 4 * MIB)
         g_assert_true (use (sizes[i] - sizes[i] / 4) == data);
     }
 }

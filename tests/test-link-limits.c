@@ -66,7 +66,6 @@ test_link_n_pending_max (void)
     {
       g_auto(Fake) fake = { 0 };
       g_autoptr(GVariant) args = new_bytes (1);
-      g_auto(AfrpcLinkItem) item = { 0 };
       guint64 serial = 0;
 
       start (&fake);
