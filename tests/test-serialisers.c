@@ -36,8 +36,10 @@ test_serialisers_registry (void)
   g_autoptr(OddSerialiser) empty = odd_serialiser_new ("", "one");
   g_autoptr(OddSerialiser) false_json = odd_serialiser_new ("json", "one");
   g_autoptr(OddSerialiser) false_plain = odd_serialiser_new ("json-plain", "one");
-  g_autofree char *long_name = g_strnfill (256, 'n');
-  g_autoptr(OddSerialiser) too_long = odd_serialiser_new (long_name, "one");
+  g_autofree char *longest_name = g_strnfill (255, 'n');
+  g_autofree char *too_long_name = g_strnfill (256, 'n');
+  g_autoptr(OddSerialiser) longest = odd_serialiser_new (longest_name, "one");
+  g_autoptr(OddSerialiser) too_long = odd_serialiser_new (too_long_name, "one");
   OddSerialiser *refused[] = { nameless, empty, false_json, false_plain, too_long };
   g_autoptr(AfrpcJsonSerialiser) plain = afrpc_json_serialiser_new (G_VARIANT_TYPE ("s"));
   g_autoptr(GError) error = NULL;
@@ -66,6 +68,7 @@ test_serialisers_registry (void)
   g_assert_true (found == AFRPC_SERIALISER (other));
   g_assert_finalize_object (g_steal_pointer (&one));
   g_assert_true (afrpc_serialiser_register (AFRPC_SERIALISER (plain), NULL));
+  g_assert_true (afrpc_serialiser_register (AFRPC_SERIALISER (longest), NULL));
 
   for (guint i = 0; i < G_N_ELEMENTS (refused); i++)
     {
@@ -267,33 +270,62 @@ test_serialisers_bytes_refuses (void)
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA);
 }
 
+/* A tuple whose type string has so many characters. */
+static GVariant *
+new_wide (guint length)
+{
+  g_autoptr(GPtrArray) members = g_ptr_array_new ();
+
+  while (members->len < length - 2)
+    g_ptr_array_add (members, g_variant_new_boolean (TRUE));
+
+  return g_variant_ref_sink (g_variant_new_tuple ((GVariant **) members->pdata, members->len));
+}
+
+/* So many values in each other. */
+static GVariant *
+new_deep (guint depth)
+{
+  GVariant *value = g_variant_new_boolean (TRUE);
+
+  for (guint i = 1; i < depth; i++)
+    value = g_variant_new_variant (value);
+
+  return g_variant_ref_sink (value);
+}
+
+static void
+check_comes_back (AfrpcSerialiser *serialiser,
+                  GVariant        *value)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GBytes) bytes = afrpc_serialiser_serialise (serialiser, value, &error);
+  g_autoptr(GVariant) back = NULL;
+
+  g_assert_no_error (error);
+  back = afrpc_serialiser_deserialise (serialiser, bytes, &error);
+  g_assert_no_error (error);
+  assert_same (value, back);
+}
+
 static void
 test_serialisers_limits (void)
 {
   static const char *const names[] = { "variant", "json" };
-  GVariant *members[300];
-  g_autoptr(GVariant) wide = NULL;
-  g_autoptr(GVariant) deep = g_variant_ref_sink (g_variant_new_boolean (TRUE));
+  g_autoptr(GVariant) widest = new_wide (255);
+  g_autoptr(GVariant) wide = new_wide (256);
+  g_autoptr(GVariant) deepest = new_deep (128);
+  g_autoptr(GVariant) deep = new_deep (129);
   g_autoptr(GVariant) malformed = g_variant_ref_sink (
     g_variant_new_from_data (G_VARIANT_TYPE_STRING, "\377", 1, FALSE, NULL, NULL));
 
   g_test_summary ("A value that no worker would take is refused by its serialiser");
-  for (guint i = 0; i < G_N_ELEMENTS (members); i++)
-    members[i] = g_variant_new_boolean (TRUE);
-  wide = g_variant_ref_sink (g_variant_new_tuple (members, G_N_ELEMENTS (members)));
-  for (guint i = 0; i < 200; i++)
-    {
-      GVariant *boxed = g_variant_ref_sink (g_variant_new_variant (deep));
-
-      g_variant_unref (deep);
-      deep = boxed;
-    }
-
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
       g_autoptr(AfrpcSerialiser) serialiser = afrpc_serialiser_lookup (names[i]);
       g_autoptr(GError) error = NULL;
 
+      check_comes_back (serialiser, widest);
       g_assert_null (afrpc_serialiser_serialise (serialiser, wide, &error));
       g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE);
       g_clear_error (&error);
@@ -302,6 +334,7 @@ test_serialisers_limits (void)
       g_clear_error (&error);
       if (strcmp (names[i], "json") == 0)
         {
+          check_comes_back (serialiser, deepest);
           g_assert_null (afrpc_serialiser_serialise (serialiser, deep, &error));
           g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA);
         }
