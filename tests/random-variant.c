@@ -359,3 +359,10 @@ random_strings (GRand *rand)
       return g_variant_ref_sink (g_variant_builder_end (&builder));
     }
 }
+
+GVariant *
+random_serialisable (GRand      *rand,
+                     const char *name)
+{
+  return strcmp (name, "bytes") == 0 ? random_strings (rand) : random_variant (rand, RANDOM_VARIANT_DEFAULT);
+}

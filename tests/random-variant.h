@@ -23,3 +23,7 @@ GVariant *random_variant_array (GRand              *rand,
 
 /* Strings and byte strings, and arrays and tuples of them: what the serialiser "bytes" takes. */
 GVariant *random_strings       (GRand              *rand);
+
+/* What the serialiser of that name takes. */
+GVariant *random_serialisable  (GRand              *rand,
+                                const char         *name);

@@ -7,6 +7,7 @@
 #include "afrpc/afrpc-error.h"
 #include "afrpc/json/afrpc-json.h"
 #include "own-process.h"
+#include "variant-check.h"
 
 /* What the JSON decoder refuses: why, and where it says that the fault is. */
 
@@ -478,16 +479,6 @@ nest (const char *kinds,
   return g_variant_ref_sink (value);
 }
 
-/* GLib takes its word for a value that was built here. */
-static gboolean
-is_normal (GVariant *value)
-{
-  g_autoptr(GBytes) bytes = g_variant_get_data_as_bytes (value);
-  g_autoptr(GVariant) foreign = g_variant_new_from_bytes (g_variant_get_type (value), bytes, FALSE);
-
-  return g_variant_is_normal_form (g_variant_ref_sink (foreign));
-}
-
 static void
 test_json_hostile_depth (void)
 {
@@ -506,7 +497,7 @@ test_json_hostile_depth (void)
           g_autoptr(GError) error = NULL;
           g_autoptr(GVariant) back = decode (text, strlen (text), NULL, &error);
 
-          if (!is_normal (value))
+          if (!variant_is_normal (value))
             continue;
           n_normal++;
           g_assert_no_error (error);
@@ -578,7 +569,7 @@ test_json_hostile_deep_value (void)
 
   g_test_summary ("A value that is too deep to be normal is cut off, as GLib does");
   text = afrpc_json_encode (value, AFRPC_JSON_TYPED);
-  g_assert_false (is_normal (value));
+  g_assert_false (variant_is_normal (value));
   g_assert_nonnull (strstr (text, "{\"type\":\"()\",\"data\":[]}"));
   check_refused (text, strlen (text), NULL, AFRPC_ERROR_TOO_LARGE, " at /data/data/");
 }

@@ -8,6 +8,7 @@
 #include "afrpc/afrpc-error.h"
 #include "afrpc/json/afrpc-json.h"
 #include "random-variant.h"
+#include "variant-check.h"
 
 static GVariant *
 decode (const char  *text,
@@ -33,16 +34,6 @@ is_same (GVariant *a,
          && (size == 0 || memcmp (g_variant_get_data (a), g_variant_get_data (b), size) == 0);
 }
 
-/* For the decoder, normal is a promise; GLib would take its word. */
-static gboolean
-is_normal (GVariant *value)
-{
-  g_autoptr(GBytes) bytes = g_variant_get_data_as_bytes (value);
-  g_autoptr(GVariant) foreign = g_variant_new_from_bytes (g_variant_get_type (value), bytes, FALSE);
-
-  return g_variant_is_normal_form (g_variant_ref_sink (foreign));
-}
-
 static gboolean
 typed_round_trip (GVariant  *value,
                   char     **text,
@@ -52,7 +43,7 @@ typed_round_trip (GVariant  *value,
 
   *text = afrpc_json_encode (value, AFRPC_JSON_TYPED);
   back = decode (*text, NULL, error);
-  return back != NULL && is_same (value, back) && is_normal (back);
+  return back != NULL && is_same (value, back) && variant_is_normal (back);
 }
 
 /* Below a `v`, types are guessed, so only the text is the same after a second turn. */
@@ -67,7 +58,7 @@ plain_round_trip (GVariant  *value,
 
   *text = afrpc_json_encode (value, AFRPC_JSON_PLAIN);
   back = decode (*text, type, error);
-  if (back == NULL || !is_normal (back))
+  if (back == NULL || !variant_is_normal (back))
     return FALSE;
   again = afrpc_json_encode (back, AFRPC_JSON_PLAIN);
   return strcmp (*text, again) == 0 && (strchr (type, 'v') != NULL || is_same (value, back));

@@ -7,6 +7,7 @@
 
 #include "odd-serialiser.h"
 #include "random-variant.h"
+#include "variant-check.h"
 
 #define MODULE (g_getenv ("AFRPC_TEST_SERIALISER_WORKER"))
 
@@ -58,24 +59,6 @@ end (AfrpcProxy *proxy)
   g_assert_no_error (watched.error);
 }
 
-static void
-assert_same (GVariant *a,
-             GVariant *b)
-{
-  g_autoptr(GBytes) bytes = g_variant_get_data_as_bytes (a);
-  g_autoptr(GBytes) other = g_variant_get_data_as_bytes (b);
-
-  g_assert_cmpstr (g_variant_get_type_string (a), ==, g_variant_get_type_string (b));
-  g_assert_true (g_bytes_equal (bytes, other));
-}
-
-static GVariant *
-random_value (GRand      *rand,
-              const char *name)
-{
-  return strcmp (name, "bytes") == 0 ? random_strings (rand) : random_variant (rand, RANDOM_VARIANT_DEFAULT);
-}
-
 typedef struct
 {
   guint n_made;
@@ -105,7 +88,7 @@ flood_cb (GObject      *source,
   g_autoptr(GVariant) back = afrpc_proxy_call_finish (AFRPC_PROXY (source), result, &error);
 
   g_assert_no_error (error);
-  assert_same (call->value, back);
+  variant_assert_same (call->value, back);
   g_variant_unref (call->value);
   g_free (call);
 
@@ -122,7 +105,7 @@ flood_call (Flood *flood)
 
   flood->n_made++;
   call->flood = flood;
-  call->value = random_value (rand, flood->name);
+  call->value = random_serialisable (rand, flood->name);
   afrpc_proxy_call (flood->proxy, call->value, NULL, flood_cb, call);
 }
 
@@ -158,7 +141,7 @@ test_serialiser_call_sync (gconstpointer name)
       g_autoptr(GVariant) back = afrpc_proxy_call_sync (proxy, value, NULL, &error);
 
       g_assert_no_error (error);
-      assert_same (value, back);
+      variant_assert_same (value, back);
       g_assert_true (afrpc_proxy_get_serialiser (proxy) == serialiser);
       end (g_steal_pointer (&proxy));
     }

@@ -9,6 +9,7 @@
 #include "afrpc-error.h"
 #include "link/afrpc-error-domains.h"
 #include "random-variant.h"
+#include "variant-check.h"
 
 #define FOREIGN (AFRPC_FRAME_FLAGS_NATIVE ^ AFRPC_FRAME_FLAG_BIG_ENDIAN)
 #define N_ROUNDS (g_test_thorough () ? 500000 : 20000)
@@ -69,23 +70,9 @@ is_refused (const char    *type_string,
 }
 
 static void
-assert_same (GVariant *a,
-             GVariant *b)
-{
-  g_assert_cmpstr (g_variant_get_type_string (a), ==, g_variant_get_type_string (b));
-  g_assert_cmpmem (g_variant_get_data (a), g_variant_get_size (a), g_variant_get_data (b),
-                   g_variant_get_size (b));
-}
-
-/* GLib takes a trusted value's word for it, so ask about an untrusted copy. */
-static void
 assert_normal (GVariant *value)
 {
-  g_autoptr(GBytes) bytes = g_variant_get_data_as_bytes (value);
-  g_autoptr(GVariant) foreign =
-    g_variant_ref_sink (g_variant_new_from_bytes (g_variant_get_type (value), bytes, FALSE));
-
-  g_assert_true (g_variant_is_normal_form (foreign));
+  g_assert_true (variant_is_normal (value));
   g_assert_false (g_variant_is_floating (value));
 }
 
@@ -103,7 +90,7 @@ check_round_trip (AfrpcValueType *type,
   back = parse (type, AFRPC_FRAME_FLAGS_NATIVE, type_string, strlen (type_string),
                 g_variant_get_data (value), g_variant_get_size (value), &error);
   g_assert_no_error (error);
-  assert_same (value, back);
+  variant_assert_same (value, back);
   assert_normal (back);
   g_assert_cmpstr (type->string, ==, type_string);
   g_assert_cmpuint (type->length, ==, strlen (type_string));
@@ -111,7 +98,7 @@ check_round_trip (AfrpcValueType *type,
   back_swapped = parse (type, FOREIGN, type_string, strlen (type_string),
                         g_variant_get_data (swapped), g_variant_get_size (swapped), &error);
   g_assert_no_error (error);
-  assert_same (value, back_swapped);
+  variant_assert_same (value, back_swapped);
   assert_normal (back_swapped);
 }
 
@@ -605,7 +592,7 @@ test_value_zero_copy (void)
   g_clear_pointer (&original, g_variant_unref);
   g_clear_pointer (&bytes, g_bytes_unref);
   original = g_variant_ref_sink (g_variant_new_parsed ("('text', [1, 2, 3], b'bytes')"));
-  assert_same (value, original);
+  variant_assert_same (value, original);
 }
 
 static void
