@@ -351,7 +351,7 @@ afrpc_worker_mark_started (AfrpcWorker *self,
                            guint64      serial)
 {
   if (self->page != NULL)
-    __atomic_store_n (&self->page->started, serial, __ATOMIC_RELEASE);
+    afrpc_page_start (self->page, serial);
   else
     {
       afrpc_stream_put_value (&self->stream, AFRPC_FRAME_STARTED, serial, NULL);
@@ -384,13 +384,7 @@ afrpc_worker_begin_call (AfrpcWorker      *self,
                          AfrpcServedCall  *call)
 {
   g_autoptr(GError) error = NULL;
-  GVariant *args;
-
-  if (afrpc_page_is_cancelled (self->page, frame->header.serial))
-    {
-      afrpc_worker_answer_cancelled (self, frame->header.serial);
-      return NULL;
-    }
+  g_autoptr(GVariant) args = NULL;
 
   args = afrpc_worker_unpack (self, call, afrpc_worker_parse_call (self, frame, call, &error), &error);
   if (args == NULL)
@@ -400,8 +394,14 @@ afrpc_worker_begin_call (AfrpcWorker      *self,
     }
 
   afrpc_worker_mark_started (self, frame->header.serial);
+  if (afrpc_page_is_cancelled (self->page, frame->header.serial))
+    {
+      afrpc_served_call_clear (call);
+      afrpc_worker_answer_cancelled (self, frame->header.serial);
+      return NULL;
+    }
 
-  return args;
+  return g_steal_pointer (&args);
 }
 
 static gboolean

@@ -52,6 +52,7 @@ check_round_trip (const AfrpcFrameHeader *header)
   g_assert_cmpuint (back.flags, ==, header->flags);
   g_assert_cmpuint (back.n_fds, ==, header->n_fds);
   g_assert_cmpuint (back.type_length, ==, header->type_length);
+  g_assert_cmpuint (back.function, ==, header->kind == AFRPC_FRAME_CALL ? header->function : 0);
   g_assert_cmpuint (back.serial, ==, header->serial);
   g_assert_cmpuint (back.size, ==, header->size);
 }
@@ -136,15 +137,18 @@ test_frame_flags (void)
 static void
 test_frame_reserved (void)
 {
-  g_test_summary ("Each bit of the reserved bytes is refused");
+  g_test_summary ("Each bit of the reserved byte is refused, and the number of a function where there is no call");
   for (guint bit = 0; bit < 24; bit++)
     {
       guint8 bytes[AFRPC_FRAME_HEADER_SIZE];
 
       encode_plain (bytes);
+      bytes[0] = AFRPC_FRAME_RESULT;
       g_assert_false (is_refused (bytes, G_MAXUINT64));
       bytes[5 + bit / 8] |= 1 << bit % 8;
       g_assert_true (is_refused (bytes, G_MAXUINT64));
+      bytes[0] = AFRPC_FRAME_CALL;
+      g_assert_cmpint (is_refused (bytes, G_MAXUINT64), ==, bit < 8);
     }
 }
 

@@ -45,10 +45,10 @@ test_page_shared (void)
   for (gsize i = 0; i < AFRPC_PAGE_SIZE / sizeof (guint64); i++)
     g_assert_cmpuint (((guint64 *) page)[i], ==, 0);
   page->started = 5;
-  page->cancelled[AFRPC_PAGE_CELLS - 1] = 6;
+  page->cancelled[AFRPC_PAGE_WORDS - 1] = 6;
   other->cancelled[0] = 7;
   g_assert_cmpuint (other->started, ==, 5);
-  g_assert_cmpuint (other->cancelled[AFRPC_PAGE_CELLS - 1], ==, 6);
+  g_assert_cmpuint (other->cancelled[AFRPC_PAGE_WORDS - 1], ==, 6);
   g_assert_cmpuint (page->cancelled[0], ==, 7);
 
   afrpc_page_unmap (page);
@@ -178,36 +178,28 @@ test_page_no_fd_left (void)
 }
 
 static void
-test_page_cells (void)
+test_page_bits (void)
 {
   int fd = -1;
   AfrpcPage *page = create_page (&fd);
   const guint64 serial = (guint64) 7 << AFRPC_SERIAL_SLOT_BITS | 3;
-  const guint64 next = (guint64) 8 << AFRPC_SERIAL_SLOT_BITS | 3;
-  const guint64 last = AFRPC_PAGE_CELLS - 1;
-  const guint64 far = (guint64) 9 << AFRPC_SERIAL_SLOT_BITS | (3 + AFRPC_PAGE_CELLS);
+  const guint64 last = (guint64) 8 << AFRPC_SERIAL_SLOT_BITS | (AFRPC_SERIAL_SLOTS_MAX - 1);
 
-  g_test_summary ("A cell belongs to a slot, and speaks of one call in it");
-  g_assert_true (afrpc_page_cell (page, serial) == &page->cancelled[3]);
-  g_assert_true (afrpc_page_cell (page, 0) == &page->cancelled[0]);
-  g_assert_true (afrpc_page_cell (page, last) == &page->cancelled[last]);
-  g_assert_true (afrpc_page_cell (page, AFRPC_PAGE_CELLS) == &page->cancelled[0]);
-  g_assert_true (afrpc_page_cell (page, far) == afrpc_page_cell (page, serial));
-  for (guint64 slot = 0; slot < AFRPC_SERIAL_SLOTS_MAX; slot += 4099)
-    {
-      guint64 *cell = afrpc_page_cell (page, G_MAXUINT64 << AFRPC_SERIAL_SLOT_BITS | slot);
-
-      g_assert_true (cell >= page->cancelled);
-      g_assert_true (cell < page->cancelled + AFRPC_PAGE_CELLS);
-    }
-
-  g_assert_false (afrpc_page_is_cancelled (page, serial));
-  *afrpc_page_cell (page, serial) = serial;
-  g_assert_true (afrpc_page_is_cancelled (page, serial));
-  g_assert_false (afrpc_page_is_cancelled (page, next));
-  g_assert_false (afrpc_page_is_cancelled (page, far));
-  g_assert_false (afrpc_page_is_cancelled (page, serial + 1));
+  g_test_summary ("Each slot has a bit of its own");
   g_assert_false (afrpc_page_is_cancelled (NULL, serial));
+  g_assert_true (afrpc_page_word (page, 0) == page->cancelled);
+  g_assert_true (afrpc_page_word (page, G_MAXUINT64) == page->cancelled + AFRPC_PAGE_WORDS - 1);
+
+  afrpc_page_cancel (page, serial);
+  afrpc_page_cancel (page, last);
+  for (guint64 slot = 0; slot < AFRPC_SERIAL_SLOTS_MAX; slot++)
+    g_assert_cmpint (afrpc_page_is_cancelled (page, slot), ==, slot == 3 || slot == AFRPC_SERIAL_SLOTS_MAX - 1);
+  afrpc_page_forget (page, serial);
+  g_assert_false (afrpc_page_is_cancelled (page, serial));
+  g_assert_true (afrpc_page_is_cancelled (page, last));
+
+  afrpc_page_start (page, serial);
+  g_assert_cmpuint (afrpc_page_get_started (page), ==, serial);
 
   afrpc_page_unmap (page);
   close (fd);
@@ -224,7 +216,7 @@ main (int    argc,
   g_test_add_func ("/page/refused", test_page_refused);
   g_test_add_func ("/page/no-memfd", test_page_no_memfd);
   g_test_add_func ("/page/no-fd-left", test_page_no_fd_left);
-  g_test_add_func ("/page/cells", test_page_cells);
+  g_test_add_func ("/page/bits", test_page_bits);
 
   return g_test_run ();
 }

@@ -14,6 +14,7 @@
 static const char *const frame_names[] = {
   "none", "hello", "require", "eval", "arg", "fd", "run", "failed", "ready", "call", "cancel", "result", "error",
   "event", "fork", "forked", "refused", "surroundings", "dismiss", "exited", "started", "goodbye", "progress", "log",
+  "function", "retire",
 };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (frame_names) == AFRPC_FRAME_LAST + 1);
@@ -177,6 +178,8 @@ parse_outcome (AfrpcLink         *self,
 
   item->kind = AFRPC_LINK_ITEM_RESULT;
   item->call = slot->call;
+  if (item->call.owner == NULL && self->page != NULL)
+    afrpc_page_forget (self->page, slot->serial);
   slot->serial = 0;
   slot->call = (AfrpcLinkCall) { NULL };
   slot->next_free = self->first_free;

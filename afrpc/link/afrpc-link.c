@@ -318,7 +318,7 @@ afrpc_link_find (AfrpcLink *self,
 }
 
 /* Tells the worker that nobody needs the outcome, which it still has to send. A blocking worker reads
- * it from the page; when two cancelled calls share a cell the frame alone speaks for the older. */
+ * it from the page. */
 void
 afrpc_link_cancel (AfrpcLink *self,
                    guint64    serial)
@@ -329,7 +329,7 @@ afrpc_link_cancel (AfrpcLink *self,
     return;
 
   if (self->page != NULL)
-    __atomic_store_n (afrpc_page_cell (self->page, serial), serial, __ATOMIC_RELEASE);
+    afrpc_page_cancel (self->page, serial);
   if (!self->shut)
     afrpc_stream_put (&self->stream, &header, "");
 }
@@ -424,5 +424,5 @@ afrpc_link_was_started (const AfrpcLink *self,
   if (self->page == NULL)
     return serial <= self->started;
 
-  return serial <= __atomic_load_n (&self->page->started, __ATOMIC_ACQUIRE);
+  return serial <= afrpc_page_get_started (self->page);
 }

@@ -13,6 +13,7 @@ afrpc_frame_encode (const AfrpcFrameHeader *header,
                     guint8                 *bytes)
 {
   const guint16 n_fds = GUINT16_TO_LE (header->n_fds);
+  const guint16 function = GUINT16_TO_LE (header->function);
   const guint64 serial = GUINT64_TO_LE (header->serial);
   const guint64 size = GUINT64_TO_LE (header->size);
 
@@ -21,6 +22,7 @@ afrpc_frame_encode (const AfrpcFrameHeader *header,
   bytes[1] = header->flags;
   memcpy (bytes + 2, &n_fds, sizeof n_fds);
   bytes[4] = header->type_length;
+  memcpy (bytes + 6, &function, sizeof function);
   memcpy (bytes + 8, &serial, sizeof serial);
   memcpy (bytes + 16, &size, sizeof size);
 }
@@ -33,10 +35,11 @@ afrpc_frame_decode (AfrpcFrameHeader  *header,
                     guint64            size_max,
                     GError           **error)
 {
-  guint16 n_fds;
+  guint16 n_fds, function;
   guint64 serial, size;
 
   memcpy (&n_fds, bytes + 2, sizeof n_fds);
+  memcpy (&function, bytes + 6, sizeof function);
   memcpy (&serial, bytes + 8, sizeof serial);
   memcpy (&size, bytes + 16, sizeof size);
 
@@ -44,6 +47,7 @@ afrpc_frame_decode (AfrpcFrameHeader  *header,
   header->flags = bytes[1];
   header->n_fds = GUINT16_FROM_LE (n_fds);
   header->type_length = bytes[4];
+  header->function = GUINT16_FROM_LE (function);
   header->serial = GUINT64_FROM_LE (serial);
   header->size = GUINT64_FROM_LE (size);
 
@@ -52,7 +56,8 @@ afrpc_frame_decode (AfrpcFrameHeader  *header,
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "frame of unknown kind %u", header->kind);
       return FALSE;
     }
-  if ((header->flags & ~AFRPC_FRAME_FLAGS_KNOWN) != 0 || bytes[5] != 0 || bytes[6] != 0 || bytes[7] != 0)
+  if ((header->flags & ~AFRPC_FRAME_FLAGS_KNOWN) != 0 || bytes[5] != 0 ||
+      (header->function != 0 && header->kind != AFRPC_FRAME_CALL))
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "frame with unknown flags");
       return FALSE;

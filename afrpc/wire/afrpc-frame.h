@@ -7,7 +7,8 @@
  *        1     1  flags
  *        2     2  number of file descriptors that travel with the frame's first byte
  *        4     1  length of the type string, without a NUL
- *        5     3  zero
+ *        5     1  zero
+ *        6     2  of a call: the number of the function, 0 for the one that the worker was given first
  *        8     8  serial: which call the frame belongs to, or 0; the magic number in a greeting
  *       16     8  size of the payload in bytes
  *       24        type string, zero-padded to a multiple of 8
@@ -71,8 +72,8 @@ typedef enum
   /* From a process that was forked otherwise, and has to reap its children itself. */
   AFRPC_FRAME_EXITED = 19, /* (uiib): pid, status, signal, core dumped */
 
-  /* From a worker without a shared page: the call is going to be run. */
-  AFRPC_FRAME_STARTED = 20,
+  /* From a worker without a shared page, or of a timed call: the call is going to be run. */
+  AFRPC_FRAME_STARTED = 20, /* x: when, in microseconds of CLOCK_MONOTONIC; or nothing */
 
   /* Over a command, from whoever watched the worker: how it ended. Nothing follows. */
   AFRPC_FRAME_GOODBYE = 21, /* AfrpcGoodbye, encoded */
@@ -83,7 +84,15 @@ typedef enum
   /* From a worker whose log is wanted, also before it is ready; of the call that it is running, if it knows. */
   AFRPC_FRAME_LOG = 23, /* (uss): GLogLevelFlags, domain, message */
 
-  AFRPC_FRAME_LAST = AFRPC_FRAME_LOG,
+  /* To a worker that serves: it is going to be called by this number, the serial. */
+  AFRPC_FRAME_FUNCTION = 24, /* s: name */
+
+  /* From a worker that wants no new calls: it answers those that it gets until it is closed. */
+  AFRPC_FRAME_RETIRE = 25,
+
+  /* 26 to 31 are for streams of values in both directions. */
+
+  AFRPC_FRAME_LAST = AFRPC_FRAME_RETIRE,
 } AfrpcFrameKind;
 
 typedef enum
@@ -93,8 +102,10 @@ typedef enum
   AFRPC_FRAME_FLAG_PROGRESS = 1 << 2,   /* of a call: its progress is wanted */
   AFRPC_FRAME_FLAG_LATEST = 1 << 3,     /* and only the latest, if the parent does not keep up */
 
+  AFRPC_FRAME_FLAG_TIMED = 1 << 4,      /* of a call: a frame is to say that it starts */
+
   AFRPC_FRAME_FLAGS_KNOWN = AFRPC_FRAME_FLAG_BIG_ENDIAN | AFRPC_FRAME_FLAG_SERIALISED | AFRPC_FRAME_FLAG_PROGRESS |
-                            AFRPC_FRAME_FLAG_LATEST,
+                            AFRPC_FRAME_FLAG_LATEST | AFRPC_FRAME_FLAG_TIMED,
 } AfrpcFrameFlags;
 
 #if G_BYTE_ORDER == G_LITTLE_ENDIAN
@@ -109,6 +120,7 @@ typedef struct
   guint8 flags;
   guint16 n_fds;
   guint8 type_length;
+  guint16 function;
   guint64 serial;
   guint64 size; /* of the payload, bytes */
 } AfrpcFrameHeader;

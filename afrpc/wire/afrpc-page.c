@@ -66,10 +66,10 @@ afrpc_page_map (int      fd,
   struct stat st;
   int seals = fcntl (fd, F_GET_SEALS);
 
-  if (seals < 0 || (seals & SEALS) != SEALS || fstat (fd, &st) != 0 || st.st_size != AFRPC_PAGE_SIZE)
+  if (seals < 0 || (seals & SEALS) != SEALS || fstat (fd, &st) != 0 || st.st_size != (off_t) AFRPC_PAGE_SIZE)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL,
-                   "shared memory that is not sealed or not of %u bytes", AFRPC_PAGE_SIZE);
+                   "shared memory that is not sealed or not of %" G_GSIZE_FORMAT " bytes", AFRPC_PAGE_SIZE);
       return NULL;
     }
 
