@@ -561,6 +561,23 @@ awaiting_dealloc (Awaiting *self)
   Py_DECREF (type);
 }
 
+/* Ends an iteration with @value. A tuple would become the arguments of StopIteration, an exception would stand for it. */
+static void
+stop_iteration (PyObject *value)
+{
+  PyObject *stop = value;
+
+  if (PyTuple_Check (value) || PyExceptionInstance_Check (value))
+    stop = PyObject_CallOneArg (PyExc_StopIteration, value);
+  else
+    Py_INCREF (stop);
+  if (stop != NULL)
+    {
+      PyErr_SetObject (PyExc_StopIteration, stop);
+      Py_DECREF (stop);
+    }
+}
+
 static PyObject *
 awaiting_next (Awaiting *self)
 {
@@ -586,7 +603,7 @@ awaiting_next (Awaiting *self)
   result = call_result (call, NULL);
   if (result != NULL)
     {
-      _PyGen_SetStopIterationValue (result);
+      stop_iteration (result);
       Py_DECREF (result);
     }
 
