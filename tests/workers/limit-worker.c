@@ -40,7 +40,7 @@ fail_with_errno (const char  *what,
 static GVariant *
 spin (void)
 {
-  for (volatile guint i = 0;; i++)
+  for (volatile guint i = 0;; i = i + 1)
     ;
 
   return NULL;

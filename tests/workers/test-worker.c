@@ -276,7 +276,7 @@ perform (AfrpcWorker  *worker,
   if (g_str_equal (what, "spin"))
     {
       afrpc_worker_event (worker, g_variant_new_string ("here"));
-      for (volatile guint i = 0;; i++)
+      for (volatile guint i = 0;; i = i + 1)
         ;
     }
   if (g_str_equal (what, "touch"))
