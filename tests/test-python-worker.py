@@ -158,6 +158,10 @@ class Values(Case):
                                        ("u", GLib.Variant("i", 1), TypeError)):
             with self.subTest(signature), self.assertRaises(kind):
                 proxy(value, signature=f"({signature})")
+        with self.assertRaisesRegex(TypeError, "of type int cannot be sent as “s”"):
+            proxy(1, signature="(s)")
+        with self.assertRaisesRegex(ValueError, "^“1ä+�” is not valid as “o”$"):
+            proxy("1" + "ä" * 200, signature="(o)")
         self.assertEqual(proxy.invoke_sync("goes on"), "goes on")
 
     def test_deep(self):

@@ -7,14 +7,37 @@ static GVariant *pack_typed (const GVariantType *type,
                              PyObject           *object,
                              guint               depth);
 
+/* Like PyErr_Format (), with a format that need not be ASCII. */
+static void G_GNUC_PRINTF (2, 3)
+set_error (PyObject   *exception_type,
+           const char *format,
+           ...)
+{
+  g_autofree char *text = NULL;
+  PyObject *message;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+
+  /* What was cut may have been cut within a character. */
+  message = PyUnicode_DecodeUTF8 (text, strlen (text), "replace");
+  if (message != NULL)
+    {
+      PyErr_SetObject (exception_type, message);
+      Py_DECREF (message);
+    }
+}
+
 static GVariant *
 refuse_typed (const GVariantType *type,
               PyObject           *object)
 {
   g_autofree char *signature = g_variant_type_dup_string (type);
 
-  PyErr_Format (PyExc_TypeError, "a value of type %.200s cannot be sent as “%.255s”", Py_TYPE (object)->tp_name,
-                signature);
+  set_error (PyExc_TypeError, "a value of type %.200s cannot be sent as “%.255s”", Py_TYPE (object)->tp_name,
+             signature);
 
   return NULL;
 }
@@ -34,7 +57,7 @@ get_index (const GVariantType *type,
 static void
 set_out_of_range (const GVariantType *type)
 {
-  PyErr_Format (PyExc_OverflowError, "an int is out of the range of “%c”", *g_variant_type_peek_string (type));
+  set_error (PyExc_OverflowError, "an int is out of the range of “%c”", *g_variant_type_peek_string (type));
 }
 
 static gboolean
@@ -133,7 +156,7 @@ pack_typed_basic (const GVariantType *type,
         return g_variant_new_object_path (text);
       if (*g_variant_type_peek_string (type) == 'g' && g_variant_is_signature (text))
         return g_variant_new_signature (text);
-      PyErr_Format (PyExc_ValueError, "“%.200s” is not valid as “%c”", text, *g_variant_type_peek_string (type));
+      set_error (PyExc_ValueError, "“%.200s” is not valid as “%c”", text, *g_variant_type_peek_string (type));
       return NULL;
     }
 }
@@ -228,7 +251,7 @@ pack_typed_members (const GVariantType *type,
     {
       g_autofree char *signature = g_variant_type_dup_string (type);
 
-      PyErr_Format (PyExc_TypeError, "%zd values cannot be sent as “%.255s”", PyTuple_GET_SIZE (items), signature);
+      set_error (PyExc_TypeError, "%zd values cannot be sent as “%.255s”", PyTuple_GET_SIZE (items), signature);
       Py_DECREF (items);
       return NULL;
     }
@@ -292,7 +315,7 @@ afrpc_python_pack_as (const char *type,
 
   if (!g_variant_type_string_is_valid (type) || !g_variant_type_is_definite (G_VARIANT_TYPE (type)))
     {
-      PyErr_Format (PyExc_ValueError, "“%.200s” is not the type of a value", type);
+      set_error (PyExc_ValueError, "“%.200s” is not the type of a value", type);
       return NULL;
     }
   value = pack_typed (G_VARIANT_TYPE (type), object, 0);
