@@ -94,6 +94,32 @@ class Serialisers(unittest.TestCase):
                                     raised.exception)
                 self.assertTrue(self.call(proxy, ARGS).equal(ARGS))
 
+    def test_what_is_returned(self):
+        class Host(Afrpc.Host):
+            def do_resolve(self, function, kind):
+                return result
+
+            def do_call(self, function, worker, args):
+                return result
+
+            def do_can_fork(self):
+                return result
+
+        host = Host(name="python")
+        for result in None, -1, 1 << 32, "1", 1.0:
+            with self.assertRaisesRegex(TypeError, "do_resolve cannot return"):
+                host.do_resolve("f", Afrpc.FunctionKind.SYNC)
+        for result in None, 7:
+            with self.assertRaisesRegex(TypeError, "do_call cannot return"):
+                host.do_call(1, None, ARGS)
+            self.assertEqual(host.do_can_fork(), result)
+        for result in 0, (1 << 32) - 1:
+            self.assertEqual(host.do_resolve("f", Afrpc.FunctionKind.SYNC), result)
+        result = ARGS
+        self.assertIs(host.do_call(1, None, ARGS), ARGS)
+        with self.assertRaisesRegex(TypeError, "do_dup_name cannot return None"):
+            Odd("program", None).do_dup_name()
+
     def test_unknown(self):
         for host in "c", "python":
             with self.assertRaises(GLib.Error) as raised:

@@ -2,6 +2,7 @@
 """What makes afrpc convenient in Python: values of Python instead of GLib.Variant, and calls that can
 be awaited."""
 import collections
+import functools
 
 from gi.module import get_introspection_module
 from gi.overrides import override
@@ -12,7 +13,7 @@ from afrpc._proxy import Call
 
 Afrpc = get_introspection_module("Afrpc")
 
-__all__ = ["Call", "Process", "Proxy", "RemoteError", "Variant"]
+__all__ = ["Call", "Host", "Process", "Proxy", "RemoteError", "Serialiser", "Variant"]
 
 _EXCEPTION = "python-exception 0: "
 _TRACEBACK = "\n\nTraceback (most recent call last):\n"
@@ -78,6 +79,54 @@ def _wait(start, finish, cancellable):
 
     start(cancellable, finished_cb)
     return call
+
+
+def _checked(function, fits):
+    @functools.wraps(function)
+    def checked(*args):
+        result = function(*args)
+        if not fits(result):
+            raise TypeError(f"{function.__qualname__} cannot return {result!r:.100}")
+        return result
+
+    return checked
+
+
+def _check_results(cls, **checks):
+    """PyGObject 3.56 and later complain of the result of a virtual function that they cannot convert, and go
+    on with whatever lies in memory in its place; after an exception it is NULL."""
+    for name, fits in checks.items():
+        function = vars(cls).get(name)
+        if function is not None:
+            setattr(cls, name, _checked(function, fits))
+
+
+def _is_id(result):
+    return isinstance(result, int) and 0 <= result < 1 << 32
+
+
+def _is_variant(result):
+    return isinstance(result, GLib.Variant)
+
+
+class Serialiser(Afrpc.Serialiser):
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        _check_results(cls, do_dup_name=lambda result: isinstance(result, str),
+                       do_serialise=lambda result: isinstance(result, GLib.Bytes),
+                       do_deserialise=_is_variant)
+
+
+Serialiser = override(Serialiser)
+
+
+class Host(Afrpc.Host):
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        _check_results(cls, do_resolve=_is_id, do_call=_is_variant)
+
+
+Host = override(Host)
 
 
 class Proxy(Afrpc.Proxy):
