@@ -87,9 +87,6 @@ def find(name):
                         f"there is no function “{name}”, and no module was loaded")
 
 
-Function = type(find)  # as in types, which need not be loaded
-
-
 def is_coroutine_function(function):
     # functools may not have been loaded: then there is none.
     functools = sys.modules.get("_functools")
@@ -193,7 +190,7 @@ def make_socket(fd):
 def freeze():
     """Before a fork: what would be done in each new process is done here."""
     # Functions only: other objects may answer anything when they are asked, or do anything.
-    if any(type(value) is Function and is_coroutine_function(value)
+    if any(type(value) is type(find) and is_coroutine_function(value)
            for module in (main, *modules) for value in list(vars(module).values())):
         from . import aio  # noqa: F401
     gc.freeze()
