@@ -396,7 +396,7 @@ runTests({
         await checkEval('import GLib from "gi://GLib"; export const run = () => GLib.MAXUINT8;', [], 255);
         await checkEval('export const x = await Promise.resolve(3); export const run = () => x;', [null], 3);
         await checkEval('export function run() { throw new Error("x"); }', [], E, E.REMOTE, 'run@eval 1:1:');
-        await checkEval('export function', [], E, E.MODULE, 'SyntaxError', 'eval 1:1:15');
+        await checkEval('export function', [], E, E.MODULE, 'SyntaxError', 'eval 1:1:1');
         await checkEval('throw new TypeError("top")', [], E, E.MODULE, 'TypeError: top', 'eval 1:1:7');
         await checkEval('imports.system.exit(9)', [], E, E.NOT_STARTED, 'status 9');
     },
