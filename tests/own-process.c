@@ -7,6 +7,18 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#ifdef __SANITIZE_ADDRESS__
+/* Where memory is mapped or unmapped, the sanitizer clears what it knows of it: if that is large, by mapping other
+ * memory, which is its end where there is none to be had. By default that is from 64 KiB on. */
+const char *__asan_default_options (void);
+
+const char *
+__asan_default_options (void)
+{
+  return "clear_shadow_mmap_threshold=1073741824"; /* bytes */
+}
+#endif
+
 guint
 own_process_count_fds (void)
 {
