@@ -35,6 +35,7 @@ bench_options_init (BenchOptions  *options,
     { "n", required_argument, NULL, 'n' },
     { "heap-mib", required_argument, NULL, 'h' },
     { "size", required_argument, NULL, 's' },
+    { "done", required_argument, NULL, 'd' },
     { NULL, 0, NULL, 0 },
   };
   int c;
@@ -50,6 +51,7 @@ bench_options_init (BenchOptions  *options,
       case 'n': options->n = strtoull (optarg, NULL, 10); break;
       case 'h': options->heap_mib = (unsigned) strtoul (optarg, NULL, 10); break;
       case 's': options->size = strtoull (optarg, NULL, 10); break;
+      case 'd': options->done = optarg; break;
       default: exit (2);
       }
   if (options->workload == NULL || options->n == 0)

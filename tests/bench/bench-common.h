@@ -23,6 +23,7 @@ typedef struct
   unsigned heap_mib;     /* memory that the parent touches first */
   uint64_t size;         /* of a payload, bytes */
   const char *directory; /* where the program lies, and what it needs beside it */
+  const char *done;      /* the worker's last function, or NULL */
 } BenchOptions;
 
 typedef struct
