@@ -536,7 +536,7 @@ fill (StreamPair *pair)
       g_assert_cmpint (afrpc_stream_next (&pair->to, &frame, NULL), ==, AFRPC_STREAM_AGAIN);
     }
   g_assert_cmpuint (pair->to.fds_in->len, ==, 1);
-  g_assert_cmpuint (pair->from.attachments.length, >, 0);
+  g_assert_cmpuint (pair->from.attachments_end, >, 0);
 }
 
 static void

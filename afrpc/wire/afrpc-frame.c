@@ -27,13 +27,10 @@ afrpc_frame_encode (const AfrpcFrameHeader *header,
   memcpy (bytes + 16, &size, sizeof size);
 }
 
-/* Reads AFRPC_FRAME_HEADER_SIZE bytes and refuses whatever no afrpc writes, so that nobody
- * allocates or waits for what a liar announces. */
-gboolean
-afrpc_frame_decode (AfrpcFrameHeader  *header,
-                    const guint8      *bytes,
-                    guint64            size_max,
-                    GError           **error)
+/* Reads AFRPC_FRAME_HEADER_SIZE bytes that were written here. */
+void
+afrpc_frame_read (AfrpcFrameHeader *header,
+                  const guint8     *bytes)
 {
   guint16 n_fds, function;
   guint64 serial, size;
@@ -50,6 +47,17 @@ afrpc_frame_decode (AfrpcFrameHeader  *header,
   header->function = GUINT16_FROM_LE (function);
   header->serial = GUINT64_FROM_LE (serial);
   header->size = GUINT64_FROM_LE (size);
+}
+
+/* Reads AFRPC_FRAME_HEADER_SIZE bytes and refuses whatever no afrpc writes, so that nobody
+ * allocates or waits for what a liar announces. */
+gboolean
+afrpc_frame_decode (AfrpcFrameHeader  *header,
+                    const guint8      *bytes,
+                    guint64            size_max,
+                    GError           **error)
+{
+  afrpc_frame_read (header, bytes);
 
   if (header->kind == 0 || header->kind > AFRPC_FRAME_LAST)
     {

@@ -160,6 +160,8 @@ afrpc_frame_pad (gsize size)
 
 void     afrpc_frame_encode (const AfrpcFrameHeader  *header,
                              guint8                  *bytes);
+void     afrpc_frame_read   (AfrpcFrameHeader        *header,
+                             const guint8            *bytes);
 gboolean afrpc_frame_decode (AfrpcFrameHeader        *header,
                              const guint8            *bytes,
                              guint64                  size_max,

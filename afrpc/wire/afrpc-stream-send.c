@@ -13,233 +13,8 @@
 
 #include "afrpc-error.h"
 
-#define OUT_SIZE_MIN 8192u /* bytes */
 #define OUT_SIZE_KEPT (256u << 10) /* bytes: a larger buffer is given back once it is empty */
 #define IOV_MAX_USED 16
-
-/* What is sent by reference: a large payload, or descriptors. */
-typedef struct
-{
-  guint64 position; /* in the stream of queued bytes, before this attachment's own */
-  GBytes *bytes;    /* (nullable): sent at the position */
-  gsize done;       /* bytes of it that are written */
-  int *fds;         /* sent with the byte at the position */
-  guint n_fds;
-} Attachment;
-
-static void
-attachment_free (Attachment *self)
-{
-  g_clear_pointer (&self->bytes, g_bytes_unref);
-  for (guint i = 0; i < self->n_fds; i++)
-    close (self->fds[i]);
-  g_free (self->fds);
-  g_free (self);
-}
-
-/* Forgets what is queued by reference. */
-void
-afrpc_stream_clear_attachments (AfrpcStream *self)
-{
-  /* To do nothing costs a forked process two pages. */
-  if (self->attachments.length > 0)
-    g_queue_clear_full (&self->attachments, (GDestroyNotify) attachment_free);
-}
-
-static void
-reserve (AfrpcStream *self,
-         gsize        size)
-{
-  gsize used = self->out_tail - self->out_head;
-
-  if (self->out_size - self->out_tail >= size)
-    return;
-
-  /* Frames are written at multiples of 8, so keep the remainder when moving to the front. Moving
-   * is worth it only when at least as much is gained. */
-  if (self->out_head > used)
-    {
-      gsize by = self->out_head & ~(gsize) 7;
-
-      memmove (self->out, self->out + by, self->out_tail - by);
-      self->out_base += by;
-      self->out_head -= by;
-      self->out_tail -= by;
-    }
-
-  if (self->out_size - self->out_tail < size)
-    {
-      self->out_size = MAX (OUT_SIZE_MIN, MAX (2 * self->out_size, self->out_tail + size));
-      self->out = g_realloc (self->out, self->out_size);
-    }
-}
-
-/* Queues a frame; returns where its payload of header->size bytes is to be written, at once. */
-guint8 *
-afrpc_stream_put (AfrpcStream            *self,
-                  const AfrpcFrameHeader *header,
-                  const char             *type)
-{
-  gsize type_size = afrpc_frame_pad (header->type_length);
-  gsize size = AFRPC_FRAME_HEADER_SIZE + type_size + afrpc_frame_pad (header->size) + self->out_guard;
-  guint8 *start;
-
-  reserve (self, size);
-  start = self->out + self->out_tail;
-  self->out_tail += size;
-
-  afrpc_frame_encode (header, start);
-  start += AFRPC_FRAME_HEADER_SIZE;
-  if (type_size > 0)
-    {
-      memset (start + type_size - 8, 0, 8);
-      memcpy (start, type, header->type_length);
-      start += type_size;
-    }
-  if (header->size > 0)
-    memset (start + afrpc_frame_pad (header->size) - 8, 0, 8);
-  if (self->out_guard > 0)
-    memset (start + afrpc_frame_pad (header->size), AFRPC_FRAME_GUARD_BYTE, self->out_guard);
-
-  return start;
-}
-
-static void
-attach (AfrpcStream *self,
-        guint64      position,
-        GBytes      *bytes, /* (transfer full) (nullable) */
-        const int   *fds,   /* (transfer full) (nullable) */
-        guint        n_fds)
-{
-  Attachment *attachment = g_new0 (Attachment, 1);
-
-  attachment->position = position;
-  attachment->bytes = bytes;
-  attachment->fds = n_fds > 0 ? g_memdup2 (fds, n_fds * sizeof (int)) : NULL;
-  attachment->n_fds = n_fds;
-  if (bytes != NULL)
-    self->attached_size += g_bytes_get_size (bytes);
-  g_queue_push_tail (&self->attachments, attachment);
-}
-
-/* Queues the header and type of a frame whose payload is sent from where it lies. */
-static void
-put_bytes (AfrpcStream      *self,
-           AfrpcFrameHeader *header,
-           const char       *type,
-           GBytes           *bytes) /* (transfer full) */
-{
-  static const guint8 zeros_and_guard[8 + AFRPC_FRAME_GUARD_SIZE] = {
-    [8 ... 7 + AFRPC_FRAME_GUARD_SIZE] = AFRPC_FRAME_GUARD_BYTE,
-  };
-  gsize padding = afrpc_frame_pad (header->size) - header->size;
-  gsize size = AFRPC_FRAME_HEADER_SIZE + afrpc_frame_pad (header->type_length);
-  guint8 *start;
-
-  reserve (self, size);
-  start = self->out + self->out_tail;
-  self->out_tail += size;
-
-  afrpc_frame_encode (header, start);
-  memset (start + AFRPC_FRAME_HEADER_SIZE, 0, size - AFRPC_FRAME_HEADER_SIZE);
-  memcpy (start + AFRPC_FRAME_HEADER_SIZE, type, header->type_length);
-
-  attach (self, self->out_base + self->out_tail, bytes, NULL, 0);
-  if (padding + self->out_guard > 0)
-    attach (self, self->out_base + self->out_tail,
-            g_bytes_new_static (zeros_and_guard + 8 - padding, padding + self->out_guard), NULL, 0);
-}
-
-/* Queues a frame with a payload whose type string and number of descriptors are within the limits. */
-void
-afrpc_stream_put_payload (AfrpcStream        *self,
-                          AfrpcFrameKind      kind,
-                          guint64             serial,
-                          const AfrpcPayload *payload)
-{
-  AfrpcFrameHeader header = {
-    .kind = kind,
-    .flags = AFRPC_FRAME_FLAGS_NATIVE | payload->flags,
-    .n_fds = payload->n_fds,
-    .type_length = payload->type_length,
-    .serial = serial,
-    .size = payload->size,
-  };
-
-  g_assert (payload->type_length <= AFRPC_FRAME_TYPE_MAX);
-  g_assert (payload->n_fds <= AFRPC_FRAME_FDS_MAX);
-
-  if (payload->n_fds > 0)
-    attach (self, self->out_base + self->out_tail, NULL, payload->fds, payload->n_fds);
-  if (header.size >= AFRPC_STREAM_BODY_MIN)
-    put_bytes (self, &header, payload->type, g_variant_get_data_as_bytes (payload->value));
-  else
-    {
-      guint8 *start = afrpc_stream_put (self, &header, payload->type);
-
-      if (header.size > 0)
-        g_variant_store (payload->value, start);
-    }
-}
-
-/* Queues a frame with @value (nullable) as payload. */
-void
-afrpc_stream_put_value (AfrpcStream    *self,
-                        AfrpcFrameKind  kind,
-                        guint64         serial,
-                        GVariant       *value)
-{
-  const AfrpcPayload payload = afrpc_payload (value);
-
-  afrpc_stream_put_payload (self, kind, serial, &payload);
-}
-
-/* Queues a frame that has been received whole, with as many descriptors as it had, which become the stream's. */
-void
-afrpc_stream_put_frame (AfrpcStream      *self,
-                        const AfrpcFrame *frame,
-                        const int        *fds)
-{
-  AfrpcFrameHeader header = frame->header;
-
-  if (frame->payload == NULL)
-    header.size = 0; /* whoever gets it finds that it is not a value */
-  if (header.n_fds > 0)
-    attach (self, self->out_base + self->out_tail, NULL, fds, header.n_fds);
-  if (frame->bytes != NULL)
-    put_bytes (self, &header, frame->type, g_bytes_ref (frame->bytes));
-  else
-    {
-      guint8 *start = afrpc_stream_put (self, &header, frame->type);
-
-      if (header.size > 0)
-        memcpy (start, frame->payload, header.size);
-    }
-}
-
-/* As afrpc_stream_put_value(), with descriptors that become the stream's. */
-void
-afrpc_stream_put_fds (AfrpcStream    *self,
-                      AfrpcFrameKind  kind,
-                      GVariant       *value,
-                      const int      *fds,
-                      guint           n_fds)
-{
-  AfrpcPayload payload = afrpc_payload (value);
-
-  payload.fds = fds;
-  payload.n_fds = n_fds;
-  afrpc_stream_put_payload (self, kind, 0, &payload);
-}
-
-void
-afrpc_stream_put_fd (AfrpcStream    *self,
-                     AfrpcFrameKind  kind,
-                     GVariant       *value,
-                     int             fd)
-{
-  afrpc_stream_put_fds (self, kind, value, &fd, 1);
-}
 
 typedef struct
 {
@@ -262,10 +37,11 @@ batch_add (Batch        *batch,
   batch->n++;
 }
 
-/* Collects what can go out in one system call: up to the next descriptor, which has to travel with
- * the first byte of its frame. */
+/* Collects what can go out in one system call, up to @limit in the buffer: up to the next descriptor, which has to
+ * travel with the first byte of its frame. */
 static void
 gather (AfrpcStream *self,
+        gsize        limit,
         Batch       *batch)
 {
   gsize at = self->out_head;
@@ -273,11 +49,13 @@ gather (AfrpcStream *self,
   batch->n = 0;
   batch->n_fds = 0;
 
-  for (GList *l = self->attachments.head; l != NULL; l = l->next)
+  for (guint i = self->attachments_head; i < self->attachments_end; i++)
     {
-      Attachment *attachment = l->data;
+      const AfrpcAttachment *attachment = &self->attachments[i];
       gsize offset = attachment->position - self->out_base;
 
+      if (offset > limit)
+        break;
       if (batch->n + 3 > IOV_MAX_USED)
         return;
 
@@ -300,7 +78,28 @@ gather (AfrpcStream *self,
         }
     }
 
-  batch_add (batch, self->out + at, self->out_tail - at);
+  batch_add (batch, self->out + at, limit - at);
+}
+
+/* The first one that is not written has been, or was dropped. */
+void
+afrpc_stream_pop_attachment (AfrpcStream *self)
+{
+  AfrpcAttachment *attachment = &self->attachments[self->attachments_head++];
+
+  if (self->kept_from != G_MAXUINT64 && self->n_unkept == 0)
+    {
+      if (attachment->bytes != NULL)
+        self->attached_kept += g_bytes_get_size (attachment->bytes);
+      return;
+    }
+
+  if (self->n_unkept > 0)
+    self->n_unkept--;
+  afrpc_attachment_clear (attachment);
+  self->attachments_kept = self->attachments_head;
+  if (self->attachments_kept == self->attachments_end)
+    self->attachments_kept = self->attachments_head = self->attachments_end = 0;
 }
 
 /* Forgets @n bytes that were written, and the attachments that went with them: a descriptor went
@@ -309,10 +108,9 @@ static void
 advance (AfrpcStream *self,
          gsize        n)
 {
-  Attachment *attachment;
-
-  while ((attachment = g_queue_peek_head (&self->attachments)) != NULL)
+  while (self->attachments_head < self->attachments_end)
     {
+      AfrpcAttachment *attachment = &self->attachments[self->attachments_head];
       gsize before = attachment->position - self->out_base - self->out_head;
 
       if (before > n || (before == n && attachment->n_fds > 0))
@@ -331,7 +129,7 @@ advance (AfrpcStream *self,
             return;
         }
 
-      attachment_free (g_queue_pop_head (&self->attachments));
+      afrpc_stream_pop_attachment (self);
     }
 
   self->out_head += n;
@@ -402,6 +200,29 @@ send_batch (AfrpcStream *self,
   return sendmsg (self->out_fd, &message, MSG_NOSIGNAL);
 }
 
+/* Nothing is left to be written. */
+void
+afrpc_stream_end_flush (AfrpcStream *self)
+{
+  /* What is kept, is kept in its place. */
+  if (self->kept_from < afrpc_stream_get_position (self))
+    return;
+
+  self->out_base += self->out_tail;
+  self->out_head = self->out_tail = 0;
+  if (self->dropped_size > 0)
+    {
+      afrpc_stream_clear_attachments (self);
+      self->dropped_size = 0;
+    }
+  self->dropped_from = G_MAXUINT64;
+  if (self->out_size > OUT_SIZE_KEPT)
+    {
+      g_clear_pointer (&self->out, g_free);
+      self->out_size = 0;
+    }
+}
+
 /* Writes until everything is out (DONE), the other side does not take more now (AGAIN), or it does
  * not read any more (EOF). A stream that is crowded has to be flushed again after a while: what polls as
  * writable does not take descriptors then, see ETOOMANYREFS in unix(7). */
@@ -416,7 +237,7 @@ afrpc_stream_flush (AfrpcStream  *self,
       Batch batch;
       gssize n;
 
-      gather (self, &batch);
+      gather (self, self->dropped_from == G_MAXUINT64 ? self->out_tail : afrpc_stream_pass_dropped (self), &batch);
       n = send_batch (self, &batch);
       if (n < 0 && errno == EINTR)
         continue;
@@ -436,13 +257,7 @@ afrpc_stream_flush (AfrpcStream  *self,
       advance (self, n);
     }
 
-  self->out_base += self->out_tail;
-  self->out_head = self->out_tail = 0;
-  if (self->out_size > OUT_SIZE_KEPT)
-    {
-      g_clear_pointer (&self->out, g_free);
-      self->out_size = 0;
-    }
+  afrpc_stream_end_flush (self);
 
   return AFRPC_STREAM_DONE;
 }

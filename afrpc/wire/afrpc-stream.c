@@ -23,7 +23,10 @@ begin (AfrpcStream *self,
     .fds_in = self->fds_in,
     .out = self->out,
     .out_size = self->out_size,
-    .attachments = G_QUEUE_INIT,
+    .attachments = self->attachments,
+    .attachments_size = self->attachments_size,
+    .dropped_from = G_MAXUINT64,
+    .kept_from = G_MAXUINT64,
   };
 }
 
@@ -76,4 +79,5 @@ afrpc_stream_clear (AfrpcStream *self)
   g_clear_pointer (&self->fds_in, g_array_unref);
   g_clear_pointer (&self->in, g_free);
   g_clear_pointer (&self->out, g_free);
+  g_clear_pointer (&self->attachments, g_free);
 }

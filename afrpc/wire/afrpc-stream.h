@@ -48,6 +48,16 @@ typedef struct
   gboolean lost;         /* there were more */
 } AfrpcStreamFds;
 
+/* What is sent by reference: a large payload, or descriptors. One that has neither any more was dropped. */
+typedef struct
+{
+  guint64 position; /* in the stream of queued bytes, before this attachment's own */
+  GBytes *bytes;    /* (nullable): sent at the position */
+  gsize done;       /* bytes of it that are written */
+  int *fds;         /* (nullable): sent with the byte at the position */
+  guint n_fds;
+} AfrpcAttachment;
+
 /* A value that is going to be sent: what GLib takes locks to tell is asked for once. */
 typedef struct
 {
@@ -56,6 +66,7 @@ typedef struct
   gsize type_length;
   gsize size;
   guint8 flags;      /* AfrpcFrameFlags, besides the byte order */
+  guint16 function;  /* of a call: its number */
   const int *fds;    /* (nullable): they become the stream's */
   guint n_fds;
 } AfrpcPayload;
@@ -63,7 +74,7 @@ typedef struct
 static inline AfrpcPayload
 afrpc_payload (GVariant *value)
 {
-  AfrpcPayload payload = { value, "", 0, 0, 0, NULL, 0 };
+  AfrpcPayload payload = { .value = value, .type = "" };
 
   if (value != NULL)
     {
@@ -113,14 +124,24 @@ typedef struct
   AfrpcStreamFds fd_batches[AFRPC_STREAM_FD_BATCHES_MAX]; /* those of the others, oldest first */
   guint n_fd_batches;
 
-  /* Sending: bytes out[out_head..out_tail), with the attachments at their places in between. */
+  /* Sending: bytes out[out_head..out_tail), with the attachments at their places in between. A position counts the
+   * bytes of this buffer, from the beginning of the stream, and not those of attachments. */
   guint8 *out;
   gsize out_head;
   gsize out_tail;
   gsize out_size;
-  guint64 out_base;       /* position in the stream of out[0] */
-  GQueue attachments;     /* (element-type Attachment) oldest first */
+  guint64 out_base;       /* position of out[0] */
+  AfrpcAttachment *attachments; /* oldest first: attachments[attachments_kept..attachments_end) */
+  guint attachments_kept; /* up to attachments_head: written, and kept all the same */
+  guint attachments_head;
+  guint attachments_end;
+  guint attachments_size;
+  guint n_unkept;         /* of these, the first are not going to be kept: they were queued before */
   gsize attached_size;    /* bytes of attachments that are not written yet */
+  gsize attached_kept;    /* and of those that are, and are kept */
+  guint64 dropped_from;   /* position of a frame: none before it has been dropped; G_MAXUINT64: none at all */
+  gsize dropped_size;     /* bytes of the buffer that are of dropped frames, and not passed yet */
+  guint64 kept_from;      /* position from which on all is kept that is written; G_MAXUINT64: nothing is */
   gboolean crowded;       /* the last flush ended because too many descriptors of the user are under way */
 
   AfrpcValueType type;
@@ -133,7 +154,6 @@ void            afrpc_stream_init        (AfrpcStream             *self,
 void            afrpc_stream_restart     (AfrpcStream             *self,
                                           int                      fd);
 void            afrpc_stream_clear       (AfrpcStream             *self);
-void            afrpc_stream_clear_attachments (AfrpcStream       *self);
 
 /* Sending: queue, then flush. */
 guint8         *afrpc_stream_put         (AfrpcStream             *self,
@@ -162,11 +182,48 @@ void            afrpc_stream_put_fd      (AfrpcStream             *self,
 AfrpcStreamStep afrpc_stream_flush       (AfrpcStream             *self,
                                           GError                 **error);
 
+/* Bytes that are to be written. */
 static inline gsize
 afrpc_stream_get_queued (const AfrpcStream *self)
 {
-  return self->out_tail - self->out_head + self->attached_size;
+  return self->out_tail - self->out_head + self->attached_size - self->dropped_size;
 }
+
+/* Where the frame that is queued next begins. */
+static inline guint64
+afrpc_stream_get_position (const AfrpcStream *self)
+{
+  return self->out_base + self->out_tail;
+}
+
+/* Whether something of the frame at @position has been written. */
+static inline gboolean
+afrpc_stream_has_written (const AfrpcStream *self,
+                          guint64            position)
+{
+  return self->out_base + self->out_head > position;
+}
+
+/* Taking back what is queued: a call may be cancelled before it is written, or have to be made once more. Frames move
+ * then: their new positions are told.
+ * Returns: of put_rest(): whether the frame is still wanted */
+typedef gboolean (* AfrpcStreamMovedFunc) (const AfrpcFrameHeader *header,
+                                           guint64                 position,
+                                           gpointer                data);
+
+gboolean        afrpc_stream_drop        (AfrpcStream             *self,
+                                          guint64                  position);
+gboolean        afrpc_stream_is_sparse   (const AfrpcStream       *self);
+void            afrpc_stream_compact     (AfrpcStream             *self,
+                                          AfrpcStreamMovedFunc     moved,
+                                          gpointer                 data);
+void            afrpc_stream_keep        (AfrpcStream             *self);
+gsize           afrpc_stream_get_kept    (const AfrpcStream       *self);
+void            afrpc_stream_forget_kept (AfrpcStream             *self);
+void            afrpc_stream_put_rest    (AfrpcStream             *self,
+                                          AfrpcStream             *other,
+                                          AfrpcStreamMovedFunc     moved,
+                                          gpointer                 data);
 
 /* Receiving: read, then take frames until there are no more. */
 AfrpcStreamStep afrpc_stream_read        (AfrpcStream             *self,
@@ -187,5 +244,29 @@ afrpc_stream_has_read (const AfrpcStream *self)
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (AfrpcStream, afrpc_stream_clear)
+
+/* Between the files of this folder. */
+void            afrpc_stream_attach      (AfrpcStream             *self,
+                                          guint64                  position,
+                                          GBytes                  *bytes,
+                                          int                     *fds,
+                                          guint                    n_fds);
+void            afrpc_stream_pop_attachment (AfrpcStream          *self);
+void            afrpc_stream_clear_attachments (AfrpcStream       *self);
+void            afrpc_attachment_clear   (AfrpcAttachment         *self);
+void            afrpc_stream_reserve     (AfrpcStream             *self,
+                                          gsize                    size);
+gsize           afrpc_stream_pass_dropped (AfrpcStream            *self);
+void            afrpc_stream_end_flush   (AfrpcStream             *self);
+
+/* How much of the buffer a frame takes that is queued in it. */
+static inline gsize
+afrpc_stream_frame_size (const AfrpcStream      *self,
+                         const AfrpcFrameHeader *header)
+{
+  const gsize size = AFRPC_FRAME_HEADER_SIZE + afrpc_frame_pad (header->type_length);
+
+  return header->size >= AFRPC_STREAM_BODY_MIN ? size : size + afrpc_frame_pad (header->size) + self->out_guard;
+}
 
 G_END_DECLS

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Queueing frames: what is small in the buffer, what is large, and descriptors, by reference. */
+#include "config.h"
+
+#include "wire/afrpc-stream.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define OUT_SIZE_MIN 8192u /* bytes */
+#define ATTACHMENTS_MIN 16u
+
+void
+afrpc_attachment_clear (AfrpcAttachment *self)
+{
+  g_clear_pointer (&self->bytes, g_bytes_unref);
+  for (guint i = 0; i < self->n_fds; i++)
+    close (self->fds[i]);
+  g_clear_pointer (&self->fds, g_free);
+  self->n_fds = 0;
+}
+
+/* Forgets what is queued by reference. */
+void
+afrpc_stream_clear_attachments (AfrpcStream *self)
+{
+  for (guint i = self->attachments_kept; i < self->attachments_end; i++)
+    afrpc_attachment_clear (&self->attachments[i]);
+  /* To write here for nothing costs a forked process a page. */
+  if (self->attachments_end > 0)
+    self->attachments_kept = self->attachments_head = self->attachments_end = 0;
+}
+
+/* Sends, at @position, @bytes (transfer full) (nullable), or @fds (transfer full) (nullable). */
+void
+afrpc_stream_attach (AfrpcStream *self,
+                     guint64      position,
+                     GBytes      *bytes,
+                     int         *fds,
+                     guint        n_fds)
+{
+  if (self->attachments_end == self->attachments_size && self->attachments_kept > self->attachments_size / 2)
+    {
+      const guint by = self->attachments_kept;
+
+      memmove (self->attachments, self->attachments + by, (self->attachments_end - by) * sizeof *self->attachments);
+      self->attachments_kept = 0;
+      self->attachments_head -= by;
+      self->attachments_end -= by;
+    }
+  if (self->attachments_end == self->attachments_size)
+    {
+      self->attachments_size = MAX (ATTACHMENTS_MIN, 2 * self->attachments_size);
+      self->attachments = g_renew (AfrpcAttachment, self->attachments, self->attachments_size);
+    }
+
+  self->attachments[self->attachments_end++] = (AfrpcAttachment) {
+    .position = position, .bytes = bytes, .fds = fds, .n_fds = n_fds,
+  };
+  if (bytes != NULL)
+    self->attached_size += g_bytes_get_size (bytes);
+}
+
+static void
+attach_fds (AfrpcStream *self,
+            const int   *fds,
+            guint        n_fds)
+{
+  afrpc_stream_attach (self, afrpc_stream_get_position (self), NULL, g_memdup2 (fds, n_fds * sizeof (int)), n_fds);
+}
+
+/* Makes room in the buffer for @size bytes more. */
+void
+afrpc_stream_reserve (AfrpcStream *self,
+                      gsize        size)
+{
+  const gsize front = MIN (self->out_head, self->kept_from - self->out_base);
+  const gsize used = self->out_tail - front;
+
+  if (self->out_size - self->out_tail >= size)
+    return;
+
+  /* Frames are written at multiples of 8, so keep the remainder when moving to the front. Moving
+   * is worth it only when at least as much is gained. */
+  if (front > used)
+    {
+      gsize by = front & ~(gsize) 7;
+
+      memmove (self->out, self->out + by, self->out_tail - by);
+      self->out_base += by;
+      self->out_head -= by;
+      self->out_tail -= by;
+    }
+
+  if (self->out_size - self->out_tail < size)
+    {
+      self->out_size = MAX (OUT_SIZE_MIN, MAX (2 * self->out_size, self->out_tail + size));
+      self->out = g_realloc (self->out, self->out_size);
+    }
+}
+
+/* Queues a frame; returns where its payload of header->size bytes is to be written, at once. */
+guint8 *
+afrpc_stream_put (AfrpcStream            *self,
+                  const AfrpcFrameHeader *header,
+                  const char             *type)
+{
+  gsize type_size = afrpc_frame_pad (header->type_length);
+  gsize size = AFRPC_FRAME_HEADER_SIZE + type_size + afrpc_frame_pad (header->size) + self->out_guard;
+  guint8 *start;
+
+  afrpc_stream_reserve (self, size);
+  start = self->out + self->out_tail;
+  self->out_tail += size;
+
+  afrpc_frame_encode (header, start);
+  start += AFRPC_FRAME_HEADER_SIZE;
+  if (type_size > 0)
+    {
+      memset (start + type_size - 8, 0, 8);
+      memcpy (start, type, header->type_length);
+      start += type_size;
+    }
+  if (header->size > 0)
+    memset (start + afrpc_frame_pad (header->size) - 8, 0, 8);
+  if (self->out_guard > 0)
+    memset (start + afrpc_frame_pad (header->size), AFRPC_FRAME_GUARD_BYTE, self->out_guard);
+
+  return start;
+}
+
+/* Queues the header and type of a frame whose payload is sent from where it lies. */
+static void
+put_bytes (AfrpcStream      *self,
+           AfrpcFrameHeader *header,
+           const char       *type,
+           GBytes           *bytes) /* (transfer full) */
+{
+  static const guint8 zeros_and_guard[8 + AFRPC_FRAME_GUARD_SIZE] = {
+    [8 ... 7 + AFRPC_FRAME_GUARD_SIZE] = AFRPC_FRAME_GUARD_BYTE,
+  };
+  gsize padding = afrpc_frame_pad (header->size) - header->size;
+  gsize size = AFRPC_FRAME_HEADER_SIZE + afrpc_frame_pad (header->type_length);
+  guint8 *start;
+
+  afrpc_stream_reserve (self, size);
+  start = self->out + self->out_tail;
+  self->out_tail += size;
+
+  afrpc_frame_encode (header, start);
+  memset (start + AFRPC_FRAME_HEADER_SIZE, 0, size - AFRPC_FRAME_HEADER_SIZE);
+  memcpy (start + AFRPC_FRAME_HEADER_SIZE, type, header->type_length);
+
+  afrpc_stream_attach (self, afrpc_stream_get_position (self), bytes, NULL, 0);
+  if (padding + self->out_guard > 0)
+    afrpc_stream_attach (self, afrpc_stream_get_position (self),
+                         g_bytes_new_static (zeros_and_guard + 8 - padding, padding + self->out_guard), NULL, 0);
+}
+
+/* Queues a frame with a payload whose type string and number of descriptors are within the limits. */
+void
+afrpc_stream_put_payload (AfrpcStream        *self,
+                          AfrpcFrameKind      kind,
+                          guint64             serial,
+                          const AfrpcPayload *payload)
+{
+  AfrpcFrameHeader header = {
+    .kind = kind,
+    .flags = AFRPC_FRAME_FLAGS_NATIVE | payload->flags,
+    .n_fds = payload->n_fds,
+    .type_length = payload->type_length,
+    .function = payload->function,
+    .serial = serial,
+    .size = payload->size,
+  };
+
+  g_assert (payload->type_length <= AFRPC_FRAME_TYPE_MAX);
+  g_assert (payload->n_fds <= AFRPC_FRAME_FDS_MAX);
+
+  if (payload->n_fds > 0)
+    attach_fds (self, payload->fds, payload->n_fds);
+  if (header.size >= AFRPC_STREAM_BODY_MIN)
+    put_bytes (self, &header, payload->type, g_variant_get_data_as_bytes (payload->value));
+  else
+    {
+      guint8 *start = afrpc_stream_put (self, &header, payload->type);
+
+      if (header.size > 0)
+        g_variant_store (payload->value, start);
+    }
+}
+
+/* Queues a frame with @value (nullable) as payload. */
+void
+afrpc_stream_put_value (AfrpcStream    *self,
+                        AfrpcFrameKind  kind,
+                        guint64         serial,
+                        GVariant       *value)
+{
+  const AfrpcPayload payload = afrpc_payload (value);
+
+  afrpc_stream_put_payload (self, kind, serial, &payload);
+}
+
+/* Queues a frame that has been received whole, with as many descriptors as it had, which become the stream's. */
+void
+afrpc_stream_put_frame (AfrpcStream      *self,
+                        const AfrpcFrame *frame,
+                        const int        *fds)
+{
+  AfrpcFrameHeader header = frame->header;
+
+  if (frame->payload == NULL)
+    header.size = 0; /* whoever gets it finds that it is not a value */
+  if (header.n_fds > 0)
+    attach_fds (self, fds, header.n_fds);
+  if (frame->bytes != NULL)
+    put_bytes (self, &header, frame->type, g_bytes_ref (frame->bytes));
+  else
+    {
+      guint8 *start = afrpc_stream_put (self, &header, frame->type);
+
+      if (header.size > 0)
+        memcpy (start, frame->payload, header.size);
+    }
+}
+
+/* As afrpc_stream_put_value(), with descriptors that become the stream's. */
+void
+afrpc_stream_put_fds (AfrpcStream    *self,
+                      AfrpcFrameKind  kind,
+                      GVariant       *value,
+                      const int      *fds,
+                      guint           n_fds)
+{
+  AfrpcPayload payload = afrpc_payload (value);
+
+  payload.fds = fds;
+  payload.n_fds = n_fds;
+  afrpc_stream_put_payload (self, kind, 0, &payload);
+}
+
+void
+afrpc_stream_put_fd (AfrpcStream    *self,
+                     AfrpcFrameKind  kind,
+                     GVariant       *value,
+                     int             fd)
+{
+  afrpc_stream_put_fds (self, kind, value, &fd, 1);
+}
+
