@@ -150,6 +150,23 @@ typedef enum
 } AfrpcProgressMode;
 
 /**
+ * AfrpcStarted:
+ * @AFRPC_STARTED_NO: it had not, and never will: the call can safely be made again
+ * @AFRPC_STARTED_YES: it had: what the call does may have been done, in part or as a whole
+ * @AFRPC_STARTED_UNKNOWN: nobody can tell any more, because what could have told was lost together with the worker
+ *
+ * Whether the worker had started a call when that failed.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  AFRPC_STARTED_NO,
+  AFRPC_STARTED_YES,
+  AFRPC_STARTED_UNKNOWN,
+} AfrpcStarted;
+
+/**
  * AfrpcBufferFlags:
  * @AFRPC_BUFFER_DEFAULT: the memory can never be changed once it is sealed, and is used once
  * @AFRPC_BUFFER_REUSED: the memory is used again by its writer once all readers have given it back; a reader

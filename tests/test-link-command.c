@@ -248,27 +248,6 @@ test_command_guard (void)
 }
 
 static void
-test_command_started (void)
-{
-  g_auto(Fake) fake = { 0 };
-  guint64 serials[2];
-
-  g_test_summary ("Only a goodbye makes sure that a call was not started: the connection may have "
-                  "lost that it was");
-  start (&fake, GOODBYE_SERIAL);
-  serials[0] = fake_call (&fake, 1);
-  serials[1] = fake_call (&fake, 2);
-  g_assert_true (afrpc_link_was_started (&fake.link, serials[0]));
-  fake_say (&fake, AFRPC_FRAME_STARTED, serials[0], NULL);
-  fake_take_none (&fake);
-  g_assert_true (afrpc_link_was_started (&fake.link, serials[1]));
-  say_goodbye (&fake, GOODBYE_SERIAL, 1, 0);
-  take_goodbye (&fake, 1, 0);
-  g_assert_true (afrpc_link_was_started (&fake.link, serials[0]));
-  g_assert_false (afrpc_link_was_started (&fake.link, serials[1]));
-}
-
-static void
 test_command_early_goodbye (void)
 {
   g_auto(Fake) fake = { 0 };
@@ -295,7 +274,6 @@ main (int    argc,
   g_test_add_func ("/link-command/half-frame", test_command_half_frame);
   g_test_add_func ("/link-command/false-goodbye", test_command_false_goodbye);
   g_test_add_func ("/link-command/guard", test_command_guard);
-  g_test_add_func ("/link-command/started", test_command_started);
   g_test_add_func ("/link-command/early-goodbye", test_command_early_goodbye);
 
   return g_test_run ();

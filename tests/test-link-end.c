@@ -36,51 +36,18 @@ take_result (Fake  *fake,
 }
 
 static void
-test_link_cancel (gconstpointer data)
-{
-  const gboolean has_page = GPOINTER_TO_INT (data);
-  g_auto(Fake) fake = { 0 };
-  guint64 first, second;
-  AfrpcFrame frame;
-
-  g_test_summary ("Cancelling is told in the page and in a frame, once, while the call is pending");
-  start (&fake);
-  if (!has_page)
-    g_clear_pointer (&fake.link.page, afrpc_page_unmap);
-  first = fake_call (&fake, 1);
-  second = fake_call (&fake, 2);
-  fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
-  fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
-
-  afrpc_link_cancel (&fake.link, second);
-  g_assert_cmpint (afrpc_page_is_cancelled (fake.link.page, second), ==, has_page);
-  g_assert_false (afrpc_page_is_cancelled (fake.link.page, first));
-  fake_hear (&fake, AFRPC_FRAME_CANCEL, &frame);
-  g_assert_cmpuint (frame.header.serial, ==, second);
-  g_assert_cmpuint (frame.header.size, ==, 0);
-  g_assert_cmpuint (fake.link.n_pending, ==, 2);
-
-  /* Nothing of these is pending, or ever was. */
-  answer (&fake, second);
-  take_result (&fake, 2);
-  afrpc_link_cancel (&fake.link, second);
-  afrpc_link_cancel (&fake.link, 0);
-  afrpc_link_cancel (&fake.link, first + 1);
-  afrpc_link_cancel (&fake.link, G_MAXUINT64);
-  fake_hear_none (&fake);
-  g_assert_false (afrpc_page_is_cancelled (fake.link.page, first));
-}
-
-static void
 test_link_abandoned (void)
 {
   g_auto(Fake) fake = { 0 };
   guint64 serials[4];
+  AfrpcFrame frame;
 
   g_test_summary ("The outcome of an abandoned call is swallowed, and its place free again");
   start (&fake);
   for (guint i = 0; i < 4; i++)
     serials[i] = fake_call (&fake, i + 1);
+  for (guint i = 0; i < 4; i++)
+    fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
   for (guint i = 0; i < 3; i++)
     {
       afrpc_link_find (&fake.link, serials[i])->owner = NULL;
@@ -229,56 +196,6 @@ test_link_end (void)
   fake_take_none (&fake);
   again = afrpc_link_end (&fake.link);
   g_assert_cmpuint (again->len, ==, 0);
-}
-
-static void
-test_link_was_started (void)
-{
-  g_auto(Fake) fake = { 0 };
-  guint64 serials[3];
-
-  g_test_summary ("The page tells up to which call the worker has come");
-  fake_init (&fake);
-  g_assert_null (fake.link.page);
-  g_assert_false (afrpc_link_was_started (&fake.link, 1));
-  fake_start (&fake);
-  for (guint i = 0; i < 3; i++)
-    serials[i] = fake_call (&fake, i + 1);
-  for (guint n_started = 0; n_started <= 3; n_started++)
-    {
-      fake.link.page->started = n_started > 0 ? serials[n_started - 1] : 0;
-      for (guint i = 0; i < 3; i++)
-        g_assert_cmpint (afrpc_link_was_started (&fake.link, serials[i]), ==, i < n_started);
-    }
-
-  fake_say (&fake, AFRPC_FRAME_STARTED, serials[0], NULL);
-  fake_refused (&fake, AFRPC_ERROR_PROTOCOL);
-}
-
-static void
-test_link_started_frames (void)
-{
-  g_auto(Fake) fake = { 0 };
-  guint64 serials[3];
-
-  g_test_summary ("Without a page, the worker says in frames up to which call it has come");
-  start (&fake);
-  g_clear_pointer (&fake.link.page, afrpc_page_unmap);
-  for (guint i = 0; i < 3; i++)
-    serials[i] = fake_call (&fake, i + 1);
-  for (guint n_started = 0; n_started <= 3; n_started++)
-    {
-      if (n_started > 0)
-        fake_say (&fake, AFRPC_FRAME_STARTED, serials[n_started - 1], NULL);
-      fake_take_none (&fake);
-      for (guint i = 0; i < 3; i++)
-        g_assert_cmpint (afrpc_link_was_started (&fake.link, serials[i]), ==, i < n_started);
-    }
-
-  /* It does not go back. */
-  fake_say (&fake, AFRPC_FRAME_STARTED, serials[0], NULL);
-  fake_take_none (&fake);
-  g_assert_true (afrpc_link_was_started (&fake.link, serials[2]));
 }
 
 /* Reads what comes until the link's half of the socket is closed. */
@@ -484,13 +401,9 @@ main (int    argc,
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_data_func ("/link-end/cancel/page", GINT_TO_POINTER (TRUE), test_link_cancel);
-  g_test_add_data_func ("/link-end/cancel/no-page", GINT_TO_POINTER (FALSE), test_link_cancel);
   g_test_add_func ("/link-end/abandoned", test_link_abandoned);
   g_test_add_func ("/link-end/million", test_link_million);
   g_test_add_func ("/link-end/end", test_link_end);
-  g_test_add_func ("/link-end/was-started", test_link_was_started);
-  g_test_add_func ("/link-end/started-frames", test_link_started_frames);
   g_test_add_func ("/link-end/close", test_link_close);
   g_test_add_func ("/link-end/dismiss", test_link_dismiss);
   g_test_add_func ("/link-end/shut", test_link_shut);

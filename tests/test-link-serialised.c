@@ -72,7 +72,7 @@ test_link_serialised_ready (void)
   fake_take (&ignorant, &item);
   g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_FAILED);
   g_assert_error (item.error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED);
-  g_assert_cmpint (ignorant.link.state, ==, AFRPC_LINK_PREPARING);
+  g_assert_cmpint (ignorant.link.state, ==, AFRPC_LINK_FAILED);
 
   prepare (&eager, FALSE);
   say_flagged (&eager, AFRPC_FRAME_READY, 0, NULL);

@@ -100,6 +100,7 @@ afrpc_child_set_exit (AfrpcChild             *self,
   self->spawned.pidfd = -1;
   self->spawned.pid = 0;
   afrpc_child_leave_reaper (self);
+  afrpc_link_process_ended (&self->link);
 
   afrpc_child_read_stderr (self);
   tail = afrpc_tail_dup (&self->tail);
@@ -198,7 +199,7 @@ afrpc_child_call_error (AfrpcChild *self,
   if (!self->link.was_ready)
     return g_error_copy (self->failure);
 
-  if (!afrpc_link_was_started (&self->link, serial))
+  if (afrpc_link_get_started (&self->link, serial) == AFRPC_STARTED_NO)
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED,
                         "the call was not started: %s", self->failure->message);
 

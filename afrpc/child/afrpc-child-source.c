@@ -246,6 +246,10 @@ deliver_item (AfrpcChild     *self,
       afrpc_child_tell_exited (self, item);
       break;
 
+    case AFRPC_LINK_ITEM_STARTED:
+    case AFRPC_LINK_ITEM_RETIRE:
+      break;
+
     case AFRPC_LINK_ITEM_READY:
       g_ptr_array_set_size (self->steps, 0);
       if (self->run_task != NULL)
@@ -369,12 +373,6 @@ afrpc_child_read (AfrpcChild *self)
 
     case AFRPC_STREAM_ERROR:
       afrpc_child_break_off (self, g_steal_pointer (&error));
-      break;
-
-    case AFRPC_STREAM_AGAIN:
-      /* A grandchild may hold the other end of a dead worker's socket. */
-      if (self->exit != NULL)
-        afrpc_child_stop_reading (self);
       break;
 
     default:

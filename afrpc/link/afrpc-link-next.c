@@ -82,6 +82,8 @@ parse_hello (AfrpcLink         *self,
 
   if (self->is_command)
     g_variant_lookup (hello, "goodbye", "t", &self->goodbye_serial);
+  if (!g_variant_lookup (hello, "pid", "i", &self->pid) || self->pid < 0)
+    self->pid = 0;
 
   self->state = AFRPC_LINK_PREPARING;
   return TRUE;
@@ -132,7 +134,7 @@ parse_progress (AfrpcLink         *self,
 {
   AfrpcLinkSlot *slot = afrpc_link_find_slot (self, frame->header.serial);
 
-  if (slot == NULL || !slot->call.wants_progress)
+  if (slot == NULL || (slot->flags & AFRPC_LINK_SLOT_PROGRESS) == 0)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "progress of a call that does not want any");
       return FALSE;
@@ -142,6 +144,56 @@ parse_progress (AfrpcLink         *self,
   item->call = slot->call;
   if (item->call.owner != NULL)
     set_item_value (self, item, frame, FALSE);
+  /* However much of it cannot be read, that is news only once. */
+  if (item->error != NULL && (slot->flags & AFRPC_LINK_SLOT_LOST_PROGRESS) != 0)
+    {
+      g_clear_error (&item->error);
+      item->kind = AFRPC_LINK_ITEM_NONE;
+    }
+  else if (item->error != NULL)
+    slot->flags |= AFRPC_LINK_SLOT_LOST_PROGRESS;
+
+  return TRUE;
+}
+
+/* A worker says it of each call if it has no page, and otherwise of a timed one. */
+static gboolean
+parse_started (AfrpcLink         *self,
+               AfrpcLinkItem     *item,
+               const AfrpcFrame  *frame,
+               GError           **error)
+{
+  AfrpcLinkSlot *slot = afrpc_link_find_slot (self, frame->header.serial);
+  const gboolean is_timed = slot != NULL && (slot->flags & AFRPC_LINK_SLOT_TIMED) != 0;
+  g_autoptr(GVariant) value = NULL;
+
+  if (slot == NULL || (slot->flags & AFRPC_LINK_SLOT_STARTED) != 0 || (self->page != NULL && !is_timed))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "the start of a call that is not waiting for it");
+      return FALSE;
+    }
+  if (frame->header.size > 0 || frame->header.type_length > 0)
+    {
+      value = afrpc_stream_parse_value (&self->stream, frame, NULL);
+      if (value == NULL || !g_variant_is_of_type (value, G_VARIANT_TYPE_INT64))
+        {
+          g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a malformed start of a call");
+          return FALSE;
+        }
+    }
+
+  item->kind = AFRPC_LINK_ITEM_NONE;
+  slot->flags |= AFRPC_LINK_SLOT_STARTED;
+  self->started = MAX (self->started, slot->serial);
+  if (is_timed && slot->call.owner != NULL)
+    {
+      item->kind = AFRPC_LINK_ITEM_STARTED;
+      item->call = slot->call;
+      item->serial = slot->serial;
+      /* Another machine has another clock; and nobody gets more time by saying that it is not time yet. */
+      if (value != NULL && !self->is_command)
+        item->start_us = CLAMP (g_variant_get_int64 (value), 0, g_get_monotonic_time ());
+    }
 
   return TRUE;
 }
@@ -178,13 +230,9 @@ parse_outcome (AfrpcLink         *self,
 
   item->kind = AFRPC_LINK_ITEM_RESULT;
   item->call = slot->call;
-  if (item->call.owner == NULL && self->page != NULL)
+  if ((slot->flags & AFRPC_LINK_SLOT_CANCELLED) != 0 && self->page != NULL)
     afrpc_page_forget (self->page, slot->serial);
-  slot->serial = 0;
-  slot->call = (AfrpcLinkCall) { NULL };
-  slot->next_free = self->first_free;
-  self->first_free = slot - self->slots;
-  self->n_pending--;
+  afrpc_link_free_slot (self, slot);
 
   if (item->call.owner == NULL)
     ;
@@ -285,6 +333,7 @@ become_ready (AfrpcLink        *self,
     {
       item->kind = AFRPC_LINK_ITEM_FAILED;
       item->error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED, "the worker's host knows no serialisers");
+      self->state = AFRPC_LINK_FAILED;
       return;
     }
 
@@ -325,14 +374,17 @@ parse_frame (AfrpcLink         *self,
     {
       item->kind = AFRPC_LINK_ITEM_FAILED;
       set_item_value (self, item, frame, TRUE);
+      self->state = AFRPC_LINK_FAILED;
       return TRUE;
     }
   if (self->state == AFRPC_LINK_READY && (kind == AFRPC_FRAME_RESULT || kind == AFRPC_FRAME_ERROR))
     return parse_outcome (self, item, frame, error);
-  if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_STARTED && self->page == NULL)
+  if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_STARTED)
+    return parse_started (self, item, frame, error);
+  if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_RETIRE)
     {
-      self->started = MAX (self->started, frame->header.serial);
-      item->kind = AFRPC_LINK_ITEM_NONE;
+      item->kind = self->has_retired ? AFRPC_LINK_ITEM_NONE : AFRPC_LINK_ITEM_RETIRE;
+      self->has_retired = TRUE;
       return TRUE;
     }
   if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_EVENT)

@@ -3,7 +3,6 @@
 
 #include "link/afrpc-link.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -27,24 +26,31 @@ afrpc_link_item_clear (AfrpcLinkItem *item)
   item->pid = 0;
 }
 
-/* @host: (nullable): the name that the host must give */
+/* Queues who this program is. */
 void
-afrpc_link_init (AfrpcLink  *self,
-                 const char *host)
+afrpc_link_greet (AfrpcLink *self)
 {
   g_autoptr(GVariant) hello = NULL;
   GVariantDict options;
-
-  memset (self, 0, sizeof *self);
-  afrpc_stream_init (&self->stream, -1, -1, TRUE);
-  self->stream.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
-  self->host = g_strdup (host);
 
   g_variant_dict_init (&options, NULL);
   g_variant_dict_insert (&options, "version", "u", AFRPC_FRAME_PROTOCOL_VERSION);
   g_variant_dict_insert (&options, "pid", "i", (gint32) getpid ());
   hello = g_variant_ref_sink (g_variant_dict_end (&options));
   afrpc_stream_put_value (&self->stream, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, hello);
+}
+
+/* @host: (nullable): the name that the host must give */
+void
+afrpc_link_init (AfrpcLink  *self,
+                 const char *host)
+{
+  memset (self, 0, sizeof *self);
+  afrpc_stream_init (&self->stream, -1, -1, TRUE);
+  self->stream.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
+  self->host = g_strdup (host);
+  self->unwritten_from = G_MAXUINT64;
+  afrpc_link_greet (self);
 }
 
 /* The worker is at the other end of some command. */
@@ -89,6 +95,9 @@ void
 afrpc_link_clear (AfrpcLink *self)
 {
   afrpc_stream_clear (&self->stream);
+  if (self->rest != NULL)
+    afrpc_stream_clear (self->rest);
+  g_clear_pointer (&self->rest, g_free);
   g_clear_pointer (&self->page, afrpc_page_unmap);
   g_clear_pointer (&self->host, g_free);
   g_clear_pointer (&self->slots, g_free);
@@ -125,7 +134,10 @@ afrpc_link_run (AfrpcLink *self,
   GVariantDict dict;
 
   if (options != NULL)
-    g_variant_lookup (options, "log", "b", &self->wants_log);
+    {
+      g_variant_lookup (options, "log", "b", &self->wants_log);
+      g_variant_lookup (options, "async", "b", &self->is_async);
+    }
   g_assert (n_fds <= AFRPC_LINK_RUN_FDS_MAX);
   for (guint i = 0; i < n_fds; i++)
     fds[i] = option_fds[i];
@@ -151,48 +163,22 @@ afrpc_link_run (AfrpcLink *self,
   value = g_variant_ref_sink (g_variant_dict_end (&dict));
 
   afrpc_link_prepare (self, AFRPC_FRAME_RUN, value, fds, n_fds);
+  if (self->keeps)
+    afrpc_stream_keep (&self->stream);
+  if (self->rest != NULL)
+    afrpc_link_put_rest (self);
 }
 
-/* For a worker that never read anything: takes back what was sent, up to now, from @peer_fd, the other
- * end of the socket, and queues it again, with whatever @insert adds after the greeting. The sockets are
- * closed; the link is to be connected again. */
+/* Queues what the calls of this @number, which is not 0, are going to call; before any of them. */
 void
-afrpc_link_replay (AfrpcLink *self,
-                   int        peer_fd,
-                   void     (*insert) (AfrpcLink *self, gpointer data),
-                   gpointer   data)
+afrpc_link_declare (AfrpcLink  *self,
+                    guint16     number,
+                    const char *name)
 {
-  g_auto(AfrpcStream) sent = self->stream;
-  g_auto(AfrpcStream) peer = { 0 };
-  AfrpcStreamStep written, step;
-  gboolean greeted = FALSE;
+  g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_string (name));
 
-  afrpc_stream_init (&peer, peer_fd, peer_fd, TRUE);
-  fcntl (peer_fd, F_SETFL, O_NONBLOCK);
-  self->shut = FALSE;
-  afrpc_stream_init (&self->stream, -1, -1, TRUE);
-  self->stream.exact = sent.exact;
-  self->stream.size_max = sent.size_max;
-
-  do
-    {
-      AfrpcFrame frame;
-
-      written = afrpc_stream_flush (&sent, NULL);
-      step = afrpc_stream_read (&peer, NULL);
-      while (afrpc_stream_next (&peer, &frame, NULL) == AFRPC_STREAM_DONE)
-        {
-          int fds[AFRPC_FRAME_FDS_MAX];
-
-          for (guint i = 0; i < frame.header.n_fds; i++)
-            fds[i] = afrpc_stream_take_fd (&peer);
-          afrpc_stream_put_frame (&self->stream, &frame, fds);
-          if (!greeted)
-            insert (self, data);
-          greeted = TRUE;
-        }
-    }
-  while (written == AFRPC_STREAM_AGAIN || step == AFRPC_STREAM_DONE);
+  g_assert (number != 0 && self->rest == NULL);
+  afrpc_stream_put_value (&self->stream, AFRPC_FRAME_FUNCTION, number, value);
 }
 
 /* Calls */
@@ -221,6 +207,8 @@ check_limits (AfrpcLink           *self,
 {
   gsize queued = afrpc_stream_get_queued (&self->stream);
 
+  if (G_UNLIKELY (self->keeps))
+    queued += afrpc_stream_get_kept (&self->stream);
   if (args->type_length > AFRPC_FRAME_TYPE_MAX)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
@@ -263,7 +251,7 @@ check_limits (AfrpcLink           *self,
   return TRUE;
 }
 
-/* Queues a call; returns its serial, or 0: AFRPC_ERROR_TOO_LARGE, AFRPC_ERROR_BUSY, AFRPC_ERROR_NOT_SUPPORTED. Then
+/* Queues a call, of the function and with the flags that @args has; returns its serial, or 0: AFRPC_ERROR_TOO_LARGE, AFRPC_ERROR_BUSY, AFRPC_ERROR_NOT_SUPPORTED. Then
  * the descriptors stay the caller's. */
 guint64
 afrpc_link_call (AfrpcLink            *self,
@@ -274,7 +262,7 @@ afrpc_link_call (AfrpcLink            *self,
   AfrpcLinkSlot *slot;
   guint64 serial;
 
-  g_assert (!self->closing && self->state != AFRPC_LINK_ENDED);
+  g_assert (!self->closing && self->state != AFRPC_LINK_ENDED && self->rest == NULL);
 
   if (!check_limits (self, args, error))
     return 0;
@@ -288,8 +276,10 @@ afrpc_link_call (AfrpcLink            *self,
   serial = ++self->n_calls_made << AFRPC_SERIAL_SLOT_BITS | self->first_free;
   self->first_free = slot->next_free;
   slot->serial = serial;
+  slot->position = afrpc_stream_get_position (&self->stream);
   slot->call = *call;
-  slot->call.wants_progress = (args->flags & AFRPC_FRAME_FLAG_PROGRESS) != 0;
+  slot->flags = ((args->flags & AFRPC_FRAME_FLAG_PROGRESS) != 0 ? AFRPC_LINK_SLOT_PROGRESS : 0) |
+                ((args->flags & AFRPC_FRAME_FLAG_TIMED) != 0 ? AFRPC_LINK_SLOT_TIMED : 0);
   self->n_pending++;
 
   afrpc_stream_put_payload (&self->stream, AFRPC_FRAME_CALL, serial, args);
@@ -307,6 +297,18 @@ afrpc_link_find_slot (AfrpcLink *self,
   return serial != 0 && i < self->n_slots && self->slots[i].serial == serial ? &self->slots[i] : NULL;
 }
 
+/* The worker owes it nothing any more. */
+void
+afrpc_link_free_slot (AfrpcLink     *self,
+                      AfrpcLinkSlot *slot)
+{
+  slot->serial = 0;
+  slot->call.owner = NULL;
+  slot->next_free = self->first_free;
+  self->first_free = slot - self->slots;
+  self->n_pending--;
+}
+
 /* Returns: (nullable): the call, while the worker owes its outcome. */
 AfrpcLinkCall *
 afrpc_link_find (AfrpcLink *self,
@@ -315,23 +317,6 @@ afrpc_link_find (AfrpcLink *self,
   AfrpcLinkSlot *slot = afrpc_link_find_slot (self, serial);
 
   return slot != NULL ? &slot->call : NULL;
-}
-
-/* Tells the worker that nobody needs the outcome, which it still has to send. A blocking worker reads
- * it from the page. */
-void
-afrpc_link_cancel (AfrpcLink *self,
-                   guint64    serial)
-{
-  const AfrpcFrameHeader header = { .kind = AFRPC_FRAME_CANCEL, .serial = serial };
-
-  if (afrpc_link_find_slot (self, serial) == NULL || self->state == AFRPC_LINK_ENDED)
-    return;
-
-  if (self->page != NULL)
-    afrpc_page_cancel (self->page, serial);
-  if (!self->shut)
-    afrpc_stream_put (&self->stream, &header, "");
 }
 
 void
@@ -358,7 +343,7 @@ afrpc_link_flush (AfrpcLink  *self,
   step = afrpc_stream_flush (&self->stream, error);
   if (step == AFRPC_STREAM_EOF)
     {
-      self->shut = TRUE;
+      self->shut = self->is_deaf = TRUE;
       return AFRPC_STREAM_DONE;
     }
   if (step == AFRPC_STREAM_DONE && self->closing)
@@ -376,53 +361,24 @@ afrpc_link_shut (AfrpcLink *self)
   self->shut = TRUE;
 }
 
+/* The process is known to have ended: what it sent is all there, also if others hold the connection open. */
+void
+afrpc_link_process_ended (AfrpcLink *self)
+{
+  self->process_ended = TRUE;
+}
+
+/* As afrpc_stream_read(); nothing there is the end (EOF) if the process has ended. */
 AfrpcStreamStep
 afrpc_link_read (AfrpcLink  *self,
                  GError    **error)
 {
-  return afrpc_stream_read (&self->stream, error);
-}
+  AfrpcStreamStep step = afrpc_stream_read (&self->stream, error);
 
-static int
-compare_slots (gconstpointer a,
-               gconstpointer b)
-{
-  const AfrpcLinkSlot *left = a, *right = b;
+  if (step == AFRPC_STREAM_AGAIN && self->process_ended)
+    step = AFRPC_STREAM_EOF;
+  if (step == AFRPC_STREAM_EOF)
+    self->has_eof = TRUE;
 
-  return left->serial < right->serial ? -1 : left->serial > right->serial;
-}
-
-/* Nothing arrives any more.
- * Returns: (element-type AfrpcLinkSlot) (transfer full): the calls that somebody still waits for, in
- * the order in which they were made. */
-GArray *
-afrpc_link_end (AfrpcLink *self)
-{
-  GArray *pending = g_array_new (FALSE, FALSE, sizeof (AfrpcLinkSlot));
-
-  self->state = AFRPC_LINK_ENDED;
-  for (guint32 i = 0; i < self->n_slots; i++)
-    if (self->slots[i].serial != 0 && self->slots[i].call.owner != NULL)
-      g_array_append_val (pending, self->slots[i]);
-  g_array_sort (pending, compare_slots);
-
-  self->n_pending = 0;
-  self->n_slots = self->first_free = 0;
-  g_clear_pointer (&self->slots, g_free);
-
-  return pending;
-}
-
-/* Whether the worker may have begun to run the call. */
-gboolean
-afrpc_link_was_started (const AfrpcLink *self,
-                        guint64          serial)
-{
-  /* What a broken connection lost may have said so. */
-  if (self->is_command && !self->has_goodbye)
-    return TRUE;
-  if (self->page == NULL)
-    return serial <= self->started;
-
-  return serial <= afrpc_page_get_started (self->page);
+  return step;
 }

@@ -1,13 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The parent's side of one conversation with one worker: the greeting, what prepares the worker,
- * calls and their outcomes, cancelling, the half-close, and who is owed what at the end. Owns the
- * stream and the shared page; knows calls only by an owner's pointer. Frames in, items out: the
- * caller owns the loop. No GObject, no main loop. */
+/* The parent's side of one conversation with one worker: the greeting, what prepares the worker, calls and their
+ * outcomes, cancelling, the half-close, and who is owed what at the end. Owns the stream and the shared page; knows
+ * calls only by an owner's pointer. Frames in, items out: the caller owns the loop. No GObject, no main loop.
+ *
+ * A call has a place, its slot, until the worker sends its outcome, or it is taken back before it was written. Whether
+ * the worker has started it is known
+ *   - if nothing of it was written: it has not;
+ *   - by the shared page, where there is one: exactly, see afrpc-page.h;
+ *   - otherwise by frames, which are worth something only if none can be lost: over a socket those have arrived that
+ *     the worker sent before its end, once the link has read to the end; over a command a goodbye says so.
+ *
+ * A process that is being forked is told everything before the template has answered. If afrpc_link_keep () was called
+ * first, the link keeps the calls that it writes until afrpc_link_confirm (), and afrpc_link_restart () lets them follow
+ * on another connection. */
 #pragma once
 
 #include <glib.h>
 
+#include "afrpc-types.h"
 #include "spawn/afrpc-spawn.h"
 #include "wire/afrpc-page.h"
 #include "wire/afrpc-stream.h"
@@ -21,6 +32,7 @@ typedef enum
   AFRPC_LINK_GREETING,  /* nothing has arrived yet */
   AFRPC_LINK_PREPARING, /* the worker has said who it is */
   AFRPC_LINK_READY,     /* the worker runs the function */
+  AFRPC_LINK_FAILED,    /* the worker has said that it cannot be prepared: what is left for it is to end */
   AFRPC_LINK_ENDED,     /* nothing arrives any more */
 } AfrpcLinkState;
 
@@ -29,8 +41,10 @@ typedef enum
   AFRPC_LINK_ITEM_READY,
   AFRPC_LINK_ITEM_FAILED, /* preparing failed: error */
   AFRPC_LINK_ITEM_RESULT, /* of the call: value or error */
-  AFRPC_LINK_ITEM_PROGRESS, /* of the call, which goes on: value or error */
+  AFRPC_LINK_ITEM_STARTED, /* of a timed call, once: serial and start_us */
+  AFRPC_LINK_ITEM_PROGRESS, /* of the call, which goes on: value, or, once a call, error */
   AFRPC_LINK_ITEM_EVENT,  /* value or error */
+  AFRPC_LINK_ITEM_RETIRE, /* once: the worker wants no new calls */
   AFRPC_LINK_ITEM_LOG,    /* value, maybe of a call: serial */
   AFRPC_LINK_ITEM_FORKED, /* the oldest request to fork: pid, pidfd and direct, or error */
   AFRPC_LINK_ITEM_EXITED, /* one that was forked and is not direct: pid and status */
@@ -40,8 +54,7 @@ typedef enum
 /* Whose call it is. */
 typedef struct
 {
-  gpointer owner;  /* (nullable): NULL once nobody waits for the outcome */
-  gboolean wants_progress;
+  gpointer owner; /* (nullable): NULL once nobody waits for the outcome */
 } AfrpcLinkCall;
 
 typedef struct
@@ -49,6 +62,7 @@ typedef struct
   AfrpcLinkItemKind kind;
   AfrpcLinkCall call;
   guint64 serial;
+  gint64 start_us; /* CLOCK_MONOTONIC, not in the future; 0: the worker did not say, or has another clock */
   GVariant *value; /* (nullable) (transfer full) */
   gboolean is_serialised; /* the value is, and for the caller to unpack */
   GError *error;   /* (nullable) (transfer full) */
@@ -60,24 +74,42 @@ typedef struct
   AfrpcSpawnStatus status; /* of an exited one */
 } AfrpcLinkItem;
 
+typedef enum
+{
+  AFRPC_LINK_SLOT_PROGRESS = 1 << 0,      /* its progress is wanted */
+  AFRPC_LINK_SLOT_TIMED = 1 << 1,         /* a frame is to say that it starts */
+  AFRPC_LINK_SLOT_STARTED = 1 << 2,       /* and has */
+  AFRPC_LINK_SLOT_CANCELLED = 1 << 3,
+  AFRPC_LINK_SLOT_LOST_PROGRESS = 1 << 4, /* that has been told */
+} AfrpcLinkSlotFlags;
+
 typedef struct
 {
-  guint64 serial;    /* 0: free */
+  guint64 serial;       /* 0: free */
+  guint64 position;     /* of its frame in the stream */
   AfrpcLinkCall call;
   guint32 next_free;
+  guint8 flags;         /* AfrpcLinkSlotFlags */
+  AfrpcStarted started; /* set for those who are given back the slot at the end */
 } AfrpcLinkSlot;
 
 typedef struct
 {
   AfrpcStream stream;
   AfrpcPage *page;          /* (nullable) */
-  guint64 started;          /* without a page: serial of the call started last, as far as is known */
+  guint64 started;          /* serial of the call started last, as far as frames have told */
+  guint64 unwritten_from;   /* serial of the first call that was not written, at the end */
+  gboolean is_async;        /* the worker is: it wants frames of what is cancelled */
   gboolean is_command;      /* no descriptors can be passed, and a goodbye tells how the worker ended */
   guint64 goodbye_serial;   /* 0: none is going to come */
   gboolean has_goodbye;
   AfrpcGoodbye goodbye;
   AfrpcLinkState state;
   gboolean was_ready;
+  gboolean has_retired;
+  gboolean process_ended;   /* what it sent is all there */
+  gboolean has_eof;         /* and was read */
+  int pid;                  /* of the worker, as it said in its greeting; 0: it did not */
   char *host;               /* (nullable): the name that the host must give */
   gboolean adopted;         /* somebody else may have been greeted */
 
@@ -96,6 +128,10 @@ typedef struct
   gboolean dismisses;       /* tells the worker that it closes */
   gboolean closing;         /* no calls any more; half-close once everything is written */
   gboolean shut;            /* half-closed, or the worker does not read */
+  gboolean is_deaf;         /* the worker does not read, and there was something to be written */
+
+  gboolean keeps;           /* the calls that it writes */
+  AfrpcStream *rest;        /* (nullable): what it has kept, while the next worker is not prepared */
 } AfrpcLink;
 
 void            afrpc_link_init         (AfrpcLink       *self,
@@ -118,17 +154,26 @@ void            afrpc_link_run          (AfrpcLink       *self,
                                          const int       *option_fds,
                                          guint            n_fds,
                                          gboolean         ends_with_us);
+void            afrpc_link_declare      (AfrpcLink       *self,
+                                         guint16          number,
+                                         const char      *name);
 void            afrpc_link_replay       (AfrpcLink       *self,
                                          int              peer_fd,
                                          void           (*insert) (AfrpcLink *self, gpointer data),
                                          gpointer         data);
+void            afrpc_link_keep         (AfrpcLink       *self);
+void            afrpc_link_confirm      (AfrpcLink       *self);
+GArray         *afrpc_link_restart      (AfrpcLink       *self,
+                                         gboolean         may_exist);
 guint64         afrpc_link_call         (AfrpcLink       *self,
                                          const AfrpcPayload *args,
                                          const AfrpcLinkCall *call,
                                          GError         **error);
 AfrpcLinkCall  *afrpc_link_find         (AfrpcLink       *self,
                                          guint64          serial);
-void            afrpc_link_cancel       (AfrpcLink       *self,
+AfrpcStarted    afrpc_link_cancel       (AfrpcLink       *self,
+                                         guint64          serial);
+AfrpcStarted    afrpc_link_get_started  (const AfrpcLink *self,
                                          guint64          serial);
 void            afrpc_link_close        (AfrpcLink       *self);
 
@@ -140,13 +185,29 @@ AfrpcStreamStep afrpc_link_read         (AfrpcLink       *self,
 AfrpcStreamStep afrpc_link_next         (AfrpcLink       *self,
                                          AfrpcLinkItem   *item,
                                          GError         **error);
+void            afrpc_link_process_ended (AfrpcLink      *self);
 GArray         *afrpc_link_end          (AfrpcLink       *self);
-gboolean        afrpc_link_was_started  (const AfrpcLink *self,
-                                         guint64          serial);
+
+/* A worker that has shut its reading side, and may live on: of what is queued nothing is going to be written any more,
+ * and what it still says is read. That of one that has died is at its end soon; any other has to be ended. */
+static inline gboolean
+afrpc_link_is_deaf (const AfrpcLink *self)
+{
+  return self->is_deaf;
+}
 
 /* Between the files of this folder. */
 AfrpcLinkSlot  *afrpc_link_find_slot    (AfrpcLink       *self,
                                          guint64          serial);
+void            afrpc_link_free_slot    (AfrpcLink       *self,
+                                         AfrpcLinkSlot   *slot);
+gboolean        afrpc_link_is_written   (const AfrpcLink *self,
+                                         const AfrpcLinkSlot *slot);
+AfrpcStarted    afrpc_link_revoke       (AfrpcLink       *self,
+                                         AfrpcLinkSlot   *slot);
+void            afrpc_link_sort_slots   (GArray          *slots);
+void            afrpc_link_greet        (AfrpcLink       *self);
+void            afrpc_link_put_rest     (AfrpcLink       *self);
 
 void            afrpc_link_item_clear   (AfrpcLinkItem   *item);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (AfrpcLinkItem, afrpc_link_item_clear)
