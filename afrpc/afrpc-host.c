@@ -3,27 +3,16 @@
 
 #include "afrpc-host.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
-#include "serve/afrpc-forward-log.h"
-#include "serve/afrpc-prepare.h"
-#include "serve/afrpc-stdio.h"
+#include "afrpc-worker.h"
+#include "serve/afrpc-connect.h"
+#include "serve/afrpc-life.h"
 #include "serve/afrpc-worker-private.h"
-#include "spawn/afrpc-bridge.h"
 #include "spawn/afrpc-fork.h"
-#include "spawn/afrpc-again.h"
-#include "spawn/afrpc-supervisor.h"
 
-#define SOCKET_ENV "AFRPC_SOCKET" /* set by whoever starts a host */
-
-#define EXIT_FAILURE_PREPARING 1
 #define EXIT_FAILURE_USAGE 2
 
 /**
@@ -42,11 +31,8 @@
  */
 typedef struct
 {
-  char *name;           /* construct-only */
-  AfrpcWorker *worker;  /* (nullable): while it serves; not owned */
-  int parent_pid;       /* for the default fork(): who should be the parent of the new process */
-  int fork_pidfd;       /* what that has made, or -1 */
-  gboolean is_sibling;
+  char *name;          /* construct-only */
+  AfrpcWorker *worker; /* (nullable): while it serves; not owned */
 } AfrpcHostPrivate;
 
 enum
@@ -115,9 +101,16 @@ static int
 default_fork (AfrpcHost  *self,
               GError    **error)
 {
-  AfrpcHostPrivate *priv = get_private (self);
+  AfrpcSession *session;
+  AfrpcForked *forked;
 
-  return afrpc_fork (priv->parent_pid, &priv->is_sibling, &priv->fork_pidfd, error);
+  g_return_val_if_fail (get_private (self)->worker != NULL, -1);
+
+  session = afrpc_worker_get_session (get_private (self)->worker);
+  forked = &session->forked;
+  forked->pid = afrpc_fork (session->parent_pid, &forked->is_sibling, &forked->pidfd, error);
+
+  return forked->pid;
 }
 
 static int
@@ -387,182 +380,6 @@ afrpc_host_init (AfrpcHost *self)
  * Since: 1.0
  */
 
-GVariant *
-afrpc_host_call (AfrpcHost    *self,
-                 guint         function,
-                 AfrpcWorker  *worker,
-                 GVariant     *args,
-                 GError      **error)
-{
-  return AFRPC_HOST_GET_CLASS (self)->call (self, function, worker, args, error);
-}
-
-void
-afrpc_host_invoke (AfrpcHost       *self,
-                   guint            function,
-                   AfrpcInvocation *invocation)
-{
-  AFRPC_HOST_GET_CLASS (self)->invoke (self, function, invocation);
-}
-
-void
-afrpc_host_cancelled (AfrpcHost       *self,
-                      AfrpcInvocation *invocation)
-{
-  AfrpcHostClass *klass = AFRPC_HOST_GET_CLASS (self);
-
-  if (klass->cancelled != NULL)
-    klass->cancelled (self, invocation);
-}
-
-void
-afrpc_host_done (AfrpcHost   *self,
-                 guint        function,
-                 AfrpcWorker *worker)
-{
-  AFRPC_HOST_GET_CLASS (self)->done (self, function, worker);
-}
-
-void
-afrpc_host_wait (AfrpcHost *self,
-                 int        fd)
-{
-  AFRPC_HOST_GET_CLASS (self)->wait (self, fd);
-}
-
-/* As afrpc_fork(), in the way of the language. */
-int
-afrpc_host_fork (AfrpcHost  *self,
-                 int         parent_pid,
-                 gboolean   *is_sibling,
-                 int        *pidfd,
-                 GError    **error)
-{
-  AfrpcHostPrivate *priv = get_private (self);
-  int pid;
-
-  priv->parent_pid = parent_pid;
-  priv->is_sibling = FALSE;
-  priv->fork_pidfd = -1;
-  pid = AFRPC_HOST_GET_CLASS (self)->fork (self, error);
-  *is_sibling = priv->is_sibling;
-  *pidfd = priv->fork_pidfd;
-
-  if (pid > 0 && *pidfd < 0)
-    return afrpc_fork_watch (pid, pidfd, error) ? pid : -1;
-
-  return pid;
-}
-
-static void
-say_ready (AfrpcWorker *worker)
-{
-  AfrpcPayload payload = afrpc_payload (NULL);
-
-  if (worker->serialiser != NULL)
-    payload.flags |= AFRPC_FRAME_FLAG_SERIALISED;
-  afrpc_stream_put_payload (&worker->stream, AFRPC_FRAME_READY, 0, &payload);
-  afrpc_worker_flush_blocking (worker);
-}
-
-/* Has a function take the connection over: the socket, or one that the supervisor keeps it filled by. */
-static int
-run_function (AfrpcHost   *self,
-              AfrpcWorker *worker)
-{
-  int in_fd = worker->stream.in_fd, out_fd = worker->stream.out_fd;
-  int sockets[2];
-
-  afrpc_forward_log_stop ();
-  say_ready (worker);
-  worker->stream.in_fd = worker->stream.out_fd = -1;
-
-  if (worker->control_fd >= 0)
-    {
-      if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0 ||
-          !afrpc_bridge_ask (worker->control_fd, in_fd, sockets[1]))
-        {
-          g_printerr ("%s: connecting a function: %s\n", get_private (self)->name, g_strerror (errno));
-          return EXIT_FAILURE;
-        }
-      close (in_fd);
-      close (out_fd);
-      close (sockets[1]);
-      in_fd = sockets[0];
-    }
-
-  AFRPC_HOST_GET_CLASS (self)->run (self, worker->function, worker, in_fd);
-  return EXIT_SUCCESS;
-}
-
-static int
-serve_function (AfrpcHost         *self,
-                AfrpcWorker       *worker,
-                const AfrpcRunOptions  *options)
-{
-  g_autoptr(GError) error = NULL;
-  gboolean ok;
-
-  if (options->run)
-    return run_function (self, worker);
-
-  worker->serving = TRUE;
-  worker->stream.size_max = worker->message_size_max;
-  say_ready (worker);
-
-  if (options->async)
-    ok = afrpc_worker_serve_async (worker, &error);
-  else
-    {
-      ok = afrpc_worker_serve_sync (worker, &error);
-      if (ok && worker->done != 0)
-        afrpc_host_done (self, worker->done, worker);
-    }
-
-  if (!ok)
-    g_printerr ("%s: %s\n", get_private (self)->name, error->message);
-
-  return ok ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
-static int
-serve (AfrpcHost   *self,
-       AfrpcWorker *worker)
-{
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) run = NULL;
-  AfrpcRunOptions options;
-
-  switch (afrpc_host_prepare (self, worker, &options, &run, &error))
-    {
-    case AFRPC_STREAM_DONE:
-      return serve_function (self, worker, &options);
-
-    case AFRPC_STREAM_EOF:
-      return EXIT_SUCCESS;
-
-    default:
-      afrpc_worker_send_error (worker, AFRPC_FRAME_FAILED, 0, error);
-      afrpc_worker_flush_blocking (worker);
-      return EXIT_FAILURE_PREPARING;
-    }
-}
-
-static int
-take_socket (AfrpcHost *self)
-{
-  const char *number = g_getenv (SOCKET_ENV);
-  guint64 fd;
-
-  if (number == NULL || !g_ascii_string_to_unsigned (number, 10, 0, G_MAXINT, &fd, NULL) ||
-      fcntl (fd, F_SETFD, FD_CLOEXEC) != 0)
-    return -1;
-
-  g_unsetenv (SOCKET_ENV);
-
-  return fd;
-}
-
 /**
  * afrpc_host_serve:
  * @self: a host
@@ -588,37 +405,46 @@ int
 afrpc_host_serve (AfrpcHost *self)
 {
   g_autoptr(AfrpcWorker) worker = NULL;
-  AfrpcSupervised supervised;
-  int fd, status;
+  AfrpcServing serving = { 0 };
+  AfrpcHostPrivate *priv;
+  AfrpcSession *session;
+  int status;
 
   g_return_val_if_fail (AFRPC_IS_HOST (self), EXIT_FAILURE_USAGE);
 
-  fd = take_socket (self);
-  if (fd >= 0)
-    worker = afrpc_worker_new (self, fd);
-  else if (afrpc_again_take (&supervised))
-    worker = afrpc_worker_new_stdio (self, &supervised);
-  else if (afrpc_stdio_take (&supervised.in_fd, &supervised.out_fd))
+  priv = get_private (self);
+  worker = afrpc_worker_new ();
+  session = afrpc_worker_get_session (worker);
+  serving.host = self;
+  serving.host_class = AFRPC_HOST_GET_CLASS (self);
+  serving.worker = worker;
+  session->funcs = &afrpc_serving_funcs;
+  session->host = &serving;
+  session->host_name = priv->name != NULL ? priv->name : "";
+
+  switch (afrpc_connect (session, &status))
     {
-      /* Before anything is loaded: the one that waits costs next to nothing. */
-      if (afrpc_supervise (&supervised, &status))
-        return status;
-      worker = afrpc_worker_new_stdio (self, &supervised);
-    }
-  else
-    {
+    case AFRPC_CONNECTED:
+      break;
+
+    case AFRPC_CONNECT_SUPERVISED:
+      return status;
+
+    default:
       g_printerr ("This is the program of afrpc's workers in “%s”. It is started by afrpc, not by hand.\n",
-                  get_private (self)->name);
+                  session->host_name);
       return EXIT_FAILURE_USAGE;
     }
 
-  get_private (self)->worker = worker;
-  status = serve (self, worker);
-  status = AFRPC_HOST_GET_CLASS (self)->end (self, status);
-  get_private (self)->worker = NULL;
-  afrpc_forward_log_stop ();
+  priv->worker = worker;
+  status = afrpc_life_lead (session);
+  status = serving.host_class->end (self, status);
+  priv->worker = NULL;
+  afrpc_life_end (session);
+  if (serving.spare != NULL)
+    afrpc_invocation_discard (serving.spare);
 
-  if (worker->is_forked)
+  if (session->is_forked)
     {
       /* What else there is to do at an exit is its template's, and would cost memory that it shares. */
       fflush (NULL);

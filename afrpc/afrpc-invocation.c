@@ -7,9 +7,12 @@
 #include <string.h>
 
 #include "afrpc-error.h"
+#include "afrpc-host.h"
+#include "serve/afrpc-session-send.h"
 #include "serve/afrpc-worker-private.h"
 
-#define SPARE_MAX 64u /* invocations that wait to be used again */
+/* A worker whose functions have kept so many invocations is one that does, and does not try to use them again. */
+#define KEPT_MAX 16u
 #define GIO_LIBRARY "libgio-2.0.so.0"
 
 /**
@@ -20,6 +23,9 @@
  * The function gets it without owning it; it keeps a reference until it answers. Answering does not
  * drop that. If the last reference goes without an answer, the call fails with %AFRPC_ERROR_NO_RESULT.
  *
+ * Who attaches anything to it, such as data or a handler of a signal, takes a reference first: an object that nobody
+ * else has had a reference to may be used again for a later call.
+ *
  * It may be used by the thread that the function is called in, and by no other.
  *
  * Since: 1.0
@@ -29,10 +35,11 @@ struct _AfrpcInvocation
   GObject parent_instance;
 
   AfrpcWorker *worker;
+  AfrpcSession *session;     /* the worker's */
   AfrpcServedCall call;      /* empty once it was answered */
   GVariant *args;
   gboolean answered;
-  gboolean cancelled;
+  gboolean is_kept;          /* somebody else has, or had, a reference */
   GCancellable *cancellable; /* (nullable): made when asked for */
 };
 
@@ -80,9 +87,7 @@ answer (AfrpcInvocation *self,
         const GError    *error)
 {
   self->answered = TRUE;
-  self->worker->invocations->pdata[afrpc_serial_slot (self->call.serial)] = NULL;
-  self->worker->n_outstanding--;
-  afrpc_worker_answer (self->worker, &self->call, value, error);
+  afrpc_session_answer (self->session, &self->call, value, error);
 }
 
 static void
@@ -114,74 +119,105 @@ afrpc_invocation_class_init (AfrpcInvocationClass *klass)
 static void
 afrpc_invocation_init (AfrpcInvocation *self)
 {
+  self->answered = TRUE;
 }
 
-AfrpcInvocation *
-afrpc_invocation_new (AfrpcWorker     *worker,
-                      AfrpcServedCall *call, /* (transfer full): its contents */
-                      GVariant        *args)
+/* To make and free the object would cost half of what the rest of a call does that is answered at once. So it is used
+ * again, if nobody else has ever had a reference to it: who attaches anything to it takes one. */
+static void
+toggled_cb (gpointer  data,
+            GObject  *object,
+            gboolean  is_last_ref)
 {
-  const guint32 slot = afrpc_serial_slot (call->serial);
-  AfrpcInvocation *self;
+  if (!is_last_ref)
+    AFRPC_INVOCATION (object)->is_kept = TRUE;
+}
 
-  if (worker->spare_invocations->len > 0)
-    self = g_ptr_array_steal_index_fast (worker->spare_invocations, worker->spare_invocations->len - 1);
-  else
-    self = g_object_new (AFRPC_TYPE_INVOCATION, NULL);
+static AfrpcInvocation *
+new_lent (void)
+{
+  AfrpcInvocation *self = g_object_new (AFRPC_TYPE_INVOCATION, NULL);
 
-  self->worker = g_object_ref (worker);
-  self->call = *call;
-  memset (call, 0, sizeof *call);
-  self->args = g_variant_ref (args);
-  self->answered = self->cancelled = FALSE;
-
-  if (slot >= worker->invocations->len)
-    g_ptr_array_set_size (worker->invocations, MAX (64, 2 * slot));
-  worker->invocations->pdata[slot] = self;
-  worker->n_outstanding++;
+  g_object_add_toggle_ref (G_OBJECT (self), toggled_cb, NULL);
+  g_object_unref (self);
 
   return self;
 }
 
-/* Drops the loop's reference; the object is used again if nobody can tell: if there is no other
- * reference, and no weak one, data or wrapper, which are kept in the qdata. */
 void
-afrpc_invocation_release (AfrpcInvocation *self)
+afrpc_invocation_discard (AfrpcInvocation *spare) /* (transfer full) */
 {
-  GPtrArray *spare = self->worker->spare_invocations;
+  g_object_remove_toggle_ref (G_OBJECT (spare), toggled_cb, NULL);
+}
 
-  if (self->answered && G_OBJECT (self)->ref_count == 1 && G_OBJECT (self)->qdata == NULL &&
-      self->cancellable == NULL && spare->len < SPARE_MAX)
+static void
+take_back (AfrpcServing    *serving,
+           AfrpcInvocation *self)
+{
+  if (self->is_kept)
+    serving->n_kept++;
+
+  if (self->is_kept || !self->answered || serving->spare != NULL)
     {
-      g_clear_pointer (&self->args, g_variant_unref);
-      g_clear_object (&self->worker);
-      g_ptr_array_add (spare, self);
+      afrpc_invocation_discard (self);
+      return;
     }
+
+  g_clear_pointer (&self->args, g_variant_unref);
+  serving->spare = self;
+}
+
+static void
+begin (AfrpcInvocation *self,
+       AfrpcServing    *serving,
+       AfrpcServedCall *call, /* (transfer full): its contents */
+       GVariant        *args)
+{
+  if (self->worker == NULL)
+    {
+      self->worker = g_object_ref (serving->worker);
+      self->session = afrpc_worker_get_session (serving->worker);
+    }
+  self->call = *call;
+  self->call.owner = self;
+  self->args = g_variant_ref (args);
+  self->answered = FALSE;
+  afrpc_call_table_add (&self->session->calls, &self->call);
+}
+
+/* Has a function called. */
+void
+afrpc_invocation_invoke (AfrpcServing    *serving,
+                         guint            function,
+                         AfrpcServedCall *call, /* (transfer full): its contents */
+                         GVariant        *args)
+{
+  AfrpcInvocation *self = g_steal_pointer (&serving->spare);
+  const gboolean is_lent = self != NULL || serving->n_kept < KEPT_MAX;
+
+  if (self == NULL)
+    self = is_lent ? new_lent () : g_object_new (AFRPC_TYPE_INVOCATION, NULL);
+  begin (self, serving, call, args);
+
+  serving->host_class->invoke (serving->host, function, self);
+
+  if (is_lent)
+    take_back (serving, self);
   else
     g_object_unref (self);
 }
 
-/* @serial: of the call to cancel; a parent that counts wrongly gets nothing done */
+/* Tells of what has been cancelled. */
 void
-afrpc_invocation_cancel (AfrpcInvocation *self,
-                         guint64          serial)
+afrpc_invocation_cancelled (AfrpcServing    *serving,
+                            AfrpcServedCall *call)
 {
-  g_autoptr(AfrpcInvocation) kept = NULL;
+  g_autoptr(AfrpcInvocation) self = g_object_ref (call->owner);
 
-  if (self->call.serial != serial)
-    return;
-
-  kept = g_object_ref (self);
-  self->cancelled = TRUE;
   if (self->cancellable != NULL)
     get_cancellable_funcs ()->cancel (self->cancellable);
-  afrpc_host_cancelled (self->worker->host, self);
-}
-
-void
-afrpc_invocation_send_latest (AfrpcInvocation *self)
-{
-  afrpc_served_call_send_latest (&self->call, self->worker);
+  if (serving->host_class->cancelled != NULL)
+    serving->host_class->cancelled (serving->host, self);
 }
 
 /**
@@ -284,7 +320,7 @@ afrpc_invocation_append_fd (AfrpcInvocation  *self,
   g_return_val_if_fail (fd >= 0, -1);
   g_return_val_if_fail (!self->answered, -1);
 
-  return afrpc_served_call_append_fd (&self->call, self->worker, fd, error);
+  return afrpc_session_append_fd (self->session, &self->call, fd, error);
 }
 
 /**
@@ -310,9 +346,7 @@ afrpc_invocation_progress (AfrpcInvocation *self,
   g_return_if_fail (progress != NULL);
   g_return_if_fail (!self->answered);
 
-  afrpc_served_call_progress (&self->call, self->worker, progress);
-  if (self->call.latest != NULL)
-    self->worker->has_latest = TRUE;
+  afrpc_session_send_progress (self->session, &self->call, progress);
 }
 
 /**
@@ -405,7 +439,8 @@ afrpc_invocation_is_cancelled (AfrpcInvocation *self)
 {
   g_return_val_if_fail (AFRPC_IS_INVOCATION (self), FALSE);
 
-  return self->cancelled || (!self->answered && afrpc_page_is_cancelled (self->worker->page, self->call.serial));
+  return self->call.is_cancelled ||
+         (!self->answered && afrpc_page_is_cancelled (self->session->page, self->call.serial));
 }
 
 /**
@@ -428,6 +463,7 @@ afrpc_invocation_get_cancellable (AfrpcInvocation *self)
 
   if (self->cancellable == NULL)
     {
+      self->is_kept = TRUE;
       self->cancellable = get_cancellable_funcs ()->create ();
       if (afrpc_invocation_is_cancelled (self))
         get_cancellable_funcs ()->cancel (self->cancellable);

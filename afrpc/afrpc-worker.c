@@ -3,15 +3,8 @@
 
 #include "afrpc-worker.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "afrpc-error.h"
-#include "serialise/afrpc-pack.h"
-#include "serve/afrpc-stdio.h"
+#include "serve/afrpc-serve.h"
+#include "serve/afrpc-session-send.h"
 #include "serve/afrpc-worker-private.h"
 
 /**
@@ -25,44 +18,19 @@
  * Since: 1.0
  */
 
+struct _AfrpcWorker
+{
+  GObject parent_instance;
+
+  AfrpcSession session;
+};
+
 G_DEFINE_FINAL_TYPE (AfrpcWorker, afrpc_worker, G_TYPE_OBJECT)
-
-/* The names of GIO's error domain and code, which a worker without GIO cannot ask it for. */
-#define CANCELLED_DOMAIN "g-io-error-quark"
-#define CANCELLED_CODE 19
-
-/* With more than this waiting to be written, the parent does not keep up. */
-#define ROOM_QUEUED_MAX 65536u /* bytes */
 
 static void
 afrpc_worker_finalize (GObject *object)
 {
-  AfrpcWorker *self = AFRPC_WORKER (object);
-
-  afrpc_stream_clear (&self->stream);
-  afrpc_worker_clear_ahead (self);
-  afrpc_served_call_clear (&self->call);
-  if (self->lifeline_fd >= 0)
-    close (self->lifeline_fd);
-  if (self->control_fd >= 0)
-    close (self->control_fd);
-  g_clear_pointer (&self->hello, g_variant_unref);
-  g_clear_object (&self->serialiser);
-  g_clear_pointer (&self->page, afrpc_page_unmap);
-  g_clear_pointer (&self->arg_list, g_ptr_array_unref);
-  g_clear_pointer (&self->args, g_variant_unref);
-  for (guint i = 0; i < self->fds->len; i++)
-    if (g_array_index (self->fds, int, i) >= 0)
-      close (g_array_index (self->fds, int, i));
-  g_clear_pointer (&self->fds, g_array_unref);
-  g_clear_pointer (&self->fd_positions, g_array_unref);
-  for (guint i = 0; i < self->children->len; i++)
-    close (g_array_index (self->children, AfrpcWorkerChild, i).pidfd);
-  g_clear_pointer (&self->children, g_array_unref);
-  g_clear_pointer (&self->invocations, g_ptr_array_unref);
-  g_clear_pointer (&self->spare_invocations, g_ptr_array_unref);
-  g_clear_pointer (&self->loop, g_main_loop_unref);
-  g_clear_pointer (&self->source, g_source_unref);
+  afrpc_session_clear (&AFRPC_WORKER (object)->session);
 
   G_OBJECT_CLASS (afrpc_worker_parent_class)->finalize (object);
 }
@@ -76,388 +44,19 @@ afrpc_worker_class_init (AfrpcWorkerClass *klass)
 static void
 afrpc_worker_init (AfrpcWorker *self)
 {
-  self->lifeline_fd = self->control_fd = -1;
-  self->fds = g_array_new (FALSE, FALSE, sizeof (int));
-  self->fd_positions = g_array_new (FALSE, FALSE, sizeof (guint));
-  self->children = g_array_new (FALSE, FALSE, sizeof (AfrpcWorkerChild));
-  self->arg_list = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
+  afrpc_session_init (&self->session);
 }
 
 AfrpcWorker *
-afrpc_worker_new (AfrpcHost *host,
-                  int        fd)
+afrpc_worker_new (void)
 {
-  AfrpcWorker *self = g_object_new (AFRPC_TYPE_WORKER, NULL);
-
-  self->host = host;
-  afrpc_worker_init_stream (self, fd);
-
-  return self;
+  return g_object_new (AFRPC_TYPE_WORKER, NULL);
 }
 
-/* Begins a conversation on @fd, which becomes the worker's. */
-void
-afrpc_worker_init_stream (AfrpcWorker *self,
-                          int          fd)
+AfrpcSession *
+afrpc_worker_get_session (AfrpcWorker *self)
 {
-  if (self->stream.in != NULL)
-    afrpc_stream_restart (&self->stream, fd);
-  else
-    afrpc_stream_init (&self->stream, fd, fd, TRUE);
-  self->stream.size_max = AFRPC_FRAME_PREPARE_SIZE_MAX;
-  self->message_size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
-}
-
-/* A worker at the other end of a command; see afrpc_supervise(). The descriptors become the worker's. */
-AfrpcWorker *
-afrpc_worker_new_stdio (AfrpcHost             *host,
-                        const AfrpcSupervised *supervised)
-{
-  AfrpcWorker *self = afrpc_worker_new (host, supervised->in_fd);
-
-  self->stream.out_fd = supervised->out_fd;
-  self->stream.is_socket = afrpc_stdio_is_socket (supervised->in_fd) && afrpc_stdio_is_socket (supervised->out_fd);
-  self->stream.out_guard = AFRPC_FRAME_GUARD_SIZE;
-  self->lifeline_fd = supervised->lifeline_fd;
-  self->control_fd = supervised->control_fd;
-  self->goodbye_serial = supervised->goodbye_serial;
-
-  return self;
-}
-
-/* Waits until there may be something to read. */
-void
-afrpc_worker_wait_readable (AfrpcWorker *self)
-{
-  struct pollfd poller = { self->stream.in_fd, POLLIN, 0 };
-
-  poll (&poller, 1, -1);
-}
-
-/* Sends all that is queued, however long the parent takes. */
-void
-afrpc_worker_flush_blocking (AfrpcWorker *self)
-{
-  while (!self->gone && afrpc_stream_get_queued (&self->stream) > 0)
-    {
-      struct pollfd poller = { self->stream.out_fd, POLLOUT, 0 };
-
-      switch (afrpc_stream_flush (&self->stream, NULL))
-        {
-        case AFRPC_STREAM_AGAIN:
-          if (self->stream.crowded)
-            poll (NULL, 0, AFRPC_STREAM_CROWDED_MS);
-          else
-            poll (&poller, 1, -1);
-          break;
-
-        case AFRPC_STREAM_DONE:
-          break;
-
-        default:
-          self->gone = TRUE;
-          break;
-        }
-    }
-}
-
-gboolean
-afrpc_worker_check_size (AfrpcWorker         *self,
-                         const AfrpcPayload  *payload,
-                         GError             **error)
-{
-  if (payload->type_length > AFRPC_FRAME_TYPE_MAX)
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
-                   "too large: the type has more than %u characters", AFRPC_FRAME_TYPE_MAX);
-      return FALSE;
-    }
-  if (payload->size > self->message_size_max)
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
-                   "too large: %" G_GSIZE_FORMAT " bytes, the limit is %" G_GUINT64_FORMAT,
-                   payload->size, self->message_size_max);
-      return FALSE;
-    }
-
-  return TRUE;
-}
-
-/* What is sent of a value, and kept by @packed (transfer full) meanwhile: FALSE with an error if it cannot be. */
-gboolean
-afrpc_worker_pack (AfrpcWorker   *self,
-                   GVariant      *value,
-                   GVariant     **packed,
-                   AfrpcPayload  *payload,
-                   GError       **error)
-{
-  *packed = self->serialiser != NULL ? afrpc_pack (self->serialiser, value, error) : g_variant_ref (value);
-  if (*packed == NULL)
-    return FALSE;
-
-  *payload = afrpc_payload (*packed);
-  if (self->serialiser != NULL)
-    payload->flags |= AFRPC_FRAME_FLAG_SERIALISED;
-
-  return afrpc_worker_check_size (self, payload, error);
-}
-
-/* Returns: (nullable) (transfer full): what the parent has sent as @args (nullable) (transfer full). */
-GVariant *
-afrpc_worker_unpack (AfrpcWorker            *self,
-                     const AfrpcServedCall  *call,
-                     GVariant               *args,
-                     GError                **error)
-{
-  const gboolean is_serialised = (call->flags & AFRPC_FRAME_FLAG_SERIALISED) != 0;
-  g_autoptr(GVariant) packed = args;
-
-  if (packed == NULL)
-    return NULL;
-  if (is_serialised != (self->serialiser != NULL))
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a call that is %s",
-                   is_serialised ? "serialised" : "not serialised");
-      return NULL;
-    }
-
-  return is_serialised ? afrpc_unpack (self->serialiser, packed, error) : g_steal_pointer (&packed);
-}
-
-/* Whether so many descriptors can go with one message. */
-gboolean
-afrpc_worker_check_fds (AfrpcWorker  *self,
-                        guint         n_fds,
-                        GError      **error)
-{
-  if (!self->stream.is_socket || self->stream.out_guard > 0)
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
-                   "file descriptors cannot be passed over a command");
-      return FALSE;
-    }
-  if (n_fds > AFRPC_FRAME_FDS_MAX)
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
-                   "more than %u file descriptors in one message", AFRPC_FRAME_FDS_MAX);
-      return FALSE;
-    }
-
-  return TRUE;
-}
-
-/* Returns: (transfer full): a copy, or -1 */
-int
-afrpc_worker_copy_fd (int      fd,
-                      GError **error)
-{
-  int copy = fcntl (fd, F_DUPFD_CLOEXEC, 0);
-
-  if (copy < 0)
-    {
-      int saved_errno = errno;
-
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "copying a file descriptor: %s",
-                   g_strerror (saved_errno));
-    }
-
-  return copy;
-}
-
-/* Whether the parent keeps up with what is written. */
-gboolean
-afrpc_worker_has_room (AfrpcWorker *self)
-{
-  struct pollfd poller = { self->stream.out_fd, POLLOUT, 0 };
-
-  return self->gone || (afrpc_stream_get_queued (&self->stream) < ROOM_QUEUED_MAX && poll (&poller, 1, 0) == 1);
-}
-
-void
-afrpc_worker_send_error (AfrpcWorker    *self,
-                         AfrpcFrameKind  kind,
-                         guint64         serial,
-                         const GError   *error)
-{
-  g_autoptr(GVariant) value = afrpc_value_pack_error (error);
-
-  if (g_variant_get_size (value) > self->message_size_max)
-    {
-      g_variant_unref (value);
-      value = g_variant_ref_sink (g_variant_new ("(sis)", g_quark_to_string (AFRPC_ERROR), AFRPC_ERROR_TOO_LARGE,
-                                                 "the error's message is too large"));
-    }
-  afrpc_stream_put_value (&self->stream, kind, serial, value);
-}
-
-/* Answers a call, and is done with it: with @value (transfer full, floating or not), or @error, or, having
- * neither, saying so. */
-void
-afrpc_worker_answer (AfrpcWorker     *self,
-                     AfrpcServedCall *call,
-                     GVariant        *value,
-                     const GError    *error)
-{
-  g_autoptr(GVariant) result = value != NULL ? g_variant_take_ref (value) : NULL;
-  g_autoptr(GVariant) packed = NULL;
-  g_autoptr(GError) own_error = NULL;
-  g_auto(AfrpcServedCall) done = *call;
-  AfrpcPayload payload;
-
-  memset (call, 0, sizeof *call);
-
-  /* An orphan that finishes its calls answers nobody. */
-  if (self->gone)
-    return;
-
-  if (error == NULL && result == NULL)
-    g_set_error (&own_error, AFRPC_ERROR, AFRPC_ERROR_NO_RESULT,
-                 "the function gave neither a result nor an error");
-  else if (error == NULL && !afrpc_worker_pack (self, result, &packed, &payload, &own_error))
-    g_prefix_error (&own_error, "the result cannot be sent: ");
-
-  afrpc_served_call_send_latest (&done, self);
-  if (error != NULL || own_error != NULL)
-    afrpc_worker_send_error (self, AFRPC_FRAME_ERROR, done.serial, error != NULL ? error : own_error);
-  else
-    {
-      if (done.result_fds != NULL)
-        {
-          payload.n_fds = done.result_fds->len;
-          payload.fds = (const int *) done.result_fds->data;
-        }
-      afrpc_stream_put_payload (&self->stream, AFRPC_FRAME_RESULT, done.serial, &payload);
-      if (done.result_fds != NULL)
-        g_array_set_size (done.result_fds, 0); /* they are the stream's */
-    }
-
-  afrpc_worker_queued (self);
-}
-
-void
-afrpc_worker_answer_cancelled (AfrpcWorker *self,
-                               guint64      serial)
-{
-  g_autoptr(GVariant) value = g_variant_ref_sink (
-    g_variant_new ("(sis)", CANCELLED_DOMAIN, CANCELLED_CODE, "the call was cancelled"));
-
-  afrpc_stream_put_value (&self->stream, AFRPC_FRAME_ERROR, serial, value);
-  afrpc_worker_queued (self);
-}
-
-/* Lets the parent know, whatever happens next, that a call has been started. */
-void
-afrpc_worker_mark_started (AfrpcWorker *self,
-                           guint64      serial)
-{
-  if (self->page != NULL)
-    afrpc_page_start (self->page, serial);
-  else
-    {
-      afrpc_stream_put_value (&self->stream, AFRPC_FRAME_STARTED, serial, NULL);
-      afrpc_worker_flush_blocking (self);
-    }
-}
-
-/* Takes a call from its frame; returns its arguments, or why it cannot be run. */
-GVariant *
-afrpc_worker_parse_call (AfrpcWorker       *self,
-                         const AfrpcFrame  *frame,
-                         AfrpcServedCall   *call,
-                         GError           **error)
-{
-  afrpc_served_call_init (call, self, frame);
-  if (frame->fds_lost)
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
-                   "the worker has too many open files to receive the call's file descriptors");
-      return NULL;
-    }
-
-  return afrpc_stream_parse_value (&self->stream, frame, error);
-}
-
-/* Whether a call is to be run: returns its arguments, or answers it. */
-GVariant *
-afrpc_worker_begin_call (AfrpcWorker      *self,
-                         const AfrpcFrame *frame,
-                         AfrpcServedCall  *call)
-{
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) args = NULL;
-
-  args = afrpc_worker_unpack (self, call, afrpc_worker_parse_call (self, frame, call, &error), &error);
-  if (args == NULL)
-    {
-      afrpc_worker_answer (self, call, NULL, error);
-      return NULL;
-    }
-
-  afrpc_worker_mark_started (self, frame->header.serial);
-  if (afrpc_page_is_cancelled (self->page, frame->header.serial))
-    {
-      afrpc_served_call_clear (call);
-      afrpc_worker_answer_cancelled (self, frame->header.serial);
-      return NULL;
-    }
-
-  return g_steal_pointer (&args);
-}
-
-static gboolean
-copy_fds (AfrpcWorker  *self,
-          const int    *fds,
-          gsize         n_fds,
-          int          *copies,
-          GError      **error)
-{
-  if (n_fds > 0 && !afrpc_worker_check_fds (self, MIN (n_fds, G_MAXUINT), error))
-    return FALSE;
-
-  for (gsize i = 0; i < n_fds; i++)
-    {
-      copies[i] = afrpc_worker_copy_fd (fds[i], error);
-      if (copies[i] >= 0)
-        continue;
-
-      while (i-- > 0)
-        close (copies[i]);
-      return FALSE;
-    }
-
-  return TRUE;
-}
-
-static gboolean
-send_event (AfrpcWorker  *self,
-            GVariant     *event,
-            const int    *fds,
-            gsize         n_fds,
-            GError      **error)
-{
-  g_autoptr(GVariant) value = g_variant_ref_sink (event);
-  g_autoptr(GVariant) packed = NULL;
-  AfrpcPayload payload;
-  int copies[AFRPC_FRAME_FDS_MAX];
-
-  if (!self->serving)
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "the worker is not ready yet");
-      return FALSE;
-    }
-  if (self->gone)
-    return TRUE;
-  if (!afrpc_worker_pack (self, value, &packed, &payload, error))
-    return FALSE;
-  if (!copy_fds (self, fds, n_fds, copies, error))
-    return FALSE;
-
-  payload.fds = copies;
-  payload.n_fds = n_fds;
-  afrpc_stream_put_payload (&self->stream, AFRPC_FRAME_EVENT, 0, &payload);
-  afrpc_worker_queued (self);
-
-  return TRUE;
+  return &self->session;
 }
 
 /**
@@ -486,7 +85,7 @@ afrpc_worker_event (AfrpcWorker *self,
   g_return_if_fail (AFRPC_IS_WORKER (self));
   g_return_if_fail (event != NULL);
 
-  if (!send_event (self, event, NULL, 0, &error))
+  if (!afrpc_session_send_event (&self->session, event, NULL, 0, &error))
     g_warning ("an event was not sent: %s", error->message);
 }
 
@@ -522,7 +121,7 @@ afrpc_worker_event_with_fds (AfrpcWorker  *self,
   g_return_val_if_fail (event != NULL, FALSE);
   g_return_val_if_fail (fds != NULL || n_fds == 0, FALSE);
 
-  return send_event (self, event, fds, n_fds, error);
+  return afrpc_session_send_event (&self->session, event, fds, n_fds, error);
 }
 
 /**
@@ -548,7 +147,10 @@ afrpc_worker_progress (AfrpcWorker *self,
   g_return_if_fail (AFRPC_IS_WORKER (self));
   g_return_if_fail (progress != NULL);
 
-  afrpc_served_call_progress (&self->call, self, progress);
+  if (self->session.current != NULL)
+    afrpc_session_send_progress (&self->session, self->session.current, progress);
+  else
+    g_variant_unref (g_variant_ref_sink (progress));
 }
 
 /**
@@ -566,7 +168,7 @@ afrpc_worker_get_n_call_fds (AfrpcWorker *self)
 {
   g_return_val_if_fail (AFRPC_IS_WORKER (self), 0);
 
-  return afrpc_served_call_get_n_fds (&self->call);
+  return self->session.current != NULL ? afrpc_served_call_get_n_fds (self->session.current) : 0;
 }
 
 /**
@@ -588,7 +190,7 @@ afrpc_worker_steal_call_fd (AfrpcWorker *self,
 {
   g_return_val_if_fail (AFRPC_IS_WORKER (self), -1);
 
-  return afrpc_served_call_steal_fd (&self->call, handle);
+  return self->session.current != NULL ? afrpc_served_call_steal_fd (self->session.current, handle) : -1;
 }
 
 /**
@@ -613,9 +215,9 @@ afrpc_worker_append_result_fd (AfrpcWorker  *self,
 {
   g_return_val_if_fail (AFRPC_IS_WORKER (self), -1);
   g_return_val_if_fail (fd >= 0, -1);
-  g_return_val_if_fail (self->call.serial != 0, -1);
+  g_return_val_if_fail (self->session.current != NULL, -1);
 
-  return afrpc_served_call_append_fd (&self->call, self, fd, error);
+  return afrpc_session_append_fd (&self->session, self->session.current, fd, error);
 }
 
 /**
@@ -633,7 +235,7 @@ afrpc_worker_flush (AfrpcWorker *self)
 {
   g_return_if_fail (AFRPC_IS_WORKER (self));
 
-  afrpc_worker_flush_blocking (self);
+  afrpc_session_flush (&self->session);
 }
 
 /**
@@ -654,17 +256,20 @@ afrpc_worker_flush (AfrpcWorker *self)
 gboolean
 afrpc_worker_is_cancelled (AfrpcWorker *self)
 {
+  AfrpcServedCall *call;
+
   g_return_val_if_fail (AFRPC_IS_WORKER (self), FALSE);
 
-  if (self->call.serial == 0)
+  call = self->session.current;
+  if (call == NULL)
     return FALSE;
-  if (self->page != NULL)
-    return afrpc_page_is_cancelled (self->page, self->call.serial);
+  if (self->session.page != NULL)
+    return afrpc_page_is_cancelled (self->session.page, call->serial);
 
-  if (!self->cancelled)
-    afrpc_worker_look_ahead (self);
+  if (!call->is_cancelled)
+    afrpc_serve_look_ahead (&self->session);
 
-  return self->cancelled;
+  return call->is_cancelled;
 }
 
 /**
@@ -682,14 +287,7 @@ afrpc_worker_get_args (AfrpcWorker *self)
 {
   g_return_val_if_fail (AFRPC_IS_WORKER (self), NULL);
 
-  if (self->args == NULL)
-    {
-      self->args = g_variant_ref_sink (g_variant_new_tuple ((GVariant **) self->arg_list->pdata,
-                                                            self->arg_list->len));
-      g_ptr_array_set_size (self->arg_list, 0);
-    }
-
-  return self->args;
+  return afrpc_start_args_get_tuple (&self->session.start);
 }
 
 /**
@@ -707,7 +305,7 @@ afrpc_worker_get_n_fds (AfrpcWorker *self)
 {
   g_return_val_if_fail (AFRPC_IS_WORKER (self), 0);
 
-  return self->fds->len;
+  return self->session.start.fds->len;
 }
 
 /**
@@ -725,15 +323,10 @@ int
 afrpc_worker_steal_fd (AfrpcWorker *self,
                        guint        index)
 {
-  int fd;
-
   g_return_val_if_fail (AFRPC_IS_WORKER (self), -1);
-  g_return_val_if_fail (index < self->fds->len, -1);
+  g_return_val_if_fail (index < self->session.start.fds->len, -1);
 
-  fd = g_array_index (self->fds, int, index);
-  g_array_index (self->fds, int, index) = -1;
-
-  return fd;
+  return afrpc_start_args_steal_fd (&self->session.start, index);
 }
 
 /**
@@ -752,7 +345,7 @@ afrpc_worker_get_fd_position (AfrpcWorker *self,
                               guint        index)
 {
   g_return_val_if_fail (AFRPC_IS_WORKER (self), 0);
-  g_return_val_if_fail (index < self->fd_positions->len, 0);
+  g_return_val_if_fail (index < self->session.start.positions->len, 0);
 
-  return g_array_index (self->fd_positions, guint, index);
+  return g_array_index (self->session.start.positions, guint, index);
 }

@@ -5,11 +5,13 @@
 
 #include <string.h>
 
+#include "serve/afrpc-session-send.h"
+
 #define MESSAGE_SIZE_MAX 16384u /* bytes; the rest of a longer message is cut off */
 
-static AfrpcWorker *log_worker; /* (nullable) */
-static GThread *log_thread;     /* the only one that may use it */
-static gboolean is_writing;     /* what is logged meanwhile goes to standard error */
+static AfrpcSession *log_session; /* (nullable) */
+static GThread *log_thread;       /* the only one that may use it */
+static gboolean is_writing;       /* what is logged meanwhile goes to standard error */
 
 static const char *
 find_field (const GLogField *fields,
@@ -49,16 +51,16 @@ send (GLogLevelFlags   level,
   g_autoptr(GVariant) value =
     g_variant_ref_sink (g_variant_new ("(uss)", (guint32) (level & G_LOG_LEVEL_MASK), domain, message));
   const AfrpcPayload payload = afrpc_payload (value);
-  const guint64 serial = log_worker->call.serial + log_worker->invoking; /* one is 0, or both are */
+  const guint64 serial = log_session->current != NULL ? log_session->current->serial : log_session->invoked_serial;
 
-  if (!afrpc_worker_check_size (log_worker, &payload, NULL))
+  if (!afrpc_session_check_size (log_session, &payload, NULL))
     return;
 
-  afrpc_stream_put_payload (&log_worker->stream, AFRPC_FRAME_LOG, serial, &payload);
-  afrpc_worker_queued (log_worker);
+  afrpc_stream_put_payload (&log_session->stream, AFRPC_FRAME_LOG, serial, &payload);
+  afrpc_session_queued (log_session);
   /* The process is going to end. */
   if ((level & (G_LOG_FLAG_FATAL | G_LOG_LEVEL_ERROR)) != 0)
-    afrpc_worker_flush_blocking (log_worker);
+    afrpc_session_flush (log_session);
 }
 
 static GLogWriterOutput
@@ -70,7 +72,7 @@ writer (GLogLevelFlags   level,
   gssize length;
   const char *domain = find_field (fields, n_fields, "GLIB_DOMAIN", &length);
 
-  if (log_worker == NULL || log_worker->gone || g_thread_self () != log_thread || is_writing)
+  if (log_session == NULL || !afrpc_session_is_heard (log_session) || g_thread_self () != log_thread || is_writing)
     return g_log_writer_default (level, fields, n_fields, data);
   if (g_log_writer_default_would_drop (level, *domain != '\0' ? domain : NULL))
     return G_LOG_WRITER_HANDLED;
@@ -84,18 +86,18 @@ writer (GLogLevelFlags   level,
 
 /* From now on. The process is the worker's alone, and its host the program, which decides on this. */
 void
-afrpc_forward_log_start (AfrpcWorker *worker)
+afrpc_forward_log_start (AfrpcSession *session)
 {
-  log_worker = worker;
+  log_session = session;
   log_thread = g_thread_self ();
   g_log_set_writer_func (writer, NULL, NULL);
 }
 
-/* Before the worker, or its connection, goes. */
+/* Before the session, or its connection, goes. */
 void
 afrpc_forward_log_stop (void)
 {
   /* Not to be written for nothing in a forked process. */
-  if (log_worker != NULL)
-    log_worker = NULL;
+  if (log_session != NULL)
+    log_session = NULL;
 }

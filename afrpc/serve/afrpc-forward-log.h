@@ -3,11 +3,11 @@
 /* What the worker logs, sent to its parent. */
 #pragma once
 
-#include "serve/afrpc-worker-private.h"
+#include "serve/afrpc-session.h"
 
 G_BEGIN_DECLS
 
-void afrpc_forward_log_start (AfrpcWorker *worker);
+void afrpc_forward_log_start (AfrpcSession *session);
 void afrpc_forward_log_stop  (void);
 
 G_END_DECLS

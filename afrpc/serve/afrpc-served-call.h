@@ -1,39 +1,45 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* One call while the worker serves it, in either backend: what came with it besides its arguments, and what
- * goes with its result. */
+/* One call while the worker has it, in either backend: what came with it besides its arguments, and what goes with
+ * its result. Owns file descriptors and progress that is held back; knows no session. */
 #pragma once
 
-#include "afrpc-types.h"
 #include "wire/afrpc-stream.h"
 
 G_BEGIN_DECLS
 
-typedef struct
+typedef struct _AfrpcServedCall AfrpcServedCall;
+
+struct _AfrpcServedCall
 {
-  guint64 serial;     /* 0: none */
-  guint8 flags;       /* of its frame */
-  GArray *fds;        /* (nullable) (element-type int) that came with it; -1: stolen */
-  GArray *result_fds; /* (nullable) (element-type int) to go with its result */
-  GVariant *latest;   /* (nullable): progress that waits for the parent to read */
-} AfrpcServedCall;
+  guint64 serial;          /* 0: none, or answered */
+  guint8 flags;            /* of its frame */
+  gboolean is_cancelled;   /* as far as a frame has said so */
+  GArray *fds;             /* (nullable) (element-type int) that came with it; -1: stolen */
+  GArray *result_fds;      /* (nullable) (element-type int) to go with its result */
+  GVariant *latest;        /* (nullable): progress that waits for the parent to read */
+  gpointer owner;          /* (nullable): whoever is going to answer it */
+
+  /* Of the AfrpcCallTable that it is in. */
+  gboolean is_in_table;
+  AfrpcServedCall *next;
+};
 
 void     afrpc_served_call_init      (AfrpcServedCall   *self,
-                                      AfrpcWorker       *worker,
+                                      AfrpcStream       *stream,
                                       const AfrpcFrame  *frame);
 void     afrpc_served_call_clear     (AfrpcServedCall   *self);
 guint    afrpc_served_call_get_n_fds (AfrpcServedCall   *self);
 int      afrpc_served_call_steal_fd  (AfrpcServedCall   *self,
                                       guint              handle);
-int      afrpc_served_call_append_fd (AfrpcServedCall   *self,
-                                      AfrpcWorker       *worker,
-                                      int                fd,
-                                      GError           **error);
-void     afrpc_served_call_progress  (AfrpcServedCall   *self,
-                                      AfrpcWorker       *worker,
-                                      GVariant          *value);
-void     afrpc_served_call_send_latest (AfrpcServedCall *self,
-                                        AfrpcWorker     *worker);
+guint    afrpc_served_call_add_fd    (AfrpcServedCall   *self,
+                                      int                fd);
+
+static inline guint
+afrpc_served_call_get_n_result_fds (const AfrpcServedCall *self)
+{
+  return self->result_fds != NULL ? self->result_fds->len : 0;
+}
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (AfrpcServedCall, afrpc_served_call_clear)
 

@@ -3,18 +3,21 @@
 
 #include "serve/afrpc-template.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "serve/afrpc-session-send.h"
 #include "spawn/afrpc-fork.h"
 
 static void
-tell_exited (AfrpcWorker *self,
-             int          pid,
-             int          wait_status)
+tell_exited (AfrpcSession *self,
+             int           pid,
+             int           wait_status)
 {
   g_autoptr(GVariant) value = g_variant_ref_sink (
     g_variant_new ("(uiib)", pid, WIFEXITED (wait_status) ? WEXITSTATUS (wait_status) : -1,
@@ -22,34 +25,45 @@ tell_exited (AfrpcWorker *self,
                    WIFSIGNALED (wait_status) && WCOREDUMP (wait_status)));
 
   afrpc_stream_put_value (&self->stream, AFRPC_FRAME_EXITED, 0, value);
-  afrpc_worker_flush_blocking (self);
+  afrpc_session_flush (self);
 }
 
-/* Waits for the parent to say something, and reaps meanwhile. */
+/* Reaps those that have ended, and tells a parent that still listens to that. */
 void
-afrpc_template_wait_readable (AfrpcWorker *self)
+afrpc_template_reap (AfrpcSession *self)
 {
-  while (self->children->len > 0)
+  for (guint i = self->reaped->len; i-- > 0;)
     {
-      const guint n = self->children->len;
+      const AfrpcReaped child = g_array_index (self->reaped, AfrpcReaped, i);
+      int status;
+      const int pid = waitpid (child.pid, &status, WNOHANG);
+
+      if (pid == 0 || (pid < 0 && errno == EINTR))
+        continue;
+      close (child.pidfd);
+      g_array_remove_index (self->reaped, i);
+      /* Or somebody else has reaped it. */
+      if (pid > 0 && self->state == AFRPC_SESSION_PREPARING)
+        tell_exited (self, pid, status);
+    }
+}
+
+/* While there is something to reap, does so and waits until there may be something to read. */
+void
+afrpc_template_wait_readable (AfrpcSession *self)
+{
+  while (self->reaped->len > 0)
+    {
+      const guint n = self->reaped->len;
       g_autofree struct pollfd *pollers = g_new0 (struct pollfd, n + 1);
 
       for (guint i = 0; i < n; i++)
-        pollers[i] = (struct pollfd) { g_array_index (self->children, AfrpcWorkerChild, i).pidfd, POLLIN, 0 };
+        pollers[i] = (struct pollfd) { g_array_index (self->reaped, AfrpcReaped, i).pidfd, POLLIN, 0 };
       pollers[n] = (struct pollfd) { self->stream.in_fd, POLLIN, 0 };
-      poll (pollers, n + 1, -1);
+      if (poll (pollers, n + 1, -1) < 0)
+        continue;
 
-      for (guint i = n; i-- > 0;)
-        {
-          AfrpcWorkerChild child = g_array_index (self->children, AfrpcWorkerChild, i);
-          int status;
-
-          if (pollers[i].revents == 0 || waitpid (child.pid, &status, WNOHANG) != child.pid)
-            continue;
-          close (child.pidfd);
-          g_array_remove_index (self->children, i);
-          tell_exited (self, child.pid, status);
-        }
+      afrpc_template_reap (self);
       if (pollers[n].revents != 0)
         return;
     }
@@ -57,8 +71,8 @@ afrpc_template_wait_readable (AfrpcWorker *self)
 
 /* Begins a conversation of its own, on @fd. */
 static void
-start_over (AfrpcWorker *self,
-            int          fd)
+start_over (AfrpcSession *self,
+            int           fd)
 {
   const int place = self->stream.in_fd;
 
@@ -69,52 +83,102 @@ start_over (AfrpcWorker *self,
       close (fd);
       fd = place;
     }
-  afrpc_worker_init_stream (self, fd);
+  afrpc_session_connect (self, fd, fd, TRUE);
+  afrpc_session_set_state (self, AFRPC_SESSION_GREETING);
   self->is_forked = TRUE;
-  for (guint i = 0; i < self->children->len; i++)
-    close (g_array_index (self->children, AfrpcWorkerChild, i).pidfd);
-  g_array_set_size (self->children, 0);
+  for (guint i = 0; i < self->reaped->len; i++)
+    close (g_array_index (self->reaped, AfrpcReaped, i).pidfd);
+  g_array_set_size (self->reaped, 0);
+}
+
+/* Forks in the way of the language. Returns FALSE with an error if there is no new process. */
+static gboolean
+fork_host (AfrpcSession  *self,
+           GError       **error)
+{
+  AfrpcForked *forked = &self->forked;
+  int pid;
+
+  *forked = (AfrpcForked) { -1, -1, FALSE };
+  if (!self->funcs->can_fork (self->host, error) || !afrpc_fork_is_possible (error))
+    return FALSE;
+
+  pid = self->funcs->fork (self->host, error);
+  /* What has been made is there, whatever the language says of it. */
+  if (forked->pid >= 0)
+    {
+      g_clear_error (error);
+      return TRUE;
+    }
+
+  forked->pid = pid;
+  return pid == 0 || (pid > 0 && afrpc_fork_watch (pid, &forked->pidfd, error));
+}
+
+/* Keeps what it needs to reap. FALSE with an error: then the new process has been ended. */
+static gboolean
+keep_forked (AfrpcSession  *self,
+             GError       **error)
+{
+  const AfrpcForked *forked = &self->forked;
+  AfrpcReaped reaped = { forked->pid, -1 };
+
+  if (forked->is_sibling)
+    return TRUE;
+
+  reaped.pidfd = fcntl (forked->pidfd, F_DUPFD_CLOEXEC, 0);
+  if (reaped.pidfd >= 0)
+    {
+      g_array_append_val (self->reaped, reaped);
+      return TRUE;
+    }
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot fork: %s", g_strerror (errno));
+  kill (forked->pid, SIGKILL);
+  while (waitpid (forked->pid, NULL, 0) < 0 && errno == EINTR)
+    ;
+  close (forked->pidfd);
+
+  return FALSE;
 }
 
 /* Forks, as the parent has asked for. Returns TRUE in the new process, which has a parent to greet. */
 gboolean
-afrpc_template_fork (AfrpcWorker *self)
+afrpc_template_fork (AfrpcSession *self)
 {
   g_autoptr(GError) error = NULL;
-  int fd = afrpc_stream_take_fd (&self->stream);
-  int pidfd = -1, pid = -1;
-  gboolean is_sibling;
+  const int fd = afrpc_stream_take_fd (&self->stream);
 
-  if (fd < 0)
+  if (self->stream.in_fd != self->stream.out_fd)
+    g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
+                 "a worker at the other end of a command cannot be forked");
+  else if (fd < 0)
     g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "the new process' socket did not arrive");
-  else if (AFRPC_HOST_GET_CLASS (self->host)->can_fork (self->host, &error) && afrpc_fork_is_possible (&error))
-    pid = afrpc_host_fork (self->host, self->parent_pid, &is_sibling, &pidfd, &error);
-
-  if (pid == 0)
+  else if (fork_host (self, &error))
     {
-      start_over (self, fd);
-      return TRUE;
+      if (self->forked.pid == 0)
+        {
+          start_over (self, fd);
+          return TRUE;
+        }
+      if (keep_forked (self, &error))
+        {
+          g_autoptr(GVariant) value =
+            g_variant_ref_sink (g_variant_new ("(ub)", self->forked.pid, self->forked.is_sibling));
+
+          afrpc_stream_put_fd (&self->stream, AFRPC_FRAME_FORKED, value, self->forked.pidfd);
+          afrpc_session_flush (self);
+          close (fd);
+          return FALSE;
+        }
     }
 
-  if (pid > 0)
-    {
-      g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new ("(ub)", pid, is_sibling));
-      AfrpcWorkerChild child = { pid, is_sibling ? -1 : fcntl (pidfd, F_DUPFD_CLOEXEC, 0) };
-
-      if (child.pidfd >= 0)
-        g_array_append_val (self->children, child);
-      afrpc_stream_put_fd (&self->stream, AFRPC_FRAME_FORKED, value, pidfd);
-    }
-  else
-    {
-      if (error == NULL)
-        g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "forking “%s” failed without saying why",
-                     afrpc_host_get_name (self->host));
-      afrpc_worker_send_error (self, AFRPC_FRAME_REFUSED, 0, error);
-    }
+  if (error == NULL)
+    g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "forking “%s” failed without saying why", self->host_name);
+  afrpc_session_send_error (self, AFRPC_FRAME_REFUSED, 0, error);
   if (fd >= 0)
     close (fd);
-  afrpc_worker_flush_blocking (self);
+  afrpc_session_flush (self);
 
   return FALSE;
 }

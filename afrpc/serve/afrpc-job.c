@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "serve/afrpc-job.h"
+
+#include <unistd.h>
+
+#include "afrpc-error.h"
+#include "serve/afrpc-forward-log.h"
+#include "serve/afrpc-surroundings.h"
+#include "wire/afrpc-lifeline.h"
+
+static gboolean
+resolve (AfrpcSession       *self,
+         const char         *name,
+         AfrpcFunctionKind   kind,
+         guint              *function,
+         GError            **error)
+{
+  static const char *const kinds[] = { "sync", "async", "init", "done", "run" };
+  g_autoptr(GError) own_error = NULL;
+
+  if (!self->funcs->can (self->host, kind))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
+                   "the host of “%s” has no %s functions", self->host_name, kinds[kind]);
+      return FALSE;
+    }
+
+  *function = self->funcs->resolve (self->host, name, kind, &own_error);
+  if (*function != 0)
+    return TRUE;
+
+  /* A host written in another language may fail without saying why. */
+  if (own_error == NULL)
+    g_set_error (&own_error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "finding the function “%s” failed without saying why",
+                 name);
+  g_propagate_error (error, g_steal_pointer (&own_error));
+  return FALSE;
+}
+
+static gboolean
+run_init (AfrpcSession  *self,
+          const char    *name,
+          GError       **error)
+{
+  g_autoptr(GError) own_error = NULL;
+  guint function;
+
+  if (!resolve (self, name, AFRPC_FUNCTION_INIT, &function, error))
+    return FALSE;
+  afrpc_session_flush (self);
+  if (self->funcs->init (self->host, function, &own_error))
+    return TRUE;
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_INIT, "init function “%s”: %s", name,
+               own_error != NULL ? own_error->message : "failed without saying why");
+  return FALSE;
+}
+
+/* What parent and worker share besides the connection. */
+static gboolean
+take_shared (AfrpcSession  *self,
+             GVariant      *value,
+             GError       **error)
+{
+  gboolean page = FALSE, lifeline = FALSE;
+
+  g_variant_lookup (value, "page", "b", &page);
+  g_variant_lookup (value, "lifeline", "b", &lifeline);
+
+  if (page)
+    {
+      int fd = afrpc_stream_take_fd (&self->stream);
+
+      self->page = afrpc_page_map (fd, error);
+      if (fd >= 0)
+        close (fd);
+      if (self->page == NULL)
+        return FALSE;
+    }
+  if (lifeline)
+    {
+      int fd = self->lifeline_fd >= 0 ? self->lifeline_fd : afrpc_stream_take_fd (&self->stream);
+
+      self->lifeline_fd = -1;
+      /* Without it, the end of the connection still ends a worker that looks at it. */
+      if (fd >= 0)
+        {
+          afrpc_lifeline_arm (fd);
+          close (fd);
+        }
+    }
+
+  return TRUE;
+}
+
+static gboolean
+find_serialiser (AfrpcSession  *self,
+                 GVariant      *value,
+                 GError       **error)
+{
+  const char *name;
+
+  if (!g_variant_lookup (value, "serialiser", "&s", &name))
+    return TRUE;
+
+  self->serialiser = afrpc_serialiser_lookup (name);
+  if (self->serialiser != NULL)
+    return TRUE;
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SERIALISER,
+               "there is no serialiser “%s” in the worker: its module or its init function has to register it", name);
+  return FALSE;
+}
+
+/* How the function is to be served. */
+static gboolean
+take_options (AfrpcSession  *self,
+              GVariant      *value,
+              GError       **error)
+{
+  guchar orphan_policy = AFRPC_ORPHAN_POLICY_END;
+  gboolean is_async = FALSE;
+
+  g_variant_lookup (value, "async", "b", &is_async);
+  g_variant_lookup (value, "run", "b", &self->job.takes_over);
+  g_variant_lookup (value, "orphan", "y", &orphan_policy);
+  g_variant_lookup (value, "max-message-size", "t", &self->message_size_max);
+  self->job.backend = is_async ? AFRPC_BACKEND_ASYNC : AFRPC_BACKEND_SYNC;
+  self->job.orphan_policy = orphan_policy;
+
+  if (orphan_policy > AFRPC_ORPHAN_POLICY_IGNORE)
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "an unknown policy for orphans, %u", orphan_policy);
+  else if (self->job.takes_over && afrpc_stream_has_read (&self->stream))
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "more was sent before the function had taken over");
+  else
+    return TRUE;
+
+  return FALSE;
+}
+
+/* Does all up to the function itself. Init comes first, because it may load what the others are in. */
+gboolean
+afrpc_job_take (AfrpcSession  *self,
+                GVariant      *value,
+                GError       **error)
+{
+  const char *function, *init = NULL, *done = NULL;
+  gboolean log = FALSE;
+
+  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT) ||
+      !g_variant_lookup (value, "function", "&s", &function))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a request to run no function");
+      return FALSE;
+    }
+  if (!afrpc_surroundings_enter (value, &self->stream, error) || !take_shared (self, value, error) ||
+      !take_options (self, value, error))
+    return FALSE;
+
+  g_variant_lookup (value, "init", "&s", &init);
+  g_variant_lookup (value, "done", "&s", &done);
+  g_variant_lookup (value, "log", "b", &log);
+  if (log)
+    afrpc_forward_log_start (self);
+  if (init != NULL && !run_init (self, init, error))
+    return FALSE;
+  if (done != NULL && !resolve (self, done, AFRPC_FUNCTION_DONE, &self->job.done, error))
+    return FALSE;
+  if (self->job.takes_over)
+    return resolve (self, function, AFRPC_FUNCTION_RUN, &self->job.function, error);
+
+  return find_serialiser (self, value, error) &&
+         resolve (self, function, self->job.backend == AFRPC_BACKEND_ASYNC ? AFRPC_FUNCTION_ASYNC : AFRPC_FUNCTION_SYNC,
+                  &self->job.function, error);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "serve/afrpc-life.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "serve/afrpc-forward-log.h"
+#include "serve/afrpc-prepare.h"
+#include "serve/afrpc-serve-source.h"
+#include "serve/afrpc-serve.h"
+#include "serve/afrpc-session-send.h"
+#include "spawn/afrpc-bridge.h"
+
+/* Returns: the connection as a socket that the session has no part in any more, or -1: what comes over a command is
+ * copied by the supervisor. */
+static int
+steal_connection (AfrpcSession *self)
+{
+  const int in_fd = self->stream.in_fd, out_fd = self->stream.out_fd;
+  int sockets[2];
+
+  self->stream.in_fd = self->stream.out_fd = -1;
+  if (self->control_fd < 0)
+    return in_fd;
+
+  if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0 ||
+      !afrpc_bridge_ask (self->control_fd, in_fd, sockets[1]))
+    {
+      g_printerr ("%s: connecting a function: %s\n", self->host_name, g_strerror (errno));
+      return -1;
+    }
+  close (in_fd);
+  close (out_fd);
+  close (sockets[1]);
+
+  return sockets[0];
+}
+
+/* Has a function take the connection over. */
+static int
+hand_over (AfrpcSession *self)
+{
+  int fd;
+
+  afrpc_forward_log_stop ();
+  afrpc_session_send_ready (self);
+  afrpc_session_set_state (self, AFRPC_SESSION_OVER);
+  fd = steal_connection (self);
+  if (fd < 0)
+    return EXIT_FAILURE;
+
+  self->funcs->run (self->host, self->job.function, fd);
+
+  return EXIT_SUCCESS;
+}
+
+static int
+serve (AfrpcSession *self)
+{
+  if (self->state == AFRPC_SESSION_PREPARING)
+    afrpc_session_set_state (self, AFRPC_SESSION_SERVING);
+  else if (self->job.orphan_policy != AFRPC_ORPHAN_POLICY_END)
+    afrpc_session_set_state (self, AFRPC_SESSION_UNHEARD);
+  else
+    return EXIT_SUCCESS;
+
+  self->stream.size_max = self->message_size_max;
+  afrpc_session_send_ready (self);
+  if (self->job.backend == AFRPC_BACKEND_ASYNC)
+    afrpc_serve_main_loop (self);
+  else
+    {
+      afrpc_serve_block (self);
+      if (self->failure == NULL && self->job.done != 0)
+        self->funcs->done (self->host, self->job.done);
+    }
+
+  if (self->failure == NULL)
+    return EXIT_SUCCESS;
+  g_printerr ("%s: %s\n", self->host_name, self->failure->message);
+  return AFRPC_LIFE_EXIT_FAILED;
+}
+
+/* Returns: an exit status */
+int
+afrpc_life_lead (AfrpcSession *self)
+{
+  g_autoptr(GError) error = NULL;
+
+  switch (afrpc_prepare (self, &error))
+    {
+    case AFRPC_STREAM_DONE:
+      return self->job.takes_over ? hand_over (self) : serve (self);
+
+    case AFRPC_STREAM_EOF:
+      return EXIT_SUCCESS;
+
+    default:
+      afrpc_session_send_error (self, AFRPC_FRAME_FAILED, 0, error);
+      afrpc_session_flush (self);
+      return AFRPC_LIFE_EXIT_FAILED;
+    }
+}
+
+/* Nothing is said or heard any more. */
+void
+afrpc_life_end (AfrpcSession *self)
+{
+  afrpc_forward_log_stop ();
+  if (self->state == AFRPC_SESSION_SERVING || self->state == AFRPC_SESSION_UNHEARD)
+    afrpc_session_end_input (self);
+  if (self->state != AFRPC_SESSION_OVER)
+    afrpc_session_set_state (self, AFRPC_SESSION_OVER);
+}

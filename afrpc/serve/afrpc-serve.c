@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "serve/afrpc-serve.h"
+
+#include <poll.h>
+
+#include "afrpc-error.h"
+#include "serialise/afrpc-pack.h"
+#include "serve/afrpc-session-send.h"
+#include "serve/afrpc-template.h"
+
+/* What arrives is not to be understood any more: what was understood is done. */
+static AfrpcStreamStep
+give_up (AfrpcSession *self,
+         GError       *error) /* (transfer full) */
+{
+  if (self->failure == NULL)
+    self->failure = error;
+  else
+    g_error_free (error);
+  afrpc_session_end_input (self);
+
+  return AFRPC_STREAM_ERROR;
+}
+
+/* Reads once what has arrived. */
+AfrpcStreamStep
+afrpc_serve_read (AfrpcSession *self)
+{
+  GError *error = NULL;
+  const AfrpcStreamStep step = afrpc_stream_read (&self->stream, &error);
+
+  if (step == AFRPC_STREAM_EOF)
+    afrpc_session_end_input (self);
+
+  return step == AFRPC_STREAM_ERROR ? give_up (self, error) : step;
+}
+
+/* Returns: (nullable) (transfer full): the arguments as they were before a serialiser */
+static GVariant *
+unpack (AfrpcSession           *self,
+        const AfrpcServedCall  *call,
+        GVariant               *args, /* (nullable) (transfer full) */
+        GError                **error)
+{
+  const gboolean is_serialised = (call->flags & AFRPC_FRAME_FLAG_SERIALISED) != 0;
+  g_autoptr(GVariant) packed = args;
+
+  if (packed == NULL)
+    return NULL;
+  if (is_serialised != (self->serialiser != NULL))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a call that is %s",
+                   is_serialised ? "serialised" : "not serialised");
+      return NULL;
+    }
+
+  return is_serialised ? afrpc_unpack (self->serialiser, packed, error) : g_steal_pointer (&packed);
+}
+
+/* Takes a call from its frame. Returns: (nullable) (transfer full): its arguments */
+static GVariant *
+parse_call (AfrpcSession      *self,
+            const AfrpcFrame  *frame,
+            AfrpcServedCall   *call,
+            GError           **error)
+{
+  afrpc_served_call_init (call, &self->stream, frame);
+  if (frame->fds_lost)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
+                   "the worker has too many open files to receive the call's file descriptors");
+      return NULL;
+    }
+
+  return afrpc_stream_parse_value (&self->stream, frame, error);
+}
+
+static void
+run_sync (AfrpcSession    *self,
+          AfrpcServedCall *call,
+          GVariant        *args)
+{
+  g_autoptr(GError) error = NULL;
+  GVariant *result;
+
+  self->current = call;
+  result = self->funcs->call (self->host, self->job.function, args, &error);
+  self->current = NULL;
+  afrpc_session_answer (self, call, result, error);
+}
+
+static void
+run_async (AfrpcSession    *self,
+           AfrpcServedCall *call,
+           GVariant        *args)
+{
+  const guint64 outer = self->invoked_serial;
+
+  self->invoked_serial = call->serial;
+  self->funcs->invoke (self->host, self->job.function, call, args);
+  self->invoked_serial = outer;
+}
+
+/* Lets the parent know, whatever happens next, that a call is started; and then, in this order, looks whether the
+ * parent has cancelled it: so one of them sees what the other one said. */
+static gboolean
+start (AfrpcSession    *self,
+       AfrpcServedCall *call)
+{
+  if (self->page != NULL)
+    {
+      afrpc_page_start (self->page, call->serial);
+      return !afrpc_page_is_cancelled (self->page, call->serial);
+    }
+  if (call->is_cancelled)
+    return FALSE;
+
+  if (afrpc_session_is_heard (self))
+    {
+      afrpc_session_send_started (self, call->serial);
+      afrpc_session_flush (self);
+    }
+  return TRUE;
+}
+
+/* Runs a call, if it is to be run, or answers it. @call: its contents are taken */
+static void
+begin (AfrpcSession    *self,
+       AfrpcServedCall *call,
+       GVariant        *parsed, /* (nullable) (transfer full): or @error */
+       GError         **error)
+{
+  g_autoptr(GVariant) args = unpack (self, call, parsed, error);
+
+  if (args == NULL)
+    afrpc_session_answer (self, call, NULL, *error);
+  else if (!start (self, call))
+    afrpc_session_answer_cancelled (self, call);
+  else if (self->job.backend == AFRPC_BACKEND_SYNC)
+    run_sync (self, call, args);
+  else
+    run_async (self, call, args);
+}
+
+static gboolean
+take_call (AfrpcSession      *self,
+           const AfrpcFrame  *frame,
+           GError           **error)
+{
+  /* No parent has places for more. */
+  if (self->calls.n == AFRPC_SERIAL_SLOTS_MAX)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "more than %u calls at once", AFRPC_SERIAL_SLOTS_MAX);
+      return FALSE;
+    }
+
+  if (self->page != NULL)
+    {
+      g_autoptr(GError) call_error = NULL;
+      AfrpcServedCall call;
+      GVariant *args = parse_call (self, frame, &call, &call_error);
+
+      begin (self, &call, args, &call_error);
+    }
+  else
+    {
+      AfrpcBacklogItem *item = afrpc_backlog_item_new ();
+
+      item->args = parse_call (self, frame, &item->call, &item->error);
+      afrpc_backlog_push (&self->backlog, item);
+      afrpc_call_table_add (&self->calls, &item->call);
+    }
+
+  return TRUE;
+}
+
+/* Nobody waits for the outcome of a call any more. One that is not known has been answered meanwhile. */
+static void
+take_cancel (AfrpcSession *self,
+             guint64       serial)
+{
+  AfrpcServedCall *call;
+
+  if (self->current != NULL && self->current->serial == serial)
+    {
+      self->current->is_cancelled = TRUE;
+      return;
+    }
+
+  call = afrpc_call_table_find (&self->calls, serial);
+  if (call == NULL || call->is_cancelled)
+    return;
+
+  call->is_cancelled = TRUE;
+  if (call->owner != NULL)
+    self->funcs->cancelled (self->host, call);
+}
+
+/* Takes one frame, and does what it says; a call is put into the backlog where the parent cannot say otherwise that
+ * it is cancelled. */
+static AfrpcStreamStep
+take_frame (AfrpcSession *self)
+{
+  GError *error = NULL;
+  AfrpcFrame frame;
+  const AfrpcStreamStep step = afrpc_stream_next (&self->stream, &frame, &error);
+
+  if (step == AFRPC_STREAM_AGAIN)
+    return step;
+
+  if (step == AFRPC_STREAM_DONE)
+    switch (frame.header.kind)
+      {
+      case AFRPC_FRAME_CALL:
+        if (take_call (self, &frame, &error))
+          return step;
+        break;
+
+      case AFRPC_FRAME_CANCEL:
+        take_cancel (self, frame.header.serial);
+        return step;
+
+      case AFRPC_FRAME_DISMISS:
+        self->was_closed = TRUE;
+        return step;
+
+      default:
+        g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "unexpected frame %u", frame.header.kind);
+        break;
+      }
+
+  return give_up (self, error);
+}
+
+static gboolean
+is_readable (AfrpcSession *self)
+{
+  struct pollfd poller = { self->stream.in_fd, POLLIN, 0 };
+
+  return poll (&poller, 1, 0) == 1;
+}
+
+/* Takes notice of what has arrived, without waiting and without running a call: for a worker without a page, which
+ * learns from frames what was cancelled, and these lie behind calls that are waiting. */
+void
+afrpc_serve_look_ahead (AfrpcSession *self)
+{
+  while (afrpc_session_has_input (self) && afrpc_backlog_has_room (&self->backlog))
+    {
+      const AfrpcStreamStep step = take_frame (self);
+
+      if (step == AFRPC_STREAM_AGAIN && (!is_readable (self) || afrpc_serve_read (self) != AFRPC_STREAM_DONE))
+        return;
+    }
+}
+
+/* Drops what nobody wants any more, or takes the oldest. Returns: (nullable) (transfer full) */
+static AfrpcBacklogItem *
+pop_backlog (AfrpcSession *self)
+{
+  AfrpcBacklogItem *item;
+
+  while ((item = afrpc_backlog_pop (&self->backlog)) != NULL)
+    {
+      afrpc_call_table_remove (&self->calls, &item->call);
+      if (self->state != AFRPC_SESSION_ORPHANED || self->job.orphan_policy != AFRPC_ORPHAN_POLICY_END)
+        return item;
+      afrpc_backlog_item_free (item);
+    }
+
+  return NULL;
+}
+
+/* Does the next thing that has arrived, a call or another: DONE. AGAIN: nothing has, to be known by reading. EOF:
+ * nothing is going to; calls may be outstanding. */
+AfrpcStreamStep
+afrpc_serve_next (AfrpcSession *self)
+{
+  AfrpcStreamStep step = AFRPC_STREAM_AGAIN;
+
+  if (self->page != NULL && G_LIKELY (afrpc_session_has_input (self)))
+    step = take_frame (self);
+  else if (self->page == NULL)
+    {
+      g_autoptr(AfrpcBacklogItem) item = NULL;
+
+      afrpc_serve_look_ahead (self);
+      item = pop_backlog (self);
+      if (item != NULL)
+        {
+          begin (self, &item->call, g_steal_pointer (&item->args), &item->error);
+          return AFRPC_STREAM_DONE;
+        }
+    }
+
+  if (step == AFRPC_STREAM_DONE)
+    return step;
+
+  return afrpc_session_has_input (self) ? AFRPC_STREAM_AGAIN : AFRPC_STREAM_EOF;
+}
+
+/* One call at a time, without a main loop, to the end: waits for a call, runs it, and writes its answer before it
+ * looks at the next, so that no more than one answer is ever buffered and none is lost to a crash in a later call. */
+void
+afrpc_serve_block (AfrpcSession *self)
+{
+  AfrpcStreamStep step;
+
+  while ((step = afrpc_serve_next (self)) != AFRPC_STREAM_EOF)
+    {
+      if (step == AFRPC_STREAM_DONE)
+        continue;
+
+      self->funcs->wait (self->host, self->stream.in_fd);
+      if (self->reaped->len > 0)
+        afrpc_template_wait_readable (self);
+      /* Whoever made the connection may have left it not to block. */
+      if (afrpc_serve_read (self) == AFRPC_STREAM_AGAIN)
+        afrpc_session_wait_readable (self);
+    }
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Serving: takes what arrives, one thing after the other, and does it. Whoever waits for it to arrive is the caller:
+ * the loop that blocks, or the source of a main loop. */
+#pragma once
+
+#include "serve/afrpc-session.h"
+
+G_BEGIN_DECLS
+
+AfrpcStreamStep afrpc_serve_read       (AfrpcSession *session);
+AfrpcStreamStep afrpc_serve_next       (AfrpcSession *session);
+void            afrpc_serve_look_ahead (AfrpcSession *session);
+void            afrpc_serve_block      (AfrpcSession *session);
+
+G_END_DECLS

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "serve/afrpc-session-send.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "afrpc-error.h"
+#include "serialise/afrpc-pack.h"
+
+/* The names of GIO's error domain and code, which a worker without GIO cannot ask it for. */
+#define CANCELLED_DOMAIN "g-io-error-quark"
+#define CANCELLED_CODE 19
+
+/* Whether that can be sent. */
+gboolean
+afrpc_session_check_size (AfrpcSession        *self,
+                          const AfrpcPayload  *payload,
+                          GError             **error)
+{
+  if (payload->type_length > AFRPC_FRAME_TYPE_MAX)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                   "too large: the type has more than %u characters", AFRPC_FRAME_TYPE_MAX);
+      return FALSE;
+    }
+  if (payload->size > self->message_size_max)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                   "too large: %" G_GSIZE_FORMAT " bytes, the limit is %" G_GUINT64_FORMAT,
+                   payload->size, self->message_size_max);
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* What is sent of a value, and kept by @packed (transfer full) meanwhile: FALSE with an error if it cannot be. */
+static gboolean
+pack (AfrpcSession  *self,
+      GVariant      *value,
+      GVariant     **packed,
+      AfrpcPayload  *payload,
+      GError       **error)
+{
+  *packed = self->serialiser != NULL ? afrpc_pack (self->serialiser, value, error) : g_variant_ref (value);
+  if (*packed == NULL)
+    return FALSE;
+
+  *payload = afrpc_payload (*packed);
+  if (self->serialiser != NULL)
+    payload->flags |= AFRPC_FRAME_FLAG_SERIALISED;
+
+  return afrpc_session_check_size (self, payload, error);
+}
+
+/* Whether so many descriptors can go with one message. */
+static gboolean
+check_fds (AfrpcSession  *self,
+           gsize          n_fds,
+           GError       **error)
+{
+  if (!self->stream.is_socket || self->stream.out_guard > 0)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
+                   "file descriptors cannot be passed over a command");
+      return FALSE;
+    }
+  if (n_fds > AFRPC_FRAME_FDS_MAX)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                   "more than %u file descriptors in one message", AFRPC_FRAME_FDS_MAX);
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* Returns: (transfer full): a copy, or -1 */
+static int
+copy_fd (int      fd,
+         GError **error)
+{
+  const int copy = fcntl (fd, F_DUPFD_CLOEXEC, 0);
+
+  if (copy < 0)
+    {
+      int saved_errno = errno;
+
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "copying a file descriptor: %s",
+                   g_strerror (saved_errno));
+    }
+
+  return copy;
+}
+
+static gboolean
+copy_fds (AfrpcSession  *self,
+          const int     *fds,
+          gsize          n_fds,
+          int           *copies,
+          GError       **error)
+{
+  if (n_fds > 0 && !check_fds (self, n_fds, error))
+    return FALSE;
+
+  for (gsize i = 0; i < n_fds; i++)
+    {
+      copies[i] = copy_fd (fds[i], error);
+      if (copies[i] >= 0)
+        continue;
+
+      while (i-- > 0)
+        close (copies[i]);
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* Queues an error, or what fits of it. */
+void
+afrpc_session_send_error (AfrpcSession   *self,
+                          AfrpcFrameKind  kind,
+                          guint64         serial,
+                          const GError   *error)
+{
+  g_autoptr(GVariant) value = afrpc_value_pack_error (error);
+
+  if (g_variant_get_size (value) > self->message_size_max)
+    {
+      g_variant_unref (value);
+      value = g_variant_ref_sink (g_variant_new ("(sis)", g_quark_to_string (AFRPC_ERROR), AFRPC_ERROR_TOO_LARGE,
+                                                 "the error's message is too large"));
+    }
+  afrpc_stream_put_value (&self->stream, kind, serial, value);
+}
+
+/* Tells that the function waits for calls, or for its connection. */
+void
+afrpc_session_send_ready (AfrpcSession *self)
+{
+  AfrpcPayload payload = afrpc_payload (NULL);
+
+  if (self->serialiser != NULL)
+    payload.flags |= AFRPC_FRAME_FLAG_SERIALISED;
+  afrpc_stream_put_payload (&self->stream, AFRPC_FRAME_READY, 0, &payload);
+  afrpc_session_flush (self);
+}
+
+/* Fails as afrpc_worker_event_with_fds(); the descriptors stay the caller's. */
+gboolean
+afrpc_session_send_event (AfrpcSession  *self,
+                          GVariant      *event,
+                          const int     *fds,
+                          gsize          n_fds,
+                          GError       **error)
+{
+  g_autoptr(GVariant) value = g_variant_ref_sink (event);
+  g_autoptr(GVariant) packed = NULL;
+  AfrpcPayload payload;
+  int copies[AFRPC_FRAME_FDS_MAX];
+
+  if (!afrpc_session_is_serving (self) || self->job.takes_over)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "the worker is not ready yet");
+      return FALSE;
+    }
+  if (!afrpc_session_is_heard (self))
+    return TRUE;
+  if (!pack (self, value, &packed, &payload, error) || !copy_fds (self, fds, n_fds, copies, error))
+    return FALSE;
+
+  payload.fds = copies;
+  payload.n_fds = n_fds;
+  afrpc_stream_put_payload (&self->stream, AFRPC_FRAME_EVENT, 0, &payload);
+  afrpc_session_queued (self);
+
+  return TRUE;
+}
+
+/* Queues that a call starts. */
+void
+afrpc_session_send_started (AfrpcSession *self,
+                            guint64       serial)
+{
+  afrpc_stream_put_value (&self->stream, AFRPC_FRAME_STARTED, serial, NULL);
+}
+
+static void
+send_progress (AfrpcSession    *self,
+               AfrpcServedCall *call,
+               GVariant        *value)
+{
+  g_autoptr(GVariant) packed = NULL;
+  g_autoptr(GError) error = NULL;
+  AfrpcPayload payload;
+
+  if (!pack (self, value, &packed, &payload, &error))
+    g_warning ("progress was not sent: %s", error->message);
+  else
+    {
+      afrpc_stream_put_payload (&self->stream, AFRPC_FRAME_PROGRESS, call->serial, &payload);
+      afrpc_session_queued (self);
+    }
+}
+
+/* Sends what was held back of a call, if anything was. */
+static void
+send_latest (AfrpcSession    *self,
+             AfrpcServedCall *call)
+{
+  g_autoptr(GVariant) latest = g_steal_pointer (&call->latest);
+
+  if (latest != NULL && afrpc_session_is_heard (self))
+    send_progress (self, call, latest);
+}
+
+/* Sends progress to a parent that wants it. One that wants only the latest gets no more than it reads. */
+void
+afrpc_session_send_progress (AfrpcSession    *self,
+                             AfrpcServedCall *call,
+                             GVariant        *value)
+{
+  g_autoptr(GVariant) sunk = g_variant_ref_sink (value);
+
+  if ((call->flags & AFRPC_FRAME_FLAG_PROGRESS) == 0 || !afrpc_session_is_heard (self))
+    return;
+
+  if ((call->flags & AFRPC_FRAME_FLAG_LATEST) != 0 && !afrpc_session_has_room (self))
+    {
+      /* That of a sync function goes with what it says next. */
+      if (call->latest == NULL && call->is_in_table)
+        g_array_append_val (self->held_back, call->serial);
+      g_clear_pointer (&call->latest, g_variant_unref);
+      call->latest = g_steal_pointer (&sunk);
+      return;
+    }
+
+  g_clear_pointer (&call->latest, g_variant_unref);
+  send_progress (self, call, sunk);
+}
+
+/* Sends all progress that was held back, now that the parent reads again. */
+void
+afrpc_session_send_held_back (AfrpcSession *self)
+{
+  g_autoptr(GArray) serials = g_steal_pointer (&self->held_back);
+
+  self->held_back = g_array_new (FALSE, FALSE, sizeof (guint64));
+  for (guint i = 0; i < serials->len; i++)
+    {
+      AfrpcServedCall *call = afrpc_call_table_find (&self->calls, g_array_index (serials, guint64, i));
+
+      if (call != NULL)
+        send_latest (self, call);
+    }
+}
+
+/* Returns the handle of a copy of @fd, which goes with the result, or -1. */
+int
+afrpc_session_append_fd (AfrpcSession     *self,
+                         AfrpcServedCall  *call,
+                         int               fd,
+                         GError          **error)
+{
+  int copy;
+
+  if (!check_fds (self, afrpc_served_call_get_n_result_fds (call) + 1, error))
+    return -1;
+  copy = copy_fd (fd, error);
+
+  return copy >= 0 ? (int) afrpc_served_call_add_fd (call, copy) : -1;
+}
+
+static void
+send_result (AfrpcSession       *self,
+             AfrpcServedCall    *call,
+             const AfrpcPayload *value)
+{
+  AfrpcPayload payload = *value;
+
+  payload.n_fds = afrpc_served_call_get_n_result_fds (call);
+  if (payload.n_fds > 0)
+    payload.fds = (const int *) call->result_fds->data;
+  afrpc_stream_put_payload (&self->stream, AFRPC_FRAME_RESULT, call->serial, &payload);
+  if (payload.n_fds > 0)
+    g_array_set_size (call->result_fds, 0); /* they are the stream's */
+}
+
+/* Answers a call, and is done with it: with @value (transfer full, floating or not), or @error, or, having neither,
+ * saying so. */
+void
+afrpc_session_answer (AfrpcSession    *self,
+                      AfrpcServedCall *call,
+                      GVariant        *value,
+                      const GError    *error)
+{
+  g_autoptr(GVariant) result = value != NULL ? g_variant_take_ref (value) : NULL;
+  g_autoptr(GVariant) packed = NULL;
+  g_autoptr(GError) own_error = NULL;
+  AfrpcPayload payload;
+
+  afrpc_call_table_remove (&self->calls, call);
+
+  /* An orphan that finishes its calls answers nobody. */
+  if (!afrpc_session_is_heard (self))
+    {
+      afrpc_served_call_clear (call);
+      return;
+    }
+
+  if (error == NULL && result == NULL)
+    g_set_error (&own_error, AFRPC_ERROR, AFRPC_ERROR_NO_RESULT,
+                 "the function gave neither a result nor an error");
+  else if (error == NULL && !pack (self, result, &packed, &payload, &own_error))
+    g_prefix_error (&own_error, "the result cannot be sent: ");
+
+  send_latest (self, call);
+  if (error != NULL || own_error != NULL)
+    afrpc_session_send_error (self, AFRPC_FRAME_ERROR, call->serial, error != NULL ? error : own_error);
+  else
+    send_result (self, call, &payload);
+  afrpc_served_call_clear (call);
+  afrpc_session_queued (self);
+}
+
+/* Answers a call that is not going to be run. */
+void
+afrpc_session_answer_cancelled (AfrpcSession    *self,
+                                AfrpcServedCall *call)
+{
+  g_autoptr(GError) error = g_error_new_literal (g_quark_from_static_string (CANCELLED_DOMAIN), CANCELLED_CODE,
+                                                 "the call was cancelled");
+
+  afrpc_session_answer (self, call, NULL, error);
+}

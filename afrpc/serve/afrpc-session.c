@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "serve/afrpc-session.h"
+
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+/* An async worker writes answers and events at the latest when they have this size, so that the parent can work on
+ * them while more are made. */
+#define FLUSH_SIZE 4096u /* bytes */
+
+/* A parent that does not read stops the worker once so much waits. */
+#define QUEUED_MAX (1u << 20) /* bytes */
+
+/* With more than this waiting to be written, the parent does not keep up. */
+#define ROOM_QUEUED_MAX 65536u /* bytes */
+
+#define STATE(name) (1u << AFRPC_SESSION_##name)
+
+/* From each state, which may follow. */
+static const guint steps[] = {
+  [AFRPC_SESSION_GREETING] = STATE (PREPARING) | STATE (OVER),
+  /* A process that was forked from this one greets anew. */
+  [AFRPC_SESSION_PREPARING] = STATE (GREETING) | STATE (PREPARING_UNHEARD) | STATE (SERVING) | STATE (OVER),
+  [AFRPC_SESSION_PREPARING_UNHEARD] = STATE (GREETING) | STATE (UNHEARD) | STATE (OVER),
+  [AFRPC_SESSION_SERVING] = STATE (UNHEARD) | STATE (FINISHING) | STATE (ORPHANED),
+  [AFRPC_SESSION_UNHEARD] = STATE (ORPHANED),
+  [AFRPC_SESSION_FINISHING] = STATE (ORPHANED) | STATE (OVER),
+  [AFRPC_SESSION_ORPHANED] = STATE (OVER),
+  [AFRPC_SESSION_OVER] = 0,
+};
+
+static const char *const state_names[] = {
+  [AFRPC_SESSION_GREETING] = "greeting",
+  [AFRPC_SESSION_PREPARING] = "preparing",
+  [AFRPC_SESSION_PREPARING_UNHEARD] = "preparing unheard",
+  [AFRPC_SESSION_SERVING] = "serving",
+  [AFRPC_SESSION_UNHEARD] = "unheard",
+  [AFRPC_SESSION_FINISHING] = "finishing",
+  [AFRPC_SESSION_ORPHANED] = "orphaned",
+  [AFRPC_SESSION_OVER] = "over",
+};
+
+G_STATIC_ASSERT (G_N_ELEMENTS (steps) == AFRPC_SESSION_LAST + 1);
+G_STATIC_ASSERT (G_N_ELEMENTS (state_names) == AFRPC_SESSION_LAST + 1);
+
+void
+afrpc_session_init (AfrpcSession *self)
+{
+  memset (self, 0, sizeof *self);
+  self->state = AFRPC_SESSION_GREETING;
+  self->control_fd = self->lifeline_fd = -1;
+  self->reaped = g_array_new (FALSE, FALSE, sizeof (AfrpcReaped));
+  self->held_back = g_array_new (FALSE, FALSE, sizeof (guint64));
+  afrpc_start_args_init (&self->start);
+}
+
+/* Calls that are outstanding may still be answered, for nobody. */
+void
+afrpc_session_clear (AfrpcSession *self)
+{
+  afrpc_backlog_clear (&self->backlog);
+  afrpc_call_table_clear (&self->calls);
+  afrpc_stream_clear (&self->stream);
+  if (self->lifeline_fd >= 0)
+    close (self->lifeline_fd);
+  if (self->control_fd >= 0)
+    close (self->control_fd);
+  self->lifeline_fd = self->control_fd = -1;
+  for (guint i = 0; self->reaped != NULL && i < self->reaped->len; i++)
+    close (g_array_index (self->reaped, AfrpcReaped, i).pidfd);
+  g_clear_pointer (&self->reaped, g_array_unref);
+  g_clear_pointer (&self->held_back, g_array_unref);
+  g_clear_pointer (&self->page, afrpc_page_unmap);
+  g_clear_pointer (&self->hello, g_variant_unref);
+  g_clear_object (&self->serialiser);
+  g_clear_error (&self->failure);
+  afrpc_start_args_clear (&self->start);
+}
+
+void
+afrpc_session_set_state (AfrpcSession      *self,
+                         AfrpcSessionState  state)
+{
+  g_assert ((steps[self->state] & 1u << state) != 0);
+  /* Formatting what nobody reads costs a forked process memory that it would share otherwise. */
+  if (!g_log_writer_default_would_drop (G_LOG_LEVEL_DEBUG, G_LOG_DOMAIN))
+    g_debug ("the worker is %s, was %s", state_names[state], state_names[self->state]);
+  self->state = state;
+}
+
+/* Begins a conversation on the descriptors, which become the session's. */
+void
+afrpc_session_connect (AfrpcSession *self,
+                       int           in_fd,
+                       int           out_fd,
+                       gboolean      is_socket)
+{
+  if (self->stream.in != NULL)
+    afrpc_stream_restart (&self->stream, in_fd);
+  else
+    afrpc_stream_init (&self->stream, in_fd, out_fd, is_socket);
+  self->stream.size_max = AFRPC_FRAME_PREPARE_SIZE_MAX;
+  self->message_size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
+}
+
+/* Waits until there may be something to read. */
+void
+afrpc_session_wait_readable (AfrpcSession *self)
+{
+  struct pollfd poller = { self->stream.in_fd, POLLIN, 0 };
+
+  poll (&poller, 1, -1);
+}
+
+/* Writes what can be written now: FALSE if there is more. */
+gboolean
+afrpc_session_try_flush (AfrpcSession *self)
+{
+  AfrpcStreamStep step;
+
+  if (!afrpc_session_is_heard (self) || afrpc_stream_get_queued (&self->stream) == 0)
+    return TRUE;
+
+  step = afrpc_stream_flush (&self->stream, NULL);
+  if (step != AFRPC_STREAM_AGAIN && step != AFRPC_STREAM_DONE)
+    afrpc_session_lose_parent (self);
+
+  return step != AFRPC_STREAM_AGAIN;
+}
+
+/* Writes all that is queued, however long the parent takes. */
+void
+afrpc_session_flush (AfrpcSession *self)
+{
+  while (!afrpc_session_try_flush (self))
+    {
+      struct pollfd poller = { self->stream.out_fd, POLLOUT, 0 };
+
+      if (self->stream.crowded)
+        poll (NULL, 0, AFRPC_STREAM_CROWDED_MS);
+      else
+        poll (&poller, 1, -1);
+    }
+}
+
+/* To be called when something has been queued: writes it now or later. */
+void
+afrpc_session_queued (AfrpcSession *self)
+{
+  const gsize queued = afrpc_stream_get_queued (&self->stream);
+
+  if (self->job.backend == AFRPC_BACKEND_SYNC || queued >= QUEUED_MAX)
+    afrpc_session_flush (self);
+  else if (queued >= FLUSH_SIZE)
+    afrpc_session_try_flush (self);
+}
+
+/* Whether the parent keeps up with what is written. */
+gboolean
+afrpc_session_has_room (AfrpcSession *self)
+{
+  struct pollfd poller = { self->stream.out_fd, POLLOUT, 0 };
+
+  return !afrpc_session_is_heard (self) ||
+         (afrpc_stream_get_queued (&self->stream) < ROOM_QUEUED_MAX && poll (&poller, 1, 0) == 1);
+}
+
+/* The parent does not read any more: it is dead, or as good as that. What it has sent before counts as given, if its
+ * job says so. */
+void
+afrpc_session_lose_parent (AfrpcSession *self)
+{
+  switch (self->state)
+    {
+    case AFRPC_SESSION_GREETING:
+      afrpc_session_set_state (self, AFRPC_SESSION_OVER);
+      break;
+
+    case AFRPC_SESSION_PREPARING:
+      afrpc_session_set_state (self, AFRPC_SESSION_PREPARING_UNHEARD);
+      break;
+
+    case AFRPC_SESSION_SERVING:
+      if (self->job.orphan_policy != AFRPC_ORPHAN_POLICY_END)
+        {
+          afrpc_session_set_state (self, AFRPC_SESSION_UNHEARD);
+          break;
+        }
+      G_GNUC_FALLTHROUGH;
+
+    case AFRPC_SESSION_FINISHING:
+      afrpc_session_set_state (self, AFRPC_SESSION_ORPHANED);
+      break;
+
+    default:
+      break;
+    }
+}
+
+/* Nothing arrives any more. */
+void
+afrpc_session_end_input (AfrpcSession *self)
+{
+  if (self->state == AFRPC_SESSION_SERVING)
+    afrpc_session_set_state (self, AFRPC_SESSION_FINISHING);
+  else if (self->state == AFRPC_SESSION_UNHEARD)
+    afrpc_session_set_state (self, AFRPC_SESSION_ORPHANED);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The worker's side of one conversation, from the greeting to the end: its state, its connection, its limits, and
+ * what it was told. Plain C. What knows the functions, and what a user sees of this, is known here by a table of
+ * functions alone. */
+#pragma once
+
+#include "afrpc-serialiser.h"
+#include "afrpc-types.h"
+#include "serve/afrpc-backlog.h"
+#include "serve/afrpc-call-table.h"
+#include "serve/afrpc-start-args.h"
+#include "wire/afrpc-page.h"
+#include "wire/afrpc-stream.h"
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  AFRPC_SESSION_GREETING,  /* the parent has not said yet who it is */
+  AFRPC_SESSION_PREPARING, /* does what the parent asks for, one thing after the other */
+  AFRPC_SESSION_PREPARING_UNHEARD, /* the same, but nobody reads any more what is said */
+  AFRPC_SESSION_SERVING,   /* calls arrive, and are answered */
+  AFRPC_SESSION_UNHEARD,   /* calls that were sent before nobody read any more still arrive, and are done */
+  AFRPC_SESSION_FINISHING, /* nothing arrives any more; what has arrived is done and answered */
+  AFRPC_SESSION_ORPHANED,  /* neither: what has arrived is done */
+  AFRPC_SESSION_OVER,      /* nothing is left to do, or a function has taken the connection over */
+  AFRPC_SESSION_LAST = AFRPC_SESSION_OVER,
+} AfrpcSessionState;
+
+/* What the process can do in its language. */
+typedef struct
+{
+  gboolean  (*can)       (gpointer            host,
+                          AfrpcFunctionKind   kind);
+  gboolean  (*require)   (gpointer            host,
+                          const char         *module,
+                          GError            **error);
+  gboolean  (*eval)      (gpointer            host,
+                          const char         *code,
+                          GVariant           *args,
+                          GError            **error);
+  guint     (*resolve)   (gpointer            host,
+                          const char         *name,
+                          AfrpcFunctionKind   kind,
+                          GError            **error);
+  gboolean  (*init)      (gpointer            host,
+                          guint               function,
+                          GError            **error);
+  GVariant *(*call)      (gpointer            host,
+                          guint               function,
+                          GVariant           *args,
+                          GError            **error);
+  void      (*invoke)    (gpointer            host,
+                          guint               function,
+                          AfrpcServedCall    *call, /* (transfer full): its contents */
+                          GVariant           *args);
+  void      (*cancelled) (gpointer            host,
+                          AfrpcServedCall    *call);
+  void      (*done)      (gpointer            host,
+                          guint               function);
+  void      (*run)       (gpointer            host,
+                          guint               function,
+                          int                 fd);
+  void      (*wait)      (gpointer            host,
+                          int                 fd);
+  gboolean  (*can_fork)  (gpointer            host,
+                          GError            **error);
+  int       (*fork)      (gpointer            host,
+                          GError            **error);
+} AfrpcSessionFuncs;
+
+/* What the parent wants of the worker once it is prepared. */
+typedef struct
+{
+  AfrpcBackend backend;
+  AfrpcOrphanPolicy orphan_policy;
+  guint function;         /* the host's number of it */
+  guint done;             /* of the function to call at the end, or 0 */
+  gboolean takes_over;    /* the function gets the connection, and nothing is served */
+} AfrpcJob;
+
+/* What a fork has made. */
+typedef struct
+{
+  int pid;                /* as of fork(2) */
+  int pidfd;              /* -1: not yet opened */
+  gboolean is_sibling;    /* a child of the parent, and not of this process */
+} AfrpcForked;
+
+/* What was forked and has to be reaped here. */
+typedef struct
+{
+  int pid;
+  int pidfd;
+} AfrpcReaped;
+
+typedef struct
+{
+  AfrpcSessionState state; /* only set_state () changes it */
+
+  /* Set before it begins, and not owned. */
+  const AfrpcSessionFuncs *funcs;
+  gpointer host;           /* theirs */
+  const char *host_name;
+  guint64 goodbye_serial;  /* of what follows when this process has ended, or 0 */
+
+  AfrpcStream stream;
+  AfrpcPage *page;         /* (nullable): shared with the parent */
+  int control_fd;          /* -1, or where the supervisor listens */
+  int lifeline_fd;         /* -1, or what the supervisor has to hang this process on */
+  int parent_pid;          /* what it said; 0: it did not */
+  guint64 message_size_max; /* bytes, in either direction */
+  AfrpcSerialiser *serialiser; /* (nullable): of arguments, results, events and progress */
+
+  GVariant *hello;         /* (nullable): what it greets with; a process that is forked says the same */
+  AfrpcStartArgs start;
+  AfrpcJob job;
+  AfrpcForked forked;      /* while a fork is under way: by the kernel's own means, if the host has used these */
+  GArray *reaped;          /* (element-type AfrpcReaped) */
+  gboolean is_forked;      /* its exit handlers are its template's */
+
+  AfrpcCallTable calls;    /* that were read and not answered: in the backlog, or up to their async functions */
+  AfrpcBacklog backlog;    /* without a page */
+  AfrpcServedCall *current; /* (nullable): the call that a sync function runs */
+  guint64 invoked_serial;  /* of the call whose async function is being called, or 0 */
+  GArray *held_back;       /* (element-type guint64) of calls whose progress waits for the parent to read */
+  gboolean was_closed;     /* the parent has said that it closes: it did not just die */
+  GError *failure;         /* (nullable): why nothing more is read */
+} AfrpcSession;
+
+void     afrpc_session_init          (AfrpcSession      *self);
+void     afrpc_session_clear         (AfrpcSession      *self);
+void     afrpc_session_set_state     (AfrpcSession      *self,
+                                      AfrpcSessionState  state);
+
+/* The connection. */
+void     afrpc_session_connect       (AfrpcSession      *self,
+                                      int                in_fd,
+                                      int                out_fd,
+                                      gboolean           is_socket);
+void     afrpc_session_wait_readable (AfrpcSession      *self);
+gboolean afrpc_session_try_flush     (AfrpcSession      *self);
+void     afrpc_session_flush         (AfrpcSession      *self);
+void     afrpc_session_queued        (AfrpcSession      *self);
+gboolean afrpc_session_has_room      (AfrpcSession      *self);
+
+/* Its ends. */
+void     afrpc_session_lose_parent   (AfrpcSession      *self);
+void     afrpc_session_end_input     (AfrpcSession      *self);
+
+/* Somebody reads what is said. */
+static inline gboolean
+afrpc_session_is_heard (const AfrpcSession *self)
+{
+  const guint states = 1u << AFRPC_SESSION_GREETING | 1u << AFRPC_SESSION_PREPARING | 1u << AFRPC_SESSION_SERVING |
+                       1u << AFRPC_SESSION_FINISHING;
+
+  return (states >> self->state & 1) != 0;
+}
+
+/* Calls may arrive. */
+static inline gboolean
+afrpc_session_has_input (const AfrpcSession *self)
+{
+  return self->state == AFRPC_SESSION_SERVING || self->state == AFRPC_SESSION_UNHEARD;
+}
+
+/* Functions are served. */
+static inline gboolean
+afrpc_session_is_serving (const AfrpcSession *self)
+{
+  return self->state >= AFRPC_SESSION_SERVING;
+}
+
+G_END_DECLS

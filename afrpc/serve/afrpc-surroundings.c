@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "serve/afrpc-surroundings.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "afrpc-error.h"
+#include "afrpc-types.h"
+
+static const struct
+{
+  int resource;
+  const char *name;
+} resources[] = {
+  [AFRPC_LIMIT_ADDRESS_SPACE] = { RLIMIT_AS, "address space" },
+  [AFRPC_LIMIT_CPU] = { RLIMIT_CPU, "processor time" },
+  [AFRPC_LIMIT_FILES] = { RLIMIT_NOFILE, "open files" },
+  [AFRPC_LIMIT_FILE_SIZE] = { RLIMIT_FSIZE, "file size" },
+};
+
+static gboolean
+set_limit (guint     limit,
+           guint64   value,
+           GError  **error)
+{
+  struct rlimit old, new = { value, value };
+
+  if (limit == AFRPC_LIMIT_NONE || limit >= G_N_ELEMENTS (resources))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "an unknown limit %u", limit);
+      return FALSE;
+    }
+
+  /* At the hard limit of processor time comes SIGKILL, which tells nothing, and instead of SIGXCPU. */
+  if (limit == AFRPC_LIMIT_CPU && getrlimit (RLIMIT_CPU, &old) == 0 && value < old.rlim_max)
+    new.rlim_max = value + 1;
+
+  if (setrlimit (resources[limit].resource, &new) != 0)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "limiting %s to %" G_GUINT64_FORMAT ": %s",
+                   resources[limit].name, value, g_strerror (errno));
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+static gboolean
+set_limits (GVariant  *surroundings,
+            GError   **error)
+{
+  g_autoptr(GVariantIter) limits = NULL;
+  guchar limit;
+  guint64 value;
+  gint32 level;
+
+  if (g_variant_lookup (surroundings, "limits", "a(yt)", &limits))
+    while (g_variant_iter_next (limits, "(yt)", &limit, &value))
+      if (!set_limit (limit, value, error))
+        return FALSE;
+
+  if (g_variant_lookup (surroundings, "nice", "i", &level) && setpriority (PRIO_PROCESS, 0, level) != 0)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "setting the nice level to %d: %s", level,
+                   g_strerror (errno));
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+static gboolean
+connect_stdio (guint8        which, /* bit 0: standard input, and so on */
+               AfrpcStream  *stream,
+               GError      **error)
+{
+  for (int i = 0; i < 3; i++)
+    if ((which & 1 << i) != 0)
+      {
+        const int fd = afrpc_stream_take_fd (stream);
+        const gboolean is_connected = fd >= 0 && (fd == i ? fcntl (fd, F_SETFD, 0) : dup2 (fd, i)) >= 0;
+
+        if (!is_connected)
+          g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "connecting standard streams: %s",
+                       fd < 0 ? "a file descriptor did not arrive" : g_strerror (errno));
+        if (fd >= 0 && fd != i)
+          close (fd);
+        if (!is_connected)
+          return FALSE;
+      }
+
+  return TRUE;
+}
+
+/* Does what @surroundings, a dictionary, says; what goes with it is taken from @stream. */
+gboolean
+afrpc_surroundings_enter (GVariant     *surroundings,
+                          AfrpcStream  *stream,
+                          GError      **error)
+{
+  g_autofree const char **environment = NULL;
+  const char *cwd = NULL;
+  guint8 which = 0;
+
+  g_variant_lookup (surroundings, "stdio", "y", &which);
+  if (!connect_stdio (which, stream, error))
+    return FALSE;
+
+  if (g_variant_lookup (surroundings, "environ", "^a&ay", &environment))
+    {
+      clearenv ();
+      for (guint i = 0; environment[i] != NULL; i++)
+        putenv (g_strdup (environment[i]));
+    }
+  if (g_variant_lookup (surroundings, "cwd", "^&ay", &cwd) && chdir (cwd) != 0)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "entering the working directory “%s”: %s", cwd,
+                   g_strerror (errno));
+      return FALSE;
+    }
+
+  /* Last: they may be too low for the rest. */
+  return set_limits (surroundings, error);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What surrounds a worker, as far as it does that itself: all that no exec has set. Its limits are its own part
+ * always, so that they work in the same way however it was started. */
+#pragma once
+
+#include "wire/afrpc-stream.h"
+
+G_BEGIN_DECLS
+
+gboolean afrpc_surroundings_enter (GVariant     *surroundings,
+                                   AfrpcStream  *stream,
+                                   GError      **error);
+
+G_END_DECLS
