@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "child/afrpc-exit-private.h"
+#include "peer/afrpc-exit-private.h"
 
 /**
  * AfrpcExit:
@@ -26,6 +26,7 @@ struct _AfrpcExit
   AfrpcSpawnStatus status;
   AfrpcLimit limit; /* that ended it */
   char *stderr_tail;
+  char *recent;    /* what of it was written by what the process did last */
 };
 
 G_DEFINE_BOXED_TYPE (AfrpcExit, afrpc_exit, afrpc_exit_ref, afrpc_exit_unref)
@@ -36,8 +37,10 @@ afrpc_exit_new (int                     pid,
                 const AfrpcSpawnStatus *status,
                 gboolean                killed,
                 const AfrpcLimits      *limits,
-                const char             *stderr_tail)
+                const char             *stderr_tail,
+                gsize                   n_recent)
 {
+  const gsize length = strlen (stderr_tail);
   AfrpcExit *self = g_new0 (AfrpcExit, 1);
 
   g_atomic_ref_count_init (&self->ref_count);
@@ -45,7 +48,8 @@ afrpc_exit_new (int                     pid,
   self->killed = killed;
   self->status = *status;
   self->limit = afrpc_limits_explain (limits, status, killed, stderr_tail);
-  self->stderr_tail = g_utf8_make_valid (stderr_tail, -1);
+  self->stderr_tail = g_utf8_make_valid (stderr_tail, length);
+  self->recent = g_utf8_make_valid (stderr_tail + length - MIN (n_recent, length), -1);
 
   return self;
 }
@@ -87,6 +91,7 @@ afrpc_exit_unref (AfrpcExit *self)
     return;
 
   g_free (self->stderr_tail);
+  g_free (self->recent);
   g_free (self);
 }
 
@@ -206,7 +211,7 @@ afrpc_exit_dumped_core (const AfrpcExit *self)
  * @self: an exit
  *
  * Whether this program sent the signal that ended the process: by [method@Afrpc.Process.kill],
- * [method@Afrpc.Proxy.kill], or because the worker broke the protocol.
+ * [method@Afrpc.Caller.kill], or because the worker broke the protocol.
  *
  * Returns: %TRUE if so
  *
@@ -366,8 +371,9 @@ afrpc_exit_describe (const AfrpcExit *self,
   else
     g_string_append_printf (text, "exited with status %d", self->status.status);
 
-  last_line = strrchr (self->stderr_tail, '\n');
-  last_line = last_line != NULL ? last_line + 1 : self->stderr_tail;
+  /* What it said of earlier work says nothing of its end. */
+  last_line = strrchr (self->recent, '\n');
+  last_line = last_line != NULL ? last_line + 1 : self->recent;
   if (*last_line != '\0')
     g_string_append_printf (text, ": %s", last_line);
 

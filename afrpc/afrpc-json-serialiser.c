@@ -7,7 +7,7 @@
 
 #include "afrpc-error.h"
 #include "json/afrpc-json.h"
-#include "serialise/afrpc-pack.h"
+#include "afrpc-serialised.h"
 
 /**
  * AfrpcJsonSerialiser:

@@ -64,7 +64,7 @@ typedef void (*AfrpcDoneFunction) (AfrpcWorker *worker);
 /**
  * AfrpcRunFunction:
  * @worker: the worker's view of itself
- * @fd: the socket, the function's to close, that [method@Afrpc.Process.run] gives the other end of
+ * @fd: the socket, the function's to close, that [method@Afrpc.Process.run_async] gives the other end of
  *
  * A function that takes a process over; the process ends when it returns.
  *

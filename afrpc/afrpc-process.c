@@ -11,8 +11,9 @@
 #include "afrpc-enum-types.h"
 #include "afrpc-error.h"
 #include "afrpc-exit.h"
-#include "child/afrpc-process-private.h"
-#include "child/afrpc-self-private.h"
+#include "afrpc-process-private.h"
+#include "peer/afrpc-peer.h"
+#include "peer/afrpc-self-private.h"
 
 #define DEFAULT_HOST "c"
 #define FD_MIN 10 /* copies lie above what programs expect to find at fixed numbers */
@@ -25,7 +26,7 @@
  * Making one starts nothing yet. What it shall [load][method@Afrpc.Process.require] and
  * [get][method@Afrpc.Process.send_arg] is queued; the process is started when the main loop comes to
  * it, and prepares itself in the background, in the order of the requests. Then it is given its one
- * job: a [class@Afrpc.Proxy] to call a function in it, or [method@Afrpc.Process.run] to have a
+ * job: a [class@Afrpc.Proxy] to call a function in it, or [method@Afrpc.Process.run_async] to have a
  * function take it over.
  *
  * Constructors and setters never block and never fail. What goes wrong arrives as an error of whatever
@@ -58,7 +59,7 @@ struct _AfrpcProcess
   gboolean use_template;  /* construct-only */
   int fd;                 /* construct-only, -1: none; the child's once the process is made */
   AfrpcProcess *template; /* construct-only, nullable: dropped once the process is made */
-  AfrpcChild *child;
+  AfrpcPeer *peer;
 };
 
 enum
@@ -91,12 +92,12 @@ process_exited (gpointer   process,
   g_signal_emit (process, signals[SIGNAL_EXITED], 0, exit);
 }
 
-static const AfrpcChildProcessFuncs process_funcs = { process_exited };
+static const AfrpcPeerProcessFuncs process_funcs = { process_exited };
 
-AfrpcChild *
-afrpc_process_get_child (AfrpcProcess *self)
+AfrpcPeer *
+afrpc_process_get_peer (AfrpcProcess *self)
 {
-  return self->child;
+  return self->peer;
 }
 
 static void
@@ -112,27 +113,26 @@ afrpc_process_constructed (GObject *object)
       self->host = g_strdup (self->template->host);
       g_strfreev (self->argv);
       self->argv = g_strdupv (self->template->argv);
-      self->child = afrpc_child_new_fork (self->template->child);
+      self->peer = afrpc_peer_new_fork (self->template->peer);
       g_clear_object (&self->template);
     }
   else if (self->argv != NULL)
     {
       g_clear_pointer (&self->host, g_free);
-      self->child = afrpc_child_new_command ((const char *const *) self->argv);
+      self->peer = afrpc_peer_new_command ((const char *const *) self->argv);
     }
   else if (self->use_template)
     {
-      g_autoptr(AfrpcChild) template = afrpc_child_get_default_template (self->host);
+      g_autoptr(AfrpcPeer) template = afrpc_birth_ref_default_template (self->host);
 
-      self->child = afrpc_child_new_fork (template);
+      self->peer = afrpc_peer_new_fork (template);
     }
   else
-    self->child = afrpc_child_new (self->host);
+    self->peer = afrpc_peer_new (self->host);
 
   if (self->fd >= 0)
-    afrpc_child_adopt (self->child, self->fd);
-  self->child->process_funcs = &process_funcs;
-  g_weak_ref_set (&self->child->process, self);
+    afrpc_peer_adopt (self->peer, self->fd);
+  afrpc_peer_set_process (self->peer, self, &process_funcs);
 }
 
 static void
@@ -140,8 +140,8 @@ afrpc_process_finalize (GObject *object)
 {
   AfrpcProcess *self = AFRPC_PROCESS (object);
 
-  afrpc_child_drop (self->child, AFRPC_CHILD_DROP_PROCESS);
-  g_clear_pointer (&self->child, afrpc_child_unref);
+  afrpc_peer_drop (self->peer, AFRPC_PEER_DROP_PROCESS);
+  g_clear_pointer (&self->peer, afrpc_peer_unref);
   g_clear_object (&self->template);
   g_clear_pointer (&self->host, g_free);
   g_clear_pointer (&self->argv, g_strfreev);
@@ -172,11 +172,11 @@ afrpc_process_get_property (GObject    *object,
       break;
 
     case PROP_PID:
-      g_value_set_int (value, self->child->pid);
+      g_value_set_int (value, self->peer->body.pid);
       break;
 
     case PROP_START:
-      g_value_set_enum (value, self->child->start);
+      g_value_set_enum (value, self->peer->birth.start);
       break;
 
     default:
@@ -449,7 +449,7 @@ afrpc_process_new_exec (const char *host)
  * @fd: a socket, which becomes the object's
  *
  * Goes on with a process that another process has prepared, and handed over with
- * [method@Afrpc.Process.to_fd].
+ * [method@Afrpc.Process.to_fd_async].
  *
  * It can be prepared further, forked, and given its job. It is not a child of this program: its process ID is
  * not known, and neither is how it ends; see [method@Afrpc.Exit.is_known].
@@ -516,7 +516,28 @@ static gboolean
 is_preparable (AfrpcProcess *self)
 {
   /* Also after it failed: that is told to those who wait. */
-  return !self->child->taken;
+  return self->peer->talk.role == AFRPC_TALK_ROLE_NONE;
+}
+
+/* Refuses what is asked for on a thread that has nothing to do with the process. */
+static gboolean
+check_thread (AfrpcProcess *self,
+              GTask        *task)
+{
+  if (afrpc_peer_check_thread (self->peer, "a process"))
+    return TRUE;
+
+  g_task_return_new_error (task, AFRPC_ERROR, AFRPC_ERROR_FAILED,
+                           "another thread runs the main context that the process belongs to");
+
+  return FALSE;
+}
+
+/* Whether it can still be said how the process is started. */
+static gboolean
+is_configurable (AfrpcProcess *self)
+{
+  return !self->peer->birth.is_begun;
 }
 
 /**
@@ -543,9 +564,10 @@ afrpc_process_require (AfrpcProcess *self,
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (module != NULL);
   g_return_if_fail (is_preparable (self));
+  g_return_if_fail (afrpc_peer_check_thread (self->peer, G_STRFUNC));
 
   value = g_variant_ref_sink (g_variant_new_string (module));
-  afrpc_child_prepare (self->child, AFRPC_FRAME_REQUIRE, value, -1);
+  afrpc_birth_prepare (self->peer, AFRPC_FRAME_REQUIRE, value, -1);
 }
 
 /**
@@ -571,11 +593,12 @@ afrpc_process_eval (AfrpcProcess *self,
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (code != NULL);
   g_return_if_fail (is_preparable (self));
+  g_return_if_fail (afrpc_peer_check_thread (self->peer, G_STRFUNC));
 
   if (args == NULL)
     args = g_variant_new_tuple (NULL, 0);
   value = g_variant_ref_sink (g_variant_new ("(sv)", code, args));
-  afrpc_child_prepare (self->child, AFRPC_FRAME_EVAL, value, -1);
+  afrpc_birth_prepare (self->peer, AFRPC_FRAME_EVAL, value, -1);
 }
 
 /**
@@ -584,7 +607,7 @@ afrpc_process_eval (AfrpcProcess *self,
  * @arg: a value; a floating reference is consumed
  *
  * Queues an argument for the `init` function of a proxy, or for the function of
- * [method@Afrpc.Process.run].
+ * [method@Afrpc.Process.run_async].
  *
  * Arguments arrive together, in the order in which they were sent: as a tuple, see
  * [method@Afrpc.Worker.get_args].
@@ -600,9 +623,10 @@ afrpc_process_send_arg (AfrpcProcess *self,
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (arg != NULL);
   g_return_if_fail (is_preparable (self));
+  g_return_if_fail (afrpc_peer_check_thread (self->peer, G_STRFUNC));
 
   value = g_variant_ref_sink (g_variant_new_variant (arg));
-  afrpc_child_prepare (self->child, AFRPC_FRAME_ARG, value, -1);
+  afrpc_birth_prepare (self->peer, AFRPC_FRAME_ARG, value, -1);
 }
 
 /**
@@ -627,20 +651,21 @@ afrpc_process_send_fd (AfrpcProcess *self,
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (fd >= 0);
   g_return_if_fail (is_preparable (self));
+  g_return_if_fail (afrpc_peer_check_thread (self->peer, G_STRFUNC));
 
   if (self->argv != NULL)
     {
-      afrpc_child_fail (self->child, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
+      afrpc_peer_fail (self->peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
                                                   "file descriptors cannot be passed over a command"));
       return;
     }
 
   copy = fcntl (fd, F_DUPFD_CLOEXEC, FD_MIN);
   if (copy < 0)
-    afrpc_child_fail (self->child, g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN,
+    afrpc_peer_fail (self->peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN,
                                                 "copying file descriptor %d: %s", fd, g_strerror (errno)));
   else
-    afrpc_child_prepare (self->child, AFRPC_FRAME_FD, NULL, copy);
+    afrpc_birth_prepare (self->peer, AFRPC_FRAME_FD, NULL, copy);
 }
 
 /**
@@ -674,7 +699,7 @@ afrpc_process_fork (AfrpcProcess *self)
 }
 
 /**
- * afrpc_process_run:
+ * afrpc_process_run_async:
  * @self: a process that runs nothing yet
  * @function: the function that takes the process over
  * @cancellable: (nullable): a cancellable
@@ -694,11 +719,11 @@ afrpc_process_fork (AfrpcProcess *self)
  * Since: 1.0
  */
 void
-afrpc_process_run (AfrpcProcess        *self,
-                   const char          *function,
-                   GCancellable        *cancellable,
-                   GAsyncReadyCallback  callback,
-                   gpointer             user_data)
+afrpc_process_run_async (AfrpcProcess        *self,
+                         const char          *function,
+                         GCancellable        *cancellable,
+                         GAsyncReadyCallback  callback,
+                         gpointer             user_data)
 {
   g_autoptr(GTask) task = NULL;
   g_autoptr(GVariant) options = NULL;
@@ -710,7 +735,9 @@ afrpc_process_run (AfrpcProcess        *self,
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   task = g_task_new (self, cancellable, callback, user_data);
-  g_task_set_source_tag (task, afrpc_process_run);
+  g_task_set_source_tag (task, afrpc_process_run_async);
+  if (!check_thread (self, task))
+    return;
   g_task_set_check_cancellable (task, FALSE);
   if (g_task_return_error_if_cancelled (task))
     return;
@@ -720,10 +747,10 @@ afrpc_process_run (AfrpcProcess        *self,
   g_variant_dict_insert (&dict, "run", "b", TRUE);
   options = g_variant_ref_sink (g_variant_dict_end (&dict));
 
-  if (!afrpc_child_take (self->child, options, &error))
+  if (!afrpc_peer_take (self->peer, AFRPC_TALK_ROLE_RAW, options, &error))
     g_task_return_error (task, g_steal_pointer (&error));
   else
-    afrpc_child_run (self->child, g_steal_pointer (&task));
+    afrpc_peer_await_connection (self->peer, g_steal_pointer (&task));
 }
 
 /**
@@ -732,7 +759,7 @@ afrpc_process_run (AfrpcProcess        *self,
  * @result: the result
  * @error: return location for an error
  *
- * Gets the result of [method@Afrpc.Process.run].
+ * Gets the result of [method@Afrpc.Process.run_async].
  *
  * Returns: (transfer full): the socket: a [class@Gio.SocketConnection]
  *
@@ -745,13 +772,13 @@ afrpc_process_run_finish (AfrpcProcess  *self,
 {
   g_return_val_if_fail (AFRPC_IS_PROCESS (self), NULL);
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
-  g_return_val_if_fail (g_async_result_is_tagged (result, afrpc_process_run), NULL);
+  g_return_val_if_fail (g_async_result_is_tagged (result, afrpc_process_run_async), NULL);
 
   return g_task_propagate_pointer (G_TASK (result), error);
 }
 
 /**
- * afrpc_process_to_fd:
+ * afrpc_process_to_fd_async:
  * @self: a process that runs nothing yet
  * @cancellable: (nullable): not used as yet: handing over takes no time to speak of
  * @callback: (scope async) (closure user_data): called with the result
@@ -768,29 +795,30 @@ afrpc_process_run_finish (AfrpcProcess  *self,
  * Since: 1.0
  */
 void
-afrpc_process_to_fd (AfrpcProcess        *self,
-                     GCancellable        *cancellable,
-                     GAsyncReadyCallback  callback,
-                     gpointer             user_data)
+afrpc_process_to_fd_async (AfrpcProcess        *self,
+                           GCancellable        *cancellable,
+                           GAsyncReadyCallback  callback,
+                           gpointer             user_data)
 {
   g_autoptr(GTask) task = NULL;
+  g_autoptr(GError) error = NULL;
 
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   task = g_task_new (self, cancellable, callback, user_data);
-  g_task_set_source_tag (task, afrpc_process_to_fd);
+  g_task_set_source_tag (task, afrpc_process_to_fd_async);
+  if (!check_thread (self, task))
+    return;
   /* The result is a descriptor, which must not be lost. */
   g_task_set_check_cancellable (task, FALSE);
   if (g_task_return_error_if_cancelled (task))
     return;
 
-  if (self->child->ended)
-    g_task_return_error (task, g_error_copy (self->child->failure));
-  else if (self->child->taken)
-    g_task_return_new_error (task, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "the process runs a function already");
+  if (!afrpc_peer_take (self->peer, AFRPC_TALK_ROLE_GIVEN, NULL, &error))
+    g_task_return_error (task, g_steal_pointer (&error));
   else
-    afrpc_child_hand_over (self->child, g_steal_pointer (&task));
+    afrpc_peer_await_connection (self->peer, g_steal_pointer (&task));
 }
 
 /**
@@ -799,7 +827,7 @@ afrpc_process_to_fd (AfrpcProcess        *self,
  * @result: the result
  * @error: return location for an error
  *
- * Gets the result of [method@Afrpc.Process.to_fd].
+ * Gets the result of [method@Afrpc.Process.to_fd_async].
  *
  * Returns: the socket, which becomes the caller's, or -1 with @error set
  *
@@ -812,13 +840,13 @@ afrpc_process_to_fd_finish (AfrpcProcess  *self,
 {
   g_return_val_if_fail (AFRPC_IS_PROCESS (self), -1);
   g_return_val_if_fail (g_task_is_valid (result, self), -1);
-  g_return_val_if_fail (g_async_result_is_tagged (result, afrpc_process_to_fd), -1);
+  g_return_val_if_fail (g_async_result_is_tagged (result, afrpc_process_to_fd_async), -1);
 
   return g_task_propagate_int (G_TASK (result), error);
 }
 
 /**
- * afrpc_process_wait:
+ * afrpc_process_wait_async:
  * @self: a process
  * @cancellable: (nullable): stops waiting, not the process
  * @callback: (scope async) (closure user_data): called once the process has ended
@@ -832,30 +860,24 @@ afrpc_process_to_fd_finish (AfrpcProcess  *self,
  * Since: 1.0
  */
 void
-afrpc_process_wait (AfrpcProcess        *self,
-                    GCancellable        *cancellable,
-                    GAsyncReadyCallback  callback,
-                    gpointer             user_data)
+afrpc_process_wait_async (AfrpcProcess        *self,
+                          GCancellable        *cancellable,
+                          GAsyncReadyCallback  callback,
+                          gpointer             user_data)
 {
   g_autoptr(GTask) task = NULL;
-  AfrpcChild *child;
-
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  child = self->child;
   task = g_task_new (self, cancellable, callback, user_data);
-  g_task_set_source_tag (task, afrpc_process_wait);
+  g_task_set_source_tag (task, afrpc_process_wait_async);
+  if (!check_thread (self, task))
+    return;
   g_task_set_check_cancellable (task, FALSE);
   if (g_task_return_error_if_cancelled (task))
     return;
 
-  if (!child->ended)
-    afrpc_child_await (child, child->exit_tasks, g_steal_pointer (&task));
-  else if (child->exit != NULL)
-    g_task_return_pointer (task, afrpc_exit_ref (child->exit), (GDestroyNotify) afrpc_exit_unref);
-  else
-    g_task_return_error (task, g_error_copy (child->failure));
+  afrpc_peer_await_exit (self->peer, g_steal_pointer (&task));
 }
 
 /**
@@ -864,7 +886,7 @@ afrpc_process_wait (AfrpcProcess        *self,
  * @result: the result
  * @error: return location for an error
  *
- * Gets the result of [method@Afrpc.Process.wait].
+ * Gets the result of [method@Afrpc.Process.wait_async].
  *
  * Returns: (transfer full): why the process ended
  *
@@ -877,7 +899,7 @@ afrpc_process_wait_finish (AfrpcProcess  *self,
 {
   g_return_val_if_fail (AFRPC_IS_PROCESS (self), NULL);
   g_return_val_if_fail (g_task_is_valid (result, self), NULL);
-  g_return_val_if_fail (g_async_result_is_tagged (result, afrpc_process_wait), NULL);
+  g_return_val_if_fail (g_async_result_is_tagged (result, afrpc_process_wait_async), NULL);
 
   return g_task_propagate_pointer (G_TASK (result), error);
 }
@@ -901,7 +923,8 @@ afrpc_process_kill (AfrpcProcess *self,
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (signum > 0);
 
-  afrpc_child_kill (self->child, signum);
+  if (afrpc_peer_check_thread (self->peer, G_STRFUNC))
+    afrpc_peer_kill (self->peer, signum);
 }
 
 /**
@@ -919,7 +942,7 @@ afrpc_process_get_pid (AfrpcProcess *self)
 {
   g_return_val_if_fail (AFRPC_IS_PROCESS (self), 0);
 
-  return self->child->pid;
+  return self->peer->body.pid;
 }
 
 /**
@@ -955,7 +978,7 @@ afrpc_process_get_start (AfrpcProcess *self)
 {
   g_return_val_if_fail (AFRPC_IS_PROCESS (self), AFRPC_START_NONE);
 
-  return self->child->start;
+  return self->peer->birth.start;
 }
 
 /**
@@ -972,9 +995,9 @@ afrpc_process_set_orphan_policy (AfrpcProcess      *self,
                                  AfrpcOrphanPolicy  policy)
 {
   g_return_if_fail (AFRPC_IS_PROCESS (self));
-  g_return_if_fail (!self->child->steps_sent);
+  g_return_if_fail (is_configurable (self));
 
-  self->child->config.orphan_policy = policy;
+  self->peer->birth.orphan_policy = policy;
 }
 
 /**
@@ -992,19 +1015,19 @@ afrpc_process_set_environ (AfrpcProcess       *self,
 {
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (environment != NULL);
-  g_return_if_fail (!self->child->steps_sent);
+  g_return_if_fail (is_configurable (self));
 
-  g_strfreev (self->child->config.environ);
-  self->child->config.environ = g_strdupv ((char **) environment);
+  g_strfreev (self->peer->birth.environ);
+  self->peer->birth.environ = g_strdupv ((char **) environment);
 }
 
 static char ***
 get_environ (AfrpcProcess *self)
 {
-  if (self->child->config.environ == NULL)
-    self->child->config.environ = g_get_environ ();
+  if (self->peer->birth.environ == NULL)
+    self->peer->birth.environ = g_get_environ ();
 
-  return &self->child->config.environ;
+  return &self->peer->birth.environ;
 }
 
 /**
@@ -1029,7 +1052,7 @@ afrpc_process_setenv (AfrpcProcess *self,
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (variable != NULL && *variable != '\0' && strchr (variable, '=') == NULL);
   g_return_if_fail (value != NULL);
-  g_return_if_fail (!self->child->steps_sent);
+  g_return_if_fail (is_configurable (self));
 
   envp = get_environ (self);
   *envp = g_environ_setenv (*envp, variable, value, overwrite);
@@ -1052,7 +1075,7 @@ afrpc_process_unsetenv (AfrpcProcess *self,
 
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (variable != NULL && *variable != '\0' && strchr (variable, '=') == NULL);
-  g_return_if_fail (!self->child->steps_sent);
+  g_return_if_fail (is_configurable (self));
 
   envp = get_environ (self);
   *envp = g_environ_unsetenv (*envp, variable);
@@ -1075,10 +1098,10 @@ afrpc_process_set_cwd (AfrpcProcess *self,
 {
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (cwd != NULL);
-  g_return_if_fail (!self->child->steps_sent);
+  g_return_if_fail (is_configurable (self));
 
-  g_free (self->child->config.cwd);
-  self->child->config.cwd = g_strdup (cwd);
+  g_free (self->peer->birth.cwd);
+  self->peer->birth.cwd = g_strdup (cwd);
 }
 
 /**
@@ -1108,9 +1131,9 @@ afrpc_process_set_limit (AfrpcProcess *self,
 {
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (limit > AFRPC_LIMIT_NONE && limit <= AFRPC_LIMIT_FILE_SIZE);
-  g_return_if_fail (!self->child->steps_sent);
+  g_return_if_fail (is_configurable (self));
 
-  afrpc_limits_set (&self->child->config.limits, limit, value);
+  afrpc_limits_set (&self->peer->body.limits, limit, value);
 }
 
 /**
@@ -1132,10 +1155,10 @@ afrpc_process_set_nice (AfrpcProcess *self,
 {
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (increment >= -40 && increment <= 40);
-  g_return_if_fail (!self->child->steps_sent);
+  g_return_if_fail (is_configurable (self));
 
-  self->child->config.limits.nice = increment;
-  self->child->config.limits.has_nice = TRUE;
+  self->peer->body.limits.nice = increment;
+  self->peer->body.limits.has_nice = TRUE;
 }
 
 static void
@@ -1145,9 +1168,9 @@ set_stdio (AfrpcProcess *self,
 {
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (mode <= (i == STDERR_FILENO ? AFRPC_STDIO_LOG : AFRPC_STDIO_SILENCE));
-  g_return_if_fail (!self->child->steps_sent);
+  g_return_if_fail (is_configurable (self));
 
-  self->child->config.stdio[i] = mode;
+  self->peer->birth.stdio[i] = mode;
 }
 
 static void
@@ -1157,11 +1180,11 @@ take_stdio_fd (AfrpcProcess *self,
 {
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (fd >= 0);
-  g_return_if_fail (!self->child->steps_sent);
+  g_return_if_fail (is_configurable (self));
 
-  if (self->child->config.fds[i] >= 0)
-    close (self->child->config.fds[i]);
-  self->child->config.fds[i] = fd;
+  if (self->peer->birth.fds[i] >= 0)
+    close (self->peer->birth.fds[i]);
+  self->peer->birth.fds[i] = fd;
 }
 
 /**

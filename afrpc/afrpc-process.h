@@ -48,7 +48,7 @@ AFRPC_AVAILABLE_IN_1_0
 AfrpcProcess *afrpc_process_fork           (AfrpcProcess         *self) G_GNUC_WARN_UNUSED_RESULT;
 
 AFRPC_AVAILABLE_IN_1_0
-void          afrpc_process_run            (AfrpcProcess         *self,
+void          afrpc_process_run_async            (AfrpcProcess         *self,
                                             const char           *function,
                                             GCancellable         *cancellable,
                                             GAsyncReadyCallback   callback,
@@ -58,7 +58,7 @@ GIOStream    *afrpc_process_run_finish     (AfrpcProcess         *self,
                                             GAsyncResult         *result,
                                             GError              **error);
 AFRPC_AVAILABLE_IN_1_0
-void          afrpc_process_to_fd          (AfrpcProcess         *self,
+void          afrpc_process_to_fd_async          (AfrpcProcess         *self,
                                             GCancellable         *cancellable,
                                             GAsyncReadyCallback   callback,
                                             gpointer              user_data);
@@ -67,7 +67,7 @@ int           afrpc_process_to_fd_finish   (AfrpcProcess         *self,
                                             GAsyncResult         *result,
                                             GError              **error);
 AFRPC_AVAILABLE_IN_1_0
-void          afrpc_process_wait           (AfrpcProcess         *self,
+void          afrpc_process_wait_async           (AfrpcProcess         *self,
                                             GCancellable         *cancellable,
                                             GAsyncReadyCallback   callback,
                                             gpointer              user_data);

@@ -5,15 +5,19 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
+#include "afrpc-call-options-private.h"
+#include "afrpc-call-private.h"
+#include "afrpc-caller-private.h"
 #include "afrpc-enum-types.h"
 #include "afrpc-error.h"
-#include "afrpc-process.h"
+#include "afrpc-process-private.h"
 #include "afrpc-serialiser.h"
-#include "child/afrpc-process-private.h"
-#include "child/afrpc-proxy-private.h"
-#include "serialise/afrpc-pack.h"
+#include "afrpc-serialised.h"
+#include "peer/afrpc-peer.h"
 
+#define FUNCTIONS_MAX 65535u /* of one worker, besides the first: what a frame can name */
 #define MAX_CALLS_QUEUED_DEFAULT (1u << 20)
 #define MAX_BYTES_QUEUED_DEFAULT (G_GUINT64_CONSTANT (256) << 20)
 #define MAX_MESSAGE_SIZE_DEFAULT (G_GUINT64_CONSTANT (128) << 20)
@@ -21,32 +25,24 @@
 /**
  * AfrpcProxy:
  *
- * Calls a function in a worker process.
+ * Calls a function in a worker process: it is what an [iface@Afrpc.Caller] calls.
  *
  * A proxy takes over a prepared [class@Afrpc.Process], which from then on runs one function of its
  * worker, once for each call. Calls may be made at once; they wait until the worker is ready. Results and
- * [events][signal@Afrpc.Proxy::event] arrive in the order in which the worker made them.
+ * [events][signal@Afrpc.Caller::event] arrive in the order in which the worker made them.
  *
- * Each call is settled exactly once: with its result, with the error of the function, or with the reason
- * why there is none. If the worker dies, calls that it had not started fail with
+ * If the worker dies, calls that it had not started fail with
  * %AFRPC_ERROR_NOT_STARTED and can safely be made again, a call that it was running with %AFRPC_ERROR_DIED.
  *
  * ## The end
  *
- * [method@Afrpc.Proxy.close] lets the worker finish everything that was queued; then
- * [signal@Afrpc.Proxy::destroyed] is emitted. Dropping the last reference without closing also has
+ * [method@Afrpc.Caller.close] lets the worker finish everything that was queued; then
+ * [signal@Afrpc.Caller::destroyed] is emitted. Dropping the last reference without closing also has
  * everything executed and every callback called, but signals of a proxy that is gone reach nobody.
  * A call holds a reference to its proxy.
  *
- * At the end, calls are settled first, with their errors; then comes [signal@Afrpc.Proxy::error], which repeats
- * what ended the worker, then [signal@Afrpc.Process::exited], then [signal@Afrpc.Proxy::destroyed].
- *
- * ## Errors without a call
- *
- * What ends the worker, and what belongs to no call, is emitted as [signal@Afrpc.Proxy::error]. Without a
- * handler for that it is emitted as an event: a tuple of the string `error` and the message. Without a
- * handler for either it is logged as a warning. An event without a handler is such an error itself:
- * %AFRPC_ERROR_UNHANDLED_EVENT.
+ * At the end, calls are settled first, with their errors; then comes [signal@Afrpc.Caller::error], which repeats
+ * what ended the worker, then [signal@Afrpc.Process::exited], then [signal@Afrpc.Caller::destroyed].
  *
  * ## Main context and threads
  *
@@ -72,57 +68,38 @@ enum
   PROP_MAX_BYTES_QUEUED,
   PROP_MAX_MESSAGE_SIZE,
   PROP_FORWARD_LOG,
+  PROP_CLOSED,
   N_PROPS,
 };
 
-enum
+static GParamSpec *props[N_PROPS];
+struct _AfrpcProxy
 {
-  SIGNAL_EVENT,
-  SIGNAL_ERROR,
-  SIGNAL_DESTROYED,
-  N_SIGNALS,
+  GObject parent_instance;
+
+  AfrpcProcess *process; /* construct-only, nullable only if the program is wrong */
+  char *function;        /* construct-only, likewise */
+  char *init;            /* construct-only, nullable */
+  char *done;            /* construct-only, nullable */
+  AfrpcBackend backend;  /* construct-only */
+  AfrpcSerialiser *serialiser; /* construct-only, nullable */
+  guint call_timeout_ms; /* 0: none */
+  guint max_calls_queued;
+  guint64 max_bytes_queued;
+  guint64 max_message_size; /* construct-only */
+  gboolean forward_log;     /* construct-only */
+
+  AfrpcPeer *peer;       /* the process' own, or one that was refused */
+  GHashTable *functions; /* (nullable) (element-type utf8 guint): numbers of others than the first */
+  GSocket *socket;       /* (nullable): made when asked for */
 };
 
-static GParamSpec *props[N_PROPS];
-static guint signals[N_SIGNALS];
+static void afrpc_proxy_caller_init (AfrpcCallerInterface *iface);
 
-G_DEFINE_FINAL_TYPE (AfrpcProxy, afrpc_proxy, G_TYPE_OBJECT)
+G_DEFINE_FINAL_TYPE_WITH_CODE (AfrpcProxy, afrpc_proxy, G_TYPE_OBJECT,
+                               G_IMPLEMENT_INTERFACE (AFRPC_TYPE_CALLER, afrpc_proxy_caller_init))
 
-static gboolean
-has_handler (gpointer self,
-             guint    signal)
-{
-  return g_signal_has_handler_pending (self, signals[signal], 0, FALSE);
-}
-
-static void
-proxy_error (gpointer      self,
-             const GError *error)
-{
-  if (has_handler (self, SIGNAL_ERROR))
-    g_signal_emit (self, signals[SIGNAL_ERROR], 0, error);
-  else if (has_handler (self, SIGNAL_EVENT))
-    {
-      g_autoptr(GVariant) event = g_variant_ref_sink (g_variant_new ("(ss)", "error", error->message));
-
-      g_signal_emit (self, signals[SIGNAL_EVENT], 0, event);
-    }
-  else
-    g_warning ("%s", error->message);
-}
-
-static void
-emit_event (AfrpcProxy  *self,
-            GVariant    *event,
-            GUnixFDList *fds)
-{
-  /* A handler may run the main loop, and so those of other events. */
-  GUnixFDList *before = self->event_fds;
-
-  self->event_fds = fds;
-  g_signal_emit (self, signals[SIGNAL_EVENT], 0, event);
-  self->event_fds = before;
-}
+/* What the peer tells */
 
 static void
 proxy_event (gpointer     self,
@@ -131,47 +108,30 @@ proxy_event (gpointer     self,
              gboolean    *handled)
 {
   if (!*handled)
-    *handled = has_handler (self, SIGNAL_EVENT);
+    *handled = afrpc_caller_handles_events (self);
 
   if (*handled)
-    emit_event (self, event, fds);
+    afrpc_caller_emit_handled_event (self, event, AFRPC_PROXY (self)->process, fds);
   else
-    {
-      g_autoptr(GError) error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNHANDLED_EVENT,
-                                             "the worker sent an event, and no handler is connected");
+    afrpc_caller_emit_event (self, event, AFRPC_PROXY (self)->process, fds);
+}
 
-      proxy_error (self, error);
-    }
+static void
+proxy_error (gpointer      self,
+             const GError *error,
+             gboolean      was_told)
+{
+  afrpc_caller_emit_error_told (self, error, was_told);
 }
 
 static void
 proxy_destroyed (gpointer self)
 {
-  g_signal_emit (self, signals[SIGNAL_DESTROYED], 0);
+  afrpc_caller_emit_destroyed (self);
+  g_object_notify_by_pspec (self, props[PROP_CLOSED]);
 }
 
-static const AfrpcChildProxyFuncs proxy_funcs = { proxy_event, proxy_error, proxy_destroyed };
-
-static gboolean
-refused_cb (gpointer self)
-{
-  proxy_error (self, AFRPC_PROXY (self)->refused);
-  proxy_destroyed (self);
-
-  return G_SOURCE_REMOVE;
-}
-
-/* A proxy that got no process ends like one whose process could not be started. */
-static void
-end_refused (AfrpcProxy *self)
-{
-  g_autoptr(GSource) source = g_idle_source_new ();
-
-  g_source_set_priority (source, G_PRIORITY_DEFAULT);
-  g_source_set_static_name (source, "[afrpc] proxy refused");
-  g_source_set_callback (source, refused_cb, g_object_ref (self), g_object_unref);
-  g_source_attach (source, self->child->context);
-}
+static const AfrpcPeerProxyFuncs proxy_funcs = { proxy_event, proxy_error, proxy_destroyed };
 
 /* Values that travel as they are need none. */
 static gboolean
@@ -205,40 +165,59 @@ run_options (AfrpcProxy *self)
 static void
 update_limits (AfrpcProxy *self)
 {
-  if (self->refused != NULL || self->child == NULL)
-    return;
+  if (self->peer != NULL)
+    afrpc_peer_set_limits (self->peer, self->max_calls_queued, self->max_bytes_queued, self->max_message_size);
+}
 
-  self->child->link.n_pending_max = self->max_calls_queued;
-  self->child->link.n_bytes_max = self->max_bytes_queued;
-  self->child->link.message_size_max = self->max_message_size;
+/* Takes the process over, or says why it cannot. */
+static gboolean
+take_process (AfrpcProxy  *self,
+              GError     **error)
+{
+  g_autoptr(GVariant) options = NULL;
+  AfrpcPeer *peer;
+
+  if (self->process == NULL || self->function == NULL)
+    {
+      g_critical ("a proxy needs a process and a function");
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "the proxy was made without a %s",
+                   self->process == NULL ? "process" : "function");
+      return FALSE;
+    }
+
+  peer = afrpc_process_get_peer (self->process);
+  if (!afrpc_peer_check_thread (peer, G_STRFUNC))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
+                   "another thread runs the main context that the process belongs to");
+      return FALSE;
+    }
+  if (self->serialiser != NULL && !afrpc_serialiser_check_name (self->serialiser, error))
+    return FALSE;
+
+  options = run_options (self);
+  if (!afrpc_peer_take (peer, AFRPC_TALK_ROLE_CALLS, options, error))
+    return FALSE;
+  self->peer = afrpc_peer_ref (peer);
+
+  return TRUE;
 }
 
 static void
 afrpc_proxy_constructed (GObject *object)
 {
   AfrpcProxy *self = AFRPC_PROXY (object);
-  g_autoptr(GVariant) options = NULL;
+  GError *error = NULL;
 
   G_OBJECT_CLASS (afrpc_proxy_parent_class)->constructed (object);
 
-  g_return_if_fail (self->process != NULL);
-  g_return_if_fail (self->function != NULL);
-
-  self->child = afrpc_child_ref (afrpc_process_get_child (self->process));
-  if (self->serialiser == NULL || afrpc_pack_check_name (self->serialiser, &self->refused))
-    options = run_options (self);
-  if (self->refused != NULL || !afrpc_child_take (self->child, options, &self->refused))
-    {
-      end_refused (self);
-      return;
-    }
-
-  if (is_serialised (self))
-    afrpc_child_set_serialiser (self->child, self->serialiser);
+  if (take_process (self, &error))
+    afrpc_peer_set_conversation (self->peer, is_serialised (self) ? self->serialiser : NULL,
+                                 self->done != NULL && self->backend == AFRPC_BACKEND_ASYNC);
+  else
+    self->peer = afrpc_peer_new_refused (error);
   update_limits (self);
-  self->child->lives_on = self->done != NULL && self->backend == AFRPC_BACKEND_ASYNC;
-  self->child->proxy_funcs = &proxy_funcs;
-  g_weak_ref_set (&self->child->proxy, self);
+  afrpc_peer_set_proxy (self->peer, self, &proxy_funcs);
 }
 
 static void
@@ -246,13 +225,12 @@ afrpc_proxy_finalize (GObject *object)
 {
   AfrpcProxy *self = AFRPC_PROXY (object);
 
-  if (self->child != NULL && self->refused == NULL)
-    afrpc_child_drop (self->child, AFRPC_CHILD_DROP_PROXY);
-  g_clear_pointer (&self->child, afrpc_child_unref);
+  afrpc_peer_drop (self->peer, AFRPC_PEER_DROP_PROXY);
+  g_clear_pointer (&self->peer, afrpc_peer_unref);
   g_clear_object (&self->process);
   g_clear_object (&self->serialiser);
   g_clear_object (&self->socket);
-  g_clear_error (&self->refused);
+  g_clear_pointer (&self->functions, g_hash_table_unref);
   g_free (self->function);
   g_free (self->init);
   g_free (self->done);
@@ -316,6 +294,10 @@ afrpc_proxy_get_property (GObject    *object,
 
     case PROP_FORWARD_LOG:
       g_value_set_boolean (value, self->forward_log);
+      break;
+
+    case PROP_CLOSED:
+      g_value_set_boolean (value, afrpc_proxy_is_closed (self));
       break;
 
     default:
@@ -527,57 +509,17 @@ install_properties (GObjectClass *object_class)
    */
   props[PROP_FORWARD_LOG] = g_param_spec_boolean ("forward-log", NULL, NULL, FALSE, constructed);
 
+  /**
+   * AfrpcProxy:closed: (attributes org.gtk.Property.get=afrpc_proxy_is_closed)
+   *
+   * Whether every further call would fail: the proxy was closed, or its process has ended.
+   *
+   * Since: 1.0
+   */
+  props[PROP_CLOSED] =
+    g_param_spec_boolean ("closed", NULL, NULL, FALSE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
   g_object_class_install_properties (object_class, N_PROPS, props);
-}
-
-static void
-install_signals (GType type)
-{
-  /**
-   * AfrpcProxy::event:
-   * @self: the proxy
-   * @event: what the worker's function gave to [method@Afrpc.Worker.event]
-   *
-   * The worker emitted an event.
-   *
-   * Events come in the order in which the worker made them, among each other and relative to results.
-   *
-   * Since: 1.0
-   */
-  signals[SIGNAL_EVENT] =
-    g_signal_new ("event", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, g_cclosure_marshal_VOID__VARIANT,
-                  G_TYPE_NONE, 1, G_TYPE_VARIANT);
-  g_signal_set_va_marshaller (signals[SIGNAL_EVENT], type, g_cclosure_marshal_VOID__VARIANTv);
-
-  /**
-   * AfrpcProxy::error:
-   * @self: the proxy
-   * @error: what happened
-   *
-   * Something went wrong that ends the worker, or that no call can be blamed for.
-   *
-   * Calls that were waiting have been settled with their errors before. See the class description
-   * for what happens without a handler.
-   *
-   * Since: 1.0
-   */
-  signals[SIGNAL_ERROR] =
-    g_signal_new ("error", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_ERROR);
-
-  /**
-   * AfrpcProxy::destroyed:
-   * @self: the proxy
-   *
-   * The worker has ended, and every call was settled: nothing comes any more.
-   *
-   * Emitted once, after [method@Afrpc.Proxy.close] was called and everything was finished, or after
-   * the worker died. It is what a program waits for before it exits. The process was reaped, unless
-   * it has a [property@Afrpc.Proxy:done] function that keeps it working.
-   *
-   * Since: 1.0
-   */
-  signals[SIGNAL_DESTROYED] =
-    g_signal_new ("destroyed", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
 }
 
 static void
@@ -591,7 +533,6 @@ afrpc_proxy_class_init (AfrpcProxyClass *klass)
   object_class->set_property = afrpc_proxy_set_property;
 
   install_properties (object_class);
-  install_signals (G_TYPE_FROM_CLASS (klass));
 }
 
 static void
@@ -719,10 +660,9 @@ afrpc_proxy_get_socket (AfrpcProxy *self)
 {
   g_return_val_if_fail (AFRPC_IS_PROXY (self), NULL);
 
-  if (self->socket == NULL && self->refused == NULL && self->child->link.stream.in_fd >= 0 &&
-      !self->child->link.is_command)
+  if (self->socket == NULL)
     {
-      int fd = fcntl (self->child->link.stream.in_fd, F_DUPFD_CLOEXEC, 10);
+      int fd = afrpc_peer_dup_socket (self->peer);
 
       if (fd >= 0)
         self->socket = g_socket_new_from_fd (fd, NULL);
@@ -889,11 +829,11 @@ afrpc_proxy_get_n_calls_queued (AfrpcProxy *self)
 {
   g_return_val_if_fail (AFRPC_IS_PROXY (self), 0);
 
-  return self->refused != NULL ? 0 : self->child->link.n_pending;
+  return afrpc_peer_get_n_owed (self->peer);
 }
 
 /**
- * afrpc_proxy_is_closed:
+ * afrpc_proxy_is_closed: (attributes org.gtk.Method.get_property=closed)
  * @self: a proxy
  *
  * Whether every further call would fail: the proxy was closed, or its process has ended.
@@ -907,128 +847,219 @@ afrpc_proxy_is_closed (AfrpcProxy *self)
 {
   g_return_val_if_fail (AFRPC_IS_PROXY (self), TRUE);
 
-  return self->refused != NULL || self->child->link.closing || self->child->failure != NULL;
+  return afrpc_peer_is_closed (self->peer);
 }
 
-/**
- * afrpc_proxy_close:
- * @self: a proxy
- *
- * Has the worker finish what was queued, and end.
- *
- * Further calls fail with %AFRPC_ERROR_CLOSED. The proxy is kept alive until
- * [signal@Afrpc.Proxy::destroyed], so it may be dropped after this and its signals still come.
- *
- * Since: 1.0
- */
-void
-afrpc_proxy_close (AfrpcProxy *self)
+/* As a caller */
+
+/* Adds copies of the descriptors to @payload, which points into @copies. */
+static gboolean
+copy_fds (GUnixFDList   *list,
+          AfrpcPayload  *payload,
+          int          **copies,
+          GError       **error)
 {
-  g_return_if_fail (AFRPC_IS_PROXY (self));
+  const int n = g_unix_fd_list_get_length (list);
 
-  if (self->refused == NULL)
-    afrpc_child_close (self->child);
+  *copies = g_new (int, n);
+  for (int i = 0; i < n; i++)
+    {
+      (*copies)[i] = g_unix_fd_list_get (list, i, error);
+      if ((*copies)[i] >= 0)
+        continue;
+
+      while (i-- > 0)
+        close ((*copies)[i]);
+      return FALSE;
+    }
+
+  payload->fds = *copies;
+  payload->n_fds = n;
+
+  return TRUE;
 }
 
-/**
- * afrpc_proxy_close_async:
- * @self: a proxy
- * @cancellable: (nullable): stops waiting, not the closing
- * @callback: (scope async) (closure user_data): called once everything is finished
- * @user_data: data for @callback
- *
- * Like [method@Afrpc.Proxy.close], and waits for the end: just before
- * [signal@Afrpc.Proxy::destroyed].
- *
- * Fails only with %G_IO_ERROR_CANCELLED.
- *
- * Since: 1.0
- */
-void
-afrpc_proxy_close_async (AfrpcProxy          *self,
+/* Returns: the number of the worker's function of that name, which the worker is told first; or -1. */
+static int
+find_function (AfrpcProxy  *self,
+               const char  *name,
+               GError     **error)
+{
+  guint number;
+
+  if (g_strcmp0 (name, self->function) == 0)
+    return 0;
+  if (self->functions == NULL)
+    self->functions = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+
+  number = GPOINTER_TO_UINT (g_hash_table_lookup (self->functions, name));
+  if (number != 0)
+    return number;
+
+  number = g_hash_table_size (self->functions) + 1;
+  if (number > FUNCTIONS_MAX)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "more than %u functions of one worker", FUNCTIONS_MAX);
+      return -1;
+    }
+  if (!afrpc_peer_declare (self->peer, number, name, error))
+    return -1;
+  g_hash_table_insert (self->functions, g_strdup (name), GUINT_TO_POINTER (number));
+
+  return number;
+}
+
+/* Completes @payload by what the options ask for. FALSE: the call cannot be made. */
+static gboolean
+apply_options (AfrpcProxy        *self,
+               AfrpcCallOptions  *options,
+               AfrpcPayload      *payload,
+               int              **copies,
+               int               *function,
+               GError           **error)
+{
+  if (options->execution_timeout_ms > 0)
+    payload->flags |= AFRPC_FRAME_FLAG_TIMED;
+  if (options->progress != NULL)
+    payload->flags |= AFRPC_FRAME_FLAG_PROGRESS;
+  if (options->progress != NULL && options->progress_mode == AFRPC_PROGRESS_LATEST)
+    payload->flags |= AFRPC_FRAME_FLAG_LATEST;
+  if (options->function != NULL)
+    *function = find_function (self, options->function, error);
+
+  return *function >= 0 && (options->fds == NULL || copy_fds (options->fds, payload, copies, error));
+}
+
+static void
+afrpc_proxy_begin (AfrpcCaller      *caller,
+                   AfrpcCall        *call,
+                   GVariant         *args,
+                   AfrpcCallOptions *options)
+{
+  AfrpcProxy *self = AFRPC_PROXY (caller);
+  AfrpcPending *pending = afrpc_call_get_pending (call);
+  AfrpcPayload payload = afrpc_payload (args);
+  g_autofree int *copies = NULL;
+  guint timeout_ms = self->call_timeout_ms;
+  GError *error = NULL;
+  int function = 0;
+
+  if (!afrpc_peer_check_thread (self->peer, "a call"))
+    error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED,
+                         "another thread runs the main context that the proxy belongs to");
+  else if (afrpc_call_is_cancelled (call))
+    error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled");
+  else if (options != NULL && apply_options (self, options, &payload, &copies, &function, &error) &&
+           options->timeout_ms >= 0)
+    timeout_ms = options->timeout_ms;
+
+  if (error != NULL)
+    afrpc_peer_fail_call (self->peer, pending, error);
+  else
+    afrpc_peer_call (self->peer, &payload, function, options != NULL ? options->metadata : NULL, timeout_ms, pending);
+}
+
+static void
+cancel_cb (AfrpcPeer *peer,
+           gpointer   call)
+{
+  afrpc_peer_cancel (peer, afrpc_call_get_pending (call),
+                     g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled"));
+}
+
+static void
+afrpc_proxy_cancel (AfrpcCaller *caller,
+                    AfrpcCall   *call)
+{
+  afrpc_peer_do (AFRPC_PROXY (caller)->peer, cancel_cb, g_object_ref (call), g_object_unref);
+}
+
+static void
+afrpc_proxy_wait (AfrpcCaller *caller,
+                  AfrpcCall   *call)
+{
+  AfrpcProxy *self = AFRPC_PROXY (caller);
+
+  afrpc_peer_wait (self->peer, afrpc_call_get_pending (call));
+}
+
+static AfrpcProcess *
+afrpc_proxy_get_caller_process (AfrpcCaller *caller)
+{
+  return AFRPC_PROXY (caller)->process;
+}
+
+static void
+afrpc_proxy_close (AfrpcCaller *caller)
+{
+  AfrpcProxy *self = AFRPC_PROXY (caller);
+
+  if (!afrpc_peer_check_thread (self->peer, "closing a proxy") || afrpc_proxy_is_closed (self))
+    return;
+
+  afrpc_peer_close (self->peer);
+  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_CLOSED]);
+}
+
+static void
+afrpc_proxy_close_async (AfrpcCaller         *caller,
                          GCancellable        *cancellable,
                          GAsyncReadyCallback  callback,
                          gpointer             user_data)
 {
-  g_autoptr(GTask) task = NULL;
+  AfrpcProxy *self = AFRPC_PROXY (caller);
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
 
-  g_return_if_fail (AFRPC_IS_PROXY (self));
-  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
-
-  afrpc_proxy_close (self);
-
-  task = g_task_new (self, cancellable, callback, user_data);
-  g_task_set_source_tag (task, afrpc_proxy_close_async);
+  afrpc_proxy_close (caller);
+  g_task_set_source_tag (task, afrpc_caller_close_async);
   g_task_set_check_cancellable (task, FALSE);
-  if (g_task_return_error_if_cancelled (task))
-    return;
-
-  if (self->refused != NULL || self->child->conversation_ended)
-    g_task_return_boolean (task, TRUE);
-  else
-    afrpc_child_await (self->child, self->child->close_tasks, g_steal_pointer (&task));
+  if (!g_task_return_error_if_cancelled (task))
+    afrpc_peer_await_close (self->peer, g_steal_pointer (&task));
 }
 
-/**
- * afrpc_proxy_close_finish:
- * @self: a proxy
- * @result: the result
- * @error: return location for an error
- *
- * Gets the result of [method@Afrpc.Proxy.close_async].
- *
- * Returns: %TRUE if everything is finished
- *
- * Since: 1.0
- */
-gboolean
-afrpc_proxy_close_finish (AfrpcProxy    *self,
+static gboolean
+afrpc_proxy_close_finish (AfrpcCaller   *caller,
                           GAsyncResult  *result,
                           GError       **error)
 {
-  g_return_val_if_fail (AFRPC_IS_PROXY (self), FALSE);
-  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
-  g_return_val_if_fail (g_async_result_is_tagged (result, afrpc_proxy_close_async), FALSE);
+  g_return_val_if_fail (g_task_is_valid (result, caller), FALSE);
+  g_return_val_if_fail (g_async_result_is_tagged (result, afrpc_caller_close_async), FALSE);
 
   return g_task_propagate_boolean (G_TASK (result), error);
 }
 
-/**
- * afrpc_proxy_close_and_unref: (skip)
- * @self: (transfer full): a proxy
- *
- * Closes the proxy and drops it: what dropping the object does in Perl.
- *
- * Since: 1.0
- */
-void
-afrpc_proxy_close_and_unref (AfrpcProxy *self)
+static gboolean
+afrpc_proxy_close_sync (AfrpcCaller   *caller,
+                        GCancellable  *cancellable,
+                        GError       **error)
 {
-  g_return_if_fail (AFRPC_IS_PROXY (self));
+  AfrpcProxy *self = AFRPC_PROXY (caller);
 
-  afrpc_proxy_close (self);
-  g_object_unref (self);
+  afrpc_proxy_close (caller);
+
+  return afrpc_peer_close_sync (self->peer, cancellable, error);
 }
 
-/**
- * afrpc_proxy_kill:
- * @self: a proxy
- *
- * Ends the worker at once, with `SIGKILL`.
- *
- * Calls that wait fail with %AFRPC_ERROR_DIED or %AFRPC_ERROR_NOT_STARTED; then
- * [signal@Afrpc.Proxy::destroyed] is emitted.
- *
- * Since: 1.0
- */
-void
-afrpc_proxy_kill (AfrpcProxy *self)
+static void
+afrpc_proxy_kill (AfrpcCaller *caller)
 {
-  g_return_if_fail (AFRPC_IS_PROXY (self));
+  AfrpcProxy *self = AFRPC_PROXY (caller);
 
-  if (self->refused != NULL)
-    return;
+  afrpc_proxy_close (caller);
+  if (afrpc_peer_check_thread (self->peer, "killing a proxy"))
+    afrpc_peer_kill (self->peer, SIGKILL);
+}
 
-  afrpc_child_close (self->child);
-  afrpc_child_kill (self->child, SIGKILL);
+static void
+afrpc_proxy_caller_init (AfrpcCallerInterface *iface)
+{
+  iface->begin = afrpc_proxy_begin;
+  iface->cancel = afrpc_proxy_cancel;
+  iface->wait = afrpc_proxy_wait;
+  iface->get_process = afrpc_proxy_get_caller_process;
+  iface->close = afrpc_proxy_close;
+  iface->close_async = afrpc_proxy_close_async;
+  iface->close_finish = afrpc_proxy_close_finish;
+  iface->close_sync = afrpc_proxy_close_sync;
+  iface->kill = afrpc_proxy_kill;
 }

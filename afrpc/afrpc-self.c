@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "afrpc-error.h"
-#include "child/afrpc-self-private.h"
+#include "peer/afrpc-self-private.h"
 #include "hosts/afrpc-host-native.h"
 
 /* What the program says of one of its functions. */

@@ -7,7 +7,7 @@
 
 #include "afrpc-error.h"
 #include "afrpc-json-serialiser.h"
-#include "serialise/afrpc-pack.h"
+#include "afrpc-serialised.h"
 #include "serialise/afrpc-serialiser-private.h"
 #include "wire/afrpc-frame.h"
 
@@ -132,7 +132,7 @@ afrpc_serialiser_register (AfrpcSerialiser  *self,
 
   g_return_val_if_fail (AFRPC_IS_SERIALISER (self), FALSE);
 
-  if (!afrpc_pack_check_name (self, error))
+  if (!afrpc_serialiser_check_name (self, error))
     return FALSE;
 
   name = afrpc_serialiser_get_name (self);

@@ -139,7 +139,7 @@ typedef enum
  * @AFRPC_PROGRESS_ALL: all of it; a worker waits for a program that does not keep up
  * @AFRPC_PROGRESS_LATEST: only the latest, if the program does not keep up
  *
- * Which progress of a call is wanted; see [method@Afrpc.Proxy.call_with_progress].
+ * Which progress of a call is wanted; see [method@Afrpc.Caller.call_full].
  *
  * Since: 1.0
  */
@@ -148,23 +148,6 @@ typedef enum
   AFRPC_PROGRESS_ALL,
   AFRPC_PROGRESS_LATEST,
 } AfrpcProgressMode;
-
-/**
- * AfrpcStarted:
- * @AFRPC_STARTED_NO: it had not, and never will: the call can safely be made again
- * @AFRPC_STARTED_YES: it had: what the call does may have been done, in part or as a whole
- * @AFRPC_STARTED_UNKNOWN: nobody can tell any more, because what could have told was lost together with the worker
- *
- * Whether the worker had started a call when that failed.
- *
- * Since: 1.0
- */
-typedef enum
-{
-  AFRPC_STARTED_NO,
-  AFRPC_STARTED_YES,
-  AFRPC_STARTED_UNKNOWN,
-} AfrpcStarted;
 
 /**
  * AfrpcBufferFlags:
@@ -182,7 +165,27 @@ typedef enum
   AFRPC_BUFFER_REUSED = 1 << 0,
 } AfrpcBufferFlags;
 
+/**
+ * AfrpcStarted:
+ * @AFRPC_STARTED_NO: it had not, and never will: the call can safely be made again
+ * @AFRPC_STARTED_YES: it had: what the call does may have been done, in part or as a whole
+ * @AFRPC_STARTED_UNKNOWN: nobody can tell any more, because what could have told was lost together with the worker
+ *
+ * Whether the worker had started a call; see [method@Afrpc.Call.get_started].
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  AFRPC_STARTED_NO,
+  AFRPC_STARTED_YES,
+  AFRPC_STARTED_UNKNOWN,
+} AfrpcStarted;
+
 typedef struct _AfrpcBuffer AfrpcBuffer;
+typedef struct _AfrpcCall AfrpcCall;
+typedef struct _AfrpcCallOptions AfrpcCallOptions;
+typedef struct _AfrpcCaller AfrpcCaller;
 typedef struct _AfrpcExit AfrpcExit;
 typedef struct _AfrpcHost AfrpcHost;
 typedef struct _AfrpcInvocation AfrpcInvocation;

@@ -64,7 +64,7 @@ afrpc_worker_get_session (AfrpcWorker *self)
  * @self: the worker
  * @event: a value; a floating reference is consumed
  *
- * Sends an event to the parent, where [signal@Afrpc.Proxy::event] is emitted.
+ * Sends an event to the parent, where [signal@Afrpc.Caller::event] is emitted.
  *
  * Events and results arrive in the order in which they were made. A sync worker writes an event at
  * once; an async worker writes what it has when its function returns to the main loop, or earlier if it
@@ -100,7 +100,7 @@ afrpc_worker_event (AfrpcWorker *self,
  * Sends an event with copies of file descriptors, as [method@Afrpc.Worker.event] does.
  *
  * A handle (type `h`) in the event is an index into @fds. The parent's handlers get them by
- * [method@Afrpc.Proxy.get_event_fds].
+ * [signal@Afrpc.Caller::event].
  *
  * Fails with %AFRPC_ERROR_NOT_SUPPORTED over a command; with %AFRPC_ERROR_TOO_LARGE if there are more than 253,
  * or the event is too large; with the errors of the [iface@Afrpc.Serialiser]; with %AFRPC_ERROR_FAILED if they cannot
@@ -132,7 +132,7 @@ afrpc_worker_event_with_fds (AfrpcWorker  *self,
  * Tells how far the call has come that a sync function runs.
  *
  * It reaches the caller before the result, in order, if the call was made with
- * [method@Afrpc.Proxy.call_with_progress]; otherwise this does nothing. In an async worker see
+ * [method@Afrpc.Caller.call_full]; otherwise this does nothing. In an async worker see
  * [method@Afrpc.Invocation.progress].
  *
  * If the parent is slow to read, this waits for it; or, if the caller asked for %AFRPC_PROGRESS_LATEST,
@@ -159,7 +159,7 @@ afrpc_worker_progress (AfrpcWorker *self,
  *
  * Gets how many file descriptors came with the call that a sync function runs.
  *
- * Returns: how many were in the list of [method@Afrpc.Proxy.call_with_fds]
+ * Returns: how many were in the list of [method@Afrpc.Caller.call_full]
  *
  * Since: 1.0
  */

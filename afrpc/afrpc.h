@@ -6,6 +6,9 @@
 #include <afrpc/afrpc-version.h>
 
 #include <afrpc/afrpc-buffer.h>
+#include <afrpc/afrpc-call.h>
+#include <afrpc/afrpc-call-options.h>
+#include <afrpc/afrpc-caller.h>
 #include <afrpc/afrpc-enum-types.h>
 #include <afrpc/afrpc-error.h>
 #include <afrpc/afrpc-exit.h>

@@ -68,7 +68,7 @@ done_cb (GObject      *proxy,
   g_autofree Job *job = data;
   Jobs *jobs = job->jobs;
   g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) value = afrpc_proxy_call_finish (AFRPC_PROXY (proxy), result, &error);
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (proxy), result, &error);
 
   if (value != NULL)
     g_print ("%s\n", g_variant_get_string (value, NULL));
@@ -89,7 +89,7 @@ do_job (Jobs    *jobs,
 
   *job = (Job) { jobs, number };
   jobs->n_waiting++;
-  afrpc_proxy_call (get_proxy (jobs), g_variant_new ("(u)", number), NULL, done_cb, job);
+  afrpc_caller_call (AFRPC_CALLER (get_proxy (jobs)), g_variant_new ("(u)", number), NULL, done_cb, job);
 }
 
 int

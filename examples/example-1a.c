@@ -16,7 +16,7 @@ rmdir_cb (GObject      *proxy,
 {
   g_autofree char *path = data;
   g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) value = afrpc_proxy_call_finish (AFRPC_PROXY (proxy), result, &error);
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (proxy), result, &error);
   gboolean done = FALSE;
   const char *reason;
 
@@ -30,9 +30,11 @@ rmdir_cb (GObject      *proxy,
 }
 
 static void
-event_cb (AfrpcProxy *proxy,
-          GVariant   *event,
-          gpointer    data)
+event_cb (AfrpcProxy   *proxy,
+          GVariant     *event,
+          AfrpcProcess *from,
+          GUnixFDList  *fds,
+          gpointer      data)
 {
   g_print ("%u requests handled\n", g_variant_get_uint32 (event));
 }
@@ -69,10 +71,10 @@ main (int    argc,
     {
       char *path = g_strdup_printf ("/tmp/somepath/%u", id);
 
-      afrpc_proxy_call (proxy, g_variant_new ("(ss)", "rmdir", path), NULL, rmdir_cb, path);
+      afrpc_caller_call (AFRPC_CALLER (proxy), g_variant_new ("(ss)", "rmdir", path), NULL, rmdir_cb, path);
     }
 
-  afrpc_proxy_close (proxy);
+  afrpc_caller_close (AFRPC_CALLER (proxy));
   g_main_loop_run (loop);
 
   return 0;

@@ -18,7 +18,7 @@ finished_cb (GObject      *proxy,
 {
   guint count = GPOINTER_TO_UINT (data);
   g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) value = afrpc_proxy_call_finish (AFRPC_PROXY (proxy), result, &error);
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (proxy), result, &error);
 
   if (value != NULL)
     g_print ("job %u finished\n", count);
@@ -27,9 +27,11 @@ finished_cb (GObject      *proxy,
 }
 
 static void
-event_cb (AfrpcProxy *proxy,
-          GVariant   *event,
-          gpointer    data)
+event_cb (AfrpcProxy   *proxy,
+          GVariant     *event,
+          AfrpcProcess *from,
+          GUnixFDList  *fds,
+          gpointer      data)
 {
   g_print ("%s", g_variant_get_string (event, NULL));
 }
@@ -64,10 +66,10 @@ main (int    argc,
   g_signal_connect_swapped (proxy, "destroyed", G_CALLBACK (g_main_loop_quit), loop);
 
   for (guint count = 3; count >= 1; count--)
-    afrpc_proxy_call (proxy, g_variant_new ("(uu)", count, step_ms), NULL, finished_cb,
+    afrpc_caller_call (AFRPC_CALLER (proxy), g_variant_new ("(uu)", count, step_ms), NULL, finished_cb,
                       GUINT_TO_POINTER (count));
 
-  afrpc_proxy_close (proxy);
+  afrpc_caller_close (AFRPC_CALLER (proxy));
   g_main_loop_run (loop);
 
   return 0;

@@ -19,7 +19,7 @@ hashed_cb (GObject      *proxy,
 {
   g_autofree char *path = data;
   g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) value = afrpc_proxy_call_with_fds_finish (AFRPC_PROXY (proxy), result, NULL, &error);
+  g_autoptr(GVariant) value = afrpc_caller_call_full_finish (AFRPC_CALLER (proxy), result, NULL, &error);
 
   if (value != NULL)
     g_print ("%s  %s\n", g_variant_get_string (value, NULL), path);
@@ -34,6 +34,7 @@ static void
 hash (AfrpcProxy *proxy,
       const char *path)
 {
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
   g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
   int fd = open (path, O_RDONLY | O_CLOEXEC);
 
@@ -46,7 +47,8 @@ hash (AfrpcProxy *proxy,
 
   g_unix_fd_list_append (fds, fd, NULL); /* a copy, which goes with the list */
   close (fd);
-  afrpc_proxy_call_with_fds (proxy, g_variant_new ("(h)", 0), fds, NULL, hashed_cb, g_strdup (path));
+  afrpc_call_options_set_fds (options, fds);
+  afrpc_caller_call_full (AFRPC_CALLER (proxy), g_variant_new ("(h)", 0), options, NULL, hashed_cb, g_strdup (path));
 }
 
 int
@@ -70,7 +72,7 @@ main (int    argc,
         g_main_context_iteration (NULL, TRUE);
     }
 
-  afrpc_proxy_close (proxy);
+  afrpc_caller_close (AFRPC_CALLER (proxy));
   g_main_loop_run (loop);
 
   return n_failed > 0 ? 1 : 0;

@@ -28,7 +28,7 @@ count_cb (GObject      *proxy,
           gpointer      path)
 {
   g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) list = afrpc_proxy_call_finish (AFRPC_PROXY (proxy), result, &error);
+  g_autoptr(GVariant) list = afrpc_caller_call_finish (AFRPC_CALLER (proxy), result, &error);
   g_autofree char *name = g_filename_display_name (path);
 
   if (list == NULL)
@@ -50,9 +50,11 @@ count_cb (GObject      *proxy,
 }
 
 static void
-event_cb (AfrpcProxy *proxy,
-          GVariant   *event,
-          gpointer    data)
+event_cb (AfrpcProxy   *proxy,
+          GVariant     *event,
+          AfrpcProcess *from,
+          GUnixFDList  *fds,
+          gpointer      data)
 {
   g_autofree char *path = get_text (event, 0);
   g_autofree char *name = g_filename_display_name (path);
@@ -82,10 +84,10 @@ main (int    argc,
     {
       GVariant *path = g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, argv[i], strlen (argv[i]), 1);
 
-      afrpc_proxy_call (proxy, g_variant_new ("(@ayu)", path, N_WORDS), NULL, count_cb, argv[i]);
+      afrpc_caller_call (AFRPC_CALLER (proxy), g_variant_new ("(@ayu)", path, N_WORDS), NULL, count_cb, argv[i]);
     }
 
-  afrpc_proxy_close (proxy);
+  afrpc_caller_close (AFRPC_CALLER (proxy));
   g_main_loop_run (loop);
 
   return 0;

@@ -103,7 +103,7 @@ main (int    argc,
     print_shown (&show);
   if (!show.closed)
     gtk_window_destroy (window);
-  afrpc_proxy_close (show.proxy);
+  afrpc_caller_close (AFRPC_CALLER (show.proxy));
   g_clear_object (&show.proxy);
 
   return show.failed ? 1 : 0;

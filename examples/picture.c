@@ -47,7 +47,7 @@ main (int    argc,
   if (!pictures.failed)
     picture_print (pictures.n_drawn, g_bytes_get_data (pictures.last, NULL));
   g_clear_pointer (&pictures.last, g_bytes_unref);
-  afrpc_proxy_close (proxy);
+  afrpc_caller_close (AFRPC_CALLER (proxy));
 
   return pictures.failed ? 1 : 0;
 }

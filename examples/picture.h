@@ -32,7 +32,7 @@ picture_request (AfrpcProxy          *proxy,
 {
   GVariant *args = g_variant_new ("(uudd)", WIDTH, HEIGHT, -0.75, 1.25 / (1 + number));
 
-  afrpc_proxy_call_with_fds (proxy, args, NULL, NULL, callback, user_data);
+  afrpc_caller_call_full (AFRPC_CALLER (proxy), args, NULL, NULL, callback, user_data);
 }
 
 /* Returns: (transfer full): the picture's bytes, in the memory that the worker drew it in */
@@ -42,7 +42,7 @@ picture_receive (AfrpcProxy    *proxy,
                  GError       **error)
 {
   g_autoptr(GUnixFDList) fds = NULL;
-  g_autoptr(GVariant) value = afrpc_proxy_call_with_fds_finish (proxy, result, &fds, error);
+  g_autoptr(GVariant) value = afrpc_caller_call_full_finish (AFRPC_CALLER (proxy), result, &fds, error);
   g_autoptr(AfrpcBuffer) buffer = NULL;
   gint32 handle;
   guint64 size;

@@ -108,8 +108,8 @@ main (int    argc,
     {
       g_autoptr(AfrpcProcess) process = afrpc_process_fork (template);
 
-      afrpc_process_run (process, "serve", NULL, running_cb, &server);
-      afrpc_process_wait (process, NULL, ended_cb, &server);
+      afrpc_process_run_async (process, "serve", NULL, running_cb, &server);
+      afrpc_process_wait_async (process, NULL, ended_cb, &server);
     }
 
   g_input_stream_read_async (input, end, sizeof end, G_PRIORITY_DEFAULT, NULL, input_ended_cb, &server);

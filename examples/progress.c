@@ -44,7 +44,7 @@ count_primes (AfrpcWorker  *worker,
 }
 
 static void
-progress_cb (AfrpcProxy *proxy,
+progress_cb (AfrpcCaller *caller,
              GVariant   *progress,
              gpointer    data)
 {
@@ -60,7 +60,7 @@ counted_cb (GObject      *proxy,
             gpointer      data)
 {
   g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) value = afrpc_proxy_call_with_progress_finish (AFRPC_PROXY (proxy), result, &error);
+  g_autoptr(GVariant) value = afrpc_caller_call_full_finish (AFRPC_CALLER (proxy), result, NULL, &error);
 
   if (value != NULL)
     g_print ("%u primes below %u\n", g_variant_get_uint32 (value), LIMIT);
@@ -76,6 +76,7 @@ main (int    argc,
   g_autoptr(GCancellable) cancellable = NULL;
   g_autoptr(AfrpcProcess) process = NULL;
   g_autoptr(AfrpcProxy) proxy = NULL;
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
 
   afrpc_register_function ("count-primes", AFRPC_FUNCTION_SYNC, G_CALLBACK (count_primes), "(u)");
   afrpc_init_early (&argc, &argv);
@@ -85,9 +86,9 @@ main (int    argc,
   process = afrpc_process_new_self ();
   proxy = afrpc_proxy_new (process, "count-primes");
   g_signal_connect_swapped (proxy, "destroyed", G_CALLBACK (g_main_loop_quit), loop);
-  afrpc_proxy_call_with_progress (proxy, g_variant_new ("(u)", LIMIT), AFRPC_PROGRESS_ALL, progress_cb, NULL, NULL,
-                                  cancellable, counted_cb, NULL);
-  afrpc_proxy_close (proxy);
+  afrpc_call_options_set_progress (options, AFRPC_PROGRESS_ALL, progress_cb, NULL, NULL);
+  afrpc_caller_call_full (AFRPC_CALLER (proxy), g_variant_new ("(u)", LIMIT), options, cancellable, counted_cb, NULL);
+  afrpc_caller_close (AFRPC_CALLER (proxy));
   g_main_loop_run (loop);
 
   return 0;

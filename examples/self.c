@@ -44,7 +44,7 @@ counted_cb (GObject      *proxy,
             gpointer      data)
 {
   g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) value = afrpc_proxy_call_finish (AFRPC_PROXY (proxy), result, &error);
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (proxy), result, &error);
   Count *count = data;
 
   if (value != NULL)
@@ -81,9 +81,9 @@ main (int    argc,
       g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "count-primes");
 
       g_signal_connect (proxy, "destroyed", G_CALLBACK (destroyed_cb), &count);
-      afrpc_proxy_call (proxy, g_variant_new ("(tt)", n * i / N_WORKERS, n * (i + 1) / N_WORKERS), NULL, counted_cb,
+      afrpc_caller_call (AFRPC_CALLER (proxy), g_variant_new ("(tt)", n * i / N_WORKERS, n * (i + 1) / N_WORKERS), NULL, counted_cb,
                         &count);
-      afrpc_proxy_close (proxy);
+      afrpc_caller_close (AFRPC_CALLER (proxy));
     }
   g_main_loop_run (loop);
   g_print ("%" G_GUINT64_FORMAT " primes below %" G_GUINT64_FORMAT "\n", count.n_primes, n);

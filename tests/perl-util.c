@@ -152,9 +152,11 @@ check_error (AfrpcProxy *proxy,
 }
 
 static void
-event_cb (AfrpcProxy *proxy,
-          GVariant   *event,
-          Watched    *watched)
+event_cb (AfrpcProxy   *proxy,
+          GVariant     *event,
+          AfrpcProcess *from,
+          GUnixFDList  *fds,
+          Watched      *watched)
 {
   g_autofree char *text = show (event);
 

@@ -324,7 +324,7 @@ test_big_5_gib (gconstpointer data)
   stamp (memory, size);
   watch_init (&watched, new_proxy_for ("echo", GPOINTER_TO_UINT (data), size));
   bytes = g_variant_ref_sink (g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, memory, size, TRUE, NULL, NULL));
-  afrpc_proxy_call (watched.proxy, bytes, NULL, outcome_cb, &outcome);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), bytes, NULL, outcome_cb, &outcome);
   /* It may take minutes. */
   while (!outcome.done)
     g_main_context_iteration (NULL, TRUE);
@@ -354,7 +354,7 @@ fds_cb (GObject      *source,
   FdsOutcome *outcome = data;
 
   outcome->value =
-    afrpc_proxy_call_with_fds_finish (AFRPC_PROXY (source), result, &outcome->fds, &outcome->error);
+    test_call_finish (source, result, &outcome->fds, &outcome->error);
   outcome->done = TRUE;
 }
 
@@ -378,7 +378,7 @@ call_with_fd (AfrpcProxy *proxy,
 
   if (fd >= 0)
     g_assert_cmpint (g_unix_fd_list_append (fds, fd, NULL), ==, 0);
-  afrpc_proxy_call_with_fds (proxy, args, fds, NULL, fds_cb, outcome);
+  test_call_with_fds (proxy, args, fds, NULL, fds_cb, outcome);
   test_iterate_until (&outcome->done);
 }
 

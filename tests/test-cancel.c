@@ -67,10 +67,10 @@ test_cancel_before (void)
   g_test_summary ("A cancellable that is cancelled already stops the call");
   watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
   g_cancellable_cancel (cancellable);
-  afrpc_proxy_call (watched.proxy, NULL, cancellable, outcome_cb, &outcome);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), NULL, cancellable, outcome_cb, &outcome);
   outcome_wait (&outcome);
   g_assert_error (outcome.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
-  g_assert_null (afrpc_proxy_call_sync (watched.proxy, NULL, cancellable, &error));
+  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), NULL, cancellable, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   g_assert_cmpuint (afrpc_proxy_get_n_calls_queued (watched.proxy), ==, 0);
 }
@@ -90,9 +90,9 @@ test_cancel_queued (gconstpointer data)
   meeting_init (&meeting);
   watch_init (&watched, test_proxy_new (backend == AFRPC_BACKEND_SYNC ? "act" : "act_async", backend));
   watch_events (&watched);
-  afrpc_proxy_call (watched.proxy, meeting_args (&meeting), NULL, outcome_cb, &first);
-  afrpc_proxy_call (watched.proxy, test_act ("touch", g_variant_new_string (meeting.touched)), cancellable, outcome_cb, &second);
-  afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, outcome_cb, &third);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), meeting_args (&meeting), NULL, outcome_cb, &first);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("touch", g_variant_new_string (meeting.touched)), cancellable, outcome_cb, &second);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, outcome_cb, &third);
   wait_events (&watched, 1);
 
   g_cancellable_cancel (cancellable);
@@ -105,6 +105,18 @@ test_cancel_queued (gconstpointer data)
   g_assert_no_error (third.error);
   g_assert_false (g_file_test (meeting.touched, G_FILE_TEST_EXISTS));
   g_assert_cmpuint (afrpc_proxy_get_n_calls_queued (watched.proxy), ==, 0);
+}
+
+static void
+waited_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      data)
+{
+  Outcome *outcome = data;
+
+  g_assert_false (outcome->done);
+  outcome->done = TRUE;
+  outcome->value = afrpc_call_wait_finish (AFRPC_CALL (source), result, &outcome->error);
 }
 
 static void
@@ -116,29 +128,36 @@ test_cancel_call (gconstpointer data)
   g_auto(Outcome) first = { 0 };
   g_auto(Outcome) second = { 0 };
   g_auto(Outcome) third = { 0 };
+  g_autoptr(AfrpcCall) call = NULL;
 
-  g_test_summary ("A call is cancelled by what it was made with, once; its neighbours are not");
+  g_test_summary ("A call is cancelled by its handle; its neighbours are not");
   meeting_init (&meeting);
   watch_init (&watched, test_proxy_new (backend == AFRPC_BACKEND_SYNC ? "act" : "act_async", backend));
   watch_events (&watched);
-  afrpc_proxy_call (watched.proxy, meeting_args (&meeting), NULL, outcome_cb, &first);
-  afrpc_proxy_call (watched.proxy, test_act ("touch", g_variant_new_string (meeting.touched)), NULL, outcome_cb, &second);
-  afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, outcome_cb, &third);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), meeting_args (&meeting), NULL, outcome_cb, &first);
+  call = afrpc_caller_start (AFRPC_CALLER (watched.proxy), test_act ("touch", g_variant_new_string (meeting.touched)),
+                             NULL);
+  afrpc_call_wait (call, NULL, waited_cb, &second);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, outcome_cb, &third);
   wait_events (&watched, 1);
 
-  g_assert_false (afrpc_proxy_cancel_call (watched.proxy, outcome_cb, &watched));
-  g_assert_true (afrpc_proxy_cancel_call (watched.proxy, outcome_cb, &second));
+  g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_UNKNOWN);
+  afrpc_call_cancel (call);
+  afrpc_call_cancel (call);
+  g_assert_true (afrpc_call_is_settled (call));
   g_assert_false (second.done);
-  g_assert_false (afrpc_proxy_cancel_call (watched.proxy, outcome_cb, &second));
   outcome_wait (&second);
   g_assert_error (second.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  /* Over a command nobody can tell. */
+  if (backend == AFRPC_BACKEND_SYNC)
+    g_assert_cmpint (afrpc_call_get_started (call), ==,
+                     g_getenv ("AFRPC_TEST_COMMAND") != NULL ? AFRPC_STARTED_UNKNOWN : AFRPC_STARTED_NO);
   g_assert_false (first.done);
   meeting_let_go (&meeting);
   outcome_wait (&third);
   g_assert_no_error (first.error);
   g_assert_no_error (third.error);
-  g_assert_false (afrpc_proxy_cancel_call (watched.proxy, outcome_cb, &third));
-  g_assert_false (g_file_test (meeting.touched, G_FILE_TEST_EXISTS));
+  g_assert_false (backend == AFRPC_BACKEND_SYNC && g_file_test (meeting.touched, G_FILE_TEST_EXISTS));
   g_assert_cmpuint (afrpc_proxy_get_n_calls_queued (watched.proxy), ==, 0);
 }
 
@@ -146,19 +165,20 @@ static void
 test_cancel_call_twice (void)
 {
   g_auto(Watched) watched = { 0 };
-  g_auto(Outcome) outcome = { 0 };
   g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr(GError) error = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
 
-  g_test_summary ("A call that is cancelled in both ways at once is cancelled once");
+  g_test_summary ("A call that is cancelled by hand and by a cancellable is cancelled once");
   watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
   watch_events (&watched);
-  afrpc_proxy_call (watched.proxy, test_act ("until-cancelled", NULL), cancellable, outcome_cb, &outcome);
+  call = afrpc_caller_start (AFRPC_CALLER (watched.proxy), test_act ("until-cancelled", NULL), NULL);
   wait_events (&watched, 1);
-  g_assert_true (afrpc_proxy_cancel_call (watched.proxy, outcome_cb, &outcome));
   g_cancellable_cancel (cancellable);
-  g_assert_false (outcome.done);
-  outcome_wait (&outcome);
-  g_assert_error (outcome.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_null (afrpc_call_wait_sync (call, cancellable, &error));
+  afrpc_call_cancel (call);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_YES);
   watch_end (&watched);
   g_assert_cmpstr (watched.log->str, ==, "event 'here'; event 'cancelled'; exited; destroyed; ");
 }
@@ -173,7 +193,7 @@ test_cancel_running_sync (void)
   g_test_summary ("A sync function that runs can look whether its call was cancelled");
   watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
   watch_events (&watched);
-  afrpc_proxy_call (watched.proxy, test_act ("until-cancelled", NULL), cancellable, outcome_cb, &outcome);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("until-cancelled", NULL), cancellable, outcome_cb, &outcome);
   wait_events (&watched, 1);
   g_cancellable_cancel (cancellable);
   outcome_wait (&outcome);
@@ -193,13 +213,13 @@ test_cancel_running_async (void)
   g_test_summary ("An async function sees it on its invocation");
   watch_init (&watched, test_proxy_new ("act_async", AFRPC_BACKEND_ASYNC));
   watch_events (&watched);
-  afrpc_proxy_call (watched.proxy, test_act ("wait-cancelled", NULL), cancellable, outcome_cb, &outcome);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("wait-cancelled", NULL), cancellable, outcome_cb, &outcome);
   wait_events (&watched, 1);
   g_cancellable_cancel (cancellable);
   outcome_wait (&outcome);
   g_assert_error (outcome.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   wait_events (&watched, 2);
-  afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, outcome_cb, &other);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, outcome_cb, &other);
   outcome_wait (&other);
   g_assert_no_error (other.error);
   g_assert_cmpstr (watched.log->str, ==, "event 'here'; event 'cancelled'; ");
@@ -224,7 +244,7 @@ test_cancel_thread (void)
   g_test_summary ("Another thread may cancel");
   watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
   watch_events (&watched);
-  afrpc_proxy_call (watched.proxy, test_act ("until-cancelled", NULL), cancellable, outcome_cb, &outcome);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("until-cancelled", NULL), cancellable, outcome_cb, &outcome);
   wait_events (&watched, 1);
   thread = g_thread_new ("cancel", cancel_thread, cancellable);
   outcome_wait (&outcome);
@@ -241,7 +261,7 @@ test_cancel_late (void)
 
   g_test_summary ("A cancel that comes after the result changes nothing");
   watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
-  afrpc_proxy_call (watched.proxy, test_act ("return", NULL), cancellable, outcome_cb, &outcome);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), cancellable, outcome_cb, &outcome);
   outcome_wait (&outcome);
   g_cancellable_cancel (cancellable);
   g_assert_no_error (outcome.error);
@@ -264,11 +284,11 @@ test_cancel_sync_call (void)
   watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
   watch_events (&watched);
   thread = g_thread_new ("cancel", cancel_thread, cancellable);
-  g_assert_null (afrpc_proxy_call_sync (watched.proxy, test_act ("until-cancelled", NULL), cancellable, &error));
+  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), test_act ("until-cancelled", NULL), cancellable, &error));
   g_thread_join (thread);
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   g_clear_error (&error);
-  result = afrpc_proxy_call_sync (watched.proxy, test_act ("return", g_variant_new_string ("x")), NULL, &error);
+  result = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), test_act ("return", g_variant_new_string ("x")), NULL, &error);
   g_assert_no_error (error);
   g_assert_cmpstr (g_variant_get_string (result, NULL), ==, "x");
 }
@@ -284,16 +304,16 @@ test_timeout (void)
 
   g_test_summary ("A call fails when its own time limit, or the proxy's, has passed; others do not");
   watch_init (&watched, test_proxy_new ("act_async", AFRPC_BACKEND_ASYNC));
-  afrpc_proxy_call (watched.proxy, test_act ("keep", NULL), NULL, outcome_cb, &fine);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("keep", NULL), NULL, outcome_cb, &fine);
   afrpc_proxy_set_call_timeout_ms (watched.proxy, 30);
-  afrpc_proxy_call (watched.proxy, test_act ("later", g_variant_new_uint32 (200)), NULL, outcome_cb, &default_late);
-  afrpc_proxy_call_with_timeout (watched.proxy, test_act ("later", g_variant_new_uint32 (200)), 20, NULL,
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("later", g_variant_new_uint32 (200)), NULL, outcome_cb, &default_late);
+  test_call_with_timeout (watched.proxy, test_act ("later", g_variant_new_uint32 (200)), 20, NULL,
                                  (GAsyncReadyCallback) outcome_cb, &late);
   outcome_wait (&default_late);
   g_assert_error (default_late.error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
   g_assert_true (late.done);
   g_assert_error (late.error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
-  g_assert_null (afrpc_proxy_call_sync (watched.proxy, test_act ("later", g_variant_new_uint32 (200)), NULL, &error));
+  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), test_act ("later", g_variant_new_uint32 (200)), NULL, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
   g_assert_false (fine.done);
   afrpc_proxy_set_call_timeout_ms (watched.proxy, 0);
@@ -312,7 +332,7 @@ test_timeout_many (void)
   g_test_summary ("Thousands of time limits pass, in any order");
   watch_init (&watched, test_proxy_new ("act_async", AFRPC_BACKEND_ASYNC));
   for (guint i = 0; i < n; i++)
-    afrpc_proxy_call_with_timeout (watched.proxy, test_act ("later", g_variant_new_uint32 (3000)), 1 + i * 7919 % 50, NULL,
+    test_call_with_timeout (watched.proxy, test_act ("later", g_variant_new_uint32 (3000)), 1 + i * 7919 % 50, NULL,
                                    outcome_cb, &outcomes[i]);
   for (guint i = 0; i < n; i++)
     {
@@ -320,7 +340,7 @@ test_timeout_many (void)
       g_assert_error (outcomes[i].error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
       outcome_clear (&outcomes[i]);
     }
-  afrpc_proxy_kill (watched.proxy);
+  afrpc_caller_kill (AFRPC_CALLER (watched.proxy));
 }
 
 static void
@@ -334,10 +354,10 @@ test_timeout_before_ready (void)
   afrpc_process_set_stderr (process, AFRPC_STDIO_SILENCE);
   afrpc_process_take_stdin_fd (process, open ("/dev/null", O_RDONLY | O_CLOEXEC));
   watch_init (&watched, afrpc_proxy_new (process, "f"));
-  afrpc_proxy_call_with_timeout (watched.proxy, NULL, 1, NULL, outcome_cb, &outcome);
+  test_call_with_timeout (watched.proxy, NULL, 1, NULL, outcome_cb, &outcome);
   outcome_wait (&outcome);
   g_assert_nonnull (outcome.error);
-  afrpc_proxy_kill (watched.proxy);
+  afrpc_caller_kill (AFRPC_CALLER (watched.proxy));
 }
 
 /* Blocking calls */
@@ -355,11 +375,11 @@ test_sync_call (void)
   watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
   watch_events (&watched);
   before.log = after.log = watched.log;
-  afrpc_proxy_call (watched.proxy, test_act ("event", g_variant_new_string ("a")), NULL, outcome_cb, &before);
-  result = afrpc_proxy_call_sync (watched.proxy, test_act ("event", g_variant_new_string ("b")), NULL, &error);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("event", g_variant_new_string ("a")), NULL, outcome_cb, &before);
+  result = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), test_act ("event", g_variant_new_string ("b")), NULL, &error);
   g_assert_no_error (error);
   g_assert_cmpstr (watched.log->str, ==, "");
-  afrpc_proxy_call (watched.proxy, test_act ("event", g_variant_new_string ("c")), NULL, outcome_cb, &after);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("event", g_variant_new_string ("c")), NULL, outcome_cb, &after);
   watch_end (&watched);
   g_assert_cmpstr (watched.log->str, ==, "event 'a'; result true; event 'b'; event 'c'; result true; exited; destroyed; ");
 }
@@ -375,7 +395,7 @@ test_sync_call_flood (void)
   watch_init (&watched, test_proxy_new ("count", AFRPC_BACKEND_SYNC));
   watch_events (&watched);
   afrpc_proxy_set_max_bytes_queued (watched.proxy, 100000);
-  g_assert_null (afrpc_proxy_call_sync (watched.proxy, g_variant_new ("(u)", 5000), NULL, &error));
+  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), g_variant_new ("(u)", 5000), NULL, &error));
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
   g_clear_error (&error);
   watch_end (&watched);
@@ -392,13 +412,13 @@ test_sync_call_dies (void)
 
   g_test_summary ("A worker that dies during a blocking call fails it; the rest is told by the context");
   watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
-  result = afrpc_proxy_call_sync (watched.proxy, test_act ("return", NULL), NULL, &error);
+  result = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, &error);
   g_assert_no_error (error);
-  g_assert_null (afrpc_proxy_call_sync (watched.proxy, test_act ("die-saying", g_variant_new_uint32 (3)), NULL, &error));
+  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), test_act ("die-saying", g_variant_new_uint32 (3)), NULL, &error));
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
   g_assert_nonnull (strstr (error->message, "exited with status 3: the last words"));
   g_assert_false (watched.destroyed);
-  afrpc_proxy_call (watched.proxy, NULL, NULL, outcome_cb, &other);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), NULL, NULL, outcome_cb, &other);
   outcome_wait (&other);
   g_assert_nonnull (other.error);
   watch_end (&watched);

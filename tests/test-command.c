@@ -66,7 +66,7 @@ check_order (const char   *script,
   for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
     {
       outcomes[i].log = watched.log;
-      afrpc_proxy_call (watched.proxy, test_act ("event", g_variant_new_uint32 (i)), NULL, outcome_cb, &outcomes[i]);
+      afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("event", g_variant_new_uint32 (i)), NULL, outcome_cb, &outcomes[i]);
     }
   watch_end (&watched);
 
@@ -120,7 +120,7 @@ test_command_large (void)
         result = test_call (watched.proxy, test_act ("return", test_zeros (LARGE)), &error);
         g_assert_no_error (error);
         g_assert_cmpuint (g_variant_get_size (result), ==, LARGE);
-        sync_result = afrpc_proxy_call_sync (watched.proxy, test_act ("return", test_zeros (LARGE + 3)), NULL, &error);
+        sync_result = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), test_act ("return", test_zeros (LARGE + 3)), NULL, &error);
         g_assert_no_error (error);
         g_assert_cmpuint (g_variant_get_size (sync_result), ==, LARGE + 3);
       }
@@ -137,12 +137,12 @@ check_cancel (AfrpcBackend backend)
 
   watch_init (&watched, new_proxy (scripts[0], backend));
   watch_events (&watched);
-  afrpc_proxy_call (watched.proxy, test_act (backend == AFRPC_BACKEND_SYNC ? "until-cancelled" : "wait-cancelled", NULL),
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act (backend == AFRPC_BACKEND_SYNC ? "until-cancelled" : "wait-cancelled", NULL),
                     cancel_running, outcome_cb, &running);
   wait_events (&watched, 1);
   if (backend == AFRPC_BACKEND_SYNC)
     {
-      afrpc_proxy_call (watched.proxy, test_act ("event", g_variant_new_string ("never")), cancel_queued, outcome_cb, &queued);
+      afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("event", g_variant_new_string ("never")), cancel_queued, outcome_cb, &queued);
       g_cancellable_cancel (cancel_queued);
       outcome_wait (&queued);
       g_assert_error (queued.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
@@ -182,8 +182,8 @@ check_death (const char   *script,
 
   watch_init (&watched, new_proxy (script, backend));
   g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
-  afrpc_proxy_call (watched.proxy, test_act (death->what, g_variant_new_uint32 (death->n)), NULL, outcome_cb, &bad);
-  afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, outcome_cb, &after);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act (death->what, g_variant_new_uint32 (death->n)), NULL, outcome_cb, &bad);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, outcome_cb, &after);
   test_iterate_until (&watched.destroyed);
 
   g_assert_error (bad.error, AFRPC_ERROR, AFRPC_ERROR_DIED);
@@ -230,7 +230,7 @@ test_command_death_writing (void)
         watch_init (&watched, new_proxy (scripts[i], AFRPC_BACKEND_SYNC));
         pid = get_worker_pid (watched.proxy);
         for (guint j = 0; j < G_N_ELEMENTS (outcomes); j++)
-          afrpc_proxy_call (watched.proxy, test_act ("bytes", g_variant_new_uint32 (LARGE + 13 * n)), NULL, outcome_cb,
+          afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("bytes", g_variant_new_uint32 (LARGE + 13 * n)), NULL, outcome_cb,
                             &outcomes[j]);
         for (guint j = 0; j < n && !outcomes[0].done; j++)
           g_main_context_iteration (NULL, TRUE);
@@ -277,8 +277,8 @@ test_command_broken (void)
       watch_init (&watched, new_proxy (scripts[i], AFRPC_BACKEND_SYNC));
       watch_events (&watched);
       pid = get_worker_pid (watched.proxy);
-      afrpc_proxy_call (watched.proxy, test_act ("spin", NULL), NULL, outcome_cb, &running);
-      afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, outcome_cb, &after);
+      afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("spin", NULL), NULL, outcome_cb, &running);
+      afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, outcome_cb, &after);
       wait_events (&watched, 1);
       kill (afrpc_process_get_pid (afrpc_proxy_get_process (watched.proxy)), SIGKILL);
       test_iterate_until (&watched.destroyed);
@@ -408,7 +408,7 @@ run (AfrpcProcess *process,
   GIOStream *stream = NULL;
 
   afrpc_process_send_arg (process, g_variant_new_string ("a"));
-  afrpc_process_run (process, function, NULL, run_cb, &stream);
+  afrpc_process_run_async (process, function, NULL, run_cb, &stream);
   while (stream == NULL)
     g_main_context_iteration (NULL, TRUE);
   g_assert_true (G_IS_SOCKET_CONNECTION (stream));
@@ -443,7 +443,7 @@ wait_exit (AfrpcProcess *process)
 {
   AfrpcExit *exit = NULL;
 
-  afrpc_process_wait (process, NULL, exit_cb, &exit);
+  afrpc_process_wait_async (process, NULL, exit_cb, &exit);
   while (exit == NULL)
     g_main_context_iteration (NULL, TRUE);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "child/afrpc-deadlines.h"
+#include "peer/afrpc-deadlines.h"
 
 /* The same, done naively: all deadlines that are not settled, unsorted. */
 typedef struct

@@ -25,10 +25,10 @@ check_misdeed (const Misdeed *misdeed,
 
   watch_init (&watched, test_proxy_new (backend == AFRPC_BACKEND_SYNC ? "act" : "act_async", backend));
   g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
-  afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, outcome_cb, &before);
-  afrpc_proxy_call (watched.proxy, test_act (misdeed->what, g_variant_new_uint32 (misdeed->n)), NULL, outcome_cb, &bad);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, outcome_cb, &before);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act (misdeed->what, g_variant_new_uint32 (misdeed->n)), NULL, outcome_cb, &bad);
   for (guint i = 0; i < G_N_ELEMENTS (after); i++)
-    afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, outcome_cb, &after[i]);
+    afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, outcome_cb, &after[i]);
   test_iterate_until (&watched.destroyed);
 
   g_assert_true (before.done);
@@ -99,9 +99,11 @@ test_death_fds (void)
 }
 
 static void
-event_kill_cb (AfrpcProxy *proxy,
-               GVariant   *event,
-               gpointer    data)
+event_kill_cb (AfrpcProxy   *proxy,
+               GVariant     *event,
+               AfrpcProcess *from,
+               GUnixFDList  *fds,
+               gpointer      data)
 {
   afrpc_process_kill (afrpc_proxy_get_process (proxy), SIGKILL);
 }
@@ -116,9 +118,9 @@ test_death_stopped (void)
   g_test_summary ("A worker that is stopped can be killed");
   watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
   g_signal_connect (watched.proxy, "event", G_CALLBACK (event_kill_cb), NULL);
-  afrpc_proxy_call (watched.proxy, test_act ("event", NULL), NULL, NULL, NULL);
-  afrpc_proxy_call (watched.proxy, test_act ("stop", NULL), NULL, outcome_cb, &stopped);
-  afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, outcome_cb, &waiting);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("event", NULL), NULL, NULL, NULL);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("stop", NULL), NULL, outcome_cb, &stopped);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, outcome_cb, &waiting);
   test_iterate_until (&watched.destroyed);
   g_assert_true (stopped.done && waiting.done);
   g_assert_cmpint (afrpc_exit_get_signal (watched.exit), ==, SIGKILL);
@@ -149,11 +151,11 @@ test_death_kill (void)
   g_test_summary ("A proxy that is killed settles its calls");
   watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
   watch_events (&watched);
-  afrpc_proxy_call (watched.proxy, test_act ("until-cancelled", NULL), NULL, outcome_cb, &running);
-  afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, outcome_cb, &waiting);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("until-cancelled", NULL), NULL, outcome_cb, &running);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, outcome_cb, &waiting);
   while (watched.n_events < 1)
     g_main_context_iteration (NULL, TRUE);
-  afrpc_proxy_kill (watched.proxy);
+  afrpc_caller_kill (AFRPC_CALLER (watched.proxy));
   test_iterate_until (&watched.destroyed);
   g_assert_error (running.error, AFRPC_ERROR, AFRPC_ERROR_DIED);
   g_assert_error (waiting.error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);
@@ -173,8 +175,8 @@ test_death_kill_unstarted (void)
       g_test_skip ("forking has begun when a process is made");
       return;
     }
-  afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, outcome_cb, &outcome);
-  afrpc_proxy_kill (watched.proxy);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, outcome_cb, &outcome);
+  afrpc_caller_kill (AFRPC_CALLER (watched.proxy));
   test_iterate_until (&watched.destroyed);
   g_assert_error (outcome.error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);
   g_assert_cmpint (afrpc_process_get_pid (afrpc_proxy_get_process (watched.proxy)), ==, 0);
@@ -196,7 +198,7 @@ test_death_any_moment (void)
       watch_init (&watched, test_proxy_new ("count", AFRPC_BACKEND_SYNC));
       watch_events (&watched);
       for (guint j = 0; j < G_N_ELEMENTS (outcomes); j++)
-        afrpc_proxy_call (watched.proxy, g_variant_new ("(u)", 2), NULL, outcome_cb, &outcomes[j]);
+        afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(u)", 2), NULL, outcome_cb, &outcomes[j]);
       while ((pid = afrpc_process_get_pid (afrpc_proxy_get_process (watched.proxy))) == 0)
         g_main_context_iteration (NULL, TRUE);
       for (guint j = 0; j < i % 50 && !watched.destroyed; j++)
@@ -222,7 +224,7 @@ test_death_event_flushed (void)
   g_test_summary ("What an async worker flushed arrives although it dies right afterwards");
   watch_init (&watched, test_proxy_new ("act_async", AFRPC_BACKEND_ASYNC));
   watch_events (&watched);
-  afrpc_proxy_call (watched.proxy, test_act ("event-flush-exit", g_variant_new_string ("last")), NULL, outcome_cb, &outcome);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("event-flush-exit", g_variant_new_string ("last")), NULL, outcome_cb, &outcome);
   test_iterate_until (&watched.destroyed);
   g_assert_cmpstr (watched.log->str, ==, "event 'last'; error; exited; destroyed; ");
   g_assert_error (outcome.error, AFRPC_ERROR, AFRPC_ERROR_DIED);

@@ -95,7 +95,7 @@ reversed_cb (GObject      *source,
   g_autoptr(GError) error = NULL;
   g_autoptr(GUnixFDList) fds = NULL;
   g_autoptr(GVariant) value =
-    afrpc_proxy_call_with_fds_finish (AFRPC_PROXY (source), result, swap->n % 2 == 0 ? &fds : NULL, &error);
+    test_call_finish (source, result, swap->n % 2 == 0 ? &fds : NULL, &error);
 
   g_assert_no_error (error);
   /* Whoever does not want them does not leak them. */
@@ -126,7 +126,7 @@ test_fds_pipelined (gconstpointer data)
         swaps[i].n_pending = &n_pending;
         list = new_list (swaps[i].n, swaps[i].inodes);
         /* Some are large, some have none. */
-        afrpc_proxy_call_with_fds (watched.proxy, i % 50 == 0 ? test_zeros (100000) : NULL,
+        test_call_with_fds (watched.proxy, i % 50 == 0 ? test_zeros (100000) : NULL,
                                    swaps[i].n > 0 ? list : NULL, NULL, reversed_cb, &swaps[i]);
         /* More would be over the usual limit of open files. */
         while (n_calls - (i + 1) + 100 < n_pending)
@@ -142,7 +142,7 @@ test_fds_pipelined (gconstpointer data)
 static guint32
 count_in_worker (AfrpcProxy *proxy)
 {
-  g_autoptr(GVariant) count = afrpc_proxy_call_sync (proxy, NULL, NULL, NULL);
+  g_autoptr(GVariant) count = afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, NULL);
 
   return g_variant_get_uint32 (count);
 }
@@ -162,7 +162,7 @@ test_fds_sync (void)
       g_autoptr(GError) error = NULL;
       g_autoptr(GUnixFDList) fds = NULL;
       g_autoptr(GVariant) result =
-        afrpc_proxy_call_with_fds_sync (watched.proxy, NULL, i < 2 ? list : NULL, i > 0 ? &fds : NULL, NULL, &error);
+        test_call_with_fds_sync (watched.proxy, NULL, i < 2 ? list : NULL, i > 0 ? &fds : NULL, NULL, &error);
 
       g_assert_no_error (error);
       if (i > 0)
@@ -185,13 +185,13 @@ test_fds_too_many (void)
     g_auto(Watched) results = { 0 };
 
     watch_init (&results, new_proxy ("many_results", AFRPC_BACKEND_SYNC));
-    g_assert_null (afrpc_proxy_call_with_fds_sync (results.proxy, g_variant_new ("(u)", 1), list, NULL, NULL, &error));
+    g_assert_null (test_call_with_fds_sync (results.proxy, g_variant_new ("(u)", 1), list, NULL, NULL, &error));
     g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE);
     g_clear_error (&error);
-    g_assert_null (afrpc_proxy_call_sync (results.proxy, g_variant_new ("(u)", 254), NULL, &error));
+    g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (results.proxy), g_variant_new ("(u)", 254), NULL, &error));
     g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE);
     g_clear_error (&error);
-    result = afrpc_proxy_call_sync (results.proxy, g_variant_new ("(u)", 253), NULL, &error);
+    result = afrpc_caller_call_sync (AFRPC_CALLER (results.proxy), g_variant_new ("(u)", 253), NULL, &error);
     g_assert_no_error (error);
     watch_end (&results);
   }
@@ -212,7 +212,7 @@ test_fds_not_taken (void)
   watch_init (&counter, new_proxy ("count_fds", AFRPC_BACKEND_SYNC));
   for (guint i = 0; i < 3; i++)
     {
-      g_autoptr(GVariant) count = afrpc_proxy_call_with_fds_sync (counter.proxy, NULL, list, NULL, NULL, NULL);
+      g_autoptr(GVariant) count = test_call_with_fds_sync (counter.proxy, NULL, list, NULL, NULL, NULL);
 
       g_assert_nonnull (count);
       if (before == 0)
@@ -227,7 +227,7 @@ test_fds_not_taken (void)
       g_autoptr(GUnixFDList) fds = NULL;
       g_autoptr(GError) error = NULL;
 
-      g_assert_null (afrpc_proxy_call_with_fds_sync (watched.proxy, NULL, list, &fds, NULL, &error));
+      g_assert_null (test_call_with_fds_sync (watched.proxy, NULL, list, &fds, NULL, &error));
       g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
       g_assert_null (fds);
     }
@@ -255,16 +255,16 @@ test_fds_worker_full (void)
       g_autoptr(GVariant) reset = NULL;
       g_autoptr(GVariant) taken = NULL;
 
-      set = afrpc_proxy_call_sync (proxy, g_variant_new ("(u)", room), NULL, &error);
+      set = afrpc_caller_call_sync (AFRPC_CALLER (proxy), g_variant_new ("(u)", room), NULL, &error);
       g_assert_no_error (error);
-      refused = afrpc_proxy_call_with_fds_sync (proxy, g_variant_new ("(u)", 7), list, NULL, NULL, &error);
+      refused = test_call_with_fds_sync (proxy, g_variant_new ("(u)", 7), list, NULL, NULL, &error);
       g_assert_null (refused);
       g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
       g_assert_nonnull (strstr (error->message, "open files"));
       g_clear_error (&error);
-      reset = afrpc_proxy_call_sync (proxy, g_variant_new ("(u)", G_MAXUINT32), NULL, &error);
+      reset = afrpc_caller_call_sync (AFRPC_CALLER (proxy), g_variant_new ("(u)", G_MAXUINT32), NULL, &error);
       g_assert_no_error (error);
-      taken = afrpc_proxy_call_with_fds_sync (proxy, g_variant_new ("(u)", G_MAXUINT32), list, NULL, NULL, &error);
+      taken = test_call_with_fds_sync (proxy, g_variant_new ("(u)", G_MAXUINT32), list, NULL, NULL, &error);
       g_assert_no_error (error);
     }
 }
@@ -284,7 +284,7 @@ test_fds_parent_full (void)
   for (guint i = 0; i < 3; i++)
     {
       g_autoptr(GError) error = NULL;
-      g_autoptr(GVariant) result = afrpc_proxy_call_sync (watched.proxy, g_variant_new ("(u)", 3), NULL, &error);
+      g_autoptr(GVariant) result = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), g_variant_new ("(u)", 3), NULL, &error);
       g_autoptr(GVariant) lost = NULL;
       g_autoptr(GUnixFDList) fds = NULL;
 
@@ -294,12 +294,12 @@ test_fds_parent_full (void)
       limit = before;
       limit.rlim_cur = lowest + i;
       g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
-      g_assert_null (afrpc_proxy_call_with_fds_sync (watched.proxy, g_variant_new ("(u)", 3), NULL, &fds, NULL, &error));
+      g_assert_null (test_call_with_fds_sync (watched.proxy, g_variant_new ("(u)", 3), NULL, &fds, NULL, &error));
       g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
       g_assert_null (fds);
       g_clear_error (&error);
       /* Nor can it copy what it wants to send. */
-      g_assert_null (afrpc_proxy_call_with_fds_sync (watched.proxy, g_variant_new ("(u)", 3), list, NULL, NULL, &error));
+      g_assert_null (test_call_with_fds_sync (watched.proxy, g_variant_new ("(u)", 3), list, NULL, NULL, &error));
       g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES);
       g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
     }
@@ -312,11 +312,12 @@ typedef struct
 } Events;
 
 static void
-fd_event_cb (AfrpcProxy *proxy,
-             GVariant   *event,
-             Events     *events)
+fd_event_cb (AfrpcProxy   *proxy,
+             GVariant     *event,
+             AfrpcProcess *from,
+             GUnixFDList  *fds,
+             Events       *events)
 {
-  GUnixFDList *fds = afrpc_proxy_get_event_fds (proxy);
   gint32 handle;
   guint32 number, written;
   int fd;
@@ -345,11 +346,9 @@ test_fds_events (void)
 
     watch_init (&watched, new_proxy ("fd_event", AFRPC_BACKEND_SYNC));
     g_signal_connect (watched.proxy, "event", G_CALLBACK (fd_event_cb), &events);
-    g_assert_null (afrpc_proxy_get_event_fds (watched.proxy));
     result = test_call (watched.proxy, g_variant_new ("(u)", 300), &error);
     g_assert_no_error (error);
     g_assert_cmpuint (events.n_events, ==, 300);
-    g_assert_null (afrpc_proxy_get_event_fds (watched.proxy));
     watch_end (&watched);
   }
   g_assert_cmpuint (test_count_fds (), ==, n_fds);
@@ -371,13 +370,13 @@ test_fds_command (void)
   process = afrpc_process_new_command (argv);
   afrpc_process_require (process, MESSAGE_WORKER);
   watch_init (&watched, afrpc_proxy_new (process, "many_results"));
-  g_assert_null (afrpc_proxy_call_with_fds_sync (watched.proxy, g_variant_new ("(u)", 0), list, NULL, NULL, &error));
+  g_assert_null (test_call_with_fds_sync (watched.proxy, g_variant_new ("(u)", 0), list, NULL, NULL, &error));
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED);
   g_clear_error (&error);
-  g_assert_null (afrpc_proxy_call_sync (watched.proxy, g_variant_new ("(u)", 1), NULL, &error));
+  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), g_variant_new ("(u)", 1), NULL, &error));
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED);
   g_clear_error (&error);
-  result = afrpc_proxy_call_sync (watched.proxy, g_variant_new ("(u)", 0), NULL, &error);
+  result = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), g_variant_new ("(u)", 0), NULL, &error);
   g_assert_no_error (error);
 }
 

@@ -299,7 +299,7 @@ test_fork_refused (void)
   watch_init (&watched, afrpc_proxy_new (child, "echo"));
   g_object_unref (child);
   for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
-    afrpc_proxy_call (watched.proxy, g_variant_new_take_string (g_strnfill (i * 5000, 'x')), NULL, outcome_cb, &outcomes[i]);
+    afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new_take_string (g_strnfill (i * 5000, 'x')), NULL, outcome_cb, &outcomes[i]);
   for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
     {
       outcome_wait (&outcomes[i]);
@@ -429,7 +429,7 @@ test_fork_sync_call (void)
 
   g_test_summary ("A blocking call does the templates' part too");
   watch_init (&watched, afrpc_proxy_new (child, "act"));
-  result = afrpc_proxy_call_sync (watched.proxy, test_act ("return", g_variant_new_string ("x")), NULL, &error);
+  result = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), test_act ("return", g_variant_new_string ("x")), NULL, &error);
   g_assert_no_error (error);
 #ifndef __SANITIZE_THREAD__ /* its own thread, after a plain fork (), keeps the process from being forked again */
   g_assert_cmpint (afrpc_process_get_start (child), ==, AFRPC_START_FORK);
@@ -446,8 +446,8 @@ test_fork_killed_early (void)
 
   g_test_summary ("A process can be killed while it is being forked");
   watch_init (&watched, afrpc_proxy_new (child, "act"));
-  afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, outcome_cb, &outcome);
-  afrpc_proxy_kill (watched.proxy);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, outcome_cb, &outcome);
+  afrpc_caller_kill (AFRPC_CALLER (watched.proxy));
   test_iterate_until (&watched.destroyed);
   g_assert_true (outcome.done);
   /* It may have come to an end by itself before. */

@@ -24,7 +24,7 @@ function addUp(bytes) {
 
 async function received(proxy) {
     for (const flags of KINDS) {
-        const [value, fds] = await proxy.call_with_fds(act('make-buffer', '(tuy)', [SIZE, flags, 120]), null, null);
+        const [value, fds] = await proxy.call_full(act('make-buffer', '(tuy)', [SIZE, flags, 120]), null, null);
         const [handle, size] = value.deepUnpack();
         const buffer = Afrpc.Buffer.new_take_fd(fds.get(handle), size, flags);
         assert(buffer.is_sealed() && buffer.get_size() === SIZE, 'a sealed buffer');
@@ -42,7 +42,7 @@ async function sent(proxy) {
         buffer.seal();
         const list = Gio.UnixFDList.new();
         const handle = list.append(buffer.get_fd());
-        const [value] = await proxy.call_with_fds(act('read-buffer', '(htu)', [handle, SIZE, flags]), list, null);
+        const [value] = await proxy.call_full(act('read-buffer', '(htu)', [handle, SIZE, flags]), new Afrpc.CallOptions({fds: list}), null);
         assert(Number(value.get_uint64()) === addUp(content), 'what the worker read');
     }
 }

@@ -8,7 +8,7 @@ import {assert, getError, runTests} from './gjs-util.js';
 
 Gio._promisify(Afrpc.Proxy.prototype, 'call');
 Gio._promisify(Afrpc.Proxy.prototype, 'close_async');
-Gio._promisify(Afrpc.Process.prototype, 'wait');
+Gio._promisify(Afrpc.Process.prototype, 'wait_async', 'wait_finish');
 
 const WORKER = GLib.getenv('AFRPC_TEST_WORKER');
 
@@ -42,7 +42,7 @@ async function testCalls() {
 async function testDeath() {
     const log = [];
     const proxy = makeProxy(log);
-    const ended = proxy.process.wait(null);
+    const ended = proxy.process.wait_async(null);
     const e = await getError(proxy.call(act('exit', new GLib.Variant('u', 3)), null));
     assert(e.matches(Afrpc.Error, Afrpc.Error.DIED), `its reason: ${e}`);
     const exit = await ended;

@@ -25,7 +25,7 @@ hand_over (AfrpcProcess *process)
 {
   int fd = -1;
 
-  afrpc_process_to_fd (process, NULL, handed_over_cb, &fd);
+  afrpc_process_to_fd_async (process, NULL, handed_over_cb, &fd);
   while (fd < 0)
     g_main_context_iteration (NULL, TRUE);
 
@@ -126,7 +126,7 @@ test_hand_over_half_greeting (void)
   close (pipe_fd);
   while (g_main_context_iteration (NULL, FALSE))
     ;
-  afrpc_process_to_fd (process, NULL, handed_over_cb, &fd);
+  afrpc_process_to_fd_async (process, NULL, handed_over_cb, &fd);
   while (g_main_context_iteration (NULL, FALSE))
     ;
   g_assert_cmpint (fd, ==, -1);

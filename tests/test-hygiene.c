@@ -235,7 +235,7 @@ start_workers (AfrpcProcess *template, /* (nullable) */
           g_variant_unref (test_call (watched[i].proxy, test_act ("pid", NULL), NULL));
           continue;
         }
-      afrpc_proxy_call (watched[i].proxy, test_act (what[i], NULL), NULL, NULL, NULL);
+      afrpc_caller_call (AFRPC_CALLER (watched[i].proxy), test_act (what[i], NULL), NULL, NULL, NULL);
       while (watched[i].n_events == 0)
         g_main_context_iteration (NULL, TRUE);
     }
@@ -314,7 +314,7 @@ be_killed (const Policy *policy)
   else
     {
       for (guint i = 0; i < 3; i++)
-        afrpc_proxy_call (watched.proxy, test_act (policy->what, g_variant_new_string (g_getenv (OUTPUT_ENV))), NULL,
+        afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act (policy->what, g_variant_new_string (g_getenv (OUTPUT_ENV))), NULL,
                           NULL, NULL);
       while (watched.n_events == 0)
         g_main_context_iteration (NULL, TRUE);
@@ -455,7 +455,7 @@ fork_with_room_for (AfrpcProcess *template,
   GArray *fillers;
 
   watch_init (&watched, new_proxy (process, AFRPC_BACKEND_SYNC));
-  afrpc_proxy_call (watched.proxy, test_act ("pid", NULL), NULL, outcome_cb, &outcome);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("pid", NULL), NULL, outcome_cb, &outcome);
 
   /* It gets the request, and answers when there is no room any more. */
   afrpc_process_kill (template, SIGSTOP);

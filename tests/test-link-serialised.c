@@ -5,7 +5,7 @@
 
 #include "afrpc-error.h"
 #include "fake-worker.h"
-#include "serialise/afrpc-pack.h"
+#include "afrpc-serialised.h"
 
 /* Conversations with a serialiser, and workers that do not keep to that, or pretend to. */
 
@@ -173,7 +173,7 @@ test_link_serialised_type (void)
       say_flagged (&fake, AFRPC_FRAME_RESULT, serial, i == 0 ? g_variant_new_string ("{}") : packed ("{"));
       fake_take (&fake, &item);
       g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_RESULT);
-      g_assert_null (afrpc_unpack (json, item.value, &error));
+      g_assert_null (afrpc_serialiser_unpack (json, item.value, &error));
       g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA);
     }
 }

@@ -45,9 +45,11 @@ writer (GLogLevelFlags   level,
 }
 
 static void
-event_cb (AfrpcProxy *proxy,
-          GVariant   *event,
-          gpointer    data)
+event_cb (AfrpcProxy   *proxy,
+          GVariant     *event,
+          AfrpcProcess *from,
+          GUnixFDList  *fds,
+          gpointer      data)
 {
   if (logged != NULL)
     g_string_append_printf (logged, "(%s)", g_variant_get_string (event, NULL));
@@ -122,7 +124,7 @@ test_log_fatal (void)
 
   g_test_summary ("The last message of a worker that it ends is not lost, and does not end the program");
   text = collect ("log_something", AFRPC_BACKEND_SYNC, TRUE, AFRPC_STDIO_CAPTURE, whats);
-  g_assert_cmpstr (text, ==, "[init 32 - from init](before)[worker 8 1 the end]");
+  g_assert_cmpstr (text, ==, "[init 32 - from init](before)[worker 16 1 the end]");
 }
 
 static void

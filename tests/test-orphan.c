@@ -27,7 +27,7 @@ test_orphan_busy (void)
 
       watch_init (&watched, proxy);
       watch_events (&watched);
-      afrpc_proxy_call (proxy, test_act ("spin", NULL), NULL, NULL, NULL);
+      afrpc_caller_call (AFRPC_CALLER (proxy), test_act ("spin", NULL), NULL, NULL, NULL);
       while (watched.n_events == 0)
         g_main_context_iteration (NULL, TRUE);
       g_print ("computing\n");

@@ -76,7 +76,7 @@ test_perl_countdown (gconstpointer model)
   for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
     {
       outcomes[i].log = watched.log;
-      afrpc_proxy_call (watched.proxy, g_variant_new ("(ud)", 3 - i, 0.02), NULL, outcome_cb, &outcomes[i]);
+      afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(ud)", 3 - i, 0.02), NULL, outcome_cb, &outcomes[i]);
     }
   watch_end (&watched);
 
@@ -157,10 +157,10 @@ test_perl_idle (void)
   g_assert_cmpuint (get_number (result), >=, 1);
   g_assert_cmpuint (get_number (result), <, 20);
 
-  afrpc_proxy_call (watched.proxy, g_variant_new ("(sd)", "turns-inside", 0.3), NULL, outcome_cb, &turns);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(sd)", "turns-inside", 0.3), NULL, outcome_cb, &turns);
   while (watched.n_events == 0)
     g_main_context_iteration (NULL, TRUE);
-  afrpc_proxy_call (watched.proxy, g_variant_new ("(s)", "return"), NULL, NULL, NULL);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(s)", "return"), NULL, NULL, NULL);
   outcome_wait (&turns);
   g_assert_no_error (turns.error);
   g_assert_cmpuint (get_number (turns.value), >=, 1);
@@ -182,10 +182,10 @@ test_perl_prepare (void)
   watch_loop (&watched, process);
   check_call (watched.proxy, "('prepare', 'answer')", "(prepared)");
   check_error (watched.proxy, "('prepare', 'drop')", AFRPC_ERROR_NO_RESULT, "dropped the call");
-  afrpc_proxy_call (watched.proxy, g_variant_new ("(ss)", "prepare", "event"), NULL, NULL, NULL);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(ss)", "prepare", "event"), NULL, NULL, NULL);
   while (watched.n_events == 0)
     g_main_context_iteration (NULL, TRUE);
-  afrpc_proxy_kill (watched.proxy);
+  afrpc_caller_kill (AFRPC_CALLER (watched.proxy));
 }
 
 /* As example 3 there. */
@@ -211,7 +211,7 @@ test_perl_coro (void)
   for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
     {
       outcomes[i].log = watched.log;
-      afrpc_proxy_call (watched.proxy, g_variant_new ("(u)", i), NULL, outcome_cb, &outcomes[i]);
+      afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(u)", i), NULL, outcome_cb, &outcomes[i]);
     }
   for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
     {
@@ -281,7 +281,7 @@ check_run (const char *last,
 
   g_signal_connect (process, "exited", G_CALLBACK (exited_cb), &exit);
   send_start (process);
-  afrpc_process_run (process, "Jobs::serve", NULL, run_cb, &stream);
+  afrpc_process_run_async (process, "Jobs::serve", NULL, run_cb, &stream);
   while (stream == NULL)
     g_main_context_iteration (NULL, TRUE);
   check_read (stream, "with a,from fd 1,from fd 2,2,from fd 3\n");
@@ -319,8 +319,8 @@ check_death (const char   *args,
 
   watch_jobs (&watched, backend);
   check_call (watched.proxy, "('echo', 'alive')", "(alive)");
-  afrpc_proxy_call (watched.proxy, value, NULL, outcome_cb, &running);
-  afrpc_proxy_call (watched.proxy, g_variant_new ("(s)", "echo"), NULL, outcome_cb, &waiting);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), value, NULL, outcome_cb, &running);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(s)", "echo"), NULL, outcome_cb, &waiting);
   test_iterate_until (&watched.destroyed);
   g_assert_error (running.error, AFRPC_ERROR, AFRPC_ERROR_DIED);
   assert_contains (running.error->message, words);
@@ -354,7 +354,7 @@ test_perl_death_of_many (void)
   g_test_summary ("Calls that nobody answers before the end have died, and were not dropped");
   watch_jobs (&watched, AFRPC_BACKEND_ASYNC);
   for (guint i = 0; i < G_N_ELEMENTS (kept); i++)
-    afrpc_proxy_call (watched.proxy, g_variant_new ("(s)", "keep"), NULL, outcome_cb, &kept[i]);
+    afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(s)", "keep"), NULL, outcome_cb, &kept[i]);
   check_error (watched.proxy, "('exit', 3)", AFRPC_ERROR_DIED, "status 3");
   for (guint i = 0; i < G_N_ELEMENTS (kept); i++)
     {
@@ -444,7 +444,7 @@ test_perl_done_later (void)
   watch_init (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "Loop::run", "backend",
                                       AFRPC_BACKEND_ASYNC, "done", "Loop::done", NULL));
   check_call (watched.proxy, "('after', 0, 'x')", "(x)");
-  afrpc_proxy_close (watched.proxy);
+  afrpc_caller_close (AFRPC_CALLER (watched.proxy));
   while (watched.exit == NULL)
     g_main_context_iteration (NULL, TRUE);
   g_assert_cmpint (afrpc_exit_get_status (watched.exit), ==, 8);

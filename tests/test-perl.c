@@ -155,7 +155,7 @@ check_remover (AfrpcBackend backend)
       const char *what = i == 5 ? "burn" : "rmdir";
       const char *path = i == 0 ? folder : "/no/such";
 
-      afrpc_proxy_call (watched.proxy, g_variant_new ("(ss)", what, path), NULL, outcome_cb, &outcomes[i]);
+      afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(ss)", what, path), NULL, outcome_cb, &outcomes[i]);
     }
   watch_end (&watched);
 
@@ -193,13 +193,13 @@ test_perl_done_callback (void)
   g_test_summary ("An async function needs no event loop to answer later; it answers once");
   watch_jobs (&watched, AFRPC_BACKEND_ASYNC);
   first.log = second.log = dropped.log = watched.log;
-  afrpc_proxy_call (watched.proxy, g_variant_new ("(s)", "keep"), NULL, outcome_cb, &first);
-  afrpc_proxy_call (watched.proxy, g_variant_new ("(s)", "keep"), NULL, outcome_cb, &second);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(s)", "keep"), NULL, outcome_cb, &first);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(s)", "keep"), NULL, outcome_cb, &second);
   check_call (watched.proxy, "('event', 'x')", "(sent)");
   check_call (watched.proxy, "('answer', 'x', @mi nothing)", "(all)");
   g_assert_true (first.done && second.done);
   g_assert_true (strstr (watched.log->str, "event (x); result") == watched.log->str);
-  afrpc_proxy_call (watched.proxy, g_variant_new ("(s)", "keep"), NULL, outcome_cb, &dropped);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(s)", "keep"), NULL, outcome_cb, &dropped);
   check_call (watched.proxy, "('drop',)", "(dropped)");
   g_assert_error (dropped.error, AFRPC_ERROR, AFRPC_ERROR_NO_RESULT);
   check_call (watched.proxy, "('twice',)", "(once)");

@@ -34,7 +34,7 @@ assert_fails (AfrpcProcess *process, /* (transfer full) */
   test_iterate_until (&watched.destroyed);
   g_assert_error (watched.error, AFRPC_ERROR, code);
 
-  result = afrpc_proxy_call_sync (watched.proxy, NULL, NULL, &sync_error);
+  result = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), NULL, NULL, &sync_error);
   g_assert_error (sync_error, AFRPC_ERROR, code);
   test_assert_no_children ();
 }
@@ -51,7 +51,7 @@ assert_fails_sync (AfrpcProcess *process, /* (transfer full) */
 
   watch_init (&watched, afrpc_proxy_new (process, function));
   g_object_unref (process);
-  result = afrpc_proxy_call_sync (watched.proxy, NULL, NULL, &error);
+  result = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), NULL, NULL, &error);
   g_assert_error (error, AFRPC_ERROR, code);
   if (strstr (error->message, words) == NULL)
     g_error ("“%s” is not in “%s”", words, error->message);
@@ -395,7 +395,7 @@ test_process_wait (void)
   g_autofree char *text = NULL;
 
   g_test_summary ("wait gives the exit, also afterwards; for a process that cannot start, the reason");
-  afrpc_process_wait (process, NULL, waited_cb, &exit);
+  afrpc_process_wait_async (process, NULL, waited_cb, &exit);
   while (afrpc_process_get_pid (process) == 0)
     g_main_context_iteration (NULL, TRUE);
   afrpc_process_kill (process, SIGTERM);
@@ -411,12 +411,12 @@ test_process_wait (void)
   g_assert_nonnull (strstr (text, "was killed by signal 15 (Terminated) that this program sent"));
   afrpc_process_kill (process, SIGTERM);
 
-  afrpc_process_wait (process, NULL, waited_cb, &again);
+  afrpc_process_wait_async (process, NULL, waited_cb, &again);
   while (again == NULL)
     g_main_context_iteration (NULL, TRUE);
   g_assert_true (again == exit);
 
-  afrpc_process_wait (broken, NULL, wait_failed_cb, &error);
+  afrpc_process_wait_async (broken, NULL, wait_failed_cb, &error);
   while (error == NULL)
     g_main_context_iteration (NULL, TRUE);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
@@ -430,7 +430,7 @@ test_process_wait_cancel (void)
   g_autoptr(GError) error = NULL;
 
   g_test_summary ("Cancelling a wait stops the waiting, not the process");
-  afrpc_process_wait (process, cancellable, wait_failed_cb, &error);
+  afrpc_process_wait_async (process, cancellable, wait_failed_cb, &error);
   while (afrpc_process_get_pid (process) == 0)
     g_main_context_iteration (NULL, TRUE);
   g_cancellable_cancel (cancellable);
@@ -497,9 +497,9 @@ test_process_run (void)
 
   g_test_summary ("run gives the socket to a function that took the process over, with nothing on it");
   afrpc_process_send_arg (process, g_variant_new_string ("a"));
-  afrpc_process_wait (process, NULL, waited_cb, &exit);
-  afrpc_process_run (process, "run_echo", NULL, run_cb, &stream);
-  afrpc_process_run (process, "run_echo", NULL, run_failed_cb, &error);
+  afrpc_process_wait_async (process, NULL, waited_cb, &exit);
+  afrpc_process_run_async (process, "run_echo", NULL, run_cb, &stream);
+  afrpc_process_run_async (process, "run_echo", NULL, run_failed_cb, &error);
   g_object_unref (process);
   while (stream == NULL)
     g_main_context_iteration (NULL, TRUE);
@@ -530,13 +530,13 @@ test_process_run_fails (void)
   g_autoptr(AfrpcExit) exit = NULL;
 
   g_test_summary ("A run that fails says why; one that is cancelled kills");
-  afrpc_process_run (process, "no_such", NULL, run_failed_cb, &error);
+  afrpc_process_run_async (process, "no_such", NULL, run_failed_cb, &error);
   while (error == NULL)
     g_main_context_iteration (NULL, TRUE);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION);
 
-  afrpc_process_wait (cancelled, NULL, waited_cb, &exit);
-  afrpc_process_run (cancelled, "run_echo", cancellable, run_failed_cb, &cancel_error);
+  afrpc_process_wait_async (cancelled, NULL, waited_cb, &exit);
+  afrpc_process_run_async (cancelled, "run_echo", cancellable, run_failed_cb, &cancel_error);
   while (afrpc_process_get_pid (cancelled) == 0)
     g_main_context_iteration (NULL, TRUE);
   g_cancellable_cancel (cancellable);
@@ -584,7 +584,7 @@ test_process_many (void)
       if (i % 3 != 0)
         g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
       if (i % 5 == 0)
-        afrpc_proxy_kill (watched.proxy);
+        afrpc_caller_kill (AFRPC_CALLER (watched.proxy));
       watch_end (&watched);
       if (i == 0)
         n_fds = test_count_fds ();

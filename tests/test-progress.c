@@ -33,7 +33,7 @@ typedef struct
 } Progress;
 
 static void
-progress_cb (AfrpcProxy *proxy,
+progress_cb (AfrpcCaller *caller,
              GVariant   *value,
              gpointer    data)
 {
@@ -61,7 +61,7 @@ start (Progress          *progress,
        AfrpcProgressMode  mode)
 {
   progress->in_order = TRUE;
-  afrpc_proxy_call_with_progress (proxy, g_variant_new ("(u)", n), mode, progress_cb, progress, drop_cb,
+  test_call_with_progress (proxy, g_variant_new ("(u)", n), mode, progress_cb, progress, drop_cb,
                                   progress->cancellable, outcome_cb, &progress->outcome);
 }
 
@@ -120,7 +120,7 @@ test_progress_unwanted (gconstpointer data)
   watch_init (&watched, new_proxy (backend == AFRPC_BACKEND_SYNC ? "count_up" : "count_up_async", backend));
   result = test_call (watched.proxy, g_variant_new ("(u)", 1000), &error);
   g_assert_no_error (error);
-  sync_result = afrpc_proxy_call_sync (watched.proxy, g_variant_new ("(u)", 1000), NULL, &error);
+  sync_result = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), g_variant_new ("(u)", 1000), NULL, &error);
   g_assert_no_error (error);
 }
 
@@ -208,7 +208,7 @@ test_progress_sync_call (void)
   g_test_summary ("What arrives during a blocking call is delivered in order afterwards");
   watch_init (&watched, new_proxy ("count_up", AFRPC_BACKEND_SYNC));
   start (&progress, watched.proxy, 100, AFRPC_PROGRESS_ALL);
-  result = afrpc_proxy_call_sync (watched.proxy, g_variant_new ("(u)", 1), NULL, &error);
+  result = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), g_variant_new ("(u)", 1), NULL, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (progress.n, ==, 0);
   outcome_wait (&progress.outcome);
@@ -226,7 +226,7 @@ test_progress_refused (void)
 
   g_test_summary ("A call that cannot be made drops what came with it, too");
   watch_init (&watched, new_proxy ("count_up", AFRPC_BACKEND_SYNC));
-  afrpc_proxy_close (watched.proxy);
+  afrpc_caller_close (AFRPC_CALLER (watched.proxy));
   start (&progress, watched.proxy, 1, AFRPC_PROGRESS_ALL);
   outcome_wait (&progress.outcome);
   g_assert_error (progress.outcome.error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
@@ -237,7 +237,7 @@ test_progress_refused (void)
 }
 
 static void
-count_cb (AfrpcProxy *proxy,
+count_cb (AfrpcCaller *caller,
           GVariant   *value,
           gpointer    data)
 {
@@ -261,7 +261,7 @@ test_progress_too_large (void)
     {
       g_auto(Outcome) outcome = { 0 };
 
-      afrpc_proxy_call_with_progress (watched.proxy, g_variant_new ("(u)", size), AFRPC_PROGRESS_ALL, count_cb, &n, NULL,
+      test_call_with_progress (watched.proxy, g_variant_new ("(u)", size), AFRPC_PROGRESS_ALL, count_cb, &n, NULL,
                                       NULL, outcome_cb, &outcome);
       outcome_wait (&outcome);
       g_assert_no_error (outcome.error);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -69,7 +70,7 @@ test_proxy_order (gconstpointer data)
   for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
     {
       outcomes[i].log = watched.log;
-      afrpc_proxy_call (watched.proxy, test_act ("event", g_variant_new_uint32 (i)), NULL, outcome_cb, &outcomes[i]);
+      afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("event", g_variant_new_uint32 (i)), NULL, outcome_cb, &outcomes[i]);
     }
   watch_end (&watched);
 
@@ -87,9 +88,11 @@ typedef struct
 } Counted;
 
 static void
-counted_event_cb (AfrpcProxy *proxy,
-                  GVariant   *event,
-                  Counted    *counted)
+counted_event_cb (AfrpcProxy   *proxy,
+                  GVariant     *event,
+                  AfrpcProcess *from,
+                  GUnixFDList  *fds,
+                  Counted      *counted)
 {
   g_assert_cmpuint (g_variant_get_uint32 (event), ==, counted->next++);
 }
@@ -101,7 +104,7 @@ counted_result_cb (GObject      *source,
 {
   Counted *counted = data;
   g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) value = afrpc_proxy_call_finish (AFRPC_PROXY (source), result, &error);
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (source), result, &error);
 
   g_assert_no_error (error);
   g_assert_cmpuint (g_variant_get_uint32 (value), ==, counted->next++);
@@ -118,7 +121,7 @@ test_proxy_order_load (void)
   watch_init (&watched, test_proxy_new ("count", AFRPC_BACKEND_SYNC));
   g_signal_connect (watched.proxy, "event", G_CALLBACK (counted_event_cb), &counted);
   for (guint i = 0; i < 10000; i++)
-    afrpc_proxy_call (watched.proxy, g_variant_new ("(u)", 3), NULL, counted_result_cb, &counted);
+    afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(u)", 3), NULL, counted_result_cb, &counted);
   watch_end (&watched);
 
   g_assert_cmpuint (counted.n_results, ==, 10000);
@@ -141,13 +144,13 @@ refill_cb (GObject      *source,
 {
   Refill *refill = data;
   g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) value = afrpc_proxy_call_finish (AFRPC_PROXY (source), result, &error);
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (source), result, &error);
 
   g_assert_no_error (error);
   g_assert_cmpuint (g_variant_get_uint32 (value), ==, refill->n_settled);
   refill->done = ++refill->n_settled == N_REFILLED;
   if (refill->n_made < N_REFILLED)
-    afrpc_proxy_call (AFRPC_PROXY (source), test_act ("return", g_variant_new_uint32 (refill->n_made++)), NULL, refill_cb,
+    afrpc_caller_call (AFRPC_CALLER (source), test_act ("return", g_variant_new_uint32 (refill->n_made++)), NULL, refill_cb,
                       refill);
 }
 
@@ -161,7 +164,7 @@ test_proxy_order_refill (gconstpointer data)
   g_test_summary ("Results stay in order when callbacks make new calls that are answered at once");
   watch_init (&watched, test_proxy_new (act_name (backend), backend));
   while (refill.n_made < 1000)
-    afrpc_proxy_call (watched.proxy, test_act ("return", g_variant_new_uint32 (refill.n_made++)), NULL, refill_cb, &refill);
+    afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", g_variant_new_uint32 (refill.n_made++)), NULL, refill_cb, &refill);
   test_iterate_until (&refill.done);
 }
 
@@ -176,9 +179,9 @@ test_proxy_async_any_order (void)
   g_test_summary ("Async calls are answered in whatever order the worker likes");
   watch_init (&watched, test_proxy_new ("act_async", AFRPC_BACKEND_ASYNC));
   slow.log = fast.log = release.log = watched.log;
-  afrpc_proxy_call (watched.proxy, test_act ("keep", NULL), NULL, outcome_cb, &slow);
-  afrpc_proxy_call (watched.proxy, test_act ("return", g_variant_new_string ("fast")), NULL, outcome_cb, &fast);
-  afrpc_proxy_call (watched.proxy, test_act ("release", NULL), NULL, outcome_cb, &release);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("keep", NULL), NULL, outcome_cb, &slow);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", g_variant_new_string ("fast")), NULL, outcome_cb, &fast);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("release", NULL), NULL, outcome_cb, &release);
   watch_end (&watched);
 
   g_assert_cmpstr (watched.log->str, ==, "result 'fast'; result 'released'; result 'done'; exited; destroyed; ");
@@ -192,7 +195,7 @@ test_proxy_async_finishes (void)
 
   g_test_summary ("A closed async worker finishes what is outstanding");
   watch_init (&watched, test_proxy_new ("act_async", AFRPC_BACKEND_ASYNC));
-  afrpc_proxy_call (watched.proxy, test_act ("later", g_variant_new_uint32 (30)), NULL, outcome_cb, &later);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("later", g_variant_new_uint32 (30)), NULL, outcome_cb, &later);
   watch_end (&watched);
 
   g_assert_true (later.done);
@@ -319,7 +322,7 @@ test_proxy_busy (void)
 
   afrpc_proxy_set_max_calls_queued (watched.proxy, 2);
   for (guint i = 0; i < 3; i++)
-    afrpc_proxy_call (watched.proxy, NULL, NULL, outcome_cb, &outcomes[i]);
+    afrpc_caller_call (AFRPC_CALLER (watched.proxy), NULL, NULL, outcome_cb, &outcomes[i]);
   g_assert_cmpuint (afrpc_proxy_get_n_calls_queued (watched.proxy), ==, 2);
   for (guint i = 0; i < 3; i++)
     outcome_wait (&outcomes[i]);
@@ -337,15 +340,15 @@ test_proxy_busy (void)
   /* The first two go to the socket at once: they are more than what is written together. */
   for (guint i = 0; i < 2; i++)
     {
-      afrpc_proxy_call (watched.proxy, big, NULL, outcome_cb, &outcomes[i]);
+      afrpc_caller_call (AFRPC_CALLER (watched.proxy), big, NULL, outcome_cb, &outcomes[i]);
       outcome_wait (&outcomes[i]);
       g_assert_no_error (outcomes[i].error);
     }
-  afrpc_proxy_call (watched.proxy, NULL, NULL, outcome_cb, &outcomes[2]);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), NULL, NULL, outcome_cb, &outcomes[2]);
   {
     g_auto(Outcome) refused = { 0 };
 
-    afrpc_proxy_call (watched.proxy, NULL, NULL, outcome_cb, &refused);
+    afrpc_caller_call (AFRPC_CALLER (watched.proxy), NULL, NULL, outcome_cb, &refused);
     outcome_wait (&refused);
     g_assert_error (refused.error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
   }
@@ -369,11 +372,11 @@ test_proxy_in_use (void)
   second = afrpc_proxy_new (afrpc_proxy_get_process (watched.proxy), "echo");
   watch_init (&refused, second);
   assert_call_fails (second, NULL, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "already");
-  result = afrpc_proxy_call_sync (second, NULL, NULL, &error);
+  result = afrpc_caller_call_sync (AFRPC_CALLER (second), NULL, NULL, &error);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_IN_USE);
   g_assert_true (afrpc_proxy_is_closed (second));
-  afrpc_proxy_close (second);
-  afrpc_proxy_kill (second);
+  afrpc_caller_close (AFRPC_CALLER (second));
+  afrpc_caller_kill (AFRPC_CALLER (second));
   watch_end (&refused);
   g_assert_error (refused.error, AFRPC_ERROR, AFRPC_ERROR_IN_USE);
   assert_works (watched.proxy);
@@ -402,7 +405,7 @@ test_proxy_unhandled_error (void)
   watch_events (&watched);
   g_signal_handlers_disconnect_matched (watched.proxy, G_SIGNAL_MATCH_ID | G_SIGNAL_MATCH_DATA,
                                         g_signal_lookup ("error", AFRPC_TYPE_PROXY), 0, NULL, NULL, &watched);
-  afrpc_proxy_call (watched.proxy, test_act ("exit", g_variant_new_uint32 (3)), NULL, outcome_cb, &outcome);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("exit", g_variant_new_uint32 (3)), NULL, outcome_cb, &outcome);
   watch_end (&watched);
   g_assert_nonnull (strstr (watched.log->str, "event ('error', "));
   g_assert_nonnull (strstr (watched.log->str, "exited with status 3"));
@@ -412,14 +415,30 @@ static void
 test_proxy_unhandled_error_logged (void)
 {
   g_autoptr(AfrpcProxy) proxy = test_proxy_new ("act", AFRPC_BACKEND_SYNC);
+  gboolean destroyed = FALSE;
+
+  g_test_summary ("What nobody is told otherwise is logged");
+  g_variant_unref (test_call (proxy, test_act ("return", NULL), NULL));
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_WARNING, "*signal 9*");
+  g_signal_connect_swapped (proxy, "destroyed", G_CALLBACK (g_atomic_int_inc), &destroyed);
+  g_assert_no_errno (kill (afrpc_process_get_pid (afrpc_proxy_get_process (proxy)), SIGKILL));
+  test_iterate_until (&destroyed);
+  g_test_assert_expected_messages ();
+}
+
+static void
+test_proxy_unhandled_error_told (void)
+{
+  g_autoptr(AfrpcProxy) proxy = test_proxy_new ("act", AFRPC_BACKEND_SYNC);
   g_auto(Outcome) outcome = { 0 };
   gboolean destroyed = FALSE;
 
-  g_test_expect_message ("afrpc", G_LOG_LEVEL_WARNING, "*exited with status 3*");
+  g_test_summary ("What a call has got is not logged as well: any warning would end this test");
   g_signal_connect_swapped (proxy, "destroyed", G_CALLBACK (g_atomic_int_inc), &destroyed);
-  afrpc_proxy_call (proxy, test_act ("exit", g_variant_new_uint32 (3)), NULL, outcome_cb, &outcome);
+  afrpc_caller_call (AFRPC_CALLER (proxy), test_act ("exit", g_variant_new_uint32 (3)), NULL, outcome_cb, &outcome);
   test_iterate_until (&destroyed);
-  g_test_assert_expected_messages ();
+  g_assert_error (outcome.error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+  g_assert_cmpint (outcome.started, ==, AFRPC_STARTED_YES);
 }
 
 /* The end */
@@ -435,9 +454,9 @@ test_proxy_close (void)
   for (guint i = 0; i < 5; i++)
     {
       outcomes[i].log = watched.log;
-      afrpc_proxy_call (watched.proxy, g_variant_new_uint32 (i), NULL, outcome_cb, &outcomes[i]);
+      afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new_uint32 (i), NULL, outcome_cb, &outcomes[i]);
     }
-  afrpc_proxy_close (watched.proxy);
+  afrpc_caller_close (AFRPC_CALLER (watched.proxy));
   g_assert_true (afrpc_proxy_is_closed (watched.proxy));
   g_clear_object (&watched.proxy);
   watch_end (&watched);
@@ -461,12 +480,12 @@ test_proxy_call_after_close (void)
   g_test_summary ("A closed proxy refuses calls, before and after the end of its process");
   watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
   assert_works (watched.proxy);
-  afrpc_proxy_close (watched.proxy);
-  afrpc_proxy_close (watched.proxy);
+  afrpc_caller_close (AFRPC_CALLER (watched.proxy));
+  afrpc_caller_close (AFRPC_CALLER (watched.proxy));
   assert_call_fails (watched.proxy, NULL, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "");
   watch_end (&watched);
   assert_call_fails (watched.proxy, NULL, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "exited with status 0");
-  result = afrpc_proxy_call_sync (watched.proxy, NULL, NULL, &error);
+  result = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), NULL, NULL, &error);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
 }
 
@@ -477,7 +496,7 @@ closed_cb (GObject      *source,
 {
   g_autoptr(GError) error = NULL;
 
-  g_assert_true (afrpc_proxy_close_finish (AFRPC_PROXY (source), result, &error));
+  g_assert_true (afrpc_caller_close_finish (AFRPC_CALLER (source), result, &error));
   g_assert_no_error (error);
   *(gboolean *) data = TRUE;
 }
@@ -489,7 +508,7 @@ close_cancelled_cb (GObject      *source,
 {
   g_autoptr(GError) error = NULL;
 
-  g_assert_false (afrpc_proxy_close_finish (AFRPC_PROXY (source), result, &error));
+  g_assert_false (afrpc_caller_close_finish (AFRPC_CALLER (source), result, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   *(gboolean *) data = TRUE;
 }
@@ -503,13 +522,13 @@ test_proxy_close_async (void)
 
   g_test_summary ("close_async waits for the end; cancelling stops only the waiting");
   watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
-  afrpc_proxy_close_async (watched.proxy, cancellable, close_cancelled_cb, &cancelled);
-  afrpc_proxy_close_async (watched.proxy, NULL, closed_cb, &closed);
+  afrpc_caller_close_async (AFRPC_CALLER (watched.proxy), cancellable, close_cancelled_cb, &cancelled);
+  afrpc_caller_close_async (AFRPC_CALLER (watched.proxy), NULL, closed_cb, &closed);
   g_cancellable_cancel (cancellable);
   test_iterate_until (&cancelled);
   test_iterate_until (&closed);
   test_assert_no_children ();
-  afrpc_proxy_close_async (watched.proxy, NULL, closed_cb, &again);
+  afrpc_caller_close_async (AFRPC_CALLER (watched.proxy), NULL, closed_cb, &again);
   test_iterate_until (&again);
 }
 
@@ -532,7 +551,7 @@ test_proxy_drop (void)
 
   g_test_summary ("A proxy that is dropped without closing has everything executed");
   g_signal_connect (afrpc_proxy_get_process (proxy), "exited", G_CALLBACK (exited_flag_cb), &exited);
-  afrpc_proxy_call (proxy, test_act ("touch", g_variant_new_string (file)), NULL, NULL, NULL);
+  afrpc_caller_call (AFRPC_CALLER (proxy), test_act ("touch", g_variant_new_string (file)), NULL, NULL, NULL);
   g_object_unref (proxy);
   test_iterate_until (&exited);
   g_assert_cmpint (g_unlink (file), ==, 0);
@@ -597,7 +616,7 @@ nested_cb (GObject      *source,
            GAsyncResult *result,
            gpointer      data)
 {
-  g_autoptr(GVariant) value = afrpc_proxy_call_finish (AFRPC_PROXY (source), result, NULL);
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (source), result, NULL);
 
   assert_works (AFRPC_PROXY (source));
   *(gboolean *) data = TRUE;
@@ -611,7 +630,7 @@ test_proxy_nested (void)
 
   g_test_summary ("A callback may iterate the main loop and wait for another call");
   watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
-  afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, nested_cb, &done);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, nested_cb, &done);
   test_iterate_until (&done);
 }
 
@@ -627,7 +646,7 @@ nested_wait_cb (GObject      *source,
                 gpointer      data)
 {
   Nested *nested = data;
-  g_autoptr(GVariant) value = afrpc_proxy_call_finish (AFRPC_PROXY (source), result, NULL);
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (source), result, NULL);
 
   g_assert_nonnull (value);
   nested->all_settled = ++nested->n_settled == 5;
@@ -645,7 +664,7 @@ test_proxy_nested_wait (void)
   /* Their results come in one piece. */
   watch_init (&watched, test_proxy_new ("act_async", AFRPC_BACKEND_ASYNC));
   for (guint i = 0; i < 5; i++)
-    afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, nested_wait_cb, &nested);
+    afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, nested_wait_cb, &nested);
   test_iterate_until (&nested.all_settled);
 }
 
@@ -695,7 +714,7 @@ test_proxy_done_lives_on (void)
   g_signal_connect_swapped (proxy, "destroyed", G_CALLBACK (g_atomic_int_inc), &destroyed);
   g_signal_connect (process, "exited", G_CALLBACK (exit_flag_cb), &exited);
   assert_works (proxy);
-  afrpc_proxy_close (proxy);
+  afrpc_caller_close (AFRPC_CALLER (proxy));
   test_iterate_until (&destroyed);
   test_iterate_until (&exited);
   g_assert_cmpint (read (fds[0], buffer, sizeof buffer), ==, 8);
@@ -728,6 +747,7 @@ main (int   argc,
   g_test_add_func ("/proxy/unhandled/event", test_proxy_unhandled_event);
   g_test_add_func ("/proxy/unhandled/error", test_proxy_unhandled_error);
   g_test_add_func ("/proxy/unhandled/error-logged", test_proxy_unhandled_error_logged);
+  g_test_add_func ("/proxy/unhandled-error-told", test_proxy_unhandled_error_told);
   g_test_add_func ("/proxy/close", test_proxy_close);
   g_test_add_func ("/proxy/close/call-after", test_proxy_call_after_close);
   g_test_add_func ("/proxy/close/async", test_proxy_close_async);

@@ -42,11 +42,11 @@ class Buffers(unittest.TestCase):
 
         def settled_cb(proxy, result):
             try:
-                answer.append(proxy.call_with_fds_finish(result))
+                answer.append(proxy.call_full_finish(result))
             except GLib.Error as error:
                 answer.append(error)
 
-        Afrpc.Proxy.call_with_fds(self.proxy, GLib.Variant("(sv)", (what, value)), fds, None, settled_cb)
+        self.proxy.call_full(GLib.Variant("(sv)", (what, value)), Afrpc.CallOptions(fds=fds), None, settled_cb)
         while not answer:
             GLib.MainContext.default().iteration(True)
         if isinstance(answer[0], GLib.Error):

@@ -411,8 +411,8 @@ class Coroutines:
     def test_processes(self):
         async def main():
             process = Afrpc.Process.new_exec("python").require(WORKER).send_arg("x")
-            end = process.wait()
-            stream = await process.run("take_over")
+            end = process.wait_async()
+            stream = await process.run_async("take_over")
             got = stream.get_input_stream().read_bytes(6, None).get_data()
             stream.get_output_stream().write_all(b"loud", None)
             stream.get_input_stream().read_bytes(4, None)
@@ -420,10 +420,10 @@ class Coroutines:
             self.assertEqual(got, b"('x',)")
             self.assertTrue((await end).is_success())
             with self.assertRaises(GLib.Error):
-                await Afrpc.Process.new_exec("klingon").run("f")
+                await Afrpc.Process.new_exec("klingon").run_async("f")
             process = Afrpc.Process.new_exec("python")
             with self.assertRaises(asyncio.TimeoutError):
-                await asyncio.wait_for(process.wait(), 0.001)
+                await asyncio.wait_for(process.wait_async(), 0.001)
 
         self.run_main(main())
 

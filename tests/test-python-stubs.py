@@ -36,7 +36,7 @@ async def main() -> int:
     reveal_type(process)
     async with Afrpc.Proxy(process=process, function="f", on_event=print) as proxy:
         await proxy(1, "a", timeout_ms=5)
-        reveal_type(await process.wait())
+        reveal_type(await process.wait_async())
         reveal_type(proxy.get_n_calls_queued())
         proxy(1, timeout_ms="5")  # wrong
         proxy.on_event(5)  # wrong

@@ -295,7 +295,7 @@ class Sync(Case):
                 with self.assertRaises(IndexError):
                     call.get_fd(1)
             proxy, seen = self.make("event_file"), []
-            proxy.on_event(lambda handle: seen.append(proxy.get_event_fds().get(handle)))
+            proxy.on_event(lambda handle, fds: seen.append(fds.get(handle)), fds=True)
             self.assertEqual(self.settle(proxy(file.name)), [None])
             with open(seen[0], "rb") as copy:
                 self.assertEqual(copy.read(), b"content")
@@ -493,7 +493,7 @@ class Preparing(Case):
             self.assertEqual(self.fails_remotely(proxy, 0).type_name, "ValueError")
 
     def test_run(self):
-        call = self.process().send_arg("x").run("take_over")
+        call = self.process().send_arg("x").run_async("take_over")
         wait_until(call.done)
         stream = call.result()
         self.assertEqual(stream.get_input_stream().read_bytes(6, None).get_data(), b"('x',)")

@@ -28,7 +28,7 @@ class Proxies(unittest.TestCase):
         process.set_stderr(Afrpc.Stdio.CAPTURE)
         process.require(WORKER)
         proxy = Afrpc.Proxy(process=process, function=function, **properties)
-        proxy.connect("event", lambda proxy, event: self.log.append(event.unpack()))
+        proxy.connect("event", lambda proxy, event, *rest: self.log.append(event.unpack()))
         proxy.connect("error", lambda proxy, error: self.log.append(error))
         proxy.connect("destroyed", self.destroyed_cb)
         return proxy
@@ -93,9 +93,9 @@ class Proxies(unittest.TestCase):
     def test_cancel_and_time_limit(self):
         proxy = self.make()
         cancellable = Gio.Cancellable()
-        proxy.connect("event", lambda proxy, event: cancellable.cancel())
+        proxy.connect("event", lambda proxy, *rest: cancellable.cancel())
         proxy.call(act("until-cancelled"), cancellable, self.settled_cb, 1)
-        proxy.call_with_timeout(act("hang"), 10, None, self.settled_cb, 2)
+        proxy.call_full(act("hang"), Afrpc.CallOptions(timeout_ms=10), None, self.settled_cb, 2)
         while len([entry for entry in self.log if isinstance(entry, tuple)]) < 2:
             GLib.MainContext.default().iteration(True)
         settled = dict(entry for entry in self.log if isinstance(entry, tuple))
@@ -157,8 +157,8 @@ class Processes(unittest.TestCase):
             seen.append(stream.get_input_stream().read_bytes(64, None).get_data())
             stream.close(None)
 
-        process.wait(None, lambda process, result: (seen.append(process.wait_finish(result)), loop.quit()))
-        process.run("run_echo", None, run_cb)
+        process.wait_async(None, lambda process, result: (seen.append(process.wait_finish(result)), loop.quit()))
+        process.run_async("run_echo", None, run_cb)
         loop.run()
         self.assertEqual(seen[0], b"('a',)\0")
         self.assertTrue(seen[1].is_success())

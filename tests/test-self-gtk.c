@@ -32,7 +32,7 @@ called_cb (GObject      *proxy,
 {
   Program *program = data;
   g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) value = afrpc_proxy_call_finish (AFRPC_PROXY (proxy), result, &error);
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (proxy), result, &error);
   const AfrpcStart start = afrpc_process_get_start (afrpc_proxy_get_process (AFRPC_PROXY (proxy)));
   gboolean free;
   int pid;
@@ -66,7 +66,7 @@ call (Program    *program,
   g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "is-free");
 
   program->is_calling = TRUE;
-  afrpc_proxy_call (proxy, g_variant_new_uint32 (program->n_calls++), NULL, called_cb, program);
+  afrpc_caller_call (AFRPC_CALLER (proxy), g_variant_new_uint32 (program->n_calls++), NULL, called_cb, program);
 }
 
 static gboolean

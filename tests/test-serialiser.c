@@ -85,7 +85,7 @@ flood_cb (GObject      *source,
   FloodCall *call = data;
   Flood *flood = call->flood;
   g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) back = afrpc_proxy_call_finish (AFRPC_PROXY (source), result, &error);
+  g_autoptr(GVariant) back = afrpc_caller_call_finish (AFRPC_CALLER (source), result, &error);
 
   g_assert_no_error (error);
   variant_assert_same (call->value, back);
@@ -106,7 +106,7 @@ flood_call (Flood *flood)
   flood->n_made++;
   call->flood = flood;
   call->value = random_serialisable (rand, flood->name);
-  afrpc_proxy_call (flood->proxy, call->value, NULL, flood_cb, call);
+  afrpc_caller_call (AFRPC_CALLER (flood->proxy), call->value, NULL, flood_cb, call);
 }
 
 static void
@@ -138,7 +138,7 @@ test_serialiser_call_sync (gconstpointer name)
       g_autoptr(AfrpcProxy) proxy = named_proxy_new ("echo", backend, name);
       g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_parsed ("('a', b'\\377')"));
       g_autoptr(GError) error = NULL;
-      g_autoptr(GVariant) back = afrpc_proxy_call_sync (proxy, value, NULL, &error);
+      g_autoptr(GVariant) back = afrpc_caller_call_sync (AFRPC_CALLER (proxy), value, NULL, &error);
 
       g_assert_no_error (error);
       variant_assert_same (value, back);
@@ -257,12 +257,12 @@ check_trick (AfrpcProxy *proxy,
       g_autoptr(GVariant) value = NULL;
       g_autoptr(GError) error = NULL;
 
-      afrpc_proxy_call (proxy, g_variant_new_int32 (1), NULL, outcome_cb, &before);
+      afrpc_caller_call (AFRPC_CALLER (proxy), g_variant_new_int32 (1), NULL, outcome_cb, &before);
       if (sync)
-        value = afrpc_proxy_call_sync (proxy, args, NULL, &error);
+        value = afrpc_caller_call_sync (AFRPC_CALLER (proxy), args, NULL, &error);
       else
         value = test_call (proxy, args, &error);
-      afrpc_proxy_call (proxy, g_variant_new_int32 (2), NULL, outcome_cb, &after);
+      afrpc_caller_call (AFRPC_CALLER (proxy), g_variant_new_int32 (2), NULL, outcome_cb, &after);
       outcome_wait (&before);
       outcome_wait (&after);
 
@@ -329,8 +329,8 @@ test_serialiser_events (gconstpointer name)
       watch_init (&watched, named_proxy_new ("tell", backend, name));
       watch_events (&watched);
       outcome.log = failing.log = watched.log;
-      afrpc_proxy_call (watched.proxy, g_variant_new_parsed ("b'a'"), NULL, outcome_cb, &outcome);
-      afrpc_proxy_call (watched.proxy, g_variant_new_string ("fail"), NULL, outcome_cb, &failing);
+      afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new_parsed ("b'a'"), NULL, outcome_cb, &outcome);
+      afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new_string ("fail"), NULL, outcome_cb, &failing);
       outcome_wait (&failing);
       g_assert_cmpstr (watched.log->str, ==,
                        "event 'before'; event b'a'; event 'after'; result 'told'; "
@@ -386,8 +386,8 @@ test_serialiser_stash (void)
   watch_init (&watched, odd_proxy_new ("tell", AFRPC_BACKEND_SYNC, odd));
   watch_events (&watched);
   outcome.log = watched.log;
-  afrpc_proxy_call (watched.proxy, g_variant_new_int32 (1), NULL, outcome_cb, &outcome);
-  value = afrpc_proxy_call_sync (watched.proxy, g_variant_new_int32 (2), NULL, &error);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new_int32 (1), NULL, outcome_cb, &outcome);
+  value = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), g_variant_new_int32 (2), NULL, &error);
   g_assert_no_error (error);
   n_calls = odd->n_calls;
   g_assert_cmpuint (n_calls, ==, 3);
@@ -401,7 +401,7 @@ test_serialiser_stash (void)
 }
 
 static void
-progress_cb (AfrpcProxy *proxy,
+progress_cb (AfrpcCaller *caller,
              GVariant   *progress,
              gpointer    log)
 {
@@ -420,7 +420,7 @@ test_serialiser_progress (gconstpointer name)
       AfrpcProxy *proxy = named_proxy_new ("report", backend, name);
       Outcome outcome = { .log = log };
 
-      afrpc_proxy_call_with_progress (proxy, g_variant_new_string ("a"), AFRPC_PROGRESS_ALL, progress_cb, log, NULL,
+      test_call_with_progress (proxy, g_variant_new_string ("a"), AFRPC_PROGRESS_ALL, progress_cb, log, NULL,
                                       NULL, outcome_cb, &outcome);
       outcome_wait (&outcome);
       g_assert_cmpstr (log->str, ==, "progress 'half'; progress 'a'; result 'a'; ");
@@ -465,7 +465,7 @@ test_serialiser_size (void)
 static void
 close_hook (gpointer proxy)
 {
-  afrpc_proxy_close (proxy);
+  afrpc_caller_close (AFRPC_CALLER (proxy));
 }
 
 static void
@@ -474,7 +474,7 @@ call_hook (gpointer data)
   OddSerialiser *odd = g_object_get_data (data, "odd");
 
   odd->hook = NULL;
-  afrpc_proxy_call (data, g_variant_new_string ("inner"), NULL, outcome_cb, g_object_get_data (data, "outcome"));
+  afrpc_caller_call (AFRPC_CALLER (data), g_variant_new_string ("inner"), NULL, outcome_cb, g_object_get_data (data, "outcome"));
 }
 
 static void
@@ -505,7 +505,7 @@ test_serialiser_reentrant (void)
   g_assert_null (test_call (proxy, g_variant_new_string ("late"), &error));
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
   g_clear_error (&error);
-  g_assert_null (afrpc_proxy_call_sync (proxy, g_variant_new_string ("late"), NULL, &error));
+  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (proxy), g_variant_new_string ("late"), NULL, &error));
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
   odd->hook = NULL;
   watch_end (&watched);
@@ -530,7 +530,7 @@ interrupt_hook (gpointer data)
   interruption->odd->back_hook = NULL;
   g_cancellable_cancel (interruption->cancellable);
   outcome_wait (&interruption->outcome);
-  afrpc_proxy_call_with_progress (interruption->proxy, g_variant_new_string ("next"), AFRPC_PROGRESS_ALL, progress_cb,
+  test_call_with_progress (interruption->proxy, g_variant_new_string ("next"), AFRPC_PROGRESS_ALL, progress_cb,
                                   interruption->next.log, NULL, NULL, outcome_cb, &interruption->next);
 }
 
@@ -547,7 +547,7 @@ test_serialiser_interrupted (void)
   odd->back_hook = interrupt_hook;
   odd->hook_data = &interruption;
   interruption.outcome.log = interruption.next.log = log;
-  afrpc_proxy_call_with_progress (interruption.proxy, g_variant_new_string ("a"), AFRPC_PROGRESS_ALL, progress_cb, log,
+  test_call_with_progress (interruption.proxy, g_variant_new_string ("a"), AFRPC_PROGRESS_ALL, progress_cb, log,
                                   NULL, cancellable, outcome_cb, &interruption.outcome);
   while (!interruption.next.done)
     g_main_context_iteration (NULL, TRUE);

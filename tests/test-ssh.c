@@ -51,8 +51,8 @@ check_kill (gboolean    worker,
   watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
   watch_events (&watched);
   pid = get_pid (watched.proxy);
-  afrpc_proxy_call (watched.proxy, test_act ("spin", NULL), NULL, outcome_cb, &running);
-  afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, outcome_cb, &after);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("spin", NULL), NULL, outcome_cb, &running);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, outcome_cb, &after);
   while (watched.n_events < 1)
     g_main_context_iteration (NULL, TRUE);
   kill (worker ? pid : afrpc_process_get_pid (afrpc_proxy_get_process (watched.proxy)), worker ? SIGKILL : SIGTERM);

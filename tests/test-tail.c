@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "child/afrpc-tail.h"
+#include "peer/afrpc-tail.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +16,14 @@ typedef struct
   int fd;
   GString *written;
 } Source;
+
+static char *
+tail_dup (AfrpcTail *tail)
+{
+  gsize n_recent;
+
+  return afrpc_tail_dup (tail, &n_recent);
+}
 
 static void
 source_init (Source *self)
@@ -88,7 +96,7 @@ static void
 source_check (Source *self)
 {
   g_autofree char *expected = expect (self->written);
-  g_autofree char *text = afrpc_tail_dup (&self->tail);
+  g_autofree char *text = tail_dup (&self->tail);
 
   g_assert_cmpmem (text, strlen (text), expected, strlen (expected));
 }
@@ -103,7 +111,7 @@ check_text (const char *text,
   source_init (&source);
   source_write (&source, text, -1);
   afrpc_tail_read (&source.tail);
-  tail = afrpc_tail_dup (&source.tail);
+  tail = tail_dup (&source.tail);
   g_assert_cmpstr (tail, ==, expected);
   source_check (&source);
 }
@@ -130,7 +138,7 @@ test_tail_nul (void)
   source_init (&source);
   source_write (&source, "\0a\0b\0", 5);
   afrpc_tail_read (&source.tail);
-  tail = afrpc_tail_dup (&source.tail);
+  tail = tail_dup (&source.tail);
   g_assert_cmpstr (tail, ==, "?a?b?");
 }
 
@@ -182,7 +190,7 @@ test_tail_long_line (void)
         source_write (&source, line, -1);
         source_write (&source, "\n", n_breaks);
         afrpc_tail_read (&source.tail);
-        tail = afrpc_tail_dup (&source.tail);
+        tail = tail_dup (&source.tail);
         g_assert_cmpuint (strlen (tail), >=, AFRPC_TAIL_SIZE - 1);
         source_check (&source);
       }

@@ -87,6 +87,78 @@ test_iterate_until (gboolean *flag)
   g_source_destroy (patience);
 }
 
+GVariant *
+test_call_finish (GObject       *source,
+                  GAsyncResult  *result,
+                  GUnixFDList  **out_fds,
+                  GError       **error)
+{
+  AfrpcCaller *caller = AFRPC_CALLER (source);
+
+  return g_async_result_is_tagged (result, afrpc_caller_call) ?
+    afrpc_caller_call_finish (caller, result, error) : afrpc_caller_call_full_finish (caller, result, out_fds, error);
+}
+
+void
+test_call_with_timeout (AfrpcProxy          *proxy,
+                        GVariant            *args,
+                        int                  timeout_ms,
+                        GCancellable        *cancellable,
+                        GAsyncReadyCallback  callback,
+                        gpointer             user_data)
+{
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+
+  afrpc_call_options_set_timeout_ms (options, timeout_ms);
+  afrpc_caller_call_full (AFRPC_CALLER (proxy), args, options, cancellable, callback, user_data);
+}
+
+void
+test_call_with_fds (AfrpcProxy          *proxy,
+                    GVariant            *args,
+                    GUnixFDList         *fds,
+                    GCancellable        *cancellable,
+                    GAsyncReadyCallback  callback,
+                    gpointer             user_data)
+{
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+
+  afrpc_call_options_set_fds (options, fds);
+  afrpc_caller_call_full (AFRPC_CALLER (proxy), args, options, cancellable, callback, user_data);
+}
+
+GVariant *
+test_call_with_fds_sync (AfrpcProxy    *proxy,
+                         GVariant      *args,
+                         GUnixFDList   *fds,
+                         GUnixFDList  **out_fds,
+                         GCancellable  *cancellable,
+                         GError       **error)
+{
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+
+  afrpc_call_options_set_fds (options, fds);
+
+  return afrpc_caller_call_full_sync (AFRPC_CALLER (proxy), args, options, out_fds, cancellable, error);
+}
+
+void
+test_call_with_progress (AfrpcProxy          *proxy,
+                         GVariant            *args,
+                         AfrpcProgressMode    mode,
+                         AfrpcProgressFunc    progress,
+                         gpointer             progress_data,
+                         GDestroyNotify       progress_destroy,
+                         GCancellable        *cancellable,
+                         GAsyncReadyCallback  callback,
+                         gpointer             user_data)
+{
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+
+  afrpc_call_options_set_progress (options, mode, progress, progress_data, progress_destroy);
+  afrpc_caller_call_full (AFRPC_CALLER (proxy), args, options, cancellable, callback, user_data);
+}
+
 void
 outcome_cb (GObject      *source,
             GAsyncResult *result,
@@ -96,7 +168,9 @@ outcome_cb (GObject      *source,
 
   g_assert_false (outcome->done);
   outcome->done = TRUE;
-  outcome->value = afrpc_proxy_call_finish (AFRPC_PROXY (source), result, &outcome->error);
+  outcome->value = test_call_finish (source, result, NULL, &outcome->error);
+  outcome->started = afrpc_call_get_started (AFRPC_CALL (result));
+  g_assert_false (outcome->value != NULL && outcome->started == AFRPC_STARTED_NO);
   g_assert_true ((outcome->value != NULL) != (outcome->error != NULL));
   if (outcome->log != NULL)
     {
@@ -120,9 +194,11 @@ outcome_clear (Outcome *outcome)
 }
 
 static void
-event_cb (AfrpcProxy *proxy,
-          GVariant   *event,
-          Watched    *watched)
+event_cb (AfrpcProxy   *proxy,
+          GVariant     *event,
+          AfrpcProcess *from,
+          GUnixFDList  *fds,
+          Watched      *watched)
 {
   g_autofree char *text = g_variant_print (event, FALSE);
 
@@ -182,7 +258,7 @@ void
 watch_end (Watched *watched)
 {
   if (watched->proxy != NULL)
-    afrpc_proxy_close (watched->proxy);
+    afrpc_caller_close (AFRPC_CALLER (watched->proxy));
   test_iterate_until (&watched->destroyed);
 }
 
@@ -211,7 +287,7 @@ test_call (AfrpcProxy  *proxy,
 {
   Outcome outcome = { 0 };
 
-  afrpc_proxy_call (proxy, args, NULL, outcome_cb, &outcome);
+  afrpc_caller_call (AFRPC_CALLER (proxy), args, NULL, outcome_cb, &outcome);
   outcome_wait (&outcome);
   if (outcome.error != NULL)
     g_propagate_error (error, outcome.error);

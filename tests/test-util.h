@@ -16,6 +16,7 @@ typedef struct
   gboolean done;
   GVariant *value;
   GError *error;
+  AfrpcStarted started;
   GString *log;  /* (nullable): gets "result", with the value's text */
 } Outcome;
 
@@ -56,6 +57,42 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Watched, watch_clear)
 GVariant     *test_call          (AfrpcProxy           *proxy,
                                   GVariant             *args,
                                   GError              **error);
+
+/* Calls with one option each. */
+void          test_call_with_timeout (AfrpcProxy          *proxy,
+                                      GVariant            *args,
+                                      int                  timeout_ms,
+                                      GCancellable        *cancellable,
+                                      GAsyncReadyCallback  callback,
+                                      gpointer             user_data);
+void          test_call_with_fds (AfrpcProxy              *proxy,
+                                  GVariant                *args,
+                                  GUnixFDList             *fds,
+                                  GCancellable            *cancellable,
+                                  GAsyncReadyCallback      callback,
+                                  gpointer                 user_data);
+GVariant     *test_call_with_fds_sync (AfrpcProxy         *proxy,
+                                       GVariant           *args,
+                                       GUnixFDList        *fds,
+                                       GUnixFDList       **out_fds,
+                                       GCancellable       *cancellable,
+                                       GError            **error);
+void          test_call_with_progress (AfrpcProxy         *proxy,
+                                       GVariant           *args,
+                                       AfrpcProgressMode   mode,
+                                       AfrpcProgressFunc   progress,
+                                       gpointer            progress_data,
+                                       GDestroyNotify      progress_destroy,
+                                       GCancellable       *cancellable,
+                                       GAsyncReadyCallback callback,
+                                       gpointer            user_data);
+
+/* The result of a call of whatever kind. */
+GVariant     *test_call_finish (GObject                   *source,
+                                GAsyncResult              *result,
+                                GUnixFDList              **out_fds,
+                                GError                   **error);
+
 /* The reading end of a pipe with nothing but a text in it. */
 int           test_fd_with       (const char           *text);
 void          test_send_fd_with  (AfrpcProcess         *process,

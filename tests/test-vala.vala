@@ -42,7 +42,7 @@ async void test_calls () throws Error {
   } catch (Afrpc.Error.DIED e) {
     assert ("exited with status 3" in e.message);
   }
-  var exit = yield proxy.process.wait ();
+  var exit = yield proxy.process.wait_async ();
   assert (exit.get_status () == 3);
   assert (yield proxy.close_async ());
 }
@@ -53,8 +53,10 @@ async void test_sync_module () throws Error {
   uint[] progress = {};
   proxy.event.connect ((event) => { events += event.get_string (); });
 
-  var result = yield proxy.call_with_progress (new Variant ("(su)", "ä", 3), Afrpc.ProgressMode.ALL,
-                                               (proxy, value) => { progress += value.get_uint32 (); });
+  var options = new Afrpc.CallOptions ();
+  options.set_progress (Afrpc.ProgressMode.ALL, (caller, value) => { progress += value.get_uint32 (); });
+
+  var result = yield proxy.call_full (new Variant ("(su)", "ä", 3), options, null, null);
   assert (result.get_string () == "äää");
   assert (events.length == 2 && events[1] == "ä");
   assert (progress.length == 3 && progress[2] == 2);
@@ -88,7 +90,7 @@ async void test_start_and_end () throws Error {
     assert ("2 is more than 1" in e.message);
   }
   proxy.close ();
-  var exit = yield process.wait ();
+  var exit = yield process.wait_async ();
   assert (exit.is_success () && exit.get_stderr ().strip () == "done was called");
 }
 
@@ -118,7 +120,7 @@ async void test_async_module () throws Error {
     assert (e.message == "not at all?");
   }
   try {
-    yield proxy.call_with_timeout (new Variant ("(u)", 3), 1);
+    yield proxy.call_full (new Variant ("(u)", 3), new Afrpc.CallOptions () { timeout_ms = 1 }, null, null);
     assert_not_reached ();
   } catch (IOError.TIMED_OUT e) {
   }

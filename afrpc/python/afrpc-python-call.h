@@ -34,7 +34,7 @@ struct _AfrpcPythonCall
   gboolean retrieved;    /* somebody has seen the exception */
 
   /* Of a call, until it is settled */
-  AfrpcProxy *proxy;     /* (nullable) (owned) */
+  AfrpcCall *started;    /* (nullable): until it is settled, whose it is */
   void (*cancel) (AfrpcPythonCall *self); /* (nullable) */
   gboolean raw;          /* the result is wanted as GLib.Variant */
   gboolean with_fds;

@@ -79,12 +79,9 @@ settled_cb (GObject      *source,
   GError *error = NULL;
   GVariant *value;
 
-  if (self->with_fds)
-    value = afrpc_proxy_call_with_fds_finish (AFRPC_PROXY (source), result, &self->fds, &error);
-  else
-    value = afrpc_proxy_call_finish (AFRPC_PROXY (source), result, &error);
+  value = afrpc_caller_call_full_finish (AFRPC_CALLER (source), result, self->with_fds ? &self->fds : NULL, &error);
 
-  g_clear_object (&self->proxy);
+  self->started = NULL;
   self->cancel = NULL;
   if (self->state != AFRPC_PYTHON_CALL_PENDING) /* cancelled meanwhile */
     {
@@ -107,7 +104,7 @@ settled_cb (GObject      *source,
 static void
 cancel (AfrpcPythonCall *self)
 {
-  afrpc_proxy_cancel_call (self->proxy, settled_cb, self);
+  afrpc_call_cancel (self->started);
 }
 
 /* The arguments of a call: one tuple of them all, or what @signature says. */
@@ -141,9 +138,9 @@ get_object (PyObject *wrapper,
 }
 
 static void
-progress_cb (AfrpcProxy *proxy,
-             GVariant   *progress,
-             gpointer    function)
+progress_cb (AfrpcCaller *caller,
+             GVariant    *progress,
+             gpointer     function)
 {
   PyGILState_STATE state = PyGILState_Ensure ();
   PyObject *value = afrpc_python_unpack (progress);
@@ -165,7 +162,7 @@ progress_destroy (gpointer function)
   PyGILState_Release (state);
 }
 
-/* What a call is made with besides its arguments: one of them at most. */
+/* What a call is made with besides its arguments. */
 typedef struct
 {
   PyObject *timeout_ms;    /* None, or a number */
@@ -175,52 +172,60 @@ typedef struct
   GCancellable *cancellable;
 } Options;
 
+/* Returns: (nullable) (transfer full): NULL also if there is nothing to ask for. FALSE: an exception is set. */
 static gboolean
-check_options (const Options *options)
+make_options (const Options     *options,
+              AfrpcCallOptions **made)
 {
-  const int n = (options->timeout_ms != Py_None) + (options->progress != Py_None) + (options->fds != Py_None);
+  g_autoptr(AfrpcCallOptions) self = NULL;
 
-  if (n > 1)
-    PyErr_SetString (PyExc_TypeError, "a call has a time limit of its own, or progress, or file descriptors");
-  else if (options->progress != Py_None && !PyCallable_Check (options->progress))
-    PyErr_SetString (PyExc_TypeError, "on_progress must be callable");
-  else
+  *made = NULL;
+  if (options->timeout_ms == Py_None && options->progress == Py_None && options->fds == Py_None)
     return TRUE;
 
-  return FALSE;
-}
-
-static gboolean
-start_call (AfrpcPythonCall *call,
-            GVariant        *value,
-            const Options   *options)
-{
-  AfrpcProxy *proxy = call->proxy;
-  unsigned long timeout_ms;
-  GUnixFDList *fds;
-
+  self = afrpc_call_options_new ();
   if (options->timeout_ms != Py_None)
     {
-      timeout_ms = PyLong_AsUnsignedLong (options->timeout_ms);
+      const unsigned long timeout_ms = PyLong_AsUnsignedLong (options->timeout_ms);
+
       if (PyErr_Occurred ())
         return FALSE;
-      afrpc_proxy_call_with_timeout (proxy, value, MIN (timeout_ms, G_MAXUINT), options->cancellable, settled_cb, call);
+      afrpc_call_options_set_timeout_ms (self, MIN (timeout_ms, G_MAXINT));
     }
-  else if (options->progress != Py_None)
-    afrpc_proxy_call_with_progress (proxy, value, options->progress_mode, progress_cb, Py_NewRef (options->progress),
-                                    progress_destroy, options->cancellable, settled_cb, call);
-  else if (options->fds != Py_None)
+  if (options->progress != Py_None)
     {
-      fds = get_object (options->fds, G_TYPE_UNIX_FD_LIST);
+      if (!PyCallable_Check (options->progress))
+        {
+          PyErr_SetString (PyExc_TypeError, "on_progress must be callable");
+          return FALSE;
+        }
+      afrpc_call_options_set_progress (self, options->progress_mode, progress_cb, Py_NewRef (options->progress),
+                                       progress_destroy);
+    }
+  if (options->fds != Py_None)
+    {
+      GUnixFDList *fds = get_object (options->fds, G_TYPE_UNIX_FD_LIST);
+
       if (fds == NULL)
         return FALSE;
-      call->with_fds = TRUE;
-      afrpc_proxy_call_with_fds (proxy, value, fds, options->cancellable, settled_cb, call);
+      afrpc_call_options_set_fds (self, fds);
     }
-  else
-    afrpc_proxy_call (proxy, value, options->cancellable, settled_cb, call);
+  *made = g_steal_pointer (&self);
 
   return TRUE;
+}
+
+/* Makes the call; it owns a reference to @call until it is settled. */
+static void
+start_call (AfrpcPythonCall  *call,
+            AfrpcCaller      *caller,
+            GVariant         *value,
+            AfrpcCallOptions *options,
+            GCancellable     *cancellable)
+{
+  Py_INCREF (call);
+  call->started = afrpc_caller_start_with_callback (caller, value, options, cancellable, settled_cb, call);
+  call->cancel = cancel;
 }
 
 /* call (proxy, args, signature, timeout_ms, cancellable, raw, on_progress, progress_mode, fds): those after the
@@ -231,10 +236,10 @@ module_call (PyObject        *module,
              Py_ssize_t       n_args)
 {
   Options options = { NULL };
+  g_autoptr(AfrpcCallOptions) made = NULL;
+  g_autoptr(GVariant) value = NULL;
   AfrpcProxy *proxy;
-  GVariant *value;
   AfrpcPythonCall *call;
-  gboolean ok;
 
   if (n_args != 9 || !PyTuple_Check (args[1]))
     {
@@ -248,7 +253,7 @@ module_call (PyObject        *module,
   options.progress = args[6];
   options.fds = args[8];
   options.progress_mode = args[7] != Py_None ? (int) PyLong_AsLong (args[7]) : AFRPC_PROGRESS_ALL;
-  if (PyErr_Occurred () || !check_options (&options))
+  if (PyErr_Occurred () || !make_options (&options, &made))
     return NULL;
 
   value = pack_args (args[1], args[2]);
@@ -256,22 +261,12 @@ module_call (PyObject        *module,
     return NULL;
   call = afrpc_python_call_new ();
   if (call == NULL)
-    {
-      g_variant_unref (value);
-      return NULL;
-    }
+    return NULL;
 
   call->raw = args[5] == Py_True;
-  call->proxy = g_object_ref (proxy);
-  call->cancel = cancel;
-  ok = start_call (call, value, &options);
-  g_variant_unref (value);
-  if (ok)
-    Py_INCREF (call); /* until it is settled */
-  else
-    g_clear_object (&call->proxy);
-
-  if (!ok || !afrpc_python_call_poke (call))
+  call->with_fds = args[8] != Py_None;
+  start_call (call, AFRPC_CALLER (proxy), value, made, options.cancellable);
+  if (!afrpc_python_call_poke (call))
     Py_CLEAR (call);
 
   return (PyObject *) call;
@@ -302,7 +297,7 @@ module_call_sync (PyObject        *module,
 
   g_object_ref (proxy);
   Py_BEGIN_ALLOW_THREADS
-  result = afrpc_proxy_call_sync (proxy, value, cancellable, &error);
+  result = afrpc_caller_call_sync (AFRPC_CALLER (proxy), value, cancellable, &error);
   g_variant_unref (value);
   g_object_unref (proxy);
   Py_END_ALLOW_THREADS

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "afrpc-error.h"
-#include "serialise/afrpc-pack.h"
+#include "afrpc-serialised.h"
 #include "serialise/afrpc-serialiser-private.h"
 #include "wire/afrpc-frame.h"
 #include "wire/afrpc-value-writer.h"

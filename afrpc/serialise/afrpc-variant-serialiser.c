@@ -2,7 +2,7 @@
 #include "config.h"
 
 #include "afrpc-error.h"
-#include "serialise/afrpc-pack.h"
+#include "afrpc-serialised.h"
 #include "serialise/afrpc-serialiser-private.h"
 
 /* "variant": GVariant's own format, little-endian, of the value in a `v`. A conversation whose serialiser

@@ -6,7 +6,7 @@
 #include <poll.h>
 
 #include "afrpc-error.h"
-#include "serialise/afrpc-pack.h"
+#include "afrpc-serialised.h"
 #include "serve/afrpc-session-send.h"
 #include "serve/afrpc-template.h"
 
@@ -56,7 +56,7 @@ unpack (AfrpcSession           *self,
       return NULL;
     }
 
-  return is_serialised ? afrpc_unpack (self->serialiser, packed, error) : g_steal_pointer (&packed);
+  return is_serialised ? afrpc_serialiser_unpack (self->serialiser, packed, error) : g_steal_pointer (&packed);
 }
 
 /* Takes a call from its frame. Returns: (nullable) (transfer full): its arguments */

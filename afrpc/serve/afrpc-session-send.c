@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
-#include "serialise/afrpc-pack.h"
+#include "afrpc-serialised.h"
 
 /* The names of GIO's error domain and code, which a worker without GIO cannot ask it for. */
 #define CANCELLED_DOMAIN "g-io-error-quark"
@@ -45,7 +45,7 @@ pack (AfrpcSession  *self,
       AfrpcPayload  *payload,
       GError       **error)
 {
-  *packed = self->serialiser != NULL ? afrpc_pack (self->serialiser, value, error) : g_variant_ref (value);
+  *packed = self->serialiser != NULL ? afrpc_serialiser_pack (self->serialiser, value, error) : g_variant_ref (value);
   if (*packed == NULL)
     return FALSE;
 

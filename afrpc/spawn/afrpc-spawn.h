@@ -47,5 +47,9 @@ int      afrpc_spawn_adopt  (int                     pid);
 void     afrpc_spawn_signal (const AfrpcSpawned    *spawned,
                              int                    signum);
 void     afrpc_spawn_end    (AfrpcSpawned          *spawned);
+void     afrpc_spawn_abandon (AfrpcSpawned         *spawned);
+void     afrpc_spawn_sweep  (void);
+gboolean afrpc_spawn_find   (int                    pid,
+                             int                   *pidfd);
 
 G_END_DECLS

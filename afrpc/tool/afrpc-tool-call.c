@@ -72,7 +72,7 @@ call_abort (Call *self,
 {
   if (self->status == 0)
     self->status = status;
-  afrpc_proxy_kill (self->proxy);
+  afrpc_caller_kill (AFRPC_CALLER (self->proxy));
   call_check_over (self);
 }
 
@@ -96,9 +96,11 @@ output_changed_cb (gpointer data)
 }
 
 static void
-proxy_event_cb (AfrpcProxy *proxy,
-                GVariant   *event,
-                gpointer    data)
+proxy_event_cb (AfrpcProxy   *proxy,
+                GVariant     *event,
+                AfrpcProcess *from,
+                GUnixFDList  *fds,
+                gpointer      data)
 {
   afrpc_tool_show_event (event);
 }
@@ -164,7 +166,7 @@ call_settled_cb (GObject      *object,
 {
   Call *self = data;
   g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) value = afrpc_proxy_call_finish (AFRPC_PROXY (object), result, &error);
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (object), result, &error);
 
   self->called = TRUE;
   if (value != NULL)
@@ -216,9 +218,9 @@ call_run (const CallOptions *options,
   afrpc_tool_watch_signals (signal_cb, &self);
 
   self.start_us = g_get_monotonic_time ();
-  afrpc_proxy_call (self.proxy, args, NULL, call_settled_cb, &self);
-  afrpc_process_wait (self.process, NULL, process_exited_cb, &self);
-  afrpc_proxy_close (self.proxy);
+  afrpc_caller_call (AFRPC_CALLER (self.proxy), args, NULL, call_settled_cb, &self);
+  afrpc_process_wait_async (self.process, NULL, process_exited_cb, &self);
+  afrpc_caller_close (AFRPC_CALLER (self.proxy));
   g_main_loop_run (self.loop);
 
   return self.status;

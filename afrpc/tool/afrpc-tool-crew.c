@@ -139,7 +139,7 @@ worker_overdue_cb (gpointer data)
   worker->overdue = g_queue_peek_head (&worker->calls);
   /* It was healthy: it does not count as one that died. */
   worker->dead = TRUE;
-  afrpc_proxy_kill (worker->proxy);
+  afrpc_caller_kill (AFRPC_CALLER (worker->proxy));
 
   return G_SOURCE_REMOVE;
 }
@@ -159,9 +159,11 @@ worker_restart_clock (Worker *worker)
 }
 
 static void
-worker_event_cb (AfrpcProxy *proxy,
-                 GVariant   *event,
-                 gpointer    data)
+worker_event_cb (AfrpcProxy   *proxy,
+                 GVariant     *event,
+                 AfrpcProcess *from,
+                 GUnixFDList  *fds,
+                 gpointer      data)
 {
   afrpc_tool_show_event (event);
 }
@@ -218,7 +220,7 @@ crew_start_worker (AfrpcToolCrew *self)
   g_signal_connect (worker->proxy, "event", G_CALLBACK (worker_event_cb), worker);
   g_signal_connect (worker->proxy, "error", G_CALLBACK (worker_error_cb), worker);
   g_ptr_array_add (self->workers, worker);
-  afrpc_process_wait (worker->process, NULL, worker_exited_cb, worker);
+  afrpc_process_wait_async (worker->process, NULL, worker_exited_cb, worker);
 
   return worker;
 }
@@ -320,7 +322,7 @@ call_settled_cb (GObject      *object,
   Worker *worker = call->worker;
   AfrpcToolCrew *self = worker->crew;
   g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) value = afrpc_proxy_call_finish (AFRPC_PROXY (object), result, &error);
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (object), result, &error);
 
   g_queue_remove (&worker->calls, call);
   worker_restart_clock (worker);
@@ -355,7 +357,7 @@ crew_dispatch (AfrpcToolCrew *self)
       g_queue_push_tail (&worker->calls, call);
       if (worker->calls.length == 1)
         worker_restart_clock (worker);
-      afrpc_proxy_call (worker->proxy, call->args, NULL, call_settled_cb, call);
+      afrpc_caller_call (AFRPC_CALLER (worker->proxy), call->args, NULL, call_settled_cb, call);
     }
 }
 
@@ -428,7 +430,7 @@ afrpc_tool_crew_close (AfrpcToolCrew *self)
     {
       Worker *worker = g_ptr_array_index (self->workers, i);
 
-      afrpc_proxy_close (worker->proxy);
+      afrpc_caller_close (AFRPC_CALLER (worker->proxy));
     }
   if (afrpc_tool_crew_is_over (self))
     self->funcs.over (self->data);
@@ -447,7 +449,7 @@ afrpc_tool_crew_kill (AfrpcToolCrew *self)
 
       worker->dead = TRUE;
       g_clear_handle_id (&worker->timeout_id, g_source_remove);
-      afrpc_proxy_kill (worker->proxy);
+      afrpc_caller_kill (AFRPC_CALLER (worker->proxy));
     }
   if (afrpc_tool_crew_is_over (self))
     self->funcs.over (self->data);

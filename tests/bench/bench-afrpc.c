@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* afrpc itself. Variants: "buffer" in W4 passes shared memory; "sync" and "async" are the worker's backend, called through the main
- * loop; "sync-direct" and "async-direct" in W1 are called with afrpc_proxy_call_sync (); workers of
+ * loop; "sync-direct" and "async-direct" in W1 are called with afrpc_caller_call_sync (AFRPC_CALLER ()); workers of
  * "sync-fork" and "async-fork" are forked from a template and not executed. The same with "perl-" in front of
  * it: the worker is in Perl; "perl-async-loop" turns the event loop of AnyEvent as well. With
  * "gjs-" in front it is in JavaScript; with "four-", four processes are started at a time. */

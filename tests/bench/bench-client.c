@@ -48,9 +48,11 @@ check_text (const char *what,
 }
 
 static void
-event_cb (AfrpcProxy *proxy,
-          GVariant   *event,
-          gpointer    user_data)
+event_cb (AfrpcProxy   *proxy,
+          GVariant     *event,
+          AfrpcProcess *from,
+          GUnixFDList  *fds,
+          gpointer      user_data)
 {
   BenchClient *self = user_data;
 
@@ -170,7 +172,7 @@ closed_cb (GObject      *source,
   BenchClient *self = user_data;
   g_autoptr(GError) error = NULL;
 
-  if (!afrpc_proxy_close_finish (AFRPC_PROXY (source), result, &error))
+  if (!afrpc_caller_close_finish (AFRPC_CALLER (source), result, &error))
     bench_fail ("close: %s", error->message);
   self->closed = TRUE;
 }
@@ -180,7 +182,7 @@ bench_client_clear (BenchClient *self)
 {
   if (self->proxy == NULL)
     return;
-  afrpc_proxy_close_async (self->proxy, NULL, closed_cb, self);
+  afrpc_caller_close_async (AFRPC_CALLER (self->proxy), NULL, closed_cb, self);
   while (!self->closed)
     g_main_context_iteration (NULL, TRUE);
   g_clear_object (&self->proxy);
@@ -213,7 +215,7 @@ reply_cb (GObject      *source,
 {
   BenchClient *self = user_data;
   g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) reply = afrpc_proxy_call_finish (AFRPC_PROXY (source), result, &error);
+  g_autoptr(GVariant) reply = afrpc_caller_call_finish (AFRPC_CALLER (source), result, &error);
 
   check_reply (self, reply, error, self->emits ? self->n : self->n_received);
   self->n_received++;
@@ -238,7 +240,7 @@ bench_client_send (BenchClient *self,
     {
       GVariant *args = new_text (self->emits ? self->n : self->n_sent);
 
-      afrpc_proxy_call (self->proxy, args, NULL, reply_cb, self);
+      afrpc_caller_call (AFRPC_CALLER (self->proxy), args, NULL, reply_cb, self);
       self->n_sent++;
     }
 }
@@ -255,7 +257,7 @@ bench_client_call_sync (BenchClient *self,
                         uint64_t     number)
 {
   g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) reply = afrpc_proxy_call_sync (self->proxy, new_text (number), NULL, &error);
+  g_autoptr(GVariant) reply = afrpc_caller_call_sync (AFRPC_CALLER (self->proxy), new_text (number), NULL, &error);
 
   check_reply (self, reply, error, number);
 }
@@ -274,7 +276,7 @@ value_cb (GObject      *source,
   ValueCall *call = user_data;
   g_autoptr(GError) error = NULL;
 
-  call->value = afrpc_proxy_call_finish (AFRPC_PROXY (source), result, &error);
+  call->value = afrpc_caller_call_finish (AFRPC_CALLER (source), result, &error);
   if (call->value == NULL)
     bench_fail ("call: %s", error->message);
   call->done = TRUE;
@@ -287,7 +289,7 @@ bench_client_call_value (BenchClient *self,
 {
   ValueCall call = { NULL };
 
-  afrpc_proxy_call (self->proxy, args, NULL, value_cb, &call);
+  afrpc_caller_call (AFRPC_CALLER (self->proxy), args, NULL, value_cb, &call);
   while (!call.done)
     g_main_context_iteration (NULL, TRUE);
 
@@ -308,7 +310,7 @@ fd_cb (GObject      *source,
   FdCall *call = user_data;
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) value =
-    afrpc_proxy_call_with_fds_finish (AFRPC_PROXY (source), result, &call->fds, &error);
+    afrpc_caller_call_full_finish (AFRPC_CALLER (source), result, &call->fds, &error);
 
   if (value == NULL)
     bench_fail ("call: %s", error->message);
@@ -322,10 +324,12 @@ bench_client_call_fd (BenchClient *self,
 {
   g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
   FdCall call = { NULL };
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
   int reply;
 
   g_unix_fd_list_append (fds, fd, NULL);
-  afrpc_proxy_call_with_fds (self->proxy, g_variant_new_handle (0), fds, NULL, fd_cb, &call);
+  afrpc_call_options_set_fds (options, fds);
+  afrpc_caller_call_full (AFRPC_CALLER (self->proxy), g_variant_new_handle (0), options, NULL, fd_cb, &call);
   while (!call.done)
     g_main_context_iteration (NULL, TRUE);
   reply = call.fds != NULL ? g_unix_fd_list_get (call.fds, 0, NULL) : -1;

@@ -45,9 +45,11 @@ get_text (GVariant *value)
 }
 
 static void
-event_cb (AfrpcProxy *proxy,
-          GVariant   *event,
-          Matrix     *m)
+event_cb (AfrpcProxy   *proxy,
+          GVariant     *event,
+          AfrpcProcess *from,
+          GUnixFDList  *fds,
+          Matrix       *m)
 {
   g_ptr_array_add (m->log, get_text (event));
 }
@@ -115,7 +117,7 @@ next_step (Matrix *m)
 static void
 matrix_end (Matrix *m)
 {
-  g_clear_pointer (&m->proxy, afrpc_proxy_close_and_unref);
+  g_clear_pointer (&m->proxy, afrpc_caller_close_and_unref);
   check_exit (m);
   next_step (m);
   g_ptr_array_unref (m->results);
@@ -133,7 +135,7 @@ settled_cb (GObject      *proxy,
 {
   Matrix *m = data;
   GError *error = NULL;
-  GVariant *value = afrpc_proxy_call_finish (AFRPC_PROXY (proxy), result, &error);
+  GVariant *value = afrpc_caller_call_finish (AFRPC_CALLER (proxy), result, &error);
 
   g_ptr_array_add (m->results, value);
   g_ptr_array_add (m->errors, error);
@@ -146,7 +148,7 @@ call (Matrix       *m,
       GVariant     *value,
       GCancellable *cancellable)
 {
-  afrpc_proxy_call (m->proxy, g_variant_new ("(sv)", what, value), cancellable, settled_cb, m);
+  afrpc_caller_call (AFRPC_CALLER (m->proxy), g_variant_new ("(sv)", what, value), cancellable, settled_cb, m);
 }
 
 static GError *
@@ -339,7 +341,7 @@ run_end (Matrix   *m,
   if (is_drop)
     g_clear_object (&m->proxy);
   else
-    g_clear_pointer (&m->proxy, afrpc_proxy_close_and_unref);
+    g_clear_pointer (&m->proxy, afrpc_caller_close_and_unref);
   check_exit (m);
   g_assert_cmpuint (m->results->len, ==, N_CALLS);
   assert_no_errors (m);

@@ -48,7 +48,7 @@ class Worker {
         this.proxy = new Afrpc.Proxy({
             process: this.process, backend, function: backend === SYNC ? 'act' : 'act_async',
         });
-        this.exited = this.process.wait();
+        this.exited = this.process.wait_async();
         this.destroyed = new Promise(resolve => this.proxy.connect('destroyed', resolve));
         this.proxy.connect('event', (_proxy, event) => this.log.push(getText(event)));
         this.proxy.connect('error', () => {});

@@ -58,7 +58,7 @@ class Worker:
         self.process.connect("exited", self.on_exited)
         self.proxy = Afrpc.Proxy(process=self.process, backend=backend,
                                  function="act" if backend == Afrpc.Backend.SYNC else "act_async")
-        self.proxy.connect("event", lambda _proxy, event: self.log.append(get_text(event)))
+        self.proxy.connect("event", lambda _proxy, event, *_rest: self.log.append(get_text(event)))
         self.proxy.connect("error", lambda _proxy, error: None)
         self.proxy.connect("destroyed", self.on_destroyed)
 

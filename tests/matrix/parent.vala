@@ -71,9 +71,9 @@ class Worker : Object {
     process = new Afrpc.Process.exec (host);
     process.set_stderr (Afrpc.Stdio.CAPTURE);
     process.require (module);
-    process.wait.begin (null, (object, result) => {
+    process.wait_async.begin (null, (object, result) => {
       try {
-        exit = process.wait.end (result);
+        exit = process.wait_async.end (result);
       } catch (Error e) {
         error ("%s", e.message);
       }

@@ -284,11 +284,9 @@ class Events {
     }
 }
 
-function extendProxy({Proxy, ProgressMode}) {
+function extendProxy({CallOptions, Proxy, ProgressMode}) {
     promisify(Proxy, 'call', 2);
-    promisify(Proxy, 'call_with_fds', 3);
-    promisify(Proxy, 'call_with_progress', 4);
-    promisify(Proxy, 'call_with_timeout', 3);
+    promisify(Proxy, 'call_full', 3);
     promisify(Proxy, 'close_async', 1, 'close_finish');
 
     Proxy.prototype.invoke = function (...args) {
@@ -299,15 +297,18 @@ function extendProxy({Proxy, ProgressMode}) {
         const {signature = null, cancellable = null, timeoutMs = null, onProgress = null} = options;
         const variant = packArgs(args, signature);
 
-        if (timeoutMs !== null && onProgress !== null)
-            throw new TypeError('a call with progress has the time limit of its proxy');
-        if (timeoutMs !== null)
-            return unpack(await this.call_with_timeout(variant, timeoutMs, cancellable));
-        if (onProgress === null)
-            return unpack(await this.call(variant, cancellable));
+        const callOptions = new CallOptions();
 
-        return unpack(await this.call_with_progress(variant, options.progressMode ?? ProgressMode.ALL,
-            (_proxy, progress) => onProgress(unpack(progress)), cancellable));
+        if (timeoutMs === null && onProgress === null)
+            return unpack(await this.call(variant, cancellable));
+        if (timeoutMs !== null)
+            callOptions.timeoutMs = timeoutMs;
+        if (onProgress !== null) {
+            callOptions.set_progress(options.progressMode ?? ProgressMode.ALL,
+                (_proxy, progress) => onProgress(unpack(progress)));
+        }
+
+        return unpack((await this.call_full(variant, callOptions, cancellable))[0]);
     };
 
     Proxy.prototype.events = function () {
@@ -318,9 +319,9 @@ function extendProxy({Proxy, ProgressMode}) {
 }
 
 function extendProcess(Process) {
-    promisify(Process, 'run', 2);
-    promisify(Process, 'to_fd', 1);
-    promisify(Process, 'wait', 1);
+    promisify(Process, 'run_async', 2, 'run_finish');
+    promisify(Process, 'to_fd_async', 1, 'to_fd_finish');
+    promisify(Process, 'wait_async', 1, 'wait_finish');
 
     const evalCode = Process.prototype.eval;
     Process.prototype.eval = function (code, ...args) {

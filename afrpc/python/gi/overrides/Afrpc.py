@@ -159,9 +159,13 @@ class Proxy(Afrpc.Proxy):
         """Calls the function and waits for its result, without any loop."""
         return _proxy.call_sync(self, args, signature, cancellable, raw)
 
-    def on_event(self, callback):
-        """Has callback(value) called for each event; returns what disconnect() takes."""
-        return self.connect("event", lambda proxy, event: callback(_proxy.unpack(event)))
+    def on_event(self, callback, *, fds=False):
+        """Has callback(value) called for each event, or callback(value, fds) with the file descriptors
+        that came with it, a Gio.UnixFDList or None; returns what disconnect() takes."""
+        if fds:
+            return self.connect("event", lambda proxy, event, process, fds:
+                                callback(_proxy.unpack(event), fds))
+        return self.connect("event", lambda proxy, event, *rest: callback(_proxy.unpack(event)))
 
     def events(self):
         """The events from now on, for "async for", until the proxy is destroyed."""
@@ -203,7 +207,7 @@ class _Events:
         if waiting is not None:
             waiting._set_result(None)
 
-    def _event_cb(self, proxy, event):
+    def _event_cb(self, proxy, event, *rest):
         self._queue.append(_proxy.unpack(event))
         self._wake()
 
@@ -256,18 +260,18 @@ class Process(Afrpc.Process):
             super().send_fd(_get_fd(file))
         return self
 
-    def run(self, function, cancellable=None, callback=None, *user_data):
+    def run_async(self, function, cancellable=None, callback=None, *user_data):
         """Runs a function; without a callback returns a Call for the connection."""
         if callback is not None:
-            return super().run(function, cancellable, callback, *user_data)
-        return _wait(lambda *args: super(Process, self).run(function, *args), self.run_finish,
+            return super().run_async(function, cancellable, callback, *user_data)
+        return _wait(lambda *args: super(Process, self).run_async(function, *args), self.run_finish,
                      cancellable)
 
-    def wait(self, cancellable=None, callback=None, *user_data):
+    def wait_async(self, cancellable=None, callback=None, *user_data):
         """Waits for the end; without a callback returns a Call for its description."""
         if callback is not None:
-            return super().wait(cancellable, callback, *user_data)
-        return _wait(super().wait, self.wait_finish, cancellable)
+            return super().wait_async(cancellable, callback, *user_data)
+        return _wait(super().wait_async, self.wait_finish, cancellable)
 
 
 Process = override(Process)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "child/afrpc-limits.h"
+#include "peer/afrpc-limits.h"
 
 #include <signal.h>
 #include <string.h>

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Whether a worker can know a serialiser by its name. */
 #include "config.h"
 
-#include "serialise/afrpc-pack.h"
+#include "afrpc-serialised.h"
 
 #include <string.h>
 
-#include "afrpc-error.h"
 #include "afrpc-json-serialiser.h"
 
 /* Whose name that is: G_TYPE_INVALID if it is free for everybody. */
@@ -26,8 +27,8 @@ get_own_type (const char *name)
 
 /* FALSE with AFRPC_ERROR_SERIALISER if no worker could know it by its name. */
 gboolean
-afrpc_pack_check_name (AfrpcSerialiser  *serialiser,
-                       GError          **error)
+afrpc_serialiser_check_name (AfrpcSerialiser  *serialiser,
+                             GError          **error)
 {
   const char *name = afrpc_serialiser_get_name (serialiser);
   const char *type_name = G_OBJECT_TYPE_NAME (serialiser);
@@ -48,34 +49,4 @@ afrpc_pack_check_name (AfrpcSerialiser  *serialiser,
     }
 
   return TRUE;
-}
-
-/* Returns: (transfer full): an `ay` */
-GVariant *
-afrpc_pack (AfrpcSerialiser  *serialiser,
-            GVariant         *value,
-            GError          **error)
-{
-  g_autoptr(GBytes) bytes = afrpc_serialiser_serialise (serialiser, value, error);
-
-  return bytes != NULL ? g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, bytes, TRUE)) : NULL;
-}
-
-/* Returns: (transfer full): what @packed, from the other side, was made of */
-GVariant *
-afrpc_unpack (AfrpcSerialiser  *serialiser,
-              GVariant         *packed,
-              GError          **error)
-{
-  g_autoptr(GBytes) bytes = NULL;
-
-  if (!g_variant_is_of_type (packed, G_VARIANT_TYPE_BYTESTRING))
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA, "a serialised value of type %s",
-                   g_variant_get_type_string (packed));
-      return NULL;
-    }
-  bytes = g_variant_get_data_as_bytes (packed);
-
-  return afrpc_serialiser_deserialise (serialiser, bytes, error);
 }

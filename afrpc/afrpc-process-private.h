@@ -2,10 +2,10 @@
 #pragma once
 
 #include "afrpc-process.h"
-#include "child/afrpc-child.h"
+#include "peer/afrpc-peer.h"
 
 G_BEGIN_DECLS
 
-AfrpcChild *afrpc_process_get_child (AfrpcProcess *self);
+AfrpcPeer *afrpc_process_get_peer (AfrpcProcess *self);
 
 G_END_DECLS

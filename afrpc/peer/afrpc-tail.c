@@ -1,30 +1,75 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "child/afrpc-tail.h"
+#include "peer/afrpc-tail.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #define READS_MAX 16 /* a call; a worker that writes without end must not hold the main loop */
 
-static void
-pass_on (const char *text,
-         gsize       size)
+/* Writes what can be written without waiting, to whatever standard error is, and whoever reads it or does not: returns
+ * how many bytes. A pipe that polls as writable takes at least PIPE_BUF bytes; see pipe(7). */
+static gsize
+write_at_once (const char *text,
+               gsize       size)
 {
-  while (size > 0)
-    {
-      gssize n = write (STDERR_FILENO, text, size);
+  const struct timespec now = { 0, 0 };
+  sigset_t sigpipe, pending, before;
+  gsize done = 0;
 
+  sigemptyset (&sigpipe);
+  sigaddset (&sigpipe, SIGPIPE);
+  pthread_sigmask (SIG_BLOCK, &sigpipe, &before);
+  sigpending (&pending);
+
+  while (done < size)
+    {
+      struct pollfd poller = { STDERR_FILENO, POLLOUT, 0 };
+      gssize n = -1;
+
+      if (poll (&poller, 1, 0) == 1 && (poller.revents & POLLOUT) != 0)
+        n = write (STDERR_FILENO, text + done, MIN (size - done, PIPE_BUF));
       if (n < 0 && errno == EINTR)
         continue;
-      /* Nobody can be told that standard error is gone. */
       if (n <= 0)
-        return;
-      text += n;
-      size -= n;
+        break;
+      done += n;
     }
+
+  /* The signal would have come to this thread; one that was there before stays. */
+  if (sigismember (&pending, SIGPIPE) == 0)
+    while (sigtimedwait (&sigpipe, NULL, &now) < 0 && errno == EINTR)
+      ;
+  pthread_sigmask (SIG_SETMASK, &before, NULL);
+
+  return done;
+}
+
+static void
+pass_on (AfrpcTail  *self,
+         const char *text,
+         gsize       size)
+{
+  if (self->dropped > 0)
+    {
+      g_autofree char *note = g_strdup_printf ("[afrpc: %" G_GSIZE_FORMAT " bytes of a worker's standard error were "
+                                               "dropped here]\n", self->dropped);
+
+      if (write_at_once (note, strlen (note)) == 0)
+        {
+          self->dropped += size;
+          return;
+        }
+      self->dropped = 0;
+    }
+
+  self->dropped += size - write_at_once (text, size);
 }
 
 static void
@@ -34,6 +79,9 @@ keep (AfrpcTail  *self,
 {
   gsize kept;
 
+  if (self->text == NULL)
+    self->text = g_malloc (AFRPC_TAIL_SIZE);
+  self->n_recent = MIN (self->n_recent + size, AFRPC_TAIL_SIZE);
   if (size > AFRPC_TAIL_SIZE)
     {
       text += size - AFRPC_TAIL_SIZE;
@@ -98,19 +146,21 @@ afrpc_tail_read (AfrpcTail *self)
         }
 
       if (self->pass_on)
-        pass_on (buffer, n);
+        pass_on (self, buffer, n);
       if (self->line != NULL)
         tell_lines (self, buffer, n);
       keep (self, buffer, n);
     }
 }
 
-/* Returns: (transfer full): the last lines, whole ones if there was more than is kept. */
+/* Returns: (transfer full): the last lines, whole ones if there was more than is kept; the last @n_recent (out)
+ * characters of it were read since afrpc_tail_mark (). */
 char *
-afrpc_tail_dup (AfrpcTail *self)
+afrpc_tail_dup (AfrpcTail *self,
+                gsize     *n_recent)
 {
   const char *start = self->text;
-  gsize size = self->size;
+  gsize size = self->size, length;
   char *text;
 
   if (self->cut)
@@ -125,13 +175,19 @@ afrpc_tail_dup (AfrpcTail *self)
     }
 
   text = g_malloc (size + 1);
-  memcpy (text, start, size);
+  if (size > 0)
+    memcpy (text, start, size);
   for (gsize i = 0; i < size; i++)
     if (text[i] == '\0')
       text[i] = '?';
   text[size] = '\0';
 
-  return g_strchomp (text);
+  g_strchomp (text);
+  length = strlen (text);
+  *n_recent = MIN (self->n_recent, size);
+  *n_recent -= MIN (*n_recent, size - length);
+
+  return text;
 }
 
 void
@@ -142,4 +198,6 @@ afrpc_tail_clear (AfrpcTail *self)
   if (self->fd >= 0)
     close (self->fd);
   self->fd = -1;
+  g_clear_pointer (&self->text, g_free);
+  self->size = self->n_recent = 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* How a process is executed: a host, or a command. */
 #include "config.h"
 
-#include "child/afrpc-child.h"
-#include "child/afrpc-self-private.h"
+#include "peer/afrpc-birth.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,10 +12,9 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
-#include "child/afrpc-log.h"
-
-/* The host says who it is before it loads anything, so this is generous even on a busy machine. */
-#define GREETING_TIMEOUT_US (30 * G_USEC_PER_SEC)
+#include "peer/afrpc-log.h"
+#include "peer/afrpc-peer.h"
+#include "peer/afrpc-self-private.h"
 
 /* What may be under way in one direction. With the usual default a large message takes a wake-up of either side for
  * each fifth of a MiB. The system cuts it to net.core.wmem_max, and doubles that; see socket(7). */
@@ -78,31 +78,32 @@ static void
 log_line (const char *line,
           gpointer    data)
 {
-  AfrpcChild *self = data;
+  AfrpcPeer *peer = data;
 
-  afrpc_log_forward (G_LOG_LEVEL_MESSAGE, AFRPC_LOG_STDERR_DOMAIN, self->pid, 0, line);
+  afrpc_log_forward (G_LOG_LEVEL_MESSAGE, AFRPC_LOG_STDERR_DOMAIN, peer->body.pid, 0, line);
 }
 
 /* Opens what becomes 0, 1, 2 of the new process; -1: the program's own. What has to be closed afterwards
  * goes to @closing. A command has its connection at 0 and 1. */
 gboolean
-afrpc_child_open_stdio (AfrpcChild  *self,
+afrpc_birth_open_stdio (AfrpcPeer   *peer,
                         int         *stdio,
                         GArray      *closing,
                         GError     **error)
 {
-  for (int i = self->config.argv != NULL ? STDERR_FILENO : 0; i < 3; i++)
+  for (int i = peer->birth.argv != NULL ? STDERR_FILENO : 0; i < 3; i++)
     {
       stdio[i] = -1;
-      if (self->config.fds[i] < 0 && self->config.stdio[i] == AFRPC_STDIO_INHERIT)
+      if (peer->birth.fds[i] < 0 && peer->birth.stdio[i] == AFRPC_STDIO_INHERIT)
         continue;
 
-      if (self->config.fds[i] >= 0)
+      if (peer->birth.fds[i] >= 0)
         {
-          stdio[i] = self->config.fds[i];
-          self->config.fds[i] = -1;
+          stdio[i] = fcntl (peer->birth.fds[i], F_DUPFD_CLOEXEC, 0); /* a second start needs it again */
+          if (stdio[i] < 0)
+            return set_system_error (error, "copying a standard stream");
         }
-      else if (self->config.stdio[i] == AFRPC_STDIO_SILENCE)
+      else if (peer->birth.stdio[i] == AFRPC_STDIO_SILENCE)
         {
           stdio[i] = open ("/dev/null", O_RDWR | O_CLOEXEC);
           if (stdio[i] < 0)
@@ -115,12 +116,13 @@ afrpc_child_open_stdio (AfrpcChild  *self,
           if (pipe2 (fds, O_CLOEXEC) != 0)
             return set_system_error (error, "making a pipe for standard error");
           fcntl (fds[0], F_SETFL, O_NONBLOCK);
-          self->tail.fd = fds[0];
-          self->tail.pass_on = self->config.stdio[i] == AFRPC_STDIO_TEE;
-          if (self->config.stdio[i] == AFRPC_STDIO_LOG)
+          afrpc_tail_clear (&peer->body.tail);
+          peer->body.tail.fd = fds[0];
+          peer->body.tail.pass_on = peer->birth.stdio[i] == AFRPC_STDIO_TEE;
+          if (peer->birth.stdio[i] == AFRPC_STDIO_LOG)
             {
-              self->tail.line = log_line;
-              self->tail.line_data = self;
+              peer->body.tail.line = log_line;
+              peer->body.tail.line_data = peer;
             }
           stdio[i] = fds[1];
         }
@@ -130,35 +132,10 @@ afrpc_child_open_stdio (AfrpcChild  *self,
   return TRUE;
 }
 
-/* Watches the process, now that there is one. */
-void
-afrpc_child_started (AfrpcChild *self,
-                     AfrpcStart  start,
-                     int         pid,
-                     int         pidfd)
-{
-  self->start = start;
-  self->pid = self->spawned.pid = pid;
-  self->spawned.pidfd = pidfd;
-  /* Not before: nothing is told of a process that has no pid yet. */
-  if (self->socket_tag == NULL && !self->eof)
-    self->socket_tag = g_source_add_unix_fd (self->source, self->link.stream.in_fd, self->socket_events);
-  if (pidfd >= 0)
-    self->pidfd_tag = g_source_add_unix_fd (self->source, pidfd, G_IO_IN);
-  else
-    self->reap_deadline = 0;
-  if (self->link.state == AFRPC_LINK_GREETING)
-    self->greeting_deadline = g_get_monotonic_time () + GREETING_TIMEOUT_US;
-  if (self->tail.fd >= 0 && self->stderr_tag == NULL)
-    self->stderr_tag = g_source_add_unix_fd (self->source, self->tail.fd, G_IO_IN);
-  if (self->kill_signum != 0)
-    afrpc_spawn_signal (&self->spawned, self->kill_signum);
-}
-
-/* Makes the socket pair, keeps the parent's end and gives the other. */
+/* Makes the socket pair, keeps the program's end and gives the other. */
 gboolean
-afrpc_child_connect (AfrpcChild  *self,
-                     int         *peer,
+afrpc_birth_connect (AfrpcPeer   *peer,
+                     int         *other,
                      GError     **error)
 {
   const int size = SEND_BUFFER_SIZE;
@@ -170,9 +147,8 @@ afrpc_child_connect (AfrpcChild  *self,
   for (int i = 0; i < 2; i++)
     setsockopt (sockets[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
   fcntl (sockets[0], F_SETFL, O_NONBLOCK);
-  afrpc_link_connect (&self->link, sockets[0]);
-  self->socket_events = G_IO_IN;
-  *peer = sockets[1];
+  afrpc_link_connect (&peer->talk.link, sockets[0]);
+  *other = sockets[1];
 
   return TRUE;
 }
@@ -195,14 +171,14 @@ find_command (const char  *name,
 
 /* Returns: (transfer full): the environment that was asked for. */
 static char **
-dup_environ (AfrpcChild *self)
+dup_environ (AfrpcPeer *peer)
 {
-  return self->config.environ != NULL ? g_strdupv (self->config.environ) : g_get_environ ();
+  return peer->birth.environ != NULL ? g_strdupv (peer->birth.environ) : g_get_environ ();
 }
 
 /* Executes what @plan says, in the environment @envp. */
 static gboolean
-exec_plan (AfrpcChild      *self,
+exec_plan (AfrpcPeer       *peer,
            AfrpcSpawnPlan  *plan,
            char           **envp,
            AfrpcStart       start,
@@ -211,86 +187,69 @@ exec_plan (AfrpcChild      *self,
   AfrpcSpawned spawned;
 
   plan->envp = (const char *const *) envp;
-  plan->cwd = self->config.cwd;
+  plan->cwd = peer->birth.cwd;
   if (!afrpc_spawn (plan, &spawned, error))
     return FALSE;
 
-  afrpc_child_started (self, start, spawned.pid, spawned.pidfd);
+  afrpc_peer_take_body (peer, start, &spawned, TRUE);
   return TRUE;
 }
 
 static gboolean
-exec_command (AfrpcChild  *self,
+exec_command (AfrpcPeer   *peer,
               GArray      *closing,
               GError     **error)
 {
-  g_autofree char *path = find_command (self->config.argv[0], error);
-  g_auto(GStrv) envp = g_environ_unsetenv (dup_environ (self), AFRPC_SPAWN_SOCKET_ENV);
-  AfrpcSpawnPlan plan = { .path = path, .argv = (const char *const *) self->config.argv, .stdio = { -1, -1, -1 },
+  g_autofree char *path = find_command (peer->birth.argv[0], error);
+  g_auto(GStrv) envp = g_environ_unsetenv (dup_environ (peer), AFRPC_SPAWN_SOCKET_ENV);
+  AfrpcSpawnPlan plan = { .path = path, .argv = (const char *const *) peer->birth.argv, .stdio = { -1, -1, -1 },
                           .socket = -1 };
 
-  if (path == NULL || !afrpc_child_connect (self, &plan.stdio[0], error))
+  if (path == NULL || !afrpc_birth_connect (peer, &plan.stdio[0], error))
     return FALSE;
   g_array_append_val (closing, plan.stdio[0]);
   /* One socket for both: then writing to a command that has ended is no signal. */
   plan.stdio[1] = plan.stdio[0];
-  if (!afrpc_child_open_stdio (self, plan.stdio, closing, error))
+  if (!afrpc_birth_open_stdio (peer, plan.stdio, closing, error))
     return FALSE;
 
-  return exec_plan (self, &plan, envp, AFRPC_START_COMMAND, error);
+  return exec_plan (peer, &plan, envp, AFRPC_START_COMMAND, error);
 }
 
 static gboolean
-exec_host (AfrpcChild  *self,
+exec_host (AfrpcPeer   *peer,
            GArray      *closing,
            GError     **error)
 {
-  g_autofree char *path = find_host (self->config.host, error);
-  g_auto(GStrv) envp = g_environ_setenv (dup_environ (self), AFRPC_SPAWN_SOCKET_ENV,
+  g_autofree char *path = find_host (peer->birth.host, error);
+  g_auto(GStrv) envp = g_environ_setenv (dup_environ (peer), AFRPC_SPAWN_SOCKET_ENV,
                                          G_STRINGIFY (AFRPC_SPAWN_SOCKET_FD), TRUE);
   const char *argv[] = { path, NULL };
   AfrpcSpawnPlan plan = { .path = path, .argv = argv, .stdio = { -1, -1, -1 } };
 
-  if (path == NULL || !afrpc_child_connect (self, &plan.socket, error))
+  if (path == NULL || !afrpc_birth_connect (peer, &plan.socket, error))
     return FALSE;
   g_array_append_val (closing, plan.socket);
   /* One that should have been forked has been told its surroundings. */
-  if (!self->surroundings_sent && !afrpc_child_open_stdio (self, plan.stdio, closing, error))
+  if (!peer->birth.has_surroundings && !afrpc_birth_open_stdio (peer, plan.stdio, closing, error))
     return FALSE;
 
-  if (g_str_equal (self->config.host, AFRPC_SELF_HOST))
+  if (g_str_equal (peer->birth.host, AFRPC_SELF_HOST))
     envp = g_environ_setenv (envp, AFRPC_SELF_ENV, "1", TRUE);
 
-  return exec_plan (self, &plan, envp, AFRPC_START_EXEC, error);
+  return exec_plan (peer, &plan, envp, AFRPC_START_EXEC, error);
 }
 
 /* Executes the host, or the command, or fails. */
 void
-afrpc_child_exec (AfrpcChild *self)
+afrpc_birth_exec (AfrpcPeer *peer)
 {
   g_autoptr(GArray) closing = g_array_new (FALSE, FALSE, sizeof (int));
   GError *error = NULL;
-  gboolean ok = self->config.argv != NULL ? exec_command (self, closing, &error) : exec_host (self, closing, &error);
+  gboolean ok = peer->birth.argv != NULL ? exec_command (peer, closing, &error) : exec_host (peer, closing, &error);
 
   for (guint i = 0; i < closing->len; i++)
     close (g_array_index (closing, int, i));
   if (!ok)
-    afrpc_child_fail_to_start (self, error);
-}
-
-/* Starts the process, once; a failure is told like its death. Everything that was queued before is
- * sent when the loop, or a blocking call, comes to it. */
-void
-afrpc_child_start (AfrpcChild *self)
-{
-  if (self->started)
-    return;
-
-  self->started = TRUE;
-  if (self->failure != NULL)
-    return;
-
-  afrpc_child_begin (self);
-  if (self->template == NULL && self->spawned.pid == 0)
-    afrpc_child_exec (self);
+    afrpc_birth_fail (peer, error);
 }

@@ -2,16 +2,18 @@
 #pragma once
 
 #include "afrpc-exit.h"
-#include "child/afrpc-limits.h"
+#include "peer/afrpc-limits.h"
 #include "spawn/afrpc-spawn.h"
 
 G_BEGIN_DECLS
 
+/* @n_recent: how many characters at the end of @stderr_tail were written by what it did last */
 AfrpcExit *afrpc_exit_new      (int                     pid,
                                 const AfrpcSpawnStatus *status,
                                 gboolean                killed,
                                 const AfrpcLimits      *limits,
-                                const char             *stderr_tail);
+                                const char             *stderr_tail,
+                                gsize                   n_recent);
 char      *afrpc_exit_describe (const AfrpcExit        *self,
                                 const char             *name);
 

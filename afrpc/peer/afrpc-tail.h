@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* What a worker writes to its standard error: passed on if wanted, and its last lines kept. Owns the
- * reading end of a pipe that does not block. */
+ * reading end of a pipe that does not block. A standard error of our own that nobody reads neither blocks the
+ * program nor ends it: what cannot be written at once is dropped, and how much that was is said later. */
 #pragma once
 
 #include <glib.h>
@@ -18,13 +19,23 @@ typedef struct
   void (*line) (const char *line, gpointer data); /* (nullable): called with each line */
   gpointer line_data;
   GString *begun;    /* (nullable): a line whose end has not come yet */
+  gsize dropped;     /* bytes that could not be passed on, and have not been told of */
   gboolean cut;      /* there was more than is kept */
   gsize size;
-  char text[AFRPC_TAIL_SIZE];
+  gsize n_recent;    /* of these, the last that were read since afrpc_tail_mark () */
+  char *text;        /* (nullable): AFRPC_TAIL_SIZE bytes, once there was something */
 } AfrpcTail;
 
 void     afrpc_tail_read  (AfrpcTail *self);
-char    *afrpc_tail_dup   (AfrpcTail *self);
+char    *afrpc_tail_dup   (AfrpcTail *self,
+                           gsize     *n_recent);
 void     afrpc_tail_clear (AfrpcTail *self);
+
+/* What was read up to now is older than whatever the worker does next. */
+static inline void
+afrpc_tail_mark (AfrpcTail *self)
+{
+  self->n_recent = 0;
+}
 
 G_END_DECLS

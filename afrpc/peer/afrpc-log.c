@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "child/afrpc-log.h"
+#include "peer/afrpc-log.h"
 
-/* The most severe level in @level that does not end this program: what is fatal to a worker is not to us. */
+/* The most severe level in @level that does not end this program, whatever it has made fatal for itself: a critical
+ * warning is about the program that it is logged in. */
 static GLogLevelFlags
 get_level (guint32 level)
 {
-  const GLogLevelFlags levels[] = { G_LOG_LEVEL_CRITICAL, G_LOG_LEVEL_WARNING, G_LOG_LEVEL_MESSAGE,
-                                    G_LOG_LEVEL_INFO, G_LOG_LEVEL_DEBUG };
+  const GLogLevelFlags levels[] = { G_LOG_LEVEL_WARNING, G_LOG_LEVEL_MESSAGE, G_LOG_LEVEL_INFO, G_LOG_LEVEL_DEBUG };
 
-  if ((level & G_LOG_LEVEL_ERROR) != 0)
-    return G_LOG_LEVEL_CRITICAL;
+  if ((level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL)) != 0)
+    return G_LOG_LEVEL_WARNING;
   for (guint i = 0; i < G_N_ELEMENTS (levels); i++)
     if ((level & levels[i]) != 0)
       return levels[i];
@@ -24,7 +24,6 @@ get_priority (GLogLevelFlags level)
 {
   switch ((guint) level)
     {
-    case G_LOG_LEVEL_CRITICAL:
     case G_LOG_LEVEL_WARNING:
       return "4";
 

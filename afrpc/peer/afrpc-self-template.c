@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "child/afrpc-self-private.h"
+#include "peer/afrpc-self-private.h"
 
 #include <sys/socket.h>
 #include <sys/syscall.h>

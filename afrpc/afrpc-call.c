@@ -1,0 +1,892 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "afrpc-call.h"
+
+#include "afrpc-call-options-private.h"
+#include "afrpc-call-private.h"
+#include "afrpc-caller.h"
+#include "afrpc-error.h"
+#include "afrpc-exit.h"
+#include "afrpc-process.h"
+
+/* Objects that wait to be used again, in each thread: making one costs half of what a call costs. */
+#define SPARE_MAX 1024u
+
+/**
+ * AfrpcCall:
+ *
+ * One call, from when it was made until it has its outcome, and what is known of it then.
+ *
+ * It is what [method@Afrpc.Caller.start] returns, and the result that the callback of [method@Afrpc.Caller.call] and
+ * [method@Afrpc.Caller.call_full] gets. A callback that wants to keep its result takes a reference; otherwise the
+ * object is used for another call afterwards.
+ *
+ * ## Whether it had been started
+ *
+ * Every failure of a call says whether the worker had begun to run it: [method@Afrpc.Call.get_started]. Only after
+ * %AFRPC_STARTED_NO is it safe to make the call again whatever it does.
+ *
+ * ## Main context and threads
+ *
+ * A call belongs to the main context of its caller. [method@Afrpc.Call.cancel] may be used from any thread.
+ *
+ * Since: 1.0
+ */
+struct _AfrpcCall
+{
+  GObject parent_instance;
+
+  AfrpcPending pending;
+  AfrpcCaller *caller;          /* (nullable) while it is not used */
+  GMainContext *context;        /* (nullable): of a caller that is none of ours */
+  AfrpcCallOptions *options;    /* (nullable) */
+  gpointer tag;                 /* the method that made it */
+  GAsyncReadyCallback callback; /* (nullable) */
+  gpointer user_data;
+  GCancellable *cancellable;    /* (nullable) */
+  gulong cancelled_id;
+  gint is_cancelled;            /* atomic */
+
+  gboolean is_used_again;       /* goes to the spare ones, if nobody else has a reference then */
+  gboolean is_shared;           /* somebody else has one */
+
+  GVariant *value;              /* (nullable) */
+  GUnixFDList *fds;             /* (nullable): of the value */
+  GError *error;                /* (nullable) */
+  GPtrArray *waiters;           /* (nullable) (element-type GTask) */
+  AfrpcProcess *process;        /* (nullable): who has, or had it */
+  AfrpcExit *exit;              /* (nullable) */
+};
+
+static void afrpc_call_async_result_init (GAsyncResultIface *iface);
+
+G_DEFINE_FINAL_TYPE_WITH_CODE (AfrpcCall, afrpc_call, G_TYPE_OBJECT,
+                               G_IMPLEMENT_INTERFACE (G_TYPE_ASYNC_RESULT, afrpc_call_async_result_init))
+
+static void
+spare_free (gpointer data)
+{
+  GPtrArray *calls = data;
+
+  for (guint i = 0; i < calls->len; i++)
+    afrpc_call_free_used (calls->pdata[i]);
+  g_ptr_array_unref (calls);
+}
+
+static GPrivate spare_calls = G_PRIVATE_INIT (spare_free); /* frees what follows */
+static __thread GPtrArray *spare;
+
+AfrpcPending *
+afrpc_call_get_pending (AfrpcCall *self)
+{
+  return &self->pending;
+}
+
+AfrpcCall *
+afrpc_call_of_pending (AfrpcPending *pending)
+{
+  return (AfrpcCall *) ((guint8 *) pending - G_STRUCT_OFFSET (AfrpcCall, pending));
+}
+
+/* Life */
+
+/* Cancelling it means nothing any more. The handler may be running on another thread, and keeps what it needs. */
+static void
+unwatch (AfrpcCall *self)
+{
+  if (self->cancellable == NULL)
+    return;
+
+  g_signal_handler_disconnect (self->cancellable, self->cancelled_id);
+  g_clear_object (&self->cancellable);
+}
+
+static void
+clear (AfrpcCall *self)
+{
+  unwatch (self);
+  g_clear_pointer (&self->value, g_variant_unref);
+  g_clear_error (&self->error);
+  g_clear_object (&self->fds);
+  g_clear_object (&self->options);
+  g_clear_object (&self->process);
+  g_clear_pointer (&self->exit, afrpc_exit_unref);
+  g_clear_pointer (&self->context, g_main_context_unref);
+  g_clear_pointer (&self->waiters, g_ptr_array_unref);
+  g_clear_object (&self->caller);
+}
+
+static void
+afrpc_call_finalize (GObject *object)
+{
+  clear (AFRPC_CALL (object));
+
+  G_OBJECT_CLASS (afrpc_call_parent_class)->finalize (object);
+}
+
+static void
+afrpc_call_class_init (AfrpcCallClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = afrpc_call_finalize;
+}
+
+static gpointer
+afrpc_call_get_user_data (GAsyncResult *result)
+{
+  return AFRPC_CALL (result)->user_data;
+}
+
+static GObject *
+afrpc_call_get_source_object (GAsyncResult *result)
+{
+  AfrpcCall *self = AFRPC_CALL (result);
+
+  return self->caller != NULL ? g_object_ref (G_OBJECT (self->caller)) : NULL;
+}
+
+static gboolean
+afrpc_call_is_tagged (GAsyncResult *result,
+                      gpointer      tag)
+{
+  return AFRPC_CALL (result)->tag == tag;
+}
+
+static void
+afrpc_call_async_result_init (GAsyncResultIface *iface)
+{
+  iface->get_user_data = afrpc_call_get_user_data;
+  iface->get_source_object = afrpc_call_get_source_object;
+  iface->is_tagged = afrpc_call_is_tagged;
+}
+
+static void
+take_options (AfrpcCall        *self,
+              AfrpcCallOptions *options)
+{
+  self->options = g_object_ref (options);
+  self->pending.execution_timeout_ms = options->execution_timeout_ms;
+  afrpc_call_options_freeze (options);
+}
+
+/* Makes a call that somebody is going to have. */
+AfrpcCall *
+afrpc_call_new (AfrpcCaller      *caller,
+                AfrpcCallOptions *options)
+{
+  AfrpcCall *self = g_object_new (AFRPC_TYPE_CALL, NULL);
+
+  self->caller = g_object_ref (caller);
+  if (options != NULL)
+    take_options (self, options);
+
+  return self;
+}
+
+/* Tells whether the reference that is used again is the only one. */
+static void
+toggled_cb (gpointer  data,
+            GObject  *object,
+            gboolean  is_last_ref)
+{
+  AFRPC_CALL (object)->is_shared = !is_last_ref;
+}
+
+/* Makes a call that nobody but its callback sees, usually. Returns: (transfer full): free with
+ * afrpc_call_free_used () what is not given to a caller. */
+AfrpcCall *
+afrpc_call_new_used (AfrpcCaller         *caller,
+                     AfrpcCallOptions    *options,
+                     gpointer             tag,
+                     GAsyncReadyCallback  callback,
+                     gpointer             user_data)
+{
+  AfrpcCall *self;
+
+  if (spare != NULL && spare->len > 0)
+    self = g_ptr_array_steal_index_fast (spare, spare->len - 1);
+  else
+    {
+      self = g_object_new (AFRPC_TYPE_CALL, NULL);
+      self->is_used_again = TRUE;
+      g_object_add_toggle_ref (G_OBJECT (self), toggled_cb, NULL);
+      g_object_unref (self);
+    }
+
+  self->caller = g_object_ref (caller);
+  self->tag = tag;
+  self->callback = callback;
+  self->user_data = user_data;
+  if (options != NULL)
+    take_options (self, options);
+
+  return self;
+}
+
+void
+afrpc_call_free_used (AfrpcCall *self)
+{
+  self->is_used_again = FALSE;
+  g_object_remove_toggle_ref (G_OBJECT (self), toggled_cb, NULL);
+}
+
+static void
+release (AfrpcCall *self)
+{
+  if (!self->is_used_again)
+    {
+      g_object_unref (self);
+      return;
+    }
+  if (self->is_shared)
+    {
+      afrpc_call_free_used (self);
+      return;
+    }
+
+  if (spare == NULL)
+    {
+      spare = g_ptr_array_new ();
+      g_private_set (&spare_calls, spare);
+    }
+  if (spare->len == SPARE_MAX)
+    {
+      afrpc_call_free_used (self);
+      return;
+    }
+  clear (self);
+  self->pending = (AfrpcPending) { .funcs = self->pending.funcs };
+  self->is_cancelled = FALSE;
+  g_ptr_array_add (spare, self);
+}
+
+/* As it waits for its outcome */
+
+static void
+pending_ref (AfrpcPending *pending)
+{
+  g_object_ref (afrpc_call_of_pending (pending));
+}
+
+static void
+pending_unref (AfrpcPending *pending)
+{
+  g_object_unref (afrpc_call_of_pending (pending));
+}
+
+static void
+pending_release (AfrpcPending *pending)
+{
+  release (afrpc_call_of_pending (pending));
+}
+
+static void
+pending_progress (AfrpcPending *pending,
+                  GVariant     *value)
+{
+  AfrpcCall *self = afrpc_call_of_pending (pending);
+
+  if (self->options != NULL && self->options->progress != NULL && pending->state != AFRPC_PENDING_DECIDED &&
+      !g_atomic_int_get (&self->is_cancelled))
+    self->options->progress (self->caller, value, self->options->progress_data);
+}
+
+static void
+pending_decide (AfrpcPending *pending,
+                GVariant     *value,
+                GUnixFDList  *fds,
+                GError       *error)
+{
+  AfrpcCall *self = afrpc_call_of_pending (pending);
+
+  self->value = value;
+  self->fds = fds;
+  self->error = error;
+}
+
+/* Whatever has arrived, nobody wants it any more. */
+static void
+drop_value (AfrpcCall *self)
+{
+  if (self->value == NULL || !g_atomic_int_get (&self->is_cancelled))
+    return;
+
+  g_clear_pointer (&self->value, g_variant_unref);
+  g_clear_object (&self->fds);
+  self->error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled");
+}
+
+static void
+return_to_waiter (AfrpcCall *self,
+                  GTask     *task)
+{
+  g_task_set_task_data (task, NULL, NULL);
+  if (self->value != NULL)
+    g_task_return_pointer (task, g_variant_ref (self->value), (GDestroyNotify) g_variant_unref);
+  else
+    g_task_return_error (task, g_error_copy (self->error));
+}
+
+static void
+tell_waiters (AfrpcCall *self)
+{
+  g_autoptr(GPtrArray) waiters = g_steal_pointer (&self->waiters);
+
+  for (guint i = 0; waiters != NULL && i < waiters->len; i++)
+    return_to_waiter (self, waiters->pdata[i]);
+}
+
+static void
+add_label (AfrpcCall *self)
+{
+  if (self->error != NULL && self->options != NULL && self->options->label != NULL)
+    g_prefix_error (&self->error, "%s: ", self->options->label);
+}
+
+/* It has its outcome, which somebody is going to see now. */
+static void
+finish_off (AfrpcCall *self)
+{
+  drop_value (self);
+  add_label (self);
+  unwatch (self);
+}
+
+/* Calls back; from a dispatch of the caller's context. */
+static void
+pending_tell (AfrpcPending *pending)
+{
+  AfrpcCall *self = afrpc_call_of_pending (pending);
+
+  finish_off (self);
+  if (self->callback != NULL)
+    self->callback (G_OBJECT (self->caller), G_ASYNC_RESULT (self), self->user_data);
+  if (self->waiters != NULL)
+    tell_waiters (self);
+  release (self);
+}
+
+static const AfrpcPendingFuncs pending_funcs = {
+  pending_ref, pending_unref, pending_release, pending_progress, pending_decide, pending_tell,
+};
+
+static void
+afrpc_call_init (AfrpcCall *self)
+{
+  self->pending.funcs = &pending_funcs;
+}
+
+static void
+cancelled_cb (GCancellable *cancellable,
+              AfrpcCall    *self)
+{
+  afrpc_call_cancel (self);
+}
+
+/* Cancelling @cancellable, on whatever thread, cancels the call. */
+void
+afrpc_call_watch (AfrpcCall    *self,
+                  GCancellable *cancellable)
+{
+  self->cancellable = g_object_ref (cancellable);
+  self->cancelled_id = g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (cancelled_cb), g_object_ref (self),
+                                              (GClosureNotify) (GCallback) g_object_unref, 0);
+  if (g_cancellable_is_cancelled (cancellable))
+    afrpc_call_cancel (self);
+}
+
+/* Whether @result is a call that @caller has made by the method @tag. */
+gboolean
+afrpc_call_is_of (GAsyncResult *result,
+                  AfrpcCaller  *caller,
+                  gpointer      tag)
+{
+  return AFRPC_IS_CALL (result) && caller != NULL && AFRPC_CALL (result)->caller == caller &&
+         AFRPC_CALL (result)->tag == tag;
+}
+
+/* Gives the outcome away, once: the value, or NULL and @error; @fds (nullable): what came with the value. */
+GVariant *
+afrpc_call_take_outcome (AfrpcCall    *self,
+                         GUnixFDList **fds,
+                         GError      **error)
+{
+  if (self->error != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&self->error));
+      return NULL;
+    }
+
+  g_return_val_if_fail (self->value != NULL, NULL);
+
+  if (fds != NULL)
+    *fds = g_steal_pointer (&self->fds);
+
+  return g_steal_pointer (&self->value);
+}
+
+/* The caller is none of ours: what settles its calls runs in this context. */
+void
+afrpc_call_set_context (AfrpcCall *self)
+{
+  self->context = g_main_context_ref_thread_default ();
+}
+
+/* Nobody waits for it, before it has begun. */
+void
+afrpc_call_cancel_unbegun (AfrpcCall *self)
+{
+  g_atomic_int_set (&self->is_cancelled, TRUE);
+}
+
+gboolean
+afrpc_call_is_cancelled (AfrpcCall *self)
+{
+  return g_atomic_int_get (&self->is_cancelled);
+}
+
+void
+afrpc_call_set_exit (AfrpcCall *self,
+                     AfrpcExit *exit)
+{
+  g_clear_pointer (&self->exit, afrpc_exit_unref);
+  self->exit = exit != NULL ? afrpc_exit_ref (exit) : NULL;
+}
+
+/* Blocks until it has its outcome. */
+void
+afrpc_call_block (AfrpcCall *self)
+{
+  if (self->pending.state != AFRPC_PENDING_DECIDED)
+    {
+      self->pending.is_awaited = TRUE;
+      if (AFRPC_CALLER_GET_IFACE (self->caller)->wait != NULL)
+        AFRPC_CALLER_GET_IFACE (self->caller)->wait (self->caller, self);
+      while (self->pending.state != AFRPC_PENDING_DECIDED && self->context != NULL)
+        g_main_context_iteration (self->context, TRUE);
+    }
+  finish_off (self);
+}
+
+/* What the program does with it */
+
+static gboolean
+waiter_cancelled_cb (GCancellable *cancellable,
+                     gpointer      user_data)
+{
+  AfrpcCall *self = user_data;
+
+  for (guint i = 0; self->waiters != NULL && i < self->waiters->len; i++)
+    if (g_task_get_cancellable (self->waiters->pdata[i]) == cancellable)
+      {
+        g_autoptr(GTask) task = g_ptr_array_steal_index (self->waiters, i);
+
+        g_task_return_error_if_cancelled (task);
+        g_task_set_task_data (task, NULL, NULL);
+        break;
+      }
+
+  return G_SOURCE_REMOVE;
+}
+
+static void
+destroy_source (gpointer source)
+{
+  g_source_destroy (source);
+  g_source_unref (source);
+}
+
+/**
+ * afrpc_call_wait:
+ * @self: a call
+ * @cancellable: (nullable): stops waiting, not the call
+ * @callback: (scope async) (closure user_data): called with the outcome
+ * @user_data: data for @callback
+ *
+ * Waits for the outcome of a call.
+ *
+ * Any number may wait for the same call, also after it has its outcome. Fails like [method@Afrpc.Caller.call], and
+ * with %G_IO_ERROR_CANCELLED if @cancellable was cancelled.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_call_wait (AfrpcCall           *self,
+                 GCancellable        *cancellable,
+                 GAsyncReadyCallback  callback,
+                 gpointer             user_data)
+{
+  g_autoptr(GTask) task = NULL;
+
+  g_return_if_fail (AFRPC_IS_CALL (self));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, afrpc_call_wait);
+  g_task_set_check_cancellable (task, FALSE);
+  if (g_task_return_error_if_cancelled (task))
+    return;
+  if (afrpc_call_is_settled (self))
+    {
+      return_to_waiter (self, task);
+      return;
+    }
+
+  if (cancellable != NULL)
+    {
+      GSource *source = g_cancellable_source_new (cancellable);
+
+      g_source_set_static_name (source, "[afrpc] wait cancelled");
+      g_source_set_callback (source, G_SOURCE_FUNC (waiter_cancelled_cb), g_object_ref (self), g_object_unref);
+      g_source_attach (source, g_task_get_context (task));
+      g_task_set_task_data (task, source, destroy_source);
+    }
+  if (self->waiters == NULL)
+    self->waiters = g_ptr_array_new_with_free_func (g_object_unref);
+  g_ptr_array_add (self->waiters, g_steal_pointer (&task));
+}
+
+/**
+ * afrpc_call_wait_finish:
+ * @self: a call
+ * @result: the result
+ * @error: return location for an error
+ *
+ * Gets the result of [method@Afrpc.Call.wait].
+ *
+ * Returns: (transfer full): what the function returned
+ *
+ * Since: 1.0
+ */
+GVariant *
+afrpc_call_wait_finish (AfrpcCall     *self,
+                        GAsyncResult  *result,
+                        GError       **error)
+{
+  g_return_val_if_fail (AFRPC_IS_CALL (self), NULL);
+  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
+  g_return_val_if_fail (g_async_result_is_tagged (result, afrpc_call_wait), NULL);
+
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+/**
+ * afrpc_call_wait_sync:
+ * @self: a call
+ * @cancellable: (nullable): cancels the call, from another thread
+ * @error: return location for an error
+ *
+ * Blocks until the call has its outcome.
+ *
+ * No main context is iterated, as for [method@Afrpc.Caller.call_sync]; whoever else waits for the call is told later,
+ * from the context.
+ *
+ * Returns: (transfer full): what the function returned
+ *
+ * Since: 1.0
+ */
+GVariant *
+afrpc_call_wait_sync (AfrpcCall     *self,
+                      GCancellable  *cancellable,
+                      GError       **error)
+{
+  g_return_val_if_fail (AFRPC_IS_CALL (self), NULL);
+  g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
+
+  if (self->pending.state != AFRPC_PENDING_DECIDED)
+    {
+      self->pending.is_awaited = TRUE;
+      if (cancellable != NULL && self->cancellable == NULL)
+        afrpc_call_watch (self, cancellable);
+      afrpc_call_block (self);
+      if (self->waiters != NULL)
+        tell_waiters (self);
+      /* The reference of who had the call has passed to who waited for it. */
+      g_object_unref (self);
+    }
+  if (self->error != NULL)
+    {
+      g_propagate_error (error, g_error_copy (self->error));
+      return NULL;
+    }
+
+  return self->value != NULL ? g_variant_ref (self->value) : NULL;
+}
+
+/**
+ * afrpc_call_cancel:
+ * @self: a call
+ *
+ * Gives the call up: it fails with %G_IO_ERROR_CANCELLED.
+ *
+ * If the worker has not started it, it never will; a function that runs can take notice, see
+ * [method@Afrpc.Worker.is_cancelled]. Whatever comes of it is not waited for. Costs the same however many calls are
+ * waiting; does nothing once the call has its outcome. May be used from any thread.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_call_cancel (AfrpcCall *self)
+{
+  g_return_if_fail (AFRPC_IS_CALL (self));
+
+  if (g_atomic_int_compare_and_exchange (&self->is_cancelled, FALSE, TRUE) &&
+      AFRPC_CALLER_GET_IFACE (self->caller)->cancel != NULL)
+    AFRPC_CALLER_GET_IFACE (self->caller)->cancel (self->caller, self);
+}
+
+/**
+ * afrpc_call_is_settled:
+ * @self: a call
+ *
+ * Gets whether the call has its outcome.
+ *
+ * Returns: %TRUE if so
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_call_is_settled (AfrpcCall *self)
+{
+  g_return_val_if_fail (AFRPC_IS_CALL (self), FALSE);
+
+  return self->pending.state == AFRPC_PENDING_DECIDED;
+}
+
+/**
+ * afrpc_call_get_started:
+ * @self: a call
+ *
+ * Gets whether the worker had begun to run the call.
+ *
+ * This is known once the call has its outcome, and told of each failure, whatever its cause; before, it is
+ * %AFRPC_STARTED_UNKNOWN.
+ *
+ * Returns: whether it was started
+ *
+ * Since: 1.0
+ */
+AfrpcStarted
+afrpc_call_get_started (AfrpcCall *self)
+{
+  g_return_val_if_fail (AFRPC_IS_CALL (self), AFRPC_STARTED_UNKNOWN);
+
+  return self->pending.state == AFRPC_PENDING_DECIDED ? self->pending.started : AFRPC_STARTED_UNKNOWN;
+}
+
+/**
+ * afrpc_call_get_caller:
+ * @self: a call
+ *
+ * Gets who made the call.
+ *
+ * Returns: (transfer none): the caller
+ *
+ * Since: 1.0
+ */
+AfrpcCaller *
+afrpc_call_get_caller (AfrpcCall *self)
+{
+  g_return_val_if_fail (AFRPC_IS_CALL (self), NULL);
+
+  return self->caller;
+}
+
+/**
+ * afrpc_call_get_options:
+ * @self: a call
+ *
+ * Gets the options that the call was made with.
+ *
+ * Returns: (transfer none) (nullable): the options, or %NULL if there are none
+ *
+ * Since: 1.0
+ */
+AfrpcCallOptions *
+afrpc_call_get_options (AfrpcCall *self)
+{
+  g_return_val_if_fail (AFRPC_IS_CALL (self), NULL);
+
+  return self->options;
+}
+
+/**
+ * afrpc_call_get_process:
+ * @self: a call
+ *
+ * Gets the process that has, or had, the call.
+ *
+ * Returns: (transfer none) (nullable): the process, or %NULL if no process has had it
+ *
+ * Since: 1.0
+ */
+AfrpcProcess *
+afrpc_call_get_process (AfrpcCall *self)
+{
+  g_return_val_if_fail (AFRPC_IS_CALL (self), NULL);
+
+  if (self->process == NULL && self->caller != NULL && AFRPC_CALLER_GET_IFACE (self->caller)->get_process != NULL)
+    return AFRPC_CALLER_GET_IFACE (self->caller)->get_process (self->caller);
+
+  return self->process;
+}
+
+/**
+ * afrpc_call_get_exit:
+ * @self: a call
+ *
+ * Gets how the process ended that the call failed with.
+ *
+ * Returns: (transfer none) (nullable): the exit, or %NULL if the process has not ended, or not before the call failed
+ *
+ * Since: 1.0
+ */
+AfrpcExit *
+afrpc_call_get_exit (AfrpcCall *self)
+{
+  g_return_val_if_fail (AFRPC_IS_CALL (self), NULL);
+
+  return self->exit;
+}
+
+/**
+ * afrpc_call_steal_fds:
+ * @self: a call that has its result
+ *
+ * Takes the file descriptors that came with the result.
+ *
+ * A handle (type `h`) in the result is an index into them.
+ *
+ * Returns: (transfer full) (nullable): the file descriptors, or %NULL if there are none, or they have been taken
+ *
+ * Since: 1.0
+ */
+GUnixFDList *
+afrpc_call_steal_fds (AfrpcCall *self)
+{
+  g_return_val_if_fail (AFRPC_IS_CALL (self), NULL);
+
+  return g_steal_pointer (&self->fds);
+}
+
+/* Implementers */
+
+static gboolean
+tell_cb (gpointer data)
+{
+  AfrpcPending *pending = data;
+
+  pending->funcs->tell (pending);
+
+  return G_SOURCE_REMOVE;
+}
+
+static void
+settle (AfrpcCall    *self,
+        AfrpcStarted  started,
+        GVariant     *value,
+        GUnixFDList  *fds,
+        GError       *error)
+{
+  g_autoptr(GSource) source = NULL;
+
+  afrpc_pending_decide (&self->pending, started, value, fds, error);
+  if (self->pending.is_awaited)
+    return;
+
+  source = g_idle_source_new ();
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_static_name (source, "[afrpc] call settled");
+  g_source_set_callback (source, tell_cb, &self->pending, NULL);
+  g_source_attach (source, self->context);
+}
+
+/**
+ * afrpc_call_return_value:
+ * @self: (transfer full): a call that was begun
+ * @value: what the function returned; a floating reference is consumed
+ * @fds: (nullable): file descriptors that come with @value
+ *
+ * Settles a call with its result. For implementers of [iface@Afrpc.Caller].
+ *
+ * Consumes the reference that [vfunc@Afrpc.Caller.begin] got. From the thread of the caller's main context only; the
+ * callback comes later.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_call_return_value (AfrpcCall   *self,
+                         GVariant    *value,
+                         GUnixFDList *fds)
+{
+  g_return_if_fail (AFRPC_IS_CALL (self));
+  g_return_if_fail (value != NULL);
+  g_return_if_fail (self->pending.state != AFRPC_PENDING_DECIDED);
+
+  settle (self, AFRPC_STARTED_YES, g_variant_ref_sink (value), fds != NULL ? g_object_ref (fds) : NULL, NULL);
+}
+
+/**
+ * afrpc_call_return_error:
+ * @self: (transfer full): a call that was begun
+ * @started: whether a worker had begun to run it
+ * @error: why it failed
+ *
+ * Settles a call with an error. For implementers of [iface@Afrpc.Caller]; see [method@Afrpc.Call.return_value].
+ *
+ * Since: 1.0
+ */
+void
+afrpc_call_return_error (AfrpcCall    *self,
+                         AfrpcStarted  started,
+                         const GError *error)
+{
+  g_return_if_fail (AFRPC_IS_CALL (self));
+  g_return_if_fail (error != NULL);
+  g_return_if_fail (self->pending.state != AFRPC_PENDING_DECIDED);
+
+  settle (self, started, NULL, NULL, g_error_copy (error));
+}
+
+/**
+ * afrpc_call_report_progress:
+ * @self: a call that was begun
+ * @progress: how far it has come; a floating reference is consumed
+ *
+ * Tells whoever wants to know how far the call has come. For implementers of [iface@Afrpc.Caller].
+ *
+ * Since: 1.0
+ */
+void
+afrpc_call_report_progress (AfrpcCall *self,
+                            GVariant  *progress)
+{
+  g_autoptr(GVariant) sunk = NULL;
+
+  g_return_if_fail (AFRPC_IS_CALL (self));
+  g_return_if_fail (progress != NULL);
+
+  sunk = g_variant_ref_sink (progress);
+  pending_progress (&self->pending, sunk);
+}
+
+/**
+ * afrpc_call_set_process:
+ * @self: a call
+ * @process: (nullable): who has it
+ * @exit: (nullable): how that ended
+ *
+ * Says which process has the call, and how that ended. For implementers of [iface@Afrpc.Caller].
+ *
+ * Since: 1.0
+ */
+void
+afrpc_call_set_process (AfrpcCall    *self,
+                        AfrpcProcess *process,
+                        AfrpcExit    *exit)
+{
+  g_return_if_fail (AFRPC_IS_CALL (self));
+
+  g_set_object (&self->process, process);
+  afrpc_call_set_exit (self, exit);
+}

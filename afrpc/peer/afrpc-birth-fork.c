@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* How a process is forked: by a template, which is another peer. What is for the new process is written before the
+ * template has answered, and kept until it is known that there is one: it may be that another has to be executed. A
+ * process exists from the moment of the fork: if the template's answer is lost, its greeting says who it is. */
+#include "config.h"
+
+#include "peer/afrpc-birth.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "afrpc-error.h"
+#include "peer/afrpc-peer.h"
+#include "peer/afrpc-self-private.h"
+#include "spawn/afrpc-pidfd.h"
+
+/* Default templates */
+
+/* The program itself has been forked already, if it is to be its own worker. */
+static AfrpcPeer *
+new_template (const char *host)
+{
+  AfrpcPeer *peer = afrpc_peer_new (host);
+  AfrpcSpawned spawned;
+  int fd;
+
+  if (g_str_equal (host, AFRPC_SELF_HOST) && afrpc_self_take_template (&fd, &spawned.pid, &spawned.pidfd))
+    {
+      fcntl (fd, F_SETFL, O_NONBLOCK);
+      afrpc_link_connect (&peer->talk.link, fd);
+      peer->birth.is_tried = TRUE;
+      afrpc_birth_begin (peer);
+      afrpc_peer_take_body (peer, AFRPC_START_FORK, &spawned, TRUE);
+    }
+
+  return peer;
+}
+
+/* Returns: (transfer full): a process of @host with nothing loaded, of the thread-default main context, which stays. */
+AfrpcPeer *
+afrpc_birth_ref_default_template (const char *host)
+{
+  GPtrArray *templates = afrpc_source_get_templates (afrpc_source_get ());
+
+  for (guint i = templates->len; i-- > 0;)
+    {
+      AfrpcPeer *peer = templates->pdata[i];
+
+      if (peer->talk.failure != NULL || afrpc_talk_is_silent (&peer->talk))
+        g_ptr_array_remove_index_fast (templates, i);
+      else if (g_str_equal (peer->birth.host, host))
+        return afrpc_peer_ref (peer);
+    }
+  g_ptr_array_add (templates, new_template (host));
+
+  return afrpc_peer_ref (templates->pdata[templates->len - 1]);
+}
+
+/* Asking */
+
+/* Whether it can be asked to fork: otherwise it ended, and what it was prepared with is executed and prepared anew. */
+static gboolean
+can_ask (AfrpcPeer *template)
+{
+  return template->talk.failure == NULL && !afrpc_talk_is_silent (&template->talk);
+}
+
+/* Whether another process, prepared like this one, would fail like it. */
+static gboolean
+is_hopeless (AfrpcPeer *template)
+{
+  const GError *failure = template->talk.failure;
+
+  return failure != NULL && !g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_DIED) &&
+         !g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_CLOSED) &&
+         !g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);
+}
+
+static gboolean
+ask (AfrpcPeer  *peer,
+     AfrpcPeer  *template,
+     GError    **error)
+{
+  int other;
+
+  if (!afrpc_birth_connect (peer, &other, error))
+    return FALSE;
+
+  afrpc_link_keep (&peer->talk.link);
+  afrpc_birth_begin (template);
+  afrpc_link_prepare (&template->talk.link, AFRPC_FRAME_FORK, NULL, &other, 1);
+  peer->birth.template = afrpc_peer_ref (template);
+  peer->birth.n_inherited = peer->birth.steps->len;
+  afrpc_body_await (&peer->body);
+  g_queue_push_tail (&template->birth.forks, afrpc_peer_ref (peer));
+  afrpc_peer_attend (template);
+
+  return TRUE;
+}
+
+/* Queues what was queued before a second start. */
+static void
+begin_again (AfrpcPeer *peer)
+{
+  if (!peer->birth.is_begun)
+    return;
+
+  peer->birth.is_begun = FALSE;
+  peer->birth.asks_again = TRUE;
+  if (peer->birth.run_options != NULL)
+    afrpc_birth_run (peer, peer->birth.run_options);
+  else
+    afrpc_birth_begin (peer);
+  peer->birth.asks_again = FALSE;
+}
+
+/* Has @peer, which is new, forked from @template. */
+void
+afrpc_birth_ask_template (AfrpcPeer *peer,
+                          AfrpcPeer *template)
+{
+  GError *error = NULL;
+
+  for (guint i = 0; i < template->birth.steps->len; i++)
+    g_ptr_array_add (peer->birth.steps, g_rc_box_acquire (template->birth.steps->pdata[i]));
+  peer->body.limits = template->body.limits;
+
+  if (template->talk.role != AFRPC_TALK_ROLE_NONE)
+    g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "a process that runs a function cannot be forked any more");
+  else if (is_hopeless (template))
+    error = g_error_copy (template->talk.failure);
+  /* A command is run again, and so is what has ended; its process is prepared from the beginning. */
+  else if (template->birth.argv == NULL && can_ask (template))
+    ask (peer, template, &error);
+
+  if (error != NULL)
+    afrpc_birth_fail (peer, error);
+}
+
+/* The template starts for the second time: what was asked of it after its first @n_steps steps is asked again. Nobody
+ * had got the other end of the socket, so there is a new one. */
+void
+afrpc_birth_ask_again (AfrpcPeer *template,
+                       guint      n_steps)
+{
+  for (GList *l = template->birth.forks.head; l != NULL; l = l->next)
+    {
+      AfrpcPeer *peer = l->data;
+      g_autoptr(GArray) lost = NULL;
+      GError *error = NULL;
+      int other;
+
+      if (peer->birth.n_inherited != n_steps || peer->body.state != AFRPC_BODY_AWAITED ||
+          peer->talk.state == AFRPC_TALK_OVER)
+        continue;
+
+      lost = afrpc_link_restart (&peer->talk.link, FALSE);
+      afrpc_link_keep (&peer->talk.link);
+      if (!afrpc_birth_connect (peer, &other, &error))
+        {
+          afrpc_birth_fail (peer, error);
+          continue;
+        }
+      afrpc_link_prepare (&template->talk.link, AFRPC_FRAME_FORK, NULL, &other, 1);
+      begin_again (peer);
+    }
+}
+
+/* Returns: (nullable): the process that this one cannot begin, or end, without. */
+AfrpcPeer *
+afrpc_birth_get_template (AfrpcPeer *peer)
+{
+  return peer->birth.template != NULL ? peer->birth.template : peer->birth.reaper;
+}
+
+/* Answers */
+
+/* There is such a process: nothing is going to be written again. */
+static void
+take_forked (AfrpcPeer          *peer,
+             const AfrpcSpawned *spawned,
+             gboolean            is_child,
+             AfrpcPeer          *template)
+{
+  afrpc_link_confirm (&peer->talk.link);
+  if (!is_child)
+    {
+      peer->birth.reaper = afrpc_peer_ref (template);
+      g_ptr_array_add (template->birth.reaped_for, peer);
+    }
+  g_clear_pointer (&peer->birth.template, afrpc_peer_unref);
+  afrpc_peer_take_body (peer, AFRPC_START_FORK, spawned, is_child);
+  afrpc_peer_attend (peer);
+}
+
+/* Calls that a process may have begun whose end nobody saw. */
+static void
+decide_lost (AfrpcPeer *peer,
+             GArray    *lost)
+{
+  for (guint i = 0; i < lost->len; i++)
+    {
+      const AfrpcLinkSlot *slot = &g_array_index (lost, AfrpcLinkSlot, i);
+      AfrpcPending *call = slot->call.owner;
+
+      afrpc_pending_decide (call, slot->started, NULL, NULL,
+                            g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED,
+                                         "“%s”: the process died together with the one that it was forked from",
+                                         peer->birth.host));
+      if (!call->is_awaited)
+        afrpc_news_push_outcome (&peer->news, call);
+    }
+}
+
+/* There is none: it is executed and prepared from the beginning. @may_exist: there may have been one. */
+static void
+exec_instead (AfrpcPeer *peer,
+              gboolean   may_exist)
+{
+  g_autoptr(GArray) lost = NULL;
+
+  g_clear_pointer (&peer->birth.template, afrpc_peer_unref);
+  if (peer->talk.failure != NULL || peer->talk.state == AFRPC_TALK_OVER)
+    {
+      afrpc_body_never (&peer->body);
+      afrpc_peer_attend (peer);
+      return;
+    }
+
+  afrpc_body_unawait (&peer->body);
+  if (peer->body.kill_signum != 0)
+    {
+      afrpc_birth_fail (peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED,
+                                           "the process was killed before it was started"));
+      return;
+    }
+
+  lost = afrpc_link_restart (&peer->talk.link, may_exist);
+  afrpc_talk_restart (&peer->talk);
+  decide_lost (peer, lost);
+  peer->birth.n_inherited = 0;
+  begin_again (peer);
+  if (peer->birth.is_tried)
+    afrpc_birth_exec (peer);
+  afrpc_peer_attend (peer);
+}
+
+/* A template that lies would have us watch, signal and reap whatever it likes. */
+static gboolean
+check_forked (AfrpcPeer            *template,
+              const AfrpcLinkItem  *item,
+              GError              **error)
+{
+  if (item->pid != template->body.pid &&
+      (item->pidfd < 0 ||
+       afrpc_pidfd_is_process (item->pidfd, item->pid, item->direct ? getpid () : template->body.pid)))
+    return TRUE;
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "process %d is none that it has forked", item->pid);
+  return FALSE;
+}
+
+/* The template's answer to the oldest request. */
+void
+afrpc_birth_forked (AfrpcPeer     *template,
+                    AfrpcLinkItem *item)
+{
+  g_autoptr(AfrpcPeer) peer = g_queue_pop_head (&template->birth.forks);
+  GError *error = NULL;
+  AfrpcSpawned spawned;
+
+  if (peer == NULL)
+    {
+      afrpc_peer_break_off (template, g_error_new (AFRPC_ERROR, AFRPC_ERROR_PROTOCOL,
+                                                   "a process that nobody asked for"));
+      return;
+    }
+  if (item->error != NULL)
+    {
+      exec_instead (peer, FALSE);
+      return;
+    }
+  if (!check_forked (template, item, &error))
+    {
+      afrpc_peer_break_off (template, error);
+      afrpc_birth_fail (peer, g_error_copy (template->talk.failure));
+      return;
+    }
+
+  spawned = (AfrpcSpawned) { item->pid, item->pidfd };
+  item->pid = 0;
+  /* There was no room for its pidfd, and may be none now: then it is waited for by its number, which is safe as long
+   * as it is ours to reap. */
+  if (spawned.pidfd < 0 && item->direct)
+    spawned.pidfd = afrpc_spawn_adopt (spawned.pid);
+  take_forked (peer, &spawned, item->direct, template);
+}
+
+/* Says how a process has ended that is the template's child and not the program's. */
+void
+afrpc_birth_child_exited (AfrpcPeer     *template,
+                          AfrpcLinkItem *item)
+{
+  for (guint i = 0; i < template->birth.reaped_for->len; i++)
+    {
+      AfrpcPeer *peer = template->birth.reaped_for->pdata[i];
+
+      if (peer->body.pid != item->pid || peer->body.state != AFRPC_BODY_ALIVE)
+        continue;
+
+      afrpc_body_set_exit (&peer->body, &item->status);
+      afrpc_birth_leave_reaper (peer);
+      afrpc_peer_update_watch (peer);
+      afrpc_peer_attend (peer);
+      return;
+    }
+}
+
+void
+afrpc_birth_leave_reaper (AfrpcPeer *peer)
+{
+  if (peer->birth.reaper == NULL)
+    return;
+
+  g_ptr_array_remove_fast (peer->birth.reaper->birth.reaped_for, peer);
+  afrpc_peer_attend (peer->birth.reaper);
+  g_clear_pointer (&peer->birth.reaper, afrpc_peer_unref);
+}
+
+/* No answer */
+
+/* A process says who it is whose template cannot say it any more. */
+void
+afrpc_birth_greeted (AfrpcPeer *peer)
+{
+  AfrpcSpawned spawned = { .pid = peer->talk.link.pid, .pidfd = -1 };
+  gboolean is_child = FALSE;
+
+  if (peer->body.state != AFRPC_BODY_AWAITED || !peer->birth.is_template_gone)
+    return;
+
+  if (spawned.pid > 0 && spawned.pid != getpid ())
+    is_child = afrpc_spawn_find (spawned.pid, &spawned.pidfd);
+  afrpc_link_confirm (&peer->talk.link);
+  g_clear_pointer (&peer->birth.template, afrpc_peer_unref);
+  if (is_child)
+    afrpc_peer_take_body (peer, AFRPC_START_FORK, &spawned, TRUE);
+  else
+    {
+      /* It was the template's child, and is now nobody's that would say how it ends. */
+      spawned.pid = 0;
+      peer->birth.start = AFRPC_START_FORK;
+      afrpc_body_adopt (&peer->body, &spawned);
+      afrpc_peer_update_watch (peer);
+    }
+  afrpc_peer_attend (peer);
+}
+
+/* The connection to a process that its template could not tell of has ended without a greeting: either there never
+ * was one, or it has died. */
+void
+afrpc_birth_unheard (AfrpcPeer *peer)
+{
+  if (peer->body.state != AFRPC_BODY_AWAITED || !peer->birth.is_template_gone)
+    return;
+
+  exec_instead (peer, TRUE);
+}
+
+/* The template is not going to answer those that it owes one. What was wrong with it is wrong with them too, if it
+ * could not be prepared; if it just ended, it may have made them all the same. */
+void
+afrpc_birth_template_gone (AfrpcPeer *template)
+{
+  const gboolean is_hopeless_now = is_hopeless (template) && !template->is_dropped;
+  AfrpcPeer *peer;
+
+  while ((peer = g_queue_pop_head (&template->birth.forks)) != NULL)
+    {
+      if (peer->body.state != AFRPC_BODY_AWAITED)
+        ;
+      else if (is_hopeless_now)
+        afrpc_birth_fail (peer, g_error_copy (template->talk.failure));
+      else
+        {
+          peer->birth.is_template_gone = TRUE;
+          afrpc_peer_set_deadline (peer, &peer->talk.greeting_deadline,
+                                   g_get_monotonic_time () + AFRPC_PEER_GREETING_TIMEOUT_US);
+          afrpc_peer_update_watch (peer);
+          afrpc_peer_attend (peer);
+        }
+      afrpc_peer_unref (peer);
+    }
+}

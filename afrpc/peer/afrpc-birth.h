@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What is started and how: the host or the command, its surroundings, what it is prepared with in steps, and what it
+ * is forked from. A birth is a part of a peer; what it does, it does to that. */
+#pragma once
+
+#include "afrpc-types.h"
+#include "link/afrpc-link.h"
+
+G_BEGIN_DECLS
+
+typedef struct _AfrpcPeer AfrpcPeer;
+
+/* One thing that a process is prepared with: kept for those that are forked from it, and for a second start. */
+typedef struct
+{
+  AfrpcFrameKind kind;
+  GVariant *value; /* (nullable) */
+  int fd;          /* -1: none */
+} AfrpcBirthStep;
+
+typedef struct
+{
+  /* For AfrpcProcess to fill in until the process is started. */
+  char *host;       /* name or path; of a command, its first word */
+  char **argv;      /* (nullable): a command that connects its standard streams to a host */
+  char **environ;   /* (nullable): NULL: the program's */
+  char *cwd;        /* (nullable) */
+  AfrpcStdio stdio[3];
+  int fds[3];       /* -1, or what to use instead of stdio */
+  AfrpcOrphanPolicy orphan_policy;
+
+  GPtrArray *steps;          /* (element-type AfrpcBirthStep) in order */
+  guint n_inherited;         /* of these, a template has done the first */
+  gboolean is_begun;         /* the steps so far have been queued: a later one is at once */
+  gboolean has_surroundings; /* they have been queued, with the standard streams */
+  gboolean is_tried;         /* starting it has been, or is not necessary */
+  AfrpcStart start;          /* how it was started */
+  GVariant *run_options;     /* (nullable): what it was taken for, for a second start */
+
+  AfrpcPeer *template;       /* (nullable) (owned): what it is being forked from, until that has answered */
+  gboolean is_template_gone; /* that is not going to answer */
+  GQueue forks;              /* (element-type AfrpcPeer) (owned) being forked from this one, in order */
+  gboolean asks_again;       /* on a second start: they are asked for again, each at its place among the steps */
+  AfrpcPeer *reaper;         /* (nullable) (owned): whose child it is, and who tells how it ended */
+  GPtrArray *reaped_for;     /* (element-type AfrpcPeer) (not owned) whose reaper this one is */
+} AfrpcBirth;
+
+void     afrpc_birth_init             (AfrpcBirth      *self,
+                                       const char      *host);
+void     afrpc_birth_clear            (AfrpcBirth      *self);
+
+/* Of the peer that it is a part of. */
+void     afrpc_birth_prepare          (AfrpcPeer       *peer,
+                                       AfrpcFrameKind   kind,
+                                       GVariant        *value,
+                                       int              fd);
+void     afrpc_birth_begin            (AfrpcPeer       *peer);
+void     afrpc_birth_run              (AfrpcPeer       *peer,
+                                       GVariant        *options);
+void     afrpc_birth_start            (AfrpcPeer       *peer);
+void     afrpc_birth_forget_steps     (AfrpcPeer       *peer);
+void     afrpc_birth_close_stdio      (AfrpcPeer       *peer);
+void     afrpc_birth_fail             (AfrpcPeer       *peer,
+                                       GError          *error);
+
+/* Forking */
+void     afrpc_birth_ask_template     (AfrpcPeer       *peer,
+                                       AfrpcPeer       *template);
+void     afrpc_birth_forked           (AfrpcPeer       *template,
+                                       AfrpcLinkItem   *item);
+void     afrpc_birth_child_exited     (AfrpcPeer       *template,
+                                       AfrpcLinkItem   *item);
+void     afrpc_birth_greeted          (AfrpcPeer       *peer);
+void     afrpc_birth_unheard          (AfrpcPeer       *peer);
+void     afrpc_birth_template_gone    (AfrpcPeer       *template);
+void     afrpc_birth_ask_again        (AfrpcPeer       *template,
+                                       guint            n_steps);
+void     afrpc_birth_leave_reaper     (AfrpcPeer       *peer);
+AfrpcPeer *afrpc_birth_get_template   (AfrpcPeer       *peer);
+AfrpcPeer *afrpc_birth_ref_default_template (const char *host);
+
+/* Between the files of the birth. */
+gboolean afrpc_birth_connect          (AfrpcPeer       *peer,
+                                       int             *other,
+                                       GError         **error);
+gboolean afrpc_birth_open_stdio       (AfrpcPeer       *peer,
+                                       int             *stdio,
+                                       GArray          *closing,
+                                       GError         **error);
+void     afrpc_birth_insert_surroundings (AfrpcPeer    *peer,
+                                          GVariantDict *dict,
+                                          int           fds[3],
+                                          guint        *n_fds);
+void     afrpc_birth_exec             (AfrpcPeer       *peer);
+void     afrpc_birth_restart          (AfrpcPeer       *peer);
+
+G_END_DECLS

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The process of a peer: its pid and pidfd, its standard error, what it is limited to, killing and reaping it.
+ * Knows nothing of what is said to it. A peer may have none (it was not started yet, or never will be), or one that
+ * is somebody else's child. No GObject but the exit that it ends with, no main loop. */
+#pragma once
+
+#include "afrpc-exit.h"
+#include "peer/afrpc-deadlines.h"
+#include "peer/afrpc-limits.h"
+#include "peer/afrpc-tail.h"
+#include "spawn/afrpc-spawn.h"
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  AFRPC_BODY_NONE,    /* not started yet */
+  AFRPC_BODY_AWAITED, /* a template has been asked to fork it */
+  AFRPC_BODY_ALIVE,   /* it is this program's to reap, or its template's */
+  AFRPC_BODY_FOREIGN, /* it is somebody else's: when and how it ends is never known */
+  AFRPC_BODY_ENDED,   /* it is gone, and was reaped by whoever had to */
+  AFRPC_BODY_NEVER,   /* it could not be started, and is not going to be */
+  AFRPC_BODY_N_STATES,
+} AfrpcBodyState;
+
+typedef struct
+{
+  AfrpcBodyState state;
+  AfrpcSpawned spawned;   /* pid 0 unless it is there; pidfd -1: none */
+  int pid;                /* 0 until it is there; stays after the end */
+  gboolean is_reaped_here; /* FALSE: its template reaps it, and says how it ended */
+  guint64 signals_sent;   /* bits: 1 << number */
+  int kill_signum;        /* 0, or what to send as soon as there is a process */
+  AfrpcLimits limits;
+  AfrpcTail tail;
+  gint64 reap_deadline;   /* when to ask for its end next; AFRPC_DEADLINES_NEVER: its pidfd tells */
+  AfrpcExit *exit;        /* (nullable): once it has ended */
+} AfrpcBody;
+
+void      afrpc_body_init         (AfrpcBody              *self);
+void      afrpc_body_clear        (AfrpcBody              *self);
+
+void      afrpc_body_await        (AfrpcBody              *self);
+void      afrpc_body_unawait      (AfrpcBody              *self);
+void      afrpc_body_take         (AfrpcBody              *self,
+                                   const AfrpcSpawned     *spawned,
+                                   gboolean                is_reaped_here);
+void      afrpc_body_adopt        (AfrpcBody              *self,
+                                   const AfrpcSpawned     *spawned);
+void      afrpc_body_never        (AfrpcBody              *self);
+gboolean  afrpc_body_kill         (AfrpcBody              *self,
+                                   int                     signum);
+gboolean  afrpc_body_reap         (AfrpcBody              *self,
+                                   gboolean                is_silent,
+                                   gint64                  now);
+void      afrpc_body_set_exit     (AfrpcBody              *self,
+                                   const AfrpcSpawnStatus *status);
+
+gboolean  afrpc_body_is_step      (AfrpcBodyState          from,
+                                   AfrpcBodyState          to);
+
+/* Whether there is a process that has not ended, as far as is known. */
+static inline gboolean
+afrpc_body_is_there (const AfrpcBody *self)
+{
+  return self->state == AFRPC_BODY_ALIVE || self->state == AFRPC_BODY_FOREIGN;
+}
+
+/* Whether nothing is going to happen to it any more. */
+static inline gboolean
+afrpc_body_is_over (const AfrpcBody *self)
+{
+  return self->state == AFRPC_BODY_ENDED || self->state == AFRPC_BODY_NEVER;
+}
+
+G_END_DECLS

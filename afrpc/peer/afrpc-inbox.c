@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What has arrived: the one loop that takes it, for the main loop, which has it told at once, and for who blocks the
+ * thread, who keeps what is not his among the news. Either way it is told in the order of its arrival. */
+#include "config.h"
+
+#include <gio/gunixfdlist.h>
+#include <unistd.h>
+
+#include "afrpc-serialised.h"
+#include "peer/afrpc-log.h"
+#include "peer/afrpc-peer.h"
+
+/* A main loop is held no longer than this by what is told at once, so that no frame of 16 ms is missed. */
+#define SLICE_US 2000
+#define SLICE_ITEMS 4 /* told between two looks at the clock */
+
+typedef struct
+{
+  GObject *proxy;    /* (nullable) (owned): looked up once, and kept alive while its handlers run */
+  gboolean handled;  /* somebody handles events */
+} Telling;
+
+/* Values and descriptors */
+
+/* Returns: (transfer full) (nullable): the item's value, made now and not earlier: what waits takes no more than it has
+ * been counted for; or NULL, and its error says why. */
+static GVariant *
+unpack (AfrpcPeer     *self,
+        AfrpcLinkItem *item)
+{
+  g_autoptr(GVariant) value = g_steal_pointer (&item->value);
+
+  if (!item->is_serialised || value == NULL)
+    return g_steal_pointer (&value);
+
+  item->is_serialised = FALSE;
+
+  return afrpc_serialiser_unpack (self->talk.serialiser, value, &item->error);
+}
+
+/* Returns: (transfer full) (nullable): the descriptors that came with the item's value */
+static GUnixFDList *
+take_fds (AfrpcLinkItem *item)
+{
+  GUnixFDList *list;
+
+  if (G_LIKELY (item->n_fds == 0))
+    return NULL;
+
+  list = g_unix_fd_list_new_from_array (item->fds, item->n_fds);
+  item->n_fds = 0;
+
+  return list;
+}
+
+/* Telling */
+
+static void
+tell_event (AfrpcPeer     *self,
+            AfrpcLinkItem *item,
+            Telling       *telling)
+{
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GUnixFDList) fds = NULL;
+
+  if (telling->proxy == NULL)
+    telling->proxy = g_weak_ref_get (&self->proxy);
+  if (telling->proxy == NULL)
+    return;
+
+  fds = take_fds (item);
+  value = unpack (self, item);
+  if (value != NULL)
+    self->proxy_funcs->event (telling->proxy, value, fds, &telling->handled);
+  else
+    self->proxy_funcs->error (telling->proxy, item->error, FALSE);
+}
+
+/* The call gets what has arrived for it. */
+static void
+decide_result (AfrpcPeer     *self,
+               AfrpcPending  *pending,
+               AfrpcLinkItem *item)
+{
+  g_autoptr(GUnixFDList) fds = take_fds (item);
+  GVariant *value;
+
+  /* A serialiser may do anything: what it does to this call comes too late. */
+  pending->state = AFRPC_PENDING_ARRIVED;
+  value = unpack (self, item);
+  afrpc_pending_decide (pending, AFRPC_STARTED_YES, value, g_steal_pointer (&fds), g_steal_pointer (&item->error));
+}
+
+static void
+tell_progress (AfrpcPeer     *self,
+               AfrpcLinkItem *item)
+{
+  AfrpcPending *pending = item->call.owner;
+  g_autoptr(GVariant) value = unpack (self, item);
+
+  if (value != NULL)
+    pending->funcs->progress (pending, value);
+  else
+    g_debug ("progress of a call was lost: %s", item->error->message);
+}
+
+static void
+tell_log (AfrpcPeer     *self,
+          AfrpcLinkItem *item)
+{
+  const char *domain, *message;
+  guint32 level;
+
+  g_variant_get (item->value, "(u&s&s)", &level, &domain, &message);
+  afrpc_log_forward (level, domain, self->body.pid, item->serial >> AFRPC_SERIAL_SLOT_BITS, message);
+}
+
+/* Tells what arrived; who waits for it owns a reference to its call, which this one takes. */
+static void
+tell_item (AfrpcPeer     *self,
+           AfrpcLinkItem *item,
+           Telling       *telling)
+{
+  AfrpcPending *pending = item->call.owner;
+
+  switch (item->kind)
+    {
+    case AFRPC_LINK_ITEM_RESULT:
+      item->call.owner = NULL;
+      decide_result (self, pending, item);
+      pending->funcs->tell (pending);
+      break;
+
+    case AFRPC_LINK_ITEM_PROGRESS:
+      tell_progress (self, item);
+      item->call.owner = NULL;
+      pending->funcs->unref (pending);
+      break;
+
+    case AFRPC_LINK_ITEM_EVENT:
+      tell_event (self, item, telling);
+      break;
+
+    case AFRPC_LINK_ITEM_LOG:
+      tell_log (self, item);
+      break;
+
+    default:
+      g_assert_not_reached ();
+    }
+}
+
+static void
+tell_exited (AfrpcPeer *self)
+{
+  g_autoptr(GObject) process = g_weak_ref_get (&self->process);
+  g_autoptr(GObject) held = g_steal_pointer (&self->process_held);
+
+  afrpc_peer_tell_exit_tasks (self);
+  if (process != NULL && self->body.exit != NULL)
+    self->process_funcs->exited (process, self->body.exit);
+}
+
+static void
+tell_closed (AfrpcPeer *self)
+{
+  g_autoptr(GObject) proxy = g_weak_ref_get (&self->proxy);
+  g_autoptr(GObject) held = g_steal_pointer (&self->proxy_held);
+
+  afrpc_peer_tell_close_tasks (self);
+  if (proxy != NULL)
+    self->proxy_funcs->destroyed (proxy);
+}
+
+static void
+tell_piece (AfrpcPeer      *self,
+            AfrpcNewsPiece *piece,
+            Telling        *telling)
+{
+  g_autoptr(GObject) proxy = NULL;
+
+  switch (piece->kind)
+    {
+    case AFRPC_NEWS_ITEM:
+      tell_item (self, &piece->item, telling);
+      break;
+
+    case AFRPC_NEWS_OUTCOME:
+      {
+        AfrpcPending *pending = g_steal_pointer (&piece->pending);
+
+        pending->funcs->tell (pending);
+      }
+      break;
+
+    case AFRPC_NEWS_TASK:
+      piece->give (piece->task, g_steal_pointer (&piece->result));
+      break;
+
+    case AFRPC_NEWS_ERROR:
+      proxy = g_weak_ref_get (&self->proxy);
+      if (proxy != NULL)
+        self->proxy_funcs->error (proxy, piece->error, piece->was_told);
+      break;
+
+    case AFRPC_NEWS_EXITED:
+      tell_exited (self);
+      break;
+
+    case AFRPC_NEWS_CLOSED:
+      tell_closed (self);
+      break;
+
+    default:
+      g_assert_not_reached ();
+    }
+}
+
+/* Taking */
+
+static void
+give_connection (GTask    *task,
+                 gpointer  connection)
+{
+  g_task_return_pointer (task, connection, g_object_unref);
+}
+
+static void
+give_error (GTask    *task,
+            gpointer  error)
+{
+  g_task_return_error (task, error);
+}
+
+/* The function is ready to take the connection over. */
+static void
+give_connection_away (AfrpcPeer *self)
+{
+  g_autoptr(GSocket) socket = NULL;
+  GError *error = NULL;
+  int fd;
+
+  if (self->connection_task == NULL)
+    return;
+
+  fd = afrpc_talk_give_away (&self->talk);
+  afrpc_peer_update_watch (self);
+  g_task_set_task_data (self->connection_task, NULL, NULL);
+  socket = g_socket_new_from_fd (fd, &error);
+  if (socket != NULL)
+    afrpc_news_push_task (&self->news, g_steal_pointer (&self->connection_task), give_connection,
+                          g_socket_connection_factory_create_connection (socket));
+  else
+    {
+      close (fd);
+      afrpc_news_push_task (&self->news, g_steal_pointer (&self->connection_task), give_error, error);
+    }
+}
+
+/* Takes what concerns nobody outside: it is acted on at once. FALSE: it is for somebody. */
+static gboolean
+act_on_item (AfrpcPeer     *self,
+             AfrpcLinkItem *item)
+{
+  switch (item->kind)
+    {
+    case AFRPC_LINK_ITEM_READY:
+      afrpc_birth_forget_steps (self);
+      give_connection_away (self);
+      return TRUE;
+
+    case AFRPC_LINK_ITEM_FAILED:
+      afrpc_peer_fail (self, g_steal_pointer (&item->error));
+      if (self->exit_deadline == AFRPC_DEADLINES_NEVER)
+        afrpc_peer_set_deadline (self, &self->exit_deadline, g_get_monotonic_time () + AFRPC_PEER_DROP_GRACE_US);
+      return TRUE;
+
+    case AFRPC_LINK_ITEM_FORKED:
+      afrpc_birth_forked (self, item);
+      return TRUE;
+
+    case AFRPC_LINK_ITEM_EXITED:
+      afrpc_birth_child_exited (self, item);
+      return TRUE;
+
+    case AFRPC_LINK_ITEM_STARTED:
+      afrpc_peer_call_started (self, item);
+      return TRUE;
+
+    case AFRPC_LINK_ITEM_RETIRE:
+      /* It wants no new calls: it is closed, once it has got those that were made before. */
+      afrpc_peer_close (self);
+      return TRUE;
+
+    default:
+      return FALSE;
+    }
+}
+
+/* The next thing that has arrived; FALSE: there is nothing, or the worker is not listened to any more. */
+static gboolean
+next_item (AfrpcPeer     *self,
+           AfrpcLinkItem *item)
+{
+  GError *error = NULL;
+
+  switch (afrpc_talk_next (&self->talk, item, &error))
+    {
+    case AFRPC_STREAM_DONE:
+      return TRUE;
+
+    case AFRPC_STREAM_ERROR:
+      afrpc_peer_break_off (self, error);
+      return FALSE;
+
+    case AFRPC_STREAM_EOF:
+      afrpc_peer_fall_silent (self);
+      return FALSE;
+
+    default:
+      return FALSE;
+    }
+}
+
+/* Acts on what the link has learnt by the way. */
+static void
+notice_greeting (AfrpcPeer *self)
+{
+  if (self->talk.link.state > AFRPC_LINK_GREETING)
+    afrpc_birth_greeted (self);
+}
+
+/* Takes one thing; FALSE: there is nothing. */
+static gboolean
+take_item (AfrpcPeer      *self,
+           AfrpcInboxMode  mode,
+           Telling        *telling)
+{
+  g_auto(AfrpcLinkItem) item = { 0 };
+  AfrpcPending *pending;
+
+  if (!next_item (self, &item))
+    {
+      if (G_UNLIKELY (self->birth.is_template_gone))
+        notice_greeting (self);
+      return FALSE;
+    }
+  if (G_UNLIKELY (self->birth.is_template_gone))
+    notice_greeting (self);
+  if (act_on_item (self, &item))
+    return TRUE;
+
+  pending = item.call.owner;
+  if (item.kind == AFRPC_LINK_ITEM_RESULT)
+    {
+      if (pending->is_awaited)
+        {
+          item.call.owner = NULL;
+          decide_result (self, pending, &item);
+          return TRUE;
+        }
+      pending->state = AFRPC_PENDING_ARRIVED;
+    }
+  else if (item.kind == AFRPC_LINK_ITEM_PROGRESS)
+    pending->funcs->ref (pending); /* it may have its outcome before this is told */
+
+  if (mode == AFRPC_INBOX_TELL && afrpc_news_is_empty (&self->news))
+    tell_item (self, &item, telling);
+  else
+    afrpc_news_push_item (&self->news, &item);
+
+  return TRUE;
+}
+
+/* The outcome of a call waits among the news, and somebody for it: he gets it now. */
+void
+afrpc_inbox_decide_kept (AfrpcPeer    *self,
+                         AfrpcPending *pending)
+{
+  for (GList *l = self->news.pieces.head; l != NULL; l = l->next)
+    {
+      AfrpcNewsPiece *piece = l->data;
+
+      if (piece->kind != AFRPC_NEWS_ITEM || piece->item.kind != AFRPC_LINK_ITEM_RESULT ||
+          piece->item.call.owner != pending)
+        continue;
+
+      afrpc_news_remove (&self->news, l);
+      piece->item.call.owner = NULL;
+      decide_result (self, pending, &piece->item);
+      afrpc_news_piece_free (piece);
+      return;
+    }
+}
+
+/* Tells the oldest piece of news, or takes what has arrived; FALSE: there is neither. */
+static gboolean
+take_one (AfrpcPeer      *self,
+          AfrpcInboxMode  mode,
+          Telling        *telling)
+{
+  g_autoptr(AfrpcNewsPiece) piece = mode == AFRPC_INBOX_TELL ? afrpc_news_pop (&self->news) : NULL;
+
+  if (piece == NULL)
+    return take_item (self, mode, telling);
+
+  tell_piece (self, piece, telling);
+
+  return TRUE;
+}
+
+/* Takes what has arrived until there is nothing more; or, where it is told, until a slice is over. */
+void
+afrpc_inbox_take (AfrpcPeer      *self,
+                  AfrpcInboxMode  mode)
+{
+  Telling telling = { NULL, FALSE };
+  gint64 end = 0;
+  guint n = 0;
+
+  if (mode == AFRPC_INBOX_TELL)
+    afrpc_source_activate (self);
+  for (;;)
+    {
+      /* Whoever is told may run the main loop: then that goes on with what is next. */
+      self->has_backlog = TRUE;
+      if (!take_one (self, mode, &telling))
+        {
+          self->has_backlog = FALSE;
+          break;
+        }
+
+      if (mode == AFRPC_INBOX_TELL && ++n % SLICE_ITEMS == 0)
+        {
+          const gint64 now = g_get_monotonic_time ();
+
+          if (end == 0)
+            end = now + SLICE_US;
+          else if (now >= end)
+            break;
+        }
+    }
+
+  g_clear_object (&telling.proxy);
+}
+
+/* Reads once; take everything before the next time. */
+void
+afrpc_inbox_read (AfrpcPeer *self)
+{
+  GError *error = NULL;
+
+  if (afrpc_talk_is_silent (&self->talk))
+    return;
+
+  /* A grandchild may hold the other end of a dead worker's socket. */
+  if (self->body.state == AFRPC_BODY_ENDED)
+    afrpc_link_process_ended (&self->talk.link);
+  switch (afrpc_talk_read (&self->talk, &error))
+    {
+    case AFRPC_STREAM_EOF:
+      afrpc_peer_fall_silent (self);
+      break;
+
+    case AFRPC_STREAM_ERROR:
+      afrpc_peer_break_off (self, error);
+      break;
+
+    default:
+      break;
+    }
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "peer/afrpc-news.h"
+
+#include <string.h>
+
+/* What a GVariant over bytes of its own takes besides them: itself, a GBytes, and what malloc() keeps of each. */
+#define VALUE_SIZE 160u /* bytes */
+
+#define ONCE (1u << AFRPC_NEWS_EXITED | 1u << AFRPC_NEWS_CLOSED)
+
+void
+afrpc_news_piece_free (AfrpcNewsPiece *piece)
+{
+  AfrpcPending *owner = piece->item.call.owner;
+
+  if (piece->pending != NULL)
+    piece->pending->funcs->release (piece->pending);
+  if (owner != NULL && piece->item.kind == AFRPC_LINK_ITEM_RESULT)
+    owner->funcs->release (owner);
+  else if (owner != NULL)
+    owner->funcs->unref (owner);
+  afrpc_link_item_clear (&piece->item);
+  g_clear_object (&piece->task);
+  g_clear_error (&piece->error);
+  g_free (piece);
+}
+
+void
+afrpc_news_clear (AfrpcNews *self)
+{
+  AfrpcNewsPiece *piece;
+
+  while ((piece = afrpc_news_pop (self)) != NULL)
+    afrpc_news_piece_free (piece);
+}
+
+/* Whether this can be decided after all that: the end of the process and of the conversation come once each, and
+ * nothing but outcomes of calls that were made too late comes after both. */
+gboolean
+afrpc_news_may_decide (guint         decided,
+                       AfrpcNewsKind kind)
+{
+  const guint ends = 1u << AFRPC_NEWS_EXITED | 1u << AFRPC_NEWS_CLOSED;
+
+  switch (kind)
+    {
+    case AFRPC_NEWS_ITEM:
+      return (decided & ends) == 0;
+
+    case AFRPC_NEWS_ERROR:
+      return (decided & 1u << AFRPC_NEWS_CLOSED) == 0;
+
+    case AFRPC_NEWS_EXITED:
+    case AFRPC_NEWS_CLOSED:
+      return (decided & 1u << kind) == 0;
+
+    case AFRPC_NEWS_OUTCOME:
+    case AFRPC_NEWS_TASK:
+      return TRUE;
+
+    default:
+      return FALSE;
+    }
+}
+
+static AfrpcNewsPiece *
+push (AfrpcNews     *self,
+      AfrpcNewsKind  kind)
+{
+  AfrpcNewsPiece *piece = g_new0 (AfrpcNewsPiece, 1);
+
+  g_assert (afrpc_news_may_decide (self->decided, kind));
+  self->decided |= 1u << kind & ONCE;
+  piece->kind = kind;
+  g_queue_push_tail (&self->pieces, piece);
+
+  return piece;
+}
+
+/* @item: (transfer full): its contents, and the reference to its call that the link had, or one of its own */
+void
+afrpc_news_push_item (AfrpcNews     *self,
+                      AfrpcLinkItem *item)
+{
+  AfrpcNewsPiece *piece = push (self, AFRPC_NEWS_ITEM);
+
+  piece->item = *item;
+  *item = (AfrpcLinkItem) { 0 };
+  piece->size = sizeof *piece + sizeof (GList);
+  if (piece->item.value != NULL)
+    piece->size += VALUE_SIZE + g_variant_get_size (piece->item.value);
+  if (piece->item.error != NULL)
+    piece->size += sizeof (GError) + strlen (piece->item.error->message);
+  piece->n_fds = piece->item.n_fds;
+  self->size += piece->size;
+  self->n_fds += piece->n_fds;
+}
+
+/* @pending: (transfer full): it has been decided */
+void
+afrpc_news_push_outcome (AfrpcNews    *self,
+                         AfrpcPending *pending)
+{
+  push (self, AFRPC_NEWS_OUTCOME)->pending = pending;
+}
+
+/* @task: (transfer full); @give: what returns it with @result */
+void
+afrpc_news_push_task (AfrpcNews       *self,
+                      GTask           *task,
+                      AfrpcNewsReturn  give,
+                      gpointer         result)
+{
+  AfrpcNewsPiece *piece = push (self, AFRPC_NEWS_TASK);
+
+  piece->task = task;
+  piece->give = give;
+  piece->result = result;
+}
+
+void
+afrpc_news_push_error (AfrpcNews *self,
+                       GError    *error,    /* (transfer full) */
+                       gboolean   was_told) /* to a call */
+{
+  AfrpcNewsPiece *piece = push (self, AFRPC_NEWS_ERROR);
+
+  piece->error = error;
+  piece->was_told = was_told;
+}
+
+void
+afrpc_news_push (AfrpcNews     *self,
+                 AfrpcNewsKind  kind)
+{
+  push (self, kind);
+}
+
+/* Takes the piece of @link (owned) out; it becomes the caller's. */
+void
+afrpc_news_remove (AfrpcNews *self,
+                   GList     *link)
+{
+  AfrpcNewsPiece *piece = link->data;
+
+  self->size -= piece->size;
+  self->n_fds -= piece->n_fds;
+  g_queue_delete_link (&self->pieces, link);
+}
+
+/* Returns: (transfer full) (nullable): the oldest piece, to be told now */
+AfrpcNewsPiece *
+afrpc_news_pop (AfrpcNews *self)
+{
+  AfrpcNewsPiece *piece = g_queue_peek_head (&self->pieces);
+
+  if (piece != NULL)
+    afrpc_news_remove (self, self->pieces.head);
+
+  return piece;
+}

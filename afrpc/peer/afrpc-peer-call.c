@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Calls of a peer: made, cancelled, and limited in time. */
+#include "config.h"
+
+#include "peer/afrpc-peer.h"
+
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "afrpc-error.h"
+#include "afrpc-serialised.h"
+
+/* Queued calls are written at the latest when they have this size, so that the worker begins while the program still
+ * makes more: without it the two run in lockstep. */
+#define FLUSH_SIZE 4096u /* bytes */
+
+static void
+close_fds (const AfrpcPayload *args)
+{
+  for (guint i = 0; i < args->n_fds; i++)
+    close (args->fds[i]);
+}
+
+static void
+untold_cb (AfrpcPeer *self,
+           gpointer   data)
+{
+  AfrpcPending *pending = data;
+
+  afrpc_news_push_outcome (&self->news, pending);
+  afrpc_peer_attend (self);
+}
+
+static gboolean
+tell_cb (gpointer user_data)
+{
+  AfrpcPending *pending = user_data;
+
+  pending->funcs->tell (pending);
+
+  return G_SOURCE_REMOVE;
+}
+
+/* The context that it should be told from has gone. */
+static void
+tell_anywhere (AfrpcPending *pending)
+{
+  g_autoptr(GSource) source = g_idle_source_new ();
+
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_static_name (source, "[afrpc] call failed");
+  g_source_set_callback (source, tell_cb, pending, NULL);
+  g_source_attach (source, g_main_context_get_thread_default ());
+}
+
+/* A call that never was: it has its outcome, and whoever made it is told later, from the context. @pending: (transfer
+ * full); @error: (transfer full). From any thread. */
+void
+afrpc_peer_fail_call (AfrpcPeer    *self,
+                      AfrpcPending *pending,
+                      GError       *error)
+{
+  afrpc_pending_decide (pending, AFRPC_STARTED_NO, NULL, NULL, error);
+  if (pending->is_awaited)
+    return;
+  switch (afrpc_source_enter (self))
+    {
+    case AFRPC_SOURCE_ENTERED:
+      untold_cb (self, pending);
+      afrpc_source_leave (self);
+      break;
+
+    case AFRPC_SOURCE_FOREIGN:
+      if (afrpc_source_post (afrpc_peer_ref (self), untold_cb, pending, NULL))
+        break;
+      afrpc_peer_unref (self);
+      G_GNUC_FALLTHROUGH;
+
+    default:
+      tell_anywhere (pending);
+      break;
+    }
+}
+
+static guint64
+queue_call (AfrpcPeer           *self,
+            const AfrpcPayload  *args,
+            guint                function,
+            AfrpcPending        *pending,
+            GError             **error)
+{
+  const AfrpcLinkCall call = { .owner = pending };
+  g_autoptr(GVariant) packed = NULL;
+  AfrpcPayload payload = *args;
+
+  /* First, because a serialiser may do anything. */
+  if (self->talk.serialiser != NULL)
+    {
+      packed = afrpc_serialiser_pack (self->talk.serialiser, args->value, error);
+      if (packed == NULL)
+        return 0;
+      payload = afrpc_payload (packed);
+      payload.flags = args->flags | AFRPC_FRAME_FLAG_SERIALISED;
+      payload.fds = args->fds;
+      payload.n_fds = args->n_fds;
+    }
+  if (!afrpc_talk_check_open (&self->talk, error))
+    return 0;
+
+  payload.function = function;
+
+  return afrpc_link_call (&self->talk.link, &payload, &call, error);
+}
+
+/* Makes a call, whose descriptors it takes; @pending (transfer full) gets the outcome. */
+void
+afrpc_peer_call (AfrpcPeer          *self,
+                 const AfrpcPayload *args,
+                 guint               function,
+                 GVariant           *metadata, /* (nullable) */
+                 guint               timeout_ms,
+                 AfrpcPending       *pending)
+{
+  GError *error = NULL;
+
+  pending->serial = queue_call (self, args, function, pending, &error);
+  if (pending->serial == 0)
+    {
+      close_fds (args);
+      afrpc_peer_fail_call (self, pending, error);
+      return;
+    }
+
+  /* It was idle: what it wrote before says nothing of what it does now. */
+  if (self->talk.link.n_pending == 1)
+    afrpc_tail_mark (&self->body.tail);
+  if (timeout_ms > 0)
+    {
+      const gint64 at = g_get_monotonic_time () + (gint64) timeout_ms * 1000;
+
+      afrpc_deadlines_add (&self->deadlines, at, pending->serial, self->talk.link.n_pending);
+      afrpc_source_set_deadline (self->source, at);
+    }
+  if (afrpc_stream_get_queued (&self->talk.link.stream) >= FLUSH_SIZE &&
+      (self->place.socket.events & G_IO_OUT) == 0 && self->place.socket.fd >= 0)
+    afrpc_peer_flush (self);
+  afrpc_source_activate (self);
+}
+
+/* Tells the worker of another of its functions, which is called by @number from then on. */
+gboolean
+afrpc_peer_declare (AfrpcPeer   *self,
+                    guint        number,
+                    const char  *function,
+                    GError     **error)
+{
+  if (!afrpc_talk_check_open (&self->talk, error))
+    return FALSE;
+
+  afrpc_link_declare (&self->talk.link, number, function);
+
+  return TRUE;
+}
+
+static void
+give_up (AfrpcPeer    *self,
+         AfrpcPending *pending,
+         GError       *error)
+{
+  AfrpcLinkCall *call = afrpc_link_find (&self->talk.link, pending->serial);
+  AfrpcStarted started;
+
+  /* Otherwise its outcome has arrived. */
+  if (call == NULL || call->owner != pending)
+    {
+      g_error_free (error);
+      return;
+    }
+
+  call->owner = NULL;
+  started = afrpc_link_cancel (&self->talk.link, pending->serial);
+  /* Without shared memory, what is sent too late runs in vain. */
+  if (self->talk.link.page == NULL)
+    afrpc_peer_flush (self);
+  afrpc_pending_decide (pending, started, NULL, NULL, error);
+  if (!pending->is_awaited)
+    afrpc_news_push_outcome (&self->news, pending);
+  afrpc_peer_attend (self);
+}
+
+/* Settles a call with @error (transfer full) before its outcome is known, which is not waited for any more. */
+void
+afrpc_peer_cancel (AfrpcPeer    *self,
+                   AfrpcPending *pending,
+                   GError       *error)
+{
+  pending->is_cancelled = TRUE;
+  if (pending->state == AFRPC_PENDING_OPEN)
+    give_up (self, pending, error);
+  else
+    g_error_free (error);
+}
+
+/* Time limits */
+
+/* The worker has begun it, and its limit counts from then on. */
+void
+afrpc_peer_call_started (AfrpcPeer     *self,
+                         AfrpcLinkItem *item)
+{
+  AfrpcPending *pending = item->call.owner;
+  gint64 now;
+
+  if (pending == NULL || pending->execution_timeout_ms == 0 || pending->execution_deadline != 0)
+    return;
+
+  now = g_get_monotonic_time ();
+  pending->execution_deadline = (item->start_us != 0 ? item->start_us : now) + (gint64) pending->execution_timeout_ms * 1000;
+  afrpc_deadlines_add (&self->deadlines, pending->execution_deadline, pending->serial, self->talk.link.n_pending);
+  afrpc_source_set_deadline (self->source, pending->execution_deadline);
+}
+
+/* A program that was busy has not seen yet what arrived within the limit: that is taken first. FALSE: not all of it,
+ * a slice is over. */
+static gboolean
+take_what_arrived (AfrpcPeer      *self,
+                   AfrpcInboxMode  mode)
+{
+  AfrpcStream *stream = &self->talk.link.stream;
+  int n = 0;
+
+  if (!self->looks_again)
+    {
+      self->looks_again = TRUE;
+      if (!afrpc_talk_is_silent (&self->talk) && stream->in_fd >= 0)
+        ioctl (stream->in_fd, FIONREAD, &n);
+      self->looks_until = stream->in_position + n;
+    }
+  while (!afrpc_talk_is_silent (&self->talk) && !self->has_backlog && stream->in_position < self->looks_until)
+    {
+      afrpc_inbox_read (self);
+      afrpc_inbox_take (self, mode);
+    }
+  if (self->has_backlog)
+    return FALSE;
+  self->looks_again = FALSE;
+
+  return TRUE;
+}
+
+static void
+expire_calls (AfrpcPeer      *self,
+              gint64          now,
+              AfrpcInboxMode  mode)
+{
+  guint64 serial;
+
+  if (self->deadlines.n == 0 || (!self->looks_again && afrpc_deadlines_next (&self->deadlines) > now))
+    return;
+  if (!take_what_arrived (self, mode))
+    return;
+
+  while (afrpc_deadlines_pop (&self->deadlines, now, &serial))
+    {
+      AfrpcPending *pending = afrpc_link_find (&self->talk.link, serial)->owner;
+
+      give_up (self, pending,
+               pending->execution_deadline != 0 && pending->execution_deadline <= now ?
+                 g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "the call ran for longer than %u ms",
+                              pending->execution_timeout_ms) :
+                 g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "the call's time limit has passed"));
+    }
+}
+
+/* Acts on all time limits. */
+void
+afrpc_peer_expire (AfrpcPeer      *self,
+                   gint64          now,
+                   AfrpcInboxMode  mode)
+{
+  if (self->talk.greeting_deadline <= now)
+    {
+      self->talk.greeting_deadline = AFRPC_DEADLINES_NEVER;
+      afrpc_peer_break_off (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST,
+                                               "no greeting within the time limit"));
+    }
+  if (self->talk.flush_deadline <= now)
+    afrpc_peer_flush (self);
+  if (self->body.reap_deadline <= now)
+    afrpc_peer_reap (self, now);
+  if (self->exit_deadline <= now)
+    {
+      self->exit_deadline = AFRPC_DEADLINES_NEVER;
+      afrpc_peer_kill (self, SIGKILL);
+    }
+  expire_calls (self, now, mode);
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* How a peer fails and ends: what is decided then, and for whom. */
+#include "config.h"
+
+#include "peer/afrpc-peer.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include "afrpc-error.h"
+#include "peer/afrpc-exit-private.h"
+
+/* A process that fell silent while it owes answers is ended after this; one that really exits does so at once. */
+#define EXIT_GRACE_US (100 * 1000)
+
+/* A command may first have to hear of it from another machine. */
+#define COMMAND_EXIT_GRACE_US (3 * G_USEC_PER_SEC)
+
+void
+afrpc_peer_fail (AfrpcPeer *self,
+                 GError    *error) /* (transfer full) */
+{
+  afrpc_talk_fail (&self->talk, error);
+  afrpc_peer_attend (self);
+}
+
+/* Nothing more is read: the process is about to end, or is made to. */
+void
+afrpc_peer_fall_silent (AfrpcPeer *self)
+{
+  const gboolean is_command = self->talk.link.is_command;
+
+  afrpc_talk_fall_silent (&self->talk);
+  afrpc_peer_update_watch (self);
+  /* A command may consist of several processes: the one that reads from us ends only when we do. */
+  if (is_command)
+    afrpc_link_shut (&self->talk.link);
+  if (self->body.reap_deadline != AFRPC_DEADLINES_NEVER && self->body.spawned.pidfd < 0)
+    afrpc_peer_set_deadline (self, &self->body.reap_deadline, 0);
+  if (afrpc_body_is_there (&self->body) && self->exit_deadline == AFRPC_DEADLINES_NEVER &&
+      (self->talk.failure != NULL || self->talk.link.n_pending > 0 || !self->talk.was_closed) &&
+      !self->talk.gave_connection)
+    afrpc_peer_set_deadline (self, &self->exit_deadline,
+                             g_get_monotonic_time () + (is_command ? COMMAND_EXIT_GRACE_US : EXIT_GRACE_US));
+  afrpc_peer_attend (self);
+}
+
+/* Has nothing more to do with a worker that cannot be trusted. */
+void
+afrpc_peer_break_off (AfrpcPeer *self,
+                      GError    *error) /* (transfer full) */
+{
+  g_prefix_error (&error, "“%s”: ", self->birth.host);
+  afrpc_peer_fail (self, error);
+  afrpc_peer_fall_silent (self);
+  afrpc_peer_kill (self, SIGKILL);
+}
+
+void
+afrpc_peer_reap (AfrpcPeer *self,
+                 gint64     now)
+{
+  if (afrpc_body_reap (&self->body, afrpc_talk_is_silent (&self->talk), now))
+    {
+      afrpc_birth_leave_reaper (self);
+      afrpc_peer_attend (self);
+    }
+  else if (self->body.state == AFRPC_BODY_ALIVE)
+    afrpc_source_set_deadline (self->source, self->body.reap_deadline);
+  afrpc_peer_update_watch (self);
+}
+
+/* Over a command: how the worker ended if its goodbye told, or else that nobody knows. */
+static char *
+describe_end (AfrpcPeer *self)
+{
+  const AfrpcLink *link = &self->talk.link;
+  g_autofree char *name = g_strdup_printf ("“%s”", self->birth.host);
+  g_autofree char *text = NULL;
+
+  if (link->has_goodbye)
+    {
+      const AfrpcSpawnStatus status = {
+        .known = TRUE, .status = link->goodbye.status, .signum = link->goodbye.signum, .core = link->goodbye.core,
+      };
+      const char *tail = afrpc_exit_get_stderr (self->body.exit);
+      g_autoptr(AfrpcExit) worker_exit = afrpc_exit_new (0, &status, FALSE, &self->body.limits, tail, strlen (tail));
+
+      text = afrpc_exit_describe (worker_exit, "the worker");
+      return g_strdup_printf ("%s: %s", name, text);
+    }
+
+  text = afrpc_exit_describe (self->body.exit, name);
+  if (link->is_command && link->state > AFRPC_LINK_GREETING)
+    return g_strdup_printf ("the link to the worker broke: %s", text);
+
+  return g_steal_pointer (&text);
+}
+
+static GError *
+new_end_error (AfrpcPeer *self)
+{
+  const AfrpcLink *link = &self->talk.link;
+  g_autofree char *text = describe_end (self);
+  /* It may have become ready, and begun. */
+  const gboolean may_have_run = link->is_command && !link->has_goodbye && link->n_pending > 0;
+
+  /* Whoever is killed says nothing of what it is. */
+  if (link->state == AFRPC_LINK_GREETING && afrpc_exit_get_signal (self->body.exit) == 0)
+    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "%s before it said that it is a host", text);
+  if (!link->was_ready && !may_have_run)
+    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "%s before it was ready", text);
+  if (link->n_pending > 0)
+    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED, "%s", text);
+
+  return g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "%s", text);
+}
+
+/* Why a call fails that has no outcome, and whether the worker had begun it. */
+static GError *
+new_call_error (AfrpcPeer    *self,
+                AfrpcStarted  started)
+{
+  const GError *failure = self->talk.failure;
+
+  if (started != AFRPC_STARTED_NO || !self->talk.link.was_ready)
+    return g_error_copy (failure);
+
+  return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "the call was not started: %s", failure->message);
+}
+
+/* Calls that somebody still waits for get their outcome: those that block the thread at once, the others among the
+ * news. @slots: (element-type AfrpcLinkSlot) */
+void
+afrpc_peer_decide_slots (AfrpcPeer *self,
+                         GArray    *slots)
+{
+  for (guint i = 0; i < slots->len; i++)
+    {
+      const AfrpcLinkSlot *slot = &g_array_index (slots, AfrpcLinkSlot, i);
+      AfrpcPending *call = slot->call.owner;
+
+      afrpc_pending_decide (call, slot->started, NULL, NULL, new_call_error (self, slot->started));
+      if (!call->is_awaited)
+        afrpc_news_push_outcome (&self->news, call);
+    }
+}
+
+static guint
+decide_calls (AfrpcPeer *self)
+{
+  g_autoptr(GArray) pending = afrpc_talk_end (&self->talk);
+
+  afrpc_peer_decide_slots (self, pending);
+
+  return pending->len;
+}
+
+static void
+give_error (GTask    *task,
+            gpointer  error)
+{
+  g_task_return_error (task, error);
+}
+
+/* Nothing can succeed any more. */
+static void
+decide_failure (AfrpcPeer *self)
+{
+  g_autoptr(GObject) proxy = g_weak_ref_get (&self->proxy);
+  const AfrpcExit *exit = self->body.exit;
+  const AfrpcLink *link = &self->talk.link;
+  const gboolean is_success = exit != NULL && afrpc_exit_is_success (exit) &&
+                              (!link->is_command || (link->has_goodbye && link->goodbye.status == 0));
+  const gboolean was_orderly = link->was_ready && exit != NULL && (self->talk.was_closed || is_success);
+  guint n_failed;
+
+  afrpc_peer_fall_silent (self);
+  /* Whoever is being forked for nothing ends at once. */
+  if (self->body.state == AFRPC_BODY_AWAITED)
+    afrpc_body_kill (&self->body, SIGKILL);
+  n_failed = decide_calls (self);
+  if (self->connection_task != NULL)
+    {
+      g_task_set_task_data (self->connection_task, NULL, NULL);
+      afrpc_news_push_task (&self->news, g_steal_pointer (&self->connection_task), give_error,
+                            g_error_copy (self->talk.failure));
+    }
+  if (proxy != NULL && !(was_orderly && n_failed == 0) &&
+      afrpc_news_may_decide (self->news.decided, AFRPC_NEWS_ERROR))
+    afrpc_news_push_error (&self->news, g_error_copy (self->talk.failure), n_failed > 0);
+}
+
+static void
+decide_closed (AfrpcPeer *self)
+{
+  if (!afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED))
+    afrpc_news_push (&self->news, AFRPC_NEWS_CLOSED);
+}
+
+/* Whether nothing that has arrived waits to be taken. */
+static gboolean
+is_read_out (AfrpcPeer *self)
+{
+  return afrpc_talk_is_silent (&self->talk) && !self->has_backlog;
+}
+
+/* Whether something may be decided about the end that no descriptor tells. */
+gboolean
+afrpc_peer_has_to_decide (AfrpcPeer *self)
+{
+  const AfrpcTalk *talk = &self->talk;
+  const gboolean is_silent = afrpc_talk_is_silent (talk);
+
+  switch (self->body.state)
+    {
+    case AFRPC_BODY_ENDED:
+      if (!is_silent || talk->failure == NULL)
+        return TRUE;
+      break;
+
+    case AFRPC_BODY_FOREIGN:
+      if (is_silent)
+        return TRUE;
+      break;
+
+    case AFRPC_BODY_AWAITED:
+      if (is_silent && self->birth.is_template_gone && talk->state != AFRPC_TALK_OVER)
+        return TRUE;
+      break;
+
+    default:
+      break;
+    }
+  if (talk->failure != NULL && talk->state != AFRPC_TALK_OVER)
+    return TRUE;
+  if (talk->state == AFRPC_TALK_OVER && afrpc_body_is_over (&self->body))
+    return !afrpc_news_has_decided (&self->news, AFRPC_NEWS_EXITED);
+
+  return talk->state == AFRPC_TALK_SILENT && talk->may_outlive && talk->was_closed && talk->link.n_pending == 0 &&
+         !afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED);
+}
+
+/* Decides what there is to decide, now that the process, or the conversation, may be over. Tells nobody. */
+void
+afrpc_peer_decide_end (AfrpcPeer *self)
+{
+  if (G_LIKELY (self->birth.forks.length == 0 && !afrpc_peer_has_to_decide (self)))
+    return;
+
+  if (self->body.state == AFRPC_BODY_FOREIGN && is_read_out (self))
+    {
+      const AfrpcSpawnStatus unknown = { .known = FALSE, .status = -1 };
+
+      afrpc_body_set_exit (&self->body, &unknown);
+      afrpc_peer_update_watch (self);
+    }
+  if (self->body.state == AFRPC_BODY_AWAITED && self->birth.is_template_gone && is_read_out (self))
+    afrpc_birth_unheard (self);
+  if (self->body.state == AFRPC_BODY_ENDED && is_read_out (self) && self->talk.failure == NULL)
+    afrpc_talk_fail (&self->talk, new_end_error (self));
+
+  if (self->birth.forks.length > 0 && (self->talk.failure != NULL || afrpc_talk_is_silent (&self->talk)))
+    afrpc_birth_template_gone (self);
+  if (self->talk.failure != NULL && self->talk.state != AFRPC_TALK_OVER && !self->has_backlog)
+    decide_failure (self);
+
+  if (self->talk.state == AFRPC_TALK_OVER && afrpc_body_is_over (&self->body))
+    {
+      if (!afrpc_news_has_decided (&self->news, AFRPC_NEWS_EXITED))
+        {
+          afrpc_news_push (&self->news, AFRPC_NEWS_EXITED);
+          decide_closed (self);
+          afrpc_link_clear (&self->talk.link);
+          afrpc_tail_clear (&self->body.tail);
+          afrpc_source_activate (self);
+          afrpc_source_unwatch (self);
+        }
+    }
+  else if (self->talk.may_outlive && self->talk.was_closed && self->talk.link.n_pending == 0 && is_read_out (self))
+    decide_closed (self);
+}

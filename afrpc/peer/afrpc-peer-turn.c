@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What a peer does when it is its turn: in an iteration of the main loop, and for who blocks the thread. */
+#include "config.h"
+
+#include "peer/afrpc-peer.h"
+
+#include <unistd.h>
+
+#include "afrpc-error.h"
+
+#define PLACES_MAX 32 /* descriptors that are polled for who blocks the thread */
+#define FAR_MS 10 /* how often those are looked at that there is no place, or no descriptor, for among what is polled */
+
+/* There is something to do, or to write. */
+void
+afrpc_peer_attend (AfrpcPeer *self)
+{
+  afrpc_source_activate (self);
+}
+
+gint64
+afrpc_peer_get_deadline (AfrpcPeer *self)
+{
+  gint64 at = MIN (MIN (self->talk.greeting_deadline, self->talk.flush_deadline),
+                   MIN (self->body.reap_deadline, self->exit_deadline));
+
+  return self->deadlines.n > 0 ? MIN (at, afrpc_deadlines_next (&self->deadlines)) : at;
+}
+
+/* Sets @which of the peer's time limits. */
+void
+afrpc_peer_set_deadline (AfrpcPeer *self,
+                         gint64    *which,
+                         gint64     at)
+{
+  *which = at;
+  if (self->source != NULL)
+    afrpc_source_set_deadline (self->source, at);
+}
+
+/* Has polled what there is to poll for. */
+void
+afrpc_peer_update_watch (AfrpcPeer *self)
+{
+  const AfrpcTalk *talk = &self->talk;
+  /* Nothing is told of a process that has no pid yet, unless nobody else is going to say that there is one. */
+  const gboolean listens = !afrpc_talk_is_silent (talk) &&
+                           (afrpc_body_is_there (&self->body) || self->body.state == AFRPC_BODY_ENDED ||
+                            (self->body.state == AFRPC_BODY_AWAITED && self->birth.is_template_gone));
+  const gboolean is_stuck = afrpc_stream_get_queued (&talk->link.stream) > 0 && !talk->link.stream.crowded &&
+                            !talk->link.shut;
+  const gboolean asks = self->body.state == AFRPC_BODY_ALIVE &&
+                        (self->body.is_reaped_here || self->body.reap_deadline == AFRPC_DEADLINES_NEVER);
+
+  afrpc_source_poll (self, &self->place.socket, listens ? talk->link.stream.in_fd : -1,
+                     is_stuck ? G_IO_IN | G_IO_OUT : G_IO_IN);
+  afrpc_source_poll (self, &self->place.pidfd, asks ? self->body.spawned.pidfd : -1, G_IO_IN);
+  afrpc_source_poll (self, &self->place.standard_error, self->body.tail.fd, G_IO_IN);
+}
+
+void
+afrpc_peer_flush (AfrpcPeer *self)
+{
+  GError *error = NULL;
+  const GIOCondition events = self->place.socket.events;
+
+  switch (afrpc_talk_flush (&self->talk, &error))
+    {
+    case AFRPC_STREAM_ERROR:
+      afrpc_peer_break_off (self, error);
+      break;
+
+    case AFRPC_STREAM_AGAIN:
+      if (self->source != NULL)
+        afrpc_source_set_deadline (self->source, self->talk.flush_deadline);
+      afrpc_peer_update_watch (self);
+      break;
+
+    default:
+      if ((events & G_IO_OUT) != 0)
+        afrpc_peer_update_watch (self);
+      /* What is queued is never going to be written: one that has died is at its end soon, any other is ended. */
+      if (afrpc_link_is_deaf (&self->talk.link) && self->exit_deadline == AFRPC_DEADLINES_NEVER &&
+          afrpc_body_is_there (&self->body))
+        afrpc_peer_set_deadline (self, &self->exit_deadline, g_get_monotonic_time () + AFRPC_PEER_DROP_GRACE_US);
+      break;
+    }
+}
+
+/* Somebody else goes on with a process that is being prepared, once it was told everything; what it says from now on
+ * is for whoever gets the socket. */
+static gboolean
+can_give (AfrpcPeer *self)
+{
+  return self->talk.role == AFRPC_TALK_ROLE_GIVEN && self->connection_task != NULL &&
+         afrpc_body_is_there (&self->body) && self->birth.forks.length == 0 &&
+         afrpc_stream_get_queued (&self->talk.link.stream) == 0 && !afrpc_stream_has_read (&self->talk.link.stream);
+}
+
+static void
+give_int (GTask    *task,
+          gpointer  number)
+{
+  g_task_return_int (task, GPOINTER_TO_INT (number));
+}
+
+static void
+give (AfrpcPeer *self)
+{
+  const int fd = afrpc_talk_give_away (&self->talk);
+
+  afrpc_peer_update_watch (self);
+  g_task_set_task_data (self->connection_task, NULL, NULL);
+  afrpc_news_push_task (&self->news, g_steal_pointer (&self->connection_task), give_int, GINT_TO_POINTER (fd));
+}
+
+gboolean
+afrpc_peer_needs_dispatch (AfrpcPeer *self)
+{
+  return !afrpc_news_is_empty (&self->news) || self->has_backlog || !self->birth.is_tried || self->looks_again ||
+         g_atomic_int_get (&self->drops) != 0 || (self->is_dropped && afrpc_peer_is_abandoned (self)) || afrpc_peer_has_to_decide (self) || can_give (self);
+}
+
+/* What has to be done before anything is taken. */
+static void
+begin_turn (AfrpcPeer *self)
+{
+  if (g_atomic_int_get (&self->drops) != 0 || self->is_dropped)
+    afrpc_peer_act_on_drops (self);
+  if (!self->birth.is_tried)
+    afrpc_birth_start (self);
+  if (self->place.standard_error.revents != 0)
+    {
+      afrpc_tail_read (&self->body.tail);
+      if (self->body.tail.fd < 0)
+        afrpc_peer_update_watch (self);
+    }
+}
+
+/* Its turn in the main loop. */
+void
+afrpc_peer_dispatch (AfrpcPeer *self,
+                     gint64     now)
+{
+  const GIOCondition socket = self->place.socket.revents;
+  const GIOCondition pidfd = self->place.pidfd.revents;
+
+  begin_turn (self);
+  self->place.socket.revents = self->place.pidfd.revents = self->place.standard_error.revents = 0;
+
+  if (self->has_backlog || !afrpc_news_is_empty (&self->news))
+    afrpc_inbox_take (self, AFRPC_INBOX_TELL);
+  if (!self->has_backlog && ((socket & ~G_IO_OUT) != 0 || self->body.state == AFRPC_BODY_ENDED) &&
+      !afrpc_talk_is_silent (&self->talk))
+    {
+      afrpc_inbox_read (self);
+      afrpc_inbox_take (self, AFRPC_INBOX_TELL);
+    }
+  if (can_give (self))
+    give (self);
+  if ((socket & G_IO_OUT) != 0)
+    afrpc_peer_flush (self);
+  if (pidfd != 0)
+    afrpc_peer_reap (self, now);
+  if (afrpc_peer_get_deadline (self) <= now || self->looks_again)
+    afrpc_peer_expire (self, now, AFRPC_INBOX_TELL);
+  afrpc_peer_decide_end (self);
+  if (!afrpc_news_is_empty (&self->news) && !self->has_backlog)
+    {
+      afrpc_inbox_take (self, AFRPC_INBOX_TELL);
+      afrpc_peer_decide_end (self);
+    }
+
+  if (afrpc_peer_needs_dispatch (self) || afrpc_talk_has_words (&self->talk))
+    afrpc_source_activate (self);
+}
+
+/* Who blocks the thread */
+
+/* Its turn for who blocks the thread, and those that it cannot begin, or end, without: nobody is told anything. */
+static void
+keep_turn (AfrpcPeer *self)
+{
+  const gint64 deadline = afrpc_peer_get_deadline (self);
+  gboolean has_read = self->has_backlog || afrpc_stream_has_read (&self->talk.link.stream);
+
+  if (G_UNLIKELY (afrpc_birth_get_template (self) != NULL))
+    {
+      g_autoptr(AfrpcPeer) template = afrpc_peer_ref (afrpc_birth_get_template (self));
+
+      keep_turn (template);
+    }
+
+  begin_turn (self);
+  if (afrpc_talk_has_words (&self->talk))
+    afrpc_peer_flush (self);
+  if ((self->place.socket.revents & ~G_IO_OUT) != 0 || self->body.state == AFRPC_BODY_ENDED)
+    {
+      afrpc_inbox_read (self);
+      has_read = TRUE;
+    }
+  if (has_read)
+    afrpc_inbox_take (self, AFRPC_INBOX_KEEP);
+  if (self->place.pidfd.revents != 0)
+    afrpc_peer_reap (self, g_get_monotonic_time ());
+  self->place.socket.revents = self->place.pidfd.revents = self->place.standard_error.revents = 0;
+  if (deadline != AFRPC_DEADLINES_NEVER)
+    afrpc_peer_expire (self, g_get_monotonic_time (), AFRPC_INBOX_KEEP);
+  afrpc_peer_decide_end (self);
+  if (afrpc_peer_needs_dispatch (self) || afrpc_talk_has_words (&self->talk))
+    afrpc_source_activate (self);
+}
+
+/* What is polled for who blocks the thread. */
+typedef struct
+{
+  GPollFD fds[PLACES_MAX];
+  GPollFD *places[PLACES_MAX]; /* whose they are */
+  guint n;
+  gboolean is_full;
+} Places;
+
+static void
+add_place (Places  *places,
+           GPollFD *place)
+{
+  if (place->fd < 0)
+    return;
+  if (places->n == PLACES_MAX)
+    {
+      places->is_full = TRUE;
+      return;
+    }
+
+  places->fds[places->n] = (GPollFD) { place->fd, place->events, 0 };
+  places->places[places->n++] = place;
+}
+
+/* Waits until something happens to the peer or to those that it depends on, another thread says something, or it is
+ * time. */
+static void
+poll_places (AfrpcPeer *self,
+             GPollFD   *wake)
+{
+  Places places = { .n = 0 };
+  gint64 until = AFRPC_DEADLINES_NEVER;
+  int timeout_ms = -1;
+
+  add_place (&places, wake);
+  for (AfrpcPeer *peer = self; peer != NULL; peer = afrpc_birth_get_template (peer))
+    {
+      add_place (&places, &peer->place.socket);
+      add_place (&places, &peer->place.pidfd);
+      add_place (&places, &peer->place.standard_error);
+      until = MIN (until, afrpc_peer_get_deadline (peer));
+      if (peer->body.state == AFRPC_BODY_ENDED && !afrpc_talk_is_silent (&peer->talk))
+        until = 0;
+    }
+  if (until != AFRPC_DEADLINES_NEVER)
+    timeout_ms = CLAMP ((until - g_get_monotonic_time () + 999) / 1000, 0, G_MAXINT);
+  if (wake->fd < 0 || places.is_full)
+    timeout_ms = timeout_ms < 0 ? FAR_MS : MIN (timeout_ms, FAR_MS);
+
+  g_poll (places.fds, places.n, timeout_ms);
+  for (guint i = 0; i < places.n; i++)
+    places.places[i]->revents = places.fds[i].revents;
+}
+
+typedef gboolean (*AfrpcUntil) (AfrpcPeer *self,
+                                gpointer   data);
+
+/* Blocks the thread until @is_done; what arrives meanwhile is told by the main loop, in its order. */
+static void
+block (AfrpcPeer  *self,
+       AfrpcUntil  is_done,
+       gpointer    data)
+{
+  GPollFD wake = { -1, G_IO_IN, 0 };
+  GMainContext *context;
+
+  if (self->source == NULL)
+    return;
+
+  context = afrpc_source_get_context (self->source);
+  if (!g_main_context_acquire (context))
+    return;
+
+  wake.fd = afrpc_source_get_wake_fd (self->source);
+  for (;;)
+    {
+      afrpc_source_run_posts (self->source);
+      keep_turn (self);
+      if (is_done (self, data))
+        break;
+      poll_places (self, &wake);
+      if (wake.revents != 0)
+        afrpc_source_clear_wake_fd (self->source);
+    }
+  g_main_context_release (context);
+}
+
+static gboolean
+is_kept_too_much (AfrpcPeer *self)
+{
+  return self->news.size > self->talk.link.n_bytes_max || self->news.n_fds > AFRPC_NEWS_FDS_MAX;
+}
+
+static gboolean
+has_outcome (AfrpcPeer *self,
+             gpointer   data)
+{
+  AfrpcPending *pending = data;
+
+  if (pending->state != AFRPC_PENDING_DECIDED && is_kept_too_much (self))
+    afrpc_peer_cancel (self, pending,
+                       g_error_new (AFRPC_ERROR, AFRPC_ERROR_BUSY,
+                                    "the worker sent more than %" G_GUINT64_FORMAT " bytes or %u file descriptors of "
+                                    "events and other results during blocking calls",
+                                    self->talk.link.n_bytes_max, AFRPC_NEWS_FDS_MAX));
+
+  return pending->state == AFRPC_PENDING_DECIDED;
+}
+
+/* Blocks the thread until the call has its outcome, which is not told then. */
+void
+afrpc_peer_wait (AfrpcPeer    *self,
+                 AfrpcPending *pending)
+{
+  if (pending->state == AFRPC_PENDING_DECIDED)
+    return;
+
+  pending->is_awaited = TRUE;
+  if (pending->state == AFRPC_PENDING_ARRIVED)
+    afrpc_inbox_decide_kept (self, pending);
+  block (self, has_outcome, pending);
+}
+
+static gboolean
+is_closed (AfrpcPeer *self,
+           gpointer   data)
+{
+  return afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED) || g_cancellable_is_cancelled (data);
+}
+
+static void
+wake_up (AfrpcPeer *self)
+{
+  if (!afrpc_source_post (afrpc_peer_ref (self), NULL, NULL, NULL))
+    afrpc_peer_unref (self);
+}
+
+/* Closes, and blocks the thread until the conversation is over and the process, if it ends with that, was reaped. */
+gboolean
+afrpc_peer_close_sync (AfrpcPeer     *self,
+                       GCancellable  *cancellable,
+                       GError       **error)
+{
+  gulong id = 0;
+
+  afrpc_peer_close (self);
+  if (cancellable != NULL)
+    id = g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (wake_up), afrpc_peer_ref (self),
+                                (GClosureNotify) (GCallback) afrpc_peer_unref, G_CONNECT_SWAPPED);
+  block (self, is_closed, cancellable);
+  if (id != 0)
+    g_signal_handler_disconnect (cancellable, id);
+
+  return afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED) ||
+         !g_cancellable_set_error_if_cancelled (cancellable, error);
+}

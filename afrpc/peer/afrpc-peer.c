@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "peer/afrpc-peer.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "afrpc-error.h"
+
+static gboolean
+is_owed_cb (guint64  serial,
+            gpointer user_data)
+{
+  AfrpcPeer *self = user_data;
+  const AfrpcLinkCall *call = afrpc_link_find (&self->talk.link, serial);
+
+  return call != NULL && call->owner != NULL;
+}
+
+/* Life */
+
+AfrpcPeer *
+afrpc_peer_new (const char *host)
+{
+  AfrpcPeer *self = g_new0 (AfrpcPeer, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  afrpc_birth_init (&self->birth, host);
+  afrpc_body_init (&self->body);
+  afrpc_talk_init (&self->talk, strchr (host, '/') == NULL ? host : NULL);
+  afrpc_deadlines_init (&self->deadlines, is_owed_cb, self);
+  self->exit_deadline = AFRPC_DEADLINES_NEVER;
+  self->exit_tasks = g_ptr_array_new_with_free_func (g_object_unref);
+  self->close_tasks = g_ptr_array_new_with_free_func (g_object_unref);
+  g_weak_ref_init (&self->process, NULL);
+  g_weak_ref_init (&self->proxy, NULL);
+
+  afrpc_source_add (afrpc_source_get (), self);
+  afrpc_source_watch (self);
+  afrpc_source_activate (self);
+
+  return self;
+}
+
+/* A process whose host is at the other end of a command. */
+AfrpcPeer *
+afrpc_peer_new_command (const char *const *argv)
+{
+  AfrpcPeer *self = afrpc_peer_new (argv[0]);
+
+  self->birth.argv = g_strdupv ((char **) argv);
+  g_clear_pointer (&self->talk.link.host, g_free);
+  afrpc_link_set_command (&self->talk.link);
+
+  return self;
+}
+
+/* A process that begins as a copy of @template: of what that has been prepared with by now, whatever it is told
+ * afterwards. */
+AfrpcPeer *
+afrpc_peer_new_fork (AfrpcPeer *template)
+{
+  AfrpcPeer *self = template->birth.argv != NULL ?
+    afrpc_peer_new_command ((const char *const *) template->birth.argv) : afrpc_peer_new (template->birth.host);
+
+  if (template->source != self->source)
+    afrpc_birth_fail (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_IN_USE,
+                                         "the process to be forked belongs to another main context"));
+  else
+    afrpc_birth_ask_template (self, template);
+
+  return self;
+}
+
+/* What a handle has that got no process: whatever it is asked for fails with @error (transfer full). */
+AfrpcPeer *
+afrpc_peer_new_refused (GError *error)
+{
+  AfrpcPeer *self = afrpc_peer_new ("none");
+
+  afrpc_birth_fail (self, error);
+
+  return self;
+}
+
+AfrpcPeer *
+afrpc_peer_ref (AfrpcPeer *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+
+  return self;
+}
+
+static void
+peer_free (AfrpcPeer *self)
+{
+  afrpc_source_forget (self);
+  afrpc_birth_leave_reaper (self);
+  afrpc_birth_clear (&self->birth);
+  afrpc_body_clear (&self->body);
+  afrpc_talk_clear (&self->talk);
+  afrpc_news_clear (&self->news);
+  afrpc_deadlines_clear (&self->deadlines);
+  g_clear_object (&self->connection_task);
+  g_clear_pointer (&self->exit_tasks, g_ptr_array_unref);
+  g_clear_pointer (&self->close_tasks, g_ptr_array_unref);
+  g_weak_ref_clear (&self->process);
+  g_weak_ref_clear (&self->proxy);
+  g_clear_object (&self->process_held);
+  g_clear_object (&self->proxy_held);
+  g_free (self);
+}
+
+/* The last reference may be dropped on any thread: what the peer is made of belongs to its own. */
+void
+afrpc_peer_unref (AfrpcPeer *self)
+{
+  GMainContext *context;
+
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+
+  g_atomic_ref_count_init (&self->ref_count);
+  switch (afrpc_source_enter (self))
+    {
+    case AFRPC_SOURCE_ENTERED:
+      context = afrpc_source_get_context (self->source);
+      peer_free (self);
+      g_main_context_release (context);
+      break;
+
+    case AFRPC_SOURCE_FOREIGN:
+      if (afrpc_source_post (self, NULL, NULL, NULL))
+        break;
+      G_GNUC_FALLTHROUGH;
+
+    default:
+      peer_free (self);
+      break;
+    }
+}
+
+/* The thread's own main context, and one that nobody runs, can be used. Otherwise the program is wrong, and told so:
+ * nothing is corrupt, and no worker is blamed. */
+gboolean
+afrpc_peer_check_thread (AfrpcPeer  *self,
+                         const char *what)
+{
+  /* In its own thread nobody else can take the source away. */
+  if (self->source != NULL && g_main_context_is_owner (afrpc_source_get_context (self->source)))
+    return TRUE;
+
+  switch (afrpc_source_enter (self))
+    {
+    case AFRPC_SOURCE_ENTERED:
+      afrpc_source_leave (self);
+      return TRUE;
+
+    case AFRPC_SOURCE_FOREIGN:
+      g_critical ("%s: another thread runs the main context that the process of “%s” belongs to", what,
+                  self->birth.host);
+      return FALSE;
+
+    default:
+      return TRUE;
+    }
+}
+
+/* The main context has gone, and nobody is told anything any more. Who still computes for the program ends. */
+void
+afrpc_peer_context_gone (AfrpcPeer *self)
+{
+  if (self->body.state == AFRPC_BODY_ALIVE && self->body.is_reaped_here)
+    {
+      if (self->birth.orphan_policy == AFRPC_ORPHAN_POLICY_END || self->talk.role == AFRPC_TALK_ROLE_NONE)
+        afrpc_spawn_end (&self->body.spawned);
+      else
+        afrpc_spawn_abandon (&self->body.spawned);
+    }
+  if (self->talk.failure == NULL)
+    afrpc_talk_fail (&self->talk, g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED,
+                                               "the main context of the process is gone"));
+  if (self->talk.state != AFRPC_TALK_OVER)
+    {
+      g_autoptr(GArray) pending = afrpc_talk_end (&self->talk);
+
+      for (guint i = 0; i < pending->len; i++)
+        {
+          AfrpcPending *call = g_array_index (pending, AfrpcLinkSlot, i).call.owner;
+
+          afrpc_pending_decide (call, AFRPC_STARTED_UNKNOWN, NULL, NULL, g_error_copy (self->talk.failure));
+          if (!call->is_awaited)
+            call->funcs->release (call);
+        }
+    }
+  afrpc_link_clear (&self->talk.link);
+  afrpc_news_clear (&self->news);
+  g_clear_object (&self->process_held);
+  g_clear_object (&self->proxy_held);
+}
+
+/* Handles */
+
+void
+afrpc_peer_set_process (AfrpcPeer                   *self,
+                        gpointer                     process,
+                        const AfrpcPeerProcessFuncs *funcs)
+{
+  self->process_funcs = funcs;
+  g_weak_ref_set (&self->process, process);
+}
+
+void
+afrpc_peer_set_proxy (AfrpcPeer                 *self,
+                      gpointer                   proxy,
+                      const AfrpcPeerProxyFuncs *funcs)
+{
+  self->proxy_funcs = funcs;
+  g_weak_ref_set (&self->proxy, proxy);
+}
+
+static void
+dropped_cb (AfrpcPeer *self,
+            gpointer   data)
+{
+  afrpc_peer_attend (self);
+}
+
+/* From any thread, even from within a garbage collection: calls nobody back. */
+void
+afrpc_peer_drop (AfrpcPeer     *self,
+                 AfrpcPeerDrop  what)
+{
+  g_atomic_int_or (&self->drops, what);
+  switch (afrpc_source_enter (self))
+    {
+    case AFRPC_SOURCE_ENTERED:
+      /* What can be done without calling anybody back is done at once, so that a program without a main loop leaves
+       * nothing behind. */
+      afrpc_peer_act_on_drops (self);
+      if (!afrpc_source_is_running (self))
+        afrpc_peer_flush (self);
+      afrpc_peer_attend (self);
+      afrpc_source_leave (self);
+      break;
+
+    case AFRPC_SOURCE_FOREIGN:
+      if (!afrpc_source_post (afrpc_peer_ref (self), dropped_cb, NULL, NULL))
+        afrpc_peer_unref (self);
+      break;
+
+    default:
+      break;
+    }
+}
+
+/* Nobody can give it work any more, nobody is going to be forked from it, and nobody asks how its children end. */
+gboolean
+afrpc_peer_is_abandoned (AfrpcPeer *self)
+{
+  return self->is_dropped && self->talk.role == AFRPC_TALK_ROLE_NONE && self->birth.forks.length == 0 &&
+         self->birth.reaped_for->len == 0 && self->talk.state != AFRPC_TALK_OVER;
+}
+
+void
+afrpc_peer_act_on_drops (AfrpcPeer *self)
+{
+  const AfrpcPeerDrop drops = g_atomic_int_and (&self->drops, 0);
+
+  if ((drops & AFRPC_PEER_DROP_PROXY) != 0)
+    afrpc_talk_close (&self->talk);
+  if ((drops & AFRPC_PEER_DROP_PROCESS) != 0)
+    self->is_dropped = TRUE;
+  if (!afrpc_peer_is_abandoned (self))
+    return;
+
+  /* The end of its input ends it. */
+  if (self->body.state == AFRPC_BODY_NONE)
+    afrpc_body_never (&self->body);
+  self->birth.is_tried = TRUE;
+  afrpc_talk_fail (&self->talk, g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the process was dropped"));
+  afrpc_peer_fall_silent (self);
+  if (self->body.state == AFRPC_BODY_AWAITED)
+    afrpc_body_kill (&self->body, SIGKILL);
+  else
+    afrpc_peer_set_deadline (self, &self->exit_deadline, g_get_monotonic_time () + AFRPC_PEER_DROP_GRACE_US);
+  afrpc_link_shut (&self->talk.link);
+}
+
+void
+afrpc_peer_set_limits (AfrpcPeer *self,
+                       guint      n_pending_max,
+                       guint64    n_bytes_max,
+                       guint64    message_size_max)
+{
+  self->talk.link.n_pending_max = n_pending_max;
+  self->talk.link.n_bytes_max = n_bytes_max;
+  self->talk.link.message_size_max = message_size_max;
+}
+
+/* @serialiser: (nullable): how values travel; @may_outlive: the process may go on after the conversation */
+void
+afrpc_peer_set_conversation (AfrpcPeer       *self,
+                             AfrpcSerialiser *serialiser,
+                             gboolean         may_outlive)
+{
+  g_set_object (&self->talk.serialiser, serialiser);
+  self->talk.link.is_serialised = serialiser != NULL;
+  self->talk.may_outlive = may_outlive;
+}
+
+/* Returns: (transfer full): a copy of the program's end, or -1 */
+int
+afrpc_peer_dup_socket (AfrpcPeer *self)
+{
+  if (!afrpc_talk_is_connected (&self->talk) || self->talk.link.is_command)
+    return -1;
+
+  return fcntl (self->talk.link.stream.in_fd, F_DUPFD_CLOEXEC, 10);
+}
+
+guint
+afrpc_peer_get_n_owed (AfrpcPeer *self)
+{
+  return self->talk.link.n_pending;
+}
+
+gboolean
+afrpc_peer_is_closed (AfrpcPeer *self)
+{
+  return self->talk.was_closed || self->talk.failure != NULL;
+}
+
+/* Has something done by the thread of the context: at once if that is this one, or nobody's. @data: (transfer full) */
+void
+afrpc_peer_do (AfrpcPeer      *self,
+               void          (*func) (AfrpcPeer *peer, gpointer data),
+               gpointer        data,
+               GDestroyNotify  destroy)
+{
+  AfrpcSourceEntry entry = afrpc_source_enter (self);
+
+  if (entry == AFRPC_SOURCE_ENTERED)
+    {
+      func (self, data);
+      destroy (data);
+      afrpc_source_leave (self);
+    }
+  else if (entry == AFRPC_SOURCE_GONE || !afrpc_source_post (afrpc_peer_ref (self), func, data, destroy))
+    {
+      if (entry != AFRPC_SOURCE_GONE)
+        afrpc_peer_unref (self);
+      destroy (data);
+    }
+}
+
+/* Gives the process its one job; @options is the payload of the run frame. */
+gboolean
+afrpc_peer_take (AfrpcPeer      *self,
+                 AfrpcTalkRole   role,
+                 GVariant       *options,
+                 GError        **error)
+{
+  if (!afrpc_talk_take_role (&self->talk, role, error))
+    return FALSE;
+
+  self->process_held = g_weak_ref_get (&self->process);
+  if (role == AFRPC_TALK_ROLE_GIVEN)
+    afrpc_birth_begin (self);
+  else
+    afrpc_birth_run (self, options);
+  afrpc_peer_attend (self);
+
+  return TRUE;
+}
+
+/* Goes on with a process that another has prepared; @fd: (transfer full). */
+void
+afrpc_peer_adopt (AfrpcPeer *self,
+                  int        fd)
+{
+  const AfrpcSpawned none = { .pidfd = -1 };
+
+  fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK);
+  fcntl (fd, F_SETFD, FD_CLOEXEC);
+  afrpc_link_adopt (&self->talk.link, fd);
+  self->birth.is_tried = self->birth.is_begun = TRUE;
+  afrpc_body_adopt (&self->body, &none);
+  afrpc_peer_update_watch (self);
+}
+
+/* Tasks */
+
+static void
+destroy_source (gpointer source)
+{
+  g_source_destroy (source);
+  g_source_unref (source);
+}
+
+/* Calls @func when the task is cancelled, until its task data is cleared. */
+static void
+watch_task (AfrpcPeer   *self,
+            GTask       *task,
+            GSourceFunc  func)
+{
+  GCancellable *cancellable = g_task_get_cancellable (task);
+  GSource *source;
+
+  if (cancellable == NULL)
+    return;
+
+  source = g_cancellable_source_new (cancellable);
+  g_source_set_static_name (source, "[afrpc] wait cancelled");
+  g_source_set_callback (source, func, afrpc_peer_ref (self), (GDestroyNotify) afrpc_peer_unref);
+  g_source_attach (source, g_task_get_context (task));
+  g_task_set_task_data (task, source, destroy_source);
+}
+
+static gboolean
+connection_cancelled_cb (GCancellable *cancellable,
+                         gpointer      user_data)
+{
+  AfrpcPeer *self = user_data;
+
+  if (self->connection_task != NULL)
+    {
+      g_autoptr(GTask) task = g_steal_pointer (&self->connection_task);
+
+      afrpc_peer_kill (self, SIGKILL);
+      g_task_return_error_if_cancelled (task);
+      g_task_set_task_data (task, NULL, NULL);
+    }
+
+  return G_SOURCE_REMOVE;
+}
+
+/* @task (transfer full) gets the connection: once the function is ready to take it, or once all is written that the
+ * process is prepared with. */
+void
+afrpc_peer_await_connection (AfrpcPeer *self,
+                             GTask     *task)
+{
+  self->connection_task = task;
+  watch_task (self, task, G_SOURCE_FUNC (connection_cancelled_cb));
+  afrpc_peer_attend (self);
+}
+
+static void
+return_cancelled (GPtrArray *tasks)
+{
+  for (guint i = tasks->len; i-- > 0;)
+    if (g_cancellable_is_cancelled (g_task_get_cancellable (tasks->pdata[i])))
+      {
+        g_autoptr(GTask) task = g_ptr_array_steal_index (tasks, i);
+
+        g_task_return_error_if_cancelled (task);
+        g_task_set_task_data (task, NULL, NULL);
+        return;
+      }
+}
+
+static gboolean
+exit_cancelled_cb (GCancellable *cancellable,
+                   gpointer      user_data)
+{
+  return_cancelled (((AfrpcPeer *) user_data)->exit_tasks);
+
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+close_cancelled_cb (GCancellable *cancellable,
+                    gpointer      user_data)
+{
+  return_cancelled (((AfrpcPeer *) user_data)->close_tasks);
+
+  return G_SOURCE_REMOVE;
+}
+
+static void
+return_exit (AfrpcPeer *self,
+             GTask     *task)
+{
+  g_task_set_task_data (task, NULL, NULL);
+  if (self->body.exit != NULL)
+    g_task_return_pointer (task, afrpc_exit_ref (self->body.exit), (GDestroyNotify) afrpc_exit_unref);
+  else
+    g_task_return_error (task, g_error_copy (self->talk.failure));
+}
+
+/* @task (transfer full) gets the exit of the process once that has been told to others, or why there is none. */
+void
+afrpc_peer_await_exit (AfrpcPeer *self,
+                       GTask     *task)
+{
+  if (afrpc_news_has_decided (&self->news, AFRPC_NEWS_EXITED) && afrpc_news_is_empty (&self->news))
+    {
+      return_exit (self, task);
+      g_object_unref (task);
+      return;
+    }
+
+  g_ptr_array_add (self->exit_tasks, task);
+  watch_task (self, task, G_SOURCE_FUNC (exit_cancelled_cb));
+}
+
+/* @task (transfer full) returns TRUE once the conversation is over. */
+void
+afrpc_peer_await_close (AfrpcPeer *self,
+                        GTask     *task)
+{
+  if (afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED) && afrpc_news_is_empty (&self->news))
+    {
+      g_task_return_boolean (task, TRUE);
+      g_object_unref (task);
+      return;
+    }
+
+  g_ptr_array_add (self->close_tasks, task);
+  watch_task (self, task, G_SOURCE_FUNC (close_cancelled_cb));
+}
+
+void
+afrpc_peer_tell_exit_tasks (AfrpcPeer *self)
+{
+  g_autoptr(GPtrArray) tasks = g_steal_pointer (&self->exit_tasks);
+
+  self->exit_tasks = g_ptr_array_new_with_free_func (g_object_unref);
+  for (guint i = 0; i < tasks->len; i++)
+    return_exit (self, tasks->pdata[i]);
+}
+
+void
+afrpc_peer_tell_close_tasks (AfrpcPeer *self)
+{
+  g_autoptr(GPtrArray) tasks = g_steal_pointer (&self->close_tasks);
+
+  self->close_tasks = g_ptr_array_new_with_free_func (g_object_unref);
+  for (guint i = 0; i < tasks->len; i++)
+    {
+      g_task_set_task_data (tasks->pdata[i], NULL, NULL);
+      g_task_return_boolean (tasks->pdata[i], TRUE);
+    }
+}
+
+/* Has the worker finish what it has, and end. */
+void
+afrpc_peer_close (AfrpcPeer *self)
+{
+  if (self->talk.was_closed)
+    return;
+
+  if (!afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED))
+    self->proxy_held = g_weak_ref_get (&self->proxy);
+  afrpc_talk_close (&self->talk);
+  afrpc_peer_attend (self);
+}
+
+void
+afrpc_peer_kill (AfrpcPeer *self,
+                 int        signum)
+{
+  if (!afrpc_body_kill (&self->body, signum) && !self->birth.is_tried)
+    afrpc_birth_fail (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED,
+                                         "the process was killed before it was started"));
+  afrpc_peer_attend (self);
+}
+
+/* There is a process: it is watched. */
+void
+afrpc_peer_take_body (AfrpcPeer          *self,
+                      AfrpcStart          start,
+                      const AfrpcSpawned *spawned,
+                      gboolean            is_reaped_here)
+{
+  self->birth.start = start;
+  afrpc_body_take (&self->body, spawned, is_reaped_here);
+  afrpc_birth_close_stdio (self);
+  if (self->talk.link.state == AFRPC_LINK_GREETING && !afrpc_talk_is_silent (&self->talk))
+    afrpc_peer_set_deadline (self, &self->talk.greeting_deadline,
+                             g_get_monotonic_time () + AFRPC_PEER_GREETING_TIMEOUT_US);
+  afrpc_source_set_deadline (self->source, self->body.reap_deadline);
+  afrpc_peer_update_watch (self);
+}

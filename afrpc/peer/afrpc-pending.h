@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A call that waits for its outcome, as the peer knows it: whoever makes calls embeds one. Its outcome is decided
+ * once, and told once, later: in between it waits among the news. */
+#pragma once
+
+#include <gio/gio.h>
+#include <gio/gunixfdlist.h>
+
+#include "afrpc-types.h"
+
+G_BEGIN_DECLS
+
+typedef struct _AfrpcPending AfrpcPending;
+
+typedef struct
+{
+  void (*ref)      (AfrpcPending *self);
+  void (*unref)    (AfrpcPending *self);
+  void (*release)  (AfrpcPending *self); /* the reference that the peer was given with the call */
+  void (*progress) (AfrpcPending *self,
+                    GVariant     *value);
+  /* The outcome is there, (transfer full): a value and maybe descriptors, or an error. */
+  void (*decide)   (AfrpcPending *self,
+                    GVariant     *value,
+                    GUnixFDList  *fds,
+                    GError       *error);
+  /* Its time has come: calls back. Consumes a reference. */
+  void (*tell)     (AfrpcPending *self);
+} AfrpcPendingFuncs;
+
+typedef enum
+{
+  AFRPC_PENDING_OPEN,    /* the worker owes its outcome */
+  AFRPC_PENDING_ARRIVED, /* its outcome waits among the news, as it came */
+  AFRPC_PENDING_DECIDED, /* it has its outcome */
+} AfrpcPendingState;
+
+struct _AfrpcPending
+{
+  const AfrpcPendingFuncs *funcs;
+  AfrpcPendingState state;
+  gboolean is_awaited;           /* a blocking call waits for it: it is decided in place, and not told; the peer's
+                                  * reference passes to who waits then */
+  gboolean is_cancelled;         /* whatever has arrived, nobody wants it any more */
+  AfrpcStarted started;          /* of a failure: whether the worker had begun it */
+  guint64 serial;                /* 0: it was never queued */
+  guint execution_timeout_ms;    /* 0: none */
+  gint64 execution_deadline;     /* 0: none as yet */
+};
+
+static inline void
+afrpc_pending_decide (AfrpcPending *self,
+                      AfrpcStarted  started,
+                      GVariant     *value, /* (transfer full) (nullable) */
+                      GUnixFDList  *fds,   /* (transfer full) (nullable) */
+                      GError       *error) /* (transfer full) (nullable) */
+{
+  self->state = AFRPC_PENDING_DECIDED;
+  self->started = started;
+  self->funcs->decide (self, value, fds, error);
+}
+
+G_END_DECLS

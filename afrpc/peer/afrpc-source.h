@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The one source that a main context has for all its peers: polls for them, has those dispatched that have something
+ * to do, keeps their time limits, and takes what other threads post. The context owns it, and with it the default
+ * templates of that context; when the context goes, so do they. Looks at peers that are idle as little as it can. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+typedef struct _AfrpcPeer AfrpcPeer;
+typedef struct _AfrpcSource AfrpcSource;
+
+/* What the source knows of one peer, which embeds it. */
+typedef struct
+{
+  guint index;            /* among the source's peers */
+  gboolean is_watched;    /* the source holds a reference, and polls */
+  gboolean is_active;     /* it is among those that are looked at in each iteration */
+  GList active;           /* its place there */
+  gboolean is_polled[3];  /* whether the context knows these */
+  GPollFD socket;
+  GPollFD pidfd;
+  GPollFD standard_error;
+} AfrpcSourcePlace;
+
+/* Returns: (transfer none): that of the thread-default main context */
+AfrpcSource  *afrpc_source_get         (void);
+GMainContext *afrpc_source_get_context (AfrpcSource      *self);
+
+void          afrpc_source_add         (AfrpcSource      *self,
+                                        AfrpcPeer        *peer);
+void          afrpc_source_forget      (AfrpcPeer        *peer);
+void          afrpc_source_watch       (AfrpcPeer        *peer);
+void          afrpc_source_unwatch     (AfrpcPeer        *peer);
+void          afrpc_source_poll        (AfrpcPeer        *peer,
+                                        GPollFD          *place,
+                                        int               fd,
+                                        GIOCondition      events);
+void          afrpc_source_activate    (AfrpcPeer        *peer);
+void          afrpc_source_set_deadline (AfrpcSource     *self,
+                                         gint64           at);
+
+/* From any thread. */
+gboolean      afrpc_source_post        (AfrpcPeer        *peer,
+                                        void            (*func) (AfrpcPeer *peer, gpointer data),
+                                        gpointer          data,
+                                        GDestroyNotify    destroy);
+
+
+/* Whether this thread may touch the peer. */
+typedef enum
+{
+  AFRPC_SOURCE_ENTERED, /* it may, until afrpc_source_leave () */
+  AFRPC_SOURCE_FOREIGN, /* another one runs the main context */
+  AFRPC_SOURCE_GONE,    /* there is no main context any more */
+} AfrpcSourceEntry;
+
+AfrpcSourceEntry afrpc_source_enter    (AfrpcPeer        *peer);
+void          afrpc_source_leave       (AfrpcPeer        *peer);
+gboolean      afrpc_source_is_running  (AfrpcPeer        *peer);
+
+/* For who blocks the thread. */
+void          afrpc_source_run_posts   (AfrpcSource      *self);
+int           afrpc_source_get_wake_fd (AfrpcSource      *self);
+void          afrpc_source_clear_wake_fd (AfrpcSource    *self);
+GPtrArray    *afrpc_source_get_templates (AfrpcSource    *self);
+
+G_END_DECLS

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "peer/afrpc-talk.h"
+
+#include "afrpc-error.h"
+
+static const char *const names[] = { "open", "closing", "silent", "over" };
+
+G_STATIC_ASSERT (G_N_ELEMENTS (names) == AFRPC_TALK_N_STATES);
+
+/* Onwards; and from the beginning, if there was nobody to talk to. */
+gboolean
+afrpc_talk_is_step (AfrpcTalkState from,
+                    AfrpcTalkState to)
+{
+  return (to > from && to < AFRPC_TALK_N_STATES) || (from == AFRPC_TALK_SILENT && to < AFRPC_TALK_SILENT);
+}
+
+static void
+set_state (AfrpcTalk      *self,
+           AfrpcTalkState  state)
+{
+  g_assert (afrpc_talk_is_step (self->state, state));
+
+  g_debug ("conversation %p: %s, now %s", (void *) self, names[self->state], names[state]);
+  self->state = state;
+}
+
+/* @host: (nullable): the name that the host must give */
+void
+afrpc_talk_init (AfrpcTalk  *self,
+                 const char *host)
+{
+  *self = (AfrpcTalk) { .greeting_deadline = AFRPC_DEADLINES_NEVER, .flush_deadline = AFRPC_DEADLINES_NEVER };
+  afrpc_link_init (&self->link, host);
+}
+
+void
+afrpc_talk_clear (AfrpcTalk *self)
+{
+  afrpc_link_clear (&self->link);
+  g_clear_object (&self->serialiser);
+  g_clear_error (&self->failure);
+}
+
+/* A process has one job. */
+gboolean
+afrpc_talk_take_role (AfrpcTalk      *self,
+                      AfrpcTalkRole   role,
+                      GError        **error)
+{
+  if (self->state == AFRPC_TALK_OVER)
+    {
+      if (error != NULL)
+        *error = g_error_copy (self->failure);
+      return FALSE;
+    }
+  if (self->role != AFRPC_TALK_ROLE_NONE)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "the process runs another function already");
+      return FALSE;
+    }
+
+  self->role = role;
+
+  return TRUE;
+}
+
+/* The first failure counts: what comes later follows from it. */
+void
+afrpc_talk_fail (AfrpcTalk *self,
+                 GError    *error) /* (transfer full) */
+{
+  if (self->failure == NULL)
+    self->failure = error;
+  else
+    g_error_free (error);
+}
+
+/* There is no more work. */
+void
+afrpc_talk_close (AfrpcTalk *self)
+{
+  self->was_closed = TRUE;
+  if (self->state != AFRPC_TALK_OPEN)
+    return;
+
+  set_state (self, AFRPC_TALK_CLOSING);
+  afrpc_link_close (&self->link);
+}
+
+void
+afrpc_talk_fall_silent (AfrpcTalk *self)
+{
+  if (self->state < AFRPC_TALK_SILENT)
+    set_state (self, AFRPC_TALK_SILENT);
+  self->greeting_deadline = AFRPC_DEADLINES_NEVER;
+  self->flush_deadline = AFRPC_DEADLINES_NEVER;
+}
+
+/* There was nobody at the other end: the next process is told everything. */
+void
+afrpc_talk_restart (AfrpcTalk *self)
+{
+  if (self->state == AFRPC_TALK_SILENT)
+    set_state (self, self->was_closed ? AFRPC_TALK_CLOSING : AFRPC_TALK_OPEN);
+  self->greeting_deadline = self->flush_deadline = AFRPC_DEADLINES_NEVER;
+}
+
+/* Somebody else goes on with the connection, which is returned. */
+int
+afrpc_talk_give_away (AfrpcTalk *self)
+{
+  self->gave_connection = TRUE;
+  self->link.was_ready = TRUE;
+  afrpc_talk_fall_silent (self);
+
+  return afrpc_link_steal_fd (&self->link);
+}
+
+/* Whether a call can be made. */
+gboolean
+afrpc_talk_check_open (AfrpcTalk  *self,
+                       GError    **error)
+{
+  if (self->failure != NULL)
+    {
+      /* Whatever the process died of, this call was not part of it. */
+      if (g_error_matches (self->failure, AFRPC_ERROR, AFRPC_ERROR_DIED))
+        g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "%s", self->failure->message);
+      else if (error != NULL)
+        *error = g_error_copy (self->failure);
+      return FALSE;
+    }
+  if (self->was_closed)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the proxy is closed");
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* DONE: all is written; AGAIN: the connection takes no more now; ERROR: it is broken. */
+AfrpcStreamStep
+afrpc_talk_flush (AfrpcTalk  *self,
+                  GError    **error)
+{
+  AfrpcStreamStep step;
+
+  self->flush_deadline = AFRPC_DEADLINES_NEVER;
+  if (afrpc_talk_is_silent (self) || self->link.stream.out_fd < 0)
+    return AFRPC_STREAM_DONE;
+
+  step = afrpc_link_flush (&self->link, error);
+  if (step == AFRPC_STREAM_AGAIN && self->link.stream.crowded)
+    self->flush_deadline = g_get_monotonic_time () + AFRPC_STREAM_CROWDED_MS * 1000;
+
+  return step;
+}
+
+/* Reads once: take everything before the next time. EOF: nothing more is going to arrive. */
+AfrpcStreamStep
+afrpc_talk_read (AfrpcTalk  *self,
+                 GError    **error)
+{
+  if (afrpc_talk_is_silent (self) || self->link.stream.in_fd < 0)
+    return AFRPC_STREAM_EOF;
+
+  return afrpc_link_read (&self->link, error);
+}
+
+/* The next thing that has arrived: DONE. */
+AfrpcStreamStep
+afrpc_talk_next (AfrpcTalk      *self,
+                 AfrpcLinkItem  *item,
+                 GError        **error)
+{
+  AfrpcStreamStep step;
+
+  /* Whoever failed is not listened to any more once he says nothing more. */
+  if (self->state == AFRPC_TALK_OVER || (self->state == AFRPC_TALK_SILENT && self->failure != NULL))
+    return AFRPC_STREAM_AGAIN;
+
+  step = afrpc_link_next (&self->link, item, error);
+  if (self->link.state >= AFRPC_LINK_PREPARING)
+    self->greeting_deadline = AFRPC_DEADLINES_NEVER;
+
+  return step;
+}
+
+/* Nothing arrives any more: who failed has said why.
+ * Returns: (element-type AfrpcLinkSlot) (transfer full): the calls that somebody still waits for, in the order in
+ * which they were made */
+GArray *
+afrpc_talk_end (AfrpcTalk *self)
+{
+  g_assert (self->failure != NULL);
+
+  afrpc_talk_fall_silent (self);
+  set_state (self, AFRPC_TALK_OVER);
+
+  return afrpc_link_end (&self->link);
+}

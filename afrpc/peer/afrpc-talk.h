@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The conversation of a peer: whether it can still be given work, what it was taken for, why it failed, and the link
+ * over which it goes. Knows nothing of the process, nor of who is told what: its owner reads, takes what has arrived,
+ * and decides. Greeting, preparing and serving are states of the link. */
+#pragma once
+
+#include <gio/gio.h>
+
+#include "afrpc-serialiser.h"
+#include "link/afrpc-link.h"
+#include "peer/afrpc-deadlines.h"
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  AFRPC_TALK_OPEN,    /* it may be given work */
+  AFRPC_TALK_CLOSING, /* it is given no more work, and finishes what it has */
+  AFRPC_TALK_SILENT,  /* nothing more is read; what was read may wait to be taken */
+  AFRPC_TALK_OVER,    /* each call has its outcome, and there will be no other */
+  AFRPC_TALK_N_STATES,
+} AfrpcTalkState;
+
+/* What the process was taken for. */
+typedef enum
+{
+  AFRPC_TALK_ROLE_NONE,  /* nothing yet: it is being prepared, and may be forked */
+  AFRPC_TALK_ROLE_CALLS, /* its function is called */
+  AFRPC_TALK_ROLE_RAW,   /* its function takes the connection */
+  AFRPC_TALK_ROLE_GIVEN, /* another process goes on with it */
+} AfrpcTalkRole;
+
+typedef struct
+{
+  AfrpcTalkState state;
+  AfrpcTalkRole role;
+  AfrpcLink link;
+  gboolean was_closed;         /* the program has said that there is no more work */
+  gboolean may_outlive;        /* the process may go on after the conversation: it has a done function */
+  gboolean gave_connection;    /* somebody else has it now */
+  AfrpcSerialiser *serialiser; /* (nullable): for what the link says is serialised */
+  GError *failure;             /* (nullable): why no call can succeed any more */
+  gint64 greeting_deadline;    /* AFRPC_DEADLINES_NEVER: none */
+  gint64 flush_deadline;       /* when the connection may take descriptors again */
+} AfrpcTalk;
+
+void            afrpc_talk_init       (AfrpcTalk       *self,
+                                       const char      *host);
+void            afrpc_talk_clear      (AfrpcTalk       *self);
+
+gboolean        afrpc_talk_take_role  (AfrpcTalk       *self,
+                                       AfrpcTalkRole    role,
+                                       GError         **error);
+void            afrpc_talk_fail       (AfrpcTalk       *self,
+                                       GError          *error);
+void            afrpc_talk_close      (AfrpcTalk       *self);
+void            afrpc_talk_fall_silent (AfrpcTalk      *self);
+void            afrpc_talk_restart    (AfrpcTalk       *self);
+int             afrpc_talk_give_away  (AfrpcTalk       *self);
+gboolean        afrpc_talk_check_open (AfrpcTalk       *self,
+                                       GError         **error);
+
+AfrpcStreamStep afrpc_talk_flush      (AfrpcTalk       *self,
+                                       GError         **error);
+AfrpcStreamStep afrpc_talk_read       (AfrpcTalk       *self,
+                                       GError         **error);
+AfrpcStreamStep afrpc_talk_next       (AfrpcTalk       *self,
+                                       AfrpcLinkItem   *item,
+                                       GError         **error);
+GArray         *afrpc_talk_end        (AfrpcTalk       *self);
+
+gboolean        afrpc_talk_is_step    (AfrpcTalkState   from,
+                                       AfrpcTalkState   to);
+
+/* Whether nothing more is read. */
+static inline gboolean
+afrpc_talk_is_silent (const AfrpcTalk *self)
+{
+  return self->state >= AFRPC_TALK_SILENT;
+}
+
+static inline gboolean
+afrpc_talk_is_connected (const AfrpcTalk *self)
+{
+  return self->link.stream.in_fd >= 0;
+}
+
+/* Whether there is something to write. */
+static inline gboolean
+afrpc_talk_has_words (const AfrpcTalk *self)
+{
+  return !afrpc_talk_is_silent (self) &&
+         (afrpc_stream_get_queued (&self->link.stream) > 0 || (self->link.closing && !self->link.shut));
+}
+
+G_END_DECLS
