@@ -2,200 +2,88 @@
 
 /* The host of C against parents that lie: whatever they send, it answers with an error or ends by itself,
  * and never by a signal. */
-#include "test-util.h"
+#include "config.h"
+
+#include "raw-parent.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "spawn/afrpc-spawn.h"
-#include "wire/afrpc-page.h"
-#include "wire/afrpc-stream.h"
-
-typedef struct
-{
-  AfrpcSpawned spawned;
-  AfrpcStream stream; /* the parent's end; blocks */
-} Host;
-
 static void
-host_start (Host *host)
-{
-  g_autofree char *path = g_build_filename (g_getenv ("AFRPC_HOST_PATH"), "afrpc-host-c", NULL);
-  g_auto(GStrv) envp = g_environ_setenv (g_get_environ (), AFRPC_SPAWN_SOCKET_ENV, "3", TRUE);
-  const char *argv[] = { path, NULL };
-  AfrpcSpawnPlan plan = { .path = path, .argv = argv, .envp = (const char *const *) envp, .stdio = { -1, -1, -1 } };
-  g_autoptr(GError) error = NULL;
-  int sockets[2];
-
-  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), ==, 0);
-  plan.socket = sockets[1];
-  plan.stdio[2] = open ("/dev/null", O_WRONLY | O_CLOEXEC);
-  afrpc_spawn (&plan, &host->spawned, &error);
-  g_assert_no_error (error);
-  close (sockets[1]);
-  close (plan.stdio[2]);
-  afrpc_stream_init (&host->stream, sockets[0], sockets[0], TRUE);
-}
-
-/* Half-closes, and waits for the end; returns the signal that ended it, or 0. */
-static int
-host_end (Host *host)
-{
-  struct pollfd poller = { host->spawned.pidfd, POLLIN, 0 };
-  AfrpcSpawnStatus status;
-
-  if (host->stream.in_fd >= 0)
-    shutdown (host->stream.in_fd, SHUT_WR);
-  g_assert_cmpint (poll (&poller, 1, 60000), ==, 1);
-  g_assert_true (afrpc_spawn_reap (&host->spawned, &status));
-  afrpc_stream_clear (&host->stream);
-
-  return status.signum;
-}
-
-static void
-put_dict (Host           *host,
-          AfrpcFrameKind  kind,
-          guint64         serial,
-          const char     *text,
-          int             fd)
-{
-  g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_parsed (text));
-
-  if (fd >= 0)
-    afrpc_stream_put_fd (&host->stream, kind, value, fd);
-  else
-    afrpc_stream_put_value (&host->stream, kind, serial, value);
-}
-
-static void
-put_hello (Host *host)
-{
-  put_dict (host, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, "{'version': <uint32 1>}", -1);
-}
-
-static void
-put_module (Host       *host,
-            const char *path)
-{
-  g_autoptr(GVariant) module = g_variant_ref_sink (g_variant_new_string (path));
-
-  afrpc_stream_put_value (&host->stream, AFRPC_FRAME_REQUIRE, 0, module);
-}
-
-static void
-put_require (Host *host)
-{
-  put_module (host, TEST_WORKER);
-}
-
-static void
-flush (Host *host)
-{
-  afrpc_stream_flush (&host->stream, NULL);
-}
-
-/* The next frame of @kind; others are passed over. FALSE: the end came before. */
-static gboolean
-wait_frame (Host           *host,
-            AfrpcFrameKind  kind,
-            AfrpcFrame     *frame)
-{
-  for (;;)
-    {
-      AfrpcStreamStep step = afrpc_stream_next (&host->stream, frame, NULL);
-
-      if (step == AFRPC_STREAM_AGAIN)
-        step = afrpc_stream_read (&host->stream, NULL) == AFRPC_STREAM_DONE ? AFRPC_STREAM_AGAIN : AFRPC_STREAM_EOF;
-      else if (step == AFRPC_STREAM_DONE && frame->header.kind == kind)
-        return TRUE;
-      if (step != AFRPC_STREAM_AGAIN && step != AFRPC_STREAM_DONE)
-        return FALSE;
-    }
-}
-
-static void
-assert_refused (Host       *host,
+assert_refused (RawParent  *host,
                 const char *words)
 {
-  g_autoptr(GVariant) value = NULL;
-  g_autofree char *text = NULL;
-  AfrpcFrame frame;
+  g_autofree char *text = raw_wait_text (host, AFRPC_FRAME_FAILED, NULL);
 
-  flush (host);
-  g_assert_true (wait_frame (host, AFRPC_FRAME_FAILED, &frame));
-  value = afrpc_stream_parse_value (&host->stream, &frame, NULL);
-  text = g_variant_print (value, FALSE);
   if (strstr (text, words) == NULL)
     g_error ("“%s” is not in %s", words, text);
-  g_assert_cmpint (host_end (host), ==, 0);
+  g_assert_cmpint (raw_end (host, NULL), ==, 0);
 }
 
 static void
 test_host_version (void)
 {
-  Host host;
+  RawParent host;
 
   g_test_summary ("A parent of another version is told so");
-  host_start (&host);
-  put_dict (&host, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, "{'version': <uint32 2>}", -1);
+  raw_start (&host, RAW_SOCKET, NULL);
+  raw_put_text (&host, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, "{'version': <uint32 2>}", -1);
   assert_refused (&host, "speaks version 2");
 }
 
 static void
 test_host_bad_frames (void)
 {
-  Host host;
+  RawParent host;
   int fd;
 
   g_test_summary ("Frames that do not belong there, or are malformed, end the preparation with the reason");
 
-  host_start (&host);
-  put_require (&host);
+  raw_start (&host, RAW_SOCKET, NULL);
+  raw_put_module (&host, TEST_WORKER);
   assert_refused (&host, "no greeting");
 
-  host_start (&host);
-  put_dict (&host, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, "{'version': <'x'>}", -1);
+  raw_start (&host, RAW_SOCKET, NULL);
+  raw_put_text (&host, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, "{'version': <'x'>}", -1);
   assert_refused (&host, "without version");
 
-  host_start (&host);
-  put_hello (&host);
-  put_dict (&host, AFRPC_FRAME_REQUIRE, 0, "{'a': <1>}", -1);
+  raw_start (&host, RAW_SOCKET, NULL);
+  raw_put_hello (&host);
+  raw_put_text (&host, AFRPC_FRAME_REQUIRE, 0, "{'a': <1>}", -1);
   assert_refused (&host, "unexpected frame 2");
 
-  host_start (&host);
-  put_hello (&host);
-  put_dict (&host, AFRPC_FRAME_RESULT, 0, "{'a': <1>}", -1);
+  raw_start (&host, RAW_SOCKET, NULL);
+  raw_put_hello (&host);
+  raw_put_text (&host, AFRPC_FRAME_RESULT, 0, "{'a': <1>}", -1);
   assert_refused (&host, "unexpected frame 11");
 
-  host_start (&host);
-  put_hello (&host);
-  put_dict (&host, AFRPC_FRAME_RUN, 0, "{'function': <1>}", -1);
+  raw_start (&host, RAW_SOCKET, NULL);
+  raw_put_hello (&host);
+  raw_put_text (&host, AFRPC_FRAME_RUN, 0, "{'function': <1>}", -1);
   assert_refused (&host, "no function");
 
   /* Memory that could be cut off under the worker. */
-  host_start (&host);
-  put_hello (&host);
+  raw_start (&host, RAW_SOCKET, NULL);
+  raw_put_hello (&host);
   fd = memfd_create ("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   g_assert_cmpint (ftruncate (fd, AFRPC_PAGE_SIZE), ==, 0);
-  put_dict (&host, AFRPC_FRAME_RUN, 0, "{'function': <'echo'>, 'page': <true>}", fd);
+  raw_put_text (&host, AFRPC_FRAME_RUN, 0, "{'function': <'echo'>, 'page': <true>}", fd);
   assert_refused (&host, "not sealed");
 
-  host_start (&host);
-  put_hello (&host);
-  put_dict (&host, AFRPC_FRAME_RUN, 0, "{'function': <'echo'>, 'page': <true>}", -1);
+  raw_start (&host, RAW_SOCKET, NULL);
+  raw_put_hello (&host);
+  raw_put_text (&host, AFRPC_FRAME_RUN, 0, "{'function': <'echo'>, 'page': <true>}", -1);
   assert_refused (&host, "not sealed");
 
   /* It would be lost. */
-  host_start (&host);
-  put_hello (&host);
-  put_require (&host);
-  put_dict (&host, AFRPC_FRAME_RUN, 0, "{'function': <'run_echo'>, 'run': <true>}", -1);
-  put_dict (&host, AFRPC_FRAME_CALL, 1, "{'too': <'early'>}", -1);
+  raw_start (&host, RAW_SOCKET, NULL);
+  raw_put_hello (&host);
+  raw_put_module (&host, TEST_WORKER);
+  raw_put_text (&host, AFRPC_FRAME_RUN, 0, "{'function': <'run_echo'>, 'run': <true>}", -1);
+  raw_put_text (&host, AFRPC_FRAME_CALL, 1, "{'too': <'early'>}", -1);
   assert_refused (&host, "more was sent");
 }
 
@@ -206,52 +94,32 @@ test_host_bad_call (void)
   AfrpcFrameHeader header = { .kind = AFRPC_FRAME_CALL, .type_length = 1, .serial = 1 << 24, .size = sizeof malformed };
   g_autoptr(GVariant) fine = g_variant_ref_sink (g_variant_new_string ("fine"));
   AfrpcFrame frame;
-  Host host;
+  RawParent host;
 
   g_test_summary ("A malformed call fails alone");
   for (guint async = 0; async <= 1; async++)
     {
-      host_start (&host);
-      put_hello (&host);
-      put_require (&host);
-      put_dict (&host, AFRPC_FRAME_RUN, 0,
+      raw_start (&host, RAW_SOCKET, NULL);
+      raw_put_hello (&host);
+      raw_put_module (&host, TEST_WORKER);
+      raw_put_text (&host, AFRPC_FRAME_RUN, 0,
                 async ? "{'function': <'act_async'>, 'async': <true>}" : "{'function': <'echo'>}", -1);
       memcpy (afrpc_stream_put (&host.stream, &header, "s"), malformed, sizeof malformed);
       afrpc_stream_put_value (&host.stream, AFRPC_FRAME_CALL, 2 << 24, fine);
       /* Of calls that were never made. */
       afrpc_stream_put_value (&host.stream, AFRPC_FRAME_CANCEL, 77, NULL);
       afrpc_stream_put_value (&host.stream, AFRPC_FRAME_CANCEL, G_MAXUINT64, NULL);
-      flush (&host);
-      g_assert_true (wait_frame (&host, AFRPC_FRAME_ERROR, &frame));
+      raw_flush (&host);
+      g_assert_true (raw_wait (&host, AFRPC_FRAME_ERROR, &frame));
       g_assert_cmpuint (frame.header.serial, ==, 1 << 24);
-      g_assert_true (wait_frame (&host, async ? AFRPC_FRAME_ERROR : AFRPC_FRAME_RESULT, &frame));
+      g_assert_true (raw_wait (&host, async ? AFRPC_FRAME_ERROR : AFRPC_FRAME_RESULT, &frame));
       g_assert_cmpuint (frame.header.serial, ==, 2 << 24);
-      g_assert_cmpint (host_end (&host), ==, 0);
+      g_assert_cmpint (raw_end (&host, NULL), ==, 0);
     }
 }
 
-/* Waits for the answer to a call, and returns it as text. */
-static char *
-wait_answer (Host    *host,
-             guint64  serial)
-{
-  g_autoptr(GVariant) value = NULL;
-  AfrpcFrame frame;
-
-  do
-    g_assert_true (afrpc_stream_next (&host->stream, &frame, NULL) == AFRPC_STREAM_DONE ||
-                   afrpc_stream_read (&host->stream, NULL) == AFRPC_STREAM_DONE);
-  while (frame.header.serial != serial ||
-         (frame.header.kind != AFRPC_FRAME_RESULT && frame.header.kind != AFRPC_FRAME_ERROR));
-  value = afrpc_stream_parse_value (&host->stream, &frame, NULL);
-  if (g_variant_is_of_type (value, G_VARIANT_TYPE_BYTESTRING))
-    return g_strndup (g_variant_get_data (value), g_variant_get_size (value));
-
-  return g_variant_print (value, FALSE);
-}
-
 static void
-put_call (Host       *host,
+put_call (RawParent  *host,
           guint       number,
           gboolean    is_serialised,
           const char *text)
@@ -259,11 +127,8 @@ put_call (Host       *host,
   /* JSON, or GVariant's text. */
   GVariant *args = *text == '{' || *text == '\0' ? g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, text, strlen (text), 1)
                                                   : g_variant_new_parsed (text);
-  g_autoptr(GVariant) value = g_variant_ref_sink (args);
-  AfrpcPayload payload = afrpc_payload (value);
 
-  payload.flags |= is_serialised ? AFRPC_FRAME_FLAG_SERIALISED : 0;
-  afrpc_stream_put_payload (&host->stream, AFRPC_FRAME_CALL, (guint64) number << 24, &payload);
+  raw_put_call (host, (guint64) number << 24, 0, is_serialised ? AFRPC_FRAME_FLAG_SERIALISED : 0, args);
 }
 
 static void
@@ -297,51 +162,51 @@ test_host_serialised (void)
         g_autofree char *answer = NULL;
         g_autofree char *other = NULL;
         AfrpcFrame frame;
-        Host host;
+        RawParent host;
 
-        host_start (&host);
-        put_hello (&host);
-        put_module (&host, g_getenv ("AFRPC_TEST_SERIALISER_WORKER"));
-        put_dict (&host, AFRPC_FRAME_RUN, 0, run, -1);
-        flush (&host);
-        g_assert_true (wait_frame (&host, AFRPC_FRAME_READY, &frame));
+        raw_start (&host, RAW_SOCKET, NULL);
+        raw_put_hello (&host);
+        raw_put_module (&host, g_getenv ("AFRPC_TEST_SERIALISER_WORKER"));
+        raw_put_text (&host, AFRPC_FRAME_RUN, 0, run, -1);
+        raw_flush (&host);
+        g_assert_true (raw_wait (&host, AFRPC_FRAME_READY, &frame));
         g_assert_cmpint ((frame.header.flags & AFRPC_FRAME_FLAG_SERIALISED) != 0, ==, calls[i].serialiser != NULL);
         put_call (&host, 1, calls[i].is_serialised, calls[i].args);
         put_call (&host, 2, calls[i].serialiser != NULL, fine);
-        flush (&host);
-        answer = wait_answer (&host, 1 << 24);
+        raw_flush (&host);
+        answer = raw_wait_answer (&host, 1 << 24);
         if (strstr (answer, calls[i].answer) == NULL)
           g_error ("“%s” is not in %s", calls[i].answer, answer);
-        other = wait_answer (&host, 2 << 24);
+        other = raw_wait_answer (&host, 2 << 24);
         g_assert_cmpstr (other, ==, fine);
-        g_assert_cmpint (host_end (&host), ==, 0);
+        g_assert_cmpint (raw_end (&host, NULL), ==, 0);
       }
 }
 
 static void
-put_job (Host       *host,
+put_job (RawParent  *host,
          gboolean    async,
          const char *text)
 {
   g_autoptr(GVariant) args = g_variant_ref_sink (
     async ? g_variant_new ("(sv)", "return", g_variant_new_string (text)) : g_variant_new_string (text));
 
-  put_dict (host, AFRPC_FRAME_RUN, 0, async ? "{'function': <'act_async'>, 'async': <true>}" : "{'function': <'echo'>}",
+  raw_put_text (host, AFRPC_FRAME_RUN, 0, async ? "{'function': <'act_async'>, 'async': <true>}" : "{'function': <'echo'>}",
             -1);
   afrpc_stream_put_value (&host->stream, AFRPC_FRAME_CALL, 1 << 24, args);
 }
 
 static void
-assert_job_done (Host       *host,
+assert_job_done (RawParent  *host,
                  const char *text)
 {
   g_autoptr(GVariant) value = NULL;
   AfrpcFrame frame;
 
-  g_assert_true (wait_frame (host, AFRPC_FRAME_RESULT, &frame));
+  g_assert_true (raw_wait (host, AFRPC_FRAME_RESULT, &frame));
   value = afrpc_stream_parse_value (&host->stream, &frame, NULL);
   g_assert_cmpstr (g_variant_get_string (value, NULL), ==, text);
-  g_assert_false (wait_frame (host, AFRPC_FRAME_RESULT, &frame));
+  g_assert_false (raw_wait (host, AFRPC_FRAME_RESULT, &frame));
 }
 
 static void
@@ -350,26 +215,26 @@ test_host_read_ahead (void)
   g_test_summary ("What a template has read already is its own, and what a worker has read before it runs is done");
   for (guint async = 0; async <= 1; async++)
     {
-      Host host, children[2] = { 0 };
+      RawParent host, children[2] = { 0 };
 
-      host_start (&host);
-      put_hello (&host);
-      put_require (&host);
+      raw_start (&host, RAW_SOCKET, NULL);
+      raw_put_hello (&host);
+      raw_put_module (&host, TEST_WORKER);
       for (guint i = 0; i < 2; i++)
         {
           int sockets[2];
 
           g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets));
           afrpc_stream_init (&children[i].stream, sockets[0], sockets[0], TRUE);
-          put_hello (&children[i]);
+          raw_put_hello (&children[i]);
           put_job (&children[i], async, i == 0 ? "first" : "second");
-          flush (&children[i]);
+          raw_flush (&children[i]);
           shutdown (sockets[0], SHUT_WR);
           afrpc_stream_put_fd (&host.stream, AFRPC_FRAME_FORK, NULL, sockets[1]);
         }
       /* These go with the last descriptor, and are read with it. */
       put_job (&host, async, "template");
-      flush (&host);
+      raw_flush (&host);
       shutdown (host.stream.in_fd, SHUT_WR);
 
       assert_job_done (&host, "template");
@@ -377,7 +242,7 @@ test_host_read_ahead (void)
       assert_job_done (&children[1], "second");
       for (guint i = 0; i < 2; i++)
         afrpc_stream_clear (&children[i].stream);
-      g_assert_cmpint (host_end (&host), ==, 0);
+      g_assert_cmpint (raw_end (&host, NULL), ==, 0);
     }
 }
 
@@ -386,7 +251,7 @@ static void
 test_host_every_byte (void)
 {
   AfrpcStream good;
-  Host host = { 0 };
+  RawParent host = { 0 };
   g_autoptr(GVariant) fine = g_variant_ref_sink (g_variant_new_string ("fine"));
   g_autofree guint8 *bytes = NULL;
   const guint step = g_test_slow () ? 1 : 7;
@@ -394,9 +259,9 @@ test_host_every_byte (void)
 
   g_test_summary ("A conversation that breaks off, or is damaged, at any byte does not crash a host");
   afrpc_stream_init (&host.stream, -1, -1, TRUE);
-  put_hello (&host);
-  put_require (&host);
-  put_dict (&host, AFRPC_FRAME_RUN, 0, "{'function': <'echo'>}", -1);
+  raw_put_hello (&host);
+  raw_put_module (&host, TEST_WORKER);
+  raw_put_text (&host, AFRPC_FRAME_RUN, 0, "{'function': <'echo'>}", -1);
   afrpc_stream_put_value (&host.stream, AFRPC_FRAME_CALL, 1 << 24, fine);
   good = host.stream;
   size = afrpc_stream_get_queued (&good);
@@ -409,9 +274,9 @@ test_host_every_byte (void)
         g_autofree guint8 *copy = g_memdup2 (bytes, size);
 
         copy[i] ^= damage == 1 ? 0x01 : damage == 2 ? 0xff : 0;
-        host_start (&host);
+        raw_start (&host, RAW_SOCKET, NULL);
         g_assert_cmpint (send (host.stream.in_fd, copy, damage == 0 ? i : size, MSG_NOSIGNAL), >=, 0);
-        g_assert_cmpint (host_end (&host), ==, 0);
+        g_assert_cmpint (raw_end (&host, NULL), ==, 0);
       }
 }
 

@@ -69,7 +69,10 @@ take_shared (AfrpcSession  *self,
   g_variant_lookup (value, "page", "b", &page);
   g_variant_lookup (value, "lifeline", "b", &lifeline);
 
-  if (page)
+  /* The page tells what it has started; without one, its greeting has to have gone before it runs anything. */
+  if (!page)
+    afrpc_session_flush (self);
+  else
     {
       int fd = afrpc_stream_take_fd (&self->stream);
 

@@ -4,29 +4,53 @@
 #include "serve/afrpc-prepare.h"
 
 #include <poll.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "afrpc-error.h"
 #include "serve/afrpc-job.h"
 #include "serve/afrpc-surroundings.h"
 #include "serve/afrpc-template.h"
 
-/* Queues who the worker is. What has been said is written before anything is waited for, or loaded. */
+static void
+make_hello (AfrpcSession *self)
+{
+  g_autoptr(GVariant) pid = NULL;
+  GVariantDict dict;
+  const guint8 *data;
+
+  g_variant_dict_init (&dict, NULL);
+  g_variant_dict_insert (&dict, "version", "u", AFRPC_FRAME_PROTOCOL_VERSION);
+  g_variant_dict_insert (&dict, "host", "s", self->host_name);
+  g_variant_dict_insert (&dict, "pid", "u", 0);
+  if (self->goodbye_serial != 0)
+    g_variant_dict_insert (&dict, "goodbye", "t", self->goodbye_serial);
+  self->hello = g_variant_ref_sink (g_variant_dict_end (&dict));
+
+  data = g_variant_get_data (self->hello);
+  pid = g_variant_lookup_value (self->hello, "pid", NULL);
+  self->hello_pid_at = (const guint8 *) g_variant_get_data (pid) - data;
+}
+
+/* Queues who the worker is, with its pid, by which a process that was forked is found, whatever becomes of its
+ * template's word. To build a dictionary is dear: that is the template's, and the pid is written into the copy. */
 static void
 greet (AfrpcSession *self)
 {
-  GVariantDict dict;
+  const guint32 pid = getpid ();
+  AfrpcFrameHeader header = { .kind = AFRPC_FRAME_HELLO, .flags = AFRPC_FRAME_FLAGS_NATIVE, .serial = AFRPC_FRAME_MAGIC };
+  AfrpcPayload payload;
+  guint8 *copy;
 
   if (self->hello == NULL)
-    {
-      g_variant_dict_init (&dict, NULL);
-      g_variant_dict_insert (&dict, "version", "u", AFRPC_FRAME_PROTOCOL_VERSION);
-      g_variant_dict_insert (&dict, "host", "s", self->host_name);
-      if (self->goodbye_serial != 0)
-        g_variant_dict_insert (&dict, "goodbye", "t", self->goodbye_serial);
-      self->hello = g_variant_ref_sink (g_variant_dict_end (&dict));
-    }
+    make_hello (self);
+  payload = afrpc_payload (self->hello);
+  header.type_length = payload.type_length;
+  header.size = payload.size;
 
-  afrpc_stream_put_value (&self->stream, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, self->hello);
+  copy = afrpc_stream_put (&self->stream, &header, payload.type);
+  memcpy (copy, g_variant_get_data (self->hello), payload.size);
+  memcpy (copy + self->hello_pid_at, &pid, sizeof pid);
 }
 
 static gboolean

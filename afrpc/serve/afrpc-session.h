@@ -113,7 +113,8 @@ typedef struct
   guint64 message_size_max; /* bytes, in either direction */
   AfrpcSerialiser *serialiser; /* (nullable): of arguments, results, events and progress */
 
-  GVariant *hello;         /* (nullable): what it greets with; a process that is forked says the same */
+  GVariant *hello;         /* (nullable): what it greets with, but for the pid */
+  gsize hello_pid_at;      /* where that goes, bytes */
   AfrpcStartArgs start;
   AfrpcJob job;
   AfrpcForked forked;      /* while a fork is under way: by the kernel's own means, if the host has used these */
