@@ -5,6 +5,7 @@
 
 #include "raw-parent.h"
 
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -102,6 +103,106 @@ test_session_greets_first (void)
   g_assert_cmpint (raw_end (&host, NULL), ==, 0);
 }
 
+/* A worker that serves @function. */
+static void
+start_serving (RawParent  *host,
+               RawKind     kind,
+               const char *function)
+{
+  AfrpcFrame frame;
+
+  raw_start (host, kind, NULL);
+  raw_put_hello (host);
+  raw_put_module (host, TEST_WORKER);
+  raw_put_run (host, kind, function, NULL);
+  g_assert_true (raw_wait (host, AFRPC_FRAME_READY, &frame));
+}
+
+static GVariant *
+new_act (const char *what,
+         GVariant   *value)
+{
+  return g_variant_new ("(sv)", what, value);
+}
+
+static const char *
+act (RawKind kind)
+{
+  return (kind & RAW_ASYNC) != 0 ? "act_async" : "act";
+}
+
+static const RawKind all_kinds[] = {
+  RAW_SOCKET, RAW_PAGE, RAW_COMMAND, RAW_SOCKET | RAW_ASYNC, RAW_PAGE | RAW_ASYNC, RAW_COMMAND | RAW_ASYNC,
+};
+
+static void
+assert_timed (RawParent        *host,
+              const AfrpcFrame *frame,
+              gint64            since)
+{
+  g_autoptr(GVariant) value = NULL;
+
+  g_assert_cmpint (frame->header.kind, ==, AFRPC_FRAME_STARTED);
+  value = raw_parse (host, frame);
+  g_assert_true (g_variant_is_of_type (value, G_VARIANT_TYPE_INT64));
+  g_assert_cmpint (g_variant_get_int64 (value), >=, since);
+  g_assert_cmpint (g_variant_get_int64 (value), <=, g_get_monotonic_time ());
+}
+
+static void
+test_session_timed (void)
+{
+  g_test_summary ("A timed call tells that and when it starts before its function says anything; others as ever");
+  for (guint i = 0; i < G_N_ELEMENTS (all_kinds); i++)
+    {
+      const gint64 since = g_get_monotonic_time ();
+      const gboolean has_page = (all_kinds[i] & RAW_PAGE) != 0;
+      RawParent host;
+      AfrpcFrame frame;
+
+      start_serving (&host, all_kinds[i], act (all_kinds[i]));
+      raw_put_call (&host, RAW_SERIAL (1), 0, AFRPC_FRAME_FLAG_TIMED, new_act ("event", g_variant_new_uint32 (1)));
+      raw_put_call (&host, RAW_SERIAL (2), 0, 0, new_act ("event", g_variant_new_uint32 (2)));
+
+      g_assert_true (raw_wait_any (&host, &frame));
+      g_assert_cmpuint (frame.header.serial, ==, RAW_SERIAL (1));
+      assert_timed (&host, &frame, since);
+      g_assert_true (raw_wait_any (&host, &frame));
+      g_assert_cmpint (frame.header.kind, ==, AFRPC_FRAME_EVENT);
+      g_assert_true (raw_wait_any (&host, &frame));
+      g_assert_cmpint (frame.header.kind, ==, AFRPC_FRAME_RESULT);
+      if (!has_page)
+        {
+          g_assert_true (raw_wait_any (&host, &frame));
+          g_assert_cmpint (frame.header.kind, ==, AFRPC_FRAME_STARTED);
+          g_assert_cmpuint (frame.header.serial, ==, RAW_SERIAL (2));
+          g_assert_cmpuint (frame.header.size, ==, 0);
+        }
+      g_assert_true (raw_wait_any (&host, &frame));
+      g_assert_cmpint (frame.header.kind, ==, AFRPC_FRAME_EVENT);
+      g_assert_cmpint (raw_end (&host, NULL), ==, 0);
+    }
+}
+
+static void
+test_session_timed_flushed (void)
+{
+  g_test_summary ("A timed call whose function never says anything, nor returns, has told that it starts");
+  for (guint i = 0; i < 3; i++)
+    {
+      const gint64 since = g_get_monotonic_time ();
+      RawParent host;
+      AfrpcFrame frame;
+
+      start_serving (&host, all_kinds[i], "act");
+      raw_put_call (&host, RAW_SERIAL (1), 0, AFRPC_FRAME_FLAG_TIMED, new_act ("hang", g_variant_new_uint32 (0)));
+      g_assert_true (raw_wait_any (&host, &frame));
+      assert_timed (&host, &frame, since);
+      kill (host.spawned.pid, SIGKILL);
+      g_assert_cmpint (raw_end (&host, NULL), ==, SIGKILL);
+    }
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -110,6 +211,9 @@ main (int   argc,
 
   g_test_add_func ("/session/pid", test_session_pid);
   g_test_add_func ("/session/greets-first", test_session_greets_first);
+
+  g_test_add_func ("/session/timed", test_session_timed);
+  g_test_add_func ("/session/timed-flushed", test_session_timed_flushed);
 
   return g_test_run ();
 }

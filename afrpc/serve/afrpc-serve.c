@@ -112,16 +112,19 @@ start (AfrpcSession    *self,
   if (self->page != NULL)
     {
       afrpc_page_start (self->page, call->serial);
-      return !afrpc_page_is_cancelled (self->page, call->serial);
+      if (afrpc_page_is_cancelled (self->page, call->serial))
+        return FALSE;
+      if (G_LIKELY ((call->flags & AFRPC_FRAME_FLAG_TIMED) == 0))
+        return TRUE;
     }
-  if (call->is_cancelled)
+  else if (call->is_cancelled)
     return FALSE;
 
-  if (afrpc_session_is_heard (self))
-    {
-      afrpc_session_send_started (self, call->serial);
-      afrpc_session_flush (self);
-    }
+  afrpc_session_send_started (self, call);
+  /* An async function is not going to hold up what has been queued. */
+  if (self->page == NULL)
+    afrpc_session_flush (self);
+
   return TRUE;
 }
 

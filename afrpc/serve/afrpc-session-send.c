@@ -181,12 +181,20 @@ afrpc_session_send_event (AfrpcSession  *self,
   return TRUE;
 }
 
-/* Queues that a call starts. */
+/* Tells that a call is started; and when, if it is timed. */
 void
-afrpc_session_send_started (AfrpcSession *self,
-                            guint64       serial)
+afrpc_session_send_started (AfrpcSession          *self,
+                            const AfrpcServedCall *call)
 {
-  afrpc_stream_put_value (&self->stream, AFRPC_FRAME_STARTED, serial, NULL);
+  g_autoptr(GVariant) time = NULL;
+
+  if (!afrpc_session_is_heard (self))
+    return;
+
+  if ((call->flags & AFRPC_FRAME_FLAG_TIMED) != 0)
+    time = g_variant_ref_sink (g_variant_new_int64 (g_get_monotonic_time ()));
+  afrpc_stream_put_value (&self->stream, AFRPC_FRAME_STARTED, call->serial, time);
+  afrpc_session_queued (self);
 }
 
 static void

@@ -23,7 +23,7 @@ gboolean afrpc_session_send_event       (AfrpcSession       *self,
 
 /* Of a call. */
 void     afrpc_session_send_started     (AfrpcSession       *self,
-                                         guint64             serial);
+                                         const AfrpcServedCall *call);
 void     afrpc_session_send_progress    (AfrpcSession       *self,
                                          AfrpcServedCall    *call,
                                          GVariant           *value);
