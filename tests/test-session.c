@@ -6,6 +6,7 @@
 #include "raw-parent.h"
 
 #include <signal.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -203,6 +204,117 @@ test_session_timed_flushed (void)
     }
 }
 
+static void
+put_function (RawParent  *host,
+              guint       number,
+              const char *name)
+{
+  raw_put (host, AFRPC_FRAME_FUNCTION, number, g_variant_new_string (name));
+}
+
+static void
+assert_answer (RawParent  *host,
+               guint       number,
+               const char *words)
+{
+  g_autofree char *text = raw_wait_answer (host, RAW_SERIAL (number));
+
+  if (strstr (text, words) == NULL)
+    g_error ("“%s” is not in %s", words, text);
+}
+
+static GVariant *
+new_return (guint32 number)
+{
+  return new_act ("return", g_variant_new_uint32 (number));
+}
+
+static void
+test_session_functions (void)
+{
+  g_test_summary ("A worker serves the functions that were declared; what is wrong with one fails its calls alone");
+  for (guint i = 0; i < G_N_ELEMENTS (all_kinds); i++)
+    {
+      const gboolean is_async = (all_kinds[i] & RAW_ASYNC) != 0;
+      g_autofree char *long_name = g_strnfill (4097, 'x');
+      int status;
+      RawParent host;
+
+      start_serving (&host, all_kinds[i], act (all_kinds[i]));
+      put_function (&host, 1, is_async ? "act_async" : "echo");
+      put_function (&host, 2, "nowhere");
+      put_function (&host, 3, is_async ? "act" : "act_async");
+      put_function (&host, 5, long_name);
+      put_function (&host, AFRPC_FRAME_FUNCTION_MAX, act (all_kinds[i]));
+      for (guint function = 0; function <= 5; function++)
+        raw_put_call (&host, RAW_SERIAL (function + 1), function, 0, new_return (function + 70));
+      raw_put_call (&host, RAW_SERIAL (7), AFRPC_FRAME_FUNCTION_MAX, 0, new_return (77));
+      raw_put_call (&host, RAW_SERIAL (8), G_MAXUINT16, 0, new_return (78));
+
+      assert_answer (&host, 1, "70");
+      assert_answer (&host, 2, is_async ? "71" : "('return', <uint32 71>)");
+      assert_answer (&host, 3, "there is no function “nowhere”");
+      assert_answer (&host, 4, "backend");
+      assert_answer (&host, 5, "function 4 has not been declared");
+      assert_answer (&host, 6, "more than 4096 bytes");
+      assert_answer (&host, 7, "77");
+      assert_answer (&host, 8, "function 65535 has not been declared");
+      g_assert_cmpint (raw_end (&host, &status), ==, 0);
+      g_assert_cmpint (status, ==, 0);
+    }
+}
+
+static void
+test_session_bad_functions (void)
+{
+  static const struct
+  {
+    guint64 number;
+    const char *value;
+  } bad[] = {
+    { 0, "'echo'" }, { 1, "'again'" }, { AFRPC_FRAME_FUNCTION_MAX + 1, "'echo'" }, { G_MAXUINT64, "'echo'" },
+    { 2, "uint32 1" },
+  };
+
+  g_test_summary ("What cannot be declared ends a worker once it has answered the calls before");
+  for (guint i = 0; i < G_N_ELEMENTS (all_kinds); i++)
+    for (guint j = 0; j < G_N_ELEMENTS (bad); j++)
+      {
+        RawParent host;
+        AfrpcFrame frame;
+        int status;
+
+        start_serving (&host, all_kinds[i], act (all_kinds[i]));
+        put_function (&host, 1, act (all_kinds[i]));
+        raw_put_call (&host, RAW_SERIAL (1), 1, 0, new_return (1));
+        raw_put_text (&host, AFRPC_FRAME_FUNCTION, bad[j].number, bad[j].value, -1);
+        raw_put_call (&host, RAW_SERIAL (2), 0, 0, new_return (2));
+        assert_answer (&host, 1, "1");
+        /* Over a command a goodbye follows, which is none that a stream takes for a frame. */
+        g_assert_false (raw_wait (&host, AFRPC_FRAME_RESULT, &frame));
+        g_assert_cmpint (raw_end (&host, &status), ==, 0);
+        g_assert_cmpint (status, ==, 1);
+      }
+}
+
+static void
+test_session_late_function (void)
+{
+  RawParent host;
+  AfrpcFrame frame;
+
+  g_test_summary ("A function that is declared while a call looks at its cancelling is found afterwards");
+  start_serving (&host, RAW_COMMAND, "act");
+  raw_put_call (&host, RAW_SERIAL (1), 0, 0, new_act ("until-cancelled", g_variant_new_uint32 (0)));
+  g_assert_true (raw_wait (&host, AFRPC_FRAME_EVENT, &frame));
+  put_function (&host, 1, "echo");
+  raw_put_call (&host, RAW_SERIAL (2), 1, 0, g_variant_new_string ("echoed"));
+  raw_put (&host, AFRPC_FRAME_CANCEL, RAW_SERIAL (1), NULL);
+  assert_answer (&host, 1, "true");
+  assert_answer (&host, 2, "echoed");
+  g_assert_cmpint (raw_end (&host, NULL), ==, 0);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -214,6 +326,10 @@ main (int   argc,
 
   g_test_add_func ("/session/timed", test_session_timed);
   g_test_add_func ("/session/timed-flushed", test_session_timed_flushed);
+
+  g_test_add_func ("/session/functions", test_session_functions);
+  g_test_add_func ("/session/bad-functions", test_session_bad_functions);
+  g_test_add_func ("/session/late-function", test_session_late_function);
 
   return g_test_run ();
 }

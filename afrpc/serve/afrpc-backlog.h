@@ -12,12 +12,13 @@ G_BEGIN_DECLS
 
 typedef struct _AfrpcBacklogItem AfrpcBacklogItem;
 
-/* A call. */
+/* A call, or a function that is declared. */
 struct _AfrpcBacklogItem
 {
   AfrpcServedCall call;
-  GVariant *args;         /* (nullable): or error */
+  GVariant *args;         /* (nullable): of a call, or error; the name of a function */
   GError *error;          /* (nullable) */
+  gboolean is_function;   /* its number is the serial */
 
   AfrpcBacklogItem *next;
 };

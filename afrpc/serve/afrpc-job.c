@@ -7,37 +7,9 @@
 
 #include "afrpc-error.h"
 #include "serve/afrpc-forward-log.h"
+#include "serve/afrpc-functions.h"
 #include "serve/afrpc-surroundings.h"
 #include "wire/afrpc-lifeline.h"
-
-static gboolean
-resolve (AfrpcSession       *self,
-         const char         *name,
-         AfrpcFunctionKind   kind,
-         guint              *function,
-         GError            **error)
-{
-  static const char *const kinds[] = { "sync", "async", "init", "done", "run" };
-  g_autoptr(GError) own_error = NULL;
-
-  if (!self->funcs->can (self->host, kind))
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
-                   "the host of “%s” has no %s functions", self->host_name, kinds[kind]);
-      return FALSE;
-    }
-
-  *function = self->funcs->resolve (self->host, name, kind, &own_error);
-  if (*function != 0)
-    return TRUE;
-
-  /* A host written in another language may fail without saying why. */
-  if (own_error == NULL)
-    g_set_error (&own_error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "finding the function “%s” failed without saying why",
-                 name);
-  g_propagate_error (error, g_steal_pointer (&own_error));
-  return FALSE;
-}
 
 static gboolean
 run_init (AfrpcSession  *self,
@@ -47,7 +19,7 @@ run_init (AfrpcSession  *self,
   g_autoptr(GError) own_error = NULL;
   guint function;
 
-  if (!resolve (self, name, AFRPC_FUNCTION_INIT, &function, error))
+  if (!afrpc_functions_resolve (self, name, AFRPC_FUNCTION_INIT, &function, error))
     return FALSE;
   afrpc_session_flush (self);
   if (self->funcs->init (self->host, function, &own_error))
@@ -168,12 +140,11 @@ afrpc_job_take (AfrpcSession  *self,
     afrpc_forward_log_start (self);
   if (init != NULL && !run_init (self, init, error))
     return FALSE;
-  if (done != NULL && !resolve (self, done, AFRPC_FUNCTION_DONE, &self->job.done, error))
+  if (done != NULL && !afrpc_functions_resolve (self, done, AFRPC_FUNCTION_DONE, &self->job.done, error))
     return FALSE;
   if (self->job.takes_over)
-    return resolve (self, function, AFRPC_FUNCTION_RUN, &self->job.function, error);
+    return afrpc_functions_resolve (self, function, AFRPC_FUNCTION_RUN, &self->job.taker, error);
 
-  return find_serialiser (self, value, error) &&
-         resolve (self, function, self->job.backend == AFRPC_BACKEND_ASYNC ? AFRPC_FUNCTION_ASYNC : AFRPC_FUNCTION_SYNC,
-                  &self->job.function, error);
+  return find_serialiser (self, value, error) && afrpc_functions_declare (self, 0, function, error) &&
+         afrpc_functions_find (self, 0, error) != 0;
 }

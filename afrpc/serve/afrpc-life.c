@@ -53,7 +53,7 @@ hand_over (AfrpcSession *self)
   if (fd < 0)
     return EXIT_FAILURE;
 
-  self->funcs->run (self->host, self->job.function, fd);
+  self->funcs->run (self->host, self->job.taker, fd);
 
   return EXIT_SUCCESS;
 }

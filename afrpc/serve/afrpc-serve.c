@@ -7,6 +7,7 @@
 
 #include "afrpc-error.h"
 #include "afrpc-serialised.h"
+#include "serve/afrpc-functions.h"
 #include "serve/afrpc-session-send.h"
 #include "serve/afrpc-template.h"
 
@@ -79,6 +80,7 @@ parse_call (AfrpcSession      *self,
 
 static void
 run_sync (AfrpcSession    *self,
+          guint            function,
           AfrpcServedCall *call,
           GVariant        *args)
 {
@@ -86,20 +88,21 @@ run_sync (AfrpcSession    *self,
   GVariant *result;
 
   self->current = call;
-  result = self->funcs->call (self->host, self->job.function, args, &error);
+  result = self->funcs->call (self->host, function, args, &error);
   self->current = NULL;
   afrpc_session_answer (self, call, result, error);
 }
 
 static void
 run_async (AfrpcSession    *self,
+           guint            function,
            AfrpcServedCall *call,
            GVariant        *args)
 {
   const guint64 outer = self->invoked_serial;
 
   self->invoked_serial = call->serial;
-  self->funcs->invoke (self->host, self->job.function, call, args);
+  self->funcs->invoke (self->host, function, call, args);
   self->invoked_serial = outer;
 }
 
@@ -136,15 +139,16 @@ begin (AfrpcSession    *self,
        GError         **error)
 {
   g_autoptr(GVariant) args = unpack (self, call, parsed, error);
+  const guint function = args != NULL ? afrpc_functions_find (self, call->function, error) : 0;
 
-  if (args == NULL)
+  if (function == 0)
     afrpc_session_answer (self, call, NULL, *error);
   else if (!start (self, call))
     afrpc_session_answer_cancelled (self, call);
   else if (self->job.backend == AFRPC_BACKEND_SYNC)
-    run_sync (self, call, args);
+    run_sync (self, function, call, args);
   else
-    run_async (self, call, args);
+    run_async (self, function, call, args);
 }
 
 static gboolean
@@ -177,6 +181,36 @@ take_call (AfrpcSession      *self,
     }
 
   return TRUE;
+}
+
+/* A function is going to be called. Calls before it come first, and it is not looked for while one of them runs. */
+static gboolean
+take_function (AfrpcSession      *self,
+               const AfrpcFrame  *frame,
+               GError           **error)
+{
+  g_autoptr(GVariant) name = afrpc_stream_parse_value (&self->stream, frame, error);
+
+  if (name == NULL)
+    return FALSE;
+  if (!g_variant_is_of_type (name, G_VARIANT_TYPE_STRING) || frame->header.serial == 0)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a malformed function");
+      return FALSE;
+    }
+
+  if (self->page == NULL)
+    {
+      AfrpcBacklogItem *item = afrpc_backlog_item_new ();
+
+      item->is_function = TRUE;
+      item->call.serial = frame->header.serial;
+      item->args = g_steal_pointer (&name);
+      afrpc_backlog_push (&self->backlog, item);
+      return TRUE;
+    }
+
+  return afrpc_functions_declare (self, frame->header.serial, g_variant_get_string (name, NULL), error);
 }
 
 /* Nobody waits for the outcome of a call any more. One that is not known has been answered meanwhile. */
@@ -225,6 +259,11 @@ take_frame (AfrpcSession *self)
         take_cancel (self, frame.header.serial);
         return step;
 
+      case AFRPC_FRAME_FUNCTION:
+        if (take_function (self, &frame, &error))
+          return step;
+        break;
+
       case AFRPC_FRAME_DISMISS:
         self->was_closed = TRUE;
         return step;
@@ -259,21 +298,38 @@ afrpc_serve_look_ahead (AfrpcSession *self)
     }
 }
 
-/* Drops what nobody wants any more, or takes the oldest. Returns: (nullable) (transfer full) */
+/* Returns: (nullable) (transfer full): the oldest */
 static AfrpcBacklogItem *
 pop_backlog (AfrpcSession *self)
 {
+  AfrpcBacklogItem *item = afrpc_backlog_pop (&self->backlog);
+
+  if (item != NULL)
+    afrpc_call_table_remove (&self->calls, &item->call);
+
+  return item;
+}
+
+static void
+drop_backlog (AfrpcSession *self)
+{
   AfrpcBacklogItem *item;
 
-  while ((item = afrpc_backlog_pop (&self->backlog)) != NULL)
-    {
-      afrpc_call_table_remove (&self->calls, &item->call);
-      if (self->state != AFRPC_SESSION_ORPHANED || self->job.orphan_policy != AFRPC_ORPHAN_POLICY_END)
-        return item;
-      afrpc_backlog_item_free (item);
-    }
+  while ((item = pop_backlog (self)) != NULL)
+    afrpc_backlog_item_free (item);
+}
 
-  return NULL;
+static void
+do_item (AfrpcSession     *self,
+         AfrpcBacklogItem *item)
+{
+  if (!item->is_function)
+    begin (self, &item->call, g_steal_pointer (&item->args), &item->error);
+  else if (!afrpc_functions_declare (self, item->call.serial, g_variant_get_string (item->args, NULL), &item->error))
+    {
+      give_up (self, g_steal_pointer (&item->error));
+      drop_backlog (self);
+    }
 }
 
 /* Does the next thing that has arrived, a call or another: DONE. AGAIN: nothing has, to be known by reading. EOF:
@@ -290,10 +346,13 @@ afrpc_serve_next (AfrpcSession *self)
       g_autoptr(AfrpcBacklogItem) item = NULL;
 
       afrpc_serve_look_ahead (self);
+      /* What its parent has not seen started by its death is not done. */
+      if (self->state == AFRPC_SESSION_ORPHANED && self->job.orphan_policy == AFRPC_ORPHAN_POLICY_END)
+        drop_backlog (self);
       item = pop_backlog (self);
       if (item != NULL)
         {
-          begin (self, &item->call, g_steal_pointer (&item->args), &item->error);
+          do_item (self, item);
           return AFRPC_STREAM_DONE;
         }
     }

@@ -23,7 +23,9 @@ afrpc_served_call_init (AfrpcServedCall  *self,
                         AfrpcStream      *stream,
                         const AfrpcFrame *frame)
 {
-  *self = (AfrpcServedCall) { .serial = frame->header.serial, .flags = frame->header.flags };
+  *self = (AfrpcServedCall) {
+    .serial = frame->header.serial, .function = frame->header.function, .flags = frame->header.flags,
+  };
 
   if (frame->header.n_fds > 0)
     {

@@ -13,6 +13,7 @@ typedef struct _AfrpcServedCall AfrpcServedCall;
 struct _AfrpcServedCall
 {
   guint64 serial;          /* 0: none, or answered */
+  guint16 function;        /* the parent's number of it */
   guint8 flags;            /* of its frame */
   gboolean is_cancelled;   /* as far as a frame has said so */
   GArray *fds;             /* (nullable) (element-type int) that came with it; -1: stolen */

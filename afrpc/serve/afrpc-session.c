@@ -46,12 +46,20 @@ static const char *const state_names[] = {
 G_STATIC_ASSERT (G_N_ELEMENTS (steps) == AFRPC_SESSION_LAST + 1);
 G_STATIC_ASSERT (G_N_ELEMENTS (state_names) == AFRPC_SESSION_LAST + 1);
 
+static void
+function_clear (AfrpcFunction *function)
+{
+  g_clear_error (&function->error);
+}
+
 void
 afrpc_session_init (AfrpcSession *self)
 {
   memset (self, 0, sizeof *self);
   self->state = AFRPC_SESSION_GREETING;
   self->control_fd = self->lifeline_fd = -1;
+  self->functions = g_array_new (FALSE, TRUE, sizeof (AfrpcFunction));
+  g_array_set_clear_func (self->functions, (GDestroyNotify) function_clear);
   self->reaped = g_array_new (FALSE, FALSE, sizeof (AfrpcReaped));
   self->held_back = g_array_new (FALSE, FALSE, sizeof (guint64));
   afrpc_start_args_init (&self->start);
@@ -71,6 +79,7 @@ afrpc_session_clear (AfrpcSession *self)
   self->lifeline_fd = self->control_fd = -1;
   for (guint i = 0; self->reaped != NULL && i < self->reaped->len; i++)
     close (g_array_index (self->reaped, AfrpcReaped, i).pidfd);
+  g_clear_pointer (&self->functions, g_array_unref);
   g_clear_pointer (&self->reaped, g_array_unref);
   g_clear_pointer (&self->held_back, g_array_unref);
   g_clear_pointer (&self->page, afrpc_page_unmap);

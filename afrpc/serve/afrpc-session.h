@@ -75,10 +75,18 @@ typedef struct
 {
   AfrpcBackend backend;
   AfrpcOrphanPolicy orphan_policy;
-  guint function;         /* the host's number of it */
-  guint done;             /* of the function to call at the end, or 0 */
-  gboolean takes_over;    /* the function gets the connection, and nothing is served */
+  guint done;             /* the host's number of the function to call at the end, or 0 */
+  guint taker;            /* of the one that gets the connection, so that nothing is served, or 0 */
+  gboolean takes_over;    /* there is one */
 } AfrpcJob;
+
+/* One that is served. */
+typedef struct
+{
+  guint id;               /* the host's number of it, or 0 */
+  GError *error;          /* (nullable): why it cannot be called */
+  gboolean is_declared;
+} AfrpcFunction;
 
 /* What a fork has made. */
 typedef struct
@@ -117,6 +125,7 @@ typedef struct
   gsize hello_pid_at;      /* where that goes, bytes */
   AfrpcStartArgs start;
   AfrpcJob job;
+  GArray *functions;       /* (element-type AfrpcFunction) by number */
   AfrpcForked forked;      /* while a fork is under way: by the kernel's own means, if the host has used these */
   GArray *reaped;          /* (element-type AfrpcReaped) */
   gboolean is_forked;      /* its exit handlers are its template's */

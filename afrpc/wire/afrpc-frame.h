@@ -30,6 +30,8 @@ G_BEGIN_DECLS
 #define AFRPC_FRAME_TYPE_MAX 255u   /* characters in a type string, as in D-Bus */
 #define AFRPC_FRAME_FDS_MAX 253u    /* what one sendmsg() can carry: SCM_MAX_FD of unix(7) */
 
+#define AFRPC_FRAME_FUNCTION_MAX 1023u /* the largest number of a function */
+
 #define AFRPC_FRAME_PREPARE_SIZE_MAX (128u << 20) /* bytes: a payload sent to prepare a worker */
 #define AFRPC_FRAME_ANSWER_SIZE_MAX (1u << 20)    /* bytes: a payload of the answer to that */
 

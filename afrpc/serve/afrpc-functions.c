@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "serve/afrpc-functions.h"
+
+#include <string.h>
+
+#include "afrpc-error.h"
+
+/* Asks the host. */
+gboolean
+afrpc_functions_resolve (AfrpcSession       *self,
+                         const char         *name,
+                         AfrpcFunctionKind   kind,
+                         guint              *function,
+                         GError            **error)
+{
+  static const char *const kinds[] = { "sync", "async", "init", "done", "run" };
+  g_autoptr(GError) own_error = NULL;
+
+  if (!self->funcs->can (self->host, kind))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
+                   "the host of “%s” has no %s functions", self->host_name, kinds[kind]);
+      return FALSE;
+    }
+
+  *function = self->funcs->resolve (self->host, name, kind, &own_error);
+  if (*function != 0)
+    return TRUE;
+
+  /* A host written in another language may fail without saying why. */
+  if (own_error == NULL)
+    g_set_error (&own_error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "finding the function “%s” failed without saying why",
+                 name);
+  g_propagate_error (error, g_steal_pointer (&own_error));
+  return FALSE;
+}
+
+static void
+resolve_declared (AfrpcSession  *self,
+                  AfrpcFunction *function,
+                  const char    *name)
+{
+  const AfrpcFunctionKind kind =
+    self->job.backend == AFRPC_BACKEND_ASYNC ? AFRPC_FUNCTION_ASYNC : AFRPC_FUNCTION_SYNC;
+
+  if (strlen (name) > AFRPC_FUNCTION_NAME_MAX)
+    g_set_error (&function->error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "a function with a name of more than %u bytes",
+                 AFRPC_FUNCTION_NAME_MAX);
+  else
+    afrpc_functions_resolve (self, name, kind, &function->id, &function->error);
+}
+
+/* Finds a function, for all calls of that number. That it cannot be found is a failure of those: FALSE is for a parent
+ * that breaks the protocol. */
+gboolean
+afrpc_functions_declare (AfrpcSession  *self,
+                         guint64        number,
+                         const char    *name,
+                         GError       **error)
+{
+  AfrpcFunction function = { 0 };
+
+  if (number > AFRPC_FRAME_FUNCTION_MAX ||
+      (number < self->functions->len && g_array_index (self->functions, AfrpcFunction, number).is_declared))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL,
+                   "function %" G_GUINT64_FORMAT " is declared twice, or above the limit of %u", number,
+                   AFRPC_FRAME_FUNCTION_MAX);
+      return FALSE;
+    }
+
+  if (number >= self->functions->len)
+    g_array_set_size (self->functions, number + 1);
+  /* The host may run a main loop, where others are declared. */
+  g_array_index (self->functions, AfrpcFunction, number).is_declared = TRUE;
+  function.is_declared = TRUE;
+  resolve_declared (self, &function, name);
+  g_array_index (self->functions, AfrpcFunction, number) = function;
+
+  return TRUE;
+}
+
+/* Returns: the host's number of a function, or 0 with an error */
+guint
+afrpc_functions_find (AfrpcSession  *self,
+                      guint16        number,
+                      GError       **error)
+{
+  const AfrpcFunction *function =
+    number < self->functions->len ? &g_array_index (self->functions, AfrpcFunction, number) : NULL;
+
+  if (G_LIKELY (function != NULL && function->id != 0))
+    return function->id;
+
+  if (function != NULL && function->error != NULL)
+    g_propagate_error (error, g_error_copy (function->error));
+  else
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "function %u has not been declared", number);
+
+  return 0;
+}
