@@ -315,6 +315,39 @@ test_session_late_function (void)
   g_assert_cmpint (raw_end (&host, NULL), ==, 0);
 }
 
+#define PYTHON "async def coroutine (x): return x + 1\ndef plain (invocation, x): invocation.return_value (x + 2)\n"
+
+static void
+test_session_functions_python (void)
+{
+  g_autofree char *path = g_build_filename (g_getenv ("AFRPC_HOST_PATH"), "afrpc-host-python", NULL);
+  static const char *const functions[][2] = { { "coroutine", "plain" }, { "plain", "coroutine" } };
+
+  g_test_summary ("A worker in Python serves coroutines beside functions that answer for themselves");
+  if (!g_file_test (path, G_FILE_TEST_IS_EXECUTABLE))
+    {
+      g_test_skip ("there is no host of Python");
+      return;
+    }
+
+  for (guint i = 0; i < G_N_ELEMENTS (functions); i++)
+    {
+      RawParent host;
+
+      raw_start (&host, RAW_PAGE | RAW_ASYNC, path);
+      raw_put_hello (&host);
+      raw_put (&host, AFRPC_FRAME_EVAL, 0, g_variant_new ("(sv)", PYTHON, g_variant_new ("()")));
+      raw_put_run (&host, RAW_PAGE | RAW_ASYNC, functions[i][0], NULL);
+      put_function (&host, 1, functions[i][1]);
+      for (guint j = 0; j < 2; j++)
+        {
+          raw_put_call (&host, RAW_SERIAL (j + 1), j, 0, g_variant_new ("(x)", G_GINT64_CONSTANT (10)));
+          assert_answer (&host, j + 1, i == j ? "11" : "12");
+        }
+      g_assert_cmpint (raw_end (&host, NULL), ==, 0);
+    }
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -330,6 +363,8 @@ main (int   argc,
   g_test_add_func ("/session/functions", test_session_functions);
   g_test_add_func ("/session/bad-functions", test_session_bad_functions);
   g_test_add_func ("/session/late-function", test_session_late_function);
+
+  g_test_add_func ("/session/functions-python", test_session_functions_python);
 
   return g_test_run ();
 }

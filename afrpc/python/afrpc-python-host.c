@@ -18,13 +18,19 @@
 #define AFRPC_TYPE_PYTHON_HOST (afrpc_python_host_get_type ())
 G_DECLARE_FINAL_TYPE (AfrpcPythonHost, afrpc_python_host, AFRPC, PYTHON_HOST, AfrpcHost)
 
+typedef struct
+{
+  PyObject *object;
+  gboolean is_coroutine; /* it returns one */
+} Function;
+
 struct _AfrpcPythonHost
 {
   AfrpcHost parent_instance;
 
   PyObject *backend;       /* the module afrpc._host: what is easier said in Python */
   PyObject *create_task;   /* (nullable): of the loop that coroutines run on */
-  GPtrArray *functions;    /* (element-type PyObject) a function's number is its index plus 1 */
+  GArray *functions;       /* (element-type Function) a function's number is its index plus 1 */
   GHashTable *invocations; /* (element-type AfrpcInvocation PyObject) that are not answered, borrowed */
   gboolean is_forked;
   gboolean may_handle_signals; /* the module for that has been loaded */
@@ -41,7 +47,7 @@ static PyObject *
 get_function (AfrpcPythonHost *self,
               guint            number)
 {
-  return self->functions->pdata[number - 1];
+  return g_array_index (self->functions, Function, number - 1).object;
 }
 
 static void
@@ -133,18 +139,18 @@ resolve (AfrpcPythonHost   *self,
          GError           **error)
 {
   PyObject *found = PyObject_CallMethod (self->backend, "resolve", "si", name, (int) kind);
-  PyObject *function;
-  int is_coroutine;
+  Function function;
 
-  if (found == NULL || !PyArg_ParseTuple (found, "Op", &function, &is_coroutine) ||
-      (is_coroutine && !prepare_coroutines (self)))
+  if (found == NULL || !PyArg_ParseTuple (found, "Op", &function.object, &function.is_coroutine) ||
+      (function.is_coroutine && !prepare_coroutines (self)))
     {
       Py_XDECREF (found);
       g_propagate_error (error, afrpc_python_host_take_error (AFRPC_ERROR_FUNCTION, ""));
       return 0;
     }
 
-  g_ptr_array_add (self->functions, Py_NewRef (function));
+  Py_INCREF (function.object);
+  g_array_append_val (self->functions, function);
   Py_DECREF (found);
   look_for_signals (self);
 
@@ -277,7 +283,7 @@ invoke (AfrpcPythonHost *self,
         PyObject        *invocation,
         GVariant        *args)
 {
-  PyObject *function = get_function (self, number);
+  const Function function = g_array_index (self->functions, Function, number - 1);
   PyObject *token = afrpc_python_invocation_enter (invocation);
   PyObject *result = NULL;
   PyObject *task = NULL;
@@ -286,13 +292,13 @@ invoke (AfrpcPythonHost *self,
   if (token == NULL)
     return FALSE;
 
-  result = call_with (function, self->create_task == NULL ? invocation : NULL, args);
-  if (result != NULL && self->create_task != NULL)
+  result = call_with (function.object, function.is_coroutine ? NULL : invocation, args);
+  if (result != NULL && function.is_coroutine)
     task = PyObject_CallOneArg (self->create_task, result);
   afrpc_python_invocation_leave (token);
   if (task != NULL)
     status = afrpc_python_invocation_watch (invocation, task);
-  else if (result != NULL && self->create_task == NULL)
+  else if (result != NULL && !function.is_coroutine)
     status = 0;
   Py_XDECREF (task);
   Py_XDECREF (result);
@@ -446,7 +452,9 @@ afrpc_python_host_finalize (GObject *object)
 
   the_host = NULL;
   the_worker = NULL;
-  g_ptr_array_unref (self->functions);
+  for (guint i = 0; i < self->functions->len; i++)
+    Py_DECREF (g_array_index (self->functions, Function, i).object);
+  g_array_unref (self->functions);
   g_hash_table_unref (self->invocations);
   Py_CLEAR (self->create_task);
   Py_CLEAR (self->backend);
@@ -477,7 +485,7 @@ afrpc_python_host_class_init (AfrpcPythonHostClass *klass)
 static void
 afrpc_python_host_init (AfrpcPythonHost *self)
 {
-  self->functions = g_ptr_array_new_with_free_func ((GDestroyNotify) Py_DecRef);
+  self->functions = g_array_new (FALSE, FALSE, sizeof (Function));
   self->invocations = g_hash_table_new (NULL, NULL);
 }
 
