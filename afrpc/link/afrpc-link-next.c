@@ -393,6 +393,11 @@ parse_frame (AfrpcLink         *self,
       set_item_message (self, item, frame);
       return TRUE;
     }
+  if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_RETIRE)
+    {
+      item->kind = AFRPC_LINK_ITEM_NONE; /* there is no other worker to make calls to */
+      return TRUE;
+    }
   if (kind == AFRPC_FRAME_LOG && self->wants_log)
     return parse_log (self, item, frame, error);
   if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_PROGRESS)
