@@ -239,6 +239,28 @@ afrpc_worker_flush (AfrpcWorker *self)
 }
 
 /**
+ * afrpc_worker_retire:
+ * @self: the worker
+ *
+ * Asks for no new calls: for a worker that has done enough, or has grown too large.
+ *
+ * What is made of that is the caller's affair. One that has several workers calls another, and closes this one; an
+ * [class@Afrpc.Proxy] has no other, and goes on. The worker goes on as well, and answers every call that it gets, until
+ * it is closed.
+ *
+ * May be called from an init function, and more than once, which changes nothing.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_worker_retire (AfrpcWorker *self)
+{
+  g_return_if_fail (AFRPC_IS_WORKER (self));
+
+  afrpc_session_retire (&self->session);
+}
+
+/**
  * afrpc_worker_is_cancelled:
  * @self: the worker
  *

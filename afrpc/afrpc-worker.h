@@ -29,6 +29,8 @@ void      afrpc_worker_progress         (AfrpcWorker  *self,
 AFRPC_AVAILABLE_IN_1_0
 void      afrpc_worker_flush            (AfrpcWorker  *self);
 AFRPC_AVAILABLE_IN_1_0
+void      afrpc_worker_retire           (AfrpcWorker  *self);
+AFRPC_AVAILABLE_IN_1_0
 gboolean  afrpc_worker_is_cancelled     (AfrpcWorker  *self);
 AFRPC_AVAILABLE_IN_1_0
 GVariant *afrpc_worker_get_args         (AfrpcWorker  *self);

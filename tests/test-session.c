@@ -315,6 +315,64 @@ test_session_late_function (void)
   g_assert_cmpint (raw_end (&host, NULL), ==, 0);
 }
 
+static void
+assert_next (RawParent      *host,
+             AfrpcFrameKind  kind)
+{
+  AfrpcFrame frame;
+
+  g_assert_true (raw_wait_any (host, &frame));
+  g_assert_cmpint (frame.header.kind, ==, kind);
+  g_assert_cmpuint (frame.header.size, ==, 0);
+}
+
+/* The serial of the next frame, which must be a result. */
+static guint64
+wait_answer_next (RawParent *host)
+{
+  AfrpcFrame frame;
+
+  g_assert_true (raw_wait_any (host, &frame));
+  g_assert_cmpint (frame.header.kind, ==, AFRPC_FRAME_RESULT);
+
+  return frame.header.serial;
+}
+
+static void
+test_session_retire (void)
+{
+  g_test_summary ("A worker that retires says so once, in order, and answers all that it gets");
+  for (guint i = 0; i < G_N_ELEMENTS (all_kinds); i++)
+    {
+      const RawKind kind = all_kinds[i];
+      RawParent host;
+
+      start_serving (&host, kind, act (kind));
+      raw_put_call (&host, RAW_SERIAL (1), 0, 0, new_act ("retire", g_variant_new_uint32 (0)));
+      if ((kind & RAW_PAGE) == 0)
+        assert_next (&host, AFRPC_FRAME_STARTED);
+      assert_next (&host, AFRPC_FRAME_RETIRE);
+      assert_answer (&host, 1, "true");
+      raw_put_call (&host, RAW_SERIAL (2), 0, 0, new_act ("retire", g_variant_new_uint32 (0)));
+      if ((kind & RAW_PAGE) == 0)
+        assert_next (&host, AFRPC_FRAME_STARTED);
+      /* Nothing else comes before. */
+      g_assert_cmpint (wait_answer_next (&host), ==, RAW_SERIAL (2));
+      g_assert_cmpint (raw_end (&host, NULL), ==, 0);
+
+      raw_start (&host, kind, NULL);
+      raw_put_hello (&host);
+      raw_put_module (&host, TEST_WORKER);
+      raw_put_run (&host, kind, act (kind), "'init': <'init_retire'>");
+      raw_put_call (&host, RAW_SERIAL (1), 0, 0, new_return (1));
+      wait_hello_pid (&host);
+      assert_next (&host, AFRPC_FRAME_READY);
+      assert_next (&host, AFRPC_FRAME_RETIRE);
+      assert_answer (&host, 1, "1");
+      g_assert_cmpint (raw_end (&host, NULL), ==, 0);
+    }
+}
+
 #define PYTHON "async def coroutine (x): return x + 1\ndef plain (invocation, x): invocation.return_value (x + 2)\n"
 
 static void
@@ -364,6 +422,7 @@ main (int   argc,
   g_test_add_func ("/session/bad-functions", test_session_bad_functions);
   g_test_add_func ("/session/late-function", test_session_late_function);
 
+  g_test_add_func ("/session/retire", test_session_retire);
   g_test_add_func ("/session/functions-python", test_session_functions_python);
 
   return g_test_run ();

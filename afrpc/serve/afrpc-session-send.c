@@ -147,7 +147,23 @@ afrpc_session_send_ready (AfrpcSession *self)
   if (self->serialiser != NULL)
     payload.flags |= AFRPC_FRAME_FLAG_SERIALISED;
   afrpc_stream_put_payload (&self->stream, AFRPC_FRAME_READY, 0, &payload);
+  if (self->is_retired && !self->job.takes_over)
+    afrpc_stream_put_value (&self->stream, AFRPC_FRAME_RETIRE, 0, NULL);
   afrpc_session_flush (self);
+}
+
+/* Tells, once, that no new calls are wanted. */
+void
+afrpc_session_retire (AfrpcSession *self)
+{
+  if (self->is_retired)
+    return;
+
+  self->is_retired = TRUE;
+  if (!afrpc_session_is_serving (self) || !afrpc_session_is_heard (self))
+    return;
+  afrpc_stream_put_value (&self->stream, AFRPC_FRAME_RETIRE, 0, NULL);
+  afrpc_session_queued (self);
 }
 
 /* Fails as afrpc_worker_event_with_fds(); the descriptors stay the caller's. */

@@ -15,6 +15,7 @@ void     afrpc_session_send_error       (AfrpcSession       *self,
                                          guint64             serial,
                                          const GError       *error);
 void     afrpc_session_send_ready       (AfrpcSession       *self);
+void     afrpc_session_retire           (AfrpcSession       *self);
 gboolean afrpc_session_send_event       (AfrpcSession       *self,
                                          GVariant           *event,
                                          const int          *fds,

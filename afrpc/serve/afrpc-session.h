@@ -135,6 +135,7 @@ typedef struct
   AfrpcServedCall *current; /* (nullable): the call that a sync function runs */
   guint64 invoked_serial;  /* of the call whose async function is being called, or 0 */
   GArray *held_back;       /* (element-type guint64) of calls whose progress waits for the parent to read */
+  gboolean is_retired;     /* no new calls are wanted; told once it serves */
   gboolean was_closed;     /* the parent has said that it closes: it did not just die */
   GError *failure;         /* (nullable): why nothing more is read */
 } AfrpcSession;

@@ -26,6 +26,7 @@ EXPORT gboolean init_ok (AfrpcWorker *worker, GVariant *args, GError **error);
 EXPORT gboolean init_error (AfrpcWorker *worker, GVariant *args, GError **error);
 EXPORT gboolean init_silent (AfrpcWorker *worker, GVariant *args, GError **error);
 EXPORT gboolean init_event (AfrpcWorker *worker, GVariant *args, GError **error);
+EXPORT gboolean init_retire (AfrpcWorker *worker, GVariant *args, GError **error);
 EXPORT void done_note (AfrpcWorker *worker);
 EXPORT void done_live_on (AfrpcWorker *worker);
 EXPORT void run_echo (AfrpcWorker *worker, int fd);
@@ -258,6 +259,11 @@ perform (AfrpcWorker  *worker,
       afrpc_worker_flush (worker);
       _exit (0);
     }
+  if (g_str_equal (what, "retire"))
+    {
+      afrpc_worker_retire (worker);
+      return g_variant_new_boolean (TRUE);
+    }
   if (g_str_equal (what, "meet"))
     {
       afrpc_worker_event (worker, g_variant_new_string ("here"));
@@ -473,6 +479,15 @@ init_event (AfrpcWorker  *worker,
             GError      **error)
 {
   afrpc_worker_event (worker, g_variant_new_string ("too early"));
+  return TRUE;
+}
+
+gboolean
+init_retire (AfrpcWorker  *worker,
+             GVariant     *args,
+             GError      **error)
+{
+  afrpc_worker_retire (worker);
   return TRUE;
 }
 
