@@ -184,6 +184,61 @@ test_cancel_call_twice (void)
 }
 
 static void
+count_cancelled_cb (GObject      *source,
+                    GAsyncResult *result,
+                    gpointer      n_cancelled)
+{
+  g_autoptr(GError) error = NULL;
+
+  g_assert_null (afrpc_proxy_call_finish (AFRPC_PROXY (source), result, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  ++*(guint *) n_cancelled;
+}
+
+/* More than fit in any place that tells of them. */
+#define MANY 20000u
+
+static void
+test_cancel_many (gconstpointer data)
+{
+  const AfrpcBackend backend = GPOINTER_TO_UINT (data);
+  g_auto(Watched) watched = { 0 };
+  g_auto(Meeting) meeting = { 0 };
+  g_auto(Outcome) first = { 0 };
+  g_auto(Outcome) last = { 0 };
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr(GCancellable) first_cancellable = g_cancellable_new ();
+  guint n_cancelled = 0;
+
+  g_test_summary ("Of many calls that are cancelled before the worker starts them none is run");
+  meeting_init (&meeting);
+  watch_init (&watched, test_proxy_new (backend == AFRPC_BACKEND_SYNC ? "act" : "act_async", backend));
+  watch_events (&watched);
+  afrpc_proxy_call (watched.proxy,
+                    backend == AFRPC_BACKEND_SYNC ? test_act ("until-cancelled", NULL) : meeting_args (&meeting),
+                    first_cancellable, outcome_cb, &first);
+  for (guint i = 0; i < MANY; i++)
+    afrpc_proxy_call (watched.proxy, test_act ("event", g_variant_new_string ("it was run")), cancellable,
+                      count_cancelled_cb, &n_cancelled);
+  afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, outcome_cb, &last);
+  wait_events (&watched, 1);
+
+  g_cancellable_cancel (cancellable);
+  while (n_cancelled < MANY)
+    g_main_context_iteration (NULL, TRUE);
+  /* Behind all the others, if that is what tells of them. */
+  g_cancellable_cancel (first_cancellable);
+  if (backend == AFRPC_BACKEND_ASYNC)
+    meeting_let_go (&meeting);
+  outcome_wait (&last);
+  g_assert_no_error (last.error);
+  watch_end (&watched);
+  g_assert_cmpstr (watched.log->str, ==, backend == AFRPC_BACKEND_SYNC
+                                           ? "event 'here'; event 'cancelled'; exited; destroyed; "
+                                           : "event 'here'; exited; destroyed; ");
+}
+
+static void
 test_cancel_running_sync (void)
 {
   g_auto(Watched) watched = { 0 };
@@ -437,6 +492,10 @@ main (int   argc,
   g_test_add_data_func ("/cancel/call/sync", GUINT_TO_POINTER (AFRPC_BACKEND_SYNC), test_cancel_call);
   g_test_add_data_func ("/cancel/call/async", GUINT_TO_POINTER (AFRPC_BACKEND_ASYNC), test_cancel_call);
   g_test_add_func ("/cancel/call/twice", test_cancel_call_twice);
+  g_test_add_data_func ("/cancel/many/sync", GUINT_TO_POINTER (AFRPC_BACKEND_SYNC), test_cancel_many);
+  /* Over a command a worker that does not look has to be told too late. */
+  if (g_getenv ("AFRPC_TEST_COMMAND") == NULL)
+    g_test_add_data_func ("/cancel/many/async", GUINT_TO_POINTER (AFRPC_BACKEND_ASYNC), test_cancel_many);
   g_test_add_func ("/cancel/running/sync", test_cancel_running_sync);
   g_test_add_func ("/cancel/running/async", test_cancel_running_async);
   g_test_add_func ("/cancel/thread", test_cancel_thread);
