@@ -3,7 +3,6 @@
 
 #include "afrpc-invocation.h"
 
-#include <dlfcn.h>
 #include <string.h>
 
 #include "afrpc-error.h"
@@ -13,7 +12,6 @@
 
 /* A worker whose functions have kept so many invocations is one that does, and does not try to use them again. */
 #define KEPT_MAX 16u
-#define GIO_LIBRARY "libgio-2.0.so.0"
 
 /**
  * AfrpcInvocation:
@@ -23,8 +21,8 @@
  * The function gets it without owning it; it keeps a reference until it answers. Answering does not
  * drop that. If the last reference goes without an answer, the call fails with %AFRPC_ERROR_NO_RESULT.
  *
- * Who attaches anything to it, such as data or a handler of a signal, takes a reference first: an object that nobody
- * else has had a reference to may be used again for a later call.
+ * Who attaches data to it takes a reference first: an object that nobody else has had a reference to may be used again
+ * for a later call.
  *
  * It may be used by the thread that the function is called in, and by no other.
  *
@@ -35,51 +33,22 @@ struct _AfrpcInvocation
   GObject parent_instance;
 
   AfrpcWorker *worker;
-  AfrpcSession *session;     /* the worker's */
-  AfrpcServedCall call;      /* empty once it was answered */
+  AfrpcSession *session; /* the worker's */
+  AfrpcServedCall call;  /* empty once it was answered */
   GVariant *args;
   gboolean answered;
-  gboolean is_kept;          /* somebody else has, or had, a reference */
-  GCancellable *cancellable; /* (nullable): made when asked for */
+  gboolean is_kept;      /* somebody else has, or had, a reference */
 };
 
+enum
+{
+  SIGNAL_CANCELLED,
+  N_SIGNALS,
+};
+
+static guint signals[N_SIGNALS];
+
 G_DEFINE_FINAL_TYPE (AfrpcInvocation, afrpc_invocation, G_TYPE_OBJECT)
-
-/* GIO is looked up when the first cancellable is wanted: whoever wants one has loaded it, and nobody
- * else shall pay for it. A program that is its own worker is linked with it, perhaps statically. */
-typedef struct
-{
-  GCancellable *(*create) (void);
-  void (*cancel) (GCancellable *cancellable);
-} CancellableFuncs;
-
-extern GCancellable *g_cancellable_new    (void) __attribute__ ((weak));
-extern void          g_cancellable_cancel (GCancellable *cancellable) __attribute__ ((weak));
-
-static const CancellableFuncs *
-get_cancellable_funcs (void)
-{
-  static CancellableFuncs funcs;
-  static gsize looked_up;
-
-  if (g_once_init_enter (&looked_up))
-    {
-      void *gio = NULL;
-
-      funcs.create = g_cancellable_new;
-      funcs.cancel = g_cancellable_cancel;
-      if (funcs.create == NULL || funcs.cancel == NULL)
-        {
-          gio = dlopen (GIO_LIBRARY, RTLD_LAZY | RTLD_GLOBAL | RTLD_NODELETE);
-          if (gio == NULL || (funcs.create = dlsym (gio, "g_cancellable_new")) == NULL ||
-              (funcs.cancel = dlsym (gio, "g_cancellable_cancel")) == NULL)
-            g_error ("%s", dlerror ());
-        }
-      g_once_init_leave (&looked_up, 1);
-    }
-
-  return &funcs;
-}
 
 static void
 answer (AfrpcInvocation *self,
@@ -104,7 +73,6 @@ afrpc_invocation_finalize (GObject *object)
     }
 
   g_clear_pointer (&self->args, g_variant_unref);
-  g_clear_object (&self->cancellable);
   g_clear_object (&self->worker);
 
   G_OBJECT_CLASS (afrpc_invocation_parent_class)->finalize (object);
@@ -114,6 +82,21 @@ static void
 afrpc_invocation_class_init (AfrpcInvocationClass *klass)
 {
   G_OBJECT_CLASS (klass)->finalize = afrpc_invocation_finalize;
+
+  /**
+   * AfrpcInvocation::cancelled:
+   * @self: the invocation
+   *
+   * The call has been cancelled, or its time limit has passed: nobody waits for its result any more. It still has to
+   * be answered.
+   *
+   * Emitted once at most, in the main loop, for a call that was not answered yet. It may have been cancelled before a
+   * handler is connected: see [method@Afrpc.Invocation.is_cancelled].
+   *
+   * Since: 1.0
+   */
+  signals[SIGNAL_CANCELLED] = g_signal_new ("cancelled", AFRPC_TYPE_INVOCATION, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                            G_TYPE_NONE, 0);
 }
 
 static void
@@ -163,6 +146,7 @@ take_back (AfrpcServing    *serving,
       return;
     }
 
+  g_signal_handlers_destroy (self);
   g_clear_pointer (&self->args, g_variant_unref);
   serving->spare = self;
 }
@@ -214,8 +198,7 @@ afrpc_invocation_cancelled (AfrpcServing    *serving,
 {
   g_autoptr(AfrpcInvocation) self = g_object_ref (call->owner);
 
-  if (self->cancellable != NULL)
-    get_cancellable_funcs ()->cancel (self->cancellable);
+  g_signal_emit (self, signals[SIGNAL_CANCELLED], 0);
   if (serving->host_class->cancelled != NULL)
     serving->host_class->cancelled (serving->host, self);
 }
@@ -441,33 +424,4 @@ afrpc_invocation_is_cancelled (AfrpcInvocation *self)
 
   return self->call.is_cancelled ||
          (!self->answered && afrpc_page_is_cancelled (self->session->page, self->call.serial));
-}
-
-/**
- * afrpc_invocation_get_cancellable:
- * @self: an invocation
- *
- * Gets a cancellable that is cancelled when the call is: to be given to whatever the function waits
- * for.
- *
- * Loads GIO, if the worker's module has not.
- *
- * Returns: (transfer none): the cancellable
- *
- * Since: 1.0
- */
-GCancellable *
-afrpc_invocation_get_cancellable (AfrpcInvocation *self)
-{
-  g_return_val_if_fail (AFRPC_IS_INVOCATION (self), NULL);
-
-  if (self->cancellable == NULL)
-    {
-      self->is_kept = TRUE;
-      self->cancellable = get_cancellable_funcs ()->create ();
-      if (afrpc_invocation_is_cancelled (self))
-        get_cancellable_funcs ()->cancel (self->cancellable);
-    }
-
-  return self->cancellable;
 }

@@ -190,7 +190,7 @@ count_cancelled_cb (GObject      *source,
 {
   g_autoptr(GError) error = NULL;
 
-  g_assert_null (afrpc_proxy_call_finish (AFRPC_PROXY (source), result, &error));
+  g_assert_null (afrpc_caller_call_finish (AFRPC_CALLER (source), result, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   ++*(guint *) n_cancelled;
 }
@@ -214,13 +214,13 @@ test_cancel_many (gconstpointer data)
   meeting_init (&meeting);
   watch_init (&watched, test_proxy_new (backend == AFRPC_BACKEND_SYNC ? "act" : "act_async", backend));
   watch_events (&watched);
-  afrpc_proxy_call (watched.proxy,
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy),
                     backend == AFRPC_BACKEND_SYNC ? test_act ("until-cancelled", NULL) : meeting_args (&meeting),
                     first_cancellable, outcome_cb, &first);
   for (guint i = 0; i < MANY; i++)
-    afrpc_proxy_call (watched.proxy, test_act ("event", g_variant_new_string ("it was run")), cancellable,
+    afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("event", g_variant_new_string ("it was run")), cancellable,
                       count_cancelled_cb, &n_cancelled);
-  afrpc_proxy_call (watched.proxy, test_act ("return", NULL), NULL, outcome_cb, &last);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, outcome_cb, &last);
   wait_events (&watched, 1);
 
   g_cancellable_cancel (cancellable);
@@ -258,17 +258,21 @@ test_cancel_running_sync (void)
 }
 
 static void
-test_cancel_running_async (void)
+test_cancel_running_async (gconstpointer what)
 {
   g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) before = { 0 };
   g_auto(Outcome) outcome = { 0 };
   g_auto(Outcome) other = { 0 };
   g_autoptr(GCancellable) cancellable = g_cancellable_new ();
 
-  g_test_summary ("An async function sees it on its invocation");
+  g_test_summary ("An async function sees it on its invocation, whoever has looked at that before");
   watch_init (&watched, test_proxy_new ("act_async", AFRPC_BACKEND_ASYNC));
   watch_events (&watched);
-  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("wait-cancelled", NULL), cancellable, outcome_cb, &outcome);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("connect", NULL), NULL, outcome_cb, &before);
+  outcome_wait (&before);
+  g_assert_no_error (before.error);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act (what, NULL), cancellable, outcome_cb, &outcome);
   wait_events (&watched, 1);
   g_cancellable_cancel (cancellable);
   outcome_wait (&outcome);
@@ -497,7 +501,8 @@ main (int   argc,
   if (g_getenv ("AFRPC_TEST_COMMAND") == NULL)
     g_test_add_data_func ("/cancel/many/async", GUINT_TO_POINTER (AFRPC_BACKEND_ASYNC), test_cancel_many);
   g_test_add_func ("/cancel/running/sync", test_cancel_running_sync);
-  g_test_add_func ("/cancel/running/async", test_cancel_running_async);
+  g_test_add_data_func ("/cancel/running/async", "wait-cancelled", test_cancel_running_async);
+  g_test_add_data_func ("/cancel/running/signal", "wait-signal", test_cancel_running_async);
   g_test_add_func ("/cancel/thread", test_cancel_thread);
   g_test_add_func ("/cancel/late", test_cancel_late);
   g_test_add_func ("/cancel/sync-call", test_cancel_sync_call);

@@ -401,6 +401,18 @@ cancelled_cb (GCancellable    *cancellable,
   afrpc_invocation_return_error_literal (invocation, G_IO_ERROR, G_IO_ERROR_CANCELLED, "was cancelled");
 }
 
+static void
+cancelled_signal_cb (AfrpcInvocation *invocation)
+{
+  cancelled_cb (NULL, invocation);
+}
+
+static void
+stale_cb (AfrpcInvocation *invocation)
+{
+  afrpc_worker_event (afrpc_invocation_get_worker (invocation), g_variant_new_string ("stale"));
+}
+
 void
 act_async (AfrpcInvocation *invocation)
 {
@@ -426,6 +438,17 @@ act_async (AfrpcInvocation *invocation)
     }
   else if (g_str_equal (what, "forget"))
     ;
+  else if (g_str_equal (what, "connect"))
+    {
+      g_signal_connect (invocation, "cancelled", G_CALLBACK (stale_cb), NULL);
+      afrpc_invocation_return_value (invocation, g_variant_new_string ("connected"));
+    }
+  else if (g_str_equal (what, "wait-signal"))
+    {
+      afrpc_worker_event (worker, g_variant_new_string ("here"));
+      g_signal_connect (g_object_ref (invocation), "cancelled", G_CALLBACK (cancelled_signal_cb), NULL);
+      g_signal_connect (invocation, "cancelled", G_CALLBACK (g_object_unref), NULL);
+    }
   else if (g_str_equal (what, "wait-cancelled"))
     {
       afrpc_worker_event (worker, g_variant_new_string ("here"));
