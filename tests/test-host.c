@@ -281,6 +281,30 @@ test_host_every_byte (void)
 }
 
 static void
+test_host_parts (void)
+{
+  RawParent host;
+  g_autofree char *answer = NULL;
+
+  g_test_summary ("A module that calls what nobody has is refused before it ends the worker; another one may have it");
+  raw_start (&host, RAW_SOCKET, NULL);
+  raw_put_hello (&host);
+  raw_put_module (&host, g_getenv ("AFRPC_TEST_WHOLE_WORKER"));
+  raw_put_run (&host, RAW_SOCKET, "whole", NULL);
+  assert_refused (&host, "calls “get_part”, which it is not linked with");
+
+  raw_start (&host, RAW_SOCKET, NULL);
+  raw_put_hello (&host);
+  raw_put_module (&host, g_getenv ("AFRPC_TEST_WHOLE_WORKER"));
+  raw_put_module (&host, g_getenv ("AFRPC_TEST_PART_WORKER"));
+  raw_put_run (&host, RAW_SOCKET, "whole", NULL);
+  put_call (&host, 1, FALSE, "'a'");
+  answer = raw_wait_answer (&host, 1 << 24);
+  g_assert_cmpstr (answer, ==, "'the part'");
+  g_assert_cmpint (raw_end (&host, NULL), ==, 0);
+}
+
+static void
 test_host_by_hand (void)
 {
   g_autofree char *path = g_build_filename (g_getenv ("AFRPC_HOST_PATH"), "afrpc-host-c", NULL);
@@ -310,6 +334,7 @@ main (int   argc,
   g_test_add_func ("/host/serialised", test_host_serialised);
   g_test_add_func ("/host/read-ahead", test_host_read_ahead);
   g_test_add_func ("/host/every-byte", test_host_every_byte);
+  g_test_add_func ("/host/parts", test_host_parts);
   g_test_add_func ("/host/by-hand", test_host_by_hand);
 
   return g_test_run ();

@@ -14,6 +14,7 @@ typedef struct
 {
   char *file;
   AfrpcSymbols symbols;
+  gboolean is_incomplete; /* not everything that it calls was there when it was loaded */
 } Module;
 
 static void
@@ -84,6 +85,7 @@ afrpc_host_c_require (AfrpcHost   *host,
   /* Types and quarks that it registers cannot be taken back: it stays. Bound at once, or each process that is
    * forked from this one would do it again; what cannot be resolved yet may come with another module. */
   loaded = dlopen (file, RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE);
+  entry.is_incomplete = loaded == NULL;
   if (loaded == NULL)
     loaded = dlopen (file, RTLD_LAZY | RTLD_GLOBAL | RTLD_NODELETE);
   if (loaded == NULL || !afrpc_symbols_init (&entry.symbols, loaded))
@@ -98,6 +100,22 @@ afrpc_host_c_require (AfrpcHost   *host,
   return TRUE;
 }
 
+/* Whether all that a module calls is there by now: calling what is not would end the process. */
+static gboolean
+check_complete (Module  *module,
+                GError **error)
+{
+  const char *missing = module->is_incomplete ? afrpc_symbols_find_missing (&module->symbols) : NULL;
+
+  module->is_incomplete = missing != NULL;
+  if (missing == NULL)
+    return TRUE;
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE,
+               "the module “%s” calls “%s”, which it is not linked with, nor has any other module", module->file, missing);
+  return FALSE;
+}
+
 static guint
 afrpc_host_c_resolve (AfrpcHost          *host,
                       const char         *name,
@@ -109,12 +127,14 @@ afrpc_host_c_resolve (AfrpcHost          *host,
 
   for (guint i = 0; i < self->modules->len; i++)
     {
-      const Module *module = &g_array_index (self->modules, Module, i);
+      Module *module = &g_array_index (self->modules, Module, i);
       gpointer symbol = afrpc_symbols_find (&module->symbols, name);
       g_autofree char *place = NULL;
 
       if (symbol == NULL)
         continue;
+      if (!check_complete (module, error))
+        return 0;
 
       /* Without printf(), which costs a forked process more than the search. */
       place = g_strconcat ("“", module->file, "”", NULL);

@@ -7,6 +7,11 @@
 #include <string.h>
 
 #define BLOOM_BITS (8 * sizeof (ElfW(Addr)))
+#if __ELF_NATIVE_CLASS == 64
+#define RELOCATION_SYMBOL(info) ELF64_R_SYM (info)
+#else
+#define RELOCATION_SYMBOL(info) ELF32_R_SYM (info)
+#endif
 #define VERSION_HIDDEN 0x8000 /* an old version of the symbol, which a search without version passes over */
 
 /* Some systems leave addresses in the dynamic section as they are in the file. */
@@ -41,6 +46,12 @@ afrpc_symbols_init (AfrpcSymbols *self,
       self->versions = get_table (map, entry);
     else if (entry->d_tag == DT_GNU_HASH)
       self->hash = get_table (map, entry);
+    else if (entry->d_tag == DT_JMPREL)
+      self->calls = get_table (map, entry);
+    else if (entry->d_tag == DT_PLTRELSZ)
+      self->calls_size = entry->d_un.d_val;
+    else if (entry->d_tag == DT_PLTREL)
+      self->calls_have_addends = entry->d_un.d_val == DT_RELA;
 
   return TRUE;
 }
@@ -112,6 +123,28 @@ afrpc_symbols_find (const AfrpcSymbols *self,
         return search (self, name);
       }
   while ((chain[i++ - first] & 1) == 0);
+
+  return NULL;
+}
+
+/* Of what the object calls and was not resolved when it was loaded: returns (nullable) the name of one that nothing
+ * loaded so far has. To call it would end the process. */
+const char *
+afrpc_symbols_find_missing (const AfrpcSymbols *self)
+{
+  const gsize size = self->calls_have_addends ? sizeof (ElfW(Rela)) : sizeof (ElfW(Rel));
+
+  for (gsize i = 0; self->calls != NULL && i < self->calls_size / size; i++)
+    {
+      /* Both begin alike. */
+      const ElfW(Rel) *call = (const ElfW(Rel) *) ((const char *) self->calls + i * size);
+      const ElfW(Sym) *symbol = &self->symbols[RELOCATION_SYMBOL (call->r_info)];
+      const char *name = self->strings + symbol->st_name;
+
+      if (symbol->st_name != 0 && symbol->st_shndx == SHN_UNDEF && ELF64_ST_BIND (symbol->st_info) != STB_WEAK &&
+          dlsym (RTLD_DEFAULT, name) == NULL)
+        return name;
+    }
 
   return NULL;
 }

@@ -18,11 +18,15 @@ typedef struct
   const char *strings;
   const guint16 *versions;    /* (nullable) */
   const guint32 *hash;        /* (nullable): DT_GNU_HASH */
+  gconstpointer calls;        /* (nullable): what is resolved when it is first called */
+  gsize calls_size;           /* bytes */
+  gboolean calls_have_addends; /* each is an ElfW(Rela), not an ElfW(Rel) */
 } AfrpcSymbols;
 
 gboolean afrpc_symbols_init (AfrpcSymbols       *self,
                              void               *handle);
 gpointer afrpc_symbols_find (const AfrpcSymbols *self,
                              const char         *name);
+const char *afrpc_symbols_find_missing (const AfrpcSymbols *self);
 
 G_END_DECLS
