@@ -5,7 +5,8 @@
 #error "Only <afrpc/afrpc.h> can be included directly."
 #endif
 
-#include "afrpc-types.h"
+#include "afrpc-invocation.h"
+#include "afrpc-worker.h"
 
 G_BEGIN_DECLS
 

@@ -5,7 +5,7 @@
 #error "Only <afrpc/afrpc.h> can be included directly."
 #endif
 
-#include "afrpc-types.h"
+#include "afrpc-worker.h"
 
 G_BEGIN_DECLS
 

@@ -5,7 +5,8 @@
 #error "Only <afrpc/afrpc.h> can be included directly."
 #endif
 
-#include "afrpc-types.h"
+#include "afrpc-invocation.h"
+#include "afrpc-worker.h"
 
 G_BEGIN_DECLS
 
@@ -94,11 +95,15 @@ typedef struct
 /**
  * AFRPC_EXPORT:
  *
- * Makes a function of a module visible to its host.
+ * Makes a function of a module visible to its host; in C++ too, where it declares it `extern "C"`.
  *
  * Since: 1.0
  */
+#ifdef __cplusplus
+#define AFRPC_EXPORT extern "C" __attribute__ ((visibility ("default")))
+#else
 #define AFRPC_EXPORT __attribute__ ((visibility ("default"))) extern
+#endif
 
 /**
  * AFRPC_FUNCTION:

@@ -187,11 +187,5 @@ typedef struct _AfrpcCall AfrpcCall;
 typedef struct _AfrpcCallOptions AfrpcCallOptions;
 typedef struct _AfrpcCaller AfrpcCaller;
 typedef struct _AfrpcExit AfrpcExit;
-typedef struct _AfrpcHost AfrpcHost;
-typedef struct _AfrpcInvocation AfrpcInvocation;
-typedef struct _AfrpcProcess AfrpcProcess;
-typedef struct _AfrpcProxy AfrpcProxy;
-typedef struct _AfrpcSerialiser AfrpcSerialiser;
-typedef struct _AfrpcWorker AfrpcWorker;
 
 G_END_DECLS

@@ -305,6 +305,39 @@ test_host_parts (void)
 }
 
 static void
+test_host_cxx (void)
+{
+  static const char *const modules[] = { "AFRPC_TEST_CXX_WORKER", "AFRPC_TEST_CXX_EXTERN_C_WORKER" };
+
+  g_test_summary ("A module in C++ is one like any other");
+  if (g_getenv (modules[0]) == NULL)
+    {
+      g_test_skip ("there is no compiler for C++");
+      return;
+    }
+
+  for (guint i = 0; i < G_N_ELEMENTS (modules); i++)
+    for (guint async = 0; async <= 1; async++)
+      {
+        RawParent host;
+        g_autofree char *answer = NULL;
+        g_autofree char *refusal = NULL;
+
+        raw_start (&host, RAW_SOCKET, NULL);
+        raw_put_hello (&host);
+        raw_put_module (&host, g_getenv (modules[i]));
+        raw_put_run (&host, async ? RAW_ASYNC : RAW_SOCKET, async ? "greet_async" : "greet", "'init': <'set_up'>");
+        put_call (&host, 1, FALSE, "('world',)");
+        put_call (&host, 2, FALSE, "'world'");
+        answer = raw_wait_answer (&host, 1 << 24);
+        g_assert_cmpstr (answer, ==, "'Hello, world!'");
+        refusal = raw_wait_answer (&host, 2 << 24);
+        g_assert_nonnull (strstr (refusal, "takes (s), not s"));
+        g_assert_cmpint (raw_end (&host, NULL), ==, 0);
+      }
+}
+
+static void
 test_host_by_hand (void)
 {
   g_autofree char *path = g_build_filename (g_getenv ("AFRPC_HOST_PATH"), "afrpc-host-c", NULL);
@@ -335,6 +368,7 @@ main (int   argc,
   g_test_add_func ("/host/read-ahead", test_host_read_ahead);
   g_test_add_func ("/host/every-byte", test_host_every_byte);
   g_test_add_func ("/host/parts", test_host_parts);
+  g_test_add_func ("/host/cxx", test_host_cxx);
   g_test_add_func ("/host/by-hand", test_host_by_hand);
 
   return g_test_run ();

@@ -10,24 +10,24 @@ G_BEGIN_DECLS
 /* The data of the session's functions: what a call needs is at hand. */
 typedef struct
 {
-  AfrpcHost *host;
+  struct _AfrpcHost *host;
   struct _AfrpcHostClass *host_class;
-  AfrpcWorker *worker;
-  AfrpcInvocation *spare; /* (nullable): to be used again */
+  struct _AfrpcWorker *worker;
+  struct _AfrpcInvocation *spare; /* (nullable): to be used again */
   guint n_kept;           /* invocations that functions have kept */
 } AfrpcServing;
 
 extern const AfrpcSessionFuncs afrpc_serving_funcs;
 
-AfrpcWorker     *afrpc_worker_new           (void);
-AfrpcSession    *afrpc_worker_get_session   (AfrpcWorker     *self);
+struct _AfrpcWorker *afrpc_worker_new           (void);
+AfrpcSession        *afrpc_worker_get_session   (struct _AfrpcWorker     *self);
 
-void             afrpc_invocation_invoke    (AfrpcServing    *serving,
-                                             guint            function,
-                                             AfrpcServedCall *call,
-                                             GVariant        *args);
-void             afrpc_invocation_cancelled (AfrpcServing    *serving,
-                                             AfrpcServedCall *call);
-void             afrpc_invocation_discard   (AfrpcInvocation *spare);
+void                 afrpc_invocation_invoke    (AfrpcServing            *serving,
+                                                 guint                    function,
+                                                 AfrpcServedCall         *call,
+                                                 GVariant                *args);
+void                 afrpc_invocation_cancelled (AfrpcServing            *serving,
+                                                 AfrpcServedCall         *call);
+void                 afrpc_invocation_discard   (struct _AfrpcInvocation *spare);
 
 G_END_DECLS
