@@ -35,6 +35,17 @@ fork_host_fork (AfrpcHost  *host,
   else if (g_strcmp0 (way, "fail") == 0)
     g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "no forks today");
 
+  else if (g_strcmp0 (way, "lose") == 0)
+    {
+      /* It is there, whatever is said of it. */
+      pid = AFRPC_HOST_CLASS (fork_host_parent_class)->fork (host, error);
+      if (pid > 0)
+        {
+          g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "it went wrong afterwards");
+          pid = -1;
+        }
+    }
+
   if (pid == 0)
     self->how = way;
 

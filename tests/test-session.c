@@ -79,6 +79,105 @@ test_session_pid (void)
 }
 
 static void
+assert_name (guint32     pid,
+             const char *name)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%u/comm", pid);
+  g_autofree char *text = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_file_get_contents (path, &text, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (g_strchomp (text), ==, name);
+}
+
+static void
+test_session_template_name (void)
+{
+  RawParent host, child, grandchild;
+  guint32 child_pid, grandchild_pid;
+  AfrpcFrame frame;
+
+  g_test_summary ("A process is named a template as long as it is one, and what is forked from it is not");
+  raw_start (&host, RAW_SOCKET, NULL);
+  wait_hello_pid (&host);
+  assert_name (host.spawned.pid, "afrpc-host-c");
+  raw_put_hello (&host);
+  put_fork (&host, &child);
+  raw_flush (&host);
+  child_pid = wait_hello_pid (&child);
+  g_assert_cmpuint (wait_forked (&host), ==, child_pid);
+  assert_name (host.spawned.pid, "afrpc-template");
+  assert_name (child_pid, "afrpc-host-c");
+
+  raw_put_hello (&child);
+  put_fork (&child, &grandchild);
+  raw_flush (&child);
+  grandchild_pid = wait_forked (&child);
+  assert_name (child_pid, "afrpc-template");
+  wait_hello_pid (&grandchild);
+  assert_name (grandchild_pid, "afrpc-host-c");
+
+  raw_put_module (&child, TEST_WORKER);
+  raw_put_run (&child, RAW_SOCKET, "echo", NULL);
+  g_assert_true (raw_wait (&child, AFRPC_FRAME_READY, &frame));
+  assert_name (child_pid, "afrpc-host-c");
+  raw_end (&grandchild, NULL);
+  raw_end (&child, NULL);
+  g_assert_cmpint (raw_end (&host, NULL), ==, 0);
+}
+
+static void
+test_session_lost_fork (void)
+{
+  RawParent host, child;
+
+  g_test_summary ("A process that was forked is told of, though its language fails afterwards");
+  g_setenv ("AFRPC_TEST_FORK", "lose", TRUE);
+  raw_start (&host, RAW_SOCKET, g_getenv ("AFRPC_TEST_FORK_HOST"));
+  g_unsetenv ("AFRPC_TEST_FORK");
+  raw_put_hello (&host);
+  put_fork (&host, &child);
+  raw_flush (&host);
+  g_assert_cmpuint (wait_forked (&host), ==, wait_hello_pid (&child));
+  raw_end (&child, NULL);
+  g_assert_cmpint (raw_end (&host, NULL), ==, 0);
+}
+
+static void
+test_session_fork_without_fds (void)
+{
+  g_test_summary ("A fork that there is no descriptor for is refused, and leaves nobody behind");
+  g_setenv ("AFRPC_FORK", "plain", TRUE);
+  for (guint n_fds = 5; n_fds <= 9; n_fds++)
+    {
+      g_autofree char *limits = g_strdup_printf ("{'limits': <[(byte 3, uint64 %u)]>}", n_fds);
+      RawParent host, child;
+      AfrpcFrame frame;
+
+      raw_start (&host, RAW_SOCKET, NULL);
+      raw_put_hello (&host);
+      raw_put_text (&host, AFRPC_FRAME_SURROUNDINGS, 0, limits, -1);
+      put_fork (&host, &child);
+      do
+        g_assert_true (raw_wait_any (&host, &frame));
+      while (frame.header.kind == AFRPC_FRAME_HELLO);
+
+      if (n_fds == 9)
+        g_assert_cmpint (frame.header.kind, ==, AFRPC_FRAME_FORKED);
+      if (frame.header.kind != AFRPC_FRAME_FORKED)
+        {
+          g_assert_cmpint (frame.header.kind, ==, AFRPC_FRAME_REFUSED);
+          while (raw_wait_any (&child, &frame))
+            g_assert_cmpint (frame.header.kind, ==, AFRPC_FRAME_HELLO);
+        }
+      raw_end (&child, NULL);
+      g_assert_cmpint (raw_end (&host, NULL), ==, 0);
+    }
+  g_unsetenv ("AFRPC_FORK");
+}
+
+static void
 test_session_greets_first (void)
 {
   RawParent host, child;
@@ -413,6 +512,9 @@ main (int   argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/session/pid", test_session_pid);
+  g_test_add_func ("/session/template-name", test_session_template_name);
+  g_test_add_func ("/session/lost-fork", test_session_lost_fork);
+  g_test_add_func ("/session/fork-without-fds", test_session_fork_without_fds);
   g_test_add_func ("/session/greets-first", test_session_greets_first);
 
   g_test_add_func ("/session/timed", test_session_timed);

@@ -9,6 +9,7 @@
 #include "serve/afrpc-forward-log.h"
 #include "serve/afrpc-functions.h"
 #include "serve/afrpc-surroundings.h"
+#include "serve/afrpc-template.h"
 #include "wire/afrpc-lifeline.h"
 
 static gboolean
@@ -129,6 +130,7 @@ afrpc_job_take (AfrpcSession  *self,
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a request to run no function");
       return FALSE;
     }
+  afrpc_template_leave (self);
   if (!afrpc_surroundings_enter (value, &self->stream, error) || !take_shared (self, value, error) ||
       !take_options (self, value, error))
     return FALSE;

@@ -15,6 +15,8 @@
 
 G_BEGIN_DECLS
 
+#define AFRPC_PROCESS_NAME_SIZE 16 /* bytes, with NUL, of what the kernel calls a process */
+
 typedef enum
 {
   AFRPC_SESSION_GREETING,  /* the parent has not said yet who it is */
@@ -126,6 +128,7 @@ typedef struct
   AfrpcStartArgs start;
   AfrpcJob job;
   GArray *functions;       /* (element-type AfrpcFunction) by number */
+  char own_name[AFRPC_PROCESS_NAME_SIZE]; /* while it has a template's; or empty */
   AfrpcForked forked;      /* while a fork is under way: by the kernel's own means, if the host has used these */
   GArray *reaped;          /* (element-type AfrpcReaped) */
   gboolean is_forked;      /* its exit handlers are its template's */

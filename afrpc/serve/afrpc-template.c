@@ -7,12 +7,39 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
 #include "serve/afrpc-session-send.h"
 #include "spawn/afrpc-fork.h"
+
+#define TEMPLATE_NAME "afrpc-template"
+
+G_STATIC_ASSERT (sizeof TEMPLATE_NAME <= AFRPC_PROCESS_NAME_SIZE);
+
+/* Whoever looks at a list of processes sees which of them are only there to be forked. */
+static void
+enter (AfrpcSession *self)
+{
+  if (self->own_name[0] != '\0')
+    return;
+
+  prctl (PR_GET_NAME, self->own_name, 0, 0, 0);
+  prctl (PR_SET_NAME, TEMPLATE_NAME, 0, 0, 0);
+}
+
+/* It is a template no longer, or never was. */
+void
+afrpc_template_leave (AfrpcSession *self)
+{
+  if (self->own_name[0] == '\0')
+    return;
+
+  prctl (PR_SET_NAME, self->own_name, 0, 0, 0);
+  self->own_name[0] = '\0';
+}
 
 static void
 tell_exited (AfrpcSession *self,
@@ -76,6 +103,7 @@ start_over (AfrpcSession *self,
 {
   const int place = self->stream.in_fd;
 
+  afrpc_template_leave (self);
   /* The template's socket closes, and its number is used again. */
   self->stream.in_fd = self->stream.out_fd = -1;
   if (dup3 (fd, place, O_CLOEXEC) == place)
@@ -103,6 +131,7 @@ fork_host (AfrpcSession  *self,
   if (!self->funcs->can_fork (self->host, error) || !afrpc_fork_is_possible (error))
     return FALSE;
 
+  enter (self);
   pid = self->funcs->fork (self->host, error);
   /* What has been made is there, whatever the language says of it. */
   if (forked->pid >= 0)

@@ -8,6 +8,7 @@
 G_BEGIN_DECLS
 
 gboolean afrpc_template_fork          (AfrpcSession *session);
+void     afrpc_template_leave         (AfrpcSession *session);
 void     afrpc_template_reap          (AfrpcSession *session);
 void     afrpc_template_wait_readable (AfrpcSession *session);
 
