@@ -24,7 +24,8 @@
  * Who attaches data to it takes a reference first: an object that nobody else has had a reference to may be used again
  * for a later call.
  *
- * It may be used by the thread that the function is called in, and by no other.
+ * It may be used by the thread that the function is called in, and by no other: another one that answers it does
+ * nothing but log a critical warning. The last reference may be dropped by any thread.
  *
  * Since: 1.0
  */
@@ -52,11 +53,32 @@ G_DEFINE_FINAL_TYPE (AfrpcInvocation, afrpc_invocation, G_TYPE_OBJECT)
 
 static void
 answer (AfrpcInvocation *self,
-        GVariant        *value,
+        GVariant        *value, /* (nullable) (transfer full) */
         const GError    *error)
 {
   self->answered = TRUE;
   afrpc_session_answer (self->session, &self->call, value, error);
+}
+
+static gboolean
+drop_cb (gpointer data)
+{
+  return G_SOURCE_REMOVE;
+}
+
+/* What nobody answers any more is answered by the thread that may. */
+static void
+afrpc_invocation_dispose (GObject *object)
+{
+  AfrpcInvocation *self = AFRPC_INVOCATION (object);
+
+  if (!self->answered && !afrpc_session_is_mine (self->session))
+    {
+      g_idle_add_full (G_PRIORITY_DEFAULT, drop_cb, g_object_ref (self), g_object_unref);
+      return;
+    }
+
+  G_OBJECT_CLASS (afrpc_invocation_parent_class)->dispose (object);
 }
 
 static void
@@ -81,6 +103,7 @@ afrpc_invocation_finalize (GObject *object)
 static void
 afrpc_invocation_class_init (AfrpcInvocationClass *klass)
 {
+  G_OBJECT_CLASS (klass)->dispose = afrpc_invocation_dispose;
   G_OBJECT_CLASS (klass)->finalize = afrpc_invocation_finalize;
 
   /**
@@ -329,6 +352,9 @@ afrpc_invocation_progress (AfrpcInvocation *self,
   g_return_if_fail (progress != NULL);
   g_return_if_fail (!self->answered);
 
+  if (!afrpc_session_check_thread (self->session, G_STRFUNC))
+    return;
+
   afrpc_session_send_progress (self->session, &self->call, progress);
 }
 
@@ -352,7 +378,8 @@ afrpc_invocation_return_value (AfrpcInvocation *self,
   g_return_if_fail (value != NULL);
   g_return_if_fail (!self->answered);
 
-  answer (self, g_variant_ref_sink (value), NULL);
+  if (afrpc_session_check_thread (self->session, G_STRFUNC))
+    answer (self, g_variant_ref_sink (value), NULL);
 }
 
 /**
@@ -375,7 +402,8 @@ afrpc_invocation_return_error (AfrpcInvocation *self,
   g_return_if_fail (error != NULL);
   g_return_if_fail (!self->answered);
 
-  answer (self, NULL, error);
+  if (afrpc_session_check_thread (self->session, G_STRFUNC))
+    answer (self, NULL, error);
 }
 
 /**
@@ -403,7 +431,7 @@ afrpc_invocation_return_error_literal (AfrpcInvocation *self,
   g_return_if_fail (!self->answered);
 
   error = g_error_new_literal (domain, code, message);
-  answer (self, NULL, error);
+  afrpc_invocation_return_error (self, error);
 }
 
 /**

@@ -3,6 +3,7 @@
 
 #include "afrpc-worker.h"
 
+#include "afrpc-error.h"
 #include "serve/afrpc-serve.h"
 #include "serve/afrpc-session-send.h"
 #include "serve/afrpc-worker-private.h"
@@ -85,6 +86,9 @@ afrpc_worker_event (AfrpcWorker *self,
   g_return_if_fail (AFRPC_IS_WORKER (self));
   g_return_if_fail (event != NULL);
 
+  if (!afrpc_session_check_thread (&self->session, G_STRFUNC))
+    return;
+
   if (!afrpc_session_send_event (&self->session, event, NULL, 0, &error))
     g_warning ("an event was not sent: %s", error->message);
 }
@@ -121,6 +125,12 @@ afrpc_worker_event_with_fds (AfrpcWorker  *self,
   g_return_val_if_fail (event != NULL, FALSE);
   g_return_val_if_fail (fds != NULL || n_fds == 0, FALSE);
 
+  if (!afrpc_session_check_thread (&self->session, G_STRFUNC))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "another thread than that of the worker's functions");
+      return FALSE;
+    }
+
   return afrpc_session_send_event (&self->session, event, fds, n_fds, error);
 }
 
@@ -146,6 +156,9 @@ afrpc_worker_progress (AfrpcWorker *self,
 {
   g_return_if_fail (AFRPC_IS_WORKER (self));
   g_return_if_fail (progress != NULL);
+
+  if (!afrpc_session_check_thread (&self->session, G_STRFUNC))
+    return;
 
   if (self->session.current != NULL)
     afrpc_session_send_progress (&self->session, self->session.current, progress);
@@ -235,7 +248,8 @@ afrpc_worker_flush (AfrpcWorker *self)
 {
   g_return_if_fail (AFRPC_IS_WORKER (self));
 
-  afrpc_session_flush (&self->session);
+  if (afrpc_session_check_thread (&self->session, G_STRFUNC))
+    afrpc_session_flush (&self->session);
 }
 
 /**
@@ -257,7 +271,8 @@ afrpc_worker_retire (AfrpcWorker *self)
 {
   g_return_if_fail (AFRPC_IS_WORKER (self));
 
-  afrpc_session_retire (&self->session);
+  if (afrpc_session_check_thread (&self->session, G_STRFUNC))
+    afrpc_session_retire (&self->session);
 }
 
 /**

@@ -82,22 +82,21 @@ afrpc_functions_declare (AfrpcSession  *self,
   return TRUE;
 }
 
-/* Returns: the host's number of a function, or 0 with an error */
-guint
-afrpc_functions_find (AfrpcSession  *self,
-                      guint16        number,
-                      GError       **error)
+/* FALSE with an error if there is no such function. */
+gboolean
+afrpc_functions_check (AfrpcSession  *self,
+                       guint16        number,
+                       GError       **error)
 {
   const AfrpcFunction *function =
     number < self->functions->len ? &g_array_index (self->functions, AfrpcFunction, number) : NULL;
 
-  if (G_LIKELY (function != NULL && function->id != 0))
-    return function->id;
-
   if (function != NULL && function->error != NULL)
     g_propagate_error (error, g_error_copy (function->error));
-  else
+  else if (function == NULL || function->id == 0)
     g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "function %u has not been declared", number);
+  else
+    return TRUE;
 
-  return 0;
+  return FALSE;
 }

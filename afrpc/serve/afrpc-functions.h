@@ -18,8 +18,16 @@ gboolean afrpc_functions_declare (AfrpcSession       *session,
                                   guint64             number,
                                   const char         *name,
                                   GError            **error);
-guint    afrpc_functions_find    (AfrpcSession       *session,
+gboolean afrpc_functions_check   (AfrpcSession       *session,
                                   guint16             number,
                                   GError            **error);
+
+/* Returns: the host's number of a function, or 0: afrpc_functions_check() says why */
+static inline guint
+afrpc_functions_find (const AfrpcSession *session,
+                      guint16             number)
+{
+  return number < session->functions->len ? g_array_index (session->functions, AfrpcFunction, number).id : 0;
+}
 
 G_END_DECLS

@@ -148,5 +148,5 @@ afrpc_job_take (AfrpcSession  *self,
     return afrpc_functions_resolve (self, function, AFRPC_FUNCTION_RUN, &self->job.taker, error);
 
   return find_serialiser (self, value, error) && afrpc_functions_declare (self, 0, function, error) &&
-         afrpc_functions_find (self, 0, error) != 0;
+         afrpc_functions_check (self, 0, error);
 }

@@ -4,6 +4,7 @@
 #include "serve/afrpc-life.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -58,6 +59,15 @@ hand_over (AfrpcSession *self)
   return EXIT_SUCCESS;
 }
 
+static AfrpcSession *serving; /* (nullable) */
+
+static void
+forked_cb (void)
+{
+  if (serving != NULL)
+    afrpc_session_stray (serving);
+}
+
 static int
 serve (AfrpcSession *self)
 {
@@ -68,6 +78,7 @@ serve (AfrpcSession *self)
   else
     return EXIT_SUCCESS;
 
+  afrpc_session_bind (self);
   self->stream.size_max = self->message_size_max;
   afrpc_session_send_ready (self);
   if (self->job.backend == AFRPC_BACKEND_ASYNC)
@@ -91,6 +102,8 @@ afrpc_life_lead (AfrpcSession *self)
 {
   g_autoptr(GError) error = NULL;
 
+  serving = self;
+  pthread_atfork (NULL, NULL, forked_cb);
   switch (afrpc_prepare (self, &error))
     {
     case AFRPC_STREAM_DONE:
@@ -111,6 +124,7 @@ void
 afrpc_life_end (AfrpcSession *self)
 {
   afrpc_forward_log_stop ();
+  serving = NULL;
   if (self->state == AFRPC_SESSION_SERVING || self->state == AFRPC_SESSION_UNHEARD)
     afrpc_session_end_input (self);
   if (self->state != AFRPC_SESSION_OVER)

@@ -4,6 +4,8 @@
 #include "serve/afrpc-serve.h"
 
 #include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "afrpc-error.h"
 #include "afrpc-serialised.h"
@@ -78,6 +80,17 @@ parse_call (AfrpcSession      *self,
   return afrpc_stream_parse_value (&self->stream, frame, error);
 }
 
+/* A process that a function has forked should have left it by exec or exit. */
+static void
+end_stray (AfrpcSession *self)
+{
+  if (G_LIKELY (!self->is_stray))
+    return;
+
+  g_printerr ("afrpc worker: a process that a function has forked ends as the function returns\n");
+  _exit (EXIT_SUCCESS);
+}
+
 static void
 run_sync (AfrpcSession    *self,
           guint            function,
@@ -90,6 +103,7 @@ run_sync (AfrpcSession    *self,
   self->current = call;
   result = self->funcs->call (self->host, function, args, &error);
   self->current = NULL;
+  end_stray (self);
   afrpc_session_answer (self, call, result, error);
 }
 
@@ -104,6 +118,7 @@ run_async (AfrpcSession    *self,
   self->invoked_serial = call->serial;
   self->funcs->invoke (self->host, function, call, args);
   self->invoked_serial = outer;
+  end_stray (self);
 }
 
 /* Lets the parent know, whatever happens next, that a call is started; and then, in this order, looks whether the
@@ -139,9 +154,9 @@ begin (AfrpcSession    *self,
        GError         **error)
 {
   g_autoptr(GVariant) args = unpack (self, call, parsed, error);
-  const guint function = args != NULL ? afrpc_functions_find (self, call->function, error) : 0;
+  const guint function = afrpc_functions_find (self, call->function);
 
-  if (function == 0)
+  if (args == NULL || (function == 0 && !afrpc_functions_check (self, call->function, error)))
     afrpc_session_answer (self, call, NULL, *error);
   else if (!start (self, call))
     afrpc_session_answer_cancelled (self, call);

@@ -19,7 +19,7 @@
 
 #define STATE(name) (1u << AFRPC_SESSION_##name)
 
-/* From each state, which may follow. */
+/* From each state, which may follow; besides, a stray is over. */
 static const guint steps[] = {
   [AFRPC_SESSION_GREETING] = STATE (PREPARING) | STATE (OVER),
   /* A process that was forked from this one greets anew. */
@@ -45,6 +45,9 @@ static const char *const state_names[] = {
 
 G_STATIC_ASSERT (G_N_ELEMENTS (steps) == AFRPC_SESSION_LAST + 1);
 G_STATIC_ASSERT (G_N_ELEMENTS (state_names) == AFRPC_SESSION_LAST + 1);
+
+/* That of this thread, which GLib takes longer to tell. */
+static __thread AfrpcSession *bound_session;
 
 static void
 function_clear (AfrpcFunction *function)
@@ -98,6 +101,50 @@ afrpc_session_set_state (AfrpcSession      *self,
   if (!g_log_writer_default_would_drop (G_LOG_LEVEL_DEBUG, G_LOG_DOMAIN))
     g_debug ("the worker is %s, was %s", state_names[state], state_names[self->state]);
   self->state = state;
+}
+
+/* From now on the session is the calling thread's alone. */
+void
+afrpc_session_bind (AfrpcSession *self)
+{
+  self->is_bound = TRUE;
+  bound_session = self;
+}
+
+/* Whether the calling thread may use it. */
+gboolean
+afrpc_session_is_mine (const AfrpcSession *self)
+{
+  return !self->is_bound || bound_session == self;
+}
+
+/* The same, where somebody else is a mistake of the program in the worker. */
+gboolean
+afrpc_session_check_thread (const AfrpcSession *self,
+                            const char         *what)
+{
+  if (G_LIKELY (afrpc_session_is_mine (self)))
+    return TRUE;
+
+  g_critical ("%s: may be called only by the thread that the worker's functions are called in", what);
+  return FALSE;
+}
+
+/* In a process that a function has forked, right after that, where little is allowed: nothing is said to the parent,
+ * or taken from it, that the worker does not know of. */
+void
+afrpc_session_stray (AfrpcSession *self)
+{
+  if (self->state < AFRPC_SESSION_SERVING || self->state == AFRPC_SESSION_OVER)
+    return;
+
+  self->is_stray = TRUE;
+  self->state = AFRPC_SESSION_OVER;
+  if (self->stream.out_fd >= 0 && self->stream.out_fd != self->stream.in_fd)
+    close (self->stream.out_fd);
+  if (self->stream.in_fd >= 0)
+    close (self->stream.in_fd);
+  self->stream.in_fd = self->stream.out_fd = -1;
 }
 
 /* Begins a conversation on the descriptors, which become the session's. */

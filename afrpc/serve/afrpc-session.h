@@ -115,6 +115,9 @@ typedef struct
   const char *host_name;
   guint64 goodbye_serial;  /* of what follows when this process has ended, or 0 */
 
+  gboolean is_bound;       /* to the only thread that may say anything: since it serves */
+  gboolean is_stray;       /* this process was forked by one of its functions, and has no part in it */
+
   AfrpcStream stream;
   AfrpcPage *page;         /* (nullable): shared with the parent */
   int control_fd;          /* -1, or where the supervisor listens */
@@ -147,6 +150,12 @@ void     afrpc_session_init          (AfrpcSession      *self);
 void     afrpc_session_clear         (AfrpcSession      *self);
 void     afrpc_session_set_state     (AfrpcSession      *self,
                                       AfrpcSessionState  state);
+
+void     afrpc_session_bind          (AfrpcSession      *self);
+gboolean afrpc_session_is_mine       (const AfrpcSession *self);
+gboolean afrpc_session_check_thread  (const AfrpcSession *self,
+                                      const char        *what);
+void     afrpc_session_stray         (AfrpcSession      *self);
 
 /* The connection. */
 void     afrpc_session_connect       (AfrpcSession      *self,
