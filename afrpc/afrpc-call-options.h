@@ -11,6 +11,12 @@
 
 G_BEGIN_DECLS
 
+/* Here, and not in the header of its own, because what follows needs it. */
+#define AFRPC_TYPE_CALLER (afrpc_caller_get_type ())
+
+AFRPC_AVAILABLE_IN_1_0
+G_DECLARE_INTERFACE (AfrpcCaller, afrpc_caller, AFRPC, CALLER, GObject)
+
 /**
  * AfrpcProgressFunc:
  * @caller: who made the call

@@ -6,6 +6,8 @@
 #endif
 
 #include "afrpc-call-options.h"
+#include "afrpc-exit.h"
+#include "afrpc-process.h"
 
 G_BEGIN_DECLS
 

@@ -9,11 +9,6 @@
 
 G_BEGIN_DECLS
 
-#define AFRPC_TYPE_CALLER (afrpc_caller_get_type ())
-
-AFRPC_AVAILABLE_IN_1_0
-G_DECLARE_INTERFACE (AfrpcCaller, afrpc_caller, AFRPC, CALLER, GObject)
-
 /**
  * AfrpcCallerInterface:
  * @parent_iface: the parent interface

@@ -6,6 +6,7 @@
 #endif
 
 #include "afrpc-caller.h"
+#include "afrpc-serialiser.h"
 
 G_BEGIN_DECLS
 

@@ -183,9 +183,6 @@ typedef enum
 } AfrpcStarted;
 
 typedef struct _AfrpcBuffer AfrpcBuffer;
-typedef struct _AfrpcCall AfrpcCall;
-typedef struct _AfrpcCallOptions AfrpcCallOptions;
-typedef struct _AfrpcCaller AfrpcCaller;
 typedef struct _AfrpcExit AfrpcExit;
 
 G_END_DECLS
