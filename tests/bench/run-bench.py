@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Compares afrpc with the floor (two plain C programs and a socket pair) and with other ways to
 call a child process. Every peer runs once a round, so that a slow minute of the machine hits all of
@@ -199,7 +199,8 @@ class PeerFailed(Exception):
 def command(options, program, variant, workload, n):
     scripts = os.path.dirname(os.path.abspath(__file__))
     directory = scripts if '.' in program else options.bin_dir
-    argv = [os.path.join(directory, program), '--workload', workload.partition('-')[0],
+    argv = [sys.executable] if program.endswith('.py') else []
+    argv += [os.path.join(directory, program), '--workload', workload.partition('-')[0],
             '--n', str(max(1, round(n * options.scale)))]
     if variant:
         argv += ['--variant', variant]
@@ -221,7 +222,7 @@ def has_memory_for(workload):
 
 def run_peer(argv, timeout):
     """The results that one program printed; None if it cannot run here."""
-    if not os.path.exists(argv[0]):
+    if not os.path.exists(argv[1 if argv[0] == sys.executable else 0]):
         return None
     try:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
