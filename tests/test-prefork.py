@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The example of a pre-forked server: a hundred clients at once are each answered, by several
 processes, and all of them end with the server, whether it ends them or is killed."""

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Serialisers in Python: in a program, with workers in C and in Python, and in workers."""
 import contextlib

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A worker at the other end of ssh, by a server of our own on the loopback. Exits with 77 where there is none."""
 

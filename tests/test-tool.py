@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The afrpc command. Environment: AFRPC_TOOL, its path; AFRPC_HOST_PATH, the folder of the hosts;
 AFRPC_TEST_MODULES, the folder of tool-worker.so. Waits for events and never sleeps. After each test

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """One file that holds its worker's code as well. Three countdowns run in one worker at the same time;
 the one that was started last is the first to finish.

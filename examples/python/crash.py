@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Goes on after the death of a worker: the job that killed it is lost, those behind it are done by
 another."""

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """afrpc with a program and a worker in Python. Variants: "sync" and "async" are the worker's backend, called with
 callbacks from GLib's main loop; "sync-await" and "async-await" are called by coroutines of asyncio;

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Python's own ways to call a child process: --variant pipe (multiprocessing.Pipe), forkserver (the same,
 with a process that was forked from multiprocessing's server) or executor

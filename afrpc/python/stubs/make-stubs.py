@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Writes the type stubs of gi.repository.Afrpc: what its GIR says, with what the overrides change.
 
