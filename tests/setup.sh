@@ -11,6 +11,7 @@ afrpc_packages=(
   gettext python3 python3-dev python3-docutils python3-gi python-gi-dev mypy gjs
   perl libperl-dev libanyevent-perl libcoro-perl libev-perl
 )
+afrpc_options=()
 
 # afrpc_install PACKAGE...: installs the Debian packages that are missing, if any is.
 afrpc_install ()
@@ -43,8 +44,8 @@ afrpc_install ()
   afrpc_installed=1
 }
 
-# afrpc_build FOLDER MESON-OPTION...: configures when that is needed, and compiles. Quiet unless it
-# fails.
+# afrpc_build FOLDER MESON-OPTION...: configures when that is needed, and compiles. Quiet but for warnings
+# unless it fails.
 afrpc_build ()
 {
   local folder=$1 log=$1.log status=0
@@ -62,16 +63,21 @@ afrpc_build ()
   if [ "$status" -eq 0 ]; then
     ninja -C "$folder" </dev/null >"$log" 2>&1 || status=$?
   fi
-  [ "$status" -eq 0 ] || tail -n 40 "$log" >&2
+  if [ "$status" -eq 0 ]; then
+    grep -i ' warning: ' "$log" >&2 || true
+  else
+    tail -n 40 "$log" >&2
+  fi
   rm -f "$log"
   return "$status"
 }
 
 # afrpc_setup PACKAGE...: everything that is needed to use the build in _build, and the PACKAGEs.
+# Takes options for Meson from afrpc_options.
 afrpc_setup ()
 {
   # Another python3 that comes first in PATH would not find Debian's modules.
   export PATH=/usr/bin:$PATH
   afrpc_install "${afrpc_packages[@]}" "$@" || return
-  afrpc_build _build
+  afrpc_build _build "${afrpc_options[@]}"
 }
