@@ -2,6 +2,7 @@
 #include "test-util.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -249,6 +250,30 @@ test_fork_template_killed (void)
                  (g_getenv ("AFRPC_FORK") != NULL && !afrpc_exit_is_known (before.exit)));
 }
 
+/* Kills this process' children that are hosts: a template, and its worker. */
+static void
+kill_hosts (void)
+{
+  g_autoptr(GDir) dir = g_dir_open ("/proc", 0, NULL);
+  guint n_killed = 0;
+  const char *name;
+
+  while ((name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *path = g_strdup_printf ("/proc/%s/stat", name);
+      g_autofree char *stat = NULL;
+      int pid, parent;
+
+      if (g_ascii_isdigit (*name) && g_file_get_contents (path, &stat, NULL, NULL) &&
+          sscanf (stat, "%d (afrpc-host-c) %*c %d", &pid, &parent) == 2 && parent == getpid ())
+        {
+          g_assert_no_errno (kill (pid, SIGKILL));
+          n_killed++;
+        }
+    }
+  g_assert_cmpuint (n_killed, >, 0);
+}
+
 static void
 test_fork_default_killed (void)
 {
@@ -264,15 +289,13 @@ test_fork_default_killed (void)
     {
       g_autoptr(AfrpcProcess) process = afrpc_process_new ();
       g_auto(Watched) watched = { 0 };
-      g_autofree char *command = g_strdup_printf ("pkill -KILL -P %d afrpc-host-c", getpid ());
 
       afrpc_process_require (process, TEST_WORKER);
       watch_init (&watched, afrpc_proxy_new (process, "act"));
       g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
       if (afrpc_process_get_start (process) == AFRPC_START_FORK)
         n_forked++;
-      /* The template and the worker. */
-      g_spawn_command_line_sync (command, NULL, NULL, NULL, NULL);
+      kill_hosts ();
       test_iterate_until (&watched.destroyed);
     }
   g_assert_cmpuint (n_forked, ==, 3);
