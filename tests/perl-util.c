@@ -173,10 +173,54 @@ watch_perl (Watched    *watched,
 }
 
 void
+watch_function (Watched           *watched,
+                AfrpcProcess      *process,
+                const char        *function,
+                AfrpcBackend       backend,
+                const PerlOptions *options)
+{
+  static const PerlOptions none = { 0 };
+  AfrpcSerialiser *serialiser;
+
+  if (options == NULL)
+    options = &none;
+  serialiser = options->serialiser != NULL ? afrpc_serialiser_lookup (options->serialiser) : NULL;
+  watch_perl (watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", function, "backend", backend,
+                                     "init", options->init, "done", options->done, "serialiser", serialiser, NULL));
+  g_clear_object (&serialiser);
+}
+
+void
 watch_jobs (Watched      *watched,
             AfrpcBackend  backend)
 {
   watch_perl (watched, new_proxy ("Jobs", backend == AFRPC_BACKEND_SYNC ? "Jobs::run" : "Jobs::run_async", backend));
+}
+
+void
+begin_call (Watched  *watched,
+            GVariant *args,
+            Outcome  *outcome)
+{
+  afrpc_caller_call (AFRPC_CALLER (watched->proxy), args, NULL, outcome != NULL ? outcome_cb : NULL, outcome);
+}
+
+void
+close_perl (Watched *watched)
+{
+  afrpc_caller_close (AFRPC_CALLER (watched->proxy));
+}
+
+void
+kill_perl (Watched *watched)
+{
+  afrpc_caller_kill (AFRPC_CALLER (watched->proxy));
+}
+
+AfrpcProcess *
+get_process (Watched *watched)
+{
+  return afrpc_proxy_get_process (watched->proxy);
 }
 
 static void

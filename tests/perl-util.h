@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* What the tests of workers in Perl share: to make one, as the environment says, and to say what it gets and
- * what it should answer. */
+ * what it should answer. All that they ask of a proxy is asked here. */
 #pragma once
 
 #include "test-util.h"
@@ -18,11 +18,32 @@ AfrpcProxy   *new_proxy       (const char   *module,
                                AfrpcBackend  backend);
 void          send_start      (AfrpcProcess *process);
 
-/* Listen to everything. */
-void          watch_perl      (Watched      *watched,
-                               AfrpcProxy   *proxy);
-void          watch_jobs      (Watched      *watched,
-                               AfrpcBackend  backend);
+/* What else a proxy can be told. */
+typedef struct
+{
+  const char *init;
+  const char *done;
+  const char *serialiser;
+} PerlOptions;
+
+/* Have a process serve, and listen to everything. */
+void          watch_perl      (Watched           *watched,
+                               AfrpcProxy        *proxy);
+void          watch_function  (Watched           *watched,
+                               AfrpcProcess      *process,
+                               const char        *function,
+                               AfrpcBackend       backend,
+                               const PerlOptions *options);
+void          watch_jobs      (Watched           *watched,
+                               AfrpcBackend       backend);
+
+/* Without waiting for the outcome, which may be NULL. */
+void          begin_call      (Watched      *watched,
+                               GVariant     *args,
+                               Outcome      *outcome);
+void          close_perl      (Watched      *watched);
+void          kill_perl       (Watched      *watched);
+AfrpcProcess *get_process     (Watched      *watched);
 
 char         *show            (GVariant     *value);
 GVariant     *parse           (const char   *text);

@@ -16,7 +16,7 @@ has_module (const char *name)
   g_autofree char *text = NULL;
 
   afrpc_process_eval (process, "sub has { eval qq{require $_[0]; 1} ? 'yes' : 'no' }", NULL);
-  watch_init (&watched, afrpc_proxy_new (process, "has"));
+  watch_function (&watched, process, "has", AFRPC_BACKEND_SYNC, NULL);
   result = test_call (watched.proxy, g_variant_new ("(s)", name), NULL);
   text = show (result);
 
@@ -49,8 +49,7 @@ static void
 watch_loop (Watched      *watched,
             AfrpcProcess *process)
 {
-  watch_perl (watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "Loop::run", "backend",
-                                     AFRPC_BACKEND_ASYNC, NULL));
+  watch_function (watched, process, "Loop::run", AFRPC_BACKEND_ASYNC, NULL);
 }
 
 /* As example 2 in the manual of AnyEvent::Fork::RPC. */
@@ -71,12 +70,11 @@ test_perl_countdown (gconstpointer model)
   g_assert_true (g_file_get_contents (path, &code, NULL, NULL));
   afrpc_process_require (process, "AnyEvent::Fork::RPC::Async");
   afrpc_process_eval (process, code, NULL);
-  watch_perl (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "count_up", "backend",
-                                      AFRPC_BACKEND_ASYNC, NULL));
+  watch_function (&watched, process, "count_up", AFRPC_BACKEND_ASYNC, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
     {
       outcomes[i].log = watched.log;
-      afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(ud)", 3 - i, 0.02), NULL, outcome_cb, &outcomes[i]);
+      begin_call (&watched, g_variant_new ("(ud)", 3 - i, 0.02), &outcomes[i]);
     }
   watch_end (&watched);
 
@@ -157,10 +155,10 @@ test_perl_idle (void)
   g_assert_cmpuint (get_number (result), >=, 1);
   g_assert_cmpuint (get_number (result), <, 20);
 
-  afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(sd)", "turns-inside", 0.3), NULL, outcome_cb, &turns);
+  begin_call (&watched, g_variant_new ("(sd)", "turns-inside", 0.3), &turns);
   while (watched.n_events == 0)
     g_main_context_iteration (NULL, TRUE);
-  afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(s)", "return"), NULL, NULL, NULL);
+  begin_call (&watched, g_variant_new ("(s)", "return"), NULL);
   outcome_wait (&turns);
   g_assert_no_error (turns.error);
   g_assert_cmpuint (get_number (turns.value), >=, 1);
@@ -182,10 +180,10 @@ test_perl_prepare (void)
   watch_loop (&watched, process);
   check_call (watched.proxy, "('prepare', 'answer')", "(prepared)");
   check_error (watched.proxy, "('prepare', 'drop')", AFRPC_ERROR_NO_RESULT, "dropped the call");
-  afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(ss)", "prepare", "event"), NULL, NULL, NULL);
+  begin_call (&watched, g_variant_new ("(ss)", "prepare", "event"), NULL);
   while (watched.n_events == 0)
     g_main_context_iteration (NULL, TRUE);
-  afrpc_caller_kill (AFRPC_CALLER (watched.proxy));
+  kill_perl (&watched);
 }
 
 /* As example 3 there. */
@@ -206,12 +204,11 @@ test_perl_coro (void)
                       "sub run { my ($done, $n) = @_; "
                       "async { Coro::AnyEvent::sleep (0); $gate[$n]->down; $done->($n); $gate[$n - 1]->up if $n } }",
                       NULL);
-  watch_perl (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "run", "backend",
-                                      AFRPC_BACKEND_ASYNC, NULL));
+  watch_function (&watched, process, "run", AFRPC_BACKEND_ASYNC, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
     {
       outcomes[i].log = watched.log;
-      afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(u)", i), NULL, outcome_cb, &outcomes[i]);
+      begin_call (&watched, g_variant_new ("(u)", i), &outcomes[i]);
     }
   for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
     {
@@ -234,8 +231,7 @@ test_perl_ticker (void)
   g_test_summary ("Watchers that an init function has made send events without any call");
   process = new_process ("Loop");
   afrpc_process_require (process, "AnyEvent");
-  watch_perl (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "Loop::run", "init",
-                                      "Loop::init_ticker", "backend", AFRPC_BACKEND_ASYNC, NULL));
+  watch_function (&watched, process, "Loop::run", AFRPC_BACKEND_ASYNC, &(PerlOptions) { .init = "Loop::init_ticker" });
   while (watched.n_events < 3)
     g_main_context_iteration (NULL, TRUE);
   g_assert_cmpstr (watched.log->str, ==, "event (tick); event (tick); event (tick); ");
@@ -319,8 +315,8 @@ check_death (const char   *args,
 
   watch_jobs (&watched, backend);
   check_call (watched.proxy, "('echo', 'alive')", "(alive)");
-  afrpc_caller_call (AFRPC_CALLER (watched.proxy), value, NULL, outcome_cb, &running);
-  afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(s)", "echo"), NULL, outcome_cb, &waiting);
+  begin_call (&watched, value, &running);
+  begin_call (&watched, g_variant_new ("(s)", "echo"), &waiting);
   test_iterate_until (&watched.destroyed);
   g_assert_error (running.error, AFRPC_ERROR, AFRPC_ERROR_DIED);
   assert_contains (running.error->message, words);
@@ -354,7 +350,7 @@ test_perl_death_of_many (void)
   g_test_summary ("Calls that nobody answers before the end have died, and were not dropped");
   watch_jobs (&watched, AFRPC_BACKEND_ASYNC);
   for (guint i = 0; i < G_N_ELEMENTS (kept); i++)
-    afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(s)", "keep"), NULL, outcome_cb, &kept[i]);
+    begin_call (&watched, g_variant_new ("(s)", "keep"), &kept[i]);
   check_error (watched.proxy, "('exit', 3)", AFRPC_ERROR_DIED, "status 3");
   for (guint i = 0; i < G_N_ELEMENTS (kept); i++)
     {
@@ -418,9 +414,8 @@ test_perl_done_function (void)
       g_auto(Watched) watched = { 0 };
 
       afrpc_process_eval (process, "sub over { Jobs::done (); exit 8 }", NULL);
-      watch_init (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function",
-                                          b == 0 ? "Jobs::run" : "Jobs::run_async", "backend", backends[b], "done", "over",
-                                          NULL));
+      watch_function (&watched, process, b == 0 ? "Jobs::run" : "Jobs::run_async", backends[b],
+                      &(PerlOptions) { .done = "over" });
       check_call (watched.proxy, "('echo', 'x')", "(x)");
       watch_end (&watched);
       while (watched.exit == NULL)
@@ -441,10 +436,9 @@ test_perl_done_later (void)
 
   g_test_summary ("After the last call an async worker lives on with its watchers, if it has a done function");
   process = new_process ("Loop");
-  watch_init (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "Loop::run", "backend",
-                                      AFRPC_BACKEND_ASYNC, "done", "Loop::done", NULL));
+  watch_function (&watched, process, "Loop::run", AFRPC_BACKEND_ASYNC, &(PerlOptions) { .done = "Loop::done" });
   check_call (watched.proxy, "('after', 0, 'x')", "(x)");
-  afrpc_caller_close (AFRPC_CALLER (watched.proxy));
+  close_perl (&watched);
   while (watched.exit == NULL)
     g_main_context_iteration (NULL, TRUE);
   g_assert_cmpint (afrpc_exit_get_status (watched.exit), ==, 8);
@@ -472,7 +466,7 @@ test_perl_signals (void)
       AfrpcProcess *process;
 
       watch_jobs (&watched, backends[b]);
-      process = afrpc_proxy_get_process (watched.proxy);
+      process = get_process (&watched);
       for (guint i = 0; i < 100; i++)
         {
           g_autofree char *text = NULL;
@@ -516,7 +510,7 @@ test_perl_template (void)
       g_autofree char *expected = NULL;
 
       afrpc_process_setenv (process, "AFRPC_TEST_A", i == 0 ? "first" : "second", TRUE);
-      watch_init (&watched, afrpc_proxy_new (process, "Jobs::run"));
+      watch_function (&watched, process, "Jobs::run", AFRPC_BACKEND_SYNC, NULL);
       pid = call_text (watched.proxy, "pid");
       g_assert_cmpint (afrpc_process_get_start (process), ==, AFRPC_START_FORK);
       expected = g_strdup_printf ("(%d)", afrpc_process_get_pid (process));
@@ -550,7 +544,7 @@ test_perl_template_library (void)
   process = afrpc_process_fork (template);
   afrpc_process_setenv (process, "PERL5LIB", LIBRARY, TRUE);
   afrpc_process_require (process, "Jobs");
-  watch_init (&watched, afrpc_proxy_new (process, "Jobs::run"));
+  watch_function (&watched, process, "Jobs::run", AFRPC_BACKEND_SYNC, NULL);
   check_call (watched.proxy, "('inc',)", expected);
 }
 

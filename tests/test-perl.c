@@ -155,7 +155,7 @@ check_remover (AfrpcBackend backend)
       const char *what = i == 5 ? "burn" : "rmdir";
       const char *path = i == 0 ? folder : "/no/such";
 
-      afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(ss)", what, path), NULL, outcome_cb, &outcomes[i]);
+      begin_call (&watched, g_variant_new ("(ss)", what, path), &outcomes[i]);
     }
   watch_end (&watched);
 
@@ -193,13 +193,13 @@ test_perl_done_callback (void)
   g_test_summary ("An async function needs no event loop to answer later; it answers once");
   watch_jobs (&watched, AFRPC_BACKEND_ASYNC);
   first.log = second.log = dropped.log = watched.log;
-  afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(s)", "keep"), NULL, outcome_cb, &first);
-  afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(s)", "keep"), NULL, outcome_cb, &second);
+  begin_call (&watched, g_variant_new ("(s)", "keep"), &first);
+  begin_call (&watched, g_variant_new ("(s)", "keep"), &second);
   check_call (watched.proxy, "('event', 'x')", "(sent)");
   check_call (watched.proxy, "('answer', 'x', @mi nothing)", "(all)");
   g_assert_true (first.done && second.done);
   g_assert_true (strstr (watched.log->str, "event (x); result") == watched.log->str);
-  afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(s)", "keep"), NULL, outcome_cb, &dropped);
+  begin_call (&watched, g_variant_new ("(s)", "keep"), &dropped);
   check_call (watched.proxy, "('drop',)", "(dropped)");
   g_assert_error (dropped.error, AFRPC_ERROR, AFRPC_ERROR_NO_RESULT);
   check_call (watched.proxy, "('twice',)", "(once)");
@@ -227,8 +227,7 @@ test_perl_init (void)
 
   g_test_summary ("An init function gets arguments and handles in the order in which they were sent");
   send_start (process);
-  watch_perl (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "Jobs::run", "init", "Jobs::init",
-                                      NULL));
+  watch_function (&watched, process, "Jobs::run", AFRPC_BACKEND_SYNC, &(PerlOptions) { .init = "Jobs::init" });
   check_call (watched.proxy, "('start',)", "(a, from fd 1, from fd 2, 2, from fd 3)");
 }
 
@@ -241,7 +240,7 @@ check_fails (AfrpcProcess *process,
 {
   g_auto(Watched) watched = { 0 };
 
-  watch_init (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", function, "init", init, NULL));
+  watch_function (&watched, process, function, AFRPC_BACKEND_SYNC, &(PerlOptions) { .init = init });
   g_object_unref (process);
   check_error (watched.proxy, "()", code, words);
 }
@@ -287,7 +286,7 @@ test_perl_eval (void)
   afrpc_process_eval (process, "use strict; our @given = @_; sub run { (__PACKAGE__, @given, \"$main::loose\", @_) }",
                       g_variant_new_parsed ("('x', [1, 2])"));
   afrpc_process_eval (process, "@main::given = map { ref ? @$_ : $_ } @main::given; $loose = 'not strict'", NULL);
-  watch_init (&watched, afrpc_proxy_new (process, "run"));
+  watch_function (&watched, process, "run", AFRPC_BACKEND_SYNC, NULL);
   check_call (watched.proxy, "(1,)", "(main, x, 1, 2, not strict, 1)");
   check_call (watched.proxy, "()", "(main, x, 1, 2, not strict)");
 }
