@@ -1,51 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Functions in Perl: what they take and return, what they fail of, and how they are found. */
+/* Functions in Perl: what they fail of, what they get besides arguments, and how they are found. */
 #include "perl-util.h"
 
 #include <string.h>
-
-static void
-test_perl_values (void)
-{
-  const char *const pairs[][2] = {
-    { "('echo', 'x', b'oct', 1, -5, uint64 18446744073709551615, byte 0x07)", "(x, oct\\00, 1, -5, 18446744073709551615, 7)" },
-    { "('echo',)", "()" },
-    { "('echo', 2.5, 1e300, 'ä', objectpath '/a', signature 'as')", "(2.5, 1e+300, \\c3\\a4, /a, as)" },
-    { "('echo', true, false, handle 3, <'v'>, @ms 'just', [byte 1, 0])", "(1, , 3, v, just, \\01\\00)" },
-    { "('echo', @ms nothing, 'x')", "<undef, x>" },
-    { "('echo', [1, 2], ['a'], (1, 'x'), @as [])", "<[1, 2], [a], [1, x], []>" },
-    { "('echo', {'a': <1>, 'b': <[b'x']>}, {1: true}, @a{sv} {})", "<{'a', 1, 'b', [x\\00]}, {'1', 1}, {}>" },
-    { "('echo', [<{'k': <[@mi nothing]>}>])", "<[{'k', [undef]}]>" },
-    { "('what', true, false, @mi nothing, (1,), {'a': 1}, <<5>>)", "('1', '', undef, ARRAY, HASH, '5')" },
-    { "('context',)", "(list)" },
-    { "('object',)", "(text of it)" },
-    { "('regex',)", "((?^i:a.c))" },
-    { "('match',)", "(text)" },
-    { "('number',)", "(0)" },
-    { "('tied',)", "<fetched it, [fetched 0, fetched 1], {'key', fetched key}>" },
-    { "('utf8-key',)", "<{'é', 1}>" },
-    { "('upgraded',)", "(\\e9)" },
-    { "('zeros', 3)", "(\\00\\00\\00)" },
-    { "('depth', 20000)", "(20000)" },
-    { "('die-inside',)", "(survived inner\\0a)" },
-    { "('name',)", "(a name of its own)" },
-    { "('system',)", "(said\\0a768)" },
-    { "('perl',)", "(this is Perl)" },
-    { "'context'", "(list)" },
-  };
-
-  g_test_summary ("Values of all types arrive in Perl and come back as their types say");
-  for (guint b = 0; b < G_N_ELEMENTS (backends); b++)
-    {
-      g_auto(Watched) watched = { 0 };
-
-      watch_jobs (&watched, backends[b]);
-      for (guint i = 0; i < G_N_ELEMENTS (pairs); i++)
-        check_call (watched.proxy, pairs[i][0], pairs[i][1]);
-      g_assert_cmpstr (watched.log->str, ==, "event (text); event (5); ");
-    }
-}
 
 static void
 check_nested (AfrpcProxy *proxy,
@@ -56,38 +14,6 @@ check_nested (AfrpcProxy *proxy,
   g_autoptr(GVariant) result = test_call (proxy, g_variant_new ("(sus)", "nested", depth, what), &error);
 
   g_assert_no_error (error);
-}
-
-/* The host writes lists of strings itself. */
-static void
-test_perl_sizes (void)
-{
-  static const guint sizes[] = { 0, 1, 2, 126, 127, 250, 251, 252, 253, 254, 255, 256, 65528, 65530, 65531, 65532, 65533, 70000 };
-  g_auto(Watched) watched = { 0 };
-
-  g_test_summary ("Lists of strings are the same as GVariant would make of them");
-  watch_jobs (&watched, AFRPC_BACKEND_SYNC);
-  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
-    for (guint n = 1; n <= 4; n++)
-      {
-        g_autofree char *bytes = g_strnfill (sizes[i], 'x');
-        GVariantBuilder builder;
-        g_autoptr(GVariant) list = NULL;
-        g_autoptr(GVariant) result = NULL;
-        g_autoptr(GError) error = NULL;
-
-        /* That many strings, but for the first empty. */
-        g_variant_builder_init (&builder, G_VARIANT_TYPE_BYTESTRING_ARRAY);
-        for (guint j = 0; j < n; j++)
-          g_variant_builder_add_value (&builder, g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, bytes, j == 0 ? sizes[i] : 0,
-                                                                            1));
-        list = g_variant_ref_sink (g_variant_builder_end (&builder));
-        result = test_call (watched.proxy, g_variant_new ("(s@aay)", "flat", list), &error);
-        g_assert_no_error (error);
-        g_assert_cmpmem (g_variant_get_data (result), g_variant_get_size (result), g_variant_get_data (list),
-                         g_variant_get_size (list));
-        g_assert_true (g_variant_equal (result, list));
-      }
 }
 
 static void
@@ -306,45 +232,12 @@ test_perl_names (void)
   g_assert_cmpstr (habit.log->str, ==, "event (seen, 5); ");
 }
 
-static void
-test_perl_huge (void)
-{
-  const guint32 size = 20 << 20;
-
-  g_test_summary ("Strings of many megabytes go and come");
-  for (guint b = 0; b < G_N_ELEMENTS (backends); b++)
-    {
-      g_auto(Watched) watched = { 0 };
-      g_autoptr(GError) error = NULL;
-      g_autoptr(GVariant) result = NULL;
-      g_autoptr(GVariant) string = NULL;
-
-      watch_jobs (&watched, backends[b]);
-      result = test_call (watched.proxy, g_variant_new ("(su)", "zeros", size), &error);
-      g_assert_no_error (error);
-      string = g_variant_get_child_value (result, 0);
-      g_assert_cmpuint (g_variant_n_children (string), ==, size);
-      g_clear_pointer (&result, g_variant_unref);
-      result = test_call (watched.proxy, g_variant_new ("(s@ay)", "length", string), &error);
-      g_assert_no_error (error);
-      g_clear_pointer (&string, g_variant_unref);
-      string = g_variant_get_child_value (result, 0);
-      {
-        g_autofree char *text = show (string);
-
-        g_assert_cmpstr (text, ==, "20971520");
-      }
-    }
-}
-
 int
 main (int   argc,
       char *argv[])
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/perl/values", test_perl_values);
-  g_test_add_func ("/perl/sizes", test_perl_sizes);
   g_test_add_func ("/perl/errors", test_perl_errors);
   g_test_add_func ("/perl/remover", test_perl_remover);
   g_test_add_func ("/perl/done-callback", test_perl_done_callback);
@@ -352,7 +245,6 @@ main (int   argc,
   g_test_add_func ("/perl/failures", test_perl_failures);
   g_test_add_func ("/perl/eval", test_perl_eval);
   g_test_add_func ("/perl/names", test_perl_names);
-  g_test_add_func ("/perl/huge", test_perl_huge);
 
   return g_test_run ();
 }

@@ -204,7 +204,7 @@ XS (xs_event)
 {
   dXSARGS;
   GError *error = NULL;
-  GVariant *value;
+  g_autoptr(GVariant) value = NULL;
 
   if (!perl.is_serving || perl.is_stray)
     croak ("an event cannot be sent %s", perl.is_stray ? "by a process that a worker has forked"
@@ -249,7 +249,7 @@ XS (xs_done)
   dXSARGS;
   AfrpcInvocation *invocation = CvXSUBANY (cv).any_ptr;
   g_autoptr(GError) error = NULL;
-  GVariant *value;
+  g_autoptr(GVariant) value = NULL;
 
   if (perl.is_stray)
     croak ("a call cannot be answered by a process that a worker has forked");
@@ -260,11 +260,9 @@ XS (xs_done)
   /* Packing may have called it. */
   invocation = CvXSUBANY (cv).any_ptr;
   CvXSUBANY (cv).any_ptr = NULL;
-  if (invocation == NULL)
-    g_clear_pointer (&value, g_variant_unref);
-  else if (value != NULL)
+  if (invocation != NULL && value != NULL)
     afrpc_invocation_return_value (invocation, value);
-  else
+  else if (invocation != NULL)
     afrpc_invocation_return_error (invocation, error);
   g_clear_object (&invocation);
   afrpc_perl_loop_wake ();

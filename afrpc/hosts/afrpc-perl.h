@@ -25,7 +25,7 @@ typedef struct
   SV *args[2];      /* (nullable): the first arguments, given away */
   GVariant *tuple;  /* (nullable): the arguments that follow; not owned */
   AV *list;         /* (nullable): the same; not owned */
-  GVariant **value; /* (nullable): gets all that is returned, packed; floating */
+  GVariant **value; /* (nullable): gets all that is returned, packed (transfer full) */
   SV **scalar;      /* (nullable): gets the one value that is returned */
 } AfrpcPerlCall;
 
