@@ -310,6 +310,27 @@ afrpc_worker_is_cancelled (AfrpcWorker *self)
 }
 
 /**
+ * afrpc_worker_get_serialiser:
+ * @self: the worker
+ *
+ * Gets how values travel between the program and this worker: for hosts of languages that convert values
+ * accordingly.
+ *
+ * Known once the init function has returned.
+ *
+ * Returns: (transfer none) (nullable): the serialiser, or %NULL if values travel as they are
+ *
+ * Since: 1.0
+ */
+AfrpcSerialiser *
+afrpc_worker_get_serialiser (AfrpcWorker *self)
+{
+  g_return_val_if_fail (AFRPC_IS_WORKER (self), NULL);
+
+  return self->serialiser;
+}
+
+/**
  * afrpc_worker_get_args:
  * @self: the worker
  *

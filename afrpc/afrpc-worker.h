@@ -5,6 +5,7 @@
 #error "Only <afrpc/afrpc.h> can be included directly."
 #endif
 
+#include "afrpc-serialiser.h"
 #include "afrpc-types.h"
 
 G_BEGIN_DECLS
@@ -32,6 +33,8 @@ AFRPC_AVAILABLE_IN_1_0
 void      afrpc_worker_retire           (AfrpcWorker  *self);
 AFRPC_AVAILABLE_IN_1_0
 gboolean  afrpc_worker_is_cancelled     (AfrpcWorker  *self);
+AFRPC_AVAILABLE_IN_1_0
+AfrpcSerialiser *afrpc_worker_get_serialiser (AfrpcWorker *self);
 AFRPC_AVAILABLE_IN_1_0
 GVariant *afrpc_worker_get_args         (AfrpcWorker  *self);
 AFRPC_AVAILABLE_IN_1_0
