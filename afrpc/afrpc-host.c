@@ -3,6 +3,7 @@
 
 #include "afrpc-host.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -186,6 +187,7 @@ afrpc_host_class_init (AfrpcHostClass *klass)
   klass->fork = default_fork;
   klass->end = default_end;
   klass->wait = default_wait;
+  klass->orphan_signal = SIGKILL;
 
   /**
    * AfrpcHost:name: (attributes org.gtk.Property.get=afrpc_host_get_name)
@@ -421,6 +423,7 @@ afrpc_host_serve (AfrpcHost *self)
   session->funcs = &afrpc_serving_funcs;
   session->host = &serving;
   session->host_name = priv->name != NULL ? priv->name : "";
+  session->orphan_signal = AFRPC_HOST_GET_CLASS (self)->orphan_signal;
 
   switch (afrpc_connect (session, &status))
     {

@@ -31,6 +31,8 @@ G_DECLARE_DERIVABLE_TYPE (AfrpcHost, afrpc_host, AFRPC, HOST, GObject)
  * @end: ends the process; see [vfunc@Afrpc.Host.end]
  * @cancelled: takes notice of a call that was cancelled; see [vfunc@Afrpc.Host.cancelled]
  * @wait: waits for a call; see [vfunc@Afrpc.Host.wait]
+ * @orphan_signal: the signal that the process gets when the program dies that it serves, if it is to end with
+ *   that: SIGKILL, or one whose handler ends the process soon in the way of the language
  *
  * The virtual functions of a host.
  *
@@ -80,9 +82,10 @@ struct _AfrpcHostClass
                           AfrpcInvocation *invocation);
   void      (*wait)    (AfrpcHost         *self,
                         int                fd);
+  int       orphan_signal;
 
   /*< private >*/
-  gpointer padding[3];
+  gpointer padding[2];
 };
 
 AFRPC_AVAILABLE_IN_1_0

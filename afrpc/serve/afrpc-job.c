@@ -63,7 +63,7 @@ take_shared (AfrpcSession  *self,
       /* Without it, the end of the connection still ends a worker that looks at it. */
       if (fd >= 0)
         {
-          afrpc_lifeline_arm (fd);
+          afrpc_lifeline_arm (fd, self->orphan_signal);
           close (fd);
         }
     }

@@ -113,6 +113,7 @@ typedef struct
   const AfrpcSessionFuncs *funcs;
   gpointer host;           /* theirs */
   const char *host_name;
+  int orphan_signal;       /* what ends the process when its program dies */
   guint64 goodbye_serial;  /* of what follows when this process has ended, or 0 */
 
   gboolean is_bound;       /* to the only thread that may say anything: since it serves */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* What ends a worker when its parent dies, also while a function of it computes: a pipe of which the
- * parent alone has the writing end. The kernel itself sends the worker SIGKILL when that closes, see
+ * parent alone has the writing end. The kernel itself sends the worker a signal, usually SIGKILL, when that closes, see
  * F_SETSIG and O_ASYNC in fcntl(2): no thread, no handler, and unlike PR_SET_PDEATHSIG it follows the
  * process and not the thread that made the worker. */
 #pragma once
@@ -11,6 +11,7 @@
 G_BEGIN_DECLS
 
 int      afrpc_lifeline_dup (void);
-gboolean afrpc_lifeline_arm (int fd);
+gboolean afrpc_lifeline_arm (int fd,
+                             int signal);
 
 G_END_DECLS
