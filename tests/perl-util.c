@@ -87,7 +87,7 @@ show (GVariant *value)
   if (g_variant_is_of_type (value, G_VARIANT_TYPE ("mv")))
     return g_variant_n_children (value) == 0 ? g_strdup ("undef") : show_children (value, "just ", "");
 
-  return g_variant_print (value, FALSE);
+  return g_variant_print (value, g_variant_is_of_type (value, G_VARIANT_TYPE_HANDLE));
 }
 
 GVariant *
@@ -205,6 +205,79 @@ begin_call (Watched  *watched,
   afrpc_caller_call (AFRPC_CALLER (watched->proxy), args, NULL, outcome != NULL ? outcome_cb : NULL, outcome);
 }
 
+typedef struct
+{
+  gboolean done;
+  GVariant *value;
+  GUnixFDList **fds;
+  GError **error;
+} FilesOutcome;
+
+static void
+files_cb (GObject      *source,
+          GAsyncResult *result,
+          gpointer      user_data)
+{
+  FilesOutcome *outcome = user_data;
+
+  outcome->value = afrpc_proxy_call_with_fds_finish (AFRPC_PROXY (source), result, outcome->fds, outcome->error);
+  outcome->done = TRUE;
+}
+
+GVariant *
+call_with_files (Watched            *watched,
+                 GVariant           *args,
+                 const char *const  *texts,
+                 GUnixFDList       **fds,
+                 GError            **error)
+{
+  g_autoptr(GUnixFDList) list = g_unix_fd_list_new ();
+  FilesOutcome outcome = { .fds = fds, .error = error };
+
+  for (; *texts != NULL; texts++)
+    {
+      int fd = test_fd_with (*texts);
+
+      g_unix_fd_list_append (list, fd, NULL);
+      close (fd);
+    }
+  afrpc_proxy_call_with_fds (watched->proxy, args, list, NULL, files_cb, &outcome);
+  test_iterate_until (&outcome.done);
+
+  return outcome.value;
+}
+
+static void
+progress_cb (AfrpcProxy *proxy,
+             GVariant   *progress,
+             gpointer    log)
+{
+  g_autofree char *text = show (progress);
+
+  g_string_append_printf (log, "progress %s; ", text);
+}
+
+static void
+progress_finished_cb (GObject      *source,
+                      GAsyncResult *result,
+                      gpointer      user_data)
+{
+  Outcome *outcome = user_data;
+
+  outcome->value = afrpc_proxy_call_with_progress_finish (AFRPC_PROXY (source), result, &outcome->error);
+  outcome->done = TRUE;
+}
+
+void
+begin_progress (Watched      *watched,
+                GVariant     *args,
+                GCancellable *cancellable,
+                Outcome      *outcome)
+{
+  afrpc_proxy_call_with_progress (watched->proxy, args, AFRPC_PROGRESS_ALL, progress_cb, watched->log, NULL, cancellable,
+                                  progress_finished_cb, outcome);
+}
+
 void
 close_perl (Watched *watched)
 {
@@ -223,25 +296,38 @@ get_process (Watched *watched)
   return afrpc_proxy_get_process (watched->proxy);
 }
 
-static void
-send_text_fd (AfrpcProcess *process,
-              const char   *text)
-{
-  int fds[2];
-
-  g_assert_cmpint (pipe (fds), ==, 0);
-  g_assert_cmpint (write (fds[1], text, strlen (text)), ==, strlen (text));
-  close (fds[1]);
-  afrpc_process_send_fd (process, fds[0]);
-  close (fds[0]);
-}
-
 void
 send_start (AfrpcProcess *process)
 {
   afrpc_process_send_arg (process, g_variant_new_string ("a"));
-  send_text_fd (process, "from fd 1");
-  send_text_fd (process, "from fd 2");
+  test_send_fd_with (process, "from fd 1");
+  test_send_fd_with (process, "from fd 2");
   afrpc_process_send_arg (process, g_variant_new_uint32 (2));
-  send_text_fd (process, "from fd 3");
+  test_send_fd_with (process, "from fd 3");
+}
+
+static gboolean
+has_module (const char *name)
+{
+  g_autoptr(AfrpcProcess) process = new_process (NULL);
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GVariant) result = NULL;
+  g_autofree char *text = NULL;
+
+  afrpc_process_eval (process, "sub has { eval qq{require $_[0]; 1} ? 'yes' : 'no' }", NULL);
+  watch_function (&watched, process, "has", AFRPC_BACKEND_SYNC, NULL);
+  result = test_call (watched.proxy, g_variant_new ("(s)", name), NULL);
+  text = show (result);
+
+  return g_str_equal (text, "(yes)");
+}
+
+gboolean
+skip_without (const char *name)
+{
+  if (has_module (name))
+    return FALSE;
+
+  g_test_skip_printf ("%s is not installed", name);
+  return TRUE;
 }

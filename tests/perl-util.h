@@ -4,6 +4,8 @@
  * what it should answer. All that they ask of a proxy is asked here. */
 #pragma once
 
+#include <gio/gunixfdlist.h>
+
 #include "test-util.h"
 
 G_BEGIN_DECLS
@@ -41,9 +43,23 @@ void          watch_jobs      (Watched           *watched,
 void          begin_call      (Watched      *watched,
                                GVariant     *args,
                                Outcome      *outcome);
+/* With a file descriptor for each text, and waiting for the outcome. */
+GVariant     *call_with_files (Watched            *watched,
+                               GVariant           *args,
+                               const char *const  *texts,
+                               GUnixFDList       **fds,
+                               GError            **error);
+/* Whose progress is logged. */
+void          begin_progress  (Watched      *watched,
+                               GVariant     *args,
+                               GCancellable *cancellable,
+                               Outcome      *outcome);
 void          close_perl      (Watched      *watched);
 void          kill_perl       (Watched      *watched);
 AfrpcProcess *get_process     (Watched      *watched);
+
+/* Whether the test cannot be run, because a module of Perl is missing. */
+gboolean      skip_without    (const char   *name);
 
 char         *show            (GVariant     *value);
 GVariant     *parse           (const char   *text);

@@ -7,32 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static gboolean
-has_module (const char *name)
-{
-  g_autoptr(AfrpcProcess) process = new_process (NULL);
-  g_auto(Watched) watched = { 0 };
-  g_autoptr(GVariant) result = NULL;
-  g_autofree char *text = NULL;
-
-  afrpc_process_eval (process, "sub has { eval qq{require $_[0]; 1} ? 'yes' : 'no' }", NULL);
-  watch_function (&watched, process, "has", AFRPC_BACKEND_SYNC, NULL);
-  result = test_call (watched.proxy, g_variant_new ("(s)", name), NULL);
-  text = show (result);
-
-  return g_str_equal (text, "(yes)");
-}
-
-static gboolean
-skip_without (const char *name)
-{
-  if (has_module (name))
-    return FALSE;
-
-  g_test_skip_printf ("%s is not installed", name);
-  return TRUE;
-}
-
 static const char *const models[] = { "EV", "Perl" };
 
 static AfrpcProcess *

@@ -195,7 +195,7 @@ test_perl_failures (void)
   check_fails (new_process ("Remover"), "Remover::no_such", NULL, AFRPC_ERROR_FUNCTION, "no function “Remover::no_such”");
   check_fails (new_process ("Remover"), "handle", NULL, AFRPC_ERROR_FUNCTION, "no function “handle”");
   check_fails (new_process ("Jobs"), "Jobs::run", "Jobs::init_die", AFRPC_ERROR_INIT, "not today");
-  check_fails (new_process ("Jobs"), "Jobs::run", "Jobs::init_event", AFRPC_ERROR_INIT, "before the worker's function");
+  check_fails (new_process ("Jobs"), "Jobs::run", "Jobs::init_event", AFRPC_ERROR_INIT, "Undefined subroutine &AnyEvent::Fork::RPC::event called at ");
   check_fails (new_process ("Remover"), "Remover::handle", "none", AFRPC_ERROR_FUNCTION, "no function “none”");
   check_fails (evaluate ("sub {"), "run", NULL, AFRPC_ERROR_MODULE, "Missing right curly");
   check_fails (evaluate ("die qq{@_\\n}"), "run", NULL, AFRPC_ERROR_MODULE, "x 5");

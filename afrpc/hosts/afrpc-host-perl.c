@@ -3,6 +3,7 @@
 /* The host of workers in Perl, as they are written for AnyEvent::Fork and AnyEvent::Fork::RPC. */
 #include "config.h"
 
+#include "afrpc-perl-api.h"
 #include "afrpc-perl-loop.h"
 #include "afrpc-perl-value.h"
 
@@ -102,12 +103,7 @@ afrpc_host_perl_call (AfrpcHost    *host,
                       GVariant     *args,
                       GError      **error)
 {
-  GVariant *value = NULL;
-  AfrpcPerlCall call = { .code = get_function (host, number), .tuple = args, .value = &value };
-
-  afrpc_perl_set_serving ();
-
-  return afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, error) ? value : NULL;
+  return afrpc_perl_call_sync (get_function (host, number), args, error);
 }
 
 static void
@@ -115,22 +111,7 @@ afrpc_host_perl_invoke (AfrpcHost       *host,
                         guint            number,
                         AfrpcInvocation *invocation)
 {
-  afrpc_perl_set_serving ();
   afrpc_perl_invoke (get_function (host, number), invocation);
-}
-
-/* Returns: (nullable): a new handle, which has the file descriptor */
-static SV *
-open_handle (pTHX_
-             int      fd,
-             GError **error)
-{
-  SV *handle = NULL;
-  AfrpcPerlCall call = {
-    .code = afrpc_perl_function ("Afrpc::Perl::handle"), .args = { newSViv (fd) }, .scalar = &handle
-  };
-
-  return afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, error) ? handle : NULL;
 }
 
 /* What was sent to the process, in its order: strings and handles. */
@@ -147,7 +128,7 @@ get_start_args (pTHX_
     {
       for (; fd < n_fds && afrpc_worker_get_fd_position (worker, fd) <= i; fd++)
         {
-          SV *handle = open_handle (aTHX_ afrpc_worker_steal_fd (worker, fd), error);
+          SV *handle = afrpc_perl_open (afrpc_worker_steal_fd (worker, fd), error);
 
           if (handle == NULL)
             {
@@ -206,7 +187,7 @@ afrpc_host_perl_run (AfrpcHost   *host,
 {
   dTHX;
   g_autoptr(GError) error = NULL;
-  AfrpcPerlCall call = { .code = get_function (host, number), .args = { open_handle (aTHX_ fd, &error) } };
+  AfrpcPerlCall call = { .code = get_function (host, number), .args = { afrpc_perl_open (fd, &error) } };
 
   if (call.args[0] != NULL)
     call.list = get_start_args (aTHX_ worker, &error);

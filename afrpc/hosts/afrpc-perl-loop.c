@@ -10,6 +10,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "afrpc-perl-api.h"
+
 /* The main loop waits for its file descriptors by a function that can be replaced. Here it has the loop of EV or
  * AnyEvent wait, for its own and, as one file descriptor that an epoll set makes of them, for the main loop's.
  * So neither polls while it is idle, and callbacks of the one never run inside of those of the other, unless they

@@ -25,11 +25,17 @@ typedef struct
 {
   AfrpcValueWriter writer;
   SV *scratch;     /* for what has to be changed before it is written */
+  gboolean are_octets; /* everything is a string */
   guint array;     /* the numbers of types */
   guint hash;
   guint entry;
+  guint handle;
   GError **error;
 } Packer;
+
+/* How the lists of calls and events travel. */
+static gboolean lists_are_octets;
+static AfrpcPerlSerialiser *list_serialiser; /* (nullable): not owned */
 
 /* Returns: (nullable): the type of what was written, or NULL with an error */
 static const char *pack (pTHX_ Packer *self, SV *sv, guint depth);
@@ -61,17 +67,29 @@ get_octets (pTHX_
             SV     *sv,
             STRLEN *length)
 {
-  /* A number that is looked at as a string would remember that. */
-  if (!SvPOK (sv) || SvUTF8 (sv))
-    {
-      sv_setsv_flags (self->scratch, sv, 0);
-      sv = self->scratch;
-      sv_2pv_flags (sv, length, 0);
-      if (SvUTF8 (sv) && !sv_utf8_downgrade (sv, TRUE))
-        return fail (self, "wide character in a string: encode it first");
-    }
+  const char *text;
 
-  return SvPV_nomg_const (sv, *length);
+  if (SvPOK (sv) && !SvUTF8 (sv))
+    return SvPV_nomg_const (sv, *length);
+
+  /* A number that is looked at as a string would remember that. */
+  sv_setsv_flags (self->scratch, sv, 0);
+  text = SvPV_nomg_const (self->scratch, *length);
+  if (!SvUTF8 (self->scratch))
+    return text;
+
+  /* That of a reference is not in it. */
+  if (SvROK (self->scratch))
+    {
+      SV *copy = newSVpvn_utf8 (text, *length, TRUE);
+
+      sv_setsv_flags (self->scratch, copy, 0);
+      SvREFCNT_dec_NN (copy);
+    }
+  if (!sv_utf8_downgrade (self->scratch, TRUE))
+    return fail (self, "wide character in a string: encode it first");
+
+  return SvPV_nomg_const (self->scratch, *length);
 }
 
 static const char *
@@ -203,6 +221,28 @@ pack_hash (pTHX_
   return "a{sv}";
 }
 
+static const char *
+pack_handle (pTHX_
+             Packer *self,
+             SV     *sv)
+{
+  const gint32 handle = SvIV (SvRV (sv));
+
+  afrpc_value_writer_align (&self->writer, self->handle);
+  memcpy (afrpc_value_writer_add (&self->writer, sizeof handle), &handle, sizeof handle);
+
+  return "h";
+}
+
+static gboolean
+is_handle (pTHX_
+           SV *sv)
+{
+  SV *target = SvRV (sv);
+
+  return SvSTASH (target) == gv_stashpvs (AFRPC_PERL_HANDLE_CLASS, 0) && SvIOK (target);
+}
+
 /* What stands for an object is its string, if it has one. */
 static const char *
 pack_object (pTHX_
@@ -212,6 +252,8 @@ pack_object (pTHX_
   const char *type;
   SV *text;
 
+  if (is_handle (aTHX_ sv))
+    return pack_handle (aTHX_ self, sv);
   if (!SvAMAGIC (sv) && SvTYPE (SvRV (sv)) != SVt_REGEXP)
     return fail (self, "an object of class %s cannot be sent", sv_reftype (SvRV (sv), TRUE));
 
@@ -280,6 +322,25 @@ pack_reference (pTHX_
   return type;
 }
 
+/* The string of whatever it is. */
+static const char *
+pack_octets (pTHX_
+             Packer *self,
+             SV     *sv)
+{
+  if (!SvOK (sv))
+    return "ay";
+  if (SvROK (sv) && SvOBJECT (SvRV (sv)))
+    {
+      if (is_handle (aTHX_ sv))
+        return pack_string (aTHX_ self, SvRV (sv));
+      if (SvAMAGIC (sv))
+        return pack_object (aTHX_ self, sv);
+    }
+
+  return pack_string (aTHX_ self, sv);
+}
+
 static const char *
 pack (pTHX_
       Packer *self,
@@ -288,6 +349,8 @@ pack (pTHX_
 {
   if (SvGMAGICAL (sv))
     return pack_plain (aTHX_ self, sv, depth);
+  if (self->are_octets)
+    return pack_octets (aTHX_ self, sv);
   if (SvROK (sv))
     return pack_reference (aTHX_ self, sv, depth);
   if (!SvOK (sv))
@@ -350,6 +413,20 @@ pack_strings (pTHX_
   return g_variant_ref_sink (g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING_ARRAY, data, size, TRUE, g_free, data));
 }
 
+void
+afrpc_perl_value_choose (AfrpcSerialiser *serialiser)
+{
+  lists_are_octets = serialiser != NULL && strcmp (afrpc_serialiser_get_name (serialiser), "bytes") == 0;
+  list_serialiser = AFRPC_IS_PERL_SERIALISER (serialiser) ? AFRPC_PERL_SERIALISER (serialiser) : NULL;
+}
+
+/* Returns: (transfer none) (nullable): what lists are frozen and thawed by, if it is Perl's */
+AfrpcPerlSerialiser *
+afrpc_perl_value_get_serialiser (void)
+{
+  return list_serialiser;
+}
+
 /* Whether nothing but strings can come of so many values. */
 static gboolean
 are_plain (pTHX_
@@ -390,7 +467,7 @@ pack_members (pTHX_
       are_strings = are_strings && strcmp (member, "ay") == 0;
       if (n <= (SSize_t) TUPLE_MAX)
         g_string_append (types, member);
-      if (i < n - 1 || are_strings)
+      if (*member != 'h' && (i < n - 1 || are_strings))
         afrpc_value_writer_note_end (&self->writer, &container);
     }
 
@@ -431,11 +508,14 @@ afrpc_perl_pack_list (pTHX_
                       SSize_t   n,
                       GError  **error)
 {
-  GVariant *value = pack_strings (aTHX_ first, n);
-  Packer self = { .error = error };
+  Packer self = { .are_octets = lists_are_octets, .error = error };
+  GVariant *value;
   guint depth, type;
   gboolean ok;
 
+  if (list_serialiser != NULL)
+    return afrpc_perl_serialiser_freeze (aTHX_ list_serialiser, first, n, error);
+  value = pack_strings (aTHX_ first, n);
   if (value != NULL)
     return value;
 
@@ -443,9 +523,10 @@ afrpc_perl_pack_list (pTHX_
   self.array = afrpc_value_writer_push_type (&self.writer, "av", 2, &depth);
   self.hash = afrpc_value_writer_push_type (&self.writer, "a{sv}", 5, &depth);
   self.entry = self.hash + 1;
+  self.handle = afrpc_value_writer_push_type (&self.writer, "h", 1, &depth);
   self.scratch = newSV (0);
 
-  if (n <= (SSize_t) TUPLE_MAX || are_plain (aTHX_ first, n))
+  if (n <= (SSize_t) TUPLE_MAX || self.are_octets || are_plain (aTHX_ first, n))
     ok = pack_members (aTHX_ &self, first, n, &type);
   else
     ok = pack_many (aTHX_ &self, first, n, &type);

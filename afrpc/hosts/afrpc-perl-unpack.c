@@ -440,15 +440,44 @@ afrpc_perl_unpack (pTHX_
   return sv;
 }
 
-/* Puts the members of a tuple on Perl's stack, or anything else as a single argument. */
-void
-afrpc_perl_push (pTHX_
-                 GVariant *args)
+/* Puts what is thawed of octets on Perl's stack. */
+static gboolean
+push_thawed (pTHX_
+             SV        *thaw,
+             GVariant  *octets,
+             GError   **error)
 {
+  dSP;
+  SSize_t n;
+
+  PUSHMARK (SP);
+  mXPUSHs (newSVpvn (g_variant_get_data (octets), g_variant_get_size (octets)));
+  PUTBACK;
+  n = call_sv (thaw, G_LIST | G_EVAL);
+  if (!afrpc_perl_check_died (aTHX_ AFRPC_PERL_EXCEPTION, error))
+    return TRUE;
+
+  SPAGAIN;
+  SP -= n;
+  PUTBACK;
+  return FALSE;
+}
+
+/* Puts arguments on Perl's stack: the members of a tuple, or anything else as a single one. */
+gboolean
+afrpc_perl_push (pTHX_
+                 GVariant  *args,
+                 GError   **error)
+{
+  AfrpcPerlSerialiser *serialiser = afrpc_perl_value_get_serialiser ();
   Reader reader;
-  const Part part = begin (&reader, args);
+  Part part;
   dSP;
 
+  if (serialiser != NULL)
+    return push_thawed (aTHX_ afrpc_perl_serialiser_get_thaw (serialiser), args, error);
+
+  part = begin (&reader, args);
   if (get_layout (&reader, part.type)->code == '(')
     {
       Members members = begin_members (&part);
@@ -465,4 +494,6 @@ afrpc_perl_push (pTHX_
 
   PUTBACK;
   end (&reader);
+
+  return TRUE;
 }

@@ -3,19 +3,27 @@
 /* Perl's values as GVariants, and back. */
 #pragma once
 
-#include "afrpc-perl.h"
+#include "afrpc-perl-serialiser.h"
 
 G_BEGIN_DECLS
 
-SV       *afrpc_perl_unpack      (pTHX_
-                                  GVariant  *value);
-void      afrpc_perl_push        (pTHX_
-                                  GVariant  *args);
-GVariant *afrpc_perl_pack_list   (pTHX_
-                                  SSize_t    first,
-                                  SSize_t    n,
-                                  GError   **error);
-char     *afrpc_perl_message     (pTHX_
-                                  SV        *sv);
+/* Of what stands for a file descriptor in a result. */
+#define AFRPC_PERL_HANDLE_CLASS "Afrpc::Handle"
+
+/* The lists of calls and events are converted as this wants them, from now on. */
+void                 afrpc_perl_value_choose         (AfrpcSerialiser  *serialiser);
+AfrpcPerlSerialiser *afrpc_perl_value_get_serialiser (void);
+
+SV                  *afrpc_perl_unpack               (pTHX_
+                                                      GVariant         *value);
+gboolean             afrpc_perl_push                 (pTHX_
+                                                      GVariant         *args,
+                                                      GError          **error);
+GVariant            *afrpc_perl_pack_list            (pTHX_
+                                                      SSize_t           first,
+                                                      SSize_t           n,
+                                                      GError          **error);
+char                *afrpc_perl_message              (pTHX_
+                                                      SV               *sv);
 
 G_END_DECLS

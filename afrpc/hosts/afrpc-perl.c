@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "afrpc-perl-loop.h"
+#include "afrpc-perl-api.h"
 #include "afrpc-perl-value.h"
 
 #define EXCEPTION_DOMAIN "perl-exception"
@@ -18,17 +18,13 @@ static const char perl_code[] = {
   , 0
 };
 
+AfrpcPerl afrpc_perl;
+
 static struct
 {
-  PerlInterpreter *interpreter;
-  AfrpcHost *host;     /* not owned */
-  char **environment;  /* environ, as Perl has seen it last */
-  char **own_environment; /* (nullable): the same, if it is our own */
-  gboolean is_serving; /* events may be sent */
-  gboolean is_forked;  /* from a template */
-  gboolean is_stray;   /* a worker's function has forked this process */
-  gboolean is_ending;
-} perl;
+  char **now;            /* environ, as Perl has seen it last */
+  char **own;            /* (nullable): the same, if it is our own */
+} environment;
 
 EXTERN_C void boot_DynaLoader (pTHX_ CV *cv);
 
@@ -38,10 +34,10 @@ leave (pTHX)
 {
   int status;
 
-  if (!perl.is_stray && afrpc_host_get_worker (perl.host) != NULL)
-    afrpc_worker_flush (afrpc_host_get_worker (perl.host));
+  if (!afrpc_perl.is_stray && afrpc_host_get_worker (afrpc_perl.host) != NULL)
+    afrpc_worker_flush (afrpc_host_get_worker (afrpc_perl.host));
   status = afrpc_perl_end (STATUS_EXIT);
-  if (!perl.is_stray && !perl.is_forked)
+  if (!afrpc_perl.is_stray && !afrpc_perl.is_forked)
     exit (status);
 
   /* What else there is to do at an exit is somebody else's. */
@@ -49,11 +45,11 @@ leave (pTHX)
   _exit (status);
 }
 
-/* Takes what a die has left behind. */
-static gboolean
-check_died (pTHX_
-            int      code,
-            GError **error)
+/* Takes what a die has left behind, if anything has died. */
+gboolean
+afrpc_perl_check_died (pTHX_
+                       int      code,
+                       GError **error)
 {
   SV *died = ERRSV;
   g_autofree char *message = NULL;
@@ -82,7 +78,26 @@ check_died (pTHX_
 }
 
 static gboolean
-call_inside (pTHX_
+push_arguments (pTHX_
+                const AfrpcPerlCall  *call,
+                GError              **error)
+{
+  dSP;
+
+  for (guint i = 0; i < G_N_ELEMENTS (call->args) && call->args[i] != NULL; i++)
+    XPUSHs (sv_2mortal (call->args[i]));
+  for (SSize_t i = 0; i < call->n; i++)
+    XPUSHs (PL_stack_base[call->first + i]);
+  for (SSize_t i = 0; call->list != NULL && i <= av_len (call->list); i++)
+    XPUSHs (sv_mortalcopy (*av_fetch (call->list, i, FALSE)));
+  PUTBACK;
+
+  return call->tuple == NULL || afrpc_perl_push (aTHX_ call->tuple, error);
+}
+
+/* Calls, with the arguments that lie on the stack. */
+static gboolean
+call_pushed (pTHX_
              AfrpcPerlCall  *call,
              int             code,
              GError        **error)
@@ -92,22 +107,14 @@ call_inside (pTHX_
   SSize_t n;
   dSP;
 
-  ENTER;
-  SAVETMPS;
-  PUSHMARK (SP);
-  for (guint i = 0; i < G_N_ELEMENTS (call->args) && call->args[i] != NULL; i++)
-    XPUSHs (sv_2mortal (call->args[i]));
-  PUTBACK;
-  if (call->tuple != NULL)
-    afrpc_perl_push (aTHX_ call->tuple);
-  SPAGAIN;
-  for (SSize_t i = 0; call->list != NULL && i <= av_len (call->list); i++)
-    XPUSHs (sv_mortalcopy (*av_fetch (call->list, i, FALSE)));
-  PUTBACK;
-
+  if (call->from != NULL)
+    {
+      SAVEVPTR (PL_curcop);
+      PL_curcop = call->from;
+    }
   n = call_sv (call->code, flags | G_EVAL);
   SPAGAIN;
-  if (check_died (aTHX_ code, error))
+  if (afrpc_perl_check_died (aTHX_ code, error))
     ok = FALSE;
   else if (call->value != NULL)
     {
@@ -119,6 +126,31 @@ call_inside (pTHX_
     *call->scalar = newSVsv (*SP);
   SP -= n;
   PUTBACK;
+
+  return ok;
+}
+
+static gboolean
+call_inside (pTHX_
+             AfrpcPerlCall  *call,
+             int             code,
+             GError        **error)
+{
+  const SSize_t before = PL_stack_sp - PL_stack_base;
+  gboolean ok;
+  dSP;
+
+  ENTER;
+  SAVETMPS;
+  PUSHMARK (SP);
+  ok = push_arguments (aTHX_ call, error);
+  if (ok)
+    ok = call_pushed (aTHX_ call, code, error);
+  else
+    {
+      (void) POPMARK;
+      PL_stack_sp = PL_stack_base + before;
+    }
   FREETMPS;
   LEAVE;
 
@@ -131,7 +163,7 @@ afrpc_perl_call (AfrpcPerlCall  *call,
                  int             code,
                  GError        **error)
 {
-  dTHXa (perl.interpreter);
+  dTHXa (afrpc_perl.interpreter);
   gboolean ok = FALSE;
   int jump;
   dJMPENV;
@@ -142,7 +174,7 @@ afrpc_perl_call (AfrpcPerlCall  *call,
       ok = call_inside (aTHX_ call, code, error);
       JMPENV_POP;
       /* Its function should have ended it. */
-      if (perl.is_stray)
+      if (afrpc_perl.is_stray)
         leave (aTHX);
       return ok;
     }
@@ -156,7 +188,7 @@ afrpc_perl_call (AfrpcPerlCall  *call,
 SV *
 afrpc_perl_function (const char *name)
 {
-  dTHXa (perl.interpreter);
+  dTHXa (afrpc_perl.interpreter);
 
   return (SV *) get_cv (name, 0);
 }
@@ -166,7 +198,7 @@ static SV *
 convert (const char *function,
          SV         *sv)
 {
-  dTHXa (perl.interpreter);
+  dTHXa (afrpc_perl.interpreter);
   SV *scalar = NULL;
   AfrpcPerlCall call = { .code = afrpc_perl_function (function), .args = { SvREFCNT_inc (sv) }, .scalar = &scalar };
 
@@ -189,149 +221,32 @@ afrpc_perl_plain (SV *sv)
   return convert ("Afrpc::Perl::plain", sv);
 }
 
-static void G_GNUC_NORETURN
-croak_error (pTHX_
-             GError *error)
+/* Returns: (nullable): a new handle, which has the file descriptor */
+SV *
+afrpc_perl_open (int      fd,
+                 GError **error)
 {
-  SV *message = sv_2mortal (newSVpv (error->message, 0));
-
-  g_error_free (error);
-  croak ("%" SVf, SVfARG (message));
-}
-
-XS (xs_event);
-XS (xs_event)
-{
-  dXSARGS;
-  GError *error = NULL;
-  g_autoptr(GVariant) value = NULL;
-
-  if (!perl.is_serving || perl.is_stray)
-    croak ("an event cannot be sent %s", perl.is_stray ? "by a process that a worker has forked"
-                                                       : "before the worker's function is called");
-  value = afrpc_perl_pack_list (aTHX_ ax, items, &error);
-  if (value == NULL)
-    croak_error (aTHX_ error);
-  afrpc_worker_event (afrpc_host_get_worker (perl.host), value);
-  afrpc_perl_loop_wake ();
-
-  XSRETURN_EMPTY;
-}
-
-XS (xs_flush);
-XS (xs_flush)
-{
-  dXSARGS;
-
-  PERL_UNUSED_VAR (items);
-  if (perl.is_serving && !perl.is_stray)
-    afrpc_worker_flush (afrpc_host_get_worker (perl.host));
-
-  XSRETURN_EMPTY;
-}
-
-/* Runs the handlers of signals that have arrived. */
-XS (xs_handle_signals);
-XS (xs_handle_signals)
-{
-  dXSARGS;
-
-  PERL_UNUSED_VAR (items);
-  PERL_ASYNC_CHECK ();
-
-  XSRETURN_EMPTY;
-}
-
-/* The callback that an async function answers with. */
-XS (xs_done);
-XS (xs_done)
-{
-  dXSARGS;
-  AfrpcInvocation *invocation = CvXSUBANY (cv).any_ptr;
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) value = NULL;
-
-  if (perl.is_stray)
-    croak ("a call cannot be answered by a process that a worker has forked");
-  if (invocation == NULL)
-    croak ("the call has been answered before");
-
-  value = afrpc_perl_pack_list (aTHX_ ax, items, &error);
-  /* Packing may have called it. */
-  invocation = CvXSUBANY (cv).any_ptr;
-  CvXSUBANY (cv).any_ptr = NULL;
-  if (invocation != NULL && value != NULL)
-    afrpc_invocation_return_value (invocation, value);
-  else if (invocation != NULL)
-    afrpc_invocation_return_error (invocation, error);
-  g_clear_object (&invocation);
-  afrpc_perl_loop_wake ();
-
-  XSRETURN_EMPTY;
-}
-
-/* Nobody can answer any more. At the end, it is the end that says so. */
-static int
-free_done (pTHX_
-           SV    *sv,
-           MAGIC *magic)
-{
-  AfrpcInvocation *invocation = CvXSUBANY ((CV *) sv).any_ptr;
-
-  CvXSUBANY ((CV *) sv).any_ptr = NULL;
-  if (invocation != NULL && !perl.is_ending && !perl.is_stray)
-    {
-      g_object_unref (invocation);
-      afrpc_perl_loop_wake ();
-    }
-
-  return 0;
-}
-
-static MGVTBL done_vtable = { .svt_free = free_done };
-
-/* Calls an async function. If it dies, that answers the call, unless it has been answered. */
-void
-afrpc_perl_invoke (SV              *code,
-                   AfrpcInvocation *invocation)
-{
-  dTHXa (perl.interpreter);
-  CV *done = newXS (NULL, xs_done, __FILE__);
+  dTHXa (afrpc_perl.interpreter);
+  SV *handle = NULL;
   AfrpcPerlCall call = {
-    .code = code, .args = { newRV_inc ((SV *) done) }, .tuple = afrpc_invocation_get_args (invocation)
+    .code = afrpc_perl_function ("Afrpc::Perl::handle"), .args = { newSViv (fd) }, .scalar = &handle
   };
-  g_autoptr(GError) error = NULL;
 
-  CvXSUBANY (done).any_ptr = g_object_ref (invocation);
-  sv_magicext ((SV *) done, NULL, PERL_MAGIC_ext, &done_vtable, NULL, 0);
-
-  if (!afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, &error))
-    {
-      g_autoptr(AfrpcInvocation) unanswered = CvXSUBANY (done).any_ptr;
-
-      CvXSUBANY (done).any_ptr = NULL;
-      if (unanswered != NULL)
-        afrpc_invocation_return_error (unanswered, error);
-      else
-        g_printerr ("afrpc-host-perl: a function that has answered its call has failed: %s\n", error->message);
-    }
-  SvREFCNT_dec ((SV *) done);
+  return afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, error) ? handle : NULL;
 }
 
 static void
 init_extensions (pTHX)
 {
   newXS ("DynaLoader::boot_DynaLoader", boot_DynaLoader, __FILE__);
-  newXS ("AnyEvent::Fork::RPC::event", xs_event, __FILE__);
-  newXS ("AnyEvent::Fork::RPC::flush", xs_flush, __FILE__);
-  newXS ("Afrpc::Perl::handle_signals", xs_handle_signals, __FILE__);
+  afrpc_perl_define_api (aTHX);
 }
 
 /* Of libc's fork (), which Perl's calls; afrpc's own may not call it. */
 static void
 stray_cb (void)
 {
-  perl.is_stray = TRUE;
+  afrpc_perl.is_stray = TRUE;
 }
 
 void
@@ -348,11 +263,11 @@ afrpc_perl_start (AfrpcHost  *host,
 
   own_argv[0] = argv[0];
   PERL_SYS_INIT3 (&perl_argc, &perl_argv, &environ);
-  perl.host = host;
-  perl.interpreter = perl_alloc ();
-  PERL_SET_CONTEXT (perl.interpreter);
+  afrpc_perl.host = host;
+  afrpc_perl.interpreter = perl_alloc ();
+  PERL_SET_CONTEXT (afrpc_perl.interpreter);
   {
-    dTHXa (perl.interpreter);
+    dTHXa (afrpc_perl.interpreter);
 
     perl_construct (my_perl);
     PL_exit_flags |= PERL_EXIT_DESTRUCT_END;
@@ -363,7 +278,7 @@ afrpc_perl_start (AfrpcHost  *host,
     call = (AfrpcPerlCall) { .code = afrpc_perl_function ("Afrpc::Perl::start"), .args = { newSVpvs (AFRPC_PERL) } };
     afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, NULL);
   }
-  perl.environment = environ;
+  environment.now = environ;
   pthread_atfork (NULL, NULL, stray_cb);
 }
 
@@ -372,9 +287,9 @@ afrpc_perl_start (AfrpcHost  *host,
 int
 afrpc_perl_end (int status)
 {
-  dTHXa (perl.interpreter);
+  dTHXa (afrpc_perl.interpreter);
 
-  perl.is_ending = TRUE;
+  afrpc_perl.is_ending = TRUE;
   STATUS_EXIT_SET (status);
 
   return perl_destruct (my_perl);
@@ -384,27 +299,20 @@ afrpc_perl_end (int status)
 void
 afrpc_perl_prepare_fork (void)
 {
-  dTHXa (perl.interpreter);
+  dTHXa (afrpc_perl.interpreter);
 
   PERL_FLUSHALL_FOR_CHILD;
-}
-
-/* From now on events can be sent. */
-void
-afrpc_perl_set_serving (void)
-{
-  perl.is_serving = TRUE;
 }
 
 void
 afrpc_perl_forked (void)
 {
-  dTHXa (perl.interpreter);
+  dTHXa (afrpc_perl.interpreter);
   AfrpcPerlCall call = { .code = afrpc_perl_function ("Afrpc::Perl::forked") };
   g_autoptr(GError) error = NULL;
 
-  perl.is_forked = TRUE;
-  perl.is_stray = FALSE;
+  afrpc_perl.is_forked = TRUE;
+  afrpc_perl.is_stray = FALSE;
   /* Or all processes from one template would draw the same numbers. */
   PL_srand_called = FALSE;
   if (!afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, &error))
@@ -415,10 +323,10 @@ afrpc_perl_forked (void)
 void
 afrpc_perl_renew_env (void)
 {
-  dTHXa (perl.interpreter);
+  dTHXa (afrpc_perl.interpreter);
   AfrpcPerlCall call = { .code = afrpc_perl_function ("Afrpc::Perl::renew_environment") };
 
-  if (environ == perl.environment)
+  if (environ == environment.now)
     return;
 
   call.list = newAV ();
@@ -435,7 +343,7 @@ afrpc_perl_renew_env (void)
   SvREFCNT_dec ((SV *) call.list);
 
   /* An array of the C library's would be freed with clearenv (), and the next one could lie at its place. */
-  g_free (perl.own_environment);
-  perl.own_environment = environ != NULL ? g_memdup2 (environ, (g_strv_length (environ) + 1) * sizeof *environ) : NULL;
-  perl.environment = environ = perl.own_environment;
+  g_free (environment.own);
+  environment.own = environ != NULL ? g_memdup2 (environ, (g_strv_length (environ) + 1) * sizeof *environ) : NULL;
+  environment.now = environ = environment.own;
 }

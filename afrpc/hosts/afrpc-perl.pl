@@ -5,7 +5,7 @@
 
 # First, so that the code sees no variable of ours. It finds its arguments in @_.
 package main;
-sub Afrpc::Perl::evaluate { eval shift; die $@ if ref $@ or length $@ }
+sub Afrpc::Perl::evaluate { my @result = eval shift; die $@ if ref $@ or length $@; @result }
 
 package Afrpc::Perl;
 
@@ -17,14 +17,32 @@ sub start
 {
    # Modules that start Perl mean that, and not this program.
    $^X = $_[0];
-   $INC{"AnyEvent/Fork/RPC/$_.pm"} = __FILE__ for "Sync", "Async";
+   $INC{$_} = __FILE__ for "AnyEvent/Fork/RPC/Sync.pm", "AnyEvent/Fork/RPC/Async.pm", "Afrpc.pm";
    grep { !ref and -e "$_/AnyEvent/Fork/RPC.pm" } @INC
       or $INC{"AnyEvent/Fork/RPC.pm"} = __FILE__;
    $environment = $ENV{PERL5LIB};
 }
 
-sub AnyEvent::Fork::RPC::Sync::do_exit { CORE::exit (0) }
-sub AnyEvent::Fork::RPC::Async::do_exit { CORE::exit (0) }
+# Calls seem to come from here, as they do in the original. An event can be sent once the function serves.
+{
+   package AnyEvent::Fork::RPC::Sync;
+   sub AnyEvent::Fork::RPC::event;
+   sub do_exit { CORE::exit (0) }
+
+   package AnyEvent::Fork::RPC::Async;
+   sub do_exit { CORE::exit (0) }
+}
+
+# The one function takes a list of values and returns octets, the other one the other way round.
+sub Afrpc::register_serialiser
+{
+   my ($name, @functions) = @_;
+
+   @functions = Afrpc::Perl::evaluate (@functions) if @functions == 1;
+   2 == grep ref eq "CODE", @functions
+      or die "a serialiser is two functions, or code that returns them\n";
+   Afrpc::Perl::register ($name, @functions);
+}
 
 sub load
 {

@@ -110,6 +110,13 @@ sub count_down { my ($n) = @_; no warnings "recursion"; $n ? 1 + count_down ($n 
    "handle-exit" => sub { $SIG{TERM} = sub { exit 11 }; 1 },
    rand => sub { rand },
    env => sub { map { $ENV{$_} // "unset" } @_ },
+   "rename-and-env" => sub {
+      my $before = $ENV{$_[0]};
+      $0 = "x" x 500;
+      my $after = `echo "\$$_[0]"`;
+      chomp $after;
+      $after eq $before && $before ne "" ? "kept" : "lost: $after"
+   },
    inc => sub { $INC[0] },
    start => sub { map { ref $_ ? do { binmode $_; <$_> } : $_ } @start },
    name => sub { $0 = "a name of its own"; $0 },
