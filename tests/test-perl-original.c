@@ -81,6 +81,8 @@ test_perl_surroundings (void)
   for (guint b = 0; b < G_N_ELEMENTS (backends); b++)
     {
       g_auto(Watched) watched = { 0 };
+      g_autofree char *name = NULL;
+      g_autofree char *expected = NULL;
 
       watch_original (&watched, backends[b], NULL);
       check_call (watched.proxy, "('caller',)",
@@ -90,7 +92,63 @@ test_perl_surroundings (void)
       check_call (watched.proxy, "('loaded',)", "(0, 0, 1)");
       check_call (watched.proxy, "('stderr',)", "(pipe)");
       check_call (watched.proxy, "('bin',)", "(found)");
+      name = call_text (watched.proxy, "name");
+      expected = g_strdup_printf ("(%d Original::run%s)", (int) getpid (), b == 0 ? "" : "_async");
+      g_assert_cmpstr (name, ==, expected);
     }
+}
+
+static void
+check_title (Watched    *watched,
+             const char *job,
+             const char *title)
+{
+  g_autoptr(GVariant) result = test_call (watched->proxy, g_variant_new ("(ss)", job, title), NULL);
+  g_autofree char *text = show (result);
+  g_autofree char *expected = g_strdup_printf ("(%s, %.15s)", title, title);
+
+  g_assert_cmpstr (text, ==, expected);
+}
+
+static void
+test_perl_title (void)
+{
+  static const guint lengths[] = { 1, 5, 20, 60, 20, 100, 200, 3, 300 };
+  g_auto(Watched) watched = { 0 };
+  g_autofree char *first = g_strdup_printf ("%d Original::run", (int) getpid ());
+
+  g_test_summary ("The title of the process names the function, or is what the worker wants it to be");
+  watch_original (&watched, AFRPC_BACKEND_SYNC, NULL);
+  check_title (&watched, "title-is", first);
+  for (guint i = 0; i < G_N_ELEMENTS (lengths); i++)
+    {
+      g_autofree char *title = g_strnfill (lengths[i], 'a' + i);
+      g_autoptr(GVariant) set = test_call (watched.proxy, g_variant_new ("(ss)", "title", title), NULL);
+
+      check_title (&watched, "title-is", title);
+      check_title (&watched, "local-title", "for a moment");
+      check_title (&watched, "title-is", title);
+    }
+  /* The environment, which lay behind it, is as it was. */
+  {
+    g_auto(Watched) jobs = { 0 };
+
+    watch_jobs (&jobs, AFRPC_BACKEND_SYNC);
+    g_string_set_size (jobs.log, 0);
+    check_call (jobs.proxy, "('rename-and-env', 'PERL5LIB')", "(kept)");
+  }
+}
+
+static void
+test_perl_title_own (void)
+{
+  g_autoptr(AfrpcProcess) process = new_process ("Original");
+  g_auto(Watched) watched = { 0 };
+
+  g_test_summary ("A title that a worker has given itself is left alone");
+  afrpc_process_eval (process, "sub name { $0 = 'of its own' }", NULL);
+  watch_function (&watched, process, "Original::run", AFRPC_BACKEND_SYNC, &(PerlOptions) { .init = "name" });
+  check_title (&watched, "title-is", "of its own");
 }
 
 static void
@@ -152,6 +210,8 @@ main (int   argc,
   g_test_add_func ("/perl/event", test_perl_event);
   g_test_add_func ("/perl/octets", test_perl_octets);
   g_test_add_func ("/perl/surroundings", test_perl_surroundings);
+  g_test_add_func ("/perl/title", test_perl_title);
+  g_test_add_func ("/perl/title-own", test_perl_title_own);
   g_test_add_func ("/perl/last-events", test_perl_last_events);
   g_test_add_func ("/perl/threads", test_perl_threads);
 

@@ -5,6 +5,7 @@
 
 #include "afrpc-perl-api.h"
 #include "afrpc-perl-loop.h"
+#include "afrpc-perl-title.h"
 #include "afrpc-perl-value.h"
 
 #define AFRPC_TYPE_HOST_PERL (afrpc_host_perl_get_type ())
@@ -92,6 +93,8 @@ afrpc_host_perl_resolve (AfrpcHost          *host,
       afrpc_perl_loop_join ();
     }
 
+  if (kind != AFRPC_FUNCTION_INIT && kind != AFRPC_FUNCTION_DONE)
+    afrpc_perl_title_name (name);
   g_ptr_array_add (self->functions, function);
   return self->functions->len;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "afrpc-perl-api.h"
+#include "afrpc-perl-title.h"
 #include "afrpc-perl-value.h"
 
 #define EXCEPTION_DOMAIN "perl-exception"
@@ -255,13 +256,13 @@ afrpc_perl_start (AfrpcHost  *host,
                   char      **argv)
 {
   /* All this is overwritten by an assignment to $0. */
-  static char option[] = "-e", program[] = "0";
-  static char *own_argv[] = { NULL, option, program, NULL };
+  static char name[] = "afrpc-host-perl", option[] = "-e", program[] = "0";
+  static char *own_argv[] = { name, option, program, NULL };
   char **perl_argv = own_argv;
   int perl_argc = 3;
   AfrpcPerlCall call;
 
-  own_argv[0] = argv[0];
+  afrpc_perl_title_init (argc, argv);
   PERL_SYS_INIT3 (&perl_argc, &perl_argv, &environ);
   afrpc_perl.host = host;
   afrpc_perl.interpreter = perl_alloc ();
@@ -275,6 +276,7 @@ afrpc_perl_start (AfrpcHost  *host,
       exit (1);
     perl_run (my_perl);
     eval_pv (perl_code, TRUE);
+    afrpc_perl_title_tie (aTHX);
     call = (AfrpcPerlCall) { .code = afrpc_perl_function ("Afrpc::Perl::start"), .args = { newSVpvs (AFRPC_PERL) } };
     afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, NULL);
   }
