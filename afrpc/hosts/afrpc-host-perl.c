@@ -5,6 +5,7 @@
 
 #include "afrpc-perl-api.h"
 #include "afrpc-perl-loop.h"
+#include "afrpc-perl-orphan.h"
 #include "afrpc-perl-title.h"
 #include "afrpc-perl-value.h"
 
@@ -256,6 +257,7 @@ afrpc_host_perl_class_init (AfrpcHostPerlClass *klass)
   host_class->fork = afrpc_host_perl_fork;
   host_class->end = afrpc_host_perl_end;
   host_class->wait = afrpc_host_perl_wait;
+  host_class->orphan_signal = afrpc_perl_orphan_get_signal ();
 }
 
 static void

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "afrpc-perl-api.h"
+#include "afrpc-perl-orphan.h"
 #include "afrpc-perl-title.h"
 #include "afrpc-perl-value.h"
 
@@ -277,6 +278,7 @@ afrpc_perl_start (AfrpcHost  *host,
     perl_run (my_perl);
     eval_pv (perl_code, TRUE);
     afrpc_perl_title_tie (aTHX);
+    afrpc_perl_orphan_watch (aTHX);
     call = (AfrpcPerlCall) { .code = afrpc_perl_function ("Afrpc::Perl::start"), .args = { newSVpvs (AFRPC_PERL) } };
     afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, NULL);
   }
@@ -292,6 +294,7 @@ afrpc_perl_end (int status)
   dTHXa (afrpc_perl.interpreter);
 
   afrpc_perl.is_ending = TRUE;
+  afrpc_perl_orphan_leave ();
   STATUS_EXIT_SET (status);
 
   return perl_destruct (my_perl);

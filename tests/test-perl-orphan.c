@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What a worker in Perl runs when its program dies. The program is a child of this test. */
+#include "perl-util.h"
+
+#include <glib-unix.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef struct
+{
+  AfrpcBackend backend;
+  const char *job;
+  const char *expected;
+  const char *module; /* (nullable): that has to be there */
+} Case;
+
+static const Case cases[] = {
+  { AFRPC_BACKEND_SYNC, "idle", "ended;destroyed;" },
+  { AFRPC_BACKEND_SYNC, "compute", "ended;destroyed;" },
+  { AFRPC_BACKEND_SYNC, "sleep", "ended;destroyed;" },
+  { AFRPC_BACKEND_SYNC, "trap", "ended;destroyed;" },
+  { AFRPC_BACKEND_SYNC, "read", "ended;destroyed;" },
+  { AFRPC_BACKEND_SYNC, "wait", "ended;destroyed;" },
+  { AFRPC_BACKEND_SYNC, "sort", "ended;destroyed;" },
+  { AFRPC_BACKEND_SYNC, "object", "destroyed;ended;destroyed;" },
+  { AFRPC_BACKEND_SYNC, "handler", "ended;destroyed;" },
+  { AFRPC_BACKEND_ASYNC, "keep", "ended;destroyed;" },
+  { AFRPC_BACKEND_ASYNC, "compute", "ended;destroyed;" },
+  { AFRPC_BACKEND_ASYNC, "sleep", "ended;destroyed;" },
+  { AFRPC_BACKEND_ASYNC, "block", "ended;destroyed;", "AnyEvent" },
+};
+
+/* The program: has a worker begin, and dies. */
+static int
+be_program (const Case *what,
+            const char *how)
+{
+  g_autoptr(AfrpcProcess) process = new_process ("Last");
+  Watched watched = { 0 };
+
+  if (g_str_equal (how, "finish"))
+    afrpc_process_set_orphan_policy (process, AFRPC_ORPHAN_POLICY_FINISH);
+  watch_function (&watched, process, what->backend == AFRPC_BACKEND_SYNC ? "Last::run" : "Last::run_async", what->backend,
+                  NULL);
+  if (g_str_equal (what->job, "idle"))
+    check_call (watched.proxy, "('idle',)", "(1)");
+  else
+    begin_call (&watched, g_variant_new ("(s)", what->job), NULL);
+  while (watched.n_events == 0)
+    g_main_context_iteration (NULL, TRUE);
+
+  if (g_str_equal (how, "kill"))
+    kill (getpid (), SIGKILL);
+  _exit (0);
+}
+
+/* Runs a program whose worker writes to its standard output, of which the end comes with the end of both. */
+static char *
+run_program (const Case *what,
+             const char *how)
+{
+  g_autofree char *number = g_strdup_printf ("%d", (int) (what - cases));
+  GString *output = g_string_new (NULL);
+  char buffer[64];
+  int fds[2], pid;
+  gssize n;
+
+  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
+  pid = fork ();
+  if (pid == 0)
+    {
+      dup2 (fds[1], 1);
+      execl ("/proc/self/exe", "test-perl-orphan", "--program", number, how, NULL);
+      _exit (127);
+    }
+  close (fds[1]);
+  waitpid (pid, NULL, 0);
+  while ((n = read (fds[0], buffer, sizeof buffer)) > 0)
+    g_string_append_len (output, buffer, n);
+  close (fds[0]);
+
+  return g_string_free (output, FALSE);
+}
+
+static void
+test_perl_orphan (gconstpointer data)
+{
+  const Case *what = data;
+  static const char *const hows[] = { "exit", "kill" };
+
+  g_test_summary ("END blocks and destructors are run when the program dies, whatever a worker does");
+  if (what->module != NULL && skip_without (what->module))
+    return;
+
+  for (guint i = 0; i < G_N_ELEMENTS (hows); i++)
+    {
+      g_autofree char *output = run_program (what, hows[i]);
+
+      g_assert_cmpstr (output, ==, what->expected);
+    }
+}
+
+static void
+test_perl_orphan_finish (void)
+{
+  g_autofree char *output = run_program (&cases[0], "finish");
+
+  g_test_summary ("So they are in a worker that may finish its calls");
+  g_assert_cmpstr (output, ==, "ended;destroyed;");
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  if (argc == 4 && g_str_equal (argv[1], "--program"))
+    return be_program (&cases[atoi (argv[2])], argv[3]);
+
+  g_test_init (&argc, &argv, NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *path = g_strdup_printf ("/perl/orphan/%s/%s", cases[i].backend == AFRPC_BACKEND_SYNC ? "sync" : "async",
+                                               cases[i].job);
+
+      g_test_add_data_func (path, &cases[i], test_perl_orphan);
+    }
+  g_test_add_func ("/perl/orphan/finish", test_perl_orphan_finish);
+
+  return g_test_run ();
+}
