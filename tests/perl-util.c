@@ -90,6 +90,7 @@ show (GVariant *value)
   return g_variant_print (value, g_variant_is_of_type (value, G_VARIANT_TYPE_HANDLE));
 }
 
+/* Returns: (transfer full) */
 GVariant *
 parse (const char *text)
 {

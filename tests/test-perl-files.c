@@ -84,7 +84,7 @@ check_result (Watched           *watched,
 {
   g_autoptr(GUnixFDList) fds = NULL;
   g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) result = call_with_files (watched, parse (args), texts, &fds, &error);
+  g_autoptr(GVariant) result = call_with_files (watched, g_variant_new_parsed (args), texts, &fds, &error);
   g_autofree char *text = NULL;
 
   g_assert_no_error (error);
@@ -136,7 +136,7 @@ test_perl_files_buffered (void)
 
   g_test_summary ("What Perl has not written yet is written before a handle is sent");
   watch_files (&watched, AFRPC_BACKEND_SYNC, NULL);
-  result = call_with_files (&watched, parse ("('buffered',)"), no_files, &fds, &error);
+  result = call_with_files (&watched, g_variant_new_parsed ("('buffered',)"), no_files, &fds, &error);
   g_assert_no_error (error);
   fd = g_unix_fd_list_get (fds, 0, NULL);
   g_assert_cmpint (pread (fd, text, sizeof text - 1, 0), ==, 8);
@@ -195,7 +195,7 @@ test_perl_progress (void)
       g_autofree char *text = NULL;
 
       watch_files (&watched, backends[b], NULL);
-      begin_progress (&watched, parse ("('progress', 1, 'two')"), NULL, &outcome);
+      begin_progress (&watched, g_variant_new_parsed ("('progress', 1, 'two')"), NULL, &outcome);
       outcome_wait (&outcome);
       g_assert_no_error (outcome.error);
       text = show (outcome.value);
@@ -218,7 +218,7 @@ test_perl_cancelled (void)
       if (backends[b] == AFRPC_BACKEND_ASYNC && skip_without ("AnyEvent"))
         return;
       watch_files (&watched, backends[b], NULL);
-      begin_progress (&watched, parse ("('wait',)"), cancellable, &outcome);
+      begin_progress (&watched, g_variant_new_parsed ("('wait',)"), cancellable, &outcome);
       while (watched.n_events == 0)
         g_main_context_iteration (NULL, TRUE);
       g_cancellable_cancel (cancellable);

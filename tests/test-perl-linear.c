@@ -59,7 +59,7 @@ count (const char *folder,
   watch_function (&watched, process, "echo", AFRPC_BACKEND_SYNC, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (types); i++)
     {
-      GVariant *value = random_variant_array (rand, types[i], n);
+      g_autoptr(GVariant) value = random_variant_array (rand, types[i], n);
       g_autoptr(GError) error = NULL;
       g_autoptr(GVariant) result = test_call (watched.proxy, g_variant_new_tuple (&value, 1), &error);
 

@@ -118,7 +118,7 @@ test_perl_serialiser (void)
       g_assert_cmpstr (watched.log->str, ==, "event (x, y); ");
       if (backends[b] == AFRPC_BACKEND_ASYNC)
         continue;
-      begin_progress (&watched, parse ("['progress', 'half']"), NULL, &outcome);
+      begin_progress (&watched, g_variant_new_parsed ("['progress', 'half']"), NULL, &outcome);
       outcome_wait (&outcome);
       g_assert_no_error (outcome.error);
       g_assert_cmpstr (watched.log->str, ==, "event (x, y); progress (half); ");

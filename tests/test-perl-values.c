@@ -234,18 +234,20 @@ test_perl_random (void)
 
   g_test_summary ("Values of random types come back as the documentation says");
   watch_echo (&watched);
-  for (guint i = 0; i < 1500; i++)
+  for (guint i = 0; i < 1000; i++)
     {
       GVariant *values[60];
       const int n = i % 100 == 0 ? 45 + (int) i / 100 : g_rand_int_range (rand, 0, 4);
 
       for (int j = 0; j < n; j++)
         {
-          values[j] = random_variant (rand, RANDOM_VARIANT_DEFAULT);
-          if (n > 1)
-            values[j] = g_variant_new_variant (values[j]);
+          g_autoptr(GVariant) value = random_variant (rand, RANDOM_VARIANT_DEFAULT);
+
+          values[j] = n > 1 ? g_variant_ref_sink (g_variant_new_variant (value)) : g_steal_pointer (&value);
         }
       check_echo (watched.proxy, g_variant_new_tuple (values, n));
+      for (int j = 0; j < n; j++)
+        g_variant_unref (values[j]);
     }
 }
 
