@@ -125,6 +125,23 @@ test_perl_files_odd (void)
 }
 
 static void
+test_perl_files_example (void)
+{
+  static const char *const texts[] = { "one\ntwo\n", NULL };
+
+  g_test_summary ("The functions that the documentation shows");
+  for (guint b = 0; b < G_N_ELEMENTS (backends); b++)
+    {
+      g_auto(Watched) watched = { 0 };
+      g_autoptr(AfrpcProcess) process = new_process ("Files");
+
+      watch_function (&watched, process, b == 0 ? "Files::first_line" : "Files::first_line_async", backends[b], NULL);
+      check_result (&watched, "(handle 0,)", texts, "<one\\0a, handle 0>", 1);
+      check_error (watched.proxy, "(handle 0,)", AFRPC_ERROR_REMOTE, "no file has come with the call");
+    }
+}
+
+static void
 test_perl_files_buffered (void)
 {
   g_auto(Watched) watched = { 0 };
@@ -238,6 +255,7 @@ main (int   argc,
 
   g_test_add_func ("/perl/files", test_perl_files);
   g_test_add_func ("/perl/files-odd", test_perl_files_odd);
+  g_test_add_func ("/perl/files-example", test_perl_files_example);
   g_test_add_func ("/perl/files-buffered", test_perl_files_buffered);
   g_test_add_func ("/perl/files-octets", test_perl_files_octets);
   g_test_add_func ("/perl/answered", test_perl_answered);

@@ -64,6 +64,30 @@ my %job = (
    fine => sub { my ($call) = @_; Afrpc::is_cancelled (@$call) ? "cancelled" : "fine" },
 );
 
+# A call brings a file, and takes another one home.
+sub first_line
+{
+   my ($handle) = @_;
+
+   my $file = Afrpc::steal_fd ($handle) or die "no file has come with the call\n";
+   my $line = <$file>;
+   open my $empty, "<", "/dev/null" or die "/dev/null: $!\n";
+
+   ($line, Afrpc::append_fd ($empty))
+}
+
+# The same in the async backend.
+sub first_line_async
+{
+   my ($done, $handle) = @_;
+
+   my $file = Afrpc::steal_fd ($done, $handle) or die "no file has come with the call\n";
+   my $line = <$file>;
+   open my $empty, "<", "/dev/null" or die "/dev/null: $!\n";
+
+   $done->($line, Afrpc::append_fd ($done, $empty));
+}
+
 sub run { my ($name, @arguments) = @_; $job{$name}->([], @arguments) }
 
 sub run_async
