@@ -168,6 +168,17 @@ test_perl_last_events (void)
 }
 
 static void
+test_perl_no_call (void)
+{
+  g_auto(Watched) watched = { 0 };
+
+  g_test_summary ("A done function of the sync backend can send events, even if there never was a call");
+  watch_original (&watched, AFRPC_BACKEND_SYNC, &(PerlOptions) { .done = "Original::done" });
+  watch_end (&watched);
+  g_assert_cmpstr (watched.log->str, ==, "event (done); exited; destroyed; ");
+}
+
+static void
 test_perl_threads (void)
 {
   g_auto(Watched) sync = { 0 };
@@ -213,6 +224,7 @@ main (int   argc,
   g_test_add_func ("/perl/title", test_perl_title);
   g_test_add_func ("/perl/title-own", test_perl_title_own);
   g_test_add_func ("/perl/last-events", test_perl_last_events);
+  g_test_add_func ("/perl/no-call", test_perl_no_call);
   g_test_add_func ("/perl/threads", test_perl_threads);
 
   return g_test_run ();

@@ -30,6 +30,7 @@ test_perl_errors (void)
     { "('die-plain',)", "Jobs::Plain=HASH(" },
     { "('mute-object',)", "an object of class Jobs::Mute cannot be made a string", "ours" },
     { "('plain-object',)", "an object of class Jobs::Plain cannot be sent", "ours" },
+    { "('brief-object',)", "an object of class Jobs::Brief cannot be sent", "ours" },
     { "('code',)", "a reference to CODE cannot be sent", "ours" },
     { "('glob',)", "a reference to GLOB cannot be sent", "ours" },
     { "('trap',)", "a reference to SCALAR cannot be sent", "ours" },

@@ -179,6 +179,7 @@ afrpc_host_perl_done (AfrpcHost   *host,
   AfrpcPerlCall call = { .code = get_function (host, number) };
   g_autoptr(GError) error = NULL;
 
+  afrpc_perl_set_serving ();
   if (!afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, &error))
     g_printerr ("afrpc-host-perl: %s\n", error->message);
 }
@@ -221,6 +222,7 @@ static void
 afrpc_host_perl_wait (AfrpcHost *host,
                       int        fd)
 {
+  afrpc_perl_set_serving ();
   afrpc_perl_loop_wait (fd);
 }
 

@@ -243,6 +243,21 @@ is_handle (pTHX_
   return SvSTASH (target) == gv_stashpvs (AFRPC_PERL_HANDLE_CLASS, 0) && SvIOK (target);
 }
 
+/* Whether an object is as a string what it is without overloading. Perl's own flag says less. */
+static gboolean
+is_default_text (pTHX_
+                 SV *sv,
+                 SV *text)
+{
+  SV *plain = newSVpvf ("%s=%s(0x%" UVxf ")", sv_reftype (SvRV (sv), TRUE), sv_reftype (SvRV (sv), FALSE),
+                        PTR2UV (SvRV (sv)));
+  const gboolean is_default = sv_eq_flags (plain, text, 0);
+
+  SvREFCNT_dec_NN (plain);
+
+  return is_default;
+}
+
 /* What stands for an object is its string, if it has one. */
 static const char *
 pack_object (pTHX_
@@ -254,14 +269,14 @@ pack_object (pTHX_
 
   if (is_handle (aTHX_ sv))
     return pack_handle (aTHX_ self, sv);
-  if (!SvAMAGIC (sv) && SvTYPE (SvRV (sv)) != SVt_REGEXP)
-    return fail (self, "an object of class %s cannot be sent", sv_reftype (SvRV (sv), TRUE));
-
   text = afrpc_perl_text (sv);
   if (text == NULL)
     return fail (self, "an object of class %s cannot be made a string", sv_reftype (SvRV (sv), TRUE));
 
-  type = pack_string (aTHX_ self, text);
+  if (!self->are_octets && is_default_text (aTHX_ sv, text))
+    type = fail (self, "an object of class %s cannot be sent", sv_reftype (SvRV (sv), TRUE));
+  else
+    type = pack_string (aTHX_ self, text);
   SvREFCNT_dec (text);
 
   return type;

@@ -30,6 +30,9 @@ our (@start, @kept, %job);
    sub FETCH { die "a trap\n" }
    sub FETCHSIZE { 1 }
 
+   package Jobs::Brief;
+   sub DESTROY { }
+
    package Jobs::Last;
    sub DESTROY { print STDOUT "destroyed;" }
 }
@@ -55,6 +58,7 @@ sub count_down { my ($n) = @_; no warnings "recursion"; $n ? 1 + count_down ($n 
    object => sub { bless { name => "it" }, "Jobs::Text" },
    "mute-object" => sub { bless {}, "Jobs::Mute" },
    "plain-object" => sub { bless {}, "Jobs::Plain" },
+   "brief-object" => sub { bless [], "Jobs::Brief" },
    regex => sub { qr/a.c/i },
    match => sub { "some text" =~ /(t.*)/; AnyEvent::Fork::RPC::event ($1); $1 },
    number => sub { my $n = 5; AnyEvent::Fork::RPC::event ($n); require B; B::svref_2object (\$n)->FLAGS & B::SVf_POK () },

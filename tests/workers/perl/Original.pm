@@ -68,6 +68,8 @@ sub title
    ($title, $name)
 }
 
+sub done { AnyEvent::Fork::RPC::event ("done") }
+
 sub run { my ($name, @arguments) = @_; $job{$name}->(@arguments) }
 
 my @threads;
