@@ -89,6 +89,7 @@ test_perl_surroundings (void)
                   b == 0 ? "(AnyEvent::Fork::RPC::Sync, Original::run, list)" : "(Original, Original::run, list)");
       check_call (watched.proxy, "('set-error',)", "(left\\0a)");
       check_call (watched.proxy, "('error',)", "()");
+      check_call (watched.proxy, "('kept-error',)", "(kept\\0a)");
       check_call (watched.proxy, "('loaded',)", "(0, 0, 1)");
       check_call (watched.proxy, "('stderr',)", "(pipe)");
       check_call (watched.proxy, "('bin',)", "(found)");

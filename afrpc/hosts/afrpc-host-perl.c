@@ -3,6 +3,8 @@
 /* The host of workers in Perl, as they are written for AnyEvent::Fork and AnyEvent::Fork::RPC. */
 #include "config.h"
 
+#include <string.h>
+
 #include "afrpc-perl-api.h"
 #include "afrpc-perl-loop.h"
 #include "afrpc-perl-orphan.h"
@@ -31,15 +33,52 @@ get_function (AfrpcHost *host,
   return AFRPC_HOST_PERL (host)->functions->pdata[number - 1];
 }
 
+/* Returns: (nullable): the file of a module by its name, or NULL if that is none */
+static char *
+get_file (const char *module)
+{
+  g_autoptr(GString) file = g_string_new (NULL);
+
+  if (g_ascii_isdigit (*module))
+    return NULL;
+
+  for (;;)
+    {
+      const gsize length = strspn (module, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_");
+
+      if (length == 0)
+        return NULL;
+      g_string_append_len (file, module, length);
+      module += length;
+      if (*module == '\0')
+        break;
+
+      if (*module != '\'' && !g_str_has_prefix (module, "::"))
+        return NULL;
+      g_string_append_c (file, '/');
+      module += *module == ':' ? 2 : 1;
+    }
+
+  return g_string_free (g_string_append (g_steal_pointer (&file), ".pm"), FALSE);
+}
+
 static gboolean
 afrpc_host_perl_require (AfrpcHost   *host,
                          const char  *module,
                          GError     **error)
 {
   dTHX;
-  AfrpcPerlCall call = { .code = afrpc_perl_function ("Afrpc::Perl::load"), .args = { newSVpv (module, 0) } };
+  g_autofree char *file = strpbrk (module, "/.") != NULL ? g_strdup (module) : get_file (module);
+  AfrpcPerlCall call = { .code = afrpc_perl_function ("Afrpc::Perl::load") };
+
+  if (file == NULL)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE, "“%s” is no name of a module", module);
+      return FALSE;
+    }
 
   afrpc_perl_renew_env ();
+  call.args[0] = newSVpv (file, 0);
   if (afrpc_perl_call (&call, AFRPC_ERROR_MODULE, error))
     return TRUE;
 
@@ -70,18 +109,11 @@ afrpc_host_perl_resolve (AfrpcHost          *host,
                          GError            **error)
 {
   AfrpcHostPerl *self = AFRPC_HOST_PERL (host);
-  dTHX;
-  SV *function = NULL;
-  AfrpcPerlCall call = {
-    .code = afrpc_perl_function ("Afrpc::Perl::find"), .args = { newSVpv (name, 0) }, .scalar = &function
-  };
+  SV *function = afrpc_perl_find (name);
 
   afrpc_perl_renew_env ();
-  if (!afrpc_perl_call (&call, AFRPC_ERROR_FUNCTION, error))
-    return 0;
-  if (!SvROK (function))
+  if (function == NULL)
     {
-      SvREFCNT_dec (function);
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION, "there is no function “%s”", name);
       return 0;
     }

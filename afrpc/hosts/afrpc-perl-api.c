@@ -17,7 +17,11 @@ typedef struct
   I32 n;                       /* arguments that tell it */
 } Target;
 
+#define EVENT "AnyEvent::Fork::RPC::event"
+
 static gboolean is_calling; /* a function of the sync backend */
+
+static CV *event; /* what is declared, and not yet defined */
 
 /* Frees @error. */
 static void G_GNUC_NORETURN
@@ -311,6 +315,9 @@ XS (xs_register)
 void
 afrpc_perl_define_api (pTHX)
 {
+  /* Without its function a declaration is all that it is. */
+  event = (CV *) SvREFCNT_inc ((SV *) newXS (EVENT, xs_event, __FILE__));
+  CvXSUB (event) = NULL;
   newXS ("AnyEvent::Fork::RPC::flush", xs_flush, __FILE__);
   newXS ("Afrpc::steal_fd", xs_steal_fd, __FILE__);
   newXS ("Afrpc::append_fd", xs_append_fd, __FILE__);
@@ -320,7 +327,7 @@ afrpc_perl_define_api (pTHX)
   newXS ("Afrpc::Perl::handle_signals", xs_handle_signals, __FILE__);
 }
 
-/* From now on events can be sent: until then the function is declared, and not defined. */
+/* From now on events can be sent. To define the function anew would take 44 kB of what is shared with a template. */
 void
 afrpc_perl_set_serving (void)
 {
@@ -330,7 +337,9 @@ afrpc_perl_set_serving (void)
     return;
 
   afrpc_perl.is_serving = TRUE;
-  newXS ("AnyEvent::Fork::RPC::event", xs_event, __FILE__);
+  CvXSUB (event) = xs_event;
+  if (get_cv (EVENT, 0) != event)
+    newXS (EVENT, xs_event, __FILE__);
   afrpc_perl_value_choose (afrpc_worker_get_serialiser (afrpc_host_get_worker (afrpc_perl.host)));
 }
 

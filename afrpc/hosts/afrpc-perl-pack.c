@@ -431,8 +431,13 @@ pack_strings (pTHX_
 void
 afrpc_perl_value_choose (AfrpcSerialiser *serialiser)
 {
-  lists_are_octets = serialiser != NULL && strcmp (afrpc_serialiser_get_name (serialiser), "bytes") == 0;
-  list_serialiser = AFRPC_IS_PERL_SERIALISER (serialiser) ? AFRPC_PERL_SERIALISER (serialiser) : NULL;
+  /* To ask for a type makes it. */
+  if (serialiser == NULL)
+    return;
+
+  lists_are_octets = strcmp (afrpc_serialiser_get_name (serialiser), "bytes") == 0;
+  if (!lists_are_octets && AFRPC_IS_PERL_SERIALISER (serialiser))
+    list_serialiser = AFRPC_PERL_SERIALISER (serialiser);
 }
 
 /* Returns: (transfer none) (nullable): what lists are frozen and thawed by, if it is Perl's */

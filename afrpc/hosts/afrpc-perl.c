@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "afrpc-perl-api.h"
@@ -15,9 +16,13 @@
 
 #define EXCEPTION_DOMAIN "perl-exception"
 
-static const char perl_code[] = {
+/* The first is what every worker has; each of the others is one function. */
+static const struct
+{
+  const char *name;
+  const char *code;
+} parts[] = {
 #include "afrpc-perl-code.h"
-  , 0
 };
 
 AfrpcPerl afrpc_perl;
@@ -144,6 +149,9 @@ call_inside (pTHX_
 
   ENTER;
   SAVETMPS;
+  /* What the host calls in the middle of a function leaves $@ alone. */
+  if (call->from == NULL)
+    save_scalar (PL_errgv);
   PUSHMARK (SP);
   ok = push_arguments (aTHX_ call, error);
   if (ok)
@@ -187,12 +195,45 @@ afrpc_perl_call (AfrpcPerlCall  *call,
   leave (aTHX);
 }
 
+static CV *
+get_defined (pTHX_
+             const char *name)
+{
+  CV *cv = get_cv (name, 0);
+
+  return cv != NULL && (CvROOT (cv) != NULL || CvXSUB (cv) != NULL) ? cv : NULL;
+}
+
+/* Returns: (transfer none): a function of the host's own, which is compiled at its first use */
 SV *
 afrpc_perl_function (const char *name)
 {
   dTHXa (afrpc_perl.interpreter);
 
-  return (SV *) get_cv (name, 0);
+  for (guint i = 1; get_defined (aTHX_ name) == NULL && i < G_N_ELEMENTS (parts); i++)
+    if (strcmp (parts[i].name, name) == 0)
+      {
+        ENTER;
+        save_scalar (PL_errgv);
+        eval_pv (parts[i].code, TRUE);
+        LEAVE;
+      }
+
+  return (SV *) get_defined (aTHX_ name);
+}
+
+/* Returns: (nullable): a new reference to a worker's function. One that may be defined later, by AUTOLOAD, counts. */
+SV *
+afrpc_perl_find (const char *name)
+{
+  dTHXa (afrpc_perl.interpreter);
+  g_autofree char *full = strstr (name, "::") != NULL ? g_strdup (name) : g_strconcat ("main::", name, NULL);
+  g_autofree char *autoload = g_strdup_printf ("%.*s::AUTOLOAD", (int) (g_strrstr (full, "::") - full), full);
+
+  if (get_defined (aTHX_ full) == NULL && get_defined (aTHX_ autoload) == NULL)
+    return NULL;
+
+  return newRV_inc ((SV *) get_cv (full, GV_ADD));
 }
 
 /* Returns: (nullable): a new scalar */
@@ -276,11 +317,12 @@ afrpc_perl_start (AfrpcHost  *host,
     if (perl_parse (my_perl, init_extensions, perl_argc, perl_argv, NULL) != 0)
       exit (1);
     perl_run (my_perl);
-    eval_pv (perl_code, TRUE);
+    eval_pv (parts[0].code, TRUE);
     afrpc_perl_title_tie (aTHX);
     afrpc_perl_orphan_watch (aTHX);
     call = (AfrpcPerlCall) { .code = afrpc_perl_function ("Afrpc::Perl::start"), .args = { newSVpvs (AFRPC_PERL) } };
     afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, NULL);
+    cv_undef ((CV *) call.code);
   }
   environment.now = environ;
   pthread_atfork (NULL, NULL, stray_cb);
@@ -306,6 +348,9 @@ afrpc_perl_prepare_fork (void)
 {
   dTHXa (afrpc_perl.interpreter);
 
+  /* What is compiled now is shared. */
+  for (guint i = 1; i < G_N_ELEMENTS (parts); i++)
+    afrpc_perl_function (parts[i].name);
   PERL_FLUSHALL_FOR_CHILD;
 }
 

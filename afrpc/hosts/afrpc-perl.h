@@ -58,6 +58,7 @@ gboolean afrpc_perl_check_died   (pTHX_
                                   int                   code,
                                   GError              **error);
 SV      *afrpc_perl_function     (const char           *name);
+SV      *afrpc_perl_find         (const char           *name);
 SV      *afrpc_perl_text         (SV                   *sv);
 SV      *afrpc_perl_plain        (SV                   *sv);
 SV      *afrpc_perl_open         (int                   fd,

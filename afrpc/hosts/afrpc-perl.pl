@@ -1,16 +1,33 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-#
-# line 5 "afrpc-host-perl"
-# The part of the host that is better said in Perl. It is compiled into the host.
+
+# The part of the host that is better said in Perl. It is compiled into the host; what is behind a line "### NAME" is
+# given to Perl when the function NAME is first called, since code takes memory.
 
 # First, so that the code sees no variable of ours. It finds its arguments in @_.
 package main;
 sub Afrpc::Perl::evaluate { my @result = eval shift; die $@ if ref $@ or length $@; @result }
 
+# Calls seem to come from here, as they do in the original.
+package AnyEvent::Fork::RPC::Sync;
+sub do_exit { CORE::exit (0) }
+
+package AnyEvent::Fork::RPC::Async;
+sub do_exit { CORE::exit (0) }
+
 package Afrpc::Perl;
 
-our ($environment, $watcher, $timer);
+# The one function takes a list of values and returns octets, the other one the other way round.
+sub Afrpc::register_serialiser
+{
+   my ($name, @functions) = @_;
 
+   @functions = evaluate (@functions) if @functions == 1;
+   2 == grep ref eq "CODE", @functions
+      or die "a serialiser is two functions, or code that returns them\n";
+   register ($name, @functions);
+}
+
+### start
 # The backends' modules are the host itself. The module of the parent's side is named by workers out of habit: it
 # is loaded if it is there, and not missed if it is not.
 sub start
@@ -23,52 +40,13 @@ sub start
    $environment = $ENV{PERL5LIB};
 }
 
-# Calls seem to come from here, as they do in the original. An event can be sent once the function serves.
-{
-   package AnyEvent::Fork::RPC::Sync;
-   sub AnyEvent::Fork::RPC::event;
-   sub do_exit { CORE::exit (0) }
+### load
+sub load { require $_[0] }
 
-   package AnyEvent::Fork::RPC::Async;
-   sub do_exit { CORE::exit (0) }
-}
-
-# The one function takes a list of values and returns octets, the other one the other way round.
-sub Afrpc::register_serialiser
-{
-   my ($name, @functions) = @_;
-
-   @functions = Afrpc::Perl::evaluate (@functions) if @functions == 1;
-   2 == grep ref eq "CODE", @functions
-      or die "a serialiser is two functions, or code that returns them\n";
-   Afrpc::Perl::register ($name, @functions);
-}
-
-sub load
-{
-   my ($name) = @_;
-
-   unless ($name =~ m{[/.]}) {
-      $name =~ /\A[^\W\d]\w*(?:(?:::|')\w+)*\z/ or die "that is no name of a module\n";
-      $name =~ s{::|'}{/}g;
-      $name .= ".pm";
-   }
-   require $name;
-}
-
-# A function that may be defined later, by AUTOLOAD, counts.
-sub find
-{
-   my ($name) = @_;
-
-   $name = "main::$name" unless $name =~ /::/;
-   my ($package) = $name =~ /\A(.*)::/s;
-   defined &$name or defined &{"$package\::AUTOLOAD"} or return undef;
-   \&$name
-}
-
+### text
 sub text { "$_[0]" }
 
+### plain
 sub plain
 {
    my ($value) = @_;
@@ -76,12 +54,14 @@ sub plain
    ref $value eq "ARRAY" ? [@$value] : ref $value eq "HASH" ? {%$value} : $value
 }
 
+### handle
 sub handle
 {
    open my $handle, "+<&=", $_[0] or die "a file descriptor cannot be used: $!\n";
    $handle
 }
 
+### renew_environment
 # The environment that was given to the process after Perl had started.
 sub renew_environment
 {
@@ -92,12 +72,14 @@ sub renew_environment
    $environment = $libraries;
 }
 
+### forked
 # In a process that was forked from a template without pthread_atfork ().
 sub forked
 {
    EV::default_loop ()->loop_fork if $INC{"EV.pm"};
 }
 
+### offer_anyevent
 # AnyEvent is loaded by the backend that the functions were written for; here, when it is first used.
 sub offer_anyevent
 {
@@ -123,6 +105,7 @@ sub load_anyevent
    require AnyEvent;
 }
 
+### turn_ev
 # One turn of the event loop that the worker's modules use: until something happens, $fd can be read (it says so
 # once), or $seconds have passed; there is no limit if they are negative.
 sub turn_ev
@@ -141,6 +124,7 @@ sub turn_ev
    $timer->stop;
 }
 
+### turn_anyevent
 sub turn_anyevent
 {
    my ($fd, $seconds) = @_;
@@ -150,5 +134,3 @@ sub turn_anyevent
    $watcher ||= AE::io ($fd, 0, sub { undef $watcher }) if $seconds;
    AnyEvent->_poll;
 }
-
-1

@@ -37,6 +37,12 @@ my %job = (
    returned => sub { map { defined $_ ? "<$_>" : "undef" } AnyEvent::Fork::RPC::event (), AnyEvent::Fork::RPC::flush () },
    caller => sub { my @from = caller 1; @from[0, 3], defined $from[5] && $from[5] ? "list" : "other" },
    error => sub { $@ },
+   "kept-error" => sub {
+      eval { die "kept\n" };
+      AnyEvent::Fork::RPC::event (bless ([], "Original::Text"), [1]);
+      open my $file, "<", "/dev/null";
+      $@
+   },
    "set-error" => sub { eval { die "left\n" }; $@ },
    name => sub { $0 },
    loaded => sub { map { exists $INC{$_} ? 1 : 0 } "common/sense.pm", "AnyEvent/Fork/Serve.pm", "AnyEvent/Fork/RPC/Sync.pm" },
