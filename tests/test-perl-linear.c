@@ -8,7 +8,7 @@
 
 #include "random-variant.h"
 
-#define STEP 800u /* elements */
+#define STEP 600u /* elements */
 
 static const char *const types[] = {
   "ab", "ay", "an", "ai", "ax", "ad", "as", "ao", "ag", "av", "aay", "aas", "ams", "amx", "a(sx)", "a(ss)", "a(xd)", "a(vs)",

@@ -333,6 +333,81 @@ test_perl_huge (void)
     }
 }
 
+static void
+watch_numbers (Watched    *watched,
+               const char *arrays)
+{
+  g_autoptr(AfrpcProcess) process = new_process ("Numbers");
+
+  afrpc_process_send_arg (process, g_variant_new_string (arrays));
+  watch_function (watched, process, "Numbers::run", AFRPC_BACKEND_SYNC, &(PerlOptions) { .init = "Numbers::init" });
+}
+
+static void
+check_printed (AfrpcProxy *proxy,
+               const char *args,
+               const char *expected)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = test_call (proxy, g_variant_new_parsed (args), &error);
+  g_autofree char *text = NULL;
+
+  g_assert_no_error (error);
+  text = g_variant_print (result, TRUE);
+  g_assert_cmpstr (text, ==, expected);
+}
+
+static void
+test_perl_packed (void)
+{
+  g_auto(Watched) watched = { 0 };
+
+  g_test_summary ("Arrays of numbers come and go as one string, if a worker wants that");
+  watch_numbers (&watched, "packed");
+  check_printed (watched.proxy, "('double', 'n', [int16 1, -2])", "([byte 0x32], [int16 2, -4])");
+  check_printed (watched.proxy, "('double', 'q', [uint16 1, 300])", "([byte 0x32], [uint16 2, 600])");
+  check_printed (watched.proxy, "('double', 'i', [1, -70000, 3])", "([byte 0x33], [2, -140000, 6])");
+  check_printed (watched.proxy, "('double', 'u', [uint32 1])", "([byte 0x31], [uint32 2])");
+  check_printed (watched.proxy, "('double', 'x', [int64 1, -4294967296])", "([byte 0x32], [int64 2, -8589934592])");
+  check_printed (watched.proxy, "('double', 't', @at [])", "([byte 0x30], @at [])");
+  check_printed (watched.proxy, "('double', 'd', [0.25, -3])", "([byte 0x32], [0.5, -6.0])");
+  check_call (watched.proxy, "('is', [1.5], [true], b'x', [1], ['a'], [(1, 2)])", "(scalar, ARRAY, scalar, scalar, ARRAY, ARRAY)");
+  check_printed (watched.proxy, "('bytes',)", "[[byte 0x61, 0x62, 0x63]]");
+  check_printed (watched.proxy, "('nested',)", "([<{'a': <[1.5]>}>, <@an []>],)");
+  check_error (watched.proxy, "('type',)", AFRPC_ERROR_REMOTE, "no arrays of type 's'");
+  check_error (watched.proxy, "('size',)", AFRPC_ERROR_REMOTE, "no array of type 'd'");
+  check_error (watched.proxy, "('forged', [<'d'>, <'1234567'>])", AFRPC_ERROR_FAILED, "not made by Afrpc::array");
+  check_error (watched.proxy, "('forged', [<'b'>, <'1'>])", AFRPC_ERROR_FAILED, "not made by Afrpc::array");
+  check_error (watched.proxy, "('forged', [<'i'>, <'1234'>, <2>])", AFRPC_ERROR_FAILED, "not made by Afrpc::array");
+  check_error (watched.proxy, "('forged', [<'i'>, <'1234'>, <1>, <1>, <1>, <1>, <1>])", AFRPC_ERROR_FAILED, "not made by");
+  check_error (watched.proxy, "('forged', @av [])", AFRPC_ERROR_FAILED, "not made by Afrpc::array");
+  check_printed (watched.proxy, "('forged', [<'y'>, <'1234'>, <2>, <2>])", "([[byte 0x31, 0x32], [0x33, 0x34]],)");
+}
+
+static void
+test_perl_pdl (void)
+{
+  g_auto(Watched) watched = { 0 };
+
+  if (skip_without ("PDL::LiteF"))
+    return;
+
+  g_test_summary ("Arrays of numbers come as piddles, if a worker wants that, and piddles go as arrays");
+  watch_numbers (&watched, "PDL");
+  check_printed (watched.proxy, "('pdl', 2, [0.25, -1])", "([0.5, -2.0],)");
+  check_printed (watched.proxy, "('pdl', 2, [int16 1, -2])", "([int16 2, -4],)");
+  check_call (watched.proxy, "('pdl-type', [uint64 1, 2, 3])", "(ulonglong, 3)");
+  check_call (watched.proxy, "('pdl-type', @ai [])", "(long, 0)");
+  check_printed (watched.proxy, "('matrix',)", "([[0, 1], [2, 3], [4, 5]],)");
+  check_printed (watched.proxy, "('cube',)", "([[[int16 0, 1]], [[2, 3]]],)");
+  check_printed (watched.proxy, "('slice',)", "([1.0, 3.0],)");
+  check_printed (watched.proxy, "('float',)", "([1.5, 2.5],)");
+  check_call (watched.proxy, "('number',)", "(7)");
+  check_printed (watched.proxy, "('empty',)", "(@ad [],)");
+  check_error (watched.proxy, "('complex',)", AFRPC_ERROR_REMOTE, "a piddle of type cdouble cannot be sent");
+  check_call (watched.proxy, "('is', [true], b'x')", "(ARRAY, scalar)");
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -344,6 +419,8 @@ main (int   argc,
   g_test_add_func ("/perl/offsets", test_perl_offsets);
   g_test_add_func ("/perl/sizes", test_perl_sizes);
   g_test_add_func ("/perl/huge", test_perl_huge);
+  g_test_add_func ("/perl/packed", test_perl_packed);
+  g_test_add_func ("/perl/pdl", test_perl_pdl);
 
   return g_test_run ();
 }

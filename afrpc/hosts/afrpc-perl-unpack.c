@@ -237,6 +237,32 @@ next_element (const Reader *self,
   return get_part (array, array->type + 1, start, elements->position);
 }
 
+/* Returns: (nullable): an array of numbers in one piece, if the worker wants those */
+static SV *
+read_piece (pTHX_
+            char        code,
+            const Part *part,
+            gsize       n)
+{
+  SV *wanted = get_sv ("Afrpc::arrays", 0);
+  SV *octets, *piece = NULL;
+  AfrpcPerlCall call;
+
+  if (wanted == NULL || !SvPOK (wanted) || strchr ("nqiuxtd", code) == NULL)
+    return NULL;
+
+  octets = newSVpvn ((const char *) part->data, part->size);
+  if (strEQ (SvPVX (wanted), "packed"))
+    return octets;
+
+  call = (AfrpcPerlCall) {
+    .code = afrpc_perl_function ("Afrpc::Perl::to_pdl"), .args = { newSVpvn (&code, 1), octets, newSVuv (n) }, .scalar = &piece
+  };
+  afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, NULL);
+
+  return piece;
+}
+
 static SV *
 read_array (pTHX_
             Reader     *self,
@@ -245,8 +271,13 @@ read_array (pTHX_
   const char code = get_layout (self, part->type + 1)->code;
   const gboolean are_numbers = afrpc_plain_number_size (code) > 0;
   Elements elements = begin_elements (self, part);
-  AV *array = newAV ();
+  SV *piece = are_numbers ? read_piece (aTHX_ code, part, elements.n) : NULL;
+  AV *array;
 
+  if (piece != NULL)
+    return piece;
+
+  array = newAV ();
   if (elements.n == 0)
     return newRV_noinc ((SV *) array);
 
@@ -463,6 +494,19 @@ push_thawed (pTHX_
   return FALSE;
 }
 
+/* To read may run code, which has to find the stack as it is. */
+static void
+push_part (pTHX_
+           Reader     *reader,
+           const Part *part)
+{
+  SV *sv = sv_2mortal (read_part (aTHX_ reader, part));
+  dSP;
+
+  XPUSHs (sv);
+  PUTBACK;
+}
+
 /* Puts arguments on Perl's stack: the members of a tuple, or anything else as a single one. */
 gboolean
 afrpc_perl_push (pTHX_
@@ -472,7 +516,6 @@ afrpc_perl_push (pTHX_
   AfrpcPerlSerialiser *serialiser = afrpc_perl_value_get_serialiser ();
   Reader reader;
   Part part;
-  dSP;
 
   if (serialiser != NULL)
     return push_thawed (aTHX_ afrpc_perl_serialiser_get_thaw (serialiser), args, error);
@@ -486,13 +529,11 @@ afrpc_perl_push (pTHX_
         {
           const Part member = next_member (&reader, &members);
 
-          mXPUSHs (read_part (aTHX_ &reader, &member));
+          push_part (aTHX_ &reader, &member);
         }
     }
   else
-    mXPUSHs (read_part (aTHX_ &reader, &part));
-
-  PUTBACK;
+    push_part (aTHX_ &reader, &part);
   end (&reader);
 
   return TRUE;

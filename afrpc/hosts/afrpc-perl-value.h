@@ -10,6 +10,9 @@ G_BEGIN_DECLS
 /* Of what stands for a file descriptor in a result. */
 #define AFRPC_PERL_HANDLE_CLASS "Afrpc::Handle"
 
+/* Of numbers in one piece: a type, octets, and perhaps dimensions, the outermost first. */
+#define AFRPC_PERL_ARRAY_CLASS "Afrpc::Array"
+
 /* The lists of calls and events are converted as this wants them, from now on. */
 void                 afrpc_perl_value_choose         (AfrpcSerialiser  *serialiser);
 AfrpcPerlSerialiser *afrpc_perl_value_get_serialiser (void);
@@ -23,7 +26,5 @@ GVariant            *afrpc_perl_pack_list            (pTHX_
                                                       SSize_t           first,
                                                       SSize_t           n,
                                                       GError          **error);
-char                *afrpc_perl_message              (pTHX_
-                                                      SV               *sv);
 
 G_END_DECLS

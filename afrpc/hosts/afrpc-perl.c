@@ -52,6 +52,26 @@ leave (pTHX)
   _exit (status);
 }
 
+/* A message for people: text, whatever it is made of, without its newline. */
+static char *
+make_message (pTHX_
+              SV *sv)
+{
+  STRLEN length;
+  const char *octets = SvPV_nomg (sv, length);
+
+  if (!SvUTF8 (sv) && !g_utf8_validate_len (octets, length, NULL) && memchr (octets, '\0', length) == NULL)
+    {
+      sv = sv_2mortal (newSVpvn (octets, length));
+      sv_utf8_upgrade (sv);
+      octets = SvPV_nomg (sv, length);
+    }
+  if (length > 0 && octets[length - 1] == '\n')
+    length--;
+
+  return g_utf8_make_valid (octets, length);
+}
+
 /* Takes what a die has left behind, if anything has died. */
 gboolean
 afrpc_perl_check_died (pTHX_
@@ -75,7 +95,7 @@ afrpc_perl_check_died (pTHX_
       died = text != NULL ? sv_2mortal (text) : sv_2mortal (newSVpvf ("an object of class %s",
                                                                       sv_reftype (SvRV (died), TRUE)));
     }
-  message = afrpc_perl_message (aTHX_ died);
+  message = make_message (aTHX_ died);
   if (code == AFRPC_PERL_EXCEPTION)
     g_set_error_literal (error, g_quark_from_static_string (EXCEPTION_DOMAIN), 0, message);
   else

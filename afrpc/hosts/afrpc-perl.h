@@ -34,7 +34,7 @@ extern AfrpcPerl afrpc_perl;
 typedef struct
 {
   SV *code;
-  SV *args[2];      /* (nullable): the first arguments, given away */
+  SV *args[3];      /* (nullable): the first arguments, given away */
   GVariant *tuple;  /* (nullable): the arguments that follow; not owned */
   AV *list;         /* (nullable): the same; not owned */
   SSize_t first;    /* the same: that many values on Perl's stack, from there on */

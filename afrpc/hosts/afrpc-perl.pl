@@ -27,6 +27,17 @@ sub Afrpc::register_serialiser
    register ($name, @functions);
 }
 
+# Numbers in one piece, for the values that a function sends: octets as pack "d*" and the like make them.
+sub Afrpc::array
+{
+   my ($type, $octets) = @_;
+
+   my $size = {y => 1, n => 2, q => 2, i => 4, u => 4, x => 8, t => 8, d => 8}->{$type}
+      or die "there are no arrays of type '$type': n, q, i, u, x, t, d or y\n";
+   length ($octets) % $size == 0 or die "these octets are no array of type '$type'\n";
+   bless [$type, $octets], "Afrpc::Array"
+}
+
 ### start
 # The backends' modules are the host itself. The module of the parent's side is named by workers out of habit: it
 # is loaded if it is there, and not missed if it is not.
@@ -52,6 +63,34 @@ sub plain
    my ($value) = @_;
 
    ref $value eq "ARRAY" ? [@$value] : ref $value eq "HASH" ? {%$value} : $value
+}
+
+### from_pdl
+# What is written of a piddle: the outermost dimension is the last one there.
+sub from_pdl
+{
+   my ($pdl) = @_;
+
+   my $name = $pdl->type . "";
+   ($pdl, $name) = ($pdl->double, "double") if $name eq "float";
+   my $type = {
+      byte => "y", short => "n", ushort => "q", long => "i", ulong => "u", indx => "x", longlong => "x", ulonglong => "t",
+      double => "d"
+   }->{$name} or die "a piddle of type $name cannot be sent\n";
+   my @dims = reverse $pdl->dims or return $pdl->sclr;
+   bless [$type, ${$pdl->copy->get_dataref}, @dims], "Afrpc::Array"
+}
+
+### to_pdl
+sub to_pdl
+{
+   my ($type, $octets, $n) = @_;
+
+   my $name = {n => "short", q => "ushort", i => "long", u => "ulong", x => "longlong", t => "ulonglong", d => "double"}->{$type};
+   my $pdl = PDL->new_from_specification (PDL->can ($name)->(), $n);
+   ${$pdl->get_dataref} = $octets;
+   $pdl->upd_data;
+   $pdl
 }
 
 ### handle
