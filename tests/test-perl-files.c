@@ -17,7 +17,8 @@ watch_files (Watched           *watched,
 {
   g_autoptr(AfrpcProcess) process = new_process ("Files");
 
-  watch_function (watched, process, backend == AFRPC_BACKEND_SYNC ? "Files::run" : "Files::run_async", backend, options);
+  watch_function (watched, process, backend == AFRPC_BACKEND_SYNC ? "Files::run" : "Files::run_async", backend,
+                  options);
 }
 
 static void

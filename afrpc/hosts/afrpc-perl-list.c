@@ -31,8 +31,8 @@ get_offset_size (gsize strings_size,
   return size;
 }
 
-/* The usual case, at a fraction of the cost: all values are strings that can be taken as they are. Returns: (transfer full)
- * (nullable): NULL if it is another case */
+/* The usual case, at a fraction of the cost: all values are strings that can be taken as they are.
+ * Returns: (transfer full) (nullable): NULL if it is another case */
 static GVariant *
 pack_strings (pTHX_
               SSize_t first,

@@ -85,7 +85,8 @@ afrpc_perl_pack_numbers (pTHX_
   SV **code = av_fetch (parts, 0, FALSE), **octets = av_fetch (parts, 1, FALSE);
   const gboolean is_whole = code != NULL && octets != NULL && SvPOK (*code) && SvPOK (*octets) && !SvUTF8 (*octets);
   const char element = is_whole ? *SvPVX (*code) : '\0';
-  const gsize number_size = element != '\0' && strchr ("ynqiuxtd", element) != NULL ? afrpc_plain_number_size (element) : 0;
+  const gboolean is_number = element != '\0' && strchr ("ynqiuxtd", element) != NULL;
+  const gsize number_size = is_number ? afrpc_plain_number_size (element) : 0;
   gsize dims[AFRPC_PERL_DIMS_MAX];
   const guint n_dims = is_whole ? get_dims (aTHX_ parts, SvCUR (*octets), number_size, dims) : 0;
   const guint8 *at;
@@ -127,7 +128,10 @@ afrpc_perl_pack_pdl (pTHX_
   if (!afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, self->error))
     return NULL;
 
-  type = SvROK (parts) ? afrpc_perl_pack_numbers (aTHX_ self, (AV *) SvRV (parts)) : afrpc_perl_pack_string (aTHX_ self, parts);
+  if (SvROK (parts))
+    type = afrpc_perl_pack_numbers (aTHX_ self, (AV *) SvRV (parts));
+  else
+    type = afrpc_perl_pack_string (aTHX_ self, parts);
   SvREFCNT_dec (parts);
 
   return type;

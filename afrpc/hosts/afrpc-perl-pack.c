@@ -301,7 +301,10 @@ pack_reference (pTHX_
 
   /* Code that is run for what is in it may drop it. */
   SvREFCNT_inc_simple_void_NN (target);
-  type = is_array ? afrpc_perl_pack_array (aTHX_ self, (AV *) target, depth) : pack_hash (aTHX_ self, (HV *) target, depth);
+  if (is_array)
+    type = afrpc_perl_pack_array (aTHX_ self, (AV *) target, depth);
+  else
+    type = pack_hash (aTHX_ self, (HV *) target, depth);
   SvREFCNT_dec_NN (target);
 
   return type;

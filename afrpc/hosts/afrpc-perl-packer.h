@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The parts of what writes the bytes of a value from Perl: scalars and what refers to others, numbers in one piece, and the
- * list of all. Each returns the type of what it has written, or NULL with an error. */
+/* The parts of what writes the bytes of a value from Perl: scalars and what refers to others, numbers in one piece,
+ * and the list of all. Each returns the type of what it has written, or NULL with an error. */
 #pragma once
 
 #include "afrpc-perl-value.h"

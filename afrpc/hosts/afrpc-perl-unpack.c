@@ -256,7 +256,9 @@ read_piece (pTHX_
     return octets;
 
   call = (AfrpcPerlCall) {
-    .code = afrpc_perl_function ("Afrpc::Perl::to_pdl"), .args = { newSVpvn (&code, 1), octets, newSVuv (n) }, .scalar = &piece
+    .code = afrpc_perl_function ("Afrpc::Perl::to_pdl"),
+    .args = { newSVpvn (&code, 1), octets, newSVuv (n) },
+    .scalar = &piece,
   };
   afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, NULL);
 

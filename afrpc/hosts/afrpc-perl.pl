@@ -74,8 +74,8 @@ sub from_pdl
    my $name = $pdl->type . "";
    ($pdl, $name) = ($pdl->double, "double") if $name eq "float";
    my $type = {
-      byte => "y", short => "n", ushort => "q", long => "i", ulong => "u", indx => "x", longlong => "x", ulonglong => "t",
-      double => "d"
+      byte => "y", short => "n", ushort => "q", long => "i", ulong => "u", indx => "x", longlong => "x",
+      ulonglong => "t", double => "d"
    }->{$name} or die "a piddle of type $name cannot be sent\n";
    my @dims = reverse $pdl->dims or return $pdl->sclr;
    bless [$type, ${$pdl->copy->get_dataref}, @dims], "Afrpc::Array"
@@ -86,7 +86,9 @@ sub to_pdl
 {
    my ($type, $octets, $n) = @_;
 
-   my $name = {n => "short", q => "ushort", i => "long", u => "ulong", x => "longlong", t => "ulonglong", d => "double"}->{$type};
+   my $name = {
+      n => "short", q => "ushort", i => "long", u => "ulong", x => "longlong", t => "ulonglong", d => "double"
+   }->{$type};
    my $pdl = PDL->new_from_specification (PDL->can ($name)->(), $n);
    ${$pdl->get_dataref} = $octets;
    $pdl->upd_data;
