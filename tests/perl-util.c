@@ -4,11 +4,28 @@
 #include <string.h>
 #include <unistd.h>
 
+/* As the environment says: executed, forked from a template, or over a command. */
+static AfrpcProcess *
+new_bare_process (void)
+{
+  const char *command = g_getenv ("AFRPC_TEST_COMMAND");
+  g_autoptr(GError) error = NULL;
+  g_auto(GStrv) argv = NULL;
+
+  if (g_getenv ("AFRPC_TEST_TEMPLATE") != NULL)
+    return afrpc_process_new_for_host ("perl");
+  if (command == NULL)
+    return afrpc_process_new_exec ("perl");
+
+  g_shell_parse_argv (command, NULL, &argv, &error);
+  g_assert_no_error (error);
+  return afrpc_process_new_command ((const char *const *) argv);
+}
+
 AfrpcProcess *
 new_process (const char *module)
 {
-  const gboolean is_forked = g_getenv ("AFRPC_TEST_TEMPLATE") != NULL;
-  AfrpcProcess *process = is_forked ? afrpc_process_new_for_host ("perl") : afrpc_process_new_exec ("perl");
+  AfrpcProcess *process = new_bare_process ();
 
   afrpc_process_setenv (process, "PERL5LIB", LIBRARY, TRUE);
   afrpc_process_set_stderr (process, AFRPC_STDIO_CAPTURE);

@@ -77,7 +77,7 @@ afrpc_host_perl_require (AfrpcHost   *host,
       return FALSE;
     }
 
-  afrpc_perl_renew_env ();
+  afrpc_perl_prepare ();
   call.args[0] = newSVpv (file, 0);
   if (afrpc_perl_call (&call, AFRPC_ERROR_MODULE, error))
     return TRUE;
@@ -97,7 +97,7 @@ afrpc_host_perl_eval (AfrpcHost   *host,
     .code = afrpc_perl_function ("Afrpc::Perl::evaluate"), .args = { newSVpv (code, 0) }, .tuple = args
   };
 
-  afrpc_perl_renew_env ();
+  afrpc_perl_prepare ();
 
   return afrpc_perl_call (&call, AFRPC_ERROR_MODULE, error);
 }
@@ -111,7 +111,7 @@ afrpc_host_perl_resolve (AfrpcHost          *host,
   AfrpcHostPerl *self = AFRPC_HOST_PERL (host);
   SV *function = afrpc_perl_find (name);
 
-  afrpc_perl_renew_env ();
+  afrpc_perl_prepare ();
   if (function == NULL)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION, "there is no function “%s”", name);

@@ -305,7 +305,7 @@ init_extensions (pTHX)
   afrpc_perl_define_api (aTHX);
 }
 
-/* Of libc's fork (), which Perl's calls; afrpc's own may not call it. */
+/* Of libc's fork (), which Perl's calls; what afrpc forks later does not come here. */
 static void
 stray_cb (void)
 {
@@ -345,7 +345,6 @@ afrpc_perl_start (AfrpcHost  *host,
     cv_undef ((CV *) call.code);
   }
   environment.now = environ;
-  pthread_atfork (NULL, NULL, stray_cb);
 }
 
 /* Runs END blocks and destructors, and writes what files have buffered. Perl cannot be called afterwards. Its
@@ -390,16 +389,12 @@ afrpc_perl_forked (void)
 }
 
 /* %ENV is made when Perl starts; a process gets its environment later. */
-void
-afrpc_perl_renew_env (void)
+static void
+renew_environment (void)
 {
   dTHXa (afrpc_perl.interpreter);
-  AfrpcPerlCall call = { .code = afrpc_perl_function ("Afrpc::Perl::renew_environment") };
+  AfrpcPerlCall call = { .code = afrpc_perl_function ("Afrpc::Perl::renew_environment"), .list = newAV () };
 
-  if (environ == environment.now)
-    return;
-
-  call.list = newAV ();
   for (char **variable = environ; variable != NULL && *variable != NULL; variable++)
     {
       const char *equals = strchr (*variable, '=');
@@ -416,4 +411,17 @@ afrpc_perl_renew_env (void)
   g_free (environment.own);
   environment.own = environ != NULL ? g_memdup2 (environ, (g_strv_length (environ) + 1) * sizeof *environ) : NULL;
   environment.now = environ = environment.own;
+}
+
+/* To be called before code of the worker's is run: what afrpc has to fork by libc's fork () has been forked. */
+void
+afrpc_perl_prepare (void)
+{
+  static gboolean is_watched;
+
+  if (!is_watched)
+    pthread_atfork (NULL, NULL, stray_cb);
+  is_watched = TRUE;
+  if (environ != environment.now)
+    renew_environment ();
 }

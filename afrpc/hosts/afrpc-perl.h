@@ -50,7 +50,7 @@ void     afrpc_perl_start        (AfrpcHost            *host,
 int      afrpc_perl_end          (int                   status);
 void     afrpc_perl_prepare_fork (void);
 void     afrpc_perl_forked       (void);
-void     afrpc_perl_renew_env    (void);
+void     afrpc_perl_prepare      (void);
 gboolean afrpc_perl_call         (AfrpcPerlCall        *call,
                                   int                   code,
                                   GError              **error);
