@@ -23,6 +23,10 @@ static gboolean is_calling; /* a function of the sync backend */
 
 static CV *event; /* what is declared, and not yet defined */
 
+/* Statements of the original's modules: where functions of each backend seem to be called. */
+static COP *sync_call;
+static COP *async_call;
+
 /* Frees @error. */
 static void G_GNUC_NORETURN
 croak_error (pTHX_
@@ -327,6 +331,15 @@ afrpc_perl_define_api (pTHX)
   newXS ("Afrpc::Perl::handle_signals", xs_handle_signals, __FILE__);
 }
 
+/* Returns: (nullable): the first statement of a function */
+static COP *
+get_cop (const char *function)
+{
+  OP *op = CvSTART ((CV *) afrpc_perl_function (function));
+
+  return op != NULL && op->op_type == OP_NEXTSTATE ? (COP *) op : NULL;
+}
+
 /* From now on events can be sent. To define the function anew would take 44 kB of what is shared with a template. */
 void
 afrpc_perl_set_serving (void)
@@ -340,16 +353,9 @@ afrpc_perl_set_serving (void)
   CvXSUB (event) = xs_event;
   if (get_cv (EVENT, 0) != event)
     newXS (EVENT, xs_event, __FILE__);
+  sync_call = get_cop ("AnyEvent::Fork::RPC::Sync::do_exit");
+  async_call = get_cop ("AnyEvent::Fork::RPC::Async::do_exit");
   afrpc_perl_value_choose (afrpc_worker_get_serialiser (afrpc_host_get_worker (afrpc_perl.host)));
-}
-
-/* A statement of the original's module: a function finds there who has called it. */
-static COP *
-get_cop (const char *function)
-{
-  OP *op = CvSTART ((CV *) afrpc_perl_function (function));
-
-  return op != NULL && op->op_type == OP_NEXTSTATE ? (COP *) op : NULL;
 }
 
 /* Calls a function of the sync backend. */
@@ -359,12 +365,11 @@ afrpc_perl_call_sync (SV        *code,
                       GError   **error)
 {
   GVariant *value = NULL;
-  AfrpcPerlCall call = {
-    .code = code, .tuple = args, .value = &value, .from = get_cop ("AnyEvent::Fork::RPC::Sync::do_exit")
-  };
+  AfrpcPerlCall call = { .code = code, .tuple = args, .value = &value };
   gboolean ok;
 
   afrpc_perl_set_serving ();
+  call.from = sync_call;
   is_calling = TRUE;
   ok = afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, error);
   is_calling = FALSE;
@@ -380,12 +385,12 @@ afrpc_perl_invoke (SV              *code,
   dTHXa (afrpc_perl.interpreter);
   CV *done = newXS (NULL, xs_done, __FILE__);
   AfrpcPerlCall call = {
-    .code = code, .args = { newRV_inc ((SV *) done) }, .tuple = afrpc_invocation_get_args (invocation),
-    .from = get_cop ("AnyEvent::Fork::RPC::Async::do_exit")
+    .code = code, .args = { newRV_inc ((SV *) done) }, .tuple = afrpc_invocation_get_args (invocation)
   };
   g_autoptr(GError) error = NULL;
 
   afrpc_perl_set_serving ();
+  call.from = async_call;
   CvXSUBANY (done).any_ptr = g_object_ref (invocation);
   sv_magicext ((SV *) done, NULL, PERL_MAGIC_ext, &done_vtable, NULL, 0);
 

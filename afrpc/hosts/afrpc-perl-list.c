@@ -9,6 +9,8 @@
 
 #include "wire/afrpc-frame.h"
 
+#define FEW_MAX 64 /* numbers of which copies may be made */
+
 #define TYPE_MAX 5u /* characters of the type of a value in a list */
 
 /* So many values of any types are a tuple; its type has to fit into a message. */
@@ -31,7 +33,30 @@ get_offset_size (gsize strings_size,
   return size;
 }
 
-/* The usual case, at a fraction of the cost: all values are strings that can be taken as they are.
+/* Has a string lie on the stack, with the octets as they are, where one of few numbers lay. FALSE: it is neither. */
+static gboolean
+make_string (pTHX_
+             SSize_t  index,
+             gboolean are_few)
+{
+  SV *sv = PL_stack_base[index];
+
+  if (SvROK (sv) || SvGMAGICAL (sv) || !SvOK (sv))
+    return FALSE;
+  if (SvPOK (sv))
+    return !SvUTF8 (sv);
+  if (!are_few || !SvNIOK (sv))
+    return FALSE;
+
+  /* A number that is looked at as a string would remember that. */
+  sv = sv_2mortal (newSVsv (sv));
+  (void) SvPV_force_nolen (sv);
+  PL_stack_base[index] = sv;
+
+  return TRUE;
+}
+
+/* The usual case, at a fraction of the cost: all values are strings that can be taken as they are, or numbers.
  * Returns: (transfer full) (nullable): NULL if it is another case */
 static GVariant *
 pack_strings (pTHX_
@@ -44,11 +69,9 @@ pack_strings (pTHX_
 
   for (SSize_t i = 0; i < n; i++)
     {
-      SV *sv = PL_stack_base[first + i];
-
-      if (!SvPOK (sv) || SvROK (sv) || SvUTF8 (sv) || SvGMAGICAL (sv))
+      if (!make_string (aTHX_ first + i, n <= FEW_MAX))
         return NULL;
-      strings_size += SvCUR (sv);
+      strings_size += SvCUR (PL_stack_base[first + i]);
     }
 
   offset_size = get_offset_size (strings_size, n);
