@@ -301,6 +301,14 @@ random_variant (GRand              *rand,
   return g_variant_ref_sink (random_value (&source, G_VARIANT_TYPE (type), 0));
 }
 
+char *
+random_variant_type (GRand *rand)
+{
+  Source source = { .rand = rand };
+
+  return random_type (&source, 0);
+}
+
 GVariant *
 random_variant_array (GRand      *rand,
                       const char *type,

@@ -16,6 +16,9 @@ typedef enum
 GVariant *random_variant       (GRand              *rand,
                                 RandomVariantFlags  flags);
 
+/* A type string of 255 bytes at most. */
+char     *random_variant_type  (GRand              *rand);
+
 /* Of that type, an array, with so many elements. */
 GVariant *random_variant_array (GRand              *rand,
                                 const char         *type,

@@ -459,23 +459,7 @@ nest (const char *kinds,
       GVariant   *value)
 {
   for (guint i = 0; i < n; i++)
-    switch (kinds[i % strlen (kinds)])
-      {
-      case 'v':
-        value = g_variant_new_variant (value);
-        break;
-      case 'a':
-        value = g_variant_new_array (NULL, &value, 1);
-        break;
-      case 'm':
-        value = g_variant_new_maybe (NULL, value);
-        break;
-      case '{':
-        value = g_variant_new_dict_entry (g_variant_new_string ("k"), value);
-        break;
-      default:
-        value = g_variant_new_tuple (&value, 1);
-      }
+    value = variant_nest (kinds[i % strlen (kinds)], value);
   return g_variant_ref_sink (value);
 }
 
@@ -506,22 +490,6 @@ test_json_hostile_depth (void)
   g_assert_cmpuint (n_normal, >, 0);
 }
 
-static char *
-make_deep (const char *opening,
-           guint       n,
-           const char *inside,
-           const char *closing)
-{
-  GString *text = g_string_new (NULL);
-
-  for (guint i = 0; i < n; i++)
-    g_string_append (text, opening);
-  g_string_append (text, inside);
-  for (guint i = 0; i < n; i++)
-    g_string_append (text, closing);
-  return g_string_free (text, FALSE);
-}
-
 static void
 check_deepest (const char *opening,
                const char *inside,
@@ -529,9 +497,9 @@ check_deepest (const char *opening,
                const char *expected,
                guint       deepest)
 {
-  g_autofree char *within = make_deep (opening, deepest, inside, closing);
-  g_autofree char *over = make_deep (opening, deepest + 1, inside, closing);
-  g_autofree char *far_over = make_deep (opening, 1000000, inside, closing);
+  g_autofree char *within = variant_make_deep_text (opening, deepest, inside, closing);
+  g_autofree char *over = variant_make_deep_text (opening, deepest + 1, inside, closing);
+  g_autofree char *far_over = variant_make_deep_text (opening, 1000000, inside, closing);
 
   check_accepted (within, expected);
   check_refused (over, strlen (over), expected, AFRPC_ERROR_TOO_LARGE, "");
@@ -541,10 +509,10 @@ check_deepest (const char *opening,
 static void
 test_json_hostile_deep_text (void)
 {
-  g_autofree char *type = make_deep ("a", 128, "i", "");
-  g_autofree char *within = make_deep ("[", 128, "1", "]");
-  g_autofree char *over = make_deep ("[", 129, "1", "]");
-  g_autofree char *far_over = make_deep ("[", 130, "1", "]");
+  g_autofree char *type = variant_make_deep_text ("a", 128, "i", "");
+  g_autofree char *within = variant_make_deep_text ("[", 128, "1", "]");
+  g_autofree char *over = variant_make_deep_text ("[", 129, "1", "]");
+  g_autofree char *far_over = variant_make_deep_text ("[", 130, "1", "]");
 
   g_test_summary ("Each limit of depth holds to the level, with text that no encoder would write");
   /* Typed: the outermost {"type":"v"} is no level of its own. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "afrpc-json-private.h"
-#include "wire/afrpc-plain.h"
+#include "wire/afrpc-layout.h"
 
 static gboolean
 fail (const AfrpcJsonPlace  *place,
@@ -235,7 +235,7 @@ afrpc_json_decode_basic (AfrpcJsonReader       *reader,
                          const AfrpcJsonPlace  *place,
                          GError               **error)
 {
-  const gsize size = afrpc_plain_number_size (type);
+  const gsize size = afrpc_layout_number_size (type);
   AfrpcJsonScalar scalar;
 
   if (size > 0)

@@ -53,7 +53,7 @@ refuse_data (const AfrpcJsonPlace  *place,
   return refuse (place, AFRPC_ERROR_INVALID_DATA, message, error);
 }
 
-static inline const AfrpcValueLayout *
+static inline const AfrpcLayout *
 get_layout (Decoder *self,
             guint    type)
 {
@@ -366,7 +366,6 @@ take_type (Decoder               *self,
            const AfrpcJsonPlace  *place,
            GError               **error)
 {
-  char string[AFRPC_JSON_TYPE_SIZE_MAX + 1];
   AfrpcJsonSlice slice = { "", 0 };
 
   if (afrpc_json_reader_peek (&self->reader) == '"')
@@ -374,12 +373,10 @@ take_type (Decoder               *self,
   if (slice.length > AFRPC_JSON_TYPE_SIZE_MAX)
     return refuse (place, AFRPC_ERROR_TOO_LARGE, "the type string is too long", error);
 
-  memcpy (string, slice.start, slice.length);
-  string[slice.length] = '\0';
-  if (!g_variant_type_string_is_valid (string) || !g_variant_type_is_definite ((const GVariantType *) string))
+  if (!afrpc_value_writer_push_type (&self->writer, slice.start, slice.length, type))
     return refuse_data (place, "not the type string of a value", error);
 
-  *type = afrpc_value_writer_push_type (&self->writer, string, slice.length, depth);
+  *depth = get_layout (self, *type)->levels;
   return TRUE;
 }
 
@@ -422,6 +419,8 @@ static guint
 guess_type (Decoder *self,
             guint   *depth)
 {
+  guint index;
+
   char number[2] = "";
   const char *type = number;
 
@@ -446,7 +445,9 @@ guess_type (Decoder *self,
     default:
       number[0] = afrpc_json_guess_number (self->reader);
     }
-  return afrpc_value_writer_push_type (&self->writer, type, strlen (type), depth);
+  afrpc_value_writer_push_type (&self->writer, type, strlen (type), &index);
+  *depth = get_layout (self, index)->levels;
+  return index;
 }
 
 /* Behind the value in a `v`. */
@@ -523,8 +524,12 @@ decode (Decoder             *self,
 
   if (expected != NULL)
     {
-      type = afrpc_value_writer_push_type (&self->writer, g_variant_type_peek_string (expected),
-                                          g_variant_type_get_string_length (expected), &depth);
+      if (!afrpc_value_writer_push_type (&self->writer, g_variant_type_peek_string (expected),
+                                         g_variant_type_get_string_length (expected), &type))
+        {
+          refuse (&top, AFRPC_ERROR_TOO_LARGE, "the type string is too long", error);
+          return NULL;
+        }
       return decode_value (self, type, 0, &top, error) ? afrpc_value_writer_end (&self->writer, type) : NULL;
     }
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "afrpc-json-private.h"
-#include "wire/afrpc-plain.h"
+#include "wire/afrpc-layout.h"
 
 /* This writes the text itself. json-glib's generator (1.6.6) leaves U+001F as it is and makes
  * "1e+22.0" of 1e22, neither of which is JSON; it gives 0.1 seventeen digits; and its tree needs a
@@ -293,7 +293,7 @@ write_array (GString        *out,
 {
   const GVariantType *type = g_variant_get_type (value);
   const GVariantType *element = g_variant_type_element (type);
-  gsize size = afrpc_plain_number_size (*g_variant_type_peek_string (element));
+  gsize size = afrpc_layout_number_size (*g_variant_type_peek_string (element));
 
   if (g_variant_type_equal (type, G_VARIANT_TYPE_BYTESTRING))
     write_bytes (out, value);

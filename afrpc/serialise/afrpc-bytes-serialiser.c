@@ -248,10 +248,10 @@ read_value (Reader      *self,
             guint       *number,
             GError     **error)
 {
-  guint depth;
   gboolean ok;
 
-  *number = afrpc_value_writer_push_type (&self->writer, type, strlen (type), &depth);
+  if (!afrpc_value_writer_push_type (&self->writer, type, strlen (type), number))
+    return refuse ("no type that could be sent so", error);
   if (*type == '(')
     ok = read_tuple (self, *number, error);
   else if (get_string_type (type) > 0)

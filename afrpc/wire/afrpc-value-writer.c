@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#include "wire/afrpc-plain.h"
-
 #define SIZE_MIN 64u
 
 void
@@ -16,7 +14,7 @@ afrpc_value_writer_init (AfrpcValueWriter *self,
   self->size = 0;
   self->allocated = MAX (size_hint, SIZE_MIN);
   self->data = g_malloc (self->allocated);
-  self->layouts = g_array_sized_new (FALSE, FALSE, sizeof (AfrpcValueLayout), 16);
+  self->layouts = g_array_sized_new (FALSE, FALSE, sizeof (AfrpcLayout), 16);
   self->ends = g_array_sized_new (FALSE, FALSE, sizeof (gsize), 16);
 }
 
@@ -30,97 +28,22 @@ afrpc_value_writer_clear (AfrpcValueWriter *self)
 
 /* Types */
 
-static gsize
-align_size (gsize size,
-            guint alignment)
-{
-  return (size + alignment) & ~(gsize) alignment;
-}
-
-static guint measure (AfrpcValueWriter  *self,
-                      const char        *type,
-                      const char       **end);
-
-/* Tuples and entries. */
-static guint
-measure_members (AfrpcValueWriter  *self,
-                 const char        *type,
-                 const char       **end,
-                 AfrpcValueLayout  *layout)
-{
-  AfrpcValueLayout closing = { .length = 1 };
-  gboolean is_fixed = TRUE;
-  gsize size = 0;
-  guint depth = 0;
-
-  for (type++; *type != ')' && *type != '}'; type = *end)
-    {
-      const guint index = self->layouts->len;
-      const guint member_depth = measure (self, type, end);
-      const AfrpcValueLayout *member = afrpc_value_writer_get_layout (self, index);
-
-      depth = MAX (depth, member_depth);
-      layout->alignment = MAX (layout->alignment, member->alignment);
-      is_fixed = is_fixed && member->fixed_size > 0;
-      size = align_size (size, member->alignment) + member->fixed_size;
-    }
-  /* So that the table has an entry for each character. */
-  closing.code = *type;
-  g_array_append_val (self->layouts, closing);
-  *end = type + 1;
-  /* () is a byte, so that it is something. */
-  if (is_fixed)
-    layout->fixed_size = MAX (align_size (size, layout->alignment), 1);
-  return depth + 1;
-}
-
-/* Adds the layouts of the type that begins at @type; returns its depth. */
-static guint
-measure (AfrpcValueWriter  *self,
-         const char        *type,
-         const char       **end)
-{
-  const guint index = self->layouts->len;
-  const gsize size = afrpc_plain_number_size (*type);
-  AfrpcValueLayout layout = { .code = *type, .fixed_size = size, .alignment = size > 0 ? size - 1 : 0 };
-  guint depth = 1;
-
-  g_array_append_val (self->layouts, layout);
-  *end = type + 1;
-  switch (*type)
-    {
-    case 'v':
-      layout.alignment = 7;
-      break;
-    case 'a':
-    case 'm':
-      depth = measure (self, type + 1, end) + 1;
-      layout.alignment = afrpc_value_writer_get_layout (self, index + 1)->alignment;
-      break;
-    case '(':
-    case '{':
-      depth = measure_members (self, type, end, &layout);
-      break;
-    default:
-      break;
-    }
-  layout.length = *end - type;
-  g_array_index (self->layouts, AfrpcValueLayout, index) = layout;
-  return depth;
-}
-
-guint
+gboolean
 afrpc_value_writer_push_type (AfrpcValueWriter *self,
                               const char       *type,
                               gsize             length,
-                              guint            *depth)
+                              guint            *index)
 {
-  const guint index = self->layouts->len;
-  const char *end;
+  *index = self->layouts->len;
+  if (length > AFRPC_LAYOUT_TYPE_MAX)
+    return FALSE;
 
-  *depth = measure (self, type, &end);
-  g_assert (end == type + length);
-  return index;
+  g_array_set_size (self->layouts, *index + length);
+  if (afrpc_layout_init (&g_array_index (self->layouts, AfrpcLayout, *index), type, length))
+    return TRUE;
+
+  g_array_set_size (self->layouts, *index);
+  return FALSE;
 }
 
 void
@@ -169,7 +92,7 @@ void
 afrpc_value_writer_align (AfrpcValueWriter *self,
                           guint             type)
 {
-  pad (self, align_size (self->size, afrpc_value_writer_get_layout (self, type)->alignment));
+  pad (self, afrpc_layout_align (self->size, afrpc_value_writer_get_layout (self, type)->alignment));
 }
 
 /* Containers. What they begin with is aligned for all that is in them, so that places in the whole are as
@@ -209,7 +132,7 @@ afrpc_value_writer_close (AfrpcValueWriter          *self,
                           const AfrpcValueContainer *container,
                           guint                      type)
 {
-  const AfrpcValueLayout *layout = afrpc_value_writer_get_layout (self, type);
+  const AfrpcLayout *layout = afrpc_value_writer_get_layout (self, type);
   const guint n = self->ends->len - container->first_end;
   const guint size = choose_end_size (self->size - container->start, n);
   guint8 *at;

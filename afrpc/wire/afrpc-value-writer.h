@@ -3,6 +3,8 @@
 
 #include <glib.h>
 
+#include "wire/afrpc-layout.h"
+
 G_BEGIN_DECLS
 
 /* The bytes of a GVariant in normal form, written one after the other: no value in it ever is an object
@@ -14,18 +16,10 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  gsize fixed_size;   /* bytes, 0: it varies */
-  guint length;       /* characters of the type string that begins here */
-  char code;          /* the first of those characters */
-  guint8 alignment;   /* bytes, minus 1 */
-} AfrpcValueLayout;
-
-typedef struct
-{
   guint8 *data;
   gsize size;
   gsize allocated;
-  GArray *layouts;    /* (element-type AfrpcValueLayout) */
+  GArray *layouts;    /* (element-type AfrpcLayout) */
   GArray *ends;       /* (element-type gsize): where values in open containers end that must be noted */
 } AfrpcValueWriter;
 
@@ -41,20 +35,20 @@ void      afrpc_value_writer_init      (AfrpcValueWriter          *self,
 void      afrpc_value_writer_clear     (AfrpcValueWriter          *self);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (AfrpcValueWriter, afrpc_value_writer_clear)
 
-/* Adds a valid type to the table, of which it becomes the last; sets @depth to how many values of that
- * type are in each other, as GLib counts: basic types and () are one. */
-guint     afrpc_value_writer_push_type (AfrpcValueWriter          *self,
+/* Adds a type to the table, of which it becomes the last; FALSE if that is not the type string of a value. */
+gboolean  afrpc_value_writer_push_type (AfrpcValueWriter          *self,
                                         const char                *type,
                                         gsize                      length,
-                                        guint                     *depth);
+                                        guint                     *index);
 void      afrpc_value_writer_pop_type  (AfrpcValueWriter          *self,
                                         guint                      type);
 
-static inline const AfrpcValueLayout *
+/* Valid until the next type is added. */
+static inline const AfrpcLayout *
 afrpc_value_writer_get_layout (const AfrpcValueWriter *self,
                                guint                   type)
 {
-  return &g_array_index (self->layouts, AfrpcValueLayout, type);
+  return &g_array_index (self->layouts, AfrpcLayout, type);
 }
 
 /* Room for so many bytes, to be written at once. */

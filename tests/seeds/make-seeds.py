@@ -97,6 +97,15 @@ VALUE = {
     "type-indefinite": (0, b"a*", b""),
     "type-with-nul": (0, b"s\0", b"a\0"),
     "type-deep": (0, b"a" * 127 + b"s", b""),
+    "path": (0, b"o", b"/a/b_0\0"),
+    "signature": (0, b"g", b"a{s(ax)}\0"),
+    "text": (0, b"s", "aé€😀".encode() + b"\0"),
+    "rows": (0, b"a(yx)", (b"\1" + bytes(7) + bytes(range(8))) * 3),
+    "rows-swapped": (1, b"a(yx)", (b"\1" + bytes(7) + bytes(range(8))) * 3),
+    "truths": (0, b"a(bq)", b"\1\0\2\3" * 9),
+    "maybes": (0, b"(mnms)", b"\1\2a\0\0\2"),
+    "variants": (0, b"av", b"a\0\2\0as" + b"\0\0" + b"\1\0y" + b"\6\x0b"),
+    "empty-tuple": (0, b"(ayay)", b""),
     "type-longest": (0, b"(" + b"y" * 253 + b")", b"y" * 253),
 }
 

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include <string.h>
+
+#include "random-variant.h"
+#include "value-oracle.h"
+#include "variant-check.h"
+
+#define N_ROUNDS (g_test_thorough () ? 1000000u : 30000u)
+
+static void
+check_swap (GVariant *value,
+            gssize    budget)
+{
+  g_autoptr(GVariant) expected = g_variant_byteswap (value);
+  const gsize size = g_variant_get_size (value);
+  g_autofree guint8 *data = g_malloc (size);
+  AfrpcValueCheck check;
+  OracleType type;
+  int step;
+
+  oracle_type_init (&type, g_variant_get_type_string (value));
+  g_variant_store (value, data);
+  afrpc_value_check_init (&check, type.layout, data, size, TRUE);
+  while ((step = afrpc_value_check_step (&check, budget)) == 0)
+    ;
+  afrpc_value_check_clear (&check);
+  g_assert_cmpint (step, ==, 1);
+  g_assert_cmpmem (data, size, g_variant_get_data (expected), g_variant_get_size (expected));
+}
+
+static void
+test_value_swap (void)
+{
+  static const char *const types[] = { "ax", "ai", "an", "ad", "a(yx)", "a(nyi)", "a(bt)", "aan", "a(sx)", "a{iv}",
+                                       "av", "a(y(nn)(ix)d)", "a(dd)", "a(nnnn)", "amx", "a((y)(n))" };
+
+  g_test_summary ("The byte order of all numbers changes, and nothing else does");
+  for (guint i = 0; i < N_ROUNDS / 4; i++)
+    {
+      g_autoptr(GRand) rand = g_rand_new_with_seed (g_test_rand_int ());
+      g_autoptr(GVariant) value = random_variant (rand, RANDOM_VARIANT_DEFAULT);
+
+      check_swap (value, i % 2 == 0 ? G_MAXSSIZE : 0);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++)
+    for (guint n = 0; n < 3000; n = n * 2 + 1)
+      {
+        g_autoptr(GRand) rand = g_rand_new_with_seed (n);
+        g_autoptr(GVariant) value = random_variant_array (rand, types[i], n);
+
+        check_swap (value, n % 3 == 0 ? G_MAXSSIZE : 1);
+      }
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/value-swap/all", test_value_swap);
+
+  return g_test_run ();
+}
