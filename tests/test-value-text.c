@@ -101,7 +101,7 @@ test_value_text_long_names (void)
       g_string_append (path, "/ab");
       g_string_append (signature, i % 50 == 0 ? "a{s(" : i % 50 == 49 ? ")}" : "i");
     }
-  for (gsize at = 0; at < path->len; at += 7)
+  for (gsize at = 0; at < MIN (path->len, signature->len); at += 7)
     {
       const char saved[] = { path->str[at], signature->str[at] };
 

@@ -154,7 +154,7 @@ afrpc_fixed_are_normal (const AfrpcLayout *type,
 
 /* The byte order */
 
-static inline __attribute__ ((always_inline)) void
+G_ALWAYS_INLINE static inline void
 swap_each (guint8 *data,
            gsize   size,
            guint   each)
@@ -232,6 +232,11 @@ afrpc_fixed_swap (const AfrpcLayout *type,
 
   if (type->alignment == 0)
     return;
+  if (type->length == 1)
+    {
+      swap_numbers (data, size, each);
+      return;
+    }
 
   n = find_runs (type, runs);
   if (runs[0].size == each)

@@ -65,31 +65,57 @@ get_character_size (const guint8 *at,
          (first != 0xf0 || at[1] >= 0x90) && (first != 0xf4 || at[1] < 0x90) ? 4 : 0;
 }
 
+/* Skips the most common characters of two and three bytes, while there are four that can be looked at. */
+static inline const guint8 *
+skip_common (const guint8 *at,
+             const guint8 *end)
+{
+  while (end - at >= 4)
+    {
+      guint32 word;
+
+      memcpy (&word, at, sizeof word);
+      word = GUINT32_FROM_LE (word);
+      /* The second bits: below 0x800, and surrogates. */
+      if ((word & 0xc0c0f0) == 0x8080e0 && (word & 0x200f) != 0 && (word & 0x200f) != 0x200d)
+        at += 3;
+      else if ((word & 0xc0e0) == 0x80c0 && (word & 0x1e) != 0)
+        at += 2;
+      else
+        break;
+    }
+
+  return at;
+}
+
 const guint8 *
 afrpc_text_skip_utf8 (const guint8 *at,
                       const guint8 *end)
 {
-  while (at < end)
-    {
-      gsize size;
+  const guint8 *start = at;
 
+  for (;;)
+    {
       at = skip_ascii (at, end);
+      /* What overlaps with what is in front has been looked at, and is no part of a longer character. */
+      if (end - at < 8 && end - start >= 8 && (find_other (load (end - 8)) & HIGH) == 0)
+        return end;
       while (at < end && (guint8) (*at - 1) < 127)
         at++;
       if (at == end || *at == 0)
-        break;
+        return at;
 
       /* A text that is not ASCII seldom has only one such character in a row. */
+      at = skip_common (at, end);
       while (at < end && *at >= 0x80)
         {
-          size = get_character_size (at, end - at);
+          const gsize size = get_character_size (at, end - at);
+
           if (size == 0)
             return at;
           at += size;
         }
     }
-
-  return at;
 }
 
 /* The signature */

@@ -5,15 +5,12 @@
 
 #include <string.h>
 
-#include "wire/afrpc-fixed.h"
 #include "wire/afrpc-offset.h"
+#include "wire/afrpc-value-settle.h"
 
 /* Units of work, besides those of the bytes. */
-#define VALUE_COST 32
+#define VALUE_COST 64
 #define TYPE_COST 16 /* for each character */
-
-/* Text that is looked at in one piece, bytes. */
-#define TEXT_PIECE (AFRPC_VALUE_CHECK_PIECE / 32)
 
 #define FRAMES_MAX AFRPC_LAYOUT_DEPTH_MAX
 #define LAYOUTS_MAX (AFRPC_LAYOUT_DEPTH_MAX * AFRPC_LAYOUT_TYPE_MAX)
@@ -60,7 +57,7 @@ enter_text (AfrpcValueCheck *self,
   if (size == 0 || data[size - 1] != '\0')
     return FALSE;
 
-  if (size > TEXT_PIECE)
+  if (size > AFRPC_VALUE_TEXT_PIECE)
     {
       afrpc_text_init (&self->text, code, data, size);
       self->is_in_text = TRUE;
@@ -129,60 +126,6 @@ enter_row (AfrpcValueCheck   *self,
   return size > AFRPC_VALUE_CHECK_PIECE / 4 || continue_row (self);
 }
 
-static inline gboolean
-is_multiple (gsize size,
-             gsize of)
-{
-  return (of & (of - 1)) == 0 ? (size & (of - 1)) == 0 : size % of == 0;
-}
-
-/* These tell of most values that have no containers in them that they are normal; of the others, nothing.
- * Whatever they find, enter() would find, too. @size: that of the type, if it has one */
-
-static inline gboolean
-is_plain_text (const AfrpcValueCheck *self,
-               const guint8          *data,
-               gsize                  size)
-{
-  const guint8 *end;
-
-  if (size == 0 || data[size - 1] != '\0')
-    return FALSE;
-
-  end = data + size - 1;
-  return afrpc_text_is_short_ascii (data, size - 1, self->limit) ||
-         (size <= TEXT_PIECE && afrpc_text_skip_utf8 (data, end) == end);
-}
-
-static inline gboolean
-is_plain (const AfrpcValueCheck *self,
-          const AfrpcLayout     *type,
-          const guint8          *data,
-          gsize                  size)
-{
-  if (type->kind == AFRPC_LAYOUT_ANY)
-    return !self->swaps;
-  if (type->kind == AFRPC_LAYOUT_TEXT)
-    return type->code == 's' && is_plain_text (self, data, size);
-  if (type->kind != AFRPC_LAYOUT_ROW)
-    return FALSE;
-
-  type++;
-  return type->kind == AFRPC_LAYOUT_ANY && !self->swaps && is_multiple (size, type->fixed_size);
-}
-
-static inline gboolean
-is_plain_variant (const AfrpcValueCheck *self,
-                  const guint8          *data,
-                  gsize                  size)
-{
-  const char code = size >= 2 && data[size - 2] == '\0' ? data[size - 1] : '\0';
-  const AfrpcLayout *type = afrpc_layout_get_basic (code);
-
-  return type->code == code && type->length > 0 && (type->fixed_size == 0 || type->fixed_size == size - 2) &&
-         is_plain (self, type, data, size - 2);
-}
-
 /* Containers. They call each other as deep as values are in each other. */
 
 static gboolean enter (AfrpcValueCheck   *self,
@@ -192,14 +135,8 @@ static gboolean enter (AfrpcValueCheck   *self,
                        guint              depth);
 
 static inline AfrpcValueCheckFrame *
-push_frame (AfrpcValueCheck   *self,
-            const AfrpcLayout *type,
-            guint8            *data,
-            gsize              size,
-            guint              depth)
+push_frame (AfrpcValueCheck *self)
 {
-  AfrpcValueCheckFrame *frame;
-
   if (G_UNLIKELY (self->n_frames == AFRPC_VALUE_CHECK_FRAMES && self->more_frames == NULL))
     {
       self->more_frames = g_new (AfrpcValueCheckFrame, FRAMES_MAX);
@@ -207,15 +144,7 @@ push_frame (AfrpcValueCheck   *self,
       self->frames = self->more_frames;
     }
 
-  frame = &self->frames[self->n_frames++];
-  frame->start = data;
-  frame->size = size;
-  frame->offset_size = afrpc_offset_get_size (size);
-  frame->at = 0;
-  frame->type = type;
-  frame->free = self->free;
-  frame->depth = depth;
-  return frame;
+  return &self->frames[self->n_frames++];
 }
 
 /* Whether something is to be looked at before the container at @index goes on. */
@@ -242,34 +171,67 @@ next_element (AfrpcValueCheckFrame *frame,
   return TRUE;
 }
 
-/* Goes past elements that are plain, while there is a budget. */
-static inline __attribute__ ((always_inline)) void
-skip_elements (AfrpcValueCheck      *self,
-               AfrpcValueCheckFrame *frame,
-               AfrpcLayoutKind       kind)
+/* Settles elements from the first on, as long as that is possible and there is a budget. */
+G_ALWAYS_INLINE static inline void
+settle_elements (AfrpcValueCheck      *self,
+                 AfrpcValueCheckFrame *frame,
+                 AfrpcLayoutKind       kind)
 {
   AfrpcValueCheckFrame rest = *frame;
+  gsize at = rest.at, next = rest.next;
   gssize budget = self->budget;
 
-  while (rest.next < rest.size)
+  for (; rest.next < rest.size && budget >= 0; at = rest.at, next = rest.next)
     {
-      const AfrpcValueCheckFrame before = rest;
       gsize begin, end;
+      guint8 *data;
 
-      if (!next_element (&rest, &begin, &end) ||
-          !(kind == AFRPC_LAYOUT_TEXT      ? is_plain_text (self, rest.start + begin, end - begin)
-            : kind == AFRPC_LAYOUT_VARIANT ? is_plain_variant (self, rest.start + begin, end - begin)
-                                           : is_plain (self, rest.type, rest.start + begin, end - begin)) ||
-          (budget -= VALUE_COST + (kind == AFRPC_LAYOUT_ROW ? 0 : 2 * (end - begin))) < 0)
-        {
-          rest = before;
-          break;
-        }
+      if (!next_element (&rest, &begin, &end))
+        break;
+
+      data = rest.start + begin;
+      if (!(kind == AFRPC_LAYOUT_TEXT      ? afrpc_value_settle_text (self, rest.type->code, data, end - begin)
+            : kind == AFRPC_LAYOUT_VARIANT ? afrpc_value_settle_variant (self, data, end - begin)
+            : kind == AFRPC_LAYOUT_MAYBE   ? afrpc_value_settle_maybe (self, rest.type, data, end - begin)
+                                           : afrpc_value_settle (self, rest.type, data, end - begin)))
+        break;
+
+      budget -= VALUE_COST + 2 * (kind == AFRPC_LAYOUT_ROW && !self->swaps ? 0 : end - begin);
     }
 
+  frame->at = at;
+  frame->next = next;
   self->budget = budget;
-  frame->at = rest.at;
-  frame->next = rest.next;
+}
+
+static void
+settle_most (AfrpcValueCheck      *self,
+             AfrpcValueCheckFrame *frame)
+{
+  if (!afrpc_value_is_shallow (frame->type, frame->depth + 1))
+    return;
+
+  switch (frame->type->kind)
+    {
+    case AFRPC_LAYOUT_TEXT:
+      settle_elements (self, frame, AFRPC_LAYOUT_TEXT);
+      break;
+
+    case AFRPC_LAYOUT_ROW:
+      settle_elements (self, frame, AFRPC_LAYOUT_ROW);
+      break;
+
+    case AFRPC_LAYOUT_MAYBE:
+      settle_elements (self, frame, AFRPC_LAYOUT_MAYBE);
+      break;
+
+    case AFRPC_LAYOUT_VARIANT:
+      settle_elements (self, frame, AFRPC_LAYOUT_VARIANT);
+      break;
+
+    default:
+      break;
+    }
 }
 
 /* Goes on with the last frame, which is one of an array. */
@@ -279,33 +241,22 @@ continue_array (AfrpcValueCheck *self)
   const guint index = self->n_frames - 1;
   AfrpcValueCheckFrame *frame = &self->frames[index];
 
-  for (;;)
+  while (frame->next < frame->size)
     {
-      const AfrpcLayout *element = frame->type;
       gsize begin, end;
-
-      if (frame->depth + 1 + element->levels < AFRPC_LAYOUT_DEPTH_MAX)
-        {
-          if (element->kind == AFRPC_LAYOUT_TEXT && element->code == 's')
-            skip_elements (self, frame, AFRPC_LAYOUT_TEXT);
-          else if (element->kind == AFRPC_LAYOUT_ROW)
-            skip_elements (self, frame, AFRPC_LAYOUT_ROW);
-          else if (element->kind == AFRPC_LAYOUT_VARIANT)
-            skip_elements (self, frame, AFRPC_LAYOUT_VARIANT);
-        }
-      if (frame->next == frame->size)
-        {
-          self->n_frames--;
-          return TRUE;
-        }
 
       self->free = frame->free;
       if (!next_element (frame, &begin, &end) ||
-          !enter (self, element, frame->start + begin, end - begin, frame->depth + 1))
+          !enter (self, frame->type, frame->start + begin, end - begin, frame->depth + 1))
         return FALSE;
       if (is_interrupted (self, index))
         return TRUE;
+
+      settle_most (self, frame);
     }
+
+  self->n_frames--;
+  return TRUE;
 }
 
 static gboolean
@@ -315,23 +266,31 @@ enter_array (AfrpcValueCheck   *self,
              gsize              size,
              guint              depth)
 {
-  const guint offset_size = afrpc_offset_get_size (size);
-  AfrpcValueCheckFrame *frame;
-  gsize end;
+  AfrpcValueCheckFrame frame = {
+    .start = data,
+    .size = size,
+    .type = element,
+    .free = self->free,
+    .offset_size = afrpc_offset_get_size (size),
+    .depth = depth,
+    .is_array = TRUE,
+  };
 
   if (size == 0)
     return TRUE;
 
   /* The last element ends where the offsets begin, of which there is one at least. */
-  end = afrpc_offset_read (data, size - offset_size, offset_size);
-  if (end >= size || !is_multiple (size - end, offset_size) ||
-      afrpc_offset_could_be_smaller (end, size - end, offset_size))
+  frame.end = frame.next = afrpc_offset_read (data, size - frame.offset_size, frame.offset_size);
+  if (frame.end >= size || !afrpc_value_is_multiple (size - frame.end, frame.offset_size) ||
+      afrpc_offset_could_be_smaller (frame.end, size - frame.end, frame.offset_size))
     return FALSE;
 
-  frame = push_frame (self, element, data, size, depth);
-  frame->end = frame->next = end;
-  frame->is_array = TRUE;
-  return continue_array (self);
+  settle_most (self, &frame);
+  if (frame.next == size)
+    return TRUE;
+
+  *push_frame (self) = frame;
+  return self->budget < 0 || continue_array (self);
 }
 
 /* Finds where the next member of a tuple is. */
@@ -350,8 +309,7 @@ next_member (AfrpcValueCheckFrame *frame,
   else if (!afrpc_layout_is_closing (frame->type))
     {
       /* Offsets are from the last to the first, and there is none of the last member. */
-      if (frame->end < frame->offset_size)
-        return FALSE;
+      
       frame->end -= frame->offset_size;
       *end = afrpc_offset_read (frame->start, frame->end, frame->offset_size);
     }
@@ -409,21 +367,24 @@ enter_tuple (AfrpcValueCheck   *self,
     .offset_size = afrpc_offset_get_size (size),
     .depth = depth,
   };
-  const gboolean is_small = size <= AFRPC_VALUE_CHECK_PIECE && depth + type->levels < AFRPC_LAYOUT_DEPTH_MAX;
+  const gboolean is_small = size <= AFRPC_VALUE_CHECK_PIECE && afrpc_value_is_shallow (type, depth);
 
-  /* As long as its members are plain, nothing has to be kept of it. */
+  /* As long as its members can be settled, nothing has to be kept of it. */
   while (is_small && !afrpc_layout_is_closing (rest.type))
     {
-      const AfrpcValueCheckFrame before = rest;
+      const gsize before_at = rest.at, before_end = rest.end;
       const AfrpcLayout *member = rest.type;
       gsize begin, end;
 
       if (!next_member (&rest, &begin, &end))
         return FALSE;
-      if (is_plain (self, member, data + begin, end - begin) ||
-          (member->kind == AFRPC_LAYOUT_VARIANT && is_plain_variant (self, data + begin, end - begin)))
+      if (member->kind == AFRPC_LAYOUT_VARIANT ? afrpc_value_settle_variant (self, data + begin, end - begin)
+                                               : afrpc_value_settle (self, member, data + begin, end - begin))
         continue;
-      rest = before;
+
+      rest.at = before_at;
+      rest.end = before_end;
+      rest.type = member;
       break;
     }
   if (afrpc_layout_is_closing (rest.type))
@@ -432,7 +393,7 @@ enter_tuple (AfrpcValueCheck   *self,
       return is_end_of_tuple (&rest);
     }
 
-  *push_frame (self, NULL, NULL, 0, 0) = rest;
+  *push_frame (self) = rest;
   return continue_tuple (self);
 }
 
@@ -501,7 +462,7 @@ enter (AfrpcValueCheck   *self,
 
         case AFRPC_LAYOUT_ROW:
           type++;
-          return is_multiple (size, type->fixed_size) && (size == 0 || enter_row (self, type, data, size, depth + 1));
+          return afrpc_value_is_multiple (size, type->fixed_size) && (size == 0 || enter_row (self, type, data, size, depth + 1));
 
         case AFRPC_LAYOUT_ARRAY:
           return enter_array (self, type + 1, data, size, depth);
