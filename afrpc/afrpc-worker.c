@@ -327,7 +327,7 @@ afrpc_worker_get_serialiser (AfrpcWorker *self)
 {
   g_return_val_if_fail (AFRPC_IS_WORKER (self), NULL);
 
-  return self->serialiser;
+  return self->session.serialiser;
 }
 
 /**
