@@ -238,7 +238,7 @@ files_cb (GObject      *source,
 {
   FilesOutcome *outcome = user_data;
 
-  outcome->value = afrpc_proxy_call_with_fds_finish (AFRPC_PROXY (source), result, outcome->fds, outcome->error);
+  outcome->value = test_call_finish (source, result, outcome->fds, outcome->error);
   outcome->done = TRUE;
 }
 
@@ -259,16 +259,16 @@ call_with_files (Watched            *watched,
       g_unix_fd_list_append (list, fd, NULL);
       close (fd);
     }
-  afrpc_proxy_call_with_fds (watched->proxy, args, list, NULL, files_cb, &outcome);
+  test_call_with_fds (watched->proxy, args, list, NULL, files_cb, &outcome);
   test_iterate_until (&outcome.done);
 
   return outcome.value;
 }
 
 static void
-progress_cb (AfrpcProxy *proxy,
-             GVariant   *progress,
-             gpointer    log)
+progress_cb (AfrpcCaller *caller,
+             GVariant    *progress,
+             gpointer     log)
 {
   g_autofree char *text = show (progress);
 
@@ -282,7 +282,7 @@ progress_finished_cb (GObject      *source,
 {
   Outcome *outcome = user_data;
 
-  outcome->value = afrpc_proxy_call_with_progress_finish (AFRPC_PROXY (source), result, &outcome->error);
+  outcome->value = test_call_finish (source, result, NULL, &outcome->error);
   outcome->done = TRUE;
 }
 
@@ -292,8 +292,8 @@ begin_progress (Watched      *watched,
                 GCancellable *cancellable,
                 Outcome      *outcome)
 {
-  afrpc_proxy_call_with_progress (watched->proxy, args, AFRPC_PROGRESS_ALL, progress_cb, watched->log, NULL, cancellable,
-                                  progress_finished_cb, outcome);
+  test_call_with_progress (watched->proxy, args, AFRPC_PROGRESS_ALL, progress_cb, watched->log, NULL, cancellable,
+                           progress_finished_cb, outcome);
 }
 
 void

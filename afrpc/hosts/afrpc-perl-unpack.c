@@ -44,7 +44,7 @@ typedef struct
 
 static SV *read_part (pTHX_ Reader *self, const Part *part);
 
-static const AfrpcValueLayout *
+static const AfrpcLayout *
 get_layout (const Reader *self,
             guint         type)
 {
@@ -159,7 +159,7 @@ static Part
 next_member (const Reader *self,
              Members      *members)
 {
-  const AfrpcValueLayout *layout = get_layout (self, members->type);
+  const AfrpcLayout *layout = get_layout (self, members->type);
   const gsize start = (members->position + layout->alignment) & ~(gsize) layout->alignment;
   const guint type = members->type;
   gsize end;
@@ -224,7 +224,7 @@ next_element (const Reader *self,
               Elements     *elements)
 {
   const Part *array = elements->array;
-  const AfrpcValueLayout *layout = get_layout (self, array->type + 1);
+  const AfrpcLayout *layout = get_layout (self, array->type + 1);
   const gsize start = (elements->position + layout->alignment) & ~(gsize) layout->alignment;
 
   if (layout->fixed_size > 0)
@@ -441,7 +441,7 @@ begin (Reader   *self,
   self->depth = 0;
   self->types.layouts = g_steal_pointer (&spare_table);
   if (self->types.layouts == NULL)
-    self->types.layouts = g_array_new (FALSE, FALSE, sizeof (AfrpcValueLayout));
+    self->types.layouts = g_array_new (FALSE, FALSE, sizeof (AfrpcLayout));
   part.type = afrpc_value_writer_push_type (&self->types, type, strlen (type), &depth);
   if (part.data == NULL)
     part = (Part) { part.type, (const guint8 *) "", 0 };
