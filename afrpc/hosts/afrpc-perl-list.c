@@ -138,7 +138,6 @@ pack_members (pTHX_
   const AfrpcValueContainer container = afrpc_value_writer_open (&self->writer);
   g_autoptr(GString) types = g_string_new ("(");
   gboolean are_strings = TRUE;
-  guint depth;
 
   for (SSize_t i = 0; i < n; i++)
     {
@@ -157,7 +156,8 @@ pack_members (pTHX_
   g_string_append_c (types, ')');
   if (are_strings)
     g_string_assign (types, "aay");
-  *type = afrpc_value_writer_push_type (&self->writer, types->str, types->len, &depth);
+  if (!afrpc_value_writer_push_type (&self->writer, types->str, types->len, type))
+    return afrpc_perl_pack_fail (self, "more values than a type can name") != NULL;
   afrpc_value_writer_close (&self->writer, &container, *type);
 
   return TRUE;
@@ -193,7 +193,7 @@ afrpc_perl_pack_list (pTHX_
 {
   AfrpcPerlPacker self = { .are_octets = lists_are_octets, .error = error };
   GVariant *value;
-  guint depth, type;
+  guint type;
   gboolean ok;
 
   if (list_serialiser != NULL)
@@ -203,10 +203,10 @@ afrpc_perl_pack_list (pTHX_
     return value;
 
   afrpc_value_writer_init (&self.writer, 0);
-  self.array = afrpc_value_writer_push_type (&self.writer, "av", 2, &depth);
-  self.hash = afrpc_value_writer_push_type (&self.writer, "a{sv}", 5, &depth);
+  afrpc_value_writer_push_type (&self.writer, "av", 2, &self.array);
+  afrpc_value_writer_push_type (&self.writer, "a{sv}", 5, &self.hash);
   self.entry = self.hash + 1;
-  self.handle = afrpc_value_writer_push_type (&self.writer, "h", 1, &depth);
+  afrpc_value_writer_push_type (&self.writer, "h", 1, &self.handle);
   self.scratch = newSV (0);
 
   if (n <= (SSize_t) TUPLE_MAX || self.are_octets || are_plain (aTHX_ first, n))

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "wire/afrpc-plain.h"
+#include "wire/afrpc-layout.h"
 
 gboolean
 afrpc_perl_is_array (pTHX_
@@ -86,11 +86,11 @@ afrpc_perl_pack_numbers (pTHX_
   const gboolean is_whole = code != NULL && octets != NULL && SvPOK (*code) && SvPOK (*octets) && !SvUTF8 (*octets);
   const char element = is_whole ? *SvPVX (*code) : '\0';
   const gboolean is_number = element != '\0' && strchr ("ynqiuxtd", element) != NULL;
-  const gsize number_size = is_number ? afrpc_plain_number_size (element) : 0;
+  const gsize number_size = is_number ? afrpc_layout_number_size (element) : 0;
   gsize dims[AFRPC_PERL_DIMS_MAX];
   const guint n_dims = is_whole ? get_dims (aTHX_ parts, SvCUR (*octets), number_size, dims) : 0;
   const guint8 *at;
-  guint type, depth;
+  guint type;
 
   if (n_dims == 0)
     return afrpc_perl_pack_fail (self, "an array that is not made by Afrpc::array ()");
@@ -99,7 +99,7 @@ afrpc_perl_pack_numbers (pTHX_
   self->numbers_type[n_dims] = element;
   self->numbers_type[n_dims + 1] = '\0';
   at = (const guint8 *) SvPVX (*octets);
-  type = afrpc_value_writer_push_type (&self->writer, self->numbers_type, n_dims + 1, &depth);
+  afrpc_value_writer_push_type (&self->writer, self->numbers_type, n_dims + 1, &type);
   write_rows (self, type, &at, dims, n_dims, number_size);
   afrpc_value_writer_pop_type (&self->writer, type);
 

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "wire/afrpc-plain.h"
+#include "wire/afrpc-layout.h"
 #include "wire/afrpc-value-writer.h"
 
 /* As deep as GLib lets values be in each other. */
@@ -150,9 +150,7 @@ static gboolean
 has_member (const Reader  *self,
             const Members *members)
 {
-  const char code = get_layout (self, members->type)->code;
-
-  return code != ')' && code != '}';
+  return !afrpc_layout_is_closing (get_layout (self, members->type));
 }
 
 static Part
@@ -271,7 +269,7 @@ read_array (pTHX_
             const Part *part)
 {
   const char code = get_layout (self, part->type + 1)->code;
-  const gboolean are_numbers = afrpc_plain_number_size (code) > 0;
+  const gboolean are_numbers = afrpc_layout_number_size (code) > 0;
   Elements elements = begin_elements (self, part);
   SV *piece = are_numbers ? read_piece (aTHX_ code, part, elements.n) : NULL;
   AV *array;
@@ -358,7 +356,6 @@ read_variant (pTHX_
   const guint8 *nul = part->size > 0 ? memrchr (part->data, '\0', part->size) : NULL;
   const char *type, *type_end;
   Part inner;
-  guint depth;
   SV *sv;
 
   if (nul == NULL)
@@ -368,7 +365,8 @@ read_variant (pTHX_
       type_end != (const char *) part->data + part->size)
     return newSV (0);
 
-  inner.type = afrpc_value_writer_push_type (&self->types, type, type_end - type, &depth);
+  if (!afrpc_value_writer_push_type (&self->types, type, type_end - type, &inner.type))
+    return newSV (0);
   inner.data = part->data;
   inner.size = nul - part->data;
   sv = read_part (aTHX_ self, &inner);
@@ -436,13 +434,12 @@ begin (Reader   *self,
 {
   const char *type = g_variant_get_type_string (value);
   Part part = { .data = g_variant_get_data (value), .size = g_variant_get_size (value) };
-  guint depth;
 
   self->depth = 0;
   self->types.layouts = g_steal_pointer (&spare_table);
   if (self->types.layouts == NULL)
     self->types.layouts = g_array_new (FALSE, FALSE, sizeof (AfrpcLayout));
-  part.type = afrpc_value_writer_push_type (&self->types, type, strlen (type), &depth);
+  afrpc_value_writer_push_type (&self->types, type, strlen (type), &part.type);
   if (part.data == NULL)
     part = (Part) { part.type, (const guint8 *) "", 0 };
 
