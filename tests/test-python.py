@@ -43,6 +43,12 @@ class Proxies(unittest.TestCase):
         except GLib.Error as error:
             self.log.append((name, error))
 
+    def full_cb(self, proxy, result, name):
+        try:
+            self.log.append((name, proxy.call_full_finish(result)))
+        except GLib.Error as error:
+            self.log.append((name, error))
+
     def end(self, proxy):
         proxy.close()
         self.loop.run()
@@ -95,7 +101,7 @@ class Proxies(unittest.TestCase):
         cancellable = Gio.Cancellable()
         proxy.connect("event", lambda proxy, *rest: cancellable.cancel())
         proxy.call(act("until-cancelled"), cancellable, self.settled_cb, 1)
-        proxy.call_full(act("hang"), Afrpc.CallOptions(timeout_ms=10), None, self.settled_cb, 2)
+        proxy.call_full(act("hang"), Afrpc.CallOptions(timeout_ms=10), None, self.full_cb, 2)
         while len([entry for entry in self.log if isinstance(entry, tuple)]) < 2:
             GLib.MainContext.default().iteration(True)
         settled = dict(entry for entry in self.log if isinstance(entry, tuple))

@@ -9,11 +9,11 @@ from gi.overrides import override
 from gi.repository import Gio, GLib
 
 from afrpc import Variant, _proxy
-from afrpc._proxy import Call
+from afrpc._proxy import Call as _Call
 
 Afrpc = get_introspection_module("Afrpc")
 
-__all__ = ["Call", "Host", "Process", "Proxy", "RemoteError", "Serialiser", "Variant"]
+__all__ = ["Host", "Process", "Proxy", "RemoteError", "Serialiser", "Variant"]
 
 _EXCEPTION = "python-exception 0: "
 _TRACEBACK = "\n\nTraceback (most recent call last):\n"
@@ -67,7 +67,7 @@ def _wait(start, finish, cancellable):
     """A Call for an asynchronous method that has a finish method."""
     if cancellable is None:
         cancellable = Gio.Cancellable()
-    call = Call(cancellable.cancel)
+    call = _Call(cancellable.cancel)
 
     def finished_cb(source, result):
         try:
@@ -231,7 +231,7 @@ class _Events:
             if self._ended or not self._ids:
                 raise StopAsyncIteration
             if self._waiting is None or self._waiting.done():
-                self._waiting = Call()
+                self._waiting = _Call()
             await self._waiting
         return self._queue.popleft()
 
