@@ -8,12 +8,23 @@ export const HERE = GLib.path_get_dirname(GLib.filename_from_uri(import.meta.url
 export const BAD_HOST = `${HERE}/gjs-host.js`;
 export const WORKER = `${HERE}/workers/gjs-worker.js`;
 
+// So that values are the same if and only if their texts are.
 export function toText(value) {
-    return JSON.stringify(value, (_key, inner) => {
-        if (typeof inner === 'bigint')
-            return `${inner}n`;
-        return inner instanceof Uint8Array ? `bytes ${[...inner]}` : inner;
-    });
+    if (typeof value === 'bigint')
+        return `${value}n`;
+    if (typeof value === 'number')
+        return Object.is(value, -0) ? '-0' : `${value}`;
+    if (value instanceof DataView || value instanceof ArrayBuffer)
+        return `${value.constructor.name} ${value.byteLength}`;
+    if (ArrayBuffer.isView(value))
+        return `${value.constructor.name} [${[...value].map(toText)}]`;
+    if (value instanceof Map)
+        return `Map {${[...value].map(([key, inner]) => `${toText(key)} => ${toText(inner)}`)}}`;
+    if (Array.isArray(value))
+        return `[${Array.from(value, toText)}]`;
+    if (value?.constructor === Object)
+        return `{${Object.entries(value).map(([key, inner]) => `${JSON.stringify(key)}: ${toText(inner)}`)}}`;
+    return JSON.stringify(value) ?? String(value);
 }
 
 export function assert(condition, what) {
@@ -44,6 +55,19 @@ export async function assertError(promise, domain, code, ...parts) {
     assert(e.matches?.(domain, code), `the error is ${e}`);
     for (const part of parts)
         assert(e.message.includes(part), `“${part}” is in “${e.message}”`);
+}
+
+export function assertThrows(action, klass, ...parts) {
+    let error = null;
+
+    try {
+        action();
+    } catch (e) {
+        error = e;
+    }
+    assert(error instanceof klass, `the error is ${error}`);
+    for (const part of parts)
+        assert(error.message.includes(part), `“${part}” is in “${error.message}”`);
 }
 
 // A proxy for a function of the worker module.

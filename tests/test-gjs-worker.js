@@ -11,65 +11,6 @@ const TMPDIR = GLib.Dir.make_tmp('afrpc-test-XXXXXX');
 const IO = Gio.IOErrorEnum;
 const E = Afrpc.Error;
 
-// What is sent, its type, and what comes back if that is not the same.
-const VALUES = [
-    [true, 'b'],
-    [false, 'b'],
-    [0, 'd'],
-    [-1.5, 'd'],
-    [Infinity, 'd'],
-    [0n, 'x', 0],
-    [2n ** 53n - 1n, 'x', 2 ** 53 - 1],
-    [2n ** 53n, 'x'],
-    [-(2n ** 53n) - 1n, 'x'],
-    [2n ** 63n - 1n, 'x'],
-    [-(2n ** 63n), 'x'],
-    ['', 's'],
-    ['Grüße, 世界 🌍', 's'],
-    ['x'.repeat(1 << 20), 's'],
-    [new Uint8Array([0, 1, 255]), 'ay'],
-    [new Uint8Array(0), 'ay'],
-    [new Uint8Array([9, 8, 7, 6]).subarray(1, 3), 'ay'],
-    [null, 'mv'],
-    [undefined, 'mv', null],
-    [[], 'av'],
-    [[1, 'x', [null, true]], 'av'],
-    [{}, 'a{sv}'],
-    [{a: 1, 'ä': {b: [2n ** 60n]}}, 'a{sv}'],
-    [Object.assign(Object.create(null), {a: 'x'}), 'a{sv}', {a: 'x'}],
-    [JSON.parse('{"__proto__": "x"}'), 'a{sv}'],
-    [new GLib.Variant('(qas)', [7, ['a', 'b']]), '(qas)', [7, ['a', 'b']]],
-];
-
-// The text of a GVariant, and what it unpacks to.
-const TEXTS = [
-    ['byte 255', 255],
-    ['int16 -3', -3],
-    ['uint16 65535', 65535],
-    ['-2147483648', -2147483648],
-    ['uint32 4294967295', 4294967295],
-    ['int64 -9223372036854775808', -(2n ** 63n)],
-    ['uint64 18446744073709551615', 2n ** 64n - 1n],
-    ['handle 3', 3],
-    ['objectpath "/a"', '/a'],
-    ['signature "a{sv}"', 'a{sv}'],
-    ['@ad []', []],
-    ['[1.5, 2]', [1.5, 2]],
-    ['[true, false]', [true, false]],
-    ['[int64 1, 9007199254740993]', [1, 9007199254740993n]],
-    ['[uint16 1, 2]', [1, 2]],
-    ['["a", "ä"]', ['a', 'ä']],
-    ['@as []', []],
-    ['[b"a", b""]', [new Uint8Array([97, 0]), new Uint8Array([0])]],
-    ['[@mi 3, nothing]', [3, null]],
-    ['@mmi just nothing', null],
-    ['(1, "x", <<5>>)', [1, 'x', 5]],
-    ['()', []],
-    ['{1: "x"}', {1: 'x'}],
-    ['{int64 9007199254740993: "x"}', {'9007199254740993': 'x'}],
-    ['{true: <{"a": <"b">}>}', {'true': {a: 'b'}}],
-];
-
 // What goes wrong in the call alone: the same with both backends.
 const BAD = [
     ['throwError', E, E.REMOTE, 'RangeError: out of it', 'gjs-worker.js:'],
@@ -80,12 +21,13 @@ const BAD = [
     ['throwGError', IO, IO.NOT_FOUND, 'no such thing'],
     ['recurse', E, E.REMOTE, 'InternalError: too much recursion'],
     ['returnSymbol', E, E.REMOTE, 'TypeError: a symbol cannot be sent'],
-    ['returnMap', E, E.REMOTE, 'TypeError: an object of Map cannot be sent'],
+    ['returnError', E, E.REMOTE, 'TypeError: an object of Error cannot be sent (at value["x"][0])'],
+    ['returnBadMap', E, E.REMOTE, 'TypeError: a Map whose keys'],
     ['returnCycle', E, E.REMOTE, 'RangeError: a value that is nested too deeply cannot be sent'],
     ['returnNul', E, E.REMOTE, 'NUL'],
     ['returnSurrogate', E, E.REMOTE, 'surrogate'],
-    ['returnHuge', E, E.REMOTE, 'RangeError: 9223372036854775808 does not fit into 64 bits'],
-    ['sendBadEvent', E, E.REMOTE, 'TypeError: an object of Map cannot be sent'],
+    ['returnHuge', E, E.REMOTE, 'RangeError: 18446744073709551616 does not fit into 64 bits'],
+    ['sendBadEvent', E, E.REMOTE, 'TypeError: a function cannot be sent'],
 ];
 
 function endOf(proxy) {
@@ -165,37 +107,18 @@ function writeModule(name, code) {
 }
 
 runTests({
-    async valuesThereAndBack() {
+    async arguments() {
         for (const backend of [SYNC, ASYNC]) {
             const proxy = makeProxy('echo', {backend});
-            const typed = proxy.invokeWith({signature: '(uax)'}, 7, [2n ** 60n]);
+            const value = ['ä', 1, 2n ** 60n, {list: [new Float64Array([1.5]), null]}];
 
-            for (const [value, type, expected = value] of VALUES) {
-                assertEqual(Afrpc.pack(value).get_type_string(), type, 'the type');
-                assertEqual(await proxy.invoke(value), value === undefined ? null : expected, `a ${type}`);
-            }
-            assertEqual(await typed, [7, [2n ** 60n]], 'what has a type');
             assertEqual(await proxy.invoke(), [], 'no arguments');
             assertEqual(await proxy.invoke(1, 2), [1, 2], 'two arguments');
+            assertEqual(await proxy.invoke(value), value, 'one');
+            assertEqual(await proxy.invokeWith({signature: '(uax)'}, 7, [2n ** 60n]), [7, BigInt64Array.of(2n ** 60n)]);
             assertEqual(Afrpc.unpack(await proxy.call(new GLib.Variant('s', 'x'))), 'x', 'what is no tuple');
             await proxy.close_async();
         }
-    },
-
-    valuesOfOtherTypes() {
-        for (const [text, expected] of TEXTS)
-            assertEqual(Afrpc.unpack(GLib.Variant.parse(null, text, null, null)), expected, text);
-    },
-
-    async valuesThatCannotBeSent() {
-        const proxy = makeProxy('echo');
-
-        for (const value of [Symbol('x'), () => 1, new Map(), new Date(), new Float64Array(1), 'a\0', '\udc00', 1n << 63n])
-            assert(!(await getError(proxy.invoke(value)) instanceof GLib.Error), 'refused before it is sent');
-        await getError(proxy.invokeWith({signature: '(u)'}, -1));
-        assert(await getError(proxy.invokeWith({signature: 'u'}, 1)) instanceof TypeError, 'not a tuple');
-        assertEqual(await proxy.invoke('fine'), 'fine', 'a call afterwards');
-        await proxy.close_async();
     },
 
     badSyncFunctions: () => checkBad(makeProxy('act')),

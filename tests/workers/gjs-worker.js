@@ -32,6 +32,14 @@ export function getInitArgs() {
     return [initArgs, Afrpc.worker === this];
 }
 
+let litter = null;
+
+// Makes the engine collect, which it does in slices.
+export function litterAndEcho(value) {
+    litter = Array.from({length: 20000}, (_, i) => ({i, litter: litter?.length}));
+    return value;
+}
+
 export function echo(...args) {
     return args.length === 1 ? args[0] : args;
 }
@@ -66,8 +74,11 @@ const actions = {
     returnSymbol() {
         return Symbol('x');
     },
-    returnMap() {
-        return new Map();
+    returnError() {
+        return {x: [new Error('as a value')]};
+    },
+    returnBadMap() {
+        return new Map([['x', 1], [2, 2]]);
     },
     returnCycle() {
         const cycle = [];
@@ -82,7 +93,41 @@ const actions = {
         return '\ud800';
     },
     returnHuge() {
-        return 2n ** 63n;
+        return 2n ** 64n;
+    },
+    throwCause() {
+        throw new Error('outer\ncause: Error: no cause', {
+            cause: new TypeError('inner', {cause: {code: 5, words: ['a']}}),
+        });
+    },
+    throwAggregate() {
+        throw new AggregateError([
+            new RangeError('one\nof@file:1:2'),
+            new Error('two', {cause: new Gio.IOErrorEnum({code: Gio.IOErrorEnum.NOT_FOUND, message: 'not\nthere'})}),
+            'three',
+        ], 'many', {cause: new Error('why')});
+    },
+    throwOwnClass() {
+        class OutOfPaper extends Error {
+            get name() {
+                return 'OutOfPaper';
+            }
+        }
+        throw new OutOfPaper('', {cause: new OutOfPaper('tray 2')});
+    },
+    throwCircle() {
+        const error = new Error('round');
+        error.cause = new Error('and round', {cause: error});
+        throw error;
+    },
+    throwMany() {
+        let error = new Error('0');
+        for (let i = 1; i < 1000; i++)
+            error = new Error(`${i}`, {cause: error});
+        throw error;
+    },
+    throwLong() {
+        throw new Error('ä'.repeat(100000), {cause: new Error('cut off')});
     },
     returnNothing() {},
     returnRejected() {
@@ -104,7 +149,7 @@ const actions = {
         return 'sent';
     },
     sendBadEvent() {
-        this.event(new Map());
+        this.event(() => 1);
     },
     sayProgress(n) {
         for (let i = 0; i < n; i++)
@@ -170,6 +215,20 @@ export function readHandle(handle) {
     const stream = new Gio.UnixInputStream({fd: this.steal_fd(handle), close_fd: true});
 
     return new TextDecoder().decode(stream.read_bytes(100, null).toArray());
+}
+
+// Calls another worker.
+export async function passOn(what) {
+    const process = Afrpc.Process.new_exec('gjs');
+    process.require(import.meta.url);
+    process.set_stderr(Afrpc.Stdio.SILENCE);
+    const proxy = new Afrpc.Proxy({process, function: 'act'});
+
+    try {
+        return await proxy.invoke(what);
+    } finally {
+        await proxy.close_async();
+    }
 }
 
 let release = null;

@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "afrpc/gjs/afrpc-gjs-inbox.h"
+
+/**
+ * AfrpcGjsInbox:
+ *
+ * What a program in JavaScript hears from the library comes through one object, of a class made in JavaScript.
+ *
+ * For each piece of news its property `turn` is set to the number of what it belongs to; meanwhile the inbox has that
+ * news to look at. Not by a callback: gjs refuses those, until 1.80, while a garbage collection is under way in slices
+ * between which the main loop turns, and what is refused does not come again. Nobody refuses a property. Values
+ * are passed as their bytes, in memory that the engine owns and counts, rather than behind objects whose size it does
+ * not know.
+ *
+ * Private to the overrides of gjs; belongs to the main thread, as the engine does.
+ */
+typedef struct
+{
+  AfrpcGjsNews news;
+  AfrpcProxy *proxy;    /* (nullable) */
+  GAsyncResult *result; /* (nullable) */
+  GVariant *value;      /* (nullable) */
+  GUnixFDList *fds;     /* (nullable) */
+  GError *error;        /* (nullable) */
+} Item;
+
+typedef struct
+{
+  const Item *item; /* (nullable): while the property is being set */
+} AfrpcGjsInboxPrivate;
+
+/* What is under way. */
+typedef struct
+{
+  AfrpcGjsInbox *inbox; /* owned */
+  guint id;
+} Ticket;
+
+G_DEFINE_TYPE_WITH_PRIVATE (AfrpcGjsInbox, afrpc_gjs_inbox, G_TYPE_OBJECT)
+
+static GQuark destroyed_quark;
+
+static const Item *
+get_item (AfrpcGjsInbox *self)
+{
+  return ((AfrpcGjsInboxPrivate *) afrpc_gjs_inbox_get_instance_private (self))->item;
+}
+
+static Ticket *
+ticket_new (AfrpcGjsInbox *inbox,
+            guint          id)
+{
+  Ticket *ticket = g_new (Ticket, 1);
+
+  ticket->inbox = g_object_ref (inbox);
+  ticket->id = id;
+
+  return ticket;
+}
+
+static void
+ticket_free (Ticket *ticket)
+{
+  g_object_unref (ticket->inbox);
+  g_free (ticket);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Ticket, ticket_free)
+
+/* Whoever hears of it may run a main loop, in which more comes. */
+static void
+deliver (AfrpcGjsInbox *self,
+         guint          id,
+         const Item    *item)
+{
+  AfrpcGjsInboxPrivate *priv = afrpc_gjs_inbox_get_instance_private (self);
+  const Item *outer = priv->item;
+
+  priv->item = item;
+  g_object_set (self, "turn", id, NULL);
+  priv->item = outer;
+}
+
+/* A proxy is destroyed once, and tells only those who listen then. */
+static gboolean
+destroyed_hook (GSignalInvocationHint *hint,
+                guint                  n_values,
+                const GValue          *values,
+                gpointer               data)
+{
+  g_object_set_qdata (g_value_get_object (values), destroyed_quark, GINT_TO_POINTER (TRUE));
+
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+afrpc_gjs_inbox_class_init (AfrpcGjsInboxClass *klass)
+{
+  g_type_class_unref (g_type_class_ref (AFRPC_TYPE_PROXY));
+  destroyed_quark = g_quark_from_static_string ("afrpc-gjs-destroyed");
+  g_signal_add_emission_hook (g_signal_lookup ("destroyed", AFRPC_TYPE_PROXY), 0, destroyed_hook, NULL, NULL);
+}
+
+static void
+afrpc_gjs_inbox_init (AfrpcGjsInbox *self)
+{
+}
+
+static void
+call_cb (GObject      *caller,
+         GAsyncResult *result,
+         gpointer      data)
+{
+  g_autoptr(Ticket) ticket = data;
+  Item item = { .news = AFRPC_GJS_NEWS_RESULT };
+
+  item.value = afrpc_caller_call_full_finish (AFRPC_CALLER (caller), result, &item.fds, &item.error);
+  deliver (ticket->inbox, ticket->id, &item);
+
+  g_clear_pointer (&item.value, g_variant_unref);
+  g_clear_object (&item.fds);
+  g_clear_error (&item.error);
+}
+
+static void
+progress_cb (AfrpcCaller *caller,
+             GVariant    *progress,
+             gpointer     data)
+{
+  const Ticket *ticket = data;
+  const Item item = { .news = AFRPC_GJS_NEWS_PROGRESS, .value = progress };
+
+  deliver (ticket->inbox, ticket->id, &item);
+}
+
+/**
+ * afrpc_gjs_inbox_call_full:
+ * @self: an inbox
+ * @id: the number of the call
+ * @proxy: the proxy to call
+ * @args: (nullable): the arguments
+ * @options: (nullable): the options of the call
+ * @cancellable: (nullable): cancels the call
+ *
+ * Makes a call with options.
+ */
+void
+afrpc_gjs_inbox_call_full (AfrpcGjsInbox    *self,
+                           guint             id,
+                           AfrpcProxy       *proxy,
+                           GVariant         *args,
+                           AfrpcCallOptions *options,
+                           GCancellable     *cancellable)
+{
+  afrpc_caller_call_full (AFRPC_CALLER (proxy), args, options, cancellable, call_cb, ticket_new (self, id));
+}
+
+/**
+ * afrpc_gjs_inbox_call_variant:
+ * @self: an inbox
+ * @id: the number of the call
+ * @proxy: the proxy to call
+ * @args: (nullable): the arguments
+ * @timeout_ms: the time limit in milliseconds, or -1 for that of the proxy
+ * @progress_mode: an [enum@Afrpc.ProgressMode], or -1 if nobody wants progress
+ * @fds: (nullable): file descriptors that go with the arguments
+ * @cancellable: (nullable): cancels the call
+ *
+ * Makes a call.
+ */
+void
+afrpc_gjs_inbox_call_variant (AfrpcGjsInbox *self,
+                              guint          id,
+                              AfrpcProxy    *proxy,
+                              GVariant      *args,
+                              int            timeout_ms,
+                              int            progress_mode,
+                              GUnixFDList   *fds,
+                              GCancellable  *cancellable)
+{
+  g_autoptr(AfrpcCallOptions) options = NULL;
+
+  if (timeout_ms >= 0 || progress_mode >= 0 || fds != NULL)
+    options = afrpc_call_options_new ();
+  if (timeout_ms >= 0)
+    afrpc_call_options_set_timeout_ms (options, timeout_ms);
+  if (progress_mode >= 0)
+    afrpc_call_options_set_progress (options, progress_mode, progress_cb, ticket_new (self, id),
+                                     (GDestroyNotify) ticket_free);
+  if (fds != NULL)
+    afrpc_call_options_set_fds (options, fds);
+  afrpc_caller_call_full (AFRPC_CALLER (proxy), args, options, cancellable, call_cb, ticket_new (self, id));
+}
+
+/**
+ * afrpc_gjs_inbox_call:
+ * @self: an inbox
+ * @id: the number of the call
+ * @proxy: the proxy to call
+ * @type: the type of the arguments
+ * @data: (array length=size) (element-type guint8) (transfer full): their bytes, as a GVariant has them
+ * @size: the number of bytes
+ * @timeout_ms: the time limit in milliseconds, or -1 for that of the proxy
+ * @progress_mode: an [enum@Afrpc.ProgressMode], or -1 if nobody wants progress
+ * @fds: (nullable): file descriptors that go with the arguments
+ * @cancellable: (nullable): cancels the call
+ *
+ * Makes a call.
+ */
+void
+afrpc_gjs_inbox_call (AfrpcGjsInbox *self,
+                      guint          id,
+                      AfrpcProxy    *proxy,
+                      const char    *type,
+                      guint8        *data,
+                      gsize          size,
+                      int            timeout_ms,
+                      int            progress_mode,
+                      GUnixFDList   *fds,
+                      GCancellable  *cancellable)
+{
+  g_autoptr(GVariant) args = afrpc_gjs_new_value (type, data, size);
+
+  afrpc_gjs_inbox_call_variant (self, id, proxy, args, timeout_ms, progress_mode, fds, cancellable);
+}
+
+static void
+result_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      data)
+{
+  g_autoptr(Ticket) ticket = data;
+  const Item item = { .news = AFRPC_GJS_NEWS_RESULT, .result = result };
+
+  deliver (ticket->inbox, ticket->id, &item);
+}
+
+/**
+ * afrpc_gjs_inbox_close:
+ * @self: an inbox
+ * @id: the number of what is under way
+ * @proxy: the proxy to close
+ * @cancellable: (nullable): stops waiting
+ *
+ * Closes a proxy and waits for its end.
+ */
+void
+afrpc_gjs_inbox_close (AfrpcGjsInbox *self,
+                       guint          id,
+                       AfrpcProxy    *proxy,
+                       GCancellable  *cancellable)
+{
+  afrpc_caller_close_async (AFRPC_CALLER (proxy), cancellable, result_cb, ticket_new (self, id));
+}
+
+/**
+ * afrpc_gjs_inbox_run:
+ * @self: an inbox
+ * @id: the number of what is under way
+ * @process: the process to hand over
+ * @function: the function that gets it
+ * @cancellable: (nullable): stops waiting
+ *
+ * Hands a process over.
+ */
+void
+afrpc_gjs_inbox_run (AfrpcGjsInbox *self,
+                     guint          id,
+                     AfrpcProcess  *process,
+                     const char    *function,
+                     GCancellable  *cancellable)
+{
+  afrpc_process_run_async (process, function, cancellable, result_cb, ticket_new (self, id));
+}
+
+/**
+ * afrpc_gjs_inbox_to_fd:
+ * @self: an inbox
+ * @id: the number of what is under way
+ * @process: the process to give away
+ * @cancellable: (nullable): stops waiting
+ *
+ * Gives a process away.
+ */
+void
+afrpc_gjs_inbox_to_fd (AfrpcGjsInbox *self,
+                       guint          id,
+                       AfrpcProcess  *process,
+                       GCancellable  *cancellable)
+{
+  afrpc_process_to_fd_async (process, cancellable, result_cb, ticket_new (self, id));
+}
+
+/**
+ * afrpc_gjs_inbox_wait:
+ * @self: an inbox
+ * @id: the number of what is under way
+ * @process: the process to wait for
+ * @cancellable: (nullable): stops waiting
+ *
+ * Waits for the end of a process.
+ */
+void
+afrpc_gjs_inbox_wait (AfrpcGjsInbox *self,
+                      guint          id,
+                      AfrpcProcess  *process,
+                      GCancellable  *cancellable)
+{
+  afrpc_process_wait_async (process, cancellable, result_cb, ticket_new (self, id));
+}
+
+static void
+event_cb (AfrpcProxy    *proxy,
+          GVariant      *event,
+          AfrpcProcess  *from,
+          GUnixFDList   *fds,
+          AfrpcGjsInbox *self)
+{
+  const Item item = { .news = AFRPC_GJS_NEWS_EVENT, .proxy = proxy, .value = event };
+
+  deliver (self, 0, &item);
+}
+
+static void
+error_cb (AfrpcProxy    *proxy,
+          GError        *error,
+          AfrpcGjsInbox *self)
+{
+  const Item item = { .news = AFRPC_GJS_NEWS_ERROR, .proxy = proxy, .error = error };
+
+  deliver (self, 0, &item);
+}
+
+static void
+destroyed_cb (AfrpcProxy    *proxy,
+              AfrpcGjsInbox *self)
+{
+  const Item item = { .news = AFRPC_GJS_NEWS_DESTROYED, .proxy = proxy };
+
+  afrpc_gjs_inbox_unwatch (self, proxy);
+  deliver (self, 0, &item);
+}
+
+/**
+ * afrpc_gjs_inbox_watch:
+ * @self: an inbox
+ * @proxy: a proxy that is not being watched
+ *
+ * Listens to the signals of a proxy until it is destroyed; their number is 0.
+ */
+void
+afrpc_gjs_inbox_watch (AfrpcGjsInbox *self,
+                       AfrpcProxy    *proxy)
+{
+  g_signal_connect_object (proxy, "event", G_CALLBACK (event_cb), self, 0);
+  g_signal_connect_object (proxy, "error", G_CALLBACK (error_cb), self, 0);
+  g_signal_connect_object (proxy, "destroyed", G_CALLBACK (destroyed_cb), self, 0);
+}
+
+/**
+ * afrpc_gjs_inbox_unwatch:
+ * @self: an inbox
+ * @proxy: a proxy
+ *
+ * Listens no more.
+ */
+void
+afrpc_gjs_inbox_unwatch (AfrpcGjsInbox *self,
+                         AfrpcProxy    *proxy)
+{
+  g_signal_handlers_disconnect_by_data (proxy, self);
+}
+
+/**
+ * afrpc_gjs_inbox_is_destroyed:
+ * @self: an inbox
+ * @proxy: a proxy
+ *
+ * Whether a proxy is destroyed, so that nothing will be heard of it any more.
+ *
+ * Returns: whether it is
+ */
+gboolean
+afrpc_gjs_inbox_is_destroyed (AfrpcGjsInbox *self,
+                              AfrpcProxy    *proxy)
+{
+  return g_object_get_qdata (G_OBJECT (proxy), destroyed_quark) != NULL;
+}
+
+/**
+ * afrpc_gjs_inbox_get_news:
+ * @self: an inbox, in a turn
+ *
+ * What the turn is about.
+ *
+ * Returns: the kind of news
+ */
+AfrpcGjsNews
+afrpc_gjs_inbox_get_news (AfrpcGjsInbox *self)
+{
+  return get_item (self)->news;
+}
+
+/**
+ * afrpc_gjs_inbox_get_proxy:
+ * @self: an inbox, in a turn
+ *
+ * The proxy that is watched.
+ *
+ * Returns: (transfer none): the proxy
+ */
+AfrpcProxy *
+afrpc_gjs_inbox_get_proxy (AfrpcGjsInbox *self)
+{
+  return get_item (self)->proxy;
+}
+
+static GVariant *
+get_value (AfrpcGjsInbox  *self,
+           GError        **error)
+{
+  const Item *item = get_item (self);
+
+  if (item->error == NULL)
+    return item->value;
+
+  g_propagate_error (error, g_error_copy (item->error));
+  return NULL;
+}
+
+/**
+ * afrpc_gjs_inbox_get_value:
+ * @self: an inbox, in a turn
+ * @data: (out) (array length=size) (element-type guint8) (transfer none): the bytes of a value
+ * @size: (out): their number
+ * @error: return location for an error
+ *
+ * The result of a call, or its error; the same of progress, events and errors.
+ *
+ * Returns: (transfer none): the type of the value
+ */
+const char *
+afrpc_gjs_inbox_get_value (AfrpcGjsInbox  *self,
+                           const guint8  **data,
+                           gsize          *size,
+                           GError        **error)
+{
+  GVariant *value = get_value (self, error);
+
+  return value != NULL ? afrpc_gjs_get_value (value, data, size) : NULL;
+}
+
+/**
+ * afrpc_gjs_inbox_get_variant:
+ * @self: an inbox, in a turn
+ * @error: return location for an error
+ *
+ * The same as an object.
+ *
+ * Returns: (transfer full): the value
+ */
+GVariant *
+afrpc_gjs_inbox_get_variant (AfrpcGjsInbox  *self,
+                             GError        **error)
+{
+  GVariant *value = get_value (self, error);
+
+  return value != NULL ? g_variant_ref (value) : NULL;
+}
+
+/**
+ * afrpc_gjs_inbox_get_fds:
+ * @self: an inbox, in a turn
+ *
+ * What came along with a result.
+ *
+ * Returns: (transfer none) (nullable): a list of file descriptors
+ */
+GUnixFDList *
+afrpc_gjs_inbox_get_fds (AfrpcGjsInbox *self)
+{
+  return get_item (self)->fds;
+}
+
+/**
+ * afrpc_gjs_inbox_get_result:
+ * @self: an inbox, in a turn
+ *
+ * What the finish function of a method other than a call takes.
+ *
+ * Returns: (transfer none): the result
+ */
+GAsyncResult *
+afrpc_gjs_inbox_get_result (AfrpcGjsInbox *self)
+{
+  return get_item (self)->result;
+}
+
+/**
+ * afrpc_gjs_new_value:
+ * @type: a type
+ * @data: (array length=size) (element-type guint8) (transfer full): bytes in normal form
+ * @size: their number
+ *
+ * Makes a value of its bytes.
+ *
+ * Returns: (transfer full): the value
+ */
+GVariant *
+afrpc_gjs_new_value (const char *type,
+                     guint8     *data,
+                     gsize       size)
+{
+  return g_variant_ref_sink (g_variant_new_from_data (G_VARIANT_TYPE (type), data, size, TRUE, g_free, data));
+}
+
+/**
+ * afrpc_gjs_get_value:
+ * @value: a value
+ * @data: (out) (array length=size) (element-type guint8) (transfer none): its bytes
+ * @size: (out): their number
+ *
+ * Makes bytes of a value.
+ *
+ * Returns: (transfer none): its type
+ */
+const char *
+afrpc_gjs_get_value (GVariant      *value,
+                     const guint8 **data,
+                     gsize         *size)
+{
+  *data = g_variant_get_data (value);
+  *size = g_variant_get_size (value);
+
+  return g_variant_get_type_string (value);
+}

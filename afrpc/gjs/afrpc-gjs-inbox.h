@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <afrpc/afrpc.h>
+
+G_BEGIN_DECLS
+
+/**
+ * AfrpcGjsNews:
+ * @AFRPC_GJS_NEWS_RESULT: a call or another asynchronous method has come to its end
+ * @AFRPC_GJS_NEWS_PROGRESS: a call has come this far
+ * @AFRPC_GJS_NEWS_EVENT: a proxy that is watched has an event
+ * @AFRPC_GJS_NEWS_ERROR: a proxy that is watched has an error
+ * @AFRPC_GJS_NEWS_DESTROYED: a proxy that is watched is destroyed
+ *
+ * What a turn of an inbox is about.
+ */
+typedef enum
+{
+  AFRPC_GJS_NEWS_RESULT,
+  AFRPC_GJS_NEWS_PROGRESS,
+  AFRPC_GJS_NEWS_EVENT,
+  AFRPC_GJS_NEWS_ERROR,
+  AFRPC_GJS_NEWS_DESTROYED,
+} AfrpcGjsNews;
+
+#define AFRPC_GJS_TYPE_INBOX (afrpc_gjs_inbox_get_type ())
+G_DECLARE_DERIVABLE_TYPE (AfrpcGjsInbox, afrpc_gjs_inbox, AFRPC_GJS, INBOX, GObject)
+
+/**
+ * AfrpcGjsInboxClass:
+ * @parent_class: the parent class
+ */
+struct _AfrpcGjsInboxClass
+{
+  GObjectClass parent_class;
+};
+
+void          afrpc_gjs_inbox_call         (AfrpcGjsInbox *self,
+                                            guint          id,
+                                            AfrpcProxy    *proxy,
+                                            const char    *type,
+                                            guint8        *data,
+                                            gsize          size,
+                                            int            timeout_ms,
+                                            int            progress_mode,
+                                            GUnixFDList   *fds,
+                                            GCancellable  *cancellable);
+void           afrpc_gjs_inbox_call_full    (AfrpcGjsInbox    *self,
+                                            guint             id,
+                                            AfrpcProxy       *proxy,
+                                            GVariant         *args,
+                                            AfrpcCallOptions *options,
+                                            GCancellable     *cancellable);
+void          afrpc_gjs_inbox_call_variant (AfrpcGjsInbox *self,
+                                            guint          id,
+                                            AfrpcProxy    *proxy,
+                                            GVariant      *args,
+                                            int            timeout_ms,
+                                            int            progress_mode,
+                                            GUnixFDList   *fds,
+                                            GCancellable  *cancellable);
+void          afrpc_gjs_inbox_close        (AfrpcGjsInbox *self,
+                                            guint          id,
+                                            AfrpcProxy    *proxy,
+                                            GCancellable  *cancellable);
+void          afrpc_gjs_inbox_run          (AfrpcGjsInbox *self,
+                                            guint          id,
+                                            AfrpcProcess  *process,
+                                            const char    *function,
+                                            GCancellable  *cancellable);
+void          afrpc_gjs_inbox_to_fd        (AfrpcGjsInbox *self,
+                                            guint          id,
+                                            AfrpcProcess  *process,
+                                            GCancellable  *cancellable);
+void          afrpc_gjs_inbox_wait         (AfrpcGjsInbox *self,
+                                            guint          id,
+                                            AfrpcProcess  *process,
+                                            GCancellable  *cancellable);
+
+void          afrpc_gjs_inbox_watch        (AfrpcGjsInbox *self,
+                                            AfrpcProxy    *proxy);
+void          afrpc_gjs_inbox_unwatch      (AfrpcGjsInbox *self,
+                                            AfrpcProxy    *proxy);
+gboolean      afrpc_gjs_inbox_is_destroyed (AfrpcGjsInbox *self,
+                                            AfrpcProxy    *proxy);
+
+AfrpcGjsNews  afrpc_gjs_inbox_get_news     (AfrpcGjsInbox *self);
+AfrpcProxy   *afrpc_gjs_inbox_get_proxy    (AfrpcGjsInbox *self);
+const char   *afrpc_gjs_inbox_get_value    (AfrpcGjsInbox *self,
+                                            const guint8 **data,
+                                            gsize         *size,
+                                            GError       **error);
+GVariant     *afrpc_gjs_inbox_get_variant  (AfrpcGjsInbox *self,
+                                            GError       **error);
+GUnixFDList  *afrpc_gjs_inbox_get_fds      (AfrpcGjsInbox *self);
+GAsyncResult *afrpc_gjs_inbox_get_result   (AfrpcGjsInbox *self);
+
+GVariant     *afrpc_gjs_new_value          (const char    *type,
+                                            guint8        *data,
+                                            gsize          size);
+const char   *afrpc_gjs_get_value          (GVariant      *value,
+                                            const guint8 **data,
+                                            gsize         *size);
+
+G_END_DECLS

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* exported Events */
+
+const {AfrpcGjs} = imports.gi;
+const {afrpcCalls: Calls, afrpcUnpack: Unpack} = imports.overrides;
+
+// The events of a proxy in the order in which they arrive, from now on until the proxy is destroyed.
+var Events = class {
+    constructor(proxy) {
+        this._options = {bytesAsText: proxy.bytesAsText};
+        this._events = []; // types and bytes
+        this._waiting = []; // promises
+        this._error = null;
+        this._proxy = proxy; // until its end: whoever waits for events, waits for the proxy
+        this._unwatch = Calls.watch(proxy, (news, getValue) => this._notice(news, getValue));
+        if (this._unwatch === null)
+            this._end();
+    }
+
+    _notice(news, getValue) {
+        switch (news) {
+        case AfrpcGjs.News.EVENT:
+            this._events.push(getValue());
+            this._deliver();
+            break;
+        case AfrpcGjs.News.ERROR:
+            try {
+                getValue();
+            } catch (e) {
+                this._error ??= e;
+            }
+            break;
+        default:
+            this._end();
+        }
+    }
+
+    _deliver() {
+        while (this._waiting.length > 0 && this._events.length > 0) {
+            const {resolve, reject} = this._waiting.shift();
+
+            try {
+                resolve({done: false, value: Unpack.unpackBytes(...this._events.shift(), this._options)});
+            } catch (e) {
+                reject(e);
+            }
+        }
+        if (this._proxy !== null)
+            return;
+
+        for (const {resolve, reject} of this._waiting.splice(0)) {
+            if (this._error !== null)
+                reject(this._error);
+            else
+                resolve({done: true, value: undefined});
+            this._error = null;
+        }
+    }
+
+    _end() {
+        this._unwatch?.();
+        this._unwatch = null;
+        this._proxy = null;
+        this._deliver();
+    }
+
+    [Symbol.asyncIterator]() {
+        return this;
+    }
+
+    next() {
+        return new Promise((resolve, reject) => {
+            this._waiting.push({resolve, reject});
+            this._deliver();
+        });
+    }
+
+    return() {
+        this._events = [];
+        this._error = null;
+        this._end();
+
+        return Promise.resolve({done: true, value: undefined});
+    }
+};
