@@ -15,7 +15,7 @@ process.send_arg(GLib.Variant("s", sys.argv[2]))
 process.connect("exited", lambda process, exit: print(exit.to_string()))
 
 proxy = Afrpc.Proxy(process=process, function="search", init="load", done="unload")
-proxy.connect("event", lambda proxy, event: print("searched", event.unpack(), "words"))
+proxy.connect("event", lambda proxy, event, *rest: print("searched", event.unpack(), "words"))
 proxy.connect("error", lambda proxy, error: print("error:", error.message))
 proxy.connect("destroyed", lambda proxy: loop.quit())
 

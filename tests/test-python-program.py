@@ -70,7 +70,7 @@ class Calls(unittest.TestCase):
         late = []
         call.add_done_callback(late.append)
         self.assertEqual(late, [call])
-        self.assertEqual(repr(call), "<Afrpc.Call done>")
+        self.assertEqual(repr(call), "<Afrpc.PendingCall done>")
 
     def test_as_in_c(self):
         proxy, order = make("echo"), []

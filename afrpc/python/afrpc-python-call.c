@@ -512,7 +512,7 @@ call_repr (Call *self)
 {
   static const char *const names[] = { "pending", "done", "failed", "cancelled" };
 
-  return PyUnicode_FromFormat ("<Afrpc.Call %s>", names[self->state]);
+  return PyUnicode_FromFormat ("<Afrpc.PendingCall %s>", names[self->state]);
 }
 
 /* Waiting */
@@ -654,7 +654,7 @@ static PyType_Slot call_slots[] = {
 };
 
 static PyType_Spec call_spec = {
-  .name = "afrpc._proxy.Call",
+  .name = "afrpc._proxy.PendingCall",
   .basicsize = sizeof (Call),
   .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
   .slots = call_slots,
@@ -695,5 +695,5 @@ afrpc_python_call_register (PyObject *module)
       awaiting_type == NULL)
     return -1;
 
-  return PyModule_AddObjectRef (module, "Call", (PyObject *) call_type);
+  return PyModule_AddObjectRef (module, "PendingCall", (PyObject *) call_type);
 }

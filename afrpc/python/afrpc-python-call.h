@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Afrpc.Call: a call, or what else is waited for, in the form of what asyncio takes for a future, whoever drives
+/* Afrpc.PendingCall: a call, or what else is waited for, in the form of what asyncio takes for a future, whoever drives
  * its loop. All functions need the GIL. */
 #pragma once
 

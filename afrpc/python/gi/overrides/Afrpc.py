@@ -9,11 +9,11 @@ from gi.overrides import override
 from gi.repository import Gio, GLib
 
 from afrpc import Variant, _proxy
-from afrpc._proxy import Call as _Call
+from afrpc._proxy import PendingCall
 
 Afrpc = get_introspection_module("Afrpc")
 
-__all__ = ["Host", "Process", "Proxy", "RemoteError", "Serialiser", "Variant"]
+__all__ = ["Host", "PendingCall", "Process", "Proxy", "RemoteError", "Serialiser", "Variant"]
 
 _EXCEPTION = "python-exception 0: "
 _TRACEBACK = "\n\nTraceback (most recent call last):\n"
@@ -64,10 +64,10 @@ def _make_fd_list(files):
 
 
 def _wait(start, finish, cancellable):
-    """A Call for an asynchronous method that has a finish method."""
+    """A PendingCall for an asynchronous method that has a finish method."""
     if cancellable is None:
         cancellable = Gio.Cancellable()
-    call = _Call(cancellable.cancel)
+    call = PendingCall(cancellable.cancel)
 
     def finished_cb(source, result):
         try:
@@ -138,7 +138,7 @@ class Proxy(Afrpc.Proxy):
 
     def __call__(self, *args, callback=None, signature=None, timeout_ms=None, cancellable=None,
                  raw=False, on_progress=None, progress_mode=None, fds=None):
-        """Calls the function with args, and returns a Call to be awaited."""
+        """Calls the function with args, and returns a PendingCall to be awaited."""
         if fds is not None:
             fds = _make_fd_list(fds)
         call = _proxy.call(self, args, signature, timeout_ms, cancellable, raw, on_progress,
@@ -172,7 +172,7 @@ class Proxy(Afrpc.Proxy):
         return _Events(self)
 
     def close_async(self, cancellable=None, callback=None, *user_data):
-        """Closes the proxy; without a callback returns a Call to be awaited."""
+        """Closes the proxy; without a callback returns a PendingCall to be awaited."""
         if callback is not None:
             return super().close_async(cancellable, callback, *user_data)
         return _wait(super().close_async, self.close_finish, cancellable)
@@ -231,7 +231,7 @@ class _Events:
             if self._ended or not self._ids:
                 raise StopAsyncIteration
             if self._waiting is None or self._waiting.done():
-                self._waiting = _Call()
+                self._waiting = PendingCall()
             await self._waiting
         return self._queue.popleft()
 
@@ -261,14 +261,14 @@ class Process(Afrpc.Process):
         return self
 
     def run_async(self, function, cancellable=None, callback=None, *user_data):
-        """Runs a function; without a callback returns a Call for the connection."""
+        """Runs a function; without a callback returns a PendingCall for the connection."""
         if callback is not None:
             return super().run_async(function, cancellable, callback, *user_data)
         return _wait(lambda *args: super(Process, self).run_async(function, *args), self.run_finish,
                      cancellable)
 
     def wait_async(self, cancellable=None, callback=None, *user_data):
-        """Waits for the end; without a callback returns a Call for its description."""
+        """Waits for the end; without a callback returns a PendingCall for its description."""
         if callback is not None:
             return super().wait_async(cancellable, callback, *user_data)
         return _wait(super().wait_async, self.wait_finish, cancellable)
