@@ -106,8 +106,9 @@ new_end_error (AfrpcPeer *self)
   /* It may have become ready, and begun. */
   const gboolean may_have_run = link->is_command && !link->has_goodbye && link->n_pending > 0;
 
-  /* Whoever is killed says nothing of what it is. */
-  if (link->state == AFRPC_LINK_GREETING && afrpc_exit_get_signal (self->body.exit) == 0)
+  /* Whoever is killed says nothing of what it is; what a host has forked is one. */
+  if (link->state == AFRPC_LINK_GREETING && self->birth.start != AFRPC_START_FORK &&
+      afrpc_exit_get_signal (self->body.exit) == 0)
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "%s before it said that it is a host", text);
   if (!link->was_ready && !may_have_run)
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "%s before it was ready", text);
