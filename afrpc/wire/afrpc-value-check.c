@@ -309,7 +309,8 @@ next_member (AfrpcValueCheckFrame *frame,
   else if (!afrpc_layout_is_closing (frame->type))
     {
       /* Offsets are from the last to the first, and there is none of the last member. */
-      
+      if (frame->end < frame->offset_size)
+        return FALSE;
       frame->end -= frame->offset_size;
       *end = afrpc_offset_read (frame->start, frame->end, frame->offset_size);
     }
