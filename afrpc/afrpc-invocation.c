@@ -451,5 +451,5 @@ afrpc_invocation_is_cancelled (AfrpcInvocation *self)
   g_return_val_if_fail (AFRPC_IS_INVOCATION (self), FALSE);
 
   return self->call.is_cancelled ||
-         (!self->answered && afrpc_page_is_cancelled (self->session->page, self->call.serial));
+         (!self->answered && afrpc_transport_is_cancelled (&self->session->transport, self->call.serial));
 }

@@ -300,8 +300,8 @@ afrpc_worker_is_cancelled (AfrpcWorker *self)
   call = self->session.current;
   if (call == NULL)
     return FALSE;
-  if (self->session.page != NULL)
-    return afrpc_page_is_cancelled (self->session.page, call->serial);
+  if (afrpc_transport_shares_state (&self->session.transport))
+    return afrpc_transport_is_cancelled (&self->session.transport, call->serial);
 
   if (!call->is_cancelled)
     afrpc_serve_look_ahead (&self->session);

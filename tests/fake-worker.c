@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "transport/afrpc-socket.h"
 
 void
 fake_init (Fake *self)
@@ -21,14 +22,15 @@ fake_init (Fake *self)
   self->link.n_bytes_max = G_MAXUINT64;
   self->link.message_size_max = 1 << 20;
   afrpc_link_connect (&self->link, fds[0]);
-  afrpc_stream_init (&self->worker, fds[1], fds[1], TRUE);
+  afrpc_transport_init (&self->worker, &afrpc_socket_funcs, AFRPC_TRANSPORT_WORKER);
+  afrpc_transport_connect (&self->worker, fds[1], fds[1]);
 }
 
 void
 fake_clear (Fake *self)
 {
   afrpc_link_clear (&self->link);
-  afrpc_stream_clear (&self->worker);
+  afrpc_transport_clear (&self->worker);
 }
 
 GVariant *
@@ -53,8 +55,8 @@ fake_say (Fake           *self,
 {
   g_autoptr(GVariant) sunk = value != NULL ? g_variant_ref_sink (value) : NULL;
 
-  afrpc_stream_put_value (&self->worker, kind, serial, sunk);
-  g_assert_cmpint (afrpc_stream_flush (&self->worker, NULL), !=, AFRPC_STREAM_ERROR);
+  afrpc_transport_put_value (&self->worker, kind, serial, sunk);
+  g_assert_cmpint (afrpc_transport_flush (&self->worker, NULL), !=, AFRPC_STEP_ERROR);
 }
 
 /* Whatever it is, valid or not. */
@@ -74,8 +76,8 @@ fake_say_raw (Fake           *self,
     .size = size,
   };
 
-  memcpy (afrpc_stream_put (&self->worker, &header, type), payload, size);
-  g_assert_cmpint (afrpc_stream_flush (&self->worker, NULL), !=, AFRPC_STREAM_ERROR);
+  memcpy (afrpc_transport_put (&self->worker, &header, type), payload, size);
+  g_assert_cmpint (afrpc_transport_flush (&self->worker, NULL), !=, AFRPC_STEP_ERROR);
 }
 
 void
@@ -129,19 +131,19 @@ fake_start (Fake *self)
   g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_READY);
 }
 
-static AfrpcStreamStep
+static AfrpcStep
 hear (Fake       *self,
       AfrpcFrame *frame)
 {
   g_autoptr(GError) error = NULL;
-  AfrpcStreamStep step;
+  AfrpcStep step;
 
-  while ((step = afrpc_stream_next (&self->worker, frame, &error)) == AFRPC_STREAM_AGAIN)
+  while ((step = afrpc_transport_next (&self->worker, frame, &error)) == AFRPC_STEP_AGAIN)
     {
       afrpc_link_flush (&self->link, &error);
       g_assert_no_error (error);
-      step = afrpc_stream_read (&self->worker, &error);
-      if (step != AFRPC_STREAM_DONE)
+      step = afrpc_transport_read (&self->worker, &error);
+      if (step != AFRPC_STEP_DONE)
         break;
     }
   g_assert_no_error (error);
@@ -154,7 +156,7 @@ fake_hear (Fake           *self,
            AfrpcFrameKind  kind,
            AfrpcFrame     *frame)
 {
-  g_assert_cmpint (hear (self, frame), ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (hear (self, frame), ==, AFRPC_STEP_DONE);
   g_assert_cmpint (frame->header.kind, ==, kind);
 }
 
@@ -163,22 +165,22 @@ fake_hear_none (Fake *self)
 {
   AfrpcFrame frame;
 
-  g_assert_cmpint (hear (self, &frame), ==, AFRPC_STREAM_AGAIN);
+  g_assert_cmpint (hear (self, &frame), ==, AFRPC_STEP_AGAIN);
 }
 
-static AfrpcStreamStep
+static AfrpcStep
 take (Fake           *self,
       AfrpcLinkItem  *item,
       GError        **error)
 {
-  AfrpcStreamStep step;
+  AfrpcStep step;
 
-  while ((step = afrpc_link_next (&self->link, item, error)) == AFRPC_STREAM_AGAIN)
+  while ((step = afrpc_link_next (&self->link, item, error)) == AFRPC_STEP_AGAIN)
     {
       if (self->worker.out_fd >= 0)
-        g_assert_cmpint (afrpc_stream_flush (&self->worker, NULL), !=, AFRPC_STREAM_ERROR);
+        g_assert_cmpint (afrpc_transport_flush (&self->worker, NULL), !=, AFRPC_STEP_ERROR);
       step = afrpc_link_read (&self->link, error);
-      if (step != AFRPC_STREAM_DONE)
+      if (step != AFRPC_STEP_DONE)
         break;
     }
 
@@ -190,10 +192,10 @@ fake_take (Fake          *self,
            AfrpcLinkItem *item)
 {
   g_autoptr(GError) error = NULL;
-  AfrpcStreamStep step = take (self, item, &error);
+  AfrpcStep step = take (self, item, &error);
 
   g_assert_no_error (error);
-  g_assert_cmpint (step, ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (step, ==, AFRPC_STEP_DONE);
 }
 
 void
@@ -201,10 +203,10 @@ fake_take_none (Fake *self)
 {
   g_autoptr(GError) error = NULL;
   AfrpcLinkItem item;
-  AfrpcStreamStep step = take (self, &item, &error);
+  AfrpcStep step = take (self, &item, &error);
 
   g_assert_no_error (error);
-  g_assert_cmpint (step, ==, AFRPC_STREAM_AGAIN);
+  g_assert_cmpint (step, ==, AFRPC_STEP_AGAIN);
 }
 
 void
@@ -213,10 +215,10 @@ fake_refused (Fake *self,
 {
   g_autoptr(GError) error = NULL;
   g_auto(AfrpcLinkItem) item = { 0 };
-  AfrpcStreamStep step = take (self, &item, &error);
+  AfrpcStep step = take (self, &item, &error);
 
   g_assert_error (error, AFRPC_ERROR, code);
-  g_assert_cmpint (step, ==, AFRPC_STREAM_ERROR);
+  g_assert_cmpint (step, ==, AFRPC_STEP_ERROR);
   g_assert_true (g_utf8_validate (error->message, -1, NULL));
 }
 
@@ -236,7 +238,7 @@ fake_check_fd (Fake              *self,
                const struct stat *st)
 {
   struct stat received;
-  int fd = afrpc_stream_take_fd (&self->worker);
+  int fd = afrpc_transport_take_fd (&self->worker);
 
   g_assert_no_errno (fstat (fd, &received));
   g_assert_cmpuint (st->st_ino, ==, received.st_ino);

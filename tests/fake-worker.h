@@ -15,7 +15,7 @@ G_BEGIN_DECLS
 typedef struct
 {
   AfrpcLink link;
-  AfrpcStream worker;
+  AfrpcTransport worker;
 } Fake;
 
 void     fake_init     (Fake           *self);

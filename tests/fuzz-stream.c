@@ -28,6 +28,8 @@ enum
   OPTION_ABANDONED = 1 << 3, /* nobody waits for every other call */
   OPTION_SMALL = 1 << 4,     /* messages are limited to a few bytes */
   OPTION_COMMAND = 1 << 5,   /* the worker is behind a command: guards, and maybe a goodbye */
+  OPTION_TIMED = 1 << 6,     /* calls are timed, and their progress is wanted */
+  OPTION_RESTART = 1 << 7,   /* in the middle, another worker takes the place of the first */
 };
 
 static void
@@ -65,15 +67,21 @@ static void
 check_item (AfrpcLink     *link,
             AfrpcLinkItem *item)
 {
+  const gboolean is_bare = item->kind == AFRPC_LINK_ITEM_READY || item->kind == AFRPC_LINK_ITEM_STARTED ||
+                           item->kind == AFRPC_LINK_ITEM_RETIRE;
+  const gboolean is_of_call = item->kind == AFRPC_LINK_ITEM_RESULT || item->kind == AFRPC_LINK_ITEM_STARTED ||
+                              item->kind == AFRPC_LINK_ITEM_PROGRESS;
+
   g_assert_true (item->value == NULL || item->error == NULL);
-  g_assert_cmpint (item->value == NULL && item->error == NULL, ==,
-                   item->kind == AFRPC_LINK_ITEM_READY);
+  g_assert_cmpint (item->value == NULL && item->error == NULL, ==, is_bare);
   if (item->kind == AFRPC_LINK_ITEM_FAILED)
     g_assert_nonnull (item->error);
   if (item->kind != AFRPC_LINK_ITEM_EXITED)
     g_assert_cmpint (item->pid > 0, ==,
                      item->kind == AFRPC_LINK_ITEM_FORKED && item->error == NULL);
-  g_assert_cmpint (item->call.owner != NULL, ==, item->kind == AFRPC_LINK_ITEM_RESULT);
+  g_assert_cmpint (item->call.owner != NULL, ==, is_of_call);
+  g_assert_cmpint (item->start_us, >=, 0);
+  g_assert_cmpint (item->start_us, <=, g_get_monotonic_time ());
   if (item->error != NULL)
     g_assert_true (g_utf8_validate (item->error->message, -1, NULL));
 
@@ -89,40 +97,40 @@ check_item (AfrpcLink     *link,
 static gboolean
 receive (AfrpcLink *link)
 {
-  AfrpcStreamStep step;
+  AfrpcStep step;
 
-  while ((step = afrpc_link_read (link, NULL)) == AFRPC_STREAM_DONE)
+  while ((step = afrpc_link_read (link, NULL)) == AFRPC_STEP_DONE)
     {
       g_auto(AfrpcLinkItem) item = { 0 };
       g_autoptr(GError) error = NULL;
 
-      while ((step = afrpc_link_next (link, &item, &error)) == AFRPC_STREAM_DONE)
+      while ((step = afrpc_link_next (link, &item, &error)) == AFRPC_STEP_DONE)
         {
           check_item (link, &item);
           afrpc_link_item_clear (&item);
         }
-      g_assert_cmpint (step == AFRPC_STREAM_ERROR, ==, error != NULL);
-      if (step != AFRPC_STREAM_AGAIN)
+      g_assert_cmpint (step == AFRPC_STEP_ERROR, ==, error != NULL);
+      if (step != AFRPC_STEP_AGAIN)
         return FALSE;
     }
 
-  return step == AFRPC_STREAM_AGAIN;
+  return step == AFRPC_STEP_AGAIN;
 }
 
 static void
-say_ready (int   socket,
-           guint guard_size)
+say_ready (int                        socket,
+           const AfrpcTransportFuncs *funcs)
 {
-  g_auto(AfrpcStream) worker = { 0 };
+  g_auto(AfrpcTransport) worker = { 0 };
   g_autoptr(GVariant) hello = g_variant_ref_sink (
     g_variant_new_parsed ("{'version': <%u>, 'host': <'c'>, 'goodbye': <%t>}",
                           AFRPC_FRAME_PROTOCOL_VERSION, GOODBYE_SERIAL));
 
-  afrpc_stream_init (&worker, -1, socket, TRUE);
-  worker.out_guard = guard_size;
-  afrpc_stream_put_value (&worker, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, hello);
-  afrpc_stream_put_value (&worker, AFRPC_FRAME_READY, 0, NULL);
-  g_assert_cmpint (afrpc_stream_flush (&worker, NULL), ==, AFRPC_STREAM_DONE);
+  afrpc_transport_init (&worker, funcs, AFRPC_TRANSPORT_WORKER);
+  afrpc_transport_connect (&worker, -1, socket);
+  afrpc_transport_put_value (&worker, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, hello);
+  afrpc_transport_put_value (&worker, AFRPC_FRAME_READY, 0, NULL);
+  g_assert_cmpint (afrpc_transport_flush (&worker, NULL), ==, AFRPC_STEP_DONE);
   worker.out_fd = -1;
 }
 
@@ -132,8 +140,10 @@ make_calls (AfrpcLink *link,
             guint      options)
 {
   g_autoptr(GVariant) args = g_variant_ref_sink (g_variant_new_tuple (NULL, 0));
-  const AfrpcPayload payload = afrpc_payload (args);
+  AfrpcPayload payload = afrpc_payload (args);
 
+  if ((options & OPTION_TIMED) != 0)
+    payload.flags = AFRPC_FRAME_FLAG_TIMED | AFRPC_FRAME_FLAG_PROGRESS;
   for (guint i = 0; i < n; i++)
     {
       const gboolean is_abandoned = (options & OPTION_ABANDONED) != 0 && i % 2 == 0;
@@ -143,6 +153,65 @@ make_calls (AfrpcLink *link,
     }
 }
 
+/* Returns: the worker's end */
+static int
+connect_link (AfrpcLink *link,
+              guint      options)
+{
+  int fds[2];
+
+  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds));
+  afrpc_link_connect (link, fds[0]);
+  if ((options & (OPTION_NO_PAGE | OPTION_RESTART)) != OPTION_NO_PAGE)
+    afrpc_link_run (link, NULL, NULL, 0, FALSE);
+
+  return fds[1];
+}
+
+/* The worker says all of @data, in pieces, and goes. */
+static void
+say_and_go (AfrpcLink    *link,
+            int           socket,
+            const guint8 *data,
+            gsize         size,
+            guint         options,
+            gsize         piece)
+{
+  gboolean going_on = TRUE;
+
+  for (gsize at = 0, n; going_on && at < size; at += n)
+    {
+      n = MIN (size - at, piece);
+      send_piece (socket, data + at, n, at > 0 && (options & OPTION_FDS) != 0);
+      going_on = receive (link);
+    }
+  close (socket);
+  if (going_on)
+    g_assert_false (receive (link));
+}
+
+/* Calls are in the order in which they were made, and not more than there were. */
+static void
+check_slots (GArray *slots,
+             guint   n_max)
+{
+  g_assert_cmpuint (slots->len, <=, n_max);
+  for (guint i = 1; i < slots->len; i++)
+    g_assert_cmpuint (g_array_index (slots, AfrpcLinkSlot, i - 1).serial, <,
+                      g_array_index (slots, AfrpcLinkSlot, i).serial);
+}
+
+static void
+cancel_some (AfrpcLink *link)
+{
+  for (guint32 i = 0; i < link->n_slots; i += 3)
+    if (link->slots[i].serial != 0)
+      {
+        link->slots[i].call.owner = NULL;
+        afrpc_link_cancel (link, link->slots[i].serial);
+      }
+}
+
 static void
 converse (const guint8 *data,
           gsize         size,
@@ -150,44 +219,49 @@ converse (const guint8 *data,
           gsize         piece,
           guint         n_calls)
 {
+  g_autoptr(GArray) lost = NULL;
   g_autoptr(GArray) pending = NULL;
   AfrpcLink link;
-  int fds[2];
-  gboolean going_on;
+  int socket;
 
-  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds));
   afrpc_link_init (&link, "c");
   if ((options & OPTION_COMMAND) != 0)
     afrpc_link_set_command (&link);
-  if ((options & OPTION_NO_PAGE) == 0)
-    afrpc_link_run (&link, NULL, NULL, 0, FALSE);
+  if ((options & OPTION_RESTART) != 0)
+    afrpc_link_keep (&link);
   link.n_pending_max = G_MAXUINT8;
   link.n_bytes_max = G_MAXUINT32;
   link.message_size_max = (options & OPTION_SMALL) != 0 ? 8 : 65536;
-  afrpc_link_connect (&link, fds[0]);
+  socket = connect_link (&link, options);
   if ((options & OPTION_READY) != 0)
     {
-      say_ready (fds[1], link.stream.in_guard);
+      say_ready (socket, link.transport.funcs);
       g_assert_true (receive (&link));
-      make_calls (&link, n_calls, options);
     }
+  if ((options & (OPTION_READY | OPTION_RESTART)) != 0)
+    make_calls (&link, n_calls, options);
 
-  going_on = TRUE;
-  for (gsize at = 0, n; going_on && at < size; at += n)
+  if ((options & OPTION_RESTART) != 0)
     {
-      n = MIN (size - at, piece);
-      send_piece (fds[1], data + at, n, at > 0 && (options & OPTION_FDS) != 0);
-      going_on = receive (&link);
+      const gsize half = size / 2;
+
+      if (half % 3 > 0)
+        afrpc_link_flush (&link, NULL);
+      if (half % 5 > 0)
+        cancel_some (&link);
+      say_and_go (&link, socket, data, half, options, piece);
+      lost = afrpc_link_restart (&link, half % 7 > 0);
+      check_slots (lost, n_calls);
+      socket = connect_link (&link, options);
+      if (half % 2 > 0)
+        afrpc_link_flush (&link, NULL);
+      data += half;
+      size -= half;
     }
-  close (fds[1]);
-  if (going_on)
-    g_assert_false (receive (&link));
+  say_and_go (&link, socket, data, size, options, piece);
 
   pending = afrpc_link_end (&link);
-  g_assert_cmpuint (pending->len, <=, n_calls);
-  for (guint i = 1; i < pending->len; i++)
-    g_assert_cmpuint (g_array_index (pending, AfrpcLinkSlot, i - 1).serial, <,
-                      g_array_index (pending, AfrpcLinkSlot, i).serial);
+  check_slots (pending, n_calls - (lost != NULL ? lost->len : 0));
   afrpc_link_clear (&link);
 }
 

@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "wire/afrpc-stream.h"
+#include "transport/afrpc-socket.h"
 
 typedef struct
 {
@@ -51,24 +51,25 @@ make_up (const char *lie)
 int
 main (void)
 {
-  AfrpcStream stream;
+  AfrpcTransport transport;
   AfrpcFrame frame;
   const Lie lie = make_up (g_getenv ("AFRPC_TEST_LIE"));
   g_autoptr(GVariant) hello = g_variant_ref_sink (g_variant_new_parsed ("{'version': <uint32 1>, 'host': <'lying'>}"));
   g_autoptr(GVariant) forked = g_variant_ref_sink (g_variant_new ("(ub)", lie.pid, lie.direct));
 
-  afrpc_stream_init (&stream, 3, 3, TRUE);
-  afrpc_stream_put_value (&stream, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, hello);
+  afrpc_transport_init (&transport, &afrpc_socket_funcs, AFRPC_TRANSPORT_WORKER);
+  afrpc_transport_connect (&transport, 3, 3);
+  afrpc_transport_put_value (&transport, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, hello);
   do
     {
-      afrpc_stream_flush (&stream, NULL);
-      while (afrpc_stream_next (&stream, &frame, NULL) == AFRPC_STREAM_DONE)
+      afrpc_transport_flush (&transport, NULL);
+      while (afrpc_transport_next (&transport, &frame, NULL) == AFRPC_STEP_DONE)
         if (frame.header.kind == AFRPC_FRAME_FORK)
-          afrpc_stream_put_fd (&stream, AFRPC_FRAME_FORKED, forked, fcntl (lie.fd, F_DUPFD_CLOEXEC, 0));
-      afrpc_stream_flush (&stream, NULL);
+          afrpc_transport_put_fd (&transport, AFRPC_FRAME_FORKED, forked, fcntl (lie.fd, F_DUPFD_CLOEXEC, 0));
+      afrpc_transport_flush (&transport, NULL);
     }
-  while (afrpc_stream_read (&stream, NULL) == AFRPC_STREAM_DONE);
+  while (afrpc_transport_read (&transport, NULL) == AFRPC_STEP_DONE);
 
-  afrpc_stream_clear (&stream);
+  afrpc_transport_clear (&transport);
   return 0;
 }

@@ -2,6 +2,8 @@
 #include "config.h"
 
 #include "raw-parent.h"
+#include "transport/afrpc-pipes.h"
+#include "transport/afrpc-socket.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -22,8 +24,8 @@ open_pipes (RawParent      *self,
   g_assert_no_errno (pipe2 (from, O_CLOEXEC));
   plan->stdio[0] = to[0];
   plan->stdio[1] = from[1];
-  afrpc_stream_init (&self->stream, from[0], to[1], FALSE);
-  self->stream.in_guard = AFRPC_FRAME_GUARD_SIZE;
+  afrpc_transport_init (&self->transport, &afrpc_pipes_funcs, AFRPC_TRANSPORT_PROGRAM);
+  afrpc_transport_connect (&self->transport, from[0], to[1]);
 }
 
 static void
@@ -34,7 +36,8 @@ open_sockets (RawParent      *self,
 
   g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets));
   plan->socket = sockets[1];
-  afrpc_stream_init (&self->stream, sockets[0], sockets[0], TRUE);
+  afrpc_transport_init (&self->transport, &afrpc_socket_funcs, AFRPC_TRANSPORT_PROGRAM);
+  afrpc_transport_connect (&self->transport, sockets[0], sockets[0]);
 }
 
 void
@@ -76,7 +79,8 @@ raw_adopt (RawParent *self,
 {
   memset (self, 0, sizeof *self);
   self->spawned.pidfd = -1;
-  afrpc_stream_init (&self->stream, fd, fd, TRUE);
+  afrpc_transport_init (&self->transport, &afrpc_socket_funcs, AFRPC_TRANSPORT_PROGRAM);
+  afrpc_transport_connect (&self->transport, fd, fd);
 }
 
 int
@@ -86,20 +90,20 @@ raw_end (RawParent *self,
   struct pollfd poller = { self->spawned.pidfd, POLLIN, 0 };
   AfrpcSpawnStatus status = { 0 };
 
-  if (self->stream.in_fd != self->stream.out_fd)
+  if (self->transport.in_fd != self->transport.out_fd)
     {
-      close (self->stream.out_fd);
-      self->stream.out_fd = -1;
+      close (self->transport.out_fd);
+      self->transport.out_fd = -1;
     }
-  else if (self->stream.in_fd >= 0)
-    shutdown (self->stream.in_fd, SHUT_WR);
+  else if (self->transport.in_fd >= 0)
+    shutdown (self->transport.in_fd, SHUT_WR);
   if (self->spawned.pid > 0)
     {
       g_assert_cmpint (poll (&poller, 1, END_MAX_MS), ==, 1);
       g_assert_true (afrpc_spawn_reap (&self->spawned, &status));
     }
-  afrpc_stream_clear (&self->stream);
-  g_clear_pointer (&self->page, afrpc_page_unmap);
+  afrpc_transport_clear (&self->transport);
+  g_clear_pointer (&self->page, afrpc_shared_state_unmap);
   if (exit_status != NULL)
     *exit_status = status.status;
 
@@ -109,7 +113,7 @@ raw_end (RawParent *self,
 void
 raw_flush (RawParent *self)
 {
-  afrpc_stream_flush (&self->stream, NULL);
+  afrpc_transport_flush (&self->transport, NULL);
 }
 
 void
@@ -120,7 +124,7 @@ raw_put (RawParent      *self,
 {
   g_autoptr(GVariant) sunk = value != NULL ? g_variant_ref_sink (value) : NULL;
 
-  afrpc_stream_put_value (&self->stream, kind, serial, sunk);
+  afrpc_transport_put_value (&self->transport, kind, serial, sunk);
 }
 
 void
@@ -133,9 +137,9 @@ raw_put_text (RawParent      *self,
   g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_parsed (text));
 
   if (fd >= 0)
-    afrpc_stream_put_fd (&self->stream, kind, value, fd);
+    afrpc_transport_put_fd (&self->transport, kind, value, fd);
   else
-    afrpc_stream_put_value (&self->stream, kind, serial, value);
+    afrpc_transport_put_value (&self->transport, kind, serial, value);
 }
 
 void
@@ -168,7 +172,7 @@ raw_put_run (RawParent  *self,
 
   if (has_page)
     {
-      self->page = afrpc_page_create (&fd, NULL);
+      self->page = afrpc_shared_state_create (&fd, NULL);
       g_assert_nonnull (self->page);
     }
   raw_put_text (self, AFRPC_FRAME_RUN, 0, text, fd);
@@ -188,7 +192,7 @@ raw_put_call (RawParent *self,
     .function = function, .serial = serial, .size = payload.size,
   };
 
-  g_variant_store (value, afrpc_stream_put (&self->stream, &header, payload.type));
+  g_variant_store (value, afrpc_transport_put (&self->transport, &header, payload.type));
 }
 
 gboolean
@@ -197,15 +201,15 @@ raw_wait_any (RawParent  *self,
 {
   for (;;)
     {
-      AfrpcStreamStep step = afrpc_stream_next (&self->stream, frame, NULL);
+      AfrpcStep step = afrpc_transport_next (&self->transport, frame, NULL);
 
-      if (step == AFRPC_STREAM_AGAIN)
+      if (step == AFRPC_STEP_AGAIN)
         {
           raw_flush (self);
-          step = afrpc_stream_read (&self->stream, NULL) == AFRPC_STREAM_DONE ? AFRPC_STREAM_AGAIN : AFRPC_STREAM_EOF;
+          step = afrpc_transport_read (&self->transport, NULL) == AFRPC_STEP_DONE ? AFRPC_STEP_AGAIN : AFRPC_STEP_EOF;
         }
-      if (step != AFRPC_STREAM_AGAIN)
-        return step == AFRPC_STREAM_DONE;
+      if (step != AFRPC_STEP_AGAIN)
+        return step == AFRPC_STEP_DONE;
     }
 }
 
@@ -226,7 +230,7 @@ raw_parse (RawParent        *self,
            const AfrpcFrame *frame)
 {
   g_autoptr(GError) error = NULL;
-  GVariant *value = afrpc_stream_parse_value (&self->stream, frame, &error);
+  GVariant *value = afrpc_transport_parse_value (&self->transport, frame, &error);
 
   g_assert_no_error (error);
 

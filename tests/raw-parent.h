@@ -5,8 +5,8 @@
 #pragma once
 
 #include "spawn/afrpc-spawn.h"
-#include "wire/afrpc-page.h"
-#include "wire/afrpc-stream.h"
+#include "transport/afrpc-shared-state.h"
+#include "transport/afrpc-transport.h"
 
 G_BEGIN_DECLS
 
@@ -15,8 +15,8 @@ G_BEGIN_DECLS
 typedef struct
 {
   AfrpcSpawned spawned;  /* pid 0: the process was forked by another */
-  AfrpcStream stream;    /* the parent's end; blocks */
-  AfrpcPage *page;       /* (nullable) */
+  AfrpcTransport transport;    /* the parent's end; blocks */
+  AfrpcSharedState *page;       /* (nullable) */
 } RawParent;
 
 /* Which of a worker's kinds to be. */

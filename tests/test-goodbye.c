@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "wire/afrpc-stream.h"
+#include "transport/afrpc-pipes.h"
 
 #define SERIAL G_GUINT64_CONSTANT (0x123456789abcdef)
 
@@ -13,8 +13,8 @@
 static GBytes *
 new_frame (gsize size)
 {
-  g_auto(AfrpcStream) stream = { 0 };
-  g_auto(AfrpcStream) none = { 0 };
+  g_auto(AfrpcTransport) transport = { 0 };
+  g_auto(AfrpcTransport) none = { 0 };
   g_autofree guint8 *data = g_malloc (size);
   g_autofree guint8 *bytes = NULL;
   g_autoptr(GVariant) value = NULL;
@@ -24,11 +24,11 @@ new_frame (gsize size)
   memset (data, AFRPC_FRAME_GUARD_BYTE, size); /* the worst */
   value = g_variant_ref_sink (g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, data, size, 1));
   g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM, 0, sockets), ==, 0);
-  afrpc_stream_init (&stream, sockets[0], sockets[0], TRUE);
-  stream.out_guard = AFRPC_FRAME_GUARD_SIZE;
-  afrpc_stream_put_value (&stream, AFRPC_FRAME_EVENT, 0, value);
-  n = afrpc_stream_get_queued (&stream);
-  g_assert_cmpint (afrpc_stream_flush (&stream, NULL), ==, AFRPC_STREAM_DONE);
+  afrpc_transport_init (&transport, &afrpc_pipes_funcs, AFRPC_TRANSPORT_WORKER);
+  afrpc_transport_connect (&transport, sockets[0], sockets[0]);
+  afrpc_transport_put_value (&transport, AFRPC_FRAME_EVENT, 0, value);
+  n = afrpc_transport_get_queued (&transport);
+  g_assert_cmpint (afrpc_transport_flush (&transport, NULL), ==, AFRPC_STEP_DONE);
   bytes = g_malloc (n);
   while (got < n)
     got += read (sockets[1], bytes + got, n - got);
@@ -44,9 +44,9 @@ count_frames (GBytes   *frame,
               gboolean *has_goodbye)
 {
   const AfrpcGoodbye goodbye = { .status = -1, .signum = 9, .core = TRUE };
-  g_auto(AfrpcStream) stream = { 0 };
+  g_auto(AfrpcTransport) transport = { 0 };
   guint8 bytes[AFRPC_FRAME_GOODBYE_SIZE];
-  AfrpcStreamStep step = AFRPC_STREAM_AGAIN;
+  AfrpcStep step = AFRPC_STEP_AGAIN;
   AfrpcGoodbye found;
   AfrpcFrame parsed;
   int sockets[2];
@@ -58,18 +58,18 @@ count_frames (GBytes   *frame,
   g_assert_cmpint (write (sockets[1], bytes, sizeof bytes), ==, sizeof bytes);
   close (sockets[1]);
 
-  afrpc_stream_init (&stream, sockets[0], sockets[0], TRUE);
-  stream.in_guard = AFRPC_FRAME_GUARD_SIZE;
-  stream.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
-  while (step != AFRPC_STREAM_ERROR && afrpc_stream_read (&stream, NULL) == AFRPC_STREAM_DONE)
-    while ((step = afrpc_stream_next (&stream, &parsed, NULL)) == AFRPC_STREAM_DONE)
+  afrpc_transport_init (&transport, &afrpc_pipes_funcs, AFRPC_TRANSPORT_PROGRAM);
+  afrpc_transport_connect (&transport, sockets[0], sockets[0]);
+  transport.reader.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
+  while (step != AFRPC_STEP_ERROR && afrpc_transport_read (&transport, NULL) == AFRPC_STEP_DONE)
+    while ((step = afrpc_transport_next (&transport, &parsed, NULL)) == AFRPC_STEP_DONE)
       n_frames += parsed.header.kind == AFRPC_FRAME_EVENT;
-  while (afrpc_stream_read (&stream, NULL) == AFRPC_STREAM_DONE)
-    while (afrpc_stream_next (&stream, &parsed, NULL) == AFRPC_STREAM_DONE)
+  while (afrpc_transport_read (&transport, NULL) == AFRPC_STEP_DONE)
+    while (afrpc_transport_next (&transport, &parsed, NULL) == AFRPC_STEP_DONE)
       ;
 
-  g_assert_false (afrpc_goodbye_decode (&found, SERIAL + 1, stream.tail));
-  *has_goodbye = afrpc_goodbye_decode (&found, SERIAL, stream.tail);
+  g_assert_false (afrpc_goodbye_decode (&found, SERIAL + 1, transport.last_bytes));
+  *has_goodbye = afrpc_goodbye_decode (&found, SERIAL, transport.last_bytes);
   if (*has_goodbye)
     g_assert_cmpint (found.signum, ==, 9);
 
@@ -79,7 +79,7 @@ count_frames (GBytes   *frame,
 static void
 test_goodbye_cut (void)
 {
-  const gsize sizes[] = { 1, 100, AFRPC_STREAM_BODY_MIN + 5 };
+  const gsize sizes[] = { 1, 100, AFRPC_LARGE_PAYLOAD_MIN + 5 };
 
   g_test_summary ("However much of a frame was written, a goodbye behind it is found and completes nothing");
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)

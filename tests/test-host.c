@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "raw-parent.h"
+#include "transport/afrpc-socket.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -69,7 +70,7 @@ test_host_bad_frames (void)
   raw_start (&host, RAW_SOCKET, NULL);
   raw_put_hello (&host);
   fd = memfd_create ("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  g_assert_cmpint (ftruncate (fd, AFRPC_PAGE_SIZE), ==, 0);
+  g_assert_cmpint (ftruncate (fd, AFRPC_SHARED_STATE_SIZE), ==, 0);
   raw_put_text (&host, AFRPC_FRAME_RUN, 0, "{'function': <'echo'>, 'page': <true>}", fd);
   assert_refused (&host, "not sealed");
 
@@ -104,11 +105,11 @@ test_host_bad_call (void)
       raw_put_module (&host, TEST_WORKER);
       raw_put_text (&host, AFRPC_FRAME_RUN, 0,
                 async ? "{'function': <'act_async'>, 'async': <true>}" : "{'function': <'echo'>}", -1);
-      memcpy (afrpc_stream_put (&host.stream, &header, "s"), malformed, sizeof malformed);
-      afrpc_stream_put_value (&host.stream, AFRPC_FRAME_CALL, 2 << 24, fine);
+      memcpy (afrpc_transport_put (&host.transport, &header, "s"), malformed, sizeof malformed);
+      afrpc_transport_put_value (&host.transport, AFRPC_FRAME_CALL, 2 << 24, fine);
       /* Of calls that were never made. */
-      afrpc_stream_put_value (&host.stream, AFRPC_FRAME_CANCEL, 77, NULL);
-      afrpc_stream_put_value (&host.stream, AFRPC_FRAME_CANCEL, G_MAXUINT64, NULL);
+      afrpc_transport_put_value (&host.transport, AFRPC_FRAME_CANCEL, 77, NULL);
+      afrpc_transport_put_value (&host.transport, AFRPC_FRAME_CANCEL, G_MAXUINT64, NULL);
       raw_flush (&host);
       g_assert_true (raw_wait (&host, AFRPC_FRAME_ERROR, &frame));
       g_assert_cmpuint (frame.header.serial, ==, 1 << 24);
@@ -193,7 +194,7 @@ put_job (RawParent  *host,
 
   raw_put_text (host, AFRPC_FRAME_RUN, 0, async ? "{'function': <'act_async'>, 'async': <true>}" : "{'function': <'echo'>}",
             -1);
-  afrpc_stream_put_value (&host->stream, AFRPC_FRAME_CALL, 1 << 24, args);
+  afrpc_transport_put_value (&host->transport, AFRPC_FRAME_CALL, 1 << 24, args);
 }
 
 static void
@@ -204,7 +205,7 @@ assert_job_done (RawParent  *host,
   AfrpcFrame frame;
 
   g_assert_true (raw_wait (host, AFRPC_FRAME_RESULT, &frame));
-  value = afrpc_stream_parse_value (&host->stream, &frame, NULL);
+  value = afrpc_transport_parse_value (&host->transport, &frame, NULL);
   g_assert_cmpstr (g_variant_get_string (value, NULL), ==, text);
   g_assert_false (raw_wait (host, AFRPC_FRAME_RESULT, &frame));
 }
@@ -225,23 +226,24 @@ test_host_read_ahead (void)
           int sockets[2];
 
           g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets));
-          afrpc_stream_init (&children[i].stream, sockets[0], sockets[0], TRUE);
+          afrpc_transport_init (&children[i].transport, &afrpc_socket_funcs, AFRPC_TRANSPORT_PROGRAM);
+          afrpc_transport_connect (&children[i].transport, sockets[0], sockets[0]);
           raw_put_hello (&children[i]);
           put_job (&children[i], async, i == 0 ? "first" : "second");
           raw_flush (&children[i]);
           shutdown (sockets[0], SHUT_WR);
-          afrpc_stream_put_fd (&host.stream, AFRPC_FRAME_FORK, NULL, sockets[1]);
+          afrpc_transport_put_fd (&host.transport, AFRPC_FRAME_FORK, NULL, sockets[1]);
         }
       /* These go with the last descriptor, and are read with it. */
       put_job (&host, async, "template");
       raw_flush (&host);
-      shutdown (host.stream.in_fd, SHUT_WR);
+      shutdown (host.transport.in_fd, SHUT_WR);
 
       assert_job_done (&host, "template");
       assert_job_done (&children[0], "first");
       assert_job_done (&children[1], "second");
       for (guint i = 0; i < 2; i++)
-        afrpc_stream_clear (&children[i].stream);
+        afrpc_transport_clear (&children[i].transport);
       g_assert_cmpint (raw_end (&host, NULL), ==, 0);
     }
 }
@@ -250,7 +252,7 @@ test_host_read_ahead (void)
 static void
 test_host_every_byte (void)
 {
-  AfrpcStream good;
+  AfrpcTransport good;
   RawParent host = { 0 };
   g_autoptr(GVariant) fine = g_variant_ref_sink (g_variant_new_string ("fine"));
   g_autofree guint8 *bytes = NULL;
@@ -258,15 +260,15 @@ test_host_every_byte (void)
   gsize size;
 
   g_test_summary ("A conversation that breaks off, or is damaged, at any byte does not crash a host");
-  afrpc_stream_init (&host.stream, -1, -1, TRUE);
+  afrpc_transport_init (&host.transport, &afrpc_socket_funcs, AFRPC_TRANSPORT_PROGRAM);
   raw_put_hello (&host);
   raw_put_module (&host, TEST_WORKER);
   raw_put_text (&host, AFRPC_FRAME_RUN, 0, "{'function': <'echo'>}", -1);
-  afrpc_stream_put_value (&host.stream, AFRPC_FRAME_CALL, 1 << 24, fine);
-  good = host.stream;
-  size = afrpc_stream_get_queued (&good);
-  bytes = g_memdup2 (good.out + good.out_head, size);
-  afrpc_stream_clear (&good);
+  afrpc_transport_put_value (&host.transport, AFRPC_FRAME_CALL, 1 << 24, fine);
+  good = host.transport;
+  size = afrpc_transport_get_queued (&good);
+  bytes = g_memdup2 (good.writer.data + good.writer.head, size);
+  afrpc_transport_clear (&good);
 
   for (gsize i = 0; i < size; i += step)
     for (guint damage = 0; damage <= 2; damage++)
@@ -275,7 +277,7 @@ test_host_every_byte (void)
 
         copy[i] ^= damage == 1 ? 0x01 : damage == 2 ? 0xff : 0;
         raw_start (&host, RAW_SOCKET, NULL);
-        g_assert_cmpint (send (host.stream.in_fd, copy, damage == 0 ? i : size, MSG_NOSIGNAL), >=, 0);
+        g_assert_cmpint (send (host.transport.in_fd, copy, damage == 0 ? i : size, MSG_NOSIGNAL), >=, 0);
         g_assert_cmpint (raw_end (&host, NULL), ==, 0);
       }
 }

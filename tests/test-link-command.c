@@ -5,6 +5,7 @@
 
 #include "afrpc-error.h"
 #include "fake-worker.h"
+#include "transport/afrpc-pipes.h"
 
 #define GOODBYE_SERIAL G_GUINT64_CONSTANT (0x123456789abcdef0)
 
@@ -31,7 +32,7 @@ start (Fake    *fake,
 
   fake_init (fake);
   afrpc_link_set_command (&fake->link);
-  fake->worker.out_guard = AFRPC_FRAME_GUARD_SIZE;
+  afrpc_transport_set_funcs (&fake->worker, &afrpc_pipes_funcs);
   afrpc_link_run (&fake->link, NULL, NULL, 0, FALSE);
   fake_say (fake, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, new_hello (goodbye_serial));
   fake_say (fake, AFRPC_FRAME_READY, 0, NULL);
@@ -52,15 +53,15 @@ say_goodbye (Fake    *fake,
   fake_send (fake, bytes, sizeof bytes, -1);
 }
 
-static AfrpcStreamStep
+static AfrpcStep
 take (Fake           *fake,
       AfrpcLinkItem  *item,
       GError        **error)
 {
-  AfrpcStreamStep step;
+  AfrpcStep step;
 
-  while ((step = afrpc_link_next (&fake->link, item, error)) == AFRPC_STREAM_AGAIN)
-    if (afrpc_link_read (&fake->link, error) != AFRPC_STREAM_DONE)
+  while ((step = afrpc_link_next (&fake->link, item, error)) == AFRPC_STEP_AGAIN)
+    if (afrpc_link_read (&fake->link, error) != AFRPC_STEP_DONE)
       break;
 
   return step;
@@ -74,11 +75,11 @@ take_goodbye (Fake *fake,
   g_autoptr(GError) error = NULL;
   g_auto(AfrpcLinkItem) item = { 0 };
 
-  g_assert_cmpint (take (fake, &item, &error), ==, AFRPC_STREAM_EOF);
+  g_assert_cmpint (take (fake, &item, &error), ==, AFRPC_STEP_EOF);
   g_assert_no_error (error);
-  g_assert_true (fake->link.has_goodbye);
-  g_assert_cmpint (fake->link.goodbye.status, ==, status);
-  g_assert_cmpint (fake->link.goodbye.signum, ==, signum);
+  g_assert_true (fake->link.transport.has_goodbye);
+  g_assert_cmpint (fake->link.transport.goodbye.status, ==, status);
+  g_assert_cmpint (fake->link.transport.goodbye.signum, ==, signum);
 }
 
 static void
@@ -94,12 +95,12 @@ test_command_run (gconstpointer data)
   fake_init (&fake);
   afrpc_link_set_command (&fake.link);
   afrpc_link_run (&fake.link, NULL, NULL, 0, ends_with_us);
-  g_assert_null (fake.link.page);
+  g_assert_null (fake.link.transport.state);
   fake_hear (&fake, AFRPC_FRAME_HELLO, &frame);
   fake_hear (&fake, AFRPC_FRAME_RUN, &frame);
   g_assert_cmpuint (frame.header.n_fds, ==, 0);
-  g_assert_cmpint (afrpc_stream_take_fd (&fake.worker), ==, -1);
-  value = afrpc_stream_parse_value (&fake.worker, &frame, NULL);
+  g_assert_cmpint (afrpc_transport_take_fd (&fake.worker), ==, -1);
+  value = afrpc_transport_parse_value (&fake.worker, &frame, NULL);
   g_assert_false (g_variant_lookup (value, "page", "b", &yes));
   g_assert_cmpint (g_variant_lookup (value, "lifeline", "b", &yes), ==, ends_with_us);
 }
@@ -140,7 +141,7 @@ check_half_frame (const guint8 *raw,
       fake_send (&fake, raw + at, n, -1);
       if (piece >= size)
         break;
-      g_assert_cmpint (take (&fake, &item, &error), ==, AFRPC_STREAM_AGAIN);
+      g_assert_cmpint (take (&fake, &item, &error), ==, AFRPC_STEP_AGAIN);
       g_assert_no_error (error);
     }
   say_goodbye (&fake, GOODBYE_SERIAL, -1, 9);
@@ -150,7 +151,7 @@ check_half_frame (const guint8 *raw,
 static void
 test_command_half_frame (void)
 {
-  const gsize sizes[] = { 0, 100, AFRPC_STREAM_BODY_MIN };
+  const gsize sizes[] = { 0, 100, AFRPC_LARGE_PAYLOAD_MIN };
 
   g_test_summary ("A goodbye is found behind half a frame, wherever that ends and however that "
                   "came");
@@ -159,25 +160,24 @@ test_command_half_frame (void)
       g_autoptr(GBytes) bytes = g_bytes_new_take (g_malloc0 (sizes[i]), sizes[i]);
       g_autoptr(GVariant) value =
         g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, bytes, TRUE));
-      g_auto(AfrpcStream) stream = { 0 };
+      g_auto(AfrpcTransport) transport = { 0 };
       gsize size;
 
-      afrpc_stream_init (&stream, -1, -1, FALSE);
-      stream.out_guard = AFRPC_FRAME_GUARD_SIZE;
-      if (sizes[i] < AFRPC_STREAM_BODY_MIN)
-        afrpc_stream_put_value (&stream, AFRPC_FRAME_EVENT, 0, value);
+      afrpc_transport_init (&transport, &afrpc_pipes_funcs, AFRPC_TRANSPORT_WORKER);
+      if (sizes[i] < AFRPC_LARGE_PAYLOAD_MIN)
+        afrpc_transport_put_value (&transport, AFRPC_FRAME_EVENT, 0, value);
       else
         {
           const AfrpcFrameHeader header = { .kind = AFRPC_FRAME_EVENT, .type_length = 2,
                                             .size = sizes[i] };
 
-          memset (afrpc_stream_put (&stream, &header, "ay"), 0, sizes[i]);
+          memset (afrpc_transport_put (&transport, &header, "ay"), 0, sizes[i]);
         }
-      size = afrpc_stream_get_queued (&stream);
+      size = afrpc_transport_get_queued (&transport);
       for (gsize n = 0; n < size; n += n < 200 || n > size - 20 ? 1 : 1001)
         {
-          check_half_frame (stream.out, n, G_MAXSIZE);
-          check_half_frame (stream.out, n, n < 200 ? 1 : 5000);
+          check_half_frame (transport.writer.data, n, G_MAXSIZE);
+          check_half_frame (transport.writer.data, n, n < 200 ? 1 : 5000);
         }
     }
 }
@@ -202,7 +202,7 @@ test_command_half_goodbye (void)
       start (&fake, GOODBYE_SERIAL);
       if (n > 0)
         fake_send (&fake, bytes, n, -1);
-      g_assert_cmpint (take (&fake, &item, &error), ==, AFRPC_STREAM_AGAIN);
+      g_assert_cmpint (take (&fake, &item, &error), ==, AFRPC_STEP_AGAIN);
       g_assert_no_error (error);
       fake_send (&fake, bytes + n, sizeof bytes - n, -1);
       take_goodbye (&fake, -1, 9);
@@ -227,10 +227,10 @@ test_command_false_goodbye (void)
       say_goodbye (&fake, i == 1 ? GOODBYE_SERIAL + 1 : i == 0 ? 0 : GOODBYE_SERIAL, 0, 0);
       if (i < 2)
         fake_take_none (&fake);
-      g_assert_false (fake.link.has_goodbye);
+      g_assert_false (fake.link.transport.has_goodbye);
       fake_say (&fake, AFRPC_FRAME_EVENT, 0, g_variant_new_boolean (TRUE));
       fake_refused (&fake, AFRPC_ERROR_PROTOCOL);
-      g_assert_false (fake.link.has_goodbye);
+      g_assert_false (fake.link.transport.has_goodbye);
     }
 }
 
@@ -241,7 +241,7 @@ test_command_guard (void)
 
   g_test_summary ("A frame that does not end as it should breaks the protocol");
   start (&fake, GOODBYE_SERIAL);
-  fake.worker.out_guard = 0;
+  fake.worker.writer.guard_size = 0;
   fake_say (&fake, AFRPC_FRAME_EVENT, 0, g_variant_new_boolean (TRUE));
   fake_say (&fake, AFRPC_FRAME_EVENT, 0, g_variant_new_boolean (TRUE));
   fake_refused (&fake, AFRPC_ERROR_PROTOCOL);
@@ -255,7 +255,7 @@ test_command_early_goodbye (void)
   g_test_summary ("A worker can end before it is ready");
   fake_init (&fake);
   afrpc_link_set_command (&fake.link);
-  fake.worker.out_guard = AFRPC_FRAME_GUARD_SIZE;
+  afrpc_transport_set_funcs (&fake.worker, &afrpc_pipes_funcs);
   fake_say (&fake, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, new_hello (GOODBYE_SERIAL));
   say_goodbye (&fake, GOODBYE_SERIAL, 1, 0);
   take_goodbye (&fake, 1, 0);

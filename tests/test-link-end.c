@@ -62,7 +62,7 @@ test_link_abandoned (void)
   take_result (&fake, 4);
   fake_say (&fake, AFRPC_FRAME_RESULT, serials[2], g_variant_new_string ("not read"));
   fake_take_none (&fake);
-  g_assert_cmpstr (fake.link.stream.type.string, ==, "b");
+  g_assert_cmpstr (fake.link.transport.reader.type.string, ==, "b");
   g_assert_cmpuint (fake.link.n_pending, ==, 0);
   g_assert_null (afrpc_link_find (&fake.link, serials[0]));
 
@@ -77,14 +77,14 @@ answer_all (Fake *fake)
   AfrpcFrame frame;
   guint n = 0;
 
-  while (afrpc_stream_read (&fake->worker, NULL) == AFRPC_STREAM_DONE)
-    while (afrpc_stream_next (&fake->worker, &frame, NULL) == AFRPC_STREAM_DONE)
+  while (afrpc_transport_read (&fake->worker, NULL) == AFRPC_STEP_DONE)
+    while (afrpc_transport_next (&fake->worker, &frame, NULL) == AFRPC_STEP_DONE)
       {
         g_assert_cmpint (frame.header.kind, ==, AFRPC_FRAME_CALL);
-        afrpc_stream_put_value (&fake->worker, AFRPC_FRAME_RESULT, frame.header.serial, NULL);
+        afrpc_transport_put_value (&fake->worker, AFRPC_FRAME_RESULT, frame.header.serial, NULL);
         n++;
       }
-  g_assert_cmpint (afrpc_stream_flush (&fake->worker, NULL), !=, AFRPC_STREAM_ERROR);
+  g_assert_cmpint (afrpc_transport_flush (&fake->worker, NULL), !=, AFRPC_STEP_ERROR);
 
   return n;
 }
@@ -111,13 +111,13 @@ test_link_million (void)
           g_assert_cmpuint (serial, >, last);
           last = serial;
         }
-      g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), !=, AFRPC_STREAM_ERROR);
+      g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), !=, AFRPC_STEP_ERROR);
       answer_all (&fake);
-      while (afrpc_link_read (&fake.link, NULL) == AFRPC_STREAM_DONE)
+      while (afrpc_link_read (&fake.link, NULL) == AFRPC_STEP_DONE)
         {
           g_auto(AfrpcLinkItem) item = { 0 };
 
-          while (afrpc_link_next (&fake.link, &item, NULL) == AFRPC_STREAM_DONE)
+          while (afrpc_link_next (&fake.link, &item, NULL) == AFRPC_STEP_DONE)
             {
               g_assert_cmpuint (GPOINTER_TO_UINT (item.call.owner), ==, ++n_done);
               afrpc_link_item_clear (&item);
@@ -203,21 +203,21 @@ static guint
 hear_to_eof (Fake *fake)
 {
   g_autoptr(GError) error = NULL;
-  AfrpcStreamStep step;
+  AfrpcStep step;
   AfrpcFrame frame;
   guint n = 0;
 
-  while ((step = afrpc_stream_read (&fake->worker, &error)) == AFRPC_STREAM_DONE ||
-         step == AFRPC_STREAM_AGAIN)
+  while ((step = afrpc_transport_read (&fake->worker, &error)) == AFRPC_STEP_DONE ||
+         step == AFRPC_STEP_AGAIN)
     {
-      while (afrpc_stream_next (&fake->worker, &frame, &error) == AFRPC_STREAM_DONE)
+      while (afrpc_transport_next (&fake->worker, &frame, &error) == AFRPC_STEP_DONE)
         n++;
       g_assert_no_error (error);
       afrpc_link_flush (&fake->link, &error);
       g_assert_no_error (error);
     }
   g_assert_no_error (error);
-  g_assert_cmpint (step, ==, AFRPC_STREAM_EOF);
+  g_assert_cmpint (step, ==, AFRPC_STEP_EOF);
 
   return n;
 }
@@ -238,21 +238,21 @@ test_link_close (void)
   start (&fake);
   serials[0] = afrpc_link_call (&fake.link, &payload, &call, NULL);
   serials[1] = fake_call (&fake, 2);
-  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_AGAIN);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_AGAIN);
   g_assert_false (fake.link.shut);
   afrpc_link_close (&fake.link);
-  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_AGAIN);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_AGAIN);
   g_assert_false (fake.link.shut);
   g_assert_cmpuint (hear_to_eof (&fake), ==, 2);
   g_assert_true (fake.link.shut);
-  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
 
   answer (&fake, serials[1]);
   take_result (&fake, 2);
   /* A call may be cancelled still, but there is nobody to tell. */
   afrpc_link_cancel (&fake.link, serials[0]);
-  g_assert_true (afrpc_page_is_cancelled (fake.link.page, serials[0]));
-  g_assert_cmpuint (afrpc_stream_get_queued (&fake.link.stream), ==, 0);
+  g_assert_true (afrpc_shared_state_is_cancelled (fake.link.transport.state, serials[0]));
+  g_assert_cmpuint (afrpc_transport_get_queued (&fake.link.transport), ==, 0);
   answer (&fake, serials[0]);
 }
 
@@ -263,10 +263,10 @@ test_link_close_idle (void)
 
   g_test_summary ("Closing when nothing is queued is told at the next flush");
   start (&fake);
-  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
   g_assert_false (fake.link.shut);
   afrpc_link_close (&fake.link);
-  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
   g_assert_true (fake.link.shut);
   g_assert_cmpuint (hear_to_eof (&fake), ==, 0);
 }
@@ -285,8 +285,8 @@ test_link_dismiss (void)
   afrpc_link_close (&fake.link);
   fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
   fake_hear (&fake, AFRPC_FRAME_DISMISS, &frame);
-  g_assert_cmpint (afrpc_stream_next (&fake.worker, &frame, NULL), ==, AFRPC_STREAM_AGAIN);
-  g_assert_cmpint (afrpc_stream_read (&fake.worker, NULL), ==, AFRPC_STREAM_EOF);
+  g_assert_cmpint (afrpc_transport_next (&fake.worker, &frame, NULL), ==, AFRPC_STEP_AGAIN);
+  g_assert_cmpint (afrpc_transport_read (&fake.worker, NULL), ==, AFRPC_STEP_EOF);
 }
 
 static void
@@ -300,8 +300,8 @@ test_link_shut (void)
   afrpc_link_shut (&fake.link);
   afrpc_link_shut (&fake.link);
   g_assert_true (fake.link.shut);
-  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
-  g_assert_cmpint (afrpc_stream_read (&fake.worker, NULL), ==, AFRPC_STREAM_EOF);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
+  g_assert_cmpint (afrpc_transport_read (&fake.worker, NULL), ==, AFRPC_STEP_EOF);
 }
 
 static void
@@ -318,16 +318,16 @@ test_link_worker_gone (void)
   serial = fake_call (&fake, 1);
   fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
   answer (&fake, serial);
-  afrpc_stream_clear (&fake.worker);
+  afrpc_transport_clear (&fake.worker);
   fake_call (&fake, 2);
-  g_assert_cmpint (afrpc_link_flush (&fake.link, &error), ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, &error), ==, AFRPC_STEP_DONE);
   g_assert_no_error (error);
   g_assert_true (fake.link.shut);
-  g_assert_cmpint (afrpc_link_flush (&fake.link, &error), ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, &error), ==, AFRPC_STEP_DONE);
 
   take_result (&fake, 1);
-  g_assert_cmpint (afrpc_link_next (&fake.link, &none, &error), ==, AFRPC_STREAM_AGAIN);
-  g_assert_cmpint (afrpc_link_read (&fake.link, &error), ==, AFRPC_STREAM_EOF);
+  g_assert_cmpint (afrpc_link_next (&fake.link, &none, &error), ==, AFRPC_STEP_AGAIN);
+  g_assert_cmpint (afrpc_link_read (&fake.link, &error), ==, AFRPC_STEP_EOF);
   g_assert_no_error (error);
   g_assert_cmpuint (fake.link.n_pending, ==, 1);
 }
@@ -349,14 +349,14 @@ test_link_steal_fd (void)
   g_assert_cmpint (write (fake.worker.out_fd, "the rest", 8), ==, 8);
   fake_take (&fake, &item);
   g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_READY);
-  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
 
   fd = afrpc_link_steal_fd (&fake.link);
   g_assert_cmpint (fake.link.state, ==, AFRPC_LINK_ENDED);
   g_assert_cmpint (read (fd, text, sizeof text), ==, 8);
   g_assert_cmpmem (text, 8, "the rest", 8);
-  g_assert_cmpint (afrpc_link_next (&fake.link, &item, NULL), ==, AFRPC_STREAM_AGAIN);
-  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (afrpc_link_next (&fake.link, &item, NULL), ==, AFRPC_STEP_AGAIN);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
   afrpc_link_clear (&fake.link);
   g_assert_cmpint (write (fd, "x", 1), ==, 1);
   close (fd);
@@ -383,7 +383,7 @@ test_link_clear (void)
           fake_say (&fake, AFRPC_FRAME_EVENT, 0, g_variant_new_string ("x"));
         }
       if (i == 3)
-        g_assert_cmpint (afrpc_link_read (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+        g_assert_cmpint (afrpc_link_read (&fake.link, NULL), ==, AFRPC_STEP_DONE);
       fake_clear (&fake);
       fake_clear (&fake);
       g_assert_cmpuint (own_process_count_fds (), ==, n_fds);

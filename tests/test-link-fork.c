@@ -30,8 +30,8 @@ say_forked (Fake        *fake,
 {
   g_autoptr(GVariant) sunk = g_variant_ref_sink (value);
 
-  afrpc_stream_put_fd (&fake->worker, AFRPC_FRAME_FORKED, sunk, fake_new_fd (st));
-  g_assert_cmpint (afrpc_stream_flush (&fake->worker, NULL), ==, AFRPC_STREAM_DONE);
+  afrpc_transport_put_fd (&fake->worker, AFRPC_FRAME_FORKED, sunk, fake_new_fd (st));
+  g_assert_cmpint (afrpc_transport_flush (&fake->worker, NULL), ==, AFRPC_STEP_DONE);
 }
 
 static void
@@ -274,8 +274,8 @@ test_link_adopt (void)
       int fd;
 
       fake_init (&fake);
-      fd = fake.link.stream.in_fd;
-      fake.link.stream.in_fd = fake.link.stream.out_fd = -1;
+      fd = fake.link.transport.in_fd;
+      fake.link.transport.in_fd = fake.link.transport.out_fd = -1;
       afrpc_link_adopt (&fake.link, fd);
       fake_hear_none (&fake);
       if (greets > 0)
@@ -291,152 +291,6 @@ test_link_adopt (void)
       g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_READY);
       g_assert_cmpint (fake.link.state, ==, AFRPC_LINK_READY);
     }
-}
-
-/* Replay */
-
-typedef struct
-{
-  guint n_inserted;
-} Inserted;
-
-static void
-insert_cb (AfrpcLink *link,
-           gpointer   data)
-{
-  Inserted *inserted = data;
-  g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_string ("inserted"));
-
-  inserted->n_inserted++;
-  afrpc_link_prepare (link, AFRPC_FRAME_REQUIRE, value, NULL, 0);
-}
-
-/* Takes the worker's end away before the worker has read anything, and gives it to another. */
-static void
-replay (Fake *fake)
-{
-  Inserted inserted = { 0 };
-  int peer = fake->worker.in_fd, fds[2];
-
-  fake->worker.in_fd = fake->worker.out_fd = -1;
-  /* As a worker would have it. */
-  g_assert_no_errno (fcntl (peer, F_SETFL, 0));
-  afrpc_link_replay (&fake->link, peer, insert_cb, &inserted);
-  g_assert_cmpuint (inserted.n_inserted, ==, 1);
-
-  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds));
-  afrpc_link_connect (&fake->link, fds[0]);
-  fake->worker.in_fd = fake->worker.out_fd = fds[1];
-}
-
-static void
-hear_string (Fake           *fake,
-             AfrpcFrameKind  kind,
-             const char     *expected)
-{
-  g_autoptr(GVariant) value = NULL;
-  AfrpcFrame frame;
-
-  fake_hear (fake, kind, &frame);
-  value = afrpc_stream_parse_value (&fake->worker, &frame, NULL);
-  g_assert_cmpstr (g_variant_get_string (value, NULL), ==, expected);
-}
-
-/* How much was written before it is taken back. */
-typedef enum
-{
-  WRITTEN_NOTHING,
-  WRITTEN_ALL_IT_TAKES,
-  WRITTEN_PART,
-} Written;
-
-static void
-test_link_replay (gconstpointer data)
-{
-  const Written written = GPOINTER_TO_UINT (data);
-  const guint n_fds = own_process_count_fds ();
-  g_autofree char *large = g_strnfill (1 << 20, 'x');
-  g_autoptr(GVariant) first = g_variant_ref_sink (g_variant_new_string ("first"));
-  g_autoptr(GVariant) last = g_variant_ref_sink (g_variant_new_string (large));
-  Fake fake = { 0 };
-  struct stat st[3];
-  AfrpcFrame frame;
-  guint64 serials[4000];
-
-  g_test_summary ("What a worker has not read is sent to another, with its descriptors and in "
-                  "order");
-  fake_init (&fake);
-  afrpc_link_prepare (&fake.link, AFRPC_FRAME_REQUIRE, first, NULL, 0);
-  afrpc_link_prepare (&fake.link, AFRPC_FRAME_SURROUNDINGS, first,
-                      (int[]) { fake_new_fd (&st[0]), fake_new_fd (&st[1]) }, 2);
-  afrpc_link_prepare (&fake.link, AFRPC_FRAME_ARG, last, NULL, 0);
-  if (written != WRITTEN_NOTHING)
-    g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_AGAIN);
-  afrpc_link_prepare (&fake.link, AFRPC_FRAME_FD, NULL, (int[]) { fake_new_fd (&st[2]) }, 1);
-  for (guint i = 0; i < G_N_ELEMENTS (serials); i++)
-    serials[i] = fake_call (&fake, 5);
-  if (written == WRITTEN_PART)
-    g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_AGAIN);
-  replay (&fake);
-
-  fake_hear (&fake, AFRPC_FRAME_HELLO, &frame);
-  hear_string (&fake, AFRPC_FRAME_REQUIRE, "inserted");
-  hear_string (&fake, AFRPC_FRAME_REQUIRE, "first");
-  hear_string (&fake, AFRPC_FRAME_SURROUNDINGS, "first");
-  fake_check_fd (&fake, &st[0]);
-  fake_check_fd (&fake, &st[1]);
-  hear_string (&fake, AFRPC_FRAME_ARG, large);
-  fake_hear (&fake, AFRPC_FRAME_FD, &frame);
-  fake_check_fd (&fake, &st[2]);
-  for (guint i = 0; i < G_N_ELEMENTS (serials); i++)
-    {
-      fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
-      g_assert_cmpuint (frame.header.serial, ==, serials[i]);
-    }
-  fake_hear_none (&fake);
-  fake_clear (&fake);
-  g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
-}
-
-static void
-test_link_replay_then_run (void)
-{
-  g_auto(Fake) fake = { 0 };
-  g_auto(AfrpcLinkItem) item = { 0 };
-
-  g_test_summary ("A link that was replayed has the same state and limits as before");
-  fake_init (&fake);
-  replay (&fake);
-  g_assert_cmpint (fake.link.state, ==, AFRPC_LINK_GREETING);
-  g_assert_cmpuint (fake.link.stream.size_max, ==, AFRPC_FRAME_ANSWER_SIZE_MAX);
-  fake_greet (&fake);
-  fake_say (&fake, AFRPC_FRAME_READY, 0, NULL);
-  fake_take (&fake, &item);
-  g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_READY);
-}
-
-static void
-test_link_replay_closed (void)
-{
-  g_auto(Fake) fake = { 0 };
-  AfrpcFrame frame;
-  guint64 serial;
-
-  g_test_summary ("A link that was closed, and had written everything, does so again for the other "
-                  "worker");
-  fake_init (&fake);
-  serial = fake_call (&fake, 5);
-  afrpc_link_close (&fake.link);
-  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
-  g_assert_true (fake.link.shut);
-  replay (&fake);
-
-  fake_hear (&fake, AFRPC_FRAME_HELLO, &frame);
-  hear_string (&fake, AFRPC_FRAME_REQUIRE, "inserted");
-  fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
-  g_assert_cmpuint (frame.header.serial, ==, serial);
-  g_assert_true (fake.link.shut);
-  g_assert_cmpint (afrpc_stream_read (&fake.worker, NULL), ==, AFRPC_STREAM_EOF);
 }
 
 int
@@ -457,14 +311,6 @@ main (int    argc,
   g_test_add_func ("/link-fork/exited", test_link_exited);
   g_test_add_func ("/link-fork/too-late", test_link_fork_too_late);
   g_test_add_func ("/link-fork/adopt", test_link_adopt);
-  g_test_add_data_func ("/link-fork/replay/nothing", GUINT_TO_POINTER (WRITTEN_NOTHING),
-                        test_link_replay);
-  g_test_add_data_func ("/link-fork/replay/all-it-takes", GUINT_TO_POINTER (WRITTEN_ALL_IT_TAKES),
-                        test_link_replay);
-  g_test_add_data_func ("/link-fork/replay/part", GUINT_TO_POINTER (WRITTEN_PART),
-                        test_link_replay);
-  g_test_add_func ("/link-fork/replay-then-run", test_link_replay_then_run);
-  g_test_add_func ("/link-fork/replay-closed", test_link_replay_closed);
 
   return g_test_run ();
 }

@@ -10,6 +10,7 @@
 #include "fake-worker.h"
 #include "narrow-socket.h"
 #include "own-process.h"
+#include "transport/afrpc-socket.h"
 
 static void
 say_step (Fake       *fake,
@@ -30,7 +31,7 @@ start (Fake     *fake,
   say_step (fake, "first");
   afrpc_link_run (&fake->link, NULL, NULL, 0, FALSE);
   if (!has_page)
-    g_clear_pointer (&fake->link.page, afrpc_page_unmap);
+    g_clear_pointer (&fake->link.transport.state, afrpc_shared_state_unmap);
 }
 
 static void
@@ -41,7 +42,7 @@ hear_step (Fake       *fake,
   AfrpcFrame frame;
 
   fake_hear (fake, AFRPC_FRAME_REQUIRE, &frame);
-  value = afrpc_stream_parse_value (&fake->worker, &frame, NULL);
+  value = afrpc_transport_parse_value (&fake->worker, &frame, NULL);
   g_assert_cmpstr (g_variant_get_string (value, NULL), ==, name);
 }
 
@@ -61,10 +62,11 @@ connect_next (Fake *fake)
 {
   int fds[2];
 
-  afrpc_stream_clear (&fake->worker);
+  afrpc_transport_clear (&fake->worker);
   g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds));
   afrpc_link_connect (&fake->link, fds[0]);
-  afrpc_stream_init (&fake->worker, fds[1], fds[1], TRUE);
+  afrpc_transport_init (&fake->worker, &afrpc_socket_funcs, AFRPC_TRANSPORT_WORKER);
+  afrpc_transport_connect (&fake->worker, fds[1], fds[1]);
 }
 
 static void
@@ -137,7 +139,7 @@ check_restart (gsize room,
                guint cancelled_before,
                guint cancelled_after)
 {
-  static const gsize sizes[] = { 0, 100, AFRPC_STREAM_BODY_MIN + 5, 8 };
+  static const gsize sizes[] = { 0, 100, AFRPC_LARGE_PAYLOAD_MIN + 5, 8 };
   g_auto(Fake) fake = { 0 };
   g_auto(AfrpcLinkItem) item = { 0 };
   struct stat st[G_N_ELEMENTS (sizes)];
@@ -211,12 +213,12 @@ test_keep_anywhere (void)
     g_auto(Fake) fake = { 0 };
 
     start (&fake, TRUE);
-    before = afrpc_stream_get_queued (&fake.link.stream);
+    before = afrpc_transport_get_queued (&fake.link.transport);
     call_of_size (&fake, 0, NULL);
     call_of_size (&fake, 100, NULL);
-    call_of_size (&fake, AFRPC_STREAM_BODY_MIN + 5, NULL);
+    call_of_size (&fake, AFRPC_LARGE_PAYLOAD_MIN + 5, NULL);
     call_of_size (&fake, 8, NULL);
-    total = afrpc_stream_get_queued (&fake.link.stream) + 40;
+    total = afrpc_transport_get_queued (&fake.link.transport) + 40;
   }
   for (gsize room = 0; room <= total + 10; room += room < before ? 97 : room > before + 300 && room < total - 160 ? 1501 : 3)
     for (guint i = 0; i < 16; i++)
@@ -230,7 +232,7 @@ test_keep_page (void)
   g_auto(Fake) fake = { 0 };
   g_auto(AfrpcLinkItem) item = { 0 };
   AfrpcFrame frame;
-  AfrpcPage *old;
+  AfrpcSharedState *old;
   guint64 serial;
   int fd;
 
@@ -240,18 +242,18 @@ test_keep_page (void)
   fake_hear (&fake, AFRPC_FRAME_HELLO, &frame);
   hear_step (&fake, "first");
   fake_hear (&fake, AFRPC_FRAME_RUN, &frame);
-  fd = afrpc_stream_take_fd (&fake.worker);
-  old = afrpc_page_map (fd, NULL);
+  fd = afrpc_transport_take_fd (&fake.worker);
+  old = afrpc_shared_state_map (fd, NULL);
   close (fd);
   restart_all (&fake);
 
-  afrpc_page_start (old, serial);
+  afrpc_shared_state_start (old, serial);
   hear_start (&fake, "second");
   hear_call (&fake, serial);
   g_assert_cmpint (afrpc_link_cancel (&fake.link, serial), ==, AFRPC_STARTED_NO);
-  g_assert_false (afrpc_page_is_cancelled (old, serial));
-  g_assert_true (afrpc_page_is_cancelled (fake.link.page, serial));
-  afrpc_page_unmap (old);
+  g_assert_false (afrpc_shared_state_is_cancelled (old, serial));
+  g_assert_true (afrpc_shared_state_is_cancelled (fake.link.transport.state, serial));
+  afrpc_shared_state_unmap (old);
 }
 
 /* A worker that somebody has made, who died before he could say so. */
@@ -268,24 +270,24 @@ test_keep_lost (void)
     {
       serials[i] = fake_call (&fake, i + 1);
       if (i == 2)
-        g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+        g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
     }
-  afrpc_page_start (fake.link.page, serials[1]);
+  afrpc_shared_state_start (fake.link.transport.state, serials[1]);
   {
-    AfrpcPage *page;
+    AfrpcSharedState *page;
     AfrpcFrame frame;
     int fd;
 
     fake_hear (&fake, AFRPC_FRAME_HELLO, &frame);
     hear_step (&fake, "first");
     fake_hear (&fake, AFRPC_FRAME_RUN, &frame);
-    fd = afrpc_stream_take_fd (&fake.worker);
-    page = afrpc_page_map (fd, NULL);
+    fd = afrpc_transport_take_fd (&fake.worker);
+    page = afrpc_shared_state_map (fd, NULL);
     close (fd);
     lost = restart (&fake, TRUE);
     for (guint i = 0; i < 3; i++)
-      g_assert_true (afrpc_page_is_cancelled (page, serials[i]));
-    afrpc_page_unmap (page);
+      g_assert_true (afrpc_shared_state_is_cancelled (page, serials[i]));
+    afrpc_shared_state_unmap (page);
   }
 
   g_assert_cmpuint (lost->len, ==, 2);
@@ -314,7 +316,7 @@ test_keep_lost_without_page (void)
   start (&fake, FALSE);
   serials[0] = fake_call (&fake, 1);
   serials[1] = fake_call (&fake, 2);
-  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
   serials[2] = fake_call (&fake, 3);
   afrpc_link_find (&fake.link, serials[0])->owner = NULL;
   g_assert_cmpint (afrpc_link_cancel (&fake.link, serials[0]), ==, AFRPC_STARTED_UNKNOWN);
@@ -342,10 +344,10 @@ test_keep_confirm (void)
   hear_start (&fake, "first");
   fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
   fake_check_fd (&fake, &st);
-  g_assert_cmpuint (afrpc_stream_get_kept (&fake.link.stream), >, 100000);
+  g_assert_cmpuint (afrpc_writer_get_kept (&fake.link.transport.writer), >, 100000);
   g_assert_cmpuint (own_process_count_fds (), ==, n_fds + 3);
   afrpc_link_confirm (&fake.link);
-  g_assert_cmpuint (afrpc_stream_get_kept (&fake.link.stream), ==, 0);
+  g_assert_cmpuint (afrpc_writer_get_kept (&fake.link.transport.writer), ==, 0);
   g_assert_cmpuint (own_process_count_fds (), ==, n_fds + 2);
 
   fake_greet (&fake);
@@ -358,7 +360,7 @@ test_keep_confirm (void)
       fake_take (&fake, &item);
     }
   hear_call (&fake, fake_call (&fake, 2));
-  g_assert_cmpuint (fake.link.stream.out_tail, ==, 0);
+  g_assert_cmpuint (fake.link.transport.writer.tail, ==, 0);
 }
 
 static void
@@ -399,7 +401,7 @@ test_keep_closed (void)
   fake.link.dismisses = TRUE;
   serial = fake_call (&fake, 5);
   afrpc_link_close (&fake.link);
-  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
   g_assert_true (fake.link.shut);
   restart_all (&fake);
   g_assert_false (fake.link.shut);
@@ -408,8 +410,8 @@ test_keep_closed (void)
   hear_call (&fake, serial);
   fake_hear (&fake, AFRPC_FRAME_DISMISS, &frame);
   g_assert_true (fake.link.shut);
-  g_assert_cmpint (afrpc_stream_next (&fake.worker, &frame, NULL), ==, AFRPC_STREAM_AGAIN);
-  g_assert_cmpint (afrpc_stream_read (&fake.worker, NULL), ==, AFRPC_STREAM_EOF);
+  g_assert_cmpint (afrpc_transport_next (&fake.worker, &frame, NULL), ==, AFRPC_STEP_AGAIN);
+  g_assert_cmpint (afrpc_transport_read (&fake.worker, NULL), ==, AFRPC_STEP_EOF);
 }
 
 static void
@@ -421,10 +423,10 @@ test_keep_deaf (void)
   g_test_summary ("A worker that ended while it was sent everything is replaced by one that can hear");
   start (&fake, TRUE);
   serials[0] = fake_call (&fake, 1);
-  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
-  afrpc_stream_clear (&fake.worker);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
+  afrpc_transport_clear (&fake.worker);
   serials[1] = fake_call (&fake, 2);
-  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
   g_assert_true (afrpc_link_is_deaf (&fake.link));
   restart_all (&fake);
   g_assert_false (afrpc_link_is_deaf (&fake.link));
@@ -447,7 +449,7 @@ test_keep_between (void)
       start (&fake, TRUE);
       serials[0] = fake_call (&fake, 1);
       serials[1] = fake_call (&fake, 2);
-      g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+      g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
       lost = afrpc_link_restart (&fake.link, FALSE);
       if (what == 0)
         {
@@ -486,7 +488,7 @@ test_keep_twice (void)
     {
       g_autoptr(GArray) lost = NULL;
 
-      g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+      g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
       lost = afrpc_link_restart (&fake.link, FALSE);
       g_assert_cmpuint (lost->len, ==, 0);
       afrpc_link_keep (&fake.link);

@@ -45,7 +45,7 @@ refused_with (Fake     *fake,
 {
   const guint n_pending = fake->link.n_pending;
   const guint64 n_calls_made = fake->link.n_calls_made;
-  const gsize queued = afrpc_stream_get_queued (&fake->link.stream);
+  const gsize queued = afrpc_transport_get_queued (&fake->link.transport);
   const AfrpcPayload payload = afrpc_payload (args);
   const AfrpcLinkCall call = { .owner = fake };
   g_autoptr(GError) error = NULL;
@@ -55,7 +55,7 @@ refused_with (Fake     *fake,
   g_assert_cmpuint (afrpc_link_call (&fake->link, &payload, &call, NULL), ==, 0);
   g_assert_cmpuint (fake->link.n_pending, ==, n_pending);
   g_assert_cmpuint (fake->link.n_calls_made, ==, n_calls_made);
-  g_assert_cmpuint (afrpc_stream_get_queued (&fake->link.stream), ==, queued);
+  g_assert_cmpuint (afrpc_transport_get_queued (&fake->link.transport), ==, queued);
 }
 
 static void
@@ -102,7 +102,7 @@ test_link_n_bytes_max (void)
       start (&fake);
       fake.link.n_bytes_max = 0;
       call_with (&fake, args);
-      queued = afrpc_stream_get_queued (&fake.link.stream);
+      queued = afrpc_transport_get_queued (&fake.link.transport);
       g_assert_cmpuint (queued, >, sizes[i]);
       refused_with (&fake, args, AFRPC_ERROR_BUSY);
 
@@ -123,7 +123,7 @@ test_link_n_bytes_max (void)
 static void
 test_link_message_size_max (void)
 {
-  const gsize limits[] = { 0, 1, 100, AFRPC_STREAM_BODY_MIN - 1, AFRPC_STREAM_BODY_MIN, 100000 };
+  const gsize limits[] = { 0, 1, 100, AFRPC_LARGE_PAYLOAD_MIN - 1, AFRPC_LARGE_PAYLOAD_MIN, 100000 };
 
   g_test_summary ("Arguments up to the limit are sent; one byte more fails, and nothing else does");
   for (guint i = 0; i < G_N_ELEMENTS (limits); i++)
@@ -158,7 +158,7 @@ say_bytes (Fake           *fake,
 static void
 test_link_result_size_max (void)
 {
-  const gsize limits[] = { 0, 1, 100, AFRPC_STREAM_BODY_MIN - 1, AFRPC_STREAM_BODY_MIN, 2 << 20 };
+  const gsize limits[] = { 0, 1, 100, AFRPC_LARGE_PAYLOAD_MIN - 1, AFRPC_LARGE_PAYLOAD_MIN, 2 << 20 };
 
   g_test_summary ("Results and events up to the limit arrive; one byte more ends the conversation");
   for (guint i = 0; i < G_N_ELEMENTS (limits); i++)

@@ -19,8 +19,8 @@ say_flagged (Fake           *fake,
   AfrpcPayload payload = afrpc_payload (sunk);
 
   payload.flags |= AFRPC_FRAME_FLAG_SERIALISED;
-  afrpc_stream_put_payload (&fake->worker, kind, serial, &payload);
-  g_assert_cmpint (afrpc_stream_flush (&fake->worker, NULL), !=, AFRPC_STREAM_ERROR);
+  afrpc_transport_put_payload (&fake->worker, kind, serial, &payload);
+  g_assert_cmpint (afrpc_transport_flush (&fake->worker, NULL), !=, AFRPC_STEP_ERROR);
 }
 
 static GVariant *

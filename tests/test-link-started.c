@@ -10,6 +10,7 @@
 #include "fake-worker.h"
 #include "narrow-socket.h"
 #include "own-process.h"
+#include "transport/afrpc-pipes.h"
 
 #define GOODBYE_SERIAL G_GUINT64_CONSTANT (0x123456789abcdef0)
 
@@ -37,11 +38,11 @@ start (Fake *fake,
   if (way == WAY_COMMAND)
     {
       afrpc_link_set_command (&fake->link);
-      fake->worker.out_guard = AFRPC_FRAME_GUARD_SIZE;
+      afrpc_transport_set_funcs (&fake->worker, &afrpc_pipes_funcs);
     }
   afrpc_link_run (&fake->link, options, NULL, 0, FALSE);
   if (way == WAY_NO_PAGE)
-    g_clear_pointer (&fake->link.page, afrpc_page_unmap);
+    g_clear_pointer (&fake->link.transport.state, afrpc_shared_state_unmap);
   fake_hear (fake, AFRPC_FRAME_HELLO, &frame);
   fake_hear (fake, AFRPC_FRAME_RUN, &frame);
   hello = g_variant_ref_sink (g_variant_new_parsed ("{'version': <%u>, 'host': <'c'>, 'pid': <1234>, 'goodbye': <%t>}",
@@ -93,8 +94,8 @@ say_started (Fake    *fake,
              Way      way,
              guint64  serial)
 {
-  if (fake->link.page != NULL)
-    afrpc_page_start (fake->link.page, serial);
+  if (fake->link.transport.state != NULL)
+    afrpc_shared_state_start (fake->link.transport.state, serial);
   else
     {
       fake_say (fake, AFRPC_FRAME_STARTED, serial, NULL);
@@ -122,7 +123,7 @@ test_started_unwritten (gconstpointer data)
 {
   const Way way = GPOINTER_TO_UINT (data);
   const guint n_fds = own_process_count_fds ();
-  g_autofree guint8 *bytes = g_malloc0 (AFRPC_STREAM_BODY_MIN);
+  g_autofree guint8 *bytes = g_malloc0 (AFRPC_LARGE_PAYLOAD_MIN);
   gboolean is_freed = FALSE;
   Fake fake = { 0 };
   struct stat st;
@@ -134,10 +135,10 @@ test_started_unwritten (gconstpointer data)
   start (&fake, way);
   n_fds_started = own_process_count_fds ();
   serials[0] = fake_call (&fake, 1);
-  queued = afrpc_stream_get_queued (&fake.link.stream);
+  queued = afrpc_transport_get_queued (&fake.link.transport);
   {
     g_autoptr(GVariant) args = g_variant_ref_sink (
-      g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, bytes, AFRPC_STREAM_BODY_MIN, TRUE, note_freed, &is_freed));
+      g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, bytes, AFRPC_LARGE_PAYLOAD_MIN, TRUE, note_freed, &is_freed));
     AfrpcPayload payload = afrpc_payload (args);
 
     large = call_with (&fake, &payload);
@@ -159,8 +160,8 @@ test_started_unwritten (gconstpointer data)
   g_assert_cmpuint (own_process_count_fds (), ==, n_fds_started);
   g_assert_null (afrpc_link_find (&fake.link, large));
   g_assert_cmpuint (fake.link.n_pending, ==, 2);
-  g_assert_cmpuint (afrpc_stream_get_queued (&fake.link.stream), ==, 2 * queued);
-  g_assert_false (afrpc_page_is_cancelled (fake.link.page, large));
+  g_assert_cmpuint (afrpc_transport_get_queued (&fake.link.transport), ==, 2 * queued);
+  g_assert_false (afrpc_shared_state_is_cancelled (fake.link.transport.state, large));
   g_assert_cmpint (afrpc_link_cancel (&fake.link, large), ==, AFRPC_STARTED_UNKNOWN);
 
   /* Its place is free. */
@@ -190,15 +191,15 @@ test_started_partly_written (gconstpointer data)
       for (guint i = 0; i < 3; i++)
         serials[i] = fake_call (&fake, i + 1);
       narrow_socket_room = n;
-      g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_AGAIN);
+      g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_AGAIN);
       narrow_socket_room = G_MAXSIZE;
       for (guint i = 0; i < 3; i++)
         give_up (&fake, serials[i],
-                 n <= i * size || fake.link.page != NULL ? AFRPC_STARTED_NO : AFRPC_STARTED_UNKNOWN);
+                 n <= i * size || fake.link.transport.state != NULL ? AFRPC_STARTED_NO : AFRPC_STARTED_UNKNOWN);
       for (guint i = 0; i < 3; i++)
         if (n > i * size)
           {
-            g_assert_cmpint (afrpc_page_is_cancelled (fake.link.page, serials[i]), ==, fake.link.page != NULL);
+            g_assert_cmpint (afrpc_shared_state_is_cancelled (fake.link.transport.state, serials[i]), ==, fake.link.transport.state != NULL);
             hear_call (&fake, serials[i]);
           }
       for (guint i = 0; i < 3 && way != WAY_PAGE; i++)
@@ -232,12 +233,12 @@ test_started_cancel (gconstpointer data)
 
   for (guint i = 0; i < 2; i++)
     {
-      const AfrpcStarted not_known = fake.link.page != NULL ? AFRPC_STARTED_NO : AFRPC_STARTED_UNKNOWN;
+      const AfrpcStarted not_known = fake.link.transport.state != NULL ? AFRPC_STARTED_NO : AFRPC_STARTED_UNKNOWN;
 
       g_assert_cmpint (afrpc_link_cancel (&fake.link, serials[0]), ==, AFRPC_STARTED_YES);
       g_assert_cmpint (afrpc_link_cancel (&fake.link, serials[1]), ==, not_known);
       for (guint j = 0; j < 3; j++)
-        g_assert_cmpint (afrpc_page_is_cancelled (fake.link.page, serials[j]), ==, fake.link.page != NULL && j < 2);
+        g_assert_cmpint (afrpc_shared_state_is_cancelled (fake.link.transport.state, serials[j]), ==, fake.link.transport.state != NULL && j < 2);
     }
   for (guint i = 0; i < 2 && has_frame; i++)
     {
@@ -256,7 +257,7 @@ test_started_cancel (gconstpointer data)
     fake_take (&fake, &item);
     g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_RESULT);
   }
-  g_assert_false (afrpc_page_is_cancelled (fake.link.page, serials[1]));
+  g_assert_false (afrpc_shared_state_is_cancelled (fake.link.transport.state, serials[1]));
 
   /* Nothing of these is pending, or ever was. */
   g_assert_cmpint (afrpc_link_cancel (&fake.link, serials[1]), ==, AFRPC_STARTED_UNKNOWN);
@@ -278,21 +279,21 @@ say_goodbye (Fake *fake)
 
 /* Reads what there is, and sees how that ends. */
 static void
-read_to_the_end (Fake            *fake,
-                 AfrpcStreamStep  expected)
+read_to_the_end (Fake      *fake,
+                 AfrpcStep  expected)
 {
   g_autoptr(GError) error = NULL;
-  AfrpcStreamStep step;
+  AfrpcStep step;
 
   do
     {
       g_auto(AfrpcLinkItem) item = { 0 };
 
       step = afrpc_link_next (&fake->link, &item, &error);
-      if (step == AFRPC_STREAM_AGAIN)
+      if (step == AFRPC_STEP_AGAIN)
         step = afrpc_link_read (&fake->link, &error);
     }
-  while (step == AFRPC_STREAM_DONE);
+  while (step == AFRPC_STEP_DONE);
   g_assert_no_error (error);
   g_assert_cmpint (step, ==, expected);
 }
@@ -336,7 +337,7 @@ check_end (Way way,
   serials[3] = fake_call (&fake, 4);
   say_started (&fake, way, serials[0]);
   /* This one is only there to be read. */
-  if (fake.link.page == NULL && end != END_EARLY)
+  if (fake.link.transport.state == NULL && end != END_EARLY)
     fake_say (&fake, AFRPC_FRAME_STARTED, serials[1], NULL);
   else
     say_started (&fake, way, serials[1]);
@@ -344,11 +345,11 @@ check_end (Way way,
   if (end == END_GOODBYE)
     say_goodbye (&fake);
   else if (end == END_EOF)
-    afrpc_stream_clear (&fake.worker);
+    afrpc_transport_clear (&fake.worker);
   else if (end == END_PROCESS_ENDED)
     afrpc_link_process_ended (&fake.link);
   if (end != END_EARLY)
-    read_to_the_end (&fake, AFRPC_STREAM_EOF);
+    read_to_the_end (&fake, AFRPC_STEP_EOF);
 
   for (guint i = 0; i < 4; i++)
     g_assert_cmpint (afrpc_link_get_started (&fake.link, serials[i]), ==, expected[i]);
@@ -360,8 +361,8 @@ check_end (Way way,
       g_assert_cmpint (g_array_index (pending, AfrpcLinkSlot, i).started, ==, expected[i]);
       g_assert_cmpint (afrpc_link_get_started (&fake.link, serials[i]), ==, expected[i]);
       /* Should the worker live on, it does not make a lie of that. */
-      if (fake.link.page != NULL && i < 3)
-        g_assert_true (afrpc_page_is_cancelled (fake.link.page, serials[i]));
+      if (fake.link.transport.state != NULL && i < 3)
+        g_assert_true (afrpc_shared_state_is_cancelled (fake.link.transport.state, serials[i]));
     }
 }
 
@@ -394,8 +395,8 @@ test_started_half_frame (void)
       hear_call (&fake, fake_call (&fake, 1));
       if (n > 0)
         fake_send (&fake, bytes, n, -1);
-      afrpc_stream_clear (&fake.worker);
-      read_to_the_end (&fake, AFRPC_STREAM_EOF);
+      afrpc_transport_clear (&fake.worker);
+      read_to_the_end (&fake, AFRPC_STEP_EOF);
       pending = afrpc_link_end (&fake.link);
       g_assert_cmpint (g_array_index (pending, AfrpcLinkSlot, 0).started, ==,
                        n == sizeof bytes ? AFRPC_STARTED_YES : AFRPC_STARTED_NO);
@@ -543,7 +544,7 @@ test_started_functions (void)
   g_assert_cmpuint (frame.header.function, ==, 0);
   fake_hear (&fake, AFRPC_FRAME_FUNCTION, &frame);
   g_assert_cmpuint (frame.header.serial, ==, 7);
-  name = afrpc_stream_parse_value (&fake.worker, &frame, NULL);
+  name = afrpc_transport_parse_value (&fake.worker, &frame, NULL);
   g_assert_cmpstr (g_variant_get_string (name, NULL), ==, "other");
   fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
   g_assert_cmpuint (frame.header.function, ==, 7);
@@ -588,16 +589,16 @@ test_started_deaf (gconstpointer data)
   hear_call (&fake, serials[0]);
   say_started (&fake, way, serials[0]);
   g_assert_no_errno (shutdown (fake.worker.in_fd, SHUT_RD));
-  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
   g_assert_false (afrpc_link_is_deaf (&fake.link));
 
   serials[1] = fake_call (&fake, 2);
   serials[2] = fake_call (&fake, 3);
   for (guint i = 0; i < 2; i++)
     {
-      g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+      g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
       g_assert_true (afrpc_link_is_deaf (&fake.link));
-      g_assert_cmpuint (afrpc_stream_get_queued (&fake.link.stream), >, 0);
+      g_assert_cmpuint (afrpc_transport_get_queued (&fake.link.transport), >, 0);
     }
   fake_say (&fake, AFRPC_FRAME_EVENT, 0, g_variant_new_string ("still here"));
   fake_take (&fake, &item);
@@ -637,11 +638,11 @@ test_started_many (void)
 
           give_up (&fake, serial, AFRPC_STARTED_NO);
         }
-      g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STREAM_AGAIN);
+      g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_AGAIN);
     }
   narrow_socket_room = G_MAXSIZE;
   g_assert_cmpuint (fake.link.n_pending, ==, 2);
-  g_assert_cmpuint (fake.link.stream.out_tail, <, 200000);
+  g_assert_cmpuint (fake.link.transport.writer.tail, <, 200000);
   hear_call (&fake, serials[0]);
   fake_hear_none (&fake);
 }

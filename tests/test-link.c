@@ -49,7 +49,7 @@ test_link_greeting (gconstpointer data)
   g_assert_cmpint (fake.link.state, ==, AFRPC_LINK_GREETING);
   fake_hear (&fake, AFRPC_FRAME_HELLO, &frame);
   g_assert_cmpuint (frame.header.serial, ==, AFRPC_FRAME_MAGIC);
-  hello = afrpc_stream_parse_value (&fake.worker, &frame, NULL);
+  hello = afrpc_transport_parse_value (&fake.worker, &frame, NULL);
   g_assert_true (g_variant_lookup (hello, "version", "u", &version));
   g_assert_cmpuint (version, ==, AFRPC_FRAME_PROTOCOL_VERSION);
   g_assert_true (g_variant_lookup (hello, "pid", "i", &pid));
@@ -81,9 +81,9 @@ check_bad_hello (AfrpcFrameKind  kind,
         fake_refused (&fake, code);
       else
         {
-          g_assert_cmpint (afrpc_link_read (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
-          while (afrpc_link_next (&fake.link, &item, NULL) == AFRPC_STREAM_AGAIN)
-            g_assert_cmpint (afrpc_link_read (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+          g_assert_cmpint (afrpc_link_read (&fake.link, NULL), ==, AFRPC_STEP_DONE);
+          while (afrpc_link_next (&fake.link, &item, NULL) == AFRPC_STEP_AGAIN)
+            g_assert_cmpint (afrpc_link_read (&fake.link, NULL), ==, AFRPC_STEP_DONE);
         }
       g_assert_cmpint (fake.link.state, ==, AFRPC_LINK_GREETING);
     }
@@ -166,8 +166,8 @@ hear_value (Fake           *fake,
 
   fake_hear (fake, kind, &frame);
   g_assert_cmpuint (frame.header.n_fds, ==, n_fds);
-  g_assert_cmpuint (fake->worker.fds_in->len, ==, n_fds);
-  value = afrpc_stream_parse_value (&fake->worker, &frame, NULL);
+  g_assert_cmpuint (fake->worker.reader.fds->len, ==, n_fds);
+  value = afrpc_transport_parse_value (&fake->worker, &frame, NULL);
   text = value != NULL ? g_variant_print (value, FALSE) : NULL;
   g_assert_cmpstr (text, ==, expected);
 }
@@ -192,7 +192,7 @@ test_link_prepare (void)
 
   g_test_summary ("The worker hears in order how it is prepared, and gets its descriptors");
   fake_init (&fake);
-  fake.worker.exact = TRUE;
+  fake.worker.reader.frame_by_frame = TRUE;
   prepare (&fake, AFRPC_FRAME_REQUIRE, g_variant_new_string ("module"));
   prepare (&fake, AFRPC_FRAME_EVAL, g_variant_new_parsed ("('code', <(1, 2)>)"));
   afrpc_link_prepare (&fake.link, AFRPC_FRAME_FD, NULL, &fds[0], 1);
@@ -219,7 +219,7 @@ test_link_run (gconstpointer data)
   g_autoptr(GVariant) options = g_variant_ref_sink (g_variant_new_parsed ("{'function': <'run'>}"));
   g_autoptr(GVariant) value = NULL;
   struct stat st;
-  AfrpcPage *page;
+  AfrpcSharedState *page;
   AfrpcFrame frame;
   const char *function;
   gboolean yes = FALSE;
@@ -232,18 +232,18 @@ test_link_run (gconstpointer data)
   fake_hear (&fake, AFRPC_FRAME_HELLO, &frame);
   fake_hear (&fake, AFRPC_FRAME_RUN, &frame);
   g_assert_cmpuint (frame.header.n_fds, ==, has_lifeline ? 2 : 1);
-  value = afrpc_stream_parse_value (&fake.worker, &frame, NULL);
+  value = afrpc_transport_parse_value (&fake.worker, &frame, NULL);
   g_assert_true (g_variant_lookup (value, "function", "&s", &function));
   g_assert_cmpstr (function, ==, "run");
   g_assert_true (g_variant_lookup (value, "page", "b", &yes) && yes);
   g_assert_cmpint (g_variant_lookup (value, "lifeline", "b", &yes), ==, has_lifeline);
 
-  fd = afrpc_stream_take_fd (&fake.worker);
-  page = afrpc_page_map (fd, NULL);
+  fd = afrpc_transport_take_fd (&fake.worker);
+  page = afrpc_shared_state_map (fd, NULL);
   close (fd);
   page->started = 17;
-  g_assert_cmpuint (fake.link.page->started, ==, 17);
-  afrpc_page_unmap (page);
+  g_assert_cmpuint (fake.link.transport.state->started, ==, 17);
+  afrpc_shared_state_unmap (page);
   if (has_lifeline)
     {
       fd = afrpc_lifeline_dup ();
@@ -251,7 +251,7 @@ test_link_run (gconstpointer data)
       close (fd);
       fake_check_fd (&fake, &st);
     }
-  g_assert_cmpint (afrpc_stream_take_fd (&fake.worker), ==, -1);
+  g_assert_cmpint (afrpc_transport_take_fd (&fake.worker), ==, -1);
 }
 
 static void
@@ -349,7 +349,7 @@ test_link_states (void)
   g_assert_cmpint (fake.link.state, ==, AFRPC_LINK_READY);
   g_assert_true (fake.link.was_ready);
   fake_say (&fake, AFRPC_FRAME_EVENT, 0, new_number (1));
-  g_assert_cmpint (afrpc_link_read (&fake.link, NULL), ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (afrpc_link_read (&fake.link, NULL), ==, AFRPC_STEP_DONE);
   pending = afrpc_link_end (&fake.link);
   g_assert_cmpuint (pending->len, ==, 0);
   g_assert_cmpint (fake.link.state, ==, AFRPC_LINK_ENDED);
@@ -380,7 +380,7 @@ test_link_calls (void)
 
       fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
       g_assert_cmpuint (frame.header.serial, ==, serials[i]);
-      args = afrpc_stream_parse_value (&fake.worker, &frame, NULL);
+      args = afrpc_transport_parse_value (&fake.worker, &frame, NULL);
       g_assert_cmpuint (g_variant_get_uint32 (args), ==, i + 1);
     }
   for (guint i = G_N_ELEMENTS (order) - 1; i > 0; i--)

@@ -18,7 +18,7 @@ put_fork (RawParent *host,
   int sockets[2];
 
   g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets));
-  afrpc_stream_put_fd (&host->stream, AFRPC_FRAME_FORK, NULL, sockets[1]);
+  afrpc_transport_put_fd (&host->transport, AFRPC_FRAME_FORK, NULL, sockets[1]);
   raw_adopt (child, sockets[0]);
 }
 

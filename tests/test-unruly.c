@@ -153,11 +153,11 @@ test_unruly_nested (void)
       raw_flush (&host);
       if ((all_kinds[i] & RAW_COMMAND) != 0)
         {
-          close (host.stream.out_fd);
-          host.stream.out_fd = -1;
+          close (host.transport.out_fd);
+          host.transport.out_fd = -1;
         }
       else
-        shutdown (host.stream.in_fd, SHUT_WR);
+        shutdown (host.transport.in_fd, SHUT_WR);
       assert_answer (&host, 5, "nested");
       assert_answer (&host, 6, "nested");
       assert_answer (&host, 1, "unnested");
@@ -237,10 +237,10 @@ test_unruly_exit (void)
 static void
 vanish (RawParent *host)
 {
-  if (host->stream.out_fd != host->stream.in_fd)
-    close (host->stream.out_fd);
-  close (host->stream.in_fd);
-  host->stream.in_fd = host->stream.out_fd = -1;
+  if (host->transport.out_fd != host->transport.in_fd)
+    close (host->transport.out_fd);
+  close (host->transport.in_fd);
+  host->transport.in_fd = host->transport.out_fd = -1;
 }
 
 static void

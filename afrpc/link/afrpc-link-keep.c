@@ -5,7 +5,6 @@
 
 #include "link/afrpc-link.h"
 
-#include <fcntl.h>
 
 /* Keeps the calls that it writes, from the first on, until the process is known to exist, or there is another. They
  * count for the limits like those that wait. */
@@ -21,15 +20,15 @@ void
 afrpc_link_confirm (AfrpcLink *self)
 {
   self->keeps = FALSE;
-  afrpc_stream_forget_kept (&self->stream);
+  afrpc_writer_forget_kept (&self->transport.writer);
 }
 
 /* There is no process at the other end: closes the connection. The caller prepares the next one, from the greeting on,
  * which is queued; calls and functions that were queued follow after afrpc_link_run(), in their order and with their
  * serials. Those that were cancelled do not. Until then there are no new calls.
  *
- * @may_exist: whether nobody can tell if there was a process. Then what was written counts as started, unless the page
- * says otherwise.
+ * @may_exist: whether nobody can tell if there was a process. Then what was written counts as started, unless shared
+ * memory says otherwise.
  * Returns: (element-type AfrpcLinkSlot) (transfer full): calls that may have been started, which are over for the link,
  * in the order in which they were made */
 GArray *
@@ -56,21 +55,15 @@ afrpc_link_restart (AfrpcLink *self,
 
   if (self->rest == NULL)
     {
-      self->rest = g_memdup2 (&self->stream, sizeof self->stream);
-      afrpc_stream_init (&self->stream, -1, -1, TRUE);
+      self->rest = g_memdup2 (&self->transport.writer, sizeof self->transport.writer);
+      afrpc_writer_init (&self->transport.writer);
     }
-  else
-    afrpc_stream_restart (&self->stream, -1);
-  self->stream.in_guard = self->rest->in_guard;
-  self->stream.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
-  /* A page belongs to one worker for ever: somebody may have it. */
-  g_clear_pointer (&self->page, afrpc_page_unmap);
+  /* What is shared belongs to one worker for ever: somebody may have it. */
+  afrpc_transport_restart (&self->transport, -1);
+  self->transport.reader.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
   self->state = AFRPC_LINK_GREETING;
-  self->started = 0;
   self->pid = 0;
-  self->goodbye_serial = 0;
-  self->keeps = self->has_goodbye = self->was_ready = self->has_retired = FALSE;
-  self->process_ended = self->has_eof = self->shut = self->is_deaf = self->adopted = FALSE;
+  self->keeps = self->was_ready = self->has_retired = self->shut = self->is_deaf = self->adopted = FALSE;
   afrpc_link_greet (self);
 
   return lost;
@@ -103,54 +96,8 @@ rest_moved (const AfrpcFrameHeader *header,
 void
 afrpc_link_put_rest (AfrpcLink *self)
 {
-  g_autofree AfrpcStream *rest = g_steal_pointer (&self->rest);
+  g_autofree AfrpcWriter *rest = g_steal_pointer (&self->rest);
 
-  afrpc_stream_put_rest (&self->stream, rest, rest_moved, self);
-  afrpc_stream_clear (rest);
-}
-
-/* For a worker that never read anything: takes back what was sent, up to now, from @peer_fd, the other
- * end of the socket, and queues it again, with whatever @insert adds after the greeting. The sockets are
- * closed; the link is to be connected again. */
-void
-afrpc_link_replay (AfrpcLink *self,
-                   int        peer_fd,
-                   void     (*insert) (AfrpcLink *self, gpointer data),
-                   gpointer   data)
-{
-  g_auto(AfrpcStream) sent = self->stream;
-  g_auto(AfrpcStream) peer = { 0 };
-  AfrpcStreamStep written, step;
-  gboolean greeted = FALSE;
-
-  afrpc_stream_init (&peer, peer_fd, peer_fd, TRUE);
-  fcntl (peer_fd, F_SETFL, O_NONBLOCK);
-  self->shut = FALSE;
-  afrpc_stream_init (&self->stream, -1, -1, TRUE);
-  self->stream.exact = sent.exact;
-  self->stream.size_max = sent.size_max;
-
-  do
-    {
-      AfrpcFrame frame;
-      AfrpcLinkSlot *slot;
-
-      written = afrpc_stream_flush (&sent, NULL);
-      step = afrpc_stream_read (&peer, NULL);
-      while (afrpc_stream_next (&peer, &frame, NULL) == AFRPC_STREAM_DONE)
-        {
-          int fds[AFRPC_FRAME_FDS_MAX];
-
-          for (guint i = 0; i < frame.header.n_fds; i++)
-            fds[i] = afrpc_stream_take_fd (&peer);
-          slot = afrpc_link_find_slot (self, frame.header.serial);
-          if (frame.header.kind == AFRPC_FRAME_CALL && slot != NULL)
-            slot->position = afrpc_stream_get_position (&self->stream);
-          afrpc_stream_put_frame (&self->stream, &frame, fds);
-          if (!greeted)
-            insert (self, data);
-          greeted = TRUE;
-        }
-    }
-  while (written == AFRPC_STREAM_AGAIN || step == AFRPC_STREAM_DONE);
+  afrpc_writer_put_rest (&self->transport.writer, rest, rest_moved, self);
+  afrpc_writer_clear (rest);
 }

@@ -10,6 +10,7 @@
 
 #include "afrpc-error.h"
 #include "link/afrpc-error-domains.h"
+#include "transport/afrpc-pipes.h"
 
 static const char *const frame_names[] = {
   "none", "hello", "require", "eval", "arg", "fd", "run", "failed", "ready", "call", "cancel", "result", "error",
@@ -19,27 +20,6 @@ static const char *const frame_names[] = {
 
 G_STATIC_ASSERT (G_N_ELEMENTS (frame_names) == AFRPC_FRAME_LAST + 1);
 
-/* Whether what has arrived ends with a goodbye, be it behind half a frame: DONE; or, maybe, with the beginning of
- * one: AGAIN. The end of the stream may never come: a shell that waits for its commands holds the connection too. */
-static AfrpcStreamStep
-look_for_goodbye (AfrpcLink *self)
-{
-  const AfrpcStream *stream = &self->stream;
-
-  if (self->goodbye_serial == 0)
-    return AFRPC_STREAM_ERROR;
-  if (self->has_goodbye)
-    return AFRPC_STREAM_DONE;
-
-  if (stream->tail_size == AFRPC_FRAME_GOODBYE_SIZE)
-    self->has_goodbye = afrpc_goodbye_decode (&self->goodbye, self->goodbye_serial, stream->tail);
-  if (self->has_goodbye)
-    return AFRPC_STREAM_DONE;
-
-  return afrpc_goodbye_is_begun (self->goodbye_serial, stream->tail, stream->tail_size) ? AFRPC_STREAM_AGAIN
-                                                                                        : AFRPC_STREAM_ERROR;
-}
-
 static gboolean
 parse_hello (AfrpcLink         *self,
              const AfrpcFrame  *frame,
@@ -48,13 +28,14 @@ parse_hello (AfrpcLink         *self,
   g_autoptr(GVariant) hello = NULL;
   const char *host = "";
   guint32 version = 0;
+  guint64 goodbye_serial;
 
   if (frame->header.kind != AFRPC_FRAME_HELLO || frame->header.serial != AFRPC_FRAME_MAGIC)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "no greeting");
       return FALSE;
     }
-  hello = afrpc_stream_parse_value (&self->stream, frame, error);
+  hello = afrpc_transport_parse_value (&self->transport, frame, error);
   if (hello == NULL)
     return FALSE;
   if (!g_variant_is_of_type (hello, G_VARIANT_TYPE_VARDICT) ||
@@ -80,8 +61,8 @@ parse_hello (AfrpcLink         *self,
       return FALSE;
     }
 
-  if (self->is_command)
-    g_variant_lookup (hello, "goodbye", "t", &self->goodbye_serial);
+  if (g_variant_lookup (hello, "goodbye", "t", &goodbye_serial))
+    afrpc_pipes_expect_goodbye (&self->transport, goodbye_serial);
   if (!g_variant_lookup (hello, "pid", "i", &self->pid) || self->pid < 0)
     self->pid = 0;
 
@@ -96,7 +77,7 @@ set_item_value (AfrpcLink        *self,
                 gboolean          is_error)
 {
   item->is_serialised = (frame->header.flags & AFRPC_FRAME_FLAG_SERIALISED) != 0;
-  item->value = afrpc_stream_parse_value (&self->stream, frame, &item->error);
+  item->value = afrpc_transport_parse_value (&self->transport, frame, &item->error);
   if (item->value != NULL && is_error)
     {
       item->error = afrpc_error_domains_unpack (item->value);
@@ -123,7 +104,7 @@ set_item_message (AfrpcLink        *self,
 
   item->fds = g_new (int, frame->header.n_fds);
   while (item->n_fds < frame->header.n_fds)
-    item->fds[item->n_fds++] = afrpc_stream_take_fd (&self->stream);
+    item->fds[item->n_fds++] = afrpc_transport_take_fd (&self->transport);
 }
 
 static gboolean
@@ -156,7 +137,7 @@ parse_progress (AfrpcLink         *self,
   return TRUE;
 }
 
-/* A worker says it of each call if it has no page, and otherwise of a timed one. */
+/* A worker says it of each call if it shares no memory, and otherwise of a timed one. */
 static gboolean
 parse_started (AfrpcLink         *self,
                AfrpcLinkItem     *item,
@@ -167,14 +148,15 @@ parse_started (AfrpcLink         *self,
   const gboolean is_timed = slot != NULL && (slot->flags & AFRPC_LINK_SLOT_TIMED) != 0;
   g_autoptr(GVariant) value = NULL;
 
-  if (slot == NULL || (slot->flags & AFRPC_LINK_SLOT_STARTED) != 0 || (self->page != NULL && !is_timed))
+  if (slot == NULL || (slot->flags & AFRPC_LINK_SLOT_STARTED) != 0 ||
+      (afrpc_transport_shares_state (&self->transport) && !is_timed))
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "the start of a call that is not waiting for it");
       return FALSE;
     }
   if (frame->header.size > 0 || frame->header.type_length > 0)
     {
-      value = afrpc_stream_parse_value (&self->stream, frame, NULL);
+      value = afrpc_transport_parse_value (&self->transport, frame, NULL);
       if (value == NULL || !g_variant_is_of_type (value, G_VARIANT_TYPE_INT64))
         {
           g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a malformed start of a call");
@@ -184,14 +166,14 @@ parse_started (AfrpcLink         *self,
 
   item->kind = AFRPC_LINK_ITEM_NONE;
   slot->flags |= AFRPC_LINK_SLOT_STARTED;
-  self->started = MAX (self->started, slot->serial);
+  afrpc_transport_note_started (&self->transport, slot->serial);
   if (is_timed && slot->call.owner != NULL)
     {
       item->kind = AFRPC_LINK_ITEM_STARTED;
       item->call = slot->call;
       item->serial = slot->serial;
       /* Another machine has another clock; and nobody gets more time by saying that it is not time yet. */
-      if (value != NULL && !self->is_command)
+      if (value != NULL && afrpc_transport_is_local (&self->transport))
         item->start_us = CLAMP (g_variant_get_int64 (value), 0, g_get_monotonic_time ());
     }
 
@@ -230,8 +212,8 @@ parse_outcome (AfrpcLink         *self,
 
   item->kind = AFRPC_LINK_ITEM_RESULT;
   item->call = slot->call;
-  if ((slot->flags & AFRPC_LINK_SLOT_CANCELLED) != 0 && self->page != NULL)
-    afrpc_page_forget (self->page, slot->serial);
+  if ((slot->flags & AFRPC_LINK_SLOT_CANCELLED) != 0)
+    afrpc_transport_unmark_cancelled (&self->transport, slot->serial);
   afrpc_link_free_slot (self, slot);
 
   if (item->call.owner == NULL)
@@ -257,7 +239,7 @@ parse_forked (AfrpcLink         *self,
   if (item->error != NULL)
     return TRUE;
 
-  item->pidfd = afrpc_stream_take_fd (&self->stream);
+  item->pidfd = afrpc_transport_take_fd (&self->transport);
   if (!g_variant_is_of_type (item->value, G_VARIANT_TYPE ("(ub)")) || (item->pidfd < 0 && !frame->fds_lost))
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a new process without its descriptor");
@@ -340,8 +322,8 @@ become_ready (AfrpcLink        *self,
   item->kind = AFRPC_LINK_ITEM_READY;
   self->state = AFRPC_LINK_READY;
   self->was_ready = TRUE;
-  self->stream.exact = FALSE;
-  self->stream.size_max = self->message_size_max;
+  self->transport.reader.frame_by_frame = FALSE;
+  self->transport.reader.size_max = self->message_size_max;
 }
 
 static gboolean
@@ -393,11 +375,6 @@ parse_frame (AfrpcLink         *self,
       set_item_message (self, item, frame);
       return TRUE;
     }
-  if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_RETIRE)
-    {
-      item->kind = AFRPC_LINK_ITEM_NONE; /* there is no other worker to make calls to */
-      return TRUE;
-    }
   if (kind == AFRPC_FRAME_LOG && self->wants_log)
     return parse_log (self, item, frame, error);
   if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_PROGRESS)
@@ -409,7 +386,7 @@ parse_frame (AfrpcLink         *self,
 
 /* DONE: an item; AGAIN: read first; EOF: the worker has ended, though others may hold its connection open;
  * ERROR: the worker is not to be listened to any more. */
-AfrpcStreamStep
+AfrpcStep
 afrpc_link_next (AfrpcLink      *self,
                  AfrpcLinkItem  *item,
                  GError        **error)
@@ -417,27 +394,16 @@ afrpc_link_next (AfrpcLink      *self,
   while (self->state != AFRPC_LINK_ENDED)
     {
       AfrpcFrame frame;
-      AfrpcStreamStep step;
+      AfrpcStep step;
 
       memset (item, 0, sizeof *item);
-      step = afrpc_stream_next (&self->stream, &frame, error);
-      /* It has no guard, and so never is a frame that is done. */
-      if (step != AFRPC_STREAM_DONE && self->is_command)
-        {
-          AfrpcStreamStep goodbye = look_for_goodbye (self);
-
-          if (goodbye != AFRPC_STREAM_ERROR)
-            {
-              g_clear_error (error);
-              return goodbye == AFRPC_STREAM_DONE ? AFRPC_STREAM_EOF : AFRPC_STREAM_AGAIN;
-            }
-        }
-      if (step == AFRPC_STREAM_ERROR && self->state == AFRPC_LINK_GREETING && error != NULL)
+      step = afrpc_transport_next (&self->transport, &frame, error);
+      if (step == AFRPC_STEP_ERROR && self->state == AFRPC_LINK_GREETING && error != NULL)
         {
           g_clear_error (error);
           g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "no greeting");
         }
-      if (step != AFRPC_STREAM_DONE)
+      if (step != AFRPC_STEP_DONE)
         return step;
 
       if (self->state == AFRPC_LINK_GREETING && self->adopted && frame.header.kind != AFRPC_FRAME_HELLO)
@@ -445,18 +411,18 @@ afrpc_link_next (AfrpcLink      *self,
       if (self->state == AFRPC_LINK_GREETING)
         {
           if (!parse_hello (self, &frame, error))
-            return AFRPC_STREAM_ERROR;
+            return AFRPC_STEP_ERROR;
           continue;
         }
 
       if (!parse_frame (self, item, &frame, error))
-        return AFRPC_STREAM_ERROR;
+        return AFRPC_STEP_ERROR;
       /* Nobody waits any more for what becomes of a call that was given up. */
       if ((item->kind == AFRPC_LINK_ITEM_RESULT || item->kind == AFRPC_LINK_ITEM_PROGRESS) && item->call.owner == NULL)
         continue;
       if (item->kind != AFRPC_LINK_ITEM_NONE)
-        return AFRPC_STREAM_DONE;
+        return AFRPC_STEP_DONE;
     }
 
-  return AFRPC_STREAM_AGAIN;
+  return AFRPC_STEP_AGAIN;
 }

@@ -10,21 +10,17 @@ gboolean
 afrpc_link_is_written (const AfrpcLink     *self,
                        const AfrpcLinkSlot *slot)
 {
-  return self->rest == NULL && afrpc_stream_has_written (&self->stream, slot->position);
+  return self->rest == NULL && afrpc_writer_has_written (&self->transport.writer, slot->position);
 }
 
 static AfrpcStarted
 ask (const AfrpcLink *self,
      guint64          serial)
 {
-  if (self->page != NULL)
-    return serial <= afrpc_page_get_started (self->page) ? AFRPC_STARTED_YES : AFRPC_STARTED_NO;
-  if (serial <= self->started)
+  if (serial <= afrpc_transport_get_started (&self->transport))
     return AFRPC_STARTED_YES;
 
-  /* The worker sends it before it starts a call: it would be here. */
-  return self->is_command ? self->has_goodbye ? AFRPC_STARTED_NO : AFRPC_STARTED_UNKNOWN
-                          : self->has_eof ? AFRPC_STARTED_NO : AFRPC_STARTED_UNKNOWN;
+  return afrpc_transport_knows_started (&self->transport) ? AFRPC_STARTED_NO : AFRPC_STARTED_UNKNOWN;
 }
 
 /* Whether the worker has started the call. While it lives NO may not be true any more; after afrpc_link_end() or
@@ -42,15 +38,15 @@ afrpc_link_get_started (const AfrpcLink *self,
   return ask (self, serial);
 }
 
-/* Has the worker not start a call that it has not started yet, if there is a page; NO is final then. */
+/* Has the worker not start a call that it has not started yet, if there is shared memory; NO is final then. */
 AfrpcStarted
 afrpc_link_revoke (AfrpcLink     *self,
                    AfrpcLinkSlot *slot)
 {
   if (!afrpc_link_is_written (self, slot))
     return AFRPC_STARTED_NO;
-  if (self->page != NULL)
-    afrpc_page_cancel (self->page, slot->serial);
+
+  afrpc_transport_mark_cancelled (&self->transport, slot->serial);
 
   return ask (self, slot->serial);
 }
@@ -81,17 +77,17 @@ afrpc_link_cancel (AfrpcLink *self,
   if (slot == NULL)
     return AFRPC_STARTED_UNKNOWN;
 
-  if (self->rest == NULL && afrpc_stream_drop (&self->stream, slot->position))
+  if (self->rest == NULL && afrpc_writer_drop (&self->transport.writer, slot->position))
     {
       afrpc_link_free_slot (self, slot);
-      if (afrpc_stream_is_sparse (&self->stream))
-        afrpc_stream_compact (&self->stream, call_moved, self);
+      if (afrpc_writer_is_sparse (&self->transport.writer))
+        afrpc_writer_compact (&self->transport.writer, call_moved, self);
       return AFRPC_STARTED_NO;
     }
 
   if ((slot->flags & AFRPC_LINK_SLOT_CANCELLED) == 0 && self->rest == NULL && !self->shut &&
-      (self->page == NULL || self->is_async))
-    afrpc_stream_put (&self->stream, &header, "");
+      (!afrpc_transport_shares_state (&self->transport) || self->is_async))
+    afrpc_transport_put (&self->transport, &header, "");
   slot->flags |= AFRPC_LINK_SLOT_CANCELLED;
 
   return afrpc_link_revoke (self, slot);
@@ -113,8 +109,8 @@ afrpc_link_sort_slots (GArray *slots)
   g_array_sort (slots, compare_slots);
 }
 
-/* Nothing arrives any more. What the worker has not started, if it lives on, it is not going to start, if there is a
- * page.
+/* Nothing arrives any more. What the worker has not started, should it live on, it is not going to start, if there is
+ * shared memory.
  * Returns: (element-type AfrpcLinkSlot) (transfer full): the calls that somebody still waits for, and whether they were
  * started, in the order in which they were made. */
 GArray *

@@ -4,10 +4,11 @@
 #include "link/afrpc-link.h"
 
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "transport/afrpc-pipes.h"
+#include "transport/afrpc-socket.h"
 #include "wire/afrpc-lifeline.h"
 
 #define SLOTS_MIN 64u
@@ -37,7 +38,7 @@ afrpc_link_greet (AfrpcLink *self)
   g_variant_dict_insert (&options, "version", "u", AFRPC_FRAME_PROTOCOL_VERSION);
   g_variant_dict_insert (&options, "pid", "i", (gint32) getpid ());
   hello = g_variant_ref_sink (g_variant_dict_end (&options));
-  afrpc_stream_put_value (&self->stream, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, hello);
+  afrpc_transport_put_value (&self->transport, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, hello);
 }
 
 /* @host: (nullable): the name that the host must give */
@@ -46,8 +47,8 @@ afrpc_link_init (AfrpcLink  *self,
                  const char *host)
 {
   memset (self, 0, sizeof *self);
-  afrpc_stream_init (&self->stream, -1, -1, TRUE);
-  self->stream.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
+  afrpc_transport_init (&self->transport, &afrpc_socket_funcs, AFRPC_TRANSPORT_PROGRAM);
+  self->transport.reader.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
   self->host = g_strdup (host);
   self->unwritten_from = G_MAXUINT64;
   afrpc_link_greet (self);
@@ -57,8 +58,7 @@ afrpc_link_init (AfrpcLink  *self,
 void
 afrpc_link_set_command (AfrpcLink *self)
 {
-  self->is_command = TRUE;
-  self->stream.in_guard = AFRPC_FRAME_GUARD_SIZE;
+  afrpc_transport_set_funcs (&self->transport, &afrpc_pipes_funcs);
 }
 
 /* Takes the parent's end of the socket pair, which must not block. */
@@ -66,7 +66,7 @@ void
 afrpc_link_connect (AfrpcLink *self,
                     int        fd)
 {
-  self->stream.in_fd = self->stream.out_fd = fd;
+  afrpc_transport_connect (&self->transport, fd, fd);
 }
 
 /* Goes on with a conversation that another process has begun, and left while the worker was being prepared. */
@@ -74,8 +74,8 @@ void
 afrpc_link_adopt (AfrpcLink *self,
                   int        fd)
 {
-  afrpc_stream_restart (&self->stream, fd);
-  self->stream.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
+  afrpc_transport_restart (&self->transport, fd);
+  self->transport.reader.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
   self->adopted = TRUE;
 }
 
@@ -83,22 +83,18 @@ afrpc_link_adopt (AfrpcLink *self,
 int
 afrpc_link_steal_fd (AfrpcLink *self)
 {
-  int fd = self->stream.in_fd;
-
-  self->stream.in_fd = self->stream.out_fd = -1;
   self->state = AFRPC_LINK_ENDED;
 
-  return fd;
+  return afrpc_transport_steal_fd (&self->transport);
 }
 
 void
 afrpc_link_clear (AfrpcLink *self)
 {
-  afrpc_stream_clear (&self->stream);
+  afrpc_transport_clear (&self->transport);
   if (self->rest != NULL)
-    afrpc_stream_clear (self->rest);
+    afrpc_writer_clear (self->rest);
   g_clear_pointer (&self->rest, g_free);
-  g_clear_pointer (&self->page, afrpc_page_unmap);
   g_clear_pointer (&self->host, g_free);
   g_clear_pointer (&self->slots, g_free);
   self->n_slots = self->first_free = self->n_pending = 0;
@@ -113,9 +109,9 @@ afrpc_link_prepare (AfrpcLink      *self,
                     guint           n_fds)
 {
   if (n_fds > 0)
-    afrpc_stream_put_fds (&self->stream, kind, value, fds, n_fds);
+    afrpc_transport_put_fds (&self->transport, kind, value, fds, n_fds);
   else
-    afrpc_stream_put_value (&self->stream, kind, 0, value);
+    afrpc_transport_put_value (&self->transport, kind, 0, value);
 }
 
 /* Queues the end of the preparation; the worker's answer is an item: ready or failed. @option_fds: what goes with the
@@ -128,8 +124,10 @@ afrpc_link_run (AfrpcLink *self,
                 guint      n_fds,
                 gboolean   ends_with_us)
 {
-  int lifeline_fd = ends_with_us && !self->is_command ? afrpc_lifeline_dup () : -1;
-  int fds[AFRPC_LINK_RUN_FDS_MAX + 2], page_fd;
+  const gboolean is_local = afrpc_transport_is_local (&self->transport);
+  const int lifeline_fd = ends_with_us && is_local ? afrpc_lifeline_dup () : -1;
+  const int state_fd = afrpc_transport_share_state (&self->transport);
+  int fds[AFRPC_LINK_RUN_FDS_MAX + 2];
   g_autoptr(GVariant) value = NULL;
   GVariantDict dict;
 
@@ -142,13 +140,11 @@ afrpc_link_run (AfrpcLink *self,
   for (guint i = 0; i < n_fds; i++)
     fds[i] = option_fds[i];
 
-  if (!self->is_command)
-    self->page = afrpc_page_create (&page_fd, NULL);
   g_variant_dict_init (&dict, options);
-  if (self->page != NULL)
+  if (state_fd >= 0)
     {
       g_variant_dict_insert (&dict, "page", "b", TRUE);
-      fds[n_fds++] = page_fd;
+      fds[n_fds++] = state_fd;
     }
   if (lifeline_fd >= 0)
     {
@@ -156,15 +152,15 @@ afrpc_link_run (AfrpcLink *self,
       fds[n_fds++] = lifeline_fd;
     }
   /* Then its host has one for it. */
-  else if (ends_with_us && self->is_command)
+  else if (ends_with_us && !is_local)
     g_variant_dict_insert (&dict, "lifeline", "b", TRUE);
   /* Behind the answer comes what is for the taker of the socket. */
-  g_variant_dict_lookup (&dict, "run", "b", &self->stream.exact);
+  g_variant_dict_lookup (&dict, "run", "b", &self->transport.reader.frame_by_frame);
   value = g_variant_ref_sink (g_variant_dict_end (&dict));
 
   afrpc_link_prepare (self, AFRPC_FRAME_RUN, value, fds, n_fds);
   if (self->keeps)
-    afrpc_stream_keep (&self->stream);
+    afrpc_writer_keep (&self->transport.writer);
   if (self->rest != NULL)
     afrpc_link_put_rest (self);
 }
@@ -178,7 +174,7 @@ afrpc_link_declare (AfrpcLink  *self,
   g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_string (name));
 
   g_assert (number != 0 && self->rest == NULL);
-  afrpc_stream_put_value (&self->stream, AFRPC_FRAME_FUNCTION, number, value);
+  afrpc_transport_put_value (&self->transport, AFRPC_FRAME_FUNCTION, number, value);
 }
 
 /* Calls */
@@ -205,10 +201,10 @@ check_limits (AfrpcLink           *self,
               const AfrpcPayload  *args,
               GError             **error)
 {
-  gsize queued = afrpc_stream_get_queued (&self->stream);
+  gsize queued = afrpc_transport_get_queued (&self->transport);
 
   if (G_UNLIKELY (self->keeps))
-    queued += afrpc_stream_get_kept (&self->stream);
+    queued += afrpc_writer_get_kept (&self->transport.writer);
   if (args->type_length > AFRPC_FRAME_TYPE_MAX)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
@@ -228,7 +224,7 @@ check_limits (AfrpcLink           *self,
                    "%u file descriptors in one call, the limit is %u", args->n_fds, AFRPC_FRAME_FDS_MAX);
       return FALSE;
     }
-  if (args->n_fds > 0 && self->is_command)
+  if (args->n_fds > 0 && !afrpc_transport_is_local (&self->transport))
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
                    "file descriptors cannot be passed over a command");
@@ -276,13 +272,13 @@ afrpc_link_call (AfrpcLink            *self,
   serial = ++self->n_calls_made << AFRPC_SERIAL_SLOT_BITS | self->first_free;
   self->first_free = slot->next_free;
   slot->serial = serial;
-  slot->position = afrpc_stream_get_position (&self->stream);
+  slot->position = afrpc_writer_get_position (&self->transport.writer);
   slot->call = *call;
   slot->flags = ((args->flags & AFRPC_FRAME_FLAG_PROGRESS) != 0 ? AFRPC_LINK_SLOT_PROGRESS : 0) |
                 ((args->flags & AFRPC_FRAME_FLAG_TIMED) != 0 ? AFRPC_LINK_SLOT_TIMED : 0);
   self->n_pending++;
 
-  afrpc_stream_put_payload (&self->stream, AFRPC_FRAME_CALL, serial, args);
+  afrpc_transport_put_payload (&self->transport, AFRPC_FRAME_CALL, serial, args);
 
   return serial;
 }
@@ -323,7 +319,7 @@ void
 afrpc_link_close (AfrpcLink *self)
 {
   if (self->dismisses && !self->closing && !self->shut)
-    afrpc_stream_put_value (&self->stream, AFRPC_FRAME_DISMISS, 0, NULL);
+    afrpc_transport_put_value (&self->transport, AFRPC_FRAME_DISMISS, 0, NULL);
   self->closing = TRUE;
 }
 
@@ -331,22 +327,22 @@ afrpc_link_close (AfrpcLink *self)
 
 /* DONE: all written; AGAIN: the socket takes no more now. A worker that does not read any more is
  * no error: what it had to say is still to be read. */
-AfrpcStreamStep
+AfrpcStep
 afrpc_link_flush (AfrpcLink  *self,
                   GError    **error)
 {
-  AfrpcStreamStep step;
+  AfrpcStep step;
 
-  if (self->shut || self->stream.out_fd < 0)
-    return AFRPC_STREAM_DONE;
+  if (self->shut || self->transport.out_fd < 0)
+    return AFRPC_STEP_DONE;
 
-  step = afrpc_stream_flush (&self->stream, error);
-  if (step == AFRPC_STREAM_EOF)
+  step = afrpc_transport_flush (&self->transport, error);
+  if (step == AFRPC_STEP_EOF)
     {
       self->shut = self->is_deaf = TRUE;
-      return AFRPC_STREAM_DONE;
+      return AFRPC_STEP_DONE;
     }
-  if (step == AFRPC_STREAM_DONE && self->closing)
+  if (step == AFRPC_STEP_DONE && self->closing)
     afrpc_link_shut (self);
 
   return step;
@@ -356,29 +352,22 @@ afrpc_link_flush (AfrpcLink  *self,
 void
 afrpc_link_shut (AfrpcLink *self)
 {
-  if (!self->shut && self->stream.out_fd >= 0)
-    shutdown (self->stream.out_fd, SHUT_WR);
+  if (!self->shut)
+    afrpc_transport_end_sending (&self->transport);
   self->shut = TRUE;
 }
 
-/* The process is known to have ended: what it sent is all there, also if others hold the connection open. */
+/* The process is known to have ended: what it sent is all there, and nothing to be read is the end (EOF), also if others
+ * hold the connection open. */
 void
 afrpc_link_process_ended (AfrpcLink *self)
 {
-  self->process_ended = TRUE;
+  afrpc_transport_peer_has_ended (&self->transport);
 }
 
-/* As afrpc_stream_read(); nothing there is the end (EOF) if the process has ended. */
-AfrpcStreamStep
+AfrpcStep
 afrpc_link_read (AfrpcLink  *self,
                  GError    **error)
 {
-  AfrpcStreamStep step = afrpc_stream_read (&self->stream, error);
-
-  if (step == AFRPC_STREAM_AGAIN && self->process_ended)
-    step = AFRPC_STREAM_EOF;
-  if (step == AFRPC_STREAM_EOF)
-    self->has_eof = TRUE;
-
-  return step;
+  return afrpc_transport_read (&self->transport, error);
 }

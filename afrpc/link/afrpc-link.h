@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* The parent's side of one conversation with one worker: the greeting, what prepares the worker, calls and their
- * outcomes, cancelling, the half-close, and who is owed what at the end. Owns the stream and the shared page; knows
- * calls only by an owner's pointer. Frames in, items out: the caller owns the loop. No GObject, no main loop.
+ * outcomes, cancelling, the half-close, and who is owed what at the end. Owns the transport; knows calls only by an
+ * owner's pointer. Frames in, items out: the caller owns the loop. No GObject, no main loop.
  *
  * A call has a place, its slot, until the worker sends its outcome, or it is taken back before it was written. Whether
  * the worker has started it is known
  *   - if nothing of it was written: it has not;
- *   - by the shared page, where there is one: exactly, see afrpc-page.h;
+ *   - by shared memory, where there is some: exactly, see afrpc-shared-state.h;
  *   - otherwise by frames, which are worth something only if none can be lost: over a socket those have arrived that
  *     the worker sent before its end, once the link has read to the end; over a command a goodbye says so.
  *
@@ -20,8 +20,7 @@
 
 #include "afrpc-types.h"
 #include "spawn/afrpc-spawn.h"
-#include "wire/afrpc-page.h"
-#include "wire/afrpc-stream.h"
+#include "transport/afrpc-transport.h"
 
 G_BEGIN_DECLS
 
@@ -95,20 +94,12 @@ typedef struct
 
 typedef struct
 {
-  AfrpcStream stream;
-  AfrpcPage *page;          /* (nullable) */
-  guint64 started;          /* serial of the call started last, as far as frames have told */
+  AfrpcTransport transport;
   guint64 unwritten_from;   /* serial of the first call that was not written, at the end */
   gboolean is_async;        /* the worker is: it wants frames of what is cancelled */
-  gboolean is_command;      /* no descriptors can be passed, and a goodbye tells how the worker ended */
-  guint64 goodbye_serial;   /* 0: none is going to come */
-  gboolean has_goodbye;
-  AfrpcGoodbye goodbye;
   AfrpcLinkState state;
   gboolean was_ready;
   gboolean has_retired;
-  gboolean process_ended;   /* what it sent is all there */
-  gboolean has_eof;         /* and was read */
   int pid;                  /* of the worker, as it said in its greeting; 0: it did not */
   char *host;               /* (nullable): the name that the host must give */
   gboolean adopted;         /* somebody else may have been greeted */
@@ -131,62 +122,58 @@ typedef struct
   gboolean is_deaf;         /* the worker does not read, and there was something to be written */
 
   gboolean keeps;           /* the calls that it writes */
-  AfrpcStream *rest;        /* (nullable): what it has kept, while the next worker is not prepared */
+  AfrpcWriter *rest;        /* (nullable): what it has kept, while the next worker is not prepared */
 } AfrpcLink;
 
-void            afrpc_link_init         (AfrpcLink       *self,
-                                         const char      *host);
-void            afrpc_link_set_command  (AfrpcLink       *self);
-void            afrpc_link_connect      (AfrpcLink       *self,
-                                         int              fd);
-void            afrpc_link_adopt        (AfrpcLink       *self,
-                                         int              fd);
-int             afrpc_link_steal_fd     (AfrpcLink       *self);
-void            afrpc_link_clear        (AfrpcLink       *self);
+void           afrpc_link_init          (AfrpcLink            *self,
+                                         const char           *host);
+void           afrpc_link_set_command   (AfrpcLink            *self);
+void           afrpc_link_connect       (AfrpcLink            *self,
+                                         int                   fd);
+void           afrpc_link_adopt         (AfrpcLink            *self,
+                                         int                   fd);
+int            afrpc_link_steal_fd      (AfrpcLink            *self);
+void           afrpc_link_clear         (AfrpcLink            *self);
 
-void            afrpc_link_prepare      (AfrpcLink       *self,
-                                         AfrpcFrameKind   kind,
-                                         GVariant        *value,
-                                         const int       *fds,
-                                         guint            n_fds);
-void            afrpc_link_run          (AfrpcLink       *self,
-                                         GVariant        *options,
-                                         const int       *option_fds,
-                                         guint            n_fds,
-                                         gboolean         ends_with_us);
-void            afrpc_link_declare      (AfrpcLink       *self,
-                                         guint16          number,
-                                         const char      *name);
-void            afrpc_link_replay       (AfrpcLink       *self,
-                                         int              peer_fd,
-                                         void           (*insert) (AfrpcLink *self, gpointer data),
-                                         gpointer         data);
-void            afrpc_link_keep         (AfrpcLink       *self);
-void            afrpc_link_confirm      (AfrpcLink       *self);
-GArray         *afrpc_link_restart      (AfrpcLink       *self,
-                                         gboolean         may_exist);
-guint64         afrpc_link_call         (AfrpcLink       *self,
-                                         const AfrpcPayload *args,
-                                         const AfrpcLinkCall *call,
-                                         GError         **error);
-AfrpcLinkCall  *afrpc_link_find         (AfrpcLink       *self,
-                                         guint64          serial);
-AfrpcStarted    afrpc_link_cancel       (AfrpcLink       *self,
-                                         guint64          serial);
-AfrpcStarted    afrpc_link_get_started  (const AfrpcLink *self,
-                                         guint64          serial);
-void            afrpc_link_close        (AfrpcLink       *self);
+void           afrpc_link_prepare       (AfrpcLink            *self,
+                                         AfrpcFrameKind        kind,
+                                         GVariant             *value,
+                                         const int            *fds,
+                                         guint                 n_fds);
+void           afrpc_link_run           (AfrpcLink            *self,
+                                         GVariant             *options,
+                                         const int            *option_fds,
+                                         guint                 n_fds,
+                                         gboolean              ends_with_us);
+void           afrpc_link_declare       (AfrpcLink            *self,
+                                         guint16               number,
+                                         const char           *name);
+void           afrpc_link_keep          (AfrpcLink            *self);
+void           afrpc_link_confirm       (AfrpcLink            *self);
+GArray        *afrpc_link_restart       (AfrpcLink            *self,
+                                         gboolean              may_exist);
+guint64        afrpc_link_call          (AfrpcLink            *self,
+                                         const AfrpcPayload   *args,
+                                         const AfrpcLinkCall  *call,
+                                         GError              **error);
+AfrpcLinkCall *afrpc_link_find          (AfrpcLink            *self,
+                                         guint64               serial);
+AfrpcStarted   afrpc_link_cancel        (AfrpcLink            *self,
+                                         guint64               serial);
+AfrpcStarted   afrpc_link_get_started   (const AfrpcLink      *self,
+                                         guint64               serial);
+void           afrpc_link_close         (AfrpcLink            *self);
 
-void            afrpc_link_shut         (AfrpcLink       *self);
-AfrpcStreamStep afrpc_link_flush        (AfrpcLink       *self,
-                                         GError         **error);
-AfrpcStreamStep afrpc_link_read         (AfrpcLink       *self,
-                                         GError         **error);
-AfrpcStreamStep afrpc_link_next         (AfrpcLink       *self,
-                                         AfrpcLinkItem   *item,
-                                         GError         **error);
-void            afrpc_link_process_ended (AfrpcLink      *self);
-GArray         *afrpc_link_end          (AfrpcLink       *self);
+void           afrpc_link_shut          (AfrpcLink            *self);
+AfrpcStep      afrpc_link_flush         (AfrpcLink            *self,
+                                         GError              **error);
+AfrpcStep      afrpc_link_read          (AfrpcLink            *self,
+                                         GError              **error);
+AfrpcStep      afrpc_link_next          (AfrpcLink            *self,
+                                         AfrpcLinkItem        *item,
+                                         GError              **error);
+void           afrpc_link_process_ended (AfrpcLink            *self);
+GArray        *afrpc_link_end           (AfrpcLink            *self);
 
 /* A worker that has shut its reading side, and may live on: of what is queued nothing is going to be written any more,
  * and what it still says is read. That of one that has died is at its end soon; any other has to be ended. */

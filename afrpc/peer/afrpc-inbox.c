@@ -307,14 +307,14 @@ next_item (AfrpcPeer     *self,
 
   switch (afrpc_talk_next (&self->talk, item, &error))
     {
-    case AFRPC_STREAM_DONE:
+    case AFRPC_STEP_DONE:
       return TRUE;
 
-    case AFRPC_STREAM_ERROR:
+    case AFRPC_STEP_ERROR:
       afrpc_peer_break_off (self, error);
       return FALSE;
 
-    case AFRPC_STREAM_EOF:
+    case AFRPC_STEP_EOF:
       afrpc_peer_fall_silent (self);
       return FALSE;
 
@@ -459,11 +459,11 @@ afrpc_inbox_read (AfrpcPeer *self)
     afrpc_link_process_ended (&self->talk.link);
   switch (afrpc_talk_read (&self->talk, &error))
     {
-    case AFRPC_STREAM_EOF:
+    case AFRPC_STEP_EOF:
       afrpc_peer_fall_silent (self);
       break;
 
-    case AFRPC_STREAM_ERROR:
+    case AFRPC_STEP_ERROR:
       afrpc_peer_break_off (self, error);
       break;
 

@@ -143,7 +143,7 @@ afrpc_peer_call (AfrpcPeer          *self,
       afrpc_deadlines_add (&self->deadlines, at, pending->serial, self->talk.link.n_pending);
       afrpc_source_set_deadline (self->source, at);
     }
-  if (afrpc_stream_get_queued (&self->talk.link.stream) >= FLUSH_SIZE &&
+  if (afrpc_transport_get_queued (&self->talk.link.transport) >= FLUSH_SIZE &&
       (self->place.socket.events & G_IO_OUT) == 0 && self->place.socket.fd >= 0)
     afrpc_peer_flush (self);
   afrpc_source_activate (self);
@@ -182,7 +182,7 @@ give_up (AfrpcPeer    *self,
   call->owner = NULL;
   started = afrpc_link_cancel (&self->talk.link, pending->serial);
   /* Without shared memory, what is sent too late runs in vain. */
-  if (self->talk.link.page == NULL)
+  if (!afrpc_transport_shares_state (&self->talk.link.transport))
     afrpc_peer_flush (self);
   afrpc_pending_decide (pending, started, NULL, NULL, error);
   if (!pending->is_awaited)
@@ -228,17 +228,17 @@ static gboolean
 take_what_arrived (AfrpcPeer      *self,
                    AfrpcInboxMode  mode)
 {
-  AfrpcStream *stream = &self->talk.link.stream;
+  AfrpcTransport *transport = &self->talk.link.transport;
   int n = 0;
 
   if (!self->looks_again)
     {
       self->looks_again = TRUE;
-      if (!afrpc_talk_is_silent (&self->talk) && stream->in_fd >= 0)
-        ioctl (stream->in_fd, FIONREAD, &n);
-      self->looks_until = stream->in_position + n;
+      if (!afrpc_talk_is_silent (&self->talk) && transport->in_fd >= 0)
+        ioctl (transport->in_fd, FIONREAD, &n);
+      self->looks_until = transport->reader.position + n;
     }
-  while (!afrpc_talk_is_silent (&self->talk) && !self->has_backlog && stream->in_position < self->looks_until)
+  while (!afrpc_talk_is_silent (&self->talk) && !self->has_backlog && transport->reader.position < self->looks_until)
     {
       afrpc_inbox_read (self);
       afrpc_inbox_take (self, mode);

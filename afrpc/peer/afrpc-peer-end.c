@@ -29,7 +29,7 @@ afrpc_peer_fail (AfrpcPeer *self,
 void
 afrpc_peer_fall_silent (AfrpcPeer *self)
 {
-  const gboolean is_command = self->talk.link.is_command;
+  const gboolean is_command = !afrpc_transport_is_local (&self->talk.link.transport);
 
   afrpc_talk_fall_silent (&self->talk);
   afrpc_peer_update_watch (self);
@@ -79,10 +79,11 @@ describe_end (AfrpcPeer *self)
   g_autofree char *name = g_strdup_printf ("“%s”", self->birth.host);
   g_autofree char *text = NULL;
 
-  if (link->has_goodbye)
+  if (link->transport.has_goodbye)
     {
+      const AfrpcGoodbye *goodbye = &link->transport.goodbye;
       const AfrpcSpawnStatus status = {
-        .known = TRUE, .status = link->goodbye.status, .signum = link->goodbye.signum, .core = link->goodbye.core,
+        .known = TRUE, .status = goodbye->status, .signum = goodbye->signum, .core = goodbye->core,
       };
       const char *tail = afrpc_exit_get_stderr (self->body.exit);
       g_autoptr(AfrpcExit) worker_exit = afrpc_exit_new (0, &status, FALSE, &self->body.limits, tail, strlen (tail));
@@ -92,7 +93,7 @@ describe_end (AfrpcPeer *self)
     }
 
   text = afrpc_exit_describe (self->body.exit, name);
-  if (link->is_command && link->state > AFRPC_LINK_GREETING)
+  if (!afrpc_transport_is_local (&link->transport) && link->state > AFRPC_LINK_GREETING)
     return g_strdup_printf ("the link to the worker broke: %s", text);
 
   return g_steal_pointer (&text);
@@ -104,7 +105,8 @@ new_end_error (AfrpcPeer *self)
   const AfrpcLink *link = &self->talk.link;
   g_autofree char *text = describe_end (self);
   /* It may have become ready, and begun. */
-  const gboolean may_have_run = link->is_command && !link->has_goodbye && link->n_pending > 0;
+  const gboolean may_have_run =
+    !afrpc_transport_is_local (&link->transport) && !link->transport.has_goodbye && link->n_pending > 0;
 
   /* Whoever is killed says nothing of what it is; what a host has forked is one. */
   if (link->state == AFRPC_LINK_GREETING && self->birth.start != AFRPC_START_FORK &&
@@ -172,8 +174,10 @@ decide_failure (AfrpcPeer *self)
   g_autoptr(GObject) proxy = g_weak_ref_get (&self->proxy);
   const AfrpcExit *exit = self->body.exit;
   const AfrpcLink *link = &self->talk.link;
+  const AfrpcTransport *transport = &self->talk.link.transport;
   const gboolean is_success = exit != NULL && afrpc_exit_is_success (exit) &&
-                              (!link->is_command || (link->has_goodbye && link->goodbye.status == 0));
+                              (afrpc_transport_is_local (transport) ||
+                               (transport->has_goodbye && transport->goodbye.status == 0));
   const gboolean was_orderly = link->was_ready && exit != NULL && (self->talk.was_closed || is_success);
   guint n_failed;
 

@@ -48,12 +48,12 @@ afrpc_peer_update_watch (AfrpcPeer *self)
   const gboolean listens = !afrpc_talk_is_silent (talk) &&
                            (afrpc_body_is_there (&self->body) || self->body.state == AFRPC_BODY_ENDED ||
                             (self->body.state == AFRPC_BODY_AWAITED && self->birth.is_template_gone));
-  const gboolean is_stuck = afrpc_stream_get_queued (&talk->link.stream) > 0 && !talk->link.stream.crowded &&
-                            !talk->link.shut;
+  const AfrpcTransport *transport = &talk->link.transport;
+  const gboolean is_stuck = afrpc_transport_get_queued (transport) > 0 && !transport->writer.crowded && !talk->link.shut;
   const gboolean asks = self->body.state == AFRPC_BODY_ALIVE &&
                         (self->body.is_reaped_here || self->body.reap_deadline == AFRPC_DEADLINES_NEVER);
 
-  afrpc_source_poll (self, &self->place.socket, listens ? talk->link.stream.in_fd : -1,
+  afrpc_source_poll (self, &self->place.socket, listens ? transport->in_fd : -1,
                      is_stuck ? G_IO_IN | G_IO_OUT : G_IO_IN);
   afrpc_source_poll (self, &self->place.pidfd, asks ? self->body.spawned.pidfd : -1, G_IO_IN);
   afrpc_source_poll (self, &self->place.standard_error, self->body.tail.fd, G_IO_IN);
@@ -67,11 +67,11 @@ afrpc_peer_flush (AfrpcPeer *self)
 
   switch (afrpc_talk_flush (&self->talk, &error))
     {
-    case AFRPC_STREAM_ERROR:
+    case AFRPC_STEP_ERROR:
       afrpc_peer_break_off (self, error);
       break;
 
-    case AFRPC_STREAM_AGAIN:
+    case AFRPC_STEP_AGAIN:
       if (self->source != NULL)
         afrpc_source_set_deadline (self->source, self->talk.flush_deadline);
       afrpc_peer_update_watch (self);
@@ -95,7 +95,8 @@ can_give (AfrpcPeer *self)
 {
   return self->talk.role == AFRPC_TALK_ROLE_GIVEN && self->connection_task != NULL &&
          afrpc_body_is_there (&self->body) && self->birth.forks.length == 0 &&
-         afrpc_stream_get_queued (&self->talk.link.stream) == 0 && !afrpc_stream_has_read (&self->talk.link.stream);
+         afrpc_transport_get_queued (&self->talk.link.transport) == 0 &&
+         !afrpc_transport_has_read (&self->talk.link.transport);
 }
 
 static void
@@ -183,7 +184,7 @@ static void
 keep_turn (AfrpcPeer *self)
 {
   const gint64 deadline = afrpc_peer_get_deadline (self);
-  gboolean has_read = self->has_backlog || afrpc_stream_has_read (&self->talk.link.stream);
+  gboolean has_read = self->has_backlog || afrpc_transport_has_read (&self->talk.link.transport);
 
   if (G_UNLIKELY (afrpc_birth_get_template (self) != NULL))
     {

@@ -316,10 +316,10 @@ afrpc_peer_set_conversation (AfrpcPeer       *self,
 int
 afrpc_peer_dup_socket (AfrpcPeer *self)
 {
-  if (!afrpc_talk_is_connected (&self->talk) || self->talk.link.is_command)
+  if (!afrpc_talk_is_connected (&self->talk) || !afrpc_transport_is_local (&self->talk.link.transport))
     return -1;
 
-  return fcntl (self->talk.link.stream.in_fd, F_DUPFD_CLOEXEC, 10);
+  return fcntl (self->talk.link.transport.in_fd, F_DUPFD_CLOEXEC, 10);
 }
 
 guint

@@ -143,45 +143,45 @@ afrpc_talk_check_open (AfrpcTalk  *self,
 }
 
 /* DONE: all is written; AGAIN: the connection takes no more now; ERROR: it is broken. */
-AfrpcStreamStep
+AfrpcStep
 afrpc_talk_flush (AfrpcTalk  *self,
                   GError    **error)
 {
-  AfrpcStreamStep step;
+  AfrpcStep step;
 
   self->flush_deadline = AFRPC_DEADLINES_NEVER;
-  if (afrpc_talk_is_silent (self) || self->link.stream.out_fd < 0)
-    return AFRPC_STREAM_DONE;
+  if (afrpc_talk_is_silent (self) || self->link.transport.out_fd < 0)
+    return AFRPC_STEP_DONE;
 
   step = afrpc_link_flush (&self->link, error);
-  if (step == AFRPC_STREAM_AGAIN && self->link.stream.crowded)
-    self->flush_deadline = g_get_monotonic_time () + AFRPC_STREAM_CROWDED_MS * 1000;
+  if (step == AFRPC_STEP_AGAIN && self->link.transport.writer.crowded)
+    self->flush_deadline = g_get_monotonic_time () + AFRPC_TRANSPORT_CROWDED_MS * 1000;
 
   return step;
 }
 
 /* Reads once: take everything before the next time. EOF: nothing more is going to arrive. */
-AfrpcStreamStep
+AfrpcStep
 afrpc_talk_read (AfrpcTalk  *self,
                  GError    **error)
 {
-  if (afrpc_talk_is_silent (self) || self->link.stream.in_fd < 0)
-    return AFRPC_STREAM_EOF;
+  if (afrpc_talk_is_silent (self) || self->link.transport.in_fd < 0)
+    return AFRPC_STEP_EOF;
 
   return afrpc_link_read (&self->link, error);
 }
 
 /* The next thing that has arrived: DONE. */
-AfrpcStreamStep
+AfrpcStep
 afrpc_talk_next (AfrpcTalk      *self,
                  AfrpcLinkItem  *item,
                  GError        **error)
 {
-  AfrpcStreamStep step;
+  AfrpcStep step;
 
   /* Whoever failed is not listened to any more once he says nothing more. */
   if (self->state == AFRPC_TALK_OVER || (self->state == AFRPC_TALK_SILENT && self->failure != NULL))
-    return AFRPC_STREAM_AGAIN;
+    return AFRPC_STEP_AGAIN;
 
   step = afrpc_link_next (&self->link, item, error);
   if (self->link.state >= AFRPC_LINK_PREPARING)

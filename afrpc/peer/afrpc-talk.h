@@ -45,33 +45,33 @@ typedef struct
   gint64 flush_deadline;       /* when the connection may take descriptors again */
 } AfrpcTalk;
 
-void            afrpc_talk_init       (AfrpcTalk       *self,
-                                       const char      *host);
-void            afrpc_talk_clear      (AfrpcTalk       *self);
+void      afrpc_talk_init        (AfrpcTalk       *self,
+                                  const char      *host);
+void      afrpc_talk_clear       (AfrpcTalk       *self);
 
-gboolean        afrpc_talk_take_role  (AfrpcTalk       *self,
-                                       AfrpcTalkRole    role,
-                                       GError         **error);
-void            afrpc_talk_fail       (AfrpcTalk       *self,
-                                       GError          *error);
-void            afrpc_talk_close      (AfrpcTalk       *self);
-void            afrpc_talk_fall_silent (AfrpcTalk      *self);
-void            afrpc_talk_restart    (AfrpcTalk       *self);
-int             afrpc_talk_give_away  (AfrpcTalk       *self);
-gboolean        afrpc_talk_check_open (AfrpcTalk       *self,
-                                       GError         **error);
+gboolean  afrpc_talk_take_role   (AfrpcTalk       *self,
+                                  AfrpcTalkRole    role,
+                                  GError         **error);
+void      afrpc_talk_fail        (AfrpcTalk       *self,
+                                  GError          *error);
+void      afrpc_talk_close       (AfrpcTalk       *self);
+void      afrpc_talk_fall_silent (AfrpcTalk       *self);
+void      afrpc_talk_restart     (AfrpcTalk       *self);
+int       afrpc_talk_give_away   (AfrpcTalk       *self);
+gboolean  afrpc_talk_check_open  (AfrpcTalk       *self,
+                                  GError         **error);
 
-AfrpcStreamStep afrpc_talk_flush      (AfrpcTalk       *self,
-                                       GError         **error);
-AfrpcStreamStep afrpc_talk_read       (AfrpcTalk       *self,
-                                       GError         **error);
-AfrpcStreamStep afrpc_talk_next       (AfrpcTalk       *self,
-                                       AfrpcLinkItem   *item,
-                                       GError         **error);
-GArray         *afrpc_talk_end        (AfrpcTalk       *self);
+AfrpcStep afrpc_talk_flush       (AfrpcTalk       *self,
+                                  GError         **error);
+AfrpcStep afrpc_talk_read        (AfrpcTalk       *self,
+                                  GError         **error);
+AfrpcStep afrpc_talk_next        (AfrpcTalk       *self,
+                                  AfrpcLinkItem   *item,
+                                  GError         **error);
+GArray   *afrpc_talk_end         (AfrpcTalk       *self);
 
-gboolean        afrpc_talk_is_step    (AfrpcTalkState   from,
-                                       AfrpcTalkState   to);
+gboolean  afrpc_talk_is_step     (AfrpcTalkState   from,
+                                  AfrpcTalkState   to);
 
 /* Whether nothing more is read. */
 static inline gboolean
@@ -83,7 +83,7 @@ afrpc_talk_is_silent (const AfrpcTalk *self)
 static inline gboolean
 afrpc_talk_is_connected (const AfrpcTalk *self)
 {
-  return self->link.stream.in_fd >= 0;
+  return self->link.transport.in_fd >= 0;
 }
 
 /* Whether there is something to write. */
@@ -91,7 +91,7 @@ static inline gboolean
 afrpc_talk_has_words (const AfrpcTalk *self)
 {
   return !afrpc_talk_is_silent (self) &&
-         (afrpc_stream_get_queued (&self->link.stream) > 0 || (self->link.closing && !self->link.shut));
+         (afrpc_transport_get_queued (&self->link.transport) > 0 || (self->link.closing && !self->link.shut));
 }
 
 G_END_DECLS

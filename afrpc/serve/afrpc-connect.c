@@ -8,6 +8,8 @@
 #include "serve/afrpc-stdio.h"
 #include "spawn/afrpc-again.h"
 #include "spawn/afrpc-supervisor.h"
+#include "transport/afrpc-pipes.h"
+#include "transport/afrpc-socket.h"
 
 #define SOCKET_ENV "AFRPC_SOCKET" /* set by whoever starts a host */
 
@@ -32,9 +34,7 @@ static void
 connect_command (AfrpcSession          *self,
                  const AfrpcSupervised *supervised)
 {
-  afrpc_session_connect (self, supervised->in_fd, supervised->out_fd,
-                         afrpc_stdio_is_socket (supervised->in_fd) && afrpc_stdio_is_socket (supervised->out_fd));
-  self->stream.out_guard = AFRPC_FRAME_GUARD_SIZE;
+  afrpc_session_connect (self, &afrpc_pipes_funcs, supervised->in_fd, supervised->out_fd);
   self->lifeline_fd = supervised->lifeline_fd;
   self->control_fd = supervised->control_fd;
   self->goodbye_serial = supervised->goodbye_serial;
@@ -51,7 +51,7 @@ afrpc_connect (AfrpcSession *self,
 
   if (fd >= 0)
     {
-      afrpc_session_connect (self, fd, fd, TRUE);
+      afrpc_session_connect (self, &afrpc_socket_funcs, fd, fd);
       return AFRPC_CONNECTED;
     }
 

@@ -56,7 +56,7 @@ send (GLogLevelFlags   level,
   if (!afrpc_session_check_size (log_session, &payload, NULL))
     return;
 
-  afrpc_stream_put_payload (&log_session->stream, AFRPC_FRAME_LOG, serial, &payload);
+  afrpc_transport_put_payload (&log_session->transport, AFRPC_FRAME_LOG, serial, &payload);
   afrpc_session_queued (log_session);
   /* The process is going to end. */
   if ((level & (G_LOG_FLAG_FATAL | G_LOG_LEVEL_ERROR)) != 0)

@@ -37,27 +37,27 @@ take_shared (AfrpcSession  *self,
              GVariant      *value,
              GError       **error)
 {
-  gboolean page = FALSE, lifeline = FALSE;
+  gboolean shares_state = FALSE, lifeline = FALSE;
 
-  g_variant_lookup (value, "page", "b", &page);
+  g_variant_lookup (value, "page", "b", &shares_state);
   g_variant_lookup (value, "lifeline", "b", &lifeline);
 
-  /* The page tells what it has started; without one, its greeting has to have gone before it runs anything. */
-  if (!page)
+  /* Shared memory tells what it has started; without it, its greeting has to have gone before it runs anything. */
+  if (!shares_state)
     afrpc_session_flush (self);
   else
     {
-      int fd = afrpc_stream_take_fd (&self->stream);
+      const int fd = afrpc_transport_take_fd (&self->transport);
+      const gboolean is_taken = afrpc_transport_take_state (&self->transport, fd, error);
 
-      self->page = afrpc_page_map (fd, error);
       if (fd >= 0)
         close (fd);
-      if (self->page == NULL)
+      if (!is_taken)
         return FALSE;
     }
   if (lifeline)
     {
-      int fd = self->lifeline_fd >= 0 ? self->lifeline_fd : afrpc_stream_take_fd (&self->stream);
+      int fd = self->lifeline_fd >= 0 ? self->lifeline_fd : afrpc_transport_take_fd (&self->transport);
 
       self->lifeline_fd = -1;
       /* Without it, the end of the connection still ends a worker that looks at it. */
@@ -107,7 +107,7 @@ take_options (AfrpcSession  *self,
 
   if (orphan_policy > AFRPC_ORPHAN_POLICY_IGNORE)
     g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "an unknown policy for orphans, %u", orphan_policy);
-  else if (self->job.takes_over && afrpc_stream_has_read (&self->stream))
+  else if (self->job.takes_over && afrpc_transport_has_read (&self->transport))
     g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "more was sent before the function had taken over");
   else
     return TRUE;
@@ -131,7 +131,7 @@ afrpc_job_take (AfrpcSession  *self,
       return FALSE;
     }
   afrpc_template_leave (self);
-  if (!afrpc_surroundings_enter (value, &self->stream, error) || !take_shared (self, value, error) ||
+  if (!afrpc_surroundings_enter (value, &self->transport, error) || !take_shared (self, value, error) ||
       !take_options (self, value, error))
     return FALSE;
 

@@ -21,10 +21,10 @@
 static int
 steal_connection (AfrpcSession *self)
 {
-  const int in_fd = self->stream.in_fd, out_fd = self->stream.out_fd;
+  const int in_fd = self->transport.in_fd, out_fd = self->transport.out_fd;
   int sockets[2];
 
-  self->stream.in_fd = self->stream.out_fd = -1;
+  self->transport.in_fd = self->transport.out_fd = -1;
   if (self->control_fd < 0)
     return in_fd;
 
@@ -79,7 +79,7 @@ serve (AfrpcSession *self)
     return EXIT_SUCCESS;
 
   afrpc_session_bind (self);
-  self->stream.size_max = self->message_size_max;
+  self->transport.reader.size_max = self->message_size_max;
   afrpc_session_send_ready (self);
   if (self->job.backend == AFRPC_BACKEND_ASYNC)
     afrpc_serve_main_loop (self);
@@ -106,10 +106,10 @@ afrpc_life_lead (AfrpcSession *self)
   pthread_atfork (NULL, NULL, forked_cb);
   switch (afrpc_prepare (self, &error))
     {
-    case AFRPC_STREAM_DONE:
+    case AFRPC_STEP_DONE:
       return self->job.takes_over ? hand_over (self) : serve (self);
 
-    case AFRPC_STREAM_EOF:
+    case AFRPC_STEP_EOF:
       return EXIT_SUCCESS;
 
     default:

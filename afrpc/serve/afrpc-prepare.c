@@ -48,7 +48,7 @@ greet (AfrpcSession *self)
   header.type_length = payload.type_length;
   header.size = payload.size;
 
-  copy = afrpc_stream_put (&self->stream, &header, payload.type);
+  copy = afrpc_transport_put (&self->transport, &header, payload.type);
   memcpy (copy, g_variant_get_data (self->hello), payload.size);
   memcpy (copy + self->hello_pid_at, &pid, sizeof pid);
 }
@@ -141,7 +141,7 @@ take_surroundings (AfrpcSession  *self,
                    GError       **error)
 {
   if (g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT))
-    return afrpc_surroundings_enter (value, &self->stream, error);
+    return afrpc_surroundings_enter (value, &self->transport, error);
 
   g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "malformed surroundings");
   return FALSE;
@@ -151,7 +151,7 @@ static gboolean
 take_fd (AfrpcSession  *self,
          GError       **error)
 {
-  const int fd = afrpc_stream_take_fd (&self->stream);
+  const int fd = afrpc_transport_take_fd (&self->transport);
 
   if (fd < 0)
     {
@@ -216,39 +216,39 @@ do_step (AfrpcSession      *self,
 static void
 say_at_leisure (AfrpcSession *self)
 {
-  struct pollfd poller = { self->stream.in_fd, POLLIN, 0 };
+  struct pollfd poller = { self->transport.in_fd, POLLIN, 0 };
 
-  if (afrpc_stream_get_queued (&self->stream) > 0 && poll (&poller, 1, 0) == 0)
+  if (afrpc_transport_get_queued (&self->transport) > 0 && poll (&poller, 1, 0) == 0)
     afrpc_session_flush (self);
 }
 
 /* Waits for one frame. Returns DONE, EOF, or ERROR. */
-static AfrpcStreamStep
+static AfrpcStep
 receive_frame (AfrpcSession  *self,
                AfrpcFrame    *frame,
                GError       **error)
 {
   for (;;)
     {
-      AfrpcStreamStep step = afrpc_stream_next (&self->stream, frame, error);
+      AfrpcStep step = afrpc_transport_next (&self->transport, frame, error);
 
-      if (step != AFRPC_STREAM_AGAIN)
+      if (step != AFRPC_STEP_AGAIN)
         return step;
       say_at_leisure (self);
       if (self->state == AFRPC_SESSION_OVER)
-        return AFRPC_STREAM_EOF; /* nobody has ever heard of it */
+        return AFRPC_STEP_EOF; /* nobody has ever heard of it */
       afrpc_template_wait_readable (self);
-      step = afrpc_stream_read (&self->stream, error);
+      step = afrpc_transport_read (&self->transport, error);
       /* Whoever made the connection may have left it not to block. */
-      if (step == AFRPC_STREAM_AGAIN)
+      if (step == AFRPC_STEP_AGAIN)
         afrpc_session_wait_readable (self);
-      else if (step != AFRPC_STREAM_DONE)
+      else if (step != AFRPC_STEP_DONE)
         return step;
     }
 }
 
 /* Does what the parent asks for until it asks for a function to be run: DONE. EOF: it wants nothing more. */
-AfrpcStreamStep
+AfrpcStep
 afrpc_prepare (AfrpcSession  *self,
                GError       **error)
 {
@@ -257,27 +257,27 @@ afrpc_prepare (AfrpcSession  *self,
     {
       g_autoptr(GVariant) value = NULL;
       AfrpcFrame frame;
-      AfrpcStreamStep step = receive_frame (self, &frame, error);
+      AfrpcStep step = receive_frame (self, &frame, error);
       gboolean ok;
 
-      if (step != AFRPC_STREAM_DONE)
+      if (step != AFRPC_STEP_DONE)
         return step;
 
       if (frame.header.type_length > 0)
         {
-          value = afrpc_stream_parse_value (&self->stream, &frame, error);
+          value = afrpc_transport_parse_value (&self->transport, &frame, error);
           if (value == NULL)
-            return AFRPC_STREAM_ERROR;
+            return AFRPC_STEP_ERROR;
         }
 
       if (self->state == AFRPC_SESSION_GREETING)
         ok = take_greeting (self, &frame, value, error);
       else if (value != NULL && frame.header.kind == AFRPC_FRAME_RUN)
-        return afrpc_job_take (self, value, error) ? AFRPC_STREAM_DONE : AFRPC_STREAM_ERROR;
+        return afrpc_job_take (self, value, error) ? AFRPC_STEP_DONE : AFRPC_STEP_ERROR;
       else
         ok = do_step (self, &frame, value, error);
 
       if (!ok)
-        return AFRPC_STREAM_ERROR;
+        return AFRPC_STEP_ERROR;
     }
 }

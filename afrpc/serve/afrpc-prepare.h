@@ -8,7 +8,7 @@
 
 G_BEGIN_DECLS
 
-AfrpcStreamStep afrpc_prepare (AfrpcSession  *session,
-                               GError       **error);
+AfrpcStep afrpc_prepare (AfrpcSession  *session,
+                         GError       **error);
 
 G_END_DECLS

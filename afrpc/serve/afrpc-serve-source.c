@@ -3,12 +3,10 @@
 
 #include "serve/afrpc-serve-source.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "serve/afrpc-serve.h"
 #include "serve/afrpc-session-send.h"
-#include "serve/afrpc-stdio.h"
 #include "serve/afrpc-template.h"
 
 /* A parent that does not read its answers gets no more of them once so much waits. */
@@ -92,7 +90,7 @@ static gboolean
 is_done (AfrpcSession *session)
 {
   return (session->state == AFRPC_SESSION_ORPHANED ||
-          (session->state == AFRPC_SESSION_FINISHING && afrpc_stream_get_queued (&session->stream) == 0)) &&
+          (session->state == AFRPC_SESSION_FINISHING && afrpc_transport_get_queued (&session->transport) == 0)) &&
          session->calls.n == 0 && afrpc_backlog_is_empty (&session->backlog);
 }
 
@@ -132,7 +130,7 @@ finish (ServeSource *self)
     }
 
   /* The parent, if there is one, sees the end; the process lives on for as long as its functions want. */
-  afrpc_stream_clear (&session->stream);
+  afrpc_transport_clear (&session->transport);
   if (session->job.done != 0)
     session->funcs->done (session->host, session->job.done);
 }
@@ -150,15 +148,15 @@ serve_source_prepare (GSource *source,
 
   if (afrpc_session_try_flush (session))
     ;
-  else if (session->stream.crowded)
-    *timeout_ms = AFRPC_STREAM_CROWDED_MS;
+  else if (session->transport.writer.crowded)
+    *timeout_ms = AFRPC_TRANSPORT_CROWDED_MS;
   else
     events = G_IO_OUT;
 
   if (session->held_back->len > 0)
     events |= G_IO_OUT;
   if (afrpc_session_has_input (session) &&
-      ((events & G_IO_OUT) == 0 || afrpc_stream_get_queued (&session->stream) < QUEUED_MAX))
+      ((events & G_IO_OUT) == 0 || afrpc_transport_get_queued (&session->transport) < QUEUED_MAX))
     events |= G_IO_IN;
   watch_events (self, events);
 
@@ -186,7 +184,7 @@ serve_slice (ServeSource *self)
   gint64 end = 0;
 
   self->has_more = TRUE;
-  for (guint i = 1; afrpc_serve_next (self->session) == AFRPC_STREAM_DONE; i++)
+  for (guint i = 1; afrpc_serve_next (self->session) == AFRPC_STEP_DONE; i++)
     {
       if (i % SLICE_CALLS != 0)
         continue;
@@ -243,19 +241,6 @@ static GSourceFuncs serve_source_funcs = {
   serve_source_finalize,
 };
 
-static void
-set_nonblock (AfrpcStream *stream)
-{
-  if (stream->out_fd == stream->in_fd)
-    {
-      fcntl (stream->in_fd, F_SETFL, fcntl (stream->in_fd, F_GETFL) | O_NONBLOCK);
-      return;
-    }
-
-  afrpc_stdio_set_nonblock (stream->in_fd, O_RDONLY);
-  afrpc_stdio_set_nonblock (stream->out_fd, O_WRONLY);
-}
-
 /* Many calls at once, on the default main context. Returns at the end of input, once every call was answered, unless
  * there is a done function, or the parent has died and the job is to live on. */
 void
@@ -265,17 +250,17 @@ afrpc_serve_main_loop (AfrpcSession *session)
   GSource *source = g_source_new (&serve_source_funcs, sizeof (ServeSource));
   ServeSource *self = (ServeSource *) source;
 
-  set_nonblock (&session->stream);
+  afrpc_transport_set_nonblocking (&session->transport);
   g_source_set_static_name (source, "[afrpc] serve");
   g_source_set_can_recurse (source, TRUE);
   self->session = session;
   self->loop = loop;
   self->has_more = TRUE; /* calls may have been read before */
   self->events = G_IO_IN;
-  self->in_tag = g_source_add_unix_fd (source, session->stream.in_fd, G_IO_IN);
-  self->is_split = session->stream.out_fd != session->stream.in_fd;
+  self->in_tag = g_source_add_unix_fd (source, session->transport.in_fd, G_IO_IN);
+  self->is_split = session->transport.out_fd != session->transport.in_fd;
   if (self->is_split)
-    self->out_tag = g_source_add_unix_fd (source, session->stream.out_fd, 0);
+    self->out_tag = g_source_add_unix_fd (source, session->transport.out_fd, 0);
   watch_reaped (self);
   g_source_attach (source, NULL);
 

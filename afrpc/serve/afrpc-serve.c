@@ -14,7 +14,7 @@
 #include "serve/afrpc-template.h"
 
 /* What arrives is not to be understood any more: what was understood is done. */
-static AfrpcStreamStep
+static AfrpcStep
 give_up (AfrpcSession *self,
          GError       *error) /* (transfer full) */
 {
@@ -24,20 +24,20 @@ give_up (AfrpcSession *self,
     g_error_free (error);
   afrpc_session_end_input (self);
 
-  return AFRPC_STREAM_ERROR;
+  return AFRPC_STEP_ERROR;
 }
 
 /* Reads once what has arrived. */
-AfrpcStreamStep
+AfrpcStep
 afrpc_serve_read (AfrpcSession *self)
 {
   GError *error = NULL;
-  const AfrpcStreamStep step = afrpc_stream_read (&self->stream, &error);
+  const AfrpcStep step = afrpc_transport_read (&self->transport, &error);
 
-  if (step == AFRPC_STREAM_EOF)
+  if (step == AFRPC_STEP_EOF)
     afrpc_session_end_input (self);
 
-  return step == AFRPC_STREAM_ERROR ? give_up (self, error) : step;
+  return step == AFRPC_STEP_ERROR ? give_up (self, error) : step;
 }
 
 /* Returns: (nullable) (transfer full): the arguments as they were before a serialiser */
@@ -69,7 +69,7 @@ parse_call (AfrpcSession      *self,
             AfrpcServedCall   *call,
             GError           **error)
 {
-  afrpc_served_call_init (call, &self->stream, frame);
+  afrpc_served_call_init (call, &self->transport, frame);
   if (frame->fds_lost)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
@@ -77,7 +77,7 @@ parse_call (AfrpcSession      *self,
       return NULL;
     }
 
-  return afrpc_stream_parse_value (&self->stream, frame, error);
+  return afrpc_transport_parse_value (&self->transport, frame, error);
 }
 
 /* A process that a function has forked should have left it by exec or exit. */
@@ -127,10 +127,10 @@ static gboolean
 start (AfrpcSession    *self,
        AfrpcServedCall *call)
 {
-  if (self->page != NULL)
+  if (afrpc_transport_shares_state (&self->transport))
     {
-      afrpc_page_start (self->page, call->serial);
-      if (afrpc_page_is_cancelled (self->page, call->serial))
+      afrpc_transport_mark_started (&self->transport, call->serial);
+      if (afrpc_transport_is_cancelled (&self->transport, call->serial))
         return FALSE;
       if (G_LIKELY ((call->flags & AFRPC_FRAME_FLAG_TIMED) == 0))
         return TRUE;
@@ -140,7 +140,7 @@ start (AfrpcSession    *self,
 
   afrpc_session_send_started (self, call);
   /* An async function is not going to hold up what has been queued. */
-  if (self->page == NULL)
+  if (!afrpc_transport_shares_state (&self->transport))
     afrpc_session_flush (self);
 
   return TRUE;
@@ -178,7 +178,7 @@ take_call (AfrpcSession      *self,
       return FALSE;
     }
 
-  if (self->page != NULL)
+  if (afrpc_transport_shares_state (&self->transport))
     {
       g_autoptr(GError) call_error = NULL;
       AfrpcServedCall call;
@@ -204,7 +204,7 @@ take_function (AfrpcSession      *self,
                const AfrpcFrame  *frame,
                GError           **error)
 {
-  g_autoptr(GVariant) name = afrpc_stream_parse_value (&self->stream, frame, error);
+  g_autoptr(GVariant) name = afrpc_transport_parse_value (&self->transport, frame, error);
 
   if (name == NULL)
     return FALSE;
@@ -214,7 +214,7 @@ take_function (AfrpcSession      *self,
       return FALSE;
     }
 
-  if (self->page == NULL)
+  if (!afrpc_transport_shares_state (&self->transport))
     {
       AfrpcBacklogItem *item = afrpc_backlog_item_new ();
 
@@ -252,17 +252,17 @@ take_cancel (AfrpcSession *self,
 
 /* Takes one frame, and does what it says; a call is put into the backlog where the parent cannot say otherwise that
  * it is cancelled. */
-static AfrpcStreamStep
+static AfrpcStep
 take_frame (AfrpcSession *self)
 {
   GError *error = NULL;
   AfrpcFrame frame;
-  const AfrpcStreamStep step = afrpc_stream_next (&self->stream, &frame, &error);
+  const AfrpcStep step = afrpc_transport_next (&self->transport, &frame, &error);
 
-  if (step == AFRPC_STREAM_AGAIN)
+  if (step == AFRPC_STEP_AGAIN)
     return step;
 
-  if (step == AFRPC_STREAM_DONE)
+  if (step == AFRPC_STEP_DONE)
     switch (frame.header.kind)
       {
       case AFRPC_FRAME_CALL:
@@ -294,21 +294,21 @@ take_frame (AfrpcSession *self)
 static gboolean
 is_readable (AfrpcSession *self)
 {
-  struct pollfd poller = { self->stream.in_fd, POLLIN, 0 };
+  struct pollfd poller = { self->transport.in_fd, POLLIN, 0 };
 
   return poll (&poller, 1, 0) == 1;
 }
 
-/* Takes notice of what has arrived, without waiting and without running a call: for a worker without a page, which
+/* Takes notice of what has arrived, without waiting and without running a call: for a worker that shares no memory, and
  * learns from frames what was cancelled, and these lie behind calls that are waiting. */
 void
 afrpc_serve_look_ahead (AfrpcSession *self)
 {
   while (afrpc_session_has_input (self) && afrpc_backlog_has_room (&self->backlog))
     {
-      const AfrpcStreamStep step = take_frame (self);
+      const AfrpcStep step = take_frame (self);
 
-      if (step == AFRPC_STREAM_AGAIN && (!is_readable (self) || afrpc_serve_read (self) != AFRPC_STREAM_DONE))
+      if (step == AFRPC_STEP_AGAIN && (!is_readable (self) || afrpc_serve_read (self) != AFRPC_STEP_DONE))
         return;
     }
 }
@@ -349,14 +349,14 @@ do_item (AfrpcSession     *self,
 
 /* Does the next thing that has arrived, a call or another: DONE. AGAIN: nothing has, to be known by reading. EOF:
  * nothing is going to; calls may be outstanding. */
-AfrpcStreamStep
+AfrpcStep
 afrpc_serve_next (AfrpcSession *self)
 {
-  AfrpcStreamStep step = AFRPC_STREAM_AGAIN;
+  AfrpcStep step = AFRPC_STEP_AGAIN;
 
-  if (self->page != NULL && G_LIKELY (afrpc_session_has_input (self)))
+  if (afrpc_transport_shares_state (&self->transport) && G_LIKELY (afrpc_session_has_input (self)))
     step = take_frame (self);
-  else if (self->page == NULL)
+  else if (!afrpc_transport_shares_state (&self->transport))
     {
       g_autoptr(AfrpcBacklogItem) item = NULL;
 
@@ -368,14 +368,14 @@ afrpc_serve_next (AfrpcSession *self)
       if (item != NULL)
         {
           do_item (self, item);
-          return AFRPC_STREAM_DONE;
+          return AFRPC_STEP_DONE;
         }
     }
 
-  if (step == AFRPC_STREAM_DONE)
+  if (step == AFRPC_STEP_DONE)
     return step;
 
-  return afrpc_session_has_input (self) ? AFRPC_STREAM_AGAIN : AFRPC_STREAM_EOF;
+  return afrpc_session_has_input (self) ? AFRPC_STEP_AGAIN : AFRPC_STEP_EOF;
 }
 
 /* One call at a time, without a main loop, to the end: waits for a call, runs it, and writes its answer before it
@@ -383,18 +383,18 @@ afrpc_serve_next (AfrpcSession *self)
 void
 afrpc_serve_block (AfrpcSession *self)
 {
-  AfrpcStreamStep step;
+  AfrpcStep step;
 
-  while ((step = afrpc_serve_next (self)) != AFRPC_STREAM_EOF)
+  while ((step = afrpc_serve_next (self)) != AFRPC_STEP_EOF)
     {
-      if (step == AFRPC_STREAM_DONE)
+      if (step == AFRPC_STEP_DONE)
         continue;
 
-      self->funcs->wait (self->host, self->stream.in_fd);
+      self->funcs->wait (self->host, self->transport.in_fd);
       if (self->reaped->len > 0)
         afrpc_template_wait_readable (self);
       /* Whoever made the connection may have left it not to block. */
-      if (afrpc_serve_read (self) == AFRPC_STREAM_AGAIN)
+      if (afrpc_serve_read (self) == AFRPC_STEP_AGAIN)
         afrpc_session_wait_readable (self);
     }
 }

@@ -20,7 +20,7 @@ close_fds (GArray **fds)
 /* Takes the descriptors that came with the frame. */
 void
 afrpc_served_call_init (AfrpcServedCall  *self,
-                        AfrpcStream      *stream,
+                        AfrpcTransport   *transport,
                         const AfrpcFrame *frame)
 {
   *self = (AfrpcServedCall) {
@@ -32,7 +32,7 @@ afrpc_served_call_init (AfrpcServedCall  *self,
       int fd;
 
       self->fds = g_array_sized_new (FALSE, FALSE, sizeof (int), frame->header.n_fds);
-      while ((fd = afrpc_stream_take_fd (stream)) >= 0)
+      while ((fd = afrpc_transport_take_fd (transport)) >= 0)
         g_array_append_val (self->fds, fd);
     }
 }

@@ -4,7 +4,7 @@
  * its result. Owns file descriptors and progress that is held back; knows no session. */
 #pragma once
 
-#include "wire/afrpc-stream.h"
+#include "transport/afrpc-transport.h"
 
 G_BEGIN_DECLS
 
@@ -26,15 +26,15 @@ struct _AfrpcServedCall
   AfrpcServedCall *next;
 };
 
-void     afrpc_served_call_init      (AfrpcServedCall   *self,
-                                      AfrpcStream       *stream,
-                                      const AfrpcFrame  *frame);
-void     afrpc_served_call_clear     (AfrpcServedCall   *self);
-guint    afrpc_served_call_get_n_fds (AfrpcServedCall   *self);
-int      afrpc_served_call_steal_fd  (AfrpcServedCall   *self,
-                                      guint              handle);
-guint    afrpc_served_call_add_fd    (AfrpcServedCall   *self,
-                                      int                fd);
+void  afrpc_served_call_init      (AfrpcServedCall  *self,
+                                   AfrpcTransport   *transport,
+                                   const AfrpcFrame *frame);
+void  afrpc_served_call_clear     (AfrpcServedCall  *self);
+guint afrpc_served_call_get_n_fds (AfrpcServedCall  *self);
+int   afrpc_served_call_steal_fd  (AfrpcServedCall  *self,
+                                   guint             handle);
+guint afrpc_served_call_add_fd    (AfrpcServedCall  *self,
+                                   int               fd);
 
 static inline guint
 afrpc_served_call_get_n_result_fds (const AfrpcServedCall *self)

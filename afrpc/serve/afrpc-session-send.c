@@ -62,7 +62,7 @@ check_fds (AfrpcSession  *self,
            gsize          n_fds,
            GError       **error)
 {
-  if (!self->stream.is_socket || self->stream.out_guard > 0)
+  if (!afrpc_transport_is_local (&self->transport))
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
                    "file descriptors cannot be passed over a command");
@@ -135,7 +135,7 @@ afrpc_session_send_error (AfrpcSession   *self,
       value = g_variant_ref_sink (g_variant_new ("(sis)", g_quark_to_string (AFRPC_ERROR), AFRPC_ERROR_TOO_LARGE,
                                                  "the error's message is too large"));
     }
-  afrpc_stream_put_value (&self->stream, kind, serial, value);
+  afrpc_transport_put_value (&self->transport, kind, serial, value);
 }
 
 /* Tells that the function waits for calls, or for its connection. */
@@ -146,9 +146,9 @@ afrpc_session_send_ready (AfrpcSession *self)
 
   if (self->serialiser != NULL)
     payload.flags |= AFRPC_FRAME_FLAG_SERIALISED;
-  afrpc_stream_put_payload (&self->stream, AFRPC_FRAME_READY, 0, &payload);
+  afrpc_transport_put_payload (&self->transport, AFRPC_FRAME_READY, 0, &payload);
   if (self->is_retired && !self->job.takes_over)
-    afrpc_stream_put_value (&self->stream, AFRPC_FRAME_RETIRE, 0, NULL);
+    afrpc_transport_put_value (&self->transport, AFRPC_FRAME_RETIRE, 0, NULL);
   afrpc_session_flush (self);
 }
 
@@ -162,7 +162,7 @@ afrpc_session_retire (AfrpcSession *self)
   self->is_retired = TRUE;
   if (!afrpc_session_is_serving (self) || !afrpc_session_is_heard (self))
     return;
-  afrpc_stream_put_value (&self->stream, AFRPC_FRAME_RETIRE, 0, NULL);
+  afrpc_transport_put_value (&self->transport, AFRPC_FRAME_RETIRE, 0, NULL);
   afrpc_session_queued (self);
 }
 
@@ -191,7 +191,7 @@ afrpc_session_send_event (AfrpcSession  *self,
 
   payload.fds = copies;
   payload.n_fds = n_fds;
-  afrpc_stream_put_payload (&self->stream, AFRPC_FRAME_EVENT, 0, &payload);
+  afrpc_transport_put_payload (&self->transport, AFRPC_FRAME_EVENT, 0, &payload);
   afrpc_session_queued (self);
 
   return TRUE;
@@ -209,7 +209,7 @@ afrpc_session_send_started (AfrpcSession          *self,
 
   if ((call->flags & AFRPC_FRAME_FLAG_TIMED) != 0)
     time = g_variant_ref_sink (g_variant_new_int64 (g_get_monotonic_time ()));
-  afrpc_stream_put_value (&self->stream, AFRPC_FRAME_STARTED, call->serial, time);
+  afrpc_transport_put_value (&self->transport, AFRPC_FRAME_STARTED, call->serial, time);
   afrpc_session_queued (self);
 }
 
@@ -226,7 +226,7 @@ send_progress (AfrpcSession    *self,
     g_warning ("progress was not sent: %s", error->message);
   else
     {
-      afrpc_stream_put_payload (&self->stream, AFRPC_FRAME_PROGRESS, call->serial, &payload);
+      afrpc_transport_put_payload (&self->transport, AFRPC_FRAME_PROGRESS, call->serial, &payload);
       afrpc_session_queued (self);
     }
 }
@@ -309,9 +309,9 @@ send_result (AfrpcSession       *self,
   payload.n_fds = afrpc_served_call_get_n_result_fds (call);
   if (payload.n_fds > 0)
     payload.fds = (const int *) call->result_fds->data;
-  afrpc_stream_put_payload (&self->stream, AFRPC_FRAME_RESULT, call->serial, &payload);
+  afrpc_transport_put_payload (&self->transport, AFRPC_FRAME_RESULT, call->serial, &payload);
   if (payload.n_fds > 0)
-    g_array_set_size (call->result_fds, 0); /* they are the stream's */
+    g_array_set_size (call->result_fds, 0); /* they are the transport's */
 }
 
 /* Answers a call, and is done with it: with @value (transfer full, floating or not), or @error, or, having neither,

@@ -74,7 +74,7 @@ afrpc_session_clear (AfrpcSession *self)
 {
   afrpc_backlog_clear (&self->backlog);
   afrpc_call_table_clear (&self->calls);
-  afrpc_stream_clear (&self->stream);
+  afrpc_transport_clear (&self->transport);
   if (self->lifeline_fd >= 0)
     close (self->lifeline_fd);
   if (self->control_fd >= 0)
@@ -85,7 +85,6 @@ afrpc_session_clear (AfrpcSession *self)
   g_clear_pointer (&self->functions, g_array_unref);
   g_clear_pointer (&self->reaped, g_array_unref);
   g_clear_pointer (&self->held_back, g_array_unref);
-  g_clear_pointer (&self->page, afrpc_page_unmap);
   g_clear_pointer (&self->hello, g_variant_unref);
   g_clear_object (&self->serialiser);
   g_clear_error (&self->failure);
@@ -140,25 +139,22 @@ afrpc_session_stray (AfrpcSession *self)
 
   self->is_stray = TRUE;
   self->state = AFRPC_SESSION_OVER;
-  if (self->stream.out_fd >= 0 && self->stream.out_fd != self->stream.in_fd)
-    close (self->stream.out_fd);
-  if (self->stream.in_fd >= 0)
-    close (self->stream.in_fd);
-  self->stream.in_fd = self->stream.out_fd = -1;
+  afrpc_transport_disconnect (&self->transport);
 }
 
-/* Begins a conversation on the descriptors, which become the session's. */
+/* Begins a conversation, or another one, over the descriptors, which become the session's. */
 void
-afrpc_session_connect (AfrpcSession *self,
-                       int           in_fd,
-                       int           out_fd,
-                       gboolean      is_socket)
+afrpc_session_connect (AfrpcSession              *self,
+                       const AfrpcTransportFuncs *funcs,
+                       int                        in_fd,
+                       int                        out_fd)
 {
-  if (self->stream.in != NULL)
-    afrpc_stream_restart (&self->stream, in_fd);
+  if (self->transport.funcs != NULL)
+    afrpc_transport_restart (&self->transport, -1);
   else
-    afrpc_stream_init (&self->stream, in_fd, out_fd, is_socket);
-  self->stream.size_max = AFRPC_FRAME_PREPARE_SIZE_MAX;
+    afrpc_transport_init (&self->transport, funcs, AFRPC_TRANSPORT_WORKER);
+  afrpc_transport_connect (&self->transport, in_fd, out_fd);
+  self->transport.reader.size_max = AFRPC_FRAME_PREPARE_SIZE_MAX;
   self->message_size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
 }
 
@@ -166,7 +162,7 @@ afrpc_session_connect (AfrpcSession *self,
 void
 afrpc_session_wait_readable (AfrpcSession *self)
 {
-  struct pollfd poller = { self->stream.in_fd, POLLIN, 0 };
+  struct pollfd poller = { self->transport.in_fd, POLLIN, 0 };
 
   poll (&poller, 1, -1);
 }
@@ -175,16 +171,16 @@ afrpc_session_wait_readable (AfrpcSession *self)
 gboolean
 afrpc_session_try_flush (AfrpcSession *self)
 {
-  AfrpcStreamStep step;
+  AfrpcStep step;
 
-  if (!afrpc_session_is_heard (self) || afrpc_stream_get_queued (&self->stream) == 0)
+  if (!afrpc_session_is_heard (self) || afrpc_transport_get_queued (&self->transport) == 0)
     return TRUE;
 
-  step = afrpc_stream_flush (&self->stream, NULL);
-  if (step != AFRPC_STREAM_AGAIN && step != AFRPC_STREAM_DONE)
+  step = afrpc_transport_flush (&self->transport, NULL);
+  if (step != AFRPC_STEP_AGAIN && step != AFRPC_STEP_DONE)
     afrpc_session_lose_parent (self);
 
-  return step != AFRPC_STREAM_AGAIN;
+  return step != AFRPC_STEP_AGAIN;
 }
 
 /* Writes all that is queued, however long the parent takes. */
@@ -193,10 +189,10 @@ afrpc_session_flush (AfrpcSession *self)
 {
   while (!afrpc_session_try_flush (self))
     {
-      struct pollfd poller = { self->stream.out_fd, POLLOUT, 0 };
+      struct pollfd poller = { self->transport.out_fd, POLLOUT, 0 };
 
-      if (self->stream.crowded)
-        poll (NULL, 0, AFRPC_STREAM_CROWDED_MS);
+      if (self->transport.writer.crowded)
+        poll (NULL, 0, AFRPC_TRANSPORT_CROWDED_MS);
       else
         poll (&poller, 1, -1);
     }
@@ -206,7 +202,7 @@ afrpc_session_flush (AfrpcSession *self)
 void
 afrpc_session_queued (AfrpcSession *self)
 {
-  const gsize queued = afrpc_stream_get_queued (&self->stream);
+  const gsize queued = afrpc_transport_get_queued (&self->transport);
 
   if (self->job.backend == AFRPC_BACKEND_SYNC || queued >= QUEUED_MAX)
     afrpc_session_flush (self);
@@ -218,10 +214,10 @@ afrpc_session_queued (AfrpcSession *self)
 gboolean
 afrpc_session_has_room (AfrpcSession *self)
 {
-  struct pollfd poller = { self->stream.out_fd, POLLOUT, 0 };
+  struct pollfd poller = { self->transport.out_fd, POLLOUT, 0 };
 
   return !afrpc_session_is_heard (self) ||
-         (afrpc_stream_get_queued (&self->stream) < ROOM_QUEUED_MAX && poll (&poller, 1, 0) == 1);
+         (afrpc_transport_get_queued (&self->transport) < ROOM_QUEUED_MAX && poll (&poller, 1, 0) == 1);
 }
 
 /* The parent does not read any more: it is dead, or as good as that. What it has sent before counts as given, if its

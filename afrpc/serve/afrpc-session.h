@@ -10,8 +10,7 @@
 #include "serve/afrpc-backlog.h"
 #include "serve/afrpc-call-table.h"
 #include "serve/afrpc-start-args.h"
-#include "wire/afrpc-page.h"
-#include "wire/afrpc-stream.h"
+#include "transport/afrpc-transport.h"
 
 G_BEGIN_DECLS
 
@@ -119,8 +118,7 @@ typedef struct
   gboolean is_bound;       /* to the only thread that may say anything: since it serves */
   gboolean is_stray;       /* this process was forked by one of its functions, and has no part in it */
 
-  AfrpcStream stream;
-  AfrpcPage *page;         /* (nullable): shared with the parent */
+  AfrpcTransport transport;
   int control_fd;          /* -1, or where the supervisor listens */
   int lifeline_fd;         /* -1, or what the supervisor has to hang this process on */
   int parent_pid;          /* what it said; 0: it did not */
@@ -138,7 +136,7 @@ typedef struct
   gboolean is_forked;      /* its exit handlers are its template's */
 
   AfrpcCallTable calls;    /* that were read and not answered: in the backlog, or up to their async functions */
-  AfrpcBacklog backlog;    /* without a page */
+  AfrpcBacklog backlog;    /* of a worker that learns from frames what is cancelled */
   AfrpcServedCall *current; /* (nullable): the call that a sync function runs */
   guint64 invoked_serial;  /* of the call whose async function is being called, or 0 */
   GArray *held_back;       /* (element-type guint64) of calls whose progress waits for the parent to read */
@@ -160,9 +158,9 @@ void     afrpc_session_stray         (AfrpcSession      *self);
 
 /* The connection. */
 void     afrpc_session_connect       (AfrpcSession      *self,
+                                      const AfrpcTransportFuncs *funcs,
                                       int                in_fd,
-                                      int                out_fd,
-                                      gboolean           is_socket);
+                                      int                out_fd);
 void     afrpc_session_wait_readable (AfrpcSession      *self);
 gboolean afrpc_session_try_flush     (AfrpcSession      *self);
 void     afrpc_session_flush         (AfrpcSession      *self);

@@ -7,17 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "wire/afrpc-reopen.h"
-
 #define FD_MIN 10 /* copies lie above what programs expect to find at fixed numbers */
-
-gboolean
-afrpc_stdio_is_socket (int fd)
-{
-  struct stat st;
-
-  return fstat (fd, &st) == 0 && S_ISSOCK (st.st_mode);
-}
 
 /* A conversation needs both to be pipes or sockets: nothing that a terminal or /dev/null could be. */
 static gboolean
@@ -50,22 +40,4 @@ afrpc_stdio_take (int *in_fd,
   close (null);
 
   return TRUE;
-}
-
-/* Whether a pipe blocks belongs to the open file, which others may use too: it is opened anew. A socket, or
- * the pipe of another user, cannot be, and does not block anybody any more. */
-void
-afrpc_stdio_set_nonblock (int fd,
-                          int mode)
-{
-  const int anew = afrpc_reopen (fd, mode | O_NONBLOCK | O_NOCTTY);
-
-  if (anew < 0)
-    {
-      fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK);
-      return;
-    }
-
-  dup3 (anew, fd, O_CLOEXEC);
-  close (anew);
 }

@@ -7,10 +7,7 @@
 
 G_BEGIN_DECLS
 
-gboolean afrpc_stdio_take         (int *in_fd,
-                                   int *out_fd);
-gboolean afrpc_stdio_is_socket    (int  fd);
-void     afrpc_stdio_set_nonblock (int  fd,
-                                   int  mode);
+gboolean afrpc_stdio_take (int *in_fd,
+                           int *out_fd);
 
 G_END_DECLS

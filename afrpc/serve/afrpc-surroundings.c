@@ -76,13 +76,13 @@ set_limits (GVariant  *surroundings,
 
 static gboolean
 connect_stdio (guint8        which, /* bit 0: standard input, and so on */
-               AfrpcStream  *stream,
+               AfrpcTransport  *transport,
                GError      **error)
 {
   for (int i = 0; i < 3; i++)
     if ((which & 1 << i) != 0)
       {
-        const int fd = afrpc_stream_take_fd (stream);
+        const int fd = afrpc_transport_take_fd (transport);
         const gboolean is_connected = fd >= 0 && (fd == i ? fcntl (fd, F_SETFD, 0) : dup2 (fd, i)) >= 0;
 
         if (!is_connected)
@@ -97,18 +97,18 @@ connect_stdio (guint8        which, /* bit 0: standard input, and so on */
   return TRUE;
 }
 
-/* Does what @surroundings, a dictionary, says; what goes with it is taken from @stream. */
+/* Does what @surroundings, a dictionary, says; what goes with it is taken from @transport. */
 gboolean
-afrpc_surroundings_enter (GVariant     *surroundings,
-                          AfrpcStream  *stream,
-                          GError      **error)
+afrpc_surroundings_enter (GVariant        *surroundings,
+                          AfrpcTransport  *transport,
+                          GError         **error)
 {
   g_autofree const char **environment = NULL;
   const char *cwd = NULL;
   guint8 which = 0;
 
   g_variant_lookup (surroundings, "stdio", "y", &which);
-  if (!connect_stdio (which, stream, error))
+  if (!connect_stdio (which, transport, error))
     return FALSE;
 
   if (g_variant_lookup (surroundings, "environ", "^a&ay", &environment))

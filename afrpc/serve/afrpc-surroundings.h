@@ -4,12 +4,12 @@
  * always, so that they work in the same way however it was started. */
 #pragma once
 
-#include "wire/afrpc-stream.h"
+#include "transport/afrpc-transport.h"
 
 G_BEGIN_DECLS
 
-gboolean afrpc_surroundings_enter (GVariant     *surroundings,
-                                   AfrpcStream  *stream,
-                                   GError      **error);
+gboolean afrpc_surroundings_enter (GVariant        *surroundings,
+                                   AfrpcTransport  *transport,
+                                   GError         **error);
 
 G_END_DECLS

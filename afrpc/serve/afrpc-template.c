@@ -14,6 +14,7 @@
 #include "afrpc-error.h"
 #include "serve/afrpc-session-send.h"
 #include "spawn/afrpc-fork.h"
+#include "transport/afrpc-socket.h"
 
 #define TEMPLATE_NAME "afrpc-template"
 
@@ -51,7 +52,7 @@ tell_exited (AfrpcSession *self,
                    WIFSIGNALED (wait_status) ? WTERMSIG (wait_status) : 0,
                    WIFSIGNALED (wait_status) && WCOREDUMP (wait_status)));
 
-  afrpc_stream_put_value (&self->stream, AFRPC_FRAME_EXITED, 0, value);
+  afrpc_transport_put_value (&self->transport, AFRPC_FRAME_EXITED, 0, value);
   afrpc_session_flush (self);
 }
 
@@ -86,7 +87,7 @@ afrpc_template_wait_readable (AfrpcSession *self)
 
       for (guint i = 0; i < n; i++)
         pollers[i] = (struct pollfd) { g_array_index (self->reaped, AfrpcReaped, i).pidfd, POLLIN, 0 };
-      pollers[n] = (struct pollfd) { self->stream.in_fd, POLLIN, 0 };
+      pollers[n] = (struct pollfd) { self->transport.in_fd, POLLIN, 0 };
       if (poll (pollers, n + 1, -1) < 0)
         continue;
 
@@ -101,17 +102,17 @@ static void
 start_over (AfrpcSession *self,
             int           fd)
 {
-  const int place = self->stream.in_fd;
+  const int place = self->transport.in_fd;
 
   afrpc_template_leave (self);
   /* The template's socket closes, and its number is used again. */
-  self->stream.in_fd = self->stream.out_fd = -1;
+  self->transport.in_fd = self->transport.out_fd = -1;
   if (dup3 (fd, place, O_CLOEXEC) == place)
     {
       close (fd);
       fd = place;
     }
-  afrpc_session_connect (self, fd, fd, TRUE);
+  afrpc_session_connect (self, &afrpc_socket_funcs, fd, fd);
   afrpc_session_set_state (self, AFRPC_SESSION_GREETING);
   self->is_forked = TRUE;
   for (guint i = 0; i < self->reaped->len; i++)
@@ -176,9 +177,9 @@ gboolean
 afrpc_template_fork (AfrpcSession *self)
 {
   g_autoptr(GError) error = NULL;
-  const int fd = afrpc_stream_take_fd (&self->stream);
+  const int fd = afrpc_transport_take_fd (&self->transport);
 
-  if (self->stream.in_fd != self->stream.out_fd)
+  if (self->transport.in_fd != self->transport.out_fd)
     g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
                  "a worker at the other end of a command cannot be forked");
   else if (fd < 0)
@@ -195,7 +196,7 @@ afrpc_template_fork (AfrpcSession *self)
           g_autoptr(GVariant) value =
             g_variant_ref_sink (g_variant_new ("(ub)", self->forked.pid, self->forked.is_sibling));
 
-          afrpc_stream_put_fd (&self->stream, AFRPC_FRAME_FORKED, value, self->forked.pidfd);
+          afrpc_transport_put_fd (&self->transport, AFRPC_FRAME_FORKED, value, self->forked.pidfd);
           afrpc_session_flush (self);
           close (fd);
           return FALSE;

@@ -12,8 +12,8 @@ import struct
 HERE = pathlib.Path(__file__).resolve().parent
 MAGIC = 0x0A31637072666100
 HELLO, FAILED, READY, CALL, RESULT, ERROR, EVENT, FORKED, REFUSED = 1, 7, 8, 9, 11, 12, 13, 15, 16
-EXITED, STARTED, GOODBYE = 19, 20, 21
-AT_READY, FDS, NO_PAGE, ABANDONED, SMALL, COMMAND = 1, 2, 4, 8, 16, 32
+EXITED, STARTED, GOODBYE, PROGRESS, RETIRE = 19, 20, 21, 22, 25
+AT_READY, FDS, NO_PAGE, ABANDONED, SMALL, COMMAND, TIMED, RESTART = 1, 2, 4, 8, 16, 32, 64, 128
 GUARD = b"\xa5" * 8
 
 
@@ -54,6 +54,12 @@ STREAM = {
     "forked": (FDS, 64, 0, HELLO_FRAME + frame(FORKED, 0, b"(ub)", b"\1\0\0\0\1\0\0\0", n_fds=1)),
     "forked-malformed": (FDS, 64, 0, HELLO_FRAME + frame(FORKED, 0, b"(ub)", b"123", n_fds=1)),
     "exited": (0, 0, 0, HELLO_FRAME + frame(EXITED, 0, b"(uiib)", struct.pack("<IiiB3x", 7, -1, 9, 1))),
+    "timed": (AT_READY | TIMED, 0, 2,
+              frame(STARTED, serial(0), b"x", struct.pack("<q", 1)) + frame(PROGRESS, serial(0), b"b", b"\2")
+              + frame(PROGRESS, serial(0), b"b", b"\1") + frame(RESULT, serial(0), b"b", b"\1") + frame(RETIRE)),
+    "restart": (RESTART, 0, 7, (HELLO_FRAME + frame(READY) + frame(STARTED, serial(1))
+                                + frame(RESULT, serial(1), b"b", b"\1") + frame(RETIRE)) * 2),
+    "restart-no-page": (RESTART | NO_PAGE | TIMED, 0, 7, (HELLO_FRAME + frame(READY) + frame(STARTED, serial(1))) * 2),
     "command": (AT_READY | COMMAND, 0, 1,
                 frame(STARTED, serial(0)) + GUARD + frame(RESULT, serial(0), b"b", b"\1") + GUARD + GOODBYE_FRAME),
     "command-half-frame": (AT_READY | COMMAND, 0, 0, frame(EVENT, 0, b"ay", b"half", size=1000) + GOODBYE_FRAME),

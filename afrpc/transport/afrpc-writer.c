@@ -3,12 +3,12 @@
 /* Queueing frames: what is small in the buffer, what is large, and descriptors, by reference. */
 #include "config.h"
 
-#include "wire/afrpc-stream.h"
+#include "transport/afrpc-writer.h"
 
 #include <string.h>
 #include <unistd.h>
 
-#define OUT_SIZE_MIN 8192u /* bytes */
+#define SIZE_MIN 8192u /* bytes */
 #define ATTACHMENTS_MIN 16u
 
 void
@@ -23,7 +23,7 @@ afrpc_attachment_clear (AfrpcAttachment *self)
 
 /* Forgets what is queued by reference. */
 void
-afrpc_stream_clear_attachments (AfrpcStream *self)
+afrpc_writer_clear_attachments (AfrpcWriter *self)
 {
   for (guint i = self->attachments_kept; i < self->attachments_end; i++)
     afrpc_attachment_clear (&self->attachments[i]);
@@ -32,15 +32,53 @@ afrpc_stream_clear_attachments (AfrpcStream *self)
     self->attachments_kept = self->attachments_head = self->attachments_end = 0;
 }
 
+/* A stream in which nothing is queued, in the buffers that @self has. */
+static void
+begin (AfrpcWriter *self)
+{
+  *self = (AfrpcWriter) {
+    .guard_size = self->guard_size,
+    .data = self->data,
+    .allocated = self->allocated,
+    .attachments = self->attachments,
+    .attachments_allocated = self->attachments_allocated,
+    .dropped_from = G_MAXUINT64,
+    .kept_from = G_MAXUINT64,
+  };
+}
+
+void
+afrpc_writer_init (AfrpcWriter *self)
+{
+  memset (self, 0, sizeof *self);
+  begin (self);
+}
+
+/* Forgets what is queued, for another stream. */
+void
+afrpc_writer_restart (AfrpcWriter *self)
+{
+  afrpc_writer_clear_attachments (self);
+  begin (self);
+}
+
+void
+afrpc_writer_clear (AfrpcWriter *self)
+{
+  afrpc_writer_clear_attachments (self);
+  g_clear_pointer (&self->data, g_free);
+  g_clear_pointer (&self->attachments, g_free);
+}
+
 /* Sends, at @position, @bytes (transfer full) (nullable), or @fds (transfer full) (nullable). */
 void
-afrpc_stream_attach (AfrpcStream *self,
+afrpc_writer_attach (AfrpcWriter *self,
                      guint64      position,
                      GBytes      *bytes,
                      int         *fds,
                      guint        n_fds)
 {
-  if (self->attachments_end == self->attachments_size && self->attachments_kept > self->attachments_size / 2)
+  if (self->attachments_end == self->attachments_allocated && self->attachments_kept > self->attachments_allocated / 2)
     {
       const guint by = self->attachments_kept;
 
@@ -49,10 +87,10 @@ afrpc_stream_attach (AfrpcStream *self,
       self->attachments_head -= by;
       self->attachments_end -= by;
     }
-  if (self->attachments_end == self->attachments_size)
+  if (self->attachments_end == self->attachments_allocated)
     {
-      self->attachments_size = MAX (ATTACHMENTS_MIN, 2 * self->attachments_size);
-      self->attachments = g_renew (AfrpcAttachment, self->attachments, self->attachments_size);
+      self->attachments_allocated = MAX (ATTACHMENTS_MIN, 2 * self->attachments_allocated);
+      self->attachments = g_renew (AfrpcAttachment, self->attachments, self->attachments_allocated);
     }
 
   self->attachments[self->attachments_end++] = (AfrpcAttachment) {
@@ -63,22 +101,22 @@ afrpc_stream_attach (AfrpcStream *self,
 }
 
 static void
-attach_fds (AfrpcStream *self,
+attach_fds (AfrpcWriter *self,
             const int   *fds,
             guint        n_fds)
 {
-  afrpc_stream_attach (self, afrpc_stream_get_position (self), NULL, g_memdup2 (fds, n_fds * sizeof (int)), n_fds);
+  afrpc_writer_attach (self, afrpc_writer_get_position (self), NULL, g_memdup2 (fds, n_fds * sizeof (int)), n_fds);
 }
 
 /* Makes room in the buffer for @size bytes more. */
 void
-afrpc_stream_reserve (AfrpcStream *self,
+afrpc_writer_reserve (AfrpcWriter *self,
                       gsize        size)
 {
-  const gsize front = MIN (self->out_head, self->kept_from - self->out_base);
-  const gsize used = self->out_tail - front;
+  const gsize front = MIN (self->head, self->kept_from - self->base);
+  const gsize used = self->tail - front;
 
-  if (self->out_size - self->out_tail >= size)
+  if (self->allocated - self->tail >= size)
     return;
 
   /* Frames are written at multiples of 8, so keep the remainder when moving to the front. Moving
@@ -87,32 +125,32 @@ afrpc_stream_reserve (AfrpcStream *self,
     {
       gsize by = front & ~(gsize) 7;
 
-      memmove (self->out, self->out + by, self->out_tail - by);
-      self->out_base += by;
-      self->out_head -= by;
-      self->out_tail -= by;
+      memmove (self->data, self->data + by, self->tail - by);
+      self->base += by;
+      self->head -= by;
+      self->tail -= by;
     }
 
-  if (self->out_size - self->out_tail < size)
+  if (self->allocated - self->tail < size)
     {
-      self->out_size = MAX (OUT_SIZE_MIN, MAX (2 * self->out_size, self->out_tail + size));
-      self->out = g_realloc (self->out, self->out_size);
+      self->allocated = MAX (SIZE_MIN, MAX (2 * self->allocated, self->tail + size));
+      self->data = g_realloc (self->data, self->allocated);
     }
 }
 
 /* Queues a frame; returns where its payload of header->size bytes is to be written, at once. */
 guint8 *
-afrpc_stream_put (AfrpcStream            *self,
+afrpc_writer_put (AfrpcWriter            *self,
                   const AfrpcFrameHeader *header,
                   const char             *type)
 {
   gsize type_size = afrpc_frame_pad (header->type_length);
-  gsize size = AFRPC_FRAME_HEADER_SIZE + type_size + afrpc_frame_pad (header->size) + self->out_guard;
+  gsize size = AFRPC_FRAME_HEADER_SIZE + type_size + afrpc_frame_pad (header->size) + self->guard_size;
   guint8 *start;
 
-  afrpc_stream_reserve (self, size);
-  start = self->out + self->out_tail;
-  self->out_tail += size;
+  afrpc_writer_reserve (self, size);
+  start = self->data + self->tail;
+  self->tail += size;
 
   afrpc_frame_encode (header, start);
   start += AFRPC_FRAME_HEADER_SIZE;
@@ -124,15 +162,15 @@ afrpc_stream_put (AfrpcStream            *self,
     }
   if (header->size > 0)
     memset (start + afrpc_frame_pad (header->size) - 8, 0, 8);
-  if (self->out_guard > 0)
-    memset (start + afrpc_frame_pad (header->size), AFRPC_FRAME_GUARD_BYTE, self->out_guard);
+  if (self->guard_size > 0)
+    memset (start + afrpc_frame_pad (header->size), AFRPC_FRAME_GUARD_BYTE, self->guard_size);
 
   return start;
 }
 
 /* Queues the header and type of a frame whose payload is sent from where it lies. */
 static void
-put_bytes (AfrpcStream      *self,
+put_bytes (AfrpcWriter      *self,
            AfrpcFrameHeader *header,
            const char       *type,
            GBytes           *bytes) /* (transfer full) */
@@ -144,23 +182,23 @@ put_bytes (AfrpcStream      *self,
   gsize size = AFRPC_FRAME_HEADER_SIZE + afrpc_frame_pad (header->type_length);
   guint8 *start;
 
-  afrpc_stream_reserve (self, size);
-  start = self->out + self->out_tail;
-  self->out_tail += size;
+  afrpc_writer_reserve (self, size);
+  start = self->data + self->tail;
+  self->tail += size;
 
   afrpc_frame_encode (header, start);
   memset (start + AFRPC_FRAME_HEADER_SIZE, 0, size - AFRPC_FRAME_HEADER_SIZE);
   memcpy (start + AFRPC_FRAME_HEADER_SIZE, type, header->type_length);
 
-  afrpc_stream_attach (self, afrpc_stream_get_position (self), bytes, NULL, 0);
-  if (padding + self->out_guard > 0)
-    afrpc_stream_attach (self, afrpc_stream_get_position (self),
-                         g_bytes_new_static (zeros_and_guard + 8 - padding, padding + self->out_guard), NULL, 0);
+  afrpc_writer_attach (self, afrpc_writer_get_position (self), bytes, NULL, 0);
+  if (padding + self->guard_size > 0)
+    afrpc_writer_attach (self, afrpc_writer_get_position (self),
+                         g_bytes_new_static (zeros_and_guard + 8 - padding, padding + self->guard_size), NULL, 0);
 }
 
 /* Queues a frame with a payload whose type string and number of descriptors are within the limits. */
 void
-afrpc_stream_put_payload (AfrpcStream        *self,
+afrpc_writer_put_payload (AfrpcWriter        *self,
                           AfrpcFrameKind      kind,
                           guint64             serial,
                           const AfrpcPayload *payload)
@@ -180,11 +218,11 @@ afrpc_stream_put_payload (AfrpcStream        *self,
 
   if (payload->n_fds > 0)
     attach_fds (self, payload->fds, payload->n_fds);
-  if (header.size >= AFRPC_STREAM_BODY_MIN)
+  if (header.size >= AFRPC_LARGE_PAYLOAD_MIN)
     put_bytes (self, &header, payload->type, g_variant_get_data_as_bytes (payload->value));
   else
     {
-      guint8 *start = afrpc_stream_put (self, &header, payload->type);
+      guint8 *start = afrpc_writer_put (self, &header, payload->type);
 
       if (header.size > 0)
         g_variant_store (payload->value, start);
@@ -193,19 +231,19 @@ afrpc_stream_put_payload (AfrpcStream        *self,
 
 /* Queues a frame with @value (nullable) as payload. */
 void
-afrpc_stream_put_value (AfrpcStream    *self,
+afrpc_writer_put_value (AfrpcWriter    *self,
                         AfrpcFrameKind  kind,
                         guint64         serial,
                         GVariant       *value)
 {
   const AfrpcPayload payload = afrpc_payload (value);
 
-  afrpc_stream_put_payload (self, kind, serial, &payload);
+  afrpc_writer_put_payload (self, kind, serial, &payload);
 }
 
 /* Queues a frame that has been received whole, with as many descriptors as it had, which become the stream's. */
 void
-afrpc_stream_put_frame (AfrpcStream      *self,
+afrpc_writer_put_frame (AfrpcWriter      *self,
                         const AfrpcFrame *frame,
                         const int        *fds)
 {
@@ -219,16 +257,16 @@ afrpc_stream_put_frame (AfrpcStream      *self,
     put_bytes (self, &header, frame->type, g_bytes_ref (frame->bytes));
   else
     {
-      guint8 *start = afrpc_stream_put (self, &header, frame->type);
+      guint8 *start = afrpc_writer_put (self, &header, frame->type);
 
       if (header.size > 0)
         memcpy (start, frame->payload, header.size);
     }
 }
 
-/* As afrpc_stream_put_value(), with descriptors that become the stream's. */
+/* As afrpc_writer_put_value(), with descriptors that become the stream's. */
 void
-afrpc_stream_put_fds (AfrpcStream    *self,
+afrpc_writer_put_fds (AfrpcWriter    *self,
                       AfrpcFrameKind  kind,
                       GVariant       *value,
                       const int      *fds,
@@ -238,15 +276,15 @@ afrpc_stream_put_fds (AfrpcStream    *self,
 
   payload.fds = fds;
   payload.n_fds = n_fds;
-  afrpc_stream_put_payload (self, kind, 0, &payload);
+  afrpc_writer_put_payload (self, kind, 0, &payload);
 }
 
 void
-afrpc_stream_put_fd (AfrpcStream    *self,
+afrpc_writer_put_fd (AfrpcWriter    *self,
                      AfrpcFrameKind  kind,
                      GVariant       *value,
                      int             fd)
 {
-  afrpc_stream_put_fds (self, kind, value, &fd, 1);
+  afrpc_writer_put_fds (self, kind, value, &fd, 1);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "wire/afrpc-page.h"
+#include "transport/afrpc-shared-state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,11 +15,11 @@
 
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
 
-static AfrpcPage *
+static AfrpcSharedState *
 create_page (int *fd)
 {
   g_autoptr(GError) error = NULL;
-  AfrpcPage *page = afrpc_page_create (fd, &error);
+  AfrpcSharedState *page = afrpc_shared_state_create (fd, &error);
 
   g_assert_no_error (error);
   g_assert_nonnull (page);
@@ -29,12 +29,12 @@ create_page (int *fd)
 }
 
 static void
-test_page_shared (void)
+test_shared_state_shared (void)
 {
   g_autoptr(GError) error = NULL;
   int fd = -1;
-  AfrpcPage *page = create_page (&fd);
-  AfrpcPage *other = afrpc_page_map (fd, &error);
+  AfrpcSharedState *page = create_page (&fd);
+  AfrpcSharedState *other = afrpc_shared_state_map (fd, &error);
 
   g_test_summary ("Both sides see the same memory, all zero at first, also when the descriptor is "
                   "gone");
@@ -42,40 +42,40 @@ test_page_shared (void)
   g_assert_true (other != page);
   close (fd);
 
-  for (gsize i = 0; i < AFRPC_PAGE_SIZE / sizeof (guint64); i++)
+  for (gsize i = 0; i < AFRPC_SHARED_STATE_SIZE / sizeof (guint64); i++)
     g_assert_cmpuint (((guint64 *) page)[i], ==, 0);
   page->started = 5;
-  page->cancelled[AFRPC_PAGE_WORDS - 1] = 6;
+  page->cancelled[AFRPC_SHARED_STATE_WORDS - 1] = 6;
   other->cancelled[0] = 7;
   g_assert_cmpuint (other->started, ==, 5);
-  g_assert_cmpuint (other->cancelled[AFRPC_PAGE_WORDS - 1], ==, 6);
+  g_assert_cmpuint (other->cancelled[AFRPC_SHARED_STATE_WORDS - 1], ==, 6);
   g_assert_cmpuint (page->cancelled[0], ==, 7);
 
-  afrpc_page_unmap (page);
+  afrpc_shared_state_unmap (page);
   g_assert_cmpuint (other->started, ==, 5);
-  afrpc_page_unmap (other);
-  afrpc_page_unmap (NULL);
+  afrpc_shared_state_unmap (other);
+  afrpc_shared_state_unmap (NULL);
 }
 
 static void
-test_page_seals (void)
+test_shared_state_seals (void)
 {
   int fd = -1;
-  AfrpcPage *page = create_page (&fd);
+  AfrpcSharedState *page = create_page (&fd);
   struct stat st;
 
   g_test_summary ("Nobody can resize the memory and make the other side fault");
   g_assert_cmpint (ftruncate (fd, 0), ==, -1);
   g_assert_cmpint (errno, ==, EPERM);
-  g_assert_cmpint (ftruncate (fd, 2 * AFRPC_PAGE_SIZE), ==, -1);
+  g_assert_cmpint (ftruncate (fd, 2 * AFRPC_SHARED_STATE_SIZE), ==, -1);
   g_assert_cmpint (errno, ==, EPERM);
   g_assert_cmpint (fcntl (fd, F_ADD_SEALS, F_SEAL_WRITE), ==, -1);
   g_assert_cmpint (errno, ==, EPERM);
   g_assert_no_errno (fstat (fd, &st));
-  g_assert_cmpint (st.st_size, ==, AFRPC_PAGE_SIZE);
+  g_assert_cmpint (st.st_size, ==, AFRPC_SHARED_STATE_SIZE);
   g_assert_cmpint (fcntl (fd, F_GETFD), ==, FD_CLOEXEC);
 
-  afrpc_page_unmap (page);
+  afrpc_shared_state_unmap (page);
   close (fd);
 }
 
@@ -86,12 +86,12 @@ check_map (gsize    size,
 {
   g_autoptr(GError) error = NULL;
   int fd = memfd_create ("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  AfrpcPage *page;
+  AfrpcSharedState *page;
 
   g_assert_no_errno (fd);
   g_assert_no_errno (ftruncate (fd, size));
   g_assert_no_errno (fcntl (fd, F_ADD_SEALS, seals));
-  page = afrpc_page_map (fd, &error);
+  page = afrpc_shared_state_map (fd, &error);
   if (expected)
     g_assert_no_error (error);
   else
@@ -100,23 +100,23 @@ check_map (gsize    size,
 
   /* The descriptor is still ours. */
   g_assert_no_errno (fcntl (fd, F_GETFD));
-  afrpc_page_unmap (page);
+  afrpc_shared_state_unmap (page);
   close (fd);
 }
 
 static void
-test_page_refused (void)
+test_shared_state_refused (void)
 {
   g_test_summary ("Memory that is not sealed, or of another size, is refused");
-  check_map (AFRPC_PAGE_SIZE, SEALS, TRUE);
-  check_map (AFRPC_PAGE_SIZE - 1, SEALS, FALSE);
-  check_map (AFRPC_PAGE_SIZE + 1, SEALS, FALSE);
+  check_map (AFRPC_SHARED_STATE_SIZE, SEALS, TRUE);
+  check_map (AFRPC_SHARED_STATE_SIZE - 1, SEALS, FALSE);
+  check_map (AFRPC_SHARED_STATE_SIZE + 1, SEALS, FALSE);
   check_map (4096, SEALS, FALSE);
   check_map (0, SEALS, FALSE);
-  check_map (AFRPC_PAGE_SIZE, 0, FALSE);
-  check_map (AFRPC_PAGE_SIZE, SEALS & ~F_SEAL_SEAL, FALSE);
-  check_map (AFRPC_PAGE_SIZE, SEALS & ~F_SEAL_SHRINK, FALSE);
-  check_map (AFRPC_PAGE_SIZE, SEALS & ~F_SEAL_GROW, FALSE);
+  check_map (AFRPC_SHARED_STATE_SIZE, 0, FALSE);
+  check_map (AFRPC_SHARED_STATE_SIZE, SEALS & ~F_SEAL_SEAL, FALSE);
+  check_map (AFRPC_SHARED_STATE_SIZE, SEALS & ~F_SEAL_SHRINK, FALSE);
+  check_map (AFRPC_SHARED_STATE_SIZE, SEALS & ~F_SEAL_GROW, FALSE);
 }
 
 static void
@@ -125,14 +125,14 @@ assert_not_mapped (int         fd,
 {
   g_autoptr(GError) error = NULL;
 
-  g_assert_null (afrpc_page_map (fd, &error));
+  g_assert_null (afrpc_shared_state_map (fd, &error));
   g_assert_error (error, AFRPC_ERROR, (int) code);
   if (fd >= 0)
     close (fd);
 }
 
 static void
-test_page_no_memfd (void)
+test_shared_state_no_memfd (void)
 {
   g_autofree char *path = NULL;
   int fds[2], fd, memfd;
@@ -146,21 +146,21 @@ test_page_no_memfd (void)
 
   g_assert_no_errno (fd = g_file_open_tmp ("afrpc-XXXXXX", &path, NULL));
   g_assert_no_errno (unlink (path));
-  g_assert_no_errno (ftruncate (fd, AFRPC_PAGE_SIZE));
+  g_assert_no_errno (ftruncate (fd, AFRPC_SHARED_STATE_SIZE));
   assert_not_mapped (fd, AFRPC_ERROR_PROTOCOL);
 
   g_assert_no_errno (memfd = memfd_create ("test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  g_assert_no_errno (ftruncate (memfd, AFRPC_PAGE_SIZE));
+  g_assert_no_errno (ftruncate (memfd, AFRPC_SHARED_STATE_SIZE));
   g_assert_no_errno (fcntl (memfd, F_ADD_SEALS, SEALS | F_SEAL_WRITE));
   assert_not_mapped (memfd, AFRPC_ERROR_SPAWN);
 }
 
 static void
-test_page_no_fd_left (void)
+test_shared_state_no_fd_left (void)
 {
   g_autoptr(GError) error = NULL;
   struct rlimit before, none;
-  AfrpcPage *page;
+  AfrpcSharedState *page;
   int fd = -2;
 
   g_test_summary ("Without a descriptor to be had there is an error, and no page");
@@ -168,7 +168,7 @@ test_page_no_fd_left (void)
   none = before;
   none.rlim_cur = 0;
   g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &none));
-  page = afrpc_page_create (&fd, &error);
+  page = afrpc_shared_state_create (&fd, &error);
   g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
 
   g_assert_null (page);
@@ -178,30 +178,30 @@ test_page_no_fd_left (void)
 }
 
 static void
-test_page_bits (void)
+test_shared_state_bits (void)
 {
   int fd = -1;
-  AfrpcPage *page = create_page (&fd);
+  AfrpcSharedState *page = create_page (&fd);
   const guint64 serial = (guint64) 7 << AFRPC_SERIAL_SLOT_BITS | 3;
   const guint64 last = (guint64) 8 << AFRPC_SERIAL_SLOT_BITS | (AFRPC_SERIAL_SLOTS_MAX - 1);
 
   g_test_summary ("Each slot has a bit of its own");
-  g_assert_false (afrpc_page_is_cancelled (NULL, serial));
-  g_assert_true (afrpc_page_word (page, 0) == page->cancelled);
-  g_assert_true (afrpc_page_word (page, G_MAXUINT64) == page->cancelled + AFRPC_PAGE_WORDS - 1);
+  g_assert_false (afrpc_shared_state_is_cancelled (NULL, serial));
+  g_assert_true (afrpc_shared_state_word (page, 0) == page->cancelled);
+  g_assert_true (afrpc_shared_state_word (page, G_MAXUINT64) == page->cancelled + AFRPC_SHARED_STATE_WORDS - 1);
 
-  afrpc_page_cancel (page, serial);
-  afrpc_page_cancel (page, last);
+  afrpc_shared_state_cancel (page, serial);
+  afrpc_shared_state_cancel (page, last);
   for (guint64 slot = 0; slot < AFRPC_SERIAL_SLOTS_MAX; slot++)
-    g_assert_cmpint (afrpc_page_is_cancelled (page, slot), ==, slot == 3 || slot == AFRPC_SERIAL_SLOTS_MAX - 1);
-  afrpc_page_forget (page, serial);
-  g_assert_false (afrpc_page_is_cancelled (page, serial));
-  g_assert_true (afrpc_page_is_cancelled (page, last));
+    g_assert_cmpint (afrpc_shared_state_is_cancelled (page, slot), ==, slot == 3 || slot == AFRPC_SERIAL_SLOTS_MAX - 1);
+  afrpc_shared_state_forget (page, serial);
+  g_assert_false (afrpc_shared_state_is_cancelled (page, serial));
+  g_assert_true (afrpc_shared_state_is_cancelled (page, last));
 
-  afrpc_page_start (page, serial);
-  g_assert_cmpuint (afrpc_page_get_started (page), ==, serial);
+  afrpc_shared_state_start (page, serial);
+  g_assert_cmpuint (afrpc_shared_state_get_started (page), ==, serial);
 
-  afrpc_page_unmap (page);
+  afrpc_shared_state_unmap (page);
   close (fd);
 }
 
@@ -211,12 +211,12 @@ main (int    argc,
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/page/shared", test_page_shared);
-  g_test_add_func ("/page/seals", test_page_seals);
-  g_test_add_func ("/page/refused", test_page_refused);
-  g_test_add_func ("/page/no-memfd", test_page_no_memfd);
-  g_test_add_func ("/page/no-fd-left", test_page_no_fd_left);
-  g_test_add_func ("/page/bits", test_page_bits);
+  g_test_add_func ("/shared-state/shared", test_shared_state_shared);
+  g_test_add_func ("/shared-state/seals", test_shared_state_seals);
+  g_test_add_func ("/shared-state/refused", test_shared_state_refused);
+  g_test_add_func ("/shared-state/no-memfd", test_shared_state_no_memfd);
+  g_test_add_func ("/shared-state/no-fd-left", test_shared_state_no_fd_left);
+  g_test_add_func ("/shared-state/bits", test_shared_state_bits);
 
   return g_test_run ();
 }

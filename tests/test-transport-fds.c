@@ -12,7 +12,8 @@
 
 #include "afrpc-error.h"
 #include "own-process.h"
-#include "stream-pair.h"
+#include "transport-pair.h"
+#include "transport/afrpc-socket.h"
 
 #define N_ROUNDS (g_test_thorough () ? 50000 : 2000)
 
@@ -69,10 +70,10 @@ random_size (GRand *rand)
   switch (g_rand_int_range (rand, 0, 8))
     {
     case 0:
-      return AFRPC_STREAM_BODY_MIN + g_rand_int_range (rand, -1, 9);
+      return AFRPC_LARGE_PAYLOAD_MIN + g_rand_int_range (rand, -1, 9);
 
     case 1:
-      return g_rand_int_range (rand, 0, 4 * AFRPC_STREAM_BODY_MIN);
+      return g_rand_int_range (rand, 0, 4 * AFRPC_LARGE_PAYLOAD_MIN);
 
     default:
       return g_rand_int_range (rand, 0, 100);
@@ -80,36 +81,36 @@ random_size (GRand *rand)
 }
 
 static void
-put_random (StreamPair *pair,
-            GRand      *rand,
-            GArray     *items)
+put_random (TransportPair *pair,
+            GRand         *rand,
+            GArray        *items)
 {
   const guint i = items->len;
   Item item = { NULL };
   int fds[N_FDS_MAX];
 
   if (g_rand_int_range (rand, 0, 8) > 0)
-    item.value = stream_pair_new_bytes (random_size (rand), i);
+    item.value = transport_pair_new_bytes (random_size (rand), i);
   if (g_rand_int_range (rand, 0, 3) == 0)
     item.n_fds = g_rand_int_range (rand, 1, N_FDS_MAX + 1);
   for (guint j = 0; j < item.n_fds; j++)
     fds[j] = new_fd (g_rand_boolean (rand), &item.st[j]);
 
   if (item.n_fds == 1)
-    afrpc_stream_put_fd (&pair->from, AFRPC_FRAME_CALL, item.value, fds[0]);
+    afrpc_transport_put_fd (&pair->from, AFRPC_FRAME_CALL, item.value, fds[0]);
   else if (item.n_fds > 1)
-    afrpc_stream_put_fds (&pair->from, AFRPC_FRAME_CALL, item.value, fds, item.n_fds);
+    afrpc_transport_put_fds (&pair->from, AFRPC_FRAME_CALL, item.value, fds, item.n_fds);
   else
-    afrpc_stream_put_value (&pair->from, AFRPC_FRAME_CALL, i, item.value);
+    afrpc_transport_put_value (&pair->from, AFRPC_FRAME_CALL, i, item.value);
   g_array_append_val (items, item);
 }
 
 static void
-check_fd (AfrpcStream       *stream,
+check_fd (AfrpcTransport    *transport,
           const struct stat *sent)
 {
   struct stat st;
-  int fd = afrpc_stream_take_fd (stream);
+  int fd = afrpc_transport_take_fd (transport);
 
   g_assert_cmpint (fd, >=, 0);
   g_assert_cmpint (fcntl (fd, F_GETFD), ==, FD_CLOEXEC);
@@ -120,25 +121,25 @@ check_fd (AfrpcStream       *stream,
 }
 
 static guint
-take_items (AfrpcStream *stream,
-            GArray      *items,
-            guint        n_taken)
+take_items (AfrpcTransport *transport,
+            GArray         *items,
+            guint           n_taken)
 {
   g_autoptr(GError) error = NULL;
   AfrpcFrame frame;
 
-  while (afrpc_stream_next (stream, &frame, &error) == AFRPC_STREAM_DONE)
+  while (afrpc_transport_next (transport, &frame, &error) == AFRPC_STEP_DONE)
     {
       Item *item = &g_array_index (items, Item, n_taken);
 
       g_assert_cmpuint (n_taken, <, items->len);
-      stream_pair_check_frame (&frame, item->n_fds > 0 ? 0 : n_taken, item->value);
+      transport_pair_check_frame (&frame, item->n_fds > 0 ? 0 : n_taken, item->value);
       g_assert_cmpuint (frame.header.n_fds, ==, item->n_fds);
       /* Who reads no further than a frame gets no further descriptors either. */
-      if (stream->exact)
-        g_assert_cmpuint (stream->fds_in->len, ==, item->n_fds);
+      if (transport->reader.frame_by_frame)
+        g_assert_cmpuint (transport->reader.fds->len, ==, item->n_fds);
       for (guint i = 0; i < item->n_fds; i++)
-        check_fd (stream, &item->st[i]);
+        check_fd (transport, &item->st[i]);
       n_taken++;
     }
   g_assert_no_error (error);
@@ -151,7 +152,7 @@ run_round (guint32 seed)
 {
   g_autoptr(GRand) rand = g_rand_new_with_seed (seed);
   g_autoptr(GArray) items = new_items ();
-  g_auto(StreamPair) pair = { 0 };
+  g_auto(TransportPair) pair = { 0 };
   const guint n_items = g_rand_int_range (rand, 1, 40);
   /* Some conversations end early. */
   const guint n_cut = g_rand_boolean (rand) ? g_rand_int_range (rand, 0, n_items) : 0;
@@ -159,9 +160,8 @@ run_round (guint32 seed)
   const int buffer_size = g_rand_int_range (rand, 1, 8000);
   guint n_taken = 0;
 
-  stream_pair_init (&pair, g_rand_boolean (rand) ? STREAM_WAY_SOCKET : STREAM_WAY_GUARDED,
-                    O_NONBLOCK);
-  pair.to.exact = g_rand_boolean (rand);
+  transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
+  pair.to.reader.frame_by_frame = g_rand_boolean (rand);
   if (g_rand_boolean (rand))
     g_assert_no_errno (setsockopt (pair.from.out_fd, SOL_SOCKET, SO_SNDBUF, &buffer_size,
                                    sizeof buffer_size));
@@ -171,20 +171,20 @@ run_round (guint32 seed)
       for (guint n = g_rand_int_range (rand, 0, 12); n > 0 && items->len < n_items; n--)
         put_random (&pair, rand, items);
       if (g_rand_int_range (rand, 0, 3) > 0)
-        g_assert_cmpint (afrpc_stream_flush (&pair.from, NULL), !=, AFRPC_STREAM_ERROR);
-      g_assert_cmpuint (pair.from.out_tail, <=, pair.from.out_size);
-      g_assert_cmpuint (pair.from.out_tail % 8, ==, 0);
+        g_assert_cmpint (afrpc_transport_flush (&pair.from, NULL), !=, AFRPC_STEP_ERROR);
+      g_assert_cmpuint (pair.from.writer.tail, <=, pair.from.writer.allocated);
+      g_assert_cmpuint (pair.from.writer.tail % 8, ==, 0);
       for (guint n = g_rand_int_range (rand, 0, 8); n > 0; n--)
-        if (afrpc_stream_read (&pair.to, NULL) == AFRPC_STREAM_DONE)
+        if (afrpc_transport_read (&pair.to, NULL) == AFRPC_STEP_DONE)
           n_taken = take_items (&pair.to, items, n_taken);
     }
 
   if (n_wanted == n_items)
-    stream_pair_assert_idle (&pair);
+    transport_pair_assert_idle (&pair);
 }
 
 static void
-test_stream_random (void)
+test_transport_random (void)
 {
   const guint n_fds = own_process_count_fds ();
 
@@ -200,61 +200,61 @@ test_stream_random (void)
 }
 
 static void
-test_stream_fds_not_taken (void)
+test_transport_fds_not_taken (void)
 {
   const guint n_fds = own_process_count_fds ();
-  g_auto(StreamPair) pair = { 0 };
+  g_auto(TransportPair) pair = { 0 };
   struct stat st[50][2];
   AfrpcFrame frame;
 
   g_test_summary ("Descriptors are taken with their frame, in order; those that nobody takes are closed");
-  stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
+  transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
   for (guint i = 0; i < G_N_ELEMENTS (st); i++)
     {
       const int fds[] = { new_fd (FALSE, &st[i][0]), new_fd (FALSE, &st[i][1]) };
 
-      afrpc_stream_put_fds (&pair.from, AFRPC_FRAME_FD, NULL, fds, 2);
+      afrpc_transport_put_fds (&pair.from, AFRPC_FRAME_FD, NULL, fds, 2);
     }
   for (guint i = 0; i < G_N_ELEMENTS (st); i++)
     {
-      stream_pair_receive (&pair, &frame);
+      transport_pair_receive (&pair, &frame);
       g_assert_cmpuint (frame.header.kind, ==, AFRPC_FRAME_FD);
       g_assert_cmpuint (frame.header.n_fds, ==, 2);
       g_assert_false (frame.fds_lost);
       for (guint j = 0; j < i % 3; j++)
         check_fd (&pair.to, &st[i][j]);
     }
-  stream_pair_assert_idle (&pair);
+  transport_pair_assert_idle (&pair);
   g_assert_cmpuint (own_process_count_fds (), ==, n_fds + 2);
 }
 
 /* Takes what has arrived at @from, and queues it at @to. */
 static void
-pass_on (AfrpcStream *from,
-         AfrpcStream *to)
+pass_on (AfrpcTransport *from,
+         AfrpcTransport *to)
 {
   g_autoptr(GError) error = NULL;
   AfrpcFrame frame;
 
-  afrpc_stream_read (from, NULL);
-  while (afrpc_stream_next (from, &frame, &error) == AFRPC_STREAM_DONE)
+  afrpc_transport_read (from, NULL);
+  while (afrpc_transport_next (from, &frame, &error) == AFRPC_STEP_DONE)
     {
       int fds[AFRPC_FRAME_FDS_MAX];
       gsize tail;
 
       for (guint i = 0; i < frame.header.n_fds; i++)
-        fds[i] = afrpc_stream_take_fd (from);
-      tail = to->out_tail;
-      afrpc_stream_put_frame (to, &frame, fds);
+        fds[i] = afrpc_transport_take_fd (from);
+      tail = to->writer.tail;
+      afrpc_writer_put_frame (&to->writer, &frame, fds);
       /* What is large is not copied. */
       if (frame.bytes != NULL)
-        g_assert_cmpuint (to->out_tail, <, tail + AFRPC_STREAM_BODY_MIN);
+        g_assert_cmpuint (to->writer.tail, <, tail + AFRPC_LARGE_PAYLOAD_MIN);
     }
   g_assert_no_error (error);
 }
 
 static void
-test_stream_pass_on (void)
+test_transport_pass_on (void)
 {
   const guint n_fds = own_process_count_fds ();
 
@@ -263,51 +263,51 @@ test_stream_pass_on (void)
     {
       g_autoptr(GRand) rand = g_rand_new_with_seed (g_test_rand_int ());
       g_autoptr(GArray) items = new_items ();
-      g_auto(StreamPair) first = { 0 };
-      g_auto(StreamPair) second = { 0 };
+      g_auto(TransportPair) first = { 0 };
+      g_auto(TransportPair) second = { 0 };
       guint n_taken = 0;
 
-      stream_pair_init (&first, STREAM_WAY_SOCKET, O_NONBLOCK);
-      stream_pair_init (&second, STREAM_WAY_SOCKET, O_NONBLOCK);
+      transport_pair_init (&first, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
+      transport_pair_init (&second, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
       for (guint n = g_rand_int_range (rand, 0, 40); n > 0; n--)
         put_random (&first, rand, items);
       while (n_taken < items->len)
         {
-          g_assert_cmpint (afrpc_stream_flush (&first.from, NULL), !=, AFRPC_STREAM_ERROR);
+          g_assert_cmpint (afrpc_transport_flush (&first.from, NULL), !=, AFRPC_STEP_ERROR);
           pass_on (&first.to, &second.from);
-          g_assert_cmpint (afrpc_stream_flush (&second.from, NULL), !=, AFRPC_STREAM_ERROR);
-          if (afrpc_stream_read (&second.to, NULL) == AFRPC_STREAM_DONE)
+          g_assert_cmpint (afrpc_transport_flush (&second.from, NULL), !=, AFRPC_STEP_ERROR);
+          if (afrpc_transport_read (&second.to, NULL) == AFRPC_STEP_DONE)
             n_taken = take_items (&second.to, items, n_taken);
         }
-      stream_pair_assert_idle (&first);
-      stream_pair_assert_idle (&second);
+      transport_pair_assert_idle (&first);
+      transport_pair_assert_idle (&second);
     }
   g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
 }
 
 static void
-test_stream_most_fds (void)
+test_transport_most_fds (void)
 {
-  g_auto(StreamPair) pair = { 0 };
+  g_auto(TransportPair) pair = { 0 };
   int fds[AFRPC_FRAME_FDS_MAX];
   struct stat st;
   AfrpcFrame frame;
 
   g_test_summary ("As many descriptors travel with one frame as the limit says");
-  stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
+  transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
   fds[0] = new_fd (FALSE, &st);
   for (guint i = 1; i < AFRPC_FRAME_FDS_MAX; i++)
     g_assert_no_errno (fds[i] = fcntl (fds[0], F_DUPFD_CLOEXEC, 0));
-  afrpc_stream_put_fds (&pair.from, AFRPC_FRAME_CALL, NULL, fds, AFRPC_FRAME_FDS_MAX);
-  stream_pair_receive (&pair, &frame);
+  afrpc_transport_put_fds (&pair.from, AFRPC_FRAME_CALL, NULL, fds, AFRPC_FRAME_FDS_MAX);
+  transport_pair_receive (&pair, &frame);
   g_assert_cmpuint (frame.header.n_fds, ==, AFRPC_FRAME_FDS_MAX);
   for (guint i = 0; i < AFRPC_FRAME_FDS_MAX; i++)
     check_fd (&pair.to, &st);
-  stream_pair_assert_idle (&pair);
+  transport_pair_assert_idle (&pair);
 
-  afrpc_stream_put_fds (&pair.from, AFRPC_FRAME_CALL, NULL, NULL, 0);
-  stream_pair_receive_value (&pair, 0, NULL);
-  stream_pair_assert_idle (&pair);
+  afrpc_transport_put_fds (&pair.from, AFRPC_FRAME_CALL, NULL, NULL, 0);
+  transport_pair_receive_value (&pair, 0, NULL);
+  transport_pair_assert_idle (&pair);
 }
 
 /* One byte with @n descriptors. */
@@ -340,7 +340,7 @@ send_byte (int    socket,
 }
 
 static void
-test_stream_unexpected_fds (gconstpointer data)
+test_transport_unexpected_fds (gconstpointer data)
 {
   const guint n_fds = own_process_count_fds ();
   const guint n_sent = GPOINTER_TO_UINT (data);
@@ -348,33 +348,33 @@ test_stream_unexpected_fds (gconstpointer data)
 
   g_test_summary ("Descriptors that no frame announces are an error, and closed");
   {
-    g_auto(StreamPair) pair = { 0 };
+    g_auto(TransportPair) pair = { 0 };
     guint8 header[AFRPC_FRAME_HEADER_SIZE] = { AFRPC_FRAME_CALL };
     AfrpcFrame frame;
-    AfrpcStreamStep step = AFRPC_STREAM_AGAIN;
+    AfrpcStep step = AFRPC_STEP_AGAIN;
 
     /* With each of the first bytes of a frame, which says that it has none. */
-    stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
+    transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
     for (guint i = 0; i < n_sent; i++)
       send_byte (pair.from.out_fd, header[i], 253);
     g_assert_no_errno (write (pair.from.out_fd, header + n_sent, sizeof header - n_sent));
-    for (guint i = 0; i < 2 + n_sent && step == AFRPC_STREAM_AGAIN; i++)
+    for (guint i = 0; i < 2 + n_sent && step == AFRPC_STEP_AGAIN; i++)
       {
-        g_assert_cmpuint (own_process_count_fds (), <=, n_fds + 2 + 253 * AFRPC_STREAM_FD_BATCHES_MAX);
-        step = afrpc_stream_read (&pair.to, &error);
-        if (step != AFRPC_STREAM_ERROR)
-          step = afrpc_stream_next (&pair.to, &frame, &error);
-        if (step == AFRPC_STREAM_DONE)
-          step = afrpc_stream_next (&pair.to, &frame, &error);
+        g_assert_cmpuint (own_process_count_fds (), <=, n_fds + 2 + 253 * AFRPC_READER_FD_BATCHES_MAX);
+        step = afrpc_transport_read (&pair.to, &error);
+        if (step != AFRPC_STEP_ERROR)
+          step = afrpc_transport_next (&pair.to, &frame, &error);
+        if (step == AFRPC_STEP_DONE)
+          step = afrpc_transport_next (&pair.to, &frame, &error);
       }
-    g_assert_cmpint (step, ==, AFRPC_STREAM_ERROR);
+    g_assert_cmpint (step, ==, AFRPC_STEP_ERROR);
     g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL);
   }
   g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
 }
 
 static void
-test_stream_wrong_number (void)
+test_transport_wrong_number (void)
 {
   const guint n_fds = own_process_count_fds ();
 
@@ -383,24 +383,24 @@ test_stream_wrong_number (void)
     for (guint sent = 0; sent < 4; sent++)
       {
         const guint8 rest[AFRPC_FRAME_HEADER_SIZE - 1] = { [1] = announced };
-        g_auto(StreamPair) pair = { 0 };
+        g_auto(TransportPair) pair = { 0 };
         g_autoptr(GError) error = NULL;
-        AfrpcStreamStep step = AFRPC_STREAM_AGAIN;
+        AfrpcStep step = AFRPC_STEP_AGAIN;
         AfrpcFrame frame;
 
-        stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
+        transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
         send_byte (pair.from.out_fd, AFRPC_FRAME_CALL, sent);
         g_assert_no_errno (write (pair.from.out_fd, rest, sizeof rest));
-        for (guint i = 0; i < 2 && step == AFRPC_STREAM_AGAIN; i++)
+        for (guint i = 0; i < 2 && step == AFRPC_STEP_AGAIN; i++)
           {
-            g_assert_cmpint (afrpc_stream_read (&pair.to, NULL), ==, AFRPC_STREAM_DONE);
-            step = afrpc_stream_next (&pair.to, &frame, &error);
+            g_assert_cmpint (afrpc_transport_read (&pair.to, NULL), ==, AFRPC_STEP_DONE);
+            step = afrpc_transport_next (&pair.to, &frame, &error);
           }
         /* With none, it is only the next that shows it. */
-        if (announced == 0 && step == AFRPC_STREAM_DONE)
-          step = afrpc_stream_next (&pair.to, &frame, &error);
-        g_assert_cmpint (step, ==, announced != sent ? AFRPC_STREAM_ERROR : announced == 0 ? AFRPC_STREAM_AGAIN
-                                                                                            : AFRPC_STREAM_DONE);
+        if (announced == 0 && step == AFRPC_STEP_DONE)
+          step = afrpc_transport_next (&pair.to, &frame, &error);
+        g_assert_cmpint (step, ==, announced != sent ? AFRPC_STEP_ERROR : announced == 0 ? AFRPC_STEP_AGAIN
+                                                                                            : AFRPC_STEP_DONE);
         if (announced != sent)
           g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL);
       }
@@ -408,7 +408,7 @@ test_stream_wrong_number (void)
 }
 
 static void
-test_stream_lost_fds (void)
+test_transport_lost_fds (void)
 {
   const guint n_fds = own_process_count_fds ();
   struct rlimit before, limit;
@@ -425,42 +425,42 @@ test_stream_lost_fds (void)
   g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &before));
   for (int room = 0; room < 3; room++)
     {
-      g_auto(StreamPair) pair = { 0 };
+      g_auto(TransportPair) pair = { 0 };
       const int fds[] = { new_fd (FALSE, &st), new_fd (FALSE, &st), new_fd (FALSE, &st) };
       int lowest;
 
-      stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
-      afrpc_stream_put_value (&pair.from, AFRPC_FRAME_CALL, 1, NULL);
-      afrpc_stream_put_fds (&pair.from, AFRPC_FRAME_CALL, NULL, fds, 3);
-      afrpc_stream_put_fd (&pair.from, AFRPC_FRAME_CALL, NULL, new_fd (FALSE, &st));
-      g_assert_cmpint (afrpc_stream_flush (&pair.from, NULL), ==, AFRPC_STREAM_DONE);
+      transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
+      afrpc_transport_put_value (&pair.from, AFRPC_FRAME_CALL, 1, NULL);
+      afrpc_transport_put_fds (&pair.from, AFRPC_FRAME_CALL, NULL, fds, 3);
+      afrpc_transport_put_fd (&pair.from, AFRPC_FRAME_CALL, NULL, new_fd (FALSE, &st));
+      g_assert_cmpint (afrpc_transport_flush (&pair.from, NULL), ==, AFRPC_STEP_DONE);
       g_assert_no_errno (lowest = fcntl (0, F_DUPFD_CLOEXEC, 0));
       close (lowest);
       limit = before;
       limit.rlim_cur = lowest + room;
       g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
-      g_assert_cmpint (afrpc_stream_read (&pair.to, NULL), ==, AFRPC_STREAM_DONE);
+      g_assert_cmpint (afrpc_transport_read (&pair.to, NULL), ==, AFRPC_STEP_DONE);
       g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
 
-      stream_pair_receive (&pair, &frame);
+      transport_pair_receive (&pair, &frame);
       g_assert_cmpuint (frame.header.serial, ==, 1);
       g_assert_false (frame.fds_lost);
-      stream_pair_receive (&pair, &frame);
+      transport_pair_receive (&pair, &frame);
       g_assert_cmpuint (frame.header.n_fds, ==, 3);
       g_assert_true (frame.fds_lost);
-      stream_pair_receive (&pair, &frame);
+      transport_pair_receive (&pair, &frame);
       g_assert_false (frame.fds_lost);
       check_fd (&pair.to, &st);
-      stream_pair_assert_idle (&pair);
+      transport_pair_assert_idle (&pair);
     }
   g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
 }
 
 static void
-test_stream_crowded (void)
+test_transport_crowded (void)
 {
   enum { N = 300 };
-  g_auto(StreamPair) pair = { 0 };
+  g_auto(TransportPair) pair = { 0 };
   struct rlimit limit;
   guint n_received = 0, n_crowded = 0;
 
@@ -480,27 +480,27 @@ test_stream_crowded (void)
 
   if (getuid () == 0)
     g_assert_no_errno (setuid (65534));
-  stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
+  transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
   for (guint i = 0; i < N; i++)
-    afrpc_stream_put_fd (&pair.from, AFRPC_FRAME_CALL, NULL, dup (0));
+    afrpc_transport_put_fd (&pair.from, AFRPC_FRAME_CALL, NULL, dup (0));
   g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
   limit.rlim_cur = 50;
   g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
 
   while (n_received < N)
     {
-      AfrpcStreamStep step = afrpc_stream_flush (&pair.from, NULL);
+      AfrpcStep step = afrpc_transport_flush (&pair.from, NULL);
       AfrpcFrame frame;
 
-      g_assert_cmpint (step, !=, AFRPC_STREAM_ERROR);
-      n_crowded += pair.from.crowded;
-      g_assert_true (step == AFRPC_STREAM_AGAIN || !pair.from.crowded);
+      g_assert_cmpint (step, !=, AFRPC_STEP_ERROR);
+      n_crowded += pair.from.writer.crowded;
+      g_assert_true (step == AFRPC_STEP_AGAIN || !pair.from.writer.crowded);
       limit.rlim_cur = limit.rlim_max;
       setrlimit (RLIMIT_NOFILE, &limit);
-      while (afrpc_stream_read (&pair.to, NULL) == AFRPC_STREAM_DONE)
-        while (afrpc_stream_next (&pair.to, &frame, NULL) == AFRPC_STREAM_DONE)
+      while (afrpc_transport_read (&pair.to, NULL) == AFRPC_STEP_DONE)
+        while (afrpc_transport_next (&pair.to, &frame, NULL) == AFRPC_STEP_DONE)
           {
-            int fd = afrpc_stream_take_fd (&pair.to);
+            int fd = afrpc_transport_take_fd (&pair.to);
 
             g_assert_cmpint (fd, >=, 0);
             close (fd);
@@ -514,97 +514,97 @@ test_stream_crowded (void)
 
 /* A stream that has everything: bytes, payloads and descriptors on their way in and out. */
 static void
-fill (StreamPair *pair)
+fill (TransportPair *pair)
 {
-  g_autoptr(GVariant) large = stream_pair_new_bytes (1 << 20, 1);
+  g_autoptr(GVariant) large = transport_pair_new_bytes (1 << 20, 1);
   struct stat st;
   AfrpcFrame frame;
 
-  stream_pair_init (pair, STREAM_WAY_SOCKET, O_NONBLOCK);
+  transport_pair_init (pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
   for (guint i = 0; i < 3; i++)
     {
-      afrpc_stream_put_fd (&pair->from, AFRPC_FRAME_CALL, NULL, new_fd (FALSE, &st));
-      afrpc_stream_put_value (&pair->from, AFRPC_FRAME_CALL, 0, NULL);
-      afrpc_stream_put_fd (&pair->from, AFRPC_FRAME_CALL, large, new_fd (FALSE, &st));
+      afrpc_transport_put_fd (&pair->from, AFRPC_FRAME_CALL, NULL, new_fd (FALSE, &st));
+      afrpc_transport_put_value (&pair->from, AFRPC_FRAME_CALL, 0, NULL);
+      afrpc_transport_put_fd (&pair->from, AFRPC_FRAME_CALL, large, new_fd (FALSE, &st));
     }
-  stream_pair_receive (pair, &frame);
-  stream_pair_receive (pair, &frame);
-  while (!pair->to.in_body)
+  transport_pair_receive (pair, &frame);
+  transport_pair_receive (pair, &frame);
+  while (!pair->to.reader.in_body)
     {
-      g_assert_cmpint (afrpc_stream_next (&pair->to, &frame, NULL), ==, AFRPC_STREAM_AGAIN);
-      g_assert_cmpint (afrpc_stream_read (&pair->to, NULL), ==, AFRPC_STREAM_DONE);
-      g_assert_cmpint (afrpc_stream_next (&pair->to, &frame, NULL), ==, AFRPC_STREAM_AGAIN);
+      g_assert_cmpint (afrpc_transport_next (&pair->to, &frame, NULL), ==, AFRPC_STEP_AGAIN);
+      g_assert_cmpint (afrpc_transport_read (&pair->to, NULL), ==, AFRPC_STEP_DONE);
+      g_assert_cmpint (afrpc_transport_next (&pair->to, &frame, NULL), ==, AFRPC_STEP_AGAIN);
     }
-  g_assert_cmpuint (pair->to.fds_in->len, ==, 1);
-  g_assert_cmpuint (pair->from.attachments_end, >, 0);
+  g_assert_cmpuint (pair->to.reader.fds->len, ==, 1);
+  g_assert_cmpuint (pair->from.writer.attachments_end, >, 0);
 }
 
 static void
-test_stream_clear (void)
+test_transport_clear (void)
 {
   const guint n_fds = own_process_count_fds ();
-  StreamPair pair = { 0 };
+  TransportPair pair = { 0 };
 
   g_test_summary ("A stream that is cleared in the middle of everything leaves nothing behind");
   fill (&pair);
-  stream_pair_clear (&pair);
+  transport_pair_clear (&pair);
   g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
-  stream_pair_clear (&pair);
+  transport_pair_clear (&pair);
 
   /* With a frame that was received and not looked at. */
   fill (&pair);
-  while (pair.to.body_bytes == NULL)
+  while (pair.to.reader.body_bytes == NULL)
     {
       AfrpcFrame frame;
 
-      stream_pair_receive (&pair, &frame);
+      transport_pair_receive (&pair, &frame);
     }
-  stream_pair_clear (&pair);
+  transport_pair_clear (&pair);
   g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
 
   /* Never used, never made, and without descriptors of its own. */
-  stream_pair_init (&pair, STREAM_WAY_PIPE, O_NONBLOCK);
-  stream_pair_clear (&pair);
+  transport_pair_init (&pair, TRANSPORT_WAY_PIPE, O_NONBLOCK);
+  transport_pair_clear (&pair);
   memset (&pair, 0, sizeof pair);
-  stream_pair_clear (&pair);
-  afrpc_stream_init (&pair.from, -1, -1, TRUE);
-  stream_pair_clear (&pair);
+  transport_pair_clear (&pair);
+  afrpc_transport_init (&pair.from, &afrpc_socket_funcs, AFRPC_TRANSPORT_WORKER);
+  transport_pair_clear (&pair);
   g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
 }
 
 static void
-test_stream_restart (void)
+test_transport_restart (void)
 {
   const guint n_fds = own_process_count_fds ();
-  g_autoptr(GVariant) value = stream_pair_new_bytes (100, 1);
+  g_autoptr(GVariant) value = transport_pair_new_bytes (100, 1);
   gsize out_size;
   int fds[2];
 
   g_test_summary ("A stream that begins anew, in the middle of everything, has forgotten all of "
                   "it");
   {
-    g_auto(StreamPair) pair = { 0 };
+    g_auto(TransportPair) pair = { 0 };
 
     fill (&pair);
     g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds));
-    afrpc_stream_restart (&pair.to, fds[0]);
-    out_size = pair.from.out_size;
-    afrpc_stream_restart (&pair.from, fds[1]);
-    g_assert_cmpuint (pair.from.out_size, ==, out_size);
+    afrpc_transport_restart (&pair.to, fds[0]);
+    out_size = pair.from.writer.allocated;
+    afrpc_transport_restart (&pair.from, fds[1]);
+    g_assert_cmpuint (pair.from.writer.allocated, ==, out_size);
     g_assert_cmpuint (own_process_count_fds (), ==, n_fds + 2);
-    stream_pair_assert_idle (&pair);
+    transport_pair_assert_idle (&pair);
     for (guint i = 0; i < 3; i++)
       {
         struct stat st;
         AfrpcFrame frame;
 
-        afrpc_stream_put_value (&pair.from, AFRPC_FRAME_CALL, i, value);
-        stream_pair_receive_value (&pair, i, value);
-        afrpc_stream_put_fd (&pair.from, AFRPC_FRAME_CALL, NULL, new_fd (FALSE, &st));
-        stream_pair_receive (&pair, &frame);
+        afrpc_transport_put_value (&pair.from, AFRPC_FRAME_CALL, i, value);
+        transport_pair_receive_value (&pair, i, value);
+        afrpc_transport_put_fd (&pair.from, AFRPC_FRAME_CALL, NULL, new_fd (FALSE, &st));
+        transport_pair_receive (&pair, &frame);
         check_fd (&pair.to, &st);
       }
-    stream_pair_assert_idle (&pair);
+    transport_pair_assert_idle (&pair);
   }
   g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
 }
@@ -615,18 +615,18 @@ main (int    argc,
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/stream-fds/random", test_stream_random);
-  g_test_add_func ("/stream-fds/not-taken", test_stream_fds_not_taken);
-  g_test_add_func ("/stream-fds/pass-on", test_stream_pass_on);
-  g_test_add_func ("/stream-fds/most", test_stream_most_fds);
-  g_test_add_data_func ("/stream-fds/unexpected", GUINT_TO_POINTER (1), test_stream_unexpected_fds);
-  g_test_add_data_func ("/stream-fds/unexpected/many", GUINT_TO_POINTER (AFRPC_FRAME_HEADER_SIZE),
-                        test_stream_unexpected_fds);
-  g_test_add_func ("/stream-fds/wrong-number", test_stream_wrong_number);
-  g_test_add_func ("/stream-fds/lost", test_stream_lost_fds);
-  g_test_add_func ("/stream-fds/crowded", test_stream_crowded);
-  g_test_add_func ("/stream-fds/clear", test_stream_clear);
-  g_test_add_func ("/stream-fds/restart", test_stream_restart);
+  g_test_add_func ("/transport-fds/random", test_transport_random);
+  g_test_add_func ("/transport-fds/not-taken", test_transport_fds_not_taken);
+  g_test_add_func ("/transport-fds/pass-on", test_transport_pass_on);
+  g_test_add_func ("/transport-fds/most", test_transport_most_fds);
+  g_test_add_data_func ("/transport-fds/unexpected", GUINT_TO_POINTER (1), test_transport_unexpected_fds);
+  g_test_add_data_func ("/transport-fds/unexpected/many", GUINT_TO_POINTER (AFRPC_FRAME_HEADER_SIZE),
+                        test_transport_unexpected_fds);
+  g_test_add_func ("/transport-fds/wrong-number", test_transport_wrong_number);
+  g_test_add_func ("/transport-fds/lost", test_transport_lost_fds);
+  g_test_add_func ("/transport-fds/crowded", test_transport_crowded);
+  g_test_add_func ("/transport-fds/clear", test_transport_clear);
+  g_test_add_func ("/transport-fds/restart", test_transport_restart);
 
   return g_test_run ();
 }

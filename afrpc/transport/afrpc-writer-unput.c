@@ -5,7 +5,7 @@
  * go. What it has by reference goes at once. */
 #include "config.h"
 
-#include "wire/afrpc-stream.h"
+#include "transport/afrpc-writer.h"
 
 #include <string.h>
 
@@ -16,12 +16,12 @@
 #define SPARSE_SIZE_MIN 65536u /* bytes */
 
 static AfrpcFrameHeader
-get_header (const AfrpcStream *self,
+get_header (const AfrpcWriter *self,
             gsize              at)
 {
   AfrpcFrameHeader header;
 
-  afrpc_frame_read (&header, self->out + at);
+  afrpc_frame_read (&header, self->data + at);
 
   return header;
 }
@@ -33,7 +33,7 @@ is_empty (const AfrpcAttachment *attachment)
 }
 
 static void
-empty (AfrpcStream     *self,
+empty (AfrpcWriter     *self,
        AfrpcAttachment *attachment)
 {
   if (attachment->bytes != NULL)
@@ -43,7 +43,7 @@ empty (AfrpcStream     *self,
 
 /* The first attachment that is at @position or behind it. */
 static guint
-find_attachment (const AfrpcStream *self,
+find_attachment (const AfrpcWriter *self,
                  guint64            position)
 {
   guint low = self->attachments_head, high = self->attachments_end;
@@ -71,42 +71,42 @@ belongs (const AfrpcAttachment *attachment,
                                : attachment->bytes != NULL && attachment->position == end;
 }
 
-/* Takes back the frame that was queued at @position, by afrpc_stream_put_payload() or one like it. FALSE: it is being
+/* Takes back the frame that was queued at @position, by afrpc_writer_put_payload() or one like it. FALSE: it is being
  * written, or has been. */
 gboolean
-afrpc_stream_drop (AfrpcStream *self,
+afrpc_writer_drop (AfrpcWriter *self,
                    guint64      position)
 {
-  const gsize at = position - self->out_base;
+  const gsize at = position - self->base;
   AfrpcFrameHeader header;
   guint64 end;
   gsize size;
 
   g_assert (self->kept_from == G_MAXUINT64 || position >= self->kept_from);
-  if (afrpc_stream_has_written (self, position))
+  if (afrpc_writer_has_written (self, position))
     return FALSE;
 
   header = get_header (self, at);
-  size = afrpc_stream_frame_size (self, &header);
+  size = afrpc_writer_frame_size (self, &header);
   end = position + size;
-  if (header.n_fds > 0 || header.size >= AFRPC_STREAM_BODY_MIN)
+  if (header.n_fds > 0 || header.size >= AFRPC_LARGE_PAYLOAD_MIN)
     for (guint i = find_attachment (self, position);
          i < self->attachments_end && self->attachments[i].position <= end; i++)
       if (belongs (&self->attachments[i], position, end))
         empty (self, &self->attachments[i]);
 
-  self->out[at] = 0;
+  self->data[at] = 0;
   self->dropped_size += size;
   self->dropped_from = MIN (self->dropped_from, position);
-  if (afrpc_stream_get_queued (self) == 0)
-    afrpc_stream_end_flush (self);
+  if (afrpc_writer_get_queued (self) == 0)
+    afrpc_writer_end_flush (self);
 
   return TRUE;
 }
 
 /* Whether something that was queued before @position is still to be written. */
 static gboolean
-is_behind_payload (AfrpcStream *self,
+is_behind_payload (AfrpcWriter *self,
                    guint64      position)
 {
   while (self->attachments_head < self->attachments_end)
@@ -117,7 +117,7 @@ is_behind_payload (AfrpcStream *self,
         return FALSE;
       if (!is_empty (attachment))
         return TRUE;
-      afrpc_stream_pop_attachment (self);
+      afrpc_writer_pop_attachment (self);
     }
 
   return FALSE;
@@ -126,29 +126,29 @@ is_behind_payload (AfrpcStream *self,
 /* Passes the dropped frames at the head of the queue. Returns up to where in the buffer there are none: so much can be
  * written. */
 gsize
-afrpc_stream_pass_dropped (AfrpcStream *self)
+afrpc_writer_pass_dropped (AfrpcWriter *self)
 {
   for (;;)
     {
-      const gsize at = self->dropped_from - self->out_base;
+      const gsize at = self->dropped_from - self->base;
       AfrpcFrameHeader header;
       gsize size;
 
-      if (at == self->out_tail)
+      if (at == self->tail)
         {
           self->dropped_from = G_MAXUINT64;
           return at;
         }
-      if (at - self->out_head >= LOOK_AHEAD_SIZE)
+      if (at - self->head >= LOOK_AHEAD_SIZE)
         return at;
 
       header = get_header (self, at);
-      size = afrpc_stream_frame_size (self, &header);
+      size = afrpc_writer_frame_size (self, &header);
       if (header.kind == 0)
         {
-          if (at > self->out_head || is_behind_payload (self, self->dropped_from))
+          if (at > self->head || is_behind_payload (self, self->dropped_from))
             return at;
-          self->out_head += size;
+          self->head += size;
           self->dropped_size -= size;
         }
       self->dropped_from += size;
@@ -157,15 +157,15 @@ afrpc_stream_pass_dropped (AfrpcStream *self)
 
 /* Whether most of what is in the buffer, and by much, was dropped. */
 gboolean
-afrpc_stream_is_sparse (const AfrpcStream *self)
+afrpc_writer_is_sparse (const AfrpcWriter *self)
 {
   return self->dropped_size > SPARSE_SIZE_MIN &&
-         self->dropped_size > (self->out_tail - self->out_head) / 2;
+         self->dropped_size > (self->tail - self->head) / 2;
 }
 
 /* Moves the attachments that belong to a frame with it, and forgets those that were dropped. */
 static void
-move_attachments (AfrpcStream *self,
+move_attachments (AfrpcWriter *self,
                   guint       *from,
                   guint       *to,
                   guint64      end,
@@ -186,8 +186,8 @@ move_attachments (AfrpcStream *self,
 
 /* Gives back the room of frames that were dropped. @moved is told where those are now that lay behind them. */
 void
-afrpc_stream_compact (AfrpcStream          *self,
-                      AfrpcStreamMovedFunc  moved,
+afrpc_writer_compact (AfrpcWriter          *self,
+                      AfrpcWriterMovedFunc  moved,
                       gpointer              data)
 {
   guint from, to;
@@ -196,49 +196,49 @@ afrpc_stream_compact (AfrpcStream          *self,
   if (self->dropped_from == G_MAXUINT64)
     return;
 
-  target = self->dropped_from - self->out_base;
+  target = self->dropped_from - self->base;
   from = to = find_attachment (self, self->dropped_from);
-  for (gsize at = target; at < self->out_tail; at += size)
+  for (gsize at = target; at < self->tail; at += size)
     {
       const AfrpcFrameHeader header = get_header (self, at);
 
-      size = afrpc_stream_frame_size (self, &header);
-      move_attachments (self, &from, &to, self->out_base + at + size, at - target);
+      size = afrpc_writer_frame_size (self, &header);
+      move_attachments (self, &from, &to, self->base + at + size, at - target);
       if (header.kind == 0)
         continue;
 
-      memmove (self->out + target, self->out + at, size);
-      moved (&header, self->out_base + target, data);
+      memmove (self->data + target, self->data + at, size);
+      moved (&header, self->base + target, data);
       target += size;
     }
 
   self->attachments_end = to;
-  self->out_tail = target;
+  self->tail = target;
   self->dropped_size = 0;
   self->dropped_from = G_MAXUINT64;
 }
 
 /* Keeps what is queued from now on, also once it is written. */
 void
-afrpc_stream_keep (AfrpcStream *self)
+afrpc_writer_keep (AfrpcWriter *self)
 {
   g_assert (self->kept_from == G_MAXUINT64);
-  self->kept_from = afrpc_stream_get_position (self);
+  self->kept_from = afrpc_writer_get_position (self);
   self->n_unkept = self->attachments_end - self->attachments_head;
 }
 
 /* Returns: bytes that are written, and kept */
 gsize
-afrpc_stream_get_kept (const AfrpcStream *self)
+afrpc_writer_get_kept (const AfrpcWriter *self)
 {
-  const guint64 written = self->out_base + self->out_head;
+  const guint64 written = self->base + self->head;
 
   return (written > self->kept_from ? written - self->kept_from : 0) + self->attached_kept;
 }
 
 /* Keeps nothing any more. */
 void
-afrpc_stream_forget_kept (AfrpcStream *self)
+afrpc_writer_forget_kept (AfrpcWriter *self)
 {
   for (guint i = self->attachments_kept; i < self->attachments_head; i++)
     afrpc_attachment_clear (&self->attachments[i]);
@@ -248,16 +248,16 @@ afrpc_stream_forget_kept (AfrpcStream *self)
   self->attached_kept = 0;
   self->n_unkept = 0;
   self->kept_from = G_MAXUINT64;
-  if (afrpc_stream_get_queued (self) == 0)
-    afrpc_stream_end_flush (self);
+  if (afrpc_writer_get_queued (self) == 0)
+    afrpc_writer_end_flush (self);
 }
 
 /* Queues what @other has been keeping, written or not, and of which @moved says that it is wanted; @other is of no use
  * any more, but to be cleared. */
 void
-afrpc_stream_put_rest (AfrpcStream          *self,
-                       AfrpcStream          *other,
-                       AfrpcStreamMovedFunc  moved,
+afrpc_writer_put_rest (AfrpcWriter          *self,
+                       AfrpcWriter          *other,
+                       AfrpcWriterMovedFunc  moved,
                        gpointer              data)
 {
   guint i = other->attachments_kept + other->n_unkept;
@@ -266,19 +266,19 @@ afrpc_stream_put_rest (AfrpcStream          *self,
   if (other->kept_from == G_MAXUINT64)
     return;
 
-  for (gsize at = other->kept_from - other->out_base; at < other->out_tail; at += size)
+  for (gsize at = other->kept_from - other->base; at < other->tail; at += size)
     {
       const AfrpcFrameHeader header = get_header (other, at);
-      const guint64 start = other->out_base + at, position = afrpc_stream_get_position (self);
+      const guint64 start = other->base + at, position = afrpc_writer_get_position (self);
       gboolean is_wanted;
 
-      size = afrpc_stream_frame_size (other, &header);
+      size = afrpc_writer_frame_size (other, &header);
       is_wanted = header.kind != 0 && moved (&header, position, data);
       if (is_wanted)
         {
-          afrpc_stream_reserve (self, size);
-          memcpy (self->out + self->out_tail, other->out + at, size);
-          self->out_tail += size;
+          afrpc_writer_reserve (self, size);
+          memcpy (self->data + self->tail, other->data + at, size);
+          self->tail += size;
         }
 
       for (; i < other->attachments_end && other->attachments[i].position <= start + size; i++)
@@ -289,7 +289,7 @@ afrpc_stream_put_rest (AfrpcStream          *self,
             break;
           if (!is_wanted || is_empty (attachment))
             continue;
-          afrpc_stream_attach (self, attachment->n_fds > 0 ? position : position + size,
+          afrpc_writer_attach (self, attachment->n_fds > 0 ? position : position + size,
                                g_steal_pointer (&attachment->bytes), g_steal_pointer (&attachment->fds),
                                attachment->n_fds);
           attachment->n_fds = 0;

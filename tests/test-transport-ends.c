@@ -15,7 +15,8 @@
 
 #include "afrpc-error.h"
 #include "own-process.h"
-#include "stream-pair.h"
+#include "transport-pair.h"
+#include "transport/afrpc-pipes.h"
 
 static int
 count_unread (int fd)
@@ -29,12 +30,12 @@ count_unread (int fd)
 
 /* What @source has queued, of @size bytes. */
 static char *
-flush_raw (StreamPair *source,
-           gsize       size)
+flush_raw (TransportPair *source,
+           gsize          size)
 {
   char *raw = g_malloc (size);
 
-  g_assert_cmpint (afrpc_stream_flush (&source->from, NULL), ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (afrpc_transport_flush (&source->from, NULL), ==, AFRPC_STEP_DONE);
   g_assert_cmpint (read (source->to.in_fd, raw, size), ==, size);
 
   return raw;
@@ -42,50 +43,50 @@ flush_raw (StreamPair *source,
 
 /* Two frames, of which the first @n_bytes_first bytes come first. */
 static void
-check_exact (StreamWay  way,
-             GVariant  *first,
-             GVariant  *second,
-             gsize      n_bytes_first)
+check_exact (TransportWay  way,
+             GVariant     *first,
+             GVariant     *second,
+             gsize         n_bytes_first)
 {
-  g_auto(StreamPair) pair = { 0 };
-  g_auto(StreamPair) source = { 0 };
+  g_auto(TransportPair) pair = { 0 };
+  g_auto(TransportPair) source = { 0 };
   g_autofree char *raw = NULL;
   gsize total;
   AfrpcFrame frame;
 
-  stream_pair_init (&source, way, O_NONBLOCK);
-  afrpc_stream_put_value (&source.from, AFRPC_FRAME_CALL, 1, first);
-  afrpc_stream_put_value (&source.from, AFRPC_FRAME_CALL, 2, second);
-  total = afrpc_stream_get_queued (&source.from);
+  transport_pair_init (&source, way, O_NONBLOCK);
+  afrpc_transport_put_value (&source.from, AFRPC_FRAME_CALL, 1, first);
+  afrpc_transport_put_value (&source.from, AFRPC_FRAME_CALL, 2, second);
+  total = afrpc_transport_get_queued (&source.from);
   raw = flush_raw (&source, total);
 
-  stream_pair_init (&pair, way, O_NONBLOCK);
-  pair.to.exact = TRUE;
+  transport_pair_init (&pair, way, O_NONBLOCK);
+  pair.to.reader.frame_by_frame = TRUE;
   if (n_bytes_first > 0)
     g_assert_cmpint (write (pair.from.out_fd, raw, n_bytes_first), ==, n_bytes_first);
   do
-    g_assert_cmpint (afrpc_stream_next (&pair.to, &frame, NULL), ==, AFRPC_STREAM_AGAIN);
-  while (afrpc_stream_read (&pair.to, NULL) == AFRPC_STREAM_DONE);
+    g_assert_cmpint (afrpc_transport_next (&pair.to, &frame, NULL), ==, AFRPC_STEP_AGAIN);
+  while (afrpc_transport_read (&pair.to, NULL) == AFRPC_STEP_DONE);
   g_assert_cmpint (write (pair.from.out_fd, raw + n_bytes_first, total - n_bytes_first), >, 0);
 
-  stream_pair_receive_value (&pair, 1, first);
+  transport_pair_receive_value (&pair, 1, first);
   g_assert_cmpint (count_unread (pair.to.in_fd), ==,
-                   stream_pair_frame_size (&pair, g_variant_get_size (second)));
-  stream_pair_receive_value (&pair, 2, second);
-  stream_pair_assert_idle (&pair);
+                   transport_pair_frame_size (&pair, g_variant_get_size (second)));
+  transport_pair_receive_value (&pair, 2, second);
+  transport_pair_assert_idle (&pair);
 }
 
 static void
-test_stream_exact (gconstpointer data)
+test_transport_exact (gconstpointer data)
 {
-  const StreamWay way = GPOINTER_TO_UINT (data);
-  const gsize sizes[] = { 0, 1, 8, 1000, AFRPC_STREAM_BODY_MIN - 1, AFRPC_STREAM_BODY_MIN, 40000 };
+  const TransportWay way = GPOINTER_TO_UINT (data);
+  const gsize sizes[] = { 0, 1, 8, 1000, AFRPC_LARGE_PAYLOAD_MIN - 1, AFRPC_LARGE_PAYLOAD_MIN, 40000 };
 
   g_test_summary ("An exact stream leaves in the socket what comes after the frame");
   for (guint i = 0; i < G_N_ELEMENTS (sizes) * G_N_ELEMENTS (sizes); i++)
     {
-      g_autoptr(GVariant) first = stream_pair_new_bytes (sizes[i % G_N_ELEMENTS (sizes)], 1);
-      g_autoptr(GVariant) second = stream_pair_new_bytes (sizes[i / G_N_ELEMENTS (sizes)], 2);
+      g_autoptr(GVariant) first = transport_pair_new_bytes (sizes[i % G_N_ELEMENTS (sizes)], 1);
+      g_autoptr(GVariant) second = transport_pair_new_bytes (sizes[i / G_N_ELEMENTS (sizes)], 2);
       const gsize size = AFRPC_FRAME_HEADER_SIZE + 8 + afrpc_frame_pad (g_variant_get_size (first));
 
       for (gsize n = 0; n < size; n += n < 40 ? 1 : size / 7)
@@ -99,42 +100,42 @@ check_size_max (gsize    size_max,
                 gsize    size,
                 gboolean is_allowed)
 {
-  g_auto(StreamPair) pair = { 0 };
+  g_auto(TransportPair) pair = { 0 };
   g_autoptr(GError) error = NULL;
   guint8 bytes[AFRPC_FRAME_HEADER_SIZE];
   const AfrpcFrameHeader header = { .kind = AFRPC_FRAME_CALL, .size = size };
   AfrpcFrame frame;
 
-  stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
-  pair.to.size_max = size_max;
+  transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
+  pair.to.reader.size_max = size_max;
   afrpc_frame_encode (&header, bytes);
   g_assert_cmpint (write (pair.from.out_fd, bytes, sizeof bytes), ==, sizeof bytes);
-  g_assert_cmpint (afrpc_stream_read (&pair.to, NULL), ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (afrpc_transport_read (&pair.to, NULL), ==, AFRPC_STEP_DONE);
 
   /* It does not get better by asking again. */
   for (guint i = 0; i < 2; i++)
     {
-      AfrpcStreamStep step = afrpc_stream_next (&pair.to, &frame, &error);
+      AfrpcStep step = afrpc_transport_next (&pair.to, &frame, &error);
 
       if (is_allowed)
         {
           g_assert_no_error (error);
-          g_assert_cmpint (step, ==, size > 0 || i > 0 ? AFRPC_STREAM_AGAIN : AFRPC_STREAM_DONE);
+          g_assert_cmpint (step, ==, size > 0 || i > 0 ? AFRPC_STEP_AGAIN : AFRPC_STEP_DONE);
         }
       else
         {
-          g_assert_cmpint (step, ==, AFRPC_STREAM_ERROR);
+          g_assert_cmpint (step, ==, AFRPC_STEP_ERROR);
           g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL);
-          g_assert_false (pair.to.in_body);
+          g_assert_false (pair.to.reader.in_body);
         }
       g_clear_error (&error);
     }
 }
 
 static void
-test_stream_size_max (void)
+test_transport_size_max (void)
 {
-  const gsize limits[] = { 0, 1, 100, AFRPC_STREAM_BODY_MIN - 1, AFRPC_STREAM_BODY_MIN, 1 << 20 };
+  const gsize limits[] = { 0, 1, 100, AFRPC_LARGE_PAYLOAD_MIN - 1, AFRPC_LARGE_PAYLOAD_MIN, 1 << 20 };
 
   g_test_summary ("A payload above the limit is refused as soon as it is announced");
   for (guint i = 0; i < G_N_ELEMENTS (limits); i++)
@@ -146,42 +147,42 @@ test_stream_size_max (void)
 }
 
 static void
-test_stream_impossible_size (gconstpointer data)
+test_transport_impossible_size (gconstpointer data)
 {
   const guint64 sizes[] = { G_MAXUINT64, G_MAXUINT64 - 7, (guint64) G_MAXSSIZE + 1, G_MAXSSIZE };
 
   g_test_summary ("Where there is no limit, a payload that cannot be is an error");
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
     {
-      g_auto(StreamPair) pair = { 0 };
+      g_auto(TransportPair) pair = { 0 };
       g_autoptr(GError) error = NULL;
       guint8 bytes[AFRPC_FRAME_HEADER_SIZE + AFRPC_FRAME_GUARD_SIZE];
       const AfrpcFrameHeader header = { .kind = AFRPC_FRAME_CALL, .size = sizes[i] };
       AfrpcFrame frame;
 
-      stream_pair_init (&pair, GPOINTER_TO_UINT (data), O_NONBLOCK);
+      transport_pair_init (&pair, GPOINTER_TO_UINT (data), O_NONBLOCK);
       memset (bytes, AFRPC_FRAME_GUARD_BYTE, sizeof bytes);
       afrpc_frame_encode (&header, bytes);
       g_assert_cmpint (write (pair.from.out_fd, bytes, sizeof bytes), ==, sizeof bytes);
-      g_assert_cmpint (afrpc_stream_read (&pair.to, NULL), ==, AFRPC_STREAM_DONE);
-      g_assert_cmpint (afrpc_stream_next (&pair.to, &frame, &error), ==, AFRPC_STREAM_ERROR);
+      g_assert_cmpint (afrpc_transport_read (&pair.to, NULL), ==, AFRPC_STEP_DONE);
+      g_assert_cmpint (afrpc_transport_next (&pair.to, &frame, &error), ==, AFRPC_STEP_ERROR);
       g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL);
     }
 }
 
 /* A step during which the process gets no more memory from the system. */
-static AfrpcStreamStep
-next_without_memory (AfrpcStream *stream,
-                     AfrpcFrame  *frame)
+static AfrpcStep
+next_without_memory (AfrpcTransport *transport,
+                     AfrpcFrame     *frame)
 {
   const struct rlimit none = { 0, RLIM_INFINITY };
   struct rlimit before;
-  AfrpcStreamStep step;
+  AfrpcStep step;
 
-  afrpc_blocks_drop_kept ();
+  afrpc_payload_memory_drop_kept ();
   g_assert_no_errno (getrlimit (RLIMIT_AS, &before));
   g_assert_no_errno (setrlimit (RLIMIT_AS, &none));
-  step = afrpc_stream_next (stream, frame, NULL);
+  step = afrpc_transport_next (transport, frame, NULL);
   g_assert_no_errno (setrlimit (RLIMIT_AS, &before));
 
   return step;
@@ -189,23 +190,23 @@ next_without_memory (AfrpcStream *stream,
 
 /* @values as the frames 1, 2, 3... */
 static char *
-write_frames (StreamWay   way,
-              GVariant  **values,
-              guint       n_values,
-              gsize      *size)
+write_frames (TransportWay   way,
+              GVariant     **values,
+              guint          n_values,
+              gsize         *size)
 {
-  g_auto(AfrpcStream) stream = { 0 };
+  g_auto(AfrpcTransport) transport = { 0 };
   int memfd = memfd_create ("frames", MFD_CLOEXEC);
   char *raw;
 
   g_assert_no_errno (memfd);
-  afrpc_stream_init (&stream, -1, memfd, FALSE);
-  if (way == STREAM_WAY_GUARDED)
-    stream.out_guard = AFRPC_FRAME_GUARD_SIZE;
+  afrpc_transport_init (&transport, &afrpc_pipes_funcs,
+                        way == TRANSPORT_WAY_GUARDED ? AFRPC_TRANSPORT_WORKER : AFRPC_TRANSPORT_PROGRAM);
+  afrpc_transport_connect (&transport, -1, memfd);
   for (guint i = 0; i < n_values; i++)
-    afrpc_stream_put_value (&stream, AFRPC_FRAME_CALL, i + 1, values[i]);
-  *size = afrpc_stream_get_queued (&stream);
-  g_assert_cmpint (afrpc_stream_flush (&stream, NULL), ==, AFRPC_STREAM_DONE);
+    afrpc_transport_put_value (&transport, AFRPC_FRAME_CALL, i + 1, values[i]);
+  *size = afrpc_transport_get_queued (&transport);
+  g_assert_cmpint (afrpc_transport_flush (&transport, NULL), ==, AFRPC_STEP_DONE);
 
   raw = g_malloc (*size);
   g_assert_cmpint (pread (memfd, raw, *size, 0), ==, *size);
@@ -216,32 +217,32 @@ write_frames (StreamWay   way,
 /* A payload for which there is no memory, between others, of which @n_bytes_first bytes have come, with its
  * header, when that turns out. */
 static void
-check_no_memory (StreamWay way,
-                 gsize     size,
-                 gsize     n_bytes_first,
-                 gboolean  exact)
+check_no_memory (TransportWay way,
+                 gsize        size,
+                 gsize        n_bytes_first,
+                 gboolean     exact)
 {
-  g_autoptr(GVariant) small = stream_pair_new_bytes (100, 1);
-  g_autoptr(GVariant) large = stream_pair_new_bytes (size, 2);
-  g_autoptr(GVariant) other = stream_pair_new_bytes (AFRPC_STREAM_BODY_MIN, 3);
+  g_autoptr(GVariant) small = transport_pair_new_bytes (100, 1);
+  g_autoptr(GVariant) large = transport_pair_new_bytes (size, 2);
+  g_autoptr(GVariant) other = transport_pair_new_bytes (AFRPC_LARGE_PAYLOAD_MIN, 3);
   GVariant *values[] = { large, other, small };
-  g_auto(StreamPair) pair = { 0 };
+  g_auto(TransportPair) pair = { 0 };
   g_autofree char *raw = NULL;
   gsize raw_size, n_written = AFRPC_FRAME_HEADER_SIZE + 8 + n_bytes_first;
   guint64 n_frames = 0;
 
   raw = write_frames (way, values, G_N_ELEMENTS (values), &raw_size);
-  stream_pair_init (&pair, way, O_NONBLOCK);
-  pair.to.exact = exact;
+  transport_pair_init (&pair, way, O_NONBLOCK);
+  pair.to.reader.frame_by_frame = exact;
   g_assert_cmpint (write (pair.from.out_fd, raw, n_written), ==, n_written);
-  while (!pair.to.in_body)
+  while (!pair.to.reader.in_body)
     {
       AfrpcFrame frame;
 
-      g_assert_cmpint (afrpc_stream_read (&pair.to, NULL), ==, AFRPC_STREAM_DONE);
-      g_assert_cmpint (next_without_memory (&pair.to, &frame), ==, AFRPC_STREAM_AGAIN);
+      g_assert_cmpint (afrpc_transport_read (&pair.to, NULL), ==, AFRPC_STEP_DONE);
+      g_assert_cmpint (next_without_memory (&pair.to, &frame), ==, AFRPC_STEP_AGAIN);
     }
-  g_assert_null (pair.to.body.data);
+  g_assert_null (pair.to.reader.body.data);
 
   while (n_frames < G_N_ELEMENTS (values))
     {
@@ -249,33 +250,33 @@ check_no_memory (StreamWay way,
       gssize n = write (pair.from.out_fd, raw + n_written, raw_size - n_written);
 
       n_written += MAX (n, 0);
-      g_assert_cmpint (afrpc_stream_read (&pair.to, NULL), ==, AFRPC_STREAM_DONE);
-      while (afrpc_stream_next (&pair.to, &frame, NULL) == AFRPC_STREAM_DONE)
+      g_assert_cmpint (afrpc_transport_read (&pair.to, NULL), ==, AFRPC_STEP_DONE);
+      while (afrpc_transport_next (&pair.to, &frame, NULL) == AFRPC_STEP_DONE)
         {
           g_autoptr(GVariant) none = NULL;
           g_autoptr(GError) error = NULL;
 
           if (n_frames++ > 0)
             {
-              stream_pair_check_frame (&frame, n_frames, values[n_frames - 1]);
+              transport_pair_check_frame (&frame, n_frames, values[n_frames - 1]);
               continue;
             }
           g_assert_cmpuint (frame.header.serial, ==, 1);
           g_assert_cmpuint (frame.header.size, ==, size);
           g_assert_null (frame.payload);
-          none = afrpc_stream_parse_value (&pair.to, &frame, &error);
+          none = afrpc_transport_parse_value (&pair.to, &frame, &error);
           g_assert_null (none);
           g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE);
         }
     }
   g_assert_cmpuint (n_written, ==, raw_size);
-  stream_pair_assert_idle (&pair);
+  transport_pair_assert_idle (&pair);
 }
 
 static void
-test_stream_no_memory (gconstpointer data)
+test_transport_no_memory (gconstpointer data)
 {
-  const gsize sizes[] = { AFRPC_BLOCK_KEPT_MIN, (2 << 20) + 1, (2 << 20) + AFRPC_STREAM_IN_SIZE - 8, 3 << 20 };
+  const gsize sizes[] = { AFRPC_PAYLOAD_MEMORY_KEPT_MIN, (2 << 20) + 1, (2 << 20) + AFRPC_READER_SIZE - 8, 3 << 20 };
   const gsize firsts[] = { 0, 1, 8, 1001, 30000 };
 
   g_test_summary ("A payload for which there is no memory fails alone");
@@ -291,115 +292,115 @@ test_stream_no_memory (gconstpointer data)
 }
 
 static void
-test_stream_garbage (void)
+test_transport_garbage (void)
 {
-  g_auto(StreamPair) pair = { 0 };
+  g_auto(TransportPair) pair = { 0 };
   g_autoptr(GError) error = NULL;
   AfrpcFrame frame;
   const char text[] = "Traceback (most recent call last):\n";
 
   g_test_summary ("What is no frame is an error, after the frames before it");
-  stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
-  afrpc_stream_put_value (&pair.from, AFRPC_FRAME_CALL, 1, NULL);
-  g_assert_cmpint (afrpc_stream_flush (&pair.from, NULL), ==, AFRPC_STREAM_DONE);
+  transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
+  afrpc_transport_put_value (&pair.from, AFRPC_FRAME_CALL, 1, NULL);
+  g_assert_cmpint (afrpc_transport_flush (&pair.from, NULL), ==, AFRPC_STEP_DONE);
   g_assert_cmpint (write (pair.from.out_fd, text, sizeof text), ==, sizeof text);
-  stream_pair_receive_value (&pair, 1, NULL);
-  g_assert_cmpint (afrpc_stream_next (&pair.to, &frame, &error), ==, AFRPC_STREAM_ERROR);
+  transport_pair_receive_value (&pair, 1, NULL);
+  g_assert_cmpint (afrpc_transport_next (&pair.to, &frame, &error), ==, AFRPC_STEP_ERROR);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL);
 }
 
 /* Reads to the end; returns how many frames there were. */
 static guint
-read_to_eof (AfrpcStream *stream)
+read_to_eof (AfrpcTransport *transport)
 {
   g_autoptr(GError) error = NULL;
-  AfrpcStreamStep step;
+  AfrpcStep step;
   AfrpcFrame frame;
   guint n = 0;
 
-  while ((step = afrpc_stream_read (stream, &error)) == AFRPC_STREAM_DONE)
+  while ((step = afrpc_transport_read (transport, &error)) == AFRPC_STEP_DONE)
     {
-      while ((step = afrpc_stream_next (stream, &frame, &error)) == AFRPC_STREAM_DONE)
+      while ((step = afrpc_transport_next (transport, &frame, &error)) == AFRPC_STEP_DONE)
         n++;
       g_assert_no_error (error);
-      g_assert_cmpint (step, ==, AFRPC_STREAM_AGAIN);
+      g_assert_cmpint (step, ==, AFRPC_STEP_AGAIN);
     }
   g_assert_no_error (error);
-  g_assert_cmpint (step, ==, AFRPC_STREAM_EOF);
-  g_assert_cmpint (afrpc_stream_next (stream, &frame, &error), ==, AFRPC_STREAM_AGAIN);
-  g_assert_cmpint (afrpc_stream_read (stream, &error), ==, AFRPC_STREAM_EOF);
+  g_assert_cmpint (step, ==, AFRPC_STEP_EOF);
+  g_assert_cmpint (afrpc_transport_next (transport, &frame, &error), ==, AFRPC_STEP_AGAIN);
+  g_assert_cmpint (afrpc_transport_read (transport, &error), ==, AFRPC_STEP_EOF);
 
   return n;
 }
 
 static void
-test_stream_eof (gconstpointer data)
+test_transport_eof (gconstpointer data)
 {
-  g_autoptr(GVariant) small = stream_pair_new_bytes (13, 1);
-  g_autoptr(GVariant) large = stream_pair_new_bytes (AFRPC_STREAM_BODY_MIN + 3, 2);
+  g_autoptr(GVariant) small = transport_pair_new_bytes (13, 1);
+  g_autoptr(GVariant) large = transport_pair_new_bytes (AFRPC_LARGE_PAYLOAD_MIN + 3, 2);
   gsize first, total;
   g_autofree char *raw = NULL;
-  g_auto(StreamPair) source = { 0 };
+  g_auto(TransportPair) source = { 0 };
 
   g_test_summary ("The end of input anywhere in a frame is the end, after the frames before it");
-  stream_pair_init (&source, GPOINTER_TO_UINT (data), O_NONBLOCK);
-  afrpc_stream_put_value (&source.from, AFRPC_FRAME_CALL, 1, small);
-  first = afrpc_stream_get_queued (&source.from);
-  afrpc_stream_put_value (&source.from, AFRPC_FRAME_CALL, 2, large);
-  total = afrpc_stream_get_queued (&source.from);
+  transport_pair_init (&source, GPOINTER_TO_UINT (data), O_NONBLOCK);
+  afrpc_transport_put_value (&source.from, AFRPC_FRAME_CALL, 1, small);
+  first = afrpc_transport_get_queued (&source.from);
+  afrpc_transport_put_value (&source.from, AFRPC_FRAME_CALL, 2, large);
+  total = afrpc_transport_get_queued (&source.from);
   raw = flush_raw (&source, total);
 
   for (gsize n = 0; n <= total; n += n > first + 100 && n < total - 100 ? 97 : 1)
     {
-      g_auto(StreamPair) pair = { 0 };
+      g_auto(TransportPair) pair = { 0 };
 
-      stream_pair_init (&pair, GPOINTER_TO_UINT (data), O_NONBLOCK);
+      transport_pair_init (&pair, GPOINTER_TO_UINT (data), O_NONBLOCK);
       if (n > 0)
         g_assert_cmpint (write (pair.from.out_fd, raw, n), ==, n);
-      afrpc_stream_clear (&pair.from);
+      afrpc_transport_clear (&pair.from);
       g_assert_cmpuint (read_to_eof (&pair.to), ==, n < first ? 0 : n < total ? 1 : 2);
     }
 }
 
 static void
-test_stream_guard (void)
+test_transport_guard (void)
 {
-  const gsize sizes[] = { 0, 1, 8, 1000, AFRPC_STREAM_BODY_MIN - 1, AFRPC_STREAM_BODY_MIN, 40000 };
+  const gsize sizes[] = { 0, 1, 8, 1000, AFRPC_LARGE_PAYLOAD_MIN - 1, AFRPC_LARGE_PAYLOAD_MIN, 40000 };
 
   g_test_summary ("A frame whose guard is not whole is refused, whichever byte it is");
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
     for (guint n = 1; n <= AFRPC_FRAME_GUARD_SIZE; n++)
       {
-        g_autoptr(GVariant) value = stream_pair_new_bytes (sizes[i], i);
-        g_auto(StreamPair) source = { 0 };
-        g_auto(StreamPair) pair = { 0 };
+        g_autoptr(GVariant) value = transport_pair_new_bytes (sizes[i], i);
+        g_auto(TransportPair) source = { 0 };
+        g_auto(TransportPair) pair = { 0 };
         g_autoptr(GError) error = NULL;
         g_autofree char *raw = NULL;
-        AfrpcStreamStep step;
+        AfrpcStep step;
         AfrpcFrame frame;
         gsize size;
 
-        stream_pair_init (&source, STREAM_WAY_GUARDED, O_NONBLOCK);
-        afrpc_stream_put_value (&source.from, AFRPC_FRAME_CALL, 1, value);
-        size = afrpc_stream_get_queued (&source.from);
+        transport_pair_init (&source, TRANSPORT_WAY_GUARDED, O_NONBLOCK);
+        afrpc_transport_put_value (&source.from, AFRPC_FRAME_CALL, 1, value);
+        size = afrpc_transport_get_queued (&source.from);
         raw = flush_raw (&source, size);
         raw[size - n] ^= 1;
 
-        stream_pair_init (&pair, STREAM_WAY_GUARDED, O_NONBLOCK);
+        transport_pair_init (&pair, TRANSPORT_WAY_GUARDED, O_NONBLOCK);
         g_assert_cmpint (write (pair.from.out_fd, raw, size), ==, size);
-        while ((step = afrpc_stream_next (&pair.to, &frame, &error)) == AFRPC_STREAM_AGAIN)
-          g_assert_cmpint (afrpc_stream_read (&pair.to, NULL), ==, AFRPC_STREAM_DONE);
-        g_assert_cmpint (step, ==, AFRPC_STREAM_ERROR);
+        while ((step = afrpc_transport_next (&pair.to, &frame, &error)) == AFRPC_STEP_AGAIN)
+          g_assert_cmpint (afrpc_transport_read (&pair.to, NULL), ==, AFRPC_STEP_DONE);
+        g_assert_cmpint (step, ==, AFRPC_STEP_ERROR);
         g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL);
       }
 }
 
 /* The last bytes, of as many reads as there are pieces of that size. */
 static void
-check_tail (gsize n_bytes,
+check_last_bytes (gsize n_bytes,
             gsize piece)
 {
-  g_auto(StreamPair) pair = { 0 };
+  g_auto(TransportPair) pair = { 0 };
   guint8 bytes[1000];
   const gsize kept = MIN (n_bytes, AFRPC_FRAME_GOODBYE_SIZE);
 
@@ -408,72 +409,72 @@ check_tail (gsize n_bytes,
   /* A header that never ends. */
   afrpc_frame_encode (&(AfrpcFrameHeader) { .kind = AFRPC_FRAME_CALL, .size = 30000 }, bytes);
 
-  stream_pair_init (&pair, STREAM_WAY_GUARDED, O_NONBLOCK);
+  transport_pair_init (&pair, TRANSPORT_WAY_GUARDED, O_NONBLOCK);
   for (gsize at = 0; at < n_bytes; at += piece)
     {
       AfrpcFrame frame;
       gsize n = MIN (piece, n_bytes - at);
 
       g_assert_cmpint (write (pair.from.out_fd, bytes + at, n), ==, n);
-      g_assert_cmpint (afrpc_stream_read (&pair.to, NULL), ==, AFRPC_STREAM_DONE);
-      g_assert_cmpint (afrpc_stream_next (&pair.to, &frame, NULL), ==, AFRPC_STREAM_AGAIN);
+      g_assert_cmpint (afrpc_transport_read (&pair.to, NULL), ==, AFRPC_STEP_DONE);
+      g_assert_cmpint (afrpc_transport_next (&pair.to, &frame, NULL), ==, AFRPC_STEP_AGAIN);
     }
-  g_assert_cmpmem (pair.to.tail, pair.to.tail_size, bytes + n_bytes - kept, kept);
+  g_assert_cmpmem (pair.to.last_bytes, pair.to.n_last_bytes, bytes + n_bytes - kept, kept);
 }
 
 static void
-test_stream_tail (void)
+test_transport_last_bytes (void)
 {
   g_test_summary ("With guards, the last bytes that arrived are remembered however they came");
   for (gsize n_bytes = AFRPC_FRAME_HEADER_SIZE; n_bytes < 150; n_bytes++)
     for (gsize piece = 1; piece <= n_bytes; piece += 1 + piece / 10)
-      check_tail (n_bytes, piece);
+      check_last_bytes (n_bytes, piece);
 }
 
 static void
-test_stream_reset (void)
+test_transport_reset (void)
 {
-  g_auto(StreamPair) pair = { 0 };
+  g_auto(TransportPair) pair = { 0 };
 
   g_test_summary ("A peer that closes without having read everything is an end, not an error");
-  stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
-  afrpc_stream_put_value (&pair.from, AFRPC_FRAME_CALL, 1, NULL);
-  g_assert_cmpint (afrpc_stream_flush (&pair.from, NULL), ==, AFRPC_STREAM_DONE);
-  afrpc_stream_put_value (&pair.to, AFRPC_FRAME_CALL, 1, NULL);
-  g_assert_cmpint (afrpc_stream_flush (&pair.to, NULL), ==, AFRPC_STREAM_DONE);
-  afrpc_stream_clear (&pair.from);
+  transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
+  afrpc_transport_put_value (&pair.from, AFRPC_FRAME_CALL, 1, NULL);
+  g_assert_cmpint (afrpc_transport_flush (&pair.from, NULL), ==, AFRPC_STEP_DONE);
+  afrpc_transport_put_value (&pair.to, AFRPC_FRAME_CALL, 1, NULL);
+  g_assert_cmpint (afrpc_transport_flush (&pair.to, NULL), ==, AFRPC_STEP_DONE);
+  afrpc_transport_clear (&pair.from);
   g_assert_cmpuint (read_to_eof (&pair.to), ==, 1);
 }
 
 static void
-test_stream_flush_to_nobody (gconstpointer data)
+test_transport_flush_to_nobody (gconstpointer data)
 {
   const gboolean is_reset = GPOINTER_TO_INT (data);
-  g_auto(StreamPair) pair = { 0 };
-  g_autoptr(GVariant) large = stream_pair_new_bytes (1 << 20, 1);
+  g_auto(TransportPair) pair = { 0 };
+  g_autoptr(GVariant) large = transport_pair_new_bytes (1 << 20, 1);
   g_autoptr(GError) error = NULL;
 
   g_test_summary ("Writing to who does not read any more is the end, without a signal");
-  stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
-  afrpc_stream_put_value (&pair.from, AFRPC_FRAME_CALL, 1, large);
-  g_assert_cmpint (afrpc_stream_flush (&pair.from, &error), ==, AFRPC_STREAM_AGAIN);
+  transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
+  afrpc_transport_put_value (&pair.from, AFRPC_FRAME_CALL, 1, large);
+  g_assert_cmpint (afrpc_transport_flush (&pair.from, &error), ==, AFRPC_STEP_AGAIN);
   if (is_reset)
-    afrpc_stream_clear (&pair.to);
+    afrpc_transport_clear (&pair.to);
   else
     g_assert_no_errno (shutdown (pair.to.in_fd, SHUT_RD));
-  g_assert_cmpint (afrpc_stream_flush (&pair.from, &error), ==, AFRPC_STREAM_EOF);
+  g_assert_cmpint (afrpc_transport_flush (&pair.from, &error), ==, AFRPC_STEP_EOF);
   g_assert_no_error (error);
 
   /* Again, with several pieces at once. */
-  afrpc_stream_put_value (&pair.from, AFRPC_FRAME_CALL, 2, NULL);
-  g_assert_cmpint (afrpc_stream_flush (&pair.from, &error), ==, AFRPC_STREAM_EOF);
+  afrpc_transport_put_value (&pair.from, AFRPC_FRAME_CALL, 2, NULL);
+  g_assert_cmpint (afrpc_transport_flush (&pair.from, &error), ==, AFRPC_STEP_EOF);
   g_assert_no_error (error);
 }
 
 static gpointer
-flush_thread (gpointer stream)
+flush_thread (gpointer transport)
 {
-  return GINT_TO_POINTER (afrpc_stream_flush (stream, NULL));
+  return GINT_TO_POINTER (afrpc_transport_flush (transport, NULL));
 }
 
 /* Waits until all threads but this one are waiting for something. */
@@ -501,21 +502,21 @@ wait_until_alone (void)
 }
 
 static void
-test_stream_flush_blocked (void)
+test_transport_flush_blocked (void)
 {
-  g_auto(StreamPair) pair = { 0 };
-  g_autoptr(GVariant) large = stream_pair_new_bytes (1 << 20, 1);
+  g_auto(TransportPair) pair = { 0 };
+  g_autoptr(GVariant) large = transport_pair_new_bytes (1 << 20, 1);
   GThread *thread;
 
   g_test_summary ("A peer that goes while we block in writing to it is the end");
-  stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
-  afrpc_stream_put_value (&pair.from, AFRPC_FRAME_CALL, 1, large);
-  g_assert_cmpint (afrpc_stream_flush (&pair.from, NULL), ==, AFRPC_STREAM_AGAIN);
+  transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
+  afrpc_transport_put_value (&pair.from, AFRPC_FRAME_CALL, 1, large);
+  g_assert_cmpint (afrpc_transport_flush (&pair.from, NULL), ==, AFRPC_STEP_AGAIN);
   g_assert_no_errno (fcntl (pair.from.out_fd, F_SETFL, 0));
   thread = g_thread_new ("flush", flush_thread, &pair.from);
   wait_until_alone ();
-  afrpc_stream_clear (&pair.to);
-  g_assert_cmpint (GPOINTER_TO_INT (g_thread_join (thread)), ==, AFRPC_STREAM_EOF);
+  afrpc_transport_clear (&pair.to);
+  g_assert_cmpint (GPOINTER_TO_INT (g_thread_join (thread)), ==, AFRPC_STEP_EOF);
 }
 
 static guint n_pipe_signals;
@@ -531,7 +532,7 @@ static void
 check_closed_pipe (sighandler_t handler,
                    gboolean     blocked)
 {
-  g_auto(StreamPair) pair = { 0 };
+  g_auto(TransportPair) pair = { 0 };
   g_autoptr(GError) error = NULL;
   sighandler_t before = signal (SIGPIPE, handler);
   sigset_t sigpipe, mask, after, pending;
@@ -545,10 +546,10 @@ check_closed_pipe (sighandler_t handler,
     }
   pthread_sigmask (SIG_SETMASK, NULL, &mask);
 
-  stream_pair_init (&pair, STREAM_WAY_PIPE, O_NONBLOCK);
-  afrpc_stream_put_value (&pair.from, AFRPC_FRAME_CALL, 1, NULL);
-  afrpc_stream_clear (&pair.to);
-  g_assert_cmpint (afrpc_stream_flush (&pair.from, &error), ==, AFRPC_STREAM_EOF);
+  transport_pair_init (&pair, TRANSPORT_WAY_PIPE, O_NONBLOCK);
+  afrpc_transport_put_value (&pair.from, AFRPC_FRAME_CALL, 1, NULL);
+  afrpc_transport_clear (&pair.to);
+  g_assert_cmpint (afrpc_transport_flush (&pair.from, &error), ==, AFRPC_STEP_EOF);
   g_assert_no_error (error);
 
   pthread_sigmask (SIG_SETMASK, NULL, &after);
@@ -566,7 +567,7 @@ check_closed_pipe (sighandler_t handler,
 }
 
 static void
-test_stream_flush_to_closed_pipe (void)
+test_transport_flush_to_closed_pipe (void)
 {
   g_test_summary ("A pipe that nobody reads is the end, and no signal, whatever the program does about those");
   check_closed_pipe (SIG_DFL, FALSE);
@@ -576,21 +577,22 @@ test_stream_flush_to_closed_pipe (void)
 }
 
 static void
-test_stream_bad_fd (void)
+test_transport_bad_fd (void)
 {
-  g_auto(AfrpcStream) stream = { 0 };
+  g_auto(AfrpcTransport) transport = { 0 };
   g_autoptr(GError) error = NULL;
 
   g_test_summary ("What the system refuses for another reason is an error with that reason");
-  afrpc_stream_init (&stream, -1, -1, FALSE);
-  g_assert_cmpint (afrpc_stream_read (&stream, &error), ==, AFRPC_STREAM_ERROR);
+  afrpc_transport_init (&transport, &afrpc_pipes_funcs, AFRPC_TRANSPORT_WORKER);
+  afrpc_transport_connect (&transport, -1, -1);
+  g_assert_cmpint (afrpc_transport_read (&transport, &error), ==, AFRPC_STEP_ERROR);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
   g_assert_nonnull (strstr (error->message, g_strerror (EBADF)));
   g_clear_error (&error);
 
-  g_assert_cmpint (afrpc_stream_flush (&stream, &error), ==, AFRPC_STREAM_DONE);
-  afrpc_stream_put_value (&stream, AFRPC_FRAME_CALL, 1, NULL);
-  g_assert_cmpint (afrpc_stream_flush (&stream, &error), ==, AFRPC_STREAM_ERROR);
+  g_assert_cmpint (afrpc_transport_flush (&transport, &error), ==, AFRPC_STEP_DONE);
+  afrpc_transport_put_value (&transport, AFRPC_FRAME_CALL, 1, NULL);
+  g_assert_cmpint (afrpc_transport_flush (&transport, &error), ==, AFRPC_STEP_ERROR);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
   g_assert_nonnull (strstr (error->message, g_strerror (EBADF)));
 }
@@ -636,28 +638,28 @@ set_alarm (int interval_us)
 }
 
 static void
-test_stream_interrupted (gconstpointer data)
+test_transport_interrupted (gconstpointer data)
 {
-  g_auto(StreamPair) pair = { 0 };
-  g_autoptr(GVariant) large = stream_pair_new_bytes (1 << 20, 1);
-  AfrpcStreamStep step;
+  g_auto(TransportPair) pair = { 0 };
+  g_autoptr(GVariant) large = transport_pair_new_bytes (1 << 20, 1);
+  AfrpcStep step;
 
   g_test_summary ("Signals do not end a step that blocks");
-  stream_pair_init (&pair, GPOINTER_TO_UINT (data), 0);
+  transport_pair_init (&pair, GPOINTER_TO_UINT (data), 0);
   set_helper (pair.from.out_fd, FALSE);
   set_alarm (1000);
-  step = afrpc_stream_read (&pair.to, NULL);
+  step = afrpc_transport_read (&pair.to, NULL);
   set_alarm (0);
-  g_assert_cmpint (step, ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (step, ==, AFRPC_STEP_DONE);
   g_assert_cmpint (n_interrupts, >=, 3);
 
   g_assert_no_errno (fcntl (pair.from.out_fd, F_SETFL, 0));
   set_helper (pair.to.in_fd, TRUE);
-  afrpc_stream_put_value (&pair.from, AFRPC_FRAME_CALL, 1, large);
+  afrpc_transport_put_value (&pair.from, AFRPC_FRAME_CALL, 1, large);
   set_alarm (1000);
-  step = afrpc_stream_flush (&pair.from, NULL);
+  step = afrpc_transport_flush (&pair.from, NULL);
   set_alarm (0);
-  g_assert_cmpint (step, ==, AFRPC_STREAM_DONE);
+  g_assert_cmpint (step, ==, AFRPC_STEP_DONE);
   g_assert_cmpint (n_interrupts, >=, 3);
 }
 
@@ -665,36 +667,36 @@ int
 main (int    argc,
       char **argv)
 {
-  const gconstpointer over_socket = GUINT_TO_POINTER (STREAM_WAY_SOCKET);
-  const gconstpointer over_pipe = GUINT_TO_POINTER (STREAM_WAY_PIPE);
-  const gconstpointer guarded = GUINT_TO_POINTER (STREAM_WAY_GUARDED);
+  const gconstpointer over_socket = GUINT_TO_POINTER (TRANSPORT_WAY_SOCKET);
+  const gconstpointer over_pipe = GUINT_TO_POINTER (TRANSPORT_WAY_PIPE);
+  const gconstpointer guarded = GUINT_TO_POINTER (TRANSPORT_WAY_GUARDED);
 
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_data_func ("/stream-ends/exact/plain", over_socket, test_stream_exact);
-  g_test_add_data_func ("/stream-ends/exact/guarded", guarded, test_stream_exact);
-  g_test_add_func ("/stream-ends/size-max", test_stream_size_max);
-  g_test_add_data_func ("/stream-ends/impossible-size/plain", over_socket, test_stream_impossible_size);
-  g_test_add_data_func ("/stream-ends/impossible-size/guarded", guarded, test_stream_impossible_size);
-  g_test_add_data_func ("/stream-ends/no-memory/plain", over_socket, test_stream_no_memory);
-  g_test_add_data_func ("/stream-ends/no-memory/pipe", over_pipe, test_stream_no_memory);
-  g_test_add_data_func ("/stream-ends/no-memory/guarded", guarded, test_stream_no_memory);
-  g_test_add_func ("/stream-ends/garbage", test_stream_garbage);
-  g_test_add_data_func ("/stream-ends/eof/socket", over_socket, test_stream_eof);
-  g_test_add_data_func ("/stream-ends/eof/pipe", over_pipe, test_stream_eof);
-  g_test_add_data_func ("/stream-ends/eof/guarded", guarded, test_stream_eof);
-  g_test_add_func ("/stream-ends/guard", test_stream_guard);
-  g_test_add_func ("/stream-ends/tail", test_stream_tail);
-  g_test_add_func ("/stream-ends/reset", test_stream_reset);
-  g_test_add_data_func ("/stream-ends/flush-to-nobody/shut", GINT_TO_POINTER (FALSE),
-                        test_stream_flush_to_nobody);
-  g_test_add_data_func ("/stream-ends/flush-to-nobody/reset", GINT_TO_POINTER (TRUE),
-                        test_stream_flush_to_nobody);
-  g_test_add_func ("/stream-ends/flush-blocked", test_stream_flush_blocked);
-  g_test_add_func ("/stream-ends/flush-to-closed-pipe", test_stream_flush_to_closed_pipe);
-  g_test_add_func ("/stream-ends/bad-fd", test_stream_bad_fd);
-  g_test_add_data_func ("/stream-ends/interrupted/socket", over_socket, test_stream_interrupted);
-  g_test_add_data_func ("/stream-ends/interrupted/pipe", over_pipe, test_stream_interrupted);
+  g_test_add_data_func ("/transport-ends/exact/plain", over_socket, test_transport_exact);
+  g_test_add_data_func ("/transport-ends/exact/guarded", guarded, test_transport_exact);
+  g_test_add_func ("/transport-ends/size-max", test_transport_size_max);
+  g_test_add_data_func ("/transport-ends/impossible-size/plain", over_socket, test_transport_impossible_size);
+  g_test_add_data_func ("/transport-ends/impossible-size/guarded", guarded, test_transport_impossible_size);
+  g_test_add_data_func ("/transport-ends/no-memory/plain", over_socket, test_transport_no_memory);
+  g_test_add_data_func ("/transport-ends/no-memory/pipe", over_pipe, test_transport_no_memory);
+  g_test_add_data_func ("/transport-ends/no-memory/guarded", guarded, test_transport_no_memory);
+  g_test_add_func ("/transport-ends/garbage", test_transport_garbage);
+  g_test_add_data_func ("/transport-ends/eof/socket", over_socket, test_transport_eof);
+  g_test_add_data_func ("/transport-ends/eof/pipe", over_pipe, test_transport_eof);
+  g_test_add_data_func ("/transport-ends/eof/guarded", guarded, test_transport_eof);
+  g_test_add_func ("/transport-ends/guard", test_transport_guard);
+  g_test_add_func ("/transport-ends/last-bytes", test_transport_last_bytes);
+  g_test_add_func ("/transport-ends/reset", test_transport_reset);
+  g_test_add_data_func ("/transport-ends/flush-to-nobody/shut", GINT_TO_POINTER (FALSE),
+                        test_transport_flush_to_nobody);
+  g_test_add_data_func ("/transport-ends/flush-to-nobody/reset", GINT_TO_POINTER (TRUE),
+                        test_transport_flush_to_nobody);
+  g_test_add_func ("/transport-ends/flush-blocked", test_transport_flush_blocked);
+  g_test_add_func ("/transport-ends/flush-to-closed-pipe", test_transport_flush_to_closed_pipe);
+  g_test_add_func ("/transport-ends/bad-fd", test_transport_bad_fd);
+  g_test_add_data_func ("/transport-ends/interrupted/socket", over_socket, test_transport_interrupted);
+  g_test_add_data_func ("/transport-ends/interrupted/pipe", over_pipe, test_transport_interrupted);
 
   return g_test_run ();
 }

@@ -10,7 +10,7 @@
 
 #include "narrow-socket.h"
 #include "own-process.h"
-#include "stream-pair.h"
+#include "transport-pair.h"
 
 /* What was queued, as a test remembers it. */
 typedef struct
@@ -44,20 +44,20 @@ static const struct
   gsize size;
   guint n_fds;
 } kinds[] = {
-  { 1, 0 }, { 8, 2 }, { 0, 0 }, { 100, 1 }, { AFRPC_STREAM_BODY_MIN, 0 }, { AFRPC_STREAM_BODY_MIN + 3, 1 },
-  { AFRPC_STREAM_BODY_MIN - 1, 0 }, { AFRPC_STREAM_BODY_MIN + 9, 2 },
+  { 1, 0 }, { 8, 2 }, { 0, 0 }, { 100, 1 }, { AFRPC_LARGE_PAYLOAD_MIN, 0 }, { AFRPC_LARGE_PAYLOAD_MIN + 3, 1 },
+  { AFRPC_LARGE_PAYLOAD_MIN - 1, 0 }, { AFRPC_LARGE_PAYLOAD_MIN + 9, 2 },
 };
 
 static void
-put (AfrpcStream *stream,
-     GArray      *queue,
-     guint        kind,
-     guint64      serial)
+put (AfrpcTransport *transport,
+     GArray         *queue,
+     guint           kind,
+     guint64         serial)
 {
   Queued queued = {
-    .position = afrpc_stream_get_position (stream),
+    .position = afrpc_writer_get_position (&transport->writer),
     .serial = serial,
-    .value = stream_pair_new_bytes (kinds[kind].size, serial),
+    .value = transport_pair_new_bytes (kinds[kind].size, serial),
     .n_fds = kinds[kind].n_fds,
   };
   AfrpcPayload payload = afrpc_payload (queued.value);
@@ -73,7 +73,7 @@ put (AfrpcStream *stream,
     }
   payload.fds = fds;
   payload.n_fds = queued.n_fds;
-  afrpc_stream_put_payload (stream, AFRPC_FRAME_CALL, serial, &payload);
+  afrpc_transport_put_payload (transport, AFRPC_FRAME_CALL, serial, &payload);
   g_array_append_val (queue, queued);
 }
 
@@ -99,12 +99,12 @@ moved_cb (const AfrpcFrameHeader *header,
 }
 
 static gboolean
-drop (AfrpcStream *stream,
-      GArray      *queue,
-      guint        i)
+drop (AfrpcTransport *transport,
+      GArray         *queue,
+      guint           i)
 {
-  const gboolean is_written = afrpc_stream_has_written (stream, g_array_index (queue, Queued, i).position);
-  const gboolean is_dropped = afrpc_stream_drop (stream, g_array_index (queue, Queued, i).position);
+  const gboolean is_written = afrpc_writer_has_written (&transport->writer, g_array_index (queue, Queued, i).position);
+  const gboolean is_dropped = afrpc_writer_drop (&transport->writer, g_array_index (queue, Queued, i).position);
 
   g_assert_cmpint (is_dropped, ==, !is_written);
   if (is_dropped)
@@ -115,20 +115,20 @@ drop (AfrpcStream *stream,
 
 /* Everything arrives that was queued and not dropped, and nothing else. */
 static void
-check_arrives (StreamPair *pair,
-               GArray     *queue)
+check_arrives (TransportPair *pair,
+               GArray        *queue)
 {
   for (guint i = 0; i < queue->len; i++)
     {
       Queued *queued = &g_array_index (queue, Queued, i);
       AfrpcFrame frame;
 
-      stream_pair_receive (pair, &frame);
-      stream_pair_check_frame (&frame, queued->serial, queued->value);
+      transport_pair_receive (pair, &frame);
+      transport_pair_check_frame (&frame, queued->serial, queued->value);
       g_assert_cmpuint (frame.header.n_fds, ==, queued->n_fds);
       for (guint j = 0; j < queued->n_fds; j++)
         {
-          int fd = afrpc_stream_take_fd (&pair->to);
+          int fd = afrpc_transport_take_fd (&pair->to);
           struct stat st;
 
           g_assert_no_errno (fstat (fd, &st));
@@ -136,10 +136,10 @@ check_arrives (StreamPair *pair,
           close (fd);
         }
     }
-  g_assert_cmpint (afrpc_stream_flush (&pair->from, NULL), ==, AFRPC_STREAM_DONE);
-  stream_pair_assert_idle (pair);
-  g_assert_cmpuint (pair->from.dropped_size, ==, 0);
-  g_assert_cmpuint (pair->from.attached_size, ==, 0);
+  g_assert_cmpint (afrpc_transport_flush (&pair->from, NULL), ==, AFRPC_STEP_DONE);
+  transport_pair_assert_idle (pair);
+  g_assert_cmpuint (pair->from.writer.dropped_size, ==, 0);
+  g_assert_cmpuint (pair->from.writer.attached_size, ==, 0);
 }
 
 /* Frames of three kinds, of which some are dropped after @room bytes were written. */
@@ -148,14 +148,14 @@ check_drop (guint first,
             guint dropped,
             gsize room)
 {
-  g_auto(StreamPair) pair = { 0 };
+  g_auto(TransportPair) pair = { 0 };
   g_autoptr(GArray) queue = queue_new ();
 
-  stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
+  transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
   for (guint i = 0; i < 4; i++)
     put (&pair.from, queue, (first + i) % G_N_ELEMENTS (kinds), i + 1);
   narrow_socket_room = room;
-  g_assert_cmpint (afrpc_stream_flush (&pair.from, NULL), ==, AFRPC_STREAM_AGAIN);
+  g_assert_cmpint (afrpc_transport_flush (&pair.from, NULL), ==, AFRPC_STEP_AGAIN);
   for (guint i = 4; i-- > 0;)
     if ((dropped & 1 << i) != 0)
       drop (&pair.from, queue, i);
@@ -195,26 +195,26 @@ static void
 test_unput_at_once (void)
 {
   const guint n_fds = own_process_count_fds ();
-  g_auto(StreamPair) pair = { 0 };
+  g_auto(TransportPair) pair = { 0 };
   g_autoptr(GArray) queue = queue_new ();
   gsize queued;
 
   g_test_summary ("What was queued by reference is given back at once, and no more counts as queued");
-  stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
+  transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
   put (&pair.from, queue, 0, 1);
-  queued = afrpc_stream_get_queued (&pair.from);
+  queued = afrpc_transport_get_queued (&pair.from);
   for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
     put (&pair.from, queue, i, i + 2);
   put (&pair.from, queue, 0, 20);
   for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
     {
       g_assert_true (drop (&pair.from, queue, 1));
-      g_assert_true (i == 7 || afrpc_stream_get_queued (&pair.from) > 2 * queued);
+      g_assert_true (i == 7 || afrpc_transport_get_queued (&pair.from) > 2 * queued);
     }
-  g_assert_cmpuint (afrpc_stream_get_queued (&pair.from), ==, 2 * queued);
+  g_assert_cmpuint (afrpc_transport_get_queued (&pair.from), ==, 2 * queued);
   g_assert_cmpuint (own_process_count_fds (), ==, n_fds + 2);
-  for (guint i = 0; i < pair.from.attachments_end; i++)
-    g_assert_null (pair.from.attachments[i].bytes);
+  for (guint i = 0; i < pair.from.writer.attachments_end; i++)
+    g_assert_null (pair.from.writer.attachments[i].bytes);
   check_arrives (&pair, queue);
 
   /* With the last one the buffer goes, too. */
@@ -223,8 +223,8 @@ test_unput_at_once (void)
     put (&pair.from, queue, 6, i + 30);
   while (queue->len > 0)
     g_assert_true (drop (&pair.from, queue, queue->len / 2));
-  g_assert_cmpuint (afrpc_stream_get_queued (&pair.from), ==, 0);
-  g_assert_null (pair.from.out);
+  g_assert_cmpuint (afrpc_transport_get_queued (&pair.from), ==, 0);
+  g_assert_null (pair.from.writer.data);
 }
 
 typedef enum
@@ -252,7 +252,7 @@ test_unput_many (gconstpointer data)
 {
   const Order order = GPOINTER_TO_UINT (data);
   const guint n_calls = 100000;
-  g_auto(StreamPair) pair = { 0 };
+  g_auto(TransportPair) pair = { 0 };
   g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_uint32 (1));
   g_autoptr(GRand) rand = g_rand_new_with_seed (g_test_rand_int ());
   g_autofree guint64 *positions = g_new (guint64, n_calls + 1);
@@ -261,53 +261,53 @@ test_unput_many (gconstpointer data)
   guint64 *told[] = { positions, &n_moved };
 
   g_test_summary ("Each of many frames costs the same to drop, with an attempt to write after each");
-  stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
+  transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
   for (guint i = 0; i < n_calls; i++)
     {
-      positions[i + 1] = afrpc_stream_get_position (&pair.from);
+      positions[i + 1] = afrpc_writer_get_position (&pair.from.writer);
       left[i] = order == ORDER_UP ? n_calls - i : i + 2;
-      afrpc_stream_put_value (&pair.from, AFRPC_FRAME_CALL, i + 1, value);
+      afrpc_transport_put_value (&pair.from, AFRPC_FRAME_CALL, i + 1, value);
     }
   narrow_socket_room = 5;
-  g_assert_cmpint (afrpc_stream_flush (&pair.from, NULL), ==, AFRPC_STREAM_AGAIN);
-  g_assert_false (afrpc_stream_drop (&pair.from, positions[1]));
+  g_assert_cmpint (afrpc_transport_flush (&pair.from, NULL), ==, AFRPC_STEP_AGAIN);
+  g_assert_false (afrpc_writer_drop (&pair.from.writer, positions[1]));
   for (guint n = n_calls - 1; n > 0; n--)
     {
       const guint i = order == ORDER_RANDOM ? (guint) g_rand_int_range (rand, 0, n) : n - 1;
 
-      g_assert_true (afrpc_stream_drop (&pair.from, positions[left[i]]));
+      g_assert_true (afrpc_writer_drop (&pair.from.writer, positions[left[i]]));
       left[i] = left[n - 1];
-      if (afrpc_stream_is_sparse (&pair.from))
-        afrpc_stream_compact (&pair.from, count_moved_cb, told);
-      g_assert_cmpint (afrpc_stream_flush (&pair.from, NULL), ==, AFRPC_STREAM_AGAIN);
+      if (afrpc_writer_is_sparse (&pair.from.writer))
+        afrpc_writer_compact (&pair.from.writer, count_moved_cb, told);
+      g_assert_cmpint (afrpc_transport_flush (&pair.from, NULL), ==, AFRPC_STEP_AGAIN);
     }
   narrow_socket_room = G_MAXSIZE;
 
   /* Half of what there is each time. */
   g_assert_cmpuint (n_moved, <=, 2 * n_calls);
-  g_assert_cmpuint (afrpc_stream_get_queued (&pair.from), ==, AFRPC_FRAME_HEADER_SIZE + 16 - 5);
-  stream_pair_receive_value (&pair, 1, value);
-  stream_pair_assert_idle (&pair);
+  g_assert_cmpuint (afrpc_transport_get_queued (&pair.from), ==, AFRPC_FRAME_HEADER_SIZE + 16 - 5);
+  transport_pair_receive_value (&pair, 1, value);
+  transport_pair_assert_idle (&pair);
 }
 
 /* Does anything that can be done, in any order. */
 static void
 check_random (GRand *rand)
 {
-  g_auto(StreamPair) pair = { 0 };
+  g_auto(TransportPair) pair = { 0 };
   g_autoptr(GArray) queue = queue_new ();
   gboolean keeps = FALSE;
   guint64 serial = 0;
 
-  stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
+  transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
   for (guint i = 0; i < 3; i++)
     put (&pair.from, queue, g_rand_int_range (rand, 0, G_N_ELEMENTS (kinds)), ++serial);
   if (g_rand_boolean (rand))
     {
       narrow_socket_room = g_rand_int_range (rand, 0, 60000);
-      afrpc_stream_flush (&pair.from, NULL);
+      afrpc_transport_flush (&pair.from, NULL);
       /* What came before is not what is kept. */
-      afrpc_stream_keep (&pair.from);
+      afrpc_writer_keep (&pair.from.writer);
       keeps = TRUE;
       if (g_rand_boolean (rand))
         {
@@ -331,25 +331,25 @@ check_random (GRand *rand)
 
       case 2:
         narrow_socket_room = g_rand_int_range (rand, 0, g_rand_boolean (rand) ? 100 : 30000);
-        afrpc_stream_flush (&pair.from, NULL);
+        afrpc_transport_flush (&pair.from, NULL);
         break;
 
       default:
         if (g_rand_int_range (rand, 0, 5) == 0)
-          afrpc_stream_compact (&pair.from, moved_cb, queue);
+          afrpc_writer_compact (&pair.from.writer, moved_cb, queue);
       }
 
   narrow_socket_room = G_MAXSIZE;
   if (keeps)
     {
-      g_auto(StreamPair) next = { 0 };
+      g_auto(TransportPair) next = { 0 };
 
-      stream_pair_init (&next, STREAM_WAY_SOCKET, O_NONBLOCK);
+      transport_pair_init (&next, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
       if (g_rand_boolean (rand) && queue->len > 0)
         g_array_remove_index (queue, g_rand_int_range (rand, 0, queue->len));
-      afrpc_stream_put_rest (&next.from, &pair.from, moved_cb, queue);
+      afrpc_writer_put_rest (&next.from.writer, &pair.from.writer, moved_cb, queue);
       for (guint i = 0; i < queue->len; i++)
-        g_assert_false (afrpc_stream_has_written (&next.from, g_array_index (queue, Queued, i).position));
+        g_assert_false (afrpc_writer_has_written (&next.from.writer, g_array_index (queue, Queued, i).position));
       if (queue->len > 0)
         drop (&next.from, queue, g_rand_int_range (rand, 0, queue->len));
       check_arrives (&next, queue);
@@ -376,30 +376,30 @@ static void
 test_unput_kept (void)
 {
   const guint n_fds = own_process_count_fds ();
-  g_auto(StreamPair) pair = { 0 };
+  g_auto(TransportPair) pair = { 0 };
   g_autoptr(GArray) queue = queue_new ();
   gsize queued;
 
   g_test_summary ("What is kept has been written like anything else, and is forgotten when it is not needed any more");
-  stream_pair_init (&pair, STREAM_WAY_SOCKET, O_NONBLOCK);
+  transport_pair_init (&pair, TRANSPORT_WAY_SOCKET, O_NONBLOCK);
   put (&pair.from, queue, 5, 1);
   put (&pair.from, queue, 7, 2);
-  queued = afrpc_stream_get_queued (&pair.from);
-  afrpc_stream_keep (&pair.from);
-  g_assert_cmpuint (afrpc_stream_get_kept (&pair.from), ==, 0);
+  queued = afrpc_transport_get_queued (&pair.from);
+  afrpc_writer_keep (&pair.from.writer);
+  g_assert_cmpuint (afrpc_writer_get_kept (&pair.from.writer), ==, 0);
   for (guint i = 0; i < 2 * G_N_ELEMENTS (kinds); i++)
     put (&pair.from, queue, i % G_N_ELEMENTS (kinds), i + 3);
-  queued = afrpc_stream_get_queued (&pair.from) - queued;
+  queued = afrpc_transport_get_queued (&pair.from) - queued;
   check_arrives (&pair, queue);
-  g_assert_cmpuint (afrpc_stream_get_queued (&pair.from), ==, 0);
-  g_assert_cmpuint (afrpc_stream_get_kept (&pair.from), ==, queued);
+  g_assert_cmpuint (afrpc_transport_get_queued (&pair.from), ==, 0);
+  g_assert_cmpuint (afrpc_writer_get_kept (&pair.from.writer), ==, queued);
   g_assert_cmpuint (own_process_count_fds (), ==, n_fds + 2 + 12);
 
-  afrpc_stream_forget_kept (&pair.from);
-  g_assert_cmpuint (afrpc_stream_get_kept (&pair.from), ==, 0);
+  afrpc_writer_forget_kept (&pair.from.writer);
+  g_assert_cmpuint (afrpc_writer_get_kept (&pair.from.writer), ==, 0);
   g_assert_cmpuint (own_process_count_fds (), ==, n_fds + 2);
-  g_assert_cmpuint (pair.from.attachments_end, ==, 0);
-  g_assert_cmpuint (pair.from.out_tail, ==, 0);
+  g_assert_cmpuint (pair.from.writer.attachments_end, ==, 0);
+  g_assert_cmpuint (pair.from.writer.tail, ==, 0);
   g_array_set_size (queue, 0);
   put (&pair.from, queue, 5, 1);
   check_arrives (&pair, queue);
@@ -411,13 +411,13 @@ main (int    argc,
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/stream-unput/anywhere", test_unput_anywhere);
-  g_test_add_func ("/stream-unput/at-once", test_unput_at_once);
-  g_test_add_data_func ("/stream-unput/many/up", GUINT_TO_POINTER (ORDER_UP), test_unput_many);
-  g_test_add_data_func ("/stream-unput/many/down", GUINT_TO_POINTER (ORDER_DOWN), test_unput_many);
-  g_test_add_data_func ("/stream-unput/many/random", GUINT_TO_POINTER (ORDER_RANDOM), test_unput_many);
-  g_test_add_func ("/stream-unput/random", test_unput_random);
-  g_test_add_func ("/stream-unput/kept", test_unput_kept);
+  g_test_add_func ("/writer-unput/anywhere", test_unput_anywhere);
+  g_test_add_func ("/writer-unput/at-once", test_unput_at_once);
+  g_test_add_data_func ("/writer-unput/many/up", GUINT_TO_POINTER (ORDER_UP), test_unput_many);
+  g_test_add_data_func ("/writer-unput/many/down", GUINT_TO_POINTER (ORDER_DOWN), test_unput_many);
+  g_test_add_data_func ("/writer-unput/many/random", GUINT_TO_POINTER (ORDER_RANDOM), test_unput_many);
+  g_test_add_func ("/writer-unput/random", test_unput_random);
+  g_test_add_func ("/writer-unput/kept", test_unput_kept);
 
   return g_test_run ();
 }

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "wire/afrpc-block.h"
+#include "transport/afrpc-payload-memory.h"
 
 #include <sys/mman.h>
 
 /* On most machines. Elsewhere it is only what sizes are rounded to. */
-#define HUGE_PAGE_SIZE ((gsize) AFRPC_BLOCK_KEPT_MIN)
+#define HUGE_PAGE_SIZE ((gsize) AFRPC_PAYLOAD_MEMORY_KEPT_MIN)
 
 static GMutex mutex;
-static AfrpcBlock kept[AFRPC_BLOCKS_KEPT_MAX]; /* oldest first */
+static AfrpcPayloadMemory kept[AFRPC_PAYLOAD_MEMORY_N_KEPT_MAX]; /* oldest first */
 static guint n_kept;
 static gsize kept_size; /* bytes */
 
 /* Called with the mutex. */
-static AfrpcBlock
+static AfrpcPayloadMemory
 take_kept (guint i)
 {
-  AfrpcBlock block = kept[i];
+  AfrpcPayloadMemory block = kept[i];
 
   kept_size -= block.capacity;
   n_kept--;
@@ -30,19 +30,19 @@ take_kept (guint i)
 /* The smallest that is large enough, but not so large that most of it would lie idle for as long as the
  * payload is used. If there is none, those that are too small are not going to be of use either. */
 static gboolean
-find_kept (AfrpcBlock *self,
-           gsize       capacity)
+find_kept (AfrpcPayloadMemory *self,
+           gsize               capacity)
 {
-  AfrpcBlock dropped[AFRPC_BLOCKS_KEPT_MAX];
+  AfrpcPayloadMemory dropped[AFRPC_PAYLOAD_MEMORY_N_KEPT_MAX];
   guint n_dropped = 0;
-  guint best = AFRPC_BLOCKS_KEPT_MAX;
+  guint best = AFRPC_PAYLOAD_MEMORY_N_KEPT_MAX;
 
   g_mutex_lock (&mutex);
   for (guint i = 0; i < n_kept; i++)
     if (kept[i].capacity >= capacity && kept[i].capacity / 2 <= capacity &&
-        (best == AFRPC_BLOCKS_KEPT_MAX || kept[i].capacity < kept[best].capacity))
+        (best == AFRPC_PAYLOAD_MEMORY_N_KEPT_MAX || kept[i].capacity < kept[best].capacity))
       best = i;
-  if (best < AFRPC_BLOCKS_KEPT_MAX)
+  if (best < AFRPC_PAYLOAD_MEMORY_N_KEPT_MAX)
     *self = take_kept (best);
   else
     for (guint i = n_kept; i-- > 0;)
@@ -53,7 +53,7 @@ find_kept (AfrpcBlock *self,
   while (n_dropped-- > 0)
     munmap (dropped[n_dropped].data, dropped[n_dropped].capacity);
 
-  return best < AFRPC_BLOCKS_KEPT_MAX;
+  return best < AFRPC_PAYLOAD_MEMORY_N_KEPT_MAX;
 }
 
 static guint8 *
@@ -84,13 +84,13 @@ map_aligned (gsize size)
 
 /* Gets memory for @size bytes, which are not zeroed; FALSE if there is none. */
 gboolean
-afrpc_block_init (AfrpcBlock *self,
-                  gsize       size)
+afrpc_payload_memory_init (AfrpcPayloadMemory *self,
+                           gsize               size)
 {
   const gsize capacity = (size + HUGE_PAGE_SIZE - 1) & ~(HUGE_PAGE_SIZE - 1);
 
-  *self = (AfrpcBlock) { NULL };
-  if (size < AFRPC_BLOCK_KEPT_MIN)
+  *self = (AfrpcPayloadMemory) { NULL };
+  if (size < AFRPC_PAYLOAD_MEMORY_KEPT_MIN)
     {
       self->data = g_try_malloc (MAX (size, 1));
       return self->data != NULL;
@@ -111,9 +111,9 @@ afrpc_block_init (AfrpcBlock *self,
 
 /* Gives the memory back, or keeps it in place of older blocks. */
 void
-afrpc_block_clear (AfrpcBlock *self)
+afrpc_payload_memory_clear (AfrpcPayloadMemory *self)
 {
-  AfrpcBlock dropped[AFRPC_BLOCKS_KEPT_MAX + 1];
+  AfrpcPayloadMemory dropped[AFRPC_PAYLOAD_MEMORY_N_KEPT_MAX + 1];
   guint n_dropped = 0;
 
   if (self->capacity == 0)
@@ -122,21 +122,21 @@ afrpc_block_clear (AfrpcBlock *self)
       return;
     }
 
-  if (self->capacity > AFRPC_BLOCKS_KEPT_SIZE_MAX)
+  if (self->capacity > AFRPC_PAYLOAD_MEMORY_KEPT_SIZE_MAX)
     dropped[n_dropped++] = *self;
   else
     {
       madvise (self->data, self->capacity, MADV_FREE);
 
       g_mutex_lock (&mutex);
-      while (n_kept == AFRPC_BLOCKS_KEPT_MAX || kept_size + self->capacity > AFRPC_BLOCKS_KEPT_SIZE_MAX)
+      while (n_kept == AFRPC_PAYLOAD_MEMORY_N_KEPT_MAX || kept_size + self->capacity > AFRPC_PAYLOAD_MEMORY_KEPT_SIZE_MAX)
         dropped[n_dropped++] = take_kept (0);
       kept[n_kept++] = *self;
       kept_size += self->capacity;
       g_mutex_unlock (&mutex);
     }
 
-  *self = (AfrpcBlock) { NULL };
+  *self = (AfrpcPayloadMemory) { NULL };
   while (n_dropped-- > 0)
     munmap (dropped[n_dropped].data, dropped[n_dropped].capacity);
 }
@@ -144,20 +144,20 @@ afrpc_block_clear (AfrpcBlock *self)
 static void
 free_block (gpointer data)
 {
-  AfrpcBlock *block = data;
+  AfrpcPayloadMemory *block = data;
 
-  afrpc_block_clear (block);
+  afrpc_payload_memory_clear (block);
   g_free (block);
 }
 
 /* Makes bytes of the first @size of the block, which becomes theirs. */
 GBytes *
-afrpc_block_to_bytes (AfrpcBlock *self,
-                      gsize       size)
+afrpc_payload_memory_to_bytes (AfrpcPayloadMemory *self,
+                               gsize               size)
 {
-  AfrpcBlock block = *self;
+  AfrpcPayloadMemory block = *self;
 
-  *self = (AfrpcBlock) { NULL };
+  *self = (AfrpcPayloadMemory) { NULL };
   if (block.capacity == 0)
     return g_bytes_new_take (block.data, size);
 
@@ -166,7 +166,7 @@ afrpc_block_to_bytes (AfrpcBlock *self,
 
 /* Returns how many bytes are kept. */
 gsize
-afrpc_blocks_get_kept (void)
+afrpc_payload_memory_get_kept (void)
 {
   gsize size;
 
@@ -179,9 +179,9 @@ afrpc_blocks_get_kept (void)
 
 /* Gives back all that is kept. */
 void
-afrpc_blocks_drop_kept (void)
+afrpc_payload_memory_drop_kept (void)
 {
-  AfrpcBlock dropped[AFRPC_BLOCKS_KEPT_MAX];
+  AfrpcPayloadMemory dropped[AFRPC_PAYLOAD_MEMORY_N_KEPT_MAX];
   guint n_dropped = 0;
 
   g_mutex_lock (&mutex);

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "transport/afrpc-shared-state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "afrpc-error.h"
+
+#define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
+
+static AfrpcSharedState *
+map_state (int      fd,
+           GError **error)
+{
+  AfrpcSharedState *state = mmap (NULL, AFRPC_SHARED_STATE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+  if (state == MAP_FAILED)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "mapping shared memory: %s", g_strerror (errno));
+      return NULL;
+    }
+
+  return state;
+}
+
+/* Returns: the state, and its file descriptor in @fd, owned by the caller. */
+AfrpcSharedState *
+afrpc_shared_state_create (int     *fd,
+                           GError **error)
+{
+  AfrpcSharedState *state;
+  int memfd = memfd_create ("afrpc", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+  if (memfd < 0 || ftruncate (memfd, AFRPC_SHARED_STATE_SIZE) != 0 || fcntl (memfd, F_ADD_SEALS, SEALS) != 0)
+    {
+      int saved_errno = errno;
+
+      if (memfd >= 0)
+        close (memfd);
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN,
+                   "making shared memory: %s", g_strerror (saved_errno));
+      return NULL;
+    }
+
+  state = map_state (memfd, error);
+  if (state == NULL)
+    {
+      close (memfd);
+      return NULL;
+    }
+
+  *fd = memfd;
+  return state;
+}
+
+/* Maps a state that another process made; @fd stays the caller's. */
+AfrpcSharedState *
+afrpc_shared_state_map (int      fd,
+                        GError **error)
+{
+  struct stat st;
+  int seals = fcntl (fd, F_GET_SEALS);
+
+  if (seals < 0 || (seals & SEALS) != SEALS || fstat (fd, &st) != 0 || st.st_size != (off_t) AFRPC_SHARED_STATE_SIZE)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL,
+                   "shared memory that is not sealed or not of %" G_GSIZE_FORMAT " bytes", AFRPC_SHARED_STATE_SIZE);
+      return NULL;
+    }
+
+  return map_state (fd, error);
+}
+
+void
+afrpc_shared_state_unmap (AfrpcSharedState *state)
+{
+  if (state != NULL)
+    munmap (state, AFRPC_SHARED_STATE_SIZE);
+}

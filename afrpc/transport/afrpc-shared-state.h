@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A piece of memory that parent and worker share: facts that must cost no system call. Made by the
+ * parent, sealed against resizing so that neither side can make the other fault. What is read from
+ * it is a hint from a foreign process and is never used as an index, length or pointer. */
+#pragma once
+
+#include <glib.h>
+
+#include "wire/afrpc-frame.h"
+
+G_BEGIN_DECLS
+
+#define AFRPC_SHARED_STATE_WORDS (AFRPC_SERIAL_SLOTS_MAX / 64)
+
+typedef struct
+{
+  guint64 started;                     /* by the worker: serial of the call started last */
+  guint64 reserved[511];               /* keeps the two writers on pages of their own */
+  guint64 cancelled[AFRPC_SHARED_STATE_WORDS]; /* by the parent: a bit for each slot whose call is cancelled */
+} AfrpcSharedState;
+
+#define AFRPC_SHARED_STATE_SIZE sizeof (AfrpcSharedState) /* bytes; only what is touched becomes memory */
+
+AfrpcSharedState *afrpc_shared_state_create (int               *fd,
+                                             GError           **error);
+AfrpcSharedState *afrpc_shared_state_map    (int                fd,
+                                             GError           **error);
+void              afrpc_shared_state_unmap  (AfrpcSharedState  *state);
+
+/* Which bit of which word speaks of a call. Calls that wait at the same time are in different slots; a slot is used
+ * again once the call's outcome has arrived, and by then its bit is clear. */
+static inline guint64 *
+afrpc_shared_state_word (AfrpcSharedState *state,
+                         guint64           serial)
+{
+  return &state->cancelled[afrpc_serial_slot (serial) / 64];
+}
+
+static inline guint64
+afrpc_shared_state_bit (guint64 serial)
+{
+  return G_GUINT64_CONSTANT (1) << (serial % 64);
+}
+
+/* The worker says that it starts a call before it looks whether that is cancelled, and the parent that it cancels one
+ * before it looks whether that was started: so one of them sees what the other said. */
+static inline void
+afrpc_shared_state_start (AfrpcSharedState *state,
+                          guint64           serial)
+{
+  __atomic_store_n (&state->started, serial, __ATOMIC_SEQ_CST);
+}
+
+static inline guint64
+afrpc_shared_state_get_started (AfrpcSharedState *state)
+{
+  return __atomic_load_n (&state->started, __ATOMIC_SEQ_CST);
+}
+
+static inline void
+afrpc_shared_state_cancel (AfrpcSharedState *state,
+                           guint64           serial)
+{
+  __atomic_fetch_or (afrpc_shared_state_word (state, serial), afrpc_shared_state_bit (serial), __ATOMIC_SEQ_CST);
+}
+
+/* The call's outcome is here, and its slot free for another call. */
+static inline void
+afrpc_shared_state_forget (AfrpcSharedState *state,
+                           guint64           serial)
+{
+  __atomic_fetch_and (afrpc_shared_state_word (state, serial), ~afrpc_shared_state_bit (serial), __ATOMIC_SEQ_CST);
+}
+
+static inline gboolean
+afrpc_shared_state_is_cancelled (AfrpcSharedState *state,
+                                 guint64           serial)
+{
+  return state != NULL &&
+         (__atomic_load_n (afrpc_shared_state_word (state, serial), __ATOMIC_SEQ_CST) & afrpc_shared_state_bit (serial)) != 0;
+}
+
+G_END_DECLS

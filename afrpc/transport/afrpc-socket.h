@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A Unix socket between two processes of one machine: file descriptors travel with frames. */
+#pragma once
+
+#include "transport/afrpc-transport.h"
+
+G_BEGIN_DECLS
+
+extern const AfrpcTransportFuncs afrpc_socket_funcs;
+
+G_END_DECLS

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "transport/afrpc-writer.h"
+
+#include <errno.h>
+
+#include "afrpc-error.h"
+
+#define SIZE_KEPT (256u << 10) /* bytes: a larger buffer is given back once it is empty */
+
+static void
+batch_add (AfrpcWriterBatch *batch,
+           const guint8     *data,
+           gsize             size)
+{
+  if (size == 0)
+    return;
+
+  batch->iov[batch->n].iov_base = (void *) data;
+  batch->iov[batch->n].iov_len = size;
+  batch->n++;
+}
+
+/* Collects what can go out in one system call, up to @limit in the buffer: up to the next descriptor, which has to
+ * travel with the first byte of its frame. */
+static void
+gather (AfrpcWriter      *self,
+        gsize             limit,
+        AfrpcWriterBatch *batch)
+{
+  gsize at = self->head;
+
+  batch->n = 0;
+  batch->n_fds = 0;
+
+  for (guint i = self->attachments_head; i < self->attachments_end; i++)
+    {
+      const AfrpcAttachment *attachment = &self->attachments[i];
+      gsize offset = attachment->position - self->base;
+
+      if (offset > limit)
+        break;
+      if (batch->n + 3 > AFRPC_WRITER_IOV_MAX)
+        return;
+
+      batch_add (batch, self->data + at, offset - at);
+      at = offset;
+
+      if (attachment->n_fds > 0)
+        {
+          if (batch->n > 0 || batch->n_fds > 0)
+            return;
+          batch->fds = attachment->fds;
+          batch->n_fds = attachment->n_fds;
+        }
+      if (attachment->bytes != NULL)
+        {
+          gsize size;
+          const guint8 *data = g_bytes_get_data (attachment->bytes, &size);
+
+          batch_add (batch, data + attachment->done, size - attachment->done);
+        }
+    }
+
+  batch_add (batch, self->data + at, limit - at);
+}
+
+/* The first one that is not written has been, or was dropped. */
+void
+afrpc_writer_pop_attachment (AfrpcWriter *self)
+{
+  AfrpcAttachment *attachment = &self->attachments[self->attachments_head++];
+
+  if (self->kept_from != G_MAXUINT64 && self->n_unkept == 0)
+    {
+      if (attachment->bytes != NULL)
+        self->attached_kept += g_bytes_get_size (attachment->bytes);
+      return;
+    }
+
+  if (self->n_unkept > 0)
+    self->n_unkept--;
+  afrpc_attachment_clear (attachment);
+  self->attachments_kept = self->attachments_head;
+  if (self->attachments_kept == self->attachments_end)
+    self->attachments_kept = self->attachments_head = self->attachments_end = 0;
+}
+
+/* Forgets @n bytes that were written, and the attachments that went with them: a descriptor went
+ * if the byte at its position did. */
+static void
+advance (AfrpcWriter *self,
+         gsize        n)
+{
+  while (self->attachments_head < self->attachments_end)
+    {
+      AfrpcAttachment *attachment = &self->attachments[self->attachments_head];
+      gsize before = attachment->position - self->base - self->head;
+
+      if (before > n || (before == n && attachment->n_fds > 0))
+        break;
+
+      if (attachment->bytes != NULL)
+        {
+          gsize size = g_bytes_get_size (attachment->bytes) - attachment->done;
+          gsize taken = MIN (size, n - before);
+
+          self->head += before;
+          n -= before + taken;
+          attachment->done += taken;
+          self->attached_size -= taken;
+          if (taken < size)
+            return;
+        }
+
+      afrpc_writer_pop_attachment (self);
+    }
+
+  self->head += n;
+}
+
+/* Nothing is left to be written. */
+void
+afrpc_writer_end_flush (AfrpcWriter *self)
+{
+  /* What is kept, is kept in its place. */
+  if (self->kept_from < afrpc_writer_get_position (self))
+    return;
+
+  self->base += self->tail;
+  self->head = self->tail = 0;
+  if (self->dropped_size > 0)
+    {
+      afrpc_writer_clear_attachments (self);
+      self->dropped_size = 0;
+    }
+  self->dropped_from = G_MAXUINT64;
+  if (self->allocated > SIZE_KEPT)
+    {
+      g_clear_pointer (&self->data, g_free);
+      self->allocated = 0;
+    }
+}
+
+/* Has a stream of bytes taken from, by @send to @fd: as AfrpcTransportFuncs.flush. */
+AfrpcStep
+afrpc_writer_flush (AfrpcWriter          *self,
+                    int                   fd,
+                    AfrpcWriterSendFunc   send,
+                    GError              **error)
+{
+  self->crowded = FALSE;
+
+  while (afrpc_writer_get_queued (self) > 0)
+    {
+      AfrpcWriterBatch batch;
+      gssize n;
+
+      gather (self, self->dropped_from == G_MAXUINT64 ? self->tail : afrpc_writer_pass_dropped (self), &batch);
+      n = send (fd, &batch);
+      if (n < 0 && errno == EINTR)
+        continue;
+      if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ETOOMANYREFS))
+        {
+          /* What polls as writable does not take descriptors then, see unix(7). */
+          self->crowded = errno == ETOOMANYREFS;
+          return AFRPC_STEP_AGAIN;
+        }
+      if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
+        return AFRPC_STEP_EOF;
+      if (n < 0)
+        {
+          g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "write: %s", g_strerror (errno));
+          return AFRPC_STEP_ERROR;
+        }
+
+      advance (self, n);
+    }
+
+  afrpc_writer_end_flush (self);
+
+  return AFRPC_STEP_DONE;
+}
