@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "wire/afrpc-memory.h"
+#include "os/afrpc-sealed-memory.h"
 
 /**
  * AfrpcBuffer:
@@ -39,7 +39,7 @@
 G_DEFINE_BOXED_TYPE (AfrpcBuffer, afrpc_buffer, afrpc_buffer_ref, afrpc_buffer_unref)
 
 /* The public name of the same. */
-#define MEMORY(buffer) ((AfrpcMemory *) (buffer))
+#define MEMORY(buffer) ((AfrpcSealedMemory *) (buffer))
 #define BUFFER(memory) ((AfrpcBuffer *) (memory))
 
 /**
@@ -67,7 +67,7 @@ afrpc_buffer_new (gsize              size,
 {
   g_return_val_if_fail (size > 0, NULL);
 
-  return BUFFER (afrpc_memory_new (size, (flags & AFRPC_BUFFER_REUSED) != 0, error));
+  return BUFFER (afrpc_sealed_memory_new (size, (flags & AFRPC_BUFFER_REUSED) != 0, error));
 }
 
 /**
@@ -95,7 +95,7 @@ afrpc_buffer_new_take_fd (int                fd,
                           AfrpcBufferFlags   flags,
                           GError           **error)
 {
-  return BUFFER (afrpc_memory_new_take_fd (fd, size, (flags & AFRPC_BUFFER_REUSED) != 0, error));
+  return BUFFER (afrpc_sealed_memory_new_take_fd (fd, size, (flags & AFRPC_BUFFER_REUSED) != 0, error));
 }
 
 /**
@@ -113,7 +113,7 @@ afrpc_buffer_ref (AfrpcBuffer *self)
 {
   g_return_val_if_fail (self != NULL, NULL);
 
-  return BUFFER (afrpc_memory_ref (MEMORY (self)));
+  return BUFFER (afrpc_sealed_memory_ref (MEMORY (self)));
 }
 
 /**
@@ -129,7 +129,7 @@ afrpc_buffer_unref (AfrpcBuffer *self)
 {
   g_return_if_fail (self != NULL);
 
-  afrpc_memory_unref (MEMORY (self));
+  afrpc_sealed_memory_unref (MEMORY (self));
 }
 
 /**
@@ -186,7 +186,7 @@ afrpc_buffer_write (AfrpcBuffer  *self,
                     const guint8 *data,
                     gsize         size)
 {
-  AfrpcMemory *memory = MEMORY (self);
+  AfrpcSealedMemory *memory = MEMORY (self);
 
   g_return_if_fail (self != NULL);
   g_return_if_fail (!memory->is_sealed && memory->data != NULL);
@@ -217,7 +217,7 @@ afrpc_buffer_seal (AfrpcBuffer  *self,
 {
   g_return_val_if_fail (self != NULL, FALSE);
 
-  return afrpc_memory_seal (MEMORY (self), error);
+  return afrpc_sealed_memory_seal (MEMORY (self), error);
 }
 
 /**
@@ -255,7 +255,7 @@ afrpc_buffer_is_sealed (AfrpcBuffer *self)
 int
 afrpc_buffer_get_fd (AfrpcBuffer *self)
 {
-  AfrpcMemory *memory = MEMORY (self);
+  AfrpcSealedMemory *memory = MEMORY (self);
 
   g_return_val_if_fail (self != NULL, -1);
 
@@ -280,11 +280,11 @@ afrpc_buffer_get_fd (AfrpcBuffer *self)
 GBytes *
 afrpc_buffer_get_bytes (AfrpcBuffer *self)
 {
-  AfrpcMemory *memory = MEMORY (self);
+  AfrpcSealedMemory *memory = MEMORY (self);
 
   g_return_val_if_fail (self != NULL, NULL);
   g_return_val_if_fail (memory->is_sealed, NULL);
 
-  return g_bytes_new_with_free_func (memory->data, memory->size, (GDestroyNotify) afrpc_memory_unref,
-                                     afrpc_memory_ref (memory));
+  return g_bytes_new_with_free_func (memory->data, memory->size, (GDestroyNotify) afrpc_sealed_memory_unref,
+                                     afrpc_sealed_memory_ref (memory));
 }

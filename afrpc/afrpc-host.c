@@ -12,7 +12,7 @@
 #include "serve/afrpc-connect.h"
 #include "serve/afrpc-life.h"
 #include "serve/afrpc-worker-private.h"
-#include "spawn/afrpc-fork.h"
+#include "os/afrpc-fork.h"
 
 #define EXIT_FAILURE_USAGE 2
 

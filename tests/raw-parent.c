@@ -164,7 +164,7 @@ raw_put_run (RawParent  *self,
   const gboolean has_page = (kind & RAW_PAGE) != 0;
   /* Over a command it hangs on whoever waits for it. */
   g_autofree char *text =
-    g_strdup_printf ("{'function': <'%s'>, 'async': <%s>, 'page': <%s>, 'lifeline': <%s>%s%s}", function,
+    g_strdup_printf ("{'function': <'%s'>, 'async': <%s>, 'shared-state': <%s>, 'lifeline': <%s>%s%s}", function,
                      (kind & RAW_ASYNC) != 0 ? "true" : "false", has_page ? "true" : "false",
                      (kind & RAW_COMMAND) != 0 ? "true" : "false", options != NULL ? ", " : "",
                      options != NULL ? options : "");

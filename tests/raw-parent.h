@@ -4,7 +4,7 @@
  * sent with raw_flush() or by waiting for something. */
 #pragma once
 
-#include "spawn/afrpc-spawn.h"
+#include "os/afrpc-spawn.h"
 #include "transport/afrpc-shared-state.h"
 #include "transport/afrpc-transport.h"
 

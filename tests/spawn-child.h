@@ -3,7 +3,7 @@
 /* To start processes for a test, in either of the ways there are, and to wait for them. */
 #pragma once
 
-#include "spawn/afrpc-spawn.h"
+#include "os/afrpc-spawn.h"
 
 G_BEGIN_DECLS
 

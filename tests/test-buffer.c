@@ -20,7 +20,7 @@
 
 #include "afrpc-error.h"
 #include "own-process.h"
-#include "wire/afrpc-memory.h"
+#include "os/afrpc-sealed-memory.h"
 
 #define SIZE ((gsize) 100000)
 #define KINDS { AFRPC_BUFFER_DEFAULT, AFRPC_BUFFER_REUSED }
@@ -153,7 +153,7 @@ test_buffer_build (void)
       g_clear_pointer (&received, afrpc_buffer_unref);
       g_assert_true (g_bytes_equal (bytes, received_bytes));
     }
-  afrpc_memory_drop_pooled ();
+  afrpc_sealed_memory_drop_pooled ();
   g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
 }
 
@@ -333,7 +333,7 @@ test_buffer_again (void)
   ino_t inode;
 
   g_test_summary ("Memory that was dropped is used again, in the same size only");
-  afrpc_memory_drop_pooled ();
+  afrpc_sealed_memory_drop_pooled ();
   buffer = new_sealed (SIZE, AFRPC_BUFFER_REUSED, 'a');
   inode = get_inode (buffer);
   for (guint i = 0; i < 10; i++)
@@ -401,7 +401,7 @@ test_buffer_in_use (void)
   char byte;
 
   g_test_summary ("Memory is not used again while anybody has it, in whatever way");
-  afrpc_memory_drop_pooled ();
+  afrpc_sealed_memory_drop_pooled ();
   {
     g_autoptr(AfrpcBuffer) buffer = new_sealed (SIZE, AFRPC_BUFFER_REUSED, 'a');
 
@@ -466,7 +466,7 @@ test_buffer_reader_dies (void)
   char byte;
 
   g_test_summary ("What a reader had when it died is used again");
-  afrpc_memory_drop_pooled ();
+  afrpc_sealed_memory_drop_pooled ();
   g_assert_no_errno (pipe2 (fds, O_CLOEXEC));
   buffer = new_sealed (SIZE, AFRPC_BUFFER_REUSED, 'a');
   inode = get_inode (buffer);
@@ -497,10 +497,10 @@ test_buffer_fork (void)
   pid_t pid;
 
   g_test_summary ("A process that was forked does not use the memory of the other");
-  afrpc_memory_drop_pooled ();
+  afrpc_sealed_memory_drop_pooled ();
   buffer = new_sealed (SIZE, AFRPC_BUFFER_REUSED, 'a');
   g_clear_pointer (&buffer, afrpc_buffer_unref);
-  g_assert_cmpuint (afrpc_memory_get_pooled (), ==, SIZE);
+  g_assert_cmpuint (afrpc_sealed_memory_get_pooled (), ==, SIZE);
   buffer = new_sealed (SIZE / 2, AFRPC_BUFFER_REUSED, 'b');
   pid = fork ();
   g_assert_no_errno (pid);
@@ -509,11 +509,11 @@ test_buffer_fork (void)
       AfrpcBuffer *own = afrpc_buffer_new (SIZE, AFRPC_BUFFER_REUSED, NULL);
       gboolean ok = own != NULL && afrpc_buffer_get_data (own)[0] == 0;
 
-      ok = ok && afrpc_memory_get_pooled () == 0;
+      ok = ok && afrpc_sealed_memory_get_pooled () == 0;
       afrpc_buffer_unref (buffer);
-      ok = ok && afrpc_memory_get_pooled () == 0;
+      ok = ok && afrpc_sealed_memory_get_pooled () == 0;
       afrpc_buffer_unref (own);
-      afrpc_memory_drop_pooled ();
+      afrpc_sealed_memory_drop_pooled ();
       _exit (ok ? 0 : 1);
     }
   g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
@@ -523,26 +523,26 @@ test_buffer_fork (void)
 static void
 test_buffer_pool_bounds (void)
 {
-  const guint n = AFRPC_MEMORY_POOL_MAX + 5;
-  AfrpcBuffer *buffers[AFRPC_MEMORY_POOL_MAX + 5];
+  const guint n = AFRPC_SEALED_MEMORY_POOL_MAX + 5;
+  AfrpcBuffer *buffers[AFRPC_SEALED_MEMORY_POOL_MAX + 5];
   const guint n_fds = own_process_count_fds ();
 
   g_test_summary ("The pool has a limit in pieces and in bytes");
-  afrpc_memory_drop_pooled ();
+  afrpc_sealed_memory_drop_pooled ();
   for (guint i = 0; i < n; i++)
     buffers[i] = new_buffer (4096, AFRPC_BUFFER_REUSED);
   for (guint i = 0; i < n; i++)
     afrpc_buffer_unref (buffers[i]);
-  g_assert_cmpuint (afrpc_memory_get_pooled (), ==, AFRPC_MEMORY_POOL_MAX * 4096);
-  g_assert_cmpuint (own_process_count_fds (), <=, n_fds + AFRPC_MEMORY_POOL_MAX);
+  g_assert_cmpuint (afrpc_sealed_memory_get_pooled (), ==, AFRPC_SEALED_MEMORY_POOL_MAX * 4096);
+  g_assert_cmpuint (own_process_count_fds (), <=, n_fds + AFRPC_SEALED_MEMORY_POOL_MAX);
 
   /* It is not touched, so it is no memory yet. */
-  afrpc_buffer_unref (new_buffer (AFRPC_MEMORY_POOL_SIZE_MAX, AFRPC_BUFFER_REUSED));
-  g_assert_cmpuint (afrpc_memory_get_pooled (), ==, AFRPC_MEMORY_POOL_SIZE_MAX);
-  afrpc_buffer_unref (new_buffer (AFRPC_MEMORY_POOL_SIZE_MAX + 1, AFRPC_BUFFER_REUSED));
-  g_assert_cmpuint (afrpc_memory_get_pooled (), ==, AFRPC_MEMORY_POOL_SIZE_MAX);
-  afrpc_memory_drop_pooled ();
-  g_assert_cmpuint (afrpc_memory_get_pooled (), ==, 0);
+  afrpc_buffer_unref (new_buffer (AFRPC_SEALED_MEMORY_POOL_SIZE_MAX, AFRPC_BUFFER_REUSED));
+  g_assert_cmpuint (afrpc_sealed_memory_get_pooled (), ==, AFRPC_SEALED_MEMORY_POOL_SIZE_MAX);
+  afrpc_buffer_unref (new_buffer (AFRPC_SEALED_MEMORY_POOL_SIZE_MAX + 1, AFRPC_BUFFER_REUSED));
+  g_assert_cmpuint (afrpc_sealed_memory_get_pooled (), ==, AFRPC_SEALED_MEMORY_POOL_SIZE_MAX);
+  afrpc_sealed_memory_drop_pooled ();
+  g_assert_cmpuint (afrpc_sealed_memory_get_pooled (), ==, 0);
 }
 
 static void
@@ -559,7 +559,7 @@ test_buffer_limits (void)
       return;
     }
 
-  afrpc_memory_drop_pooled ();
+  afrpc_sealed_memory_drop_pooled ();
   for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
     {
       g_autoptr(AfrpcBuffer) buffer = NULL;
@@ -598,7 +598,7 @@ test_buffer_limits (void)
       g_assert_true (afrpc_buffer_seal (buffer, NULL));
       g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &before));
       assert_full_of (buffer, 0);
-      g_assert_cmpuint (afrpc_memory_get_pooled (), ==, 0);
+      g_assert_cmpuint (afrpc_sealed_memory_get_pooled (), ==, 0);
     }
 
   /* Memory that was used before needs a descriptor for its readers. */

@@ -71,12 +71,12 @@ test_host_bad_frames (void)
   raw_put_hello (&host);
   fd = memfd_create ("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   g_assert_cmpint (ftruncate (fd, AFRPC_SHARED_STATE_SIZE), ==, 0);
-  raw_put_text (&host, AFRPC_FRAME_RUN, 0, "{'function': <'echo'>, 'page': <true>}", fd);
+  raw_put_text (&host, AFRPC_FRAME_RUN, 0, "{'function': <'echo'>, 'shared-state': <true>}", fd);
   assert_refused (&host, "not sealed");
 
   raw_start (&host, RAW_SOCKET, NULL);
   raw_put_hello (&host);
-  raw_put_text (&host, AFRPC_FRAME_RUN, 0, "{'function': <'echo'>, 'page': <true>}", -1);
+  raw_put_text (&host, AFRPC_FRAME_RUN, 0, "{'function': <'echo'>, 'shared-state': <true>}", -1);
   assert_refused (&host, "not sealed");
 
   /* It would be lost. */

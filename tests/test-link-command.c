@@ -101,7 +101,7 @@ test_command_run (gconstpointer data)
   g_assert_cmpuint (frame.header.n_fds, ==, 0);
   g_assert_cmpint (afrpc_transport_take_fd (&fake.worker), ==, -1);
   value = afrpc_transport_parse_value (&fake.worker, &frame, NULL);
-  g_assert_false (g_variant_lookup (value, "page", "b", &yes));
+  g_assert_false (g_variant_lookup (value, "shared-state", "b", &yes));
   g_assert_cmpint (g_variant_lookup (value, "lifeline", "b", &yes), ==, ends_with_us);
 }
 

@@ -239,12 +239,12 @@ test_link_close (void)
   serials[0] = afrpc_link_call (&fake.link, &payload, &call, NULL);
   serials[1] = fake_call (&fake, 2);
   g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_AGAIN);
-  g_assert_false (fake.link.shut);
+  g_assert_false (fake.link.sending_ended);
   afrpc_link_close (&fake.link);
   g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_AGAIN);
-  g_assert_false (fake.link.shut);
+  g_assert_false (fake.link.sending_ended);
   g_assert_cmpuint (hear_to_eof (&fake), ==, 2);
-  g_assert_true (fake.link.shut);
+  g_assert_true (fake.link.sending_ended);
   g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
 
   answer (&fake, serials[1]);
@@ -264,10 +264,10 @@ test_link_close_idle (void)
   g_test_summary ("Closing when nothing is queued is told at the next flush");
   start (&fake);
   g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
-  g_assert_false (fake.link.shut);
+  g_assert_false (fake.link.sending_ended);
   afrpc_link_close (&fake.link);
   g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
-  g_assert_true (fake.link.shut);
+  g_assert_true (fake.link.sending_ended);
   g_assert_cmpuint (hear_to_eof (&fake), ==, 0);
 }
 
@@ -290,16 +290,16 @@ test_link_dismiss (void)
 }
 
 static void
-test_link_shut (void)
+test_link_end_sending (void)
 {
   g_auto(Fake) fake = { 0 };
 
   g_test_summary ("The way out can be closed at any time; what waits to be written is not");
   start (&fake);
   fake_call (&fake, 1);
-  afrpc_link_shut (&fake.link);
-  afrpc_link_shut (&fake.link);
-  g_assert_true (fake.link.shut);
+  afrpc_link_end_sending (&fake.link);
+  afrpc_link_end_sending (&fake.link);
+  g_assert_true (fake.link.sending_ended);
   g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
   g_assert_cmpint (afrpc_transport_read (&fake.worker, NULL), ==, AFRPC_STEP_EOF);
 }
@@ -322,7 +322,7 @@ test_link_worker_gone (void)
   fake_call (&fake, 2);
   g_assert_cmpint (afrpc_link_flush (&fake.link, &error), ==, AFRPC_STEP_DONE);
   g_assert_no_error (error);
-  g_assert_true (fake.link.shut);
+  g_assert_true (fake.link.sending_ended);
   g_assert_cmpint (afrpc_link_flush (&fake.link, &error), ==, AFRPC_STEP_DONE);
 
   take_result (&fake, 1);
@@ -406,7 +406,7 @@ main (int    argc,
   g_test_add_func ("/link-end/end", test_link_end);
   g_test_add_func ("/link-end/close", test_link_close);
   g_test_add_func ("/link-end/dismiss", test_link_dismiss);
-  g_test_add_func ("/link-end/shut", test_link_shut);
+  g_test_add_func ("/link-end/end-sending", test_link_end_sending);
   g_test_add_func ("/link-end/close-idle", test_link_close_idle);
   g_test_add_func ("/link-end/worker-gone", test_link_worker_gone);
   g_test_add_func ("/link-end/steal-fd", test_link_steal_fd);

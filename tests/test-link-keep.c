@@ -220,7 +220,8 @@ test_keep_anywhere (void)
     call_of_size (&fake, 8, NULL);
     total = afrpc_transport_get_queued (&fake.link.transport) + 40;
   }
-  for (gsize room = 0; room <= total + 10; room += room < before ? 97 : room > before + 300 && room < total - 160 ? 1501 : 3)
+  for (gsize room = 0; room <= total + 10;
+       room += room < before ? 97 : room > before + 300 && room < total - 160 ? 1501 : 3)
     for (guint i = 0; i < 16; i++)
       check_restart (room, i, (room * 7 + i * 3) % 16);
   g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
@@ -402,14 +403,14 @@ test_keep_closed (void)
   serial = fake_call (&fake, 5);
   afrpc_link_close (&fake.link);
   g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
-  g_assert_true (fake.link.shut);
+  g_assert_true (fake.link.sending_ended);
   restart_all (&fake);
-  g_assert_false (fake.link.shut);
+  g_assert_false (fake.link.sending_ended);
 
   hear_start (&fake, "second");
   hear_call (&fake, serial);
   fake_hear (&fake, AFRPC_FRAME_DISMISS, &frame);
-  g_assert_true (fake.link.shut);
+  g_assert_true (fake.link.sending_ended);
   g_assert_cmpint (afrpc_transport_next (&fake.worker, &frame, NULL), ==, AFRPC_STEP_AGAIN);
   g_assert_cmpint (afrpc_transport_read (&fake.worker, NULL), ==, AFRPC_STEP_EOF);
 }

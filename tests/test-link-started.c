@@ -17,9 +17,9 @@
 /* What can be known of a worker. */
 typedef enum
 {
-  WAY_PAGE,
-  WAY_PAGE_ASYNC,
-  WAY_NO_PAGE, /* over a socket */
+  WAY_SHARED,
+  WAY_SHARED_ASYNC,
+  WAY_NOT_SHARED, /* over a socket */
   WAY_COMMAND,
   N_WAYS,
 } Way;
@@ -29,7 +29,7 @@ start (Fake *fake,
        Way   way)
 {
   g_autoptr(GVariant) options =
-    g_variant_ref_sink (g_variant_new_parsed ("{'async': <%b>}", way == WAY_PAGE_ASYNC));
+    g_variant_ref_sink (g_variant_new_parsed ("{'async': <%b>}", way == WAY_SHARED_ASYNC));
   g_autoptr(GVariant) hello = NULL;
   g_auto(AfrpcLinkItem) item = { 0 };
   AfrpcFrame frame;
@@ -41,7 +41,7 @@ start (Fake *fake,
       afrpc_transport_set_funcs (&fake->worker, &afrpc_pipes_funcs);
     }
   afrpc_link_run (&fake->link, options, NULL, 0, FALSE);
-  if (way == WAY_NO_PAGE)
+  if (way == WAY_NOT_SHARED)
     g_clear_pointer (&fake->link.transport.state, afrpc_shared_state_unmap);
   fake_hear (fake, AFRPC_FRAME_HELLO, &frame);
   fake_hear (fake, AFRPC_FRAME_RUN, &frame);
@@ -94,8 +94,8 @@ say_started (Fake    *fake,
              Way      way,
              guint64  serial)
 {
-  if (fake->link.transport.state != NULL)
-    afrpc_shared_state_start (fake->link.transport.state, serial);
+  if (afrpc_transport_shares_state (&fake->link.transport))
+    afrpc_transport_mark_started (&fake->link.transport, serial);
   else
     {
       fake_say (fake, AFRPC_FRAME_STARTED, serial, NULL);
@@ -161,7 +161,7 @@ test_started_unwritten (gconstpointer data)
   g_assert_null (afrpc_link_find (&fake.link, large));
   g_assert_cmpuint (fake.link.n_pending, ==, 2);
   g_assert_cmpuint (afrpc_transport_get_queued (&fake.link.transport), ==, 2 * queued);
-  g_assert_false (afrpc_shared_state_is_cancelled (fake.link.transport.state, large));
+  g_assert_false (afrpc_transport_is_cancelled (&fake.link.transport, large));
   g_assert_cmpint (afrpc_link_cancel (&fake.link, large), ==, AFRPC_STARTED_UNKNOWN);
 
   /* Its place is free. */
@@ -195,14 +195,15 @@ test_started_partly_written (gconstpointer data)
       narrow_socket_room = G_MAXSIZE;
       for (guint i = 0; i < 3; i++)
         give_up (&fake, serials[i],
-                 n <= i * size || fake.link.transport.state != NULL ? AFRPC_STARTED_NO : AFRPC_STARTED_UNKNOWN);
+                 n <= i * size || way <= WAY_SHARED_ASYNC ? AFRPC_STARTED_NO : AFRPC_STARTED_UNKNOWN);
       for (guint i = 0; i < 3; i++)
         if (n > i * size)
           {
-            g_assert_cmpint (afrpc_shared_state_is_cancelled (fake.link.transport.state, serials[i]), ==, fake.link.transport.state != NULL);
+            g_assert_cmpint (afrpc_transport_is_cancelled (&fake.link.transport, serials[i]), ==,
+                             way <= WAY_SHARED_ASYNC);
             hear_call (&fake, serials[i]);
           }
-      for (guint i = 0; i < 3 && way != WAY_PAGE; i++)
+      for (guint i = 0; i < 3 && way != WAY_SHARED; i++)
         if (n > i * size)
           {
             fake_hear (&fake, AFRPC_FRAME_CANCEL, &frame);
@@ -217,13 +218,13 @@ static void
 test_started_cancel (gconstpointer data)
 {
   const Way way = GPOINTER_TO_UINT (data);
-  const gboolean has_frame = way != WAY_PAGE;
+  const gboolean has_frame = way != WAY_SHARED;
   g_auto(Fake) fake = { 0 };
   guint64 serials[3];
   AfrpcFrame frame;
 
-  g_test_summary ("Cancelling what is written is told in the page, and in a frame to a worker that does not look there, "
-                  "once; and tells whether it is too late");
+  g_test_summary ("Cancelling what is written is told in shared memory, and in a frame to a worker that does not look "
+                  "there, once; and tells whether it is too late");
   start (&fake, way);
   for (guint i = 0; i < 3; i++)
     serials[i] = fake_call (&fake, i + 1);
@@ -233,12 +234,13 @@ test_started_cancel (gconstpointer data)
 
   for (guint i = 0; i < 2; i++)
     {
-      const AfrpcStarted not_known = fake.link.transport.state != NULL ? AFRPC_STARTED_NO : AFRPC_STARTED_UNKNOWN;
+      const AfrpcStarted not_known = way <= WAY_SHARED_ASYNC ? AFRPC_STARTED_NO : AFRPC_STARTED_UNKNOWN;
 
       g_assert_cmpint (afrpc_link_cancel (&fake.link, serials[0]), ==, AFRPC_STARTED_YES);
       g_assert_cmpint (afrpc_link_cancel (&fake.link, serials[1]), ==, not_known);
       for (guint j = 0; j < 3; j++)
-        g_assert_cmpint (afrpc_shared_state_is_cancelled (fake.link.transport.state, serials[j]), ==, fake.link.transport.state != NULL && j < 2);
+        g_assert_cmpint (afrpc_transport_is_cancelled (&fake.link.transport, serials[j]), ==,
+                         way <= WAY_SHARED_ASYNC && j < 2);
     }
   for (guint i = 0; i < 2 && has_frame; i++)
     {
@@ -257,7 +259,7 @@ test_started_cancel (gconstpointer data)
     fake_take (&fake, &item);
     g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_RESULT);
   }
-  g_assert_false (afrpc_shared_state_is_cancelled (fake.link.transport.state, serials[1]));
+  g_assert_false (afrpc_transport_is_cancelled (&fake.link.transport, serials[1]));
 
   /* Nothing of these is pending, or ever was. */
   g_assert_cmpint (afrpc_link_cancel (&fake.link, serials[1]), ==, AFRPC_STARTED_UNKNOWN);
@@ -312,9 +314,9 @@ static AfrpcStarted
 get_expected (Way way,
               End end)
 {
-  if (way == WAY_PAGE || way == WAY_PAGE_ASYNC)
+  if (way == WAY_SHARED || way == WAY_SHARED_ASYNC)
     return AFRPC_STARTED_NO;
-  if (way == WAY_NO_PAGE)
+  if (way == WAY_NOT_SHARED)
     return end == END_EARLY ? AFRPC_STARTED_UNKNOWN : AFRPC_STARTED_NO;
 
   return end == END_GOODBYE ? AFRPC_STARTED_NO : AFRPC_STARTED_UNKNOWN;
@@ -337,7 +339,7 @@ check_end (Way way,
   serials[3] = fake_call (&fake, 4);
   say_started (&fake, way, serials[0]);
   /* This one is only there to be read. */
-  if (fake.link.transport.state == NULL && end != END_EARLY)
+  if (!afrpc_transport_shares_state (&fake.link.transport) && end != END_EARLY)
     fake_say (&fake, AFRPC_FRAME_STARTED, serials[1], NULL);
   else
     say_started (&fake, way, serials[1]);
@@ -361,8 +363,8 @@ check_end (Way way,
       g_assert_cmpint (g_array_index (pending, AfrpcLinkSlot, i).started, ==, expected[i]);
       g_assert_cmpint (afrpc_link_get_started (&fake.link, serials[i]), ==, expected[i]);
       /* Should the worker live on, it does not make a lie of that. */
-      if (fake.link.transport.state != NULL && i < 3)
-        g_assert_true (afrpc_shared_state_is_cancelled (fake.link.transport.state, serials[i]));
+      if (afrpc_transport_shares_state (&fake.link.transport) && i < 3)
+        g_assert_true (afrpc_transport_is_cancelled (&fake.link.transport, serials[i]));
     }
 }
 
@@ -391,7 +393,7 @@ test_started_half_frame (void)
       g_auto(Fake) fake = { 0 };
       g_autoptr(GArray) pending = NULL;
 
-      start (&fake, WAY_NO_PAGE);
+      start (&fake, WAY_NOT_SHARED);
       hear_call (&fake, fake_call (&fake, 1));
       if (n > 0)
         fake_send (&fake, bytes, n, -1);
@@ -473,8 +475,8 @@ static void
 test_started_false (void)
 {
   g_test_summary ("The start of a call that is not waiting for it breaks the protocol, and so does a malformed one");
-  check_false_start (WAY_PAGE, 0, 0, "", 0);
-  check_false_start (WAY_PAGE_ASYNC, 0, 0, "", 0);
+  check_false_start (WAY_SHARED, 0, 0, "", 0);
+  check_false_start (WAY_SHARED_ASYNC, 0, 0, "", 0);
   for (Way way = 0; way < WAY_COMMAND; way++)
     {
       check_false_start (way, AFRPC_FRAME_FLAG_TIMED, 1, "", 0);
@@ -494,7 +496,7 @@ test_started_abandoned (void)
   guint64 serial;
 
   g_test_summary ("Nobody is told of the start of a timed call that nobody waits for");
-  start (&fake, WAY_NO_PAGE);
+  start (&fake, WAY_NOT_SHARED);
   serial = call_flagged (&fake, AFRPC_FRAME_FLAG_TIMED);
   hear_call (&fake, serial);
   afrpc_link_find (&fake.link, serial)->owner = NULL;
@@ -533,7 +535,7 @@ test_started_functions (void)
   AfrpcFrame frame;
 
   g_test_summary ("A call says by number which function it is for, and the worker has heard before which that is");
-  start (&fake, WAY_PAGE);
+  start (&fake, WAY_SHARED);
   fake_call (&fake, 1);
   afrpc_link_declare (&fake.link, 7, "other");
   call_with (&fake, &payload);
@@ -561,7 +563,7 @@ test_started_retire (void)
   guint64 serial;
 
   g_test_summary ("A worker that wants no new calls says so, and is heard once; those that it has go on");
-  start (&fake, WAY_PAGE);
+  start (&fake, WAY_SHARED);
   serial = fake_call (&fake, 1);
   for (guint i = 0; i < 3; i++)
     fake_say (&fake, AFRPC_FRAME_RETIRE, 0, NULL);
@@ -620,7 +622,7 @@ test_started_many (void)
   g_autoptr(GRand) rand = g_rand_new_with_seed (g_test_rand_int ());
 
   g_test_summary ("Many calls that wait are cancelled in any order, while others are made in their places");
-  start (&fake, WAY_PAGE);
+  start (&fake, WAY_SHARED);
   hear_call (&fake, fake_call (&fake, 1));
   for (guint i = 0; i < n_calls; i++)
     serials[i] = fake_call (&fake, i + 1);
@@ -687,7 +689,7 @@ test_started_lost_progress (void)
   guint64 serials[2];
 
   g_test_summary ("Progress that cannot be read is news once a call, however often it comes");
-  start (&fake, WAY_PAGE);
+  start (&fake, WAY_SHARED);
   for (guint i = 0; i < 2; i++)
     serials[i] = call_flagged (&fake, AFRPC_FRAME_FLAG_PROGRESS);
   for (guint i = 0; i < 2; i++)
@@ -713,7 +715,7 @@ add (const char    *name,
      GTestDataFunc  func,
      Way            first)
 {
-  static const char *const way_names[N_WAYS] = { "page", "page-async", "no-page", "command" };
+  static const char *const way_names[N_WAYS] = { "shared", "shared-async", "not-shared", "command" };
 
   for (Way way = first; way < N_WAYS; way++)
     {

@@ -10,7 +10,7 @@
 
 #include "afrpc-error.h"
 #include "fake-worker.h"
-#include "wire/afrpc-lifeline.h"
+#include "os/afrpc-lifeline.h"
 
 static GVariant *
 new_number (guint32 number)
@@ -235,7 +235,7 @@ test_link_run (gconstpointer data)
   value = afrpc_transport_parse_value (&fake.worker, &frame, NULL);
   g_assert_true (g_variant_lookup (value, "function", "&s", &function));
   g_assert_cmpstr (function, ==, "run");
-  g_assert_true (g_variant_lookup (value, "page", "b", &yes) && yes);
+  g_assert_true (g_variant_lookup (value, "shared-state", "b", &yes) && yes);
   g_assert_cmpint (g_variant_lookup (value, "lifeline", "b", &yes), ==, has_lifeline);
 
   fd = afrpc_transport_take_fd (&fake.worker);

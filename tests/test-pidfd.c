@@ -11,7 +11,7 @@
 
 #include <glib.h>
 
-#include "spawn/afrpc-pidfd.h"
+#include "os/afrpc-pidfd.h"
 
 static gboolean is_old_kernel;
 

@@ -85,7 +85,7 @@ afrpc_link_cancel (AfrpcLink *self,
       return AFRPC_STARTED_NO;
     }
 
-  if ((slot->flags & AFRPC_LINK_SLOT_CANCELLED) == 0 && self->rest == NULL && !self->shut &&
+  if ((slot->flags & AFRPC_LINK_SLOT_CANCELLED) == 0 && self->rest == NULL && !self->sending_ended &&
       (!afrpc_transport_shares_state (&self->transport) || self->is_async))
     afrpc_transport_put (&self->transport, &header, "");
   slot->flags |= AFRPC_LINK_SLOT_CANCELLED;

@@ -9,7 +9,7 @@
 #include "afrpc-error.h"
 #include "transport/afrpc-pipes.h"
 #include "transport/afrpc-socket.h"
-#include "wire/afrpc-lifeline.h"
+#include "os/afrpc-lifeline.h"
 
 #define SLOTS_MIN 64u
 
@@ -143,7 +143,7 @@ afrpc_link_run (AfrpcLink *self,
   g_variant_dict_init (&dict, options);
   if (state_fd >= 0)
     {
-      g_variant_dict_insert (&dict, "page", "b", TRUE);
+      g_variant_dict_insert (&dict, "shared-state", "b", TRUE);
       fds[n_fds++] = state_fd;
     }
   if (lifeline_fd >= 0)
@@ -247,8 +247,8 @@ check_limits (AfrpcLink           *self,
   return TRUE;
 }
 
-/* Queues a call, of the function and with the flags that @args has; returns its serial, or 0: AFRPC_ERROR_TOO_LARGE, AFRPC_ERROR_BUSY, AFRPC_ERROR_NOT_SUPPORTED. Then
- * the descriptors stay the caller's. */
+/* Queues a call, of the function and with the flags that @args has; returns its serial, or 0: AFRPC_ERROR_TOO_LARGE,
+ * AFRPC_ERROR_BUSY, AFRPC_ERROR_NOT_SUPPORTED. Then the descriptors stay the caller's. */
 guint64
 afrpc_link_call (AfrpcLink            *self,
                  const AfrpcPayload   *args,
@@ -318,7 +318,7 @@ afrpc_link_find (AfrpcLink *self,
 void
 afrpc_link_close (AfrpcLink *self)
 {
-  if (self->dismisses && !self->closing && !self->shut)
+  if (self->dismisses && !self->closing && !self->sending_ended)
     afrpc_transport_put_value (&self->transport, AFRPC_FRAME_DISMISS, 0, NULL);
   self->closing = TRUE;
 }
@@ -333,32 +333,32 @@ afrpc_link_flush (AfrpcLink  *self,
 {
   AfrpcStep step;
 
-  if (self->shut || self->transport.out_fd < 0)
+  if (self->sending_ended || self->transport.out_fd < 0)
     return AFRPC_STEP_DONE;
 
   step = afrpc_transport_flush (&self->transport, error);
   if (step == AFRPC_STEP_EOF)
     {
-      self->shut = self->is_deaf = TRUE;
+      self->sending_ended = self->is_deaf = TRUE;
       return AFRPC_STEP_DONE;
     }
   if (step == AFRPC_STEP_DONE && self->closing)
-    afrpc_link_shut (self);
+    afrpc_link_end_sending (self);
 
   return step;
 }
 
 /* Lets whoever still reads see the end of it, whatever waits to be written. */
 void
-afrpc_link_shut (AfrpcLink *self)
+afrpc_link_end_sending (AfrpcLink *self)
 {
-  if (!self->shut)
+  if (!self->sending_ended)
     afrpc_transport_end_sending (&self->transport);
-  self->shut = TRUE;
+  self->sending_ended = TRUE;
 }
 
-/* The process is known to have ended: what it sent is all there, and nothing to be read is the end (EOF), also if others
- * hold the connection open. */
+/* The process is known to have ended: what it sent is all there, and nothing to be read is the end (EOF), also if
+ * others hold the connection open. */
 void
 afrpc_link_process_ended (AfrpcLink *self)
 {

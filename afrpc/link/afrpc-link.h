@@ -12,14 +12,14 @@
  *     the worker sent before its end, once the link has read to the end; over a command a goodbye says so.
  *
  * A process that is being forked is told everything before the template has answered. If afrpc_link_keep () was called
- * first, the link keeps the calls that it writes until afrpc_link_confirm (), and afrpc_link_restart () lets them follow
- * on another connection. */
+ * first, the link keeps the calls that it writes until afrpc_link_confirm (), and afrpc_link_restart () lets them
+ * follow on another connection. */
 #pragma once
 
 #include <glib.h>
 
 #include "afrpc-types.h"
-#include "spawn/afrpc-spawn.h"
+#include "os/afrpc-spawn.h"
 #include "transport/afrpc-transport.h"
 
 G_BEGIN_DECLS
@@ -118,7 +118,7 @@ typedef struct
   gboolean is_serialised;   /* arguments, results and events are, by a serialiser that the caller has */
   gboolean dismisses;       /* tells the worker that it closes */
   gboolean closing;         /* no calls any more; half-close once everything is written */
-  gboolean shut;            /* half-closed, or the worker does not read */
+  gboolean sending_ended;   /* half-closed, or the worker does not read */
   gboolean is_deaf;         /* the worker does not read, and there was something to be written */
 
   gboolean keeps;           /* the calls that it writes */
@@ -164,7 +164,7 @@ AfrpcStarted   afrpc_link_get_started   (const AfrpcLink      *self,
                                          guint64               serial);
 void           afrpc_link_close         (AfrpcLink            *self);
 
-void           afrpc_link_shut          (AfrpcLink            *self);
+void           afrpc_link_end_sending   (AfrpcLink            *self);
 AfrpcStep      afrpc_link_flush         (AfrpcLink            *self,
                                          GError              **error);
 AfrpcStep      afrpc_link_read          (AfrpcLink            *self,

@@ -14,7 +14,7 @@
 #include "afrpc-error.h"
 #include "peer/afrpc-peer.h"
 #include "peer/afrpc-self-private.h"
-#include "spawn/afrpc-pidfd.h"
+#include "os/afrpc-pidfd.h"
 
 /* Default templates */
 

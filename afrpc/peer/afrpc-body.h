@@ -9,7 +9,7 @@
 #include "peer/afrpc-deadlines.h"
 #include "peer/afrpc-limits.h"
 #include "peer/afrpc-tail.h"
-#include "spawn/afrpc-spawn.h"
+#include "os/afrpc-spawn.h"
 
 G_BEGIN_DECLS
 

@@ -3,7 +3,7 @@
 
 #include "afrpc-exit.h"
 #include "peer/afrpc-limits.h"
-#include "spawn/afrpc-spawn.h"
+#include "os/afrpc-spawn.h"
 
 G_BEGIN_DECLS
 

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "afrpc-types.h"
-#include "spawn/afrpc-spawn.h"
+#include "os/afrpc-spawn.h"
 
 G_BEGIN_DECLS
 

@@ -35,7 +35,7 @@ afrpc_peer_fall_silent (AfrpcPeer *self)
   afrpc_peer_update_watch (self);
   /* A command may consist of several processes: the one that reads from us ends only when we do. */
   if (is_command)
-    afrpc_link_shut (&self->talk.link);
+    afrpc_link_end_sending (&self->talk.link);
   if (self->body.reap_deadline != AFRPC_DEADLINES_NEVER && self->body.spawned.pidfd < 0)
     afrpc_peer_set_deadline (self, &self->body.reap_deadline, 0);
   if (afrpc_body_is_there (&self->body) && self->exit_deadline == AFRPC_DEADLINES_NEVER &&

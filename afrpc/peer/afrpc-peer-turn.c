@@ -49,7 +49,8 @@ afrpc_peer_update_watch (AfrpcPeer *self)
                            (afrpc_body_is_there (&self->body) || self->body.state == AFRPC_BODY_ENDED ||
                             (self->body.state == AFRPC_BODY_AWAITED && self->birth.is_template_gone));
   const AfrpcTransport *transport = &talk->link.transport;
-  const gboolean is_stuck = afrpc_transport_get_queued (transport) > 0 && !transport->writer.crowded && !talk->link.shut;
+  const gboolean is_stuck =
+    afrpc_transport_get_queued (transport) > 0 && !transport->writer.crowded && !talk->link.sending_ended;
   const gboolean asks = self->body.state == AFRPC_BODY_ALIVE &&
                         (self->body.is_reaped_here || self->body.reap_deadline == AFRPC_DEADLINES_NEVER);
 

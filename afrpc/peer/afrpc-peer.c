@@ -287,7 +287,7 @@ afrpc_peer_act_on_drops (AfrpcPeer *self)
     afrpc_body_kill (&self->body, SIGKILL);
   else
     afrpc_peer_set_deadline (self, &self->exit_deadline, g_get_monotonic_time () + AFRPC_PEER_DROP_GRACE_US);
-  afrpc_link_shut (&self->talk.link);
+  afrpc_link_end_sending (&self->talk.link);
 }
 
 void

@@ -7,8 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "spawn/afrpc-fork.h"
-#include "spawn/afrpc-spawn.h"
+#include "os/afrpc-fork.h"
+#include "os/afrpc-spawn.h"
 
 static GMutex lock;
 

@@ -91,7 +91,7 @@ static inline gboolean
 afrpc_talk_has_words (const AfrpcTalk *self)
 {
   return !afrpc_talk_is_silent (self) &&
-         (afrpc_transport_get_queued (&self->link.transport) > 0 || (self->link.closing && !self->link.shut));
+         (afrpc_transport_get_queued (&self->link.transport) > 0 || (self->link.closing && !self->link.sending_ended));
 }
 
 G_END_DECLS

@@ -6,8 +6,8 @@
 #include <fcntl.h>
 
 #include "serve/afrpc-stdio.h"
-#include "spawn/afrpc-again.h"
-#include "spawn/afrpc-supervisor.h"
+#include "os/afrpc-reexec.h"
+#include "os/afrpc-supervisor.h"
 #include "transport/afrpc-pipes.h"
 #include "transport/afrpc-socket.h"
 
@@ -55,7 +55,7 @@ afrpc_connect (AfrpcSession *self,
       return AFRPC_CONNECTED;
     }
 
-  if (!afrpc_again_take (&supervised))
+  if (!afrpc_reexec_take (&supervised))
     {
       if (!afrpc_stdio_take (&supervised.in_fd, &supervised.out_fd))
         return AFRPC_CONNECT_NOBODY;

@@ -10,7 +10,7 @@
 #include "serve/afrpc-functions.h"
 #include "serve/afrpc-surroundings.h"
 #include "serve/afrpc-template.h"
-#include "wire/afrpc-lifeline.h"
+#include "os/afrpc-lifeline.h"
 
 static gboolean
 run_init (AfrpcSession  *self,
@@ -39,7 +39,7 @@ take_shared (AfrpcSession  *self,
 {
   gboolean shares_state = FALSE, lifeline = FALSE;
 
-  g_variant_lookup (value, "page", "b", &shares_state);
+  g_variant_lookup (value, "shared-state", "b", &shares_state);
   g_variant_lookup (value, "lifeline", "b", &lifeline);
 
   /* Shared memory tells what it has started; without it, its greeting has to have gone before it runs anything. */

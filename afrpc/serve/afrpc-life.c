@@ -14,7 +14,7 @@
 #include "serve/afrpc-serve-source.h"
 #include "serve/afrpc-serve.h"
 #include "serve/afrpc-session-send.h"
-#include "spawn/afrpc-bridge.h"
+#include "os/afrpc-bridge.h"
 
 /* Returns: the connection as a socket that the session has no part in any more, or -1: what comes over a command is
  * copied by the supervisor. */

@@ -13,7 +13,7 @@
 
 #include "afrpc-error.h"
 #include "serve/afrpc-session-send.h"
-#include "spawn/afrpc-fork.h"
+#include "os/afrpc-fork.h"
 #include "transport/afrpc-socket.h"
 
 #define TEMPLATE_NAME "afrpc-template"

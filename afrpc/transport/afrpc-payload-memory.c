@@ -129,7 +129,8 @@ afrpc_payload_memory_clear (AfrpcPayloadMemory *self)
       madvise (self->data, self->capacity, MADV_FREE);
 
       g_mutex_lock (&mutex);
-      while (n_kept == AFRPC_PAYLOAD_MEMORY_N_KEPT_MAX || kept_size + self->capacity > AFRPC_PAYLOAD_MEMORY_KEPT_SIZE_MAX)
+      while (n_kept == AFRPC_PAYLOAD_MEMORY_N_KEPT_MAX ||
+             kept_size + self->capacity > AFRPC_PAYLOAD_MEMORY_KEPT_SIZE_MAX)
         dropped[n_dropped++] = take_kept (0);
       kept[n_kept++] = *self;
       kept_size += self->capacity;

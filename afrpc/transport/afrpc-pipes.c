@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
-#include "wire/afrpc-reopen.h"
+#include "os/afrpc-reopen.h"
 
 /* Remembers the last of @n bytes that were read, which a goodbye may be. */
 static void

@@ -17,7 +17,7 @@ G_BEGIN_DECLS
 
 #define AFRPC_READER_SIZE 65536u         /* bytes: the buffer */
 #define AFRPC_READER_FD_BATCHES_MAX 4u   /* received, whose frames have not been parsed: there are never more than 2 */
-#define AFRPC_LARGE_PAYLOAD_MIN 16384u   /* bytes: such payloads are sent from, and received into, memory of their own */
+#define AFRPC_LARGE_PAYLOAD_MIN 16384u   /* bytes: these are sent from, and received into, memory of their own */
 
 /* A frame that has arrived. What it points to is valid until the reader's next step, which also closes
  * those of its descriptors that were not taken. */

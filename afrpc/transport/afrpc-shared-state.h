@@ -77,8 +77,11 @@ static inline gboolean
 afrpc_shared_state_is_cancelled (AfrpcSharedState *state,
                                  guint64           serial)
 {
-  return state != NULL &&
-         (__atomic_load_n (afrpc_shared_state_word (state, serial), __ATOMIC_SEQ_CST) & afrpc_shared_state_bit (serial)) != 0;
+  if (state == NULL)
+    return FALSE;
+
+  return (__atomic_load_n (afrpc_shared_state_word (state, serial), __ATOMIC_SEQ_CST) &
+          afrpc_shared_state_bit (serial)) != 0;
 }
 
 G_END_DECLS

@@ -112,8 +112,8 @@ afrpc_transport_read (AfrpcTransport  *self,
   return self->funcs->read (self, error);
 }
 
-/* Parses one frame: DONE, AGAIN if its end has not been read yet, EOF if the worker said that it has ended, ERROR if the
- * other side is no afrpc. */
+/* Parses one frame: DONE, AGAIN if its end has not been read yet, EOF if the worker said that it has ended, ERROR if
+ * the other side is no afrpc. */
 static inline AfrpcStep
 afrpc_transport_next (AfrpcTransport  *self,
                       AfrpcFrame      *frame,

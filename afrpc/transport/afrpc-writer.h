@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Frames that are going to be sent: what is small in a buffer, what is large, and file descriptors, by reference. Owns
- * all of it. Who sends it, and whereto, is the transport's affair: it gets the next pieces, and says how much of them is
- * gone. No I/O. */
+ * all of it. Who sends it, and whereto, is the transport's affair: it gets the next pieces, and says how much of them
+ * is gone. No I/O. */
 #pragma once
 
 #include <glib.h>

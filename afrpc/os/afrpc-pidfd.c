@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "spawn/afrpc-pidfd.h"
+#include "os/afrpc-pidfd.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "spawn/afrpc-spawn.h"
+#include "os/afrpc-spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>

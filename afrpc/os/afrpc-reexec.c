@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "spawn/afrpc-again.h"
+#include "os/afrpc-reexec.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,13 +22,13 @@ struct _AfrpcAgain
 };
 
 /* Collects before the fork what is needed after it, when nothing can be allocated. Returns: (nullable) */
-AfrpcAgain *
-afrpc_again_new (const AfrpcSupervised *what)
+AfrpcReexec *
+afrpc_reexec_new (const AfrpcSupervised *what)
 {
   g_autofree char *value = g_strdup_printf ("%d %d %d %d %" G_GUINT64_FORMAT, what->in_fd, what->out_fd,
                                             what->lifeline_fd, what->control_fd, what->goodbye_serial);
   g_autoptr(GPtrArray) argv = g_ptr_array_new ();
-  AfrpcAgain *self;
+  AfrpcReexec *self;
   char *arguments;
   gsize size;
 
@@ -39,7 +39,7 @@ afrpc_again_new (const AfrpcSupervised *what)
     g_ptr_array_add (argv, arguments + i);
   g_ptr_array_add (argv, NULL);
 
-  self = g_new0 (AfrpcAgain, 1);
+  self = g_new0 (AfrpcReexec, 1);
   self->arguments = arguments;
   self->argv = (char **) g_ptr_array_steal (argv, NULL);
   self->envp = g_environ_setenv (g_get_environ (), SUPERVISED_ENV, value, TRUE);
@@ -49,8 +49,8 @@ afrpc_again_new (const AfrpcSupervised *what)
 
 /* In the child. */
 void
-afrpc_again_exec (AfrpcAgain            *self,
-                  const AfrpcSupervised *what)
+afrpc_reexec_exec (AfrpcReexec           *self,
+                   const AfrpcSupervised *what)
 {
   fcntl (what->in_fd, F_SETFD, 0);
   fcntl (what->out_fd, F_SETFD, 0);
@@ -61,7 +61,7 @@ afrpc_again_exec (AfrpcAgain            *self,
 }
 
 void
-afrpc_again_free (AfrpcAgain *self)
+afrpc_reexec_free (AfrpcReexec *self)
 {
   g_free (self->arguments);
   g_free (self->argv);
@@ -71,7 +71,7 @@ afrpc_again_free (AfrpcAgain *self)
 
 /* Whether this is the program that was executed again: then what for. */
 gboolean
-afrpc_again_take (AfrpcSupervised *what)
+afrpc_reexec_take (AfrpcSupervised *what)
 {
   const char *value = g_getenv (SUPERVISED_ENV);
 

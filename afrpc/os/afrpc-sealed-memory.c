@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "wire/afrpc-memory.h"
+#include "os/afrpc-sealed-memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
-#include "wire/afrpc-reopen.h"
+#include "os/afrpc-reopen.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010
@@ -21,7 +21,7 @@
 #define SEALS_SIZE (F_SEAL_SHRINK | F_SEAL_GROW)
 
 static GMutex mutex;
-static AfrpcMemory *pool[AFRPC_MEMORY_POOL_MAX]; /* oldest first */
+static AfrpcSealedMemory *pool[AFRPC_SEALED_MEMORY_POOL_MAX]; /* oldest first */
 static guint n_pooled;
 static gsize pooled_size; /* bytes */
 
@@ -38,7 +38,7 @@ fail (const char  *what,
 }
 
 static void
-memory_free (AfrpcMemory *self)
+memory_free (AfrpcSealedMemory *self)
 {
   if (self->data != NULL)
     munmap (self->data, self->size);
@@ -53,7 +53,7 @@ memory_free (AfrpcMemory *self)
  * grants a lease for writing, fcntl_locking(2). A reader's descriptor is another open file than ours, which
  * lives until its last copy is closed, its last mapping is gone, and it is not on its way in a socket. */
 gboolean
-afrpc_memory_is_alone (const AfrpcMemory *self)
+afrpc_sealed_memory_is_alone (const AfrpcSealedMemory *self)
 {
   /* Whoever opened the file just now, which takes the right to trace us, would have us sent a signal: not SIGIO,
    * which ends a process, but one that does nothing unless somebody waits for it. */
@@ -65,10 +65,10 @@ afrpc_memory_is_alone (const AfrpcMemory *self)
 
 /* The pool. It is called with the mutex; what it drops is freed without. */
 
-static AfrpcMemory *
+static AfrpcSealedMemory *
 take_pooled (guint i)
 {
-  AfrpcMemory *memory = pool[i];
+  AfrpcSealedMemory *memory = pool[i];
 
   pooled_size -= memory->size;
   n_pooled--;
@@ -81,16 +81,16 @@ take_pooled (guint i)
 /* Drops what is too old to be needed, belongs to the process that this one was forked from, or is more than
  * @n_max pieces and @size_max bytes. */
 static guint
-trim_pool (guint         n_max,
-           gsize         size_max,
-           AfrpcMemory **dropped)
+trim_pool (guint               n_max,
+           gsize               size_max,
+           AfrpcSealedMemory **dropped)
 {
   const gint64 now = g_get_monotonic_time ();
   const int pid = getpid ();
   guint n_dropped = 0;
 
   for (guint i = n_pooled; i-- > 0;)
-    if (pool[i]->pid != pid || now - pool[i]->freed_at_us > AFRPC_MEMORY_POOL_US)
+    if (pool[i]->pid != pid || now - pool[i]->freed_at_us > AFRPC_SEALED_MEMORY_POOL_US)
       dropped[n_dropped++] = take_pooled (i);
   while (n_pooled > n_max || pooled_size > size_max)
     dropped[n_dropped++] = take_pooled (0);
@@ -99,23 +99,23 @@ trim_pool (guint         n_max,
 }
 
 static void
-free_dropped (AfrpcMemory **dropped,
-              guint         n_dropped)
+free_dropped (AfrpcSealedMemory **dropped,
+              guint               n_dropped)
 {
   while (n_dropped-- > 0)
     memory_free (dropped[n_dropped]);
 }
 
-static AfrpcMemory *
+static AfrpcSealedMemory *
 find_pooled (gsize size)
 {
-  AfrpcMemory *dropped[AFRPC_MEMORY_POOL_MAX], *found = NULL;
+  AfrpcSealedMemory *dropped[AFRPC_SEALED_MEMORY_POOL_MAX], *found = NULL;
   guint n_dropped;
 
   g_mutex_lock (&mutex);
-  n_dropped = trim_pool (AFRPC_MEMORY_POOL_MAX, AFRPC_MEMORY_POOL_SIZE_MAX, dropped);
+  n_dropped = trim_pool (AFRPC_SEALED_MEMORY_POOL_MAX, AFRPC_SEALED_MEMORY_POOL_SIZE_MAX, dropped);
   for (guint i = 0; i < n_pooled && found == NULL; i++)
-    if (pool[i]->size == size && afrpc_memory_is_alone (pool[i]))
+    if (pool[i]->size == size && afrpc_sealed_memory_is_alone (pool[i]))
       found = take_pooled (i);
   g_mutex_unlock (&mutex);
   free_dropped (dropped, n_dropped);
@@ -124,14 +124,14 @@ find_pooled (gsize size)
 }
 
 static void
-add_to_pool (AfrpcMemory *self)
+add_to_pool (AfrpcSealedMemory *self)
 {
-  AfrpcMemory *dropped[AFRPC_MEMORY_POOL_MAX];
+  AfrpcSealedMemory *dropped[AFRPC_SEALED_MEMORY_POOL_MAX];
   guint n_dropped;
 
   self->freed_at_us = g_get_monotonic_time ();
   g_mutex_lock (&mutex);
-  n_dropped = trim_pool (AFRPC_MEMORY_POOL_MAX - 1, AFRPC_MEMORY_POOL_SIZE_MAX - self->size, dropped);
+  n_dropped = trim_pool (AFRPC_SEALED_MEMORY_POOL_MAX - 1, AFRPC_SEALED_MEMORY_POOL_SIZE_MAX - self->size, dropped);
   pool[n_pooled++] = self;
   pooled_size += self->size;
   g_mutex_unlock (&mutex);
@@ -139,7 +139,7 @@ add_to_pool (AfrpcMemory *self)
 }
 
 gsize
-afrpc_memory_get_pooled (void)
+afrpc_sealed_memory_get_pooled (void)
 {
   gsize size;
 
@@ -151,9 +151,9 @@ afrpc_memory_get_pooled (void)
 }
 
 void
-afrpc_memory_drop_pooled (void)
+afrpc_sealed_memory_drop_pooled (void)
 {
-  AfrpcMemory *dropped[AFRPC_MEMORY_POOL_MAX];
+  AfrpcSealedMemory *dropped[AFRPC_SEALED_MEMORY_POOL_MAX];
   guint n_dropped;
 
   g_mutex_lock (&mutex);
@@ -162,11 +162,11 @@ afrpc_memory_drop_pooled (void)
   free_dropped (dropped, n_dropped);
 }
 
-static AfrpcMemory *
+static AfrpcSealedMemory *
 memory_new (gsize    size,
             gboolean is_reused)
 {
-  AfrpcMemory *self = g_new0 (AfrpcMemory, 1);
+  AfrpcSealedMemory *self = g_new0 (AfrpcSealedMemory, 1);
 
   self->ref_count = 1;
   self->size = size;
@@ -177,10 +177,10 @@ memory_new (gsize    size,
 }
 
 static gboolean
-map (AfrpcMemory  *self,
-     int           protection,
-     int           flags,
-     GError      **error)
+map (AfrpcSealedMemory  *self,
+     int                 protection,
+     int                 flags,
+     GError            **error)
 {
   guint8 *data = mmap (self->data, self->size, protection, flags | (self->data != NULL ? MAP_FIXED : 0), self->fd, 0);
 
@@ -230,12 +230,12 @@ make_file (gsize    size,
 }
 
 /* Gets memory for writing: of zeros, or, if @is_reused, of whatever it was used for before. */
-AfrpcMemory *
-afrpc_memory_new (gsize     size,
-                  gboolean  is_reused,
-                  GError  **error)
+AfrpcSealedMemory *
+afrpc_sealed_memory_new (gsize      size,
+                         gboolean   is_reused,
+                         GError   **error)
 {
-  g_autoptr(AfrpcMemory) self = NULL;
+  g_autoptr(AfrpcSealedMemory) self = NULL;
 
   if (is_reused)
     {
@@ -311,13 +311,13 @@ check_fd (int          fd,
 
 /* Maps memory that another process made and sealed; @fd becomes the memory's, or is closed. @size: that it must
  * have, or 0. @is_reused: whether its writer may go on to write to it. */
-AfrpcMemory *
-afrpc_memory_new_take_fd (int       fd,
-                          gsize     size,
-                          gboolean  is_reused,
-                          GError  **error)
+AfrpcSealedMemory *
+afrpc_sealed_memory_new_take_fd (int        fd,
+                                 gsize      size,
+                                 gboolean   is_reused,
+                                 GError   **error)
 {
-  g_autoptr(AfrpcMemory) self = memory_new (0, is_reused);
+  g_autoptr(AfrpcSealedMemory) self = memory_new (0, is_reused);
 
   self->fd = fd;
   self->is_sealed = TRUE;
@@ -330,8 +330,8 @@ afrpc_memory_new_take_fd (int       fd,
   return g_steal_pointer (&self);
 }
 
-AfrpcMemory *
-afrpc_memory_ref (AfrpcMemory *self)
+AfrpcSealedMemory *
+afrpc_sealed_memory_ref (AfrpcSealedMemory *self)
 {
   __atomic_add_fetch (&self->ref_count, 1, __ATOMIC_RELAXED);
 
@@ -339,7 +339,7 @@ afrpc_memory_ref (AfrpcMemory *self)
 }
 
 void
-afrpc_memory_unref (AfrpcMemory *self)
+afrpc_sealed_memory_unref (AfrpcSealedMemory *self)
 {
   if (__atomic_sub_fetch (&self->ref_count, 1, __ATOMIC_ACQ_REL) > 0)
     return;
@@ -350,7 +350,8 @@ afrpc_memory_unref (AfrpcMemory *self)
       close (self->reader_fd);
       self->reader_fd = -1;
     }
-  if (self->is_reused && self->pid == getpid () && self->data != NULL && self->size <= AFRPC_MEMORY_POOL_SIZE_MAX)
+  if (self->is_reused && self->pid == getpid () && self->data != NULL &&
+      self->size <= AFRPC_SEALED_MEMORY_POOL_SIZE_MAX)
     add_to_pool (self);
   else
     memory_free (self);
@@ -359,11 +360,11 @@ afrpc_memory_unref (AfrpcMemory *self)
 /* Ends writing for everybody but us, who have it mapped. The kernel has to tell of readers, and of their absence;
  * otherwise the memory is not to be used again. */
 static gboolean
-seal_for_others (AfrpcMemory *self)
+seal_for_others (AfrpcSealedMemory *self)
 {
-  if (afrpc_memory_is_alone (self))
+  if (afrpc_sealed_memory_is_alone (self))
     self->reader_fd = afrpc_reopen (self->fd, O_RDONLY);
-  if (self->reader_fd >= 0 && !afrpc_memory_is_alone (self) &&
+  if (self->reader_fd >= 0 && !afrpc_sealed_memory_is_alone (self) &&
       fcntl (self->fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) == 0)
     return TRUE;
 
@@ -376,8 +377,8 @@ seal_for_others (AfrpcMemory *self)
 }
 
 static gboolean
-seal_for_all (AfrpcMemory  *self,
-              GError      **error)
+seal_for_all (AfrpcSealedMemory  *self,
+              GError            **error)
 {
   /* What is mapped for writing cannot be sealed. */
   if (!map (self, PROT_READ, MAP_PRIVATE, error))
@@ -395,8 +396,8 @@ seal_for_all (AfrpcMemory  *self,
 /* Ends writing, for everybody; or, if the memory is to be used again, for everybody else. It stays where it is
  * mapped. */
 gboolean
-afrpc_memory_seal (AfrpcMemory  *self,
-                   GError      **error)
+afrpc_sealed_memory_seal (AfrpcSealedMemory  *self,
+                          GError            **error)
 {
   if (self->is_sealed)
     return TRUE;

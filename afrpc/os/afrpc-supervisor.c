@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "spawn/afrpc-supervisor.h"
+#include "os/afrpc-supervisor.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,9 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "spawn/afrpc-again.h"
-#include "spawn/afrpc-bridge.h"
-#include "spawn/afrpc-fork.h"
+#include "os/afrpc-reexec.h"
+#include "os/afrpc-bridge.h"
+#include "os/afrpc-fork.h"
 #include "wire/afrpc-frame.h"
 
 #define ORPHAN_GRACE_MS 1000 /* for a worker to end after its connection has */
@@ -45,14 +45,14 @@ write_goodbye (int                 fd,
 }
 
 /* Waits for the worker; FALSE if nobody is left to be told, and it does not end by itself. @lifeline_fd: hangs
- * a worker that is to end with its program. @is_raw: whether a function has taken the connection over: then what
+ * a worker that is to end with its program. @is_taken_over: whether a function has taken the connection over: then what
  * is not the function's must not be on it. */
 static gboolean
 watch (int       pid,
        int       out_fd,
        int       lifeline_fd,
        int       control_fd,
-       gboolean *is_raw)
+       gboolean *is_taken_over)
 {
   struct pollfd pollers[] = {
     { syscall (SYS_pidfd_open, pid, 0), POLLIN, 0 }, { control_fd, POLLIN, 0 }, { out_fd, 0, 0 },
@@ -60,7 +60,7 @@ watch (int       pid,
   gboolean ended = FALSE, broken = FALSE;
   int in_fd, socket_fd;
 
-  *is_raw = FALSE;
+  *is_taken_over = FALSE;
   /* Without a pidfd, a worker that does not look at its input outlives the connection. */
   if (pollers[0].fd < 0)
     return TRUE;
@@ -72,7 +72,7 @@ watch (int       pid,
 
       if (pollers[1].revents != 0 && afrpc_bridge_hear (control_fd, &in_fd, &socket_fd))
         {
-          *is_raw = TRUE;
+          *is_taken_over = TRUE;
           ended = afrpc_bridge_copy (in_fd, socket_fd, out_fd, pollers[0].fd);
           broken = !ended;
         }
@@ -101,9 +101,9 @@ gboolean
 afrpc_supervise (AfrpcSupervised *what,
                  int             *status)
 {
-  g_autoptr(AfrpcAgain) again = NULL;
+  g_autoptr(AfrpcReexec) reexec = NULL;
   int ends[2] = { -1, -1 }, control[2] = { -1, -1 };
-  gboolean is_raw;
+  gboolean is_taken_over;
   siginfo_t info = { 0 };
   AfrpcGoodbye goodbye;
   int pid, result;
@@ -117,7 +117,7 @@ afrpc_supervise (AfrpcSupervised *what,
       what->lifeline_fd = ends[0];
       what->control_fd = control[0];
       if (!afrpc_fork_is_possible (NULL))
-        again = afrpc_again_new (what);
+        reexec = afrpc_reexec_new (what);
     }
   if (control[0] < 0 || (pid = fork ()) < 0)
     {
@@ -129,8 +129,8 @@ afrpc_supervise (AfrpcSupervised *what,
     {
       close (ends[1]);
       close (control[1]);
-      if (again != NULL)
-        afrpc_again_exec (again, what);
+      if (reexec != NULL)
+        afrpc_reexec_exec (reexec, what);
       return FALSE;
     }
 
@@ -140,7 +140,7 @@ afrpc_supervise (AfrpcSupervised *what,
   close (control[0]);
   signal (SIGPIPE, SIG_IGN);
 
-  if (!watch (pid, what->out_fd, ends[1], control[1], &is_raw))
+  if (!watch (pid, what->out_fd, ends[1], control[1], &is_taken_over))
     return TRUE;
   do
     result = waitid (P_PID, pid, &info, WEXITED);
@@ -151,7 +151,7 @@ afrpc_supervise (AfrpcSupervised *what,
   goodbye.status = info.si_code == CLD_EXITED ? info.si_status : -1;
   goodbye.signum = info.si_code == CLD_EXITED ? 0 : info.si_status;
   goodbye.core = info.si_code == CLD_DUMPED;
-  if (what->goodbye_serial != 0 && !is_raw)
+  if (what->goodbye_serial != 0 && !is_taken_over)
     write_goodbye (what->out_fd, &goodbye, what->goodbye_serial);
   *status = goodbye.signum != 0 ? 128 + goodbye.signum : goodbye.status;
 

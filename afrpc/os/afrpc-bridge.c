@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "spawn/afrpc-bridge.h"
+#include "os/afrpc-bridge.h"
 
 #include <errno.h>
 #include <limits.h>

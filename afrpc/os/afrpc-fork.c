@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "spawn/afrpc-fork.h"
+#include "os/afrpc-fork.h"
 
 #include <errno.h>
 #include <linux/sched.h>

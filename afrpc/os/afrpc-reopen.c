@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "wire/afrpc-reopen.h"
+#include "os/afrpc-reopen.h"
 
 #include <fcntl.h>
 #include <string.h>

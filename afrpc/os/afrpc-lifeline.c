@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "wire/afrpc-lifeline.h"
+#include "os/afrpc-lifeline.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
-#include "wire/afrpc-reopen.h"
+#include "os/afrpc-reopen.h"
 
 #define FD_MIN 10 /* copies lie above what programs expect to find at fixed numbers */
 
