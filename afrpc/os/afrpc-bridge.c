@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "os/afrpc-fork.h"
+
 #define BUFFER_SIZE (64u << 10)
 
 typedef union
@@ -125,12 +127,13 @@ finish (Flow *flow)
   flow->to = -1;
 }
 
-/* Copies until the worker has ended, and what it wrote was read: TRUE; or nobody reads that any more: FALSE. The
+/* Copies until the worker, @pid, has ended, and what it wrote was read: TRUE; or nobody reads that any more: FALSE. The
  * descriptors are closed. */
 gboolean
 afrpc_bridge_copy (int in_fd,
                    int socket_fd,
                    int out_fd,
+                   int pid,
                    int pidfd)
 {
   static Flow in, out;
@@ -149,13 +152,17 @@ afrpc_bridge_copy (int in_fd,
         { out.to, has_data (&out) ? POLLOUT : 0, 0 },
         { has_ended ? -1 : pidfd, POLLIN, 0 },
       };
+      const gboolean asks = pidfd < 0 && !has_ended;
       /* Others may have the socket of a worker that has ended: what is in it by then counts. */
-      int n = poll (pollers, G_N_ELEMENTS (pollers), has_ended && !has_data (&out) ? 0 : -1);
+      const gboolean is_over = has_ended && !has_data (&out);
+      int n = poll (pollers, G_N_ELEMENTS (pollers), is_over ? 0 : asks ? AFRPC_FORK_ASK_MS : -1);
 
       if (n < 0 && errno == EINTR)
         continue;
-      if (n <= 0)
+      if (n < 0 || (n == 0 && is_over))
         break;
+      if (asks && afrpc_fork_has_ended (pid))
+        pollers[4].revents = POLLIN;
 
       if (pollers[0].revents != 0)
         fill (&in);

@@ -17,6 +17,7 @@ gboolean afrpc_bridge_hear (int  control_fd,
 gboolean afrpc_bridge_copy (int  in_fd,
                             int  socket_fd,
                             int  out_fd,
+                            int  pid,
                             int  pidfd);
 
 G_END_DECLS

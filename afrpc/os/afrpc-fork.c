@@ -41,28 +41,93 @@ afrpc_fork_is_possible (GError **error)
   return TRUE;
 }
 
-/* fork(), but for a sibling. Handlers of pthread_atfork() are not called; in a process with one thread they have
- * nothing to do. */
+/* Sandboxes refuse what they do not know. */
+static gboolean
+is_refused (int error)
+{
+  return error == ENOSYS || error == EPERM || error == EINVAL;
+}
+
+/* The old system call: the order of its arguments depends on the machine. */
 static int
-fork_sibling (int *pidfd)
+clone_old (guint64  flags,
+           int     *pidfd,
+           gint64   tid_place)
+{
+#if defined(__x86_64__)
+  return syscall (SYS_clone, flags, 0, pidfd, tid_place, 0);
+#elif defined(__aarch64__)
+  return syscall (SYS_clone, flags, 0, pidfd, 0, tid_place);
+#else
+  errno = ENOSYS;
+  return -1;
+#endif
+}
+
+/* fork() with a pidfd; @flags: CLONE_PARENT for a sibling. Handlers of pthread_atfork() are not called; in a process
+ * with one thread they have nothing to do. In containers clone3() is often refused, since a filter cannot look at its
+ * arguments, and clone() is not. */
+static int
+clone_process (guint64  flags,
+               int     *pidfd)
 {
   gint64 tid_place = 0;
   struct clone_args args;
+  int pid;
 
   /* Where the C library keeps the thread's number, which the kernel can set for it. */
-  if (prctl (PR_GET_TID_ADDRESS, &tid_place, 0, 0, 0) != 0)
-    tid_place = 0;
+  if (prctl (PR_GET_TID_ADDRESS, &tid_place, 0, 0, 0) == 0 && tid_place != 0)
+    flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
 
   memset (&args, 0, sizeof args);
-  args.flags = CLONE_PARENT | CLONE_PIDFD;
+  args.flags = flags | CLONE_PIDFD;
   args.pidfd = (guintptr) pidfd;
-  if (tid_place != 0)
-    {
-      args.flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
-      args.child_tid = tid_place;
-    }
+  args.child_tid = tid_place;
+  args.exit_signal = (flags & CLONE_PARENT) != 0 ? 0 : SIGCHLD;
+  pid = syscall (SYS_clone3, &args, sizeof args);
+  if (pid < 0 && is_refused (errno))
+    pid = clone_old (flags | CLONE_PIDFD | SIGCHLD, pidfd, tid_place);
 
-  return syscall (SYS_clone3, &args, sizeof args);
+  return pid;
+}
+
+/* Whether the environment of a test chooses fork(). Whoever can make a process run with somebody else's rights does not
+ * decide how. */
+static gboolean
+is_plain (void)
+{
+  const char *way = secure_getenv ("AFRPC_FORK");
+
+  return way != NULL && strcmp (way, "plain") == 0;
+}
+
+/* fork(), and a pidfd: -1 if there is none to be had. */
+int
+afrpc_fork_child (int *pidfd)
+{
+  int pid = -1;
+
+  *pidfd = -1;
+  errno = ENOSYS;
+  if (!is_plain ())
+    pid = clone_process (0, pidfd);
+  if (pid >= 0 || !is_refused (errno))
+    return pid;
+
+  pid = fork ();
+  if (pid > 0)
+    *pidfd = syscall (SYS_pidfd_open, pid, 0);
+
+  return pid;
+}
+
+/* Whether a child has ended, and can be reaped. */
+gboolean
+afrpc_fork_has_ended (int pid)
+{
+  siginfo_t info = { 0 };
+
+  return waitid (P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 ? info.si_pid != 0 : errno == ECHILD;
 }
 
 static gboolean
@@ -75,16 +140,11 @@ set_fork_error (GError **error)
   return FALSE;
 }
 
-/* Opens the pidfd of a child, or ends it. */
-gboolean
-afrpc_fork_watch (int       pid,
-                  int      *pidfd,
-                  GError  **error)
+/* FALSE with an error. */
+static gboolean
+end_unwatched (int      pid,
+               GError **error)
 {
-  *pidfd = syscall (SYS_pidfd_open, pid, 0);
-  if (*pidfd >= 0)
-    return TRUE;
-
   set_fork_error (error);
   kill (pid, SIGKILL);
   while (waitpid (pid, NULL, 0) < 0 && errno == EINTR)
@@ -93,36 +153,41 @@ afrpc_fork_watch (int       pid,
   return FALSE;
 }
 
+/* Opens the pidfd of a child, or ends it. */
+gboolean
+afrpc_fork_watch (int       pid,
+                  int      *pidfd,
+                  GError  **error)
+{
+  *pidfd = syscall (SYS_pidfd_open, pid, 0);
+
+  return *pidfd >= 0 || end_unwatched (pid, error);
+}
+
 /* Returns the new process' pid and pidfd, 0 in that process, -1 for an error. It is a sibling, a child of
- * @parent_pid, if this process is one and the kernel permits it: not in a sandbox that refuses clone3(), and not
- * with AFRPC_FORK=plain in the environment. */
+ * @parent_pid, if this process is one and the kernel permits it. The environment variable AFRPC_FORK=plain has it be a
+ * child of this process, made by fork(). */
 int
 afrpc_fork (int        parent_pid,
             gboolean  *is_sibling,
             int       *pidfd,
             GError   **error)
 {
-  const char *way = getenv ("AFRPC_FORK");
   int pid = -1;
 
-  *is_sibling = getppid () == parent_pid && (way == NULL || strcmp (way, "plain") != 0);
+  errno = ENOSYS;
+  *is_sibling = getppid () == parent_pid && !is_plain ();
   if (*is_sibling)
-    {
-      pid = fork_sibling (pidfd);
-      if (pid < 0 && errno != ENOSYS && errno != EPERM && errno != EINVAL)
-        {
-          set_fork_error (error);
-          return -1;
-        }
-      *is_sibling = pid >= 0;
-    }
-  if (*is_sibling)
+    pid = clone_process (CLONE_PARENT, pidfd);
+  if (pid >= 0)
     return pid;
 
-  pid = fork ();
+  *is_sibling = FALSE;
+  if (is_refused (errno))
+    pid = afrpc_fork_child (pidfd);
   if (pid < 0)
     set_fork_error (error);
-  else if (pid > 0 && !afrpc_fork_watch (pid, pidfd, error))
+  if (pid > 0 && *pidfd < 0 && !end_unwatched (pid, error))
     return -1;
 
   return pid;

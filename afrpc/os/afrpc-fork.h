@@ -8,7 +8,11 @@
 
 G_BEGIN_DECLS
 
+#define AFRPC_FORK_ASK_MS 50 /* how often a process is asked for its end that has no pidfd */
+
 gboolean afrpc_fork_is_possible (GError   **error);
+int      afrpc_fork_child       (int       *pidfd);
+gboolean afrpc_fork_has_ended   (int        pid);
 int      afrpc_fork             (int        parent_pid,
                                  gboolean  *is_sibling,
                                  int       *pidfd,

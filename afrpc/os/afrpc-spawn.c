@@ -217,7 +217,7 @@ lift_fds (const AfrpcSpawnPlan *plan,
  * @error: return location for AFRPC_ERROR_SPAWN
  *
  * Starts a direct child with default signal handling, an empty signal mask, and no descriptors but
- * the planned ones. The environment variable AFRPC_SPAWN=posix chooses posix_spawn().
+ * the planned ones. The environment variable AFRPC_SPAWN=posix, for tests, chooses posix_spawn().
  */
 gboolean
 afrpc_spawn (const AfrpcSpawnPlan  *plan,
@@ -232,7 +232,7 @@ afrpc_spawn (const AfrpcSpawnPlan  *plan,
     state.error = errno;
   else
     {
-      const char *way = getenv ("AFRPC_SPAWN");
+      const char *way = secure_getenv ("AFRPC_SPAWN");
       gboolean refused = way != NULL && strcmp (way, "posix") == 0;
 
       if (!refused)

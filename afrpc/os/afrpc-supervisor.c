@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,36 +43,61 @@ write_goodbye (int                 fd,
     }
 }
 
+/* As poll(); the first of @pollers is the worker's pidfd. If there is none, its end is asked for. */
+static int
+poll_worker (struct pollfd *pollers,
+             guint          n_pollers,
+             int            pid,
+             int            timeout_ms)
+{
+  const gboolean asks = pollers[0].fd < 0;
+  int n;
+
+  do
+    {
+      const int slice_ms = asks && (timeout_ms < 0 || timeout_ms > AFRPC_FORK_ASK_MS) ? AFRPC_FORK_ASK_MS : timeout_ms;
+
+      n = poll (pollers, n_pollers, slice_ms);
+      if (asks && n >= 0 && afrpc_fork_has_ended (pid))
+        {
+          pollers[0].revents = POLLIN;
+          n++;
+        }
+      if (timeout_ms > 0)
+        timeout_ms -= slice_ms;
+    }
+  while (n == 0 && timeout_ms != 0);
+
+  return n;
+}
+
 /* Waits for the worker; FALSE if nobody is left to be told, and it does not end by itself. @lifeline_fd: hangs
  * a worker that is to end with its program. @is_taken_over: whether a function has taken the connection over: then what
  * is not the function's must not be on it. */
 static gboolean
 watch (int       pid,
+       int       pidfd,
        int       out_fd,
        int       lifeline_fd,
        int       control_fd,
        gboolean *is_taken_over)
 {
   struct pollfd pollers[] = {
-    { syscall (SYS_pidfd_open, pid, 0), POLLIN, 0 }, { control_fd, POLLIN, 0 }, { out_fd, 0, 0 },
+    { pidfd, POLLIN, 0 }, { control_fd, POLLIN, 0 }, { out_fd, 0, 0 },
   };
   gboolean ended = FALSE, broken = FALSE;
   int in_fd, socket_fd;
 
   *is_taken_over = FALSE;
-  /* Without a pidfd, a worker that does not look at its input outlives the connection. */
-  if (pollers[0].fd < 0)
-    return TRUE;
-
   while (!ended && !broken)
     {
-      if (poll (pollers, G_N_ELEMENTS (pollers), -1) < 0)
+      if (poll_worker (pollers, G_N_ELEMENTS (pollers), pid, -1) < 0)
         continue;
 
       if (pollers[1].revents != 0 && afrpc_bridge_hear (control_fd, &in_fd, &socket_fd))
         {
           *is_taken_over = TRUE;
-          ended = afrpc_bridge_copy (in_fd, socket_fd, out_fd, pollers[0].fd);
+          ended = afrpc_bridge_copy (in_fd, socket_fd, out_fd, pid, pidfd);
           broken = !ended;
         }
       else
@@ -87,9 +111,10 @@ watch (int       pid,
   if (!ended)
     {
       close (lifeline_fd);
-      ended = poll (pollers, 1, ORPHAN_GRACE_MS) == 1;
+      ended = poll_worker (pollers, 1, pid, ORPHAN_GRACE_MS) == 1;
     }
-  close (pollers[0].fd);
+  if (pidfd >= 0)
+    close (pidfd);
 
   return ended;
 }
@@ -106,7 +131,7 @@ afrpc_supervise (AfrpcSupervised *what,
   gboolean is_taken_over;
   siginfo_t info = { 0 };
   AfrpcGoodbye goodbye;
-  int pid, result;
+  int pid, pidfd, result;
 
   *status = EXIT_FAILURE;
   /* Without it the parent expects no goodbye. */
@@ -119,7 +144,7 @@ afrpc_supervise (AfrpcSupervised *what,
       if (!afrpc_fork_is_possible (NULL))
         reexec = afrpc_reexec_new (what);
     }
-  if (control[0] < 0 || (pid = fork ()) < 0)
+  if (control[0] < 0 || (pid = afrpc_fork_child (&pidfd)) < 0)
     {
       g_printerr ("afrpc: cannot fork: %s\n", g_strerror (errno));
       return TRUE;
@@ -140,7 +165,7 @@ afrpc_supervise (AfrpcSupervised *what,
   close (control[0]);
   signal (SIGPIPE, SIG_IGN);
 
-  if (!watch (pid, what->out_fd, ends[1], control[1], &is_taken_over))
+  if (!watch (pid, pidfd, what->out_fd, ends[1], control[1], &is_taken_over))
     return TRUE;
   do
     result = waitid (P_PID, pid, &info, WEXITED);

@@ -41,6 +41,8 @@ read_pipe (AfrpcTransport  *self,
   const guint n_iov = afrpc_reader_get_room (&self->reader, iov);
   gssize n;
 
+  if (G_UNLIKELY (n_iov == 0))
+    return AFRPC_STEP_DONE;
   do
     n = readv (self->in_fd, iov, n_iov);
   while (n < 0 && errno == EINTR);

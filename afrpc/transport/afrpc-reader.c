@@ -154,8 +154,8 @@ get_body_room (AfrpcReader *self)
   return (struct iovec) { self->data + at, MIN (missing, AFRPC_READER_SIZE - at) };
 }
 
-/* Where what is received next goes, which then has to be added. Call afrpc_reader_next() until it has no more before
- * asking for room again. */
+/* Where what is received next goes, which then has to be added: in so many pieces, none if frames have to be taken
+ * first. Call afrpc_reader_next() until it has no more before asking for room again. */
 guint
 afrpc_reader_get_room (AfrpcReader  *self,
                        struct iovec  iov[2])
@@ -163,10 +163,10 @@ afrpc_reader_get_room (AfrpcReader  *self,
   guint n_iov = 0;
   gsize room;
 
-  if (self->in_body)
-    iov[n_iov++] = get_body_room (self);
-  else
+  if (!self->in_body)
     release_frame (self);
+  else if (self->body_got < self->body_size)
+    iov[n_iov++] = get_body_room (self);
 
   if (self->head > 0)
     {

@@ -49,6 +49,8 @@ read_socket (AfrpcTransport  *self,
   memset (&message, 0, sizeof message);
   message.msg_iov = iov;
   message.msg_iovlen = afrpc_reader_get_room (&self->reader, iov);
+  if (G_UNLIKELY (message.msg_iovlen == 0))
+    return AFRPC_STEP_DONE;
   do
     {
       message.msg_control = control.bytes;

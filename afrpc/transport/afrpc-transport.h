@@ -32,7 +32,7 @@ typedef struct
   gboolean is_local; /* both sides are of one machine: descriptors and memory can be passed, and clocks are the same */
   guint guard_size;  /* bytes behind each frame from the worker */
 
-  /* Receives once. EOF: nothing more comes. */
+  /* Receives once, if what was received before has been taken. EOF: nothing more comes. */
   AfrpcStep (* read)            (AfrpcTransport  *self,
                                  GError         **error);
 
