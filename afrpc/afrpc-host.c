@@ -383,6 +383,22 @@ afrpc_host_init (AfrpcHost *self)
  */
 
 /**
+ * AfrpcHostClass::get_args_type:
+ * @self: the host
+ * @function: the number of a function of the sync or async backend
+ *
+ * Says of which type the arguments of a function are. What is sent is made that before the function is called, if
+ * nothing is lost by it: numbers of other types that are the same, variants or what is in them, lists of other
+ * types. Otherwise the call fails with %AFRPC_ERROR_INVALID_ARGUMENTS.
+ *
+ * It is asked once, when the function has been found.
+ *
+ * Returns: (nullable) (transfer none): a type string, or %NULL if the function takes any
+ *
+ * Since: 1.0
+ */
+
+/**
  * afrpc_host_serve:
  * @self: a host
  *

@@ -31,6 +31,7 @@ G_DECLARE_DERIVABLE_TYPE (AfrpcHost, afrpc_host, AFRPC, HOST, GObject)
  * @end: ends the process; see [vfunc@Afrpc.Host.end]
  * @cancelled: takes notice of a call that was cancelled; see [vfunc@Afrpc.Host.cancelled]
  * @wait: waits for a call; see [vfunc@Afrpc.Host.wait]
+ * @get_args_type: says what a function takes; see [vfunc@Afrpc.Host.get_args_type]
  * @orphan_signal: the signal that the process gets when the program dies that it serves, if it is to end with
  *   that: SIGKILL, or one whose handler ends the process soon in the way of the language
  *
@@ -82,10 +83,12 @@ struct _AfrpcHostClass
                           AfrpcInvocation *invocation);
   void      (*wait)    (AfrpcHost         *self,
                         int                fd);
+  const char *(*get_args_type) (AfrpcHost *self,
+                                guint      function);
   int       orphan_signal;
 
   /*< private >*/
-  gpointer padding[2];
+  gpointer padding[1];
 };
 
 AFRPC_AVAILABLE_IN_1_0

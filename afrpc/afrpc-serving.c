@@ -66,6 +66,16 @@ serving_resolve (gpointer            data,
   return serving->host_class->resolve (serving->host, name, kind, error);
 }
 
+static const char *
+serving_get_args_type (gpointer data,
+                       guint    function)
+{
+  const AfrpcServing *serving = data;
+  AfrpcHostClass *klass = serving->host_class;
+
+  return klass->get_args_type != NULL ? klass->get_args_type (serving->host, function) : NULL;
+}
+
 static gboolean
 serving_init (gpointer   data,
               guint      function,
@@ -154,6 +164,7 @@ const AfrpcSessionFuncs afrpc_serving_funcs = {
   .require = serving_require,
   .eval = serving_eval,
   .resolve = serving_resolve,
+  .get_args_type = serving_get_args_type,
   .init = serving_init,
   .call = serving_call,
   .invoke = serving_invoke,

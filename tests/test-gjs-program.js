@@ -98,6 +98,30 @@ runTests({
         assertThrows(() => Afrpc.Proxy.new(process, null), Error);
     },
 
+    // What a function has declared decides, in whatever language it is.
+    async declared() {
+        const functions = {'act': {}, 'act_async': {backend: ASYNC}};
+
+        for (const [name, options] of Object.entries(functions)) {
+            const proxy = makeCProxy({function: name, ...options});
+
+            assertEqual(await proxy.invoke('return', 5), 5, 'what is (sx) by itself');
+            assertEqual(await proxy.invoke('return', new GLib.Variant('y', 5)), 5, 'what is (sy)');
+            await assertError(proxy.invoke('return'), E, E.INVALID_ARGUMENTS, 'takes (sv), not (s)');
+            await assertError(proxy.invoke(5, 5), E, E.INVALID_ARGUMENTS, 'takes (sv), not (xx): 5 does not fit');
+            await proxy.close_async();
+        }
+        for (const [name, options] of [['sum', {}], ['sumLater', {backend: ASYNC}]]) {
+            const proxy = makeProxy(name, options);
+
+            assertEqual(await proxy.invoke([1, 2, 0.5], 'x'), ['Float64Array', 3.5, 'x']);
+            assertEqual(await proxy.invoke(new Set(), null), ['Float64Array', 0, null]);
+            await assertError(proxy.invoke([1, 'x'], 'x'), E, E.INVALID_ARGUMENTS, "takes (adms), not (avs): 'x' does not fit");
+            await proxy.close_async();
+        }
+        await assertError(makeProxy('badlyDeclared').invoke(), E, E.FUNCTION, 'the signature of “badlyDeclared”');
+    },
+
     async descriptors() {
         const proxy = makeCProxy();
         const fds = Gio.UnixFDList.new();

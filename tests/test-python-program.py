@@ -91,8 +91,9 @@ class Calls(unittest.TestCase):
         process = Afrpc.Process.new_exec(None).require(C_WORKER)
         proxy = Afrpc.Proxy(process=process, function="act")
         self.assertEqual(proxy.invoke_sync("return", (1, b"a"), signature="(sv)"), (1, b"a"))
+        self.assertEqual(proxy.invoke_sync("return", 1), 1)  # what the function has declared decides
         with self.assertRaises(GLib.Error) as caught:
-            proxy.invoke_sync("return", 1)
+            proxy.invoke_sync(1, 1)
         self.assertTrue(caught.exception.matches(Afrpc.error_quark(), Afrpc.Error.INVALID_ARGUMENTS))
         self.assertNotIsInstance(caught.exception, Afrpc.RemoteError)
 

@@ -33,6 +33,7 @@ typedef struct
 typedef struct
 {
   Request *request;       /* (nullable): while the property is being set */
+  GHashTable *args_types; /* (element-type guint utf8) of functions that have declared them */
   guint n_open;           /* calls of the async backend that may still be answered */
   GSource *collection;    /* (nullable) (owned): the next one */
   gint64 collection_time; /* of the monotonic clock: when the last one was over */
@@ -262,11 +263,34 @@ afrpc_gjs_host_can_fork (AfrpcHost  *host,
   return FALSE;
 }
 
+static const char *
+afrpc_gjs_host_get_args_type (AfrpcHost *host,
+                              guint      function)
+{
+  AfrpcGjsHostPrivate *priv = afrpc_gjs_host_get_instance_private (AFRPC_GJS_HOST (host));
+
+  return g_hash_table_lookup (priv->args_types, GUINT_TO_POINTER (function));
+}
+
+static void
+afrpc_gjs_host_finalize (GObject *object)
+{
+  AfrpcGjsHostPrivate *priv = afrpc_gjs_host_get_instance_private (AFRPC_GJS_HOST (object));
+
+  if (priv->collection != NULL)
+    g_source_destroy (priv->collection);
+  g_clear_pointer (&priv->collection, g_source_unref);
+  g_hash_table_unref (priv->args_types);
+
+  G_OBJECT_CLASS (afrpc_gjs_host_parent_class)->finalize (object);
+}
+
 static void
 afrpc_gjs_host_class_init (AfrpcGjsHostClass *klass)
 {
   AfrpcHostClass *host_class = AFRPC_HOST_CLASS (klass);
 
+  G_OBJECT_CLASS (klass)->finalize = afrpc_gjs_host_finalize;
   host_class->require = afrpc_gjs_host_require;
   host_class->eval = afrpc_gjs_host_eval;
   host_class->resolve = afrpc_gjs_host_resolve;
@@ -277,11 +301,15 @@ afrpc_gjs_host_class_init (AfrpcGjsHostClass *klass)
   host_class->done = afrpc_gjs_host_done;
   host_class->run = afrpc_gjs_host_run;
   host_class->can_fork = afrpc_gjs_host_can_fork;
+  host_class->get_args_type = afrpc_gjs_host_get_args_type;
 }
 
 static void
 afrpc_gjs_host_init (AfrpcGjsHost *self)
 {
+  AfrpcGjsHostPrivate *priv = afrpc_gjs_host_get_instance_private (self);
+
+  priv->args_types = g_hash_table_new_full (NULL, NULL, NULL, g_free);
 }
 
 /**
@@ -387,6 +415,24 @@ afrpc_gjs_host_succeed (AfrpcGjsHost *self,
 
   request->answered = TRUE;
   request->result = function;
+}
+
+/**
+ * afrpc_gjs_host_declare:
+ * @self: a host
+ * @function: the number of a function
+ * @args_type: the type of its arguments
+ *
+ * Has arguments made of a type before the function gets them.
+ */
+void
+afrpc_gjs_host_declare (AfrpcGjsHost *self,
+                        guint         function,
+                        const char   *args_type)
+{
+  AfrpcGjsHostPrivate *priv = afrpc_gjs_host_get_instance_private (self);
+
+  g_hash_table_insert (priv->args_types, GUINT_TO_POINTER (function), g_strdup (args_type));
 }
 
 /**

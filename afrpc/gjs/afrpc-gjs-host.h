@@ -55,6 +55,9 @@ const char        *afrpc_gjs_host_get_args       (AfrpcGjsHost  *self,
 
 void               afrpc_gjs_host_succeed        (AfrpcGjsHost  *self,
                                                   guint          function);
+void               afrpc_gjs_host_declare        (AfrpcGjsHost  *self,
+                                                  guint          function,
+                                                  const char    *args_type);
 void               afrpc_gjs_host_answer         (AfrpcGjsHost  *self,
                                                   const char    *type,
                                                   guint8        *data,

@@ -5,9 +5,8 @@
 
 typedef struct
 {
-  char *name;
   gpointer symbol;
-  GVariantType *args_type; /* (nullable): any */
+  char *args_type; /* (nullable): any */
 } Function;
 
 typedef struct
@@ -28,8 +27,7 @@ static const char *const kind_names[] = {
 static void
 function_clear (Function *function)
 {
-  g_free (function->name);
-  g_clear_pointer (&function->args_type, g_variant_type_free);
+  g_free (function->args_type);
 }
 
 static GArray *
@@ -45,18 +43,11 @@ get_function (AfrpcHost *host,
   return &g_array_index (get_functions (AFRPC_HOST_NATIVE (host)), Function, function - 1);
 }
 
-static gboolean
-check_args (const Function  *function,
-            GVariant        *args,
-            GError         **error)
+static const char *
+afrpc_host_native_get_args_type (AfrpcHost *host,
+                                 guint      number)
 {
-  if (function->args_type == NULL || g_variant_is_of_type (args, function->args_type))
-    return TRUE;
-
-  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_ARGUMENTS, "“%s” takes %.*s, not %s", function->name,
-               (int) g_variant_type_get_string_length (function->args_type),
-               g_variant_type_peek_string (function->args_type), g_variant_get_type_string (args));
-  return FALSE;
+  return get_function (host, number)->args_type;
 }
 
 static GVariant *
@@ -66,12 +57,7 @@ afrpc_host_native_call (AfrpcHost    *host,
                    GVariant     *args,
                    GError      **error)
 {
-  const Function *function = get_function (host, number);
-
-  if (!check_args (function, args, error))
-    return NULL;
-
-  return ((AfrpcSyncFunction) function->symbol) (worker, args, error);
+  return ((AfrpcSyncFunction) get_function (host, number)->symbol) (worker, args, error);
 }
 
 static void
@@ -79,13 +65,7 @@ afrpc_host_native_invoke (AfrpcHost       *host,
                      guint            number,
                      AfrpcInvocation *invocation)
 {
-  const Function *function = get_function (host, number);
-  g_autoptr(GError) error = NULL;
-
-  if (check_args (function, afrpc_invocation_get_args (invocation), &error))
-    ((AfrpcAsyncFunction) function->symbol) (invocation);
-  else
-    afrpc_invocation_return_error (invocation, error);
+  ((AfrpcAsyncFunction) get_function (host, number)->symbol) (invocation);
 }
 
 static gboolean
@@ -133,6 +113,7 @@ afrpc_host_native_class_init (AfrpcHostNativeClass *klass)
   host_class->init = afrpc_host_native_init_function;
   host_class->done = afrpc_host_native_done;
   host_class->run = afrpc_host_native_run;
+  host_class->get_args_type = afrpc_host_native_get_args_type;
 }
 
 static void
@@ -173,10 +154,9 @@ afrpc_host_native_add (AfrpcHostNative          *self,
                        "“%s” in %s takes arguments of an invalid type “%s”", name, place, info->args_type);
           return 0;
         }
-      function.args_type = g_variant_type_new (info->args_type);
+      function.args_type = g_strdup (info->args_type);
     }
 
-  function.name = g_strdup (name);
   g_array_append_val (functions, function);
 
   return functions->len;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "afrpc-error.h"
+#include "serve/afrpc-fit.h"
 
 /* Asks the host. */
 gboolean
@@ -48,8 +49,11 @@ resolve_declared (AfrpcSession  *self,
   if (strlen (name) > AFRPC_FUNCTION_NAME_MAX)
     g_set_error (&function->error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "a function with a name of more than %u bytes",
                  AFRPC_FUNCTION_NAME_MAX);
-  else
-    afrpc_functions_resolve (self, name, kind, &function->id, &function->error);
+  else if (afrpc_functions_resolve (self, name, kind, &function->id, &function->error))
+    {
+      function->name = g_strdup (name);
+      function->args_type = g_strdup (self->funcs->get_args_type (self->host, function->id));
+    }
 }
 
 /* Finds a function, for all calls of that number. That it cannot be found is a failure of those: FALSE is for a parent
@@ -78,6 +82,32 @@ afrpc_functions_declare (AfrpcSession  *self,
   function.is_declared = TRUE;
   resolve_declared (self, &function, name);
   g_array_index (self->functions, AfrpcFunction, number) = function;
+
+  return TRUE;
+}
+
+/* Has the arguments of a call be of the type that its function has declared. */
+gboolean
+afrpc_functions_fit (const AfrpcSession  *self,
+                     guint16              number,
+                     GVariant           **args, /* (inout) (transfer full) */
+                     GError             **error)
+{
+  const AfrpcFunction *function = &g_array_index (self->functions, AfrpcFunction, number);
+  GVariant *fitted;
+
+  if (G_LIKELY (function->args_type == NULL || g_variant_is_of_type (*args, G_VARIANT_TYPE (function->args_type))))
+    return TRUE;
+
+  fitted = afrpc_fit (*args, G_VARIANT_TYPE (function->args_type), error);
+  if (fitted == NULL)
+    {
+      g_prefix_error (error, "“%s” ", function->name);
+      return FALSE;
+    }
+
+  g_variant_unref (*args);
+  *args = fitted;
 
   return TRUE;
 }

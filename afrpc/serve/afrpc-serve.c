@@ -156,7 +156,8 @@ begin (AfrpcSession    *self,
   g_autoptr(GVariant) args = unpack (self, call, parsed, error);
   const guint function = afrpc_functions_find (self, call->function);
 
-  if (args == NULL || (function == 0 && !afrpc_functions_check (self, call->function, error)))
+  if (args == NULL || (function == 0 && !afrpc_functions_check (self, call->function, error)) ||
+      !afrpc_functions_fit (self, call->function, &args, error))
     afrpc_session_answer (self, call, NULL, *error);
   else if (!start (self, call))
     afrpc_session_answer_cancelled (self, call);

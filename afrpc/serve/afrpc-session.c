@@ -52,6 +52,8 @@ static __thread AfrpcSession *bound_session;
 static void
 function_clear (AfrpcFunction *function)
 {
+  g_free (function->name);
+  g_free (function->args_type);
   g_clear_error (&function->error);
 }
 

@@ -45,6 +45,8 @@ typedef struct
                           const char         *name,
                           AfrpcFunctionKind   kind,
                           GError            **error);
+  const char *(*get_args_type) (gpointer      host,
+                                guint         function);
   gboolean  (*init)      (gpointer            host,
                           guint               function,
                           GError            **error);
@@ -85,6 +87,8 @@ typedef struct
 typedef struct
 {
   guint id;               /* the host's number of it, or 0 */
+  char *name;             /* (nullable): for messages */
+  char *args_type;        /* (nullable): any */
   GError *error;          /* (nullable): why it cannot be called */
   gboolean is_declared;
 } AfrpcFunction;

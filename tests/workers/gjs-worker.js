@@ -231,6 +231,20 @@ export async function passOn(what) {
     }
 }
 
+export function sum(numbers, word) {
+    return [numbers.constructor.name, numbers.reduce((a, b) => a + b, 0), word];
+}
+sum.signature = '(adms)';
+
+export async function sumLater(...args) {
+    await later(() => {});
+    return sum(...args);
+}
+sumLater.signature = '(adms)';
+
+export function badlyDeclared() {}
+badlyDeclared.signature = 'ad';
+
 let release = null;
 
 // The first call waits for the second, whoever cancels it.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* exported packBytes, packArgsBytes */
+/* exported checkSignature, packBytes, packArgsBytes */
 
 // Values of JavaScript as the bytes of a GVariant of a given type. What the type cannot hold exactly is refused.
 const {GLib} = imports.gi;
 const {afrpcPack: Pack, afrpcTypes: Types, afrpcWriter: Writing} = imports.overrides;
 
-var {packBytes, packArgsBytes} = (globals => {
+var {checkSignature, packBytes, packArgsBytes} = (globals => {
     const {
         Array, ArrayBuffer, BigInt, BigInt64Array, BigUint64Array, DataView, Date, Float64Array, Int16Array,
         Int32Array, JSON, Map, Number, Object, Set, String, TypeError, Uint16Array, Uint32Array, Uint8Array,
@@ -368,6 +368,15 @@ var {packBytes, packArgsBytes} = (globals => {
         });
     }
 
+    // The type that it stands for.
+    function checkSignature(signature) {
+        const type = compile(signature);
+
+        if (type.kind !== Kind.TUPLE)
+            throw new TypeError(`${signature} is not the type of a tuple`);
+        return type;
+    }
+
     // The arguments of a call.
     function packArgsBytes(args, signature, use) {
         const ready = signature === null && args.length === 1 && isReady(args[0]) ? getOwnBytes(args[0]) : null;
@@ -380,15 +389,11 @@ var {packBytes, packArgsBytes} = (globals => {
             if (signature === null) {
                 text = packer.writeArgs(args);
             } else {
-                const type = compile(signature);
-
-                if (type.kind !== Kind.TUPLE)
-                    throw new TypeError(`${signature} is not the type of a tuple`);
-                packer.writeAs(type, args, 0);
+                packer.writeAs(checkSignature(signature), args, 0);
             }
             return use(text, packer.getBytes());
         });
     }
 
-    return {packBytes, packArgsBytes};
+    return {checkSignature, packBytes, packArgsBytes};
 })(globalThis);

@@ -6,7 +6,7 @@
 // outside of a function, in a script such as this; that is why there is a function around everything.
 
 var {Kind, LITTLE_ENDIAN, alignUp, compile, isKnown} = (globals => {
-    const {Map, Math, Object, TypeError, Uint16Array, Uint8Array} = globals;
+    const {Map, Math, Object, String, TypeError, Uint16Array, Uint8Array} = globals;
 
     const DEPTH_MAX = 128; // of GVariant
     const TEXT_MAX = 1 << 16; // characters
@@ -124,8 +124,8 @@ var {Kind, LITTLE_ENDIAN, alignUp, compile, isKnown} = (globals => {
 
         if (type !== undefined)
             return type;
-        if (text.length > TEXT_MAX)
-            throw bad(`${text.slice(0, 20)}…`);
+        if (typeof text !== 'string' || text.length > TEXT_MAX)
+            throw bad(`${String(text).slice(0, 20)}…`);
 
         type = new Parser(text).parse();
         if (text.length <= CACHED_TEXT_MAX) {

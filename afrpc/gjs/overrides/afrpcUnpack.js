@@ -14,7 +14,7 @@ var {unpackBytes} = (globals => {
     const {Kind, LITTLE_ENDIAN, alignUp, compile, isKnown} = Types;
 
     const {DOUBLE} = Kind;
-    const SHORT = 20; // characters: the engine does more for longer ones
+    const SHORT = 23; // characters: the engine does more for longer ones
     const TWO_32 = 2 ** 32;
     const HIGH_MAX = 2 ** 21; // of the high half of an integer that a number can hold
 
