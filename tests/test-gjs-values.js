@@ -387,6 +387,31 @@ runTests({
         assertEqual([text, bytes, empty], ['Grüße\0', new Uint8Array([255]), '']);
     },
 
+    // As Python sends them.
+    arrays() {
+        const floats = '[byte 0, 0, 0, 0x3f, 0, 0, 0x40, 0x40]';
+        const texts = [
+            ['{"numpy", ("<d", [uint64 3], [1.5, 2, 3])}', Float64Array.of(1.5, 2, 3)],
+            ['{"array", ("i", [uint64 2], [1, 2])}', Int32Array.of(1, 2)],
+            ['{"memory", ("?", [uint64 1], [true])}', [true]],
+            ['{"numpy", ("b", [uint64 2], [byte 1, 255])}', Int8Array.of(1, -1)],
+            [`{"numpy", ("<f", [uint64 2], ${floats})}`, Float32Array.of(0.5, 3)],
+            [`{"numpy", (">f", [uint64 2], ${floats})}`,
+                ['numpy', ['>f', BigUint64Array.of(2n), new Uint8Array([0, 0, 0, 0x3f, 0, 0, 0x40, 0x40])]]],
+            ['{"numpy", ("<d", [uint64 2], [1.0])}', ['numpy', ['<d', BigUint64Array.of(2n), Float64Array.of(1)]]],
+            ['{"other", <5>}', ['other', 5]],
+        ];
+        const unpack = text => Afrpc.unpack(GLib.Variant.parse(null, text, null, null), {bytesAsText: true});
+
+        for (const [text, expected] of texts)
+            assertEqual(unpack(text), expected, text);
+        const square = unpack('{"numpy", ("<h", [uint64 2, 3], [int16 1, 2, 3, 4, 5, 6])}');
+        const transpose = unpack('{"numpy.T", ("<h", [uint64 2, 3], [int16 1, 2, 3, 4, 5, 6])}');
+        assertEqual([square, square.shape, square.order], [Int16Array.of(1, 2, 3, 4, 5, 6), [2, 3], 'C']);
+        assertEqual([transpose, transpose.shape, transpose.order], [Int16Array.of(1, 2, 3, 4, 5, 6), [3, 2], 'F']);
+        assertEqual(Afrpc.unpack(Afrpc.pack(square)), square, 'the same elements again');
+    },
+
     // A byte there, an array here.
     manyUnits() {
         const type = new GLib.VariantType('a()');

@@ -30,6 +30,9 @@ var {Kind, LITTLE_ENDIAN, alignUp, compile, isKnown} = (globals => {
         s: [0, 1], o: [0, 1], g: [0, 1], v: [0, 8],
     };
 
+    // What an array of Python is; see docs/python.md.
+    const SHAPED = /^\{s\(sata[bynqiuxtd]\)\}$/;
+
     let compiled = new Map();
 
     function bad(text) {
@@ -72,6 +75,7 @@ var {Kind, LITTLE_ENDIAN, alignUp, compile, isKnown} = (globals => {
             const character = this._text[this._position++];
             const node = {
                 text: character, kind: character?.charCodeAt(0), size: 0, alignment: 1, element: null, members: null,
+                isShaped: false,
             };
 
             if (depth > DEPTH_MAX)
@@ -99,6 +103,7 @@ var {Kind, LITTLE_ENDIAN, alignUp, compile, isKnown} = (globals => {
                 throw bad(this._text);
             }
             node.text = this._text.slice(begin, this._position);
+            node.isShaped = SHAPED.test(node.text);
 
             return node;
         }

@@ -7,8 +7,8 @@ const {byteArray} = imports;
 
 var {unpackBytes} = (globals => {
     const {
-        Array, BigInt64Array, BigUint64Array, DataView, Float64Array, Int16Array, Int32Array, Map, Number, Object,
-        RangeError, String, TextDecoder, Uint16Array, Uint32Array, Uint8Array,
+        Array, BigInt64Array, BigUint64Array, DataView, Float32Array, Float64Array, Int16Array, Int32Array,
+        Int8Array, Map, Number, Object, RangeError, String, TextDecoder, Uint16Array, Uint32Array, Uint8Array,
     } = globals;
 
     const {Kind, LITTLE_ENDIAN, alignUp, compile, isKnown} = Types;
@@ -38,6 +38,17 @@ var {unpackBytes} = (globals => {
         return size <= 0xffffffff ? 4 : 8;
     }
 
+    // As the module struct of Python calls them.
+    const FORMATS = {'B': Uint8Array, 'b': Int8Array, 'f': Float32Array, [LITTLE_ENDIAN ? '<f' : '>f']: Float32Array};
+
+    function giveFormat(bytes, format) {
+        const klass = Object.hasOwn(FORMATS, format.replace(/^[@=]/, '')) ? FORMATS[format.replace(/^[@=]/, '')] : null;
+
+        if (klass === null || bytes.length % klass.BYTES_PER_ELEMENT !== 0)
+            return null;
+        return new klass(bytes.buffer, bytes.byteOffset, bytes.length / klass.BYTES_PER_ELEMENT);
+    }
+
     class Reader {
         constructor(bytes, {bytesAsText = false}) {
             this._bytes = bytes;
@@ -62,8 +73,9 @@ var {unpackBytes} = (globals => {
                 return this.read(type.element, begin, type.element.size === 0 ? end - 1 : end);
             case Kind.ARRAY:
                 return this._readArray(type.element, begin, end);
-            case Kind.TUPLE:
             case Kind.ENTRY:
+                return type.isShaped ? this._readShaped(type, begin, end) : this._readMembers(type, begin, end);
+            case Kind.TUPLE:
                 return this._readMembers(type, begin, end);
             default:
                 return this._readBasic(type.kind, begin, end);
@@ -201,6 +213,28 @@ var {unpackBytes} = (globals => {
             for (let i = 0, place = begin; i < n; i++, place += element.size)
                 array[i] = this.read(element, place, place + element.size);
 
+            return array;
+        }
+
+        // An array of Python: what it is there, the format of an element, the shape, and the elements.
+        _readShaped(type, begin, end) {
+            const {_bytesAsText: bytesAsText} = this;
+            this._bytesAsText = false;
+            const parts = this._readMembers(type, begin, end);
+            this._bytesAsText = bytesAsText;
+            const [what, [format, lengths, elements]] = parts;
+            const shape = Array.from(lengths, Number);
+            const array = elements instanceof Uint8Array ? giveFormat(elements, format) : elements;
+
+            // It is not what it says, or nothing that there is here.
+            if (array === null || shape.reduce((product, length) => product * length, 1) !== array.length)
+                return parts;
+
+            const isTransposed = what.endsWith('.T');
+            if (shape.length !== 1 || isTransposed) {
+                Object.defineProperty(array, 'shape', {value: isTransposed ? shape.reverse() : shape});
+                Object.defineProperty(array, 'order', {value: isTransposed ? 'F' : 'C'});
+            }
             return array;
         }
 
