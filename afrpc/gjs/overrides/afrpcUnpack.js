@@ -21,6 +21,7 @@ var {unpackBytes} = (globals => {
     // What a value may take in JavaScript, in 8 bytes: () is a byte there and an array here.
     const BUDGET = 1 << 26;
     const CONTAINER = 8;
+    const STRING = 3;
     const NODE = 16; // a character of a type
 
     // Arrays of these are read at once.
@@ -130,6 +131,7 @@ var {unpackBytes} = (globals => {
         }
 
         _readText(begin, end) {
+            this._spend(STRING + ((end - begin) >> 3));
             if (end - begin <= SHORT) {
                 let text = '';
 
@@ -143,7 +145,6 @@ var {unpackBytes} = (globals => {
                 return text;
             }
 
-            this._spend((end - begin) >> 3);
             return byteArray.toString(this._bytes.subarray(begin, end));
         }
 
@@ -209,6 +210,9 @@ var {unpackBytes} = (globals => {
                 return this._readTyped(kind, begin, end);
 
             this._spend(n + CONTAINER);
+            // Rather now than in the middle of it.
+            if (element.members !== null && n * CONTAINER > this._budget)
+                this._spend(n * CONTAINER);
             const array = new Array(n);
             for (let i = 0, place = begin; i < n; i++, place += element.size)
                 array[i] = this.read(element, place, place + element.size);
