@@ -77,16 +77,56 @@ runTests({
         const bad = [
             {timeout_ms: 5}, {signatur: '(i)'}, {toString: 1}, {timeoutMs: -1}, {timeoutMs: 1.5}, {timeoutMs: '5'},
             {signature: 5}, {onProgress: 'x'}, {cancellable: {}}, {fds: []}, {bytesAsText: 1}, {progressMode: 'ALL'},
-            'x', null, undefined, 5,
+            {executionTimeoutMs: '1'}, {label: 5}, {metadata: 5}, {metadata: {x: () => 1}}, {priority: 0.5}, {idempotent: 1},
+            {affinity: 1}, {function: 1}, {fds: new Gio.Cancellable()}, 'x', null, undefined, 5,
         ];
 
         for (const options of bad)
             assert(await getError(proxy.invokeWith(options, 'x')) instanceof TypeError, toText(options));
         const none = {signature: '(sv)', timeoutMs: null, onProgress: undefined, cancellable: null, fds: null};
         assertEqual(await proxy.invokeWith(none, 'return', 5), 5, 'options that say nothing');
-        const both = {signature: '(sv)', timeoutMs: 60000, onProgress() {}};
-        assertEqual(await proxy.invokeWith(both, 'return', 5), 5, 'a time limit and progress');
+        const all = {
+            signature: '(sv)', timeoutMs: 60000, executionTimeoutMs: 60000, onProgress() {}, label: 'the call', priority: 1,
+            idempotent: true, affinity: 'x', metadata: {trace: 1, list: [1, 2]}, cancellable: new Gio.Cancellable(),
+        };
+        assertEqual(await proxy.invokeWith(all, 'return', 5), 5, 'all options together');
         await proxy.close_async();
+    },
+
+    async otherFunctions() {
+        const proxy = makeProxy('act');
+
+        assertEqual(await proxy.invokeWith({function: 'echo'}, 'x'), 'x', 'another function of the module');
+        await assertError(proxy.invokeWith({function: 'missing'}), E, E.FUNCTION, 'missing');
+        assertEqual(await proxy.invoke('returnNothing'), null, 'its own');
+        await proxy.close_async();
+    },
+
+    blocking() {
+        const proxy = makeProxy('act');
+        const value = [1, 'x', {a: new Float64Array([0.5])}];
+
+        assertEqual(proxy.invokeSyncWith({function: 'echo', timeoutMs: 60000}, value), value);
+        assertEqual(proxy.invokeSync('returnNothing'), null);
+        assertThrows(() => proxy.invokeSync('throwCause'), GLib.Error, 'outer');
+        assertThrows(() => proxy.invokeSync(() => 1), TypeError, '(at args[0])');
+        assertThrows(() => proxy.invokeSyncWith({timeout: 1}), TypeError, 'timeout');
+        assertThrows(() => proxy.invokeSyncWith({onProgress() {}}), TypeError, 'progress');
+        assertThrows(() => proxy.invokeSyncWith({timeoutMs: 1}, 'waitForCancel'), GLib.Error);
+        assertEqual(proxy.invokeSync('returnNothing'), null, 'a call afterwards');
+        proxy.close();
+    },
+
+    // Whether a call that failed had been started.
+    async started() {
+        const proxy = makeProxy('act');
+        const thrown = await getError(proxy.invoke('throwError'));
+        const [died, behind] = await Promise.all([proxy.invoke('exit'), proxy.invoke('returnNothing')].map(getError));
+        const closed = await getError(proxy.invoke('returnNothing'));
+        const {YES, NO} = Afrpc.Started;
+
+        assertEqual([thrown, died, behind, closed].map(error => error.started), [YES, YES, NO, NO]);
+        assertEqual((await getError(proxy.call(null))).started, NO, 'of a call with a value');
     },
 
     noProxy() {

@@ -140,15 +140,14 @@ call (TestInbox         *inbox,
       guint              id,
       AfrpcProxy        *proxy,
       GVariant          *args,
-      int                timeout_ms,
-      int                progress_mode,
-      GUnixFDList       *fds)
+      AfrpcCallOptions  *options,
+      int                progress_mode)
 {
   g_autoptr(GVariant) owned = g_variant_ref_sink (args);
 
-  afrpc_gjs_inbox_call (AFRPC_GJS_INBOX (inbox), id, proxy, g_variant_get_type_string (owned),
+  afrpc_gjs_inbox_call (AFRPC_GJS_INBOX (inbox), id, AFRPC_CALLER (proxy), g_variant_get_type_string (owned),
                         g_memdup2 (g_variant_get_data (owned), g_variant_get_size (owned)), g_variant_get_size (owned),
-                        timeout_ms, progress_mode, fds, NULL);
+                        options, progress_mode, NULL);
 }
 
 static void
@@ -174,7 +173,7 @@ close_proxy (TestInbox  *inbox,
 {
   const guint n_results = inbox->n_results;
 
-  afrpc_gjs_inbox_close (AFRPC_GJS_INBOX (inbox), 99, proxy, NULL);
+  afrpc_gjs_inbox_close (AFRPC_GJS_INBOX (inbox), 99, AFRPC_CALLER (proxy), NULL);
   wait_for (inbox, n_results + 1);
 }
 
@@ -183,23 +182,41 @@ test_turns_calls (void)
 {
   g_autoptr(TestInbox) inbox = new_inbox ();
   g_autoptr(AfrpcProxy) proxy = test_proxy_new ("act", AFRPC_BACKEND_SYNC);
-  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
 
   g_test_summary ("Each way to call ends in one turn, in order, with its value or error");
-  call (inbox, 1, proxy, test_act ("return", g_variant_new_string ("x")), -1, -1, NULL);
-  call (inbox, 2, proxy, test_act ("file-error", NULL), -1, -1, NULL);
-  call (inbox, 3, proxy, test_act ("return", g_variant_new_array (G_VARIANT_TYPE_BYTE, NULL, 0)), 60000, -1, NULL);
-  call (inbox, 4, proxy, test_act ("return", g_variant_new_int32 (4)), 60000, AFRPC_PROGRESS_ALL, fds);
-  afrpc_gjs_inbox_call_full (AFRPC_GJS_INBOX (inbox), 5, proxy, test_act ("return", g_variant_new_int32 (5)), NULL, NULL);
+  call (inbox, 1, proxy, test_act ("return", g_variant_new_string ("x")), NULL, -1);
+  call (inbox, 2, proxy, test_act ("file-error", NULL), NULL, -1);
+  call (inbox, 3, proxy, test_act ("return", g_variant_new_array (G_VARIANT_TYPE_BYTE, NULL, 0)), NULL, -1);
+  call (inbox, 4, proxy, test_act ("return", g_variant_new_int32 (4)), options, AFRPC_PROGRESS_ALL);
+  afrpc_gjs_inbox_call_full (AFRPC_GJS_INBOX (inbox), 5, AFRPC_CALLER (proxy), test_act ("return", g_variant_new_int32 (5)), NULL, NULL);
   wait_for (inbox, 5);
   assert_log (inbox, "result 1: 'x'\nresult 2: error no such thing\nresult 3: []\nresult 4: 4\nresult 5: 5\n");
 
   close_proxy (inbox, proxy);
   assert_log (inbox, "end 99\n");
   g_assert_true (afrpc_gjs_inbox_is_destroyed (AFRPC_GJS_INBOX (inbox), proxy));
-  call (inbox, 6, proxy, test_act ("return", g_variant_new_int32 (6)), -1, -1, NULL);
+  call (inbox, 6, proxy, test_act ("return", g_variant_new_int32 (6)), NULL, -1);
   wait_for (inbox, 7);
   g_assert_true (g_str_has_prefix (inbox->log->str, "result 6: error "));
+}
+
+static void
+test_turns_blocking (void)
+{
+  g_autoptr(TestInbox) inbox = new_inbox ();
+  g_autoptr(AfrpcProxy) proxy = test_proxy_new ("act", AFRPC_BACKEND_SYNC);
+  g_autoptr(GVariant) args = g_variant_ref_sink (test_act ("return", g_variant_new_string ("now")));
+
+  g_test_summary ("A call that blocks has its turn before it returns, and others theirs later");
+  call (inbox, 1, proxy, test_act ("return", g_variant_new_string ("later")), NULL, -1);
+  afrpc_gjs_inbox_call_sync (AFRPC_GJS_INBOX (inbox), 2, AFRPC_CALLER (proxy), g_variant_get_type_string (args),
+                             g_memdup2 (g_variant_get_data (args), g_variant_get_size (args)), g_variant_get_size (args),
+                             NULL, -1, NULL);
+  assert_log (inbox, "result 2: 'now'\n");
+  wait_for (inbox, 2);
+  assert_log (inbox, "result 1: 'later'\n");
+  close_proxy (inbox, proxy);
 }
 
 static void
@@ -210,7 +227,7 @@ test_turns_nested (void)
 
   g_test_summary ("A turn that runs a main loop still has its own news afterwards");
   for (guint i = 1; i <= 3; i++)
-    call (inbox, i, proxy, test_act ("return", g_variant_new_uint32 (i)), -1, -1, NULL);
+    call (inbox, i, proxy, test_act ("return", g_variant_new_uint32 (i)), NULL, -1);
   inbox->nest_until = 2;
   wait_for (inbox, 3);
   assert_log (inbox, "result 2: 2\nresult 3: 3\nresult 1: 1\n");
@@ -227,7 +244,7 @@ test_turns_progress (void)
   g_test_summary ("Progress comes under the number of its call, before the result");
   afrpc_process_require (process, MESSAGE_WORKER);
   proxy = afrpc_proxy_new (process, "count_up");
-  call (inbox, 1, proxy, g_variant_new ("(u)", 2), -1, AFRPC_PROGRESS_ALL, NULL);
+  call (inbox, 1, proxy, g_variant_new ("(u)", 2), NULL, AFRPC_PROGRESS_ALL);
   wait_for (inbox, 1);
   g_assert_true (g_str_has_prefix (inbox->log->str, "progress 1: 1\nprogress 1: 2\nresult 1: "));
   close_proxy (inbox, proxy);
@@ -242,12 +259,12 @@ test_turns_watch (void)
   g_test_summary ("Events of a proxy that is watched come in order with results, then its error and its end");
   afrpc_gjs_inbox_watch (AFRPC_GJS_INBOX (inbox), proxy);
   g_assert_false (afrpc_gjs_inbox_is_destroyed (AFRPC_GJS_INBOX (inbox), proxy));
-  call (inbox, 1, proxy, test_act ("event", g_variant_new_string ("one")), -1, -1, NULL);
-  call (inbox, 2, proxy, test_act ("event", g_variant_new_string ("two")), -1, -1, NULL);
+  call (inbox, 1, proxy, test_act ("event", g_variant_new_string ("one")), NULL, -1);
+  call (inbox, 2, proxy, test_act ("event", g_variant_new_string ("two")), NULL, -1);
   wait_for (inbox, 2);
   assert_log (inbox, "event 0: 'one'\nresult 1: true\nevent 0: 'two'\nresult 2: true\n");
 
-  call (inbox, 3, proxy, test_act ("exit", g_variant_new_uint32 (3)), -1, -1, NULL);
+  call (inbox, 3, proxy, test_act ("exit", g_variant_new_uint32 (3)), NULL, -1);
   while (!inbox->destroyed)
     g_main_context_iteration (NULL, TRUE);
   g_assert_true (g_str_has_prefix (inbox->log->str, "result 3: error "));
@@ -271,7 +288,7 @@ test_turns_unwatch (void)
   afrpc_gjs_inbox_watch (AFRPC_GJS_INBOX (inbox), proxy);
   afrpc_gjs_inbox_unwatch (AFRPC_GJS_INBOX (inbox), proxy);
   g_signal_connect (proxy, "error", G_CALLBACK (ignore_cb), NULL);
-  call (inbox, 1, proxy, test_act ("event", g_variant_new_string ("one")), -1, -1, NULL);
+  call (inbox, 1, proxy, test_act ("event", g_variant_new_string ("one")), NULL, -1);
   wait_for (inbox, 1);
   close_proxy (inbox, proxy);
   assert_log (inbox, "result 1: true\nend 99\n");
@@ -303,7 +320,7 @@ ask (const char   *function,
 
   g_signal_connect (proxy, "error", G_CALLBACK (ignore_cb), NULL);
   g_signal_connect (proxy, "event", G_CALLBACK (ignore_cb), NULL);
-  call (inbox, 1, proxy, args, -1, AFRPC_PROGRESS_ALL, NULL);
+  call (inbox, 1, proxy, args, NULL, AFRPC_PROGRESS_ALL);
   wait_for (inbox, 1);
   log = g_strdup (inbox->log->str);
   close_proxy (inbox, proxy);
@@ -362,6 +379,7 @@ main (int   argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/gjs-turns/calls", test_turns_calls);
+  g_test_add_func ("/gjs-turns/blocking", test_turns_blocking);
   g_test_add_func ("/gjs-turns/nested", test_turns_nested);
   g_test_add_func ("/gjs-turns/progress", test_turns_progress);
   g_test_add_func ("/gjs-turns/watch", test_turns_watch);

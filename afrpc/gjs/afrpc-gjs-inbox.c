@@ -24,6 +24,7 @@ typedef struct
   GVariant *value;      /* (nullable) */
   GUnixFDList *fds;     /* (nullable) */
   GError *error;        /* (nullable) */
+  AfrpcStarted started; /* of a call */
 } Item;
 
 typedef struct
@@ -109,19 +110,29 @@ afrpc_gjs_inbox_init (AfrpcGjsInbox *self)
 }
 
 static void
+deliver_call (const Ticket *ticket,
+              AfrpcCall    *call,
+              Item         *item)
+{
+  item->news = AFRPC_GJS_NEWS_RESULT;
+  item->started = afrpc_call_get_started (call);
+  deliver (ticket->inbox, ticket->id, item);
+
+  g_clear_pointer (&item->value, g_variant_unref);
+  g_clear_object (&item->fds);
+  g_clear_error (&item->error);
+}
+
+static void
 call_cb (GObject      *caller,
          GAsyncResult *result,
          gpointer      data)
 {
   g_autoptr(Ticket) ticket = data;
-  Item item = { .news = AFRPC_GJS_NEWS_RESULT };
+  Item item = { 0 };
 
   item.value = afrpc_caller_call_full_finish (AFRPC_CALLER (caller), result, &item.fds, &item.error);
-  deliver (ticket->inbox, ticket->id, &item);
-
-  g_clear_pointer (&item.value, g_variant_unref);
-  g_clear_object (&item.fds);
-  g_clear_error (&item.error);
+  deliver_call (ticket, AFRPC_CALL (result), &item);
 }
 
 static void
@@ -135,95 +146,113 @@ progress_cb (AfrpcCaller *caller,
   deliver (ticket->inbox, ticket->id, &item);
 }
 
-/**
- * afrpc_gjs_inbox_call_full:
- * @self: an inbox
- * @id: the number of the call
- * @proxy: the proxy to call
- * @args: (nullable): the arguments
- * @options: (nullable): the options of the call
- * @cancellable: (nullable): cancels the call
- *
- * Makes a call with options.
- */
-void
-afrpc_gjs_inbox_call_full (AfrpcGjsInbox    *self,
-                           guint             id,
-                           AfrpcProxy       *proxy,
-                           GVariant         *args,
-                           AfrpcCallOptions *options,
-                           GCancellable     *cancellable)
+/* Returns: (transfer full) (nullable): with @options, which are not used for anything else */
+static AfrpcCallOptions *
+add_progress (AfrpcGjsInbox    *self,
+              guint             id,
+              AfrpcCallOptions *options, /* (nullable) */
+              int               progress_mode)
 {
-  afrpc_caller_call_full (AFRPC_CALLER (proxy), args, options, cancellable, call_cb, ticket_new (self, id));
-}
+  AfrpcCallOptions *all = options != NULL ? g_object_ref (options) : NULL;
 
-/**
- * afrpc_gjs_inbox_call_variant:
- * @self: an inbox
- * @id: the number of the call
- * @proxy: the proxy to call
- * @args: (nullable): the arguments
- * @timeout_ms: the time limit in milliseconds, or -1 for that of the proxy
- * @progress_mode: an [enum@Afrpc.ProgressMode], or -1 if nobody wants progress
- * @fds: (nullable): file descriptors that go with the arguments
- * @cancellable: (nullable): cancels the call
- *
- * Makes a call.
- */
-void
-afrpc_gjs_inbox_call_variant (AfrpcGjsInbox *self,
-                              guint          id,
-                              AfrpcProxy    *proxy,
-                              GVariant      *args,
-                              int            timeout_ms,
-                              int            progress_mode,
-                              GUnixFDList   *fds,
-                              GCancellable  *cancellable)
-{
-  g_autoptr(AfrpcCallOptions) options = NULL;
+  if (progress_mode < 0)
+    return all;
 
-  if (timeout_ms >= 0 || progress_mode >= 0 || fds != NULL)
-    options = afrpc_call_options_new ();
-  if (timeout_ms >= 0)
-    afrpc_call_options_set_timeout_ms (options, timeout_ms);
-  if (progress_mode >= 0)
-    afrpc_call_options_set_progress (options, progress_mode, progress_cb, ticket_new (self, id),
-                                     (GDestroyNotify) ticket_free);
-  if (fds != NULL)
-    afrpc_call_options_set_fds (options, fds);
-  afrpc_caller_call_full (AFRPC_CALLER (proxy), args, options, cancellable, call_cb, ticket_new (self, id));
+  if (all == NULL)
+    all = afrpc_call_options_new ();
+  afrpc_call_options_set_progress (all, progress_mode, progress_cb, ticket_new (self, id), (GDestroyNotify) ticket_free);
+
+  return all;
 }
 
 /**
  * afrpc_gjs_inbox_call:
  * @self: an inbox
  * @id: the number of the call
- * @proxy: the proxy to call
+ * @caller: whom to call
  * @type: the type of the arguments
  * @data: (array length=size) (element-type guint8) (transfer full): their bytes, as a GVariant has them
  * @size: the number of bytes
- * @timeout_ms: the time limit in milliseconds, or -1 for that of the proxy
+ * @options: (nullable): options of this call alone
  * @progress_mode: an [enum@Afrpc.ProgressMode], or -1 if nobody wants progress
- * @fds: (nullable): file descriptors that go with the arguments
  * @cancellable: (nullable): cancels the call
  *
  * Makes a call.
  */
 void
-afrpc_gjs_inbox_call (AfrpcGjsInbox *self,
-                      guint          id,
-                      AfrpcProxy    *proxy,
-                      const char    *type,
-                      guint8        *data,
-                      gsize          size,
-                      int            timeout_ms,
-                      int            progress_mode,
-                      GUnixFDList   *fds,
-                      GCancellable  *cancellable)
+afrpc_gjs_inbox_call (AfrpcGjsInbox    *self,
+                      guint             id,
+                      AfrpcCaller      *caller,
+                      const char       *type,
+                      guint8           *data,
+                      gsize             size,
+                      AfrpcCallOptions *options,
+                      int               progress_mode,
+                      GCancellable     *cancellable)
 {
   g_autoptr(GVariant) args = afrpc_gjs_new_value (type, data, size);
+  g_autoptr(AfrpcCallOptions) all = add_progress (self, id, options, progress_mode);
 
-  afrpc_gjs_inbox_call_variant (self, id, proxy, args, timeout_ms, progress_mode, fds, cancellable);
+  afrpc_caller_call_full (caller, args, all, cancellable, call_cb, ticket_new (self, id));
+}
+
+/**
+ * afrpc_gjs_inbox_call_sync:
+ * @self: an inbox
+ * @id: the number of the call
+ * @caller: whom to call
+ * @type: the type of the arguments
+ * @data: (array length=size) (element-type guint8) (transfer full): their bytes, as a GVariant has them
+ * @size: the number of bytes
+ * @options: (nullable): options of this call alone
+ * @progress_mode: an [enum@Afrpc.ProgressMode], or -1 if nobody wants progress
+ * @cancellable: (nullable): cancels the call
+ *
+ * Makes a call and blocks until it has had its turn.
+ */
+void
+afrpc_gjs_inbox_call_sync (AfrpcGjsInbox    *self,
+                           guint             id,
+                           AfrpcCaller      *caller,
+                           const char       *type,
+                           guint8           *data,
+                           gsize             size,
+                           AfrpcCallOptions *options,
+                           int               progress_mode,
+                           GCancellable     *cancellable)
+{
+  g_autoptr(GVariant) args = afrpc_gjs_new_value (type, data, size);
+  g_autoptr(AfrpcCallOptions) all = add_progress (self, id, options, progress_mode);
+  g_autoptr(AfrpcCall) call = afrpc_caller_start (caller, args, all);
+  const Ticket ticket = { .inbox = self, .id = id };
+  Item item = { 0 };
+
+  item.value = afrpc_call_wait_sync (call, cancellable, &item.error);
+  if (item.value != NULL)
+    item.fds = afrpc_call_steal_fds (call);
+  deliver_call (&ticket, call, &item);
+}
+
+/**
+ * afrpc_gjs_inbox_call_full:
+ * @self: an inbox
+ * @id: the number of the call
+ * @caller: whom to call
+ * @args: (nullable): the arguments
+ * @options: (nullable): the options of the call
+ * @cancellable: (nullable): cancels the call
+ *
+ * Makes a call with a value that is one already.
+ */
+void
+afrpc_gjs_inbox_call_full (AfrpcGjsInbox    *self,
+                           guint             id,
+                           AfrpcCaller      *caller,
+                           GVariant         *args,
+                           AfrpcCallOptions *options,
+                           GCancellable     *cancellable)
+{
+  afrpc_caller_call_full (caller, args, options, cancellable, call_cb, ticket_new (self, id));
 }
 
 static void
@@ -241,18 +270,18 @@ result_cb (GObject      *source,
  * afrpc_gjs_inbox_close:
  * @self: an inbox
  * @id: the number of what is under way
- * @proxy: the proxy to close
+ * @caller: what to close
  * @cancellable: (nullable): stops waiting
  *
- * Closes a proxy and waits for its end.
+ * Closes a caller and waits for its end.
  */
 void
 afrpc_gjs_inbox_close (AfrpcGjsInbox *self,
                        guint          id,
-                       AfrpcProxy    *proxy,
+                       AfrpcCaller   *caller,
                        GCancellable  *cancellable)
 {
-  afrpc_caller_close_async (AFRPC_CALLER (proxy), cancellable, result_cb, ticket_new (self, id));
+  afrpc_caller_close_async (caller, cancellable, result_cb, ticket_new (self, id));
 }
 
 /**
@@ -482,6 +511,20 @@ GUnixFDList *
 afrpc_gjs_inbox_get_fds (AfrpcGjsInbox *self)
 {
   return get_item (self)->fds;
+}
+
+/**
+ * afrpc_gjs_inbox_get_started:
+ * @self: an inbox, in a turn
+ *
+ * Whether a call had been started.
+ *
+ * Returns: what is known
+ */
+AfrpcStarted
+afrpc_gjs_inbox_get_started (AfrpcGjsInbox *self)
+{
+  return get_item (self)->started;
 }
 
 /**

@@ -36,34 +36,34 @@ struct _AfrpcGjsInboxClass
   GObjectClass parent_class;
 };
 
-void          afrpc_gjs_inbox_call         (AfrpcGjsInbox *self,
-                                            guint          id,
-                                            AfrpcProxy    *proxy,
-                                            const char    *type,
-                                            guint8        *data,
-                                            gsize          size,
-                                            int            timeout_ms,
-                                            int            progress_mode,
-                                            GUnixFDList   *fds,
-                                            GCancellable  *cancellable);
-void           afrpc_gjs_inbox_call_full    (AfrpcGjsInbox    *self,
+void          afrpc_gjs_inbox_call         (AfrpcGjsInbox    *self,
                                             guint             id,
-                                            AfrpcProxy       *proxy,
+                                            AfrpcCaller      *caller,
+                                            const char       *type,
+                                            guint8           *data,
+                                            gsize             size,
+                                            AfrpcCallOptions *options,
+                                            int               progress_mode,
+                                            GCancellable     *cancellable);
+void          afrpc_gjs_inbox_call_sync    (AfrpcGjsInbox    *self,
+                                            guint             id,
+                                            AfrpcCaller      *caller,
+                                            const char       *type,
+                                            guint8           *data,
+                                            gsize             size,
+                                            AfrpcCallOptions *options,
+                                            int               progress_mode,
+                                            GCancellable     *cancellable);
+void          afrpc_gjs_inbox_call_full    (AfrpcGjsInbox    *self,
+                                            guint             id,
+                                            AfrpcCaller      *caller,
                                             GVariant         *args,
                                             AfrpcCallOptions *options,
                                             GCancellable     *cancellable);
-void          afrpc_gjs_inbox_call_variant (AfrpcGjsInbox *self,
-                                            guint          id,
-                                            AfrpcProxy    *proxy,
-                                            GVariant      *args,
-                                            int            timeout_ms,
-                                            int            progress_mode,
-                                            GUnixFDList   *fds,
-                                            GCancellable  *cancellable);
-void          afrpc_gjs_inbox_close        (AfrpcGjsInbox *self,
-                                            guint          id,
-                                            AfrpcProxy    *proxy,
-                                            GCancellable  *cancellable);
+void          afrpc_gjs_inbox_close        (AfrpcGjsInbox    *self,
+                                            guint             id,
+                                            AfrpcCaller      *caller,
+                                            GCancellable     *cancellable);
 void          afrpc_gjs_inbox_run          (AfrpcGjsInbox *self,
                                             guint          id,
                                             AfrpcProcess  *process,
@@ -94,6 +94,7 @@ const char   *afrpc_gjs_inbox_get_value    (AfrpcGjsInbox *self,
 GVariant     *afrpc_gjs_inbox_get_variant  (AfrpcGjsInbox *self,
                                             GError       **error);
 GUnixFDList  *afrpc_gjs_inbox_get_fds      (AfrpcGjsInbox *self);
+AfrpcStarted  afrpc_gjs_inbox_get_started  (AfrpcGjsInbox *self);
 GAsyncResult *afrpc_gjs_inbox_get_result   (AfrpcGjsInbox *self);
 
 GVariant     *afrpc_gjs_new_value          (const char    *type,

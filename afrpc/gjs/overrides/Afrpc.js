@@ -43,6 +43,13 @@ function extendProxy(Proxy, Process) {
         return Calls.invoke(this, options, args);
     };
 
+    Proxy.prototype.invokeSync = function (...args) {
+        return Calls.invokeSync(this, {}, args);
+    };
+    Proxy.prototype.invokeSyncWith = function (options, ...args) {
+        return Calls.invokeSync(this, options, args);
+    };
+
     Proxy.prototype.events = function () {
         return new Events.Events(this);
     };

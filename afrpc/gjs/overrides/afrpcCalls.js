@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* exported prepare, invoke, watch */
+/* exported prepare, invoke, invokeSync, watch */
 
 // All that a program hears of the library, and the only place that knows how calls are made. News comes through an
 // inbox, not by callbacks, which gjs may refuse; see AfrpcGjs.Inbox.
@@ -7,26 +7,46 @@ const {AfrpcGjs, GObject} = imports.gi;
 const {afrpcErrors: Errors, afrpcPackAs: PackAs, afrpcUnpack: Unpack} = imports.overrides;
 
 const UINT32_MAX = 2 ** 32 - 1;
-const NONE = -1; // of a time limit, of a mode
+const NO_PROGRESS = -1;
 
+const isMilliseconds = value => Number.isInteger(value) && value >= 0 && value < 2 ** 31;
+const isString = value => typeof value === 'string';
+const isBoolean = value => typeof value === 'boolean';
+const isObject = value => typeof value === 'object';
+
+// What each option has to be.
 const OPTIONS = {
-    signature: value => typeof value === 'string',
-    cancellable: value => value instanceof GObject.Object,
-    timeoutMs: value => Number.isInteger(value) && value >= 0 && value < 2 ** 31,
+    signature: isString,
+    cancellable: isObject,
     onProgress: value => typeof value === 'function',
     progressMode: value => Number.isInteger(value) && value >= 0,
-    fds: value => value instanceof GObject.Object,
-    bytesAsText: value => typeof value === 'boolean',
+    bytesAsText: isBoolean,
+    timeoutMs: isMilliseconds,
+    executionTimeoutMs: isMilliseconds,
+    fds: isObject,
+    function: isString,
+    idempotent: isBoolean,
+    priority: value => Number.isInteger(value) && Math.abs(value) < 2 ** 31,
+    affinity: isString,
+    label: isString,
+    metadata: isObject,
+};
+
+// Those that the library knows, too.
+const PROPERTIES = {
+    timeoutMs: 'timeout_ms', executionTimeoutMs: 'execution_timeout_ms', fds: 'fds', function: 'function',
+    idempotent: 'idempotent', priority: 'priority', affinity: 'affinity', label: 'label', metadata: 'metadata',
 };
 
 // What is called with news, by the number that they come with.
 const handlers = new Map();
 let lastId = 0;
 let inbox = null;
+let CallOptions = null;
 
 function turn(id) {
     if (id !== 0) {
-        handlers.get(id)();
+        handlers.get(id)?.();
         return;
     }
 
@@ -73,6 +93,28 @@ function start(begin, finish, onProgress = null) {
     });
 }
 
+// The same at once: @begin blocks until it has had its turn.
+function startSync(begin, finish) {
+    let outcome = null;
+    const id = addHandler(() => {
+        try {
+            outcome = {value: finish()};
+        } catch (e) {
+            outcome = {error: Errors.addDetails(e)};
+        }
+    });
+
+    try {
+        begin(id);
+    } finally {
+        handlers.delete(id);
+    }
+    if ('error' in outcome)
+        throw outcome.error;
+
+    return outcome.value;
+}
+
 // As Gio._promisify() does it. What is left out is null. A program that calls that, too, changes nothing: it looks for
 // the original.
 function promisify({prototype}, name, nArgs, promised) {
@@ -89,16 +131,25 @@ function promisify({prototype}, name, nArgs, promised) {
     };
 }
 
-function promisifyCalls(Proxy) {
-    const getVariant = () => inbox.get_variant();
+// What a call has come to.
+// @get: gives its value, or throws its error
+function getOutcome(get) {
+    try {
+        return get();
+    } catch (e) {
+        throw Errors.setHidden(e, 'started', inbox.get_started());
+    }
+}
 
-    promisify(Proxy, 'call', 2, (proxy, args, cancellable) =>
-        start(id => inbox.call_variant(id, proxy, args, NONE, NONE, null, cancellable), getVariant));
-    promisify(Proxy, 'call_full', 3, (proxy, args, options, cancellable) =>
-        start(id => inbox.call_full(id, proxy, args, options, cancellable),
-            () => [inbox.get_variant(), inbox.get_fds()]));
-    promisify(Proxy, 'close_async', 1, (proxy, cancellable) =>
-        start(id => inbox.close(id, proxy, cancellable), () => proxy.close_finish(inbox.get_result())));
+function promisifyCaller(Caller) {
+    const getVariant = () => getOutcome(() => inbox.get_variant());
+
+    promisify(Caller, 'call', 2, (caller, args, cancellable) =>
+        start(id => inbox.call_full(id, caller, args, null, cancellable), getVariant));
+    promisify(Caller, 'call_full', 3, (caller, args, options, cancellable) =>
+        start(id => inbox.call_full(id, caller, args, options, cancellable), () => [getVariant(), inbox.get_fds()]));
+    promisify(Caller, 'close_async', 1, (caller, cancellable) =>
+        start(id => inbox.close(id, caller, cancellable), () => caller.close_finish(inbox.get_result())));
 }
 
 function promisifyProcess(Process) {
@@ -122,19 +173,45 @@ function checkOptions(options) {
     }
 }
 
-// Asynchronous so that what is wrong with the arguments is told by the promise.
-async function invoke(proxy, options, args) {
-    checkOptions(options);
-    const {onProgress, fds} = options;
-    const unpackOptions = {bytesAsText: options.bytesAsText ?? proxy.bytesAsText};
-    const mode = onProgress ? options.progressMode ?? 0 : NONE;
-    const getValue = () => Unpack.unpackBytes(...inbox.get_value(), unpackOptions);
+function makeCallOptions(options) {
+    const properties = {};
 
-    return PackAs.packArgsBytes(args, options.signature ?? null, (type, bytes) => start(
-        id => inbox.call(id, proxy, type, bytes, options.timeoutMs ?? NONE, mode, fds ?? null,
-            options.cancellable ?? null),
-        () => fds ? [getValue(), inbox.get_fds()] : getValue(),
-        onProgress ? () => onProgress(getValue()) : null));
+    for (const [name, property] of Object.entries(PROPERTIES)) {
+        const value = options[name] ?? null;
+
+        if (value !== null)
+            properties[property] = name === 'metadata' ? PackAs.packBytes(value, 'a{sv}', AfrpcGjs.new_value) : value;
+    }
+
+    return Object.keys(properties).length > 0 ? new CallOptions(properties) : null;
+}
+
+// @begin: start() or startSync()
+// @method: of the inbox
+function makeCall(caller, options, args, begin, method) {
+    checkOptions(options);
+    const {signature = null, cancellable = null, onProgress = null, fds = null} = options;
+    const callOptions = makeCallOptions(options);
+    const mode = onProgress !== null ? options.progressMode ?? 0 : NO_PROGRESS;
+    const unpackOptions = {bytesAsText: options.bytesAsText ?? caller.bytesAsText};
+    const getValue = () => Unpack.unpackBytes(...getOutcome(() => inbox.get_value()), unpackOptions);
+
+    return PackAs.packArgsBytes(args, signature, (type, bytes) => begin(
+        id => inbox[method](id, caller, type, bytes, callOptions, mode, cancellable),
+        () => fds !== null ? [getValue(), inbox.get_fds()] : getValue(),
+        onProgress !== null ? () => onProgress(getValue()) : null));
+}
+
+// Asynchronous so that what is wrong with the arguments is told by the promise.
+async function invoke(caller, options, args) {
+    return makeCall(caller, options, args, start, 'call');
+}
+
+function invokeSync(caller, options, args) {
+    if (options?.onProgress)
+        throw new TypeError('nobody is called with the progress of a call that blocks');
+
+    return makeCall(caller, options, args, startSync, 'call_sync');
 }
 
 // Has @listener called with each news of a proxy and a function that gives its value, or throws its error. Returns what
@@ -154,7 +231,7 @@ function watch(proxy, listener) {
     };
 }
 
-function prepare({Process, Proxy}) {
+function prepare(Afrpc) {
     const Inbox = GObject.registerClass({
         GTypeName: 'AfrpcOverridesInbox',
         Properties: {
@@ -171,6 +248,7 @@ function prepare({Process, Proxy}) {
     });
 
     inbox = new Inbox();
-    promisifyCalls(Proxy);
-    promisifyProcess(Process);
+    ({CallOptions} = Afrpc);
+    promisifyCaller(Afrpc.Proxy);
+    promisifyProcess(Afrpc.Process);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* exported describe, addDetails */
+/* exported describe, addDetails, setHidden */
 
 // Exceptions of workers as text, and back: the first line is name and message, what follows is the stack; then the same
 // of what it is caused by, and of what it consists of, each behind the way to it:
@@ -148,7 +148,7 @@ function rebuildValue(lines) {
 }
 
 function setHidden(object, name, value) {
-    Object.defineProperty(object, name, {value, configurable: true, enumerable: false, writable: true});
+    return Object.defineProperty(object, name, {value, configurable: true, enumerable: false, writable: true});
 }
 
 function attach(parent, label, value) {
