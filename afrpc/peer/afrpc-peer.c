@@ -492,15 +492,45 @@ return_exit (AfrpcPeer *self,
     g_task_return_error (task, g_error_copy (self->talk.failure));
 }
 
+static void
+give_exit (GTask    *task,
+           gpointer  peer)
+{
+  return_exit (peer, task);
+}
+
+static void
+give_true (GTask    *task,
+           gpointer  peer)
+{
+  g_task_return_boolean (task, TRUE);
+}
+
+/* Of what has been decided: at once, or behind what was not told yet, such as the outcomes of calls, which may be made
+ * after the end too. */
+static void
+return_in_turn (AfrpcPeer       *self,
+                GTask           *task, /* (transfer full) */
+                AfrpcNewsReturn  give)
+{
+  if (!afrpc_news_is_empty (&self->news))
+    {
+      afrpc_news_push_task (&self->news, task, give, self);
+      return;
+    }
+
+  give (task, self);
+  g_object_unref (task);
+}
+
 /* @task (transfer full) gets the exit of the process once that has been told to others, or why there is none. */
 void
 afrpc_peer_await_exit (AfrpcPeer *self,
                        GTask     *task)
 {
-  if (afrpc_news_has_decided (&self->news, AFRPC_NEWS_EXITED) && afrpc_news_is_empty (&self->news))
+  if (afrpc_news_has_decided (&self->news, AFRPC_NEWS_EXITED))
     {
-      return_exit (self, task);
-      g_object_unref (task);
+      return_in_turn (self, task, give_exit);
       return;
     }
 
@@ -513,10 +543,9 @@ void
 afrpc_peer_await_close (AfrpcPeer *self,
                         GTask     *task)
 {
-  if (afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED) && afrpc_news_is_empty (&self->news))
+  if (afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED))
     {
-      g_task_return_boolean (task, TRUE);
-      g_object_unref (task);
+      return_in_turn (self, task, give_true);
       return;
     }
 
