@@ -54,6 +54,31 @@ test_value_swap (void)
       }
 }
 
+static void
+test_value_swap_deep (void)
+{
+  GVariantBuilder builder;
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GVariant) element = g_variant_ref_sink (g_variant_new_int32 (1));
+
+  g_test_summary ("What is in more containers than have a place at once is not begun again");
+  for (guint depth = 0; depth < 2 * AFRPC_VALUE_CHECK_FRAMES; depth++)
+    {
+      GVariant *const children[] = { g_variant_new_variant (element), g_variant_new_variant (g_variant_new_int64 (2)) };
+      g_autoptr(GVariant) inner = g_steal_pointer (&element);
+
+      element = g_variant_ref_sink (depth % 2 == 0 ? g_variant_new_array (NULL, children, 2)
+                                                   : g_variant_new_tuple (children, 2));
+    }
+  g_variant_builder_init (&builder, G_VARIANT_TYPE ("aav"));
+  for (guint i = 0; i < 8; i++)
+    g_variant_builder_add_parsed (&builder, "[%v, <(1, 'two', 3)>, <[4, 5]>]", element);
+  value = g_variant_ref_sink (g_variant_builder_end (&builder));
+
+  for (gssize budget = 0; budget < 100000; budget += 250)
+    check_swap (value, budget);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -61,6 +86,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/value-swap/all", test_value_swap);
+  g_test_add_func ("/value-swap/deep", test_value_swap_deep);
 
   return g_test_run ();
 }

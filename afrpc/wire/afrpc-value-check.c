@@ -252,6 +252,7 @@ continue_array (AfrpcValueCheck *self)
       if (is_interrupted (self, index))
         return TRUE;
 
+      frame = &self->frames[index]; /* they may have moved */
       settle_most (self, frame);
     }
 
@@ -346,6 +347,8 @@ continue_tuple (AfrpcValueCheck *self)
         return FALSE;
       if (is_interrupted (self, index))
         return TRUE;
+
+      frame = &self->frames[index]; /* they may have moved */
     }
 
   self->n_frames--;
