@@ -352,7 +352,7 @@ afrpc_invocation_progress (AfrpcInvocation *self,
   g_return_if_fail (progress != NULL);
   g_return_if_fail (!self->answered);
 
-  if (!afrpc_session_check_thread (self->session, G_STRFUNC))
+  if (!afrpc_session_check_sender (self->session, progress, G_STRFUNC))
     return;
 
   afrpc_session_send_progress (self->session, &self->call, progress);
@@ -378,7 +378,7 @@ afrpc_invocation_return_value (AfrpcInvocation *self,
   g_return_if_fail (value != NULL);
   g_return_if_fail (!self->answered);
 
-  if (afrpc_session_check_thread (self->session, G_STRFUNC))
+  if (afrpc_session_check_sender (self->session, value, G_STRFUNC))
     answer (self, g_variant_ref_sink (value), NULL);
 }
 

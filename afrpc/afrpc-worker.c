@@ -86,7 +86,7 @@ afrpc_worker_event (AfrpcWorker *self,
   g_return_if_fail (AFRPC_IS_WORKER (self));
   g_return_if_fail (event != NULL);
 
-  if (!afrpc_session_check_thread (&self->session, G_STRFUNC))
+  if (!afrpc_session_check_sender (&self->session, event, G_STRFUNC))
     return;
 
   if (!afrpc_session_send_event (&self->session, event, NULL, 0, &error))
@@ -125,7 +125,7 @@ afrpc_worker_event_with_fds (AfrpcWorker  *self,
   g_return_val_if_fail (event != NULL, FALSE);
   g_return_val_if_fail (fds != NULL || n_fds == 0, FALSE);
 
-  if (!afrpc_session_check_thread (&self->session, G_STRFUNC))
+  if (!afrpc_session_check_sender (&self->session, event, G_STRFUNC))
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "another thread than that of the worker's functions");
       return FALSE;
@@ -157,7 +157,7 @@ afrpc_worker_progress (AfrpcWorker *self,
   g_return_if_fail (AFRPC_IS_WORKER (self));
   g_return_if_fail (progress != NULL);
 
-  if (!afrpc_session_check_thread (&self->session, G_STRFUNC))
+  if (!afrpc_session_check_sender (&self->session, progress, G_STRFUNC))
     return;
 
   if (self->session.current != NULL)

@@ -103,7 +103,7 @@ test_unruly_fork (void)
 static void
 test_unruly_threads (void)
 {
-  g_test_summary ("What another thread says is refused, and the worker goes on; what that drops is answered");
+  g_test_summary ("What another thread says is refused and freed, and the worker goes on; what that drops is answered");
   for (guint i = 0; i < G_N_ELEMENTS (all_kinds); i++)
     {
       const gboolean is_async = (all_kinds[i] & RAW_ASYNC) != 0;

@@ -131,6 +131,19 @@ afrpc_session_check_thread (const AfrpcSession *self,
   return FALSE;
 }
 
+/* The same for who sends @value: nobody consumes a floating one that is refused. */
+gboolean
+afrpc_session_check_sender (const AfrpcSession *self,
+                            GVariant           *value,
+                            const char         *what)
+{
+  if (G_LIKELY (afrpc_session_check_thread (self, what)))
+    return TRUE;
+
+  g_variant_unref (g_variant_ref_sink (value));
+  return FALSE;
+}
+
 /* In a process that a function has forked, right after that, where little is allowed: nothing is said to the parent,
  * or taken from it, that the worker does not know of. */
 void

@@ -158,6 +158,9 @@ void     afrpc_session_bind          (AfrpcSession      *self);
 gboolean afrpc_session_is_mine       (const AfrpcSession *self);
 gboolean afrpc_session_check_thread  (const AfrpcSession *self,
                                       const char        *what);
+gboolean afrpc_session_check_sender  (const AfrpcSession *self,
+                                      GVariant          *value,
+                                      const char        *what);
 void     afrpc_session_stray         (AfrpcSession      *self);
 
 /* The connection. */
