@@ -12,6 +12,28 @@
 /* Any text whatsoever into the JSON decoder, as typed JSON and as plain JSON of a few types. What is
  * accepted must be a normal value, and come back from what the encoder makes of it. */
 
+/* In steps as small as can be, which has to come to the same. */
+static void
+check_steps (const char         *text,
+             gssize              size,
+             const GVariantType *expected,
+             GVariant           *value,
+             const GError       *error)
+{
+  g_autoptr(AfrpcJsonDecoder) decoder = afrpc_json_decoder_new (text, size, expected);
+  g_autoptr(GVariant) other = NULL;
+  g_autoptr(GError) other_error = NULL;
+  int step;
+
+  while ((step = afrpc_json_decoder_step (decoder, 0, &other, &other_error)) == 0)
+    ;
+  g_assert_cmpint (step, ==, value != NULL ? 1 : -1);
+  if (value != NULL)
+    variant_assert_same (other, value);
+  else
+    g_assert_cmpstr (other_error->message, ==, error->message);
+}
+
 static GVariant *
 decode (const char *text,
         gssize      size,
@@ -21,6 +43,7 @@ decode (const char *text,
   const GVariantType *expected = type != NULL ? G_VARIANT_TYPE (type) : NULL;
   GVariant *value = afrpc_json_decode (text, size, expected, &error);
 
+  check_steps (text, size, expected, value, error);
   if (value != NULL)
     {
       g_assert_no_error (error);

@@ -1,33 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "afrpc-json-place.h"
-#include "afrpc-json-reader.h"
-#include "wire/afrpc-value-writer.h"
+#include "afrpc-json-private.h"
 
 G_BEGIN_DECLS
 
-/* JSON to values with no other values in them: all basic types, and `ay`. FALSE with an error if what
- * is read is none of that type. */
+/* JSON to numbers and truth values. */
 
-gboolean afrpc_json_decode_basic  (AfrpcJsonReader       *reader,
-                                   AfrpcValueWriter       *writer,
-                                   char                   type,
-                                   const AfrpcJsonPlace  *place,
-                                   GError               **error);
+/* Reads what @word says, a number, a literal or, if @is_string, a string without its quotes, as a value of the type
+ * @type. Returns NULL, or why it is none. */
+const char *afrpc_json_read_scalar  (AfrpcJsonSlice   word,
+                                     gboolean         is_string,
+                                     char             type,
+                                     AfrpcJsonScalar *scalar);
 
-/* The name of a member, or any string, as a value of the type `s`, `o` or `g`. */
-gboolean afrpc_json_decode_string (AfrpcJsonReader       *reader,
-                                   AfrpcValueWriter       *writer,
-                                   char                   type,
-                                   const AfrpcJsonPlace  *place,
-                                   GError               **error);
-gboolean afrpc_json_decode_bytes  (AfrpcJsonReader       *reader,
-                                   AfrpcValueWriter       *writer,
-                                   const AfrpcJsonPlace  *place,
-                                   GError               **error);
+/* The longest string that can be read so, bytes. */
+#define AFRPC_JSON_SCALAR_SIZE_MAX 32
 
 /* The type that a number in a plain `v` is taken for. */
-char     afrpc_json_guess_number  (AfrpcJsonReader        reader);
+char        afrpc_json_guess_number (AfrpcJsonSlice   word);
 
 G_END_DECLS

@@ -1,543 +1,496 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "afrpc-json.h"
-
-#include <string.h>
+#include "afrpc-json-decoder.h"
 
 #include "afrpc-json-basic.h"
-#include "afrpc-json-private.h"
-#include "afrpc-json-reader.h"
-#include "afrpc-json-scan.h"
-#include "wire/afrpc-value-writer.h"
+#include "afrpc-json-place.h"
 
-/* From text to the bytes of a GVariant, in one walk over the text after it was found to be JSON.
- * json-glib's parser (1.6.6) is not used: it takes 25 times the size of the text in memory, and 200
- * times where values are short, recurses without a limit, has hash tables that a peer can make slow,
- * and reads far more than JSON, some of it as something else. */
+/* Units of work. */
+#define TOKEN_COST 256
+#define END_COST 8          /* to write down where a value ends */
+#define ENDS_MAX 16384      /* at once */
+#define LETTER_COST 16      /* of a path or a signature that is looked at */
+#define TEXT_COST 4         /* of a byte of the text */
 
-/* Where "data" comes before "type" it is passed over first. So much text, and this many times the whole
- * besides: without a limit, documents that do so at each level would take longer by their depth. */
-#define SKIP_MIN (1u << 20) /* bytes */
-#define SKIP_TIMES_MAX 16u
-
-typedef struct
+static const AfrpcLayout *
+get_layout (AfrpcJsonDecoder *self,
+            guint             type)
 {
-  AfrpcJsonReader reader;
-  AfrpcValueWriter writer;
-  AfrpcJsonFlags flags;
-  gsize skip_left;      /* bytes */
-} Decoder;
+  return afrpc_json_decoder_get_layout (self, type);
+}
 
-static gboolean decode_value (Decoder               *self,
-                              guint                  type,
-                              guint                  depth,
-                              const AfrpcJsonPlace  *place,
-                              GError               **error);
-
-static gboolean
-refuse (const AfrpcJsonPlace  *place,
-        AfrpcError             code,
-        const char            *message,
-        GError               **error)
+/* Where that is which is in the first @n_frames frames. */
+GString *
+afrpc_json_decoder_get_pointer (AfrpcJsonDecoder *self,
+                                guint             n_frames)
 {
-  afrpc_json_place_set_error (place, code, message, error);
+  GString *pointer = g_string_new (NULL);
+
+  for (guint i = 0; i < n_frames; i++)
+    {
+      const AfrpcJsonFrame *frame = &self->frames[i];
+
+      if (frame->kind == AFRPC_JSON_OBJECT && frame->name != NULL)
+        afrpc_json_pointer_add_raw (pointer, frame->name);
+      else if (frame->kind == AFRPC_JSON_WRAPPED && frame->stage == AFRPC_JSON_WRAPPING_TYPE)
+        g_string_append (pointer, "/type");
+      else if (frame->kind == AFRPC_JSON_WRAPPED && frame->stage == AFRPC_JSON_WRAPPING_CLOSING)
+        g_string_append (pointer, "/data");
+      else if (frame->kind != AFRPC_JSON_GUESSED && frame->kind != AFRPC_JSON_WRAPPED)
+        afrpc_json_pointer_add_index (pointer, frame->index);
+    }
+
+  return pointer;
+}
+
+gboolean
+afrpc_json_decoder_refuse (AfrpcJsonDecoder  *self,
+                           guint              n_frames,
+                           AfrpcError         code,
+                           const char        *message,
+                           GError           **error)
+{
+  g_autoptr(GString) pointer = afrpc_json_decoder_get_pointer (self, n_frames);
+
+  afrpc_json_pointer_set_error (pointer->str, code, message, error);
   return FALSE;
 }
 
-static gboolean
-refuse_data (const AfrpcJsonPlace  *place,
-             const char            *message,
-             GError               **error)
+gboolean
+afrpc_json_decoder_refuse_depth (AfrpcJsonDecoder  *self,
+                                 GError           **error)
 {
-  return refuse (place, AFRPC_ERROR_INVALID_DATA, message, error);
+  return afrpc_json_decoder_refuse (self, self->n_frames, AFRPC_ERROR_TOO_LARGE, "too many values in each other",
+                                    error);
 }
 
-static inline const AfrpcLayout *
-get_layout (Decoder *self,
-            guint    type)
+gboolean
+afrpc_json_decoder_refuse_memory (AfrpcJsonDecoder  *self,
+                                  GError           **error)
 {
-  return afrpc_value_writer_get_layout (&self->writer, type);
+  return afrpc_json_decoder_refuse (self, 0, AFRPC_ERROR_TOO_LARGE, "there is no memory for what is in it", error);
 }
 
-/* A value that something encloses. */
+/* What is at hand is no such value. */
 static gboolean
-decode_child (Decoder                    *self,
-              const AfrpcValueContainer  *container,
-              guint                       type,
-              gboolean                    is_last,
-              guint                       depth,
-              const AfrpcJsonPlace       *place,
-              GError                    **error)
+refuse_value (AfrpcJsonDecoder  *self,
+              const char        *message,
+              GError           **error)
 {
-  afrpc_value_writer_align (&self->writer, type);
-  if (!decode_value (self, type, depth, place, error))
-    return FALSE;
-  if (!is_last && get_layout (self, type)->fixed_size == 0)
-    afrpc_value_writer_note_end (&self->writer, container);
+  return afrpc_json_decoder_refuse (self, self->n_frames, AFRPC_ERROR_INVALID_DATA, message, error);
+}
+
+/* Values */
+
+void
+afrpc_json_decoder_push_frame (AfrpcJsonDecoder   *self,
+                               AfrpcJsonFrameKind  kind)
+{
+  self->frames[self->n_frames++] = (AfrpcJsonFrame) {
+    .kind = kind,
+    .type = self->type,
+    .depth = self->depth,
+    .member = self->type + 1,
+    .end = self->type + get_layout (self, self->type)->length - 1,
+    .container = afrpc_value_writer_open (&self->writer),
+  };
+}
+
+/* Behind the bracket that a container begins with. */
+static gboolean
+open_container (AfrpcJsonDecoder   *self,
+                AfrpcJsonFrameKind  kind)
+{
+  afrpc_json_decoder_push_frame (self, kind);
+  self->at++;
+  self->state = AFRPC_JSON_FIRST;
   return TRUE;
 }
 
-static gboolean
-decode_maybe (Decoder               *self,
-              guint                  type,
-              guint                  depth,
-              const AfrpcJsonPlace  *place,
-              GError               **error)
+void
+afrpc_json_decoder_end_value (AfrpcJsonDecoder *self)
 {
-  static const char message[] = "expected null or an array of 1";
-  AfrpcJsonReader *reader = &self->reader;
-
-  if (afrpc_json_reader_peek (reader) == 'n')
+  for (; self->n_frames > 0; self->n_frames--)
     {
-      afrpc_json_reader_take_word (reader);
-      return TRUE;
-    }
-  if (!afrpc_json_reader_accept (reader, '[') || afrpc_json_reader_peek (reader) == ']')
-    return refuse_data (place, message, error);
-  if (!decode_value (self, type + 1, depth + 1, AFRPC_JSON_ELEMENT (place, 0), error))
-    return FALSE;
-  if (!afrpc_json_reader_accept (reader, ']'))
-    return refuse_data (place, message, error);
-  if (get_layout (self, type + 1)->fixed_size == 0)
-    *afrpc_value_writer_add (&self->writer, 1) = '\0';
-  return TRUE;
-}
+      AfrpcJsonFrame *frame = afrpc_json_decoder_get_frame (self);
 
-static gboolean
-decode_list (Decoder               *self,
-             guint                  type,
-             guint                  depth,
-             const AfrpcJsonPlace  *place,
-             GError               **error)
-{
-  const AfrpcValueContainer container = afrpc_value_writer_open (&self->writer);
-  AfrpcJsonReader *reader = &self->reader;
-
-  afrpc_json_reader_accept (reader, '[');
-  for (gsize i = 0; !afrpc_json_reader_accept (reader, ']'); i++)
-    {
-      if (!decode_child (self, &container, type + 1, FALSE, depth + 1, AFRPC_JSON_ELEMENT (place, i), error))
-        return FALSE;
-      afrpc_json_reader_accept (reader, ',');
-    }
-  afrpc_value_writer_close (&self->writer, &container, type);
-  return TRUE;
-}
-
-/* FALSE with an error if a key, which begins at one of the places @keys in what was written, is there
- * twice. */
-static gboolean
-check_names (Decoder               *self,
-             GArray                *keys,
-             const AfrpcJsonPlace  *place,
-             GError               **error)
-{
-  g_autoptr(GPtrArray) names = g_ptr_array_sized_new (keys->len);
-  g_autoptr(GString) pointer = NULL;
-  const char *duplicate;
-
-  for (guint i = 0; i < keys->len; i++)
-    g_ptr_array_add (names, self->writer.data + g_array_index (keys, gsize, i));
-  duplicate = afrpc_json_find_duplicate (names);
-  if (duplicate == NULL)
-    return TRUE;
-
-  pointer = afrpc_json_place_get_pointer (place);
-  afrpc_json_pointer_add_name (pointer, duplicate, strlen (duplicate));
-  afrpc_json_pointer_set_error (pointer->str, AFRPC_ERROR_INVALID_DATA, "the name occurs twice", error);
-  return FALSE;
-}
-
-/* A member as an entry of the dictionary whose type that is. */
-static gboolean
-decode_member (Decoder               *self,
-               guint                  dictionary,
-               guint                  depth,
-               const AfrpcJsonPlace  *place,
-               GError               **error)
-{
-  const guint entry = dictionary + 1;
-  const guint key = entry + 1;
-  const guint value = key + 1;
-  const AfrpcValueContainer container = afrpc_value_writer_open (&self->writer);
-  AfrpcJsonReader again = self->reader;
-  const AfrpcJsonSlice name = afrpc_json_reader_take_raw (&again);
-  const AfrpcJsonPlace *member = AFRPC_JSON_MEMBER (place, name);
-
-  if (!afrpc_json_decode_string (&self->reader, &self->writer, get_layout (self, key)->code, member, error))
-    return FALSE;
-  afrpc_value_writer_note_end (&self->writer, &container);
-  afrpc_json_reader_accept (&self->reader, ':');
-  if (!decode_child (self, &container, value, TRUE, depth + 1, member, error))
-    return FALSE;
-  afrpc_value_writer_close (&self->writer, &container, entry);
-  return TRUE;
-}
-
-static gboolean
-decode_members (Decoder               *self,
-                guint                  type,
-                guint                  depth,
-                const AfrpcJsonPlace  *place,
-                GError               **error)
-{
-  const AfrpcValueContainer container = afrpc_value_writer_open (&self->writer);
-  g_autoptr(GArray) keys = g_array_new (FALSE, FALSE, sizeof (gsize));
-
-  afrpc_json_reader_accept (&self->reader, '{');
-  while (!afrpc_json_reader_accept (&self->reader, '}'))
-    {
-      afrpc_value_writer_align (&self->writer, type + 1);
-      g_array_append_val (keys, self->writer.size);
-      if (!decode_member (self, type, depth + 1, place, error))
-        return FALSE;
-      afrpc_value_writer_note_end (&self->writer, &container);
-      afrpc_json_reader_accept (&self->reader, ',');
-    }
-  if (!check_names (self, keys, place, error))
-    return FALSE;
-  afrpc_value_writer_close (&self->writer, &container, type);
-  return TRUE;
-}
-
-static gboolean
-has_names (Decoder *self,
-           guint    type)
-{
-  return get_layout (self, type + 1)->code == '{' && afrpc_json_is_name_type (get_layout (self, type + 2)->code);
-}
-
-static gboolean
-decode_array (Decoder               *self,
-              guint                  type,
-              guint                  depth,
-              const AfrpcJsonPlace  *place,
-              GError               **error)
-{
-  const char c = afrpc_json_reader_peek (&self->reader);
-
-  if (get_layout (self, type + 1)->code == 'y')
-    return afrpc_json_decode_bytes (&self->reader, &self->writer, place, error);
-  if (c == '[')
-    return decode_list (self, type, depth, place, error);
-  if (!has_names (self, type))
-    return refuse_data (place, "expected an array", error);
-  if (c == '{')
-    return decode_members (self, type, depth, place, error);
-  return refuse_data (place, "expected an object", error);
-}
-
-static gboolean
-refuse_length (gsize                  n,
-               const AfrpcJsonPlace  *place,
-               GError               **error)
-{
-  g_autofree char *message = g_strdup_printf ("expected an array of %" G_GSIZE_FORMAT, n);
-
-  return refuse_data (place, message, error);
-}
-
-/* A tuple or a dictionary entry. */
-static gboolean
-decode_tuple (Decoder               *self,
-              guint                  type,
-              guint                  depth,
-              const AfrpcJsonPlace  *place,
-              GError               **error)
-{
-  const AfrpcValueContainer container = afrpc_value_writer_open (&self->writer);
-  const guint end = type + get_layout (self, type)->length - 1;
-  AfrpcJsonReader *reader = &self->reader;
-  gboolean fits = afrpc_json_reader_accept (reader, '[');
-  guint member = type + 1;
-  gsize n = 0;
-
-  for (; fits && member < end; n++)
-    {
-      const guint next = member + get_layout (self, member)->length;
-
-      if (afrpc_json_reader_peek (reader) == ']')
-        break;
-      if (!decode_child (self, &container, member, next == end, depth + 1, AFRPC_JSON_ELEMENT (place, n), error))
-        return FALSE;
-      afrpc_json_reader_accept (reader, ',');
-      member = next;
-    }
-  if (!fits || member < end || !afrpc_json_reader_accept (reader, ']'))
-    {
-      for (; member < end; n++)
-        member += get_layout (self, member)->length;
-      return refuse_length (n, place, error);
-    }
-  afrpc_value_writer_close (&self->writer, &container, type);
-  return TRUE;
-}
-
-/* {"type":…,"data":…}, in any order, taken apart. */
-typedef struct
-{
-  const char *type; /* where in the text those are */
-  const char *data;
-  const char *end;  /* (nullable): what follows, if that is known */
-} Wrapping;
-
-static gboolean
-refuse_wrapping (const AfrpcJsonPlace  *place,
-                 GError               **error)
-{
-  return refuse_data (place, "expected an object with the members \"type\" and \"data\"", error);
-}
-
-/* FALSE if that is no member of that name, which has been taken then. */
-static gboolean
-take_name (Decoder    *self,
-           const char *name)
-{
-  AfrpcJsonSlice string;
-
-  if (afrpc_json_reader_peek (&self->reader) != '"')
-    return FALSE;
-  string = afrpc_json_reader_take_string (&self->reader);
-  afrpc_json_reader_accept (&self->reader, ':');
-  return afrpc_json_slice_is (string, name, strlen (name));
-}
-
-static gboolean
-skip_data (Decoder               *self,
-           const AfrpcJsonPlace  *place,
-           GError               **error)
-{
-  const char *start = self->reader.at;
-  gsize size;
-
-  afrpc_json_reader_skip (&self->reader);
-  size = self->reader.at - start;
-  if (size > self->skip_left)
-    return refuse (place, AFRPC_ERROR_TOO_LARGE, "too much \"data\" before its \"type\"", error);
-  self->skip_left -= size;
-  return TRUE;
-}
-
-static gboolean
-find_members (Decoder               *self,
-              Wrapping              *wrapping,
-              const AfrpcJsonPlace  *place,
-              GError               **error)
-{
-  AfrpcJsonReader *reader = &self->reader;
-  const char *first;
-  gboolean type_first;
-
-  wrapping->end = NULL;
-  if (!afrpc_json_reader_accept (reader, '{'))
-    return refuse_wrapping (place, error);
-  first = reader->at;
-  type_first = take_name (self, "type");
-  if (type_first)
-    {
-      wrapping->type = reader->at;
-      afrpc_json_reader_skip (reader);
-      if (!afrpc_json_reader_accept (reader, ',') || !take_name (self, "data"))
-        return refuse_wrapping (place, error);
-      wrapping->data = reader->at;
-      return TRUE;
+      if (frame->kind == AFRPC_JSON_WRAPPED)
+        {
+          self->state = AFRPC_JSON_WRAPPING;
+          return;
+        }
+      if (frame->kind != AFRPC_JSON_GUESSED)
+        {
+          self->state = AFRPC_JSON_NEXT;
+          return;
+        }
+      afrpc_json_wrapping_write_type (self, frame->type);
     }
 
-  reader->at = first;
-  if (!take_name (self, "data"))
-    return refuse_wrapping (place, error);
-  wrapping->data = reader->at;
-  if (!skip_data (self, place, error))
-    return FALSE;
-  if (!afrpc_json_reader_accept (reader, ',') || !take_name (self, "type"))
-    return refuse_wrapping (place, error);
-  wrapping->type = reader->at;
-  afrpc_json_reader_skip (reader);
-  wrapping->end = reader->at;
-  return TRUE;
+  self->state = AFRPC_JSON_END;
 }
 
-/* Adds the type that is at hand to the table. */
-static gboolean
-take_type (Decoder               *self,
-           guint                 *type,
-           guint                 *depth,
-           const AfrpcJsonPlace  *place,
-           GError               **error)
+static AfrpcJsonSlice
+take_word (AfrpcJsonDecoder *self)
 {
-  AfrpcJsonSlice slice = { "", 0 };
+  const char *start = self->at;
 
-  if (afrpc_json_reader_peek (&self->reader) == '"')
-    slice = afrpc_json_reader_take_string (&self->reader);
-  if (slice.length > AFRPC_JSON_TYPE_SIZE_MAX)
-    return refuse (place, AFRPC_ERROR_TOO_LARGE, "the type string is too long", error);
-
-  if (!afrpc_value_writer_push_type (&self->writer, slice.start, slice.length, type))
-    return refuse_data (place, "not the type string of a value", error);
-
-  *depth = get_layout (self, *type)->levels;
-  return TRUE;
+  self->at = afrpc_json_skip_word (start, self->end);
+  return (AfrpcJsonSlice) { start, self->at - start };
 }
 
-/* Whether the object ends where it should. */
-static gboolean
-end_wrapping (Decoder               *self,
-              const Wrapping        *wrapping,
-              const AfrpcJsonPlace  *place,
-              GError               **error)
+/* Of sizes that the compiler knows. */
+static void
+put_scalar (AfrpcJsonDecoder      *self,
+            const AfrpcJsonScalar *scalar,
+            gsize                  size)
 {
-  if (wrapping->end != NULL)
-    self->reader.at = wrapping->end;
-
-  return afrpc_json_reader_accept (&self->reader, '}') || refuse_wrapping (place, error);
-}
-
-/* Typed JSON: opens it; the type is the last of the table then, and the data at hand. */
-static gboolean
-unwrap (Decoder               *self,
-        Wrapping              *wrapping,
-        guint                 *type,
-        guint                 *depth,
-        const AfrpcJsonPlace  *place,
-        GError               **error)
-{
-  if (!find_members (self, wrapping, place, error))
-    return FALSE;
-  /* Before anything is said of what is in it. */
-  if (wrapping->end != NULL && afrpc_json_reader_peek (&self->reader) != '}')
-    return refuse_wrapping (place, error);
-  self->reader.at = wrapping->type;
-  if (!take_type (self, type, depth, AFRPC_JSON_NAMED (place, "type"), error))
-    return FALSE;
-  self->reader.at = wrapping->data;
-  return TRUE;
-}
-
-/* What plain JSON in a `v` is taken for. */
-static guint
-guess_type (Decoder *self,
-            guint   *depth)
-{
-  guint index;
-
-  char number[2] = "";
-  const char *type = number;
-
-  switch (afrpc_json_reader_peek (&self->reader))
+  switch (size)
     {
-    case 'n':
-      type = "mv";
+    case 8:
+      afrpc_value_writer_put (&self->writer, scalar->bytes, 8);
       break;
-    case '{':
-      type = "a{sv}";
+    case 4:
+      afrpc_value_writer_put (&self->writer, scalar->bytes, 4);
       break;
-    case '[':
-      type = "av";
-      break;
-    case 't':
-    case 'f':
-      type = "b";
-      break;
-    case '"':
-      type = "s";
+    case 2:
+      afrpc_value_writer_put (&self->writer, scalar->bytes, 2);
       break;
     default:
-      number[0] = afrpc_json_guess_number (self->reader);
+      afrpc_value_writer_put (&self->writer, scalar->bytes, 1);
+      break;
     }
-  afrpc_value_writer_push_type (&self->writer, type, strlen (type), &index);
-  *depth = get_layout (self, index)->levels;
-  return index;
 }
 
-/* Behind the value in a `v`. */
-static void
-write_type (Decoder *self,
-            guint    type)
+/* A number, a literal, or a string that says one. */
+static gboolean
+read_scalar (AfrpcJsonDecoder   *self,
+             const AfrpcLayout  *layout,
+             GError            **error)
 {
-  const guint length = get_layout (self, type)->length;
-  guint8 *at = afrpc_value_writer_add (&self->writer, length + 1);
+  char string[AFRPC_JSON_SCALAR_SIZE_MAX];
+  AfrpcJsonSlice word = { string, 0 };
+  AfrpcJsonScalar scalar;
+  const gboolean is_string = *self->at == '"';
+  const char *message;
 
-  *at++ = '\0';
-  for (guint i = 0; i < length; i++)
-    at[i] = get_layout (self, type + i)->code;
+  if (is_string)
+    {
+      self->at++;
+      if (!afrpc_json_take_short (&self->at, string, sizeof string, &word.length))
+        word.length = 0;
+    }
+  else if (*self->at != '[' && *self->at != '{')
+    word = take_word (self);
+
+  message = afrpc_json_read_scalar (word, is_string, layout->code, &scalar);
+  if (message != NULL)
+    return refuse_value (self, message, error);
+
+  put_scalar (self, &scalar, layout->fixed_size);
+  afrpc_json_decoder_end_value (self);
+  return TRUE;
 }
 
 static gboolean
-decode_variant (Decoder               *self,
-                guint                  depth,
-                const AfrpcJsonPlace  *place,
-                GError               **error)
+begin_string (AfrpcJsonDecoder  *self,
+              char               code,
+              GError           **error)
 {
-  const gboolean is_typed = (self->flags & AFRPC_JSON_TYPED) != 0;
-  const AfrpcJsonPlace *inside = is_typed ? AFRPC_JSON_NAMED (place, "data") : place;
-  Wrapping wrapping;
-  guint type, type_depth;
+  if (*self->at != '"')
+    return refuse_value (self, code == 'y' ? "expected bytes, a string of base64" : "expected a string", error);
 
-  if (!is_typed)
-    type = guess_type (self, &type_depth);
-  else if (!unwrap (self, &wrapping, &type, &type_depth, place, error))
-    return FALSE;
-
-  if (depth + type_depth >= AFRPC_JSON_DEPTH_MAX)
-    return refuse (place, AFRPC_ERROR_TOO_LARGE, "too many values in each other", error);
-  if (!decode_value (self, type, depth + 1, inside, error))
-    return FALSE;
-  write_type (self, type);
-  afrpc_value_writer_pop_type (&self->writer, type);
-  return !is_typed || end_wrapping (self, &wrapping, place, error);
+  self->at++;
+  afrpc_json_string_init (&self->string, &self->writer, code);
+  self->state = AFRPC_JSON_STRING;
+  return TRUE;
 }
 
 static gboolean
-decode_value (Decoder               *self,
-              guint                  type,
-              guint                  depth,
-              const AfrpcJsonPlace  *place,
-              GError               **error)
+begin_maybe (AfrpcJsonDecoder  *self,
+             GError           **error)
 {
-  const char code = get_layout (self, type)->code;
+  if (*self->at == '[')
+    return open_container (self, AFRPC_JSON_JUST);
+  if (*self->at != 'n')
+    return refuse_value (self, "expected null or an array of 1", error);
 
-  switch (code)
+  take_word (self);
+  afrpc_json_decoder_end_value (self);
+  return TRUE;
+}
+
+static gboolean
+begin_array (AfrpcJsonDecoder  *self,
+             GError           **error)
+{
+  const AfrpcLayout *element = get_layout (self, self->type + 1);
+  const gboolean has_names = element->code == '{' && afrpc_json_is_name_type (element[1].code);
+
+  if (element->code == 'y')
+    return begin_string (self, 'y', error);
+  if (*self->at == '[')
+    return open_container (self, AFRPC_JSON_LIST);
+  if (!has_names)
+    return refuse_value (self, "expected an array", error);
+  if (*self->at == '{')
+    return open_container (self, AFRPC_JSON_OBJECT);
+
+  return refuse_value (self, "expected an object", error);
+}
+
+/* What is not as long as the tuple is. */
+gboolean
+afrpc_json_decoder_refuse_length (AfrpcJsonDecoder  *self,
+                                  guint              n_frames,
+                                  guint              tuple,
+                                  GError           **error)
+{
+  const guint end = tuple + get_layout (self, tuple)->length - 1;
+  g_autofree char *message = NULL;
+  guint n = 0;
+
+  for (guint member = tuple + 1; member < end; n++)
+    member += get_layout (self, member)->length;
+  message = g_strdup_printf ("expected an array of %u", n);
+
+  return afrpc_json_decoder_refuse (self, n_frames, AFRPC_ERROR_INVALID_DATA, message, error);
+}
+
+gboolean
+afrpc_json_decoder_begin_value (AfrpcJsonDecoder  *self,
+                                GError           **error)
+{
+  const AfrpcLayout *layout = get_layout (self, self->type);
+
+  if (self->depth >= AFRPC_JSON_DEPTH_MAX)
+    return afrpc_json_decoder_refuse_depth (self, error);
+
+  switch (layout->code)
     {
     case 'v':
-      return decode_variant (self, depth, place, error);
+      if ((self->flags & AFRPC_JSON_TYPED) == 0)
+        return afrpc_json_guess_begin (self, error);
+      afrpc_json_wrapping_begin (self);
+      return TRUE;
     case 'm':
-      return decode_maybe (self, type, depth, place, error);
+      return begin_maybe (self, error);
     case 'a':
-      return decode_array (self, type, depth, place, error);
+      return begin_array (self, error);
     case '(':
     case '{':
-      return decode_tuple (self, type, depth, place, error);
+      return *self->at == '[' ? open_container (self, AFRPC_JSON_TUPLE)
+                              : afrpc_json_decoder_refuse_length (self, self->n_frames, self->type, error);
+    case 's':
+    case 'o':
+    case 'g':
+      return begin_string (self, layout->code, error);
     default:
-      return afrpc_json_decode_basic (&self->reader, &self->writer, code, place, error);
+      return read_scalar (self, layout, error);
     }
 }
 
-static GVariant *
-decode (Decoder             *self,
-        const GVariantType  *expected,
-        GError             **error)
-{
-  static const AfrpcJsonPlace top = { NULL };
-  Wrapping wrapping;
-  guint type, depth;
+/* The machine */
 
-  if (expected != NULL)
+static gboolean
+go_on_string (AfrpcJsonDecoder  *self,
+              const char        *limit,
+              GError           **error)
+{
+  const char *message;
+  const int step = afrpc_json_string_step (&self->string, &self->at, limit, &message);
+
+  if (step < 0)
+    return refuse_value (self, message, error);
+  if (step == 0)
+    return TRUE;
+
+  if (self->state == AFRPC_JSON_KEY)
+    self->state = AFRPC_JSON_COLON;
+  else
+    afrpc_json_decoder_end_value (self);
+  return TRUE;
+}
+
+/* With a token at hand. */
+static gboolean
+go_on_token (AfrpcJsonDecoder  *self,
+             GError           **error)
+{
+  switch (self->state)
     {
-      if (!afrpc_value_writer_push_type (&self->writer, g_variant_type_peek_string (expected),
-                                         g_variant_type_get_string_length (expected), &type))
-        {
-          refuse (&top, AFRPC_ERROR_TOO_LARGE, "the type string is too long", error);
-          return NULL;
-        }
-      return decode_value (self, type, 0, &top, error) ? afrpc_value_writer_end (&self->writer, type) : NULL;
+    case AFRPC_JSON_VALUE:
+      return afrpc_json_decoder_begin_value (self, error);
+    case AFRPC_JSON_FIRST:
+    case AFRPC_JSON_NEXT:
+      return afrpc_json_container_go_on (self, error);
+    case AFRPC_JSON_NAME:
+      return afrpc_json_container_begin_name (self);
+    case AFRPC_JSON_COLON:
+      return afrpc_json_container_begin_member (self, error);
+    default:
+      return afrpc_json_wrapping_step (self, error);
+    }
+}
+
+/* Does a little more, with the text up to @limit, or not much beyond. */
+static gboolean
+go_on (AfrpcJsonDecoder  *self,
+       const char        *limit,
+       gssize            *budget,
+       GError           **error)
+{
+  switch (self->state)
+    {
+    case AFRPC_JSON_STRING:
+    case AFRPC_JSON_KEY:
+      *budget -= self->string.is_whole ? AFRPC_JSON_STRING_PIECE * LETTER_COST : 0;
+      return go_on_string (self, limit, error);
+
+    case AFRPC_JSON_NAMES:
+      return afrpc_json_container_look_at_names (self, budget, error);
+
+    case AFRPC_JSON_CLOSE:
+      *budget -= ENDS_MAX * END_COST;
+      afrpc_json_container_go_on_closing (self, ENDS_MAX);
+      return TRUE;
+
+    case AFRPC_JSON_SKIP:
+      return afrpc_json_wrapping_skip (self, limit, error);
+
+    default:
+      if (!afrpc_json_is_space (*self->at))
+        return go_on_token (self, error);
+
+      self->at = afrpc_json_skip_space (self->at, limit);
+      return TRUE;
+    }
+}
+
+/* Now that the text is known to be JSON. */
+static gboolean
+begin (AfrpcJsonDecoder  *self,
+       GError           **error)
+{
+  self->at = self->text;
+  self->end = self->text + self->size;
+  self->n_frames = 0;
+  self->type = self->depth = 0;
+  self->skip_left = AFRPC_JSON_SKIP_MIN + AFRPC_JSON_SKIP_TIMES_MAX * self->size;
+  afrpc_value_writer_init (&self->writer, self->size);
+  if ((self->flags & AFRPC_JSON_TYPED) != 0)
+    {
+      afrpc_json_wrapping_begin (self);
+      return TRUE;
     }
 
-  if (!unwrap (self, &wrapping, &type, &depth, &top, error)
-      || !decode_value (self, type, 0, AFRPC_JSON_NAMED (&top, "data"), error)
-      || !end_wrapping (self, &wrapping, &top, error))
-    return NULL;
-  return afrpc_value_writer_end (&self->writer, type);
+  self->state = AFRPC_JSON_VALUE;
+  if (!afrpc_value_writer_push_type (&self->writer, self->expected, strlen (self->expected), &self->type))
+    return afrpc_json_decoder_refuse (self, 0, AFRPC_ERROR_TOO_LARGE, "the type string is too long", error);
+  afrpc_json_guess_init (self);
+  return TRUE;
+}
+
+static int
+run (AfrpcJsonDecoder  *self,
+     gssize             budget,
+     GVariant         **value,
+     GError           **error)
+{
+  if (self->state == AFRPC_JSON_SCAN)
+    {
+      const int step = afrpc_json_scan_step (&self->scan, &budget, error);
+
+      if (step <= 0)
+        return step;
+      if (!begin (self, error))
+        return -1;
+    }
+
+  while (self->state != AFRPC_JSON_END)
+    {
+      const char *before = self->at;
+
+      if (budget < 0)
+        return 0;
+      if (!go_on (self, before + MIN (self->end - before, AFRPC_JSON_STRING_PIECE), &budget, error))
+        return -1;
+      if (self->writer.has_failed)
+        break;
+      budget -= TOKEN_COST + TEXT_COST * MAX (self->at - before, 0);
+    }
+
+  *value = afrpc_value_writer_end (&self->writer, 0);
+  return *value != NULL || afrpc_json_decoder_refuse_memory (self, error) ? 1 : -1;
+}
+
+void
+afrpc_json_decoder_init (AfrpcJsonDecoder   *self,
+                         const char         *text,
+                         gsize               length,
+                         const GVariantType *expected)
+{
+  self->flags = expected != NULL ? AFRPC_JSON_PLAIN : AFRPC_JSON_TYPED;
+  self->text = text;
+  self->size = length;
+  self->expected[0] = '\0';
+  /* What is longer is refused later, and so is what is not there at all. */
+  if (expected != NULL && g_variant_type_get_string_length (expected) < sizeof self->expected)
+    g_strlcpy (self->expected, g_variant_type_peek_string (expected), g_variant_type_get_string_length (expected) + 1);
+  self->state = AFRPC_JSON_SCAN;
+  self->names.slots = NULL;
+  self->writer = (AfrpcValueWriter) { NULL };
+  afrpc_json_scan_init (&self->scan, text, length);
+}
+
+void
+afrpc_json_decoder_clear (AfrpcJsonDecoder *self)
+{
+  afrpc_json_names_clear (&self->names);
+  afrpc_value_writer_clear (&self->writer);
+}
+
+AfrpcJsonDecoder *
+afrpc_json_decoder_new (const char         *text,
+                        gsize               length,
+                        const GVariantType *expected)
+{
+  AfrpcJsonDecoder *self = g_new (AfrpcJsonDecoder, 1);
+
+  afrpc_json_decoder_init (self, text, length, expected);
+  return self;
+}
+
+void
+afrpc_json_decoder_free (AfrpcJsonDecoder *self)
+{
+  afrpc_json_decoder_clear (self);
+  g_free (self);
+}
+
+int
+afrpc_json_decoder_step (AfrpcJsonDecoder  *self,
+                         gssize             budget,
+                         GVariant         **value,
+                         GError           **error)
+{
+  int step;
+
+  if (self->size > AFRPC_JSON_SIZE_MAX)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                   "JSON: %" G_GSIZE_FORMAT " bytes are over the limit of %" G_GSIZE_FORMAT, self->size,
+                   AFRPC_JSON_SIZE_MAX);
+      return -1;
+    }
+
+  g_return_val_if_fail (self->state != AFRPC_JSON_OVER, -1);
+
+  step = run (self, budget, value, error);
+  if (step != 0)
+    self->state = AFRPC_JSON_OVER;
+  return step;
 }
 
 GVariant *
@@ -546,30 +499,16 @@ afrpc_json_decode (const char          *text,
                    const GVariantType  *expected,
                    GError             **error)
 {
-  Decoder self;
-  gsize size;
-  GVariant *value;
+  AfrpcJsonDecoder self;
+  GVariant *value = NULL;
 
   g_return_val_if_fail (text != NULL, NULL);
   g_return_val_if_fail (expected == NULL || g_variant_type_is_definite (expected), NULL);
   g_return_val_if_fail (error == NULL || *error == NULL, NULL);
 
-  size = length >= 0 ? (gsize) length : strlen (text);
-  if (size > AFRPC_JSON_SIZE_MAX)
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
-                   "JSON: %" G_GSIZE_FORMAT " bytes are over the limit of %" G_GSIZE_FORMAT, size, AFRPC_JSON_SIZE_MAX);
-      return NULL;
-    }
-  if (!afrpc_json_scan (text, size, error))
-    return NULL;
+  afrpc_json_decoder_init (&self, text, length >= 0 ? (gsize) length : strlen (text), expected);
+  afrpc_json_decoder_step (&self, G_MAXSSIZE / 2, &value, error);
+  afrpc_json_decoder_clear (&self);
 
-  self.flags = expected != NULL ? AFRPC_JSON_PLAIN : AFRPC_JSON_TYPED;
-  self.skip_left = SKIP_MIN + SKIP_TIMES_MAX * size;
-  afrpc_json_reader_init (&self.reader, text, size);
-  afrpc_value_writer_init (&self.writer, size);
-  value = decode (&self, expected, error);
-  afrpc_value_writer_clear (&self.writer);
-  afrpc_json_reader_clear (&self.reader);
   return value;
 }

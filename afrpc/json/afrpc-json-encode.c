@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "afrpc-json-names.h"
 #include "afrpc-json-private.h"
 #include "wire/afrpc-layout.h"
 
@@ -245,6 +246,13 @@ has_names (const GVariantType *array)
   return element[0] == '{' && afrpc_json_is_name_type (element[1]);
 }
 
+static const char *
+get_one_of (gconstpointer names,
+            gsize         i)
+{
+  return ((const GPtrArray *) names)->pdata[i];
+}
+
 static gboolean
 names_are_unique (GVariant *dictionary)
 {
@@ -258,7 +266,7 @@ names_are_unique (GVariant *dictionary)
       g_ptr_array_add (names, (char *) get_name (entry));
       g_variant_unref (entry);
     }
-  return afrpc_json_find_duplicate (names) == NULL;
+  return afrpc_json_names_are_unique (names->len, get_one_of, names);
 }
 
 static void

@@ -35,6 +35,29 @@ afrpc_json_pointer_add_name (GString    *pointer,
 }
 
 void
+afrpc_json_pointer_add_raw (GString    *pointer,
+                            const char *name)
+{
+  char string[NAME_SHOWN_MAX + AFRPC_JSON_CHARACTER_SIZE_MAX + 1];
+  gsize length = 0;
+
+  /* Longer than what is shown, if it is. */
+  while (*name != '"' && length <= NAME_SHOWN_MAX)
+    {
+      gsize size = 1;
+
+      string[length] = *name;
+      name += *name == '\\' ? 1 + afrpc_json_unescape (name + 1, string + length, &size) : 1;
+      length += size;
+    }
+  /* Of its last character, all is there. */
+  while (*name != '"' && (*name & 0xc0) == 0x80 && length < sizeof string)
+    string[length++] = *name++;
+
+  afrpc_json_pointer_add_name (pointer, string, length);
+}
+
+void
 afrpc_json_pointer_add_index (GString *pointer,
                               gsize    index)
 {
@@ -49,43 +72,4 @@ afrpc_json_pointer_set_error (const char  *pointer,
 {
   g_set_error (error, AFRPC_ERROR, code, "JSON%s%s: %s", *pointer != '\0' ? " at " : "", pointer,
                message);
-}
-
-static void
-add_place (GString              *pointer,
-           const AfrpcJsonPlace *place)
-{
-  if (place->up == NULL)
-    return;
-
-  add_place (pointer, place->up);
-  if (place->name == NULL)
-    afrpc_json_pointer_add_index (pointer, place->index);
-  else
-    {
-      g_autoptr(GString) name = g_string_new (NULL);
-
-      afrpc_json_unescape (name, place->name, place->name_length);
-      afrpc_json_pointer_add_name (pointer, name->str, name->len);
-    }
-}
-
-GString *
-afrpc_json_place_get_pointer (const AfrpcJsonPlace *place)
-{
-  GString *pointer = g_string_new (NULL);
-
-  add_place (pointer, place);
-  return pointer;
-}
-
-void
-afrpc_json_place_set_error (const AfrpcJsonPlace  *place,
-                            AfrpcError             code,
-                            const char            *message,
-                            GError               **error)
-{
-  g_autoptr(GString) pointer = afrpc_json_place_get_pointer (place);
-
-  afrpc_json_pointer_set_error (pointer->str, code, message, error);
 }

@@ -3,8 +3,6 @@
 
 #include "afrpc-json-private.h"
 
-#include <string.h>
-
 gboolean
 afrpc_json_is_name_type (char type)
 {
@@ -21,10 +19,10 @@ read_code_unit (const char *digits)
   return unit;
 }
 
-/* Returns how many bytes after the backslash belong to it. */
-static gsize
-unescape_one (GString    *out,
-              const char *escape)
+gsize
+afrpc_json_unescape (const char *escape,
+                     char       *character,
+                     gsize      *size)
 {
   static const char pairs[] = "b\bf\fn\nr\rt\t";
   gunichar c;
@@ -35,50 +33,42 @@ unescape_one (GString    *out,
 
       while (*pair != '\0' && *pair != *escape)
         pair += 2;
-      g_string_append_c (out, *pair != '\0' ? pair[1] : *escape);
+      *character = *pair != '\0' ? pair[1] : *escape;
+      *size = 1;
       return 1;
     }
 
   c = read_code_unit (escape + 1);
   if (c < 0xd800 || c > 0xdbff)
     {
-      g_string_append_unichar (out, c);
+      *size = g_unichar_to_utf8 (c, character);
       return 5;
     }
-  g_string_append_unichar (out, 0x10000 + ((c & 0x3ff) << 10) + (read_code_unit (escape + 7) & 0x3ff));
+  *size = g_unichar_to_utf8 (0x10000 + ((c & 0x3ff) << 10) + (read_code_unit (escape + 7) & 0x3ff), character);
   return 11;
 }
 
-void
-afrpc_json_unescape (GString    *out,
-                     const char *raw,
-                     gsize       length)
+gboolean
+afrpc_json_take_short (const char **at,
+                       char        *string,
+                       gsize        size,
+                       gsize       *length)
 {
-  const char *end = raw + length;
-  const char *backslash;
+  gsize n = 0;
 
-  while ((backslash = memchr (raw, '\\', end - raw)) != NULL)
+  while (**at != '"')
     {
-      g_string_append_len (out, raw, backslash - raw);
-      raw = backslash + 1;
-      raw += unescape_one (out, raw);
+      char character[AFRPC_JSON_CHARACTER_SIZE_MAX] = { **at };
+      gsize n_bytes = 1;
+
+      *at += **at == '\\' ? 1 + afrpc_json_unescape (*at + 1, character, &n_bytes) : 1;
+      if (n + n_bytes > size)
+        return FALSE;
+      memcpy (string + n, character, n_bytes);
+      n += n_bytes;
     }
-  g_string_append_len (out, raw, end - raw);
-}
 
-static int
-compare_names (gconstpointer a,
-               gconstpointer b)
-{
-  return strcmp (*(const char *const *) a, *(const char *const *) b);
-}
-
-const char *
-afrpc_json_find_duplicate (GPtrArray *names)
-{
-  g_ptr_array_sort (names, compare_names);
-  for (guint i = 1; i < names->len; i++)
-    if (strcmp (names->pdata[i - 1], names->pdata[i]) == 0)
-      return names->pdata[i];
-  return NULL;
+  (*at)++;
+  *length = n;
+  return TRUE;
 }

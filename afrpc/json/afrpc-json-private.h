@@ -2,6 +2,7 @@
 #pragma once
 
 #include <glib.h>
+#include <string.h>
 
 G_BEGIN_DECLS
 
@@ -28,16 +29,85 @@ typedef union
   double d;
 } AfrpcJsonScalar;
 
+/* A part of the text. Not ended by a NUL, and has none in it. */
+typedef struct
+{
+  const char *start;
+  gsize length;
+} AfrpcJsonSlice;
+
+static inline gboolean
+afrpc_json_slice_is (AfrpcJsonSlice  slice,
+                     const char     *string,
+                     gsize           length)
+{
+  return slice.length == length && memcmp (slice.start, string, length) == 0;
+}
+
+#define AFRPC_JSON_SLICE_IS(slice, literal) afrpc_json_slice_is (slice, literal, sizeof (literal) - 1)
+
+static inline gboolean
+afrpc_json_is_space (char c)
+{
+  return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+static inline const char *
+afrpc_json_skip_space (const char *at,
+                       const char *end)
+{
+  while (at < end && afrpc_json_is_space (*at))
+    at++;
+
+  return at;
+}
+
+/* Skips a number, true, false or null, of which something valid comes next. */
+static inline const char *
+afrpc_json_skip_word (const char *at,
+                      const char *end)
+{
+  while (at < end && *at > ' ' && *at != ',' && *at != ']' && *at != '}')
+    at++;
+
+  return at;
+}
+
+/* Skips characters of a string up to a quote or a backslash. */
+static inline const char *
+afrpc_json_skip_run (const char *at,
+                     const char *end)
+{
+  const guint64 ones = G_GUINT64_CONSTANT (0x0101010101010101);
+  guint64 word;
+
+  for (; end - at >= 8; at += 8)
+    {
+      memcpy (&word, at, sizeof word);
+      /* A byte that is 0 leaves a high bit, and so does, for no reason, one that had it. */
+      if ((((word ^ ones * '"') - ones) | ((word ^ ones * '\\') - ones)) & ~word & ones << 7)
+        break;
+    }
+  while (at < end && *at != '"' && *at != '\\')
+    at++;
+
+  return at;
+}
+
 /* Whether a dictionary whose keys have that type can be an object. */
 gboolean    afrpc_json_is_name_type   (char                type);
 
-/* What a string means that is written so between its quotes, and is valid. */
-void        afrpc_json_unescape       (GString            *out,
-                                       const char         *raw,
-                                       gsize               length);
+/* What the escape behind a backslash means, a character of up to 4 bytes. Returns how many bytes of the text it
+ * has; the text is valid. */
+#define AFRPC_JSON_CHARACTER_SIZE_MAX 4
+gsize       afrpc_json_unescape       (const char         *escape,
+                                       char               *character,
+                                       gsize              *size);
 
-/* One of @names (element-type utf8) that occurs twice, or NULL; sorts them. No hash table: whoever
- * chooses the names could make it slow. */
-const char *afrpc_json_find_duplicate (GPtrArray          *names);
+/* A string that is written so up to its quote, if it has @size bytes at most. Returns FALSE if it has more. */
+gboolean    afrpc_json_take_short     (const char        **at,
+                                       char               *string,
+                                       gsize               size,
+                                       gsize              *length);
 
 G_END_DECLS

@@ -6,35 +6,17 @@
 #include <string.h>
 
 #include "afrpc-json-place.h"
+#include "afrpc-json-private.h"
+#include "wire/afrpc-text.h"
 
-typedef enum
-{
-  WANT_VALUE,
-  WANT_VALUE_OR_END, /* after [ */
-  WANT_NAME,
-  WANT_NAME_OR_END,  /* after { */
-  WANT_COMMA_OR_END,
-  WANT_NOTHING,
-} Want;
+/* Bytes between two looks at the budget. */
+#define PIECE 512
 
-typedef struct
-{
-  gboolean is_object;
-  gsize index;       /* of the element or member that is being read */
-  const char *name;  /* (nullable): of that member, as written between the quotes */
-  gsize name_length;
-} Level;
+/* Units of work. */
+#define TOKEN_COST 128
+#define BYTE_COST 4
 
-typedef struct
-{
-  const char *start;
-  const char *at;
-  const char *end;
-  gboolean is_cut;   /* the end is not that of the text, but what is no UTF-8 */
-  Want want;
-  guint depth; /* <= AFRPC_JSON_SCAN_DEPTH_MAX; how many of the levels are in use */
-  Level levels[AFRPC_JSON_SCAN_DEPTH_MAX];
-} Scan;
+typedef AfrpcJsonScan Scan;
 
 static gboolean
 fail (const Scan  *scan,
@@ -47,7 +29,7 @@ fail (const Scan  *scan,
 
   for (guint i = 0; i < scan->depth; i++)
     {
-      const Level *level = &scan->levels[i];
+      const AfrpcJsonLevel *level = &scan->levels[i];
 
       if (!level->is_object)
         afrpc_json_pointer_add_index (pointer, level->index);
@@ -60,20 +42,28 @@ fail (const Scan  *scan,
   return FALSE;
 }
 
+/* Whether what comes next is no text: neither are two, three or four bytes a character. */
+static gboolean
+is_at_no_text (const Scan *scan)
+{
+  const guint8 *at = (const guint8 *) scan->at;
+  const guint8 *end = at + MIN (scan->end - scan->at, 4);
+
+  return at < end && afrpc_text_skip_utf8 (at, end) == at;
+}
+
 static gboolean
 fail_syntax (const Scan  *scan,
              const char  *message,
              GError     **error)
 {
-  if (scan->is_cut && scan->at == scan->end)
-    message = "a NUL, or not UTF-8";
-  return fail (scan, AFRPC_ERROR_INVALID_DATA, message, error);
+  return fail (scan, AFRPC_ERROR_INVALID_DATA, is_at_no_text (scan) ? "a NUL, or not UTF-8" : message, error);
 }
 
 static void
 end_value (Scan *scan)
 {
-  scan->want = scan->depth > 0 ? WANT_COMMA_OR_END : WANT_NOTHING;
+  scan->want = scan->depth > 0 ? AFRPC_JSON_WANT_COMMA_OR_END : AFRPC_JSON_WANT_NOTHING;
 }
 
 static gboolean
@@ -84,8 +74,8 @@ enter (Scan      *scan,
   if (scan->depth == AFRPC_JSON_SCAN_DEPTH_MAX)
     return fail (scan, AFRPC_ERROR_TOO_LARGE, "too many arrays and objects in each other", error);
 
-  scan->levels[scan->depth++] = (Level) { .is_object = is_object };
-  scan->want = is_object ? WANT_NAME_OR_END : WANT_VALUE_OR_END;
+  scan->levels[scan->depth++] = (AfrpcJsonLevel) { .is_object = is_object };
+  scan->want = is_object ? AFRPC_JSON_WANT_NAME_OR_END : AFRPC_JSON_WANT_VALUE_OR_END;
   scan->at++;
   return TRUE;
 }
@@ -148,7 +138,8 @@ scan_escape (Scan    *scan,
   scan->at++;
   if (scan->at == scan->end)
     return fail_syntax (scan, "the text ends in a string", error);
-  if (strchr ("\"\\/bfnrt", *scan->at) != NULL)
+  /* A NUL would be found, too. */
+  if (*scan->at != '\0' && strchr ("\"\\/bfnrt", *scan->at) != NULL)
     {
       scan->at++;
       return TRUE;
@@ -159,33 +150,92 @@ scan_escape (Scan    *scan,
   return scan_unicode_escape (scan, error);
 }
 
-static gboolean
-scan_string (Scan    *scan,
-             GError **error)
+/* Skips what is neither a quote, nor a backslash, nor a control character, nor beyond ASCII. */
+static inline const char *
+skip_plain (const char *at,
+            const char *end)
 {
-  scan->at++;
-  while (scan->at < scan->end && *scan->at != '"')
+  const guint64 ones = G_GUINT64_CONSTANT (0x0101010101010101);
+  guint64 word;
+
+  for (; end - at >= 8; at += 8)
     {
-      if ((guchar) *scan->at < 0x20)
-        return fail_syntax (scan, "a control character in a string", error);
-      if (*scan->at != '\\')
-        scan->at++;
-      else if (!scan_escape (scan, error))
-        return FALSE;
+      memcpy (&word, at, sizeof word);
+      /* Each subtraction leaves a high bit where there is such a character, and may do so behind one. */
+      if (((word | (word - ones * 0x20) | ((word ^ ones * '"') - ones) | ((word ^ ones * '\\') - ones)) &
+           ones << 7) != 0)
+        break;
     }
-  if (scan->at == scan->end)
-    return fail_syntax (scan, "the text ends in a string", error);
+  while (at < end && (guchar) *at >= 0x20 && *at != '"' && *at != '\\' && (guchar) *at < 0x80)
+    at++;
+
+  return at;
+}
+
+static void
+end_string (Scan *scan)
+{
+  if (scan->want != AFRPC_JSON_WANT_NAME)
+    end_value (scan);
+  else
+    {
+      AfrpcJsonLevel *level = &scan->levels[scan->depth - 1];
+
+      level->name = scan->string;
+      level->name_length = scan->at - scan->string;
+      scan->want = AFRPC_JSON_WANT_COLON;
+    }
+  scan->string = NULL;
   scan->at++;
-  return TRUE;
+}
+
+/* Goes on in a string, not beyond @limit by more than a character. */
+static gboolean
+scan_string (Scan        *scan,
+             const char  *limit,
+             GError     **error)
+{
+  while (scan->at < limit)
+    {
+      scan->at = skip_plain (scan->at, limit);
+      if (scan->at == limit)
+        break;
+      if (*scan->at == '"')
+        {
+          end_string (scan);
+          return TRUE;
+        }
+
+      if (*scan->at == '\\')
+        {
+          if (!scan_escape (scan, error))
+            return FALSE;
+        }
+      else if ((guchar) *scan->at < 0x80)
+        return fail_syntax (scan, "a control character in a string", error);
+      else
+        {
+          const guint8 *at = (const guint8 *) scan->at;
+          const guint8 *end = (const guint8 *) limit + MIN (scan->end - limit, 3);
+          const guint8 *next = afrpc_text_skip_wide (at, end);
+
+          if (next == at)
+            return fail_syntax (scan, "", error);
+          scan->at = (const char *) next;
+        }
+    }
+
+  return scan->at < scan->end || fail_syntax (scan, "the text ends in a string", error);
 }
 
 static gboolean
-scan_digits (Scan    *scan,
-             GError **error)
+scan_digits (Scan        *scan,
+             const char  *end,
+             GError     **error)
 {
   const char *first = scan->at;
 
-  while (scan->at < scan->end && g_ascii_isdigit (*scan->at))
+  while (scan->at < end && g_ascii_isdigit (*scan->at))
     scan->at++;
   return scan->at > first || fail_syntax (scan, "expected a digit", error);
 }
@@ -194,28 +244,33 @@ static gboolean
 scan_number (Scan    *scan,
              GError **error)
 {
+  const char *end = scan->at + MIN (scan->end - scan->at, AFRPC_JSON_NUMBER_SIZE_MAX + 1);
+  const char *first = scan->at;
+
   if (*scan->at == '-')
     scan->at++;
-  if (scan->at < scan->end && *scan->at == '0')
+  if (scan->at < end && *scan->at == '0')
     scan->at++;
-  else if (!scan_digits (scan, error))
+  else if (!scan_digits (scan, end, error))
     return FALSE;
 
-  if (scan->at < scan->end && *scan->at == '.')
+  if (scan->at < end && *scan->at == '.')
     {
       scan->at++;
-      if (!scan_digits (scan, error))
+      if (!scan_digits (scan, end, error))
         return FALSE;
     }
-  if (scan->at < scan->end && (*scan->at == 'e' || *scan->at == 'E'))
+  if (scan->at < end && (*scan->at == 'e' || *scan->at == 'E'))
     {
       scan->at++;
-      if (scan->at < scan->end && (*scan->at == '+' || *scan->at == '-'))
+      if (scan->at < end && (*scan->at == '+' || *scan->at == '-'))
         scan->at++;
-      if (!scan_digits (scan, error))
+      if (!scan_digits (scan, end, error))
         return FALSE;
     }
-  return TRUE;
+
+  return scan->at - first <= AFRPC_JSON_NUMBER_SIZE_MAX ||
+         fail (scan, AFRPC_ERROR_TOO_LARGE, "the number has too many digits", error);
 }
 
 static gboolean
@@ -231,68 +286,49 @@ scan_literal (Scan        *scan,
   return TRUE;
 }
 
-static gboolean
-scan_scalar (Scan    *scan,
-             GError **error)
-{
-  switch (*scan->at)
-    {
-    case '"':
-      return scan_string (scan, error);
-    case 't':
-      return scan_literal (scan, "true", error);
-    case 'f':
-      return scan_literal (scan, "false", error);
-    case 'n':
-      return scan_literal (scan, "null", error);
-    default:
-      if (*scan->at == '-' || g_ascii_isdigit (*scan->at))
-        return scan_number (scan, error);
-      return fail_syntax (scan, "expected a value", error);
-    }
-}
-
+/* Begins a value; what has nothing in it, and is no string, is then behind us. */
 static gboolean
 scan_value (Scan    *scan,
             GError **error)
 {
-  if (*scan->at == '{' || *scan->at == '[')
-    return enter (scan, *scan->at == '{', error);
-  if (!scan_scalar (scan, error))
-    return FALSE;
+  gboolean is_good;
+
+  switch (*scan->at)
+    {
+    case '{':
+    case '[':
+      return enter (scan, *scan->at == '{', error);
+    case '"':
+      scan->string = ++scan->at;
+      return TRUE;
+    case 't':
+      is_good = scan_literal (scan, "true", error);
+      break;
+    case 'f':
+      is_good = scan_literal (scan, "false", error);
+      break;
+    case 'n':
+      is_good = scan_literal (scan, "null", error);
+      break;
+    default:
+      is_good = *scan->at == '-' || g_ascii_isdigit (*scan->at) ? scan_number (scan, error)
+                                                                : fail_syntax (scan, "expected a value", error);
+    }
+
   end_value (scan);
-  return TRUE;
+  return is_good;
 }
 
-static void
-skip_space (Scan *scan)
-{
-  while (scan->at < scan->end
-         && (*scan->at == ' ' || *scan->at == '\n' || *scan->at == '\t' || *scan->at == '\r'))
-    scan->at++;
-}
-
-/* A member's name, and the colon after it. */
 static gboolean
 scan_name (Scan    *scan,
            GError **error)
 {
-  Level *level = &scan->levels[scan->depth - 1];
-  const char *name = scan->at + 1;
-
-  level->name = NULL;
+  scan->levels[scan->depth - 1].name = NULL;
   if (*scan->at != '"')
     return fail_syntax (scan, "expected the name of a member", error);
-  if (!scan_string (scan, error))
-    return FALSE;
-  level->name = name;
-  level->name_length = scan->at - 1 - name;
 
-  skip_space (scan);
-  if (scan->at == scan->end || *scan->at != ':')
-    return fail_syntax (scan, "expected a colon", error);
-  scan->at++;
-  scan->want = WANT_VALUE;
+  scan->want = AFRPC_JSON_WANT_NAME;
+  scan->string = ++scan->at;
   return TRUE;
 }
 
@@ -300,7 +336,7 @@ static gboolean
 scan_after_value (Scan    *scan,
                   GError **error)
 {
-  Level *level = &scan->levels[scan->depth - 1];
+  AfrpcJsonLevel *level = &scan->levels[scan->depth - 1];
   const char *expected = level->is_object ? "expected a comma or }" : "expected a comma or ]";
 
   if (*scan->at == (level->is_object ? '}' : ']'))
@@ -309,52 +345,85 @@ scan_after_value (Scan    *scan,
     return fail_syntax (scan, expected, error);
   level->index++;
   scan->at++;
-  scan->want = level->is_object ? WANT_NAME : WANT_VALUE;
+  scan->want = level->is_object ? AFRPC_JSON_WANT_NAME : AFRPC_JSON_WANT_VALUE;
   return TRUE;
 }
 
 static gboolean
-scan_step (Scan    *scan,
-           GError **error)
+scan_token (Scan    *scan,
+            GError **error)
 {
   switch (scan->want)
     {
-    case WANT_VALUE:
+    case AFRPC_JSON_WANT_VALUE:
       return scan_value (scan, error);
-    case WANT_VALUE_OR_END:
+    case AFRPC_JSON_WANT_VALUE_OR_END:
       return *scan->at == ']' ? leave (scan) : scan_value (scan, error);
-    case WANT_NAME:
+    case AFRPC_JSON_WANT_NAME:
       return scan_name (scan, error);
-    case WANT_NAME_OR_END:
+    case AFRPC_JSON_WANT_NAME_OR_END:
       return *scan->at == '}' ? leave (scan) : scan_name (scan, error);
-    case WANT_COMMA_OR_END:
+    case AFRPC_JSON_WANT_COLON:
+      if (*scan->at != ':')
+        return fail_syntax (scan, "expected a colon", error);
+      scan->at++;
+      scan->want = AFRPC_JSON_WANT_VALUE;
+      return TRUE;
+    case AFRPC_JSON_WANT_COMMA_OR_END:
       return scan_after_value (scan, error);
-    case WANT_NOTHING:
+    case AFRPC_JSON_WANT_NOTHING:
     default:
       return fail_syntax (scan, "something follows the value", error);
     }
 }
 
-static gboolean
-scan_all (Scan    *scan,
-          GError **error)
+static int
+finish (Scan    *scan,
+        GError **error)
 {
-  /* Up to there, it is read as usual, so that the error has the place. */
-  scan->is_cut = !g_utf8_validate_len (scan->start, scan->end - scan->start, &scan->end);
-  for (skip_space (scan); scan->at < scan->end; skip_space (scan))
-    if (!scan_step (scan, error))
-      return FALSE;
-  if (scan->is_cut || scan->want != WANT_NOTHING)
-    return fail_syntax (scan, "the text ends too early", error);
-  return TRUE;
+  if (scan->string == NULL && scan->want == AFRPC_JSON_WANT_NOTHING)
+    return 1;
+
+  fail_syntax (scan, scan->string != NULL ? "the text ends in a string"
+                     : scan->want == AFRPC_JSON_WANT_COLON ? "expected a colon" : "the text ends too early", error);
+  return -1;
 }
 
-gboolean
-afrpc_json_scan (const char  *text,
-                 gsize        length,
-                 GError     **error)
+void
+afrpc_json_scan_init (AfrpcJsonScan *self,
+                      const char    *text,
+                      gsize          length)
 {
-  Scan scan = { .start = text, .at = text, .end = text + length };
+  self->start = self->at = text;
+  self->end = text + length;
+  self->want = AFRPC_JSON_WANT_VALUE;
+  self->string = NULL;
+  self->depth = 0;
+}
 
-  return scan_all (&scan, error);
+int
+afrpc_json_scan_step (AfrpcJsonScan  *self,
+                      gssize         *budget,
+                      GError        **error)
+{
+  while (self->at < self->end)
+    {
+      const char *limit = self->at + MIN (self->end - self->at, PIECE);
+
+      if (*budget < 0)
+        return 0;
+
+      *budget -= PIECE * BYTE_COST;
+      while (self->at < limit)
+        {
+          if (self->string == NULL && afrpc_json_is_space (*self->at))
+            self->at++;
+          else if (self->string != NULL ? !scan_string (self, limit, error) : !scan_token (self, error))
+            return -1;
+          else
+            *budget -= TOKEN_COST;
+        }
+    }
+
+  return finish (self, error);
 }

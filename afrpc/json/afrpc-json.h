@@ -61,11 +61,37 @@ char     *afrpc_json_encode (GVariant            *value,
  * proportion to @length, of the latter about 16 times as much at most; twice is usual.
  *
  * Returns a value in normal form that is not floating, or NULL with AFRPC_ERROR_TOO_LARGE if @text
- * breaks a limit above, AFRPC_ERROR_INVALID_DATA if anything else is wrong with it. The message has
- * the place, as a JSON pointer (RFC 6901). */
+ * breaks a limit above, or there is no memory, AFRPC_ERROR_INVALID_DATA if anything else is wrong
+ * with it. The message has the place, as a JSON pointer (RFC 6901). */
 GVariant *afrpc_json_decode (const char          *text,
                              gssize               length,
                              const GVariantType  *expected,
                              GError             **error) G_GNUC_WARN_UNUSED_RESULT;
+
+/* The same in slices of a main loop:
+ *
+ *   AfrpcJsonDecoder *decoder = afrpc_json_decoder_new (text, length, expected);
+ *   int step;
+ *
+ *   while ((step = afrpc_json_decoder_step (decoder, AFRPC_JSON_SLICE, &value, &error)) == 0)
+ *     … come back later: @text has to stay where it is …
+ *   afrpc_json_decoder_free (decoder);
+ *
+ * and @step is 1 with a value, or -1 with an error. A unit of a budget is about a machine instruction,
+ * or two; a step goes beyond its budget by some 20,000 at most. */
+#define AFRPC_JSON_SLICE (1 << 20)
+
+typedef struct _AfrpcJsonDecoder AfrpcJsonDecoder;
+
+AfrpcJsonDecoder *afrpc_json_decoder_new  (const char          *text,
+                                           gsize                length,
+                                           const GVariantType  *expected);
+int               afrpc_json_decoder_step (AfrpcJsonDecoder    *self,
+                                           gssize               budget,
+                                           GVariant           **value,
+                                           GError             **error);
+void              afrpc_json_decoder_free (AfrpcJsonDecoder    *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (AfrpcJsonDecoder, afrpc_json_decoder_free)
 
 G_END_DECLS

@@ -196,6 +196,8 @@ read_string (Reader  *self,
     return refuse ("a string with a NUL, or not in UTF-8", error);
 
   copy = afrpc_value_writer_add (&self->writer, length + is_text);
+  if (copy == NULL)
+    return refuse ("there is no memory for it", error);
   if (length > 0)
     memcpy (copy, self->at, length);
   if (is_text)

@@ -89,6 +89,23 @@ skip_common (const guint8 *at,
 }
 
 const guint8 *
+afrpc_text_skip_wide (const guint8 *at,
+                      const guint8 *end)
+{
+  at = skip_common (at, end);
+  while (at < end && *at >= 0x80)
+    {
+      const gsize size = get_character_size (at, end - at);
+
+      if (size == 0)
+        break;
+      at += size;
+    }
+
+  return at;
+}
+
+const guint8 *
 afrpc_text_skip_utf8 (const guint8 *at,
                       const guint8 *end)
 {
@@ -106,15 +123,9 @@ afrpc_text_skip_utf8 (const guint8 *at,
         return at;
 
       /* A text that is not ASCII seldom has only one such character in a row. */
-      at = skip_common (at, end);
-      while (at < end && *at >= 0x80)
-        {
-          const gsize size = get_character_size (at, end - at);
-
-          if (size == 0)
-            return at;
-          at += size;
-        }
+      at = afrpc_text_skip_wide (at, end);
+      if (at < end && *at >= 0x80)
+        return at;
     }
 }
 

@@ -16,6 +16,10 @@ G_BEGIN_DECLS
 const guint8 *afrpc_text_skip_utf8        (const guint8 *at,
                                            const guint8 *end);
 
+/* The same, of characters that are no ASCII only. */
+const guint8 *afrpc_text_skip_wide        (const guint8 *at,
+                                           const guint8 *end);
+
 /* Whether all bytes are from 1 to 127. Memory up to @limit may be read, which tells sooner; FALSE may also mean
  * that it was not told. */
 static inline gboolean

@@ -466,7 +466,8 @@ enter (AfrpcValueCheck   *self,
 
         case AFRPC_LAYOUT_ROW:
           type++;
-          return afrpc_value_is_multiple (size, type->fixed_size) && (size == 0 || enter_row (self, type, data, size, depth + 1));
+          return afrpc_value_is_multiple (size, type->fixed_size) &&
+                 (size == 0 || enter_row (self, type, data, size, depth + 1));
 
         case AFRPC_LAYOUT_ARRAY:
           return enter_array (self, type + 1, data, size, depth);

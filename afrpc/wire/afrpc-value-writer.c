@@ -6,24 +6,22 @@
 #include <string.h>
 
 #define SIZE_MIN 64u
+#define ENDS_MIN 16u
 
 void
 afrpc_value_writer_init (AfrpcValueWriter *self,
                          gsize             size_hint)
 {
-  self->size = 0;
-  self->allocated = MAX (size_hint, SIZE_MIN);
-  self->data = g_malloc (self->allocated);
-  self->layouts = g_array_sized_new (FALSE, FALSE, sizeof (AfrpcLayout), 16);
-  self->ends = g_array_sized_new (FALSE, FALSE, sizeof (gsize), 16);
+  *self = (AfrpcValueWriter) { NULL };
+  afrpc_value_writer_grow (self, MAX (size_hint, SIZE_MIN));
 }
 
 void
 afrpc_value_writer_clear (AfrpcValueWriter *self)
 {
   g_clear_pointer (&self->data, g_free);
-  g_clear_pointer (&self->layouts, g_array_unref);
-  g_clear_pointer (&self->ends, g_array_unref);
+  g_clear_pointer (&self->layouts, g_free);
+  g_clear_pointer (&self->ends, g_free);
 }
 
 /* Types */
@@ -34,48 +32,55 @@ afrpc_value_writer_push_type (AfrpcValueWriter *self,
                               gsize             length,
                               guint            *index)
 {
-  *index = self->layouts->len;
-  if (length > AFRPC_LAYOUT_TYPE_MAX)
+  *index = self->n_layouts;
+  if (length == 0 || length > AFRPC_LAYOUT_TYPE_MAX)
     return FALSE;
 
-  g_array_set_size (self->layouts, *index + length);
-  if (afrpc_layout_init (&g_array_index (self->layouts, AfrpcLayout, *index), type, length))
-    return TRUE;
+  /* As many as there are values in each other, at most. */
+  if (length > self->layouts_allocated - self->n_layouts)
+    {
+      self->layouts_allocated = MAX (2 * self->layouts_allocated, self->n_layouts + MAX (length, SIZE_MIN));
+      self->layouts = g_renew (AfrpcLayout, self->layouts, self->layouts_allocated);
+    }
+  if (!afrpc_layout_init (self->layouts + *index, type, length))
+    return FALSE;
 
-  g_array_set_size (self->layouts, *index);
-  return FALSE;
+  self->n_layouts += length;
+  return TRUE;
 }
 
 void
 afrpc_value_writer_pop_type (AfrpcValueWriter *self,
                              guint             type)
 {
-  g_array_set_size (self->layouts, type);
+  self->n_layouts = type;
 }
 
 /* Bytes */
 
-guint8 *
-afrpc_value_writer_add (AfrpcValueWriter *self,
-                        gsize             size)
+/* Makes room for so many more. */
+gboolean
+afrpc_value_writer_grow (AfrpcValueWriter *self,
+                         gsize             size)
 {
-  guint8 *at;
+  const gsize needed = self->size + size;
+  guint8 *data = NULL;
+  gsize allocated = MAX (2 * self->allocated, needed);
 
-  if (size > self->allocated - self->size)
+  if (!self->has_failed && needed >= size)
+    data = g_try_realloc (self->data, allocated);
+  /* What is enough may still be there. */
+  if (data == NULL && !self->has_failed && needed >= size)
+    data = g_try_realloc (self->data, allocated = needed);
+  if (data == NULL)
     {
-      self->allocated = MAX (2 * self->allocated, self->size + size);
-      self->data = g_realloc (self->data, self->allocated);
+      self->has_failed = TRUE;
+      return FALSE;
     }
-  at = self->data + self->size;
-  self->size += size;
-  return at;
-}
 
-void
-afrpc_value_writer_shorten (AfrpcValueWriter *self,
-                            gsize             by)
-{
-  self->size -= by;
+  self->data = data;
+  self->allocated = allocated;
+  return TRUE;
 }
 
 static void
@@ -83,34 +88,30 @@ pad (AfrpcValueWriter *self,
      gsize             size)
 {
   const gsize n = size - self->size;
+  guint8 *at = n > 0 ? afrpc_value_writer_add (self, n) : NULL;
 
-  if (n > 0)
-    memset (afrpc_value_writer_add (self, n), 0, n);
-}
-
-void
-afrpc_value_writer_align (AfrpcValueWriter *self,
-                          guint             type)
-{
-  pad (self, afrpc_layout_align (self->size, afrpc_value_writer_get_layout (self, type)->alignment));
+  if (at != NULL)
+    memset (at, 0, n);
 }
 
 /* Containers. What they begin with is aligned for all that is in them, so that places in the whole are as
  * good as places in the container. */
 
-AfrpcValueContainer
-afrpc_value_writer_open (const AfrpcValueWriter *self)
+gboolean
+afrpc_value_writer_grow_ends (AfrpcValueWriter *self)
 {
-  return (AfrpcValueContainer) { self->size, self->ends->len };
-}
+  const gsize allocated = MAX (2 * self->ends_allocated, ENDS_MIN);
+  gsize *ends = g_try_renew (gsize, self->ends, allocated);
 
-void
-afrpc_value_writer_note_end (AfrpcValueWriter          *self,
-                             const AfrpcValueContainer *container)
-{
-  const gsize end = self->size - container->start;
+  if (ends == NULL)
+    {
+      self->has_failed = TRUE;
+      return FALSE;
+    }
 
-  g_array_append_val (self->ends, end);
+  self->ends = ends;
+  self->ends_allocated = allocated;
+  return TRUE;
 }
 
 /* How many bytes each end takes: what the whole can be told by, including them. */
@@ -127,47 +128,88 @@ choose_end_size (gsize size,
   return 8;
 }
 
-void
+gboolean
 afrpc_value_writer_close (AfrpcValueWriter          *self,
                           const AfrpcValueContainer *container,
                           guint                      type)
 {
   const AfrpcLayout *layout = afrpc_value_writer_get_layout (self, type);
-  const guint n = self->ends->len - container->first_end;
-  const guint size = choose_end_size (self->size - container->start, n);
-  guint8 *at;
+  const gsize n = self->n_ends - container->first_end;
 
   if (layout->fixed_size > 0)
     pad (self, container->start + layout->fixed_size);
-  if (n == 0)
-    return;
 
-  at = afrpc_value_writer_add (self, (gsize) n * size);
-  for (guint i = 0; i < n; i++, at += size)
+  self->closing_first = container->first_end;
+  self->closing_done = 0;
+  self->closing_size = choose_end_size (self->size - container->start, n);
+  /* Those of a tuple. */
+  self->closing_last = layout->code != 'a';
+
+  return afrpc_value_writer_continue (self, n <= AFRPC_VALUE_WRITER_FEW ? n : 0);
+}
+
+static inline void
+write_end (guint8 *at,
+           gsize   end,
+           guint   size)
+{
+  const guint64 bytes = GUINT64_TO_LE ((guint64) end);
+
+  switch (size)
     {
-      /* Those of a tuple are written from the last to the first. */
-      const guint j = container->first_end + (layout->code == 'a' ? i : n - 1 - i);
-      const guint64 end = GUINT64_TO_LE ((guint64) g_array_index (self->ends, gsize, j));
-
-      memcpy (at, &end, size);
+    case 1:
+      memcpy (at, &bytes, 1);
+      break;
+    case 2:
+      memcpy (at, &bytes, 2);
+      break;
+    case 4:
+      memcpy (at, &bytes, 4);
+      break;
+    default:
+      memcpy (at, &bytes, 8);
+      break;
     }
-  g_array_set_size (self->ends, container->first_end);
+}
+
+gboolean
+afrpc_value_writer_continue (AfrpcValueWriter *self,
+                             gsize             n)
+{
+  const gsize n_ends = self->n_ends - self->closing_first;
+  const gsize done = self->closing_done;
+  guint8 *at;
+
+  n = MIN (n, n_ends - done);
+  at = afrpc_value_writer_add (self, n * self->closing_size);
+  for (gsize i = done; at != NULL && i < done + n; i++, at += self->closing_size)
+    write_end (at, self->ends[self->closing_first + (self->closing_last ? n_ends - 1 - i : i)], self->closing_size);
+
+  self->closing_done += n;
+  if (self->closing_done < n_ends)
+    return FALSE;
+
+  self->n_ends = self->closing_first;
+  return TRUE;
 }
 
 GVariant *
 afrpc_value_writer_end (AfrpcValueWriter *self,
                         guint             type)
 {
-  const guint length = afrpc_value_writer_get_layout (self, type)->length;
-  g_autofree char *string = g_malloc (length + 1);
+  const AfrpcLayout *layout = afrpc_value_writer_get_layout (self, type);
+  char string[AFRPC_LAYOUT_TYPE_MAX + 1];
   g_autoptr(GBytes) bytes = NULL;
 
-  for (guint i = 0; i < length; i++)
-    string[i] = afrpc_value_writer_get_layout (self, type + i)->code;
-  string[length] = '\0';
+  if (self->has_failed)
+    return NULL;
+
+  for (guint i = 0; i < layout->length; i++)
+    string[i] = layout[i].code;
+  string[layout->length] = '\0';
   if (self->size < self->allocated)
     self->data = g_realloc (self->data, self->size);
   bytes = g_bytes_new_take (g_steal_pointer (&self->data), self->size);
 
-  return g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (string), bytes, TRUE));
+  return g_variant_ref_sink (g_variant_new_from_bytes ((const GVariantType *) string, bytes, TRUE));
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <glib.h>
+#include <string.h>
 
 #include "wire/afrpc-layout.h"
 
@@ -12,22 +13,37 @@ G_BEGIN_DECLS
  * format is that of the GVariant specification, section 2.
  *
  * A type is a number: where in a table its layout is. Types that a value holds follow its own:
- * that of an element or a first member by 1, that of the next member by the length of the one before. */
+ * that of an element or a first member by 1, that of the next member by the length of the one before.
+ *
+ * Where there is no more memory, nothing more is written, and @has_failed says so. */
 
 typedef struct
 {
   guint8 *data;
   gsize size;
   gsize allocated;
-  GArray *layouts;    /* (element-type AfrpcLayout) */
-  GArray *ends;       /* (element-type gsize): where values in open containers end that must be noted */
+  gboolean has_failed;
+
+  AfrpcLayout *layouts;
+  guint n_layouts;
+  guint layouts_allocated;
+
+  /* Where values in open containers end that must be noted, and what of them a container that is being closed has
+   * already written down. */
+  gsize *ends;
+  gsize n_ends;
+  gsize ends_allocated;
+  gsize closing_first;
+  gsize closing_done;
+  guint8 closing_size;    /* bytes of an offset */
+  gboolean closing_last;  /* from the last to the first */
 } AfrpcValueWriter;
 
 /* A container that is being written. */
 typedef struct
 {
   gsize start;
-  guint first_end;
+  gsize first_end;
 } AfrpcValueContainer;
 
 void      afrpc_value_writer_init      (AfrpcValueWriter          *self,
@@ -48,26 +64,85 @@ static inline const AfrpcLayout *
 afrpc_value_writer_get_layout (const AfrpcValueWriter *self,
                                guint                   type)
 {
-  return &g_array_index (self->layouts, AfrpcLayout, type);
+  return &self->layouts[type];
 }
 
-/* Room for so many bytes, to be written at once. */
-guint8   *afrpc_value_writer_add       (AfrpcValueWriter          *self,
+gboolean  afrpc_value_writer_grow      (AfrpcValueWriter          *self,
                                         gsize                      size);
-void      afrpc_value_writer_shorten   (AfrpcValueWriter          *self,
-                                        gsize                      by);
-void      afrpc_value_writer_align     (AfrpcValueWriter          *self,
-                                        guint                      type);
+
+/* Returns: (nullable): room for so many bytes, to be written at once; NULL if there is none */
+static inline guint8 *
+afrpc_value_writer_add (AfrpcValueWriter *self,
+                        gsize             size)
+{
+  if (G_UNLIKELY (size > self->allocated - self->size) && !afrpc_value_writer_grow (self, size))
+    return NULL;
+
+  self->size += size;
+  return self->data + self->size - size;
+}
+
+static inline void
+afrpc_value_writer_put (AfrpcValueWriter *self,
+                        gconstpointer     data,
+                        gsize             size)
+{
+  guint8 *at = afrpc_value_writer_add (self, size);
+
+  if (G_LIKELY (at != NULL))
+    memcpy (at, data, size);
+}
+
+static inline void
+afrpc_value_writer_shorten (AfrpcValueWriter *self,
+                            gsize             by)
+{
+  self->size -= by;
+}
+
+static inline void
+afrpc_value_writer_align (AfrpcValueWriter *self,
+                          guint             type)
+{
+  const guint alignment = afrpc_value_writer_get_layout (self, type)->alignment;
+  const gsize n = -self->size & alignment;
+  guint8 *at = n > 0 ? afrpc_value_writer_add (self, 8) : NULL;
+
+  /* They are less than 8 bytes, of which all are written at once. */
+  if (at != NULL)
+    {
+      memset (at, 0, 8);
+      self->size -= 8 - n;
+    }
+}
 
 /* A container: for each value in it align, write, and note its end if the format wants that. */
-AfrpcValueContainer afrpc_value_writer_open (const AfrpcValueWriter *self);
-void      afrpc_value_writer_note_end  (AfrpcValueWriter          *self,
-                                        const AfrpcValueContainer *container);
-void      afrpc_value_writer_close     (AfrpcValueWriter          *self,
+static inline AfrpcValueContainer
+afrpc_value_writer_open (const AfrpcValueWriter *self)
+{
+  return (AfrpcValueContainer) { self->size, self->n_ends };
+}
+
+gboolean  afrpc_value_writer_grow_ends (AfrpcValueWriter          *self);
+
+static inline void
+afrpc_value_writer_note_end (AfrpcValueWriter          *self,
+                             const AfrpcValueContainer *container)
+{
+  if (G_LIKELY (self->n_ends < self->ends_allocated) || afrpc_value_writer_grow_ends (self))
+    self->ends[self->n_ends++] = self->size - container->start;
+}
+
+/* Writes the offsets of a container, if there are not more than AFRPC_VALUE_WRITER_FEW; FALSE if more is to be done by
+ * afrpc_value_writer_continue(), which writes so many of them and then returns whether they were the last. */
+#define AFRPC_VALUE_WRITER_FEW 256u
+gboolean  afrpc_value_writer_close     (AfrpcValueWriter          *self,
                                         const AfrpcValueContainer *container,
                                         guint                      type);
+gboolean  afrpc_value_writer_continue  (AfrpcValueWriter          *self,
+                                        gsize                      n);
 
-/* Gives away what was written, as a value of that type that is not floating. */
+/* Gives away what was written, as a value of that type that is not floating; NULL if it has failed. */
 GVariant *afrpc_value_writer_end       (AfrpcValueWriter          *self,
                                         guint                      type);
 
