@@ -254,7 +254,11 @@ afrpc_call_options_class_init (AfrpcCallOptionsClass *klass)
    * AfrpcCallOptions:metadata: (attributes org.gtk.Property.get=afrpc_call_options_get_metadata org.gtk.Property.set=afrpc_call_options_set_metadata)
    *
    * What travels with the call besides its arguments, such as trace ids: an `a{sv}`. The worker gets it with
-   * [method@Afrpc.Worker.get_metadata] and [method@Afrpc.Invocation.get_metadata].
+   * [method@Afrpc.Worker.get_metadata] and [method@Afrpc.Invocation.get_metadata]. It is never given to a
+   * [iface@Afrpc.Serialiser].
+   *
+   * At most 65536 bytes, which count among those of the arguments: with more the call fails with
+   * %AFRPC_ERROR_TOO_LARGE.
    *
    * Since: 1.0
    */

@@ -37,6 +37,7 @@ struct _AfrpcInvocation
   AfrpcSession *session; /* the worker's */
   AfrpcServedCall call;  /* empty once it was answered */
   GVariant *args;
+  GVariant *metadata;    /* (nullable): kept after the answer, as the arguments are */
   gboolean answered;
   gboolean is_kept;      /* somebody else has, or had, a reference */
 };
@@ -95,6 +96,7 @@ afrpc_invocation_finalize (GObject *object)
     }
 
   g_clear_pointer (&self->args, g_variant_unref);
+  g_clear_pointer (&self->metadata, g_variant_unref);
   g_clear_object (&self->worker);
 
   G_OBJECT_CLASS (afrpc_invocation_parent_class)->finalize (object);
@@ -171,6 +173,7 @@ take_back (AfrpcServing    *serving,
 
   g_signal_handlers_destroy (self);
   g_clear_pointer (&self->args, g_variant_unref);
+  g_clear_pointer (&self->metadata, g_variant_unref);
   serving->spare = self;
 }
 
@@ -188,6 +191,7 @@ begin (AfrpcInvocation *self,
   self->call = *call;
   self->call.owner = self;
   self->args = g_variant_ref (args);
+  self->metadata = g_steal_pointer (&self->call.metadata);
   self->answered = FALSE;
   afrpc_call_table_add (&self->session->calls, &self->call);
 }
@@ -260,6 +264,25 @@ afrpc_invocation_get_args (AfrpcInvocation *self)
   g_return_val_if_fail (AFRPC_IS_INVOCATION (self), NULL);
 
   return self->args;
+}
+
+/**
+ * afrpc_invocation_get_metadata:
+ * @self: an invocation
+ *
+ * Gets what came with the call besides its arguments: what the caller has set as
+ * [property@Afrpc.CallOptions:metadata], such as trace ids.
+ *
+ * Returns: (transfer none) (nullable): an `a{sv}`, or %NULL if there is none
+ *
+ * Since: 1.0
+ */
+GVariant *
+afrpc_invocation_get_metadata (AfrpcInvocation *self)
+{
+  g_return_val_if_fail (AFRPC_IS_INVOCATION (self), NULL);
+
+  return self->metadata;
 }
 
 /**

@@ -19,6 +19,8 @@ AfrpcWorker  *afrpc_invocation_get_worker           (AfrpcInvocation *self);
 AFRPC_AVAILABLE_IN_1_0
 GVariant     *afrpc_invocation_get_args             (AfrpcInvocation *self);
 AFRPC_AVAILABLE_IN_1_0
+GVariant     *afrpc_invocation_get_metadata         (AfrpcInvocation *self);
+AFRPC_AVAILABLE_IN_1_0
 guint         afrpc_invocation_get_n_fds            (AfrpcInvocation *self);
 AFRPC_AVAILABLE_IN_1_0
 int           afrpc_invocation_steal_fd             (AfrpcInvocation *self,

@@ -167,6 +167,26 @@ afrpc_worker_progress (AfrpcWorker *self,
 }
 
 /**
+ * afrpc_worker_get_metadata:
+ * @self: the worker
+ *
+ * Gets what came, besides its arguments, with the call that a sync function runs: what the caller has set as
+ * [property@Afrpc.CallOptions:metadata], such as trace ids. In an async worker see
+ * [method@Afrpc.Invocation.get_metadata].
+ *
+ * Returns: (transfer none) (nullable): an `a{sv}`, which lives until the function returns, or %NULL if there is none
+ *
+ * Since: 1.0
+ */
+GVariant *
+afrpc_worker_get_metadata (AfrpcWorker *self)
+{
+  g_return_val_if_fail (AFRPC_IS_WORKER (self), NULL);
+
+  return self->session.current != NULL ? self->session.current->metadata : NULL;
+}
+
+/**
  * afrpc_worker_get_n_call_fds:
  * @self: the worker
  *

@@ -46,6 +46,8 @@ AFRPC_AVAILABLE_IN_1_0
 guint     afrpc_worker_get_fd_position  (AfrpcWorker  *self,
                                          guint         index);
 AFRPC_AVAILABLE_IN_1_0
+GVariant *afrpc_worker_get_metadata     (AfrpcWorker  *self);
+AFRPC_AVAILABLE_IN_1_0
 guint     afrpc_worker_get_n_call_fds   (AfrpcWorker  *self);
 AFRPC_AVAILABLE_IN_1_0
 int       afrpc_worker_steal_call_fd    (AfrpcWorker  *self,

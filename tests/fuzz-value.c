@@ -13,6 +13,7 @@
 
 #include "link/afrpc-error-domains.h"
 #include "variant-check.h"
+#include "wire/afrpc-metadata.h"
 #include "wire/afrpc-value.h"
 
 typedef struct
@@ -153,6 +154,33 @@ check (const Input *input)
     }
 }
 
+/* As the payload of a call. */
+static void
+check_metadata (const Input *input)
+{
+  AfrpcValueType type = { 0 };
+  g_autoptr(GVariant) both = parse (input, &type, FALSE);
+  g_autoptr(GVariant) args = NULL;
+  g_autoptr(GVariant) metadata = NULL;
+  g_autoptr(GError) error = NULL;
+
+  if (both == NULL)
+    return;
+  if (!afrpc_metadata_unpack (both, &args, &metadata, &error))
+    {
+      g_assert_nonnull (error);
+      g_assert_null (args);
+      g_assert_null (metadata);
+      return;
+    }
+
+  g_assert_true (g_variant_is_of_type (both, G_VARIANT_TYPE ("(va{sv})")));
+  g_assert_true (g_variant_is_of_type (metadata, G_VARIANT_TYPE_VARDICT));
+  g_assert_cmpuint (g_variant_get_size (metadata), <=, AFRPC_METADATA_SIZE_MAX);
+  look_at (args);
+  look_at (metadata);
+}
+
 int
 LLVMFuzzerTestOneInput (const guint8 *data,
                         size_t        size)
@@ -168,6 +196,8 @@ LLVMFuzzerTestOneInput (const guint8 *data,
   input.type = (const char *) data + 2;
   input.payload = data + 2 + input.header.type_length;
   check (&input);
+  if ((input.header.flags & AFRPC_FRAME_FLAG_METADATA) != 0)
+    check_metadata (&input);
 
   return 0;
 }

@@ -253,6 +253,17 @@ runTests({
         await proxy.close_async();
     },
 
+    async metadata() {
+        for (const [name, options] of [['act', {}], ['actLater', {backend: ASYNC}]]) {
+            const proxy = makeProxy(name, options);
+
+            assertEqual(await proxy.invokeWith({metadata: {trace: 'a', n: 7}}, 'tellMetadata'), {trace: 'a', n: 7},
+                'the metadata');
+            assertEqual(await proxy.invoke('tellMetadata'), {}, 'none');
+            await proxy.close_async();
+        }
+    },
+
     async answers() {
         const early = makeProxy('answerEarly', {backend: ASYNC});
         const failing = makeProxy('failAfterAnswer', {backend: ASYNC});

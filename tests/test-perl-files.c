@@ -126,6 +126,29 @@ test_perl_files_odd (void)
 }
 
 static void
+test_perl_metadata (void)
+{
+  g_test_summary ("Metadata of a call is a hash in Perl, which is empty if there is none");
+  for (guint b = 0; b < G_N_ELEMENTS (backends); b++)
+    {
+      g_auto(Watched) watched = { 0 };
+      g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+      g_autoptr(GError) error = NULL;
+      g_autoptr(GVariant) result = NULL;
+      g_autofree char *text = NULL;
+
+      watch_files (&watched, backends[b], NULL);
+      afrpc_call_options_set_metadata (options, g_variant_new_parsed ("{'trace': <'a'>}"));
+      result = afrpc_caller_call_full_sync (AFRPC_CALLER (watched.proxy), g_variant_new_parsed ("('metadata',)"), options,
+                                            NULL, NULL, &error);
+      g_assert_no_error (error);
+      text = show (result);
+      g_assert_cmpstr (text, ==, "<{'trace', a}>");
+      check_call (watched.proxy, "('metadata',)", "<{}>");
+    }
+}
+
+static void
 test_perl_files_example (void)
 {
   static const char *const texts[] = { "one\ntwo\n", NULL };
@@ -257,6 +280,7 @@ main (int   argc,
   g_test_add_func ("/perl/files", test_perl_files);
   g_test_add_func ("/perl/files-odd", test_perl_files_odd);
   g_test_add_func ("/perl/files-example", test_perl_files_example);
+  g_test_add_func ("/perl/metadata", test_perl_metadata);
   g_test_add_func ("/perl/files-buffered", test_perl_files_buffered);
   g_test_add_func ("/perl/files-octets", test_perl_files_octets);
   g_test_add_func ("/perl/answered", test_perl_answered);

@@ -700,6 +700,20 @@ class Commands(Case):
         self.assertEqual(proxy.invoke_sync(1, "a"), (1, "a"))
         self.assertTrue(self.end(proxy).is_success())
 
+    def test_metadata(self):
+        options = Afrpc.CallOptions(metadata=GLib.Variant("a{sv}", {"trace": GLib.Variant("ay", b"id"),
+                                                                    "n": GLib.Variant("t", 7)}))
+        args = GLib.Variant("(i)", (1,))
+        for function, make in (("tell_metadata", self.make), ("async_tell_metadata", self.make_async),
+                               ("answer_metadata", self.make_async)):
+            with self.subTest(function):
+                proxy = make(function)
+                result, fds = proxy.call_full_sync(args, options, None)
+                self.assertEqual(result.unpack(), ({"trace": list(b"id"), "n": 7}, (1,)))
+                self.assertEqual(proxy.call_sync(args, None).unpack(), ({}, (1,)))
+                self.exits = []
+                self.assertTrue(self.end(proxy).is_success())
+
     def test_by_hand(self):
         host = os.path.join(os.environ["AFRPC_HOST_PATH"], "afrpc-host-python")
         done = subprocess.run([host], stdin=subprocess.DEVNULL, capture_output=True, text=True)
@@ -710,7 +724,7 @@ class Commands(Case):
         import afrpc
 
         for call in (lambda: afrpc.event(1), afrpc.flush, afrpc.is_cancelled, afrpc.get_args,
-                     afrpc.get_n_fds, lambda: afrpc.steal_fd(0)):
+                     afrpc.get_metadata, afrpc.get_n_fds, lambda: afrpc.steal_fd(0)):
             with self.assertRaises(RuntimeError):
                 call()
 

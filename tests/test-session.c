@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "raw-parent.h"
+#include "wire/afrpc-metadata.h"
 
 #include <signal.h>
 #include <string.h>
@@ -304,14 +305,6 @@ test_session_timed_flushed (void)
 }
 
 static void
-put_function (RawParent  *host,
-              guint       number,
-              const char *name)
-{
-  raw_put (host, AFRPC_FRAME_FUNCTION, number, g_variant_new_string (name));
-}
-
-static void
 assert_answer (RawParent  *host,
                guint       number,
                const char *words)
@@ -320,6 +313,53 @@ assert_answer (RawParent  *host,
 
   if (strstr (text, words) == NULL)
     g_error ("“%s” is not in %s", words, text);
+}
+
+static void
+test_session_metadata (void)
+{
+  const char *const bad[] = {
+    "()", "'x'", "(<'x'>,)", "(<('metadata', <1>)>, {'a': 1})", "(<('metadata', <1>)>, @a{sv} {}, 1)",
+    "(('metadata', <1>), @a{sv} {})", "{'a': <1>}",
+  };
+  g_autofree char *too_long = g_strnfill (AFRPC_METADATA_SIZE_MAX, 'a');
+
+  g_test_summary ("A call whose metadata is malformed, or too large, fails alone");
+  for (guint i = 0; i < G_N_ELEMENTS (all_kinds); i++)
+    {
+      RawParent host;
+      guint n = 0;
+
+      start_serving (&host, all_kinds[i], act (all_kinds[i]));
+      for (guint j = 0; j < G_N_ELEMENTS (bad); j++)
+        {
+          n++;
+          raw_put_call (&host, RAW_SERIAL (n), 0, AFRPC_FRAME_FLAG_METADATA, g_variant_new_parsed (bad[j]));
+          assert_answer (&host, n, "malformed metadata");
+        }
+      n++;
+      raw_put_call (&host, RAW_SERIAL (n), 0, AFRPC_FRAME_FLAG_METADATA,
+                    g_variant_new_parsed ("(<('metadata', <1>)>, {'a': <%s>})", too_long));
+      assert_answer (&host, n, "the limit is 65536");
+
+      /* What is good, and then what has none: nothing is left of the last one. */
+      n++;
+      raw_put_call (&host, RAW_SERIAL (n), 0, AFRPC_FRAME_FLAG_METADATA,
+                    g_variant_new_parsed ("(<('metadata', <1>)>, {'a': <2>})"));
+      assert_answer (&host, n, "(<{'a': <2>}>, <('metadata', <1>)>)");
+      n++;
+      raw_put_call (&host, RAW_SERIAL (n), 0, 0, new_act ("metadata", g_variant_new_int32 (1)));
+      assert_answer (&host, n, "(<'none'>, <('metadata', <1>)>)");
+      g_assert_cmpint (raw_end (&host, NULL), ==, 0);
+    }
+}
+
+static void
+put_function (RawParent  *host,
+              guint       number,
+              const char *name)
+{
+  raw_put (host, AFRPC_FRAME_FUNCTION, number, g_variant_new_string (name));
 }
 
 static GVariant *
@@ -519,6 +559,8 @@ main (int   argc,
 
   g_test_add_func ("/session/timed", test_session_timed);
   g_test_add_func ("/session/timed-flushed", test_session_timed_flushed);
+
+  g_test_add_func ("/session/metadata", test_session_metadata);
 
   g_test_add_func ("/session/functions", test_session_functions);
   g_test_add_func ("/session/bad-functions", test_session_bad_functions);

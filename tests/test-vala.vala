@@ -107,6 +107,18 @@ async void test_cancel () throws Error {
   assert (yield proxy.close_async ());
 }
 
+async void test_metadata () throws Error {
+  var proxy = make_proxy ("AFRPC_TEST_VALA_WORKER", "tell_metadata");
+  var options = new Afrpc.CallOptions ();
+
+  options.metadata = new Variant.parsed ("{'trace': <'a'>}");
+  var told = yield proxy.call_full (null, options, null, null);
+  assert (told.print (false) == "{'trace': <'a'>}");
+  told = yield proxy.call (null);
+  assert (told.get_string () == "none");
+  assert (yield proxy.close_async ());
+}
+
 async void test_async_module () throws Error {
   var proxy = make_proxy ("AFRPC_TEST_VALA_WORKER", "rest", Afrpc.Backend.ASYNC);
   string order = "";
@@ -217,6 +229,7 @@ async void test_all () throws Error {
   yield test_sync_module ();
   yield test_start_and_end ();
   yield test_cancel ();
+  yield test_metadata ();
   yield test_async_module ();
   yield test_own_functions ();
   yield test_host ();

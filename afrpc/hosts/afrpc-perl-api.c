@@ -301,6 +301,20 @@ XS (xs_is_cancelled)
   XSRETURN_NO;
 }
 
+/* What came with the call besides its arguments: a reference to a hash. */
+XS (xs_metadata);
+XS (xs_metadata)
+{
+  dXSARGS;
+  const Target target = get_target (aTHX_ ax, items, "there is no metadata");
+  GVariant *metadata = target.invocation != NULL
+                         ? afrpc_invocation_get_metadata (target.invocation)
+                         : afrpc_worker_get_metadata (afrpc_host_get_worker (afrpc_perl.host));
+
+  ST (0) = sv_2mortal (metadata != NULL ? afrpc_perl_unpack (aTHX_ metadata) : newRV_noinc ((SV *) newHV ()));
+  XSRETURN (1);
+}
+
 /* Registers two functions as the serialiser of that name. */
 XS (xs_register);
 XS (xs_register)
@@ -326,6 +340,7 @@ afrpc_perl_define_api (pTHX)
   newXS ("Afrpc::steal_fd", xs_steal_fd, __FILE__);
   newXS ("Afrpc::append_fd", xs_append_fd, __FILE__);
   newXS ("Afrpc::progress", xs_progress, __FILE__);
+  newXS ("Afrpc::metadata", xs_metadata, __FILE__);
   newXS ("Afrpc::is_cancelled", xs_is_cancelled, __FILE__);
   newXS ("Afrpc::Perl::register", xs_register, __FILE__);
   newXS ("Afrpc::Perl::handle_signals", xs_handle_signals, __FILE__);

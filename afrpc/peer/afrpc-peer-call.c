@@ -11,6 +11,7 @@
 
 #include "afrpc-error.h"
 #include "afrpc-serialised.h"
+#include "wire/afrpc-metadata.h"
 
 /* Queued calls are written at the latest when they have this size, so that the worker begins while the program still
  * makes more: without it the two run in lockstep. */
@@ -84,27 +85,51 @@ afrpc_peer_fail_call (AfrpcPeer    *self,
     }
 }
 
+/* Has @payload be @value (transfer full), and @owner keep it. */
+static void
+replace_payload (AfrpcPayload  *payload,
+                 GVariant     **owner,
+                 GVariant      *value,
+                 guint          flag)
+{
+  const AfrpcPayload old = *payload;
+
+  *payload = afrpc_payload (value);
+  payload->flags = old.flags | flag;
+  payload->fds = old.fds;
+  payload->n_fds = old.n_fds;
+  g_clear_pointer (owner, g_variant_unref);
+  *owner = value;
+}
+
 static guint64
 queue_call (AfrpcPeer           *self,
             const AfrpcPayload  *args,
             guint                function,
+            GVariant            *metadata, /* (nullable) */
             AfrpcPending        *pending,
             GError             **error)
 {
   const AfrpcLinkCall call = { .owner = pending };
   g_autoptr(GVariant) packed = NULL;
   AfrpcPayload payload = *args;
+  GVariant *value;
 
   /* First, because a serialiser may do anything. */
   if (self->talk.serialiser != NULL)
     {
-      packed = afrpc_serialiser_pack (self->talk.serialiser, args->value, error);
-      if (packed == NULL)
+      value = afrpc_serialiser_pack (self->talk.serialiser, args->value, error);
+      if (value == NULL)
         return 0;
-      payload = afrpc_payload (packed);
-      payload.flags = args->flags | AFRPC_FRAME_FLAG_SERIALISED;
-      payload.fds = args->fds;
-      payload.n_fds = args->n_fds;
+      replace_payload (&payload, &packed, value, AFRPC_FRAME_FLAG_SERIALISED);
+    }
+  /* Arguments that are refused for their type are so as they are. */
+  if (metadata != NULL && payload.type_length <= AFRPC_FRAME_TYPE_MAX)
+    {
+      value = afrpc_metadata_pack (payload.value, metadata, error);
+      if (value == NULL)
+        return 0;
+      replace_payload (&payload, &packed, value, AFRPC_FRAME_FLAG_METADATA);
     }
   if (!afrpc_talk_check_open (&self->talk, error))
     return 0;
@@ -125,7 +150,7 @@ afrpc_peer_call (AfrpcPeer          *self,
 {
   GError *error = NULL;
 
-  pending->serial = queue_call (self, args, function, pending, &error);
+  pending->serial = queue_call (self, args, function, metadata, pending, &error);
   if (pending->serial == 0)
     {
       close_fds (args);

@@ -236,6 +236,16 @@ afrpc_python_progress (const AfrpcPythonCurrent *current,
   return TRUE;
 }
 
+/* Returns: a dict, which is empty if the call has none */
+PyObject *
+afrpc_python_metadata (const AfrpcPythonCurrent *current)
+{
+  GVariant *metadata = current->invocation != NULL ? afrpc_invocation_get_metadata (current->invocation)
+                                                   : afrpc_worker_get_metadata (current->worker);
+
+  return metadata != NULL ? afrpc_python_unpack (metadata) : PyDict_New ();
+}
+
 PyObject *
 afrpc_python_steal_fd (const AfrpcPythonCurrent *current,
                        PyObject                 *object)
@@ -291,6 +301,15 @@ invocation_progress (Invocation *self,
     return NULL;
 
   Py_RETURN_NONE;
+}
+
+static PyObject *
+invocation_get_metadata (Invocation *self,
+                         PyObject   *unused)
+{
+  AfrpcPythonCurrent current = { NULL, self->invocation };
+
+  return check_open (self) ? afrpc_python_metadata (&current) : NULL;
 }
 
 static PyObject *
@@ -397,6 +416,8 @@ static PyMethodDef invocation_methods[] = {
     "on_cancel($self, callback, /)\n--\n\nHas callback() called when the call is cancelled." },
   { "progress", (PyCFunction) invocation_progress, METH_O,
     "progress($self, value, /)\n--\n\nTells the caller how far the call has come." },
+  { "get_metadata", (PyCFunction) invocation_get_metadata, METH_NOARGS,
+    "get_metadata($self, /)\n--\n\nWhat came with the call besides its arguments: a dict." },
   { "steal_fd", (PyCFunction) invocation_steal_fd, METH_O,
     "steal_fd($self, handle, /)\n--\n\nTakes a file descriptor that came with the call." },
   { "append_fd", (PyCFunction) invocation_append_fd, METH_O,

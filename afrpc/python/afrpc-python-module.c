@@ -85,6 +85,15 @@ module_progress (PyObject *module,
 }
 
 static PyObject *
+module_get_metadata (PyObject *module,
+                     PyObject *unused)
+{
+  AfrpcPythonCurrent current;
+
+  return afrpc_python_current (&current) ? afrpc_python_metadata (&current) : NULL;
+}
+
+static PyObject *
 module_steal_call_fd (PyObject *module,
                       PyObject *handle)
 {
@@ -187,6 +196,8 @@ static PyMethodDef methods[] = {
     "flush($module, /)\n--\n\nWrites everything to the program before it returns." },
   { "is_cancelled", module_is_cancelled, METH_NOARGS,
     "is_cancelled($module, /)\n--\n\nWhether nobody waits for the result of the running call any more." },
+  { "get_metadata", module_get_metadata, METH_NOARGS,
+    "get_metadata($module, /)\n--\n\nWhat came with the running call besides its arguments: a dict." },
   { "get_args", module_get_args, METH_NOARGS,
     "get_args($module, /)\n--\n\nThe arguments that the process was prepared with." },
   { "get_n_fds", module_get_n_fds, METH_NOARGS,

@@ -43,6 +43,7 @@ int              afrpc_python_invocation_register (PyObject        *module);
 gboolean         afrpc_python_current             (AfrpcPythonCurrent *current);
 gboolean         afrpc_python_progress            (const AfrpcPythonCurrent *current,
                                                    PyObject        *object);
+PyObject        *afrpc_python_metadata            (const AfrpcPythonCurrent *current);
 PyObject        *afrpc_python_steal_fd            (const AfrpcPythonCurrent *current,
                                                    PyObject        *handle);
 PyObject        *afrpc_python_append_fd           (const AfrpcPythonCurrent *current,

@@ -12,6 +12,7 @@
 #include "serve/afrpc-functions.h"
 #include "serve/afrpc-session-send.h"
 #include "serve/afrpc-template.h"
+#include "wire/afrpc-metadata.h"
 
 /* What arrives is not to be understood any more: what was understood is done. */
 static AfrpcStep
@@ -40,17 +41,30 @@ afrpc_serve_read (AfrpcSession *self)
   return step == AFRPC_STEP_ERROR ? give_up (self, error) : step;
 }
 
+/* Parts the metadata from @packed. */
+static gboolean
+take_metadata (AfrpcServedCall  *call,
+               GVariant        **packed,
+               GError          **error)
+{
+  g_autoptr(GVariant) both = g_steal_pointer (packed);
+
+  return afrpc_metadata_unpack (both, packed, &call->metadata, error);
+}
+
 /* Returns: (nullable) (transfer full): the arguments as they were before a serialiser */
 static GVariant *
-unpack (AfrpcSession           *self,
-        const AfrpcServedCall  *call,
-        GVariant               *args, /* (nullable) (transfer full) */
-        GError                **error)
+unpack (AfrpcSession     *self,
+        AfrpcServedCall  *call,
+        GVariant         *args, /* (nullable) (transfer full) */
+        GError          **error)
 {
   const gboolean is_serialised = (call->flags & AFRPC_FRAME_FLAG_SERIALISED) != 0;
   g_autoptr(GVariant) packed = args;
 
   if (packed == NULL)
+    return NULL;
+  if ((call->flags & AFRPC_FRAME_FLAG_METADATA) != 0 && !take_metadata (call, &packed, error))
     return NULL;
   if (is_serialised != (self->serialiser != NULL))
     {

@@ -43,6 +43,7 @@ afrpc_served_call_clear (AfrpcServedCall *self)
   self->serial = 0;
   close_fds (&self->fds);
   close_fds (&self->result_fds);
+  g_clear_pointer (&self->metadata, g_variant_unref);
   g_clear_pointer (&self->latest, g_variant_unref);
 }
 

@@ -18,6 +18,7 @@ struct _AfrpcServedCall
   gboolean is_cancelled;   /* as far as a frame has said so */
   GArray *fds;             /* (nullable) (element-type int) that came with it; -1: stolen */
   GArray *result_fds;      /* (nullable) (element-type int) to go with its result */
+  GVariant *metadata;      /* (nullable): a{sv} that came with it */
   GVariant *latest;        /* (nullable): progress that waits for the parent to read */
   gpointer owner;          /* (nullable): whoever is going to answer it */
 

@@ -105,9 +105,10 @@ typedef enum
   AFRPC_FRAME_FLAG_LATEST = 1 << 3,     /* and only the latest, if the parent does not keep up */
 
   AFRPC_FRAME_FLAG_TIMED = 1 << 4,      /* of a call: a frame is to say that it starts */
+  AFRPC_FRAME_FLAG_METADATA = 1 << 5,   /* of a call: the payload has its metadata too, see afrpc-metadata.h */
 
   AFRPC_FRAME_FLAGS_KNOWN = AFRPC_FRAME_FLAG_BIG_ENDIAN | AFRPC_FRAME_FLAG_SERIALISED | AFRPC_FRAME_FLAG_PROGRESS |
-                            AFRPC_FRAME_FLAG_LATEST | AFRPC_FRAME_FLAG_TIMED,
+                            AFRPC_FRAME_FLAG_LATEST | AFRPC_FRAME_FLAG_TIMED | AFRPC_FRAME_FLAG_METADATA,
 } AfrpcFrameFlags;
 
 #if G_BYTE_ORDER == G_LITTLE_ENDIAN

@@ -46,6 +46,9 @@ GREETING = (
 GOODBYE_FRAME = frame(GOODBYE, 0x123456789ABCDEF0, b"", struct.pack("<iBB2x", -1, 9, 0))
 HELLO_FRAME = frame(HELLO, MAGIC, b"a{sv}", GREETING)
 
+# <'abcde'>, of a multiple of 8 bytes
+METADATA_ARGS = b"abcde\0\0s"
+
 STREAM = {
     "greeting": (0, 0, 0, HELLO_FRAME + frame(READY) + frame(EVENT, 0, b"s", b"event\0")),
     "greeting-in-pieces": (0, 5, 0, HELLO_FRAME + frame(READY)),
@@ -112,6 +115,9 @@ VALUE = {
     "maybes": (0, b"(mnms)", b"\1\2a\0\0\2"),
     "variants": (0, b"av", b"a\0\2\0as" + b"\0\0" + b"\1\0y" + b"\6\x0b"),
     "empty-tuple": (0, b"(ayay)", b""),
+    "metadata": (32, b"(va{sv})", METADATA_ARGS + GREETING + bytes([len(METADATA_ARGS)])),
+    "metadata-swapped": (33, b"(va{sv})", METADATA_ARGS + GREETING + bytes([len(METADATA_ARGS)])),
+    "metadata-bad": (32, b"(vs)", METADATA_ARGS + b"a\0" + bytes([len(METADATA_ARGS)])),
     "type-longest": (0, b"(" + b"y" * 253 + b")", b"y" * 253),
 }
 

@@ -164,6 +164,9 @@ const actions = {
     exit() {
         System.exit(7);
     },
+    tellMetadata() {
+        return this.metadata;
+    },
     waitForCancel() {
         while (!this.is_cancelled())
             ;

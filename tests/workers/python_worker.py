@@ -434,6 +434,18 @@ def answer_cancelled(invocation):
     afrpc.event(["here", invocation.is_cancelled()])
 
 
+def tell_metadata(*args):
+    return afrpc.get_metadata(), args
+
+
+async def async_tell_metadata(*args):
+    return afrpc.get_metadata(), args
+
+
+def answer_metadata(invocation, *args):
+    invocation.return_value((invocation.get_metadata(), args))
+
+
 partial = functools.partial(echo, "partial")
 async_partial = functools.partial(async_echo, "partial")
 

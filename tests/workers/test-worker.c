@@ -330,11 +330,25 @@ perform (AfrpcWorker  *worker,
   return g_variant_new_boolean (TRUE);
 }
 
+/* What came with a call, or “none”, and the arguments. */
+static GVariant *
+tell_metadata (GVariant *metadata, /* (nullable) */
+               GVariant *args)
+{
+  return g_variant_new ("(vv)", metadata != NULL ? metadata : g_variant_new_string ("none"), args);
+}
+
 GVariant *
 act (AfrpcWorker  *worker,
      GVariant     *args,
      GError      **error)
 {
+  const char *what;
+
+  g_variant_get_child (args, 0, "&s", &what);
+  if (g_str_equal (what, "metadata"))
+    return tell_metadata (afrpc_worker_get_metadata (worker), args);
+
   return perform (worker, args, error);
 }
 
@@ -438,6 +452,14 @@ act_async (AfrpcInvocation *invocation)
     }
   else if (g_str_equal (what, "forget"))
     ;
+  else if (g_str_equal (what, "metadata"))
+    {
+      g_autoptr(GVariant) told = NULL;
+
+      told = g_variant_ref_sink (tell_metadata (afrpc_invocation_get_metadata (invocation), args));
+      g_assert (afrpc_worker_get_metadata (worker) == NULL);
+      afrpc_invocation_return_value (invocation, told);
+    }
   else if (g_str_equal (what, "connect"))
     {
       g_signal_connect (invocation, "cancelled", G_CALLBACK (stale_cb), NULL);

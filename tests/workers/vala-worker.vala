@@ -53,6 +53,10 @@ public Variant wait_for_cancel (Afrpc.Worker worker, Variant args) throws Error 
   return new Variant.boolean (true);
 }
 
+public Variant tell_metadata (Afrpc.Worker worker, Variant args) throws Error {
+  return worker.get_metadata () ?? new Variant.string ("none");
+}
+
 /* Answers later than it returns: 1 when 2 comes, 3 when it is cancelled. */
 public void rest (Afrpc.Invocation invocation) {
   rest_async.begin (invocation);

@@ -71,6 +71,18 @@ function extendProcess(Process) {
 }
 
 function extendWorker(Worker, Invocation) {
+    for (const prototype of [Worker.prototype, Invocation.prototype]) {
+        const getMetadata = prototype.get_metadata;
+
+        Object.defineProperty(prototype, 'metadata', {
+            get() {
+                const metadata = getMetadata.call(this);
+
+                return metadata !== null ? unpack(metadata) : {};
+            },
+        });
+    }
+
     Worker.prototype.event = function (event) {
         PackAs.packBytes(event, null, (type, bytes) => AfrpcGjs.event(this, type, bytes));
     };

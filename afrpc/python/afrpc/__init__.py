@@ -4,11 +4,11 @@
 The functions of this module are for a worker: a function that its program calls. Programs use
 `gi.repository.Afrpc`, and afrpc.aio to run asyncio on the main context of GLib.
 """
-from ._afrpc import (Invocation, Variant, append_result_fd, event, flush, get_args, get_n_fds,
-                     is_cancelled, progress, steal_call_fd, steal_fd)
+from ._afrpc import (Invocation, Variant, append_result_fd, event, flush, get_args, get_metadata,
+                     get_n_fds, is_cancelled, progress, steal_call_fd, steal_fd)
 
 __all__ = ["Error", "Invocation", "Variant", "append_result_fd", "event", "flush", "get_args",
-           "get_n_fds", "is_cancelled", "progress", "steal_call_fd", "steal_fd"]
+           "get_metadata", "get_n_fds", "is_cancelled", "progress", "steal_call_fd", "steal_fd"]
 
 
 class Error(Exception):

@@ -61,6 +61,7 @@ my %job = (
       AnyEvent::Fork::RPC::event ("noticed");
       "too late"
    },
+   metadata => sub { my ($call) = @_; Afrpc::metadata (@$call) },
    fine => sub { my ($call) = @_; Afrpc::is_cancelled (@$call) ? "cancelled" : "fine" },
 );
 
