@@ -202,6 +202,33 @@ test_serialisers_bytes_format (void)
 }
 
 static void
+test_serialisers_many (void)
+{
+  static const char *const names[] = { "variant", "bytes", "json" };
+
+  g_test_summary ("Arrays come back however many elements they have");
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    for (gsize n = 1; n < 200000; n = n * 3 + 1)
+      {
+        g_autoptr(AfrpcSerialiser) serialiser = afrpc_serialiser_lookup (names[i]);
+        g_auto(GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_STRING_ARRAY);
+        g_autoptr(GVariant) value = NULL;
+        g_autoptr(GVariant) back = NULL;
+        g_autoptr(GBytes) bytes = NULL;
+        g_autoptr(GError) error = NULL;
+
+        for (gsize j = 0; j < n; j++)
+          g_variant_builder_add (&builder, "s", j % 3 == 0 ? "" : "text");
+        value = g_variant_ref_sink (g_variant_builder_end (&builder));
+        bytes = afrpc_serialiser_serialise (serialiser, value, &error);
+        g_assert_no_error (error);
+        back = afrpc_serialiser_deserialise (serialiser, bytes, &error);
+        g_assert_no_error (error);
+        variant_assert_same (back, value);
+      }
+}
+
+static void
 test_serialisers_bytes_refuses (void)
 {
   static const char *const values[] = { "1", "('a', 1)", "[['a']]", "('a', ['b'])", "<'a'>", "@ms 'a'", "{'a': 'b'}",
@@ -329,6 +356,7 @@ main (int    argc,
   g_test_add_data_func ("/serialisers/damaged/json", "json", test_serialisers_damaged);
   g_test_add_func ("/serialisers/bytes/format", test_serialisers_bytes_format);
   g_test_add_func ("/serialisers/bytes/refuses", test_serialisers_bytes_refuses);
+  g_test_add_func ("/serialisers/many", test_serialisers_many);
   g_test_add_func ("/serialisers/limits", test_serialisers_limits);
 
   return g_test_run ();

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "afrpc-error.h"
 #include "wire/afrpc-frame.h"
 
 #define FEW_MAX 64 /* numbers of which copies may be made */
@@ -215,6 +216,8 @@ afrpc_perl_pack_list (pTHX_
     ok = pack_many (aTHX_ &self, first, n, &type);
   if (ok)
     value = afrpc_value_writer_end (&self.writer, type);
+  if (ok && value == NULL)
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "there is no memory for the values");
 
   SvREFCNT_dec_NN (self.scratch);
   afrpc_value_writer_clear (&self.writer);

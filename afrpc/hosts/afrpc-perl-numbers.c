@@ -33,7 +33,7 @@ write_rows (AfrpcPerlPacker  *self,
     {
       const gsize size = dims[0] * number_size;
 
-      memcpy (afrpc_value_writer_add (&self->writer, size), *octets, size);
+      afrpc_value_writer_put (&self->writer, *octets, size);
       *octets += size;
       return;
     }

@@ -68,7 +68,7 @@ afrpc_perl_pack_string (pTHX_
 
   if (octets == NULL)
     return NULL;
-  memcpy (afrpc_value_writer_add (&self->writer, length), octets, length);
+  afrpc_value_writer_put (&self->writer, octets, length);
 
   return "ay";
 }
@@ -98,7 +98,8 @@ pack_boxed (pTHX_
     return FALSE;
 
   length = strlen (type);
-  memcpy ((char *) memset (afrpc_value_writer_add (&self->writer, 1 + length), '\0', 1) + 1, type, length);
+  afrpc_value_writer_put (&self->writer, "", 1);
+  afrpc_value_writer_put (&self->writer, type, length);
 
   return TRUE;
 }
@@ -133,16 +134,14 @@ pack_key (pTHX_
 {
   STRLEN length;
   const char *octets = get_octets (aTHX_ self, HeSVKEY_force (entry), &length);
-  guint8 *copy;
 
   if (octets == NULL)
     return FALSE;
   if (!g_utf8_validate_len (octets, length, NULL))
     return afrpc_perl_pack_fail (self, "a hash's key is not UTF-8: encode it first") != NULL;
 
-  copy = afrpc_value_writer_add (&self->writer, length + 1);
-  memcpy (copy, octets, length);
-  copy[length] = '\0';
+  afrpc_value_writer_put (&self->writer, octets, length);
+  afrpc_value_writer_put (&self->writer, "", 1);
 
   return TRUE;
 }
@@ -195,7 +194,7 @@ pack_handle (pTHX_
   const gint32 handle = SvIV (SvRV (sv));
 
   afrpc_value_writer_align (&self->writer, self->handle);
-  memcpy (afrpc_value_writer_add (&self->writer, sizeof handle), &handle, sizeof handle);
+  afrpc_value_writer_put (&self->writer, &handle, sizeof handle);
 
   return "h";
 }

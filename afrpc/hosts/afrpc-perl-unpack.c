@@ -22,7 +22,7 @@ typedef struct
   guint depth;
 } Reader;
 
-static GArray *spare_table;
+static AfrpcValueWriter spare_types;
 
 /* Some bytes, of a type. */
 typedef struct
@@ -436,9 +436,8 @@ begin (Reader   *self,
   Part part = { .data = g_variant_get_data (value), .size = g_variant_get_size (value) };
 
   self->depth = 0;
-  self->types.layouts = g_steal_pointer (&spare_table);
-  if (self->types.layouts == NULL)
-    self->types.layouts = g_array_new (FALSE, FALSE, sizeof (AfrpcLayout));
+  self->types = spare_types;
+  spare_types = (AfrpcValueWriter) { NULL };
   afrpc_value_writer_push_type (&self->types, type, strlen (type), &part.type);
   if (part.data == NULL)
     part = (Part) { part.type, (const guint8 *) "", 0 };
@@ -449,11 +448,11 @@ begin (Reader   *self,
 static void
 end (Reader *self)
 {
-  g_array_set_size (self->types.layouts, 0);
-  if (spare_table == NULL)
-    spare_table = self->types.layouts;
+  afrpc_value_writer_pop_type (&self->types, 0);
+  if (spare_types.layouts == NULL)
+    spare_types = self->types;
   else
-    g_array_unref (self->types.layouts);
+    afrpc_value_writer_clear (&self->types);
 }
 
 /* Returns a new scalar. */

@@ -44,7 +44,7 @@ close_container (AfrpcJsonDecoder *self,
                  AfrpcJsonFrame   *frame)
 {
   self->state = AFRPC_JSON_CLOSE;
-  if (afrpc_value_writer_close (&self->writer, &frame->container, frame->type))
+  if (afrpc_value_writer_begin_close (&self->writer, &frame->container, frame->type))
     end_container (self);
   return TRUE;
 }

@@ -129,9 +129,9 @@ choose_end_size (gsize size,
 }
 
 gboolean
-afrpc_value_writer_close (AfrpcValueWriter          *self,
-                          const AfrpcValueContainer *container,
-                          guint                      type)
+afrpc_value_writer_begin_close (AfrpcValueWriter          *self,
+                                const AfrpcValueContainer *container,
+                                guint                      type)
 {
   const AfrpcLayout *layout = afrpc_value_writer_get_layout (self, type);
   const gsize n = self->n_ends - container->first_end;
@@ -146,6 +146,15 @@ afrpc_value_writer_close (AfrpcValueWriter          *self,
   self->closing_last = layout->code != 'a';
 
   return afrpc_value_writer_continue (self, n <= AFRPC_VALUE_WRITER_FEW ? n : 0);
+}
+
+void
+afrpc_value_writer_close (AfrpcValueWriter          *self,
+                          const AfrpcValueContainer *container,
+                          guint                      type)
+{
+  if (!afrpc_value_writer_begin_close (self, container, type))
+    afrpc_value_writer_continue (self, G_MAXSIZE);
 }
 
 static inline void

@@ -133,12 +133,17 @@ afrpc_value_writer_note_end (AfrpcValueWriter          *self,
     self->ends[self->n_ends++] = self->size - container->start;
 }
 
-/* Writes the offsets of a container, if there are not more than AFRPC_VALUE_WRITER_FEW; FALSE if more is to be done by
- * afrpc_value_writer_continue(), which writes so many of them and then returns whether they were the last. */
-#define AFRPC_VALUE_WRITER_FEW 256u
-gboolean  afrpc_value_writer_close     (AfrpcValueWriter          *self,
+/* Writes the offsets of a container. */
+void      afrpc_value_writer_close     (AfrpcValueWriter          *self,
                                         const AfrpcValueContainer *container,
                                         guint                      type);
+
+/* The same in steps: all of them, if there are not more than AFRPC_VALUE_WRITER_FEW; FALSE if more is to be done by
+ * afrpc_value_writer_continue(), which writes so many of them and then returns whether they were the last. */
+#define AFRPC_VALUE_WRITER_FEW 256u
+gboolean  afrpc_value_writer_begin_close (AfrpcValueWriter          *self,
+                                          const AfrpcValueContainer *container,
+                                          guint                      type) G_GNUC_WARN_UNUSED_RESULT;
 gboolean  afrpc_value_writer_continue  (AfrpcValueWriter          *self,
                                         gsize                      n);
 
