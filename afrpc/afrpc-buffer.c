@@ -113,14 +113,17 @@ afrpc_buffer_ref (AfrpcBuffer *self)
 {
   g_return_val_if_fail (self != NULL, NULL);
 
-  return BUFFER (afrpc_sealed_memory_ref (MEMORY (self)));
+  afrpc_sealed_memory_hold (MEMORY (self));
+
+  return self;
 }
 
 /**
  * afrpc_buffer_unref:
  * @self: (transfer full): a buffer
  *
- * Drops a reference. Bytes that were got from the buffer stay.
+ * Drops a reference. Bytes that were got from the buffer stay, and need no file descriptor any more, except those of
+ * memory that this process is going to use again.
  *
  * Since: 1.0
  */
@@ -129,7 +132,7 @@ afrpc_buffer_unref (AfrpcBuffer *self)
 {
   g_return_if_fail (self != NULL);
 
-  afrpc_sealed_memory_unref (MEMORY (self));
+  afrpc_sealed_memory_release (MEMORY (self));
 }
 
 /**
@@ -244,9 +247,8 @@ afrpc_buffer_is_sealed (AfrpcBuffer *self)
  *
  * Gets the file descriptor to pass the buffer on by; whoever sends it copies it.
  *
- * Before the buffer is sealed, others would refuse it. Then it is for mapping the memory in languages without pointers,
- * `mmap.mmap (buffer.get_fd (), buffer.get_size ())` in Python; that has to end before the buffer is
- * sealed. With %AFRPC_BUFFER_REUSED there is none before.
+ * Before the buffer is sealed, others would refuse it. Then it is for mapping the memory in languages without pointers;
+ * that has to end before the buffer is sealed. With %AFRPC_BUFFER_REUSED there is none before.
  *
  * Returns: the file descriptor, which stays the buffer's, or -1
  *

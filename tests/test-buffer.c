@@ -157,6 +157,36 @@ test_buffer_build (void)
   g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
 }
 
+static void
+test_buffer_descriptors (void)
+{
+  const AfrpcBufferFlags kinds[] = KINDS;
+  g_autoptr(GPtrArray) kept = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
+  g_autoptr(AfrpcBuffer) buffer = new_sealed (SIZE, AFRPC_BUFFER_REUSED, 'r');
+  const guint n_fds = own_process_count_fds ();
+
+  g_test_summary ("Bytes keep no descriptor open, unless their memory is to be used again by this process");
+  for (guint i = 0; i < 100; i++)
+    {
+      g_autoptr(AfrpcBuffer) made = new_sealed (SIZE, AFRPC_BUFFER_DEFAULT, 'm');
+      g_autoptr(AfrpcBuffer) received = receive (i % 2 == 0 ? made : buffer, kinds[i % 2]);
+      AfrpcBuffer *another = afrpc_buffer_ref (received);
+
+      /* As long as somebody may pass it on, it is there. */
+      afrpc_buffer_unref (another);
+      g_assert_cmpint (afrpc_buffer_get_fd (received), >=, 0);
+      g_ptr_array_add (kept, afrpc_buffer_get_bytes (received));
+      g_ptr_array_add (kept, afrpc_buffer_get_bytes (made));
+    }
+  g_assert_cmpuint (own_process_count_fds (), ==, n_fds);
+  for (guint i = 0; i < kept->len; i++)
+    {
+      const char *data = g_bytes_get_data (kept->pdata[i], NULL);
+
+      g_assert_cmpint (data[SIZE - 1], ==, i % 4 == 2 ? 'r' : 'm');
+    }
+}
+
 /* Nothing can be done to the file behind @fd, be it opened again. */
 static void
 assert_unchangeable (int   fd,
@@ -698,6 +728,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/buffer/build", test_buffer_build);
+  g_test_add_func ("/buffer/descriptors", test_buffer_descriptors);
   g_test_add_func ("/buffer/unchangeable", test_buffer_unchangeable);
   g_test_add_func ("/buffer/mapped-elsewhere", test_buffer_mapped_elsewhere);
   g_test_add_func ("/buffer/refused", test_buffer_refused);

@@ -168,7 +168,7 @@ memory_new (gsize    size,
 {
   AfrpcSealedMemory *self = g_new0 (AfrpcSealedMemory, 1);
 
-  self->ref_count = 1;
+  self->ref_count = self->n_holders = 1;
   self->size = size;
   self->fd = self->reader_fd = -1;
   self->is_reused = is_reused;
@@ -242,7 +242,7 @@ afrpc_sealed_memory_new (gsize      size,
       self = find_pooled (size);
       if (self != NULL)
         {
-          self->ref_count = 1;
+          self->ref_count = self->n_holders = 1;
           self->is_sealed = FALSE;
           return g_steal_pointer (&self);
         }
@@ -355,6 +355,25 @@ afrpc_sealed_memory_unref (AfrpcSealedMemory *self)
     add_to_pool (self);
   else
     memory_free (self);
+}
+
+void
+afrpc_sealed_memory_hold (AfrpcSealedMemory *self)
+{
+  __atomic_add_fetch (&self->n_holders, 1, __ATOMIC_RELAXED);
+  afrpc_sealed_memory_ref (self);
+}
+
+/* Without anybody who could ask for it, the descriptor is needed only to see whether the memory can be used again. */
+void
+afrpc_sealed_memory_release (AfrpcSealedMemory *self)
+{
+  if (__atomic_sub_fetch (&self->n_holders, 1, __ATOMIC_ACQ_REL) == 0 && (self->pid == 0 || !self->is_reused))
+    {
+      close (self->fd);
+      self->fd = -1;
+    }
+  afrpc_sealed_memory_unref (self);
 }
 
 /* Ends writing for everybody but us, who have it mapped. The kernel has to tell of readers, and of their absence;

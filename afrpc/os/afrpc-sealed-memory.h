@@ -21,6 +21,7 @@ G_BEGIN_DECLS
 typedef struct
 {
   int ref_count;       /* atomic */
+  int n_holders;       /* atomic: those who may ask for the descriptor, each of whom has a reference, too */
   guint8 *data;        /* mapped, for reading at least */
   gsize size;          /* bytes, of the mapping and the file */
   int fd;              /* what the memory was made or received as */
@@ -40,6 +41,8 @@ AfrpcSealedMemory *afrpc_sealed_memory_new_take_fd (int                 fd,
                                                     GError            **error);
 AfrpcSealedMemory *afrpc_sealed_memory_ref         (AfrpcSealedMemory  *self);
 void               afrpc_sealed_memory_unref       (AfrpcSealedMemory  *self);
+void               afrpc_sealed_memory_hold        (AfrpcSealedMemory  *self);
+void               afrpc_sealed_memory_release     (AfrpcSealedMemory  *self);
 gboolean           afrpc_sealed_memory_seal        (AfrpcSealedMemory  *self,
                                                     GError            **error);
 gboolean           afrpc_sealed_memory_is_alone    (const AfrpcSealedMemory *self);
