@@ -58,6 +58,86 @@ read_digits (AfrpcJsonSlice  digits,
   return digits.length > 0;
 }
 
+/* The exponent behind a number, or 0; more than any number of digits makes up for is as good as that. FALSE: it is
+ * none. */
+static gboolean
+read_exponent (const char *start,
+               const char *end,
+               gint64     *exponent)
+{
+  const gint64 exponent_max = G_GINT64_CONSTANT (1) << 60;
+  gboolean is_negative;
+
+  *exponent = 0;
+  if (start == end)
+    return TRUE;
+  if (*start != 'e' && *start != 'E')
+    return FALSE;
+  start++;
+  is_negative = start < end && *start == '-';
+  if (start < end && (*start == '-' || *start == '+'))
+    start++;
+  if (start == end)
+    return FALSE;
+  for (; start < end; start++)
+    {
+      if (!g_ascii_isdigit (*start))
+        return FALSE;
+      if (*exponent < exponent_max / 10)
+        *exponent = *exponent * 10 + (*start - '0');
+    }
+  if (is_negative)
+    *exponent = -*exponent;
+  return TRUE;
+}
+
+/* A number with a point or an exponent that says nothing but an integer, to the last digit; a double would not know.
+ * FALSE if it says something else, or more than 64 bits. */
+static gboolean
+read_decimal (AfrpcJsonSlice  word,
+              guint64        *number)
+{
+  const char *end = word.start + word.length, *c = word.start;
+  gint64 n_zeros = 0; /* behind the last digit that counts */
+  gint64 n_places = 0; /* behind the point */
+  gint64 exponent;
+  gboolean is_behind = FALSE;
+
+  *number = 0;
+  if (c == end || !g_ascii_isdigit (*c))
+    return FALSE;
+  for (; c < end && (g_ascii_isdigit (*c) || (*c == '.' && !is_behind)); c++)
+    {
+      if (*c == '.')
+        {
+          is_behind = TRUE;
+          continue;
+        }
+      n_places += is_behind;
+      n_zeros++;
+      if (*c == '0')
+        continue;
+      for (; n_zeros > 0 && *number > 0; n_zeros--)
+        if (__builtin_mul_overflow (*number, 10, number))
+          return FALSE;
+      n_zeros = 0;
+      if (__builtin_add_overflow (*number, (guint64) (*c - '0'), number))
+        return FALSE;
+    }
+  if (!read_exponent (c, end, &exponent))
+    return FALSE;
+  if (*number == 0)
+    return TRUE;
+
+  exponent += n_zeros - n_places;
+  if (exponent < 0)
+    return FALSE;
+  for (; exponent > 0; exponent--)
+    if (__builtin_mul_overflow (*number, 10, number))
+      return FALSE;
+  return TRUE;
+}
+
 /* An integer of any form, whatever its type: a sign, and 64 bits of magnitude. */
 static gboolean
 read_integer (AfrpcJsonSlice  word,
@@ -66,7 +146,6 @@ read_integer (AfrpcJsonSlice  word,
               guint64        *magnitude)
 {
   AfrpcJsonSlice digits = word;
-  double number;
 
   *is_negative = word.length > 0 && word.start[0] == '-';
   if (*is_negative)
@@ -74,11 +153,8 @@ read_integer (AfrpcJsonSlice  word,
   if (read_digits (digits, magnitude))
     return TRUE;
 
-  if (is_string || !is_number (word) || !read_double (word, &number)
-      || fabs (number) > (double) AFRPC_JSON_EXACT_MAX || number != trunc (number))
-    return FALSE;
-  *magnitude = (guint64) fabs (number);
-  return TRUE;
+  /* Whoever wrote it like that had a double, and beyond these not all integers are one. */
+  return !is_string && is_number (word) && read_decimal (digits, magnitude) && *magnitude <= AFRPC_JSON_EXACT_MAX;
 }
 
 typedef struct
