@@ -32,6 +32,10 @@ EXPECTED = {
         r"job 2 is lost: .* exited with status 3\n"
         r"result of job 3\n"
         r"result of job 4\n",
+    "values.py":
+        r"Invoice\(number=UUID\('00000000-0000-0000-0000-000000000007'\), day=datetime.date\(2024, 2, 29\), "
+        r"amount=Decimal\('19.90'\), paid=datetime.datetime\(2024, 3, 1, 12, 0\)\)\n"
+        r"\[<How.CASH: 'cash'>, <How.CARD: 'card'>\]\n",
     # Of docs/
     "tour.py":
         r"\['int', 'float', 'str', 'bool', 'NoneType', 'bytes', 'tuple', 'list', 'dict'\]\n"
@@ -48,7 +52,7 @@ EXPECTED = {
         r"ValueError \| not today\n"
         r"Traceback .*\n"
         r"True\n"
-        r"a value of type set cannot be sent\n"
+        r"argument 1: a value of type set cannot be sent\n"
         r"Good morning, Anna!\n"
         r"Good morning, Bert!\n"
         r"5\n"

@@ -71,6 +71,7 @@ call_traverse (Call      *self,
   Py_VISIT (self->loop);
   Py_VISIT (self->callbacks);
   Py_VISIT (self->canceller);
+  Py_VISIT (self->hooks);
 
   return 0;
 }
@@ -82,6 +83,7 @@ call_clear (Call *self)
   Py_CLEAR (self->loop);
   Py_CLEAR (self->callbacks);
   Py_CLEAR (self->canceller);
+  Py_CLEAR (self->hooks);
 
   return 0;
 }

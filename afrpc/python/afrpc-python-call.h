@@ -37,6 +37,7 @@ struct _AfrpcPythonCall
   AfrpcCall *started;    /* (nullable): until it is settled, whose it is */
   void (*cancel) (AfrpcPythonCall *self); /* (nullable) */
   gboolean raw;          /* the result is wanted as GLib.Variant */
+  PyObject *hooks;       /* (nullable): for the result */
   gboolean with_fds;
 
   GUnixFDList *fds;      /* (nullable): that came with the result */

@@ -38,6 +38,8 @@ struct _AfrpcPythonHost
 
 G_DEFINE_FINAL_TYPE (AfrpcPythonHost, afrpc_python_host, AFRPC_TYPE_HOST)
 
+PyObject *afrpc_python_host_hooks; /* (nullable): what values may be, besides what they are */
+
 static AfrpcPythonHost *the_host; /* (nullable): there is one in a process, if any */
 static AfrpcWorker *the_worker;   /* (nullable): once a function runs; outlives all functions */
 static unsigned long main_thread;
@@ -114,7 +116,7 @@ afrpc_python_host_eval (AfrpcHost   *host,
 {
   AfrpcPythonHost *self = AFRPC_PYTHON_HOST (host);
   PyGILState_STATE state = PyGILState_Ensure ();
-  PyObject *tuple = afrpc_python_unpack_tuple (args);
+  PyObject *tuple = afrpc_python_unpack_tuple (args, afrpc_python_host_hooks);
   PyObject *result = tuple != NULL ? PyObject_CallMethod (self->backend, "evaluate", "sN", code, tuple) : NULL;
   const gboolean ok = check_result (result, AFRPC_ERROR_MODULE, "the code failed: ", error);
 
@@ -221,7 +223,7 @@ call_with (PyObject *function,
   /* The place before the arguments may be used by what is called. */
   places[0] = NULL;
   places[1] = first;
-  if (!afrpc_python_unpack_args (args, objects))
+  if (!afrpc_python_unpack_args (args, afrpc_python_host_hooks, objects))
     return NULL;
 
   if (first != NULL)
@@ -246,7 +248,7 @@ call (AfrpcPythonHost  *self,
 
   if (result != NULL)
     {
-      value = afrpc_python_pack (result);
+      value = afrpc_python_pack (result, afrpc_python_host_hooks);
       Py_DECREF (result);
     }
   if (value == NULL)

@@ -115,10 +115,16 @@ static gboolean
 answer (Invocation *self,
         PyObject   *object)
 {
-  GVariant *value = afrpc_python_pack (object);
+  GVariant *value = afrpc_python_pack (object, afrpc_python_host_hooks);
 
   if (value == NULL)
     return FALSE;
+  /* What was converted may have answered. */
+  if (!check_open (self))
+    {
+      g_variant_unref (value);
+      return FALSE;
+    }
 
   Py_BEGIN_ALLOW_THREADS
   afrpc_invocation_return_value (self->invocation, value);
@@ -216,24 +222,31 @@ afrpc_python_current (AfrpcPythonCurrent *current)
   return current->invocation != NULL;
 }
 
-gboolean
+/* What is converted may answer the call: what it is for is looked at afterwards. */
+
+void
 afrpc_python_progress (const AfrpcPythonCurrent *current,
-                       PyObject                 *object)
+                       GVariant                 *value) /* (transfer full) */
 {
-  GVariant *value = afrpc_python_pack (object);
-
-  if (value == NULL)
-    return FALSE;
-
   Py_BEGIN_ALLOW_THREADS
   if (current->invocation != NULL)
     afrpc_invocation_progress (current->invocation, value);
   else
     afrpc_worker_progress (current->worker, value);
-  Py_END_ALLOW_THREADS
   g_variant_unref (value);
+  Py_END_ALLOW_THREADS
+}
 
-  return TRUE;
+/* Returns: -1 with an exception */
+Py_ssize_t
+afrpc_python_get_handle (PyObject *object)
+{
+  const Py_ssize_t handle = PyNumber_AsSsize_t (object, PyExc_IndexError);
+
+  if (handle < 0 && !PyErr_Occurred ())
+    PyErr_SetString (PyExc_IndexError, "a handle is not below 0");
+
+  return handle >= 0 ? handle : -1;
 }
 
 /* Returns: a dict, which is empty if the call has none */
@@ -242,20 +255,26 @@ afrpc_python_metadata (const AfrpcPythonCurrent *current)
 {
   GVariant *metadata = current->invocation != NULL ? afrpc_invocation_get_metadata (current->invocation)
                                                    : afrpc_worker_get_metadata (current->worker);
+  PyObject *dict;
 
-  return metadata != NULL ? afrpc_python_unpack (metadata) : PyDict_New ();
+  if (metadata == NULL)
+    return PyDict_New ();
+
+  /* A hook may answer the call. */
+  g_variant_ref (metadata);
+  dict = afrpc_python_unpack (metadata, afrpc_python_host_hooks);
+  g_variant_unref (metadata);
+
+  return dict;
 }
 
 PyObject *
 afrpc_python_steal_fd (const AfrpcPythonCurrent *current,
-                       PyObject                 *object)
+                       Py_ssize_t                handle)
 {
-  const Py_ssize_t handle = PyNumber_AsSsize_t (object, PyExc_IndexError);
   int fd = -1;
 
-  if (handle == -1 && PyErr_Occurred ())
-    return NULL;
-  if (handle >= 0 && handle <= G_MAXINT)
+  if (handle <= G_MAXINT)
     fd = current->invocation != NULL ? afrpc_invocation_steal_fd (current->invocation, handle)
                                      : afrpc_worker_steal_call_fd (current->worker, handle);
   if (fd < 0)
@@ -269,14 +288,11 @@ afrpc_python_steal_fd (const AfrpcPythonCurrent *current,
 
 PyObject *
 afrpc_python_append_fd (const AfrpcPythonCurrent *current,
-                        PyObject                 *file)
+                        int                       fd)
 {
-  const int fd = PyObject_AsFileDescriptor (file);
   GError *error = NULL;
   int handle;
 
-  if (fd < 0)
-    return NULL;
   if (current->invocation != NULL)
     handle = afrpc_invocation_append_fd (current->invocation, fd, &error);
   else
@@ -295,10 +311,18 @@ static PyObject *
 invocation_progress (Invocation *self,
                      PyObject   *object)
 {
-  AfrpcPythonCurrent current = { NULL, self->invocation };
+  GVariant *value = afrpc_python_pack (object, afrpc_python_host_hooks);
+  AfrpcPythonCurrent current;
 
-  if (!check_open (self) || !afrpc_python_progress (&current, object))
+  if (value == NULL)
     return NULL;
+  if (!check_open (self))
+    {
+      g_variant_unref (value);
+      return NULL;
+    }
+  current = (AfrpcPythonCurrent) { NULL, self->invocation };
+  afrpc_python_progress (&current, value);
 
   Py_RETURN_NONE;
 }
@@ -314,20 +338,22 @@ invocation_get_metadata (Invocation *self,
 
 static PyObject *
 invocation_steal_fd (Invocation *self,
-                     PyObject   *handle)
+                     PyObject   *object)
 {
+  const Py_ssize_t handle = afrpc_python_get_handle (object);
   AfrpcPythonCurrent current = { NULL, self->invocation };
 
-  return check_open (self) ? afrpc_python_steal_fd (&current, handle) : NULL;
+  return handle >= 0 && check_open (self) ? afrpc_python_steal_fd (&current, handle) : NULL;
 }
 
 static PyObject *
 invocation_append_fd (Invocation *self,
                       PyObject   *file)
 {
+  const int fd = PyObject_AsFileDescriptor (file);
   AfrpcPythonCurrent current = { NULL, self->invocation };
 
-  return check_open (self) ? afrpc_python_append_fd (&current, file) : NULL;
+  return fd >= 0 && check_open (self) ? afrpc_python_append_fd (&current, fd) : NULL;
 }
 
 /* Called when the task that answers it is done. */

@@ -48,10 +48,11 @@ module_event (PyObject *module,
   Py_ssize_t n = 0;
   GVariant *value;
 
-  if (worker == NULL || !PyArg_ParseTupleAndKeywords (args, keywords, "O|$O:event", (char **) names, &object, &files) ||
-      (files != NULL && (n = get_fds (files, fds)) < 0))
+  if (worker == NULL || !PyArg_ParseTupleAndKeywords (args, keywords, "O|$O:event", (char **) names, &object, &files))
     return NULL;
-  value = afrpc_python_pack (object);
+  value = afrpc_python_pack (object, afrpc_python_host_hooks);
+  if (value != NULL && files != NULL && (n = get_fds (files, fds)) < 0)
+    g_clear_pointer (&value, g_variant_unref);
   if (value == NULL)
     return NULL;
 
@@ -76,10 +77,17 @@ static PyObject *
 module_progress (PyObject *module,
                  PyObject *object)
 {
+  GVariant *value = afrpc_python_pack (object, afrpc_python_host_hooks);
   AfrpcPythonCurrent current;
 
-  if (!afrpc_python_current (&current) || !afrpc_python_progress (&current, object))
+  if (value == NULL)
     return NULL;
+  if (!afrpc_python_current (&current))
+    {
+      g_variant_unref (value);
+      return NULL;
+    }
+  afrpc_python_progress (&current, value);
 
   Py_RETURN_NONE;
 }
@@ -95,20 +103,22 @@ module_get_metadata (PyObject *module,
 
 static PyObject *
 module_steal_call_fd (PyObject *module,
-                      PyObject *handle)
+                      PyObject *object)
 {
+  const Py_ssize_t handle = afrpc_python_get_handle (object);
   AfrpcPythonCurrent current;
 
-  return afrpc_python_current (&current) ? afrpc_python_steal_fd (&current, handle) : NULL;
+  return handle >= 0 && afrpc_python_current (&current) ? afrpc_python_steal_fd (&current, handle) : NULL;
 }
 
 static PyObject *
 module_append_result_fd (PyObject *module,
                          PyObject *file)
 {
+  const int fd = PyObject_AsFileDescriptor (file);
   AfrpcPythonCurrent current;
 
-  return afrpc_python_current (&current) ? afrpc_python_append_fd (&current, file) : NULL;
+  return fd >= 0 && afrpc_python_current (&current) ? afrpc_python_append_fd (&current, fd) : NULL;
 }
 
 static PyObject *
@@ -146,7 +156,7 @@ module_get_args (PyObject *module,
 {
   AfrpcWorker *worker = afrpc_python_host_get_worker ();
 
-  return worker != NULL ? afrpc_python_unpack (afrpc_worker_get_args (worker)) : NULL;
+  return worker != NULL ? afrpc_python_unpack (afrpc_worker_get_args (worker), afrpc_python_host_hooks) : NULL;
 }
 
 static PyObject *
@@ -187,6 +197,34 @@ module_steal_fd (PyObject *module,
   return PyLong_FromLong (fd);
 }
 
+static PyObject *
+module_set_hooks (PyObject *module,
+                  PyObject *args,
+                  PyObject *keywords)
+{
+  PyObject *hooks = afrpc_python_make_hooks (args, keywords);
+
+  if (hooks == NULL)
+    return NULL;
+  Py_XSETREF (afrpc_python_host_hooks, hooks);
+
+  Py_RETURN_NONE;
+}
+
+static PyObject *
+module_set_tagged (PyObject *module,
+                   PyObject *type)
+{
+  if (!PyType_Check (type))
+    {
+      PyErr_BadArgument ();
+      return NULL;
+    }
+  Py_XSETREF (afrpc_python_tagged_type, (PyTypeObject *) Py_NewRef (type));
+
+  Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
   { "event", (PyCFunction) (void (*) (void)) module_event, METH_VARARGS | METH_KEYWORDS,
     "event($module, value, /, *, fds=())\n--\n\nSends an event to the program, in order with results and other events." },
@@ -208,6 +246,10 @@ static PyMethodDef methods[] = {
     "steal_call_fd($module, handle, /)\n--\n\nTakes a file descriptor that came with the running call." },
   { "append_result_fd", module_append_result_fd, METH_O,
     "append_result_fd($module, file, /)\n--\n\nSends a copy of a file descriptor with the result; returns its handle." },
+  { "set_hooks", (PyCFunction) (void (*) (void)) module_set_hooks, METH_VARARGS | METH_KEYWORDS,
+    "set_hooks($module, /, *, default=None, hook=None, arrays=None)\n--\n\n"
+    "Says what else values of this worker may be." },
+  { "_set_tagged", module_set_tagged, METH_O, NULL },
   { "_serve", afrpc_python_host_serve, METH_O, NULL },
   { NULL },
 };
@@ -228,7 +270,8 @@ PyInit__afrpc (void)
 
   if (module == NULL)
     return NULL;
-  if (afrpc_python_variant_register (module) == NULL || afrpc_python_invocation_register (module) != 0 ||
+  if (!afrpc_python_codec_register (module) || afrpc_python_invocation_register (module) != 0 ||
+      afrpc_python_buffer_register (module) != 0 ||
       afrpc_python_source_register (module) != 0 || afrpc_python_poller_register (module) != 0)
     {
       Py_DECREF (module);

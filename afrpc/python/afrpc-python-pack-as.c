@@ -1,324 +1,510 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "afrpc-python-codec-private.h"
+#include "afrpc-python-pack.h"
+
+#include "afrpc-python-read.h"
 
 /* What a value becomes is decided by a type that is given. */
 
-static GVariant *pack_typed (const GVariantType *type,
-                             PyObject           *object,
-                             guint               depth);
+static gboolean pack_typed (AfrpcPythonPacker *self,
+                            const AfrpcLayout *type,
+                            PyObject          *object,
+                            guint              depth);
 
-/* Like PyErr_Format (), with a format that need not be ASCII. */
-static void G_GNUC_PRINTF (2, 3)
-set_error (PyObject   *exception_type,
-           const char *format,
-           ...)
+static char *
+get_signature (const AfrpcLayout *type)
 {
-  g_autofree char *text = NULL;
-  PyObject *message;
-  va_list args;
+  char *signature = g_malloc (type->length + 1);
 
-  va_start (args, format);
-  text = g_strdup_vprintf (format, args);
-  va_end (args);
+  for (guint i = 0; i < type->length; i++)
+    signature[i] = type[i].code;
+  signature[type->length] = '\0';
 
-  /* What was cut may have been cut within a character. */
-  message = PyUnicode_DecodeUTF8 (text, strlen (text), "replace");
-  if (message != NULL)
+  return signature;
+}
+
+/* What does not go with the type is what the program makes of it, or nothing. */
+static gboolean
+pack_default (AfrpcPythonPacker *self,
+              const AfrpcLayout *type,
+              PyObject          *object,
+              guint              depth)
+{
+  PyObject *other;
+  gboolean ok;
+
+  if (!afrpc_python_has_default (self))
     {
-      PyErr_SetObject (exception_type, message);
-      Py_DECREF (message);
+      g_autofree char *signature = get_signature (type);
+
+      return afrpc_python_refuse (self, PyExc_TypeError, "a value of type %.200s cannot be sent as “%s”",
+                                  Py_TYPE (object)->tp_name, signature);
     }
+
+  if (!afrpc_python_check_depth (self, depth + 1))
+    return FALSE;
+  other = PyObject_CallOneArg (PyTuple_GET_ITEM (self->hooks, 0), object);
+  if (other == NULL)
+    return FALSE;
+  ok = pack_typed (self, type, other, depth + 1);
+  Py_DECREF (other);
+
+  return ok;
 }
 
-static GVariant *
-refuse_typed (const GVariantType *type,
-              PyObject           *object)
+/* Numbers */
+
+static gboolean
+refuse_range (AfrpcPythonPacker *self,
+              char               code)
 {
-  g_autofree char *signature = g_variant_type_dup_string (type);
-
-  set_error (PyExc_TypeError, "a value of type %.200s cannot be sent as “%.255s”", Py_TYPE (object)->tp_name,
-             signature);
-
-  return NULL;
+  return afrpc_python_refuse (self, PyExc_OverflowError, "an int is out of the range of “%c”", code);
 }
 
-/* Returns: (transfer full) (nullable): what is like an int, but no bool, as one */
-static PyObject *
-get_index (const GVariantType *type,
-           PyObject           *object)
+/* @index: an int */
+static gboolean
+get_integer (AfrpcPythonPacker *self,
+             char               code,
+             PyObject          *index,
+             guint64           *number)
 {
-  if (PyIndex_Check (object) && !PyBool_Check (object))
-    return PyNumber_Index (object);
+  static const struct { char code; gint64 min, max; } ranges[] = {
+    { 'y', 0, G_MAXUINT8 },          { 'n', G_MININT16, G_MAXINT16 }, { 'q', 0, G_MAXUINT16 },
+    { 'i', G_MININT32, G_MAXINT32 }, { 'u', 0, G_MAXUINT32 },         { 'h', 0, G_MAXINT32 },
+    { 'x', G_MININT64, G_MAXINT64 },
+  };
+  int overflow;
+  gint64 signed_number;
 
-  refuse_typed (type, object);
-  return NULL;
-}
+  if (code == 't')
+    {
+      *number = PyLong_AsUnsignedLongLong (index);
+      return *number != (guint64) -1 || !PyErr_Occurred () || refuse_range (self, code);
+    }
 
-static void
-set_out_of_range (const GVariantType *type)
-{
-  set_error (PyExc_OverflowError, "an int is out of the range of “%c”", *g_variant_type_peek_string (type));
+  signed_number = PyLong_AsLongLongAndOverflow (index, &overflow);
+  *number = signed_number;
+  for (guint i = 0; overflow == 0 && i < G_N_ELEMENTS (ranges); i++)
+    if (ranges[i].code == code)
+      return (signed_number >= ranges[i].min && signed_number <= ranges[i].max) || refuse_range (self, code);
+
+  return refuse_range (self, code);
 }
 
 static gboolean
-get_integer (const GVariantType *type,
-             PyObject           *object,
-             gint64              min,
-             gint64              max,
-             gint64             *number)
+pack_integer (AfrpcPythonPacker *self,
+              const AfrpcLayout *type,
+              PyObject          *object,
+              guint              depth)
 {
-  PyObject *index = get_index (type, object);
-  int overflow;
+  const char code = type->code;
+  const gsize size = type->fixed_size;
+  PyObject *index;
+  guint64 number;
+  gboolean ok;
 
+  if (!PyIndex_Check (object) || PyBool_Check (object))
+    return pack_default (self, type, object, depth);
+  index = PyNumber_Index (object);
   if (index == NULL)
     return FALSE;
-  *number = PyLong_AsLongLongAndOverflow (index, &overflow);
+  ok = get_integer (self, code, index, &number) && afrpc_python_packer_reserve (self, size);
   Py_DECREF (index);
-  if (overflow == 0 && *number >= min && *number <= max)
+  if (!ok)
+    return FALSE;
+
+#if G_BYTE_ORDER == G_BIG_ENDIAN
+  number <<= 8 * (8 - size);
+#endif
+  afrpc_python_packer_pad (self, size - 1);
+  afrpc_python_packer_add (self, &number, size);
+
+  return TRUE;
+}
+
+static gboolean
+pack_double (AfrpcPythonPacker *self,
+             const AfrpcLayout *type,
+             PyObject          *object,
+             guint              depth)
+{
+  double number;
+
+  if (PyBool_Check (object) || !PyNumber_Check (object))
+    return pack_default (self, type, object, depth);
+  number = PyFloat_AsDouble (object);
+  if ((number == -1 && PyErr_Occurred ()) || !afrpc_python_packer_reserve (self, sizeof number))
+    return FALSE;
+  afrpc_python_packer_pad (self, sizeof number - 1);
+  afrpc_python_packer_add (self, &number, sizeof number);
+
+  return TRUE;
+}
+
+/* Text, and other basic types */
+
+static gboolean
+pack_string (AfrpcPythonPacker *self,
+             const AfrpcLayout *type,
+             PyObject          *object,
+             guint              depth)
+{
+  const char code = type->code;
+  const gsize start = self->size;
+  const char *text;
+
+  if (!PyUnicode_Check (object))
+    return pack_default (self, type, object, depth);
+  if (!afrpc_python_pack_text (self, object))
+    return FALSE;
+
+  text = (const char *) self->data + start;
+  if (code == 's' || (code == 'o' ? g_variant_is_object_path (text) : g_variant_is_signature (text)))
     return TRUE;
 
-  set_out_of_range (type);
-  return FALSE;
+  return afrpc_python_refuse (self, PyExc_ValueError, "“%.200s” is not valid as “%c”", text, code);
 }
 
-static GVariant *
-pack_typed_uint64 (const GVariantType *type,
-                   PyObject           *object)
+static gboolean
+pack_basic (AfrpcPythonPacker *self,
+            const AfrpcLayout *type,
+            PyObject          *object,
+            guint              depth)
 {
-  PyObject *index = get_index (type, object);
-  guint64 number;
+  guint8 octet;
 
-  if (index == NULL)
-    return NULL;
-  number = PyLong_AsUnsignedLongLong (index);
-  Py_DECREF (index);
-  if (number == (guint64) -1 && PyErr_Occurred ())
-    {
-      set_out_of_range (type);
-      return NULL;
-    }
-
-  return g_variant_new_uint64 (number);
-}
-
-static GVariant *
-pack_typed_basic (const GVariantType *type,
-                  PyObject           *object)
-{
-  const char *text;
-  gint64 number;
-  double real;
-
-  switch (*g_variant_type_peek_string (type))
+  switch (type->code)
     {
     case 'b':
-      return PyBool_Check (object) ? g_variant_new_boolean (object == Py_True) : refuse_typed (type, object);
-
-    case 'y':
-      return get_integer (type, object, 0, G_MAXUINT8, &number) ? g_variant_new_byte (number) : NULL;
-
-    case 'n':
-      return get_integer (type, object, G_MININT16, G_MAXINT16, &number) ? g_variant_new_int16 (number) : NULL;
-
-    case 'q':
-      return get_integer (type, object, 0, G_MAXUINT16, &number) ? g_variant_new_uint16 (number) : NULL;
-
-    case 'i':
-      return get_integer (type, object, G_MININT32, G_MAXINT32, &number) ? g_variant_new_int32 (number) : NULL;
-
-    case 'u':
-      return get_integer (type, object, 0, G_MAXUINT32, &number) ? g_variant_new_uint32 (number) : NULL;
-
-    case 'h':
-      return get_integer (type, object, 0, G_MAXINT32, &number) ? g_variant_new_handle (number) : NULL;
-
-    case 'x':
-      return get_integer (type, object, G_MININT64, G_MAXINT64, &number) ? g_variant_new_int64 (number) : NULL;
-
-    case 't':
-      return pack_typed_uint64 (type, object);
+      if (!PyBool_Check (object))
+        return pack_default (self, type, object, depth);
+      octet = object == Py_True;
+      return afrpc_python_pack_octets (self, &octet, 1);
 
     case 'd':
-      if (PyBool_Check (object) || !PyNumber_Check (object))
-        return refuse_typed (type, object);
-      real = PyFloat_AsDouble (object);
-      return real == -1 && PyErr_Occurred () ? NULL : g_variant_new_double (real);
+      return pack_double (self, type, object, depth);
 
-    default: /* s, o, g */
-      if (!PyUnicode_Check (object))
-        return refuse_typed (type, object);
-      text = afrpc_python_get_text (object);
-      if (text == NULL)
-        return NULL;
-      if (*g_variant_type_peek_string (type) == 's')
-        return g_variant_new_string (text);
-      if (*g_variant_type_peek_string (type) == 'o' && g_variant_is_object_path (text))
-        return g_variant_new_object_path (text);
-      if (*g_variant_type_peek_string (type) == 'g' && g_variant_is_signature (text))
-        return g_variant_new_signature (text);
-      set_error (PyExc_ValueError, "“%.200s” is not valid as “%c”", text, *g_variant_type_peek_string (type));
-      return NULL;
+    case 's':
+    case 'o':
+    case 'g':
+      return pack_string (self, type, object, depth);
+
+    default:
+      return pack_integer (self, type, object, depth);
     }
 }
 
-/* @type: of all @items, or of the first of them if they are members
- * @items: (transfer full): a tuple, or a list that nobody else has
- * Returns: (nullable): floating references */
-static GPtrArray *
-pack_typed_children (const GVariantType *type,
-                     gboolean            are_members,
-                     PyObject           *items,
-                     guint               depth)
+/* Containers */
+
+/* @items: a list or a tuple, which may change */
+static gboolean
+pack_elements (AfrpcPythonPacker *self,
+               const AfrpcLayout *type,
+               PyObject          *items,
+               guint              depth)
 {
+  const AfrpcLayout *element = type + 1;
+  const gboolean varies = element->fixed_size == 0;
   const Py_ssize_t n = PySequence_Fast_GET_SIZE (items);
-  GPtrArray *children = g_ptr_array_sized_new (n);
+  AfrpcPythonContainer container;
+
+  if (!afrpc_python_packer_open (self, type->alignment, &container) ||
+      !afrpc_python_packer_reserve (self, n * MAX (element->fixed_size, 1u)) ||
+      (varies && !afrpc_python_packer_grow_ends (self, n)))
+    return FALSE;
 
   for (Py_ssize_t i = 0; i < n; i++)
     {
-      GVariant *child = pack_typed (type, PySequence_Fast_GET_ITEM (items, i), depth + 1);
+      PyObject *item;
+      gboolean ok;
 
-      if (child == NULL)
-        {
-          Py_DECREF (items);
-          afrpc_python_drop_children (children);
-          return NULL;
-        }
-      g_ptr_array_add (children, child);
-      if (are_members)
-        type = g_variant_type_next (type);
+      if (PySequence_Fast_GET_SIZE (items) != n)
+        return afrpc_python_refuse_change (self, items);
+      item = Py_NewRef (PySequence_Fast_GET_ITEM (items, i));
+      ok = pack_typed (self, element, item, depth + 1);
+      Py_DECREF (item);
+      if (!ok)
+        return afrpc_python_note_place (self, depth, i);
+      if (varies && !afrpc_python_packer_note_end (self, &container))
+        return FALSE;
     }
-  Py_DECREF (items);
 
-  return children;
+  return afrpc_python_packer_close (self, &container, TRUE);
 }
 
-/* Returns: (transfer full) (nullable): the elements, a copy: what is converted may change the object */
-static PyObject *
-copy_elements (const GVariantType *type,
-               PyObject           *object)
+/* Where a tuple or an entry ends. */
+static gboolean
+close_members (AfrpcPythonPacker          *self,
+               const AfrpcLayout          *type,
+               const AfrpcPythonContainer *container)
 {
-  const gboolean is_dict = g_variant_type_is_dict_entry (g_variant_type_element (type));
+  if (type->fixed_size > 0)
+    return afrpc_python_packer_fill (self, container->start + type->fixed_size);
+
+  return afrpc_python_packer_close (self, container, FALSE);
+}
+
+static gboolean
+pack_entry (AfrpcPythonPacker *self,
+            const AfrpcLayout *entry,
+            PyObject          *key,
+            PyObject          *value,
+            guint              depth)
+{
+  AfrpcPythonContainer container;
+
+  if (!afrpc_python_packer_open (self, entry->alignment, &container))
+    return FALSE;
+  if (!pack_typed (self, entry + 1, key, depth + 2))
+    return afrpc_python_note_key (self, key);
+  if (entry[1].fixed_size == 0 && !afrpc_python_packer_note_end (self, &container))
+    return FALSE;
+
+  return (pack_typed (self, entry + 2, value, depth + 2) || afrpc_python_note_key (self, key)) &&
+         close_members (self, entry, &container);
+}
+
+static gboolean
+pack_dict (AfrpcPythonPacker *self,
+           const AfrpcLayout *type,
+           PyObject          *object,
+           guint              depth)
+{
+  const gboolean varies = type[1].fixed_size == 0;
+  const Py_ssize_t n = PyDict_GET_SIZE (object);
+  AfrpcPythonContainer container;
+  PyObject *key, *value;
+  Py_ssize_t at = 0;
+
+  if (!afrpc_python_packer_open (self, type->alignment, &container))
+    return FALSE;
+
+  for (Py_ssize_t i = 0; i < n; i++)
+    {
+      gboolean ok;
+
+      if (!PyDict_Next (object, &at, &key, &value) || PyDict_GET_SIZE (object) != n)
+        return afrpc_python_refuse_change (self, object);
+      Py_INCREF (key);
+      Py_INCREF (value);
+      ok = pack_entry (self, type + 1, key, value, depth);
+      Py_DECREF (key);
+      Py_DECREF (value);
+      if (!ok || (varies && !afrpc_python_packer_note_end (self, &container)))
+        return FALSE;
+    }
+
+  return afrpc_python_packer_close (self, &container, TRUE);
+}
+
+/* Numbers in one piece, if they are of that type; else each for itself. */
+static gboolean
+pack_from_buffer (AfrpcPythonPacker *self,
+                  const AfrpcLayout *type,
+                  PyObject          *object,
+                  guint              depth)
+{
+  PyObject *list;
+  gboolean ok;
+  int packed;
+
+  if (!afrpc_python_packer_align (self, type->alignment))
+    return FALSE;
+  packed = afrpc_python_pack_numbers (self, object, type[1].code);
+  if (packed != 0)
+    return packed > 0;
+
+  list = afrpc_python_list_buffer (object);
+  if (list == NULL)
+    return FALSE;
+  ok = PyList_Check (list) ? pack_elements (self, type, list, depth) : pack_default (self, type, object, depth);
+  Py_DECREF (list);
+
+  return ok;
+}
+
+static gboolean
+pack_array (AfrpcPythonPacker *self,
+            const AfrpcLayout *type,
+            PyObject          *object,
+            guint              depth)
+{
+  const gboolean is_dict = type[1].code == '{';
 
   if (is_dict && PyDict_Check (object))
-    return PyDict_Items (object);
+    return pack_dict (self, type, object, depth);
   if (!is_dict && (PyList_Check (object) || PyTuple_Check (object)))
-    return PySequence_Tuple (object);
+    return pack_elements (self, type, object, depth);
+  if (!is_dict && afrpc_python_is_sendable_buffer (object))
+    return pack_from_buffer (self, type, object, depth);
 
-  refuse_typed (type, object);
-  return NULL;
+  return pack_default (self, type, object, depth);
 }
 
-static GVariant *
-pack_typed_array (const GVariantType *type,
-                  PyObject           *object,
-                  guint               depth)
+/* @items: as many as there are members */
+static gboolean
+pack_members (AfrpcPythonPacker *self,
+              const AfrpcLayout *type,
+              PyObject          *items,
+              guint              depth)
 {
-  const GVariantType *element = g_variant_type_element (type);
-  GPtrArray *children;
-  PyObject *items;
-  GVariant *value;
+  const Py_ssize_t n = PyTuple_GET_SIZE (items);
+  const AfrpcLayout *member = type + 1;
+  AfrpcPythonContainer container;
 
-  if (g_variant_type_equal (element, G_VARIANT_TYPE_BYTE) && afrpc_python_is_bytes (object))
-    return afrpc_python_pack_bytes (object);
+  if (!afrpc_python_packer_open (self, type->alignment, &container))
+    return FALSE;
+  for (Py_ssize_t i = 0; i < n; i++)
+    {
+      if (!pack_typed (self, member, PyTuple_GET_ITEM (items, i), depth + 1))
+        return afrpc_python_note_place (self, depth, i);
+      if (member->fixed_size == 0 && i < n - 1 && !afrpc_python_packer_note_end (self, &container))
+        return FALSE;
+      member += member->length;
+    }
 
-  items = copy_elements (type, object);
-  children = items != NULL ? pack_typed_children (element, FALSE, items, depth) : NULL;
-  if (children == NULL)
-    return NULL;
-  value = g_variant_new_array (element, (GVariant **) children->pdata, children->len);
-  g_ptr_array_unref (children);
-
-  return value;
+  return close_members (self, type, &container);
 }
 
 /* Tuples and entries: a member for each type. */
-static GVariant *
-pack_typed_members (const GVariantType *type,
-                    PyObject           *object,
-                    guint               depth)
+static gboolean
+pack_tuple (AfrpcPythonPacker *self,
+            const AfrpcLayout *type,
+            PyObject          *object,
+            guint              depth)
 {
-  const gsize n = g_variant_type_n_items (type);
-  GPtrArray *children;
   PyObject *items;
-  GVariant *value;
+  gboolean ok;
 
   if (!PyTuple_Check (object) && !PyList_Check (object))
-    return refuse_typed (type, object);
+    return pack_default (self, type, object, depth);
+  /* What is converted may change a list. */
   items = PySequence_Tuple (object);
   if (items == NULL)
-    return NULL;
-  if ((gsize) PyTuple_GET_SIZE (items) != n)
+    return FALSE;
+
+  if (PyTuple_GET_SIZE (items) != afrpc_python_count_members (type))
     {
-      g_autofree char *signature = g_variant_type_dup_string (type);
+      g_autofree char *signature = get_signature (type);
 
-      set_error (PyExc_TypeError, "%zd values cannot be sent as “%.255s”", PyTuple_GET_SIZE (items), signature);
-      Py_DECREF (items);
-      return NULL;
+      ok = afrpc_python_refuse (self, PyExc_TypeError, "%zd values cannot be sent as “%s”", PyTuple_GET_SIZE (items),
+                                signature);
     }
-
-  children = pack_typed_children (g_variant_type_first (type), TRUE, items, depth);
-  if (children == NULL)
-    return NULL;
-  if (g_variant_type_is_dict_entry (type))
-    value = g_variant_new_dict_entry (children->pdata[0], children->pdata[1]);
   else
-    value = g_variant_new_tuple ((GVariant **) children->pdata, n);
-  g_ptr_array_unref (children);
+    ok = pack_members (self, type, items, depth);
+  Py_DECREF (items);
 
-  return value;
+  return ok;
 }
 
-static GVariant *
-pack_typed (const GVariantType *type,
-            PyObject           *object,
-            guint               depth)
+static gboolean
+pack_maybe (AfrpcPythonPacker *self,
+            const AfrpcLayout *type,
+            PyObject          *object,
+            guint              depth)
 {
-  GVariant *child = afrpc_python_peek_variant (object);
+  if (!afrpc_python_packer_align (self, type->alignment))
+    return FALSE;
+  if (object == Py_None)
+    return TRUE;
+  if (!pack_typed (self, type + 1, object, depth + 1))
+    return FALSE;
 
-  if (!afrpc_python_check_depth (depth))
-    return NULL;
-  if (child != NULL && g_variant_is_of_type (child, type))
-    return afrpc_python_pack_variant (child);
-  if (child != NULL && !g_variant_type_is_variant (type) && !g_variant_type_is_maybe (type))
-    return refuse_typed (type, object);
+  /* So that an empty value is something. */
+  return type[1].fixed_size > 0 || afrpc_python_pack_octets (self, "", 1);
+}
 
-  switch (*g_variant_type_peek_string (type))
+/* A Variant has a type of its own. Returns: 1 if it is packed, 0 if it is none, or is packed as what is in it */
+static int
+pack_held (AfrpcPythonPacker *self,
+           const AfrpcLayout *type,
+           PyObject          *object)
+{
+  GVariant *held = afrpc_python_peek_variant (object);
+  const char code = type->code;
+  g_autofree char *signature = NULL;
+
+  if (held == NULL)
+    return 0;
+  signature = get_signature (type);
+  if (strcmp (g_variant_get_type_string (held), signature) == 0)
+    return afrpc_python_pack_variant (self, held) != AFRPC_PYTHON_FAILED ? 1 : -1;
+  if (code == 'v' || code == 'm')
+    return 0;
+
+  afrpc_python_refuse (self, PyExc_TypeError, "a Variant of type “%s” cannot be sent as “%s”",
+                       g_variant_get_type_string (held), signature);
+  return -1;
+}
+
+static gboolean
+pack_container (AfrpcPythonPacker *self,
+                const AfrpcLayout *type,
+                PyObject          *object,
+                guint              depth)
+{
+  switch (type->code)
     {
     case 'v':
-      child = afrpc_python_pack_inner (object, depth + 1);
-      return child != NULL ? g_variant_new_variant (child) : NULL;
+      return afrpc_python_pack_boxed (self, object, depth + 1);
 
     case 'm':
-      if (object == Py_None)
-        return g_variant_new_maybe (g_variant_type_element (type), NULL);
-      child = pack_typed (g_variant_type_element (type), object, depth + 1);
-      return child != NULL ? g_variant_new_maybe (NULL, child) : NULL;
+      return pack_maybe (self, type, object, depth);
 
     case 'a':
-      return pack_typed_array (type, object, depth);
-
-    case '(':
-    case '{':
-      return pack_typed_members (type, object, depth);
+      return pack_array (self, type, object, depth);
 
     default:
-      return pack_typed_basic (type, object);
+      return pack_tuple (self, type, object, depth);
     }
 }
 
-/* Returns: (transfer full) (nullable): not floating */
+static gboolean
+pack_typed (AfrpcPythonPacker *self,
+            const AfrpcLayout *type,
+            PyObject          *object,
+            guint              depth)
+{
+  const char code = type->code;
+  int held;
+
+  /* Most of what there is many of. */
+  if ((code == 'x' && PyLong_CheckExact (object)) || (code == 'd' && PyFloat_CheckExact (object)) ||
+      (code == 's' && PyUnicode_CheckExact (object)))
+    return pack_basic (self, type, object, depth);
+
+  if (!afrpc_python_check_depth (self, depth))
+    return FALSE;
+  held = pack_held (self, type, object);
+  if (held != 0)
+    return held > 0;
+  if (type->length > 1 || code == 'v')
+    return pack_container (self, type, object, depth);
+
+  return pack_basic (self, type, object, depth);
+}
+
+/* @object: the only one of the arguments, or a tuple of them if @type is one, if @are_args
+ * Returns: (transfer full) (nullable): not floating */
 GVariant *
 afrpc_python_pack_as (const char *type,
-                      PyObject   *object)
+                      PyObject   *object,
+                      gboolean    are_args,
+                      PyObject   *hooks)
 {
-  GVariant *value;
+  AfrpcPythonPacker *self = afrpc_python_packer_begin (hooks, are_args && type[0] == '(');
+  AfrpcPythonType table = { 0 };
+  const AfrpcLayout *layout = afrpc_python_type_get (&table, type, strlen (type));
 
-  if (!g_variant_type_string_is_valid (type) || !g_variant_type_is_definite (G_VARIANT_TYPE (type)))
+  /* GLib has a limit of its own to how many may be in each other. */
+  if (layout == NULL || !g_variant_type_string_is_valid (type))
+    afrpc_python_refuse (self, PyExc_ValueError, "“%.200s” is not the type of a value", type);
+  else if (!pack_typed (self, layout, object, 0) && are_args && !self->are_args)
     {
-      set_error (PyExc_ValueError, "“%.200s” is not the type of a value", type);
-      return NULL;
+      self->are_args = TRUE;
+      afrpc_python_note_place (self, 0, 0);
     }
-  value = pack_typed (G_VARIANT_TYPE (type), object, 0);
+  g_string_assign (self->types, type);
+  afrpc_python_type_clear (&table);
 
-  return value != NULL ? g_variant_take_ref (value) : NULL;
+  return afrpc_python_packer_end (self);
 }

@@ -1,36 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "afrpc-python-codec-private.h"
+#include "afrpc-python-pack.h"
 
 #include <glib-object.h>
+
+#define NO_IMPORT_PYGOBJECT /* the rest of the codec has it */
 #include <pygobject.h>
 
-/* GVariant reads no value that is nested more than 128 deep; the rest is for what the library puts around. */
-#define DEPTH_MAX 120
+#include "afrpc-python-read.h"
 
-PyTypeObject *afrpc_python_variant_type;
-
-/* PyGObject, if the program uses it: nothing here loads it. */
-static gboolean
-has_pygobject (void)
-{
-  PyObject *gobject;
-
-  if (_PyGObject_API != NULL)
-    return TRUE;
-
-  gobject = PyDict_GetItemString (PyImport_GetModuleDict (), "gi._gobject");
-  if (gobject == NULL)
-    return FALSE;
-  gobject = pygobject_init (3, 42, 0);
-  if (gobject == NULL)
-    {
-      PyErr_Clear ();
-      return FALSE;
-    }
-  Py_DECREF (gobject);
-
-  return TRUE;
-}
+/* Most values are aligned, and vary. */
+#define WORDS 7
+#define PACKED(ok, how) ((ok) ? (AfrpcPythonPacked) (how) : AFRPC_PYTHON_FAILED)
 
 /* Returns: (nullable): what a Variant of either kind holds, borrowed; without an exception */
 GVariant *
@@ -38,303 +18,533 @@ afrpc_python_peek_variant (PyObject *object)
 {
   if (Py_IS_TYPE (object, afrpc_python_variant_type))
     return ((AfrpcPythonVariant *) object)->value;
-  if (has_pygobject () && PyObject_TypeCheck (object, &PyGPointer_Type) &&
+  if (afrpc_python_has_pygobject () && PyObject_TypeCheck (object, &PyGPointer_Type) &&
       ((PyGPointer *) object)->gtype == G_TYPE_VARIANT)
     return pyg_pointer_get (object, GVariant);
 
   return NULL;
 }
 
-/* A floating reference, as all that goes into containers, to the same data. */
-GVariant *
-afrpc_python_pack_variant (GVariant *value)
+gboolean
+afrpc_python_check_depth (AfrpcPythonPacker *self,
+                          guint              depth)
 {
-  g_autoptr(GBytes) bytes = NULL;
-
-  if (!g_variant_is_normal_form (value))
-    {
-      PyErr_SetString (PyExc_ValueError, "a malformed Variant cannot be sent");
-      return NULL;
-    }
-  bytes = g_variant_get_data_as_bytes (value);
-
-  return g_variant_new_from_bytes (g_variant_get_type (value), bytes, TRUE);
+  return depth <= AFRPC_PYTHON_DEPTH_MAX ||
+         afrpc_python_refuse (self, PyExc_ValueError, "a value that is nested more than %d deep cannot be sent",
+                              AFRPC_PYTHON_DEPTH_MAX);
 }
+
+/* What has nothing in it */
 
 gboolean
-afrpc_python_is_bytes (PyObject *object)
+afrpc_python_pack_octets (AfrpcPythonPacker *self,
+                          const void        *octets,
+                          gsize              size)
 {
-  return PyBytes_Check (object) || PyByteArray_Check (object) || PyMemoryView_Check (object);
+  if (!afrpc_python_packer_reserve (self, size))
+    return FALSE;
+  afrpc_python_packer_add (self, octets, size);
+
+  return TRUE;
 }
 
-GVariant *
-afrpc_python_pack_bytes (PyObject *object)
+static gboolean
+pack_utf8 (AfrpcPythonPacker *self,
+           const char        *text,
+           gsize              length)
 {
-  Py_buffer buffer;
-  g_autofree char *copy = NULL;
-  GVariant *value = NULL;
+  if (memchr (text, '\0', length) != NULL)
+    return afrpc_python_refuse (self, PyExc_ValueError, "a str with a NUL in it cannot be sent, send bytes instead");
 
-  if (PyBytes_CheckExact (object))
-    return g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, PyBytes_AS_STRING (object), PyBytes_GET_SIZE (object), 1);
-
-  if (PyObject_GetBuffer (object, &buffer, PyBUF_FULL_RO) != 0)
-    return NULL;
-  copy = g_try_malloc (MAX (buffer.len, 1));
-  if (copy == NULL)
-    PyErr_NoMemory ();
-  else if (PyBuffer_ToContiguous (copy, &buffer, buffer.len, 'C') == 0)
-    value = g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, copy, buffer.len, 1);
-  PyBuffer_Release (&buffer);
-
-  return value;
+  /* All strings of Python have a NUL behind them. */
+  return afrpc_python_pack_octets (self, text, length + 1);
 }
 
-const char *
-afrpc_python_get_text (PyObject *object)
-{
-  Py_ssize_t length;
-  const char *text = PyUnicode_AsUTF8AndSize (object, &length);
-
-  if (text != NULL && memchr (text, '\0', length) != NULL)
-    {
-      PyErr_SetString (PyExc_ValueError, "a str with a NUL in it cannot be sent, send bytes instead");
-      return NULL;
-    }
-
-  return text;
-}
-
-static GVariant *
-pack_text (PyObject *object)
-{
-  const char *text = afrpc_python_get_text (object);
-
-  return text != NULL ? g_variant_new_string (text) : NULL;
-}
-
-static GVariant *
-pack_int (PyObject *object)
-{
-  const long long number = PyLong_AsLongLong (object);
-
-  if (number == -1 && PyErr_Occurred ())
-    {
-      if (PyErr_ExceptionMatches (PyExc_OverflowError))
-        PyErr_SetString (PyExc_OverflowError, "an int of more than 64 bits cannot be sent");
-      return NULL;
-    }
-
-  return g_variant_new_int64 (number);
-}
-
+/* @object: a str */
 gboolean
-afrpc_python_check_depth (guint depth)
+afrpc_python_pack_text (AfrpcPythonPacker *self,
+                        PyObject          *object)
 {
-  if (depth <= DEPTH_MAX)
-    return TRUE;
+  PyObject *utf8;
+  gboolean ok;
 
-  PyErr_Format (PyExc_ValueError, "a value that is nested more than %d deep cannot be sent", DEPTH_MAX);
-  return FALSE;
-}
+  if (PyUnicode_IS_COMPACT_ASCII (object))
+    return pack_utf8 (self, (const char *) PyUnicode_1BYTE_DATA (object), PyUnicode_GET_LENGTH (object));
 
-/* Unrefs what was packed of a value that cannot be packed. */
-void
-afrpc_python_drop_children (GPtrArray *children)
-{
-  for (guint i = 0; i < children->len; i++)
-    g_variant_unref (g_variant_ref_sink (children->pdata[i]));
-  g_ptr_array_unref (children);
-}
-
-static GVariant *
-pack_list (PyObject *object,
-           guint     depth)
-{
-  GPtrArray *children;
-  GVariant *value;
-
-  if (!afrpc_python_check_depth (depth + 2))
-    return NULL;
-
-  children = g_ptr_array_sized_new (PyList_GET_SIZE (object));
-  for (Py_ssize_t i = 0; i < PyList_GET_SIZE (object); i++)
+  /* Python would keep it with the str if it were only asked for its UTF-8. */
+  utf8 = PyUnicode_AsUTF8String (object);
+  if (utf8 == NULL)
     {
-      PyObject *item = Py_NewRef (PyList_GET_ITEM (object, i));
-      GVariant *child = afrpc_python_pack_inner (item, depth + 2);
-
-      Py_DECREF (item);
-      if (child == NULL)
-        {
-          afrpc_python_drop_children (children);
-          return NULL;
-        }
-      g_ptr_array_add (children, g_variant_new_variant (child));
+      if (!PyErr_ExceptionMatches (PyExc_UnicodeError))
+        return FALSE;
+      return afrpc_python_refuse (self, PyExc_ValueError, "a str with half a surrogate pair in it cannot be sent");
     }
+  ok = pack_utf8 (self, PyBytes_AS_STRING (utf8), PyBytes_GET_SIZE (utf8));
+  Py_DECREF (utf8);
 
-  value = g_variant_new_array (G_VARIANT_TYPE_VARIANT, (GVariant **) children->pdata, children->len);
-  g_ptr_array_unref (children);
-
-  return value;
+  return ok;
 }
 
-static GVariant *
-pack_tuple (PyObject *const *items,
-            Py_ssize_t       n,
-            guint            depth)
+static inline gboolean
+pack_word (AfrpcPythonPacker *self,
+           guint64            word)
 {
-  GVariant *few[16];
-  g_autofree GVariant **many = n > (Py_ssize_t) G_N_ELEMENTS (few) ? g_new (GVariant *, n) : NULL;
-  GVariant **children = many != NULL ? many : few;
+  if (!afrpc_python_packer_reserve (self, 8))
+    return FALSE;
+  afrpc_python_packer_pad (self, WORDS);
+  afrpc_python_packer_add (self, &word, 8);
 
-  if (!afrpc_python_check_depth (depth + 1))
-    return NULL;
+  return TRUE;
+}
+
+static gboolean
+pack_int (AfrpcPythonPacker *self,
+          PyObject          *object)
+{
+  int overflow;
+  const long long number = PyLong_AsLongLongAndOverflow (object, &overflow);
+
+  if (overflow != 0)
+    return afrpc_python_refuse (self, PyExc_OverflowError, "an int of more than 64 bits cannot be sent");
+
+  return (number != -1 || !PyErr_Occurred ()) && pack_word (self, number);
+}
+
+static gboolean
+pack_float (AfrpcPythonPacker *self,
+            PyObject          *object)
+{
+  const double number = PyFloat_AS_DOUBLE (object);
+  guint64 word;
+
+  memcpy (&word, &number, 8);
+
+  return pack_word (self, word);
+}
+
+static gboolean
+pack_boolean (AfrpcPythonPacker *self,
+              PyObject          *object)
+{
+  const guint8 octet = object == Py_True;
+
+  return afrpc_python_pack_octets (self, &octet, 1);
+}
+
+/* Containers */
+
+/* What many values are, without a detour. */
+static gboolean
+pack_boxed_basic (AfrpcPythonPacker *self,
+                  PyObject          *object)
+{
+  const char *type = "\0x";
+  gboolean ok;
+
+  if (PyLong_CheckExact (object))
+    ok = pack_int (self, object);
+  else if (PyFloat_CheckExact (object))
+    {
+      type = "\0d";
+      ok = pack_float (self, object);
+    }
+  else
+    {
+      type = "\0s";
+      ok = afrpc_python_packer_align (self, WORDS) && afrpc_python_pack_text (self, object);
+    }
+  /* There is room for that wherever there was room for a word. */
+  if (ok)
+    afrpc_python_packer_add (self, type, 2);
+
+  return ok;
+}
+
+/* A `v`: the value, a NUL, and its type. */
+gboolean
+afrpc_python_pack_boxed (AfrpcPythonPacker *self,
+                         PyObject          *object,
+                         guint              depth)
+{
+  const gsize n = self->types->len;
+  gsize length;
+
+  if (PyLong_CheckExact (object) || PyFloat_CheckExact (object) || PyUnicode_CheckExact (object))
+    return pack_boxed_basic (self, object);
+  if (!afrpc_python_packer_align (self, WORDS) || afrpc_python_pack_any (self, object, depth) == AFRPC_PYTHON_FAILED)
+    return FALSE;
+
+  length = self->types->len - n;
+  if (length > AFRPC_LAYOUT_TYPE_MAX)
+    return afrpc_python_refuse (self, PyExc_ValueError, "a tuple of so many members that its type has %" G_GSIZE_FORMAT
+                                " characters cannot be sent", length);
+  if (!afrpc_python_packer_reserve (self, length + 1))
+    return FALSE;
+  afrpc_python_packer_add (self, "", 1);
+  afrpc_python_packer_add (self, self->types->str + n, length);
+  g_string_truncate (self->types, n);
+
+  return TRUE;
+}
+
+static gboolean
+pack_list (AfrpcPythonPacker *self,
+           PyObject          *object,
+           guint              depth)
+{
+  const Py_ssize_t n = PyList_GET_SIZE (object);
+  AfrpcPythonContainer container;
+
+  if (!afrpc_python_check_depth (self, depth + 2) || !afrpc_python_packer_open (self, WORDS, &container) ||
+      !afrpc_python_packer_reserve (self, n * 16) || !afrpc_python_packer_grow_ends (self, n))
+    return FALSE;
 
   for (Py_ssize_t i = 0; i < n; i++)
     {
-      children[i] = afrpc_python_pack_inner (items[i], depth + 1);
-      if (children[i] == NULL)
-        {
-          while (i-- > 0)
-            g_variant_unref (g_variant_ref_sink (children[i]));
-          return NULL;
-        }
+      PyObject *item;
+      gboolean ok;
+
+      if (PyList_GET_SIZE (object) != n)
+        return afrpc_python_refuse_change (self, object);
+      item = Py_NewRef (PyList_GET_ITEM (object, i));
+      ok = afrpc_python_pack_boxed (self, item, depth + 2) && afrpc_python_packer_note_end (self, &container);
+      Py_DECREF (item);
+      if (!ok)
+        return afrpc_python_note_place (self, depth, i);
     }
 
-  return g_variant_new_tuple (children, n);
+  return afrpc_python_packer_close (self, &container, TRUE);
 }
 
-/* The keys decide together, as each of them is of one type; an empty one has no keys that are not str. */
-static const GVariantType *
-get_dict_type (PyObject *object)
+/* What has been written from @start on begins earlier if it does not need to be aligned like that. */
+static void
+move_up (AfrpcPythonPacker *self,
+         gsize              before,
+         gsize              start,
+         guint              alignment)
 {
-  const GVariantType *type = NULL;
+  const gsize to = (before + alignment) & ~(gsize) alignment;
+
+  if (to == start)
+    return;
+  memmove (self->data + to, self->data + start, self->size - start);
+  self->size -= start - to;
+}
+
+static AfrpcPythonPacked
+pack_tuple (AfrpcPythonPacker *self,
+            PyObject          *tuple,
+            guint              depth)
+{
+  const Py_ssize_t n = PyTuple_GET_SIZE (tuple);
+  const gsize before = self->size;
+  AfrpcPythonContainer container;
+  int packed = 0;
+
+  if (!afrpc_python_check_depth (self, depth + 1) || !afrpc_python_packer_open (self, WORDS, &container))
+    return AFRPC_PYTHON_FAILED;
+
+  g_string_append_c (self->types, '(');
+  for (Py_ssize_t i = 0; i < n; i++)
+    {
+      const AfrpcPythonPacked member = afrpc_python_pack_any (self, PyTuple_GET_ITEM (tuple, i), depth + 1);
+
+      if (member == AFRPC_PYTHON_FAILED)
+        {
+          afrpc_python_note_place (self, depth, i);
+          return AFRPC_PYTHON_FAILED;
+        }
+      packed |= member;
+      if ((member & AFRPC_PYTHON_VARIES) != 0 && i < n - 1 && !afrpc_python_packer_note_end (self, &container))
+        return AFRPC_PYTHON_FAILED;
+    }
+  g_string_append_c (self->types, ')');
+
+  /* What is of a fixed size ends where the next could begin; () is a byte, so that it is something. */
+  if ((packed & AFRPC_PYTHON_VARIES) != 0 ? !afrpc_python_packer_close (self, &container, FALSE)
+      : n == 0                            ? !afrpc_python_packer_fill (self, self->size + 1)
+                                          : !afrpc_python_packer_align (self, packed))
+    return AFRPC_PYTHON_FAILED;
+  move_up (self, before, container.start, packed & AFRPC_PYTHON_ALIGNMENT);
+
+  return packed;
+}
+
+/* The keys decide together, as each of them is of one type; an empty one has no keys that are not str.
+ * Returns: (nullable): the type */
+static const char *
+get_dict_type (AfrpcPythonPacker *self,
+               PyObject          *object)
+{
+  static const char *const of_text = "a{sv}", *const of_int = "a{xv}";
+  const char *type = NULL;
   PyObject *key, *value;
   Py_ssize_t at = 0;
 
   while (PyDict_Next (object, &at, &key, &value))
     {
-      const GVariantType *of_key = PyUnicode_Check (key)                          ? G_VARIANT_TYPE ("{sv}")
-                                   : PyLong_Check (key) && !PyBool_Check (key) ? G_VARIANT_TYPE ("{xv}")
-                                                                                  : NULL;
+      const char *of_key = PyUnicode_Check (key) ? of_text : PyLong_Check (key) && !PyBool_Check (key) ? of_int : NULL;
 
       if (of_key == NULL || (type != NULL && of_key != type))
         {
-          PyErr_SetString (PyExc_TypeError, "the keys of a dict must be all str or all int to be sent");
+          afrpc_python_refuse (self, PyExc_TypeError, "the keys of a dict must be all str or all int to be sent");
           return NULL;
         }
       type = of_key;
     }
 
-  return type != NULL ? type : G_VARIANT_TYPE ("{sv}");
+  return type != NULL ? type : of_text;
 }
 
-static GVariant *
-pack_entry (PyObject *key,
-            PyObject *value,
-            guint     depth)
+static gboolean
+pack_entry (AfrpcPythonPacker *self,
+            PyObject          *key,
+            PyObject          *value,
+            guint              depth)
 {
-  GVariant *packed_key, *packed_value;
+  AfrpcPythonContainer entry;
 
-  packed_key = PyUnicode_Check (key) ? pack_text (key) : pack_int (key);
-  if (packed_key == NULL)
-    return NULL;
-  packed_value = afrpc_python_pack_inner (value, depth + 3);
-  if (packed_value == NULL)
-    {
-      g_variant_unref (g_variant_ref_sink (packed_key));
-      return NULL;
-    }
+  if (!afrpc_python_packer_open (self, WORDS, &entry))
+    return FALSE;
+  if (PyUnicode_Check (key) ? !afrpc_python_pack_text (self, key) || !afrpc_python_packer_note_end (self, &entry)
+                            : !pack_int (self, key))
+    return afrpc_python_note_key (self, key);
 
-  return g_variant_new_dict_entry (packed_key, g_variant_new_variant (packed_value));
+  return (afrpc_python_pack_boxed (self, value, depth + 3) || afrpc_python_note_key (self, key)) &&
+         afrpc_python_packer_close (self, &entry, FALSE);
 }
 
-static GVariant *
-pack_dict (PyObject *object,
-           guint     depth)
+static gboolean
+pack_dict (AfrpcPythonPacker *self,
+           PyObject          *object,
+           guint              depth)
 {
-  const GVariantType *type = get_dict_type (object);
-  GPtrArray *children;
+  const char *type = get_dict_type (self, object);
+  const Py_ssize_t n = PyDict_GET_SIZE (object);
+  AfrpcPythonContainer container;
   PyObject *key, *value;
   Py_ssize_t at = 0;
-  GVariant *result;
 
-  if (type == NULL || !afrpc_python_check_depth (depth + 3))
-    return NULL;
+  if (type == NULL || !afrpc_python_check_depth (self, depth + 3) ||
+      !afrpc_python_packer_open (self, WORDS, &container))
+    return FALSE;
 
-  children = g_ptr_array_sized_new (PyDict_GET_SIZE (object));
-  while (PyDict_Next (object, &at, &key, &value))
+  g_string_append (self->types, type);
+  for (Py_ssize_t i = 0; i < n; i++)
     {
-      GVariant *child;
+      gboolean ok;
 
+      /* A key that has taken the place of another is of the other's type, or this is not that dict any more. */
+      if (!PyDict_Next (object, &at, &key, &value) || PyDict_GET_SIZE (object) != n ||
+          (type[2] == 's' ? !PyUnicode_Check (key) : !PyLong_Check (key)))
+        return afrpc_python_refuse_change (self, object);
       Py_INCREF (key);
       Py_INCREF (value);
-      child = pack_entry (key, value, depth);
+      ok = pack_entry (self, key, value, depth) && afrpc_python_packer_note_end (self, &container);
       Py_DECREF (key);
       Py_DECREF (value);
-      if (child == NULL)
-        {
-          afrpc_python_drop_children (children);
-          return NULL;
-        }
-      g_ptr_array_add (children, child);
+      if (!ok)
+        return FALSE;
     }
 
-  result = g_variant_new_array (type, (GVariant **) children->pdata, children->len);
-  g_ptr_array_unref (children);
-
-  return result;
+  return afrpc_python_packer_close (self, &container, TRUE);
 }
 
-/* Returns: (nullable): a floating reference */
-GVariant *
-afrpc_python_pack_inner (PyObject *object,
-                         guint     depth)
+/* A Tagged: an entry of its own. */
+static gboolean
+pack_tagged (AfrpcPythonPacker *self,
+             PyObject          *object,
+             guint              depth)
 {
-  GVariant *held;
+  PyObject *tag = PyTuple_GET_SIZE (object) == 2 ? PyTuple_GET_ITEM (object, 0) : NULL;
 
-  if (PyUnicode_Check (object))
-    return pack_text (object);
-  if (object == Py_None)
-    return g_variant_new_maybe (G_VARIANT_TYPE_VARIANT, NULL);
-  if (PyBool_Check (object))
-    return g_variant_new_boolean (object == Py_True);
-  if (PyLong_Check (object))
-    return pack_int (object);
-  if (PyFloat_Check (object))
-    return g_variant_new_double (PyFloat_AS_DOUBLE (object));
-  if (afrpc_python_is_bytes (object))
-    return afrpc_python_pack_bytes (object);
-  if (PyTuple_Check (object))
-    return pack_tuple (&PyTuple_GET_ITEM (object, 0), PyTuple_GET_SIZE (object), depth);
-  if (PyList_Check (object))
-    return pack_list (object, depth);
-  if (PyDict_Check (object))
-    return pack_dict (object, depth);
+  if (tag == NULL || !PyUnicode_Check (tag))
+    return afrpc_python_refuse (self, PyExc_TypeError, "the tag of an afrpc.Tagged must be a str to be sent");
 
-  /* How deep it is cannot be seen; what is too deep fails at the receiver, alone. */
-  held = afrpc_python_peek_variant (object);
-  if (held != NULL)
-    return afrpc_python_pack_variant (held);
+  g_string_append (self->types, "{sv}");
 
-  PyErr_Format (PyExc_TypeError, "a value of type %.200s cannot be sent", Py_TYPE (object)->tp_name);
+  return afrpc_python_check_depth (self, depth + 3) && pack_entry (self, tag, PyTuple_GET_ITEM (object, 1), depth);
+}
+
+/* A value that has a type already. */
+AfrpcPythonPacked
+afrpc_python_pack_variant (AfrpcPythonPacker *self,
+                           GVariant          *value)
+{
+  const gsize size = g_variant_get_size (value);
+  const char *string = g_variant_get_type_string (value);
+  AfrpcPythonType type = { 0 };
+  const AfrpcLayout *layout = afrpc_python_type_get (&type, string, strlen (string));
+  int packed = AFRPC_PYTHON_FAILED;
+
+  if (layout == NULL)
+    afrpc_python_refuse (self, PyExc_ValueError, "a Variant of so long a type cannot be sent");
+  else if (!g_variant_is_normal_form (value))
+    afrpc_python_refuse (self, PyExc_ValueError, "a malformed Variant cannot be sent");
+  else if (afrpc_python_packer_reserve (self, size))
+    {
+      afrpc_python_packer_pad (self, layout->alignment);
+      g_variant_store (value, self->data + self->size);
+      self->size += size;
+      packed = layout->alignment | (layout->fixed_size == 0 ? AFRPC_PYTHON_VARIES : 0);
+    }
+  afrpc_python_type_clear (&type);
+
+  return packed;
+}
+
+gboolean
+afrpc_python_has_default (AfrpcPythonPacker *self)
+{
+  return self->hooks != NULL && PyTuple_GET_ITEM (self->hooks, 0) != Py_None;
+}
+
+/* Returns: (transfer full) (nullable): what stands for what cannot be sent; NULL with an exception */
+static PyObject *
+get_other (AfrpcPythonPacker *self,
+           PyObject          *object,
+           guint              depth)
+{
+  if (!afrpc_python_check_depth (self, depth + 1))
+    return NULL;
+  if (afrpc_python_has_default (self))
+    {
+      PyErr_Clear ();
+      self->is_refused = FALSE;
+      return PyObject_CallOneArg (PyTuple_GET_ITEM (self->hooks, 0), object);
+    }
+
+  if (!PyErr_Occurred ())
+    afrpc_python_refuse (self, PyExc_TypeError, "a value of type %.200s cannot be sent", Py_TYPE (object)->tp_name);
   return NULL;
 }
 
-/* Returns: (transfer full) (nullable): not floating */
-GVariant *
-afrpc_python_pack (PyObject *object)
+/* Bytes, and what is none of the types of Python that are known. */
+static AfrpcPythonPacked
+pack_rest (AfrpcPythonPacker *self,
+           PyObject          *object,
+           guint              depth)
 {
-  GVariant *value = afrpc_python_pack_inner (object, 0);
+  GVariant *held = afrpc_python_peek_variant (object);
+  AfrpcPythonPacked packed;
+  gboolean is_scalar;
+  PyObject *other;
 
-  return value != NULL ? g_variant_take_ref (value) : NULL;
+  /* How deep it is cannot be seen; what is too deep fails at the receiver, alone. */
+  if (held != NULL)
+    {
+      g_string_append (self->types, g_variant_get_type_string (held));
+      return afrpc_python_pack_variant (self, held);
+    }
+  if (PyBytes_Check (object))
+    {
+      g_string_append (self->types, "ay");
+      return PACKED (afrpc_python_pack_octets (self, PyBytes_AS_STRING (object), PyBytes_GET_SIZE (object)),
+                     AFRPC_PYTHON_VARIES);
+    }
+  is_scalar = afrpc_python_is_scalar (object);
+  if (!is_scalar && afrpc_python_is_sendable_buffer (object))
+    {
+      packed = afrpc_python_pack_buffer (self, object);
+      if (packed != AFRPC_PYTHON_UNSENDABLE)
+        return packed;
+    }
+
+  other = is_scalar ? PyObject_CallMethod (object, "item", NULL) : get_other (self, object, depth);
+  if (other == NULL)
+    return AFRPC_PYTHON_FAILED;
+  packed = afrpc_python_pack_any (self, other, depth + 1);
+  Py_DECREF (other);
+
+  return packed;
+}
+
+/* Where it begins is aligned as its type wants it. */
+AfrpcPythonPacked
+afrpc_python_pack_any (AfrpcPythonPacker *self,
+                       PyObject          *object,
+                       guint              depth)
+{
+  const char *type = "";
+  int packed = WORDS;
+  gboolean ok;
+
+  if (PyUnicode_Check (object))
+    {
+      type = "s";
+      packed = AFRPC_PYTHON_VARIES;
+      ok = afrpc_python_pack_text (self, object);
+    }
+  else if (PyBool_Check (object))
+    {
+      type = "b";
+      packed = 0;
+      ok = pack_boolean (self, object);
+    }
+  else if (PyLong_Check (object))
+    {
+      type = "x";
+      ok = pack_int (self, object);
+    }
+  else if (PyFloat_Check (object))
+    {
+      type = "d";
+      ok = pack_float (self, object);
+    }
+  else
+    {
+      packed = WORDS | AFRPC_PYTHON_VARIES;
+      if (object == Py_None)
+        {
+          type = "mv";
+          ok = afrpc_python_packer_align (self, WORDS);
+        }
+      else if (PyDict_Check (object))
+        ok = pack_dict (self, object, depth);
+      else if (PyList_Check (object))
+        {
+          type = "av";
+          ok = pack_list (self, object, depth);
+        }
+      else if (Py_IS_TYPE (object, afrpc_python_tagged_type))
+        ok = pack_tagged (self, object, depth);
+      else if (PyTuple_Check (object))
+        return pack_tuple (self, object, depth);
+      else
+        return pack_rest (self, object, depth);
+    }
+  g_string_append (self->types, type);
+
+  return PACKED (ok, packed);
+}
+
+/* Whole values */
+
+static GVariant *
+pack (PyObject *object,
+      PyObject *hooks,
+      gboolean  are_args)
+{
+  AfrpcPythonPacker *self = afrpc_python_packer_begin (hooks, are_args);
+
+  if (afrpc_python_pack_any (self, object, 0) != AFRPC_PYTHON_FAILED && self->types->len > AFRPC_LAYOUT_TYPE_MAX)
+    afrpc_python_refuse (self, PyExc_ValueError, "%s of so many members that the type has %" G_GSIZE_FORMAT
+                         " characters cannot be sent", are_args ? "arguments" : "a tuple", self->types->len);
+
+  return afrpc_python_packer_end (self);
+}
+
+GVariant *
+afrpc_python_pack (PyObject *object,
+                   PyObject *hooks)
+{
+  return pack (object, hooks, FALSE);
 }
 
 /* Returns: (transfer full) (nullable): a tuple, not floating */
 GVariant *
-afrpc_python_pack_tuple (PyObject *const *objects,
-                         Py_ssize_t       n)
+afrpc_python_pack_args (PyObject *tuple,
+                        PyObject *hooks)
 {
-  GVariant *value = pack_tuple (objects, n, 0);
-
-  return value != NULL ? g_variant_take_ref (value) : NULL;
+  return pack (tuple, hooks, TRUE);
 }

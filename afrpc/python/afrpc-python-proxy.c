@@ -10,6 +10,7 @@
 #define NO_IMPORT_PYGOBJECT /* the codec has it */
 #include <pygobject.h>
 
+static PyObject *str_hooks;
 static PyObject *error_hook; /* (nullable): makes an exception of GLib.Error that is better */
 
 /* Sets the exception that a GError is to Python. */
@@ -39,11 +40,12 @@ raise_error (GError *error) /* (transfer full) */
   PyErr_Restore (type, value, traceback);
 }
 
-/* @value: (transfer full) (nullable); @error: (transfer full) (nullable) */
+/* @value: (transfer full) (nullable); @error: (transfer full) (nullable); @hooks: (nullable) */
 static PyObject *
 convert (GVariant *value,
          GError   *error,
-         gboolean  raw)
+         gboolean  raw,
+         PyObject *hooks)
 {
   PyObject *result;
 
@@ -63,7 +65,7 @@ convert (GVariant *value,
       g_value_unset (&boxed);
     }
   else
-    result = afrpc_python_unpack (value);
+    result = afrpc_python_unpack (value, hooks);
   g_variant_unref (value);
 
   return result;
@@ -90,7 +92,7 @@ settled_cb (GObject      *source,
     }
   else
     {
-      PyObject *outcome = convert (value, error, self->raw);
+      PyObject *outcome = convert (value, error, self->raw, self->hooks);
 
       if (outcome != NULL)
         afrpc_python_call_settle (self, AFRPC_PYTHON_CALL_DONE, outcome);
@@ -110,20 +112,21 @@ cancel (AfrpcPythonCall *self)
 /* The arguments of a call: one tuple of them all, or what @signature says. */
 static GVariant *
 pack_args (PyObject *args,
-           PyObject *signature)
+           PyObject *signature,
+           PyObject *hooks)
 {
   const char *type;
 
   if (signature == Py_None)
-    return afrpc_python_pack_tuple (&PyTuple_GET_ITEM (args, 0), PyTuple_GET_SIZE (args));
+    return afrpc_python_pack_args (args, hooks);
 
   type = PyUnicode_AsUTF8 (signature);
   if (type == NULL)
     return NULL;
   if (type[0] != '(' && PyTuple_GET_SIZE (args) == 1)
-    return afrpc_python_pack_as (type, PyTuple_GET_ITEM (args, 0));
+    args = PyTuple_GET_ITEM (args, 0);
 
-  return afrpc_python_pack_as (type, args);
+  return afrpc_python_pack_as (type, args, TRUE, hooks);
 }
 
 static gpointer
@@ -140,10 +143,11 @@ get_object (PyObject *wrapper,
 static void
 progress_cb (AfrpcCaller *caller,
              GVariant    *progress,
-             gpointer     function)
+             gpointer     user_data)
 {
   PyGILState_STATE state = PyGILState_Ensure ();
-  PyObject *value = afrpc_python_unpack (progress);
+  PyObject *function = PyTuple_GET_ITEM (user_data, 0);
+  PyObject *value = afrpc_python_unpack (progress, PyTuple_GET_ITEM (user_data, 1));
   PyObject *result = value != NULL ? PyObject_CallOneArg (function, value) : NULL;
 
   if (result == NULL)
@@ -154,11 +158,11 @@ progress_cb (AfrpcCaller *caller,
 }
 
 static void
-progress_destroy (gpointer function)
+progress_destroy (gpointer user_data)
 {
   PyGILState_STATE state = PyGILState_Ensure ();
 
-  Py_DECREF (function);
+  Py_DECREF (user_data);
   PyGILState_Release (state);
 }
 
@@ -175,6 +179,7 @@ typedef struct
 /* Returns: (nullable) (transfer full): NULL also if there is nothing to ask for. FALSE: an exception is set. */
 static gboolean
 make_options (const Options     *options,
+              PyObject          *hooks,
               AfrpcCallOptions **made)
 {
   g_autoptr(AfrpcCallOptions) self = NULL;
@@ -194,13 +199,17 @@ make_options (const Options     *options,
     }
   if (options->progress != Py_None)
     {
+      PyObject *progress;
+
       if (!PyCallable_Check (options->progress))
         {
           PyErr_SetString (PyExc_TypeError, "on_progress must be callable");
           return FALSE;
         }
-      afrpc_call_options_set_progress (self, options->progress_mode, progress_cb, Py_NewRef (options->progress),
-                                       progress_destroy);
+      progress = PyTuple_Pack (2, options->progress, hooks);
+      if (progress == NULL)
+        return FALSE;
+      afrpc_call_options_set_progress (self, options->progress_mode, progress_cb, progress, progress_destroy);
     }
   if (options->fds != Py_None)
     {
@@ -239,6 +248,7 @@ module_call (PyObject        *module,
   g_autoptr(AfrpcCallOptions) made = NULL;
   g_autoptr(GVariant) value = NULL;
   AfrpcProxy *proxy;
+  PyObject *hooks;
   AfrpcPythonCall *call;
 
   if (n_args != 9 || !PyTuple_Check (args[1]))
@@ -253,16 +263,20 @@ module_call (PyObject        *module,
   options.progress = args[6];
   options.fds = args[8];
   options.progress_mode = args[7] != Py_None ? (int) PyLong_AsLong (args[7]) : AFRPC_PROGRESS_ALL;
-  if (PyErr_Occurred () || !make_options (&options, &made))
+  if (PyErr_Occurred ())
     return NULL;
 
-  value = pack_args (args[1], args[2]);
-  if (value == NULL)
-    return NULL;
-  call = afrpc_python_call_new ();
+  hooks = PyObject_GetAttr (args[0], str_hooks);
+  if (hooks != NULL && make_options (&options, hooks, &made))
+    value = pack_args (args[1], args[2], hooks);
+  call = value != NULL ? afrpc_python_call_new () : NULL;
   if (call == NULL)
-    return NULL;
+    {
+      Py_XDECREF (hooks);
+      return NULL;
+    }
 
+  call->hooks = hooks;
   call->raw = args[5] == Py_True;
   call->with_fds = args[8] != Py_None;
   start_call (call, AFRPC_CALLER (proxy), value, made, options.cancellable);
@@ -282,6 +296,7 @@ module_call_sync (PyObject        *module,
   GError *error = NULL;
   AfrpcProxy *proxy;
   GVariant *value, *result;
+  PyObject *hooks, *object;
 
   if (n_args != 5 || !PyTuple_Check (args[1]))
     {
@@ -291,9 +306,13 @@ module_call_sync (PyObject        *module,
   proxy = get_object (args[0], AFRPC_TYPE_PROXY);
   if (proxy == NULL || (args[3] != Py_None && (cancellable = get_object (args[3], G_TYPE_CANCELLABLE)) == NULL))
     return NULL;
-  value = pack_args (args[1], args[2]);
+  hooks = PyObject_GetAttr (args[0], str_hooks);
+  value = hooks != NULL ? pack_args (args[1], args[2], hooks) : NULL;
   if (value == NULL)
-    return NULL;
+    {
+      Py_XDECREF (hooks);
+      return NULL;
+    }
 
   g_object_ref (proxy);
   Py_BEGIN_ALLOW_THREADS
@@ -302,7 +321,10 @@ module_call_sync (PyObject        *module,
   g_object_unref (proxy);
   Py_END_ALLOW_THREADS
 
-  return convert (result, error, args[4] == Py_True);
+  object = convert (result, error, args[4] == Py_True, hooks);
+  Py_DECREF (hooks);
+
+  return object;
 }
 
 /* As a GLib.Variant */
@@ -310,20 +332,31 @@ static PyObject *
 module_pack (PyObject *module,
              PyObject *object)
 {
-  GVariant *value = afrpc_python_pack (object);
+  GVariant *value = afrpc_python_pack (object, NULL);
 
-  return value != NULL ? convert (value, NULL, TRUE) : NULL;
+  return value != NULL ? convert (value, NULL, TRUE, NULL) : NULL;
 }
 
+/* unpack (variant, hooks) */
 static PyObject *
-module_unpack (PyObject *module,
-               PyObject *object)
+module_unpack (PyObject        *module,
+               PyObject *const *args,
+               Py_ssize_t       n_args)
 {
-  if (PyObject_TypeCheck (object, &PyGPointer_Type) && ((PyGPointer *) object)->gtype == G_TYPE_VARIANT)
-    return afrpc_python_unpack (pyg_pointer_get (object, GVariant));
+  if (n_args == 2 && PyObject_TypeCheck (args[0], &PyGPointer_Type) &&
+      ((PyGPointer *) args[0])->gtype == G_TYPE_VARIANT)
+    return afrpc_python_unpack (pyg_pointer_get (args[0], GVariant), args[1]);
 
   PyErr_SetString (PyExc_TypeError, "a GLib.Variant is needed");
   return NULL;
+}
+
+static PyObject *
+module_make_hooks (PyObject *module,
+                   PyObject *args,
+                   PyObject *keywords)
+{
+  return afrpc_python_make_hooks (args, keywords);
 }
 
 static PyObject *
@@ -345,7 +378,8 @@ static PyMethodDef methods[] = {
   { "call", (PyCFunction) (void (*) (void)) module_call, METH_FASTCALL, NULL },
   { "call_sync", (PyCFunction) (void (*) (void)) module_call_sync, METH_FASTCALL, NULL },
   { "pack", module_pack, METH_O, NULL },
-  { "unpack", module_unpack, METH_O, NULL },
+  { "unpack", (PyCFunction) (void (*) (void)) module_unpack, METH_FASTCALL, NULL },
+  { "make_hooks", (PyCFunction) (void (*) (void)) module_make_hooks, METH_VARARGS | METH_KEYWORDS, NULL },
   { "set_hooks", module_set_hooks, METH_VARARGS, NULL },
   { NULL },
 };
@@ -357,19 +391,6 @@ static struct PyModuleDef module_def = {
   .m_methods = methods,
 };
 
-static gboolean
-import_variant (void)
-{
-  PyObject *module = PyImport_ImportModule ("afrpc._afrpc");
-
-  if (module == NULL)
-    return FALSE;
-  afrpc_python_variant_type = (PyTypeObject *) PyObject_GetAttrString (module, "Variant");
-  Py_DECREF (module);
-
-  return afrpc_python_variant_type != NULL;
-}
-
 PyMODINIT_FUNC PyInit__proxy (void);
 
 PyMODINIT_FUNC
@@ -377,8 +398,9 @@ PyInit__proxy (void)
 {
   PyObject *module, *gobject;
 
-  gobject = pygobject_init (3, 42, 0);
-  if (gobject == NULL || !import_variant ())
+  str_hooks = PyUnicode_InternFromString ("_hooks");
+  gobject = str_hooks != NULL ? pygobject_init (3, 42, 0) : NULL;
+  if (gobject == NULL || !afrpc_python_codec_import ())
     return NULL;
   Py_DECREF (gobject);
 

@@ -16,7 +16,7 @@ variant_new (PyTypeObject *type,
 
   if (!PyArg_ParseTupleAndKeywords (args, keywords, "sO:Variant", (char **) names, &signature, &object))
     return NULL;
-  value = afrpc_python_pack_as (signature, object);
+  value = afrpc_python_pack_as (signature, object, FALSE, NULL);
   if (value == NULL)
     return NULL;
   self = afrpc_python_wrap_variant (value);
@@ -39,7 +39,7 @@ static PyObject *
 variant_unpack (AfrpcPythonVariant *self,
                 PyObject           *unused)
 {
-  return afrpc_python_unpack (self->value);
+  return afrpc_python_unpack (self->value, NULL);
 }
 
 static PyObject *
@@ -100,14 +100,20 @@ static PyType_Spec variant_spec = {
   .slots = variant_slots,
 };
 
-/* Makes the type, in the one module that has it. */
 PyTypeObject *
-afrpc_python_variant_register (PyObject *module)
+afrpc_python_variant_make_type (void)
 {
-  afrpc_python_variant_type = (PyTypeObject *) PyType_FromSpec (&variant_spec);
-  if (afrpc_python_variant_type == NULL ||
-      PyModule_AddObjectRef (module, "Variant", (PyObject *) afrpc_python_variant_type) != 0)
-    return NULL;
+  return (PyTypeObject *) PyType_FromSpec (&variant_spec);
+}
 
-  return afrpc_python_variant_type;
+/* Returns: a new afrpc.Variant */
+PyObject *
+afrpc_python_wrap_variant (GVariant *value)
+{
+  AfrpcPythonVariant *self = PyObject_New (AfrpcPythonVariant, afrpc_python_variant_type);
+
+  if (self != NULL)
+    self->value = g_variant_ref_sink (value);
+
+  return (PyObject *) self;
 }

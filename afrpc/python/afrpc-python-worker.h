@@ -12,6 +12,8 @@ G_BEGIN_DECLS
 
 /* The host */
 
+extern PyObject *afrpc_python_host_hooks; /* (nullable): for all values of the worker */
+
 PyObject        *afrpc_python_host_serve       (PyObject        *module,
                                                 PyObject        *backend);
 AfrpcWorker     *afrpc_python_host_get_worker  (void);
@@ -41,13 +43,14 @@ typedef struct
 
 int              afrpc_python_invocation_register (PyObject        *module);
 gboolean         afrpc_python_current             (AfrpcPythonCurrent *current);
-gboolean         afrpc_python_progress            (const AfrpcPythonCurrent *current,
-                                                   PyObject        *object);
+void             afrpc_python_progress            (const AfrpcPythonCurrent *current,
+                                                   GVariant        *value);
 PyObject        *afrpc_python_metadata            (const AfrpcPythonCurrent *current);
+Py_ssize_t       afrpc_python_get_handle          (PyObject        *object);
 PyObject        *afrpc_python_steal_fd            (const AfrpcPythonCurrent *current,
-                                                   PyObject        *handle);
+                                                   Py_ssize_t       handle);
 PyObject        *afrpc_python_append_fd           (const AfrpcPythonCurrent *current,
-                                                   PyObject        *file);
+                                                   int              fd);
 PyObject        *afrpc_python_invocation_enter    (PyObject        *self);
 void             afrpc_python_invocation_leave    (PyObject        *token);
 PyObject        *afrpc_python_invocation_new      (AfrpcInvocation *invocation);
@@ -55,6 +58,10 @@ int              afrpc_python_invocation_watch    (PyObject        *self,
                                                    PyObject        *task);
 void             afrpc_python_invocation_cancel   (PyObject        *self);
 void             afrpc_python_invocation_fail     (PyObject        *self);
+
+/* Shared memory */
+
+int              afrpc_python_buffer_register (PyObject *module);
 
 /* A source of a main context that drives a loop of asyncio, and what a loop needs to drive a main context */
 

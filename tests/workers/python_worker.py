@@ -463,3 +463,28 @@ class Holder:
 
 holder = Holder()
 not_callable = 5
+
+
+def answer_when_asked(invocation, how):
+    """Something that is converted for the call answers it."""
+    class Odd:
+        def __index__(self):
+            invocation.return_value("answered")
+            return 0
+
+        fileno = __index__
+
+    class Unsendable:
+        def __repr__(self):
+            invocation.return_value("answered")
+            return "something"
+
+    afrpc.set_hooks(default=repr)
+    use = {"steal": lambda: invocation.steal_fd(Odd()), "append": lambda: invocation.append_fd(Odd()),
+           "steal_call": lambda: afrpc.steal_call_fd(Odd()), "append_result": lambda: afrpc.append_result_fd(Odd()),
+           "progress": lambda: invocation.progress(Unsendable()), "call_progress": lambda: afrpc.progress(Unsendable()),
+           "return": lambda: invocation.return_value(Unsendable())}[how]
+    try:
+        use()
+    except RuntimeError as error:
+        afrpc.event(str(error))

@@ -4,11 +4,39 @@
 The functions of this module are for a worker: a function that its program calls. Programs use
 `gi.repository.Afrpc`, and afrpc.aio to run asyncio on the main context of GLib.
 """
-from ._afrpc import (Invocation, Variant, append_result_fd, event, flush, get_args, get_metadata,
-                     get_n_fds, is_cancelled, progress, steal_call_fd, steal_fd)
+from . import _afrpc
+from ._afrpc import (Buffer, Invocation, Variant, append_result_fd, event, flush, get_args, get_metadata,
+                     get_n_fds, is_cancelled, progress, set_hooks, steal_call_fd, steal_fd)
 
-__all__ = ["Error", "Invocation", "Variant", "append_result_fd", "event", "flush", "get_args",
-           "get_metadata", "get_n_fds", "is_cancelled", "progress", "steal_call_fd", "steal_fd"]
+__all__ = ["Buffer", "Error", "Invocation", "Tagged", "Variant", "append_result_fd", "event", "flush",
+           "get_args", "get_metadata", "get_n_fds", "is_cancelled", "progress", "set_hooks", "steal_call_fd",
+           "steal_fd"]
+
+
+class Tagged(tuple):
+    """A value, and a word that says what it stands for: for hooks."""
+
+    __slots__ = ()
+
+    def __new__(cls, tag, value):
+        return tuple.__new__(cls, (tag, value))
+
+    def __getnewargs__(self):
+        return tuple(self)
+
+    def __repr__(self):
+        return f"afrpc.Tagged({self[0]!r}, {self[1]!r})"
+
+    @property
+    def tag(self):
+        return self[0]
+
+    @property
+    def value(self):
+        return self[1]
+
+
+_afrpc._set_tagged(Tagged)
 
 
 class Error(Exception):

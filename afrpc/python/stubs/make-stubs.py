@@ -141,12 +141,14 @@ class Writer:
 
 
 def read_fragments(path):
-    """{class: (names, lines, first line)}, and what else the file has."""
+    """{class: (names, lines, first line)}, what else the file has, and the names that it imports."""
     with open(path, encoding="utf-8") as file:
         text = file.read()
     lines = text.splitlines()
-    fragments, others = {}, []
+    fragments, others, imported = {}, [], set()
     for node in ast.parse(text).body:
+        if isinstance(node, ast.ImportFrom):
+            imported |= {name.asname for name in node.names}
         if isinstance(node, ast.ClassDef):
             names = [child.name for child in node.body if hasattr(child, "name")]
             names += [child.target.id for child in node.body if isinstance(child, ast.AnnAssign)]
@@ -154,13 +156,13 @@ def read_fragments(path):
             fragments[node.name] = (names, body, lines[node.lineno - 1])
         else:
             others += lines[node.lineno - 1:node.end_lineno]
-    return fragments, others
+    return fragments, others, imported
 
 
 def main():
     gir, overrides, output = sys.argv[1:]
     namespace = ET.parse(gir).getroot().find(CORE + "namespace")
-    fragments, others = read_fragments(overrides)
+    fragments, others, imported = read_fragments(overrides)
     callbacks = {element.get("name") for element in namespace.findall(CORE + "callback")}
     writer = Writer(callbacks)
 
@@ -168,7 +170,7 @@ def main():
                "from gi.repository import Gio, GLib, GObject", "", *others]
     for element in namespace:
         name = element.get("name")
-        if is_hidden(element):
+        if is_hidden(element) or name in imported:
             continue
         if tag(element) == "constant":
             written.append(f"{name}: {writer.type_of(element)}")

@@ -8,12 +8,12 @@ from gi.module import get_introspection_module
 from gi.overrides import override
 from gi.repository import Gio, GLib
 
-from afrpc import Variant, _proxy
+from afrpc import Buffer, Tagged, Variant, _proxy
 from afrpc._proxy import PendingCall
 
 Afrpc = get_introspection_module("Afrpc")
 
-__all__ = ["Host", "PendingCall", "Process", "Proxy", "RemoteError", "Serialiser", "Variant"]
+__all__ = ["Buffer", "Host", "PendingCall", "Process", "Proxy", "RemoteError", "Serialiser", "Tagged", "Variant"]
 
 _EXCEPTION = "python-exception 0: "
 _TRACEBACK = "\n\nTraceback (most recent call last):\n"
@@ -130,9 +130,13 @@ Host = override(Host)
 
 
 class Proxy(Afrpc.Proxy):
-    def __init__(self, *args, **kwargs):
+    _hooks = None
+
+    def __init__(self, *args, default=None, hook=None, arrays=None, **kwargs):
         on_event = kwargs.pop("on_event", None)
         super().__init__(*args, **kwargs)
+        if default or hook or arrays:
+            self.set_hooks(default=default, hook=hook, arrays=arrays)
         if on_event is not None:
             self.on_event(on_event)
 
@@ -159,13 +163,20 @@ class Proxy(Afrpc.Proxy):
         """Calls the function and waits for its result, without any loop."""
         return _proxy.call_sync(self, args, signature, cancellable, raw)
 
+    def set_hooks(self, *, default=None, hook=None, arrays=None):
+        """Says what else values of calls from now on, and of events, may be."""
+        self._hooks = _proxy.make_hooks(default=default, hook=hook, arrays=arrays)
+
+    def _unpack(self, event):
+        return _proxy.unpack(event, self._hooks)
+
     def on_event(self, callback, *, fds=False):
         """Has callback(value) called for each event, or callback(value, fds) with the file descriptors
         that came with it, a Gio.UnixFDList or None; returns what disconnect() takes."""
         if fds:
             return self.connect("event", lambda proxy, event, process, fds:
-                                callback(_proxy.unpack(event), fds))
-        return self.connect("event", lambda proxy, event, *rest: callback(_proxy.unpack(event)))
+                                callback(proxy._unpack(event), fds))
+        return self.connect("event", lambda proxy, event, *rest: callback(proxy._unpack(event)))
 
     def events(self):
         """The events from now on, for "async for", until the proxy is destroyed."""
@@ -208,7 +219,7 @@ class _Events:
             waiting._set_result(None)
 
     def _event_cb(self, proxy, event, *rest):
-        self._queue.append(_proxy.unpack(event))
+        self._queue.append(proxy._unpack(event))
         self._wake()
 
     def _destroyed_cb(self, proxy):
