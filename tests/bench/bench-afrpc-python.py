@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """afrpc with a program and a worker in Python. Variants: "sync" and "async" are the worker's backend, called with
 callbacks from GLib's main loop; "sync-await" and "async-await" are called by coroutines of asyncio;
-"sync-direct" in W1 by invoke_sync (); "sync-fork" and "async-fork" have workers that are forked from a template
+"sync-direct" in W1 by invoke_sync (); "sync-buffer" in W8 sends shared memory; "sync-fork" and "async-fork" have workers that are forked from a template
 and not executed."""
 
 import argparse
@@ -11,9 +11,9 @@ import json
 import os
 import sys
 
-from bench_common import WINDOW, check, fail, private_kb, rate_spawns, text, time_calls
+from bench_common import (SKIPPED, WINDOW, check, fail, make_numbers, make_values, peaks, private_kb, rate_spawns, text,
+                          time_calls, time_echoes)
 
-SKIPPED = 77
 WARM_UP = 1000
 
 try:
@@ -30,12 +30,12 @@ context = GLib.MainContext.default()
 
 
 class Client:
-    def __init__(self, variant, template=None, emits=False):
+    def __init__(self, variant, template=None, function=None, **properties):
         process = template.fork() if template else new_process()
         backend, _, self.way = variant.partition('-')
-        function = 'emit' if emits else 'echo' if backend == 'sync' else 'echo_async'
+        function = function or ('echo' if backend == 'sync' else 'echo_async')
         self.proxy = Afrpc.Proxy(process=process, function=function,
-                                 backend=Afrpc.Backend.SYNC if backend == 'sync' else Afrpc.Backend.ASYNC)
+                                 backend=Afrpc.Backend.SYNC if backend == 'sync' else Afrpc.Backend.ASYNC, **properties)
         self.proxy.connect('error', lambda proxy, error: fail(error.message))
 
     def get_pid(self):
@@ -92,6 +92,28 @@ class Client:
             fail(f'{n_events} events of {n}')
         self.proxy.disconnect(handler)
 
+    def wait(self, call):
+        while not call.done():
+            context.iteration(True)
+        return call.result()
+
+    def echo_value(self, value):
+        answer = self.proxy.invoke_sync(value)
+        return lambda: answer == value
+
+    def double(self, numbers, expected):
+        import numpy
+        if self.way != 'buffer':
+            answer = self.wait(self.proxy(numbers))
+            return lambda: numpy.array_equal(answer, expected)
+
+        given = Afrpc.Buffer(numbers.nbytes)
+        numpy.frombuffer(given)[:] = numbers
+        given.seal()
+        call = self.proxy(numbers.nbytes, fds=[given])
+        made = Afrpc.Buffer.new_take_fd(call.get_fd(self.wait(call)), numbers.nbytes)
+        return lambda: numpy.array_equal(numpy.frombuffer(made), expected)
+
     def close(self):
         call = self.proxy.close_async()
         while not call.done():
@@ -114,13 +136,35 @@ def spawn(options, template):
     return rate_spawns(spawn_one, options.n)
 
 
+def measure_large(variant, workload, n):
+    limits = {'max_message_size': 1 << 30, 'max_bytes_queued': 1 << 30}
+    if workload == 'W8':
+        try:
+            numbers = make_numbers()
+        except ImportError:
+            sys.exit(SKIPPED)
+        expected = numbers * 2
+        client = Client(variant, function='double_buffer' if variant == 'sync-buffer' else 'double', **limits)
+        client.proxy.invoke_sync(None)
+        result = time_echoes(lambda: client.double(numbers, expected), n)
+    else:
+        value = make_values()[workload.partition('-')[2]]
+        client = Client(variant, **limits)
+        client.proxy.invoke_sync(None)
+        result = time_echoes(lambda: client.echo_value(value), n)
+    client.close()
+    return {**result, **peaks()}
+
+
 def measure(options):
     workload, n = options.workload, options.n
+    if workload.startswith(('W7', 'W8')):
+        return measure_large(options.variant, workload, n)
     template = new_process() if options.variant.endswith('-fork') else None
     if workload == 'W5':
         return spawn(options, template)
 
-    client = Client(options.variant, template, workload == 'W3')
+    client = Client(options.variant, template, 'emit' if workload == 'W3' else None)
     runs = {'W1': lambda n: client.calls(n, 1), 'W2': lambda n: client.calls(n, WINDOW),
             'W3': client.events, 'W6': lambda n: client.calls(n, 1)}
     if workload not in runs:

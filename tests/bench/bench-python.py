@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Python's own ways to call a child process: --variant pipe (multiprocessing.Pipe), forkserver (the same,
-with a process that was forked from multiprocessing's server) or executor
-(concurrent.futures.ProcessPoolExecutor with one worker)."""
+with a process that was forked from multiprocessing's server), executor
+(concurrent.futures.ProcessPoolExecutor with one worker) or shared (multiprocessing.shared_memory beside a pipe)."""
 
 import argparse
 import collections
@@ -10,8 +10,10 @@ import concurrent.futures
 import json
 import multiprocessing
 import os
+import sys
 
-from bench_common import WINDOW, check, fail, private_kb, rate_spawns, text, time_calls
+from bench_common import (SKIPPED, WINDOW, check, fail, make_numbers, make_values, peaks, private_kb, rate_spawns, text,
+                          time_calls, time_echoes)
 
 # Both ends of a Pipe block while they write: with more calls in flight than their sockets hold
 # (some 270 small messages), parent and child would wait for each other for ever.
@@ -33,9 +35,39 @@ def serve_pipe(connection, parent_end):
             if method == 'emit':
                 for i in range(int(argument)):
                     connection.send(text(i))
+            elif method == 'double':
+                argument = argument * 2
+            elif method == 'double shared':
+                argument = double_shared(argument)
             connection.send(argument)
     except EOFError:
         pass
+
+
+class Shared:
+    """Memory that two processes have, as an array of numbers."""
+
+    def __init__(self, name=None, size=0):
+        import numpy
+        from multiprocessing import shared_memory
+        self.memory = shared_memory.SharedMemory(name=name, create=name is None, size=size)
+        self.numbers = numpy.frombuffer(self.memory.buf)
+
+    def close(self, unlink=False):
+        del self.numbers
+        self.memory.close()
+        if unlink:
+            self.memory.unlink()
+
+
+def double_shared(name):
+    import numpy
+    given = Shared(name)
+    made = Shared(size=given.numbers.nbytes)
+    numpy.multiply(given.numbers, 2, out=made.numbers)
+    given.close()
+    made.close()
+    return made.memory.name
 
 
 class Pipe:
@@ -64,6 +96,28 @@ class Pipe:
         self.connection.send(('emit', text(n)))
         for i in range(n + 1):
             check(self.connection.recv(), i)
+
+    def ask(self, method, argument):
+        self.connection.send((method, argument))
+        return self.connection.recv()
+
+    def double(self, numbers, expected, shared):
+        import numpy
+        if not shared:
+            answer = self.ask('double', numbers)
+            return lambda: numpy.array_equal(answer, expected)
+
+        given = Shared(size=numbers.nbytes)
+        given.numbers[:] = numbers
+        made = Shared(self.ask('double shared', given.memory.name))
+        given.close(True)
+
+        def is_right():
+            same = numpy.array_equal(made.numbers, expected)
+            made.close(True)
+            return same
+
+        return is_right
 
     def close(self):
         self.connection.close()
@@ -110,6 +164,27 @@ def run(peer, workload, n):
         fail(f'no such workload here: {workload}')
 
 
+def echo_value(peer, value):
+    answer = peer.ask('echo', value)
+    return lambda: answer == value
+
+
+def measure_large(workload, n, shared):
+    peer = Pipe()
+    if workload == 'W8':
+        try:
+            numbers = make_numbers()
+        except ImportError:
+            sys.exit(SKIPPED)
+        expected = numbers * 2
+        result = time_echoes(lambda: peer.double(numbers, expected, shared), n)
+    else:
+        value = make_values()[workload.partition('-')[2]]
+        result = time_echoes(lambda: echo_value(peer, value), n)
+    peer.close()
+    return {**result, **peaks()}
+
+
 def measure(kind, workload, n):
     if workload == 'W5':
         if kind is ForkServer:  # the server's own start is not counted
@@ -134,7 +209,7 @@ def measure(kind, workload, n):
 
 
 def main():
-    kinds = {'pipe': Pipe, 'forkserver': ForkServer, 'executor': Executor}
+    kinds = {'pipe': Pipe, 'forkserver': ForkServer, 'executor': Executor, 'shared': None}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--workload', default='W1')
     parser.add_argument('--variant', choices=kinds, default='pipe')
@@ -145,7 +220,10 @@ def main():
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     result = {'peer': 'python', 'variant': options.variant, 'workload': options.workload,
               'n': options.n}
-    result.update(measure(kinds[options.variant], options.workload, options.n))
+    if options.workload.startswith(('W7', 'W8')):
+        result.update(measure_large(options.workload, options.n, options.variant == 'shared'))
+    else:
+        result.update(measure(kinds[options.variant], options.workload, options.n))
     print(json.dumps(result))
 
 

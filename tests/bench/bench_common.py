@@ -2,10 +2,13 @@
 """What the benchmarks in Python share."""
 import os
 import re
+import resource
+import statistics
 import sys
 import time
 
 WINDOW = 1000
+SKIPPED = 77  # the exit status of who cannot run here
 
 
 def fail(message):
@@ -19,6 +22,40 @@ def text(number):
 def check(got, number):
     if got != text(number):
         fail(f'text {number} is wrong: {got!r}')
+
+
+def make_values():
+    """What W7 sends, by its names."""
+    return {
+        'ints': [i * 7919 % 2**40 for i in range(10**6)],
+        'strings': [f'the string number {i}' for i in range(10**5)],
+        'dict': {f'the key number {i}': i for i in range(10**5)},
+        'rows': [(i, f'the row number {i}', i / 3) for i in range(10**5)],
+    }
+
+
+def make_numbers():
+    """What W8 sends: 100 MB."""
+    import numpy
+    return numpy.arange(12500000, dtype=numpy.float64)
+
+
+def time_echoes(echo, n):
+    """Milliseconds that echo () takes, which returns what says whether the answer was right."""
+    times = []
+    for _ in range(n):
+        start = time.monotonic()
+        answer = echo()
+        times.append(time.monotonic() - start)
+        if not answer():
+            fail('an answer is wrong')
+    return {'value': statistics.median(times) * 1e3, 'unit': 'ms', 'seconds': sum(times)}
+
+
+def peaks():
+    """The memory of this process, and of the largest that has ended, at most."""
+    return {f'peak_{name}': resource.getrusage(who).ru_maxrss / 1024
+            for name, who in (('parent', resource.RUSAGE_SELF), ('child', resource.RUSAGE_CHILDREN))}
 
 
 def private_kb(pid):

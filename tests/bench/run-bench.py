@@ -26,6 +26,11 @@ WORKLOADS = {
     'W5-512': 'the same from a parent with 512 MiB of heap',
     'W5-2048': 'the same from a parent with 2 GiB of heap',
     'W6': 'private memory of an idle worker after 1000 calls',
+    'W7-ints': 'a list of 10^6 ints there and back, both processes in Python',
+    'W7-strings': 'the same of a list of 10^5 strings',
+    'W7-dict': 'the same of a dict of 10^5 strings and ints',
+    'W7-rows': 'the same of 10^5 rows of int, str and float',
+    'W8': '100 MB of float64 in NumPy to a process that doubles them, and back',
     'hold': 'worst delay of a main loop in a flood: timer at default priority, at the priority of '
             'drawing, one iteration',
 }
@@ -177,6 +182,14 @@ RUNS = [
     ('bench-anyevent.pl', 'sync', 'W6', 1000),
     ('bench-anyevent.pl', 'async', 'W6', 1000),
 
+    *((program, variant, f'W7-{values}', 3) for values in ('ints', 'strings', 'dict', 'rows')
+      for program, variant in (('bench-python.py', 'pipe'), ('bench-afrpc-python.py', 'sync'))),
+
+    ('bench-python.py', 'shared', 'W8', 3),
+    ('bench-python.py', 'pipe', 'W8', 3),
+    ('bench-afrpc-python.py', 'sync-buffer', 'W8', 3),
+    ('bench-afrpc-python.py', 'sync', 'W8', 3),
+
     ('bench-frame-hold', 'idle', 'hold', 1),
     ('bench-frame-hold', 'calls', 'hold', 100000),
     ('bench-frame-hold', 'events', 'hold', 300000),
@@ -188,6 +201,8 @@ FLOORS = {
     'W5': ('spawn', 'posix-spawn'), 'W5-512': ('spawn', 'posix-spawn'),
     'W5-2048': ('spawn', 'posix-spawn'),
     'W6': ('spawn', 'posix-spawn'),
+    'W7-ints': ('python', 'pipe'), 'W7-strings': ('python', 'pipe'), 'W7-dict': ('python', 'pipe'),
+    'W7-rows': ('python', 'pipe'), 'W8': ('python', 'shared'),
 }
 OURS = ('afrpc', 'sync')
 
@@ -199,8 +214,8 @@ class PeerFailed(Exception):
 def command(options, program, variant, workload, n):
     scripts = os.path.dirname(os.path.abspath(__file__))
     directory = scripts if '.' in program else options.bin_dir
-    argv = [sys.executable] if program.endswith('.py') else []
-    argv += [os.path.join(directory, program), '--workload', workload.partition('-')[0],
+    argv = [os.path.join(directory, program), '--workload',
+            workload if workload.startswith('W7') else workload.partition('-')[0],
             '--n', str(max(1, round(n * options.scale)))]
     if variant:
         argv += ['--variant', variant]
@@ -308,11 +323,12 @@ def optional(value, form):
 def print_table(workload, rows):
     bulk = workload.startswith('W4')
     with_cpu = bulk or workload in ('W2', 'W3')
+    with_peak = bulk or workload.startswith(('W7', 'W8'))
     print(f'\n{workload}: {WORKLOADS[workload]}')
     head = f'  {"peer":<22}{"median":>9} {"unit":<4}{"x floor":>9}{"x afrpc":>9}'
     if with_cpu:
         head += f'{"CPU s/GB" if bulk else "CPU s/1M":>10}{"parent":>8}{"child":>8}'
-    if bulk:
+    if with_peak:
         head += f'{"peak MiB parent, child":>24}'
     print(head + '   rounds')
     for row in rows:
@@ -322,7 +338,7 @@ def print_table(workload, rows):
         if with_cpu:
             line += (f'{row["cpu_parent"] + row["cpu_child"]:>10.3f}{row["cpu_parent"]:>8.3f}'
                      f'{row["cpu_child"]:>8.3f}')
-        if bulk:
+        if with_peak:
             line += f'{row["peak_parent"]:>17.0f}{row["peak_child"]:>7.0f}'
         print(line + '   ' + ' '.join(human(value) for value in row['values']))
     sys.stdout.flush()
