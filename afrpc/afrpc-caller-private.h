@@ -7,10 +7,13 @@
 
 G_BEGIN_DECLS
 
-gboolean afrpc_caller_handles_events     (AfrpcCaller  *self);
-void     afrpc_caller_emit_handled_event (AfrpcCaller  *self,
-                                          GVariant     *event,
+#define AFRPC_CALLER_EVENT_VALUES 4 /* of the signal: the caller, and its three arguments */
+
+gboolean afrpc_caller_begin_events       (AfrpcCaller  *self,
                                           AfrpcProcess *from,
+                                          GValue        values[AFRPC_CALLER_EVENT_VALUES]);
+void     afrpc_caller_emit_next_event    (GValue        values[AFRPC_CALLER_EVENT_VALUES],
+                                          GVariant     *event,
                                           GUnixFDList  *fds);
 void     afrpc_caller_emit_error_told    (AfrpcCaller  *self,
                                           const GError *error,

@@ -120,19 +120,42 @@ has_handler (AfrpcCaller *self,
   return g_signal_has_handler_pending (self, signals[signal], 0, FALSE);
 }
 
+/* Makes @values, which are zeroed, for events that are emitted one after the other, and unset afterwards. The signal is
+ * that of an interface, for which GLib has no way without values; to make them anew each time costs more than all else.
+ * FALSE: nobody handles events. */
 gboolean
-afrpc_caller_handles_events (AfrpcCaller *self)
+afrpc_caller_begin_events (AfrpcCaller  *self,
+                           AfrpcProcess *from,
+                           GValue        values[AFRPC_CALLER_EVENT_VALUES])
 {
-  return has_handler (self, SIGNAL_EVENT);
+  if (!has_handler (self, SIGNAL_EVENT))
+    return FALSE;
+
+  g_value_init_from_instance (&values[0], self);
+  g_value_init (&values[1], G_TYPE_VARIANT);
+  g_value_init (&values[2], AFRPC_TYPE_PROCESS);
+  g_value_set_object (&values[2], from);
+  g_value_init (&values[3], G_TYPE_UNIX_FD_LIST);
+
+  return TRUE;
 }
 
+/* @event: (transfer full), not floating; @fds: (transfer full) (nullable) */
 void
-afrpc_caller_emit_handled_event (AfrpcCaller  *self,
-                                 GVariant     *event,
-                                 AfrpcProcess *from,
-                                 GUnixFDList  *fds)
+afrpc_caller_emit_next_event (GValue       values[AFRPC_CALLER_EVENT_VALUES],
+                              GVariant    *event,
+                              GUnixFDList *fds)
 {
-  g_signal_emit (self, signals[SIGNAL_EVENT], 0, event, from, fds);
+  g_value_take_variant (&values[1], event);
+  if (fds != NULL)
+    g_value_take_object (&values[3], fds);
+
+  g_signal_emitv (values, signals[SIGNAL_EVENT], 0, NULL);
+
+  /* What no handler has kept is let go now: descriptors are closed, and a value may be large. */
+  g_value_take_variant (&values[1], NULL);
+  if (fds != NULL)
+    g_value_take_object (&values[3], NULL);
 }
 
 /**
@@ -159,7 +182,7 @@ afrpc_caller_emit_event (AfrpcCaller  *self,
 
   sunk = g_variant_ref_sink (event);
   if (has_handler (self, SIGNAL_EVENT))
-    afrpc_caller_emit_handled_event (self, sunk, from, fds);
+    g_signal_emit (self, signals[SIGNAL_EVENT], 0, sunk, from, fds);
   else
     {
       g_autoptr(GError) error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNHANDLED_EVENT,

@@ -101,19 +101,25 @@ G_DEFINE_FINAL_TYPE_WITH_CODE (AfrpcProxy, afrpc_proxy, G_TYPE_OBJECT,
 
 /* What the peer tells */
 
+G_STATIC_ASSERT (AFRPC_CALLER_EVENT_VALUES == AFRPC_PEER_EVENT_VALUES);
+
 static void
 proxy_event (gpointer     self,
              GVariant    *event,
              GUnixFDList *fds,
-             gboolean    *handled)
+             GValue      *values)
 {
-  if (!*handled)
-    *handled = afrpc_caller_handles_events (self);
+  AfrpcProcess *process = AFRPC_PROXY (self)->process;
 
-  if (*handled)
-    afrpc_caller_emit_handled_event (self, event, AFRPC_PROXY (self)->process, fds);
-  else
-    afrpc_caller_emit_event (self, event, AFRPC_PROXY (self)->process, fds);
+  if (G_IS_VALUE (&values[0]) || afrpc_caller_begin_events (self, process, values))
+    {
+      afrpc_caller_emit_next_event (values, event, fds);
+      return;
+    }
+
+  afrpc_caller_emit_event (self, event, process, fds);
+  g_variant_unref (event);
+  g_clear_object (&fds);
 }
 
 static void

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <gio/gunixfdlist.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "afrpc-serialised.h"
@@ -18,7 +19,7 @@
 typedef struct
 {
   GObject *proxy;    /* (nullable) (owned): looked up once, and kept alive while its handlers run */
-  gboolean handled;  /* somebody handles events */
+  GValue values[AFRPC_PEER_EVENT_VALUES]; /* what handlers of events get; meaningless without a proxy */
 } Telling;
 
 /* Values and descriptors */
@@ -57,24 +58,42 @@ take_fds (AfrpcLinkItem *item)
 /* Telling */
 
 static void
+end_telling (Telling *telling)
+{
+  if (telling->proxy == NULL)
+    return;
+
+  for (guint i = 0; i < AFRPC_PEER_EVENT_VALUES; i++)
+    g_value_unset (&telling->values[i]);
+  g_clear_object (&telling->proxy);
+}
+
+static void
 tell_event (AfrpcPeer     *self,
             AfrpcLinkItem *item,
             Telling       *telling)
 {
-  g_autoptr(GVariant) value = NULL;
-  g_autoptr(GUnixFDList) fds = NULL;
+  GUnixFDList *fds;
+  GVariant *value;
 
   if (telling->proxy == NULL)
-    telling->proxy = g_weak_ref_get (&self->proxy);
+    {
+      telling->proxy = g_weak_ref_get (&self->proxy);
+      memset (telling->values, 0, sizeof telling->values);
+    }
   if (telling->proxy == NULL)
     return;
 
   fds = take_fds (item);
   value = unpack (self, item);
   if (value != NULL)
-    self->proxy_funcs->event (telling->proxy, value, fds, &telling->handled);
-  else
-    self->proxy_funcs->error (telling->proxy, item->error, FALSE);
+    {
+      self->proxy_funcs->event (telling->proxy, value, fds, telling->values);
+      return;
+    }
+
+  g_clear_object (&fds);
+  self->proxy_funcs->error (telling->proxy, item->error, FALSE);
 }
 
 /* The call gets what has arrived for it. */
@@ -415,10 +434,11 @@ void
 afrpc_inbox_take (AfrpcPeer      *self,
                   AfrpcInboxMode  mode)
 {
-  Telling telling = { NULL, FALSE };
+  Telling telling;
   gint64 end = 0;
   guint n = 0;
 
+  telling.proxy = NULL;
   if (mode == AFRPC_INBOX_TELL)
     afrpc_source_activate (self);
   for (;;)
@@ -442,7 +462,7 @@ afrpc_inbox_take (AfrpcPeer      *self,
         }
     }
 
-  g_clear_object (&telling.proxy);
+  end_telling (&telling);
 }
 
 /* Reads once; take everything before the next time. */

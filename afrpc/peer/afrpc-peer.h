@@ -46,13 +46,16 @@ typedef struct
                      AfrpcExit    *exit);
 } AfrpcPeerProcessFuncs;
 
+#define AFRPC_PEER_EVENT_VALUES 4
+
 typedef struct
 {
-  /* @handled: whether it is known from earlier in this dispatch that somebody handles events */
+  /* @event, @fds: (transfer full); @values: AFRPC_PEER_EVENT_VALUES of them, for the signal: made at the first event
+   * that somebody handles, used again for those that follow, and unset by the peer after the last */
   void (*event)     (gpointer      proxy,
                      GVariant     *event,
                      GUnixFDList  *fds, /* (nullable) */
-                     gboolean     *handled);
+                     GValue       *values);
   /* @was_told: a call has got it already */
   void (*error)     (gpointer      proxy,
                      const GError *error,
