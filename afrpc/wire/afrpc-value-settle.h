@@ -80,6 +80,21 @@ afrpc_value_settle (const AfrpcValueCheck *check,
   return !check->swaps || afrpc_value_settle_swap (type, data, size);
 }
 
+/* A whole value of this machine's byte order. */
+static inline gboolean
+afrpc_value_settle_whole (const AfrpcLayout *type,
+                          guint8            *data,
+                          gsize              size)
+{
+  AfrpcValueCheck check;
+
+  check.swaps = FALSE;
+  check.limit = data + size;
+
+  return size > 0 && (type->fixed_size == 0 || type->fixed_size == size) && afrpc_value_is_shallow (type, 0) &&
+         afrpc_value_settle (&check, type, data, size);
+}
+
 /* A `v`. */
 G_ALWAYS_INLINE static inline gboolean
 afrpc_value_settle_variant (const AfrpcValueCheck *check,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "afrpc-error.h"
+#include "wire/afrpc-value-settle.h"
 
 /* Remembers the type, if it is one. Returns: (nullable): its layout, in @type or in @room */
 static const AfrpcLayout *
@@ -56,7 +57,28 @@ static GVariant *
 make_value (const char *type,
             GBytes     *bytes)
 {
-  return g_variant_ref_sink (g_variant_new_from_bytes ((const GVariantType *) type, bytes, TRUE));
+  /* It is floating, and nobody else's: to take it costs a third of sinking it. */
+  return g_variant_take_ref (g_variant_new_from_bytes ((const GVariantType *) type, bytes, TRUE));
+}
+
+/* In one go. */
+static gboolean
+is_normal (const AfrpcLayout *layout,
+           guint8            *data,
+           gsize              size,
+           gboolean           swaps)
+{
+  AfrpcValueCheck check;
+  int step;
+
+  if (!swaps && afrpc_value_settle_whole (layout, data, size))
+    return TRUE;
+
+  afrpc_value_check_init (&check, layout, data, size, swaps);
+  step = afrpc_value_check_step (&check, G_MAXSSIZE);
+  afrpc_value_check_clear (&check);
+
+  return step > 0;
 }
 
 /*< private >
@@ -85,9 +107,7 @@ afrpc_value_parse (AfrpcValueType          *type,
   AfrpcLayout room[AFRPC_LAYOUT_TYPE_MAX];
   const AfrpcLayout *layout = set_type (type, type_string, header->type_length, room, error);
   g_autoptr(GBytes) copy = NULL;
-  AfrpcValueCheck check;
   guint8 *data = (guint8 *) payload;
-  int step;
 
   if (layout == NULL)
     return NULL;
@@ -98,11 +118,8 @@ afrpc_value_parse (AfrpcValueType          *type,
       payload_bytes = copy = g_bytes_new_take (data, header->size);
     }
 
-  afrpc_value_check_init (&check, layout, data, header->size, is_foreign (header));
-  step = afrpc_value_check_step (&check, G_MAXSSIZE);
-  afrpc_value_check_clear (&check);
-
-  return step > 0 || refuse (type->string, error) ? make_value (type->string, payload_bytes) : NULL;
+  return is_normal (layout, data, header->size, is_foreign (header)) || refuse (type->string, error) ?
+           make_value (type->string, payload_bytes) : NULL;
 }
 
 /*< private >
