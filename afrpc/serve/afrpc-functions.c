@@ -96,7 +96,9 @@ afrpc_functions_fit (const AfrpcSession  *self,
   const AfrpcFunction *function = &g_array_index (self->functions, AfrpcFunction, number);
   GVariant *fitted;
 
-  if (G_LIKELY (function->args_type == NULL || g_variant_is_of_type (*args, G_VARIANT_TYPE (function->args_type))))
+  /* Nearly always it is that very type, which is sooner seen than whether it is one of that kind. */
+  if (G_LIKELY (function->args_type == NULL || strcmp (g_variant_get_type_string (*args), function->args_type) == 0 ||
+                g_variant_is_of_type (*args, G_VARIANT_TYPE (function->args_type))))
     return TRUE;
 
   fitted = afrpc_fit (*args, G_VARIANT_TYPE (function->args_type), error);

@@ -37,7 +37,8 @@ afrpc_session_check_size (AfrpcSession        *self,
   return TRUE;
 }
 
-/* What is sent of a value, and kept by @packed (transfer full) meanwhile: FALSE with an error if it cannot be. */
+/* What is sent of a value; @packed (transfer full) (nullable): what has to be kept for that besides the value. FALSE
+ * with an error if it cannot be sent. */
 static gboolean
 pack (AfrpcSession  *self,
       GVariant      *value,
@@ -45,13 +46,17 @@ pack (AfrpcSession  *self,
       AfrpcPayload  *payload,
       GError       **error)
 {
-  *packed = self->serialiser != NULL ? afrpc_serialiser_pack (self->serialiser, value, error) : g_variant_ref (value);
-  if (*packed == NULL)
-    return FALSE;
+  if (G_LIKELY (self->serialiser == NULL))
+    *payload = afrpc_payload (value);
+  else
+    {
+      *packed = afrpc_serialiser_pack (self->serialiser, value, error);
+      if (*packed == NULL)
+        return FALSE;
 
-  *payload = afrpc_payload (*packed);
-  if (self->serialiser != NULL)
-    payload->flags |= AFRPC_FRAME_FLAG_SERIALISED;
+      *payload = afrpc_payload (*packed);
+      payload->flags |= AFRPC_FRAME_FLAG_SERIALISED;
+    }
 
   return afrpc_session_check_size (self, payload, error);
 }
@@ -174,7 +179,7 @@ afrpc_session_send_event (AfrpcSession  *self,
                           gsize          n_fds,
                           GError       **error)
 {
-  g_autoptr(GVariant) value = g_variant_ref_sink (event);
+  g_autoptr(GVariant) value = afrpc_value_ref_sink (event);
   g_autoptr(GVariant) packed = NULL;
   AfrpcPayload payload;
   int copies[AFRPC_FRAME_FDS_MAX];

@@ -157,7 +157,14 @@ afrpc_writer_flush (AfrpcWriter          *self,
       AfrpcWriterBatch batch;
       gssize n;
 
-      gather (self, self->dropped_from == G_MAXUINT64 ? self->tail : afrpc_writer_pass_dropped (self), &batch);
+      if (G_LIKELY (self->dropped_from == G_MAXUINT64 && self->attachments_head == self->attachments_end))
+        {
+          batch.iov[0] = (struct iovec) { self->data + self->head, self->tail - self->head };
+          batch.n = 1;
+          batch.n_fds = 0;
+        }
+      else
+        gather (self, self->dropped_from == G_MAXUINT64 ? self->tail : afrpc_writer_pass_dropped (self), &batch);
       n = send (fd, &batch);
       if (n < 0 && errno == EINTR)
         continue;

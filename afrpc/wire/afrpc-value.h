@@ -74,4 +74,11 @@ void      afrpc_value_parser_clear (AfrpcValueParser        *self);
 
 GVariant *afrpc_value_pack_error   (const GError            *error);
 
+/* As g_variant_ref_sink (), which takes a lock where there is nobody to lock out: a floating value has one owner. */
+static inline GVariant *
+afrpc_value_ref_sink (GVariant *value)
+{
+  return g_variant_is_floating (value) ? g_variant_take_ref (value) : g_variant_ref (value);
+}
+
 G_END_DECLS
