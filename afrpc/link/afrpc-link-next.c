@@ -342,6 +342,14 @@ parse_frame (AfrpcLink         *self,
     }
   if (!check_serialised (self, frame, error))
     return FALSE;
+  if (self->state == AFRPC_LINK_READY && (kind == AFRPC_FRAME_RESULT || kind == AFRPC_FRAME_ERROR))
+    return parse_outcome (self, item, frame, error);
+  if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_EVENT)
+    {
+      item->kind = AFRPC_LINK_ITEM_EVENT;
+      set_item_message (self, item, frame);
+      return TRUE;
+    }
   if (self->state == AFRPC_LINK_PREPARING && (kind == AFRPC_FRAME_FORKED || kind == AFRPC_FRAME_REFUSED))
     return parse_forked (self, item, frame, error);
   if (self->state == AFRPC_LINK_PREPARING && kind == AFRPC_FRAME_EXITED)
@@ -359,20 +367,12 @@ parse_frame (AfrpcLink         *self,
       self->state = AFRPC_LINK_FAILED;
       return TRUE;
     }
-  if (self->state == AFRPC_LINK_READY && (kind == AFRPC_FRAME_RESULT || kind == AFRPC_FRAME_ERROR))
-    return parse_outcome (self, item, frame, error);
   if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_STARTED)
     return parse_started (self, item, frame, error);
   if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_RETIRE)
     {
       item->kind = self->has_retired ? AFRPC_LINK_ITEM_NONE : AFRPC_LINK_ITEM_RETIRE;
       self->has_retired = TRUE;
-      return TRUE;
-    }
-  if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_EVENT)
-    {
-      item->kind = AFRPC_LINK_ITEM_EVENT;
-      set_item_message (self, item, frame);
       return TRUE;
     }
   if (kind == AFRPC_FRAME_LOG && self->wants_log)
@@ -385,7 +385,7 @@ parse_frame (AfrpcLink         *self,
 }
 
 /* DONE: an item; AGAIN: read first; EOF: the worker has ended, though others may hold its connection open;
- * ERROR: the worker is not to be listened to any more. */
+ * ERROR: the worker is not to be listened to any more. Unless it is DONE, there is nothing in @item. */
 AfrpcStep
 afrpc_link_next (AfrpcLink      *self,
                  AfrpcLinkItem  *item,
@@ -394,10 +394,8 @@ afrpc_link_next (AfrpcLink      *self,
   while (self->state != AFRPC_LINK_ENDED)
     {
       AfrpcFrame frame;
-      AfrpcStep step;
+      AfrpcStep step = afrpc_transport_next (&self->transport, &frame, error);
 
-      memset (item, 0, sizeof *item);
-      step = afrpc_transport_next (&self->transport, &frame, error);
       if (step == AFRPC_STEP_ERROR && self->state == AFRPC_LINK_GREETING && error != NULL)
         {
           g_clear_error (error);
@@ -415,8 +413,12 @@ afrpc_link_next (AfrpcLink      *self,
           continue;
         }
 
+      memset (item, 0, sizeof *item);
       if (!parse_frame (self, item, &frame, error))
-        return AFRPC_STEP_ERROR;
+        {
+          afrpc_link_item_clear (item);
+          return AFRPC_STEP_ERROR;
+        }
       /* Nobody waits any more for what becomes of a call that was given up. */
       if ((item->kind == AFRPC_LINK_ITEM_RESULT || item->kind == AFRPC_LINK_ITEM_PROGRESS) && item->call.owner == NULL)
         continue;

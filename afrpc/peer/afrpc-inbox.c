@@ -350,44 +350,53 @@ notice_greeting (AfrpcPeer *self)
     afrpc_birth_greeted (self);
 }
 
+/* @item: what has arrived; what it has is used up, or left in it */
+static void
+use_item (AfrpcPeer      *self,
+          AfrpcLinkItem  *item,
+          AfrpcInboxMode  mode,
+          Telling        *telling)
+{
+  AfrpcPending *pending = item->call.owner;
+
+  if (act_on_item (self, item))
+    return;
+
+  if (item->kind == AFRPC_LINK_ITEM_RESULT)
+    {
+      if (pending->is_awaited)
+        {
+          item->call.owner = NULL;
+          decide_result (self, pending, item);
+          return;
+        }
+      pending->state = AFRPC_PENDING_ARRIVED;
+    }
+  else if (item->kind == AFRPC_LINK_ITEM_PROGRESS)
+    pending->funcs->ref (pending); /* it may have its outcome before this is told */
+
+  if (mode == AFRPC_INBOX_TELL && afrpc_news_is_empty (&self->news))
+    tell_item (self, item, telling);
+  else
+    afrpc_news_push_item (&self->news, item);
+}
+
 /* Takes one thing; FALSE: there is nothing. */
 static gboolean
 take_item (AfrpcPeer      *self,
            AfrpcInboxMode  mode,
            Telling        *telling)
 {
-  g_auto(AfrpcLinkItem) item = { 0 };
-  AfrpcPending *pending;
+  AfrpcLinkItem item;
+  const gboolean is_there = next_item (self, &item);
 
-  if (!next_item (self, &item))
-    {
-      if (G_UNLIKELY (self->birth.is_template_gone))
-        notice_greeting (self);
-      return FALSE;
-    }
   if (G_UNLIKELY (self->birth.is_template_gone))
     notice_greeting (self);
-  if (act_on_item (self, &item))
-    return TRUE;
+  if (!is_there)
+    return FALSE;
 
-  pending = item.call.owner;
-  if (item.kind == AFRPC_LINK_ITEM_RESULT)
-    {
-      if (pending->is_awaited)
-        {
-          item.call.owner = NULL;
-          decide_result (self, pending, &item);
-          return TRUE;
-        }
-      pending->state = AFRPC_PENDING_ARRIVED;
-    }
-  else if (item.kind == AFRPC_LINK_ITEM_PROGRESS)
-    pending->funcs->ref (pending); /* it may have its outcome before this is told */
-
-  if (mode == AFRPC_INBOX_TELL && afrpc_news_is_empty (&self->news))
-    tell_item (self, &item, telling);
-  else
-    afrpc_news_push_item (&self->news, &item);
+  use_item (self, &item, mode, telling);
+  afrpc_link_item_clear (&item);
 
   return TRUE;
 }
@@ -419,11 +428,12 @@ take_one (AfrpcPeer      *self,
           AfrpcInboxMode  mode,
           Telling        *telling)
 {
-  g_autoptr(AfrpcNewsPiece) piece = mode == AFRPC_INBOX_TELL ? afrpc_news_pop (&self->news) : NULL;
+  g_autoptr(AfrpcNewsPiece) piece = NULL;
 
-  if (piece == NULL)
+  if (mode == AFRPC_INBOX_KEEP || afrpc_news_is_empty (&self->news))
     return take_item (self, mode, telling);
 
+  piece = afrpc_news_pop (&self->news);
   tell_piece (self, piece, telling);
 
   return TRUE;

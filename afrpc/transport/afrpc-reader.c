@@ -100,13 +100,14 @@ claim_fds (AfrpcReader  *self,
            guint         n_announced,
            GError      **error)
 {
-  AfrpcReaderFds batch = self->fd_batches[0];
+  AfrpcReaderFds batch;
 
   if (!check_fds_before (self, position, error))
     return FALSE;
   if (n_announced == 0)
     return TRUE;
 
+  batch = self->fd_batches[0];
   if (self->n_fd_batches == 0 || batch.start > position ||
       (batch.lost ? batch.n >= n_announced : batch.n != n_announced))
     {
@@ -170,7 +171,8 @@ afrpc_reader_get_room (AfrpcReader  *self,
 
   if (self->head > 0)
     {
-      memmove (self->data, self->data + self->head, self->tail - self->head);
+      if (self->tail > self->head)
+        memmove (self->data, self->data + self->head, self->tail - self->head);
       self->tail -= self->head;
       self->head = 0;
     }

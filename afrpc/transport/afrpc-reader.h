@@ -95,6 +95,14 @@ GVariant *afrpc_reader_parse_value (AfrpcReader       *self,
                                     GError           **error);
 int       afrpc_reader_take_fd     (AfrpcReader       *self);
 
+/* Whether nothing is there to be parsed, and nothing is kept of the frame that was parsed last. */
+static inline gboolean
+afrpc_reader_is_empty (const AfrpcReader *self)
+{
+  return self->head == self->tail && !self->in_body && self->body_bytes == NULL && self->n_frame_fds == 0 &&
+         self->n_fd_batches == 0;
+}
+
 /* Whether something has been read that was not taken. */
 static inline gboolean
 afrpc_reader_has_read (const AfrpcReader *self)

@@ -119,7 +119,9 @@ afrpc_transport_next (AfrpcTransport  *self,
                       AfrpcFrame      *frame,
                       GError         **error)
 {
-  AfrpcStep step = afrpc_reader_next (&self->reader, frame, error);
+  /* What is there is taken until there is no more: the last time costs nothing. */
+  AfrpcStep step =
+    afrpc_reader_is_empty (&self->reader) ? AFRPC_STEP_AGAIN : afrpc_reader_next (&self->reader, frame, error);
 
   if (step != AFRPC_STEP_DONE && self->funcs->look_for_end != NULL)
     return self->funcs->look_for_end (self, step, error);
