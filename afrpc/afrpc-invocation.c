@@ -189,6 +189,7 @@ begin (AfrpcInvocation *self,
       self->session = afrpc_worker_get_session (serving->worker);
     }
   self->call = *call;
+  *call = (AfrpcServedCall) { 0 };
   self->call.owner = self;
   self->args = g_variant_ref (args);
   self->metadata = g_steal_pointer (&self->call.metadata);

@@ -13,6 +13,27 @@
 
 #define END_MAX_MS 60000
 
+/* Of a worker in which a sanitizer finds something. */
+#define EXIT_SANITIZER 99
+#define SANITIZER_OPTIONS "exitcode=99"
+
+/* Returns: (transfer full): the environment of a worker, which is taken */
+static char **
+add_sanitizers (char **envp)
+{
+  static const char *const variables[] = { "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (variables); i++)
+    {
+      const char *old = g_environ_getenv (envp, variables[i]);
+      g_autofree char *options = g_strjoin (":", old != NULL ? old : SANITIZER_OPTIONS, SANITIZER_OPTIONS, NULL);
+
+      envp = g_environ_setenv (envp, variables[i], options, TRUE);
+    }
+
+  return envp;
+}
+
 /* Both ends of a pair of pipes; those of the worker become the plan's. */
 static void
 open_pipes (RawParent      *self,
@@ -48,7 +69,7 @@ raw_start (RawParent  *self,
   g_autofree char *host_c = g_build_filename (g_getenv ("AFRPC_HOST_PATH"), "afrpc-host-c", NULL);
   const char *path = host != NULL ? host : host_c;
   const char *argv[] = { path, NULL };
-  g_auto(GStrv) envp = g_get_environ ();
+  g_auto(GStrv) envp = add_sanitizers (g_get_environ ());
   AfrpcSpawnPlan plan = { .path = path, .argv = argv, .stdio = { -1, -1, -1 }, .socket = -1 };
   g_autoptr(GError) error = NULL;
 
@@ -101,6 +122,7 @@ raw_end (RawParent *self,
     {
       g_assert_cmpint (poll (&poller, 1, END_MAX_MS), ==, 1);
       g_assert_true (afrpc_spawn_reap (&self->spawned, &status));
+      g_assert_cmpint (status.status, !=, EXIT_SANITIZER);
     }
   afrpc_transport_clear (&self->transport);
   g_clear_pointer (&self->page, afrpc_shared_state_unmap);

@@ -478,6 +478,38 @@ wait_answer_next (RawParent *host)
 }
 
 static void
+test_session_call_fds (void)
+{
+  g_test_summary ("Descriptors that come with a call, and are not taken, are closed once, when it is answered");
+  for (guint i = 0; i < G_N_ELEMENTS (all_kinds); i++)
+    {
+      g_autoptr(GVariant) args = g_variant_ref_sink (new_return (1));
+      AfrpcPayload payload = afrpc_payload (args);
+      int sockets[2], fds[3];
+      RawParent host;
+      char byte;
+
+      if ((all_kinds[i] & RAW_COMMAND) != 0)
+        continue;
+
+      g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets));
+      for (guint j = 0; j < G_N_ELEMENTS (fds); j++)
+        fds[j] = dup (sockets[1]);
+      close (sockets[1]);
+      payload.fds = fds;
+      payload.n_fds = G_N_ELEMENTS (fds);
+      start_serving (&host, all_kinds[i], act (all_kinds[i]));
+      afrpc_transport_put_payload (&host.transport, AFRPC_FRAME_CALL, RAW_SERIAL (1), &payload);
+      assert_answer (&host, 1, "1");
+      g_assert_cmpint (read (sockets[0], &byte, 1), ==, 0);
+      raw_put_call (&host, RAW_SERIAL (2), 0, 0, new_return (2));
+      assert_answer (&host, 2, "2");
+      close (sockets[0]);
+      g_assert_cmpint (raw_end (&host, NULL), ==, 0);
+    }
+}
+
+static void
 test_session_retire (void)
 {
   g_test_summary ("A worker that retires says so once, in order, and answers all that it gets");
@@ -566,6 +598,7 @@ main (int   argc,
   g_test_add_func ("/session/bad-functions", test_session_bad_functions);
   g_test_add_func ("/session/late-function", test_session_late_function);
 
+  g_test_add_func ("/session/call-fds", test_session_call_fds);
   g_test_add_func ("/session/retire", test_session_retire);
   g_test_add_func ("/session/functions-python", test_session_functions_python);
 
