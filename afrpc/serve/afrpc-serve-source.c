@@ -84,11 +84,21 @@ reap (ServeSource *self)
   watch_reaped (self);
 }
 
+/* Its parent has died, and wanted it to end then. */
+static gboolean
+is_to_die (AfrpcSession *session)
+{
+  return session->state == AFRPC_SESSION_ORPHANED && session->job.orphan_policy == AFRPC_ORPHAN_POLICY_END;
+}
+
 /* At the end of input, when all calls are answered and everything is written, whatever other sources the main loop
  * has. */
 static gboolean
 is_done (AfrpcSession *session)
 {
+  if (is_to_die (session))
+    return TRUE;
+
   return (session->state == AFRPC_SESSION_ORPHANED ||
           (session->state == AFRPC_SESSION_FINISHING && afrpc_transport_get_queued (&session->transport) == 0)) &&
          session->calls.n == 0 && afrpc_backlog_is_empty (&session->backlog);
@@ -120,10 +130,11 @@ finish (ServeSource *self)
 {
   AfrpcSession *session = self->session;
   const gboolean is_free_orphan = session->job.orphan_policy == AFRPC_ORPHAN_POLICY_IGNORE && !session->was_closed;
+  const gboolean ends_at_once = is_to_die (session);
 
   g_source_destroy (&self->source);
   afrpc_session_set_state (session, AFRPC_SESSION_OVER);
-  if (session->job.done == 0 && !is_free_orphan)
+  if (ends_at_once || (session->job.done == 0 && !is_free_orphan))
     {
       g_main_loop_quit (self->loop);
       return;
