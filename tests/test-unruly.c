@@ -233,6 +233,46 @@ test_unruly_exit (void)
     }
 }
 
+static void
+test_unruly_fatal_log (void)
+{
+  static const struct
+  {
+    const char *debug; /* what is fatal besides */
+    const char *what;
+    const char *message;
+  } logs[] = {
+    { "", "error", "(4, 'worker', 'the end')" },
+    { "fatal-warnings", "a", "(16, 'worker', 'warning a')" },
+  };
+
+  g_test_summary ("A message that is fatal to a worker reaches its parent, as what it is, with the call's number");
+  for (guint i = 0; i < G_N_ELEMENTS (all_kinds); i++)
+    for (guint j = 0; j < G_N_ELEMENTS (logs); j++)
+      {
+        const gboolean is_async = (all_kinds[i] & RAW_ASYNC) != 0;
+        g_autofree char *message = NULL;
+        guint64 serial;
+        RawParent host;
+        AfrpcFrame frame;
+        int signum, status;
+
+        g_setenv ("G_DEBUG", logs[j].debug, TRUE);
+        raw_start (&host, all_kinds[i], NULL);
+        g_unsetenv ("G_DEBUG");
+        raw_put_hello (&host);
+        raw_put_module (&host, g_getenv ("AFRPC_TEST_MESSAGE_WORKER"));
+        raw_put_run (&host, all_kinds[i], is_async ? "log_async" : "log_something", "'log': <true>");
+        raw_put_call (&host, RAW_SERIAL (1), 0, 0, g_variant_new ("(s)", logs[j].what));
+        message = raw_wait_text (&host, AFRPC_FRAME_LOG, &serial);
+        g_assert_cmpstr (message, ==, logs[j].message);
+        g_assert_cmpuint (serial, ==, RAW_SERIAL (1));
+        g_assert_false (raw_wait (&host, AFRPC_FRAME_RESULT, &frame));
+        signum = raw_end (&host, &status);
+        g_assert_true (signum == SIGTRAP || signum == SIGABRT || status == 128 + SIGTRAP || status == 128 + SIGABRT);
+      }
+}
+
 /* Gives the other end up, as a parent's death does. */
 static void
 vanish (RawParent *host)
@@ -279,6 +319,7 @@ main (int   argc,
   g_test_add_func ("/unruly/close", test_unruly_close);
   g_test_add_func ("/unruly/alarms", test_unruly_alarms);
   g_test_add_func ("/unruly/exit", test_unruly_exit);
+  g_test_add_func ("/unruly/fatal-log", test_unruly_fatal_log);
   g_test_add_func ("/unruly/never-reads", test_unruly_never_reads);
 
   return g_test_run ();

@@ -58,8 +58,8 @@ send (GLogLevelFlags   level,
 
   afrpc_transport_put_payload (&log_session->transport, AFRPC_FRAME_LOG, serial, &payload);
   afrpc_session_queued (log_session);
-  /* The process is going to end. */
-  if ((level & (G_LOG_FLAG_FATAL | G_LOG_LEVEL_ERROR)) != 0)
+  /* The process may be going to end: what is fatal to it is not always told here. */
+  if ((level & (G_LOG_FLAG_FATAL | G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_WARNING)) != 0)
     afrpc_session_flush (log_session);
 }
 
