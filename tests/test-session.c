@@ -289,13 +289,13 @@ static void
 test_session_timed_flushed (void)
 {
   g_test_summary ("A timed call whose function never says anything, nor returns, has told that it starts");
-  for (guint i = 0; i < 3; i++)
+  for (guint i = 0; i < G_N_ELEMENTS (all_kinds); i++)
     {
       const gint64 since = g_get_monotonic_time ();
       RawParent host;
       AfrpcFrame frame;
 
-      start_serving (&host, all_kinds[i], "act");
+      start_serving (&host, all_kinds[i], act (all_kinds[i]));
       raw_put_call (&host, RAW_SERIAL (1), 0, AFRPC_FRAME_FLAG_TIMED, new_act ("hang", g_variant_new_uint32 (0)));
       g_assert_true (raw_wait_any (&host, &frame));
       assert_timed (&host, &frame, since);

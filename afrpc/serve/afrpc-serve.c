@@ -152,10 +152,9 @@ start (AfrpcSession    *self,
   else if (call->is_cancelled)
     return FALSE;
 
+  /* At once: a function may hold up what is queued, in either backend, and that for ever. */
   afrpc_session_send_started (self, call);
-  /* An async function is not going to hold up what has been queued. */
-  if (!afrpc_transport_shares_state (&self->transport))
-    afrpc_session_flush (self);
+  afrpc_session_flush (self);
 
   return TRUE;
 }
