@@ -490,6 +490,56 @@ test_started_false (void)
 }
 
 static void
+say_refused (Fake           *fake,
+             AfrpcFrameKind  kind,
+             guint64         serial)
+{
+  g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new ("(sis)", "afrpc-error-quark", 1, "no"));
+  AfrpcPayload payload = afrpc_payload (value);
+
+  payload.flags = AFRPC_FRAME_FLAG_NOT_STARTED;
+  afrpc_transport_put_payload (&fake->worker, kind, serial, &payload);
+  g_assert_cmpint (afrpc_transport_flush (&fake->worker, NULL), ==, AFRPC_STEP_DONE);
+}
+
+static void
+test_started_refused (gconstpointer data)
+{
+  const Way way = GPOINTER_TO_UINT (data);
+
+  g_test_summary ("An error says whether its call was started; what was, and is said to have a result, was not refused");
+  for (guint i = 0; i < 4; i++)
+    {
+      g_auto(Fake) fake = { 0 };
+      g_auto(AfrpcLinkItem) item = { 0 };
+      guint64 serial;
+
+      start (&fake, way);
+      serial = call_flagged (&fake, AFRPC_FRAME_FLAG_TIMED);
+      hear_call (&fake, serial);
+      if (i == 2)
+        {
+          fake_say (&fake, AFRPC_FRAME_STARTED, serial, NULL);
+          fake_take (&fake, &item);
+        }
+
+      if (i == 0)
+        fake_say (&fake, AFRPC_FRAME_ERROR, serial, g_variant_new ("(sis)", "afrpc-error-quark", 1, "no"));
+      else
+        say_refused (&fake, i == 3 ? AFRPC_FRAME_RESULT : AFRPC_FRAME_ERROR, serial);
+      if (i >= 2)
+        fake_refused (&fake, AFRPC_ERROR_PROTOCOL);
+      else
+        {
+          fake_take (&fake, &item);
+          g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_RESULT);
+          g_assert_nonnull (item.error);
+          g_assert_cmpint (item.is_refused, ==, i == 1);
+        }
+    }
+}
+
+static void
 test_started_abandoned (void)
 {
   g_auto(Fake) fake = { 0 };
@@ -736,6 +786,7 @@ main (int    argc,
   add ("cancel", test_started_cancel, 0);
   add ("end", test_started_end, 0);
   add ("timed", test_started_timed, 0);
+  add ("refused", test_started_refused, 0);
   add ("deaf", test_started_deaf, 0);
   g_test_add_func ("/link-started/half-frame", test_started_half_frame);
   g_test_add_func ("/link-started/false", test_started_false);

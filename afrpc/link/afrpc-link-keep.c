@@ -63,7 +63,7 @@ afrpc_link_restart (AfrpcLink *self,
   self->transport.reader.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
   self->state = AFRPC_LINK_GREETING;
   self->pid = 0;
-  self->keeps = self->was_ready = self->has_retired = self->sending_ended = self->is_deaf = self->adopted = FALSE;
+  self->keeps = self->was_ready = self->has_failed = self->has_retired = self->sending_ended = self->is_deaf = self->adopted = FALSE;
   afrpc_link_greet (self);
 
   return lost;

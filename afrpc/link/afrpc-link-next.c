@@ -202,6 +202,7 @@ parse_outcome (AfrpcLink         *self,
                const AfrpcFrame  *frame,
                GError           **error)
 {
+  const gboolean is_refused = (frame->header.flags & AFRPC_FRAME_FLAG_NOT_STARTED) != 0;
   AfrpcLinkSlot *slot = afrpc_link_find_slot (self, frame->header.serial);
 
   if (slot == NULL)
@@ -209,8 +210,14 @@ parse_outcome (AfrpcLink         *self,
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "result of a call that was not made");
       return FALSE;
     }
+  if (is_refused && (frame->header.kind != AFRPC_FRAME_ERROR || (slot->flags & AFRPC_LINK_SLOT_STARTED) != 0))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a call that was run, and not started");
+      return FALSE;
+    }
 
   item->kind = AFRPC_LINK_ITEM_RESULT;
+  item->is_refused = is_refused;
   item->call = slot->call;
   if ((slot->flags & AFRPC_LINK_SLOT_CANCELLED) != 0)
     afrpc_transport_unmark_cancelled (&self->transport, slot->serial);
@@ -365,6 +372,7 @@ parse_frame (AfrpcLink         *self,
       item->kind = AFRPC_LINK_ITEM_FAILED;
       set_item_value (self, item, frame, TRUE);
       self->state = AFRPC_LINK_FAILED;
+      self->has_failed = TRUE;
       return TRUE;
     }
   if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_STARTED)

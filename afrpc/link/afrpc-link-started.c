@@ -20,7 +20,7 @@ ask (const AfrpcLink *self,
   if (serial <= afrpc_transport_get_started (&self->transport))
     return AFRPC_STARTED_YES;
 
-  return afrpc_transport_knows_started (&self->transport) ? AFRPC_STARTED_NO : AFRPC_STARTED_UNKNOWN;
+  return self->has_failed || afrpc_transport_knows_started (&self->transport) ? AFRPC_STARTED_NO : AFRPC_STARTED_UNKNOWN;
 }
 
 /* Whether the worker has started the call. While it lives NO may not be true any more; after afrpc_link_end() or

@@ -63,6 +63,7 @@ typedef struct
   guint64 serial;
   gint64 start_us; /* CLOCK_MONOTONIC, not in the future; 0: the worker did not say, or has another clock */
   GVariant *value; /* (nullable) (transfer full) */
+  gboolean is_refused;    /* the error says that the call was not started */
   gboolean is_serialised; /* the value is, and for the caller to unpack */
   GError *error;   /* (nullable) (transfer full) */
   int *fds;        /* (nullable) (transfer full): that came with the value */
@@ -99,6 +100,7 @@ typedef struct
   gboolean is_async;        /* the worker is: it wants frames of what is cancelled */
   AfrpcLinkState state;
   gboolean was_ready;
+  gboolean has_failed;      /* the worker has said that it cannot be prepared: it runs nothing, ever */
   gboolean has_retired;
   int pid;                  /* of the worker, as it said in its greeting; 0: it did not */
   char *host;               /* (nullable): the name that the host must give */

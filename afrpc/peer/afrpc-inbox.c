@@ -108,7 +108,7 @@ decide_result (AfrpcPeer     *self,
   /* A serialiser may do anything: what it does to this call comes too late. */
   pending->state = AFRPC_PENDING_ARRIVED;
   value = unpack (self, item);
-  afrpc_pending_decide (pending, AFRPC_STARTED_YES, value, g_steal_pointer (&fds), g_steal_pointer (&item->error));
+  afrpc_pending_decide (pending, item->is_refused ? AFRPC_STARTED_NO : AFRPC_STARTED_YES, value, g_steal_pointer (&fds), g_steal_pointer (&item->error));
 }
 
 static void

@@ -113,7 +113,7 @@ afrpc_life_lead (AfrpcSession *self)
       return EXIT_SUCCESS;
 
     default:
-      afrpc_session_send_error (self, AFRPC_FRAME_FAILED, 0, error);
+      afrpc_session_send_error (self, AFRPC_FRAME_FAILED, 0, 0, error);
       afrpc_session_flush (self);
       return AFRPC_LIFE_EXIT_FAILED;
     }

@@ -171,9 +171,9 @@ begin (AfrpcSession    *self,
 
   if (args == NULL || (function == 0 && !afrpc_functions_check (self, call->function, error)) ||
       !afrpc_functions_fit (self, call->function, &args, error))
-    afrpc_session_answer (self, call, NULL, *error);
+    afrpc_session_refuse (self, call, *error);
   else if (!start (self, call))
-    afrpc_session_answer_cancelled (self, call);
+    afrpc_session_refuse_cancelled (self, call);
   else if (self->job.backend == AFRPC_BACKEND_SYNC)
     run_sync (self, function, call, args);
   else

@@ -130,9 +130,11 @@ void
 afrpc_session_send_error (AfrpcSession   *self,
                           AfrpcFrameKind  kind,
                           guint64         serial,
+                          guint8          flags, /* AfrpcFrameFlags */
                           const GError   *error)
 {
   g_autoptr(GVariant) value = afrpc_value_pack_error (error);
+  AfrpcPayload payload;
 
   if (g_variant_get_size (value) > self->message_size_max)
     {
@@ -140,7 +142,9 @@ afrpc_session_send_error (AfrpcSession   *self,
       value = g_variant_ref_sink (g_variant_new ("(sis)", g_quark_to_string (AFRPC_ERROR), AFRPC_ERROR_TOO_LARGE,
                                                  "the error's message is too large"));
     }
-  afrpc_transport_put_value (&self->transport, kind, serial, value);
+  payload = afrpc_payload (value);
+  payload.flags = flags;
+  afrpc_transport_put_payload (&self->transport, kind, serial, &payload);
 }
 
 /* Tells that the function waits for calls, or for its connection. */
@@ -349,20 +353,43 @@ afrpc_session_answer (AfrpcSession    *self,
 
   send_latest (self, call);
   if (error != NULL || own_error != NULL)
-    afrpc_session_send_error (self, AFRPC_FRAME_ERROR, call->serial, error != NULL ? error : own_error);
+    afrpc_session_send_error (self, AFRPC_FRAME_ERROR, call->serial, 0, error != NULL ? error : own_error);
   else
     send_result (self, call, &payload);
   afrpc_served_call_clear (call);
   afrpc_session_queued (self);
 }
 
-/* Answers a call that is not going to be run. */
+static void
+refuse (AfrpcSession    *self,
+        AfrpcServedCall *call,
+        const GError    *error)
+{
+  afrpc_call_table_remove (&self->calls, call);
+  if (afrpc_session_is_heard (self))
+    afrpc_session_send_error (self, AFRPC_FRAME_ERROR, call->serial, AFRPC_FRAME_FLAG_NOT_STARTED, error);
+  afrpc_served_call_clear (call);
+}
+
+/* Answers a call that has not been started, and is not going to be: whoever made it may make it again. It is told
+ * before another one is started, with which it would count as started if the worker died. */
 void
-afrpc_session_answer_cancelled (AfrpcSession    *self,
+afrpc_session_refuse (AfrpcSession    *self,
+                      AfrpcServedCall *call,
+                      const GError    *error)
+{
+  refuse (self, call, error);
+  afrpc_session_flush (self);
+}
+
+/* The same, and nobody waits for it. */
+void
+afrpc_session_refuse_cancelled (AfrpcSession    *self,
                                 AfrpcServedCall *call)
 {
   g_autoptr(GError) error = g_error_new_literal (g_quark_from_static_string (CANCELLED_DOMAIN), CANCELLED_CODE,
                                                  "the call was cancelled");
 
-  afrpc_session_answer (self, call, NULL, error);
+  refuse (self, call, error);
+  afrpc_session_queued (self);
 }

@@ -13,6 +13,7 @@ gboolean afrpc_session_check_size       (AfrpcSession       *self,
 void     afrpc_session_send_error       (AfrpcSession       *self,
                                          AfrpcFrameKind      kind,
                                          guint64             serial,
+                                         guint8              flags,
                                          const GError       *error);
 void     afrpc_session_send_ready       (AfrpcSession       *self);
 void     afrpc_session_retire           (AfrpcSession       *self);
@@ -37,7 +38,10 @@ void     afrpc_session_answer           (AfrpcSession       *self,
                                          AfrpcServedCall    *call,
                                          GVariant           *value,
                                          const GError       *error);
-void     afrpc_session_answer_cancelled (AfrpcSession       *self,
+void     afrpc_session_refuse           (AfrpcSession       *self,
+                                         AfrpcServedCall    *call,
+                                         const GError       *error);
+void     afrpc_session_refuse_cancelled (AfrpcSession       *self,
                                          AfrpcServedCall    *call);
 
 G_END_DECLS

@@ -106,9 +106,11 @@ typedef enum
 
   AFRPC_FRAME_FLAG_TIMED = 1 << 4,      /* of a call: a frame is to say that it starts */
   AFRPC_FRAME_FLAG_METADATA = 1 << 5,   /* of a call: the payload has its metadata too, see afrpc-metadata.h */
+  AFRPC_FRAME_FLAG_NOT_STARTED = 1 << 6, /* of the error of a call: it was refused, and is as if never made */
 
   AFRPC_FRAME_FLAGS_KNOWN = AFRPC_FRAME_FLAG_BIG_ENDIAN | AFRPC_FRAME_FLAG_SERIALISED | AFRPC_FRAME_FLAG_PROGRESS |
-                            AFRPC_FRAME_FLAG_LATEST | AFRPC_FRAME_FLAG_TIMED | AFRPC_FRAME_FLAG_METADATA,
+                            AFRPC_FRAME_FLAG_LATEST | AFRPC_FRAME_FLAG_TIMED | AFRPC_FRAME_FLAG_METADATA |
+                            AFRPC_FRAME_FLAG_NOT_STARTED,
 } AfrpcFrameFlags;
 
 #if G_BYTE_ORDER == G_LITTLE_ENDIAN

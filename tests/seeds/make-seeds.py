@@ -75,6 +75,8 @@ STREAM = {
     "result-of-no-call": (AT_READY, 0, 1, frame(RESULT, serial(5), b"b", b"\1")),
     "results-without-type": (AT_READY, 0, 4, b"".join(frame(RESULT, serial(i)) for i in range(4))),
     "error": (AT_READY, 0, 1, frame(ERROR, serial(0), b"(sis)", error(b"elsewhere", -3, b"text"))),
+    "refused": (AT_READY, 0, 2, frame(ERROR, serial(0), b"(sis)", error(b"elsewhere", -3, b"text"), flags=64)
+                + frame(RESULT, serial(1), b"b", b"\1", flags=64)),
     "abandoned": (AT_READY | ABANDONED, 0, 4, b"".join(frame(RESULT, serial(i), b"v", b"a\0\0s") for i in range(4))),
     "event-swapped": (AT_READY, 0, 0, frame(EVENT, 0, b"at", bytes(range(16)), flags=1)),
     "event-malformed": (AT_READY, 0, 0, frame(EVENT, 0, b"as", b"a\0b\0\4\2") + frame(EVENT, 0, b"u", b"1234")),

@@ -241,6 +241,14 @@ perform (AfrpcWorker  *worker,
     }
   if (g_str_equal (what, "nothing"))
     return NULL;
+  if (g_str_equal (what, "malformed"))
+    return g_variant_new_from_data (G_VARIANT_TYPE_STRING, "no end", 6, FALSE, NULL, NULL);
+  if (g_str_equal (what, "say"))
+    {
+      afrpc_worker_event (worker, g_variant_new_string ("here"));
+      afrpc_worker_flush (worker);
+      return perform (worker, value, error);
+    }
   if (g_str_equal (what, "bytes"))
     return zeros (value);
   if (g_str_equal (what, "event"))
@@ -452,6 +460,11 @@ act_async (AfrpcInvocation *invocation)
     }
   else if (g_str_equal (what, "forget"))
     ;
+  else if (g_str_equal (what, "answer-and-exit"))
+    {
+      afrpc_invocation_return_value (invocation, g_variant_new_string ("lost"));
+      _exit (g_variant_get_uint32 (value));
+    }
   else if (g_str_equal (what, "metadata"))
     {
       g_autoptr(GVariant) told = NULL;
