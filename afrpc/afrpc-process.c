@@ -57,7 +57,8 @@ struct _AfrpcProcess
   char *host;             /* construct-only, nullable: of a command nobody knows */
   char **argv;            /* construct-only, nullable */
   gboolean use_template;  /* construct-only */
-  int fd;                 /* construct-only, -1: none; the child's once the process is made */
+  int fd;                 /* construct-only, -1: none; the peer's once the process is made, as is the next */
+  int pidfd;              /* construct-only, -1: none */
   AfrpcProcess *template; /* construct-only, nullable: dropped once the process is made */
   AfrpcPeer *peer;
 };
@@ -69,6 +70,7 @@ enum
   PROP_USE_TEMPLATE,
   PROP_TEMPLATE,
   PROP_FD,
+  PROP_PIDFD,
   PROP_PID,
   PROP_START,
   N_PROPS,
@@ -131,7 +133,7 @@ afrpc_process_constructed (GObject *object)
     self->peer = afrpc_peer_new (self->host);
 
   if (self->fd >= 0)
-    afrpc_peer_adopt (self->peer, self->fd);
+    afrpc_peer_adopt (self->peer, self->fd, self->pidfd);
   afrpc_peer_set_process (self->peer, self, &process_funcs);
 }
 
@@ -219,6 +221,10 @@ afrpc_process_set_property (GObject      *object,
       self->fd = g_value_get_int (value);
       break;
 
+    case PROP_PIDFD:
+      self->pidfd = g_value_get_int (value);
+      break;
+
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
       break;
@@ -292,6 +298,17 @@ afrpc_process_class_init (AfrpcProcessClass *klass)
                                      G_PARAM_WRITABLE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
 
   /**
+   * AfrpcProcess:pidfd:
+   *
+   * The pidfd of a process that another process has prepared; see [ctor@Afrpc.Process.new_from_fd]. It becomes
+   * the object's.
+   *
+   * Since: 1.0
+   */
+  props[PROP_PIDFD] = g_param_spec_int ("pidfd", NULL, NULL, -1, G_MAXINT, -1,
+                                        G_PARAM_WRITABLE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+
+  /**
    * AfrpcProcess:start: (attributes org.gtk.Property.get=afrpc_process_get_start)
    *
    * How the process was started: forking may not have been possible.
@@ -333,7 +350,7 @@ afrpc_process_class_init (AfrpcProcessClass *klass)
 static void
 afrpc_process_init (AfrpcProcess *self)
 {
-  self->fd = -1;
+  self->fd = self->pidfd = -1;
 }
 
 /**
@@ -447,12 +464,22 @@ afrpc_process_new_exec (const char *host)
  * afrpc_process_new_from_fd:
  * @host: (nullable): the host that the process must be of, or %NULL for any
  * @fd: a socket, which becomes the object's
+ * @pidfd: the process' pidfd, which becomes the object's, or -1 if there is none; see pidfd_open(2)
  *
  * Goes on with a process that another process has prepared, and handed over with
  * [method@Afrpc.Process.to_fd_async].
  *
- * It can be prepared further, forked, and given its job. It is not a child of this program: its process ID is
- * not known, and neither is how it ends; see [method@Afrpc.Exit.is_known].
+ * It can be prepared further, forked, and given its job. It is not a child of this program: how it ends is not
+ * known; see [method@Afrpc.Exit.is_known].
+ *
+ * The kernel is asked which process speaks on the socket. As soon as it has said something, which it does at once unless
+ * it is still loading what it was prepared with, its process ID is known and it can be [killed][method@Afrpc.Process.kill];
+ * signals that are asked for earlier are sent then. Without @pidfd its process ID stays 0, and to kill it only closes the
+ * connection: it ends when it next looks there.
+ *
+ * Whatever waits for the process fails with %AFRPC_ERROR_FAILED if @pidfd is no pidfd, with
+ * %AFRPC_ERROR_PROTOCOL if it is that of another process, which is left alone, and with %AFRPC_ERROR_NOT_A_HOST if the
+ * process is of another host than @host.
  *
  * Returns: (transfer full): a process
  *
@@ -460,11 +487,13 @@ afrpc_process_new_exec (const char *host)
  */
 AfrpcProcess *
 afrpc_process_new_from_fd (const char *host,
-                           int         fd)
+                           int         fd,
+                           int         pidfd)
 {
   g_return_val_if_fail (fd >= 0, NULL);
+  g_return_val_if_fail (pidfd >= -1, NULL);
 
-  return g_object_new (AFRPC_TYPE_PROCESS, "host", host, "fd", fd, NULL);
+  return g_object_new (AFRPC_TYPE_PROCESS, "host", host, "fd", fd, "pidfd", pidfd, NULL);
 }
 
 /**
@@ -784,13 +813,14 @@ afrpc_process_run_finish (AfrpcProcess  *self,
  * @callback: (scope async) (closure user_data): called with the result
  * @user_data: data for @callback
  *
- * Hands a prepared process over: gets its socket, to be passed to another process, which goes on with
- * [ctor@Afrpc.Process.new_from_fd].
+ * Hands a prepared process over: gets its socket, and its pidfd, to be passed to another process, which goes on
+ * with [ctor@Afrpc.Process.new_from_fd].
  *
  * The process stays a child of this program, which reaps it; it ends when the socket is closed everywhere.
  *
- * Fails with %AFRPC_ERROR_IN_USE if the process runs something already, or with what went wrong when it was
- * started. What goes wrong in its preparation, whoever gets the socket is told.
+ * Fails with %AFRPC_ERROR_IN_USE if the process runs something already, %AFRPC_ERROR_NOT_SUPPORTED if it is reached
+ * by a [command][ctor@Afrpc.Process.new_command], %AFRPC_ERROR_FAILED if there is no file descriptor to be had, or
+ * with what went wrong when it was started. What goes wrong in its preparation, whoever gets the socket is told.
  *
  * Since: 1.0
  */
@@ -810,12 +840,15 @@ afrpc_process_to_fd_async (AfrpcProcess        *self,
   g_task_set_source_tag (task, afrpc_process_to_fd_async);
   if (!check_thread (self, task))
     return;
-  /* The result is a descriptor, which must not be lost. */
+  /* The results are descriptors, which must not be lost. */
   g_task_set_check_cancellable (task, FALSE);
   if (g_task_return_error_if_cancelled (task))
     return;
 
-  if (!afrpc_peer_take (self->peer, AFRPC_TALK_ROLE_GIVEN, NULL, &error))
+  if (self->argv != NULL)
+    g_task_return_new_error (task, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
+                             "a process over a command cannot be handed over");
+  else if (!afrpc_peer_take (self->peer, AFRPC_TALK_ROLE_GIVEN, NULL, &error))
     g_task_return_error (task, g_steal_pointer (&error));
   else
     afrpc_peer_await_connection (self->peer, g_steal_pointer (&task));
@@ -825,6 +858,8 @@ afrpc_process_to_fd_async (AfrpcProcess        *self,
  * afrpc_process_to_fd_finish:
  * @self: a process
  * @result: the result
+ * @pidfd: (out) (optional): return location for the pidfd of the process, which becomes the caller's, or -1 if the
+ *   system has none
  * @error: return location for an error
  *
  * Gets the result of [method@Afrpc.Process.to_fd_async].
@@ -836,13 +871,23 @@ afrpc_process_to_fd_async (AfrpcProcess        *self,
 int
 afrpc_process_to_fd_finish (AfrpcProcess  *self,
                             GAsyncResult  *result,
+                            int           *pidfd,
                             GError       **error)
 {
+  g_autoptr(AfrpcHandOver) hand_over = NULL;
+
   g_return_val_if_fail (AFRPC_IS_PROCESS (self), -1);
   g_return_val_if_fail (g_task_is_valid (result, self), -1);
   g_return_val_if_fail (g_async_result_is_tagged (result, afrpc_process_to_fd_async), -1);
 
-  return g_task_propagate_int (G_TASK (result), error);
+  hand_over = g_task_propagate_pointer (G_TASK (result), error);
+  if (hand_over == NULL)
+    return -1;
+
+  if (pidfd != NULL)
+    *pidfd = g_steal_fd (&hand_over->pidfd);
+
+  return g_steal_fd (&hand_over->fd);
 }
 
 /**
@@ -912,7 +957,8 @@ afrpc_process_wait_finish (AfrpcProcess  *self,
  * Sends the process a signal.
  *
  * It never reaches another process that happens to have the same process ID. A process that was not
- * started yet never will be, whatever the signal. Does nothing once the process has ended.
+ * started yet never will be, whatever the signal. Does nothing once the process has ended. For one that was prepared
+ * by another program see [ctor@Afrpc.Process.new_from_fd].
  *
  * Since: 1.0
  */

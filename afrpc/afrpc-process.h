@@ -28,7 +28,8 @@ AFRPC_AVAILABLE_IN_1_0
 AfrpcProcess *afrpc_process_new_command    (const char * const   *argv) G_GNUC_WARN_UNUSED_RESULT;
 AFRPC_AVAILABLE_IN_1_0
 AfrpcProcess *afrpc_process_new_from_fd    (const char           *host,
-                                            int                   fd) G_GNUC_WARN_UNUSED_RESULT;
+                                            int                   fd,
+                                            int                   pidfd) G_GNUC_WARN_UNUSED_RESULT;
 
 AFRPC_AVAILABLE_IN_1_0
 void          afrpc_process_require        (AfrpcProcess         *self,
@@ -65,6 +66,7 @@ void          afrpc_process_to_fd_async          (AfrpcProcess         *self,
 AFRPC_AVAILABLE_IN_1_0
 int           afrpc_process_to_fd_finish   (AfrpcProcess         *self,
                                             GAsyncResult         *result,
+                                            int                  *pidfd,
                                             GError              **error);
 AFRPC_AVAILABLE_IN_1_0
 void          afrpc_process_wait_async           (AfrpcProcess         *self,

@@ -175,8 +175,11 @@ take (Fake           *self,
 {
   AfrpcStep step;
 
-  while ((step = afrpc_link_next (&self->link, item, error)) == AFRPC_STEP_AGAIN)
+  while ((step = afrpc_link_next (&self->link, item, error)) == AFRPC_STEP_AGAIN ||
+         (step == AFRPC_STEP_DONE && item->kind == AFRPC_LINK_ITEM_GREETED))
     {
+      if (step == AFRPC_STEP_DONE)
+        continue;
       if (self->worker.out_fd >= 0)
         g_assert_cmpint (afrpc_transport_flush (&self->worker, NULL), !=, AFRPC_STEP_ERROR);
       step = afrpc_link_read (&self->link, error);

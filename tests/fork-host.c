@@ -35,6 +35,13 @@ fork_host_fork (AfrpcHost  *host,
   else if (g_strcmp0 (way, "fail") == 0)
     g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "no forks today");
 
+  else if (g_strcmp0 (way, "vanish") == 0)
+    {
+      /* Nobody is going to say of the new process that it is there but itself. */
+      pid = AFRPC_HOST_CLASS (fork_host_parent_class)->fork (host, error);
+      if (pid > 0)
+        _exit (0);
+    }
   else if (g_strcmp0 (way, "lose") == 0)
     {
       /* It is there, whatever is said of it. */

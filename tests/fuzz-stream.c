@@ -67,7 +67,7 @@ static void
 check_item (AfrpcLink     *link,
             AfrpcLinkItem *item)
 {
-  const gboolean is_bare = item->kind == AFRPC_LINK_ITEM_READY || item->kind == AFRPC_LINK_ITEM_STARTED ||
+  const gboolean is_bare = item->kind == AFRPC_LINK_ITEM_GREETED || item->kind == AFRPC_LINK_ITEM_READY || item->kind == AFRPC_LINK_ITEM_STARTED ||
                            item->kind == AFRPC_LINK_ITEM_RETIRE;
   const gboolean is_of_call = item->kind == AFRPC_LINK_ITEM_RESULT || item->kind == AFRPC_LINK_ITEM_STARTED ||
                               item->kind == AFRPC_LINK_ITEM_PROGRESS;

@@ -40,6 +40,8 @@ make_up (const char *lie)
     return (Lie) { getppid (), open_pidfd (getppid ()), FALSE };
   if (strcmp (lie, "itself") == 0)
     return (Lie) { getpid (), open_pidfd (getpid ()), TRUE };
+  if (strcmp (lie, "sibling") == 0)
+    return (Lie) { atoi (g_getenv ("AFRPC_TEST_SIBLING")), open_pidfd (atoi (g_getenv ("AFRPC_TEST_SIBLING"))), TRUE };
   if (strcmp (lie, "wrong-number") == 0)
     return (Lie) { getppid (), open_pidfd (getpid ()), TRUE };
   if (strcmp (lie, "sibling-as-child") == 0)

@@ -59,6 +59,7 @@ open_sockets (RawParent      *self,
   plan->socket = sockets[1];
   afrpc_transport_init (&self->transport, &afrpc_socket_funcs, AFRPC_TRANSPORT_PROGRAM);
   afrpc_transport_connect (&self->transport, sockets[0], sockets[0]);
+  afrpc_socket_ask_sender (&self->transport);
 }
 
 void
@@ -102,6 +103,7 @@ raw_adopt (RawParent *self,
   self->spawned.pidfd = -1;
   afrpc_transport_init (&self->transport, &afrpc_socket_funcs, AFRPC_TRANSPORT_PROGRAM);
   afrpc_transport_connect (&self->transport, fd, fd);
+  afrpc_socket_ask_sender (&self->transport);
 }
 
 int

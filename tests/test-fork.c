@@ -103,6 +103,21 @@ test_fork_host (void)
 }
 
 static void
+test_fork_vanished (void)
+{
+  g_autofree char *how = NULL;
+
+  g_test_summary ("A process whose template has died before it said that it is there is ours all the same");
+  if (g_strcmp0 (g_getenv ("AFRPC_FORK"), "plain") == 0)
+    {
+      g_test_skip ("it is not: it was the template's");
+      return;
+    }
+  how = fork_by ("vanish", AFRPC_START_FORK);
+  g_assert_cmpstr (how, ==, "vanish");
+}
+
+static void
 test_fork_lies (void)
 {
   static const char *const lies[] = {
@@ -133,6 +148,36 @@ test_fork_lies (void)
 
   g_output_stream_close (g_subprocess_get_stdin_pipe (sibling), NULL, NULL);
   g_assert_true (g_subprocess_wait_check (sibling, NULL, NULL));
+}
+
+static void
+test_fork_sibling (void)
+{
+  g_auto(Watched) sibling = { 0 };
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(AfrpcProcess) template = NULL;
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_autofree char *pid = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = NULL;
+
+  g_test_summary ("Another worker of the program is not taken for what a template has forked");
+  watch_init (&sibling, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
+  g_variant_unref (test_call (sibling.proxy, NULL, NULL));
+  pid = g_strdup_printf ("%d", afrpc_process_get_pid (afrpc_proxy_get_process (sibling.proxy)));
+  template = afrpc_process_new_exec (g_getenv ("AFRPC_TEST_LYING_HOST"));
+  afrpc_process_setenv (template, "AFRPC_TEST_LIE", "sibling", TRUE);
+  afrpc_process_setenv (template, "AFRPC_TEST_SIBLING", pid, TRUE);
+  process = afrpc_process_fork (template);
+  watch_init (&watched, afrpc_proxy_new (process, "f"));
+  result = test_call (watched.proxy, NULL, &error);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL);
+  watch_end (&watched);
+
+  g_clear_pointer (&result, g_variant_unref);
+  g_clear_error (&error);
+  result = test_call (sibling.proxy, NULL, &error);
+  g_assert_no_error (error);
 }
 
 static int
@@ -596,7 +641,9 @@ main (int   argc,
   g_test_add_func ("/fork/sync-call", test_fork_sync_call);
   g_test_add_func ("/fork/killed-early", test_fork_killed_early);
   g_test_add_func ("/fork/dropped", test_fork_dropped);
+  g_test_add_func ("/fork/vanished", test_fork_vanished);
   g_test_add_func ("/fork/lies", test_fork_lies);
+  g_test_add_func ("/fork/sibling", test_fork_sibling);
   g_test_add_func ("/fork/many", test_fork_many);
   g_test_add_func ("/fork/threads", test_fork_threads);
 

@@ -316,6 +316,18 @@ runTests({
         assertEqual(stream.input_stream.read_bytes(100, null).get_size(), 0, 'the end');
         assert((await ended).is_success(), 'the status');
 
+        const template = Afrpc.Process.new_exec('gjs');
+        template.require(WORKER);
+        const [fd, pidfd] = await template.to_fd_async();
+        const handedOver = Afrpc.Process.new_from_fd('gjs', fd, pidfd);
+        const proxy = new Afrpc.Proxy({process: handedOver, function: 'echo'});
+        proxy.connect('error', () => {});
+        assertEqual(await proxy.invoke(3), 3, 'the echo of what was handed over');
+        assertEqual(handedOver.get_pid(), template.get_pid(), 'the process');
+        const killed = template.wait_async();
+        handedOver.kill(9);
+        assertEqual((await killed).get_signal(), 9, 'the signal');
+
         const bad = Afrpc.Process.new_exec('gjs');
         bad.set_stderr(Afrpc.Stdio.CAPTURE);
         bad.require(WORKER);

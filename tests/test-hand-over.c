@@ -3,33 +3,53 @@
 /* Processes that are prepared by one program, and used by another. */
 #include "test-util.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+typedef struct
+{
+  int fd;
+  int pidfd;
+} Ends;
 
 static void
 handed_over_cb (GObject      *source,
                 GAsyncResult *result,
                 gpointer      data)
 {
+  Ends *ends = data;
   g_autoptr(GError) error = NULL;
 
-  *(int *) data = afrpc_process_to_fd_finish (AFRPC_PROCESS (source), result, &error);
+  ends->fd = afrpc_process_to_fd_finish (AFRPC_PROCESS (source), result, &ends->pidfd, &error);
   g_assert_no_error (error);
 }
 
-static int
+static Ends
 hand_over (AfrpcProcess *process)
 {
-  int fd = -1;
+  Ends ends = { -1, -1 };
 
-  afrpc_process_to_fd_async (process, NULL, handed_over_cb, &fd);
-  while (fd < 0)
+  afrpc_process_to_fd_async (process, NULL, handed_over_cb, &ends);
+  while (ends.fd < 0)
     g_main_context_iteration (NULL, TRUE);
 
-  return fd;
+  return ends;
+}
+
+/* Takes what is handed over, with the pidfd that belongs to it. */
+static AfrpcProcess *
+take_over (const char   *host,
+           AfrpcProcess *process)
+{
+  const Ends ends = hand_over (process);
+
+  return afrpc_process_new_from_fd (host, ends.fd, ends.pidfd);
 }
 
 static void
@@ -44,6 +64,7 @@ test_hand_over (void)
       g_autoptr(GError) error = NULL;
       g_autoptr(GVariant) result = NULL;
       g_autofree char *text = NULL;
+      int pid;
 
       afrpc_process_send_arg (prepared, g_variant_new_string ("a"));
       test_send_fd_with (prepared, "A");
@@ -54,7 +75,8 @@ test_hand_over (void)
 
           test_send_fd_with (prepared, "B");
         }
-      process = afrpc_process_new_from_fd (was_greeted ? NULL : "c", hand_over (prepared));
+      pid = afrpc_process_get_pid (prepared);
+      process = take_over (was_greeted ? NULL : "c", prepared);
       g_object_unref (prepared);
 
       afrpc_process_send_arg (process, g_variant_new_string ("b"));
@@ -63,7 +85,8 @@ test_hand_over (void)
       g_assert_no_error (error);
       text = g_variant_print (result, FALSE);
       g_assert_cmpstr (text, ==, was_greeted ? "(<'none'>, <('a', 'b')>, ['', 'B'])" : "(<'none'>, <('a', 'b')>, ['A'])");
-      g_assert_cmpint (afrpc_process_get_pid (process), ==, 0);
+      g_assert_cmpint (afrpc_process_get_pid (process), >, 0);
+      g_assert_true (pid == 0 || pid == afrpc_process_get_pid (process));
       watch_end (&watched);
       g_assert_false (afrpc_exit_is_known (watched.exit));
       g_assert_no_error (watched.error);
@@ -104,7 +127,8 @@ test_hand_over_half_greeting (void)
                                              "exec cat <&3 >/dev/null\n", first, said, go, second);
   g_autoptr(AfrpcProcess) process = NULL;
   char byte;
-  int pipe_fd, fd = -1;
+  Ends ends = { -1, -1 };
+  int pipe_fd;
 
   if (G_BYTE_ORDER != G_LITTLE_ENDIAN)
     {
@@ -126,18 +150,19 @@ test_hand_over_half_greeting (void)
   close (pipe_fd);
   while (g_main_context_iteration (NULL, FALSE))
     ;
-  afrpc_process_to_fd_async (process, NULL, handed_over_cb, &fd);
+  afrpc_process_to_fd_async (process, NULL, handed_over_cb, &ends);
   while (g_main_context_iteration (NULL, FALSE))
     ;
-  g_assert_cmpint (fd, ==, -1);
+  g_assert_cmpint (ends.fd, ==, -1);
 
   pipe_fd = open (go, O_WRONLY | O_CLOEXEC);
   g_assert_cmpint (write (pipe_fd, "x\n", 2), ==, 2);
   close (pipe_fd);
-  while (fd < 0)
+  while (ends.fd < 0)
     g_main_context_iteration (NULL, TRUE);
-  g_assert_cmpint (recv (fd, &byte, 1, MSG_DONTWAIT), ==, -1);
-  close (fd);
+  g_assert_cmpint (recv (ends.fd, &byte, 1, MSG_DONTWAIT), ==, -1);
+  close (ends.fd);
+  close (ends.pidfd);
 
   unlink (host);
   unlink (said);
@@ -156,10 +181,236 @@ test_hand_over_broken (void)
 
   g_test_summary ("What goes wrong in its preparation, whoever gets it is told");
   afrpc_process_require (prepared, "no-such-module");
-  process = afrpc_process_new_from_fd (NULL, hand_over (prepared));
+  process = take_over (NULL, prepared);
   watch_init (&watched, afrpc_proxy_new (process, "f"));
   result = test_call (watched.proxy, NULL, &error);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE);
+}
+
+static void
+ended_cb (GObject      *source,
+          GAsyncResult *result,
+          gpointer      data)
+{
+  AfrpcExit **exit = data;
+  g_autoptr(GError) error = NULL;
+
+  *exit = afrpc_process_wait_finish (AFRPC_PROCESS (source), result, &error);
+  g_assert_no_error (error);
+}
+
+static AfrpcExit *
+wait_end (AfrpcProcess *process)
+{
+  AfrpcExit *exit = NULL;
+
+  afrpc_process_wait_async (process, NULL, ended_cb, &exit);
+  while (exit == NULL)
+    g_main_context_iteration (NULL, TRUE);
+
+  return exit;
+}
+
+typedef enum
+{
+  KILL_AT_ONCE, /* when nobody has heard of it yet */
+  KILL_IN_CALL,
+  N_KILLS,
+} Kill;
+
+static void
+test_hand_over_kill (void)
+{
+  g_test_summary ("One that is handed over can be killed, at once and while it works, and its own program sees that");
+  for (Kill when = 0; when < N_KILLS; when++)
+    {
+      g_autoptr(AfrpcProcess) prepared = test_template_new ();
+      g_autoptr(AfrpcProcess) process = take_over ("c", prepared);
+      g_auto(Watched) watched = { 0 };
+      g_auto(Outcome) outcome = { 0 };
+      g_autoptr(AfrpcExit) exit = NULL;
+
+      watch_init (&watched, afrpc_proxy_new (process, "act"));
+      if (when == KILL_IN_CALL)
+        g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
+      afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("spin", NULL), NULL, outcome_cb, &outcome);
+      afrpc_process_kill (process, SIGKILL);
+      afrpc_process_kill (process, SIGTERM); /* changes nothing */
+      outcome_wait (&outcome);
+      g_assert_nonnull (outcome.error);
+      exit = wait_end (prepared);
+      g_assert_cmpint (afrpc_exit_get_signal (exit), ==, SIGKILL);
+    }
+}
+
+static void
+test_hand_over_without_pidfd (void)
+{
+  g_autoptr(AfrpcProcess) prepared = test_template_new ();
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) outcome = { 0 };
+  g_autoptr(AfrpcExit) exit = NULL;
+  const Ends ends = hand_over (prepared);
+
+  g_test_summary ("Without a pidfd a process cannot be signalled, and to kill it is to leave it");
+  if (ends.pidfd >= 0)
+    close (ends.pidfd);
+  process = afrpc_process_new_from_fd ("c", ends.fd, -1);
+  watch_init (&watched, afrpc_proxy_new (process, "act"));
+  g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
+  g_assert_cmpint (afrpc_process_get_pid (process), ==, 0);
+  afrpc_process_kill (process, SIGTERM);
+  g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
+
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, outcome_cb, &outcome);
+  afrpc_process_kill (process, SIGKILL);
+  outcome_wait (&outcome);
+  g_assert_error (outcome.error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);
+  exit = wait_end (prepared);
+  g_assert_cmpint (afrpc_exit_get_signal (exit), ==, 0);
+}
+
+/* Fails with such a pidfd (transfer full), and ends the process that was handed over. */
+static void
+assert_refused (int         pidfd,
+                AfrpcError  code,
+                const char *words)
+{
+  g_autoptr(AfrpcProcess) prepared = test_template_new ();
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(AfrpcExit) exit = NULL;
+  const Ends ends = hand_over (prepared);
+
+  if (ends.pidfd >= 0)
+    close (ends.pidfd);
+  process = afrpc_process_new_from_fd ("c", ends.fd, pidfd);
+  watch_init (&watched, afrpc_proxy_new (process, "act"));
+  afrpc_process_kill (process, SIGKILL);
+  result = test_call (watched.proxy, test_act ("return", NULL), &error);
+  g_assert_error (error, AFRPC_ERROR, (int) code);
+  g_assert_nonnull (strstr (error->message, words));
+  g_assert_cmpint (afrpc_process_get_pid (process), ==, 0);
+  exit = wait_end (prepared);
+  g_assert_cmpint (afrpc_exit_get_signal (exit), ==, 0);
+}
+
+static void
+test_hand_over_wrong_pidfd (void)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GSubprocess) other = g_subprocess_new (G_SUBPROCESS_FLAGS_STDIN_PIPE, &error, "cat", NULL);
+  g_auto(Watched) sibling = { 0 };
+  int closed_fd = fcntl (STDIN_FILENO, F_DUPFD_CLOEXEC, 900);
+  int pidfd;
+
+  g_test_summary ("What is no pidfd, or that of another process, is refused, and that process left alone");
+  close (closed_fd);
+  g_assert_no_error (error);
+  assert_refused (open ("/dev/null", O_RDWR | O_CLOEXEC), AFRPC_ERROR_FAILED, "stands for no process");
+  assert_refused (closed_fd, AFRPC_ERROR_FAILED, "stands for no process");
+
+  pidfd = syscall (SYS_pidfd_open, getpid (), 0);
+  if (pidfd >= 0)
+    {
+      assert_refused (pidfd, AFRPC_ERROR_PROTOCOL, "not the one that it should be");
+      assert_refused (syscall (SYS_pidfd_open, atoi (g_subprocess_get_identifier (other)), 0), AFRPC_ERROR_PROTOCOL,
+                      "not the one that it should be");
+      watch_init (&sibling, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+      g_variant_unref (test_call (sibling.proxy, test_act ("return", NULL), NULL));
+      assert_refused (syscall (SYS_pidfd_open, afrpc_process_get_pid (afrpc_proxy_get_process (sibling.proxy)), 0),
+                      AFRPC_ERROR_PROTOCOL, "not the one that it should be");
+      g_variant_unref (test_call (sibling.proxy, test_act ("return", NULL), &error));
+      g_assert_no_error (error);
+    }
+  g_output_stream_close (g_subprocess_get_stdin_pipe (other), NULL, NULL);
+  g_assert_true (g_subprocess_wait_check (other, NULL, &error));
+  g_assert_no_error (error);
+}
+
+static void
+test_hand_over_host (void)
+{
+  g_autoptr(AfrpcProcess) prepared = test_template_new ();
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = NULL;
+  g_autofree char *forked = test_describe_start (afrpc_process_fork (prepared));
+
+  g_test_summary ("Who takes a process over that was greeted before still learns of which host it is");
+  process = take_over ("python", prepared);
+  watch_init (&watched, afrpc_proxy_new (process, "act"));
+  result = test_call (watched.proxy, NULL, &error);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST);
+}
+
+/* In another program, which gets the ends from this one, and says how a fork of the process answers. */
+static void
+fork_elsewhere (Ends ends)
+{
+  g_autoptr(AfrpcProcess) process = afrpc_process_new_from_fd ("c", ends.fd, ends.pidfd);
+  g_autofree char *text = test_describe_start (afrpc_process_fork (process));
+
+  g_print ("%s\n", text);
+}
+
+static void
+test_hand_over_fork (void)
+{
+  g_test_summary ("A process can be forked by another program than that which has executed it");
+  if (g_test_subprocess ())
+    {
+      fork_elsewhere ((Ends) { 7, fcntl (8, F_GETFD) >= 0 ? 8 : -1 });
+      return;
+    }
+  else
+    {
+      g_autoptr(AfrpcProcess) prepared = test_template_new ();
+      g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new (G_SUBPROCESS_FLAGS_STDOUT_PIPE);
+      g_autofree char *program = g_file_read_link ("/proc/self/exe", NULL);
+      g_autoptr(GSubprocess) other = NULL;
+      g_autoptr(GError) error = NULL;
+      g_autofree char *text = NULL;
+      Ends ends;
+
+      afrpc_process_send_arg (prepared, g_variant_new_string ("a"));
+      ends = hand_over (prepared);
+      g_subprocess_launcher_take_fd (launcher, ends.fd, 7);
+      if (ends.pidfd >= 0)
+        g_subprocess_launcher_take_fd (launcher, ends.pidfd, 8);
+      other = g_subprocess_launcher_spawn (launcher, &error, program, "--GTestSubprocess", "-p", "/hand-over/fork", NULL);
+      g_assert_no_error (error);
+      g_assert_true (g_subprocess_communicate_utf8 (other, NULL, NULL, &text, NULL, &error));
+      g_assert_no_error (error);
+      g_assert_true (g_subprocess_get_successful (other));
+      g_assert_nonnull (strstr (text, "('a',)"));
+    }
+}
+
+static void
+refused_cb (GObject      *source,
+            GAsyncResult *result,
+            gpointer      data)
+{
+  g_assert_cmpint (afrpc_process_to_fd_finish (AFRPC_PROCESS (source), result, NULL, data), ==, -1);
+}
+
+static void
+test_hand_over_command (void)
+{
+  const char *argv[] = { "cat", NULL };
+  g_autoptr(AfrpcProcess) process = afrpc_process_new_command (argv);
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("What is reached by a command cannot be handed over");
+  afrpc_process_to_fd_async (process, NULL, refused_cb, &error);
+  while (error == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED);
 }
 
 int
@@ -171,6 +422,12 @@ main (int    argc,
   g_test_add_func ("/hand-over/prepared", test_hand_over);
   g_test_add_func ("/hand-over/half-greeting", test_hand_over_half_greeting);
   g_test_add_func ("/hand-over/broken", test_hand_over_broken);
+  g_test_add_func ("/hand-over/kill", test_hand_over_kill);
+  g_test_add_func ("/hand-over/without-pidfd", test_hand_over_without_pidfd);
+  g_test_add_func ("/hand-over/wrong-pidfd", test_hand_over_wrong_pidfd);
+  g_test_add_func ("/hand-over/host", test_hand_over_host);
+  g_test_add_func ("/hand-over/fork", test_hand_over_fork);
+  g_test_add_func ("/hand-over/command", test_hand_over_command);
 
   return g_test_run ();
 }

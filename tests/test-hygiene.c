@@ -504,6 +504,39 @@ test_pidfd_lost (void)
 }
 
 static void
+test_pidfd_lost_lie (void)
+{
+  g_autoptr(AfrpcProcess) template = afrpc_process_new_exec (g_getenv ("AFRPC_TEST_LYING_HOST"));
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) outcome = { 0 };
+  struct rlimit before;
+  GArray *fillers;
+
+  g_test_summary ("A process that a template names, and whose descriptor found no room, is signalled only if it is ours");
+  afrpc_process_setenv (template, "AFRPC_TEST_LIE", "program", TRUE);
+  process = afrpc_process_fork (template);
+  watch_init (&watched, afrpc_proxy_new (process, "f"));
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), NULL, NULL, outcome_cb, &outcome);
+  while (afrpc_process_get_pid (template) == 0)
+    g_main_context_iteration (NULL, TRUE);
+  afrpc_process_kill (template, SIGSTOP);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  fillers = fill_fds (0, &before);
+  afrpc_process_kill (template, SIGCONT);
+  while (!outcome.done)
+    {
+      /* It is not the program that this kills. */
+      afrpc_process_kill (process, SIGKILL);
+      g_main_context_iteration (NULL, TRUE);
+    }
+  unfill_fds (fillers, &before);
+  g_assert_error (outcome.error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL);
+  g_assert_cmpint (afrpc_process_get_pid (process), ==, 0);
+}
+
+static void
 set_n_processes_max (int pid,
                      int n)
 {
@@ -586,6 +619,7 @@ main (int   argc,
   g_test_add_data_func ("/hygiene/no-fds/exec", GINT_TO_POINTER (FALSE), test_no_fds);
   g_test_add_data_func ("/hygiene/no-fds/fork", GINT_TO_POINTER (TRUE), test_no_fds);
   g_test_add_func ("/hygiene/pidfd-lost", test_pidfd_lost);
+  g_test_add_func ("/hygiene/pidfd-lost-lie", test_pidfd_lost_lie);
   g_test_add_func ("/hygiene/no-processes", test_no_processes);
 
   return g_test_run ();

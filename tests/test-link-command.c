@@ -60,8 +60,9 @@ take (Fake           *fake,
 {
   AfrpcStep step;
 
-  while ((step = afrpc_link_next (&fake->link, item, error)) == AFRPC_STEP_AGAIN)
-    if (afrpc_link_read (&fake->link, error) != AFRPC_STEP_DONE)
+  while ((step = afrpc_link_next (&fake->link, item, error)) == AFRPC_STEP_AGAIN ||
+         (step == AFRPC_STEP_DONE && item->kind == AFRPC_LINK_ITEM_GREETED))
+    if (step == AFRPC_STEP_AGAIN && afrpc_link_read (&fake->link, error) != AFRPC_STEP_DONE)
       break;
 
   return step;

@@ -271,16 +271,20 @@ test_link_adopt (void)
     {
       g_auto(Fake) fake = { 0 };
       g_auto(AfrpcLinkItem) item = { 0 };
+      AfrpcFrame frame;
       int fd;
 
       fake_init (&fake);
       fd = fake.link.transport.in_fd;
       fake.link.transport.in_fd = fake.link.transport.out_fd = -1;
       afrpc_link_adopt (&fake.link, fd);
+      fake_hear (&fake, AFRPC_FRAME_HELLO, &frame);
       fake_hear_none (&fake);
       if (greets > 0)
         fake_say (&fake, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC,
                   fake_new_hello (AFRPC_FRAME_PROTOCOL_VERSION, greets == 1 ? FAKE_HOST : "other"));
+      if (greets == 1)
+        fake_say (&fake, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, fake_new_hello (AFRPC_FRAME_PROTOCOL_VERSION, FAKE_HOST));
       if (greets == 2)
         {
           fake_refused (&fake, AFRPC_ERROR_NOT_A_HOST);
@@ -291,6 +295,30 @@ test_link_adopt (void)
       g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_READY);
       g_assert_cmpint (fake.link.state, ==, AFRPC_LINK_READY);
     }
+}
+
+static void
+test_link_adopt_greetings (void)
+{
+  g_auto(Fake) fake = { 0 };
+  int fd;
+
+  g_test_summary ("An adopted worker greets at most twice, the other at most once; and the kernel says who does");
+  fake_init (&fake);
+  fake_greet (&fake);
+  fake_take_none (&fake);
+  g_assert_cmpint (afrpc_link_get_sender (&fake.link), ==, 0);
+  fd = fake.link.transport.in_fd;
+  fake.link.transport.in_fd = fake.link.transport.out_fd = -1;
+  afrpc_link_adopt (&fake.link, fd);
+  fake_greet (&fake);
+  fake_take_none (&fake);
+  g_assert_cmpint (afrpc_link_get_sender (&fake.link), ==, getpid ());
+  g_assert_false (fake.link.transport.asks_sender);
+  fake_greet (&fake);
+  fake_take_none (&fake);
+  fake_greet (&fake);
+  fake_refused (&fake, AFRPC_ERROR_PROTOCOL);
 }
 
 int
@@ -311,6 +339,7 @@ main (int    argc,
   g_test_add_func ("/link-fork/exited", test_link_exited);
   g_test_add_func ("/link-fork/too-late", test_link_fork_too_late);
   g_test_add_func ("/link-fork/adopt", test_link_adopt);
+  g_test_add_func ("/link-fork/adopt/greetings", test_link_adopt_greetings);
 
   return g_test_run ();
 }

@@ -45,7 +45,7 @@ start (Fake *fake,
     g_clear_pointer (&fake->link.transport.state, afrpc_shared_state_unmap);
   fake_hear (fake, AFRPC_FRAME_HELLO, &frame);
   fake_hear (fake, AFRPC_FRAME_RUN, &frame);
-  hello = g_variant_ref_sink (g_variant_new_parsed ("{'version': <%u>, 'host': <'c'>, 'pid': <1234>, 'goodbye': <%t>}",
+  hello = g_variant_ref_sink (g_variant_new_parsed ("{'version': <%u>, 'host': <'c'>, 'goodbye': <%t>}",
                                                     AFRPC_FRAME_PROTOCOL_VERSION, GOODBYE_SERIAL));
   fake_say (fake, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, hello);
   fake_say (fake, AFRPC_FRAME_READY, 0, NULL);
@@ -556,27 +556,6 @@ test_started_abandoned (void)
 }
 
 static void
-test_started_greeting (void)
-{
-  const char *const texts[] = { "<1234>", "<1>", "<0>", "<-1>", "<uint32 1234>", "<'1234'>" };
-  const int pids[] = { 1234, 1, 0, 0, 0, 0 };
-
-  g_test_summary ("A greeting may say which process it is from");
-  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
-    {
-      g_auto(Fake) fake = { 0 };
-      g_autofree char *text = g_strdup_printf ("{'version': <uint32 %u>, 'host': <'c'>, 'pid': %s}",
-                                               AFRPC_FRAME_PROTOCOL_VERSION, texts[i]);
-
-      fake_init (&fake);
-      g_assert_cmpint (fake.link.pid, ==, 0);
-      fake_say (&fake, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, g_variant_new_parsed (text));
-      fake_take_none (&fake);
-      g_assert_cmpint (fake.link.pid, ==, pids[i]);
-    }
-}
-
-static void
 test_started_functions (void)
 {
   g_auto(Fake) fake = { 0 };
@@ -791,7 +770,6 @@ main (int    argc,
   g_test_add_func ("/link-started/half-frame", test_started_half_frame);
   g_test_add_func ("/link-started/false", test_started_false);
   g_test_add_func ("/link-started/abandoned", test_started_abandoned);
-  g_test_add_func ("/link-started/greeting", test_started_greeting);
   g_test_add_func ("/link-started/functions", test_started_functions);
   g_test_add_func ("/link-started/retire", test_started_retire);
   g_test_add_func ("/link-started/many", test_started_many);

@@ -422,6 +422,16 @@ class Coroutines:
             self.assertTrue((await end).is_success())
             with self.assertRaises(GLib.Error):
                 await Afrpc.Process.new_exec("klingon").run_async("f")
+            template = Afrpc.Process.new_exec("python").require(WORKER)
+            fd, pidfd = await template.to_fd_async()
+            process = Afrpc.Process.new_from_fd("python", fd, pidfd)
+            async with Afrpc.Proxy.new(process, "echo") as proxy:
+                proxy.connect("error", lambda *args: None)
+                self.assertEqual(await proxy(3), (3,))
+                self.assertEqual(process.get_pid(), template.get_pid())
+                end = template.wait_async()
+                process.kill(signal.SIGTERM)
+                self.assertEqual((await end).get_signal(), signal.SIGTERM)
             process = Afrpc.Process.new_exec("python")
             with self.assertRaises(asyncio.TimeoutError):
                 await asyncio.wait_for(process.wait_async(), 0.001)

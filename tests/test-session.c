@@ -38,18 +38,17 @@ wait_forked (RawParent *host)
   return pid;
 }
 
+/* Returns: who has sent the greeting, as the kernel says */
 static guint32
 wait_hello_pid (RawParent *host)
 {
   AfrpcFrame frame;
-  g_autoptr(GVariant) hello = NULL;
-  guint32 pid = 0;
 
   g_assert_true (raw_wait (host, AFRPC_FRAME_HELLO, &frame));
-  hello = raw_parse (host, &frame);
-  g_assert_true (g_variant_lookup (hello, "pid", "u", &pid));
+  g_assert_cmpint (host->transport.sender_pid, >, 0);
+  g_assert_false (host->transport.asks_sender);
 
-  return pid;
+  return host->transport.sender_pid;
 }
 
 static void
@@ -57,7 +56,7 @@ test_session_pid (void)
 {
   RawParent host, children[2], grandchild;
 
-  g_test_summary ("Each process greets with its own pid, also one that was forked from one that was forked");
+  g_test_summary ("Each process greets for itself, also one that was forked from one that was forked");
   raw_start (&host, RAW_SOCKET, NULL);
   g_assert_cmpuint (wait_hello_pid (&host), ==, host.spawned.pid);
   raw_put_hello (&host);
@@ -76,6 +75,27 @@ test_session_pid (void)
   raw_end (&grandchild, NULL);
   raw_end (&children[0], NULL);
   raw_end (&children[1], NULL);
+  g_assert_cmpint (raw_end (&host, NULL), ==, 0);
+}
+
+static void
+test_session_greeted_again (void)
+{
+  RawParent host;
+  AfrpcFrame frame;
+  g_autofree char *first = NULL;
+  g_autofree char *second = NULL;
+
+  g_test_summary ("Whoever greets while the worker is being prepared is answered, and it goes on from there");
+  raw_start (&host, RAW_SOCKET, NULL);
+  first = raw_wait_text (&host, AFRPC_FRAME_HELLO, NULL);
+  raw_put_hello (&host);
+  raw_put_module (&host, TEST_WORKER);
+  raw_put_hello (&host);
+  second = raw_wait_text (&host, AFRPC_FRAME_HELLO, NULL);
+  g_assert_cmpstr (first, ==, second);
+  raw_put_run (&host, RAW_SOCKET, "echo", NULL);
+  g_assert_true (raw_wait (&host, AFRPC_FRAME_READY, &frame));
   g_assert_cmpint (raw_end (&host, NULL), ==, 0);
 }
 
@@ -536,7 +556,7 @@ test_session_retire (void)
       raw_put_module (&host, TEST_WORKER);
       raw_put_run (&host, kind, act (kind), "'init': <'init_retire'>");
       raw_put_call (&host, RAW_SERIAL (1), 0, 0, new_return (1));
-      wait_hello_pid (&host);
+      g_free (raw_wait_text (&host, AFRPC_FRAME_HELLO, NULL));
       assert_next (&host, AFRPC_FRAME_READY);
       assert_next (&host, AFRPC_FRAME_RETIRE);
       assert_answer (&host, 1, "1");
@@ -584,6 +604,7 @@ main (int   argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/session/pid", test_session_pid);
+  g_test_add_func ("/session/greeted-again", test_session_greeted_again);
   g_test_add_func ("/session/template-name", test_session_template_name);
   g_test_add_func ("/session/lost-fork", test_session_lost_fork);
   g_test_add_func ("/session/fork-without-fds", test_session_fork_without_fds);

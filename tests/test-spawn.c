@@ -376,8 +376,9 @@ test_spawn_signal (gconstpointer way)
 }
 
 static void
-test_spawn_adopt (gconstpointer way)
+test_spawn_find (gconstpointer way)
 {
+  const int others[] = { getpid (), getppid (), 1, 0, -1, G_MININT };
   int input, pidfd;
   AfrpcSpawned spawned;
   AfrpcSpawnStatus status;
@@ -396,7 +397,7 @@ test_spawn_adopt (gconstpointer way)
   spawned = start_cat (&input);
   for (guint i = 0; i < 2; i++)
     {
-      pidfd = afrpc_spawn_adopt (spawned.pid);
+      g_assert_true (afrpc_spawn_find (spawned.pid, &pidfd));
       g_assert_cmpint (fcntl (pidfd, F_GETFD), ==, FD_CLOEXEC);
       close (spawned.pidfd);
       spawned.pidfd = pidfd;
@@ -409,12 +410,8 @@ test_spawn_adopt (gconstpointer way)
   spawn_child_wait (&spawned, &status);
   g_assert_cmpint (status.status, ==, 0);
 
-  g_assert_cmpint (afrpc_spawn_adopt (getpid ()), ==, -1);
-  g_assert_cmpint (afrpc_spawn_adopt (getppid ()), ==, -1);
-  g_assert_cmpint (afrpc_spawn_adopt (1), ==, -1);
-  g_assert_cmpint (afrpc_spawn_adopt (0), ==, -1);
-  g_assert_cmpint (afrpc_spawn_adopt (-1), ==, -1);
-  g_assert_cmpint (afrpc_spawn_adopt (G_MININT), ==, -1);
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    g_assert_false (afrpc_spawn_find (others[i], &pidfd));
 }
 
 static void
@@ -504,7 +501,7 @@ static const SpawnChildTest tests[] = {
   { "signals", test_spawn_signals },
   { "bombarded", test_spawn_bombarded },
   { "signal", test_spawn_signal },
-  { "adopt", test_spawn_adopt },
+  { "find", test_spawn_find },
   { "reaped-by-others", test_spawn_reaped_by_others },
   { "interrupted", test_spawn_interrupted },
   { "many", test_spawn_many },

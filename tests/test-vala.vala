@@ -94,6 +94,23 @@ async void test_start_and_end () throws Error {
   assert (exit.is_success () && exit.get_stderr ().strip () == "done was called");
 }
 
+async void test_hand_over () throws Error {
+  var prepared = new Afrpc.Process.exec ("c");
+  prepared.require (variable ("AFRPC_TEST_WORKER"));
+  int pidfd;
+  var fd = yield prepared.to_fd_async (null, out pidfd);
+  var process = new Afrpc.Process.from_fd ("c", fd, pidfd);
+  var proxy = new Afrpc.Proxy (process, "act");
+  proxy.error.connect ((error) => {});
+
+  var result = yield proxy.call (act ("return", new Variant.string ("x")));
+  assert (result.get_string () == "x");
+  assert (process.pid == prepared.pid);
+  process.kill (ProcessSignal.TERM);
+  var exit = yield prepared.wait_async ();
+  assert (exit.get_signal () == ProcessSignal.TERM);
+}
+
 async void test_cancel () throws Error {
   var proxy = make_proxy ("AFRPC_TEST_VALA_WORKER", "wait_for_cancel");
   var cancellable = new Cancellable ();
@@ -228,6 +245,7 @@ async void test_all () throws Error {
   yield test_calls ();
   yield test_sync_module ();
   yield test_start_and_end ();
+  yield test_hand_over ();
   yield test_cancel ();
   yield test_metadata ();
   yield test_async_module ();

@@ -63,10 +63,9 @@ parse_hello (AfrpcLink         *self,
 
   if (g_variant_lookup (hello, "goodbye", "t", &goodbye_serial))
     afrpc_pipes_expect_goodbye (&self->transport, goodbye_serial);
-  if (!g_variant_lookup (hello, "pid", "i", &self->pid) || self->pid < 0)
-    self->pid = 0;
 
   self->state = AFRPC_LINK_PREPARING;
+  self->greetings_left--;
   return TRUE;
 }
 
@@ -392,6 +391,23 @@ parse_frame (AfrpcLink         *self,
   return FALSE;
 }
 
+/* Whether the frame is, or has to be, a greeting. */
+static gboolean
+is_greeting (AfrpcLink        *self,
+             const AfrpcFrame *frame)
+{
+  if (frame->header.kind == AFRPC_FRAME_HELLO)
+    return self->greetings_left > 0 && self->state <= AFRPC_LINK_PREPARING;
+  if (self->state != AFRPC_LINK_GREETING)
+    return FALSE;
+  if (!self->adopted)
+    return TRUE;
+
+  /* What was said to whoever had the worker before comes first. */
+  self->state = AFRPC_LINK_PREPARING;
+  return FALSE;
+}
+
 /* DONE: an item; AGAIN: read first; EOF: the worker has ended, though others may hold its connection open;
  * ERROR: the worker is not to be listened to any more. Unless it is DONE, there is nothing in @item. */
 AfrpcStep
@@ -412,13 +428,12 @@ afrpc_link_next (AfrpcLink      *self,
       if (step != AFRPC_STEP_DONE)
         return step;
 
-      if (self->state == AFRPC_LINK_GREETING && self->adopted && frame.header.kind != AFRPC_FRAME_HELLO)
-        self->state = AFRPC_LINK_PREPARING;
-      if (self->state == AFRPC_LINK_GREETING)
+      if (is_greeting (self, &frame))
         {
           if (!parse_hello (self, &frame, error))
             return AFRPC_STEP_ERROR;
-          continue;
+          *item = (AfrpcLinkItem) { .kind = AFRPC_LINK_ITEM_GREETED };
+          return AFRPC_STEP_DONE;
         }
 
       memset (item, 0, sizeof *item);

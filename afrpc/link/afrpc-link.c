@@ -51,6 +51,7 @@ afrpc_link_init (AfrpcLink  *self,
   self->transport.reader.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
   self->host = g_strdup (host);
   self->unwritten_from = G_MAXUINT64;
+  self->greetings_left = 1;
   afrpc_link_greet (self);
 }
 
@@ -69,7 +70,15 @@ afrpc_link_connect (AfrpcLink *self,
   afrpc_transport_connect (&self->transport, fd, fd);
 }
 
-/* Goes on with a conversation that another process has begun, and left while the worker was being prepared. */
+/* Has the kernel say who greets. */
+void
+afrpc_link_ask_sender (AfrpcLink *self)
+{
+  afrpc_socket_ask_sender (&self->transport);
+}
+
+/* Goes on with a conversation that another process has begun, and left while the worker was being prepared: greets
+ * anew, so that the worker says once more who it is. */
 void
 afrpc_link_adopt (AfrpcLink *self,
                   int        fd)
@@ -77,6 +86,9 @@ afrpc_link_adopt (AfrpcLink *self,
   afrpc_transport_restart (&self->transport, fd);
   self->transport.reader.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
   self->adopted = TRUE;
+  self->greetings_left = 2;
+  afrpc_link_ask_sender (self);
+  afrpc_link_greet (self);
 }
 
 /* Gives the socket away: the conversation is over for the link. */

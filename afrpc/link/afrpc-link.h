@@ -37,6 +37,7 @@ typedef enum
 
 typedef enum
 {
+  AFRPC_LINK_ITEM_GREETED, /* who is at the other end has said that it is a host */
   AFRPC_LINK_ITEM_READY,
   AFRPC_LINK_ITEM_FAILED, /* preparing failed: error */
   AFRPC_LINK_ITEM_RESULT, /* of the call: value or error */
@@ -102,9 +103,9 @@ typedef struct
   gboolean was_ready;
   gboolean has_failed;      /* the worker has said that it cannot be prepared: it runs nothing, ever */
   gboolean has_retired;
-  int pid;                  /* of the worker, as it said in its greeting; 0: it did not */
   char *host;               /* (nullable): the name that the host must give */
-  gboolean adopted;         /* somebody else may have been greeted */
+  gboolean adopted;         /* somebody else may have been greeted before */
+  guint greetings_left;     /* that may still come: of an adopted one that before, and the answer to ours */
 
   AfrpcLinkSlot *slots;
   guint32 n_slots;
@@ -132,6 +133,7 @@ void           afrpc_link_init          (AfrpcLink            *self,
 void           afrpc_link_set_command   (AfrpcLink            *self);
 void           afrpc_link_connect       (AfrpcLink            *self,
                                          int                   fd);
+void           afrpc_link_ask_sender    (AfrpcLink            *self);
 void           afrpc_link_adopt         (AfrpcLink            *self,
                                          int                   fd);
 int            afrpc_link_steal_fd      (AfrpcLink            *self);
@@ -183,6 +185,13 @@ static inline gboolean
 afrpc_link_is_deaf (const AfrpcLink *self)
 {
   return self->is_deaf;
+}
+
+/* Returns: the process that has sent the greeting, as the kernel says if it was asked before; 0: nobody knows */
+static inline int
+afrpc_link_get_sender (const AfrpcLink *self)
+{
+  return self->transport.sender_pid;
 }
 
 /* Between the files of this folder. */

@@ -72,6 +72,16 @@ look_up (int  pidfd,
   return TRUE;
 }
 
+/* FALSE: it is no pidfd. @pid (out): whose it is, or -1 if that process has been reaped. */
+gboolean
+afrpc_pidfd_get_pid (int  pidfd,
+                     int *pid)
+{
+  int parent_pid;
+
+  return look_up (pidfd, pid, &parent_pid);
+}
+
 /* Whether @pidfd is of the process @pid, a child of @parent_pid (0: of anybody), or of one that is no more. */
 gboolean
 afrpc_pidfd_is_process (int pidfd,

@@ -7,6 +7,8 @@
 
 G_BEGIN_DECLS
 
+gboolean afrpc_pidfd_get_pid    (int  pidfd,
+                                 int *pid);
 gboolean afrpc_pidfd_is_process (int pidfd,
                                  int pid,
                                  int parent_pid);

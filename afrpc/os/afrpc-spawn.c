@@ -310,20 +310,6 @@ afrpc_spawn_reap (AfrpcSpawned     *spawned,
   return TRUE;
 }
 
-/* For a process that was forked by another, and whose pidfd got lost on the way because there was no room for
- * it. Returns: a new pidfd, or -1: then there is still no room, or it is no child of ours. */
-int
-afrpc_spawn_adopt (int pid)
-{
-  siginfo_t info = { 0 };
-
-  /* Whatever the other said, it is our child or none of our business. */
-  if (syscall (SYS_waitid, P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT, NULL) != 0)
-    return -1;
-
-  return syscall (SYS_pidfd_open, pid, 0);
-}
-
 /* The pidfd makes sure that no other process gets the signal; without one, that nobody else reaps it. */
 void
 afrpc_spawn_signal (const AfrpcSpawned *spawned,

@@ -43,7 +43,6 @@ gboolean afrpc_spawn        (const AfrpcSpawnPlan  *plan,
                              GError               **error);
 gboolean afrpc_spawn_reap   (AfrpcSpawned          *spawned,
                              AfrpcSpawnStatus      *status);
-int      afrpc_spawn_adopt  (int                     pid);
 void     afrpc_spawn_signal (const AfrpcSpawned    *spawned,
                              int                    signum);
 void     afrpc_spawn_end    (AfrpcSpawned          *spawned);

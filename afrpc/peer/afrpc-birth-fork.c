@@ -89,6 +89,7 @@ ask (AfrpcPeer  *peer,
     return FALSE;
 
   afrpc_link_keep (&peer->talk.link);
+  afrpc_link_ask_sender (&peer->talk.link);
   afrpc_birth_begin (template);
   afrpc_link_prepare (&template->talk.link, AFRPC_FRAME_FORK, NULL, &other, 1);
   peer->birth.template = afrpc_peer_ref (template);
@@ -163,6 +164,7 @@ afrpc_birth_ask_again (AfrpcPeer *template,
           afrpc_birth_fail (peer, error);
           continue;
         }
+      afrpc_link_ask_sender (&peer->talk.link);
       afrpc_link_prepare (&template->talk.link, AFRPC_FRAME_FORK, NULL, &other, 1);
       begin_again (peer);
     }
@@ -192,6 +194,7 @@ take_forked (AfrpcPeer          *peer,
     }
   g_clear_pointer (&peer->birth.template, afrpc_peer_unref);
   afrpc_peer_take_body (peer, AFRPC_START_FORK, spawned, is_child);
+  afrpc_birth_greeted (peer);
   afrpc_peer_attend (peer);
 }
 
@@ -237,6 +240,12 @@ exec_instead (AfrpcPeer *peer,
       return;
     }
 
+  if (peer->birth.template_failure != NULL)
+    {
+      afrpc_birth_fail (peer, g_steal_pointer (&peer->birth.template_failure));
+      return;
+    }
+
   lost = afrpc_link_restart (&peer->talk.link, may_exist);
   afrpc_talk_restart (&peer->talk);
   decide_lost (peer, lost);
@@ -247,15 +256,22 @@ exec_instead (AfrpcPeer *peer,
   afrpc_peer_attend (peer);
 }
 
-/* A template that lies would have us watch, signal and reap whatever it likes. */
+/* A template that lies would have us watch, signal and reap whatever it likes. Whether it is really this one that it
+ * has forked, the kernel says with the greeting.
+ *
+ * The pidfd may be missing because there was no room for it, and there may be none now: then a child is waited for by
+ * its number, which is safe as long as it is ours to reap, and that of somebody else is not signalled. */
 static gboolean
-check_forked (AfrpcPeer            *template,
-              const AfrpcLinkItem  *item,
-              GError              **error)
+check_forked (AfrpcPeer      *template,
+              AfrpcLinkItem  *item,
+              GError        **error)
 {
-  if (item->pid != template->body.pid &&
-      (item->pidfd < 0 ||
-       afrpc_pidfd_is_process (item->pidfd, item->pid, item->direct ? getpid () : template->body.pid)))
+  const gboolean is_new = item->pid != template->body.pid && !afrpc_body_is_taken (item->pid);
+
+  if (is_new && item->pidfd >= 0 &&
+      afrpc_pidfd_is_process (item->pidfd, item->pid, item->direct ? getpid () : template->body.pid))
+    return TRUE;
+  if (is_new && item->pidfd < 0 && (!item->direct || afrpc_spawn_find (item->pid, &item->pidfd)))
     return TRUE;
 
   g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "process %d is none that it has forked", item->pid);
@@ -291,10 +307,6 @@ afrpc_birth_forked (AfrpcPeer     *template,
 
   spawned = (AfrpcSpawned) { item->pid, item->pidfd };
   item->pid = 0;
-  /* There was no room for its pidfd, and may be none now: then it is waited for by its number, which is safe as long
-   * as it is ours to reap. */
-  if (spawned.pidfd < 0 && item->direct)
-    spawned.pidfd = afrpc_spawn_adopt (spawned.pid);
   take_forked (peer, &spawned, item->direct, template);
 }
 
@@ -331,18 +343,14 @@ afrpc_birth_leave_reaper (AfrpcPeer *peer)
 
 /* No answer */
 
-/* A process says who it is whose template cannot say it any more. */
-void
-afrpc_birth_greeted (AfrpcPeer *peer)
+/* There is a process whose template cannot say any more that there is; @pid: which, or 0. */
+static void
+take_heard (AfrpcPeer *peer,
+            int        pid)
 {
-  AfrpcSpawned spawned = { .pid = peer->talk.link.pid, .pidfd = -1 };
-  gboolean is_child = FALSE;
+  AfrpcSpawned spawned = { .pid = pid, .pidfd = -1 };
+  const gboolean is_child = pid != 0 && !afrpc_body_is_taken (pid) && afrpc_spawn_find (pid, &spawned.pidfd);
 
-  if (peer->body.state != AFRPC_BODY_AWAITED || !peer->birth.is_template_gone)
-    return;
-
-  if (spawned.pid > 0 && spawned.pid != getpid ())
-    is_child = afrpc_spawn_find (spawned.pid, &spawned.pidfd);
   afrpc_link_confirm (&peer->talk.link);
   g_clear_pointer (&peer->birth.template, afrpc_peer_unref);
   if (is_child)
@@ -358,6 +366,27 @@ afrpc_birth_greeted (AfrpcPeer *peer)
   afrpc_peer_attend (peer);
 }
 
+/* Who is at the other end has said so, and the kernel which process that is. */
+void
+afrpc_birth_greeted (AfrpcPeer *peer)
+{
+  const int pid = afrpc_link_get_sender (&peer->talk.link);
+
+  /* What was heard before the template has answered is looked at when it has. */
+  if (peer->talk.link.state == AFRPC_LINK_GREETING ||
+      (peer->body.state == AFRPC_BODY_AWAITED && !peer->birth.is_template_gone))
+    return;
+
+  if (peer->body.state == AFRPC_BODY_AWAITED)
+    take_heard (peer, pid);
+  else if (pid != 0 && !afrpc_body_prove (&peer->body, pid))
+    {
+      afrpc_birth_leave_reaper (peer);
+      afrpc_peer_break_off (peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_PROTOCOL,
+                                               "process %d speaks, and not the one that it should be", pid));
+    }
+}
+
 /* The connection to a process that its template could not tell of has ended without a greeting: either there never
  * was one, or it has died. */
 void
@@ -369,8 +398,8 @@ afrpc_birth_unheard (AfrpcPeer *peer)
   exec_instead (peer, TRUE);
 }
 
-/* The template is not going to answer those that it owes one. What was wrong with it is wrong with them too, if it
- * could not be prepared; if it just ended, it may have made them all the same. */
+/* The template is not going to answer those that it owes one. It may have made them all the same; if not, what was wrong
+ * with it is wrong with them too, if it could not be prepared. */
 void
 afrpc_birth_template_gone (AfrpcPeer *template)
 {
@@ -381,13 +410,16 @@ afrpc_birth_template_gone (AfrpcPeer *template)
     {
       if (peer->body.state != AFRPC_BODY_AWAITED)
         ;
-      else if (is_hopeless_now)
+      else if (is_hopeless_now && template->body.state == AFRPC_BODY_NEVER)
         afrpc_birth_fail (peer, g_error_copy (template->talk.failure));
       else
         {
+          if (is_hopeless_now)
+            peer->birth.template_failure = g_error_copy (template->talk.failure);
           peer->birth.is_template_gone = TRUE;
           afrpc_peer_set_deadline (peer, &peer->talk.greeting_deadline,
                                    g_get_monotonic_time () + AFRPC_PEER_GREETING_TIMEOUT_US);
+          afrpc_birth_greeted (peer);
           afrpc_peer_update_watch (peer);
           afrpc_peer_attend (peer);
         }

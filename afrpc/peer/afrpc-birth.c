@@ -46,6 +46,7 @@ afrpc_birth_clear (AfrpcBirth *self)
   g_clear_pointer (&self->reaped_for, g_ptr_array_unref);
   g_clear_pointer (&self->steps, g_ptr_array_unref);
   g_clear_pointer (&self->run_options, g_variant_unref);
+  g_clear_error (&self->template_failure);
   g_free (self->host);
   g_strfreev (self->argv);
   g_strfreev (self->environ);

@@ -3,6 +3,7 @@
 
 #include "peer/afrpc-body.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include "peer/afrpc-exit-private.h"
@@ -14,17 +15,23 @@
 /* How long a template gets to say how its own child ended. */
 #define REAPER_PATIENCE_US (1000 * 1000)
 
-static const char *const names[] = { "none", "awaited", "alive", "foreign", "ended", "never" };
+static const char *const names[] = { "none", "awaited", "alive", "unproven", "foreign", "ended", "never" };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (names) == AFRPC_BODY_N_STATES);
 
 /* Bits of the states that may follow. */
+#define STATE(name) (1u << AFRPC_BODY_##name)
+
 static const guint steps[AFRPC_BODY_N_STATES] = {
-  [AFRPC_BODY_NONE] = 1 << AFRPC_BODY_AWAITED | 1 << AFRPC_BODY_ALIVE | 1 << AFRPC_BODY_FOREIGN | 1 << AFRPC_BODY_NEVER,
-  [AFRPC_BODY_AWAITED] = 1 << AFRPC_BODY_NONE | 1 << AFRPC_BODY_ALIVE | 1 << AFRPC_BODY_FOREIGN | 1 << AFRPC_BODY_NEVER,
-  [AFRPC_BODY_ALIVE] = 1 << AFRPC_BODY_ENDED,
-  [AFRPC_BODY_FOREIGN] = 1 << AFRPC_BODY_ENDED,
+  [AFRPC_BODY_NONE] = STATE (AWAITED) | STATE (ALIVE) | STATE (UNPROVEN) | STATE (FOREIGN) | STATE (NEVER),
+  [AFRPC_BODY_AWAITED] = STATE (NONE) | STATE (ALIVE) | STATE (FOREIGN) | STATE (NEVER),
+  [AFRPC_BODY_ALIVE] = STATE (ENDED),
+  [AFRPC_BODY_UNPROVEN] = STATE (FOREIGN) | STATE (ENDED),
+  [AFRPC_BODY_FOREIGN] = STATE (ENDED),
 };
+
+static GMutex taken_lock;
+static GHashTable *taken; /* (element-type int) pids of children that a body reaps; guarded by taken_lock */
 
 gboolean
 afrpc_body_is_step (AfrpcBodyState from,
@@ -49,14 +56,50 @@ afrpc_body_init (AfrpcBody *self)
   *self = (AfrpcBody) { .spawned.pidfd = -1, .tail.fd = -1, .reap_deadline = AFRPC_DEADLINES_NEVER };
 }
 
+/* Whether a process is another body's already. */
+gboolean
+afrpc_body_is_taken (int pid)
+{
+  gboolean is_taken;
+
+  g_mutex_lock (&taken_lock);
+  is_taken = taken != NULL && g_hash_table_contains (taken, GINT_TO_POINTER (pid));
+  g_mutex_unlock (&taken_lock);
+
+  return is_taken;
+}
+
+static void
+set_taken (int      pid,
+           gboolean is_taken)
+{
+  g_mutex_lock (&taken_lock);
+  if (taken == NULL)
+    taken = g_hash_table_new (NULL, NULL);
+  if (is_taken)
+    g_hash_table_add (taken, GINT_TO_POINTER (pid));
+  else
+    g_hash_table_remove (taken, GINT_TO_POINTER (pid));
+  g_mutex_unlock (&taken_lock);
+}
+
+static void
+forget_spawned (AfrpcBody *self)
+{
+  if (self->is_reaped_here)
+    set_taken (self->pid, FALSE);
+  self->is_reaped_here = FALSE;
+  if (self->spawned.pidfd >= 0)
+    close (self->spawned.pidfd);
+  self->spawned = (AfrpcSpawned) { .pidfd = -1 };
+}
+
 /* A process that is still there is not ended by this. */
 void
 afrpc_body_clear (AfrpcBody *self)
 {
   afrpc_tail_clear (&self->tail);
-  if (self->spawned.pidfd >= 0)
-    close (self->spawned.pidfd);
-  self->spawned = (AfrpcSpawned) { .pidfd = -1 };
+  forget_spawned (self);
   g_clear_pointer (&self->exit, afrpc_exit_unref);
 }
 
@@ -74,14 +117,14 @@ afrpc_body_unawait (AfrpcBody *self)
   set_state (self, AFRPC_BODY_NONE);
 }
 
+/* It is known which process it is. */
 static void
-set_spawned (AfrpcBody          *self,
-             const AfrpcSpawned *spawned)
+set_known (AfrpcBody *self)
 {
-  self->spawned = *spawned;
-  self->pid = spawned->pid;
+  self->pid = self->spawned.pid;
   if (self->kill_signum != 0)
     afrpc_spawn_signal (&self->spawned, self->kill_signum);
+  self->kill_signum = 0;
 }
 
 /* There it is; @spawned: (transfer full). */
@@ -91,19 +134,48 @@ afrpc_body_take (AfrpcBody          *self,
                  gboolean            is_reaped_here)
 {
   set_state (self, AFRPC_BODY_ALIVE);
-  set_spawned (self, spawned);
+  self->spawned = *spawned;
+  set_known (self);
   self->is_reaped_here = is_reaped_here;
+  if (is_reaped_here)
+    set_taken (self->pid, TRUE);
   if (spawned->pidfd < 0)
     self->reap_deadline = 0;
 }
 
-/* It is somebody else's child; @spawned: (transfer full): what there is to kill it by, if anything. */
+/* It is somebody else's child; @spawned: (transfer full): what there is to kill it by, if anything, once it is known to
+ * be this one's. */
 void
 afrpc_body_adopt (AfrpcBody          *self,
                   const AfrpcSpawned *spawned)
 {
-  set_state (self, AFRPC_BODY_FOREIGN);
-  set_spawned (self, spawned);
+  set_state (self, spawned->pidfd >= 0 ? AFRPC_BODY_UNPROVEN : AFRPC_BODY_FOREIGN);
+  self->spawned = *spawned;
+}
+
+/* The process at the other end of the conversation is @pid. FALSE: it is not the one that this body was given, which is
+ * somebody else's business: it is neither signalled nor reaped. */
+gboolean
+afrpc_body_prove (AfrpcBody *self,
+                  int        pid)
+{
+  const AfrpcSpawnStatus unknown = { .known = FALSE, .status = -1 };
+
+  if (!afrpc_body_is_there (self) || self->state == AFRPC_BODY_FOREIGN)
+    return TRUE;
+  if (self->state == AFRPC_BODY_UNPROVEN)
+    set_state (self, AFRPC_BODY_FOREIGN);
+  if (self->spawned.pid == pid)
+    {
+      set_known (self);
+      return TRUE;
+    }
+
+  forget_spawned (self);
+  if (self->state == AFRPC_BODY_ALIVE)
+    afrpc_body_set_exit (self, &unknown);
+
+  return FALSE;
 }
 
 void
@@ -120,10 +192,10 @@ afrpc_body_kill (AfrpcBody *self,
   if (signum > 0 && signum < 64)
     self->signals_sent |= G_GUINT64_CONSTANT (1) << signum;
 
-  if (afrpc_body_is_there (self))
+  if (self->state == AFRPC_BODY_AWAITED || self->state == AFRPC_BODY_UNPROVEN)
+    self->kill_signum = self->kill_signum == SIGKILL ? SIGKILL : signum;
+  else if (afrpc_body_is_there (self))
     afrpc_spawn_signal (&self->spawned, signum);
-  else if (self->state == AFRPC_BODY_AWAITED)
-    self->kill_signum = signum;
 
   return self->state != AFRPC_BODY_NONE;
 }
@@ -140,9 +212,7 @@ afrpc_body_set_exit (AfrpcBody              *self,
 
   set_state (self, AFRPC_BODY_ENDED);
   self->reap_deadline = AFRPC_DEADLINES_NEVER;
-  if (self->spawned.pidfd >= 0)
-    close (self->spawned.pidfd);
-  self->spawned = (AfrpcSpawned) { .pidfd = -1 };
+  forget_spawned (self);
 
   afrpc_tail_read (&self->tail);
   text = afrpc_tail_dup (&self->tail, &n_recent);

@@ -18,6 +18,7 @@ typedef enum
   AFRPC_BODY_NONE,    /* not started yet */
   AFRPC_BODY_AWAITED, /* a template has been asked to fork it */
   AFRPC_BODY_ALIVE,   /* it is this program's to reap, or its template's */
+  AFRPC_BODY_UNPROVEN, /* as the next, and whether the pidfd that was given for it is its own is not known yet */
   AFRPC_BODY_FOREIGN, /* it is somebody else's: when and how it ends is never known */
   AFRPC_BODY_ENDED,   /* it is gone, and was reaped by whoever had to */
   AFRPC_BODY_NEVER,   /* it could not be started, and is not going to be */
@@ -28,10 +29,10 @@ typedef struct
 {
   AfrpcBodyState state;
   AfrpcSpawned spawned;   /* pid 0 unless it is there; pidfd -1: none */
-  int pid;                /* 0 until it is there; stays after the end */
+  int pid;                /* 0 until it is there and known; stays after the end */
   gboolean is_reaped_here; /* FALSE: its template reaps it, and says how it ended */
   guint64 signals_sent;   /* bits: 1 << number */
-  int kill_signum;        /* 0, or what to send as soon as there is a process */
+  int kill_signum;        /* 0, or what to send as soon as there is a process, and it is known which */
   AfrpcLimits limits;
   AfrpcTail tail;
   gint64 reap_deadline;   /* when to ask for its end next; AFRPC_DEADLINES_NEVER: its pidfd tells */
@@ -49,6 +50,9 @@ void      afrpc_body_take         (AfrpcBody              *self,
 void      afrpc_body_adopt        (AfrpcBody              *self,
                                    const AfrpcSpawned     *spawned);
 void      afrpc_body_never        (AfrpcBody              *self);
+gboolean  afrpc_body_prove        (AfrpcBody              *self,
+                                   int                     pid);
+gboolean  afrpc_body_is_taken     (int                     pid);
 gboolean  afrpc_body_kill         (AfrpcBody              *self,
                                    int                     signum);
 gboolean  afrpc_body_reap         (AfrpcBody              *self,
@@ -60,11 +64,18 @@ void      afrpc_body_set_exit     (AfrpcBody              *self,
 gboolean  afrpc_body_is_step      (AfrpcBodyState          from,
                                    AfrpcBodyState          to);
 
+/* Whether it is somebody else's child. */
+static inline gboolean
+afrpc_body_is_foreign (const AfrpcBody *self)
+{
+  return self->state == AFRPC_BODY_UNPROVEN || self->state == AFRPC_BODY_FOREIGN;
+}
+
 /* Whether there is a process that has not ended, as far as is known. */
 static inline gboolean
 afrpc_body_is_there (const AfrpcBody *self)
 {
-  return self->state == AFRPC_BODY_ALIVE || self->state == AFRPC_BODY_FOREIGN;
+  return self->state == AFRPC_BODY_ALIVE || afrpc_body_is_foreign (self);
 }
 
 /* Whether nothing is going to happen to it any more. */

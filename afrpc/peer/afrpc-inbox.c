@@ -245,13 +245,6 @@ give_connection (GTask    *task,
   g_task_return_pointer (task, connection, g_object_unref);
 }
 
-static void
-give_error (GTask    *task,
-            gpointer  error)
-{
-  g_task_return_error (task, error);
-}
-
 /* The function is ready to take the connection over. */
 static void
 give_connection_away (AfrpcPeer *self)
@@ -273,7 +266,7 @@ give_connection_away (AfrpcPeer *self)
   else
     {
       close (fd);
-      afrpc_news_push_task (&self->news, g_steal_pointer (&self->connection_task), give_error, error);
+      afrpc_news_push_task_error (&self->news, g_steal_pointer (&self->connection_task), error);
     }
 }
 
@@ -284,6 +277,10 @@ act_on_item (AfrpcPeer     *self,
 {
   switch (item->kind)
     {
+    case AFRPC_LINK_ITEM_GREETED:
+      afrpc_birth_greeted (self);
+      return TRUE;
+
     case AFRPC_LINK_ITEM_READY:
       afrpc_birth_forget_steps (self);
       give_connection_away (self);
@@ -342,14 +339,6 @@ next_item (AfrpcPeer     *self,
     }
 }
 
-/* Acts on what the link has learnt by the way. */
-static void
-notice_greeting (AfrpcPeer *self)
-{
-  if (self->talk.link.state > AFRPC_LINK_GREETING)
-    afrpc_birth_greeted (self);
-}
-
 /* @item: what has arrived; what it has is used up, or left in it */
 static void
 use_item (AfrpcPeer      *self,
@@ -388,11 +377,8 @@ take_item (AfrpcPeer      *self,
            Telling        *telling)
 {
   AfrpcLinkItem item;
-  const gboolean is_there = next_item (self, &item);
 
-  if (G_UNLIKELY (self->birth.is_template_gone))
-    notice_greeting (self);
-  if (!is_there)
+  if (!next_item (self, &item))
     return FALSE;
 
   use_item (self, &item, mode, telling);

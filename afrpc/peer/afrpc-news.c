@@ -120,6 +120,22 @@ afrpc_news_push_task (AfrpcNews       *self,
   piece->result = result;
 }
 
+static void
+give_error (GTask    *task,
+            gpointer  error)
+{
+  g_task_return_error (task, error);
+}
+
+/* @task: (transfer full): it fails with @error (transfer full) */
+void
+afrpc_news_push_task_error (AfrpcNews *self,
+                            GTask     *task,
+                            GError    *error)
+{
+  afrpc_news_push_task (self, task, give_error, error);
+}
+
 void
 afrpc_news_push_error (AfrpcNews *self,
                        GError    *error,    /* (transfer full) */

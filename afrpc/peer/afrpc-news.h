@@ -59,6 +59,9 @@ void            afrpc_news_push_task    (AfrpcNews       *self,
                                          GTask           *task,
                                          AfrpcNewsReturn  give,
                                          gpointer         result);
+void            afrpc_news_push_task_error (AfrpcNews    *self,
+                                            GTask        *task,
+                                            GError       *error);
 void            afrpc_news_push_error   (AfrpcNews       *self,
                                          GError          *error,
                                          gboolean         was_told);

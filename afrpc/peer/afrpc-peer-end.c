@@ -160,13 +160,6 @@ decide_calls (AfrpcPeer *self)
   return pending->len;
 }
 
-static void
-give_error (GTask    *task,
-            gpointer  error)
-{
-  g_task_return_error (task, error);
-}
-
 /* Nothing can succeed any more. */
 static void
 decide_failure (AfrpcPeer *self)
@@ -189,8 +182,8 @@ decide_failure (AfrpcPeer *self)
   if (self->connection_task != NULL)
     {
       g_task_set_task_data (self->connection_task, NULL, NULL);
-      afrpc_news_push_task (&self->news, g_steal_pointer (&self->connection_task), give_error,
-                            g_error_copy (self->talk.failure));
+      afrpc_news_push_task_error (&self->news, g_steal_pointer (&self->connection_task),
+                                  g_error_copy (self->talk.failure));
     }
   if (proxy != NULL && !(was_orderly && n_failed == 0) &&
       afrpc_news_may_decide (self->news.decided, AFRPC_NEWS_ERROR))
@@ -225,6 +218,7 @@ afrpc_peer_has_to_decide (AfrpcPeer *self)
         return TRUE;
       break;
 
+    case AFRPC_BODY_UNPROVEN:
     case AFRPC_BODY_FOREIGN:
       if (is_silent)
         return TRUE;
@@ -254,7 +248,7 @@ afrpc_peer_decide_end (AfrpcPeer *self)
   if (G_LIKELY (self->birth.forks.length == 0 && !afrpc_peer_has_to_decide (self)))
     return;
 
-  if (self->body.state == AFRPC_BODY_FOREIGN && is_read_out (self))
+  if (afrpc_body_is_foreign (&self->body) && is_read_out (self))
     {
       const AfrpcSpawnStatus unknown = { .known = FALSE, .status = -1 };
 

@@ -5,10 +5,13 @@
 
 #include "peer/afrpc-peer.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
 
+#define FD_MIN 10 /* copies lie above what programs expect to find at fixed numbers */
 #define PLACES_MAX 32 /* descriptors that are polled for who blocks the thread */
 #define FAR_MS 10 /* how often those are looked at that there is no place, or no descriptor, for among what is polled */
 
@@ -101,20 +104,32 @@ can_give (AfrpcPeer *self)
 }
 
 static void
-give_int (GTask    *task,
-          gpointer  number)
+give_hand_over (GTask    *task,
+                gpointer  hand_over)
 {
-  g_task_return_int (task, GPOINTER_TO_INT (number));
+  g_task_return_pointer (task, hand_over, (GDestroyNotify) afrpc_hand_over_free);
 }
 
 static void
 give (AfrpcPeer *self)
 {
-  const int fd = afrpc_talk_give_away (&self->talk);
+  g_autoptr(GTask) task = g_steal_pointer (&self->connection_task);
+  g_autofree AfrpcHandOver *hand_over = g_new (AfrpcHandOver, 1);
+  const int pidfd = self->body.spawned.pidfd;
 
+  g_task_set_task_data (task, NULL, NULL);
+  hand_over->pidfd = pidfd >= 0 ? fcntl (pidfd, F_DUPFD_CLOEXEC, FD_MIN) : -1;
+  if (pidfd >= 0 && hand_over->pidfd < 0)
+    {
+      afrpc_news_push_task_error (&self->news, g_steal_pointer (&task),
+                                  g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED, "copying the process' descriptor: %s",
+                                               g_strerror (errno)));
+      return;
+    }
+
+  hand_over->fd = afrpc_talk_give_away (&self->talk);
   afrpc_peer_update_watch (self);
-  g_task_set_task_data (self->connection_task, NULL, NULL);
-  afrpc_news_push_task (&self->news, g_steal_pointer (&self->connection_task), give_int, GINT_TO_POINTER (fd));
+  afrpc_news_push_task (&self->news, g_steal_pointer (&task), give_hand_over, g_steal_pointer (&hand_over));
 }
 
 gboolean

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "os/afrpc-pidfd.h"
 
 static gboolean
 is_owed_cb (guint64  serial,
@@ -377,19 +378,42 @@ afrpc_peer_take (AfrpcPeer      *self,
   return TRUE;
 }
 
-/* Goes on with a process that another has prepared; @fd: (transfer full). */
+/* Goes on with a process that another has prepared; @fd: (transfer full); @pidfd: (transfer full), or -1: there is none
+ * to be had. */
 void
 afrpc_peer_adopt (AfrpcPeer *self,
-                  int        fd)
+                  int        fd,
+                  int        pidfd)
 {
-  const AfrpcSpawned none = { .pidfd = -1 };
+  AfrpcSpawned spawned = { .pidfd = pidfd };
+
+  if (pidfd >= 0 && !afrpc_pidfd_get_pid (pidfd, &spawned.pid))
+    {
+      close (fd);
+      close (pidfd);
+      afrpc_birth_fail (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED,
+                                           "file descriptor %d stands for no process", pidfd));
+      return;
+    }
 
   fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK);
   fcntl (fd, F_SETFD, FD_CLOEXEC);
+  if (pidfd >= 0)
+    fcntl (pidfd, F_SETFD, FD_CLOEXEC);
   afrpc_link_adopt (&self->talk.link, fd);
   self->birth.is_tried = self->birth.is_begun = TRUE;
-  afrpc_body_adopt (&self->body, &none);
+  afrpc_body_adopt (&self->body, &spawned);
   afrpc_peer_update_watch (self);
+}
+
+void
+afrpc_hand_over_free (AfrpcHandOver *self)
+{
+  if (self->fd >= 0)
+    close (self->fd);
+  if (self->pidfd >= 0)
+    close (self->pidfd);
+  g_free (self);
 }
 
 /* Tasks */
@@ -589,10 +613,26 @@ afrpc_peer_close (AfrpcPeer *self)
   afrpc_peer_attend (self);
 }
 
+/* Somebody else's child that cannot be signalled, or has not proved in time that it is the one which would be: there is
+ * nothing more to do with it. */
+static void
+kill_foreign (AfrpcPeer *self)
+{
+  const gboolean is_known = self->body.state == AFRPC_BODY_FOREIGN;
+  const gboolean has_time = self->exit_deadline != AFRPC_DEADLINES_NEVER;
+
+  if (is_known ? self->body.spawned.pidfd < 0 : !has_time && self->body.kill_signum == SIGKILL)
+    afrpc_peer_fall_silent (self);
+  else if (!is_known && !has_time)
+    afrpc_peer_set_deadline (self, &self->exit_deadline, g_get_monotonic_time () + AFRPC_PEER_DROP_GRACE_US);
+}
+
 void
 afrpc_peer_kill (AfrpcPeer *self,
                  int        signum)
 {
+  if (signum == SIGKILL && afrpc_body_is_foreign (&self->body))
+    kill_foreign (self);
   if (!afrpc_body_kill (&self->body, signum) && !self->birth.is_tried)
     afrpc_birth_fail (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED,
                                          "the process was killed before it was started"));

@@ -63,6 +63,16 @@ typedef struct
   void (*destroyed) (gpointer      proxy);
 } AfrpcPeerProxyFuncs;
 
+/* What another program needs to go on with a process. */
+typedef struct
+{
+  int fd;    /* the socket */
+  int pidfd; /* -1: there is none to be had */
+} AfrpcHandOver;
+
+void        afrpc_hand_over_free      (AfrpcHandOver               *self);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (AfrpcHandOver, afrpc_hand_over_free)
+
 struct _AfrpcPeer
 {
   gatomicrefcount ref_count;
@@ -129,7 +139,8 @@ gboolean    afrpc_peer_take           (AfrpcPeer                   *self,
                                        GVariant                    *options,
                                        GError                     **error);
 void        afrpc_peer_adopt          (AfrpcPeer                   *self,
-                                       int                          fd);
+                                       int                          fd,
+                                       int                          pidfd);
 void        afrpc_peer_await_connection (AfrpcPeer                 *self,
                                          GTask                     *task);
 void        afrpc_peer_await_exit     (AfrpcPeer                   *self,

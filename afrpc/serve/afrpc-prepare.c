@@ -15,42 +15,23 @@
 static void
 make_hello (AfrpcSession *self)
 {
-  g_autoptr(GVariant) pid = NULL;
   GVariantDict dict;
-  const guint8 *data;
 
   g_variant_dict_init (&dict, NULL);
   g_variant_dict_insert (&dict, "version", "u", AFRPC_FRAME_PROTOCOL_VERSION);
   g_variant_dict_insert (&dict, "host", "s", self->host_name);
-  g_variant_dict_insert (&dict, "pid", "u", 0);
   if (self->goodbye_serial != 0)
     g_variant_dict_insert (&dict, "goodbye", "t", self->goodbye_serial);
   self->hello = g_variant_ref_sink (g_variant_dict_end (&dict));
-
-  data = g_variant_get_data (self->hello);
-  pid = g_variant_lookup_value (self->hello, "pid", NULL);
-  self->hello_pid_at = (const guint8 *) g_variant_get_data (pid) - data;
 }
 
-/* Queues who the worker is, with its pid, by which a process that was forked is found, whatever becomes of its
- * template's word. To build a dictionary is dear: that is the template's, and the pid is written into the copy. */
+/* Queues who the worker is. To build a dictionary is dear: a process that was forked has its template's. */
 static void
 greet (AfrpcSession *self)
 {
-  const guint32 pid = getpid ();
-  AfrpcFrameHeader header = { .kind = AFRPC_FRAME_HELLO, .flags = AFRPC_FRAME_FLAGS_NATIVE, .serial = AFRPC_FRAME_MAGIC };
-  AfrpcPayload payload;
-  guint8 *copy;
-
   if (self->hello == NULL)
     make_hello (self);
-  payload = afrpc_payload (self->hello);
-  header.type_length = payload.type_length;
-  header.size = payload.size;
-
-  copy = afrpc_transport_put (&self->transport, &header, payload.type);
-  memcpy (copy, g_variant_get_data (self->hello), payload.size);
-  memcpy (copy + self->hello_pid_at, &pid, sizeof pid);
+  afrpc_transport_put_value (&self->transport, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, self->hello);
 }
 
 static gboolean
@@ -79,7 +60,10 @@ take_greeting (AfrpcSession      *self,
       return FALSE;
     }
   g_variant_lookup (value, "pid", "i", &self->parent_pid);
-  afrpc_session_set_state (self, AFRPC_SESSION_PREPARING);
+  if (self->state == AFRPC_SESSION_GREETING)
+    afrpc_session_set_state (self, AFRPC_SESSION_PREPARING);
+  else
+    greet (self);
 
   return TRUE;
 }
@@ -270,7 +254,8 @@ afrpc_prepare (AfrpcSession  *self,
             return AFRPC_STEP_ERROR;
         }
 
-      if (self->state == AFRPC_SESSION_GREETING)
+      /* Another program that the worker was handed over to greets anew, and is answered. */
+      if (self->state == AFRPC_SESSION_GREETING || frame.header.kind == AFRPC_FRAME_HELLO)
         ok = take_greeting (self, &frame, value, error);
       else if (value != NULL && frame.header.kind == AFRPC_FRAME_RUN)
         return afrpc_job_take (self, value, error) ? AFRPC_STEP_DONE : AFRPC_STEP_ERROR;

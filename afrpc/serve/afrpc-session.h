@@ -129,8 +129,7 @@ typedef struct
   guint64 message_size_max; /* bytes, in either direction */
   AfrpcSerialiser *serialiser; /* (nullable): of arguments, results, events and progress */
 
-  GVariant *hello;         /* (nullable): what it greets with, but for the pid */
-  gsize hello_pid_at;      /* where that goes, bytes */
+  GVariant *hello;         /* (nullable): what it greets with */
   AfrpcStartArgs start;
   AfrpcJob job;
   GArray *functions;       /* (element-type AfrpcFunction) by number */

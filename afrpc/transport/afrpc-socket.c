@@ -10,10 +10,13 @@
 
 #include "afrpc-error.h"
 
+#define FDS_SIZE CMSG_SPACE (AFRPC_FRAME_FDS_MAX * sizeof (int))
+#define SENDER_SIZE CMSG_SPACE (sizeof (struct ucred))
+
 typedef union
 {
   struct cmsghdr align;
-  char bytes[CMSG_SPACE (AFRPC_FRAME_FDS_MAX * sizeof (int))];
+  char bytes[FDS_SIZE + SENDER_SIZE];
 } Control;
 
 /* Takes the descriptors that came with @n bytes. */
@@ -37,6 +40,33 @@ collect_fds (AfrpcReader    *reader,
   return afrpc_reader_add_fds (reader, reader->fds->len - n_before, lost, n, error);
 }
 
+/* Has the kernel say which process the next bytes that are sent to this end are from, until it has said so once: what
+ * was sent before does not bear it. See SO_PASSCRED in unix(7). Nobody can lie about it but who may trace any process. */
+void
+afrpc_socket_ask_sender (AfrpcTransport *self)
+{
+  const int on = 1;
+
+  self->sender_pid = 0;
+  self->asks_sender = setsockopt (self->in_fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) == 0;
+}
+
+static void
+collect_sender (AfrpcTransport *self,
+                struct msghdr  *message)
+{
+  const int off = 0;
+
+  for (struct cmsghdr *cmsg = CMSG_FIRSTHDR (message); cmsg != NULL; cmsg = CMSG_NXTHDR (message, cmsg))
+    if (cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_CREDENTIALS)
+      self->sender_pid = ((const struct ucred *) CMSG_DATA (cmsg))->pid;
+  if (self->sender_pid == 0)
+    return;
+
+  self->asks_sender = FALSE;
+  setsockopt (self->in_fd, SOL_SOCKET, SO_PASSCRED, &off, sizeof off);
+}
+
 static AfrpcStep
 read_socket (AfrpcTransport  *self,
              GError         **error)
@@ -54,13 +84,15 @@ read_socket (AfrpcTransport  *self,
   do
     {
       message.msg_control = control.bytes;
-      message.msg_controllen = sizeof control.bytes;
+      message.msg_controllen = G_LIKELY (!self->asks_sender) ? FDS_SIZE : FDS_SIZE + SENDER_SIZE;
       n = recvmsg (self->in_fd, &message, MSG_CMSG_CLOEXEC);
     }
   while (n < 0 && errno == EINTR);
 
   if (n > 0)
     {
+      if (G_UNLIKELY (self->asks_sender))
+        collect_sender (self, &message);
       if (!collect_fds (&self->reader, &message, n, error))
         return AFRPC_STEP_ERROR;
       afrpc_reader_add (&self->reader, n);

@@ -9,4 +9,6 @@ G_BEGIN_DECLS
 
 extern const AfrpcTransportFuncs afrpc_socket_funcs;
 
+void afrpc_socket_ask_sender (AfrpcTransport *self);
+
 G_END_DECLS

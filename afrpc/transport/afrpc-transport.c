@@ -63,6 +63,8 @@ afrpc_transport_restart (AfrpcTransport *self,
   afrpc_writer_restart (&self->writer);
   g_clear_pointer (&self->state, afrpc_shared_state_unmap);
   self->started = 0;
+  self->asks_sender = FALSE;
+  self->sender_pid = 0;
   self->peer_ended = self->is_complete = FALSE;
   self->goodbye_serial = 0;
   self->has_goodbye = FALSE;

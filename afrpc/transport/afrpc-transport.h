@@ -68,6 +68,9 @@ struct _AfrpcTransport
   AfrpcReader reader;
   AfrpcWriter writer;
 
+  gboolean asks_sender;     /* see afrpc_socket_ask_sender () */
+  int sender_pid;           /* what the kernel has said of that; 0: nothing */
+
   /* What is known of calls. */
   AfrpcSharedState *state;  /* (nullable): none can be had */
   guint64 started;          /* without one: serial of the call started last, as far as frames have told */

@@ -278,6 +278,12 @@ class Process(Afrpc.Process):
         return _wait(lambda *args: super(Process, self).run_async(function, *args), self.run_finish,
                      cancellable)
 
+    def to_fd_async(self, cancellable=None, callback=None, *user_data):
+        """Hands the process over; without a callback returns a PendingCall for its socket and its pidfd."""
+        if callback is not None:
+            return super().to_fd_async(cancellable, callback, *user_data)
+        return _wait(super().to_fd_async, self.to_fd_finish, cancellable)
+
     def wait_async(self, cancellable=None, callback=None, *user_data):
         """Waits for the end; without a callback returns a PendingCall for its description."""
         if callback is not None:
