@@ -4,6 +4,7 @@
 #pragma once
 
 #include "afrpc-call.h"
+#include "afrpc-caller.h"
 #include "peer/afrpc-pending.h"
 
 G_BEGIN_DECLS
@@ -26,7 +27,8 @@ void          afrpc_call_cancel_unbegun (AfrpcCall          *self);
 gboolean      afrpc_call_is_cancelled (AfrpcCall            *self);
 void          afrpc_call_set_exit     (AfrpcCall            *self,
                                        AfrpcExit            *exit);
-void          afrpc_call_block        (AfrpcCall            *self);
+void          afrpc_call_block        (AfrpcCall            *self,
+                                       AfrpcCallerInterface *iface);
 GVariant     *afrpc_call_take_outcome (AfrpcCall            *self,
                                        GUnixFDList         **fds,
                                        GError              **error);

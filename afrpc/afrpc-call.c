@@ -49,6 +49,7 @@ struct _AfrpcCall
   gint is_cancelled;            /* atomic */
 
   gboolean is_used_again;       /* goes to the spare ones, if nobody else has a reference then */
+  AfrpcCall *next_spare;        /* (nullable) */
   gboolean is_shared;           /* somebody else has one */
 
   GVariant *value;              /* (nullable) */
@@ -64,18 +65,37 @@ static void afrpc_call_async_result_init (GAsyncResultIface *iface);
 G_DEFINE_FINAL_TYPE_WITH_CODE (AfrpcCall, afrpc_call, G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (G_TYPE_ASYNC_RESULT, afrpc_call_async_result_init))
 
+typedef struct
+{
+  AfrpcCall *first; /* (nullable) (owned): the others by next_spare */
+  guint n;
+} Spare;
+
+static AfrpcCall *
+spare_pop (Spare *self)
+{
+  AfrpcCall *call = self->first;
+
+  self->first = call->next_spare;
+  self->n--;
+
+  return call;
+}
+
+static __thread Spare *spare_of_thread;
+
 static void
 spare_free (gpointer data)
 {
-  GPtrArray *calls = data;
+  Spare *self = data;
 
-  for (guint i = 0; i < calls->len; i++)
-    afrpc_call_free_used (calls->pdata[i]);
-  g_ptr_array_unref (calls);
+  spare_of_thread = NULL;
+  while (self->n > 0)
+    afrpc_call_free_used (spare_pop (self));
+  g_free (self);
 }
 
-static GPrivate spare_calls = G_PRIVATE_INIT (spare_free); /* frees what follows */
-static __thread GPtrArray *spare;
+static GPrivate spare_calls = G_PRIVATE_INIT (spare_free); /* at the end of the thread */
 
 AfrpcPending *
 afrpc_call_get_pending (AfrpcCall *self)
@@ -201,10 +221,11 @@ afrpc_call_new_used (AfrpcCaller         *caller,
                      GAsyncReadyCallback  callback,
                      gpointer             user_data)
 {
+  Spare *spare = spare_of_thread;
   AfrpcCall *self;
 
-  if (spare != NULL && spare->len > 0)
-    self = g_ptr_array_steal_index_fast (spare, spare->len - 1);
+  if (spare != NULL && spare->n > 0)
+    self = spare_pop (spare);
   else
     {
       self = g_object_new (AFRPC_TYPE_CALL, NULL);
@@ -233,6 +254,8 @@ afrpc_call_free_used (AfrpcCall *self)
 static void
 release (AfrpcCall *self)
 {
+  Spare *spare;
+
   if (!self->is_used_again)
     {
       g_object_unref (self);
@@ -244,12 +267,13 @@ release (AfrpcCall *self)
       return;
     }
 
+  spare = spare_of_thread;
   if (spare == NULL)
     {
-      spare = g_ptr_array_new ();
+      spare = spare_of_thread = g_new0 (Spare, 1);
       g_private_set (&spare_calls, spare);
     }
-  if (spare->len == SPARE_MAX)
+  if (spare->n == SPARE_MAX)
     {
       afrpc_call_free_used (self);
       return;
@@ -257,7 +281,9 @@ release (AfrpcCall *self)
   clear (self);
   self->pending = (AfrpcPending) { .funcs = self->pending.funcs };
   self->is_cancelled = FALSE;
-  g_ptr_array_add (spare, self);
+  self->next_spare = spare->first;
+  spare->first = self;
+  spare->n++;
 }
 
 /* As it waits for its outcome */
@@ -453,15 +479,16 @@ afrpc_call_set_exit (AfrpcCall *self,
   self->exit = exit != NULL ? afrpc_exit_ref (exit) : NULL;
 }
 
-/* Blocks until it has its outcome. */
+/* Blocks until it has its outcome. @iface: the caller's */
 void
-afrpc_call_block (AfrpcCall *self)
+afrpc_call_block (AfrpcCall            *self,
+                  AfrpcCallerInterface *iface)
 {
   if (self->pending.state != AFRPC_PENDING_DECIDED)
     {
       self->pending.is_awaited = TRUE;
-      if (AFRPC_CALLER_GET_IFACE (self->caller)->wait != NULL)
-        AFRPC_CALLER_GET_IFACE (self->caller)->wait (self->caller, self);
+      if (iface->wait != NULL)
+        iface->wait (self->caller, self);
       while (self->pending.state != AFRPC_PENDING_DECIDED && self->context != NULL)
         g_main_context_iteration (self->context, TRUE);
     }
@@ -598,7 +625,7 @@ afrpc_call_wait_sync (AfrpcCall     *self,
       self->pending.is_awaited = TRUE;
       if (cancellable != NULL && self->cancellable == NULL)
         afrpc_call_watch (self, cancellable);
-      afrpc_call_block (self);
+      afrpc_call_block (self, AFRPC_CALLER_GET_IFACE (self->caller));
       if (self->waiters != NULL)
         tell_waiters (self);
       /* The reference of who had the call has passed to who waited for it. */

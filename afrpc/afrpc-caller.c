@@ -8,6 +8,7 @@
 #include "afrpc-error.h"
 #include "afrpc-marshal.h"
 #include "afrpc-process.h"
+#include "wire/afrpc-value.h"
 
 /**
  * AfrpcCaller:
@@ -249,13 +250,6 @@ afrpc_caller_emit_destroyed (AfrpcCaller *self)
 
 /* Calls */
 
-/* The arguments as they are sent: no arguments are an empty tuple. */
-static GVariant *
-sink_args (GVariant *args)
-{
-  return g_variant_ref_sink (args != NULL ? args : g_variant_new_tuple (NULL, 0));
-}
-
 /* What is a caller has the interface: to look for that is all the check that it takes. */
 static inline AfrpcCallerInterface *
 get_iface (AfrpcCaller *self)
@@ -263,6 +257,7 @@ get_iface (AfrpcCaller *self)
   return self != NULL ? g_type_interface_peek (((GTypeInstance *) self)->g_class, AFRPC_TYPE_CALLER) : NULL;
 }
 
+/* Without arguments there is an empty tuple. */
 static void
 begin (AfrpcCaller      *self,
        AfrpcCallerInterface *iface,
@@ -271,7 +266,7 @@ begin (AfrpcCaller      *self,
        GCancellable     *cancellable,
        AfrpcCall        *call) /* (transfer full), and used up: it may be settled, but has not been told */
 {
-  GVariant *sunk = sink_args (args);
+  GVariant *sunk = afrpc_value_ref_sink (args != NULL ? args : g_variant_new_tuple (NULL, 0));
 
   if (iface->wait == NULL)
     afrpc_call_set_context (call);
@@ -365,7 +360,7 @@ call_sync (AfrpcCaller       *self,
     *out_fds = NULL;
   pending->is_awaited = TRUE;
   begin (self, iface, args, options, cancellable, call);
-  afrpc_call_block (call);
+  afrpc_call_block (call, iface);
   value = afrpc_call_take_outcome (call, out_fds, error);
   pending->funcs->release (pending);
 

@@ -155,6 +155,14 @@ begin_turn (AfrpcPeer *self)
     }
 }
 
+/* The main loop goes on with what is left to be done. */
+static void
+leave_rest (AfrpcPeer *self)
+{
+  if (afrpc_peer_needs_dispatch (self) || afrpc_talk_has_words (&self->talk))
+    afrpc_source_activate (self);
+}
+
 /* Its turn in the main loop. */
 void
 afrpc_peer_dispatch (AfrpcPeer *self,
@@ -189,8 +197,7 @@ afrpc_peer_dispatch (AfrpcPeer *self,
       afrpc_peer_decide_end (self);
     }
 
-  if (afrpc_peer_needs_dispatch (self) || afrpc_talk_has_words (&self->talk))
-    afrpc_source_activate (self);
+  leave_rest (self);
 }
 
 /* Who blocks the thread */
@@ -207,6 +214,7 @@ keep_turn (AfrpcPeer *self)
       g_autoptr(AfrpcPeer) template = afrpc_peer_ref (afrpc_birth_get_template (self));
 
       keep_turn (template);
+      leave_rest (template);
     }
 
   begin_turn (self);
@@ -225,8 +233,6 @@ keep_turn (AfrpcPeer *self)
   if (deadline != AFRPC_DEADLINES_NEVER)
     afrpc_peer_expire (self, g_get_monotonic_time (), AFRPC_INBOX_KEEP);
   afrpc_peer_decide_end (self);
-  if (afrpc_peer_needs_dispatch (self) || afrpc_talk_has_words (&self->talk))
-    afrpc_source_activate (self);
 }
 
 /* What is polled for who blocks the thread. */
@@ -260,10 +266,13 @@ static void
 poll_places (AfrpcPeer *self,
              GPollFD   *wake)
 {
-  Places places = { .n = 0 };
+  Places places;
   gint64 until = AFRPC_DEADLINES_NEVER;
   int timeout_ms = -1;
 
+  /* It is large, and no more of it is needed. */
+  places.n = 0;
+  places.is_full = FALSE;
   add_place (&places, wake);
   for (AfrpcPeer *peer = self; peer != NULL; peer = afrpc_birth_get_template (peer))
     {
@@ -295,6 +304,7 @@ block (AfrpcPeer  *self,
 {
   GPollFD wake = { -1, G_IO_IN, 0 };
   GMainContext *context;
+  gpointer runner;
 
   if (self->source == NULL)
     return;
@@ -303,6 +313,7 @@ block (AfrpcPeer  *self,
   if (!g_main_context_acquire (context))
     return;
 
+  runner = afrpc_source_begin_run (self->source);
   wake.fd = afrpc_source_get_wake_fd (self->source);
   for (;;)
     {
@@ -314,6 +325,8 @@ block (AfrpcPeer  *self,
       if (wake.revents != 0)
         afrpc_source_clear_wake_fd (self->source);
     }
+  leave_rest (self);
+  afrpc_source_end_run (self->source, runner);
   g_main_context_release (context);
 }
 

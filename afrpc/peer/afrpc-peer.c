@@ -151,7 +151,7 @@ afrpc_peer_check_thread (AfrpcPeer  *self,
                          const char *what)
 {
   /* In its own thread nobody else can take the source away. */
-  if (self->source != NULL && g_main_context_is_owner (afrpc_source_get_context (self->source)))
+  if (self->source != NULL && afrpc_source_is_mine (self->source))
     return TRUE;
 
   switch (afrpc_source_enter (self))

@@ -34,6 +34,7 @@ struct _AfrpcSource
   GQueue active;         /* (element-type AfrpcPeer) (owned) to be looked at in this iteration */
   GPtrArray *templates;  /* (element-type AfrpcPeer) (owned) the default ones */
   gint64 deadline;       /* when to look at time limits: not too late, maybe too early */
+  gpointer runner;       /* (nullable) atomic: the thread that dispatches it, or blocks, and so owns the context */
 
   GMutex lock;           /* guards what follows */
   GQueue posts;          /* (element-type Post) */
@@ -44,6 +45,8 @@ struct _AfrpcSource
   gint64 dispatched_at;  /* the end of the last dispatch */
   GSource *turn;         /* (nullable): while it lets others go first */
 };
+
+static __thread char thread_mark; /* its address is a name of the thread */
 
 static GMutex sources_lock;
 static GHashTable *sources; /* (element-type GMainContext AfrpcSource) guarded by sources_lock, as is peer->source
@@ -224,6 +227,33 @@ void
 afrpc_source_leave (AfrpcPeer *peer)
 {
   g_main_context_release (peer->source->context);
+}
+
+/* To be called by the thread that owns the context, for as long as it certainly does.
+ * Returns: what to give to afrpc_source_end_run () */
+gpointer
+afrpc_source_begin_run (AfrpcSource *self)
+{
+  gpointer before = self->runner;
+
+  g_atomic_pointer_set (&self->runner, &thread_mark);
+
+  return before;
+}
+
+void
+afrpc_source_end_run (AfrpcSource *self,
+                      gpointer     before)
+{
+  g_atomic_pointer_set (&self->runner, before);
+}
+
+/* Whether the calling thread owns the context. */
+gboolean
+afrpc_source_is_mine (AfrpcSource *self)
+{
+  /* Nearly always told by its own dispatch: GLib takes a lock to tell. */
+  return g_atomic_pointer_get (&self->runner) == &thread_mark || g_main_context_is_owner (self->context);
 }
 
 /* Whether the source is being dispatched: then what is queued is going to be written. */
@@ -435,7 +465,8 @@ source_dispatch (GSource     *source,
                  gpointer     user_data)
 {
   AfrpcSource *self = (AfrpcSource *) source;
-  const gint64 now = g_source_get_time (source);
+  const gint64 now = g_get_monotonic_time ();
+  gpointer runner = afrpc_source_begin_run (self);
   gboolean is_pushed;
 
   /* Whoever is told something finds the context that he asked in, as with GTask. */
@@ -459,6 +490,7 @@ source_dispatch (GSource     *source,
 
   if (is_pushed)
     g_main_context_pop_thread_default (self->context);
+  afrpc_source_end_run (self, runner);
   account (self, now);
 
   return G_SOURCE_CONTINUE;
