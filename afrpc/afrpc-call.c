@@ -9,6 +9,7 @@
 #include "afrpc-error.h"
 #include "afrpc-exit.h"
 #include "afrpc-process.h"
+#include "peer/afrpc-peer.h"
 
 /* Objects that wait to be used again, in each thread: making one costs half of what a call costs. */
 #define SPARE_MAX 1024u
@@ -492,6 +493,7 @@ afrpc_call_block (AfrpcCall            *self,
       while (self->pending.state != AFRPC_PENDING_DECIDED && self->context != NULL)
         g_main_context_iteration (self->context, TRUE);
     }
+  afrpc_peer_leave (&self->pending);
   finish_off (self);
 }
 

@@ -950,7 +950,7 @@ afrpc_proxy_begin (AfrpcCaller      *caller,
   GError *error = NULL;
   int function = 0;
 
-  if (!afrpc_peer_check_thread (self->peer, "a call"))
+  if (!afrpc_peer_enter (self->peer, pending, "a call"))
     error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED,
                          "another thread runs the main context that the proxy belongs to");
   else if (afrpc_call_is_cancelled (call))

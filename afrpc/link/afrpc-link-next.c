@@ -169,6 +169,7 @@ parse_started (AfrpcLink         *self,
   if (is_timed && slot->call.owner != NULL)
     {
       item->kind = AFRPC_LINK_ITEM_STARTED;
+      item->start_us = 0;
       item->call = slot->call;
       item->serial = slot->serial;
       /* Another machine has another clock; and nobody gets more time by saying that it is not time yet. */
@@ -276,6 +277,7 @@ parse_exited (AfrpcLink         *self,
   guint32 pid;
 
   item->kind = AFRPC_LINK_ITEM_EXITED;
+  item->status = (AfrpcSpawnStatus) { .known = TRUE };
   set_item_value (self, item, frame, FALSE);
   if (item->value == NULL || !g_variant_is_of_type (item->value, G_VARIANT_TYPE ("(uiib)")))
     {
@@ -285,7 +287,6 @@ parse_exited (AfrpcLink         *self,
 
   g_variant_get (item->value, "(uiib)", &pid, &status, &signum, &item->status.core);
   item->pid = pid;
-  item->status.known = TRUE;
   item->status.status = status;
   item->status.signum = signum;
 
@@ -436,7 +437,7 @@ afrpc_link_next (AfrpcLink      *self,
           return AFRPC_STEP_DONE;
         }
 
-      memset (item, 0, sizeof *item);
+      memset (item, 0, offsetof (AfrpcLinkItem, start_us));
       if (!parse_frame (self, item, &frame, error))
         {
           afrpc_link_item_clear (item);

@@ -57,19 +57,21 @@ typedef struct
   gpointer owner; /* (nullable): NULL once nobody waits for the outcome */
 } AfrpcLinkCall;
 
+/* What only has a meaning for some kinds comes last, and is not set for others. */
 typedef struct
 {
   AfrpcLinkItemKind kind;
+  gboolean is_serialised; /* the value is, and for the caller to unpack */
   AfrpcLinkCall call;
   guint64 serial;
-  gint64 start_us; /* CLOCK_MONOTONIC, not in the future; 0: the worker did not say, or has another clock */
   GVariant *value; /* (nullable) (transfer full) */
   gboolean is_refused;    /* the error says that the call was not started */
-  gboolean is_serialised; /* the value is, and for the caller to unpack */
   GError *error;   /* (nullable) (transfer full) */
   int *fds;        /* (nullable) (transfer full): that came with the value */
   guint n_fds;
-  int pid;
+  int pid;         /* of FORKED and EXITED */
+
+  gint64 start_us; /* CLOCK_MONOTONIC, not in the future; 0: the worker did not say, or has another clock */
   int pidfd;       /* (transfer full), of a forked process; -1: there was no descriptor to be had for it */
   gboolean direct; /* it is this program's own child */
   AfrpcSpawnStatus status; /* of an exited one */

@@ -321,6 +321,10 @@ next_item (AfrpcPeer     *self,
 {
   GError *error = NULL;
 
+  /* Each time but the first, as a rule. */
+  if (afrpc_transport_is_empty (&self->talk.link.transport))
+    return FALSE;
+
   switch (afrpc_talk_next (&self->talk, item, &error))
     {
     case AFRPC_STEP_DONE:

@@ -12,7 +12,8 @@
 #include "afrpc-error.h"
 
 #define FD_MIN 10 /* copies lie above what programs expect to find at fixed numbers */
-#define PLACES_MAX 32 /* descriptors that are polled for who blocks the thread */
+#define PLACES 3     /* descriptors of a peer that are polled */
+#define PEERS_MAX 8  /* whose descriptors are polled for who blocks the thread */
 #define FAR_MS 10 /* how often those are looked at that there is no place, or no descriptor, for among what is polled */
 
 /* There is something to do, or to write. */
@@ -235,62 +236,53 @@ keep_turn (AfrpcPeer *self)
   afrpc_peer_decide_end (self);
 }
 
-/* What is polled for who blocks the thread. */
-typedef struct
-{
-  GPollFD fds[PLACES_MAX];
-  GPollFD *places[PLACES_MAX]; /* whose they are */
-  guint n;
-  gboolean is_full;
-} Places;
-
-static void
-add_place (Places  *places,
-           GPollFD *place)
-{
-  if (place->fd < 0)
-    return;
-  if (places->n == PLACES_MAX)
-    {
-      places->is_full = TRUE;
-      return;
-    }
-
-  places->fds[places->n] = (GPollFD) { place->fd, place->events, 0 };
-  places->places[places->n++] = place;
-}
-
 /* Waits until something happens to the peer or to those that it depends on, another thread says something, or it is
  * time. */
 static void
 poll_places (AfrpcPeer *self,
              GPollFD   *wake)
 {
-  Places places;
+  GPollFD fds[1 + PLACES * PEERS_MAX]; /* of those that are not polled the descriptor is -1 */
+  AfrpcPeer *peers[PEERS_MAX];
+  AfrpcPeer *peer = self;
   gint64 until = AFRPC_DEADLINES_NEVER;
   int timeout_ms = -1;
+  guint n;
 
-  /* It is large, and no more of it is needed. */
-  places.n = 0;
-  places.is_full = FALSE;
-  add_place (&places, wake);
-  for (AfrpcPeer *peer = self; peer != NULL; peer = afrpc_birth_get_template (peer))
+  fds[0] = *wake;
+  for (n = 0; peer != NULL && n < PEERS_MAX; peer = afrpc_birth_get_template (peer))
     {
-      add_place (&places, &peer->place.socket);
-      add_place (&places, &peer->place.pidfd);
-      add_place (&places, &peer->place.standard_error);
+      GPollFD *places = &fds[1 + PLACES * n];
+
+      places[0] = peer->place.socket;
+      places[1] = peer->place.pidfd;
+      places[2] = peer->place.standard_error;
+      peers[n++] = peer;
       until = MIN (until, afrpc_peer_get_deadline (peer));
       if (peer->body.state == AFRPC_BODY_ENDED && !afrpc_talk_is_silent (&peer->talk))
         until = 0;
     }
   if (until != AFRPC_DEADLINES_NEVER)
-    timeout_ms = CLAMP ((until - g_get_monotonic_time () + 999) / 1000, 0, G_MAXINT);
-  if (wake->fd < 0 || places.is_full)
+    {
+      const gint64 left = until - g_get_monotonic_time ();
+
+      timeout_ms = left <= 0 ? 0 : MIN ((left + 999) / 1000, G_MAXINT);
+    }
+  if (wake->fd < 0 || peer != NULL)
     timeout_ms = timeout_ms < 0 ? FAR_MS : MIN (timeout_ms, FAR_MS);
 
-  g_poll (places.fds, places.n, timeout_ms);
-  for (guint i = 0; i < places.n; i++)
-    places.places[i]->revents = places.fds[i].revents;
+  if (g_poll (fds, 1 + PLACES * n, timeout_ms) <= 0)
+    return;
+
+  wake->revents = fds[0].revents;
+  for (guint i = 0; i < n; i++)
+    {
+      const GPollFD *places = &fds[1 + PLACES * i];
+
+      peers[i]->place.socket.revents = places[0].revents;
+      peers[i]->place.pidfd.revents = places[1].revents;
+      peers[i]->place.standard_error.revents = places[2].revents;
+    }
 }
 
 typedef gboolean (*AfrpcUntil) (AfrpcPeer *self,
@@ -303,31 +295,39 @@ block (AfrpcPeer  *self,
        gpointer    data)
 {
   GPollFD wake = { -1, G_IO_IN, 0 };
-  GMainContext *context;
-  gpointer runner;
+  AfrpcSource *source = self->source;
+  gboolean is_mine;
+  gpointer runner = NULL;
 
-  if (self->source == NULL)
+  if (source == NULL)
     return;
 
-  context = afrpc_source_get_context (self->source);
-  if (!g_main_context_acquire (context))
+  is_mine = afrpc_source_runs_here (source);
+  if (!is_mine && !g_main_context_acquire (afrpc_source_get_context (source)))
     return;
+  if (!is_mine)
+    runner = afrpc_source_begin_run (source);
 
-  runner = afrpc_source_begin_run (self->source);
-  wake.fd = afrpc_source_get_wake_fd (self->source);
+  wake.fd = afrpc_source_get_wake_fd (source);
   for (;;)
     {
-      afrpc_source_run_posts (self->source);
+      afrpc_source_run_posts (source);
       keep_turn (self);
       if (is_done (self, data))
         break;
       poll_places (self, &wake);
       if (wake.revents != 0)
-        afrpc_source_clear_wake_fd (self->source);
+        {
+          afrpc_source_clear_wake_fd (source);
+          wake.revents = 0;
+        }
     }
   leave_rest (self);
-  afrpc_source_end_run (self->source, runner);
-  g_main_context_release (context);
+  if (is_mine)
+    return;
+
+  afrpc_source_end_run (source, runner);
+  g_main_context_release (afrpc_source_get_context (source));
 }
 
 static gboolean

@@ -144,20 +144,22 @@ afrpc_peer_unref (AfrpcPeer *self)
     }
 }
 
-/* The thread's own main context, and one that nobody runs, can be used. Otherwise the program is wrong, and told so:
- * nothing is corrupt, and no worker is blamed. */
-gboolean
-afrpc_peer_check_thread (AfrpcPeer  *self,
-                         const char *what)
+/* Owns the context, for @pending (nullable) from now on, or for a moment. FALSE: another thread does. */
+static gboolean
+enter (AfrpcPeer    *self,
+       AfrpcPending *pending,
+       const char   *what)
 {
-  /* In its own thread nobody else can take the source away. */
-  if (self->source != NULL && afrpc_source_is_mine (self->source))
-    return TRUE;
-
   switch (afrpc_source_enter (self))
     {
     case AFRPC_SOURCE_ENTERED:
-      afrpc_source_leave (self);
+      if (pending == NULL)
+        afrpc_source_leave (self);
+      else
+        {
+          pending->entered = self->source;
+          pending->runner_before = afrpc_source_begin_run (self->source);
+        }
       return TRUE;
 
     case AFRPC_SOURCE_FOREIGN:
@@ -168,6 +170,46 @@ afrpc_peer_check_thread (AfrpcPeer  *self,
     default:
       return TRUE;
     }
+}
+
+/* The thread's own main context, and one that nobody runs, can be used. Otherwise the program is wrong, and told so:
+ * nothing is corrupt, and no worker is blamed. */
+gboolean
+afrpc_peer_check_thread (AfrpcPeer  *self,
+                         const char *what)
+{
+  /* In its own thread nobody else can take the source away. */
+  if (self->source != NULL &&
+      (afrpc_source_runs_here (self->source) || g_main_context_is_owner (afrpc_source_get_context (self->source))))
+    return TRUE;
+
+  return enter (self, NULL, what);
+}
+
+/* As afrpc_peer_check_thread (); if the caller is going to block until @pending has its outcome, the context is owned
+ * for that long: see afrpc_peer_leave (). */
+gboolean
+afrpc_peer_enter (AfrpcPeer    *self,
+                  AfrpcPending *pending,
+                  const char   *what)
+{
+  if (!pending->is_awaited)
+    return afrpc_peer_check_thread (self, what);
+
+  return (self->source != NULL && afrpc_source_runs_here (self->source)) || enter (self, pending, what);
+}
+
+/* Who blocked for @pending goes on: nothing is owned for him any more. */
+void
+afrpc_peer_leave (AfrpcPending *pending)
+{
+  AfrpcSource *source = g_steal_pointer (&pending->entered);
+
+  if (source == NULL)
+    return;
+
+  afrpc_source_end_run (source, pending->runner_before);
+  g_main_context_release (afrpc_source_get_context (source));
 }
 
 /* The main context has gone, and nobody is told anything any more. Who still computes for the program ends. */

@@ -116,6 +116,10 @@ void        afrpc_peer_drop           (AfrpcPeer                   *self,
                                        AfrpcPeerDrop                what);
 gboolean    afrpc_peer_check_thread   (AfrpcPeer                   *self,
                                        const char                  *what);
+gboolean    afrpc_peer_enter          (AfrpcPeer                   *self,
+                                       AfrpcPending                *pending,
+                                       const char                  *what);
+void        afrpc_peer_leave          (AfrpcPending                *pending);
 
 /* What the handles ask for */
 void        afrpc_peer_set_process    (AfrpcPeer                   *self,

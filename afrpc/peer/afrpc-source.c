@@ -248,12 +248,11 @@ afrpc_source_end_run (AfrpcSource *self,
   g_atomic_pointer_set (&self->runner, before);
 }
 
-/* Whether the calling thread owns the context. */
+/* Whether the calling thread is known to own the context. If it is not, GLib knows, but takes locks to tell. */
 gboolean
-afrpc_source_is_mine (AfrpcSource *self)
+afrpc_source_runs_here (AfrpcSource *self)
 {
-  /* Nearly always told by its own dispatch: GLib takes a lock to tell. */
-  return g_atomic_pointer_get (&self->runner) == &thread_mark || g_main_context_is_owner (self->context);
+  return g_atomic_pointer_get (&self->runner) == &thread_mark;
 }
 
 /* Whether the source is being dispatched: then what is queued is going to be written. */

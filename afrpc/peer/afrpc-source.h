@@ -63,7 +63,7 @@ gboolean      afrpc_source_is_running  (AfrpcPeer        *peer);
 gpointer      afrpc_source_begin_run   (AfrpcSource      *self);
 void          afrpc_source_end_run     (AfrpcSource      *self,
                                         gpointer          before);
-gboolean      afrpc_source_is_mine     (AfrpcSource      *self);
+gboolean      afrpc_source_runs_here   (AfrpcSource      *self);
 
 /* For who blocks the thread. */
 void          afrpc_source_run_posts   (AfrpcSource      *self);

@@ -132,6 +132,13 @@ afrpc_transport_next (AfrpcTransport  *self,
   return step;
 }
 
+/* Whether afrpc_transport_next () would find nothing, for certain. */
+static inline gboolean
+afrpc_transport_is_empty (const AfrpcTransport *self)
+{
+  return afrpc_reader_is_empty (&self->reader) && self->funcs->look_for_end == NULL;
+}
+
 static inline GVariant *
 afrpc_transport_parse_value (AfrpcTransport    *self,
                              const AfrpcFrame  *frame,
