@@ -63,6 +63,11 @@ async def errors():
             print(error.matches(Afrpc.error_quark(), Afrpc.Error.REMOTE))
 
         try:
+            await proxy()
+        except ValueError as error:
+            print(f"{error!r}, {error.args}")
+
+        try:
             await proxy({1, 2})
         except TypeError as error:
             print(error)

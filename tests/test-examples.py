@@ -52,6 +52,7 @@ EXPECTED = {
         r"ValueError \| not today\n"
         r"Traceback .*\n"
         r"True\n"
+        r"ValueError\('not today'\), \('not today',\)\n"
         r"argument 1: a value of type set cannot be sent\n"
         r"Good morning, Anna!\n"
         r"Good morning, Bert!\n"

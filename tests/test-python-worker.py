@@ -182,7 +182,7 @@ class Sync(Case):
         proxy = self.make("raise_value_error")
         error = self.fails_remotely(proxy, "bäd: it is")
         self.assertEqual((error.type_name, error.text, str(error)),
-                         ("ValueError", "bäd: it is", "ValueError: bäd: it is"))
+                         ("ValueError", "bäd: it is", "bäd: it is"))
         self.assertRegex(error.traceback, r"(?s)^Traceback \(most recent call last\):\n"
                          r".*python_worker\.py.*in raise_value_error\n.*ValueError: bäd: it is$")
         self.assertIn("ValueError: bäd: it is\n\nTraceback", error.message)

@@ -88,6 +88,25 @@ call_clear (Call *self)
   return 0;
 }
 
+/* As asyncio does it with a future of its own. */
+static gboolean
+tell_loop (Call *self)
+{
+  PyObject *context, *result = NULL;
+
+  if (self->loop == NULL)
+    return FALSE;
+  context = Py_BuildValue ("{s:s,s:O,s:O}", "message", "the error of a call was never asked for", "exception",
+                           self->outcome, "future", self);
+  if (context != NULL)
+    result = PyObject_CallMethod (self->loop, "call_exception_handler", "N", context);
+  if (result == NULL)
+    PyErr_Clear ();
+  Py_XDECREF (result);
+
+  return result != NULL;
+}
+
 static void
 call_finalize (PyObject *object)
 {
@@ -98,8 +117,11 @@ call_finalize (PyObject *object)
     return;
 
   PyErr_Fetch (&type, &value, &traceback);
-  PyErr_Restore (Py_NewRef (Py_TYPE (self->outcome)), Py_NewRef (self->outcome), NULL);
-  PyErr_WriteUnraisable (object);
+  if (!tell_loop (self))
+    {
+      PyErr_Restore (Py_NewRef (Py_TYPE (self->outcome)), Py_NewRef (self->outcome), NULL);
+      PyErr_WriteUnraisable (object);
+    }
   PyErr_Restore (type, value, traceback);
 }
 
@@ -253,10 +275,20 @@ call_cancelled (Call     *self,
 }
 
 static PyObject *
-make_cancelled_error (Call *self)
+get_from_asyncio (const char *name)
 {
   PyObject *asyncio = PyImport_ImportModule ("asyncio");
-  PyObject *type = asyncio != NULL ? PyObject_GetAttrString (asyncio, "CancelledError") : NULL;
+  PyObject *found = asyncio != NULL ? PyObject_GetAttrString (asyncio, name) : NULL;
+
+  Py_XDECREF (asyncio);
+
+  return found;
+}
+
+static PyObject *
+make_cancelled_error (Call *self)
+{
+  PyObject *type = get_from_asyncio ("CancelledError");
   PyObject *error = NULL;
 
   if (type != NULL && self->outcome != NULL && self->outcome != Py_None)
@@ -264,7 +296,6 @@ make_cancelled_error (Call *self)
   else if (type != NULL)
     error = PyObject_CallNoArgs (type);
   Py_XDECREF (type);
-  Py_XDECREF (asyncio);
 
   return error;
 }
@@ -277,7 +308,11 @@ check_outcome (Call *self)
 
   if (self->state == AFRPC_PYTHON_CALL_PENDING)
     {
-      PyErr_SetString (PyExc_RuntimeError, "the call is not done yet");
+      PyObject *type = get_from_asyncio ("InvalidStateError");
+
+      if (type != NULL)
+        PyErr_SetString (type, "the call is not done yet");
+      Py_XDECREF (type);
       return FALSE;
     }
   if (self->state == AFRPC_PYTHON_CALL_CANCELLED)

@@ -7,7 +7,8 @@
 
 #include <unistd.h>
 
-/* How exceptions travel. There is no such domain in a program, so that it sees AFRPC_ERROR_REMOTE. */
+/* How exceptions travel. There is no such domain in a program, so that it sees AFRPC_ERROR_REMOTE. The code is that
+ * of the package's module _exceptions. */
 #define EXCEPTION_DOMAIN "python-exception"
 
 static GError *
@@ -56,7 +57,7 @@ afrpc_python_host_take_error (int         code,
   if (name != NULL && code < 0)
     error = text_error (g_quark_from_string (name), own_code, prefix, text);
   else
-    error = text_error (domain, MAX (code, 0), prefix, text);
+    error = text_error (domain, code >= 0 ? code : own_code, prefix, text);
 
   Py_XDECREF (described);
   Py_XDECREF (type);

@@ -18,8 +18,6 @@ KINDS = ("a function of the sync backend", "a function of the async backend", "a
          "a done function", "a function to run")
 
 CO_COROUTINE = 0x80
-TEXT_MAX = 16384       # characters of an exception's own words that are sent
-TRACEBACK_MAX = 32768  # characters of its traceback that are sent
 
 # What code that is evaluated is in, instead of the program that runs the host
 main = type(sys)("__main__")
@@ -143,42 +141,15 @@ def describe(error):
     """(domain or None, code, text) of an exception."""
     if isinstance(error, FunctionError):
         return None, 0, str(error)
-    domain, code = getattr(error, "domain", None), getattr(error, "code", None)
-    message = getattr(error, "message", None)
-    if isinstance(domain, str) and isinstance(code, int) and isinstance(message, str):
+    try:
+        domain, code, message = error.domain, error.code, error.message
+    except Exception:  # there are none, or what tells them fails
+        domain = None
+    if isinstance(domain, str) and isinstance(code, int) and isinstance(message, str) and -1 << 31 <= code < 1 << 31:
         return domain, code, message
-    return None, 0, words(error)
+    from . import _exceptions
 
-
-def words(error):
-    name = type(error).__qualname__
-    if type(error).__module__ not in ("builtins", "__main__"):
-        name = f"{type(error).__module__}.{name}"
-    try:
-        text = str(error)
-    except Exception:
-        text = "<its text cannot be had>"
-    text = clean(f"{name}: {text}" if text else name)[:TEXT_MAX]
-    try:
-        trace = clean(format_traceback(error))
-    except BaseException:
-        return text
-    if len(trace) > TRACEBACK_MAX:
-        trace = "Traceback (most recent call last):\n  ...\n" + trace[-TRACEBACK_MAX:]
-    return f"{text}\n\n{trace}"
-
-
-def clean(text):
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
-
-
-def format_traceback(error):
-    import linecache
-    import traceback
-
-    for name, code in evaluated.items():
-        linecache.cache[name] = (len(code), None, code.splitlines(True), name)
-    return "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip("\n")
+    return None, *_exceptions.pack(error, evaluated)
 
 
 def make_socket(fd):

@@ -8,39 +8,16 @@ from gi.module import get_introspection_module
 from gi.overrides import override
 from gi.repository import Gio, GLib
 
-from afrpc import Buffer, Tagged, Variant, _proxy
+from afrpc import Buffer, Tagged, Variant, _errors, _proxy
+from afrpc._errors import NotStarted, RemoteError, TimeoutError, WorkerDied
 from afrpc._proxy import PendingCall
 
 Afrpc = get_introspection_module("Afrpc")
 
-__all__ = ["Buffer", "Host", "PendingCall", "Process", "Proxy", "RemoteError", "Serialiser", "Tagged", "Variant"]
+__all__ = ["Buffer", "Host", "NotStarted", "PendingCall", "Process", "Proxy", "RemoteError", "Serialiser", "Tagged",
+           "TimeoutError", "Variant", "WorkerDied"]
 
-_EXCEPTION = "python-exception 0: "
-_TRACEBACK = "\n\nTraceback (most recent call last):\n"
-
-
-class RemoteError(GLib.Error):
-    """An exception of a worker's function in Python.
-
-    type_name is the name of its class, text its own words, traceback what Python would have
-    printed.
-    """
-
-    def __init__(self, message, domain, code):
-        super().__init__(message, domain, code)
-        words, separator, trace = message[len(_EXCEPTION):].partition(_TRACEBACK)
-        self.traceback = separator.lstrip("\n") + trace if separator else ""
-        self.type_name, _, self.text = words.partition(": ")
-
-    def __str__(self):
-        return f"{self.type_name}: {self.text}" if self.text else self.type_name
-
-
-def _improve(error):
-    if error.message.startswith(_EXCEPTION) and \
-            error.matches(Afrpc.error_quark(), Afrpc.Error.REMOTE):
-        return RemoteError(error.message, error.domain, error.code)
-    return error
+_errors.set_up(Afrpc)
 
 
 def _drive(loop):
@@ -49,7 +26,7 @@ def _drive(loop):
     return aio.drive(loop)
 
 
-_proxy.set_hooks(_improve, _drive)
+_proxy.set_hooks(_errors.improve, _drive)
 
 
 def _get_fd(file):
@@ -73,7 +50,7 @@ def _wait(start, finish, cancellable):
         try:
             value = finish(result)
         except GLib.Error as error:
-            call._set_exception(_improve(error))
+            call._set_exception(_errors.improve(error))
         else:
             call._set_result(value)
 

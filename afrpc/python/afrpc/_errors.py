@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a program in Python gets to see of errors: exceptions by class, and those of workers in Python
+as what they were, as far as that is known here."""
+import builtins
+import re
+
+from gi.repository import Gio, GLib
+
+from . import _exceptions
+
+_PREFIX = re.compile(r"python-exception (-?\d{1,10}): ")
+# Attributes that an error of GLib has, and a RemoteError.
+_OWN = ("message", "domain", "code", "type_name", "text", "traceback")
+
+_registered = {}  # "module.name" -> class
+_made = {}        # class -> the same that is a RemoteError as well
+
+
+class WorkerDied(GLib.Error):
+    """The worker ended while it ran the call."""
+
+
+class NotStarted(GLib.Error):
+    """The worker ended before it started the call, which is safe to be made again."""
+
+
+class TimeoutError(GLib.Error, builtins.TimeoutError):
+    """The time limit of a call has passed."""
+
+
+class RemoteTraceback(Exception):
+    """The cause of a RemoteError, so that Python prints what the worker would have printed."""
+
+    def __init__(self, traceback):
+        super().__init__(traceback)
+        self.traceback = traceback
+
+    def __str__(self):
+        return f'\n"""\n{self.traceback}\n"""'
+
+
+class RemoteError(GLib.Error):
+    """An exception of a worker's function in Python.
+
+    type_name is the name of its class, text its own words, traceback what Python would have printed. It is an
+    instance of that class, too, if the class is one of Python's own, has been imported by this program, or
+    was registered.
+    """
+
+    def __init__(self, message="", domain="afrpc-error-quark", code=0):
+        super().__init__(message, domain, code)
+        words = _exceptions.unpack(*_split(message))[0]
+        self.type_name, _, self.text = words.partition(": ")
+        self.traceback = ""
+
+    def __str__(self):
+        return f"{self.type_name}: {self.text}" if self.text else self.type_name
+
+    def __repr__(self):
+        return f"Afrpc.RemoteError({str(self)!r})"
+
+    def __reduce__(self):
+        return improve_parts, (self.message, self.domain, self.code)
+
+    @staticmethod
+    def register(cls):
+        """Has exceptions of that name be instances of a class, which need not lie where the worker has it: the
+        name of its module counts, or "__main__" for what was evaluated there. Returns the class."""
+        if not _exceptions.is_exception(cls):
+            raise TypeError(f"{cls!r} is not a class of errors")
+        _registered[f"{cls.__module__}.{cls.__qualname__}"] = cls
+        _registered[f"__main__.{cls.__qualname__}"] = cls
+        return cls
+
+
+def _split(message):
+    """(code, message) of an exception"""
+    found = _PREFIX.match(message)
+    return (int(found[1]), message[found.end():]) if found else (len(message), message)
+
+
+class _Same:
+    """What a RemoteError says as an instance of another class."""
+
+    def __str__(self):
+        # It may be of a class that is not here, only of one above that.
+        return self.text if self.type_name == _exceptions.get_name(type(self)) else RemoteError.__str__(self)
+
+    def __repr__(self):
+        return f"{self.type_name}({', '.join(map(repr, self.args))})"
+
+
+class _Group:
+    """Groups have a message that is read only, which is shorter than that of the error."""
+
+    @property
+    def message(self):
+        return vars(self).get("_message", "")
+
+    @message.setter
+    def message(self, message):
+        vars(self)["_message"] = message
+
+
+def _make_class(cls):
+    """The class that is a RemoteError as well; None if there can be none."""
+    made = _made.get(cls)
+    if made is None:
+        bases = (_Same, RemoteError, cls)
+        if issubclass(cls, BaseExceptionGroup):
+            bases = (_Group, *bases)
+        try:
+            made = type(cls.__name__, bases, {"__module__": cls.__module__, "__qualname__": cls.__qualname__,
+                                              "__doc__": cls.__doc__})
+        except TypeError:  # what one has in memory leaves no room for the other
+            return None
+        _made[cls] = made
+    return made
+
+
+def _make(cls, args, message, domain, code):
+    """An instance without any code of the class itself, which would get what a worker may have made up."""
+    made = _make_class(cls)
+    if made is None:
+        return None
+    native = next(base for base in cls.__mro__ if _exceptions.is_static(base))
+    try:
+        error = native.__new__(made, *args)
+        native.__init__(error, *args)
+        args = error.args
+    except Exception:  # they do not fit
+        return None
+    RemoteError.__init__(error, message, domain, code)
+    error.args = args
+    return error
+
+
+def _get_candidates(words, details):
+    """The classes that it may be an instance of, the best first."""
+    name = words.partition(": ")[0]
+    module, base = "builtins", None
+    if details is not None:
+        given = details.get("class")
+        if isinstance(given, list) and len(given) == 2 and all(isinstance(part, str) for part in given):
+            module, name = given
+        base = details.get("base")
+    found = _exceptions.find_class(module, name, _registered)
+    if found is not None and not issubclass(found, GLib.Error):
+        yield found
+    found = vars(builtins).get(base) if isinstance(base, str) else None
+    if _exceptions.is_exception(found):
+        yield found
+
+
+def _get_args(words, details, depth):
+    text = words.partition(": ")[2]
+    if details is None:
+        return (text,) if text else ()
+    try:
+        args = _exceptions.decode(details.get("args"))
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        args = None
+    if not isinstance(args, tuple):
+        args = (text,) if text else ()
+    group = details.get("group")
+    if isinstance(group, list) and depth < _exceptions.DEPTH_MAX:
+        return str(args[0]) if args else text, [_revive(one, depth + 1) for one in group]
+    return args
+
+
+def _adorn(error, details, depth):
+    """Gives an error what belongs to it besides its arguments."""
+    attributes = details.get("attributes")
+    for name, value in attributes.items() if isinstance(attributes, dict) else ():
+        if name not in _OWN and not name.startswith("__"):
+            try:
+                vars(error)[name] = _exceptions.decode(value)
+            except (ValueError, TypeError, AttributeError, RecursionError):
+                pass
+    notes = details.get("notes")
+    if isinstance(notes, list):
+        for note in notes:
+            if isinstance(note, str):
+                error.add_note(note)
+    if depth < _exceptions.DEPTH_MAX:
+        if isinstance(details.get("cause"), dict):
+            error.__cause__ = _revive(details["cause"], depth + 1)
+        elif isinstance(details.get("context"), dict):
+            error.__context__ = _revive(details["context"], depth + 1)
+
+
+def _build(words, details, message, domain, code, depth):
+    for cls in _get_candidates(words, details):
+        error = _make(cls, _get_args(words, details, depth), message, domain, code)
+        if error is not None:
+            break
+    else:
+        error = RemoteError(message, domain, code)
+    error.type_name, _, error.text = words.partition(": ")
+    if details is not None:
+        _adorn(error, details, depth)
+    return error
+
+
+def _revive(details, depth):
+    """An exception that belongs to another one."""
+    words = details.get("words") if isinstance(details, dict) else None
+    if not isinstance(words, str):
+        words, details = "an exception", None
+    return _build(words, details, words, "afrpc-error-quark", _REMOTE, depth)
+
+
+def improve_parts(message, domain, code):
+    return improve(GLib.Error(message, domain, code))
+
+
+def improve(error):
+    """The exception that a GLib.Error is better told by; itself if there is none."""
+    key = error.domain, error.code
+    if key != (_AFRPC, _REMOTE) or not _PREFIX.match(error.message):
+        better = _classes.get(key)
+        return better(error.message, *key) if better is not None and type(error) is GLib.Error else error
+
+    words, traceback, details = _exceptions.unpack(*_split(error.message))
+    made = _build(words, details, error.message, *key, 0)
+    made.traceback = traceback
+    if traceback:
+        # At the end of what has led to it.
+        last, seen = made, 0
+        while (last.__cause__ or last.__context__) is not None and seen < _exceptions.DEPTH_MAX:
+            last, seen = last.__cause__ or last.__context__, seen + 1
+        last.__cause__ = RemoteTraceback(traceback)
+    return made
+
+
+def set_up(module):
+    """Once the library is there, whose numbers this needs."""
+    global _AFRPC, _REMOTE, _classes
+
+    _AFRPC = GLib.quark_to_string(module.error_quark())
+    _REMOTE = int(module.Error.REMOTE)
+    _classes = {(_AFRPC, int(module.Error.DIED)): WorkerDied,
+                (_AFRPC, int(module.Error.NOT_STARTED)): NotStarted,
+                (GLib.quark_to_string(Gio.io_error_quark()), int(Gio.IOErrorEnum.TIMED_OUT)): TimeoutError}

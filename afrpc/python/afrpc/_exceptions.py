@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""How exceptions travel: as the message of an error, for readers in any language. It begins with the
+class and the words of the exception, whose number of characters is the error's code; then follows what Python
+prints of it. What that does not say, such as arguments, is a last line of JSON: the code is negative then.
+
+A worker packs them. A program reads what a worker may have made up, and loads nothing on its word.
+"""
+import sys
+
+TEXT_MAX = 16384       # characters of an exception's own words that are sent
+TRACEBACK_MAX = 32768  # characters of its traceback that are sent
+DETAILS_MAX = 8192     # characters of JSON
+DEPTH_MAX = 8          # of values in each other, causes of causes, and groups of groups
+ITEMS_MAX = 256        # of one list, dictionary or group
+
+# What arguments and attributes may be, besides those below.
+PLAIN = (type(None), bool, int, float, str)
+# Raised elsewhere, these would end a loop rather than be an error.
+NEVER = ("StopIteration", "StopAsyncIteration")
+
+
+def is_exception(cls):
+    """Whether it is the class of errors: not of what ends programs, tasks or loops."""
+    return isinstance(cls, type) and Exception in cls.__mro__ and \
+        not any(base.__name__ in NEVER for base in cls.__mro__ if base.__module__ == "builtins")
+
+
+def is_static(cls):
+    return not cls.__flags__ & 1 << 9  # Py_TPFLAGS_HEAPTYPE
+
+
+# In a worker
+
+def clean(text):
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+def get_name(cls):
+    if cls.__module__ in ("builtins", "__main__"):
+        return cls.__qualname__
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def get_words(error):
+    name = get_name(type(error))
+    try:
+        text = str(error)
+    except Exception:
+        text = "<its text cannot be had>"
+    return clean(f"{name}: {text}" if text else name)[:TEXT_MAX]
+
+
+def get_traceback(error, evaluated):
+    import linecache
+    import traceback
+
+    for name, code in evaluated.items():
+        linecache.cache[name] = (len(code), None, code.splitlines(True), name)
+    trace = clean("".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip("\n"))
+    if len(trace) > TRACEBACK_MAX:
+        trace = "Traceback (most recent call last):\n  ...\n" + trace[-TRACEBACK_MAX:]
+    return trace
+
+
+def encode(value, depth=0):
+    """As what JSON has: lists as they are; tuples, bytes and dictionaries in a dictionary that says so."""
+    kind = type(value)
+    if kind in PLAIN:
+        return value
+    if kind is bytes:
+        return {"bytes": value.hex()}
+    if kind not in (list, tuple, dict) or depth == DEPTH_MAX or len(value) > ITEMS_MAX:
+        raise ValueError
+    if kind is dict:
+        return {"dict": [[encode(part, depth + 1) for part in item] for item in value.items()]}
+    parts = [encode(part, depth + 1) for part in value]
+    return parts if kind is list else {"tuple": parts}
+
+
+def encode_dict(values):
+    """Those of them that can be sent."""
+    made = {}
+    for name, value in list(values.items())[:ITEMS_MAX]:
+        try:
+            made[name] = encode(value)
+        except ValueError:
+            pass
+    return made
+
+
+def get_chained(error):
+    if error.__cause__ is not None:
+        return "cause", error.__cause__
+    if error.__context__ is not None and not error.__suppress_context__:
+        return "context", error.__context__
+    return None, None
+
+
+def describe(error, depth=0):
+    cls = type(error)
+    details = {"class": [cls.__module__, cls.__qualname__]}
+    if cls.__module__ != "builtins":
+        details["base"] = next(base.__name__ for base in cls.__mro__ if base.__module__ == "builtins")
+    details["words"] = get_words(error)[:TEXT_MAX // 16]
+    try:
+        details["args"] = encode(get_args(error))
+    except ValueError:
+        pass
+    attributes = dict(vars(error))
+    notes = attributes.pop("__notes__", None)
+    if isinstance(notes, list):
+        details["notes"] = [clean(note) for note in notes[:ITEMS_MAX] if isinstance(note, str)]
+    if attributes:
+        details["attributes"] = encode_dict(attributes)
+    if depth < DEPTH_MAX:
+        how, chained = get_chained(error)
+        if chained is not None:
+            details[how] = describe(chained, depth + 1)
+        if isinstance(error, BaseExceptionGroup):
+            details["group"] = [describe(one, depth + 1) for one in error.exceptions[:ITEMS_MAX]]
+    return details
+
+
+def get_args(error):
+    if isinstance(error, BaseExceptionGroup):
+        return (error.message,)
+    if isinstance(error, OSError) and error.filename is not None:
+        return (*error.args[:2], error.filename, None, error.filename2)[:3 if error.filename2 is None else 5]
+    return error.args
+
+
+def is_told_by_words(error):
+    cls = type(error)
+    return cls.__module__ == "builtins" and get_chained(error) == (None, None) and not vars(error) and \
+        not isinstance(error, BaseExceptionGroup) and \
+        (not error.args or len(error.args) == 1 and type(error.args[0]) is str and cls is not KeyError)
+
+
+def pack(error, evaluated):
+    """(code, message)"""
+    words = get_words(error)
+    try:
+        message = f"{words}\n\n{get_traceback(error, evaluated)}"
+    except BaseException:
+        return len(words), words
+    try:
+        if is_told_by_words(error):
+            return len(words), message
+        import json
+
+        details = json.dumps(describe(error), separators=(",", ":"))
+        if len(details) > DETAILS_MAX or len(message.encode()) + len(details) > 65000:
+            return len(words), message
+    except BaseException:  # what it is asked for is its own code
+        return len(words), message
+    return -len(words), f"{message}\n\n{details}"
+
+
+# In a program
+
+def decode(value):
+    if isinstance(value, list):
+        return [decode(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    (kind, parts), = value.items()
+    if kind == "bytes":
+        return bytes.fromhex(parts)
+    if kind == "tuple":
+        return tuple(decode(part) for part in parts)
+    if kind == "dict":
+        return {decode(key): decode(part) for key, part in parts}
+    raise ValueError(kind)
+
+
+def unpack(code, message):
+    """(words, traceback, details or None)"""
+    length = min(abs(code), len(message))
+    words, rest = message[:length], message[length:].lstrip("\n")
+    details = None
+    if code < 0:
+        rest, _, line = rest.rpartition("\n\n")
+        try:
+            import json
+
+            details = json.loads(line) if len(line) <= DETAILS_MAX else None
+        except (ValueError, RecursionError):
+            pass
+        if not isinstance(details, dict):
+            details = None
+    return words, rest, details
+
+
+def get_names(thing):
+    """What a module or a class has, without anything that could be computed, or loaded, when it is asked for."""
+    if issubclass(type(thing), type):
+        return type.__dict__["__dict__"].__get__(thing)
+    return object.__getattribute__(thing, "__dict__") if issubclass(type(thing), type(sys)) else {}
+
+
+def find_class(module, name, registered):
+    """The class of that name, if it is there already: nothing is imported on a worker's word."""
+    found = registered.get(f"{module}.{name}")
+    if found is not None or module == "__main__":
+        return found
+    found = sys.modules.get(module)
+    for part in name.split("."):
+        found = get_names(found).get(part)
+    return found if is_exception(found) else None

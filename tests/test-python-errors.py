@@ -1,0 +1,304 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Errors as exceptions in a program: by class, as what they were in a worker, and from a worker that lies."""
+import asyncio
+import builtins
+import gc
+import os
+import pickle
+import sys
+import traceback
+import unittest
+
+import gi
+
+gi.require_version("Afrpc", "1.0")
+from gi.repository import Afrpc, Gio, GLib  # noqa: E402
+
+import afrpc.aio  # noqa: E402
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+WORKER = os.path.join(HERE, "workers", "python_errors.py")
+
+template = Afrpc.Process.new_exec("python").require(WORKER)
+proxy = Afrpc.Proxy(process=template.fork(), function="raise_it")
+lies = Afrpc.Proxy(process=template.fork(), function="make_up")
+details = Afrpc.Proxy(process=template.fork(), function="make_up_details")
+
+
+def caught(proxy, *args):
+    try:
+        proxy.invoke_sync(*args)
+    except Exception as error:
+        return error
+    raise AssertionError("there was no error")
+
+
+class Unlucky(LookupError):
+    __module__ = "python_errors"
+    made = 0
+
+    def __new__(cls, *args):
+        Unlucky.made += 1
+        return super().__new__(cls)
+
+
+class Exceptions(unittest.TestCase):
+    def assert_is(self, error, cls, text, args=None):
+        self.assertIsInstance(error, Afrpc.RemoteError)
+        self.assertIsInstance(error, cls)
+        self.assertTrue(error.matches(Afrpc.error_quark(), Afrpc.Error.REMOTE))
+        self.assertEqual(error.text, text)
+        self.assertEqual(error.args, (text,) if args is None else args)
+        again = pickle.loads(pickle.dumps(error))
+        self.assertIs(type(again), type(error))
+        for name in "args", "text", "traceback", "type_name", "message", "code", "domain":
+            self.assertEqual(getattr(again, name), getattr(error, name), name)
+
+    def test_of_python(self):
+        for code, cls, text, args in (
+                ("raise ValueError('not: today')", ValueError, "not: today", None),
+                ("raise ValueError", ValueError, "", ()),
+                ("raise ValueError('a\\n\\nTraceback (most recent call last):\\n fake')", ValueError,
+                 "a\n\nTraceback (most recent call last):\n fake", None),
+                ("raise ValueError(1, b'\\xff', [None, {'a': (1.5,)}])", ValueError,
+                 "(1, b'\\xff', [None, {'a': (1.5,)}])", (1, b"\xff", [None, {"a": (1.5,)}])),
+                ("raise ValueError('a\\0\\ud800b')", ValueError, "a\\x00\\ud800b", None),
+                ("{}['key']", KeyError, "'key'", ("key",)),
+                ("1 / 0", ZeroDivisionError, "division by zero", None),
+                ("b'\\xff'.decode()", UnicodeDecodeError,
+                 "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",
+                 ("utf-8", b"\xff", 0, 1, "invalid start byte")),
+                ("raise TypeError(object)", TypeError, "<class 'object'>", None),
+                ("raise TimeoutError('late')", builtins.TimeoutError, "late", None)):
+            with self.subTest(code):
+                error = caught(proxy, code)
+                self.assert_is(error, cls, text, args)
+                self.assertEqual((error.type_name, str(error)), (cls.__name__, text))
+                self.assertEqual(type(error).__name__, cls.__name__)
+                self.assertIn(cls.__name__, error.traceback)
+        self.assertNotIsInstance(error, Afrpc.TimeoutError)
+
+    def test_of_the_system(self):
+        error = caught(proxy, "open('/nonexistent/ü')")
+        self.assertIsInstance(error, FileNotFoundError)
+        self.assertEqual((error.errno, error.filename, error.strerror),
+                         (2, "/nonexistent/ü", os.strerror(2)))
+        self.assertEqual(pickle.loads(pickle.dumps(error)).filename, "/nonexistent/ü")
+        error = caught(proxy, "import os; os.rename('/nonexistent/a', '/nonexistent/b')")
+        self.assertEqual((error.filename, error.filename2), ("/nonexistent/a", "/nonexistent/b"))
+
+    def test_plain(self):
+        """Those that would end something else here are none of these."""
+        for code in ("raise KeyboardInterrupt", "raise GeneratorExit", "raise StopIteration(5)",
+                     "raise StopAsyncIteration", "import asyncio; raise asyncio.CancelledError",
+                     "raise BaseException('base')", "raise BaseExceptionGroup('', [KeyboardInterrupt()])"):
+            with self.subTest(code):
+                error = caught(proxy, code)
+                self.assertIs(type(error), Afrpc.RemoteError)
+                self.assertTrue(code.rpartition(".")[2].removeprefix("raise ").startswith(
+                    error.type_name.rpartition(".")[2]), error.type_name)
+
+    def test_of_modules(self):
+        code = "raise Unlucky('file', 3)"
+        error = caught(proxy, code)
+        self.assert_is(error, LookupError, "file:3")
+        self.assertEqual((error.path, error.line), ("file", 3))
+        self.assertFalse(hasattr(error, "unsendable"))
+        self.assertEqual((error.type_name, str(error)), ("python_errors.Unlucky",
+                                                         "python_errors.Unlucky: file:3"))
+        self.assertNotIn("python_errors", sys.modules)
+
+        sys.modules["python_errors"] = module = type(sys)("python_errors")
+        module.Unlucky = Unlucky
+        try:
+            error = caught(proxy, code)
+        finally:
+            del sys.modules["python_errors"]
+        self.assertIsInstance(error, Unlucky)
+        self.assertEqual((error.path, str(error), Unlucky.made), ("file", "file:3", 0))
+
+        error = caught(proxy, "import json; json.loads('{')")
+        self.assertIsInstance(error, __import__("json").JSONDecodeError)
+        self.assertEqual((error.lineno, error.pos), (1, 1))
+
+    def test_registered(self):
+        class Hidden(ValueError):
+            __qualname__ = "Hidden"
+            __module__ = "python_errors"
+
+        self.assertIs(Afrpc.RemoteError.register(Hidden), Hidden)
+        self.assertIsInstance(caught(proxy, "raise Hidden(5)"), Hidden)
+        for wrong in KeyboardInterrupt, StopIteration, int, 5:
+            with self.assertRaises(TypeError):
+                Afrpc.RemoteError.register(wrong)
+
+    def test_odd(self):
+        error = caught(proxy, "raise Odd('odd')")
+        self.assertEqual((error.type_name, error.text), ("python_errors.Odd", "odd"))
+        self.assertIn("Traceback", error.traceback)
+
+    def test_chain(self):
+        error = caught(proxy, "try:\n {}['key']\nexcept KeyError as e:\n raise RuntimeError('second') from e")
+        self.assertIsInstance(error, RuntimeError)
+        self.assertIsInstance(error.__cause__, KeyError)
+        self.assertEqual(error.__cause__.args, ("key",))
+        error = caught(proxy, "try:\n {}['key']\nexcept KeyError as e:\n raise RuntimeError('second')")
+        self.assertIsInstance(error.__context__, KeyError)
+        self.assertFalse(error.__suppress_context__)
+        error = caught(proxy, "try:\n {}['key']\nexcept KeyError as e:\n raise ValueError('second') from None")
+        self.assertNotIsInstance(error.__cause__, KeyError)
+
+    def test_notes_and_groups(self):
+        error = caught(proxy, "e = ValueError('it')\ne.add_note('a note')\nraise e")
+        self.assertEqual(error.__notes__, ["a note"])
+        code = "raise ExceptionGroup('many', [ValueError(1), ExceptionGroup('in', [{}.__class__ and KeyError('k')])])"
+        error = caught(proxy, code)
+        self.assertIsInstance(error, ExceptionGroup)
+        self.assertEqual(error.text, "many (2 sub-exceptions)")
+        self.assertEqual(error.exceptions[0].args, (1,))
+        found = []
+        try:
+            raise error
+        except* KeyError as group:
+            found += group.exceptions[0].exceptions
+        except* ValueError as group:
+            found += group.exceptions
+        self.assertEqual([one.args for one in found], [("k",), (1,)])
+        self.assertEqual(len(pickle.loads(pickle.dumps(error)).exceptions), 2)
+
+    def test_printed(self):
+        for code in ("raise ValueError('here')",
+                     "try:\n {}['key']\nexcept KeyError as e:\n raise ValueError('here') from e"):
+            printed = "".join(traceback.format_exception(caught(proxy, code)))
+            self.assertIn("in raise_it\n", printed)
+            self.assertIn("\nValueError: here\n\"\"\"\n", printed)
+            self.assertTrue(printed.endswith("\nValueError: here\n"), printed)
+
+    def test_large(self):
+        error = caught(proxy, "raise ValueError('ü' * 100000, 1)")
+        self.assertIsInstance(error, ValueError)
+        self.assertLess(len(error.message.encode()), 65536 + 100)
+        deep = "[" * 50 + "]" * 50
+        for code in f"raise ValueError({deep}, 1)", "a = []\na.append(a)\nraise ValueError(a)":
+            self.assertIsInstance(caught(proxy, code), ValueError)
+
+    def test_made_up(self):
+        for message in "", "ValueError", "ValueError: x", "Nonsense: x", "OSError\n\n{}", "a.b.c: x", ": ", "\n\n":
+            for code in 0, 5, -5, 10**6, -10**6, 2**31 - 1, -2**31:
+                error = caught(lies, message, code)
+                self.assertIsInstance(error, Afrpc.RemoteError)
+                pickle.loads(pickle.dumps(error))
+                str(error), repr(error)
+
+    def test_made_up_details(self):
+        nothing = object()
+        for made_up in (None, 5, [], {}, {"class": 5}, {"class": ["builtins", "eval"]}, {"class": ["os", "system"]},
+                        {"class": ["builtins", "SystemExit"]}, {"class": ["builtins", "StopIteration"]},
+                        {"class": ["builtins", "BaseException"], "base": "KeyboardInterrupt"},
+                        {"class": ["builtins", "ExceptionGroup"]},
+                        {"class": ["builtins", "ExceptionGroup"], "group": [5, None, {"words": 5}]},
+                        {"class": ["builtins", "ExceptionGroup"], "group": [{"words": "SystemExit"}]},
+                        {"class": ["builtins", "UnicodeDecodeError"], "args": {"tuple": [1]}},
+                        {"class": ["builtins", "OSError"], "args": {"tuple": [[], {"bytes": "00"}, None]}},
+                        {"class": ["builtins", "ValueError"], "args": {"tuple": 5}},
+                        {"class": ["builtins", "ValueError"], "args": {"bytes": "x"}},
+                        {"class": ["builtins", "ValueError"], "args": {"dict": [[[], 1]]}},
+                        {"class": ["builtins", "ValueError"], "args": {}},
+                        {"class": ["builtins", "ValueError"], "notes": [5], "attributes": [1]},
+                        {"class": ["builtins", "ValueError"],
+                         "attributes": {"code": 7, "__class__": 5, "message": "no", "fine": {"bytes": 7}}},
+                        {"class": ["gi.repository.GLib", "GError"]}, {"class": ["gi._error", "GError"]},
+                        {"class": ["afrpc._errors", "RemoteError"]},
+                        {"class": ["builtins", "ValueError"], "cause": 5, "context": []},
+                        {"class": ["builtins", "ValueError"], "cause": {"class": ["builtins", "SystemExit"]}}):
+            with self.subTest(made_up):
+                error = caught(details, made_up)
+                self.assertIsInstance(error, Afrpc.RemoteError)
+                self.assertNotIsInstance(error, (SystemExit, KeyboardInterrupt, StopIteration))
+                self.assertTrue(error.matches(Afrpc.error_quark(), Afrpc.Error.REMOTE))
+                self.assertTrue(error.message.startswith("python-exception -19: ValueError: made up"))
+                self.assertIs(vars(error).get("__class__", nothing), nothing)
+                str(error), repr(error), pickle.loads(pickle.dumps(error))
+
+    def test_nothing_is_loaded(self):
+        class Lazy(type(sys)):
+            def __getattribute__(self, name):
+                raise AssertionError("was asked for")
+
+        sys.modules["lazy_module"] = Lazy("lazy_module")
+        try:
+            error = caught(details, {"class": ["lazy_module", "Error"]})
+        finally:
+            del sys.modules["lazy_module"]
+        self.assertIs(type(error), Afrpc.RemoteError)
+        caught(details, {"class": ["wsgiref", "Error"]})
+        self.assertNotIn("wsgiref", sys.modules)
+
+
+class Classes(unittest.TestCase):
+    def make(self, code, **properties):
+        process = Afrpc.Process.new_exec("python").eval(code)
+        process.set_stderr(Afrpc.Stdio.CAPTURE)
+        proxy = Afrpc.Proxy(process=process, function="run", **properties)
+        proxy.connect("error", lambda proxy, error: None)
+        return proxy
+
+    def test_died(self):
+        async def main():
+            proxy = self.make("import os\ndef run():\n os._exit(3)")
+            return await asyncio.gather(proxy(), proxy(), return_exceptions=True)
+
+        first, second = afrpc.aio.run(main())
+        self.assertIs(type(first), Afrpc.WorkerDied)
+        self.assertIs(type(second), Afrpc.NotStarted)
+        self.assertTrue(first.matches(Afrpc.error_quark(), Afrpc.Error.DIED))
+        for error in first, second:
+            again = pickle.loads(pickle.dumps(error))
+            self.assertIs(type(again), type(error))
+            self.assertEqual((again.message, again.domain, again.code), (error.message, error.domain, error.code))
+
+    def test_timeout(self):
+        async def main():
+            proxy = self.make("import afrpc\ndef run():\n while not afrpc.is_cancelled(): pass")
+            try:
+                await proxy(timeout_ms=1)
+            finally:
+                proxy.kill()
+
+        with self.assertRaises(TimeoutError) as caught:
+            afrpc.aio.run(main())
+        error = caught.exception
+        self.assertIs(type(error), Afrpc.TimeoutError)
+        self.assertTrue(error.matches(Gio.io_error_quark(), Gio.IOErrorEnum.TIMED_OUT))
+        self.assertIs(type(pickle.loads(pickle.dumps(error))), Afrpc.TimeoutError)
+        self.assertIsInstance(error, GLib.Error)
+
+    def test_not_done(self):
+        async def main():
+            call = self.make("def run(): pass")()
+            for ask in call.result, call.exception:
+                with self.assertRaises(asyncio.InvalidStateError):
+                    ask()
+            await call
+
+        afrpc.aio.run(main())
+
+    def test_never_asked_for(self):
+        told = []
+
+        async def main():
+            asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
+            proxy = self.make("def run(): raise ValueError('nobody')")
+            call = proxy()
+            await asyncio.wait([asyncio.ensure_future(proxy.close_async())])
+            self.assertTrue(call.done())
+            del call
+            gc.collect()
+
+        afrpc.aio.run(main())
+        self.assertEqual([str(context["exception"]) for context in told], ["nobody"])
+
+
+if __name__ == "__main__":
+    unittest.main()
