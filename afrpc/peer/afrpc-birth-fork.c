@@ -154,7 +154,7 @@ afrpc_birth_ask_again (AfrpcPeer *template,
       int other;
 
       if (peer->birth.n_inherited != n_steps || peer->body.state != AFRPC_BODY_AWAITED ||
-          peer->talk.state == AFRPC_TALK_OVER)
+          afrpc_talk_is_over (&peer->talk))
         continue;
 
       lost = afrpc_link_restart (&peer->talk.link, FALSE);
@@ -225,7 +225,7 @@ exec_instead (AfrpcPeer *peer,
   g_autoptr(GArray) lost = NULL;
 
   g_clear_pointer (&peer->birth.template, afrpc_peer_unref);
-  if (peer->talk.failure != NULL || peer->talk.state == AFRPC_TALK_OVER)
+  if (peer->talk.failure != NULL || afrpc_talk_is_over (&peer->talk))
     {
       afrpc_body_never (&peer->body);
       afrpc_peer_attend (peer);
@@ -251,6 +251,8 @@ exec_instead (AfrpcPeer *peer,
   decide_lost (peer, lost);
   peer->birth.n_inherited = 0;
   begin_again (peer);
+  if (peer->talk.state == AFRPC_TALK_CLOSING)
+    afrpc_link_close (&peer->talk.link);
   if (peer->birth.is_tried)
     afrpc_birth_exec (peer);
   afrpc_peer_attend (peer);
@@ -319,7 +321,7 @@ afrpc_birth_child_exited (AfrpcPeer     *template,
     {
       AfrpcPeer *peer = template->birth.reaped_for->pdata[i];
 
-      if (peer->body.pid != item->pid || peer->body.state != AFRPC_BODY_ALIVE)
+      if (peer->body.pid != item->pid || peer->body.state != AFRPC_BODY_GRANDCHILD)
         continue;
 
       afrpc_body_set_exit (&peer->body, &item->status);
@@ -373,11 +375,10 @@ afrpc_birth_greeted (AfrpcPeer *peer)
   const int pid = afrpc_link_get_sender (&peer->talk.link);
 
   /* What was heard before the template has answered is looked at when it has. */
-  if (peer->talk.link.state == AFRPC_LINK_GREETING ||
-      (peer->body.state == AFRPC_BODY_AWAITED && !peer->birth.is_template_gone))
+  if (peer->talk.link.state == AFRPC_LINK_GREETING || peer->body.state == AFRPC_BODY_AWAITED)
     return;
 
-  if (peer->body.state == AFRPC_BODY_AWAITED)
+  if (peer->body.state == AFRPC_BODY_DOUBTFUL)
     take_heard (peer, pid);
   else if (pid != 0 && !afrpc_body_prove (&peer->body, pid))
     {
@@ -392,9 +393,6 @@ afrpc_birth_greeted (AfrpcPeer *peer)
 void
 afrpc_birth_unheard (AfrpcPeer *peer)
 {
-  if (peer->body.state != AFRPC_BODY_AWAITED || !peer->birth.is_template_gone)
-    return;
-
   exec_instead (peer, TRUE);
 }
 
@@ -416,7 +414,7 @@ afrpc_birth_template_gone (AfrpcPeer *template)
         {
           if (is_hopeless_now)
             peer->birth.template_failure = g_error_copy (template->talk.failure);
-          peer->birth.is_template_gone = TRUE;
+          afrpc_body_doubt (&peer->body);
           afrpc_peer_set_deadline (peer, &peer->talk.greeting_deadline,
                                    g_get_monotonic_time () + AFRPC_PEER_GREETING_TIMEOUT_US);
           afrpc_birth_greeted (peer);

@@ -39,8 +39,7 @@ typedef struct
   GVariant *run_options;     /* (nullable): what it was taken for, for a second start */
 
   AfrpcPeer *template;       /* (nullable) (owned): what it is being forked from, until that has answered */
-  gboolean is_template_gone; /* that is not going to answer */
-  GError *template_failure;  /* (nullable): and another like it would fail in this way */
+  GError *template_failure;  /* (nullable): that is gone, and another like it would fail in this way */
   GQueue forks;              /* (element-type AfrpcPeer) (owned) being forked from this one, in order */
   gboolean asks_again;       /* on a second start: they are asked for again, each at its place among the steps */
   AfrpcPeer *reaper;         /* (nullable) (owned): whose child it is, and who tells how it ended */

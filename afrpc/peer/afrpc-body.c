@@ -15,7 +15,7 @@
 /* How long a template gets to say how its own child ended. */
 #define REAPER_PATIENCE_US (1000 * 1000)
 
-static const char *const names[] = { "none", "awaited", "alive", "unproven", "foreign", "ended", "never" };
+static const char *const names[] = { "none", "awaited", "doubtful", "child", "grandchild", "unproven", "foreign", "ended", "never" };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (names) == AFRPC_BODY_N_STATES);
 
@@ -23,15 +23,17 @@ G_STATIC_ASSERT (G_N_ELEMENTS (names) == AFRPC_BODY_N_STATES);
 #define STATE(name) (1u << AFRPC_BODY_##name)
 
 static const guint steps[AFRPC_BODY_N_STATES] = {
-  [AFRPC_BODY_NONE] = STATE (AWAITED) | STATE (ALIVE) | STATE (UNPROVEN) | STATE (FOREIGN) | STATE (NEVER),
-  [AFRPC_BODY_AWAITED] = STATE (NONE) | STATE (ALIVE) | STATE (FOREIGN) | STATE (NEVER),
-  [AFRPC_BODY_ALIVE] = STATE (ENDED),
+  [AFRPC_BODY_NONE] = STATE (AWAITED) | STATE (CHILD) | STATE (UNPROVEN) | STATE (FOREIGN) | STATE (NEVER),
+  [AFRPC_BODY_AWAITED] = STATE (NONE) | STATE (DOUBTFUL) | STATE (CHILD) | STATE (GRANDCHILD) | STATE (NEVER),
+  [AFRPC_BODY_DOUBTFUL] = STATE (NONE) | STATE (CHILD) | STATE (FOREIGN) | STATE (NEVER),
+  [AFRPC_BODY_CHILD] = STATE (ENDED),
+  [AFRPC_BODY_GRANDCHILD] = STATE (ENDED),
   [AFRPC_BODY_UNPROVEN] = STATE (FOREIGN) | STATE (ENDED),
   [AFRPC_BODY_FOREIGN] = STATE (ENDED),
 };
 
 static GMutex taken_lock;
-static GHashTable *taken; /* (element-type int) pids of children that a body reaps; guarded by taken_lock */
+static GHashTable *taken; /* (element-type int) pids of all bodies that are children; guarded by taken_lock */
 
 gboolean
 afrpc_body_is_step (AfrpcBodyState from,
@@ -56,7 +58,7 @@ afrpc_body_init (AfrpcBody *self)
   *self = (AfrpcBody) { .spawned.pidfd = -1, .tail.fd = -1, .reap_deadline = AFRPC_DEADLINES_NEVER };
 }
 
-/* Whether a process is another body's already. */
+/* Whether a child of this program is another body's already. */
 gboolean
 afrpc_body_is_taken (int pid)
 {
@@ -86,9 +88,8 @@ set_taken (int      pid,
 static void
 forget_spawned (AfrpcBody *self)
 {
-  if (self->is_reaped_here)
+  if (self->state == AFRPC_BODY_CHILD)
     set_taken (self->pid, FALSE);
-  self->is_reaped_here = FALSE;
   if (self->spawned.pidfd >= 0)
     close (self->spawned.pidfd);
   self->spawned = (AfrpcSpawned) { .pidfd = -1 };
@@ -108,6 +109,13 @@ void
 afrpc_body_await (AfrpcBody *self)
 {
   set_state (self, AFRPC_BODY_AWAITED);
+}
+
+/* Nobody is going to say that it is there but itself. */
+void
+afrpc_body_doubt (AfrpcBody *self)
+{
+  set_state (self, AFRPC_BODY_DOUBTFUL);
 }
 
 /* There was none: it has to be started in another way. */
@@ -131,14 +139,15 @@ set_known (AfrpcBody *self)
 void
 afrpc_body_take (AfrpcBody          *self,
                  const AfrpcSpawned *spawned,
-                 gboolean            is_reaped_here)
+                 gboolean            is_child)
 {
-  set_state (self, AFRPC_BODY_ALIVE);
+  set_state (self, is_child ? AFRPC_BODY_CHILD : AFRPC_BODY_GRANDCHILD);
   self->spawned = *spawned;
   set_known (self);
-  self->is_reaped_here = is_reaped_here;
-  if (is_reaped_here)
-    set_taken (self->pid, TRUE);
+  if (!is_child)
+    return;
+
+  set_taken (self->pid, TRUE);
   if (spawned->pidfd < 0)
     self->reap_deadline = 0;
 }
@@ -149,8 +158,11 @@ void
 afrpc_body_adopt (AfrpcBody          *self,
                   const AfrpcSpawned *spawned)
 {
+  g_assert (self->state != AFRPC_BODY_UNPROVEN);
+
   set_state (self, spawned->pidfd >= 0 ? AFRPC_BODY_UNPROVEN : AFRPC_BODY_FOREIGN);
-  self->spawned = *spawned;
+  if (spawned->pidfd >= 0)
+    self->spawned = *spawned;
 }
 
 /* The process at the other end of the conversation is @pid. FALSE: it is not the one that this body was given, which is
@@ -171,8 +183,9 @@ afrpc_body_prove (AfrpcBody *self,
       return TRUE;
     }
 
-  forget_spawned (self);
-  if (self->state == AFRPC_BODY_ALIVE)
+  if (self->state == AFRPC_BODY_FOREIGN)
+    forget_spawned (self);
+  else
     afrpc_body_set_exit (self, &unknown);
 
   return FALSE;
@@ -192,7 +205,7 @@ afrpc_body_kill (AfrpcBody *self,
   if (signum > 0 && signum < 64)
     self->signals_sent |= G_GUINT64_CONSTANT (1) << signum;
 
-  if (self->state == AFRPC_BODY_AWAITED || self->state == AFRPC_BODY_UNPROVEN)
+  if (self->state == AFRPC_BODY_AWAITED || self->state == AFRPC_BODY_DOUBTFUL || self->state == AFRPC_BODY_UNPROVEN)
     self->kill_signum = self->kill_signum == SIGKILL ? SIGKILL : signum;
   else if (afrpc_body_is_there (self))
     afrpc_spawn_signal (&self->spawned, signum);
@@ -210,9 +223,9 @@ afrpc_body_set_exit (AfrpcBody              *self,
   g_autofree char *text = NULL;
   gsize n_recent;
 
+  forget_spawned (self);
   set_state (self, AFRPC_BODY_ENDED);
   self->reap_deadline = AFRPC_DEADLINES_NEVER;
-  forget_spawned (self);
 
   afrpc_tail_read (&self->tail);
   text = afrpc_tail_dup (&self->tail, &n_recent);
@@ -227,10 +240,10 @@ afrpc_body_reap (AfrpcBody *self,
 {
   AfrpcSpawnStatus status = { .known = FALSE, .status = -1 };
 
-  if (self->state != AFRPC_BODY_ALIVE)
+  if (self->state != AFRPC_BODY_CHILD && self->state != AFRPC_BODY_GRANDCHILD)
     return FALSE;
 
-  if (!self->is_reaped_here)
+  if (self->state == AFRPC_BODY_GRANDCHILD)
     {
       /* Whose child it was says how it ended, if it can. */
       if (self->reap_deadline == AFRPC_DEADLINES_NEVER)

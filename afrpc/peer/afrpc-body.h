@@ -17,7 +17,9 @@ typedef enum
 {
   AFRPC_BODY_NONE,    /* not started yet */
   AFRPC_BODY_AWAITED, /* a template has been asked to fork it */
-  AFRPC_BODY_ALIVE,   /* it is this program's to reap, or its template's */
+  AFRPC_BODY_DOUBTFUL, /* and is gone without an answer: there may be one all the same, which then says so */
+  AFRPC_BODY_CHILD,   /* it is this program's to reap */
+  AFRPC_BODY_GRANDCHILD, /* its template reaps it, and says how it ended */
   AFRPC_BODY_UNPROVEN, /* as the next, and whether the pidfd that was given for it is its own is not known yet */
   AFRPC_BODY_FOREIGN, /* it is somebody else's: when and how it ends is never known */
   AFRPC_BODY_ENDED,   /* it is gone, and was reaped by whoever had to */
@@ -30,7 +32,6 @@ typedef struct
   AfrpcBodyState state;
   AfrpcSpawned spawned;   /* pid 0 unless it is there; pidfd -1: none */
   int pid;                /* 0 until it is there and known; stays after the end */
-  gboolean is_reaped_here; /* FALSE: its template reaps it, and says how it ended */
   guint64 signals_sent;   /* bits: 1 << number */
   int kill_signum;        /* 0, or what to send as soon as there is a process, and it is known which */
   AfrpcLimits limits;
@@ -43,10 +44,11 @@ void      afrpc_body_init         (AfrpcBody              *self);
 void      afrpc_body_clear        (AfrpcBody              *self);
 
 void      afrpc_body_await        (AfrpcBody              *self);
+void      afrpc_body_doubt        (AfrpcBody              *self);
 void      afrpc_body_unawait      (AfrpcBody              *self);
 void      afrpc_body_take         (AfrpcBody              *self,
                                    const AfrpcSpawned     *spawned,
-                                   gboolean                is_reaped_here);
+                                   gboolean                is_child);
 void      afrpc_body_adopt        (AfrpcBody              *self,
                                    const AfrpcSpawned     *spawned);
 void      afrpc_body_never        (AfrpcBody              *self);
@@ -75,7 +77,7 @@ afrpc_body_is_foreign (const AfrpcBody *self)
 static inline gboolean
 afrpc_body_is_there (const AfrpcBody *self)
 {
-  return self->state == AFRPC_BODY_ALIVE || afrpc_body_is_foreign (self);
+  return self->state == AFRPC_BODY_CHILD || self->state == AFRPC_BODY_GRANDCHILD || afrpc_body_is_foreign (self);
 }
 
 /* Whether nothing is going to happen to it any more. */

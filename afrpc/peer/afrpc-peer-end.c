@@ -36,11 +36,11 @@ afrpc_peer_fall_silent (AfrpcPeer *self)
   /* A command may consist of several processes: the one that reads from us ends only when we do. */
   if (is_command)
     afrpc_link_end_sending (&self->talk.link);
-  if (self->body.reap_deadline != AFRPC_DEADLINES_NEVER && self->body.spawned.pidfd < 0)
-    afrpc_peer_set_deadline (self, &self->body.reap_deadline, 0);
+  if (self->body.spawned.pidfd < 0)
+    afrpc_peer_reap (self, g_get_monotonic_time ());
   if (afrpc_body_is_there (&self->body) && self->exit_deadline == AFRPC_DEADLINES_NEVER &&
-      (self->talk.failure != NULL || self->talk.link.n_pending > 0 || !self->talk.was_closed) &&
-      !self->talk.gave_connection)
+      (self->talk.failure != NULL || self->talk.link.n_pending > 0 || !afrpc_talk_is_closed (&self->talk)) &&
+      self->talk.state != AFRPC_TALK_AWAY)
     afrpc_peer_set_deadline (self, &self->exit_deadline,
                              g_get_monotonic_time () + (is_command ? COMMAND_EXIT_GRACE_US : EXIT_GRACE_US));
   afrpc_peer_attend (self);
@@ -66,7 +66,7 @@ afrpc_peer_reap (AfrpcPeer *self,
       afrpc_birth_leave_reaper (self);
       afrpc_peer_attend (self);
     }
-  else if (self->body.state == AFRPC_BODY_ALIVE)
+  else if (self->source != NULL)
     afrpc_source_set_deadline (self->source, self->body.reap_deadline);
   afrpc_peer_update_watch (self);
 }
@@ -171,12 +171,12 @@ decide_failure (AfrpcPeer *self)
   const gboolean is_success = exit != NULL && afrpc_exit_is_success (exit) &&
                               (afrpc_transport_is_local (transport) ||
                                (transport->has_goodbye && transport->goodbye.status == 0));
-  const gboolean was_orderly = link->was_ready && exit != NULL && (self->talk.was_closed || is_success);
+  const gboolean was_orderly = link->was_ready && exit != NULL && (afrpc_talk_is_closed (&self->talk) || is_success);
   guint n_failed;
 
   afrpc_peer_fall_silent (self);
   /* Whoever is being forked for nothing ends at once. */
-  if (self->body.state == AFRPC_BODY_AWAITED)
+  if (self->body.state == AFRPC_BODY_AWAITED || self->body.state == AFRPC_BODY_DOUBTFUL)
     afrpc_body_kill (&self->body, SIGKILL);
   n_failed = decide_calls (self);
   if (self->connection_task != NULL)
@@ -224,20 +224,20 @@ afrpc_peer_has_to_decide (AfrpcPeer *self)
         return TRUE;
       break;
 
-    case AFRPC_BODY_AWAITED:
-      if (is_silent && self->birth.is_template_gone && talk->state != AFRPC_TALK_OVER)
+    case AFRPC_BODY_DOUBTFUL:
+      if (is_silent && !afrpc_talk_is_over (talk))
         return TRUE;
       break;
 
     default:
       break;
     }
-  if (talk->failure != NULL && talk->state != AFRPC_TALK_OVER)
+  if (talk->failure != NULL && !afrpc_talk_is_over (talk))
     return TRUE;
-  if (talk->state == AFRPC_TALK_OVER && afrpc_body_is_over (&self->body))
+  if (afrpc_talk_is_over (talk) && afrpc_body_is_over (&self->body))
     return !afrpc_news_has_decided (&self->news, AFRPC_NEWS_EXITED);
 
-  return talk->state == AFRPC_TALK_SILENT && talk->may_outlive && talk->was_closed && talk->link.n_pending == 0 &&
+  return talk->state == AFRPC_TALK_SILENT_CLOSED && talk->may_outlive && talk->link.n_pending == 0 &&
          !afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED);
 }
 
@@ -255,17 +255,17 @@ afrpc_peer_decide_end (AfrpcPeer *self)
       afrpc_body_set_exit (&self->body, &unknown);
       afrpc_peer_update_watch (self);
     }
-  if (self->body.state == AFRPC_BODY_AWAITED && self->birth.is_template_gone && is_read_out (self))
+  if (self->body.state == AFRPC_BODY_DOUBTFUL && is_read_out (self))
     afrpc_birth_unheard (self);
   if (self->body.state == AFRPC_BODY_ENDED && is_read_out (self) && self->talk.failure == NULL)
     afrpc_talk_fail (&self->talk, new_end_error (self));
 
   if (self->birth.forks.length > 0 && (self->talk.failure != NULL || afrpc_talk_is_silent (&self->talk)))
     afrpc_birth_template_gone (self);
-  if (self->talk.failure != NULL && self->talk.state != AFRPC_TALK_OVER && !self->has_backlog)
+  if (self->talk.failure != NULL && !afrpc_talk_is_over (&self->talk) && !self->has_backlog)
     decide_failure (self);
 
-  if (self->talk.state == AFRPC_TALK_OVER && afrpc_body_is_over (&self->body))
+  if (afrpc_talk_is_over (&self->talk) && afrpc_body_is_over (&self->body))
     {
       if (!afrpc_news_has_decided (&self->news, AFRPC_NEWS_EXITED))
         {
@@ -277,6 +277,6 @@ afrpc_peer_decide_end (AfrpcPeer *self)
           afrpc_source_unwatch (self);
         }
     }
-  else if (self->talk.may_outlive && self->talk.was_closed && self->talk.link.n_pending == 0 && is_read_out (self))
+  else if (self->talk.may_outlive && afrpc_talk_is_closed (&self->talk) && self->talk.link.n_pending == 0 && is_read_out (self))
     decide_closed (self);
 }

@@ -51,12 +51,12 @@ afrpc_peer_update_watch (AfrpcPeer *self)
   /* Nothing is told of a process that has no pid yet, unless nobody else is going to say that there is one. */
   const gboolean listens = !afrpc_talk_is_silent (talk) &&
                            (afrpc_body_is_there (&self->body) || self->body.state == AFRPC_BODY_ENDED ||
-                            (self->body.state == AFRPC_BODY_AWAITED && self->birth.is_template_gone));
+                            self->body.state == AFRPC_BODY_DOUBTFUL);
   const AfrpcTransport *transport = &talk->link.transport;
   const gboolean is_stuck =
     afrpc_transport_get_queued (transport) > 0 && !transport->writer.crowded && !talk->link.sending_ended;
-  const gboolean asks = self->body.state == AFRPC_BODY_ALIVE &&
-                        (self->body.is_reaped_here || self->body.reap_deadline == AFRPC_DEADLINES_NEVER);
+  const gboolean asks = self->body.state == AFRPC_BODY_CHILD ||
+                        (self->body.state == AFRPC_BODY_GRANDCHILD && self->body.reap_deadline == AFRPC_DEADLINES_NEVER);
 
   afrpc_source_poll (self, &self->place.socket, listens ? transport->in_fd : -1,
                      is_stuck ? G_IO_IN | G_IO_OUT : G_IO_IN);

@@ -216,7 +216,7 @@ afrpc_peer_leave (AfrpcPending *pending)
 void
 afrpc_peer_context_gone (AfrpcPeer *self)
 {
-  if (self->body.state == AFRPC_BODY_ALIVE && self->body.is_reaped_here)
+  if (self->body.state == AFRPC_BODY_CHILD)
     {
       if (self->birth.orphan_policy == AFRPC_ORPHAN_POLICY_END || self->talk.role == AFRPC_TALK_ROLE_NONE)
         afrpc_spawn_end (&self->body.spawned);
@@ -226,7 +226,7 @@ afrpc_peer_context_gone (AfrpcPeer *self)
   if (self->talk.failure == NULL)
     afrpc_talk_fail (&self->talk, g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED,
                                                "the main context of the process is gone"));
-  if (self->talk.state != AFRPC_TALK_OVER)
+  if (!afrpc_talk_is_over (&self->talk))
     {
       g_autoptr(GArray) pending = afrpc_talk_end (&self->talk);
 
@@ -305,7 +305,7 @@ gboolean
 afrpc_peer_is_abandoned (AfrpcPeer *self)
 {
   return self->is_dropped && self->talk.role == AFRPC_TALK_ROLE_NONE && self->birth.forks.length == 0 &&
-         self->birth.reaped_for->len == 0 && self->talk.state != AFRPC_TALK_OVER;
+         self->birth.reaped_for->len == 0 && !afrpc_talk_is_over (&self->talk);
 }
 
 void
@@ -326,7 +326,7 @@ afrpc_peer_act_on_drops (AfrpcPeer *self)
   self->birth.is_tried = TRUE;
   afrpc_talk_fail (&self->talk, g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the process was dropped"));
   afrpc_peer_fall_silent (self);
-  if (self->body.state == AFRPC_BODY_AWAITED)
+  if (self->body.state == AFRPC_BODY_AWAITED || self->body.state == AFRPC_BODY_DOUBTFUL)
     afrpc_body_kill (&self->body, SIGKILL);
   else
     afrpc_peer_set_deadline (self, &self->exit_deadline, g_get_monotonic_time () + AFRPC_PEER_DROP_GRACE_US);
@@ -374,7 +374,7 @@ afrpc_peer_get_n_owed (AfrpcPeer *self)
 gboolean
 afrpc_peer_is_closed (AfrpcPeer *self)
 {
-  return self->talk.was_closed || self->talk.failure != NULL;
+  return afrpc_talk_is_closed (&self->talk) || self->talk.failure != NULL;
 }
 
 /* Has something done by the thread of the context: at once if that is this one, or nobody's. @data: (transfer full) */
@@ -646,7 +646,7 @@ afrpc_peer_tell_close_tasks (AfrpcPeer *self)
 void
 afrpc_peer_close (AfrpcPeer *self)
 {
-  if (self->talk.was_closed)
+  if (afrpc_talk_is_closed (&self->talk))
     return;
 
   if (!afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED))
@@ -686,10 +686,10 @@ void
 afrpc_peer_take_body (AfrpcPeer          *self,
                       AfrpcStart          start,
                       const AfrpcSpawned *spawned,
-                      gboolean            is_reaped_here)
+                      gboolean            is_child)
 {
   self->birth.start = start;
-  afrpc_body_take (&self->body, spawned, is_reaped_here);
+  afrpc_body_take (&self->body, spawned, is_child);
   afrpc_birth_close_stdio (self);
   if (self->talk.link.state == AFRPC_LINK_GREETING && !afrpc_talk_is_silent (&self->talk))
     afrpc_peer_set_deadline (self, &self->talk.greeting_deadline,

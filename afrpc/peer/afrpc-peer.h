@@ -194,7 +194,7 @@ void        afrpc_peer_flush          (AfrpcPeer                   *self);
 void        afrpc_peer_take_body      (AfrpcPeer                   *self,
                                        AfrpcStart                   start,
                                        const AfrpcSpawned          *spawned,
-                                       gboolean                     is_reaped_here);
+                                       gboolean                     is_child);
 void        afrpc_peer_update_watch   (AfrpcPeer                   *self);
 void        afrpc_peer_attend         (AfrpcPeer                   *self);
 gint64      afrpc_peer_get_deadline   (AfrpcPeer                   *self);

@@ -5,16 +5,27 @@
 
 #include "afrpc-error.h"
 
-static const char *const names[] = { "open", "closing", "silent", "over" };
+static const char *const names[] = { "open", "closing", "away", "silent", "silent, closed", "over", "over, closed" };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (names) == AFRPC_TALK_N_STATES);
 
-/* Onwards; and from the beginning, if there was nobody to talk to. */
+#define STATE(name) (1u << AFRPC_TALK_##name)
+
+/* Bits of the states that may follow: onwards; and from silence to the beginning, if there was nobody to talk to. */
+static const guint steps[AFRPC_TALK_N_STATES] = {
+  [AFRPC_TALK_OPEN] = STATE (CLOSING) | STATE (AWAY) | STATE (SILENT),
+  [AFRPC_TALK_CLOSING] = STATE (AWAY) | STATE (SILENT_CLOSED),
+  [AFRPC_TALK_AWAY] = STATE (OVER),
+  [AFRPC_TALK_SILENT] = STATE (SILENT_CLOSED) | STATE (OPEN) | STATE (AWAY) | STATE (OVER),
+  [AFRPC_TALK_SILENT_CLOSED] = STATE (CLOSING) | STATE (OVER_CLOSED),
+  [AFRPC_TALK_OVER] = STATE (OVER_CLOSED),
+};
+
 gboolean
 afrpc_talk_is_step (AfrpcTalkState from,
                     AfrpcTalkState to)
 {
-  return (to > from && to < AFRPC_TALK_N_STATES) || (from == AFRPC_TALK_SILENT && to < AFRPC_TALK_SILENT);
+  return (steps[from] & 1u << to) != 0;
 }
 
 static void
@@ -50,7 +61,7 @@ afrpc_talk_take_role (AfrpcTalk      *self,
                       AfrpcTalkRole   role,
                       GError        **error)
 {
-  if (self->state == AFRPC_TALK_OVER)
+  if (afrpc_talk_is_over (self))
     {
       if (error != NULL)
         *error = g_error_copy (self->failure);
@@ -82,19 +93,31 @@ afrpc_talk_fail (AfrpcTalk *self,
 void
 afrpc_talk_close (AfrpcTalk *self)
 {
-  self->was_closed = TRUE;
-  if (self->state != AFRPC_TALK_OPEN)
-    return;
+  switch (self->state)
+    {
+    case AFRPC_TALK_OPEN:
+      set_state (self, AFRPC_TALK_CLOSING);
+      afrpc_link_close (&self->link);
+      break;
 
-  set_state (self, AFRPC_TALK_CLOSING);
-  afrpc_link_close (&self->link);
+    case AFRPC_TALK_SILENT:
+      set_state (self, AFRPC_TALK_SILENT_CLOSED);
+      break;
+
+    case AFRPC_TALK_OVER:
+      set_state (self, AFRPC_TALK_OVER_CLOSED);
+      break;
+
+    default:
+      break;
+    }
 }
 
 void
 afrpc_talk_fall_silent (AfrpcTalk *self)
 {
-  if (self->state < AFRPC_TALK_SILENT)
-    set_state (self, AFRPC_TALK_SILENT);
+  if (!afrpc_talk_is_silent (self))
+    set_state (self, afrpc_talk_is_closed (self) ? AFRPC_TALK_SILENT_CLOSED : AFRPC_TALK_SILENT);
   self->greeting_deadline = AFRPC_DEADLINES_NEVER;
   self->flush_deadline = AFRPC_DEADLINES_NEVER;
 }
@@ -103,8 +126,10 @@ afrpc_talk_fall_silent (AfrpcTalk *self)
 void
 afrpc_talk_restart (AfrpcTalk *self)
 {
-  if (self->state == AFRPC_TALK_SILENT)
-    set_state (self, self->was_closed ? AFRPC_TALK_CLOSING : AFRPC_TALK_OPEN);
+  g_assert (self->state != AFRPC_TALK_AWAY && !afrpc_talk_is_over (self));
+
+  if (afrpc_talk_is_silent (self))
+    set_state (self, afrpc_talk_is_closed (self) ? AFRPC_TALK_CLOSING : AFRPC_TALK_OPEN);
   self->greeting_deadline = self->flush_deadline = AFRPC_DEADLINES_NEVER;
 }
 
@@ -112,7 +137,7 @@ afrpc_talk_restart (AfrpcTalk *self)
 int
 afrpc_talk_give_away (AfrpcTalk *self)
 {
-  self->gave_connection = TRUE;
+  set_state (self, AFRPC_TALK_AWAY);
   self->link.was_ready = TRUE;
   afrpc_talk_fall_silent (self);
 
@@ -133,7 +158,7 @@ afrpc_talk_check_open (AfrpcTalk  *self,
         *error = g_error_copy (self->failure);
       return FALSE;
     }
-  if (self->was_closed)
+  if (afrpc_talk_is_closed (self))
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the proxy is closed");
       return FALSE;
@@ -180,7 +205,7 @@ afrpc_talk_next (AfrpcTalk      *self,
   AfrpcStep step;
 
   /* Whoever failed is not listened to any more once he says nothing more. */
-  if (self->state == AFRPC_TALK_OVER || (self->state == AFRPC_TALK_SILENT && self->failure != NULL))
+  if (afrpc_talk_is_over (self) || (afrpc_talk_is_silent (self) && self->failure != NULL))
     return AFRPC_STEP_AGAIN;
 
   step = afrpc_link_next (&self->link, item, error);
@@ -199,7 +224,7 @@ afrpc_talk_end (AfrpcTalk *self)
   g_assert (self->failure != NULL);
 
   afrpc_talk_fall_silent (self);
-  set_state (self, AFRPC_TALK_OVER);
+  set_state (self, afrpc_talk_is_closed (self) ? AFRPC_TALK_OVER_CLOSED : AFRPC_TALK_OVER);
 
   return afrpc_link_end (&self->link);
 }

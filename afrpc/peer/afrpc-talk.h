@@ -13,12 +13,17 @@
 
 G_BEGIN_DECLS
 
+/* What is true of both sides: whether the program still has work for the worker, and whether the worker is still heard.
+ * In this order. */
 typedef enum
 {
-  AFRPC_TALK_OPEN,    /* it may be given work */
-  AFRPC_TALK_CLOSING, /* it is given no more work, and finishes what it has */
-  AFRPC_TALK_SILENT,  /* nothing more is read; what was read may wait to be taken */
-  AFRPC_TALK_OVER,    /* each call has its outcome, and there will be no other */
+  AFRPC_TALK_OPEN,          /* it may be given work */
+  AFRPC_TALK_CLOSING,       /* it is given no more work, and finishes what it has */
+  AFRPC_TALK_AWAY,          /* somebody else goes on with the connection */
+  AFRPC_TALK_SILENT,        /* nothing more is read; what was read may wait to be taken */
+  AFRPC_TALK_SILENT_CLOSED, /* the same, where it is given no more work either */
+  AFRPC_TALK_OVER,          /* each call has its outcome, and there will be no other */
+  AFRPC_TALK_OVER_CLOSED,
   AFRPC_TALK_N_STATES,
 } AfrpcTalkState;
 
@@ -36,9 +41,7 @@ typedef struct
   AfrpcTalkState state;
   AfrpcTalkRole role;
   AfrpcLink link;
-  gboolean was_closed;         /* the program has said that there is no more work */
   gboolean may_outlive;        /* the process may go on after the conversation: it has a done function */
-  gboolean gave_connection;    /* somebody else has it now */
   AfrpcSerialiser *serialiser; /* (nullable): for what the link says is serialised */
   GError *failure;             /* (nullable): why no call can succeed any more */
   gint64 greeting_deadline;    /* AFRPC_DEADLINES_NEVER: none */
@@ -73,11 +76,25 @@ GArray   *afrpc_talk_end         (AfrpcTalk       *self);
 gboolean  afrpc_talk_is_step     (AfrpcTalkState   from,
                                   AfrpcTalkState   to);
 
+/* Whether the program has said that there is no more work. */
+static inline gboolean
+afrpc_talk_is_closed (const AfrpcTalk *self)
+{
+  return self->state == AFRPC_TALK_CLOSING || self->state == AFRPC_TALK_SILENT_CLOSED ||
+         self->state == AFRPC_TALK_OVER_CLOSED;
+}
+
 /* Whether nothing more is read. */
 static inline gboolean
 afrpc_talk_is_silent (const AfrpcTalk *self)
 {
-  return self->state >= AFRPC_TALK_SILENT;
+  return self->state >= AFRPC_TALK_AWAY;
+}
+
+static inline gboolean
+afrpc_talk_is_over (const AfrpcTalk *self)
+{
+  return self->state >= AFRPC_TALK_OVER;
 }
 
 static inline gboolean
