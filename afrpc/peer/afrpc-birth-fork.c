@@ -43,19 +43,20 @@ AfrpcPeer *
 afrpc_birth_ref_default_template (const char *host)
 {
   GPtrArray *templates = afrpc_source_get_templates (afrpc_source_get ());
+  AfrpcPeer *peer;
 
   for (guint i = templates->len; i-- > 0;)
     {
-      AfrpcPeer *peer = templates->pdata[i];
-
+      peer = ((AfrpcSourceMember *) templates->pdata[i])->peer;
       if (peer->talk.failure != NULL || afrpc_talk_is_silent (&peer->talk))
         g_ptr_array_remove_index_fast (templates, i);
       else if (g_str_equal (peer->birth.host, host))
         return afrpc_peer_ref (peer);
     }
-  g_ptr_array_add (templates, new_template (host));
+  peer = new_template (host);
+  g_ptr_array_add (templates, &peer->member);
 
-  return afrpc_peer_ref (templates->pdata[templates->len - 1]);
+  return afrpc_peer_ref (peer);
 }
 
 /* Asking */

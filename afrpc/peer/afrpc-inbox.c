@@ -440,7 +440,7 @@ afrpc_inbox_take (AfrpcPeer      *self,
 
   telling.proxy = NULL;
   if (mode == AFRPC_INBOX_TELL)
-    afrpc_source_activate (self);
+    afrpc_source_activate (&self->member);
   for (;;)
     {
       /* Whoever is told may run the main loop: then that goes on with what is next. */

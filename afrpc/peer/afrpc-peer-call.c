@@ -66,15 +66,15 @@ afrpc_peer_fail_call (AfrpcPeer    *self,
   afrpc_pending_decide (pending, AFRPC_STARTED_NO, NULL, NULL, error);
   if (pending->is_awaited)
     return;
-  switch (afrpc_source_enter (self))
+  switch (afrpc_source_enter (&self->member))
     {
     case AFRPC_SOURCE_ENTERED:
       untold_cb (self, pending);
-      afrpc_source_leave (self);
+      afrpc_source_leave (&self->member);
       break;
 
     case AFRPC_SOURCE_FOREIGN:
-      if (afrpc_source_post (afrpc_peer_ref (self), untold_cb, pending, NULL))
+      if (afrpc_source_post (&afrpc_peer_ref (self)->member, untold_cb, pending, NULL))
         break;
       afrpc_peer_unref (self);
       G_GNUC_FALLTHROUGH;
@@ -166,12 +166,12 @@ afrpc_peer_call (AfrpcPeer          *self,
       const gint64 at = g_get_monotonic_time () + (gint64) timeout_ms * 1000;
 
       afrpc_deadlines_add (&self->deadlines, at, pending->serial, self->talk.link.n_pending);
-      afrpc_source_set_deadline (self->source, at);
+      afrpc_source_set_deadline (self->member.source, at);
     }
   if (afrpc_transport_get_queued (&self->talk.link.transport) >= FLUSH_SIZE &&
-      (self->place.socket.events & G_IO_OUT) == 0 && self->place.socket.fd >= 0)
+      (self->member.socket.events & G_IO_OUT) == 0 && self->member.socket.fd >= 0)
     afrpc_peer_flush (self);
-  afrpc_source_activate (self);
+  afrpc_source_activate (&self->member);
 }
 
 /* Tells the worker of another of its functions, which is called by @number from then on. */
@@ -244,7 +244,7 @@ afrpc_peer_call_started (AfrpcPeer     *self,
   now = g_get_monotonic_time ();
   pending->execution_deadline = (item->start_us != 0 ? item->start_us : now) + (gint64) pending->execution_timeout_ms * 1000;
   afrpc_deadlines_add (&self->deadlines, pending->execution_deadline, pending->serial, self->talk.link.n_pending);
-  afrpc_source_set_deadline (self->source, pending->execution_deadline);
+  afrpc_source_set_deadline (self->member.source, pending->execution_deadline);
 }
 
 /* A program that was busy has not seen yet what arrived within the limit: that is taken first. FALSE: not all of it,

@@ -66,8 +66,8 @@ afrpc_peer_reap (AfrpcPeer *self,
       afrpc_birth_leave_reaper (self);
       afrpc_peer_attend (self);
     }
-  else if (self->source != NULL)
-    afrpc_source_set_deadline (self->source, self->body.reap_deadline);
+  else if (self->member.source != NULL)
+    afrpc_source_set_deadline (self->member.source, self->body.reap_deadline);
   afrpc_peer_update_watch (self);
 }
 
@@ -273,8 +273,8 @@ afrpc_peer_decide_end (AfrpcPeer *self)
           decide_closed (self);
           afrpc_link_clear (&self->talk.link);
           afrpc_tail_clear (&self->body.tail);
-          afrpc_source_activate (self);
-          afrpc_source_unwatch (self);
+          afrpc_source_activate (&self->member);
+          afrpc_source_unwatch (&self->member);
         }
     }
   else if (self->talk.may_outlive && afrpc_talk_is_closed (&self->talk) && self->talk.link.n_pending == 0 && is_read_out (self))

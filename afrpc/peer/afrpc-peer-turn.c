@@ -20,7 +20,7 @@
 void
 afrpc_peer_attend (AfrpcPeer *self)
 {
-  afrpc_source_activate (self);
+  afrpc_source_activate (&self->member);
 }
 
 gint64
@@ -39,8 +39,8 @@ afrpc_peer_set_deadline (AfrpcPeer *self,
                          gint64     at)
 {
   *which = at;
-  if (self->source != NULL)
-    afrpc_source_set_deadline (self->source, at);
+  if (self->member.source != NULL)
+    afrpc_source_set_deadline (self->member.source, at);
 }
 
 /* Has polled what there is to poll for. */
@@ -58,17 +58,17 @@ afrpc_peer_update_watch (AfrpcPeer *self)
   const gboolean asks = self->body.state == AFRPC_BODY_CHILD ||
                         (self->body.state == AFRPC_BODY_GRANDCHILD && self->body.reap_deadline == AFRPC_DEADLINES_NEVER);
 
-  afrpc_source_poll (self, &self->place.socket, listens ? transport->in_fd : -1,
+  afrpc_source_poll (&self->member, &self->member.socket, listens ? transport->in_fd : -1,
                      is_stuck ? G_IO_IN | G_IO_OUT : G_IO_IN);
-  afrpc_source_poll (self, &self->place.pidfd, asks ? self->body.spawned.pidfd : -1, G_IO_IN);
-  afrpc_source_poll (self, &self->place.standard_error, self->body.tail.fd, G_IO_IN);
+  afrpc_source_poll (&self->member, &self->member.pidfd, asks ? self->body.spawned.pidfd : -1, G_IO_IN);
+  afrpc_source_poll (&self->member, &self->member.standard_error, self->body.tail.fd, G_IO_IN);
 }
 
 void
 afrpc_peer_flush (AfrpcPeer *self)
 {
   GError *error = NULL;
-  const GIOCondition events = self->place.socket.events;
+  const GIOCondition events = self->member.socket.events;
 
   switch (afrpc_talk_flush (&self->talk, &error))
     {
@@ -77,8 +77,8 @@ afrpc_peer_flush (AfrpcPeer *self)
       break;
 
     case AFRPC_STEP_AGAIN:
-      if (self->source != NULL)
-        afrpc_source_set_deadline (self->source, self->talk.flush_deadline);
+      if (self->member.source != NULL)
+        afrpc_source_set_deadline (self->member.source, self->talk.flush_deadline);
       afrpc_peer_update_watch (self);
       break;
 
@@ -133,11 +133,21 @@ give (AfrpcPeer *self)
   afrpc_news_push_task (&self->news, g_steal_pointer (&task), give_hand_over, g_steal_pointer (&hand_over));
 }
 
-gboolean
-afrpc_peer_needs_dispatch (AfrpcPeer *self)
+static gboolean
+needs_dispatch (AfrpcPeer *self)
 {
   return !afrpc_news_is_empty (&self->news) || self->has_backlog || !self->birth.is_tried || self->looks_again ||
          g_atomic_int_get (&self->drops) != 0 || (self->is_dropped && afrpc_peer_is_abandoned (self)) || afrpc_peer_has_to_decide (self) || can_give (self);
+}
+
+/* Before the main loop waits: writes what is queued. TRUE: there is something to do besides. */
+gboolean
+afrpc_peer_prepare (AfrpcPeer *self)
+{
+  if (afrpc_talk_has_words (&self->talk))
+    afrpc_peer_flush (self);
+
+  return needs_dispatch (self);
 }
 
 /* What has to be done before anything is taken. */
@@ -148,7 +158,7 @@ begin_turn (AfrpcPeer *self)
     afrpc_peer_act_on_drops (self);
   if (!self->birth.is_tried)
     afrpc_birth_start (self);
-  if (self->place.standard_error.revents != 0)
+  if (self->member.standard_error.revents != 0)
     {
       afrpc_tail_read (&self->body.tail);
       if (self->body.tail.fd < 0)
@@ -160,20 +170,20 @@ begin_turn (AfrpcPeer *self)
 static void
 leave_rest (AfrpcPeer *self)
 {
-  if (afrpc_peer_needs_dispatch (self) || afrpc_talk_has_words (&self->talk))
-    afrpc_source_activate (self);
+  if (needs_dispatch (self) || afrpc_talk_has_words (&self->talk))
+    afrpc_source_activate (&self->member);
 }
 
-/* Its turn in the main loop. */
-void
+/* Its turn in the main loop. TRUE: a slice is over, and there is more. */
+gboolean
 afrpc_peer_dispatch (AfrpcPeer *self,
                      gint64     now)
 {
-  const GIOCondition socket = self->place.socket.revents;
-  const GIOCondition pidfd = self->place.pidfd.revents;
+  const GIOCondition socket = self->member.socket.revents;
+  const GIOCondition pidfd = self->member.pidfd.revents;
 
   begin_turn (self);
-  self->place.socket.revents = self->place.pidfd.revents = self->place.standard_error.revents = 0;
+  self->member.socket.revents = self->member.pidfd.revents = self->member.standard_error.revents = 0;
 
   if (self->has_backlog || !afrpc_news_is_empty (&self->news))
     afrpc_inbox_take (self, AFRPC_INBOX_TELL);
@@ -199,6 +209,8 @@ afrpc_peer_dispatch (AfrpcPeer *self,
     }
 
   leave_rest (self);
+
+  return self->has_backlog;
 }
 
 /* Who blocks the thread */
@@ -221,16 +233,16 @@ keep_turn (AfrpcPeer *self)
   begin_turn (self);
   if (afrpc_talk_has_words (&self->talk))
     afrpc_peer_flush (self);
-  if ((self->place.socket.revents & ~G_IO_OUT) != 0 || self->body.state == AFRPC_BODY_ENDED)
+  if ((self->member.socket.revents & ~G_IO_OUT) != 0 || self->body.state == AFRPC_BODY_ENDED)
     {
       afrpc_inbox_read (self);
       has_read = TRUE;
     }
   if (has_read)
     afrpc_inbox_take (self, AFRPC_INBOX_KEEP);
-  if (self->place.pidfd.revents != 0)
+  if (self->member.pidfd.revents != 0)
     afrpc_peer_reap (self, g_get_monotonic_time ());
-  self->place.socket.revents = self->place.pidfd.revents = self->place.standard_error.revents = 0;
+  self->member.socket.revents = self->member.pidfd.revents = self->member.standard_error.revents = 0;
   if (deadline != AFRPC_DEADLINES_NEVER)
     afrpc_peer_expire (self, g_get_monotonic_time (), AFRPC_INBOX_KEEP);
   afrpc_peer_decide_end (self);
@@ -254,9 +266,9 @@ poll_places (AfrpcPeer *self,
     {
       GPollFD *places = &fds[1 + PLACES * n];
 
-      places[0] = peer->place.socket;
-      places[1] = peer->place.pidfd;
-      places[2] = peer->place.standard_error;
+      places[0] = peer->member.socket;
+      places[1] = peer->member.pidfd;
+      places[2] = peer->member.standard_error;
       peers[n++] = peer;
       until = MIN (until, afrpc_peer_get_deadline (peer));
       if (peer->body.state == AFRPC_BODY_ENDED && !afrpc_talk_is_silent (&peer->talk))
@@ -279,9 +291,9 @@ poll_places (AfrpcPeer *self,
     {
       const GPollFD *places = &fds[1 + PLACES * i];
 
-      peers[i]->place.socket.revents = places[0].revents;
-      peers[i]->place.pidfd.revents = places[1].revents;
-      peers[i]->place.standard_error.revents = places[2].revents;
+      peers[i]->member.socket.revents = places[0].revents;
+      peers[i]->member.pidfd.revents = places[1].revents;
+      peers[i]->member.standard_error.revents = places[2].revents;
     }
 }
 
@@ -295,7 +307,7 @@ block (AfrpcPeer  *self,
        gpointer    data)
 {
   GPollFD wake = { -1, G_IO_IN, 0 };
-  AfrpcSource *source = self->source;
+  AfrpcSource *source = self->member.source;
   gboolean is_mine;
   gpointer runner = NULL;
 
@@ -376,7 +388,7 @@ is_closed (AfrpcPeer *self,
 static void
 wake_up (AfrpcPeer *self)
 {
-  if (!afrpc_source_post (afrpc_peer_ref (self), NULL, NULL, NULL))
+  if (!afrpc_source_post (&afrpc_peer_ref (self)->member, NULL, NULL, NULL))
     afrpc_peer_unref (self);
 }
 

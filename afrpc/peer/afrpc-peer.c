@@ -23,6 +23,15 @@ is_owed_cb (guint64  serial,
 
 /* Life */
 
+static const AfrpcSourceFuncs source_funcs = {
+  .ref = afrpc_peer_ref,
+  .unref = afrpc_peer_unref,
+  .prepare = afrpc_peer_prepare,
+  .dispatch = afrpc_peer_dispatch,
+  .get_deadline = afrpc_peer_get_deadline,
+  .context_gone = afrpc_peer_context_gone,
+};
+
 AfrpcPeer *
 afrpc_peer_new (const char *host)
 {
@@ -39,9 +48,9 @@ afrpc_peer_new (const char *host)
   g_weak_ref_init (&self->process, NULL);
   g_weak_ref_init (&self->proxy, NULL);
 
-  afrpc_source_add (afrpc_source_get (), self);
-  afrpc_source_watch (self);
-  afrpc_source_activate (self);
+  afrpc_source_add (afrpc_source_get (), &self->member, self, &source_funcs);
+  afrpc_source_watch (&self->member);
+  afrpc_source_activate (&self->member);
 
   return self;
 }
@@ -67,7 +76,7 @@ afrpc_peer_new_fork (AfrpcPeer *template)
   AfrpcPeer *self = template->birth.argv != NULL ?
     afrpc_peer_new_command ((const char *const *) template->birth.argv) : afrpc_peer_new (template->birth.host);
 
-  if (template->source != self->source)
+  if (template->member.source != self->member.source)
     afrpc_birth_fail (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_IN_USE,
                                          "the process to be forked belongs to another main context"));
   else
@@ -98,7 +107,7 @@ afrpc_peer_ref (AfrpcPeer *self)
 static void
 peer_free (AfrpcPeer *self)
 {
-  afrpc_source_forget (self);
+  afrpc_source_forget (&self->member);
   afrpc_birth_leave_reaper (self);
   afrpc_birth_clear (&self->birth);
   afrpc_body_clear (&self->body);
@@ -125,16 +134,16 @@ afrpc_peer_unref (AfrpcPeer *self)
     return;
 
   g_atomic_ref_count_init (&self->ref_count);
-  switch (afrpc_source_enter (self))
+  switch (afrpc_source_enter (&self->member))
     {
     case AFRPC_SOURCE_ENTERED:
-      context = afrpc_source_get_context (self->source);
+      context = afrpc_source_get_context (self->member.source);
       peer_free (self);
       g_main_context_release (context);
       break;
 
     case AFRPC_SOURCE_FOREIGN:
-      if (afrpc_source_post (self, NULL, NULL, NULL))
+      if (afrpc_source_post (&self->member, NULL, NULL, NULL))
         break;
       G_GNUC_FALLTHROUGH;
 
@@ -150,15 +159,15 @@ enter (AfrpcPeer    *self,
        AfrpcPending *pending,
        const char   *what)
 {
-  switch (afrpc_source_enter (self))
+  switch (afrpc_source_enter (&self->member))
     {
     case AFRPC_SOURCE_ENTERED:
       if (pending == NULL)
-        afrpc_source_leave (self);
+        afrpc_source_leave (&self->member);
       else
         {
-          pending->entered = self->source;
-          pending->runner_before = afrpc_source_begin_run (self->source);
+          pending->entered = self->member.source;
+          pending->runner_before = afrpc_source_begin_run (self->member.source);
         }
       return TRUE;
 
@@ -179,8 +188,8 @@ afrpc_peer_check_thread (AfrpcPeer  *self,
                          const char *what)
 {
   /* In its own thread nobody else can take the source away. */
-  if (self->source != NULL &&
-      (afrpc_source_runs_here (self->source) || g_main_context_is_owner (afrpc_source_get_context (self->source))))
+  if (self->member.source != NULL &&
+      (afrpc_source_runs_here (self->member.source) || g_main_context_is_owner (afrpc_source_get_context (self->member.source))))
     return TRUE;
 
   return enter (self, NULL, what);
@@ -196,7 +205,7 @@ afrpc_peer_enter (AfrpcPeer    *self,
   if (!pending->is_awaited)
     return afrpc_peer_check_thread (self, what);
 
-  return (self->source != NULL && afrpc_source_runs_here (self->source)) || enter (self, pending, what);
+  return (self->member.source != NULL && afrpc_source_runs_here (self->member.source)) || enter (self, pending, what);
 }
 
 /* Who blocked for @pending goes on: nothing is owned for him any more. */
@@ -278,20 +287,20 @@ afrpc_peer_drop (AfrpcPeer     *self,
                  AfrpcPeerDrop  what)
 {
   g_atomic_int_or (&self->drops, what);
-  switch (afrpc_source_enter (self))
+  switch (afrpc_source_enter (&self->member))
     {
     case AFRPC_SOURCE_ENTERED:
       /* What can be done without calling anybody back is done at once, so that a program without a main loop leaves
        * nothing behind. */
       afrpc_peer_act_on_drops (self);
-      if (!afrpc_source_is_running (self))
+      if (!afrpc_source_is_running (&self->member))
         afrpc_peer_flush (self);
       afrpc_peer_attend (self);
-      afrpc_source_leave (self);
+      afrpc_source_leave (&self->member);
       break;
 
     case AFRPC_SOURCE_FOREIGN:
-      if (!afrpc_source_post (afrpc_peer_ref (self), dropped_cb, NULL, NULL))
+      if (!afrpc_source_post (&afrpc_peer_ref (self)->member, dropped_cb, NULL, NULL))
         afrpc_peer_unref (self);
       break;
 
@@ -384,15 +393,15 @@ afrpc_peer_do (AfrpcPeer      *self,
                gpointer        data,
                GDestroyNotify  destroy)
 {
-  AfrpcSourceEntry entry = afrpc_source_enter (self);
+  AfrpcSourceEntry entry = afrpc_source_enter (&self->member);
 
   if (entry == AFRPC_SOURCE_ENTERED)
     {
       func (self, data);
       destroy (data);
-      afrpc_source_leave (self);
+      afrpc_source_leave (&self->member);
     }
-  else if (entry == AFRPC_SOURCE_GONE || !afrpc_source_post (afrpc_peer_ref (self), func, data, destroy))
+  else if (entry == AFRPC_SOURCE_GONE || !afrpc_source_post (&afrpc_peer_ref (self)->member, func, data, destroy))
     {
       if (entry != AFRPC_SOURCE_GONE)
         afrpc_peer_unref (self);
@@ -694,6 +703,6 @@ afrpc_peer_take_body (AfrpcPeer          *self,
   if (self->talk.link.state == AFRPC_LINK_GREETING && !afrpc_talk_is_silent (&self->talk))
     afrpc_peer_set_deadline (self, &self->talk.greeting_deadline,
                              g_get_monotonic_time () + AFRPC_PEER_GREETING_TIMEOUT_US);
-  afrpc_source_set_deadline (self->source, self->body.reap_deadline);
+  afrpc_source_set_deadline (self->member.source, self->body.reap_deadline);
   afrpc_peer_update_watch (self);
 }

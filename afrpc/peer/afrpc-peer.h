@@ -78,8 +78,7 @@ struct _AfrpcPeer
   gatomicrefcount ref_count;
 
   /* What its source knows of it. */
-  AfrpcSource *source;     /* (nullable): NULL once its main context has gone */
-  AfrpcSourcePlace place;
+  AfrpcSourceMember member;
 
   AfrpcBirth birth;
   AfrpcBody body;
@@ -201,8 +200,8 @@ gint64      afrpc_peer_get_deadline   (AfrpcPeer                   *self);
 void        afrpc_peer_set_deadline   (AfrpcPeer                   *self,
                                        gint64                      *which,
                                        gint64                       at);
-gboolean    afrpc_peer_needs_dispatch (AfrpcPeer                   *self);
-void        afrpc_peer_dispatch       (AfrpcPeer                   *self,
+gboolean    afrpc_peer_prepare        (AfrpcPeer                   *self);
+gboolean    afrpc_peer_dispatch       (AfrpcPeer                   *self,
                                        gint64                       now);
 void        afrpc_peer_decide_slots   (AfrpcPeer                   *self,
                                        GArray                      *slots);

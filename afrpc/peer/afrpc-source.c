@@ -8,7 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "peer/afrpc-peer.h"
+#include "peer/afrpc-deadlines.h"
 
 /* A source that took more than its share lately, which is half of the time, lets others go first: redrawing has
  * GDK_PRIORITY_REDRAW, which is 120. But not for ever: it has a turn after so long whatever else there is to do. */
@@ -18,7 +18,7 @@
 
 typedef struct
 {
-  AfrpcPeer *peer; /* (owned) */
+  AfrpcSourceMember *member; /* (owned) */
   void (*func) (AfrpcPeer *peer, gpointer data);
   gpointer data;
   GDestroyNotify destroy;
@@ -29,10 +29,10 @@ struct _AfrpcSource
   GSource source;
   GMainContext *context; /* not owned: it owns the source */
   gboolean is_default;   /* the context is the default one */
-  GHashTable *known;     /* (element-type AfrpcPeer) (not owned) all of the context's; guarded by sources_lock */
-  GPtrArray *watched;    /* (element-type AfrpcPeer) (owned) those that something may happen to */
-  GQueue active;         /* (element-type AfrpcPeer) (owned) to be looked at in this iteration */
-  GPtrArray *templates;  /* (element-type AfrpcPeer) (owned) the default ones */
+  GHashTable *known;     /* (element-type AfrpcSourceMember) (not owned) all of the context's; guarded by sources_lock */
+  GPtrArray *watched;    /* (element-type AfrpcSourceMember) (owned) those that something may happen to */
+  GQueue active;         /* (element-type AfrpcSourceMember) (owned) to be looked at in this iteration */
+  GPtrArray *templates;  /* (element-type AfrpcSourceMember) (owned) the default ones */
   gint64 deadline;       /* when to look at time limits: not too late, maybe too early */
   gpointer runner;       /* (nullable) atomic: the thread that dispatches it, or blocks, and so owns the context */
 
@@ -49,7 +49,7 @@ struct _AfrpcSource
 static __thread char thread_mark; /* its address is a name of the thread */
 
 static GMutex sources_lock;
-static GHashTable *sources; /* (element-type GMainContext AfrpcSource) guarded by sources_lock, as is peer->source
+static GHashTable *sources; /* (element-type GMainContext AfrpcSource) guarded by sources_lock, as is member->source
                              * where it is read by other threads; nothing is owned */
 
 GMainContext *
@@ -66,111 +66,130 @@ afrpc_source_get_templates (AfrpcSource *self)
 
 /* Peers */
 
-void
-afrpc_source_add (AfrpcSource *self,
-                  AfrpcPeer   *peer)
+static AfrpcSourceMember *
+member_ref (AfrpcSourceMember *member)
 {
-  peer->place.socket.fd = peer->place.pidfd.fd = peer->place.standard_error.fd = -1;
+  member->funcs->ref (member->peer);
+
+  return member;
+}
+
+static void
+member_unref (AfrpcSourceMember *member)
+{
+  member->funcs->unref (member->peer);
+}
+
+/* Makes @peer, which embeds @member, one of the source's. */
+void
+afrpc_source_add (AfrpcSource            *self,
+                  AfrpcSourceMember      *member,
+                  AfrpcPeer              *peer,
+                  const AfrpcSourceFuncs *funcs)
+{
+  member->peer = peer;
+  member->funcs = funcs;
+  member->socket.fd = member->pidfd.fd = member->standard_error.fd = -1;
   g_mutex_lock (&sources_lock);
-  peer->source = self;
-  g_hash_table_add (self->known, peer);
+  member->source = self;
+  g_hash_table_add (self->known, member);
   g_mutex_unlock (&sources_lock);
 }
 
 /* For a peer that is gone; it is neither watched nor active. */
 void
-afrpc_source_forget (AfrpcPeer *peer)
+afrpc_source_forget (AfrpcSourceMember *member)
 {
   g_mutex_lock (&sources_lock);
-  if (peer->source != NULL)
-    g_hash_table_remove (peer->source->known, peer);
-  peer->source = NULL;
+  if (member->source != NULL)
+    g_hash_table_remove (member->source->known, member);
+  member->source = NULL;
   g_mutex_unlock (&sources_lock);
 }
 
 void
-afrpc_source_watch (AfrpcPeer *peer)
+afrpc_source_watch (AfrpcSourceMember *member)
 {
-  if (peer->source == NULL || peer->place.is_watched)
+  if (member->source == NULL || member->is_watched)
     return;
 
-  peer->place.is_watched = TRUE;
-  peer->place.index = peer->source->watched->len;
-  g_ptr_array_add (peer->source->watched, afrpc_peer_ref (peer));
+  member->is_watched = TRUE;
+  member->index = member->source->watched->len;
+  g_ptr_array_add (member->source->watched, member_ref (member));
 }
 
 /* Has @place polled for @events, or not any more if @fd is -1. */
 void
-afrpc_source_poll (AfrpcPeer    *peer,
+afrpc_source_poll (AfrpcSourceMember    *member,
                    GPollFD      *place,
                    int           fd,
                    GIOCondition  events)
 {
-  const guint i = place == &peer->place.socket ? 0 : place == &peer->place.pidfd ? 1 : 2;
-  gboolean *is_polled = &peer->place.is_polled[i];
+  const guint i = place == &member->socket ? 0 : place == &member->pidfd ? 1 : 2;
+  gboolean *is_polled = &member->is_polled[i];
 
   if (*is_polled && place->fd != fd)
     {
-      if (peer->source != NULL)
-        g_source_remove_poll (&peer->source->source, place);
+      if (member->source != NULL)
+        g_source_remove_poll (&member->source->source, place);
       *is_polled = FALSE;
     }
   place->fd = fd;
   place->events = events;
   if (fd < 0)
     place->revents = 0;
-  else if (!*is_polled && peer->source != NULL)
+  else if (!*is_polled && member->source != NULL)
     {
       place->revents = 0;
-      g_source_add_poll (&peer->source->source, place);
+      g_source_add_poll (&member->source->source, place);
       *is_polled = TRUE;
     }
 }
 
 void
-afrpc_source_unwatch (AfrpcPeer *peer)
+afrpc_source_unwatch (AfrpcSourceMember *member)
 {
-  afrpc_source_poll (peer, &peer->place.socket, -1, 0);
-  afrpc_source_poll (peer, &peer->place.pidfd, -1, 0);
-  afrpc_source_poll (peer, &peer->place.standard_error, -1, 0);
-  if (peer->source != NULL && peer->place.is_watched)
+  afrpc_source_poll (member, &member->socket, -1, 0);
+  afrpc_source_poll (member, &member->pidfd, -1, 0);
+  afrpc_source_poll (member, &member->standard_error, -1, 0);
+  if (member->source != NULL && member->is_watched)
     {
-      GPtrArray *watched = peer->source->watched;
+      GPtrArray *watched = member->source->watched;
 
-      peer->place.is_watched = FALSE;
-      g_ptr_array_remove_index_fast (watched, peer->place.index);
-      if (peer->place.index < watched->len)
-        ((AfrpcPeer *) watched->pdata[peer->place.index])->place.index = peer->place.index;
-      afrpc_peer_unref (peer);
+      member->is_watched = FALSE;
+      g_ptr_array_remove_index_fast (watched, member->index);
+      if (member->index < watched->len)
+        ((AfrpcSourceMember *) watched->pdata[member->index])->index = member->index;
+      member_unref (member);
     }
 }
 
 /* The peer has something to write, or to do: it is looked at in the next iteration. */
 void
-afrpc_source_activate (AfrpcPeer *peer)
+afrpc_source_activate (AfrpcSourceMember *member)
 {
-  if (peer->place.is_active || peer->source == NULL)
+  if (member->is_active || member->source == NULL)
     return;
 
-  peer->place.is_active = TRUE;
-  peer->place.active.data = afrpc_peer_ref (peer);
-  g_queue_push_tail_link (&peer->source->active, &peer->place.active);
+  member->is_active = TRUE;
+  member->active.data = member_ref (member);
+  g_queue_push_tail_link (&member->source->active, &member->active);
 }
 
 /* Returns: (transfer full) */
-static AfrpcPeer *
+static AfrpcSourceMember *
 pop_active (AfrpcSource *self)
 {
   GList *link = g_queue_pop_head_link (&self->active);
-  AfrpcPeer *peer;
+  AfrpcSourceMember *member;
 
   if (link == NULL)
     return NULL;
 
-  peer = link->data;
-  peer->place.is_active = FALSE;
+  member = link->data;
+  member->is_active = FALSE;
 
-  return peer;
+  return member;
 }
 
 /* There is a new time limit. */
@@ -190,11 +209,11 @@ look_at_deadlines (AfrpcSource *self,
   self->deadline = AFRPC_DEADLINES_NEVER;
   for (guint i = 0; i < self->watched->len; i++)
     {
-      AfrpcPeer *peer = self->watched->pdata[i];
-      const gint64 at = afrpc_peer_get_deadline (peer);
+      AfrpcSourceMember *member = self->watched->pdata[i];
+      const gint64 at = member->funcs->get_deadline (member->peer);
 
       if (at <= now)
-        afrpc_source_activate (peer);
+        afrpc_source_activate (member);
       afrpc_source_set_deadline (self, at);
     }
 }
@@ -206,27 +225,27 @@ post_free (Post *post)
 {
   if (post->destroy != NULL)
     post->destroy (post->data);
-  afrpc_peer_unref (post->peer);
+  member_unref (post->member);
   g_free (post);
 }
 
 AfrpcSourceEntry
-afrpc_source_enter (AfrpcPeer *peer)
+afrpc_source_enter (AfrpcSourceMember *member)
 {
   AfrpcSourceEntry entry = AFRPC_SOURCE_GONE;
 
   g_mutex_lock (&sources_lock);
-  if (peer->source != NULL)
-    entry = g_main_context_acquire (peer->source->context) ? AFRPC_SOURCE_ENTERED : AFRPC_SOURCE_FOREIGN;
+  if (member->source != NULL)
+    entry = g_main_context_acquire (member->source->context) ? AFRPC_SOURCE_ENTERED : AFRPC_SOURCE_FOREIGN;
   g_mutex_unlock (&sources_lock);
 
   return entry;
 }
 
 void
-afrpc_source_leave (AfrpcPeer *peer)
+afrpc_source_leave (AfrpcSourceMember *member)
 {
-  g_main_context_release (peer->source->context);
+  g_main_context_release (member->source->context);
 }
 
 /* To be called by the thread that owns the context, for as long as it certainly does.
@@ -257,16 +276,16 @@ afrpc_source_runs_here (AfrpcSource *self)
 
 /* Whether the source is being dispatched: then what is queued is going to be written. */
 gboolean
-afrpc_source_is_running (AfrpcPeer *peer)
+afrpc_source_is_running (AfrpcSourceMember *member)
 {
   return g_main_current_source () != NULL;
 }
 
-/* Has @func (nullable) called by the thread of the context of @peer (transfer full), with that and @data (transfer
+/* Has @func (nullable) called by the thread of the context of @member (transfer full), with that and @data (transfer
  * full), which @destroy frees. FALSE: there is no such context any more; then both stay the caller's. */
 gboolean
-afrpc_source_post (AfrpcPeer      *peer,
-                   void          (*func) (AfrpcPeer *peer, gpointer data),
+afrpc_source_post (AfrpcSourceMember      *member,
+                   void             (*func) (AfrpcPeer *peer, gpointer data),
                    gpointer        data,
                    GDestroyNotify  destroy)
 {
@@ -274,12 +293,12 @@ afrpc_source_post (AfrpcPeer      *peer,
   AfrpcSource *self;
 
   g_mutex_lock (&sources_lock);
-  self = peer->source;
+  self = member->source;
   if (self != NULL)
     {
       Post *post = g_new0 (Post, 1);
 
-      *post = (Post) { peer, func, data, destroy };
+      *post = (Post) { member, func, data, destroy };
       g_mutex_lock (&self->lock);
       g_queue_push_tail (&self->posts, post);
       g_atomic_int_set (&self->has_posts, TRUE);
@@ -309,7 +328,7 @@ afrpc_source_run_posts (AfrpcSource *self)
       if (post != NULL)
         {
           if (post->func != NULL)
-            post->func (post->peer, post->data);
+            post->func (post->member->peer, post->data);
           post_free (post);
         }
     }
@@ -420,13 +439,12 @@ source_prepare (GSource *source,
 
   for (guint i = self->active.length; i > 0; i--)
     {
-      g_autoptr(AfrpcPeer) peer = pop_active (self);
+      AfrpcSourceMember *member = pop_active (self);
 
       /* Here and nowhere else in the loop: so whatever was queued goes out in one write. */
-      if (afrpc_talk_has_words (&peer->talk))
-        afrpc_peer_flush (peer);
-      if (afrpc_peer_needs_dispatch (peer))
-        afrpc_source_activate (peer);
+      if (member->funcs->prepare (member->peer))
+        afrpc_source_activate (member);
+      member_unref (member);
     }
   if (self->active.length > 0 || g_atomic_int_get (&self->has_posts))
     return TRUE;
@@ -448,10 +466,10 @@ source_check (GSource *source)
 
   for (guint i = 0; i < self->watched->len; i++)
     {
-      AfrpcPeer *peer = self->watched->pdata[i];
+      AfrpcSourceMember *member = self->watched->pdata[i];
 
-      if ((peer->place.socket.revents | peer->place.pidfd.revents | peer->place.standard_error.revents) != 0)
-        afrpc_source_activate (peer);
+      if ((member->socket.revents | member->pidfd.revents | member->standard_error.revents) != 0)
+        afrpc_source_activate (member);
     }
 
   return self->active.length > 0 || g_atomic_int_get (&self->has_posts) ||
@@ -478,12 +496,14 @@ source_dispatch (GSource     *source,
     look_at_deadlines (self, now);
   for (guint i = self->active.length; i > 0; i--)
     {
-      g_autoptr(AfrpcPeer) peer = pop_active (self);
+      AfrpcSourceMember *member = pop_active (self);
+      gboolean is_more;
 
-      if (peer == NULL)
+      if (member == NULL)
         break;
-      afrpc_peer_dispatch (peer, now);
-      if (peer->has_backlog)
+      is_more = member->funcs->dispatch (member->peer, now);
+      member_unref (member);
+      if (is_more)
         break;
     }
 
@@ -501,28 +521,28 @@ source_finalize (GSource *source)
 {
   AfrpcSource *self = (AfrpcSource *) source;
   GHashTableIter iter;
-  AfrpcPeer *peer;
+  AfrpcSourceMember *member;
 
   g_mutex_lock (&sources_lock);
   g_hash_table_remove (sources, self->context);
   g_hash_table_iter_init (&iter, self->known);
-  while (g_hash_table_iter_next (&iter, (gpointer *) &peer, NULL))
-    peer->source = NULL;
+  while (g_hash_table_iter_next (&iter, (gpointer *) &member, NULL))
+    member->source = NULL;
   g_mutex_unlock (&sources_lock);
 
   if (self->turn != NULL)
     g_source_unref (self->turn);
-  while ((peer = pop_active (self)) != NULL)
-    afrpc_peer_unref (peer);
+  while ((member = pop_active (self)) != NULL)
+    member_unref (member);
   g_queue_clear_full (&self->posts, (GDestroyNotify) post_free);
   g_clear_pointer (&self->templates, g_ptr_array_unref);
   for (guint i = 0; i < self->watched->len; i++)
     {
-      peer = self->watched->pdata[i];
-      peer->place.is_watched = FALSE;
-      memset (peer->place.is_polled, 0, sizeof peer->place.is_polled);
-      afrpc_peer_context_gone (peer);
-      afrpc_peer_unref (peer);
+      member = self->watched->pdata[i];
+      member->is_watched = FALSE;
+      memset (member->is_polled, 0, sizeof member->is_polled);
+      member->funcs->context_gone (member->peer);
+      member_unref (member);
     }
   g_clear_pointer (&self->watched, g_ptr_array_unref);
   g_clear_pointer (&self->known, g_hash_table_unref);
@@ -548,7 +568,7 @@ new_source (GMainContext *context)
   self->is_default = context == g_main_context_default ();
   self->known = g_hash_table_new (NULL, NULL);
   self->watched = g_ptr_array_new ();
-  self->templates = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_peer_unref);
+  self->templates = g_ptr_array_new_with_free_func ((GDestroyNotify) member_unref);
   self->deadline = AFRPC_DEADLINES_NEVER;
   self->wake_fd = -1;
   g_mutex_init (&self->lock);

@@ -12,10 +12,25 @@ G_BEGIN_DECLS
 typedef struct _AfrpcPeer AfrpcPeer;
 typedef struct _AfrpcSource AfrpcSource;
 
+/* What a peer does for the source. */
+typedef struct
+{
+  AfrpcPeer *(* ref)          (AfrpcPeer *peer);
+  void       (* unref)        (AfrpcPeer *peer);
+  gboolean   (* prepare)      (AfrpcPeer *peer); /* writes what is queued; TRUE: there is something to dispatch */
+  gboolean   (* dispatch)     (AfrpcPeer *peer,
+                               gint64     now);  /* TRUE: a slice is over, and there is more */
+  gint64     (* get_deadline) (AfrpcPeer *peer);
+  void       (* context_gone) (AfrpcPeer *peer);
+} AfrpcSourceFuncs;
+
 /* What the source knows of one peer, which embeds it. */
 typedef struct
 {
-  guint index;            /* among the source's peers */
+  const AfrpcSourceFuncs *funcs;
+  AfrpcPeer *peer;
+  AfrpcSource *source;    /* (nullable): NULL once its main context has gone */
+  guint index;            /* among the source's members */
   gboolean is_watched;    /* the source holds a reference, and polls */
   gboolean is_active;     /* it is among those that are looked at in each iteration */
   GList active;           /* its place there */
@@ -23,27 +38,29 @@ typedef struct
   GPollFD socket;
   GPollFD pidfd;
   GPollFD standard_error;
-} AfrpcSourcePlace;
+} AfrpcSourceMember;
 
 /* Returns: (transfer none): that of the thread-default main context */
 AfrpcSource  *afrpc_source_get         (void);
 GMainContext *afrpc_source_get_context (AfrpcSource      *self);
 
 void          afrpc_source_add         (AfrpcSource      *self,
-                                        AfrpcPeer        *peer);
-void          afrpc_source_forget      (AfrpcPeer        *peer);
-void          afrpc_source_watch       (AfrpcPeer        *peer);
-void          afrpc_source_unwatch     (AfrpcPeer        *peer);
-void          afrpc_source_poll        (AfrpcPeer        *peer,
+                                        AfrpcSourceMember *member,
+                                        AfrpcPeer        *peer,
+                                        const AfrpcSourceFuncs *funcs);
+void          afrpc_source_forget      (AfrpcSourceMember *member);
+void          afrpc_source_watch       (AfrpcSourceMember *member);
+void          afrpc_source_unwatch     (AfrpcSourceMember *member);
+void          afrpc_source_poll        (AfrpcSourceMember *member,
                                         GPollFD          *place,
                                         int               fd,
                                         GIOCondition      events);
-void          afrpc_source_activate    (AfrpcPeer        *peer);
+void          afrpc_source_activate    (AfrpcSourceMember *member);
 void          afrpc_source_set_deadline (AfrpcSource     *self,
                                          gint64           at);
 
 /* From any thread. */
-gboolean      afrpc_source_post        (AfrpcPeer        *peer,
+gboolean      afrpc_source_post        (AfrpcSourceMember *member,
                                         void            (*func) (AfrpcPeer *peer, gpointer data),
                                         gpointer          data,
                                         GDestroyNotify    destroy);
@@ -57,9 +74,9 @@ typedef enum
   AFRPC_SOURCE_GONE,    /* there is no main context any more */
 } AfrpcSourceEntry;
 
-AfrpcSourceEntry afrpc_source_enter    (AfrpcPeer        *peer);
-void          afrpc_source_leave       (AfrpcPeer        *peer);
-gboolean      afrpc_source_is_running  (AfrpcPeer        *peer);
+AfrpcSourceEntry afrpc_source_enter    (AfrpcSourceMember *member);
+void          afrpc_source_leave       (AfrpcSourceMember *member);
+gboolean      afrpc_source_is_running  (AfrpcSourceMember *member);
 gpointer      afrpc_source_begin_run   (AfrpcSource      *self);
 void          afrpc_source_end_run     (AfrpcSource      *self,
                                         gpointer          before);
