@@ -5,6 +5,7 @@
 
 #include "afrpc-call-options-private.h"
 #include "afrpc-call-private.h"
+#include "afrpc-call-wait-private.h"
 #include "afrpc-caller.h"
 #include "afrpc-error.h"
 #include "afrpc-exit.h"
@@ -56,7 +57,8 @@ struct _AfrpcCall
   GVariant *value;              /* (nullable) */
   GUnixFDList *fds;             /* (nullable): of the value */
   GError *error;                /* (nullable) */
-  GPtrArray *waiters;           /* (nullable) (element-type GTask) */
+  GPtrArray *waits;             /* (nullable) (element-type AfrpcCallWait) (owned) */
+  gboolean is_told;             /* those who waited have been told */
   AfrpcProcess *process;        /* (nullable): who has, or had it */
   AfrpcExit *exit;              /* (nullable) */
 };
@@ -134,7 +136,7 @@ clear (AfrpcCall *self)
   g_clear_object (&self->process);
   g_clear_pointer (&self->exit, afrpc_exit_unref);
   g_clear_pointer (&self->context, g_main_context_unref);
-  g_clear_pointer (&self->waiters, g_ptr_array_unref);
+  g_clear_pointer (&self->waits, g_ptr_array_unref);
   g_clear_object (&self->caller);
 }
 
@@ -281,7 +283,7 @@ release (AfrpcCall *self)
     }
   clear (self);
   self->pending = (AfrpcPending) { .funcs = self->pending.funcs };
-  self->is_cancelled = FALSE;
+  self->is_cancelled = self->is_told = FALSE;
   self->next_spare = spare->first;
   spare->first = self;
   spare->n++;
@@ -343,24 +345,20 @@ drop_value (AfrpcCall *self)
   self->error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled");
 }
 
+/* @is_in_place: this is a dispatch of the caller's context */
 static void
-return_to_waiter (AfrpcCall *self,
-                  GTask     *task)
+tell_waits (AfrpcCall *self,
+            gboolean   is_in_place)
 {
-  g_task_set_task_data (task, NULL, NULL);
-  if (self->value != NULL)
-    g_task_return_pointer (task, g_variant_ref (self->value), (GDestroyNotify) g_variant_unref);
-  else
-    g_task_return_error (task, g_error_copy (self->error));
-}
+  g_autoptr(GPtrArray) waits = g_steal_pointer (&self->waits);
 
-static void
-tell_waiters (AfrpcCall *self)
-{
-  g_autoptr(GPtrArray) waiters = g_steal_pointer (&self->waiters);
+  self->is_told = TRUE;
+  for (guint i = 0; waits != NULL && i < waits->len; i++)
+    {
+      g_autoptr(AfrpcCallWait) wait = g_object_ref (waits->pdata[i]);
 
-  for (guint i = 0; waiters != NULL && i < waiters->len; i++)
-    return_to_waiter (self, waiters->pdata[i]);
+      afrpc_call_wait_tell (wait, is_in_place);
+    }
 }
 
 static void
@@ -388,8 +386,7 @@ pending_tell (AfrpcPending *pending)
   finish_off (self);
   if (self->callback != NULL)
     self->callback (G_OBJECT (self->caller), G_ASYNC_RESULT (self), self->user_data);
-  if (self->waiters != NULL)
-    tell_waiters (self);
+  tell_waits (self, TRUE);
   release (self);
 }
 
@@ -432,12 +429,35 @@ afrpc_call_is_of (GAsyncResult *result,
          AFRPC_CALL (result)->tag == tag;
 }
 
-/* Gives the outcome away, once: the value, or NULL and @error; @fds (nullable): what came with the value. */
+/* Returns: (transfer full) (nullable): the value, or NULL and @error. */
+static GVariant *
+ref_outcome (AfrpcCall  *self,
+             GError    **error)
+{
+  if (self->value != NULL)
+    return g_variant_ref (self->value);
+
+  if (self->error != NULL)
+    g_propagate_error (error, g_error_copy (self->error));
+  else
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "the outcome of the call was given to its callback");
+
+  return NULL;
+}
+
+/* Gives the outcome away: the value, or NULL and @error; @fds (nullable): what came with the value. A call that is not
+ * used again, and so is somebody's, keeps it. */
 GVariant *
 afrpc_call_take_outcome (AfrpcCall    *self,
                          GUnixFDList **fds,
                          GError      **error)
 {
+  if (!self->is_used_again)
+    {
+      if (self->value != NULL && fds != NULL)
+        *fds = g_steal_pointer (&self->fds);
+      return ref_outcome (self, error);
+    }
   if (self->error != NULL)
     {
       g_propagate_error (error, g_steal_pointer (&self->error));
@@ -499,32 +519,6 @@ afrpc_call_block (AfrpcCall            *self,
 
 /* What the program does with it */
 
-static gboolean
-waiter_cancelled_cb (GCancellable *cancellable,
-                     gpointer      user_data)
-{
-  AfrpcCall *self = user_data;
-
-  for (guint i = 0; self->waiters != NULL && i < self->waiters->len; i++)
-    if (g_task_get_cancellable (self->waiters->pdata[i]) == cancellable)
-      {
-        g_autoptr(GTask) task = g_ptr_array_steal_index (self->waiters, i);
-
-        g_task_return_error_if_cancelled (task);
-        g_task_set_task_data (task, NULL, NULL);
-        break;
-      }
-
-  return G_SOURCE_REMOVE;
-}
-
-static void
-destroy_source (gpointer source)
-{
-  g_source_destroy (source);
-  g_source_unref (source);
-}
-
 /**
  * afrpc_call_wait:
  * @self: a call
@@ -545,34 +539,29 @@ afrpc_call_wait (AfrpcCall           *self,
                  GAsyncReadyCallback  callback,
                  gpointer             user_data)
 {
-  g_autoptr(GTask) task = NULL;
+  g_autoptr(AfrpcCallWait) wait = NULL;
+  g_autoptr(GError) error = NULL;
 
   g_return_if_fail (AFRPC_IS_CALL (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
-  task = g_task_new (self, cancellable, callback, user_data);
-  g_task_set_source_tag (task, afrpc_call_wait);
-  g_task_set_check_cancellable (task, FALSE);
-  if (g_task_return_error_if_cancelled (task))
-    return;
-  if (afrpc_call_is_settled (self))
+  wait = afrpc_call_wait_new (self, callback, user_data);
+  if (g_cancellable_set_error_if_cancelled (cancellable, &error))
     {
-      return_to_waiter (self, task);
+      afrpc_call_wait_fail (wait, g_steal_pointer (&error));
+      return;
+    }
+  if (self->is_told)
+    {
+      afrpc_call_wait_tell (wait, FALSE);
       return;
     }
 
+  if (self->waits == NULL)
+    self->waits = g_ptr_array_new_with_free_func (g_object_unref);
   if (cancellable != NULL)
-    {
-      GSource *source = g_cancellable_source_new (cancellable);
-
-      g_source_set_static_name (source, "[afrpc] wait cancelled");
-      g_source_set_callback (source, G_SOURCE_FUNC (waiter_cancelled_cb), g_object_ref (self), g_object_unref);
-      g_source_attach (source, g_task_get_context (task));
-      g_task_set_task_data (task, source, destroy_source);
-    }
-  if (self->waiters == NULL)
-    self->waiters = g_ptr_array_new_with_free_func (g_object_unref);
-  g_ptr_array_add (self->waiters, g_steal_pointer (&task));
+    afrpc_call_wait_set_cancellable (wait, cancellable, self->waits);
+  g_ptr_array_add (self->waits, g_steal_pointer (&wait));
 }
 
 /**
@@ -593,10 +582,10 @@ afrpc_call_wait_finish (AfrpcCall     *self,
                         GError       **error)
 {
   g_return_val_if_fail (AFRPC_IS_CALL (self), NULL);
-  g_return_val_if_fail (g_task_is_valid (result, self), NULL);
-  g_return_val_if_fail (g_async_result_is_tagged (result, afrpc_call_wait), NULL);
+  g_return_val_if_fail (AFRPC_IS_CALL_WAIT (result), NULL);
+  g_return_val_if_fail (afrpc_call_wait_get_call (AFRPC_CALL_WAIT (result)) == self, NULL);
 
-  return g_task_propagate_pointer (G_TASK (result), error);
+  return afrpc_call_wait_check (AFRPC_CALL_WAIT (result), error) ? ref_outcome (self, error) : NULL;
 }
 
 /**
@@ -628,18 +617,12 @@ afrpc_call_wait_sync (AfrpcCall     *self,
       if (cancellable != NULL && self->cancellable == NULL)
         afrpc_call_watch (self, cancellable);
       afrpc_call_block (self, AFRPC_CALLER_GET_IFACE (self->caller));
-      if (self->waiters != NULL)
-        tell_waiters (self);
+      tell_waits (self, FALSE);
       /* The reference of who had the call has passed to who waited for it. */
       g_object_unref (self);
     }
-  if (self->error != NULL)
-    {
-      g_propagate_error (error, g_error_copy (self->error));
-      return NULL;
-    }
 
-  return self->value != NULL ? g_variant_ref (self->value) : NULL;
+  return ref_outcome (self, error);
 }
 
 /**
