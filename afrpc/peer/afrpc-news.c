@@ -65,16 +65,43 @@ afrpc_news_may_decide (guint         decided,
     }
 }
 
+/* The ends are told last: an outcome that is decided before they were told comes before them.
+ * Returns: (nullable): the first of them that waits */
+static GList *
+find_ends (AfrpcNews *self)
+{
+  GList *ends = NULL;
+
+  if (G_LIKELY ((self->decided & ONCE) == 0))
+    return NULL;
+
+  for (GList *l = self->pieces.tail; l != NULL; l = l->prev)
+    {
+      const AfrpcNewsPiece *piece = l->data;
+
+      if ((1u << piece->kind & ONCE) != 0)
+        ends = l;
+      else if (piece->kind != AFRPC_NEWS_TASK)
+        break;
+    }
+
+  return ends;
+}
+
 static AfrpcNewsPiece *
 push (AfrpcNews     *self,
       AfrpcNewsKind  kind)
 {
   AfrpcNewsPiece *piece = g_new0 (AfrpcNewsPiece, 1);
+  GList *ends = kind == AFRPC_NEWS_OUTCOME ? find_ends (self) : NULL;
 
   g_assert (afrpc_news_may_decide (self->decided, kind));
   self->decided |= 1u << kind & ONCE;
   piece->kind = kind;
-  g_queue_push_tail (&self->pieces, piece);
+  if (ends != NULL)
+    g_queue_insert_before (&self->pieces, ends, piece);
+  else
+    g_queue_push_tail (&self->pieces, piece);
 
   return piece;
 }
