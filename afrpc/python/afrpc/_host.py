@@ -31,11 +31,30 @@ class FunctionError(Exception):
     """The message is all there is to say."""
 
 
-def load_file(path):
+def add_to_path(folders):
+    """Behind what belongs to Python, which nothing stands in for, and before what is installed besides."""
+    place = 1 + max((i for i, path in enumerate(sys.path) if path.endswith("lib-dynload")), default=len(sys.path) - 1)
+    sys.path[place:place] = [folder for folder in folders if folder not in sys.path]
+
+
+def is_of(module, path):
+    """Whether a module was made of that file."""
+    file = getattr(module, "__file__", None)
+    return isinstance(file, str) and os.path.realpath(file) == path
+
+
+def load_file(given):
+    path = os.path.realpath(given)
     name = os.path.splitext(os.path.basename(path))[0]
-    spec = spec_from_file_location(name, path)
+    while name in sys.modules or name in sys.stdlib_module_names:
+        module = sys.modules.get(name)
+        if is_of(module, path):
+            return module
+        name += "_"
+    spec = spec_from_file_location(name, given)
     if spec is None:
-        raise ImportError(f"“{path}” is no Python file", path=path)
+        raise ImportError(f"“{given}” is no Python file", path=given)
+    add_to_path([os.path.dirname(path)])
     module = module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -46,12 +65,18 @@ def load_file(path):
     return module
 
 
-def require(name):
-    if "/" in name:
-        module = load_file(name)
-    else:
+def load_module(name):
+    try:
         __import__(name)
-        module = sys.modules[name]
+    except ModuleNotFoundError as error:
+        if name.endswith(".py") and os.path.exists(name):
+            raise ModuleNotFoundError(f"{error}; the path of a file has a slash in it: “./{name}”", name=name) from None
+        raise
+    return sys.modules[name]
+
+
+def require(name):
+    module = load_file(name) if "/" in name else load_module(name)
     if module not in modules:
         modules.append(module)
 
@@ -197,6 +222,10 @@ def finish():
             pass
 
 
+def get_folders(variable):
+    return [path for path in os.environ.get(variable, "").split(":") if path]
+
+
 def serve():
     import _signal
 
@@ -205,5 +234,6 @@ def serve():
     if sys.stdout is not None:
         sys.stdout.reconfigure(line_buffering=True)
     sys.modules["__main__"] = main
-    sys.path[:0] = [path for path in os.environ.get("AFRPC_MODULE_PATH", "").split(":") if path]
+    sys.path[:0] = get_folders("AFRPC_MODULE_PATH")
+    add_to_path(get_folders("AFRPC_PYTHON_PATH"))
     return _afrpc._serve(sys.modules[__name__])

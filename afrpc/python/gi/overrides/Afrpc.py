@@ -3,6 +3,8 @@
 be awaited."""
 import collections
 import functools
+import os
+import sys
 
 from gi.module import get_introspection_module
 from gi.overrides import override
@@ -224,11 +226,38 @@ class _Events:
         return self._queue.popleft()
 
 
+def _get_path():
+    """What this program can import, for its workers."""
+    return ":".join(path for path in (os.path.abspath(path) for path in sys.path if isinstance(path, str))
+                    if ":" not in path)
+
+
+def _is_python(host):
+    return isinstance(host, str) and os.path.basename(host).removeprefix("afrpc-host-") == "python"
+
+
 class Process(Afrpc.Process):
+    @classmethod
+    def new_exec(cls, host=None):
+        process = super().new_exec(host)
+        if _is_python(host):
+            process.setenv("AFRPC_PYTHON", sys.executable, True)
+            process.setenv("AFRPC_PYTHON_PATH", _get_path(), True)
+        return process
+
+    @classmethod
+    def new_for_host(cls, host=None):
+        if _is_python(host):
+            # The default template is not a process of our own, and has the environment of the program.
+            GLib.setenv("AFRPC_PYTHON", sys.executable, True)
+            GLib.setenv("AFRPC_PYTHON_PATH", _get_path(), True)
+        return super().new_for_host(host)
+
     def require(self, *modules):
-        """Loads modules; returns the process itself, as the methods below do."""
+        """Loads modules, by their names or the paths of their files; returns the process itself, as the methods
+        below do."""
         for module in modules:
-            super().require(module)
+            super().require(module if isinstance(module, str) else os.path.abspath(module))
         return self
 
     def eval(self, code, *args):

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a worker in Python can load: files and what lies beside them, and what its program has."""
+import os
+import pathlib
+import sys
+import tempfile
+import unittest
+
+import gi
+
+gi.require_version("Afrpc", "1.0")
+from gi.repository import Afrpc, GLib  # noqa: E402
+
+
+def run(process, function, *args):
+    process.set_stderr(Afrpc.Stdio.CAPTURE)
+    proxy = Afrpc.Proxy(process=process, function=function)
+    proxy.connect("error", lambda proxy, error: None)
+    return proxy.invoke_sync(*args)
+
+
+def new():
+    return Afrpc.Process.new_exec("python")
+
+
+class Loading(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name).resolve()
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return str(path)
+
+    def test_beside(self):
+        self.write("beside_it.py", "def help(): return 'helped'")
+        path = self.write("worker.py", "import beside_it\ndef run(): return beside_it.help()")
+        self.assertEqual(run(new().require(path), "run"), "helped")
+        # What is beside it can be required as well, and is the same then.
+        code = "import sys\ndef same(): return sys.modules['beside_it'].help is help"
+        self.assertIs(run(new().require(path, str(self.folder / "beside_it.py")).eval(
+            code + "\nfrom beside_it import help"), "same"), True)
+
+    def test_shadows_nothing(self):
+        path = self.write("random.py", "import random\ndef run(): return random.__file__, __file__, random.randint(1, 1)")
+        self.write("json.py", "raise ImportError('not this')")
+        theirs, own, one = run(new().require(path), "run")
+        self.assertEqual((os.path.realpath(own), one), (path, 1))
+        self.assertNotEqual(os.path.realpath(theirs), path)
+        self.assertEqual(run(new().require(path).eval("import json\ndef run_json(): return json.dumps([])"), "run_json"), "[]")
+        # Those of classes that are looked for in their module, too.
+        path = self.write("types.py", "import dataclasses\n@dataclasses.dataclass\nclass A:\n    x: 'int'\n"
+                                      "def run(): return A(5).x")
+        self.assertEqual(run(new().require(path), "run"), 5)
+
+    def test_same_name(self):
+        one = self.write("one/work.py", "def first(): return __file__")
+        two = self.write("two/work.py", "def second(): return __file__")
+        process = new().require(one, two)
+        self.assertEqual(run(process, "first"), one)
+        self.assertEqual(run(new().require(one, two), "second"), two)
+
+    def test_once(self):
+        path = self.write("counted.py", "import builtins\nbuiltins.n = getattr(builtins, 'n', 0) + 1\n"
+                                        "def run(): return n")
+        link = str(self.folder / "link.py")
+        os.symlink(path, link)
+        self.write("sub/x", "")
+        same = str(self.folder / "sub" / ".." / "counted.py")
+        template = new().require(path, path, same)
+        self.assertEqual(run(template.fork().require(path, link), "run"), 1)
+        # One that fails is tried anew.
+        path = self.write("fails.py", "import builtins\nbuiltins.n = getattr(builtins, 'n', 0) + 1\n1 / 0")
+        with self.assertRaisesRegex(GLib.Error, "ZeroDivisionError"):
+            run(new().require(path), "run")
+
+    def test_paths(self):
+        path = self.write("worker.py", "def run(): return __file__")
+        self.assertEqual(run(new().require(pathlib.Path(path)), "run"), path)
+        old = os.getcwd()
+        os.chdir(self.folder)
+        try:
+            process = new().require(pathlib.Path("worker.py"))
+            wrong = new().require("worker.py")
+            wrong.set_cwd(str(self.folder))
+        finally:
+            os.chdir(old)
+        self.assertEqual(run(process, "run"), path)
+        with self.assertRaisesRegex(GLib.Error, "the path of a file has a slash in it: “./worker.py”"):
+            run(wrong, "run")
+        with self.assertRaises(TypeError):
+            new().require(5)
+
+    def test_path_of_the_program(self):
+        self.write("of_the_program/__init__.py", "def run(): return 'found'")
+        self.write("string.py", "raise ImportError('not this')")
+        sys.path.insert(0, str(self.folder))
+        try:
+            process = new().require("of_the_program", "string")
+            forked = Afrpc.Process.new_for_host("python").require("of_the_program")
+            self.assertEqual(run(forked, "run"), "found")
+        finally:
+            sys.path.remove(str(self.folder))
+        self.assertEqual(run(process, "run"), "found")
+        with self.assertRaisesRegex(GLib.Error, "ModuleNotFoundError"):
+            run(new().require("of_the_program"), "run")
+
+    def test_interpreter(self):
+        """As in a virtual environment, which this is, as far as Python is concerned."""
+        real = os.path.realpath(sys.executable)
+        version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+        self.write("pyvenv.cfg", f"home = {os.path.dirname(real)}\ninclude-system-site-packages = true\n")
+        self.write(f"lib/{version}/site-packages/only_there.py", "def run(): return 'only there'")
+        (self.folder / "bin").mkdir()
+        python = str(self.folder / "bin" / "python")
+        os.symlink(real, python)
+        code = "import sys, os\ndef tell(): return sys.executable, sys.prefix, os.environ.get('AFRPC_PYTHON')"
+        old, sys.executable = sys.executable, python
+        try:
+            process = new().require("only_there")
+            told = new().eval(code)
+        finally:
+            sys.executable = old
+        self.assertEqual(run(process, "run"), "only there")
+        self.assertEqual(run(told, "tell"), (python, str(self.folder), None))
+        with self.assertRaisesRegex(GLib.Error, "ModuleNotFoundError"):
+            run(new().require("only_there"), "run")
+        # Another one for one process
+        told = new().eval(code)
+        told.setenv("AFRPC_PYTHON", python, True)
+        self.assertEqual(run(told, "tell")[0], python)
+        told = new().eval(code)
+        told.setenv("AFRPC_PYTHON", "/nonexistent/python", True)
+        with self.assertRaises(GLib.Error):
+            run(told, "tell")
+
+
+if __name__ == "__main__":
+    unittest.main()
