@@ -129,8 +129,10 @@ swap (AfrpcWorker  *worker,
 void
 swap_async (AfrpcInvocation *invocation)
 {
-  afrpc_invocation_return_value (
-    invocation, swap (afrpc_invocation_get_worker (invocation), afrpc_invocation_get_args (invocation), NULL));
+  g_autoptr(GVariant) value = g_variant_take_ref (swap (afrpc_invocation_get_worker (invocation),
+                                                        afrpc_invocation_get_args (invocation), NULL));
+
+  afrpc_invocation_return_value (invocation, value);
 }
 
 /* A string so many times. */
