@@ -369,7 +369,7 @@ class Sync(Case):
         proxy = self.make("crash")
         self.assert_code(self.fails(proxy), Afrpc.Error.DIED)
         wait_until(lambda: self.exits)
-        self.assertEqual(self.exits[0].get_signal(), signal.SIGSEGV)
+        self.assertEqual(self.exits[0].get_signal(), signal.SIGABRT)
 
     def test_interrupt(self):
         """A signal from the terminal ends a worker, as it does one in C."""
