@@ -33,8 +33,9 @@ static AfrpcCallOptions *
 new_metadata (GVariant *metadata)
 {
   AfrpcCallOptions *options = afrpc_call_options_new ();
+  g_autoptr(GVariant) owned = metadata != NULL ? g_variant_take_ref (metadata) : NULL;
 
-  afrpc_call_options_set_metadata (options, metadata);
+  afrpc_call_options_set_metadata (options, owned);
 
   return options;
 }

@@ -384,7 +384,8 @@ afrpc_python_pack_variant (AfrpcPythonPacker *self,
   else if (afrpc_python_packer_reserve (self, size))
     {
       afrpc_python_packer_pad (self, layout->alignment);
-      g_variant_store (value, self->data + self->size);
+      if (size > 0)
+        g_variant_store (value, self->data + self->size);
       self->size += size;
       packed = layout->alignment | (layout->fixed_size == 0 ? AFRPC_PYTHON_VARIES : 0);
     }
