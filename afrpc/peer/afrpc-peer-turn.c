@@ -248,11 +248,12 @@ keep_turn (AfrpcPeer *self)
   afrpc_peer_decide_end (self);
 }
 
-/* Waits until something happens to the peer or to those that it depends on, another thread says something, or it is
- * time. */
+/* Sees what has happened to the peer and to those that it depends on; or waits for that, for another thread to say
+ * something, and until it is time. */
 static void
 poll_places (AfrpcPeer *self,
-             GPollFD   *wake)
+             GPollFD   *wake,
+             gboolean   waits)
 {
   GPollFD fds[1 + PLACES * PEERS_MAX]; /* of those that are not polled the descriptor is -1 */
   AfrpcPeer *peers[PEERS_MAX];
@@ -280,7 +281,9 @@ poll_places (AfrpcPeer *self,
 
       timeout_ms = left <= 0 ? 0 : MIN ((left + 999) / 1000, G_MAXINT);
     }
-  if (wake->fd < 0 || peer != NULL)
+  if (!waits)
+    timeout_ms = 0;
+  else if (wake->fd < 0 || peer != NULL)
     timeout_ms = timeout_ms < 0 ? FAR_MS : MIN (timeout_ms, FAR_MS);
 
   if (g_poll (fds, 1 + PLACES * n, timeout_ms) <= 0)
@@ -295,6 +298,27 @@ poll_places (AfrpcPeer *self,
       peers[i]->member.pidfd.revents = places[1].revents;
       peers[i]->member.standard_error.revents = places[2].revents;
     }
+}
+
+/* Whether it has been closed, or given up, and somebody has to see its end. */
+static gboolean
+is_leaving (AfrpcPeer *self)
+{
+  return afrpc_peer_is_closed (self) && self->birth.is_tried && self->news.size <= self->talk.link.n_bytes_max;
+}
+
+/* Its turn for a thread that blocks for others: if it is leaving, it goes without a main loop. */
+void
+afrpc_peer_keep_turn (AfrpcPeer *self)
+{
+  GPollFD wake = { -1, G_IO_IN, 0 };
+
+  if (!is_leaving (self))
+    return;
+
+  poll_places (self, &wake, FALSE);
+  keep_turn (self);
+  leave_rest (self);
 }
 
 typedef gboolean (*AfrpcUntil) (AfrpcPeer *self,
@@ -327,7 +351,7 @@ block (AfrpcPeer  *self,
       keep_turn (self);
       if (is_done (self, data))
         break;
-      poll_places (self, &wake);
+      poll_places (self, &wake, TRUE);
       if (wake.revents != 0)
         {
           afrpc_source_clear_wake_fd (source);

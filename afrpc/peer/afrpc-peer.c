@@ -28,9 +28,22 @@ static const AfrpcSourceFuncs source_funcs = {
   .unref = afrpc_peer_unref,
   .prepare = afrpc_peer_prepare,
   .dispatch = afrpc_peer_dispatch,
+  .keep_turn = afrpc_peer_keep_turn,
   .get_deadline = afrpc_peer_get_deadline,
   .context_gone = afrpc_peer_context_gone,
 };
+
+/* Reaps what has ended meanwhile, before there is one more: nobody may ever run a main loop that does. */
+static void
+keep_turns_without_loop (AfrpcPeer *self)
+{
+  if (afrpc_source_is_running (&self->member) || afrpc_source_runs_here (self->member.source) ||
+      afrpc_source_enter (&self->member) != AFRPC_SOURCE_ENTERED)
+    return;
+
+  afrpc_source_keep_turns (self->member.source);
+  afrpc_source_leave (&self->member);
+}
 
 AfrpcPeer *
 afrpc_peer_new (const char *host)
@@ -49,6 +62,7 @@ afrpc_peer_new (const char *host)
   g_weak_ref_init (&self->proxy, NULL);
 
   afrpc_source_add (afrpc_source_get (), &self->member, self, &source_funcs);
+  keep_turns_without_loop (self);
   afrpc_source_watch (&self->member);
   afrpc_source_activate (&self->member);
 
@@ -651,6 +665,17 @@ afrpc_peer_tell_close_tasks (AfrpcPeer *self)
     }
 }
 
+/* Nobody may ever run a main loop that writes what is queued. */
+static void
+flush_without_loop (AfrpcPeer *self)
+{
+  if (afrpc_source_is_running (&self->member) || afrpc_source_enter (&self->member) != AFRPC_SOURCE_ENTERED)
+    return;
+
+  afrpc_peer_flush (self);
+  afrpc_source_leave (&self->member);
+}
+
 /* Has the worker finish what it has, and end. */
 void
 afrpc_peer_close (AfrpcPeer *self)
@@ -661,6 +686,7 @@ afrpc_peer_close (AfrpcPeer *self)
   if (!afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED))
     self->proxy_held = g_weak_ref_get (&self->proxy);
   afrpc_talk_close (&self->talk);
+  flush_without_loop (self);
   afrpc_peer_attend (self);
 }
 

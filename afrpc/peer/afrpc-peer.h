@@ -200,6 +200,7 @@ gint64      afrpc_peer_get_deadline   (AfrpcPeer                   *self);
 void        afrpc_peer_set_deadline   (AfrpcPeer                   *self,
                                        gint64                      *which,
                                        gint64                       at);
+void        afrpc_peer_keep_turn      (AfrpcPeer                   *self);
 gboolean    afrpc_peer_prepare        (AfrpcPeer                   *self);
 gboolean    afrpc_peer_dispatch       (AfrpcPeer                   *self,
                                        gint64                       now);

@@ -16,6 +16,9 @@
 #define BUSY_PRIORITY (G_PRIORITY_HIGH_IDLE + 25)
 #define TURN_US (10 * 1000)
 
+/* Peers that are looked at, without a main loop, when there is one more. */
+#define KEPT_TURNS 16u
+
 typedef struct
 {
   AfrpcSourceMember *member; /* (owned) */
@@ -32,6 +35,7 @@ struct _AfrpcSource
   GHashTable *known;     /* (element-type AfrpcSourceMember) (not owned) all of the context's; guarded by sources_lock */
   GPtrArray *watched;    /* (element-type AfrpcSourceMember) (owned) those that something may happen to */
   GQueue active;         /* (element-type AfrpcSourceMember) (owned) to be looked at in this iteration */
+  guint next_kept;       /* whose turn it is without a main loop, more or less */
   GPtrArray *templates;  /* (element-type AfrpcSourceMember) (owned) the default ones */
   gint64 deadline;       /* when to look at time limits: not too late, maybe too early */
   gpointer runner;       /* (nullable) atomic: the thread that dispatches it, or blocks, and so owns the context */
@@ -272,6 +276,22 @@ gboolean
 afrpc_source_runs_here (AfrpcSource *self)
 {
   return g_atomic_pointer_get (&self->runner) == &thread_mark;
+}
+
+/* For a thread that may never run a main loop: some of those that are leaving have a turn. Nobody is told anything. */
+void
+afrpc_source_keep_turns (AfrpcSource *self)
+{
+  AfrpcSourceMember *members[KEPT_TURNS];
+  const guint n = MIN (self->watched->len, KEPT_TURNS);
+
+  for (guint i = 0; i < n; i++)
+    members[i] = member_ref (self->watched->pdata[self->next_kept++ % self->watched->len]);
+  for (guint i = 0; i < n; i++)
+    {
+      members[i]->funcs->keep_turn (members[i]->peer);
+      member_unref (members[i]);
+    }
 }
 
 /* Whether the source is being dispatched: then what is queued is going to be written. */

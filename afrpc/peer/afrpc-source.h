@@ -20,6 +20,7 @@ typedef struct
   gboolean   (* prepare)      (AfrpcPeer *peer); /* writes what is queued; TRUE: there is something to dispatch */
   gboolean   (* dispatch)     (AfrpcPeer *peer,
                                gint64     now);  /* TRUE: a slice is over, and there is more */
+  void       (* keep_turn)    (AfrpcPeer *peer); /* the same for one that is leaving, and tells nobody anything */
   gint64     (* get_deadline) (AfrpcPeer *peer);
   void       (* context_gone) (AfrpcPeer *peer);
 } AfrpcSourceFuncs;
@@ -81,6 +82,7 @@ gpointer      afrpc_source_begin_run   (AfrpcSource      *self);
 void          afrpc_source_end_run     (AfrpcSource      *self,
                                         gpointer          before);
 gboolean      afrpc_source_runs_here   (AfrpcSource      *self);
+void          afrpc_source_keep_turns  (AfrpcSource      *self);
 
 /* For who blocks the thread. */
 void          afrpc_source_run_posts   (AfrpcSource      *self);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A program that only makes blocking calls and never runs a main loop: nothing is left behind all the same. */
+#include "config.h"
+
+#include "test-util.h"
+
+#include <sys/wait.h>
+
+typedef enum
+{
+  END_DROP,
+  END_CLOSE,
+  END_CLOSE_SYNC,
+  END_KILL,
+} End;
+
+static AfrpcProcess *
+new_process (gboolean is_forked)
+{
+  AfrpcProcess *process = is_forked ? afrpc_process_new () : afrpc_process_new_exec (NULL);
+
+  afrpc_process_require (process, TEST_WORKER);
+
+  return process;
+}
+
+/* Waits until the child has ended, and leaves it to be reaped by whose it is. */
+static void
+wait_ended (int pid)
+{
+  siginfo_t info;
+
+  /* It may have been reaped. */
+  waitid (P_PID, pid, &info, WEXITED | WNOWAIT);
+}
+
+/* Returns: descriptors that are open then */
+static guint
+use_one (gboolean is_forked,
+         End      end)
+{
+  AfrpcProcess *process = new_process (is_forked);
+  AfrpcProxy *proxy = afrpc_proxy_new (process, "echo");
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+  int pid;
+
+  result = afrpc_caller_call_sync (AFRPC_CALLER (proxy), g_variant_new ("(s)", "x"), NULL, &error);
+  g_assert_no_error (error);
+  pid = afrpc_process_get_pid (process);
+  g_assert_cmpint (pid, >, 0);
+
+  if (end == END_CLOSE)
+    afrpc_caller_close (AFRPC_CALLER (proxy));
+  else if (end == END_CLOSE_SYNC)
+    g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, NULL));
+  else if (end == END_KILL)
+    afrpc_caller_kill (AFRPC_CALLER (proxy));
+  g_object_unref (process);
+  g_object_unref (proxy);
+  wait_ended (pid);
+
+  return test_count_fds ();
+}
+
+static void
+test_without_loop (gconstpointer data)
+{
+  const gboolean is_forked = GPOINTER_TO_INT (data);
+  guint n_fds;
+
+  g_test_summary ("Each worker ends as its proxy is dropped or closed, and is reaped when there is another one");
+  for (End end = END_DROP; end <= END_KILL; end++)
+    {
+      n_fds = use_one (is_forked, end);
+      for (guint i = 0; i < 20; i++)
+        g_assert_cmpuint (use_one (is_forked, end), ==, n_fds);
+    }
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_data_func ("/without-loop/exec", GINT_TO_POINTER (FALSE), test_without_loop);
+  g_test_add_data_func ("/without-loop/fork", GINT_TO_POINTER (TRUE), test_without_loop);
+
+  return g_test_run ();
+}
