@@ -6,8 +6,9 @@
 #include <string.h>
 
 #include "afrpc-error.h"
-#include "json/afrpc-json.h"
 #include "afrpc-serialised.h"
+#include "json/afrpc-json.h"
+#include "serialise/afrpc-unpacking.h"
 
 /**
  * AfrpcJsonSerialiser:
@@ -193,9 +194,41 @@ afrpc_json_serialiser_deserialise (AfrpcSerialiser  *serialiser,
   return afrpc_json_decode (text != NULL ? text : "", size, self->expected_type, error);
 }
 
+static gpointer
+afrpc_json_serialiser_begin (AfrpcSerialiser *serialiser,
+                             const guint8    *data,
+                             gsize            size)
+{
+  AfrpcJsonSerialiser *self = AFRPC_JSON_SERIALISER (serialiser);
+
+  return afrpc_json_decoder_new (data != NULL ? (const char *) data : "", size, self->expected_type);
+}
+
+static int
+afrpc_json_serialiser_step (gpointer    reading,
+                            gssize      budget,
+                            GVariant  **value,
+                            GError    **error)
+{
+  return afrpc_json_decoder_step (reading, budget, value, error);
+}
+
+static void
+afrpc_json_serialiser_end (gpointer reading)
+{
+  afrpc_json_decoder_free (reading);
+}
+
+static const AfrpcSerialiserSlices slices = {
+  afrpc_json_serialiser_begin,
+  afrpc_json_serialiser_step,
+  afrpc_json_serialiser_end,
+};
+
 static void
 afrpc_json_serialiser_serialiser_init (AfrpcSerialiserInterface *iface)
 {
+  iface->slices = &slices;
   iface->dup_name = afrpc_json_serialiser_dup_name;
   iface->serialise = afrpc_json_serialiser_serialise;
   iface->deserialise = afrpc_json_serialiser_deserialise;

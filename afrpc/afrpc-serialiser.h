@@ -36,6 +36,9 @@ struct _AfrpcSerialiserInterface
   GVariant *(*deserialise) (AfrpcSerialiser  *self,
                             GBytes           *bytes,
                             GError          **error);
+
+  /*< private >*/
+  gconstpointer slices;
 };
 
 AFRPC_AVAILABLE_IN_1_0

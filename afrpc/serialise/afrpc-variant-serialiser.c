@@ -4,6 +4,7 @@
 #include "afrpc-error.h"
 #include "afrpc-serialised.h"
 #include "serialise/afrpc-serialiser-private.h"
+#include "wire/afrpc-value-check.h"
 
 /* "variant": GVariant's own format, little-endian, of the value in a `v`. A conversation whose serialiser
  * this would be has none: there values travel in place, with their types beside them. */
@@ -62,15 +63,18 @@ afrpc_variant_serialiser_deserialise (AfrpcSerialiser  *self,
                                       GBytes           *bytes,
                                       GError          **error)
 {
-  g_autoptr(GVariant) boxed = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARIANT, bytes, FALSE));
+  g_autoptr(GVariant) boxed = NULL;
+  g_autoptr(GBytes) copy = NULL;
 
-  /* Refused, never repaired: see afrpc_value_parse(). */
-  if (!g_variant_is_normal_form (boxed))
+  /* Refused, never repaired: see afrpc_value_parse(). Of a copy, because nobody can tell whether the memory is not
+   * going to change. */
+  copy = g_bytes_new (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes));
+  if (!afrpc_value_is_normal (afrpc_layout_get_basic ('v'), g_bytes_get_data (copy, NULL), g_bytes_get_size (copy)))
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA, "not a GVariant in normal form");
       return NULL;
     }
-  boxed = order_bytes (g_steal_pointer (&boxed));
+  boxed = order_bytes (g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARIANT, copy, TRUE)));
 
   return g_variant_get_variant (boxed);
 }
