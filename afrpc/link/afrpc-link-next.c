@@ -409,8 +409,9 @@ is_greeting (AfrpcLink        *self,
   return FALSE;
 }
 
-/* DONE: an item; AGAIN: read first; EOF: the worker has ended, though others may hold its connection open;
- * ERROR: the worker is not to be listened to any more. Unless it is DONE, there is nothing in @item. */
+/* DONE: an item; AGAIN: read first; SLICE: a large one is to be gone on with later; EOF: the worker has ended, though
+ * others may hold its connection open; ERROR: the worker is not to be listened to any more. Unless it is DONE, there is
+ * nothing in @item. */
 AfrpcStep
 afrpc_link_next (AfrpcLink      *self,
                  AfrpcLinkItem  *item,

@@ -11,6 +11,7 @@
 #include "afrpc-serialised.h"
 #include "peer/afrpc-log.h"
 #include "peer/afrpc-peer.h"
+#include "serialise/afrpc-unpacking.h"
 
 /* A main loop is held no longer than this by what is told at once, so that no frame of 16 ms is missed. */
 #define SLICE_US 2000
@@ -20,9 +21,48 @@ typedef struct
 {
   GObject *proxy;    /* (nullable) (owned): looked up once, and kept alive while its handlers run */
   GValue values[AFRPC_PEER_EVENT_VALUES]; /* what handlers of events get; meaningless without a proxy */
+  gboolean is_over;  /* a slice is, of something large: it is gone on with in the next */
+  gboolean was_long; /* what was taken last may have taken much of a slice */
 } Telling;
 
 /* Values and descriptors */
+
+/* Whether the item's value is serialised, and that it is unpacked may take longer than a slice. */
+static gboolean
+is_large (const AfrpcLinkItem *item)
+{
+  return G_UNLIKELY (item->is_serialised) && item->value != NULL && afrpc_unpacking_is_large (item->value);
+}
+
+/* Goes on unpacking the value of the piece's item. FALSE: there is more. */
+static gboolean
+unpack_slice (AfrpcNewsPiece *piece,
+              gssize          budget)
+{
+  AfrpcLinkItem *item = &piece->item;
+  GVariant *value = NULL;
+
+  if (afrpc_unpacking_step (piece->unpacking, budget, &value, &item->error) == 0)
+    return FALSE;
+
+  g_variant_unref (item->value);
+  item->value = value;
+  item->is_serialised = FALSE;
+  g_clear_pointer (&piece->unpacking, afrpc_unpacking_free);
+
+  return TRUE;
+}
+
+/* The same, from the beginning on. TRUE as well if the serialiser does it all at once. */
+static gboolean
+unpack_next (AfrpcPeer      *self,
+             AfrpcNewsPiece *piece)
+{
+  if (piece->unpacking == NULL)
+    piece->unpacking = afrpc_unpacking_new (self->talk.serialiser, piece->item.value);
+
+  return piece->unpacking == NULL || unpack_slice (piece, AFRPC_VALUE_CHECK_SLICE);
+}
 
 /* Returns: (transfer full) (nullable): the item's value, made now and not earlier: what waits takes no more than it has
  * been counted for; or NULL, and its error says why. */
@@ -314,10 +354,11 @@ act_on_item (AfrpcPeer     *self,
     }
 }
 
-/* The next thing that has arrived; FALSE: there is nothing, or the worker is not listened to any more. */
+/* The next thing that has arrived; FALSE: there is nothing, or not yet, or the worker is not listened to any more. */
 static gboolean
 next_item (AfrpcPeer     *self,
-           AfrpcLinkItem *item)
+           AfrpcLinkItem *item,
+           Telling       *telling)
 {
   GError *error = NULL;
 
@@ -329,6 +370,10 @@ next_item (AfrpcPeer     *self,
     {
     case AFRPC_STEP_DONE:
       return TRUE;
+
+    case AFRPC_STEP_SLICE:
+      telling->is_over = TRUE;
+      return FALSE;
 
     case AFRPC_STEP_ERROR:
       afrpc_peer_break_off (self, error);
@@ -355,6 +400,7 @@ use_item (AfrpcPeer      *self,
   if (act_on_item (self, item))
     return;
 
+  telling->was_long = item->value != NULL && g_variant_get_size (item->value) >= AFRPC_LARGE_PAYLOAD_MIN;
   if (item->kind == AFRPC_LINK_ITEM_RESULT)
     {
       if (pending->is_awaited)
@@ -368,7 +414,7 @@ use_item (AfrpcPeer      *self,
   else if (item->kind == AFRPC_LINK_ITEM_PROGRESS)
     pending->funcs->ref (pending); /* it may have its outcome before this is told */
 
-  if (mode == AFRPC_INBOX_TELL && afrpc_news_is_empty (&self->news))
+  if (mode == AFRPC_INBOX_TELL && afrpc_news_is_empty (&self->news) && !is_large (item))
     tell_item (self, item, telling);
   else
     afrpc_news_push_item (&self->news, item);
@@ -382,7 +428,7 @@ take_item (AfrpcPeer      *self,
 {
   AfrpcLinkItem item;
 
-  if (!next_item (self, &item))
+  if (!next_item (self, &item, telling))
     return FALSE;
 
   use_item (self, &item, mode, telling);
@@ -406,22 +452,32 @@ afrpc_inbox_decide_kept (AfrpcPeer    *self,
 
       afrpc_news_remove (&self->news, l);
       piece->item.call.owner = NULL;
+      if (piece->unpacking != NULL)
+        unpack_slice (piece, G_MAXSSIZE / 2);
       decide_result (self, pending, &piece->item);
       afrpc_news_piece_free (piece);
       return;
     }
 }
 
-/* Tells the oldest piece of news, or takes what has arrived; FALSE: there is neither. */
+/* Tells the oldest piece of news, or takes what has arrived; FALSE: there is neither, or a slice is over. */
 static gboolean
 take_one (AfrpcPeer      *self,
           AfrpcInboxMode  mode,
           Telling        *telling)
 {
+  AfrpcNewsPiece *oldest = mode == AFRPC_INBOX_TELL ? afrpc_news_peek (&self->news) : NULL;
   g_autoptr(AfrpcNewsPiece) piece = NULL;
 
-  if (mode == AFRPC_INBOX_KEEP || afrpc_news_is_empty (&self->news))
+  if (oldest == NULL)
     return take_item (self, mode, telling);
+
+  telling->was_long = oldest->kind == AFRPC_NEWS_ITEM && is_large (&oldest->item);
+  if (telling->was_long && !unpack_next (self, oldest))
+    {
+      telling->is_over = TRUE;
+      return FALSE;
+    }
 
   piece = afrpc_news_pop (&self->news);
   tell_piece (self, piece, telling);
@@ -429,7 +485,7 @@ take_one (AfrpcPeer      *self,
   return TRUE;
 }
 
-/* Takes what has arrived until there is nothing more; or, where it is told, until a slice is over. */
+/* Takes what has arrived until there is nothing more, or a slice is over. */
 void
 afrpc_inbox_take (AfrpcPeer      *self,
                   AfrpcInboxMode  mode)
@@ -445,13 +501,14 @@ afrpc_inbox_take (AfrpcPeer      *self,
     {
       /* Whoever is told may run the main loop: then that goes on with what is next. */
       self->has_backlog = TRUE;
+      telling.is_over = telling.was_long = FALSE;
       if (!take_one (self, mode, &telling))
         {
-          self->has_backlog = FALSE;
+          self->has_backlog = telling.is_over;
           break;
         }
 
-      if (mode == AFRPC_INBOX_TELL && ++n % SLICE_ITEMS == 0)
+      if (mode == AFRPC_INBOX_TELL && (++n % SLICE_ITEMS == 0 || telling.was_long))
         {
           const gint64 now = g_get_monotonic_time ();
 

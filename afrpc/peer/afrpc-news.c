@@ -22,6 +22,7 @@ afrpc_news_piece_free (AfrpcNewsPiece *piece)
   else if (owner != NULL)
     owner->funcs->unref (owner);
   afrpc_link_item_clear (&piece->item);
+  g_clear_pointer (&piece->unpacking, afrpc_unpacking_free);
   g_clear_object (&piece->task);
   g_clear_error (&piece->error);
   g_free (piece);

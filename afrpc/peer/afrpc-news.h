@@ -7,6 +7,7 @@
 
 #include "link/afrpc-link.h"
 #include "peer/afrpc-pending.h"
+#include "serialise/afrpc-unpacking.h"
 
 G_BEGIN_DECLS
 
@@ -33,6 +34,7 @@ typedef struct
   gsize size;
   guint n_fds;
   AfrpcLinkItem item;
+  AfrpcUnpacking *unpacking; /* (owned) (nullable): of the item's value, which has begun */
   AfrpcPending *pending; /* (owned) */
   GTask *task;           /* (owned) */
   AfrpcNewsReturn give;
@@ -75,6 +77,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (AfrpcNewsPiece, afrpc_news_piece_free)
 
 gboolean        afrpc_news_may_decide   (guint            decided,
                                          AfrpcNewsKind    kind);
+
+/* Returns: (nullable): the oldest piece, which stays where it is */
+static inline AfrpcNewsPiece *
+afrpc_news_peek (AfrpcNews *self)
+{
+  return g_queue_peek_head (&self->pieces);
+}
 
 static inline gboolean
 afrpc_news_is_empty (const AfrpcNews *self)

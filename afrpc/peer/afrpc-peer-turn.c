@@ -233,7 +233,7 @@ keep_turn (AfrpcPeer *self)
   begin_turn (self);
   if (afrpc_talk_has_words (&self->talk))
     afrpc_peer_flush (self);
-  if ((self->member.socket.revents & ~G_IO_OUT) != 0 || self->body.state == AFRPC_BODY_ENDED)
+  if (!self->has_backlog && ((self->member.socket.revents & ~G_IO_OUT) != 0 || self->body.state == AFRPC_BODY_ENDED))
     {
       afrpc_inbox_read (self);
       has_read = TRUE;
@@ -272,7 +272,7 @@ poll_places (AfrpcPeer *self,
       places[2] = peer->member.standard_error;
       peers[n++] = peer;
       until = MIN (until, afrpc_peer_get_deadline (peer));
-      if (peer->body.state == AFRPC_BODY_ENDED && !afrpc_talk_is_silent (&peer->talk))
+      if (peer->has_backlog || (peer->body.state == AFRPC_BODY_ENDED && !afrpc_talk_is_silent (&peer->talk)))
         until = 0;
     }
   if (until != AFRPC_DEADLINES_NEVER)

@@ -86,7 +86,7 @@ struct _AfrpcPeer
   AfrpcNews news;
   AfrpcDeadlines deadlines; /* of calls */
   gint64 exit_deadline;     /* when a process that should have ended is killed */
-  gboolean has_backlog;     /* a slice ended before everything was told, or somebody who was told runs a main loop */
+  gboolean has_backlog;     /* a slice ended before everything was taken, or somebody who was told runs a main loop */
   gboolean looks_again;     /* a time limit has passed: what has arrived is read before anything is given up */
   guint64 looks_until;      /* and up to here, as the connection counts what it has read */
 

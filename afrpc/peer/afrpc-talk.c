@@ -45,6 +45,7 @@ afrpc_talk_init (AfrpcTalk  *self,
 {
   *self = (AfrpcTalk) { .greeting_deadline = AFRPC_DEADLINES_NEVER, .flush_deadline = AFRPC_DEADLINES_NEVER };
   afrpc_link_init (&self->link, host);
+  self->link.transport.reader.slices = TRUE;
 }
 
 void
@@ -196,7 +197,7 @@ afrpc_talk_read (AfrpcTalk  *self,
   return afrpc_link_read (&self->link, error);
 }
 
-/* The next thing that has arrived: DONE. */
+/* The next thing that has arrived: DONE; SLICE: it is large, and to be gone on with later. */
 AfrpcStep
 afrpc_talk_next (AfrpcTalk      *self,
                  AfrpcLinkItem  *item,

@@ -14,6 +14,7 @@ afrpc_backlog_item_new (void)
 void
 afrpc_backlog_item_free (AfrpcBacklogItem *self)
 {
+  g_clear_pointer (&self->unpacking, afrpc_unpacking_free);
   g_clear_pointer (&self->args, g_variant_unref);
   g_clear_error (&self->error);
   afrpc_served_call_clear (&self->call);

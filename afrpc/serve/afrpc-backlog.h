@@ -4,6 +4,7 @@
  * cancelled. Owns the calls in it. */
 #pragma once
 
+#include "serialise/afrpc-unpacking.h"
 #include "serve/afrpc-served-call.h"
 
 G_BEGIN_DECLS
@@ -19,6 +20,7 @@ struct _AfrpcBacklogItem
   GVariant *args;         /* (nullable): of a call, or error; the name of a function */
   GError *error;          /* (nullable) */
   gboolean is_function;   /* its number is the serial */
+  AfrpcUnpacking *unpacking; /* (nullable): of the arguments, which has begun */
 
   AfrpcBacklogItem *next;
 };

@@ -101,7 +101,7 @@ is_done (AfrpcSession *session)
 
   return (session->state == AFRPC_SESSION_ORPHANED ||
           (session->state == AFRPC_SESSION_FINISHING && afrpc_transport_get_queued (&session->transport) == 0)) &&
-         session->calls.n == 0 && afrpc_backlog_is_empty (&session->backlog);
+         session->calls.n == 0 && session->unpacked == NULL && afrpc_backlog_is_empty (&session->backlog);
 }
 
 /* What nobody has the other end of would wake the main loop all the time, until the last call has been answered. */
@@ -193,18 +193,20 @@ static void
 serve_slice (ServeSource *self)
 {
   gint64 end = 0;
+  AfrpcStep step;
 
   self->has_more = TRUE;
-  for (guint i = 1; afrpc_serve_next (self->session) == AFRPC_STEP_DONE; i++)
+  for (guint i = 1; (step = afrpc_serve_next (self->session)) == AFRPC_STEP_DONE; i++)
     {
-      if (i % SLICE_CALLS != 0)
+      if (i % SLICE_CALLS != 0 && !self->session->was_long)
         continue;
+      self->session->was_long = FALSE;
       if (end == 0)
         end = g_get_monotonic_time () + SLICE_US;
       else if (g_get_monotonic_time () > end)
         return;
     }
-  self->has_more = FALSE;
+  self->has_more = step == AFRPC_STEP_SLICE;
 }
 
 static gboolean
@@ -262,6 +264,7 @@ afrpc_serve_main_loop (AfrpcSession *session)
   ServeSource *self = (ServeSource *) source;
 
   afrpc_transport_set_nonblocking (&session->transport);
+  session->transport.reader.slices = TRUE;
   g_source_set_static_name (source, "[afrpc] serve");
   g_source_set_can_recurse (source, TRUE);
   self->session = session;

@@ -161,12 +161,12 @@ start (AfrpcSession    *self,
 
 /* Runs a call, if it is to be run, or answers it. @call: its contents are taken */
 static void
-begin (AfrpcSession    *self,
-       AfrpcServedCall *call,
-       GVariant        *parsed, /* (nullable) (transfer full): or @error */
-       GError         **error)
+run (AfrpcSession    *self,
+     AfrpcServedCall *call,
+     GVariant        *unpacked, /* (nullable) (transfer full): or @error */
+     GError         **error)
 {
-  g_autoptr(GVariant) args = unpack (self, call, parsed, error);
+  g_autoptr(GVariant) args = unpacked;
   const guint function = afrpc_functions_find (self, call->function);
 
   if (args == NULL || (function == 0 && !afrpc_functions_check (self, call->function, error)) ||
@@ -178,6 +178,80 @@ begin (AfrpcSession    *self,
     run_sync (self, function, call, args);
   else
     run_async (self, function, call, args);
+}
+
+/* The same, if its arguments are unpacked, or can be at once. */
+static void
+begin (AfrpcSession    *self,
+       AfrpcServedCall *call,
+       GVariant        *parsed, /* (nullable) (transfer full): or @error */
+       GError         **error)
+{
+  run (self, call, unpack (self, call, parsed, error), error);
+}
+
+/* Whether the arguments of the call are to be unpacked in slices: other sources of the worker have their turn. */
+static gboolean
+is_large (AfrpcSession          *self,
+          const AfrpcServedCall *call,
+          GVariant              *args) /* (nullable) */
+{
+  return args != NULL && self->transport.reader.slices && (call->flags & AFRPC_FRAME_FLAG_SERIALISED) != 0 &&
+         self->serialiser != NULL && afrpc_unpacking_is_large (args);
+}
+
+/* Goes on unpacking the arguments of what has been begun, and runs it then. */
+static AfrpcStep
+go_on_unpacking (AfrpcSession *self)
+{
+  AfrpcBacklogItem *item = self->unpacked;
+  GVariant *args = NULL;
+
+  if (afrpc_unpacking_step (item->unpacking, AFRPC_VALUE_CHECK_SLICE, &args, &item->error) == 0)
+    return AFRPC_STEP_SLICE;
+
+  /* A function may run the main loop, which then goes on with what is next. */
+  self->unpacked = NULL;
+  self->was_long = TRUE;
+  afrpc_call_table_remove (&self->calls, &item->call);
+  run (self, &item->call, args, &item->error);
+  afrpc_backlog_item_free (item);
+
+  return AFRPC_STEP_DONE;
+}
+
+/* Takes the item, whose call stays in the table, if it is there, until it is run. FALSE: that has to be done at once. */
+static gboolean
+begin_unpacking (AfrpcSession     *self,
+                 AfrpcBacklogItem *item)
+{
+  if (item->is_function || !is_large (self, &item->call, item->args))
+    return FALSE;
+
+  self->was_long = TRUE;
+  item->unpacking = afrpc_unpacking_new (self->serialiser, item->args);
+  if (item->unpacking == NULL)
+    return FALSE;
+
+  self->unpacked = item;
+  return TRUE;
+}
+
+/* Takes the contents of the call, whose arguments are large. */
+static void
+begin_large (AfrpcSession    *self,
+             AfrpcServedCall *call,
+             GVariant        *args) /* (transfer full) */
+{
+  AfrpcBacklogItem *item = afrpc_backlog_item_new ();
+
+  item->call = *call;
+  item->args = args;
+  if (begin_unpacking (self, item))
+    return;
+
+  begin (self, &item->call, g_steal_pointer (&item->args), &item->error);
+  afrpc_backlog_item_free (item);
 }
 
 static gboolean
@@ -198,7 +272,10 @@ take_call (AfrpcSession      *self,
       AfrpcServedCall call;
       GVariant *args = parse_call (self, frame, &call, &call_error);
 
-      begin (self, &call, args, &call_error);
+      if (G_LIKELY (!is_large (self, &call, args)))
+        begin (self, &call, args, &call_error);
+      else
+        begin_large (self, &call, args);
     }
   else
     {
@@ -273,13 +350,14 @@ take_frame (AfrpcSession *self)
   AfrpcFrame frame;
   const AfrpcStep step = afrpc_transport_next (&self->transport, &frame, &error);
 
-  if (step == AFRPC_STEP_AGAIN)
+  if (step == AFRPC_STEP_AGAIN || step == AFRPC_STEP_SLICE)
     return step;
 
   if (step == AFRPC_STEP_DONE)
     switch (frame.header.kind)
       {
       case AFRPC_FRAME_CALL:
+        self->was_long |= frame.bytes != NULL;
         if (take_call (self, &frame, &error))
           return step;
         break;
@@ -314,44 +392,51 @@ is_readable (AfrpcSession *self)
 }
 
 /* Takes notice of what has arrived, without waiting and without running a call: for a worker that shares no memory, and
- * learns from frames what was cancelled, and these lie behind calls that are waiting. */
-void
+ * learns from frames what was cancelled, and these lie behind calls that are waiting. FALSE: a slice is over. */
+gboolean
 afrpc_serve_look_ahead (AfrpcSession *self)
 {
   while (afrpc_session_has_input (self) && afrpc_backlog_has_room (&self->backlog))
     {
       const AfrpcStep step = take_frame (self);
 
+      if (step == AFRPC_STEP_SLICE)
+        return FALSE;
       if (step == AFRPC_STEP_AGAIN && (!is_readable (self) || afrpc_serve_read (self) != AFRPC_STEP_DONE))
-        return;
+        break;
     }
+
+  return TRUE;
 }
 
-/* Returns: (nullable) (transfer full): the oldest */
-static AfrpcBacklogItem *
-pop_backlog (AfrpcSession *self)
+static void
+drop_item (AfrpcSession     *self,
+           AfrpcBacklogItem *item) /* (nullable) (transfer full) */
 {
-  AfrpcBacklogItem *item = afrpc_backlog_pop (&self->backlog);
+  if (item == NULL)
+    return;
 
-  if (item != NULL)
-    afrpc_call_table_remove (&self->calls, &item->call);
-
-  return item;
+  afrpc_call_table_remove (&self->calls, &item->call);
+  afrpc_backlog_item_free (item);
 }
 
 static void
 drop_backlog (AfrpcSession *self)
 {
-  AfrpcBacklogItem *item;
-
-  while ((item = pop_backlog (self)) != NULL)
-    afrpc_backlog_item_free (item);
+  drop_item (self, g_steal_pointer (&self->unpacked));
+  while (!afrpc_backlog_is_empty (&self->backlog))
+    drop_item (self, afrpc_backlog_pop (&self->backlog));
 }
 
+/* @item: (transfer full) */
 static void
 do_item (AfrpcSession     *self,
          AfrpcBacklogItem *item)
 {
+  if (begin_unpacking (self, item))
+    return;
+
+  afrpc_call_table_remove (&self->calls, &item->call);
   if (!item->is_function)
     begin (self, &item->call, g_steal_pointer (&item->args), &item->error);
   else if (!afrpc_functions_declare (self, item->call.serial, g_variant_get_string (item->args, NULL), &item->error))
@@ -359,34 +444,51 @@ do_item (AfrpcSession     *self,
       give_up (self, g_steal_pointer (&item->error));
       drop_backlog (self);
     }
+  afrpc_backlog_item_free (item);
 }
 
-/* Does the next thing that has arrived, a call or another: DONE. AGAIN: nothing has, to be known by reading. EOF:
- * nothing is going to; calls may be outstanding. */
+/* What its parent has not seen started by its death is not done. */
+static gboolean
+is_forsaken (const AfrpcSession *self)
+{
+  return self->state == AFRPC_SESSION_ORPHANED && self->job.orphan_policy == AFRPC_ORPHAN_POLICY_END;
+}
+
+/* As afrpc_serve_next(), with a backlog. */
+static AfrpcStep
+next_of_backlog (AfrpcSession *self)
+{
+  const gboolean is_over = !afrpc_serve_look_ahead (self);
+
+  /* It may have been lost just now. */
+  if (is_forsaken (self))
+    drop_backlog (self);
+  if (self->unpacked != NULL)
+    return go_on_unpacking (self);
+  if (afrpc_backlog_is_empty (&self->backlog))
+    return is_over ? AFRPC_STEP_SLICE : AFRPC_STEP_AGAIN;
+
+  do_item (self, afrpc_backlog_pop (&self->backlog));
+  return AFRPC_STEP_DONE;
+}
+
+/* Does the next thing that has arrived, a call or another: DONE. AGAIN: nothing has, to be known by reading. SLICE:
+ * something large is to be gone on with later. EOF: nothing is going to; calls may be outstanding. */
 AfrpcStep
 afrpc_serve_next (AfrpcSession *self)
 {
   AfrpcStep step = AFRPC_STEP_AGAIN;
 
-  if (afrpc_transport_shares_state (&self->transport) && G_LIKELY (afrpc_session_has_input (self)))
+  if (G_UNLIKELY (is_forsaken (self)))
+    drop_backlog (self);
+  if (!afrpc_transport_shares_state (&self->transport))
+    step = next_of_backlog (self);
+  else if (G_UNLIKELY (self->unpacked != NULL))
+    step = go_on_unpacking (self);
+  else if (G_LIKELY (afrpc_session_has_input (self)))
     step = take_frame (self);
-  else if (!afrpc_transport_shares_state (&self->transport))
-    {
-      g_autoptr(AfrpcBacklogItem) item = NULL;
 
-      afrpc_serve_look_ahead (self);
-      /* What its parent has not seen started by its death is not done. */
-      if (self->state == AFRPC_SESSION_ORPHANED && self->job.orphan_policy == AFRPC_ORPHAN_POLICY_END)
-        drop_backlog (self);
-      item = pop_backlog (self);
-      if (item != NULL)
-        {
-          do_item (self, item);
-          return AFRPC_STEP_DONE;
-        }
-    }
-
-  if (step == AFRPC_STEP_DONE)
+  if (step == AFRPC_STEP_DONE || step == AFRPC_STEP_SLICE)
     return step;
 
   return afrpc_session_has_input (self) ? AFRPC_STEP_AGAIN : AFRPC_STEP_EOF;

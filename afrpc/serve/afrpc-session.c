@@ -74,6 +74,7 @@ afrpc_session_init (AfrpcSession *self)
 void
 afrpc_session_clear (AfrpcSession *self)
 {
+  g_clear_pointer (&self->unpacked, afrpc_backlog_item_free);
   afrpc_backlog_clear (&self->backlog);
   afrpc_call_table_clear (&self->calls);
   afrpc_transport_clear (&self->transport);

@@ -140,6 +140,8 @@ typedef struct
 
   AfrpcCallTable calls;    /* that were read and not answered: in the backlog, or up to their async functions */
   AfrpcBacklog backlog;    /* of a worker that learns from frames what is cancelled */
+  AfrpcBacklogItem *unpacked; /* (nullable): what comes before that, and is being unpacked in slices */
+  gboolean was_long;       /* what was taken may have taken much of a slice: to be reset by who looks at it */
   AfrpcServedCall *current; /* (nullable): the call that a sync function runs */
   guint64 invoked_serial;  /* of the call whose async function is being called, or 0 */
   GArray *held_back;       /* (element-type guint64) of calls whose progress waits for the parent to read */

@@ -15,10 +15,26 @@ begin (AfrpcReader *self)
   *self = (AfrpcReader) {
     .size_max = G_MAXUINT64,
     .guard_size = self->guard_size,
+    .slices = self->slices,
     .data = self->data,
     .missing = AFRPC_FRAME_HEADER_SIZE,
     .fds = self->fds,
   };
+}
+
+/* What is known of the last large payload is not needed any more. */
+static void
+release_body (AfrpcReader *self)
+{
+  if (G_LIKELY (self->body_bytes == NULL))
+    return;
+
+  if (self->parser != NULL)
+    afrpc_value_parser_clear (self->parser);
+  g_clear_pointer (&self->parser, g_free);
+  g_clear_pointer (&self->body_value, g_variant_unref);
+  g_clear_error (&self->body_error);
+  g_clear_pointer (&self->body_bytes, g_bytes_unref);
 }
 
 static void
@@ -28,7 +44,7 @@ end (AfrpcReader *self)
     close (g_array_index (self->fds, int, i));
   g_array_set_size (self->fds, 0);
   afrpc_payload_memory_clear (&self->body);
-  g_clear_pointer (&self->body_bytes, g_bytes_unref);
+  release_body (self);
 }
 
 void
@@ -127,7 +143,7 @@ claim_fds (AfrpcReader  *self,
 static void
 release_frame (AfrpcReader *self)
 {
-  g_clear_pointer (&self->body_bytes, g_bytes_unref);
+  release_body (self);
 
   if (G_LIKELY (self->n_frame_fds == 0))
     {
@@ -273,6 +289,27 @@ get_body_end (AfrpcReader *self)
   return self->data + (self->body_size - 8) % AFRPC_READER_SIZE + 8;
 }
 
+/* Looks at a slice of the value that a large payload is. FALSE: there is more. */
+static gboolean
+look_at_body (AfrpcReader *self)
+{
+  int step;
+
+  if (self->parser == NULL)
+    {
+      self->parser = g_new (AfrpcValueParser, 1);
+      step = afrpc_value_parser_begin (self->parser, &self->type, &self->body_header, self->body_type,
+                                       g_bytes_get_data (self->body_bytes, NULL), self->body_bytes, &self->body_value,
+                                       &self->body_error);
+    }
+  else
+    step = afrpc_value_parser_step (self->parser, AFRPC_VALUE_CHECK_SLICE, &self->body_value, &self->body_error);
+  if (step != 0)
+    g_clear_pointer (&self->parser, g_free);
+
+  return step != 0;
+}
+
 static AfrpcStep
 finish_body (AfrpcReader  *self,
              AfrpcFrame   *frame,
@@ -280,14 +317,15 @@ finish_body (AfrpcReader  *self,
 {
   if (self->body_got < self->body_size)
     return AFRPC_STEP_AGAIN;
-  if (!check_guard (self, get_body_end (self), error))
+  if (self->body_bytes == NULL && !check_guard (self, get_body_end (self), error))
     return AFRPC_STEP_ERROR;
+  if (self->body.data != NULL)
+    self->body_bytes = afrpc_payload_memory_to_bytes (&self->body, self->body_header.size);
+  if (self->slices && self->body_bytes != NULL && !look_at_body (self))
+    return AFRPC_STEP_SLICE;
 
   self->in_body = FALSE;
   self->missing = AFRPC_FRAME_HEADER_SIZE;
-  if (self->body.data != NULL)
-    self->body_bytes = afrpc_payload_memory_to_bytes (&self->body, self->body_header.size);
-
   frame->header = self->body_header;
   frame->type = self->body_type;
   frame->payload = self->body_bytes != NULL ? g_bytes_get_data (self->body_bytes, NULL) : NULL;
@@ -297,7 +335,8 @@ finish_body (AfrpcReader  *self,
   return AFRPC_STEP_DONE;
 }
 
-/* Parses one frame: DONE, AGAIN if its end has not been read yet, ERROR if the peer is no afrpc. */
+/* Parses one frame: DONE, AGAIN if its end has not been read yet, SLICE if that is to be gone on with later, ERROR if
+ * the peer is no afrpc. */
 AfrpcStep
 afrpc_reader_next (AfrpcReader  *self,
                    AfrpcFrame   *frame,
@@ -366,6 +405,14 @@ afrpc_reader_parse_value (AfrpcReader       *self,
                    "no memory for a message of %" G_GUINT64_FORMAT " bytes", frame->header.size);
       return NULL;
     }
+
+  if (self->body_error != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&self->body_error));
+      return NULL;
+    }
+  if (self->body_value != NULL)
+    return g_steal_pointer (&self->body_value);
 
   return afrpc_value_parse (&self->type, &frame->header, frame->type, frame->payload, frame->bytes, error);
 }

@@ -45,6 +45,7 @@ typedef struct
   guint64 size_max;       /* of a payload, bytes */
   guint guard_size;       /* bytes of the guard behind each frame: AFRPC_FRAME_GUARD_SIZE or 0 */
   gboolean frame_by_frame; /* no byte is taken that lies behind the frame that is being received */
+  gboolean slices;         /* large values are looked at in slices, before their frame is given out */
 
   /* Bytes data[head..tail) wait to be parsed. */
   guint8 *data;
@@ -60,6 +61,9 @@ typedef struct
   gsize body_size;        /* with padding and guard */
   gsize body_got;
   GBytes *body_bytes;     /* the last one that became whole */
+  AfrpcValueParser *parser; /* (nullable): while it is being looked at */
+  GVariant *body_value;   /* (nullable): what it has turned out to be */
+  GError *body_error;     /* (nullable): or why it is nothing */
 
   guint64 position;       /* how much has been received */
   GArray *fds;            /* (element-type int) received, oldest first */

@@ -13,6 +13,7 @@ typedef enum
   AFRPC_STEP_AGAIN = 0, /* nothing to be had now */
   AFRPC_STEP_DONE = 1,
   AFRPC_STEP_EOF = 2,
+  AFRPC_STEP_SLICE = 3, /* a slice is over, and what was begun is not: again, and soon, but others first */
 } AfrpcStep;
 
 G_END_DECLS

@@ -115,8 +115,8 @@ afrpc_transport_read (AfrpcTransport  *self,
   return self->funcs->read (self, error);
 }
 
-/* Parses one frame: DONE, AGAIN if its end has not been read yet, EOF if the worker said that it has ended, ERROR if
- * the other side is no afrpc. */
+/* Parses one frame: DONE, AGAIN if its end has not been read yet, SLICE if a large one is to be gone on with later, EOF
+ * if the worker said that it has ended, ERROR if the other side is no afrpc. */
 static inline AfrpcStep
 afrpc_transport_next (AfrpcTransport  *self,
                       AfrpcFrame      *frame,
@@ -126,7 +126,7 @@ afrpc_transport_next (AfrpcTransport  *self,
   AfrpcStep step =
     afrpc_reader_is_empty (&self->reader) ? AFRPC_STEP_AGAIN : afrpc_reader_next (&self->reader, frame, error);
 
-  if (step != AFRPC_STEP_DONE && self->funcs->look_for_end != NULL)
+  if (step != AFRPC_STEP_DONE && step != AFRPC_STEP_SLICE && self->funcs->look_for_end != NULL)
     return self->funcs->look_for_end (self, step, error);
 
   return step;

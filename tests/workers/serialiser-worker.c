@@ -16,6 +16,7 @@ AFRPC_ASYNC_FUNCTION (report_async, NULL)
 AFRPC_FUNCTION (swap, "(si)")
 AFRPC_ASYNC_FUNCTION (swap_async, "(si)")
 AFRPC_FUNCTION (grow, "(su)")
+AFRPC_ASYNC_FUNCTION (turns_async, NULL)
 
 AFRPC_EXPORT gboolean init_odd (AfrpcWorker *worker, GVariant *args, GError **error);
 AFRPC_EXPORT gboolean init_plain (AfrpcWorker *worker, GVariant *args, GError **error);
@@ -133,6 +134,36 @@ swap_async (AfrpcInvocation *invocation)
                                                         afrpc_invocation_get_args (invocation), NULL));
 
   afrpc_invocation_return_value (invocation, value);
+}
+
+static guint n_turns;
+
+static gboolean
+turn_prepare (GSource *source,
+              int     *timeout_ms)
+{
+  n_turns++;
+  return FALSE;
+}
+
+static GSourceFuncs turn_funcs = { turn_prepare, NULL, NULL, NULL };
+
+/* The arguments, or, if that is the string "turns", how often the main loop has gone round. */
+void
+turns_async (AfrpcInvocation *invocation)
+{
+  static GSource *source;
+  GVariant *args = afrpc_invocation_get_args (invocation);
+
+  if (source == NULL)
+    {
+      source = g_source_new (&turn_funcs, sizeof (GSource));
+      g_source_attach (source, NULL);
+    }
+  if (g_variant_is_of_type (args, G_VARIANT_TYPE_STRING))
+    afrpc_invocation_return_value (invocation, g_variant_new_uint32 (n_turns));
+  else
+    afrpc_invocation_return_value (invocation, args);
 }
 
 /* A string so many times. */
