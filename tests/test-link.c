@@ -524,6 +524,26 @@ test_link_errors (void)
 }
 
 static void
+test_link_long_words (void)
+{
+  g_auto(Fake) fake = { 0 };
+  g_auto(AfrpcLinkItem) item = { 0 };
+  g_autofree char *text = g_strnfill (200000, 't');
+  g_autoptr(GVariant) options = g_variant_ref_sink (g_variant_new_parsed ("{'log': <true>}"));
+
+  g_test_summary ("Of errors that go on and on the beginning is kept; no worker sends a log that does");
+  fake_init (&fake);
+  afrpc_link_run (&fake.link, options, NULL, 0, FALSE);
+  fake_start (&fake);
+  fake_say (&fake, AFRPC_FRAME_ERROR, fake_call (&fake, 1), g_variant_new ("(sis)", text, 7, text));
+  fake_take (&fake, &item);
+  g_assert_error (item.error, AFRPC_ERROR, AFRPC_ERROR_REMOTE);
+  g_assert_cmpuint (strlen (item.error->message), <, 70000);
+  fake_say (&fake, AFRPC_FRAME_LOG, 0, g_variant_new ("(uss)", G_LOG_LEVEL_MESSAGE, "domain", text));
+  fake_refused (&fake, AFRPC_ERROR_PROTOCOL);
+}
+
+static void
 check_violation (gboolean        is_ready,
                  AfrpcFrameKind  kind,
                  guint64         serial)
@@ -600,6 +620,7 @@ main (int    argc,
   g_test_add_func ("/link/order", test_link_order);
   g_test_add_func ("/link/malformed", test_link_malformed);
   g_test_add_func ("/link/errors", test_link_errors);
+  g_test_add_func ("/link/long-words", test_link_long_words);
   g_test_add_func ("/link/progress", test_link_progress);
   g_test_add_func ("/link/violations", test_link_violations);
 

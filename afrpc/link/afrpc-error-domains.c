@@ -89,12 +89,13 @@ afrpc_error_domains_unpack (GVariant *value)
                         g_variant_get_type_string (value));
 
   g_variant_get (value, "(&si&s)", &domain, &code, &message);
-  text = g_utf8_make_valid (message, MIN (strlen (message), ERROR_MESSAGE_MAX));
+  text = g_utf8_make_valid (message, strnlen (message, ERROR_MESSAGE_MAX));
 
-  quark = find (domain);
+  /* None that is registered is longer. */
+  quark = strnlen (domain, ERROR_DOMAIN_MAX + 1) <= ERROR_DOMAIN_MAX ? find (domain) : 0;
   if (quark != 0)
     return g_error_new_literal (quark, code, text);
 
-  name = g_utf8_make_valid (domain, MIN (strlen (domain), ERROR_DOMAIN_MAX));
+  name = g_utf8_make_valid (domain, strnlen (domain, ERROR_DOMAIN_MAX));
   return g_error_new (AFRPC_ERROR, AFRPC_ERROR_REMOTE, "%s %d: %s", name, code, text);
 }

@@ -188,7 +188,8 @@ parse_log (AfrpcLink         *self,
 {
   item->kind = AFRPC_LINK_ITEM_LOG;
   item->serial = frame->header.serial;
-  set_item_value (self, item, frame, FALSE);
+  if (frame->header.size <= AFRPC_FRAME_LOG_SIZE_MAX)
+    set_item_value (self, item, frame, FALSE);
   if (item->value != NULL && g_variant_is_of_type (item->value, G_VARIANT_TYPE ("(uss)")))
     return TRUE;
 

@@ -9,6 +9,9 @@
 
 #define MESSAGE_SIZE_MAX 16384u /* bytes; the rest of a longer message is cut off */
 
+/* Each byte may become three, of the message and of the domain. */
+G_STATIC_ASSERT (2 * 3 * MESSAGE_SIZE_MAX + 64 < AFRPC_FRAME_LOG_SIZE_MAX);
+
 static AfrpcSession *log_session; /* (nullable) */
 static GThread *log_thread;       /* the only one that may use it */
 static gboolean is_writing;       /* what is logged meanwhile goes to standard error */
