@@ -282,7 +282,7 @@ expire_calls (AfrpcPeer      *self,
 {
   guint64 serial;
 
-  if (self->deadlines.n == 0 || (!self->looks_again && afrpc_deadlines_next (&self->deadlines) > now))
+  if (!self->looks_again && (self->deadlines.n == 0 || afrpc_deadlines_next (&self->deadlines) > now))
     return;
   if (!take_what_arrived (self, mode))
     return;

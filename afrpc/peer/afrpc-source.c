@@ -39,6 +39,7 @@ struct _AfrpcSource
   GPtrArray *templates;  /* (element-type AfrpcSourceMember) (owned) the default ones */
   gint64 deadline;       /* when to look at time limits: not too late, maybe too early */
   gpointer runner;       /* (nullable) atomic: the thread that dispatches it, or blocks, and so owns the context */
+  gboolean has_checked;  /* what was polled has been looked at; not done by GLib for who is ready before */
 
   GMutex lock;           /* guards what follows */
   GQueue posts;          /* (element-type Post) */
@@ -407,7 +408,8 @@ static void
 let_others_go_first (AfrpcSource *self,
                      gint64       now)
 {
-  g_source_set_priority (&self->source, BUSY_PRIORITY);
+  if (g_source_get_priority (&self->source) != BUSY_PRIORITY)
+    g_source_set_priority (&self->source, BUSY_PRIORITY);
   if (self->turn != NULL)
     return;
 
@@ -462,7 +464,8 @@ source_prepare (GSource *source,
       AfrpcSourceMember *member = pop_active (self);
 
       /* Here and nowhere else in the loop: so whatever was queued goes out in one write. */
-      if (member->funcs->prepare (member->peer))
+      /* They keep their order: it is the turn of those that were not dispatched. */
+      if (member->funcs->prepare (member->peer) || member->is_due)
         afrpc_source_activate (member);
       member_unref (member);
     }
@@ -479,18 +482,28 @@ source_prepare (GSource *source,
   return FALSE;
 }
 
-static gboolean
-source_check (GSource *source)
+static void
+activate_polled (AfrpcSource *self)
 {
-  AfrpcSource *self = (AfrpcSource *) source;
-
   for (guint i = 0; i < self->watched->len; i++)
     {
       AfrpcSourceMember *member = self->watched->pdata[i];
 
       if ((member->socket.revents | member->pidfd.revents | member->standard_error.revents) != 0)
-        afrpc_source_activate (member);
+        {
+          member->is_due = TRUE;
+          afrpc_source_activate (member);
+        }
     }
+  self->has_checked = TRUE;
+}
+
+static gboolean
+source_check (GSource *source)
+{
+  AfrpcSource *self = (AfrpcSource *) source;
+
+  activate_polled (self);
 
   return self->active.length > 0 || g_atomic_int_get (&self->has_posts) ||
          self->deadline <= g_source_get_time (source);
@@ -511,6 +524,10 @@ source_dispatch (GSource     *source,
   if (is_pushed)
     g_main_context_push_thread_default (self->context);
 
+  /* One that has something to do without being polled keeps no other from its turn. */
+  if (!self->has_checked)
+    activate_polled (self);
+  self->has_checked = FALSE;
   afrpc_source_run_posts (self);
   if (self->deadline <= now)
     look_at_deadlines (self, now);
@@ -521,6 +538,7 @@ source_dispatch (GSource     *source,
 
       if (member == NULL)
         break;
+      member->is_due = FALSE;
       is_more = member->funcs->dispatch (member->peer, now);
       member_unref (member);
       if (is_more)

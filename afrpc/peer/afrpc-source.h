@@ -35,6 +35,7 @@ typedef struct
   gboolean is_watched;    /* the source holds a reference, and polls */
   gboolean is_active;     /* it is among those that are looked at in each iteration */
   GList active;           /* its place there */
+  gboolean is_due;        /* something was polled that it did not come to yet */
   gboolean is_polled[3];  /* whether the context knows these */
   GPollFD socket;
   GPollFD pidfd;
