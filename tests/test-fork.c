@@ -550,6 +550,53 @@ test_fork_dropped (void)
     g_main_context_iteration (NULL, TRUE);
 }
 
+static gboolean
+has_zombie (void)
+{
+  siginfo_t info = { 0 };
+
+  return waitid (P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0;
+}
+
+/* Of a template that ends in the middle of forking, or before it comes to it. */
+static void
+drop_with_template (gboolean has_forked)
+{
+  g_autoptr(AfrpcProcess) template = NULL;
+
+  if (has_forked)
+    {
+      template = afrpc_process_new_exec (g_getenv ("AFRPC_TEST_FORK_HOST"));
+      afrpc_process_setenv (template, "AFRPC_TEST_FORK", "vanish", TRUE);
+    }
+  else
+    template = test_template_new ();
+  g_object_unref (afrpc_process_fork (template));
+  if (!has_forked)
+    {
+      while (afrpc_process_get_pid (template) == 0)
+        g_main_context_iteration (NULL, TRUE);
+      afrpc_process_kill (template, SIGKILL);
+    }
+}
+
+static void
+test_fork_dropped_with_template (void)
+{
+  guint n_fds;
+
+  g_test_summary ("A forked process that is dropped, and whose template is gone, leaves nothing");
+  drop_with_template (FALSE);
+  g_free (test_describe_start (test_template_new ()));
+  n_fds = test_count_fds ();
+  for (guint i = 0; i < 10; i++)
+    {
+      drop_with_template (i % 2 == 0);
+      while (test_count_fds () > n_fds || has_zombie ())
+        g_main_context_iteration (NULL, TRUE);
+    }
+}
+
 static void
 test_fork_many (void)
 {
@@ -642,6 +689,7 @@ main (int   argc,
   g_test_add_func ("/fork/killed-early", test_fork_killed_early);
   g_test_add_func ("/fork/dropped", test_fork_dropped);
   g_test_add_func ("/fork/vanished", test_fork_vanished);
+  g_test_add_func ("/fork/dropped/with-template", test_fork_dropped_with_template);
   g_test_add_func ("/fork/lies", test_fork_lies);
   g_test_add_func ("/fork/sibling", test_fork_sibling);
   g_test_add_func ("/fork/many", test_fork_many);

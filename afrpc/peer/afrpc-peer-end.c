@@ -204,6 +204,17 @@ is_read_out (AfrpcPeer *self)
   return afrpc_talk_is_silent (&self->talk) && !self->has_backlog;
 }
 
+/* Whether a failure has to be acted on. Of a process that may be there, it is waited for which it is: nobody else would
+ * end and reap it. */
+static gboolean
+has_to_fail (AfrpcPeer *self)
+{
+  const AfrpcTalk *talk = &self->talk;
+  const gboolean may_be_there = self->body.state == AFRPC_BODY_AWAITED || self->body.state == AFRPC_BODY_DOUBTFUL;
+
+  return talk->failure != NULL && !afrpc_talk_is_over (talk) && (!may_be_there || afrpc_talk_is_silent (talk));
+}
+
 /* Whether something may be decided about the end that no descriptor tells. */
 gboolean
 afrpc_peer_has_to_decide (AfrpcPeer *self)
@@ -220,19 +231,15 @@ afrpc_peer_has_to_decide (AfrpcPeer *self)
 
     case AFRPC_BODY_UNPROVEN:
     case AFRPC_BODY_FOREIGN:
-      if (is_silent)
-        return TRUE;
-      break;
-
     case AFRPC_BODY_DOUBTFUL:
-      if (is_silent && !afrpc_talk_is_over (talk))
+      if (is_silent)
         return TRUE;
       break;
 
     default:
       break;
     }
-  if (talk->failure != NULL && !afrpc_talk_is_over (talk))
+  if (has_to_fail (self))
     return TRUE;
   if (afrpc_talk_is_over (talk) && afrpc_body_is_over (&self->body))
     return !afrpc_news_has_decided (&self->news, AFRPC_NEWS_EXITED);
@@ -262,7 +269,7 @@ afrpc_peer_decide_end (AfrpcPeer *self)
 
   if (self->birth.forks.length > 0 && (self->talk.failure != NULL || afrpc_talk_is_silent (&self->talk)))
     afrpc_birth_template_gone (self);
-  if (self->talk.failure != NULL && !afrpc_talk_is_over (&self->talk) && !self->has_backlog)
+  if (has_to_fail (self) && !self->has_backlog)
     decide_failure (self);
 
   if (afrpc_talk_is_over (&self->talk) && afrpc_body_is_over (&self->body))

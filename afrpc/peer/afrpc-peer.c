@@ -348,11 +348,14 @@ afrpc_peer_act_on_drops (AfrpcPeer *self)
     afrpc_body_never (&self->body);
   self->birth.is_tried = TRUE;
   afrpc_talk_fail (&self->talk, g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the process was dropped"));
-  afrpc_peer_fall_silent (self);
+  /* Who may be there, as far as is known, is waited for, to be ended and reaped. */
   if (self->body.state == AFRPC_BODY_AWAITED || self->body.state == AFRPC_BODY_DOUBTFUL)
-    afrpc_body_kill (&self->body, SIGKILL);
-  else
-    afrpc_peer_set_deadline (self, &self->exit_deadline, g_get_monotonic_time () + AFRPC_PEER_DROP_GRACE_US);
+    {
+      afrpc_body_kill (&self->body, SIGKILL);
+      return;
+    }
+  afrpc_peer_fall_silent (self);
+  afrpc_peer_set_deadline (self, &self->exit_deadline, g_get_monotonic_time () + AFRPC_PEER_DROP_GRACE_US);
   afrpc_link_end_sending (&self->talk.link);
 }
 
