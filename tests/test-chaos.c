@@ -37,6 +37,7 @@ static Context contexts[CHAOS_CONTEXTS_MAX];
 static gint n_at_work; /* contexts whose actors have not finished */
 static gint is_at_rest;
 static guint n_fds_at_rest;
+static char *names_at_rest; /* of those, and of the processes */
 static guint n_children_at_rest;
 
 static void
@@ -144,6 +145,8 @@ log_cb (const char     *domain,
 {
   if ((level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_WARNING)) != 0)
     chaos_fail (NULL, "logged by %s: %s", domain != NULL ? domain : "nobody", message);
+  else if (chaos.verbose)
+    fprintf (stderr, "%s: %s\n", domain, message);
 }
 
 static gboolean
@@ -181,8 +184,8 @@ come_to_rest (Context *context)
           const guint n = chaos_count_children (getpid (), names);
           const guint n_fds = chaos_count_fds (names);
 
-          chaos_fail (NULL, "left behind: %u descriptors of %u, %u processes of %u:%s", n_fds, n_fds_at_rest, n,
-                      n_children_at_rest, names->str);
+          chaos_fail (NULL, "left behind: %u descriptors of %u, %u processes of %u:%s\nat rest:%s", n_fds, n_fds_at_rest, n,
+                      n_children_at_rest, names->str, names_at_rest != NULL ? names_at_rest : "");
           g_atomic_int_set (&is_at_rest, 1);
         }
     }
@@ -302,12 +305,15 @@ run_round (guint64 first_actor,
 static void
 warm_up (void)
 {
+  GString *names = g_string_new (NULL);
+
   /* And that of the program itself as it was at the beginning, whoever has it. */
   n_children_at_rest = 2 * chaos.n_contexts + 1;
   for (guint i = 0; i < 2; i++)
     run_round (CHAOS_CALM_ACTOR, 1);
-  n_children_at_rest = chaos_count_children (getpid (), NULL);
-  n_fds_at_rest = chaos_count_fds (NULL);
+  n_children_at_rest = chaos_count_children (getpid (), names);
+  n_fds_at_rest = chaos_count_fds (names);
+  names_at_rest = g_string_free (g_steal_pointer (&names), FALSE);
 }
 
 static void
@@ -395,6 +401,7 @@ main (int    argc,
   start_contexts ();
   run (n_calls, only_actor);
   end_contexts ();
+  g_free (names_at_rest);
   chaos_thread_finish ();
 
   return n_failures > 0 ? 1 : 0;
