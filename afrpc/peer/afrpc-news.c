@@ -8,6 +8,9 @@
 /* What a GVariant over bytes of its own takes besides them: itself, a GBytes, and what malloc() keeps of each. */
 #define VALUE_SIZE 160u /* bytes */
 
+/* Whoever makes another call whenever one has failed learns of the end in spite of it: after so many. */
+#define LATENESS_MAX 16u
+
 #define ONCE (1u << AFRPC_NEWS_EXITED | 1u << AFRPC_NEWS_CLOSED)
 
 void
@@ -66,7 +69,7 @@ afrpc_news_may_decide (guint         decided,
     }
 }
 
-/* The ends are told last: an outcome that is decided before they were told comes before them.
+/* The ends are told last: an outcome that is decided before they were told comes before them, as a rule.
  * Returns: (nullable): the first of them that waits */
 static GList *
 find_ends (AfrpcNews *self)
@@ -94,7 +97,14 @@ push (AfrpcNews     *self,
       AfrpcNewsKind  kind)
 {
   AfrpcNewsPiece *piece = g_new0 (AfrpcNewsPiece, 1);
-  GList *ends = kind == AFRPC_NEWS_OUTCOME ? find_ends (self) : NULL;
+  GList *ends = NULL;
+
+  if (kind == AFRPC_NEWS_OUTCOME)
+    ends = find_ends (self);
+  if (ends != NULL)
+    piece->lateness = self->lateness + 1;
+  if (piece->lateness > LATENESS_MAX)
+    ends = NULL;
 
   g_assert (afrpc_news_may_decide (self->decided, kind));
   self->decided |= 1u << kind & ONCE;
@@ -201,7 +211,10 @@ afrpc_news_pop (AfrpcNews *self)
   AfrpcNewsPiece *piece = g_queue_peek_head (&self->pieces);
 
   if (piece != NULL)
-    afrpc_news_remove (self, self->pieces.head);
+    {
+      self->lateness = piece->lateness;
+      afrpc_news_remove (self, self->pieces.head);
+    }
 
   return piece;
 }

@@ -41,6 +41,7 @@ typedef struct
   gpointer result;       /* given away by @give */
   GError *error;
   gboolean was_told;     /* a call has got the error */
+  guint lateness;        /* of an outcome that came after the ends */
 } AfrpcNewsPiece;
 
 typedef struct
@@ -49,6 +50,7 @@ typedef struct
   gsize size;     /* bytes of memory that items take, about */
   guint n_fds;    /* descriptors that they have */
   guint decided;  /* bits: 1 << kind, of those that come once */
+  guint lateness; /* of what was taken off last: whatever is decided now may follow from it */
 } AfrpcNews;
 
 void            afrpc_news_clear        (AfrpcNews       *self);
