@@ -62,6 +62,7 @@ afrpc_session_init (AfrpcSession *self)
 {
   memset (self, 0, sizeof *self);
   self->state = AFRPC_SESSION_GREETING;
+  self->logs_states = !g_log_writer_default_would_drop (G_LOG_LEVEL_DEBUG, G_LOG_DOMAIN);
   self->control_fd = self->lifeline_fd = -1;
   self->functions = g_array_new (FALSE, TRUE, sizeof (AfrpcFunction));
   g_array_set_clear_func (self->functions, (GDestroyNotify) function_clear);
@@ -99,8 +100,8 @@ afrpc_session_set_state (AfrpcSession      *self,
                          AfrpcSessionState  state)
 {
   g_assert ((steps[self->state] & 1u << state) != 0);
-  /* Formatting what nobody reads costs a forked process memory that it would share otherwise. */
-  if (!g_log_writer_default_would_drop (G_LOG_LEVEL_DEBUG, G_LOG_DOMAIN))
+  /* Formatting what nobody reads costs a forked process memory that it would share otherwise, as does asking. */
+  if (self->logs_states)
     g_debug ("the worker is %s, was %s", state_names[state], state_names[self->state]);
   self->state = state;
 }

@@ -111,6 +111,7 @@ typedef struct
 typedef struct
 {
   AfrpcSessionState state; /* only set_state () changes it */
+  gboolean logs_states;
 
   /* Set before it begins, and not owned. */
   const AfrpcSessionFuncs *funcs;

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -172,6 +173,26 @@ keep_forked (AfrpcSession  *self,
   return FALSE;
 }
 
+/* Made without a value: each page that a template writes to, it has to copy once for each process that it forks. */
+static void
+tell_forked (AfrpcSession *self)
+{
+  const struct { guint32 pid; guint8 is_sibling; guint8 padding[3]; } payload = {
+    .pid = self->forked.pid, .is_sibling = self->forked.is_sibling,
+  };
+  const AfrpcFrame frame = {
+    .header = {
+      .kind = AFRPC_FRAME_FORKED, .flags = AFRPC_FRAME_FLAGS_NATIVE, .n_fds = 1, .type_length = strlen ("(ub)"),
+      .size = sizeof payload,
+    },
+    .type = "(ub)",
+    .payload = (const guint8 *) &payload,
+  };
+
+  afrpc_writer_put_frame (&self->transport.writer, &frame, &self->forked.pidfd);
+  afrpc_session_flush (self);
+}
+
 /* Forks, as the parent has asked for. Returns TRUE in the new process, which has a parent to greet. */
 gboolean
 afrpc_template_fork (AfrpcSession *self)
@@ -193,11 +214,7 @@ afrpc_template_fork (AfrpcSession *self)
         }
       if (keep_forked (self, &error))
         {
-          g_autoptr(GVariant) value =
-            g_variant_ref_sink (g_variant_new ("(ub)", self->forked.pid, self->forked.is_sibling));
-
-          afrpc_transport_put_fd (&self->transport, AFRPC_FRAME_FORKED, value, self->forked.pidfd);
-          afrpc_session_flush (self);
+          tell_forked (self);
           close (fd);
           return FALSE;
         }

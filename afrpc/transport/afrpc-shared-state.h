@@ -16,7 +16,7 @@ G_BEGIN_DECLS
 typedef struct
 {
   guint64 started;                     /* by the worker: serial of the call started last */
-  guint64 reserved[511];               /* keeps the two writers on pages of their own */
+  guint64 reserved[7];                 /* keeps the two writers on cache lines of their own */
   guint64 cancelled[AFRPC_SHARED_STATE_WORDS]; /* by the parent: a bit for each slot whose call is cancelled */
 } AfrpcSharedState;
 

@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Other ways to start a process that does next to nothing. Variants: "fork" (without exec; the
- * floor), "posix-spawn" and "gsubprocess" (both of bench-tiny); with "four-" in front, four at a time. */
+ * floor), "fork-server" (a process is asked to fork, and gets the new one's socket: the least that a template can do),
+ * "posix-spawn" and "gsubprocess" (both of bench-tiny); with "four-" in front, four at a time. */
 #include "bench-common.h"
 
 #include <gio/gio.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sched.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define PEER "spawn"
 #define CHILD_FD 3
+#define SERVER "fork-server" /* the workload that is to be one */
 
 typedef struct
 {
@@ -24,19 +28,14 @@ typedef struct
 extern char **environ;
 
 static char *tiny; /* the path of bench-tiny */
+static int server_fd = -1; /* to the fork server */
 
-static void
-start_fork (Child *child,
-            int    child_fd)
+G_NORETURN static void
+be_child (int child_fd)
 {
   char buffer[256];
   ssize_t len;
 
-  child->pid = fork ();
-  if (child->pid < 0)
-    bench_fail ("fork: %m");
-  if (child->pid > 0)
-    return;
   /* Its siblings' sockets are not its own, or they would not see the end. */
   dup2 (child_fd, CHILD_FD);
   close_range (CHILD_FD + 1, ~0u, 0);
@@ -45,6 +44,91 @@ start_fork (Child *child,
     if (write (child_fd, buffer, (size_t) len) != len)
       _exit (1);
   _exit (0);
+}
+
+static void
+start_fork (Child *child,
+            int    child_fd)
+{
+  child->pid = fork ();
+  if (child->pid < 0)
+    bench_fail ("fork: %m");
+  if (child->pid == 0)
+    be_child (child_fd);
+}
+
+typedef union
+{
+  struct cmsghdr align;
+  char bytes[CMSG_SPACE (sizeof (int))];
+} Control;
+
+/* Forks a sibling for each descriptor, and says which process it is. */
+G_NORETURN static void
+serve_forks (int fd)
+{
+  for (;;)
+    {
+      Control control;
+      char byte;
+      struct iovec iov = { &byte, 1 };
+      struct msghdr message = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control,
+      };
+      int child_fd;
+      pid_t pid;
+
+      if (recvmsg (fd, &message, MSG_CMSG_CLOEXEC) <= 0)
+        _exit (0);
+      memcpy (&child_fd, CMSG_DATA (CMSG_FIRSTHDR (&message)), sizeof child_fd);
+      pid = (pid_t) syscall (SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
+      if (pid == 0)
+        be_child (child_fd);
+      close (child_fd);
+      if (write (fd, &pid, sizeof pid) != sizeof pid)
+        _exit (1);
+    }
+}
+
+/* This program executed anew, without its heap. */
+static void
+begin_fork_server (void)
+{
+  const char *argv[] = { "bench-spawn", "--workload", SERVER, "--n", "1", NULL };
+  posix_spawn_file_actions_t actions;
+  pid_t pid;
+  int fds[2];
+
+  if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+    bench_fail ("socketpair: %m");
+  posix_spawn_file_actions_init (&actions);
+  posix_spawn_file_actions_adddup2 (&actions, fds[1], STDIN_FILENO);
+  if (posix_spawn (&pid, "/proc/self/exe", &actions, NULL, (char **) argv, environ) != 0)
+    bench_fail ("posix_spawn of the fork server failed");
+  posix_spawn_file_actions_destroy (&actions);
+  close (fds[1]);
+  server_fd = fds[0];
+}
+
+static void
+start_fork_server (Child *child,
+                   int    child_fd)
+{
+  Control control = { .bytes = "" };
+  char byte = 0;
+  struct iovec iov = { &byte, 1 };
+  struct msghdr message = {
+    .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control,
+  };
+  struct cmsghdr *cmsg = CMSG_FIRSTHDR (&message);
+
+  cmsg->cmsg_level = SOL_SOCKET;
+  cmsg->cmsg_type = SCM_RIGHTS;
+  cmsg->cmsg_len = CMSG_LEN (sizeof child_fd);
+  memcpy (CMSG_DATA (cmsg), &child_fd, sizeof child_fd);
+  if (sendmsg (server_fd, &message, 0) != 1 ||
+      recv (server_fd, &child->pid, sizeof child->pid, MSG_WAITALL) != sizeof child->pid || child->pid <= 0)
+    bench_fail ("the fork server: %m");
 }
 
 static void
@@ -89,6 +173,8 @@ start (Child      *child,
   *child = (Child) { .fd = fds[0] };
   if (strcmp (variant, "fork") == 0)
     start_fork (child, fds[1]);
+  else if (strcmp (variant, "fork-server") == 0)
+    start_fork_server (child, fds[1]);
   else if (strcmp (variant, "posix-spawn") == 0)
     start_posix_spawn (child, fds[1]);
   else if (strcmp (variant, "gsubprocess") == 0)
@@ -180,8 +266,12 @@ main (int    argc,
 
   bench_options_init (&options, argc, argv);
   tiny = g_build_filename (options.directory, "bench-tiny", NULL);
+  if (g_str_has_suffix (options.variant, "fork-server"))
+    begin_fork_server ();
 
-  if (strcmp (options.workload, "W5") == 0)
+  if (strcmp (options.workload, SERVER) == 0)
+    serve_forks (STDIN_FILENO);
+  else if (strcmp (options.workload, "W5") == 0)
     {
       bench_meter_start (&meter, 0);
       if (g_str_has_prefix (options.variant, BENCH_FOUR_PREFIX))

@@ -116,6 +116,7 @@ RUNS = [
     ('bench-zmq', 'reference', 'W4-64M', 8),
 
     ('bench-spawn', 'fork', 'W5', 500),
+    ('bench-spawn', 'fork-server', 'W5', 500),
     ('bench-spawn', 'posix-spawn', 'W5', 400),
     ('bench-spawn', 'gsubprocess', 'W5', 200),
     ('bench-afrpc', 'sync', 'W5', 100),
@@ -123,6 +124,7 @@ RUNS = [
     ('bench-afrpc', 'sync-fork', 'W5', 600),
     ('bench-afrpc', 'async-fork', 'W5', 600),
     ('bench-spawn', 'four-fork', 'W5', 500),
+    ('bench-spawn', 'four-fork-server', 'W5', 500),
     ('bench-spawn', 'four-posix-spawn', 'W5', 400),
     ('bench-afrpc', 'four-sync', 'W5', 100),
     ('bench-afrpc', 'four-sync-fork', 'W5', 600),
