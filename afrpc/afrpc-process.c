@@ -125,7 +125,7 @@ afrpc_process_constructed (GObject *object)
     }
   else if (self->use_template)
     {
-      g_autoptr(AfrpcPeer) template = afrpc_birth_ref_default_template (self->host);
+      g_autoptr(AfrpcPeer) template = afrpc_peer_ref_default_template (self->host);
 
       self->peer = afrpc_peer_new_fork (template);
     }
@@ -174,11 +174,11 @@ afrpc_process_get_property (GObject    *object,
       break;
 
     case PROP_PID:
-      g_value_set_int (value, self->peer->body.pid);
+      g_value_set_int (value, afrpc_peer_get_pid (self->peer));
       break;
 
     case PROP_START:
-      g_value_set_enum (value, self->peer->birth.start);
+      g_value_set_enum (value, afrpc_peer_get_start (self->peer));
       break;
 
     default:
@@ -545,7 +545,7 @@ static gboolean
 is_preparable (AfrpcProcess *self)
 {
   /* Also after it failed: that is told to those who wait. */
-  return self->peer->talk.role == AFRPC_TALK_ROLE_NONE;
+  return afrpc_peer_get_role (self->peer) == AFRPC_ROLE_NONE;
 }
 
 /* Refuses what is asked for on a thread that has nothing to do with the process. */
@@ -566,7 +566,7 @@ check_thread (AfrpcProcess *self,
 static gboolean
 is_configurable (AfrpcProcess *self)
 {
-  return !self->peer->birth.is_begun;
+  return afrpc_peer_is_configurable (self->peer);
 }
 
 /**
@@ -596,7 +596,7 @@ afrpc_process_require (AfrpcProcess *self,
   g_return_if_fail (afrpc_peer_check_thread (self->peer, G_STRFUNC));
 
   value = g_variant_ref_sink (g_variant_new_string (module));
-  afrpc_birth_prepare (self->peer, AFRPC_FRAME_REQUIRE, value, -1);
+  afrpc_peer_prepare (self->peer, AFRPC_FRAME_REQUIRE, value, -1);
 }
 
 /**
@@ -627,7 +627,7 @@ afrpc_process_eval (AfrpcProcess *self,
   if (args == NULL)
     args = g_variant_new_tuple (NULL, 0);
   value = g_variant_ref_sink (g_variant_new ("(sv)", code, args));
-  afrpc_birth_prepare (self->peer, AFRPC_FRAME_EVAL, value, -1);
+  afrpc_peer_prepare (self->peer, AFRPC_FRAME_EVAL, value, -1);
 }
 
 /**
@@ -655,7 +655,7 @@ afrpc_process_send_arg (AfrpcProcess *self,
   g_return_if_fail (afrpc_peer_check_thread (self->peer, G_STRFUNC));
 
   value = g_variant_ref_sink (g_variant_new_variant (arg));
-  afrpc_birth_prepare (self->peer, AFRPC_FRAME_ARG, value, -1);
+  afrpc_peer_prepare (self->peer, AFRPC_FRAME_ARG, value, -1);
 }
 
 /**
@@ -694,7 +694,7 @@ afrpc_process_send_fd (AfrpcProcess *self,
     afrpc_peer_fail (self->peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN,
                                                 "copying file descriptor %d: %s", fd, g_strerror (errno)));
   else
-    afrpc_birth_prepare (self->peer, AFRPC_FRAME_FD, NULL, copy);
+    afrpc_peer_prepare (self->peer, AFRPC_FRAME_FD, NULL, copy);
 }
 
 /**
@@ -776,7 +776,7 @@ afrpc_process_run_async (AfrpcProcess        *self,
   g_variant_dict_insert (&dict, "run", "b", TRUE);
   options = g_variant_ref_sink (g_variant_dict_end (&dict));
 
-  if (!afrpc_peer_take (self->peer, AFRPC_TALK_ROLE_RAW, options, &error))
+  if (!afrpc_peer_take (self->peer, AFRPC_ROLE_STREAM, options, &error))
     g_task_return_error (task, g_steal_pointer (&error));
   else
     afrpc_peer_await_connection (self->peer, g_steal_pointer (&task));
@@ -848,7 +848,7 @@ afrpc_process_to_fd_async (AfrpcProcess        *self,
   if (self->argv != NULL)
     g_task_return_new_error (task, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
                              "a process over a command cannot be handed over");
-  else if (!afrpc_peer_take (self->peer, AFRPC_TALK_ROLE_GIVEN, NULL, &error))
+  else if (!afrpc_peer_take (self->peer, AFRPC_ROLE_HANDED_OVER, NULL, &error))
     g_task_return_error (task, g_steal_pointer (&error));
   else
     afrpc_peer_await_connection (self->peer, g_steal_pointer (&task));
@@ -988,7 +988,7 @@ afrpc_process_get_pid (AfrpcProcess *self)
 {
   g_return_val_if_fail (AFRPC_IS_PROCESS (self), 0);
 
-  return self->peer->body.pid;
+  return afrpc_peer_get_pid (self->peer);
 }
 
 /**
@@ -1024,7 +1024,7 @@ afrpc_process_get_start (AfrpcProcess *self)
 {
   g_return_val_if_fail (AFRPC_IS_PROCESS (self), AFRPC_START_NONE);
 
-  return self->peer->birth.start;
+  return afrpc_peer_get_start (self->peer);
 }
 
 /**
@@ -1043,7 +1043,7 @@ afrpc_process_set_orphan_policy (AfrpcProcess      *self,
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (is_configurable (self));
 
-  self->peer->birth.orphan_policy = policy;
+  afrpc_peer_set_orphan_policy (self->peer, policy);
 }
 
 /**
@@ -1059,21 +1059,15 @@ void
 afrpc_process_set_environ (AfrpcProcess       *self,
                            const char * const *environment)
 {
+  char ***envp;
+
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (environment != NULL);
   g_return_if_fail (is_configurable (self));
 
-  g_strfreev (self->peer->birth.environ);
-  self->peer->birth.environ = g_strdupv ((char **) environment);
-}
-
-static char ***
-get_environ (AfrpcProcess *self)
-{
-  if (self->peer->birth.environ == NULL)
-    self->peer->birth.environ = g_get_environ ();
-
-  return &self->peer->birth.environ;
+  envp = afrpc_peer_get_environ (self->peer);
+  g_strfreev (*envp);
+  *envp = g_strdupv ((char **) environment);
 }
 
 /**
@@ -1100,7 +1094,7 @@ afrpc_process_setenv (AfrpcProcess *self,
   g_return_if_fail (value != NULL);
   g_return_if_fail (is_configurable (self));
 
-  envp = get_environ (self);
+  envp = afrpc_peer_get_environ (self->peer);
   *envp = g_environ_setenv (*envp, variable, value, overwrite);
 }
 
@@ -1123,7 +1117,7 @@ afrpc_process_unsetenv (AfrpcProcess *self,
   g_return_if_fail (variable != NULL && *variable != '\0' && strchr (variable, '=') == NULL);
   g_return_if_fail (is_configurable (self));
 
-  envp = get_environ (self);
+  envp = afrpc_peer_get_environ (self->peer);
   *envp = g_environ_unsetenv (*envp, variable);
 }
 
@@ -1146,8 +1140,7 @@ afrpc_process_set_cwd (AfrpcProcess *self,
   g_return_if_fail (cwd != NULL);
   g_return_if_fail (is_configurable (self));
 
-  g_free (self->peer->birth.cwd);
-  self->peer->birth.cwd = g_strdup (cwd);
+  afrpc_peer_set_cwd (self->peer, cwd);
 }
 
 /**
@@ -1179,7 +1172,7 @@ afrpc_process_set_limit (AfrpcProcess *self,
   g_return_if_fail (limit > AFRPC_LIMIT_NONE && limit <= AFRPC_LIMIT_FILE_SIZE);
   g_return_if_fail (is_configurable (self));
 
-  afrpc_limits_set (&self->peer->body.limits, limit, value);
+  afrpc_peer_set_limit (self->peer, limit, value);
 }
 
 /**
@@ -1203,8 +1196,7 @@ afrpc_process_set_nice (AfrpcProcess *self,
   g_return_if_fail (increment >= -40 && increment <= 40);
   g_return_if_fail (is_configurable (self));
 
-  self->peer->body.limits.nice = increment;
-  self->peer->body.limits.has_nice = TRUE;
+  afrpc_peer_set_nice (self->peer, increment);
 }
 
 static void
@@ -1216,7 +1208,7 @@ set_stdio (AfrpcProcess *self,
   g_return_if_fail (mode <= (i == STDERR_FILENO ? AFRPC_STDIO_LOG : AFRPC_STDIO_SILENCE));
   g_return_if_fail (is_configurable (self));
 
-  self->peer->birth.stdio[i] = mode;
+  afrpc_peer_set_stdio (self->peer, i, mode);
 }
 
 static void
@@ -1228,9 +1220,7 @@ take_stdio_fd (AfrpcProcess *self,
   g_return_if_fail (fd >= 0);
   g_return_if_fail (is_configurable (self));
 
-  if (self->peer->birth.fds[i] >= 0)
-    close (self->peer->birth.fds[i]);
-  self->peer->birth.fds[i] = fd;
+  afrpc_peer_take_stdio (self->peer, i, fd);
 }
 
 /**

@@ -202,7 +202,7 @@ take_process (AfrpcProxy  *self,
     return FALSE;
 
   options = run_options (self);
-  if (!afrpc_peer_take (peer, AFRPC_TALK_ROLE_CALLS, options, error))
+  if (!afrpc_peer_take (peer, AFRPC_ROLE_CALLS, options, error))
     return FALSE;
   self->peer = afrpc_peer_ref (peer);
 

@@ -172,16 +172,16 @@ take_roles (AfrpcTalk *talk,
 {
   g_autoptr(GError) error = NULL;
 
-  g_assert_cmpint (afrpc_talk_take_role (talk, AFRPC_TALK_ROLE_CALLS, &error), ==, !is_over);
+  g_assert_cmpint (afrpc_talk_take_role (talk, AFRPC_ROLE_CALLS, &error), ==, !is_over);
   if (is_over)
     {
       g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
       return;
     }
   g_assert_no_error (error);
-  g_assert_false (afrpc_talk_take_role (talk, AFRPC_TALK_ROLE_RAW, &error));
+  g_assert_false (afrpc_talk_take_role (talk, AFRPC_ROLE_STREAM, &error));
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_IN_USE);
-  g_assert_cmpint (talk->role, ==, AFRPC_TALK_ROLE_CALLS);
+  g_assert_cmpint (talk->role, ==, AFRPC_ROLE_CALLS);
 }
 
 static void

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* What is started and how: the host or the command, its surroundings, what it is prepared with in steps, and what it
- * is forked from. A birth is a part of a peer; what it does, it does to that. */
+ * is forked from. What happens to a peer because of it: afrpc-peer-birth.h. */
 #pragma once
 
 #include "afrpc-types.h"
@@ -49,50 +49,9 @@ typedef struct
 void     afrpc_birth_init             (AfrpcBirth      *self,
                                        const char      *host);
 void     afrpc_birth_clear            (AfrpcBirth      *self);
-
-/* Of the peer that it is a part of. */
-void     afrpc_birth_prepare          (AfrpcPeer       *peer,
+void     afrpc_birth_add_step         (AfrpcBirth      *self,
                                        AfrpcFrameKind   kind,
                                        GVariant        *value,
                                        int              fd);
-void     afrpc_birth_begin            (AfrpcPeer       *peer);
-void     afrpc_birth_run              (AfrpcPeer       *peer,
-                                       GVariant        *options);
-void     afrpc_birth_start            (AfrpcPeer       *peer);
-void     afrpc_birth_forget_steps     (AfrpcPeer       *peer);
-void     afrpc_birth_close_stdio      (AfrpcPeer       *peer);
-void     afrpc_birth_fail             (AfrpcPeer       *peer,
-                                       GError          *error);
-
-/* Forking */
-void     afrpc_birth_ask_template     (AfrpcPeer       *peer,
-                                       AfrpcPeer       *template);
-void     afrpc_birth_forked           (AfrpcPeer       *template,
-                                       AfrpcLinkItem   *item);
-void     afrpc_birth_child_exited     (AfrpcPeer       *template,
-                                       AfrpcLinkItem   *item);
-void     afrpc_birth_greeted          (AfrpcPeer       *peer);
-void     afrpc_birth_unheard          (AfrpcPeer       *peer);
-void     afrpc_birth_template_gone    (AfrpcPeer       *template);
-void     afrpc_birth_ask_again        (AfrpcPeer       *template,
-                                       guint            n_steps);
-void     afrpc_birth_leave_reaper     (AfrpcPeer       *peer);
-AfrpcPeer *afrpc_birth_get_template   (AfrpcPeer       *peer);
-AfrpcPeer *afrpc_birth_ref_default_template (const char *host);
-
-/* Between the files of the birth. */
-gboolean afrpc_birth_connect          (AfrpcPeer       *peer,
-                                       int             *other,
-                                       GError         **error);
-gboolean afrpc_birth_open_stdio       (AfrpcPeer       *peer,
-                                       int             *stdio,
-                                       GArray          *closing,
-                                       GError         **error);
-void     afrpc_birth_insert_surroundings (AfrpcPeer    *peer,
-                                          GVariantDict *dict,
-                                          int           fds[3],
-                                          guint        *n_fds);
-void     afrpc_birth_exec             (AfrpcPeer       *peer);
-void     afrpc_birth_restart          (AfrpcPeer       *peer);
 
 G_END_DECLS

@@ -10,8 +10,10 @@
 
 #include "afrpc-serialised.h"
 #include "peer/afrpc-log.h"
-#include "peer/afrpc-peer.h"
+#include "peer/afrpc-inbox.h"
 #include "serialise/afrpc-unpacking.h"
+#include "peer/afrpc-peer-birth.h"
+#include "peer/afrpc-peer.h"
 
 /* A main loop is held no longer than this by what is told at once, so that no frame of 16 ms is missed. */
 #define SLICE_US 2000

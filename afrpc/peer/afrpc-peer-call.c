@@ -3,7 +3,7 @@
 /* Calls of a peer: made, cancelled, and limited in time. */
 #include "config.h"
 
-#include "peer/afrpc-peer.h"
+#include "peer/afrpc-peer-parts.h"
 
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -12,6 +12,8 @@
 #include "afrpc-error.h"
 #include "afrpc-serialised.h"
 #include "wire/afrpc-metadata.h"
+#include "peer/afrpc-inbox.h"
+#include "peer/afrpc-peer.h"
 
 /* Queued calls are written at the latest when they have this size, so that the worker begins while the program still
  * makes more: without it the two run in lockstep. */

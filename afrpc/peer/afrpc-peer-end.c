@@ -3,13 +3,15 @@
 /* How a peer fails and ends: what is decided then, and for whom. */
 #include "config.h"
 
-#include "peer/afrpc-peer.h"
+#include "peer/afrpc-peer-parts.h"
 
 #include <signal.h>
 #include <string.h>
 
 #include "afrpc-error.h"
 #include "peer/afrpc-exit-private.h"
+#include "peer/afrpc-peer-birth.h"
+#include "peer/afrpc-peer.h"
 
 /* A process that fell silent while it owes answers is ended after this; one that really exits does so at once. */
 #define EXIT_GRACE_US (100 * 1000)

@@ -3,13 +3,16 @@
 /* What a peer does when it is its turn: in an iteration of the main loop, and for who blocks the thread. */
 #include "config.h"
 
-#include "peer/afrpc-peer.h"
+#include "peer/afrpc-peer-parts.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "peer/afrpc-peer-birth.h"
+#include "peer/afrpc-inbox.h"
+#include "peer/afrpc-peer.h"
 
 #define FD_MIN 10 /* copies lie above what programs expect to find at fixed numbers */
 #define PLACES 3     /* descriptors of a peer that are polled */
@@ -98,7 +101,7 @@ afrpc_peer_flush (AfrpcPeer *self)
 static gboolean
 can_give (AfrpcPeer *self)
 {
-  return self->talk.role == AFRPC_TALK_ROLE_GIVEN && self->connection_task != NULL &&
+  return self->talk.role == AFRPC_ROLE_HANDED_OVER && self->connection_task != NULL &&
          afrpc_body_is_there (&self->body) && self->birth.forks.length == 0 &&
          afrpc_transport_get_queued (&self->talk.link.transport) == 0 &&
          !afrpc_transport_has_read (&self->talk.link.transport);
@@ -142,7 +145,7 @@ needs_dispatch (AfrpcPeer *self)
 
 /* Before the main loop waits: writes what is queued. TRUE: there is something to do besides. */
 gboolean
-afrpc_peer_prepare (AfrpcPeer *self)
+afrpc_peer_before_wait (AfrpcPeer *self)
 {
   if (afrpc_talk_has_words (&self->talk))
     afrpc_peer_flush (self);

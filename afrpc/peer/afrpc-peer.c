@@ -10,6 +10,8 @@
 
 #include "afrpc-error.h"
 #include "os/afrpc-pidfd.h"
+#include "peer/afrpc-peer-birth.h"
+#include "peer/afrpc-peer-parts.h"
 
 static gboolean
 is_owed_cb (guint64  serial,
@@ -26,7 +28,7 @@ is_owed_cb (guint64  serial,
 static const AfrpcSourceFuncs source_funcs = {
   .ref = afrpc_peer_ref,
   .unref = afrpc_peer_unref,
-  .prepare = afrpc_peer_prepare,
+  .prepare = afrpc_peer_before_wait,
   .dispatch = afrpc_peer_dispatch,
   .keep_turn = afrpc_peer_keep_turn,
   .get_deadline = afrpc_peer_get_deadline,
@@ -123,6 +125,7 @@ peer_free (AfrpcPeer *self)
 {
   afrpc_source_forget (&self->member);
   afrpc_birth_leave_reaper (self);
+  g_clear_pointer (&self->birth.template, afrpc_peer_unref);
   afrpc_birth_clear (&self->birth);
   afrpc_body_clear (&self->body);
   afrpc_talk_clear (&self->talk);
@@ -241,7 +244,7 @@ afrpc_peer_context_gone (AfrpcPeer *self)
 {
   if (self->body.state == AFRPC_BODY_CHILD)
     {
-      if (self->birth.orphan_policy == AFRPC_ORPHAN_POLICY_END || self->talk.role == AFRPC_TALK_ROLE_NONE)
+      if (self->birth.orphan_policy == AFRPC_ORPHAN_POLICY_END || self->talk.role == AFRPC_ROLE_NONE)
         afrpc_spawn_end (&self->body.spawned);
       else
         afrpc_spawn_abandon (&self->body.spawned);
@@ -266,6 +269,24 @@ afrpc_peer_context_gone (AfrpcPeer *self)
   afrpc_news_clear (&self->news);
   g_clear_object (&self->process_held);
   g_clear_object (&self->proxy_held);
+}
+
+int
+afrpc_peer_get_pid (AfrpcPeer *self)
+{
+  return self->body.pid;
+}
+
+AfrpcStart
+afrpc_peer_get_start (AfrpcPeer *self)
+{
+  return self->birth.start;
+}
+
+AfrpcRole
+afrpc_peer_get_role (AfrpcPeer *self)
+{
+  return self->talk.role;
 }
 
 /* Handles */
@@ -327,7 +348,7 @@ afrpc_peer_drop (AfrpcPeer     *self,
 gboolean
 afrpc_peer_is_abandoned (AfrpcPeer *self)
 {
-  return self->is_dropped && self->talk.role == AFRPC_TALK_ROLE_NONE && self->birth.forks.length == 0 &&
+  return self->is_dropped && self->talk.role == AFRPC_ROLE_NONE && self->birth.forks.length == 0 &&
          self->birth.reaped_for->len == 0 && !afrpc_talk_is_over (&self->talk);
 }
 
@@ -429,7 +450,7 @@ afrpc_peer_do (AfrpcPeer      *self,
 /* Gives the process its one job; @options is the payload of the run frame. */
 gboolean
 afrpc_peer_take (AfrpcPeer      *self,
-                 AfrpcTalkRole   role,
+                 AfrpcRole   role,
                  GVariant       *options,
                  GError        **error)
 {
@@ -437,7 +458,7 @@ afrpc_peer_take (AfrpcPeer      *self,
     return FALSE;
 
   self->process_held = g_weak_ref_get (&self->process);
-  if (role == AFRPC_TALK_ROLE_GIVEN)
+  if (role == AFRPC_ROLE_HANDED_OVER)
     afrpc_birth_begin (self);
   else
     afrpc_birth_run (self, options);

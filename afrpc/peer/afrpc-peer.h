@@ -1,29 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* One worker as the program sees it: what is started and how (birth), the process (body), the conversation with it
- * (talk), what has been decided and not told yet (news), and the handles, which know it and which it knows weakly: it
- * outlives them until everything is over, and they may be dropped on any thread.
+/* One worker as the program sees it. It outlives its handles until everything is over, and they may be dropped on any
+ * thread.
  *
  * Everything is for the thread that owns the main context, but afrpc_peer_ref, _unref, _drop and _fail_call. */
 #pragma once
 
 #include <gio/gio.h>
 
-#include "peer/afrpc-birth.h"
-#include "peer/afrpc-body.h"
-#include "peer/afrpc-deadlines.h"
-#include "peer/afrpc-news.h"
+#include "afrpc-exit.h"
+#include "afrpc-serialiser.h"
+#include "peer/afrpc-handles.h"
 #include "peer/afrpc-pending.h"
-#include "peer/afrpc-source.h"
-#include "peer/afrpc-talk.h"
+#include "peer/afrpc-role.h"
+#include "transport/afrpc-writer.h"
 
 G_BEGIN_DECLS
 
-/* A process that was dropped, or could not be prepared, has this long to end by itself. */
-#define AFRPC_PEER_DROP_GRACE_US (1000 * 1000)
-
-/* The host says who it is before it loads anything, so this is generous even on a busy machine. */
-#define AFRPC_PEER_GREETING_TIMEOUT_US (30 * G_USEC_PER_SEC)
+typedef struct _AfrpcPeer AfrpcPeer;
 
 /* Which handle was dropped without further words. */
 typedef enum
@@ -31,37 +25,6 @@ typedef enum
   AFRPC_PEER_DROP_PROCESS = 1 << 0,
   AFRPC_PEER_DROP_PROXY = 1 << 1,
 } AfrpcPeerDrop;
-
-/* The inbox: what is done with what arrives. */
-typedef enum
-{
-  AFRPC_INBOX_TELL, /* whom it concerns, in slices */
-  AFRPC_INBOX_KEEP, /* among the news: the thread is blocked */
-} AfrpcInboxMode;
-
-/* How news reaches the handles. */
-typedef struct
-{
-  void (*exited)    (gpointer      process,
-                     AfrpcExit    *exit);
-} AfrpcPeerProcessFuncs;
-
-#define AFRPC_PEER_EVENT_VALUES 4
-
-typedef struct
-{
-  /* @event, @fds: (transfer full); @values: AFRPC_PEER_EVENT_VALUES of them, for the signal: made at the first event
-   * that somebody handles, used again for those that follow, and unset by the peer after the last */
-  void (*event)     (gpointer      proxy,
-                     GVariant     *event,
-                     GUnixFDList  *fds, /* (nullable) */
-                     GValue       *values);
-  /* @was_told: a call has got it already */
-  void (*error)     (gpointer      proxy,
-                     const GError *error,
-                     gboolean      was_told);
-  void (*destroyed) (gpointer      proxy);
-} AfrpcPeerProxyFuncs;
 
 /* What another program needs to go on with a process. */
 typedef struct
@@ -72,37 +35,6 @@ typedef struct
 
 void        afrpc_hand_over_free      (AfrpcHandOver               *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AfrpcHandOver, afrpc_hand_over_free)
-
-struct _AfrpcPeer
-{
-  gatomicrefcount ref_count;
-
-  /* What its source knows of it. */
-  AfrpcSourceMember member;
-
-  AfrpcBirth birth;
-  AfrpcBody body;
-  AfrpcTalk talk;
-  AfrpcNews news;
-  AfrpcDeadlines deadlines; /* of calls */
-  gint64 exit_deadline;     /* when a process that should have ended is killed */
-  gboolean has_backlog;     /* a slice ended before everything was taken, or somebody who was told runs a main loop */
-  gboolean looks_again;     /* a time limit has passed: what has arrived is read before anything is given up */
-  guint64 looks_until;      /* and up to here, as the connection counts what it has read */
-
-  GTask *connection_task;   /* (nullable): waits for the connection: to a function that takes it, or to give away */
-  GPtrArray *exit_tasks;    /* (element-type GTask) */
-  GPtrArray *close_tasks;   /* (element-type GTask) */
-
-  const AfrpcPeerProcessFuncs *process_funcs;
-  const AfrpcPeerProxyFuncs *proxy_funcs;
-  GWeakRef process;
-  GWeakRef proxy;
-  GObject *process_held;    /* (nullable): from the job to the end */
-  GObject *proxy_held;      /* (nullable): from close to the end */
-  gboolean is_dropped;      /* nobody can give it work any more */
-  gint drops;               /* atomic: AfrpcPeerDrop, to be acted on */
-};
 
 /* Life */
 AfrpcPeer  *afrpc_peer_new            (const char                  *host);
@@ -120,7 +52,36 @@ gboolean    afrpc_peer_enter          (AfrpcPeer                   *self,
                                        const char                  *what);
 void        afrpc_peer_leave          (AfrpcPending                *pending);
 
+/* How it is started; and what it is prepared with */
+AfrpcPeer  *afrpc_peer_ref_default_template (const char            *host);
+gboolean    afrpc_peer_is_configurable (AfrpcPeer                  *self);
+void        afrpc_peer_set_orphan_policy (AfrpcPeer                *self,
+                                          AfrpcOrphanPolicy         policy);
+char     ***afrpc_peer_get_environ    (AfrpcPeer                   *self);
+void        afrpc_peer_set_cwd        (AfrpcPeer                   *self,
+                                       const char                  *cwd);
+void        afrpc_peer_set_limit      (AfrpcPeer                   *self,
+                                       AfrpcLimit                   limit,
+                                       guint64                      value);
+void        afrpc_peer_set_nice       (AfrpcPeer                   *self,
+                                       int                          increment);
+void        afrpc_peer_set_stdio      (AfrpcPeer                   *self,
+                                       int                          i,
+                                       AfrpcStdio                   mode);
+void        afrpc_peer_take_stdio     (AfrpcPeer                   *self,
+                                       int                          i,
+                                       int                          fd);
+void        afrpc_peer_prepare        (AfrpcPeer                   *self,
+                                       AfrpcFrameKind               kind,
+                                       GVariant                    *value,
+                                       int                          fd);
+
 /* What the handles ask for */
+int         afrpc_peer_get_pid        (AfrpcPeer                   *self);
+AfrpcStart  afrpc_peer_get_start      (AfrpcPeer                   *self);
+AfrpcRole   afrpc_peer_get_role       (AfrpcPeer                   *self);
+void        afrpc_peer_fail           (AfrpcPeer                   *self,
+                                       GError                      *error);
 void        afrpc_peer_set_process    (AfrpcPeer                   *self,
                                        gpointer                     process,
                                        const AfrpcPeerProcessFuncs *funcs);
@@ -138,7 +99,7 @@ int         afrpc_peer_dup_socket     (AfrpcPeer                   *self);
 guint       afrpc_peer_get_n_owed     (AfrpcPeer                   *self);
 gboolean    afrpc_peer_is_closed      (AfrpcPeer                   *self);
 gboolean    afrpc_peer_take           (AfrpcPeer                   *self,
-                                       AfrpcTalkRole                role,
+                                       AfrpcRole                    role,
                                        GVariant                    *options,
                                        GError                     **error);
 void        afrpc_peer_adopt          (AfrpcPeer                   *self,
@@ -179,52 +140,6 @@ void        afrpc_peer_cancel         (AfrpcPeer                   *self,
                                        AfrpcPending                *pending,
                                        GError                      *error);
 void        afrpc_peer_wait           (AfrpcPeer                   *self,
-                                       AfrpcPending                *pending);
-
-/* Between the files of this folder. */
-void        afrpc_peer_call_started   (AfrpcPeer                   *self,
-                                       AfrpcLinkItem               *item);
-void        afrpc_peer_fail           (AfrpcPeer                   *self,
-                                       GError                      *error);
-void        afrpc_peer_break_off      (AfrpcPeer                   *self,
-                                       GError                      *error);
-void        afrpc_peer_fall_silent    (AfrpcPeer                   *self);
-void        afrpc_peer_flush          (AfrpcPeer                   *self);
-void        afrpc_peer_take_body      (AfrpcPeer                   *self,
-                                       AfrpcStart                   start,
-                                       const AfrpcSpawned          *spawned,
-                                       gboolean                     is_child);
-void        afrpc_peer_update_watch   (AfrpcPeer                   *self);
-void        afrpc_peer_attend         (AfrpcPeer                   *self);
-gint64      afrpc_peer_get_deadline   (AfrpcPeer                   *self);
-void        afrpc_peer_set_deadline   (AfrpcPeer                   *self,
-                                       gint64                      *which,
-                                       gint64                       at);
-void        afrpc_peer_keep_turn      (AfrpcPeer                   *self);
-gboolean    afrpc_peer_prepare        (AfrpcPeer                   *self);
-gboolean    afrpc_peer_dispatch       (AfrpcPeer                   *self,
-                                       gint64                       now);
-void        afrpc_peer_decide_slots   (AfrpcPeer                   *self,
-                                       GArray                      *slots);
-gboolean    afrpc_peer_has_to_decide  (AfrpcPeer                   *self);
-void        afrpc_peer_decide_end     (AfrpcPeer                   *self);
-void        afrpc_peer_expire         (AfrpcPeer                   *self,
-                                       gint64                       now,
-                                       AfrpcInboxMode               mode);
-gboolean    afrpc_peer_is_abandoned   (AfrpcPeer                   *self);
-void        afrpc_peer_act_on_drops   (AfrpcPeer                   *self);
-void        afrpc_peer_context_gone   (AfrpcPeer                   *self);
-void        afrpc_peer_reap           (AfrpcPeer                   *self,
-                                       gint64                       now);
-
-void        afrpc_peer_tell_exit_tasks (AfrpcPeer                  *self);
-void        afrpc_peer_tell_close_tasks (AfrpcPeer                 *self);
-
-/* The inbox */
-void        afrpc_inbox_read          (AfrpcPeer                   *self);
-void        afrpc_inbox_take          (AfrpcPeer                   *self,
-                                       AfrpcInboxMode               mode);
-void        afrpc_inbox_decide_kept   (AfrpcPeer                   *self,
                                        AfrpcPending                *pending);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AfrpcPeer, afrpc_peer_unref)

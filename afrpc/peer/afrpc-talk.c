@@ -59,7 +59,7 @@ afrpc_talk_clear (AfrpcTalk *self)
 /* A process has one job. */
 gboolean
 afrpc_talk_take_role (AfrpcTalk      *self,
-                      AfrpcTalkRole   role,
+                      AfrpcRole   role,
                       GError        **error)
 {
   if (afrpc_talk_is_over (self))
@@ -68,7 +68,7 @@ afrpc_talk_take_role (AfrpcTalk      *self,
         *error = g_error_copy (self->failure);
       return FALSE;
     }
-  if (self->role != AFRPC_TALK_ROLE_NONE)
+  if (self->role != AFRPC_ROLE_NONE)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "the process runs another function already");
       return FALSE;

@@ -10,6 +10,7 @@
 #include "afrpc-serialiser.h"
 #include "link/afrpc-link.h"
 #include "peer/afrpc-deadlines.h"
+#include "peer/afrpc-role.h"
 
 G_BEGIN_DECLS
 
@@ -27,19 +28,10 @@ typedef enum
   AFRPC_TALK_N_STATES,
 } AfrpcTalkState;
 
-/* What the process was taken for. */
-typedef enum
-{
-  AFRPC_TALK_ROLE_NONE,  /* nothing yet: it is being prepared, and may be forked */
-  AFRPC_TALK_ROLE_CALLS, /* its function is called */
-  AFRPC_TALK_ROLE_RAW,   /* its function takes the connection */
-  AFRPC_TALK_ROLE_GIVEN, /* another process goes on with it */
-} AfrpcTalkRole;
-
 typedef struct
 {
   AfrpcTalkState state;
-  AfrpcTalkRole role;
+  AfrpcRole role;
   AfrpcLink link;
   gboolean may_outlive;        /* the process may go on after the conversation: it has a done function */
   AfrpcSerialiser *serialiser; /* (nullable): for what the link says is serialised */
@@ -53,7 +45,7 @@ void      afrpc_talk_init        (AfrpcTalk       *self,
 void      afrpc_talk_clear       (AfrpcTalk       *self);
 
 gboolean  afrpc_talk_take_role   (AfrpcTalk       *self,
-                                  AfrpcTalkRole    role,
+                                  AfrpcRole        role,
                                   GError         **error);
 void      afrpc_talk_fail        (AfrpcTalk       *self,
                                   GError          *error);

@@ -5,15 +5,15 @@
  * process exists from the moment of the fork: if the template's answer is lost, its greeting says who it is. */
 #include "config.h"
 
-#include "peer/afrpc-birth.h"
+#include "peer/afrpc-peer-birth.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
-#include "peer/afrpc-peer.h"
 #include "peer/afrpc-self-private.h"
+#include "peer/afrpc-peer.h"
 #include "os/afrpc-pidfd.h"
 
 /* Default templates */
@@ -40,7 +40,7 @@ new_template (const char *host)
 
 /* Returns: (transfer full): a process of @host with nothing loaded, of the thread-default main context, which stays. */
 AfrpcPeer *
-afrpc_birth_ref_default_template (const char *host)
+afrpc_peer_ref_default_template (const char *host)
 {
   GPtrArray *templates = afrpc_source_get_templates (afrpc_source_get ());
   AfrpcPeer *peer;
@@ -129,7 +129,7 @@ afrpc_birth_ask_template (AfrpcPeer *peer,
     g_ptr_array_add (peer->birth.steps, g_rc_box_acquire (template->birth.steps->pdata[i]));
   peer->body.limits = template->body.limits;
 
-  if (template->talk.role != AFRPC_TALK_ROLE_NONE)
+  if (template->talk.role != AFRPC_ROLE_NONE)
     g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "a process that runs a function cannot be forked any more");
   else if (is_hopeless (template))
     error = g_error_copy (template->talk.failure);

@@ -3,7 +3,7 @@
 /* How a process is executed: a host, or a command. */
 #include "config.h"
 
-#include "peer/afrpc-birth.h"
+#include "peer/afrpc-peer-birth.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,8 +13,8 @@
 
 #include "afrpc-error.h"
 #include "peer/afrpc-log.h"
-#include "peer/afrpc-peer.h"
 #include "peer/afrpc-self-private.h"
+#include "peer/afrpc-peer.h"
 
 /* What may be under way in one direction. With the usual default a large message takes a wake-up of either side for
  * each fifth of a MiB. The system cuts it to net.core.wmem_max, and doubles that; see socket(7). */

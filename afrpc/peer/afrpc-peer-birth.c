@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What a peer is prepared with is told to its process. */
+#include "config.h"
+
+#include "peer/afrpc-peer-birth.h"
+#include "peer/afrpc-peer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "afrpc-error.h"
+
+/* There is not going to be a process: whoever waits for it is told why. */
+void
+afrpc_birth_fail (AfrpcPeer *peer,
+                  GError    *error) /* (transfer full) */
+{
+  peer->birth.is_tried = TRUE;
+  g_clear_pointer (&peer->birth.template, afrpc_peer_unref);
+  if (!afrpc_body_is_there (&peer->body) && !afrpc_body_is_over (&peer->body))
+    afrpc_body_never (&peer->body);
+  afrpc_peer_fail (peer, error);
+}
+
+/* There is a process, and it has what it needs. */
+void
+afrpc_birth_close_stdio (AfrpcPeer *peer)
+{
+  for (int i = 0; i < 3; i++)
+    {
+      if (peer->birth.fds[i] >= 0)
+        close (peer->birth.fds[i]);
+      peer->birth.fds[i] = -1;
+    }
+}
+
+/* Steps */
+
+static void
+send_steps (AfrpcPeer *peer,
+            guint      first)
+{
+  AfrpcBirth *self = &peer->birth;
+
+  for (guint i = first; i < self->steps->len; i++)
+    {
+      const AfrpcBirthStep *step = self->steps->pdata[i];
+      int fd;
+
+      if (self->asks_again)
+        afrpc_birth_ask_again (peer, i);
+      fd = step->fd >= 0 ? fcntl (step->fd, F_DUPFD_CLOEXEC, 0) : -1;
+      if (step->fd >= 0 && fd < 0)
+        afrpc_peer_fail (peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN, "copying a file descriptor: %s",
+                                            g_strerror (errno)));
+      else
+        afrpc_link_prepare (&peer->talk.link, step->kind, step->value, &fd, fd >= 0 ? 1 : 0);
+    }
+  if (self->asks_again)
+    afrpc_birth_ask_again (peer, self->steps->len);
+  self->is_begun = TRUE;
+}
+
+/* Prepares it with one thing more; @fd: (transfer full), or -1. */
+void
+afrpc_peer_prepare (AfrpcPeer      *peer,
+                     AfrpcFrameKind  kind,
+                     GVariant       *value,
+                     int             fd)
+{
+  afrpc_birth_add_step (&peer->birth, kind, value, fd);
+
+  if (value != NULL && g_variant_get_size (value) > AFRPC_FRAME_PREPARE_SIZE_MAX)
+    afrpc_peer_fail (peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                                        "a process is prepared with %" G_GSIZE_FORMAT " bytes at once, the limit is %u",
+                                        g_variant_get_size (value), AFRPC_FRAME_PREPARE_SIZE_MAX));
+  else if (peer->birth.is_begun && peer->talk.state == AFRPC_TALK_OPEN)
+    send_steps (peer, peer->birth.steps->len - 1);
+  afrpc_peer_attend (peer);
+}
+
+/* The worker is ready: nobody is going to need them again. */
+void
+afrpc_birth_forget_steps (AfrpcPeer *peer)
+{
+  g_ptr_array_set_size (peer->birth.steps, 0);
+  g_clear_pointer (&peer->birth.run_options, g_variant_unref);
+}
+
+/* Whether the process begins as a copy, and an exec has set nothing. */
+static gboolean
+is_forked (const AfrpcBirth *self)
+{
+  return self->n_inherited > 0 || self->template != NULL;
+}
+
+static GVariant *
+new_bytes_array (char **strings)
+{
+  return g_variant_new_bytestring_array ((const char *const *) strings, -1);
+}
+
+/* Adds to @dict what an exec would have set: environment, working directory, standard streams; and limits. The
+ * descriptors that go with it are the caller's. */
+void
+afrpc_birth_insert_surroundings (AfrpcPeer    *peer,
+                                 GVariantDict *dict,
+                                 int           fds[3],
+                                 guint        *n_fds)
+{
+  AfrpcBirth *self = &peer->birth;
+  g_autoptr(GArray) closing = g_array_new (FALSE, FALSE, sizeof (int));
+  GError *error = NULL;
+  int stdio[3];
+  guint8 which = 0;
+
+  *n_fds = 0;
+  self->has_surroundings = TRUE;
+  if (!afrpc_birth_open_stdio (peer, stdio, closing, &error))
+    {
+      for (guint i = 0; i < closing->len; i++)
+        close (g_array_index (closing, int, i));
+      afrpc_peer_fail (peer, error);
+      return;
+    }
+
+  for (guint i = 0; i < 3; i++)
+    if (stdio[i] >= 0)
+      {
+        which |= 1 << i;
+        fds[(*n_fds)++] = stdio[i];
+      }
+  g_variant_dict_insert (dict, "stdio", "y", which);
+  if (self->environ != NULL)
+    g_variant_dict_insert_value (dict, "environ", new_bytes_array (self->environ));
+  if (self->cwd != NULL)
+    g_variant_dict_insert (dict, "cwd", "^ay", self->cwd);
+  afrpc_limits_insert (&peer->body.limits, dict);
+}
+
+static void
+send_surroundings (AfrpcPeer *peer)
+{
+  g_autoptr(GVariant) value = NULL;
+  GVariantDict dict;
+  int fds[3];
+  guint n_fds = 0;
+
+  g_variant_dict_init (&dict, NULL);
+  if (is_forked (&peer->birth))
+    afrpc_birth_insert_surroundings (peer, &dict, fds, &n_fds);
+  else
+    afrpc_limits_insert (&peer->body.limits, &dict);
+  value = g_variant_ref_sink (g_variant_dict_end (&dict));
+  afrpc_link_prepare (&peer->talk.link, AFRPC_FRAME_SURROUNDINGS, value, fds, n_fds);
+}
+
+/* Queues what the process is prepared with, so far: from then on, steps follow one by one. */
+void
+afrpc_birth_begin (AfrpcPeer *peer)
+{
+  if (peer->birth.is_begun)
+    return;
+
+  if (is_forked (&peer->birth) || afrpc_limits_any (&peer->body.limits))
+    send_surroundings (peer);
+  send_steps (peer, peer->birth.n_inherited);
+  afrpc_peer_attend (peer);
+}
+
+/* Queues what the process was taken for; @options is the payload of the run frame. */
+void
+afrpc_birth_run (AfrpcPeer *peer,
+                 GVariant  *options)
+{
+  AfrpcBirth *self = &peer->birth;
+  AfrpcLink *link = &peer->talk.link;
+  g_autoptr(GVariant) own_options = NULL;
+  GVariantDict dict;
+  int fds[3];
+  guint n_fds = 0;
+
+  if (self->run_options != options)
+    {
+      g_clear_pointer (&self->run_options, g_variant_unref);
+      self->run_options = g_variant_ref (options);
+    }
+  g_variant_dict_init (&dict, options);
+  /* An orphan notices the death as an end of the socket, which a close is too. */
+  if (self->orphan_policy != AFRPC_ORPHAN_POLICY_END)
+    {
+      g_variant_dict_insert (&dict, "orphan", "y", self->orphan_policy);
+      g_variant_lookup (options, "async", "b", &link->dismisses);
+    }
+
+  /* With nothing in between, one message says it all. */
+  if (!self->is_begun && is_forked (self) && self->steps->len == self->n_inherited)
+    {
+      afrpc_birth_insert_surroundings (peer, &dict, fds, &n_fds);
+      self->is_begun = TRUE;
+    }
+  else
+    afrpc_birth_begin (peer);
+  own_options = g_variant_ref_sink (g_variant_dict_end (&dict));
+  afrpc_link_run (link, own_options, fds, n_fds, self->orphan_policy == AFRPC_ORPHAN_POLICY_END);
+}
+
+/* Starts the process, once; a failure is told like its death. Everything that was queued before is sent when the loop,
+ * or a blocking call, comes to it. */
+void
+afrpc_birth_start (AfrpcPeer *peer)
+{
+  if (peer->birth.is_tried)
+    return;
+
+  peer->birth.is_tried = TRUE;
+  if (peer->talk.failure != NULL)
+    {
+      if (peer->body.state == AFRPC_BODY_NONE)
+        afrpc_body_never (&peer->body);
+      return;
+    }
+
+  afrpc_birth_begin (peer);
+  if (peer->body.state == AFRPC_BODY_NONE)
+    afrpc_birth_exec (peer);
+}

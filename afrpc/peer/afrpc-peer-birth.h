@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* How a peer comes to be: it is told what it is prepared with, executed, or forked from another. */
+#pragma once
+
+#include "peer/afrpc-peer-parts.h"
+
+G_BEGIN_DECLS
+
+void     afrpc_birth_begin            (AfrpcPeer       *peer);
+void     afrpc_birth_run              (AfrpcPeer       *peer,
+                                       GVariant        *options);
+void     afrpc_birth_start            (AfrpcPeer       *peer);
+void     afrpc_birth_forget_steps     (AfrpcPeer       *peer);
+void     afrpc_birth_close_stdio      (AfrpcPeer       *peer);
+void     afrpc_birth_fail             (AfrpcPeer       *peer,
+                                       GError          *error);
+
+/* Forking */
+void     afrpc_birth_ask_template     (AfrpcPeer       *peer,
+                                       AfrpcPeer       *template);
+void     afrpc_birth_forked           (AfrpcPeer       *template,
+                                       AfrpcLinkItem   *item);
+void     afrpc_birth_child_exited     (AfrpcPeer       *template,
+                                       AfrpcLinkItem   *item);
+void     afrpc_birth_greeted          (AfrpcPeer       *peer);
+void     afrpc_birth_unheard          (AfrpcPeer       *peer);
+void     afrpc_birth_template_gone    (AfrpcPeer       *template);
+void     afrpc_birth_ask_again        (AfrpcPeer       *template,
+                                       guint            n_steps);
+void     afrpc_birth_leave_reaper     (AfrpcPeer       *peer);
+AfrpcPeer *afrpc_birth_get_template   (AfrpcPeer       *peer);
+
+/* Between the files of the birth. */
+gboolean afrpc_birth_connect          (AfrpcPeer       *peer,
+                                       int             *other,
+                                       GError         **error);
+gboolean afrpc_birth_open_stdio       (AfrpcPeer       *peer,
+                                       int             *stdio,
+                                       GArray          *closing,
+                                       GError         **error);
+void     afrpc_birth_insert_surroundings (AfrpcPeer    *peer,
+                                          GVariantDict *dict,
+                                          int           fds[3],
+                                          guint        *n_fds);
+void     afrpc_birth_exec             (AfrpcPeer       *peer);
+
+G_END_DECLS

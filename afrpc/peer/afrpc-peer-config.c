@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* How a process is to be started, as long as it is not. */
+#include "config.h"
+
+#include "peer/afrpc-peer-parts.h"
+#include "peer/afrpc-peer.h"
+
+#include <unistd.h>
+
+gboolean
+afrpc_peer_is_configurable (AfrpcPeer *self)
+{
+  return !self->birth.is_begun;
+}
+
+void
+afrpc_peer_set_orphan_policy (AfrpcPeer         *self,
+                              AfrpcOrphanPolicy  policy)
+{
+  self->birth.orphan_policy = policy;
+}
+
+/* Returns: where its own environment is, to be changed: it begins as the program's */
+char ***
+afrpc_peer_get_environ (AfrpcPeer *self)
+{
+  if (self->birth.environ == NULL)
+    self->birth.environ = g_get_environ ();
+
+  return &self->birth.environ;
+}
+
+void
+afrpc_peer_set_cwd (AfrpcPeer  *self,
+                    const char *cwd)
+{
+  g_free (self->birth.cwd);
+  self->birth.cwd = g_strdup (cwd);
+}
+
+void
+afrpc_peer_set_limit (AfrpcPeer  *self,
+                      AfrpcLimit  limit,
+                      guint64     value)
+{
+  afrpc_limits_set (&self->body.limits, limit, value);
+}
+
+void
+afrpc_peer_set_nice (AfrpcPeer *self,
+                     int        increment)
+{
+  self->body.limits.nice = increment;
+  self->body.limits.has_nice = TRUE;
+}
+
+void
+afrpc_peer_set_stdio (AfrpcPeer  *self,
+                      int         i,
+                      AfrpcStdio  mode)
+{
+  self->birth.stdio[i] = mode;
+}
+
+/* @fd: (transfer full): what to use instead */
+void
+afrpc_peer_take_stdio (AfrpcPeer *self,
+                       int        i,
+                       int        fd)
+{
+  if (self->birth.fds[i] >= 0)
+    close (self->birth.fds[i]);
+  self->birth.fds[i] = fd;
+}

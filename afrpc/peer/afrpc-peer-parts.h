@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What a peer consists of: what is started and how (birth), the process (body), the conversation with it (talk), what
+ * has been decided and not told yet (news), and the handles, which know it and which it knows weakly. For the files of
+ * this folder. */
+#pragma once
+
+#include "peer/afrpc-birth.h"
+#include "peer/afrpc-body.h"
+#include "peer/afrpc-deadlines.h"
+#include "peer/afrpc-news.h"
+#include "peer/afrpc-handles.h"
+#include "peer/afrpc-source.h"
+#include "peer/afrpc-talk.h"
+
+G_BEGIN_DECLS
+
+/* A process that was dropped, or could not be prepared, has this long to end by itself. */
+#define AFRPC_PEER_DROP_GRACE_US (1000 * 1000)
+
+/* The host says who it is before it loads anything, so this is generous even on a busy machine. */
+#define AFRPC_PEER_GREETING_TIMEOUT_US (30 * G_USEC_PER_SEC)
+
+/* The inbox: what is done with what arrives. */
+typedef enum
+{
+  AFRPC_INBOX_TELL, /* whom it concerns, in slices */
+  AFRPC_INBOX_KEEP, /* among the news: the thread is blocked */
+} AfrpcInboxMode;
+
+struct _AfrpcPeer
+{
+  gatomicrefcount ref_count;
+
+  /* What its source knows of it. */
+  AfrpcSourceMember member;
+
+  AfrpcBirth birth;
+  AfrpcBody body;
+  AfrpcTalk talk;
+  AfrpcNews news;
+  AfrpcDeadlines deadlines; /* of calls */
+  gint64 exit_deadline;     /* when a process that should have ended is killed */
+  gboolean has_backlog;     /* a slice ended before everything was taken, or somebody who was told runs a main loop */
+  gboolean looks_again;     /* a time limit has passed: what has arrived is read before anything is given up */
+  guint64 looks_until;      /* and up to here, as the connection counts what it has read */
+
+  GTask *connection_task;   /* (nullable): waits for the connection: to a function that takes it, or to give away */
+  GPtrArray *exit_tasks;    /* (element-type GTask) */
+  GPtrArray *close_tasks;   /* (element-type GTask) */
+
+  const AfrpcPeerProcessFuncs *process_funcs;
+  const AfrpcPeerProxyFuncs *proxy_funcs;
+  GWeakRef process;
+  GWeakRef proxy;
+  GObject *process_held;    /* (nullable): from the job to the end */
+  GObject *proxy_held;      /* (nullable): from close to the end */
+  gboolean is_dropped;      /* nobody can give it work any more */
+  gint drops;               /* atomic: AfrpcPeerDrop, to be acted on */
+};
+
+/* Between the files of this folder. */
+void        afrpc_peer_call_started   (AfrpcPeer                   *self,
+                                       AfrpcLinkItem               *item);
+void        afrpc_peer_break_off      (AfrpcPeer                   *self,
+                                       GError                      *error);
+void        afrpc_peer_fall_silent    (AfrpcPeer                   *self);
+void        afrpc_peer_flush          (AfrpcPeer                   *self);
+void        afrpc_peer_take_body      (AfrpcPeer                   *self,
+                                       AfrpcStart                   start,
+                                       const AfrpcSpawned          *spawned,
+                                       gboolean                     is_child);
+void        afrpc_peer_update_watch   (AfrpcPeer                   *self);
+void        afrpc_peer_attend         (AfrpcPeer                   *self);
+gint64      afrpc_peer_get_deadline   (AfrpcPeer                   *self);
+void        afrpc_peer_set_deadline   (AfrpcPeer                   *self,
+                                       gint64                      *which,
+                                       gint64                       at);
+void        afrpc_peer_keep_turn      (AfrpcPeer                   *self);
+gboolean    afrpc_peer_before_wait    (AfrpcPeer                   *self);
+gboolean    afrpc_peer_dispatch       (AfrpcPeer                   *self,
+                                       gint64                       now);
+void        afrpc_peer_decide_slots   (AfrpcPeer                   *self,
+                                       GArray                      *slots);
+gboolean    afrpc_peer_has_to_decide  (AfrpcPeer                   *self);
+void        afrpc_peer_decide_end     (AfrpcPeer                   *self);
+void        afrpc_peer_expire         (AfrpcPeer                   *self,
+                                       gint64                       now,
+                                       AfrpcInboxMode               mode);
+gboolean    afrpc_peer_is_abandoned   (AfrpcPeer                   *self);
+void        afrpc_peer_act_on_drops   (AfrpcPeer                   *self);
+void        afrpc_peer_context_gone   (AfrpcPeer                   *self);
+void        afrpc_peer_reap           (AfrpcPeer                   *self,
+                                       gint64                       now);
+
+void        afrpc_peer_tell_exit_tasks (AfrpcPeer                  *self);
+void        afrpc_peer_tell_close_tasks (AfrpcPeer                 *self);
+
+G_END_DECLS
