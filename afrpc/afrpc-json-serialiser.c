@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "afrpc-error.h"
-#include "afrpc-serialised.h"
+#include "afrpc-serialiser-values.h"
 #include "json/afrpc-json.h"
 #include "serialise/afrpc-unpacking.h"
 

@@ -14,7 +14,7 @@
 #include "afrpc-error.h"
 #include "afrpc-process-private.h"
 #include "afrpc-serialiser.h"
-#include "afrpc-serialised.h"
+#include "afrpc-serialiser-values.h"
 #include "peer/afrpc-peer.h"
 
 #define FUNCTIONS_MAX 65535u /* of one worker, besides the first: what a frame can name */

@@ -7,7 +7,7 @@
 
 #include "afrpc-error.h"
 #include "peer/afrpc-self-private.h"
-#include "hosts/afrpc-host-native.h"
+#include "afrpc-host-native-private.h"
 
 /* What the program says of one of its functions. */
 typedef struct

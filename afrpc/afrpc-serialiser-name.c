@@ -3,7 +3,7 @@
 /* Whether a worker can know a serialiser by its name. */
 #include "config.h"
 
-#include "afrpc-serialised.h"
+#include "afrpc-serialiser-values.h"
 
 #include <string.h>
 

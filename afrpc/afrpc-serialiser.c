@@ -7,7 +7,7 @@
 
 #include "afrpc-error.h"
 #include "afrpc-json-serialiser.h"
-#include "afrpc-serialised.h"
+#include "afrpc-serialiser-values.h"
 #include "serialise/afrpc-serialiser-private.h"
 #include "wire/afrpc-frame.h"
 #include "wire/afrpc-value-check.h"

@@ -5,7 +5,7 @@
 
 #include "afrpc-error.h"
 #include "fake-worker.h"
-#include "afrpc-serialised.h"
+#include "afrpc-serialiser-values.h"
 
 /* Conversations with a serialiser, and workers that do not keep to that, or pretend to. */
 

@@ -7,7 +7,7 @@
 #include <dlfcn.h>
 #include <string.h>
 
-#include "afrpc/hosts/afrpc-host-native.h"
+#include "afrpc/afrpc-host-native-private.h"
 #include "afrpc/hosts/afrpc-symbols.h"
 
 typedef struct

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "afrpc-serialised.h"
+#include "afrpc-serialiser-values.h"
 #include "peer/afrpc-log.h"
 #include "peer/afrpc-inbox.h"
 #include "serialise/afrpc-unpacking.h"

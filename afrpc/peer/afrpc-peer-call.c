@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
-#include "afrpc-serialised.h"
+#include "afrpc-serialiser-values.h"
 #include "wire/afrpc-metadata.h"
 #include "peer/afrpc-inbox.h"
 #include "peer/afrpc-peer.h"

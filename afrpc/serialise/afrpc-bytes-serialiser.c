@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "afrpc-error.h"
-#include "afrpc-serialised.h"
+#include "afrpc-serialiser-values.h"
 #include "serialise/afrpc-bytes-reader.h"
 #include "serialise/afrpc-serialiser-private.h"
 #include "serialise/afrpc-unpacking.h"

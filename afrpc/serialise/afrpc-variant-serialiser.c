@@ -2,7 +2,7 @@
 #include "config.h"
 
 #include "afrpc-error.h"
-#include "afrpc-serialised.h"
+#include "afrpc-serialiser-values.h"
 #include "serialise/afrpc-serialiser-private.h"
 #include "wire/afrpc-value-check.h"
 

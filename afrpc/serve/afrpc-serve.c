@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
-#include "afrpc-serialised.h"
+#include "afrpc-serialiser-values.h"
 #include "serve/afrpc-functions.h"
 #include "serve/afrpc-session-send.h"
 #include "serve/afrpc-template.h"

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
-#include "afrpc-serialised.h"
+#include "afrpc-serialiser-values.h"
 
 /* The names of GIO's error domain and code, which a worker without GIO cannot ask it for. */
 #define CANCELLED_DOMAIN "g-io-error-quark"

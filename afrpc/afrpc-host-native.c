@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "afrpc/hosts/afrpc-host-native.h"
+#include "afrpc-host-native-private.h"
 
 typedef struct
 {
