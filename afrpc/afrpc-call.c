@@ -130,7 +130,8 @@ clear (AfrpcCall *self)
 {
   unwatch (self);
   g_clear_pointer (&self->value, g_variant_unref);
-  g_clear_error (&self->error);
+  if (self->error != NULL)
+    g_clear_error (&self->error);
   g_clear_object (&self->fds);
   g_clear_object (&self->options);
   g_clear_object (&self->process);

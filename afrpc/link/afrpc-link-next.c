@@ -76,6 +76,7 @@ set_item_value (AfrpcLink        *self,
                 gboolean          is_error)
 {
   item->is_serialised = (frame->header.flags & AFRPC_FRAME_FLAG_SERIALISED) != 0;
+  item->is_long = frame->bytes != NULL;
   item->value = afrpc_transport_parse_value (&self->transport, frame, &item->error);
   if (item->value != NULL && is_error)
     {

@@ -17,7 +17,8 @@ void
 afrpc_link_item_clear (AfrpcLinkItem *item)
 {
   g_clear_pointer (&item->value, g_variant_unref);
-  g_clear_error (&item->error);
+  if (item->error != NULL)
+    g_clear_error (&item->error);
   for (guint i = 0; i < item->n_fds; i++)
     close (item->fds[i]);
   g_clear_pointer (&item->fds, g_free);

@@ -65,8 +65,9 @@ typedef struct
   AfrpcLinkCall call;
   guint64 serial;
   GVariant *value; /* (nullable) (transfer full) */
-  gboolean is_refused;    /* the error says that the call was not started */
   GError *error;   /* (nullable) (transfer full) */
+  gboolean is_refused;    /* the error says that the call was not started */
+  gboolean is_long;       /* the value was received into memory of its own */
   int *fds;        /* (nullable) (transfer full): that came with the value */
   guint n_fds;
   int pid;         /* of FORKED and EXITED */

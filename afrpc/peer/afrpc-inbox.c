@@ -402,7 +402,7 @@ use_item (AfrpcPeer      *self,
   if (act_on_item (self, item))
     return;
 
-  telling->was_long = item->value != NULL && g_variant_get_size (item->value) >= AFRPC_LARGE_PAYLOAD_MIN;
+  telling->was_long = item->is_long;
   if (item->kind == AFRPC_LINK_ITEM_RESULT)
     {
       if (pending->is_awaited)

@@ -220,7 +220,8 @@ afrpc_peer_dispatch (AfrpcPeer *self,
 
 /* Its turn for who blocks the thread, and those that it cannot begin, or end, without: nobody is told anything. */
 static void
-keep_turn (AfrpcPeer *self)
+keep_turn (AfrpcPeer *self,
+           gboolean   has_waited)
 {
   const gint64 deadline = afrpc_peer_get_deadline (self);
   gboolean has_read = self->has_backlog || afrpc_transport_has_read (&self->talk.link.transport);
@@ -229,7 +230,7 @@ keep_turn (AfrpcPeer *self)
     {
       g_autoptr(AfrpcPeer) template = afrpc_peer_ref (afrpc_birth_get_template (self));
 
-      keep_turn (template);
+      keep_turn (template, has_waited);
       leave_rest (template);
     }
 
@@ -246,7 +247,8 @@ keep_turn (AfrpcPeer *self)
   if (self->member.pidfd.revents != 0)
     afrpc_peer_reap (self, g_get_monotonic_time ());
   self->member.socket.revents = self->member.pidfd.revents = self->member.standard_error.revents = 0;
-  if (deadline != AFRPC_DEADLINES_NEVER)
+  /* It is not asked for the time before anybody has waited at all. */
+  if (has_waited && deadline != AFRPC_DEADLINES_NEVER)
     afrpc_peer_expire (self, g_get_monotonic_time (), AFRPC_INBOX_KEEP);
   afrpc_peer_decide_end (self);
 }
@@ -320,7 +322,7 @@ afrpc_peer_keep_turn (AfrpcPeer *self)
     return;
 
   poll_places (self, &wake, FALSE);
-  keep_turn (self);
+  keep_turn (self, TRUE);
   leave_rest (self);
 }
 
@@ -348,10 +350,10 @@ block (AfrpcPeer  *self,
     runner = afrpc_source_begin_run (source);
 
   wake.fd = afrpc_source_get_wake_fd (source);
-  for (;;)
+  for (gboolean has_waited = FALSE;; has_waited = TRUE)
     {
       afrpc_source_run_posts (source);
-      keep_turn (self);
+      keep_turn (self, has_waited);
       if (is_done (self, data))
         break;
       poll_places (self, &wake, TRUE);

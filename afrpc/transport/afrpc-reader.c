@@ -118,6 +118,8 @@ claim_fds (AfrpcReader  *self,
 {
   AfrpcReaderFds batch;
 
+  if (G_LIKELY (n_announced == 0 && self->n_fd_batches == 0))
+    return TRUE;
   if (!check_fds_before (self, position, error))
     return FALSE;
   if (n_announced == 0)
@@ -144,18 +146,20 @@ static void
 release_frame (AfrpcReader *self)
 {
   release_body (self);
-
-  if (G_LIKELY (self->n_frame_fds == 0))
-    {
-      self->frame_fds_lost = FALSE;
-      return;
-    }
-
   for (guint i = self->n_frame_fds_taken; i < self->n_frame_fds; i++)
     close (g_array_index (self->fds, int, i));
-  g_array_remove_range (self->fds, 0, self->n_frame_fds);
+  if (self->n_frame_fds > 0)
+    g_array_remove_range (self->fds, 0, self->n_frame_fds);
   self->n_frame_fds = self->n_frame_fds_taken = 0;
   self->frame_fds_lost = FALSE;
+}
+
+/* Mostly there is nothing of it to be released. */
+static inline void
+forget_frame (AfrpcReader *self)
+{
+  if (G_UNLIKELY (self->body_bytes != NULL || self->n_frame_fds > 0 || self->frame_fds_lost))
+    release_frame (self);
 }
 
 /* Where the rest of a large payload goes; one that is lost goes round and round. */
@@ -181,7 +185,7 @@ afrpc_reader_get_room (AfrpcReader  *self,
   gsize room;
 
   if (!self->in_body)
-    release_frame (self);
+    forget_frame (self);
   else if (self->body_got < self->body_size)
     iov[n_iov++] = get_body_room (self);
 
@@ -349,7 +353,7 @@ afrpc_reader_next (AfrpcReader  *self,
 
   if (self->in_body)
     return finish_body (self, frame, error);
-  release_frame (self);
+  forget_frame (self);
 
   if (have < AFRPC_FRAME_HEADER_SIZE)
     {

@@ -115,12 +115,13 @@ send_to_socket (int               fd,
                 AfrpcWriterBatch *batch)
 {
   Control control;
-  struct msghdr message = { .msg_iov = batch->iov, .msg_iovlen = batch->n };
+  struct msghdr message;
 
   /* An eighth cheaper than sendmsg() for what is sent most. */
   if (batch->n == 1 && batch->n_fds == 0)
     return send (fd, batch->iov[0].iov_base, batch->iov[0].iov_len, MSG_NOSIGNAL);
 
+  message = (struct msghdr) { .msg_iov = batch->iov, .msg_iovlen = batch->n };
   if (batch->n_fds > 0)
     {
       const gsize size = batch->n_fds * sizeof (int);

@@ -108,16 +108,13 @@ attach_fds (AfrpcWriter *self,
   afrpc_writer_attach (self, afrpc_writer_get_position (self), NULL, g_memdup2 (fds, n_fds * sizeof (int)), n_fds);
 }
 
-/* Makes room in the buffer for @size bytes more. */
-void
-afrpc_writer_reserve (AfrpcWriter *self,
-                      gsize        size)
+/* Makes room in the buffer for @size bytes more, for which there is none. */
+static G_NO_INLINE void
+make_room (AfrpcWriter *self,
+           gsize        size)
 {
   const gsize front = MIN (self->head, self->kept_from - self->base);
   const gsize used = self->tail - front;
-
-  if (self->allocated - self->tail >= size)
-    return;
 
   /* Frames are written at multiples of 8, so keep the remainder when moving to the front. Moving
    * is worth it only when at least as much is gained. */
@@ -136,6 +133,15 @@ afrpc_writer_reserve (AfrpcWriter *self,
       self->allocated = MAX (SIZE_MIN, MAX (2 * self->allocated, self->tail + size));
       self->data = g_realloc (self->data, self->allocated);
     }
+}
+
+/* Sees to it that there is room in the buffer for @size bytes more. */
+void
+afrpc_writer_reserve (AfrpcWriter *self,
+                      gsize        size)
+{
+  if (G_UNLIKELY (self->allocated - self->tail < size))
+    make_room (self, size);
 }
 
 /* Queues a frame; returns where its payload of header->size bytes is to be written, at once. */
