@@ -6,6 +6,19 @@
 
 G_BEGIN_DECLS
 
+struct _AfrpcProcess
+{
+  GObject parent_instance;
+
+  char *host;             /* construct-only, nullable: of a command nobody knows */
+  char **argv;            /* construct-only, nullable */
+  gboolean use_template;  /* construct-only */
+  int fd;                 /* construct-only, -1: none; the peer's once the process is made, as is the next */
+  int pidfd;              /* construct-only, -1: none */
+  AfrpcProcess *template; /* construct-only, nullable: dropped once the process is made */
+  AfrpcPeer *peer;
+};
+
 AfrpcPeer *afrpc_process_get_peer (AfrpcProcess *self);
 
 G_END_DECLS

@@ -3,21 +3,14 @@
 
 #include "afrpc-proxy.h"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <unistd.h>
-
-#include "afrpc-call-options-private.h"
-#include "afrpc-call-private.h"
 #include "afrpc-caller-private.h"
 #include "afrpc-enum-types.h"
 #include "afrpc-error.h"
 #include "afrpc-process-private.h"
+#include "afrpc-proxy-private.h"
 #include "afrpc-serialiser.h"
 #include "afrpc-serialiser-values.h"
-#include "peer/afrpc-peer.h"
 
-#define FUNCTIONS_MAX 65535u /* of one worker, besides the first: what a frame can name */
 #define MAX_CALLS_QUEUED_DEFAULT (1u << 20)
 #define MAX_BYTES_QUEUED_DEFAULT (G_GUINT64_CONSTANT (256) << 20)
 #define MAX_MESSAGE_SIZE_DEFAULT (G_GUINT64_CONSTANT (128) << 20)
@@ -54,47 +47,7 @@
  * Since: 1.0
  */
 
-enum
-{
-  PROP_PROCESS = 1,
-  PROP_FUNCTION,
-  PROP_INIT,
-  PROP_DONE,
-  PROP_BACKEND,
-  PROP_SERIALISER,
-  PROP_SOCKET,
-  PROP_CALL_TIMEOUT_MS,
-  PROP_MAX_CALLS_QUEUED,
-  PROP_MAX_BYTES_QUEUED,
-  PROP_MAX_MESSAGE_SIZE,
-  PROP_FORWARD_LOG,
-  PROP_CLOSED,
-  N_PROPS,
-};
-
-static GParamSpec *props[N_PROPS];
-struct _AfrpcProxy
-{
-  GObject parent_instance;
-
-  AfrpcProcess *process; /* construct-only, nullable only if the program is wrong */
-  char *function;        /* construct-only, likewise */
-  char *init;            /* construct-only, nullable */
-  char *done;            /* construct-only, nullable */
-  AfrpcBackend backend;  /* construct-only */
-  AfrpcSerialiser *serialiser; /* construct-only, nullable */
-  guint call_timeout_ms; /* 0: none */
-  guint max_calls_queued;
-  guint64 max_bytes_queued;
-  guint64 max_message_size; /* construct-only */
-  gboolean forward_log;     /* construct-only */
-
-  AfrpcPeer *peer;       /* the process' own, or one that was refused */
-  GHashTable *functions; /* (nullable) (element-type utf8 guint): numbers of others than the first */
-  GSocket *socket;       /* (nullable): made when asked for */
-};
-
-static void afrpc_proxy_caller_init (AfrpcCallerInterface *iface);
+GParamSpec *afrpc_proxy_props[AFRPC_PROXY_N_PROPS];
 
 G_DEFINE_FINAL_TYPE_WITH_CODE (AfrpcProxy, afrpc_proxy, G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (AFRPC_TYPE_CALLER, afrpc_proxy_caller_init))
@@ -134,7 +87,7 @@ static void
 proxy_destroyed (gpointer self)
 {
   afrpc_caller_emit_destroyed (self);
-  g_object_notify_by_pspec (self, props[PROP_CLOSED]);
+  g_object_notify_by_pspec (self, afrpc_proxy_props[AFRPC_PROXY_PROP_CLOSED]);
 }
 
 static const AfrpcPeerProxyFuncs proxy_funcs = { proxy_event, proxy_error, proxy_destroyed };
@@ -166,13 +119,6 @@ run_options (AfrpcProxy *self)
     g_variant_dict_insert (&options, "serialiser", "s", afrpc_serialiser_get_name (self->serialiser));
 
   return g_variant_ref_sink (g_variant_dict_end (&options));
-}
-
-static void
-update_limits (AfrpcProxy *self)
-{
-  if (self->peer != NULL)
-    afrpc_peer_set_limits (self->peer, self->max_calls_queued, self->max_bytes_queued, self->max_message_size);
 }
 
 /* Takes the process over, or says why it cannot. */
@@ -222,7 +168,7 @@ afrpc_proxy_constructed (GObject *object)
                                  self->done != NULL && self->backend == AFRPC_BACKEND_ASYNC);
   else
     self->peer = afrpc_peer_new_refused (error);
-  update_limits (self);
+  afrpc_proxy_update_limits (self);
   afrpc_peer_set_proxy (self->peer, self, &proxy_funcs);
 }
 
@@ -254,55 +200,55 @@ afrpc_proxy_get_property (GObject    *object,
 
   switch (prop_id)
     {
-    case PROP_PROCESS:
+    case AFRPC_PROXY_PROP_PROCESS:
       g_value_set_object (value, self->process);
       break;
 
-    case PROP_FUNCTION:
+    case AFRPC_PROXY_PROP_FUNCTION:
       g_value_set_string (value, self->function);
       break;
 
-    case PROP_INIT:
+    case AFRPC_PROXY_PROP_INIT:
       g_value_set_string (value, self->init);
       break;
 
-    case PROP_DONE:
+    case AFRPC_PROXY_PROP_DONE:
       g_value_set_string (value, self->done);
       break;
 
-    case PROP_BACKEND:
+    case AFRPC_PROXY_PROP_BACKEND:
       g_value_set_enum (value, self->backend);
       break;
 
-    case PROP_SERIALISER:
+    case AFRPC_PROXY_PROP_SERIALISER:
       g_value_set_object (value, self->serialiser);
       break;
 
-    case PROP_SOCKET:
+    case AFRPC_PROXY_PROP_SOCKET:
       g_value_set_object (value, afrpc_proxy_get_socket (self));
       break;
 
-    case PROP_CALL_TIMEOUT_MS:
+    case AFRPC_PROXY_PROP_CALL_TIMEOUT_MS:
       g_value_set_uint (value, self->call_timeout_ms);
       break;
 
-    case PROP_MAX_CALLS_QUEUED:
+    case AFRPC_PROXY_PROP_MAX_CALLS_QUEUED:
       g_value_set_uint (value, self->max_calls_queued);
       break;
 
-    case PROP_MAX_BYTES_QUEUED:
+    case AFRPC_PROXY_PROP_MAX_BYTES_QUEUED:
       g_value_set_uint64 (value, self->max_bytes_queued);
       break;
 
-    case PROP_MAX_MESSAGE_SIZE:
+    case AFRPC_PROXY_PROP_MAX_MESSAGE_SIZE:
       g_value_set_uint64 (value, self->max_message_size);
       break;
 
-    case PROP_FORWARD_LOG:
+    case AFRPC_PROXY_PROP_FORWARD_LOG:
       g_value_set_boolean (value, self->forward_log);
       break;
 
-    case PROP_CLOSED:
+    case AFRPC_PROXY_PROP_CLOSED:
       g_value_set_boolean (value, afrpc_proxy_is_closed (self));
       break;
 
@@ -322,47 +268,47 @@ afrpc_proxy_set_property (GObject      *object,
 
   switch (prop_id)
     {
-    case PROP_PROCESS:
+    case AFRPC_PROXY_PROP_PROCESS:
       self->process = g_value_dup_object (value);
       break;
 
-    case PROP_FUNCTION:
+    case AFRPC_PROXY_PROP_FUNCTION:
       self->function = g_value_dup_string (value);
       break;
 
-    case PROP_INIT:
+    case AFRPC_PROXY_PROP_INIT:
       self->init = g_value_dup_string (value);
       break;
 
-    case PROP_DONE:
+    case AFRPC_PROXY_PROP_DONE:
       self->done = g_value_dup_string (value);
       break;
 
-    case PROP_BACKEND:
+    case AFRPC_PROXY_PROP_BACKEND:
       self->backend = g_value_get_enum (value);
       break;
 
-    case PROP_SERIALISER:
+    case AFRPC_PROXY_PROP_SERIALISER:
       self->serialiser = g_value_dup_object (value);
       break;
 
-    case PROP_CALL_TIMEOUT_MS:
+    case AFRPC_PROXY_PROP_CALL_TIMEOUT_MS:
       afrpc_proxy_set_call_timeout_ms (self, g_value_get_uint (value));
       break;
 
-    case PROP_MAX_CALLS_QUEUED:
+    case AFRPC_PROXY_PROP_MAX_CALLS_QUEUED:
       afrpc_proxy_set_max_calls_queued (self, g_value_get_uint (value));
       break;
 
-    case PROP_MAX_BYTES_QUEUED:
+    case AFRPC_PROXY_PROP_MAX_BYTES_QUEUED:
       afrpc_proxy_set_max_bytes_queued (self, g_value_get_uint64 (value));
       break;
 
-    case PROP_MAX_MESSAGE_SIZE:
+    case AFRPC_PROXY_PROP_MAX_MESSAGE_SIZE:
       self->max_message_size = g_value_get_uint64 (value);
       break;
 
-    case PROP_FORWARD_LOG:
+    case AFRPC_PROXY_PROP_FORWARD_LOG:
       self->forward_log = g_value_get_boolean (value);
       break;
 
@@ -386,7 +332,7 @@ install_properties (GObjectClass *object_class)
    *
    * Since: 1.0
    */
-  props[PROP_PROCESS] = g_param_spec_object ("process", NULL, NULL, AFRPC_TYPE_PROCESS, constructed);
+  afrpc_proxy_props[AFRPC_PROXY_PROP_PROCESS] = g_param_spec_object ("process", NULL, NULL, AFRPC_TYPE_PROCESS, constructed);
 
   /**
    * AfrpcProxy:function: (attributes org.gtk.Property.get=afrpc_proxy_get_function)
@@ -397,7 +343,7 @@ install_properties (GObjectClass *object_class)
    *
    * Since: 1.0
    */
-  props[PROP_FUNCTION] = g_param_spec_string ("function", NULL, NULL, NULL, constructed);
+  afrpc_proxy_props[AFRPC_PROXY_PROP_FUNCTION] = g_param_spec_string ("function", NULL, NULL, NULL, constructed);
 
   /**
    * AfrpcProxy:init:
@@ -410,7 +356,7 @@ install_properties (GObjectClass *object_class)
    *
    * Since: 1.0
    */
-  props[PROP_INIT] = g_param_spec_string ("init", NULL, NULL, NULL, constructed);
+  afrpc_proxy_props[AFRPC_PROXY_PROP_INIT] = g_param_spec_string ("init", NULL, NULL, NULL, constructed);
 
   /**
    * AfrpcProxy:done:
@@ -423,7 +369,7 @@ install_properties (GObjectClass *object_class)
    *
    * Since: 1.0
    */
-  props[PROP_DONE] = g_param_spec_string ("done", NULL, NULL, NULL, constructed);
+  afrpc_proxy_props[AFRPC_PROXY_PROP_DONE] = g_param_spec_string ("done", NULL, NULL, NULL, constructed);
 
   /**
    * AfrpcProxy:backend: (attributes org.gtk.Property.get=afrpc_proxy_get_backend)
@@ -432,7 +378,7 @@ install_properties (GObjectClass *object_class)
    *
    * Since: 1.0
    */
-  props[PROP_BACKEND] =
+  afrpc_proxy_props[AFRPC_PROXY_PROP_BACKEND] =
     g_param_spec_enum ("backend", NULL, NULL, AFRPC_TYPE_BACKEND, AFRPC_BACKEND_SYNC, constructed);
 
   /**
@@ -444,7 +390,7 @@ install_properties (GObjectClass *object_class)
    *
    * Since: 1.0
    */
-  props[PROP_SERIALISER] = g_param_spec_object ("serialiser", NULL, NULL, AFRPC_TYPE_SERIALISER, constructed);
+  afrpc_proxy_props[AFRPC_PROXY_PROP_SERIALISER] = g_param_spec_object ("serialiser", NULL, NULL, AFRPC_TYPE_SERIALISER, constructed);
 
   /**
    * AfrpcProxy:socket: (attributes org.gtk.Property.get=afrpc_proxy_get_socket)
@@ -453,7 +399,7 @@ install_properties (GObjectClass *object_class)
    *
    * Since: 1.0
    */
-  props[PROP_SOCKET] =
+  afrpc_proxy_props[AFRPC_PROXY_PROP_SOCKET] =
     g_param_spec_object ("socket", NULL, NULL, G_TYPE_SOCKET, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
 
   /**
@@ -463,7 +409,7 @@ install_properties (GObjectClass *object_class)
    *
    * Since: 1.0
    */
-  props[PROP_CALL_TIMEOUT_MS] = g_param_spec_uint ("call-timeout-ms", NULL, NULL, 0, G_MAXUINT, 0, writable);
+  afrpc_proxy_props[AFRPC_PROXY_PROP_CALL_TIMEOUT_MS] = g_param_spec_uint ("call-timeout-ms", NULL, NULL, 0, G_MAXUINT, 0, writable);
 
   /**
    * AfrpcProxy:max-calls-queued: (attributes org.gtk.Property.get=afrpc_proxy_get_max_calls_queued org.gtk.Property.set=afrpc_proxy_set_max_calls_queued)
@@ -474,7 +420,7 @@ install_properties (GObjectClass *object_class)
    *
    * Since: 1.0
    */
-  props[PROP_MAX_CALLS_QUEUED] =
+  afrpc_proxy_props[AFRPC_PROXY_PROP_MAX_CALLS_QUEUED] =
     g_param_spec_uint ("max-calls-queued", NULL, NULL, 1, G_MAXUINT, MAX_CALLS_QUEUED_DEFAULT, writable);
 
   /**
@@ -485,7 +431,7 @@ install_properties (GObjectClass *object_class)
    *
    * Since: 1.0
    */
-  props[PROP_MAX_BYTES_QUEUED] =
+  afrpc_proxy_props[AFRPC_PROXY_PROP_MAX_BYTES_QUEUED] =
     g_param_spec_uint64 ("max-bytes-queued", NULL, NULL, 0, G_MAXUINT64, MAX_BYTES_QUEUED_DEFAULT, writable);
 
   /**
@@ -496,7 +442,7 @@ install_properties (GObjectClass *object_class)
    *
    * Since: 1.0
    */
-  props[PROP_MAX_MESSAGE_SIZE] =
+  afrpc_proxy_props[AFRPC_PROXY_PROP_MAX_MESSAGE_SIZE] =
     g_param_spec_uint64 ("max-message-size", NULL, NULL, 1, G_MAXINT64, MAX_MESSAGE_SIZE_DEFAULT, constructed);
 
   /**
@@ -513,7 +459,7 @@ install_properties (GObjectClass *object_class)
    *
    * Since: 1.0
    */
-  props[PROP_FORWARD_LOG] = g_param_spec_boolean ("forward-log", NULL, NULL, FALSE, constructed);
+  afrpc_proxy_props[AFRPC_PROXY_PROP_FORWARD_LOG] = g_param_spec_boolean ("forward-log", NULL, NULL, FALSE, constructed);
 
   /**
    * AfrpcProxy:closed: (attributes org.gtk.Property.get=afrpc_proxy_is_closed)
@@ -522,10 +468,10 @@ install_properties (GObjectClass *object_class)
    *
    * Since: 1.0
    */
-  props[PROP_CLOSED] =
+  afrpc_proxy_props[AFRPC_PROXY_PROP_CLOSED] =
     g_param_spec_boolean ("closed", NULL, NULL, FALSE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
 
-  g_object_class_install_properties (object_class, N_PROPS, props);
+  g_object_class_install_properties (object_class, AFRPC_PROXY_N_PROPS, afrpc_proxy_props);
 }
 
 static void
@@ -678,167 +624,6 @@ afrpc_proxy_get_socket (AfrpcProxy *self)
 }
 
 /**
- * afrpc_proxy_get_call_timeout_ms: (attributes org.gtk.Method.get_property=call-timeout-ms)
- * @self: a proxy
- *
- * Gets the time limit of calls that do not name their own.
- *
- * Returns: milliseconds, or 0 for none
- *
- * Since: 1.0
- */
-guint
-afrpc_proxy_get_call_timeout_ms (AfrpcProxy *self)
-{
-  g_return_val_if_fail (AFRPC_IS_PROXY (self), 0);
-
-  return self->call_timeout_ms;
-}
-
-/**
- * afrpc_proxy_set_call_timeout_ms: (attributes org.gtk.Method.set_property=call-timeout-ms)
- * @self: a proxy
- * @timeout_ms: milliseconds, or 0 for none
- *
- * Sets the time limit of calls that are made from now on.
- *
- * Since: 1.0
- */
-void
-afrpc_proxy_set_call_timeout_ms (AfrpcProxy *self,
-                                 guint       timeout_ms)
-{
-  g_return_if_fail (AFRPC_IS_PROXY (self));
-
-  if (self->call_timeout_ms == timeout_ms)
-    return;
-
-  self->call_timeout_ms = timeout_ms;
-  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_CALL_TIMEOUT_MS]);
-}
-
-/**
- * afrpc_proxy_get_max_calls_queued: (attributes org.gtk.Method.get_property=max-calls-queued)
- * @self: a proxy
- *
- * Gets how many calls may wait for their result.
- *
- * Returns: the limit
- *
- * Since: 1.0
- */
-guint
-afrpc_proxy_get_max_calls_queued (AfrpcProxy *self)
-{
-  g_return_val_if_fail (AFRPC_IS_PROXY (self), 0);
-
-  return self->max_calls_queued;
-}
-
-/**
- * afrpc_proxy_set_max_calls_queued: (attributes org.gtk.Method.set_property=max-calls-queued)
- * @self: a proxy
- * @max_calls: the limit, at least 1
- *
- * Sets how many calls may wait for their result.
- *
- * Since: 1.0
- */
-void
-afrpc_proxy_set_max_calls_queued (AfrpcProxy *self,
-                                  guint       max_calls)
-{
-  g_return_if_fail (AFRPC_IS_PROXY (self));
-  g_return_if_fail (max_calls > 0);
-
-  if (self->max_calls_queued == max_calls)
-    return;
-
-  self->max_calls_queued = max_calls;
-  update_limits (self);
-  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_MAX_CALLS_QUEUED]);
-}
-
-/**
- * afrpc_proxy_get_max_bytes_queued: (attributes org.gtk.Method.get_property=max-bytes-queued)
- * @self: a proxy
- *
- * Gets how many bytes of arguments may wait to be written.
- *
- * Returns: bytes
- *
- * Since: 1.0
- */
-guint64
-afrpc_proxy_get_max_bytes_queued (AfrpcProxy *self)
-{
-  g_return_val_if_fail (AFRPC_IS_PROXY (self), 0);
-
-  return self->max_bytes_queued;
-}
-
-/**
- * afrpc_proxy_set_max_bytes_queued: (attributes org.gtk.Method.set_property=max-bytes-queued)
- * @self: a proxy
- * @max_bytes: bytes
- *
- * Sets how many bytes of arguments may wait to be written.
- *
- * Since: 1.0
- */
-void
-afrpc_proxy_set_max_bytes_queued (AfrpcProxy *self,
-                                  guint64     max_bytes)
-{
-  g_return_if_fail (AFRPC_IS_PROXY (self));
-
-  if (self->max_bytes_queued == max_bytes)
-    return;
-
-  self->max_bytes_queued = max_bytes;
-  update_limits (self);
-  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_MAX_BYTES_QUEUED]);
-}
-
-/**
- * afrpc_proxy_get_max_message_size: (attributes org.gtk.Method.get_property=max-message-size)
- * @self: a proxy
- *
- * Gets how many bytes the arguments of a call, a result or an event may have.
- *
- * Returns: bytes
- *
- * Since: 1.0
- */
-guint64
-afrpc_proxy_get_max_message_size (AfrpcProxy *self)
-{
-  g_return_val_if_fail (AFRPC_IS_PROXY (self), 0);
-
-  return self->max_message_size;
-}
-
-/**
- * afrpc_proxy_get_n_calls_queued:
- * @self: a proxy
- *
- * Gets how many calls the worker has not answered yet.
- *
- * A call that was cancelled counts until the worker has taken notice of it.
- *
- * Returns: the number
- *
- * Since: 1.0
- */
-guint
-afrpc_proxy_get_n_calls_queued (AfrpcProxy *self)
-{
-  g_return_val_if_fail (AFRPC_IS_PROXY (self), 0);
-
-  return afrpc_peer_get_n_owed (self->peer);
-}
-
-/**
  * afrpc_proxy_is_closed: (attributes org.gtk.Method.get_property=closed)
  * @self: a proxy
  *
@@ -854,218 +639,4 @@ afrpc_proxy_is_closed (AfrpcProxy *self)
   g_return_val_if_fail (AFRPC_IS_PROXY (self), TRUE);
 
   return afrpc_peer_is_closed (self->peer);
-}
-
-/* As a caller */
-
-/* Adds copies of the descriptors to @payload, which points into @copies. */
-static gboolean
-copy_fds (GUnixFDList   *list,
-          AfrpcPayload  *payload,
-          int          **copies,
-          GError       **error)
-{
-  const int n = g_unix_fd_list_get_length (list);
-
-  *copies = g_new (int, n);
-  for (int i = 0; i < n; i++)
-    {
-      (*copies)[i] = g_unix_fd_list_get (list, i, error);
-      if ((*copies)[i] >= 0)
-        continue;
-
-      while (i-- > 0)
-        close ((*copies)[i]);
-      return FALSE;
-    }
-
-  payload->fds = *copies;
-  payload->n_fds = n;
-
-  return TRUE;
-}
-
-/* Returns: the number of the worker's function of that name, which the worker is told first; or -1. */
-static int
-find_function (AfrpcProxy  *self,
-               const char  *name,
-               GError     **error)
-{
-  guint number;
-
-  if (g_strcmp0 (name, self->function) == 0)
-    return 0;
-  if (self->functions == NULL)
-    self->functions = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-
-  number = GPOINTER_TO_UINT (g_hash_table_lookup (self->functions, name));
-  if (number != 0)
-    return number;
-
-  number = g_hash_table_size (self->functions) + 1;
-  if (number > FUNCTIONS_MAX)
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "more than %u functions of one worker", FUNCTIONS_MAX);
-      return -1;
-    }
-  if (!afrpc_peer_declare (self->peer, number, name, error))
-    return -1;
-  g_hash_table_insert (self->functions, g_strdup (name), GUINT_TO_POINTER (number));
-
-  return number;
-}
-
-/* Completes @payload by what the options ask for. FALSE: the call cannot be made. */
-static gboolean
-apply_options (AfrpcProxy        *self,
-               AfrpcCallOptions  *options,
-               AfrpcPayload      *payload,
-               int              **copies,
-               int               *function,
-               GError           **error)
-{
-  if (options->execution_timeout_ms > 0)
-    payload->flags |= AFRPC_FRAME_FLAG_TIMED;
-  if (options->progress != NULL)
-    payload->flags |= AFRPC_FRAME_FLAG_PROGRESS;
-  if (options->progress != NULL && options->progress_mode == AFRPC_PROGRESS_LATEST)
-    payload->flags |= AFRPC_FRAME_FLAG_LATEST;
-  if (options->function != NULL)
-    *function = find_function (self, options->function, error);
-
-  return *function >= 0 && (options->fds == NULL || copy_fds (options->fds, payload, copies, error));
-}
-
-static void
-afrpc_proxy_begin (AfrpcCaller      *caller,
-                   AfrpcCall        *call,
-                   GVariant         *args,
-                   AfrpcCallOptions *options)
-{
-  AfrpcProxy *self = AFRPC_PROXY (caller);
-  AfrpcPending *pending = afrpc_call_get_pending (call);
-  AfrpcPayload payload = afrpc_payload (args);
-  g_autofree int *copies = NULL;
-  guint timeout_ms = self->call_timeout_ms;
-  GError *error = NULL;
-  int function = 0;
-
-  if (!afrpc_peer_enter (self->peer, pending, "a call"))
-    error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED,
-                         "another thread runs the main context that the proxy belongs to");
-  else if (afrpc_call_is_cancelled (call))
-    error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled");
-  else if (options != NULL && apply_options (self, options, &payload, &copies, &function, &error) &&
-           options->timeout_ms >= 0)
-    timeout_ms = options->timeout_ms;
-
-  if (error != NULL)
-    afrpc_peer_fail_call (self->peer, pending, error);
-  else
-    afrpc_peer_call (self->peer, &payload, function, options != NULL ? options->metadata : NULL, timeout_ms, pending);
-}
-
-static void
-cancel_cb (AfrpcPeer *peer,
-           gpointer   call)
-{
-  afrpc_peer_cancel (peer, afrpc_call_get_pending (call),
-                     g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled"));
-}
-
-static void
-afrpc_proxy_cancel (AfrpcCaller *caller,
-                    AfrpcCall   *call)
-{
-  afrpc_peer_do (AFRPC_PROXY (caller)->peer, cancel_cb, g_object_ref (call), g_object_unref);
-}
-
-static void
-afrpc_proxy_wait (AfrpcCaller *caller,
-                  AfrpcCall   *call)
-{
-  AfrpcProxy *self = AFRPC_PROXY (caller);
-
-  afrpc_peer_wait (self->peer, afrpc_call_get_pending (call));
-}
-
-static AfrpcProcess *
-afrpc_proxy_get_caller_process (AfrpcCaller *caller)
-{
-  return AFRPC_PROXY (caller)->process;
-}
-
-static void
-afrpc_proxy_close (AfrpcCaller *caller)
-{
-  AfrpcProxy *self = AFRPC_PROXY (caller);
-
-  if (!afrpc_peer_check_thread (self->peer, "closing a proxy") || afrpc_proxy_is_closed (self))
-    return;
-
-  afrpc_peer_close (self->peer);
-  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_CLOSED]);
-}
-
-static void
-afrpc_proxy_close_async (AfrpcCaller         *caller,
-                         GCancellable        *cancellable,
-                         GAsyncReadyCallback  callback,
-                         gpointer             user_data)
-{
-  AfrpcProxy *self = AFRPC_PROXY (caller);
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
-
-  afrpc_proxy_close (caller);
-  g_task_set_source_tag (task, afrpc_caller_close_async);
-  g_task_set_check_cancellable (task, FALSE);
-  if (!g_task_return_error_if_cancelled (task))
-    afrpc_peer_await_close (self->peer, g_steal_pointer (&task));
-}
-
-static gboolean
-afrpc_proxy_close_finish (AfrpcCaller   *caller,
-                          GAsyncResult  *result,
-                          GError       **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, caller), FALSE);
-  g_return_val_if_fail (g_async_result_is_tagged (result, afrpc_caller_close_async), FALSE);
-
-  return g_task_propagate_boolean (G_TASK (result), error);
-}
-
-static gboolean
-afrpc_proxy_close_sync (AfrpcCaller   *caller,
-                        GCancellable  *cancellable,
-                        GError       **error)
-{
-  AfrpcProxy *self = AFRPC_PROXY (caller);
-
-  afrpc_proxy_close (caller);
-
-  return afrpc_peer_close_sync (self->peer, cancellable, error);
-}
-
-static void
-afrpc_proxy_kill (AfrpcCaller *caller)
-{
-  AfrpcProxy *self = AFRPC_PROXY (caller);
-
-  afrpc_proxy_close (caller);
-  if (afrpc_peer_check_thread (self->peer, "killing a proxy"))
-    afrpc_peer_kill (self->peer, SIGKILL);
-}
-
-static void
-afrpc_proxy_caller_init (AfrpcCallerInterface *iface)
-{
-  iface->begin = afrpc_proxy_begin;
-  iface->cancel = afrpc_proxy_cancel;
-  iface->wait = afrpc_proxy_wait;
-  iface->get_process = afrpc_proxy_get_caller_process;
-  iface->close = afrpc_proxy_close;
-  iface->close_async = afrpc_proxy_close_async;
-  iface->close_finish = afrpc_proxy_close_finish;
-  iface->close_sync = afrpc_proxy_close_sync;
-  iface->kill = afrpc_proxy_kill;
 }

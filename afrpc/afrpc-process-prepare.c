@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What a process is prepared with. */
+#include "config.h"
+
+#include "afrpc-process-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "afrpc-error.h"
+
+#define FD_MIN 10 /* copies lie above what programs expect to find at fixed numbers */
+
+static gboolean
+is_preparable (AfrpcProcess *self)
+{
+  /* Also after it failed: that is told to those who wait. */
+  return afrpc_peer_get_role (self->peer) == AFRPC_ROLE_NONE;
+}
+
+/**
+ * afrpc_process_require:
+ * @self: a process that runs nothing yet
+ * @module: the module to load
+ *
+ * Queues the loading of a module.
+ *
+ * What a module is depends on the host. For C it is a shared object: a path, if @module contains a
+ * slash, or else `MODULE.so` or `libMODULE.so` in a directory of the environment variable
+ * `AFRPC_MODULE_PATH` or in afrpc's own module directory.
+ *
+ * If it cannot be loaded, whatever waits for the process fails with %AFRPC_ERROR_MODULE.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_require (AfrpcProcess *self,
+                       const char   *module)
+{
+  g_autoptr(GVariant) value = NULL;
+
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (module != NULL);
+  g_return_if_fail (is_preparable (self));
+  g_return_if_fail (afrpc_peer_check_thread (self->peer, G_STRFUNC));
+
+  value = g_variant_ref_sink (g_variant_new_string (module));
+  afrpc_peer_prepare (self->peer, AFRPC_FRAME_REQUIRE, value, -1);
+}
+
+/**
+ * afrpc_process_eval:
+ * @self: a process that runs nothing yet
+ * @code: source code in the host's language
+ * @args: (nullable): arguments for the code, usually a tuple; a floating reference is consumed
+ *
+ * Queues the evaluation of code.
+ *
+ * If the host cannot do that, as that of C, whatever waits for the process fails with
+ * %AFRPC_ERROR_NOT_SUPPORTED; if the code fails, with the error of the code.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_eval (AfrpcProcess *self,
+                    const char   *code,
+                    GVariant     *args)
+{
+  g_autoptr(GVariant) value = NULL;
+
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (code != NULL);
+  g_return_if_fail (is_preparable (self));
+  g_return_if_fail (afrpc_peer_check_thread (self->peer, G_STRFUNC));
+
+  if (args == NULL)
+    args = g_variant_new_tuple (NULL, 0);
+  value = g_variant_ref_sink (g_variant_new ("(sv)", code, args));
+  afrpc_peer_prepare (self->peer, AFRPC_FRAME_EVAL, value, -1);
+}
+
+/**
+ * afrpc_process_send_arg:
+ * @self: a process that runs nothing yet
+ * @arg: a value; a floating reference is consumed
+ *
+ * Queues an argument for the `init` function of a proxy, or for the function of
+ * [method@Afrpc.Process.run_async].
+ *
+ * Arguments arrive together, in the order in which they were sent: as a tuple, see
+ * [method@Afrpc.Worker.get_args].
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_send_arg (AfrpcProcess *self,
+                        GVariant     *arg)
+{
+  g_autoptr(GVariant) value = NULL;
+
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (arg != NULL);
+  g_return_if_fail (is_preparable (self));
+  g_return_if_fail (afrpc_peer_check_thread (self->peer, G_STRFUNC));
+
+  value = g_variant_ref_sink (g_variant_new_variant (arg));
+  afrpc_peer_prepare (self->peer, AFRPC_FRAME_ARG, value, -1);
+}
+
+/**
+ * afrpc_process_send_fd:
+ * @self: a process that runs nothing yet
+ * @fd: a file descriptor, which stays the caller's
+ *
+ * Queues a copy of a file descriptor for the worker.
+ *
+ * The worker gets them in the order in which they were sent; see [method@Afrpc.Worker.steal_fd]. If
+ * @fd cannot be copied, whatever waits for the process fails with %AFRPC_ERROR_SPAWN; over a
+ * [command][ctor@Afrpc.Process.new_command], with %AFRPC_ERROR_NOT_SUPPORTED.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_send_fd (AfrpcProcess *self,
+                       int           fd)
+{
+  int copy;
+
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (fd >= 0);
+  g_return_if_fail (is_preparable (self));
+  g_return_if_fail (afrpc_peer_check_thread (self->peer, G_STRFUNC));
+
+  if (self->argv != NULL)
+    {
+      afrpc_peer_fail (self->peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
+                                                  "file descriptors cannot be passed over a command"));
+      return;
+    }
+
+  copy = fcntl (fd, F_DUPFD_CLOEXEC, FD_MIN);
+  if (copy < 0)
+    afrpc_peer_fail (self->peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN,
+                                                "copying file descriptor %d: %s", fd, g_strerror (errno)));
+  else
+    afrpc_peer_prepare (self->peer, AFRPC_FRAME_FD, NULL, copy);
+}
+
+/**
+ * afrpc_process_fork:
+ * @self: a process that runs nothing yet
+ *
+ * Makes a process that begins as a copy of this one.
+ *
+ * It inherits everything that this process has been prepared with so far: modules are loaded, code was
+ * evaluated, arguments and file descriptors are there. It has its own surroundings: environment, working
+ * directory and standard streams are the program's, unless they are set. This process can go on being
+ * prepared, be forked again, or be dropped; the new one lives on.
+ *
+ * The program itself is never forked. Both processes are children of the program. Where forking is not
+ * possible, because a module started a thread, the new process executes the host and is prepared anew;
+ * [property@Afrpc.Process:start] tells. Over a command, the command is run again.
+ *
+ * What was wrong with the preparation of this process, whatever waits for the new one fails with;
+ * %AFRPC_ERROR_IN_USE if this process runs a function.
+ *
+ * Returns: (transfer full): a process
+ *
+ * Since: 1.0
+ */
+AfrpcProcess *
+afrpc_process_fork (AfrpcProcess *self)
+{
+  g_return_val_if_fail (AFRPC_IS_PROCESS (self), NULL);
+
+  return g_object_new (AFRPC_TYPE_PROCESS, "template", self, NULL);
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* How a process is started: its surroundings and limits, as long as it is not. */
+#include "config.h"
+
+#include "afrpc-process-private.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/* Whether it can still be said how the process is started. */
+static gboolean
+is_configurable (AfrpcProcess *self)
+{
+  return afrpc_peer_is_configurable (self->peer);
+}
+
+/**
+ * afrpc_process_set_orphan_policy:
+ * @self: a process that was neither started nor given its job
+ * @policy: %AFRPC_ORPHAN_POLICY_END, the default, or another
+ *
+ * Sets what becomes of the process if the program dies without ending it.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_set_orphan_policy (AfrpcProcess      *self,
+                                 AfrpcOrphanPolicy  policy)
+{
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (is_configurable (self));
+
+  afrpc_peer_set_orphan_policy (self->peer, policy);
+}
+
+/**
+ * afrpc_process_set_environ:
+ * @self: a process that was neither started nor given its job
+ * @environment: (array zero-terminated=1) (element-type filename): `NAME=value` strings
+ *
+ * Sets the environment of the process; without it, the process inherits the program's.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_set_environ (AfrpcProcess       *self,
+                           const char * const *environment)
+{
+  char ***envp;
+
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (environment != NULL);
+  g_return_if_fail (is_configurable (self));
+
+  envp = afrpc_peer_get_environ (self->peer);
+  g_strfreev (*envp);
+  *envp = g_strdupv ((char **) environment);
+}
+
+/**
+ * afrpc_process_setenv:
+ * @self: a process that was neither started nor given its job
+ * @variable: (type filename): the name of an environment variable
+ * @value: (type filename): its value
+ * @overwrite: whether to replace a value that it has
+ *
+ * Sets one environment variable of the process.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_setenv (AfrpcProcess *self,
+                      const char   *variable,
+                      const char   *value,
+                      gboolean      overwrite)
+{
+  char ***envp;
+
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (variable != NULL && *variable != '\0' && strchr (variable, '=') == NULL);
+  g_return_if_fail (value != NULL);
+  g_return_if_fail (is_configurable (self));
+
+  envp = afrpc_peer_get_environ (self->peer);
+  *envp = g_environ_setenv (*envp, variable, value, overwrite);
+}
+
+/**
+ * afrpc_process_unsetenv:
+ * @self: a process that was neither started nor given its job
+ * @variable: (type filename): the name of an environment variable
+ *
+ * Removes one environment variable of the process.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_unsetenv (AfrpcProcess *self,
+                        const char   *variable)
+{
+  char ***envp;
+
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (variable != NULL && *variable != '\0' && strchr (variable, '=') == NULL);
+  g_return_if_fail (is_configurable (self));
+
+  envp = afrpc_peer_get_environ (self->peer);
+  *envp = g_environ_unsetenv (*envp, variable);
+}
+
+/**
+ * afrpc_process_set_cwd:
+ * @self: a process that was neither started nor given its job
+ * @cwd: (type filename): a directory
+ *
+ * Sets the working directory of the process; without it, the process inherits the program's.
+ *
+ * If it cannot be entered, whatever waits for the process fails with %AFRPC_ERROR_SPAWN.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_set_cwd (AfrpcProcess *self,
+                       const char   *cwd)
+{
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (cwd != NULL);
+  g_return_if_fail (is_configurable (self));
+
+  afrpc_peer_set_cwd (self->peer, cwd);
+}
+
+/**
+ * afrpc_process_set_limit:
+ * @self: a process that was neither started nor given its job
+ * @limit: what to limit
+ * @value: to how much, in the unit of @limit
+ *
+ * Limits what the process can use, for good: it cannot raise the limit again.
+ *
+ * The limit is in force before anything is loaded. Processes that are forked from this one have it too, and
+ * can be given a lower one. What exceeds it fails, or ends the process; then
+ * [method@Afrpc.Exit.get_limit] tells which limit it was.
+ *
+ * A worker needs about 10 file descriptors and 10 MiB of address space for itself. What the process shares
+ * with the program is not extended by it, and does not count as a file.
+ *
+ * If the limit cannot be set, because the program has a lower one itself, whatever waits for the process fails
+ * with %AFRPC_ERROR_SPAWN.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_set_limit (AfrpcProcess *self,
+                         AfrpcLimit    limit,
+                         guint64       value)
+{
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (limit > AFRPC_LIMIT_NONE && limit <= AFRPC_LIMIT_FILE_SIZE);
+  g_return_if_fail (is_configurable (self));
+
+  afrpc_peer_set_limit (self->peer, limit, value);
+}
+
+/**
+ * afrpc_process_set_nice:
+ * @self: a process that was neither started nor given its job
+ * @increment: what to add to the program's nice level, see nice(2): the more, the less processor time the
+ *   process gets when others want it
+ *
+ * Has the process give way to others, or not.
+ *
+ * The sum is kept between -20 and 19. Processes that are forked from this one have the same level. Lowering a
+ * level needs a privilege; without it, whatever waits for the process fails with %AFRPC_ERROR_SPAWN.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_set_nice (AfrpcProcess *self,
+                        int           increment)
+{
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (increment >= -40 && increment <= 40);
+  g_return_if_fail (is_configurable (self));
+
+  afrpc_peer_set_nice (self->peer, increment);
+}
+
+static void
+set_stdio (AfrpcProcess *self,
+           int           i,
+           AfrpcStdio    mode)
+{
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (mode <= (i == STDERR_FILENO ? AFRPC_STDIO_LOG : AFRPC_STDIO_SILENCE));
+  g_return_if_fail (is_configurable (self));
+
+  afrpc_peer_set_stdio (self->peer, i, mode);
+}
+
+static void
+take_stdio_fd (AfrpcProcess *self,
+               int           i,
+               int           fd)
+{
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (fd >= 0);
+  g_return_if_fail (is_configurable (self));
+
+  afrpc_peer_take_stdio (self->peer, i, fd);
+}
+
+/**
+ * afrpc_process_set_stdin:
+ * @self: a process that was neither started nor given its job
+ * @mode: %AFRPC_STDIO_SILENCE, the default, or %AFRPC_STDIO_INHERIT
+ *
+ * Sets what the process reads as standard input.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_set_stdin (AfrpcProcess *self,
+                         AfrpcStdio    mode)
+{
+  set_stdio (self, STDIN_FILENO, mode);
+}
+
+/**
+ * afrpc_process_set_stdout:
+ * @self: a process that was neither started nor given its job
+ * @mode: %AFRPC_STDIO_INHERIT, the default, or %AFRPC_STDIO_SILENCE
+ *
+ * Sets where the standard output of the process goes.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_set_stdout (AfrpcProcess *self,
+                          AfrpcStdio    mode)
+{
+  set_stdio (self, STDOUT_FILENO, mode);
+}
+
+/**
+ * afrpc_process_set_stderr:
+ * @self: a process that was neither started nor given its job
+ * @mode: %AFRPC_STDIO_TEE, the default, or another
+ *
+ * Sets where the standard error of the process goes.
+ *
+ * Unless it is captured, error messages cannot tell a dying worker's last words.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_set_stderr (AfrpcProcess *self,
+                          AfrpcStdio    mode)
+{
+  set_stdio (self, STDERR_FILENO, mode);
+}
+
+/**
+ * afrpc_process_take_stdin_fd:
+ * @self: a process that was neither started nor given its job
+ * @fd: a file descriptor, which becomes the process'
+ *
+ * Gives the process a file descriptor as standard input.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_take_stdin_fd (AfrpcProcess *self,
+                             int           fd)
+{
+  take_stdio_fd (self, STDIN_FILENO, fd);
+}
+
+/**
+ * afrpc_process_take_stdout_fd:
+ * @self: a process that was neither started nor given its job
+ * @fd: a file descriptor, which becomes the process'
+ *
+ * Gives the process a file descriptor as standard output.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_take_stdout_fd (AfrpcProcess *self,
+                              int           fd)
+{
+  take_stdio_fd (self, STDOUT_FILENO, fd);
+}
+
+/**
+ * afrpc_process_take_stderr_fd:
+ * @self: a process that was neither started nor given its job
+ * @fd: a file descriptor, which becomes the process'
+ *
+ * Gives the process a file descriptor as standard error, which is then not captured.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_take_stderr_fd (AfrpcProcess *self,
+                              int           fd)
+{
+  take_stdio_fd (self, STDERR_FILENO, fd);
+}

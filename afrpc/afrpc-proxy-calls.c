@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A proxy as a caller. */
+#include "config.h"
+
+#include "afrpc-proxy-private.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "afrpc-call-options-private.h"
+#include "afrpc-call-private.h"
+#include "afrpc-error.h"
+
+#define FUNCTIONS_MAX 65535u /* of one worker, besides the first: what a frame can name */
+
+/* Adds copies of the descriptors to @payload, which points into @copies. */
+static gboolean
+copy_fds (GUnixFDList   *list,
+          AfrpcPayload  *payload,
+          int          **copies,
+          GError       **error)
+{
+  const int n = g_unix_fd_list_get_length (list);
+
+  *copies = g_new (int, n);
+  for (int i = 0; i < n; i++)
+    {
+      (*copies)[i] = g_unix_fd_list_get (list, i, error);
+      if ((*copies)[i] >= 0)
+        continue;
+
+      while (i-- > 0)
+        close ((*copies)[i]);
+      return FALSE;
+    }
+
+  payload->fds = *copies;
+  payload->n_fds = n;
+
+  return TRUE;
+}
+
+/* Returns: the number of the worker's function of that name, which the worker is told first; or -1. */
+static int
+find_function (AfrpcProxy  *self,
+               const char  *name,
+               GError     **error)
+{
+  guint number;
+
+  if (g_strcmp0 (name, self->function) == 0)
+    return 0;
+  if (self->functions == NULL)
+    self->functions = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+
+  number = GPOINTER_TO_UINT (g_hash_table_lookup (self->functions, name));
+  if (number != 0)
+    return number;
+
+  number = g_hash_table_size (self->functions) + 1;
+  if (number > FUNCTIONS_MAX)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "more than %u functions of one worker", FUNCTIONS_MAX);
+      return -1;
+    }
+  if (!afrpc_peer_declare (self->peer, number, name, error))
+    return -1;
+  g_hash_table_insert (self->functions, g_strdup (name), GUINT_TO_POINTER (number));
+
+  return number;
+}
+
+/* Completes @payload by what the options ask for. FALSE: the call cannot be made. */
+static gboolean
+apply_options (AfrpcProxy        *self,
+               AfrpcCallOptions  *options,
+               AfrpcPayload      *payload,
+               int              **copies,
+               int               *function,
+               GError           **error)
+{
+  if (options->execution_timeout_ms > 0)
+    payload->flags |= AFRPC_FRAME_FLAG_TIMED;
+  if (options->progress != NULL)
+    payload->flags |= AFRPC_FRAME_FLAG_PROGRESS;
+  if (options->progress != NULL && options->progress_mode == AFRPC_PROGRESS_LATEST)
+    payload->flags |= AFRPC_FRAME_FLAG_LATEST;
+  if (options->function != NULL)
+    *function = find_function (self, options->function, error);
+
+  return *function >= 0 && (options->fds == NULL || copy_fds (options->fds, payload, copies, error));
+}
+
+static void
+afrpc_proxy_begin (AfrpcCaller      *caller,
+                   AfrpcCall        *call,
+                   GVariant         *args,
+                   AfrpcCallOptions *options)
+{
+  AfrpcProxy *self = AFRPC_PROXY (caller);
+  AfrpcPending *pending = afrpc_call_get_pending (call);
+  AfrpcPayload payload = afrpc_payload (args);
+  g_autofree int *copies = NULL;
+  guint timeout_ms = self->call_timeout_ms;
+  GError *error = NULL;
+  int function = 0;
+
+  if (!afrpc_peer_enter (self->peer, pending, "a call"))
+    error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED,
+                         "another thread runs the main context that the proxy belongs to");
+  else if (afrpc_call_is_cancelled (call))
+    error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled");
+  else if (options != NULL && apply_options (self, options, &payload, &copies, &function, &error) &&
+           options->timeout_ms >= 0)
+    timeout_ms = options->timeout_ms;
+
+  if (error != NULL)
+    afrpc_peer_fail_call (self->peer, pending, error);
+  else
+    afrpc_peer_call (self->peer, &payload, function, options != NULL ? options->metadata : NULL, timeout_ms, pending);
+}
+
+static void
+cancel_cb (AfrpcPeer *peer,
+           gpointer   call)
+{
+  afrpc_peer_cancel (peer, afrpc_call_get_pending (call),
+                     g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled"));
+}
+
+static void
+afrpc_proxy_cancel (AfrpcCaller *caller,
+                    AfrpcCall   *call)
+{
+  afrpc_peer_do (AFRPC_PROXY (caller)->peer, cancel_cb, g_object_ref (call), g_object_unref);
+}
+
+static void
+afrpc_proxy_wait (AfrpcCaller *caller,
+                  AfrpcCall   *call)
+{
+  AfrpcProxy *self = AFRPC_PROXY (caller);
+
+  afrpc_peer_wait (self->peer, afrpc_call_get_pending (call));
+}
+
+static AfrpcProcess *
+afrpc_proxy_get_caller_process (AfrpcCaller *caller)
+{
+  return AFRPC_PROXY (caller)->process;
+}
+
+static void
+afrpc_proxy_close (AfrpcCaller *caller)
+{
+  AfrpcProxy *self = AFRPC_PROXY (caller);
+
+  if (!afrpc_peer_check_thread (self->peer, "closing a proxy") || afrpc_proxy_is_closed (self))
+    return;
+
+  afrpc_peer_close (self->peer);
+  g_object_notify_by_pspec (G_OBJECT (self), afrpc_proxy_props[AFRPC_PROXY_PROP_CLOSED]);
+}
+
+static void
+afrpc_proxy_close_async (AfrpcCaller         *caller,
+                         GCancellable        *cancellable,
+                         GAsyncReadyCallback  callback,
+                         gpointer             user_data)
+{
+  AfrpcProxy *self = AFRPC_PROXY (caller);
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+
+  afrpc_proxy_close (caller);
+  g_task_set_source_tag (task, afrpc_caller_close_async);
+  g_task_set_check_cancellable (task, FALSE);
+  if (!g_task_return_error_if_cancelled (task))
+    afrpc_peer_await_close (self->peer, g_steal_pointer (&task));
+}
+
+static gboolean
+afrpc_proxy_close_finish (AfrpcCaller   *caller,
+                          GAsyncResult  *result,
+                          GError       **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, caller), FALSE);
+  g_return_val_if_fail (g_async_result_is_tagged (result, afrpc_caller_close_async), FALSE);
+
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+static gboolean
+afrpc_proxy_close_sync (AfrpcCaller   *caller,
+                        GCancellable  *cancellable,
+                        GError       **error)
+{
+  AfrpcProxy *self = AFRPC_PROXY (caller);
+
+  afrpc_proxy_close (caller);
+
+  return afrpc_peer_close_sync (self->peer, cancellable, error);
+}
+
+static void
+afrpc_proxy_kill (AfrpcCaller *caller)
+{
+  AfrpcProxy *self = AFRPC_PROXY (caller);
+
+  afrpc_proxy_close (caller);
+  if (afrpc_peer_check_thread (self->peer, "killing a proxy"))
+    afrpc_peer_kill (self->peer, SIGKILL);
+}
+
+void
+afrpc_proxy_caller_init (AfrpcCallerInterface *iface)
+{
+  iface->begin = afrpc_proxy_begin;
+  iface->cancel = afrpc_proxy_cancel;
+  iface->wait = afrpc_proxy_wait;
+  iface->get_process = afrpc_proxy_get_caller_process;
+  iface->close = afrpc_proxy_close;
+  iface->close_async = afrpc_proxy_close_async;
+  iface->close_finish = afrpc_proxy_close_finish;
+  iface->close_sync = afrpc_proxy_close_sync;
+  iface->kill = afrpc_proxy_kill;
+}
