@@ -29,7 +29,7 @@ afrpc_install ()
   done
   [ ${#missing[@]} -gt 0 ] || return 0
 
-  apt=(env DEBIAN_FRONTEND=noninteractive apt-get -y -q --no-install-recommends)
+  apt=(env DEBIAN_FRONTEND=noninteractive apt-get -y -q --no-install-recommends -o Dpkg::Options::=--force-confold)
   [ "$(id -u)" -eq 0 ] || apt=(sudo -n "${apt[@]}")
   log=$(mktemp)
   echo "afrpc: installing ${missing[*]}"
