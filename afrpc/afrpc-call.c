@@ -815,6 +815,24 @@ settle (AfrpcCall    *self,
 }
 
 /**
+ * afrpc_call_set_interrupted_func: (skip)
+ * @func: (nullable): a function
+ *
+ * Has a function called when a signal interrupts a call that blocks, in the thread that blocks.
+ *
+ * For languages whose handlers of signals do not run in place: such a function lets them run, and may
+ * [cancel][method@Afrpc.Call.cancel] the call that the thread waits for, which returns then. There is one such function in
+ * a program. A signal that comes just before the thread waits is not noticed.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_call_set_interrupted_func (void (*func) (void))
+{
+  afrpc_peer_set_interrupted_func (func);
+}
+
+/**
  * afrpc_call_return_value:
  * @self: (transfer full): a call that was begun
  * @value: what the function returned; a floating reference is consumed

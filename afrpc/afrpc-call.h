@@ -46,6 +46,10 @@ AfrpcExit        *afrpc_call_get_exit        (AfrpcCall            *self);
 AFRPC_AVAILABLE_IN_1_0
 GUnixFDList      *afrpc_call_steal_fds       (AfrpcCall            *self);
 
+/* For bindings of languages. */
+AFRPC_AVAILABLE_IN_1_0
+void              afrpc_call_set_interrupted_func (void (*func) (void));
+
 /* For implementers of callers. */
 AFRPC_AVAILABLE_IN_1_0
 void              afrpc_call_return_value    (AfrpcCall            *self,

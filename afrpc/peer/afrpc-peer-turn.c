@@ -253,6 +253,23 @@ keep_turn (AfrpcPeer *self,
   afrpc_peer_decide_end (self);
 }
 
+static void (*interrupted_func) (void); /* (nullable): atomic */
+
+void
+afrpc_peer_set_interrupted_func (void (*func) (void))
+{
+  g_atomic_pointer_set (&interrupted_func, func);
+}
+
+static void
+tell_interrupted (void)
+{
+  void (*func) (void) = g_atomic_pointer_get (&interrupted_func);
+
+  if (func != NULL)
+    func ();
+}
+
 /* Sees what has happened to the peer and to those that it depends on; or waits for that, for another thread to say
  * something, and until it is time. */
 static void
@@ -265,6 +282,7 @@ poll_places (AfrpcPeer *self,
   AfrpcPeer *peer = self;
   gint64 until = AFRPC_DEADLINES_NEVER;
   int timeout_ms = -1;
+  int n_ready;
   guint n;
 
   fds[0] = *wake;
@@ -291,7 +309,10 @@ poll_places (AfrpcPeer *self,
   else if (wake->fd < 0 || peer != NULL)
     timeout_ms = timeout_ms < 0 ? FAR_MS : MIN (timeout_ms, FAR_MS);
 
-  if (g_poll (fds, 1 + PLACES * n, timeout_ms) <= 0)
+  n_ready = g_poll (fds, 1 + PLACES * n, timeout_ms);
+  if (n_ready < 0 && errno == EINTR)
+    tell_interrupted ();
+  if (n_ready <= 0)
     return;
 
   wake->revents = fds[0].revents;

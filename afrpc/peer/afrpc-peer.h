@@ -141,6 +141,7 @@ void        afrpc_peer_cancel         (AfrpcPeer                   *self,
                                        GError                      *error);
 void        afrpc_peer_wait           (AfrpcPeer                   *self,
                                        AfrpcPending                *pending);
+void        afrpc_peer_set_interrupted_func (void (*func) (void));
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AfrpcPeer, afrpc_peer_unref)
 
