@@ -177,29 +177,51 @@ call_new (PyTypeObject *type,
   return (PyObject *) self;
 }
 
+/* Calls function (argument) in a context; in a copy of it where it is in use, because what was called runs a loop. */
+PyObject *
+afrpc_python_call_in (PyObject *context,
+                      PyObject *function,
+                      PyObject *argument)
+{
+  PyObject *entered = Py_NewRef (context);
+  PyObject *result;
+
+  if (PyContext_Enter (entered) != 0)
+    {
+      PyErr_Clear ();
+      Py_SETREF (entered, PyContext_Copy (context));
+      if (entered == NULL || PyContext_Enter (entered) != 0)
+        {
+          Py_XDECREF (entered);
+          return NULL;
+        }
+    }
+  result = PyObject_CallOneArg (function, argument);
+  if (PyContext_Exit (entered) != 0)
+    Py_CLEAR (result);
+  Py_DECREF (entered);
+
+  return result;
+}
+
 static gboolean
 schedule (Call     *self,
           PyObject *function,
-          PyObject *context) /* (nullable) */
+          PyObject *context)
 {
   PyObject *result = NULL;
 
   if (self->loop != NULL)
     {
       PyObject *args[] = { NULL, self->loop, function, (PyObject *) self, context };
-      PyObject *names = context != NULL && context != Py_None ? PyTuple_Pack (1, str_context) : NULL;
+      PyObject *names = PyTuple_Pack (1, str_context);
 
-      result = PyObject_VectorcallMethod (str_call_soon, args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, names);
+      if (names != NULL)
+        result = PyObject_VectorcallMethod (str_call_soon, args + 1, 3 | PY_VECTORCALL_ARGUMENTS_OFFSET, names);
       Py_XDECREF (names);
     }
-  else if (context == NULL || context == Py_None)
-    result = PyObject_CallOneArg (function, (PyObject *) self);
-  else if (PyContext_Enter (context) == 0)
-    {
-      result = PyObject_CallOneArg (function, (PyObject *) self);
-      if (PyContext_Exit (context) != 0)
-        Py_CLEAR (result);
-    }
+  else
+    result = afrpc_python_call_in (context, function, (PyObject *) self);
 
   Py_XDECREF (result);
 
@@ -396,14 +418,21 @@ call_add_done_callback (Call     *self,
 
   if (!PyArg_ParseTupleAndKeywords (args, keywords, "O|$O:add_done_callback", (char **) names, &function, &context))
     return NULL;
+  context = context != Py_None ? Py_NewRef (context) : PyContext_CopyCurrent ();
+  if (context == NULL)
+    return NULL;
   if (self->state != AFRPC_PYTHON_CALL_PENDING)
     {
-      if (!schedule (self, function, context))
+      const gboolean ok = schedule (self, function, context);
+
+      Py_DECREF (context);
+      if (!ok)
         return NULL;
       Py_RETURN_NONE;
     }
 
   entry = PyTuple_Pack (2, function, context);
+  Py_DECREF (context);
   if (entry == NULL)
     return NULL;
   if (self->callbacks == NULL)
@@ -712,6 +741,13 @@ static PyType_Spec awaiting_spec = {
   .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
   .slots = awaiting_slots,
 };
+
+/* Has the loop that runs in this thread, if any, look at the main context. */
+gboolean
+afrpc_python_call_poke_running (void)
+{
+  return poke_loop (peek_loop ());
+}
 
 /* @hook: called with a loop that may not drive the main context, again and again unless it returns True */
 void

@@ -28,7 +28,7 @@ struct _AfrpcPythonCall
   AfrpcPythonCallState state;
   PyObject *outcome;     /* (nullable): the result, the exception, or what was said when it was cancelled */
   PyObject *loop;        /* (nullable): of asyncio, that it was made or is awaited in */
-  PyObject *callbacks;   /* (nullable) (element-type tuple): function, context or None */
+  PyObject *callbacks;   /* (nullable) (element-type tuple): function, context */
   PyObject *canceller;   /* (nullable): called to cancel what is no call */
   gboolean blocking;     /* a task waits for it: the protocol of asyncio */
   gboolean retrieved;    /* somebody has seen the exception */
@@ -51,5 +51,9 @@ void             afrpc_python_call_settle        (AfrpcPythonCall      *self,
                                                   PyObject             *outcome);
 void             afrpc_python_call_settle_failed (AfrpcPythonCall      *self);
 void             afrpc_python_call_set_loop_hook (PyObject             *hook);
+gboolean         afrpc_python_call_poke_running  (void);
+PyObject        *afrpc_python_call_in            (PyObject             *context,
+                                                  PyObject             *function,
+                                                  PyObject             *argument);
 
 G_END_DECLS

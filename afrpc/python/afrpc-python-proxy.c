@@ -7,6 +7,8 @@
 #include "afrpc-python-call.h"
 #include "afrpc-python-codec.h"
 
+#include <unistd.h>
+
 #define NO_IMPORT_PYGOBJECT /* the codec has it */
 #include <pygobject.h>
 
@@ -148,7 +150,7 @@ progress_cb (AfrpcCaller *caller,
   PyGILState_STATE state = PyGILState_Ensure ();
   PyObject *function = PyTuple_GET_ITEM (user_data, 0);
   PyObject *value = afrpc_python_unpack (progress, PyTuple_GET_ITEM (user_data, 1));
-  PyObject *result = value != NULL ? PyObject_CallOneArg (function, value) : NULL;
+  PyObject *result = value != NULL ? afrpc_python_call_in (PyTuple_GET_ITEM (user_data, 2), function, value) : NULL;
 
   if (result == NULL)
     PyErr_WriteUnraisable (function);
@@ -199,14 +201,16 @@ make_options (const Options     *options,
     }
   if (options->progress != Py_None)
     {
-      PyObject *progress;
+      PyObject *progress, *context;
 
       if (!PyCallable_Check (options->progress))
         {
           PyErr_SetString (PyExc_TypeError, "on_progress must be callable");
           return FALSE;
         }
-      progress = PyTuple_Pack (2, options->progress, hooks);
+      context = PyContext_CopyCurrent ();
+      progress = context != NULL ? PyTuple_Pack (3, options->progress, hooks, context) : NULL;
+      Py_XDECREF (context);
       if (progress == NULL)
         return FALSE;
       afrpc_call_options_set_progress (self, options->progress_mode, progress_cb, progress, progress_destroy);
@@ -237,6 +241,23 @@ start_call (AfrpcPythonCall  *call,
   call->cancel = cancel;
 }
 
+/* The proxy, and what the arguments of call () say besides. */
+static AfrpcProxy *
+get_caller (PyObject *const *args,
+            Options         *options)
+{
+  AfrpcProxy *proxy = get_object (args[0], AFRPC_TYPE_PROXY);
+
+  if (proxy == NULL || (args[4] != Py_None && (options->cancellable = get_object (args[4], G_TYPE_CANCELLABLE)) == NULL))
+    return NULL;
+  options->timeout_ms = args[3];
+  options->progress = args[6];
+  options->fds = args[8];
+  options->progress_mode = args[7] != Py_None ? (int) PyLong_AsLong (args[7]) : AFRPC_PROGRESS_ALL;
+
+  return PyErr_Occurred () ? NULL : proxy;
+}
+
 /* call (proxy, args, signature, timeout_ms, cancellable, raw, on_progress, progress_mode, fds): those after the
  * arguments may be None. */
 static PyObject *
@@ -256,14 +277,8 @@ module_call (PyObject        *module,
       PyErr_BadArgument ();
       return NULL;
     }
-  proxy = get_object (args[0], AFRPC_TYPE_PROXY);
-  if (proxy == NULL || (args[4] != Py_None && (options.cancellable = get_object (args[4], G_TYPE_CANCELLABLE)) == NULL))
-    return NULL;
-  options.timeout_ms = args[3];
-  options.progress = args[6];
-  options.fds = args[8];
-  options.progress_mode = args[7] != Py_None ? (int) PyLong_AsLong (args[7]) : AFRPC_PROGRESS_ALL;
-  if (PyErr_Occurred ())
+  proxy = get_caller (args, &options);
+  if (proxy == NULL)
     return NULL;
 
   hooks = PyObject_GetAttr (args[0], str_hooks);
@@ -286,42 +301,136 @@ module_call (PyObject        *module,
   return (PyObject *) call;
 }
 
-/* call_sync (proxy, args, signature, cancellable, raw) */
+/* A call that the main thread of Python waits for, and what a handler of a signal raised meanwhile. */
+typedef struct _Blocked Blocked;
+
+struct _Blocked
+{
+  AfrpcCall *call;
+  Blocked *outer; /* (nullable): which made this one from such a handler */
+  PyObject *type, *value, *traceback; /* (nullable) */
+};
+
+static __thread Blocked *blocked; /* (nullable) */
+
+/* Called without the GIL. */
+static void
+interrupted_cb (void)
+{
+  Blocked *self = blocked;
+  PyGILState_STATE state;
+
+  if (self == NULL)
+    return;
+  state = PyGILState_Ensure ();
+  if (PyErr_CheckSignals () != 0)
+    {
+      if (self->type != NULL)
+        PyErr_Clear ();
+      else
+        PyErr_Fetch (&self->type, &self->value, &self->traceback);
+      afrpc_call_cancel (self->call);
+    }
+  PyGILState_Release (state);
+}
+
+/* Copies of file descriptors of the result, for a list. */
+static gboolean
+append_fds (AfrpcCall *call,
+            PyObject  *list)
+{
+  g_autoptr(GUnixFDList) fds = afrpc_call_steal_fds (call);
+  const int n = fds != NULL ? g_unix_fd_list_get_length (fds) : 0;
+
+  for (int i = 0; i < n; i++)
+    {
+      const int fd = g_unix_fd_list_get (fds, i, NULL);
+      PyObject *number = fd >= 0 ? PyLong_FromLong (fd) : PyErr_SetFromErrno (PyExc_OSError);
+      const int status = number != NULL ? PyList_Append (list, number) : -1;
+
+      Py_XDECREF (number);
+      if (status != 0)
+        {
+          if (fd >= 0)
+            close (fd);
+          return FALSE;
+        }
+    }
+
+  return TRUE;
+}
+
+static PyObject *
+wait_for (AfrpcCall    *call,
+          GCancellable *cancellable,
+          gboolean      raw,
+          PyObject     *hooks,
+          PyObject     *fds) /* None, or a list that gets those of the result */
+{
+  Blocked self = { call, blocked };
+  GError *error = NULL;
+  GVariant *result;
+
+  blocked = &self;
+  Py_BEGIN_ALLOW_THREADS
+  result = afrpc_call_wait_sync (call, cancellable, &error);
+  Py_END_ALLOW_THREADS
+  blocked = self.outer;
+
+  if (self.type != NULL)
+    {
+      g_clear_pointer (&result, g_variant_unref);
+      g_clear_error (&error);
+      PyErr_Restore (self.type, self.value, self.traceback);
+      return NULL;
+    }
+  if (result != NULL && fds != Py_None && !append_fds (call, fds))
+    {
+      g_variant_unref (result);
+      return NULL;
+    }
+
+  return convert (result, error, raw, hooks);
+}
+
+/* call_sync (proxy, args, signature, timeout_ms, cancellable, raw, on_progress, progress_mode, fds, result_fds) */
 static PyObject *
 module_call_sync (PyObject        *module,
                   PyObject *const *args,
                   Py_ssize_t       n_args)
 {
-  GCancellable *cancellable = NULL;
-  GError *error = NULL;
+  Options options = { NULL };
+  g_autoptr(AfrpcCallOptions) made = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
   AfrpcProxy *proxy;
-  GVariant *value, *result;
+  GVariant *value = NULL;
   PyObject *hooks, *object;
 
-  if (n_args != 5 || !PyTuple_Check (args[1]))
+  if (n_args != 10 || !PyTuple_Check (args[1]))
     {
       PyErr_BadArgument ();
       return NULL;
     }
-  proxy = get_object (args[0], AFRPC_TYPE_PROXY);
-  if (proxy == NULL || (args[3] != Py_None && (cancellable = get_object (args[3], G_TYPE_CANCELLABLE)) == NULL))
+  if (args[9] != Py_None && !PyList_Check (args[9]))
+    {
+      PyErr_SetString (PyExc_TypeError, "result_fds must be a list");
+      return NULL;
+    }
+  proxy = get_caller (args, &options);
+  if (proxy == NULL)
     return NULL;
   hooks = PyObject_GetAttr (args[0], str_hooks);
-  value = hooks != NULL ? pack_args (args[1], args[2], hooks) : NULL;
+  if (hooks != NULL && make_options (&options, hooks, &made))
+    value = pack_args (args[1], args[2], hooks);
   if (value == NULL)
     {
       Py_XDECREF (hooks);
       return NULL;
     }
 
-  g_object_ref (proxy);
-  Py_BEGIN_ALLOW_THREADS
-  result = afrpc_caller_call_sync (AFRPC_CALLER (proxy), value, cancellable, &error);
+  call = afrpc_caller_start (AFRPC_CALLER (proxy), value, made);
   g_variant_unref (value);
-  g_object_unref (proxy);
-  Py_END_ALLOW_THREADS
-
-  object = convert (result, error, args[4] == Py_True, hooks);
+  object = wait_for (call, options.cancellable, args[5] == Py_True, hooks, args[9]);
   Py_DECREF (hooks);
 
   return object;
@@ -374,10 +483,22 @@ module_set_hooks (PyObject *module,
   Py_RETURN_NONE;
 }
 
+/* poke (): what was just done may be something that a foreign loop has to look at. */
+static PyObject *
+module_poke (PyObject *module,
+             PyObject *unused)
+{
+  if (!afrpc_python_call_poke_running ())
+    return NULL;
+
+  Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
   { "call", (PyCFunction) (void (*) (void)) module_call, METH_FASTCALL, NULL },
   { "call_sync", (PyCFunction) (void (*) (void)) module_call_sync, METH_FASTCALL, NULL },
   { "pack", module_pack, METH_O, NULL },
+  { "poke", module_poke, METH_NOARGS, NULL },
   { "unpack", (PyCFunction) (void (*) (void)) module_unpack, METH_FASTCALL, NULL },
   { "make_hooks", (PyCFunction) (void (*) (void)) module_make_hooks, METH_VARARGS | METH_KEYWORDS, NULL },
   { "set_hooks", module_set_hooks, METH_VARARGS, NULL },
@@ -404,6 +525,7 @@ PyInit__proxy (void)
     return NULL;
   Py_DECREF (gobject);
 
+  afrpc_call_set_interrupted_func (interrupted_cb);
   module = PyModule_Create (&module_def);
   if (module != NULL && afrpc_python_call_register (module) != 0)
     Py_CLEAR (module);

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What makes afrpc convenient in Python: values of Python instead of GLib.Variant, and calls that can
 be awaited."""
+import builtins
 import collections
+import contextvars
 import functools
 import os
 import sys
 
 from gi.module import get_introspection_module
 from gi.overrides import override
-from gi.repository import Gio, GLib
+from gi.repository import Gio, GLib, GObject
 
 from afrpc import Buffer, Tagged, Variant, _errors, _proxy
 from afrpc._errors import NotStarted, RemoteError, TimeoutError, WorkerDied
@@ -44,11 +46,18 @@ def _make_fd_list(files):
 
 def _wait(start, finish, cancellable):
     """A PendingCall for an asynchronous method that has a finish method."""
-    if cancellable is None:
-        cancellable = Gio.Cancellable()
-    call = PendingCall(cancellable.cancel)
+    own = Gio.Cancellable()  # others may have the one that was given
+    call = PendingCall(own.cancel)
+    handler = 0
+    if cancellable is not None:
+        # Not g_cancellable_connect (), whose handlers cannot be disconnected while they run.
+        handler = GObject.Object.connect(cancellable, "cancelled", lambda cancellable: own.cancel())
+        if cancellable.is_cancelled():
+            own.cancel()
 
     def finished_cb(source, result):
+        if handler:
+            GObject.Object.disconnect(cancellable, handler)
         try:
             value = finish(result)
         except GLib.Error as error:
@@ -56,7 +65,7 @@ def _wait(start, finish, cancellable):
         else:
             call._set_result(value)
 
-    start(cancellable, finished_cb)
+    start(own, finished_cb)
     return call
 
 
@@ -108,6 +117,13 @@ class Host(Afrpc.Host):
 Host = override(Host)
 
 
+def _is_given_up(error):
+    """Whether what raised it, in the place of those who wait, was cancelled, or timed out."""
+    if isinstance(error, Exception):
+        return isinstance(error, builtins.TimeoutError) and not isinstance(error, RemoteError)
+    return error is not None
+
+
 class Proxy(Afrpc.Proxy):
     _hooks = None
 
@@ -118,6 +134,10 @@ class Proxy(Afrpc.Proxy):
             self.set_hooks(default=default, hook=hook, arrays=arrays)
         if on_event is not None:
             self.on_event(on_event)
+
+    def __repr__(self):
+        process = self.get_process()
+        return f"<Afrpc.Proxy of {self.get_property('function')} in {process!r}{', closed' if self.is_closed() else ''}>"
 
     def __call__(self, *args, callback=None, signature=None, timeout_ms=None, cancellable=None,
                  raw=False, on_progress=None, progress_mode=None, fds=None):
@@ -138,9 +158,14 @@ class Proxy(Afrpc.Proxy):
             return super().call(*args, **kwargs)
         return self(*args, **kwargs)
 
-    def invoke_sync(self, *args, signature=None, cancellable=None, raw=False):
-        """Calls the function and waits for its result, without any loop."""
-        return _proxy.call_sync(self, args, signature, cancellable, raw)
+    def invoke_sync(self, *args, signature=None, timeout_ms=None, cancellable=None, raw=False, fds=None,
+                    result_fds=None):
+        """Calls the function and waits for its result, without any loop. result_fds is a list that gets the
+        file descriptors of the result, which are the caller's to close."""
+        if fds is not None:
+            fds = _make_fd_list(fds)
+        return _proxy.call_sync(self, args, signature, timeout_ms, cancellable, raw, None, None, fds,
+                                result_fds)
 
     def set_hooks(self, *, default=None, hook=None, arrays=None):
         """Says what else values of calls from now on, and of events, may be."""
@@ -152,14 +177,25 @@ class Proxy(Afrpc.Proxy):
     def on_event(self, callback, *, fds=False):
         """Has callback(value) called for each event, or callback(value, fds) with the file descriptors
         that came with it, a Gio.UnixFDList or None; returns what disconnect() takes."""
+        call_in = contextvars.copy_context().copy
         if fds:
             return self.connect("event", lambda proxy, event, process, fds:
-                                callback(proxy._unpack(event), fds))
-        return self.connect("event", lambda proxy, event, *rest: callback(proxy._unpack(event)))
+                                call_in().run(callback, proxy._unpack(event), fds))
+        return self.connect("event", lambda proxy, event, *rest: call_in().run(callback, proxy._unpack(event)))
 
     def events(self):
         """The events from now on, for "async for", until the proxy is destroyed."""
         return _Events(self)
+
+    def close(self):
+        """Has everything that was called executed, and then ends the process."""
+        super().close()
+        _proxy.poke()
+
+    def kill(self):
+        """Ends the process at once."""
+        super().kill()
+        _proxy.poke()
 
     def close_async(self, cancellable=None, callback=None, *user_data):
         """Closes the proxy; without a callback returns a PendingCall to be awaited."""
@@ -176,8 +212,18 @@ class Proxy(Afrpc.Proxy):
     async def __aenter__(self):
         return self
 
-    async def __aexit__(self, *exc_info):
-        await self.close_async()
+    async def __aexit__(self, exc_type, exc, traceback):
+        # Nobody waits any more for what the worker does.
+        if _is_given_up(exc):
+            self.kill()
+            if isinstance(exc, GeneratorExit):
+                return
+        try:
+            await self.close_async()
+        except BaseException as error:
+            if _is_given_up(error):
+                self.kill()
+            raise
 
 
 Proxy = override(Proxy)
@@ -277,6 +323,10 @@ class Process(Afrpc.Process):
             super().send_fd(_get_fd(file))
         return self
 
+    def __repr__(self):
+        pid = self.get_pid()
+        return f"<Afrpc.Process {self.get_host() or 'of a command'}{f', pid {pid}' if pid > 0 else ''}>"
+
     def run_async(self, function, cancellable=None, callback=None, *user_data):
         """Runs a function; without a callback returns a PendingCall for the connection."""
         if callback is not None:
@@ -296,5 +346,21 @@ class Process(Afrpc.Process):
             return super().wait_async(cancellable, callback, *user_data)
         return _wait(super().wait_async, self.wait_finish, cancellable)
 
+
+def _chain(name):
+    setter = getattr(Afrpc.Process, name)
+
+    @functools.wraps(setter)
+    def chained(self, *args):
+        setter(self, *args)
+        return self
+
+    chained.__name__ = name
+    setattr(Process, name, chained)
+
+
+for _name in ("set_cwd", "set_environ", "set_limit", "set_nice", "set_orphan_policy", "set_stderr", "set_stdin",
+              "set_stdout", "setenv", "take_stderr_fd", "take_stdin_fd", "take_stdout_fd", "unsetenv"):
+    _chain(_name)
 
 Process = override(Process)

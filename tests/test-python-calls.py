@@ -1,0 +1,325 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What surrounds a call in Python: contexts, signals, cancelling, options, loops that know nothing of GLib."""
+import asyncio
+import contextvars
+import os
+import signal
+import subprocess
+import sys
+import unittest
+
+import gi
+
+gi.require_version("Afrpc", "1.0")
+from gi.repository import Afrpc, Gio, GLib  # noqa: E402
+
+from afrpc import aio  # noqa: E402
+
+CODE = """
+import afrpc, os
+def echo(*args): return args
+def tell(value):
+    afrpc.event(value)
+    afrpc.progress(value)
+    return value
+def forever():
+    afrpc.event("started")
+    while not afrpc.is_cancelled(): pass
+    return "noticed"
+def stubborn():
+    afrpc.event("started")
+    while True: pass
+def open_file():
+    number = afrpc.append_result_fd(afrpc.steal_call_fd(0))
+    return afrpc.Variant("h", number)
+"""
+name = contextvars.ContextVar("name", default="nobody")
+
+
+def make(function, **properties):
+    process = Afrpc.Process.new_exec("python").eval(CODE).set_stderr(Afrpc.Stdio.CAPTURE)
+    proxy = Afrpc.Proxy(process=process, function=function, **properties)
+    proxy.connect("error", lambda proxy, error: None)
+    return proxy
+
+
+class Contexts(unittest.TestCase):
+    async def ask(self, proxy, who):
+        name.set(who)
+        seen = []
+        call = proxy(who, callback=lambda call: seen.append((call.result(), name.get())),
+                     on_progress=lambda progress: seen.append((progress, name.get())))
+        self.assertEqual(await call, who)
+        await asyncio.sleep(0)
+        self.assertEqual(name.get(), who)
+        self.assertEqual(seen, [(who, who)] * 2)
+        late = []
+        call.add_done_callback(lambda call: late.append(name.get()))
+        await asyncio.sleep(0)
+        self.assertEqual(late, [who])
+
+    async def main(self):
+        events = []
+        name.set("listener")
+        async with make("tell", on_event=lambda event: events.append((event, name.get()))) as proxy:
+            name.set("main")
+            names = [f"user {i}" for i in range(5)]
+            await asyncio.gather(*(self.ask(proxy, who) for who in names))
+        self.assertEqual(events, [(who, "listener") for who in names])
+
+    def test_of_tasks(self):
+        asyncio.run(self.main())
+        aio.run(self.main())
+
+    def test_without_a_loop(self):
+        proxy, seen = make("tell"), []
+        context = contextvars.copy_context()
+        context.run(name.set, "somebody")
+        call = context.run(proxy, 1, callback=lambda call: seen.append(name.get()))
+        context.run(call.add_done_callback, lambda call: seen.append(name.get()))
+        call.add_done_callback(lambda call: seen.append(name.get()))
+        while not call.done():
+            GLib.MainContext.default().iteration(True)
+        self.assertEqual(seen, ["somebody", "somebody", "nobody"])
+
+    def test_used_again(self):
+        """A callback that runs the main loop has callbacks of the same context called in it."""
+        seen = []
+
+        def progress_cb(value):
+            seen.append((value, name.get()))
+            if value == "outer":
+                inner = proxy("inner", on_progress=progress_cb)
+                while not inner.done():
+                    GLib.MainContext.default().iteration(True)
+
+        def run():
+            name.set("same")
+            call = proxy("outer", on_progress=progress_cb)
+            while not call.done():
+                GLib.MainContext.default().iteration(True)
+
+        proxy = make("tell")
+        contextvars.copy_context().run(run)
+        self.assertEqual(seen, [("outer", "same"), ("inner", "same")])
+
+
+class Signals(unittest.TestCase):
+    def interrupt(self, code, expected):
+        """In a process of its own; the signal is sent when the worker says that it runs the call."""
+        program = f"""
+import os, signal, sys, gi
+gi.require_version("Afrpc", "1.0")
+from gi.repository import Afrpc
+process = Afrpc.Process.new_exec("python").eval('''
+import os, signal
+def forever(pid, number):
+    # Again and again, until it comes to somebody who waits.
+    while not __import__("afrpc").is_cancelled():
+        os.kill(pid, number)
+        signal.sigtimedwait([], 0.01)
+    return "cancelled"
+def echo(x): return x
+''')
+proxy = Afrpc.Proxy(process=process, function="forever")
+{code}
+"""
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.stdout, expected, done.stderr)
+
+    def test_interrupt(self):
+        self.interrupt("""
+try:
+    proxy.invoke_sync(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    print("interrupted")
+""", "interrupted\n")
+
+    def test_handler(self):
+        """One that raises ends the call, one that does not lets it go on, and may make others."""
+        self.interrupt("""
+class Enough(Exception): pass
+n = 0
+other = Afrpc.Proxy(process=Afrpc.Process.new_exec("python").eval("def echo(x): return x"), function="echo")
+def handler(number, frame):
+    global n
+    n += 1
+    if n == 1:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        print(other.invoke_sync("nested"), flush=True)
+        signal.signal(signal.SIGUSR1, handler)
+    if n == 3:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        raise Enough
+signal.signal(signal.SIGUSR1, handler)
+try:
+    proxy.invoke_sync(os.getpid(), signal.SIGUSR1)
+except Enough:
+    print("enough", n)
+""", "nested\nenough 3\n")
+
+
+class Endings(unittest.TestCase):
+    async def end(self, enter, expected):
+        """The body of "async with" ends by an exception while the worker runs what nobody can end."""
+        proxy = make("stubborn")
+        process = proxy.get_process()
+        started = asyncio.get_running_loop().create_future()
+        proxy.on_event(started.set_result)
+        with self.assertRaises(expected):
+            async with enter(started):
+                async with proxy:
+                    await proxy()
+        self.assertTrue(proxy.is_closed())
+        self.assertEqual((await process.wait_async()).get_signal(), signal.SIGKILL)
+
+    def test_cancelled(self):
+        class Cancel:
+            def __init__(self, started):
+                started.add_done_callback(lambda future, task=asyncio.current_task(): task.cancel())
+
+            async def __aenter__(self):
+                pass
+
+            async def __aexit__(self, exc_type, exc, traceback):
+                if exc_type is asyncio.CancelledError:
+                    asyncio.current_task().uncancel()
+
+        for run in asyncio.run, aio.run:
+            run(self.end(Cancel, asyncio.CancelledError))
+
+    def test_timed_out(self):
+        def reschedule(started):
+            timeout = asyncio.timeout(None)
+            started.add_done_callback(lambda future: timeout.reschedule(0))
+            return timeout
+
+        for run in asyncio.run, aio.run:
+            run(self.end(reschedule, TimeoutError))
+
+    def test_cancelled_while_it_closes(self):
+        async def main():
+            proxy = make("stubborn")
+            process = proxy.get_process()
+            task = asyncio.current_task()
+            proxy.on_event(lambda event: task.cancel())
+            with self.assertRaises(asyncio.CancelledError):
+                async with proxy:
+                    proxy().add_done_callback(lambda call: call.exception())
+            task.uncancel()
+            self.assertEqual((await process.wait_async()).get_signal(), signal.SIGKILL)
+
+        for run in asyncio.run, aio.run:
+            run(main())
+
+    def test_other_errors(self):
+        """The worker does what it was asked for."""
+        async def main():
+            proxy = make("echo")
+            with self.assertRaises(ValueError):
+                async with proxy:
+                    call = proxy(1)
+                    raise ValueError
+            self.assertEqual(call.result(), (1,))
+            self.assertTrue((await proxy.get_process().wait_async()).is_success())
+
+        aio.run(main())
+
+    def test_generator(self):
+        async def body(proxy):
+            async with proxy:
+                await proxy()
+
+        async def main():
+            proxy = make("stubborn")
+            started = asyncio.get_running_loop().create_future()
+            proxy.on_event(started.set_result)
+            coroutine = body(proxy)
+            coroutine.send(None)
+            await started
+            coroutine.close()
+            self.assertEqual((await proxy.get_process().wait_async()).get_signal(), signal.SIGKILL)
+
+        aio.run(main())
+
+    def test_idle_in_a_foreign_loop(self):
+        async def main():
+            for how in "close", "kill", "with":
+                proxy = make("echo")
+                gone = asyncio.get_running_loop().create_future()
+                proxy.connect("destroyed", lambda proxy: gone.set_result(None))
+                self.assertEqual(await proxy(1), (1,))
+                if how == "with":
+                    with proxy:
+                        pass
+                else:
+                    getattr(proxy, how)()
+                await asyncio.wait_for(gone, 60)
+
+        asyncio.run(main())
+
+    def test_shared_cancellable(self):
+        async def main():
+            cancellable = Gio.Cancellable()
+            proxy = make("echo")
+            process = proxy.get_process()
+            await proxy(1)
+            for _ in range(2):
+                waiting = process.wait_async(cancellable)
+                waiting.cancel()
+                with self.assertRaises(asyncio.CancelledError):
+                    await waiting
+                self.assertFalse(cancellable.is_cancelled())
+            waiting = process.wait_async(cancellable)
+            cancellable.cancel()
+            for call in waiting, process.wait_async(cancellable):
+                with self.assertRaises(GLib.Error) as caught:
+                    await call
+                self.assertTrue(caught.exception.matches(Gio.io_error_quark(), Gio.IOErrorEnum.CANCELLED))
+            proxy.kill()
+
+        aio.run(main())
+
+
+class Options(unittest.TestCase):
+    def test_blocking(self):
+        with self.assertRaises(Afrpc.TimeoutError):
+            make("forever").invoke_sync(timeout_ms=1)
+        here, there = os.pipe()
+        numbers = []
+        try:
+            self.assertEqual(make("open_file").invoke_sync(fds=[there], result_fds=numbers), 0)
+            self.assertEqual(len(numbers), 1)
+            os.write(numbers[0], b"written")
+            self.assertEqual(os.read(here, 10), b"written")
+        finally:
+            for fd in here, there, *numbers:
+                os.close(fd)
+        for wrong in {"timeout_ms": "1"}, {"fds": 5}, {"result_fds": ()}, {"cancellable": 5}:
+            with self.assertRaises(TypeError):
+                make("echo").invoke_sync(**wrong)
+        cancellable = Gio.Cancellable()
+        cancellable.cancel()
+        with self.assertRaises(GLib.Error):
+            make("forever").invoke_sync(cancellable=cancellable)
+
+    def test_chained(self):
+        process = Afrpc.Process.new_exec("python").set_nice(3).setenv("A", "b", True).unsetenv("B").set_cwd("/")
+        proxy = Afrpc.Proxy(process=process.eval("import os\ndef f(): return os.nice(0), os.environ['A'], os.getcwd()"),
+                            function="f")
+        self.assertEqual(proxy.invoke_sync(), (os.nice(0) + 3, "b", "/"))
+        self.assertEqual(Afrpc.Process.setenv.__name__, "setenv")
+
+    def test_repr(self):
+        proxy = make("echo")
+        self.assertEqual(repr(proxy), "<Afrpc.Proxy of echo in <Afrpc.Process python>>")
+        proxy.invoke_sync()
+        self.assertEqual(repr(proxy.get_process()), f"<Afrpc.Process python, pid {proxy.get_process().get_pid()}>")
+        proxy.close()
+        self.assertTrue(repr(proxy).endswith(", closed>"))
+
+
+if __name__ == "__main__":
+    unittest.main()
