@@ -484,7 +484,7 @@ afrpc_process_new_from_fd (const char *host,
  * Makes a process that is reached by a command: any that connects its standard input and output to a host
  * program, on this machine or another.
  *
- * For instance `ssh machine afrpc-host-c`, or a host within `bwrap` or `systemd-run --pipe`. The command
+ * For instance `ssh machine afrpc host c`, or a host within `bwrap` or `systemd-run --pipe`. The command
  * is looked for in the directories of `PATH`. What a host is prepared with is found where the host runs;
  * proxies, calls, results, events, errors and time limits are the same.
  *

@@ -10,6 +10,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -52,8 +53,7 @@ def stop_started():
 
 def run(*args, stdin=b'', **more):
     streams = dict(input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    result = subprocess.run([TOOL, *args], env=environment(), timeout=PATIENCE,
-                            **dict(streams, **more))
+    result = subprocess.run([TOOL, *args], timeout=PATIENCE, **{**streams, 'env': environment(), **more})
     if SANITIZED and isinstance(result.stderr, bytes):
         # What a worker says whose check for leaks was cut short by the end of the command.
         result.stderr = re.sub(rb'(?m)^==\d+==Unable to get registers.*\n', b'', result.stderr)
@@ -104,6 +104,14 @@ class ToolTest(unittest.TestCase):
         path = os.path.join(self.folder, name)
         os.mkfifo(path)
         return path
+
+    def make_host(self, name):
+        """A host that only says which one it is. Returns the environment in which it is found."""
+        path = os.path.join(self.folder, 'afrpc-host-' + name)
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(f'#!/bin/sh\necho this is {name} >&2\n')
+        os.chmod(path, 0o755)
+        return environment(AFRPC_HOST_PATH='/nowhere:' + self.folder)
 
     @staticmethod
     def release(fifo):
@@ -173,6 +181,27 @@ class TestCommand(ToolTest):
             self.assert_usage(run('map', '-j', jobs, MODULE, 'work'), b'.')
 
 
+class TestHost(ToolTest):
+    def test_becomes_the_host(self):
+        for name, host in ('perl', 'perl'), ('javascript', 'gjs'):
+            with self.subTest(name=name):
+                result = run('host', name, env=self.make_host(host))
+                self.assert_status(result, 0)
+                self.assertEqual(result.stderr, f'this is {host}\n'.encode())
+        result = run('host', os.path.join(self.folder, 'afrpc-host-perl'))
+        self.assertEqual(result.stderr, b'this is perl\n')
+
+    def test_no_such_host(self):
+        for name in 'nowhere', '/nowhere/host':
+            result = run('host', name)
+            self.assert_status(result, 3)
+            self.assertRegex(result.stderr, rb'^afrpc: Cannot run [^\n]*nowhere[^\n]+\n$')
+
+    def test_usage(self):
+        self.assert_usage(run('host'), b'HOST is needed')
+        self.assert_usage(run('host', 'c', 'd'), b'HOST is needed')
+
+
 class TestCall(ToolTest):
     def test_result(self):
         result = run_call(MODULE, 'work', 'abc')
@@ -200,6 +229,36 @@ class TestCall(ToolTest):
                 result = run_call(MODULE, 'echo', *args)
                 self.assert_status(result, 0)
                 self.assertEqual(result.stdout.decode(), expected + '\n')
+
+    def test_signs_and_large_numbers(self):
+        for args, expected in (
+                (['--', '-'], "('-',)"),
+                (['--', '+', '- ', '--'], "('+', '- ', '--')"),
+                (['5000000000', '18446744073709551615'], '(5000000000, 18446744073709551615)'),
+                (['--', '-5000000000'], '(-5000000000,)'),
+                (['18446744073709551616'], "('18446744073709551616',)"),
+        ):
+            with self.subTest(args=args):
+                result = run_call(MODULE, 'echo', *args)
+                self.assert_status(result, 0)
+                self.assertEqual(result.stdout.decode(), expected + '\n')
+
+    def test_host_by_suffix(self):
+        # One that is not there says what it has been asked for.
+        for suffix, host in ('py', 'python'), ('mjs', 'gjs'), ('js', 'gjs'), ('pl', 'perl'), ('pm', 'perl'), ('so', 'c'):
+            with self.subTest(suffix=suffix):
+                result = run_call(f'./x.{suffix}', 'f', env=self.make_host(host))
+                self.assertIn(f'this is {host}'.encode(), result.stderr)
+        result = run_call('--host', 'javascript', './x.py', 'f', env=self.make_host('gjs'))
+        self.assertIn(b'this is gjs', result.stderr)
+
+    def test_module_of_this_folder(self):
+        shutil.copy(MODULE, os.path.join(self.folder, 'here.so'))
+        result = run_call('here.so', 'work', 'x', cwd=self.folder)
+        self.assert_status(result, 3)
+        self.assertIn('write “./here.so”'.encode(), result.stderr)
+        self.assert_status(run_call('./here.so', 'work', 'x', cwd=self.folder), 0)
+        self.assertNotIn(b'write', run_call('not-here.so', 'work', 'x', cwd=self.folder).stderr)
 
     def test_argument_not_utf8(self):
         self.assert_usage(run_call(MODULE, 'echo', b'\xff'), b'not valid UTF-8')
@@ -452,11 +511,39 @@ class TestMap(ToolTest):
         self.assertEqual(result.stdout, b'A\n' * 10)
         self.assertIn(b'10 succeeded, 10 failed', result.stderr)
 
-    def test_brake(self):
-        result = run_map('-j', '2', MODULE, 'die', stdin=b'x\n' * 1000)
-        self.assert_status(result, 3)
+    def test_nothing_but_crashes(self):
+        result = run_map('-j', '2', MODULE, 'die', stdin=b'x\n' * 30)
+        self.assert_status(result, 1)
         self.assertEqual(result.stdout, b'')
-        self.assertIn(b'5 workers in a row', result.stderr)
+        self.assertIn(b'0 succeeded, 30 failed\n', result.stderr)
+
+    def test_max_failures(self):
+        result = run_map('-j', '1', '--max-failures', '3', MODULE, 'die', '--', *['x'] * 1000)
+        self.assert_status(result, 1)
+        self.assertIn(b'3 inputs have failed: no more are tried\n', result.stderr)
+        self.assertIn(b'0 succeeded, 3 failed, 997 given up\n', result.stderr)
+
+    def test_retries(self):
+        # Each try has a worker of its own, which says that it dies.
+        result = run_map('-j', '1', '--retries', '2', MODULE, 'work', stdin=b'a\ncrash\nb\nfail\n')
+        self.assert_status(result, 1)
+        self.assertEqual(sorted(result.stdout.split()), [b'A', b'B'])
+        self.assertIn(b'2 succeeded, 2 failed', result.stderr)
+        once = os.path.join(self.folder, 'once')
+        result = run_map('--retries', '1', MODULE, 'die_once', '--', once)
+        self.assert_status(result, 0)
+        self.assertEqual(result.stdout, once.encode() + b'\n')
+        self.assertIn(b'1 succeeded, 0 failed', result.stderr)
+
+    def test_async(self):
+        result = run_map('--async', MODULE, 'echo_async', stdin=b'x\ny\n')
+        self.assert_status(result, 0)
+        self.assertEqual(sorted(result.stdout.split()), [b'x', b'y'])
+
+    def test_delimiter(self):
+        result = run_map('-j', '1', '-d', ', ', MODULE, 'echo', stdin=b'a, b c, 5\nd\n\n')
+        self.assert_status(result, 0)
+        self.assertEqual(result.stdout, b"('a', 'b c', '5')\nd\n()\n")
 
     def test_preparing_fails(self):
         for args in (['/does/not/exist.so', 'work'], [MODULE, 'no_such_function'],
@@ -501,7 +588,8 @@ class TestMap(ToolTest):
                         for _ in range(3)]
                 process.send_signal(signum)
                 out, err = self.finish(process, 128 + signum)
-                self.assertEqual((out, err), (b'', b'afrpc: 0 succeeded, 0 failed\n'))
+                self.assertEqual(out, b'')
+                self.assertRegex(err, rb'^afrpc: 0 succeeded, 0 failed, [3-9] given up\n$')
                 for pid in pids:
                     self.assertFalse(is_alive(pid))
 

@@ -155,7 +155,7 @@ call_failed (Call         *self,
       return;
     }
 
-  afrpc_tool_message ("%s", error->message);
+  afrpc_tool_report (&self->options->worker, error);
   self->status = afrpc_tool_exit_status (error);
 }
 
@@ -226,6 +226,24 @@ call_run (const CallOptions *options,
   return self.status;
 }
 
+/* GVariant's own reader takes a lone sign for zero, and integers for 32 bits unless they say otherwise.
+ * Returns: (transfer full) (nullable): not floating; NULL if the word is no value */
+static GVariant *
+read_value (const char *word)
+{
+  static const char *const types[] = { NULL, "x", "t" };
+  const gsize n_signs = strspn (word, "+-");
+  GVariant *value = NULL;
+
+  if (n_signs > 0 && word[n_signs + strspn (word + n_signs, " ")] == '\0')
+    return NULL;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (types) && value == NULL; i++)
+    value = g_variant_parse ((const GVariantType *) types[i], word, NULL, NULL, NULL);
+
+  return value;
+}
+
 /* A word as an argument: GVariant text if it is that, otherwise a string.
  * Returns: (transfer full) (nullable): not floating; NULL with @error set */
 static GVariant *
@@ -244,7 +262,7 @@ parse_word (const char  *word,
       return NULL;
     }
 
-  value = strings ? NULL : g_variant_parse (NULL, word, NULL, NULL, NULL);
+  value = strings ? NULL : read_value (word);
 
   return value != NULL ? value : g_variant_ref_sink (g_variant_new_string (word));
 }
@@ -279,7 +297,7 @@ call_parse (CallOptions   *options,
     { "strings", 0, 0, G_OPTION_ARG_NONE, &options->strings,
       N_("Take every argument for a string"), NULL },
     { "host", 0, 0, G_OPTION_ARG_STRING, &options->worker.host,
-      N_("Language of the module (default: c)"), N_("HOST") },
+      N_("Language of the module (default: by its suffix, or c)"), N_("HOST") },
     { "require", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->worker.require,
       N_("Load this module as well, before MODULE (repeatable)"), N_("MODULE") },
     { "async", 0, 0, G_OPTION_ARG_NONE, &options->async,

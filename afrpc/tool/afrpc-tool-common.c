@@ -84,7 +84,7 @@ afrpc_tool_worker_options_clear (AfrpcToolWorkerOptions *options)
 AfrpcProcess *
 afrpc_tool_process_new (const AfrpcToolWorkerOptions *options)
 {
-  g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (options->host);
+  g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (afrpc_tool_find_host (options));
   int fd = fcntl (STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 
   afrpc_process_set_stdin (process, AFRPC_STDIO_SILENCE);

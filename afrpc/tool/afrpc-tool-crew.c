@@ -18,7 +18,7 @@ typedef struct
 
   guint timeout_id; /* set while calls is not empty, if there is a time limit */
   gpointer overdue; /* (nullable) the Call that the worker was killed for; only compared */
-  gboolean proven;  /* has finished a call */
+  gboolean proven;  /* has begun a call */
   gboolean dead;    /* gets no more calls */
   gboolean reaped;  /* the process has ended, or never was */
 } Worker;
@@ -29,6 +29,7 @@ typedef struct
   guint64 serial;
   GVariant *args;
   gpointer data;
+  guint n_tries;   /* that have failed */
 } Call;
 
 struct _AfrpcToolCrew
@@ -42,7 +43,7 @@ struct _AfrpcToolCrew
   GQueue waiting;     /* (element-type Call), lowest serial first */
   guint64 last_serial;
   guint n_calls;  /* waiting and running */
-  guint n_deaths; /* of workers since a call has been finished */
+  guint n_deaths; /* of workers since one has begun a call */
   gboolean closed;
   gboolean killed;
 };
@@ -124,7 +125,7 @@ worker_dies (Worker       *worker,
       g_autoptr(GError) error = NULL;
 
       g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_SPAWN,
-                   _("%u workers in a row ended before they had finished a call; the last one: %s"),
+                   _("%u workers in a row ended before they had begun a call; the last one: %s"),
                    self->n_deaths, reason->message);
       crew_fail (self, error);
     }
@@ -216,6 +217,7 @@ crew_start_worker (AfrpcToolCrew *self)
                                 "process", worker->process,
                                 "function", self->options->function,
                                 "init", self->options->init,
+                                "backend", self->options->backend,
                                 NULL);
   g_signal_connect (worker->proxy, "event", G_CALLBACK (worker_event_cb), worker);
   g_signal_connect (worker->proxy, "error", G_CALLBACK (worker_error_cb), worker);
@@ -274,6 +276,22 @@ was_started (const GError *error)
 }
 
 static void
+crew_prove (AfrpcToolCrew *self,
+            Worker        *worker)
+{
+  worker->proven = TRUE;
+  self->n_deaths = 0;
+}
+
+static void
+crew_requeue (AfrpcToolCrew *self,
+              Call          *call)
+{
+  call->worker = NULL;
+  g_queue_insert_sorted (&self->waiting, call, call_compare, NULL);
+}
+
+static void
 crew_call_failed (AfrpcToolCrew *self,
                   Worker        *worker,
                   Call          *call,
@@ -296,20 +314,25 @@ crew_call_failed (AfrpcToolCrew *self,
     }
   else if (status == AFRPC_TOOL_EXIT_DIED || status == AFRPC_TOOL_EXIT_PREPARE)
     {
+      if (was_started (error))
+        crew_prove (self, worker);
       worker_dies (worker, error);
       if (!self->killed && !was_started (error))
         {
-          call->worker = NULL;
-          g_queue_insert_sorted (&self->waiting, call, call_compare, NULL);
+          crew_requeue (self, call);
           return;
         }
     }
   else
     {
-      worker->proven = TRUE;
-      self->n_deaths = 0;
+      crew_prove (self, worker);
     }
 
+  if (!self->killed && call->n_tries++ < self->options->n_retries)
+    {
+      crew_requeue (self, call);
+      return;
+    }
   crew_settle (self, call, NULL, error);
 }
 
@@ -328,8 +351,7 @@ call_settled_cb (GObject      *object,
   worker_restart_clock (worker);
   if (value != NULL)
     {
-      worker->proven = TRUE;
-      self->n_deaths = 0;
+      crew_prove (self, worker);
       crew_settle (self, call, value, NULL);
     }
   else

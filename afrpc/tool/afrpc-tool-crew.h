@@ -9,7 +9,7 @@
 
 G_BEGIN_DECLS
 
-#define AFRPC_TOOL_CREW_DEATHS_MAX 5 /* workers in a row that die before they finish a call */
+#define AFRPC_TOOL_CREW_DEATHS_MAX 5 /* workers in a row that die before they begin a call */
 
 typedef struct _AfrpcToolCrew AfrpcToolCrew;
 

@@ -26,11 +26,15 @@ typedef struct
 {
   AfrpcToolWorkerOptions worker;
   int n_workers;
+  int n_retries;
+  int n_failures_max; /* 0: any number */
   double seconds;
+  char *delimiter;    /* (nullable) */
   gboolean null_input;
   gboolean null_output;
   gboolean keep_order;
   gboolean bytes;
+  gboolean async;
   gboolean json;
   gboolean print_input;
   gboolean no_progress;
@@ -75,6 +79,7 @@ map_options_clear (MapOptions *options)
 {
   afrpc_tool_worker_options_clear (&options->worker);
   g_clear_pointer (&options->words, g_strfreev);
+  g_clear_pointer (&options->delimiter, g_free);
 }
 
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (MapOptions, map_options_clear)
@@ -118,6 +123,14 @@ map_check_over (Map *self)
     g_main_loop_quit (self->loop);
 }
 
+/* How many inputs there are, as far as is known. */
+static guint64
+map_get_n_known (Map *self)
+{
+  return self->options->words[2] != NULL ? g_strv_length (self->options->words) - 2
+                                         : afrpc_tool_input_get_n_taken (self->input);
+}
+
 static void
 map_count (Map      *self,
            gboolean  success)
@@ -129,11 +142,24 @@ map_count (Map      *self,
   else
     self->n_failed++;
 
-  if (afrpc_tool_input_is_at_end (self->input))
-    n_total = afrpc_tool_input_get_n_taken (self->input);
-  else if (self->options->words[2] != NULL)
-    n_total = g_strv_length (self->options->words) - 2;
+  if (afrpc_tool_input_is_at_end (self->input) || self->options->words[2] != NULL)
+    n_total = map_get_n_known (self);
   afrpc_tool_progress_update (self->n_succeeded, self->n_failed, n_total);
+}
+
+/* There have been more failures than are wanted. */
+static void
+map_check_failures (Map *self)
+{
+  const int n_max = self->options->n_failures_max;
+
+  if (n_max == 0 || self->n_failed < (guint64) n_max || self->status != 0)
+    return;
+
+  afrpc_tool_message (ngettext ("%d input has failed: no more are tried", "%d inputs have failed: no more are tried",
+                                n_max),
+                      n_max);
+  map_abort (self, AFRPC_TOOL_EXIT_FAILED);
 }
 
 static void
@@ -147,6 +173,7 @@ map_report_failure (Map        *self,
 
   afrpc_tool_message ("%s%s: %s", printable, size > INPUT_SHOWN_MAX ? "…" : "", message);
   map_count (self, FALSE);
+  map_check_failures (self);
 }
 
 static void
@@ -187,6 +214,19 @@ map_format_line (Map      *self,
   return line;
 }
 
+/* Returns: (transfer floating): a tuple of strings */
+static GVariant *
+new_tuple (char **columns)
+{
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_TUPLE);
+  for (; *columns != NULL; columns++)
+    g_variant_builder_add (&builder, "s", *columns);
+
+  return g_variant_builder_end (&builder);
+}
+
 /* The arguments of the call for an input. Returns: (nullable): NULL with @error set if the input
  * cannot be an argument */
 static GVariant *
@@ -214,6 +254,13 @@ map_make_args (Map     *self,
       g_set_error_literal (error, G_CONVERT_ERROR, G_CONVERT_ERROR_ILLEGAL_SEQUENCE,
                            _("The input is not valid UTF-8"));
       return NULL;
+    }
+
+  if (self->options->delimiter != NULL)
+    {
+      g_auto(GStrv) columns = g_strsplit (text, self->options->delimiter, -1);
+
+      return new_tuple (columns);
     }
 
   return g_variant_new ("(s)", text);
@@ -347,7 +394,7 @@ crew_failed_cb (const GError *error,
 {
   Map *self = data;
 
-  afrpc_tool_message ("%s", error->message);
+  afrpc_tool_report (&self->options->worker, error);
   map_abort (self, AFRPC_TOOL_EXIT_PREPARE);
 }
 
@@ -367,6 +414,7 @@ signal_cb (int      signum,
 static void
 map_print_summary (Map *self)
 {
+  const guint64 n_left = map_get_n_known (self) - self->n_succeeded - self->n_failed;
   g_autofree char *succeeded = NULL;
   g_autofree char *failed = NULL;
 
@@ -376,7 +424,11 @@ map_print_summary (Map *self)
   failed = g_strdup_printf (ngettext ("%" PRIu64 " failed", "%" PRIu64 " failed", self->n_failed),
                             self->n_failed);
   /* Translators: the end of "afrpc map": how many succeeded, how many failed */
-  afrpc_tool_message (_("%s, %s"), succeeded, failed);
+  if (n_left == 0)
+    afrpc_tool_message (_("%s, %s"), succeeded, failed);
+  else
+    /* Translators: the same, of one that was given up: how many are left of the inputs that it knew of */
+    afrpc_tool_message (_("%s, %s, %" PRIu64 " given up"), succeeded, failed, n_left);
 }
 
 static int
@@ -429,6 +481,12 @@ map_parse (MapOptions   *options,
       N_("Results end with a NUL byte instead of a line's end"), NULL },
     { "bytes", 'b', 0, G_OPTION_ARG_NONE, &options->bytes,
       N_("Inputs need not be UTF-8: call with a byte string"), NULL },
+    { "delimiter", 'd', 0, G_OPTION_ARG_STRING, &options->delimiter,
+      N_("Each input is several strings, with this in between"), N_("TEXT") },
+    { "retries", 0, 0, G_OPTION_ARG_INT, &options->n_retries,
+      N_("Try an input that has failed so many times more (default: 0)"), N_("N") },
+    { "max-failures", 0, 0, G_OPTION_ARG_INT, &options->n_failures_max,
+      N_("Give up when so many inputs have failed (default: never)"), N_("N") },
     { "json", 0, 0, G_OPTION_ARG_NONE, &options->json, N_("Print the results as JSON"), NULL },
     { "print-input", 0, 0, G_OPTION_ARG_NONE, &options->print_input,
       N_("Print each input and a tab before its result"), NULL },
@@ -436,9 +494,11 @@ map_parse (MapOptions   *options,
       N_("Show no progress on a terminal"), NULL },
     { "quiet", 'q', 0, G_OPTION_ARG_NONE, &options->quiet, N_("Print no summary"), NULL },
     { "host", 0, 0, G_OPTION_ARG_STRING, &options->worker.host,
-      N_("Language of the module (default: c)"), N_("HOST") },
+      N_("Language of the module (default: by its suffix, or c)"), N_("HOST") },
     { "require", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->worker.require,
       N_("Load this module as well, before MODULE (repeatable)"), N_("MODULE") },
+    { "async", 0, 0, G_OPTION_ARG_NONE, &options->async,
+      N_("The function is of the async backend"), NULL },
     { "init", 0, 0, G_OPTION_ARG_STRING, &options->worker.init,
       N_("Call this function first in each worker"), N_("FUNCTION") },
     { "timeout", 0, 0, G_OPTION_ARG_DOUBLE, &options->seconds,
@@ -455,8 +515,24 @@ map_parse (MapOptions   *options,
 
   g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
 
-  return g_option_context_parse (context, argc, argv, error) &&
-         afrpc_tool_parse_seconds (options->seconds, &options->worker.timeout_ms, error);
+  if (!g_option_context_parse (context, argc, argv, error))
+    return FALSE;
+
+  if (options->n_retries < 0 || options->n_failures_max < 0)
+    {
+      g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                           _("The numbers of retries and of failures cannot be below 0"));
+      return FALSE;
+    }
+  if (options->delimiter != NULL && *options->delimiter == '\0')
+    {
+      g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("The delimiter is empty"));
+      return FALSE;
+    }
+  options->worker.n_retries = options->n_retries;
+  options->worker.backend = options->async ? AFRPC_BACKEND_ASYNC : AFRPC_BACKEND_SYNC;
+
+  return afrpc_tool_parse_seconds (options->seconds, &options->worker.timeout_ms, error);
 }
 
 int

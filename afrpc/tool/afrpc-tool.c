@@ -21,6 +21,7 @@ typedef struct
 
 static const Subcommand subcommands[] = {
   { "call", afrpc_tool_call },
+  { "host", afrpc_tool_host },
   { "map", afrpc_tool_map },
 };
 
@@ -120,6 +121,7 @@ main (int    argc,
       "Commands:\n"
       "  call       Call a function once and print its result\n"
       "  map        Call a function for each line of the input, in several workers\n"
+      "  host       Run the host program of a language on standard input and output\n"
       "  help       Describe a command\n"
       "\n"
       "“afrpc COMMAND --help” lists the options of a command."));

@@ -26,6 +26,7 @@ typedef struct
   char *init; /* (nullable) */
   AfrpcBackend backend;
   guint timeout_ms; /* of one call; 0: none */
+  guint n_retries;  /* of a call that has failed */
 } AfrpcToolWorkerOptions;
 
 typedef enum
@@ -43,6 +44,12 @@ int             afrpc_tool_call                 (int                            
                                                  char                         **argv);
 int             afrpc_tool_map                  (int                            argc,
                                                  char                         **argv);
+
+int             afrpc_tool_host                 (int                            argc,
+                                                 char                         **argv);
+const char     *afrpc_tool_find_host            (const AfrpcToolWorkerOptions  *options);
+void            afrpc_tool_report               (const AfrpcToolWorkerOptions  *options,
+                                                 const GError                  *error);
 
 GOptionContext *afrpc_tool_option_context_new   (const char                    *parameters,
                                                  const char                    *summary);

@@ -17,6 +17,7 @@ AFRPC_FUNCTION (echo, NULL)
 AFRPC_FUNCTION (bytes, "(ay)")
 AFRPC_FUNCTION (state, NULL)
 AFRPC_FUNCTION (die, NULL)
+AFRPC_FUNCTION (die_once, "(s)")
 AFRPC_ASYNC_FUNCTION (echo_async, NULL)
 AFRPC_EXPORT gboolean good_init (AfrpcWorker  *worker,
                                  GVariant     *args,
@@ -153,4 +154,21 @@ bad_init (AfrpcWorker  *worker,
   g_set_error_literal (error, G_FILE_ERROR, G_FILE_ERROR_NODEV, "no init today");
 
   return FALSE;
+}
+
+/* Of the calls with the name of a file that is not there the first makes it, and dies. */
+GVariant *
+die_once (AfrpcWorker  *worker,
+          GVariant     *args,
+          GError      **error)
+{
+  const char *path;
+  int fd;
+
+  g_variant_get (args, "(&s)", &path);
+  fd = open (path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd >= 0)
+    abort ();
+
+  return g_variant_new_string (path);
 }
