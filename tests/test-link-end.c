@@ -272,19 +272,19 @@ test_link_close_idle (void)
 }
 
 static void
-test_link_dismiss (void)
+test_link_announce_close (void)
 {
   g_auto(Fake) fake = { 0 };
   AfrpcFrame frame;
 
   g_test_summary ("A worker that may outlive us is told, once and last of all, that it is closed");
   start (&fake);
-  fake.link.dismisses = TRUE;
+  fake.link.announces_close = TRUE;
   fake_call (&fake, 1);
   afrpc_link_close (&fake.link);
   afrpc_link_close (&fake.link);
   fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
-  fake_hear (&fake, AFRPC_FRAME_DISMISS, &frame);
+  fake_hear (&fake, AFRPC_FRAME_CLOSE, &frame);
   g_assert_cmpint (afrpc_transport_next (&fake.worker, &frame, NULL), ==, AFRPC_STEP_AGAIN);
   g_assert_cmpint (afrpc_transport_read (&fake.worker, NULL), ==, AFRPC_STEP_EOF);
 }
@@ -405,7 +405,7 @@ main (int    argc,
   g_test_add_func ("/link-end/million", test_link_million);
   g_test_add_func ("/link-end/end", test_link_end);
   g_test_add_func ("/link-end/close", test_link_close);
-  g_test_add_func ("/link-end/dismiss", test_link_dismiss);
+  g_test_add_func ("/link-end/announce-close", test_link_announce_close);
   g_test_add_func ("/link-end/end-sending", test_link_end_sending);
   g_test_add_func ("/link-end/close-idle", test_link_close_idle);
   g_test_add_func ("/link-end/worker-gone", test_link_worker_gone);

@@ -399,7 +399,7 @@ test_keep_closed (void)
 
   g_test_summary ("A link that was closed, and had written everything, does so again for the other worker");
   start (&fake, TRUE);
-  fake.link.dismisses = TRUE;
+  fake.link.announces_close = TRUE;
   serial = fake_call (&fake, 5);
   afrpc_link_close (&fake.link);
   g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
@@ -409,7 +409,7 @@ test_keep_closed (void)
 
   hear_start (&fake, "second");
   hear_call (&fake, serial);
-  fake_hear (&fake, AFRPC_FRAME_DISMISS, &frame);
+  fake_hear (&fake, AFRPC_FRAME_CLOSE, &frame);
   g_assert_true (fake.link.sending_ended);
   g_assert_cmpint (afrpc_transport_next (&fake.worker, &frame, NULL), ==, AFRPC_STEP_AGAIN);
   g_assert_cmpint (afrpc_transport_read (&fake.worker, NULL), ==, AFRPC_STEP_EOF);

@@ -14,7 +14,7 @@
 
 static const char *const frame_names[] = {
   "none", "hello", "require", "eval", "arg", "fd", "run", "failed", "ready", "call", "cancel", "result", "error",
-  "event", "fork", "forked", "refused", "surroundings", "dismiss", "exited", "started", "goodbye", "progress", "log",
+  "event", "fork", "forked", "refused", "surroundings", "close", "exited", "started", "goodbye", "progress", "log",
   "function", "retire",
 };
 

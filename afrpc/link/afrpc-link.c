@@ -331,8 +331,8 @@ afrpc_link_find (AfrpcLink *self,
 void
 afrpc_link_close (AfrpcLink *self)
 {
-  if (self->dismisses && !self->closing && !self->sending_ended)
-    afrpc_transport_put_value (&self->transport, AFRPC_FRAME_DISMISS, 0, NULL);
+  if (self->announces_close && !self->closing && !self->sending_ended)
+    afrpc_transport_put_value (&self->transport, AFRPC_FRAME_CLOSE, 0, NULL);
   self->closing = TRUE;
 }
 

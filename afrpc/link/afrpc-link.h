@@ -122,7 +122,7 @@ typedef struct
 
   gboolean wants_log;
   gboolean is_serialised;   /* arguments, results and events are, by a serialiser that the caller has */
-  gboolean dismisses;       /* tells the worker that it closes */
+  gboolean announces_close; /* tells the worker that it closes */
   gboolean closing;         /* no calls any more; half-close once everything is written */
   gboolean sending_ended;   /* half-closed, or the worker does not read */
   gboolean is_deaf;         /* the worker does not read, and there was something to be written */

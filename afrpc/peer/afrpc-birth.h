@@ -41,7 +41,7 @@ typedef struct
   AfrpcPeer *template;       /* (nullable) (owned): what it is being forked from, until that has answered */
   GError *template_failure;  /* (nullable): that is gone, and another like it would fail in this way */
   GQueue forks;              /* (element-type AfrpcPeer) (owned) being forked from this one, in order */
-  gboolean asks_again;       /* on a second start: they are asked for again, each at its place among the steps */
+  gboolean is_replaying;     /* on a second start: they are asked for again, each at its place among the steps */
   AfrpcPeer *reaper;         /* (nullable) (owned): whose child it is, and who tells how it ended */
   GPtrArray *reaped_for;     /* (element-type AfrpcPeer) (not owned) whose reaper this one is */
 } AfrpcBirth;

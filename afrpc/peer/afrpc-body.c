@@ -55,7 +55,7 @@ set_state (AfrpcBody      *self,
 void
 afrpc_body_init (AfrpcBody *self)
 {
-  *self = (AfrpcBody) { .spawned.pidfd = -1, .tail.fd = -1, .reap_deadline = AFRPC_DEADLINES_NEVER };
+  *self = (AfrpcBody) { .spawned.pidfd = -1, .standard_error.fd = -1, .reap_deadline = AFRPC_DEADLINES_NEVER };
 }
 
 /* Whether a child of this program is another body's already. */
@@ -99,7 +99,7 @@ forget_spawned (AfrpcBody *self)
 void
 afrpc_body_clear (AfrpcBody *self)
 {
-  afrpc_tail_clear (&self->tail);
+  afrpc_stderr_clear (&self->standard_error);
   forget_spawned (self);
   g_clear_pointer (&self->exit, afrpc_exit_unref);
 }
@@ -227,8 +227,8 @@ afrpc_body_set_exit (AfrpcBody              *self,
   set_state (self, AFRPC_BODY_ENDED);
   self->reap_deadline = AFRPC_DEADLINES_NEVER;
 
-  afrpc_tail_read (&self->tail);
-  text = afrpc_tail_dup (&self->tail, &n_recent);
+  afrpc_stderr_read (&self->standard_error);
+  text = afrpc_stderr_dup (&self->standard_error, &n_recent);
   self->exit = afrpc_exit_new (self->pid, status, was_killed, &self->limits, text, n_recent);
 }
 

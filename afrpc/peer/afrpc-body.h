@@ -8,7 +8,7 @@
 #include "afrpc-exit.h"
 #include "peer/afrpc-deadlines.h"
 #include "peer/afrpc-limits.h"
-#include "peer/afrpc-tail.h"
+#include "peer/afrpc-stderr.h"
 #include "os/afrpc-spawn.h"
 
 G_BEGIN_DECLS
@@ -35,7 +35,7 @@ typedef struct
   guint64 signals_sent;   /* bits: 1 << number */
   int kill_signum;        /* 0, or what to send as soon as there is a process, and it is known which */
   AfrpcLimits limits;
-  AfrpcTail tail;
+  AfrpcStderr standard_error;
   gint64 reap_deadline;   /* when to ask for its end next; AFRPC_DEADLINES_NEVER: its pidfd tells */
   AfrpcExit *exit;        /* (nullable): once it has ended */
 } AfrpcBody;

@@ -49,8 +49,8 @@ send_steps (AfrpcPeer *peer,
       const AfrpcBirthStep *step = self->steps->pdata[i];
       int fd;
 
-      if (self->asks_again)
-        afrpc_birth_ask_again (peer, i);
+      if (self->is_replaying)
+        afrpc_birth_replay_forks (peer, i);
       fd = step->fd >= 0 ? fcntl (step->fd, F_DUPFD_CLOEXEC, 0) : -1;
       if (step->fd >= 0 && fd < 0)
         afrpc_peer_fail (peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN, "copying a file descriptor: %s",
@@ -58,8 +58,8 @@ send_steps (AfrpcPeer *peer,
       else
         afrpc_link_prepare (&peer->talk.link, step->kind, step->value, &fd, fd >= 0 ? 1 : 0);
     }
-  if (self->asks_again)
-    afrpc_birth_ask_again (peer, self->steps->len);
+  if (self->is_replaying)
+    afrpc_birth_replay_forks (peer, self->steps->len);
   self->is_begun = TRUE;
 }
 
@@ -192,7 +192,7 @@ afrpc_birth_run (AfrpcPeer *peer,
   if (self->orphan_policy != AFRPC_ORPHAN_POLICY_END)
     {
       g_variant_dict_insert (&dict, "orphan", "y", self->orphan_policy);
-      g_variant_lookup (options, "async", "b", &link->dismisses);
+      g_variant_lookup (options, "async", "b", &link->announces_close);
     }
 
   /* With nothing in between, one message says it all. */

@@ -162,7 +162,7 @@ afrpc_peer_call (AfrpcPeer          *self,
 
   /* It was idle: what it wrote before says nothing of what it does now. */
   if (self->talk.link.n_pending == 1)
-    afrpc_tail_mark (&self->body.tail);
+    afrpc_stderr_mark (&self->body.standard_error);
   if (timeout_ms > 0)
     {
       const gint64 at = g_get_monotonic_time () + (gint64) timeout_ms * 1000;
@@ -258,21 +258,21 @@ take_what_arrived (AfrpcPeer      *self,
   AfrpcTransport *transport = &self->talk.link.transport;
   int n = 0;
 
-  if (!self->looks_again)
+  if (!self->is_catching_up)
     {
-      self->looks_again = TRUE;
+      self->is_catching_up = TRUE;
       if (!afrpc_talk_is_silent (&self->talk) && transport->in_fd >= 0)
         ioctl (transport->in_fd, FIONREAD, &n);
-      self->looks_until = transport->reader.position + n;
+      self->catches_up_to = transport->reader.position + n;
     }
-  while (!afrpc_talk_is_silent (&self->talk) && !self->has_backlog && transport->reader.position < self->looks_until)
+  while (!afrpc_talk_is_silent (&self->talk) && !self->has_backlog && transport->reader.position < self->catches_up_to)
     {
       afrpc_inbox_read (self);
       afrpc_inbox_take (self, mode);
     }
   if (self->has_backlog)
     return FALSE;
-  self->looks_again = FALSE;
+  self->is_catching_up = FALSE;
 
   return TRUE;
 }
@@ -284,7 +284,7 @@ expire_calls (AfrpcPeer      *self,
 {
   guint64 serial;
 
-  if (!self->looks_again && (self->deadlines.n == 0 || afrpc_deadlines_next (&self->deadlines) > now))
+  if (!self->is_catching_up && (self->deadlines.n == 0 || afrpc_deadlines_next (&self->deadlines) > now))
     return;
   if (!take_what_arrived (self, mode))
     return;

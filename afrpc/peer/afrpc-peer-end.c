@@ -281,7 +281,7 @@ afrpc_peer_decide_end (AfrpcPeer *self)
           afrpc_news_push (&self->news, AFRPC_NEWS_EXITED);
           decide_closed (self);
           afrpc_link_clear (&self->talk.link);
-          afrpc_tail_clear (&self->body.tail);
+          afrpc_stderr_clear (&self->body.standard_error);
           afrpc_source_activate (&self->member);
           afrpc_source_unwatch (&self->member);
         }

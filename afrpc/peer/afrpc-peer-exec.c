@@ -116,13 +116,13 @@ afrpc_birth_open_stdio (AfrpcPeer   *peer,
           if (pipe2 (fds, O_CLOEXEC) != 0)
             return set_system_error (error, "making a pipe for standard error");
           fcntl (fds[0], F_SETFL, O_NONBLOCK);
-          afrpc_tail_clear (&peer->body.tail);
-          peer->body.tail.fd = fds[0];
-          peer->body.tail.pass_on = peer->birth.stdio[i] == AFRPC_STDIO_TEE;
+          afrpc_stderr_clear (&peer->body.standard_error);
+          peer->body.standard_error.fd = fds[0];
+          peer->body.standard_error.pass_on = peer->birth.stdio[i] == AFRPC_STDIO_TEE;
           if (peer->birth.stdio[i] == AFRPC_STDIO_LOG)
             {
-              peer->body.tail.line = log_line;
-              peer->body.tail.line_data = peer;
+              peer->body.standard_error.line = log_line;
+              peer->body.standard_error.line_data = peer;
             }
           stdio[i] = fds[1];
         }

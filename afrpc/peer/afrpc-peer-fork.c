@@ -104,18 +104,18 @@ ask (AfrpcPeer  *peer,
 
 /* Queues what was queued before a second start. */
 static void
-begin_again (AfrpcPeer *peer)
+replay (AfrpcPeer *peer)
 {
   if (!peer->birth.is_begun)
     return;
 
   peer->birth.is_begun = FALSE;
-  peer->birth.asks_again = TRUE;
+  peer->birth.is_replaying = TRUE;
   if (peer->birth.run_options != NULL)
     afrpc_birth_run (peer, peer->birth.run_options);
   else
     afrpc_birth_begin (peer);
-  peer->birth.asks_again = FALSE;
+  peer->birth.is_replaying = FALSE;
 }
 
 /* Has @peer, which is new, forked from @template. */
@@ -144,7 +144,7 @@ afrpc_birth_ask_template (AfrpcPeer *peer,
 /* The template starts for the second time: what was asked of it after its first @n_steps steps is asked again. Nobody
  * had got the other end of the socket, so there is a new one. */
 void
-afrpc_birth_ask_again (AfrpcPeer *template,
+afrpc_birth_replay_forks (AfrpcPeer *template,
                        guint      n_steps)
 {
   for (GList *l = template->birth.forks.head; l != NULL; l = l->next)
@@ -167,7 +167,7 @@ afrpc_birth_ask_again (AfrpcPeer *template,
         }
       afrpc_link_ask_sender (&peer->talk.link);
       afrpc_link_prepare (&template->talk.link, AFRPC_FRAME_FORK, NULL, &other, 1);
-      begin_again (peer);
+      replay (peer);
     }
 }
 
@@ -251,7 +251,7 @@ exec_instead (AfrpcPeer *peer,
   afrpc_talk_restart (&peer->talk);
   decide_lost (peer, lost);
   peer->birth.n_inherited = 0;
-  begin_again (peer);
+  replay (peer);
   if (peer->talk.state == AFRPC_TALK_CLOSING)
     afrpc_link_close (&peer->talk.link);
   if (peer->birth.is_tried)

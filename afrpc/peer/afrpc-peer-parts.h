@@ -42,8 +42,8 @@ struct _AfrpcPeer
   AfrpcDeadlines deadlines; /* of calls */
   gint64 exit_deadline;     /* when a process that should have ended is killed */
   gboolean has_backlog;     /* a slice ended before everything was taken, or somebody who was told runs a main loop */
-  gboolean looks_again;     /* a time limit has passed: what has arrived is read before anything is given up */
-  guint64 looks_until;      /* and up to here, as the connection counts what it has read */
+  gboolean is_catching_up;     /* a time limit has passed: what has arrived is read before anything is given up */
+  guint64 catches_up_to;      /* and up to here, as the connection counts what it has read */
 
   GTask *connection_task;   /* (nullable): waits for the connection: to a function that takes it, or to give away */
   GPtrArray *exit_tasks;    /* (element-type GTask) */

@@ -64,7 +64,7 @@ afrpc_peer_update_watch (AfrpcPeer *self)
   afrpc_source_poll (&self->member, &self->member.socket, listens ? transport->in_fd : -1,
                      is_stuck ? G_IO_IN | G_IO_OUT : G_IO_IN);
   afrpc_source_poll (&self->member, &self->member.pidfd, asks ? self->body.spawned.pidfd : -1, G_IO_IN);
-  afrpc_source_poll (&self->member, &self->member.standard_error, self->body.tail.fd, G_IO_IN);
+  afrpc_source_poll (&self->member, &self->member.standard_error, self->body.standard_error.fd, G_IO_IN);
 }
 
 void
@@ -139,7 +139,7 @@ give (AfrpcPeer *self)
 static gboolean
 needs_dispatch (AfrpcPeer *self)
 {
-  return !afrpc_news_is_empty (&self->news) || self->has_backlog || !self->birth.is_tried || self->looks_again ||
+  return !afrpc_news_is_empty (&self->news) || self->has_backlog || !self->birth.is_tried || self->is_catching_up ||
          g_atomic_int_get (&self->drops) != 0 || (self->is_dropped && afrpc_peer_is_abandoned (self)) || afrpc_peer_has_to_decide (self) || can_give (self);
 }
 
@@ -147,7 +147,7 @@ needs_dispatch (AfrpcPeer *self)
 gboolean
 afrpc_peer_before_wait (AfrpcPeer *self)
 {
-  if (afrpc_talk_has_words (&self->talk))
+  if (afrpc_talk_has_output (&self->talk))
     afrpc_peer_flush (self);
 
   return needs_dispatch (self);
@@ -163,8 +163,8 @@ begin_turn (AfrpcPeer *self)
     afrpc_birth_start (self);
   if (self->member.standard_error.revents != 0)
     {
-      afrpc_tail_read (&self->body.tail);
-      if (self->body.tail.fd < 0)
+      afrpc_stderr_read (&self->body.standard_error);
+      if (self->body.standard_error.fd < 0)
         afrpc_peer_update_watch (self);
     }
 }
@@ -173,7 +173,7 @@ begin_turn (AfrpcPeer *self)
 static void
 leave_rest (AfrpcPeer *self)
 {
-  if (needs_dispatch (self) || afrpc_talk_has_words (&self->talk))
+  if (needs_dispatch (self) || afrpc_talk_has_output (&self->talk))
     afrpc_source_activate (&self->member);
 }
 
@@ -202,7 +202,7 @@ afrpc_peer_dispatch (AfrpcPeer *self,
     afrpc_peer_flush (self);
   if (pidfd != 0)
     afrpc_peer_reap (self, now);
-  if (afrpc_peer_get_deadline (self) <= now || self->looks_again)
+  if (afrpc_peer_get_deadline (self) <= now || self->is_catching_up)
     afrpc_peer_expire (self, now, AFRPC_INBOX_TELL);
   afrpc_peer_decide_end (self);
   if (!afrpc_news_is_empty (&self->news) && !self->has_backlog)
@@ -235,7 +235,7 @@ keep_turn (AfrpcPeer *self,
     }
 
   begin_turn (self);
-  if (afrpc_talk_has_words (&self->talk))
+  if (afrpc_talk_has_output (&self->talk))
     afrpc_peer_flush (self);
   if (!self->has_backlog && ((self->member.socket.revents & ~G_IO_OUT) != 0 || self->body.state == AFRPC_BODY_ENDED))
     {

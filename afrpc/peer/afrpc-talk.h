@@ -97,7 +97,7 @@ afrpc_talk_is_connected (const AfrpcTalk *self)
 
 /* Whether there is something to write. */
 static inline gboolean
-afrpc_talk_has_words (const AfrpcTalk *self)
+afrpc_talk_has_output (const AfrpcTalk *self)
 {
   return !afrpc_talk_is_silent (self) &&
          (afrpc_transport_get_queued (&self->link.transport) > 0 || (self->link.closing && !self->link.sending_ended));

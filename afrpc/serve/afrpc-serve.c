@@ -371,7 +371,7 @@ take_frame (AfrpcSession *self)
           return step;
         break;
 
-      case AFRPC_FRAME_DISMISS:
+      case AFRPC_FRAME_CLOSE:
         self->was_closed = TRUE;
         return step;
 

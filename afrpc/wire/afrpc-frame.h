@@ -70,7 +70,7 @@ typedef enum
   AFRPC_FRAME_SURROUNDINGS = 17, /* a{sv}; standard streams */
 
   /* To an async worker that would live on if its parent died: it has been closed instead. */
-  AFRPC_FRAME_DISMISS = 18,
+  AFRPC_FRAME_CLOSE = 18,
 
   /* From a process that was forked otherwise, and has to reap its children itself. */
   AFRPC_FRAME_EXITED = 19, /* (uiib): pid, status, signal, core dumped */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "peer/afrpc-tail.h"
+#include "peer/afrpc-stderr.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,17 +12,17 @@
 /* A tail, and what writes to it. */
 typedef struct
 {
-  AfrpcTail tail;
+  AfrpcStderr tail;
   int fd;
   GString *written;
 } Source;
 
 static char *
-tail_dup (AfrpcTail *tail)
+tail_dup (AfrpcStderr *tail)
 {
   gsize n_recent;
 
-  return afrpc_tail_dup (tail, &n_recent);
+  return afrpc_stderr_dup (tail, &n_recent);
 }
 
 static void
@@ -49,7 +49,7 @@ static void
 source_clear (Source *self)
 {
   source_close (self);
-  afrpc_tail_clear (&self->tail);
+  afrpc_stderr_clear (&self->tail);
   g_assert_cmpint (self->tail.fd, ==, -1);
   g_string_free (self->written, TRUE);
 }
@@ -75,12 +75,12 @@ expect (const GString *written)
   const char *start = written->str, *end = written->str + written->len;
   char *text;
 
-  if (written->len > AFRPC_TAIL_SIZE)
+  if (written->len > AFRPC_STDERR_SIZE)
     {
       const char *line;
 
-      start = end - AFRPC_TAIL_SIZE;
-      line = memchr (start, '\n', AFRPC_TAIL_SIZE);
+      start = end - AFRPC_STDERR_SIZE;
+      line = memchr (start, '\n', AFRPC_STDERR_SIZE);
       if (line != NULL && line + 1 < end)
         start = line + 1;
     }
@@ -110,14 +110,14 @@ check_text (const char *text,
 
   source_init (&source);
   source_write (&source, text, -1);
-  afrpc_tail_read (&source.tail);
+  afrpc_stderr_read (&source.tail);
   tail = tail_dup (&source.tail);
   g_assert_cmpstr (tail, ==, expected);
   source_check (&source);
 }
 
 static void
-test_tail_short (void)
+test_stderr_short (void)
 {
   g_test_summary ("What is short is kept whole, without the line break at its end");
   check_text ("", "");
@@ -129,7 +129,7 @@ test_tail_short (void)
 }
 
 static void
-test_tail_nul (void)
+test_stderr_nul (void)
 {
   g_auto(Source) source = { 0 };
   g_autofree char *tail = NULL;
@@ -137,7 +137,7 @@ test_tail_nul (void)
   g_test_summary ("A NUL does not end the text");
   source_init (&source);
   source_write (&source, "\0a\0b\0", 5);
-  afrpc_tail_read (&source.tail);
+  afrpc_stderr_read (&source.tail);
   tail = tail_dup (&source.tail);
   g_assert_cmpstr (tail, ==, "?a?b?");
 }
@@ -154,14 +154,14 @@ check_lines (gsize line_size,
                        i % line_size == line_size - 1 ? '\n' : (char) ('a' + i / line_size % 26));
   source_init (&source);
   source_write (&source, text->str, text->len);
-  afrpc_tail_read (&source.tail);
+  afrpc_stderr_read (&source.tail);
   source_check (&source);
 }
 
 static void
-test_tail_sizes (void)
+test_stderr_sizes (void)
 {
-  const gsize size = AFRPC_TAIL_SIZE;
+  const gsize size = AFRPC_STDERR_SIZE;
 
   g_test_summary ("The last lines are kept, whole ones if some were lost");
   for (gsize total = size - 100; total < 2 * size + 100; total += 1 + total % 7)
@@ -169,14 +169,14 @@ test_tail_sizes (void)
       check_lines (10, total);
       check_lines (1000, total);
     }
-  check_lines (10, AFRPC_TAIL_SIZE);
-  check_lines (AFRPC_TAIL_SIZE, AFRPC_TAIL_SIZE);
+  check_lines (10, AFRPC_STDERR_SIZE);
+  check_lines (AFRPC_STDERR_SIZE, AFRPC_STDERR_SIZE);
 }
 
 static void
-test_tail_long_line (void)
+test_stderr_long_line (void)
 {
-  const gsize sizes[] = { AFRPC_TAIL_SIZE, AFRPC_TAIL_SIZE + 1, 2 * AFRPC_TAIL_SIZE, 10000 };
+  const gsize sizes[] = { AFRPC_STDERR_SIZE, AFRPC_STDERR_SIZE + 1, 2 * AFRPC_STDERR_SIZE, 10000 };
 
   g_test_summary ("Of a line that is too long, its end is kept rather than nothing");
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
@@ -189,15 +189,15 @@ test_tail_long_line (void)
         source_init (&source);
         source_write (&source, line, -1);
         source_write (&source, "\n", n_breaks);
-        afrpc_tail_read (&source.tail);
+        afrpc_stderr_read (&source.tail);
         tail = tail_dup (&source.tail);
-        g_assert_cmpuint (strlen (tail), >=, AFRPC_TAIL_SIZE - 1);
+        g_assert_cmpuint (strlen (tail), >=, AFRPC_STDERR_SIZE - 1);
         source_check (&source);
       }
 }
 
 static void
-test_tail_random (void)
+test_stderr_random (void)
 {
   const guint n_rounds = g_test_thorough () ? 20000 : 500;
 
@@ -224,19 +224,19 @@ test_tail_random (void)
           source_write (&source, text, size);
           if (size_max > 50 || g_rand_int_range (rand, 0, 4) == 0)
             {
-              afrpc_tail_read (&source.tail);
+              afrpc_stderr_read (&source.tail);
               source_check (&source);
             }
         }
       source_close (&source);
-      afrpc_tail_read (&source.tail);
+      afrpc_stderr_read (&source.tail);
       source_check (&source);
       g_assert_cmpint (source.tail.fd, ==, -1);
     }
 }
 
 static void
-test_tail_slices (void)
+test_stderr_slices (void)
 {
   g_auto(Source) source = { 0 };
   g_autofree char *text = g_strnfill (200000, 'x');
@@ -250,7 +250,7 @@ test_tail_slices (void)
       return;
     }
   source_write (&source, text, -1);
-  afrpc_tail_read (&source.tail);
+  afrpc_stderr_read (&source.tail);
   g_assert_no_errno (ioctl (source.tail.fd, FIONREAD, &n));
   g_assert_cmpint (n, >, 50000);
   g_assert_cmpint (n, <, 199999);
@@ -258,7 +258,7 @@ test_tail_slices (void)
     {
       int before = n;
 
-      afrpc_tail_read (&source.tail);
+      afrpc_stderr_read (&source.tail);
       g_assert_no_errno (ioctl (source.tail.fd, FIONREAD, &n));
       g_assert_cmpint (n, <, before);
     }
@@ -266,7 +266,7 @@ test_tail_slices (void)
 }
 
 static void
-test_tail_end (void)
+test_stderr_end (void)
 {
   g_auto(Source) source = { 0 };
   int fd;
@@ -275,19 +275,19 @@ test_tail_end (void)
   source_init (&source);
   fd = source.tail.fd;
   source_write (&source, "one\ntwo\n", -1);
-  afrpc_tail_read (&source.tail);
+  afrpc_stderr_read (&source.tail);
   g_assert_cmpint (source.tail.fd, ==, fd);
-  afrpc_tail_read (&source.tail);
+  afrpc_stderr_read (&source.tail);
   g_assert_cmpint (source.tail.fd, ==, fd);
   source_write (&source, "three\n", -1);
   source_close (&source);
-  afrpc_tail_read (&source.tail);
+  afrpc_stderr_read (&source.tail);
   g_assert_cmpint (source.tail.fd, ==, -1);
   g_assert_cmpint (fcntl (fd, F_GETFD), ==, -1);
   g_assert_cmpint (errno, ==, EBADF);
-  afrpc_tail_read (&source.tail);
+  afrpc_stderr_read (&source.tail);
   source_check (&source);
-  afrpc_tail_clear (&source.tail);
+  afrpc_stderr_clear (&source.tail);
 }
 
 /* Reads @source with @stderr_fd as standard error. */
@@ -299,14 +299,14 @@ read_with_stderr (Source *source,
 
   g_assert_no_errno (before);
   g_assert_no_errno (dup2 (stderr_fd, STDERR_FILENO));
-  afrpc_tail_read (&source->tail);
+  afrpc_stderr_read (&source->tail);
   g_assert_no_errno (dup2 (before, STDERR_FILENO));
   close (before);
   close (stderr_fd);
 }
 
 static void
-test_tail_pass_on (gconstpointer data)
+test_stderr_pass_on (gconstpointer data)
 {
   const gboolean pass_on = GPOINTER_TO_INT (data);
   g_auto(Source) source = { 0 };
@@ -331,7 +331,7 @@ test_tail_pass_on (gconstpointer data)
 }
 
 static void
-test_tail_stderr_full (void)
+test_stderr_stderr_full (void)
 {
   g_auto(Source) source = { 0 };
 
@@ -349,16 +349,16 @@ main (int    argc,
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/tail/short", test_tail_short);
-  g_test_add_func ("/tail/nul", test_tail_nul);
-  g_test_add_func ("/tail/sizes", test_tail_sizes);
-  g_test_add_func ("/tail/long-line", test_tail_long_line);
-  g_test_add_func ("/tail/random", test_tail_random);
-  g_test_add_func ("/tail/slices", test_tail_slices);
-  g_test_add_func ("/tail/end", test_tail_end);
-  g_test_add_data_func ("/tail/pass-on/yes", GINT_TO_POINTER (TRUE), test_tail_pass_on);
-  g_test_add_data_func ("/tail/pass-on/no", GINT_TO_POINTER (FALSE), test_tail_pass_on);
-  g_test_add_func ("/tail/stderr-full", test_tail_stderr_full);
+  g_test_add_func ("/stderr/short", test_stderr_short);
+  g_test_add_func ("/stderr/nul", test_stderr_nul);
+  g_test_add_func ("/stderr/sizes", test_stderr_sizes);
+  g_test_add_func ("/stderr/long-line", test_stderr_long_line);
+  g_test_add_func ("/stderr/random", test_stderr_random);
+  g_test_add_func ("/stderr/slices", test_stderr_slices);
+  g_test_add_func ("/stderr/end", test_stderr_end);
+  g_test_add_data_func ("/stderr/pass-on/yes", GINT_TO_POINTER (TRUE), test_stderr_pass_on);
+  g_test_add_data_func ("/stderr/pass-on/no", GINT_TO_POINTER (FALSE), test_stderr_pass_on);
+  g_test_add_func ("/stderr/stderr-full", test_stderr_stderr_full);
 
   return g_test_run ();
 }

@@ -9,8 +9,8 @@
 
 G_BEGIN_DECLS
 
-#define AFRPC_TAIL_SIZE 4096u /* bytes kept */
-#define AFRPC_TAIL_LINE_MAX 4096u /* bytes; a longer line is told in pieces */
+#define AFRPC_STDERR_SIZE 4096u /* bytes kept */
+#define AFRPC_STDERR_LINE_MAX 4096u /* bytes; a longer line is told in pieces */
 
 typedef struct
 {
@@ -22,18 +22,18 @@ typedef struct
   gsize dropped;     /* bytes that could not be passed on, and have not been told of */
   gboolean cut;      /* there was more than is kept */
   gsize size;
-  gsize n_recent;    /* of these, the last that were read since afrpc_tail_mark () */
-  char *text;        /* (nullable): AFRPC_TAIL_SIZE bytes, once there was something */
-} AfrpcTail;
+  gsize n_recent;    /* of these, the last that were read since afrpc_stderr_mark () */
+  char *text;        /* (nullable): AFRPC_STDERR_SIZE bytes, once there was something */
+} AfrpcStderr;
 
-void     afrpc_tail_read  (AfrpcTail *self);
-char    *afrpc_tail_dup   (AfrpcTail *self,
+void     afrpc_stderr_read  (AfrpcStderr *self);
+char    *afrpc_stderr_dup   (AfrpcStderr *self,
                            gsize     *n_recent);
-void     afrpc_tail_clear (AfrpcTail *self);
+void     afrpc_stderr_clear (AfrpcStderr *self);
 
 /* What was read up to now is older than whatever the worker does next. */
 static inline void
-afrpc_tail_mark (AfrpcTail *self)
+afrpc_stderr_mark (AfrpcStderr *self)
 {
   self->n_recent = 0;
 }

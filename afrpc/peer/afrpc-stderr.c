@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "peer/afrpc-tail.h"
+#include "peer/afrpc-stderr.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -52,7 +52,7 @@ write_at_once (const char *text,
 }
 
 static void
-pass_on (AfrpcTail  *self,
+pass_on (AfrpcStderr  *self,
          const char *text,
          gsize       size)
 {
@@ -73,23 +73,23 @@ pass_on (AfrpcTail  *self,
 }
 
 static void
-keep (AfrpcTail  *self,
+keep (AfrpcStderr  *self,
       const char *text,
       gsize       size)
 {
   gsize kept;
 
   if (self->text == NULL)
-    self->text = g_malloc (AFRPC_TAIL_SIZE);
-  self->n_recent = MIN (self->n_recent + size, AFRPC_TAIL_SIZE);
-  if (size > AFRPC_TAIL_SIZE)
+    self->text = g_malloc (AFRPC_STDERR_SIZE);
+  self->n_recent = MIN (self->n_recent + size, AFRPC_STDERR_SIZE);
+  if (size > AFRPC_STDERR_SIZE)
     {
-      text += size - AFRPC_TAIL_SIZE;
-      size = AFRPC_TAIL_SIZE;
+      text += size - AFRPC_STDERR_SIZE;
+      size = AFRPC_STDERR_SIZE;
       self->cut = TRUE;
     }
 
-  kept = MIN (self->size, AFRPC_TAIL_SIZE - size);
+  kept = MIN (self->size, AFRPC_STDERR_SIZE - size);
   if (kept < self->size)
     self->cut = TRUE;
   memmove (self->text, self->text + self->size - kept, kept);
@@ -98,7 +98,7 @@ keep (AfrpcTail  *self,
 }
 
 static void
-tell_line (AfrpcTail *self)
+tell_line (AfrpcStderr *self)
 {
   g_autofree char *line = g_utf8_make_valid (self->begun->str, self->begun->len);
 
@@ -107,7 +107,7 @@ tell_line (AfrpcTail *self)
 }
 
 static void
-tell_lines (AfrpcTail  *self,
+tell_lines (AfrpcStderr  *self,
             const char *text,
             gsize       size)
 {
@@ -118,18 +118,18 @@ tell_lines (AfrpcTail  *self,
     {
       if (text[i] != '\n')
         g_string_append_c (self->begun, text[i] != '\0' ? text[i] : '?');
-      if (text[i] == '\n' || self->begun->len == AFRPC_TAIL_LINE_MAX)
+      if (text[i] == '\n' || self->begun->len == AFRPC_STDERR_LINE_MAX)
         tell_line (self);
     }
 }
 
 /* Reads what is there. */
 void
-afrpc_tail_read (AfrpcTail *self)
+afrpc_stderr_read (AfrpcStderr *self)
 {
   for (int i = 0; i < READS_MAX && self->fd >= 0; i++)
     {
-      char buffer[AFRPC_TAIL_SIZE];
+      char buffer[AFRPC_STDERR_SIZE];
       gssize n = read (self->fd, buffer, sizeof buffer);
 
       if (n < 0 && errno == EINTR)
@@ -154,9 +154,9 @@ afrpc_tail_read (AfrpcTail *self)
 }
 
 /* Returns: (transfer full): the last lines, whole ones if there was more than is kept; the last @n_recent (out)
- * characters of it were read since afrpc_tail_mark (). */
+ * characters of it were read since afrpc_stderr_mark (). */
 char *
-afrpc_tail_dup (AfrpcTail *self,
+afrpc_stderr_dup (AfrpcStderr *self,
                 gsize     *n_recent)
 {
   const char *start = self->text;
@@ -191,7 +191,7 @@ afrpc_tail_dup (AfrpcTail *self,
 }
 
 void
-afrpc_tail_clear (AfrpcTail *self)
+afrpc_stderr_clear (AfrpcStderr *self)
 {
   if (self->begun != NULL)
     g_string_free (g_steal_pointer (&self->begun), TRUE);
