@@ -403,7 +403,7 @@ afrpc_invocation_return_value (AfrpcInvocation *self,
   g_return_if_fail (!self->answered);
 
   if (afrpc_session_check_sender (self->session, value, G_STRFUNC))
-    answer (self, g_variant_ref_sink (value), NULL);
+    answer (self, afrpc_value_ref_sink (value), NULL);
 }
 
 /**

@@ -257,7 +257,7 @@ afrpc_session_send_progress (AfrpcSession    *self,
                              AfrpcServedCall *call,
                              GVariant        *value)
 {
-  g_autoptr(GVariant) sunk = g_variant_ref_sink (value);
+  g_autoptr(GVariant) sunk = afrpc_value_ref_sink (value);
 
   if ((call->flags & AFRPC_FRAME_FLAG_PROGRESS) == 0 || !afrpc_session_is_heard (self))
     return;
