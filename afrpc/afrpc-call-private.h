@@ -25,6 +25,9 @@ void          afrpc_call_watch        (AfrpcCall            *self,
                                        GCancellable         *cancellable);
 void          afrpc_call_cancel_unbegun (AfrpcCall          *self);
 gboolean      afrpc_call_is_cancelled (AfrpcCall            *self);
+void          afrpc_call_give_up      (AfrpcCall            *self,
+                                       AfrpcStarted          started,
+                                       GError               *error);
 void          afrpc_call_set_exit     (AfrpcCall            *self,
                                        AfrpcExit            *exit);
 void          afrpc_call_block        (AfrpcCall            *self,

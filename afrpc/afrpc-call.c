@@ -6,7 +6,7 @@
 #include "afrpc-call-options-private.h"
 #include "afrpc-call-private.h"
 #include "afrpc-call-wait-private.h"
-#include "afrpc-caller.h"
+#include "afrpc-caller-private.h"
 #include "afrpc-error.h"
 #include "afrpc-exit.h"
 #include "afrpc-process.h"
@@ -41,7 +41,7 @@ struct _AfrpcCall
 
   AfrpcPending pending;
   AfrpcCaller *caller;          /* (nullable) while it is not used */
-  GMainContext *context;        /* (nullable): of a caller that is none of ours */
+  GMainContext *context;        /* (nullable): of a caller whose calls wait in the main loop */
   AfrpcCallOptions *options;    /* (nullable) */
   gpointer tag;                 /* the method that made it */
   GAsyncReadyCallback callback; /* (nullable) */
@@ -49,6 +49,8 @@ struct _AfrpcCall
   GCancellable *cancellable;    /* (nullable) */
   gulong cancelled_id;
   gint is_cancelled;            /* atomic */
+  gboolean is_finished;         /* its outcome is as it is told */
+  gboolean is_given_up;         /* it was settled without whoever was to do it */
 
   gboolean is_used_again;       /* goes to the spare ones, if nobody else has a reference then */
   AfrpcCall *next_spare;        /* (nullable) */
@@ -284,7 +286,7 @@ release (AfrpcCall *self)
     }
   clear (self);
   self->pending = (AfrpcPending) { .funcs = self->pending.funcs };
-  self->is_cancelled = self->is_told = FALSE;
+  self->is_cancelled = self->is_told = self->is_finished = self->is_given_up = FALSE;
   self->next_spare = spare->first;
   spare->first = self;
   spare->n++;
@@ -328,10 +330,13 @@ pending_decide (AfrpcPending *pending,
                 GError       *error)
 {
   AfrpcCall *self = afrpc_call_of_pending (pending);
+  const AfrpcCallerInterface *iface = AFRPC_CALLER_GET_IFACE (self->caller);
 
   self->value = value;
   self->fds = fds;
   self->error = error;
+  if (error != NULL && self->exit == NULL && iface->get_exit != NULL)
+    afrpc_call_set_exit (self, iface->get_exit (self->caller));
 }
 
 /* Whatever has arrived, nobody wants it any more. */
@@ -373,6 +378,10 @@ add_label (AfrpcCall *self)
 static void
 finish_off (AfrpcCall *self)
 {
+  if (self->is_finished)
+    return;
+
+  self->is_finished = TRUE;
   drop_value (self);
   add_label (self);
   unwatch (self);
@@ -473,7 +482,7 @@ afrpc_call_take_outcome (AfrpcCall    *self,
   return g_steal_pointer (&self->value);
 }
 
-/* The caller is none of ours: what settles its calls runs in this context. */
+/* Its caller settles it from this context. */
 void
 afrpc_call_set_context (AfrpcCall *self)
 {
@@ -501,6 +510,13 @@ afrpc_call_set_exit (AfrpcCall *self,
   self->exit = exit != NULL ? afrpc_exit_ref (exit) : NULL;
 }
 
+/* Where its news comes. */
+static GMainContext *
+get_context (AfrpcCall *self)
+{
+  return self->context != NULL ? self->context : g_main_context_get_thread_default ();
+}
+
 /* Blocks until it has its outcome. @iface: the caller's */
 void
 afrpc_call_block (AfrpcCall            *self,
@@ -511,11 +527,89 @@ afrpc_call_block (AfrpcCall            *self,
       self->pending.is_awaited = TRUE;
       if (iface->wait != NULL)
         iface->wait (self->caller, self);
-      while (self->pending.state != AFRPC_PENDING_DECIDED && self->context != NULL)
-        g_main_context_iteration (self->context, TRUE);
+      while (self->pending.state != AFRPC_PENDING_DECIDED)
+        g_main_context_iteration (get_context (self), TRUE);
     }
   afrpc_peer_leave (&self->pending);
   finish_off (self);
+}
+
+/* In the hands of implementers */
+
+static gboolean
+tell_cb (gpointer data)
+{
+  AfrpcPending *pending = data;
+  GMainContext *context = g_source_get_context (g_main_current_source ());
+
+  g_main_context_push_thread_default (context);
+  pending->funcs->tell (pending);
+  g_main_context_pop_thread_default (context);
+
+  return G_SOURCE_REMOVE;
+}
+
+static void
+attach_idle (AfrpcCall      *self,
+             const char     *name,
+             GSourceFunc     func,
+             gpointer        data,
+             GDestroyNotify  destroy)
+{
+  g_autoptr(GSource) source = g_idle_source_new ();
+
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_static_name (source, name);
+  g_source_set_callback (source, func, data, destroy);
+  g_source_attach (source, get_context (self));
+}
+
+static void
+settle (AfrpcCall    *self,
+        AfrpcStarted  started,
+        GVariant     *value, /* (transfer full) (nullable) */
+        GUnixFDList  *fds,   /* (transfer full) (nullable) */
+        GError       *error) /* (transfer full) (nullable) */
+{
+  afrpc_pending_decide (&self->pending, started, value, fds, error);
+  if (!self->pending.is_awaited)
+    attach_idle (self, "[afrpc] call settled", tell_cb, &self->pending, NULL);
+  else if (self->context != NULL)
+    g_main_context_wakeup (self->context);
+}
+
+/* Settles a call that nobody has begun, or that cannot be told to end; its implementer may settle it all the same. */
+void
+afrpc_call_give_up (AfrpcCall    *self,
+                    AfrpcStarted  started,
+                    GError       *error) /* (transfer full) */
+{
+  self->is_given_up = TRUE;
+  settle (self, started, NULL, NULL, error);
+}
+
+static gboolean
+cancel_cb (gpointer data)
+{
+  AfrpcCall *self = data;
+
+  if (self->pending.state == AFRPC_PENDING_DECIDED)
+    return G_SOURCE_REMOVE;
+
+  if (AFRPC_CALLER_GET_IFACE (self->caller)->cancel != NULL)
+    AFRPC_CALLER_GET_IFACE (self->caller)->cancel (self->caller, self);
+  else
+    afrpc_call_give_up (self, AFRPC_STARTED_UNKNOWN,
+                        g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled"));
+
+  return G_SOURCE_REMOVE;
+}
+
+/* Has it cancelled from its context, whichever thread this is. */
+static void
+cancel_later (AfrpcCall *self)
+{
+  attach_idle (self, "[afrpc] call cancelled", cancel_cb, g_object_ref (self), g_object_unref);
 }
 
 /* What the program does with it */
@@ -612,7 +706,18 @@ afrpc_call_wait_sync (AfrpcCall     *self,
   g_return_val_if_fail (AFRPC_IS_CALL (self), NULL);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
 
-  if (self->pending.state != AFRPC_PENDING_DECIDED)
+  if (!afrpc_caller_may_use (self->caller, "waiting for a call"))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
+                   "another thread runs the main context that the call belongs to");
+      return NULL;
+    }
+  if (self->pending.state == AFRPC_PENDING_DECIDED)
+    finish_off (self);
+  /* In a main loop that is run by somebody who waits for the same. */
+  else if (self->pending.is_awaited)
+    afrpc_call_block (self, AFRPC_CALLER_GET_IFACE (self->caller));
+  else
     {
       self->pending.is_awaited = TRUE;
       if (cancellable != NULL && self->cancellable == NULL)
@@ -643,8 +748,12 @@ afrpc_call_cancel (AfrpcCall *self)
 {
   g_return_if_fail (AFRPC_IS_CALL (self));
 
-  if (g_atomic_int_compare_and_exchange (&self->is_cancelled, FALSE, TRUE) &&
-      AFRPC_CALLER_GET_IFACE (self->caller)->cancel != NULL)
+  if (!g_atomic_int_compare_and_exchange (&self->is_cancelled, FALSE, TRUE))
+    return;
+
+  if (self->context != NULL)
+    cancel_later (self);
+  else if (AFRPC_CALLER_GET_IFACE (self->caller)->cancel != NULL)
     AFRPC_CALLER_GET_IFACE (self->caller)->cancel (self->caller, self);
 }
 
@@ -784,34 +893,53 @@ afrpc_call_steal_fds (AfrpcCall *self)
 
 /* Implementers */
 
-static gboolean
-tell_cb (gpointer data)
+static void
+forward_progress_cb (AfrpcCaller *caller,
+                     GVariant    *progress,
+                     gpointer     call)
 {
-  AfrpcPending *pending = data;
-
-  pending->funcs->tell (pending);
-
-  return G_SOURCE_REMOVE;
+  afrpc_call_report_progress (call, progress);
 }
 
-static void
-settle (AfrpcCall    *self,
-        AfrpcStarted  started,
-        GVariant     *value,
-        GUnixFDList  *fds,
-        GError       *error)
+/**
+ * afrpc_call_forward_options:
+ * @self: a call that was begun
+ *
+ * Makes the options with which the call is handed on to another caller. For implementers of [iface@Afrpc.Caller].
+ *
+ * They say what those of the call say. If its progress is wanted, it comes to @self, as by
+ * [method@Afrpc.Call.report_progress]; the label is left out, because the error of @self has it. They may be changed
+ * until they are used.
+ *
+ * Returns: (transfer full): options
+ *
+ * Since: 1.0
+ */
+AfrpcCallOptions *
+afrpc_call_forward_options (AfrpcCall *self)
 {
-  g_autoptr(GSource) source = NULL;
+  AfrpcCallOptions *options = afrpc_call_options_new ();
+  const AfrpcCallOptions *own;
 
-  afrpc_pending_decide (&self->pending, started, value, fds, error);
-  if (self->pending.is_awaited)
-    return;
+  g_return_val_if_fail (AFRPC_IS_CALL (self), options);
 
-  source = g_idle_source_new ();
-  g_source_set_priority (source, G_PRIORITY_DEFAULT);
-  g_source_set_static_name (source, "[afrpc] call settled");
-  g_source_set_callback (source, tell_cb, &self->pending, NULL);
-  g_source_attach (source, self->context);
+  own = self->options;
+  if (own == NULL)
+    return options;
+
+  options->timeout_ms = own->timeout_ms;
+  options->execution_timeout_ms = own->execution_timeout_ms;
+  g_set_object (&options->fds, own->fds);
+  options->function = g_strdup (own->function);
+  options->idempotent = own->idempotent;
+  options->priority = own->priority;
+  options->affinity = g_strdup (own->affinity);
+  options->metadata = own->metadata != NULL ? g_variant_ref (own->metadata) : NULL;
+  if (own->progress != NULL)
+    afrpc_call_options_set_progress (options, own->progress_mode, forward_progress_cb, g_object_ref (self),
+                                     g_object_unref);
+
+  return options;
 }
 
 /**
@@ -834,14 +962,15 @@ afrpc_call_set_interrupted_func (void (*func) (void))
 
 /**
  * afrpc_call_return_value:
- * @self: (transfer full): a call that was begun
+ * @self: a call that was begun
  * @value: what the function returned; a floating reference is consumed
  * @fds: (nullable): file descriptors that come with @value
  *
  * Settles a call with its result. For implementers of [iface@Afrpc.Caller].
  *
- * Consumes the reference that [vfunc@Afrpc.Caller.begin] got. From the thread of the caller's main context only; the
- * callback comes later.
+ * May be used once for each call that [vfunc@Afrpc.Caller.begin] got, from the thread of the main context that was the
+ * thread-default one then, also in that function itself; whoever waits is told later. Of a call that was cancelled
+ * meanwhile, and of a caller without [vfunc@Afrpc.Caller.cancel], it does nothing.
  *
  * Since: 1.0
  */
@@ -852,16 +981,20 @@ afrpc_call_return_value (AfrpcCall   *self,
 {
   g_return_if_fail (AFRPC_IS_CALL (self));
   g_return_if_fail (value != NULL);
-  g_return_if_fail (self->pending.state != AFRPC_PENDING_DECIDED);
+  g_return_if_fail (fds == NULL || G_IS_UNIX_FD_LIST (fds));
+  g_return_if_fail (self->pending.state != AFRPC_PENDING_DECIDED || self->is_given_up);
 
-  settle (self, AFRPC_STARTED_YES, g_variant_ref_sink (value), fds != NULL ? g_object_ref (fds) : NULL, NULL);
+  if (self->is_given_up)
+    g_variant_unref (g_variant_ref_sink (value));
+  else
+    settle (self, AFRPC_STARTED_YES, g_variant_ref_sink (value), fds != NULL ? g_object_ref (fds) : NULL, NULL);
 }
 
 /**
  * afrpc_call_return_error:
- * @self: (transfer full): a call that was begun
- * @started: whether a worker had begun to run it
- * @error: why it failed
+ * @self: a call that was begun
+ * @started: whether a worker had begun to run it: %AFRPC_STARTED_NO only if it has not, and never will
+ * @error: why it failed, which stays the caller's
  *
  * Settles a call with an error. For implementers of [iface@Afrpc.Caller]; see [method@Afrpc.Call.return_value].
  *
@@ -874,9 +1007,10 @@ afrpc_call_return_error (AfrpcCall    *self,
 {
   g_return_if_fail (AFRPC_IS_CALL (self));
   g_return_if_fail (error != NULL);
-  g_return_if_fail (self->pending.state != AFRPC_PENDING_DECIDED);
+  g_return_if_fail (self->pending.state != AFRPC_PENDING_DECIDED || self->is_given_up);
 
-  settle (self, started, NULL, NULL, g_error_copy (error));
+  if (!self->is_given_up)
+    settle (self, started, NULL, NULL, g_error_copy (error));
 }
 
 /**
@@ -884,7 +1018,8 @@ afrpc_call_return_error (AfrpcCall    *self,
  * @self: a call that was begun
  * @progress: how far it has come; a floating reference is consumed
  *
- * Tells whoever wants to know how far the call has come. For implementers of [iface@Afrpc.Caller].
+ * Tells whoever wants to know how far the call has come: calls what [method@Afrpc.CallOptions.set_progress] was given,
+ * at once. For implementers of [iface@Afrpc.Caller]; does nothing if nobody wants to know, or the call has its outcome.
  *
  * Since: 1.0
  */
@@ -903,11 +1038,12 @@ afrpc_call_report_progress (AfrpcCall *self,
 
 /**
  * afrpc_call_set_process:
- * @self: a call
+ * @self: a call that was begun
  * @process: (nullable): who has it
  * @exit: (nullable): how that ended
  *
- * Says which process has the call, and how that ended. For implementers of [iface@Afrpc.Caller].
+ * Says which process has the call, and how that ended, for [method@Afrpc.Call.get_process] and
+ * [method@Afrpc.Call.get_exit]. For implementers of [iface@Afrpc.Caller], before they settle the call.
  *
  * Since: 1.0
  */

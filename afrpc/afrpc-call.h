@@ -52,6 +52,8 @@ void              afrpc_call_set_interrupted_func (void (*func) (void));
 
 /* For implementers of callers. */
 AFRPC_AVAILABLE_IN_1_0
+AfrpcCallOptions *afrpc_call_forward_options (AfrpcCall            *self) G_GNUC_WARN_UNUSED_RESULT;
+AFRPC_AVAILABLE_IN_1_0
 void              afrpc_call_return_value    (AfrpcCall            *self,
                                               GVariant             *value,
                                               GUnixFDList          *fds);

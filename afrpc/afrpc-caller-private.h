@@ -19,4 +19,7 @@ void     afrpc_caller_emit_error_told    (AfrpcCaller  *self,
                                           const GError *error,
                                           gboolean      was_told);
 
+gboolean afrpc_caller_may_use            (AfrpcCaller  *self,
+                                          const char   *what);
+
 G_END_DECLS

@@ -44,6 +44,59 @@
  * Since: 1.0
  */
 
+/**
+ * AfrpcCallerInterface::begin:
+ * @self: the caller
+ * @call: the call, of which it takes a reference if it keeps it beyond this function
+ * @args: the arguments, which are not floating; an empty tuple if there are none
+ * @options: (nullable): what the call carries besides
+ *
+ * Begins a call, which is settled sooner or later, or at once, with [method@Afrpc.Call.return_value] or
+ * [method@Afrpc.Call.return_error].
+ *
+ * A call that has been cancelled before does not come here. By default, it fails with %AFRPC_ERROR_NOT_SUPPORTED.
+ *
+ * Since: 1.0
+ */
+
+/**
+ * AfrpcCallerInterface::cancel:
+ * @self: the caller
+ * @call: a call that was begun, and has not been settled
+ *
+ * Nobody waits for the outcome any more: the call is to be settled soon, usually with %G_IO_ERROR_CANCELLED, and whether
+ * it was started; whatever value comes instead is dropped.
+ *
+ * Called from the main context in which the call was begun, whichever thread has cancelled it; but of a caller that has
+ * [vfunc@Afrpc.Caller.wait] directly from that thread. Without this function, a call that is cancelled fails at once,
+ * with %AFRPC_STARTED_UNKNOWN.
+ *
+ * Since: 1.0
+ */
+
+/**
+ * AfrpcCallerInterface::wait:
+ * @self: the caller
+ * @call: a call that was begun
+ *
+ * Blocks until the call is settled, for [method@Afrpc.Caller.call_sync] and the like. Without this function, these run
+ * the main context in which the call was begun.
+ *
+ * Since: 1.0
+ */
+
+/**
+ * AfrpcCallerInterface::get_process:
+ * @self: the caller
+ *
+ * Gets the process that has all calls, for [method@Afrpc.Call.get_process]. A caller of which that cannot be said does
+ * without this function, and uses [method@Afrpc.Call.set_process].
+ *
+ * Returns: (transfer none): the process
+ *
+ * Since: 1.0
+ */
+
 enum
 {
   SIGNAL_EVENT,
@@ -54,12 +107,166 @@ enum
 
 static guint signals[N_SIGNALS];
 
+static GQuark destroyed_quark; /* marks a caller that is none of ours, and has been destroyed */
+
 G_DEFINE_INTERFACE (AfrpcCaller, afrpc_caller, G_TYPE_OBJECT)
+
+/* What an implementation does that leaves it out */
+
+static void
+begin_default (AfrpcCaller      *self,
+               AfrpcCall        *call,
+               GVariant         *args,
+               AfrpcCallOptions *options)
+{
+  g_autoptr(GError) error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED, "a %s makes no calls",
+                                         G_OBJECT_TYPE_NAME (self));
+
+  afrpc_call_return_error (call, AFRPC_STARTED_NO, error);
+}
+
+/* However that is emitted. */
+static void
+destroyed_cb (AfrpcCaller *self)
+{
+  if (AFRPC_CALLER_GET_IFACE (self)->may_use == NULL)
+    g_object_set_qdata (G_OBJECT (self), destroyed_quark, self);
+}
+
+static gboolean
+is_destroyed (AfrpcCaller *self)
+{
+  return g_object_get_qdata (G_OBJECT (self), destroyed_quark) != NULL;
+}
+
+static void
+close_default (AfrpcCaller *self)
+{
+  if (!is_destroyed (self))
+    afrpc_caller_emit_destroyed (self);
+}
+
+static void close_over_cb (AfrpcCaller *self,
+                           GTask       *task);
+
+/* Neither its end nor its cancelling is waited for any more. */
+static void
+stop_waiting (GTask *task) /* (transfer full) */
+{
+  g_task_set_task_data (task, NULL, NULL);
+  g_signal_handlers_disconnect_by_func (g_task_get_source_object (task), close_over_cb, task);
+  g_object_unref (task);
+}
+
+static void
+close_over_cb (AfrpcCaller *self,
+               GTask       *task)
+{
+  g_task_return_boolean (task, TRUE);
+  stop_waiting (task);
+}
+
+static gboolean
+close_cancelled_cb (GCancellable *cancellable,
+                    gpointer      task)
+{
+  g_task_return_error_if_cancelled (task);
+  stop_waiting (task);
+
+  return G_SOURCE_REMOVE;
+}
+
+static void
+destroy_source (gpointer source)
+{
+  g_source_destroy (source);
+  g_source_unref (source);
+}
+
+static void
+close_async_default (AfrpcCaller         *self,
+                     GCancellable        *cancellable,
+                     GAsyncReadyCallback  callback,
+                     gpointer             user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+
+  g_task_set_source_tag (task, close_async_default);
+  g_task_set_check_cancellable (task, FALSE);
+  if (is_destroyed (self))
+    {
+      g_task_return_boolean (task, TRUE);
+      return;
+    }
+
+  g_signal_connect (self, "destroyed", G_CALLBACK (close_over_cb), g_object_ref (task));
+  if (cancellable != NULL)
+    {
+      GSource *source = g_cancellable_source_new (cancellable);
+
+      g_source_set_static_name (source, "[afrpc] close cancelled");
+      g_source_set_callback (source, G_SOURCE_FUNC (close_cancelled_cb), task, NULL);
+      g_source_attach (source, g_task_get_context (task));
+      g_task_set_task_data (task, source, destroy_source);
+    }
+  afrpc_caller_close (self);
+}
+
+static gboolean
+close_finish_default (AfrpcCaller   *self,
+                      GAsyncResult  *result,
+                      GError       **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  g_return_val_if_fail (g_async_result_is_tagged (result, close_async_default), FALSE);
+
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+static void
+wake_up_cb (GCancellable *cancellable,
+            gpointer      context)
+{
+  g_main_context_wakeup (context);
+}
+
+static gboolean
+close_sync_default (AfrpcCaller   *self,
+                    GCancellable  *cancellable,
+                    GError       **error)
+{
+  GMainContext *context = g_main_context_get_thread_default ();
+  gulong id = 0;
+
+  if (cancellable != NULL)
+    id = g_signal_connect (cancellable, "cancelled", G_CALLBACK (wake_up_cb), context);
+  afrpc_caller_close (self);
+  while (!is_destroyed (self) && !g_cancellable_is_cancelled (cancellable))
+    g_main_context_iteration (context, TRUE);
+  if (id != 0)
+    g_signal_handler_disconnect (cancellable, id);
+
+  return is_destroyed (self) || !g_cancellable_set_error_if_cancelled (cancellable, error);
+}
+
+static void
+kill_default (AfrpcCaller *self)
+{
+  afrpc_caller_close (self);
+}
 
 static void
 afrpc_caller_default_init (AfrpcCallerInterface *iface)
 {
   const GType type = G_TYPE_FROM_INTERFACE (iface);
+
+  destroyed_quark = g_quark_from_static_string ("afrpc-caller-destroyed");
+  iface->begin = begin_default;
+  iface->close = close_default;
+  iface->close_async = close_async_default;
+  iface->close_finish = close_finish_default;
+  iface->close_sync = close_sync_default;
+  iface->kill = kill_default;
 
   /**
    * AfrpcCaller::event:
@@ -109,7 +316,8 @@ afrpc_caller_default_init (AfrpcCallerInterface *iface)
    * Since: 1.0
    */
   signals[SIGNAL_DESTROYED] =
-    g_signal_new ("destroyed", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 0);
+    g_signal_new_class_handler ("destroyed", type, G_SIGNAL_RUN_FIRST, G_CALLBACK (destroyed_cb), NULL, NULL, NULL,
+                                G_TYPE_NONE, 0);
 }
 
 /* Signals */
@@ -248,6 +456,16 @@ afrpc_caller_emit_destroyed (AfrpcCaller *self)
   g_signal_emit (self, signals[SIGNAL_DESTROYED], 0);
 }
 
+/* Whether the calling thread may; otherwise says so. */
+gboolean
+afrpc_caller_may_use (AfrpcCaller *self,
+                      const char  *what)
+{
+  const AfrpcCallerInterface *iface = AFRPC_CALLER_GET_IFACE (self);
+
+  return iface->may_use == NULL || iface->may_use (self, what);
+}
+
 /* Calls */
 
 /* What is a caller has the interface: to look for that is all the check that it takes. */
@@ -272,7 +490,11 @@ begin (AfrpcCaller      *self,
     afrpc_call_set_context (call);
   if (g_cancellable_is_cancelled (cancellable))
     afrpc_call_cancel_unbegun (call);
-  iface->begin (self, call, sunk, options);
+  if (G_UNLIKELY (iface->may_use == NULL && afrpc_call_is_cancelled (call)))
+    afrpc_call_give_up (call, AFRPC_STARTED_NO,
+                        g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled"));
+  else
+    iface->begin (self, call, sunk, options);
   if (cancellable != NULL)
     afrpc_call_watch (call, cancellable);
   g_variant_unref (sunk);

@@ -12,18 +12,17 @@ G_BEGIN_DECLS
 /**
  * AfrpcCallerInterface:
  * @parent_iface: the parent interface
- * @begin: begins a call with arguments (never floating) and options, and consumes the reference to it: it is settled
- *   sooner or later with [method@Afrpc.Call.return_value] or [method@Afrpc.Call.return_error]
- * @cancel: (nullable): nobody waits for the call any more; from any thread
- * @wait: (nullable): blocks until the call is settled; %NULL iterates the main context
+ * @begin: begins a call, see [vfunc@Afrpc.Caller.begin]
+ * @cancel: (nullable): nobody waits for the call any more, see [vfunc@Afrpc.Caller.cancel]
+ * @wait: (nullable): blocks until the call is settled, see [vfunc@Afrpc.Caller.wait]
  * @get_process: (nullable): the process, if there is one for all calls
- * @close: makes no more calls, and ends once those that were made are settled
- * @close_async: the same, and waits for the end
- * @close_finish: gets the result of @close_async
- * @close_sync: the same, and blocks until the end
- * @kill: ends at once
+ * @close: (nullable): makes no more calls, and ends once those that were made are settled
+ * @close_async: (nullable): the same, and waits for the end; by default for [signal@Afrpc.Caller::destroyed]
+ * @close_finish: (nullable): gets the result of @close_async
+ * @close_sync: (nullable): the same, and blocks until the end; by default it runs the main context
+ * @kill: (nullable): ends at once; by default it closes
  *
- * What an implementation of [iface@Afrpc.Caller] has.
+ * What an implementation of [iface@Afrpc.Caller] has. Only @begin is needed.
  *
  * Since: 1.0
  */
@@ -54,6 +53,9 @@ struct _AfrpcCallerInterface
   void          (* kill)         (AfrpcCaller          *self);
 
   /*< private >*/
+  gboolean      (* may_use)      (AfrpcCaller          *self,
+                                  const char           *what);
+  AfrpcExit    *(* get_exit)     (AfrpcCaller          *self);
   gpointer padding[6];
 };
 

@@ -151,6 +151,19 @@ afrpc_proxy_get_caller_process (AfrpcCaller *caller)
   return AFRPC_PROXY (caller)->process;
 }
 
+static gboolean
+afrpc_proxy_may_use (AfrpcCaller *caller,
+                     const char  *what)
+{
+  return afrpc_peer_check_thread (AFRPC_PROXY (caller)->peer, what);
+}
+
+static AfrpcExit *
+afrpc_proxy_get_exit (AfrpcCaller *caller)
+{
+  return afrpc_peer_get_exit (AFRPC_PROXY (caller)->peer);
+}
+
 static void
 afrpc_proxy_close (AfrpcCaller *caller)
 {
@@ -219,6 +232,8 @@ afrpc_proxy_caller_init (AfrpcCallerInterface *iface)
   iface->cancel = afrpc_proxy_cancel;
   iface->wait = afrpc_proxy_wait;
   iface->get_process = afrpc_proxy_get_caller_process;
+  iface->may_use = afrpc_proxy_may_use;
+  iface->get_exit = afrpc_proxy_get_exit;
   iface->close = afrpc_proxy_close;
   iface->close_async = afrpc_proxy_close_async;
   iface->close_finish = afrpc_proxy_close_finish;

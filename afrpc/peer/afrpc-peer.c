@@ -277,6 +277,13 @@ afrpc_peer_get_pid (AfrpcPeer *self)
   return self->body.pid;
 }
 
+/* Returns: (nullable): how the process ended, if it has */
+AfrpcExit *
+afrpc_peer_get_exit (AfrpcPeer *self)
+{
+  return self->body.exit;
+}
+
 AfrpcStart
 afrpc_peer_get_start (AfrpcPeer *self)
 {
