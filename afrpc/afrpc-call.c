@@ -330,13 +330,17 @@ pending_decide (AfrpcPending *pending,
                 GError       *error)
 {
   AfrpcCall *self = afrpc_call_of_pending (pending);
-  const AfrpcCallerInterface *iface = AFRPC_CALLER_GET_IFACE (self->caller);
 
   self->value = value;
   self->fds = fds;
   self->error = error;
-  if (error != NULL && self->exit == NULL && iface->get_exit != NULL)
-    afrpc_call_set_exit (self, iface->get_exit (self->caller));
+  if (error != NULL && self->exit == NULL)
+    {
+      const AfrpcCallerOwn *own = AFRPC_CALLER_GET_IFACE (self->caller)->own;
+
+      if (own != NULL)
+        afrpc_call_set_exit (self, own->get_exit (self->caller));
+    }
 }
 
 /* Whatever has arrived, nobody wants it any more. */

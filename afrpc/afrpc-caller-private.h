@@ -9,6 +9,14 @@ G_BEGIN_DECLS
 
 #define AFRPC_CALLER_EVENT_VALUES 4 /* of the signal: the caller, and its three arguments */
 
+/* What a caller of our own has besides: the interface's own points to it. */
+typedef struct
+{
+  gboolean   (*may_use)  (AfrpcCaller *self,
+                          const char  *what);
+  AfrpcExit *(*get_exit) (AfrpcCaller *self);
+} AfrpcCallerOwn;
+
 gboolean afrpc_caller_begin_events       (AfrpcCaller  *self,
                                           AfrpcProcess *from,
                                           GValue        values[AFRPC_CALLER_EVENT_VALUES]);

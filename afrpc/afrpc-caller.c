@@ -129,7 +129,7 @@ begin_default (AfrpcCaller      *self,
 static void
 destroyed_cb (AfrpcCaller *self)
 {
-  if (AFRPC_CALLER_GET_IFACE (self)->may_use == NULL)
+  if (AFRPC_CALLER_GET_IFACE (self)->own == NULL)
     g_object_set_qdata (G_OBJECT (self), destroyed_quark, self);
 }
 
@@ -461,9 +461,9 @@ gboolean
 afrpc_caller_may_use (AfrpcCaller *self,
                       const char  *what)
 {
-  const AfrpcCallerInterface *iface = AFRPC_CALLER_GET_IFACE (self);
+  const AfrpcCallerOwn *own = AFRPC_CALLER_GET_IFACE (self)->own;
 
-  return iface->may_use == NULL || iface->may_use (self, what);
+  return own == NULL || own->may_use (self, what);
 }
 
 /* Calls */
@@ -490,7 +490,7 @@ begin (AfrpcCaller      *self,
     afrpc_call_set_context (call);
   if (g_cancellable_is_cancelled (cancellable))
     afrpc_call_cancel_unbegun (call);
-  if (G_UNLIKELY (iface->may_use == NULL && afrpc_call_is_cancelled (call)))
+  if (G_UNLIKELY (iface->own == NULL && afrpc_call_is_cancelled (call)))
     afrpc_call_give_up (call, AFRPC_STARTED_NO,
                         g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled"));
   else

@@ -53,9 +53,7 @@ struct _AfrpcCallerInterface
   void          (* kill)         (AfrpcCaller          *self);
 
   /*< private >*/
-  gboolean      (* may_use)      (AfrpcCaller          *self,
-                                  const char           *what);
-  AfrpcExit    *(* get_exit)     (AfrpcCaller          *self);
+  gpointer own;
   gpointer padding[6];
 };
 

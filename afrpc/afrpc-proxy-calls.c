@@ -10,6 +10,7 @@
 
 #include "afrpc-call-options-private.h"
 #include "afrpc-call-private.h"
+#include "afrpc-caller-private.h"
 #include "afrpc-error.h"
 
 #define FUNCTIONS_MAX 65535u /* of one worker, besides the first: what a frame can name */
@@ -225,6 +226,8 @@ afrpc_proxy_kill (AfrpcCaller *caller)
     afrpc_peer_kill (self->peer, SIGKILL);
 }
 
+static const AfrpcCallerOwn own = { afrpc_proxy_may_use, afrpc_proxy_get_exit };
+
 void
 afrpc_proxy_caller_init (AfrpcCallerInterface *iface)
 {
@@ -232,8 +235,7 @@ afrpc_proxy_caller_init (AfrpcCallerInterface *iface)
   iface->cancel = afrpc_proxy_cancel;
   iface->wait = afrpc_proxy_wait;
   iface->get_process = afrpc_proxy_get_caller_process;
-  iface->may_use = afrpc_proxy_may_use;
-  iface->get_exit = afrpc_proxy_get_exit;
+  iface->own = (gpointer) &own;
   iface->close = afrpc_proxy_close;
   iface->close_async = afrpc_proxy_close_async;
   iface->close_finish = afrpc_proxy_close_finish;

@@ -136,6 +136,62 @@ async void test_metadata () throws Error {
   assert (yield proxy.close_async ());
 }
 
+/* Hands its calls on to another. */
+class Forwarder : Object, Afrpc.Caller {
+  private Afrpc.Caller inner;
+  private HashTable<Afrpc.Call, Afrpc.Call> calls = new HashTable<Afrpc.Call, Afrpc.Call> (direct_hash, direct_equal);
+
+  public Forwarder (Afrpc.Caller inner) {
+    this.inner = inner;
+    inner.event.connect ((event, from, fds) => emit_event (event, from, fds));
+    inner.destroyed.connect (() => emit_destroyed ());
+  }
+
+  protected void begin (Afrpc.Call call, Variant args, Afrpc.CallOptions? options) {
+    hand_on.begin (call, args);
+  }
+
+  private async void hand_on (Afrpc.Call call, Variant args) {
+    var inner_call = inner.start (args, call.forward_options ());
+
+    calls[call] = inner_call;
+    try {
+      var value = yield inner_call.wait ();
+      call.return_value (value, inner_call.steal_fds ());
+    } catch (Error e) {
+      call.return_error (inner_call.get_started (), e);
+    }
+    calls.remove (call);
+  }
+
+  protected void cancel (Afrpc.Call call) {
+    calls[call].cancel ();
+  }
+
+  public void close () {
+    inner.close ();
+  }
+}
+
+async void test_caller () throws Error {
+  Afrpc.Caller caller = new Forwarder (make_proxy ("AFRPC_TEST_VALA_WORKER", "wait_for_cancel"));
+  var cancellable = new Cancellable ();
+  caller.event.connect (() => cancellable.cancel ());
+
+  try {
+    yield caller.call (null, cancellable);
+    assert_not_reached ();
+  } catch (IOError.CANCELLED e) {
+  }
+  var options = new Afrpc.CallOptions ();
+  options.function = "tell_metadata";
+  assert ((yield caller.call_full (null, options, null, null)).get_string () == "none");
+  var call = caller.start (null, options);
+  assert ((yield call.wait ()).get_string () == "none");
+  assert (call.get_started () == Afrpc.Started.YES);
+  assert (yield caller.close_async ());
+}
+
 async void test_async_module () throws Error {
   var proxy = make_proxy ("AFRPC_TEST_VALA_WORKER", "rest", Afrpc.Backend.ASYNC);
   string order = "";
@@ -248,6 +304,7 @@ async void test_all () throws Error {
   yield test_hand_over ();
   yield test_cancel ();
   yield test_metadata ();
+  yield test_caller ();
   yield test_async_module ();
   yield test_own_functions ();
   yield test_host ();
