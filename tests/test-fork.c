@@ -310,7 +310,7 @@ kill_hosts (void)
       int pid, parent;
 
       if (g_ascii_isdigit (*name) && g_file_get_contents (path, &stat, NULL, NULL) &&
-          sscanf (stat, "%d (afrpc-host-c) %*c %d", &pid, &parent) == 2 && parent == getpid ())
+          sscanf (stat, "%d (afrpc-%*[a-z-]) %*c %d", &pid, &parent) == 2 && parent == getpid ())
         {
           g_assert_no_errno (kill (pid, SIGKILL));
           n_killed++;
