@@ -155,6 +155,7 @@ afrpc_peer_call (AfrpcPeer          *self,
   pending->serial = queue_call (self, args, function, metadata, pending, &error);
   if (pending->serial == 0)
     {
+      self->has_told_failure |= self->talk.failure != NULL;
       close_fds (args);
       afrpc_peer_fail_call (self, pending, error);
       return;

@@ -56,6 +56,7 @@ struct _AfrpcPeer
   GObject *process_held;    /* (nullable): from the job to the end */
   GObject *proxy_held;      /* (nullable): from close to the end */
   gboolean is_dropped;      /* nobody can give it work any more */
+  gboolean has_told_failure; /* a call that came too late has got it */
   gint drops;               /* atomic: AfrpcPeerDrop, to be acted on */
 };
 
