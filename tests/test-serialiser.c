@@ -296,6 +296,100 @@ test_serialiser_tricks (void)
     }
 }
 
+typedef struct
+{
+  guint n_events;
+  guint n_progress;
+} Judged;
+
+static void
+judge_event (AfrpcProxy   *proxy,
+             GVariant     *event,
+             AfrpcProcess *from,
+             GUnixFDList  *fds,
+             Judged       *judged)
+{
+  if (judged->n_events++ == 0)
+    g_assert_cmpstr (g_variant_get_string (event, NULL), ==, "trusted");
+  else
+    g_assert_true (variant_is_trusted (event));
+}
+
+static void
+judge_progress (AfrpcCaller *caller,
+                GVariant    *progress,
+                gpointer     data)
+{
+  Judged *judged = data;
+
+  judged->n_progress++;
+  g_assert_true (variant_is_trusted (progress));
+}
+
+static void
+check_trusted (AfrpcProxy *proxy,
+               GVariant   *value)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) back = NULL;
+  g_auto(Outcome) outcome = { 0 };
+  Judged judged = { 0 };
+  const gulong id = g_signal_connect (proxy, "event", G_CALLBACK (judge_event), &judged);
+
+  test_call_with_progress (proxy, value, AFRPC_PROGRESS_ALL, judge_progress, &judged, NULL, NULL, outcome_cb,
+                           &outcome);
+  outcome_wait (&outcome);
+  g_assert_no_error (outcome.error);
+  variant_assert_same (outcome.value, value);
+  g_assert_true (variant_is_trusted (outcome.value));
+  g_assert_cmpuint (judged.n_events, ==, 2);
+  g_assert_cmpuint (judged.n_progress, ==, 1);
+
+  judged.n_events = 0;
+  back = afrpc_caller_call_sync (AFRPC_CALLER (proxy), value, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (variant_is_trusted (back));
+  while (judged.n_events < 2)
+    g_main_context_iteration (NULL, TRUE);
+  g_signal_handler_disconnect (proxy, id);
+}
+
+/* One that has a few elements, or so many that it travels in other ways. */
+static GVariant *
+make_strings (guint n)
+{
+  g_auto(GVariantBuilder) builder = G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_STRING_ARRAY);
+
+  for (guint i = 0; i < n; i++)
+    g_variant_builder_add (&builder, "s", "text");
+
+  return g_variant_ref_sink (g_variant_builder_end (&builder));
+}
+
+static void
+test_serialiser_trusted (void)
+{
+  static const char *const names[] = { NULL, "json", "bytes", ODD_NAME };
+
+  g_test_summary ("Everything that arrives is known to GLib as checked, here and in the worker, and so is walked in linear time");
+  for (AfrpcBackend backend = AFRPC_BACKEND_SYNC; backend <= AFRPC_BACKEND_ASYNC; backend++)
+    for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+      {
+        g_autoptr(OddSerialiser) odd = odd_serialiser_new (ODD_NAME, "parent");
+        AfrpcProxy *proxy = names[i] == NULL                     ? proxy_new ("judge", backend, NULL, NULL)
+                            : g_str_equal (names[i], ODD_NAME) ? odd_proxy_new ("judge", backend, odd)
+                                                                 : named_proxy_new ("judge", backend, names[i]);
+
+        for (guint n = 3; n <= 30000; n *= 100)
+          {
+            g_autoptr(GVariant) value = make_strings (n);
+
+            check_trusted (proxy, value);
+          }
+        end (proxy);
+      }
+}
+
 static void
 test_serialiser_floating (void)
 {
@@ -605,6 +699,7 @@ main (int    argc,
   g_test_add_func ("/serialiser/other-thread", test_serialiser_other_thread);
   g_test_add_func ("/serialiser/unknown", test_serialiser_unknown);
   g_test_add_func ("/serialiser/tricks", test_serialiser_tricks);
+  g_test_add_func ("/serialiser/trusted", test_serialiser_trusted);
   g_test_add_func ("/serialiser/floating", test_serialiser_floating);
   g_test_add_data_func ("/serialiser/events/bytes", "bytes", test_serialiser_events);
   g_test_add_data_func ("/serialiser/events/json", "json", test_serialiser_events);

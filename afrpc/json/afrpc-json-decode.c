@@ -11,7 +11,7 @@
 #define END_COST 8          /* to write down where a value ends */
 #define ENDS_MAX 16384      /* at once */
 #define LETTER_COST 16      /* of a path or a signature that is looked at */
-#define TEXT_COST 4         /* of a byte of the text */
+#define TEXT_COST 8         /* of a byte of the text: of an escape it takes as much, otherwise less */
 
 static const AfrpcLayout *
 get_layout (AfrpcJsonDecoder *self,

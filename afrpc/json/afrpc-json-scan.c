@@ -14,7 +14,7 @@
 
 /* Units of work. */
 #define TOKEN_COST 128
-#define BYTE_COST 4
+#define BYTE_COST 8
 
 typedef AfrpcJsonScan Scan;
 

@@ -11,6 +11,7 @@
 /* Units of work, besides those of the bytes. */
 #define VALUE_COST 64
 #define TYPE_COST 16 /* for each character */
+#define PART_COST 64 /* for each character of the type of a value that is looked at part by part */
 
 #define FRAMES_MAX AFRPC_LAYOUT_DEPTH_MAX
 #define LAYOUTS_MAX (AFRPC_LAYOUT_DEPTH_MAX * AFRPC_LAYOUT_TYPE_MAX)
@@ -98,7 +99,7 @@ continue_row (AfrpcValueCheck *self)
   if (self->swaps)
     afrpc_fixed_swap (type, self->data, size);
 
-  self->budget -= VALUE_COST + size;
+  self->budget -= VALUE_COST + size + (type->kind == AFRPC_LAYOUT_ANY ? 0 : PART_COST * type->length);
   self->data += size;
   self->size -= size;
   if (self->size == 0)

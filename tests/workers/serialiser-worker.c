@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "odd-serialiser.h"
+#include "variant-check.h"
 
 AFRPC_FUNCTION (echo, NULL)
 AFRPC_ASYNC_FUNCTION (echo_async, NULL)
@@ -17,6 +18,8 @@ AFRPC_FUNCTION (swap, "(si)")
 AFRPC_ASYNC_FUNCTION (swap_async, "(si)")
 AFRPC_FUNCTION (grow, "(su)")
 AFRPC_ASYNC_FUNCTION (turns_async, NULL)
+AFRPC_FUNCTION (judge, NULL)
+AFRPC_ASYNC_FUNCTION (judge_async, NULL)
 
 AFRPC_EXPORT gboolean init_odd (AfrpcWorker *worker, GVariant *args, GError **error);
 AFRPC_EXPORT gboolean init_plain (AfrpcWorker *worker, GVariant *args, GError **error);
@@ -134,6 +137,36 @@ swap_async (AfrpcInvocation *invocation)
                                                         afrpc_invocation_get_args (invocation), NULL));
 
   afrpc_invocation_return_value (invocation, value);
+}
+
+static void
+say_judgement (AfrpcWorker *worker,
+               GVariant    *args)
+{
+  afrpc_worker_event (worker, g_variant_new_string (variant_is_trusted (args) ? "trusted" : "not trusted"));
+  afrpc_worker_event (worker, args);
+}
+
+/* Whether GLib trusts the arguments, and these, as an event, as progress and as the result. */
+GVariant *
+judge (AfrpcWorker  *worker,
+       GVariant     *args,
+       GError      **error)
+{
+  say_judgement (worker, args);
+  afrpc_worker_progress (worker, args);
+
+  return g_variant_ref (args);
+}
+
+void
+judge_async (AfrpcInvocation *invocation)
+{
+  GVariant *args = afrpc_invocation_get_args (invocation);
+
+  say_judgement (afrpc_invocation_get_worker (invocation), args);
+  afrpc_invocation_progress (invocation, args);
+  afrpc_invocation_return_value (invocation, args);
 }
 
 static guint n_turns;
