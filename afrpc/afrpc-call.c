@@ -727,9 +727,14 @@ afrpc_call_wait_sync (AfrpcCall     *self,
       if (cancellable != NULL && self->cancellable == NULL)
         afrpc_call_watch (self, cancellable);
       afrpc_call_block (self, AFRPC_CALLER_GET_IFACE (self->caller));
-      tell_waits (self, FALSE);
-      /* The reference of who had the call has passed to who waited for it. */
-      g_object_unref (self);
+      /* The reference of who had the call has passed to who waited for it, or passes to the callback. */
+      if (self->callback != NULL)
+        attach_idle (self, "[afrpc] call settled", tell_cb, &self->pending, NULL);
+      else
+        {
+          tell_waits (self, FALSE);
+          g_object_unref (self);
+        }
     }
 
   return ref_outcome (self, error);

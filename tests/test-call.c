@@ -125,6 +125,393 @@ test_call_metadata_limits (void)
   g_assert_nonnull (strstr (error->message, "type"));
 }
 
+static void
+count_cb (guint *n)
+{
+  ++*n;
+}
+
+static void
+ignore_progress_cb (AfrpcCaller *caller,
+                    GVariant    *progress,
+                    gpointer     data)
+{
+}
+
+typedef struct
+{
+  const char *name;
+  const char *value; /* a GVariant, and what is set is made of it */
+} Setting;
+
+static const Setting settings[] = {
+  { "timeout-ms", "60000" }, { "execution-timeout-ms", "uint32 60000" }, { "function", "'tell_more'" },
+  { "label", "'label'" }, { "affinity", "'key'" }, { "idempotent", "true" }, { "priority", "-5" },
+  { "metadata", "{'trace': <1>}" },
+};
+
+static void
+set_value (AfrpcCallOptions *options,
+           const Setting    *setting)
+{
+  g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_parsed (setting->value));
+
+  if (g_str_equal (setting->name, "metadata"))
+    g_object_set (options, setting->name, value, NULL);
+  else
+    {
+      g_auto(GValue) gvalue = G_VALUE_INIT;
+
+      g_dbus_gvariant_to_gvalue (value, &gvalue);
+      g_object_set_property (G_OBJECT (options), setting->name, &gvalue);
+    }
+}
+
+static char *
+get_text (AfrpcCallOptions *options,
+          const char       *name)
+{
+  g_auto(GValue) value = G_VALUE_INIT;
+
+  g_object_get_property (G_OBJECT (options), name, &value);
+
+  return g_strdup_value_contents (&value);
+}
+
+static void
+test_call_options_frozen (void)
+{
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
+  guint n_notified = 0, n_destroyed = 0;
+
+  g_test_summary ("Options tell when they change, can be used again, and are frozen once they are used");
+  g_signal_connect_swapped (options, "notify", G_CALLBACK (count_cb), &n_notified);
+  for (guint i = 0; i < G_N_ELEMENTS (settings); i++)
+    {
+      g_autofree char *before = get_text (options, settings[i].name);
+      g_autofree char *after = NULL;
+
+      set_value (options, &settings[i]);
+      after = get_text (options, settings[i].name);
+      g_assert_cmpstr (before, !=, after);
+      g_assert_cmpuint (n_notified, ==, i + 1);
+    }
+  afrpc_call_options_set_function (options, NULL);
+  afrpc_call_options_set_progress (options, AFRPC_PROGRESS_ALL, ignore_progress_cb, &n_destroyed, (GDestroyNotify) count_cb);
+  afrpc_call_options_set_progress (options, AFRPC_PROGRESS_ALL, ignore_progress_cb, &n_destroyed, (GDestroyNotify) count_cb);
+  g_assert_cmpuint (n_destroyed, ==, 1);
+
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr(GError) error = NULL;
+      g_autoptr(GVariant) result = call_full (watched.proxy, test_act ("return", NULL), g_object_ref (options), i, &error);
+
+      g_assert_no_error (error);
+    }
+
+  n_notified = 0;
+  for (guint i = 0; i < G_N_ELEMENTS (settings); i++)
+    {
+      g_autofree char *before = get_text (options, settings[i].name);
+      g_autofree char *after = NULL;
+
+      g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "*afrpc_call_options_is_frozen*");
+      set_value (options, &settings[i]);
+      g_test_assert_expected_messages ();
+      after = get_text (options, settings[i].name);
+      g_assert_cmpstr (before, ==, after);
+    }
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "*afrpc_call_options_is_frozen*");
+  afrpc_call_options_set_fds (options, fds);
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "*afrpc_call_options_is_frozen*");
+  afrpc_call_options_set_progress (options, AFRPC_PROGRESS_ALL, NULL, NULL, NULL);
+  g_test_assert_expected_messages ();
+  g_assert_null (afrpc_call_options_get_fds (options));
+  g_assert_cmpuint (n_notified, ==, 0);
+  g_assert_cmpuint (n_destroyed, ==, 1);
+  g_assert_finalize_object (g_steal_pointer (&options));
+  g_assert_cmpuint (n_destroyed, ==, 2);
+}
+
+static void
+add_progress_cb (AfrpcCaller *caller,
+                 GVariant    *progress,
+                 gpointer     data)
+{
+  g_string_append (data, g_variant_get_string (progress, NULL));
+}
+
+/* Bits of a combination, beyond those of the settings. */
+#define WITH_FDS (1u << G_N_ELEMENTS (settings))
+#define WITH_PROGRESS (WITH_FDS << 1)
+#define N_COMBINATIONS (WITH_PROGRESS << 1)
+
+static gboolean
+has_setting (guint       combination,
+             const char *name)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (settings); i++)
+    if (g_str_equal (settings[i].name, name))
+      return combination >> i & 1;
+
+  g_assert_not_reached ();
+}
+
+static AfrpcCallOptions *
+new_combination (guint        combination,
+                 GUnixFDList *fds,
+                 GString     *seen)
+{
+  AfrpcCallOptions *options = afrpc_call_options_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (settings); i++)
+    if ((combination >> i & 1) != 0)
+      set_value (options, &settings[i]);
+  if ((combination & WITH_FDS) != 0)
+    afrpc_call_options_set_fds (options, fds);
+  if ((combination & WITH_PROGRESS) != 0)
+    afrpc_call_options_set_progress (options, AFRPC_PROGRESS_ALL, add_progress_cb, seen, NULL);
+
+  return options;
+}
+
+static void
+check_combination (Watched     *watched,
+                   guint        combination,
+                   GUnixFDList *fds)
+{
+  const gboolean is_local = g_getenv ("AFRPC_TEST_COMMAND") == NULL;
+  const gboolean blocks = __builtin_popcount (combination) % 2;
+  g_autoptr(GString) seen = g_string_new (NULL);
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autofree char *text = NULL;
+  g_autofree char *expected = NULL;
+
+  result = call_full (watched->proxy, g_variant_new ("(b)", FALSE), new_combination (combination, fds, seen), blocks,
+                      &error);
+  if (!is_local && (combination & WITH_FDS) != 0)
+    {
+      g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED);
+      return;
+    }
+  g_assert_no_error (error);
+  text = g_variant_print (result, FALSE);
+  expected = g_strdup_printf ("('%s', %u, <%s>)", has_setting (combination, "function") ? "more" : "all",
+                              (combination & WITH_FDS) != 0, has_setting (combination, "metadata") ? "{'trace': <1>}" : "'none'");
+  g_assert_cmpstr (text, ==, expected);
+  /* That of a blocking call comes too late. */
+  if (!blocks)
+    g_assert_cmpstr (seen->str, ==, (combination & WITH_PROGRESS) != 0 ? "here" : "");
+
+  g_assert_null (call_full (watched->proxy, g_variant_new ("(b)", TRUE), new_combination (combination, fds, seen), blocks,
+                            &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
+  g_assert_cmpstr (error->message, ==, has_setting (combination, "label") ? "label: no" : "no");
+}
+
+static void
+test_call_options_combined (void)
+{
+  g_autoptr(AfrpcProcess) process = test_bare_process_new ();
+  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
+  g_auto(Watched) watched = { 0 };
+
+  g_test_summary ("Each option does what it does, whatever others there are");
+  g_assert_cmpint (g_unix_fd_list_append (fds, 0, NULL), ==, 0);
+  afrpc_process_require (process, g_getenv ("AFRPC_TEST_MESSAGE_WORKER"));
+  watch_init (&watched, afrpc_proxy_new (process, "tell_all"));
+  for (guint i = 0; i < N_COMBINATIONS; i++)
+    check_combination (&watched, i, fds);
+}
+
+/* Settled, if it is, by the time at which a call with the shortest limit is. */
+static void
+wait_some_time (AfrpcProxy *proxy)
+{
+  g_auto(Outcome) outcome = { 0 };
+
+  test_call_with_timeout (proxy, test_act ("return", NULL), 20, NULL, outcome_cb, &outcome);
+  outcome_wait (&outcome);
+  g_assert_error (outcome.error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+}
+
+static void
+test_call_execution_timeout (void)
+{
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) busy = { 0 };
+  g_auto(Outcome) quick = { 0 };
+  g_auto(Outcome) slow = { 0 };
+
+  g_test_summary ("The limit of the execution does not count what waits for the worker");
+  afrpc_call_options_set_execution_timeout_ms (options, 10);
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  watch_events (&watched);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("until-cancelled", NULL), cancellable, outcome_cb, &busy);
+  while (watched.n_events < 1)
+    g_main_context_iteration (NULL, TRUE);
+  afrpc_caller_call_full (AFRPC_CALLER (watched.proxy), test_act ("until-cancelled", NULL), options, NULL, outcome_cb, &slow);
+  wait_some_time (watched.proxy);
+  g_assert_false (slow.done);
+
+  g_cancellable_cancel (cancellable);
+  test_iterate_until (&slow.done);
+  g_assert_error (slow.error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+  g_assert_nonnull (strstr (slow.error->message, "ran for longer than 10 ms"));
+  g_assert_cmpint (slow.started, ==, AFRPC_STARTED_YES);
+}
+
+static void
+keep_cb (GObject      *source,
+         GAsyncResult *result,
+         gpointer      data)
+{
+  *(GAsyncResult **) data = g_object_ref (result);
+}
+
+static GAsyncResult *
+wait_result (GAsyncResult **result)
+{
+  while (*result == NULL)
+    g_main_context_iteration (NULL, TRUE);
+
+  return *result;
+}
+
+static void
+test_call_foreign_results (void)
+{
+  g_auto(Watched) one = { 0 };
+  g_auto(Watched) two = { 0 };
+  g_autoptr(GAsyncResult) simple = NULL;
+  g_autoptr(GAsyncResult) full = NULL;
+  g_autoptr(GAsyncResult) waited = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(AfrpcCall) other = NULL;
+  AfrpcCaller *caller, *stranger;
+
+  g_test_summary ("A result that is none of this object and method is refused");
+  watch_init (&one, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
+  watch_init (&two, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
+  caller = AFRPC_CALLER (one.proxy);
+  stranger = AFRPC_CALLER (two.proxy);
+  afrpc_caller_call (caller, NULL, NULL, keep_cb, &simple);
+  afrpc_caller_call_full (caller, NULL, NULL, NULL, keep_cb, &full);
+  call = afrpc_caller_start (caller, NULL, NULL);
+  other = afrpc_caller_start (caller, NULL, NULL);
+  afrpc_call_wait (call, NULL, keep_cb, &waited);
+  wait_result (&simple);
+  wait_result (&full);
+  wait_result (&waited);
+
+#define REFUSED(expression) \
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "*assertion*"); \
+  g_assert_null (expression); \
+  g_test_assert_expected_messages ()
+  REFUSED (afrpc_caller_call_finish (stranger, simple, NULL));
+  REFUSED (afrpc_caller_call_finish (caller, full, NULL));
+  REFUSED (afrpc_caller_call_finish (caller, waited, NULL));
+  REFUSED (afrpc_caller_call_full_finish (caller, simple, NULL, NULL));
+  REFUSED (afrpc_call_wait_finish (call, simple, NULL));
+  REFUSED (afrpc_call_wait_finish (other, waited, NULL));
+#undef REFUSED
+  g_variant_unref (afrpc_caller_call_finish (caller, simple, NULL));
+  g_variant_unref (afrpc_caller_call_full_finish (caller, full, NULL, NULL));
+  g_variant_unref (afrpc_call_wait_finish (call, waited, NULL));
+}
+
+static gpointer
+wait_thread (gpointer call)
+{
+  g_autoptr(GError) error = NULL;
+
+  g_assert_null (afrpc_call_wait_sync (call, NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
+
+  return NULL;
+}
+
+static void
+test_call_foreign_wait (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GVariant) value = NULL;
+
+  g_test_summary ("Another thread cannot wait for a call, which goes on");
+  watch_init (&watched, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
+  call = afrpc_caller_start (AFRPC_CALLER (watched.proxy), NULL, NULL);
+  g_assert_true (g_main_context_acquire (NULL));
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "waiting for a call: another thread*");
+  g_thread_join (g_thread_new ("wait", wait_thread, call));
+  g_test_assert_expected_messages ();
+  g_main_context_release (NULL);
+  value = afrpc_call_wait_sync (call, NULL, NULL);
+  g_assert_nonnull (value);
+}
+
+static void
+ignore_error_cb (void)
+{
+}
+
+static void
+test_call_incomplete (void)
+{
+  g_test_summary ("A proxy without a process, or a function, is refused; its calls fail, in whatever way they are made");
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr(AfrpcProcess) process = i > 0 ? test_process_new () : NULL;
+      g_autoptr(AfrpcProxy) proxy = NULL;
+      g_autoptr(GError) error = NULL;
+      g_auto(Outcome) outcome = { 0 };
+      g_autoptr(AfrpcCall) call = NULL;
+
+      g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "a proxy needs a process and a function");
+      proxy = g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", i == 0 ? "act" : NULL, NULL);
+      g_test_assert_expected_messages ();
+      g_signal_connect (proxy, "error", G_CALLBACK (ignore_error_cb), NULL);
+      call = afrpc_caller_start (AFRPC_CALLER (proxy), NULL, NULL);
+      g_assert_null (afrpc_call_wait_sync (call, NULL, &error));
+      g_assert_nonnull (error);
+      g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_NO);
+      g_clear_error (&error);
+      g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, &error));
+      g_assert_nonnull (error);
+      afrpc_caller_call (AFRPC_CALLER (proxy), NULL, NULL, outcome_cb, &outcome);
+      outcome_wait (&outcome);
+      g_assert_nonnull (outcome.error);
+      g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, NULL));
+    }
+}
+
+static void
+test_call_callback_and_wait (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) outcome = { 0 };
+  g_autoptr(GVariant) value = NULL;
+  g_autofree char *text = NULL;
+  AfrpcCall *call;
+
+  g_test_summary ("Who blocks for a call takes nothing from its callback");
+  watch_init (&watched, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
+  call = afrpc_caller_start_with_callback (AFRPC_CALLER (watched.proxy), g_variant_new ("(u)", 1), NULL, NULL, outcome_cb,
+                                           &outcome);
+  value = afrpc_call_wait_sync (call, NULL, NULL);
+  text = g_variant_print (value, FALSE);
+  g_assert_cmpstr (text, ==, "(1,)");
+  g_assert_false (outcome.done);
+  outcome_wait (&outcome);
+  g_assert_true (g_variant_equal (outcome.value, value));
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -133,6 +520,13 @@ main (int   argc,
 
   g_test_add_func ("/call/metadata", test_call_metadata);
   g_test_add_func ("/call/metadata-limits", test_call_metadata_limits);
+  g_test_add_func ("/call/options/frozen", test_call_options_frozen);
+  g_test_add_func ("/call/options/combined", test_call_options_combined);
+  g_test_add_func ("/call/execution-timeout", test_call_execution_timeout);
+  g_test_add_func ("/call/foreign-results", test_call_foreign_results);
+  g_test_add_func ("/call/foreign-wait", test_call_foreign_wait);
+  g_test_add_func ("/call/incomplete", test_call_incomplete);
+  g_test_add_func ("/call/callback-and-wait", test_call_callback_and_wait);
 
   return g_test_run ();
 }

@@ -80,8 +80,6 @@ forwarder_begin (AfrpcCaller      *caller,
   g_autoptr(AfrpcCallOptions) inner_options = afrpc_call_forward_options (call);
   AfrpcCall *inner = afrpc_caller_start (self->inner, args, inner_options);
 
-  g_assert_true (afrpc_call_get_options (call) == options);
-  g_assert_false (g_variant_is_floating (args));
   g_hash_table_insert (self->calls, g_object_ref (call), inner);
   afrpc_call_wait (inner, NULL, settled_cb, g_object_ref (call));
 }
@@ -174,6 +172,8 @@ idler_begin (AfrpcCaller      *caller,
              GVariant         *args,
              AfrpcCallOptions *options)
 {
+  g_assert_false (g_variant_is_floating (args));
+  g_assert_true (afrpc_call_get_options (call) == options);
   if (g_variant_is_of_type (args, G_VARIANT_TYPE ("(s)")))
     afrpc_call_return_value (call, args, NULL);
   else

@@ -11,6 +11,8 @@
 
 AFRPC_FUNCTION (reverse, NULL)
 AFRPC_FUNCTION (keep_fd, NULL)
+AFRPC_FUNCTION (tell_all, "(b)")
+AFRPC_FUNCTION (tell_more, "(b)")
 AFRPC_FUNCTION (fill_table, "(u)")
 AFRPC_FUNCTION (many_results, "(u)")
 AFRPC_FUNCTION (fd_event, "(u)")
@@ -90,6 +92,44 @@ reverse_async (AfrpcInvocation *invocation)
     }
 
   afrpc_invocation_return_value (invocation, new_result (handles, n, afrpc_invocation_get_args (invocation)));
+}
+
+/* Everything that came with a call, besides its arguments; its progress is “here”. Fails if it is told to. */
+static GVariant *
+describe (AfrpcWorker  *worker,
+          const char   *name,
+          GVariant     *args,
+          GError      **error)
+{
+  GVariant *metadata = afrpc_worker_get_metadata (worker);
+  gboolean fails = FALSE;
+
+  afrpc_worker_progress (worker, g_variant_new_string ("here"));
+  g_variant_get (args, "(b)", &fails);
+  if (fails)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "no");
+      return NULL;
+    }
+
+  return g_variant_new ("(suv)", name, afrpc_worker_get_n_call_fds (worker),
+                        metadata != NULL ? metadata : g_variant_new_string ("none"));
+}
+
+GVariant *
+tell_all (AfrpcWorker  *worker,
+          GVariant     *args,
+          GError      **error)
+{
+  return describe (worker, "all", args, error);
+}
+
+GVariant *
+tell_more (AfrpcWorker  *worker,
+           GVariant     *args,
+           GError      **error)
+{
+  return describe (worker, "more", args, error);
 }
 
 /* Does not take them, and fails. */
