@@ -132,8 +132,39 @@ class Calls(unittest.TestCase):
         wait_until(call.done)
         self.assertTrue(call.exception().matches(Gio.io_error_quark(), Gio.IOErrorEnum.CANCELLED))
 
+    def test_options(self):
+        proxy = make("tell_metadata")
+        call = proxy(1, metadata={"trace": b"id", "n": 7}, label="label", priority=-5, idempotent=True, affinity="key",
+                     timeout_ms=60000, execution_timeout_ms=60000)
+        wait_until(call.done)
+        self.assertEqual(call.result(), ({"trace": b"id", "n": 7}, (1,)))
+        self.assertEqual(proxy.invoke_sync(2, metadata=None, label=None), ({}, (2,)))
+        self.assertEqual(proxy.invoke_sync(3, function="echo"), (3,))
+        with self.assertRaises(GLib.Error) as caught:
+            proxy.invoke_sync(4, label="number 4", function="not_there")
+        self.assertTrue(caught.exception.message.startswith("number 4: "), caught.exception.message)
+        self.assertEqual(caught.exception.started, Afrpc.Started.NO)
+
+    def test_started(self):
+        proxy = make("raise_value_error")
+        call = proxy("no")
+        wait_until(call.done)
+        self.assertEqual(call.exception().started, Afrpc.Started.YES)
+        with self.assertRaises(ValueError) as caught:
+            proxy.invoke_sync("no")
+        self.assertEqual(caught.exception.started, Afrpc.Started.YES)
+        proxy.close()
+        with self.assertRaises(GLib.Error) as caught:
+            proxy.invoke_sync("no")
+        self.assertEqual(caught.exception.started, Afrpc.Started.NO)
+
     def test_bad_arguments(self):
         proxy = make("echo")
+        for arguments in ({"execution_timeout_ms": -1}, {"execution_timeout_ms": 1 << 32}, {"label": 5}, {"priority": "a"},
+                          {"metadata": 5}, {"metadata": {5: 6}}, {"priority": 1 << 31}, {"affinity": b"a"}):
+            for make_call in (proxy, proxy.invoke_sync):
+                with self.assertRaises((TypeError, ValueError, OverflowError)):
+                    make_call(1, **arguments)
         for arguments in ({"timeout_ms": -1}, {"timeout_ms": "a"}, {"cancellable": 5},
                           {"signature": 5}, {"signature": "((("}, {"nonsense": 1}):
             with self.assertRaises((TypeError, ValueError, OverflowError)):

@@ -56,4 +56,7 @@ PyObject        *afrpc_python_call_in            (PyObject             *context,
                                                   PyObject             *function,
                                                   PyObject             *argument);
 
+gboolean         afrpc_python_options_apply      (AfrpcCallOptions     *options,
+                                                  PyObject             *dict);
+
 G_END_DECLS

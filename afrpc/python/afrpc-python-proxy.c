@@ -73,6 +73,25 @@ convert (GVariant *value,
   return result;
 }
 
+/* Has the exception that is set say whether the worker had started its call. */
+static void
+tell_started (AfrpcCall *call)
+{
+  GValue started = G_VALUE_INIT;
+  PyObject *type, *value, *traceback, *object;
+
+  PyErr_Fetch (&type, &value, &traceback);
+  PyErr_NormalizeException (&type, &value, &traceback);
+  g_value_init (&started, AFRPC_TYPE_STARTED);
+  g_value_set_enum (&started, afrpc_call_get_started (call));
+  object = pyg_value_as_pyobject (&started, TRUE);
+  g_value_unset (&started);
+  if (object == NULL || PyObject_SetAttrString (value, "started", object) != 0)
+    PyErr_Clear ();
+  Py_XDECREF (object);
+  PyErr_Restore (type, value, traceback);
+}
+
 static void
 settled_cb (GObject      *source,
             GAsyncResult *result,
@@ -99,7 +118,10 @@ settled_cb (GObject      *source,
       if (outcome != NULL)
         afrpc_python_call_settle (self, AFRPC_PYTHON_CALL_DONE, outcome);
       else
-        afrpc_python_call_settle_failed (self);
+        {
+          tell_started (AFRPC_CALL (result));
+          afrpc_python_call_settle_failed (self);
+        }
     }
   Py_DECREF (self);
   PyGILState_Release (state);
@@ -174,6 +196,7 @@ typedef struct
   PyObject *timeout_ms;    /* None, or a number */
   PyObject *progress;      /* None, or a function */
   PyObject *fds;           /* None, or a Gio.UnixFDList */
+  PyObject *more;          /* None, or a dict */
   int progress_mode;
   GCancellable *cancellable;
 } Options;
@@ -187,10 +210,13 @@ make_options (const Options     *options,
   g_autoptr(AfrpcCallOptions) self = NULL;
 
   *made = NULL;
-  if (options->timeout_ms == Py_None && options->progress == Py_None && options->fds == Py_None)
+  if (options->timeout_ms == Py_None && options->progress == Py_None && options->fds == Py_None &&
+      options->more == Py_None)
     return TRUE;
 
   self = afrpc_call_options_new ();
+  if (options->more != Py_None && !afrpc_python_options_apply (self, options->more))
+    return FALSE;
   if (options->timeout_ms != Py_None)
     {
       const unsigned long timeout_ms = PyLong_AsUnsignedLong (options->timeout_ms);
@@ -241,9 +267,10 @@ start_call (AfrpcPythonCall  *call,
   call->cancel = cancel;
 }
 
-/* The proxy, and what the arguments of call () say besides. */
+/* The proxy, and what the arguments of call () say besides. @more: None, or a dict */
 static AfrpcProxy *
 get_caller (PyObject *const *args,
+            PyObject        *more,
             Options         *options)
 {
   AfrpcProxy *proxy = get_object (args[0], AFRPC_TYPE_PROXY);
@@ -253,13 +280,14 @@ get_caller (PyObject *const *args,
   options->timeout_ms = args[3];
   options->progress = args[6];
   options->fds = args[8];
+  options->more = more;
   options->progress_mode = args[7] != Py_None ? (int) PyLong_AsLong (args[7]) : AFRPC_PROGRESS_ALL;
 
   return PyErr_Occurred () ? NULL : proxy;
 }
 
-/* call (proxy, args, signature, timeout_ms, cancellable, raw, on_progress, progress_mode, fds): those after the
- * arguments may be None. */
+/* call (proxy, args, signature, timeout_ms, cancellable, raw, on_progress, progress_mode, fds, more): those after the
+ * arguments may be None; more is a dict of options that have no place of their own. */
 static PyObject *
 module_call (PyObject        *module,
              PyObject *const *args,
@@ -272,12 +300,12 @@ module_call (PyObject        *module,
   PyObject *hooks;
   AfrpcPythonCall *call;
 
-  if (n_args != 9 || !PyTuple_Check (args[1]))
+  if (n_args != 10 || !PyTuple_Check (args[1]))
     {
       PyErr_BadArgument ();
       return NULL;
     }
-  proxy = get_caller (args, &options);
+  proxy = get_caller (args, args[9], &options);
   if (proxy == NULL)
     return NULL;
 
@@ -370,6 +398,7 @@ wait_for (AfrpcCall    *call,
   Blocked self = { call, blocked };
   GError *error = NULL;
   GVariant *result;
+  PyObject *object;
 
   blocked = &self;
   Py_BEGIN_ALLOW_THREADS
@@ -390,10 +419,14 @@ wait_for (AfrpcCall    *call,
       return NULL;
     }
 
-  return convert (result, error, raw, hooks);
+  object = convert (result, error, raw, hooks);
+  if (object == NULL)
+    tell_started (call);
+
+  return object;
 }
 
-/* call_sync (proxy, args, signature, timeout_ms, cancellable, raw, on_progress, progress_mode, fds, result_fds) */
+/* call_sync (proxy, args, signature, timeout_ms, cancellable, raw, on_progress, progress_mode, fds, result_fds, more) */
 static PyObject *
 module_call_sync (PyObject        *module,
                   PyObject *const *args,
@@ -406,7 +439,7 @@ module_call_sync (PyObject        *module,
   GVariant *value = NULL;
   PyObject *hooks, *object;
 
-  if (n_args != 10 || !PyTuple_Check (args[1]))
+  if (n_args != 11 || !PyTuple_Check (args[1]))
     {
       PyErr_BadArgument ();
       return NULL;
@@ -416,7 +449,7 @@ module_call_sync (PyObject        *module,
       PyErr_SetString (PyExc_TypeError, "result_fds must be a list");
       return NULL;
     }
-  proxy = get_caller (args, &options);
+  proxy = get_caller (args, args[10], &options);
   if (proxy == NULL)
     return NULL;
   hooks = PyObject_GetAttr (args[0], str_hooks);

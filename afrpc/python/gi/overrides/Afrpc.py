@@ -140,12 +140,13 @@ class Proxy(Afrpc.Proxy):
         return f"<Afrpc.Proxy of {self.get_property('function')} in {process!r}{', closed' if self.is_closed() else ''}>"
 
     def __call__(self, *args, callback=None, signature=None, timeout_ms=None, cancellable=None,
-                 raw=False, on_progress=None, progress_mode=None, fds=None):
-        """Calls the function with args, and returns a PendingCall to be awaited."""
+                 raw=False, on_progress=None, progress_mode=None, fds=None, **options):
+        """Calls the function with args, and returns a PendingCall to be awaited. Other keywords are
+        properties of CallOptions: execution_timeout_ms, function, label, metadata and so on."""
         if fds is not None:
             fds = _make_fd_list(fds)
         call = _proxy.call(self, args, signature, timeout_ms, cancellable, raw, on_progress,
-                           progress_mode, fds)
+                           progress_mode, fds, options or None)
         if callback is not None:
             call.add_done_callback(callback)
         return call
@@ -159,13 +160,13 @@ class Proxy(Afrpc.Proxy):
         return self(*args, **kwargs)
 
     def invoke_sync(self, *args, signature=None, timeout_ms=None, cancellable=None, raw=False, fds=None,
-                    result_fds=None):
+                    result_fds=None, **options):
         """Calls the function and waits for its result, without any loop. result_fds is a list that gets the
         file descriptors of the result, which are the caller's to close."""
         if fds is not None:
             fds = _make_fd_list(fds)
         return _proxy.call_sync(self, args, signature, timeout_ms, cancellable, raw, None, None, fds,
-                                result_fds)
+                                result_fds, options or None)
 
     def set_hooks(self, *, default=None, hook=None, arrays=None):
         """Says what else values of calls from now on, and of events, may be."""
