@@ -431,26 +431,6 @@ assert_reads (GSocketConnection *connection,
 }
 
 static void
-exit_cb (GObject      *source,
-         GAsyncResult *result,
-         gpointer      exit)
-{
-  *(AfrpcExit **) exit = afrpc_process_wait_finish (AFRPC_PROCESS (source), result, NULL);
-}
-
-static AfrpcExit *
-wait_exit (AfrpcProcess *process)
-{
-  AfrpcExit *exit = NULL;
-
-  afrpc_process_wait_async (process, NULL, exit_cb, &exit);
-  while (exit == NULL)
-    g_main_context_iteration (NULL, TRUE);
-
-  return exit;
-}
-
-static void
 test_command_run (void)
 {
   static guint8 data[60000];
@@ -480,7 +460,7 @@ test_command_run (void)
       assert_reads (connection, data, sizeof data);
       g_assert_cmpint (g_input_stream_read (g_io_stream_get_input_stream (G_IO_STREAM (connection)), &byte, 1, NULL,
                                             NULL), ==, 0);
-      exit = wait_exit (process);
+      exit = test_wait_exit (process);
       g_assert_true (afrpc_exit_is_success (exit));
     }
   test_assert_no_children ();
@@ -498,7 +478,7 @@ test_command_run_left (void)
   assert_reads (connection, "bye", 3);
   g_assert_cmpint (g_input_stream_read (g_io_stream_get_input_stream (G_IO_STREAM (connection)), text, sizeof text, NULL,
                                         NULL), ==, 0);
-  exit = wait_exit (process);
+  exit = test_wait_exit (process);
   g_assert_true (afrpc_exit_is_success (exit));
 }
 
@@ -513,7 +493,7 @@ test_command_run_broken_off (void)
       g_autoptr(AfrpcExit) exit = NULL;
 
       g_assert_true (g_io_stream_close (G_IO_STREAM (connection), NULL, NULL));
-      exit = wait_exit (process);
+      exit = test_wait_exit (process);
       g_assert_true (afrpc_exit_is_known (exit));
     }
   test_assert_no_children ();

@@ -187,30 +187,6 @@ test_hand_over_broken (void)
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE);
 }
 
-static void
-ended_cb (GObject      *source,
-          GAsyncResult *result,
-          gpointer      data)
-{
-  AfrpcExit **exit = data;
-  g_autoptr(GError) error = NULL;
-
-  *exit = afrpc_process_wait_finish (AFRPC_PROCESS (source), result, &error);
-  g_assert_no_error (error);
-}
-
-static AfrpcExit *
-wait_end (AfrpcProcess *process)
-{
-  AfrpcExit *exit = NULL;
-
-  afrpc_process_wait_async (process, NULL, ended_cb, &exit);
-  while (exit == NULL)
-    g_main_context_iteration (NULL, TRUE);
-
-  return exit;
-}
-
 typedef enum
 {
   KILL_AT_ONCE, /* when nobody has heard of it yet */
@@ -238,7 +214,7 @@ test_hand_over_kill (void)
       afrpc_process_kill (process, SIGTERM); /* changes nothing */
       outcome_wait (&outcome);
       g_assert_nonnull (outcome.error);
-      exit = wait_end (prepared);
+      exit = test_wait_exit (prepared);
       g_assert_cmpint (afrpc_exit_get_signal (exit), ==, SIGKILL);
     }
 }
@@ -267,7 +243,7 @@ test_hand_over_without_pidfd (void)
   afrpc_process_kill (process, SIGKILL);
   outcome_wait (&outcome);
   g_assert_error (outcome.error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);
-  exit = wait_end (prepared);
+  exit = test_wait_exit (prepared);
   g_assert_cmpint (afrpc_exit_get_signal (exit), ==, 0);
 }
 
@@ -294,7 +270,7 @@ assert_refused (int         pidfd,
   g_assert_error (error, AFRPC_ERROR, (int) code);
   g_assert_nonnull (strstr (error->message, words));
   g_assert_cmpint (afrpc_process_get_pid (process), ==, 0);
-  exit = wait_end (prepared);
+  exit = test_wait_exit (prepared);
   g_assert_cmpint (afrpc_exit_get_signal (exit), ==, 0);
 }
 

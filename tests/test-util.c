@@ -308,6 +308,30 @@ test_count_fds (void)
 }
 
 /* Neither a running one, except for a template, nor a zombie. */
+static void
+exit_cb (GObject      *source,
+         GAsyncResult *result,
+         gpointer      data)
+{
+  AfrpcExit **exit = data;
+  g_autoptr(GError) error = NULL;
+
+  *exit = afrpc_process_wait_finish (AFRPC_PROCESS (source), result, &error);
+  g_assert_no_error (error);
+}
+
+AfrpcExit *
+test_wait_exit (AfrpcProcess *process)
+{
+  AfrpcExit *exit = NULL;
+
+  afrpc_process_wait_async (process, NULL, exit_cb, &exit);
+  while (exit == NULL)
+    g_main_context_iteration (NULL, TRUE);
+
+  return exit;
+}
+
 void
 test_assert_no_children (void)
 {

@@ -103,6 +103,9 @@ void          test_send_fd_with  (AfrpcProcess         *process,
 AfrpcProcess *test_template_new  (void);
 char         *test_describe_start (AfrpcProcess        *process);
 
+/* Waits until it has ended, and was reaped. (transfer full) */
+AfrpcExit    *test_wait_exit     (AfrpcProcess         *process);
+
 guint         test_count_fds     (void);
 void          test_assert_no_children (void);
 void          test_wait_gone     (int                   pid);
