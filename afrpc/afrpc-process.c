@@ -559,6 +559,25 @@ afrpc_process_get_host (AfrpcProcess *self)
 }
 
 /**
+ * afrpc_process_get_main_context:
+ * @self: a process
+ *
+ * Gets the main context that the process, and its proxy, belong to: the thread-default one of the thread that made it,
+ * when it did.
+ *
+ * Returns: (transfer none) (nullable): the context, or %NULL if it has gone
+ *
+ * Since: 1.0
+ */
+GMainContext *
+afrpc_process_get_main_context (AfrpcProcess *self)
+{
+  g_return_val_if_fail (AFRPC_IS_PROCESS (self), NULL);
+
+  return afrpc_peer_get_main_context (self->peer);
+}
+
+/**
  * afrpc_process_get_start: (attributes org.gtk.Method.get_property=start)
  * @self: a process
  *

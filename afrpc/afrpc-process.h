@@ -84,6 +84,8 @@ AFRPC_AVAILABLE_IN_1_0
 int           afrpc_process_get_pid        (AfrpcProcess         *self);
 AFRPC_AVAILABLE_IN_1_0
 const char   *afrpc_process_get_host       (AfrpcProcess         *self);
+AFRPC_AVAILABLE_IN_1_0
+GMainContext *afrpc_process_get_main_context (AfrpcProcess       *self);
 
 AFRPC_AVAILABLE_IN_1_0
 AfrpcStart    afrpc_process_get_start      (AfrpcProcess         *self);

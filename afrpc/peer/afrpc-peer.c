@@ -271,6 +271,13 @@ afrpc_peer_context_gone (AfrpcPeer *self)
   g_clear_object (&self->proxy_held);
 }
 
+/* Returns: (transfer none) (nullable): NULL once it has gone */
+GMainContext *
+afrpc_peer_get_main_context (AfrpcPeer *self)
+{
+  return self->member.source != NULL ? afrpc_source_get_context (self->member.source) : NULL;
+}
+
 int
 afrpc_peer_get_pid (AfrpcPeer *self)
 {

@@ -79,6 +79,7 @@ void        afrpc_peer_prepare        (AfrpcPeer                   *self,
 /* What the handles ask for */
 int         afrpc_peer_get_pid        (AfrpcPeer                   *self);
 AfrpcExit  *afrpc_peer_get_exit       (AfrpcPeer                   *self);
+GMainContext *afrpc_peer_get_main_context (AfrpcPeer               *self);
 AfrpcStart  afrpc_peer_get_start      (AfrpcPeer                   *self);
 AfrpcRole   afrpc_peer_get_role       (AfrpcPeer                   *self);
 void        afrpc_peer_fail           (AfrpcPeer                   *self,
