@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import unittest
 
 import gi
@@ -281,6 +282,101 @@ class Endings(unittest.TestCase):
             proxy.kill()
 
         aio.run(main())
+
+
+class Threads(unittest.TestCase):
+    def in_threads(self, n, function):
+        """What a function returns, or raises, in n threads at once, or one after the other with n = 1."""
+        outcomes = []
+
+        def run(i):
+            try:
+                outcomes.append(function(i))
+            except Exception as error:
+                outcomes.append(error)
+
+        threads = [threading.Thread(target=run, args=(i,)) for i in range(n)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return outcomes
+
+    async def main(self, i, how):
+        thread = threading.get_ident()
+        if how == "template":
+            process = Afrpc.Process.new_for_host("python").eval(CODE)
+            proxy = Afrpc.Proxy(process=process, function="echo")
+        else:
+            proxy = make("echo")
+        async with proxy:
+            for j in range(20):
+                if await proxy(i, j) != (i, j) or threading.get_ident() != thread:
+                    return "wrong"
+            again = make("tell", on_event=lambda event: events.append((event, threading.get_ident())))
+            events = []
+            async with again:
+                await again(i)
+        return "right" if events == [(i, thread)] else events
+
+    def test_loops(self):
+        """Each thread with a loop, and what it made, has a main context of its own."""
+        for run in asyncio.run, aio.run:
+            for how in "executed", "template":
+                self.assertEqual(self.in_threads(4, lambda i: run(self.main(i, how))), ["right"] * 4)
+        self.assertIsNone(GLib.MainContext.get_thread_default())
+
+    def test_beside_a_main_loop(self):
+        """That of the main thread goes on meanwhile."""
+        done = []
+        thread = threading.Thread(target=lambda: done.extend(
+            self.in_threads(3, lambda i: asyncio.run(self.main(i, "executed")))))
+        proxy, n = make("echo"), 0
+        thread.start()
+        while thread.is_alive():
+            call = proxy(n)
+            while not call.done():
+                GLib.MainContext.default().iteration(True)
+            self.assertEqual(call.result(), (n,))
+            n += 1
+        self.assertEqual(done, ["right"] * 3)
+
+    def test_of_another_thread(self):
+        """What cannot work is an exception where it is tried, and nothing else."""
+        proxy = make("echo")
+        context = GLib.MainContext.default()
+
+        async def own(i):
+            made = make("echo")  # gives the thread a context of its own
+            await made(1)
+            await made.close_async()
+            await proxy(1)
+
+        (error,) = self.in_threads(1, lambda i: asyncio.run(own(i)))
+        self.assertIsInstance(error, RuntimeError)
+        self.assertIn("belongs to the main context of another thread", str(error))
+        self.assertTrue(context.acquire())
+        try:
+            async def foreign():
+                await proxy(1)
+
+            for function in lambda i: proxy.invoke_sync(1), lambda i: proxy(1), lambda i: asyncio.run(foreign()):
+                (error,) = self.in_threads(1, function)
+                self.assertIs(type(error), RuntimeError)
+        finally:
+            context.release()
+        # Nothing has become of it for the thread that it belongs to.
+        self.assertEqual(proxy.invoke_sync(1), (1,))
+
+    def test_one_proxy(self):
+        """Many threads at once get their own result, or are refused."""
+        proxy = make("echo")
+        self.assertEqual(self.in_threads(1, lambda i: proxy.invoke_sync(i)), [(0,)])
+        outcomes = self.in_threads(4, lambda i: [proxy.invoke_sync(i, j) for j in range(50)])
+        for outcome in outcomes:
+            if not isinstance(outcome, RuntimeError):
+                self.assertEqual([j for _, j in outcome], list(range(50)))
+        self.assertEqual(proxy.invoke_sync("still"), ("still",))
 
 
 class Options(unittest.TestCase):

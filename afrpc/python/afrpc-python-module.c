@@ -234,6 +234,7 @@ static PyMethodDef methods[] = {
     "flush($module, /)\n--\n\nWrites everything to the program before it returns." },
   { "is_cancelled", module_is_cancelled, METH_NOARGS,
     "is_cancelled($module, /)\n--\n\nWhether nobody waits for the result of the running call any more." },
+  { "_own_context", afrpc_python_poller_own_context, METH_NOARGS, NULL },
   { "get_metadata", module_get_metadata, METH_NOARGS,
     "get_metadata($module, /)\n--\n\nWhat came with the running call besides its arguments: a dict." },
   { "get_args", module_get_args, METH_NOARGS,

@@ -180,6 +180,21 @@ static PyType_Spec poller_spec = {
   .slots = poller_slots,
 };
 
+/* Gives this thread a main context of its own, unless it has one; the thread has it until it ends. */
+PyObject *
+afrpc_python_poller_own_context (PyObject *module,
+                                 PyObject *unused)
+{
+  if (g_main_context_get_thread_default () == NULL)
+    {
+      g_autoptr(GMainContext) context = g_main_context_new ();
+
+      g_main_context_push_thread_default (context);
+    }
+
+  Py_RETURN_NONE;
+}
+
 int
 afrpc_python_poller_register (PyObject *module)
 {

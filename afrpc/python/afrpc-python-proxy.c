@@ -286,6 +286,41 @@ get_caller (PyObject *const *args,
   return PyErr_Occurred () ? NULL : proxy;
 }
 
+/* Takes the main context that a proxy belongs to, for a call from this thread; with @is_awaited, the loop that runs here
+ * has to be one that drives it. FALSE: an exception is set. */
+static gboolean
+enter (AfrpcProxy    *proxy,
+       gboolean       is_awaited,
+       GMainContext **entered) /* (out) (nullable) */
+{
+  AfrpcProcess *process = afrpc_proxy_get_process (proxy);
+  GMainContext *context = process != NULL ? afrpc_process_get_main_context (process) : NULL;
+  g_autoptr(GMainContext) here = is_awaited ? g_main_context_ref_thread_default () : NULL;
+
+  *entered = NULL;
+  if (context == NULL)
+    return TRUE; /* the library says what is wrong with it */
+  if ((here == NULL || here == context) && g_main_context_acquire (context))
+    {
+      *entered = g_main_context_ref (context);
+      return TRUE;
+    }
+
+  PyErr_SetString (PyExc_RuntimeError, "the proxy belongs to the main context of another thread, or of another loop: "
+                   "a process has to be made where it is used");
+  return FALSE;
+}
+
+static void
+leave (GMainContext *entered) /* (nullable) (transfer full) */
+{
+  if (entered == NULL)
+    return;
+
+  g_main_context_release (entered);
+  g_main_context_unref (entered);
+}
+
 /* call (proxy, args, signature, timeout_ms, cancellable, raw, on_progress, progress_mode, fds, more): those after the
  * arguments may be None; more is a dict of options that have no place of their own. */
 static PyObject *
@@ -296,6 +331,7 @@ module_call (PyObject        *module,
   Options options = { NULL };
   g_autoptr(AfrpcCallOptions) made = NULL;
   g_autoptr(GVariant) value = NULL;
+  GMainContext *entered;
   AfrpcProxy *proxy;
   PyObject *hooks;
   AfrpcPythonCall *call;
@@ -313,9 +349,10 @@ module_call (PyObject        *module,
   if (hooks != NULL && make_options (&options, hooks, &made))
     value = pack_args (args[1], args[2], hooks);
   call = value != NULL ? afrpc_python_call_new () : NULL;
-  if (call == NULL)
+  if (call == NULL || !enter (proxy, call->loop != NULL, &entered))
     {
       Py_XDECREF (hooks);
+      Py_XDECREF (call);
       return NULL;
     }
 
@@ -323,6 +360,7 @@ module_call (PyObject        *module,
   call->raw = args[5] == Py_True;
   call->with_fds = args[8] != Py_None;
   start_call (call, AFRPC_CALLER (proxy), value, made, options.cancellable);
+  leave (entered);
   if (!afrpc_python_call_poke (call))
     Py_CLEAR (call);
 
@@ -435,8 +473,9 @@ module_call_sync (PyObject        *module,
   Options options = { NULL };
   g_autoptr(AfrpcCallOptions) made = NULL;
   g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GVariant) value = NULL;
+  GMainContext *entered;
   AfrpcProxy *proxy;
-  GVariant *value = NULL;
   PyObject *hooks, *object;
 
   if (n_args != 11 || !PyTuple_Check (args[1]))
@@ -455,15 +494,15 @@ module_call_sync (PyObject        *module,
   hooks = PyObject_GetAttr (args[0], str_hooks);
   if (hooks != NULL && make_options (&options, hooks, &made))
     value = pack_args (args[1], args[2], hooks);
-  if (value == NULL)
+  if (value == NULL || !enter (proxy, FALSE, &entered))
     {
       Py_XDECREF (hooks);
       return NULL;
     }
 
   call = afrpc_caller_start (AFRPC_CALLER (proxy), value, made);
-  g_variant_unref (value);
   object = wait_for (call, options.cancellable, args[5] == Py_True, hooks, args[9]);
+  leave (entered);
   Py_DECREF (hooks);
 
   return object;

@@ -68,4 +68,7 @@ int              afrpc_python_buffer_register (PyObject *module);
 int              afrpc_python_source_register (PyObject *module);
 int              afrpc_python_poller_register (PyObject *module);
 
+PyObject        *afrpc_python_poller_own_context  (PyObject        *module,
+                                                   PyObject        *unused);
+
 G_END_DECLS

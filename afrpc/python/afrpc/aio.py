@@ -7,6 +7,7 @@ application, where create_task() is all that it takes to start a coroutine.
 """
 import asyncio
 import selectors
+import threading
 import weakref
 
 from . import _afrpc
@@ -27,10 +28,18 @@ class _Selector(selectors.EpollSelector):
         return super().select(0) if self.source.take_polled() else []
 
 
+def _have_own_context():
+    """The main context that all threads share by default is the main thread's. Another one that runs a loop has one
+    of its own from then on, unless it has been given one."""
+    if threading.get_ident() != threading.main_thread().ident:
+        _afrpc._own_context()
+
+
 class EventLoop(asyncio.SelectorEventLoop):
     """An event loop that is driven by a main context of GLib."""
 
     def __init__(self):
+        _have_own_context()
         selector = _Selector()
         super().__init__(selector)
         self._source = _afrpc.MainContextSource(self, self._ready, selector.fileno())

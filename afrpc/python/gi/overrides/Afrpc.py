@@ -283,9 +283,38 @@ def _is_python(host):
     return isinstance(host, str) and os.path.basename(host).removeprefix("afrpc-host-") == "python"
 
 
+def _prepare_thread():
+    """Where a loop of asyncio runs that is not the main thread, what is made belongs to that loop."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        from afrpc import aio
+
+        aio._have_own_context()
+
+
 class Process(Afrpc.Process):
+    def __init__(self, *args, **kwargs):
+        _prepare_thread()
+        super().__init__(*args, **kwargs)
+
+    @classmethod
+    def new(cls):
+        _prepare_thread()
+        return super().new()
+
+    @classmethod
+    def new_command(cls, argv):
+        _prepare_thread()
+        return super().new_command(argv)
+
+    @classmethod
+    def new_from_fd(cls, *args):
+        _prepare_thread()
+        return super().new_from_fd(*args)
+
     @classmethod
     def new_exec(cls, host=None):
+        _prepare_thread()
         process = super().new_exec(host)
         if _is_python(host):
             process.setenv("AFRPC_PYTHON", sys.executable, True)
@@ -294,6 +323,7 @@ class Process(Afrpc.Process):
 
     @classmethod
     def new_for_host(cls, host=None):
+        _prepare_thread()
         if _is_python(host):
             # The default template is not a process of our own, and has the environment of the program.
             GLib.setenv("AFRPC_PYTHON", sys.executable, True)
