@@ -5,6 +5,7 @@ import ast
 import importlib.util
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -122,6 +123,48 @@ class Stubs(unittest.TestCase):
             self.assertEqual(said, wrong, done.stdout + done.stderr)
             notes = [line.split('"')[1].removeprefix("builtins.") for line in lines if "Revealed type" in line]
             self.assertEqual(notes, REVEALED)
+
+    def check_beside(self, folder, *others):
+        """What a type checker says of a program that uses other modules of gi, in an environment in which the stubs
+        are installed as they are, beside those of others or not."""
+        version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+        packages = folder / "lib" / version / "site-packages"
+        stubs = packages / "gi-stubs"
+        (stubs / "repository").mkdir(parents=True)
+        for name, place in ("py.typed", stubs), ("__init__.pyi", stubs), ("__init__.pyi", stubs / "repository"):
+            shutil.copy(ROOT / "afrpc" / "python" / "stubs" / name, place)
+        shutil.copy(STUBS, stubs / "repository" / "Afrpc.pyi")
+        (packages / "others.pth").write_text("".join(f"{other}\n" for other in others))
+        home = os.path.dirname(os.path.realpath(sys.executable))
+        (folder / "pyvenv.cfg").write_text(f"home = {home}\ninclude-system-site-packages = true\n")
+        (folder / "bin").mkdir(parents=True)
+        os.symlink(os.path.realpath(sys.executable), folder / "bin" / "python")
+        program = folder / "program.py"
+        program.write_text("import gi\ngi.require_version('Gtk', '4.0')\nfrom gi.repository import Afrpc, Gtk\n"
+                           "reveal_type(Gtk.Button)\nreveal_type(Afrpc.Process.new_exec('c'))\n")
+        done = subprocess.run([sys.executable, "-m", "mypy", f"--python-executable={folder / 'bin' / 'python'}",
+                               "--no-error-summary", "--no-incremental", f"--cache-dir={os.devnull}", "program.py"],
+                              capture_output=True, text=True, cwd=folder,
+                              env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"})
+        self.assertNotIn("error", done.stdout + done.stderr)
+        return [line.split('"')[1] for line in done.stdout.splitlines() if "Revealed type" in line]
+
+    @unittest.skipUnless(HAVE_MYPY, "there is no mypy")
+    def test_beside_others(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name).resolve()
+            other = folder / "other" / "gi-stubs"
+            (other / "repository").mkdir(parents=True)
+            (other / "__init__.pyi").write_text("def require_version(namespace: str, version: str) -> None: ...\n")
+            (other / "repository" / "__init__.pyi").touch()
+            (other / "repository" / "Gtk.pyi").write_text("class Button: ...\n")
+            for module in "Gio", "GLib", "GObject":
+                (other / "repository" / f"{module}.pyi").write_text(
+                    "import typing\ndef __getattr__(name: str) -> typing.Any: ...\n")
+            self.assertEqual(self.check_beside(folder / "alone"), ["Any", "gi.repository.Afrpc.Process"])
+            button, process = self.check_beside(folder / "beside", other.parent)
+            self.assertIn("gi.repository.Gtk.Button", button)
+            self.assertEqual(process, "gi.repository.Afrpc.Process")
 
     @unittest.skipUnless(HAVE_MYPY, "there is no mypy")
     def test_stubtest(self):
