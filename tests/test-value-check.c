@@ -6,6 +6,7 @@
 #include "random-variant.h"
 #include "value-oracle.h"
 #include "variant-check.h"
+#include "wire/afrpc-value.h"
 
 /* Values of all types, whole and damaged. */
 
@@ -242,6 +243,34 @@ test_value_check_rows (void)
       }
 }
 
+static void
+test_value_check_fixed (void)
+{
+  static const char *const types[] = { "y", "b", "h", "d", "()", "(hhh)", "(yx)", "(bn)", "{uy}", "((y)(i)())", "mi", "(ai)" };
+  static const guint8 zeros[80];
+  guint n_normal = 0;
+
+  g_test_summary ("What has a fixed size has neither more bytes nor less");
+  for (guint i = 0; i < G_N_ELEMENTS (types); i++)
+    for (gsize size = 0; size < sizeof zeros; size++)
+      {
+        const AfrpcFrameHeader header = { .type_length = strlen (types[i]), .flags = AFRPC_FRAME_FLAGS_NATIVE, .size = size };
+        AfrpcValueType cache = { 0 };
+        OracleType type;
+        g_autoptr(GVariant) value = NULL;
+        gboolean is_normal;
+
+        oracle_type_init (&type, types[i]);
+        is_normal = oracle_check (&type, zeros, size);
+        value = afrpc_value_parse (&cache, &header, types[i], zeros, NULL, NULL);
+        g_assert_cmpint (value != NULL, ==, is_normal);
+        if (is_normal)
+          g_assert_cmpuint (g_variant_get_size (value), ==, size);
+        n_normal += is_normal;
+      }
+  g_assert_cmpuint (n_normal, >=, G_N_ELEMENTS (types));
+}
+
 int
 main (int    argc,
       char **argv)
@@ -253,6 +282,7 @@ main (int    argc,
   g_test_add_func ("/value-check/other-type", test_value_check_other_type);
   g_test_add_func ("/value-check/offsets", test_value_check_offsets);
   g_test_add_func ("/value-check/rows", test_value_check_rows);
+  g_test_add_func ("/value-check/fixed", test_value_check_fixed);
 
   return g_test_run ();
 }

@@ -88,10 +88,14 @@ afrpc_value_settle_whole (const AfrpcLayout *type,
 {
   AfrpcValueCheck check;
 
+  /* Nothing at all has no place. */
+  if (size == 0)
+    return FALSE;
+
   check.swaps = FALSE;
   check.limit = data + size;
 
-  return size > 0 && (type->fixed_size == 0 || type->fixed_size == size) && afrpc_value_is_shallow (type, 0) &&
+  return (type->fixed_size == 0 || type->fixed_size == size) && afrpc_value_is_shallow (type, 0) &&
          afrpc_value_settle (&check, type, data, size);
 }
 
