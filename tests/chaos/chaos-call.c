@@ -267,7 +267,7 @@ chaos_call_check (ChaosCall    *self,
     chaos_fail (self->actor, "call %u (%s, %s) has no reason to end like this: %s", self->index,
                 chaos_kind_names[self->plan->kind], started_names[outcome->started],
                 outcome->error != NULL ? outcome->error->message : "a result");
-  if (self->plan->is_cancelled_before && outcome->cause != CHAOS_CAUSE_CANCELLED && !self->was_closed)
+  if (self->is_cancelled_before && outcome->cause != CHAOS_CAUSE_CANCELLED && !self->was_closed)
     chaos_fail (self->actor, "call %u was cancelled before it was made, and ended as: %s", self->index,
                 cause_names[outcome->cause]);
 
@@ -326,6 +326,8 @@ prepare (ChaosCall    *self,
     {
       g_cancellable_cancel (self->cancellable);
       self->is_cancel_requested = TRUE;
+      /* One that is made, and then waited for, has been made by then. */
+      self->is_cancelled_before = !(plan->is_sync && plan->way == CHAOS_WAY_START);
     }
   options->way = plan->way;
   options->fds = new_fds (self);

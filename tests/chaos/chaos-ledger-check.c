@@ -28,7 +28,7 @@ check_call (ChaosCall *call)
     chaos_fail (call->actor, "call %u was refused, and is not said to be not started", call->index);
   if (is_refused && entry->started != 0)
     chaos_fail (call->actor, "call %u was refused, and started", call->index);
-  if ((call->plan->is_cancelled_before || call->must_not_start) && entry->started != 0)
+  if ((call->is_cancelled_before || call->must_not_start) && entry->started != 0)
     chaos_fail (call->actor, "call %u was cancelled before it could start, and was started", call->index);
   if (has_run &&
       (entry->started != 1 || entry->finished != 1))

@@ -245,6 +245,9 @@ chaos_member_make (ChaosMember *self)
 {
   ChaosMember *parent = &self->actor->members[self->plan->parent];
 
+  /* A callback may have dropped what it should be forked from. */
+  if (self->plan->how == CHAOS_HOW_FORK && parent->process == NULL)
+    return;
   chaos_trace (self->actor, "member %u made", self->index);
   self->process = new_process (self);
   self->is_made = TRUE;

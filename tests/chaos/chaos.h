@@ -47,6 +47,7 @@ typedef struct
   gboolean is_skipped;   /* there was nothing to call */
   gboolean is_settled;
   gboolean is_cancel_requested;
+  gboolean is_cancelled_before; /* it was made */
   gboolean was_closed;   /* when it was made */
   gboolean was_made_after; /* after “destroyed” */
   gboolean must_not_start; /* it was settled while its worker was busy with another for certain */
