@@ -169,7 +169,11 @@ static void
 test_session_fork_without_fds (void)
 {
   g_test_summary ("A fork that there is no descriptor for is refused, and leaves nobody behind");
-  g_setenv ("AFRPC_FORK", "plain", TRUE);
+  if (g_getenv ("AFRPC_TEST_GRANDCHILDREN") == NULL)
+    {
+      g_test_skip ("siblings can be made");
+      return;
+    }
   for (guint n_fds = 5; n_fds <= 9; n_fds++)
     {
       g_autofree char *limits = g_strdup_printf ("{'limits': <[(byte 3, uint64 %u)]>}", n_fds);
@@ -195,7 +199,6 @@ test_session_fork_without_fds (void)
       raw_end (&child, NULL);
       g_assert_cmpint (raw_end (&host, NULL), ==, 0);
     }
-  g_unsetenv ("AFRPC_FORK");
 }
 
 static void

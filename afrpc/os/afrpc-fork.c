@@ -91,26 +91,14 @@ clone_process (guint64  flags,
   return pid;
 }
 
-/* Whether the environment of a test chooses fork(). Whoever can make a process run with somebody else's rights does not
- * decide how. */
-static gboolean
-is_plain (void)
-{
-  const char *way = secure_getenv ("AFRPC_FORK");
-
-  return way != NULL && strcmp (way, "plain") == 0;
-}
-
 /* fork(), and a pidfd: -1 if there is none to be had. */
 int
 afrpc_fork_child (int *pidfd)
 {
-  int pid = -1;
+  int pid;
 
   *pidfd = -1;
-  errno = ENOSYS;
-  if (!is_plain ())
-    pid = clone_process (0, pidfd);
+  pid = clone_process (0, pidfd);
   if (pid >= 0 || !is_refused (errno))
     return pid;
 
@@ -165,8 +153,7 @@ afrpc_fork_watch (int       pid,
 }
 
 /* Returns the new process' pid and pidfd, 0 in that process, -1 for an error. It is a sibling, a child of
- * @parent_pid, if this process is one and the kernel permits it. The environment variable AFRPC_FORK=plain has it be a
- * child of this process, made by fork(). */
+ * @parent_pid, if this process is one and the kernel permits it. */
 int
 afrpc_fork (int        parent_pid,
             gboolean  *is_sibling,
@@ -176,7 +163,7 @@ afrpc_fork (int        parent_pid,
   int pid = -1;
 
   errno = ENOSYS;
-  *is_sibling = getppid () == parent_pid && !is_plain ();
+  *is_sibling = getppid () == parent_pid;
   if (*is_sibling)
     pid = clone_process (CLONE_PARENT, pidfd);
   if (pid >= 0)
