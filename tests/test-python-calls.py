@@ -31,6 +31,9 @@ def forever():
 def stubborn():
     afrpc.event("started")
     while True: pass
+def named(*args, **keywords): return args, keywords
+async def named_later(a, *, b, c=3): return a, b, c
+def named_invocation(invocation, a, *, b): invocation.return_value((a, b))
 def open_file():
     number = afrpc.append_result_fd(afrpc.steal_call_fd(0))
     return afrpc.Variant("h", number)
@@ -379,6 +382,48 @@ class Threads(unittest.TestCase):
         self.assertEqual(proxy.invoke_sync("still"), ("still",))
 
 
+class Events(unittest.TestCase):
+    def test_two_tasks(self):
+        """Each event comes to one of those that wait, also when another one of them was cancelled."""
+        async def main():
+            async with make("tell") as proxy:
+                events = proxy.events()
+                first, second, third = (asyncio.ensure_future(anext(events)) for _ in range(3))
+                await asyncio.sleep(0)
+                first.cancel()
+                await asyncio.wait([first])
+                self.assertFalse(second.done())
+                await proxy(1)
+                self.assertEqual(await second, 1)
+                # Cancelled when it has been woken, and has not run yet.
+                third.cancel()
+                fourth = asyncio.ensure_future(anext(events))
+                await asyncio.wait([third])
+                await proxy(2)
+                self.assertEqual(await fourth, 2)
+                left = [asyncio.ensure_future(anext(events, "end")) for _ in range(2)]
+                await asyncio.sleep(0)
+                events.close()
+                self.assertEqual(await asyncio.gather(*left), ["end", "end"])
+
+        for run in asyncio.run, aio.run:
+            run(main())
+
+    def test_cancelled_when_woken(self):
+        async def main():
+            async with make("tell") as proxy:
+                events = proxy.events()
+                first, second = (asyncio.ensure_future(anext(events)) for _ in range(2))
+                await asyncio.sleep(0)
+                proxy.connect("event", lambda *args: first.cancel())  # after the one of events
+                await proxy(5)
+                self.assertEqual(await second, 5)
+                with self.assertRaises(asyncio.CancelledError):
+                    await first
+
+        aio.run(main())
+
+
 class Options(unittest.TestCase):
     def test_blocking(self):
         with self.assertRaises(Afrpc.TimeoutError):
@@ -400,6 +445,37 @@ class Options(unittest.TestCase):
         cancellable.cancel()
         with self.assertRaises(GLib.Error):
             make("forever").invoke_sync(cancellable=cancellable)
+
+    def test_named(self):
+        proxy = make("named", hook=lambda tag, value: f"{tag} {value}")
+        self.assertEqual(proxy.call_kw_sync(1, a=2, signature="x", b=[3]),
+                         ((1,), {"a": 2, "signature": "x", "b": [3]}))
+        self.assertEqual(proxy.call_kw_sync(), ((), {}))
+        self.assertEqual(proxy.call_kw_sync(*range(40), a=b"b"), (tuple(range(40)), {"a": b"b"}))
+        # It is the last argument or none, and a dictionary.
+        tagged = Afrpc.Tagged("afrpc.keywords", {"a": 1})
+        for args in (tagged, 1), ([tagged],), (Afrpc.Tagged("afrpc.keywords", 5),), (Afrpc.Tagged("other", {}),):
+            self.assertEqual(len(proxy.invoke_sync(*args)[0]), len(args))
+            self.assertEqual(proxy.invoke_sync(*args)[1], {})
+        with self.assertRaises(TypeError):
+            make("echo").call_kw_sync(a=1)
+
+    def test_named_in_async_workers(self):
+        async def main():
+            for function in "named_later", "named_invocation":
+                async with make(function, backend=Afrpc.Backend.ASYNC) as proxy:
+                    self.assertEqual((await proxy.call_kw(1, b=2))[:2], (1, 2))
+                    with self.assertRaises(TypeError):
+                        await proxy.call_kw(1, d=2)
+
+        aio.run(main())
+
+    def test_named_beside_hooks(self):
+        process = Afrpc.Process.new_exec("python").eval(
+            CODE + "\nafrpc.set_hooks(hook=lambda tag, value: (tag, value))\n")
+        proxy = Afrpc.Proxy(process=process, function="named")
+        self.assertEqual(proxy.call_kw_sync(Afrpc.Tagged("t", 1), a=Afrpc.Tagged("u", 2)),
+                         ((("t", 1),), {"a": ("u", 2)}))
 
     def test_chained(self):
         process = Afrpc.Process.new_exec("python").set_nice(3).setenv("A", "b", True).unsetenv("B").set_cwd("/")

@@ -17,6 +17,9 @@
 
 G_BEGIN_DECLS
 
+/* The tag of the last argument of a call if that is a dictionary of those that have names. No hook is called for it. */
+#define AFRPC_PYTHON_KEYWORDS "afrpc.keywords"
+
 typedef struct
 {
   PyObject_HEAD

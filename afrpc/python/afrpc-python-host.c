@@ -208,6 +208,21 @@ afrpc_python_host_fork (AfrpcHost  *host,
 
 /* Calling */
 
+/* Returns: (nullable): the arguments that have names, if that is what the last one is: borrowed from it */
+static PyObject *
+get_keywords (PyObject *const *objects,
+              Py_ssize_t       n)
+{
+  PyObject *last = n > 0 ? objects[n - 1] : NULL;
+
+  if (last == NULL || !Py_IS_TYPE (last, afrpc_python_tagged_type) || !PyDict_CheckExact (PyTuple_GET_ITEM (last, 1)) ||
+      !PyUnicode_CheckExact (PyTuple_GET_ITEM (last, 0)) ||
+      PyUnicode_CompareWithASCIIString (PyTuple_GET_ITEM (last, 0), AFRPC_PYTHON_KEYWORDS) != 0)
+    return NULL;
+
+  return PyTuple_GET_ITEM (last, 1);
+}
+
 static PyObject *
 call_with (PyObject *function,
            PyObject *first, /* (nullable) */
@@ -218,7 +233,8 @@ call_with (PyObject *function,
   g_autofree PyObject **many = n > FEW_ARGS ? g_new (PyObject *, n + 2) : NULL;
   PyObject **places = many != NULL ? many : few;
   PyObject **objects = places + 2;
-  PyObject *result;
+  PyObject *keywords, *result;
+  size_t n_given;
 
   /* The place before the arguments may be used by what is called. */
   places[0] = NULL;
@@ -226,10 +242,12 @@ call_with (PyObject *function,
   if (!afrpc_python_unpack_args (args, afrpc_python_host_hooks, objects))
     return NULL;
 
+  keywords = get_keywords (objects, n);
+  n_given = keywords != NULL ? n - 1 : n;
   if (first != NULL)
-    result = PyObject_Vectorcall (function, objects - 1, (n + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    result = PyObject_VectorcallDict (function, objects - 1, (n_given + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, keywords);
   else
-    result = PyObject_Vectorcall (function, objects, n | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    result = PyObject_VectorcallDict (function, objects, n_given | PY_VECTORCALL_ARGUMENTS_OFFSET, keywords);
 
   for (Py_ssize_t i = 0; i < n; i++)
     Py_DECREF (objects[i]);

@@ -421,7 +421,7 @@ make_tagged (AfrpcPythonReader *self,
   if (pair == NULL)
     return NULL;
 
-  if (function == Py_None)
+  if (function == Py_None || PyUnicode_CompareWithASCIIString (PyTuple_GET_ITEM (pair, 0), AFRPC_PYTHON_KEYWORDS) == 0)
     function = (PyObject *) afrpc_python_tagged_type;
   object = PyObject_CallObject (function, pair);
   Py_DECREF (pair);

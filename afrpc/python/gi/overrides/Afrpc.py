@@ -153,6 +153,15 @@ class Proxy(Afrpc.Proxy):
 
     invoke = __call__
 
+    def call_kw(self, *args, **keywords):
+        """Calls a function in Python with arguments that have names. There are no options then, but those that
+        the proxy has."""
+        return self(*args, Tagged("afrpc.keywords", keywords))
+
+    def call_kw_sync(self, *args, **keywords):
+        """The same, and waits for the result."""
+        return self.invoke_sync(*args, Tagged("afrpc.keywords", keywords))
+
     def call(self, *args, **kwargs):
         """Like the object itself, called; or as in C with args, cancellable and callback."""
         if len(args) > 2 and callable(args[2]):
@@ -233,16 +242,19 @@ Proxy = override(Proxy)
 class _Events:
     def __init__(self, proxy):
         self._queue = collections.deque()
-        self._waiting = None
+        self._waiting = collections.deque()  # one for each task that waits
         self._ended = proxy.is_closed()
         self._ids = [proxy.connect("event", self._event_cb),
                      proxy.connect("destroyed", self._destroyed_cb)]
         self._proxy = proxy
 
     def _wake(self):
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            waiting._set_result(None)
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting._set_result(None)
+                if not self._ended:
+                    break
 
     def _event_cb(self, proxy, event, *rest):
         self._queue.append(proxy._unpack(event))
@@ -251,7 +263,6 @@ class _Events:
     def _destroyed_cb(self, proxy):
         self._ended = True
         self.close()
-        self._wake()
 
     def close(self):
         """Takes no more events; those that have come are still there."""
@@ -259,17 +270,25 @@ class _Events:
         for handler in ids:
             self._proxy.disconnect(handler)
         self._proxy = None
+        self._ended = True
+        self._wake()
 
     def __aiter__(self):
         return self
 
     async def __anext__(self):
         while not self._queue:
-            if self._ended or not self._ids:
+            if self._ended:
                 raise StopAsyncIteration
-            if self._waiting is None or self._waiting.done():
-                self._waiting = PendingCall()
-            await self._waiting
+            waiting = PendingCall()
+            self._waiting.append(waiting)
+            try:
+                await waiting
+            except BaseException:
+                # It may have been woken for an event that another one can take.
+                if self._queue:
+                    self._wake()
+                raise
         return self._queue.popleft()
 
 
