@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Buffers of shared memory as objects that have a buffer, in programs and in workers."""
 import array

@@ -54,6 +54,13 @@ class Setup(unittest.TestCase):
         for name in "Vala", "JavaScript", "API reference":
             self.assertRegex(said[name], "^no: .*(introspection|not found)")
 
+    def test_nothing_by_name(self):
+        """What runs is what PATH or a machine file says."""
+        bad = [str(path) for folder in ("afrpc", "docs", "examples", "tests") for path in (pathlib.Path(ROOT) / folder).rglob("*")
+               if path.is_file() and re.search(b"/usr/bin/(python|perl|gjs)", path.read_bytes())
+               and "__pycache__" not in path.parts]
+        self.assertEqual(bad, [])
+
     def test_part_of_another(self):
         """Of a project without a wrap file, as such an option of Meson says; only what is linked and run is built."""
         source = self.folder / "source"

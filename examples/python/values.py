@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Sends values that GVariant has no type for: dates, numbers with all their digits, sets and objects."""
 import asyncio

@@ -1,4 +1,4 @@
-#!/usr/bin/perl
+#!/usr/bin/env perl
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # AnyEvent::Fork::RPC, with its synchronous or its asynchronous backend (--variant sync or async).
 # Exits with status 77 where the module is not installed.
