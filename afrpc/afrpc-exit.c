@@ -27,6 +27,7 @@ struct _AfrpcExit
   AfrpcLimit limit; /* that ended it */
   char *stderr_tail;
   char *recent;    /* what of it was written by what the process did last */
+  gboolean is_recent_unclear; /* or before that */
 };
 
 G_DEFINE_BOXED_TYPE (AfrpcExit, afrpc_exit, afrpc_exit_ref, afrpc_exit_unref)
@@ -52,6 +53,13 @@ afrpc_exit_new (int                     pid,
   self->recent = g_utf8_make_valid (stderr_tail + length - MIN (n_recent, length), -1);
 
   return self;
+}
+
+/* Of one that nobody has yet: what it wrote may be of an earlier call than that which it ended in. */
+void
+afrpc_exit_set_unclear (AfrpcExit *self)
+{
+  self->is_recent_unclear = TRUE;
 }
 
 /**
@@ -375,7 +383,9 @@ afrpc_exit_describe (const AfrpcExit *self,
   last_line = strrchr (self->recent, '\n');
   last_line = last_line != NULL ? last_line + 1 : self->recent;
   if (*last_line != '\0')
-    g_string_append_printf (text, ": %s", last_line);
+    g_string_append_printf (text, self->is_recent_unclear ? "; the last of its standard error, maybe of an earlier call: %s"
+                                                          : ": %s",
+                            last_line);
 
   return g_string_free (text, FALSE);
 }

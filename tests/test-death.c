@@ -56,7 +56,7 @@ test_death_ways (gconstpointer data)
   const Misdeed misdeeds[] = {
     { "exit", 0, AFRPC_ERROR_DIED, "exited with status 0" },
     { "exit", 3, AFRPC_ERROR_DIED, "exited with status 3" },
-    { "die-saying", 5, AFRPC_ERROR_DIED, "exited with status 5: the last words" },
+    { "die-saying", 5, AFRPC_ERROR_DIED, "the last words" },
     { "abort", 0, AFRPC_ERROR_DIED, "signal 6 (Aborted)" },
     { "signal", SIGSEGV, AFRPC_ERROR_DIED, "signal 11" },
     { "signal", SIGKILL, AFRPC_ERROR_DIED, "signal 9 (Killed)" },
@@ -250,6 +250,41 @@ test_death_large_event (void)
   g_assert_nonnull (strstr (afrpc_exit_get_stderr (watched.exit), "too large"));
 }
 
+static void
+test_death_old_words (void)
+{
+  static const char *const ends[] = { "sent: the words", "maybe of an earlier call: the words" };
+
+  g_test_summary ("What a worker wrote is told as the cause of its death only if it was in that call");
+  for (guint i = 0; i < G_N_ELEMENTS (ends); i++)
+    {
+      g_auto(Watched) watched = { 0 };
+      g_auto(Outcome) first = { 0 };
+      g_auto(Outcome) second = { 0 };
+      g_autoptr(GVariant) idle = NULL;
+
+      watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+      idle = test_call (watched.proxy, test_act ("stderr", g_variant_new_string ("idle\n")), NULL);
+      afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("stderr", g_variant_new_string ("the words\n")), NULL,
+                         outcome_cb, &first);
+      /* Without it the death is that of an idle worker. */
+      if (i == 1)
+        afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("signal", g_variant_new_uint32 (SIGKILL)), NULL,
+                           outcome_cb, &second);
+      outcome_wait (&first);
+      g_assert_no_error (first.error);
+      if (i == 0)
+        afrpc_process_kill (afrpc_proxy_get_process (watched.proxy), SIGTERM);
+      test_iterate_until (&watched.destroyed);
+      g_assert_true (g_str_has_suffix (watched.error->message, ends[i]));
+      if (i == 1)
+        {
+          outcome_wait (&second);
+          g_assert_true (g_str_has_suffix (second.error->message, ends[i]));
+        }
+    }
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -266,6 +301,7 @@ main (int   argc,
   g_test_add_func ("/death/kill/unstarted", test_death_kill_unstarted);
   g_test_add_func ("/death/any-moment", test_death_any_moment);
   g_test_add_func ("/death/event-flushed", test_death_event_flushed);
+  g_test_add_func ("/death/old-words", test_death_old_words);
   g_test_add_func ("/death/large-event", test_death_large_event);
 
   return g_test_run ();

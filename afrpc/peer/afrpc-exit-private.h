@@ -14,6 +14,7 @@ AfrpcExit *afrpc_exit_new      (int                     pid,
                                 const AfrpcLimits      *limits,
                                 const char             *stderr_tail,
                                 gsize                   n_recent);
+void       afrpc_exit_set_unclear (AfrpcExit           *self);
 char      *afrpc_exit_describe (const AfrpcExit        *self,
                                 const char             *name);
 

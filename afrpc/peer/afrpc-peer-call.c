@@ -163,7 +163,10 @@ afrpc_peer_call (AfrpcPeer          *self,
 
   /* It was idle: what it wrote before says nothing of what it does now. */
   if (self->talk.link.n_pending == 1)
-    afrpc_stderr_mark (&self->body.standard_error);
+    {
+      afrpc_stderr_mark (&self->body.standard_error);
+      self->marked_serial = pending->serial;
+    }
   if (timeout_ms > 0)
     {
       const gint64 at = g_get_monotonic_time () + (gint64) timeout_ms * 1000;

@@ -73,6 +73,14 @@ afrpc_peer_reap (AfrpcPeer *self,
   afrpc_peer_update_watch (self);
 }
 
+/* Standard error comes by a way of its own: if other calls were begun since nothing had to be done, nobody knows by
+ * which of them it was written. */
+static gboolean
+is_unclear_who_wrote (AfrpcPeer *self)
+{
+  return afrpc_transport_get_started (&self->talk.link.transport) > self->marked_serial;
+}
+
 /* Over a command: how the worker ended if its goodbye told, or else that nobody knows. */
 static char *
 describe_end (AfrpcPeer *self)
@@ -90,6 +98,8 @@ describe_end (AfrpcPeer *self)
       const char *tail = afrpc_exit_get_stderr (self->body.exit);
       g_autoptr(AfrpcExit) worker_exit = afrpc_exit_new (0, &status, FALSE, &self->body.limits, tail, strlen (tail));
 
+      if (is_unclear_who_wrote (self))
+        afrpc_exit_set_unclear (worker_exit);
       text = afrpc_exit_describe (worker_exit, "the worker");
       return g_strdup_printf ("%s: %s", name, text);
     }
@@ -266,6 +276,9 @@ afrpc_peer_decide_end (AfrpcPeer *self)
     }
   if (self->body.state == AFRPC_BODY_DOUBTFUL && is_read_out (self))
     afrpc_birth_unheard (self);
+  if (self->body.state == AFRPC_BODY_ENDED && is_unclear_who_wrote (self) &&
+      !afrpc_news_has_decided (&self->news, AFRPC_NEWS_EXITED))
+    afrpc_exit_set_unclear (self->body.exit);
   if (self->body.state == AFRPC_BODY_ENDED && is_read_out (self) && self->talk.failure == NULL)
     afrpc_talk_fail (&self->talk, new_end_error (self));
 
