@@ -66,20 +66,27 @@ unpack_next (AfrpcPeer      *self,
   return piece->unpacking == NULL || unpack_slice (piece, AFRPC_VALUE_CHECK_SLICE);
 }
 
-/* Returns: (transfer full) (nullable): the item's value, made now and not earlier: what waits takes no more than it has
- * been counted for; or NULL, and its error says why. */
-static GVariant *
-unpack (AfrpcPeer     *self,
-        AfrpcLinkItem *item)
+static G_NO_INLINE GVariant *
+unpack_serialised (AfrpcPeer     *self,
+                   AfrpcLinkItem *item,
+                   GVariant      *packed) /* (transfer full) */
 {
-  g_autoptr(GVariant) value = g_steal_pointer (&item->value);
-
-  if (!item->is_serialised || value == NULL)
-    return g_steal_pointer (&value);
+  g_autoptr(GVariant) value = packed;
 
   item->is_serialised = FALSE;
 
   return afrpc_serialiser_unpack (self->talk.serialiser, value, &item->error);
+}
+
+/* Returns: (transfer full) (nullable): the item's value, made now and not earlier: what waits takes no more than it has
+ * been counted for; or NULL, and its error says why. */
+static inline GVariant *
+unpack (AfrpcPeer     *self,
+        AfrpcLinkItem *item)
+{
+  GVariant *value = g_steal_pointer (&item->value);
+
+  return G_LIKELY (!item->is_serialised) || value == NULL ? value : unpack_serialised (self, item, value);
 }
 
 /* Returns: (transfer full) (nullable): the descriptors that came with the item's value */

@@ -118,8 +118,6 @@ claim_fds (AfrpcReader  *self,
 {
   AfrpcReaderFds batch;
 
-  if (G_LIKELY (n_announced == 0 && self->n_fd_batches == 0))
-    return TRUE;
   if (!check_fds_before (self, position, error))
     return FALSE;
   if (n_announced == 0)
@@ -383,7 +381,10 @@ afrpc_reader_next (AfrpcReader  *self,
       self->missing = size - have;
       return AFRPC_STEP_AGAIN;
     }
-  if (!check_guard (self, start + size, error) || !claim_fds (self, position, frame->header.n_fds, error))
+  if (!check_guard (self, start + size, error))
+    return AFRPC_STEP_ERROR;
+  if (G_UNLIKELY (frame->header.n_fds > 0 || self->n_fd_batches > 0) &&
+      !claim_fds (self, position, frame->header.n_fds, error))
     return AFRPC_STEP_ERROR;
 
   frame->type = (const char *) start + AFRPC_FRAME_HEADER_SIZE;
