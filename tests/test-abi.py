@@ -115,7 +115,8 @@ def main():
     if girs:
         bad.append(has_lost(TYPES.name, TYPES.read_text().splitlines(), types))
     if any(bad):
-        print('What programs are built against has changed; see "What may change" in CONTRIBUTING.md.', file=sys.stderr)
+        print('What programs are built against has changed; see "What may change" in CONTRIBUTING.md. If it may, run\n'
+              f"{__file__} --update {folder} {' '.join(map(str, girs))}", file=sys.stderr)
     return int(any(bad))
 
 
