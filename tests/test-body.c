@@ -171,7 +171,8 @@ give (gpointer thing,
 {
   AfrpcBody *body = thing;
   const gboolean is_ours = state == AFRPC_BODY_CHILD || state == AFRPC_BODY_GRANDCHILD;
-  const gboolean is_signalled = is_ours || (state == AFRPC_BODY_FOREIGN && body->spawned.pidfd >= 0);
+  const gboolean is_signalled = state == AFRPC_BODY_CHILD ||
+    ((state == AFRPC_BODY_GRANDCHILD || state == AFRPC_BODY_FOREIGN) && body->spawned.pidfd >= 0);
 
   switch ((Input) input)
     {

@@ -130,7 +130,7 @@ static void
 set_known (AfrpcBody *self)
 {
   self->pid = self->spawned.pid;
-  if (self->kill_signum != 0)
+  if (self->kill_signum != 0 && afrpc_body_can_signal (self))
     afrpc_spawn_signal (&self->spawned, self->kill_signum);
   self->kill_signum = 0;
 }
@@ -207,7 +207,7 @@ afrpc_body_kill (AfrpcBody *self,
 
   if (self->state == AFRPC_BODY_AWAITED || self->state == AFRPC_BODY_DOUBTFUL || self->state == AFRPC_BODY_UNPROVEN)
     self->kill_signum = self->kill_signum == SIGKILL ? SIGKILL : signum;
-  else if (afrpc_body_is_there (self))
+  else if (afrpc_body_is_there (self) && afrpc_body_can_signal (self))
     afrpc_spawn_signal (&self->spawned, signum);
 
   return self->state != AFRPC_BODY_NONE;

@@ -73,6 +73,13 @@ afrpc_body_is_foreign (const AfrpcBody *self)
   return self->state == AFRPC_BODY_UNPROVEN || self->state == AFRPC_BODY_FOREIGN;
 }
 
+/* Whether a signal reaches it and nobody else: a number alone is good only as long as it is ours to reap. */
+static inline gboolean
+afrpc_body_can_signal (const AfrpcBody *self)
+{
+  return self->spawned.pidfd >= 0 || self->state == AFRPC_BODY_CHILD;
+}
+
 /* Whether there is a process that has not ended, as far as is known. */
 static inline gboolean
 afrpc_body_is_there (const AfrpcBody *self)

@@ -544,15 +544,15 @@ afrpc_peer_close (AfrpcPeer *self)
   afrpc_peer_attend (self);
 }
 
-/* Somebody else's child that cannot be signalled, or has not proved in time that it is the one which would be: there is
- * nothing more to do with it. */
+/* Somebody else's child, or a template's, that cannot be signalled, or has not proved in time that it is the one which
+ * would be: there is nothing more to do with it. */
 static void
 kill_foreign (AfrpcPeer *self)
 {
-  const gboolean is_known = self->body.state == AFRPC_BODY_FOREIGN;
+  const gboolean is_known = self->body.state != AFRPC_BODY_UNPROVEN;
   const gboolean has_time = self->exit_deadline != AFRPC_DEADLINES_NEVER;
 
-  if (is_known ? self->body.spawned.pidfd < 0 : !has_time && self->body.kill_signum == SIGKILL)
+  if (is_known ? !afrpc_body_can_signal (&self->body) : !has_time && self->body.kill_signum == SIGKILL)
     afrpc_peer_fall_silent (self);
   else if (!is_known && !has_time)
     afrpc_peer_set_deadline (self, &self->exit_deadline, g_get_monotonic_time () + AFRPC_PEER_DROP_GRACE_US);
@@ -562,7 +562,7 @@ void
 afrpc_peer_kill (AfrpcPeer *self,
                  int        signum)
 {
-  if (signum == SIGKILL && afrpc_body_is_foreign (&self->body))
+  if (signum == SIGKILL && (afrpc_body_is_foreign (&self->body) || self->body.state == AFRPC_BODY_GRANDCHILD))
     kill_foreign (self);
   if (!afrpc_body_kill (&self->body, signum) && !self->birth.is_tried)
     afrpc_birth_fail (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED,
