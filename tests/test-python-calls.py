@@ -3,6 +3,7 @@
 """What surrounds a call in Python: contexts, signals, cancelling, options, loops that know nothing of GLib."""
 import asyncio
 import contextvars
+import gc
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import gi
 gi.require_version("Afrpc", "1.0")
 from gi.repository import Afrpc, Gio, GLib  # noqa: E402
 
+import afrpc  # noqa: E402
 from afrpc import aio  # noqa: E402
 
 CODE = """
@@ -329,6 +331,25 @@ class Threads(unittest.TestCase):
                 self.assertEqual(self.in_threads(4, lambda i: run(self.main(i, how))), ["right"] * 4)
         self.assertIsNone(GLib.MainContext.get_thread_default())
 
+    def test_nothing_is_left(self):
+        """Neither of a loop, nor of a thread that had one."""
+        def count():
+            gc.collect()
+            return (len(os.listdir("/proc/self/fd")),
+                    sum(isinstance(thing, asyncio.AbstractEventLoop) for thing in gc.get_objects()))
+
+        async def main():
+            async with make("echo") as proxy:
+                await proxy(1)
+
+        for run in asyncio.run, aio.run:
+            for how in (lambda: run(main())), (lambda: self.in_threads(1, lambda i: run(main()))):
+                how()
+                before = count()
+                for _ in range(3):
+                    how()
+                self.assertEqual(count(), before)
+
     def test_beside_a_main_loop(self):
         """That of the main thread goes on meanwhile."""
         done = []
@@ -483,6 +504,9 @@ class Options(unittest.TestCase):
                             function="f")
         self.assertEqual(proxy.invoke_sync(), (os.nice(0) + 3, "b", "/"))
         self.assertEqual(Afrpc.Process.setenv.__name__, "setenv")
+
+    def test_version(self):
+        self.assertRegex(afrpc.__version__, r"^\d+\.\d+\.\d+$")
 
     def test_repr(self):
         proxy = make("echo")

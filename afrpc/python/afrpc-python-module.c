@@ -273,7 +273,8 @@ PyInit__afrpc (void)
     return NULL;
   if (!afrpc_python_codec_register (module) || afrpc_python_invocation_register (module) != 0 ||
       afrpc_python_buffer_register (module) != 0 ||
-      afrpc_python_source_register (module) != 0 || afrpc_python_poller_register (module) != 0)
+      afrpc_python_source_register (module) != 0 || afrpc_python_poller_register (module) != 0 ||
+      PyModule_AddStringConstant (module, "__version__", PACKAGE_VERSION) != 0)
     {
       Py_DECREF (module);
       return NULL;

@@ -6,6 +6,8 @@ __all__ = ["Buffer", "Error", "Invocation", "Tagged", "Variant", "append_result_
            "get_args", "get_metadata", "get_n_fds", "is_cancelled", "progress", "set_hooks", "steal_call_fd",
            "steal_fd"]
 
+__version__: str
+
 class _HasFileno(typing.Protocol):
     def fileno(self) -> int: ...
 

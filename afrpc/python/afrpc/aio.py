@@ -16,7 +16,8 @@ __all__ = ["EventLoop", "EventLoopPolicy", "create_task", "drive", "get_event_lo
 
 _ITERATIONS_MAX = 64  # of the main context, before a foreign loop has its turn
 
-_pumps = weakref.WeakKeyDictionary()  # foreign loop -> _Pump
+# Foreign loop -> reference to its _Pump, which knows the loop, and is kept by it as what is called for a descriptor.
+_pumps = weakref.WeakKeyDictionary()
 
 
 class _Selector(selectors.EpollSelector):
@@ -131,8 +132,10 @@ def drive(loop):
     so by itself; else this is to be called again whenever there is something new to wait for."""
     if isinstance(loop, EventLoop) or type(loop).__module__.startswith(("gi.", "gbulb.")):
         return True
-    pump = _pumps.get(loop)
+    reference = _pumps.get(loop)
+    pump = reference() if reference is not None else None
     if pump is None:
-        pump = _pumps[loop] = _Pump(loop)
+        pump = _Pump(loop)
+        _pumps[loop] = weakref.ref(pump)
     pump.poke()
     return False
