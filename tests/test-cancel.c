@@ -366,14 +366,14 @@ test_timeout (void)
   watch_init (&watched, test_proxy_new ("act_async", AFRPC_BACKEND_ASYNC));
   afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("keep", NULL), NULL, outcome_cb, &fine);
   afrpc_proxy_set_call_timeout_ms (watched.proxy, 30);
-  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("later", g_variant_new_uint32 (200)), NULL, outcome_cb, &default_late);
-  test_call_with_timeout (watched.proxy, test_act ("later", g_variant_new_uint32 (200)), 20, NULL,
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("wait-cancelled", NULL), NULL, outcome_cb, &default_late);
+  test_call_with_timeout (watched.proxy, test_act ("wait-cancelled", NULL), 20, NULL,
                                  (GAsyncReadyCallback) outcome_cb, &late);
   outcome_wait (&default_late);
   g_assert_error (default_late.error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
   g_assert_true (late.done);
   g_assert_error (late.error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
-  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), test_act ("later", g_variant_new_uint32 (200)), NULL, &error));
+  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), test_act ("wait-cancelled", NULL), NULL, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
   g_assert_false (fine.done);
   afrpc_proxy_set_call_timeout_ms (watched.proxy, 0);
