@@ -190,6 +190,9 @@ come_to_rest (Context *context)
         }
     }
   g_source_destroy (tick);
+  /* What has nobody left to tell goes in the next turn. */
+  for (guint i = 0; i < 100 && g_main_context_iteration (context->stage.context, FALSE); i++)
+    ;
 }
 
 typedef struct
