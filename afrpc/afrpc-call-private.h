@@ -9,6 +9,36 @@
 
 G_BEGIN_DECLS
 
+struct _AfrpcCall
+{
+  GObject parent_instance;
+
+  AfrpcPending pending;
+  AfrpcCaller *caller;          /* (nullable) while it is not used */
+  GMainContext *context;        /* (nullable): of a caller whose calls wait in the main loop */
+  AfrpcCallOptions *options;    /* (nullable) */
+  gpointer tag;                 /* the method that made it */
+  GAsyncReadyCallback callback; /* (nullable) */
+  gpointer user_data;
+  GCancellable *cancellable;    /* (nullable) */
+  gulong cancelled_id;
+  gint is_cancelled;            /* atomic */
+  gboolean is_finished;         /* its outcome is as it is told */
+  gboolean is_given_up;         /* it was settled without whoever was to do it */
+
+  gboolean is_used_again;       /* goes to the spare ones, if nobody else has a reference then */
+  AfrpcCall *next_spare;        /* (nullable) */
+  gboolean is_shared;           /* somebody else has one */
+
+  GVariant *value;              /* (nullable) */
+  GUnixFDList *fds;             /* (nullable): of the value */
+  GError *error;                /* (nullable) */
+  GPtrArray *waits;             /* (nullable) (element-type AfrpcCallWait) (owned) */
+  gboolean is_told;             /* those who waited have been told */
+  AfrpcProcess *process;        /* (nullable): who has, or had it */
+  AfrpcExit *exit;              /* (nullable) */
+};
+
 AfrpcCall    *afrpc_call_new          (AfrpcCaller          *caller,
                                        AfrpcCallOptions     *options);
 AfrpcCall    *afrpc_call_new_used     (AfrpcCaller          *caller,
@@ -25,6 +55,9 @@ void          afrpc_call_watch        (AfrpcCall            *self,
                                        GCancellable         *cancellable);
 void          afrpc_call_cancel_unbegun (AfrpcCall          *self);
 gboolean      afrpc_call_is_cancelled (AfrpcCall            *self);
+GMainContext *afrpc_call_get_news_context (AfrpcCall        *self);
+void          afrpc_call_tell_later   (AfrpcCall            *self);
+void          afrpc_call_cancel_later (AfrpcCall            *self);
 void          afrpc_call_give_up      (AfrpcCall            *self,
                                        AfrpcStarted          started,
                                        GError               *error);

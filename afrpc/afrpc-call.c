@@ -35,35 +35,6 @@
  *
  * Since: 1.0
  */
-struct _AfrpcCall
-{
-  GObject parent_instance;
-
-  AfrpcPending pending;
-  AfrpcCaller *caller;          /* (nullable) while it is not used */
-  GMainContext *context;        /* (nullable): of a caller whose calls wait in the main loop */
-  AfrpcCallOptions *options;    /* (nullable) */
-  gpointer tag;                 /* the method that made it */
-  GAsyncReadyCallback callback; /* (nullable) */
-  gpointer user_data;
-  GCancellable *cancellable;    /* (nullable) */
-  gulong cancelled_id;
-  gint is_cancelled;            /* atomic */
-  gboolean is_finished;         /* its outcome is as it is told */
-  gboolean is_given_up;         /* it was settled without whoever was to do it */
-
-  gboolean is_used_again;       /* goes to the spare ones, if nobody else has a reference then */
-  AfrpcCall *next_spare;        /* (nullable) */
-  gboolean is_shared;           /* somebody else has one */
-
-  GVariant *value;              /* (nullable) */
-  GUnixFDList *fds;             /* (nullable): of the value */
-  GError *error;                /* (nullable) */
-  GPtrArray *waits;             /* (nullable) (element-type AfrpcCallWait) (owned) */
-  gboolean is_told;             /* those who waited have been told */
-  AfrpcProcess *process;        /* (nullable): who has, or had it */
-  AfrpcExit *exit;              /* (nullable) */
-};
 
 static void afrpc_call_async_result_init (GAsyncResultIface *iface);
 
@@ -514,13 +485,6 @@ afrpc_call_set_exit (AfrpcCall *self,
   self->exit = exit != NULL ? afrpc_exit_ref (exit) : NULL;
 }
 
-/* Where its news comes. */
-static GMainContext *
-get_context (AfrpcCall *self)
-{
-  return self->context != NULL ? self->context : g_main_context_get_thread_default ();
-}
-
 /* Blocks until it has its outcome. @iface: the caller's */
 void
 afrpc_call_block (AfrpcCall            *self,
@@ -532,88 +496,10 @@ afrpc_call_block (AfrpcCall            *self,
       if (iface->wait != NULL)
         iface->wait (self->caller, self);
       while (self->pending.state != AFRPC_PENDING_DECIDED)
-        g_main_context_iteration (get_context (self), TRUE);
+        g_main_context_iteration (afrpc_call_get_news_context (self), TRUE);
     }
   afrpc_peer_leave (&self->pending);
   finish_off (self);
-}
-
-/* In the hands of implementers */
-
-static gboolean
-tell_cb (gpointer data)
-{
-  AfrpcPending *pending = data;
-  GMainContext *context = g_source_get_context (g_main_current_source ());
-
-  g_main_context_push_thread_default (context);
-  pending->funcs->tell (pending);
-  g_main_context_pop_thread_default (context);
-
-  return G_SOURCE_REMOVE;
-}
-
-static void
-attach_idle (AfrpcCall      *self,
-             const char     *name,
-             GSourceFunc     func,
-             gpointer        data,
-             GDestroyNotify  destroy)
-{
-  g_autoptr(GSource) source = g_idle_source_new ();
-
-  g_source_set_priority (source, G_PRIORITY_DEFAULT);
-  g_source_set_static_name (source, name);
-  g_source_set_callback (source, func, data, destroy);
-  g_source_attach (source, get_context (self));
-}
-
-static void
-settle (AfrpcCall    *self,
-        AfrpcStarted  started,
-        GVariant     *value, /* (transfer full) (nullable) */
-        GUnixFDList  *fds,   /* (transfer full) (nullable) */
-        GError       *error) /* (transfer full) (nullable) */
-{
-  afrpc_pending_decide (&self->pending, started, value, fds, error);
-  if (!self->pending.is_awaited)
-    attach_idle (self, "[afrpc] call settled", tell_cb, &self->pending, NULL);
-  else if (self->context != NULL)
-    g_main_context_wakeup (self->context);
-}
-
-/* Settles a call that nobody has begun, or that cannot be told to end; its implementer may settle it all the same. */
-void
-afrpc_call_give_up (AfrpcCall    *self,
-                    AfrpcStarted  started,
-                    GError       *error) /* (transfer full) */
-{
-  self->is_given_up = TRUE;
-  settle (self, started, NULL, NULL, error);
-}
-
-static gboolean
-cancel_cb (gpointer data)
-{
-  AfrpcCall *self = data;
-
-  if (self->pending.state == AFRPC_PENDING_DECIDED)
-    return G_SOURCE_REMOVE;
-
-  if (AFRPC_CALLER_GET_IFACE (self->caller)->cancel != NULL)
-    AFRPC_CALLER_GET_IFACE (self->caller)->cancel (self->caller, self);
-  else
-    afrpc_call_give_up (self, AFRPC_STARTED_UNKNOWN,
-                        g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled"));
-
-  return G_SOURCE_REMOVE;
-}
-
-/* Has it cancelled from its context, whichever thread this is. */
-static void
-cancel_later (AfrpcCall *self)
-{
-  attach_idle (self, "[afrpc] call cancelled", cancel_cb, g_object_ref (self), g_object_unref);
 }
 
 /* What the program does with it */
@@ -695,8 +581,11 @@ afrpc_call_wait_finish (AfrpcCall     *self,
  *
  * Blocks until the call has its outcome.
  *
- * No main context is iterated, as for [method@Afrpc.Caller.call_sync]; whoever else waits for the call is told later,
- * from the context.
+ * No main context is iterated, as for [method@Afrpc.Caller.call_sync]; whoever else waits for the call, and its callback
+ * if it has one, is told later, from the context.
+ *
+ * Fails like [method@Afrpc.Caller.call]; and with %AFRPC_ERROR_FAILED, which is logged as critical and says nothing of the
+ * call, while another thread runs the main context that the call belongs to.
  *
  * Returns: (transfer full): what the function returned
  *
@@ -729,7 +618,7 @@ afrpc_call_wait_sync (AfrpcCall     *self,
       afrpc_call_block (self, AFRPC_CALLER_GET_IFACE (self->caller));
       /* The reference of who had the call has passed to who waited for it, or passes to the callback. */
       if (self->callback != NULL)
-        attach_idle (self, "[afrpc] call settled", tell_cb, &self->pending, NULL);
+        afrpc_call_tell_later (self);
       else
         {
           tell_waits (self, FALSE);
@@ -761,7 +650,7 @@ afrpc_call_cancel (AfrpcCall *self)
     return;
 
   if (self->context != NULL)
-    cancel_later (self);
+    afrpc_call_cancel_later (self);
   else if (AFRPC_CALLER_GET_IFACE (self->caller)->cancel != NULL)
     AFRPC_CALLER_GET_IFACE (self->caller)->cancel (self->caller, self);
 }
@@ -900,57 +789,6 @@ afrpc_call_steal_fds (AfrpcCall *self)
   return g_steal_pointer (&self->fds);
 }
 
-/* Implementers */
-
-static void
-forward_progress_cb (AfrpcCaller *caller,
-                     GVariant    *progress,
-                     gpointer     call)
-{
-  afrpc_call_report_progress (call, progress);
-}
-
-/**
- * afrpc_call_forward_options:
- * @self: a call that was begun
- *
- * Makes the options with which the call is handed on to another caller. For implementers of [iface@Afrpc.Caller].
- *
- * They say what those of the call say. If its progress is wanted, it comes to @self, as by
- * [method@Afrpc.Call.report_progress]; the label is left out, because the error of @self has it. They may be changed
- * until they are used.
- *
- * Returns: (transfer full): options
- *
- * Since: 1.0
- */
-AfrpcCallOptions *
-afrpc_call_forward_options (AfrpcCall *self)
-{
-  AfrpcCallOptions *options = afrpc_call_options_new ();
-  const AfrpcCallOptions *own;
-
-  g_return_val_if_fail (AFRPC_IS_CALL (self), options);
-
-  own = self->options;
-  if (own == NULL)
-    return options;
-
-  options->timeout_ms = own->timeout_ms;
-  options->execution_timeout_ms = own->execution_timeout_ms;
-  g_set_object (&options->fds, own->fds);
-  options->function = g_strdup (own->function);
-  options->idempotent = own->idempotent;
-  options->priority = own->priority;
-  options->affinity = g_strdup (own->affinity);
-  options->metadata = own->metadata != NULL ? g_variant_ref (own->metadata) : NULL;
-  if (own->progress != NULL)
-    afrpc_call_options_set_progress (options, own->progress_mode, forward_progress_cb, g_object_ref (self),
-                                     g_object_unref);
-
-  return options;
-}
-
 /**
  * afrpc_call_set_interrupted_func: (skip)
  * @func: (nullable): a function
@@ -967,102 +805,4 @@ void
 afrpc_call_set_interrupted_func (void (*func) (void))
 {
   afrpc_peer_set_interrupted_func (func);
-}
-
-/**
- * afrpc_call_return_value:
- * @self: a call that was begun
- * @value: what the function returned; a floating reference is consumed
- * @fds: (nullable): file descriptors that come with @value
- *
- * Settles a call with its result. For implementers of [iface@Afrpc.Caller].
- *
- * May be used once for each call that [vfunc@Afrpc.Caller.begin] got, from the thread of the main context that was the
- * thread-default one then, also in that function itself; whoever waits is told later. Of a call that was cancelled
- * meanwhile, and of a caller without [vfunc@Afrpc.Caller.cancel], it does nothing.
- *
- * Since: 1.0
- */
-void
-afrpc_call_return_value (AfrpcCall   *self,
-                         GVariant    *value,
-                         GUnixFDList *fds)
-{
-  g_return_if_fail (AFRPC_IS_CALL (self));
-  g_return_if_fail (value != NULL);
-  g_return_if_fail (fds == NULL || G_IS_UNIX_FD_LIST (fds));
-  g_return_if_fail (self->pending.state != AFRPC_PENDING_DECIDED || self->is_given_up);
-
-  if (self->is_given_up)
-    g_variant_unref (g_variant_ref_sink (value));
-  else
-    settle (self, AFRPC_STARTED_YES, g_variant_ref_sink (value), fds != NULL ? g_object_ref (fds) : NULL, NULL);
-}
-
-/**
- * afrpc_call_return_error:
- * @self: a call that was begun
- * @started: whether a worker had begun to run it: %AFRPC_STARTED_NO only if it has not, and never will
- * @error: why it failed, which stays the caller's
- *
- * Settles a call with an error. For implementers of [iface@Afrpc.Caller]; see [method@Afrpc.Call.return_value].
- *
- * Since: 1.0
- */
-void
-afrpc_call_return_error (AfrpcCall    *self,
-                         AfrpcStarted  started,
-                         const GError *error)
-{
-  g_return_if_fail (AFRPC_IS_CALL (self));
-  g_return_if_fail (error != NULL);
-  g_return_if_fail (self->pending.state != AFRPC_PENDING_DECIDED || self->is_given_up);
-
-  if (!self->is_given_up)
-    settle (self, started, NULL, NULL, g_error_copy (error));
-}
-
-/**
- * afrpc_call_report_progress:
- * @self: a call that was begun
- * @progress: how far it has come; a floating reference is consumed
- *
- * Tells whoever wants to know how far the call has come: calls what [method@Afrpc.CallOptions.set_progress] was given,
- * at once. For implementers of [iface@Afrpc.Caller]; does nothing if nobody wants to know, or the call has its outcome.
- *
- * Since: 1.0
- */
-void
-afrpc_call_report_progress (AfrpcCall *self,
-                            GVariant  *progress)
-{
-  g_autoptr(GVariant) sunk = NULL;
-
-  g_return_if_fail (AFRPC_IS_CALL (self));
-  g_return_if_fail (progress != NULL);
-
-  sunk = g_variant_ref_sink (progress);
-  pending_progress (&self->pending, sunk);
-}
-
-/**
- * afrpc_call_set_process:
- * @self: a call that was begun
- * @process: (nullable): who has it
- * @exit: (nullable): how that ended
- *
- * Says which process has the call, and how that ended, for [method@Afrpc.Call.get_process] and
- * [method@Afrpc.Call.get_exit]. For implementers of [iface@Afrpc.Caller], before they settle the call.
- *
- * Since: 1.0
- */
-void
-afrpc_call_set_process (AfrpcCall    *self,
-                        AfrpcProcess *process,
-                        AfrpcExit    *exit)
-{
-  g_return_if_fail (AFRPC_IS_CALL (self));
-
-  g_set_object (&self->process, process);
-  afrpc_call_set_exit (self, exit);
 }
