@@ -571,7 +571,12 @@ source_finalize (GSource *source)
   if (self->turn != NULL)
     g_source_unref (self->turn);
   while ((member = pop_active (self)) != NULL)
-    member_unref (member);
+    {
+      /* One that has ended is not watched, and may hold what it was going to tell its end. */
+      if (!member->is_watched)
+        member->funcs->context_gone (member->peer);
+      member_unref (member);
+    }
   g_queue_clear_full (&self->posts, (GDestroyNotify) post_free);
   g_clear_pointer (&self->templates, g_ptr_array_unref);
   for (guint i = 0; i < self->watched->len; i++)
