@@ -346,9 +346,11 @@ class Threads(unittest.TestCase):
             for how in (lambda: run(main())), (lambda: self.in_threads(1, lambda i: run(main()))):
                 how()
                 before = count()
-                for _ in range(3):
+                for _ in range(5):
                     how()
-                self.assertEqual(count(), before)
+                # What had been there before may have gone since.
+                for n, n_before in zip(count(), before):
+                    self.assertLessEqual(n, n_before)
 
     def test_beside_a_main_loop(self):
         """That of the main thread goes on meanwhile."""

@@ -48,7 +48,9 @@ class RemoteError(GLib.Error):
     """
 
     def __init__(self, message="", domain="afrpc-error-quark", code=0):
-        super().__init__(message, domain, code)
+        # As that of GLib.Error does, without going on to those of other classes.
+        self.args = (message,)
+        self.message, self.domain, self.code = message, domain, code
         words = _exceptions.unpack(*_split(message))[0]
         self.type_name, _, self.text = words.partition(": ")
         self.traceback = ""
