@@ -348,9 +348,9 @@ class Threads(unittest.TestCase):
                 before = count()
                 for _ in range(5):
                     how()
-                # What had been there before may have gone since.
+                # What the last one had may go in a later iteration of the main context.
                 for n, n_before in zip(count(), before):
-                    self.assertLessEqual(n, n_before)
+                    self.assertLess(n - n_before, 5)
 
     def test_beside_a_main_loop(self):
         """That of the main thread goes on meanwhile."""
