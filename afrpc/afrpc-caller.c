@@ -16,7 +16,7 @@
  * What can be called.
  *
  * A program that is written for a caller does not care what that is: a [class@Afrpc.Proxy] calls a function in one
- * worker process.
+ * worker process, and a program may [implement callers itself](calls.html#writing-a-caller).
  *
  * Each call is settled exactly once: with its result, with the error of the function, or with the reason why there is
  * none. Results and [events][signal@Afrpc.Caller::event] of a worker arrive in the order in which it made them.
@@ -598,7 +598,8 @@ call_sync (AfrpcCaller       *self,
  *
  * Calls the function and blocks until there is a result.
  *
- * No main context is iterated: no callback and no signal comes meanwhile. What arrives before the result is delivered
+ * No main context is iterated, except by callers that the program itself implements without [vfunc@Afrpc.Caller.wait]: no
+ * callback and no signal comes meanwhile. What arrives before the result is delivered
  * in order afterwards, from the caller's context, up to [property@Afrpc.Proxy:max-bytes-queued] in memory and 1024
  * file descriptors; more fails with %AFRPC_ERROR_BUSY. Otherwise it fails like [method@Afrpc.Caller.call].
  *
