@@ -442,6 +442,25 @@ test_no_fds (gconstpointer forked)
   g_assert_cmpint (start, ==, forked ? AFRPC_START_FORK : AFRPC_START_EXEC);
 }
 
+static void
+test_no_fds_blocking (void)
+{
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+  g_auto(Watched) watched = { 0 };
+  struct rlimit before;
+  GArray *fillers;
+
+  g_test_summary ("A blocking call that can be cancelled needs no descriptor");
+  watch_init (&watched, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
+  g_variant_unref (test_call (watched.proxy, g_variant_new ("(s)", "x"), NULL));
+  fillers = fill_fds (0, &before);
+  result = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), g_variant_new ("(s)", "x"), cancellable, &error);
+  unfill_fds (fillers, &before);
+  g_assert_no_error (error);
+}
+
 /* Has a process forked while the program has room for @n_free more descriptors. Returns whether it works. */
 static gboolean
 fork_with_room_for (AfrpcProcess *template,
@@ -618,6 +637,7 @@ main (int   argc,
   g_test_add_func ("/hygiene/policy/closed", test_policy_closed);
   g_test_add_data_func ("/hygiene/no-fds/exec", GINT_TO_POINTER (FALSE), test_no_fds);
   g_test_add_data_func ("/hygiene/no-fds/fork", GINT_TO_POINTER (TRUE), test_no_fds);
+  g_test_add_func ("/hygiene/no-fds/blocking", test_no_fds_blocking);
   g_test_add_func ("/hygiene/pidfd-lost", test_pidfd_lost);
   g_test_add_func ("/hygiene/pidfd-lost-lie", test_pidfd_lost_lie);
   g_test_add_func ("/hygiene/no-processes", test_no_processes);

@@ -5,7 +5,12 @@
 
 #include "test-util.h"
 
+#include <errno.h>
+#include <glib-unix.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 typedef enum
 {
@@ -79,6 +84,77 @@ test_without_loop (gconstpointer data)
     }
 }
 
+static void
+test_without_loop_send_fd (gconstpointer data)
+{
+  AfrpcProcess *process = new_process (GPOINTER_TO_INT (data));
+  AfrpcProxy *proxy;
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+  struct pollfd end = { .events = POLLIN };
+  int fds[2];
+
+  g_test_summary ("The copy of a descriptor that was sent is closed when the worker has it");
+  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
+  afrpc_process_send_fd (process, fds[1]);
+  close (fds[1]);
+  proxy = afrpc_proxy_new (process, "echo");
+  result = afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, &error);
+  g_assert_no_error (error);
+
+  end.fd = fds[0];
+  g_assert_cmpint (poll (&end, 1, 0), ==, 0);
+  afrpc_process_kill (process, SIGKILL);
+  wait_ended (afrpc_process_get_pid (process));
+  g_assert_cmpint (poll (&end, 1, 0), ==, 1);
+  close (fds[0]);
+  g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, NULL));
+  g_object_unref (proxy);
+  g_object_unref (process);
+}
+
+static gpointer
+use_in_thread (gpointer data)
+{
+  GMainContext *context = g_main_context_new ();
+  AfrpcProcess *process;
+  AfrpcProxy *proxy;
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+  int pid;
+
+  g_main_context_push_thread_default (context);
+  process = new_process (GPOINTER_TO_INT (data));
+  proxy = afrpc_proxy_new (process, "echo");
+  result = afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, &error);
+  g_assert_no_error (error);
+  pid = afrpc_process_get_pid (process);
+  g_object_unref (process);
+  g_object_unref (proxy);
+  g_main_context_pop_thread_default (context);
+  g_main_context_unref (context);
+
+  return GINT_TO_POINTER (pid);
+}
+
+static void
+test_without_loop_thread (gconstpointer data)
+{
+  const guint n_fds = test_count_fds ();
+
+  g_test_summary ("A thread that goes with its context leaves nothing, and no zombie");
+  for (guint i = 0; i < 5; i++)
+    {
+      const int pid = GPOINTER_TO_INT (g_thread_join (g_thread_new ("user", use_in_thread, (gpointer) data)));
+
+      /* It ends when it sees that nobody is there, and is reaped then. */
+      while (kill (pid, 0) == 0)
+        g_thread_yield ();
+      g_assert_cmpint (errno, ==, ESRCH);
+    }
+  g_assert_cmpuint (test_count_fds (), ==, n_fds);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -87,6 +163,11 @@ main (int   argc,
 
   g_test_add_data_func ("/without-loop/exec", GINT_TO_POINTER (FALSE), test_without_loop);
   g_test_add_data_func ("/without-loop/fork", GINT_TO_POINTER (TRUE), test_without_loop);
+
+  g_test_add_data_func ("/without-loop/send-fd/exec", GINT_TO_POINTER (FALSE), test_without_loop_send_fd);
+  g_test_add_data_func ("/without-loop/send-fd/fork", GINT_TO_POINTER (TRUE), test_without_loop_send_fd);
+  g_test_add_data_func ("/without-loop/thread/exec", GINT_TO_POINTER (FALSE), test_without_loop_thread);
+  g_test_add_data_func ("/without-loop/thread/fork", GINT_TO_POINTER (TRUE), test_without_loop_thread);
 
   return g_test_run ();
 }
