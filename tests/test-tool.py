@@ -243,6 +243,20 @@ class TestCall(ToolTest):
                 self.assert_status(result, 0)
                 self.assertEqual(result.stdout.decode(), expected + '\n')
 
+    def test_declared_type_decides(self):
+        for word in '2024', '5000000000', 'true', '[1, 2]', '1.5':
+            with self.subTest(word=word):
+                result = run_call(MODULE, 'work', word)
+                self.assert_status(result, 0)
+                self.assertEqual(result.stdout.decode(), f"'{word.upper()}'\n")
+        # Each way is tried, and nothing is called but what fits.
+        result = run_call(MODULE, 'mixed', '1', '2', '3')
+        self.assert_status(result, 0)
+        self.assertEqual(result.stdout, b"('1', 2, '3')\n")
+        result = run_call(MODULE, 'mixed', '1', 'x', '3')
+        self.assert_status(result, 1)
+        self.assertIn(b'not (isi)', result.stderr)
+
     def test_host_by_suffix(self):
         # One that is not there says what it has been asked for.
         for suffix, host in ('py', 'python'), ('mjs', 'gjs'), ('js', 'gjs'), ('pl', 'perl'), ('pm', 'perl'), ('so', 'c'):
@@ -306,7 +320,7 @@ class TestCall(ToolTest):
         self.assert_status(result, 1)
         self.assertEqual(result.stdout, b'')
         self.assertEqual(result.stderr, b'afrpc: failed as asked\n')
-        self.assert_status(run_call(MODULE, 'work', '5'), 1)  # not of type (s)
+        self.assert_status(run_call(MODULE, 'work', 'x', '5'), 1)  # not of type (s)
 
     def test_status_of_preparing(self):
         for args in (['/does/not/exist.so', 'work'], [MODULE, 'no_such_function'],

@@ -12,6 +12,8 @@
 #include "afrpc-tool-output.h"
 #include "afrpc-tool.h"
 
+#define AS_STRINGS_MAX 6u /* words that are tried as strings, each way */
+
 typedef struct
 {
   AfrpcToolWorkerOptions worker;
@@ -34,6 +36,10 @@ typedef struct
   gboolean called; /* the call has been settled */
   gboolean exited; /* the process has ended, or never was */
   int status;      /* the first reason to fail, or 0 */
+
+  GPtrArray *values; /* (element-type GVariant) what the words look like */
+  guint as_strings;  /* bits: those of them that are taken for strings, of those that do not look like any */
+  GError *refusal;   /* (nullable): why it was not called with what they look like */
 } Call;
 
 static void
@@ -49,6 +55,7 @@ static void
 call_clear (Call *self)
 {
   g_signal_handlers_disconnect_by_data (self->proxy, self);
+  g_clear_error (&self->refusal);
   g_clear_object (&self->proxy);
   g_clear_object (&self->process);
   g_clear_pointer (&self->output, afrpc_tool_output_free);
@@ -159,6 +166,60 @@ call_failed (Call         *self,
   self->status = afrpc_tool_exit_status (error);
 }
 
+static void call_settled_cb (GObject      *object,
+                             GAsyncResult *result,
+                             gpointer      data);
+
+/* Returns: (transfer floating): the arguments */
+static GVariant *
+call_new_args (Call *self)
+{
+  g_autoptr(GPtrArray) args = g_ptr_array_new ();
+  guint bit = 0;
+
+  for (guint i = 0; i < self->values->len; i++)
+    {
+      GVariant *value = self->values->pdata[i];
+      const gboolean is_string = g_variant_is_of_type (value, G_VARIANT_TYPE_STRING);
+
+      if (!is_string && bit < AS_STRINGS_MAX && (self->as_strings & 1u << bit++) != 0)
+        value = g_variant_new_string (self->options->words[2 + i]);
+      g_ptr_array_add (args, value);
+    }
+
+  return g_variant_new_tuple ((GVariant **) args->pdata, args->len);
+}
+
+static guint
+call_get_n_ways (Call *self)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < self->values->len; i++)
+    n += !g_variant_is_of_type (self->values->pdata[i], G_VARIANT_TYPE_STRING);
+
+  return 1u << MIN (n, AS_STRINGS_MAX);
+}
+
+/* A function that has declared its type is not called with another one: then a word that looks like a number may be
+ * meant for a string. TRUE: that is being tried. */
+static gboolean
+call_try_strings (Call         *self,
+                  AfrpcCall    *call,
+                  const GError *error)
+{
+  if (self->status != 0 || !g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_ARGUMENTS) ||
+      afrpc_call_get_started (call) != AFRPC_STARTED_NO || self->as_strings + 1 >= call_get_n_ways (self))
+    return FALSE;
+
+  if (self->refusal == NULL)
+    self->refusal = g_error_copy (error);
+  self->as_strings++;
+  afrpc_caller_call (AFRPC_CALLER (self->proxy), call_new_args (self), NULL, call_settled_cb, self);
+
+  return TRUE;
+}
+
 static void
 call_settled_cb (GObject      *object,
                  GAsyncResult *result,
@@ -168,7 +229,11 @@ call_settled_cb (GObject      *object,
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (object), result, &error);
 
+  if (value == NULL && call_try_strings (self, AFRPC_CALL (result), error))
+    return;
+
   self->called = TRUE;
+  afrpc_caller_close (AFRPC_CALLER (self->proxy));
   if (value != NULL)
     {
       g_autoptr(GByteArray) text = g_byte_array_new ();
@@ -181,7 +246,12 @@ call_settled_cb (GObject      *object,
     }
   else
     {
-      call_failed (self, error);
+      const gboolean is_refused =
+        self->refusal != NULL && g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_ARGUMENTS) &&
+        afrpc_call_get_started (AFRPC_CALL (result)) == AFRPC_STARTED_NO;
+
+      /* What the words look like is what people expect to read of. */
+      call_failed (self, is_refused ? self->refusal : error);
     }
 
   call_check_over (self);
@@ -199,9 +269,9 @@ signal_cb (int      signum,
 
 static int
 call_run (const CallOptions *options,
-          GVariant          *args)
+          GPtrArray         *values)
 {
-  g_auto(Call) self = { .options = options };
+  g_auto(Call) self = { .options = options, .values = values };
 
   self.loop = g_main_loop_new (NULL, FALSE);
   self.output = afrpc_tool_output_new (STDOUT_FILENO, output_changed_cb, &self);
@@ -218,9 +288,8 @@ call_run (const CallOptions *options,
   afrpc_tool_watch_signals (signal_cb, &self);
 
   self.start_us = g_get_monotonic_time ();
-  afrpc_caller_call (AFRPC_CALLER (self.proxy), args, NULL, call_settled_cb, &self);
+  afrpc_caller_call (AFRPC_CALLER (self.proxy), call_new_args (&self), NULL, call_settled_cb, &self);
   afrpc_process_wait_async (self.process, NULL, process_exited_cb, &self);
-  afrpc_caller_close (AFRPC_CALLER (self.proxy));
   g_main_loop_run (self.loop);
 
   return self.status;
@@ -267,7 +336,8 @@ parse_word (const char  *word,
   return value != NULL ? value : g_variant_ref_sink (g_variant_new_string (word));
 }
 
-static GVariant *
+/* Returns: (transfer full) (nullable) (element-type GVariant) */
+static GPtrArray *
 parse_args (char     **words,
             gboolean   strings,
             GError   **error)
@@ -283,7 +353,7 @@ parse_args (char     **words,
       g_ptr_array_add (values, value);
     }
 
-  return g_variant_new_tuple ((GVariant **) values->pdata, values->len);
+  return g_steal_pointer (&values);
 }
 
 static gboolean
@@ -331,7 +401,7 @@ afrpc_tool_call (int    argc,
                  char **argv)
 {
   g_auto(CallOptions) options = { 0 };
-  g_autoptr(GVariant) args = NULL;
+  g_autoptr(GPtrArray) values = NULL;
   g_autoptr(GError) error = NULL;
 
   if (!call_parse (&options, &argc, &argv, &error))
@@ -339,13 +409,12 @@ afrpc_tool_call (int    argc,
   if (options.words == NULL || g_strv_length (options.words) < 2)
     return afrpc_tool_usage_error ("call", _("MODULE and FUNCTION are needed"));
 
-  args = parse_args (options.words + 2, options.strings, &error);
-  if (args == NULL)
+  values = parse_args (options.words + 2, options.strings, &error);
+  if (values == NULL)
     return afrpc_tool_usage_error ("call", error->message);
-  g_variant_ref_sink (args);
 
   options.worker.module = g_strdup (options.words[0]);
   options.worker.function = g_strdup (options.words[1]);
 
-  return call_run (&options, args);
+  return call_run (&options, values);
 }

@@ -17,6 +17,7 @@ AFRPC_FUNCTION (echo, NULL)
 AFRPC_FUNCTION (bytes, "(ay)")
 AFRPC_FUNCTION (state, NULL)
 AFRPC_FUNCTION (die, NULL)
+AFRPC_FUNCTION (mixed, "(sis)")
 AFRPC_FUNCTION (die_once, "(s)")
 AFRPC_ASYNC_FUNCTION (echo_async, NULL)
 AFRPC_EXPORT gboolean good_init (AfrpcWorker  *worker,
@@ -171,4 +172,12 @@ die_once (AfrpcWorker  *worker,
     abort ();
 
   return g_variant_new_string (path);
+}
+
+GVariant *
+mixed (AfrpcWorker  *worker,
+       GVariant     *args,
+       GError      **error)
+{
+  return g_variant_ref (args);
 }
