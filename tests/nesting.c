@@ -4,7 +4,8 @@
  * library, a few times and not too deep; which times follows from AFRPC_TEST_NESTING, a number. With
  * AFRPC_TEST_NESTING_DROP a reference to a proxy or a process that the test gives away, often the last one, is kept until
  * such a callback, which drops it. */
-#define _GNU_SOURCE
+#include "config.h"
+
 #include <afrpc/afrpc.h>
 #include <dlfcn.h>
 #include <stdlib.h>
