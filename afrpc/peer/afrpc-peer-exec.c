@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -29,7 +30,8 @@ find_host (const char  *host,
   g_auto(GStrv) list = NULL;
   g_autofree char *name = NULL;
   g_autofree char *path = NULL;
-  const char *env = g_getenv ("AFRPC_HOST_PATH");
+  /* Whoever can have a program run with the rights of another does not choose what that executes. */
+  const char *env = secure_getenv ("AFRPC_HOST_PATH");
 
   if (strchr (host, '/') != NULL)
     return g_strdup (host);

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A program with the set-user-ID bit does not do what the environment says. */
+#include <afrpc/afrpc.h>
+
+#include <glib/gstdio.h>
+#include <sys/auxv.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NOBODY 65534
+#define SKIPPED 77
+
+/* Exits with 0 if there is no such host. */
+static int
+inside (gboolean is_secure)
+{
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_autoptr(AfrpcProxy) proxy = NULL;
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GError) error = NULL;
+
+  if ((getauxval (AT_SECURE) != 0) != is_secure)
+    return SKIPPED;
+
+  process = afrpc_process_new_for_host ("of-whoever");
+  proxy = afrpc_proxy_new (process, "f");
+  value = afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, &error);
+
+  return g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_NO_HOST) ? 0 : 1;
+}
+
+static int
+run_inside (const char *program,
+            const char *how)
+{
+  const char *argv[] = { program, how, NULL };
+  g_autoptr(GError) error = NULL;
+  int status;
+
+  g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, NULL, &status, &error);
+  g_assert_no_error (error);
+  g_assert_true (WIFEXITED (status));
+
+  return WEXITSTATUS (status);
+}
+
+static void
+test_set_user_id_host_path (void)
+{
+  g_autofree char *dir = NULL;
+  g_autofree char *host = NULL;
+  g_autofree char *program = NULL;
+  g_autofree char *bytes = NULL;
+  gsize size;
+  int result;
+
+  g_test_summary ("Where hosts are looked for is not up to who runs a program with the rights of another");
+  if (geteuid () != 0)
+    {
+      g_test_skip ("only root can give programs to others");
+      return;
+    }
+  dir = g_dir_make_tmp ("afrpc-set-user-id-XXXXXX", NULL);
+  host = g_build_filename (dir, "afrpc-host-of-whoever", NULL);
+  program = g_build_filename (dir, "program", NULL);
+  g_assert_true (g_file_set_contents (host, "#!/bin/sh\n", -1, NULL));
+  g_assert_true (g_file_get_contents ("/proc/self/exe", &bytes, &size, NULL));
+  g_assert_true (g_file_set_contents (program, bytes, size, NULL));
+  g_assert_no_errno (chmod (dir, 0755));
+  g_assert_no_errno (chmod (host, 0755));
+  g_assert_no_errno (chown (program, NOBODY, (gid_t) -1));
+  g_assert_no_errno (chmod (program, 0755));
+  g_setenv ("AFRPC_HOST_PATH", dir, TRUE);
+
+  g_assert_cmpint (run_inside (program, "--plain"), ==, 1);
+  g_assert_no_errno (chmod (program, 04755));
+  result = run_inside (program, "--secure");
+  if (result == SKIPPED)
+    g_test_skip ("the file system has no set-user-ID");
+  else
+    g_assert_cmpint (result, ==, 0);
+
+  g_unlink (program);
+  g_unlink (host);
+  g_rmdir (dir);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  if (argc == 2 && (g_str_equal (argv[1], "--plain") || g_str_equal (argv[1], "--secure")))
+    return inside (g_str_equal (argv[1], "--secure"));
+
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/set-user-id/host-path", test_set_user_id_host_path);
+
+  return g_test_run ();
+}
