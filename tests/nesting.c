@@ -164,9 +164,11 @@ g_signal_connect_data (gpointer        instance,
 {
   const gulong id = REAL (g_signal_connect_data) (instance, signal, handler, data, destroy, flags);
 
-  /* Who has no handler for errors is told of them in another way. */
+  /* Who has no handler for errors is told of them in another way. It comes after a handler that is connected later, too,
+   * which otherwise would hear of the next before it hears of this one. */
   if ((AFRPC_IS_PROXY (instance) || AFRPC_IS_PROCESS (instance)) && !g_str_equal (signal, "error"))
-    REAL (g_signal_connect_data) (instance, signal, G_CALLBACK (signal_cb), NULL, NULL, flags & ~G_CONNECT_SWAPPED);
+    REAL (g_signal_connect_data) (instance, signal, G_CALLBACK (signal_cb), NULL, NULL,
+                                  (flags & ~G_CONNECT_SWAPPED) | G_CONNECT_AFTER);
 
   return id;
 }
