@@ -793,4 +793,7 @@ class TestTerminal(ToolTest):
 
 
 if __name__ == '__main__':
+    # Whoever runs tests in the background may have these ignored, and the command would inherit that.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     unittest.main()

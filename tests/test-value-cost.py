@@ -57,10 +57,10 @@ def main():
     walks = collections.defaultdict(dict)
     steps = collections.defaultdict(list)
     for what, name, size, n in count(sys.argv[1]):
-        if what != "step":
-            walks[f"{what} {name}"][size] = n
-        else:
+        if what == "step":
             steps[name].append(n)
+        elif what != "warm":
+            walks[f"{what} {name}"][size] = n
 
     results = []
     for name, counts in walks.items():
