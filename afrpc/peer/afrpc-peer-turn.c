@@ -351,7 +351,7 @@ typedef gboolean (*AfrpcUntil) (AfrpcPeer *self,
                                 gpointer   data);
 
 /* Blocks the thread until @is_done; what arrives meanwhile is told by the main loop, in its order. */
-static void
+static gboolean
 block (AfrpcPeer  *self,
        AfrpcUntil  is_done,
        gpointer    data)
@@ -362,11 +362,11 @@ block (AfrpcPeer  *self,
   gpointer runner = NULL;
 
   if (source == NULL)
-    return;
+    return FALSE;
 
   is_mine = afrpc_source_runs_here (source);
   if (!is_mine && !g_main_context_acquire (afrpc_source_get_context (source)))
-    return;
+    return FALSE;
   if (!is_mine)
     runner = afrpc_source_begin_run (source);
 
@@ -386,10 +386,12 @@ block (AfrpcPeer  *self,
     }
   leave_rest (self);
   if (is_mine)
-    return;
+    return TRUE;
 
   afrpc_source_end_run (source, runner);
   g_main_context_release (afrpc_source_get_context (source));
+
+  return TRUE;
 }
 
 static gboolean
@@ -449,15 +451,21 @@ afrpc_peer_close_sync (AfrpcPeer     *self,
                        GError       **error)
 {
   gulong id = 0;
+  gboolean has_blocked;
 
   afrpc_peer_close (self);
   if (cancellable != NULL)
     id = g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (wake_up), afrpc_peer_ref (self),
                                 (GClosureNotify) (GCallback) afrpc_peer_unref, G_CONNECT_SWAPPED);
-  block (self, is_closed, cancellable);
+  has_blocked = block (self, is_closed, cancellable);
   if (id != 0)
     g_signal_handler_disconnect (cancellable, id);
+  if (afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED))
+    return TRUE;
 
-  return afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED) ||
-         !g_cancellable_set_error_if_cancelled (cancellable, error);
+  if (!g_cancellable_set_error_if_cancelled (cancellable, error))
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
+                 has_blocked ? "the process is still there" :
+                               "another thread runs the main context that the proxy belongs to, or it is gone");
+  return FALSE;
 }

@@ -40,7 +40,7 @@ static void
 keep_turns_without_loop (AfrpcPeer *self)
 {
   if (afrpc_source_is_running (&self->member) || afrpc_source_runs_here (self->member.source) ||
-      afrpc_source_enter (&self->member) != AFRPC_SOURCE_ENTERED)
+      afrpc_source_use (&self->member) != AFRPC_SOURCE_ENTERED)
     return;
 
   afrpc_source_keep_turns (self->member.source);
@@ -176,7 +176,7 @@ enter (AfrpcPeer    *self,
        AfrpcPending *pending,
        const char   *what)
 {
-  switch (afrpc_source_enter (&self->member))
+  switch (afrpc_source_use (&self->member))
     {
     case AFRPC_SOURCE_ENTERED:
       if (pending == NULL)

@@ -39,6 +39,7 @@ struct _AfrpcSource
   GPtrArray *templates;  /* (element-type AfrpcSourceMember) (owned) the default ones */
   gint64 deadline;       /* when to look at time limits: not too late, maybe too early */
   gpointer runner;       /* (nullable) atomic: the thread that dispatches it, or blocks, and so owns the context */
+  gpointer home;         /* (nullable) atomic: the thread that has used it, or run it, last */
   gboolean has_checked;  /* what was polled has been looked at; not done by GLib for who is ready before */
 
   GMutex lock;           /* guards what follows */
@@ -234,6 +235,16 @@ post_free (Post *post)
   g_free (post);
 }
 
+/* Whether the calling thread may act in a context that nobody runs. Another one may be about to use it, and would be in
+ * its way: it leaves word instead. */
+static gboolean
+is_home (AfrpcSource *self)
+{
+  return g_atomic_pointer_get (&self->home) == &thread_mark || afrpc_source_runs_here (self) ||
+         g_main_context_is_owner (self->context);
+}
+
+/* For what any thread may do. */
 AfrpcSourceEntry
 afrpc_source_enter (AfrpcSourceMember *member)
 {
@@ -241,10 +252,32 @@ afrpc_source_enter (AfrpcSourceMember *member)
 
   g_mutex_lock (&sources_lock);
   if (member->source != NULL)
-    entry = g_main_context_acquire (member->source->context) ? AFRPC_SOURCE_ENTERED : AFRPC_SOURCE_FOREIGN;
+    entry = is_home (member->source) && g_main_context_acquire (member->source->context) ? AFRPC_SOURCE_ENTERED :
+                                                                                           AFRPC_SOURCE_FOREIGN;
   g_mutex_unlock (&sources_lock);
 
   return entry;
+}
+
+/* For what only one thread may do, which is this one unless another runs the context. What others have left word of
+ * is done first: nobody may ever run a main loop. */
+AfrpcSourceEntry
+afrpc_source_use (AfrpcSourceMember *member)
+{
+  AfrpcSource *self = member->source;
+  gpointer before;
+
+  if (self == NULL)
+    return AFRPC_SOURCE_GONE;
+  if (!g_main_context_acquire (self->context))
+    return AFRPC_SOURCE_FOREIGN;
+
+  before = afrpc_source_begin_run (self);
+  if (!afrpc_source_is_running (member))
+    afrpc_source_run_posts (self);
+  afrpc_source_end_run (self, before);
+
+  return AFRPC_SOURCE_ENTERED;
 }
 
 void
@@ -261,6 +294,8 @@ afrpc_source_begin_run (AfrpcSource *self)
   gpointer before = self->runner;
 
   g_atomic_pointer_set (&self->runner, &thread_mark);
+  if (g_atomic_pointer_get (&self->home) != &thread_mark)
+    g_atomic_pointer_set (&self->home, &thread_mark);
 
   return before;
 }

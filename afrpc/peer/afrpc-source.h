@@ -77,6 +77,7 @@ typedef enum
 } AfrpcSourceEntry;
 
 AfrpcSourceEntry afrpc_source_enter    (AfrpcSourceMember *member);
+AfrpcSourceEntry afrpc_source_use      (AfrpcSourceMember *member);
 void          afrpc_source_leave       (AfrpcSourceMember *member);
 gboolean      afrpc_source_is_running  (AfrpcSourceMember *member);
 gpointer      afrpc_source_begin_run   (AfrpcSource      *self);
