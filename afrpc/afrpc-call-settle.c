@@ -147,6 +147,13 @@ afrpc_call_forward_options (AfrpcCall *self)
   return options;
 }
 
+/* Whether it was begun by a caller that somebody else has implemented: what a proxy makes, it settles itself. */
+static gboolean
+is_implementers (AfrpcCall *self)
+{
+  return self->caller != NULL && AFRPC_CALLER_GET_IFACE (self->caller)->own == NULL;
+}
+
 /**
  * afrpc_call_return_value:
  * @self: a call that was begun
@@ -169,6 +176,7 @@ afrpc_call_return_value (AfrpcCall   *self,
   g_return_if_fail (AFRPC_IS_CALL (self));
   g_return_if_fail (value != NULL);
   g_return_if_fail (fds == NULL || G_IS_UNIX_FD_LIST (fds));
+  g_return_if_fail (is_implementers (self));
   g_return_if_fail (self->pending.state != AFRPC_PENDING_DECIDED || self->is_given_up);
 
   if (self->is_given_up)
@@ -194,6 +202,7 @@ afrpc_call_return_error (AfrpcCall    *self,
 {
   g_return_if_fail (AFRPC_IS_CALL (self));
   g_return_if_fail (error != NULL);
+  g_return_if_fail (is_implementers (self));
   g_return_if_fail (self->pending.state != AFRPC_PENDING_DECIDED || self->is_given_up);
 
   if (!self->is_given_up)
@@ -218,6 +227,7 @@ afrpc_call_report_progress (AfrpcCall *self,
 
   g_return_if_fail (AFRPC_IS_CALL (self));
   g_return_if_fail (progress != NULL);
+  g_return_if_fail (is_implementers (self));
 
   sunk = g_variant_ref_sink (progress);
   self->pending.funcs->progress (&self->pending, sunk);

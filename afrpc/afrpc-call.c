@@ -528,6 +528,7 @@ afrpc_call_wait (AfrpcCall           *self,
   g_autoptr(GError) error = NULL;
 
   g_return_if_fail (AFRPC_IS_CALL (self));
+  g_return_if_fail (self->caller != NULL); /* it was made by nobody */
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   wait = afrpc_call_wait_new (self, callback, user_data);
@@ -597,6 +598,7 @@ afrpc_call_wait_sync (AfrpcCall     *self,
                       GError       **error)
 {
   g_return_val_if_fail (AFRPC_IS_CALL (self), NULL);
+  g_return_val_if_fail (self->caller != NULL, NULL); /* it was made by nobody */
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
 
   if (!afrpc_caller_may_use (self->caller, "waiting for a call"))
@@ -645,6 +647,7 @@ void
 afrpc_call_cancel (AfrpcCall *self)
 {
   g_return_if_fail (AFRPC_IS_CALL (self));
+  g_return_if_fail (self->caller != NULL); /* it was made by nobody */
 
   if (!g_atomic_int_compare_and_exchange (&self->is_cancelled, FALSE, TRUE))
     return;

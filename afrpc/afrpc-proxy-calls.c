@@ -59,6 +59,12 @@ find_function (AfrpcProxy  *self,
   if (number != 0)
     return number;
 
+  /* It would not travel. */
+  if (!g_utf8_validate (name, -1, NULL))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION, "a function whose name is not UTF-8");
+      return -1;
+    }
   number = g_hash_table_size (self->functions) + 1;
   if (number > FUNCTIONS_MAX)
     {
