@@ -512,6 +512,108 @@ test_call_callback_and_wait (void)
   g_assert_true (g_variant_equal (outcome.value, value));
 }
 
+/* A call that is made by nobody, or by somebody who settles it himself. */
+static void
+test_call_not_ours (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(AfrpcCall) orphan = g_object_new (AFRPC_TYPE_CALL, NULL);
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GVariant) value = NULL;
+
+  g_test_summary ("What no caller of the program's own was given is refused, and nothing else");
+#define REFUSED(expression) \
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "*assertion*"); \
+  expression; \
+  g_test_assert_expected_messages ()
+  watch_init (&watched, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
+  call = afrpc_caller_start (AFRPC_CALLER (watched.proxy), g_variant_new ("(u)", 1), NULL);
+  REFUSED (afrpc_call_return_value (call, g_variant_new_tuple (NULL, 0), NULL));
+  REFUSED (afrpc_call_report_progress (call, g_variant_new_tuple (NULL, 0)));
+  REFUSED (afrpc_call_cancel (orphan));
+  REFUSED (afrpc_call_wait (orphan, NULL, outcome_cb, NULL));
+  REFUSED (g_assert_null (afrpc_call_wait_sync (orphan, NULL, NULL)));
+#undef REFUSED
+  value = afrpc_call_wait_sync (call, NULL, NULL);
+  g_assert_nonnull (value);
+}
+
+static void
+test_call_bad_function (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = NULL;
+
+  g_test_summary ("A function whose name cannot be sent fails its call alone");
+  watch_init (&watched, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
+  afrpc_call_options_set_function (options, "\xff\xfe");
+  g_assert_null (afrpc_caller_call_full_sync (AFRPC_CALLER (watched.proxy), NULL, options, NULL, NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION);
+  value = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), NULL, NULL, NULL);
+  g_assert_nonnull (value);
+}
+
+/* Cancels whatever it is given, until it is given its own queue. */
+static gpointer
+cancel_thread (gpointer queue)
+{
+  gpointer cancellable;
+
+  while ((cancellable = g_async_queue_pop (queue)) != queue)
+    {
+      g_cancellable_cancel (cancellable);
+      g_object_unref (cancellable);
+    }
+
+  return NULL;
+}
+
+static void
+count_told_cb (GObject      *caller,
+          GAsyncResult *result,
+          gpointer      data)
+{
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (caller), result, NULL);
+  guint *n = data;
+
+  (*n)++;
+}
+
+static void
+test_call_cancelling_thread (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GAsyncQueue) queue = g_async_queue_new ();
+  GThread *threads[2];
+  guint n_made = 0, n_told = 0;
+
+  g_test_summary ("Threads may cancel while nobody runs the main context, and are in nobody's way");
+  watch_init (&watched, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    threads[i] = g_thread_new ("cancel", cancel_thread, queue);
+  for (guint i = 0; i < 200; i++)
+    {
+      for (guint j = 0; j < 20; j++, n_made++)
+        {
+          g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+
+          afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(u)", j), cancellable, count_told_cb, &n_told);
+          g_async_queue_push (queue, g_object_ref (cancellable));
+        }
+      if (i % 2 == 0)
+        g_variant_unref (afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), NULL, NULL, NULL));
+      g_main_context_iteration (NULL, FALSE);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_async_queue_push (queue, queue);
+  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
+    g_thread_join (threads[i]);
+  while (n_told < n_made)
+    g_main_context_iteration (NULL, TRUE);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -527,6 +629,9 @@ main (int   argc,
   g_test_add_func ("/call/foreign-wait", test_call_foreign_wait);
   g_test_add_func ("/call/incomplete", test_call_incomplete);
   g_test_add_func ("/call/callback-and-wait", test_call_callback_and_wait);
+  g_test_add_func ("/call/not-ours", test_call_not_ours);
+  g_test_add_func ("/call/bad-function", test_call_bad_function);
+  g_test_add_func ("/call/cancelling-thread", test_call_cancelling_thread);
 
   return g_test_run ();
 }
