@@ -342,10 +342,12 @@ tell_waits (AfrpcCall *self,
     }
 }
 
+/* What a function has raised in its language is left as it is: its message says how it is to be read. */
 static void
 add_label (AfrpcCall *self)
 {
-  if (self->error != NULL && self->options != NULL && self->options->label != NULL)
+  if (self->error != NULL && self->options != NULL && self->options->label != NULL &&
+      !g_error_matches (self->error, AFRPC_ERROR, AFRPC_ERROR_REMOTE))
     g_prefix_error (&self->error, "%s: ", self->options->label);
 }
 

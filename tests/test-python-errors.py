@@ -79,6 +79,17 @@ class Exceptions(unittest.TestCase):
                 self.assertIn(cls.__name__, error.traceback)
         self.assertNotIsInstance(error, Afrpc.TimeoutError)
 
+    def test_with_a_label(self):
+        """Other errors begin with it, and these are what they are."""
+        for call in (proxy.invoke_sync,):
+            with self.assertRaises(ValueError) as context:
+                call("raise ValueError('no')", label="a label")
+            self.assert_is(context.exception, ValueError, "no", ("no",))
+            with self.assertRaisesRegex(GLib.Error, "a label: "):
+                call("1", label="a label", function="missing")
+        with self.assertRaisesRegex(TypeError, "no option 'bogus'"):
+            proxy("1", bogus=1)
+
     def test_of_the_system(self):
         error = caught(proxy, "open('/nonexistent/ü')")
         self.assertIsInstance(error, FileNotFoundError)

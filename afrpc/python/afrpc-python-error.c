@@ -11,6 +11,16 @@
  * of the package's module _exceptions. */
 #define EXCEPTION_DOMAIN "python-exception"
 
+/* Cuts off the last line of what an exception is told by: it is for programs in Python, see _exceptions.py. */
+static void
+cut_details (char *message)
+{
+  char *end = g_strrstr (message, "\n\n");
+
+  if (end != NULL)
+    *end = '\0';
+}
+
 static GError *
 text_error (GQuark      domain,
             int         code,
@@ -58,6 +68,8 @@ afrpc_python_host_take_error (int         code,
     error = text_error (g_quark_from_string (name), own_code, prefix, text);
   else
     error = text_error (domain, code >= 0 ? code : own_code, prefix, text);
+  if (name == NULL && code >= 0 && own_code < 0)
+    cut_details (error->message);
 
   Py_XDECREF (described);
   Py_XDECREF (type);
