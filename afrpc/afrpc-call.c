@@ -588,7 +588,8 @@ afrpc_call_wait_finish (AfrpcCall     *self,
  * if it has one, is told later, from the context.
  *
  * Fails like [method@Afrpc.Caller.call]; and with %AFRPC_ERROR_FAILED, which is logged as critical and says nothing of the
- * call, while another thread runs the main context that the call belongs to.
+ * call, while another thread runs the main context that the call belongs to; or with the same error in a serialiser that
+ * unpacks the call's own result.
  *
  * Returns: (transfer full): what the function returned
  *
@@ -609,6 +610,13 @@ afrpc_call_wait_sync (AfrpcCall     *self,
                    "another thread runs the main context that the call belongs to");
       return NULL;
     }
+  if (self->pending.state == AFRPC_PENDING_UNPACKED)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
+                   "the serialiser that unpacks the result of a call cannot wait for it");
+      return NULL;
+    }
+
   if (self->pending.state == AFRPC_PENDING_DECIDED)
     finish_off (self);
   /* In a main loop that is run by somebody who waits for the same. */

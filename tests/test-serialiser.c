@@ -683,6 +683,35 @@ test_serialiser_plain (void)
     }
 }
 
+static void
+wait_hook (gpointer data)
+{
+  g_autoptr(GError) error = NULL;
+
+  g_assert_null (afrpc_call_wait_sync (*(AfrpcCall **) data, NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
+}
+
+static void
+test_serialiser_waits (void)
+{
+  g_autoptr(OddSerialiser) odd = odd_serialiser_new (ODD_NAME, "parent");
+  AfrpcProxy *proxy = odd_proxy_new ("echo", AFRPC_BACKEND_SYNC, odd);
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = NULL;
+
+  g_test_summary ("A serialiser that waits for the call whose result it unpacks is told that it cannot");
+  call = afrpc_caller_start (AFRPC_CALLER (proxy), g_variant_new_string ("text"), NULL);
+  odd->back_hook = wait_hook;
+  odd->hook_data = &call;
+  value = afrpc_call_wait_sync (call, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (g_variant_get_string (value, NULL), ==, "text");
+  odd->back_hook = NULL;
+  end (proxy);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -710,6 +739,7 @@ main (int    argc,
   g_test_add_func ("/serialiser/size", test_serialiser_size);
   g_test_add_func ("/serialiser/reentrant", test_serialiser_reentrant);
   g_test_add_func ("/serialiser/interrupted", test_serialiser_interrupted);
+  g_test_add_func ("/serialiser/waits", test_serialiser_waits);
   g_test_add_func ("/serialiser/plain", test_serialiser_plain);
 
   return g_test_run ();

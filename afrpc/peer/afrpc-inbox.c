@@ -155,7 +155,7 @@ decide_result (AfrpcPeer     *self,
   GVariant *value;
 
   /* A serialiser may do anything: what it does to this call comes too late. */
-  pending->state = AFRPC_PENDING_ARRIVED;
+  pending->state = AFRPC_PENDING_UNPACKED;
   value = unpack (self, item);
   afrpc_pending_decide (pending, item->is_refused ? AFRPC_STARTED_NO : AFRPC_STARTED_YES, value, g_steal_pointer (&fds), g_steal_pointer (&item->error));
 }

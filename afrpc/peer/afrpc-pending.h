@@ -33,6 +33,7 @@ typedef enum
 {
   AFRPC_PENDING_OPEN,    /* the worker owes its outcome */
   AFRPC_PENDING_ARRIVED, /* its outcome waits among the news, as it came */
+  AFRPC_PENDING_UNPACKED, /* its outcome is being unpacked by a serialiser, which may do anything */
   AFRPC_PENDING_DECIDED, /* it has its outcome */
 } AfrpcPendingState;
 
