@@ -2,6 +2,7 @@
 /* One process, and its proxy: how they are made, how they end, and what they say unasked. */
 #include "chaos.h"
 
+#include <errno.h>
 #include <gio/gunixfdlist.h>
 #include <signal.h>
 #include <unistd.h>
@@ -72,7 +73,7 @@ exited_cb (AfrpcProcess *process,
     chaos_fail (self->actor, "member %u ended without a reason: %s", self->index, text);
   g_clear_pointer (&self->exit, afrpc_exit_unref);
   self->exit = afrpc_exit_ref (exit);
-  self->had_job_at_exit = self->has_job;
+  self->had_job_at_exit = self->has_job && !self->had_ended_at_job;
   chaos_actor_act (self->actor, &self->plan->on_exited);
 }
 
@@ -261,6 +262,13 @@ chaos_member_make (ChaosMember *self)
     chaos_member_mark_mortal (self);
 }
 
+/* Whether a process has ended, and is known to have, though that may not have been told yet. */
+static gboolean
+is_reaped (int pid)
+{
+  return pid > 0 && kill (pid, 0) != 0 && errno == ESRCH;
+}
+
 void
 chaos_member_give_job (ChaosMember *self)
 {
@@ -269,6 +277,7 @@ chaos_member_give_job (ChaosMember *self)
   if (self->process == NULL || self->has_job)
     return;
   chaos_trace (self->actor, "member %u gets its job", self->index);
+  self->had_ended_at_job = is_reaped (afrpc_process_get_pid (self->process));
   self->has_job = TRUE;
   self->proxy = g_object_new (AFRPC_TYPE_PROXY, "process", self->process, "function",
                               plan->is_async ? CHAOS_FUNCTION_ASYNC : CHAOS_FUNCTION_SYNC, "init", CHAOS_FUNCTION_INIT,

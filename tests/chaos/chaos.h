@@ -90,6 +90,7 @@ struct _ChaosMember
   guint last_sync_number;
   GByteArray *numbers;   /* 1 for each that arrived */
   gboolean has_error;
+  gboolean had_ended_at_job; /* its end was not told yet */
   gboolean had_job_at_exit; /* otherwise whoever is given a job after its end is told of it again */
   AfrpcExit *exit;
   gboolean is_destroyed;
