@@ -66,7 +66,8 @@ def find_errors(text, special):
             continue
         if special and re.match("Direct leak of", part) and not is_ours(lines[1:], special):
             continue
-        if lines and not re.search(r"ERROR: LeakSanitizer|^SUMMARY: .* leaked in", part):
+        # A process that is killed while it looks for leaks says the last of these.
+        if lines and not re.search(r"ERROR: LeakSanitizer|^SUMMARY: .* leaked in|Unable to get registers from thread", part):
             yield part
 
 

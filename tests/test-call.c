@@ -520,6 +520,7 @@ test_call_not_ours (void)
   g_autoptr(AfrpcCall) orphan = g_object_new (AFRPC_TYPE_CALL, NULL);
   g_autoptr(AfrpcCall) call = NULL;
   g_autoptr(GVariant) value = NULL;
+  g_autoptr(GVariant) none = g_variant_ref_sink (g_variant_new_tuple (NULL, 0));
 
   g_test_summary ("What no caller of the program's own was given is refused, and nothing else");
 #define REFUSED(expression) \
@@ -528,8 +529,8 @@ test_call_not_ours (void)
   g_test_assert_expected_messages ()
   watch_init (&watched, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
   call = afrpc_caller_start (AFRPC_CALLER (watched.proxy), g_variant_new ("(u)", 1), NULL);
-  REFUSED (afrpc_call_return_value (call, g_variant_new_tuple (NULL, 0), NULL));
-  REFUSED (afrpc_call_report_progress (call, g_variant_new_tuple (NULL, 0)));
+  REFUSED (afrpc_call_return_value (call, none, NULL));
+  REFUSED (afrpc_call_report_progress (call, none));
   REFUSED (afrpc_call_cancel (orphan));
   REFUSED (afrpc_call_wait (orphan, NULL, outcome_cb, NULL));
   REFUSED (g_assert_null (afrpc_call_wait_sync (orphan, NULL, NULL)));

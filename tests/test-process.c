@@ -475,6 +475,8 @@ run_cb (GObject      *source,
   g_assert_no_error (error);
 }
 
+#define MUCH (4u << 20) /* bytes */
+
 static void
 run_failed_cb (GObject      *source,
                GAsyncResult *result,
@@ -536,6 +538,13 @@ test_process_run_fails (void)
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION);
 
   afrpc_process_wait_async (cancelled, NULL, waited_cb, &exit);
+  /* It has so much to read that it is not ready before it is cancelled. */
+  for (guint i = 0; i < 16; i++)
+    {
+      g_autofree guint8 *much = g_malloc0 (MUCH);
+
+      afrpc_process_send_arg (cancelled, g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, much, MUCH, 1));
+    }
   afrpc_process_run_async (cancelled, "run_echo", cancellable, run_failed_cb, &cancel_error);
   while (afrpc_process_get_pid (cancelled) == 0)
     g_main_context_iteration (NULL, TRUE);
