@@ -3,6 +3,8 @@
 
 #include <sys/mman.h>
 
+#include "afrpc/wire/afrpc-offset.h"
+
 #define SIZE_MIN 128u         /* bytes to begin with */
 #define ENDS_MIN 32u
 #define SIZE_KEPT_MAX 65536u  /* bytes that are kept for the next value */
@@ -112,19 +114,6 @@ afrpc_python_packer_grow_ends (AfrpcPythonPacker *self,
   return TRUE;
 }
 
-/* How many bytes each end takes: what the whole can be told by, including them. */
-static guint
-choose_end_size (gsize size,
-                 gsize n)
-{
-  if (size + n <= G_MAXUINT8)
-    return 1;
-  if (size + 2 * n <= G_MAXUINT16)
-    return 2;
-
-  return size + 4 * n <= G_MAXUINT32 ? 4 : 8;
-}
-
 static inline void
 put_end (guint8  *at,
          guint64  end,
@@ -156,7 +145,7 @@ afrpc_python_packer_close (AfrpcPythonPacker          *self,
 {
   const gsize n = self->n_ends - container->n_ends;
   const gsize *ends = self->ends + container->n_ends;
-  const guint size = choose_end_size (self->size - container->start, n);
+  const guint size = afrpc_offset_choose_size (self->size - container->start, n);
   guint8 *at;
 
   if (n == 0)

@@ -19,6 +19,19 @@ afrpc_offset_get_size (gsize size)
   return size <= G_MAXUINT16 ? 2 : size <= G_MAXUINT32 ? 4 : 8;
 }
 
+/* How many bytes each of @n takes behind @size bytes: what the whole can be told by, including them. */
+static inline guint
+afrpc_offset_choose_size (gsize size,
+                          gsize n)
+{
+  if (size + n <= G_MAXUINT8)
+    return 1;
+  if (size + 2 * n <= G_MAXUINT16)
+    return 2;
+
+  return size + 4 * n <= G_MAXUINT32 ? 4 : 8;
+}
+
 /* @size: of the offset, 0 in an empty tuple, where GLib reads 0 as well */
 static inline gsize
 afrpc_offset_read (const guint8 *start,

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "wire/afrpc-offset.h"
+
 #define SIZE_MIN 64u
 #define ENDS_MIN 16u
 
@@ -114,20 +116,6 @@ afrpc_value_writer_grow_ends (AfrpcValueWriter *self)
   return TRUE;
 }
 
-/* How many bytes each end takes: what the whole can be told by, including them. */
-static guint
-choose_end_size (gsize size,
-                 gsize n)
-{
-  if (size + n <= G_MAXUINT8)
-    return 1;
-  if (size + 2 * n <= G_MAXUINT16)
-    return 2;
-  if (size + 4 * n <= G_MAXUINT32)
-    return 4;
-  return 8;
-}
-
 gboolean
 afrpc_value_writer_begin_close (AfrpcValueWriter          *self,
                                 const AfrpcValueContainer *container,
@@ -141,7 +129,7 @@ afrpc_value_writer_begin_close (AfrpcValueWriter          *self,
 
   self->closing_first = container->first_end;
   self->closing_done = 0;
-  self->closing_size = choose_end_size (self->size - container->start, n);
+  self->closing_size = afrpc_offset_choose_size (self->size - container->start, n);
   /* Those of a tuple. */
   self->closing_last = layout->code != 'a';
 
