@@ -22,7 +22,7 @@ import tempfile
 
 OURS = re.compile(r"\.\./(?:afrpc|docs|examples|tests)/|/(?:libafrpc|_afrpc|_proxy)")
 # What comes back to code that is not ours.
-PYTHON = re.compile(r"_PyEval_|_PyFunction_|PyObject_Call|PyObject_Vectorcall|_PyObject_MakeTpCall|PyErr_CheckSignals|"
+PYTHON = re.compile(r"_PyEval_|_PyFunction_|PyObject_Call|PyObject_Vectorcall|_PyObject_MakeTpCall|_PyObject_FastCall|PyErr_CheckSignals|"
                     r"/_gi\.|libgirepository|libffi")
 PERL = re.compile(r"/libperl\.|/perl5?/")
 
