@@ -26,7 +26,7 @@ struct _AfrpcCall
   gboolean is_finished;         /* its outcome is as it is told */
   gboolean is_given_up;         /* it was settled without whoever was to do it */
 
-  gboolean is_used_again;       /* goes to the spare ones, if nobody else has a reference then */
+  gboolean is_recycled;         /* goes to the spare ones, if nobody else has a reference then */
   AfrpcCall *next_spare;        /* (nullable) */
   gboolean is_shared;           /* somebody else has one */
 
@@ -41,12 +41,12 @@ struct _AfrpcCall
 
 AfrpcCall    *afrpc_call_new          (AfrpcCaller          *caller,
                                        AfrpcCallOptions     *options);
-AfrpcCall    *afrpc_call_new_used     (AfrpcCaller          *caller,
+AfrpcCall    *afrpc_call_new_spare    (AfrpcCaller          *caller,
                                        AfrpcCallOptions     *options,
                                        gpointer              tag,
                                        GAsyncReadyCallback   callback,
                                        gpointer              user_data);
-void          afrpc_call_free_used    (AfrpcCall            *self);
+void          afrpc_call_free_spare   (AfrpcCall            *self);
 gboolean      afrpc_call_is_of        (GAsyncResult         *result,
                                        AfrpcCaller          *caller,
                                        gpointer              tag);

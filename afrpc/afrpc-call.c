@@ -67,7 +67,7 @@ spare_free (gpointer data)
 
   spare_of_thread = NULL;
   while (self->n > 0)
-    afrpc_call_free_used (spare_pop (self));
+    afrpc_call_free_spare (spare_pop (self));
   g_free (self);
 }
 
@@ -190,13 +190,13 @@ toggled_cb (gpointer  data,
 }
 
 /* Makes a call that nobody but its callback sees, usually. Returns: (transfer full): free with
- * afrpc_call_free_used () what is not given to a caller. */
+ * afrpc_call_free_spare () what is not given to a caller. */
 AfrpcCall *
-afrpc_call_new_used (AfrpcCaller         *caller,
-                     AfrpcCallOptions    *options,
-                     gpointer             tag,
-                     GAsyncReadyCallback  callback,
-                     gpointer             user_data)
+afrpc_call_new_spare (AfrpcCaller         *caller,
+                      AfrpcCallOptions    *options,
+                      gpointer             tag,
+                      GAsyncReadyCallback  callback,
+                      gpointer             user_data)
 {
   Spare *spare = spare_of_thread;
   AfrpcCall *self;
@@ -206,7 +206,7 @@ afrpc_call_new_used (AfrpcCaller         *caller,
   else
     {
       self = g_object_new (AFRPC_TYPE_CALL, NULL);
-      self->is_used_again = TRUE;
+      self->is_recycled = TRUE;
       g_object_add_toggle_ref (G_OBJECT (self), toggled_cb, NULL);
       g_object_unref (self);
     }
@@ -222,9 +222,9 @@ afrpc_call_new_used (AfrpcCaller         *caller,
 }
 
 void
-afrpc_call_free_used (AfrpcCall *self)
+afrpc_call_free_spare (AfrpcCall *self)
 {
-  self->is_used_again = FALSE;
+  self->is_recycled = FALSE;
   g_object_remove_toggle_ref (G_OBJECT (self), toggled_cb, NULL);
 }
 
@@ -233,14 +233,14 @@ release (AfrpcCall *self)
 {
   Spare *spare;
 
-  if (!self->is_used_again)
+  if (!self->is_recycled)
     {
       g_object_unref (self);
       return;
     }
   if (self->is_shared)
     {
-      afrpc_call_free_used (self);
+      afrpc_call_free_spare (self);
       return;
     }
 
@@ -252,7 +252,7 @@ release (AfrpcCall *self)
     }
   if (spare->n == SPARE_MAX)
     {
-      afrpc_call_free_used (self);
+      afrpc_call_free_spare (self);
       return;
     }
   clear (self);
@@ -439,7 +439,7 @@ afrpc_call_take_outcome (AfrpcCall    *self,
                          GUnixFDList **fds,
                          GError      **error)
 {
-  if (!self->is_used_again)
+  if (!self->is_recycled)
     {
       if (self->value != NULL && fds != NULL)
         *fds = g_steal_pointer (&self->fds);

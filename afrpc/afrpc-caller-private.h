@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* How a caller of our own tells what it has to tell. */
+/* How a caller of our own tells what it has to tell, and the parts of the interface. */
 #pragma once
 
 #include "afrpc-caller.h"
@@ -23,11 +23,15 @@ gboolean afrpc_caller_begin_events       (AfrpcCaller  *self,
 void     afrpc_caller_emit_next_event    (GValue        values[AFRPC_CALLER_EVENT_VALUES],
                                           GVariant     *event,
                                           GUnixFDList  *fds);
-void     afrpc_caller_emit_error_told    (AfrpcCaller  *self,
+void     afrpc_caller_emit_known_error   (AfrpcCaller  *self,
                                           const GError *error,
-                                          gboolean      was_told);
+                                          gboolean      is_known);
 
 gboolean afrpc_caller_may_use            (AfrpcCaller  *self,
                                           const char   *what);
+
+void     afrpc_caller_init_signals       (GType                 type);
+void     afrpc_caller_init_close         (AfrpcCallerInterface *iface);
+void     afrpc_caller_mark_destroyed     (AfrpcCaller          *self);
 
 G_END_DECLS

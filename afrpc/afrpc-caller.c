@@ -6,8 +6,6 @@
 #include "afrpc-call-private.h"
 #include "afrpc-caller-private.h"
 #include "afrpc-error.h"
-#include "afrpc-marshal.h"
-#include "afrpc-process.h"
 #include "wire/afrpc-value.h"
 
 /**
@@ -97,21 +95,7 @@
  * Since: 1.0
  */
 
-enum
-{
-  SIGNAL_EVENT,
-  SIGNAL_ERROR,
-  SIGNAL_DESTROYED,
-  N_SIGNALS,
-};
-
-static guint signals[N_SIGNALS];
-
-static GQuark destroyed_quark; /* marks a caller that is none of ours, and has been destroyed */
-
 G_DEFINE_INTERFACE (AfrpcCaller, afrpc_caller, G_TYPE_OBJECT)
-
-/* What an implementation does that leaves it out */
 
 static void
 begin_default (AfrpcCaller      *self,
@@ -125,335 +109,12 @@ begin_default (AfrpcCaller      *self,
   afrpc_call_return_error (call, AFRPC_STARTED_NO, error);
 }
 
-/* However that is emitted. */
-static void
-destroyed_cb (AfrpcCaller *self)
-{
-  if (AFRPC_CALLER_GET_IFACE (self)->own == NULL)
-    g_object_set_qdata (G_OBJECT (self), destroyed_quark, self);
-}
-
-static gboolean
-is_destroyed (AfrpcCaller *self)
-{
-  return g_object_get_qdata (G_OBJECT (self), destroyed_quark) != NULL;
-}
-
-static void
-close_default (AfrpcCaller *self)
-{
-  if (!is_destroyed (self))
-    afrpc_caller_emit_destroyed (self);
-}
-
-static void close_over_cb (AfrpcCaller *self,
-                           GTask       *task);
-
-/* Neither its end nor its cancelling is waited for any more. */
-static void
-stop_waiting (GTask *task) /* (transfer full) */
-{
-  g_task_set_task_data (task, NULL, NULL);
-  g_signal_handlers_disconnect_by_func (g_task_get_source_object (task), close_over_cb, task);
-  g_object_unref (task);
-}
-
-static void
-close_over_cb (AfrpcCaller *self,
-               GTask       *task)
-{
-  g_task_return_boolean (task, TRUE);
-  stop_waiting (task);
-}
-
-static gboolean
-close_cancelled_cb (GCancellable *cancellable,
-                    gpointer      task)
-{
-  g_task_return_error_if_cancelled (task);
-  stop_waiting (task);
-
-  return G_SOURCE_REMOVE;
-}
-
-static void
-destroy_source (gpointer source)
-{
-  g_source_destroy (source);
-  g_source_unref (source);
-}
-
-static void
-close_async_default (AfrpcCaller         *self,
-                     GCancellable        *cancellable,
-                     GAsyncReadyCallback  callback,
-                     gpointer             user_data)
-{
-  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
-
-  g_task_set_source_tag (task, close_async_default);
-  g_task_set_check_cancellable (task, FALSE);
-  if (is_destroyed (self))
-    {
-      g_task_return_boolean (task, TRUE);
-      return;
-    }
-
-  g_signal_connect (self, "destroyed", G_CALLBACK (close_over_cb), g_object_ref (task));
-  if (cancellable != NULL)
-    {
-      GSource *source = g_cancellable_source_new (cancellable);
-
-      g_source_set_static_name (source, "[afrpc] close cancelled");
-      g_source_set_callback (source, G_SOURCE_FUNC (close_cancelled_cb), task, NULL);
-      g_source_attach (source, g_task_get_context (task));
-      g_task_set_task_data (task, source, destroy_source);
-    }
-  afrpc_caller_close (self);
-}
-
-static gboolean
-close_finish_default (AfrpcCaller   *self,
-                      GAsyncResult  *result,
-                      GError       **error)
-{
-  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
-  g_return_val_if_fail (g_async_result_is_tagged (result, close_async_default), FALSE);
-
-  return g_task_propagate_boolean (G_TASK (result), error);
-}
-
-static void
-wake_up_cb (GCancellable *cancellable,
-            gpointer      context)
-{
-  g_main_context_wakeup (context);
-}
-
-static gboolean
-close_sync_default (AfrpcCaller   *self,
-                    GCancellable  *cancellable,
-                    GError       **error)
-{
-  GMainContext *context = g_main_context_get_thread_default ();
-  gulong id = 0;
-
-  if (cancellable != NULL)
-    id = g_signal_connect (cancellable, "cancelled", G_CALLBACK (wake_up_cb), context);
-  afrpc_caller_close (self);
-  while (!is_destroyed (self) && !g_cancellable_is_cancelled (cancellable))
-    g_main_context_iteration (context, TRUE);
-  if (id != 0)
-    g_signal_handler_disconnect (cancellable, id);
-
-  return is_destroyed (self) || !g_cancellable_set_error_if_cancelled (cancellable, error);
-}
-
-static void
-kill_default (AfrpcCaller *self)
-{
-  afrpc_caller_close (self);
-}
-
 static void
 afrpc_caller_default_init (AfrpcCallerInterface *iface)
 {
-  const GType type = G_TYPE_FROM_INTERFACE (iface);
-
-  destroyed_quark = g_quark_from_static_string ("afrpc-caller-destroyed");
   iface->begin = begin_default;
-  iface->close = close_default;
-  iface->close_async = close_async_default;
-  iface->close_finish = close_finish_default;
-  iface->close_sync = close_sync_default;
-  iface->kill = kill_default;
-
-  /**
-   * AfrpcCaller::event:
-   * @self: the caller
-   * @event: what the worker's function gave to [method@Afrpc.Worker.event]
-   * @from: (nullable): the process whose event it is
-   * @fds: (nullable): file descriptors that came with the event; a handle (type `h`) in it is an index into them
-   *
-   * A worker emitted an event.
-   *
-   * Events come in the order in which the worker made them, among each other and relative to results. File
-   * descriptors that no handler takes are closed afterwards.
-   *
-   * Since: 1.0
-   */
-  signals[SIGNAL_EVENT] =
-    g_signal_new ("event", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, _afrpc_marshal_VOID__VARIANT_OBJECT_OBJECT,
-                  G_TYPE_NONE, 3, G_TYPE_VARIANT | G_SIGNAL_TYPE_STATIC_SCOPE, AFRPC_TYPE_PROCESS | G_SIGNAL_TYPE_STATIC_SCOPE,
-                  G_TYPE_UNIX_FD_LIST | G_SIGNAL_TYPE_STATIC_SCOPE);
-  g_signal_set_va_marshaller (signals[SIGNAL_EVENT], type, _afrpc_marshal_VOID__VARIANT_OBJECT_OBJECTv);
-
-  /**
-   * AfrpcCaller::error:
-   * @self: the caller
-   * @error: what happened
-   *
-   * Something went wrong that ends a worker, or that no call can be blamed for.
-   *
-   * Calls that were waiting have been settled with their errors before. See the description of the interface for what
-   * happens without a handler.
-   *
-   * Since: 1.0
-   */
-  signals[SIGNAL_ERROR] =
-    g_signal_new ("error", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_ERROR);
-
-  /**
-   * AfrpcCaller::destroyed:
-   * @self: the caller
-   *
-   * Every call was settled, and workers have ended: nothing comes any more.
-   *
-   * Emitted once, after [method@Afrpc.Caller.close] was called and everything was finished, or after the worker died.
-   * It is what a program waits for before it exits. Processes have been reaped, unless a
-   * [property@Afrpc.Proxy:done] function keeps one working.
-   *
-   * Since: 1.0
-   */
-  signals[SIGNAL_DESTROYED] =
-    g_signal_new_class_handler ("destroyed", type, G_SIGNAL_RUN_FIRST, G_CALLBACK (destroyed_cb), NULL, NULL, NULL,
-                                G_TYPE_NONE, 0);
-}
-
-/* Signals */
-
-static gboolean
-has_handler (AfrpcCaller *self,
-             guint        signal)
-{
-  return g_signal_has_handler_pending (self, signals[signal], 0, FALSE);
-}
-
-/* Makes @values, which are zeroed, for events that are emitted one after the other, and unset afterwards. The signal is
- * that of an interface, for which GLib has no way without values; to make them anew each time costs more than all else.
- * FALSE: nobody handles events. */
-gboolean
-afrpc_caller_begin_events (AfrpcCaller  *self,
-                           AfrpcProcess *from,
-                           GValue        values[AFRPC_CALLER_EVENT_VALUES])
-{
-  if (!has_handler (self, SIGNAL_EVENT))
-    return FALSE;
-
-  g_value_init_from_instance (&values[0], self);
-  g_value_init (&values[1], G_TYPE_VARIANT);
-  g_value_init (&values[2], AFRPC_TYPE_PROCESS);
-  g_value_set_object (&values[2], from);
-  g_value_init (&values[3], G_TYPE_UNIX_FD_LIST);
-
-  return TRUE;
-}
-
-/* @event: (transfer full), not floating; @fds: (transfer full) (nullable) */
-void
-afrpc_caller_emit_next_event (GValue       values[AFRPC_CALLER_EVENT_VALUES],
-                              GVariant    *event,
-                              GUnixFDList *fds)
-{
-  g_value_take_variant (&values[1], event);
-  if (fds != NULL)
-    g_value_take_object (&values[3], fds);
-
-  g_signal_emitv (values, signals[SIGNAL_EVENT], 0, NULL);
-
-  /* What no handler has kept is let go now: descriptors are closed, and a value may be large. */
-  g_value_take_variant (&values[1], NULL);
-  if (fds != NULL)
-    g_value_take_object (&values[3], NULL);
-}
-
-/**
- * afrpc_caller_emit_event:
- * @self: a caller
- * @event: the event; a floating reference is consumed
- * @from: (nullable): the process whose event it is
- * @fds: (nullable): file descriptors that came with it
- *
- * Emits [signal@Afrpc.Caller::event], or the error that there is no handler. For implementers of the interface.
- *
- * Since: 1.0
- */
-void
-afrpc_caller_emit_event (AfrpcCaller  *self,
-                         GVariant     *event,
-                         AfrpcProcess *from,
-                         GUnixFDList  *fds)
-{
-  g_autoptr(GVariant) sunk = NULL;
-
-  g_return_if_fail (AFRPC_IS_CALLER (self));
-  g_return_if_fail (event != NULL);
-
-  sunk = g_variant_ref_sink (event);
-  if (has_handler (self, SIGNAL_EVENT))
-    g_signal_emit (self, signals[SIGNAL_EVENT], 0, sunk, from, fds);
-  else
-    {
-      g_autoptr(GError) error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNHANDLED_EVENT,
-                                             "the worker sent an event, and no handler is connected");
-
-      afrpc_caller_emit_error (self, error);
-    }
-}
-
-/* @was_told: a call has got it, or another that says why: nobody has to be warned */
-void
-afrpc_caller_emit_error_told (AfrpcCaller  *self,
-                              const GError *error,
-                              gboolean      was_told)
-{
-  if (has_handler (self, SIGNAL_ERROR))
-    g_signal_emit (self, signals[SIGNAL_ERROR], 0, error);
-  else if (has_handler (self, SIGNAL_EVENT))
-    {
-      g_autoptr(GVariant) event = g_variant_ref_sink (g_variant_new ("(ss)", "error", error->message));
-
-      g_signal_emit (self, signals[SIGNAL_EVENT], 0, event, NULL, NULL);
-    }
-  else if (was_told)
-    g_debug ("%s", error->message);
-  else
-    g_warning ("%s", error->message);
-}
-
-/**
- * afrpc_caller_emit_error:
- * @self: a caller
- * @error: what happened
- *
- * Emits [signal@Afrpc.Caller::error], or what stands for it without a handler. For implementers of the interface.
- *
- * Since: 1.0
- */
-void
-afrpc_caller_emit_error (AfrpcCaller  *self,
-                         const GError *error)
-{
-  g_return_if_fail (AFRPC_IS_CALLER (self));
-  g_return_if_fail (error != NULL);
-
-  afrpc_caller_emit_error_told (self, error, FALSE);
-}
-
-/**
- * afrpc_caller_emit_destroyed:
- * @self: a caller
- *
- * Emits [signal@Afrpc.Caller::destroyed]. For implementers of the interface.
- *
- * Since: 1.0
- */
-void
-afrpc_caller_emit_destroyed (AfrpcCaller *self)
-{
-  g_return_if_fail (AFRPC_IS_CALLER (self));
-
-  g_signal_emit (self, signals[SIGNAL_DESTROYED], 0);
+  afrpc_caller_init_close (iface);
+  afrpc_caller_init_signals (G_TYPE_FROM_INTERFACE (iface));
 }
 
 /* Whether the calling thread may; otherwise says so. */
@@ -540,7 +201,7 @@ afrpc_caller_call (AfrpcCaller         *self,
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   begin (self, iface, args, NULL, cancellable,
-         afrpc_call_new_used (self, NULL, afrpc_caller_call, callback, user_data));
+         afrpc_call_new_spare (self, NULL, afrpc_caller_call, callback, user_data));
 }
 
 /**
@@ -574,7 +235,7 @@ call_sync (AfrpcCaller       *self,
            GCancellable      *cancellable,
            GError           **error)
 {
-  AfrpcCall *call = afrpc_call_new_used (self, options, afrpc_caller_call_sync, NULL, NULL);
+  AfrpcCall *call = afrpc_call_new_spare (self, options, afrpc_caller_call_sync, NULL, NULL);
   AfrpcPending *pending = afrpc_call_get_pending (call);
   GVariant *value;
 
@@ -654,7 +315,7 @@ afrpc_caller_call_full (AfrpcCaller         *self,
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   begin (self, iface, args, options, cancellable,
-         afrpc_call_new_used (self, options, afrpc_caller_call_full, callback, user_data));
+         afrpc_call_new_spare (self, options, afrpc_caller_call_full, callback, user_data));
 }
 
 /**
@@ -784,7 +445,7 @@ afrpc_caller_start_with_callback (AfrpcCaller         *self,
   g_return_val_if_fail (iface != NULL, NULL);
   g_return_val_if_fail (options == NULL || AFRPC_IS_CALL_OPTIONS (options), NULL);
 
-  call = afrpc_call_new_used (self, options, afrpc_caller_call_full, callback, user_data);
+  call = afrpc_call_new_spare (self, options, afrpc_caller_call_full, callback, user_data);
   begin (self, iface, args, options, cancellable, call);
 
   return call;

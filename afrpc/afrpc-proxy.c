@@ -78,9 +78,9 @@ proxy_event (gpointer     self,
 static void
 proxy_error (gpointer      self,
              const GError *error,
-             gboolean      was_told)
+             gboolean      is_known)
 {
-  afrpc_caller_emit_error_told (self, error, was_told);
+  afrpc_caller_emit_known_error (self, error, is_known);
 }
 
 static void

@@ -324,7 +324,7 @@ afrpc_worker_is_cancelled (AfrpcWorker *self)
     return afrpc_transport_is_cancelled (&self->session.transport, call->serial);
 
   if (!call->is_cancelled)
-    afrpc_serve_look_ahead (&self->session);
+    afrpc_serve_fill_backlog (&self->session);
 
   return call->is_cancelled;
 }

@@ -187,7 +187,7 @@ raw_put_run (RawParent  *self,
              const char *function,
              const char *options)
 {
-  const gboolean has_page = (kind & RAW_PAGE) != 0;
+  const gboolean has_page = (kind & RAW_SHARED) != 0;
   /* Over a command it hangs on whoever waits for it. */
   g_autofree char *text =
     g_strdup_printf ("{'function': <'%s'>, 'async': <%s>, 'shared-state': <%s>, 'lifeline': <%s>%s%s}", function,

@@ -23,7 +23,7 @@ typedef struct
 typedef enum
 {
   RAW_SOCKET = 0,
-  RAW_PAGE = 1 << 0,    /* with shared memory */
+  RAW_SHARED = 1 << 0,  /* with shared memory */
   RAW_COMMAND = 1 << 1, /* over pipes */
   RAW_ASYNC = 1 << 2,
 } RawKind;

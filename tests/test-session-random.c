@@ -252,14 +252,14 @@ main (int   argc,
 {
   g_test_init (&argc, &argv, NULL);
 
-  for (guint kind = 0; kind <= (RAW_PAGE | RAW_COMMAND | RAW_ASYNC); kind++)
+  for (guint kind = 0; kind <= (RAW_SHARED | RAW_COMMAND | RAW_ASYNC); kind++)
     {
       g_autofree char *path = NULL;
 
-      if ((kind & RAW_PAGE) != 0 && (kind & RAW_COMMAND) != 0)
+      if ((kind & RAW_SHARED) != 0 && (kind & RAW_COMMAND) != 0)
         continue;
       path = g_strdup_printf ("/session-random/%s/%s", (kind & RAW_ASYNC) != 0 ? "async" : "sync",
-                              (kind & RAW_COMMAND) != 0 ? "command" : (kind & RAW_PAGE) != 0 ? "page" : "socket");
+                              (kind & RAW_COMMAND) != 0 ? "command" : (kind & RAW_SHARED) != 0 ? "page" : "socket");
       g_test_add_data_func (path, GUINT_TO_POINTER (kind), test_session_random);
     }
 

@@ -256,7 +256,7 @@ act (RawKind kind)
 }
 
 static const RawKind all_kinds[] = {
-  RAW_SOCKET, RAW_PAGE, RAW_COMMAND, RAW_SOCKET | RAW_ASYNC, RAW_PAGE | RAW_ASYNC, RAW_COMMAND | RAW_ASYNC,
+  RAW_SOCKET, RAW_SHARED, RAW_COMMAND, RAW_SOCKET | RAW_ASYNC, RAW_SHARED | RAW_ASYNC, RAW_COMMAND | RAW_ASYNC,
 };
 
 static void
@@ -280,7 +280,7 @@ test_session_timed (void)
   for (guint i = 0; i < G_N_ELEMENTS (all_kinds); i++)
     {
       const gint64 since = g_get_monotonic_time ();
-      const gboolean has_page = (all_kinds[i] & RAW_PAGE) != 0;
+      const gboolean has_page = (all_kinds[i] & RAW_SHARED) != 0;
       RawParent host;
       AfrpcFrame frame;
 
@@ -543,12 +543,12 @@ test_session_retire (void)
 
       start_serving (&host, kind, act (kind));
       raw_put_call (&host, RAW_SERIAL (1), 0, 0, new_act ("retire", g_variant_new_uint32 (0)));
-      if ((kind & RAW_PAGE) == 0)
+      if ((kind & RAW_SHARED) == 0)
         assert_next (&host, AFRPC_FRAME_STARTED);
       assert_next (&host, AFRPC_FRAME_RETIRE);
       assert_answer (&host, 1, "true");
       raw_put_call (&host, RAW_SERIAL (2), 0, 0, new_act ("retire", g_variant_new_uint32 (0)));
-      if ((kind & RAW_PAGE) == 0)
+      if ((kind & RAW_SHARED) == 0)
         assert_next (&host, AFRPC_FRAME_STARTED);
       /* Nothing else comes before. */
       g_assert_cmpint (wait_answer_next (&host), ==, RAW_SERIAL (2));
@@ -586,10 +586,10 @@ test_session_functions_python (void)
     {
       RawParent host;
 
-      raw_start (&host, RAW_PAGE | RAW_ASYNC, path);
+      raw_start (&host, RAW_SHARED | RAW_ASYNC, path);
       raw_put_hello (&host);
       raw_put (&host, AFRPC_FRAME_EVAL, 0, g_variant_new ("(sv)", PYTHON, g_variant_new ("()")));
-      raw_put_run (&host, RAW_PAGE | RAW_ASYNC, functions[i][0], NULL);
+      raw_put_run (&host, RAW_SHARED | RAW_ASYNC, functions[i][0], NULL);
       put_function (&host, 1, functions[i][1]);
       for (guint j = 0; j < 2; j++)
         {

@@ -26,10 +26,10 @@ typedef struct
                      GVariant     *event,
                      GUnixFDList  *fds, /* (nullable) */
                      GValue       *values);
-  /* @was_told: a call has got it already */
+  /* @is_known: a call has got it already */
   void (*error)     (gpointer      proxy,
                      const GError *error,
-                     gboolean      was_told);
+                     gboolean      is_known);
   void (*destroyed) (gpointer      proxy);
 } AfrpcPeerProxyFuncs;
 

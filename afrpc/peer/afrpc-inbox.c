@@ -269,7 +269,7 @@ tell_piece (AfrpcPeer      *self,
     case AFRPC_NEWS_ERROR:
       proxy = g_weak_ref_get (&self->proxy);
       if (proxy != NULL)
-        self->proxy_funcs->error (proxy, piece->error, piece->was_told);
+        self->proxy_funcs->error (proxy, piece->error, piece->is_known);
       break;
 
     case AFRPC_NEWS_EXITED:

@@ -177,12 +177,12 @@ afrpc_news_push_task_error (AfrpcNews *self,
 void
 afrpc_news_push_error (AfrpcNews *self,
                        GError    *error,    /* (transfer full) */
-                       gboolean   was_told) /* to a call */
+                       gboolean   is_known) /* to a call */
 {
   AfrpcNewsPiece *piece = push (self, AFRPC_NEWS_ERROR);
 
   piece->error = error;
-  piece->was_told = was_told;
+  piece->is_known = is_known;
 }
 
 void

@@ -40,7 +40,7 @@ typedef struct
   AfrpcNewsReturn give;
   gpointer result;       /* given away by @give */
   GError *error;
-  gboolean was_told;     /* a call has got the error */
+  gboolean is_known;     /* a call has got the error */
   guint lateness;        /* of an outcome that came after the ends */
 } AfrpcNewsPiece;
 
@@ -68,7 +68,7 @@ void            afrpc_news_push_task_error (AfrpcNews    *self,
                                             GError       *error);
 void            afrpc_news_push_error   (AfrpcNews       *self,
                                          GError          *error,
-                                         gboolean         was_told);
+                                         gboolean         is_known);
 void            afrpc_news_push         (AfrpcNews       *self,
                                          AfrpcNewsKind    kind);
 AfrpcNewsPiece *afrpc_news_pop          (AfrpcNews       *self);

@@ -27,7 +27,7 @@ close_fds (const AfrpcPayload *args)
 }
 
 static void
-untold_cb (AfrpcPeer *self,
+failed_cb (AfrpcPeer *self,
            gpointer   data)
 {
   AfrpcPending *pending = data;
@@ -71,12 +71,12 @@ afrpc_peer_fail_call (AfrpcPeer    *self,
   switch (afrpc_source_enter (&self->member))
     {
     case AFRPC_SOURCE_ENTERED:
-      untold_cb (self, pending);
+      failed_cb (self, pending);
       afrpc_source_leave (&self->member);
       break;
 
     case AFRPC_SOURCE_FOREIGN:
-      if (afrpc_source_post (&afrpc_peer_ref (self)->member, untold_cb, pending, NULL))
+      if (afrpc_source_post (&afrpc_peer_ref (self)->member, failed_cb, pending, NULL))
         break;
       afrpc_peer_unref (self);
       G_GNUC_FALLTHROUGH;
@@ -155,7 +155,7 @@ afrpc_peer_call (AfrpcPeer          *self,
   pending->serial = queue_call (self, args, function, metadata, pending, &error);
   if (pending->serial == 0)
     {
-      self->has_told_failure |= self->talk.failure != NULL;
+      self->failure_is_known |= self->talk.failure != NULL;
       close_fds (args);
       afrpc_peer_fail_call (self, pending, error);
       return;

@@ -199,7 +199,7 @@ decide_failure (AfrpcPeer *self)
     }
   if (proxy != NULL && !(was_orderly && n_failed == 0) &&
       afrpc_news_may_decide (self->news.decided, AFRPC_NEWS_ERROR))
-    afrpc_news_push_error (&self->news, g_error_copy (self->talk.failure), n_failed > 0 || self->has_told_failure);
+    afrpc_news_push_error (&self->news, g_error_copy (self->talk.failure), n_failed > 0 || self->failure_is_known);
 }
 
 static void

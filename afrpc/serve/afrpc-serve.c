@@ -394,7 +394,7 @@ is_readable (AfrpcSession *self)
 /* Takes notice of what has arrived, without waiting and without running a call: for a worker that shares no memory, and
  * learns from frames what was cancelled, and these lie behind calls that are waiting. FALSE: a slice is over. */
 gboolean
-afrpc_serve_look_ahead (AfrpcSession *self)
+afrpc_serve_fill_backlog (AfrpcSession *self)
 {
   while (afrpc_session_has_input (self) && afrpc_backlog_has_room (&self->backlog))
     {
@@ -458,7 +458,7 @@ is_forsaken (const AfrpcSession *self)
 static AfrpcStep
 next_of_backlog (AfrpcSession *self)
 {
-  const gboolean is_over = !afrpc_serve_look_ahead (self);
+  const gboolean is_over = !afrpc_serve_fill_backlog (self);
 
   /* It may have been lost just now. */
   if (is_forsaken (self))

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* How a caller ends that says nothing of it itself. */
+#include "config.h"
+
+#include "afrpc-caller.h"
+
+#include "afrpc-caller-private.h"
+
+static GQuark destroyed_quark; /* marks a caller that is none of ours, and has been destroyed */
+
+/* The class handler of "destroyed", however that is emitted. */
+void
+afrpc_caller_mark_destroyed (AfrpcCaller *self)
+{
+  if (AFRPC_CALLER_GET_IFACE (self)->own == NULL)
+    g_object_set_qdata (G_OBJECT (self), destroyed_quark, self);
+}
+
+static gboolean
+is_destroyed (AfrpcCaller *self)
+{
+  return g_object_get_qdata (G_OBJECT (self), destroyed_quark) != NULL;
+}
+
+static void
+close_default (AfrpcCaller *self)
+{
+  if (!is_destroyed (self))
+    afrpc_caller_emit_destroyed (self);
+}
+
+static void close_over_cb (AfrpcCaller *self,
+                           GTask       *task);
+
+/* Neither its end nor its cancelling is waited for any more. */
+static void
+stop_waiting (GTask *task) /* (transfer full) */
+{
+  g_task_set_task_data (task, NULL, NULL);
+  g_signal_handlers_disconnect_by_func (g_task_get_source_object (task), close_over_cb, task);
+  g_object_unref (task);
+}
+
+static void
+close_over_cb (AfrpcCaller *self,
+               GTask       *task)
+{
+  g_task_return_boolean (task, TRUE);
+  stop_waiting (task);
+}
+
+static gboolean
+close_cancelled_cb (GCancellable *cancellable,
+                    gpointer      task)
+{
+  g_task_return_error_if_cancelled (task);
+  stop_waiting (task);
+
+  return G_SOURCE_REMOVE;
+}
+
+static void
+destroy_source (gpointer source)
+{
+  g_source_destroy (source);
+  g_source_unref (source);
+}
+
+static void
+close_async_default (AfrpcCaller         *self,
+                     GCancellable        *cancellable,
+                     GAsyncReadyCallback  callback,
+                     gpointer             user_data)
+{
+  g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+
+  g_task_set_source_tag (task, close_async_default);
+  g_task_set_check_cancellable (task, FALSE);
+  if (is_destroyed (self))
+    {
+      g_task_return_boolean (task, TRUE);
+      return;
+    }
+
+  g_signal_connect (self, "destroyed", G_CALLBACK (close_over_cb), g_object_ref (task));
+  if (cancellable != NULL)
+    {
+      GSource *source = g_cancellable_source_new (cancellable);
+
+      g_source_set_static_name (source, "[afrpc] close cancelled");
+      g_source_set_callback (source, G_SOURCE_FUNC (close_cancelled_cb), task, NULL);
+      g_source_attach (source, g_task_get_context (task));
+      g_task_set_task_data (task, source, destroy_source);
+    }
+  afrpc_caller_close (self);
+}
+
+static gboolean
+close_finish_default (AfrpcCaller   *self,
+                      GAsyncResult  *result,
+                      GError       **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  g_return_val_if_fail (g_async_result_is_tagged (result, close_async_default), FALSE);
+
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+static void
+wake_up_cb (GCancellable *cancellable,
+            gpointer      context)
+{
+  g_main_context_wakeup (context);
+}
+
+static gboolean
+close_sync_default (AfrpcCaller   *self,
+                    GCancellable  *cancellable,
+                    GError       **error)
+{
+  GMainContext *context = g_main_context_get_thread_default ();
+  gulong id = 0;
+
+  if (cancellable != NULL)
+    id = g_signal_connect (cancellable, "cancelled", G_CALLBACK (wake_up_cb), context);
+  afrpc_caller_close (self);
+  while (!is_destroyed (self) && !g_cancellable_is_cancelled (cancellable))
+    g_main_context_iteration (context, TRUE);
+  if (id != 0)
+    g_signal_handler_disconnect (cancellable, id);
+
+  return is_destroyed (self) || !g_cancellable_set_error_if_cancelled (cancellable, error);
+}
+
+static void
+kill_default (AfrpcCaller *self)
+{
+  afrpc_caller_close (self);
+}
+
+/* Fills in what an implementation may leave out. */
+void
+afrpc_caller_init_close (AfrpcCallerInterface *iface)
+{
+  destroyed_quark = g_quark_from_static_string ("afrpc-caller-destroyed");
+  iface->close = close_default;
+  iface->close_async = close_async_default;
+  iface->close_finish = close_finish_default;
+  iface->close_sync = close_sync_default;
+  iface->kill = kill_default;
+}

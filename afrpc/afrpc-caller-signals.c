@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What a caller tells without being asked. */
+#include "config.h"
+
+#include "afrpc-caller.h"
+
+#include "afrpc-caller-private.h"
+#include "afrpc-error.h"
+#include "afrpc-marshal.h"
+#include "afrpc-process.h"
+
+enum
+{
+  SIGNAL_EVENT,
+  SIGNAL_ERROR,
+  SIGNAL_DESTROYED,
+  N_SIGNALS,
+};
+
+static guint signals[N_SIGNALS];
+
+void
+afrpc_caller_init_signals (GType type)
+{
+  /**
+   * AfrpcCaller::event:
+   * @self: the caller
+   * @event: what the worker's function gave to [method@Afrpc.Worker.event]
+   * @from: (nullable): the process whose event it is
+   * @fds: (nullable): file descriptors that came with the event; a handle (type `h`) in it is an index into them
+   *
+   * A worker emitted an event.
+   *
+   * Events come in the order in which the worker made them, among each other and relative to results. File
+   * descriptors that no handler takes are closed afterwards.
+   *
+   * Since: 1.0
+   */
+  signals[SIGNAL_EVENT] =
+    g_signal_new ("event", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, _afrpc_marshal_VOID__VARIANT_OBJECT_OBJECT,
+                  G_TYPE_NONE, 3, G_TYPE_VARIANT | G_SIGNAL_TYPE_STATIC_SCOPE, AFRPC_TYPE_PROCESS | G_SIGNAL_TYPE_STATIC_SCOPE,
+                  G_TYPE_UNIX_FD_LIST | G_SIGNAL_TYPE_STATIC_SCOPE);
+  g_signal_set_va_marshaller (signals[SIGNAL_EVENT], type, _afrpc_marshal_VOID__VARIANT_OBJECT_OBJECTv);
+
+  /**
+   * AfrpcCaller::error:
+   * @self: the caller
+   * @error: what happened
+   *
+   * Something went wrong that ends a worker, or that no call can be blamed for.
+   *
+   * Calls that were waiting have been settled with their errors before. See the description of the interface for what
+   * happens without a handler.
+   *
+   * Since: 1.0
+   */
+  signals[SIGNAL_ERROR] =
+    g_signal_new ("error", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1, G_TYPE_ERROR);
+
+  /**
+   * AfrpcCaller::destroyed:
+   * @self: the caller
+   *
+   * Every call was settled, and workers have ended: nothing comes any more.
+   *
+   * Emitted once, after [method@Afrpc.Caller.close] was called and everything was finished, or after the worker died.
+   * It is what a program waits for before it exits. Processes have been reaped, unless a
+   * [property@Afrpc.Proxy:done] function keeps one working.
+   *
+   * Since: 1.0
+   */
+  signals[SIGNAL_DESTROYED] =
+    g_signal_new_class_handler ("destroyed", type, G_SIGNAL_RUN_FIRST, G_CALLBACK (afrpc_caller_mark_destroyed), NULL, NULL, NULL,
+                                G_TYPE_NONE, 0);
+}
+
+/* Emission */
+
+static gboolean
+has_handler (AfrpcCaller *self,
+             guint        signal)
+{
+  return g_signal_has_handler_pending (self, signals[signal], 0, FALSE);
+}
+
+/* Makes @values, which are zeroed, for events that are emitted one after the other, and unset afterwards. The signal is
+ * that of an interface, for which GLib has no way without values; to make them anew each time costs more than all else.
+ * FALSE: nobody handles events. */
+gboolean
+afrpc_caller_begin_events (AfrpcCaller  *self,
+                           AfrpcProcess *from,
+                           GValue        values[AFRPC_CALLER_EVENT_VALUES])
+{
+  if (!has_handler (self, SIGNAL_EVENT))
+    return FALSE;
+
+  g_value_init_from_instance (&values[0], self);
+  g_value_init (&values[1], G_TYPE_VARIANT);
+  g_value_init (&values[2], AFRPC_TYPE_PROCESS);
+  g_value_set_object (&values[2], from);
+  g_value_init (&values[3], G_TYPE_UNIX_FD_LIST);
+
+  return TRUE;
+}
+
+/* @event: (transfer full), not floating; @fds: (transfer full) (nullable) */
+void
+afrpc_caller_emit_next_event (GValue       values[AFRPC_CALLER_EVENT_VALUES],
+                              GVariant    *event,
+                              GUnixFDList *fds)
+{
+  g_value_take_variant (&values[1], event);
+  if (fds != NULL)
+    g_value_take_object (&values[3], fds);
+
+  g_signal_emitv (values, signals[SIGNAL_EVENT], 0, NULL);
+
+  /* What no handler has kept is let go now: descriptors are closed, and a value may be large. */
+  g_value_take_variant (&values[1], NULL);
+  if (fds != NULL)
+    g_value_take_object (&values[3], NULL);
+}
+
+/**
+ * afrpc_caller_emit_event:
+ * @self: a caller
+ * @event: the event; a floating reference is consumed
+ * @from: (nullable): the process whose event it is
+ * @fds: (nullable): file descriptors that came with it
+ *
+ * Emits [signal@Afrpc.Caller::event], or the error that there is no handler. For implementers of the interface.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_caller_emit_event (AfrpcCaller  *self,
+                         GVariant     *event,
+                         AfrpcProcess *from,
+                         GUnixFDList  *fds)
+{
+  g_autoptr(GVariant) sunk = NULL;
+
+  g_return_if_fail (AFRPC_IS_CALLER (self));
+  g_return_if_fail (event != NULL);
+
+  sunk = g_variant_ref_sink (event);
+  if (has_handler (self, SIGNAL_EVENT))
+    g_signal_emit (self, signals[SIGNAL_EVENT], 0, sunk, from, fds);
+  else
+    {
+      g_autoptr(GError) error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNHANDLED_EVENT,
+                                             "the worker sent an event, and no handler is connected");
+
+      afrpc_caller_emit_error (self, error);
+    }
+}
+
+/* @is_known: a call has got it, or another that says why: nobody has to be warned */
+void
+afrpc_caller_emit_known_error (AfrpcCaller  *self,
+                              const GError *error,
+                              gboolean      is_known)
+{
+  if (has_handler (self, SIGNAL_ERROR))
+    g_signal_emit (self, signals[SIGNAL_ERROR], 0, error);
+  else if (has_handler (self, SIGNAL_EVENT))
+    {
+      g_autoptr(GVariant) event = g_variant_ref_sink (g_variant_new ("(ss)", "error", error->message));
+
+      g_signal_emit (self, signals[SIGNAL_EVENT], 0, event, NULL, NULL);
+    }
+  else if (is_known)
+    g_debug ("%s", error->message);
+  else
+    g_warning ("%s", error->message);
+}
+
+/**
+ * afrpc_caller_emit_error:
+ * @self: a caller
+ * @error: what happened
+ *
+ * Emits [signal@Afrpc.Caller::error], or what stands for it without a handler. For implementers of the interface.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_caller_emit_error (AfrpcCaller  *self,
+                         const GError *error)
+{
+  g_return_if_fail (AFRPC_IS_CALLER (self));
+  g_return_if_fail (error != NULL);
+
+  afrpc_caller_emit_known_error (self, error, FALSE);
+}
+
+/**
+ * afrpc_caller_emit_destroyed:
+ * @self: a caller
+ *
+ * Emits [signal@Afrpc.Caller::destroyed]. For implementers of the interface.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_caller_emit_destroyed (AfrpcCaller *self)
+{
+  g_return_if_fail (AFRPC_IS_CALLER (self));
+
+  g_signal_emit (self, signals[SIGNAL_DESTROYED], 0);
+}
