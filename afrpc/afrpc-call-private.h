@@ -39,36 +39,46 @@ struct _AfrpcCall
   AfrpcExit *exit;              /* (nullable) */
 };
 
-AfrpcCall    *afrpc_call_new          (AfrpcCaller          *caller,
-                                       AfrpcCallOptions     *options);
-AfrpcCall    *afrpc_call_new_spare    (AfrpcCaller          *caller,
-                                       AfrpcCallOptions     *options,
-                                       gpointer              tag,
-                                       GAsyncReadyCallback   callback,
-                                       gpointer              user_data);
-void          afrpc_call_free_spare   (AfrpcCall            *self);
-gboolean      afrpc_call_is_of        (GAsyncResult         *result,
-                                       AfrpcCaller          *caller,
-                                       gpointer              tag);
-void          afrpc_call_set_context  (AfrpcCall            *self);
-void          afrpc_call_watch        (AfrpcCall            *self,
-                                       GCancellable         *cancellable);
-void          afrpc_call_cancel_unbegun (AfrpcCall          *self);
-gboolean      afrpc_call_is_cancelled (AfrpcCall            *self);
-GMainContext *afrpc_call_get_news_context (AfrpcCall        *self);
-void          afrpc_call_tell_later   (AfrpcCall            *self);
-void          afrpc_call_cancel_later (AfrpcCall            *self);
-void          afrpc_call_give_up      (AfrpcCall            *self,
-                                       AfrpcStarted          started,
-                                       GError               *error);
-void          afrpc_call_set_exit     (AfrpcCall            *self,
-                                       AfrpcExit            *exit);
-void          afrpc_call_block        (AfrpcCall            *self,
-                                       AfrpcCallerInterface *iface);
-GVariant     *afrpc_call_take_outcome (AfrpcCall            *self,
-                                       GUnixFDList         **fds,
-                                       GError              **error);
-AfrpcPending *afrpc_call_get_pending  (AfrpcCall            *self);
-AfrpcCall    *afrpc_call_of_pending   (AfrpcPending         *pending);
+extern const AfrpcPendingFuncs afrpc_call_pending_funcs;
+
+AfrpcCall    *afrpc_call_new              (AfrpcCaller          *caller,
+                                           AfrpcCallOptions     *options);
+AfrpcCall    *afrpc_call_new_spare        (AfrpcCaller          *caller,
+                                           AfrpcCallOptions     *options,
+                                           gpointer              tag,
+                                           GAsyncReadyCallback   callback,
+                                           gpointer              user_data);
+void          afrpc_call_free_spare       (AfrpcCall            *self);
+void          afrpc_call_release          (AfrpcCall            *self);
+void          afrpc_call_clear            (AfrpcCall            *self);
+gboolean      afrpc_call_is_of            (GAsyncResult         *result,
+                                           AfrpcCaller          *caller,
+                                           gpointer              tag);
+void          afrpc_call_set_context      (AfrpcCall            *self);
+void          afrpc_call_watch            (AfrpcCall            *self,
+                                           GCancellable         *cancellable);
+void          afrpc_call_unwatch          (AfrpcCall            *self);
+void          afrpc_call_cancel_unbegun   (AfrpcCall            *self);
+gboolean      afrpc_call_is_cancelled     (AfrpcCall            *self);
+GMainContext *afrpc_call_get_news_context (AfrpcCall            *self);
+void          afrpc_call_complete         (AfrpcCall            *self);
+void          afrpc_call_tell_waits       (AfrpcCall            *self,
+                                           gboolean              is_in_place);
+void          afrpc_call_tell_later       (AfrpcCall            *self);
+void          afrpc_call_cancel_later     (AfrpcCall            *self);
+void          afrpc_call_give_up          (AfrpcCall            *self,
+                                           AfrpcStarted          started,
+                                           GError               *error);
+void          afrpc_call_set_exit         (AfrpcCall            *self,
+                                           AfrpcExit            *exit);
+void          afrpc_call_block            (AfrpcCall            *self,
+                                           AfrpcCallerInterface *iface);
+GVariant     *afrpc_call_ref_outcome      (AfrpcCall            *self,
+                                           GError              **error);
+GVariant     *afrpc_call_take_outcome     (AfrpcCall            *self,
+                                           GUnixFDList         **fds,
+                                           GError              **error);
+AfrpcPending *afrpc_call_get_pending      (AfrpcCall            *self);
+AfrpcCall    *afrpc_call_of_pending       (AfrpcPending         *pending);
 
 G_END_DECLS

@@ -12,9 +12,6 @@
 #include "afrpc-process.h"
 #include "peer/afrpc-peer.h"
 
-/* Objects that wait to be used again, in each thread: making one costs half of what a call costs. */
-#define SPARE_MAX 1024u
-
 /**
  * AfrpcCall:
  *
@@ -41,67 +38,10 @@ static void afrpc_call_async_result_init (GAsyncResultIface *iface);
 G_DEFINE_FINAL_TYPE_WITH_CODE (AfrpcCall, afrpc_call, G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (G_TYPE_ASYNC_RESULT, afrpc_call_async_result_init))
 
-typedef struct
+void
+afrpc_call_clear (AfrpcCall *self)
 {
-  AfrpcCall *first; /* (nullable) (owned): the others by next_spare */
-  guint n;
-} Spare;
-
-static AfrpcCall *
-spare_pop (Spare *self)
-{
-  AfrpcCall *call = self->first;
-
-  self->first = call->next_spare;
-  self->n--;
-
-  return call;
-}
-
-static __thread Spare *spare_of_thread;
-
-static void
-spare_free (gpointer data)
-{
-  Spare *self = data;
-
-  spare_of_thread = NULL;
-  while (self->n > 0)
-    afrpc_call_free_spare (spare_pop (self));
-  g_free (self);
-}
-
-static GPrivate spare_calls = G_PRIVATE_INIT (spare_free); /* at the end of the thread */
-
-AfrpcPending *
-afrpc_call_get_pending (AfrpcCall *self)
-{
-  return &self->pending;
-}
-
-AfrpcCall *
-afrpc_call_of_pending (AfrpcPending *pending)
-{
-  return (AfrpcCall *) ((guint8 *) pending - G_STRUCT_OFFSET (AfrpcCall, pending));
-}
-
-/* Life */
-
-/* Cancelling it means nothing any more. The handler may be running on another thread, and keeps what it needs. */
-static void
-unwatch (AfrpcCall *self)
-{
-  if (self->cancellable == NULL)
-    return;
-
-  g_signal_handler_disconnect (self->cancellable, self->cancelled_id);
-  g_clear_object (&self->cancellable);
-}
-
-static void
-clear (AfrpcCall *self)
-{
-  unwatch (self);
+  afrpc_call_unwatch (self);
   g_clear_pointer (&self->value, g_variant_unref);
   if (self->error != NULL)
     g_clear_error (&self->error);
@@ -117,7 +57,7 @@ clear (AfrpcCall *self)
 static void
 afrpc_call_finalize (GObject *object)
 {
-  clear (AFRPC_CALL (object));
+  afrpc_call_clear (AFRPC_CALL (object));
 
   G_OBJECT_CLASS (afrpc_call_parent_class)->finalize (object);
 }
@@ -126,6 +66,12 @@ static void
 afrpc_call_class_init (AfrpcCallClass *klass)
 {
   G_OBJECT_CLASS (klass)->finalize = afrpc_call_finalize;
+}
+
+static void
+afrpc_call_init (AfrpcCall *self)
+{
+  self->pending.funcs = &afrpc_call_pending_funcs;
 }
 
 static gpointer
@@ -156,355 +102,6 @@ afrpc_call_async_result_init (GAsyncResultIface *iface)
   iface->get_source_object = afrpc_call_get_source_object;
   iface->is_tagged = afrpc_call_is_tagged;
 }
-
-static void
-take_options (AfrpcCall        *self,
-              AfrpcCallOptions *options)
-{
-  self->options = g_object_ref (options);
-  self->pending.execution_timeout_ms = options->execution_timeout_ms;
-  afrpc_call_options_freeze (options);
-}
-
-/* Makes a call that somebody is going to have. */
-AfrpcCall *
-afrpc_call_new (AfrpcCaller      *caller,
-                AfrpcCallOptions *options)
-{
-  AfrpcCall *self = g_object_new (AFRPC_TYPE_CALL, NULL);
-
-  self->caller = g_object_ref (caller);
-  if (options != NULL)
-    take_options (self, options);
-
-  return self;
-}
-
-/* Tells whether the reference that is used again is the only one. */
-static void
-toggled_cb (gpointer  data,
-            GObject  *object,
-            gboolean  is_last_ref)
-{
-  AFRPC_CALL (object)->is_shared = !is_last_ref;
-}
-
-/* Makes a call that nobody but its callback sees, usually. Returns: (transfer full): free with
- * afrpc_call_free_spare () what is not given to a caller. */
-AfrpcCall *
-afrpc_call_new_spare (AfrpcCaller         *caller,
-                      AfrpcCallOptions    *options,
-                      gpointer             tag,
-                      GAsyncReadyCallback  callback,
-                      gpointer             user_data)
-{
-  Spare *spare = spare_of_thread;
-  AfrpcCall *self;
-
-  if (spare != NULL && spare->n > 0)
-    self = spare_pop (spare);
-  else
-    {
-      self = g_object_new (AFRPC_TYPE_CALL, NULL);
-      self->is_recycled = TRUE;
-      g_object_add_toggle_ref (G_OBJECT (self), toggled_cb, NULL);
-      g_object_unref (self);
-    }
-
-  self->caller = g_object_ref (caller);
-  self->tag = tag;
-  self->callback = callback;
-  self->user_data = user_data;
-  if (options != NULL)
-    take_options (self, options);
-
-  return self;
-}
-
-void
-afrpc_call_free_spare (AfrpcCall *self)
-{
-  self->is_recycled = FALSE;
-  g_object_remove_toggle_ref (G_OBJECT (self), toggled_cb, NULL);
-}
-
-static void
-release (AfrpcCall *self)
-{
-  Spare *spare;
-
-  if (!self->is_recycled)
-    {
-      g_object_unref (self);
-      return;
-    }
-  if (self->is_shared)
-    {
-      afrpc_call_free_spare (self);
-      return;
-    }
-
-  spare = spare_of_thread;
-  if (spare == NULL)
-    {
-      spare = spare_of_thread = g_new0 (Spare, 1);
-      g_private_set (&spare_calls, spare);
-    }
-  if (spare->n == SPARE_MAX)
-    {
-      afrpc_call_free_spare (self);
-      return;
-    }
-  clear (self);
-  self->pending = (AfrpcPending) { .funcs = self->pending.funcs };
-  self->is_cancelled = self->is_told = self->is_finished = self->is_given_up = FALSE;
-  self->next_spare = spare->first;
-  spare->first = self;
-  spare->n++;
-}
-
-/* As it waits for its outcome */
-
-static void
-pending_ref (AfrpcPending *pending)
-{
-  g_object_ref (afrpc_call_of_pending (pending));
-}
-
-static void
-pending_unref (AfrpcPending *pending)
-{
-  g_object_unref (afrpc_call_of_pending (pending));
-}
-
-static void
-pending_release (AfrpcPending *pending)
-{
-  release (afrpc_call_of_pending (pending));
-}
-
-static void
-pending_progress (AfrpcPending *pending,
-                  GVariant     *value)
-{
-  AfrpcCall *self = afrpc_call_of_pending (pending);
-
-  if (self->options != NULL && self->options->progress != NULL && pending->state != AFRPC_PENDING_DECIDED &&
-      !g_atomic_int_get (&self->is_cancelled))
-    self->options->progress (self->caller, value, self->options->progress_data);
-}
-
-static void
-pending_decide (AfrpcPending *pending,
-                GVariant     *value,
-                GUnixFDList  *fds,
-                GError       *error)
-{
-  AfrpcCall *self = afrpc_call_of_pending (pending);
-
-  self->value = value;
-  self->fds = fds;
-  self->error = error;
-  if (error != NULL && self->exit == NULL)
-    {
-      const AfrpcCallerOwn *own = AFRPC_CALLER_GET_IFACE (self->caller)->own;
-
-      if (own != NULL)
-        afrpc_call_set_exit (self, own->get_exit (self->caller));
-    }
-}
-
-/* Whatever has arrived, nobody wants it any more. */
-static void
-drop_value (AfrpcCall *self)
-{
-  if (self->value == NULL || !g_atomic_int_get (&self->is_cancelled))
-    return;
-
-  g_clear_pointer (&self->value, g_variant_unref);
-  g_clear_object (&self->fds);
-  self->error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled");
-}
-
-/* @is_in_place: this is a dispatch of the caller's context */
-static void
-tell_waits (AfrpcCall *self,
-            gboolean   is_in_place)
-{
-  g_autoptr(GPtrArray) waits = g_steal_pointer (&self->waits);
-
-  self->is_told = TRUE;
-  for (guint i = 0; waits != NULL && i < waits->len; i++)
-    {
-      g_autoptr(AfrpcCallWait) wait = g_object_ref (waits->pdata[i]);
-
-      afrpc_call_wait_tell (wait, is_in_place);
-    }
-}
-
-/* What a function has raised in its language is left as it is: its message says how it is to be read. */
-static void
-add_label (AfrpcCall *self)
-{
-  if (self->error != NULL && self->options != NULL && self->options->label != NULL &&
-      !g_error_matches (self->error, AFRPC_ERROR, AFRPC_ERROR_REMOTE))
-    g_prefix_error (&self->error, "%s: ", self->options->label);
-}
-
-/* It has its outcome, which somebody is going to see now. */
-static void
-finish_off (AfrpcCall *self)
-{
-  if (self->is_finished)
-    return;
-
-  self->is_finished = TRUE;
-  drop_value (self);
-  add_label (self);
-  unwatch (self);
-}
-
-/* Calls back; from a dispatch of the caller's context. */
-static void
-pending_tell (AfrpcPending *pending)
-{
-  AfrpcCall *self = afrpc_call_of_pending (pending);
-
-  finish_off (self);
-  if (self->callback != NULL)
-    self->callback (G_OBJECT (self->caller), G_ASYNC_RESULT (self), self->user_data);
-  tell_waits (self, TRUE);
-  release (self);
-}
-
-static const AfrpcPendingFuncs pending_funcs = {
-  pending_ref, pending_unref, pending_release, pending_progress, pending_decide, pending_tell,
-};
-
-static void
-afrpc_call_init (AfrpcCall *self)
-{
-  self->pending.funcs = &pending_funcs;
-}
-
-static void
-cancelled_cb (GCancellable *cancellable,
-              AfrpcCall    *self)
-{
-  afrpc_call_cancel (self);
-}
-
-/* Cancelling @cancellable, on whatever thread, cancels the call. */
-void
-afrpc_call_watch (AfrpcCall    *self,
-                  GCancellable *cancellable)
-{
-  self->cancellable = g_object_ref (cancellable);
-  self->cancelled_id = g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (cancelled_cb), g_object_ref (self),
-                                              (GClosureNotify) (GCallback) g_object_unref, 0);
-  if (g_cancellable_is_cancelled (cancellable))
-    afrpc_call_cancel (self);
-}
-
-/* Whether @result is a call that @caller has made by the method @tag. */
-gboolean
-afrpc_call_is_of (GAsyncResult *result,
-                  AfrpcCaller  *caller,
-                  gpointer      tag)
-{
-  return AFRPC_IS_CALL (result) && caller != NULL && AFRPC_CALL (result)->caller == caller &&
-         AFRPC_CALL (result)->tag == tag;
-}
-
-/* Returns: (transfer full) (nullable): the value, or NULL and @error. */
-static GVariant *
-ref_outcome (AfrpcCall  *self,
-             GError    **error)
-{
-  if (self->value != NULL)
-    return g_variant_ref (self->value);
-
-  if (self->error != NULL)
-    g_propagate_error (error, g_error_copy (self->error));
-  else
-    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "the outcome of the call was given to its callback");
-
-  return NULL;
-}
-
-/* Gives the outcome away: the value, or NULL and @error; @fds (nullable): what came with the value. A call that is not
- * used again, and so is somebody's, keeps it. */
-GVariant *
-afrpc_call_take_outcome (AfrpcCall    *self,
-                         GUnixFDList **fds,
-                         GError      **error)
-{
-  if (!self->is_recycled)
-    {
-      if (self->value != NULL && fds != NULL)
-        *fds = g_steal_pointer (&self->fds);
-      return ref_outcome (self, error);
-    }
-  if (self->error != NULL)
-    {
-      g_propagate_error (error, g_steal_pointer (&self->error));
-      return NULL;
-    }
-
-  g_return_val_if_fail (self->value != NULL, NULL);
-
-  if (fds != NULL)
-    *fds = g_steal_pointer (&self->fds);
-
-  return g_steal_pointer (&self->value);
-}
-
-/* Its caller settles it from this context. */
-void
-afrpc_call_set_context (AfrpcCall *self)
-{
-  self->context = g_main_context_ref_thread_default ();
-}
-
-/* Nobody waits for it, before it has begun. */
-void
-afrpc_call_cancel_unbegun (AfrpcCall *self)
-{
-  g_atomic_int_set (&self->is_cancelled, TRUE);
-}
-
-gboolean
-afrpc_call_is_cancelled (AfrpcCall *self)
-{
-  return g_atomic_int_get (&self->is_cancelled);
-}
-
-void
-afrpc_call_set_exit (AfrpcCall *self,
-                     AfrpcExit *exit)
-{
-  g_clear_pointer (&self->exit, afrpc_exit_unref);
-  self->exit = exit != NULL ? afrpc_exit_ref (exit) : NULL;
-}
-
-/* Blocks until it has its outcome. @iface: the caller's */
-void
-afrpc_call_block (AfrpcCall            *self,
-                  AfrpcCallerInterface *iface)
-{
-  if (self->pending.state != AFRPC_PENDING_DECIDED)
-    {
-      self->pending.is_awaited = TRUE;
-      if (iface->wait != NULL)
-        iface->wait (self->caller, self);
-      while (self->pending.state != AFRPC_PENDING_DECIDED)
-        g_main_context_iteration (afrpc_call_get_news_context (self), TRUE);
-    }
-  afrpc_peer_leave (&self->pending);
-  finish_off (self);
-}
-
-/* What the program does with it */
 
 /**
  * afrpc_call_wait:
@@ -573,7 +170,7 @@ afrpc_call_wait_finish (AfrpcCall     *self,
   g_return_val_if_fail (AFRPC_IS_CALL_WAIT (result), NULL);
   g_return_val_if_fail (afrpc_call_wait_get_call (AFRPC_CALL_WAIT (result)) == self, NULL);
 
-  return afrpc_call_wait_check (AFRPC_CALL_WAIT (result), error) ? ref_outcome (self, error) : NULL;
+  return afrpc_call_wait_check (AFRPC_CALL_WAIT (result), error) ? afrpc_call_ref_outcome (self, error) : NULL;
 }
 
 /**
@@ -618,7 +215,7 @@ afrpc_call_wait_sync (AfrpcCall     *self,
     }
 
   if (self->pending.state == AFRPC_PENDING_DECIDED)
-    finish_off (self);
+    afrpc_call_complete (self);
   /* In a main loop that is run by somebody who waits for the same. */
   else if (self->pending.is_awaited)
     afrpc_call_block (self, AFRPC_CALLER_GET_IFACE (self->caller));
@@ -633,12 +230,12 @@ afrpc_call_wait_sync (AfrpcCall     *self,
         afrpc_call_tell_later (self);
       else
         {
-          tell_waits (self, FALSE);
+          afrpc_call_tell_waits (self, FALSE);
           g_object_unref (self);
         }
     }
 
-  return ref_outcome (self, error);
+  return afrpc_call_ref_outcome (self, error);
 }
 
 /**

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A call from when it is begun until its outcome has been told, as those below see it. */
+#include "config.h"
+
+#include "afrpc-call-options-private.h"
+#include "afrpc-call-private.h"
+#include "afrpc-call-wait-private.h"
+#include "afrpc-caller-private.h"
+#include "afrpc-error.h"
+#include "peer/afrpc-peer.h"
+
+AfrpcPending *
+afrpc_call_get_pending (AfrpcCall *self)
+{
+  return &self->pending;
+}
+
+AfrpcCall *
+afrpc_call_of_pending (AfrpcPending *pending)
+{
+  return (AfrpcCall *) ((guint8 *) pending - G_STRUCT_OFFSET (AfrpcCall, pending));
+}
+
+/* Its cancellable */
+
+/* Cancelling it means nothing any more. The handler may be running on another thread, and keeps what it needs. */
+void
+afrpc_call_unwatch (AfrpcCall *self)
+{
+  if (self->cancellable == NULL)
+    return;
+
+  g_signal_handler_disconnect (self->cancellable, self->cancelled_id);
+  g_clear_object (&self->cancellable);
+}
+
+static void
+cancelled_cb (GCancellable *cancellable,
+              AfrpcCall    *self)
+{
+  afrpc_call_cancel (self);
+}
+
+/* Cancelling @cancellable, on whatever thread, cancels the call. */
+void
+afrpc_call_watch (AfrpcCall    *self,
+                  GCancellable *cancellable)
+{
+  self->cancellable = g_object_ref (cancellable);
+  self->cancelled_id = g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (cancelled_cb), g_object_ref (self),
+                                              (GClosureNotify) (GCallback) g_object_unref, 0);
+  if (g_cancellable_is_cancelled (cancellable))
+    afrpc_call_cancel (self);
+}
+
+/* What the peer tells it */
+
+static void
+pending_ref (AfrpcPending *pending)
+{
+  g_object_ref (afrpc_call_of_pending (pending));
+}
+
+static void
+pending_unref (AfrpcPending *pending)
+{
+  g_object_unref (afrpc_call_of_pending (pending));
+}
+
+static void
+pending_release (AfrpcPending *pending)
+{
+  afrpc_call_release (afrpc_call_of_pending (pending));
+}
+
+static void
+pending_progress (AfrpcPending *pending,
+                  GVariant     *value)
+{
+  AfrpcCall *self = afrpc_call_of_pending (pending);
+
+  if (self->options != NULL && self->options->progress != NULL && pending->state != AFRPC_PENDING_DECIDED &&
+      !g_atomic_int_get (&self->is_cancelled))
+    self->options->progress (self->caller, value, self->options->progress_data);
+}
+
+static void
+pending_decide (AfrpcPending *pending,
+                GVariant     *value,
+                GUnixFDList  *fds,
+                GError       *error)
+{
+  AfrpcCall *self = afrpc_call_of_pending (pending);
+
+  self->value = value;
+  self->fds = fds;
+  self->error = error;
+  if (error != NULL && self->exit == NULL)
+    {
+      const AfrpcCallerOwn *own = AFRPC_CALLER_GET_IFACE (self->caller)->own;
+
+      if (own != NULL)
+        afrpc_call_set_exit (self, own->get_exit (self->caller));
+    }
+}
+
+/* Whatever has arrived, nobody wants it any more. */
+static void
+drop_value (AfrpcCall *self)
+{
+  if (self->value == NULL || !g_atomic_int_get (&self->is_cancelled))
+    return;
+
+  g_clear_pointer (&self->value, g_variant_unref);
+  g_clear_object (&self->fds);
+  self->error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled");
+}
+
+/* @is_in_place: this is a dispatch of the caller's context */
+void
+afrpc_call_tell_waits (AfrpcCall *self,
+            gboolean   is_in_place)
+{
+  g_autoptr(GPtrArray) waits = g_steal_pointer (&self->waits);
+
+  self->is_told = TRUE;
+  for (guint i = 0; waits != NULL && i < waits->len; i++)
+    {
+      g_autoptr(AfrpcCallWait) wait = g_object_ref (waits->pdata[i]);
+
+      afrpc_call_wait_tell (wait, is_in_place);
+    }
+}
+
+/* What a function has raised in its language is left as it is: its message says how it is to be read. */
+static void
+add_label (AfrpcCall *self)
+{
+  if (self->error != NULL && self->options != NULL && self->options->label != NULL &&
+      !g_error_matches (self->error, AFRPC_ERROR, AFRPC_ERROR_REMOTE))
+    g_prefix_error (&self->error, "%s: ", self->options->label);
+}
+
+/* It has its outcome, which somebody is going to see now. */
+void
+afrpc_call_complete (AfrpcCall *self)
+{
+  if (self->is_finished)
+    return;
+
+  self->is_finished = TRUE;
+  drop_value (self);
+  add_label (self);
+  afrpc_call_unwatch (self);
+}
+
+/* Calls back; from a dispatch of the caller's context. */
+static void
+pending_tell (AfrpcPending *pending)
+{
+  AfrpcCall *self = afrpc_call_of_pending (pending);
+
+  afrpc_call_complete (self);
+  if (self->callback != NULL)
+    self->callback (G_OBJECT (self->caller), G_ASYNC_RESULT (self), self->user_data);
+  afrpc_call_tell_waits (self, TRUE);
+  afrpc_call_release (self);
+}
+
+const AfrpcPendingFuncs afrpc_call_pending_funcs = {
+  pending_ref, pending_unref, pending_release, pending_progress, pending_decide, pending_tell,
+};
+
+/* Its outcome */
+
+/* Whether @result is a call that @caller has made by the method @tag. */
+gboolean
+afrpc_call_is_of (GAsyncResult *result,
+                  AfrpcCaller  *caller,
+                  gpointer      tag)
+{
+  return AFRPC_IS_CALL (result) && caller != NULL && AFRPC_CALL (result)->caller == caller &&
+         AFRPC_CALL (result)->tag == tag;
+}
+
+/* Returns: (transfer full) (nullable): the value, or NULL and @error. */
+GVariant *
+afrpc_call_ref_outcome (AfrpcCall  *self,
+             GError    **error)
+{
+  if (self->value != NULL)
+    return g_variant_ref (self->value);
+
+  if (self->error != NULL)
+    g_propagate_error (error, g_error_copy (self->error));
+  else
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "the outcome of the call was given to its callback");
+
+  return NULL;
+}
+
+/* Gives the outcome away: the value, or NULL and @error; @fds (nullable): what came with the value. A call that is not
+ * used again, and so is somebody's, keeps it. */
+GVariant *
+afrpc_call_take_outcome (AfrpcCall    *self,
+                         GUnixFDList **fds,
+                         GError      **error)
+{
+  if (!self->is_recycled)
+    {
+      if (self->value != NULL && fds != NULL)
+        *fds = g_steal_pointer (&self->fds);
+      return afrpc_call_ref_outcome (self, error);
+    }
+  if (self->error != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&self->error));
+      return NULL;
+    }
+
+  g_return_val_if_fail (self->value != NULL, NULL);
+
+  if (fds != NULL)
+    *fds = g_steal_pointer (&self->fds);
+
+  return g_steal_pointer (&self->value);
+}
+
+/* Its caller settles it from this context. */
+void
+afrpc_call_set_context (AfrpcCall *self)
+{
+  self->context = g_main_context_ref_thread_default ();
+}
+
+/* Nobody waits for it, before it has begun. */
+void
+afrpc_call_cancel_unbegun (AfrpcCall *self)
+{
+  g_atomic_int_set (&self->is_cancelled, TRUE);
+}
+
+gboolean
+afrpc_call_is_cancelled (AfrpcCall *self)
+{
+  return g_atomic_int_get (&self->is_cancelled);
+}
+
+void
+afrpc_call_set_exit (AfrpcCall *self,
+                     AfrpcExit *exit)
+{
+  g_clear_pointer (&self->exit, afrpc_exit_unref);
+  self->exit = exit != NULL ? afrpc_exit_ref (exit) : NULL;
+}
+
+/* Blocks until it has its outcome. @iface: the caller's */
+void
+afrpc_call_block (AfrpcCall            *self,
+                  AfrpcCallerInterface *iface)
+{
+  if (self->pending.state != AFRPC_PENDING_DECIDED)
+    {
+      self->pending.is_awaited = TRUE;
+      if (iface->wait != NULL)
+        iface->wait (self->caller, self);
+      while (self->pending.state != AFRPC_PENDING_DECIDED)
+        g_main_context_iteration (afrpc_call_get_news_context (self), TRUE);
+    }
+  afrpc_peer_leave (&self->pending);
+  afrpc_call_complete (self);
+}
