@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "afrpc-worker-private.h"
 #include "afrpc-worker.h"
 #include "serve/afrpc-connect.h"
 #include "serve/afrpc-life.h"
-#include "serve/afrpc-worker-private.h"
-#include "os/afrpc-fork.h"
+#include "serve/afrpc-template.h"
 
 #define EXIT_FAILURE_USAGE 2
 
@@ -102,16 +102,9 @@ static int
 default_fork (AfrpcHost  *self,
               GError    **error)
 {
-  AfrpcSession *session;
-  AfrpcForked *forked;
-
   g_return_val_if_fail (get_private (self)->worker != NULL, -1);
 
-  session = afrpc_worker_get_session (get_private (self)->worker);
-  forked = &session->forked;
-  forked->pid = afrpc_fork (session->parent_pid, &forked->is_sibling, &forked->pidfd, error);
-
-  return forked->pid;
+  return afrpc_template_fork_process (afrpc_worker_get_session (get_private (self)->worker), error);
 }
 
 static int
@@ -426,20 +419,19 @@ afrpc_host_serve (AfrpcHost *self)
   AfrpcServing serving = { 0 };
   AfrpcHostPrivate *priv;
   AfrpcSession *session;
+  const char *name;
   int status;
 
   g_return_val_if_fail (AFRPC_IS_HOST (self), EXIT_FAILURE_USAGE);
 
   priv = get_private (self);
+  name = priv->name != NULL ? priv->name : "";
   worker = afrpc_worker_new ();
   session = afrpc_worker_get_session (worker);
   serving.host = self;
   serving.host_class = AFRPC_HOST_GET_CLASS (self);
   serving.worker = worker;
-  session->funcs = &afrpc_serving_funcs;
-  session->host = &serving;
-  session->host_name = priv->name != NULL ? priv->name : "";
-  session->orphan_signal = AFRPC_HOST_GET_CLASS (self)->orphan_signal;
+  afrpc_session_set_host (session, &afrpc_serving_funcs, &serving, name, serving.host_class->orphan_signal);
 
   switch (afrpc_connect (session, &status))
     {
@@ -450,8 +442,7 @@ afrpc_host_serve (AfrpcHost *self)
       return status;
 
     default:
-      g_printerr ("This is the program of afrpc's workers in “%s”. It is started by afrpc, not by hand.\n",
-                  session->host_name);
+      g_printerr ("This is the program of afrpc's workers in “%s”. It is started by afrpc, not by hand.\n", name);
       return EXIT_FAILURE_USAGE;
     }
 
@@ -463,7 +454,7 @@ afrpc_host_serve (AfrpcHost *self)
   if (serving.spare != NULL)
     afrpc_invocation_discard (serving.spare);
 
-  if (session->is_forked)
+  if (afrpc_session_is_forked (session))
     {
       /* What else there is to do at an exit is its template's, and would cost memory that it shares. */
       fflush (NULL);

@@ -7,8 +7,8 @@
 
 #include "afrpc-error.h"
 #include "afrpc-host.h"
+#include "afrpc-worker-private.h"
 #include "serve/afrpc-session-send.h"
-#include "serve/afrpc-worker-private.h"
 
 /* A worker whose functions have kept so many invocations is one that does, and does not try to use them again. */
 #define KEPT_MAX 16u
@@ -194,7 +194,7 @@ begin (AfrpcInvocation *self,
   self->args = g_variant_ref (args);
   self->metadata = g_steal_pointer (&self->call.metadata);
   self->answered = FALSE;
-  afrpc_call_table_add (&self->session->calls, &self->call);
+  afrpc_session_add_call (self->session, &self->call);
 }
 
 /* Has a function called. */
@@ -475,5 +475,5 @@ afrpc_invocation_is_cancelled (AfrpcInvocation *self)
   g_return_val_if_fail (AFRPC_IS_INVOCATION (self), FALSE);
 
   return self->call.is_cancelled ||
-         (!self->answered && afrpc_transport_is_cancelled (&self->session->transport, self->call.serial));
+         (!self->answered && afrpc_session_shows_cancelled (self->session, &self->call));
 }

@@ -4,7 +4,7 @@
 #include "config.h"
 
 #include "afrpc-host.h"
-#include "serve/afrpc-worker-private.h"
+#include "afrpc-worker-private.h"
 
 static gboolean
 serving_can (gpointer          data,

@@ -4,9 +4,9 @@
 #include "afrpc-worker.h"
 
 #include "afrpc-error.h"
+#include "afrpc-worker-private.h"
 #include "serve/afrpc-serve.h"
 #include "serve/afrpc-session-send.h"
-#include "serve/afrpc-worker-private.h"
 
 /**
  * AfrpcWorker:
@@ -154,14 +154,17 @@ void
 afrpc_worker_progress (AfrpcWorker *self,
                        GVariant    *progress)
 {
+  AfrpcServedCall *call;
+
   g_return_if_fail (AFRPC_IS_WORKER (self));
   g_return_if_fail (progress != NULL);
 
   if (!afrpc_session_check_sender (&self->session, progress, G_STRFUNC))
     return;
 
-  if (self->session.current != NULL)
-    afrpc_session_send_progress (&self->session, self->session.current, progress);
+  call = afrpc_session_get_current (&self->session);
+  if (call != NULL)
+    afrpc_session_send_progress (&self->session, call, progress);
   else
     g_variant_unref (g_variant_ref_sink (progress));
 }
@@ -181,9 +184,13 @@ afrpc_worker_progress (AfrpcWorker *self,
 GVariant *
 afrpc_worker_get_metadata (AfrpcWorker *self)
 {
+  AfrpcServedCall *call;
+
   g_return_val_if_fail (AFRPC_IS_WORKER (self), NULL);
 
-  return self->session.current != NULL ? self->session.current->metadata : NULL;
+  call = afrpc_session_get_current (&self->session);
+
+  return call != NULL ? call->metadata : NULL;
 }
 
 /**
@@ -199,9 +206,13 @@ afrpc_worker_get_metadata (AfrpcWorker *self)
 guint
 afrpc_worker_get_n_call_fds (AfrpcWorker *self)
 {
+  AfrpcServedCall *call;
+
   g_return_val_if_fail (AFRPC_IS_WORKER (self), 0);
 
-  return self->session.current != NULL ? afrpc_served_call_get_n_fds (self->session.current) : 0;
+  call = afrpc_session_get_current (&self->session);
+
+  return call != NULL ? afrpc_served_call_get_n_fds (call) : 0;
 }
 
 /**
@@ -221,9 +232,13 @@ int
 afrpc_worker_steal_call_fd (AfrpcWorker *self,
                             guint        handle)
 {
+  AfrpcServedCall *call;
+
   g_return_val_if_fail (AFRPC_IS_WORKER (self), -1);
 
-  return self->session.current != NULL ? afrpc_served_call_steal_fd (self->session.current, handle) : -1;
+  call = afrpc_session_get_current (&self->session);
+
+  return call != NULL ? afrpc_served_call_steal_fd (call, handle) : -1;
 }
 
 /**
@@ -246,11 +261,16 @@ afrpc_worker_append_result_fd (AfrpcWorker  *self,
                                int           fd,
                                GError      **error)
 {
+  AfrpcServedCall *call;
+
   g_return_val_if_fail (AFRPC_IS_WORKER (self), -1);
   g_return_val_if_fail (fd >= 0, -1);
-  g_return_val_if_fail (self->session.current != NULL, -1);
 
-  return afrpc_session_append_fd (&self->session, self->session.current, fd, error);
+  call = afrpc_session_get_current (&self->session);
+
+  g_return_val_if_fail (call != NULL, -1);
+
+  return afrpc_session_append_fd (&self->session, call, fd, error);
 }
 
 /**
@@ -313,20 +333,9 @@ afrpc_worker_retire (AfrpcWorker *self)
 gboolean
 afrpc_worker_is_cancelled (AfrpcWorker *self)
 {
-  AfrpcServedCall *call;
-
   g_return_val_if_fail (AFRPC_IS_WORKER (self), FALSE);
 
-  call = self->session.current;
-  if (call == NULL)
-    return FALSE;
-  if (afrpc_transport_shares_state (&self->session.transport))
-    return afrpc_transport_is_cancelled (&self->session.transport, call->serial);
-
-  if (!call->is_cancelled)
-    afrpc_serve_fill_backlog (&self->session);
-
-  return call->is_cancelled;
+  return afrpc_serve_is_cancelled (&self->session);
 }
 
 /**
@@ -347,7 +356,7 @@ afrpc_worker_get_serialiser (AfrpcWorker *self)
 {
   g_return_val_if_fail (AFRPC_IS_WORKER (self), NULL);
 
-  return self->session.serialiser;
+  return afrpc_session_get_serialiser (&self->session);
 }
 
 /**
@@ -365,7 +374,7 @@ afrpc_worker_get_args (AfrpcWorker *self)
 {
   g_return_val_if_fail (AFRPC_IS_WORKER (self), NULL);
 
-  return afrpc_start_args_get_tuple (&self->session.start);
+  return afrpc_start_args_get_tuple (afrpc_session_get_start (&self->session));
 }
 
 /**
@@ -383,7 +392,7 @@ afrpc_worker_get_n_fds (AfrpcWorker *self)
 {
   g_return_val_if_fail (AFRPC_IS_WORKER (self), 0);
 
-  return self->session.start.fds->len;
+  return afrpc_start_args_get_n_fds (afrpc_session_get_start (&self->session));
 }
 
 /**
@@ -402,9 +411,9 @@ afrpc_worker_steal_fd (AfrpcWorker *self,
                        guint        index)
 {
   g_return_val_if_fail (AFRPC_IS_WORKER (self), -1);
-  g_return_val_if_fail (index < self->session.start.fds->len, -1);
+  g_return_val_if_fail (index < afrpc_worker_get_n_fds (self), -1);
 
-  return afrpc_start_args_steal_fd (&self->session.start, index);
+  return afrpc_start_args_steal_fd (afrpc_session_get_start (&self->session), index);
 }
 
 /**
@@ -423,7 +432,7 @@ afrpc_worker_get_fd_position (AfrpcWorker *self,
                               guint        index)
 {
   g_return_val_if_fail (AFRPC_IS_WORKER (self), 0);
-  g_return_val_if_fail (index < self->session.start.positions->len, 0);
+  g_return_val_if_fail (index < afrpc_worker_get_n_fds (self), 0);
 
-  return g_array_index (self->session.start.positions, guint, index);
+  return afrpc_start_args_get_position (afrpc_session_get_start (&self->session), index);
 }

@@ -409,6 +409,23 @@ afrpc_serve_fill_backlog (AfrpcSession *self)
   return TRUE;
 }
 
+/* Whether the call that a sync function runs was. */
+gboolean
+afrpc_serve_is_cancelled (AfrpcSession *self)
+{
+  AfrpcServedCall *call = self->current;
+
+  if (call == NULL)
+    return FALSE;
+  if (afrpc_transport_shares_state (&self->transport))
+    return afrpc_transport_is_cancelled (&self->transport, call->serial);
+
+  if (!call->is_cancelled)
+    afrpc_serve_fill_backlog (self);
+
+  return call->is_cancelled;
+}
+
 static void
 drop_item (AfrpcSession     *self,
            AfrpcBacklogItem *item) /* (nullable) (transfer full) */

@@ -106,6 +106,21 @@ afrpc_session_set_state (AfrpcSession      *self,
   self->state = state;
 }
 
+/* Who calls the functions: before it begins. @host is theirs; @name is not copied; @orphan_signal ends the process when its
+ * program dies. */
+void
+afrpc_session_set_host (AfrpcSession            *self,
+                        const AfrpcSessionFuncs *funcs,
+                        gpointer                 host,
+                        const char              *name,
+                        int                      orphan_signal)
+{
+  self->funcs = funcs;
+  self->host = host;
+  self->host_name = name;
+  self->orphan_signal = orphan_signal;
+}
+
 /* From now on the session is the calling thread's alone. */
 void
 afrpc_session_bind (AfrpcSession *self)

@@ -156,6 +156,12 @@ void     afrpc_session_clear         (AfrpcSession      *self);
 void     afrpc_session_set_state     (AfrpcSession      *self,
                                       AfrpcSessionState  state);
 
+void     afrpc_session_set_host      (AfrpcSession      *self,
+                                      const AfrpcSessionFuncs *funcs,
+                                      gpointer           host,
+                                      const char        *name,
+                                      int                orphan_signal);
+
 void     afrpc_session_bind          (AfrpcSession      *self);
 gboolean afrpc_session_is_mine       (const AfrpcSession *self);
 gboolean afrpc_session_check_thread  (const AfrpcSession *self,
@@ -202,6 +208,48 @@ static inline gboolean
 afrpc_session_is_serving (const AfrpcSession *self)
 {
   return self->state >= AFRPC_SESSION_SERVING;
+}
+
+static inline gboolean
+afrpc_session_is_forked (const AfrpcSession *self)
+{
+  return self->is_forked;
+}
+
+/* Returns: (nullable): the call that a sync function runs */
+static inline AfrpcServedCall *
+afrpc_session_get_current (const AfrpcSession *self)
+{
+  return self->current;
+}
+
+static inline AfrpcStartArgs *
+afrpc_session_get_start (AfrpcSession *self)
+{
+  return &self->start;
+}
+
+/* Returns: (nullable): how values travel */
+static inline AfrpcSerialiser *
+afrpc_session_get_serialiser (const AfrpcSession *self)
+{
+  return self->serialiser;
+}
+
+/* Its async function is called, and it stays where it lies until it is answered. */
+static inline void
+afrpc_session_add_call (AfrpcSession    *self,
+                        AfrpcServedCall *call)
+{
+  afrpc_call_table_add (&self->calls, call);
+}
+
+/* What the program has written to shared memory, if there is any. */
+static inline gboolean
+afrpc_session_shows_cancelled (const AfrpcSession    *self,
+                               const AfrpcServedCall *call)
+{
+  return afrpc_transport_is_cancelled (&self->transport, call->serial);
 }
 
 G_END_DECLS

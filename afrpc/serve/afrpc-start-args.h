@@ -25,4 +25,18 @@ GVariant *afrpc_start_args_get_tuple (AfrpcStartArgs  *self);
 int       afrpc_start_args_steal_fd  (AfrpcStartArgs  *self,
                                       guint            index);
 
+static inline guint
+afrpc_start_args_get_n_fds (const AfrpcStartArgs *self)
+{
+  return self->fds->len;
+}
+
+/* How many arguments came before it. */
+static inline guint
+afrpc_start_args_get_position (const AfrpcStartArgs *self,
+                               guint                 index)
+{
+  return g_array_index (self->positions, guint, index);
+}
+
 G_END_DECLS

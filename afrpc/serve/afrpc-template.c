@@ -121,6 +121,18 @@ start_over (AfrpcSession *self,
   g_array_set_size (self->reaped, 0);
 }
 
+/* Forks by the kernel's own means, for languages that need nothing else: as fork(2). */
+int
+afrpc_template_fork_process (AfrpcSession  *self,
+                             GError       **error)
+{
+  AfrpcForked *forked = &self->forked;
+
+  forked->pid = afrpc_fork (self->parent_pid, &forked->is_sibling, &forked->pidfd, error);
+
+  return forked->pid;
+}
+
 /* Forks in the way of the language. Returns FALSE with an error if there is no new process. */
 static gboolean
 fork_host (AfrpcSession  *self,
