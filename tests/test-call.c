@@ -3,7 +3,10 @@
 /* Calls, and what they carry. */
 #include "test-util.h"
 
+#include <fcntl.h>
+#include <glib-unix.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LIMIT 65536u /* bytes, of metadata */
 
@@ -556,13 +559,14 @@ test_call_bad_function (void)
   g_assert_nonnull (value);
 }
 
-/* Cancels whatever it is given, until it is given its own queue. */
+/* Cancels whatever comes by the pipe, until that is closed. */
 static gpointer
-cancel_thread (gpointer queue)
+cancel_thread (gpointer data)
 {
-  gpointer cancellable;
+  const int *fds = data;
+  GCancellable *cancellable;
 
-  while ((cancellable = g_async_queue_pop (queue)) != queue)
+  while (read (fds[0], &cancellable, sizeof cancellable) == sizeof cancellable)
     {
       g_cancellable_cancel (cancellable);
       g_object_unref (cancellable);
@@ -573,46 +577,62 @@ cancel_thread (gpointer queue)
 
 static void
 count_told_cb (GObject      *caller,
-          GAsyncResult *result,
-          gpointer      data)
+               GAsyncResult *result,
+               gpointer      data)
 {
-  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (caller), result, NULL);
-  guint *n = data;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (caller), result, &error);
+  guint *n_told = data;
 
-  (*n)++;
+  if (value == NULL)
+    g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpuint (++*n_told, ==, 1);
 }
 
+/* Two threads cancel calls while they are made, and while nobody runs the main context: what they do must come in
+ * nobody's way. */
 static void
 test_call_cancelling_thread (void)
 {
+  const guint n_rounds = g_test_slow () ? 10000 : 500, n_calls = 100;
   g_auto(Watched) watched = { 0 };
-  g_autoptr(GAsyncQueue) queue = g_async_queue_new ();
+  g_autofree guint *n_told = g_new0 (guint, n_rounds * n_calls);
   GThread *threads[2];
-  guint n_made = 0, n_told = 0;
+  int fds[2];
 
   g_test_summary ("Threads may cancel while nobody runs the main context, and are in nobody's way");
   watch_init (&watched, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
+  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
-    threads[i] = g_thread_new ("cancel", cancel_thread, queue);
-  for (guint i = 0; i < 200; i++)
+    threads[i] = g_thread_new ("cancel", cancel_thread, fds);
+  for (guint i = 0; i < n_rounds; i++)
     {
-      for (guint j = 0; j < 20; j++, n_made++)
+      for (guint j = 0; j < n_calls; j++)
         {
           g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+          GCancellable *given = g_object_ref (cancellable);
 
-          afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(u)", j), cancellable, count_told_cb, &n_told);
-          g_async_queue_push (queue, g_object_ref (cancellable));
+          /* Also while the call is being made. */
+          if (j % 4 == 0)
+            g_assert_cmpint (write (fds[1], &given, sizeof given), ==, sizeof given);
+          afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(u)", j), cancellable, count_told_cb,
+                             &n_told[i * n_calls + j]);
+          if (j % 4 != 0)
+            g_assert_cmpint (write (fds[1], &given, sizeof given), ==, sizeof given);
         }
-      if (i % 2 == 0)
+      if (i % 4 == 0)
         g_variant_unref (afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), NULL, NULL, NULL));
-      g_main_context_iteration (NULL, FALSE);
+      for (guint j = 0; j < 5; j++)
+        g_main_context_iteration (NULL, FALSE);
     }
-  for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
-    g_async_queue_push (queue, queue);
+  close (fds[1]);
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     g_thread_join (threads[i]);
-  while (n_told < n_made)
-    g_main_context_iteration (NULL, TRUE);
+  close (fds[0]);
+  for (guint i = 0; i < n_rounds * n_calls; i++)
+    while (n_told[i] == 0)
+      g_main_context_iteration (NULL, TRUE);
+  g_variant_unref (afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), NULL, NULL, NULL));
 }
 
 int
