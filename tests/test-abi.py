@@ -4,8 +4,7 @@
 
 usage: test-abi.py [--update] FOLDER [GIR]
 
-FOLDER has the libraries. What they export is in packaging/debian/libafrpc-1.0-0.symbols, with the version that
-brought it; the types of functions, of fields and of signals, and the values of enumerations, as GIR says them, in
+FOLDER has the libraries. What they export is in packaging/debian/*.symbols, with the version that brought it; the types of functions, of fields and of signals, and the values of enumerations, as GIR says them, in
 abi.txt. CONTRIBUTING.md says what may change there. --update writes both anew.
 """
 import pathlib
@@ -15,17 +14,17 @@ import sys
 import xml.etree.ElementTree as ElementTree
 
 HERE = pathlib.Path(__file__).resolve().parent
-SYMBOLS = HERE / "packaging" / "debian" / "libafrpc-1.0-0.symbols"
+SYMBOLS = sorted((HERE / "packaging" / "debian").glob("*.symbols"))
 TYPES = HERE / "abi.txt"
 CORE = "{http://www.gtk.org/introspection/core/1.0}"
 C = "{http://www.gtk.org/introspection/c/1.0}"
 GLIB = "{http://www.gtk.org/introspection/glib/1.0}"
 
 
-def read_symbols():
+def read_symbols(path):
     """The lines about each symbol, by library."""
     libraries = {}
-    for line in SYMBOLS.read_text().splitlines():
+    for line in path.read_text().splitlines():
         if line.startswith(" "):
             libraries[name][line.split("@")[0].strip()] = line
         else:
@@ -98,15 +97,17 @@ def has_lost(what, old, new):
 def main():
     update = sys.argv[1] == "--update"
     folder, *girs = map(pathlib.Path, sys.argv[2 if update else 1:])
-    libraries = read_symbols()
+    files = {path: read_symbols(path) for path in SYMBOLS}
+    libraries = {name: lines for of_file in files.values() for name, lines in of_file.items()}
     symbols = {name: list_symbols(folder / name) for name in libraries}
     types = sorted({line for gir in girs for line in describe(ElementTree.parse(gir).find(CORE + "namespace"))})
     if update:
         version = re.search("version: '(.*)'", (HERE.parent / "meson.build").read_text())[1]
-        SYMBOLS.write_text("".join(
-            f"{name} #PACKAGE# #MINVER#\n"
-            + "".join(libraries[name].get(symbol, f" {symbol}@Base {version}") + "\n" for symbol in symbols[name])
-            for name in libraries))
+        for path, of_file in files.items():
+            path.write_text("".join(
+                f"{name} #PACKAGE# #MINVER#\n"
+                + "".join(lines.get(symbol, f" {symbol}@Base {version}") + "\n" for symbol in symbols[name])
+                for name, lines in of_file.items()))
         if girs:
             TYPES.write_text("".join(line + "\n" for line in types))
         return 0

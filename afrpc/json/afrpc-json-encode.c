@@ -35,9 +35,9 @@ write_escaped (GString *out,
   g_string_append_printf (out, "\\u%04x", c);
 }
 
-static void
-write_string (GString    *out,
-              const char *string)
+void
+afrpc_json_write_string (GString    *out,
+                         const char *string)
 {
   const char *run = string; /* what goes as it is */
 
@@ -117,10 +117,10 @@ write_finite (GString *out,
     g_string_append (out, ".0"); /* else it would be an integer in a plain `v` */
 }
 
-static void
-write_double (GString               *out,
-              const AfrpcJsonScalar *scalar,
-              AfrpcJsonFlags         flags)
+void
+afrpc_json_write_double (GString               *out,
+                         const AfrpcJsonScalar *scalar,
+                         AfrpcJsonFlags         flags)
 {
   if (isnan (scalar->d))
     write_not_a_number (out, scalar->t, flags);
@@ -164,7 +164,7 @@ write_scalar (GString               *out,
       write_integer (out, scalar->t, FALSE);
       break;
     case 'd':
-      write_double (out, scalar, flags);
+      afrpc_json_write_double (out, scalar, flags);
       break;
     default:
       g_assert_not_reached ();
@@ -285,7 +285,7 @@ write_object (GString        *out,
       g_autoptr(GVariant) value = g_variant_get_child_value (entry, 1);
 
       g_string_append (out, comma);
-      write_string (out, get_name (entry));
+      afrpc_json_write_string (out, get_name (entry));
       g_string_append_c (out, ':');
       write_value (out, value, flags);
       g_variant_unref (entry);
@@ -329,7 +329,7 @@ write_typed (GString  *out,
              GVariant *value)
 {
   g_string_append (out, "{\"type\":");
-  write_string (out, g_variant_get_type_string (value));
+  afrpc_json_write_string (out, g_variant_get_type_string (value));
   g_string_append (out, ",\"data\":");
   write_value (out, value, AFRPC_JSON_TYPED);
   g_string_append_c (out, '}');
@@ -362,7 +362,7 @@ write_value (GString        *out,
     case 's':
     case 'o':
     case 'g':
-      write_string (out, g_variant_get_string (value, NULL));
+      afrpc_json_write_string (out, g_variant_get_string (value, NULL));
       break;
     case 'v':
       write_variant (out, value, flags);

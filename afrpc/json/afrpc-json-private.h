@@ -4,6 +4,8 @@
 #include <glib.h>
 #include <string.h>
 
+#include "afrpc-json.h"
+
 G_BEGIN_DECLS
 
 /* What encoder and decoder share. */
@@ -93,6 +95,13 @@ afrpc_json_skip_run (const char *at,
 
   return at;
 }
+
+/* Appends a string, with quotes; a double, with quotes if it is not finite. */
+void        afrpc_json_write_string   (GString               *out,
+                                       const char            *string);
+void        afrpc_json_write_double   (GString               *out,
+                                       const AfrpcJsonScalar *scalar,
+                                       AfrpcJsonFlags         flags);
 
 /* Whether a dictionary whose keys have that type can be an object. */
 gboolean    afrpc_json_is_name_type   (char                type);
