@@ -201,6 +201,19 @@ fake_take (Fake          *self,
   g_assert_cmpint (step, ==, AFRPC_STEP_DONE);
 }
 
+GArray *
+fake_end (Fake *self)
+{
+  GArray *given = g_array_new (FALSE, FALSE, sizeof (AfrpcLinkSlot));
+  AfrpcLinkSlot slot;
+
+  afrpc_link_end (&self->link);
+  while (afrpc_link_give_back (&self->link, &slot))
+    g_array_append_val (given, slot);
+
+  return given;
+}
+
 void
 fake_take_none (Fake *self)
 {

@@ -59,6 +59,9 @@ void      fake_take_none (Fake           *self);
 void      fake_refused   (Fake           *self,
                           int             code);
 
+/* Nothing arrives any more. Returns: (element-type AfrpcLinkSlot) (transfer full): what is given back then */
+GArray   *fake_end       (Fake           *self);
+
 /* A file of its own, and whether it is what the worker hears of. */
 int       fake_new_fd    (struct stat    *st);
 void      fake_check_fd  (Fake           *self,

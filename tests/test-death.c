@@ -285,6 +285,92 @@ test_death_old_words (void)
     }
 }
 
+#define N_OWED 30u
+
+typedef struct
+{
+  Watched *watched;
+  AfrpcCall *calls[N_OWED];
+  guint n_told;
+} Owed;
+
+static void
+late_cb (GObject      *caller,
+         GAsyncResult *result,
+         gpointer      data)
+{
+  g_autoptr(GError) error = NULL;
+
+  g_assert_null (afrpc_caller_call_finish (AFRPC_CALLER (caller), result, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
+  g_string_append (data, "late; ");
+}
+
+/* What is done with the calls that have not been told yet. */
+static void
+meddle (Owed *owed)
+{
+  AfrpcCall *last = owed->calls[N_OWED - 1];
+  g_autoptr(GError) error = NULL;
+
+  for (guint i = 1; i < N_OWED; i++)
+    g_assert_false (afrpc_call_is_settled (owed->calls[i]));
+  g_assert_null (afrpc_call_wait_sync (last, NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);
+  g_assert_cmpint (afrpc_call_get_started (last), ==, AFRPC_STARTED_NO);
+  g_assert_false (afrpc_call_is_settled (owed->calls[N_OWED - 2]));
+
+  afrpc_call_cancel (owed->calls[5]);
+  afrpc_caller_call (AFRPC_CALLER (owed->watched->proxy), NULL, NULL, late_cb, owed->watched->log);
+  g_assert_cmpuint (afrpc_proxy_get_n_calls_queued (owed->watched->proxy), ==, 0);
+  while (owed->n_told < 3)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+static void
+owed_cb (GObject      *call,
+         GAsyncResult *result,
+         gpointer      data)
+{
+  Owed *owed = data;
+  const guint i = owed->n_told++;
+  g_autoptr(GError) error = NULL;
+
+  g_assert_true (call == G_OBJECT (owed->calls[i]));
+  g_assert_null (afrpc_call_wait_finish (AFRPC_CALL (call), result, &error));
+  g_assert_true (g_error_matches (error, AFRPC_ERROR, i == 0 ? AFRPC_ERROR_DIED : AFRPC_ERROR_NOT_STARTED));
+  g_assert_cmpint (afrpc_call_get_started (AFRPC_CALL (call)), ==, i == 0 ? AFRPC_STARTED_YES : AFRPC_STARTED_NO);
+  if (i == 0)
+    meddle (owed);
+}
+
+static void
+test_death_owed (void)
+{
+  g_auto(Watched) watched = { 0 };
+  Owed owed = { .watched = &watched };
+
+  g_test_summary ("However many calls a worker owes, each gets its outcome when it is told, and not before");
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  watch_events (&watched);
+  for (guint i = 0; i < N_OWED; i++)
+    {
+      owed.calls[i] = afrpc_caller_start (AFRPC_CALLER (watched.proxy),
+                                          test_act (i == 0 ? "until-cancelled" : "return", NULL), NULL);
+      if (i < N_OWED - 1)
+        afrpc_call_wait (owed.calls[i], NULL, owed_cb, &owed);
+    }
+  while (watched.n_events < 1)
+    g_main_context_iteration (NULL, TRUE);
+  afrpc_caller_kill (AFRPC_CALLER (watched.proxy));
+  test_iterate_until (&watched.destroyed);
+
+  g_assert_cmpuint (owed.n_told, ==, N_OWED - 1);
+  g_assert_cmpstr (watched.log->str, ==, "event 'here'; error; late; exited; destroyed; ");
+  for (guint i = 0; i < N_OWED; i++)
+    g_object_unref (owed.calls[i]);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -303,6 +389,7 @@ main (int   argc,
   g_test_add_func ("/death/event-flushed", test_death_event_flushed);
   g_test_add_func ("/death/old-words", test_death_old_words);
   g_test_add_func ("/death/large-event", test_death_large_event);
+  g_test_add_func ("/death/owed", test_death_owed);
 
   return g_test_run ();
 }

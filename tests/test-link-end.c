@@ -178,7 +178,7 @@ test_link_end (void)
       g_array_remove_index (serials, i);
     }
 
-  pending = afrpc_link_end (&fake.link);
+  pending = fake_end (&fake);
   g_assert_cmpuint (pending->len, ==, serials->len);
   for (guint i = 0; i < pending->len; i++)
     {
@@ -194,7 +194,7 @@ test_link_end (void)
   afrpc_link_cancel (&fake.link, g_array_index (serials, guint64, 0));
   answer (&fake, g_array_index (serials, guint64, 0));
   fake_take_none (&fake);
-  again = afrpc_link_end (&fake.link);
+  again = fake_end (&fake);
   g_assert_cmpuint (again->len, ==, 0);
 }
 

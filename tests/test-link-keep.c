@@ -469,7 +469,7 @@ test_keep_between (void)
         }
 
       g_assert_cmpint (afrpc_link_get_started (&fake.link, serials[0]), ==, AFRPC_STARTED_NO);
-      pending = afrpc_link_end (&fake.link);
+      pending = fake_end (&fake);
       g_assert_cmpuint (pending->len, ==, 2);
       for (guint i = 0; i < 2; i++)
         g_assert_cmpint (g_array_index (pending, AfrpcLinkSlot, i).started, ==, AFRPC_STARTED_NO);

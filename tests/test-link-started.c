@@ -355,7 +355,7 @@ check_end (Way way,
 
   for (guint i = 0; i < 4; i++)
     g_assert_cmpint (afrpc_link_get_started (&fake.link, serials[i]), ==, expected[i]);
-  pending = afrpc_link_end (&fake.link);
+  pending = fake_end (&fake);
   g_assert_cmpuint (pending->len, ==, 4);
   for (guint i = 0; i < 4; i++)
     {
@@ -399,7 +399,7 @@ test_started_half_frame (void)
         fake_send (&fake, bytes, n, -1);
       afrpc_transport_clear (&fake.worker);
       read_to_the_end (&fake, AFRPC_STEP_EOF);
-      pending = afrpc_link_end (&fake.link);
+      pending = fake_end (&fake);
       g_assert_cmpint (g_array_index (pending, AfrpcLinkSlot, 0).started, ==,
                        n == sizeof bytes ? AFRPC_STARTED_YES : AFRPC_STARTED_NO);
     }
@@ -636,7 +636,7 @@ test_started_deaf (gconstpointer data)
   g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_EVENT);
 
   give_up (&fake, serials[1], AFRPC_STARTED_NO);
-  pending = afrpc_link_end (&fake.link);
+  pending = fake_end (&fake);
   g_assert_cmpuint (pending->len, ==, 2);
   g_assert_cmpint (g_array_index (pending, AfrpcLinkSlot, 0).started, ==, AFRPC_STARTED_YES);
   g_assert_cmpint (g_array_index (pending, AfrpcLinkSlot, 1).started, ==, AFRPC_STARTED_NO);

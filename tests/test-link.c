@@ -350,7 +350,7 @@ test_link_states (void)
   g_assert_true (fake.link.was_ready);
   fake_say (&fake, AFRPC_FRAME_EVENT, 0, new_number (1));
   g_assert_cmpint (afrpc_link_read (&fake.link, NULL), ==, AFRPC_STEP_DONE);
-  pending = afrpc_link_end (&fake.link);
+  pending = fake_end (&fake);
   g_assert_cmpuint (pending->len, ==, 0);
   g_assert_cmpint (fake.link.state, ==, AFRPC_LINK_ENDED);
   g_assert_true (fake.link.was_ready);

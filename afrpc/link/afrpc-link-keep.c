@@ -38,12 +38,11 @@ afrpc_link_restart (AfrpcLink *self,
   GArray *lost = g_array_new (FALSE, FALSE, sizeof (AfrpcLinkSlot));
 
   g_assert (self->keeps || self->rest != NULL);
-  for (guint32 i = 0; i < self->n_slots; i++)
+  for (guint32 i = self->oldest, next; i != AFRPC_LINK_NO_SLOT; i = next)
     {
       AfrpcLinkSlot *slot = &self->slots[i];
 
-      if (slot->serial == 0)
-        continue;
+      next = slot->next;
       slot->started = may_exist ? afrpc_link_revoke (self, slot) : AFRPC_STARTED_NO;
       if (slot->started == AFRPC_STARTED_NO && (slot->flags & AFRPC_LINK_SLOT_CANCELLED) == 0)
         continue;
@@ -51,7 +50,6 @@ afrpc_link_restart (AfrpcLink *self,
         g_array_append_val (lost, *slot);
       afrpc_link_free_slot (self, slot);
     }
-  afrpc_link_sort_slots (lost);
 
   if (self->rest == NULL)
     {

@@ -10,6 +10,9 @@ gboolean
 afrpc_link_is_written (const AfrpcLink     *self,
                        const AfrpcLinkSlot *slot)
 {
+  if (self->is_gone)
+    return slot->position < self->written_to;
+
   return self->rest == NULL && afrpc_writer_has_written (&self->transport.writer, slot->position);
 }
 
@@ -17,14 +20,17 @@ static AfrpcStarted
 ask (const AfrpcLink *self,
      guint64          serial)
 {
-  if (serial <= afrpc_transport_get_started (&self->transport))
+  const guint64 last = self->is_gone ? self->started_last : afrpc_transport_get_started (&self->transport);
+  const gboolean knows = self->is_gone ? self->knows_started : afrpc_transport_knows_started (&self->transport);
+
+  if (serial <= last)
     return AFRPC_STARTED_YES;
 
-  return self->has_failed || afrpc_transport_knows_started (&self->transport) ? AFRPC_STARTED_NO : AFRPC_STARTED_UNKNOWN;
+  return self->has_failed || knows ? AFRPC_STARTED_NO : AFRPC_STARTED_UNKNOWN;
 }
 
-/* Whether the worker has started the call. While it lives NO may not be true any more; after afrpc_link_end() or
- * afrpc_link_cancel() it is final, and what these have returned is meant. Of a call that was never made, or is not
+/* Whether the worker has started the call. While it lives NO may not be true any more; after
+ * afrpc_link_give_back() or afrpc_link_cancel() it is final, and what these have told is meant. Of a call that was never made, or is not
  * pending any more, it says nothing. */
 AfrpcStarted
 afrpc_link_get_started (const AfrpcLink *self,
@@ -46,7 +52,8 @@ afrpc_link_revoke (AfrpcLink     *self,
   if (!afrpc_link_is_written (self, slot))
     return AFRPC_STARTED_NO;
 
-  afrpc_transport_mark_cancelled (&self->transport, slot->serial);
+  if (!self->is_gone)
+    afrpc_transport_mark_cancelled (&self->transport, slot->serial);
 
   return ask (self, slot->serial);
 }
@@ -93,49 +100,86 @@ afrpc_link_cancel (AfrpcLink *self,
   return afrpc_link_revoke (self, slot);
 }
 
-static int
-compare_slots (gconstpointer a,
-               gconstpointer b)
-{
-  const AfrpcLinkSlot *left = a, *right = b;
-
-  return left->serial < right->serial ? -1 : left->serial > right->serial;
-}
-
-/* In the order in which the calls were made. */
+/* Nothing arrives any more. What the worker owes is given back, one call at a time: there may be very many. */
 void
-afrpc_link_sort_slots (GArray *slots)
-{
-  g_array_sort (slots, compare_slots);
-}
-
-/* Nothing arrives any more. What the worker has not started, should it live on, it is not going to start, if there is
- * shared memory.
- * Returns: (element-type AfrpcLinkSlot) (transfer full): the calls that somebody still waits for, and whether they were
- * started, in the order in which they were made. */
-GArray *
 afrpc_link_end (AfrpcLink *self)
 {
-  GArray *pending = g_array_new (FALSE, FALSE, sizeof (AfrpcLinkSlot));
-
   self->state = AFRPC_LINK_ENDED;
-  for (guint32 i = 0; i < self->n_slots; i++)
+}
+
+static void
+give_back (AfrpcLink     *self,
+           AfrpcLinkSlot *slot,
+           AfrpcLinkSlot *given)
+{
+  if (!afrpc_link_is_written (self, slot))
+    self->unwritten_from = MIN (self->unwritten_from, slot->serial);
+  slot->started = afrpc_link_revoke (self, slot);
+  *given = *slot;
+  afrpc_link_free_slot (self, slot);
+}
+
+/* After the end: whether somebody still waits for a call that was not given back. */
+gboolean
+afrpc_link_is_waited_for (AfrpcLink *self)
+{
+  AfrpcLinkSlot given;
+
+  while (self->oldest != AFRPC_LINK_NO_SLOT && self->slots[self->oldest].call.owner == NULL)
+    give_back (self, &self->slots[self->oldest], &given);
+
+  return self->oldest != AFRPC_LINK_NO_SLOT;
+}
+
+/* After the end: gives back the oldest call that somebody still waits for, and whether it was started. What the worker
+ * has not started, should it live on, it is not going to start then, if there is shared memory. FALSE: there is none. */
+gboolean
+afrpc_link_give_back (AfrpcLink     *self,
+                      AfrpcLinkSlot *slot)
+{
+  if (!afrpc_link_is_waited_for (self))
     {
-      AfrpcLinkSlot *slot = &self->slots[i];
-
-      if (slot->serial == 0)
-        continue;
-      if (!afrpc_link_is_written (self, slot))
-        self->unwritten_from = MIN (self->unwritten_from, slot->serial);
-      slot->started = afrpc_link_revoke (self, slot);
-      if (slot->call.owner != NULL)
-        g_array_append_val (pending, *slot);
+      self->n_slots = self->first_free = 0;
+      g_clear_pointer (&self->slots, g_free);
+      return FALSE;
     }
-  afrpc_link_sort_slots (pending);
 
-  self->n_pending = 0;
-  self->n_slots = self->first_free = 0;
-  g_clear_pointer (&self->slots, g_free);
+  give_back (self, &self->slots[self->oldest], slot);
 
-  return pending;
+  return TRUE;
+}
+
+/* The same for a certain call. FALSE: it is not pending. */
+gboolean
+afrpc_link_give_back_one (AfrpcLink     *self,
+                          guint64        serial,
+                          AfrpcLinkSlot *slot)
+{
+  AfrpcLinkSlot *found = afrpc_link_find_slot (self, serial);
+
+  if (found != NULL)
+    give_back (self, found, slot);
+
+  return found != NULL;
+}
+
+/* After the end: closes the connection; calls are still given back. @has_ended: the process is known to have. */
+void
+afrpc_link_let_go (AfrpcLink *self,
+                   gboolean   has_ended)
+{
+  if (self->oldest == AFRPC_LINK_NO_SLOT)
+    {
+      afrpc_link_clear (self);
+      return;
+    }
+
+  if (!has_ended && afrpc_transport_shares_state (&self->transport))
+    for (guint32 i = self->oldest; i != AFRPC_LINK_NO_SLOT; i = self->slots[i].next)
+      afrpc_link_revoke (self, &self->slots[i]);
+  self->written_to = self->rest == NULL ? self->transport.writer.base + self->transport.writer.head : 0;
+  self->started_last = afrpc_transport_get_started (&self->transport);
+  self->knows_started = afrpc_transport_knows_started (&self->transport);
+  self->is_gone = TRUE;
+  afrpc_link_clear_connection (self);
 }

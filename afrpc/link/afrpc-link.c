@@ -52,6 +52,7 @@ afrpc_link_init (AfrpcLink  *self,
   self->transport.reader.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
   self->host = g_strdup (host);
   self->unwritten_from = G_MAXUINT64;
+  self->oldest = self->newest = AFRPC_LINK_NO_SLOT;
   self->greetings_left = 1;
   afrpc_link_greet (self);
 }
@@ -102,15 +103,22 @@ afrpc_link_steal_fd (AfrpcLink *self)
 }
 
 void
-afrpc_link_clear (AfrpcLink *self)
+afrpc_link_clear_connection (AfrpcLink *self)
 {
   afrpc_transport_clear (&self->transport);
   if (self->rest != NULL)
     afrpc_writer_clear (self->rest);
   g_clear_pointer (&self->rest, g_free);
+}
+
+void
+afrpc_link_clear (AfrpcLink *self)
+{
+  afrpc_link_clear_connection (self);
   g_clear_pointer (&self->host, g_free);
   g_clear_pointer (&self->slots, g_free);
   self->n_slots = self->first_free = self->n_pending = 0;
+  self->oldest = self->newest = AFRPC_LINK_NO_SLOT;
 }
 
 /* Queues one step of the preparation; the descriptors become the link's. */
@@ -192,6 +200,21 @@ afrpc_link_declare (AfrpcLink  *self,
 
 /* Calls */
 
+/* Calls are in the order in which they were made. */
+static inline guint32 *
+next_of (AfrpcLink *self,
+         guint32    i)
+{
+  return i != AFRPC_LINK_NO_SLOT ? &self->slots[i].next : &self->oldest;
+}
+
+static inline guint32 *
+previous_of (AfrpcLink *self,
+             guint32    i)
+{
+  return i != AFRPC_LINK_NO_SLOT ? &self->slots[i].previous : &self->newest;
+}
+
 static gboolean
 grow_slots (AfrpcLink *self)
 {
@@ -202,7 +225,7 @@ grow_slots (AfrpcLink *self)
 
   self->slots = g_renew (AfrpcLinkSlot, self->slots, n);
   for (guint32 i = self->n_slots; i < n; i++)
-    self->slots[i] = (AfrpcLinkSlot) { .next_free = i + 1 };
+    self->slots[i] = (AfrpcLinkSlot) { .next = i + 1 };
   self->first_free = self->n_slots;
   self->n_slots = n;
 
@@ -270,6 +293,7 @@ afrpc_link_call (AfrpcLink            *self,
 {
   AfrpcLinkSlot *slot;
   guint64 serial;
+  guint32 i;
 
   g_assert (!self->closing && self->state != AFRPC_LINK_ENDED && self->rest == NULL);
 
@@ -281,9 +305,14 @@ afrpc_link_call (AfrpcLink            *self,
       return 0;
     }
 
-  slot = &self->slots[self->first_free];
-  serial = ++self->n_calls_made << AFRPC_SERIAL_SLOT_BITS | self->first_free;
-  self->first_free = slot->next_free;
+  i = self->first_free;
+  slot = &self->slots[i];
+  serial = ++self->n_calls_made << AFRPC_SERIAL_SLOT_BITS | i;
+  self->first_free = slot->next;
+  slot->next = AFRPC_LINK_NO_SLOT;
+  slot->previous = self->newest;
+  *next_of (self, self->newest) = i;
+  self->newest = i;
   slot->serial = serial;
   slot->position = afrpc_writer_get_position (&self->transport.writer);
   slot->call = *call;
@@ -311,9 +340,11 @@ void
 afrpc_link_free_slot (AfrpcLink     *self,
                       AfrpcLinkSlot *slot)
 {
+  *next_of (self, slot->previous) = slot->next;
+  *previous_of (self, slot->next) = slot->previous;
   slot->serial = 0;
   slot->call.owner = NULL;
-  slot->next_free = self->first_free;
+  slot->next = self->first_free;
   self->first_free = slot - self->slots;
   self->n_pending--;
 }

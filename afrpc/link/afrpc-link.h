@@ -25,6 +25,7 @@
 G_BEGIN_DECLS
 
 #define AFRPC_LINK_RUN_FDS_MAX 3u /* descriptors that go with the options */
+#define AFRPC_LINK_NO_SLOT G_MAXUINT32
 
 typedef enum
 {
@@ -92,7 +93,8 @@ typedef struct
   guint64 serial;       /* 0: free */
   guint64 position;     /* of its frame in the stream */
   AfrpcLinkCall call;
-  guint32 next_free;
+  guint32 next;         /* of the call that was made next, or the next free one */
+  guint32 previous;     /* of the call that was made before */
   guint8 flags;         /* AfrpcLinkSlotFlags */
   AfrpcStarted started; /* set for those who are given back the slot at the end */
 } AfrpcLinkSlot;
@@ -100,7 +102,11 @@ typedef struct
 typedef struct
 {
   AfrpcTransport transport;
-  guint64 unwritten_from;   /* serial of the first call that was not written, at the end */
+  guint64 unwritten_from;   /* serial of the first call that was not written, of those that were given back */
+  gboolean is_gone;         /* the transport is; what it knew at its end: */
+  guint64 written_to;
+  guint64 started_last;
+  gboolean knows_started;
   gboolean is_async;        /* the worker is: it wants frames of what is cancelled */
   AfrpcLinkState state;
   gboolean was_ready;
@@ -113,6 +119,7 @@ typedef struct
   AfrpcLinkSlot *slots;
   guint32 n_slots;
   guint32 first_free;       /* n_slots: none */
+  guint32 oldest, newest;   /* AFRPC_LINK_NO_SLOT: none */
   guint64 n_calls_made;
   guint n_pending;          /* calls that the worker owes an answer */
 
@@ -180,7 +187,15 @@ AfrpcStep      afrpc_link_next          (AfrpcLink            *self,
                                          AfrpcLinkItem        *item,
                                          GError              **error);
 void           afrpc_link_process_ended (AfrpcLink            *self);
-GArray        *afrpc_link_end           (AfrpcLink            *self);
+void           afrpc_link_end           (AfrpcLink            *self);
+gboolean       afrpc_link_is_waited_for (AfrpcLink            *self);
+gboolean       afrpc_link_give_back     (AfrpcLink            *self,
+                                         AfrpcLinkSlot        *slot);
+gboolean       afrpc_link_give_back_one (AfrpcLink            *self,
+                                         guint64               serial,
+                                         AfrpcLinkSlot        *slot);
+void           afrpc_link_let_go        (AfrpcLink            *self,
+                                         gboolean              has_ended);
 
 /* A worker that has shut its reading side, and may live on: of what is queued nothing is going to be written any more,
  * and what it still says is read. That of one that has died is at its end soon; any other has to be ended. */
@@ -206,7 +221,7 @@ gboolean        afrpc_link_is_written   (const AfrpcLink *self,
                                          const AfrpcLinkSlot *slot);
 AfrpcStarted    afrpc_link_revoke       (AfrpcLink       *self,
                                          AfrpcLinkSlot   *slot);
-void            afrpc_link_sort_slots   (GArray          *slots);
+void            afrpc_link_clear_connection (AfrpcLink   *self);
 void            afrpc_link_greet        (AfrpcLink       *self);
 void            afrpc_link_put_rest     (AfrpcLink       *self);
 

@@ -241,6 +241,18 @@ tell_closed (AfrpcPeer *self)
     self->proxy_funcs->destroyed (proxy);
 }
 
+/* The worker has ended, and owed calls their outcome: the oldest gets it. FALSE: that was all. */
+static gboolean
+tell_owed (AfrpcPeer *self)
+{
+  AfrpcPending *pending = afrpc_peer_decide_owed (self);
+
+  if (pending != NULL && !pending->is_awaited)
+    pending->funcs->tell (pending);
+
+  return pending != NULL;
+}
+
 static void
 tell_piece (AfrpcPeer      *self,
             AfrpcNewsPiece *piece,
@@ -260,6 +272,9 @@ tell_piece (AfrpcPeer      *self,
 
         pending->funcs->tell (pending);
       }
+      break;
+
+    case AFRPC_NEWS_OWED:
       break;
 
     case AFRPC_NEWS_TASK:
@@ -487,6 +502,10 @@ take_one (AfrpcPeer      *self,
       telling->is_over = TRUE;
       return FALSE;
     }
+
+  /* It stays where it is: whoever is told may run the main loop, which goes on with the next call. */
+  if (oldest->kind == AFRPC_NEWS_OWED && tell_owed (self))
+    return TRUE;
 
   piece = afrpc_news_pop (&self->news);
   tell_piece (self, piece, telling);

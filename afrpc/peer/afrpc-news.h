@@ -17,6 +17,8 @@ typedef enum
 {
   AFRPC_NEWS_ITEM,    /* a result, an event, progress or a line of the log, as it has arrived */
   AFRPC_NEWS_OUTCOME, /* of a call */
+  AFRPC_NEWS_OWED,    /* the outcomes of all calls that the worker still owed at its end: they are decided one at a time,
+                       * when they are told */
   AFRPC_NEWS_TASK,    /* of something else that was asked for: it is returned */
   AFRPC_NEWS_ERROR,   /* what no call can be blamed for, or what ended the worker */
   AFRPC_NEWS_EXITED,  /* the process has ended */

@@ -203,8 +203,8 @@ give_up (AfrpcPeer    *self,
   AfrpcLinkCall *call = afrpc_link_find (&self->talk.link, pending->serial);
   AfrpcStarted started;
 
-  /* Otherwise its outcome has arrived. */
-  if (call == NULL || call->owner != pending)
+  /* Otherwise its outcome has arrived, or is that of all that are owed at the end. */
+  if (call == NULL || call->owner != pending || afrpc_talk_is_over (&self->talk))
     {
       g_error_free (error);
       return;

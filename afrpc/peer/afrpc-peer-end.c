@@ -145,31 +145,38 @@ new_call_error (AfrpcPeer    *self,
   return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "the call was not started: %s", failure->message);
 }
 
-/* Calls that somebody still waits for get their outcome: those that block the thread at once, the others among the
- * news. @slots: (element-type AfrpcLinkSlot) */
-void
-afrpc_peer_decide_slots (AfrpcPeer *self,
-                         GArray    *slots)
+static void
+decide_slot (AfrpcPeer           *self,
+             const AfrpcLinkSlot *slot)
 {
-  for (guint i = 0; i < slots->len; i++)
-    {
-      const AfrpcLinkSlot *slot = &g_array_index (slots, AfrpcLinkSlot, i);
-      AfrpcPending *call = slot->call.owner;
-
-      afrpc_pending_decide (call, slot->started, NULL, NULL, new_call_error (self, slot->started));
-      if (!call->is_awaited)
-        afrpc_news_push_outcome (&self->news, call);
-    }
+  afrpc_pending_decide (slot->call.owner, slot->started, NULL, NULL, new_call_error (self, slot->started));
 }
 
-static guint
-decide_calls (AfrpcPeer *self)
+/* After the end: the oldest call that somebody still waits for gets its outcome.
+ * Returns: (transfer full) (nullable): the call; NULL: there is none */
+AfrpcPending *
+afrpc_peer_decide_owed (AfrpcPeer *self)
 {
-  g_autoptr(GArray) pending = afrpc_talk_end (&self->talk);
+  AfrpcLinkSlot slot;
 
-  afrpc_peer_decide_slots (self, pending);
+  if (!afrpc_link_give_back (&self->talk.link, &slot))
+    return NULL;
 
-  return pending->len;
+  decide_slot (self, &slot);
+
+  return slot.call.owner;
+}
+
+/* The same for one that is waited for. */
+void
+afrpc_peer_decide_awaited (AfrpcPeer    *self,
+                           AfrpcPending *call)
+{
+  AfrpcLinkSlot slot;
+
+  if (afrpc_talk_is_over (&self->talk) && call->state == AFRPC_PENDING_OPEN &&
+      afrpc_link_give_back_one (&self->talk.link, call->serial, &slot))
+    decide_slot (self, &slot);
 }
 
 /* Nothing can succeed any more. */
@@ -184,22 +191,26 @@ decide_failure (AfrpcPeer *self)
                               (afrpc_transport_is_local (transport) ||
                                (transport->has_goodbye && transport->goodbye.status == 0));
   const gboolean was_orderly = link->was_ready && exit != NULL && (afrpc_talk_is_closed (&self->talk) || is_success);
-  guint n_failed;
+  gboolean owes;
 
   afrpc_peer_fall_silent (self);
   /* Whoever is being forked for nothing ends at once. */
   if (self->body.state == AFRPC_BODY_AWAITED || self->body.state == AFRPC_BODY_DOUBTFUL)
     afrpc_body_kill (&self->body, SIGKILL);
-  n_failed = decide_calls (self);
+  afrpc_talk_end (&self->talk);
+  afrpc_deadlines_clear (&self->deadlines);
+  owes = afrpc_link_is_waited_for (&self->talk.link);
+  if (owes)
+    afrpc_news_push (&self->news, AFRPC_NEWS_OWED);
   if (self->connection_task != NULL)
     {
       g_task_set_task_data (self->connection_task, NULL, NULL);
       afrpc_news_push_task_error (&self->news, g_steal_pointer (&self->connection_task),
                                   g_error_copy (self->talk.failure));
     }
-  if (proxy != NULL && !(was_orderly && n_failed == 0) &&
+  if (proxy != NULL && !(was_orderly && !owes) &&
       afrpc_news_may_decide (self->news.decided, AFRPC_NEWS_ERROR))
-    afrpc_news_push_error (&self->news, g_error_copy (self->talk.failure), n_failed > 0 || self->failure_is_known);
+    afrpc_news_push_error (&self->news, g_error_copy (self->talk.failure), owes || self->failure_is_known);
 }
 
 static void
@@ -264,10 +275,12 @@ afrpc_peer_has_to_decide (AfrpcPeer *self)
 void
 afrpc_peer_decide_end (AfrpcPeer *self)
 {
+  const gboolean is_foreign = afrpc_body_is_foreign (&self->body); /* nobody knows whether it ends */
+
   if (G_LIKELY (self->birth.forks.length == 0 && !afrpc_peer_has_to_decide (self)))
     return;
 
-  if (afrpc_body_is_foreign (&self->body) && is_read_out (self))
+  if (is_foreign && is_read_out (self))
     {
       const AfrpcSpawnStatus unknown = { .known = FALSE, .status = -1 };
 
@@ -293,12 +306,13 @@ afrpc_peer_decide_end (AfrpcPeer *self)
         {
           afrpc_news_push (&self->news, AFRPC_NEWS_EXITED);
           decide_closed (self);
-          afrpc_link_clear (&self->talk.link);
+          afrpc_link_let_go (&self->talk.link, !is_foreign);
           afrpc_stderr_clear (&self->body.standard_error);
           afrpc_source_activate (&self->member);
           afrpc_source_unwatch (&self->member);
         }
     }
-  else if (self->talk.may_outlive && afrpc_talk_is_closed (&self->talk) && self->talk.link.n_pending == 0 && is_read_out (self))
+  else if (self->talk.may_outlive && afrpc_talk_is_closed (&self->talk) && afrpc_peer_get_n_owed (self) == 0 &&
+           is_read_out (self))
     decide_closed (self);
 }

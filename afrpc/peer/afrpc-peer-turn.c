@@ -406,6 +406,7 @@ has_outcome (AfrpcPeer *self,
 {
   AfrpcPending *pending = data;
 
+  afrpc_peer_decide_awaited (self, pending);
   if (pending->state != AFRPC_PENDING_DECIDED && is_kept_too_much (self))
     afrpc_peer_cancel (self, pending,
                        g_error_new (AFRPC_ERROR, AFRPC_ERROR_BUSY,
@@ -427,6 +428,10 @@ afrpc_peer_wait (AfrpcPeer    *self,
   pending->is_awaited = TRUE;
   if (pending->state == AFRPC_PENDING_ARRIVED)
     afrpc_inbox_decide_kept (self, pending);
+  afrpc_peer_decide_awaited (self, pending);
+  if (pending->state == AFRPC_PENDING_DECIDED)
+    return;
+
   block (self, has_outcome, pending);
 }
 

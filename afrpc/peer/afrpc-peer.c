@@ -242,6 +242,8 @@ afrpc_peer_leave (AfrpcPending *pending)
 void
 afrpc_peer_context_gone (AfrpcPeer *self)
 {
+  AfrpcPending *call;
+
   if (self->body.state == AFRPC_BODY_CHILD)
     {
       if (self->birth.orphan_policy == AFRPC_ORPHAN_POLICY_END || self->talk.role == AFRPC_ROLE_NONE)
@@ -253,18 +255,10 @@ afrpc_peer_context_gone (AfrpcPeer *self)
     afrpc_talk_fail (&self->talk, g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED,
                                                "the main context of the process is gone"));
   if (!afrpc_talk_is_over (&self->talk))
-    {
-      g_autoptr(GArray) pending = afrpc_talk_end (&self->talk);
-
-      for (guint i = 0; i < pending->len; i++)
-        {
-          AfrpcPending *call = g_array_index (pending, AfrpcLinkSlot, i).call.owner;
-
-          afrpc_pending_decide (call, AFRPC_STARTED_UNKNOWN, NULL, NULL, g_error_copy (self->talk.failure));
-          if (!call->is_awaited)
-            call->funcs->release (call);
-        }
-    }
+    afrpc_talk_end (&self->talk);
+  while ((call = afrpc_peer_decide_owed (self)) != NULL)
+    if (!call->is_awaited)
+      call->funcs->release (call);
   afrpc_link_clear (&self->talk.link);
   afrpc_news_clear (&self->news);
   g_clear_object (&self->process_held);
@@ -429,7 +423,7 @@ afrpc_peer_dup_socket (AfrpcPeer *self)
 guint
 afrpc_peer_get_n_owed (AfrpcPeer *self)
 {
-  return self->talk.link.n_pending;
+  return afrpc_talk_is_over (&self->talk) ? 0 : self->talk.link.n_pending;
 }
 
 gboolean

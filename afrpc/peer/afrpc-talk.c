@@ -216,16 +216,13 @@ afrpc_talk_next (AfrpcTalk      *self,
   return step;
 }
 
-/* Nothing arrives any more: who failed has said why.
- * Returns: (element-type AfrpcLinkSlot) (transfer full): the calls that somebody still waits for, in the order in
- * which they were made */
-GArray *
+/* Nothing arrives any more: who failed has said why. The link gives back the calls that somebody still waits for. */
+void
 afrpc_talk_end (AfrpcTalk *self)
 {
   g_assert (self->failure != NULL);
 
   afrpc_talk_fall_silent (self);
   set_state (self, afrpc_talk_is_closed (self) ? AFRPC_TALK_OVER_CLOSED : AFRPC_TALK_OVER);
-
-  return afrpc_link_end (&self->link);
+  afrpc_link_end (&self->link);
 }

@@ -63,7 +63,7 @@ AfrpcStep afrpc_talk_read        (AfrpcTalk       *self,
 AfrpcStep afrpc_talk_next        (AfrpcTalk       *self,
                                   AfrpcLinkItem   *item,
                                   GError         **error);
-GArray   *afrpc_talk_end         (AfrpcTalk       *self);
+void      afrpc_talk_end         (AfrpcTalk       *self);
 
 gboolean  afrpc_talk_is_step     (AfrpcTalkState   from,
                                   AfrpcTalkState   to);
