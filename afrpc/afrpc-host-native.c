@@ -142,7 +142,7 @@ afrpc_host_native_add (AfrpcHostNative          *self,
 
   if (info != NULL && info->kind != kind)
     {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION, "“%s” in %s is %s, not %s", name, place,
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION, "'%s' in %s is %s, not %s", name, place,
                    kind_names[info->kind], kind_names[kind]);
       return 0;
     }
@@ -151,7 +151,7 @@ afrpc_host_native_add (AfrpcHostNative          *self,
       if (!g_variant_type_string_is_valid (info->args_type))
         {
           g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION,
-                       "“%s” in %s takes arguments of an invalid type “%s”", name, place, info->args_type);
+                       "'%s' in %s takes arguments of an invalid type '%s'", name, place, info->args_type);
           return 0;
         }
       function.args_type = g_strdup (info->args_type);

@@ -58,7 +58,7 @@ set_not_supported (AfrpcHost   *self,
                    GError     **error)
 {
   g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
-               "the host of “%s” cannot %s", get_private (self)->name, what);
+               "the host of '%s' cannot %s", get_private (self)->name, what);
 
   return FALSE;
 }
@@ -442,7 +442,7 @@ afrpc_host_serve (AfrpcHost *self)
       return status;
 
     default:
-      g_printerr ("This is the program of afrpc's workers in “%s”. It is started by afrpc, not by hand.\n", name);
+      g_printerr ("This is the program of afrpc's workers in '%s'. It is started by afrpc, not by hand.\n", name);
       return EXIT_FAILURE_USAGE;
     }
 

@@ -45,7 +45,7 @@ afrpc_host_self_resolve (AfrpcHost          *host,
                                       kind, error);
     }
 
-  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION, "the program has not registered a function “%s”", name);
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION, "the program has not registered a function '%s'", name);
   return 0;
 }
 

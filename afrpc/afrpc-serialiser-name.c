@@ -44,7 +44,7 @@ afrpc_serialiser_check_name (AfrpcSerialiser  *serialiser,
   if (own_type != G_TYPE_INVALID && G_OBJECT_TYPE (serialiser) != own_type)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SERIALISER,
-                   "“%s” is afrpc's own serialiser: the %s has to have another name", name, type_name);
+                   "'%s' is afrpc's own serialiser: the %s has to have another name", name, type_name);
       return FALSE;
     }
 

@@ -210,7 +210,7 @@ ensure_error (AfrpcSerialiser  *self,
               GError          **error)
 {
   if (error != NULL && *error == NULL)
-    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SERIALISER, "the serialiser “%s” failed to %s without saying why",
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SERIALISER, "the serialiser '%s' failed to %s without saying why",
                  afrpc_serialiser_get_name (self), what);
 }
 

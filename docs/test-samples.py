@@ -53,8 +53,8 @@ with tempfile.NamedTemporaryFile("w") as file:
           r"\( failed: .*\n"
           r"process \(pid \d+\) exited with status 0\n")
     check("no words", [sys.executable, here / "words.py", words, "/dev/null/none", "a"],
-          r"a failed: init function “load”: .*\n"
-          r"error: init function “load”: .*\n"
+          r"a failed: init function 'load': .*\n"
+          r"error: init function 'load': .*\n"
           r"process \(pid \d+\) exited with status 1\n")
 
 sys.exit(1 if n_wrong > 0 else 0)

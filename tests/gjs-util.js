@@ -54,7 +54,7 @@ export async function assertError(promise, domain, code, ...parts) {
 
     assert(e.matches?.(domain, code), `the error is ${e}`);
     for (const part of parts)
-        assert(e.message.includes(part), `“${part}” is in “${e.message}”`);
+        assert(e.message.includes(part), `'${part}' is in '${e.message}'`);
 }
 
 export function assertThrows(action, klass, ...parts) {
@@ -67,7 +67,7 @@ export function assertThrows(action, klass, ...parts) {
     }
     assert(error instanceof klass, `the error is ${error}`);
     for (const part of parts)
-        assert(error.message.includes(part), `“${part}” is in “${error.message}”`);
+        assert(error.message.includes(part), `'${part}' is in '${error.message}'`);
 }
 
 // A proxy for a function of the worker module.

@@ -151,7 +151,7 @@ assert_contains (const char *text,
                  const char *words)
 {
   if (text == NULL || strstr (text, words) == NULL)
-    g_error ("“%s” is not in “%s”", words, text);
+    g_error ("'%s' is not in '%s'", words, text);
 }
 
 void

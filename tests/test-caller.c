@@ -352,7 +352,7 @@ test_caller_errors (void)
   g_assert_cmpstr (failed.error->message, ==, "number 7: no such thing");
   g_assert_cmpint (failed.started, ==, AFRPC_STARTED_YES);
   g_assert_error (died.error, AFRPC_ERROR, AFRPC_ERROR_DIED);
-  g_assert_true (g_str_has_prefix (died.error->message, "number 7: “"));
+  g_assert_true (g_str_has_prefix (died.error->message, "number 7: '"));
   g_assert_cmpint (died.started, ==, AFRPC_STARTED_YES);
   if (g_getenv ("AFRPC_TEST_COMMAND") == NULL)
     g_assert_cmpint (afrpc_exit_get_status (afrpc_call_get_exit (call)), ==, 3);

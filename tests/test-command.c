@@ -187,8 +187,9 @@ check_death (const char   *script,
   test_iterate_until (&watched.destroyed);
 
   g_assert_error (bad.error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+  g_assert_true (g_str_has_prefix (bad.error->message, "'sh' running 'act"));
   if (strstr (bad.error->message, death->words) == NULL)
-    g_error ("“%s” is not in “%s”", death->words, bad.error->message);
+    g_error ("'%s' is not in '%s'", death->words, bad.error->message);
   g_assert_error (after.error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);
   g_assert_error (watched.error, AFRPC_ERROR, AFRPC_ERROR_DIED);
   g_assert_false (afrpc_exit_was_killed (watched.exit));
@@ -199,10 +200,10 @@ static void
 test_command_death (void)
 {
   const Death deaths[] = {
-    { "exit", 0, "“sh”: the worker exited with status 0" },
-    { "exit", 3, "“sh”: the worker exited with status 3" },
+    { "exit", 0, "': the worker exited with status 0" },
+    { "exit", 3, "': the worker exited with status 3" },
     { "die-saying", 5, "the worker exited with status 5: the last words" },
-    { "signal", SIGKILL, "“sh”: the worker was killed by signal 9 (Killed)" },
+    { "signal", SIGKILL, "': the worker was killed by signal 9 (Killed)" },
     { "fork-and-exit", 6, "the worker exited with status 6" },
   };
 
@@ -285,7 +286,7 @@ test_command_broken (void)
 
       g_assert_error (running.error, AFRPC_ERROR, AFRPC_ERROR_DIED);
       g_assert_error (after.error, AFRPC_ERROR, AFRPC_ERROR_DIED);
-      g_assert_true (g_str_has_prefix (running.error->message, "the link to the worker broke: “sh” (pid "));
+      g_assert_true (g_str_has_prefix (running.error->message, "the link to the worker broke: 'sh' running 'act' of "));
       g_assert_nonnull (strstr (running.error->message, "was killed by signal 9"));
 
       /* A cat that still waits hides the end from the worker's host. */
@@ -374,7 +375,7 @@ check_failure (const char *const *argv,
   g_assert_null (test_call (watched.proxy, NULL, &error));
   g_assert_error (error, AFRPC_ERROR, code);
   if (strstr (error->message, words) == NULL)
-    g_error ("“%s” is not in “%s”", words, error->message);
+    g_error ("'%s' is not in '%s'", words, error->message);
 }
 
 static void

@@ -17,7 +17,7 @@ def read_sources(root):
 
 def get_section(text, title):
     match = re.search(rf'^## {re.escape(title)}$(.*?)(?=^## )', text, re.MULTILINE | re.DOTALL)
-    assert match, f'no section “{title}”'
+    assert match, f'no section \'{title}\''
     return match[1]
 
 
@@ -41,7 +41,7 @@ def main(root):
     assert words == sorted(words) and len(words) > 30, 'the words are not in order'
     for word in words:
         if not re.search(word.replace(' ', '[_ -]').removesuffix('s'), sources, re.IGNORECASE):
-            wrong.append(f'no source has the word “{word}”')
+            wrong.append(f'no source has the word \'{word}\'')
 
     for line in wrong:
         print(line, file=sys.stderr)

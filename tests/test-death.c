@@ -22,8 +22,12 @@ check_misdeed (const Misdeed *misdeed,
   g_auto(Outcome) before = { 0 };
   g_auto(Outcome) bad = { 0 };
   Outcome after[10] = { 0 };
+  const char *function = backend == AFRPC_BACKEND_SYNC ? "act" : "act_async";
+  g_autofree char *name = NULL;
 
-  watch_init (&watched, test_proxy_new (backend == AFRPC_BACKEND_SYNC ? "act" : "act_async", backend));
+  watch_init (&watched, test_proxy_new (function, backend));
+  name = g_strdup_printf ("'%s' running '%s' of '%s'", afrpc_process_get_host (afrpc_proxy_get_process (watched.proxy)),
+                          function, g_getenv ("AFRPC_TEST_WORKER"));
   g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
   afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, outcome_cb, &before);
   afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act (misdeed->what, g_variant_new_uint32 (misdeed->n)), NULL, outcome_cb, &bad);
@@ -36,7 +40,9 @@ check_misdeed (const Misdeed *misdeed,
     g_assert_no_error (before.error);
   g_assert_error (bad.error, AFRPC_ERROR, misdeed->code);
   if (strstr (bad.error->message, misdeed->words) == NULL)
-    g_error ("“%s” is not in “%s”", misdeed->words, bad.error->message);
+    g_error ("'%s' is not in '%s'", misdeed->words, bad.error->message);
+  if (!g_str_has_prefix (bad.error->message, name))
+    g_error ("'%s' does not begin with %s", bad.error->message, name);
   for (guint i = 0; i < G_N_ELEMENTS (after); i++)
     {
       /* Without shared memory nobody can tell. */

@@ -150,7 +150,7 @@ test_fit_misfits (void)
       g_assert_null (fitted);
       g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_ARGUMENTS);
       if (!g_str_has_suffix (error->message, words))
-        g_error ("“%s” ends with “%s”", error->message, words);
+        g_error ("'%s' ends with '%s'", error->message, words);
     }
 }
 

@@ -159,7 +159,7 @@ runTests({
             await assertError(proxy.invoke([1, 'x'], 'x'), E, E.INVALID_ARGUMENTS, "takes (adms), not (avs): 'x' does not fit");
             await proxy.close_async();
         }
-        await assertError(makeProxy('badlyDeclared').invoke(), E, E.FUNCTION, 'the signature of “badlyDeclared”');
+        await assertError(makeProxy('badlyDeclared').invoke(), E, E.FUNCTION, 'the signature of \'badlyDeclared\'');
     },
 
     async descriptors() {

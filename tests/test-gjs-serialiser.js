@@ -77,7 +77,7 @@ runTests({
                     else if (trick === 'exception')
                         assert(await getError(call) instanceof TypeError, 'an exception stays what it is');
                     else
-                        await assertError(call, E, E.SERIALISER, '“odd”');
+                        await assertError(call, E, E.SERIALISER, '\'odd\'');
                     await assertComesBack(proxy);
                 }
             }
@@ -96,7 +96,7 @@ runTests({
                 else if (trick === 'exception')
                     await assertError(call, E, E.REMOTE, 'as JavaScript has them');
                 else
-                    await assertError(call, E, E.SERIALISER, '“odd”');
+                    await assertError(call, E, E.SERIALISER, '\'odd\'');
                 await assertComesBack(proxy);
             }
         }
@@ -107,7 +107,7 @@ runTests({
         for (const host of ['c', 'gjs']) {
             const proxy = makeProxy(host, new Odd('program', 'unheard-of'));
 
-            await assertError(proxy.call(args(), null), E, E.SERIALISER, '“unheard-of”');
+            await assertError(proxy.call(args(), null), E, E.SERIALISER, '\'unheard-of\'');
         }
     },
 

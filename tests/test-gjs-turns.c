@@ -344,7 +344,7 @@ test_turns_host (gconstpointer data)
   assert_asked ("echo", backend, g_variant_new ("(s)", "x"), "progress 1: 'progress'\nresult 1: ('x',)\n");
   assert_asked ("typed", backend, g_variant_new_parsed ("([<int64 1>, <2.5>],)"),
                 "progress 1: 'progress'\nresult 1: ([1.0, 2.5],)\n");
-  assert_asked ("typed", backend, g_variant_new ("(s)", "x"), "result 1: error “typed” takes (ad), not (s): 'x' does not fit\n");
+  assert_asked ("typed", backend, g_variant_new ("(s)", "x"), "result 1: error 'typed' takes (ad), not (s): 'x' does not fit\n");
   assert_asked ("fail", backend, g_variant_new ("()"), "result 1: error as it should\n");
   assert_asked ("silent", backend, g_variant_new ("()"), "result 1: error the host could not say what became of it\n");
   assert_asked ("missing", backend, g_variant_new ("()"), "result 1: error nothing of that name\n");

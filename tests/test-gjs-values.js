@@ -150,7 +150,7 @@ const BAD_TYPED = [
     [[1, 2.5], 'ai', RangeError, '(at value[1])'], [[1, -1], 'at', RangeError, '(at value[1])'],
     [[1], '(ss)', TypeError, 'an array of 1 is not of the type (ss)'], [{}, '(s)', TypeError],
     [{a: [1, 'x']}, 'a{sai}', TypeError, '(at value["a"][1])'], [{x: 1}, 'a{is}', TypeError], [[['a', 1]], 'a{si}', TypeError],
-    [{a: () => 1}, 'a{sv}', TypeError, 'a function cannot be sent (at value["a"])'], [1, 'z', TypeError, '“z” is not a type'],
+    [{a: () => 1}, 'a{sv}', TypeError, 'a function cannot be sent (at value["a"])'], [1, 'z', TypeError, '\'z\' is not a type'],
     [1, '', TypeError], [1, 'ii', TypeError], [1, '(i', TypeError], [1, 'a{vs}', TypeError], [1, 'a{sss}', TypeError],
     [1, 'a', TypeError], [1, '*', TypeError], [1, 'r', TypeError], [[], `${'a'.repeat(200)}s`, TypeError],
 ];

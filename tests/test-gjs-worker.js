@@ -354,16 +354,16 @@ runTests({
 
         await checkModule('gjs-worker', 'x');
         await checkModule(GLib.filename_to_uri(WORKER, null), 'x');
-        await checkModule('missing', E, E.MODULE, 'there is no module “missing”', 'AFRPC_MODULE_PATH');
+        await checkModule('missing', E, E.MODULE, 'there is no module \'missing\'', 'AFRPC_MODULE_PATH');
         await checkModule('/nowhere/x.js', E, E.MODULE, 'No such file or directory');
         await checkModule('resource:///nowhere', E, E.MODULE, 'does not exist');
         await checkModule(syntax, E, E.MODULE, 'SyntaxError', 'syntax.js:');
         await checkModule(importing, E, E.MODULE, 'SyntaxError', 'syntax.js:');
         await checkModule(top, E, E.MODULE, 'ReferenceError: missing is not defined', 'top.js:1');
         [syntax, top, importing].forEach(path => GLib.unlink(path));
-        await assertError(makeProxy('missing').invoke(), E, E.FUNCTION, 'there is no function “missing” in ', WORKER);
+        await assertError(makeProxy('missing').invoke(), E, E.FUNCTION, 'there is no function \'missing\' in ', WORKER);
         await assertError(makeProxy('toString').invoke(), E, E.FUNCTION, 'there is no function');
-        await assertError(makeProxy('notAFunction').invoke(), E, E.FUNCTION, '“notAFunction” is not a function');
+        await assertError(makeProxy('notAFunction').invoke(), E, E.FUNCTION, '\'notAFunction\' is not a function');
     },
 
     async noTemplate() {

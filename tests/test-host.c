@@ -20,7 +20,7 @@ assert_refused (RawParent  *host,
   g_autofree char *text = raw_wait_text (host, AFRPC_FRAME_FAILED, NULL);
 
   if (strstr (text, words) == NULL)
-    g_error ("“%s” is not in %s", words, text);
+    g_error ("'%s' is not in %s", words, text);
   g_assert_cmpint (raw_end (host, NULL), ==, 0);
 }
 
@@ -177,7 +177,7 @@ test_host_serialised (void)
         raw_flush (&host);
         answer = raw_wait_answer (&host, 1 << 24);
         if (strstr (answer, calls[i].answer) == NULL)
-          g_error ("“%s” is not in %s", calls[i].answer, answer);
+          g_error ("'%s' is not in %s", calls[i].answer, answer);
         other = raw_wait_answer (&host, 2 << 24);
         g_assert_cmpstr (other, ==, fine);
         g_assert_cmpint (raw_end (&host, NULL), ==, 0);
@@ -293,7 +293,7 @@ test_host_parts (void)
   raw_put_hello (&host);
   raw_put_module (&host, g_getenv ("AFRPC_TEST_WHOLE_WORKER"));
   raw_put_run (&host, RAW_SOCKET, "whole", NULL);
-  assert_refused (&host, "calls “get_part”, which it is not linked with");
+  assert_refused (&host, "calls 'get_part', which it is not linked with");
 
   raw_start (&host, RAW_SOCKET, NULL);
   raw_put_hello (&host);

@@ -49,7 +49,7 @@ class Hosts(unittest.TestCase):
             self.assertEqual(call(proxy, "again"), "Hello, again!")
 
     def test_preparing(self):
-        self.assert_fails(Afrpc.Error.FUNCTION, "no function “missing”", call, make_proxy("missing"))
+        self.assert_fails(Afrpc.Error.FUNCTION, "no function 'missing'", call, make_proxy("missing"))
         process = Afrpc.Process.new_exec("sh")
         process.require("/nowhere.sh")
         self.assert_fails(Afrpc.Error.MODULE, "No such file", call, make_proxy("greet", process=process))

@@ -173,7 +173,7 @@ assert_refused (JsonNode   *node,
   g_assert_null (afrpc_json_to_variant (node, (const GVariantType *) type, &error));
   g_assert_error (error, AFRPC_ERROR, (int) code);
   if (strstr (error->message, pointer) == NULL)
-    g_error ("“%s” has no “%s”", error->message, pointer);
+    g_error ("'%s' has no '%s'", error->message, pointer);
 }
 
 static void

@@ -49,7 +49,7 @@ test_perl_event (void)
 static void
 test_perl_octets (void)
 {
-  g_test_summary ("With the serialiser “bytes” everything is a string, as in the original");
+  g_test_summary ("With the serialiser 'bytes' everything is a string, as in the original");
   for (guint b = 0; b < G_N_ELEMENTS (backends); b++)
     {
       g_auto(Watched) watched = { 0 };

@@ -129,9 +129,9 @@ static void
 test_perl_serialiser_odd (void)
 {
   static const char *const pairs[][2] = {
-    { "['one', 'nothing']", "the serialiser “packed” has not made octets of it" },
-    { "['one', 'reference']", "the serialiser “packed” has not made octets of it" },
-    { "['one', 'wide']", "the serialiser “packed” has not made octets of it" },
+    { "['one', 'nothing']", "the serialiser 'packed' has not made octets of it" },
+    { "['one', 'reference']", "the serialiser 'packed' has not made octets of it" },
+    { "['one', 'wide']", "the serialiser 'packed' has not made octets of it" },
   };
 
   g_test_summary ("What a serialiser cannot do is an error of that call, or of that event, and of nothing else");
@@ -168,8 +168,8 @@ static void
 test_perl_serialiser_wrong (void)
 {
   g_test_summary ("A serialiser that is none keeps the worker from starting");
-  check_init ("Frozen::init_none", AFRPC_ERROR_SERIALISER, "no serialiser “packed” in the worker");
-  check_init ("Frozen::init_wrong_name", AFRPC_ERROR_INIT, "“json” is afrpc's own serialiser");
+  check_init ("Frozen::init_none", AFRPC_ERROR_SERIALISER, "no serialiser 'packed' in the worker");
+  check_init ("Frozen::init_wrong_name", AFRPC_ERROR_INIT, "'json' is afrpc's own serialiser");
   check_init ("Frozen::init_wrong_code", AFRPC_ERROR_INIT, "Missing right curly");
   check_init ("Frozen::init_one", AFRPC_ERROR_INIT, "a serialiser is two functions");
 }

@@ -30,7 +30,7 @@ assert_fails (AfrpcProcess *process, /* (transfer full) */
   result = test_call (watched.proxy, NULL, &error);
   g_assert_error (error, AFRPC_ERROR, code);
   if (strstr (error->message, words) == NULL)
-    g_error ("“%s” is not in “%s”", words, error->message);
+    g_error ("'%s' is not in '%s'", words, error->message);
   test_iterate_until (&watched.destroyed);
   g_assert_error (watched.error, AFRPC_ERROR, code);
 
@@ -54,7 +54,7 @@ assert_fails_sync (AfrpcProcess *process, /* (transfer full) */
   result = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), NULL, NULL, &error);
   g_assert_error (error, AFRPC_ERROR, code);
   if (strstr (error->message, words) == NULL)
-    g_error ("“%s” is not in “%s”", words, error->message);
+    g_error ("'%s' is not in '%s'", words, error->message);
   test_iterate_until (&watched.destroyed);
   g_assert_error (watched.error, AFRPC_ERROR, code);
 }
@@ -159,7 +159,7 @@ static void
 test_process_bad_init (void)
 {
   g_test_summary ("An init function that fails");
-  assert_fails (test_process_new (), "act", 0, "init_error", AFRPC_ERROR_INIT, "“init_error”: the cellar is locked");
+  assert_fails (test_process_new (), "act", 0, "init_error", AFRPC_ERROR_INIT, "'init_error': the cellar is locked");
   assert_fails (test_process_new (), "act", 0, "init_silent", AFRPC_ERROR_INIT, "without saying why");
 }
 

@@ -215,7 +215,7 @@ assert_call_fails (AfrpcProxy *proxy,
 
   g_assert_error (error, domain, code);
   if (strstr (error->message, words) == NULL)
-    g_error ("“%s” is not in “%s”", words, error->message);
+    g_error ("'%s' is not in '%s'", words, error->message);
 }
 
 static void

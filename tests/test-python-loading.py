@@ -90,7 +90,7 @@ class Loading(unittest.TestCase):
         finally:
             os.chdir(old)
         self.assertEqual(run(process, "run"), path)
-        with self.assertRaisesRegex(GLib.Error, "the path of a file has a slash in it: “./worker.py”"):
+        with self.assertRaisesRegex(GLib.Error, "the path of a file has a slash in it: './worker.py'"):
             run(wrong, "run")
         with self.assertRaises(TypeError):
             new().require(5)

@@ -71,26 +71,26 @@ class Places(unittest.TestCase):
         return value
 
     def test_places_with_signature(self):
-        self.assert_refused(OverflowError, "argument 1: an int is out of the range of “u”", -1, signature="(u)")
-        self.assert_refused(TypeError, "argument 2, element 1: a value of type str cannot be sent as “i”",
+        self.assert_refused(OverflowError, "argument 1: an int is out of the range of 'u'", -1, signature="(u)")
+        self.assert_refused(TypeError, "argument 2, element 1: a value of type str cannot be sent as 'i'",
                             1, [1, "2"], signature="(iai)")
-        self.assert_refused(TypeError, "argument 1, element 2: a value of type NoneType cannot be sent as “s”",
+        self.assert_refused(TypeError, "argument 1, element 2: a value of type NoneType cannot be sent as 's'",
                             ["a", "b", None], signature="as")
-        self.assert_refused(TypeError, "argument 1, key 'a': a value of type str cannot be sent as “u”",
+        self.assert_refused(TypeError, "argument 1, key 'a': a value of type str cannot be sent as 'u'",
                             {"a": "b"}, signature="(a{su})")
-        self.assert_refused(OverflowError, "argument 1, key 300: an int is out of the range of “y”",
+        self.assert_refused(OverflowError, "argument 1, key 300: an int is out of the range of 'y'",
                             {300: "b"}, signature="(a{ys})")
-        self.assert_refused(TypeError, "2 values cannot be sent as “(u)”", 1, 2, signature="(u)")
-        self.assert_refused(TypeError, "argument 1: 1 values cannot be sent as “(us)”", (1,), signature="((us))")
-        self.assert_refused(ValueError, "“nonsense” is not the type of a value", 1, signature="nonsense")
-        self.assert_refused(ValueError, "argument 1: “x” is not valid as “o”", "x", signature="(o)")
-        self.assert_refused(ValueError, "argument 1: “" + "x" * 199 + "\ufffd” is not valid as “o”", "x" * 199 + "äöü",
+        self.assert_refused(TypeError, "2 values cannot be sent as '(u)'", 1, 2, signature="(u)")
+        self.assert_refused(TypeError, "argument 1: 1 values cannot be sent as '(us)'", (1,), signature="((us))")
+        self.assert_refused(ValueError, "'nonsense' is not the type of a value", 1, signature="nonsense")
+        self.assert_refused(ValueError, "argument 1: 'x' is not valid as 'o'", "x", signature="(o)")
+        self.assert_refused(ValueError, "argument 1: '" + "x" * 199 + "\ufffd' is not valid as 'o'", "x" * 199 + "äöü",
                             signature="(o)")
-        self.assert_refused(TypeError, "argument 1: a Variant of type “i” cannot be sent as “u”",
+        self.assert_refused(TypeError, "argument 1: a Variant of type 'i' cannot be sent as 'u'",
                             GLib.Variant("i", 1), signature="(u)")
-        self.assert_refused(ValueError, "“" + "a" * 129 + "y” is not the type of a value", [],
+        self.assert_refused(ValueError, "'" + "a" * 129 + "y' is not the type of a value", [],
                             signature="a" * 129 + "y")
-        with self.assertRaisesRegex(TypeError, "^element 1: a value of type str cannot be sent as “y”$"):
+        with self.assertRaisesRegex(TypeError, "^element 1: a value of type str cannot be sent as 'y'$"):
             Afrpc.Variant("ay", [1, "a"])
 
     def test_results(self):
@@ -364,9 +364,9 @@ class Arrays(unittest.TestCase):
                          "{'memory', ('h', [uint64 1, 2], [int16 1, 2])}")
 
     def test_refused(self):
-        for value, words in ((array.array("u", "ab"), "array.array with elements of the format “w”"),
-                             ((ctypes.c_void_p * 2)(), "with elements of the format “<P”"),
-                             ((ctypes.py_object * 1)(1), "with elements of the format “<O”")):
+        for value, words in ((array.array("u", "ab"), "array.array with elements of the format 'w'"),
+                             ((ctypes.c_void_p * 2)(), "with elements of the format '<P'"),
+                             ((ctypes.py_object * 1)(1), "with elements of the format '<O'")):
             with self.assertRaisesRegex(TypeError, words):
                 self.proxy(value)
 

@@ -158,9 +158,9 @@ class Values(Case):
                                        ("u", GLib.Variant("i", 1), TypeError)):
             with self.subTest(signature), self.assertRaises(kind):
                 proxy(value, signature=f"({signature})")
-        with self.assertRaisesRegex(TypeError, "of type int cannot be sent as “s”"):
+        with self.assertRaisesRegex(TypeError, "of type int cannot be sent as 's'"):
             proxy(1, signature="(s)")
-        with self.assertRaisesRegex(ValueError, "^argument 1: “1ä+�” is not valid as “o”$"):
+        with self.assertRaisesRegex(ValueError, "^argument 1: '1ä+�' is not valid as 'o'$"):
             proxy("1" + "ä" * 200, signature="(o)")
         self.assertEqual(proxy.invoke_sync("goes on"), "goes on")
 
@@ -420,7 +420,7 @@ class Preparing(Case):
             self.assertEqual(self.make(name).invoke_sync(1), expected)
 
     def test_no_functions(self):
-        for name, words in (("nonsense", "there is no function “nonsense” in “python_worker”"),
+        for name, words in (("nonsense", "there is no function 'nonsense' in 'python_worker'"),
                             ("holder.nonsense", "there is no function"), ("", "there is no function"),
                             ("print", "there is no function"),
                             ("not_callable", "cannot be called"), ("async_echo", "coroutine"),

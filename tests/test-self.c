@@ -94,7 +94,7 @@ test_self_bad_function (void)
   watch_init (&watched, afrpc_proxy_new (process, "no-such"));
   result = test_call (watched.proxy, NULL, &error);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION);
-  g_assert_nonnull (strstr (error->message, "not registered a function “no-such”"));
+  g_assert_nonnull (strstr (error->message, "not registered a function 'no-such'"));
 }
 
 /* Runs a copy of the program that does away with its own file first. */

@@ -219,7 +219,7 @@ test_serialiser_unknown (void)
   for (AfrpcBackend backend = AFRPC_BACKEND_SYNC; backend <= AFRPC_BACKEND_ASYNC; backend++)
     {
       check_refused (proxy_new ("tell", backend, "init_odd", AFRPC_SERIALISER (unknown)), AFRPC_ERROR_SERIALISER,
-                     "“unheard-of”");
+                     "'unheard-of'");
       check_refused (proxy_new ("tell", backend, NULL, AFRPC_SERIALISER (nameless)), AFRPC_ERROR_SERIALISER, "no name");
       check_refused (proxy_new ("tell", backend, NULL, AFRPC_SERIALISER (false_json)), AFRPC_ERROR_SERIALISER,
                      "afrpc's own");

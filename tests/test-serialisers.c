@@ -188,7 +188,7 @@ test_serialisers_bytes_format (void)
   g_autoptr(GVariant) long_value = g_variant_ref_sink (g_variant_new_string (long_text));
   g_autoptr(GBytes) long_bytes = afrpc_serialiser_serialise (bytes, long_value, NULL);
 
-  g_test_summary ("The format of “bytes” is what is documented, to the byte");
+  g_test_summary ("The format of 'bytes' is what is documented, to the byte");
   for (guint i = 0; i < G_N_ELEMENTS (byte_formats); i++)
     {
       g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_parsed (byte_formats[i].value));
@@ -245,7 +245,7 @@ test_serialisers_bytes_refuses (void)
   g_autoptr(GBytes) long_type = g_bytes_new (no_nul, 1000);
   g_autoptr(GError) error = NULL;
 
-  g_test_summary ("“bytes” takes nothing but strings, and says so; malformed bytes are refused");
+  g_test_summary ("'bytes' takes nothing but strings, and says so; malformed bytes are refused");
   for (guint i = 0; i < G_N_ELEMENTS (values); i++)
     {
       g_autoptr(GVariant) value = g_variant_ref_sink (g_variant_new_parsed (values[i]));

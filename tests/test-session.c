@@ -335,7 +335,7 @@ assert_answer (RawParent  *host,
   g_autofree char *text = raw_wait_answer (host, RAW_SERIAL (number));
 
   if (strstr (text, words) == NULL)
-    g_error ("“%s” is not in %s", words, text);
+    g_error ("'%s' is not in %s", words, text);
 }
 
 static void
@@ -415,7 +415,7 @@ test_session_functions (void)
 
       assert_answer (&host, 1, "70");
       assert_answer (&host, 2, is_async ? "71" : "('return', <uint32 71>)");
-      assert_answer (&host, 3, "there is no function “nowhere”");
+      assert_answer (&host, 3, "there is no function 'nowhere'");
       assert_answer (&host, 4, "backend");
       assert_answer (&host, 5, "function 4 has not been declared");
       assert_answer (&host, 6, "more than 4096 bytes");

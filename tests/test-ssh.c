@@ -61,7 +61,7 @@ check_kill (gboolean    worker,
   g_assert_error (running.error, AFRPC_ERROR, AFRPC_ERROR_DIED);
   g_assert_error (after.error, AFRPC_ERROR, code_after);
   if (strstr (running.error->message, words) == NULL)
-    g_error ("“%s” is not in “%s”", words, running.error->message);
+    g_error ("'%s' is not in '%s'", words, running.error->message);
 
   /* It does not look at its connection: its host does. */
   test_wait_gone (pid);

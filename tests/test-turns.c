@@ -45,7 +45,7 @@ test_turns_late_call (void)
   g_auto(Outcome) outcome = { 0 };
   g_autoptr(GError) error = NULL;
 
-  g_test_summary ("A call that is made after the end, but before that is told, is settled before “destroyed”");
+  g_test_summary ("A call that is made after the end, but before that is told, is settled before 'destroyed'");
   watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
   g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
   g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy),

@@ -45,7 +45,7 @@ assert_answer (RawParent  *host,
   g_autofree char *text = raw_wait_answer (host, RAW_SERIAL (number));
 
   if (strstr (text, words) == NULL)
-    g_error ("“%s” is not in %s", words, text);
+    g_error ("'%s' is not in %s", words, text);
 }
 
 /* The next frame that is not of a call that starts, as text: its kind, and the value. */

@@ -71,7 +71,7 @@ async void test_sync_module () throws Error {
     yield proxy.call (new Variant ("(s)", "x"));
     assert_not_reached ();
   } catch (Afrpc.Error.INVALID_ARGUMENTS e) {
-    assert ("“repeat” takes (su), not (s)" in e.message);
+    assert ("'repeat' takes (su), not (s)" in e.message);
   }
   assert (yield proxy.close_async ());
 }
@@ -291,7 +291,7 @@ async void test_serialisers () throws Error {
       var result = yield proxy.call (new Variant ("(si)", "a", 1));
       assert (name == "json" && result.print (false) == "('a', 1)");
     } catch (Afrpc.Error.SERIALISER e) {
-      assert (name == "text" && "“text”" in e.message);
+      assert (name == "text" && "'text'" in e.message);
     }
     yield proxy.close_async ();
   }

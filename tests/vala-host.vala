@@ -18,7 +18,7 @@ class WordHost : Afrpc.Host {
 
   public override uint resolve (string function, Afrpc.FunctionKind kind) throws Error {
     if (function != "say")
-      throw new Afrpc.Error.FUNCTION ("“%s” is not “say”", function);
+      throw new Afrpc.Error.FUNCTION ("'%s' is not 'say'", function);
 
     return 1;
   }

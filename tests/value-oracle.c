@@ -24,7 +24,7 @@ oracle_check_type (const char *string)
   g_autofree AfrpcLayout *layout = g_new (AfrpcLayout, length);
 
   if (afrpc_layout_init (layout, exact, length) != expected)
-    g_error ("“%s” is said to be %s", string, expected ? "no type" : "a type");
+    g_error ("'%s' is said to be %s", string, expected ? "no type" : "a type");
 
   return expected;
 }

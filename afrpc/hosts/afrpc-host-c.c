@@ -77,7 +77,7 @@ afrpc_host_c_require (AfrpcHost   *host,
   if (file == NULL)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE,
-                   "there is no module “%s”: no “%s.so” or “lib%s.so” in AFRPC_MODULE_PATH or %s",
+                   "there is no module '%s': no '%s.so' or 'lib%s.so' in AFRPC_MODULE_PATH or %s",
                    module, module, module, AFRPC_MODULEDIR);
       return FALSE;
     }
@@ -91,7 +91,7 @@ afrpc_host_c_require (AfrpcHost   *host,
   if (loaded == NULL || !afrpc_symbols_init (&entry.symbols, loaded))
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE,
-                   "the module “%s” cannot be loaded: %s", module, dlerror ());
+                   "the module '%s' cannot be loaded: %s", module, dlerror ());
       return FALSE;
     }
   entry.file = g_steal_pointer (&file);
@@ -112,7 +112,7 @@ check_complete (Module  *module,
     return TRUE;
 
   g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE,
-               "the module “%s” calls “%s”, which it is not linked with, nor has any other module", module->file, missing);
+               "the module '%s' calls '%s', which it is not linked with, nor has any other module", module->file, missing);
   return FALSE;
 }
 
@@ -137,12 +137,12 @@ afrpc_host_c_resolve (AfrpcHost          *host,
         return 0;
 
       /* Without printf(), which costs a forked process more than the search. */
-      place = g_strconcat ("“", module->file, "”", NULL);
+      place = g_strconcat ("'", module->file, "'", NULL);
       return afrpc_host_native_add (AFRPC_HOST_NATIVE (self), name, place, symbol,
                                     afrpc_symbols_find (&module->symbols, info_name), kind, error);
     }
 
-  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION, "there is no function “%s” in %s", name,
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION, "there is no function '%s' in %s", name,
                self->modules->len == 1 ? g_array_index (self->modules, Module, 0).file
                                        : "the modules that were loaded");
   return 0;

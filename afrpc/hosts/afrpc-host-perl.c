@@ -73,7 +73,7 @@ afrpc_host_perl_require (AfrpcHost   *host,
 
   if (file == NULL)
     {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE, "“%s” is no name of a module", module);
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE, "'%s' is no name of a module", module);
       return FALSE;
     }
 
@@ -82,7 +82,7 @@ afrpc_host_perl_require (AfrpcHost   *host,
   if (afrpc_perl_call (&call, AFRPC_ERROR_MODULE, error))
     return TRUE;
 
-  g_prefix_error (error, "the module “%s” cannot be loaded: ", module);
+  g_prefix_error (error, "the module '%s' cannot be loaded: ", module);
   return FALSE;
 }
 
@@ -114,7 +114,7 @@ afrpc_host_perl_resolve (AfrpcHost          *host,
   afrpc_perl_prepare ();
   if (function == NULL)
     {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION, "there is no function “%s”", name);
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION, "there is no function '%s'", name);
       return 0;
     }
 

@@ -106,7 +106,7 @@ afrpc_perl_serialiser_freeze (pTHX_
 
   data = SvOK (octets) && !SvROK (octets) ? SvPV_nomg_const (octets, length) : NULL;
   if (data == NULL || (SvUTF8 (octets) && !sv_utf8_downgrade (octets, TRUE)))
-    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SERIALISER, "the serialiser “%s” has not made octets of it",
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SERIALISER, "the serialiser '%s' has not made octets of it",
                  self->name);
   else
     {

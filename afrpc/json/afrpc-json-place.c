@@ -22,7 +22,7 @@ afrpc_json_pointer_add_name (GString    *pointer,
 
       if (at - name >= NAME_SHOWN_MAX)
         {
-          g_string_append (pointer, "…");
+          g_string_append (pointer, "...");
           break;
         }
       if (c == '~')

@@ -57,7 +57,7 @@ parse_hello (AfrpcLink         *self,
       g_autofree char *name = g_utf8_make_valid (host, MIN (strlen (host), 64));
 
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST,
-                   "it is a host of “%s”, not of “%s”", name, self->host);
+                   "it is a host of '%s', not of '%s'", name, self->host);
       return FALSE;
     }
 
@@ -310,7 +310,7 @@ check_serialised (AfrpcLink         *self,
                 : !is_flagged || (kind == AFRPC_FRAME_READY && self->is_serialised))
     return TRUE;
 
-  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a frame “%s” that is %s", frame_names[kind],
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a frame '%s' that is %s", frame_names[kind],
                is_flagged ? "serialised" : "not serialised");
   return FALSE;
 }
@@ -390,7 +390,7 @@ parse_frame (AfrpcLink         *self,
   if (self->state == AFRPC_LINK_READY && kind == AFRPC_FRAME_PROGRESS)
     return parse_progress (self, item, frame, error);
 
-  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "unexpected frame “%s”", frame_names[kind]);
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "unexpected frame '%s'", frame_names[kind]);
   return FALSE;
 }
 

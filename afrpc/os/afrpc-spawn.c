@@ -258,7 +258,7 @@ afrpc_spawn (const AfrpcSpawnPlan  *plan,
 
   if (pid < 0)
     {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start “%s”: %s: %s",
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start '%s': %s: %s",
                    plan->path, state.doing, g_strerror (state.error));
       return FALSE;
     }

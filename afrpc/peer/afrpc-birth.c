@@ -42,6 +42,7 @@ afrpc_birth_clear (AfrpcBirth *self)
   g_clear_pointer (&self->reaped_for, g_ptr_array_unref);
   g_clear_pointer (&self->steps, g_ptr_array_unref);
   g_clear_pointer (&self->run_options, g_variant_unref);
+  g_clear_pointer (&self->module, g_variant_unref);
   g_clear_error (&self->template_failure);
   g_free (self->host);
   g_strfreev (self->argv);
@@ -65,4 +66,36 @@ afrpc_birth_add_step (AfrpcBirth     *self,
   step->value = value != NULL ? g_variant_ref (value) : NULL;
   step->fd = fd;
   g_ptr_array_add (self->steps, step);
+}
+
+/* Returns: (nullable): the module that it loads last, which most often is the only one */
+GVariant *
+afrpc_birth_find_module (const AfrpcBirth *self)
+{
+  for (guint i = self->steps->len; i > 0; i--)
+    {
+      const AfrpcBirthStep *step = self->steps->pdata[i - 1];
+
+      if (step->kind == AFRPC_FRAME_REQUIRE)
+        return step->value;
+    }
+
+  return self->module;
+}
+
+/* Who it is, in messages: its host, and what it runs. */
+char *
+afrpc_birth_describe (const AfrpcBirth *self)
+{
+  GString *name = g_string_new (NULL);
+  GVariant *module = afrpc_birth_find_module (self);
+  const char *function = NULL;
+
+  g_string_append_printf (name, "'%s'", self->host);
+  if (self->run_options != NULL && g_variant_lookup (self->run_options, "function", "&s", &function))
+    g_string_append_printf (name, " running '%s'", function);
+  if (module != NULL)
+    g_string_append_printf (name, function != NULL ? " of '%s'" : " with '%s'", g_variant_get_string (module, NULL));
+
+  return g_string_free (name, FALSE);
 }

@@ -36,7 +36,8 @@ typedef struct
   gboolean has_surroundings; /* they have been queued, with the standard streams */
   gboolean is_tried;         /* starting it has been, or is not necessary */
   AfrpcStart start;          /* how it was started */
-  GVariant *run_options;     /* (nullable): what it was taken for, for a second start */
+  GVariant *run_options;     /* (nullable): what it was taken for, for a second start and for messages */
+  GVariant *module;          /* (nullable): the last of the steps that have been forgotten, for messages */
 
   AfrpcPeer *template;       /* (nullable) (owned): what it is being forked from, until that has answered */
   GError *template_failure;  /* (nullable): that is gone, and another like it would fail in this way */
@@ -46,12 +47,14 @@ typedef struct
   GPtrArray *reaped_for;     /* (element-type AfrpcPeer) (not owned) whose reaper this one is */
 } AfrpcBirth;
 
-void     afrpc_birth_init             (AfrpcBirth      *self,
-                                       const char      *host);
-void     afrpc_birth_clear            (AfrpcBirth      *self);
-void     afrpc_birth_add_step         (AfrpcBirth      *self,
-                                       AfrpcFrameKind   kind,
-                                       GVariant        *value,
-                                       int              fd);
+void      afrpc_birth_init        (AfrpcBirth       *self,
+                                   const char       *host);
+void      afrpc_birth_clear       (AfrpcBirth       *self);
+void      afrpc_birth_add_step    (AfrpcBirth       *self,
+                                   AfrpcFrameKind    kind,
+                                   GVariant         *value,
+                                   int               fd);
+GVariant *afrpc_birth_find_module (const AfrpcBirth *self);
+char     *afrpc_birth_describe    (const AfrpcBirth *self) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

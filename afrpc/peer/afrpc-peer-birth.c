@@ -85,8 +85,11 @@ afrpc_peer_prepare (AfrpcPeer      *peer,
 void
 afrpc_birth_forget_steps (AfrpcPeer *peer)
 {
+  GVariant *module = afrpc_birth_find_module (&peer->birth);
+
+  if (module != NULL && peer->birth.module == NULL)
+    peer->birth.module = g_variant_ref (module);
   g_ptr_array_set_size (peer->birth.steps, 0);
-  g_clear_pointer (&peer->birth.run_options, g_variant_unref);
 }
 
 /* Whether the process begins as a copy, and an exec has set nothing. */

@@ -53,7 +53,9 @@ void
 afrpc_peer_break_off (AfrpcPeer *self,
                       GError    *error) /* (transfer full) */
 {
-  g_prefix_error (&error, "“%s”: ", self->birth.host);
+  g_autofree char *name = afrpc_birth_describe (&self->birth);
+
+  g_prefix_error (&error, "%s: ", name);
   afrpc_peer_fail (self, error);
   afrpc_peer_fall_silent (self);
   afrpc_peer_kill (self, SIGKILL);
@@ -86,7 +88,7 @@ static char *
 describe_end (AfrpcPeer *self)
 {
   const AfrpcLink *link = &self->talk.link;
-  g_autofree char *name = g_strdup_printf ("“%s”", self->birth.host);
+  g_autofree char *name = afrpc_birth_describe (&self->birth);
   g_autofree char *text = NULL;
 
   if (link->transport.has_goodbye)

@@ -61,7 +61,7 @@ find_host (const char  *host,
     return g_steal_pointer (&path);
 
   g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NO_HOST,
-               "there is no host for “%s”: no “%s” in AFRPC_HOST_PATH or %s", host, name, AFRPC_LIBEXECDIR);
+               "there is no host for '%s': no '%s' in AFRPC_HOST_PATH or %s", host, name, AFRPC_LIBEXECDIR);
   return NULL;
 }
 
@@ -164,7 +164,7 @@ find_command (const char  *name,
 
   if (path == NULL)
     {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start “%s”: there is no such command", name);
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start '%s': there is no such command", name);
       return NULL;
     }
 

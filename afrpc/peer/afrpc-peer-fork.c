@@ -204,6 +204,8 @@ static void
 decide_lost (AfrpcPeer *peer,
              GArray    *lost)
 {
+  g_autofree char *name = afrpc_birth_describe (&peer->birth);
+
   for (guint i = 0; i < lost->len; i++)
     {
       const AfrpcLinkSlot *slot = &g_array_index (lost, AfrpcLinkSlot, i);
@@ -211,8 +213,8 @@ decide_lost (AfrpcPeer *peer,
 
       afrpc_pending_decide (call, slot->started, NULL, NULL,
                             g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED,
-                                         "“%s”: the process died together with the one that it was forked from",
-                                         peer->birth.host));
+                                         "%s: the process died together with the one that it was forked from",
+                                         name));
       if (!call->is_awaited)
         afrpc_news_push_outcome (&peer->news, call);
     }

@@ -189,7 +189,7 @@ enter (AfrpcPeer    *self,
       return TRUE;
 
     case AFRPC_SOURCE_FOREIGN:
-      g_critical ("%s: another thread runs the main context that the process of “%s” belongs to", what,
+      g_critical ("%s: another thread runs the main context that the process of '%s' belongs to", what,
                   self->birth.host);
       return FALSE;
 

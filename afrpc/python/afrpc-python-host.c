@@ -100,7 +100,7 @@ afrpc_python_host_require (AfrpcHost   *host,
 {
   PyGILState_STATE state = PyGILState_Ensure ();
   PyObject *result = PyObject_CallMethod (AFRPC_PYTHON_HOST (host)->backend, "require", "s", module);
-  g_autofree char *prefix = g_strdup_printf ("the module “%s” cannot be loaded: ", module);
+  g_autofree char *prefix = g_strdup_printf ("the module '%s' cannot be loaded: ", module);
   const gboolean ok = check_result (result, AFRPC_ERROR_MODULE, prefix, error);
 
   PyGILState_Release (state);

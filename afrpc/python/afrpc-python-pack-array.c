@@ -153,7 +153,7 @@ pack_opened (AfrpcPythonPacker *self,
 
   if (!afrpc_python_element_parse (&element, format) || element.size != buffer->itemsize)
     {
-      afrpc_python_refuse (self, PyExc_TypeError, "%.200s with elements of the format “%.100s” cannot be sent",
+      afrpc_python_refuse (self, PyExc_TypeError, "%.200s with elements of the format '%.100s' cannot be sent",
                            Py_TYPE (object)->tp_name, format);
       return AFRPC_PYTHON_UNSENDABLE;
     }

@@ -36,7 +36,7 @@ pack_default (AfrpcPythonPacker *self,
     {
       g_autofree char *signature = get_signature (type);
 
-      return afrpc_python_refuse (self, PyExc_TypeError, "a value of type %.200s cannot be sent as “%s”",
+      return afrpc_python_refuse (self, PyExc_TypeError, "a value of type %.200s cannot be sent as '%s'",
                                   Py_TYPE (object)->tp_name, signature);
     }
 
@@ -57,7 +57,7 @@ static gboolean
 refuse_range (AfrpcPythonPacker *self,
               char               code)
 {
-  return afrpc_python_refuse (self, PyExc_OverflowError, "an int is out of the range of “%c”", code);
+  return afrpc_python_refuse (self, PyExc_OverflowError, "an int is out of the range of '%c'", code);
 }
 
 /* @index: an int */
@@ -161,7 +161,7 @@ pack_string (AfrpcPythonPacker *self,
   if (code == 's' || (code == 'o' ? g_variant_is_object_path (text) : g_variant_is_signature (text)))
     return TRUE;
 
-  return afrpc_python_refuse (self, PyExc_ValueError, "“%.200s” is not valid as “%c”", text, code);
+  return afrpc_python_refuse (self, PyExc_ValueError, "'%.200s' is not valid as '%c'", text, code);
 }
 
 static gboolean
@@ -386,7 +386,7 @@ pack_tuple (AfrpcPythonPacker *self,
     {
       g_autofree char *signature = get_signature (type);
 
-      ok = afrpc_python_refuse (self, PyExc_TypeError, "%zd values cannot be sent as “%s”", PyTuple_GET_SIZE (items),
+      ok = afrpc_python_refuse (self, PyExc_TypeError, "%zd values cannot be sent as '%s'", PyTuple_GET_SIZE (items),
                                 signature);
     }
   else
@@ -431,7 +431,7 @@ pack_held (AfrpcPythonPacker *self,
   if (code == 'v' || code == 'm')
     return 0;
 
-  afrpc_python_refuse (self, PyExc_TypeError, "a Variant of type “%s” cannot be sent as “%s”",
+  afrpc_python_refuse (self, PyExc_TypeError, "a Variant of type '%s' cannot be sent as '%s'",
                        g_variant_get_type_string (held), signature);
   return -1;
 }
@@ -497,7 +497,7 @@ afrpc_python_pack_as (const char *type,
 
   /* GLib has a limit of its own to how many may be in each other. */
   if (layout == NULL || !g_variant_type_string_is_valid (type))
-    afrpc_python_refuse (self, PyExc_ValueError, "“%.200s” is not the type of a value", type);
+    afrpc_python_refuse (self, PyExc_ValueError, "'%.200s' is not the type of a value", type);
   else if (!pack_typed (self, layout, object, 0) && are_args && !self->are_args)
     {
       self->are_args = TRUE;

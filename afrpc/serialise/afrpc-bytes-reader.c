@@ -22,7 +22,7 @@ static int
 refuse (const char  *message,
         GError     **error)
 {
-  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA, "malformed “bytes”: %s", message);
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA, "malformed 'bytes': %s", message);
   return -1;
 }
 
@@ -234,6 +234,6 @@ afrpc_bytes_reader_step (AfrpcBytesReader  *self,
   if (*value != NULL)
     return 1;
 
-  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "there is no memory for what is in “bytes”");
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "there is no memory for what is in 'bytes'");
   return -1;
 }

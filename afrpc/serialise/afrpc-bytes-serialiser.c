@@ -81,7 +81,7 @@ afrpc_bytes_serialiser_serialise (AfrpcSerialiser  *self,
   if (!afrpc_bytes_is_supported (type))
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SERIALISER,
-                   "a value of type %s cannot be sent as “bytes”: only strings, `ay`, arrays of one of them, and tuples",
+                   "a value of type %s cannot be sent as 'bytes': only strings, `ay`, arrays of one of them, and tuples",
                    type);
       return NULL;
     }
@@ -89,7 +89,7 @@ afrpc_bytes_serialiser_serialise (AfrpcSerialiser  *self,
    * one byte. */
   if (size > G_MAXUINT / 4)
     {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "%" G_GSIZE_FORMAT " bytes cannot be sent as “bytes”", size);
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "%" G_GSIZE_FORMAT " bytes cannot be sent as 'bytes'", size);
       return NULL;
     }
 

@@ -22,7 +22,7 @@ afrpc_functions_resolve (AfrpcSession       *self,
   if (!self->funcs->can (self->host, kind))
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
-                   "the host of “%s” has no %s functions", self->host_name, kinds[kind]);
+                   "the host of '%s' has no %s functions", self->host_name, kinds[kind]);
       return FALSE;
     }
 
@@ -32,7 +32,7 @@ afrpc_functions_resolve (AfrpcSession       *self,
 
   /* A host written in another language may fail without saying why. */
   if (own_error == NULL)
-    g_set_error (&own_error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "finding the function “%s” failed without saying why",
+    g_set_error (&own_error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "finding the function '%s' failed without saying why",
                  name);
   g_propagate_error (error, g_steal_pointer (&own_error));
   return FALSE;
@@ -104,7 +104,7 @@ afrpc_functions_fit (const AfrpcSession  *self,
   fitted = afrpc_fit (*args, G_VARIANT_TYPE (function->args_type), error);
   if (fitted == NULL)
     {
-      g_prefix_error (error, "“%s” ", function->name);
+      g_prefix_error (error, "'%s' ", function->name);
       return FALSE;
     }
 

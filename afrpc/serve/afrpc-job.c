@@ -26,7 +26,7 @@ run_init (AfrpcSession  *self,
   if (self->funcs->init (self->host, function, &own_error))
     return TRUE;
 
-  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_INIT, "init function “%s”: %s", name,
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_INIT, "init function '%s': %s", name,
                own_error != NULL ? own_error->message : "failed without saying why");
   return FALSE;
 }
@@ -85,7 +85,7 @@ find_serialiser (AfrpcSession  *self,
   if (self->serialiser != NULL)
     return TRUE;
   g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SERIALISER,
-               "there is no serialiser “%s” in the worker: its module or its init function has to register it", name);
+               "there is no serialiser '%s' in the worker: its module or its init function has to register it", name);
   return FALSE;
 }
 

@@ -92,7 +92,7 @@ require (AfrpcSession  *self,
          const char    *module,
          GError       **error)
 {
-  g_autofree char *what = g_strdup_printf ("loading the module “%s”", module);
+  g_autofree char *what = g_strdup_printf ("loading the module '%s'", module);
   GError *step_error = NULL;
   gboolean ok;
 

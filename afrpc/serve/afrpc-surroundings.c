@@ -119,7 +119,7 @@ afrpc_surroundings_enter (GVariant        *surroundings,
     }
   if (g_variant_lookup (surroundings, "cwd", "^&ay", &cwd) && chdir (cwd) != 0)
     {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "entering the working directory “%s”: %s", cwd,
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "entering the working directory '%s': %s", cwd,
                    g_strerror (errno));
       return FALSE;
     }

@@ -233,7 +233,7 @@ afrpc_template_fork (AfrpcSession *self)
     }
 
   if (error == NULL)
-    g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "forking “%s” failed without saying why", self->host_name);
+    g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "forking '%s' failed without saying why", self->host_name);
   afrpc_session_send_error (self, AFRPC_FRAME_REFUSED, 0, 0, error);
   if (fd >= 0)
     close (fd);

@@ -262,7 +262,7 @@ chaos_call_check (ChaosCall    *self,
   if ((outcome->value != NULL) == (outcome->error != NULL))
     chaos_fail (self->actor, "call %u: both a result and an error, or neither", self->index);
   if (self->member->is_destroyed && !self->was_made_after && chaos_looks_at (CHAOS_DESTROYED_LAST))
-    chaos_fail (self->actor, "call %u settled after “destroyed”", self->index);
+    chaos_fail (self->actor, "call %u settled after 'destroyed'", self->index);
   if (!is_explained (self, outcome))
     chaos_fail (self->actor, "call %u (%s, %s) has no reason to end like this: %s", self->index,
                 chaos_kind_names[self->plan->kind], started_names[outcome->started],

@@ -67,7 +67,7 @@ exited_cb (AfrpcProcess *process,
     chaos_fail (self->actor, "member %u exited twice", self->index);
   /* An async worker with a last function may live on after it. */
   if (self->is_destroyed && !(self->plan->has_done && self->plan->is_async))
-    chaos_fail (self->actor, "member %u exited after “destroyed”", self->index);
+    chaos_fail (self->actor, "member %u exited after 'destroyed'", self->index);
   if (!self->may_die && !afrpc_exit_is_success (exit) &&
       !(afrpc_exit_was_killed (exit) && afrpc_exit_get_signal (exit) == SIGKILL))
     chaos_fail (self->actor, "member %u ended without a reason: %s", self->index, text);
@@ -179,7 +179,7 @@ event_cb (AfrpcProxy   *proxy,
   if (call->is_settled && !call->plan->is_sync && call->cause == CHAOS_CAUSE_RESULT)
     chaos_fail (self->actor, "call %u: event %u after its result", call->index, i);
   if (self->is_destroyed)
-    chaos_fail (self->actor, "member %u: an event after “destroyed”", self->index);
+    chaos_fail (self->actor, "member %u: an event after 'destroyed'", self->index);
   if (self->process != NULL && from != self->process)
     chaos_fail (self->actor, "call %u: event %u is said to be from another process", call->index, i);
   check_event_fds (call, fds);

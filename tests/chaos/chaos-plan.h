@@ -46,7 +46,7 @@ typedef enum
   CHAOS_NEST_SIGNAL,    /* handlers of signals do */
   CHAOS_CALL_INSIDE,    /* callbacks make calls */
   CHAOS_END_INSIDE,     /* callbacks close, kill, drop the last reference */
-  CHAOS_DESTROYED_LAST, /* nothing that is done, but looked at: no call is settled after “destroyed” */
+  CHAOS_DESTROYED_LAST, /* nothing that is done, but looked at: no call is settled after 'destroyed' */
   CHAOS_N_FEATURES
 } ChaosFeature;
 

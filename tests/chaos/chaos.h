@@ -49,7 +49,7 @@ typedef struct
   gboolean is_cancel_requested;
   gboolean is_cancelled_before; /* it was made */
   gboolean was_closed;   /* when it was made */
-  gboolean was_made_after; /* after “destroyed” */
+  gboolean was_made_after; /* after 'destroyed' */
   gboolean must_not_start; /* it was settled while its worker was busy with another for certain */
   guint made_as;         /* which of the member's calls this is, in the order in which they were made */
   guint n_pending_then;  /* calls of the member that were pending when it was made */

@@ -94,7 +94,7 @@ reverse_async (AfrpcInvocation *invocation)
   afrpc_invocation_return_value (invocation, new_result (handles, n, afrpc_invocation_get_args (invocation)));
 }
 
-/* Everything that came with a call, besides its arguments; its progress is “here”. Fails if it is told to. */
+/* Everything that came with a call, besides its arguments; its progress is 'here'. Fails if it is told to. */
 static GVariant *
 describe (AfrpcWorker  *worker,
           const char   *name,

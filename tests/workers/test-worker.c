@@ -338,7 +338,7 @@ perform (AfrpcWorker  *worker,
   return g_variant_new_boolean (TRUE);
 }
 
-/* What came with a call, or “none”, and the arguments. */
+/* What came with a call, or 'none', and the arguments. */
 static GVariant *
 tell_metadata (GVariant *metadata, /* (nullable) */
                GVariant *args)

@@ -167,9 +167,9 @@ function checkOptions(options) {
 
     for (const [name, value] of Object.entries(options)) {
         if (!Object.hasOwn(OPTIONS, name))
-            throw new TypeError(`a call has no option “${name}”, but ${Object.keys(OPTIONS).join(', ')}`);
+            throw new TypeError(`a call has no option '${name}', but ${Object.keys(OPTIONS).join(', ')}`);
         if (value !== null && value !== undefined && !OPTIONS[name](value))
-            throw new TypeError(`${String(value)} is no value of the option “${name}” of a call`);
+            throw new TypeError(`${String(value)} is no value of the option '${name}' of a call`);
     }
 }
 

@@ -100,7 +100,7 @@ var {checkSignature, packBytes, packArgsBytes} = (globals => {
             throw refuse(`${describe(value)} is not ${NAMES[kind]}`);
         if ((kind === Kind.OBJECT_PATH && !GLib.Variant.is_object_path(value)) ||
             (kind === Kind.SIGNATURE && !GLib.Variant.is_signature(value)))
-            throw refuse(`“${value}” is not ${NAMES[kind]}`);
+            throw refuse(`'${value}' is not ${NAMES[kind]}`);
 
         return value;
     }

@@ -36,7 +36,7 @@ var {Kind, LITTLE_ENDIAN, alignUp, compile, isKnown} = (globals => {
     let compiled = new Map();
 
     function bad(text) {
-        return new TypeError(`“${text}” is not a type of GVariant`);
+        return new TypeError(`'${text}' is not a type of GVariant`);
     }
 
     function alignUp(position, alignment) {
@@ -130,7 +130,7 @@ var {Kind, LITTLE_ENDIAN, alignUp, compile, isKnown} = (globals => {
         if (type !== undefined)
             return type;
         if (typeof text !== 'string' || text.length > TEXT_MAX)
-            throw bad(`${String(text).slice(0, 20)}…`);
+            throw bad(`${String(text).slice(0, 20)}...`);
 
         type = new Parser(text).parse();
         if (text.length <= CACHED_TEXT_MAX) {

@@ -53,7 +53,7 @@ def load_file(given):
         name += "_"
     spec = spec_from_file_location(name, given)
     if spec is None:
-        raise ImportError(f"“{given}” is no Python file", path=given)
+        raise ImportError(f"'{given}' is no Python file", path=given)
     add_to_path([os.path.dirname(path)])
     module = module_from_spec(spec)
     sys.modules[name] = module
@@ -70,7 +70,7 @@ def load_module(name):
         __import__(name)
     except ModuleNotFoundError as error:
         if name.endswith(".py") and os.path.exists(name):
-            raise ModuleNotFoundError(f"{error}; the path of a file has a slash in it: “./{name}”", name=name) from None
+            raise ModuleNotFoundError(f"{error}; the path of a file has a slash in it: './{name}'", name=name) from None
         raise
     return sys.modules[name]
 
@@ -105,9 +105,9 @@ def find(name):
             found = getattr(found, part, None)
         if found is not None:
             return found
-    places = ", ".join(f"“{module.__name__}”" for module in modules)
-    raise FunctionError(f"there is no function “{name}” in {places}" if places else
-                        f"there is no function “{name}”, and no module was loaded")
+    places = ", ".join(f"'{module.__name__}'" for module in modules)
+    raise FunctionError(f"there is no function '{name}' in {places}" if places else
+                        f"there is no function '{name}', and no module was loaded")
 
 
 def is_coroutine_function(function):
@@ -124,10 +124,10 @@ def is_coroutine_function(function):
 def resolve(name, kind):
     function = find(name)
     if not callable(function):
-        raise FunctionError(f"“{name}” cannot be called: it is of type {type(function).__name__}")
+        raise FunctionError(f"'{name}' cannot be called: it is of type {type(function).__name__}")
     is_coroutine = is_coroutine_function(function)
     if is_coroutine and kind != ASYNC:
-        raise FunctionError(f"“{name}” is a coroutine function, not {KINDS[kind]}")
+        raise FunctionError(f"'{name}' is a coroutine function, not {KINDS[kind]}")
     if kind == ASYNC and not is_coroutine and "asyncio" in sys.modules:
         function = in_loop(function)
     return function, is_coroutine
