@@ -31,9 +31,10 @@ inside (gboolean is_secure)
 
 static int
 run_inside (const char *program,
-            const char *how)
+            const char *how,
+            const char *more) /* (nullable) */
 {
-  const char *argv[] = { program, how, NULL };
+  const char *argv[] = { program, how, more, NULL };
   g_autoptr(GError) error = NULL;
   int status;
 
@@ -44,14 +45,31 @@ run_inside (const char *program,
   return WEXITSTATUS (status);
 }
 
+/* Returns: (transfer full): a copy in @dir that belongs to somebody who has no rights */
+static char *
+copy_program (const char *file,
+              const char *dir,
+              const char *name)
+{
+  char *program = g_build_filename (dir, name, NULL);
+  g_autofree char *bytes = NULL;
+  gsize size;
+
+  g_assert_true (g_file_get_contents (file, &bytes, &size, NULL));
+  g_assert_true (g_file_set_contents (program, bytes, size, NULL));
+  g_assert_no_errno (chown (program, NOBODY, (gid_t) -1));
+  g_assert_no_errno (chmod (program, 0755));
+
+  return program;
+}
+
 static void
 test_set_user_id_host_path (void)
 {
   g_autofree char *dir = NULL;
   g_autofree char *host = NULL;
   g_autofree char *program = NULL;
-  g_autofree char *bytes = NULL;
-  gsize size;
+  g_autofree char *tool = NULL;
   int result;
 
   g_test_summary ("Where hosts are looked for is not up to who runs a program with the rights of another");
@@ -62,24 +80,27 @@ test_set_user_id_host_path (void)
     }
   dir = g_dir_make_tmp ("afrpc-set-user-id-XXXXXX", NULL);
   host = g_build_filename (dir, "afrpc-host-of-whoever", NULL);
-  program = g_build_filename (dir, "program", NULL);
   g_assert_true (g_file_set_contents (host, "#!/bin/sh\n", -1, NULL));
-  g_assert_true (g_file_get_contents ("/proc/self/exe", &bytes, &size, NULL));
-  g_assert_true (g_file_set_contents (program, bytes, size, NULL));
   g_assert_no_errno (chmod (dir, 0755));
   g_assert_no_errno (chmod (host, 0755));
-  g_assert_no_errno (chown (program, NOBODY, (gid_t) -1));
-  g_assert_no_errno (chmod (program, 0755));
+  program = copy_program ("/proc/self/exe", dir, "program");
+  tool = copy_program (g_getenv ("AFRPC_TEST_LONE_TOOL"), dir, "tool");
   g_setenv ("AFRPC_HOST_PATH", dir, TRUE);
 
-  g_assert_cmpint (run_inside (program, "--plain"), ==, 1);
+  g_assert_cmpint (run_inside (program, "--plain", NULL), ==, 1);
+  g_assert_cmpint (run_inside (tool, "host", "of-whoever"), ==, 0);
   g_assert_no_errno (chmod (program, 04755));
-  result = run_inside (program, "--secure");
+  g_assert_no_errno (chmod (tool, 04755));
+  result = run_inside (program, "--secure", NULL);
   if (result == SKIPPED)
     g_test_skip ("the file system has no set-user-ID");
   else
-    g_assert_cmpint (result, ==, 0);
+    {
+      g_assert_cmpint (result, ==, 0);
+      g_assert_cmpint (run_inside (tool, "host", "of-whoever"), ==, 3);
+    }
 
+  g_unlink (tool);
   g_unlink (program);
   g_unlink (host);
   g_rmdir (dir);

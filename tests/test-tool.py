@@ -166,6 +166,18 @@ class TestCommand(ToolTest):
         self.assertIn(b'--keep-order', run('help', 'map').stdout)
         self.assertIn(b'--strings', run('help', 'call').stdout)
 
+    def test_no_locale(self):
+        for locale in 'C', 'POSIX':
+            env = dict(environment(), LC_ALL=locale)
+            self.assert_usage(run('fly', env=env), rb"no command 'fly'")
+            self.assertRegex(run('--help', env=env).stdout, rb"\[ARGUMENT\.\.\.\]")
+            result = run_call('missing', 'f', env=env)
+            self.assert_status(result, 3)
+            self.assertIn(b"no module 'missing'", result.stderr)
+            self.assertTrue(result.stderr.isascii())
+            result = run_call(MODULE, 'echo', '\u00e4', env=env)  # what it prints is data
+            self.assertEqual((result.stdout, result.stderr), ("('\u00e4',)\n".encode(), b''))
+
     def test_usage(self):
         self.assert_usage(run(), b'A command is missing')
         self.assert_usage(run('fly'), 'no command “fly”'.encode())
@@ -298,6 +310,46 @@ class TestCall(ToolTest):
         result = run_call('--init', 'bad_init', MODULE, 'state')
         self.assert_status(result, 3)
         self.assertIn(b'no init today', result.stderr)
+
+    def test_init_arguments(self):
+        result = run_call('--init', 'good_init', '--init-arg=5', '--init-arg', 'five', "--init-arg={'a': <1>}", MODULE, 'state')
+        self.assert_status(result, 0)
+        self.assertEqual(eval(result.stdout), "(5, 'five', {'a': <1>})")
+        result = run_map('-q', '--init=good_init', '--init-arg=x', MODULE, 'state', stdin=b'1\n')
+        self.assertEqual(result.stdout, b"('x',)\n")
+        for command in 'call', 'map':
+            self.assert_usage(run(command, '--init-arg=5', MODULE, 'state'), b'needs .*--init')
+            self.assert_usage(run(command, '--init=good_init', b'--init-arg=\xff', MODULE, 'state'), b'UTF-8')
+
+    def test_limits(self):
+        wanted = [1 << 40, 1000, 200, 1 << 20]
+        options = [f'--address-space={wanted[0]}', f'--cpu-time={wanted[1]}', f'--open-files={wanted[2]}',
+                   f'--file-size={wanted[3]}', '--nice=3']
+        if SANITIZED:
+            del options[0]
+        nice = min(os.nice(0) + 3, 19)
+        result = run_call('--json', *options, MODULE, 'limits')
+        self.assert_status(result, 0)
+        limits, is_nice = json.loads(result.stdout)
+        self.assertEqual(([int(limit) for limit in limits][SANITIZED:], is_nice), (wanted[SANITIZED:], nice))
+        for command in 'call', 'map':
+            self.assert_usage(run(command, '--cpu-time=-1', MODULE, 'limits'), b'below 0')
+            self.assert_usage(run(command, '--nice=41', MODULE, 'limits'), b'40')
+
+    def test_from_json(self):
+        for args, expected in (
+                (['{"a": [1, 2]}', '"x"', 'true', '-5', '1.0'], "({'a': <[<int64 1>, <int64 2>]>}, 'x', true, -5, 1.0)"),
+                (['9223372036854775807', 'null'], '(9223372036854775807, nothing)'),
+        ):
+            with self.subTest(args=args):
+                result = run_call('--from-json', MODULE, 'echo', '--', *args)
+                self.assert_status(result, 0)
+                self.assertEqual(result.stdout.decode(), expected + '\n')
+        result = run_call('--from-json', MODULE, 'mixed', '"2024"', '7', '"x"')  # (sis)
+        self.assertEqual(result.stdout, b"('2024', 7, 'x')\n")
+        self.assert_status(run_call('--from-json', MODULE, 'mixed', '2024', '7', '"x"'), 1)  # a number is no string
+        self.assert_usage(run_call('--from-json', MODULE, 'echo', 'five'), b'JSON')
+        self.assert_usage(run_call('--from-json', '--strings', MODULE, 'echo', '5'), b'either')
 
     def test_require(self):
         result = run_call('--require', MODULE, '--require', MODULE, MODULE, 'work', 'x')
@@ -558,6 +610,23 @@ class TestMap(ToolTest):
         result = run_map('-j', '1', '-d', ', ', MODULE, 'echo', stdin=b'a, b c, 5\nd\n\n')
         self.assert_status(result, 0)
         self.assertEqual(result.stdout, b"('a', 'b c', '5')\nd\n()\n")
+
+    def test_json_lines(self):
+        lines = (b'["a", 1, "b"]\n'
+                 b'["2024", 2.0, ""]\n'    # a whole number is one
+                 b'["a", "1", "b"]\n'
+                 b'{"not": "three"}\n'
+                 b'[1, 2\n'
+                 b'["\xff"]\n')
+        result = run_map('-k', '--from-json', '--json', MODULE, 'mixed', stdin=lines)
+        self.assert_status(result, 1)
+        self.assertEqual([json.loads(line) for line in result.stdout.splitlines()], [['a', 1, 'b'], ['2024', 2, '']])
+        self.assertIn(b'2 succeeded, 4 failed', result.stderr)
+        result = run_map('-q', '-k', '--from-json', MODULE, 'echo', stdin=b'5\n[]\n[[]]\n{"a": null}\n')
+        self.assert_status(result, 0)
+        self.assertEqual(result.stdout, b"(5,)\n()\n([],)\n({'a': <@mv nothing>},)\n")
+        for options in ['--bytes'], ['--delimiter=,'], ['--bytes', '--delimiter=,']:
+            self.assert_usage(run_map(*['--from-json'][:2 - len(options)], *options, MODULE, 'echo'), b'either')
 
     def test_preparing_fails(self):
         for args in (['/does/not/exist.so', 'work'], [MODULE, 'no_such_function'],

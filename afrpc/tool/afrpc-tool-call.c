@@ -17,9 +17,8 @@
 typedef struct
 {
   AfrpcToolWorkerOptions worker;
-  double seconds;
-  gboolean async;
   gboolean json;
+  gboolean from_json;
   gboolean strings;
   char **words; /* MODULE, FUNCTION, and arguments */
 } CallOptions;
@@ -195,7 +194,8 @@ call_get_n_ways (Call *self)
 {
   guint n = 0;
 
-  for (guint i = 0; i < self->values->len; i++)
+  /* JSON says what a string is. */
+  for (guint i = 0; !self->options->from_json && i < self->values->len; i++)
     n += !g_variant_is_of_type (self->values->pdata[i], G_VARIANT_TYPE_STRING);
 
   return 1u << MIN (n, AS_STRINGS_MAX);
@@ -295,67 +295,6 @@ call_run (const CallOptions *options,
   return self.status;
 }
 
-/* GVariant's own reader takes a lone sign for zero, and integers for 32 bits unless they say otherwise.
- * Returns: (transfer full) (nullable): not floating; NULL if the word is no value */
-static GVariant *
-read_value (const char *word)
-{
-  static const char *const types[] = { NULL, "x", "t" };
-  const gsize n_signs = strspn (word, "+-");
-  GVariant *value = NULL;
-
-  if (n_signs > 0 && word[n_signs + strspn (word + n_signs, " ")] == '\0')
-    return NULL;
-
-  for (gsize i = 0; i < G_N_ELEMENTS (types) && value == NULL; i++)
-    value = g_variant_parse ((const GVariantType *) types[i], word, NULL, NULL, NULL);
-
-  return value;
-}
-
-/* A word as an argument: GVariant text if it is that, otherwise a string.
- * Returns: (transfer full) (nullable): not floating; NULL with @error set */
-static GVariant *
-parse_word (const char  *word,
-            gboolean     strings,
-            GError     **error)
-{
-  GVariant *value;
-
-  if (!g_utf8_validate (word, -1, NULL))
-    {
-      g_autofree char *printable = afrpc_tool_printable (word, strlen (word), "");
-
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                   _("The argument “%s” is not valid UTF-8"), printable);
-      return NULL;
-    }
-
-  value = strings ? NULL : read_value (word);
-
-  return value != NULL ? value : g_variant_ref_sink (g_variant_new_string (word));
-}
-
-/* Returns: (transfer full) (nullable) (element-type GVariant) */
-static GPtrArray *
-parse_args (char     **words,
-            gboolean   strings,
-            GError   **error)
-{
-  g_autoptr(GPtrArray) values = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
-
-  for (gsize i = 0; words[i] != NULL; i++)
-    {
-      GVariant *value = parse_word (words[i], strings, error);
-
-      if (value == NULL)
-        return NULL;
-      g_ptr_array_add (values, value);
-    }
-
-  return g_steal_pointer (&values);
-}
-
 static gboolean
 call_parse (CallOptions   *options,
             int           *argc,
@@ -366,16 +305,7 @@ call_parse (CallOptions   *options,
     { "json", 0, 0, G_OPTION_ARG_NONE, &options->json, N_("Print the result as JSON"), NULL },
     { "strings", 0, 0, G_OPTION_ARG_NONE, &options->strings,
       N_("Take every argument for a string"), NULL },
-    { "host", 0, 0, G_OPTION_ARG_STRING, &options->worker.host,
-      N_("Language of the module (default: by its suffix, or c)"), N_("HOST") },
-    { "require", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->worker.require,
-      N_("Load this module as well, before MODULE (repeatable)"), N_("MODULE") },
-    { "async", 0, 0, G_OPTION_ARG_NONE, &options->async,
-      N_("The function is of the async backend"), NULL },
-    { "init", 0, 0, G_OPTION_ARG_STRING, &options->worker.init,
-      N_("Call this function first in the worker"), N_("FUNCTION") },
-    { "timeout", 0, 0, G_OPTION_ARG_DOUBLE, &options->seconds,
-      N_("Time limit of the call"), N_("SECONDS") },
+    { "from-json", 0, 0, G_OPTION_ARG_NONE, &options->from_json, N_("Every argument is JSON"), NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->words, NULL, NULL },
     G_OPTION_ENTRY_NULL
   };
@@ -388,12 +318,18 @@ call_parse (CallOptions   *options,
       "with “-”."));
 
   g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
+  afrpc_tool_worker_options_add (&options->worker, context);
   if (!g_option_context_parse (context, argc, argv, error))
     return FALSE;
 
-  options->worker.backend = options->async ? AFRPC_BACKEND_ASYNC : AFRPC_BACKEND_SYNC;
+  if (options->strings && options->from_json)
+    {
+      g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                           _("An argument is either a string or JSON"));
+      return FALSE;
+    }
 
-  return afrpc_tool_parse_seconds (options->seconds, &options->worker.timeout_ms, error);
+  return afrpc_tool_worker_options_check (&options->worker, error);
 }
 
 int
@@ -409,7 +345,11 @@ afrpc_tool_call (int    argc,
   if (options.words == NULL || g_strv_length (options.words) < 2)
     return afrpc_tool_usage_error ("call", _("MODULE and FUNCTION are needed"));
 
-  values = parse_args (options.words + 2, options.strings, &error);
+  values = afrpc_tool_parse_words (options.words + 2,
+                                   options.strings     ? AFRPC_TOOL_WORDS_STRINGS
+                                   : options.from_json ? AFRPC_TOOL_WORDS_JSON
+                                                       : AFRPC_TOOL_WORDS_VALUES,
+                                   &error);
   if (values == NULL)
     return afrpc_tool_usage_error ("call", error->message);
 

@@ -5,11 +5,8 @@
 
 #include "afrpc-tool.h"
 
-#include <fcntl.h>
 #include <glib/gi18n.h>
-#include <math.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "afrpc-tool-progress.h"
 #include "afrpc/json/afrpc-json.h"
@@ -48,56 +45,6 @@ afrpc_tool_usage_error (const char *command,
   g_printerr (_("Try “%s--help” for more information.\n"), call);
 
   return AFRPC_TOOL_EXIT_USAGE;
-}
-
-/* An option's seconds as the library's milliseconds; 0 is no limit. */
-gboolean
-afrpc_tool_parse_seconds (double    seconds,
-                          guint    *milliseconds,
-                          GError  **error)
-{
-  if (!isfinite (seconds) || seconds < 0 || seconds > G_MAXINT / 1000)
-    {
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-                   _("The time limit has to be between 0 and %d seconds"), G_MAXINT / 1000);
-      return FALSE;
-    }
-
-  /* Less than a millisecond is still a limit. */
-  *milliseconds = (guint) ceil (seconds * 1000);
-
-  return TRUE;
-}
-
-void
-afrpc_tool_worker_options_clear (AfrpcToolWorkerOptions *options)
-{
-  g_clear_pointer (&options->host, g_free);
-  g_clear_pointer (&options->require, g_strfreev);
-  g_clear_pointer (&options->module, g_free);
-  g_clear_pointer (&options->function, g_free);
-  g_clear_pointer (&options->init, g_free);
-}
-
-/* A process with its modules. It must not read the command's input; what it prints goes to
- * standard error, because standard output holds results and nothing else. */
-AfrpcProcess *
-afrpc_tool_process_new (const AfrpcToolWorkerOptions *options)
-{
-  g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (afrpc_tool_find_host (options));
-  int fd = fcntl (STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-
-  afrpc_process_set_stdin (process, AFRPC_STDIO_SILENCE);
-  if (fd >= 0)
-    afrpc_process_take_stdout_fd (process, fd);
-  else
-    afrpc_process_set_stdout (process, AFRPC_STDIO_SILENCE);
-
-  for (gsize i = 0; options->require != NULL && options->require[i] != NULL; i++)
-    afrpc_process_require (process, options->require[i]);
-  afrpc_process_require (process, options->module);
-
-  return g_steal_pointer (&process);
 }
 
 /* The exit status of a command whose call failed with @error. A passed time limit is for the

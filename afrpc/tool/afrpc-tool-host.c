@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <glib/gi18n.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -83,11 +84,11 @@ become (const char *folder, /* (nullable) */
   execv (file, (char **) argv);
 }
 
-/* Looks where the library looks. */
+/* Looks where the library looks; a program of more rights than its user does not look where that one says. */
 static int
 run_host (const char *name)
 {
-  const char *path = g_getenv ("AFRPC_HOST_PATH");
+  const char *path = secure_getenv ("AFRPC_HOST_PATH");
   g_auto(GStrv) folders = g_strsplit (path != NULL ? path : "", ":", -1);
   g_autofree char *program = NULL;
 

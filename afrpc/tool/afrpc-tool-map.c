@@ -28,14 +28,13 @@ typedef struct
   int n_workers;
   int n_retries;
   int n_failures_max; /* 0: any number */
-  double seconds;
   char *delimiter;    /* (nullable) */
   gboolean null_input;
   gboolean null_output;
   gboolean keep_order;
   gboolean bytes;
-  gboolean async;
   gboolean json;
+  gboolean from_json;
   gboolean print_input;
   gboolean no_progress;
   gboolean quiet;
@@ -255,6 +254,9 @@ map_make_args (Map     *self,
                            _("The input is not valid UTF-8"));
       return NULL;
     }
+
+  if (self->options->from_json)
+    return afrpc_tool_parse_json_line (text, error);
 
   if (self->options->delimiter != NULL)
     {
@@ -483,6 +485,8 @@ map_parse (MapOptions   *options,
       N_("Inputs need not be UTF-8: call with a byte string"), NULL },
     { "delimiter", 'd', 0, G_OPTION_ARG_STRING, &options->delimiter,
       N_("Each input is several strings, with this in between"), N_("TEXT") },
+    { "from-json", 0, 0, G_OPTION_ARG_NONE, &options->from_json,
+      N_("Each input is JSON: an array of the arguments, or the only one"), NULL },
     { "retries", 0, 0, G_OPTION_ARG_INT, &options->n_retries,
       N_("Try an input that has failed so many times more (default: 0)"), N_("N") },
     { "max-failures", 0, 0, G_OPTION_ARG_INT, &options->n_failures_max,
@@ -493,16 +497,6 @@ map_parse (MapOptions   *options,
     { "no-progress", 0, 0, G_OPTION_ARG_NONE, &options->no_progress,
       N_("Show no progress on a terminal"), NULL },
     { "quiet", 'q', 0, G_OPTION_ARG_NONE, &options->quiet, N_("Print no summary"), NULL },
-    { "host", 0, 0, G_OPTION_ARG_STRING, &options->worker.host,
-      N_("Language of the module (default: by its suffix, or c)"), N_("HOST") },
-    { "require", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->worker.require,
-      N_("Load this module as well, before MODULE (repeatable)"), N_("MODULE") },
-    { "async", 0, 0, G_OPTION_ARG_NONE, &options->async,
-      N_("The function is of the async backend"), NULL },
-    { "init", 0, 0, G_OPTION_ARG_STRING, &options->worker.init,
-      N_("Call this function first in each worker"), N_("FUNCTION") },
-    { "timeout", 0, 0, G_OPTION_ARG_DOUBLE, &options->seconds,
-      N_("Time limit of one call"), N_("SECONDS") },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->words, NULL, NULL },
     G_OPTION_ENTRY_NULL
   };
@@ -514,7 +508,7 @@ map_parse (MapOptions   *options,
       "A failed input is reported and does not stop the others."));
 
   g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
-
+  afrpc_tool_worker_options_add (&options->worker, context);
   if (!g_option_context_parse (context, argc, argv, error))
     return FALSE;
 
@@ -529,10 +523,15 @@ map_parse (MapOptions   *options,
       g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("The delimiter is empty"));
       return FALSE;
     }
+  if (options->from_json + options->bytes + (options->delimiter != NULL) > 1)
+    {
+      g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+                           _("An input is either JSON, or bytes, or strings with a delimiter in between"));
+      return FALSE;
+    }
   options->worker.n_retries = options->n_retries;
-  options->worker.backend = options->async ? AFRPC_BACKEND_ASYNC : AFRPC_BACKEND_SYNC;
 
-  return afrpc_tool_parse_seconds (options->seconds, &options->worker.timeout_ms, error);
+  return afrpc_tool_worker_options_check (&options->worker, error);
 }
 
 int

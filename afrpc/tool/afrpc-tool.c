@@ -93,6 +93,7 @@ init_locale (void)
   bindtextdomain (GETTEXT_PACKAGE, AFRPC_LOCALEDIR);
   bind_textdomain_codeset (GETTEXT_PACKAGE, "UTF-8");
   textdomain (GETTEXT_PACKAGE);
+  afrpc_tool_init_printing ();
 }
 
 int

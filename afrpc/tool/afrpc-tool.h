@@ -23,11 +23,28 @@ typedef struct
   char **require; /* (nullable) loaded before module */
   char *module;
   char *function;
-  char *init; /* (nullable) */
+  char *init;        /* (nullable) */
+  char **init_words; /* (nullable) */
+  gboolean async;
+  double seconds;
+  gint64 limits[AFRPC_LIMIT_FILE_SIZE + 1]; /* by AfrpcLimit; 0: none */
+  int nice;
+
+  /* What has been made of these. */
   AfrpcBackend backend;
-  guint timeout_ms; /* of one call; 0: none */
-  guint n_retries;  /* of a call that has failed */
+  guint timeout_ms;     /* of one call; 0: none */
+  GPtrArray *init_args; /* (element-type GVariant) */
+
+  guint n_retries; /* of a call that has failed */
 } AfrpcToolWorkerOptions;
+
+/* What a word is. */
+typedef enum
+{
+  AFRPC_TOOL_WORDS_VALUES, /* GVariant text, or else a string */
+  AFRPC_TOOL_WORDS_STRINGS,
+  AFRPC_TOOL_WORDS_JSON,
+} AfrpcToolWords;
 
 typedef enum
 {
@@ -55,12 +72,22 @@ GOptionContext *afrpc_tool_option_context_new   (const char                    *
                                                  const char                    *summary);
 int             afrpc_tool_usage_error          (const char                    *command,
                                                  const char                    *message);
-gboolean        afrpc_tool_parse_seconds        (double                         seconds,
-                                                 guint                         *milliseconds,
+GVariant       *afrpc_tool_parse_word           (const char                    *word,
+                                                 AfrpcToolWords                 words,
+                                                 GError                       **error);
+GPtrArray      *afrpc_tool_parse_words          (char                         **words,
+                                                 AfrpcToolWords                 kind,
+                                                 GError                       **error);
+GVariant       *afrpc_tool_parse_json_line      (const char                    *line,
+                                                 GError                       **error);
+void            afrpc_tool_worker_options_add   (AfrpcToolWorkerOptions        *options,
+                                                 GOptionContext                *context);
+gboolean        afrpc_tool_worker_options_check (AfrpcToolWorkerOptions        *options,
                                                  GError                       **error);
 void            afrpc_tool_worker_options_clear (AfrpcToolWorkerOptions        *options);
 AfrpcProcess   *afrpc_tool_process_new          (const AfrpcToolWorkerOptions  *options);
 
+void            afrpc_tool_init_printing        (void);
 int             afrpc_tool_exit_status          (const GError                  *error);
 void            afrpc_tool_message              (const char                    *format,
                                                  ...) G_GNUC_PRINTF (1, 2);

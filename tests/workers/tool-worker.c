@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define BIG_SIZE (1 << 20)  /* bytes of the result of "big" */
@@ -18,6 +19,7 @@ AFRPC_FUNCTION (bytes, "(ay)")
 AFRPC_FUNCTION (state, NULL)
 AFRPC_FUNCTION (die, NULL)
 AFRPC_FUNCTION (mixed, "(sis)")
+AFRPC_FUNCTION (limits, "()")
 AFRPC_FUNCTION (die_once, "(s)")
 AFRPC_ASYNC_FUNCTION (echo_async, NULL)
 AFRPC_EXPORT gboolean good_init (AfrpcWorker  *worker,
@@ -142,7 +144,7 @@ good_init (AfrpcWorker  *worker,
            GVariant     *args,
            GError      **error)
 {
-  state_text = "initialised";
+  state_text = g_variant_n_children (args) > 0 ? g_variant_print (args, FALSE) : "initialised";
 
   return TRUE;
 }
@@ -172,6 +174,27 @@ die_once (AfrpcWorker  *worker,
     abort ();
 
   return g_variant_new_string (path);
+}
+
+/* What it may use: bytes of memory, seconds, files, bytes of a file; and its nice level. */
+GVariant *
+limits (AfrpcWorker  *worker,
+        GVariant     *args,
+        GError      **error)
+{
+  static const int resources[] = { RLIMIT_AS, RLIMIT_CPU, RLIMIT_NOFILE, RLIMIT_FSIZE };
+  GVariantBuilder builder;
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE ("at"));
+  for (gsize i = 0; i < G_N_ELEMENTS (resources); i++)
+    {
+      struct rlimit limit;
+
+      getrlimit (resources[i], &limit);
+      g_variant_builder_add (&builder, "t", (guint64) limit.rlim_cur);
+    }
+
+  return g_variant_new ("(ati)", &builder, getpriority (PRIO_PROCESS, 0));
 }
 
 GVariant *

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What words and lines of JSON say as values. */
+#include "config.h"
+
+#include "afrpc-tool.h"
+
+#include <glib/gi18n.h>
+#include <string.h>
+
+#include "afrpc/json/afrpc-json.h"
+
+static gboolean
+check_utf8 (const char  *word,
+            GError     **error)
+{
+  g_autofree char *printable = NULL;
+
+  if (g_utf8_validate (word, -1, NULL))
+    return TRUE;
+
+  printable = afrpc_tool_printable (word, strlen (word), "");
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("The argument “%s” is not valid UTF-8"), printable);
+
+  return FALSE;
+}
+
+/* GVariant's own reader takes a lone sign for zero, and integers for 32 bits unless they say otherwise.
+ * Returns: (transfer full) (nullable): not floating; NULL if the word is no value */
+static GVariant *
+read_value (const char *word)
+{
+  static const char *const types[] = { NULL, "x", "t" };
+  const gsize n_signs = strspn (word, "+-");
+  GVariant *value = NULL;
+
+  if (n_signs > 0 && word[n_signs + strspn (word + n_signs, " ")] == '\0')
+    return NULL;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (types) && value == NULL; i++)
+    value = g_variant_parse ((const GVariantType *) types[i], word, NULL, NULL, NULL);
+
+  return value;
+}
+
+/* A word as JSON, with the type that it looks like.
+ * Returns: (transfer full) (nullable): not floating; NULL with @error set */
+static GVariant *
+read_json (const char  *text,
+           GError     **error)
+{
+  g_autoptr(GVariant) boxed = afrpc_json_decode (text, -1, G_VARIANT_TYPE_VARIANT, error);
+
+  return boxed != NULL ? g_variant_get_variant (boxed) : NULL;
+}
+
+/* A word as an argument: GVariant text if it is that, otherwise a string.
+ * Returns: (transfer full) (nullable): not floating; NULL with @error set */
+GVariant *
+afrpc_tool_parse_word (const char      *word,
+                       AfrpcToolWords   words,
+                       GError         **error)
+{
+  GVariant *value;
+
+  if (!check_utf8 (word, error))
+    return NULL;
+  if (words == AFRPC_TOOL_WORDS_JSON)
+    return read_json (word, error);
+
+  value = words == AFRPC_TOOL_WORDS_STRINGS ? NULL : read_value (word);
+
+  return value != NULL ? value : g_variant_ref_sink (g_variant_new_string (word));
+}
+
+/* Returns: (transfer full) (nullable) (element-type GVariant): NULL with @error set */
+GPtrArray *
+afrpc_tool_parse_words (char           **words, /* (nullable) */
+                        AfrpcToolWords   kind,
+                        GError         **error)
+{
+  g_autoptr(GPtrArray) values = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
+
+  for (gsize i = 0; words != NULL && words[i] != NULL; i++)
+    {
+      GVariant *value = afrpc_tool_parse_word (words[i], kind, error);
+
+      if (value == NULL)
+        return NULL;
+      g_ptr_array_add (values, value);
+    }
+
+  return g_steal_pointer (&values);
+}
+
+/* The arguments that a line of JSON says: the elements of an array, or else what it is.
+ * Returns: (transfer floating) (nullable): a tuple; NULL with @error set */
+GVariant *
+afrpc_tool_parse_json_line (const char  *line,
+                            GError     **error)
+{
+  g_autoptr(GVariant) value = read_json (line, error);
+  g_autoptr(GPtrArray) args = NULL;
+  GVariantIter iter;
+  GVariant *element;
+
+  if (value == NULL)
+    return NULL;
+  if (!g_variant_is_of_type (value, G_VARIANT_TYPE ("av")))
+    return g_variant_new_tuple (&value, 1);
+
+  args = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
+  g_variant_iter_init (&iter, value);
+  while (g_variant_iter_next (&iter, "v", &element))
+    g_ptr_array_add (args, element);
+
+  return g_variant_new_tuple ((GVariant **) args->pdata, args->len);
+}
