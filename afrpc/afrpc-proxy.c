@@ -90,7 +90,13 @@ proxy_destroyed (gpointer self)
   g_object_notify_by_pspec (self, afrpc_proxy_props[AFRPC_PROXY_PROP_CLOSED]);
 }
 
-static const AfrpcPeerProxyFuncs proxy_funcs = { proxy_event, proxy_error, proxy_destroyed };
+static void
+proxy_retired (gpointer self)
+{
+  g_object_notify_by_pspec (self, afrpc_proxy_props[AFRPC_PROXY_PROP_RETIRED]);
+}
+
+static const AfrpcPeerProxyFuncs proxy_funcs = { proxy_event, proxy_error, proxy_destroyed, proxy_retired };
 
 /* Values that travel as they are need none. */
 static gboolean
@@ -250,6 +256,10 @@ afrpc_proxy_get_property (GObject    *object,
 
     case AFRPC_PROXY_PROP_CLOSED:
       g_value_set_boolean (value, afrpc_proxy_is_closed (self));
+      break;
+
+    case AFRPC_PROXY_PROP_RETIRED:
+      g_value_set_boolean (value, afrpc_proxy_is_retired (self));
       break;
 
     default:
@@ -471,6 +481,19 @@ install_properties (GObjectClass *object_class)
   afrpc_proxy_props[AFRPC_PROXY_PROP_CLOSED] =
     g_param_spec_boolean ("closed", NULL, NULL, FALSE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
 
+  /**
+   * AfrpcProxy:retired: (attributes org.gtk.Property.get=afrpc_proxy_is_retired)
+   *
+   * Whether the worker wants no new calls: it has called [method@Afrpc.Worker.retire].
+   *
+   * It answers them all the same. Whoever can have another worker calls that from now on, and closes this proxy. Becomes
+   * %TRUE once, and is told in order with events and results.
+   *
+   * Since: 1.0
+   */
+  afrpc_proxy_props[AFRPC_PROXY_PROP_RETIRED] =
+    g_param_spec_boolean ("retired", NULL, NULL, FALSE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
   g_object_class_install_properties (object_class, AFRPC_PROXY_N_PROPS, afrpc_proxy_props);
 }
 
@@ -639,4 +662,22 @@ afrpc_proxy_is_closed (AfrpcProxy *self)
   g_return_val_if_fail (AFRPC_IS_PROXY (self), TRUE);
 
   return afrpc_peer_is_closed (self->peer);
+}
+
+/**
+ * afrpc_proxy_is_retired: (attributes org.gtk.Method.get_property=retired)
+ * @self: a proxy
+ *
+ * Whether the worker wants no new calls: see [method@Afrpc.Worker.retire].
+ *
+ * Returns: %TRUE if so
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_proxy_is_retired (AfrpcProxy *self)
+{
+  g_return_val_if_fail (AFRPC_IS_PROXY (self), FALSE);
+
+  return afrpc_peer_is_retired (self->peer);
 }

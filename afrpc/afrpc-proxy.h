@@ -49,5 +49,7 @@ AFRPC_AVAILABLE_IN_1_0
 guint         afrpc_proxy_get_n_calls_queued       (AfrpcProxy           *self);
 AFRPC_AVAILABLE_IN_1_0
 gboolean      afrpc_proxy_is_closed                (AfrpcProxy           *self);
+AFRPC_AVAILABLE_IN_1_0
+gboolean      afrpc_proxy_is_retired               (AfrpcProxy           *self);
 
 G_END_DECLS

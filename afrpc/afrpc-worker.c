@@ -299,8 +299,8 @@ afrpc_worker_flush (AfrpcWorker *self)
  * Asks for no new calls: for a worker that has done enough, or has grown too large.
  *
  * What is made of that is the caller's affair. One that has several workers calls another, and closes this one; an
- * [class@Afrpc.Proxy] has no other, and goes on. The worker goes on as well, and answers every call that it gets, until
- * it is closed.
+ * [class@Afrpc.Proxy] has no other, and goes on, but tells its program: [property@Afrpc.Proxy:retired]. The worker goes on
+ * as well, and answers every call that it gets, until it is closed.
  *
  * May be called from an init function, and more than once, which changes nothing.
  *

@@ -175,6 +175,22 @@ runTests({
         }
     },
 
+    async retires() {
+        for (const backend of [SYNC, ASYNC]) {
+            const proxy = makeProxy('act', {backend});
+            const seen = [];
+
+            proxy.connect('notify::retired', () => seen.push(`retired ${proxy.retired}`));
+            proxy.connect('event', (_proxy, event) => seen.push(event.deepUnpack()));
+            assertEqual(proxy.is_retired(), false, 'before');
+            assertEqual(await proxy.invoke('retire'), 'retired', 'the result');
+            assertEqual(seen, ['retired true', 'retired'], 'what came');
+            assertEqual(await proxy.invoke('retire'), 'retired', 'another call');
+            assertEqual(seen.length, 3, 'what came');
+            await proxy.close_async();
+        }
+    },
+
     async leavingEvents() {
         const proxy = makeProxy('act');
         const result = proxy.invoke('sendEvents', 3);

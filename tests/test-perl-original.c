@@ -36,6 +36,8 @@ test_perl_event (void)
       check_call (watched.proxy, "('defined',)", "(defined)");
       check_call (watched.proxy, "('event',)", "(0)");
       g_assert_cmpstr (watched.log->str, ==, "event (a, b); event (c); event (d); event (); ");
+      check_call (watched.proxy, "('retire',)", "(retired)");
+      g_assert_true (afrpc_proxy_is_retired (watched.proxy));
       if (backends[b] == AFRPC_BACKEND_SYNC)
         check_call (watched.proxy, "('returned',)", "(<>, <1>)");
       else

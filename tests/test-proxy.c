@@ -444,6 +444,60 @@ test_proxy_unhandled_error_told (void)
 /* The end */
 
 static void
+retired_cb (AfrpcProxy *proxy,
+            GParamSpec *pspec,
+            Watched    *watched)
+{
+  g_assert_true (afrpc_proxy_is_retired (proxy));
+  g_string_append (watched->log, "retired ");
+}
+
+static void
+test_proxy_retire (gconstpointer data)
+{
+  const AfrpcBackend backend = *(const AfrpcBackend *) data;
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) first = { 0 }, second = { 0 }, third = { 0 };
+
+  g_test_summary ("A proxy is told that its worker retires, once and in order, and goes on");
+  watch_init (&watched, test_proxy_new (backend == AFRPC_BACKEND_SYNC ? "act" : "act_async", backend));
+  first.log = second.log = third.log = watched.log;
+  g_signal_connect (watched.proxy, "notify::retired", G_CALLBACK (retired_cb), &watched);
+  g_assert_false (afrpc_proxy_is_retired (watched.proxy));
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", g_variant_new_uint32 (1)), NULL, outcome_cb, &first);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("retire", NULL), NULL, outcome_cb, &second);
+  outcome_wait (&second);
+  g_assert_true (afrpc_proxy_is_retired (watched.proxy));
+  g_assert_false (afrpc_proxy_is_closed (watched.proxy));
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("retire", NULL), NULL, outcome_cb, &third);
+  outcome_wait (&third);
+  g_assert_no_error (third.error);
+  g_assert_cmpstr (watched.log->str, ==, "result 1; retired result true; result true; ");
+}
+
+static void
+test_proxy_retire_blocking (void)
+{
+  g_auto(Watched) watched = { 0 };
+
+  g_test_summary ("Who blocks sees at once that the worker has retired, and is told later");
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  g_signal_connect (watched.proxy, "notify::retired", G_CALLBACK (retired_cb), &watched);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr(GError) error = NULL;
+      g_autoptr(GVariant) result = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), test_act ("retire", NULL), NULL,
+                                                           &error);
+
+      g_assert_no_error (error);
+      g_assert_true (afrpc_proxy_is_retired (watched.proxy));
+      g_assert_cmpstr (watched.log->str, ==, "");
+    }
+  watch_end (&watched);
+  g_assert_cmpstr (watched.log->str, ==, "retired exited; destroyed; ");
+}
+
+static void
 test_proxy_close (void)
 {
   g_auto(Watched) watched = { 0 };
@@ -748,6 +802,9 @@ main (int   argc,
   g_test_add_func ("/proxy/unhandled/error", test_proxy_unhandled_error);
   g_test_add_func ("/proxy/unhandled/error-logged", test_proxy_unhandled_error_logged);
   g_test_add_func ("/proxy/unhandled-error-told", test_proxy_unhandled_error_told);
+  g_test_add_data_func ("/proxy/retire/sync", &backends[0], test_proxy_retire);
+  g_test_add_data_func ("/proxy/retire/async", &backends[1], test_proxy_retire);
+  g_test_add_func ("/proxy/retire/blocking", test_proxy_retire_blocking);
   g_test_add_func ("/proxy/close", test_proxy_close);
   g_test_add_func ("/proxy/close/call-after", test_proxy_call_after_close);
   g_test_add_func ("/proxy/close/async", test_proxy_close_async);

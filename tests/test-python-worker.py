@@ -239,6 +239,16 @@ class Sync(Case):
         self.assert_code(error, Afrpc.Error.DIED)
         self.assertEqual(self.events, list(range(100)))
 
+    def test_retires(self):
+        proxy = self.make("retire")
+        notified = []
+        proxy.connect("notify::retired", lambda proxy, pspec: notified.append((proxy.props.retired, list(self.events))))
+        self.assertFalse(proxy.is_retired())
+        for _ in range(2):
+            self.assertEqual(self.settle(proxy()), [None])
+        self.assertEqual(notified, [(True, [])])
+        self.assertEqual(self.events, ["retired"] * 2)
+
     def test_threads(self):
         self.assertIn("main thread", self.make("event_by_thread").invoke_sync())
 
@@ -732,8 +742,8 @@ class Commands(Case):
     def test_outside_of_a_worker(self):
         import afrpc
 
-        for call in (lambda: afrpc.event(1), afrpc.flush, afrpc.is_cancelled, afrpc.get_args,
-                     afrpc.get_metadata, afrpc.get_n_fds, lambda: afrpc.steal_fd(0)):
+        for call in (lambda: afrpc.event(1), afrpc.flush, afrpc.retire, afrpc.is_cancelled,
+                     afrpc.get_args, afrpc.get_metadata, afrpc.get_n_fds, lambda: afrpc.steal_fd(0)):
             with self.assertRaises(RuntimeError):
                 call()
 

@@ -237,18 +237,6 @@ play_dead (Scene *scene)
 }
 
 static void
-play_retired (Scene *scene)
-{
-  g_autoptr(GVariant) result = NULL;
-
-  connect_plain (scene);
-  result = afrpc_caller_call_sync (get_caller (scene), test_act ("retire", NULL), NULL, NULL);
-  g_assert_nonnull (result);
-  test_iterate_until (&scene->watched.destroyed);
-  make_plain (scene, test_act ("return", NULL));
-}
-
-static void
 play_too_large (Scene *scene)
 {
   g_autofree char *text = g_strnfill (10000, 'x');
@@ -692,7 +680,6 @@ play_answered_died (Scene *scene)
 static const Row rows[] = {
   { "closed", play_closed, FALSE, AFRPC_ERROR_CLOSED, { NO, NO, NO } },
   { "dead", play_dead, FALSE, ANY, { NO, NO, NO } },
-  { "retired", play_retired, FALSE, AFRPC_ERROR_CLOSED, { NO, NO, NO } },
   { "too-large", play_too_large, FALSE, AFRPC_ERROR_TOO_LARGE, { NO, NO, NO } },
   { "full", play_full, FALSE, AFRPC_ERROR_BUSY, { NO, NO, NO } },
   { "long-type", play_long_type, FALSE, AFRPC_ERROR_TOO_LARGE, { NO, NO, NO } },

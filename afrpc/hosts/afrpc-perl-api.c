@@ -85,15 +85,38 @@ XS (xs_event)
   XSRETURN_YES;
 }
 
+/* Returns: (nullable): the worker, for who does nothing elsewhere */
+static AfrpcWorker *
+find_worker (pTHX)
+{
+  return aTHX == afrpc_perl.interpreter && !afrpc_perl.is_stray ?
+    afrpc_host_get_worker (afrpc_perl.host) : NULL;
+}
+
 XS (xs_flush);
 XS (xs_flush)
 {
   dXSARGS;
+  AfrpcWorker *worker = find_worker (aTHX);
 
   PERL_UNUSED_VAR (items);
-  if (aTHX == afrpc_perl.interpreter && afrpc_perl.is_serving && !afrpc_perl.is_stray &&
-      afrpc_host_get_worker (afrpc_perl.host) != NULL)
-    afrpc_worker_flush (afrpc_host_get_worker (afrpc_perl.host));
+  if (worker != NULL && afrpc_perl.is_serving)
+    afrpc_worker_flush (worker);
+
+  XSRETURN_YES;
+}
+
+XS (xs_retire);
+XS (xs_retire)
+{
+  dXSARGS;
+  AfrpcWorker *worker = find_worker (aTHX);
+
+  PERL_UNUSED_VAR (items);
+  if (worker != NULL)
+    afrpc_worker_retire (worker);
+  if (worker != NULL && afrpc_perl.is_serving)
+    written ();
 
   XSRETURN_YES;
 }
@@ -337,6 +360,7 @@ afrpc_perl_define_api (pTHX)
   event = (CV *) SvREFCNT_inc ((SV *) newXS (EVENT, xs_event, __FILE__));
   CvXSUB (event) = NULL;
   newXS ("AnyEvent::Fork::RPC::flush", xs_flush, __FILE__);
+  newXS ("AnyEvent::Fork::Pool::retire", xs_retire, __FILE__);
   newXS ("Afrpc::steal_fd", xs_steal_fd, __FILE__);
   newXS ("Afrpc::append_fd", xs_append_fd, __FILE__);
   newXS ("Afrpc::progress", xs_progress, __FILE__);

@@ -31,6 +31,8 @@ typedef struct
                      const GError *error,
                      gboolean      is_known);
   void (*destroyed) (gpointer      proxy);
+  /* The worker wants no new calls. Without this function, it is closed then. */
+  void (*retired)   (gpointer      proxy);
 } AfrpcPeerProxyFuncs;
 
 G_END_DECLS

@@ -184,6 +184,16 @@ tell_log (AfrpcPeer     *self,
   afrpc_log_forward (level, domain, self->body.pid, item->serial >> AFRPC_SERIAL_SLOT_BITS, message);
 }
 
+/* It wants no new calls. Who has no other worker goes on with it. */
+static void
+tell_retired (AfrpcPeer *self)
+{
+  g_autoptr(GObject) proxy = g_weak_ref_get (&self->proxy);
+
+  if (proxy != NULL)
+    self->proxy_funcs->retired (proxy);
+}
+
 /* Tells what arrived; who waits for it owns a reference to its call, which this one takes. */
 static void
 tell_item (AfrpcPeer     *self,
@@ -212,6 +222,10 @@ tell_item (AfrpcPeer     *self,
 
     case AFRPC_LINK_ITEM_LOG:
       tell_log (self, item);
+      break;
+
+    case AFRPC_LINK_ITEM_RETIRE:
+      tell_retired (self);
       break;
 
     default:
@@ -341,6 +355,12 @@ act_on_item (AfrpcPeer     *self,
 {
   switch (item->kind)
     {
+    case AFRPC_LINK_ITEM_RETIRE:
+      if (self->proxy_funcs == NULL || self->proxy_funcs->retired != NULL)
+        return FALSE;
+      afrpc_peer_close (self);
+      return TRUE;
+
     case AFRPC_LINK_ITEM_GREETED:
       afrpc_birth_greeted (self);
       return TRUE;
@@ -366,11 +386,6 @@ act_on_item (AfrpcPeer     *self,
 
     case AFRPC_LINK_ITEM_STARTED:
       afrpc_peer_call_started (self, item);
-      return TRUE;
-
-    case AFRPC_LINK_ITEM_RETIRE:
-      /* It wants no new calls: it is closed, once it has got those that were made before. */
-      afrpc_peer_close (self);
       return TRUE;
 
     default:

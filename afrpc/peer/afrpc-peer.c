@@ -432,6 +432,13 @@ afrpc_peer_is_closed (AfrpcPeer *self)
   return afrpc_talk_is_closed (&self->talk) || self->talk.failure != NULL;
 }
 
+/* Whether the worker has said that it wants no new calls; told or not. */
+gboolean
+afrpc_peer_is_retired (AfrpcPeer *self)
+{
+  return self->talk.link.has_retired;
+}
+
 /* Has something done by the thread of the context: at once if that is this one, or nobody's. @data: (transfer full) */
 void
 afrpc_peer_do (AfrpcPeer      *self,

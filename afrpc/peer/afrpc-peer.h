@@ -100,6 +100,7 @@ void        afrpc_peer_set_conversation (AfrpcPeer                 *self,
 int         afrpc_peer_dup_socket     (AfrpcPeer                   *self);
 guint       afrpc_peer_get_n_owed     (AfrpcPeer                   *self);
 gboolean    afrpc_peer_is_closed      (AfrpcPeer                   *self);
+gboolean    afrpc_peer_is_retired     (AfrpcPeer                   *self);
 gboolean    afrpc_peer_take           (AfrpcPeer                   *self,
                                        AfrpcRole                    role,
                                        GVariant                    *options,

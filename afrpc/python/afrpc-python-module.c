@@ -212,6 +212,20 @@ module_set_hooks (PyObject *module,
 }
 
 static PyObject *
+module_retire (PyObject *module,
+               PyObject *unused)
+{
+  AfrpcWorker *worker = afrpc_python_host_get_worker ();
+
+  if (worker == NULL)
+    return NULL;
+
+  afrpc_worker_retire (worker);
+
+  Py_RETURN_NONE;
+}
+
+static PyObject *
 module_set_tagged (PyObject *module,
                    PyObject *type)
 {
@@ -232,6 +246,8 @@ static PyMethodDef methods[] = {
     "progress($module, value, /)\n--\n\nTells the caller how far the running call has come." },
   { "flush", module_flush, METH_NOARGS,
     "flush($module, /)\n--\n\nWrites everything to the program before it returns." },
+  { "retire", module_retire, METH_NOARGS,
+    "retire($module, /)\n--\n\nAsks for no new calls. Those that come all the same are answered." },
   { "is_cancelled", module_is_cancelled, METH_NOARGS,
     "is_cancelled($module, /)\n--\n\nWhether nobody waits for the result of the running call any more." },
   { "_own_context", afrpc_python_poller_own_context, METH_NOARGS, NULL },

@@ -161,6 +161,11 @@ const actions = {
         this.flush();
         System.exit(4);
     },
+    retire() {
+        this.retire();
+        this.event('retired');
+        return 'retired';
+    },
     exit() {
         System.exit(7);
     },

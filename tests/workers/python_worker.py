@@ -150,6 +150,11 @@ def event_then_die(n):
     os._exit(1)
 
 
+def retire():
+    afrpc.retire()
+    afrpc.event("retired")
+
+
 def event_by_thread():
     seen = []
 

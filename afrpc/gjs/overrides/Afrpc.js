@@ -97,6 +97,9 @@ function extendWorker(Worker, Invocation) {
     Invocation.prototype.flush = function () {
         this.get_worker().flush();
     };
+    Invocation.prototype.retire = function () {
+        this.get_worker().retire();
+    };
     Invocation.prototype.progress = function (progress) {
         PackAs.packBytes(progress, null, (type, bytes) => AfrpcGjs.progress(this.get_worker(), this, type, bytes));
     };

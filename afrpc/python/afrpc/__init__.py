@@ -6,11 +6,11 @@ The functions of this module are for a worker: a function that its program calls
 """
 from . import _afrpc
 from ._afrpc import (__version__, Buffer, Invocation, Variant, append_result_fd, event, flush, get_args, get_metadata,
-                     get_n_fds, is_cancelled, progress, set_hooks, steal_call_fd, steal_fd)
+                     get_n_fds, is_cancelled, progress, retire, set_hooks, steal_call_fd, steal_fd)
 
 __all__ = ["Buffer", "Error", "Invocation", "Tagged", "Variant", "append_result_fd", "event", "flush",
-           "get_args", "get_metadata", "get_n_fds", "is_cancelled", "progress", "set_hooks", "steal_call_fd",
-           "steal_fd"]
+           "get_args", "get_metadata", "get_n_fds", "is_cancelled", "progress", "retire", "set_hooks",
+           "steal_call_fd", "steal_fd"]
 
 
 class Tagged(tuple):

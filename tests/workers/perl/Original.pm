@@ -35,6 +35,7 @@ my %job = (
    defined => sub { defined &AnyEvent::Fork::RPC::event ? "defined" : "undefined" },
    event => sub { AnyEvent::Fork::RPC::event "a", "b"; $event->("c"); alias ("d"); &$event; scalar @_ },
    returned => sub { map { defined $_ ? "<$_>" : "undef" } AnyEvent::Fork::RPC::event (), AnyEvent::Fork::RPC::flush () },
+   retire => sub { AnyEvent::Fork::Pool::retire (); AnyEvent::Fork::RPC::event ("after"); "retired" },
    caller => sub { my @from = caller 1; @from[0, 3], defined $from[5] && $from[5] ? "list" : "other" },
    error => sub { $@ },
    "kept-error" => sub {
