@@ -5,6 +5,9 @@
 
 #include "afrpc-error.h"
 
+/* Of a full socket whose reader has shut it down, poll (2) never says anything; only who writes learns of it. */
+#define PROBE_MS 1000
+
 static const char *const names[] = { "open", "closing", "away", "silent", "silent, closed", "over", "over, closed" };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (names) == AFRPC_TALK_N_STATES);
@@ -180,8 +183,9 @@ afrpc_talk_flush (AfrpcTalk  *self,
     return AFRPC_STEP_DONE;
 
   step = afrpc_link_flush (&self->link, error);
-  if (step == AFRPC_STEP_AGAIN && self->link.transport.writer.crowded)
-    self->flush_deadline = g_get_monotonic_time () + AFRPC_TRANSPORT_CROWDED_MS * 1000;
+  if (step == AFRPC_STEP_AGAIN)
+    self->flush_deadline = g_get_monotonic_time () +
+                           (self->link.transport.writer.crowded ? AFRPC_TRANSPORT_CROWDED_MS : PROBE_MS) * 1000;
 
   return step;
 }

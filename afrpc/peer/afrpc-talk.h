@@ -37,7 +37,7 @@ typedef struct
   AfrpcSerialiser *serialiser; /* (nullable): for what the link says is serialised */
   GError *failure;             /* (nullable): why no call can succeed any more */
   gint64 greeting_deadline;    /* AFRPC_DEADLINES_NEVER: none */
-  gint64 flush_deadline;       /* when the connection may take descriptors again */
+  gint64 flush_deadline;       /* when to try to write again what was not taken; an event may come before */
 } AfrpcTalk;
 
 void      afrpc_talk_init        (AfrpcTalk       *self,

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Workers that do what no honest one does, as a program sees them: their calls settle, they are ended, and they make it
+ * neither hang nor grow. */
+#include "test-util.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void
+watch_hostile (Watched    *watched,
+               const char *how)
+{
+  g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (g_getenv ("AFRPC_TEST_HOSTILE_HOST"));
+
+  afrpc_process_setenv (process, "AFRPC_TEST_HOSTILE", how, TRUE);
+  watch_init (watched, afrpc_proxy_new (process, "f"));
+}
+
+static void
+test_hostile_failed (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) outcome = { 0 };
+
+  g_test_summary ("A worker that says again and again that it cannot be prepared is ended");
+  watch_hostile (&watched, "failed");
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), NULL, NULL, outcome_cb, &outcome);
+  test_iterate_until (&watched.destroyed);
+  g_assert_true (outcome.done);
+  g_assert_nonnull (strstr (outcome.error->message, "no"));
+  g_assert_cmpint (outcome.started, ==, AFRPC_STARTED_NO);
+  g_assert_true (afrpc_exit_was_killed (watched.exit));
+  test_assert_no_children ();
+}
+
+static void
+test_hostile_deaf (void)
+{
+  g_auto(Watched) watched = { 0 };
+  Outcome outcomes[3] = { 0 };
+
+  g_test_summary ("A worker that reads nothing any more, and lives on, is ended, and its calls were not started");
+  watch_hostile (&watched, "deaf");
+  for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
+    afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_zeros (1 << 20), NULL, outcome_cb, &outcomes[i]);
+  test_iterate_until (&watched.destroyed);
+  for (guint i = 0; i < G_N_ELEMENTS (outcomes); i++)
+    {
+      g_assert_true (outcomes[i].done);
+      g_assert_error (outcomes[i].error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);
+      g_assert_cmpint (outcomes[i].started, ==, AFRPC_STARTED_NO);
+      outcome_clear (&outcomes[i]);
+    }
+  g_assert_true (afrpc_exit_was_killed (watched.exit));
+  test_assert_no_children ();
+}
+
+static void
+count_lines (const char     *domain,
+             GLogLevelFlags  level,
+             const char     *message,
+             gpointer        n_lines)
+{
+  ++*(guint *) n_lines;
+}
+
+static void
+progress_cb (AfrpcCaller *caller,
+             GVariant    *progress,
+             gpointer     data)
+{
+  g_assert_not_reached ();
+}
+
+static void
+test_hostile_progress (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) outcome = { 0 };
+  guint n_lines = 0, handler;
+
+  g_test_summary ("However much progress of a call cannot be read, one line of the log says so");
+  watch_hostile (&watched, "progress");
+  handler = g_log_set_handler ("afrpc", G_LOG_LEVEL_MASK, count_lines, &n_lines);
+  test_call_with_progress (watched.proxy, NULL, AFRPC_PROGRESS_ALL, progress_cb, NULL, NULL, NULL, outcome_cb,
+                           &outcome);
+  outcome_wait (&outcome);
+  g_log_remove_handler ("afrpc", handler);
+  g_assert_no_error (outcome.error);
+  g_assert_cmpuint (n_lines, >, 0);
+  g_assert_cmpuint (n_lines, <, 10);
+}
+
+/* Bytes of memory that the program has. */
+static gsize
+measure_memory (void)
+{
+  g_autofree char *text = NULL;
+  unsigned long n_pages = 0;
+
+  g_assert_true (g_file_get_contents ("/proc/self/statm", &text, NULL, NULL));
+  g_assert_cmpint (sscanf (text, "%*u %lu", &n_pages), ==, 1);
+
+  return n_pages * sysconf (_SC_PAGESIZE);
+}
+
+#define KEPT_MAX (8u << 20) /* bytes */
+#define MESSAGE (101u << 20) /* bytes: of a large one */
+
+static void
+count_events (AfrpcProxy   *proxy,
+              AfrpcProcess *from,
+              GVariant     *event,
+              GUnixFDList  *fds,
+              gpointer      n_events)
+{
+  ++*(guint *) n_events;
+}
+
+static void
+test_hostile_flood (gconstpointer with)
+{
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GError) error = NULL;
+  const gboolean is_large = strcmp (with, "large") == 0;
+  gsize before;
+  guint n_fds, n_events = 0;
+
+  g_test_summary ("What is kept while a call blocks has a bound, as large as it really is");
+  watch_hostile (&watched, with);
+  g_signal_connect (watched.proxy, "event", G_CALLBACK (count_events), &n_events);
+  afrpc_proxy_set_max_bytes_queued (watched.proxy, KEPT_MAX);
+  n_fds = test_count_fds ();
+#ifdef __GLIBC__
+  malloc_trim (0);
+#endif
+  before = measure_memory ();
+  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), NULL, NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+  /* What goes beyond the bound is one message, and what was read with it. */
+#if !defined (__SANITIZE_ADDRESS__) && !defined (__SANITIZE_THREAD__)
+  g_test_message ("%" G_GSIZE_FORMAT " bytes", measure_memory () - before);
+  g_assert_cmpuint (measure_memory () - before, <, 2 * KEPT_MAX + (is_large ? MESSAGE : 0));
+#endif
+  g_assert_cmpuint (test_count_fds () - n_fds, <, 2048);
+  g_assert_cmpuint (n_events, ==, 0);
+  afrpc_caller_kill (AFRPC_CALLER (watched.proxy));
+  test_iterate_until (&watched.destroyed);
+  g_assert_true (n_events > 0 || strcmp (with, "errors") == 0);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/hostile/failed", test_hostile_failed);
+  g_test_add_func ("/hostile/deaf", test_hostile_deaf);
+  g_test_add_func ("/hostile/progress", test_hostile_progress);
+  g_test_add_data_func ("/hostile/flood/large", "large", test_hostile_flood);
+  g_test_add_data_func ("/hostile/flood/small", "small", test_hostile_flood);
+  g_test_add_data_func ("/hostile/flood/errors", "errors", test_hostile_flood);
+  g_test_add_data_func ("/hostile/flood/fds", "fds", test_hostile_flood);
+
+  return g_test_run ();
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Processes that begin and end while the program has hardly any room for descriptors, and now and then some. */
+#include "test-util.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#define AT_ONCE 8u
+
+static guint n_told;
+
+static void
+told_cb (GObject      *caller,
+         GAsyncResult *result,
+         gpointer      data)
+{
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (caller), result, NULL);
+
+  n_told++;
+}
+
+/* One that runs, or has ended and was not reaped. */
+static gboolean
+has_child (void)
+{
+  siginfo_t info = { 0 };
+
+  return waitid (P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+static void
+set_room (const struct rlimit *before,
+          guint                n_free)
+{
+  struct rlimit limit = *before;
+
+  limit.rlim_cur = test_count_fds () + n_free;
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+}
+
+/* Workers of which some end by themselves, and some are killed; nobody holds them. */
+static void
+make_workers (AfrpcProcess *template, /* (nullable) */
+              GRand        *rand)
+{
+  for (guint i = 0; i < AT_ONCE; i++)
+    {
+      g_autoptr(AfrpcProcess) process = template != NULL ? afrpc_process_fork (template) : test_process_new ();
+      g_autoptr(AfrpcProxy) proxy = NULL;
+
+      afrpc_process_set_stderr (process, i % 2 == 0 ? AFRPC_STDIO_CAPTURE : AFRPC_STDIO_SILENCE);
+      proxy = afrpc_proxy_new (process, "act");
+      afrpc_caller_call (AFRPC_CALLER (proxy), test_act ("return", NULL), NULL, told_cb, NULL);
+      for (guint n = g_rand_int_range (rand, 0, 12); n > 0; n--)
+        g_main_context_iteration (NULL, FALSE);
+      if (i % 3 == 0)
+        afrpc_caller_kill (AFRPC_CALLER (proxy));
+    }
+}
+
+static void
+test_zombies (gconstpointer is_forked)
+{
+  const guint n_rounds = g_test_slow () ? 5000 : 60;
+  g_autoptr(AfrpcProcess) template = is_forked ? test_template_new () : NULL;
+  g_autoptr(GRand) rand = g_rand_new_with_seed (g_test_rand_int ());
+  struct rlimit before;
+
+  g_test_summary ("Processes that begin and end where there is no room for descriptors are reaped");
+  n_told = 0;
+  getrlimit (RLIMIT_NOFILE, &before);
+  while (template != NULL && afrpc_process_get_pid (template) == 0)
+    g_main_context_iteration (NULL, TRUE);
+  for (guint i = 0; i < n_rounds; i++)
+    {
+      set_room (&before, i % 7);
+      make_workers (template, rand);
+      g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &before), ==, 0);
+      /* Some of them get room in the middle, others later. */
+      while (n_told + 3 * AT_ONCE < (i + 1) * AT_ONCE)
+        g_main_context_iteration (NULL, TRUE);
+    }
+  while (n_told < n_rounds * AT_ONCE)
+    g_main_context_iteration (NULL, TRUE);
+
+  if (template != NULL)
+    {
+      afrpc_process_kill (template, SIGKILL);
+      g_clear_pointer (&template, g_object_unref);
+    }
+  /* What is left behind is so for ever: then nothing happens any more. */
+  while (has_child ())
+    g_main_context_iteration (NULL, TRUE);
+  test_assert_no_children ();
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_data_func ("/zombies/exec", GINT_TO_POINTER (FALSE), test_zombies);
+  g_test_add_data_func ("/zombies/fork", GINT_TO_POINTER (TRUE), test_zombies);
+
+  return g_test_run ();
+}
