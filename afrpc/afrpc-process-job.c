@@ -251,8 +251,9 @@ afrpc_process_wait_finish (AfrpcProcess  *self,
  * Sends the process a signal.
  *
  * It never reaches another process that happens to have the same process ID. A process that was not
- * started yet never will be, whatever the signal. Does nothing once the process has ended. For one that was prepared
- * by another program see [ctor@Afrpc.Process.new_from_fd].
+ * started yet never will be, whatever the signal: calls fail with %AFRPC_ERROR_NOT_STARTED. If a template is forking it
+ * just now, it is ended at once, before it runs anything that it has not begun. Does nothing once the process has ended.
+ * For one that was prepared by another program see [ctor@Afrpc.Process.new_from_fd].
  *
  * Since: 1.0
  */

@@ -534,6 +534,54 @@ test_fork_killed_early (void)
   g_assert_true (afrpc_exit_get_signal (watched.exit) == SIGKILL || afrpc_exit_is_success (watched.exit));
 }
 
+/* Whether it was not started: then nobody has done @touched. */
+static void
+assert_never (GError       *error,
+              AfrpcStarted  started,
+              const char   *touched)
+{
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);
+  g_assert_cmpstr (error->message, ==, "the process was killed before it was started");
+  g_assert_cmpint (started, ==, AFRPC_STARTED_NO);
+  g_assert_false (g_file_test (touched, G_FILE_TEST_EXISTS));
+}
+
+static void
+test_fork_killed_first (void)
+{
+  const int signums[] = { SIGCONT, SIGTERM, SIGKILL };
+  g_autofree char *folder = g_dir_make_tmp ("afrpc-test-XXXXXX", NULL);
+  g_autofree char *touched = g_build_filename (folder, "touched", NULL);
+
+  g_test_summary ("A process that is killed before its start runs nothing, whatever the signal and however it is started");
+  for (guint i = 0; i < 3 * G_N_ELEMENTS (signums); i++)
+    {
+      g_autoptr(AfrpcProcess) template = i % 3 == 0 ? test_template_new () : NULL;
+      g_autoptr(AfrpcProcess) process = i % 3 == 0 ? afrpc_process_fork (template) :
+                                        i % 3 == 1 ? afrpc_process_new () : afrpc_process_new_exec (NULL);
+      g_autoptr(AfrpcProxy) proxy = NULL;
+      g_autoptr(AfrpcCall) call = NULL;
+      g_autoptr(GError) error = NULL;
+      g_autoptr(GError) sync_error = NULL;
+
+      afrpc_process_require (process, TEST_WORKER);
+      if (i % 2 == 0)
+        proxy = afrpc_proxy_new (process, "act");
+      afrpc_process_kill (process, signums[i / 3]);
+      if (i % 2 == 1)
+        proxy = afrpc_proxy_new (process, "act");
+      call = afrpc_caller_start (AFRPC_CALLER (proxy), test_act ("touch", g_variant_new_string (touched)), NULL);
+      g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (proxy), test_act ("touch", g_variant_new_string (touched)), NULL,
+                                             &sync_error));
+      assert_never (sync_error, AFRPC_STARTED_NO, touched);
+      g_assert_null (afrpc_call_wait_sync (call, NULL, &error));
+      assert_never (error, afrpc_call_get_started (call), touched);
+      g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, NULL));
+      g_assert_false (g_file_test (touched, G_FILE_TEST_EXISTS));
+    }
+  rmdir (folder);
+}
+
 static void
 test_fork_dropped (void)
 {
@@ -699,6 +747,7 @@ main (int   argc,
   g_test_add_func ("/fork/surroundings/bad-cwd", test_fork_bad_cwd);
   g_test_add_func ("/fork/sync-call", test_fork_sync_call);
   g_test_add_func ("/fork/killed-early", test_fork_killed_early);
+  g_test_add_func ("/fork/killed-first", test_fork_killed_first);
   g_test_add_func ("/fork/dropped", test_fork_dropped);
   g_test_add_func ("/fork/vanished", test_fork_vanished);
   g_test_add_func ("/fork/dropped/with-template", test_fork_dropped_with_template);

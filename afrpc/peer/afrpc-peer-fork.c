@@ -236,13 +236,6 @@ exec_instead (AfrpcPeer *peer,
     }
 
   afrpc_body_unawait (&peer->body);
-  if (peer->body.kill_signum != 0)
-    {
-      afrpc_birth_fail (peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED,
-                                           "the process was killed before it was started"));
-      return;
-    }
-
   if (peer->birth.template_failure != NULL)
     {
       afrpc_birth_fail (peer, g_steal_pointer (&peer->birth.template_failure));

@@ -559,15 +559,25 @@ kill_foreign (AfrpcPeer *self)
     afrpc_peer_set_deadline (self, &self->exit_deadline, g_get_monotonic_time () + AFRPC_PEER_DROP_GRACE_US);
 }
 
+static GError *
+new_killed_error (void)
+{
+  return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "the process was killed before it was started");
+}
+
 void
 afrpc_peer_kill (AfrpcPeer *self,
                  int        signum)
 {
+  const gboolean is_asked_for = self->body.state == AFRPC_BODY_AWAITED || self->body.state == AFRPC_BODY_DOUBTFUL;
+
   if (signum == SIGKILL && (afrpc_body_is_foreign (&self->body) || self->body.state == AFRPC_BODY_GRANDCHILD))
     kill_foreign (self);
-  if (!afrpc_body_kill (&self->body, signum) && !self->birth.is_tried)
-    afrpc_birth_fail (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED,
-                                         "the process was killed before it was started"));
+  /* The template may have made it already: it ends as soon as it is known which it is, and begins nothing meanwhile. */
+  if (is_asked_for)
+    afrpc_peer_fail (self, new_killed_error ());
+  if (!afrpc_body_kill (&self->body, is_asked_for ? SIGKILL : signum) && !self->birth.is_tried)
+    afrpc_birth_fail (self, new_killed_error ());
   afrpc_peer_attend (self);
 }
 
