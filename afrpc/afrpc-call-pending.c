@@ -168,8 +168,35 @@ pending_tell (AfrpcPending *pending)
   afrpc_call_release (self);
 }
 
+/* Of the callback and those who wait, calls back the first, if there is another. */
+static gboolean
+pending_tell_one (AfrpcPending *pending)
+{
+  g_autoptr(AfrpcCall) self = g_object_ref (afrpc_call_of_pending (pending));
+  const guint n_waits = self->waits != NULL ? self->waits->len : 0;
+  const GAsyncReadyCallback callback = g_steal_pointer (&self->callback);
+
+  if (n_waits + (callback != NULL ? 1 : 0) < 2)
+    {
+      self->callback = callback;
+      return FALSE;
+    }
+
+  afrpc_call_complete (self);
+  if (callback != NULL)
+    callback (G_OBJECT (self->caller), G_ASYNC_RESULT (self), self->user_data);
+  else
+    {
+      g_autoptr(AfrpcCallWait) wait = g_ptr_array_steal_index (self->waits, 0);
+
+      afrpc_call_wait_tell (wait, TRUE);
+    }
+
+  return TRUE;
+}
+
 const AfrpcPendingFuncs afrpc_call_pending_funcs = {
-  pending_ref, pending_unref, pending_release, pending_progress, pending_decide, pending_tell,
+  pending_ref, pending_unref, pending_release, pending_progress, pending_decide, pending_tell, pending_tell_one,
 };
 
 /* Its outcome */

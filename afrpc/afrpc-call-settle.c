@@ -17,13 +17,19 @@ static gboolean
 tell_cb (gpointer data)
 {
   AfrpcPending *pending = data;
-  GMainContext *context = g_source_get_context (g_main_current_source ());
+  GSource *source = g_main_current_source ();
+  g_autoptr(GMainContext) context = g_main_context_ref (g_source_get_context (source));
 
+  /* A main loop that runs in a callback comes here again if there are more to be told, and only then. */
   g_main_context_push_thread_default (context);
-  pending->funcs->tell (pending);
+  if (!pending->has_several || !pending->funcs->tell_one (pending))
+    {
+      g_source_destroy (source);
+      pending->funcs->tell (pending);
+    }
   g_main_context_pop_thread_default (context);
 
-  return G_SOURCE_REMOVE;
+  return G_SOURCE_CONTINUE;
 }
 
 static void
@@ -38,6 +44,7 @@ attach_idle (AfrpcCall      *self,
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
   g_source_set_static_name (source, name);
   g_source_set_callback (source, func, data, destroy);
+  g_source_set_can_recurse (source, func == tell_cb);
   g_source_attach (source, afrpc_call_get_news_context (self));
 }
 
@@ -56,9 +63,9 @@ settle (AfrpcCall    *self,
         GError       *error) /* (transfer full) (nullable) */
 {
   afrpc_pending_decide (&self->pending, started, value, fds, error);
-  if (!self->pending.is_awaited)
+  if (afrpc_pending_is_told (&self->pending))
     afrpc_call_tell_later (self);
-  else if (self->context != NULL)
+  if (self->pending.is_awaited && self->context != NULL)
     g_main_context_wakeup (self->context);
 }
 

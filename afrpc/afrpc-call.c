@@ -144,6 +144,8 @@ afrpc_call_wait (AfrpcCall           *self,
 
   if (self->waits == NULL)
     self->waits = g_ptr_array_new_with_free_func (g_object_unref);
+  if (self->callback != NULL || self->waits->len > 0)
+    self->pending.has_several = TRUE;
   if (cancellable != NULL)
     afrpc_call_wait_set_cancellable (wait, cancellable, self->waits);
   g_ptr_array_add (self->waits, g_steal_pointer (&wait));
@@ -222,11 +224,14 @@ afrpc_call_wait_sync (AfrpcCall     *self,
   else
     {
       self->pending.is_awaited = TRUE;
+      self->pending.is_told_too = self->callback != NULL || self->waits != NULL;
       if (cancellable != NULL && self->cancellable == NULL)
         afrpc_call_watch (self, cancellable);
       afrpc_call_block (self, AFRPC_CALLER_GET_IFACE (self->caller));
-      /* The reference of who had the call has passed to who waited for it, or passes to the callback. */
-      if (self->callback != NULL)
+      /* Otherwise the reference of who had the call has passed to who waited for it, or passes to the callback. */
+      if (self->pending.is_told_too)
+        ;
+      else if (self->callback != NULL)
         afrpc_call_tell_later (self);
       else
         {

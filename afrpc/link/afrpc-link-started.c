@@ -116,7 +116,6 @@ give_back (AfrpcLink     *self,
     self->unwritten_from = MIN (self->unwritten_from, slot->serial);
   slot->started = afrpc_link_revoke (self, slot);
   *given = *slot;
-  afrpc_link_free_slot (self, slot);
 }
 
 /* After the end: whether somebody still waits for a call that was not given back. */
@@ -126,7 +125,10 @@ afrpc_link_is_waited_for (AfrpcLink *self)
   AfrpcLinkSlot given;
 
   while (self->oldest != AFRPC_LINK_NO_SLOT && self->slots[self->oldest].call.owner == NULL)
-    give_back (self, &self->slots[self->oldest], &given);
+    {
+      give_back (self, &self->slots[self->oldest], &given);
+      afrpc_link_free_slot (self, &self->slots[self->oldest]);
+    }
 
   return self->oldest != AFRPC_LINK_NO_SLOT;
 }
@@ -145,22 +147,28 @@ afrpc_link_give_back (AfrpcLink     *self,
     }
 
   give_back (self, &self->slots[self->oldest], slot);
+  afrpc_link_free_slot (self, &self->slots[self->oldest]);
 
   return TRUE;
 }
 
-/* The same for a certain call. FALSE: it is not pending. */
+/* The same for a certain call. @keeps: it is given back once more, when it is its turn. FALSE: it is not pending. */
 gboolean
 afrpc_link_give_back_one (AfrpcLink     *self,
                           guint64        serial,
+                          gboolean       keeps,
                           AfrpcLinkSlot *slot)
 {
   AfrpcLinkSlot *found = afrpc_link_find_slot (self, serial);
 
-  if (found != NULL)
-    give_back (self, found, slot);
+  if (found == NULL)
+    return FALSE;
 
-  return found != NULL;
+  give_back (self, found, slot);
+  if (!keeps)
+    afrpc_link_free_slot (self, found);
+
+  return TRUE;
 }
 
 /* After the end: closes the connection; calls are still given back. @has_ended: the process is known to have. */

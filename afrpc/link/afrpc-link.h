@@ -193,6 +193,7 @@ gboolean       afrpc_link_give_back     (AfrpcLink            *self,
                                          AfrpcLinkSlot        *slot);
 gboolean       afrpc_link_give_back_one (AfrpcLink            *self,
                                          guint64               serial,
+                                         gboolean              keeps,
                                          AfrpcLinkSlot        *slot);
 void           afrpc_link_let_go        (AfrpcLink            *self,
                                          gboolean              has_ended);

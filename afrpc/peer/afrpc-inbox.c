@@ -160,6 +160,17 @@ decide_result (AfrpcPeer     *self,
   afrpc_pending_decide (pending, item->is_refused ? AFRPC_STARTED_NO : AFRPC_STARTED_YES, value, g_steal_pointer (&fds), g_steal_pointer (&item->error));
 }
 
+/* It has its outcome, and it is its turn. */
+static void
+tell_outcome (AfrpcPeer    *self,
+              AfrpcPending *pending)
+{
+  if (pending->has_several)
+    afrpc_news_insert_outcome (&self->news, NULL, pending);
+  else
+    pending->funcs->tell (pending);
+}
+
 static void
 tell_progress (AfrpcPeer     *self,
                AfrpcLinkItem *item)
@@ -207,7 +218,7 @@ tell_item (AfrpcPeer     *self,
     case AFRPC_LINK_ITEM_RESULT:
       item->call.owner = NULL;
       decide_result (self, pending, item);
-      pending->funcs->tell (pending);
+      tell_outcome (self, pending);
       break;
 
     case AFRPC_LINK_ITEM_PROGRESS:
@@ -261,8 +272,8 @@ tell_owed (AfrpcPeer *self)
 {
   AfrpcPending *pending = afrpc_peer_decide_owed (self);
 
-  if (pending != NULL && !pending->is_awaited)
-    pending->funcs->tell (pending);
+  if (pending != NULL && afrpc_pending_is_told (pending))
+    tell_outcome (self, pending);
 
   return pending != NULL;
 }
@@ -284,7 +295,11 @@ tell_piece (AfrpcPeer      *self,
       {
         AfrpcPending *pending = g_steal_pointer (&piece->pending);
 
-        pending->funcs->tell (pending);
+        if (pending->state == AFRPC_PENDING_DECIDED)
+          pending->funcs->tell (pending);
+        /* It is being unpacked for who blocks, who has to tell others then. */
+        else
+          pending->is_told_too = FALSE;
       }
       break;
 
@@ -446,6 +461,8 @@ use_item (AfrpcPeer      *self,
         {
           item->call.owner = NULL;
           decide_result (self, pending, item);
+          if (pending->is_told_too)
+            afrpc_news_push_outcome (&self->news, pending);
           return;
         }
       pending->state = AFRPC_PENDING_ARRIVED;
@@ -489,6 +506,8 @@ afrpc_inbox_decide_kept (AfrpcPeer    *self,
           piece->item.call.owner != pending)
         continue;
 
+      if (pending->is_told_too)
+        afrpc_news_insert_outcome (&self->news, l, pending);
       afrpc_news_remove (&self->news, l);
       piece->item.call.owner = NULL;
       if (piece->unpacking != NULL)
@@ -520,6 +539,9 @@ take_one (AfrpcPeer      *self,
 
   /* It stays where it is: whoever is told may run the main loop, which goes on with the next call. */
   if (oldest->kind == AFRPC_NEWS_OWED && tell_owed (self))
+    return TRUE;
+  if (oldest->kind == AFRPC_NEWS_OUTCOME && oldest->pending->has_several &&
+      oldest->pending->state == AFRPC_PENDING_DECIDED && oldest->pending->funcs->tell_one (oldest->pending))
     return TRUE;
 
   piece = afrpc_news_pop (&self->news);

@@ -145,6 +145,20 @@ afrpc_news_push_outcome (AfrpcNews    *self,
   push (self, AFRPC_NEWS_OUTCOME)->pending = pending;
 }
 
+/* The same, in front of @before (nullable): NULL: of everything. */
+void
+afrpc_news_insert_outcome (AfrpcNews    *self,
+                           GList        *before,
+                           AfrpcPending *pending)
+{
+  AfrpcNewsPiece *piece = g_new0 (AfrpcNewsPiece, 1);
+
+  piece->kind = AFRPC_NEWS_OUTCOME;
+  piece->pending = pending;
+  piece->lateness = before == NULL ? self->lateness : ((AfrpcNewsPiece *) before->data)->lateness;
+  g_queue_insert_before (&self->pieces, before != NULL ? before : self->pieces.head, piece);
+}
+
 /* @task: (transfer full); @give: what returns it with @result */
 void
 afrpc_news_push_task (AfrpcNews       *self,

@@ -61,6 +61,9 @@ void            afrpc_news_push_item    (AfrpcNews       *self,
                                          AfrpcLinkItem   *item);
 void            afrpc_news_push_outcome (AfrpcNews       *self,
                                          AfrpcPending    *pending);
+void            afrpc_news_insert_outcome (AfrpcNews     *self,
+                                           GList         *before,
+                                           AfrpcPending  *pending);
 void            afrpc_news_push_task    (AfrpcNews       *self,
                                          GTask           *task,
                                          AfrpcNewsReturn  give,

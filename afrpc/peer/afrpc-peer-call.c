@@ -66,7 +66,7 @@ afrpc_peer_fail_call (AfrpcPeer    *self,
                       GError       *error)
 {
   afrpc_pending_decide (pending, AFRPC_STARTED_NO, NULL, NULL, error);
-  if (pending->is_awaited)
+  if (!afrpc_pending_is_told (pending))
     return;
   switch (afrpc_source_enter (&self->member))
     {
@@ -216,7 +216,7 @@ give_up (AfrpcPeer    *self,
   if (!afrpc_transport_shares_state (&self->talk.link.transport))
     afrpc_peer_flush (self);
   afrpc_pending_decide (pending, started, NULL, NULL, error);
-  if (!pending->is_awaited)
+  if (afrpc_pending_is_told (pending))
     afrpc_news_push_outcome (&self->news, pending);
   afrpc_peer_attend (self);
 }

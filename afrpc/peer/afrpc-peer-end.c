@@ -164,16 +164,19 @@ AfrpcPending *
 afrpc_peer_decide_owed (AfrpcPeer *self)
 {
   AfrpcLinkSlot slot;
+  AfrpcPending *call;
 
   if (!afrpc_link_give_back (&self->talk.link, &slot))
     return NULL;
 
-  decide_slot (self, &slot);
+  call = slot.call.owner;
+  if (call->state != AFRPC_PENDING_DECIDED)
+    decide_slot (self, &slot);
 
-  return slot.call.owner;
+  return call;
 }
 
-/* The same for one that is waited for. */
+/* The same for one that is waited for. If others wait for it besides, it keeps its place. */
 void
 afrpc_peer_decide_awaited (AfrpcPeer    *self,
                            AfrpcPending *call)
@@ -181,7 +184,7 @@ afrpc_peer_decide_awaited (AfrpcPeer    *self,
   AfrpcLinkSlot slot;
 
   if (afrpc_talk_is_over (&self->talk) && call->state == AFRPC_PENDING_OPEN &&
-      afrpc_link_give_back_one (&self->talk.link, call->serial, &slot))
+      afrpc_link_give_back_one (&self->talk.link, call->serial, call->is_told_too, &slot))
     decide_slot (self, &slot);
 }
 

@@ -215,7 +215,7 @@ decide_lost (AfrpcPeer *peer,
                             g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED,
                                          "%s: the process died together with the one that it was forked from",
                                          name));
-      if (!call->is_awaited)
+      if (afrpc_pending_is_told (call))
         afrpc_news_push_outcome (&peer->news, call);
     }
 }

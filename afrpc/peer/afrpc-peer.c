@@ -257,7 +257,7 @@ afrpc_peer_context_gone (AfrpcPeer *self)
   if (!afrpc_talk_is_over (&self->talk))
     afrpc_talk_end (&self->talk);
   while ((call = afrpc_peer_decide_owed (self)) != NULL)
-    if (!call->is_awaited)
+    if (afrpc_pending_is_told (call))
       call->funcs->release (call);
   afrpc_link_clear (&self->talk.link);
   afrpc_news_clear (&self->news);

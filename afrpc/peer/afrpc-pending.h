@@ -27,6 +27,9 @@ typedef struct
                     GError       *error);
   /* Its time has come: calls back. Consumes a reference. */
   void (*tell)     (AfrpcPending *self);
+  /* The same for the first of several who wait, so that a main loop that runs there comes to the next. FALSE, and
+   * nothing done: there are not several any more, and tell is what is left. */
+  gboolean (*tell_one) (AfrpcPending *self);
 } AfrpcPendingFuncs;
 
 typedef enum
@@ -43,6 +46,9 @@ struct _AfrpcPending
   AfrpcPendingState state;
   gboolean is_awaited;           /* a blocking call waits for it: it is decided in place, and not told; the peer's
                                   * reference passes to who waits then */
+  gboolean is_told_too;          /* and somebody else is told all the same, when it is its turn: then the reference does
+                                  * not pass */
+  gboolean has_several;          /* maybe more than one is told */
   gboolean is_cancelled;         /* whatever has arrived, nobody wants it any more */
   AfrpcStarted started;          /* of a failure: whether the worker had begun it */
   guint64 serial;                /* 0: it was never queued */
@@ -51,6 +57,13 @@ struct _AfrpcPending
   guint execution_timeout_ms;    /* 0: none */
   gint64 execution_deadline;     /* 0: none as yet */
 };
+
+/* Whether whoever decides it has it told. */
+static inline gboolean
+afrpc_pending_is_told (const AfrpcPending *self)
+{
+  return !self->is_awaited || self->is_told_too;
+}
 
 static inline void
 afrpc_pending_decide (AfrpcPending *self,

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Several who wait for the same call, in whatever way: each is told when it is the call's turn. */
+#include "test-util.h"
+
+typedef struct
+{
+  guint n_told;   /* in order, so far */
+  guint expected; /* of the one that has this */
+} Place;
+
+static Place places[20000];
+
+static void
+in_order_cb (GObject      *source,
+             GAsyncResult *result,
+             gpointer      data)
+{
+  Place *place = data;
+
+  g_assert_cmpuint (places[0].n_told++, ==, place->expected);
+}
+
+static void
+test_waits_blocked (void)
+{
+  const guint n = G_N_ELEMENTS (places), middle = n / 2;
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GVariant) waited = NULL;
+  AfrpcCall *calls[2] = { NULL };
+
+  g_test_summary ("A call that somebody has blocked for is told when it is its turn, and not before older ones");
+  watch_init (&watched, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
+  places[0].n_told = 0;
+  for (guint i = 0; i < n; i++)
+    {
+      places[i].expected = i;
+      if (i == middle)
+        calls[0] = afrpc_caller_start_with_callback (AFRPC_CALLER (watched.proxy), g_variant_new ("(u)", i), NULL, NULL,
+                                                     in_order_cb, &places[i]);
+      else if (i == middle + 1)
+        {
+          calls[1] = afrpc_caller_start (AFRPC_CALLER (watched.proxy), g_variant_new ("(u)", i), NULL);
+          afrpc_call_wait (calls[1], NULL, in_order_cb, &places[i]);
+        }
+      else
+        afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new ("(u)", i), NULL, in_order_cb, &places[i]);
+    }
+  g_object_ref (calls[0]);
+  /* The first by what arrives, and the second, which has arrived, where it is kept. */
+  value = afrpc_call_wait_sync (calls[0], NULL, NULL);
+  g_variant_unref (afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), NULL, NULL, NULL));
+  waited = afrpc_call_wait_sync (calls[1], NULL, NULL);
+  g_assert_nonnull (value);
+  g_assert_nonnull (waited);
+  g_assert_cmpuint (places[0].n_told, ==, 0);
+  while (places[0].n_told < n)
+    g_main_context_iteration (NULL, TRUE);
+  g_object_unref (calls[0]);
+  g_object_unref (calls[1]);
+}
+
+/* Who waits for one call, and runs a main loop until all of them have been told. */
+static guint n_waiting;
+
+static void
+nesting_cb (GObject      *source,
+            GAsyncResult *result,
+            gpointer      data)
+{
+  g_assert_cmpuint (places[0].n_told++, ==, GPOINTER_TO_UINT (data));
+  while (places[0].n_told < n_waiting)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+static void
+test_waits_nested (gconstpointer dies)
+{
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(AfrpcCall) call = NULL;
+
+  g_test_summary ("Of many who wait for a call each may run a main loop until the others have been told");
+  watch_init (&watched, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
+  places[0].n_told = 0;
+  n_waiting = 6;
+  call = afrpc_caller_start_with_callback (AFRPC_CALLER (watched.proxy), NULL, NULL, NULL, nesting_cb,
+                                           GUINT_TO_POINTER (0));
+  g_object_ref (call);
+  for (guint i = 1; i < n_waiting - 1; i++)
+    afrpc_call_wait (call, NULL, nesting_cb, GUINT_TO_POINTER (i));
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), NULL, NULL, nesting_cb, GUINT_TO_POINTER (n_waiting - 1));
+  if (dies != NULL)
+    afrpc_caller_kill (AFRPC_CALLER (watched.proxy));
+  while (places[0].n_told < n_waiting)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/waits/blocked", test_waits_blocked);
+  g_test_add_data_func ("/waits/nested/result", NULL, test_waits_nested);
+  g_test_add_data_func ("/waits/nested/death", "dies", test_waits_nested);
+
+  return g_test_run ();
+}
