@@ -90,6 +90,10 @@ afrpc_process_constructed (GObject *object)
 
   G_OBJECT_CLASS (afrpc_process_parent_class)->constructed (object);
 
+  /* Who was prepared elsewhere says itself what it is. */
+  if (self->host == NULL && self->fd < 0)
+    self->host = g_strdup (DEFAULT_HOST);
+
   if (self->template != NULL)
     {
       g_free (self->host);
@@ -143,7 +147,7 @@ afrpc_process_get_property (GObject    *object,
   switch (prop_id)
     {
     case PROP_HOST:
-      g_value_set_string (value, self->host);
+      g_value_set_string (value, afrpc_process_get_host (self));
       break;
 
     case PROP_ARGV:
@@ -180,8 +184,6 @@ afrpc_process_set_property (GObject      *object,
     {
     case PROP_HOST:
       self->host = g_value_dup_string (value);
-      if (self->host == NULL)
-        self->host = g_strdup (DEFAULT_HOST);
       break;
 
     case PROP_ARGV:
@@ -226,7 +228,8 @@ afrpc_process_class_init (AfrpcProcessClass *klass)
    * AfrpcProcess:host: (attributes org.gtk.Property.get=afrpc_process_get_host)
    *
    * The host program: the name of a language, such as `c`, or the path of an executable. %NULL for a
-   * process over a command.
+   * process over a command; and for one that was [prepared elsewhere][ctor@Afrpc.Process.new_from_fd] and may be of any
+   * host, until that has said what it is.
    *
    * Since: 1.0
    */
@@ -546,7 +549,8 @@ afrpc_process_get_pid (AfrpcProcess *self)
  *
  * Gets the host: a language, or the path of a program.
  *
- * Returns: (nullable): the host, or %NULL if the process is reached by a command
+ * Returns: (nullable): the host, or %NULL if the process is reached by a command, or not known yet; see
+ *   [property@Afrpc.Process:host]
  *
  * Since: 1.0
  */
@@ -555,7 +559,7 @@ afrpc_process_get_host (AfrpcProcess *self)
 {
   g_return_val_if_fail (AFRPC_IS_PROCESS (self), NULL);
 
-  return self->host;
+  return self->host != NULL ? self->host : afrpc_peer_get_host (self->peer);
 }
 
 /**

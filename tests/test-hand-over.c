@@ -93,6 +93,39 @@ test_hand_over (void)
     }
 }
 
+static void
+test_hand_over_any_host (void)
+{
+  g_autofree char *path = g_build_filename (g_getenv ("AFRPC_HOST_PATH"), "afrpc-host-c", NULL);
+
+  g_test_summary ("One that may be of any host says which it is of, and is forked and executed as that");
+  for (guint i = 0; i < 3; i++)
+    {
+      /* One that cannot be forked, and that nobody knows to execute; one by its path; and by its name. */
+      g_autoptr(AfrpcProcess) prepared =
+        i == 0 ? afrpc_process_new_exec (g_getenv ("AFRPC_TEST_FORK_HOST")) : afrpc_process_new_exec (i == 1 ? path : "c");
+      g_autoptr(AfrpcProcess) process = take_over (NULL, prepared);
+      g_autoptr(AfrpcProcess) fork = NULL;
+      g_autoptr(AfrpcProxy) proxy = NULL;
+      g_autoptr(GError) error = NULL;
+      g_autoptr(GVariant) result = NULL;
+
+      g_assert_null (afrpc_process_get_host (process));
+      fork = afrpc_process_fork (process);
+      g_assert_null (afrpc_process_get_host (fork));
+      afrpc_process_require (fork, TEST_WORKER);
+      proxy = afrpc_proxy_new (fork, "echo");
+      result = afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, &error);
+      if (i == 0)
+        g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NO_HOST);
+      else
+        g_assert_no_error (error);
+      g_assert_cmpstr (afrpc_process_get_host (process), ==, i == 0 ? "fork" : "c");
+      g_assert_cmpstr (afrpc_process_get_host (fork), ==, afrpc_process_get_host (process));
+      g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, NULL));
+    }
+}
+
 /* The greeting of a host, for printf(1). */
 static char *
 new_greeting (gsize from,
@@ -395,6 +428,7 @@ main (int    argc,
 {
   g_test_init (&argc, &argv, NULL);
 
+  g_test_add_func ("/hand-over/any-host", test_hand_over_any_host);
   g_test_add_func ("/hand-over/prepared", test_hand_over);
   g_test_add_func ("/hand-over/half-greeting", test_hand_over_half_greeting);
   g_test_add_func ("/hand-over/broken", test_hand_over_broken);

@@ -61,6 +61,8 @@ parse_hello (AfrpcLink         *self,
       return FALSE;
     }
 
+  if (self->host == NULL)
+    self->host = g_strdup (host);
   if (g_variant_lookup (hello, "goodbye", "t", &goodbye_serial))
     afrpc_pipes_expect_goodbye (&self->transport, goodbye_serial);
 

@@ -91,7 +91,10 @@ afrpc_birth_describe (const AfrpcBirth *self)
   GVariant *module = afrpc_birth_find_module (self);
   const char *function = NULL;
 
-  g_string_append_printf (name, "'%s'", self->host);
+  if (self->host != NULL)
+    g_string_append_printf (name, "'%s'", self->host);
+  else
+    g_string_append (name, "what was handed over");
   if (self->run_options != NULL && g_variant_lookup (self->run_options, "function", "&s", &function))
     g_string_append_printf (name, " running '%s'", function);
   if (module != NULL)

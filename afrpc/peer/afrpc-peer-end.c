@@ -143,8 +143,7 @@ new_call_error (AfrpcPeer    *self,
 
   /* It was killed while its template made it, which had done that already. */
   if (started == AFRPC_STARTED_YES && g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED))
-    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED, "“%s”: the process was killed while it was being started",
-                        self->birth.host);
+    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED, "the process was killed while it was being started");
   if (started != AFRPC_STARTED_NO || !self->talk.link.was_ready)
     return g_error_copy (failure);
 

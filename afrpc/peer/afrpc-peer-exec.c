@@ -23,7 +23,7 @@
 
 /* Returns: (nullable): the program that hosts @host, a path or the name of a language. */
 static char *
-find_host (const char  *host,
+find_host (const char  *host, /* (nullable) */
            GError     **error)
 {
   const char *const *dirs;
@@ -33,6 +33,12 @@ find_host (const char  *host,
   /* Whoever can have a program run with the rights of another does not choose what that executes. */
   const char *env = secure_getenv ("AFRPC_HOST_PATH");
 
+  if (host == NULL)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NO_HOST,
+                   "a process that was handed over cannot be forked, and has not said which host it is of");
+      return NULL;
+    }
   if (strchr (host, '/') != NULL)
     return g_strdup (host);
   if (g_str_equal (host, AFRPC_SELF_HOST))

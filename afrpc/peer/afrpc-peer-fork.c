@@ -227,6 +227,8 @@ exec_instead (AfrpcPeer *peer,
 {
   g_autoptr(GArray) lost = NULL;
 
+  if (peer->birth.host == NULL && peer->birth.template != NULL)
+    peer->birth.host = g_strdup (peer->birth.template->birth.host);
   g_clear_pointer (&peer->birth.template, afrpc_peer_unref);
   if (peer->talk.failure != NULL || afrpc_talk_is_over (&peer->talk))
     {
@@ -369,6 +371,9 @@ void
 afrpc_birth_greeted (AfrpcPeer *peer)
 {
   const int pid = afrpc_link_get_sender (&peer->talk.link);
+
+  if (peer->birth.host == NULL)
+    peer->birth.host = g_strdup (peer->talk.link.host);
 
   /* What was heard before the template has answered is looked at when it has. */
   if (peer->talk.link.state == AFRPC_LINK_GREETING || peer->body.state == AFRPC_BODY_AWAITED)

@@ -47,6 +47,7 @@ keep_turns_without_loop (AfrpcPeer *self)
   afrpc_source_leave (&self->member);
 }
 
+/* @host: (nullable): NULL for one that is adopted and may be any */
 AfrpcPeer *
 afrpc_peer_new (const char *host)
 {
@@ -55,7 +56,7 @@ afrpc_peer_new (const char *host)
   g_atomic_ref_count_init (&self->ref_count);
   afrpc_birth_init (&self->birth, host);
   afrpc_body_init (&self->body);
-  afrpc_talk_init (&self->talk, strchr (host, '/') == NULL ? host : NULL);
+  afrpc_talk_init (&self->talk, host != NULL && strchr (host, '/') == NULL ? host : NULL);
   afrpc_deadlines_init (&self->deadlines, is_owed_cb, self);
   self->exit_deadline = AFRPC_DEADLINES_NEVER;
   self->exit_tasks = g_ptr_array_new_with_free_func (g_object_unref);
@@ -190,7 +191,7 @@ enter (AfrpcPeer    *self,
 
     case AFRPC_SOURCE_FOREIGN:
       g_critical ("%s: another thread runs the main context that the process of '%s' belongs to", what,
-                  self->birth.host);
+                  self->birth.host != NULL ? self->birth.host : "another program");
       return FALSE;
 
     default:
@@ -270,6 +271,13 @@ GMainContext *
 afrpc_peer_get_main_context (AfrpcPeer *self)
 {
   return self->member.source != NULL ? afrpc_source_get_context (self->member.source) : NULL;
+}
+
+/* Returns: (nullable): NULL over a command, and until a host that may be any has said what it is */
+const char *
+afrpc_peer_get_host (AfrpcPeer *self)
+{
+  return self->birth.argv == NULL ? self->birth.host : NULL;
 }
 
 int

@@ -77,6 +77,7 @@ void        afrpc_peer_prepare        (AfrpcPeer                   *self,
                                        int                          fd);
 
 /* What the handles ask for */
+const char *afrpc_peer_get_host       (AfrpcPeer                   *self);
 int         afrpc_peer_get_pid        (AfrpcPeer                   *self);
 AfrpcExit  *afrpc_peer_get_exit       (AfrpcPeer                   *self);
 GMainContext *afrpc_peer_get_main_context (AfrpcPeer               *self);
