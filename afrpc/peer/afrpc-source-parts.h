@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What a source consists of, for its files. */
+#pragma once
+
+#include "peer/afrpc-source.h"
+
+G_BEGIN_DECLS
+
+struct _AfrpcSource
+{
+  GSource source;
+  GMainContext *context; /* not owned: it owns the source */
+  gboolean is_default;   /* the context is the default one */
+  GHashTable *known;     /* (element-type AfrpcSourceMember) (not owned) all of the context's; guarded by sources_lock */
+  GPtrArray *watched;    /* (element-type AfrpcSourceMember) (owned) those that something may happen to */
+  GQueue active;         /* (element-type AfrpcSourceMember) (owned) to be looked at in this iteration */
+  guint next_kept;       /* whose turn it is without a main loop, more or less */
+  GPtrArray *templates;  /* (element-type AfrpcSourceMember) (owned) the default ones */
+  gint64 deadline;       /* when to look at time limits: not too late, maybe too early */
+  gpointer runner;       /* (nullable) atomic: the thread that dispatches it, or blocks, and so owns the context */
+  gpointer home;         /* (nullable) atomic: the thread that has used it, or run it, last */
+  gboolean has_checked;  /* what was polled has been looked at; not done by GLib for who is ready before */
+
+  GMutex lock;           /* guards what follows */
+  GQueue posts;          /* (element-type AfrpcSourcePost) */
+  int wake_fd;           /* -1, or what wakes up who blocks the thread */
+  gint has_posts;        /* atomic */
+
+  gint64 busy_us;        /* how much more than its share it took */
+  gint64 dispatched_at;  /* the end of the last dispatch */
+  GSource *turn;         /* (nullable): while it lets others go first */
+};
+
+/* Guards the list of all sources, and member->source where it is read by other threads. */
+extern GMutex afrpc_sources_lock;
+
+static inline AfrpcSourceMember *
+afrpc_source_member_ref (AfrpcSourceMember *member)
+{
+  member->funcs->ref (member->peer);
+
+  return member;
+}
+
+static inline void
+afrpc_source_member_unref (AfrpcSourceMember *member)
+{
+  member->funcs->unref (member->peer);
+}
+
+/* Other threads */
+void afrpc_source_clear_posts (AfrpcSource *self);
+
+/* Priority */
+void afrpc_source_account   (AfrpcSource *self,
+                             gint64       start);
+
+G_END_DECLS

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Which thread a source belongs to, and what others leave word of. */
+#include "config.h"
+
+#include "peer/afrpc-source-parts.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+typedef struct
+{
+  AfrpcSourceMember *member; /* (owned) */
+  void (*func) (AfrpcPeer *peer, gpointer data);
+  gpointer data;
+  GDestroyNotify destroy;
+} Post;
+
+static __thread char thread_mark; /* its address is a name of the thread */
+
+static void
+post_free (Post *post)
+{
+  if (post->destroy != NULL)
+    post->destroy (post->data);
+  afrpc_source_member_unref (post->member);
+  g_free (post);
+}
+
+/* Whether the calling thread may act in a context that nobody runs. Another one may be about to use it, and would be in
+ * its way: it leaves word instead. */
+static gboolean
+is_home (AfrpcSource *self)
+{
+  return g_atomic_pointer_get (&self->home) == &thread_mark || afrpc_source_runs_here (self) ||
+         g_main_context_is_owner (self->context);
+}
+
+/* For what any thread may do. */
+AfrpcSourceEntry
+afrpc_source_enter (AfrpcSourceMember *member)
+{
+  AfrpcSourceEntry entry = AFRPC_SOURCE_GONE;
+
+  g_mutex_lock (&afrpc_sources_lock);
+  if (member->source != NULL)
+    entry = is_home (member->source) && g_main_context_acquire (member->source->context) ? AFRPC_SOURCE_ENTERED :
+                                                                                           AFRPC_SOURCE_FOREIGN;
+  g_mutex_unlock (&afrpc_sources_lock);
+
+  return entry;
+}
+
+/* For what only one thread may do, which is this one unless another runs the context. What others have left word of
+ * is done first: nobody may ever run a main loop. */
+AfrpcSourceEntry
+afrpc_source_use (AfrpcSourceMember *member)
+{
+  AfrpcSource *self = member->source;
+  gpointer before;
+
+  if (self == NULL)
+    return AFRPC_SOURCE_GONE;
+  if (!g_main_context_acquire (self->context))
+    return AFRPC_SOURCE_FOREIGN;
+
+  before = afrpc_source_begin_run (self);
+  if (!afrpc_source_is_running (member))
+    afrpc_source_run_posts (self);
+  afrpc_source_end_run (self, before);
+
+  return AFRPC_SOURCE_ENTERED;
+}
+
+void
+afrpc_source_leave (AfrpcSourceMember *member)
+{
+  g_main_context_release (member->source->context);
+}
+
+/* To be called by the thread that owns the context, for as long as it certainly does.
+ * Returns: what to give to afrpc_source_end_run () */
+gpointer
+afrpc_source_begin_run (AfrpcSource *self)
+{
+  gpointer before = self->runner;
+
+  g_atomic_pointer_set (&self->runner, &thread_mark);
+  if (g_atomic_pointer_get (&self->home) != &thread_mark)
+    g_atomic_pointer_set (&self->home, &thread_mark);
+
+  return before;
+}
+
+void
+afrpc_source_end_run (AfrpcSource *self,
+                      gpointer     before)
+{
+  g_atomic_pointer_set (&self->runner, before);
+}
+
+/* Whether the calling thread is known to own the context. If it is not, GLib knows, but takes locks to tell. */
+gboolean
+afrpc_source_runs_here (AfrpcSource *self)
+{
+  return g_atomic_pointer_get (&self->runner) == &thread_mark;
+}
+
+/* Whether the source is being dispatched: then what is queued is going to be written. */
+gboolean
+afrpc_source_is_running (AfrpcSourceMember *member)
+{
+  return g_main_current_source () != NULL;
+}
+
+/* Has @func (nullable) called by the thread of the context of @member (transfer full), with that and @data (transfer
+ * full), which @destroy frees. FALSE: there is no such context any more; then both stay the caller's. */
+gboolean
+afrpc_source_post (AfrpcSourceMember      *member,
+                   void             (*func) (AfrpcPeer *peer, gpointer data),
+                   gpointer        data,
+                   GDestroyNotify  destroy)
+{
+  const guint64 one = 1;
+  AfrpcSource *self;
+
+  g_mutex_lock (&afrpc_sources_lock);
+  self = member->source;
+  if (self != NULL)
+    {
+      Post *post = g_new0 (Post, 1);
+
+      *post = (Post) { member, func, data, destroy };
+      g_mutex_lock (&self->lock);
+      g_queue_push_tail (&self->posts, post);
+      g_atomic_int_set (&self->has_posts, TRUE);
+      /* It is only ever full of wake-ups. */
+      if (self->wake_fd >= 0 && write (self->wake_fd, &one, sizeof one) < 0)
+        g_debug ("waking up: %s", g_strerror (errno));
+      g_mutex_unlock (&self->lock);
+      g_main_context_wakeup (self->context);
+    }
+  g_mutex_unlock (&afrpc_sources_lock);
+
+  return self != NULL;
+}
+
+void
+afrpc_source_run_posts (AfrpcSource *self)
+{
+  while (g_atomic_int_get (&self->has_posts))
+    {
+      Post *post;
+
+      g_mutex_lock (&self->lock);
+      post = g_queue_pop_head (&self->posts);
+      g_atomic_int_set (&self->has_posts, self->posts.length > 0);
+      g_mutex_unlock (&self->lock);
+
+      if (post != NULL)
+        {
+          if (post->func != NULL)
+            post->func (post->member->peer, post->data);
+          post_free (post);
+        }
+    }
+}
+
+/* Returns: what becomes readable when another thread posts; -1: there was no descriptor to be had for it. */
+int
+afrpc_source_get_wake_fd (AfrpcSource *self)
+{
+  /* Only this thread makes it. */
+  if (self->wake_fd < 0)
+    {
+      g_mutex_lock (&self->lock);
+      self->wake_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+      g_mutex_unlock (&self->lock);
+    }
+
+  return self->wake_fd;
+}
+
+void
+afrpc_source_clear_wake_fd (AfrpcSource *self)
+{
+  guint64 count;
+
+  while (read (self->wake_fd, &count, sizeof count) > 0)
+    ;
+}
+
+/* Nobody is going to run them. */
+void
+afrpc_source_clear_posts (AfrpcSource *self)
+{
+  g_queue_clear_full (&self->posts, (GDestroyNotify) post_free);
+}
