@@ -48,6 +48,7 @@ static const struct
   { "clone3", SYS_clone3, 0 },
   { "clone-parent", SYS_clone, CLONE_PARENT },
   { "close_range", SYS_close_range, 0 },
+  { "epoll_create1", SYS_epoll_create1, 0 },
   { "memfd_create", SYS_memfd_create, 0 },
   { "pidfd_open", SYS_pidfd_open, 0 },
   { "pidfd_send_signal", SYS_pidfd_send_signal, 0 },

@@ -58,6 +58,16 @@ afrpc_body_init (AfrpcBody *self)
   *self = (AfrpcBody) { .spawned.pidfd = -1, .standard_error.fd = -1, .reap_deadline = AFRPC_DEADLINES_NEVER };
 }
 
+/* Before a descriptor is closed, @closing (nullable) is called with it: whoever polls it has to end that first. */
+void
+afrpc_body_set_closing_func (AfrpcBody  *self,
+                             void      (*closing) (int fd, gpointer data),
+                             gpointer    data)
+{
+  self->closing = self->standard_error.closing = closing;
+  self->closing_data = self->standard_error.closing_data = data;
+}
+
 /* Whether a child of this program is another body's already. */
 gboolean
 afrpc_body_is_taken (int pid)
@@ -86,10 +96,18 @@ set_taken (int      pid,
 }
 
 static void
+say_closing (AfrpcBody *self)
+{
+  if (self->closing != NULL && self->spawned.pidfd >= 0)
+    self->closing (self->spawned.pidfd, self->closing_data);
+}
+
+static void
 forget_spawned (AfrpcBody *self)
 {
   if (self->state == AFRPC_BODY_CHILD)
     set_taken (self->pid, FALSE);
+  say_closing (self);
   if (self->spawned.pidfd >= 0)
     close (self->spawned.pidfd);
   self->spawned = (AfrpcSpawned) { .pidfd = -1 };
@@ -232,7 +250,8 @@ afrpc_body_set_exit (AfrpcBody              *self,
   self->exit = afrpc_exit_new (self->pid, status, was_killed, &self->limits, text, n_recent);
 }
 
-/* Asks whether it has ended: TRUE if that is known now. @is_silent: it says nothing any more, and so is about to. */
+/* Asks whether it has ended: TRUE if that is known now. Its pidfd may be closed by that, and is not polled afterwards.
+ * @is_silent: it says nothing any more, and so is about to. */
 gboolean
 afrpc_body_reap (AfrpcBody *self,
                  gboolean   is_silent,
@@ -243,6 +262,7 @@ afrpc_body_reap (AfrpcBody *self,
   if (self->state != AFRPC_BODY_CHILD && self->state != AFRPC_BODY_GRANDCHILD)
     return FALSE;
 
+  say_closing (self);
   if (self->state == AFRPC_BODY_GRANDCHILD)
     {
       /* Whose child it was says how it ended, if it can. */

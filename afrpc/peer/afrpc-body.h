@@ -38,9 +38,14 @@ typedef struct
   AfrpcStderr standard_error;
   gint64 reap_deadline;   /* when to ask for its end next; AFRPC_DEADLINES_NEVER: its pidfd tells */
   AfrpcExit *exit;        /* (nullable): once it has ended */
+  void (*closing) (int fd, gpointer data); /* (nullable): called before its pidfd is closed */
+  gpointer closing_data;
 } AfrpcBody;
 
 void      afrpc_body_init         (AfrpcBody              *self);
+void      afrpc_body_set_closing_func (AfrpcBody          *self,
+                                       void              (*closing) (int fd, gpointer data),
+                                       gpointer            data);
 void      afrpc_body_clear        (AfrpcBody              *self);
 
 void      afrpc_body_await        (AfrpcBody              *self);

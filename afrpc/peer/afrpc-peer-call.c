@@ -175,7 +175,7 @@ afrpc_peer_call (AfrpcPeer          *self,
       afrpc_source_set_deadline (self->member.source, at);
     }
   if (afrpc_transport_get_queued (&self->talk.link.transport) >= FLUSH_SIZE &&
-      (self->member.socket.events & G_IO_OUT) == 0 && self->member.socket.fd >= 0)
+      (self->member.socket.poll.events & G_IO_OUT) == 0 && self->member.socket.poll.fd >= 0)
     afrpc_peer_flush (self);
   afrpc_source_activate (&self->member);
 }

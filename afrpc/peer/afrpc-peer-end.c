@@ -314,10 +314,10 @@ afrpc_peer_decide_end (AfrpcPeer *self)
         {
           afrpc_news_push (&self->news, AFRPC_NEWS_EXITED);
           decide_closed (self);
-          afrpc_link_let_go (&self->talk.link, !is_foreign);
-          afrpc_stderr_clear (&self->body.standard_error);
           afrpc_source_activate (&self->member);
           afrpc_source_unwatch (&self->member);
+          afrpc_link_let_go (&self->talk.link, !is_foreign);
+          afrpc_stderr_clear (&self->body.standard_error);
         }
     }
   else if (self->talk.may_outlive && afrpc_talk_is_closed (&self->talk) && afrpc_peer_get_n_owed (self) == 0 &&

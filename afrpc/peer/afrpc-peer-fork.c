@@ -158,6 +158,7 @@ afrpc_birth_replay_forks (AfrpcPeer *template,
           afrpc_talk_is_over (&peer->talk))
         continue;
 
+      afrpc_source_poll (&peer->member, &peer->member.socket, -1, 0);
       lost = afrpc_link_restart (&peer->talk.link, FALSE);
       afrpc_link_keep (&peer->talk.link);
       if (!afrpc_birth_connect (peer, &other, &error))
@@ -244,6 +245,7 @@ exec_instead (AfrpcPeer *peer,
       return;
     }
 
+  afrpc_source_poll (&peer->member, &peer->member.socket, -1, 0);
   lost = afrpc_link_restart (&peer->talk.link, may_exist);
   afrpc_talk_restart (&peer->talk);
   decide_lost (peer, lost);

@@ -71,7 +71,7 @@ void
 afrpc_peer_flush (AfrpcPeer *self)
 {
   GError *error = NULL;
-  const GIOCondition events = self->member.socket.events;
+  const GIOCondition events = self->member.socket.poll.events;
 
   switch (afrpc_talk_flush (&self->talk, &error))
     {
@@ -161,7 +161,7 @@ begin_turn (AfrpcPeer *self)
     afrpc_peer_act_on_drops (self);
   if (!self->birth.is_tried)
     afrpc_birth_start (self);
-  if (self->member.standard_error.revents != 0)
+  if (self->member.standard_error.poll.revents != 0)
     {
       afrpc_stderr_read (&self->body.standard_error);
       if (self->body.standard_error.fd < 0)
@@ -182,11 +182,11 @@ gboolean
 afrpc_peer_dispatch (AfrpcPeer *self,
                      gint64     now)
 {
-  const GIOCondition socket = self->member.socket.revents;
-  const GIOCondition pidfd = self->member.pidfd.revents;
+  const GIOCondition socket = self->member.socket.poll.revents;
+  const GIOCondition pidfd = self->member.pidfd.poll.revents;
 
   begin_turn (self);
-  self->member.socket.revents = self->member.pidfd.revents = self->member.standard_error.revents = 0;
+  self->member.socket.poll.revents = self->member.pidfd.poll.revents = self->member.standard_error.poll.revents = 0;
 
   if (self->has_backlog || !afrpc_news_is_empty (&self->news))
     afrpc_inbox_take (self, AFRPC_INBOX_TELL);
@@ -237,16 +237,17 @@ keep_turn (AfrpcPeer *self,
   begin_turn (self);
   if (afrpc_talk_has_output (&self->talk))
     afrpc_peer_flush (self);
-  if (!self->has_backlog && ((self->member.socket.revents & ~G_IO_OUT) != 0 || self->body.state == AFRPC_BODY_ENDED))
+  if (!self->has_backlog &&
+      ((self->member.socket.poll.revents & ~G_IO_OUT) != 0 || self->body.state == AFRPC_BODY_ENDED))
     {
       afrpc_inbox_read (self);
       has_read = TRUE;
     }
   if (has_read)
     afrpc_inbox_take (self, AFRPC_INBOX_KEEP);
-  if (self->member.pidfd.revents != 0)
+  if (self->member.pidfd.poll.revents != 0)
     afrpc_peer_reap (self, g_get_monotonic_time ());
-  self->member.socket.revents = self->member.pidfd.revents = self->member.standard_error.revents = 0;
+  self->member.socket.poll.revents = self->member.pidfd.poll.revents = self->member.standard_error.poll.revents = 0;
   /* It is not asked for the time before anybody has waited at all. */
   if (has_waited && deadline != AFRPC_DEADLINES_NEVER)
     afrpc_peer_expire (self, g_get_monotonic_time (), AFRPC_INBOX_KEEP);
@@ -290,9 +291,9 @@ poll_places (AfrpcPeer *self,
     {
       GPollFD *places = &fds[1 + PLACES * n];
 
-      places[0] = peer->member.socket;
-      places[1] = peer->member.pidfd;
-      places[2] = peer->member.standard_error;
+      places[0] = peer->member.socket.poll;
+      places[1] = peer->member.pidfd.poll;
+      places[2] = peer->member.standard_error.poll;
       peers[n++] = peer;
       until = MIN (until, afrpc_peer_get_deadline (peer));
       if (peer->has_backlog || (peer->body.state == AFRPC_BODY_ENDED && !afrpc_talk_is_silent (&peer->talk)))
@@ -320,9 +321,9 @@ poll_places (AfrpcPeer *self,
     {
       const GPollFD *places = &fds[1 + PLACES * i];
 
-      peers[i]->member.socket.revents = places[0].revents;
-      peers[i]->member.pidfd.revents = places[1].revents;
-      peers[i]->member.standard_error.revents = places[2].revents;
+      peers[i]->member.socket.poll.revents = places[0].revents;
+      peers[i]->member.pidfd.poll.revents = places[1].revents;
+      peers[i]->member.standard_error.poll.revents = places[2].revents;
     }
 }
 

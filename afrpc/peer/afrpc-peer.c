@@ -47,6 +47,15 @@ keep_turns_without_loop (AfrpcPeer *self)
   afrpc_source_leave (&self->member);
 }
 
+static void
+closing_cb (int      fd,
+            gpointer data)
+{
+  AfrpcPeer *self = data;
+
+  afrpc_source_leave_fd (&self->member, fd);
+}
+
 /* @host: (nullable): NULL for one that is adopted and may be any */
 AfrpcPeer *
 afrpc_peer_new (const char *host)
@@ -56,6 +65,7 @@ afrpc_peer_new (const char *host)
   g_atomic_ref_count_init (&self->ref_count);
   afrpc_birth_init (&self->birth, host);
   afrpc_body_init (&self->body);
+  afrpc_body_set_closing_func (&self->body, closing_cb, self);
   afrpc_talk_init (&self->talk, host != NULL && strchr (host, '/') == NULL ? host : NULL);
   afrpc_deadlines_init (&self->deadlines, is_owed_cb, self);
   self->exit_deadline = AFRPC_DEADLINES_NEVER;

@@ -7,6 +7,8 @@
 
 G_BEGIN_DECLS
 
+#define AFRPC_SOURCE_LATELY_MAX 4 /* a call waits a little longer for each of them */
+
 struct _AfrpcSource
 {
   GSource source;
@@ -15,6 +17,12 @@ struct _AfrpcSource
   GHashTable *known;     /* (element-type AfrpcSourceMember) (not owned) all of the context's; guarded by sources_lock */
   GPtrArray *watched;    /* (element-type AfrpcSourceMember) (owned) those that something may happen to */
   GQueue active;         /* (element-type AfrpcSourceMember) (owned) to be looked at in this iteration */
+  GPtrArray *direct;     /* (element-type AfrpcSourcePlace) (not owned) what the context polls itself */
+  AfrpcSourcePlace *lately[AFRPC_SOURCE_LATELY_MAX]; /* (nullable elements): of these, sockets that something came from */
+  guint next_lately;     /* which of them is looked at next */
+  GPollFD set;           /* what has all others in it; its descriptor is -1 if there is none */
+  int set_pid;           /* the process that has made it */
+  guint n_from_set;      /* how often something came from a socket in it */
   guint next_kept;       /* whose turn it is without a main loop, more or less */
   GPtrArray *templates;  /* (element-type AfrpcSourceMember) (owned) the default ones */
   gint64 deadline;       /* when to look at time limits: not too late, maybe too early */
@@ -48,6 +56,11 @@ afrpc_source_member_unref (AfrpcSourceMember *member)
 {
   member->funcs->unref (member->peer);
 }
+
+/* What is polled */
+void afrpc_source_init_places     (AfrpcSource *self);
+void afrpc_source_clear_places    (AfrpcSource *self);
+void afrpc_source_activate_polled (AfrpcSource *self);
 
 /* Other threads */
 void afrpc_source_clear_posts (AfrpcSource *self);

@@ -3,7 +3,6 @@
 
 #include "peer/afrpc-source-parts.h"
 
-#include <string.h>
 #include <unistd.h>
 
 #include "peer/afrpc-deadlines.h"
@@ -28,6 +27,13 @@ afrpc_source_get_templates (AfrpcSource *self)
 
 /* Peers */
 
+static void
+init_place (AfrpcSourcePlace  *place,
+            AfrpcSourceMember *member)
+{
+  *place = (AfrpcSourcePlace) { .poll.fd = -1, .member = member };
+}
+
 /* Makes @peer, which embeds @member, one of the source's. */
 void
 afrpc_source_add (AfrpcSource            *self,
@@ -37,7 +43,9 @@ afrpc_source_add (AfrpcSource            *self,
 {
   member->peer = peer;
   member->funcs = funcs;
-  member->socket.fd = member->pidfd.fd = member->standard_error.fd = -1;
+  init_place (&member->socket, member);
+  init_place (&member->pidfd, member);
+  init_place (&member->standard_error, member);
   g_mutex_lock (&afrpc_sources_lock);
   member->source = self;
   g_hash_table_add (self->known, member);
@@ -64,34 +72,6 @@ afrpc_source_watch (AfrpcSourceMember *member)
   member->is_watched = TRUE;
   member->index = member->source->watched->len;
   g_ptr_array_add (member->source->watched, afrpc_source_member_ref (member));
-}
-
-/* Has @place polled for @events, or not any more if @fd is -1. */
-void
-afrpc_source_poll (AfrpcSourceMember    *member,
-                   GPollFD      *place,
-                   int           fd,
-                   GIOCondition  events)
-{
-  const guint i = place == &member->socket ? 0 : place == &member->pidfd ? 1 : 2;
-  gboolean *is_polled = &member->is_polled[i];
-
-  if (*is_polled && place->fd != fd)
-    {
-      if (member->source != NULL)
-        g_source_remove_poll (&member->source->source, place);
-      *is_polled = FALSE;
-    }
-  place->fd = fd;
-  place->events = events;
-  if (fd < 0)
-    place->revents = 0;
-  else if (!*is_polled && member->source != NULL)
-    {
-      place->revents = 0;
-      g_source_add_poll (&member->source->source, place);
-      *is_polled = TRUE;
-    }
 }
 
 void
@@ -214,28 +194,12 @@ source_prepare (GSource *source,
   return FALSE;
 }
 
-static void
-activate_polled (AfrpcSource *self)
-{
-  for (guint i = 0; i < self->watched->len; i++)
-    {
-      AfrpcSourceMember *member = self->watched->pdata[i];
-
-      if ((member->socket.revents | member->pidfd.revents | member->standard_error.revents) != 0)
-        {
-          member->is_due = TRUE;
-          afrpc_source_activate (member);
-        }
-    }
-  self->has_checked = TRUE;
-}
-
 static gboolean
 source_check (GSource *source)
 {
   AfrpcSource *self = (AfrpcSource *) source;
 
-  activate_polled (self);
+  afrpc_source_activate_polled (self);
 
   return self->active.length > 0 || g_atomic_int_get (&self->has_posts) ||
          self->deadline <= g_source_get_time (source);
@@ -258,7 +222,7 @@ source_dispatch (GSource     *source,
 
   /* One that has something to do without being polled keeps no other from its turn. */
   if (!self->has_checked)
-    activate_polled (self);
+    afrpc_source_activate_polled (self);
   self->has_checked = FALSE;
   afrpc_source_run_posts (self);
   if (self->deadline <= now)
@@ -300,6 +264,7 @@ source_finalize (GSource *source)
     member->source = NULL;
   g_mutex_unlock (&afrpc_sources_lock);
 
+  afrpc_source_clear_places (self);
   if (self->turn != NULL)
     g_source_unref (self->turn);
   while ((member = pop_active (self)) != NULL)
@@ -315,7 +280,6 @@ source_finalize (GSource *source)
     {
       member = self->watched->pdata[i];
       member->is_watched = FALSE;
-      memset (member->is_polled, 0, sizeof member->is_polled);
       member->funcs->context_gone (member->peer);
       afrpc_source_member_unref (member);
     }
@@ -343,6 +307,7 @@ new_source (GMainContext *context)
   self->is_default = context == g_main_context_default ();
   self->known = g_hash_table_new (NULL, NULL);
   self->watched = g_ptr_array_new ();
+  afrpc_source_init_places (self);
   self->templates = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_source_member_unref);
   self->deadline = AFRPC_DEADLINES_NEVER;
   self->wake_fd = -1;

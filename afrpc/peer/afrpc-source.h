@@ -25,8 +25,28 @@ typedef struct
   void       (* context_gone) (AfrpcPeer *peer);
 } AfrpcSourceFuncs;
 
-/* What the source knows of one peer, which embeds it. */
+typedef struct _AfrpcSourceMember AfrpcSourceMember;
+
+/* How a descriptor is polled. */
+typedef enum
+{
+  AFRPC_PLACE_NONE,   /* not at all */
+  AFRPC_PLACE_DIRECT, /* by the context itself */
+  AFRPC_PLACE_SET,    /* in the source's set */
+} AfrpcSourceWay;
+
+/* A descriptor of a peer. */
 typedef struct
+{
+  GPollFD poll;       /* what for, and what has come */
+  AfrpcSourceMember *member;
+  AfrpcSourceWay way;
+  guint index;        /* among those that the context polls */
+  gboolean is_used;   /* something came since it was looked at last, which is counted while the context polls it */
+} AfrpcSourcePlace;
+
+/* What the source knows of one peer, which embeds it. */
+struct _AfrpcSourceMember
 {
   const AfrpcSourceFuncs *funcs;
   AfrpcPeer *peer;
@@ -36,11 +56,10 @@ typedef struct
   gboolean is_active;     /* it is among those that are looked at in each iteration */
   GList active;           /* its place there */
   gboolean is_due;        /* something was polled that it did not come to yet */
-  gboolean is_polled[3];  /* whether the context knows these */
-  GPollFD socket;
-  GPollFD pidfd;
-  GPollFD standard_error;
-} AfrpcSourceMember;
+  AfrpcSourcePlace socket;
+  AfrpcSourcePlace pidfd;
+  AfrpcSourcePlace standard_error;
+};
 
 /* Returns: (transfer none): that of the thread-default main context */
 AfrpcSource  *afrpc_source_get         (void);
@@ -54,9 +73,11 @@ void          afrpc_source_forget      (AfrpcSourceMember *member);
 void          afrpc_source_watch       (AfrpcSourceMember *member);
 void          afrpc_source_unwatch     (AfrpcSourceMember *member);
 void          afrpc_source_poll        (AfrpcSourceMember *member,
-                                        GPollFD          *place,
+                                        AfrpcSourcePlace *place,
                                         int               fd,
                                         GIOCondition      events);
+void          afrpc_source_leave_fd    (AfrpcSourceMember *member,
+                                        int               fd);
 void          afrpc_source_activate    (AfrpcSourceMember *member);
 void          afrpc_source_set_deadline (AfrpcSource     *self,
                                          gint64           at);

@@ -123,6 +123,15 @@ tell_lines (AfrpcStderr  *self,
     }
 }
 
+static void
+close_fd (AfrpcStderr *self)
+{
+  if (self->closing != NULL)
+    self->closing (self->fd, self->closing_data);
+  close (self->fd);
+  self->fd = -1;
+}
+
 /* Reads what is there. */
 void
 afrpc_stderr_read (AfrpcStderr *self)
@@ -138,8 +147,7 @@ afrpc_stderr_read (AfrpcStderr *self)
         return;
       if (n <= 0)
         {
-          close (self->fd);
-          self->fd = -1;
+          close_fd (self);
           if (self->begun != NULL && self->begun->len > 0)
             tell_line (self);
           return;
@@ -196,8 +204,7 @@ afrpc_stderr_clear (AfrpcStderr *self)
   if (self->begun != NULL)
     g_string_free (g_steal_pointer (&self->begun), TRUE);
   if (self->fd >= 0)
-    close (self->fd);
-  self->fd = -1;
+    close_fd (self);
   g_clear_pointer (&self->text, g_free);
   self->size = self->n_recent = 0;
 }

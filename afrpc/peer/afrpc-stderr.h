@@ -18,6 +18,8 @@ typedef struct
   gboolean pass_on;  /* to our own standard error */
   void (*line) (const char *line, gpointer data); /* (nullable): called with each line */
   gpointer line_data;
+  void (*closing) (int fd, gpointer data); /* (nullable): called before the descriptor is closed */
+  gpointer closing_data;
   GString *begun;    /* (nullable): a line whose end has not come yet */
   gsize dropped;     /* bytes that could not be passed on, and have not been told of */
   gboolean cut;      /* there was more than is kept */

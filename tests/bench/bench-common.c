@@ -58,7 +58,7 @@ bench_options_init (BenchOptions  *options,
     bench_fail ("usage: %s --workload W --n N [--variant V] [--heap-mib MIB]", argv[0]);
   if (strcmp (options->workload, "W4") == 0 && options->size < 16)
     bench_fail ("W4 needs a --size");
-  if (strcmp (options->workload, "W1") == 0)
+  if (strcmp (options->workload, "W1") == 0 || strcmp (options->workload, "W9") == 0)
     bench_pin ();
   bench_fill_heap (options->heap_mib);
 }

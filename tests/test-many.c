@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Many workers in one program: what they cost, which is counted, and that each of them is heard all the same. */
+#include "config.h"
+
+#include "test-util.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define N_WORKERS 40
+#define N_DIRECT_MAX 4      /* polled by the main context itself */
+#define N_CALLS 100
+
+typedef struct
+{
+  AfrpcProcess *template;
+  AfrpcStdio standard_error;
+  AfrpcProxy *proxies[N_WORKERS];
+  guint n;
+} Crowd;
+
+/* In a sandbox that knows no epoll the main context polls everything. */
+static gboolean
+has_epoll (void)
+{
+  const int fd = epoll_create1 (EPOLL_CLOEXEC);
+
+  if (fd >= 0)
+    close (fd);
+
+  return fd >= 0;
+}
+
+static guint
+count_polled (void)
+{
+  GMainContext *context = g_main_context_default ();
+  int timeout_ms, priority;
+  guint n;
+
+  g_assert_true (g_main_context_acquire (context));
+  g_main_context_prepare (context, &priority);
+  n = g_main_context_query (context, G_MAXINT, &timeout_ms, NULL, 0);
+  g_main_context_release (context);
+
+  return n;
+}
+
+static void
+call (AfrpcProxy *proxy,
+      int         number)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = test_call (proxy, g_variant_new ("(i)", number), &error);
+  g_autoptr(GVariant) expected = g_variant_ref_sink (g_variant_new ("(i)", number));
+
+  g_assert_no_error (error);
+  g_assert_true (g_variant_equal (result, expected));
+}
+
+static void
+crowd_grow (Crowd *self,
+            guint  n)
+{
+  for (guint i = 0; i < n; i++)
+    {
+      g_autoptr(AfrpcProcess) process = afrpc_process_fork (self->template);
+
+      g_assert_cmpuint (self->n, <, N_WORKERS);
+      afrpc_process_set_stderr (process, self->standard_error);
+      self->proxies[self->n] = afrpc_proxy_new (process, "echo");
+      call (self->proxies[self->n], self->n);
+      self->n++;
+    }
+}
+
+static void
+crowd_init (Crowd      *self,
+            AfrpcStdio  standard_error,
+            guint       n)
+{
+  *self = (Crowd) { .template = test_template_new (), .standard_error = standard_error };
+  crowd_grow (self, n);
+}
+
+/* Orderly, and waits for that. */
+static void
+crowd_end (Crowd *self,
+           guint  i)
+{
+  g_auto(Watched) watched = { NULL };
+
+  watch_init (&watched, g_steal_pointer (&self->proxies[i]));
+  watch_end (&watched);
+  g_assert_no_error (watched.error);
+}
+
+static void
+crowd_clear (Crowd *self)
+{
+  for (guint i = 0; i < self->n; i++)
+    if (self->proxies[i] != NULL)
+      crowd_end (self, i);
+  g_clear_object (&self->template);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Crowd, crowd_clear)
+
+static int
+get_pid (Crowd *self,
+         guint  i)
+{
+  return afrpc_process_get_pid (afrpc_proxy_get_process (self->proxies[i]));
+}
+
+static void
+test_many_polled (void)
+{
+  g_auto(Crowd) crowd = { NULL };
+  guint n_before, n_calls = 0;
+
+  g_test_summary ("However many workers there are, the main context polls few descriptors");
+  crowd_init (&crowd, AFRPC_STDIO_TEE, 1);
+  n_before = count_polled ();
+  crowd_grow (&crowd, N_WORKERS - 1);
+  if (has_epoll ())
+    g_assert_cmpuint (count_polled (), <=, n_before + N_DIRECT_MAX);
+  else
+    g_assert_cmpuint (count_polled (), >, n_before + N_WORKERS);
+
+  /* Some take turns, so that what is polled changes all the time; and those that had none for long. */
+  for (guint round = 1; round <= N_WORKERS; round++)
+    for (guint i = 0; i < N_CALLS; i++)
+      call (crowd.proxies[i % round * 7 % N_WORKERS], n_calls++);
+  if (has_epoll ())
+    g_assert_cmpuint (count_polled (), <=, n_before + N_DIRECT_MAX);
+}
+
+static void
+test_many_lately (void)
+{
+  g_auto(Crowd) crowd = { NULL };
+  guint n_before;
+
+  g_test_summary ("A worker that is called again and again is polled by the main context itself");
+  if (!has_epoll ())
+    return g_test_skip ("there is no epoll");
+  crowd_init (&crowd, AFRPC_STDIO_TEE, 1);
+  for (guint i = 0; i < N_CALLS; i++)
+    call (crowd.proxies[0], i);
+  n_before = count_polled ();
+  crowd_grow (&crowd, 1);
+  for (guint i = 0; i < N_CALLS; i++)
+    call (crowd.proxies[1], i);
+  g_assert_cmpuint (count_polled (), ==, n_before + 1);
+}
+
+static void
+dead_cb (AfrpcProcess *process,
+         AfrpcExit    *exit,
+         gpointer      n_dead)
+{
+  if (g_getenv ("AFRPC_TEST_GRANDCHILDREN") == NULL)
+    g_assert_cmpint (afrpc_exit_get_signal (exit), ==, SIGKILL);
+  ++*(guint *) n_dead;
+}
+
+static void
+ignore_error (AfrpcProxy *proxy)
+{
+}
+
+static void
+test_many_deaths (void)
+{
+  g_auto(Crowd) crowd = { NULL };
+  guint n_dead = 0;
+
+  g_test_summary ("Of idle workers that have died it is noticed, and of no others");
+  crowd_init (&crowd, AFRPC_STDIO_TEE, N_WORKERS);
+  for (guint i = 0; i < N_WORKERS; i++)
+    {
+      AfrpcProcess *process = afrpc_proxy_get_process (crowd.proxies[i]);
+
+      g_signal_connect (crowd.proxies[i], "error", G_CALLBACK (ignore_error), NULL);
+      g_signal_connect (process, "exited", G_CALLBACK (dead_cb), &n_dead);
+      if (i % 2 == 1)
+        kill (get_pid (&crowd, i), SIGKILL);
+    }
+  while (n_dead < N_WORKERS / 2)
+    g_main_context_iteration (NULL, TRUE);
+  for (guint i = 0; i < N_WORKERS; i++)
+    {
+      if (i % 2 == 0)
+        call (crowd.proxies[i], i);
+      g_signal_handlers_disconnect_by_data (afrpc_proxy_get_process (crowd.proxies[i]), &n_dead);
+      if (i % 2 == 1)
+        g_clear_object (&crowd.proxies[i]);
+    }
+  g_assert_cmpuint (n_dead, ==, N_WORKERS / 2);
+}
+
+/* What many more of them take than few. */
+static void
+test_many_costs (gconstpointer data)
+{
+  const gboolean is_captured = GPOINTER_TO_INT (data);
+  g_auto(Crowd) crowd = { NULL };
+  const guint n = N_WORKERS / 2;
+  guint n_fds;
+
+  g_test_summary ("A worker takes two descriptors, and one for its standard error if that is captured");
+  crowd_init (&crowd, is_captured ? AFRPC_STDIO_TEE : AFRPC_STDIO_INHERIT, n);
+  n_fds = test_count_fds ();
+  crowd_grow (&crowd, n);
+  /* Where there are no pidfds there is one less. */
+  if (g_getenv ("AFRPC_TEST_NO_PIDFD") == NULL)
+    g_assert_cmpuint (test_count_fds () - n_fds, ==, n * (is_captured ? 3 : 2));
+}
+
+/* A child that executes nothing has copies of everything until it is told to end. It does not run its parent's main
+ * loop, which would read what is its parent's; but it may have a worker itself. */
+static void
+be_child (int wait_fd)
+{
+  g_autoptr(AfrpcProcess) process = test_bare_process_new ();
+  g_autoptr(AfrpcProxy) proxy = NULL;
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+  char byte;
+
+  afrpc_process_require (process, TEST_WORKER);
+  proxy = afrpc_proxy_new (process, "echo");
+  result = afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, NULL));
+  if (read (wait_fd, &byte, 1) < 0)
+    _exit (1);
+  _exit (0);
+}
+
+static void
+test_many_fork (void)
+{
+  g_auto(Crowd) crowd = { NULL };
+  int fds[2], status, pid;
+  guint n_iterations = 0;
+
+  g_test_summary ("A child that the program forks is in nobody's way, whatever it holds, and has workers itself");
+  crowd_init (&crowd, AFRPC_STDIO_TEE, N_WORKERS / 2);
+  g_assert_cmpint (pipe (fds), ==, 0);
+  pid = fork ();
+  g_assert_cmpint (pid, >=, 0);
+  if (pid == 0)
+    {
+      close (fds[1]);
+      be_child (fds[0]);
+    }
+  close (fds[0]);
+
+  for (guint i = 0; i < crowd.n; i++)
+    call (crowd.proxies[i], i);
+  /* Nothing of those that end here is left in the set: the main loop would never wait again. */
+  for (guint i = 0; i < crowd.n / 2; i++)
+    crowd_end (&crowd, i);
+  while (g_main_context_iteration (NULL, FALSE))
+    g_assert_cmpuint (++n_iterations, <, 1000);
+  crowd_grow (&crowd, N_WORKERS / 2);
+  for (guint i = crowd.n / 4; i < crowd.n; i++)
+    call (crowd.proxies[i], i);
+
+  close (fds[1]);
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_cmpint (status, ==, 0);
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/many/polled", test_many_polled);
+  g_test_add_func ("/many/lately", test_many_lately);
+  g_test_add_func ("/many/deaths", test_many_deaths);
+  g_test_add_data_func ("/many/costs", GINT_TO_POINTER (FALSE), test_many_costs);
+  g_test_add_data_func ("/many/costs-captured", GINT_TO_POINTER (TRUE), test_many_costs);
+  g_test_add_func ("/many/fork", test_many_fork);
+
+  return g_test_run ();
+}
