@@ -360,6 +360,26 @@ afrpc_worker_get_serialiser (AfrpcWorker *self)
 }
 
 /**
+ * afrpc_worker_get_function:
+ * @self: the worker
+ *
+ * Gets the name of the function that the process was started for.
+ *
+ * It is known in an init function too. A call may have asked for another one: see [property@Afrpc.CallOptions:function].
+ *
+ * Returns: (transfer none) (nullable): the name, or %NULL before that is known, while modules are loaded
+ *
+ * Since: 1.0
+ */
+const char *
+afrpc_worker_get_function (AfrpcWorker *self)
+{
+  g_return_val_if_fail (AFRPC_IS_WORKER (self), NULL);
+
+  return afrpc_session_get_function (&self->session);
+}
+
+/**
  * afrpc_worker_get_args:
  * @self: the worker
  *

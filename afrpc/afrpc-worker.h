@@ -36,6 +36,8 @@ gboolean  afrpc_worker_is_cancelled     (AfrpcWorker  *self);
 AFRPC_AVAILABLE_IN_1_0
 AfrpcSerialiser *afrpc_worker_get_serialiser (AfrpcWorker *self);
 AFRPC_AVAILABLE_IN_1_0
+const char *afrpc_worker_get_function (AfrpcWorker *self);
+AFRPC_AVAILABLE_IN_1_0
 GVariant *afrpc_worker_get_args         (AfrpcWorker  *self);
 AFRPC_AVAILABLE_IN_1_0
 guint     afrpc_worker_get_n_fds        (AfrpcWorker  *self);

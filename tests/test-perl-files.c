@@ -95,6 +95,55 @@ check_result (Watched           *watched,
 }
 
 static void
+event_files_cb (AfrpcProxy   *proxy,
+                GVariant     *event,
+                AfrpcProcess *from,
+                GUnixFDList  *fds,
+                gpointer      data)
+{
+  GString *got = data;
+  g_autofree char *text = show (event);
+
+  g_string_append_printf (got, "%s ", text);
+  for (int i = 0; fds != NULL && i < g_unix_fd_list_get_length (fds); i++)
+    {
+      char line[100] = "";
+      int fd = g_unix_fd_list_get (fds, i, NULL);
+
+      g_assert_cmpint (read (fd, line, sizeof line - 1), >=, 0);
+      g_string_append_printf (got, "[%s]", line);
+      close (fd);
+    }
+}
+
+static void
+test_perl_files_events (void)
+{
+  static const char *const words[] = { "cannot be sent", "more than 253", "Usage: Afrpc::append_event_fd", ", few)" };
+
+  g_test_summary ("Descriptors go with events, and are closed with those that fail");
+  for (guint b = 0; b < G_N_ELEMENTS (backends); b++)
+    {
+      g_auto(Watched) watched = { 0 };
+      g_autoptr(GString) got = g_string_new (NULL);
+      g_autoptr(GVariant) bad = NULL;
+      g_autofree char *text = NULL;
+
+      watch_files (&watched, backends[b], NULL);
+      g_signal_connect (watched.proxy, "event", G_CALLBACK (event_files_cb), got);
+      check_call (watched.proxy, "('event', 'one', 'two')", "(sent)");
+      g_assert_cmpstr (got->str, ==, "<files, handle 0, handle 1> [one][two](none) ");
+      g_string_truncate (got, 0);
+      bad = test_call (watched.proxy, g_variant_new_parsed ("('bad-event',)"), NULL);
+      text = show (bad);
+      for (guint i = 0; i < G_N_ELEMENTS (words); i++)
+        if (strstr (text, words[i]) == NULL)
+          g_error ("'%s' is not in '%s'", words[i], text);
+      g_assert_cmpstr (got->str, ==, "(after) ");
+    }
+}
+
+static void
 test_perl_files_odd (void)
 {
   static const char *const one[] = { "text", NULL };
@@ -278,6 +327,7 @@ main (int   argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/perl/files", test_perl_files);
+  g_test_add_func ("/perl/files-events", test_perl_files_events);
   g_test_add_func ("/perl/files-odd", test_perl_files_odd);
   g_test_add_func ("/perl/files-example", test_perl_files_example);
   g_test_add_func ("/perl/metadata", test_perl_metadata);

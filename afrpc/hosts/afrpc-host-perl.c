@@ -197,6 +197,8 @@ afrpc_host_perl_init_function (AfrpcHost    *host,
 
   if (call.list == NULL)
     return FALSE;
+  if (afrpc_worker_get_function (worker) != NULL)
+    afrpc_perl_title_name (afrpc_worker_get_function (worker));
   ok = afrpc_perl_call (&call, AFRPC_ERROR_INIT, error);
   SvREFCNT_dec ((SV *) call.list);
 

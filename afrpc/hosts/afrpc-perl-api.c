@@ -3,6 +3,8 @@
 
 #include "afrpc-perl-api.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "afrpc-perl-loop.h"
@@ -20,6 +22,8 @@ typedef struct
 #define EVENT "AnyEvent::Fork::RPC::event"
 
 static gboolean is_calling; /* a function of the sync backend */
+
+static GArray *event_fds; /* (nullable) (element-type int): of the next event */
 
 static CV *event; /* what is declared, and not yet defined */
 
@@ -59,25 +63,90 @@ written (void)
     afrpc_perl_loop_wake ();
 }
 
+/* Dies if there is none. */
+static int
+get_fd (pTHX_
+        SV *sv)
+{
+  int fd = -1;
+
+  SvGETMAGIC (sv);
+  if (!SvROK (sv) && !isGV (sv) && looks_like_number (sv))
+    fd = SvIV_nomg (sv);
+  else
+    {
+      IO *io = sv_2io (sv);
+
+      if (IoOFP (io) != NULL)
+        PerlIO_flush (IoOFP (io));
+      if (IoIFP (io) != NULL)
+        fd = PerlIO_fileno (IoIFP (io));
+    }
+  if (fd < 0)
+    croak ("a handle without a file descriptor cannot be sent");
+
+  return fd;
+}
+
+/* Closes what is in @fds, and frees it. */
+static void
+free_fds (GArray *fds) /* (nullable) (element-type int) */
+{
+  for (guint i = 0; fds != NULL && i < fds->len; i++)
+    close (g_array_index (fds, int, i));
+  g_clear_pointer (&fds, g_array_unref);
+}
+
+/* Adds a copy of a handle's file descriptor to the next event; returns what stands for it there. */
+XS (xs_append_event_fd);
+XS (xs_append_event_fd)
+{
+  dXSARGS;
+  int fd;
+
+  check_place (aTHX_ "a file descriptor cannot be sent");
+  if (items != 1)
+    croak ("Usage: Afrpc::append_event_fd ($fh)");
+  fd = fcntl (get_fd (aTHX_ ST (0)), F_DUPFD_CLOEXEC, 0);
+  if (fd < 0)
+    croak ("a file descriptor cannot be copied: %s", g_strerror (errno));
+
+  if (event_fds == NULL)
+    event_fds = g_array_new (FALSE, FALSE, sizeof fd);
+  g_array_append_val (event_fds, fd);
+
+  ST (0) = sv_2mortal (sv_setref_iv (newSV (0), AFRPC_PERL_HANDLE_CLASS, event_fds->len - 1));
+  XSRETURN (1);
+}
+
 /* Returns one value because the original does, which is false in the sync backend and true in the other. */
 XS (xs_event);
 XS (xs_event)
 {
   dXSARGS;
   AfrpcWorker *worker;
+  GArray *fds;
   GVariant *value;
   GError *error = NULL;
 
   check_place (aTHX_ "an event cannot be sent");
+  fds = g_steal_pointer (&event_fds); /* packing may send one, too */
   worker = afrpc_host_get_worker (afrpc_perl.host);
   if (worker == NULL)
-    XSRETURN_NO;
+    {
+      free_fds (fds);
+      XSRETURN_NO;
+    }
 
   value = afrpc_perl_pack_list (aTHX_ ax, items, &error);
-  if (value == NULL)
+  if (value != NULL && fds == NULL)
+    afrpc_worker_event (worker, value);
+  else if (value != NULL)
+    afrpc_worker_event_with_fds (worker, value, (const int *) (gconstpointer) fds->data, fds->len, &error);
+  free_fds (fds);
+  g_clear_pointer (&value, g_variant_unref);
+  if (error != NULL)
     croak_error (aTHX_ error);
-  afrpc_worker_event (worker, value);
-  g_variant_unref (value);
   written ();
 
   if (is_calling)
@@ -241,31 +310,6 @@ XS (xs_steal_fd)
   XSRETURN (1);
 }
 
-/* Dies if there is none. */
-static int
-get_fd (pTHX_
-        SV *sv)
-{
-  int fd = -1;
-
-  SvGETMAGIC (sv);
-  if (!SvROK (sv) && !isGV (sv) && looks_like_number (sv))
-    fd = SvIV_nomg (sv);
-  else
-    {
-      IO *io = sv_2io (sv);
-
-      if (IoOFP (io) != NULL)
-        PerlIO_flush (IoOFP (io));
-      if (IoIFP (io) != NULL)
-        fd = PerlIO_fileno (IoIFP (io));
-    }
-  if (fd < 0)
-    croak ("a handle without a file descriptor cannot be sent");
-
-  return fd;
-}
-
 /* Adds a copy of a handle's file descriptor to the result; returns what stands for it there. */
 XS (xs_append_fd);
 XS (xs_append_fd)
@@ -363,6 +407,7 @@ afrpc_perl_define_api (pTHX)
   newXS ("AnyEvent::Fork::Pool::retire", xs_retire, __FILE__);
   newXS ("Afrpc::steal_fd", xs_steal_fd, __FILE__);
   newXS ("Afrpc::append_fd", xs_append_fd, __FILE__);
+  newXS ("Afrpc::append_event_fd", xs_append_event_fd, __FILE__);
   newXS ("Afrpc::progress", xs_progress, __FILE__);
   newXS ("Afrpc::metadata", xs_metadata, __FILE__);
   newXS ("Afrpc::is_cancelled", xs_is_cancelled, __FILE__);

@@ -130,6 +130,8 @@ afrpc_job_take (AfrpcSession  *self,
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a request to run no function");
       return FALSE;
     }
+  g_free (self->job.function);
+  self->job.function = g_strdup (function);
   afrpc_template_leave (self);
   if (!afrpc_surroundings_enter (value, &self->transport, error) || !take_shared (self, value, error) ||
       !take_options (self, value, error))

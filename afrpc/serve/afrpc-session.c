@@ -76,6 +76,7 @@ void
 afrpc_session_clear (AfrpcSession *self)
 {
   g_clear_pointer (&self->unpacked, afrpc_backlog_item_free);
+  g_clear_pointer (&self->job.function, g_free);
   afrpc_backlog_clear (&self->backlog);
   afrpc_call_table_clear (&self->calls);
   afrpc_transport_clear (&self->transport);

@@ -81,6 +81,7 @@ typedef struct
   guint done;             /* the host's number of the function to call at the end, or 0 */
   guint taker;            /* of the one that gets the connection, so that nothing is served, or 0 */
   gboolean takes_over;    /* there is one */
+  char *function;         /* (nullable): the name of what it is all for */
 } AfrpcJob;
 
 /* One that is served. */
@@ -230,6 +231,13 @@ afrpc_session_get_start (AfrpcSession *self)
 }
 
 /* Returns: (nullable): how values travel */
+/* Returns: (nullable) */
+static inline const char *
+afrpc_session_get_function (const AfrpcSession *self)
+{
+  return self->job.function;
+}
+
 static inline AfrpcSerialiser *
 afrpc_session_get_serialiser (const AfrpcSession *self)
 {

@@ -62,6 +62,23 @@ my %job = (
       "too late"
    },
    metadata => sub { my ($call) = @_; Afrpc::metadata (@$call) },
+   "event" => sub {
+      my ($call, @texts) = @_;
+      AnyEvent::Fork::RPC::event ("files", map { Afrpc::append_event_fd (pipe_with ($_)) } @texts);
+      AnyEvent::Fork::RPC::event ("none");
+      "sent"
+   },
+   # What has been appended goes with an event that fails.
+   "bad-event" => sub {
+      my ($call) = @_;
+      my $got = "";
+      $got .= eval { AnyEvent::Fork::RPC::event (Afrpc::append_event_fd (*STDIN), sub {}); "none" } // $@;
+      $got .= eval { AnyEvent::Fork::RPC::event (map { Afrpc::append_event_fd (*STDIN) } 1 .. 254); "none" } // $@;
+      $got .= eval { Afrpc::append_event_fd (*STDIN, 1); "none" } // $@;
+      opendir my $dir, "/proc/self/fd" or die;
+      AnyEvent::Fork::RPC::event ("after");
+      $got, 20 > scalar (() = readdir $dir) ? "few" : "many"
+   },
    fine => sub { my ($call) = @_; Afrpc::is_cancelled (@$call) ? "cancelled" : "fine" },
 );
 
