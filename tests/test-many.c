@@ -5,6 +5,7 @@
 
 #include "test-util.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
@@ -12,6 +13,7 @@
 
 #define N_WORKERS 40
 #define N_DIRECT_MAX 4      /* polled by the main context itself */
+#define N_BYTES_MAX 8192    /* that a worker takes in the program */
 #define N_CALLS 100
 
 typedef struct
@@ -209,15 +211,20 @@ test_many_costs (gconstpointer data)
   const gboolean is_captured = GPOINTER_TO_INT (data);
   g_auto(Crowd) crowd = { NULL };
   const guint n = N_WORKERS / 2;
+  gsize n_bytes;
   guint n_fds;
 
-  g_test_summary ("A worker takes two descriptors, and one for its standard error if that is captured");
+  g_test_summary ("A worker takes two descriptors, and one for its standard error, and 8 kB");
   crowd_init (&crowd, is_captured ? AFRPC_STDIO_TEE : AFRPC_STDIO_INHERIT, n);
   n_fds = test_count_fds ();
+  n_bytes = mallinfo2 ().uordblks;
   crowd_grow (&crowd, n);
   /* Where there are no pidfds there is one less. */
   if (g_getenv ("AFRPC_TEST_NO_PIDFD") == NULL)
     g_assert_cmpuint (test_count_fds () - n_fds, ==, n * (is_captured ? 3 : 2));
+#ifndef __SANITIZE_ADDRESS__
+  g_assert_cmpuint ((mallinfo2 ().uordblks - n_bytes) / n, <=, N_BYTES_MAX);
+#endif
 }
 
 /* A child that executes nothing has copies of everything until it is told to end. It does not run its parent's main

@@ -11,7 +11,8 @@
 #include "transport/afrpc-socket.h"
 #include "os/afrpc-lifeline.h"
 
-#define SLOTS_MIN 64u
+#define SLOTS_MIN 16u
+#define SLOTS_KEPT 64u /* more of them are given back once no call is waiting */
 
 void
 afrpc_link_item_clear (AfrpcLinkItem *item)
@@ -335,7 +336,14 @@ afrpc_link_find_slot (AfrpcLink *self,
   return serial != 0 && i < self->n_slots && self->slots[i].serial == serial ? &self->slots[i] : NULL;
 }
 
-/* The worker owes it nothing any more. */
+static G_NO_INLINE void
+give_slots_back (AfrpcLink *self)
+{
+  g_clear_pointer (&self->slots, g_free);
+  self->n_slots = self->first_free = 0;
+}
+
+/* The worker owes it nothing any more. @slot is not there any more either. */
 void
 afrpc_link_free_slot (AfrpcLink     *self,
                       AfrpcLinkSlot *slot)
@@ -347,6 +355,8 @@ afrpc_link_free_slot (AfrpcLink     *self,
   slot->next = self->first_free;
   self->first_free = slot - self->slots;
   self->n_pending--;
+  if (G_UNLIKELY (self->n_pending == 0 && self->n_slots > SLOTS_KEPT))
+    give_slots_back (self);
 }
 
 /* Returns: (nullable): the call, while the worker owes its outcome. */

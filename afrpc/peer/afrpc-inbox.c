@@ -585,6 +585,7 @@ afrpc_inbox_take (AfrpcPeer      *self,
     }
 
   end_telling (&telling);
+  afrpc_transport_rest (&self->talk.link.transport);
 }
 
 /* Reads once; take everything before the next time. */

@@ -8,6 +8,24 @@
 
 #include "afrpc-error.h"
 
+/* A buffer that no reader has at the moment: few of a program's many have anything to read at the same time. */
+static gpointer spare; /* (nullable) (owned): atomic */
+
+static guint8 *
+take_buffer (void)
+{
+  guint8 *data = g_atomic_pointer_exchange (&spare, NULL);
+
+  return data != NULL ? data : g_malloc (AFRPC_READER_SIZE);
+}
+
+static void
+give_buffer (guint8 *data)
+{
+  if (!g_atomic_pointer_compare_and_exchange (&spare, NULL, data))
+    g_free (data);
+}
+
 /* A stream of which nothing has been received, in the buffers that @self has. */
 static void
 begin (AfrpcReader *self)
@@ -51,7 +69,6 @@ void
 afrpc_reader_init (AfrpcReader *self)
 {
   memset (self, 0, sizeof *self);
-  self->data = g_malloc (AFRPC_READER_SIZE);
   self->fds = g_array_new (FALSE, FALSE, sizeof (int));
   begin (self);
 }
@@ -71,7 +88,18 @@ afrpc_reader_clear (AfrpcReader *self)
   if (self->fds != NULL)
     end (self);
   g_clear_pointer (&self->fds, g_array_unref);
-  g_clear_pointer (&self->data, g_free);
+  g_clear_pointer (&self->data, give_buffer);
+}
+
+/* Nothing is read for a while: whoever has many readers needs few buffers. */
+void
+afrpc_reader_rest (AfrpcReader *self)
+{
+  if (self->data == NULL || !afrpc_reader_is_empty (self))
+    return;
+
+  self->head = self->tail = 0;
+  give_buffer (g_steal_pointer (&self->data));
 }
 
 /* The last @n_fds of the descriptors came with the next @n_bytes, or were lost with them. */
@@ -182,6 +210,8 @@ afrpc_reader_get_room (AfrpcReader  *self,
   guint n_iov = 0;
   gsize room;
 
+  if (self->data == NULL)
+    self->data = take_buffer ();
   if (!self->in_body)
     forget_frame (self);
   else if (self->body_got < self->body_size)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Frames out of bytes, with the file descriptors that came with them. Owns its buffer, and the descriptors until they
- * are taken; who gets the bytes, and from where, is the transport's affair: it asks for room and says how much it has
- * filled. Take frames until there are no more before the next bytes. No I/O. */
+/* Frames out of bytes, with the file descriptors that came with them. Owns the descriptors until they are taken, and
+ * its buffer, from when there is something to be read until it may rest; who gets the bytes, and from where, is the
+ * transport's affair: it asks for room and says how much it has filled. Take frames until there are no more before the
+ * next bytes. No I/O. */
 #pragma once
 
 #include <glib.h>
@@ -48,7 +49,7 @@ typedef struct
   gboolean slices;         /* large values are looked at in slices, before their frame is given out */
 
   /* Bytes data[head..tail) wait to be parsed. */
-  guint8 *data;
+  guint8 *data;           /* (nullable): AFRPC_READER_SIZE bytes */
   gsize head;
   gsize tail;
   gsize missing;          /* bytes until the frame at head is whole, as far as is known */
@@ -79,6 +80,7 @@ typedef struct
 void afrpc_reader_init    (AfrpcReader *self);
 void afrpc_reader_restart (AfrpcReader *self);
 void afrpc_reader_clear   (AfrpcReader *self);
+void afrpc_reader_rest    (AfrpcReader *self);
 
 /* For a transport. */
 guint    afrpc_reader_get_room (AfrpcReader  *self,

@@ -139,6 +139,13 @@ afrpc_transport_is_empty (const AfrpcTransport *self)
   return afrpc_reader_is_empty (&self->reader) && self->funcs->look_for_end == NULL;
 }
 
+/* Everything has been taken, and it may be long until something is read again. */
+static inline void
+afrpc_transport_rest (AfrpcTransport *self)
+{
+  afrpc_reader_rest (&self->reader);
+}
+
 static inline GVariant *
 afrpc_transport_parse_value (AfrpcTransport    *self,
                              const AfrpcFrame  *frame,

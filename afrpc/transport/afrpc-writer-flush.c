@@ -7,7 +7,7 @@
 
 #include "afrpc-error.h"
 
-#define SIZE_KEPT (256u << 10) /* bytes: a larger buffer is given back once it is empty */
+#define SIZE_KEPT 8192u /* bytes: a larger buffer is given back once it is empty */
 
 static void
 batch_add (AfrpcWriterBatch *batch,

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SIZE_MIN 8192u /* bytes */
-#define ATTACHMENTS_MIN 16u
+#define SIZE_MIN 1024u /* bytes */
+#define ATTACHMENTS_MIN 4u
 
 void
 afrpc_attachment_clear (AfrpcAttachment *self)
