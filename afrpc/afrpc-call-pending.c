@@ -150,6 +150,9 @@ afrpc_call_complete (AfrpcCall *self)
     return;
 
   self->is_finished = TRUE;
+  if (self->is_counted)
+    afrpc_caller_count_untold (self->caller, -1);
+  self->is_counted = FALSE;
   drop_value (self);
   add_label (self);
   afrpc_call_unwatch (self);

@@ -24,6 +24,7 @@ struct _AfrpcCall
   gulong cancelled_id;
   gint is_cancelled;            /* atomic */
   gboolean is_finished;         /* its outcome is as it is told */
+  gboolean is_counted;          /* among the news that its caller has to tell before other news */
   gboolean is_given_up;         /* it was settled without whoever was to do it */
 
   gboolean is_recycled;         /* goes to the spare ones, if nobody else has a reference then */
@@ -61,6 +62,11 @@ void          afrpc_call_unwatch          (AfrpcCall            *self);
 void          afrpc_call_cancel_unbegun   (AfrpcCall            *self);
 gboolean      afrpc_call_is_cancelled     (AfrpcCall            *self);
 GMainContext *afrpc_call_get_news_context (AfrpcCall            *self);
+void          afrpc_call_attach_news      (GMainContext         *context,
+                                           const char           *name,
+                                           GSourceFunc           func,
+                                           gpointer              data,
+                                           GDestroyNotify        destroy);
 void          afrpc_call_complete         (AfrpcCall            *self);
 void          afrpc_call_tell_waits       (AfrpcCall            *self,
                                            gboolean              is_in_place);

@@ -5,6 +5,7 @@
 
 #include "afrpc-call-options-private.h"
 #include "afrpc-call-private.h"
+#include "afrpc-caller-private.h"
 
 /* Where its news comes. */
 GMainContext *
@@ -32,12 +33,13 @@ tell_cb (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
-static void
-attach_idle (AfrpcCall      *self,
-             const char     *name,
-             GSourceFunc     func,
-             gpointer        data,
-             GDestroyNotify  destroy)
+/* Has @func called from @context (nullable), behind what was attached before. */
+void
+afrpc_call_attach_news (GMainContext   *context,
+                        const char     *name,
+                        GSourceFunc     func,
+                        gpointer        data,
+                        GDestroyNotify  destroy)
 {
   g_autoptr(GSource) source = g_idle_source_new ();
 
@@ -45,14 +47,14 @@ attach_idle (AfrpcCall      *self,
   g_source_set_static_name (source, name);
   g_source_set_callback (source, func, data, destroy);
   g_source_set_can_recurse (source, func == tell_cb);
-  g_source_attach (source, afrpc_call_get_news_context (self));
+  g_source_attach (source, context);
 }
 
 /* Tells whoever waits, from the context; consumes a reference. */
 void
 afrpc_call_tell_later (AfrpcCall *self)
 {
-  attach_idle (self, "[afrpc] call settled", tell_cb, &self->pending, NULL);
+  afrpc_call_attach_news (afrpc_call_get_news_context (self), "[afrpc] call settled", tell_cb, &self->pending, NULL);
 }
 
 static void
@@ -63,6 +65,8 @@ settle (AfrpcCall    *self,
         GError       *error) /* (transfer full) (nullable) */
 {
   afrpc_pending_decide (&self->pending, started, value, fds, error);
+  afrpc_caller_count_untold (self->caller, 1);
+  self->is_counted = TRUE;
   if (afrpc_pending_is_told (&self->pending))
     afrpc_call_tell_later (self);
   if (self->pending.is_awaited && self->context != NULL)
@@ -100,7 +104,8 @@ cancel_cb (gpointer data)
 void
 afrpc_call_cancel_later (AfrpcCall *self)
 {
-  attach_idle (self, "[afrpc] call cancelled", cancel_cb, g_object_ref (self), g_object_unref);
+  afrpc_call_attach_news (afrpc_call_get_news_context (self), "[afrpc] call cancelled", cancel_cb, g_object_ref (self),
+                          g_object_unref);
 }
 
 /* Implementers */

@@ -30,6 +30,9 @@ void     afrpc_caller_emit_known_error   (AfrpcCaller  *self,
 gboolean afrpc_caller_may_use            (AfrpcCaller  *self,
                                           const char   *what);
 
+void     afrpc_caller_count_untold       (AfrpcCaller  *self,
+                                          gint          change);
+
 void     afrpc_caller_init_signals       (GType                 type);
 void     afrpc_caller_init_close         (AfrpcCallerInterface *iface);
 void     afrpc_caller_mark_destroyed     (AfrpcCaller          *self);

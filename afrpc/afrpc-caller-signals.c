@@ -5,6 +5,7 @@
 
 #include "afrpc-caller.h"
 
+#include "afrpc-call-private.h"
 #include "afrpc-caller-private.h"
 #include "afrpc-error.h"
 #include "afrpc-marshal.h"
@@ -75,6 +76,108 @@ afrpc_caller_init_signals (GType type)
                                 G_TYPE_NONE, 0);
 }
 
+/* In turn. A caller that somebody else has implemented is told the outcomes of its calls later, and so is what it emits
+ * behind them. */
+
+typedef struct
+{
+  AfrpcCaller *caller;
+  GVariant *event;    /* (nullable) */
+  AfrpcProcess *from; /* (nullable) */
+  GUnixFDList *fds;   /* (nullable) */
+  GError *error;      /* (nullable): without it, and without an event, it is destroyed */
+} Emission;
+
+static gint *
+get_n_untold (AfrpcCaller *self)
+{
+  static GQuark quark;
+  gint *n_untold;
+
+  if (G_UNLIKELY (quark == 0))
+    quark = g_quark_from_static_string ("afrpc-caller-untold");
+  n_untold = g_object_get_qdata (G_OBJECT (self), quark);
+  if (n_untold == NULL)
+    {
+      n_untold = g_new0 (gint, 1);
+      g_object_set_qdata_full (G_OBJECT (self), quark, n_untold, g_free);
+    }
+
+  return n_untold;
+}
+
+/* There is news of a caller that is none of ours, which is told later, and has been then: @change is 1, and -1. */
+void
+afrpc_caller_count_untold (AfrpcCaller *self,
+                           gint         change)
+{
+  if (AFRPC_CALLER_GET_IFACE (self)->own == NULL)
+    g_atomic_int_add (get_n_untold (self), change);
+}
+
+static gboolean
+has_untold (AfrpcCaller *self)
+{
+  return AFRPC_CALLER_GET_IFACE (self)->own == NULL && g_atomic_int_get (get_n_untold (self)) > 0;
+}
+
+static void
+emission_free (gpointer data)
+{
+  Emission *self = data;
+
+  g_object_unref (self->caller);
+  g_clear_pointer (&self->event, g_variant_unref);
+  g_clear_object (&self->from);
+  g_clear_object (&self->fds);
+  g_clear_error (&self->error);
+  g_free (self);
+}
+
+static void emit_event     (AfrpcCaller  *self,
+                            GVariant     *event,
+                            AfrpcProcess *from,
+                            GUnixFDList  *fds);
+static void emit_destroyed (AfrpcCaller  *self);
+
+static gboolean
+emit_cb (gpointer data)
+{
+  Emission *emission = data;
+  AfrpcCaller *self = emission->caller;
+  GMainContext *context = g_source_get_context (g_main_current_source ());
+
+  afrpc_caller_count_untold (self, -1);
+  g_main_context_push_thread_default (context);
+  if (emission->event != NULL)
+    emit_event (self, emission->event, emission->from, emission->fds);
+  else if (emission->error != NULL)
+    afrpc_caller_emit_known_error (self, emission->error, FALSE);
+  else
+    emit_destroyed (self);
+  g_main_context_pop_thread_default (context);
+
+  return G_SOURCE_REMOVE;
+}
+
+static void
+emit_later (AfrpcCaller  *self,
+            GVariant     *event, /* (nullable) */
+            AfrpcProcess *from,  /* (nullable) */
+            GUnixFDList  *fds,   /* (nullable) */
+            const GError *error) /* (nullable) */
+{
+  Emission *emission = g_new0 (Emission, 1);
+
+  emission->caller = g_object_ref (self);
+  emission->event = event != NULL ? g_variant_ref (event) : NULL;
+  g_set_object (&emission->from, from);
+  g_set_object (&emission->fds, fds);
+  emission->error = error != NULL ? g_error_copy (error) : NULL;
+  afrpc_caller_count_untold (self, 1);
+  afrpc_call_attach_news (g_main_context_get_thread_default (), "[afrpc] caller emits", emit_cb, emission, emission_free);
+}
+
 /* Emission */
 
 static gboolean
@@ -122,40 +225,6 @@ afrpc_caller_emit_next_event (GValue       values[AFRPC_CALLER_EVENT_VALUES],
     g_value_take_object (&values[3], NULL);
 }
 
-/**
- * afrpc_caller_emit_event:
- * @self: a caller
- * @event: the event; a floating reference is consumed
- * @from: (nullable): the process whose event it is
- * @fds: (nullable): file descriptors that came with it
- *
- * Emits [signal@Afrpc.Caller::event], or the error that there is no handler. For implementers of the interface.
- *
- * Since: 1.0
- */
-void
-afrpc_caller_emit_event (AfrpcCaller  *self,
-                         GVariant     *event,
-                         AfrpcProcess *from,
-                         GUnixFDList  *fds)
-{
-  g_autoptr(GVariant) sunk = NULL;
-
-  g_return_if_fail (AFRPC_IS_CALLER (self));
-  g_return_if_fail (event != NULL);
-
-  sunk = g_variant_ref_sink (event);
-  if (has_handler (self, SIGNAL_EVENT))
-    g_signal_emit (self, signals[SIGNAL_EVENT], 0, sunk, from, fds);
-  else
-    {
-      g_autoptr(GError) error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNHANDLED_EVENT,
-                                             "the worker sent an event, and no handler is connected");
-
-      afrpc_caller_emit_error (self, error);
-    }
-}
-
 /* @is_known: a call has got it, or another that says why: nobody has to be warned */
 void
 afrpc_caller_emit_known_error (AfrpcCaller  *self,
@@ -176,12 +245,68 @@ afrpc_caller_emit_known_error (AfrpcCaller  *self,
     g_warning ("%s", error->message);
 }
 
+static void
+emit_event (AfrpcCaller  *self,
+            GVariant     *event,
+            AfrpcProcess *from, /* (nullable) */
+            GUnixFDList  *fds)  /* (nullable) */
+{
+  g_autoptr(GError) error = NULL;
+
+  if (has_handler (self, SIGNAL_EVENT))
+    {
+      g_signal_emit (self, signals[SIGNAL_EVENT], 0, event, from, fds);
+      return;
+    }
+
+  error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNHANDLED_EVENT, "the worker sent an event, and no handler is connected");
+  afrpc_caller_emit_known_error (self, error, FALSE);
+}
+
+static void
+emit_destroyed (AfrpcCaller *self)
+{
+  g_signal_emit (self, signals[SIGNAL_DESTROYED], 0);
+}
+
+/**
+ * afrpc_caller_emit_event:
+ * @self: a caller
+ * @event: the event; a floating reference is consumed
+ * @from: (nullable): the process whose event it is
+ * @fds: (nullable): file descriptors that came with it
+ *
+ * Emits [signal@Afrpc.Caller::event], or the error that there is no handler. For implementers of the interface.
+ *
+ * Whoever waits for a call that was settled before is told first: then it is emitted later, from the main context.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_caller_emit_event (AfrpcCaller  *self,
+                         GVariant     *event,
+                         AfrpcProcess *from,
+                         GUnixFDList  *fds)
+{
+  g_autoptr(GVariant) sunk = NULL;
+
+  g_return_if_fail (AFRPC_IS_CALLER (self));
+  g_return_if_fail (event != NULL);
+
+  sunk = g_variant_ref_sink (event);
+  if (has_untold (self))
+    emit_later (self, sunk, from, fds, NULL);
+  else
+    emit_event (self, sunk, from, fds);
+}
+
 /**
  * afrpc_caller_emit_error:
  * @self: a caller
  * @error: what happened
  *
- * Emits [signal@Afrpc.Caller::error], or what stands for it without a handler. For implementers of the interface.
+ * Emits [signal@Afrpc.Caller::error], or what stands for it without a handler. For implementers of the interface; in turn
+ * with outcomes, as by [method@Afrpc.Caller.emit_event].
  *
  * Since: 1.0
  */
@@ -192,14 +317,18 @@ afrpc_caller_emit_error (AfrpcCaller  *self,
   g_return_if_fail (AFRPC_IS_CALLER (self));
   g_return_if_fail (error != NULL);
 
-  afrpc_caller_emit_known_error (self, error, FALSE);
+  if (has_untold (self))
+    emit_later (self, NULL, NULL, NULL, error);
+  else
+    afrpc_caller_emit_known_error (self, error, FALSE);
 }
 
 /**
  * afrpc_caller_emit_destroyed:
  * @self: a caller
  *
- * Emits [signal@Afrpc.Caller::destroyed]. For implementers of the interface.
+ * Emits [signal@Afrpc.Caller::destroyed]. For implementers of the interface; in turn with outcomes, as by
+ * [method@Afrpc.Caller.emit_event].
  *
  * Since: 1.0
  */
@@ -208,5 +337,8 @@ afrpc_caller_emit_destroyed (AfrpcCaller *self)
 {
   g_return_if_fail (AFRPC_IS_CALLER (self));
 
-  g_signal_emit (self, signals[SIGNAL_DESTROYED], 0);
+  if (has_untold (self))
+    emit_later (self, NULL, NULL, NULL, NULL);
+  else
+    emit_destroyed (self);
 }

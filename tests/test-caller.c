@@ -499,6 +499,88 @@ test_caller_end (void)
 }
 
 static void
+log_event_cb (AfrpcCaller *caller,
+              GVariant    *event,
+              gpointer     from,
+              gpointer     fds,
+              GString     *log)
+{
+  g_string_append (log, "event; ");
+}
+
+static void
+log_error_cb (AfrpcCaller *caller,
+              GError      *error,
+              GString     *log)
+{
+  g_string_append (log, "error; ");
+}
+
+static void
+log_destroyed_cb (AfrpcCaller *caller,
+                  GString     *log)
+{
+  g_string_append (log, "destroyed; ");
+}
+
+static void
+watch (AfrpcCaller *caller,
+       GString     *log)
+{
+  g_signal_connect (caller, "event", G_CALLBACK (log_event_cb), log);
+  g_signal_connect (caller, "error", G_CALLBACK (log_error_cb), log);
+  g_signal_connect (caller, "destroyed", G_CALLBACK (log_destroyed_cb), log);
+}
+
+/* What comes at the end of a worker whose calls are handed on, and those of the caller that hands them on. */
+static void
+test_caller_order (void)
+{
+  g_autoptr(GString) log = g_string_new (NULL);
+  AfrpcCaller *caller = forwarder_new (test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  g_auto(Outcome) first = { .log = log }, second = { .log = log }, third = { .log = log };
+  gboolean is_destroyed = FALSE;
+
+  g_test_summary ("What a caller emits comes behind the outcomes that it has given");
+  watch (caller, log);
+  g_signal_connect_swapped (caller, "destroyed", G_CALLBACK (set_flag_cb), &is_destroyed);
+  afrpc_caller_call (caller, test_act ("return", NULL), NULL, outcome_cb, &first);
+  afrpc_caller_call (caller, test_act ("abort", NULL), NULL, outcome_cb, &second);
+  afrpc_caller_call (caller, test_act ("return", NULL), NULL, outcome_cb, &third);
+  test_iterate_until (&is_destroyed);
+  g_assert_true (first.done && second.done && third.done);
+  g_assert_true (g_str_has_suffix (log->str, "(Aborted); error; destroyed; "));
+  end (caller);
+}
+
+/* Who emits at once what it has. */
+static void
+test_caller_order_at_once (void)
+{
+  g_autoptr(GString) log = g_string_new (NULL);
+  AfrpcCaller *caller = g_object_new (IDLER_TYPE, NULL);
+  g_auto(Outcome) first = { .log = log }, second = { .log = log };
+  g_autoptr(GError) error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED, "no");
+  g_autoptr(GVariant) value = NULL;
+
+  g_test_summary ("Events, errors and the end keep their order among outcomes, also in a call that blocks");
+  watch (caller, log);
+  afrpc_caller_emit_event (caller, g_variant_new_string ("x"), NULL, NULL);
+  g_assert_cmpstr (log->str, ==, "event; ");
+  afrpc_caller_call (caller, g_variant_new ("(s)", "x"), NULL, outcome_cb, &first);
+  afrpc_caller_emit_event (caller, g_variant_new_string ("x"), NULL, NULL);
+  afrpc_caller_call (caller, g_variant_new ("(s)", "x"), NULL, outcome_cb, &second);
+  afrpc_caller_emit_error (caller, error);
+  g_assert_cmpstr (log->str, ==, "event; ");
+  value = afrpc_caller_call_sync (caller, g_variant_new ("(s)", "x"), NULL, NULL);
+  g_assert_nonnull (value);
+  g_assert_cmpstr (log->str, ==, "event; ");
+  g_assert_true (afrpc_caller_close_sync (caller, NULL, NULL));
+  g_assert_cmpstr (log->str, ==, "event; result ('x',); event; result ('x',); error; destroyed; ");
+  g_assert_finalize_object (caller);
+}
+
+static void
 test_caller_close_cancelled (void)
 {
   AfrpcCaller *caller = forwarder_new (test_proxy_new ("act", AFRPC_BACKEND_SYNC));
@@ -681,6 +763,8 @@ main (int   argc,
   g_test_add_func ("/caller/options", test_caller_options);
   g_test_add_func ("/caller/cancel", test_caller_cancel);
   g_test_add_func ("/caller/end", test_caller_end);
+  g_test_add_func ("/caller/order", test_caller_order);
+  g_test_add_func ("/caller/order/at-once", test_caller_order_at_once);
   g_test_add_func ("/caller/close-cancelled", test_caller_close_cancelled);
   g_test_add_func ("/caller/without-cancel", test_caller_without_cancel);
   g_test_add_func ("/caller/nothing", test_caller_nothing);

@@ -172,6 +172,18 @@ runTests({
         await proxy.close_async();
     },
 
+    // However a promise is made, who waits for it is told in turn.
+    async order() {
+        const proxy = makeCProxy();
+        const said = [];
+        const calls = [1, 2].map(n => proxy.invoke('hang', new GLib.Variant('u', 0)).catch(() => said.push(`call ${n}`)));
+
+        proxy.connect('error', () => {});
+        proxy.kill();
+        await Promise.all([...calls, proxy.close_async().then(() => said.push('closed'))]);
+        assertEqual(said, ['call 1', 'call 2', 'closed']);
+    },
+
     async text() {
         const text = new TextEncoder().encode('Grüße');
         const proxy = makeProxy('echo', {bytesAsText: true});

@@ -120,6 +120,15 @@ class CallerTest(unittest.TestCase):
         iterate_until(lambda: ends)
         self.assertEqual(len(errors), 1)
 
+    def test_order(self):
+        caller, log = self.make(), []
+        caller.connect("error", lambda caller, error: log.append("error"))
+        caller.connect("destroyed", lambda caller: log.append("destroyed"))
+        for what in "exit", "nothing":
+            Afrpc.Caller.call(caller, act(what, GLib.Variant("u", 3)), None, lambda *unused: log.append("call"))
+        iterate_until(lambda: len(log) == 4)
+        self.assertEqual(log, ["call", "call", "error", "destroyed"])
+
     def test_progress_and_events(self):
         caller, seen = self.make("count_up", "AFRPC_TEST_MESSAGE_WORKER"), []
         options = Afrpc.CallOptions(metadata=GLib.Variant("a{sv}", {}))

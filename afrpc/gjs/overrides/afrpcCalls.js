@@ -202,9 +202,14 @@ function makeCall(caller, options, args, begin, method) {
         onProgress !== null ? () => onProgress(getValue()) : null));
 }
 
-// Asynchronous so that what is wrong with the arguments is told by the promise.
-async function invoke(caller, options, args) {
-    return makeCall(caller, options, args, start, 'call');
+// What is wrong with the arguments is told by the promise, too. No other is put around it: whoever waits is told in the
+// order of the outcomes.
+function invoke(caller, options, args) {
+    try {
+        return makeCall(caller, options, args, start, 'call');
+    } catch (e) {
+        return Promise.reject(e);
+    }
 }
 
 function invokeSync(caller, options, args) {
