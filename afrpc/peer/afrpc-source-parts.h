@@ -32,7 +32,7 @@ struct _AfrpcSource
 
   GMutex lock;           /* guards what follows */
   GQueue posts;          /* (element-type AfrpcSourcePost) */
-  int wake_fd;           /* -1, or what wakes up who blocks the thread */
+  GPollFD wake;          /* what wakes up who waits; its descriptor is -1 if there is none */
   gint has_posts;        /* atomic */
 
   gint64 busy_us;        /* how much more than its share it took */

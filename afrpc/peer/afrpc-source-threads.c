@@ -28,13 +28,17 @@ post_free (Post *post)
   g_free (post);
 }
 
-/* Whether the calling thread may act in a context that nobody runs. Another one may be about to use it, and would be in
- * its way: it leaves word instead. */
+/* Whether the calling thread may act in the context. Another one may be about to use it, and would be in its way; or may be
+ * letting go of the last reference to it, and then the context must not even be asked. So a thread has to be known to
+ * have it: otherwise it leaves word instead. */
 static gboolean
 is_home (AfrpcSource *self)
 {
-  return g_atomic_pointer_get (&self->home) == &thread_mark || afrpc_source_runs_here (self) ||
-         g_main_context_is_owner (self->context);
+  if (afrpc_source_runs_here (self))
+    return TRUE;
+
+  return g_atomic_pointer_get (&self->home) == &thread_mark &&
+         (self->is_default || g_main_context_get_thread_default () == self->context);
 }
 
 /* For what any thread may do. */
@@ -114,6 +118,20 @@ afrpc_source_is_running (AfrpcSourceMember *member)
   return g_main_current_source () != NULL;
 }
 
+/* Not by the context's own means: it may have no reference any more. */
+static void
+wake_up (AfrpcSource *self)
+{
+  const guint64 one = 1;
+
+  /* There was no descriptor to be had when it was made: then whoever lets go of the context has to be careful. */
+  if (self->wake.fd < 0)
+    g_main_context_wakeup (self->context);
+  /* It is only ever full of wake-ups. */
+  else if (write (self->wake.fd, &one, sizeof one) < 0)
+    g_debug ("waking up: %s", g_strerror (errno));
+}
+
 /* Has @func (nullable) called by the thread of the context of @member (transfer full), with that and @data (transfer
  * full), which @destroy frees. FALSE: there is no such context any more; then both stay the caller's. */
 gboolean
@@ -122,7 +140,6 @@ afrpc_source_post (AfrpcSourceMember      *member,
                    gpointer        data,
                    GDestroyNotify  destroy)
 {
-  const guint64 one = 1;
   AfrpcSource *self;
 
   g_mutex_lock (&afrpc_sources_lock);
@@ -135,11 +152,8 @@ afrpc_source_post (AfrpcSourceMember      *member,
       g_mutex_lock (&self->lock);
       g_queue_push_tail (&self->posts, post);
       g_atomic_int_set (&self->has_posts, TRUE);
-      /* It is only ever full of wake-ups. */
-      if (self->wake_fd >= 0 && write (self->wake_fd, &one, sizeof one) < 0)
-        g_debug ("waking up: %s", g_strerror (errno));
+      wake_up (self);
       g_mutex_unlock (&self->lock);
-      g_main_context_wakeup (self->context);
     }
   g_mutex_unlock (&afrpc_sources_lock);
 
@@ -167,19 +181,25 @@ afrpc_source_run_posts (AfrpcSource *self)
     }
 }
 
-/* Returns: what becomes readable when another thread posts; -1: there was no descriptor to be had for it. */
+/* Returns: what becomes readable when another thread posts; -1: there is no descriptor to be had for it. Only the thread
+ * that has the context may ask. */
 int
 afrpc_source_get_wake_fd (AfrpcSource *self)
 {
-  /* Only this thread makes it. */
-  if (self->wake_fd < 0)
-    {
-      g_mutex_lock (&self->lock);
-      self->wake_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-      g_mutex_unlock (&self->lock);
-    }
+  int fd;
 
-  return self->wake_fd;
+  if (self->wake.fd >= 0)
+    return self->wake.fd;
+
+  fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fd < 0)
+    return -1;
+  g_mutex_lock (&self->lock);
+  self->wake = (GPollFD) { fd, G_IO_IN, 0 };
+  g_mutex_unlock (&self->lock);
+  g_source_add_poll (&self->source, &self->wake);
+
+  return fd;
 }
 
 void
@@ -187,7 +207,8 @@ afrpc_source_clear_wake_fd (AfrpcSource *self)
 {
   guint64 count;
 
-  while (read (self->wake_fd, &count, sizeof count) > 0)
+  self->wake.revents = 0;
+  while (read (self->wake.fd, &count, sizeof count) > 0)
     ;
 }
 

@@ -199,6 +199,8 @@ source_check (GSource *source)
 {
   AfrpcSource *self = (AfrpcSource *) source;
 
+  if (self->wake.revents != 0)
+    afrpc_source_clear_wake_fd (self);
   afrpc_source_activate_polled (self);
 
   return self->active.length > 0 || g_atomic_int_get (&self->has_posts) ||
@@ -285,8 +287,8 @@ source_finalize (GSource *source)
     }
   g_clear_pointer (&self->watched, g_ptr_array_unref);
   g_clear_pointer (&self->known, g_hash_table_unref);
-  if (self->wake_fd >= 0)
-    close (self->wake_fd);
+  if (self->wake.fd >= 0)
+    close (self->wake.fd);
   g_mutex_clear (&self->lock);
 }
 
@@ -310,12 +312,13 @@ new_source (GMainContext *context)
   afrpc_source_init_places (self);
   self->templates = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_source_member_unref);
   self->deadline = AFRPC_DEADLINES_NEVER;
-  self->wake_fd = -1;
+  self->wake.fd = -1;
   g_mutex_init (&self->lock);
 
   g_source_set_static_name (source, "[afrpc] workers");
   /* Without this GLib blocks the source while it is dispatched, which costs three system calls. */
   g_source_set_can_recurse (source, TRUE);
+  afrpc_source_get_wake_fd (self);
   g_source_attach (source, context);
   g_source_unref (source);
 
