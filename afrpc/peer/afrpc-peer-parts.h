@@ -57,7 +57,7 @@ struct _AfrpcPeer
   GObject *proxy_held;      /* (nullable): from close to the end */
   guint64 marked_serial;    /* of the call that was made last when there was no other */
   gboolean is_dropped;      /* nobody can give it work any more */
-  gboolean failure_is_known; /* a call that came too late has got it */
+  gboolean failure_is_known; /* a call that came too late has got it, or it was the program's own doing */
   gint drops;               /* atomic: AfrpcPeerDrop, to be acted on */
 };
 

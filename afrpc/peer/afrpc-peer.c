@@ -593,7 +593,11 @@ afrpc_peer_kill (AfrpcPeer *self,
     kill_foreign (self);
   /* The template may have made it already: it ends as soon as it is known which it is, and begins nothing meanwhile. */
   if (is_asked_for)
-    afrpc_peer_fail (self, new_killed_error ());
+    {
+      afrpc_peer_fail (self, new_killed_error ());
+      /* Who has done that need not be warned of it. */
+      self->failure_is_known = TRUE;
+    }
   if (!afrpc_body_kill (&self->body, is_asked_for ? SIGKILL : signum) && !self->birth.is_tried)
     afrpc_birth_fail (self, new_killed_error ());
   afrpc_peer_attend (self);
