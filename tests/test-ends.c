@@ -480,6 +480,54 @@ test_ends_threads (void)
   g_main_context_release (NULL);
 }
 
+static gpointer
+letting_go_thread (gpointer queue)
+{
+  AfrpcCall *call;
+
+  while ((call = g_async_queue_pop (queue)) != queue)
+    {
+      AfrpcCaller *caller = afrpc_call_get_caller (call);
+
+      g_object_ref (caller);
+      afrpc_call_cancel (call);
+      g_object_unref (call);
+      g_object_unref (caller);
+    }
+
+  return NULL;
+}
+
+/* Its main context ends with it, while another thread has what belongs to that. */
+static gpointer
+brief_thread (gpointer queue)
+{
+  g_autoptr(GMainContext) context = g_main_context_new ();
+  g_autoptr(AfrpcProxy) proxy = NULL;
+
+  g_main_context_push_thread_default (context);
+  proxy = test_proxy_new ("echo", AFRPC_BACKEND_SYNC);
+  g_async_queue_push (queue, afrpc_caller_start (AFRPC_CALLER (proxy), NULL, NULL));
+  g_clear_object (&proxy);
+  g_main_context_pop_thread_default (context);
+
+  return NULL;
+}
+
+static void
+test_ends_context_elsewhere (void)
+{
+  const guint n = g_test_slow () ? 5000 : 300;
+  g_autoptr(GAsyncQueue) queue = g_async_queue_new ();
+  GThread *thread = g_thread_new ("letting go", letting_go_thread, queue);
+
+  g_test_summary ("A main context may end while another thread cancels, and drops, what belongs to it");
+  for (guint i = 0; i < n; i++)
+    g_thread_join (g_thread_new ("brief", brief_thread, queue));
+  g_async_queue_push (queue, queue);
+  g_thread_join (thread);
+}
+
 typedef struct
 {
   GMainContext *context;
@@ -554,6 +602,7 @@ main (int   argc,
   g_test_add_func ("/ends/busy-program", test_ends_busy_program);
   g_test_add_func ("/ends/threads", test_ends_threads);
   g_test_add_func ("/ends/context", test_ends_context);
+  g_test_add_func ("/ends/context-elsewhere", test_ends_context_elsewhere);
 
   return g_test_run ();
 }
