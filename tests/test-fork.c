@@ -122,7 +122,7 @@ static void
 test_fork_lies (void)
 {
   static const char *const lies[] = {
-    "no-pidfd", "program", "program-as-child", "itself", "wrong-number", "sibling-as-child",
+    "no-pidfd", "program", "program-as-child", "itself", "wrong-number", "sibling-as-child", "sibling",
   };
   g_autoptr(GError) spawn_error = NULL;
   g_autoptr(GSubprocess) sibling = NULL;

@@ -3,11 +3,13 @@
 
 #include "os/afrpc-pidfd.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 /* From Linux 6.13 on, in a system call; <linux/pidfd.h> of today's systems does not have it yet. */
 typedef struct
@@ -94,4 +96,53 @@ afrpc_pidfd_is_process (int pidfd,
     return FALSE;
 
   return found_pid < 0 || (found_pid == pid && (parent_pid == 0 || found_parent_pid == parent_pid));
+}
+
+/* A descriptor may be moved to a lower number while they are looked through. */
+#define LOOKS 3
+
+static int
+look_for_socket (DIR        *dir,
+                 const char *socket)
+{
+  const struct dirent *entry;
+  gboolean has_any = FALSE;
+  char text[64];
+
+  rewinddir (dir);
+  while ((entry = readdir (dir)) != NULL)
+    {
+      const gssize n = readlinkat (dirfd (dir), entry->d_name, text, sizeof text - 1);
+
+      if (n <= 0)
+        continue;
+      has_any = TRUE;
+      text[n] = '\0';
+      if (strcmp (text, socket) == 0)
+        return 1;
+    }
+
+  return has_any ? 0 : -1;
+}
+
+/* Whether the process has the socket that has this number. -1: nobody can tell, as it is ending, or not to be looked at. */
+int
+afrpc_pidfd_has_socket (int     pid,
+                        guint64 inode)
+{
+  char path[64], socket[64];
+  int has = 0;
+  DIR *dir;
+
+  g_snprintf (path, sizeof path, "/proc/%d/fd", pid);
+  g_snprintf (socket, sizeof socket, "socket:[%" G_GUINT64_FORMAT "]", inode);
+  dir = opendir (path);
+  if (dir == NULL)
+    return -1;
+
+  for (guint i = 0; i < LOOKS && has == 0; i++)
+    has = look_for_socket (dir, socket);
+  closedir (dir);
+
+  return has;
 }

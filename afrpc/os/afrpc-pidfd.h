@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What a pidfd that somebody else made stands for. No GObject, no main loop. */
+/* What a process, or a pidfd, that somebody else names stands for. No GObject, no main loop. */
 #pragma once
 
 #include <glib.h>
@@ -12,5 +12,7 @@ gboolean afrpc_pidfd_get_pid    (int  pidfd,
 gboolean afrpc_pidfd_is_process (int pidfd,
                                  int pid,
                                  int parent_pid);
+int      afrpc_pidfd_has_socket (int     pid,
+                                 guint64 inode);
 
 G_END_DECLS

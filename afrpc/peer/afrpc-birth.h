@@ -31,6 +31,7 @@ typedef struct
   AfrpcOrphanPolicy orphan_policy;
 
   GPtrArray *steps;          /* (element-type AfrpcBirthStep) in order */
+  guint64 other_inode;       /* of the socket that a template gets for it */
   guint n_inherited;         /* of these, a template has done the first */
   gboolean is_begun;         /* the steps so far have been queued: a later one is at once */
   gboolean has_surroundings; /* they have been queued, with the standard streams */

@@ -10,6 +10,7 @@
 #include <glib-unix.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
@@ -147,6 +148,7 @@ afrpc_birth_connect (AfrpcPeer   *peer,
                      GError     **error)
 {
   const int size = SEND_BUFFER_SIZE;
+  struct stat status;
   int sockets[2];
 
   if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
@@ -157,6 +159,8 @@ afrpc_birth_connect (AfrpcPeer   *peer,
   fcntl (sockets[0], F_SETFL, O_NONBLOCK);
   afrpc_link_connect (&peer->talk.link, sockets[0]);
   *other = sockets[1];
+  if (fstat (sockets[1], &status) == 0)
+    peer->birth.other_inode = status.st_ino;
 
   return TRUE;
 }

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
@@ -258,6 +259,27 @@ exec_instead (AfrpcPeer *peer,
   afrpc_peer_attend (peer);
 }
 
+/* Whether a process that has not greeted yet cannot be the one that was forked: that has its socket from the beginning.
+ * Otherwise another child of the program, with which it has nothing to do, would be killed and reaped. */
+static gboolean
+is_another_child (AfrpcPeer           *peer,
+                  const AfrpcLinkItem *item)
+{
+  const AfrpcTransport *transport = &peer->talk.link.transport;
+  int n_before = 0, n = 0;
+
+  if (!item->direct || peer->birth.other_inode == 0 || afrpc_link_get_sender (&peer->talk.link) != 0)
+    return FALSE;
+
+  ioctl (transport->in_fd, FIONREAD, &n_before);
+  if (n_before != 0 || afrpc_pidfd_has_socket (item->pid, peer->birth.other_inode) != 0)
+    return FALSE;
+
+  ioctl (transport->in_fd, FIONREAD, &n);
+
+  return n == 0;
+}
+
 /* A template that lies would have us watch, signal and reap whatever it likes. Whether it is really this one that it
  * has forked, the kernel says with the greeting.
  *
@@ -265,10 +287,12 @@ exec_instead (AfrpcPeer *peer,
  * its number, which is safe as long as it is ours to reap, and that of somebody else is not signalled. */
 static gboolean
 check_forked (AfrpcPeer      *template,
+              AfrpcPeer      *peer,
               AfrpcLinkItem  *item,
               GError        **error)
 {
-  const gboolean is_new = item->pid != template->body.pid && !afrpc_body_is_taken (item->pid);
+  const gboolean is_new = item->pid != template->body.pid && !afrpc_body_is_taken (item->pid) &&
+                          !is_another_child (peer, item);
 
   if (is_new && item->pidfd >= 0 &&
       afrpc_pidfd_is_process (item->pidfd, item->pid, item->direct ? getpid () : template->body.pid))
@@ -300,7 +324,7 @@ afrpc_birth_forked (AfrpcPeer     *template,
       exec_instead (peer, FALSE);
       return;
     }
-  if (!check_forked (template, item, &error))
+  if (!check_forked (template, peer, item, &error))
     {
       afrpc_peer_break_off (template, error);
       afrpc_birth_fail (peer, g_error_copy (template->talk.failure));
