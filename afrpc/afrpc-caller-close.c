@@ -8,6 +8,27 @@
 #include "afrpc-caller-private.h"
 
 static GQuark destroyed_quark; /* marks a caller that is none of ours, and has been destroyed */
+static GQuark closed_quark;    /* and one that has been closed */
+
+/* FALSE: it has been closed before. Of a caller of our own nothing is noted, which knows by itself. */
+gboolean
+afrpc_caller_mark_closed (AfrpcCaller *self)
+{
+  if (AFRPC_CALLER_GET_IFACE (self)->own != NULL)
+    return TRUE;
+  if (afrpc_caller_is_marked_closed (self))
+    return FALSE;
+
+  g_object_set_qdata (G_OBJECT (self), closed_quark, self);
+
+  return TRUE;
+}
+
+gboolean
+afrpc_caller_is_marked_closed (AfrpcCaller *self)
+{
+  return g_object_get_qdata (G_OBJECT (self), closed_quark) != NULL;
+}
 
 /* The class handler of "destroyed", however that is emitted. */
 void
@@ -17,8 +38,8 @@ afrpc_caller_mark_destroyed (AfrpcCaller *self)
     g_object_set_qdata (G_OBJECT (self), destroyed_quark, self);
 }
 
-static gboolean
-is_destroyed (AfrpcCaller *self)
+gboolean
+afrpc_caller_is_marked_destroyed (AfrpcCaller *self)
 {
   return g_object_get_qdata (G_OBJECT (self), destroyed_quark) != NULL;
 }
@@ -26,8 +47,7 @@ is_destroyed (AfrpcCaller *self)
 static void
 close_default (AfrpcCaller *self)
 {
-  if (!is_destroyed (self))
-    afrpc_caller_emit_destroyed (self);
+  afrpc_caller_emit_destroyed (self);
 }
 
 static void close_over_cb (AfrpcCaller *self,
@@ -77,7 +97,7 @@ close_async_default (AfrpcCaller         *self,
 
   g_task_set_source_tag (task, close_async_default);
   g_task_set_check_cancellable (task, FALSE);
-  if (is_destroyed (self))
+  if (afrpc_caller_is_marked_destroyed (self))
     {
       g_task_return_boolean (task, TRUE);
       return;
@@ -125,12 +145,12 @@ close_sync_default (AfrpcCaller   *self,
   if (cancellable != NULL)
     id = g_signal_connect (cancellable, "cancelled", G_CALLBACK (wake_up_cb), context);
   afrpc_caller_close (self);
-  while (!is_destroyed (self) && !g_cancellable_is_cancelled (cancellable))
+  while (!afrpc_caller_is_marked_destroyed (self) && !g_cancellable_is_cancelled (cancellable))
     g_main_context_iteration (context, TRUE);
   if (id != 0)
     g_signal_handler_disconnect (cancellable, id);
 
-  return is_destroyed (self) || !g_cancellable_set_error_if_cancelled (cancellable, error);
+  return afrpc_caller_is_marked_destroyed (self) || !g_cancellable_set_error_if_cancelled (cancellable, error);
 }
 
 static void
@@ -144,6 +164,7 @@ void
 afrpc_caller_init_close (AfrpcCallerInterface *iface)
 {
   destroyed_quark = g_quark_from_static_string ("afrpc-caller-destroyed");
+  closed_quark = g_quark_from_static_string ("afrpc-caller-closed");
   iface->close = close_default;
   iface->close_async = close_async_default;
   iface->close_finish = close_finish_default;

@@ -266,7 +266,8 @@ emit_event (AfrpcCaller  *self,
 static void
 emit_destroyed (AfrpcCaller *self)
 {
-  g_signal_emit (self, signals[SIGNAL_DESTROYED], 0);
+  if (!afrpc_caller_is_marked_destroyed (self))
+    g_signal_emit (self, signals[SIGNAL_DESTROYED], 0);
 }
 
 /**
@@ -327,7 +328,7 @@ afrpc_caller_emit_error (AfrpcCaller  *self,
  * afrpc_caller_emit_destroyed:
  * @self: a caller
  *
- * Emits [signal@Afrpc.Caller::destroyed]. For implementers of the interface; in turn with outcomes, as by
+ * Emits [signal@Afrpc.Caller::destroyed], once. For implementers of the interface; in turn with outcomes, as by
  * [method@Afrpc.Caller.emit_event].
  *
  * Since: 1.0

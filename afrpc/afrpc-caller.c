@@ -52,7 +52,8 @@
  * Begins a call, which is settled sooner or later, or at once, with [method@Afrpc.Call.return_value] or
  * [method@Afrpc.Call.return_error].
  *
- * A call that has been cancelled before does not come here. By default, it fails with %AFRPC_ERROR_NOT_SUPPORTED.
+ * A call that has been cancelled before does not come here, nor one that is made after [method@Afrpc.Caller.close], which
+ * fails with %AFRPC_ERROR_CLOSED. By default, it fails with %AFRPC_ERROR_NOT_SUPPORTED.
  *
  * Since: 1.0
  */
@@ -151,7 +152,10 @@ begin (AfrpcCaller      *self,
     afrpc_call_set_context (call);
   if (g_cancellable_is_cancelled (cancellable))
     afrpc_call_cancel_unbegun (call);
-  if (G_UNLIKELY (iface->own == NULL && afrpc_call_is_cancelled (call)))
+  if (G_UNLIKELY (iface->own == NULL && afrpc_caller_is_marked_closed (self)))
+    afrpc_call_give_up (call, AFRPC_STARTED_NO,
+                        g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the %s is closed", G_OBJECT_TYPE_NAME (self)));
+  else if (G_UNLIKELY (iface->own == NULL && afrpc_call_is_cancelled (call)))
     afrpc_call_give_up (call, AFRPC_STARTED_NO,
                         g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled"));
   else
@@ -469,7 +473,8 @@ afrpc_caller_close (AfrpcCaller *self)
 {
   g_return_if_fail (AFRPC_IS_CALLER (self));
 
-  AFRPC_CALLER_GET_IFACE (self)->close (self);
+  if (afrpc_caller_mark_closed (self))
+    AFRPC_CALLER_GET_IFACE (self)->close (self);
 }
 
 /**
@@ -495,6 +500,7 @@ afrpc_caller_close_async (AfrpcCaller         *self,
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   AFRPC_CALLER_GET_IFACE (self)->close_async (self, cancellable, callback, user_data);
+  afrpc_caller_mark_closed (self);
 }
 
 /**
@@ -540,10 +546,15 @@ afrpc_caller_close_sync (AfrpcCaller   *self,
                          GCancellable  *cancellable,
                          GError       **error)
 {
+  gboolean has_ended;
+
   g_return_val_if_fail (AFRPC_IS_CALLER (self), FALSE);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), FALSE);
 
-  return AFRPC_CALLER_GET_IFACE (self)->close_sync (self, cancellable, error);
+  has_ended = AFRPC_CALLER_GET_IFACE (self)->close_sync (self, cancellable, error);
+  afrpc_caller_mark_closed (self);
+
+  return has_ended;
 }
 
 /**
@@ -582,4 +593,5 @@ afrpc_caller_kill (AfrpcCaller *self)
   g_return_if_fail (AFRPC_IS_CALLER (self));
 
   AFRPC_CALLER_GET_IFACE (self)->kill (self);
+  afrpc_caller_mark_closed (self);
 }

@@ -580,6 +580,61 @@ test_caller_order_at_once (void)
   g_assert_finalize_object (caller);
 }
 
+/* How a caller is ended: what is called of it, and whether at once. */
+static void
+close_once (AfrpcCaller *caller,
+            guint        way)
+{
+  switch (way)
+    {
+    case 0:
+      afrpc_caller_close (caller);
+      break;
+
+    case 1:
+      afrpc_caller_close_async (caller, NULL, NULL, NULL);
+      break;
+
+    case 2:
+      afrpc_caller_kill (caller);
+      break;
+
+    default:
+      g_assert_true (afrpc_caller_close_sync (caller, NULL, NULL));
+      break;
+    }
+}
+
+static void
+test_caller_closed (void)
+{
+  g_test_summary ("A caller that does not see to it itself begins nothing after its end, which comes once");
+  for (guint way = 0; way < 4; way++)
+    {
+      AfrpcCaller *caller = g_object_new (IDLER_TYPE, NULL);
+      g_autoptr(GString) log = g_string_new (NULL);
+      g_auto(Outcome) late = { 0 };
+      g_autoptr(GError) error = NULL;
+
+      watch (caller, log);
+      close_once (caller, way);
+      afrpc_caller_call (caller, g_variant_new ("(s)", "late"), NULL, outcome_cb, &late);
+      g_assert_null (afrpc_caller_call_sync (caller, g_variant_new ("(s)", "late"), NULL, &error));
+      g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
+      g_assert_cmpstr (error->message, ==, "the Idler is closed");
+      test_iterate_until (&late.done);
+      g_assert_error (late.error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
+      g_assert_cmpint (late.started, ==, AFRPC_STARTED_NO);
+      for (guint again = 0; again < 4; again++)
+        close_once (caller, again);
+      afrpc_caller_emit_destroyed (caller);
+      while (g_main_context_iteration (NULL, FALSE))
+        ;
+      g_assert_cmpstr (log->str, ==, "destroyed; ");
+      g_assert_finalize_object (caller);
+    }
+}
+
 static void
 test_caller_close_cancelled (void)
 {
@@ -765,6 +820,7 @@ main (int   argc,
   g_test_add_func ("/caller/end", test_caller_end);
   g_test_add_func ("/caller/order", test_caller_order);
   g_test_add_func ("/caller/order/at-once", test_caller_order_at_once);
+  g_test_add_func ("/caller/closed", test_caller_closed);
   g_test_add_func ("/caller/close-cancelled", test_caller_close_cancelled);
   g_test_add_func ("/caller/without-cancel", test_caller_without_cancel);
   g_test_add_func ("/caller/nothing", test_caller_nothing);
