@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What test-value-cost.py has valgrind count: cancelling calls that wait, in different orders, and telling of it. */
+/* What test-value-cost.py has valgrind count: cancelling calls that wait, in different orders, and telling of it; and
+ * answering calls that could be cancelled. */
 #include "test-util.h"
 
 #include <signal.h>
@@ -120,6 +121,29 @@ measure (const char *name,
   test_iterate_until (&is_destroyed);
 }
 
+static void
+measure_answers (guint n)
+{
+  g_autoptr(AfrpcProxy) proxy = test_proxy_new ("act", AFRPC_BACKEND_SYNC);
+  AfrpcCaller *caller = AFRPC_CALLER (proxy);
+  g_autoptr(GPtrArray) cancellables = g_ptr_array_new_with_free_func (g_object_unref);
+  Work work = { NULL, n, 0 };
+  gboolean is_destroyed = FALSE;
+
+  g_signal_connect_swapped (proxy, "destroyed", G_CALLBACK (count_cb), &is_destroyed);
+  for (guint i = 0; i < n; i++)
+    {
+      g_ptr_array_add (cancellables, g_cancellable_new ());
+      afrpc_caller_call (caller, test_act ("return", NULL), cancellables->pdata[i], told_cb, &work);
+    }
+
+  g_print ("answer\tcancellables\t%u\n", n);
+  measured (tell_all, &work);
+
+  afrpc_caller_kill (caller);
+  test_iterate_until (&is_destroyed);
+}
+
 int
 main (void)
 {
@@ -137,6 +161,8 @@ main (void)
       measure (orders[i].name, orders[i].order, FEW);
       measure (orders[i].name, orders[i].order, MANY);
     }
+  measure_answers (FEW);
+  measure_answers (MANY);
 
   return 0;
 }

@@ -7,7 +7,9 @@
 
 #include <malloc.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -227,6 +229,35 @@ test_many_costs (gconstpointer data)
 #endif
 }
 
+static void
+test_many_no_room (void)
+{
+  g_auto(Crowd) crowd = { NULL };
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_autoptr(AfrpcProxy) proxy = NULL;
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+  struct rlimit limit, before;
+
+  g_test_summary ("Who runs into the limit of open files is told which it is, and goes on with what he has");
+  crowd_init (&crowd, AFRPC_STDIO_CAPTURE, 2);
+  g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &before), ==, 0);
+  limit = before;
+  limit.rlim_cur = test_count_fds () - 1;
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+
+  process = afrpc_process_fork (crowd.template);
+  proxy = afrpc_proxy_new (process, "echo");
+  g_signal_connect (proxy, "error", G_CALLBACK (ignore_error), NULL);
+  result = test_call (proxy, NULL, &error);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
+  g_assert_nonnull (strstr (error->message, "RLIMIT_NOFILE"));
+  call (crowd.proxies[0], 1);
+
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &before), ==, 0);
+  crowd_grow (&crowd, 1);
+}
+
 /* A child that executes nothing has copies of everything until it is told to end. It does not run its parent's main
  * loop, which would read what is its parent's; but it may have a worker itself. */
 static void
@@ -293,6 +324,7 @@ main (int    argc,
   g_test_add_func ("/many/deaths", test_many_deaths);
   g_test_add_data_func ("/many/costs", GINT_TO_POINTER (FALSE), test_many_costs);
   g_test_add_data_func ("/many/costs-captured", GINT_TO_POINTER (TRUE), test_many_costs);
+  g_test_add_func ("/many/no-room", test_many_no_room);
   g_test_add_func ("/many/fork", test_many_fork);
 
   return g_test_run ();

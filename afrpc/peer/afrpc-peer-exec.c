@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -76,9 +77,15 @@ static gboolean
 set_system_error (GError     **error,
                   const char  *doing)
 {
-  int saved_errno = errno;
+  const int saved_errno = errno;
+  struct rlimit limit;
 
-  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "%s: %s", doing, g_strerror (saved_errno));
+  if (saved_errno == EMFILE && getrlimit (RLIMIT_NOFILE, &limit) == 0)
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "%s: %s: of the %" G_GUINT64_FORMAT " that the program may have "
+                 "(RLIMIT_NOFILE), each worker takes 2, and one more if its standard error is captured",
+                 doing, g_strerror (saved_errno), (guint64) limit.rlim_cur);
+  else
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "%s: %s", doing, g_strerror (saved_errno));
 
   return FALSE;
 }
