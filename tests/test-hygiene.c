@@ -551,7 +551,7 @@ test_pidfd_lost_lie (void)
       g_main_context_iteration (NULL, TRUE);
     }
   unfill_fds (fillers, &before);
-  g_assert_error (outcome.error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL);
+  g_assert_error (outcome.error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);
   g_assert_cmpint (afrpc_process_get_pid (process), ==, 0);
 }
 
