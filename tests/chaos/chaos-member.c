@@ -66,7 +66,7 @@ exited_cb (AfrpcProcess *process,
   if (self->exit != NULL)
     chaos_fail (self->actor, "member %u exited twice", self->index);
   /* An async worker with a last function may live on after it. */
-  if (self->is_destroyed && !(self->plan->has_done && self->plan->is_async))
+  if (self->is_destroyed && !(self->plan->has_done && self->plan->is_async) && !self->may_have_failed_at_job)
     chaos_fail (self->actor, "member %u exited after 'destroyed'", self->index);
   if (!self->may_die && !afrpc_exit_is_success (exit) &&
       !(afrpc_exit_was_killed (exit) && afrpc_exit_get_signal (exit) == SIGKILL))
@@ -277,6 +277,7 @@ chaos_member_give_job (ChaosMember *self)
   if (self->process == NULL || self->has_job)
     return;
   chaos_trace (self->actor, "member %u gets its job", self->index);
+  self->may_have_failed_at_job = self->may_die;
   self->had_ended_at_job = is_reaped (afrpc_process_get_pid (self->process));
   self->has_job = TRUE;
   self->proxy = g_object_new (AFRPC_TYPE_PROXY, "process", self->process, "function",

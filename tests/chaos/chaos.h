@@ -91,6 +91,7 @@ struct _ChaosMember
   GByteArray *numbers;   /* 1 for each that arrived */
   gboolean has_error;
   gboolean had_ended_at_job; /* its end was not told yet */
+  gboolean may_have_failed_at_job; /* it was killed before: then its proxy may be over before it is */
   gboolean had_job_at_exit; /* otherwise whoever is given a job after its end is told of it again */
   AfrpcExit *exit;
   gboolean is_destroyed;
