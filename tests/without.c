@@ -52,6 +52,7 @@ static const struct
   { "memfd_create", SYS_memfd_create, 0 },
   { "pidfd_open", SYS_pidfd_open, 0 },
   { "pidfd_send_signal", SYS_pidfd_send_signal, 0 },
+  { "unshare", SYS_unshare, 0 },
 };
 
 static struct sock_filter filter[N_INSTRUCTIONS_MAX];

@@ -17,11 +17,16 @@
 
 #include "afrpc-error.h"
 
-/* The number of threads: a folder has a link for each of its folders, and two more. */
+/* The number of threads. A process with one may ask for a thread group of its own, which it has, and no other may: see
+ * unshare(2). Who is refused looks at a folder, which has a link for each of its folders, and two more; that takes 30
+ * times as long. */
 static guint
 count_threads (void)
 {
   struct stat st;
+
+  if (unshare (CLONE_THREAD) == 0)
+    return 1;
 
   return stat ("/proc/self/task", &st) == 0 ? st.st_nlink - 2 : 0;
 }

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,41 +102,61 @@ afrpc_pidfd_is_process (int pidfd,
 /* A descriptor may be moved to a lower number while they are looked through. */
 #define LOOKS 3
 
+static gboolean
+is_link_to (int         dir_fd,
+            const char *path,
+            const char *socket,
+            gboolean   *is_link)
+{
+  char text[64];
+  const gssize n = readlinkat (dir_fd, path, text, sizeof text - 1);
+
+  *is_link = n > 0;
+  if (n <= 0)
+    return FALSE;
+
+  text[n] = '\0';
+  return strcmp (text, socket) == 0;
+}
+
 static int
 look_for_socket (DIR        *dir,
                  const char *socket)
 {
   const struct dirent *entry;
   gboolean has_any = FALSE;
-  char text[64];
 
   rewinddir (dir);
   while ((entry = readdir (dir)) != NULL)
     {
-      const gssize n = readlinkat (dirfd (dir), entry->d_name, text, sizeof text - 1);
+      gboolean is_link;
 
-      if (n <= 0)
-        continue;
-      has_any = TRUE;
-      text[n] = '\0';
-      if (strcmp (text, socket) == 0)
+      if (is_link_to (dirfd (dir), entry->d_name, socket, &is_link))
         return 1;
+      has_any |= is_link;
     }
 
   return has_any ? 0 : -1;
 }
 
-/* Whether the process has the socket that has this number. -1: nobody can tell, as it is ending, or not to be looked at. */
+/* Whether the process has the socket that has this number, most likely as @fd. -1: nobody can tell, as it is ending, or
+ * not to be looked at. */
 int
 afrpc_pidfd_has_socket (int     pid,
-                        guint64 inode)
+                        guint64 inode,
+                        int     fd)
 {
   char path[64], socket[64];
+  gboolean is_link;
   int has = 0;
   DIR *dir;
 
-  g_snprintf (path, sizeof path, "/proc/%d/fd", pid);
   g_snprintf (socket, sizeof socket, "socket:[%" G_GUINT64_FORMAT "]", inode);
+  g_snprintf (path, sizeof path, "/proc/%d/fd/%d", pid, fd);
+  if (is_link_to (AT_FDCWD, path, socket, &is_link))
+    return 1;
+
+  g_snprintf (path, sizeof path, "/proc/%d/fd", pid);
   dir = opendir (path);
   if (dir == NULL)
     return -1;

@@ -13,6 +13,7 @@ gboolean afrpc_pidfd_is_process (int pidfd,
                                  int pid,
                                  int parent_pid);
 int      afrpc_pidfd_has_socket (int     pid,
-                                 guint64 inode);
+                                 guint64 inode,
+                                 int     fd);
 
 G_END_DECLS

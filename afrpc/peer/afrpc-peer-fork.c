@@ -272,7 +272,7 @@ is_another_child (AfrpcPeer           *peer,
     return FALSE;
 
   ioctl (transport->in_fd, FIONREAD, &n_before);
-  if (n_before != 0 || afrpc_pidfd_has_socket (item->pid, peer->birth.other_inode) != 0)
+  if (n_before != 0 || afrpc_pidfd_has_socket (item->pid, peer->birth.other_inode, AFRPC_SPAWN_SOCKET_FD) != 0)
     return FALSE;
 
   ioctl (transport->in_fd, FIONREAD, &n);

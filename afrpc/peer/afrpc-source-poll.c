@@ -20,8 +20,10 @@
 /* How many are taken from the set at once: the others come in the next iteration. */
 #define SET_EVENTS_MAX 64
 
-/* So often, when something came from the set, the socket that it was on may leave it. */
+/* So often, when something came from the set, the socket that it was on may leave it, if it is not new there: those of
+ * short-lived workers never do. */
 #define PROMOTION_PERIOD 16u
+#define PROMOTION_MIN 8u
 
 G_STATIC_ASSERT (EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLERR == POLLERR && EPOLLHUP == POLLHUP);
 
@@ -232,6 +234,7 @@ promote (AfrpcSource      *self,
   remove_from_set (self, place);
   add_direct (self, place);
   place->is_used = TRUE;
+  place->n_from_set = 0;
   self->lately[i] = place;
 }
 
@@ -256,7 +259,10 @@ activate_set (AfrpcSource *self)
 
       place->poll.revents = events[i].events;
       activate_place (place);
-      if (place == &place->member->socket && ++self->n_from_set % PROMOTION_PERIOD == 0)
+      if (place != &place->member->socket)
+        continue;
+      place->n_from_set++;
+      if (++self->n_from_set % PROMOTION_PERIOD == 0 && place->n_from_set >= PROMOTION_MIN)
         promoted = place;
     }
   if (promoted != NULL)

@@ -42,6 +42,7 @@ typedef struct
   AfrpcSourceMember *member;
   AfrpcSourceWay way;
   guint index;        /* among those that the context polls */
+  guint n_from_set;   /* how often something came while it is in the set */
   gboolean is_used;   /* something came since it was looked at last, which is counted while the context polls it */
 } AfrpcSourcePlace;
 
