@@ -84,6 +84,21 @@ function close(caller) {
 }
 
 runTests({
+    async waiting() {
+        const process = Afrpc.Process.new_exec('c');
+        process.require(GLib.getenv('AFRPC_TEST_WORKER'));
+        const proxy = new Afrpc.Proxy({process, function: 'act'});
+        const call = proxy.start(Afrpc.pack(['return', new GLib.Variant('s', 'x')], '(sv)'), null);
+        const [one, other] = await Promise.all([call.wait(), call.wait(null)]);
+
+        assertEqual([one.deepUnpack(), other.deepUnpack()], ['x', 'x'], 'what both get');
+        const [value, fds] = await proxy.call_full(Afrpc.pack(['return', new GLib.Variant('s', 'y')], '(sv)'), null);
+        assertEqual([value.deepUnpack(), fds], ['y', null], 'what call_full () gives');
+        const failing = proxy.start(Afrpc.pack(['file-error', new GLib.Variant('s', 'no')], '(sv)'), null);
+        assert((await getError(failing.wait())) instanceof GLib.Error, 'the error');
+        await proxy.close_async();
+    },
+
     async values() {
         const caller = make('echo');
 

@@ -448,6 +448,59 @@ class Events(unittest.TestCase):
 
 
 class Options(unittest.TestCase):
+    def test_wrong_values(self):
+        proxy = make("echo")
+        for option, value, error, words in (
+                ("timeout_ms", "x", TypeError, "an int, not of type str"), ("timeout_ms", -1, OverflowError, "between 0 and"),
+                ("timeout_ms", 1.5, TypeError, "an int, not of type float"), ("timeout_ms", 1 << 70, OverflowError, "between"),
+                ("execution_timeout_ms", "x", TypeError, "an int"), ("signature", 5, TypeError, "a str, not of type int"),
+                ("cancellable", 5, TypeError, "a Gio.Cancellable"), ("fds", 5, TypeError, "a list"),
+                ("fds", ["x"], TypeError, "numbers of file descriptors"), ("fds", [-1], ValueError, "-1"),
+                ("label", 5, TypeError, "a str"), ("label", "\udc00", ValueError, "surrogates"),
+                ("function", b"x", TypeError, "a str, not of type bytes"), ("affinity", [], TypeError, "a str"),
+                ("priority", "x", TypeError, "an int"), ("priority", 1 << 40, OverflowError, "between -"),
+                ("metadata", 5, TypeError, "type int cannot be sent as 'a{sv}'"),
+                ("metadata", {"a": object()}, TypeError, "key 'a': a value of type object"),
+                ("on_progress", 5, TypeError, "callable"), ("progress_mode", "x", TypeError, "an int"),
+                ("progress_mode", 99, OverflowError, "between 0 and 1"), ("callback", 5, TypeError, "callable"),
+                ("result_fds", 5, TypeError, "a list")):
+            for function in proxy, proxy.invoke_sync:
+                if option == "result_fds" and function is proxy or \
+                        option in ("on_progress", "progress_mode", "callback") and function is not proxy:
+                    continue
+                with self.subTest(option=option, value=value):
+                    with self.assertRaises(error) as caught:
+                        function(1, **{option: value})
+                    self.assertIn(f"'{option}'", str(caught.exception))
+                    self.assertIn(words, str(caught.exception))
+        self.assertEqual(proxy.invoke_sync(1, label=None, timeout_ms=None, fds=None), (1,))
+        proxy.kill()
+
+    def test_what_blocks_calls_nothing(self):
+        proxy = make("echo")
+        for option in "on_progress", "progress_mode", "callback":
+            with self.assertRaisesRegex(TypeError, f"no option '{option}': it waits"):
+                proxy.invoke_sync(1, **{option: print})
+        proxy.kill()
+
+    def test_as_in_c_and_awaited(self):
+        async def main():
+            async with make("tell") as proxy:
+                options = Afrpc.CallOptions(metadata=GLib.Variant("a{sv}", {}))
+                value, fds = await proxy.call_full(GLib.Variant("(s)", ("x",)), options)
+                self.assertEqual((value.unpack(), fds), ("x", None))
+                call = proxy.start(GLib.Variant("(s)", ("y",)), options)
+                self.assertEqual([value.unpack() for value in await asyncio.gather(call.wait(), call.wait())], ["y", "y"])
+                waiting = call.wait()
+                waiting.cancel()
+                with self.assertRaises(asyncio.CancelledError):
+                    await waiting
+                self.assertEqual(call.wait_sync(None).unpack(), "y")
+                with self.assertRaises(Afrpc.RemoteError):
+                    await proxy.start(GLib.Variant("(ss)", ("too", "many")), None).wait()
+
+        aio.run(main())
+
     def test_blocking(self):
         with self.assertRaises(Afrpc.TimeoutError):
             make("forever").invoke_sync(timeout_ms=1)

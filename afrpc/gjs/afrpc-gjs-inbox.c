@@ -341,6 +341,36 @@ afrpc_gjs_inbox_wait (AfrpcGjsInbox *self,
 }
 
 static void
+waited_cb (GObject      *call,
+           GAsyncResult *result,
+           gpointer      data)
+{
+  g_autoptr(Ticket) ticket = data;
+  Item item = { 0 };
+
+  item.value = afrpc_call_wait_finish (AFRPC_CALL (call), result, &item.error);
+  deliver_call (ticket, AFRPC_CALL (call), &item);
+}
+
+/**
+ * afrpc_gjs_inbox_wait_call:
+ * @self: an inbox
+ * @id: the number of what is under way
+ * @call: the call to wait for
+ * @cancellable: (nullable): stops waiting
+ *
+ * Waits for the outcome of a call.
+ */
+void
+afrpc_gjs_inbox_wait_call (AfrpcGjsInbox *self,
+                           guint          id,
+                           AfrpcCall     *call,
+                           GCancellable  *cancellable)
+{
+  afrpc_call_wait (call, cancellable, waited_cb, ticket_new (self, id));
+}
+
+static void
 event_cb (AfrpcProxy    *proxy,
           GVariant      *event,
           AfrpcProcess  *from,

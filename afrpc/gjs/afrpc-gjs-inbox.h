@@ -77,6 +77,10 @@ void          afrpc_gjs_inbox_wait         (AfrpcGjsInbox *self,
                                             guint          id,
                                             AfrpcProcess  *process,
                                             GCancellable  *cancellable);
+void          afrpc_gjs_inbox_wait_call    (AfrpcGjsInbox *self,
+                                            guint          id,
+                                            AfrpcCall     *call,
+                                            GCancellable  *cancellable);
 
 void          afrpc_gjs_inbox_watch        (AfrpcGjsInbox *self,
                                             AfrpcProxy    *proxy);

@@ -56,6 +56,14 @@ PyObject        *afrpc_python_call_in            (PyObject             *context,
                                                   PyObject             *function,
                                                   PyObject             *argument);
 
+gboolean         afrpc_python_option_refuse      (const char           *name,
+                                                  const char           *wanted,
+                                                  PyObject             *object);
+gboolean         afrpc_python_option_get_number  (const char           *name,
+                                                  PyObject             *object,
+                                                  gint64                min,
+                                                  gint64                max,
+                                                  gint64               *number);
 gboolean         afrpc_python_options_apply      (AfrpcCallOptions     *options,
                                                   PyObject             *dict);
 

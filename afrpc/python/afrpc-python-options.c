@@ -1,39 +1,91 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Options of calls by their names: those that are properties of AfrpcCallOptions, and have no keyword of their own. */
+/* Options of calls by their names: those that are properties of AfrpcCallOptions, and have no keyword of their own. What
+ * is no value of one is refused with its name. */
 #include "config.h"
 
 #include "afrpc-python-call.h"
 #include "afrpc-python-codec.h"
 
-/* Whether the number fits; then @number is it. */
-static gboolean
-get_number (PyObject *object,
-            gint64    min,
-            gint64    max,
-            gint64   *number)
+/* Always returns FALSE. */
+gboolean
+afrpc_python_option_refuse (const char *name,
+                            const char *wanted,
+                            PyObject   *object)
 {
-  *number = PyLong_AsLongLong (object);
+  PyErr_Format (PyExc_TypeError, "the option '%s' has to be %s, not of type %.200s", name, wanted,
+                Py_TYPE (object)->tp_name);
+
+  return FALSE;
+}
+
+/* Whether the number fits; then @number is it. */
+gboolean
+afrpc_python_option_get_number (const char *name,
+                                PyObject   *object,
+                                gint64      min,
+                                gint64      max,
+                                gint64     *number)
+{
+  int overflow = 0;
+
+  if (!PyIndex_Check (object))
+    return afrpc_python_option_refuse (name, "an int", object);
+
+  *number = PyLong_AsLongLongAndOverflow (object, &overflow);
   if (*number == -1 && PyErr_Occurred ())
     return FALSE;
-  if (*number < min || *number > max)
-    {
-      PyErr_SetString (PyExc_OverflowError, "the number of an option is out of range");
-      return FALSE;
-    }
+  if (overflow == 0 && *number >= min && *number <= max)
+    return TRUE;
 
-  return TRUE;
+  PyErr_Format (PyExc_OverflowError, "the option '%s' has to be between %lld and %lld", name, (long long) min,
+                (long long) max);
+  return FALSE;
+}
+
+/* The exception that is set is about the value of an option. */
+static void
+add_name (const char *name)
+{
+  PyObject *type, *value, *traceback;
+
+  PyErr_Fetch (&type, &value, &traceback);
+  PyErr_NormalizeException (&type, &value, &traceback);
+  /* Those have more arguments. */
+  PyErr_Format (PyErr_GivenExceptionMatches (type, PyExc_UnicodeError) ? PyExc_ValueError : type, "the option '%s': %S", name, value);
+  Py_XDECREF (type);
+  Py_XDECREF (value);
+  Py_XDECREF (traceback);
 }
 
 static gboolean
-get_value (PyObject     *object,
+get_string (const char *name,
+            PyObject   *object,
+            GValue     *value)
+{
+  const char *text;
+
+  if (!PyUnicode_Check (object))
+    return afrpc_python_option_refuse (name, "a str", object);
+
+  text = PyUnicode_AsUTF8 (object);
+  if (text == NULL)
+    add_name (name);
+  g_value_set_string (value, text);
+
+  return text != NULL;
+}
+
+static gboolean
+get_value (const char   *name,
+           PyObject     *object,
            GParamSpec   *pspec,
            GValue       *value)
 {
   gint64 number;
 
   if (G_IS_PARAM_SPEC_STRING (pspec))
-    g_value_set_string (value, PyUnicode_AsUTF8 (object));
+    return get_string (name, object, value);
   else if (G_IS_PARAM_SPEC_BOOLEAN (pspec))
     g_value_set_boolean (value, PyObject_IsTrue (object) == 1);
   else if (G_IS_PARAM_SPEC_VARIANT (pspec))
@@ -42,13 +94,16 @@ get_value (PyObject     *object,
 
       if (metadata != NULL)
         g_value_take_variant (value, metadata);
+      else
+        add_name (name);
     }
   else if (G_IS_PARAM_SPEC_UINT (pspec))
     {
-      if (get_number (object, 0, G_PARAM_SPEC_UINT (pspec)->maximum, &number))
+      if (afrpc_python_option_get_number (name, object, 0, G_PARAM_SPEC_UINT (pspec)->maximum, &number))
         g_value_set_uint (value, number);
     }
-  else if (get_number (object, G_PARAM_SPEC_INT (pspec)->minimum, G_PARAM_SPEC_INT (pspec)->maximum, &number))
+  else if (afrpc_python_option_get_number (name, object, G_PARAM_SPEC_INT (pspec)->minimum,
+                                           G_PARAM_SPEC_INT (pspec)->maximum, &number))
     g_value_set_int (value, number);
 
   return !PyErr_Occurred ();
@@ -74,7 +129,7 @@ apply (AfrpcCallOptions *options,
     return TRUE;
 
   g_value_init (&value, pspec->value_type);
-  if (!get_value (object, pspec, &value))
+  if (!get_value (PyUnicode_AsUTF8 (name), object, pspec, &value))
     return FALSE;
   g_object_set_property (G_OBJECT (options), property, &value);
 

@@ -144,6 +144,11 @@ pack_args (PyObject *args,
   if (signature == Py_None)
     return afrpc_python_pack_args (args, hooks);
 
+  if (!PyUnicode_Check (signature))
+    {
+      afrpc_python_option_refuse ("signature", "a str", signature);
+      return NULL;
+    }
   type = PyUnicode_AsUTF8 (signature);
   if (type == NULL)
     return NULL;
@@ -153,12 +158,25 @@ pack_args (PyObject *args,
   return afrpc_python_pack_as (type, args, TRUE, hooks);
 }
 
+/* Returns: (nullable): NULL without an exception */
+static gpointer
+peek_object (PyObject *wrapper,
+             GType     type)
+{
+  if (PyObject_TypeCheck (wrapper, &PyGObject_Type) && G_TYPE_CHECK_INSTANCE_TYPE (pygobject_get (wrapper), type))
+    return pygobject_get (wrapper);
+
+  return NULL;
+}
+
 static gpointer
 get_object (PyObject *wrapper,
             GType     type)
 {
-  if (PyObject_TypeCheck (wrapper, &PyGObject_Type) && G_TYPE_CHECK_INSTANCE_TYPE (pygobject_get (wrapper), type))
-    return pygobject_get (wrapper);
+  gpointer object = peek_object (wrapper, type);
+
+  if (object != NULL)
+    return object;
 
   PyErr_Format (PyExc_TypeError, "a %s is needed, not a %.200s", g_type_name (type), Py_TYPE (wrapper)->tp_name);
   return NULL;
@@ -219,9 +237,9 @@ make_options (const Options     *options,
     return FALSE;
   if (options->timeout_ms != Py_None)
     {
-      const unsigned long timeout_ms = PyLong_AsUnsignedLong (options->timeout_ms);
+      gint64 timeout_ms;
 
-      if (PyErr_Occurred ())
+      if (!afrpc_python_option_get_number ("timeout_ms", options->timeout_ms, 0, G_MAXINT64, &timeout_ms))
         return FALSE;
       afrpc_call_options_set_timeout_ms (self, MIN (timeout_ms, G_MAXINT));
     }
@@ -230,10 +248,7 @@ make_options (const Options     *options,
       PyObject *progress, *context;
 
       if (!PyCallable_Check (options->progress))
-        {
-          PyErr_SetString (PyExc_TypeError, "on_progress must be callable");
-          return FALSE;
-        }
+        return afrpc_python_option_refuse ("on_progress", "callable", options->progress);
       context = PyContext_CopyCurrent ();
       progress = context != NULL ? PyTuple_Pack (3, options->progress, hooks, context) : NULL;
       Py_XDECREF (context);
@@ -274,16 +289,25 @@ get_caller (PyObject *const *args,
             Options         *options)
 {
   AfrpcProxy *proxy = get_object (args[0], AFRPC_TYPE_PROXY);
+  gint64 progress_mode = AFRPC_PROGRESS_ALL;
 
-  if (proxy == NULL || (args[4] != Py_None && (options->cancellable = get_object (args[4], G_TYPE_CANCELLABLE)) == NULL))
+  if (proxy == NULL)
+    return NULL;
+  if (args[4] != Py_None && (options->cancellable = peek_object (args[4], G_TYPE_CANCELLABLE)) == NULL)
+    {
+      afrpc_python_option_refuse ("cancellable", "a Gio.Cancellable", args[4]);
+      return NULL;
+    }
+  if (args[7] != Py_None &&
+      !afrpc_python_option_get_number ("progress_mode", args[7], AFRPC_PROGRESS_ALL, AFRPC_PROGRESS_LATEST, &progress_mode))
     return NULL;
   options->timeout_ms = args[3];
   options->progress = args[6];
   options->fds = args[8];
   options->more = more;
-  options->progress_mode = args[7] != Py_None ? (int) PyLong_AsLong (args[7]) : AFRPC_PROGRESS_ALL;
+  options->progress_mode = progress_mode;
 
-  return PyErr_Occurred () ? NULL : proxy;
+  return proxy;
 }
 
 /* Takes the main context that a proxy belongs to, for a call from this thread; with @is_awaited, the loop that runs here
@@ -485,7 +509,7 @@ module_call_sync (PyObject        *module,
     }
   if (args[9] != Py_None && !PyList_Check (args[9]))
     {
-      PyErr_SetString (PyExc_TypeError, "result_fds must be a list");
+      afrpc_python_option_refuse ("result_fds", "a list", args[9]);
       return NULL;
     }
   proxy = get_caller (args, args[10], &options);

@@ -152,6 +152,11 @@ function promisifyCaller(Caller) {
         start(id => inbox.close(id, caller, cancellable), () => caller.close_finish(inbox.get_result())));
 }
 
+function promisifyCall(Call) {
+    promisify(Call, 'wait', 1, (call, cancellable) =>
+        start(id => inbox.wait_call(id, call, cancellable), () => getOutcome(() => inbox.get_variant())));
+}
+
 function promisifyProcess(Process) {
     promisify(Process, 'run_async', 2, (process, function_, cancellable) =>
         start(id => inbox.run(id, process, function_, cancellable), () => process.run_finish(inbox.get_result())));
@@ -255,5 +260,6 @@ function prepare(Afrpc) {
     inbox = new Inbox();
     ({CallOptions} = Afrpc);
     promisifyCaller(Afrpc.Proxy);
+    promisifyCall(Afrpc.Call);
     promisifyProcess(Afrpc.Process);
 }

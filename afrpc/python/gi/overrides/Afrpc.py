@@ -18,7 +18,7 @@ from afrpc._proxy import PendingCall
 
 Afrpc = get_introspection_module("Afrpc")
 
-__all__ = ["Buffer", "Host", "NotStarted", "PendingCall", "Process", "Proxy", "RemoteError", "Serialiser", "Tagged",
+__all__ = ["Buffer", "Call", "Host", "NotStarted", "PendingCall", "Process", "Proxy", "RemoteError", "Serialiser", "Tagged",
            "TimeoutError", "Variant", "WorkerDied"]
 
 _errors.set_up(Afrpc)
@@ -39,9 +39,23 @@ def _get_fd(file):
 
 def _make_fd_list(files):
     fds = Gio.UnixFDList()
-    for file in files:
-        fds.append(_get_fd(file))
+    for file in _iterate("fds", files):
+        try:
+            number = _get_fd(file)
+        except AttributeError:
+            raise TypeError("the option 'fds' has to be files, or numbers of file descriptors, not of type "
+                            f"{type(file).__name__}") from None
+        if number < 0:
+            raise ValueError(f"the option 'fds': {number} is no file descriptor")
+        fds.append(number)
     return fds
+
+
+def _iterate(option, values):
+    try:
+        return iter(values)
+    except TypeError:
+        raise TypeError(f"the option {option!r} has to be a list, not of type {type(values).__name__}") from None
 
 
 def _wait(start, finish, cancellable):
@@ -143,6 +157,8 @@ class Proxy(Afrpc.Proxy):
                  raw=False, on_progress=None, progress_mode=None, fds=None, **options):
         """Calls the function with args, and returns a PendingCall to be awaited. Other keywords are
         properties of CallOptions: execution_timeout_ms, function, label, metadata and so on."""
+        if callback is not None and not callable(callback):
+            raise TypeError(f"the option 'callback' has to be callable, not of type {type(callback).__name__}")
         if fds is not None:
             fds = _make_fd_list(fds)
         call = _proxy.call(self, args, signature, timeout_ms, cancellable, raw, on_progress,
@@ -152,6 +168,15 @@ class Proxy(Afrpc.Proxy):
         return call
 
     invoke = __call__
+
+    _OF_LOOPS = frozenset(("callback", "on_progress", "progress_mode"))
+
+    def call_full(self, args, options=None, cancellable=None, callback=None, *user_data):
+        """Calls the function as in C; without a callback returns a PendingCall for the value and the file descriptors
+        that came with it, a Gio.UnixFDList or None."""
+        if callback is not None:
+            return super().call_full(args, options, cancellable, callback, *user_data)
+        return _wait(lambda *more: super(Proxy, self).call_full(args, options, *more), self.call_full_finish, cancellable)
 
     def call_kw(self, *args, **keywords):
         """Calls a function in Python with arguments that have names. There are no options then, but those that
@@ -172,6 +197,9 @@ class Proxy(Afrpc.Proxy):
                     result_fds=None, **options):
         """Calls the function and waits for its result, without any loop. result_fds is a list that gets the
         file descriptors of the result, which are the caller's to close."""
+        for name in self._OF_LOOPS.intersection(options):
+            raise TypeError(f"invoke_sync() has no option {name!r}: it waits for the result, and nothing is called "
+                            "meanwhile; call the proxy itself")
         if fds is not None:
             fds = _make_fd_list(fds)
         return _proxy.call_sync(self, args, signature, timeout_ms, cancellable, raw, None, None, fds,
@@ -237,6 +265,18 @@ class Proxy(Afrpc.Proxy):
 
 
 Proxy = override(Proxy)
+
+
+class Call(Afrpc.Call):
+    def wait(self, cancellable=None, callback=None, *user_data):
+        """Waits for the outcome; without a callback returns a PendingCall for the value. What is cancelled stops
+        waiting; cancel() is for the call itself."""
+        if callback is not None:
+            return super().wait(cancellable, callback, *user_data)
+        return _wait(super().wait, self.wait_finish, cancellable)
+
+
+Call = override(Call)
 
 
 class _Events:
