@@ -48,6 +48,7 @@ struct _AfrpcPeer
   GTask *connection_task;   /* (nullable): waits for the connection: to a function that takes it, or to give away */
   GPtrArray *exit_tasks;    /* (element-type GTask) */
   GPtrArray *close_tasks;   /* (element-type GTask) */
+  GTask *ready_task;        /* (nullable): waits for the worker to be ready to be called */
 
   const AfrpcPeerProcessFuncs *process_funcs;
   const AfrpcPeerProxyFuncs *proxy_funcs;
@@ -79,6 +80,9 @@ void        afrpc_peer_set_deadline   (AfrpcPeer                   *self,
                                        gint64                      *which,
                                        gint64                       at);
 void        afrpc_peer_keep_turn      (AfrpcPeer                   *self);
+void        afrpc_peer_take_turn      (AfrpcPeer                   *self,
+                                       gboolean                     has_waited);
+void        afrpc_peer_leave_rest     (AfrpcPeer                   *self);
 gboolean    afrpc_peer_before_wait    (AfrpcPeer                   *self);
 gboolean    afrpc_peer_dispatch       (AfrpcPeer                   *self,
                                        gint64                       now);
@@ -98,5 +102,6 @@ void        afrpc_peer_reap           (AfrpcPeer                   *self,
 
 void        afrpc_peer_tell_exit_tasks (AfrpcPeer                  *self);
 void        afrpc_peer_tell_close_tasks (AfrpcPeer                 *self);
+void        afrpc_peer_give_ready     (AfrpcPeer                   *self);
 
 G_END_DECLS

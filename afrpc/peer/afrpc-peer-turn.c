@@ -15,9 +15,6 @@
 #include "peer/afrpc-peer.h"
 
 #define FD_MIN 10 /* copies lie above what programs expect to find at fixed numbers */
-#define PLACES 3     /* descriptors of a peer that are polled */
-#define PEERS_MAX 8  /* whose descriptors are polled for who blocks the thread */
-#define FAR_MS 10 /* how often those are looked at that there is no place, or no descriptor, for among what is polled */
 
 /* There is something to do, or to write. */
 void
@@ -170,8 +167,8 @@ begin_turn (AfrpcPeer *self)
 }
 
 /* The main loop goes on with what is left to be done. */
-static void
-leave_rest (AfrpcPeer *self)
+void
+afrpc_peer_leave_rest (AfrpcPeer *self)
 {
   if (needs_dispatch (self) || afrpc_talk_has_output (&self->talk))
     afrpc_source_activate (&self->member);
@@ -211,7 +208,7 @@ afrpc_peer_dispatch (AfrpcPeer *self,
       afrpc_peer_decide_end (self);
     }
 
-  leave_rest (self);
+  afrpc_peer_leave_rest (self);
 
   return self->has_backlog;
 }
@@ -219,9 +216,9 @@ afrpc_peer_dispatch (AfrpcPeer *self,
 /* Who blocks the thread */
 
 /* Its turn for who blocks the thread, and those that it cannot begin, or end, without: nobody is told anything. */
-static void
-keep_turn (AfrpcPeer *self,
-           gboolean   has_waited)
+void
+afrpc_peer_take_turn (AfrpcPeer *self,
+                      gboolean   has_waited)
 {
   const gint64 deadline = afrpc_peer_get_deadline (self);
   gboolean has_read = self->has_backlog || afrpc_transport_has_read (&self->talk.link.transport);
@@ -230,8 +227,8 @@ keep_turn (AfrpcPeer *self,
     {
       g_autoptr(AfrpcPeer) template = afrpc_peer_ref (afrpc_birth_get_template (self));
 
-      keep_turn (template, has_waited);
-      leave_rest (template);
+      afrpc_peer_take_turn (template, has_waited);
+      afrpc_peer_leave_rest (template);
     }
 
   begin_turn (self);
@@ -252,226 +249,4 @@ keep_turn (AfrpcPeer *self,
   if (has_waited && deadline != AFRPC_DEADLINES_NEVER)
     afrpc_peer_expire (self, g_get_monotonic_time (), AFRPC_INBOX_KEEP);
   afrpc_peer_decide_end (self);
-}
-
-static void (*interrupted_func) (void); /* (nullable): atomic */
-
-void
-afrpc_peer_set_interrupted_func (void (*func) (void))
-{
-  g_atomic_pointer_set (&interrupted_func, func);
-}
-
-static void
-tell_interrupted (void)
-{
-  void (*func) (void) = g_atomic_pointer_get (&interrupted_func);
-
-  if (func != NULL)
-    func ();
-}
-
-/* Sees what has happened to the peer and to those that it depends on; or waits for that, for another thread to say
- * something, and until it is time. */
-static void
-poll_places (AfrpcPeer *self,
-             GPollFD   *wake,
-             gboolean   waits)
-{
-  GPollFD fds[1 + PLACES * PEERS_MAX]; /* of those that are not polled the descriptor is -1 */
-  AfrpcPeer *peers[PEERS_MAX];
-  AfrpcPeer *peer = self;
-  gint64 until = AFRPC_DEADLINES_NEVER;
-  int timeout_ms = -1;
-  int n_ready;
-  guint n;
-
-  fds[0] = *wake;
-  for (n = 0; peer != NULL && n < PEERS_MAX; peer = afrpc_birth_get_template (peer))
-    {
-      GPollFD *places = &fds[1 + PLACES * n];
-
-      places[0] = peer->member.socket.poll;
-      places[1] = peer->member.pidfd.poll;
-      places[2] = peer->member.standard_error.poll;
-      peers[n++] = peer;
-      until = MIN (until, afrpc_peer_get_deadline (peer));
-      if (peer->has_backlog || (peer->body.state == AFRPC_BODY_ENDED && !afrpc_talk_is_silent (&peer->talk)))
-        until = 0;
-    }
-  if (until != AFRPC_DEADLINES_NEVER)
-    {
-      const gint64 left = until - g_get_monotonic_time ();
-
-      timeout_ms = left <= 0 ? 0 : MIN ((left + 999) / 1000, G_MAXINT);
-    }
-  if (!waits)
-    timeout_ms = 0;
-  else if (wake->fd < 0 || peer != NULL)
-    timeout_ms = timeout_ms < 0 ? FAR_MS : MIN (timeout_ms, FAR_MS);
-
-  n_ready = g_poll (fds, 1 + PLACES * n, timeout_ms);
-  if (n_ready < 0 && errno == EINTR)
-    tell_interrupted ();
-  if (n_ready <= 0)
-    return;
-
-  wake->revents = fds[0].revents;
-  for (guint i = 0; i < n; i++)
-    {
-      const GPollFD *places = &fds[1 + PLACES * i];
-
-      peers[i]->member.socket.poll.revents = places[0].revents;
-      peers[i]->member.pidfd.poll.revents = places[1].revents;
-      peers[i]->member.standard_error.poll.revents = places[2].revents;
-    }
-}
-
-/* Whether it has been closed, or given up, and somebody has to see its end. */
-static gboolean
-is_leaving (AfrpcPeer *self)
-{
-  return afrpc_peer_is_closed (self) && self->birth.is_tried && self->news.size <= self->talk.link.n_bytes_max;
-}
-
-/* Its turn for a thread that blocks for others: if it is leaving, it goes without a main loop. */
-void
-afrpc_peer_keep_turn (AfrpcPeer *self)
-{
-  GPollFD wake = { -1, G_IO_IN, 0 };
-
-  if (!is_leaving (self))
-    return;
-
-  poll_places (self, &wake, FALSE);
-  keep_turn (self, TRUE);
-  leave_rest (self);
-}
-
-typedef gboolean (*AfrpcUntil) (AfrpcPeer *self,
-                                gpointer   data);
-
-/* Blocks the thread until @is_done; what arrives meanwhile is told by the main loop, in its order. */
-static gboolean
-block (AfrpcPeer  *self,
-       AfrpcUntil  is_done,
-       gpointer    data)
-{
-  GPollFD wake = { -1, G_IO_IN, 0 };
-  AfrpcSource *source = self->member.source;
-  gboolean is_mine;
-  gpointer runner = NULL;
-
-  if (source == NULL)
-    return FALSE;
-
-  is_mine = afrpc_source_runs_here (source);
-  if (!is_mine && !g_main_context_acquire (afrpc_source_get_context (source)))
-    return FALSE;
-  if (!is_mine)
-    runner = afrpc_source_begin_run (source);
-
-  wake.fd = afrpc_source_get_wake_fd (source);
-  for (gboolean has_waited = FALSE;; has_waited = TRUE)
-    {
-      afrpc_source_run_posts (source);
-      keep_turn (self, has_waited);
-      if (is_done (self, data))
-        break;
-      poll_places (self, &wake, TRUE);
-      if (wake.revents != 0)
-        {
-          afrpc_source_clear_wake_fd (source);
-          wake.revents = 0;
-        }
-    }
-  leave_rest (self);
-  if (is_mine)
-    return TRUE;
-
-  afrpc_source_end_run (source, runner);
-  g_main_context_release (afrpc_source_get_context (source));
-
-  return TRUE;
-}
-
-static gboolean
-is_kept_too_much (AfrpcPeer *self)
-{
-  return self->news.size > self->talk.link.n_bytes_max || self->news.n_fds > AFRPC_NEWS_FDS_MAX;
-}
-
-static gboolean
-has_outcome (AfrpcPeer *self,
-             gpointer   data)
-{
-  AfrpcPending *pending = data;
-
-  afrpc_peer_decide_awaited (self, pending);
-  if (pending->state != AFRPC_PENDING_DECIDED && is_kept_too_much (self))
-    afrpc_peer_cancel (self, pending,
-                       g_error_new (AFRPC_ERROR, AFRPC_ERROR_BUSY,
-                                    "the worker sent more than %" G_GUINT64_FORMAT " bytes or %u file descriptors of "
-                                    "events and other results during blocking calls",
-                                    self->talk.link.n_bytes_max, AFRPC_NEWS_FDS_MAX));
-
-  return pending->state == AFRPC_PENDING_DECIDED;
-}
-
-/* Blocks the thread until the call has its outcome, which is not told then. */
-void
-afrpc_peer_wait (AfrpcPeer    *self,
-                 AfrpcPending *pending)
-{
-  if (pending->state == AFRPC_PENDING_DECIDED)
-    return;
-
-  pending->is_awaited = TRUE;
-  if (pending->state == AFRPC_PENDING_ARRIVED)
-    afrpc_inbox_decide_kept (self, pending);
-  afrpc_peer_decide_awaited (self, pending);
-  if (pending->state == AFRPC_PENDING_DECIDED)
-    return;
-
-  block (self, has_outcome, pending);
-}
-
-static gboolean
-is_closed (AfrpcPeer *self,
-           gpointer   data)
-{
-  return afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED) || g_cancellable_is_cancelled (data);
-}
-
-static void
-wake_up (AfrpcPeer *self)
-{
-  if (!afrpc_source_post (&afrpc_peer_ref (self)->member, NULL, NULL, NULL))
-    afrpc_peer_unref (self);
-}
-
-/* Closes, and blocks the thread until the conversation is over and the process, if it ends with that, was reaped. */
-gboolean
-afrpc_peer_close_sync (AfrpcPeer     *self,
-                       GCancellable  *cancellable,
-                       GError       **error)
-{
-  gulong id = 0;
-  gboolean has_blocked;
-
-  afrpc_peer_close (self);
-  if (cancellable != NULL)
-    id = g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (wake_up), afrpc_peer_ref (self),
-                                (GClosureNotify) (GCallback) afrpc_peer_unref, G_CONNECT_SWAPPED);
-  has_blocked = block (self, is_closed, cancellable);
-  if (id != 0)
-    g_signal_handler_disconnect (cancellable, id);
-  if (afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED))
-    return TRUE;
-
-  if (!g_cancellable_set_error_if_cancelled (cancellable, error))
-    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
-                 has_blocked ? "the process is still there" :
-                               "another thread runs the main context that the proxy belongs to, or it is gone");
-  return FALSE;
 }

@@ -71,6 +71,8 @@ void        afrpc_peer_set_stdio      (AfrpcPeer                   *self,
 void        afrpc_peer_take_stdio     (AfrpcPeer                   *self,
                                        int                          i,
                                        int                          fd);
+void        afrpc_peer_inherit        (AfrpcPeer                   *self,
+                                       AfrpcPeer                   *template);
 void        afrpc_peer_prepare        (AfrpcPeer                   *self,
                                        AfrpcFrameKind               kind,
                                        GVariant                    *value,
@@ -115,6 +117,10 @@ void        afrpc_peer_await_exit     (AfrpcPeer                   *self,
                                        GTask                       *task);
 void        afrpc_peer_await_close    (AfrpcPeer                   *self,
                                        GTask                       *task);
+void        afrpc_peer_await_ready    (AfrpcPeer                   *self,
+                                       GTask                       *task);
+gboolean    afrpc_peer_is_ready       (AfrpcPeer                   *self);
+gboolean    afrpc_peer_is_over        (AfrpcPeer                   *self);
 void        afrpc_peer_close          (AfrpcPeer                   *self);
 gboolean    afrpc_peer_close_sync     (AfrpcPeer                   *self,
                                        GCancellable                *cancellable,
@@ -140,12 +146,34 @@ void        afrpc_peer_do             (AfrpcPeer                   *self,
 void        afrpc_peer_fail_call      (AfrpcPeer                   *self,
                                        AfrpcPending                *pending,
                                        GError                      *error);
+void        afrpc_peer_tell_later     (AfrpcPeer                   *self,
+                                       AfrpcPending                *pending);
 void        afrpc_peer_cancel         (AfrpcPeer                   *self,
                                        AfrpcPending                *pending,
                                        GError                      *error);
+void        afrpc_peer_await_outcome  (AfrpcPeer                   *self,
+                                       AfrpcPending                *pending);
 void        afrpc_peer_wait           (AfrpcPeer                   *self,
                                        AfrpcPending                *pending);
 void        afrpc_peer_set_interrupted_func (void (*func) (void));
+
+/* What is done in each turn of who blocks the thread for several peers. Adds those that have to have a turn, besides
+ * the one that is blocked for, to @peers (element-type AfrpcPeer) (owned), and may set @until, when there has to be
+ * another turn at the latest. */
+typedef enum
+{
+  AFRPC_PEER_BLOCK_OVER,  /* there is nothing more to wait for */
+  AFRPC_PEER_BLOCK_WAIT,  /* nothing can be done until something happens */
+  AFRPC_PEER_BLOCK_AGAIN, /* something was done, of which something may follow at once */
+} AfrpcPeerBlock;
+
+typedef AfrpcPeerBlock (*AfrpcPeerTurn) (gpointer   data,
+                                         GPtrArray *peers,
+                                         gint64    *until);
+
+gboolean    afrpc_peer_block          (AfrpcPeer                   *self,
+                                       AfrpcPeerTurn                turn,
+                                       gpointer                     data);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AfrpcPeer, afrpc_peer_unref)
 

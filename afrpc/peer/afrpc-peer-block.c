@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Who blocks the thread, for one peer or for several: nobody is told anything meanwhile. */
+#include "config.h"
+
+#include "peer/afrpc-peer-parts.h"
+
+#include <errno.h>
+
+#include "afrpc-error.h"
+#include "peer/afrpc-inbox.h"
+#include "peer/afrpc-peer.h"
+#include "peer/afrpc-peer-birth.h"
+
+#define PLACES 3     /* descriptors of a peer that are polled */
+#define PEERS_MAX 8  /* whose descriptors are polled for who blocks the thread for one */
+#define FAR_MS 10 /* how often those are looked at that there is no place, or no descriptor, for among what is polled */
+
+static void (*interrupted_func) (void); /* (nullable): atomic */
+
+void
+afrpc_peer_set_interrupted_func (void (*func) (void))
+{
+  g_atomic_pointer_set (&interrupted_func, func);
+}
+
+static void
+tell_interrupted (void)
+{
+  void (*func) (void) = g_atomic_pointer_get (&interrupted_func);
+
+  if (func != NULL)
+    func ();
+}
+
+/* Where it is polled for a peer; of what is not polled the descriptor is -1. Returns: when it has to have a turn */
+static gint64
+fill_places (AfrpcPeer *peer,
+             GPollFD    places[PLACES])
+{
+  places[0] = peer->member.socket.poll;
+  places[1] = peer->member.pidfd.poll;
+  places[2] = peer->member.standard_error.poll;
+  if (peer->has_backlog || (peer->body.state == AFRPC_BODY_ENDED && !afrpc_talk_is_silent (&peer->talk)))
+    return 0;
+
+  return afrpc_peer_get_deadline (peer);
+}
+
+static int
+get_timeout (gint64 until)
+{
+  gint64 left;
+
+  if (until == AFRPC_DEADLINES_NEVER)
+    return -1;
+
+  left = until - g_get_monotonic_time ();
+
+  return left <= 0 ? 0 : MIN ((left + 999) / 1000, G_MAXINT);
+}
+
+/* @fds: the wake-up's, and then those of @peers */
+static void
+poll_filled (GPollFD          *fds,
+             AfrpcPeer *const *peers,
+             guint             n,
+             GPollFD          *wake,
+             int               timeout_ms)
+{
+  const int n_ready = g_poll (fds, 1 + PLACES * n, timeout_ms);
+
+  if (n_ready < 0 && errno == EINTR)
+    tell_interrupted ();
+  if (n_ready <= 0)
+    return;
+
+  wake->revents = fds[0].revents;
+  for (guint i = 0; i < n; i++)
+    {
+      const GPollFD *places = &fds[1 + PLACES * i];
+
+      peers[i]->member.socket.poll.revents = places[0].revents;
+      peers[i]->member.pidfd.poll.revents = places[1].revents;
+      peers[i]->member.standard_error.poll.revents = places[2].revents;
+    }
+}
+
+/* Sees what has happened to the peer and to those that it depends on; or waits for that, for another thread to say
+ * something, and until it is time. */
+static void
+poll_places (AfrpcPeer *self,
+             GPollFD   *wake,
+             gboolean   waits)
+{
+  GPollFD fds[1 + PLACES * PEERS_MAX];
+  AfrpcPeer *peers[PEERS_MAX];
+  AfrpcPeer *peer = self;
+  gint64 until = AFRPC_DEADLINES_NEVER;
+  int timeout_ms;
+  guint n;
+
+  fds[0] = *wake;
+  for (n = 0; peer != NULL && n < PEERS_MAX; peer = afrpc_birth_get_template (peer))
+    {
+      until = MIN (until, fill_places (peer, &fds[1 + PLACES * n]));
+      peers[n++] = peer;
+    }
+  timeout_ms = waits ? get_timeout (until) : 0;
+  if (waits && (wake->fd < 0 || peer != NULL))
+    timeout_ms = timeout_ms < 0 ? FAR_MS : MIN (timeout_ms, FAR_MS);
+
+  poll_filled (fds, peers, n, wake, timeout_ms);
+}
+
+/* Whether it has been closed, or given up, and somebody has to see its end. */
+static gboolean
+is_leaving (AfrpcPeer *self)
+{
+  return afrpc_peer_is_closed (self) && self->birth.is_tried && self->news.size <= self->talk.link.n_bytes_max;
+}
+
+/* Its turn for a thread that blocks for others: if it is leaving, it goes without a main loop. */
+void
+afrpc_peer_keep_turn (AfrpcPeer *self)
+{
+  GPollFD wake = { -1, G_IO_IN, 0 };
+
+  if (!is_leaving (self))
+    return;
+
+  poll_places (self, &wake, FALSE);
+  afrpc_peer_take_turn (self, TRUE);
+  afrpc_peer_leave_rest (self);
+}
+
+typedef gboolean (*AfrpcUntil) (AfrpcPeer *self,
+                                gpointer   data);
+
+/* While it blocks, a thread owns the context. */
+typedef struct
+{
+  AfrpcSource *source;
+  gboolean is_mine;   /* it does so anyway */
+  gpointer runner;
+  GPollFD wake;
+} Blocking;
+
+static gboolean
+begin_blocking (Blocking  *blocking,
+                AfrpcPeer *peer)
+{
+  blocking->source = peer->member.source;
+  if (blocking->source == NULL)
+    return FALSE;
+
+  blocking->is_mine = afrpc_source_runs_here (blocking->source);
+  if (!blocking->is_mine && !g_main_context_acquire (afrpc_source_get_context (blocking->source)))
+    return FALSE;
+  if (!blocking->is_mine)
+    blocking->runner = afrpc_source_begin_run (blocking->source);
+  blocking->wake = (GPollFD) { afrpc_source_get_wake_fd (blocking->source), G_IO_IN, 0 };
+
+  return TRUE;
+}
+
+static void
+clear_wake (Blocking *blocking)
+{
+  if (blocking->wake.revents != 0)
+    afrpc_source_clear_wake_fd (blocking->source);
+  blocking->wake.revents = 0;
+}
+
+static void
+end_blocking (Blocking *blocking)
+{
+  if (blocking->is_mine)
+    return;
+
+  afrpc_source_end_run (blocking->source, blocking->runner);
+  g_main_context_release (afrpc_source_get_context (blocking->source));
+}
+
+/* Blocks the thread until @is_done; what arrives meanwhile is told by the main loop, in its order. */
+static gboolean
+block (AfrpcPeer  *self,
+       AfrpcUntil  is_done,
+       gpointer    data)
+{
+  Blocking blocking;
+
+  if (!begin_blocking (&blocking, self))
+    return FALSE;
+
+  for (gboolean has_waited = FALSE;; has_waited = TRUE)
+    {
+      afrpc_source_run_posts (blocking.source);
+      afrpc_peer_take_turn (self, has_waited);
+      if (is_done (self, data))
+        break;
+      poll_places (self, &blocking.wake, TRUE);
+      clear_wake (&blocking);
+    }
+  afrpc_peer_leave_rest (self);
+  end_blocking (&blocking);
+
+  return TRUE;
+}
+
+/* Those that the peers of @peers depend on are behind them; each is there once. */
+static void
+add_templates (GPtrArray *peers)
+{
+  for (guint i = 0; i < peers->len; i++)
+    {
+      AfrpcPeer *template = afrpc_birth_get_template (peers->pdata[i]);
+
+      if (template != NULL && !g_ptr_array_find (peers, template, NULL))
+        g_ptr_array_add (peers, afrpc_peer_ref (template));
+    }
+}
+
+static void
+poll_all (GPtrArray *peers,
+          Blocking  *blocking,
+          gint64     until)
+{
+  g_autofree GPollFD *fds = g_new (GPollFD, 1 + PLACES * peers->len);
+  int timeout_ms;
+
+  fds[0] = blocking->wake;
+  for (guint i = 0; i < peers->len; i++)
+    until = MIN (until, fill_places (peers->pdata[i], &fds[1 + PLACES * i]));
+  timeout_ms = get_timeout (until);
+  if (blocking->wake.fd < 0)
+    timeout_ms = timeout_ms < 0 ? FAR_MS : MIN (timeout_ms, FAR_MS);
+  poll_filled (fds, (AfrpcPeer *const *) peers->pdata, peers->len, &blocking->wake, timeout_ms);
+}
+
+/* What the one who blocks does now. Fills @peers with those that have to have a turn. */
+static AfrpcPeerBlock
+ask_blocked (AfrpcPeer     *self,
+             AfrpcPeerTurn  turn,
+             gpointer       data,
+             GPtrArray     *peers,
+             gint64        *until)
+{
+  AfrpcPeerBlock what;
+
+  *until = AFRPC_DEADLINES_NEVER;
+  g_ptr_array_set_size (peers, 0);
+  g_ptr_array_add (peers, afrpc_peer_ref (self));
+  what = turn (data, peers, until);
+  add_templates (peers);
+
+  return what;
+}
+
+/* Blocks the thread for who needs several peers of the same main context as @self: until @turn says that it is over.
+ * FALSE: it could not, because another thread runs that context, or it is gone. */
+gboolean
+afrpc_peer_block (AfrpcPeer     *self,
+                  AfrpcPeerTurn  turn,
+                  gpointer       data)
+{
+  g_autoptr(GPtrArray) peers = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_peer_unref);
+  AfrpcPeerBlock what;
+  Blocking blocking;
+  gint64 until;
+
+  if (!begin_blocking (&blocking, self))
+    return FALSE;
+
+  for (gboolean has_waited = FALSE;; has_waited = TRUE)
+    {
+      do
+        {
+          afrpc_source_run_posts (blocking.source);
+          what = ask_blocked (self, turn, data, peers, &until);
+          for (guint i = 0; i < peers->len && what != AFRPC_PEER_BLOCK_OVER; i++)
+            afrpc_peer_take_turn (peers->pdata[i], has_waited);
+          if (what == AFRPC_PEER_BLOCK_WAIT)
+            what = ask_blocked (self, turn, data, peers, &until);
+        }
+      while (what == AFRPC_PEER_BLOCK_AGAIN);
+      if (what == AFRPC_PEER_BLOCK_OVER)
+        break;
+      poll_all (peers, &blocking, until);
+      clear_wake (&blocking);
+    }
+  for (guint i = 0; i < peers->len; i++)
+    afrpc_peer_leave_rest (peers->pdata[i]);
+  end_blocking (&blocking);
+
+  return TRUE;
+}
+
+static gboolean
+is_kept_too_much (AfrpcPeer *self)
+{
+  return self->news.size > self->talk.link.n_bytes_max || self->news.n_fds > AFRPC_NEWS_FDS_MAX;
+}
+
+static gboolean
+has_outcome (AfrpcPeer *self,
+             gpointer   data)
+{
+  AfrpcPending *pending = data;
+
+  afrpc_peer_decide_awaited (self, pending);
+  if (pending->state != AFRPC_PENDING_DECIDED && is_kept_too_much (self))
+    afrpc_peer_cancel (self, pending,
+                       g_error_new (AFRPC_ERROR, AFRPC_ERROR_BUSY,
+                                    "the worker sent more than %" G_GUINT64_FORMAT " bytes or %u file descriptors of "
+                                    "events and other results during blocking calls",
+                                    self->talk.link.n_bytes_max, AFRPC_NEWS_FDS_MAX));
+
+  return pending->state == AFRPC_PENDING_DECIDED;
+}
+
+/* Who has the call blocks the thread for its outcome, which is not told then. */
+void
+afrpc_peer_await_outcome (AfrpcPeer    *self,
+                          AfrpcPending *pending)
+{
+  pending->is_awaited = TRUE;
+  if (pending->state == AFRPC_PENDING_ARRIVED)
+    afrpc_inbox_decide_kept (self, pending);
+  afrpc_peer_decide_awaited (self, pending);
+}
+
+/* Blocks the thread until the call has its outcome. */
+void
+afrpc_peer_wait (AfrpcPeer    *self,
+                 AfrpcPending *pending)
+{
+  if (pending->state == AFRPC_PENDING_DECIDED)
+    return;
+
+  afrpc_peer_await_outcome (self, pending);
+  if (pending->state == AFRPC_PENDING_DECIDED)
+    return;
+
+  block (self, has_outcome, pending);
+}
+
+static gboolean
+is_closed (AfrpcPeer *self,
+           gpointer   data)
+{
+  return afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED) || g_cancellable_is_cancelled (data);
+}
+
+static void
+wake_up (AfrpcPeer *self)
+{
+  if (!afrpc_source_post (&afrpc_peer_ref (self)->member, NULL, NULL, NULL))
+    afrpc_peer_unref (self);
+}
+
+/* Closes, and blocks the thread until the conversation is over and the process, if it ends with that, was reaped. */
+gboolean
+afrpc_peer_close_sync (AfrpcPeer     *self,
+                       GCancellable  *cancellable,
+                       GError       **error)
+{
+  gulong id = 0;
+  gboolean has_blocked;
+
+  afrpc_peer_close (self);
+  if (cancellable != NULL)
+    id = g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (wake_up), afrpc_peer_ref (self),
+                                (GClosureNotify) (GCallback) afrpc_peer_unref, G_CONNECT_SWAPPED);
+  has_blocked = block (self, is_closed, cancellable);
+  if (id != 0)
+    g_signal_handler_disconnect (cancellable, id);
+  if (afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED))
+    return TRUE;
+
+  if (!g_cancellable_set_error_if_cancelled (cancellable, error))
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
+                 has_blocked ? "the process is still there" :
+                               "another thread runs the main context that the proxy belongs to, or it is gone");
+  return FALSE;
+}
