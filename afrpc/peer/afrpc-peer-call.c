@@ -58,14 +58,12 @@ tell_anywhere (AfrpcPending *pending)
   g_source_attach (source, g_main_context_get_thread_default ());
 }
 
-/* A call that never was: it has its outcome, and whoever made it is told later, from the context. @pending: (transfer
- * full); @error: (transfer full). From any thread. */
+/* A call has its outcome, and whoever made it is told later, from the context, unless he blocks the thread for it.
+ * @pending: (transfer full). From any thread. */
 void
-afrpc_peer_fail_call (AfrpcPeer    *self,
-                      AfrpcPending *pending,
-                      GError       *error)
+afrpc_peer_tell_later (AfrpcPeer    *self,
+                       AfrpcPending *pending)
 {
-  afrpc_pending_decide (pending, AFRPC_STARTED_NO, NULL, NULL, error);
   if (!afrpc_pending_is_told (pending))
     return;
   switch (afrpc_source_enter (&self->member))
@@ -85,6 +83,17 @@ afrpc_peer_fail_call (AfrpcPeer    *self,
       tell_anywhere (pending);
       break;
     }
+}
+
+/* A call that never was: it has its outcome, and whoever made it is told later. @pending: (transfer full); @error:
+ * (transfer full). From any thread. */
+void
+afrpc_peer_fail_call (AfrpcPeer    *self,
+                      AfrpcPending *pending,
+                      GError       *error)
+{
+  afrpc_pending_decide (pending, AFRPC_STARTED_NO, NULL, NULL, error);
+  afrpc_peer_tell_later (self, pending);
 }
 
 /* Has @payload be @value (transfer full), and @owner keep it. */

@@ -6,6 +6,7 @@
 #include "peer/afrpc-peer-parts.h"
 #include "peer/afrpc-peer.h"
 
+#include <string.h>
 #include <unistd.h>
 
 gboolean
@@ -72,4 +73,17 @@ afrpc_peer_take_stdio (AfrpcPeer *self,
   if (self->birth.fds[i] >= 0)
     close (self->birth.fds[i]);
   self->birth.fds[i] = fd;
+}
+
+/* Has a process that is forked from @template begin in the same surroundings, however it is started in the end:
+ * descriptors for its standard streams excepted, which only one can have. */
+void
+afrpc_peer_inherit (AfrpcPeer *self,
+                    AfrpcPeer *template)
+{
+  g_strfreev (self->birth.environ);
+  self->birth.environ = g_strdupv (template->birth.environ);
+  afrpc_peer_set_cwd (self, template->birth.cwd);
+  memcpy (self->birth.stdio, template->birth.stdio, sizeof self->birth.stdio);
+  self->birth.orphan_policy = template->birth.orphan_policy;
 }

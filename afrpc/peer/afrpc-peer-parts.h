@@ -48,7 +48,8 @@ struct _AfrpcPeer
   GTask *connection_task;   /* (nullable): waits for the connection: to a function that takes it, or to give away */
   GPtrArray *exit_tasks;    /* (element-type GTask) */
   GPtrArray *close_tasks;   /* (element-type GTask) */
-  GTask *ready_task;        /* (nullable): waits for the worker to be ready to be called */
+  void (*turned) (gpointer data); /* (nullable): for who looks at the peer after each turn */
+  gpointer turned_data;
 
   const AfrpcPeerProcessFuncs *process_funcs;
   const AfrpcPeerProxyFuncs *proxy_funcs;
@@ -102,6 +103,5 @@ void        afrpc_peer_reap           (AfrpcPeer                   *self,
 
 void        afrpc_peer_tell_exit_tasks (AfrpcPeer                  *self);
 void        afrpc_peer_tell_close_tasks (AfrpcPeer                 *self);
-void        afrpc_peer_give_ready     (AfrpcPeer                   *self);
 
 G_END_DECLS

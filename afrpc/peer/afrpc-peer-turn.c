@@ -209,6 +209,8 @@ afrpc_peer_dispatch (AfrpcPeer *self,
     }
 
   afrpc_peer_leave_rest (self);
+  if (self->turned != NULL)
+    self->turned (self->turned_data);
 
   return self->has_backlog;
 }

@@ -457,6 +457,31 @@ afrpc_peer_is_retired (AfrpcPeer *self)
   return self->talk.link.has_retired;
 }
 
+/* @func (nullable) is called with @data after each turn in the main loop, in which all may have changed that can be
+ * asked of the peer. */
+void
+afrpc_peer_set_turned_func (AfrpcPeer  *self,
+                            void      (*func) (gpointer data),
+                            gpointer    data)
+{
+  self->turned = func;
+  self->turned_data = data;
+}
+
+/* Whether the worker has said that it can be called. */
+gboolean
+afrpc_peer_is_ready (AfrpcPeer *self)
+{
+  return self->talk.link.was_ready;
+}
+
+/* Whether the conversation is over, and the process has ended if that does so with it; told or not. */
+gboolean
+afrpc_peer_is_over (AfrpcPeer *self)
+{
+  return afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED);
+}
+
 /* Has something done by the thread of the context: at once if that is this one, or nobody's. @data: (transfer full) */
 void
 afrpc_peer_do (AfrpcPeer      *self,

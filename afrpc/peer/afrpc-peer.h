@@ -117,8 +117,9 @@ void        afrpc_peer_await_exit     (AfrpcPeer                   *self,
                                        GTask                       *task);
 void        afrpc_peer_await_close    (AfrpcPeer                   *self,
                                        GTask                       *task);
-void        afrpc_peer_await_ready    (AfrpcPeer                   *self,
-                                       GTask                       *task);
+void        afrpc_peer_set_turned_func (AfrpcPeer                  *self,
+                                        void                      (*func) (gpointer data),
+                                        gpointer                    data);
 gboolean    afrpc_peer_is_ready       (AfrpcPeer                   *self);
 gboolean    afrpc_peer_is_over        (AfrpcPeer                   *self);
 void        afrpc_peer_close          (AfrpcPeer                   *self);
