@@ -99,6 +99,26 @@ apply_options (AfrpcProxy        *self,
   return *function >= 0 && (options->fds == NULL || copy_fds (options->fds, payload, copies, error));
 }
 
+/* Gives the worker a call, whose outcome @pending (transfer full) gets; @timeout_ms: 0: none. The thread is the right
+ * one. */
+void
+afrpc_proxy_give (AfrpcProxy       *self,
+                  GVariant         *args,
+                  AfrpcCallOptions *options, /* (nullable) */
+                  guint             timeout_ms,
+                  AfrpcPending     *pending)
+{
+  AfrpcPayload payload = afrpc_payload (args);
+  g_autofree int *copies = NULL;
+  GError *error = NULL;
+  int function = 0;
+
+  if (options != NULL && !apply_options (self, options, &payload, &copies, &function, &error))
+    afrpc_peer_fail_call (self->peer, pending, error);
+  else
+    afrpc_peer_call (self->peer, &payload, function, options != NULL ? options->metadata : NULL, timeout_ms, pending);
+}
+
 static void
 afrpc_proxy_begin (AfrpcCaller      *caller,
                    AfrpcCall        *call,
@@ -107,25 +127,17 @@ afrpc_proxy_begin (AfrpcCaller      *caller,
 {
   AfrpcProxy *self = AFRPC_PROXY (caller);
   AfrpcPending *pending = afrpc_call_get_pending (call);
-  AfrpcPayload payload = afrpc_payload (args);
-  g_autofree int *copies = NULL;
-  guint timeout_ms = self->call_timeout_ms;
-  GError *error = NULL;
-  int function = 0;
+  const gboolean has_limit = options != NULL && options->timeout_ms >= 0;
 
   if (!afrpc_peer_enter (self->peer, pending, "a call"))
-    error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED,
-                         "another thread runs the main context that the proxy belongs to");
+    afrpc_peer_fail_call (self->peer, pending,
+                          g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED,
+                                       "another thread runs the main context that the proxy belongs to"));
   else if (afrpc_call_is_cancelled (call))
-    error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled");
-  else if (options != NULL && apply_options (self, options, &payload, &copies, &function, &error) &&
-           options->timeout_ms >= 0)
-    timeout_ms = options->timeout_ms;
-
-  if (error != NULL)
-    afrpc_peer_fail_call (self->peer, pending, error);
+    afrpc_peer_fail_call (self->peer, pending,
+                          g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled"));
   else
-    afrpc_peer_call (self->peer, &payload, function, options != NULL ? options->metadata : NULL, timeout_ms, pending);
+    afrpc_proxy_give (self, args, options, has_limit ? (guint) options->timeout_ms : self->call_timeout_ms, pending);
 }
 
 static void

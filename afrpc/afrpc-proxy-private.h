@@ -50,6 +50,11 @@ struct _AfrpcProxy
 };
 
 void afrpc_proxy_update_limits (AfrpcProxy           *self);
+void afrpc_proxy_give          (AfrpcProxy           *self,
+                                GVariant             *args,
+                                AfrpcCallOptions     *options,
+                                guint                 timeout_ms,
+                                AfrpcPending         *pending);
 void afrpc_proxy_caller_init   (AfrpcCallerInterface *iface);
 
 G_END_DECLS
