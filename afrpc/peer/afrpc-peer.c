@@ -475,6 +475,13 @@ afrpc_peer_is_ready (AfrpcPeer *self)
   return self->talk.link.was_ready;
 }
 
+/* Returns: (nullable): what it cannot succeed any more for */
+const GError *
+afrpc_peer_get_failure (AfrpcPeer *self)
+{
+  return self->talk.failure;
+}
+
 /* Whether the conversation is over, and the process has ended if that does so with it; told or not. */
 gboolean
 afrpc_peer_is_over (AfrpcPeer *self)

@@ -121,6 +121,7 @@ void        afrpc_peer_set_turned_func (AfrpcPeer                  *self,
                                         void                      (*func) (gpointer data),
                                         gpointer                    data);
 gboolean    afrpc_peer_is_ready       (AfrpcPeer                   *self);
+const GError *afrpc_peer_get_failure  (AfrpcPeer                   *self);
 gboolean    afrpc_peer_is_over        (AfrpcPeer                   *self);
 void        afrpc_peer_close          (AfrpcPeer                   *self);
 gboolean    afrpc_peer_close_sync     (AfrpcPeer                   *self,
