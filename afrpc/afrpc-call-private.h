@@ -38,6 +38,7 @@ struct _AfrpcCall
   gboolean is_told;             /* those who waited have been told */
   AfrpcProcess *process;        /* (nullable): who has, or had it */
   AfrpcExit *exit;              /* (nullable) */
+  gpointer job;                 /* (nullable): what a pool knows of it */
 };
 
 extern const AfrpcPendingFuncs afrpc_call_pending_funcs;

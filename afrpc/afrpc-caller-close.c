@@ -7,7 +7,7 @@
 
 #include "afrpc-caller-private.h"
 
-static GQuark destroyed_quark; /* marks a caller that is none of ours, and has been destroyed */
+static GQuark destroyed_quark; /* marks a caller that has been destroyed, and does not know that itself */
 static GQuark closed_quark;    /* and one that has been closed */
 
 /* FALSE: it has been closed before. Of a caller of our own nothing is noted, which knows by itself. */
@@ -30,11 +30,18 @@ afrpc_caller_is_marked_closed (AfrpcCaller *self)
   return g_object_get_qdata (G_OBJECT (self), closed_quark) != NULL;
 }
 
+static void close_async_default (AfrpcCaller         *self,
+                                 GCancellable        *cancellable,
+                                 GAsyncReadyCallback  callback,
+                                 gpointer             user_data);
+
 /* The class handler of "destroyed", however that is emitted. */
 void
 afrpc_caller_mark_destroyed (AfrpcCaller *self)
 {
-  if (AFRPC_CALLER_GET_IFACE (self)->own == NULL)
+  AfrpcCallerInterface *iface = AFRPC_CALLER_GET_IFACE (self);
+
+  if (iface->own == NULL || iface->close_async == close_async_default)
     g_object_set_qdata (G_OBJECT (self), destroyed_quark, self);
 }
 

@@ -14,7 +14,7 @@
  * What can be called.
  *
  * A program that is written for a caller does not care what that is: a [class@Afrpc.Proxy] calls a function in one
- * worker process, and a program may [implement callers itself](calls.html#writing-a-caller).
+ * worker process, an [class@Afrpc.Pool] in as many as are needed, and a program may [implement callers itself](calls.html#writing-a-caller).
  *
  * Each call is settled exactly once: with its result, with the error of the function, or with the reason why there is
  * none. Results and [events][signal@Afrpc.Caller::event] of a worker arrive in the order in which it made them.

@@ -2,7 +2,7 @@
 
 /* A library to preload to tests: whatever calls back into them runs the main loop afterwards, before it returns to the
  * library, a few times and not too deep; which times follows from AFRPC_TEST_NESTING, a number. With
- * AFRPC_TEST_NESTING_DROP a reference to a proxy or a process that the test gives away, often the last one, is kept until
+ * AFRPC_TEST_NESTING_DROP a reference to a caller or a process that the test gives away, often the last one, is kept until
  * such a callback, which drops it. */
 #include "config.h"
 
@@ -166,7 +166,7 @@ g_signal_connect_data (gpointer        instance,
 
   /* Who has no handler for errors is told of them in another way. It comes after a handler that is connected later, too,
    * which otherwise would hear of the next before it hears of this one. */
-  if ((AFRPC_IS_PROXY (instance) || AFRPC_IS_PROCESS (instance)) && !g_str_equal (signal, "error"))
+  if ((AFRPC_IS_CALLER (instance) || AFRPC_IS_PROCESS (instance)) && !g_str_equal (signal, "error"))
     REAL (g_signal_connect_data) (instance, signal, G_CALLBACK (signal_cb), NULL, NULL,
                                   (flags & ~G_CONNECT_SWAPPED) | G_CONNECT_AFTER);
 
@@ -189,7 +189,7 @@ g_object_unref (gpointer object)
 {
   GQueue *queue;
 
-  if (g_getenv ("AFRPC_TEST_NESTING_DROP") == NULL || !(AFRPC_IS_PROXY (object) || AFRPC_IS_PROCESS (object)) ||
+  if (g_getenv ("AFRPC_TEST_NESTING_DROP") == NULL || !(AFRPC_IS_CALLER (object) || AFRPC_IS_PROCESS (object)) ||
       !is_of_program (__builtin_return_address (0)))
     {
       REAL (g_object_unref) (object);

@@ -19,6 +19,7 @@ LAYERS = [
     ['link'],
     ['peer', 'serve'],
     ['.'],  # public objects
+    ['pool'],  # one that stands on others
     ['tool', 'python', 'gjs', 'vala', 'hosts'],
 ]
 RANKS = {folder: rank for rank, folders in enumerate(LAYERS) for folder in folders}

@@ -308,7 +308,7 @@ has_outcome (AfrpcPeer *self,
 {
   AfrpcPending *pending = data;
 
-  afrpc_peer_decide_awaited (self, pending);
+  afrpc_peer_decide_at_end (self, pending);
   if (pending->state != AFRPC_PENDING_DECIDED && is_kept_too_much (self))
     afrpc_peer_cancel (self, pending,
                        g_error_new (AFRPC_ERROR, AFRPC_ERROR_BUSY,
@@ -327,7 +327,7 @@ afrpc_peer_await_outcome (AfrpcPeer    *self,
   pending->is_awaited = TRUE;
   if (pending->state == AFRPC_PENDING_ARRIVED)
     afrpc_inbox_decide_kept (self, pending);
-  afrpc_peer_decide_awaited (self, pending);
+  afrpc_peer_decide_at_end (self, pending);
 }
 
 /* Blocks the thread until the call has its outcome. */

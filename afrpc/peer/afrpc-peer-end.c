@@ -175,16 +175,25 @@ afrpc_peer_decide_owed (AfrpcPeer *self)
   return call;
 }
 
-/* The same for one that is waited for. If others wait for it besides, it keeps its place. */
+/* The same for a certain one, before it is its turn: then it is not told, and the reference is the caller's. If others wait
+ * for it besides, it keeps its place. */
 void
-afrpc_peer_decide_awaited (AfrpcPeer    *self,
-                           AfrpcPending *call)
+afrpc_peer_decide_at_end (AfrpcPeer    *self,
+                          AfrpcPending *call)
 {
   AfrpcLinkSlot slot;
 
   if (afrpc_talk_is_over (&self->talk) && call->state == AFRPC_PENDING_OPEN &&
       afrpc_link_give_back_one (&self->talk.link, call->serial, call->is_told_too, &slot))
     decide_slot (self, &slot);
+}
+
+/* Whether the worker had begun a call that it still owed when it ended. */
+AfrpcStarted
+afrpc_peer_get_started (AfrpcPeer          *self,
+                        const AfrpcPending *call)
+{
+  return afrpc_link_get_started (&self->talk.link, call->serial);
 }
 
 /* Nothing can succeed any more. */

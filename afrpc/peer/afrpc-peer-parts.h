@@ -88,8 +88,6 @@ gboolean    afrpc_peer_before_wait    (AfrpcPeer                   *self);
 gboolean    afrpc_peer_dispatch       (AfrpcPeer                   *self,
                                        gint64                       now);
 AfrpcPending *afrpc_peer_decide_owed  (AfrpcPeer                   *self);
-void        afrpc_peer_decide_awaited (AfrpcPeer                   *self,
-                                       AfrpcPending                *call);
 gboolean    afrpc_peer_has_to_decide  (AfrpcPeer                   *self);
 void        afrpc_peer_decide_end     (AfrpcPeer                   *self);
 void        afrpc_peer_expire         (AfrpcPeer                   *self,

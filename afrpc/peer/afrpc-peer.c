@@ -482,6 +482,13 @@ afrpc_peer_get_failure (AfrpcPeer *self)
   return self->talk.failure;
 }
 
+/* Whether nothing comes any more: calls that were owed an outcome get one because of that. */
+gboolean
+afrpc_peer_has_ended (AfrpcPeer *self)
+{
+  return afrpc_talk_is_over (&self->talk);
+}
+
 /* Whether the conversation is over, and the process has ended if that does so with it; told or not. */
 gboolean
 afrpc_peer_is_over (AfrpcPeer *self)

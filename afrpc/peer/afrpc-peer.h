@@ -122,6 +122,7 @@ void        afrpc_peer_set_turned_func (AfrpcPeer                  *self,
                                         gpointer                    data);
 gboolean    afrpc_peer_is_ready       (AfrpcPeer                   *self);
 const GError *afrpc_peer_get_failure  (AfrpcPeer                   *self);
+gboolean    afrpc_peer_has_ended      (AfrpcPeer                   *self);
 gboolean    afrpc_peer_is_over        (AfrpcPeer                   *self);
 void        afrpc_peer_close          (AfrpcPeer                   *self);
 gboolean    afrpc_peer_close_sync     (AfrpcPeer                   *self,
@@ -153,6 +154,10 @@ void        afrpc_peer_tell_later     (AfrpcPeer                   *self,
 void        afrpc_peer_cancel         (AfrpcPeer                   *self,
                                        AfrpcPending                *pending,
                                        GError                      *error);
+void        afrpc_peer_decide_at_end  (AfrpcPeer                   *self,
+                                       AfrpcPending                *call);
+AfrpcStarted afrpc_peer_get_started   (AfrpcPeer                   *self,
+                                       const AfrpcPending          *call);
 void        afrpc_peer_await_outcome  (AfrpcPeer                   *self,
                                        AfrpcPending                *pending);
 void        afrpc_peer_wait           (AfrpcPeer                   *self,

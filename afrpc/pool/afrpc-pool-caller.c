@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A pool as a caller. */
+#include "config.h"
+
+#include "pool/afrpc-pool-parts.h"
+
+#include "afrpc-caller-private.h"
+#include "afrpc-error.h"
+
+static void
+afrpc_pool_begin (AfrpcCaller      *caller,
+                  AfrpcCall        *call,
+                  GVariant         *args,
+                  AfrpcCallOptions *options)
+{
+  AfrpcPoolCore *core = AFRPC_POOL (caller)->core;
+  AfrpcPending *pending = afrpc_call_get_pending (call);
+
+  if (!afrpc_peer_enter (core->anchor, pending, "a call"))
+    afrpc_peer_fail_call (core->anchor, pending,
+                          g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED,
+                                       "another thread runs the main context that the pool belongs to"));
+  else
+    afrpc_pool_desk_enter (core, afrpc_pool_job_new (core, call, args));
+}
+
+static void
+cancel_cb (AfrpcPeer *anchor,
+           gpointer   data)
+{
+  AfrpcCall *call = data;
+  AfrpcPoolJob *job = call->job;
+  GError *error;
+
+  if (job == NULL || job->pending.state == AFRPC_PENDING_DECIDED)
+    return;
+
+  error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled");
+  if (job->member != NULL)
+    afrpc_peer_cancel (job->member->peer, &job->pending, error);
+  else
+    afrpc_pool_desk_withdraw (job, error);
+}
+
+static void
+afrpc_pool_cancel (AfrpcCaller *caller,
+                   AfrpcCall   *call)
+{
+  afrpc_peer_do (AFRPC_POOL (caller)->core->anchor, cancel_cb, g_object_ref (call), g_object_unref);
+}
+
+/* Blocking */
+
+typedef struct
+{
+  AfrpcPoolCore *core;
+  AfrpcCall *call;           /* (nullable): whose outcome is waited for; NULL: the end is */
+  GCancellable *cancellable; /* (nullable): of who waits for the end */
+} Blocked;
+
+/* Whether everything is over but what has to be told. */
+static gboolean
+is_at_end (AfrpcPoolCore *core)
+{
+  if (core->state == AFRPC_POOL_OPEN || core->queue.n > 0 || core->n_waiting > 0)
+    return FALSE;
+
+  return core->n_members[AFRPC_POOL_MEMBER_GONE] == core->members->len;
+}
+
+static gboolean
+is_done (Blocked *blocked)
+{
+  if (blocked->call != NULL)
+    return afrpc_call_get_pending (blocked->call)->state == AFRPC_PENDING_DECIDED;
+
+  return g_cancellable_is_cancelled (blocked->cancellable) || is_at_end (blocked->core);
+}
+
+/* The outcome that is waited for, if it is there, is passed on: nobody else does that. */
+static void
+act_on_outcome (Blocked *blocked)
+{
+  AfrpcPoolJob *job = blocked->call != NULL ? blocked->call->job : NULL;
+
+  if (job != NULL && job->member != NULL)
+    {
+      afrpc_pool_member_look (job->member);
+      job = blocked->call->job;
+    }
+  if (job != NULL && job->member != NULL && job->pending.is_awaited)
+    afrpc_peer_decide_at_end (job->member->peer, &job->pending);
+  if (job == NULL || job->pending.state != AFRPC_PENDING_DECIDED)
+    return;
+
+  if (job->pending.is_awaited)
+    g_ptr_array_add (blocked->core->spent, job);
+  afrpc_pool_job_act (job);
+}
+
+/* Looks at everything, because nothing is told. */
+static AfrpcPeerBlock
+take_turn (gpointer   data,
+           GPtrArray *peers,
+           gint64    *until)
+{
+  Blocked *blocked = data;
+  AfrpcPoolCore *core = blocked->core;
+  const guint64 n_acts = core->n_acts;
+
+  g_ptr_array_set_size (core->spent, 0);
+  act_on_outcome (blocked);
+  for (guint i = 0; i < core->members->len; i++)
+    {
+      afrpc_pool_member_look (core->members->pdata[i]);
+      afrpc_pool_desk_serve (core, core->members->pdata[i]);
+    }
+  if (core->timer_at <= g_get_monotonic_time ())
+    afrpc_pool_core_work (core);
+  else
+    afrpc_pool_desk_pump (core);
+  for (guint i = 0; i < core->members->len; i++)
+    {
+      AfrpcPoolMember *member = core->members->pdata[i];
+
+      if (member->state != AFRPC_POOL_MEMBER_GONE)
+        g_ptr_array_add (peers, afrpc_peer_ref (member->peer));
+    }
+  *until = core->timer_at;
+  if (is_done (blocked))
+    return AFRPC_PEER_BLOCK_OVER;
+
+  return core->n_acts != n_acts ? AFRPC_PEER_BLOCK_AGAIN : AFRPC_PEER_BLOCK_WAIT;
+}
+
+static gboolean
+block (Blocked *blocked)
+{
+  AfrpcPoolCore *core = afrpc_pool_core_ref (blocked->core);
+  gboolean has_blocked;
+
+  core->n_blocked++;
+  has_blocked = afrpc_peer_block (core->anchor, take_turn, blocked);
+  core->n_blocked--;
+  g_ptr_array_set_size (core->spent, 0);
+  /* Those that are not ready get nothing, now that one is told when they are. */
+  for (guint i = 0; i < core->members->len; i++)
+    afrpc_pool_member_look (core->members->pdata[i]);
+  afrpc_pool_core_want_timer (core, 0);
+  afrpc_pool_core_unref (core);
+
+  return has_blocked;
+}
+
+static void
+afrpc_pool_wait (AfrpcCaller *caller,
+                 AfrpcCall   *call)
+{
+  Blocked blocked = { AFRPC_POOL (caller)->core, call, NULL };
+  AfrpcPoolJob *job = call->job;
+
+  if (job != NULL && job->member != NULL && job->pending.state != AFRPC_PENDING_DECIDED)
+    afrpc_peer_await_outcome (job->member->peer, &job->pending);
+  block (&blocked);
+}
+
+/* The end */
+
+static gboolean
+afrpc_pool_may_use (AfrpcCaller *caller,
+                    const char  *what)
+{
+  return afrpc_peer_check_thread (AFRPC_POOL (caller)->core->anchor, what);
+}
+
+/* What is known of a call's worker, that call has got. */
+static AfrpcExit *
+afrpc_pool_get_exit (AfrpcCaller *caller)
+{
+  return NULL;
+}
+
+static void
+afrpc_pool_close (AfrpcCaller *caller)
+{
+  AfrpcPool *self = AFRPC_POOL (caller);
+
+  if (!afrpc_pool_may_use (caller, "closing a pool") || self->core->state != AFRPC_POOL_OPEN)
+    return;
+
+  afrpc_pool_core_close (self->core);
+  g_object_notify_by_pspec (G_OBJECT (self), afrpc_pool_props[AFRPC_POOL_PROP_CLOSED]);
+}
+
+static void
+afrpc_pool_kill (AfrpcCaller *caller)
+{
+  AfrpcPool *self = AFRPC_POOL (caller);
+  const gboolean was_open = self->core->state == AFRPC_POOL_OPEN;
+
+  if (!afrpc_pool_may_use (caller, "killing a pool"))
+    return;
+
+  afrpc_pool_core_kill (self->core);
+  if (was_open)
+    g_object_notify_by_pspec (G_OBJECT (self), afrpc_pool_props[AFRPC_POOL_PROP_CLOSED]);
+}
+
+static void
+wake_cb (AfrpcPeer *anchor,
+         gpointer   data)
+{
+}
+
+/* From any thread: who blocks looks again. */
+static void
+cancelled_cb (GCancellable  *cancellable,
+              AfrpcPoolCore *core)
+{
+  afrpc_peer_do (core->anchor, wake_cb, NULL, (GDestroyNotify) g_free);
+}
+
+static gboolean
+afrpc_pool_close_sync (AfrpcCaller   *caller,
+                       GCancellable  *cancellable,
+                       GError       **error)
+{
+  AfrpcPoolCore *core = AFRPC_POOL (caller)->core;
+  Blocked blocked = { core, NULL, cancellable };
+  gulong id = 0;
+
+  afrpc_pool_close (caller);
+  if (cancellable != NULL)
+    id = g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (cancelled_cb), afrpc_pool_core_ref (core),
+                                (GClosureNotify) (GCallback) afrpc_pool_core_unref, 0);
+  if (core->state != AFRPC_POOL_OVER && !block (&blocked))
+    g_debug ("nobody can wait for the end of the pool here");
+  if (id != 0)
+    g_signal_handler_disconnect (cancellable, id);
+  if (core->state == AFRPC_POOL_OVER || is_at_end (core))
+    return TRUE;
+
+  if (!g_cancellable_set_error_if_cancelled (cancellable, error))
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
+                 "another thread runs the main context that the pool belongs to, or it is gone");
+  return FALSE;
+}
+
+static const AfrpcCallerOwn own = { afrpc_pool_may_use, afrpc_pool_get_exit };
+
+void
+afrpc_pool_caller_init (AfrpcCallerInterface *iface)
+{
+  iface->begin = afrpc_pool_begin;
+  iface->cancel = afrpc_pool_cancel;
+  iface->wait = afrpc_pool_wait;
+  iface->own = (gpointer) &own;
+  iface->close = afrpc_pool_close;
+  iface->close_sync = afrpc_pool_close_sync;
+  iface->kill = afrpc_pool_kill;
+}
+
+void
+afrpc_pool_notify_closed (AfrpcPoolCore *core)
+{
+  g_autoptr(AfrpcPool) pool = g_weak_ref_get (&core->pool);
+
+  if (pool != NULL)
+    g_object_notify_by_pspec (G_OBJECT (pool), afrpc_pool_props[AFRPC_POOL_PROP_CLOSED]);
+}

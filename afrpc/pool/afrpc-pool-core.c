@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The pool itself: its clock, and its end. */
+#include "config.h"
+
+#include "pool/afrpc-pool-parts.h"
+
+#include <signal.h>
+
+#include "afrpc-caller-private.h"
+#include "afrpc-error.h"
+
+/* The clock */
+
+/* There is something to do at @at, or earlier. */
+void
+afrpc_pool_core_want_timer (AfrpcPoolCore *self,
+                            gint64         at)
+{
+  if (at >= self->timer_at)
+    return;
+
+  self->timer_at = at;
+  g_source_set_ready_time (self->timer, at);
+}
+
+/* Does what it is time for. */
+void
+afrpc_pool_core_work (AfrpcPoolCore *self)
+{
+  const gint64 now = g_get_monotonic_time ();
+
+  self->timer_at = AFRPC_DEADLINES_NEVER;
+  g_source_set_ready_time (self->timer, -1);
+  afrpc_pool_desk_expire (self, now);
+  if (self->tick_at != 0 && self->tick_at <= now)
+    afrpc_pool_staff_tick (self, now);
+  else if (self->tick_at != 0)
+    afrpc_pool_core_want_timer (self, self->tick_at);
+  afrpc_pool_desk_pump (self);
+}
+
+static void
+tell_end (AfrpcPoolCore *self)
+{
+  g_autoptr(AfrpcPool) held = g_steal_pointer (&self->held);
+
+  if (held == NULL)
+    return;
+
+  afrpc_caller_emit_destroyed (AFRPC_CALLER (held));
+}
+
+static gboolean
+timer_cb (gpointer data)
+{
+  AfrpcPoolCore *self = afrpc_pool_core_ref (data);
+  GMainContext *context = g_source_get_context (g_main_current_source ());
+
+  g_main_context_push_thread_default (context);
+  afrpc_pool_core_work (self);
+  if (self->has_to_notify)
+    {
+      self->has_to_notify = FALSE;
+      afrpc_pool_desk_tell_room (self);
+      afrpc_pool_notify_closed (self);
+    }
+  if (self->state == AFRPC_POOL_OVER)
+    tell_end (self);
+  g_main_context_pop_thread_default (context);
+  afrpc_pool_core_unref (self);
+
+  return G_SOURCE_CONTINUE;
+}
+
+/* The main context has gone, or the pool has: nobody is told anything any more. */
+static void
+timer_gone_cb (gpointer data)
+{
+  AfrpcPoolCore *self = data;
+
+  afrpc_pool_core_stop (self);
+  afrpc_pool_core_unref (self);
+}
+
+static gboolean
+timer_dispatch (GSource     *source,
+                GSourceFunc  callback,
+                gpointer     user_data)
+{
+  return callback (user_data);
+}
+
+static GSourceFuncs timer_funcs = { NULL, NULL, timer_dispatch, NULL };
+
+static void
+make_timer (AfrpcPoolCore *self)
+{
+  self->timer_at = AFRPC_DEADLINES_NEVER;
+  self->timer = g_source_new (&timer_funcs, sizeof (GSource));
+  g_source_set_static_name (self->timer, "[afrpc] pool");
+  g_source_set_can_recurse (self->timer, TRUE);
+  g_source_set_callback (self->timer, timer_cb, afrpc_pool_core_ref (self), timer_gone_cb);
+  g_source_attach (self->timer, afrpc_peer_get_main_context (self->anchor));
+}
+
+/* Life */
+
+AfrpcPoolCore *
+afrpc_pool_core_new (AfrpcPool *pool)
+{
+  AfrpcPoolCore *self = g_new0 (AfrpcPoolCore, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  g_weak_ref_init (&self->pool, pool);
+  self->anchor = afrpc_peer_new_refused (g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED, "a pool has no process"));
+  self->members = g_ptr_array_new ();
+  self->spent = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_pool_job_unref);
+  afrpc_pool_desk_init (self);
+  make_timer (self);
+
+  return self;
+}
+
+AfrpcPoolCore *
+afrpc_pool_core_ref (AfrpcPoolCore *self)
+{
+  g_atomic_ref_count_inc (&self->ref_count);
+
+  return self;
+}
+
+void
+afrpc_pool_core_unref (AfrpcPoolCore *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+
+  g_assert (self->members->len == 0);
+  g_clear_pointer (&self->spent, g_ptr_array_unref);
+  afrpc_pool_desk_clear (self);
+  afrpc_pool_job_free_spare (self);
+  g_clear_pointer (&self->members, g_ptr_array_unref);
+  g_clear_pointer (&self->anchor, afrpc_peer_unref);
+  g_clear_pointer (&self->timer, g_source_unref);
+  g_weak_ref_clear (&self->pool);
+  g_clear_error (&self->failure);
+  g_free (self->config.function);
+  g_free (self->config.init);
+  g_free (self->config.done);
+  g_clear_object (&self->config.serialiser);
+  g_free (self);
+}
+
+/* Has nothing to do with anybody any more: members end once they are idle, as proxies that are dropped do. */
+void
+afrpc_pool_core_stop (AfrpcPoolCore *self)
+{
+  self->state = AFRPC_POOL_OVER;
+  afrpc_pool_desk_abandon (self);
+  g_queue_clear_full (&self->room_tasks, g_object_unref);
+  afrpc_pool_staff_set_template (self, NULL);
+  while (self->members->len > 0)
+    {
+      AfrpcPoolMember *member = g_ptr_array_steal_index (self->members, self->members->len - 1);
+
+      afrpc_pool_member_leave (member);
+      afrpc_pool_member_unref (member);
+    }
+}
+
+/* The end */
+
+static void
+begin_end (AfrpcPoolCore  *self,
+           AfrpcPoolState  state)
+{
+  if (self->state == AFRPC_POOL_OPEN)
+    self->held = g_weak_ref_get (&self->pool);
+  self->state = state;
+}
+
+void
+afrpc_pool_core_close (AfrpcPoolCore *self)
+{
+  if (self->state != AFRPC_POOL_OPEN)
+    return;
+
+  begin_end (self, AFRPC_POOL_CLOSING);
+  afrpc_pool_desk_pump (self);
+}
+
+void
+afrpc_pool_core_kill (AfrpcPoolCore *self)
+{
+  g_autoptr(GError) error = NULL;
+
+  if (self->state >= AFRPC_POOL_KILLED)
+    return;
+
+  begin_end (self, AFRPC_POOL_KILLED);
+  error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "the call was not started: the pool was killed");
+  afrpc_pool_desk_fail_all (self, error);
+  for (guint i = 0; i < self->members->len; i++)
+    {
+      AfrpcPoolMember *member = self->members->pdata[i];
+
+      member->is_asked_to_end = TRUE;
+      afrpc_peer_close (member->peer);
+      afrpc_peer_kill (member->peer, SIGKILL);
+      afrpc_pool_member_look (member);
+    }
+  afrpc_pool_desk_pump (self);
+}
+
+/* It gets no more calls: has members end that nobody needs, and is over once there are none. */
+void
+afrpc_pool_core_wind_up (AfrpcPoolCore *self)
+{
+  if (self->queue.n > 0 || self->n_waiting > 0 || self->state == AFRPC_POOL_OVER)
+    return;
+
+  for (guint i = 0; i < self->members->len; i++)
+    {
+      AfrpcPoolMember *member = self->members->pdata[i];
+
+      if (afrpc_pool_member_is_live (member))
+        afrpc_pool_member_end (member);
+    }
+  if (self->members->len > 0 || self->n_jobs > 0)
+    return;
+
+  self->state = AFRPC_POOL_OVER;
+  afrpc_pool_staff_set_template (self, NULL);
+  afrpc_pool_core_want_timer (self, 0);
+}

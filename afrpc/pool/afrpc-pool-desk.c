@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The desk: where jobs come, wait, and get a member. Every job takes the same way: into the queue, and out of it to the
+ * member that has least to do; or to the one that its key is tied to, for which it waits by itself. */
+#include "config.h"
+
+#include "pool/afrpc-pool-parts.h"
+
+#include "afrpc-error.h"
+
+/* Waiting */
+
+static guint64 *
+get_number (AfrpcPoolJob *job)
+{
+  return &job->place.number;
+}
+
+static void
+enqueue (AfrpcPoolCore  *self,
+         AfrpcPoolQueue *queue,
+         AfrpcPoolJob   *job)
+{
+  afrpc_pool_queue_push (queue, &job->place);
+  if (queue != &self->queue)
+    self->n_waiting++;
+  else if (job->tie != NULL)
+    job->tie->n_common++;
+}
+
+static void
+dequeue (AfrpcPoolCore *self,
+         AfrpcPoolJob  *job)
+{
+  if (job->place.queue != &self->queue)
+    self->n_waiting--;
+  else if (job->tie != NULL)
+    job->tie->n_common--;
+  afrpc_pool_queue_remove (&job->place);
+}
+
+static AfrpcPoolJob *
+peek (AfrpcPoolQueue *queue)
+{
+  AfrpcPoolPlace *place = afrpc_pool_queue_peek (queue);
+
+  return place != NULL ? place->link.data : NULL;
+}
+
+/* A worker's death is on its account: until it has its outcome, nobody else is to die of it. */
+static gboolean
+has_to_be_alone (const AfrpcPoolJob *job)
+{
+  return job->n_deaths > 0;
+}
+
+/* Giving */
+
+/* Returns: what is left of its time in milliseconds, 0 if it has no limit, -1 if its time is over. */
+static gint64
+get_time_left (const AfrpcPoolJob *job)
+{
+  gint64 left;
+
+  if (job->deadline == 0)
+    return 0;
+
+  left = job->deadline - g_get_monotonic_time ();
+
+  return left <= 0 ? -1 : MIN ((left + 999) / 1000, G_MAXUINT);
+}
+
+/* It does not wait any more. */
+static void
+forget_deadline (AfrpcPoolCore *self,
+                 AfrpcPoolJob  *job)
+{
+  if (job->deadline != 0)
+    g_hash_table_remove (self->limited, get_number (job));
+}
+
+static GError *
+new_timeout (void)
+{
+  return g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "the call's time limit has passed");
+}
+
+/* @job is in a queue; its reference becomes the worker's. A serialiser may do anything meanwhile. */
+static void
+give (AfrpcPoolCore   *self,
+      AfrpcPoolJob    *job,
+      AfrpcPoolMember *member)
+{
+  AfrpcPending *outer = afrpc_call_get_pending (job->call);
+  const gint64 left = get_time_left (job);
+
+  dequeue (self, job);
+  forget_deadline (self, job);
+  if (left < 0)
+    {
+      afrpc_pool_job_fail (job, new_timeout ());
+      return;
+    }
+
+  self->n_acts++;
+  afrpc_pool_member_ref (member);
+  job->member = afrpc_pool_member_ref (member);
+  g_queue_push_tail_link (&member->given, &job->place.link);
+  job->pending.is_awaited = outer->is_awaited;
+  job->pending.execution_timeout_ms = outer->execution_timeout_ms;
+  g_set_object (&job->call->process, member->proxy->process);
+  if (has_to_be_alone (job))
+    member->alone = job;
+  afrpc_proxy_give (member->proxy, job->args, job->call->options, left, &job->pending);
+  afrpc_pool_member_look (member);
+  afrpc_pool_member_unref (member);
+}
+
+/* The job leaves the common queue to wait for @member. */
+static void
+wait_for (AfrpcPoolCore   *self,
+          AfrpcPoolJob    *job,
+          AfrpcPoolMember *member)
+{
+  dequeue (self, job);
+  enqueue (self, &member->waiting, job);
+}
+
+/* One that finishes what it has may have earlier ones of the same key. */
+static gboolean
+is_tied (const AfrpcPoolJob *job)
+{
+  return job->tie != NULL && job->tie->member != NULL && job->tie->member->state <= AFRPC_POOL_MEMBER_RETIRING;
+}
+
+/* Whether @member may get @job, which waits for it, now. */
+static gboolean
+can_get (AfrpcPoolMember *member,
+         AfrpcPoolJob    *job)
+{
+  if (member->alone != NULL)
+    return member->alone == job && job->member == NULL && afrpc_peer_get_n_owed (member->peer) == 0 &&
+           afrpc_pool_member_is_live (member);
+
+  return member->seat.taken;
+}
+
+/* One that has to be alone gets a member that has nothing, or has one wait until it has nothing. */
+static void
+give_alone (AfrpcPoolCore   *self,
+            AfrpcPoolJob    *job,
+            AfrpcPoolMember *member)
+{
+  if (afrpc_peer_get_n_owed (member->peer) == 0)
+    {
+      give (self, job, member);
+      return;
+    }
+
+  if (job->place.queue == &self->queue)
+    wait_for (self, job, member);
+  member->alone = job;
+  afrpc_pool_member_look (member);
+}
+
+/* The member that has room gets the one that comes first of those that it may have. */
+static void
+give_next (AfrpcPoolCore   *self,
+           AfrpcPoolMember *member,
+           AfrpcPoolJob    *common) /* (nullable) */
+{
+  AfrpcPoolJob *job = peek (&member->waiting);
+
+  if (job == NULL || (common != NULL && afrpc_pool_place_is_before (&common->place, &job->place)))
+    job = common;
+  if (job->tie != NULL && job->tie->member != member)
+    afrpc_pool_tie_bind (job->tie, member);
+  if (has_to_be_alone (job))
+    give_alone (self, job, member);
+  else
+    give (self, job, member);
+}
+
+/* Those that wait for this member, and for nobody else. */
+void
+afrpc_pool_desk_serve (AfrpcPoolCore   *self,
+                       AfrpcPoolMember *member)
+{
+  AfrpcPoolJob *job;
+
+  if (G_LIKELY (member->waiting.n == 0))
+    return;
+
+  if (member->state == AFRPC_POOL_MEMBER_RETIRING)
+    return;
+  /* Nobody waits for who gets no more. */
+  if (!afrpc_pool_member_is_live (member))
+    {
+      while ((job = peek (&member->waiting)) != NULL)
+        {
+          dequeue (self, job);
+          enqueue (self, &self->queue, job);
+        }
+      member->alone = NULL;
+      return;
+    }
+
+  while ((job = member->alone != NULL ? member->alone : peek (&member->waiting)) != NULL && can_get (member, job))
+    {
+      AfrpcPoolJob *common = peek (&self->queue);
+
+      /* Its turn comes with those that anybody may have. */
+      if (member->alone == NULL && common != NULL && !is_tied (common) &&
+          afrpc_pool_place_is_before (&common->place, &job->place))
+        break;
+      if (member->alone == job)
+        give (self, job, member);
+      else
+        give_next (self, member, NULL);
+    }
+}
+
+/* The common queue: whoever comes first in it, until nobody has room. */
+static void
+serve_common (AfrpcPoolCore *self)
+{
+  AfrpcPoolJob *job;
+
+  while ((job = peek (&self->queue)) != NULL)
+    {
+      AfrpcPoolMember *member;
+
+      if (is_tied (job))
+        {
+          AfrpcPoolMember *tied = job->tie->member;
+
+          wait_for (self, job, tied);
+          afrpc_pool_desk_serve (self, tied);
+          continue;
+        }
+
+      member = afrpc_pool_bench_peek (&self->bench);
+      if (member == NULL)
+        break;
+      give_next (self, member, job);
+    }
+}
+
+/* Does what can be done now. */
+void
+afrpc_pool_desk_pump (AfrpcPoolCore *self)
+{
+  if (self->queue.n > 0)
+    {
+      serve_common (self);
+      /* Those that have room left have it for who waits for them, and had to let others go first. */
+      for (guint i = 0; self->queue.n == 0 && self->n_waiting > 0 && i < self->members->len; i++)
+        afrpc_pool_desk_serve (self, self->members->pdata[i]);
+    }
+  if (self->room_tasks.length > 0)
+    afrpc_pool_desk_tell_room (self);
+  afrpc_pool_staff_update (self);
+  if (self->state != AFRPC_POOL_OPEN)
+    afrpc_pool_core_wind_up (self);
+}
+
+/* Coming, and leaving */
+
+static void
+set_deadline (AfrpcPoolCore *self,
+              AfrpcPoolJob  *job,
+              guint          timeout_ms)
+{
+  if (timeout_ms == 0)
+    return;
+
+  job->deadline = g_get_monotonic_time () + (gint64) timeout_ms * 1000;
+  g_hash_table_insert (self->limited, get_number (job), job);
+  afrpc_deadlines_add (&self->deadlines, job->deadline, job->place.number, g_hash_table_size (self->limited));
+  afrpc_pool_core_want_timer (self, job->deadline);
+}
+
+/* Whether another call may wait, with so many bytes of arguments. */
+gboolean
+afrpc_pool_desk_has_room (AfrpcPoolCore *self,
+                          gsize          size)
+{
+  if (self->bench.n > 0 && self->queue.n == 0)
+    return TRUE;
+  if (self->queue.n + self->n_waiting >= self->config.max_calls_queued)
+    return FALSE;
+
+  return self->queue.n == 0 || self->queue.size + size <= self->config.max_bytes_queued;
+}
+
+/* Returns: (transfer full) (nullable): why the call cannot be made */
+static GError *
+check (AfrpcPoolCore *self,
+       AfrpcPoolJob  *job)
+{
+  if (self->failure != NULL)
+    return g_error_copy (self->failure);
+  if (self->state != AFRPC_POOL_OPEN)
+    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the pool is closed");
+  if (afrpc_call_is_cancelled (job->call))
+    return g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled");
+  if (!afrpc_pool_desk_has_room (self, job->place.size))
+    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_BUSY, "%u calls with %" G_GUINT64_FORMAT " bytes wait for a worker",
+                        self->queue.n + self->n_waiting, self->queue.size);
+
+  return NULL;
+}
+
+/* A new one. Takes the reference. */
+void
+afrpc_pool_desk_enter (AfrpcPoolCore *self,
+                       AfrpcPoolJob  *job)
+{
+  const AfrpcCallOptions *options = job->call->options;
+  GError *error = check (self, job);
+
+  self->n_jobs++;
+  if (error != NULL)
+    {
+      afrpc_pool_job_fail (job, error);
+      return;
+    }
+
+  set_deadline (self, job, options != NULL && options->timeout_ms >= 0 ? (guint) options->timeout_ms :
+                             self->config.call_timeout_ms);
+  if (options != NULL && options->affinity != NULL)
+    job->tie = afrpc_pool_tie_get (self, options->affinity);
+  enqueue (self, &self->queue, job);
+  afrpc_pool_desk_pump (self);
+}
+
+/* One whose worker is gone: it goes where it was. Takes the reference. */
+void
+afrpc_pool_desk_return (AfrpcPoolCore *self,
+                        AfrpcPoolJob  *job)
+{
+  self->n_acts++;
+  if (job->deadline != 0)
+    {
+      g_hash_table_insert (self->limited, get_number (job), job);
+      afrpc_deadlines_add (&self->deadlines, job->deadline, job->place.number, g_hash_table_size (self->limited));
+      afrpc_pool_core_want_timer (self, job->deadline);
+    }
+  enqueue (self, &self->queue, job);
+}
+
+/* It has its outcome. Keeps the reference. */
+void
+afrpc_pool_desk_leave (AfrpcPoolJob *job)
+{
+  AfrpcPoolCore *self = job->core;
+  AfrpcPoolTie *tie = g_steal_pointer (&job->tie);
+
+  self->n_jobs--;
+  if (tie != NULL)
+    afrpc_pool_tie_release (self, tie);
+}
+
+/* One that waits is given up. @error: (transfer full) */
+void
+afrpc_pool_desk_withdraw (AfrpcPoolJob *job,
+                          GError       *error)
+{
+  AfrpcPoolCore *self = job->core;
+
+  if (job->place.queue != NULL)
+    {
+      for (guint i = 0; job->place.queue != &self->queue && has_to_be_alone (job) && i < self->members->len; i++)
+        {
+          AfrpcPoolMember *member = self->members->pdata[i];
+
+          if (member->alone == job)
+            {
+              member->alone = NULL;
+              afrpc_pool_member_look (member);
+            }
+        }
+      dequeue (self, job);
+    }
+  forget_deadline (self, job);
+  self->n_acts++;
+  afrpc_pool_job_fail (job, error);
+}
+
+static gboolean
+is_waiting_cb (guint64  number,
+               gpointer data)
+{
+  AfrpcPoolCore *self = data;
+
+  return g_hash_table_contains (self->limited, &number);
+}
+
+void
+afrpc_pool_desk_init (AfrpcPoolCore *self)
+{
+  self->limited = g_hash_table_new (g_int64_hash, g_int64_equal);
+  self->ties = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) afrpc_pool_tie_free);
+  afrpc_deadlines_init (&self->deadlines, is_waiting_cb, self);
+  afrpc_pool_bench_init (&self->bench);
+}
+
+void
+afrpc_pool_desk_clear (AfrpcPoolCore *self)
+{
+  afrpc_deadlines_clear (&self->deadlines);
+  g_clear_pointer (&self->limited, g_hash_table_unref);
+  g_clear_pointer (&self->ties, g_hash_table_unref);
+  afrpc_pool_queue_clear (&self->queue);
+  afrpc_pool_bench_clear (&self->bench);
+}
+
+/* Those that have waited too long. */
+void
+afrpc_pool_desk_expire (AfrpcPoolCore *self,
+                        gint64         now)
+{
+  guint64 number;
+
+  while (afrpc_deadlines_pop (&self->deadlines, now, &number))
+    {
+      AfrpcPoolJob *job = g_hash_table_lookup (self->limited, &number);
+
+      afrpc_pool_desk_withdraw (job, new_timeout ());
+    }
+  if (self->deadlines.n > 0)
+    afrpc_pool_core_want_timer (self, afrpc_deadlines_next (&self->deadlines));
+}
+
+/* All that wait fail with @error. */
+void
+afrpc_pool_desk_fail_all (AfrpcPoolCore *self,
+                          const GError  *error)
+{
+  AfrpcPoolJob *job;
+
+  while ((job = peek (&self->queue)) != NULL)
+    afrpc_pool_desk_withdraw (job, g_error_copy (error));
+  for (guint i = 0; i < self->members->len; i++)
+    {
+      AfrpcPoolMember *member = self->members->pdata[i];
+
+      while ((job = peek (&member->waiting)) != NULL)
+        afrpc_pool_desk_withdraw (job, g_error_copy (error));
+    }
+}
+
+/* Nobody is told anything any more. */
+void
+afrpc_pool_desk_abandon (AfrpcPoolCore *self)
+{
+  AfrpcPoolJob *job;
+
+  for (guint i = 0; i < self->members->len; i++)
+    {
+      AfrpcPoolMember *member = self->members->pdata[i];
+
+      while ((job = peek (&member->waiting)) != NULL)
+        {
+          dequeue (self, job);
+          enqueue (self, &self->queue, job);
+        }
+    }
+  while ((job = peek (&self->queue)) != NULL)
+    {
+      dequeue (self, job);
+      forget_deadline (self, job);
+      afrpc_pool_job_abandon (job);
+      afrpc_pool_job_unref (job);
+    }
+}
+
+/* Those that wait for room hear of it: no more of them than there is room for. */
+void
+afrpc_pool_desk_tell_room (AfrpcPoolCore *self)
+{
+  const gboolean is_open = self->state == AFRPC_POOL_OPEN && self->failure == NULL;
+  const guint n_queued = self->queue.n + self->n_waiting;
+  guint n = !is_open ? G_MAXUINT : n_queued < self->config.max_calls_queued ? self->config.max_calls_queued - n_queued : 0;
+
+  for (; n > 0 && self->room_tasks.length > 0 && (!is_open || afrpc_pool_desk_has_room (self, 0)); n--)
+    {
+      g_autoptr(GTask) task = g_queue_pop_head (&self->room_tasks);
+
+      g_task_set_task_data (task, NULL, NULL);
+      if (self->failure != NULL)
+        g_task_return_error (task, g_error_copy (self->failure));
+      else if (!is_open)
+        g_task_return_new_error (task, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the pool is closed");
+      else
+        g_task_return_boolean (task, TRUE);
+    }
+}

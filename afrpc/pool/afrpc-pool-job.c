@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A job: a call from when the pool has it until it has its outcome, whoever else has it meanwhile; and what becomes of it
+ * when its worker has died. */
+#include "config.h"
+
+#include "pool/afrpc-pool-parts.h"
+
+#include <string.h>
+
+#include "afrpc-error.h"
+
+#define SPARE_MAX 1024u
+
+static AfrpcPoolJob *
+of_pending (AfrpcPending *pending)
+{
+  return (AfrpcPoolJob *) pending;
+}
+
+static AfrpcPoolJob *
+job_ref (AfrpcPoolJob *self)
+{
+  self->ref_count++;
+
+  return self;
+}
+
+static void
+clear_outcome (AfrpcPoolJob *self)
+{
+  g_clear_pointer (&self->value, g_variant_unref);
+  g_clear_object (&self->fds);
+  g_clear_error (&self->error);
+}
+
+void
+afrpc_pool_job_unref (AfrpcPoolJob *self)
+{
+  AfrpcPoolMember *member;
+  AfrpcPoolCore *core;
+
+  if (--self->ref_count > 0)
+    return;
+
+  g_assert (self->call == NULL && self->place.queue == NULL && self->tie == NULL);
+  clear_outcome (self);
+  member = g_steal_pointer (&self->member);
+  core = member != NULL ? member->core : NULL;
+  g_clear_pointer (&self->args, g_variant_unref);
+  if (member != NULL)
+    afrpc_pool_member_unref (member);
+  /* Most have a member, by which the pool is known, if there still is one. */
+  if (core == NULL || core->n_spare == SPARE_MAX)
+    {
+      g_free (self);
+      return;
+    }
+
+  self->next_spare = core->spare;
+  core->spare = self;
+  core->n_spare++;
+}
+
+/* Returns: one of which nothing is set */
+static AfrpcPoolJob *
+job_alloc (AfrpcPoolCore *core)
+{
+  AfrpcPoolJob *self = core->spare;
+
+  if (self == NULL)
+    return g_new0 (AfrpcPoolJob, 1);
+
+  core->spare = self->next_spare;
+  core->n_spare--;
+  memset (self, 0, sizeof *self);
+
+  return self;
+}
+
+void
+afrpc_pool_job_free_spare (AfrpcPoolCore *core)
+{
+  AfrpcPoolJob *job;
+
+  while ((job = core->spare) != NULL)
+    {
+      core->spare = job->next_spare;
+      g_free (job);
+    }
+}
+
+/* As a worker has it */
+
+static void
+pending_ref (AfrpcPending *pending)
+{
+  job_ref (of_pending (pending));
+}
+
+static void
+pending_unref (AfrpcPending *pending)
+{
+  afrpc_pool_job_unref (of_pending (pending));
+}
+
+static void
+pending_progress (AfrpcPending *pending,
+                  GVariant     *value)
+{
+  AfrpcPoolJob *self = of_pending (pending);
+  AfrpcPending *outer;
+
+  if (self->call == NULL)
+    return;
+
+  outer = afrpc_call_get_pending (self->call);
+  outer->funcs->progress (outer, value);
+}
+
+/* What is done about the outcome. */
+typedef enum
+{
+  SETTLE, /* it is the call's */
+  MOVE,   /* the worker is gone, and had not begun it: another one gets it */
+  REPEAT, /* the worker died of it, or with it, and it may be begun again */
+} Verdict;
+
+/* Whether the worker is gone, and this is how the call heard of it. */
+static gboolean
+is_by_end (AfrpcPoolJob *self)
+{
+  if (self->error->domain != AFRPC_ERROR || !afrpc_peer_is_closed (self->member->peer))
+    return FALSE;
+
+  switch ((AfrpcError) self->error->code)
+    {
+    case AFRPC_ERROR_NOT_STARTED:
+    case AFRPC_ERROR_CLOSED:
+    case AFRPC_ERROR_DIED:
+    case AFRPC_ERROR_PROTOCOL:
+      return TRUE;
+
+    default:
+      /* What went wrong before it could be called. */
+      return !afrpc_peer_is_ready (self->member->peer);
+    }
+}
+
+static Verdict
+judge (AfrpcPoolJob *self)
+{
+  const AfrpcCallOptions *options = self->call->options;
+  const AfrpcPoolCore *core = self->core;
+
+  if (self->error == NULL || self->member == NULL || !is_by_end (self) || core->state == AFRPC_POOL_KILLED ||
+      core->failure != NULL || afrpc_call_is_cancelled (self->call))
+    return SETTLE;
+  if (self->pending.started == AFRPC_STARTED_NO)
+    return MOVE;
+
+  return options != NULL && options->idempotent && self->n_deaths <= core->config.max_repeats ? REPEAT : SETTLE;
+}
+
+static AfrpcPoolJob *renew (AfrpcPoolJob *old);
+
+/* What the outcome says of the worker: one that has begun a call is not to blame for its end. */
+static void
+note_service (AfrpcPoolJob *self)
+{
+  if (self->pending.started == AFRPC_STARTED_NO)
+    return;
+
+  self->member->has_served = TRUE;
+  if (self->error != NULL && is_by_end (self))
+    self->n_deaths++;
+  else
+    self->core->n_failures = 0;
+}
+
+/* Its member has it no more. */
+static void
+take_from_member (AfrpcPoolJob *self)
+{
+  AfrpcPoolMember *member = self->member;
+
+  if (member->alone == self)
+    member->alone = NULL;
+  g_queue_unlink (&member->given, &self->place.link);
+}
+
+/* It has to be done by somebody else, and so is another job from now on: this one is told of later, or is who blocks's
+ * to free. All that a dead worker had go back before anybody is told of any of them: they keep their order. */
+static void
+hand_back (AfrpcPoolJob *self)
+{
+  AfrpcPoolCore *core = self->core;
+
+  take_from_member (self);
+  if (self->pending.is_awaited)
+    g_ptr_array_add (core->spent, self);
+  afrpc_pool_desk_return (core, renew (self));
+}
+
+static void
+pending_decide (AfrpcPending *pending,
+                GVariant     *value,
+                GUnixFDList  *fds,
+                GError       *error)
+{
+  AfrpcPoolJob *self = of_pending (pending);
+
+  self->value = value;
+  self->fds = fds;
+  self->error = error;
+  if (self->call == NULL || self->member == NULL)
+    return;
+
+  note_service (self);
+  if (error != NULL && judge (self) != SETTLE)
+    hand_back (self);
+}
+
+/* The worker has ended, and it owes this one: if another one may have it, that is known now, and not only when it is told.
+ * May end the job. */
+void
+afrpc_pool_job_leave_dead (AfrpcPoolJob *self)
+{
+  AfrpcPeer *peer = self->member->peer;
+  const AfrpcCallOptions *options = self->call->options;
+
+  if (self->pending.state != AFRPC_PENDING_OPEN ||
+      (afrpc_peer_get_started (peer, &self->pending) != AFRPC_STARTED_NO && (options == NULL || !options->idempotent)))
+    return;
+
+  afrpc_peer_decide_at_end (peer, &self->pending);
+  if (self->pending.state != AFRPC_PENDING_DECIDED)
+    return;
+  if (self->call != NULL)
+    afrpc_peer_tell_later (peer, &self->pending);
+  else if (!self->pending.is_awaited)
+    afrpc_pool_job_unref (self);
+}
+
+/* The reference that was given with it is given back. */
+static void
+pending_tell (AfrpcPending *pending)
+{
+  AfrpcPoolJob *self = of_pending (pending);
+
+  if (self->call != NULL)
+    afrpc_pool_job_act (self);
+  else if (self->member != NULL && self->member->core != NULL)
+    {
+      afrpc_pool_member_look (self->member);
+      afrpc_pool_desk_pump (self->member->core);
+    }
+  afrpc_pool_job_unref (self);
+}
+
+/* The main context has gone. */
+static void
+pending_release (AfrpcPending *pending)
+{
+  AfrpcPoolJob *self = of_pending (pending);
+
+  afrpc_pool_job_abandon (self);
+  afrpc_pool_job_unref (self);
+}
+
+static const AfrpcPendingFuncs pending_funcs = {
+  pending_ref, pending_unref, pending_release, pending_progress, pending_decide, pending_tell,
+};
+
+/* @call: (transfer full), with what its outcome is told by */
+AfrpcPoolJob *
+afrpc_pool_job_new (AfrpcPoolCore *core,
+                    AfrpcCall     *call,
+                    GVariant      *args)
+{
+  AfrpcPoolJob *self = job_alloc (core);
+
+  self->ref_count = 1;
+  self->pending.funcs = &pending_funcs;
+  self->core = core;
+  self->call = call;
+  self->args = g_variant_ref (args);
+  self->place.link.data = self;
+  self->place.number = ++core->last_number;
+  self->place.size = g_variant_get_size (args);
+  if (call->options != NULL)
+    self->place.priority = call->options->priority;
+  call->job = self;
+
+  return self;
+}
+
+/* Returns: (transfer full): one that goes on with the call, as if it had never had a worker */
+static AfrpcPoolJob *
+renew (AfrpcPoolJob *old)
+{
+  AfrpcPoolJob *self = job_alloc (old->core);
+
+  self->ref_count = 1;
+  self->pending.funcs = &pending_funcs;
+  self->core = old->core;
+  self->call = g_steal_pointer (&old->call);
+  self->args = g_variant_ref (old->args);
+  self->tie = g_steal_pointer (&old->tie);
+  self->place = old->place;
+  self->place.link = (GList) { .data = self };
+  self->deadline = old->deadline;
+  self->n_deaths = old->n_deaths;
+  self->call->job = self;
+
+  return self;
+}
+
+/* Outcomes */
+
+/* It fails before a worker has had it; whoever waits is told later. Consumes the reference. @error: (transfer full) */
+void
+afrpc_pool_job_fail (AfrpcPoolJob *self,
+                     GError       *error)
+{
+  self->pending.is_awaited = afrpc_call_get_pending (self->call)->is_awaited;
+  afrpc_pending_decide (&self->pending, AFRPC_STARTED_NO, NULL, NULL, error);
+  afrpc_peer_tell_later (self->core->anchor, &self->pending);
+}
+
+/* The call gets the outcome; whoever waits is told now. */
+static void
+settle (AfrpcPoolJob *self)
+{
+  AfrpcCall *call = g_steal_pointer (&self->call);
+  AfrpcPending *outer = afrpc_call_get_pending (call);
+
+  if (self->error != NULL)
+    {
+      if (self->member != NULL)
+        afrpc_call_set_exit (call, afrpc_peer_get_exit (self->member->peer));
+      if (self->n_deaths > 1)
+        g_prefix_error (&self->error, "the call has ended %u workers: ", self->n_deaths);
+    }
+  call->job = NULL;
+  afrpc_pending_decide (outer, self->pending.started, g_steal_pointer (&self->value), g_steal_pointer (&self->fds),
+                        g_steal_pointer (&self->error));
+  if (!outer->is_awaited && !outer->has_several)
+    outer->funcs->tell (outer);
+  else
+    afrpc_peer_tell_later (self->core->anchor, outer);
+}
+
+/* The call gets the outcome. The pool may be gone afterwards. */
+void
+afrpc_pool_job_act (AfrpcPoolJob *self)
+{
+  AfrpcPoolCore *core = self->core;
+  AfrpcPoolMember *member = self->member;
+
+  core->n_acts++;
+  if (member != NULL)
+    {
+      take_from_member (self);
+      afrpc_pool_member_look (member);
+    }
+  afrpc_pool_desk_leave (self);
+  /* First, so that its worker has something to do meanwhile. */
+  if (member != NULL)
+    afrpc_pool_desk_serve (core, member);
+  afrpc_pool_desk_pump (core);
+  settle (self);
+}
+
+/* Nobody is told anything any more, and nobody waits for it. Keeps the reference. */
+void
+afrpc_pool_job_abandon (AfrpcPoolJob *self)
+{
+  AfrpcCall *call = g_steal_pointer (&self->call);
+  AfrpcPending *outer;
+
+  if (call == NULL)
+    return;
+
+  outer = afrpc_call_get_pending (call);
+  call->job = NULL;
+  if (self->member != NULL)
+    take_from_member (self);
+  afrpc_pool_desk_leave (self);
+  if (self->error == NULL)
+    self->error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the main context of the pool is gone");
+  afrpc_pending_decide (outer, AFRPC_STARTED_UNKNOWN, NULL, NULL, g_steal_pointer (&self->error));
+  if (afrpc_pending_is_told (outer))
+    outer->funcs->release (outer);
+}

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What can be changed of a pool, and what it is limited to. */
+#include "config.h"
+
+#include "pool/afrpc-pool-parts.h"
+
+static void
+changed (AfrpcPool     *self,
+         AfrpcPoolProp  prop)
+{
+  /* Not before it is made. */
+  if (self->core->template != NULL)
+    afrpc_pool_staff_adapt (self->core);
+  g_object_notify_by_pspec (G_OBJECT (self), afrpc_pool_props[prop]);
+}
+
+/**
+ * afrpc_pool_get_max_workers: (attributes org.gtk.Method.get_property=max-workers)
+ * @self: a pool
+ *
+ * Gets how many workers there may be at once.
+ *
+ * Returns: the limit
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_pool_get_max_workers (AfrpcPool *self)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
+
+  return self->core->config.max_workers;
+}
+
+/**
+ * afrpc_pool_set_max_workers: (attributes org.gtk.Method.set_property=max-workers)
+ * @self: a pool
+ * @max_workers: the limit, at least 1
+ *
+ * Sets how many workers there may be at once. If there are more, those that become idle end.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_pool_set_max_workers (AfrpcPool *self,
+                            guint      max_workers)
+{
+  g_return_if_fail (AFRPC_IS_POOL (self));
+  g_return_if_fail (max_workers >= 1);
+
+  if (self->core->config.max_workers == max_workers)
+    return;
+
+  self->core->config.max_workers = max_workers;
+  changed (self, AFRPC_POOL_PROP_MAX_WORKERS);
+}
+
+/**
+ * afrpc_pool_get_idle_workers: (attributes org.gtk.Method.get_property=idle-workers)
+ * @self: a pool
+ *
+ * Gets how many workers are kept ready for calls.
+ *
+ * Returns: the number
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_pool_get_idle_workers (AfrpcPool *self)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
+
+  return self->core->config.idle_workers;
+}
+
+/**
+ * afrpc_pool_set_idle_workers: (attributes org.gtk.Method.set_property=idle-workers)
+ * @self: a pool
+ * @idle_workers: the number
+ *
+ * Sets how many workers are kept ready for calls.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_pool_set_idle_workers (AfrpcPool *self,
+                             guint      idle_workers)
+{
+  g_return_if_fail (AFRPC_IS_POOL (self));
+
+  if (self->core->config.idle_workers == idle_workers)
+    return;
+
+  self->core->config.idle_workers = idle_workers;
+  changed (self, AFRPC_POOL_PROP_IDLE_WORKERS);
+}
+
+/**
+ * afrpc_pool_get_load: (attributes org.gtk.Method.get_property=load)
+ * @self: a pool
+ *
+ * Gets how many calls a worker may have at once.
+ *
+ * Returns: the number
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_pool_get_load (AfrpcPool *self)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
+
+  return self->core->config.load;
+}
+
+/**
+ * afrpc_pool_set_load: (attributes org.gtk.Method.set_property=load)
+ * @self: a pool
+ * @load: the number, at least 1
+ *
+ * Sets how many calls a worker may have at once. Those that have more keep them.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_pool_set_load (AfrpcPool *self,
+                     guint      load)
+{
+  g_return_if_fail (AFRPC_IS_POOL (self));
+  g_return_if_fail (load >= 1);
+
+  if (self->core->config.load == load)
+    return;
+
+  self->core->config.load = load;
+  changed (self, AFRPC_POOL_PROP_LOAD);
+}
+
+/**
+ * afrpc_pool_get_start_delay_ms: (attributes org.gtk.Method.get_property=start-delay-ms)
+ * @self: a pool
+ *
+ * Gets how long all workers have to be busy before there is another one.
+ *
+ * Returns: milliseconds
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_pool_get_start_delay_ms (AfrpcPool *self)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
+
+  return self->core->config.start_delay_ms;
+}
+
+/**
+ * afrpc_pool_set_start_delay_ms: (attributes org.gtk.Method.set_property=start-delay-ms)
+ * @self: a pool
+ * @delay_ms: milliseconds
+ *
+ * Sets how long all workers have to be busy before there is another one.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_pool_set_start_delay_ms (AfrpcPool *self,
+                               guint      delay_ms)
+{
+  g_return_if_fail (AFRPC_IS_POOL (self));
+
+  if (self->core->config.start_delay_ms == delay_ms)
+    return;
+
+  self->core->config.start_delay_ms = delay_ms;
+  changed (self, AFRPC_POOL_PROP_START_DELAY_MS);
+}
+
+/**
+ * afrpc_pool_get_stop_delay_ms: (attributes org.gtk.Method.get_property=stop-delay-ms)
+ * @self: a pool
+ *
+ * Gets how long a worker that nobody needs is kept.
+ *
+ * Returns: milliseconds
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_pool_get_stop_delay_ms (AfrpcPool *self)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
+
+  return self->core->config.stop_delay_ms;
+}
+
+/**
+ * afrpc_pool_set_stop_delay_ms: (attributes org.gtk.Method.set_property=stop-delay-ms)
+ * @self: a pool
+ * @delay_ms: milliseconds
+ *
+ * Sets how long a worker that nobody needs is kept.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_pool_set_stop_delay_ms (AfrpcPool *self,
+                              guint      delay_ms)
+{
+  g_return_if_fail (AFRPC_IS_POOL (self));
+
+  if (self->core->config.stop_delay_ms == delay_ms)
+    return;
+
+  self->core->config.stop_delay_ms = delay_ms;
+  changed (self, AFRPC_POOL_PROP_STOP_DELAY_MS);
+}
+
+/**
+ * afrpc_pool_get_max_repeats: (attributes org.gtk.Method.get_property=max-repeats)
+ * @self: a pool
+ *
+ * Gets how often an idempotent call is repeated.
+ *
+ * Returns: the number, or 0 for never
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_pool_get_max_repeats (AfrpcPool *self)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
+
+  return self->core->config.max_repeats;
+}
+
+/**
+ * afrpc_pool_set_max_repeats: (attributes org.gtk.Method.set_property=max-repeats)
+ * @self: a pool
+ * @max_repeats: the number, or 0 for never
+ *
+ * Sets how often an idempotent call is repeated whose worker has died.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_pool_set_max_repeats (AfrpcPool *self,
+                            guint      max_repeats)
+{
+  g_return_if_fail (AFRPC_IS_POOL (self));
+
+  if (self->core->config.max_repeats == max_repeats)
+    return;
+
+  self->core->config.max_repeats = max_repeats;
+  changed (self, AFRPC_POOL_PROP_MAX_REPEATS);
+}
+
+/**
+ * afrpc_pool_get_max_failures: (attributes org.gtk.Method.get_property=max-failures)
+ * @self: a pool
+ *
+ * Gets how many workers in a row may end without having served a call.
+ *
+ * Returns: the number
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_pool_get_max_failures (AfrpcPool *self)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
+
+  return self->core->config.max_failures;
+}
+
+/**
+ * afrpc_pool_set_max_failures: (attributes org.gtk.Method.set_property=max-failures)
+ * @self: a pool
+ * @max_failures: the number, at least 1
+ *
+ * Sets how many workers in a row may end without having served a call.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_pool_set_max_failures (AfrpcPool *self,
+                             guint      max_failures)
+{
+  g_return_if_fail (AFRPC_IS_POOL (self));
+  g_return_if_fail (max_failures >= 1);
+
+  if (self->core->config.max_failures == max_failures)
+    return;
+
+  self->core->config.max_failures = max_failures;
+  changed (self, AFRPC_POOL_PROP_MAX_FAILURES);
+}
+
+/**
+ * afrpc_pool_get_call_timeout_ms: (attributes org.gtk.Method.get_property=call-timeout-ms)
+ * @self: a pool
+ *
+ * Gets the time limit of calls that do not name their own.
+ *
+ * Returns: milliseconds, or 0 for none
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_pool_get_call_timeout_ms (AfrpcPool *self)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
+
+  return self->core->config.call_timeout_ms;
+}
+
+/**
+ * afrpc_pool_set_call_timeout_ms: (attributes org.gtk.Method.set_property=call-timeout-ms)
+ * @self: a pool
+ * @timeout_ms: milliseconds, or 0 for none
+ *
+ * Sets the time limit of calls that are made from now on.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_pool_set_call_timeout_ms (AfrpcPool *self,
+                                guint      timeout_ms)
+{
+  g_return_if_fail (AFRPC_IS_POOL (self));
+
+  if (self->core->config.call_timeout_ms == timeout_ms)
+    return;
+
+  self->core->config.call_timeout_ms = timeout_ms;
+  changed (self, AFRPC_POOL_PROP_CALL_TIMEOUT_MS);
+}
+
+/**
+ * afrpc_pool_get_max_calls_queued: (attributes org.gtk.Method.get_property=max-calls-queued)
+ * @self: a pool
+ *
+ * Gets how many calls may wait for a worker.
+ *
+ * Returns: the limit
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_pool_get_max_calls_queued (AfrpcPool *self)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
+
+  return self->core->config.max_calls_queued;
+}
+
+/**
+ * afrpc_pool_set_max_calls_queued: (attributes org.gtk.Method.set_property=max-calls-queued)
+ * @self: a pool
+ * @max_calls: the limit, at least 1
+ *
+ * Sets how many calls may wait for a worker. Those that wait already stay.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_pool_set_max_calls_queued (AfrpcPool *self,
+                                 guint      max_calls)
+{
+  g_return_if_fail (AFRPC_IS_POOL (self));
+  g_return_if_fail (max_calls >= 1);
+
+  if (self->core->config.max_calls_queued == max_calls)
+    return;
+
+  self->core->config.max_calls_queued = max_calls;
+  changed (self, AFRPC_POOL_PROP_MAX_CALLS_QUEUED);
+}
+
+/**
+ * afrpc_pool_get_max_bytes_queued: (attributes org.gtk.Method.get_property=max-bytes-queued)
+ * @self: a pool
+ *
+ * Gets how many bytes of arguments may wait for a worker.
+ *
+ * Returns: bytes
+ *
+ * Since: 1.0
+ */
+guint64
+afrpc_pool_get_max_bytes_queued (AfrpcPool *self)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
+
+  return self->core->config.max_bytes_queued;
+}
+
+/**
+ * afrpc_pool_set_max_bytes_queued: (attributes org.gtk.Method.set_property=max-bytes-queued)
+ * @self: a pool
+ * @max_bytes: bytes
+ *
+ * Sets how many bytes of arguments may wait for a worker. What waits already stays.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_pool_set_max_bytes_queued (AfrpcPool *self,
+                                 guint64    max_bytes)
+{
+  g_return_if_fail (AFRPC_IS_POOL (self));
+
+  if (self->core->config.max_bytes_queued == max_bytes)
+    return;
+
+  self->core->config.max_bytes_queued = max_bytes;
+  changed (self, AFRPC_POOL_PROP_MAX_BYTES_QUEUED);
+}

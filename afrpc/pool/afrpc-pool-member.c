@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A member: one worker of the pool, by a proxy. What it is doing is read from the worker itself, whenever something has
+ * happened, told or not: so it is the same in the main loop and for who blocks the thread. */
+#include "config.h"
+
+#include "pool/afrpc-pool-parts.h"
+
+#include "afrpc-caller-private.h"
+
+static const char *const state_names[] = { "starting", "idle", "busy", "retiring", "ending", "gone" };
+
+#define STEP(state) (1u << AFRPC_POOL_MEMBER_ ## state)
+
+static const guint legal_steps[] = {
+  [AFRPC_POOL_MEMBER_STARTING] = STEP (IDLE) | STEP (BUSY) | STEP (RETIRING) | STEP (ENDING) | STEP (GONE),
+  [AFRPC_POOL_MEMBER_IDLE] = STEP (BUSY) | STEP (RETIRING) | STEP (ENDING) | STEP (GONE),
+  [AFRPC_POOL_MEMBER_BUSY] = STEP (IDLE) | STEP (RETIRING) | STEP (ENDING) | STEP (GONE),
+  [AFRPC_POOL_MEMBER_RETIRING] = STEP (ENDING) | STEP (GONE),
+  [AFRPC_POOL_MEMBER_ENDING] = STEP (GONE),
+  [AFRPC_POOL_MEMBER_GONE] = 0,
+};
+
+gboolean
+afrpc_pool_member_may_step (AfrpcPoolMemberState from,
+                            AfrpcPoolMemberState to)
+{
+  return (legal_steps[from] & 1u << to) != 0;
+}
+
+static void
+set_state (AfrpcPoolMember      *self,
+           AfrpcPoolMemberState  state)
+{
+  if (self->state == state)
+    return;
+
+  g_assert (afrpc_pool_member_may_step (self->state, state));
+  /* These two steps are those of every call. */
+  if (state != AFRPC_POOL_MEMBER_BUSY && state != AFRPC_POOL_MEMBER_IDLE)
+    g_debug ("member %d: %s, then %s", afrpc_peer_get_pid (self->peer), state_names[self->state], state_names[state]);
+  if (self->state == AFRPC_POOL_MEMBER_STARTING && state > AFRPC_POOL_MEMBER_BUSY && !self->is_asked_to_end)
+    {
+      self->is_failing = TRUE;
+      self->core->n_failing++;
+    }
+  self->core->n_members[self->state]--;
+  self->core->n_members[state]++;
+  self->core->n_acts++;
+  self->state = state;
+  self->n_idle_ticks = 0;
+}
+
+static AfrpcPoolMemberState
+find_state (AfrpcPoolMember *self,
+            guint            load)
+{
+  if (afrpc_peer_is_over (self->peer) || self->state == AFRPC_POOL_MEMBER_GONE)
+    return AFRPC_POOL_MEMBER_GONE;
+  if (afrpc_peer_is_closed (self->peer))
+    return load > 0 && self->state != AFRPC_POOL_MEMBER_ENDING ? AFRPC_POOL_MEMBER_RETIRING : AFRPC_POOL_MEMBER_ENDING;
+  if (!afrpc_peer_is_ready (self->peer))
+    return AFRPC_POOL_MEMBER_STARTING;
+
+  return load > 0 ? AFRPC_POOL_MEMBER_BUSY : AFRPC_POOL_MEMBER_IDLE;
+}
+
+/* Whether it has calls, or is going to get some. */
+gboolean
+afrpc_pool_member_is_live (const AfrpcPoolMember *self)
+{
+  return self->state <= AFRPC_POOL_MEMBER_BUSY;
+}
+
+/* It has ended: what it had not begun goes back before anybody is told of anything, so that it keeps its order. */
+static void
+give_back (AfrpcPoolMember *self)
+{
+  GList *link, *next;
+
+  for (link = self->given.head; link != NULL; link = next)
+    {
+      next = link->next;
+      afrpc_pool_job_leave_dead (link->data);
+    }
+}
+
+/* Sees what it is doing, and whether it has room. TRUE: others may have to do something about it. */
+gboolean
+afrpc_pool_member_look (AfrpcPoolMember *self)
+{
+  AfrpcPoolCore *core = self->core;
+  const guint load = afrpc_peer_get_n_owed (self->peer);
+  const AfrpcPoolMemberState state = find_state (self, load);
+  const gboolean was_seated = self->seat.taken;
+  const guint load_before = self->seat.load;
+  const AfrpcPoolMemberState before = self->state;
+
+  if (core == NULL)
+    return FALSE;
+
+  /* It is closed, once it has those calls that it has. */
+  if (afrpc_peer_is_retired (self->peer) && !afrpc_peer_is_closed (self->peer))
+    {
+      afrpc_peer_close (self->peer);
+      return afrpc_pool_member_look (self);
+    }
+  set_state (self, state);
+  if (afrpc_peer_has_ended (self->peer) && !self->has_given_back)
+    {
+      self->has_given_back = TRUE;
+      give_back (self);
+    }
+  if (state == AFRPC_POOL_MEMBER_GONE && before != state)
+    afrpc_pool_staff_lost (core, self);
+  /* Who cannot be told that one is ready gives it calls before. */
+  if ((state == AFRPC_POOL_MEMBER_IDLE || state == AFRPC_POOL_MEMBER_BUSY ||
+       (state == AFRPC_POOL_MEMBER_STARTING && core->n_blocked > 0)) &&
+      load < core->config.load && self->alone == NULL)
+    afrpc_pool_bench_sit (&core->bench, &self->seat, load);
+  else
+    afrpc_pool_bench_leave (&core->bench, &self->seat);
+  if (state == AFRPC_POOL_MEMBER_IDLE && core->tick_at == 0 && core->members->len > core->config.idle_workers)
+    afrpc_pool_staff_tick (core, g_get_monotonic_time ());
+
+  return state != before || (self->seat.taken && (!was_seated || load < load_before));
+}
+
+/* What is told of it */
+
+static void
+event_cb (AfrpcCaller     *caller,
+          GVariant        *event,
+          AfrpcProcess    *process,
+          GUnixFDList     *fds,
+          AfrpcPoolMember *self)
+{
+  g_autoptr(AfrpcPool) pool = self->core != NULL ? g_weak_ref_get (&self->core->pool) : NULL;
+
+  if (pool != NULL)
+    afrpc_caller_emit_event (AFRPC_CALLER (pool), event, process, fds);
+}
+
+static void
+error_cb (AfrpcCaller     *caller,
+          GError          *error,
+          AfrpcPoolMember *self)
+{
+  g_autoptr(AfrpcPool) pool = self->core != NULL ? g_weak_ref_get (&self->core->pool) : NULL;
+
+  if (pool != NULL)
+    afrpc_caller_emit_known_error (AFRPC_CALLER (pool), error, TRUE);
+}
+
+/* Everything else has been told of it before: the outcomes of its calls, its error, its exit. */
+static void
+destroyed_cb (AfrpcCaller     *caller,
+              AfrpcPoolMember *self)
+{
+  AfrpcPoolCore *core = self->core;
+
+  if (core == NULL)
+    return;
+
+  afrpc_pool_core_ref (core);
+  afrpc_pool_member_ref (self);
+  afrpc_pool_member_look (self);
+  g_ptr_array_remove_fast (core->members, self);
+  afrpc_pool_member_leave (self);
+  afrpc_pool_member_unref (self);
+  afrpc_pool_desk_pump (core);
+  afrpc_pool_member_unref (self);
+  afrpc_pool_core_unref (core);
+}
+
+/* It may be ready, or have less to do than before: there is no other word of a call that was given up. */
+static void
+turned_cb (gpointer data)
+{
+  AfrpcPoolMember *self = data;
+  AfrpcPoolCore *core = self->core;
+
+  if (!afrpc_pool_member_look (self))
+    return;
+
+  afrpc_pool_core_ref (core);
+  afrpc_pool_desk_serve (core, self);
+  afrpc_pool_desk_pump (core);
+  afrpc_pool_core_unref (core);
+}
+
+/* Life */
+
+AfrpcPoolMember *
+afrpc_pool_member_new (AfrpcPoolCore *core,
+                       AfrpcProcess  *process)
+{
+  const AfrpcPoolConfig *config = &core->config;
+  AfrpcPoolMember *self = g_new0 (AfrpcPoolMember, 1);
+
+  self->ref_count = 1;
+  self->core = core;
+  core->n_members[AFRPC_POOL_MEMBER_STARTING]++;
+  self->seat.link.data = self;
+  self->generation = core->generation;
+  self->proxy = g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", config->function, "init", config->init,
+                              "done", config->done, "backend", config->backend, "serialiser", config->serialiser,
+                              "max-message-size", config->max_message_size, "forward-log", config->forward_log,
+                              "max-bytes-queued", config->max_bytes_queued, NULL);
+  self->peer = afrpc_peer_ref (self->proxy->peer);
+  g_signal_connect (self->proxy, "event", G_CALLBACK (event_cb), self);
+  g_signal_connect (self->proxy, "error", G_CALLBACK (error_cb), self);
+  g_signal_connect (self->proxy, "destroyed", G_CALLBACK (destroyed_cb), self);
+  afrpc_peer_set_turned_func (self->peer, turned_cb, self);
+
+  return self;
+}
+
+AfrpcPoolMember *
+afrpc_pool_member_ref (AfrpcPoolMember *self)
+{
+  self->ref_count++;
+
+  return self;
+}
+
+void
+afrpc_pool_member_unref (AfrpcPoolMember *self)
+{
+  if (--self->ref_count > 0)
+    return;
+
+  g_assert (!self->seat.taken && self->proxy == NULL);
+  afrpc_pool_queue_clear (&self->waiting);
+  g_clear_pointer (&self->peer, afrpc_peer_unref);
+  g_free (self);
+}
+
+/* Gets no more calls, and ends once it has none. */
+void
+afrpc_pool_member_end (AfrpcPoolMember *self)
+{
+  self->is_asked_to_end = TRUE;
+  self->core->n_acts++;
+  afrpc_peer_close (self->peer);
+  afrpc_pool_member_look (self);
+}
+
+/* The pool has nothing to do with it any more. */
+void
+afrpc_pool_member_leave (AfrpcPoolMember *self)
+{
+  AfrpcPoolCore *core = g_steal_pointer (&self->core);
+
+  core->n_members[self->state]--;
+  if (self->state != AFRPC_POOL_MEMBER_GONE)
+    core->n_failing -= self->is_failing;
+  afrpc_pool_bench_leave (&core->bench, &self->seat);
+  afrpc_pool_tie_cut (self);
+  self->alone = NULL;
+  afrpc_peer_set_turned_func (self->peer, NULL, NULL);
+  g_signal_handlers_disconnect_by_data (self->proxy, self);
+  g_clear_object (&self->proxy);
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What a pool consists of: jobs, which are calls as the pool knows them, members, which are workers, the staff, which
+ * says how many of these there are, and the desk, where jobs get members. It outlives its object: what that leaves
+ * behind ends in the main context. For the files of this folder; all but what says otherwise is for the thread of the
+ * context. */
+#pragma once
+
+#include "afrpc-call-options-private.h"
+#include "afrpc-call-private.h"
+#include "afrpc-pool.h"
+#include "afrpc-proxy-private.h"
+#include "peer/afrpc-deadlines.h"
+#include "peer/afrpc-peer.h"
+#include "pool/afrpc-pool-bench.h"
+#include "pool/afrpc-pool-queue.h"
+
+G_BEGIN_DECLS
+
+typedef struct _AfrpcPoolCore AfrpcPoolCore;
+typedef struct _AfrpcPoolMember AfrpcPoolMember;
+typedef struct _AfrpcPoolJob AfrpcPoolJob;
+typedef struct _AfrpcPoolTie AfrpcPoolTie;
+
+/* Jobs */
+
+struct _AfrpcPoolJob
+{
+  AfrpcPending pending;    /* for the peer of the member that it is given to; or for the anchor, once it has failed */
+  guint ref_count;
+  AfrpcPoolPlace place;    /* in a queue */
+  AfrpcPoolCore *core;     /* not owned: as long as there is the call there is the pool */
+  AfrpcCall *call;         /* (nullable) (owned): NULL once it has its outcome, or another job has it */
+  GVariant *args;          /* (owned) */
+  AfrpcPoolMember *member; /* (nullable) (owned): who has it */
+  AfrpcPoolTie *tie;       /* (nullable): of its affinity key, which counts it */
+  gint64 deadline;         /* of the whole call, monotonic time in microseconds; 0: none */
+  guint n_deaths;          /* of workers that had begun it */
+
+  GVariant *value;         /* (nullable): what it has got, until that is passed on */
+  GUnixFDList *fds;        /* (nullable) */
+  GError *error;           /* (nullable) */
+  AfrpcPoolJob *next_spare; /* (nullable) */
+};
+
+AfrpcPoolJob *afrpc_pool_job_new       (AfrpcPoolCore    *core,
+                                        AfrpcCall        *call,
+                                        GVariant         *args);
+void          afrpc_pool_job_unref     (AfrpcPoolJob     *self);
+void          afrpc_pool_job_free_spare (AfrpcPoolCore   *core);
+void          afrpc_pool_job_fail      (AfrpcPoolJob     *self,
+                                        GError           *error);
+void          afrpc_pool_job_act       (AfrpcPoolJob     *self);
+void          afrpc_pool_job_leave_dead (AfrpcPoolJob    *self);
+void          afrpc_pool_job_abandon   (AfrpcPoolJob     *self);
+
+/* Members */
+
+typedef enum
+{
+  AFRPC_POOL_MEMBER_STARTING, /* there is going to be a process, or it is being prepared */
+  AFRPC_POOL_MEMBER_IDLE,     /* it is ready, and has nothing to do */
+  AFRPC_POOL_MEMBER_BUSY,     /* it has calls */
+  AFRPC_POOL_MEMBER_RETIRING, /* it finishes those that it has, and gets no more */
+  AFRPC_POOL_MEMBER_ENDING,   /* it has none, and ends */
+  AFRPC_POOL_MEMBER_GONE,     /* it has ended */
+} AfrpcPoolMemberState;
+
+struct _AfrpcPoolMember
+{
+  guint ref_count;
+  AfrpcPoolCore *core;        /* (nullable) (not owned): NULL once the pool has nothing to do with it any more */
+  AfrpcProxy *proxy;          /* (nullable) (owned): until it is gone */
+  AfrpcPeer *peer;            /* (owned): the proxy's */
+  AfrpcPoolMemberState state;
+  AfrpcPoolSeat seat;         /* on the bench, while it has room */
+  GQueue given;               /* (element-type AfrpcPoolJob): those that it has, the oldest first */
+  AfrpcPoolQueue waiting;     /* jobs that only this one may get */
+  GQueue ties;                /* (element-type AfrpcPoolTie): keys that lead to it */
+  AfrpcPoolJob *alone;        /* (nullable) (not owned): the one that it has, or waits for, by itself */
+  guint generation;           /* of the template that it was made from */
+  gboolean is_asked_to_end;   /* by the pool */
+  gboolean is_failing;        /* it ends before it was ready */
+  gboolean has_given_back;    /* it has ended, and those of its calls that it had not begun are not its any more */
+  gboolean has_served;        /* a call has had its outcome from it, or was begun when it died */
+  guint n_idle_ticks;         /* how often the clock has found it idle */
+};
+
+AfrpcPoolMember *afrpc_pool_member_new (AfrpcPoolCore    *core,
+                                        AfrpcProcess     *process);
+AfrpcPoolMember *afrpc_pool_member_ref (AfrpcPoolMember  *self);
+void          afrpc_pool_member_unref  (AfrpcPoolMember  *self);
+gboolean      afrpc_pool_member_look   (AfrpcPoolMember  *self);
+gboolean      afrpc_pool_member_is_live (const AfrpcPoolMember *self);
+void          afrpc_pool_member_end    (AfrpcPoolMember  *self);
+void          afrpc_pool_member_leave  (AfrpcPoolMember  *self);
+
+/* What it may do next: a step is legal or a mistake of ours. */
+gboolean      afrpc_pool_member_may_step (AfrpcPoolMemberState from,
+                                          AfrpcPoolMemberState to);
+
+/* The pool */
+
+typedef enum
+{
+  AFRPC_POOL_OPEN,
+  AFRPC_POOL_CLOSING, /* gets no more calls, and ends once it has none */
+  AFRPC_POOL_KILLED,  /* likewise, and those that it has fail */
+  AFRPC_POOL_OVER,    /* has ended, which may have to be told yet */
+} AfrpcPoolState;
+
+typedef struct
+{
+  char *function;
+  char *init;               /* (nullable) */
+  char *done;               /* (nullable) */
+  AfrpcBackend backend;
+  AfrpcSerialiser *serialiser; /* (nullable) */
+  guint64 max_message_size;
+  gboolean forward_log;
+  guint max_workers;
+  guint idle_workers;
+  guint load;
+  guint start_delay_ms;
+  guint stop_delay_ms;
+  guint max_repeats;
+  guint max_failures;
+  guint call_timeout_ms;
+  guint max_calls_queued;
+  guint64 max_bytes_queued;
+} AfrpcPoolConfig;
+
+struct _AfrpcPoolCore
+{
+  gatomicrefcount ref_count;
+  GWeakRef pool;
+  AfrpcPool *held;          /* (nullable) (owned): from the close to the end */
+  AfrpcPeer *anchor;        /* without a process: knows the threads, and tells of calls that no member has */
+  AfrpcPoolConfig config;
+  AfrpcPoolState state;
+  guint n_blocked;          /* how often the thread is blocked: nobody is told anything meanwhile */
+  AfrpcPoolJob *spare;      /* (nullable): jobs to be used again, by next_spare */
+  guint n_spare;
+  GPtrArray *spent;         /* (element-type AfrpcPoolJob) (owned): of who blocks, and replaced by others */
+  guint64 n_acts;           /* rises with all that something may follow from */
+
+  AfrpcPoolQueue queue;     /* jobs that any member may get */
+  guint64 last_number;
+  guint n_jobs;             /* that have no outcome */
+  AfrpcDeadlines deadlines; /* of jobs in queues */
+  GHashTable *limited;      /* (element-type guint64 AfrpcPoolJob): jobs with a time limit by their number; not owned */
+  GHashTable *ties;         /* (element-type utf8 AfrpcPoolTie) */
+  GQueue loose_ties;        /* (element-type AfrpcPoolTie): those that no job has, the oldest first */
+  GQueue room_tasks;        /* (element-type GTask): wait for room in the queue */
+
+  GPtrArray *members;       /* (element-type AfrpcPoolMember) (owned) */
+  guint n_members[AFRPC_POOL_MEMBER_GONE + 1]; /* in each state */
+  AfrpcPoolBench bench;     /* of them, those that can get another call */
+  guint n_waiting;          /* jobs that wait for a certain member */
+  AfrpcProcess *template;   /* (nullable) (owned): what members are forked from */
+  gulong template_exited_id;
+  gboolean has_template_died; /* it is made anew when it is needed */
+  guint generation;         /* of the template */
+  gboolean has_worked;      /* some worker has served */
+  guint n_failing;          /* workers of which it is not told yet that they could not be started */
+  guint n_failures;         /* workers in a row that have ended without having served */
+  gint64 not_before;        /* no worker is started earlier: monotonic time in microseconds */
+  gint64 busy_since;        /* when a job had to wait, or a worker was started for one; 0: none waits */
+  gboolean has_to_notify;   /* of the failure */
+  GError *failure;          /* (nullable): why no more workers are started */
+
+  GSource *timer;
+  gint64 timer_at;          /* when there is something to do, or AFRPC_DEADLINES_NEVER */
+  gint64 tick_at;           /* when to look who is idle; 0: nobody is */
+};
+
+AfrpcPoolCore *afrpc_pool_core_new     (AfrpcPool        *pool);
+AfrpcPoolCore *afrpc_pool_core_ref     (AfrpcPoolCore    *self);
+void          afrpc_pool_core_unref    (AfrpcPoolCore    *self);
+void          afrpc_pool_core_want_timer (AfrpcPoolCore  *self,
+                                          gint64          at);
+void          afrpc_pool_core_work     (AfrpcPoolCore    *self);
+void          afrpc_pool_core_close    (AfrpcPoolCore    *self);
+void          afrpc_pool_core_kill     (AfrpcPoolCore    *self);
+void          afrpc_pool_core_wind_up  (AfrpcPoolCore    *self);
+void          afrpc_pool_core_stop     (AfrpcPoolCore    *self);
+
+/* The staff: how many members there are */
+void          afrpc_pool_staff_set_template (AfrpcPoolCore *self,
+                                             AfrpcProcess  *template);
+void          afrpc_pool_staff_update  (AfrpcPoolCore    *self);
+void          afrpc_pool_staff_tick    (AfrpcPoolCore    *self,
+                                        gint64            now);
+void          afrpc_pool_staff_lost    (AfrpcPoolCore    *self,
+                                        AfrpcPoolMember  *member);
+guint         afrpc_pool_staff_count   (const AfrpcPoolCore *self);
+void          afrpc_pool_staff_adapt   (AfrpcPoolCore    *self);
+guint         afrpc_pool_staff_get_default_max (void);
+
+/* The desk: which member gets which job */
+void          afrpc_pool_desk_enter    (AfrpcPoolCore    *self,
+                                        AfrpcPoolJob     *job);
+void          afrpc_pool_desk_return   (AfrpcPoolCore    *self,
+                                        AfrpcPoolJob     *job);
+void          afrpc_pool_desk_pump     (AfrpcPoolCore    *self);
+void          afrpc_pool_desk_serve    (AfrpcPoolCore    *self,
+                                        AfrpcPoolMember  *member);
+void          afrpc_pool_desk_expire   (AfrpcPoolCore    *self,
+                                        gint64            now);
+gboolean      afrpc_pool_desk_has_room (AfrpcPoolCore    *self,
+                                        gsize             size);
+void          afrpc_pool_desk_tell_room (AfrpcPoolCore   *self);
+void          afrpc_pool_desk_leave    (AfrpcPoolJob     *job);
+void          afrpc_pool_desk_withdraw (AfrpcPoolJob     *job,
+                                        GError           *error);
+void          afrpc_pool_desk_fail_all (AfrpcPoolCore    *self,
+                                        const GError     *error);
+void          afrpc_pool_desk_abandon  (AfrpcPoolCore    *self);
+void          afrpc_pool_desk_init     (AfrpcPoolCore    *self);
+void          afrpc_pool_desk_clear    (AfrpcPoolCore    *self);
+
+/* Ties: affinity keys, and whom they lead to */
+struct _AfrpcPoolTie
+{
+  char *key;
+  AfrpcPoolMember *member;  /* (nullable): who has had its calls, until it is gone */
+  GList bound;              /* its place there */
+  guint n_jobs;
+  guint n_common;           /* of these, in the common queue */
+  GList loose;              /* its place, while it has no jobs */
+};
+
+AfrpcPoolTie *afrpc_pool_tie_get       (AfrpcPoolCore    *core,
+                                        const char       *key);
+void          afrpc_pool_tie_release   (AfrpcPoolCore    *core,
+                                        AfrpcPoolTie     *tie);
+void          afrpc_pool_tie_bind      (AfrpcPoolTie     *tie,
+                                        AfrpcPoolMember  *member);
+void          afrpc_pool_tie_cut       (AfrpcPoolMember  *member);
+void          afrpc_pool_tie_free      (AfrpcPoolTie     *tie);
+
+/* The object */
+struct _AfrpcPool
+{
+  GObject parent_instance;
+
+  AfrpcProcess *process;    /* construct-only, nullable only if the program is wrong */
+  AfrpcPoolCore *core;
+};
+
+typedef enum
+{
+  AFRPC_POOL_PROP_PROCESS = 1,
+  AFRPC_POOL_PROP_FUNCTION,
+  AFRPC_POOL_PROP_INIT,
+  AFRPC_POOL_PROP_DONE,
+  AFRPC_POOL_PROP_BACKEND,
+  AFRPC_POOL_PROP_SERIALISER,
+  AFRPC_POOL_PROP_MAX_MESSAGE_SIZE,
+  AFRPC_POOL_PROP_FORWARD_LOG,
+  AFRPC_POOL_PROP_MAX_WORKERS,
+  AFRPC_POOL_PROP_IDLE_WORKERS,
+  AFRPC_POOL_PROP_LOAD,
+  AFRPC_POOL_PROP_START_DELAY_MS,
+  AFRPC_POOL_PROP_STOP_DELAY_MS,
+  AFRPC_POOL_PROP_MAX_REPEATS,
+  AFRPC_POOL_PROP_MAX_FAILURES,
+  AFRPC_POOL_PROP_CALL_TIMEOUT_MS,
+  AFRPC_POOL_PROP_MAX_CALLS_QUEUED,
+  AFRPC_POOL_PROP_MAX_BYTES_QUEUED,
+  AFRPC_POOL_PROP_CLOSED,
+  AFRPC_POOL_N_PROPS,
+} AfrpcPoolProp;
+
+extern GParamSpec *afrpc_pool_props[AFRPC_POOL_N_PROPS];
+
+void          afrpc_pool_caller_init   (AfrpcCallerInterface *iface);
+void          afrpc_pool_install_properties (GObjectClass    *object_class);
+void          afrpc_pool_notify_closed (AfrpcPoolCore        *core);
+
+G_END_DECLS

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The properties of a pool. */
+#include "config.h"
+
+#include "pool/afrpc-pool-parts.h"
+
+#include "afrpc-enum-types.h"
+
+#define LOAD_DEFAULT 2u
+#define LOAD_MAX 65536u
+#define WORKERS_MAX 65536u
+#define START_DELAY_MS_DEFAULT 100u
+#define STOP_DELAY_MS_DEFAULT (10u * 1000)
+#define MAX_REPEATS_DEFAULT 2u
+#define MAX_FAILURES_DEFAULT 5u
+#define MAX_CALLS_QUEUED_DEFAULT (1u << 20)
+#define MAX_BYTES_QUEUED_DEFAULT (G_GUINT64_CONSTANT (256) << 20)
+#define MAX_MESSAGE_SIZE_DEFAULT (G_GUINT64_CONSTANT (128) << 20)
+
+static const GParamFlags constructed = G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS;
+static const GParamFlags writable = G_PARAM_READWRITE | G_PARAM_CONSTRUCT | G_PARAM_STATIC_STRINGS |
+                                    G_PARAM_EXPLICIT_NOTIFY;
+
+/* What its workers are. */
+static void
+make_fixed (void)
+{
+  /**
+   * AfrpcPool:process: (attributes org.gtk.Property.get=afrpc_pool_get_process)
+   *
+   * The prepared process that workers are forked from. It is never called itself.
+   
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_PROCESS] =
+    g_param_spec_object ("process", NULL, NULL, AFRPC_TYPE_PROCESS, constructed);
+
+  /**
+   * AfrpcPool:function: (attributes org.gtk.Property.get=afrpc_pool_get_function)
+   *
+   * The name of the function to call; see [property@Afrpc.Proxy:function].
+   
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_FUNCTION] =
+    g_param_spec_string ("function", NULL, NULL, NULL, constructed);
+
+  /**
+   * AfrpcPool:init:
+   *
+   * The name of a function that is called in each worker first of all; see [property@Afrpc.Proxy:init].
+   
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_INIT] =
+    g_param_spec_string ("init", NULL, NULL, NULL, constructed);
+
+  /**
+   * AfrpcPool:done:
+   *
+   * The name of a function that is called in each worker that was ended in order, after everything was answered; see
+   * [property@Afrpc.Proxy:done].
+   
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_DONE] =
+    g_param_spec_string ("done", NULL, NULL, NULL, constructed);
+
+  /**
+   * AfrpcPool:backend: (attributes org.gtk.Property.get=afrpc_pool_get_backend)
+   *
+   * How the workers run the function.
+   
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_BACKEND] =
+    g_param_spec_enum ("backend", NULL, NULL, AFRPC_TYPE_BACKEND, AFRPC_BACKEND_SYNC, constructed);
+
+  /**
+   * AfrpcPool:serialiser: (attributes org.gtk.Property.get=afrpc_pool_get_serialiser)
+   *
+   * How values travel, or %NULL for as they are; see [property@Afrpc.Proxy:serialiser].
+   
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_SERIALISER] =
+    g_param_spec_object ("serialiser", NULL, NULL, AFRPC_TYPE_SERIALISER, constructed);
+
+  /**
+   * AfrpcPool:max-message-size: (attributes org.gtk.Property.get=afrpc_pool_get_max_message_size)
+   *
+   * How many bytes the arguments of a call, a result or an event may have; see [property@Afrpc.Proxy:max-message-
+   * size].
+   
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_MAX_MESSAGE_SIZE] =
+    g_param_spec_uint64 ("max-message-size", NULL, NULL, 1, G_MAXINT64, MAX_MESSAGE_SIZE_DEFAULT, constructed);
+
+  /**
+   * AfrpcPool:forward-log:
+   *
+   * Whether what the workers log is written to the program's log; see [property@Afrpc.Proxy:forward-log].
+   
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_FORWARD_LOG] =
+    g_param_spec_boolean ("forward-log", NULL, NULL, FALSE, constructed);
+}
+
+/* What may be changed. */
+static void
+make_changeable (void)
+{
+  /**
+   * AfrpcPool:max-workers: (attributes org.gtk.Property.get=afrpc_pool_get_max_workers org.gtk.Property.set=afrpc_pool_set_max_workers)
+   *
+   * How many workers there may be at once. If it is set to 0, that is as many as there are processors that the
+   * program may use: by its affinity (sched_getaffinity(2)) and the quota of its control group (cgroup v2,
+   * `cpu.max`).
+   
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_MAX_WORKERS] =
+    g_param_spec_uint ("max-workers", NULL, NULL, 0, WORKERS_MAX, 0, writable);
+
+  /**
+   * AfrpcPool:idle-workers: (attributes org.gtk.Property.get=afrpc_pool_get_idle_workers org.gtk.Property.set=afrpc_pool_set_idle_workers)
+   *
+   * How many workers are kept ready for calls, and started at once, within the limit of [property@Afrpc.Pool:max-
+   * workers].
+   
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_IDLE_WORKERS] =
+    g_param_spec_uint ("idle-workers", NULL, NULL, 0, WORKERS_MAX, 0, writable);
+
+  /**
+   * AfrpcPool:load: (attributes org.gtk.Property.get=afrpc_pool_get_load org.gtk.Property.set=afrpc_pool_set_load)
+   *
+   * How many calls a worker may have at once. With a sync worker, one that it runs, and others that it begins
+   * without having to wait for the program; with an async one, those that it runs at the same time.
+   
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_LOAD] =
+    g_param_spec_uint ("load", NULL, NULL, 1, LOAD_MAX, LOAD_DEFAULT, writable);
+
+  /**
+   * AfrpcPool:start-delay-ms: (attributes org.gtk.Property.get=afrpc_pool_get_start_delay_ms org.gtk.Property.set=afrpc_pool_set_start_delay_ms)
+   *
+   * How long all workers have to be busy, with calls waiting, before there is another one, in milliseconds. The
+   * first one is started at once.
+   
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_START_DELAY_MS] =
+    g_param_spec_uint ("start-delay-ms", NULL, NULL, 0, G_MAXINT, START_DELAY_MS_DEFAULT, writable);
+
+  /**
+   * AfrpcPool:stop-delay-ms: (attributes org.gtk.Property.get=afrpc_pool_get_stop_delay_ms org.gtk.Property.set=afrpc_pool_set_stop_delay_ms)
+   *
+   * How long a worker that nobody needs is kept, in milliseconds; it may be up to half as long again.
+   
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_STOP_DELAY_MS] =
+    g_param_spec_uint ("stop-delay-ms", NULL, NULL, 0, G_MAXINT, STOP_DELAY_MS_DEFAULT, writable);
+
+  /**
+   * AfrpcPool:max-repeats: (attributes org.gtk.Property.get=afrpc_pool_get_max_repeats org.gtk.Property.set=afrpc_pool_set_max_repeats)
+   *
+   * How often an [idempotent][property@Afrpc.CallOptions:idempotent] call is repeated whose worker has died.
+   
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_MAX_REPEATS] =
+    g_param_spec_uint ("max-repeats", NULL, NULL, 0, G_MAXUINT, MAX_REPEATS_DEFAULT, writable);
+
+  /**
+   * AfrpcPool:max-failures: (attributes org.gtk.Property.get=afrpc_pool_get_max_failures org.gtk.Property.set=afrpc_pool_set_max_failures)
+   *
+   * How many workers in a row may end without having served a call, before the pool gives up.
+   
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_MAX_FAILURES] =
+    g_param_spec_uint ("max-failures", NULL, NULL, 1, G_MAXUINT, MAX_FAILURES_DEFAULT, writable);
+
+  /**
+   * AfrpcPool:call-timeout-ms: (attributes org.gtk.Property.get=afrpc_pool_get_call_timeout_ms org.gtk.Property.set=afrpc_pool_set_call_timeout_ms)
+   *
+   * The time limit of calls that do not name their own, in milliseconds, or 0 for none. It counts from the moment of
+   * the call: the time in the queue is part of it.
+   
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_CALL_TIMEOUT_MS] =
+    g_param_spec_uint ("call-timeout-ms", NULL, NULL, 0, G_MAXUINT, 0, writable);
+
+  /**
+   * AfrpcPool:max-calls-queued: (attributes org.gtk.Property.get=afrpc_pool_get_max_calls_queued org.gtk.Property.set=afrpc_pool_set_max_calls_queued)
+   *
+   * How many calls may wait for a worker; those that workers have are not counted. Another one fails with
+   * %AFRPC_ERROR_BUSY; whoever would rather wait uses [method@Afrpc.Pool.wait_for_room_async].
+   
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_MAX_CALLS_QUEUED] =
+    g_param_spec_uint ("max-calls-queued", NULL, NULL, 1, G_MAXUINT, MAX_CALLS_QUEUED_DEFAULT, writable);
+
+  /**
+   * AfrpcPool:max-bytes-queued: (attributes org.gtk.Property.get=afrpc_pool_get_max_bytes_queued org.gtk.Property.set=afrpc_pool_set_max_bytes_queued)
+   *
+   * How many bytes of arguments may wait for a worker. A call over that fails with %AFRPC_ERROR_BUSY, unless nothing
+   * else waits.
+   
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_MAX_BYTES_QUEUED] =
+    g_param_spec_uint64 ("max-bytes-queued", NULL, NULL, 0, G_MAXUINT64, MAX_BYTES_QUEUED_DEFAULT, writable);
+
+  /**
+   * AfrpcPool:closed: (attributes org.gtk.Property.get=afrpc_pool_is_closed)
+   *
+   * Whether every further call would fail.
+   
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_CLOSED] =
+    g_param_spec_boolean ("closed", NULL, NULL, FALSE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+}
+
+void
+afrpc_pool_install_properties (GObjectClass *object_class)
+{
+  make_fixed ();
+  make_changeable ();
+  g_object_class_install_properties (object_class, AFRPC_POOL_N_PROPS, afrpc_pool_props);
+}

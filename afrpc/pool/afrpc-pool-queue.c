@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "pool/afrpc-pool-queue.h"
+
+/* All that it has has left. */
+void
+afrpc_pool_queue_clear (AfrpcPoolQueue *self)
+{
+  g_assert (self->n == 0);
+  g_clear_pointer (&self->others, g_tree_unref);
+}
+
+static int
+compare_priorities (gconstpointer a,
+                    gconstpointer b,
+                    gpointer      data)
+{
+  const int left = GPOINTER_TO_INT (a), right = GPOINTER_TO_INT (b);
+
+  return left < right ? -1 : left > right;
+}
+
+static GQueue *
+get_lane (AfrpcPoolQueue *self,
+          int             priority)
+{
+  GQueue *lane;
+
+  if (G_LIKELY (priority == 0))
+    return &self->usual;
+  if (self->others == NULL)
+    self->others = g_tree_new_full (compare_priorities, NULL, NULL, (GDestroyNotify) g_queue_free);
+
+  lane = g_tree_lookup (self->others, GINT_TO_POINTER (priority));
+  if (lane == NULL)
+    {
+      lane = g_queue_new ();
+      g_tree_insert (self->others, GINT_TO_POINTER (priority), lane);
+    }
+
+  return lane;
+}
+
+static guint64
+get_number (const GList *link)
+{
+  return ((const AfrpcPoolPlace *) link)->number;
+}
+
+/* One that comes back has a smaller number than most, and goes where it was. */
+void
+afrpc_pool_queue_push (AfrpcPoolQueue *self,
+                       AfrpcPoolPlace *place)
+{
+  GQueue *lane = get_lane (self, place->priority);
+  GList *next = NULL;
+
+  g_assert (place->queue == NULL);
+  if (lane->tail != NULL && get_number (lane->tail) > place->number)
+    for (next = lane->head; get_number (next) < place->number;)
+      next = next->next;
+  if (next == NULL)
+    g_queue_push_tail_link (lane, &place->link);
+  else
+    g_queue_insert_before_link (lane, next, &place->link);
+  place->queue = self;
+  self->n++;
+  self->size += place->size;
+}
+
+void
+afrpc_pool_queue_remove (AfrpcPoolPlace *place)
+{
+  AfrpcPoolQueue *self = place->queue;
+  GQueue *lane = get_lane (self, place->priority);
+
+  g_queue_unlink (lane, &place->link);
+  if (G_UNLIKELY (place->priority != 0) && lane->length == 0)
+    g_tree_remove (self->others, GINT_TO_POINTER (place->priority));
+  place->queue = NULL;
+  self->n--;
+  self->size -= place->size;
+}
+
+/* Returns: (nullable): whose turn it is */
+AfrpcPoolPlace *
+afrpc_pool_queue_peek (AfrpcPoolQueue *self)
+{
+  GTreeNode *first = G_UNLIKELY (self->others != NULL) ? g_tree_node_first (self->others) : NULL;
+  GQueue *lane = &self->usual;
+
+  if (first != NULL && (GPOINTER_TO_INT (g_tree_node_key (first)) < 0 || lane->length == 0))
+    lane = g_tree_node_value (first);
+
+  return (AfrpcPoolPlace *) lane->head;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Calls that wait: by priority, and among those of one priority by their number. One of them can leave from wherever it is.
+ * Knows nothing of what it keeps but the place that this embeds. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+typedef struct _AfrpcPoolQueue AfrpcPoolQueue;
+
+typedef struct
+{
+  GList link;            /* data: whose place it is */
+  AfrpcPoolQueue *queue; /* (nullable): the one that it is in */
+  int priority;          /* smaller ones come first */
+  guint64 number;        /* likewise */
+  gsize size;            /* bytes, as the queue counts them */
+} AfrpcPoolPlace;
+
+struct _AfrpcPoolQueue
+{
+  GQueue usual;  /* (element-type AfrpcPoolPlace): of priority 0 */
+  GTree *others; /* (nullable) (element-type int GQueue): of each other priority that has some */
+  guint n;
+  guint64 size;  /* bytes, of all */
+};
+
+void            afrpc_pool_queue_clear (AfrpcPoolQueue       *self);
+void            afrpc_pool_queue_push  (AfrpcPoolQueue       *self,
+                                        AfrpcPoolPlace       *place);
+void            afrpc_pool_queue_remove (AfrpcPoolPlace      *place);
+AfrpcPoolPlace *afrpc_pool_queue_peek  (AfrpcPoolQueue       *self);
+
+/* Whether @a comes before @b. */
+static inline gboolean
+afrpc_pool_place_is_before (const AfrpcPoolPlace *a,
+                            const AfrpcPoolPlace *b)
+{
+  return a->priority != b->priority ? a->priority < b->priority : a->number < b->number;
+}
+
+G_END_DECLS

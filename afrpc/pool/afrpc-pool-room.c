@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Who would rather wait for room in the queue than have a call fail. */
+#include "config.h"
+
+#include "pool/afrpc-pool-parts.h"
+
+#include "afrpc-caller-private.h"
+#include "afrpc-error.h"
+
+static void
+destroy_source (gpointer source)
+{
+  g_source_destroy (source);
+  g_source_unref (source);
+}
+
+static gboolean
+cancelled_cb (GCancellable *cancellable,
+              gpointer      user_data)
+{
+  GTask *task = user_data;
+  AfrpcPool *self = g_task_get_source_object (task);
+
+  if (g_queue_remove (&self->core->room_tasks, task))
+    {
+      g_task_return_error_if_cancelled (task);
+      g_task_set_task_data (task, NULL, NULL);
+      g_object_unref (task);
+    }
+
+  return G_SOURCE_REMOVE;
+}
+
+/**
+ * afrpc_pool_wait_for_room_async:
+ * @self: a pool
+ * @cancellable: (nullable): stops waiting
+ * @callback: (scope async) (closure user_data): called once there is room
+ * @user_data: data for @callback
+ *
+ * Waits until another call would not fail with %AFRPC_ERROR_BUSY: fewer than [property@Afrpc.Pool:max-calls-queued] wait
+ * for a worker. Those who wait for room get it in their order, and have it until they return to the main loop.
+ *
+ * Fails with %AFRPC_ERROR_CLOSED if the pool is closed, with its [failure][method@Afrpc.Pool.get_failure], with
+ * %AFRPC_ERROR_FAILED while another thread runs the main context of the pool, and with %G_IO_ERROR_CANCELLED.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_pool_wait_for_room_async (AfrpcPool           *self,
+                                GCancellable        *cancellable,
+                                GAsyncReadyCallback  callback,
+                                gpointer             user_data)
+{
+  GTask *task;
+
+  g_return_if_fail (AFRPC_IS_POOL (self));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, afrpc_pool_wait_for_room_async);
+  g_task_set_check_cancellable (task, FALSE);
+  if (!afrpc_caller_may_use (AFRPC_CALLER (self), G_STRFUNC))
+    g_task_return_new_error (task, AFRPC_ERROR, AFRPC_ERROR_FAILED,
+                             "another thread runs the main context that the pool belongs to");
+  else if (!g_task_return_error_if_cancelled (task))
+    {
+      if (cancellable != NULL)
+        {
+          GSource *source = g_cancellable_source_new (cancellable);
+
+          g_source_set_static_name (source, "[afrpc] wait cancelled");
+          g_source_set_callback (source, G_SOURCE_FUNC (cancelled_cb), task, NULL);
+          g_source_attach (source, g_task_get_context (task));
+          g_task_set_task_data (task, source, destroy_source);
+        }
+      g_queue_push_tail (&self->core->room_tasks, g_steal_pointer (&task));
+      afrpc_pool_desk_tell_room (self->core);
+    }
+  g_clear_object (&task);
+}
+
+/**
+ * afrpc_pool_wait_for_room_finish:
+ * @self: a pool
+ * @result: the result
+ * @error: return location for an error
+ *
+ * Gets the result of [method@Afrpc.Pool.wait_for_room_async].
+ *
+ * Returns: %TRUE if there is room
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_pool_wait_for_room_finish (AfrpcPool     *self,
+                                 GAsyncResult  *result,
+                                 GError       **error)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), FALSE);
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  g_return_val_if_fail (g_async_result_is_tagged (result, afrpc_pool_wait_for_room_async), FALSE);
+
+  return g_task_propagate_boolean (G_TASK (result), error);
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Pools whose workers die, or never come to life: what becomes of calls, and of the pool. */
+#include "pool-case.h"
+
+#include <signal.h>
+#include <string.h>
+
+static GVariant *
+act_u (const char *what,
+       guint       n)
+{
+  return test_act (what, g_variant_new_uint32 (n));
+}
+
+static void
+test_pool_death_moves (void)
+{
+  Case test;
+  AfrpcCall *calls[8];
+  g_autoptr(AfrpcCall) killer = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("Calls that a dead worker had not begun go to another one, and nobody notices; the one it ran fails");
+  case_init (&test, "act", "max-workers", 1, "load", 100, NULL);
+  killer = afrpc_caller_start (caller_of (&test), act_u ("exit", 3), NULL);
+  for (guint i = 0; i < 8; i++)
+    calls[i] = start_act (&test, "return", NULL);
+  error = wait_error (killer);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+  g_assert_cmpint (afrpc_call_get_started (killer), ==, AFRPC_STARTED_YES);
+  if (!is_command ())
+    g_assert_cmpint (afrpc_exit_get_status (afrpc_call_get_exit (killer)), ==, 3);
+  for (guint i = 0; i < 8; i++)
+    {
+      /* Over a command it is not known what was begun. */
+      if (is_command ())
+        {
+          while (!afrpc_call_is_settled (calls[i]))
+            g_main_context_iteration (NULL, TRUE);
+        }
+      else
+        {
+          g_variant_unref (wait_value (calls[i]));
+          g_assert_cmpint (pid_of (calls[i]), !=, pid_of (killer));
+        }
+      g_object_unref (calls[i]);
+    }
+  while (test.errors->len == 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_true (g_error_matches (g_ptr_array_index (test.errors, 0), AFRPC_ERROR, AFRPC_ERROR_DIED));
+  g_clear_object (&killer);
+  case_end (&test);
+}
+
+static void
+test_pool_death_repeats (void)
+{
+  Case test;
+  g_autoptr(AfrpcCallOptions) options = idempotent_options ();
+  g_autoptr(AfrpcCall) poison = NULL;
+  g_autoptr(AfrpcCall) once = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GError) other = NULL;
+
+  g_test_summary ("A call that may be repeated is, until it has ended so many workers, and says how many");
+  case_init (&test, "act", "max-workers", 1, "max-repeats", 2, NULL);
+  afrpc_call_options_set_label (options, "number 7");
+  poison = afrpc_caller_start (caller_of (&test), act_u ("exit", 3), options);
+  error = wait_error (poison);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+  g_assert_true (g_str_has_prefix (error->message, "number 7: the call has ended 3 workers: "));
+  g_assert_cmpint (afrpc_call_get_started (poison), ==, is_command () ? afrpc_call_get_started (poison) : AFRPC_STARTED_YES);
+  while (test.errors->len < 3)
+    g_main_context_iteration (NULL, TRUE);
+
+  g_object_set (test.pool, "max-repeats", 0, NULL);
+  once = afrpc_caller_start (caller_of (&test), act_u ("exit", 3), options);
+  other = wait_error (once);
+  g_assert_true (g_str_has_prefix (other->message, "number 7: "));
+  g_assert_null (strstr (other->message, "workers"));
+  while (test.errors->len < 4)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (test.errors->len, ==, 4);
+  g_clear_object (&poison);
+  g_clear_object (&once);
+  case_end (&test);
+}
+
+static void
+test_pool_death_alone (void)
+{
+  Case test;
+  g_autoptr(AfrpcCallOptions) options = idempotent_options ();
+  g_autoptr(AfrpcCall) bystander = NULL;
+  g_autoptr(AfrpcCall) poison = NULL;
+  g_autoptr(AfrpcCall) late = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("What a worker has died of, or with, runs alone the next time: one that is innocent survives");
+  case_init (&test, "act_async", "max-workers", 1, "load", 8, NULL);
+  g_clear_object (&test.pool);
+  {
+    g_autoptr(AfrpcProcess) template = template_new ();
+
+    test.pool = g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act_async", "backend", AFRPC_BACKEND_ASYNC,
+                              "max-workers", 1, "load", 8, "max-repeats", 1, NULL);
+    g_signal_connect_swapped (test.pool, "destroyed", G_CALLBACK (g_ptr_array_add), test.errors);
+  }
+  bystander = afrpc_caller_start (caller_of (&test), act_u ("later", 5), options);
+  poison = afrpc_caller_start (caller_of (&test), act_u ("exit", 3), options);
+  error = wait_error (poison);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+  g_variant_unref (wait_value (bystander));
+  late = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (late));
+  afrpc_caller_close (caller_of (&test));
+  while (test.errors->len == 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_ptr_array_steal_index (test.errors, 0);
+  g_clear_object (&bystander);
+  g_clear_object (&poison);
+  g_clear_object (&late);
+  g_clear_object (&test.pool);
+  g_ptr_array_unref (test.errors);
+}
+
+static void
+test_pool_death_order (void)
+{
+  Case test;
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_autoptr(GString) order = g_string_new (NULL);
+  AfrpcCall *calls[6];
+
+  g_test_summary ("Calls with the same key keep their order over a death");
+  if (is_command ())
+    {
+      g_test_skip ("it is not known there what was begun");
+      return;
+    }
+  case_init (&test, "act", "max-workers", 3, "idle-workers", 3, "load", 3, NULL);
+  wait_idle (&test, 3);
+  afrpc_call_options_set_affinity (options, "key");
+  for (guint i = 0; i < 6; i++)
+    calls[i] = afrpc_caller_start (caller_of (&test), i == 0 ? act_u ("exit", 1) : test_act ("event", g_variant_new_uint32 (i)),
+                                   options);
+  for (guint i = 0; i < 6; i++)
+    {
+      while (!afrpc_call_is_settled (calls[i]))
+        g_main_context_iteration (NULL, TRUE);
+      for (guint j = i + 1; j < 6; j++)
+        g_assert_true (i == 0 || !afrpc_call_is_settled (calls[j]) || pid_of (calls[j]) == pid_of (calls[i]));
+    }
+  g_assert_cmpuint (test.n_events, ==, 5);
+  for (guint i = 0; i < 6; i++)
+    g_object_unref (calls[i]);
+  case_end (&test);
+}
+
+/* Fails for ever: calls that wait, and those that come, get the reason. */
+static void
+check_failed (Case        *test,
+              GQuark       domain,
+              int          code)
+{
+  g_autoptr(AfrpcCall) first = start_act (test, "return", NULL);
+  g_autoptr(AfrpcCall) second = start_act (test, "return", NULL);
+  g_autoptr(AfrpcCall) late = NULL;
+  g_autoptr(GError) error = wait_error (first);
+  g_autoptr(GError) other = wait_error (second);
+  g_autoptr(GError) again = NULL;
+
+  g_assert_error (error, domain, code);
+  g_assert_error (other, domain, code);
+  g_assert_cmpint (afrpc_call_get_started (first), ==, AFRPC_STARTED_NO);
+  g_assert_true (afrpc_pool_is_closed (test->pool));
+  g_assert_true (g_error_matches (afrpc_pool_get_failure (test->pool), domain, code));
+  late = start_act (test, "return", NULL);
+  again = wait_error (late);
+  g_assert_error (again, domain, code);
+}
+
+static void
+test_pool_death_init (void)
+{
+  Case test;
+  g_autoptr(AfrpcProcess) template = template_new ();
+
+  g_test_summary ("An init that always fails is tried so often, and then is the error of all calls");
+  case_init (&test, "act", NULL);
+  g_clear_object (&test.pool);
+  test.pool = g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act", "init", "init_error",
+                            "max-failures", 3, "max-workers", 2, NULL);
+  check_failed (&test, AFRPC_ERROR, AFRPC_ERROR_INIT);
+  g_assert_true (afrpc_caller_close_sync (caller_of (&test), NULL, NULL));
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_finalize_object (test.pool);
+  g_ptr_array_unref (test.errors);
+}
+
+static void
+test_pool_death_hopeless (void)
+{
+  Case test;
+  g_autoptr(AfrpcProcess) no_module = template_new ();
+  g_autoptr(AfrpcProcess) used = template_new ();
+  g_autoptr(AfrpcProxy) user = afrpc_proxy_new (used, "act");
+
+  g_test_summary ("What will not change is not tried again");
+  case_init (&test, "no_such_function", "max-failures", G_MAXUINT, NULL);
+  check_failed (&test, AFRPC_ERROR, AFRPC_ERROR_FUNCTION);
+  case_end (&test);
+
+  afrpc_process_require (no_module, "/no/such/module.so");
+  case_init_with (&test, no_module, "act", "max-failures", G_MAXUINT, "idle-workers", 1, NULL);
+  check_failed (&test, AFRPC_ERROR, AFRPC_ERROR_MODULE);
+  case_end (&test);
+
+  case_init_with (&test, used, "act", "max-failures", G_MAXUINT, NULL);
+  check_failed (&test, AFRPC_ERROR, AFRPC_ERROR_IN_USE);
+  case_end (&test);
+}
+
+static void
+test_pool_death_idle (void)
+{
+  Case test;
+  g_autoptr(AfrpcCall) first = NULL;
+  g_autoptr(AfrpcCall) second = NULL;
+  AfrpcProcess *process;
+
+  g_test_summary ("A worker that is killed while it has nothing to do is replaced");
+  case_init (&test, "act", "max-workers", 1, "idle-workers", 1, NULL);
+  first = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (first));
+  process = afrpc_call_get_process (first);
+  afrpc_process_kill (process, SIGKILL);
+  while (afrpc_pool_get_n_idle_workers (test.pool) > 0)
+    g_main_context_iteration (NULL, TRUE);
+  wait_idle (&test, 1);
+  second = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (second));
+  g_assert_cmpint (pid_of (second), !=, pid_of (first));
+  g_assert_cmpuint (test.errors->len, ==, 1);
+  g_clear_object (&first);
+  g_clear_object (&second);
+  case_end (&test);
+}
+
+static void
+test_pool_death_template (void)
+{
+  Case test;
+  g_autoptr(AfrpcExit) exit = NULL;
+  g_autoptr(AfrpcCall) first = NULL;
+  g_autoptr(AfrpcCall) second = NULL;
+  g_autoptr(AfrpcCall) third = NULL;
+  g_autoptr(AfrpcCall) death = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GError) other = NULL;
+  g_autoptr(GVariant) value = NULL;
+  AfrpcProcess *template;
+
+  g_test_summary ("A template that dies is made anew, as it was prepared, and workers are forked from it again");
+  if (is_command ())
+    {
+      g_test_skip ("a command is run for each worker");
+      return;
+    }
+  template = template_new ();
+  afrpc_process_setenv (template, "AFRPC_TEST_SEEN", "here", TRUE);
+  case_init_with (&test, template, "act", "max-workers", 1, NULL);
+  g_object_unref (template);
+  first = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (first));
+  afrpc_process_kill (afrpc_pool_get_process (test.pool), SIGKILL);
+  exit = test_wait_exit (afrpc_pool_get_process (test.pool));
+  death = afrpc_caller_start (caller_of (&test), act_u ("exit", 1), NULL);
+  error = wait_error (death);
+  second = afrpc_caller_start (caller_of (&test), test_act ("getenv", g_variant_new_string ("AFRPC_TEST_SEEN")), NULL);
+  value = wait_value (second);
+  g_assert_cmpstr (g_variant_get_string (value, NULL), ==, "here");
+  g_clear_object (&death);
+  death = afrpc_caller_start (caller_of (&test), act_u ("exit", 1), NULL);
+  other = wait_error (death);
+  third = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (third));
+  g_assert_cmpint (afrpc_process_get_start (afrpc_call_get_process (third)), ==, AFRPC_START_FORK);
+  g_clear_object (&first);
+  g_clear_object (&second);
+  g_clear_object (&third);
+  g_clear_object (&death);
+  case_end (&test);
+}
+
+static void
+test_pool_death_retire (void)
+{
+  Case test;
+  g_autoptr(AfrpcCall) retiring = NULL;
+  AfrpcCall *calls[4];
+
+  g_test_summary ("A worker that retires finishes what it has, and another one gets the rest; no failure is counted");
+  case_init (&test, "act", "max-workers", 1, "load", 2, "max-failures", 1, NULL);
+  retiring = start_act (&test, "retire", NULL);
+  for (guint i = 0; i < 4; i++)
+    calls[i] = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (retiring));
+  for (guint i = 0; i < 4; i++)
+    {
+      g_variant_unref (wait_value (calls[i]));
+      if (i == 3)
+        g_assert_cmpint (pid_of (calls[i]), !=, pid_of (retiring));
+      g_object_unref (calls[i]);
+    }
+  g_assert_cmpuint (test.errors->len, ==, 0);
+  g_clear_object (&retiring);
+  case_end (&test);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/pool-death/moves", test_pool_death_moves);
+  g_test_add_func ("/pool-death/repeats", test_pool_death_repeats);
+  g_test_add_func ("/pool-death/alone", test_pool_death_alone);
+  g_test_add_func ("/pool-death/order", test_pool_death_order);
+  g_test_add_func ("/pool-death/init", test_pool_death_init);
+  g_test_add_func ("/pool-death/hopeless", test_pool_death_hopeless);
+  g_test_add_func ("/pool-death/idle", test_pool_death_idle);
+  g_test_add_func ("/pool-death/template", test_pool_death_template);
+  g_test_add_func ("/pool-death/retire", test_pool_death_retire);
+
+  return g_test_run ();
+}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Pools that end, in each way; and those that block the thread. */
+#include "pool-case.h"
+
+#include <signal.h>
+#include <string.h>
+
+static void
+count_cb (GObject      *source,
+          GAsyncResult *result,
+          gpointer      n)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = test_call_finish (source, result, NULL, &error);
+
+  g_assert_no_error (error);
+  ++*(guint *) n;
+}
+
+static void
+count_error_cb (GObject      *source,
+                GAsyncResult *result,
+                gpointer      n)
+{
+  g_autoptr(GVariant) value = test_call_finish (source, result, NULL, NULL);
+
+  g_assert_null (value);
+  ++*(guint *) n;
+}
+
+static void
+closed_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      data)
+{
+  Outcome *outcome = data;
+
+  g_assert_false (outcome->done);
+  outcome->done = TRUE;
+  afrpc_caller_close_finish (AFRPC_CALLER (source), result, &outcome->error);
+}
+
+static void
+test_pool_end_close (void)
+{
+  Case test;
+  guint n = 0;
+  g_autoptr(AfrpcCall) late = NULL;
+  g_autoptr(GError) error = NULL;
+  g_auto(Outcome) closed = { 0 };
+  g_auto(Outcome) again = { 0 };
+
+  g_test_summary ("Closing finishes every call, those that wait too; further ones fail");
+  case_init (&test, "act", "max-workers", 2, NULL);
+  for (guint i = 0; i < 20; i++)
+    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_cb, &n);
+  afrpc_caller_close_async (caller_of (&test), NULL, closed_cb, &closed);
+  g_assert_true (afrpc_pool_is_closed (test.pool));
+  late = start_act (&test, "return", NULL);
+  error = wait_error (late);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
+  test_iterate_until (&closed.done);
+  g_assert_no_error (closed.error);
+  g_assert_cmpuint (n, ==, 20);
+  afrpc_caller_close_async (caller_of (&test), NULL, closed_cb, &again);
+  test_iterate_until (&again.done);
+  g_clear_object (&late);
+  case_end (&test);
+  wait_no_children ();
+}
+
+static void
+test_pool_end_drop (void)
+{
+  Case test;
+  guint n = 0;
+  gpointer gone;
+
+  g_test_summary ("A pool that is dropped finishes every call, and then its workers end");
+  case_init (&test, "act", "max-workers", 2, NULL);
+  gone = test.pool;
+  g_object_add_weak_pointer (G_OBJECT (test.pool), &gone);
+  for (guint i = 0; i < 20; i++)
+    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_cb, &n);
+  g_object_unref (test.pool);
+  iterate_until_count (&n, 20);
+  while (gone != NULL)
+    g_main_context_iteration (NULL, TRUE);
+  wait_no_children ();
+  g_ptr_array_unref (test.errors);
+}
+
+static void
+test_pool_end_dropped_closed (void)
+{
+  Case test;
+  guint n = 0;
+  gpointer gone;
+
+  g_test_summary ("One that is closed and dropped is there until it is destroyed, once");
+  case_init (&test, "act", "max-workers", 2, NULL);
+  gone = test.pool;
+  g_object_add_weak_pointer (G_OBJECT (test.pool), &gone);
+  for (guint i = 0; i < 5; i++)
+    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_cb, &n);
+  afrpc_caller_close_and_unref (test.pool);
+  test_iterate_until (&test.destroyed);
+  g_assert_cmpuint (n, ==, 5);
+  while (gone != NULL)
+    g_main_context_iteration (NULL, FALSE);
+  wait_no_children ();
+  g_ptr_array_unref (test.errors);
+}
+
+static gpointer
+drop_thread (gpointer pool)
+{
+  g_object_unref (pool);
+
+  return NULL;
+}
+
+static void
+test_pool_end_thread (void)
+{
+  Case test;
+  g_autoptr(AfrpcCall) call = NULL;
+
+  g_test_summary ("The last reference may be dropped on any thread");
+  case_init (&test, "act", "max-workers", 2, "idle-workers", 2, NULL);
+  call = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (call));
+  g_clear_object (&call);
+  g_thread_join (g_thread_new ("drop", drop_thread, test.pool));
+  wait_no_children ();
+  g_ptr_array_unref (test.errors);
+}
+
+static void
+test_pool_end_kill (void)
+{
+  Case test;
+  guint n = 0;
+
+  g_test_summary ("Killing ends workers at once: all calls fail");
+  case_init (&test, "act", "max-workers", 2, "load", 1, "start-delay-ms", 0, NULL);
+  for (guint i = 0; i < 10; i++)
+    afrpc_caller_call (caller_of (&test), test_act ("until-cancelled", NULL), NULL, count_error_cb, &n);
+  while (test.n_events < 1)
+    g_main_context_iteration (NULL, TRUE);
+  afrpc_caller_kill (caller_of (&test));
+  test_iterate_until (&test.destroyed);
+  g_assert_cmpuint (n, ==, 10);
+  afrpc_caller_kill (caller_of (&test));
+  case_end (&test);
+  wait_no_children ();
+}
+
+static void
+test_pool_end_sync (void)
+{
+  Case test;
+  guint n = 0;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = NULL;
+
+  g_test_summary ("Everything is finished without a main loop, with calls that wait and a worker that dies");
+  case_init (&test, "act", "max-workers", 2, "load", 4, "start-delay-ms", 0, NULL);
+  for (guint i = 0; i < 20; i++)
+    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_cb, &n);
+  value = afrpc_caller_call_sync (caller_of (&test), test_act ("exit", g_variant_new_uint32 (3)), NULL, &error);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+  g_clear_error (&error);
+  for (guint i = 0; i < 20; i++)
+    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_cb, &n);
+  g_assert_true (afrpc_caller_close_sync (caller_of (&test), NULL, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (n, ==, 0);
+  test_iterate_until (&test.destroyed);
+  g_assert_cmpuint (n, ==, 40);
+  case_end (&test);
+}
+
+static void
+test_pool_end_blocking (void)
+{
+  Case test;
+  Meeting meeting;
+  guint n = 0;
+  g_autoptr(AfrpcCall) waiting = NULL;
+  g_autoptr(AfrpcCallOptions) options = idempotent_options ();
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("Blocking calls go where there is room, in their turn, also past a death");
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 2, "load", 1, "start-delay-ms", 0, NULL);
+  afrpc_caller_call (caller_of (&test), meet (&meeting), NULL, count_cb, &n);
+  while (test.n_events == 0)
+    g_main_context_iteration (NULL, TRUE);
+  for (guint i = 0; i < 50; i++)
+    {
+      g_autoptr(GVariant) value = afrpc_caller_call_sync (caller_of (&test), test_act ("return", NULL), NULL, &error);
+
+      g_assert_no_error (error);
+      g_assert_nonnull (value);
+    }
+  g_assert_null (afrpc_caller_call_full_sync (caller_of (&test), test_act ("exit", g_variant_new_uint32 (3)), options, NULL,
+                                              NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+  g_assert_nonnull (strstr (error->message, "3 workers"));
+  g_clear_error (&error);
+  waiting = start_act (&test, "return", NULL);
+  g_variant_unref (afrpc_call_wait_sync (waiting, NULL, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (n, ==, 0);
+  meeting_let_go (&meeting);
+  iterate_until_count (&n, 1);
+  g_clear_object (&waiting);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
+static void
+test_pool_end_blocking_failed (void)
+{
+  g_autoptr(AfrpcProcess) template = template_new ();
+  AfrpcPool *pool = g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act", "init", "init_error",
+                                  "max-failures", 2, "max-workers", 2, NULL);
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("A blocking call hears that workers cannot be started, and so does the main loop afterwards");
+  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (pool), NULL, NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_INIT);
+  g_assert_true (afrpc_pool_is_closed (pool));
+  g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (pool), NULL, NULL));
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_finalize_object (pool);
+}
+
+static gpointer
+cancel_thread (gpointer cancellable)
+{
+  g_cancellable_cancel (cancellable);
+
+  return NULL;
+}
+
+static void
+test_pool_end_blocking_cancelled (void)
+{
+  Case test;
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr(AfrpcCall) running = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GError) other = NULL;
+  GThread *thread;
+
+  g_test_summary ("A call that blocks, and waits for a worker, is cancelled by another thread; and so is a close");
+  case_init (&test, "act", "max-workers", 1, "load", 1, NULL);
+  running = start_act (&test, "until-cancelled", NULL);
+  wait_begun (&test, 1);
+  thread = g_thread_new ("cancel", cancel_thread, cancellable);
+  g_assert_null (afrpc_caller_call_sync (caller_of (&test), test_act ("return", NULL), cancellable, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_thread_join (thread);
+  g_clear_error (&error);
+  g_assert_false (afrpc_caller_close_sync (caller_of (&test), cancellable, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  /* A command is told nothing after its input has ended. */
+  if (is_command ())
+    afrpc_caller_kill (caller_of (&test));
+  else
+    afrpc_call_cancel (running);
+  other = wait_error (running);
+  g_clear_object (&running);
+  case_end (&test);
+}
+
+static gboolean
+stop_cb (gpointer test)
+{
+  ((Case *) test)->n_events++;
+
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+test_pool_end_idle (void)
+{
+  Case test;
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(AfrpcCall) again = NULL;
+  guint id;
+
+  g_test_summary ("Workers that nobody needs end, but for those that are kept");
+  case_init (&test, "act", "max-workers", 3, "idle-workers", 3, "stop-delay-ms", 10, NULL);
+  wait_idle (&test, 3);
+  g_object_set (test.pool, "idle-workers", 1, NULL);
+  call = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (call));
+  id = g_timeout_add (1, stop_cb, &test);
+  while (afrpc_pool_get_n_workers (test.pool) > 1)
+    g_main_context_iteration (NULL, TRUE);
+  for (guint before = test.n_events; test.n_events < before + 50;)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (afrpc_pool_get_n_workers (test.pool), ==, 1);
+  g_object_set (test.pool, "idle-workers", 0, NULL);
+  again = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (again));
+  while (afrpc_pool_get_n_workers (test.pool) > 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_source_remove (id);
+  g_assert_cmpuint (test.errors->len, ==, 0);
+  g_clear_object (&call);
+  g_clear_object (&again);
+  case_end (&test);
+}
+
+static void
+test_pool_end_unused (void)
+{
+  Case test;
+  AfrpcPool *pool;
+
+  g_test_summary ("A pool that nobody uses has no workers; one without what it needs fails every call");
+  case_init (&test, "act", NULL);
+  g_assert_cmpuint (afrpc_pool_get_n_workers (test.pool), ==, 0);
+  g_assert_cmpuint (afrpc_pool_get_max_workers (test.pool), >=, 1);
+  case_end (&test);
+
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "*needs a process*");
+  pool = g_object_new (AFRPC_TYPE_POOL, "function", "act", NULL);
+  g_test_assert_expected_messages ();
+  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (pool), NULL, NULL, NULL));
+  g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (pool), NULL, NULL));
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_finalize_object (pool);
+}
+
+static gpointer
+use_thread (gpointer pool)
+{
+  g_autoptr(AfrpcCall) call = afrpc_caller_start (pool, NULL, NULL);
+  g_autoptr(GError) error = NULL;
+
+  g_assert_true (afrpc_call_is_settled (call));
+  g_assert_null (afrpc_call_wait_sync (call, NULL, &error));
+
+  return NULL;
+}
+
+static void
+test_pool_end_wrong_thread (void)
+{
+  Case test;
+
+  g_test_summary ("A use on another thread, while this one runs the context, is refused");
+  case_init (&test, "act", NULL);
+  g_assert_true (g_main_context_acquire (NULL));
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "a call: another thread*");
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "waiting for a call: another thread*");
+  g_thread_join (g_thread_new ("use", use_thread, test.pool));
+  g_test_assert_expected_messages ();
+  g_main_context_release (NULL);
+  case_end (&test);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/pool-end/close", test_pool_end_close);
+  g_test_add_func ("/pool-end/drop", test_pool_end_drop);
+  g_test_add_func ("/pool-end/dropped-closed", test_pool_end_dropped_closed);
+  g_test_add_func ("/pool-end/thread", test_pool_end_thread);
+  g_test_add_func ("/pool-end/kill", test_pool_end_kill);
+  g_test_add_func ("/pool-end/sync", test_pool_end_sync);
+  g_test_add_func ("/pool-end/blocking", test_pool_end_blocking);
+  g_test_add_func ("/pool-end/blocking-failed", test_pool_end_blocking_failed);
+  g_test_add_func ("/pool-end/blocking-cancelled", test_pool_end_blocking_cancelled);
+  g_test_add_func ("/pool-end/idle", test_pool_end_idle);
+  g_test_add_func ("/pool-end/unused", test_pool_end_unused);
+  g_test_add_func ("/pool-end/wrong-thread", test_pool_end_wrong_thread);
+
+  return g_test_run ();
+}

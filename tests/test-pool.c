@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Pools: which worker gets which call, and which calls wait. */
+#include "pool-case.h"
+
+#include <unistd.h>
+
+static void
+count_value_cb (GObject      *source,
+                GAsyncResult *result,
+                gpointer      n)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = test_call_finish (source, result, NULL, &error);
+
+  g_assert_no_error (error);
+  ++*(guint *) n;
+}
+
+/* Calls */
+
+static void
+test_pool_ways (void)
+{
+  Case test;
+  g_auto(Outcome) simple = { 0 };
+  g_auto(Outcome) full = { 0 };
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GVariant) blocking = NULL;
+  g_autoptr(GError) error = NULL;
+  guint number;
+
+  g_test_summary ("Each way to call works on a pool as on a proxy");
+  case_init (&test, "echo", NULL);
+  afrpc_caller_call (caller_of (&test), g_variant_new ("(u)", 1), NULL, outcome_cb, &simple);
+  afrpc_caller_call_full (caller_of (&test), g_variant_new ("(u)", 2), NULL, NULL, outcome_cb, &full);
+  call = afrpc_caller_start (caller_of (&test), g_variant_new ("(u)", 3), NULL);
+  blocking = afrpc_caller_call_sync (caller_of (&test), g_variant_new ("(u)", 4), NULL, &error);
+  g_assert_no_error (error);
+  g_variant_get (blocking, "(u)", &number);
+  g_assert_cmpuint (number, ==, 4);
+  test_iterate_until (&simple.done);
+  test_iterate_until (&full.done);
+  value = wait_value (call);
+  g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_YES);
+  g_assert_true (afrpc_call_get_caller (call) == caller_of (&test));
+  g_assert_nonnull (afrpc_call_get_process (call));
+  g_clear_object (&call);
+  case_end (&test);
+}
+
+static void
+test_pool_many (void)
+{
+  Case test;
+  guint n = 0;
+
+  g_test_summary ("Many calls are all made, by as many workers as there may be");
+  case_init (&test, "echo", "max-workers", 3, "start-delay-ms", 0, NULL);
+  for (guint i = 0; i < 2000; i++)
+    afrpc_caller_call (caller_of (&test), g_variant_new ("(u)", i), NULL, count_value_cb, &n);
+  g_assert_cmpuint (afrpc_pool_get_n_calls_queued (test.pool), ==, 2000);
+  iterate_until_count (&n, 2000);
+  g_assert_cmpuint (afrpc_pool_get_n_workers (test.pool), ==, 3);
+  case_end (&test);
+}
+
+
+static void
+test_pool_least_loaded (void)
+{
+  Case test;
+  Meeting meeting;
+  AfrpcCall *calls[5];
+  guint n_same = 0;
+  int pid;
+
+  g_test_summary ("Each call goes to the worker that has least to do; none gets more than its load");
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 2, "idle-workers", 2, NULL);
+  wait_idle (&test, 2);
+  calls[0] = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  calls[1] = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  wait_begun (&test, 2);
+  g_assert_cmpint (pid_of (calls[0]), !=, pid_of (calls[1]));
+  for (guint i = 2; i < 5; i++)
+    calls[i] = afrpc_caller_start (caller_of (&test), test_act ("return", NULL), NULL);
+  g_assert_nonnull (afrpc_call_get_process (calls[2]));
+  g_assert_nonnull (afrpc_call_get_process (calls[3]));
+  g_assert_null (afrpc_call_get_process (calls[4]));
+  g_assert_cmpint (pid_of (calls[2]), !=, pid_of (calls[3]));
+  pid = pid_of (calls[0]);
+  meeting_let_go (&meeting);
+  for (guint i = 0; i < 5; i++)
+    {
+      g_variant_unref (wait_value (calls[i]));
+      n_same += pid_of (calls[i]) == pid;
+      g_object_unref (calls[i]);
+    }
+  g_assert_cmpuint (n_same, >=, 2);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
+static void
+append_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      text)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = test_call_finish (source, result, NULL, &error);
+
+  g_assert_no_error (error);
+  g_string_append (text, g_variant_get_string (value, NULL));
+}
+
+static void
+call_with_priority (Case       *test,
+                    const char *text,
+                    int         priority,
+                    GString    *order)
+{
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+
+  afrpc_call_options_set_priority (options, priority);
+  afrpc_caller_call_full (caller_of (test), test_act ("return", g_variant_new_string (text)), options, NULL, append_cb, order);
+}
+
+static void
+test_pool_priority (void)
+{
+  Case test;
+  Meeting meeting;
+  g_autoptr(GString) order = g_string_new (NULL);
+  g_autoptr(AfrpcCall) first = NULL;
+
+  g_test_summary ("Calls that wait come by their priority, and then in the order in which they were made");
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 1, "load", 1, NULL);
+  first = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  wait_begun (&test, 1);
+  call_with_priority (&test, "d", 0, order);
+  call_with_priority (&test, "e", 0, order);
+  call_with_priority (&test, "f", 7, order);
+  call_with_priority (&test, "b", -5, order);
+  call_with_priority (&test, "a", G_MININT, order);
+  call_with_priority (&test, "c", -5, order);
+  call_with_priority (&test, "g", G_MAXINT, order);
+  meeting_let_go (&meeting);
+  while (order->len < 7)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpstr (order->str, ==, "abcdefg");
+  g_clear_object (&first);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
+static AfrpcCall *
+start_with_key (Case       *test,
+                GVariant   *args,
+                const char *key)
+{
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+
+  afrpc_call_options_set_affinity (options, key);
+
+  return afrpc_caller_start (caller_of (test), args, options);
+}
+
+static void
+test_pool_affinity (void)
+{
+  Case test;
+  Meeting meeting;
+  AfrpcCall *calls[6];
+  g_autoptr(AfrpcCall) other = NULL;
+  g_autoptr(AfrpcCall) death = NULL;
+  g_autoptr(AfrpcCall) again = NULL;
+  g_autoptr(GError) error = NULL;
+  int pid;
+
+  g_test_summary ("Calls with the same key go to the same worker, also if others have nothing to do, until it dies");
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 3, "idle-workers", 3, "load", 1, NULL);
+  for (guint i = 0; i < 6; i++)
+    calls[i] = start_with_key (&test, i == 0 ? meet (&meeting) : test_act ("return", NULL), "key");
+  wait_begun (&test, 1);
+  other = start_with_key (&test, test_act ("return", NULL), "other");
+  g_variant_unref (wait_value (other));
+  g_assert_false (afrpc_call_is_settled (calls[1]));
+  pid = pid_of (calls[0]);
+  g_assert_cmpint (pid_of (other), !=, pid);
+  meeting_let_go (&meeting);
+  for (guint i = 0; i < 6; i++)
+    {
+      g_variant_unref (wait_value (calls[i]));
+      g_assert_cmpint (pid_of (calls[i]), ==, pid);
+      g_object_unref (calls[i]);
+    }
+
+  death = start_with_key (&test, test_act ("exit", g_variant_new_uint32 (3)), "key");
+  again = start_with_key (&test, test_act ("return", NULL), "key");
+  error = wait_error (death);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+  g_assert_cmpint (pid_of (death), ==, pid);
+  g_variant_unref (wait_value (again));
+  g_assert_cmpint (pid_of (again), !=, pid);
+  g_clear_object (&other);
+  g_clear_object (&death);
+  g_clear_object (&again);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
+static void
+room_cb (GObject      *source,
+         GAsyncResult *result,
+         gpointer      data)
+{
+  Outcome *outcome = data;
+
+  g_assert_false (outcome->done);
+  outcome->done = TRUE;
+  afrpc_pool_wait_for_room_finish (AFRPC_POOL (source), result, &outcome->error);
+}
+
+static void
+test_pool_full (void)
+{
+  Case test;
+  Meeting meeting;
+  AfrpcCall *calls[3];
+  g_autoptr(AfrpcCall) refused = NULL;
+  g_autoptr(AfrpcCall) large = NULL;
+  g_autoptr(GError) busy = NULL;
+  g_autoptr(GError) too_much = NULL;
+  g_auto(Outcome) room = { 0 };
+  g_auto(Outcome) cancelled = { 0 };
+  g_auto(Outcome) at_end = { 0 };
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+
+  g_test_summary ("No more calls wait for a worker than may, by number and size; what workers have is not counted");
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 1, "load", 1, "max-calls-queued", 2, "max-bytes-queued", (guint64) 1000, NULL);
+  calls[0] = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  wait_begun (&test, 1);
+  calls[1] = afrpc_caller_start (caller_of (&test), test_act ("return", test_zeros (2000)), NULL);
+  large = afrpc_caller_start (caller_of (&test), test_act ("return", NULL), NULL);
+  too_much = wait_error (large);
+  g_assert_error (too_much, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+  g_object_set (test.pool, "max-bytes-queued", (guint64) 10000, NULL);
+  calls[2] = afrpc_caller_start (caller_of (&test), test_act ("return", NULL), NULL);
+  refused = afrpc_caller_start (caller_of (&test), test_act ("return", NULL), NULL);
+  busy = wait_error (refused);
+  g_assert_error (busy, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+  g_assert_cmpint (afrpc_call_get_started (refused), ==, AFRPC_STARTED_NO);
+
+  afrpc_pool_wait_for_room_async (test.pool, NULL, room_cb, &room);
+  afrpc_pool_wait_for_room_async (test.pool, cancellable, room_cb, &cancelled);
+  g_cancellable_cancel (cancellable);
+  test_iterate_until (&cancelled.done);
+  g_assert_error (cancelled.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_false (room.done);
+  meeting_let_go (&meeting);
+  test_iterate_until (&room.done);
+  g_assert_no_error (room.error);
+  for (guint i = 0; i < 3; i++)
+    {
+      g_variant_unref (wait_value (calls[i]));
+      g_object_unref (calls[i]);
+    }
+  afrpc_caller_close (caller_of (&test));
+  afrpc_pool_wait_for_room_async (test.pool, NULL, room_cb, &at_end);
+  test_iterate_until (&at_end.done);
+  g_assert_error (at_end.error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
+  g_clear_object (&refused);
+  g_clear_object (&large);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
+static void
+test_pool_cancel (void)
+{
+  Case test;
+  g_autoptr(AfrpcCall) running = NULL;
+  g_autoptr(AfrpcCall) given = NULL;
+  g_autoptr(AfrpcCall) waiting = NULL;
+  g_autoptr(AfrpcCall) after = NULL;
+  g_autoptr(GError) first = NULL;
+  g_autoptr(GError) second = NULL;
+  g_autoptr(GError) third = NULL;
+
+  g_test_summary ("A call is cancelled wherever it is: running, given to a worker, in the queue");
+  case_init (&test, "act", "max-workers", 1, NULL);
+  running = afrpc_caller_start (caller_of (&test), test_act ("until-cancelled", NULL), NULL);
+  given = afrpc_caller_start (caller_of (&test), test_act ("return", NULL), NULL);
+  waiting = afrpc_caller_start (caller_of (&test), test_act ("return", NULL), NULL);
+  after = afrpc_caller_start (caller_of (&test), test_act ("return", NULL), NULL);
+  wait_begun (&test, 1);
+  g_assert_nonnull (afrpc_call_get_process (given));
+  g_assert_null (afrpc_call_get_process (waiting));
+  afrpc_call_cancel (waiting);
+  afrpc_call_cancel (given);
+  afrpc_call_cancel (running);
+  first = wait_error (running);
+  second = wait_error (given);
+  third = wait_error (waiting);
+  g_assert_error (first, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_error (second, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_error (third, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpint (afrpc_call_get_started (running), ==, AFRPC_STARTED_YES);
+  if (!is_command ())
+    g_assert_cmpint (afrpc_call_get_started (given), ==, AFRPC_STARTED_NO);
+  g_assert_cmpint (afrpc_call_get_started (waiting), ==, AFRPC_STARTED_NO);
+  g_variant_unref (wait_value (after));
+  g_clear_object (&running);
+  g_clear_object (&given);
+  g_clear_object (&waiting);
+  g_clear_object (&after);
+  case_end (&test);
+}
+
+static void
+test_pool_timeout (void)
+{
+  Case test;
+  Meeting meeting;
+  g_autoptr(AfrpcCallOptions) limited = afrpc_call_options_new ();
+  g_autoptr(AfrpcCallOptions) executing = afrpc_call_options_new ();
+  g_autoptr(AfrpcCall) first = NULL;
+  g_autoptr(AfrpcCall) waiting = NULL;
+  g_autoptr(AfrpcCall) running = NULL;
+  g_autoptr(GError) queued = NULL;
+  g_autoptr(GError) too_long = NULL;
+  g_autoptr(GError) slow = NULL;
+
+  g_test_summary ("Time limits count in the queue, and those of the execution only when it runs");
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 1, "load", 1, NULL);
+  afrpc_call_options_set_timeout_ms (limited, 20);
+  afrpc_call_options_set_execution_timeout_ms (executing, 1);
+  first = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  wait_begun (&test, 1);
+  running = afrpc_caller_start (caller_of (&test), test_act ("until-cancelled", NULL), executing);
+  waiting = afrpc_caller_start (caller_of (&test), test_act ("return", NULL), limited);
+  queued = wait_error (waiting);
+  g_assert_error (queued, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+  g_assert_cmpint (afrpc_call_get_started (waiting), ==, AFRPC_STARTED_NO);
+  g_assert_false (afrpc_call_is_settled (running));
+  meeting_let_go (&meeting);
+  too_long = wait_error (running);
+  g_assert_error (too_long, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+  g_assert_cmpint (afrpc_call_get_started (running), ==, AFRPC_STARTED_YES);
+
+  g_object_set (test.pool, "call-timeout-ms", 5, NULL);
+  slow = NULL;
+  g_clear_object (&waiting);
+  waiting = afrpc_caller_start (caller_of (&test), test_act ("until-cancelled", NULL), NULL);
+  slow = wait_error (waiting);
+  g_assert_error (slow, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+  g_clear_object (&first);
+  g_clear_object (&waiting);
+  g_clear_object (&running);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
+static void
+add_progress_cb (AfrpcCaller *caller,
+                 GVariant    *progress,
+                 gpointer     data)
+{
+  g_assert_true (AFRPC_IS_POOL (caller));
+  g_string_append_printf (data, "%u ", g_variant_get_uint32 (progress));
+}
+
+static void
+test_pool_options (void)
+{
+  Case test;
+  g_autoptr(AfrpcProcess) template = test_bare_process_new ();
+  g_autoptr(AfrpcCallOptions) counting = afrpc_call_options_new ();
+  g_autoptr(AfrpcCallOptions) passing = afrpc_call_options_new ();
+  g_autoptr(AfrpcCallOptions) missing = afrpc_call_options_new ();
+  g_autoptr(GString) seen = g_string_new (NULL);
+  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
+  g_autoptr(GUnixFDList) out_fds = NULL;
+  g_autoptr(AfrpcCall) counted = NULL;
+  g_autoptr(AfrpcCall) refused = NULL;
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GError) unknown = NULL;
+  char text[8] = "";
+  int fd = test_fd_with ("text");
+  int got;
+
+  g_test_summary ("Options pass through a pool: progress, another function, file descriptors there and back");
+  afrpc_process_require (template, g_getenv ("AFRPC_TEST_MESSAGE_WORKER"));
+  case_init_with (&test, template, "count_up", "max-workers", 2, NULL);
+  afrpc_call_options_set_progress (counting, AFRPC_PROGRESS_ALL, add_progress_cb, seen, NULL);
+  counted = afrpc_caller_start (caller_of (&test), g_variant_new ("(u)", 3), counting);
+  g_variant_unref (wait_value (counted));
+  g_assert_cmpstr (seen->str, ==, "1 2 3 ");
+
+  afrpc_call_options_set_function (missing, "no_such_function");
+  refused = afrpc_caller_start (caller_of (&test), NULL, missing);
+  unknown = wait_error (refused);
+  g_assert_error (unknown, AFRPC_ERROR, AFRPC_ERROR_FUNCTION);
+  g_assert_null (afrpc_pool_get_failure (test.pool));
+
+  afrpc_call_options_set_function (passing, "reverse");
+  if (!is_command ())
+    {
+      g_assert_cmpint (g_unix_fd_list_append (fds, fd, NULL), ==, 0);
+      afrpc_call_options_set_fds (passing, fds);
+    }
+  result = afrpc_caller_call_full_sync (caller_of (&test), NULL, passing, &out_fds, NULL, &error);
+  g_assert_no_error (error);
+  if (!is_command ())
+    {
+      got = g_unix_fd_list_get (out_fds, 0, NULL);
+      g_assert_cmpint (read (got, text, sizeof text), ==, 4);
+      g_assert_cmpstr (text, ==, "text");
+      close (got);
+    }
+  close (fd);
+  g_clear_object (&counted);
+  g_clear_object (&refused);
+  case_end (&test);
+}
+
+/* In a context of its own. */
+static gpointer
+context_thread (gpointer data)
+{
+  g_autoptr(GMainContext) context = g_main_context_new ();
+  guint n = 0;
+  Case test;
+
+  g_main_context_push_thread_default (context);
+  case_init (&test, "echo", "max-workers", 2, "start-delay-ms", 0, NULL);
+  for (guint i = 0; i < 200; i++)
+    afrpc_caller_call (caller_of (&test), g_variant_new ("(u)", i), NULL, count_value_cb, &n);
+  while (n < 200)
+    g_main_context_iteration (context, TRUE);
+  afrpc_caller_close (caller_of (&test));
+  while (!test.destroyed)
+    g_main_context_iteration (context, TRUE);
+  g_object_unref (test.pool);
+  g_ptr_array_unref (test.errors);
+  g_main_context_pop_thread_default (context);
+
+  return NULL;
+}
+
+static void
+test_pool_threads (void)
+{
+  GThread *threads[2];
+
+  g_test_summary ("Threads have pools of their own, each in its context");
+  for (guint i = 0; i < 2; i++)
+    threads[i] = g_thread_new ("pool", context_thread, NULL);
+  for (guint i = 0; i < 2; i++)
+    g_thread_join (threads[i]);
+}
+
+static void
+test_pool_context_gone (void)
+{
+  g_autoptr(AfrpcCall) given = NULL;
+  g_autoptr(AfrpcCall) waiting = NULL;
+  GMainContext *context = g_main_context_new ();
+  Case test;
+
+  g_test_summary ("A context that goes, with calls under way and waiting, takes the pool with it");
+  g_main_context_push_thread_default (context);
+  case_init (&test, "act", "max-workers", 1, "load", 1, NULL);
+  given = start_act (&test, "until-cancelled", NULL);
+  waiting = start_act (&test, "return", NULL);
+  while (test.n_events == 0)
+    g_main_context_iteration (context, TRUE);
+  g_main_context_pop_thread_default (context);
+  g_main_context_unref (context);
+  g_assert_true (afrpc_call_is_settled (given));
+  g_assert_true (afrpc_call_is_settled (waiting));
+  g_clear_object (&given);
+  g_clear_object (&waiting);
+  g_assert_finalize_object (test.pool);
+  g_ptr_array_unref (test.errors);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/pool/ways", test_pool_ways);
+  g_test_add_func ("/pool/many", test_pool_many);
+  g_test_add_func ("/pool/least-loaded", test_pool_least_loaded);
+  g_test_add_func ("/pool/priority", test_pool_priority);
+  g_test_add_func ("/pool/affinity", test_pool_affinity);
+  g_test_add_func ("/pool/full", test_pool_full);
+  g_test_add_func ("/pool/cancel", test_pool_cancel);
+  g_test_add_func ("/pool/timeout", test_pool_timeout);
+  g_test_add_func ("/pool/options", test_pool_options);
+  g_test_add_func ("/pool/threads", test_pool_threads);
+  g_test_add_func ("/pool/context-gone", test_pool_context_gone);
+
+  return g_test_run ();
+}
