@@ -266,7 +266,9 @@ call_sync (AfrpcCaller       *self,
  * No main context is iterated, except by callers that the program itself implements without [vfunc@Afrpc.Caller.wait]: no
  * callback and no signal comes meanwhile. What arrives before the result is delivered
  * in order afterwards, from the caller's context, up to [property@Afrpc.Proxy:max-bytes-queued] in memory and 1024
- * file descriptors; more fails with %AFRPC_ERROR_BUSY. Otherwise it fails like [method@Afrpc.Caller.call].
+ * file descriptors; more fails with %AFRPC_ERROR_BUSY. Otherwise it fails like [method@Afrpc.Caller.call]. Whoever has to
+ * know of a failure whether the worker had begun uses [method@Afrpc.Caller.start] and [method@Afrpc.Call.wait_sync], and
+ * asks the call; exceptions of Python and JavaScript have it.
  *
  * Returns: (transfer full): what the function returned
  *
@@ -364,7 +366,7 @@ afrpc_caller_call_full_finish (AfrpcCaller   *self,
  *
  * Calls the function with options and blocks until there is a result, as [method@Afrpc.Caller.call_sync] does.
  *
- * Fails like that and [method@Afrpc.Caller.call_full]. Progress is delivered afterwards, or not at all: the call has
+ * Fails like that and [method@Afrpc.Caller.call_full]; see there how to know whether the worker had begun. Progress is delivered afterwards, or not at all: the call has
  * its outcome by then.
  *
  * Returns: (transfer full): what the function returned

@@ -184,6 +184,45 @@ runTests({
         assertEqual(said, ['call 1', 'call 2', 'closed']);
     },
 
+    // However a call is made, what is thrown says whether it had been started, and what it was.
+    async started() {
+        const proxy = makeProxy('act');
+        const args = new GLib.Variant('(s)', ['throwError']);
+        const later = (begin, finish) => new Promise((resolve, reject) => begin((source, result) => {
+            try {
+                resolve(finish(source, result));
+            } catch (e) {
+                reject(e);
+            }
+        }));
+        const ways = {
+            call_sync: () => proxy.call_sync(args, null),
+            call_full_sync: () => proxy.call_full_sync(args, null, null),
+            wait_sync: () => proxy.start(args, null).wait_sync(null),
+            call: () => proxy.call(args, null),
+            call_full: () => proxy.call_full(args, null, null),
+            call_finish: () => later(cb => proxy.call(args, null, cb), (_proxy, result) => proxy.call_finish(result)),
+            call_full_finish: () => later(cb => proxy.call_full(args, null, null, cb),
+                (_proxy, result) => proxy.call_full_finish(result)),
+            wait_finish: () => later(cb => proxy.start(args, null).wait(null, cb), (call, result) => call.wait_finish(result)),
+            invoke: () => proxy.invoke('throwError'),
+            invokeSync: () => proxy.invokeSync('throwError'),
+        };
+
+        for (const [name, way] of Object.entries(ways)) {
+            const error = await getError((async () => way())());
+
+            assertEqual(error.started, Afrpc.Started.YES, `of ${name}`);
+            assertEqual(error.name, 'RangeError', `of ${name}`);
+        }
+        assertEqual(proxy.call_sync(new GLib.Variant('(s)', ['retire']), null).deepUnpack(), 'retired');
+        assertEqual(proxy.call_full_sync(new GLib.Variant('(s)', ['retire']), null, null)[0].deepUnpack(), 'retired');
+        assertEqual((await getError(proxy.invoke(() => 1))).started, Afrpc.Started.NO, 'of what cannot be sent');
+        assertEqual((await getError((async () => proxy.invokeSync(() => 1))())).started, Afrpc.Started.NO, 'and blocks');
+        await proxy.close_async();
+        assertEqual((await getError((async () => proxy.call_sync(args, null))())).started, Afrpc.Started.NO, 'at the end');
+    },
+
     async text() {
         const text = new TextEncoder().encode('Grüße');
         const proxy = makeProxy('echo', {bytesAsText: true});

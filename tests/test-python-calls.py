@@ -33,6 +33,13 @@ def forever():
 def stubborn():
     afrpc.event("started")
     while True: pass
+def interrupt(pid, number):
+    # Again and again: one that comes before the program waits is not noticed.
+    import time
+    while not afrpc.is_cancelled():
+        os.kill(pid, number)
+        time.sleep(0.01)
+def fail(): raise KeyError("x")
 def named(*args, **keywords): return args, keywords
 async def named_later(a, *, b, c=3): return a, b, c
 def named_invocation(invocation, a, *, b): invocation.return_value((a, b))
@@ -570,6 +577,123 @@ class Options(unittest.TestCase):
         self.assertEqual(repr(proxy.get_process()), f"<Afrpc.Process python, pid {proxy.get_process().get_pid()}>")
         proxy.close()
         self.assertTrue(repr(proxy).endswith(", closed>"))
+
+
+
+class Started(unittest.TestCase):
+    """However a call is made, what is raised says whether it had been started, and what it was."""
+
+    NO, YES = Afrpc.Started.NO, Afrpc.Started.YES
+
+    def check(self, started, kind, function, *args):
+        with self.assertRaises(kind) as caught:
+            function(*args)
+        self.assertEqual(caught.exception.started, started)
+        return caught.exception
+
+    def settle(self, begin, finish):
+        outcome = []
+        begin(lambda source, result: outcome.append((source, result)))
+        while not outcome:
+            GLib.MainContext.default().iteration(True)
+        return finish(*outcome[0])
+
+    def test_ways(self):
+        proxy = make("fail")
+        ways = [lambda: proxy.call_sync(None, None),
+                lambda: proxy.call_sync(),
+                lambda: proxy.call_full_sync(None, None, None),
+                lambda: Afrpc.Caller.call_sync(proxy, None, None),
+                lambda: proxy.start(None, None).wait_sync(None),
+                lambda: proxy.invoke_sync(),
+                lambda: self.settle(lambda cb: proxy.call(None, None, cb), lambda proxy, result: proxy.call_finish(result)),
+                lambda: self.settle(lambda cb: proxy.call_full(None, None, None, cb),
+                                    lambda proxy, result: proxy.call_full_finish(result)),
+                lambda: self.settle(lambda cb: proxy.start(None, None).wait(None, cb),
+                                    lambda call, result: call.wait_finish(result))]
+        for way in ways:
+            self.assertIsInstance(self.check(self.YES, KeyError, way), Afrpc.RemoteError)
+        self.assertEqual(proxy.call_full_sync(GLib.Variant("(s)", ("x",)), Afrpc.CallOptions(function="echo"), None)[0].unpack(),
+                         ("x",))
+        self.assertTrue(proxy.close_sync(None))
+        self.check(self.NO, GLib.Error, proxy.call_sync, None, None)
+
+    def test_not_sent(self):
+        proxy = make("echo")
+        self.check(self.NO, TypeError, proxy, object())
+        self.check(self.NO, TypeError, proxy.invoke_sync, object())
+        with self.assertRaises(TypeError) as caught:
+            proxy(1, metadata=5)
+        self.assertEqual(caught.exception.started, self.NO)
+        proxy.close_sync(None)
+
+    def test_cancelled(self):
+        async def run():
+            proxy = make("forever")
+            for started in self.YES, self.NO:
+                begun = asyncio.get_running_loop().create_future()
+                handler = proxy.on_event(begun.set_result)
+                running = proxy()
+                self.assertEqual(running.get_started(), Afrpc.Started.UNKNOWN)
+                await begun
+                proxy.disconnect(handler)
+                call = running if started == self.YES else proxy()
+                call.cancel()
+                self.assertEqual(call.get_started(), started)
+                with self.assertRaises(asyncio.CancelledError) as caught:
+                    await call
+                self.assertEqual(caught.exception.started, started)
+                running.cancel()
+            task = asyncio.ensure_future(self.rest(proxy, "echo"))
+            await asyncio.sleep(0)
+            task.cancel()
+            with self.assertRaises(asyncio.CancelledError) as caught:
+                await task
+            await proxy.close_async()
+            call = proxy()
+            with self.assertRaises(GLib.Error) as caught:
+                await call
+            self.assertEqual((caught.exception.started, call.get_started()), (self.NO, self.NO))
+
+        aio.run(run())
+
+    async def rest(self, proxy, function):
+        try:
+            await proxy(function=function)
+        except asyncio.CancelledError as error:
+            self.assertIsInstance(error.started, Afrpc.Started)
+            raise
+
+
+class Interrupted(unittest.TestCase):
+    def setUp(self):
+        self.is_armed = False
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, self.interrupted))
+
+    def interrupted(self, number, frame):
+        if self.is_armed:
+            self.is_armed = False
+            raise KeyboardInterrupt
+
+    def interrupt(self, function, *args):
+        """While it waits: whoever is waited for sends the signal, until it has heard of that."""
+        self.is_armed = True
+        with self.assertRaises(KeyboardInterrupt):
+            function(*args)
+
+    def test_all_that_block(self):
+        signal_me = GLib.Variant("(ii)", (os.getpid(), signal.SIGINT))
+        proxy = make("interrupt")
+        self.interrupt(proxy.call_sync, signal_me, None)
+        self.interrupt(proxy.call_full_sync, signal_me, None, None)
+        self.interrupt(proxy.start(signal_me, None).wait_sync, None)
+        call = proxy.start(signal_me, None)
+        self.interrupt(proxy.close_sync, None)
+        self.assertTrue(proxy.is_closed())
+        proxy.kill()
+        self.assertTrue(proxy.close_sync(None))
+        with self.assertRaises(GLib.Error):
+            call.wait_sync(None)
 
 
 if __name__ == "__main__":

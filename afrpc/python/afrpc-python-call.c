@@ -145,7 +145,10 @@ afrpc_python_call_new (void)
   Call *self = (Call *) call_type->tp_alloc (call_type, 0);
 
   if (self != NULL)
-    self->loop = Py_XNewRef (peek_loop ());
+    {
+      self->loop = Py_XNewRef (peek_loop ());
+      self->was_started = AFRPC_STARTED_UNKNOWN;
+    }
 
   return self;
 }
@@ -307,6 +310,18 @@ get_from_asyncio (const char *name)
   return found;
 }
 
+/* Has @exception say whether the worker had started its call. */
+void
+afrpc_python_tell_started (PyObject     *exception, /* (nullable) */
+                           AfrpcStarted  started)
+{
+  PyObject *object = exception != NULL ? afrpc_python_make_started (started) : NULL;
+
+  if (object == NULL || PyObject_SetAttrString (exception, "started", object) != 0)
+    PyErr_Clear ();
+  Py_XDECREF (object);
+}
+
 static PyObject *
 make_cancelled_error (Call *self)
 {
@@ -318,6 +333,8 @@ make_cancelled_error (Call *self)
   else if (type != NULL)
     error = PyObject_CallNoArgs (type);
   Py_XDECREF (type);
+  if (self->is_call)
+    afrpc_python_tell_started (error, self->was_started);
 
   return error;
 }
@@ -391,6 +408,7 @@ call_cancel (Call     *self,
   if (self->cancel != NULL)
     {
       self->cancel (self);
+      self->was_started = afrpc_call_get_started (self->started);
       if (!poke_loop (peek_loop ()))
         return NULL;
     }
@@ -497,6 +515,13 @@ call_get_fd (Call     *self,
   fd = g_unix_fd_list_get (self->fds, handle, NULL);
 
   return fd >= 0 ? PyLong_FromLong (fd) : PyErr_SetFromErrno (PyExc_OSError);
+}
+
+static PyObject *
+call_get_started (Call     *self,
+                  PyObject *unused)
+{
+  return afrpc_python_make_started (self->was_started);
 }
 
 /* The loop that it belongs to is the first that it has to do with. */
@@ -694,6 +719,8 @@ static PyMethodDef call_methods[] = {
     "get_fd($self, handle, /)\n--\n\nA copy of a file descriptor that came with the result: the caller's to close." },
   { "_set_result", (PyCFunction) call_set_result, METH_O, NULL },
   { "_set_exception", (PyCFunction) call_set_exception, METH_O, NULL },
+  { "get_started", (PyCFunction) call_get_started, METH_NOARGS,
+    "get_started($self, /)\n--\n\nWhether the worker had started the call, as Afrpc.Started: known once it is settled." },
   { "_make_cancelled_error", (PyCFunction) call_make_cancelled_error, METH_NOARGS, NULL },
   { NULL },
 };

@@ -40,6 +40,9 @@ struct _AfrpcPythonCall
   PyObject *hooks;       /* (nullable): for the result */
   gboolean with_fds;
 
+  gboolean is_call;
+  AfrpcStarted was_started; /* whether its worker had started it, once that is known */
+
   GUnixFDList *fds;      /* (nullable): that came with the result */
 };
 
@@ -64,6 +67,10 @@ gboolean         afrpc_python_option_get_number  (const char           *name,
                                                   gint64                min,
                                                   gint64                max,
                                                   gint64               *number);
+PyObject        *afrpc_python_make_started       (AfrpcStarted          started);
+void             afrpc_python_tell_started       (PyObject             *exception,
+                                                  AfrpcStarted          started);
+
 gboolean         afrpc_python_options_apply      (AfrpcCallOptions     *options,
                                                   PyObject             *dict);
 

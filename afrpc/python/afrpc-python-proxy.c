@@ -73,22 +73,30 @@ convert (GVariant *value,
   return result;
 }
 
+/* Returns: (nullable): as Afrpc.Started */
+PyObject *
+afrpc_python_make_started (AfrpcStarted started)
+{
+  GValue value = G_VALUE_INIT;
+  PyObject *object;
+
+  g_value_init (&value, AFRPC_TYPE_STARTED);
+  g_value_set_enum (&value, started);
+  object = pyg_value_as_pyobject (&value, TRUE);
+  g_value_unset (&value);
+
+  return object;
+}
+
 /* Has the exception that is set say whether the worker had started its call. */
 static void
-tell_started (AfrpcCall *call)
+tell_started (AfrpcStarted started)
 {
-  GValue started = G_VALUE_INIT;
-  PyObject *type, *value, *traceback, *object;
+  PyObject *type, *value, *traceback;
 
   PyErr_Fetch (&type, &value, &traceback);
   PyErr_NormalizeException (&type, &value, &traceback);
-  g_value_init (&started, AFRPC_TYPE_STARTED);
-  g_value_set_enum (&started, afrpc_call_get_started (call));
-  object = pyg_value_as_pyobject (&started, TRUE);
-  g_value_unset (&started);
-  if (object == NULL || PyObject_SetAttrString (value, "started", object) != 0)
-    PyErr_Clear ();
-  Py_XDECREF (object);
+  afrpc_python_tell_started (value, started);
   PyErr_Restore (type, value, traceback);
 }
 
@@ -104,6 +112,7 @@ settled_cb (GObject      *source,
 
   value = afrpc_caller_call_full_finish (AFRPC_CALLER (source), result, self->with_fds ? &self->fds : NULL, &error);
 
+  self->was_started = afrpc_call_get_started (AFRPC_CALL (result));
   self->started = NULL;
   self->cancel = NULL;
   if (self->state != AFRPC_PYTHON_CALL_PENDING) /* cancelled meanwhile */
@@ -119,7 +128,7 @@ settled_cb (GObject      *source,
         afrpc_python_call_settle (self, AFRPC_PYTHON_CALL_DONE, outcome);
       else
         {
-          tell_started (AFRPC_CALL (result));
+          tell_started (self->was_started);
           afrpc_python_call_settle_failed (self);
         }
     }
@@ -280,6 +289,7 @@ start_call (AfrpcPythonCall  *call,
   Py_INCREF (call);
   call->started = afrpc_caller_start_with_callback (caller, value, options, cancellable, settled_cb, call);
   call->cancel = cancel;
+  call->is_call = TRUE;
 }
 
 /* The proxy, and what the arguments of call () say besides. @more: None, or a dict */
@@ -375,6 +385,7 @@ module_call (PyObject        *module,
   call = value != NULL ? afrpc_python_call_new () : NULL;
   if (call == NULL || !enter (proxy, call->loop != NULL, &entered))
     {
+      tell_started (AFRPC_STARTED_NO);
       Py_XDECREF (hooks);
       Py_XDECREF (call);
       return NULL;
@@ -396,7 +407,8 @@ typedef struct _Blocked Blocked;
 
 struct _Blocked
 {
-  AfrpcCall *call;
+  AfrpcCall *call;    /* (nullable): which is cancelled then */
+  GCancellable *stop; /* (nullable): or what stops the waiting */
   Blocked *outer; /* (nullable): which made this one from such a handler */
   PyObject *type, *value, *traceback; /* (nullable) */
 };
@@ -419,7 +431,10 @@ interrupted_cb (void)
         PyErr_Clear ();
       else
         PyErr_Fetch (&self->type, &self->value, &self->traceback);
-      afrpc_call_cancel (self->call);
+      if (self->call != NULL)
+        afrpc_call_cancel (self->call);
+      else
+        g_cancellable_cancel (self->stop);
     }
   PyGILState_Release (state);
 }
@@ -457,7 +472,7 @@ wait_for (AfrpcCall    *call,
           PyObject     *hooks,
           PyObject     *fds) /* None, or a list that gets those of the result */
 {
-  Blocked self = { call, blocked };
+  Blocked self = { .call = call, .outer = blocked };
   GError *error = NULL;
   GVariant *result;
   PyObject *object;
@@ -483,9 +498,80 @@ wait_for (AfrpcCall    *call,
 
   object = convert (result, error, raw, hooks);
   if (object == NULL)
-    tell_started (call);
+    tell_started (afrpc_call_get_started (call));
 
   return object;
+}
+
+/* wait (call, cancellable): as a GLib.Variant */
+static PyObject *
+module_wait (PyObject        *module,
+             PyObject *const *args,
+             Py_ssize_t       n_args)
+{
+  GCancellable *cancellable = NULL;
+  AfrpcCall *call;
+
+  if (n_args != 2)
+    {
+      PyErr_BadArgument ();
+      return NULL;
+    }
+  call = get_object (args[0], AFRPC_TYPE_CALL);
+  if (call == NULL || (args[1] != Py_None && (cancellable = get_object (args[1], G_TYPE_CANCELLABLE)) == NULL))
+    return NULL;
+
+  return wait_for (call, cancellable, TRUE, NULL, Py_None);
+}
+
+/* close_sync (caller, cancellable) */
+static PyObject *
+module_close_sync (PyObject        *module,
+                   PyObject *const *args,
+                   Py_ssize_t       n_args)
+{
+  g_autoptr(GCancellable) stop = NULL; /* others may have the one that was given */
+  Blocked self = { .outer = blocked };
+  GCancellable *cancellable = NULL;
+  GError *error = NULL;
+  AfrpcCaller *caller;
+  gulong id = 0;
+
+  if (n_args != 2)
+    {
+      PyErr_BadArgument ();
+      return NULL;
+    }
+  caller = get_object (args[0], AFRPC_TYPE_CALLER);
+  if (caller == NULL || (args[1] != Py_None && (cancellable = get_object (args[1], G_TYPE_CANCELLABLE)) == NULL))
+    return NULL;
+
+  stop = self.stop = g_cancellable_new ();
+  if (cancellable != NULL)
+    id = g_signal_connect_object (cancellable, "cancelled", G_CALLBACK (g_cancellable_cancel), stop, G_CONNECT_SWAPPED);
+  if (g_cancellable_is_cancelled (cancellable))
+    g_cancellable_cancel (stop);
+  blocked = &self;
+  Py_BEGIN_ALLOW_THREADS
+  afrpc_caller_close_sync (caller, stop, &error);
+  if (id != 0)
+    g_signal_handler_disconnect (cancellable, id);
+  Py_END_ALLOW_THREADS
+  blocked = self.outer;
+
+  if (self.type != NULL)
+    {
+      g_clear_error (&error);
+      PyErr_Restore (self.type, self.value, self.traceback);
+      return NULL;
+    }
+  if (error != NULL)
+    {
+      raise_error (error);
+      return NULL;
+    }
+
+  Py_RETURN_TRUE;
 }
 
 /* call_sync (proxy, args, signature, timeout_ms, cancellable, raw, on_progress, progress_mode, fds, result_fds, more) */
@@ -520,6 +606,7 @@ module_call_sync (PyObject        *module,
     value = pack_args (args[1], args[2], hooks);
   if (value == NULL || !enter (proxy, FALSE, &entered))
     {
+      tell_started (AFRPC_STARTED_NO);
       Py_XDECREF (hooks);
       return NULL;
     }
@@ -593,6 +680,8 @@ module_poke (PyObject *module,
 static PyMethodDef methods[] = {
   { "call", (PyCFunction) (void (*) (void)) module_call, METH_FASTCALL, NULL },
   { "call_sync", (PyCFunction) (void (*) (void)) module_call_sync, METH_FASTCALL, NULL },
+  { "close_sync", (PyCFunction) (void (*) (void)) module_close_sync, METH_FASTCALL, NULL },
+  { "wait", (PyCFunction) (void (*) (void)) module_wait, METH_FASTCALL, NULL },
   { "pack", module_pack, METH_O, NULL },
   { "poke", module_poke, METH_NOARGS, NULL },
   { "unpack", (PyCFunction) (void (*) (void)) module_unpack, METH_FASTCALL, NULL },

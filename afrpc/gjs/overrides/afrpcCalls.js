@@ -43,6 +43,7 @@ const handlers = new Map();
 let lastId = 0;
 let inbox = null;
 let CallOptions = null;
+let Started = null;
 
 function turn(id) {
     if (id !== 0) {
@@ -157,6 +158,37 @@ function promisifyCall(Call) {
         start(id => inbox.wait_call(id, call, cancellable), () => getOutcome(() => inbox.get_variant())));
 }
 
+// What blocks, and what gets an outcome in a callback: what is thrown says the same as by a promise.
+function extendBlocking({prototype: caller}, {prototype: call}) {
+    const wait = call.wait_sync;
+    const tell = (made, get) => {
+        try {
+            return get();
+        } catch (e) {
+            throw Errors.setHidden(Errors.addDetails(e), 'started', made.get_started());
+        }
+    };
+
+    call.wait_sync = function (cancellable = null) {
+        return tell(this, () => wait.call(this, cancellable));
+    };
+    caller.call_sync = function (args, cancellable = null) {
+        return this.start(args, null).wait_sync(cancellable);
+    };
+    caller.call_full_sync = function (args, options, cancellable = null) {
+        const made = this.start(args, options);
+
+        return [made.wait_sync(cancellable), made.steal_fds()];
+    };
+    for (const [prototype, name] of [[call, 'wait_finish'], [caller, 'call_finish'], [caller, 'call_full_finish']]) {
+        const finish = prototype[name];
+
+        prototype[name] = function (result) {
+            return tell(prototype === call ? this : result, () => finish.call(this, result));
+        };
+    }
+}
+
 function promisifyProcess(Process) {
     promisify(Process, 'run_async', 2, (process, function_, cancellable) =>
         start(id => inbox.run(id, process, function_, cancellable), () => process.run_finish(inbox.get_result())));
@@ -207,13 +239,21 @@ function makeCall(caller, options, args, begin, method) {
         onProgress !== null ? () => onProgress(getValue()) : null));
 }
 
+// The call was not even made, unless the error knows better.
+function sayNotStarted(error) {
+    if (error instanceof Error && !('started' in error) && Object.isExtensible(error))
+        Errors.setHidden(error, 'started', Started.NO);
+
+    return error;
+}
+
 // What is wrong with the arguments is told by the promise, too. No other is put around it: whoever waits is told in the
 // order of the outcomes.
 function invoke(caller, options, args) {
     try {
         return makeCall(caller, options, args, start, 'call');
     } catch (e) {
-        return Promise.reject(e);
+        return Promise.reject(sayNotStarted(e));
     }
 }
 
@@ -221,7 +261,11 @@ function invokeSync(caller, options, args) {
     if (options?.onProgress)
         throw new TypeError('nobody is called with the progress of a call that blocks');
 
-    return makeCall(caller, options, args, startSync, 'call_sync');
+    try {
+        return makeCall(caller, options, args, startSync, 'call_sync');
+    } catch (e) {
+        throw sayNotStarted(e);
+    }
 }
 
 // Has @listener called with each news of a proxy and a function that gives its value, or throws its error. Returns what
@@ -258,7 +302,8 @@ function prepare(Afrpc) {
     });
 
     inbox = new Inbox();
-    ({CallOptions} = Afrpc);
+    ({CallOptions, Started} = Afrpc);
+    extendBlocking(Afrpc.Proxy, Afrpc.Call);
     promisifyCaller(Afrpc.Proxy);
     promisifyCall(Afrpc.Call);
     promisifyProcess(Afrpc.Process);

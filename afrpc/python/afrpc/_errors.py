@@ -218,10 +218,12 @@ def improve_parts(message, domain, code):
 
 def improve(error):
     """The exception that a GLib.Error is better told by; itself if there is none."""
+    if type(error) is not GLib.Error:
+        return error
     key = error.domain, error.code
     if key != (_AFRPC, _REMOTE) or not _PREFIX.match(error.message):
         better = _classes.get(key)
-        return better(error.message, *key) if better is not None and type(error) is GLib.Error else error
+        return better(error.message, *key) if better is not None else error
 
     words, traceback, details = _exceptions.unpack(*_split(error.message))
     made = _build(words, details, error.message, *key, 0)

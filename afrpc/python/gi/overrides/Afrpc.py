@@ -33,6 +33,75 @@ def _drive(loop):
 _proxy.set_hooks(_errors.improve, _drive)
 
 
+def _replaces(cls):
+    """Puts a function in the place of a method that introspection brings, for all that have it."""
+    def replace(function):
+        setattr(cls, function.__name__, function)
+        return function
+
+    return replace
+
+
+def _get_value(call, get):
+    """The outcome of a call; what is raised says whether the worker had started it."""
+    try:
+        return get()
+    except GLib.Error as error:
+        better = _errors.improve(error)
+        better.started = call.get_started()
+        raise better from better.__cause__
+
+
+_call_finish, _call_full_finish = Afrpc.Caller.call_finish, Afrpc.Caller.call_full_finish
+_start, _wait_finish = Afrpc.Caller.start, Afrpc.Call.wait_finish
+
+
+@_replaces(Afrpc.Caller)
+def call_finish(self, result):
+    """Gets the result of call(): a GLib.Variant."""
+    return _get_value(result, lambda: _call_finish(self, result))
+
+
+@_replaces(Afrpc.Caller)
+def call_full_finish(self, result):
+    """Gets the result of call_full(): a GLib.Variant, and a Gio.UnixFDList or None."""
+    return _get_value(result, lambda: _call_full_finish(self, result))
+
+
+@_replaces(Afrpc.Caller)
+def call_sync(self, args=None, cancellable=None):
+    """Calls the function with a GLib.Variant and blocks until there is a result, or a handler of a signal raises."""
+    return _proxy.wait(_start(self, args, None), cancellable)
+
+
+@_replaces(Afrpc.Caller)
+def call_full_sync(self, args=None, options=None, cancellable=None):
+    """The same with options; the second of what it returns is a Gio.UnixFDList or None."""
+    call = _start(self, args, options)
+    return _proxy.wait(call, cancellable), call.steal_fds()
+
+
+@_replaces(Afrpc.Caller)
+def close_sync(self, cancellable=None):
+    """Closes the caller and blocks until everything is finished, or a handler of a signal raises."""
+    return _proxy.close_sync(self, cancellable)
+
+
+@_replaces(Afrpc.Call)
+def wait_sync(self, cancellable=None):
+    """Blocks until the call has its outcome, or a handler of a signal raises."""
+    return _proxy.wait(self, cancellable)
+
+
+@_replaces(Afrpc.Call)
+def wait_finish(self, result):
+    """Gets the result of wait(): a GLib.Variant."""
+    return _get_value(self, lambda: _wait_finish(self, result))
+
+
+del call_finish, call_full_finish, call_full_sync, call_sync, close_sync, wait_finish, wait_sync
+
+
 def _get_fd(file):
     return file if isinstance(file, int) else file.fileno()
 
