@@ -7,6 +7,8 @@
 
 #include <afrpc/afrpc.h>
 
+#define BENCH_SKIPPED 77 /* the exit status of what cannot run here, for run-bench.py */
+
 typedef struct
 {
   AfrpcProxy *proxy;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -111,6 +112,32 @@ bench_fill_heap (unsigned mib)
     bench_fail ("mmap: %m");
   madvise (heap, size, MADV_NOHUGEPAGE);
   memset (heap, 0x5a, size);
+}
+
+pid_t
+bench_start_server (const char *variant)
+{
+  const char *const argv[] = { "server", "--workload", BENCH_SERVE, "--n", "1", "--variant", variant, NULL };
+  pid_t pid = fork ();
+
+  if (pid < 0)
+    bench_fail ("fork: %m");
+  if (pid == 0)
+    {
+      execv ("/proc/self/exe", (char **) argv);
+      bench_fail ("exec: %m");
+    }
+
+  return pid;
+}
+
+void
+bench_end_server (pid_t pid)
+{
+  int status;
+
+  if (waitpid (pid, &status, 0) < 0 || status != 0)
+    bench_fail ("the child failed");
 }
 
 static double

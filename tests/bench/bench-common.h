@@ -11,13 +11,14 @@
 #define BENCH_FOUR_PREFIX "four-"
 #define BENCH_FOUR 4
 
+#define BENCH_SERVE "serve"
 #define BENCH_WINDOW 1000u  /* calls in flight in W2 */
 #define BENCH_WARM_UP 1000u /* calls made before the clock starts, at most */
 #define BENCH_BULK_WARM_UP 3u
 
 typedef struct
 {
-  const char *workload;  /* "W1" .. "W6", or "hold" */
+  const char *workload;  /* "W1" .. "W9", "hold", or "serve": for another process of the same program */
   const char *variant;   /* "" unless given */
   uint64_t n;            /* calls, events, workers: what is counted */
   unsigned heap_mib;     /* memory that the parent touches first */
@@ -41,6 +42,10 @@ void bench_fail         (const char   *format,
                          ...) __attribute__ ((format (printf, 1, 2), noreturn));
 void bench_pin          (void);
 void bench_fill_heap    (unsigned      mib);
+
+/* This program again, as what the workload calls: "--workload serve", with another variant. */
+pid_t bench_start_server  (const char   *variant);
+void  bench_end_server    (pid_t         pid);
 
 double bench_clock        (void);
 void   bench_meter_start  (BenchMeter *meter,

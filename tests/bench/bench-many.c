@@ -7,7 +7,9 @@
 
 #include <dirent.h>
 #include <malloc.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define PEER "afrpc"
 
@@ -124,6 +126,19 @@ measure (const BenchOptions *options,
     }
 }
 
+/* As many descriptors as they need, if that is allowed. */
+static void
+make_room (guint n_clients)
+{
+  struct rlimit limit;
+
+  getrlimit (RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = MIN (limit.rlim_max, MAX (limit.rlim_cur, 4 * (n_clients + 25)));
+  setrlimit (RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur < 4 * (n_clients + 25))
+    exit (BENCH_SKIPPED);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -135,6 +150,7 @@ main (int    argc,
 
   bench_options_init (&options, argc, argv);
   n_clients = MAX (options.size, 10);
+  make_room (n_clients);
   clients = g_new0 (BenchClient, n_clients + 1);
   template = bench_client_new_process (&options);
   measure (&options, template, clients, n_clients);

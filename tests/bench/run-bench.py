@@ -12,202 +12,12 @@ import re
 import statistics
 import subprocess
 import sys
+import time
+
+import bench_chart
+from bench_runs import FLOORS, OURS, RUNS, SHORT_SCALE, SHORT_WITHOUT, SHORT_WORKLOADS, WORKLOADS
 
 SKIPPED = 77  # the exit status of a peer that is not installed
-
-WORKLOADS = {
-    'W1': 'one call at a time, 16 bytes each way, both processes on one CPU',
-    'W2': 'pipelined calls, up to 1000 in flight',
-    'W3': 'events from worker to parent',
-    'W4-64K': 'echo of 64 KiB, both ways counted, one call at a time',
-    'W4-1M': 'the same of 1 MiB',
-    'W4-64M': 'the same of 64 MiB',
-    'W5': 'start a worker, one call, orderly end; the parent has 16 MiB of heap; "four": at a time',
-    'W5-512': 'the same from a parent with 512 MiB of heap',
-    'W5-2048': 'the same from a parent with 2 GiB of heap',
-    'W6': 'private memory of an idle worker after 1000 calls',
-    'W7-ints': 'a list of 10^6 ints there and back, both processes in Python',
-    'W7-strings': 'the same of a list of 10^5 strings',
-    'W7-dict': 'the same of a dict of 10^5 strings and ints',
-    'W7-rows': 'the same of 10^5 rows of int, str and float',
-    'W8': '100 MB of float64 in NumPy to a process that doubles them, and back',
-    'hold': 'worst delay of a main loop in a flood: timer at default priority, at the priority of '
-            'drawing, one iteration',
-}
-
-# (program, variant, workload, n): n for about a third of a second of work
-RUNS = [
-    ('bench-floor', '', 'W1', 40000),
-    ('bench-glib', '', 'W1', 30000),
-    ('bench-afrpc', 'sync', 'W1', 20000),
-    ('bench-afrpc', 'async', 'W1', 20000),
-    ('bench-afrpc', 'sync-direct', 'W1', 20000),
-    ('bench-afrpc', 'async-direct', 'W1', 20000),
-    ('bench-afrpc', 'perl-sync', 'W1', 20000),
-    ('bench-afrpc', 'perl-async', 'W1', 20000),
-    ('bench-afrpc', 'perl-async-loop', 'W1', 20000),
-    ('bench-afrpc', 'gjs-sync', 'W1', 15000),
-    ('bench-afrpc', 'gjs-async', 'W1', 15000),
-    ('bench-gjs.js', '', 'W1', 8000),
-    ('bench-gdbus', 'loop', 'W1', 3000),
-    ('bench-gdbus', 'direct', 'W1', 3000),
-    ('bench-python.py', 'pipe', 'W1', 15000),
-    ('bench-python.py', 'executor', 'W1', 3000),
-    ('bench-afrpc-python.py', 'sync', 'W1', 20000),
-    ('bench-afrpc-python.py', 'async', 'W1', 10000),
-    ('bench-afrpc-python.py', 'sync-await', 'W1', 15000),
-    ('bench-afrpc-python.py', 'sync-direct', 'W1', 20000),
-    ('bench-anyevent.pl', 'sync', 'W1', 15000),
-    ('bench-anyevent.pl', 'async', 'W1', 15000),
-
-    ('bench-floor', '', 'W2', 6000000),
-    ('bench-glib', '', 'W2', 1000000),
-    ('bench-afrpc', 'sync', 'W2', 400000),
-    ('bench-afrpc', 'async', 'W2', 400000),
-    ('bench-afrpc', 'perl-sync', 'W2', 200000),
-    ('bench-afrpc', 'perl-async', 'W2', 200000),
-    ('bench-afrpc', 'perl-async-loop', 'W2', 200000),
-    ('bench-afrpc', 'gjs-sync', 'W2', 60000),
-    ('bench-afrpc', 'gjs-async', 'W2', 60000),
-    ('bench-gjs.js', '', 'W2', 30000),
-    ('bench-gdbus', 'loop', 'W2', 8000),
-    ('bench-python.py', 'pipe', 'W2', 30000),
-    ('bench-python.py', 'executor', 'W2', 4000),
-    ('bench-afrpc-python.py', 'sync', 'W2', 80000),
-    ('bench-afrpc-python.py', 'async', 'W2', 40000),
-    ('bench-afrpc-python.py', 'sync-await', 'W2', 60000),
-    ('bench-anyevent.pl', 'sync', 'W2', 80000),
-    ('bench-anyevent.pl', 'async', 'W2', 80000),
-
-    ('bench-floor', '', 'W3', 30000000),
-    ('bench-glib', '', 'W3', 2000000),
-    ('bench-afrpc', 'sync', 'W3', 1500000),
-    ('bench-afrpc', 'async', 'W3', 1500000),
-    ('bench-afrpc', 'perl-sync', 'W3', 300000),
-    ('bench-afrpc', 'perl-async', 'W3', 300000),
-    ('bench-gdbus', 'loop', 'W3', 12000),
-    ('bench-python.py', 'pipe', 'W3', 50000),
-    ('bench-afrpc-python.py', 'sync', 'W3', 60000),
-    ('bench-anyevent.pl', 'sync', 'W3', 120000),
-    ('bench-anyevent.pl', 'async', 'W3', 120000),
-
-    ('bench-floor', '', 'W4-64K', 3000),
-    ('bench-afrpc', 'sync', 'W4-64K', 3000),
-    ('bench-afrpc', 'async', 'W4-64K', 3000),
-    ('bench-afrpc', 'buffer', 'W4-64K', 10000),
-    ('bench-sdbus', '', 'W4-64K', 3000),
-    ('bench-zmq', 'copy', 'W4-64K', 3000),
-    ('bench-zmq', 'reference', 'W4-64K', 3000),
-
-    ('bench-floor', '', 'W4-1M', 400),
-    ('bench-afrpc', 'sync', 'W4-1M', 400),
-    ('bench-afrpc', 'async', 'W4-1M', 400),
-    ('bench-afrpc', 'buffer', 'W4-1M', 8000),
-    ('bench-sdbus', '', 'W4-1M', 400),
-    ('bench-zmq', 'copy', 'W4-1M', 400),
-    ('bench-zmq', 'reference', 'W4-1M', 400),
-
-    ('bench-floor', '', 'W4-64M', 8),
-    ('bench-afrpc', 'sync', 'W4-64M', 8),
-    ('bench-afrpc', 'async', 'W4-64M', 8),
-    ('bench-afrpc', 'buffer', 'W4-64M', 400),
-    ('bench-sdbus', '', 'W4-64M', 8),
-    ('bench-zmq', 'copy', 'W4-64M', 8),
-    ('bench-zmq', 'reference', 'W4-64M', 8),
-
-    ('bench-spawn', 'fork', 'W5', 500),
-    ('bench-spawn', 'fork-server', 'W5', 500),
-    ('bench-spawn', 'posix-spawn', 'W5', 400),
-    ('bench-spawn', 'gsubprocess', 'W5', 200),
-    ('bench-afrpc', 'sync', 'W5', 100),
-    ('bench-afrpc', 'async', 'W5', 100),
-    ('bench-afrpc', 'sync-fork', 'W5', 600),
-    ('bench-afrpc', 'async-fork', 'W5', 600),
-    ('bench-spawn', 'four-fork', 'W5', 500),
-    ('bench-spawn', 'four-fork-server', 'W5', 500),
-    ('bench-spawn', 'four-posix-spawn', 'W5', 400),
-    ('bench-afrpc', 'four-sync', 'W5', 100),
-    ('bench-afrpc', 'four-sync-fork', 'W5', 600),
-    ('bench-afrpc', 'perl-sync', 'W5', 60),
-    ('bench-afrpc', 'perl-async-loop', 'W5', 20),
-    ('bench-afrpc', 'perl-sync-fork', 'W5', 400),
-    ('bench-afrpc', 'perl-async-fork', 'W5', 400),
-    ('bench-afrpc', 'gjs-sync', 'W5', 20),
-    ('bench-afrpc', 'gjs-async', 'W5', 20),
-    ('bench-gjs.js', '', 'W5', 20),
-    ('bench-gdbus', '', 'W5', 40),
-    ('bench-python.py', 'pipe', 'W5', 80),
-    ('bench-python.py', 'forkserver', 'W5', 40),
-    ('bench-python.py', 'executor', 'W5', 60),
-    ('bench-afrpc-python.py', 'sync', 'W5', 20),
-    ('bench-afrpc-python.py', 'sync-fork', 'W5', 200),
-    ('bench-afrpc-python.py', 'async-fork', 'W5', 150),
-    ('bench-anyevent.pl', 'sync', 'W5', 40),
-    ('bench-anyevent.pl', 'async', 'W5', 20),
-
-    ('bench-spawn', 'fork', 'W5-512', 20),
-    ('bench-spawn', 'posix-spawn', 'W5-512', 300),
-    ('bench-spawn', 'gsubprocess', 'W5-512', 20),
-    ('bench-afrpc', 'sync', 'W5-512', 100),
-    ('bench-afrpc', 'sync-fork', 'W5-512', 600),
-    ('bench-afrpc', 'four-sync-fork', 'W5-512', 600),
-
-    ('bench-spawn', 'fork', 'W5-2048', 6),
-    ('bench-spawn', 'posix-spawn', 'W5-2048', 300),
-    ('bench-spawn', 'gsubprocess', 'W5-2048', 6),
-    ('bench-afrpc', 'sync', 'W5-2048', 100),
-    ('bench-afrpc', 'sync-fork', 'W5-2048', 600),
-    ('bench-afrpc', 'four-sync-fork', 'W5-2048', 600),
-
-    ('bench-spawn', 'posix-spawn', 'W6', 1000),
-    ('bench-spawn', 'gsubprocess', 'W6', 1000),
-    ('bench-afrpc', 'sync', 'W6', 1000),
-    ('bench-afrpc', 'async', 'W6', 1000),
-    ('bench-afrpc', 'sync-fork', 'W6', 1000),
-    ('bench-afrpc', 'async-fork', 'W6', 1000),
-    ('bench-afrpc', 'perl-sync', 'W6', 1000),
-    ('bench-afrpc', 'perl-async', 'W6', 1000),
-    ('bench-afrpc', 'perl-async-loop', 'W6', 1000),
-    ('bench-afrpc', 'perl-sync-fork', 'W6', 1000),
-    ('bench-afrpc', 'perl-async-fork', 'W6', 1000),
-    ('bench-afrpc', 'gjs-sync', 'W6', 1000),
-    ('bench-afrpc', 'gjs-async', 'W6', 1000),
-    ('bench-gjs.js', '', 'W6', 1000),
-    ('bench-gdbus', '', 'W6', 1000),
-    ('bench-python.py', 'pipe', 'W6', 1000),
-    ('bench-python.py', 'forkserver', 'W6', 1000),
-    ('bench-python.py', 'executor', 'W6', 1000),
-    ('bench-afrpc-python.py', 'sync', 'W6', 1000),
-    ('bench-afrpc-python.py', 'async', 'W6', 1000),
-    ('bench-afrpc-python.py', 'sync-fork', 'W6', 1000),
-    ('bench-afrpc-python.py', 'async-fork', 'W6', 1000),
-    ('bench-anyevent.pl', 'sync', 'W6', 1000),
-    ('bench-anyevent.pl', 'async', 'W6', 1000),
-
-    *((program, variant, f'W7-{values}', 3) for values in ('ints', 'strings', 'dict', 'rows')
-      for program, variant in (('bench-python.py', 'pipe'), ('bench-afrpc-python.py', 'sync'))),
-
-    ('bench-python.py', 'shared', 'W8', 3),
-    ('bench-python.py', 'pipe', 'W8', 3),
-    ('bench-afrpc-python.py', 'sync-buffer', 'W8', 3),
-    ('bench-afrpc-python.py', 'sync', 'W8', 3),
-
-    ('bench-frame-hold', 'idle', 'hold', 1),
-    ('bench-frame-hold', 'calls', 'hold', 100000),
-    ('bench-frame-hold', 'events', 'hold', 300000),
-]
-
-FLOORS = {
-    'W1': ('raw-poll', ''), 'W2': ('raw-poll', ''), 'W3': ('raw-poll', ''),
-    'W4-64K': ('raw-poll', ''), 'W4-1M': ('raw-poll', ''), 'W4-64M': ('raw-poll', ''),
-    'W5': ('spawn', 'posix-spawn'), 'W5-512': ('spawn', 'posix-spawn'),
-    'W5-2048': ('spawn', 'posix-spawn'),
-    'W6': ('spawn', 'posix-spawn'),
-    'W7-ints': ('python', 'pipe'), 'W7-strings': ('python', 'pipe'), 'W7-dict': ('python', 'pipe'),
-    'W7-rows': ('python', 'pipe'), 'W8': ('python', 'shared'),
-}
-OURS = ('afrpc', 'sync')
-
 
 class PeerFailed(Exception):
     pass
@@ -224,6 +34,8 @@ def command(options, program, variant, workload, n):
     if workload.startswith('W4'):
         number, unit = re.match(r'W4-(\d+)([KM])', workload).groups()
         argv += ['--size', str(int(number) << {'K': 10, 'M': 20}[unit])]
+    if workload.startswith('W9'):
+        argv += ['--size', workload.partition('-')[2]]
     if workload.startswith('W5') and program in ('bench-spawn', 'bench-afrpc', 'bench-gdbus'):
         argv += ['--heap-mib', workload.partition('-')[2] or '16']
     return argv
@@ -266,6 +78,8 @@ def run_rounds(options, workload, failures):
                 continue
             if options.peer and not any(peer in program for peer in options.peer):
                 continue
+            if options.short and SHORT_WITHOUT.search(f'{program} {variant}'):
+                continue
             try:
                 results = run_peer(command(options, program, variant, workload, n), options.timeout)
             except PeerFailed as failure:
@@ -284,8 +98,30 @@ def median(results, key):
     return statistics.median(values) if values else None
 
 
+def add_ratios(samples, reference, key, measure):
+    """How many times dearer than @reference each result is, in its round: what disturbs one, disturbs both."""
+    base = samples.get(reference, [])
+    for results in samples.values():
+        for result, other in zip(results, base):
+            if measure(result) and measure(other):
+                result[key] = measure(result) / measure(other)
+
+
+def price(result):
+    """What less of is better."""
+    return 1 / result['value'] if result['value'] > 0 and result['unit'].endswith('/s') else result['value']
+
+
+def cpu(result):
+    """CPU time of both processes, seconds; None if it was not measured."""
+    return result['cpu_parent'] + result['cpu_child'] if 'cpu_parent' in result else None
+
+
 def summarise(workload, samples):
     rows = []
+    add_ratios(samples, FLOORS.get(workload), 'over_floor', price)
+    add_ratios(samples, FLOORS.get(workload), 'cpu_over_floor', cpu)
+    add_ratios(samples, OURS if workload in FLOORS else None, 'over_afrpc', price)
     for (peer, variant), results in samples.items():
         values = [result['value'] for result in results]
         row = {'workload': workload, 'peer': peer, 'variant': variant, 'unit': results[0]['unit'],
@@ -293,21 +129,14 @@ def summarise(workload, samples):
                'cpu_parent': median(results, 'cpu_parent'),
                'cpu_child': median(results, 'cpu_child'),
                'peak_parent': median(results, 'peak_parent'),
-               'peak_child': median(results, 'peak_child')}
+               'peak_child': median(results, 'peak_child'),
+               'over_floor': median(results, 'over_floor'),
+               'floor_ratios': [result['over_floor'] for result in results if 'over_floor' in result],
+               'cpu_over_floor': median(results, 'cpu_over_floor'),
+               'cpu_ratios': [result['cpu_over_floor'] for result in results if 'cpu_over_floor' in result],
+               'over_afrpc': median(results, 'over_afrpc')}
         rows.append(row)
-    add_ratios(rows, FLOORS.get(workload), 'over_floor')
-    add_ratios(rows, OURS if workload in FLOORS else None, 'over_afrpc')
     return rows
-
-
-def add_ratios(rows, reference, key):
-    """How many times dearer than @reference each row is: more time, more memory, a lower rate."""
-    base = [row['value'] for row in rows if (row['peer'], row['variant']) == reference]
-    for row in rows:
-        row[key] = None
-        if base and base[0] > 0 and row['value'] > 0:
-            ratio = row['value'] / base[0]
-            row[key] = 1 / ratio if row['unit'].endswith('/s') else ratio
 
 
 def human(value):
@@ -324,12 +153,12 @@ def optional(value, form):
 
 def print_table(workload, rows):
     bulk = workload.startswith('W4')
-    with_cpu = bulk or workload in ('W2', 'W3')
+    with_cpu = bulk or workload in ('W1', 'W2', 'W3')
     with_peak = bulk or workload.startswith(('W7', 'W8'))
     print(f'\n{workload}: {WORKLOADS[workload]}')
     head = f'  {"peer":<22}{"median":>9} {"unit":<4}{"x floor":>9}{"x afrpc":>9}'
     if with_cpu:
-        head += f'{"CPU s/GB" if bulk else "CPU s/1M":>10}{"parent":>8}{"child":>8}'
+        head += f'{"CPU s/GB" if bulk else "CPU s/1M":>10}{"parent":>8}{"child":>8}{"x floor":>9}'
     if with_peak:
         head += f'{"peak MiB parent, child":>24}'
     print(head + '   rounds')
@@ -339,7 +168,7 @@ def print_table(workload, rows):
                 f'{optional(row["over_floor"], ".2f"):>9}{optional(row["over_afrpc"], ".2f"):>9}')
         if with_cpu:
             line += (f'{row["cpu_parent"] + row["cpu_child"]:>10.3f}{row["cpu_parent"]:>8.3f}'
-                     f'{row["cpu_child"]:>8.3f}')
+                     f'{row["cpu_child"]:>8.3f}{optional(row["cpu_over_floor"], ".2f"):>9}')
         if with_peak:
             line += f'{row["peak_parent"]:>17.0f}{row["peak_child"]:>7.0f}'
         print(line + '   ' + ' '.join(human(value) for value in row['values']))
@@ -354,25 +183,44 @@ def main():
     parser.add_argument('--scale', type=float, default=1, help='factor for the work of a round')
     parser.add_argument('--peer', action='append', help='only programs with this in their name')
     parser.add_argument('--timeout', type=float, default=60, help='seconds for one program')
+    parser.add_argument('--short', action='store_true', help='less work, fewer workloads and peers: 90 s')
     parser.add_argument('--json', metavar='FILE', help='write all results there')
+    parser.add_argument('--svg', metavar='FILE', help='draw a chart there')
+    parser.add_argument('--from-json', metavar='FILE', help='run nothing: draw what was written by --json')
     options = parser.parse_args()
     unknown = set(options.workloads) - set(WORKLOADS)
     if unknown:
         parser.error('no such workload: ' + ', '.join(sorted(unknown)))
 
+    if options.from_json:
+        with open(options.from_json) as file:
+            bench_chart.draw(json.load(file), options.svg)
+        return 0
+    if options.short:
+        options.scale *= SHORT_SCALE
+
+    os.environ.setdefault('AFRPC_HOST_PATH', os.path.join(os.path.abspath(options.bin_dir), '../../afrpc/hosts'))
+
     rows, failures = [], []
-    for workload in options.workloads or WORKLOADS:
+    start, load = time.monotonic(), os.getloadavg()[0]
+    for workload in options.workloads or (SHORT_WORKLOADS if options.short else WORKLOADS):
         if not has_memory_for(workload):
             print(f'\n{workload}: left out, there is not enough memory')
             continue
         of_workload = summarise(workload, run_rounds(options, workload, failures))
         print_table(workload, of_workload)
         rows += of_workload
+    results = {'cpus': os.cpu_count(), 'kernel': os.uname().release, 'rounds': options.rounds,
+               'load': max(load, os.getloadavg()[0]), 'seconds': round(time.monotonic() - start),
+               'results': rows, 'failures': failures}
+    print(f'\n{results["seconds"]} s, {results["cpus"]} CPUs, load {results["load"]:.1f}')
+    if results['load'] > results['cpus']:
+        print('Others used this machine: only ratios within a round mean something.')
     if options.json:
         with open(options.json, 'w') as file:
-            json.dump({'cpus': os.cpu_count(), 'kernel': os.uname().release,
-                       'rounds': options.rounds, 'results': rows, 'failures': failures}, file,
-                      indent=2)
+            json.dump(results, file, indent=2)
+    if options.svg:
+        bench_chart.draw(results, options.svg)
     return 1 if failures else 0
 
 
