@@ -11,15 +11,20 @@
 
 G_BEGIN_DECLS
 
-/* Here, and not in the header of its own, because what follows needs it. */
+/* Here, and not in headers of their own, because what follows needs it. */
 #define AFRPC_TYPE_CALLER (afrpc_caller_get_type ())
 
 AFRPC_AVAILABLE_IN_1_0
 G_DECLARE_INTERFACE (AfrpcCaller, afrpc_caller, AFRPC, CALLER, GObject)
 
+#define AFRPC_TYPE_CALL (afrpc_call_get_type ())
+
+AFRPC_AVAILABLE_IN_1_0
+G_DECLARE_FINAL_TYPE (AfrpcCall, afrpc_call, AFRPC, CALL, GObject)
+
 /**
  * AfrpcProgressFunc:
- * @caller: who made the call
+ * @call: the call, of whom [method@Afrpc.Call.get_caller] tells who made it; whoever keeps it takes a reference
  * @progress: how far the call has come, as the worker says it
  * @data: (closure): what was given with the function
  *
@@ -27,9 +32,9 @@ G_DECLARE_INTERFACE (AfrpcCaller, afrpc_caller, AFRPC, CALLER, GObject)
  *
  * Since: 1.0
  */
-typedef void (*AfrpcProgressFunc) (AfrpcCaller *caller,
-                                   GVariant    *progress,
-                                   gpointer     data);
+typedef void (*AfrpcProgressFunc) (AfrpcCall *call,
+                                   GVariant  *progress,
+                                   gpointer   data);
 
 #define AFRPC_TYPE_CALL_OPTIONS (afrpc_call_options_get_type ())
 

@@ -82,7 +82,7 @@ pending_progress (AfrpcPending *pending,
 
   if (self->options != NULL && self->options->progress != NULL && pending->state != AFRPC_PENDING_DECIDED &&
       !g_atomic_int_get (&self->is_cancelled))
-    self->options->progress (self->caller, value, self->options->progress_data);
+    self->options->progress (self, value, self->options->progress_data);
 }
 
 static void

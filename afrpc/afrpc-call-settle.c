@@ -111,9 +111,9 @@ afrpc_call_cancel_later (AfrpcCall *self)
 /* Implementers */
 
 static void
-forward_progress_cb (AfrpcCaller *caller,
-                     GVariant    *progress,
-                     gpointer     call)
+forward_progress_cb (AfrpcCall *inner,
+                     GVariant  *progress,
+                     gpointer   call)
 {
   afrpc_call_report_progress (call, progress);
 }

@@ -11,11 +11,6 @@
 
 G_BEGIN_DECLS
 
-#define AFRPC_TYPE_CALL (afrpc_call_get_type ())
-
-AFRPC_AVAILABLE_IN_1_0
-G_DECLARE_FINAL_TYPE (AfrpcCall, afrpc_call, AFRPC, CALL, GObject)
-
 AFRPC_AVAILABLE_IN_1_0
 void              afrpc_call_wait            (AfrpcCall            *self,
                                               GCancellable         *cancellable,

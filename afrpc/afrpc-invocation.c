@@ -292,7 +292,7 @@ afrpc_invocation_get_metadata (AfrpcInvocation *self)
  *
  * Gets how many file descriptors came with the call.
  *
- * Returns: how many were in the list of [method@Afrpc.Caller.call_full]; 0 once it was answered
+ * Returns: how many were in [property@Afrpc.CallOptions:fds]; 0 once it was answered
  *
  * Since: 1.0
  */
@@ -360,8 +360,8 @@ afrpc_invocation_append_fd (AfrpcInvocation  *self,
  *
  * Tells how far the call has come.
  *
- * It reaches the caller before the result, in order, if the call was made with
- * [method@Afrpc.Caller.call_full]; otherwise this does nothing.
+ * It reaches the caller before the result, in order, if the call was made with options that
+ * [ask for it][method@Afrpc.CallOptions.set_progress]; otherwise this does nothing.
  *
  * If the parent is slow to read, it is queued, and a long queue is waited for; or, if the caller asked for
  * %AFRPC_PROGRESS_LATEST, what was not sent yet of this call is forgotten.

@@ -141,8 +141,8 @@ afrpc_worker_event_with_fds (AfrpcWorker  *self,
  *
  * Tells how far the call has come that a sync function runs.
  *
- * It reaches the caller before the result, in order, if the call was made with
- * [method@Afrpc.Caller.call_full]; otherwise this does nothing. In an async worker see
+ * It reaches the caller before the result, in order, if the call was made with options that
+ * [ask for it][method@Afrpc.CallOptions.set_progress]; otherwise this does nothing. In an async worker see
  * [method@Afrpc.Invocation.progress].
  *
  * If the parent is slow to read, this waits for it; or, if the caller asked for %AFRPC_PROGRESS_LATEST,
@@ -199,7 +199,7 @@ afrpc_worker_get_metadata (AfrpcWorker *self)
  *
  * Gets how many file descriptors came with the call that a sync function runs.
  *
- * Returns: how many were in the list of [method@Afrpc.Caller.call_full]
+ * Returns: how many were in [property@Afrpc.CallOptions:fds]
  *
  * Since: 1.0
  */

@@ -44,9 +44,9 @@ count_primes (AfrpcWorker  *worker,
 }
 
 static void
-progress_cb (AfrpcCaller *caller,
-             GVariant   *progress,
-             gpointer    data)
+progress_cb (AfrpcCall *call,
+             GVariant  *progress,
+             gpointer   data)
 {
   guint32 done, all;
 

@@ -266,9 +266,9 @@ call_with_files (Watched            *watched,
 }
 
 static void
-progress_cb (AfrpcCaller *caller,
-             GVariant    *progress,
-             gpointer     log)
+progress_cb (AfrpcCall *call,
+             GVariant  *progress,
+             gpointer   log)
 {
   g_autofree char *text = show (progress);
 

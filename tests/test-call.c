@@ -135,9 +135,9 @@ count_cb (guint *n)
 }
 
 static void
-ignore_progress_cb (AfrpcCaller *caller,
-                    GVariant    *progress,
-                    gpointer     data)
+ignore_progress_cb (AfrpcCall *call,
+                    GVariant  *progress,
+                    gpointer   data)
 {
 }
 
@@ -240,9 +240,9 @@ test_call_options_frozen (void)
 }
 
 static void
-add_progress_cb (AfrpcCaller *caller,
-                 GVariant    *progress,
-                 gpointer     data)
+add_progress_cb (AfrpcCall *call,
+                 GVariant  *progress,
+                 gpointer   data)
 {
   g_string_append (data, g_variant_get_string (progress, NULL));
 }

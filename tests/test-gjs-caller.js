@@ -127,9 +127,9 @@ runTests({
         const options = new Afrpc.CallOptions();
         const seen = [];
 
-        options.set_progress(Afrpc.ProgressMode.ALL, (_caller, value) => seen.push(value.deepUnpack()));
+        options.set_progress(Afrpc.ProgressMode.ALL, (made, value) => seen.push([value.deepUnpack(), made.get_caller() === counter]));
         assertEqual((await call(counter, new GLib.Variant('(u)', [3]), options))[0].deepUnpack(), 3, 'the result');
-        assertEqual(seen, [1, 2, 3], 'the progress');
+        assertEqual(seen, [[1, true], [2, true], [3, true]], 'the progress');
         await close(counter);
 
         const caller = make();

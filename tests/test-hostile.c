@@ -68,9 +68,9 @@ count_lines (const char     *domain,
 }
 
 static void
-progress_cb (AfrpcCaller *caller,
-             GVariant    *progress,
-             gpointer     data)
+progress_cb (AfrpcCall *call,
+             GVariant  *progress,
+             gpointer   data)
 {
   g_assert_not_reached ();
 }

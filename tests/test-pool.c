@@ -368,11 +368,11 @@ test_pool_timeout (void)
 }
 
 static void
-add_progress_cb (AfrpcCaller *caller,
-                 GVariant    *progress,
-                 gpointer     data)
+add_progress_cb (AfrpcCall *call,
+                 GVariant  *progress,
+                 gpointer   data)
 {
-  g_assert_true (AFRPC_IS_POOL (caller));
+  g_assert_true (AFRPC_IS_POOL (afrpc_call_get_caller (call)));
   g_string_append_printf (data, "%u ", g_variant_get_uint32 (progress));
 }
 

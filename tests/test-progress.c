@@ -33,9 +33,9 @@ typedef struct
 } Progress;
 
 static void
-progress_cb (AfrpcCaller *caller,
-             GVariant   *value,
-             gpointer    data)
+progress_cb (AfrpcCall *call,
+             GVariant  *value,
+             gpointer   data)
 {
   Progress *progress = data;
   guint32 number = g_variant_get_uint32 (value);
@@ -237,9 +237,9 @@ test_progress_refused (void)
 }
 
 static void
-count_cb (AfrpcCaller *caller,
-          GVariant   *value,
-          gpointer    data)
+count_cb (AfrpcCall *call,
+          GVariant  *value,
+          gpointer   data)
 {
   g_assert_cmpuint (g_variant_get_size (value), ==, 1000);
   ++*(guint *) data;

@@ -132,9 +132,9 @@ class CallerTest(unittest.TestCase):
     def test_progress_and_events(self):
         caller, seen = self.make("count_up", "AFRPC_TEST_MESSAGE_WORKER"), []
         options = Afrpc.CallOptions(metadata=GLib.Variant("a{sv}", {}))
-        options.set_progress(Afrpc.ProgressMode.ALL, lambda caller, value, *data: seen.append(value.unpack()))
+        options.set_progress(Afrpc.ProgressMode.ALL, lambda call, value, *data: seen.append((value.unpack(), call.get_caller() is caller)))
         self.assertEqual(self.settle(self.call(caller, GLib.Variant("(u)", (3,)), options))[0].unpack(), 3)
-        self.assertEqual(seen, [1, 2, 3])
+        self.assertEqual(seen, [(1, True), (2, True), (3, True)])
         Afrpc.Caller.close_sync(caller, None)
 
         caller, events = self.make(), []

@@ -316,9 +316,9 @@ judge_event (AfrpcProxy   *proxy,
 }
 
 static void
-judge_progress (AfrpcCaller *caller,
-                GVariant    *progress,
-                gpointer     data)
+judge_progress (AfrpcCall *call,
+                GVariant  *progress,
+                gpointer   data)
 {
   Judged *judged = data;
 
@@ -495,9 +495,9 @@ test_serialiser_stash (void)
 }
 
 static void
-progress_cb (AfrpcCaller *caller,
-             GVariant   *progress,
-             gpointer    log)
+progress_cb (AfrpcCall *call,
+             GVariant  *progress,
+             gpointer   log)
 {
   g_autofree char *text = g_variant_print (progress, FALSE);
 

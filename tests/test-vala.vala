@@ -54,7 +54,7 @@ async void test_sync_module () throws Error {
   proxy.event.connect ((event) => { events += event.get_string (); });
 
   var options = new Afrpc.CallOptions ();
-  options.set_progress (Afrpc.ProgressMode.ALL, (caller, value) => { progress += value.get_uint32 (); });
+  options.set_progress (Afrpc.ProgressMode.ALL, (call, value) => { progress += value.get_uint32 (); });
 
   var result = yield proxy.call_full (new Variant ("(su)", "ä", 3), options, null, null);
   assert (result.get_string () == "äää");

@@ -136,9 +136,9 @@ call_cb (GObject      *caller,
 }
 
 static void
-progress_cb (AfrpcCaller *caller,
-             GVariant    *progress,
-             gpointer     data)
+progress_cb (AfrpcCall *call,
+             GVariant  *progress,
+             gpointer   data)
 {
   const Ticket *ticket = data;
   const Item item = { .news = AFRPC_GJS_NEWS_PROGRESS, .value = progress };

@@ -192,9 +192,9 @@ get_object (PyObject *wrapper,
 }
 
 static void
-progress_cb (AfrpcCaller *caller,
-             GVariant    *progress,
-             gpointer     user_data)
+progress_cb (AfrpcCall *call,
+             GVariant  *progress,
+             gpointer   user_data)
 {
   PyGILState_STATE state = PyGILState_Ensure ();
   PyObject *function = PyTuple_GET_ITEM (user_data, 0);

@@ -99,9 +99,9 @@ typedef struct
 } Progress;
 
 static void
-progress_cb (AfrpcCaller *caller,
-             GVariant    *progress,
-             gpointer     data)
+progress_cb (AfrpcCall *call,
+             GVariant  *progress,
+             gpointer   data)
 {
   Progress *self = data;
 
