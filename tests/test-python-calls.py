@@ -39,6 +39,10 @@ def interrupt(pid, number):
     while not afrpc.is_cancelled():
         os.kill(pid, number)
         time.sleep(0.01)
+def leave():
+    afrpc.event("last words")
+    afrpc.flush()
+    os._exit(3)
 def fail(): raise KeyError("x")
 def named(*args, **keywords): return args, keywords
 async def named_later(a, *, b, c=3): return a, b, c
@@ -438,6 +442,24 @@ class Events(unittest.TestCase):
 
         for run in asyncio.run, aio.run:
             run(main())
+
+    def test_worker_dies(self):
+        """What ended it is raised where there are no more events, once."""
+        async def main():
+            proxy = make("leave")
+            events, seen = proxy.events(), []
+            call = proxy()
+            with self.assertRaises(Afrpc.WorkerDied) as caught:
+                async for event in events:
+                    seen.append(event)
+            self.assertEqual(seen, ["last words"])
+            self.assertIn("status 3", str(caught.exception))
+            self.assertEqual(await anext(events, "end"), "end")
+            self.assertEqual(await anext(proxy.events(), "end"), "end")
+            with self.assertRaises(Afrpc.WorkerDied):
+                await call
+
+        aio.run(main())
 
     def test_cancelled_when_woken(self):
         async def main():

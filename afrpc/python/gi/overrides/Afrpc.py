@@ -291,7 +291,8 @@ class Proxy(Afrpc.Proxy):
         return self.connect("event", lambda proxy, event, *rest: call_in().run(callback, proxy._unpack(event)))
 
     def events(self):
-        """The events from now on, for "async for", until the proxy is destroyed."""
+        """The events from now on, for "async for", until the proxy is destroyed; if that is because the worker died,
+        that is raised then."""
         return _Events(self)
 
     def close(self):
@@ -353,7 +354,9 @@ class _Events:
         self._queue = collections.deque()
         self._waiting = collections.deque()  # one for each task that waits
         self._ended = proxy.is_closed()
+        self._error = None  # why there are no more
         self._ids = [proxy.connect("event", self._event_cb),
+                     proxy.connect("error", self._error_cb),
                      proxy.connect("destroyed", self._destroyed_cb)]
         self._proxy = proxy
 
@@ -368,6 +371,10 @@ class _Events:
     def _event_cb(self, proxy, event, *rest):
         self._queue.append(proxy._unpack(event))
         self._wake()
+
+    def _error_cb(self, proxy, error):
+        if self._error is None:
+            self._error = _errors.improve(error)
 
     def _destroyed_cb(self, proxy):
         self._ended = True
@@ -388,7 +395,8 @@ class _Events:
     async def __anext__(self):
         while not self._queue:
             if self._ended:
-                raise StopAsyncIteration
+                error, self._error = self._error, None
+                raise error or StopAsyncIteration
             waiting = PendingCall()
             self._waiting.append(waiting)
             try:
