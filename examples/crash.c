@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define N_JOBS 4
+#define TRIES 5 /* a worker that cannot get up at all fails each time */
 
 typedef struct
 {
@@ -18,9 +19,12 @@ typedef struct
 {
   Jobs *jobs;
   guint32 number;
+  guint tries_left;
 } Job;
 
-static void do_job (Jobs *jobs, guint32 number);
+static void do_job (Jobs    *jobs,
+                    guint32  number,
+                    guint    tries_left);
 
 static GVariant *
 work (AfrpcWorker  *worker,
@@ -72,8 +76,8 @@ done_cb (GObject      *proxy,
 
   if (value != NULL)
     g_print ("%s\n", g_variant_get_string (value, NULL));
-  else if (g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED))
-    do_job (jobs, job->number); /* it is safe to make it again */
+  else if (g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED) && job->tries_left > 0)
+    do_job (jobs, job->number, job->tries_left - 1); /* it is safe to make it again */
   else
     g_print ("job %u is lost: %s\n", job->number, error->message);
 
@@ -83,11 +87,12 @@ done_cb (GObject      *proxy,
 
 static void
 do_job (Jobs    *jobs,
-        guint32  number)
+        guint32  number,
+        guint    tries_left)
 {
   Job *job = g_new (Job, 1);
 
-  *job = (Job) { jobs, number };
+  *job = (Job) { jobs, number, tries_left };
   jobs->n_waiting++;
   afrpc_caller_call (AFRPC_CALLER (get_proxy (jobs)), g_variant_new ("(u)", number), NULL, done_cb, job);
 }
@@ -104,7 +109,7 @@ main (int    argc,
 
   jobs.loop = loop = g_main_loop_new (NULL, FALSE);
   for (guint32 i = 1; i <= N_JOBS; i++)
-    do_job (&jobs, i);
+    do_job (&jobs, i, TRIES);
   g_main_loop_run (loop);
   g_clear_object (&jobs.proxy);
 

@@ -20,12 +20,12 @@ function getProxy() {
     return proxy;
 }
 
-async function run(job) {
+async function run(job, triesLeft = 5) {
     try {
         return await getProxy().invoke(job);
     } catch (e) {
-        if (e.matches(Afrpc.Error, Afrpc.Error.NOT_STARTED))
-            return run(job);
+        if (e.matches(Afrpc.Error, Afrpc.Error.NOT_STARTED) && triesLeft > 0)
+            return run(job, triesLeft - 1);
         if (e.matches(Afrpc.Error, Afrpc.Error.DIED))
             return `job ${job} is lost: ${e.message.replace(/\(pid \d+\) /, '')}`;
         throw e;
@@ -33,7 +33,7 @@ async function run(job) {
 }
 
 async function main() {
-    for (const result of await Promise.all([1, 2, 3, 4].map(run)))
+    for (const result of await Promise.all([1, 2, 3, 4].map(job => run(job))))
         print(result);
     await proxy.close_async();
 }

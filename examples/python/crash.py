@@ -24,12 +24,13 @@ def get_proxy():
     return proxy
 
 
-async def run(job):
+async def run(job, tries_left=5):
     while True:
         try:
             return await get_proxy()(job)
         except GLib.Error as error:
-            if error.matches(Afrpc.error_quark(), Afrpc.Error.NOT_STARTED):
+            if error.matches(Afrpc.error_quark(), Afrpc.Error.NOT_STARTED) and tries_left > 0:
+                tries_left -= 1
                 continue
             if error.matches(Afrpc.error_quark(), Afrpc.Error.DIED):
                 return f"job {job} is lost: {error.message}"

@@ -24,14 +24,14 @@ class Jobs : Object {
     }
 
     public async void run (uint job) {
-        for (;;) {
+        for (int tries_left = 5;; tries_left--) {
             try {
                 var result = yield get_proxy ().call (new Variant ("(u)", job));
                 print ("%s\n", result.get_string ());
                 return;
-            } catch (Afrpc.Error.NOT_STARTED error) {
-                continue;
             } catch (Error error) {
+                if (error is Afrpc.Error.NOT_STARTED && tries_left > 0)
+                    continue;
                 print ("job %u is lost: %s\n", job, error.message);
                 return;
             }
