@@ -23,6 +23,7 @@ NAMES = {
     ('sd-bus', ''): 'sd-bus',
     ('gdbus', 'loop'): 'GDBus',
     ('gdbus', ''): 'GDBus',
+    ('jsonrpc-glib', 'json'): 'jsonrpc-glib',
     ('zeromq', ''): 'ZeroMQ',
     ('zeromq', 'copy'): 'ZeroMQ',
     ('glib', ''): 'GLib by hand',
