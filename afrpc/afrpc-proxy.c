@@ -10,6 +10,7 @@
 #include "afrpc-proxy-private.h"
 #include "afrpc-serialiser.h"
 #include "afrpc-serialiser-values.h"
+#include "wire/afrpc-options.h"
 
 #define MAX_CALLS_QUEUED_DEFAULT (1u << 20)
 #define MAX_BYTES_QUEUED_DEFAULT (G_GUINT64_CONSTANT (256) << 20)
@@ -109,22 +110,22 @@ is_serialised (AfrpcProxy *self)
 static GVariant *
 run_options (AfrpcProxy *self)
 {
-  GVariantDict options;
+  GVariantBuilder options;
 
-  g_variant_dict_init (&options, NULL);
-  g_variant_dict_insert (&options, "function", "s", self->function);
-  g_variant_dict_insert (&options, "async", "b", self->backend == AFRPC_BACKEND_ASYNC);
-  g_variant_dict_insert (&options, "max-message-size", "t", self->max_message_size);
+  afrpc_options_begin (&options, NULL);
+  afrpc_options_add (&options, "function", g_variant_new_string (self->function));
+  afrpc_options_add (&options, "async", g_variant_new_boolean (self->backend == AFRPC_BACKEND_ASYNC));
+  afrpc_options_add (&options, "max-message-size", g_variant_new_uint64 (self->max_message_size));
   if (self->forward_log)
-    g_variant_dict_insert (&options, "log", "b", TRUE);
+    afrpc_options_add (&options, "log", g_variant_new_boolean (TRUE));
   if (self->init != NULL)
-    g_variant_dict_insert (&options, "init", "s", self->init);
+    afrpc_options_add (&options, "init", g_variant_new_string (self->init));
   if (self->done != NULL)
-    g_variant_dict_insert (&options, "done", "s", self->done);
+    afrpc_options_add (&options, "done", g_variant_new_string (self->done));
   if (is_serialised (self))
-    g_variant_dict_insert (&options, "serialiser", "s", afrpc_serialiser_get_name (self->serialiser));
+    afrpc_options_add (&options, "serialiser", g_variant_new_string (afrpc_serialiser_get_name (self->serialiser)));
 
-  return g_variant_ref_sink (g_variant_dict_end (&options));
+  return afrpc_options_end (&options);
 }
 
 /* Takes the process over, or says why it cannot. */

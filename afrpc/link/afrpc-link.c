@@ -10,6 +10,7 @@
 #include "transport/afrpc-pipes.h"
 #include "transport/afrpc-socket.h"
 #include "os/afrpc-lifeline.h"
+#include "wire/afrpc-options.h"
 
 #define SLOTS_MIN 16u
 #define SLOTS_KEPT 64u /* more of them are given back once no call is waiting */
@@ -34,12 +35,12 @@ void
 afrpc_link_greet (AfrpcLink *self)
 {
   g_autoptr(GVariant) hello = NULL;
-  GVariantDict options;
+  GVariantBuilder options;
 
-  g_variant_dict_init (&options, NULL);
-  g_variant_dict_insert (&options, "version", "u", AFRPC_FRAME_PROTOCOL_VERSION);
-  g_variant_dict_insert (&options, "pid", "i", (gint32) getpid ());
-  hello = g_variant_ref_sink (g_variant_dict_end (&options));
+  afrpc_options_begin (&options, NULL);
+  afrpc_options_add (&options, "version", g_variant_new_uint32 (AFRPC_FRAME_PROTOCOL_VERSION));
+  afrpc_options_add (&options, "pid", g_variant_new_int32 (getpid ()));
+  hello = afrpc_options_end (&options);
   afrpc_transport_put_value (&self->transport, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, hello);
 }
 
@@ -136,6 +137,34 @@ afrpc_link_prepare (AfrpcLink      *self,
     afrpc_transport_put_value (&self->transport, kind, 0, value);
 }
 
+/* Begins with @options (nullable), of which the link has to know some: each lookup would go through them all. */
+static void
+begin_run_options (AfrpcLink       *self,
+                   GVariantBuilder *builder,
+                   GVariant        *options)
+{
+  g_variant_builder_init (builder, G_VARIANT_TYPE_VARDICT);
+  for (gsize i = 0; options != NULL && i < g_variant_n_children (options); i++)
+    {
+      g_autoptr(GVariant) option = g_variant_get_child_value (options, i);
+      g_autoptr(GVariant) key = g_variant_get_child_value (option, 0);
+      const char *name = g_variant_get_string (key, NULL);
+      gboolean *known = strcmp (name, "log") == 0 ? &self->wants_log :
+                        strcmp (name, "async") == 0 ? &self->is_async :
+                        /* Behind the answer comes what is for the taker of the socket. */
+                        strcmp (name, "run") == 0 ? &self->transport.reader.frame_by_frame : NULL;
+
+      g_variant_builder_add_value (builder, option);
+      if (known != NULL)
+        {
+          g_autoptr(GVariant) boxed = g_variant_get_child_value (option, 1);
+          g_autoptr(GVariant) value = g_variant_get_variant (boxed);
+
+          *known = g_variant_get_boolean (value);
+        }
+    }
+}
+
 /* Queues the end of the preparation; the worker's answer is an item: ready or failed. @option_fds: what goes with the
  * options, at most AFRPC_LINK_RUN_FDS_MAX, the link's from now on; @ends_with_us: whether the worker dies with this
  * program. Without shared memory, or without a lifeline, it does without. */
@@ -151,34 +180,27 @@ afrpc_link_run (AfrpcLink *self,
   const int state_fd = afrpc_transport_share_state (&self->transport);
   int fds[AFRPC_LINK_RUN_FDS_MAX + 2];
   g_autoptr(GVariant) value = NULL;
-  GVariantDict dict;
+  GVariantBuilder dict;
 
-  if (options != NULL)
-    {
-      g_variant_lookup (options, "log", "b", &self->wants_log);
-      g_variant_lookup (options, "async", "b", &self->is_async);
-    }
   g_assert (n_fds <= AFRPC_LINK_RUN_FDS_MAX);
   for (guint i = 0; i < n_fds; i++)
     fds[i] = option_fds[i];
 
-  g_variant_dict_init (&dict, options);
+  begin_run_options (self, &dict, options);
   if (state_fd >= 0)
     {
-      g_variant_dict_insert (&dict, "shared-state", "b", TRUE);
+      afrpc_options_add (&dict, "shared-state", g_variant_new_boolean (TRUE));
       fds[n_fds++] = state_fd;
     }
   if (lifeline_fd >= 0)
     {
-      g_variant_dict_insert (&dict, "lifeline", "b", TRUE);
+      afrpc_options_add (&dict, "lifeline", g_variant_new_boolean (TRUE));
       fds[n_fds++] = lifeline_fd;
     }
   /* Then its host has one for it. */
   else if (ends_with_us && !is_local)
-    g_variant_dict_insert (&dict, "lifeline", "b", TRUE);
-  /* Behind the answer comes what is for the taker of the socket. */
-  g_variant_dict_lookup (&dict, "run", "b", &self->transport.reader.frame_by_frame);
-  value = g_variant_ref_sink (g_variant_dict_end (&dict));
+    afrpc_options_add (&dict, "lifeline", g_variant_new_boolean (TRUE));
+  value = afrpc_options_end (&dict);
 
   afrpc_link_prepare (self, AFRPC_FRAME_RUN, value, fds, n_fds);
   if (self->keeps)

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "wire/afrpc-options.h"
+
 void
 afrpc_limits_set (AfrpcLimits *self,
                   AfrpcLimit   limit,
@@ -26,7 +28,7 @@ afrpc_limits_any (const AfrpcLimits *self)
  * since a template may have got it before. */
 void
 afrpc_limits_insert (const AfrpcLimits *self,
-                     GVariantDict      *dict)
+                     GVariantBuilder   *dict)
 {
   GVariantBuilder limits;
 
@@ -36,10 +38,10 @@ afrpc_limits_insert (const AfrpcLimits *self,
       for (guint i = 0; i < G_N_ELEMENTS (self->values); i++)
         if ((self->which & 1u << i) != 0)
           g_variant_builder_add (&limits, "(yt)", (guchar) i, self->values[i]);
-      g_variant_dict_insert_value (dict, "limits", g_variant_builder_end (&limits));
+      afrpc_options_add (dict, "limits", g_variant_builder_end (&limits));
     }
   if (self->has_nice)
-    g_variant_dict_insert (dict, "nice", "i", CLAMP (getpriority (PRIO_PROCESS, 0) + self->nice, -20, 19));
+    afrpc_options_add (dict, "nice", g_variant_new_int32 (CLAMP (getpriority (PRIO_PROCESS, 0) + self->nice, -20, 19)));
 }
 
 static gboolean

@@ -22,7 +22,7 @@ void       afrpc_limits_set     (AfrpcLimits            *self,
                                  guint64                 value);
 gboolean   afrpc_limits_any     (const AfrpcLimits      *self);
 void       afrpc_limits_insert  (const AfrpcLimits      *self,
-                                 GVariantDict           *dict);
+                                 GVariantBuilder        *dict);
 AfrpcLimit afrpc_limits_explain (const AfrpcLimits      *self,
                                  const AfrpcSpawnStatus *status,
                                  gboolean                killed,

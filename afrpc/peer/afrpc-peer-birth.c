@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "wire/afrpc-options.h"
 
 /* There is not going to be a process: whoever waits for it is told why. */
 void
@@ -108,10 +109,10 @@ new_bytes_array (char **strings)
 /* Adds to @dict what an exec would have set: environment, working directory, standard streams; and limits. The
  * descriptors that go with it are the caller's. */
 void
-afrpc_birth_insert_surroundings (AfrpcPeer    *peer,
-                                 GVariantDict *dict,
-                                 int           fds[3],
-                                 guint        *n_fds)
+afrpc_birth_insert_surroundings (AfrpcPeer       *peer,
+                                 GVariantBuilder *dict,
+                                 int              fds[3],
+                                 guint           *n_fds)
 {
   AfrpcBirth *self = &peer->birth;
   g_autoptr(GArray) closing = g_array_new (FALSE, FALSE, sizeof (int));
@@ -135,11 +136,11 @@ afrpc_birth_insert_surroundings (AfrpcPeer    *peer,
         which |= 1 << i;
         fds[(*n_fds)++] = stdio[i];
       }
-  g_variant_dict_insert (dict, "stdio", "y", which);
+  afrpc_options_add (dict, "stdio", g_variant_new_byte (which));
   if (self->environ != NULL)
-    g_variant_dict_insert_value (dict, "environ", new_bytes_array (self->environ));
+    afrpc_options_add (dict, "environ", new_bytes_array (self->environ));
   if (self->cwd != NULL)
-    g_variant_dict_insert (dict, "cwd", "^ay", self->cwd);
+    afrpc_options_add (dict, "cwd", g_variant_new_bytestring (self->cwd));
   afrpc_limits_insert (&peer->body.limits, dict);
 }
 
@@ -147,16 +148,16 @@ static void
 send_surroundings (AfrpcPeer *peer)
 {
   g_autoptr(GVariant) value = NULL;
-  GVariantDict dict;
+  GVariantBuilder dict;
   int fds[3];
   guint n_fds = 0;
 
-  g_variant_dict_init (&dict, NULL);
+  afrpc_options_begin (&dict, NULL);
   if (is_forked (&peer->birth))
     afrpc_birth_insert_surroundings (peer, &dict, fds, &n_fds);
   else
     afrpc_limits_insert (&peer->body.limits, &dict);
-  value = g_variant_ref_sink (g_variant_dict_end (&dict));
+  value = afrpc_options_end (&dict);
   afrpc_link_prepare (&peer->talk.link, AFRPC_FRAME_SURROUNDINGS, value, fds, n_fds);
 }
 
@@ -181,7 +182,7 @@ afrpc_birth_run (AfrpcPeer *peer,
   AfrpcBirth *self = &peer->birth;
   AfrpcLink *link = &peer->talk.link;
   g_autoptr(GVariant) own_options = NULL;
-  GVariantDict dict;
+  GVariantBuilder dict;
   int fds[3];
   guint n_fds = 0;
 
@@ -190,11 +191,11 @@ afrpc_birth_run (AfrpcPeer *peer,
       g_clear_pointer (&self->run_options, g_variant_unref);
       self->run_options = g_variant_ref (options);
     }
-  g_variant_dict_init (&dict, options);
+  afrpc_options_begin (&dict, options);
   /* An orphan notices the death as an end of the socket, which a close is too. */
   if (self->orphan_policy != AFRPC_ORPHAN_POLICY_END)
     {
-      g_variant_dict_insert (&dict, "orphan", "y", self->orphan_policy);
+      afrpc_options_add (&dict, "orphan", g_variant_new_byte (self->orphan_policy));
       g_variant_lookup (options, "async", "b", &link->announces_close);
     }
 
@@ -206,7 +207,7 @@ afrpc_birth_run (AfrpcPeer *peer,
     }
   else
     afrpc_birth_begin (peer);
-  own_options = g_variant_ref_sink (g_variant_dict_end (&dict));
+  own_options = afrpc_options_end (&dict);
   afrpc_link_run (link, own_options, fds, n_fds, self->orphan_policy == AFRPC_ORPHAN_POLICY_END);
 }
 

@@ -39,10 +39,10 @@ gboolean afrpc_birth_open_stdio       (AfrpcPeer       *peer,
                                        int             *stdio,
                                        GArray          *closing,
                                        GError         **error);
-void     afrpc_birth_insert_surroundings (AfrpcPeer    *peer,
-                                          GVariantDict *dict,
-                                          int           fds[3],
-                                          guint        *n_fds);
+void     afrpc_birth_insert_surroundings (AfrpcPeer       *peer,
+                                          GVariantBuilder *dict,
+                                          int              fds[3],
+                                          guint           *n_fds);
 void     afrpc_birth_exec             (AfrpcPeer       *peer);
 
 G_END_DECLS

@@ -11,18 +11,19 @@
 #include "serve/afrpc-job.h"
 #include "serve/afrpc-surroundings.h"
 #include "serve/afrpc-template.h"
+#include "wire/afrpc-options.h"
 
 static void
 make_hello (AfrpcSession *self)
 {
-  GVariantDict dict;
+  GVariantBuilder dict;
 
-  g_variant_dict_init (&dict, NULL);
-  g_variant_dict_insert (&dict, "version", "u", AFRPC_FRAME_PROTOCOL_VERSION);
-  g_variant_dict_insert (&dict, "host", "s", self->host_name);
+  afrpc_options_begin (&dict, NULL);
+  afrpc_options_add (&dict, "version", g_variant_new_uint32 (AFRPC_FRAME_PROTOCOL_VERSION));
+  afrpc_options_add (&dict, "host", g_variant_new_string (self->host_name));
   if (self->goodbye_serial != 0)
-    g_variant_dict_insert (&dict, "goodbye", "t", self->goodbye_serial);
-  self->hello = g_variant_ref_sink (g_variant_dict_end (&dict));
+    afrpc_options_add (&dict, "goodbye", g_variant_new_uint64 (self->goodbye_serial));
+  self->hello = afrpc_options_end (&dict);
 }
 
 /* Queues who the worker is. To build a dictionary is dear: a process that was forked has its template's. */
