@@ -34,13 +34,13 @@ run_init (AfrpcSession  *self,
 /* What parent and worker share besides the connection. */
 static gboolean
 take_shared (AfrpcSession  *self,
-             GVariant      *value,
+             GVariantDict  *options,
              GError       **error)
 {
   gboolean shares_state = FALSE, lifeline = FALSE;
 
-  g_variant_lookup (value, "shared-state", "b", &shares_state);
-  g_variant_lookup (value, "lifeline", "b", &lifeline);
+  g_variant_dict_lookup (options, "shared-state", "b", &shares_state);
+  g_variant_dict_lookup (options, "lifeline", "b", &lifeline);
 
   /* Shared memory tells what it has started; without it, its greeting has to have gone before it runs anything. */
   if (!shares_state)
@@ -73,12 +73,12 @@ take_shared (AfrpcSession  *self,
 
 static gboolean
 find_serialiser (AfrpcSession  *self,
-                 GVariant      *value,
+                 GVariantDict  *options,
                  GError       **error)
 {
   const char *name;
 
-  if (!g_variant_lookup (value, "serialiser", "&s", &name))
+  if (!g_variant_dict_lookup (options, "serialiser", "&s", &name))
     return TRUE;
 
   self->serialiser = afrpc_serialiser_lookup (name);
@@ -92,16 +92,16 @@ find_serialiser (AfrpcSession  *self,
 /* How the function is to be served. */
 static gboolean
 take_options (AfrpcSession  *self,
-              GVariant      *value,
+              GVariantDict  *options,
               GError       **error)
 {
   guchar orphan_policy = AFRPC_ORPHAN_POLICY_END;
   gboolean is_async = FALSE;
 
-  g_variant_lookup (value, "async", "b", &is_async);
-  g_variant_lookup (value, "run", "b", &self->job.takes_over);
-  g_variant_lookup (value, "orphan", "y", &orphan_policy);
-  g_variant_lookup (value, "max-message-size", "t", &self->message_size_max);
+  g_variant_dict_lookup (options, "async", "b", &is_async);
+  g_variant_dict_lookup (options, "run", "b", &self->job.takes_over);
+  g_variant_dict_lookup (options, "orphan", "y", &orphan_policy);
+  g_variant_dict_lookup (options, "max-message-size", "t", &self->message_size_max);
   self->job.backend = is_async ? AFRPC_BACKEND_ASYNC : AFRPC_BACKEND_SYNC;
   self->job.orphan_policy = orphan_policy;
 
@@ -121,11 +121,14 @@ afrpc_job_take (AfrpcSession  *self,
                 GVariant      *value,
                 GError       **error)
 {
+  /* Looked through once: each g_variant_lookup () would do that again. */
+  g_auto(GVariantDict) options = G_VARIANT_DICT_INIT (NULL);
   const char *function, *init = NULL, *done = NULL;
   gboolean log = FALSE;
 
-  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT) ||
-      !g_variant_lookup (value, "function", "&s", &function))
+  if (g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT))
+    g_variant_dict_init (&options, value);
+  if (!g_variant_dict_lookup (&options, "function", "&s", &function))
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a request to run no function");
       return FALSE;
@@ -133,13 +136,13 @@ afrpc_job_take (AfrpcSession  *self,
   g_free (self->job.function);
   self->job.function = g_strdup (function);
   afrpc_template_leave (self);
-  if (!afrpc_surroundings_enter (value, &self->transport, error) || !take_shared (self, value, error) ||
-      !take_options (self, value, error))
+  if (!afrpc_surroundings_enter (&options, &self->transport, error) || !take_shared (self, &options, error) ||
+      !take_options (self, &options, error))
     return FALSE;
 
-  g_variant_lookup (value, "init", "&s", &init);
-  g_variant_lookup (value, "done", "&s", &done);
-  g_variant_lookup (value, "log", "b", &log);
+  g_variant_dict_lookup (&options, "init", "&s", &init);
+  g_variant_dict_lookup (&options, "done", "&s", &done);
+  g_variant_dict_lookup (&options, "log", "b", &log);
   if (log)
     afrpc_forward_log_start (self);
   if (init != NULL && !run_init (self, init, error))
@@ -149,6 +152,6 @@ afrpc_job_take (AfrpcSession  *self,
   if (self->job.takes_over)
     return afrpc_functions_resolve (self, function, AFRPC_FUNCTION_RUN, &self->job.taker, error);
 
-  return find_serialiser (self, value, error) && afrpc_functions_declare (self, 0, function, error) &&
+  return find_serialiser (self, &options, error) && afrpc_functions_declare (self, 0, function, error) &&
          afrpc_functions_check (self, 0, error);
 }

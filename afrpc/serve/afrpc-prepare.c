@@ -125,11 +125,16 @@ take_surroundings (AfrpcSession  *self,
                    GVariant      *value,
                    GError       **error)
 {
-  if (g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT))
-    return afrpc_surroundings_enter (value, &self->transport, error);
+  g_auto(GVariantDict) surroundings = G_VARIANT_DICT_INIT (NULL);
 
-  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "malformed surroundings");
-  return FALSE;
+  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "malformed surroundings");
+      return FALSE;
+    }
+
+  g_variant_dict_init (&surroundings, value);
+  return afrpc_surroundings_enter (&surroundings, &self->transport, error);
 }
 
 static gboolean

@@ -51,20 +51,20 @@ set_limit (guint     limit,
 }
 
 static gboolean
-set_limits (GVariant  *surroundings,
-            GError   **error)
+set_limits (GVariantDict  *surroundings,
+            GError       **error)
 {
   g_autoptr(GVariantIter) limits = NULL;
   guchar limit;
   guint64 value;
   gint32 level;
 
-  if (g_variant_lookup (surroundings, "limits", "a(yt)", &limits))
+  if (g_variant_dict_lookup (surroundings, "limits", "a(yt)", &limits))
     while (g_variant_iter_next (limits, "(yt)", &limit, &value))
       if (!set_limit (limit, value, error))
         return FALSE;
 
-  if (g_variant_lookup (surroundings, "nice", "i", &level) && setpriority (PRIO_PROCESS, 0, level) != 0)
+  if (g_variant_dict_lookup (surroundings, "nice", "i", &level) && setpriority (PRIO_PROCESS, 0, level) != 0)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "setting the nice level to %d: %s", level,
                    g_strerror (errno));
@@ -97,9 +97,9 @@ connect_stdio (guint8        which, /* bit 0: standard input, and so on */
   return TRUE;
 }
 
-/* Does what @surroundings, a dictionary, says; what goes with it is taken from @transport. */
+/* Does what @surroundings says; what goes with it is taken from @transport. */
 gboolean
-afrpc_surroundings_enter (GVariant        *surroundings,
+afrpc_surroundings_enter (GVariantDict    *surroundings,
                           AfrpcTransport  *transport,
                           GError         **error)
 {
@@ -107,17 +107,17 @@ afrpc_surroundings_enter (GVariant        *surroundings,
   const char *cwd = NULL;
   guint8 which = 0;
 
-  g_variant_lookup (surroundings, "stdio", "y", &which);
+  g_variant_dict_lookup (surroundings, "stdio", "y", &which);
   if (!connect_stdio (which, transport, error))
     return FALSE;
 
-  if (g_variant_lookup (surroundings, "environ", "^a&ay", &environment))
+  if (g_variant_dict_lookup (surroundings, "environ", "^a&ay", &environment))
     {
       clearenv ();
       for (guint i = 0; environment[i] != NULL; i++)
         putenv (g_strdup (environment[i]));
     }
-  if (g_variant_lookup (surroundings, "cwd", "^&ay", &cwd) && chdir (cwd) != 0)
+  if (g_variant_dict_lookup (surroundings, "cwd", "^&ay", &cwd) && chdir (cwd) != 0)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "entering the working directory '%s': %s", cwd,
                    g_strerror (errno));

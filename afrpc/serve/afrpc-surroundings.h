@@ -8,7 +8,7 @@
 
 G_BEGIN_DECLS
 
-gboolean afrpc_surroundings_enter (GVariant        *surroundings,
+gboolean afrpc_surroundings_enter (GVariantDict    *surroundings,
                                    AfrpcTransport  *transport,
                                    GError         **error);
 
