@@ -98,6 +98,9 @@ give (AfrpcPoolCore   *self,
   forget_deadline (self, job);
   if (left < 0)
     {
+      if (member->alone == job)
+        member->alone = NULL;
+      afrpc_pool_member_look (member);
       afrpc_pool_job_fail (job, new_timeout ());
       return;
     }

@@ -113,6 +113,9 @@ afrpc_pool_member_look (AfrpcPoolMember *self)
     }
   if (state == AFRPC_POOL_MEMBER_GONE && before != state)
     afrpc_pool_staff_lost (core, self);
+  /* The outcome of the one that was alone has arrived, told or not. */
+  if (self->alone != NULL && self->alone->member == self && self->alone->pending.state != AFRPC_PENDING_OPEN)
+    self->alone = NULL;
   /* Who cannot be told that one is ready gives it calls before. */
   if ((state == AFRPC_POOL_MEMBER_IDLE || state == AFRPC_POOL_MEMBER_BUSY ||
        (state == AFRPC_POOL_MEMBER_STARTING && core->n_blocked > 0)) &&

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Pools under everything that can be done to them, at random: workers that die, retire and hang, calls that are cancelled,
+ * limited, blocking, tied and repeated, pools that grow, shrink and end. Workers write down what they begin, and what must
+ * hold is held against that: each call has one outcome; none is begun twice that may not be; what is said never to have
+ * begun has not; calls of one key are begun in their order. */
+#include "pool-case.h"
+
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <signal.h>
+#include <unistd.h>
+
+#define KEYS 4u
+#define UNDER_WAY_MAX 60u
+
+enum
+{
+  RETURN,
+  DIE,
+  FAIL,
+  RETIRE,
+  EVENT,
+  WAIT,  /* until it is cancelled */
+  SLEEP,
+  N_WHATS,
+};
+
+typedef struct
+{
+  guint what;
+  gboolean idempotent;
+  gboolean limited;
+  gboolean cancelled;
+  guint key;          /* 0: none */
+  guint n_outcomes;
+  gboolean has_value;
+  AfrpcStarted started;
+  GQuark domain;
+  int code;
+  AfrpcCall *call;    /* (nullable) (owned): until it has its outcome */
+} Item;
+
+typedef struct
+{
+  AfrpcPool *pool;    /* (owned) */
+  GArray *items;      /* (element-type Item) by number */
+  GQueue open;        /* of those that have no outcome: their numbers */
+  guint n_kills;      /* of workers, by the program */
+  gboolean is_killed;
+  gboolean destroyed;
+  char *path;
+  gboolean is_async;
+} Model;
+
+static Item *
+get (Model *model,
+     guint  id)
+{
+  return &g_array_index (model->items, Item, id);
+}
+
+static void
+note (Model        *model,
+      guint         id,
+      GVariant     *value, /* (nullable) */
+      const GError *error,
+      AfrpcStarted  started)
+{
+  Item *item = get (model, id);
+
+  item->n_outcomes++;
+  item->has_value = value != NULL;
+  item->started = started;
+  if (error != NULL)
+    {
+      item->domain = error->domain;
+      item->code = error->code;
+    }
+  if (value != NULL)
+    g_assert_cmpuint (g_variant_get_uint32 (value), ==, id);
+}
+
+typedef struct
+{
+  Model *model;
+  guint id;
+} Waiting;
+
+static void
+settled_cb (GObject      *source,
+            GAsyncResult *result,
+            gpointer      data)
+{
+  g_autofree Waiting *waiting = data;
+  AfrpcCall *call = AFRPC_CALL (source);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = afrpc_call_wait_finish (call, result, &error);
+
+  note (waiting->model, waiting->id, value, error, afrpc_call_get_started (call));
+  g_queue_remove (&waiting->model->open, GUINT_TO_POINTER (waiting->id));
+  g_clear_object (&get (waiting->model, waiting->id)->call);
+}
+
+static void
+ignore_cb (void)
+{
+}
+
+static void
+destroyed_cb (AfrpcCaller *caller,
+              Model       *model)
+{
+  g_assert_false (model->destroyed);
+  model->destroyed = TRUE;
+}
+
+static guint
+draw (guint n)
+{
+  return g_test_rand_int_range (0, n);
+}
+
+static AfrpcCallOptions *
+draw_options (Item *item)
+{
+  AfrpcCallOptions *options = afrpc_call_options_new ();
+  char key[2] = { 0 };
+
+  item->idempotent = draw (3) == 0;
+  afrpc_call_options_set_idempotent (options, item->idempotent);
+  if (draw (3) == 0)
+    {
+      item->key = 1 + draw (KEYS);
+      key[0] = 'a' + item->key;
+      afrpc_call_options_set_affinity (options, key);
+    }
+  else if (draw (3) == 0)
+    afrpc_call_options_set_priority (options, (int) draw (5) - 2);
+  if (item->what == WAIT || draw (10) == 0)
+    {
+      item->limited = TRUE;
+      afrpc_call_options_set_timeout_ms (options, 1 + draw (20));
+    }
+
+  return options;
+}
+
+static void
+call (Model *model)
+{
+  const guint what = draw (8) == 0 ? draw (N_WHATS) : draw (40) == 0 ? SLEEP : RETURN;
+  const guint id = model->items->len;
+  Item empty = { .what = what };
+  g_autoptr(AfrpcCallOptions) options = NULL;
+  GVariant *args = g_variant_new ("(uu)", id, what);
+  Waiting *waiting;
+
+  g_array_append_val (model->items, empty);
+  options = draw_options (get (model, id));
+  if (draw (50) == 0)
+    {
+      g_autoptr(GError) error = NULL;
+      g_autoptr(GVariant) value = afrpc_caller_call_full_sync (AFRPC_CALLER (model->pool), args, options, NULL, NULL, &error);
+
+      /* What is not asked for it is not known. */
+      note (model, id, value, error, AFRPC_STARTED_UNKNOWN);
+      return;
+    }
+
+  get (model, id)->call = afrpc_caller_start (AFRPC_CALLER (model->pool), args, options);
+  waiting = g_new (Waiting, 1);
+  *waiting = (Waiting) { model, id };
+  g_queue_push_tail (&model->open, GUINT_TO_POINTER (id));
+  afrpc_call_wait (get (model, id)->call, NULL, settled_cb, waiting);
+}
+
+static void
+step (Model *model)
+{
+  Item *item = NULL;
+
+  if (model->open.length > 0)
+    item = get (model, GPOINTER_TO_UINT (g_queue_peek_nth (&model->open, draw (model->open.length))));
+  switch (draw (60))
+    {
+    case 0:
+    case 1:
+      if (item != NULL)
+        {
+          item->cancelled = TRUE;
+          afrpc_call_cancel (item->call);
+        }
+      break;
+
+    case 2:
+      if (item != NULL && afrpc_call_get_process (item->call) != NULL && draw (3) == 0)
+        {
+          model->n_kills++;
+          afrpc_process_kill (afrpc_call_get_process (item->call), SIGKILL);
+        }
+      break;
+
+    case 3:
+      afrpc_pool_set_max_workers (model->pool, 1 + draw (4));
+      break;
+
+    case 4:
+      afrpc_pool_set_load (model->pool, 1 + draw (5));
+      break;
+
+    case 5:
+      afrpc_pool_set_idle_workers (model->pool, draw (3));
+      break;
+
+    case 6:
+      if (item != NULL && draw (4) == 0)
+        {
+          g_autoptr(GVariant) value = afrpc_call_wait_sync (item->call, NULL, NULL);
+        }
+      break;
+
+    default:
+      call (model);
+      break;
+    }
+}
+
+/* What each call has got can be, and what was begun may have been. */
+static void
+check (Model *model)
+{
+  g_autofree guint32 *begun = NULL;
+  g_autofree guint *counts = g_new0 (guint, model->items->len);
+  guint32 latest[KEYS + 1] = { 0 };
+  gsize size;
+
+  g_assert_true (g_file_get_contents (model->path, (char **) &begun, &size, NULL));
+  for (gsize i = 0; i < size / sizeof *begun; i++)
+    {
+      Item *item = get (model, begun[i]);
+
+      g_assert_cmpuint (begun[i], <, model->items->len);
+      counts[begun[i]]++;
+      /* One that is repeated is begun late. */
+      if (item->key != 0 && !item->idempotent)
+        {
+          g_assert_cmpuint (begun[i], >=, latest[item->key]);
+          latest[item->key] = begun[i];
+        }
+    }
+
+  for (guint id = 0; id < model->items->len; id++)
+    {
+      Item *item = get (model, id);
+      const gboolean is_death = item->domain == AFRPC_ERROR && item->code == AFRPC_ERROR_DIED;
+
+      g_assert_cmpuint (item->n_outcomes, ==, 1);
+      g_assert_cmpuint (counts[id], <=, item->idempotent ? 3 : 1);
+      if (item->has_value)
+        {
+          g_assert_cmpuint (counts[id], >=, 1);
+          g_assert_true (item->what != DIE && item->what != FAIL);
+        }
+      else if (item->started == AFRPC_STARTED_NO)
+        /* A repeated one that was not begun again was begun before. */
+        g_assert_true (counts[id] == 0 || item->idempotent);
+      else if (item->domain == G_FILE_ERROR)
+        g_assert_cmpuint (item->what, ==, FAIL);
+      else if (is_death)
+        g_assert_true (item->what == DIE || model->n_kills > 0 || model->is_async || item->idempotent);
+      if (item->domain == G_IO_ERROR && item->code == G_IO_ERROR_CANCELLED)
+        g_assert_true (item->cancelled);
+      if (item->domain == G_IO_ERROR && item->code == G_IO_ERROR_TIMED_OUT)
+        g_assert_true (item->limited);
+      if (item->domain == AFRPC_ERROR && !is_death)
+        g_assert_true (model->is_killed && item->code == AFRPC_ERROR_NOT_STARTED);
+    }
+}
+
+static void
+end (Model *model)
+{
+  AfrpcCaller *caller = AFRPC_CALLER (model->pool);
+  g_autoptr(GError) error = NULL;
+
+  switch (draw (4))
+    {
+    case 0:
+      model->is_killed = TRUE;
+      model->n_kills++;
+      afrpc_caller_kill (caller);
+      break;
+
+    case 1:
+      g_assert_true (afrpc_caller_close_sync (caller, NULL, &error));
+      g_assert_no_error (error);
+      break;
+
+    default:
+      afrpc_caller_close (caller);
+      break;
+    }
+  test_iterate_until (&model->destroyed);
+  g_assert_cmpuint (model->open.length, ==, 0);
+  g_assert_null (afrpc_pool_get_failure (model->pool));
+}
+
+static void
+run (gconstpointer n_calls)
+{
+  Model model = { 0 };
+  g_autoptr(AfrpcProcess) template = test_bare_process_new ();
+  g_autofree char *folder = g_dir_make_tmp ("afrpc-test-XXXXXX", NULL);
+
+  model.path = g_build_filename (folder, "begun", NULL);
+  close (g_open (model.path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  model.items = g_array_new (FALSE, TRUE, sizeof (Item));
+  model.is_async = draw (2) == 0;
+  afrpc_process_require (template, g_getenv ("AFRPC_TEST_POOL_WORKER"));
+  afrpc_process_send_arg (template, g_variant_new_string (model.path));
+  afrpc_process_set_stderr (template, AFRPC_STDIO_CAPTURE);
+  model.pool = g_object_new (AFRPC_TYPE_POOL, "process", template, "init", "init_log",
+                             "function", model.is_async ? "work_async" : "work",
+                             "backend", model.is_async ? AFRPC_BACKEND_ASYNC : AFRPC_BACKEND_SYNC,
+                             "max-workers", 1 + draw (4), "load", 1 + draw (5), "start-delay-ms", draw (2),
+                             "stop-delay-ms", draw (20), "max-failures", G_MAXUINT, NULL);
+  g_signal_connect (model.pool, "event", G_CALLBACK (ignore_cb), NULL);
+  g_signal_connect (model.pool, "error", G_CALLBACK (ignore_cb), NULL);
+  g_signal_connect (model.pool, "destroyed", G_CALLBACK (destroyed_cb), &model);
+  while (model.items->len < GPOINTER_TO_UINT (n_calls))
+    {
+      step (&model);
+      if (draw (8) == 0)
+        while (g_main_context_iteration (NULL, FALSE) && draw (3) != 0)
+          ;
+      while (model.open.length > UNDER_WAY_MAX)
+        g_main_context_iteration (NULL, TRUE);
+    }
+  end (&model);
+  check (&model);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_finalize_object (model.pool);
+  g_array_unref (model.items);
+  g_unlink (model.path);
+  g_rmdir (folder);
+  g_free (model.path);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  const char *text = g_getenv ("AFRPC_TEST_POOL_CALLS");
+  guint n_calls = text != NULL ? atoi (text) : 50000;
+
+  g_test_init (&argc, &argv, NULL);
+
+  for (guint i = 0; i < 25; i++)
+    {
+      g_autofree char *path = g_strdup_printf ("/pool-random/%u", i);
+
+      g_test_add_data_func (path, GUINT_TO_POINTER (n_calls / 25), run);
+    }
+
+  return g_test_run ();
+}

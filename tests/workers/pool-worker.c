@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What the test of pools at random calls: functions that write down that they were called, and then do what they were
+ * told. */
+#include <afrpc/afrpc.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__ ((visibility ("default")))
+
+AFRPC_FUNCTION (work, "(uu)")
+AFRPC_ASYNC_FUNCTION (work_async, "(uu)")
+
+EXPORT gboolean init_log (AfrpcWorker *worker, GVariant *args, GError **error);
+
+static int log_fd = -1;
+
+/* @args: where to write */
+gboolean
+init_log (AfrpcWorker  *worker,
+          GVariant     *args,
+          GError      **error)
+{
+  const char *path;
+
+  g_variant_get_child (args, 0, "&s", &path);
+  log_fd = open (path, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+  return TRUE;
+}
+
+static void
+write_down (guint32 id)
+{
+  if (write (log_fd, &id, sizeof id) != sizeof id)
+    _exit (97);
+}
+
+GVariant *
+work (AfrpcWorker  *worker,
+      GVariant     *args,
+      GError      **error)
+{
+  guint32 id, what;
+
+  g_variant_get (args, "(uu)", &id, &what);
+  write_down (id);
+  switch (what)
+    {
+    case 1:
+      _exit (3);
+
+    case 2:
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "no such thing");
+      return NULL;
+
+    case 3:
+      afrpc_worker_retire (worker);
+      break;
+
+    case 4:
+      afrpc_worker_event (worker, g_variant_new_uint32 (id));
+      break;
+
+    case 5:
+      while (!afrpc_worker_is_cancelled (worker) && getppid () != 1)
+        poll (NULL, 0, 1);
+      break;
+
+    case 6:
+      poll (NULL, 0, 2);
+      break;
+
+    default:
+      break;
+    }
+
+  return g_variant_new_uint32 (id);
+}
+
+static gboolean
+answer_cb (gpointer data)
+{
+  AfrpcInvocation *invocation = data;
+  guint32 id;
+
+  g_variant_get_child (afrpc_invocation_get_args (invocation), 0, "u", &id);
+  afrpc_invocation_return_value (invocation, g_variant_new_uint32 (id));
+
+  return G_SOURCE_REMOVE;
+}
+
+void
+work_async (AfrpcInvocation *invocation)
+{
+  AfrpcWorker *worker = afrpc_invocation_get_worker (invocation);
+  g_autoptr(GError) error = NULL;
+  guint32 id, what;
+
+  g_variant_get (afrpc_invocation_get_args (invocation), "(uu)", &id, &what);
+  write_down (id);
+  switch (what)
+    {
+    case 1:
+      _exit (3);
+
+    case 2:
+      error = g_error_new (G_FILE_ERROR, G_FILE_ERROR_NOENT, "no such thing");
+      afrpc_invocation_return_error (invocation, error);
+      return;
+
+    case 3:
+      afrpc_worker_retire (worker);
+      break;
+
+    case 4:
+      afrpc_worker_event (worker, g_variant_new_uint32 (id));
+      break;
+
+    default:
+      break;
+    }
+  g_timeout_add_full (G_PRIORITY_DEFAULT, what == 6 ? 2 : 0, answer_cb, g_object_ref (invocation), g_object_unref);
+}
