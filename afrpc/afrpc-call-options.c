@@ -268,6 +268,17 @@ afrpc_call_options_class_init (AfrpcCallOptionsClass *klass)
   g_object_class_install_properties (object_class, N_PROPS, props);
 }
 
+static gboolean
+check_not_frozen (AfrpcCallOptions *self,
+                  const char       *what)
+{
+  if (!afrpc_call_options_is_frozen (self))
+    return TRUE;
+
+  g_critical ("%s: options that a call was given stay as they are: others can be made for other calls", what);
+  return FALSE;
+}
+
 static void
 afrpc_call_options_init (AfrpcCallOptions *self)
 {
@@ -321,7 +332,8 @@ afrpc_call_options_set_timeout_ms (AfrpcCallOptions *self,
                                    int               timeout_ms)
 {
   g_return_if_fail (AFRPC_IS_CALL_OPTIONS (self));
-  g_return_if_fail (!afrpc_call_options_is_frozen (self));
+  if (!check_not_frozen (self, G_STRFUNC))
+    return;
   g_return_if_fail (timeout_ms >= -1);
 
   if (self->timeout_ms == timeout_ms)
@@ -363,7 +375,8 @@ afrpc_call_options_set_execution_timeout_ms (AfrpcCallOptions *self,
                                              guint             timeout_ms)
 {
   g_return_if_fail (AFRPC_IS_CALL_OPTIONS (self));
-  g_return_if_fail (!afrpc_call_options_is_frozen (self));
+  if (!check_not_frozen (self, G_STRFUNC))
+    return;
 
   if (self->execution_timeout_ms == timeout_ms)
     return;
@@ -404,7 +417,8 @@ afrpc_call_options_set_fds (AfrpcCallOptions *self,
                             GUnixFDList      *fds)
 {
   g_return_if_fail (AFRPC_IS_CALL_OPTIONS (self));
-  g_return_if_fail (!afrpc_call_options_is_frozen (self));
+  if (!check_not_frozen (self, G_STRFUNC))
+    return;
   g_return_if_fail (fds == NULL || G_IS_UNIX_FD_LIST (fds));
 
   if (!g_set_object (&self->fds, fds))
@@ -445,7 +459,8 @@ afrpc_call_options_set_function (AfrpcCallOptions *self,
                                  const char       *function)
 {
   g_return_if_fail (AFRPC_IS_CALL_OPTIONS (self));
-  g_return_if_fail (!afrpc_call_options_is_frozen (self));
+  if (!check_not_frozen (self, G_STRFUNC))
+    return;
 
   if (g_strcmp0 (self->function, function) == 0)
     return;
@@ -487,7 +502,8 @@ afrpc_call_options_set_idempotent (AfrpcCallOptions *self,
                                    gboolean          idempotent)
 {
   g_return_if_fail (AFRPC_IS_CALL_OPTIONS (self));
-  g_return_if_fail (!afrpc_call_options_is_frozen (self));
+  if (!check_not_frozen (self, G_STRFUNC))
+    return;
 
   if (self->idempotent == !!idempotent)
     return;
@@ -528,7 +544,8 @@ afrpc_call_options_set_priority (AfrpcCallOptions *self,
                                  int               priority)
 {
   g_return_if_fail (AFRPC_IS_CALL_OPTIONS (self));
-  g_return_if_fail (!afrpc_call_options_is_frozen (self));
+  if (!check_not_frozen (self, G_STRFUNC))
+    return;
 
   if (self->priority == priority)
     return;
@@ -569,7 +586,8 @@ afrpc_call_options_set_affinity (AfrpcCallOptions *self,
                                  const char       *key)
 {
   g_return_if_fail (AFRPC_IS_CALL_OPTIONS (self));
-  g_return_if_fail (!afrpc_call_options_is_frozen (self));
+  if (!check_not_frozen (self, G_STRFUNC))
+    return;
 
   if (g_strcmp0 (self->affinity, key) == 0)
     return;
@@ -611,7 +629,8 @@ afrpc_call_options_set_label (AfrpcCallOptions *self,
                               const char       *label)
 {
   g_return_if_fail (AFRPC_IS_CALL_OPTIONS (self));
-  g_return_if_fail (!afrpc_call_options_is_frozen (self));
+  if (!check_not_frozen (self, G_STRFUNC))
+    return;
 
   if (g_strcmp0 (self->label, label) == 0)
     return;
@@ -653,7 +672,8 @@ afrpc_call_options_set_metadata (AfrpcCallOptions *self,
                                  GVariant         *metadata)
 {
   g_return_if_fail (AFRPC_IS_CALL_OPTIONS (self));
-  g_return_if_fail (!afrpc_call_options_is_frozen (self));
+  if (!check_not_frozen (self, G_STRFUNC))
+    return;
   g_return_if_fail (metadata == NULL || g_variant_is_of_type (metadata, G_VARIANT_TYPE_VARDICT));
 
   if (metadata != NULL)
@@ -686,7 +706,8 @@ afrpc_call_options_set_progress (AfrpcCallOptions  *self,
                                  GDestroyNotify     destroy)
 {
   g_return_if_fail (AFRPC_IS_CALL_OPTIONS (self));
-  g_return_if_fail (!afrpc_call_options_is_frozen (self));
+  if (!check_not_frozen (self, G_STRFUNC))
+    return;
 
   if (self->progress_destroy != NULL)
     self->progress_destroy (self->progress_data);

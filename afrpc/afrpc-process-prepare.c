@@ -13,10 +13,16 @@
 #define FD_MIN 10 /* copies lie above what programs expect to find at fixed numbers */
 
 static gboolean
-is_preparable (AfrpcProcess *self)
+check_preparable (AfrpcProcess *self,
+                  const char   *what)
 {
   /* Also after it failed: that is told to those who wait. */
-  return afrpc_peer_get_role (self->peer) == AFRPC_ROLE_NONE;
+  if (afrpc_peer_get_role (self->peer) == AFRPC_ROLE_NONE)
+    return TRUE;
+
+  g_critical ("%s: a process is prepared before it gets its job: before a proxy is made for it, and before it is run or "
+              "handed over", what);
+  return FALSE;
 }
 
 /**
@@ -42,7 +48,8 @@ afrpc_process_require (AfrpcProcess *self,
 
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (module != NULL);
-  g_return_if_fail (is_preparable (self));
+  if (!check_preparable (self, G_STRFUNC))
+    return;
   g_return_if_fail (afrpc_peer_check_thread (self->peer, G_STRFUNC));
 
   value = g_variant_ref_sink (g_variant_new_string (module));
@@ -71,7 +78,8 @@ afrpc_process_eval (AfrpcProcess *self,
 
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (code != NULL);
-  g_return_if_fail (is_preparable (self));
+  if (!check_preparable (self, G_STRFUNC))
+    return;
   g_return_if_fail (afrpc_peer_check_thread (self->peer, G_STRFUNC));
 
   if (args == NULL)
@@ -101,7 +109,8 @@ afrpc_process_send_arg (AfrpcProcess *self,
 
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (arg != NULL);
-  g_return_if_fail (is_preparable (self));
+  if (!check_preparable (self, G_STRFUNC))
+    return;
   g_return_if_fail (afrpc_peer_check_thread (self->peer, G_STRFUNC));
 
   value = g_variant_ref_sink (g_variant_new_variant (arg));
@@ -129,7 +138,8 @@ afrpc_process_send_fd (AfrpcProcess *self,
 
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (fd >= 0);
-  g_return_if_fail (is_preparable (self));
+  if (!check_preparable (self, G_STRFUNC))
+    return;
   g_return_if_fail (afrpc_peer_check_thread (self->peer, G_STRFUNC));
 
   if (self->argv != NULL)

@@ -10,9 +10,14 @@
 
 /* Whether it can still be said how the process is started. */
 static gboolean
-is_configurable (AfrpcProcess *self)
+check_configurable (AfrpcProcess *self,
+                    const char   *what)
 {
-  return afrpc_peer_is_configurable (self->peer);
+  if (afrpc_peer_is_configurable (self->peer))
+    return TRUE;
+
+  g_critical ("%s: this is said of a process before it gets its job, and before it is started", what);
+  return FALSE;
 }
 
 /**
@@ -29,7 +34,8 @@ afrpc_process_set_orphan_policy (AfrpcProcess      *self,
                                  AfrpcOrphanPolicy  policy)
 {
   g_return_if_fail (AFRPC_IS_PROCESS (self));
-  g_return_if_fail (is_configurable (self));
+  if (!check_configurable (self, G_STRFUNC))
+    return;
 
   afrpc_peer_set_orphan_policy (self->peer, policy);
 }
@@ -51,7 +57,8 @@ afrpc_process_set_environ (AfrpcProcess       *self,
 
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (environment != NULL);
-  g_return_if_fail (is_configurable (self));
+  if (!check_configurable (self, G_STRFUNC))
+    return;
 
   envp = afrpc_peer_get_environ (self->peer);
   g_strfreev (*envp);
@@ -80,7 +87,8 @@ afrpc_process_setenv (AfrpcProcess *self,
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (variable != NULL && *variable != '\0' && strchr (variable, '=') == NULL);
   g_return_if_fail (value != NULL);
-  g_return_if_fail (is_configurable (self));
+  if (!check_configurable (self, G_STRFUNC))
+    return;
 
   envp = afrpc_peer_get_environ (self->peer);
   *envp = g_environ_setenv (*envp, variable, value, overwrite);
@@ -103,7 +111,8 @@ afrpc_process_unsetenv (AfrpcProcess *self,
 
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (variable != NULL && *variable != '\0' && strchr (variable, '=') == NULL);
-  g_return_if_fail (is_configurable (self));
+  if (!check_configurable (self, G_STRFUNC))
+    return;
 
   envp = afrpc_peer_get_environ (self->peer);
   *envp = g_environ_unsetenv (*envp, variable);
@@ -126,7 +135,8 @@ afrpc_process_set_cwd (AfrpcProcess *self,
 {
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (cwd != NULL);
-  g_return_if_fail (is_configurable (self));
+  if (!check_configurable (self, G_STRFUNC))
+    return;
 
   afrpc_peer_set_cwd (self->peer, cwd);
 }
@@ -158,7 +168,8 @@ afrpc_process_set_limit (AfrpcProcess *self,
 {
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (limit > AFRPC_LIMIT_NONE && limit <= AFRPC_LIMIT_FILE_SIZE);
-  g_return_if_fail (is_configurable (self));
+  if (!check_configurable (self, G_STRFUNC))
+    return;
 
   afrpc_peer_set_limit (self->peer, limit, value);
 }
@@ -182,7 +193,8 @@ afrpc_process_set_nice (AfrpcProcess *self,
 {
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (increment >= -40 && increment <= 40);
-  g_return_if_fail (is_configurable (self));
+  if (!check_configurable (self, G_STRFUNC))
+    return;
 
   afrpc_peer_set_nice (self->peer, increment);
 }
@@ -194,7 +206,8 @@ set_stdio (AfrpcProcess *self,
 {
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (mode <= (i == STDERR_FILENO ? AFRPC_STDIO_LOG : AFRPC_STDIO_SILENCE));
-  g_return_if_fail (is_configurable (self));
+  if (!check_configurable (self, G_STRFUNC))
+    return;
 
   afrpc_peer_set_stdio (self->peer, i, mode);
 }
@@ -206,7 +219,8 @@ take_stdio_fd (AfrpcProcess *self,
 {
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (fd >= 0);
-  g_return_if_fail (is_configurable (self));
+  if (!check_configurable (self, G_STRFUNC))
+    return;
 
   afrpc_peer_take_stdio (self->peer, i, fd);
 }

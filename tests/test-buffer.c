@@ -321,6 +321,15 @@ test_buffer_refused (void)
   assert_refused (new_memfd (SIZE, F_SEAL_WRITE | F_SEAL_SHRINK), SIZE, "its size is not sealed");
   assert_refused (new_memfd (SIZE, F_SEAL_SEAL), SIZE, "its size is not sealed");
   assert_refused (new_memfd (SIZE, size_seals), SIZE, "not sealed against writing");
+#ifdef F_SEAL_FUTURE_WRITE
+  {
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null (afrpc_buffer_new_take_fd (new_memfd (SIZE, size_seals | F_SEAL_FUTURE_WRITE), SIZE, 0, &error));
+    g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA);
+    g_assert_nonnull (strstr (error->message, "AFRPC_BUFFER_REUSED accepts that"));
+  }
+#endif
   assert_refused (new_memfd (0, size_seals | F_SEAL_WRITE), 0, "it is empty");
   assert_refused (new_memfd (SIZE, size_seals | F_SEAL_WRITE), SIZE + 1, "it has 100000 bytes, not 100001");
   assert_refused (new_memfd (SIZE, size_seals | F_SEAL_WRITE), SIZE - 1, "it has 100000 bytes, not 99999");

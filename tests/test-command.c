@@ -387,7 +387,7 @@ test_command_failures (void)
   check_failure ((const char *[]) { "sh", "-c", "echo no route >&2; exit 255", NULL }, AFRPC_ERROR_NOT_A_HOST,
                  "exited with status 255: no route");
   check_failure ((const char *[]) { "echo", "Welcome to this machine, which talks a lot at login", NULL },
-                 AFRPC_ERROR_NOT_A_HOST, "no greeting");
+                 AFRPC_ERROR_NOT_A_HOST, "no greeting, but 'Welcome to this machine, which talks a lot at login\\n'");
   test_assert_no_children ();
 }
 

@@ -94,6 +94,34 @@ test_hand_over (void)
 }
 
 static void
+test_hand_over_twice (void)
+{
+  g_autoptr(AfrpcProcess) prepared = test_template_new ();
+  g_autoptr(AfrpcProcess) process = NULL;
+
+  g_test_summary ("What was handed over is not used any more, whatever becomes of it, and says why");
+  process = take_over ("c", prepared);
+  for (guint has_ended = 0; has_ended < 2; has_ended++)
+    {
+      g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (prepared, "echo");
+      g_autoptr(GError) error = NULL;
+
+      g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, &error));
+      g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_IN_USE);
+      g_assert_cmpstr (error->message, ==, "the process was handed over");
+      if (has_ended)
+        break;
+      g_clear_object (&process);
+      afrpc_exit_unref (test_wait_exit (prepared));
+    }
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "afrpc_process_require: a process is prepared before it gets its job*");
+  afrpc_process_require (prepared, TEST_WORKER);
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "afrpc_process_set_nice: this is said of a process before*");
+  afrpc_process_set_nice (prepared, 1);
+  g_test_assert_expected_messages ();
+}
+
+static void
 test_hand_over_any_host (void)
 {
   g_autofree char *path = g_build_filename (g_getenv ("AFRPC_HOST_PATH"), "afrpc-host-c", NULL);
@@ -428,6 +456,7 @@ main (int    argc,
 {
   g_test_init (&argc, &argv, NULL);
 
+  g_test_add_func ("/hand-over/twice", test_hand_over_twice);
   g_test_add_func ("/hand-over/any-host", test_hand_over_any_host);
   g_test_add_func ("/hand-over/prepared", test_hand_over);
   g_test_add_func ("/hand-over/half-greeting", test_hand_over_half_greeting);

@@ -113,8 +113,10 @@ test_process_scripts (void)
   g_autofree char *garbage = write_script (dir, "garbage", "#!/bin/sh\necho 'this is not a greeting at all' >&3\nread x <&3\n");
   g_autofree char *talk = write_script (dir, "talk", "#!/bin/sh\necho 'cannot find my libraries' >&2\nexit 4\n");
   g_test_summary ("Programs that are no hosts, or others' hosts, are told by what they say");
-  assert_fails (new_quiet (garbage), "f", 0, NULL, AFRPC_ERROR_NOT_A_HOST, "no greeting");
-  assert_fails (new_quiet (talk), "f", 0, NULL, AFRPC_ERROR_NOT_A_HOST, "cannot find my libraries");
+  assert_fails (new_quiet (garbage), "f", 0, NULL, AFRPC_ERROR_NOT_A_HOST,
+                "no greeting, but 'this is not a greeting at all\\n'");
+  assert_fails (new_quiet (talk), "f", 0, NULL, AFRPC_ERROR_NOT_A_HOST, "before it said that it is a host, ");
+  assert_fails (new_quiet (talk), "f", 0, NULL, AFRPC_ERROR_NOT_A_HOST, "exited with status 4: cannot find my libraries");
   assert_fails_sync (new_quiet (garbage), "f", AFRPC_ERROR_NOT_A_HOST, "no greeting");
   g_unlink (garbage);
   g_unlink (talk);

@@ -536,9 +536,9 @@ test_proxy_call_after_close (void)
   assert_works (watched.proxy);
   afrpc_caller_close (AFRPC_CALLER (watched.proxy));
   afrpc_caller_close (AFRPC_CALLER (watched.proxy));
-  assert_call_fails (watched.proxy, NULL, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "");
+  assert_call_fails (watched.proxy, NULL, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the proxy is closed");
   watch_end (&watched);
-  assert_call_fails (watched.proxy, NULL, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "exited with status 0");
+  assert_call_fails (watched.proxy, NULL, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the proxy is closed");
   result = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), NULL, NULL, &error);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
 }

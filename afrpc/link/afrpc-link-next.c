@@ -12,6 +12,8 @@
 #include "link/afrpc-error-domains.h"
 #include "transport/afrpc-pipes.h"
 
+#define WORDS_MAX 60u /* bytes of what is no greeting that are shown */
+
 static const char *const frame_names[] = {
   "none", "hello", "require", "eval", "arg", "fd", "run", "failed", "ready", "call", "cancel", "result", "error",
   "event", "fork", "forked", "refused", "surroundings", "close", "exited", "started", "goodbye", "progress", "log",
@@ -413,6 +415,24 @@ is_greeting (AfrpcLink        *self,
   return FALSE;
 }
 
+/* What has come is no greeting: something else, such as a shell, says something where only a host should. */
+static void
+refuse_words (const AfrpcReader  *reader,
+              GError            **error)
+{
+  const char *words = reader->data != NULL ? (const char *) reader->data + reader->head : "";
+  const gsize n = reader->data != NULL ? MIN (reader->tail - reader->head, WORDS_MAX) : 0;
+  g_autofree char *some = g_strndup (words, n);
+  g_autofree char *valid = g_utf8_make_valid (some, -1);
+  g_autofree char *shown = g_strescape (valid, NULL);
+
+  if (*shown == '\0')
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "no greeting");
+  else
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "no greeting, but '%s'%s: something else is written to "
+                 "where the host answers", shown, n == WORDS_MAX ? "..." : "");
+}
+
 /* DONE: an item; AGAIN: read first; SLICE: a large one is to be gone on with later; EOF: the worker has ended, though
  * others may hold its connection open; ERROR: the worker is not to be listened to any more. Unless it is DONE, there is
  * nothing in @item. */
@@ -429,7 +449,7 @@ afrpc_link_next (AfrpcLink      *self,
       if (step == AFRPC_STEP_ERROR && self->state == AFRPC_LINK_GREETING && error != NULL)
         {
           g_clear_error (error);
-          g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "no greeting");
+          refuse_words (&self->transport.reader, error);
         }
       if (step != AFRPC_STEP_DONE)
         return step;

@@ -293,6 +293,9 @@ check_fd (int          fd,
     return refuse ("it is not shared memory", error);
   if ((seals & SEALS_SIZE) != SEALS_SIZE)
     return refuse ("its size is not sealed", error);
+  if (!is_reused && (seals & F_SEAL_WRITE) == 0 && (seals & F_SEAL_FUTURE_WRITE) != 0)
+    return refuse ("it is not sealed against writing by who made it, who may use it again: AFRPC_BUFFER_REUSED accepts that",
+                   error);
   if ((seals & F_SEAL_WRITE) == 0 && !(is_reused && (seals & F_SEAL_FUTURE_WRITE) != 0))
     return refuse ("it is not sealed against writing", error);
   if (st.st_size <= 0 || (guint64) st.st_size > G_MAXSSIZE)

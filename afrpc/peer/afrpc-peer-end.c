@@ -125,9 +125,9 @@ new_end_error (AfrpcPeer *self)
   /* Whoever is killed says nothing of what it is; what a host has forked is one. */
   if (link->state == AFRPC_LINK_GREETING && self->birth.start != AFRPC_START_FORK &&
       afrpc_exit_get_signal (self->body.exit) == 0)
-    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "%s before it said that it is a host", text);
+    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "before it said that it is a host, %s", text);
   if (!link->was_ready && !may_have_run)
-    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "%s before it was ready", text);
+    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "before it was ready, %s", text);
   if (link->n_pending > 0)
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED, "%s", text);
 

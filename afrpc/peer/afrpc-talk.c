@@ -65,6 +65,12 @@ afrpc_talk_take_role (AfrpcTalk      *self,
                       AfrpcRole   role,
                       GError        **error)
 {
+  /* Whatever has become of it since then. */
+  if (self->role == AFRPC_ROLE_HANDED_OVER)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "the process was handed over");
+      return FALSE;
+    }
   if (afrpc_talk_is_over (self))
     {
       if (error != NULL)
@@ -153,6 +159,12 @@ gboolean
 afrpc_talk_check_open (AfrpcTalk  *self,
                        GError    **error)
 {
+  /* It has ended because it was closed. */
+  if (afrpc_talk_is_closed (self) && (self->failure == NULL || g_error_matches (self->failure, AFRPC_ERROR, AFRPC_ERROR_CLOSED)))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the proxy is closed");
+      return FALSE;
+    }
   if (self->failure != NULL)
     {
       /* Whatever the process died of, this call was not part of it. */
@@ -160,11 +172,6 @@ afrpc_talk_check_open (AfrpcTalk  *self,
         g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "%s", self->failure->message);
       else if (error != NULL)
         *error = g_error_copy (self->failure);
-      return FALSE;
-    }
-  if (afrpc_talk_is_closed (self))
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the proxy is closed");
       return FALSE;
     }
 
