@@ -292,17 +292,22 @@ start_call (AfrpcPythonCall  *call,
   call->is_call = TRUE;
 }
 
-/* The proxy, and what the arguments of call () say besides. @more: None, or a dict */
-static AfrpcProxy *
+/* The proxy or pool, and what the arguments of call () say besides. @more: None, or a dict */
+static AfrpcCaller *
 get_caller (PyObject *const *args,
             PyObject        *more,
             Options         *options)
 {
-  AfrpcProxy *proxy = get_object (args[0], AFRPC_TYPE_PROXY);
+  AfrpcCaller *caller = get_object (args[0], AFRPC_TYPE_CALLER);
   gint64 progress_mode = AFRPC_PROGRESS_ALL;
 
-  if (proxy == NULL)
+  if (caller == NULL)
     return NULL;
+  if (!AFRPC_IS_PROXY (caller) && !AFRPC_IS_POOL (caller))
+    {
+      PyErr_SetString (PyExc_TypeError, "a proxy or a pool is needed");
+      return NULL;
+    }
   if (args[4] != Py_None && (options->cancellable = peek_object (args[4], G_TYPE_CANCELLABLE)) == NULL)
     {
       afrpc_python_option_refuse ("cancellable", "a Gio.Cancellable", args[4]);
@@ -317,17 +322,18 @@ get_caller (PyObject *const *args,
   options->more = more;
   options->progress_mode = progress_mode;
 
-  return proxy;
+  return caller;
 }
 
 /* Takes the main context that a proxy belongs to, for a call from this thread; with @is_awaited, the loop that runs here
  * has to be one that drives it. FALSE: an exception is set. */
 static gboolean
-enter (AfrpcProxy    *proxy,
+enter (AfrpcCaller   *caller,
        gboolean       is_awaited,
        GMainContext **entered) /* (out) (nullable) */
 {
-  AfrpcProcess *process = afrpc_proxy_get_process (proxy);
+  AfrpcProcess *process = AFRPC_IS_POOL (caller) ? afrpc_pool_get_process (AFRPC_POOL (caller)) :
+                                                   afrpc_proxy_get_process (AFRPC_PROXY (caller));
   GMainContext *context = process != NULL ? afrpc_process_get_main_context (process) : NULL;
   g_autoptr(GMainContext) here = is_awaited ? g_main_context_ref_thread_default () : NULL;
 
@@ -366,7 +372,7 @@ module_call (PyObject        *module,
   g_autoptr(AfrpcCallOptions) made = NULL;
   g_autoptr(GVariant) value = NULL;
   GMainContext *entered;
-  AfrpcProxy *proxy;
+  AfrpcCaller *caller;
   PyObject *hooks;
   AfrpcPythonCall *call;
 
@@ -375,15 +381,15 @@ module_call (PyObject        *module,
       PyErr_BadArgument ();
       return NULL;
     }
-  proxy = get_caller (args, args[9], &options);
-  if (proxy == NULL)
+  caller = get_caller (args, args[9], &options);
+  if (caller == NULL)
     return NULL;
 
   hooks = PyObject_GetAttr (args[0], str_hooks);
   if (hooks != NULL && make_options (&options, hooks, &made))
     value = pack_args (args[1], args[2], hooks);
   call = value != NULL ? afrpc_python_call_new () : NULL;
-  if (call == NULL || !enter (proxy, call->loop != NULL, &entered))
+  if (call == NULL || !enter (caller, call->loop != NULL, &entered))
     {
       tell_started (AFRPC_STARTED_NO);
       Py_XDECREF (hooks);
@@ -394,7 +400,7 @@ module_call (PyObject        *module,
   call->hooks = hooks;
   call->raw = args[5] == Py_True;
   call->with_fds = args[8] != Py_None;
-  start_call (call, AFRPC_CALLER (proxy), value, made, options.cancellable);
+  start_call (call, caller, value, made, options.cancellable);
   leave (entered);
   if (!afrpc_python_call_poke (call))
     Py_CLEAR (call);
@@ -585,7 +591,7 @@ module_call_sync (PyObject        *module,
   g_autoptr(AfrpcCall) call = NULL;
   g_autoptr(GVariant) value = NULL;
   GMainContext *entered;
-  AfrpcProxy *proxy;
+  AfrpcCaller *caller;
   PyObject *hooks, *object;
 
   if (n_args != 11 || !PyTuple_Check (args[1]))
@@ -598,20 +604,20 @@ module_call_sync (PyObject        *module,
       afrpc_python_option_refuse ("result_fds", "a list", args[9]);
       return NULL;
     }
-  proxy = get_caller (args, args[10], &options);
-  if (proxy == NULL)
+  caller = get_caller (args, args[10], &options);
+  if (caller == NULL)
     return NULL;
   hooks = PyObject_GetAttr (args[0], str_hooks);
   if (hooks != NULL && make_options (&options, hooks, &made))
     value = pack_args (args[1], args[2], hooks);
-  if (value == NULL || !enter (proxy, FALSE, &entered))
+  if (value == NULL || !enter (caller, FALSE, &entered))
     {
       tell_started (AFRPC_STARTED_NO);
       Py_XDECREF (hooks);
       return NULL;
     }
 
-  call = afrpc_caller_start (AFRPC_CALLER (proxy), value, made);
+  call = afrpc_caller_start (caller, value, made);
   object = wait_for (call, options.cancellable, args[5] == Py_True, hooks, args[9]);
   leave (entered);
   Py_DECREF (hooks);

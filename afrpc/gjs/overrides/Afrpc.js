@@ -21,39 +21,40 @@ function unpack(variant, options = {}) {
     return Unpack.unpackBytes(...AfrpcGjs.get_value(variant.get_normal_form()), options);
 }
 
-function extendProxy(Proxy, Process) {
-    const {_init: init} = Proxy.prototype;
+// What a proxy and a pool have besides what introspection says.
+function extendCaller(Caller, Process, what) {
+    const {_init: init} = Caller.prototype;
 
-    Proxy.prototype._init = function (properties = {}) {
+    Caller.prototype._init = function (properties = {}) {
         const {bytesAsText = false, ...others} = properties;
 
         if (!(others.process instanceof Process))
-            throw new TypeError('a proxy needs a process');
+            throw new TypeError(`a ${what} needs a process`);
         if (typeof others.function !== 'string')
-            throw new TypeError('a proxy needs the name of a function');
+            throw new TypeError(`a ${what} needs the name of a function`);
         init.call(this, others);
         this.bytesAsText = bytesAsText;
     };
-    Proxy.prototype.bytesAsText = false;
+    Caller.prototype.bytesAsText = false;
 
-    Proxy.prototype.invoke = function (...args) {
+    Caller.prototype.invoke = function (...args) {
         return Calls.invoke(this, {}, args);
     };
-    Proxy.prototype.invokeWith = function (options, ...args) {
+    Caller.prototype.invokeWith = function (options, ...args) {
         return Calls.invoke(this, options, args);
     };
 
-    Proxy.prototype.invokeSync = function (...args) {
+    Caller.prototype.invokeSync = function (...args) {
         return Calls.invokeSync(this, {}, args);
     };
-    Proxy.prototype.invokeSyncWith = function (options, ...args) {
+    Caller.prototype.invokeSyncWith = function (options, ...args) {
         return Calls.invokeSync(this, options, args);
     };
 
-    Proxy.prototype.events = function () {
+    Caller.prototype.events = function () {
         return new Events.Events(this);
     };
-    Proxy.prototype[Symbol.asyncIterator] = Proxy.prototype.events;
+    Caller.prototype[Symbol.asyncIterator] = Caller.prototype.events;
 }
 
 function extendProcess(Process) {
@@ -129,7 +130,8 @@ function _init() {
     Afrpc.worker = null;
 
     Calls.prepare(Afrpc);
-    extendProxy(Afrpc.Proxy, Afrpc.Process);
+    extendCaller(Afrpc.Proxy, Afrpc.Process, 'proxy');
+    extendCaller(Afrpc.Pool, Afrpc.Process, 'pool');
     extendProcess(Afrpc.Process);
     extendWorker(Afrpc.Worker, Afrpc.Invocation);
 }

@@ -159,7 +159,7 @@ function promisifyCall(Call) {
 }
 
 // What blocks, and what gets an outcome in a callback: what is thrown says the same as by a promise.
-function extendBlocking({prototype: caller}, {prototype: call}) {
+function extendBlocking(callers, {prototype: call}) {
     const wait = call.wait_sync;
     const tell = (made, get) => {
         try {
@@ -172,15 +172,19 @@ function extendBlocking({prototype: caller}, {prototype: call}) {
     call.wait_sync = function (cancellable = null) {
         return tell(this, () => wait.call(this, cancellable));
     };
-    caller.call_sync = function (args, cancellable = null) {
-        return this.start(args, null).wait_sync(cancellable);
-    };
-    caller.call_full_sync = function (args, options, cancellable = null) {
-        const made = this.start(args, options);
+    for (const {prototype: caller} of callers) {
+        caller.call_sync = function (args, cancellable = null) {
+            return this.start(args, null).wait_sync(cancellable);
+        };
+        caller.call_full_sync = function (args, options, cancellable = null) {
+            const made = this.start(args, options);
 
-        return [made.wait_sync(cancellable), made.steal_fds()];
-    };
-    for (const [prototype, name] of [[call, 'wait_finish'], [caller, 'call_finish'], [caller, 'call_full_finish']]) {
+            return [made.wait_sync(cancellable), made.steal_fds()];
+        };
+    }
+    const finishes = callers.flatMap(({prototype}) => [[prototype, 'call_finish'], [prototype, 'call_full_finish']]);
+
+    for (const [prototype, name] of [[call, 'wait_finish'], ...finishes]) {
         const finish = prototype[name];
 
         prototype[name] = function (result) {
@@ -303,8 +307,9 @@ function prepare(Afrpc) {
 
     inbox = new Inbox();
     ({CallOptions, Started} = Afrpc);
-    extendBlocking(Afrpc.Proxy, Afrpc.Call);
+    extendBlocking([Afrpc.Proxy, Afrpc.Pool], Afrpc.Call);
     promisifyCaller(Afrpc.Proxy);
+    promisifyCaller(Afrpc.Pool);
     promisifyCall(Afrpc.Call);
     promisifyProcess(Afrpc.Process);
 }

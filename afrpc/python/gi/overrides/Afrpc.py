@@ -18,7 +18,7 @@ from afrpc._proxy import PendingCall
 
 Afrpc = get_introspection_module("Afrpc")
 
-__all__ = ["Buffer", "Call", "Host", "NotStarted", "PendingCall", "Process", "Proxy", "RemoteError", "Serialiser", "Tagged",
+__all__ = ["Buffer", "Call", "Host", "NotStarted", "PendingCall", "Pool", "Process", "Proxy", "RemoteError", "Serialiser", "Tagged",
            "TimeoutError", "Variant", "WorkerDied"]
 
 _errors.set_up(Afrpc)
@@ -207,7 +207,8 @@ def _is_given_up(error):
     return error is not None
 
 
-class Proxy(Afrpc.Proxy):
+class _Callable:
+    """What a proxy and a pool have besides what introspection says."""
     _hooks = None
 
     def __init__(self, *args, default=None, hook=None, arrays=None, **kwargs):
@@ -217,10 +218,6 @@ class Proxy(Afrpc.Proxy):
             self.set_hooks(default=default, hook=hook, arrays=arrays)
         if on_event is not None:
             self.on_event(on_event)
-
-    def __repr__(self):
-        process = self.get_process()
-        return f"<Afrpc.Proxy of {self.get_property('function')} in {process!r}{', closed' if self.is_closed() else ''}>"
 
     def __call__(self, *args, callback=None, signature=None, timeout_ms=None, cancellable=None,
                  raw=False, on_progress=None, progress_mode=None, fds=None, **options):
@@ -245,7 +242,7 @@ class Proxy(Afrpc.Proxy):
         that came with it, a Gio.UnixFDList or None."""
         if callback is not None:
             return super().call_full(args, options, cancellable, callback, *user_data)
-        return _wait(lambda *more: super(Proxy, self).call_full(args, options, *more), self.call_full_finish, cancellable)
+        return _wait(lambda *more: super(_Callable, self).call_full(args, options, *more), self.call_full_finish, cancellable)
 
     def call_kw(self, *args, **keywords):
         """Calls a function in Python with arguments that have names. There are no options then, but those that
@@ -334,7 +331,28 @@ class Proxy(Afrpc.Proxy):
             raise
 
 
+class Proxy(_Callable, Afrpc.Proxy):
+    def __repr__(self):
+        process = self.get_process()
+        return f"<Afrpc.Proxy of {self.get_property('function')} in {process!r}{', closed' if self.is_closed() else ''}>"
+
+
 Proxy = override(Proxy)
+
+
+class Pool(_Callable, Afrpc.Pool):
+    def __repr__(self):
+        return (f"<Afrpc.Pool of {self.get_property('function')}, {self.get_n_workers()} workers"
+                f"{', closed' if self.is_closed() else ''}>")
+
+    def wait_for_room_async(self, cancellable=None, callback=None, *user_data):
+        """Waits until there is room for another call; without a callback returns a PendingCall to be awaited."""
+        if callback is not None:
+            return super().wait_for_room_async(cancellable, callback, *user_data)
+        return _wait(super().wait_for_room_async, self.wait_for_room_finish, cancellable)
+
+
+Pool = override(Pool)
 
 
 class Call(Afrpc.Call):
