@@ -245,7 +245,7 @@ afrpc_call_options_class_init (AfrpcCallOptionsClass *klass)
    * AfrpcCallOptions:label: (attributes org.gtk.Property.get=afrpc_call_options_get_label org.gtk.Property.set=afrpc_call_options_set_label)
    *
    * What the call is about, in a few words: error messages of the call begin with it, but for those of exceptions that
-   * the function has raised (%AFRPC_ERROR_REMOTE), which languages read.
+   * the function has raised, and its errors of domains that are not registered (%AFRPC_ERROR_REMOTE), which languages read.
    *
    * Since: 1.0
    */

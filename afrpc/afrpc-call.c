@@ -351,7 +351,9 @@ afrpc_call_get_options (AfrpcCall *self)
  *
  * Gets the process that has, or had, the call.
  *
- * Returns: (transfer none) (nullable): the process, or %NULL if no process has had it
+ * Of a call by a proxy it is the proxy's process, whether the call has come to it or not.
+ *
+ * Returns: (transfer none) (nullable): the process, or %NULL if it is not known, or no process has had it
  *
  * Since: 1.0
  */

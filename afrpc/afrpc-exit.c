@@ -128,7 +128,8 @@ afrpc_exit_get_pid (const AfrpcExit *self)
  * Whether it is known how the process ended.
  *
  * It is not if another part of the program reaped the process, for instance by `waitpid (-1)` or by
- * ignoring `SIGCHLD`.
+ * ignoring `SIGCHLD`; nor of a process that [another program has prepared][ctor@Afrpc.Process.new_from_fd]. Then the status
+ * is -1, the signal 0, and times and memory are 0.
  *
  * Returns: %TRUE if status and signal are known
  *

@@ -69,6 +69,9 @@ typedef void (*AfrpcDoneFunction) (AfrpcWorker *worker);
  *
  * A function that takes a process over; the process ends when it returns.
  *
+ * What was sent with [method@Afrpc.Process.send_arg] and [method@Afrpc.Process.send_fd] is asked of @worker:
+ * [method@Afrpc.Worker.get_args], [method@Afrpc.Worker.steal_fd].
+ *
  * Since: 1.0
  */
 typedef void (*AfrpcRunFunction) (AfrpcWorker *worker,

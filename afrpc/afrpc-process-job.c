@@ -153,7 +153,7 @@ afrpc_process_to_fd_async (AfrpcProcess        *self,
  * @self: a process
  * @result: the result
  * @pidfd: (out) (optional): return location for the pidfd of the process, which becomes the caller's, or -1 if the
- *   system has none
+ *   system has none; left as it is on failure
  * @error: return location for an error
  *
  * Gets the result of [method@Afrpc.Process.to_fd_async].
@@ -193,8 +193,9 @@ afrpc_process_to_fd_finish (AfrpcProcess  *self,
  *
  * Waits until the process has ended and was reaped.
  *
- * Fails if the process could not be started, with the reason: %AFRPC_ERROR_SPAWN,
- * %AFRPC_ERROR_NO_HOST; with %G_IO_ERROR_CANCELLED if cancelled.
+ * Fails if the process was not started, with the reason: %AFRPC_ERROR_SPAWN, %AFRPC_ERROR_NO_HOST, or
+ * %AFRPC_ERROR_NOT_STARTED if it was killed before; with %G_IO_ERROR_CANCELLED if cancelled. Until it is told, the process
+ * is not ended because nobody holds it any more.
  *
  * Since: 1.0
  */

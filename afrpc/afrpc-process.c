@@ -26,7 +26,7 @@
  * waits for the process: its calls, its run, its wait.
  *
  * A process that was given a job lives until that is finished, also when nobody holds the object any
- * more. One that is dropped before is ended.
+ * more. One that is dropped before is ended, unless somebody [waits for its end][method@Afrpc.Process.wait_async].
  *
  * ## Environment
  *

@@ -52,7 +52,7 @@ typedef enum
 
 /**
  * AfrpcStart:
- * @AFRPC_START_NONE: it was not started yet, or could not be
+ * @AFRPC_START_NONE: it was not started yet, or could not be; or another program has started it
  * @AFRPC_START_EXEC: its host program was executed
  * @AFRPC_START_FORK: it was forked from a template
  * @AFRPC_START_COMMAND: the command that leads to its host was executed

@@ -3,6 +3,7 @@
 /* The worker module of the pre-forked server: takes its process over, and answers one client after the
  * other on a listening socket that it shares with its siblings. The kernel gives each client to one of
  * them. */
+#define _GNU_SOURCE 1 /* accept4() */
 #include <afrpc/afrpc.h>
 
 #include <errno.h>
