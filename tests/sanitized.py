@@ -66,8 +66,9 @@ def find_errors(text, special):
             continue
         if special and re.match("Direct leak of", part) and not is_ours(lines[1:], special):
             continue
-        # A process that is killed while it looks for leaks says the last of these.
-        if lines and not re.search(r"ERROR: LeakSanitizer|^SUMMARY: .* leaked in|Unable to get registers from thread", part):
+        # A process that is killed while it looks for leaks, or has threads that end meanwhile, says the last of these.
+        if lines and not re.search(r"ERROR: LeakSanitizer|^SUMMARY: .* leaked in|Unable to get registers from thread|"
+                                   r"LeakSanitizer has encountered a fatal error", part):
             yield part
 
 

@@ -603,8 +603,12 @@ play_running_timed_out (Scene *scene)
       make (scene, say_and ("until-cancelled", 0), new_timeout (timeout_ms), NULL);
       while (scene->watched.n_events == 0 && !is_settled (scene))
         g_main_context_iteration (NULL, TRUE);
-      if (scene->watched.n_events > 0)
+      /* It may have run out of time there before that is told; where nobody can say so, it is told later. */
+      if (scene->watched.n_events > 0 || afrpc_call_get_started (scene->call) == AFRPC_STARTED_YES)
         return;
+      if (afrpc_call_get_started (scene->call) == AFRPC_STARTED_UNKNOWN)
+        iterate_until_events (scene, 1);
+      scene->watched.n_events = 0;
       forget (scene);
     }
 }
