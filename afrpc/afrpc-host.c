@@ -431,7 +431,8 @@ afrpc_host_serve (AfrpcHost *self)
   serving.host = self;
   serving.host_class = AFRPC_HOST_GET_CLASS (self);
   serving.worker = worker;
-  afrpc_session_set_host (session, &afrpc_serving_funcs, &serving, name, serving.host_class->orphan_signal);
+  afrpc_session_set_host (session, &afrpc_serving_funcs, &serving, name, serving.host_class->wait != default_wait,
+                          serving.host_class->orphan_signal);
 
   switch (afrpc_connect (session, &status))
     {

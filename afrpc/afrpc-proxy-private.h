@@ -21,6 +21,7 @@ typedef enum
   AFRPC_PROXY_PROP_MAX_BYTES_QUEUED,
   AFRPC_PROXY_PROP_MAX_MESSAGE_SIZE,
   AFRPC_PROXY_PROP_FORWARD_LOG,
+  AFRPC_PROXY_PROP_RING,
   AFRPC_PROXY_PROP_CLOSED,
   AFRPC_PROXY_PROP_RETIRED,
   AFRPC_PROXY_N_PROPS,
@@ -43,6 +44,7 @@ struct _AfrpcProxy
   guint64 max_bytes_queued;
   guint64 max_message_size; /* construct-only */
   gboolean forward_log;     /* construct-only */
+  gboolean ring;            /* construct-only */
 
   AfrpcPeer *peer;       /* the process' own, or one that was refused */
   GHashTable *functions; /* (nullable) (element-type utf8 guint): numbers of others than the first */

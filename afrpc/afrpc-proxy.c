@@ -115,6 +115,9 @@ run_options (AfrpcProxy *self)
   afrpc_options_begin (&options, NULL);
   afrpc_options_add (&options, "function", g_variant_new_string (self->function));
   afrpc_options_add (&options, "async", g_variant_new_boolean (self->backend == AFRPC_BACKEND_ASYNC));
+  /* An async worker writes many answers at once anyway. */
+  if (self->ring && self->backend == AFRPC_BACKEND_SYNC)
+    afrpc_options_add (&options, "ring", g_variant_new_boolean (TRUE));
   afrpc_options_add (&options, "max-message-size", g_variant_new_uint64 (self->max_message_size));
   if (self->forward_log)
     afrpc_options_add (&options, "log", g_variant_new_boolean (TRUE));
@@ -255,6 +258,10 @@ afrpc_proxy_get_property (GObject    *object,
       g_value_set_boolean (value, self->forward_log);
       break;
 
+    case AFRPC_PROXY_PROP_RING:
+      g_value_set_boolean (value, self->ring);
+      break;
+
     case AFRPC_PROXY_PROP_CLOSED:
       g_value_set_boolean (value, afrpc_proxy_is_closed (self));
       break;
@@ -321,6 +328,10 @@ afrpc_proxy_set_property (GObject      *object,
 
     case AFRPC_PROXY_PROP_FORWARD_LOG:
       self->forward_log = g_value_get_boolean (value);
+      break;
+
+    case AFRPC_PROXY_PROP_RING:
+      self->ring = g_value_get_boolean (value);
       break;
 
     default:
@@ -408,6 +419,8 @@ install_properties (GObjectClass *object_class)
    *
    * The program's end of the socket to the worker.
    *
+   * Not all that the worker says comes by it: see [property@Afrpc.Proxy:ring].
+   *
    * Since: 1.0
    */
   afrpc_proxy_props[AFRPC_PROXY_PROP_SOCKET] =
@@ -471,6 +484,20 @@ install_properties (GObjectClass *object_class)
    * Since: 1.0
    */
   afrpc_proxy_props[AFRPC_PROXY_PROP_FORWARD_LOG] = g_param_spec_boolean ("forward-log", NULL, NULL, FALSE, constructed);
+
+  /**
+   * AfrpcProxy:ring:
+   *
+   * Whether calls, results and events that are small travel through memory that the program and a sync worker share,
+   * which needs no system call while the other side is awake. The larger ones, and file descriptors, go by the socket
+   * in either case, and so does everything of async workers and over commands.
+   *
+   * It costs 32 KiB a worker, once that much has been sent. Where no memory can be shared, or the worker is of a version
+   * that does not know it, the socket is used alone.
+   *
+   * Since: 1.0
+   */
+  afrpc_proxy_props[AFRPC_PROXY_PROP_RING] = g_param_spec_boolean ("ring", NULL, NULL, TRUE, constructed);
 
   /**
    * AfrpcProxy:closed: (attributes org.gtk.Property.get=afrpc_proxy_is_closed)

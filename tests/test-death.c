@@ -25,7 +25,7 @@ check_misdeed (const Misdeed *misdeed,
   const char *function = backend == AFRPC_BACKEND_SYNC ? "act" : "act_async";
   g_autofree char *name = NULL;
 
-  watch_init (&watched, test_proxy_new (function, backend));
+  watch_init (&watched, test_proxy_new_by_socket (function, backend));
   name = g_strdup_printf ("'%s' running '%s' of '%s'", afrpc_process_get_host (afrpc_proxy_get_process (watched.proxy)),
                           function, g_getenv ("AFRPC_TEST_WORKER"));
   g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));

@@ -433,8 +433,8 @@ test_ends_busy_program (void)
 
   /* As much as that is written at once. */
   at = g_get_monotonic_time () + limit_ms * 1000;
-  test_call_with_timeout (watched.proxy, test_act ("return", test_zeros (8192)), limit_ms, NULL, outcome_cb, &outcome);
-  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("exit", test_zeros (8192)), NULL, outcome_cb, &last);
+  test_call_with_timeout (watched.proxy, test_act ("return", test_zeros (5000)), limit_ms, NULL, outcome_cb, &outcome);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("exit", test_zeros (5000)), NULL, outcome_cb, &last);
   g_assert_no_errno (waitid (P_PID, pid, &info, WEXITED | WNOWAIT));
   while (g_get_monotonic_time () <= at)
     ;

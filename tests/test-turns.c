@@ -215,7 +215,7 @@ test_turns_busy (void)
 
   g_test_summary ("A worker that has much to tell keeps no other from being heard");
   watch_init (&busy, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
-  watch_init (&other, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  watch_init (&other, test_proxy_new_by_socket ("act", AFRPC_BACKEND_SYNC));
   g_signal_connect (busy.proxy, "event", G_CALLBACK (work_cb), &n_events);
   g_variant_unref (test_call (other.proxy, test_act ("return", NULL), NULL));
   send_events (busy.proxy, N_EVENTS, &n_results);

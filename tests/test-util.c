@@ -50,6 +50,17 @@ test_proxy_new (const char   *function,
   return g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", function, "backend", backend, NULL);
 }
 
+/* One whose worker has nothing but its socket: for who watches that, or lies there. */
+AfrpcProxy *
+test_proxy_new_by_socket (const char   *function,
+                          AfrpcBackend  backend)
+{
+  g_autoptr(AfrpcProcess) process = test_process_new ();
+
+  return g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", function, "backend", backend, "ring", FALSE,
+                       NULL);
+}
+
 GVariant *
 test_act (const char *what,
           GVariant   *value)

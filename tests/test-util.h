@@ -34,6 +34,8 @@ AfrpcProcess *test_bare_process_new (void);
 AfrpcProcess *test_process_new   (void);
 AfrpcProxy   *test_proxy_new     (const char           *function,
                                   AfrpcBackend          backend);
+AfrpcProxy   *test_proxy_new_by_socket (const char     *function,
+                                  AfrpcBackend          backend);
 GVariant     *test_act           (const char           *what,
                                   GVariant             *value);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "transport/afrpc-socket-ring.h"
 #include "link/afrpc-error-domains.h"
 #include "transport/afrpc-pipes.h"
 
@@ -17,7 +18,7 @@
 static const char *const frame_names[] = {
   "none", "hello", "require", "eval", "arg", "fd", "run", "failed", "ready", "call", "cancel", "result", "error",
   "event", "fork", "forked", "refused", "surroundings", "close", "exited", "started", "goodbye", "progress", "log",
-  "function", "retire",
+  "function", "retire", "ring",
 };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (frame_names) == AFRPC_FRAME_LAST + 1);
@@ -337,6 +338,8 @@ become_ready (AfrpcLink        *self,
   self->was_ready = TRUE;
   self->transport.reader.frame_by_frame = FALSE;
   self->transport.reader.size_max = self->message_size_max;
+  if ((frame->header.flags & AFRPC_FRAME_FLAG_RING) != 0)
+    afrpc_transport_read_by_ring (&self->transport);
 }
 
 static gboolean
@@ -370,6 +373,11 @@ parse_frame (AfrpcLink         *self,
 
   if (self->state == AFRPC_LINK_PREPARING && kind == AFRPC_FRAME_READY)
     {
+      if ((frame->header.flags & AFRPC_FRAME_FLAG_RING) != 0 && !afrpc_transport_may_read_by_ring (&self->transport))
+        {
+          g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "more was sent where nothing more comes");
+          return FALSE;
+        }
       become_ready (self, item, frame);
       return TRUE;
     }

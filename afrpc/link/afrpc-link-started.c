@@ -185,7 +185,7 @@ afrpc_link_let_go (AfrpcLink *self,
   if (!has_ended && afrpc_transport_shares_state (&self->transport))
     for (guint32 i = self->oldest; i != AFRPC_LINK_NO_SLOT; i = self->slots[i].next)
       afrpc_link_revoke (self, &self->slots[i]);
-  self->written_to = self->rest == NULL ? self->transport.writer.base + self->transport.writer.head : 0;
+  self->written_to = self->rest == NULL ? afrpc_writer_get_written (&self->transport.writer) : 0;
   self->started_last = afrpc_transport_get_started (&self->transport);
   self->knows_started = afrpc_transport_knows_started (&self->transport);
   self->is_gone = TRUE;

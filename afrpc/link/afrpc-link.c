@@ -151,6 +151,7 @@ begin_run_options (AfrpcLink       *self,
       const char *name = g_variant_get_string (key, NULL);
       gboolean *known = strcmp (name, "log") == 0 ? &self->wants_log :
                         strcmp (name, "async") == 0 ? &self->is_async :
+                        strcmp (name, "ring") == 0 ? &self->wants_ring :
                         /* Behind the answer comes what is for the taker of the socket. */
                         strcmp (name, "run") == 0 ? &self->transport.reader.frame_by_frame : NULL;
 
@@ -187,6 +188,8 @@ afrpc_link_run (AfrpcLink *self,
     fds[i] = option_fds[i];
 
   begin_run_options (self, &dict, options);
+  if (self->wants_ring)
+    afrpc_transport_offer_ring (&self->transport);
   if (state_fd >= 0)
     {
       afrpc_options_add (&dict, "shared-state", g_variant_new_boolean (TRUE));

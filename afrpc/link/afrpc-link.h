@@ -128,6 +128,7 @@ typedef struct
   guint64 message_size_max; /* bytes, of a payload in either direction */
 
   gboolean wants_log;
+  gboolean wants_ring;
   gboolean is_serialised;   /* arguments, results and events are, by a serialiser that the caller has */
   gboolean announces_close; /* tells the worker that it closes */
   gboolean closing;         /* no calls any more; half-close once everything is written */

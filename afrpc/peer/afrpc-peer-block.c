@@ -41,7 +41,9 @@ fill_places (AfrpcPeer *peer,
   places[0] = peer->member.socket.poll;
   places[1] = peer->member.pidfd.poll;
   places[2] = peer->member.standard_error.poll;
-  if (peer->has_backlog || (peer->body.state == AFRPC_BODY_ENDED && !afrpc_talk_is_silent (&peer->talk)))
+  afrpc_peer_look_at_input (peer);
+  if (peer->has_backlog || peer->has_input ||
+      (peer->body.state == AFRPC_BODY_ENDED && !afrpc_talk_is_silent (&peer->talk)))
     return 0;
 
   return afrpc_peer_get_deadline (peer);

@@ -6,7 +6,6 @@
 #include "peer/afrpc-peer-parts.h"
 
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
@@ -269,19 +268,22 @@ take_what_arrived (AfrpcPeer      *self,
                    AfrpcInboxMode  mode)
 {
   AfrpcTransport *transport = &self->talk.link.transport;
-  int n = 0;
+  guint64 before;
 
   if (!self->is_catching_up)
     {
       self->is_catching_up = TRUE;
-      if (!afrpc_talk_is_silent (&self->talk) && transport->in_fd >= 0)
-        ioctl (transport->in_fd, FIONREAD, &n);
-      self->catches_up_to = transport->reader.position + n;
+      self->catches_up_to = transport->reader.position;
+      if (!afrpc_talk_is_silent (&self->talk))
+        self->catches_up_to += afrpc_transport_count_arrived (transport);
     }
   while (!afrpc_talk_is_silent (&self->talk) && !self->has_backlog && transport->reader.position < self->catches_up_to)
     {
+      before = transport->reader.position;
       afrpc_inbox_read (self);
       afrpc_inbox_take (self, mode);
+      if (transport->reader.position == before) /* what was there has been taken back */
+        break;
     }
   if (self->has_backlog)
     return FALSE;

@@ -41,6 +41,7 @@ struct _AfrpcPeer
   AfrpcNews news;
   AfrpcDeadlines deadlines; /* of calls */
   gint64 exit_deadline;     /* when a process that should have ended is killed */
+  gboolean has_input;       /* there is something to read, whatever its descriptors say */
   gboolean has_backlog;     /* a slice ended before everything was taken, or somebody who was told runs a main loop */
   gboolean is_catching_up;     /* a time limit has passed: what has arrived is read before anything is given up */
   guint64 catches_up_to;      /* and up to here, as the connection counts what it has read */
@@ -84,6 +85,7 @@ void        afrpc_peer_keep_turn      (AfrpcPeer                   *self);
 void        afrpc_peer_take_turn      (AfrpcPeer                   *self,
                                        gboolean                     has_waited);
 void        afrpc_peer_leave_rest     (AfrpcPeer                   *self);
+void        afrpc_peer_look_at_input  (AfrpcPeer                   *self);
 gboolean    afrpc_peer_before_wait    (AfrpcPeer                   *self);
 gboolean    afrpc_peer_dispatch       (AfrpcPeer                   *self,
                                        gint64                       now);

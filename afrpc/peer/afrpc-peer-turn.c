@@ -53,8 +53,7 @@ afrpc_peer_update_watch (AfrpcPeer *self)
                            (afrpc_body_is_there (&self->body) || self->body.state == AFRPC_BODY_ENDED ||
                             self->body.state == AFRPC_BODY_DOUBTFUL);
   const AfrpcTransport *transport = &talk->link.transport;
-  const gboolean is_stuck =
-    afrpc_transport_get_queued (transport) > 0 && !transport->writer.crowded && !talk->link.sending_ended;
+  const gboolean is_stuck = afrpc_transport_is_stuck (transport) && !talk->link.sending_ended;
   const gboolean asks = self->body.state == AFRPC_BODY_CHILD ||
                         (self->body.state == AFRPC_BODY_GRANDCHILD && self->body.reap_deadline == AFRPC_DEADLINES_NEVER);
 
@@ -140,14 +139,22 @@ needs_dispatch (AfrpcPeer *self)
          g_atomic_int_get (&self->drops) != 0 || (self->is_dropped && afrpc_peer_is_abandoned (self)) || afrpc_peer_has_to_decide (self) || can_give (self);
 }
 
+/* Before anybody waits for what the descriptors say. */
+void
+afrpc_peer_look_at_input (AfrpcPeer *self)
+{
+  self->has_input = !afrpc_talk_may_wait (&self->talk);
+}
+
 /* Before the main loop waits: writes what is queued. TRUE: there is something to do besides. */
 gboolean
 afrpc_peer_before_wait (AfrpcPeer *self)
 {
   if (afrpc_talk_has_output (&self->talk))
     afrpc_peer_flush (self);
+  afrpc_peer_look_at_input (self);
 
-  return needs_dispatch (self);
+  return self->has_input || needs_dispatch (self);
 }
 
 /* What has to be done before anything is taken. */
@@ -170,8 +177,22 @@ begin_turn (AfrpcPeer *self)
 void
 afrpc_peer_leave_rest (AfrpcPeer *self)
 {
-  if (needs_dispatch (self) || afrpc_talk_has_output (&self->talk))
+  if (needs_dispatch (self) || afrpc_talk_has_output (&self->talk) || afrpc_talk_has_to_look (&self->talk))
     afrpc_source_activate (&self->member);
+}
+
+static void
+forget_polled (AfrpcPeer *self)
+{
+  self->member.socket.poll.revents = self->member.pidfd.poll.revents = self->member.standard_error.poll.revents = 0;
+  self->has_input = FALSE;
+}
+
+/* Something has arrived, or the process has ended, and what it has sent is to be taken. */
+static gboolean
+is_readable (AfrpcPeer *self)
+{
+  return (self->member.socket.poll.revents & ~G_IO_OUT) != 0 || self->has_input || self->body.state == AFRPC_BODY_ENDED;
 }
 
 /* Its turn in the main loop. TRUE: a slice is over, and there is more. */
@@ -181,14 +202,15 @@ afrpc_peer_dispatch (AfrpcPeer *self,
 {
   const GIOCondition socket = self->member.socket.poll.revents;
   const GIOCondition pidfd = self->member.pidfd.poll.revents;
+  gboolean has_input;
 
   begin_turn (self);
-  self->member.socket.poll.revents = self->member.pidfd.poll.revents = self->member.standard_error.poll.revents = 0;
+  has_input = is_readable (self);
+  forget_polled (self);
 
   if (self->has_backlog || !afrpc_news_is_empty (&self->news))
     afrpc_inbox_take (self, AFRPC_INBOX_TELL);
-  if (!self->has_backlog && ((socket & ~G_IO_OUT) != 0 || self->body.state == AFRPC_BODY_ENDED) &&
-      !afrpc_talk_is_silent (&self->talk))
+  if (!self->has_backlog && has_input && !afrpc_talk_is_silent (&self->talk))
     {
       afrpc_inbox_read (self);
       afrpc_inbox_take (self, AFRPC_INBOX_TELL);
@@ -236,8 +258,7 @@ afrpc_peer_take_turn (AfrpcPeer *self,
   begin_turn (self);
   if (afrpc_talk_has_output (&self->talk))
     afrpc_peer_flush (self);
-  if (!self->has_backlog &&
-      ((self->member.socket.poll.revents & ~G_IO_OUT) != 0 || self->body.state == AFRPC_BODY_ENDED))
+  if (!self->has_backlog && is_readable (self))
     {
       afrpc_inbox_read (self);
       has_read = TRUE;
@@ -246,7 +267,7 @@ afrpc_peer_take_turn (AfrpcPeer *self,
     afrpc_inbox_take (self, AFRPC_INBOX_KEEP);
   if (self->member.pidfd.poll.revents != 0)
     afrpc_peer_reap (self, g_get_monotonic_time ());
-  self->member.socket.poll.revents = self->member.pidfd.poll.revents = self->member.standard_error.poll.revents = 0;
+  forget_polled (self);
   /* It is not asked for the time before anybody has waited at all. */
   if (has_waited && deadline != AFRPC_DEADLINES_NEVER)
     afrpc_peer_expire (self, g_get_monotonic_time (), AFRPC_INBOX_KEEP);

@@ -95,6 +95,21 @@ afrpc_talk_is_connected (const AfrpcTalk *self)
   return self->link.transport.in_fd >= 0;
 }
 
+/* Before anybody waits for the socket to be readable. FALSE: there is something to read now. */
+static inline gboolean
+afrpc_talk_may_wait (AfrpcTalk *self)
+{
+  return afrpc_talk_is_silent (self) || self->link.transport.in_fd < 0 ||
+         afrpc_transport_may_wait (&self->link.transport);
+}
+
+/* Whether it has to be asked for that again, since the last time is over. */
+static inline gboolean
+afrpc_talk_has_to_look (const AfrpcTalk *self)
+{
+  return !afrpc_talk_is_silent (self) && self->link.transport.reads_by_ring;
+}
+
 /* Whether there is something to write. */
 static inline gboolean
 afrpc_talk_has_output (const AfrpcTalk *self)

@@ -37,10 +37,11 @@ take_shared (AfrpcSession  *self,
              GVariantDict  *options,
              GError       **error)
 {
-  gboolean shares_state = FALSE, lifeline = FALSE;
+  gboolean shares_state = FALSE, lifeline = FALSE, with_ring = FALSE;
 
   g_variant_dict_lookup (options, "shared-state", "b", &shares_state);
   g_variant_dict_lookup (options, "lifeline", "b", &lifeline);
+  g_variant_dict_lookup (options, "ring", "b", &with_ring);
 
   /* Shared memory tells what it has started; without it, its greeting has to have gone before it runs anything. */
   if (!shares_state)
@@ -54,6 +55,8 @@ take_shared (AfrpcSession  *self,
         close (fd);
       if (!is_taken)
         return FALSE;
+      if (with_ring)
+        afrpc_transport_offer_ring (&self->transport);
     }
   if (lifeline)
     {

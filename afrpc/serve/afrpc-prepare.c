@@ -231,7 +231,7 @@ receive_frame (AfrpcSession  *self,
       step = afrpc_transport_read (&self->transport, error);
       /* Whoever made the connection may have left it not to block. */
       if (step == AFRPC_STEP_AGAIN)
-        afrpc_session_wait_readable (self);
+        afrpc_transport_wait_readable (&self->transport);
       else if (step != AFRPC_STEP_DONE)
         return step;
     }

@@ -12,6 +12,7 @@
 #include "serve/afrpc-functions.h"
 #include "serve/afrpc-session-send.h"
 #include "serve/afrpc-template.h"
+#include "transport/afrpc-socket-ring.h"
 #include "wire/afrpc-metadata.h"
 
 /* What arrives is not to be understood any more: what was understood is done. */
@@ -375,6 +376,15 @@ take_frame (AfrpcSession *self)
         self->was_closed = TRUE;
         return step;
 
+      case AFRPC_FRAME_RING:
+        if (afrpc_transport_may_read_by_ring (&self->transport))
+          {
+            afrpc_transport_read_by_ring (&self->transport);
+            return step;
+          }
+        g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a ring that there is not, or not yet");
+        break;
+
       default:
         g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "unexpected frame %u", frame.header.kind);
         break;
@@ -523,11 +533,14 @@ afrpc_serve_block (AfrpcSession *self)
       if (step == AFRPC_STEP_DONE)
         continue;
 
-      self->funcs->wait (self->host, self->transport.in_fd);
-      if (self->reaped->len > 0)
-        afrpc_template_wait_readable (self);
+      if ((self->host_waits || self->reaped->len > 0) && afrpc_transport_may_wait (&self->transport))
+        {
+          self->funcs->wait (self->host, self->transport.in_fd);
+          if (self->reaped->len > 0)
+            afrpc_template_wait_readable (self);
+        }
       /* Whoever made the connection may have left it not to block. */
       if (afrpc_serve_read (self) == AFRPC_STEP_AGAIN)
-        afrpc_session_wait_readable (self);
+        afrpc_transport_wait_readable (&self->transport);
     }
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "transport/afrpc-socket-ring.h"
 #include "afrpc-serialiser-values.h"
 
 /* The names of GIO's error domain and code, which a worker without GIO cannot ask it for. */
@@ -155,7 +156,14 @@ afrpc_session_send_ready (AfrpcSession *self)
 
   if (self->serialiser != NULL)
     payload.flags |= AFRPC_FRAME_FLAG_SERIALISED;
+  if (self->transport.ring != NULL)
+    payload.flags |= AFRPC_FRAME_FLAG_RING;
   afrpc_transport_put_payload (&self->transport, AFRPC_FRAME_READY, 0, &payload);
+  if (self->transport.ring != NULL)
+    {
+      afrpc_session_flush (self);
+      afrpc_transport_send_by_ring (&self->transport);
+    }
   if (self->is_retired && !self->job.takes_over)
     afrpc_transport_put_value (&self->transport, AFRPC_FRAME_RETIRE, 0, NULL);
   afrpc_session_flush (self);

@@ -107,18 +107,20 @@ afrpc_session_set_state (AfrpcSession      *self,
   self->state = state;
 }
 
-/* Who calls the functions: before it begins. @host is theirs; @name is not copied; @orphan_signal ends the process when its
- * program dies. */
+/* Who calls the functions: before it begins. @host is theirs; @name is not copied; @waits: for what arrives, by "wait"; @orphan_signal
+ * ends the process when its program dies. */
 void
 afrpc_session_set_host (AfrpcSession            *self,
                         const AfrpcSessionFuncs *funcs,
                         gpointer                 host,
                         const char              *name,
+                        gboolean                 waits,
                         int                      orphan_signal)
 {
   self->funcs = funcs;
   self->host = host;
   self->host_name = name;
+  self->host_waits = waits;
   self->orphan_signal = orphan_signal;
 }
 
@@ -191,15 +193,6 @@ afrpc_session_connect (AfrpcSession              *self,
   self->message_size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
 }
 
-/* Waits until there may be something to read. */
-void
-afrpc_session_wait_readable (AfrpcSession *self)
-{
-  struct pollfd poller = { self->transport.in_fd, POLLIN, 0 };
-
-  poll (&poller, 1, -1);
-}
-
 /* Writes what can be written now: FALSE if there is more. */
 gboolean
 afrpc_session_try_flush (AfrpcSession *self)
@@ -221,14 +214,7 @@ void
 afrpc_session_flush (AfrpcSession *self)
 {
   while (!afrpc_session_try_flush (self))
-    {
-      struct pollfd poller = { self->transport.out_fd, POLLOUT, 0 };
-
-      if (self->transport.writer.crowded)
-        poll (NULL, 0, AFRPC_TRANSPORT_CROWDED_MS);
-      else
-        poll (&poller, 1, -1);
-    }
+    afrpc_transport_wait_writable (&self->transport);
 }
 
 /* To be called when something has been queued: writes it now or later. */
@@ -247,10 +233,8 @@ afrpc_session_queued (AfrpcSession *self)
 gboolean
 afrpc_session_has_room (AfrpcSession *self)
 {
-  struct pollfd poller = { self->transport.out_fd, POLLOUT, 0 };
-
   return !afrpc_session_is_heard (self) ||
-         (afrpc_transport_get_queued (&self->transport) < ROOM_QUEUED_MAX && poll (&poller, 1, 0) == 1);
+         (afrpc_transport_get_queued (&self->transport) < ROOM_QUEUED_MAX && afrpc_transport_has_room (&self->transport));
 }
 
 /* The parent does not read any more: it is dead, or as good as that. What it has sent before counts as given, if its

@@ -118,6 +118,7 @@ typedef struct
   const AfrpcSessionFuncs *funcs;
   gpointer host;           /* theirs */
   const char *host_name;
+  gboolean host_waits;     /* for calls, itself */
   int orphan_signal;       /* what ends the process when its program dies */
   guint64 goodbye_serial;  /* of what follows when this process has ended, or 0 */
 
@@ -161,6 +162,7 @@ void     afrpc_session_set_host      (AfrpcSession      *self,
                                       const AfrpcSessionFuncs *funcs,
                                       gpointer           host,
                                       const char        *name,
+                                      gboolean           waits,
                                       int                orphan_signal);
 
 void     afrpc_session_bind          (AfrpcSession      *self);
@@ -177,7 +179,6 @@ void     afrpc_session_connect       (AfrpcSession      *self,
                                       const AfrpcTransportFuncs *funcs,
                                       int                in_fd,
                                       int                out_fd);
-void     afrpc_session_wait_readable (AfrpcSession      *self);
 gboolean afrpc_session_try_flush     (AfrpcSession      *self);
 void     afrpc_session_flush         (AfrpcSession      *self);
 void     afrpc_session_queued        (AfrpcSession      *self);

@@ -7,6 +7,7 @@
 
 #include <glib.h>
 
+#include "transport/afrpc-ring.h"
 #include "wire/afrpc-frame.h"
 
 G_BEGIN_DECLS
@@ -17,16 +18,28 @@ typedef struct
 {
   guint64 started;                     /* by the worker: serial of the call started last */
   guint64 reserved[7];                 /* keeps the two writers on cache lines of their own */
+  AfrpcRingHalf ring[AFRPC_RING_HALVES]; /* see afrpc-ring.h; what is in the ring is behind all of this */
   guint64 cancelled[AFRPC_SHARED_STATE_WORDS]; /* by the parent: a bit for each slot whose call is cancelled */
 } AfrpcSharedState;
 
-#define AFRPC_SHARED_STATE_SIZE sizeof (AfrpcSharedState) /* bytes; only what is touched becomes memory */
+#define AFRPC_SHARED_STATE_RING_OFFSET ((sizeof (AfrpcSharedState) + 4095u) & ~(gsize) 4095u)
+
+/* In bytes; only what is touched becomes memory. */
+#define AFRPC_SHARED_STATE_SIZE (AFRPC_SHARED_STATE_RING_OFFSET + AFRPC_RING_HALVES * AFRPC_RING_SIZE)
 
 AfrpcSharedState *afrpc_shared_state_create (int               *fd,
                                              GError           **error);
 AfrpcSharedState *afrpc_shared_state_map    (int                fd,
                                              GError           **error);
 void              afrpc_shared_state_unmap  (AfrpcSharedState  *state);
+
+/* Returns: what one side of it is to know of the ring: the caller's */
+static inline AfrpcRing *
+afrpc_shared_state_get_ring (AfrpcSharedState *state,
+                             gboolean          is_program)
+{
+  return afrpc_ring_new (state->ring, (guint8 *) state + AFRPC_SHARED_STATE_RING_OFFSET, is_program);
+}
 
 /* Which bit of which word speaks of a call. Calls that wait at the same time are in different slots; a slot is used
  * again once the call's outcome has arrived, and by then its bit is clear. */

@@ -67,20 +67,21 @@ collect_sender (AfrpcTransport *self,
   setsockopt (self->in_fd, SOL_SOCKET, SO_PASSCRED, &off, sizeof off);
 }
 
-static AfrpcStep
-read_socket (AfrpcTransport  *self,
-             GError         **error)
+/* Receives into @iov, which the reader has given. */
+AfrpcStep
+afrpc_socket_receive (AfrpcTransport  *self,
+                      struct iovec    *iov,
+                      guint            n_iov,
+                      gsize           *n_received,
+                      GError         **error)
 {
   Control control;
-  struct iovec iov[2];
   struct msghdr message;
   gssize n;
 
   memset (&message, 0, sizeof message);
   message.msg_iov = iov;
-  message.msg_iovlen = afrpc_reader_get_room (&self->reader, iov);
-  if (G_UNLIKELY (message.msg_iovlen == 0))
-    return AFRPC_STEP_DONE;
+  message.msg_iovlen = n_iov;
   do
     {
       message.msg_control = control.bytes;
@@ -96,6 +97,7 @@ read_socket (AfrpcTransport  *self,
       if (!collect_fds (&self->reader, &message, n, error))
         return AFRPC_STEP_ERROR;
       afrpc_reader_add (&self->reader, n);
+      *n_received = n;
       return AFRPC_STEP_DONE;
     }
   if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) && !self->peer_ended)
@@ -110,9 +112,21 @@ read_socket (AfrpcTransport  *self,
   return AFRPC_STEP_EOF;
 }
 
-static gssize
-send_to_socket (int               fd,
-                AfrpcWriterBatch *batch)
+static AfrpcStep
+read_socket (AfrpcTransport  *self,
+             GError         **error)
+{
+  struct iovec iov[2];
+  const guint n_iov = afrpc_reader_get_room (&self->reader, iov);
+  gsize n;
+
+  return G_LIKELY (n_iov > 0) ? afrpc_socket_receive (self, iov, n_iov, &n, error) : AFRPC_STEP_DONE;
+}
+
+/* Returns: how many bytes, or -1 and errno */
+gssize
+afrpc_socket_send (int               fd,
+                   AfrpcWriterBatch *batch)
 {
   Control control;
   struct msghdr message;
@@ -144,7 +158,7 @@ static AfrpcStep
 flush_socket (AfrpcTransport  *self,
               GError         **error)
 {
-  return afrpc_writer_flush (&self->writer, self->out_fd, send_to_socket, error);
+  return afrpc_writer_flush (&self->writer, self->out_fd, afrpc_socket_send, error);
 }
 
 static void

@@ -3,7 +3,9 @@
 
 #include "transport/afrpc-transport.h"
 
+#include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* Closes the connection; what has been received stays. */
@@ -62,6 +64,8 @@ afrpc_transport_restart (AfrpcTransport *self,
   afrpc_reader_restart (&self->reader);
   afrpc_writer_restart (&self->writer);
   g_clear_pointer (&self->state, afrpc_shared_state_unmap);
+  g_clear_pointer (&self->ring, g_free);
+  self->sends_by_ring = self->reads_by_ring = FALSE;
   self->started = 0;
   self->asks_sender = FALSE;
   self->sender_pid = 0;
@@ -95,6 +99,52 @@ afrpc_transport_clear (AfrpcTransport *self)
   afrpc_reader_clear (&self->reader);
   afrpc_writer_clear (&self->writer);
   g_clear_pointer (&self->state, afrpc_shared_state_unmap);
+  g_clear_pointer (&self->ring, g_free);
+}
+
+void
+afrpc_transport_wait_readable (AfrpcTransport *self)
+{
+  struct pollfd poller = { self->in_fd, POLLIN, 0 };
+
+  if (self->funcs->wait_readable != NULL)
+    self->funcs->wait_readable (self);
+  else
+    poll (&poller, 1, -1);
+}
+
+void
+afrpc_transport_wait_writable (AfrpcTransport *self)
+{
+  struct pollfd poller = { self->out_fd, POLLOUT, 0 };
+
+  if (self->writer.crowded)
+    poll (NULL, 0, AFRPC_TRANSPORT_CROWDED_MS);
+  else if (self->funcs->wait_writable != NULL)
+    self->funcs->wait_writable (self);
+  else
+    poll (&poller, 1, -1);
+}
+
+gboolean
+afrpc_transport_has_room (AfrpcTransport *self)
+{
+  struct pollfd poller = { self->out_fd, POLLOUT, 0 };
+
+  return self->funcs->has_room != NULL ? self->funcs->has_room (self) : poll (&poller, 1, 0) == 1;
+}
+
+guint64
+afrpc_transport_count_arrived (AfrpcTransport *self)
+{
+  int n = 0;
+
+  if (self->funcs->count_arrived != NULL)
+    return self->funcs->count_arrived (self);
+  if (self->in_fd < 0 || ioctl (self->in_fd, FIONREAD, &n) != 0)
+    return 0;
+
+  return n;
 }
 
 /* In the program: makes the memory that is going to be shared with the worker.
@@ -119,4 +169,12 @@ afrpc_transport_take_state (AfrpcTransport  *self,
   self->state = afrpc_shared_state_map (fd, error);
 
   return self->state != NULL;
+}
+
+/* There may be a ring in the memory that is shared. */
+void
+afrpc_transport_offer_ring (AfrpcTransport *self)
+{
+  if (self->state != NULL)
+    self->ring = afrpc_shared_state_get_ring (self->state, self->side == AFRPC_TRANSPORT_PROGRAM);
 }

@@ -8,15 +8,14 @@
  * What differs is behind a table of functions. Queueing and parsing, which is done for each frame, is not: a transport
  * only gets bytes from the writer's batches and fills the reader's room.
  *
- * A ring in shared memory would be one more: its read () takes what the ring has, and a message from the socket where
- * the ring says that the next one is there, being too large or having descriptors; its flush () copies what there is
- * room for (AGAIN: the ring is full), and rings; in_fd is what the bell makes readable. It needs one function more, to
- * be called before its owner waits: that tells the other side to ring, and looks once again. */
+ * Who waits polls in_fd, and out_fd if afrpc_transport_is_stuck (), but asks afrpc_transport_may_wait () first; or has
+ * the transport wait. */
 #pragma once
 
 #include <glib.h>
 
 #include "transport/afrpc-reader.h"
+#include "transport/afrpc-ring.h"
 #include "transport/afrpc-shared-state.h"
 #include "transport/afrpc-writer.h"
 
@@ -40,6 +39,19 @@ typedef struct
    * (EOF). If it is crowded it is not writable that tells when to flush again, see AFRPC_TRANSPORT_CROWDED_MS. */
   AfrpcStep (* flush)           (AfrpcTransport  *self,
                                  GError         **error);
+
+  /* (nullable): Before in_fd is polled: FALSE: there is something to read now, whatever that says. */
+  gboolean  (* may_wait)        (AfrpcTransport  *self);
+
+  /* (nullable): Waits until there may be something to read; or room to go on flushing. By default, polls. */
+  void      (* wait_readable)   (AfrpcTransport  *self);
+  void      (* wait_writable)   (AfrpcTransport  *self);
+
+  /* (nullable): Whether the other side keeps up with what is written. By default, polls. */
+  gboolean  (* has_room)        (AfrpcTransport  *self);
+
+  /* (nullable): How many bytes there are to be read now. By default, asks the kernel. */
+  guint64   (* count_arrived)   (AfrpcTransport  *self);
 
   /* Lets the other side see that nothing more comes. */
   void      (* end_sending)     (AfrpcTransport  *self);
@@ -70,6 +82,10 @@ struct _AfrpcTransport
 
   gboolean asks_sender;     /* see afrpc_socket_ask_sender () */
   int sender_pid;           /* what the kernel has said of that; 0: nothing */
+
+  AfrpcRing *ring;          /* (nullable): beside the socket, see afrpc-socket-ring.h */
+  gboolean sends_by_ring;   /* the other side has been told so */
+  gboolean reads_by_ring;   /* it has said so */
 
   /* What is known of calls. */
   AfrpcSharedState *state;  /* (nullable): none can be had */
@@ -225,6 +241,26 @@ afrpc_transport_flush (AfrpcTransport  *self,
   return self->funcs->flush (self, error);
 }
 
+/* Whether what is queued waits for out_fd to be writable. */
+static inline gboolean
+afrpc_transport_is_stuck (const AfrpcTransport *self)
+{
+  return afrpc_writer_get_queued (&self->writer) > 0 && !self->writer.crowded &&
+         !(self->ring != NULL && self->ring->is_full);
+}
+
+/* Before in_fd is polled. FALSE: there is something to read now. */
+static inline gboolean
+afrpc_transport_may_wait (AfrpcTransport *self)
+{
+  return self->funcs->may_wait == NULL || self->funcs->may_wait (self);
+}
+
+void     afrpc_transport_wait_readable (AfrpcTransport *self);
+void     afrpc_transport_wait_writable (AfrpcTransport *self);
+gboolean afrpc_transport_has_room      (AfrpcTransport *self);
+guint64  afrpc_transport_count_arrived (AfrpcTransport *self);
+
 static inline void
 afrpc_transport_end_sending (AfrpcTransport *self)
 {
@@ -245,6 +281,7 @@ int      afrpc_transport_share_state (AfrpcTransport  *self);
 gboolean afrpc_transport_take_state  (AfrpcTransport  *self,
                                       int              fd,
                                       GError         **error);
+void     afrpc_transport_offer_ring  (AfrpcTransport  *self);
 
 static inline gboolean
 afrpc_transport_shares_state (const AfrpcTransport *self)

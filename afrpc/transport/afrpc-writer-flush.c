@@ -33,6 +33,7 @@ gather (AfrpcWriter      *self,
 
   batch->n = 0;
   batch->n_fds = 0;
+  batch->end = limit;
 
   for (guint i = self->attachments_head; i < self->attachments_end; i++)
     {
@@ -41,11 +42,12 @@ gather (AfrpcWriter      *self,
 
       if (offset > limit)
         break;
+      batch->end = at;
       if (batch->n + 3 > AFRPC_WRITER_IOV_MAX)
         return;
 
       batch_add (batch, self->data + at, offset - at);
-      at = offset;
+      batch->end = at = offset;
 
       if (attachment->n_fds > 0)
         {
@@ -64,6 +66,7 @@ gather (AfrpcWriter      *self,
     }
 
   batch_add (batch, self->data + at, limit - at);
+  batch->end = limit;
 }
 
 /* The first one that is not written has been, or was dropped. */
@@ -143,6 +146,53 @@ afrpc_writer_end_flush (AfrpcWriter *self)
     }
 }
 
+/* What is to be sent next. FALSE: nothing. */
+gboolean
+afrpc_writer_gather (AfrpcWriter      *self,
+                     AfrpcWriterBatch *batch)
+{
+  if (afrpc_writer_get_queued (self) == 0)
+    return FALSE;
+
+  if (G_LIKELY (self->dropped_from == G_MAXUINT64 && self->attachments_head == self->attachments_end))
+    {
+      batch->iov[0] = (struct iovec) { self->data + self->head, self->tail - self->head };
+      batch->n = 1;
+      batch->n_fds = 0;
+      batch->end = self->tail;
+    }
+  else
+    gather (self, self->dropped_from == G_MAXUINT64 ? self->tail : afrpc_writer_pass_dropped (self), batch);
+
+  return TRUE;
+}
+
+/* What became of it: @n bytes are gone, or -1 and errno. DONE: to be gone on with; the others are for the owner. */
+AfrpcStep
+afrpc_writer_sent (AfrpcWriter  *self,
+                   gssize        n,
+                   GError      **error)
+{
+  if (n >= 0)
+    {
+      advance (self, n);
+      return AFRPC_STEP_DONE;
+    }
+  if (errno == EINTR)
+    return AFRPC_STEP_DONE;
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ETOOMANYREFS)
+    {
+      /* What polls as writable does not take descriptors then, see unix(7). */
+      self->crowded = errno == ETOOMANYREFS;
+      return AFRPC_STEP_AGAIN;
+    }
+  if (errno == EPIPE || errno == ECONNRESET)
+    return AFRPC_STEP_EOF;
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "write: %s", g_strerror (errno));
+  return AFRPC_STEP_ERROR;
+}
+
 /* Has a stream of bytes taken from, by @send to @fd: as AfrpcTransportFuncs.flush. */
 AfrpcStep
 afrpc_writer_flush (AfrpcWriter          *self,
@@ -150,41 +200,19 @@ afrpc_writer_flush (AfrpcWriter          *self,
                     AfrpcWriterSendFunc   send,
                     GError              **error)
 {
+  AfrpcWriterBatch batch;
+
   self->crowded = FALSE;
-
-  while (afrpc_writer_get_queued (self) > 0)
+  self->is_midway = TRUE;
+  while (afrpc_writer_gather (self, &batch))
     {
-      AfrpcWriterBatch batch;
-      gssize n;
+      const AfrpcStep step = afrpc_writer_sent (self, send (fd, &batch), error);
 
-      if (G_LIKELY (self->dropped_from == G_MAXUINT64 && self->attachments_head == self->attachments_end))
-        {
-          batch.iov[0] = (struct iovec) { self->data + self->head, self->tail - self->head };
-          batch.n = 1;
-          batch.n_fds = 0;
-        }
-      else
-        gather (self, self->dropped_from == G_MAXUINT64 ? self->tail : afrpc_writer_pass_dropped (self), &batch);
-      n = send (fd, &batch);
-      if (n < 0 && errno == EINTR)
-        continue;
-      if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ETOOMANYREFS))
-        {
-          /* What polls as writable does not take descriptors then, see unix(7). */
-          self->crowded = errno == ETOOMANYREFS;
-          return AFRPC_STEP_AGAIN;
-        }
-      if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
-        return AFRPC_STEP_EOF;
-      if (n < 0)
-        {
-          g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "write: %s", g_strerror (errno));
-          return AFRPC_STEP_ERROR;
-        }
-
-      advance (self, n);
+      if (step != AFRPC_STEP_DONE)
+        return step;
     }
 
+  self->is_midway = FALSE;
   afrpc_writer_end_flush (self);
 
   return AFRPC_STEP_DONE;

@@ -61,6 +61,7 @@ typedef struct
 {
   guint guard_size;       /* bytes of the guard behind each frame: AFRPC_FRAME_GUARD_SIZE or 0 */
   gboolean crowded;       /* the last flush ended because too many descriptors of the user are under way */
+  gboolean is_midway;     /* the last flush did not come to the end of what there was */
 
   guint8 *data;
   gsize head;
@@ -77,6 +78,7 @@ typedef struct
   gsize attached_size;    /* bytes of attachments that are not written yet */
   gsize attached_kept;    /* and of those that are, and are kept */
 
+  guint64 committed;      /* position up to which nothing can be taken back, though it may not be written */
   guint64 dropped_from;   /* position of a frame: none before it has been dropped; G_MAXUINT64: none at all */
   gsize dropped_size;     /* bytes of the buffer that are of dropped frames, and not passed yet */
   guint64 kept_from;      /* position from which on all is kept that is written; G_MAXUINT64: nothing is */
@@ -89,6 +91,7 @@ typedef struct
   guint n;
   const int *fds; /* they go with the first byte */
   guint n_fds;
+  gsize end;      /* where it ends in the buffer */
 } AfrpcWriterBatch;
 
 /* Sends what it can of a batch. Returns how many bytes, or -1 and errno. */
@@ -137,19 +140,41 @@ afrpc_writer_get_position (const AfrpcWriter *self)
   return self->base + self->tail;
 }
 
-/* Whether something of the frame at @position has been written. */
+/* Up to where nothing can be taken back. */
+static inline guint64
+afrpc_writer_get_written (const AfrpcWriter *self)
+{
+  return MAX (self->base + self->head, self->committed);
+}
+
+/* Whether something of the frame at @position has been written, or is certainly going to be. */
 static inline gboolean
 afrpc_writer_has_written (const AfrpcWriter *self,
                           guint64            position)
 {
-  return self->base + self->head > position;
+  return afrpc_writer_get_written (self) > position;
 }
 
 /* For a transport. */
-AfrpcStep afrpc_writer_flush (AfrpcWriter          *self,
-                              int                   fd,
-                              AfrpcWriterSendFunc   send,
-                              GError              **error);
+AfrpcStep afrpc_writer_flush   (AfrpcWriter          *self,
+                                int                   fd,
+                                AfrpcWriterSendFunc   send,
+                                GError              **error);
+
+/* For one that does more with a batch than to send it. */
+gboolean  afrpc_writer_gather  (AfrpcWriter          *self,
+                                AfrpcWriterBatch     *batch);
+AfrpcStep afrpc_writer_sent    (AfrpcWriter          *self,
+                                gssize                n,
+                                GError              **error);
+
+/* The batch is going to be sent, whatever happens meanwhile. */
+static inline void
+afrpc_writer_commit (AfrpcWriter            *self,
+                     const AfrpcWriterBatch *batch)
+{
+  self->committed = self->base + batch->end;
+}
 
 /* Taking back what is queued: a call may be cancelled before it is written, or have to be made once more. Frames move
  * then: their new positions are told.

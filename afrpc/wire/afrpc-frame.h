@@ -93,9 +93,12 @@ typedef enum
   /* From a worker that wants no new calls: it answers those that it gets until it is closed. */
   AFRPC_FRAME_RETIRE = 25,
 
-  /* 26 to 31 are for streams of values in both directions. */
+  /* To a worker that has said that it sends by the ring, the last by the socket: what follows comes by the ring. */
+  AFRPC_FRAME_RING = 26,
 
-  AFRPC_FRAME_LAST = AFRPC_FRAME_RETIRE,
+  /* 27 to 32 are for streams of values in both directions. */
+
+  AFRPC_FRAME_LAST = AFRPC_FRAME_RING,
 } AfrpcFrameKind;
 
 typedef enum
@@ -108,6 +111,7 @@ typedef enum
   AFRPC_FRAME_FLAG_TIMED = 1 << 4,      /* of a call: a frame is to say that it starts */
   AFRPC_FRAME_FLAG_METADATA = 1 << 5,   /* of a call: the payload has its metadata too, see afrpc-metadata.h */
   AFRPC_FRAME_FLAG_NOT_STARTED = 1 << 6, /* of the error of a call: it was refused, and is as if never made */
+  AFRPC_FRAME_FLAG_RING = 1 << 6,       /* ready: the last by the socket, and what follows comes by the ring */
 
   AFRPC_FRAME_FLAGS_KNOWN = AFRPC_FRAME_FLAG_BIG_ENDIAN | AFRPC_FRAME_FLAG_SERIALISED | AFRPC_FRAME_FLAG_PROGRESS |
                             AFRPC_FRAME_FLAG_LATEST | AFRPC_FRAME_FLAG_TIMED | AFRPC_FRAME_FLAG_METADATA |

@@ -3,7 +3,8 @@
  * loop; "sync-direct" and "async-direct" in W1 are called with afrpc_caller_call_sync (AFRPC_CALLER ()); workers of
  * "sync-fork" and "async-fork" are forked from a template and not executed. The same with "perl-" in front of
  * it: the worker is in Perl; "perl-async-loop" turns the event loop of AnyEvent as well. With
- * "gjs-" in front it is in JavaScript; with "four-", four processes are started at a time. */
+ * "gjs-" in front it is in JavaScript; with "four-", four processes are started at a time; with "-socket" in it there is no
+ * ring. */
 #include "bench-client.h"
 
 #include <stdlib.h>

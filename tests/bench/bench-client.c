@@ -158,7 +158,8 @@ bench_client_init (BenchClient        *self,
   *self = (BenchClient) { .emits = emits };
   process = template != NULL ? afrpc_process_fork (template) : bench_client_new_process (options);
   self->proxy = g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", function,
-                              "backend", backend, "done", options->done, NULL);
+                              "backend", backend, "done", options->done, "ring",
+                              strstr (options->variant, "-socket") == NULL, NULL);
   g_signal_connect (self->proxy, "event", G_CALLBACK (event_cb), self);
   g_signal_connect (self->proxy, "error", G_CALLBACK (error_cb), self);
 }
