@@ -43,6 +43,8 @@ def leave():
     afrpc.event("last words")
     afrpc.flush()
     os._exit(3)
+def plain(a): return a
+def picky(invocation, a): raise TypeError("not that")
 def fail(): raise KeyError("x")
 def named(*args, **keywords): return args, keywords
 async def named_later(a, *, b, c=3): return a, b, c
@@ -572,6 +574,19 @@ class Options(unittest.TestCase):
                     self.assertEqual((await proxy.call_kw(1, b=2))[:2], (1, 2))
                     with self.assertRaises(TypeError):
                         await proxy.call_kw(1, d=2)
+
+        aio.run(main())
+
+    def test_plain_in_async_workers(self):
+        """Who does not know that an invocation comes first is told so, and nobody else."""
+        async def main():
+            async with make("plain", backend=Afrpc.Backend.ASYNC) as proxy:
+                with self.assertRaisesRegex(TypeError, r"takes 1 positional argument but 2 were given \(in the async backend"):
+                    await proxy(1)
+            async with make("picky", backend=Afrpc.Backend.ASYNC) as proxy:
+                with self.assertRaises(TypeError) as caught:
+                    await proxy(1)
+                self.assertEqual(str(caught.exception), "not that")
 
         aio.run(main())
 

@@ -223,6 +223,27 @@ get_keywords (PyObject *const *objects,
   return PyTuple_GET_ITEM (last, 1);
 }
 
+/* A function of the async backend has failed, maybe because it does not know what it gets: then it has not begun. */
+static void
+explain_invocation (void)
+{
+  PyObject *type, *value, *traceback;
+
+  PyErr_Fetch (&type, &value, &traceback);
+  if (traceback != NULL || !PyErr_GivenExceptionMatches (type, PyExc_TypeError))
+    {
+      PyErr_Restore (type, value, traceback);
+      return;
+    }
+
+  PyErr_NormalizeException (&type, &value, &traceback);
+  PyErr_Format (PyExc_TypeError, "%S (in the async backend, a function that is no coroutine gets an afrpc.Invocation "
+                "before its arguments)", value);
+  Py_XDECREF (type);
+  Py_XDECREF (value);
+  Py_XDECREF (traceback);
+}
+
 static PyObject *
 call_with (PyObject *function,
            PyObject *first, /* (nullable) */
@@ -248,6 +269,8 @@ call_with (PyObject *function,
     result = PyObject_VectorcallDict (function, objects - 1, (n_given + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, keywords);
   else
     result = PyObject_VectorcallDict (function, objects, n_given | PY_VECTORCALL_ARGUMENTS_OFFSET, keywords);
+  if (result == NULL && first != NULL)
+    explain_invocation ();
 
   for (Py_ssize_t i = 0; i < n; i++)
     Py_DECREF (objects[i]);
