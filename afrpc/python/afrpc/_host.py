@@ -121,13 +121,18 @@ def is_coroutine_function(function):
     return bool(getattr(code, "co_flags", 0) & CO_COROUTINE)
 
 
+serving = False  # from when on events can be sent
+
+
 def resolve(name, kind):
+    global serving
     function = find(name)
     if not callable(function):
         raise FunctionError(f"'{name}' cannot be called: it is of type {type(function).__name__}")
     is_coroutine = is_coroutine_function(function)
     if is_coroutine and kind != ASYNC:
         raise FunctionError(f"'{name}' is a coroutine function, not {KINDS[kind]}")
+    serving = serving or kind in (SYNC, ASYNC)
     if kind == ASYNC and not is_coroutine and "asyncio" in sys.modules:
         function = in_loop(function)
     return function, is_coroutine

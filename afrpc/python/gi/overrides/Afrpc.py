@@ -207,13 +207,44 @@ def _is_given_up(error):
     return error is not None
 
 
+EVENTS_MAX = 100000  # that wait to be taken
+
+
+def _prepare_log(process, log):
+    """Has a worker in Python send its log from now on."""
+    import logging
+
+    if process is None:
+        raise TypeError("'log' is for a proxy whose process is given by its name, process=")
+    level = logging.getLogger().getEffectiveLevel() if log is True else log
+    process.eval("import afrpc._logging; afrpc._logging.start(*args)", level)
+
+
+def _is_log(proxy, event):
+    return proxy._takes_log and event.get_type_string() == "{sv}" and \
+        event.get_child_value(0).get_string() == "afrpc.log"
+
+
+def _log_cb(proxy, event, *rest):
+    if _is_log(proxy, event):
+        from afrpc import _logging
+
+        _logging.receive(_proxy.unpack(event, None).value)
+
+
 class _Callable:
     """What a proxy and a pool have besides what introspection says."""
     _hooks = None
+    _takes_log = False
 
-    def __init__(self, *args, default=None, hook=None, arrays=None, **kwargs):
+    def __init__(self, *args, default=None, hook=None, arrays=None, log=None, **kwargs):
         on_event = kwargs.pop("on_event", None)
+        if log is not None and log is not False:
+            _prepare_log(kwargs.get("process"), log)
         super().__init__(*args, **kwargs)
+        if log is not None and log is not False:
+            self._takes_log = True
+            self.connect("event", _log_cb)
         if default or hook or arrays:
             self.set_hooks(default=default, hook=hook, arrays=arrays)
         if on_event is not None:
@@ -284,13 +315,14 @@ class _Callable:
         call_in = contextvars.copy_context().copy
         if fds:
             return self.connect("event", lambda proxy, event, process, fds:
-                                call_in().run(callback, proxy._unpack(event), fds))
-        return self.connect("event", lambda proxy, event, *rest: call_in().run(callback, proxy._unpack(event)))
+                                _is_log(proxy, event) or call_in().run(callback, proxy._unpack(event), fds))
+        return self.connect("event", lambda proxy, event, *rest:
+                            _is_log(proxy, event) or call_in().run(callback, proxy._unpack(event)))
 
-    def events(self):
+    def events(self, limit=EVENTS_MAX):
         """The events from now on, for "async for", until the proxy is destroyed; if that is because the worker died,
-        that is raised then."""
-        return _Events(self)
+        that is raised then. If more than limit wait to be taken, those are given, and then a RuntimeError is raised."""
+        return _Events(self, limit)
 
     def close(self):
         """Has everything that was called executed, and then ends the process."""
@@ -368,7 +400,8 @@ Call = override(Call)
 
 
 class _Events:
-    def __init__(self, proxy):
+    def __init__(self, proxy, limit):
+        self._limit = limit
         self._queue = collections.deque()
         self._waiting = collections.deque()  # one for each task that waits
         self._ended = proxy.is_closed()
@@ -387,6 +420,12 @@ class _Events:
                     break
 
     def _event_cb(self, proxy, event, *rest):
+        if _is_log(proxy, event):
+            return
+        if len(self._queue) >= self._limit:
+            self._error = RuntimeError(f"more than {self._limit} events waited for whoever takes them")
+            self.close()
+            return
         self._queue.append(proxy._unpack(event))
         self._wake()
 
