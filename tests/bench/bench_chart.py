@@ -11,7 +11,7 @@ PANELS = (
     ('W2', 'CPU time of a call, up to 1000 in flight (floor: as above, batched)'),
     ('W3', 'CPU time of an event (floor: as above, batched)'),
     ('W4-1M', 'CPU time of 1 MiB there and back (floor: read and write)'),
-    ('W5', 'Start a worker, one call, orderly end: time (floor: posix_spawn of a small C program)'),
+    ('W5', 'CPU time of a worker that is started, called once and ended (floor: posix_spawn of a small C program)'),
 )
 
 # (peer, variant): how it is called; those that are not listed are not drawn.

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -53,6 +54,7 @@ def run_peer(argv, timeout):
     """The results that one program printed; None if it cannot run here."""
     if not os.path.exists(argv[1 if argv[0] == sys.executable else 0]):
         return None
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     try:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               timeout=timeout, check=False)
@@ -65,6 +67,10 @@ def run_peer(argv, timeout):
     results = [json.loads(line) for line in done.stdout.splitlines()]
     if not results:
         raise PeerFailed(f'{" ".join(argv)}: no result')
+    if results[0]['workload'] == 'W5':
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        results[0]['cpu_all'] = seconds * 1e6 / results[0]['n']
     return results
 
 
@@ -113,8 +119,8 @@ def price(result):
 
 
 def cpu(result):
-    """CPU time of both processes, seconds; None if it was not measured."""
-    return result['cpu_parent'] + result['cpu_child'] if 'cpu_parent' in result else None
+    """CPU time of all processes; None if it was not measured."""
+    return result['cpu_parent'] + result['cpu_child'] if 'cpu_parent' in result else result.get('cpu_all')
 
 
 def summarise(workload, samples):
@@ -128,6 +134,7 @@ def summarise(workload, samples):
                'n': results[0]['n'], 'value': statistics.median(values), 'values': values,
                'cpu_parent': median(results, 'cpu_parent'),
                'cpu_child': median(results, 'cpu_child'),
+               'cpu_all': median(results, 'cpu_all'),
                'peak_parent': median(results, 'peak_parent'),
                'peak_child': median(results, 'peak_child'),
                'over_floor': median(results, 'over_floor'),
@@ -159,6 +166,8 @@ def print_table(workload, rows):
     head = f'  {"peer":<22}{"median":>9} {"unit":<4}{"x floor":>9}{"x afrpc":>9}'
     if with_cpu:
         head += f'{"CPU s/GB" if bulk else "CPU s/1M":>10}{"parent":>8}{"child":>8}{"x floor":>9}'
+    if workload == 'W5':
+        head += f'{"CPU us":>10}{"x floor":>9}'
     if with_peak:
         head += f'{"peak MiB parent, child":>24}'
     print(head + '   rounds')
@@ -169,6 +178,8 @@ def print_table(workload, rows):
         if with_cpu:
             line += (f'{row["cpu_parent"] + row["cpu_child"]:>10.3f}{row["cpu_parent"]:>8.3f}'
                      f'{row["cpu_child"]:>8.3f}{optional(row["cpu_over_floor"], ".2f"):>9}')
+        if workload == 'W5':
+            line += f'{row["cpu_all"]:>10.0f}{optional(row["cpu_over_floor"], ".2f"):>9}'
         if with_peak:
             line += f'{row["peak_parent"]:>17.0f}{row["peak_child"]:>7.0f}'
         print(line + '   ' + ' '.join(human(value) for value in row['values']))
