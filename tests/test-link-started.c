@@ -605,6 +605,51 @@ test_started_retire (void)
 }
 
 static void
+test_started_taken_back (void)
+{
+  g_auto(Fake) fake = { 0 };
+  g_auto(Fake) apart = { 0 };
+  g_auto(AfrpcLinkItem) result = { 0 };
+  AfrpcSharedState *state;
+  guint64 serials[4], unshared;
+
+  g_test_summary ("A call that was not started is taken back, one that was goes on and hears nothing of it");
+  start (&fake, WAY_SHARED);
+  state = fake.link.transport.state;
+  for (guint i = 0; i < 3; i++)
+    {
+      serials[i] = fake_call (&fake, i + 1);
+      hear_call (&fake, serials[i]);
+    }
+  serials[3] = fake_call (&fake, 4);
+  afrpc_shared_state_start (state, serials[0]);
+  g_assert_false (afrpc_link_take_back (&fake.link, serials[0]));
+  g_assert_false (afrpc_shared_state_is_revoked (state, serials[0]));
+  g_assert_true (afrpc_link_take_back (&fake.link, serials[1]));
+  g_assert_true (afrpc_shared_state_is_revoked (state, serials[1]));
+  g_assert_false (afrpc_shared_state_is_cancelled (state, serials[1]));
+  afrpc_link_cancel (&fake.link, serials[2]);
+  g_assert_false (afrpc_link_take_back (&fake.link, serials[2]));
+  /* Nothing of it was written: it is gone at once. */
+  g_assert_true (afrpc_link_take_back (&fake.link, serials[3]));
+  g_assert_null (afrpc_link_find (&fake.link, serials[3]));
+  g_assert_false (afrpc_link_take_back (&fake.link, serials[3]));
+
+  /* What the worker says of it is for nobody, and its place is free then. */
+  fake_say (&fake, AFRPC_FRAME_RESULT, serials[0], g_variant_new_string ("first"));
+  fake_take (&fake, &result);
+  g_assert_cmpint (result.kind, ==, AFRPC_LINK_ITEM_RESULT);
+  fake_say (&fake, AFRPC_FRAME_RESULT, serials[1], g_variant_new_string ("second"));
+  fake_take_none (&fake);
+  g_assert_false (afrpc_shared_state_is_revoked (state, serials[1]));
+
+  start (&apart, WAY_NOT_SHARED);
+  unshared = fake_call (&apart, 1);
+  hear_call (&apart, unshared);
+  g_assert_false (afrpc_link_take_back (&apart.link, unshared));
+}
+
+static void
 test_started_deaf (gconstpointer data)
 {
   const Way way = GPOINTER_TO_UINT (data);
@@ -772,6 +817,7 @@ main (int    argc,
   g_test_add_func ("/link-started/abandoned", test_started_abandoned);
   g_test_add_func ("/link-started/functions", test_started_functions);
   g_test_add_func ("/link-started/retire", test_started_retire);
+  g_test_add_func ("/link-started/taken-back", test_started_taken_back);
   g_test_add_func ("/link-started/many", test_started_many);
   g_test_add_func ("/link-started/failed", test_started_failed);
   g_test_add_func ("/link-started/lost-progress", test_started_lost_progress);

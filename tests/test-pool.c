@@ -492,6 +492,50 @@ test_pool_context_gone (void)
   g_ptr_array_unref (test.errors);
 }
 
+static void
+test_pool_taken_back (void)
+{
+  Case test;
+  Meeting meeting;
+  AfrpcCall *calls[6];
+  g_autoptr(AfrpcCall) tied = NULL;
+  guint n_elsewhere = 0;
+
+  g_test_summary ("What waits behind something long is given to who is free, but for what has to stay there");
+  if (is_command ())
+    {
+      g_test_skip ("nobody can take a call back that was written to a command");
+      return;
+    }
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 1, "load", 20, NULL);
+  for (guint i = 0; i < 6; i++)
+    calls[i] = afrpc_caller_start (caller_of (&test), i == 0 ? meet (&meeting) : test_act ("event", g_variant_new_uint32 (i)), NULL);
+  tied = start_with_key (&test, test_act ("return", NULL), "key");
+  wait_begun (&test, 1);
+  g_assert_nonnull (afrpc_call_get_process (calls[5]));
+  g_object_set (test.pool, "max-workers", 2, "start-delay-ms", 1, NULL);
+  for (guint i = 1; i < 6; i++)
+    {
+      g_variant_unref (wait_value (calls[i]));
+      n_elsewhere += pid_of (calls[i]) != pid_of (calls[0]);
+    }
+  g_assert_cmpuint (n_elsewhere, ==, 5);
+  g_assert_false (afrpc_call_is_settled (calls[0]));
+  g_assert_false (afrpc_call_is_settled (tied));
+  meeting_let_go (&meeting);
+  g_variant_unref (wait_value (calls[0]));
+  g_variant_unref (wait_value (tied));
+  g_assert_cmpint (pid_of (tied), ==, pid_of (calls[0]));
+  /* Each was begun once. */
+  g_assert_cmpuint (test.n_events, ==, 6);
+  for (guint i = 0; i < 6; i++)
+    g_object_unref (calls[i]);
+  g_clear_object (&tied);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -506,6 +550,7 @@ main (int   argc,
   g_test_add_func ("/pool/full", test_pool_full);
   g_test_add_func ("/pool/cancel", test_pool_cancel);
   g_test_add_func ("/pool/timeout", test_pool_timeout);
+  g_test_add_func ("/pool/taken-back", test_pool_taken_back);
   g_test_add_func ("/pool/options", test_pool_options);
   g_test_add_func ("/pool/threads", test_pool_threads);
   g_test_add_func ("/pool/context-gone", test_pool_context_gone);

@@ -228,6 +228,8 @@ parse_outcome (AfrpcLink         *self,
   item->call = slot->call;
   if ((slot->flags & AFRPC_LINK_SLOT_CANCELLED) != 0)
     afrpc_transport_unmark_cancelled (&self->transport, slot->serial);
+  if ((slot->flags & AFRPC_LINK_SLOT_REVOKED) != 0)
+    afrpc_transport_unrevoke (&self->transport, slot->serial);
   afrpc_link_free_slot (self, slot);
 
   if (item->call.owner == NULL)

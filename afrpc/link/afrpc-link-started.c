@@ -71,6 +71,42 @@ call_moved (const AfrpcFrameHeader *header,
   return TRUE;
 }
 
+/* A call of which nothing is written is gone at once, with all that belongs to it. */
+static gboolean
+drop_unwritten (AfrpcLink     *self,
+                AfrpcLinkSlot *slot)
+{
+  if (self->rest != NULL || !afrpc_writer_drop (&self->transport.writer, slot->position))
+    return FALSE;
+
+  afrpc_link_free_slot (self, slot);
+  if (afrpc_writer_is_sparse (&self->transport.writer))
+    afrpc_writer_compact (&self->transport.writer, call_moved, self);
+
+  return TRUE;
+}
+
+/* Takes a call back that a sync worker has not started, and never will then: somebody else may have it. FALSE: it is
+ * running, or cancelled, or nobody can tell: nothing has changed. */
+gboolean
+afrpc_link_take_back (AfrpcLink *self,
+                      guint64    serial)
+{
+  AfrpcLinkSlot *slot = afrpc_link_find_slot (self, serial);
+
+  if (slot == NULL || (slot->flags & AFRPC_LINK_SLOT_CANCELLED) != 0)
+    return FALSE;
+  if (drop_unwritten (self, slot))
+    return TRUE;
+  if (self->rest != NULL || self->is_async || !self->was_ready || !afrpc_transport_revoke (&self->transport, serial))
+    return FALSE;
+
+  slot->call.owner = NULL;
+  slot->flags |= AFRPC_LINK_SLOT_REVOKED;
+
+  return TRUE;
+}
+
 /* Tells the worker that nobody needs the outcome. A call of which nothing is written is gone at once, with all that
  * belongs to it: NO. Otherwise the worker still has to send its outcome, and until then it counts as pending.
  * Returns: whether the worker had started it: NO is final; UNKNOWN also if the call is not pending. */
@@ -84,13 +120,8 @@ afrpc_link_cancel (AfrpcLink *self,
   if (slot == NULL)
     return AFRPC_STARTED_UNKNOWN;
 
-  if (self->rest == NULL && afrpc_writer_drop (&self->transport.writer, slot->position))
-    {
-      afrpc_link_free_slot (self, slot);
-      if (afrpc_writer_is_sparse (&self->transport.writer))
-        afrpc_writer_compact (&self->transport.writer, call_moved, self);
-      return AFRPC_STARTED_NO;
-    }
+  if (drop_unwritten (self, slot))
+    return AFRPC_STARTED_NO;
 
   if ((slot->flags & AFRPC_LINK_SLOT_CANCELLED) == 0 && self->rest == NULL && !self->sending_ended &&
       (!afrpc_transport_shares_state (&self->transport) || self->is_async))

@@ -85,6 +85,7 @@ typedef enum
   AFRPC_LINK_SLOT_TIMED = 1 << 1,         /* a frame is to say that it starts */
   AFRPC_LINK_SLOT_STARTED = 1 << 2,       /* and has */
   AFRPC_LINK_SLOT_CANCELLED = 1 << 3,
+  AFRPC_LINK_SLOT_REVOKED = 1 << 5,       /* it was taken back */
   AFRPC_LINK_SLOT_LOST_PROGRESS = 1 << 4, /* that has been told */
 } AfrpcLinkSlotFlags;
 
@@ -172,6 +173,8 @@ guint64        afrpc_link_call          (AfrpcLink            *self,
                                          const AfrpcLinkCall  *call,
                                          GError              **error);
 AfrpcLinkCall *afrpc_link_find          (AfrpcLink            *self,
+                                         guint64               serial);
+gboolean       afrpc_link_take_back     (AfrpcLink            *self,
                                          guint64               serial);
 AfrpcStarted   afrpc_link_cancel        (AfrpcLink            *self,
                                          guint64               serial);

@@ -242,6 +242,18 @@ afrpc_peer_cancel (AfrpcPeer    *self,
     g_error_free (error);
 }
 
+/* Takes a call back that the worker has not begun, and never will then: the reference is the caller's again. FALSE: it is
+ * as it was. */
+gboolean
+afrpc_peer_take_back (AfrpcPeer    *self,
+                      AfrpcPending *pending)
+{
+  const AfrpcLinkCall *call = afrpc_link_find (&self->talk.link, pending->serial);
+
+  return pending->state == AFRPC_PENDING_OPEN && call != NULL && call->owner == pending &&
+         !afrpc_talk_is_over (&self->talk) && afrpc_link_take_back (&self->talk.link, pending->serial);
+}
+
 /* Time limits */
 
 /* The worker has begun it, and its limit counts from then on. */

@@ -154,6 +154,8 @@ void        afrpc_peer_tell_later     (AfrpcPeer                   *self,
 void        afrpc_peer_cancel         (AfrpcPeer                   *self,
                                        AfrpcPending                *pending,
                                        GError                      *error);
+gboolean    afrpc_peer_take_back      (AfrpcPeer                   *self,
+                                       AfrpcPending                *pending);
 void        afrpc_peer_decide_at_end  (AfrpcPeer                   *self,
                                        AfrpcPending                *call);
 AfrpcStarted afrpc_peer_get_started   (AfrpcPeer                   *self,

@@ -37,6 +37,10 @@ afrpc_pool_core_work (AfrpcPoolCore *self)
     afrpc_pool_staff_tick (self, now);
   else if (self->tick_at != 0)
     afrpc_pool_core_want_timer (self, self->tick_at);
+  if (self->watch_at != 0 && self->watch_at <= now)
+    afrpc_pool_desk_watch (self, now);
+  else if (self->watch_at != 0)
+    afrpc_pool_core_want_timer (self, self->watch_at);
   afrpc_pool_desk_pump (self);
 }
 

@@ -8,6 +8,8 @@
 
 #include "afrpc-error.h"
 
+#define MOMENT_US (5 * 1000) /* what runs longer holds up what waits behind it */
+
 /* Waiting */
 
 static guint64 *
@@ -109,6 +111,7 @@ give (AfrpcPoolCore   *self,
   afrpc_pool_member_ref (member);
   job->member = afrpc_pool_member_ref (member);
   g_queue_push_tail_link (&member->given, &job->place.link);
+  self->n_given++;
   job->pending.is_awaited = outer->is_awaited;
   job->pending.execution_timeout_ms = outer->execution_timeout_ms;
   g_set_object (&job->call->process, member->proxy->process);
@@ -249,6 +252,62 @@ serve_common (AfrpcPoolCore *self)
     }
 }
 
+/* Whether jobs wait behind others in workers that run one at a time, and somebody else could have them. */
+static gboolean
+has_to_watch (const AfrpcPoolCore *self)
+{
+  return self->config.backend == AFRPC_BACKEND_SYNC && self->queue.n == 0 &&
+         self->n_given > self->n_members[AFRPC_POOL_MEMBER_BUSY] &&
+         (self->n_members[AFRPC_POOL_MEMBER_IDLE] > 0 || afrpc_pool_staff_count (self) < self->config.max_workers);
+}
+
+static void
+watch_later (AfrpcPoolCore *self,
+             gint64         now)
+{
+  self->watch_at = now + MOMENT_US;
+  afrpc_pool_core_want_timer (self, self->watch_at);
+}
+
+/* What waits behind something that has run for a moment goes back to the queue, but for what has to stay where it is. */
+static void
+take_back (AfrpcPoolMember *member)
+{
+  GList *link, *previous;
+
+  for (link = member->given.tail; link != NULL && link != member->given.head; link = previous)
+    {
+      AfrpcPoolJob *job = link->data;
+
+      previous = link->prev;
+      if (job->tie == NULL && job != member->alone)
+        afrpc_pool_job_take_back (job);
+    }
+}
+
+/* Looks who waits behind something long. */
+void
+afrpc_pool_desk_watch (AfrpcPoolCore *self,
+                       gint64         now)
+{
+  self->watch_at = 0;
+  if (!has_to_watch (self))
+    return;
+
+  for (guint i = 0; i < self->members->len; i++)
+    {
+      AfrpcPoolMember *member = self->members->pdata[i];
+      const AfrpcPoolJob *first = g_queue_peek_head (&member->given);
+
+      if (first == NULL || member->given.length < 2 || member->state != AFRPC_POOL_MEMBER_BUSY)
+        continue;
+      if (member->first_seen == first->place.number)
+        take_back (member);
+      member->first_seen = first->place.number;
+    }
+  watch_later (self, now);
+}
+
 /* Does what can be done now. */
 void
 afrpc_pool_desk_pump (AfrpcPoolCore *self)
@@ -262,6 +321,8 @@ afrpc_pool_desk_pump (AfrpcPoolCore *self)
     }
   if (self->room_tasks.length > 0)
     afrpc_pool_desk_tell_room (self);
+  if (self->watch_at == 0 && has_to_watch (self))
+    watch_later (self, g_get_monotonic_time ());
   afrpc_pool_staff_update (self);
   if (self->state != AFRPC_POOL_OPEN)
     afrpc_pool_core_wind_up (self);

@@ -153,6 +153,11 @@ judge (AfrpcPoolJob *self)
   const AfrpcCallOptions *options = self->call->options;
   const AfrpcPoolCore *core = self->core;
 
+  /* The worker has seen that it was wanted back, and the program that it had begun. */
+  if (self->error != NULL && self->was_wanted_back && self->pending.started == AFRPC_STARTED_NO &&
+      g_error_matches (self->error, G_IO_ERROR, G_IO_ERROR_CANCELLED) && !afrpc_call_is_cancelled (self->call) &&
+      core->state != AFRPC_POOL_KILLED && core->failure == NULL)
+    return MOVE;
   if (self->error == NULL || self->member == NULL || !is_by_end (self) || core->state == AFRPC_POOL_KILLED ||
       core->failure != NULL || afrpc_call_is_cancelled (self->call))
     return SETTLE;
@@ -187,6 +192,22 @@ take_from_member (AfrpcPoolJob *self)
   if (member->alone == self)
     member->alone = NULL;
   g_queue_unlink (&member->given, &self->place.link);
+  self->core->n_given--;
+}
+
+/* Takes it back from its member, if that has not begun it: it goes where it was in the queue. Ends the job then. */
+gboolean
+afrpc_pool_job_take_back (AfrpcPoolJob *self)
+{
+  self->was_wanted_back = TRUE;
+  if (!afrpc_peer_take_back (self->member->peer, &self->pending))
+    return FALSE;
+
+  take_from_member (self);
+  afrpc_pool_desk_return (self->core, renew (self));
+  afrpc_pool_job_unref (self);
+
+  return TRUE;
 }
 
 /* It has to be done by somebody else, and so is another job from now on: this one is told of later, or is who blocks's

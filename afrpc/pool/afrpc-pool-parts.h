@@ -36,6 +36,7 @@ struct _AfrpcPoolJob
   AfrpcPoolTie *tie;       /* (nullable): of its affinity key, which counts it */
   gint64 deadline;         /* of the whole call, monotonic time in microseconds; 0: none */
   guint n_deaths;          /* of workers that had begun it */
+  gboolean was_wanted_back; /* by the pool, from the member */
 
   GVariant *value;         /* (nullable): what it has got, until that is passed on */
   GUnixFDList *fds;        /* (nullable) */
@@ -51,6 +52,7 @@ void          afrpc_pool_job_free_spare (AfrpcPoolCore   *core);
 void          afrpc_pool_job_fail      (AfrpcPoolJob     *self,
                                         GError           *error);
 void          afrpc_pool_job_act       (AfrpcPoolJob     *self);
+gboolean      afrpc_pool_job_take_back (AfrpcPoolJob     *self);
 void          afrpc_pool_job_leave_dead (AfrpcPoolJob    *self);
 void          afrpc_pool_job_abandon   (AfrpcPoolJob     *self);
 
@@ -83,6 +85,7 @@ struct _AfrpcPoolMember
   gboolean is_failing;        /* it ends before it was ready */
   gboolean has_given_back;    /* it has ended, and those of its calls that it had not begun are not its any more */
   gboolean has_served;        /* a call has had its outcome from it, or was begun when it died */
+  guint64 first_seen;         /* the number of what it has had longest, when it was looked for who waits behind that */
   guint n_idle_ticks;         /* how often the clock has found it idle */
 };
 
@@ -157,6 +160,8 @@ struct _AfrpcPoolCore
   guint n_members[AFRPC_POOL_MEMBER_GONE + 1]; /* in each state */
   AfrpcPoolBench bench;     /* of them, those that can get another call */
   guint n_waiting;          /* jobs that wait for a certain member */
+  guint n_given;            /* jobs that members have */
+  gint64 watch_at;          /* when to look who waits behind something long; 0: nobody does */
   AfrpcProcess *template;   /* (nullable) (owned): what members are forked from */
   gulong template_exited_id;
   gboolean has_template_died; /* it is made anew when it is needed */
@@ -210,6 +215,8 @@ void          afrpc_pool_desk_expire   (AfrpcPoolCore    *self,
 gboolean      afrpc_pool_desk_has_room (AfrpcPoolCore    *self,
                                         gsize             size);
 void          afrpc_pool_desk_tell_room (AfrpcPoolCore   *self);
+void          afrpc_pool_desk_watch    (AfrpcPoolCore    *self,
+                                        gint64            now);
 void          afrpc_pool_desk_leave    (AfrpcPoolJob     *job);
 void          afrpc_pool_desk_withdraw (AfrpcPoolJob     *job,
                                         GError           *error);

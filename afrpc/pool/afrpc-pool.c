@@ -31,6 +31,10 @@
  * A worker that wants no more calls ([method@Afrpc.Worker.retire]) finishes those that it has, and is replaced when it is
  * needed.
  *
+ * Calls that a sync worker has got, and that wait there behind one that runs longer than a few milliseconds, are given to
+ * another one that has nothing to do, if memory can be shared with the worker: that tells for certain that it has not
+ * begun them, and never will. Those with an affinity key stay.
+ *
  * ## When a worker dies
  *
  * Calls that it had not started go to another one, in their old place: their makers notice nothing. A call that it was

@@ -145,7 +145,7 @@ start (AfrpcSession    *self,
   if (afrpc_transport_shares_state (&self->transport))
     {
       afrpc_transport_mark_started (&self->transport, call->serial);
-      if (afrpc_transport_is_cancelled (&self->transport, call->serial))
+      if (afrpc_transport_is_unwanted (&self->transport, call->serial))
         return FALSE;
       if (G_LIKELY ((call->flags & AFRPC_FRAME_FLAG_TIMED) == 0))
         return TRUE;

@@ -20,6 +20,7 @@ typedef struct
   guint64 reserved[7];                 /* keeps the two writers on cache lines of their own */
   AfrpcRingHalf ring[AFRPC_RING_HALVES]; /* see afrpc-ring.h; what is in the ring is behind all of this */
   guint64 cancelled[AFRPC_SHARED_STATE_WORDS]; /* by the parent: a bit for each slot whose call is cancelled */
+  guint64 revoked[AFRPC_SHARED_STATE_WORDS];   /* likewise: whose call is not to be started, and goes on if it was */
 } AfrpcSharedState;
 
 #define AFRPC_SHARED_STATE_RING_OFFSET ((sizeof (AfrpcSharedState) + 4095u) & ~(gsize) 4095u)
@@ -84,6 +85,29 @@ afrpc_shared_state_forget (AfrpcSharedState *state,
                            guint64           serial)
 {
   __atomic_fetch_and (afrpc_shared_state_word (state, serial), ~afrpc_shared_state_bit (serial), __ATOMIC_SEQ_CST);
+}
+
+/* The same, but a call that was started hears nothing of it: the parent wants it back only if it was not. */
+static inline void
+afrpc_shared_state_revoke (AfrpcSharedState *state,
+                           guint64           serial)
+{
+  __atomic_fetch_or (&state->revoked[afrpc_serial_slot (serial) / 64], afrpc_shared_state_bit (serial), __ATOMIC_SEQ_CST);
+}
+
+static inline void
+afrpc_shared_state_unrevoke (AfrpcSharedState *state,
+                             guint64           serial)
+{
+  __atomic_fetch_and (&state->revoked[afrpc_serial_slot (serial) / 64], ~afrpc_shared_state_bit (serial), __ATOMIC_SEQ_CST);
+}
+
+static inline gboolean
+afrpc_shared_state_is_revoked (AfrpcSharedState *state,
+                               guint64           serial)
+{
+  return (__atomic_load_n (&state->revoked[afrpc_serial_slot (serial) / 64], __ATOMIC_SEQ_CST) &
+          afrpc_shared_state_bit (serial)) != 0;
 }
 
 static inline gboolean

@@ -305,6 +305,14 @@ afrpc_transport_is_cancelled (const AfrpcTransport *self,
   return afrpc_shared_state_is_cancelled (self->state, serial);
 }
 
+/* Whether a call is not to be started. */
+static inline gboolean
+afrpc_transport_is_unwanted (const AfrpcTransport *self,
+                             guint64               serial)
+{
+  return afrpc_shared_state_is_cancelled (self->state, serial) || afrpc_shared_state_is_revoked (self->state, serial);
+}
+
 /* In the program. */
 static inline void
 afrpc_transport_mark_cancelled (AfrpcTransport *self,
@@ -312,6 +320,30 @@ afrpc_transport_mark_cancelled (AfrpcTransport *self,
 {
   if (self->state != NULL)
     afrpc_shared_state_cancel (self->state, serial);
+}
+
+/* Has the worker not start a call that it has not started. FALSE: it has, or may have, and goes on with it. */
+static inline gboolean
+afrpc_transport_revoke (AfrpcTransport *self,
+                        guint64         serial)
+{
+  if (self->state == NULL || serial <= afrpc_shared_state_get_started (self->state))
+    return FALSE;
+
+  afrpc_shared_state_revoke (self->state, serial);
+  if (serial > afrpc_shared_state_get_started (self->state))
+    return TRUE;
+
+  afrpc_shared_state_unrevoke (self->state, serial);
+  return FALSE;
+}
+
+static inline void
+afrpc_transport_unrevoke (AfrpcTransport *self,
+                          guint64         serial)
+{
+  if (self->state != NULL)
+    afrpc_shared_state_unrevoke (self->state, serial);
 }
 
 /* The call's outcome is here: its place is free for another. */
