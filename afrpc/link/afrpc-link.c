@@ -12,7 +12,7 @@
 #include "os/afrpc-lifeline.h"
 #include "wire/afrpc-options.h"
 
-#define SLOTS_MIN 16u
+#define SLOTS_MIN 8u
 #define SLOTS_KEPT 64u /* more of them are given back once no call is waiting */
 
 void
