@@ -67,6 +67,11 @@ AFRPC_AVAILABLE_IN_1_0
 void          afrpc_pool_set_max_failures          (AfrpcPool            *self,
                                                     guint                 max_failures);
 AFRPC_AVAILABLE_IN_1_0
+guint         afrpc_pool_get_max_calls             (AfrpcPool            *self);
+AFRPC_AVAILABLE_IN_1_0
+void          afrpc_pool_set_max_calls             (AfrpcPool            *self,
+                                                    guint                 max_calls);
+AFRPC_AVAILABLE_IN_1_0
 guint         afrpc_pool_get_call_timeout_ms       (AfrpcPool            *self);
 AFRPC_AVAILABLE_IN_1_0
 void          afrpc_pool_set_call_timeout_ms       (AfrpcPool            *self,
@@ -91,6 +96,9 @@ guint         afrpc_pool_get_n_calls_queued        (AfrpcPool            *self);
 AFRPC_AVAILABLE_IN_1_0
 const GError *afrpc_pool_get_failure               (AfrpcPool            *self);
 
+AFRPC_AVAILABLE_IN_1_0
+void          afrpc_pool_refresh                   (AfrpcPool            *self,
+                                                    AfrpcProcess         *process);
 AFRPC_AVAILABLE_IN_1_0
 void          afrpc_pool_wait_for_room_async       (AfrpcPool            *self,
                                                     GCancellable         *cancellable,

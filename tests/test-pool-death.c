@@ -320,6 +320,68 @@ test_pool_death_retire (void)
   case_end (&test);
 }
 
+static void
+test_pool_death_refresh (void)
+{
+  Case test;
+  g_autoptr(AfrpcProcess) next = template_new ();
+  g_autoptr(AfrpcProcess) broken = test_bare_process_new ();
+  AfrpcCall *calls[20];
+  guint n_old = 0;
+  int pid;
+
+  g_test_summary ("Refreshing replaces workers without losing calls, and heals a pool that has failed");
+  case_init (&test, "act", "max-workers", 1, "load", 2, NULL);
+  calls[0] = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (calls[0]));
+  pid = pid_of (calls[0]);
+  for (guint i = 1; i < 20; i++)
+    calls[i] = start_act (&test, "return", NULL);
+  afrpc_pool_refresh (test.pool, next);
+  g_assert_true (afrpc_pool_get_process (test.pool) == next);
+  for (guint i = 0; i < 20; i++)
+    {
+      g_variant_unref (wait_value (calls[i]));
+      n_old += pid_of (calls[i]) == pid;
+      g_object_unref (calls[i]);
+    }
+  g_assert_cmpuint (n_old, ==, 3);
+
+  afrpc_process_require (broken, "/no/such/module.so");
+  afrpc_pool_refresh (test.pool, broken);
+  check_failed (&test, AFRPC_ERROR, AFRPC_ERROR_MODULE);
+  g_clear_object (&next);
+  next = template_new ();
+  afrpc_pool_refresh (test.pool, next);
+  g_assert_false (afrpc_pool_is_closed (test.pool));
+  calls[0] = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (calls[0]));
+  g_object_unref (calls[0]);
+  case_end (&test);
+}
+
+static void
+test_pool_death_max_calls (void)
+{
+  Case test;
+  g_autoptr(GHashTable) pids = g_hash_table_new (NULL, NULL);
+  AfrpcCall *calls[40];
+
+  g_test_summary ("A worker is replaced after so many calls, and none is lost");
+  case_init (&test, "act", "max-workers", 1, "load", 2, "max-calls", 4, "max-failures", 1, NULL);
+  for (guint i = 0; i < 40; i++)
+    calls[i] = start_act (&test, "return", NULL);
+  for (guint i = 0; i < 40; i++)
+    {
+      g_variant_unref (wait_value (calls[i]));
+      g_hash_table_add (pids, GINT_TO_POINTER (pid_of (calls[i])));
+      g_object_unref (calls[i]);
+    }
+  g_assert_cmpuint (g_hash_table_size (pids), ==, 10);
+  g_assert_cmpuint (test.errors->len, ==, 0);
+  case_end (&test);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -335,6 +397,8 @@ main (int   argc,
   g_test_add_func ("/pool-death/idle", test_pool_death_idle);
   g_test_add_func ("/pool-death/template", test_pool_death_template);
   g_test_add_func ("/pool-death/retire", test_pool_death_retire);
+  g_test_add_func ("/pool-death/refresh", test_pool_death_refresh);
+  g_test_add_func ("/pool-death/max-calls", test_pool_death_max_calls);
 
   return g_test_run ();
 }

@@ -213,6 +213,15 @@ step (Model *model)
       afrpc_pool_set_idle_workers (model->pool, draw (3));
       break;
 
+    case 7:
+      if (draw (10) == 0)
+        afrpc_pool_refresh (model->pool, NULL);
+      break;
+
+    case 8:
+      afrpc_pool_set_max_calls (model->pool, draw (2) == 0 ? 0 : 1 + draw (30));
+      break;
+
     case 6:
       if (item != NULL && draw (4) == 0)
         {

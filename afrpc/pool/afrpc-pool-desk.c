@@ -118,7 +118,12 @@ give (AfrpcPoolCore   *self,
   if (has_to_be_alone (job))
     member->alone = job;
   afrpc_proxy_give (member->proxy, job->args, job->call->options, left, &job->pending);
-  afrpc_pool_member_look (member);
+  /* Not all at the same time, if they have begun together. */
+  if (self->config.max_calls > 0 &&
+      ++member->n_calls >= self->config.max_calls - member->spread % (self->config.max_calls / 8 + 1))
+    afrpc_pool_staff_renew (self, member);
+  else
+    afrpc_pool_member_look (member);
   afrpc_pool_member_unref (member);
 }
 

@@ -299,6 +299,46 @@ afrpc_pool_set_max_failures (AfrpcPool *self,
 }
 
 /**
+ * afrpc_pool_get_max_calls: (attributes org.gtk.Method.get_property=max-calls)
+ * @self: a pool
+ *
+ * Gets after how many calls a worker is replaced.
+ *
+ * Returns: the number, or 0 for never
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_pool_get_max_calls (AfrpcPool *self)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
+
+  return self->core->config.max_calls;
+}
+
+/**
+ * afrpc_pool_set_max_calls: (attributes org.gtk.Method.set_property=max-calls)
+ * @self: a pool
+ * @max_calls: the number, or 0 for never
+ *
+ * Sets after how many calls a worker is replaced; those that were made while there was no limit do not count.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_pool_set_max_calls (AfrpcPool *self,
+                          guint      max_calls)
+{
+  g_return_if_fail (AFRPC_IS_POOL (self));
+
+  if (self->core->config.max_calls == max_calls)
+    return;
+
+  self->core->config.max_calls = max_calls;
+  changed (self, AFRPC_POOL_PROP_MAX_CALLS);
+}
+
+/**
  * afrpc_pool_get_call_timeout_ms: (attributes org.gtk.Method.get_property=call-timeout-ms)
  * @self: a pool
  *

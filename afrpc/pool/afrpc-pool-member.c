@@ -205,7 +205,7 @@ afrpc_pool_member_new (AfrpcPoolCore *core,
   self->core = core;
   core->n_members[AFRPC_POOL_MEMBER_STARTING]++;
   self->seat.link.data = self;
-  self->generation = core->generation;
+  self->spread = g_random_int ();
   self->proxy = g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", config->function, "init", config->init,
                               "done", config->done, "backend", config->backend, "serialiser", config->serialiser,
                               "max-message-size", config->max_message_size, "forward-log", config->forward_log,

@@ -80,11 +80,12 @@ struct _AfrpcPoolMember
   AfrpcPoolQueue waiting;     /* jobs that only this one may get */
   GQueue ties;                /* (element-type AfrpcPoolTie): keys that lead to it */
   AfrpcPoolJob *alone;        /* (nullable) (not owned): the one that it has, or waits for, by itself */
-  guint generation;           /* of the template that it was made from */
   gboolean is_asked_to_end;   /* by the pool */
   gboolean is_failing;        /* it ends before it was ready */
   gboolean has_given_back;    /* it has ended, and those of its calls that it had not begun are not its any more */
   gboolean has_served;        /* a call has had its outcome from it, or was begun when it died */
+  guint n_calls;              /* that it has been given, where that is limited */
+  guint spread;               /* how much earlier than others it is renewed, in a way */
   guint64 first_seen;         /* the number of what it has had longest, when it was looked for who waits behind that */
   guint n_idle_ticks;         /* how often the clock has found it idle */
 };
@@ -128,6 +129,7 @@ typedef struct
   guint stop_delay_ms;
   guint max_repeats;
   guint max_failures;
+  guint max_calls;
   guint call_timeout_ms;
   guint max_calls_queued;
   guint64 max_bytes_queued;
@@ -165,8 +167,8 @@ struct _AfrpcPoolCore
   AfrpcProcess *template;   /* (nullable) (owned): what members are forked from */
   gulong template_exited_id;
   gboolean has_template_died; /* it is made anew when it is needed */
-  guint generation;         /* of the template */
   gboolean has_worked;      /* some worker has served */
+  guint n_to_replace;       /* workers that were renewed: another one in their place is not waited with */
   guint n_failing;          /* workers of which it is not told yet that they could not be started */
   guint n_failures;         /* workers in a row that have ended without having served */
   gint64 not_before;        /* no worker is started earlier: monotonic time in microseconds */
@@ -199,6 +201,10 @@ void          afrpc_pool_staff_tick    (AfrpcPoolCore    *self,
 void          afrpc_pool_staff_lost    (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);
 guint         afrpc_pool_staff_count   (const AfrpcPoolCore *self);
+void          afrpc_pool_staff_renew   (AfrpcPoolCore    *self,
+                                        AfrpcPoolMember  *member);
+void          afrpc_pool_staff_refresh (AfrpcPoolCore    *self,
+                                        AfrpcProcess     *template);
 void          afrpc_pool_staff_adapt   (AfrpcPoolCore    *self);
 guint         afrpc_pool_staff_get_default_max (void);
 
@@ -272,6 +278,7 @@ typedef enum
   AFRPC_POOL_PROP_STOP_DELAY_MS,
   AFRPC_POOL_PROP_MAX_REPEATS,
   AFRPC_POOL_PROP_MAX_FAILURES,
+  AFRPC_POOL_PROP_MAX_CALLS,
   AFRPC_POOL_PROP_CALL_TIMEOUT_MS,
   AFRPC_POOL_PROP_MAX_CALLS_QUEUED,
   AFRPC_POOL_PROP_MAX_BYTES_QUEUED,

@@ -204,6 +204,17 @@ make_changeable (void)
     g_param_spec_uint ("max-failures", NULL, NULL, 1, G_MAXUINT, MAX_FAILURES_DEFAULT, writable);
 
   /**
+   * AfrpcPool:max-calls: (attributes org.gtk.Property.get=afrpc_pool_get_max_calls org.gtk.Property.set=afrpc_pool_set_max_calls)
+   *
+   * After how many calls a worker is replaced, or 0 for never: for functions that leak. It may be up to an eighth earlier,
+   * so that workers that began together do not end together; the last of them is finished first.
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_MAX_CALLS] =
+    g_param_spec_uint ("max-calls", NULL, NULL, 0, G_MAXUINT, 0, writable);
+
+  /**
    * AfrpcPool:call-timeout-ms: (attributes org.gtk.Property.get=afrpc_pool_get_call_timeout_ms org.gtk.Property.set=afrpc_pool_set_call_timeout_ms)
    *
    * The time limit of calls that do not name their own, in milliseconds, or 0 for none. It counts from the moment of

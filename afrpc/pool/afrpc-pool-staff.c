@@ -170,13 +170,49 @@ afrpc_pool_staff_update (AfrpcPoolCore *self)
           afrpc_pool_core_want_timer (self, self->not_before);
           return;
         }
-      if (!for_idle && !is_time (self, now))
+      if (!for_idle && self->n_to_replace == 0 && !is_time (self, now))
         return;
 
+      if (self->n_to_replace > 0)
+        self->n_to_replace--;
       start (self);
       if (!for_idle)
         self->busy_since = config->start_delay_ms > 0 ? now : self->busy_since;
     }
+}
+
+/* It gets no more calls, and somebody else takes its place when there are some. */
+void
+afrpc_pool_staff_renew (AfrpcPoolCore   *self,
+                        AfrpcPoolMember *member)
+{
+  if (!afrpc_pool_member_is_live (member))
+    return;
+
+  self->n_to_replace = MIN (self->n_to_replace + 1, self->config.max_workers);
+  afrpc_pool_member_end (member);
+}
+
+/* All workers are renewed, from @template. */
+void
+afrpc_pool_staff_refresh (AfrpcPoolCore *self,
+                          AfrpcProcess  *template)
+{
+  afrpc_pool_staff_set_template (self, template);
+  if (self->failure != NULL)
+    {
+      g_clear_error (&self->failure);
+      self->has_to_notify = TRUE;
+      afrpc_pool_core_want_timer (self, 0);
+    }
+  self->n_failures = 0;
+  self->not_before = 0;
+  self->has_worked = FALSE;
+  for (guint i = 0; i < self->members->len; i++)
+    afrpc_pool_staff_renew (self, self->members->pdata[i]);
+  for (guint i = 0; i < self->members->len; i++)
+    afrpc_pool_desk_serve (self, self->members->pdata[i]);
+  afrpc_pool_desk_pump (self);
 }
 
 /* There may be more or fewer workers than before, with more or fewer calls. */

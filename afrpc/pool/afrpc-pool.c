@@ -191,6 +191,10 @@ afrpc_pool_get_property (GObject    *object,
       g_value_set_uint (value, config->max_failures);
       break;
 
+    case AFRPC_POOL_PROP_MAX_CALLS:
+      g_value_set_uint (value, config->max_calls);
+      break;
+
     case AFRPC_POOL_PROP_CALL_TIMEOUT_MS:
       g_value_set_uint (value, config->call_timeout_ms);
       break;
@@ -284,6 +288,10 @@ afrpc_pool_set_property (GObject      *object,
 
     case AFRPC_POOL_PROP_MAX_FAILURES:
       afrpc_pool_set_max_failures (self, g_value_get_uint (value));
+      break;
+
+    case AFRPC_POOL_PROP_MAX_CALLS:
+      afrpc_pool_set_max_calls (self, g_value_get_uint (value));
       break;
 
     case AFRPC_POOL_PROP_CALL_TIMEOUT_MS:
@@ -531,4 +539,34 @@ afrpc_pool_get_failure (AfrpcPool *self)
   g_return_val_if_fail (AFRPC_IS_POOL (self), NULL);
 
   return self->core->failure;
+}
+
+/**
+ * afrpc_pool_refresh:
+ * @self: a pool
+ * @process: (nullable): a prepared process, which runs nothing yet: what workers are forked from, from now on; %NULL for
+ *   the one that there is
+ *
+ * Replaces all workers: with new code, or another configuration, that @process is prepared with.
+ *
+ * Those that there are get no more calls, finish those that they have, and end. No call is lost; none waits for longer
+ * than it takes to start a worker. A pool that [has failed][method@Afrpc.Pool.get_failure] begins anew. Does nothing
+ * once the pool is closed, but for what still waits, which gets new workers.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_pool_refresh (AfrpcPool    *self,
+                    AfrpcProcess *process)
+{
+  g_return_if_fail (AFRPC_IS_POOL (self));
+  g_return_if_fail (process == NULL || AFRPC_IS_PROCESS (process));
+  g_return_if_fail (self->process != NULL); /* it was made without what it needs */
+
+  if (!afrpc_caller_may_use (AFRPC_CALLER (self), G_STRFUNC) || self->core->state >= AFRPC_POOL_KILLED)
+    return;
+
+  if (process != NULL && g_set_object (&self->process, process))
+    g_object_notify_by_pspec (G_OBJECT (self), afrpc_pool_props[AFRPC_POOL_PROP_PROCESS]);
+  afrpc_pool_staff_refresh (self->core, self->process);
 }
