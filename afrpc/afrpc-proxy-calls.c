@@ -12,8 +12,7 @@
 #include "afrpc-call-private.h"
 #include "afrpc-caller-private.h"
 #include "afrpc-error.h"
-
-#define FUNCTIONS_MAX 65535u /* of one worker, besides the first: what a frame can name */
+#include "wire/afrpc-frame.h"
 
 /* Adds copies of the descriptors to @payload, which points into @copies. */
 static gboolean
@@ -66,9 +65,9 @@ find_function (AfrpcProxy  *self,
       return -1;
     }
   number = g_hash_table_size (self->functions) + 1;
-  if (number > FUNCTIONS_MAX)
+  if (number > AFRPC_FRAME_FUNCTION_MAX)
     {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "more than %u functions of one worker", FUNCTIONS_MAX);
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "more than %u functions of one worker", AFRPC_FRAME_FUNCTION_MAX);
       return -1;
     }
   if (!afrpc_peer_declare (self->peer, number, name, error))

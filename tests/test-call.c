@@ -635,6 +635,30 @@ test_call_cancelling_thread (void)
   g_variant_unref (afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), NULL, NULL, NULL));
 }
 
+static void
+test_call_many_functions (void)
+{
+  const guint n_max = 1023; /* besides that of the proxy */
+  g_auto(Watched) watched = { 0 };
+
+  g_test_summary ("One function more than a worker may be asked for fails alone");
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  for (guint i = 0; i < n_max + 10; i++)
+    {
+      g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+      g_autofree char *name = g_strdup_printf ("none-%u", i);
+      g_autoptr(AfrpcCall) call = NULL;
+      g_autoptr(GError) error = NULL;
+
+      afrpc_call_options_set_function (options, name);
+      call = afrpc_caller_start (AFRPC_CALLER (watched.proxy), NULL, options);
+      g_assert_null (afrpc_call_wait_sync (call, NULL, &error));
+      g_assert_error (error, AFRPC_ERROR, i < n_max ? AFRPC_ERROR_FUNCTION : AFRPC_ERROR_TOO_LARGE);
+      g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_NO);
+    }
+  g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -652,6 +676,7 @@ main (int   argc,
   g_test_add_func ("/call/callback-and-wait", test_call_callback_and_wait);
   g_test_add_func ("/call/not-ours", test_call_not_ours);
   g_test_add_func ("/call/bad-function", test_call_bad_function);
+  g_test_add_func ("/call/many-functions", test_call_many_functions);
   g_test_add_func ("/call/cancelling-thread", test_call_cancelling_thread);
 
   return g_test_run ();

@@ -5,6 +5,7 @@
 
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* An async worker writes answers and events at the latest when they have this size, so that the parent can work on
@@ -203,6 +204,9 @@ afrpc_session_try_flush (AfrpcSession *self)
     return TRUE;
 
   step = afrpc_transport_flush (&self->transport, NULL);
+  /* A parent that is there waits for what cannot be sent, and has to see that it does not come. */
+  if (step == AFRPC_STEP_ERROR)
+    shutdown (self->transport.out_fd, SHUT_RDWR);
   if (step != AFRPC_STEP_AGAIN && step != AFRPC_STEP_DONE)
     afrpc_session_lose_parent (self);
 

@@ -180,10 +180,10 @@ afrpc_writer_sent (AfrpcWriter  *self,
     }
   if (errno == EINTR)
     return AFRPC_STEP_DONE;
-  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ETOOMANYREFS)
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ETOOMANYREFS || errno == ENOBUFS || errno == ENOMEM)
     {
-      /* What polls as writable does not take descriptors then, see unix(7). */
-      self->crowded = errno == ETOOMANYREFS;
+      /* What polls as writable does not take descriptors then, see unix(7), or anything while the kernel has no memory. */
+      self->crowded = errno != EAGAIN && errno != EWOULDBLOCK;
       return AFRPC_STEP_AGAIN;
     }
   if (errno == EPIPE || errno == ECONNRESET)

@@ -60,7 +60,7 @@ typedef struct
 typedef struct
 {
   guint guard_size;       /* bytes of the guard behind each frame: AFRPC_FRAME_GUARD_SIZE or 0 */
-  gboolean crowded;       /* the last flush ended because too many descriptors of the user are under way */
+  gboolean crowded;       /* the kernel takes no more for a moment: descriptors, or anything at all */
   gboolean is_midway;     /* the last flush did not come to the end of what there was */
 
   guint8 *data;
