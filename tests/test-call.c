@@ -653,7 +653,7 @@ test_call_many_functions (void)
       afrpc_call_options_set_function (options, name);
       call = afrpc_caller_start (AFRPC_CALLER (watched.proxy), NULL, options);
       g_assert_null (afrpc_call_wait_sync (call, NULL, &error));
-      g_assert_error (error, AFRPC_ERROR, i < n_max ? AFRPC_ERROR_FUNCTION : AFRPC_ERROR_TOO_LARGE);
+      g_assert_error (error, AFRPC_ERROR, (int) (i < n_max ? AFRPC_ERROR_FUNCTION : AFRPC_ERROR_TOO_LARGE));
       g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_NO);
     }
   g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
