@@ -431,6 +431,30 @@ test_pool_options (void)
   case_end (&test);
 }
 
+static void
+test_pool_large (void)
+{
+  Case test;
+  Meeting meeting;
+  AfrpcCall *calls[400];
+
+  g_test_summary ("What workers have got is not limited as what waits is: large calls do not fail for each other");
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 1, "load", 400, "max-bytes-queued", (guint64) 100000, NULL);
+  calls[0] = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  wait_begun (&test, 1);
+  for (guint i = 1; i < 400; i++)
+    calls[i] = afrpc_caller_start (caller_of (&test), test_act ("return", test_zeros (3000)), NULL);
+  meeting_let_go (&meeting);
+  for (guint i = 0; i < 400; i++)
+    {
+      g_variant_unref (wait_value (calls[i]));
+      g_object_unref (calls[i]);
+    }
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
 /* In a context of its own. */
 static gpointer
 context_thread (gpointer data)
@@ -551,6 +575,7 @@ main (int   argc,
   g_test_add_func ("/pool/cancel", test_pool_cancel);
   g_test_add_func ("/pool/timeout", test_pool_timeout);
   g_test_add_func ("/pool/taken-back", test_pool_taken_back);
+  g_test_add_func ("/pool/large", test_pool_large);
   g_test_add_func ("/pool/options", test_pool_options);
   g_test_add_func ("/pool/threads", test_pool_threads);
   g_test_add_func ("/pool/context-gone", test_pool_context_gone);

@@ -194,6 +194,16 @@ turned_cb (gpointer data)
 
 /* Life */
 
+/* What it may be owed, and may have said that was not told yet: what waits is limited by the pool, and what it has got
+ * is not to fail because of that. */
+static guint64
+get_bytes_max (const AfrpcPoolConfig *config)
+{
+  const guint64 one = MAX (config->max_bytes_queued, config->max_message_size);
+
+  return one > G_MAXUINT64 / (AFRPC_POOL_LOAD_MAX + 1) ? G_MAXUINT64 : one * (AFRPC_POOL_LOAD_MAX + 1);
+}
+
 AfrpcPoolMember *
 afrpc_pool_member_new (AfrpcPoolCore *core,
                        AfrpcProcess  *process)
@@ -209,7 +219,7 @@ afrpc_pool_member_new (AfrpcPoolCore *core,
   self->proxy = g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", config->function, "init", config->init,
                               "done", config->done, "backend", config->backend, "serialiser", config->serialiser,
                               "max-message-size", config->max_message_size, "forward-log", config->forward_log,
-                              "max-bytes-queued", config->max_bytes_queued, NULL);
+                              "max-bytes-queued", get_bytes_max (config), NULL);
   self->peer = afrpc_peer_ref (self->proxy->peer);
   g_signal_connect (self->proxy, "event", G_CALLBACK (event_cb), self);
   g_signal_connect (self->proxy, "error", G_CALLBACK (error_cb), self);

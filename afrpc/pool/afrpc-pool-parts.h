@@ -105,6 +105,8 @@ gboolean      afrpc_pool_member_may_step (AfrpcPoolMemberState from,
 
 /* The pool */
 
+#define AFRPC_POOL_LOAD_MAX 65536u
+
 typedef enum
 {
   AFRPC_POOL_OPEN,

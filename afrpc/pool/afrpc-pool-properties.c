@@ -8,7 +8,6 @@
 #include "afrpc-enum-types.h"
 
 #define LOAD_DEFAULT 2u
-#define LOAD_MAX 65536u
 #define WORKERS_MAX 65536u
 #define START_DELAY_MS_DEFAULT 100u
 #define STOP_DELAY_MS_DEFAULT (10u * 1000)
@@ -156,7 +155,7 @@ make_changeable (void)
    * Since: 1.0
    */
   afrpc_pool_props[AFRPC_POOL_PROP_LOAD] =
-    g_param_spec_uint ("load", NULL, NULL, 1, LOAD_MAX, LOAD_DEFAULT, writable);
+    g_param_spec_uint ("load", NULL, NULL, 1, AFRPC_POOL_LOAD_MAX, LOAD_DEFAULT, writable);
 
   /**
    * AfrpcPool:start-delay-ms: (attributes org.gtk.Property.get=afrpc_pool_get_start_delay_ms org.gtk.Property.set=afrpc_pool_set_start_delay_ms)
