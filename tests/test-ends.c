@@ -514,6 +514,47 @@ brief_thread (gpointer queue)
   return NULL;
 }
 
+/* Its main context ends while its process is being forked; @n_iterations: GINT_TO_POINTER () */
+static gpointer
+hasty_thread (gpointer n_iterations)
+{
+  g_autoptr(GMainContext) context = g_main_context_new ();
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_autoptr(AfrpcProxy) proxy = NULL;
+
+  g_main_context_push_thread_default (context);
+  process = afrpc_process_new ();
+  afrpc_process_require (process, TEST_WORKER);
+  proxy = afrpc_proxy_new (process, "echo");
+  for (int i = GPOINTER_TO_INT (n_iterations); i > 0; i--)
+    g_main_context_iteration (context, FALSE);
+  if (GPOINTER_TO_INT (n_iterations) % 2 == 0)
+    afrpc_process_kill (process, SIGKILL);
+  g_clear_object (&proxy);
+  g_clear_object (&process);
+  g_main_context_pop_thread_default (context);
+
+  return NULL;
+}
+
+static void
+test_ends_context_forking (void)
+{
+  const guint n = g_test_slow () ? 1000 : 60;
+  guint n_fds = 0;
+
+  g_test_summary ("A main context may end while a process is being forked in it: nothing is left of that");
+  for (guint i = 0; i <= n; i++)
+    {
+      g_thread_join (g_thread_new ("hasty", hasty_thread, GINT_TO_POINTER (i % 20)));
+      /* What the program has one of is there now. */
+      if (i == 0)
+        n_fds = test_count_fds ();
+    }
+  g_assert_cmpuint (test_count_fds (), ==, n_fds);
+  test_assert_no_children ();
+}
+
 static void
 test_ends_context_elsewhere (void)
 {
@@ -602,6 +643,7 @@ main (int   argc,
   g_test_add_func ("/ends/busy-program", test_ends_busy_program);
   g_test_add_func ("/ends/threads", test_ends_threads);
   g_test_add_func ("/ends/context", test_ends_context);
+  g_test_add_func ("/ends/context-forking", test_ends_context_forking);
   g_test_add_func ("/ends/context-elsewhere", test_ends_context_elsewhere);
 
   return g_test_run ();

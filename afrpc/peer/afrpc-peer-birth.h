@@ -26,6 +26,7 @@ void     afrpc_birth_child_exited     (AfrpcPeer       *template,
 void     afrpc_birth_greeted          (AfrpcPeer       *peer);
 void     afrpc_birth_unheard          (AfrpcPeer       *peer);
 void     afrpc_birth_template_gone    (AfrpcPeer       *template);
+void     afrpc_birth_context_gone     (AfrpcPeer       *peer);
 void     afrpc_birth_replay_forks     (AfrpcPeer       *template,
                                        guint            n_steps);
 void     afrpc_birth_leave_reaper     (AfrpcPeer       *peer);

@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -16,6 +18,8 @@
 #include "peer/afrpc-self-private.h"
 #include "peer/afrpc-peer.h"
 #include "os/afrpc-pidfd.h"
+
+#define HEARD_MS 1000 /* until a process that has been made must have said something, while nobody iterates for it */
 
 /* Default templates */
 
@@ -421,6 +425,42 @@ void
 afrpc_birth_unheard (AfrpcPeer *peer)
 {
   exec_instead (peer, TRUE);
+}
+
+/* Ends what the template may have made, if it has: nobody is going to be told which process that is but by what it says
+ * itself. The template ends, so that either that comes soon, or the end of the connection. */
+static void
+end_unknown (AfrpcPeer *peer)
+{
+  AfrpcTransport *transport = &peer->talk.link.transport;
+  AfrpcSpawned spawned = { .pidfd = -1 };
+  struct pollfd poller = { transport->in_fd, POLLIN, 0 };
+
+  if (peer->birth.template != NULL && peer->birth.template->body.state == AFRPC_BODY_CHILD)
+    afrpc_spawn_signal (&peer->birth.template->body.spawned, SIGKILL);
+  while (transport->in_fd >= 0 && transport->sender_pid == 0 && poll (&poller, 1, HEARD_MS) == 1 &&
+         afrpc_transport_read (transport, NULL) == AFRPC_STEP_DONE && !afrpc_transport_has_read (transport))
+    ;
+
+  spawned.pid = transport->sender_pid;
+  if (spawned.pid != 0 && !afrpc_body_is_taken (spawned.pid) && afrpc_spawn_find (spawned.pid, &spawned.pidfd))
+    afrpc_spawn_end (&spawned);
+}
+
+/* The main context has gone: nobody is forked any more, and what was being forked is ended and reaped here. */
+void
+afrpc_birth_context_gone (AfrpcPeer *self)
+{
+  AfrpcPeer *peer;
+
+  if (self->body.state == AFRPC_BODY_AWAITED || self->body.state == AFRPC_BODY_DOUBTFUL)
+    end_unknown (self);
+  if (self->birth.template != NULL && g_queue_remove (&self->birth.template->birth.forks, self))
+    afrpc_peer_unref (self);
+  g_clear_pointer (&self->birth.template, afrpc_peer_unref);
+  while ((peer = g_queue_pop_head (&self->birth.forks)) != NULL)
+    afrpc_peer_unref (peer);
+  afrpc_birth_leave_reaper (self);
 }
 
 /* The template is not going to answer those that it owes one. It may have made them all the same; if not, what was wrong

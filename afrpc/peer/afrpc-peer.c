@@ -255,6 +255,7 @@ afrpc_peer_context_gone (AfrpcPeer *self)
 {
   AfrpcPending *call;
 
+  afrpc_birth_context_gone (self);
   if (self->body.state == AFRPC_BODY_CHILD)
     {
       if (self->birth.orphan_policy == AFRPC_ORPHAN_POLICY_END || self->talk.role == AFRPC_ROLE_NONE)
