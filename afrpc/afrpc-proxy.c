@@ -541,6 +541,10 @@ afrpc_proxy_class_init (AfrpcProxyClass *klass)
 static void
 afrpc_proxy_init (AfrpcProxy *self)
 {
+  /* What is out of range GLib leaves out, and warns of that. */
+  self->max_calls_queued = MAX_CALLS_QUEUED_DEFAULT;
+  self->max_bytes_queued = MAX_BYTES_QUEUED_DEFAULT;
+  self->max_message_size = MAX_MESSAGE_SIZE_DEFAULT;
 }
 
 /**

@@ -560,6 +560,38 @@ test_pool_taken_back (void)
   meeting_end (&meeting);
 }
 
+/* A warning to some versions of GLib, and a critical one to others. */
+static gboolean
+is_fatal (const char     *domain,
+          GLogLevelFlags  level,
+          const char     *message,
+          gpointer        n_warnings)
+{
+  const gboolean is_of_glib = g_strcmp0 (domain, "GLib-GObject") == 0;
+
+  *(guint *) n_warnings += is_of_glib;
+
+  return !is_of_glib;
+}
+
+static void
+test_pool_out_of_range (void)
+{
+  guint n_warnings = 0;
+  Case test;
+
+  g_test_summary ("A number that is out of range is as if it had not been given");
+  g_test_log_set_fatal_handler (is_fatal, &n_warnings);
+  case_init (&test, "act", "load", 0, "max-failures", 0, "max-calls-queued", 0, NULL);
+  g_test_log_set_fatal_handler (NULL, NULL);
+  g_assert_cmpuint (n_warnings, ==, 3);
+  g_assert_cmpuint (afrpc_pool_get_load (test.pool), ==, 2);
+  g_variant_unref (wait_value (start_act (&test, "return", NULL)));
+  afrpc_pool_set_max_workers (test.pool, 0);
+  g_assert_cmpuint (afrpc_pool_get_max_workers (test.pool), >, 0);
+  case_end (&test);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -577,6 +609,7 @@ main (int   argc,
   g_test_add_func ("/pool/taken-back", test_pool_taken_back);
   g_test_add_func ("/pool/large", test_pool_large);
   g_test_add_func ("/pool/options", test_pool_options);
+  g_test_add_func ("/pool/out-of-range", test_pool_out_of_range);
   g_test_add_func ("/pool/threads", test_pool_threads);
   g_test_add_func ("/pool/context-gone", test_pool_context_gone);
 

@@ -775,6 +775,37 @@ test_proxy_done_lives_on (void)
   close (fds[0]);
 }
 
+/* A warning to some versions of GLib, and a critical one to others. */
+static gboolean
+is_fatal (const char     *domain,
+          GLogLevelFlags  level,
+          const char     *message,
+          gpointer        n_warnings)
+{
+  const gboolean is_of_glib = g_strcmp0 (domain, "GLib-GObject") == 0;
+
+  *(guint *) n_warnings += is_of_glib;
+
+  return !is_of_glib;
+}
+
+static void
+test_proxy_out_of_range (void)
+{
+  guint n_warnings = 0;
+  g_autoptr(AfrpcProcess) process = test_process_new ();
+  g_auto(Watched) watched = { 0 };
+
+  g_test_summary ("A limit that is out of range is as if it had not been given");
+  g_test_log_set_fatal_handler (is_fatal, &n_warnings);
+  watch_init (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "act", "max-calls-queued", 0,
+                                      "max-message-size", (guint64) 0, NULL));
+  g_test_log_set_fatal_handler (NULL, NULL);
+  g_assert_cmpuint (n_warnings, ==, 2);
+  g_assert_cmpuint (afrpc_proxy_get_max_calls_queued (watched.proxy), >, 0);
+  g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -793,6 +824,7 @@ main (int   argc,
   g_test_add_data_func ("/proxy/errors/sync", &backends[0], test_proxy_errors);
   g_test_add_data_func ("/proxy/errors/async", &backends[1], test_proxy_errors);
   g_test_add_func ("/proxy/message-size", test_proxy_message_size);
+  g_test_add_func ("/proxy/out-of-range", test_proxy_out_of_range);
   g_test_add_data_func ("/proxy/large/16K", GSIZE_TO_POINTER (16384), test_proxy_large);
   g_test_add_data_func ("/proxy/large/1M", GSIZE_TO_POINTER (1 << 20), test_proxy_large);
   g_test_add_data_func ("/proxy/large/64M", GSIZE_TO_POINTER (64 << 20), test_proxy_large);

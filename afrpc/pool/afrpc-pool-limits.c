@@ -36,7 +36,7 @@ afrpc_pool_get_max_workers (AfrpcPool *self)
 /**
  * afrpc_pool_set_max_workers: (attributes org.gtk.Method.set_property=max-workers)
  * @self: a pool
- * @max_workers: the limit, at least 1
+ * @max_workers: the limit, or 0 for as many as there are processors
  *
  * Sets how many workers there may be at once. If there are more, those that become idle end.
  *
@@ -47,8 +47,9 @@ afrpc_pool_set_max_workers (AfrpcPool *self,
                             guint      max_workers)
 {
   g_return_if_fail (AFRPC_IS_POOL (self));
-  g_return_if_fail (max_workers >= 1);
 
+  if (max_workers == 0)
+    max_workers = afrpc_pool_staff_get_default_max ();
   if (self->core->config.max_workers == max_workers)
     return;
 

@@ -292,6 +292,7 @@ extern GParamSpec *afrpc_pool_props[AFRPC_POOL_N_PROPS];
 
 void          afrpc_pool_caller_init   (AfrpcCallerInterface *iface);
 void          afrpc_pool_install_properties (GObjectClass    *object_class);
+void          afrpc_pool_config_init        (AfrpcPoolConfig *config);
 void          afrpc_pool_notify_closed (AfrpcPoolCore        *core);
 
 G_END_DECLS

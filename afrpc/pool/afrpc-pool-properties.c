@@ -29,7 +29,6 @@ make_fixed (void)
    * AfrpcPool:process: (attributes org.gtk.Property.get=afrpc_pool_get_process)
    *
    * The prepared process that workers are forked from. It is never called itself.
-   
    *
    * Since: 1.0
    */
@@ -40,7 +39,6 @@ make_fixed (void)
    * AfrpcPool:function: (attributes org.gtk.Property.get=afrpc_pool_get_function)
    *
    * The name of the function to call; see [property@Afrpc.Proxy:function].
-   
    *
    * Since: 1.0
    */
@@ -51,7 +49,6 @@ make_fixed (void)
    * AfrpcPool:init:
    *
    * The name of a function that is called in each worker first of all; see [property@Afrpc.Proxy:init].
-   
    *
    * Since: 1.0
    */
@@ -63,7 +60,6 @@ make_fixed (void)
    *
    * The name of a function that is called in each worker that was ended in order, after everything was answered; see
    * [property@Afrpc.Proxy:done].
-   
    *
    * Since: 1.0
    */
@@ -74,7 +70,6 @@ make_fixed (void)
    * AfrpcPool:backend: (attributes org.gtk.Property.get=afrpc_pool_get_backend)
    *
    * How the workers run the function.
-   
    *
    * Since: 1.0
    */
@@ -85,7 +80,6 @@ make_fixed (void)
    * AfrpcPool:serialiser: (attributes org.gtk.Property.get=afrpc_pool_get_serialiser)
    *
    * How values travel, or %NULL for as they are; see [property@Afrpc.Proxy:serialiser].
-   
    *
    * Since: 1.0
    */
@@ -95,9 +89,8 @@ make_fixed (void)
   /**
    * AfrpcPool:max-message-size: (attributes org.gtk.Property.get=afrpc_pool_get_max_message_size)
    *
-   * How many bytes the arguments of a call, a result or an event may have; see [property@Afrpc.Proxy:max-message-
-   * size].
-   
+   * How many bytes the arguments of a call, a result or an event may have; see
+   * [property@Afrpc.Proxy:max-message-size].
    *
    * Since: 1.0
    */
@@ -108,7 +101,6 @@ make_fixed (void)
    * AfrpcPool:forward-log:
    *
    * Whether what the workers log is written to the program's log; see [property@Afrpc.Proxy:forward-log].
-   
    *
    * Since: 1.0
    */
@@ -126,7 +118,6 @@ make_changeable (void)
    * How many workers there may be at once. If it is set to 0, that is as many as there are processors that the
    * program may use: by its affinity (sched_getaffinity(2)) and the quota of its control group (cgroup v2,
    * `cpu.max`).
-   
    *
    * Since: 1.0
    */
@@ -136,9 +127,8 @@ make_changeable (void)
   /**
    * AfrpcPool:idle-workers: (attributes org.gtk.Property.get=afrpc_pool_get_idle_workers org.gtk.Property.set=afrpc_pool_set_idle_workers)
    *
-   * How many workers are kept ready for calls, and started at once, within the limit of [property@Afrpc.Pool:max-
-   * workers].
-   
+   * How many workers are kept ready for calls, and started at once, within the limit of
+   * [property@Afrpc.Pool:max-workers].
    *
    * Since: 1.0
    */
@@ -150,7 +140,6 @@ make_changeable (void)
    *
    * How many calls a worker may have at once. With a sync worker, one that it runs, and others that it begins
    * without having to wait for the program; with an async one, those that it runs at the same time.
-   
    *
    * Since: 1.0
    */
@@ -162,7 +151,6 @@ make_changeable (void)
    *
    * How long all workers have to be busy, with calls waiting, before there is another one, in milliseconds. The
    * first one is started at once.
-   
    *
    * Since: 1.0
    */
@@ -173,7 +161,6 @@ make_changeable (void)
    * AfrpcPool:stop-delay-ms: (attributes org.gtk.Property.get=afrpc_pool_get_stop_delay_ms org.gtk.Property.set=afrpc_pool_set_stop_delay_ms)
    *
    * How long a worker that nobody needs is kept, in milliseconds; it may be up to half as long again.
-   
    *
    * Since: 1.0
    */
@@ -184,7 +171,6 @@ make_changeable (void)
    * AfrpcPool:max-repeats: (attributes org.gtk.Property.get=afrpc_pool_get_max_repeats org.gtk.Property.set=afrpc_pool_set_max_repeats)
    *
    * How often an [idempotent][property@Afrpc.CallOptions:idempotent] call is repeated whose worker has died.
-   
    *
    * Since: 1.0
    */
@@ -194,8 +180,8 @@ make_changeable (void)
   /**
    * AfrpcPool:max-failures: (attributes org.gtk.Property.get=afrpc_pool_get_max_failures org.gtk.Property.set=afrpc_pool_set_max_failures)
    *
-   * How many workers in a row may end without having served a call, before the pool gives up.
-   
+   * How many workers in a row may end before they have begun a call, until the pool gives up: those whose module cannot be
+   * loaded, whose init function fails, or that die. A module or a function that is not there is not tried again at all.
    *
    * Since: 1.0
    */
@@ -218,7 +204,6 @@ make_changeable (void)
    *
    * The time limit of calls that do not name their own, in milliseconds, or 0 for none. It counts from the moment of
    * the call: the time in the queue is part of it.
-   
    *
    * Since: 1.0
    */
@@ -230,7 +215,6 @@ make_changeable (void)
    *
    * How many calls may wait for a worker; those that workers have are not counted. Another one fails with
    * %AFRPC_ERROR_BUSY; whoever would rather wait uses [method@Afrpc.Pool.wait_for_room_async].
-   
    *
    * Since: 1.0
    */
@@ -242,7 +226,6 @@ make_changeable (void)
    *
    * How many bytes of arguments may wait for a worker. A call over that fails with %AFRPC_ERROR_BUSY, unless nothing
    * else waits.
-   
    *
    * Since: 1.0
    */
@@ -253,7 +236,6 @@ make_changeable (void)
    * AfrpcPool:closed: (attributes org.gtk.Property.get=afrpc_pool_is_closed)
    *
    * Whether every further call would fail.
-   
    *
    * Since: 1.0
    */
@@ -267,4 +249,19 @@ afrpc_pool_install_properties (GObjectClass *object_class)
   make_fixed ();
   make_changeable ();
   g_object_class_install_properties (object_class, AFRPC_POOL_N_PROPS, afrpc_pool_props);
+}
+
+/* What is out of range GLib leaves out, and warns of that. */
+void
+afrpc_pool_config_init (AfrpcPoolConfig *config)
+{
+  config->max_message_size = MAX_MESSAGE_SIZE_DEFAULT;
+  config->max_workers = afrpc_pool_staff_get_default_max ();
+  config->load = LOAD_DEFAULT;
+  config->start_delay_ms = START_DELAY_MS_DEFAULT;
+  config->stop_delay_ms = STOP_DELAY_MS_DEFAULT;
+  config->max_repeats = MAX_REPEATS_DEFAULT;
+  config->max_failures = MAX_FAILURES_DEFAULT;
+  config->max_calls_queued = MAX_CALLS_QUEUED_DEFAULT;
+  config->max_bytes_queued = MAX_BYTES_QUEUED_DEFAULT;
 }

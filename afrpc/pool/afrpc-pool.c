@@ -262,8 +262,7 @@ afrpc_pool_set_property (GObject      *object,
       break;
 
     case AFRPC_POOL_PROP_MAX_WORKERS:
-      afrpc_pool_set_max_workers (self, g_value_get_uint (value) > 0 ? g_value_get_uint (value) :
-                                                                       afrpc_pool_staff_get_default_max ());
+      afrpc_pool_set_max_workers (self, g_value_get_uint (value));
       break;
 
     case AFRPC_POOL_PROP_IDLE_WORKERS:
@@ -330,6 +329,7 @@ static void
 afrpc_pool_init (AfrpcPool *self)
 {
   self->core = afrpc_pool_core_new (self);
+  afrpc_pool_config_init (&self->core->config);
 }
 
 /**
