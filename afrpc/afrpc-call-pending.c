@@ -296,7 +296,11 @@ afrpc_call_block (AfrpcCall            *self,
       if (iface->wait != NULL)
         iface->wait (self->caller, self);
       while (self->pending.state != AFRPC_PENDING_DECIDED)
-        g_main_context_iteration (afrpc_call_get_news_context (self), TRUE);
+        {
+          g_main_context_iteration (afrpc_call_get_news_context (self), TRUE);
+          /* It does not say by what it was woken. */
+          afrpc_peer_tell_interrupted ();
+        }
     }
   afrpc_peer_leave (&self->pending);
   afrpc_call_complete (self);

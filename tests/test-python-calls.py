@@ -157,6 +157,27 @@ except KeyboardInterrupt:
     print("interrupted")
 """, "interrupted\n")
 
+    def test_written_caller(self):
+        self.interrupt("""
+from gi.repository import GLib, GObject
+class Forwarder(GObject.Object, Afrpc.Caller):
+    def do_begin(self, call, args, options):
+        self.inner = Afrpc.Caller.start(proxy, args, None)
+        self.inner.wait(None, self.settled, call)
+    def settled(self, inner, result, call):
+        try:
+            call.return_value(inner.wait_finish(result), None)
+        except GLib.Error as error:
+            call.return_error(inner.get_started(), error)
+    def do_cancel(self, call):
+        self.inner.cancel()
+try:
+    Forwarder().call_sync(GLib.Variant("(ii)", (os.getpid(), signal.SIGINT)), None)
+except KeyboardInterrupt:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    print("interrupted")
+""", "interrupted\n")
+
     def test_handler(self):
         """One that raises ends the call, one that does not lets it go on, and may make others."""
         self.interrupt("""

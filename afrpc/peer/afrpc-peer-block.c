@@ -24,8 +24,9 @@ afrpc_peer_set_interrupted_func (void (*func) (void))
   g_atomic_pointer_set (&interrupted_func, func);
 }
 
-static void
-tell_interrupted (void)
+/* To be called where a signal may have interrupted who blocks. */
+void
+afrpc_peer_tell_interrupted (void)
 {
   void (*func) (void) = g_atomic_pointer_get (&interrupted_func);
 
@@ -73,7 +74,7 @@ poll_filled (GPollFD          *fds,
   const int n_ready = g_poll (fds, 1 + PLACES * n, timeout_ms);
 
   if (n_ready < 0 && errno == EINTR)
-    tell_interrupted ();
+    afrpc_peer_tell_interrupted ();
   if (n_ready <= 0)
     return;
 

@@ -165,6 +165,7 @@ void        afrpc_peer_await_outcome  (AfrpcPeer                   *self,
 void        afrpc_peer_wait           (AfrpcPeer                   *self,
                                        AfrpcPending                *pending);
 void        afrpc_peer_set_interrupted_func (void (*func) (void));
+void        afrpc_peer_tell_interrupted (void);
 
 /* What is done in each turn of who blocks the thread for several peers. Adds those that have to have a turn, besides
  * the one that is blocked for, to @peers (element-type AfrpcPeer) (owned), and may set @until, when there has to be
