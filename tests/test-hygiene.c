@@ -623,6 +623,39 @@ test_no_processes (void)
     }
 }
 
+/* Makes one from the default template. */
+static gboolean
+call_new (void)
+{
+  g_autoptr(AfrpcProcess) process = afrpc_process_new ();
+  g_autoptr(AfrpcProxy) proxy = NULL;
+  g_autoptr(GVariant) result = NULL;
+
+  afrpc_process_require (process, TEST_WORKER);
+  proxy = afrpc_proxy_new (process, "act");
+  result = afrpc_caller_call_sync (AFRPC_CALLER (proxy), test_act ("return", NULL), NULL, NULL);
+  afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, NULL);
+
+  return result != NULL;
+}
+
+static void
+test_forked_program (void)
+{
+  int pid, status;
+
+  g_test_summary ("A program that forks itself, and what it has forked, have templates of their own");
+  g_assert_true (call_new ());
+  pid = fork ();
+  g_assert_no_errno (pid);
+  if (pid == 0)
+    _exit (call_new () && call_new () ? 0 : 1);
+  g_assert_true (call_new ());
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_cmpint (status, ==, 0);
+  g_assert_true (call_new ());
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -640,6 +673,7 @@ main (int   argc,
   g_test_add_func ("/hygiene/no-fds/blocking", test_no_fds_blocking);
   g_test_add_func ("/hygiene/pidfd-lost", test_pidfd_lost);
   g_test_add_func ("/hygiene/pidfd-lost-lie", test_pidfd_lost_lie);
+  g_test_add_func ("/hygiene/forked-program", test_forked_program);
   g_test_add_func ("/hygiene/no-processes", test_no_processes);
 
   return g_test_run ();

@@ -25,6 +25,7 @@ struct _AfrpcSource
   guint n_from_set;      /* how often something came from a socket in it */
   guint next_kept;       /* whose turn it is without a main loop, more or less */
   GPtrArray *templates;  /* (element-type AfrpcSourceMember) (owned) the default ones */
+  int templates_pid;     /* whose they are */
   gint64 deadline;       /* when to look at time limits: not too late, maybe too early */
   gpointer runner;       /* (nullable) atomic: the thread that dispatches it, or blocks, and so owns the context */
   gpointer home;         /* (nullable) atomic: the thread that has used it, or run it, last */

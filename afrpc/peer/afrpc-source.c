@@ -19,12 +19,6 @@ afrpc_source_get_context (AfrpcSource *self)
   return self->context;
 }
 
-GPtrArray *
-afrpc_source_get_templates (AfrpcSource *self)
-{
-  return self->templates;
-}
-
 /* Peers */
 
 static void
@@ -311,6 +305,7 @@ new_source (GMainContext *context)
   self->watched = g_ptr_array_new ();
   afrpc_source_init_places (self);
   self->templates = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_source_member_unref);
+  self->templates_pid = getpid ();
   self->deadline = AFRPC_DEADLINES_NEVER;
   self->wake.fd = -1;
   g_mutex_init (&self->lock);
@@ -343,4 +338,29 @@ afrpc_source_get (void)
   g_mutex_unlock (&afrpc_sources_lock);
 
   return self;
+}
+
+/* Those of the process that this one was forked from are left to it, as they are: both would hear what the template says
+ * to one of them. */
+static void
+leave_inherited_templates (AfrpcSource *self)
+{
+  for (guint i = 0; i < self->templates->len; i++)
+    {
+      /* For ever: to let go of one would end it. */
+      AfrpcSourceMember *member = afrpc_source_member_ref (self->templates->pdata[i]);
+
+      afrpc_source_unwatch (member);
+    }
+  g_ptr_array_set_size (self->templates, 0);
+  self->templates_pid = getpid ();
+}
+
+GPtrArray *
+afrpc_source_get_templates (AfrpcSource *self)
+{
+  if (self->templates_pid != getpid ())
+    leave_inherited_templates (self);
+
+  return self->templates;
 }
