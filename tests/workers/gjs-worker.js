@@ -45,6 +45,8 @@ export function echo(...args) {
 }
 
 // What the two backends have in common.
+const kept = [];
+
 const actions = {
     throwError() {
         throw new RangeError('out of it');
@@ -136,6 +138,13 @@ const actions = {
     returnNever() {
         this.event('waiting');
         return new Promise(() => {});
+    },
+    // It is not collected, as that of returnNever() is sooner or later.
+    returnLate() {
+        const promise = new Promise(resolve => kept.push(resolve));
+
+        this.event('waiting');
+        return promise;
     },
     rejectUnhandled() {
         Promise.reject(new Error('nobody cares'));
