@@ -239,7 +239,7 @@ runTests({
         const busy = makeProxy('act');
         const events = never.events();
         const cancellable = new Gio.Cancellable();
-        const cancelled = getError(never.invokeWith({cancellable}, 'returnLate'));
+        const cancelled = getError(never.invokeWith({cancellable}, 'returnNever'));
         assertEqual((await events.next()).value, 'waiting', 'the event of a call that runs');
         cancellable.cancel();
         assert((await cancelled).matches(IO, IO.CANCELLED), 'cancelled');

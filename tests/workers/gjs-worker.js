@@ -45,8 +45,6 @@ export function echo(...args) {
 }
 
 // What the two backends have in common.
-const kept = [];
-
 const actions = {
     throwError() {
         throw new RangeError('out of it');
@@ -138,13 +136,6 @@ const actions = {
     returnNever() {
         this.event('waiting');
         return new Promise(() => {});
-    },
-    // It is not collected, as that of returnNever() is sooner or later.
-    returnLate() {
-        const promise = new Promise(resolve => kept.push(resolve));
-
-        this.event('waiting');
-        return promise;
     },
     rejectUnhandled() {
         Promise.reject(new Error('nobody cares'));
