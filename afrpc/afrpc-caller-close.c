@@ -6,6 +6,7 @@
 #include "afrpc-caller.h"
 
 #include "afrpc-caller-private.h"
+#include "peer/afrpc-task.h"
 
 static GQuark destroyed_quark; /* marks a caller that has been destroyed, and does not know that itself */
 static GQuark closed_quark;    /* and one that has been closed */
@@ -64,7 +65,7 @@ static void close_over_cb (AfrpcCaller *self,
 static void
 stop_waiting (GTask *task) /* (transfer full) */
 {
-  g_task_set_task_data (task, NULL, NULL);
+  afrpc_task_unwatch (task);
   g_signal_handlers_disconnect_by_func (g_task_get_source_object (task), close_over_cb, task);
   g_object_unref (task);
 }
@@ -88,13 +89,6 @@ close_cancelled_cb (GCancellable *cancellable,
 }
 
 static void
-destroy_source (gpointer source)
-{
-  g_source_destroy (source);
-  g_source_unref (source);
-}
-
-static void
 close_async_default (AfrpcCaller         *self,
                      GCancellable        *cancellable,
                      GAsyncReadyCallback  callback,
@@ -111,15 +105,7 @@ close_async_default (AfrpcCaller         *self,
     }
 
   g_signal_connect (self, "destroyed", G_CALLBACK (close_over_cb), g_object_ref (task));
-  if (cancellable != NULL)
-    {
-      GSource *source = g_cancellable_source_new (cancellable);
-
-      g_source_set_static_name (source, "[afrpc] close cancelled");
-      g_source_set_callback (source, G_SOURCE_FUNC (close_cancelled_cb), task, NULL);
-      g_source_attach (source, g_task_get_context (task));
-      g_task_set_task_data (task, source, destroy_source);
-    }
+  afrpc_task_watch (task, G_SOURCE_FUNC (close_cancelled_cb), task, NULL);
   afrpc_caller_close (self);
 }
 

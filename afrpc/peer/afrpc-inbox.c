@@ -14,6 +14,7 @@
 #include "serialise/afrpc-unpacking.h"
 #include "peer/afrpc-peer-birth.h"
 #include "peer/afrpc-peer.h"
+#include "peer/afrpc-task.h"
 
 /* A main loop is held no longer than this by what is told at once, so that no frame of 16 ms is missed. */
 #define SLICE_US 2000
@@ -351,7 +352,7 @@ give_connection_away (AfrpcPeer *self)
 
   fd = afrpc_talk_give_away (&self->talk);
   afrpc_peer_update_watch (self);
-  g_task_set_task_data (self->connection_task, NULL, NULL);
+  afrpc_task_unwatch (self->connection_task);
   socket = g_socket_new_from_fd (fd, &error);
   if (socket != NULL)
     afrpc_news_push_task (&self->news, g_steal_pointer (&self->connection_task), give_connection,

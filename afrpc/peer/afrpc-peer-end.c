@@ -12,6 +12,7 @@
 #include "peer/afrpc-exit-private.h"
 #include "peer/afrpc-peer-birth.h"
 #include "peer/afrpc-peer.h"
+#include "peer/afrpc-task.h"
 
 /* A process that fell silent while it owes answers is ended after this; one that really exits does so at once. */
 #define EXIT_GRACE_US (100 * 1000)
@@ -221,7 +222,7 @@ decide_failure (AfrpcPeer *self)
     afrpc_news_push (&self->news, AFRPC_NEWS_OWED);
   if (self->connection_task != NULL)
     {
-      g_task_set_task_data (self->connection_task, NULL, NULL);
+      afrpc_task_unwatch (self->connection_task);
       afrpc_news_push_task_error (&self->news, g_steal_pointer (&self->connection_task),
                                   g_error_copy (self->talk.failure));
     }

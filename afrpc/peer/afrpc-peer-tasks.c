@@ -8,31 +8,14 @@
 #include <signal.h>
 
 #include "peer/afrpc-peer-parts.h"
+#include "peer/afrpc-task.h"
 
-static void
-destroy_source (gpointer source)
-{
-  g_source_destroy (source);
-  g_source_unref (source);
-}
-
-/* Calls @func when the task is cancelled, until its task data is cleared. */
 static void
 watch_task (AfrpcPeer   *self,
             GTask       *task,
             GSourceFunc  func)
 {
-  GCancellable *cancellable = g_task_get_cancellable (task);
-  GSource *source;
-
-  if (cancellable == NULL)
-    return;
-
-  source = g_cancellable_source_new (cancellable);
-  g_source_set_static_name (source, "[afrpc] wait cancelled");
-  g_source_set_callback (source, func, afrpc_peer_ref (self), (GDestroyNotify) afrpc_peer_unref);
-  g_source_attach (source, g_task_get_context (task));
-  g_task_set_task_data (task, source, destroy_source);
+  afrpc_task_watch (task, func, afrpc_peer_ref (self), (GDestroyNotify) afrpc_peer_unref);
 }
 
 static gboolean
@@ -47,7 +30,7 @@ connection_cancelled_cb (GCancellable *cancellable,
 
       afrpc_peer_kill (self, SIGKILL);
       g_task_return_error_if_cancelled (task);
-      g_task_set_task_data (task, NULL, NULL);
+      afrpc_task_unwatch (task);
     }
 
   return G_SOURCE_REMOVE;
@@ -73,7 +56,7 @@ return_cancelled (GPtrArray *tasks)
         g_autoptr(GTask) task = g_ptr_array_steal_index (tasks, i);
 
         g_task_return_error_if_cancelled (task);
-        g_task_set_task_data (task, NULL, NULL);
+        afrpc_task_unwatch (task);
         return;
       }
 }
@@ -100,7 +83,7 @@ static void
 return_exit (AfrpcPeer *self,
              GTask     *task)
 {
-  g_task_set_task_data (task, NULL, NULL);
+  afrpc_task_unwatch (task);
   if (self->body.exit != NULL)
     g_task_return_pointer (task, afrpc_exit_ref (self->body.exit), (GDestroyNotify) afrpc_exit_unref);
   else
@@ -186,7 +169,7 @@ afrpc_peer_tell_close_tasks (AfrpcPeer *self)
   self->close_tasks = g_ptr_array_new_with_free_func (g_object_unref);
   for (guint i = 0; i < tasks->len; i++)
     {
-      g_task_set_task_data (tasks->pdata[i], NULL, NULL);
+      afrpc_task_unwatch (tasks->pdata[i]);
       g_task_return_boolean (tasks->pdata[i], TRUE);
     }
 }

@@ -13,6 +13,7 @@
 #include "peer/afrpc-peer-birth.h"
 #include "peer/afrpc-inbox.h"
 #include "peer/afrpc-peer.h"
+#include "peer/afrpc-task.h"
 
 #define FD_MIN 10 /* copies lie above what programs expect to find at fixed numbers */
 
@@ -117,7 +118,7 @@ give (AfrpcPeer *self)
   g_autofree AfrpcHandOver *hand_over = g_new (AfrpcHandOver, 1);
   const int pidfd = self->body.spawned.pidfd;
 
-  g_task_set_task_data (task, NULL, NULL);
+  afrpc_task_unwatch (task);
   hand_over->pidfd = pidfd >= 0 ? fcntl (pidfd, F_DUPFD_CLOEXEC, FD_MIN) : -1;
   if (pidfd >= 0 && hand_over->pidfd < 0)
     {

@@ -7,6 +7,7 @@
 #include "pool/afrpc-pool-parts.h"
 
 #include "afrpc-error.h"
+#include "peer/afrpc-task.h"
 
 #define MOMENT_US (5 * 1000) /* what runs longer holds up what waits behind it */
 
@@ -556,7 +557,7 @@ afrpc_pool_desk_tell_room (AfrpcPoolCore *self)
     {
       g_autoptr(GTask) task = g_queue_pop_head (&self->room_tasks);
 
-      g_task_set_task_data (task, NULL, NULL);
+      afrpc_task_unwatch (task);
       if (self->failure != NULL)
         g_task_return_error (task, g_error_copy (self->failure));
       else if (!is_open)

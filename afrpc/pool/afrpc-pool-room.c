@@ -7,13 +7,7 @@
 
 #include "afrpc-caller-private.h"
 #include "afrpc-error.h"
-
-static void
-destroy_source (gpointer source)
-{
-  g_source_destroy (source);
-  g_source_unref (source);
-}
+#include "peer/afrpc-task.h"
 
 static gboolean
 cancelled_cb (GCancellable *cancellable,
@@ -25,7 +19,7 @@ cancelled_cb (GCancellable *cancellable,
   if (g_queue_remove (&self->core->room_tasks, task))
     {
       g_task_return_error_if_cancelled (task);
-      g_task_set_task_data (task, NULL, NULL);
+      afrpc_task_unwatch (task);
       g_object_unref (task);
     }
 
@@ -66,15 +60,7 @@ afrpc_pool_wait_for_room_async (AfrpcPool           *self,
                              "another thread runs the main context that the pool belongs to");
   else if (!g_task_return_error_if_cancelled (task))
     {
-      if (cancellable != NULL)
-        {
-          GSource *source = g_cancellable_source_new (cancellable);
-
-          g_source_set_static_name (source, "[afrpc] wait cancelled");
-          g_source_set_callback (source, G_SOURCE_FUNC (cancelled_cb), task, NULL);
-          g_source_attach (source, g_task_get_context (task));
-          g_task_set_task_data (task, source, destroy_source);
-        }
+      afrpc_task_watch (task, G_SOURCE_FUNC (cancelled_cb), task, NULL);
       g_queue_push_tail (&self->core->room_tasks, g_steal_pointer (&task));
       afrpc_pool_desk_tell_room (self->core);
     }
