@@ -52,6 +52,17 @@ destroyed_cb (AfrpcCaller *caller,
   test->destroyed = TRUE;
 }
 
+/* @pool: (transfer full): made in another way */
+void
+case_take (Case      *test,
+           AfrpcPool *pool)
+{
+  *test = (Case) { .pool = pool, .errors = g_ptr_array_new_with_free_func ((GDestroyNotify) g_error_free) };
+  g_signal_connect (pool, "error", G_CALLBACK (error_cb), test);
+  g_signal_connect (pool, "event", G_CALLBACK (event_cb), test);
+  g_signal_connect (pool, "destroyed", G_CALLBACK (destroyed_cb), test);
+}
+
 static void
 init_valist (Case         *test,
              AfrpcProcess *process,
@@ -59,15 +70,10 @@ init_valist (Case         *test,
              const char   *first,
              va_list       args)
 {
-  test->errors = g_ptr_array_new_with_free_func ((GDestroyNotify) g_error_free);
-  test->n_events = 0;
-  test->destroyed = FALSE;
   test->pool = AFRPC_POOL (g_object_new (AFRPC_TYPE_POOL, "process", process, "function", function, NULL));
   if (first != NULL)
     g_object_set_valist (G_OBJECT (test->pool), first, args);
-  g_signal_connect (test->pool, "error", G_CALLBACK (error_cb), test);
-  g_signal_connect (test->pool, "event", G_CALLBACK (event_cb), test);
-  g_signal_connect (test->pool, "destroyed", G_CALLBACK (destroyed_cb), test);
+  case_take (test, test->pool);
 }
 
 /* @first and what follows: properties that can be changed */

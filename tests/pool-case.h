@@ -35,6 +35,8 @@ void              case_init_with     (Case                 *test,
                                       const char           *function,
                                       const char           *first,
                                       ...);
+void              case_take          (Case                 *test,
+                                      AfrpcPool            *pool);
 void              case_end           (Case                 *test);
 void              wait_no_children   (void);
 AfrpcCaller      *caller_of          (Case                 *test);

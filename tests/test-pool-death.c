@@ -321,6 +321,32 @@ test_pool_death_retire (void)
 }
 
 static void
+test_pool_death_retire_at_once (gconstpointer backend)
+{
+  const gboolean is_async = GPOINTER_TO_UINT (backend) == AFRPC_BACKEND_ASYNC;
+  g_autoptr(AfrpcProcess) template = template_new ();
+  AfrpcCall *calls[5];
+  Case test;
+
+  g_test_summary ("A worker whose init function retires gets one call");
+  case_take (&test, g_object_new (AFRPC_TYPE_POOL, "process", template, "function", is_async ? "act_async" : "act",
+                                  "backend", GPOINTER_TO_UINT (backend), "init", "init_retire", "max-workers", 2,
+                                  "load", 3, "max-failures", 1, NULL));
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    calls[i] = start_act (&test, "return", NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    {
+      g_variant_unref (wait_value (calls[i]));
+      for (guint j = 0; is_async && j < i; j++)
+        g_assert_cmpint (pid_of (calls[i]), !=, pid_of (calls[j]));
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    g_object_unref (calls[i]);
+  g_assert_cmpuint (test.errors->len, ==, 0);
+  case_end (&test);
+}
+
+static void
 test_pool_death_refresh (void)
 {
   Case test;
@@ -397,6 +423,10 @@ main (int   argc,
   g_test_add_func ("/pool-death/idle", test_pool_death_idle);
   g_test_add_func ("/pool-death/template", test_pool_death_template);
   g_test_add_func ("/pool-death/retire", test_pool_death_retire);
+  g_test_add_data_func ("/pool-death/retire-at-once/sync", GUINT_TO_POINTER (AFRPC_BACKEND_SYNC),
+                        test_pool_death_retire_at_once);
+  g_test_add_data_func ("/pool-death/retire-at-once/async", GUINT_TO_POINTER (AFRPC_BACKEND_ASYNC),
+                        test_pool_death_retire_at_once);
   g_test_add_func ("/pool-death/refresh", test_pool_death_refresh);
   g_test_add_func ("/pool-death/max-calls", test_pool_death_max_calls);
 

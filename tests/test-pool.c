@@ -573,6 +573,7 @@ count_cb (const char     *domain,
 static void
 test_pool_out_of_range (void)
 {
+  g_autoptr(AfrpcProcess) template = template_new ();
   guint n_warnings = 0, handler;
   GLogLevelFlags fatal;
   AfrpcCall *call;
@@ -581,7 +582,8 @@ test_pool_out_of_range (void)
   g_test_summary ("A number that is out of range is as if it had not been given");
   handler = g_log_set_handler ("GLib-GObject", G_LOG_LEVEL_MASK | G_LOG_FLAG_FATAL, count_cb, &n_warnings);
   fatal = g_log_set_always_fatal (G_LOG_FATAL_MASK);
-  case_init (&test, "act", "load", 0, "max-failures", 0, "max-calls-queued", 0, NULL);
+  case_take (&test, g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act", "load", 0, "max-failures", 0,
+                                  "max-calls-queued", 0, NULL));
   g_log_set_always_fatal (fatal);
   g_log_remove_handler ("GLib-GObject", handler);
   g_assert_cmpuint (n_warnings, ==, 3);

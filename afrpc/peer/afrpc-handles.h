@@ -31,7 +31,7 @@ typedef struct
                      const GError *error,
                      gboolean      is_known);
   void (*destroyed) (gpointer      proxy);
-  /* The worker wants no new calls. Without this function, it is closed then. */
+  /* The worker wants no new calls. */
   void (*retired)   (gpointer      proxy);
 } AfrpcPeerProxyFuncs;
 

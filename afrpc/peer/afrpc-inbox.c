@@ -371,12 +371,6 @@ act_on_item (AfrpcPeer     *self,
 {
   switch (item->kind)
     {
-    case AFRPC_LINK_ITEM_RETIRE:
-      if (self->proxy_funcs == NULL || self->proxy_funcs->retired != NULL)
-        return FALSE;
-      afrpc_peer_close (self);
-      return TRUE;
-
     case AFRPC_LINK_ITEM_GREETED:
       afrpc_birth_greeted (self);
       return TRUE;

@@ -88,6 +88,18 @@ new_timeout (void)
   return g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "the call's time limit has passed");
 }
 
+/* Whether it gets no more than what it has: it has had as many as there may be, or asks for no more. Those that have begun
+ * together do not end together. */
+static gboolean
+has_had_enough (AfrpcPoolCore   *self,
+                AfrpcPoolMember *member)
+{
+  const guint max_calls = self->config.max_calls;
+
+  return (max_calls > 0 && member->n_calls >= max_calls - member->spread % (max_calls / 8 + 1)) ||
+         afrpc_peer_is_retired (member->peer);
+}
+
 /* @job is in a queue; its reference becomes the worker's. A serialiser may do anything meanwhile. */
 static void
 give (AfrpcPoolCore   *self,
@@ -118,10 +130,9 @@ give (AfrpcPoolCore   *self,
   g_set_object (&job->call->process, member->proxy->process);
   if (has_to_be_alone (job))
     member->alone = job;
+  member->n_calls++;
   afrpc_proxy_give (member->proxy, job->args, job->call->options, left, &job->pending);
-  /* Not all at the same time, if they have begun together. */
-  if (self->config.max_calls > 0 &&
-      ++member->n_calls >= self->config.max_calls - member->spread % (self->config.max_calls / 8 + 1))
+  if (has_had_enough (self, member))
     afrpc_pool_staff_renew (self, member);
   else
     afrpc_pool_member_look (member);

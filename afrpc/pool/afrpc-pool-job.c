@@ -167,6 +167,18 @@ judge (AfrpcPoolJob *self)
   return options != NULL && options->idempotent && self->n_deaths <= core->config.max_repeats ? REPEAT : SETTLE;
 }
 
+/* What is given up fails as that, and not because there was no worker for it any more. */
+static void
+prefer_cancelled (AfrpcPoolJob *self)
+{
+  if (self->error == NULL || self->pending.started != AFRPC_STARTED_NO || !is_by_end (self) ||
+      !afrpc_call_is_cancelled (self->call))
+    return;
+
+  g_clear_error (&self->error);
+  self->error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled");
+}
+
 static AfrpcPoolJob *renew (AfrpcPoolJob *old);
 
 /* What the outcome says of the worker: one that has begun a call is not to blame for its end. */
@@ -238,7 +250,8 @@ pending_decide (AfrpcPending *pending,
     return;
 
   note_service (self);
-  if (error != NULL && judge (self) != SETTLE)
+  prefer_cancelled (self);
+  if (judge (self) != SETTLE)
     hand_back (self);
 }
 

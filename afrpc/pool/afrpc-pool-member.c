@@ -99,8 +99,8 @@ afrpc_pool_member_look (AfrpcPoolMember *self)
   if (core == NULL)
     return FALSE;
 
-  /* It is closed, once it has those calls that it has. */
-  if (afrpc_peer_is_retired (self->peer) && !afrpc_peer_is_closed (self->peer))
+  /* It is closed, once it has those calls that it has. One that has had none gets one: it would be of no use. */
+  if (afrpc_peer_is_retired (self->peer) && self->n_calls > 0 && !afrpc_peer_is_closed (self->peer))
     {
       afrpc_peer_close (self->peer);
       return afrpc_pool_member_look (self);

@@ -84,7 +84,7 @@ struct _AfrpcPoolMember
   gboolean is_failing;        /* it ends before it was ready */
   gboolean has_given_back;    /* it has ended, and those of its calls that it had not begun are not its any more */
   gboolean has_served;        /* a call has had its outcome from it, or was begun when it died */
-  guint n_calls;              /* that it has been given, where that is limited */
+  guint n_calls;              /* that it has been given */
   guint spread;               /* how much earlier than others it is renewed, in a way */
   guint64 first_seen;         /* the number of what it has had longest, when it was looked for who waits behind that */
   guint n_idle_ticks;         /* how often the clock has found it idle */

@@ -29,7 +29,7 @@
  * [property@Afrpc.Pool:max-workers]. One that has been idle for [property@Afrpc.Pool:stop-delay-ms] is ended.
  *
  * A worker that wants no more calls ([method@Afrpc.Worker.retire]) finishes those that it has, and is replaced when it is
- * needed.
+ * needed. One whose init function says so gets one call.
  *
  * Calls that a sync worker has got, and that wait there behind one that runs longer than a few milliseconds, are given to
  * another one that has nothing to do, if memory can be shared with the worker: that tells for certain that it has not
