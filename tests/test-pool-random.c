@@ -282,8 +282,10 @@ check (Model *model)
         g_assert_true (item->cancelled);
       if (item->domain == G_IO_ERROR && item->code == G_IO_ERROR_TIMED_OUT)
         g_assert_true (item->limited);
-      if (item->domain == AFRPC_ERROR && !is_death)
-        g_assert_true (model->is_killed && item->code == AFRPC_ERROR_NOT_STARTED);
+      if (item->domain == AFRPC_ERROR && !is_death && !(model->is_killed && item->code == AFRPC_ERROR_NOT_STARTED))
+        g_error ("call %u, which does %u, failed with %d, started %d, after %u kills%s%s%s%s", id, item->what, item->code,
+                 item->started, model->n_kills, item->cancelled ? ", cancelled" : "", item->limited ? ", limited" : "",
+                 item->idempotent ? ", idempotent" : "", item->key != 0 ? ", with a key" : "");
     }
 }
 
