@@ -239,12 +239,12 @@ runTests({
         const busy = makeProxy('act');
         const events = never.events();
         const cancellable = new Gio.Cancellable();
-        const cancelled = getError(never.invokeWith({cancellable}, 'returnNever'));
+        const cancelled = getError(never.invokeWith({cancellable}, 'returnLate'));
         assertEqual((await events.next()).value, 'waiting', 'the event of a call that runs');
         cancellable.cancel();
         assert((await cancelled).matches(IO, IO.CANCELLED), 'cancelled');
         events.return();
-        assertEqual(await never.invoke('returnNothing'), null, 'a call afterwards');
+        assertEqual(await never.invoke('letGo'), null, 'a call afterwards');
         assert(await never.close_async(), 'what never settles does not hold the end up');
         assertEqual(await slow.invoke(2), 2, 'a call beforehand');
         await assertError(slow.invokeWith({timeoutMs: 50}, 1), IO, IO.TIMED_OUT);

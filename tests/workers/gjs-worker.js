@@ -44,6 +44,8 @@ export function echo(...args) {
     return args.length === 1 ? args[0] : args;
 }
 
+const kept = [];
+
 // What the two backends have in common.
 const actions = {
     throwError() {
@@ -136,6 +138,16 @@ const actions = {
     returnNever() {
         this.event('waiting');
         return new Promise(() => {});
+    },
+    // Somebody can still settle it, until nobody can: what cannot be settled is noticed sooner or later.
+    returnLate() {
+        const promise = new Promise(resolve => kept.push(resolve));
+
+        this.event('waiting');
+        return promise;
+    },
+    letGo() {
+        kept.length = 0;
     },
     rejectUnhandled() {
         Promise.reject(new Error('nobody cares'));
