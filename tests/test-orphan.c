@@ -9,15 +9,41 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A worker that computes is ended with its parent, which here is a child of this test. */
-static void
-test_orphan_busy (void)
+/* Runs the subprocess of @path, which is killed. Returns: all that it and its workers have written, once each of them is
+ * gone, since all have inherited what is written to */
+static char *
+run_program (const char *path)
 {
   int fds[2];
   char buffer[64];
-  GString *output;
+  GString *output = g_string_new (NULL);
   gssize n;
   int parent;
+
+  g_assert_true (g_unix_open_pipe (fds, 0, NULL));
+  parent = fork ();
+  if (parent == 0)
+    {
+      dup2 (fds[1], 1);
+      dup2 (fds[1], 2);
+      close (fds[0]);
+      close (fds[1]);
+      execl ("/proc/self/exe", "test-orphan", "-p", path, "--GTestSubprocess", NULL);
+      _exit (127);
+    }
+  close (fds[1]);
+  waitpid (parent, NULL, 0);
+  while ((n = read (fds[0], buffer, sizeof buffer)) > 0)
+    g_string_append_len (output, buffer, n);
+  close (fds[0]);
+
+  return g_string_free (output, FALSE);
+}
+
+static void
+test_orphan_busy (void)
+{
+  g_autofree char *output = NULL;
 
   g_test_summary ("A worker that computes is ended when its parent is killed");
   if (g_test_subprocess ())
@@ -35,26 +61,71 @@ test_orphan_busy (void)
       return;
     }
 
-  g_assert_true (g_unix_open_pipe (fds, 0, NULL));
-  parent = fork ();
-  if (parent == 0)
-    {
-      dup2 (fds[1], 1);
-      close (fds[0]);
-      close (fds[1]);
-      execl ("/proc/self/exe", "test-orphan", "-p", "/orphan/busy", "--GTestSubprocess", NULL);
-      _exit (127);
-    }
-  close (fds[1]);
-  waitpid (parent, NULL, 0);
+  output = run_program ("/orphan/busy");
+  g_assert_nonnull (strstr (output, "computing"));
+}
 
-  /* The end comes when everybody who has the writing end is gone: the worker inherited it. */
-  output = g_string_new (NULL);
-  while ((n = read (fds[0], buffer, sizeof buffer)) > 0)
-    g_string_append_len (output, buffer, n);
-  close (fds[0]);
-  g_assert_nonnull (strstr (output->str, "computing"));
-  g_string_free (output, TRUE);
+typedef struct
+{
+  const char *path;
+  AfrpcStart start;
+  AfrpcOrphanPolicy policy;
+} Loading;
+
+static const Loading loadings[] = {
+  { "/orphan/loading/executed", AFRPC_START_EXEC, AFRPC_ORPHAN_POLICY_END },
+  { "/orphan/loading/forked", AFRPC_START_FORK, AFRPC_ORPHAN_POLICY_END },
+  { "/orphan/loading/command", AFRPC_START_COMMAND, AFRPC_ORPHAN_POLICY_END },
+  { "/orphan/loading/executed-to-finish", AFRPC_START_EXEC, AFRPC_ORPHAN_POLICY_FINISH },
+  { "/orphan/loading/forked-to-finish", AFRPC_START_FORK, AFRPC_ORPHAN_POLICY_FINISH },
+};
+
+static AfrpcProcess *
+new_process (AfrpcStart start)
+{
+  g_autofree char *host = g_build_filename (g_getenv ("AFRPC_HOST_PATH"), "afrpc-host-c", NULL);
+  const char *const argv[] = { host, NULL };
+  AfrpcProcess *process = start == AFRPC_START_COMMAND ? afrpc_process_new_command (argv) : test_bare_process_new ();
+
+  /* What goes through the program is lost with it. */
+  afrpc_process_set_stderr (process, AFRPC_STDIO_INHERIT);
+  if (start == AFRPC_START_FORK)
+    {
+      process = afrpc_process_fork (process);
+      afrpc_process_set_stderr (process, AFRPC_STDIO_INHERIT);
+    }
+
+  return process;
+}
+
+static void
+test_orphan_loading (gconstpointer data)
+{
+  const Loading *loading = data;
+  const gboolean ends = loading->policy == AFRPC_ORPHAN_POLICY_END;
+  g_autofree char *output = NULL;
+
+  g_test_summary ("A process that loads a module is ended when its parent is killed, if it is to end with that");
+  if (g_test_subprocess ())
+    {
+      g_autofree char *pid = g_strdup_printf ("%d", (int) getpid ());
+      AfrpcProcess *process;
+      AfrpcProxy *proxy;
+
+      g_setenv ("AFRPC_TEST_PROGRAM", pid, TRUE);
+      g_setenv ("AFRPC_TEST_LOADING_S", ends ? "10" : "1", TRUE);
+      process = new_process (loading->start);
+      afrpc_process_set_orphan_policy (process, loading->policy);
+      afrpc_process_require (process, g_getenv ("AFRPC_TEST_SLOW_WORKER"));
+      proxy = afrpc_proxy_new (process, "nothing");
+      afrpc_caller_call (AFRPC_CALLER (proxy), g_variant_new_boolean (TRUE), NULL, NULL, NULL);
+      for (;;)
+        g_main_context_iteration (NULL, TRUE);
+    }
+
+  output = run_program (loading->path);
+  g_assert_nonnull (strstr (output, "loading"));
+  g_assert_true ((strstr (output, "loaded") == NULL) == ends);
 }
 
 int
@@ -64,6 +135,8 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/orphan/busy", test_orphan_busy);
+  for (guint i = 0; i < G_N_ELEMENTS (loadings); i++)
+    g_test_add_data_func (loadings[i].path, &loadings[i], test_orphan_loading);
 
   return g_test_run ();
 }

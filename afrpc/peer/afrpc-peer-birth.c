@@ -157,6 +157,8 @@ send_surroundings (AfrpcPeer *peer)
     afrpc_birth_insert_surroundings (peer, &dict, fds, &n_fds);
   else
     afrpc_limits_insert (&peer->body.limits, &dict);
+  if (peer->birth.orphan_policy != AFRPC_ORPHAN_POLICY_END)
+    afrpc_options_add (&dict, "orphan", g_variant_new_byte (peer->birth.orphan_policy));
   value = afrpc_options_end (&dict);
   afrpc_link_prepare (&peer->talk.link, AFRPC_FRAME_SURROUNDINGS, value, fds, n_fds);
 }
@@ -168,7 +170,8 @@ afrpc_birth_begin (AfrpcPeer *peer)
   if (peer->birth.is_begun)
     return;
 
-  if (is_forked (&peer->birth) || afrpc_limits_any (&peer->body.limits))
+  if (is_forked (&peer->birth) || afrpc_limits_any (&peer->body.limits) ||
+      peer->birth.orphan_policy != AFRPC_ORPHAN_POLICY_END)
     send_surroundings (peer);
   send_steps (peer, peer->birth.n_inherited);
   afrpc_peer_attend (peer);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "os/afrpc-hangup.h"
 #include "serve/afrpc-job.h"
 #include "serve/afrpc-surroundings.h"
 #include "serve/afrpc-template.h"
@@ -88,6 +89,21 @@ check_step (gboolean     ok,
   return FALSE;
 }
 
+/* What is foreign may take its time, or all the time there is. */
+static void
+begin_step (AfrpcSession *self)
+{
+  afrpc_session_flush (self);
+  if (self->job.orphan_policy == AFRPC_ORPHAN_POLICY_END)
+    afrpc_hangup_watch (self->transport.out_fd, self->orphan_signal);
+}
+
+static void
+end_step (AfrpcSession *self)
+{
+  afrpc_hangup_unwatch (self->transport.out_fd);
+}
+
 static gboolean
 require (AfrpcSession  *self,
          const char    *module,
@@ -97,8 +113,9 @@ require (AfrpcSession  *self,
   GError *step_error = NULL;
   gboolean ok;
 
-  afrpc_session_flush (self);
+  begin_step (self);
   ok = self->funcs->require (self->host, module, &step_error);
+  end_step (self);
 
   return check_step (ok, step_error, what, error);
 }
@@ -114,8 +131,9 @@ evaluate (AfrpcSession  *self,
   gboolean ok;
 
   g_variant_get (value, "(&sv)", &code, &args);
-  afrpc_session_flush (self);
+  begin_step (self);
   ok = self->funcs->eval (self->host, code, args, &step_error);
+  end_step (self);
 
   return check_step (ok, step_error, "evaluating code", error);
 }
@@ -126,6 +144,7 @@ take_surroundings (AfrpcSession  *self,
                    GError       **error)
 {
   g_auto(GVariantDict) surroundings = G_VARIANT_DICT_INIT (NULL);
+  guchar orphan_policy = AFRPC_ORPHAN_POLICY_END;
 
   if (!g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT))
     {
@@ -134,6 +153,8 @@ take_surroundings (AfrpcSession  *self,
     }
 
   g_variant_dict_init (&surroundings, value);
+  g_variant_dict_lookup (&surroundings, "orphan", "y", &orphan_policy);
+  self->job.orphan_policy = orphan_policy;
   return afrpc_surroundings_enter (&surroundings, &self->transport, error);
 }
 

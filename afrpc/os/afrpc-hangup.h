@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What ends a process that is still being prepared when nobody is left whom it could serve, also while it loads a module or
+ * evaluates code. It has no lifeline yet: until it runs a function, it belongs to who has the other end of its connection,
+ * which may be handed from one program to another. So it is that end which is watched, by SIGIO, see O_ASYNC in open(2). */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+void afrpc_hangup_watch   (int fd,
+                           int signal);
+void afrpc_hangup_unwatch (int fd);
+
+G_END_DECLS
