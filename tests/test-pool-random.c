@@ -254,7 +254,9 @@ check (Model *model)
       /* One that is repeated is begun late. */
       if (item->key != 0 && !item->idempotent)
         {
-          g_assert_cmpuint (begun[i], >=, latest[item->key]);
+          if (begun[i] < latest[item->key])
+            g_error ("call %u, with the same key as %u, was begun after it%s%s, outcome %d", begun[i], latest[item->key],
+                     item->cancelled ? ", cancelled" : "", item->limited ? ", limited" : "", item->code);
           latest[item->key] = begun[i];
         }
     }
