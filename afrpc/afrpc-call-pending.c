@@ -249,10 +249,13 @@ afrpc_call_take_outcome (AfrpcCall    *self,
       return NULL;
     }
 
-  g_return_val_if_fail (self->value != NULL, NULL);
-
   if (fds != NULL)
     *fds = g_steal_pointer (&self->fds);
+  if (self->value == NULL)
+    {
+      g_critical ("the outcome of a call was asked for twice");
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "the outcome of the call was taken before");
+    }
 
   return g_steal_pointer (&self->value);
 }

@@ -36,6 +36,9 @@ afrpc_caller_init_signals (GType type)
    * Events come in the order in which the worker made them, among each other and relative to results. File
    * descriptors that no handler takes are closed afterwards.
    *
+   * As in Perl, an error that [signal@Afrpc.Caller::error] has no handler for comes as an event, too: `("error", message)`,
+   * of type `(ss)`. Whoever does not expect that connects to both.
+   *
    * Since: 1.0
    */
   signals[SIGNAL_EVENT] =

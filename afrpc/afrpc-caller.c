@@ -537,7 +537,12 @@ afrpc_caller_close_finish (AfrpcCaller   *self,
  * Like [method@Afrpc.Caller.close], and blocks until everything is finished: afterwards there is nothing left of the
  * worker, also in a program that never runs a main loop.
  *
- * What arrives meanwhile is delivered afterwards, from the caller's context. Fails only with %G_IO_ERROR_CANCELLED.
+ * What arrives meanwhile is delivered afterwards, from the caller's context; the outcome of a call, which its callback has
+ * not got yet, is there for [method@Afrpc.Call.wait_sync] at once. A function that does not end, also that of a call which was
+ * cancelled or whose time limit has passed, is waited for: [method@Afrpc.Caller.kill] before does not.
+ *
+ * Fails with %G_IO_ERROR_CANCELLED, and with %AFRPC_ERROR_FAILED where another thread runs the main context that the caller
+ * belongs to.
  *
  * Returns: %TRUE if everything is finished
  *

@@ -245,6 +245,32 @@ afrpc_process_wait_finish (AfrpcProcess  *self,
 }
 
 /**
+ * afrpc_process_wait_sync:
+ * @self: a process
+ * @cancellable: (nullable): stops waiting, not the process; from another thread
+ * @error: return location for an error
+ *
+ * Blocks until the process has ended and was reaped, also in a program that never runs a main loop.
+ *
+ * No main context is iterated: what arrives meanwhile is delivered afterwards. Fails like
+ * [method@Afrpc.Process.wait_async]. A process that nobody ends, by closing its proxy or by a signal, is waited for in vain.
+ *
+ * Returns: (transfer full): why the process ended
+ *
+ * Since: 1.0
+ */
+AfrpcExit *
+afrpc_process_wait_sync (AfrpcProcess  *self,
+                         GCancellable  *cancellable,
+                         GError       **error)
+{
+  g_return_val_if_fail (AFRPC_IS_PROCESS (self), NULL);
+  g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
+
+  return afrpc_peer_wait_for_exit (self->peer, cancellable, error);
+}
+
+/**
  * afrpc_process_kill:
  * @self: a process
  * @signum: a signal, such as `SIGTERM`

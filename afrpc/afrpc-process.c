@@ -496,7 +496,8 @@ afrpc_process_new_from_fd (const char *host,
  * - File descriptors cannot be passed: after [method@Afrpc.Process.send_fd] whatever waits for the process
  *   fails with %AFRPC_ERROR_NOT_SUPPORTED; [property@Afrpc.Proxy:socket] is %NULL.
  * - What a function that takes the process over gets is a socket too, but one that the host copies from and to its
- *   standard input and output.
+ *   standard input and output. The program that closes its end is like one that has died: it shuts down only what it writes
+ *   to, until the function has finished, or sets [method@Afrpc.Process.set_orphan_policy].
  * - [method@Afrpc.Process.fork] runs the command again and prepares the new process like this one.
  * - Process ID, environment, working directory, [method@Afrpc.Process.kill] and [struct@Afrpc.Exit] are the
  *   command's. Its standard input and output are the connection, whatever is set; in the worker, standard

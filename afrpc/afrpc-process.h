@@ -78,6 +78,10 @@ AfrpcExit    *afrpc_process_wait_finish    (AfrpcProcess         *self,
                                             GAsyncResult         *result,
                                             GError              **error);
 AFRPC_AVAILABLE_IN_1_0
+AfrpcExit    *afrpc_process_wait_sync      (AfrpcProcess         *self,
+                                            GCancellable         *cancellable,
+                                            GError              **error);
+AFRPC_AVAILABLE_IN_1_0
 void          afrpc_process_kill           (AfrpcProcess         *self,
                                             int                   signum);
 AFRPC_AVAILABLE_IN_1_0

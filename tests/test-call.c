@@ -340,6 +340,75 @@ wait_some_time (AfrpcProxy *proxy)
   test_call_with_timeout (proxy, test_act ("return", NULL), 20, NULL, outcome_cb, &outcome);
   outcome_wait (&outcome);
   g_assert_error (outcome.error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+  g_assert_nonnull (strstr (outcome.error->message, "running 'act'"));
+  g_assert_nonnull (strstr (outcome.error->message, " had not begun the call when"));
+}
+
+static void
+ignore_error_cb (void)
+{
+}
+
+/* Who is late, and what with. */
+static void
+test_call_timeout_says_why (void)
+{
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_autoptr(AfrpcProxy) loading = NULL;
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) running = { 0 };
+  g_auto(Outcome) unready = { 0 };
+
+  g_test_summary ("The error of a time limit says who was late, and whether it had begun");
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
+  test_call_with_timeout (watched.proxy, test_act ("until-cancelled", NULL), 50, NULL, outcome_cb, &running);
+  outcome_wait (&running);
+  g_assert_error (running.error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+  g_assert_nonnull (strstr (running.error->message, "running 'act'"));
+  if (running.started == AFRPC_STARTED_YES)
+    g_assert_nonnull (strstr (running.error->message, ": the call still ran when"));
+
+  process = afrpc_process_new_exec (NULL);
+  afrpc_process_setenv (process, "AFRPC_TEST_PROGRAM", "", TRUE);
+  afrpc_process_setenv (process, "AFRPC_TEST_LOADING_S", "1", TRUE);
+  afrpc_process_require (process, g_getenv ("AFRPC_TEST_SLOW_WORKER"));
+  loading = afrpc_proxy_new (process, "nothing");
+  test_call_with_timeout (loading, NULL, 50, NULL, outcome_cb, &unready);
+  outcome_wait (&unready);
+  g_assert_error (unready.error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+  g_assert_nonnull (strstr (unready.error->message, "running 'nothing'"));
+  g_assert_nonnull (strstr (unready.error->message, " was not ready when"));
+  g_signal_connect (loading, "error", G_CALLBACK (ignore_error_cb), NULL);
+  afrpc_caller_kill (AFRPC_CALLER (loading));
+}
+
+static void
+finish_twice_cb (GObject      *source,
+                 GAsyncResult *result,
+                 gpointer      done)
+{
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (source), result, NULL);
+  g_autoptr(GError) error = NULL;
+
+  g_assert_nonnull (value);
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "the outcome of a call was asked for twice");
+  g_assert_null (afrpc_caller_call_finish (AFRPC_CALLER (source), result, &error));
+  g_test_assert_expected_messages ();
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
+  *(gboolean *) done = TRUE;
+}
+
+static void
+test_call_finish_twice (void)
+{
+  g_auto(Watched) watched = { 0 };
+  gboolean done = FALSE;
+
+  g_test_summary ("Who finishes a call twice is told so");
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, finish_twice_cb, &done);
+  test_iterate_until (&done);
 }
 
 static void
@@ -457,11 +526,6 @@ test_call_foreign_wait (void)
   g_main_context_release (NULL);
   value = afrpc_call_wait_sync (call, NULL, NULL);
   g_assert_nonnull (value);
-}
-
-static void
-ignore_error_cb (void)
-{
 }
 
 static void
@@ -670,6 +734,8 @@ main (int   argc,
   g_test_add_func ("/call/options/frozen", test_call_options_frozen);
   g_test_add_func ("/call/options/combined", test_call_options_combined);
   g_test_add_func ("/call/execution-timeout", test_call_execution_timeout);
+  g_test_add_func ("/call/timeout-says-why", test_call_timeout_says_why);
+  g_test_add_func ("/call/finish-twice", test_call_finish_twice);
   g_test_add_func ("/call/foreign-results", test_call_foreign_results);
   g_test_add_func ("/call/foreign-wait", test_call_foreign_wait);
   g_test_add_func ("/call/incomplete", test_call_incomplete);

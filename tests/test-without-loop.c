@@ -155,6 +155,45 @@ test_without_loop_thread (gconstpointer data)
   g_assert_cmpuint (test_count_fds (), ==, n_fds);
 }
 
+static gpointer
+cancel_thread (gpointer cancellable)
+{
+  g_cancellable_cancel (cancellable);
+
+  return NULL;
+}
+
+static void
+test_without_loop_wait (gconstpointer is_forked)
+{
+  g_autoptr(AfrpcProcess) process = new_process (is_forked != NULL);
+  g_autoptr(AfrpcProcess) absent = afrpc_process_new_exec ("there-is-none");
+  g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "echo");
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr(AfrpcExit) killed = NULL;
+  g_autoptr(GError) error = NULL;
+  GThread *thread;
+
+  g_test_summary ("How a process has ended is learned without a loop, too");
+  g_variant_unref (afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, &error));
+
+  thread = g_thread_new ("cancel", cancel_thread, cancellable);
+  g_assert_null (afrpc_process_wait_sync (process, cancellable, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  g_thread_join (thread);
+
+  kill (afrpc_process_get_pid (process), SIGTERM);
+  killed = afrpc_process_wait_sync (process, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (afrpc_exit_get_signal (killed), ==, SIGTERM);
+
+  afrpc_process_require (absent, TEST_WORKER);
+  g_object_unref (afrpc_proxy_new (absent, "echo"));
+  g_assert_null (afrpc_process_wait_sync (absent, NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NO_HOST);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -166,6 +205,8 @@ main (int   argc,
 
   g_test_add_data_func ("/without-loop/send-fd/exec", GINT_TO_POINTER (FALSE), test_without_loop_send_fd);
   g_test_add_data_func ("/without-loop/send-fd/fork", GINT_TO_POINTER (TRUE), test_without_loop_send_fd);
+  g_test_add_data_func ("/without-loop/wait/exec", GINT_TO_POINTER (FALSE), test_without_loop_wait);
+  g_test_add_data_func ("/without-loop/wait/fork", GINT_TO_POINTER (TRUE), test_without_loop_wait);
   g_test_add_data_func ("/without-loop/thread/exec", GINT_TO_POINTER (FALSE), test_without_loop_thread);
   g_test_add_data_func ("/without-loop/thread/fork", GINT_TO_POINTER (TRUE), test_without_loop_thread);
 

@@ -348,11 +348,20 @@ afrpc_peer_wait (AfrpcPeer    *self,
   block (self, has_outcome, pending);
 }
 
-static gboolean
-is_closed (AfrpcPeer *self,
-           gpointer   data)
+/* Until news of a kind is decided, or who waits for it is cancelled. */
+typedef struct
 {
-  return afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED) || g_cancellable_is_cancelled (data);
+  AfrpcNewsKind kind;
+  GCancellable *cancellable; /* (nullable) */
+} End;
+
+static gboolean
+has_come (AfrpcPeer *self,
+          gpointer   data)
+{
+  const End *end = data;
+
+  return afrpc_news_has_decided (&self->news, end->kind) || g_cancellable_is_cancelled (end->cancellable);
 }
 
 static void
@@ -362,28 +371,55 @@ wake_up (AfrpcPeer *self)
     afrpc_peer_unref (self);
 }
 
+/* Blocks the thread until then. */
+static gboolean
+wait_for_end (AfrpcPeer      *self,
+              AfrpcNewsKind   kind,
+              GCancellable   *cancellable,
+              GError        **error)
+{
+  End end = { kind, cancellable };
+  gulong id = 0;
+  gboolean has_blocked;
+
+  if (cancellable != NULL)
+    id = g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (wake_up), afrpc_peer_ref (self),
+                                (GClosureNotify) (GCallback) afrpc_peer_unref, G_CONNECT_SWAPPED);
+  has_blocked = block (self, has_come, &end);
+  if (id != 0)
+    g_signal_handler_disconnect (cancellable, id);
+  if (afrpc_news_has_decided (&self->news, kind))
+    return TRUE;
+
+  if (!g_cancellable_set_error_if_cancelled (cancellable, error))
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
+                 has_blocked ? "the process is still there" :
+                               "another thread runs the main context that the process belongs to, or it is gone");
+  return FALSE;
+}
+
 /* Closes, and blocks the thread until the conversation is over and the process, if it ends with that, was reaped. */
 gboolean
 afrpc_peer_close_sync (AfrpcPeer     *self,
                        GCancellable  *cancellable,
                        GError       **error)
 {
-  gulong id = 0;
-  gboolean has_blocked;
-
   afrpc_peer_close (self);
-  if (cancellable != NULL)
-    id = g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (wake_up), afrpc_peer_ref (self),
-                                (GClosureNotify) (GCallback) afrpc_peer_unref, G_CONNECT_SWAPPED);
-  has_blocked = block (self, is_closed, cancellable);
-  if (id != 0)
-    g_signal_handler_disconnect (cancellable, id);
-  if (afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED))
-    return TRUE;
 
-  if (!g_cancellable_set_error_if_cancelled (cancellable, error))
-    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
-                 has_blocked ? "the process is still there" :
-                               "another thread runs the main context that the proxy belongs to, or it is gone");
-  return FALSE;
+  return wait_for_end (self, AFRPC_NEWS_CLOSED, cancellable, error);
+}
+
+/* Blocks the thread until the process has ended. Returns: (transfer full): why; NULL if it was not started, too */
+AfrpcExit *
+afrpc_peer_wait_for_exit (AfrpcPeer     *self,
+                          GCancellable  *cancellable,
+                          GError       **error)
+{
+  if (!wait_for_end (self, AFRPC_NEWS_EXITED, cancellable, error))
+    return NULL;
+  if (self->body.exit != NULL)
+    return afrpc_exit_ref (self->body.exit);
+
+  g_propagate_error (error, g_error_copy (self->talk.failure));
+  return NULL;
 }

@@ -304,6 +304,36 @@ take_what_arrived (AfrpcPeer      *self,
   return TRUE;
 }
 
+/* Whose time is over, and what it did with it. */
+static GError *
+new_timeout (AfrpcPeer          *self,
+             const AfrpcPending *pending,
+             gint64              now)
+{
+  g_autofree char *name = afrpc_birth_describe (&self->birth);
+
+  if (pending->execution_deadline != 0 && pending->execution_deadline <= now)
+    return g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "%s: the call ran for longer than %u ms", name,
+                        pending->execution_timeout_ms);
+  if (!afrpc_peer_is_ready (self))
+    return g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "%s was not ready when the call's time limit had passed", name);
+
+  switch (afrpc_peer_get_started (self, pending))
+    {
+    case AFRPC_STARTED_NO:
+      return g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "%s had not begun the call when its time limit had passed",
+                          name);
+
+    case AFRPC_STARTED_YES:
+      return g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "%s: the call still ran when its time limit had passed", name);
+
+    case AFRPC_STARTED_UNKNOWN:
+    default:
+      return g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "%s had not answered the call when its time limit had passed",
+                          name);
+    }
+}
+
 static void
 expire_calls (AfrpcPeer      *self,
               gint64          now,
@@ -320,11 +350,7 @@ expire_calls (AfrpcPeer      *self,
     {
       AfrpcPending *pending = afrpc_link_find (&self->talk.link, serial)->owner;
 
-      give_up (self, pending,
-               pending->execution_deadline != 0 && pending->execution_deadline <= now ?
-                 g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "the call ran for longer than %u ms",
-                              pending->execution_timeout_ms) :
-                 g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "the call's time limit has passed"));
+      give_up (self, pending, new_timeout (self, pending, now));
     }
 }
 

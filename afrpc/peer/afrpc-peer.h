@@ -128,6 +128,9 @@ void        afrpc_peer_close          (AfrpcPeer                   *self);
 gboolean    afrpc_peer_close_sync     (AfrpcPeer                   *self,
                                        GCancellable                *cancellable,
                                        GError                     **error);
+AfrpcExit  *afrpc_peer_wait_for_exit  (AfrpcPeer                   *self,
+                                       GCancellable                *cancellable,
+                                       GError                     **error);
 void        afrpc_peer_kill           (AfrpcPeer                   *self,
                                        int                          signum);
 

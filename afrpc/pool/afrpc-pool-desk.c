@@ -85,7 +85,7 @@ forget_deadline (AfrpcPoolCore *self,
 static GError *
 new_timeout (void)
 {
-  return g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "the call's time limit has passed");
+  return g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "no worker had begun the call when its time limit had passed");
 }
 
 /* Whether it gets no more than what it has: it has had as many as there may be, or asks for no more. Those that have begun
