@@ -125,6 +125,73 @@ test_pool_death_alone (void)
   g_ptr_array_unref (test.errors);
 }
 
+typedef struct
+{
+  Case *test;
+  AfrpcCallOptions *options;
+  AfrpcCall *late; /* (nullable) */
+} OnDeath;
+
+static void
+call_on_death_cb (AfrpcCaller *caller,
+                  GError      *error,
+                  OnDeath     *on_death)
+{
+  on_death->late = start_act (on_death->test, "return", on_death->options);
+}
+
+static void
+test_pool_death_order_of_late (void)
+{
+  Case test;
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_autoptr(AfrpcCall) running = NULL;
+  g_autoptr(AfrpcCall) given = NULL;
+  g_autoptr(AfrpcCall) waiting = NULL;
+  g_autoptr(GError) error = NULL;
+  AfrpcCall *others[2];
+  OnDeath on_death = { &test, options, NULL };
+
+  g_test_summary ("A call that is made when a worker has just died does not overtake one that waited for it, of the same key");
+  if (is_command ())
+    {
+      g_test_skip ("it is not known there what was begun");
+      return;
+    }
+  case_init (&test, "act", "max-workers", 2, "idle-workers", 2, "load", 2, NULL);
+  wait_idle (&test, 2);
+  afrpc_call_options_set_affinity (options, "k");
+
+  /* It is given up, and runs on: so the oldest call that is owed was not begun. */
+  running = start_act (&test, "spin", options);
+  wait_begun (&test, 1);
+  given = start_act (&test, "return", options);
+  waiting = start_act (&test, "return", options);
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    others[i] = start_act (&test, "until-cancelled", NULL);
+  wait_begun (&test, 2);
+  afrpc_call_cancel (running);
+  error = wait_error (running);
+  g_signal_connect (test.pool, "error", G_CALLBACK (call_on_death_cb), &on_death);
+  kill (pid_of (running), SIGKILL);
+  while (on_death.late == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  while (!afrpc_call_is_settled (on_death.late))
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_true (afrpc_call_is_settled (given));
+  g_assert_true (afrpc_call_is_settled (waiting));
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    {
+      afrpc_call_cancel (others[i]);
+      g_object_unref (others[i]);
+    }
+  g_clear_object (&on_death.late);
+  g_clear_object (&running);
+  g_clear_object (&given);
+  g_clear_object (&waiting);
+  case_end (&test);
+}
+
 static void
 test_pool_death_order (void)
 {
@@ -418,6 +485,7 @@ main (int   argc,
   g_test_add_func ("/pool-death/repeats", test_pool_death_repeats);
   g_test_add_func ("/pool-death/alone", test_pool_death_alone);
   g_test_add_func ("/pool-death/order", test_pool_death_order);
+  g_test_add_func ("/pool-death/order-of-late", test_pool_death_order_of_late);
   g_test_add_func ("/pool-death/init", test_pool_death_init);
   g_test_add_func ("/pool-death/hopeless", test_pool_death_hopeless);
   g_test_add_func ("/pool-death/idle", test_pool_death_idle);

@@ -204,6 +204,21 @@ give_next (AfrpcPoolCore   *self,
     give (self, job, member);
 }
 
+/* Nobody waits for who gets no more, from the moment on in which those that come later do not either. */
+void
+afrpc_pool_desk_dismiss (AfrpcPoolCore   *self,
+                         AfrpcPoolMember *member)
+{
+  AfrpcPoolJob *job;
+
+  while ((job = peek (&member->waiting)) != NULL)
+    {
+      dequeue (self, job);
+      enqueue (self, &self->queue, job);
+    }
+  member->alone = NULL;
+}
+
 /* Those that wait for this member, and for nobody else. */
 void
 afrpc_pool_desk_serve (AfrpcPoolCore   *self,
@@ -211,22 +226,8 @@ afrpc_pool_desk_serve (AfrpcPoolCore   *self,
 {
   AfrpcPoolJob *job;
 
-  if (G_LIKELY (member->waiting.n == 0))
+  if (G_LIKELY (member->waiting.n == 0) || !afrpc_pool_member_is_live (member))
     return;
-
-  if (member->state == AFRPC_POOL_MEMBER_RETIRING)
-    return;
-  /* Nobody waits for who gets no more. */
-  if (!afrpc_pool_member_is_live (member))
-    {
-      while ((job = peek (&member->waiting)) != NULL)
-        {
-          dequeue (self, job);
-          enqueue (self, &self->queue, job);
-        }
-      member->alone = NULL;
-      return;
-    }
 
   while ((job = member->alone != NULL ? member->alone : peek (&member->waiting)) != NULL && can_get (member, job))
     {

@@ -111,6 +111,8 @@ afrpc_pool_member_look (AfrpcPoolMember *self)
       self->has_given_back = TRUE;
       give_back (self);
     }
+  if (state > AFRPC_POOL_MEMBER_RETIRING && self->waiting.n > 0)
+    afrpc_pool_desk_dismiss (core, self);
   if (state == AFRPC_POOL_MEMBER_GONE && before != state)
     afrpc_pool_staff_lost (core, self);
   /* The outcome of the one that was alone has arrived, told or not. */

@@ -218,6 +218,8 @@ void          afrpc_pool_desk_return   (AfrpcPoolCore    *self,
 void          afrpc_pool_desk_pump     (AfrpcPoolCore    *self);
 void          afrpc_pool_desk_serve    (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);
+void          afrpc_pool_desk_dismiss  (AfrpcPoolCore    *self,
+                                        AfrpcPoolMember  *member);
 void          afrpc_pool_desk_expire   (AfrpcPoolCore    *self,
                                         gint64            now);
 gboolean      afrpc_pool_desk_has_room (AfrpcPoolCore    *self,
