@@ -3,6 +3,9 @@
 /* Large messages that arrive do not hold the main loop, of programs and of workers: it goes round once a slice. */
 #include "test-util.h"
 
+#include <signal.h>
+#include <time.h>
+
 #include "json/afrpc-json.h"
 #include "variant-check.h"
 
@@ -278,6 +281,139 @@ test_slices_worker_many (void)
     }
 }
 
+/* Processor time of the thread, in microseconds. */
+static gint64
+get_cpu_time (void)
+{
+  struct timespec now;
+
+  clock_gettime (CLOCK_THREAD_CPUTIME_ID, &now);
+
+  return now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000;
+}
+
+#define N_MANY 50000u
+
+typedef struct
+{
+  guint n_failed;
+  gint64 longest; /* that an iteration took, of processor time */
+  gint64 total;
+} Many;
+
+static void
+failed_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      data)
+{
+  g_assert_null (afrpc_caller_call_full_finish (AFRPC_CALLER (source), result, NULL, NULL));
+  ((Many *) data)->n_failed++;
+}
+
+static void
+wait_failed (Many *many)
+{
+  while (many->n_failed < N_MANY)
+    {
+      const gint64 start = get_cpu_time ();
+      gint64 took;
+
+      g_main_context_iteration (NULL, TRUE);
+      took = get_cpu_time () - start;
+      many->longest = MAX (many->longest, took);
+      many->total += took;
+    }
+  g_test_message ("the longest of all iterations took %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT " us", many->longest,
+                  many->total);
+  g_assert_cmpint (many->longest, <, many->total / 4);
+}
+
+/* Begins very many calls, which a worker that is stopped is not going to answer. */
+static void
+begin_many (Watched          *watched,
+            AfrpcCallOptions *options,
+            GCancellable    **cancellables, /* (nullable) */
+            Many             *many)
+{
+  watch_init (watched, proxy_new ("echo", AFRPC_BACKEND_SYNC, NULL));
+  g_variant_unref (test_call (watched->proxy, g_variant_new_boolean (TRUE), NULL));
+  kill (afrpc_process_get_pid (afrpc_proxy_get_process (watched->proxy)), SIGSTOP);
+  for (guint i = 0; i < N_MANY; i++)
+    afrpc_caller_call_full (AFRPC_CALLER (watched->proxy), g_variant_new_boolean (TRUE), options,
+                            cancellables != NULL ? cancellables[i] : NULL, failed_cb, many);
+}
+
+static void
+test_slices_timeouts (void)
+{
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_auto(Watched) watched = { 0 };
+  Many many = { 0 };
+
+  g_test_summary ("Very many calls whose time is over at once do not hold the main loop");
+  afrpc_call_options_set_timeout_ms (options, 1);
+  begin_many (&watched, options, NULL, &many);
+  wait_failed (&many);
+  afrpc_caller_kill (AFRPC_CALLER (watched.proxy));
+}
+
+static gpointer
+cancel_thread (gpointer cancellables)
+{
+  for (guint i = 0; i < N_MANY; i++)
+    g_cancellable_cancel (((GCancellable **) cancellables)[i]);
+
+  return NULL;
+}
+
+static void
+test_slices_cancelled (void)
+{
+  GCancellable **cancellables = g_new (GCancellable *, N_MANY);
+  g_auto(Watched) watched = { 0 };
+  Many many = { 0 };
+
+  g_test_summary ("Very many calls that another thread cancels do not hold the main loop");
+  for (guint i = 0; i < N_MANY; i++)
+    cancellables[i] = g_cancellable_new ();
+  begin_many (&watched, NULL, cancellables, &many);
+  g_thread_join (g_thread_new ("cancel", cancel_thread, cancellables));
+  wait_failed (&many);
+  for (guint i = 0; i < N_MANY; i++)
+    g_object_unref (cancellables[i]);
+  g_free (cancellables);
+  afrpc_caller_kill (AFRPC_CALLER (watched.proxy));
+}
+
+#define N_PROCESSES 64
+
+static void
+test_slices_processes (void)
+{
+  AfrpcProxy *proxies[N_PROCESSES];
+  guint n_begun, n_between = 0;
+
+  g_test_summary ("Many processes that are executed do not hold the main loop");
+  for (guint i = 0; i < N_PROCESSES; i++)
+    proxies[i] = proxy_new ("echo", AFRPC_BACKEND_SYNC, NULL);
+  do
+    {
+      g_main_context_iteration (NULL, TRUE);
+      n_begun = 0;
+      for (guint i = 0; i < N_PROCESSES; i++)
+        n_begun += afrpc_process_get_pid (afrpc_proxy_get_process (proxies[i])) != 0;
+      n_between += n_begun > 0 && n_begun < N_PROCESSES;
+    }
+  while (n_begun < N_PROCESSES);
+  g_assert_cmpuint (n_between, >, 0);
+  for (guint i = 0; i < N_PROCESSES; i++)
+    {
+      afrpc_caller_kill (AFRPC_CALLER (proxies[i]));
+      afrpc_caller_close_sync (AFRPC_CALLER (proxies[i]), NULL, NULL);
+      g_object_unref (proxies[i]);
+    }
+}
+
 int
 main (int    argc,
       char **argv)
@@ -289,6 +425,9 @@ main (int    argc,
   g_test_add_func ("/slices/order", test_slices_order);
   g_test_add_func ("/slices/awaited", test_slices_awaited);
   g_test_add_func ("/slices/end", test_slices_end);
+  g_test_add_func ("/slices/timeouts", test_slices_timeouts);
+  g_test_add_func ("/slices/cancelled", test_slices_cancelled);
+  g_test_add_func ("/slices/processes", test_slices_processes);
   g_test_add_func ("/slices/worker", test_slices_worker);
   g_test_add_func ("/slices/worker-many", test_slices_worker_many);
 

@@ -14,10 +14,10 @@
 #include "serialise/afrpc-unpacking.h"
 #include "peer/afrpc-peer-birth.h"
 #include "peer/afrpc-peer.h"
+#include "peer/afrpc-slice.h"
 #include "peer/afrpc-task.h"
 
 /* A main loop is held no longer than this by what is told at once, so that no frame of 16 ms is missed. */
-#define SLICE_US 2000
 #define SLICE_ITEMS 4 /* told between two looks at the clock */
 
 typedef struct
@@ -551,8 +551,7 @@ afrpc_inbox_take (AfrpcPeer      *self,
                   AfrpcInboxMode  mode)
 {
   Telling telling;
-  gint64 end = 0;
-  guint n = 0;
+  AfrpcSlice slice = { 0 };
 
   telling.proxy = NULL;
   if (mode == AFRPC_INBOX_TELL)
@@ -568,15 +567,8 @@ afrpc_inbox_take (AfrpcPeer      *self,
           break;
         }
 
-      if (mode == AFRPC_INBOX_TELL && (++n % SLICE_ITEMS == 0 || telling.was_long))
-        {
-          const gint64 now = g_get_monotonic_time ();
-
-          if (end == 0)
-            end = now + SLICE_US;
-          else if (now >= end)
-            break;
-        }
+      if (mode == AFRPC_INBOX_TELL && (++slice.n % SLICE_ITEMS == 0 || telling.was_long) && afrpc_slice_is_over (&slice))
+        break;
     }
 
   end_telling (&telling);

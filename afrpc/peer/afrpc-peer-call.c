@@ -13,6 +13,7 @@
 #include "wire/afrpc-metadata.h"
 #include "peer/afrpc-inbox.h"
 #include "peer/afrpc-peer.h"
+#include "peer/afrpc-slice.h"
 
 /* Queued calls are written at the latest when they have this size, so that the worker begins while the program still
  * makes more: without it the two run in lockstep. */
@@ -339,6 +340,7 @@ expire_calls (AfrpcPeer      *self,
               gint64          now,
               AfrpcInboxMode  mode)
 {
+  AfrpcSlice slice = { 0 };
   guint64 serial;
 
   if (!self->is_catching_up && (self->deadlines.n == 0 || afrpc_deadlines_next (&self->deadlines) > now))
@@ -351,6 +353,8 @@ expire_calls (AfrpcPeer      *self,
       AfrpcPending *pending = afrpc_link_find (&self->talk.link, serial)->owner;
 
       give_up (self, pending, new_timeout (self, pending, now));
+      if (mode == AFRPC_INBOX_TELL && afrpc_slice_step (&slice))
+        break;
     }
 }
 

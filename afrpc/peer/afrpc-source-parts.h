@@ -3,6 +3,7 @@
 /* What a source consists of, for its files. */
 #pragma once
 
+#include "peer/afrpc-slice.h"
 #include "peer/afrpc-source.h"
 
 G_BEGIN_DECLS

@@ -160,25 +160,45 @@ afrpc_source_post (AfrpcSourceMember      *member,
   return self != NULL;
 }
 
+/* FALSE: there is none, most likely */
+static gboolean
+run_post (AfrpcSource *self)
+{
+  Post *post;
+
+  if (!g_atomic_int_get (&self->has_posts))
+    return FALSE;
+
+  g_mutex_lock (&self->lock);
+  post = g_queue_pop_head (&self->posts);
+  g_atomic_int_set (&self->has_posts, self->posts.length > 0);
+  g_mutex_unlock (&self->lock);
+
+  if (post != NULL)
+    {
+      if (post->func != NULL)
+        post->func (post->member->peer, post->data);
+      post_free (post);
+    }
+
+  return TRUE;
+}
+
 void
 afrpc_source_run_posts (AfrpcSource *self)
 {
-  while (g_atomic_int_get (&self->has_posts))
-    {
-      Post *post;
+  while (run_post (self))
+    ;
+}
 
-      g_mutex_lock (&self->lock);
-      post = g_queue_pop_head (&self->posts);
-      g_atomic_int_set (&self->has_posts, self->posts.length > 0);
-      g_mutex_unlock (&self->lock);
+/* In the main loop: there may be very many, and others may go on to add some. */
+void
+afrpc_source_run_some_posts (AfrpcSource *self)
+{
+  AfrpcSlice slice = { 0 };
 
-      if (post != NULL)
-        {
-          if (post->func != NULL)
-            post->func (post->member->peer, post->data);
-          post_free (post);
-        }
-    }
+  while (run_post (self) && !afrpc_slice_step (&slice))
+    ;
 }
 
 /* Returns: what becomes readable when another thread posts; -1: there is no descriptor to be had for it. Only the thread

@@ -209,6 +209,7 @@ source_dispatch (GSource     *source,
   AfrpcSource *self = (AfrpcSource *) source;
   const gint64 now = g_get_monotonic_time ();
   gpointer runner = afrpc_source_begin_run (self);
+  AfrpcSlice slice = { now + AFRPC_SLICE_US };
   gboolean is_pushed;
 
   /* Whoever is told something finds the context that he asked in, as with GTask. */
@@ -220,7 +221,7 @@ source_dispatch (GSource     *source,
   if (!self->has_checked)
     afrpc_source_activate_polled (self);
   self->has_checked = FALSE;
-  afrpc_source_run_posts (self);
+  afrpc_source_run_some_posts (self);
   if (self->deadline <= now)
     look_at_deadlines (self, now);
   for (guint i = self->active.length; i > 0; i--)
@@ -233,7 +234,7 @@ source_dispatch (GSource     *source,
       member->is_due = FALSE;
       is_more = member->funcs->dispatch (member->peer, now);
       afrpc_source_member_unref (member);
-      if (is_more)
+      if (is_more || (i > 1 && afrpc_slice_is_over (&slice)))
         break;
     }
 

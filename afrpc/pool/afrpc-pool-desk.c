@@ -7,6 +7,7 @@
 #include "pool/afrpc-pool-parts.h"
 
 #include "afrpc-error.h"
+#include "peer/afrpc-slice.h"
 #include "peer/afrpc-task.h"
 
 #define MOMENT_US (5 * 1000) /* what runs longer holds up what waits behind it */
@@ -502,6 +503,7 @@ void
 afrpc_pool_desk_expire (AfrpcPoolCore *self,
                         gint64         now)
 {
+  AfrpcSlice slice = { 0 };
   guint64 number;
 
   while (afrpc_deadlines_pop (&self->deadlines, now, &number))
@@ -509,6 +511,8 @@ afrpc_pool_desk_expire (AfrpcPoolCore *self,
       AfrpcPoolJob *job = g_hash_table_lookup (self->limited, &number);
 
       afrpc_pool_desk_withdraw (job, new_timeout ());
+      if (afrpc_slice_step (&slice))
+        break;
     }
   if (self->deadlines.n > 0)
     afrpc_pool_core_want_timer (self, afrpc_deadlines_next (&self->deadlines));
