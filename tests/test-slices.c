@@ -408,7 +408,6 @@ test_slices_processes (void)
   g_assert_cmpuint (n_between, >, 0);
   for (guint i = 0; i < N_PROCESSES; i++)
     {
-      afrpc_caller_kill (AFRPC_CALLER (proxies[i]));
       afrpc_caller_close_sync (AFRPC_CALLER (proxies[i]), NULL, NULL);
       g_object_unref (proxies[i]);
     }
