@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -331,6 +332,34 @@ test_stderr_pass_on (gconstpointer data)
 }
 
 static void
+test_stderr_terminal (void)
+{
+  g_auto(Source) source = { 0 };
+  g_autoptr(GString) text = g_string_new (NULL);
+  const int master = posix_openpt (O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+  g_test_summary ("A terminal that nobody reads does not hold the program");
+  if (master < 0 || unlockpt (master) != 0)
+    {
+      g_test_skip ("there are no terminals here");
+      return;
+    }
+  while (text->len < 60000)
+    g_string_append (text, "words\n");
+  source_init (&source);
+  source.tail.pass_on = TRUE;
+  source_write (&source, text->str, text->len);
+  /* Who waits for the terminal is ended. */
+  alarm (60);
+  read_with_stderr (&source, open (ptsname (master), O_WRONLY | O_NOCTTY | O_CLOEXEC));
+  alarm (0);
+  g_assert_cmpuint (source.tail.dropped, >, 0);
+  g_assert_cmpuint (source.tail.dropped, <, text->len);
+  source_check (&source);
+  close (master);
+}
+
+static void
 test_stderr_stderr_full (void)
 {
   g_auto(Source) source = { 0 };
@@ -358,6 +387,7 @@ main (int    argc,
   g_test_add_func ("/stderr/end", test_stderr_end);
   g_test_add_data_func ("/stderr/pass-on/yes", GINT_TO_POINTER (TRUE), test_stderr_pass_on);
   g_test_add_data_func ("/stderr/pass-on/no", GINT_TO_POINTER (FALSE), test_stderr_pass_on);
+  g_test_add_func ("/stderr/terminal", test_stderr_terminal);
   g_test_add_func ("/stderr/stderr-full", test_stderr_stderr_full);
 
   return g_test_run ();

@@ -4,6 +4,7 @@
 #include "peer/afrpc-stderr.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
@@ -11,7 +12,20 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "os/afrpc-reopen.h"
+
 #define READS_MAX 16 /* a call; a worker that writes without end must not hold the main loop */
+
+/* A terminal that polls as writable may take less than what is written, and whoever writes more waits for somebody who
+ * reads it; whether he does is a matter of the open file, which others share.
+ * Returns: where to write to; it is to be closed if it is not standard error itself */
+static int
+open_stderr (void)
+{
+  const int fd = isatty (STDERR_FILENO) ? afrpc_reopen (STDERR_FILENO, O_WRONLY | O_NONBLOCK | O_NOCTTY) : -1;
+
+  return fd >= 0 ? fd : STDERR_FILENO;
+}
 
 /* Writes what can be written without waiting, to whatever standard error is, and whoever reads it or does not: returns
  * how many bytes. A pipe that polls as writable takes at least PIPE_BUF bytes; see pipe(7). */
@@ -19,6 +33,7 @@ static gsize
 write_at_once (const char *text,
                gsize       size)
 {
+  const int fd = open_stderr ();
   const struct timespec now = { 0, 0 };
   sigset_t sigpipe, pending, before;
   gsize done = 0;
@@ -30,11 +45,11 @@ write_at_once (const char *text,
 
   while (done < size)
     {
-      struct pollfd poller = { STDERR_FILENO, POLLOUT, 0 };
+      struct pollfd poller = { fd, POLLOUT, 0 };
       gssize n = -1;
 
       if (poll (&poller, 1, 0) == 1 && (poller.revents & POLLOUT) != 0)
-        n = write (STDERR_FILENO, text + done, MIN (size - done, PIPE_BUF));
+        n = write (fd, text + done, MIN (size - done, PIPE_BUF));
       if (n < 0 && errno == EINTR)
         continue;
       if (n <= 0)
@@ -47,6 +62,8 @@ write_at_once (const char *text,
     while (sigtimedwait (&sigpipe, NULL, &now) < 0 && errno == EINTR)
       ;
   pthread_sigmask (SIG_SETMASK, &before, NULL);
+  if (fd != STDERR_FILENO)
+    close (fd);
 
   return done;
 }
