@@ -117,6 +117,30 @@ event_kill_cb (AfrpcProxy   *proxy,
 }
 
 static void
+test_death_unknown (void)
+{
+  g_test_summary ("Where nobody learns how a process has ended, it is not taken for another program");
+  signal (SIGCHLD, SIG_IGN);
+  for (guint i = 0; i < 5; i++)
+    {
+      g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (NULL);
+      g_auto(Watched) watched = { 0 };
+      g_auto(Outcome) outcome = { 0 };
+
+      afrpc_process_require (process, TEST_WORKER);
+      watch_init (&watched, afrpc_proxy_new (process, "act"));
+      afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, outcome_cb, &outcome);
+      while (afrpc_process_get_pid (process) == 0)
+        g_main_context_iteration (NULL, TRUE);
+      /* Most likely before it has said who it is. */
+      kill (afrpc_process_get_pid (process), SIGKILL);
+      outcome_wait (&outcome);
+      g_assert_error (outcome.error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);
+    }
+  signal (SIGCHLD, SIG_DFL);
+}
+
+static void
 test_death_stopped (void)
 {
   g_auto(Watched) watched = { 0 };
@@ -388,6 +412,7 @@ main (int   argc,
   g_test_add_func ("/death/every-byte", test_death_every_byte);
   g_test_add_func ("/death/fds", test_death_fds);
   g_test_add_func ("/death/stopped", test_death_stopped);
+  g_test_add_func ("/death/unknown", test_death_unknown);
   g_test_add_func ("/death/idle", test_death_idle);
   g_test_add_func ("/death/kill", test_death_kill);
   g_test_add_func ("/death/kill/unstarted", test_death_kill_unstarted);

@@ -125,7 +125,7 @@ new_end_error (AfrpcPeer *self)
 
   /* Whoever is killed says nothing of what it is; what a host has forked is one. */
   if (link->state == AFRPC_LINK_GREETING && self->birth.start != AFRPC_START_FORK &&
-      afrpc_exit_get_signal (self->body.exit) == 0)
+      afrpc_exit_is_known (self->body.exit) && afrpc_exit_get_signal (self->body.exit) == 0)
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "before it said that it is a host, %s", text);
   if (!link->was_ready && !may_have_run)
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "before it was ready, %s", text);
