@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs the programs that the pages show, and compares what they print.
 
-usage: test-samples.py HELLO-MODULE WORDS-MODULE TEXT-MODULE COMMAND...
+usage: test-samples.py HELLO-MODULE WORDS-MODULE TEXT-MODULE [-- COMMAND...]...
 
-Each COMMAND is a program in a language of its own that says hello by way of HELLO-MODULE: words
-that are separated by "--".
+Each COMMAND is a program in a language of its own that says hello by way of HELLO-MODULE.
 """
+import itertools
 import pathlib
 import re
 import subprocess
@@ -25,19 +25,8 @@ def check(name, command, expected):
         n_wrong += 1
 
 
-def split(words):
-    command = []
-    for word in words:
-        if word == "--":
-            yield command
-            command = []
-        else:
-            command.append(word)
-    yield command
-
-
 hello, words, text, *programs = sys.argv[1:]
-for command in split(programs):
+for command in (list(words) for ends, words in itertools.groupby(programs, "--".__eq__) if not ends):
     check(command[-1], [*command, hello], r"Hello, world!\n")
 
 check("text", [sys.executable, here / "text.py", text],

@@ -4,14 +4,8 @@ import sys
 
 import gi
 gi.require_version("Afrpc", "1.0")
-from gi.repository import Afrpc, GLib
+from gi.repository import Afrpc
 
-process = Afrpc.Process.new_exec(None)
-process.require(sys.argv[1] if len(sys.argv) > 1 else "./hello-worker.so")
-proxy = Afrpc.Proxy.new(process, "hello")
-print(proxy.call_sync(GLib.Variant("(s)", ("world",)), None).unpack())
-
-loop = GLib.MainLoop()
-proxy.connect("destroyed", lambda proxy: loop.quit())
-proxy.close()
-loop.run()
+process = Afrpc.Process.new_exec().require(sys.argv[1] if len(sys.argv) > 1 else "./hello-worker.so")
+with Afrpc.Proxy(process=process, function="hello") as proxy:
+    print(proxy.invoke_sync("world"))
