@@ -708,6 +708,14 @@ class Options(unittest.TestCase):
     def test_version(self):
         self.assertRegex(afrpc.__version__, r"^\d+\.\d+\.\d+$")
 
+    def test_incomplete(self):
+        process = Afrpc.Process.new_exec("python")
+        for cls in Afrpc.Proxy, Afrpc.Pool:
+            for given, missing in ({}, "process"), ({"process": process}, "function"), ({"function": "f"}, "process"), \
+                    ({"process": None, "function": "f", "log": True}, "process"):
+                with self.assertRaisesRegex(TypeError, f"^{cls.__name__} needs .*, {missing}=$"):
+                    cls(**given)
+
     def test_repr(self):
         proxy = make("echo")
         self.assertEqual(repr(proxy), "<Afrpc.Proxy of echo in <Afrpc.Process python>>")

@@ -268,6 +268,7 @@ class Classes(unittest.TestCase):
             again = pickle.loads(pickle.dumps(error))
             self.assertIs(type(again), type(error))
             self.assertEqual((again.message, again.domain, again.code), (error.message, error.domain, error.code))
+            self.assertEqual(repr(error), f"Afrpc.{type(error).__name__}({error.message!r})")
 
     def test_timeout(self):
         async def main():

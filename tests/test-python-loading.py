@@ -57,6 +57,15 @@ class Loading(unittest.TestCase):
                                       "def run(): return A(5).x")
         self.assertEqual(run(new().require(path), "run"), 5)
 
+    def test_module_path_shadows_nothing(self):
+        self.write("random.py", "raise ImportError('not this')")
+        self.write("of_it.py", "import random\ndef run(): return random.randint(1, 1)")
+        process = new().setenv("AFRPC_MODULE_PATH", str(self.folder), True)
+        self.assertEqual(run(process.require("of_it"), "run"), 1)
+        # What is installed besides comes behind it.
+        self.write("gi.py", "def run(): return 'own'")
+        self.assertEqual(run(new().setenv("AFRPC_MODULE_PATH", str(self.folder), True).require("gi"), "run"), "own")
+
     def test_same_name(self):
         one = self.write("one/work.py", "def first(): return __file__")
         two = self.write("two/work.py", "def second(): return __file__")

@@ -16,15 +16,22 @@ _registered = {}  # "module.name" -> class
 _made = {}        # class -> the same that is a RemoteError as well
 
 
-class WorkerDied(GLib.Error):
+class _Named:
+    """Says by its name what it is, where GLib.Error says its domain and code."""
+
+    def __repr__(self):
+        return f"Afrpc.{type(self).__name__}({self.message!r})"
+
+
+class WorkerDied(_Named, GLib.Error):
     """The worker ended while it ran the call."""
 
 
-class NotStarted(GLib.Error):
+class NotStarted(_Named, GLib.Error):
     """The worker ended before it started the call, which is safe to be made again."""
 
 
-class TimeoutError(GLib.Error, builtins.TimeoutError):
+class TimeoutError(_Named, GLib.Error, builtins.TimeoutError):
     """The time limit of a call has passed."""
 
 

@@ -239,6 +239,5 @@ def serve():
     if sys.stdout is not None:
         sys.stdout.reconfigure(line_buffering=True)
     sys.modules["__main__"] = main
-    sys.path[:0] = get_folders("AFRPC_MODULE_PATH")
-    add_to_path(get_folders("AFRPC_PYTHON_PATH"))
+    add_to_path([*get_folders("AFRPC_MODULE_PATH"), *get_folders("AFRPC_PYTHON_PATH")])
     return _afrpc._serve(sys.modules[__name__])

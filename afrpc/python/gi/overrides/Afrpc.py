@@ -214,8 +214,6 @@ def _prepare_log(process, log):
     """Has a worker in Python send its log from now on."""
     import logging
 
-    if process is None:
-        raise TypeError("'log' is for a proxy whose process is given by its name, process=")
     level = logging.getLogger().getEffectiveLevel() if log is True else log
     process.eval("import afrpc._logging; afrpc._logging.start(*args)", level)
 
@@ -238,6 +236,9 @@ class _Callable:
     _takes_log = False
 
     def __init__(self, *args, default=None, hook=None, arrays=None, log=None, **kwargs):
+        for name, what in ("process", "a process"), ("function", "the name of a function"):
+            if kwargs.get(name) is None:
+                raise TypeError(f"{type(self).__name__} needs {what}, {name}=")
         on_event = kwargs.pop("on_event", None)
         if log is not None and log is not False:
             _prepare_log(kwargs.get("process"), log)
