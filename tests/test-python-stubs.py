@@ -3,12 +3,14 @@
 """The type stubs: their names are those that are there, and a type checker understands them."""
 import ast
 import importlib.util
+import inspect
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
+import types
 import unittest
 
 import gi
@@ -42,6 +44,9 @@ async def main() -> int:
         proxy(1, timeout_ms="5")  # wrong
         proxy.on_event(5)  # wrong
         proxy.set_hooks(hook=5)  # wrong
+        Afrpc.Pool(process=process)  # wrong
+        pool = Afrpc.Pool(process=process, function="f", log=True, max_workers=2)
+        reveal_type(pool.events(5))
     process.require(5)  # wrong
     afrpc.event({"a": 1}, fds=[0])
     afrpc.event()  # wrong
@@ -58,7 +63,7 @@ reveal_type(aio.run(main()))
 aio.run(5)  # wrong
 """
 
-REVEALED = ["gi.repository.Afrpc.Process", "gi.repository.Afrpc.Exit", "int",
+REVEALED = ["gi.repository.Afrpc.Process", "gi.repository.Afrpc.Exit", "int", "gi.repository.Afrpc.Events",
             "str", "int", "str", "int"]
 
 
@@ -92,6 +97,31 @@ class Stubs(unittest.TestCase):
                     not name.endswith(("Class", "Interface")) and \
                     getattr(Afrpc, name) is not getattr(afrpc, name, None):
                 self.assertIn(name, seen)
+
+    def test_parameters(self):
+        """Those of what is written in Python have the names that the stubs say."""
+        with open(STUBS, encoding="utf-8") as file:
+            classes = [node for node in ast.parse(file.read()).body if isinstance(node, ast.ClassDef)]
+        n_checked = 0
+        for node in classes:
+            said = {}
+            for child in node.body:
+                if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    args = child.args
+                    names = {arg.arg for arg in (*args.posonlyargs, *args.args, *args.kwonlyargs)}
+                    said.setdefault(child.name, set()).update(names)
+            for name, names in said.items():
+                there = getattr(getattr(Afrpc, node.name, None), name, None)
+                if not isinstance(there, types.FunctionType) or hasattr(there, "__wrapped__"):
+                    continue
+                parameters = inspect.signature(there).parameters.values()
+                named = {one.name for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)}
+                with self.subTest(f"{node.name}.{name}"):
+                    self.assertLessEqual(named, names)
+                    if named and len(named) == len(parameters):
+                        self.assertEqual(named, names)
+                n_checked += 1
+        self.assertGreater(n_checked, 40)
 
     def check(self, *files, folder):
         environment = dict(os.environ, MYPYPATH=f"{folder}:{os.environ['PYTHONPATH'].split(':')[0]}")
