@@ -32,6 +32,10 @@ EXPECTED = {
         r"job 2 is lost: .* exited with status 3\n"
         r"result of job 3\n"
         r"result of job 4\n",
+    "refuse":
+        r"70 are left\n"
+        r"too much: Anna has 100\n"
+        r"refused: Bert has no account\n",
     "values.py":
         r"Invoice\(number=UUID\('00000000-0000-0000-0000-000000000007'\), day=datetime.date\(2024, 2, 29\), "
         r"amount=Decimal\('19.90'\), paid=datetime.datetime\(2024, 3, 1, 12, 0\)\)\n"
