@@ -121,6 +121,7 @@ const TYPED = [
     [5, 'i', '5'], [5n, 'i', '5'], [2n ** 64n - 1n, 't', 'uint64 18446744073709551615'], [255, 'y', 'byte 0xff'],
     [2n ** 60n, 'x', 'int64 1152921504606846976'], [2n ** 60n, 'd', '1152921504606846976.0'], [1, 'd', '1.0'],
     [DATE, 'x', 'int64 1000000000000'], [DATE, 'd', '1e12'], [DATE, 'v', '<"2001-09-09T01:46:40.000Z">'],
+    [DATE, 's', '"2001-09-09T01:46:40.000Z"'], [[DATE], 'as', '["2001-09-09T01:46:40.000Z"]'],
     [1, 'v', '<int64 1>'], [new GLib.Variant('y', 1), 'v', '<byte 1>'], [new GLib.Variant('i', 1), 'i', '1'],
     ['/a', 'o', 'objectpath "/a"'], ['a{sv}', 'g', 'signature "a{sv}"'],
     [null, 'ms', '@ms nothing'], [undefined, 'ms', '@ms nothing'], ['x', 'ms', '@ms "x"'], [1, 'my', '@my 1'],
@@ -142,7 +143,7 @@ const BAD_TYPED = [
     [NaN, 'i', RangeError], [-1, 'u', RangeError], [256, 'y', RangeError], [-1, 'h', RangeError], [2 ** 31, 'h', RangeError],
     [-32769, 'n', RangeError], [65536, 'q', RangeError], [2n ** 63n, 'x', RangeError], [-1n, 't', RangeError],
     [2 ** 53, 'x', RangeError, 'a BigInt is'], [1e300, 't', RangeError], [2n ** 53n + 1n, 'd', RangeError],
-    [new Date(NaN), 'x', RangeError], ['5', 'i', TypeError, 'a string is not an int32'], [true, 'd', TypeError],
+    [new Date(NaN), 'x', RangeError], [[new Date(NaN)], 'as', RangeError, 'a Date that is invalid', '(at value[0])'], [DATE, 'o', TypeError], ['5', 'i', TypeError, 'a string is not an int32'], [true, 'd', TypeError],
     [null, 'i', TypeError, 'null is not'], [1, 'b', TypeError], [5, 's', TypeError, 'a number is not a string'],
     [null, 's', TypeError], ['a', 'o', TypeError, 'object path'], ['(', 'g', TypeError], ['a\0', 's', TypeError, 'NUL'],
     ['\ud800', 'as', TypeError], [['\ud800'], 'as', TypeError, 'surrogate', '(at value[0])'],
@@ -308,6 +309,7 @@ runTests({
             assertThrows(() => Afrpc.pack(value), TypeError);
         for (const value of [1n << 64n, -(1n << 63n) - 1n, cycle, bad, new Date(NaN)])
             assertThrows(() => Afrpc.pack(value), RangeError);
+        assertThrows(() => Afrpc.pack([1, new Date(NaN)]), RangeError, 'a Date that is invalid cannot be sent (at value[1])');
         assertThrows(() => Afrpc.pack([1, {x: Symbol('y')}]), TypeError, 'a symbol cannot be sent (at value[1]["x"])');
         assertThrows(() => Afrpc.packArgs([1, [2, 3, () => 1]]), TypeError, '(at args[1][2])');
     },

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* exported Packer, describe, getBytes, getOwnBytes */
+/* exported Packer, describe, getBytes, getOwnBytes, getText */
 
 // Values of JavaScript as the bytes of a GVariant, in normal form, by what they are. As a type wants them:
 // afrpcPackAs.js.
 const {AfrpcGjs, GLib} = imports.gi;
 const {afrpcTypes: Types, afrpcWriter: Writing} = imports.overrides;
 
-var {Packer, describe, getBytes, getOwnBytes} = (globals => {
+var {Packer, describe, getBytes, getOwnBytes, getText} = (globals => {
     const {
         Array, ArrayBuffer, BigInt, BigInt64Array, BigUint64Array, DataView, Date, Float64Array, Int16Array,
         Int32Array, Int8Array, JSON, Map, Object, Set, String, Uint16Array, Uint32Array, Uint8Array,
-        Uint8ClampedArray,
+        Uint8ClampedArray, isNaN,
     } = globals;
 
     const {compile} = Types;
@@ -30,6 +30,14 @@ var {Packer, describe, getBytes, getOwnBytes} = (globals => {
         if (typeof value !== 'object')
             return `a ${typeof value}`;
         return `an object of ${value.constructor?.name ?? 'an unknown class'}`;
+    }
+
+    // Of a date; not toJSON(), which makes null of an invalid one.
+    function getText(date) {
+        if (isNaN(date.getTime()))
+            throw refuseRange('a Date that is invalid cannot be sent');
+
+        return date.toISOString();
     }
 
     // What is octets and nothing else, as an array; else null.
@@ -128,9 +136,8 @@ var {Packer, describe, getBytes, getOwnBytes} = (globals => {
                 return this._writeMap(value, depth);
             if (value instanceof Set)
                 return this.writeArray([...value], depth);
-            // Not toJSON(), which makes null of an invalid one.
             if (value instanceof Date)
-                return this.write(value.toISOString(), depth);
+                return this.write(getText(value), depth);
             if (typeof value.toJSON === 'function')
                 return this.write(value.toJSON(), depth + 1);
             throw refuse(`${describe(value)} cannot be sent`);
@@ -236,5 +243,5 @@ var {Packer, describe, getBytes, getOwnBytes} = (globals => {
         }
     }
 
-    return {Packer, describe, getBytes, getOwnBytes};
+    return {Packer, describe, getBytes, getOwnBytes, getText};
 })(globalThis);

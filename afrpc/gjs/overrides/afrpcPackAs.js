@@ -12,7 +12,7 @@ var {checkSignature, packBytes, packArgsBytes} = (globals => {
     } = globals;
 
     const {Kind, compile} = Types;
-    const {Packer, describe, getBytes, getOwnBytes} = Pack;
+    const {Packer, describe, getBytes, getOwnBytes, getText} = Pack;
     const {addPlace, addRoot, isInteger, refuse, refuseRange} = Writing;
 
     const SPARE_MAX = 1 << 16; // bytes of a packer that is used again
@@ -96,6 +96,8 @@ var {checkSignature, packBytes, packArgsBytes} = (globals => {
     }
 
     function checkText(value, kind) {
+        if (value instanceof Date && kind === Kind.STRING)
+            return getText(value);
         if (typeof value !== 'string')
             throw refuse(`${describe(value)} is not ${NAMES[kind]}`);
         if ((kind === Kind.OBJECT_PATH && !GLib.Variant.is_object_path(value)) ||
