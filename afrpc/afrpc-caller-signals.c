@@ -9,7 +9,8 @@
 #include "afrpc-caller-private.h"
 #include "afrpc-error.h"
 #include "afrpc-marshal.h"
-#include "afrpc-process.h"
+#include "afrpc-process-private.h"
+#include "peer/afrpc-peer.h"
 
 enum
 {
@@ -255,6 +256,7 @@ emit_event (AfrpcCaller  *self,
             GUnixFDList  *fds)  /* (nullable) */
 {
   g_autoptr(GError) error = NULL;
+  g_autofree char *name = NULL;
 
   if (has_handler (self, SIGNAL_EVENT))
     {
@@ -262,7 +264,9 @@ emit_event (AfrpcCaller  *self,
       return;
     }
 
-  error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNHANDLED_EVENT, "the worker sent an event, and no handler is connected");
+  name = from != NULL ? afrpc_peer_describe (afrpc_process_get_peer (from)) : NULL;
+  error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNHANDLED_EVENT, "%s sent an event, and no handler is connected",
+                       name != NULL ? name : "the worker");
   afrpc_caller_emit_known_error (self, error, FALSE);
 }
 

@@ -8,6 +8,7 @@
 #include "afrpc-error.h"
 #include "afrpc-host.h"
 #include "afrpc-worker-private.h"
+#include "serve/afrpc-functions.h"
 #include "serve/afrpc-session-send.h"
 
 /* A worker whose functions have kept so many invocations is one that does, and does not try to use them again. */
@@ -89,8 +90,9 @@ afrpc_invocation_finalize (GObject *object)
 
   if (self->worker != NULL && !self->answered)
     {
+      g_autofree char *name = afrpc_functions_describe (self->session, self->call.function);
       g_autoptr(GError) error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_NO_RESULT,
-                                             "the function dropped the call without an answer");
+                                             "%s dropped the call without an answer", name);
 
       answer (self, NULL, error);
     }

@@ -355,7 +355,7 @@ test_turns_lost (void)
 {
   g_test_summary ("A call that nobody refers to any more fails, when it is collected");
   assert_asked ("keep", AFRPC_BACKEND_ASYNC, g_variant_new ("()"),
-                "result 1: error the function dropped the call without an answer\n");
+                "result 1: error 'keep' dropped the call without an answer\n");
 }
 
 static void

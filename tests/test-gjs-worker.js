@@ -409,7 +409,7 @@ runTests({
     // Somebody else's host, which does not say why it fails.
     async badHost() {
         const expected = {
-            'null': [E.NO_RESULT, 'neither a result nor an error'],
+            'null': [E.NO_RESULT, '\'null\' gave neither a result nor an error'],
             'throw': [E.REMOTE, 'gjs-js-error-quark 3: not this either'],
             'throw-gerror': [E.BUSY, 'not now'],
             'none': [E.FAILED, 'without saying why'],

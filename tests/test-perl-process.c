@@ -93,7 +93,7 @@ test_perl_watchers (gconstpointer model)
   check_call (watched.proxy, "('block-inside',)", "(waited inside)");
   check_call (watched.proxy, "('signal',)", "(signal)");
   check_call (watched.proxy, "('child',)", "(5)");
-  check_error (watched.proxy, "('die',)", AFRPC_ERROR_NO_RESULT, "dropped the call");
+  check_error (watched.proxy, "('die',)", AFRPC_ERROR_NO_RESULT, "' dropped the call");
   check_call (watched.proxy, "('return', 'fine')", "(fine)");
   check_error (watched.proxy, "('exit',)", AFRPC_ERROR_DIED, "status 9");
 }

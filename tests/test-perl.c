@@ -199,7 +199,7 @@ test_perl_failures (void)
   check_fails (new_process ("False"), "run", NULL, AFRPC_ERROR_MODULE, "did not return a true value");
   check_fails (new_process ("not; a module"), "run", NULL, AFRPC_ERROR_MODULE, "is no name of a module");
   check_fails (new_process ("Remover"), "Remover::no_such", NULL, AFRPC_ERROR_FUNCTION, "no function 'Remover::no_such'");
-  check_fails (new_process ("Remover"), "handle", NULL, AFRPC_ERROR_FUNCTION, "no function 'handle'");
+  check_fails (new_process ("Remover"), "handle", NULL, AFRPC_ERROR_FUNCTION, "no function 'handle' in package main; those of another");
   check_fails (new_process ("Jobs"), "Jobs::run", "Jobs::init_die", AFRPC_ERROR_INIT, "not today");
   check_fails (new_process ("Jobs"), "Jobs::run", "Jobs::init_event", AFRPC_ERROR_INIT, "Undefined subroutine &AnyEvent::Fork::RPC::event called at ");
   check_fails (new_process ("Remover"), "Remover::handle", "none", AFRPC_ERROR_FUNCTION, "no function 'none'");

@@ -246,7 +246,7 @@ test_proxy_errors (gconstpointer data)
                      words);
   assert_call_fails (proxy, g_variant_new ("(i)", 1), AFRPC_ERROR, AFRPC_ERROR_INVALID_ARGUMENTS, "takes (sv), not (i)");
   assert_call_fails (proxy, test_act (backend == AFRPC_BACKEND_SYNC ? "nothing" : "forget", NULL), AFRPC_ERROR,
-                     AFRPC_ERROR_NO_RESULT, "the function ");
+                     AFRPC_ERROR_NO_RESULT, backend == AFRPC_BACKEND_SYNC ? "'act' gave neither" : "'act_async' dropped");
   assert_works (proxy);
 
   afrpc_error_register_domain (g_quark_from_string (domain));
@@ -275,9 +275,12 @@ test_proxy_message_size (void)
   g_assert_no_error (error);
   g_assert_cmpuint (g_variant_get_size (result), ==, 100000);
   assert_call_fails (proxy, test_act ("bytes", g_variant_new_uint32 (100001)), AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                     "the result of 'act' cannot be sent: ");
+  assert_call_fails (proxy, test_act ("bytes", g_variant_new_uint32 (100001)), AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
                      "100001 bytes, the limit is 100000");
   assert_call_fails (proxy, test_zeros (100001), AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
                      "100001 bytes, the limit is 100000");
+  assert_call_fails (proxy, test_zeros (100001), AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "'c' running 'act' of '");
 
   /* A type of 256 characters. */
   long_type[0] = '(';
@@ -391,6 +394,7 @@ test_proxy_unhandled_event (void)
   watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
   g_variant_unref (test_call (watched.proxy, test_act ("event", NULL), NULL));
   g_assert_error (watched.error, AFRPC_ERROR, AFRPC_ERROR_UNHANDLED_EVENT);
+  g_assert_true (g_str_has_prefix (watched.error->message, "'c' running 'act' of '"));
   assert_works (watched.proxy);
 }
 
@@ -537,6 +541,7 @@ test_proxy_call_after_close (void)
   afrpc_caller_close (AFRPC_CALLER (watched.proxy));
   afrpc_caller_close (AFRPC_CALLER (watched.proxy));
   assert_call_fails (watched.proxy, NULL, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the proxy is closed");
+  assert_call_fails (watched.proxy, NULL, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "'c' running 'act' of '");
   watch_end (&watched);
   assert_call_fails (watched.proxy, NULL, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the proxy is closed");
   result = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), NULL, NULL, &error);

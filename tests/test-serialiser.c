@@ -548,7 +548,7 @@ test_serialiser_size (void)
   g_variant_unref (value);
   g_assert_null (test_call (proxy, g_variant_new ("(su)", quotes, 2), &error));
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE);
-  g_assert_nonnull (strstr (error->message, "the result cannot be sent"));
+  g_assert_nonnull (strstr (error->message, "the result of 'grow' cannot be sent"));
   g_clear_error (&error);
   value = test_call (proxy, g_variant_new ("(su)", quotes, 1), &error);
   g_assert_no_error (error);

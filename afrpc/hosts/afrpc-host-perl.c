@@ -114,7 +114,9 @@ afrpc_host_perl_resolve (AfrpcHost          *host,
   afrpc_perl_prepare ();
   if (function == NULL)
     {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION, "there is no function '%s'", name);
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION, "there is no function '%s'%s", name,
+                   strstr (name, "::") != NULL ? "" :
+                     " in package main; those of another one are called by their full names, as 'Module::function'");
       return 0;
     }
 

@@ -150,6 +150,21 @@ queue_call (AfrpcPeer           *self,
   return afrpc_link_call (&self->talk.link, &payload, &call, error);
 }
 
+/* Says who it was that a call was refused for. The reasons of one that has failed, and of serialisers, say it by themselves. */
+static void
+name_refusal (AfrpcPeer  *self,
+              GError    **error)
+{
+  g_autofree char *name = NULL;
+
+  if (self->talk.failure != NULL || (*error)->domain != AFRPC_ERROR || (*error)->code == AFRPC_ERROR_SERIALISER ||
+      (*error)->code == AFRPC_ERROR_REMOTE)
+    return;
+
+  name = afrpc_birth_describe (&self->birth);
+  g_prefix_error (error, "%s: ", name);
+}
+
 /* Makes a call, whose descriptors it takes; @pending (transfer full) gets the outcome. */
 void
 afrpc_peer_call (AfrpcPeer          *self,
@@ -166,6 +181,7 @@ afrpc_peer_call (AfrpcPeer          *self,
     {
       self->failure_is_known |= self->talk.failure != NULL;
       close_fds (args);
+      name_refusal (self, &error);
       afrpc_peer_fail_call (self, pending, error);
       return;
     }

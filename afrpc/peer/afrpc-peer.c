@@ -291,6 +291,13 @@ afrpc_peer_get_host (AfrpcPeer *self)
   return self->birth.argv == NULL ? self->birth.host : NULL;
 }
 
+/* Who it is, in messages */
+char *
+afrpc_peer_describe (AfrpcPeer *self)
+{
+  return afrpc_birth_describe (&self->birth);
+}
+
 int
 afrpc_peer_get_pid (AfrpcPeer *self)
 {

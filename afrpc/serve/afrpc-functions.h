@@ -34,4 +34,14 @@ afrpc_functions_find (const AfrpcSession *session,
   return number < session->functions->len ? g_array_index (session->functions, AfrpcFunction, number).id : 0;
 }
 
+/* Returns: what messages call a function by; to be freed */
+static inline char *
+afrpc_functions_describe (const AfrpcSession *session,
+                          guint16             number)
+{
+  const char *name = number < session->functions->len ? g_array_index (session->functions, AfrpcFunction, number).name : NULL;
+
+  return name != NULL ? g_strdup_printf ("'%s'", name) : g_strdup ("the function");
+}
+
 G_END_DECLS

@@ -10,6 +10,7 @@
 #include "afrpc-error.h"
 #include "transport/afrpc-socket-ring.h"
 #include "afrpc-serialiser-values.h"
+#include "serve/afrpc-functions.h"
 
 /* The names of GIO's error domain and code, which a worker without GIO cannot ask it for. */
 #define CANCELLED_DOMAIN "g-io-error-quark"
@@ -353,11 +354,15 @@ afrpc_session_answer (AfrpcSession    *self,
       return;
     }
 
-  if (error == NULL && result == NULL)
-    g_set_error (&own_error, AFRPC_ERROR, AFRPC_ERROR_NO_RESULT,
-                 "the function gave neither a result nor an error");
-  else if (error == NULL && !pack (self, result, &packed, &payload, &own_error))
-    g_prefix_error (&own_error, "the result cannot be sent: ");
+  if (error == NULL && (result == NULL || !pack (self, result, &packed, &payload, &own_error)))
+    {
+      g_autofree char *name = afrpc_functions_describe (self, call->function);
+
+      if (result == NULL)
+        g_set_error (&own_error, AFRPC_ERROR, AFRPC_ERROR_NO_RESULT, "%s gave neither a result nor an error", name);
+      else
+        g_prefix_error (&own_error, "the result of %s cannot be sent: ", name);
+    }
 
   send_latest (self, call);
   if (error != NULL || own_error != NULL)
