@@ -5,7 +5,8 @@
 usage: check-readme.py SOURCE-TREE
 
 A block of code in a language that is compiled or run comes after a line "<!-- FILE -->" and consists
-of whole lines of FILE, in one piece. Links to files of the source tree lead somewhere.
+of whole lines of FILE, in one piece. What a block in Python or JavaScript uses of a module has been imported by it, or
+before it on the page. Links to files of the source tree lead somewhere.
 """
 import pathlib
 import re
@@ -15,6 +16,10 @@ LANGUAGES = ("c", "js", "python", "vala")
 
 BLOCK = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SOURCE = re.compile(r"<!-- (\S+) -->\n\Z")
+IMPORT = re.compile(r"^(?:import|from)\s.*$", re.MULTILINE)
+USES = {"python": re.compile(r"(?<![\w.\"'])(Afrpc|GLib|Gio|GObject|afrpc|aio|asyncio|datetime|functools|gi|json|logging|os|pathlib|"
+                             r"subprocess|sys|uuid)\.\w"),
+        "js": re.compile(r"(?<![\w.\"'])(Afrpc|GLib|Gio|System)\.\w")}
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -32,6 +37,19 @@ def check_blocks(root, text):
             yield line, f"is from {source[1]}, which does not exist"
         elif "\n" + block[2] not in "\n" + path.read_text(encoding="utf-8"):
             yield line, f"is not in {source[1]}"
+
+
+def check_imports(text):
+    for language, pattern in USES.items():
+        imported = set()
+        for block in BLOCK.finditer(text):
+            if block[1] != language:
+                continue
+            for line in IMPORT.findall(block[2]):
+                imported.update(re.findall(r"\w+", line))
+            missing = set(pattern.findall(block[2])) - imported
+            if missing:
+                yield text.count("\n", 0, block.start()) + 1, f"does not import {', '.join(sorted(missing))}"
 
 
 def check_links(page, text):
@@ -53,7 +71,7 @@ def main():
     for page in pages:
         text = page.read_text(encoding="utf-8")
         n_blocks += sum(1 for block in BLOCK.finditer(text) if block[1] in LANGUAGES)
-        for line, complaint in (*check_blocks(root, text), *check_links(page, text)):
+        for line, complaint in (*check_blocks(root, text), *check_imports(text), *check_links(page, text)):
             print(f"{page.relative_to(root)}:{line}: {complaint}")
             n_wrong += 1
 

@@ -32,6 +32,8 @@ EXPECTED = {
         r"job 2 is lost: .* exited with status 3\n"
         r"result of job 3\n"
         r"result of job 4\n",
+    "pool":
+        r"\['Hello, Anna!', 'Hello, Bert!', 'Hello, world!'\]\n",
     "refuse":
         r"70 are left\n"
         r"too much: Anna has 100\n"

@@ -8,9 +8,8 @@ import unittest
 import weakref
 
 import gi
-
 gi.require_version("Afrpc", "1.0")
-from gi.repository import Afrpc, Gio, GLib, GObject  # noqa: E402
+from gi.repository import Afrpc, Gio, GLib, GObject
 
 context = GLib.MainContext.default()
 
