@@ -366,6 +366,33 @@ class Threads(unittest.TestCase):
                 self.assertEqual(self.in_threads(4, lambda i: run(self.main(i, how))), ["right"] * 4)
         self.assertIsNone(GLib.MainContext.get_thread_default())
 
+    def test_loop_of_another_thread(self):
+        """A loop that one thread has made is run by another, as those of asyncio can be."""
+        loop = aio.EventLoop()
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+        try:
+            self.assertEqual([asyncio.run_coroutine_threadsafe(self.main(i, how), loop).result(60)
+                              for i, how in enumerate(("executed", "template"))], ["right"] * 2)
+            # Nobody else can, meanwhile.
+            with self.assertRaises(RuntimeError):
+                make("echo")
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+        self.assertEqual(make("echo").invoke_sync(1), (1,))
+        # What the thread had is nobody's any more.
+        self.assertEqual(loop.run_until_complete(self.main(3, "executed")), "right")
+        context = GLib.MainContext.default()
+        self.assertTrue(context.acquire())
+        try:
+            error, = self.in_threads(1, lambda i: loop.run_forever())
+            self.assertIsInstance(error, RuntimeError)
+        finally:
+            context.release()
+        loop.close()
+        self.assertIsInstance(self.in_threads(1, lambda i: loop.run_forever())[0], RuntimeError)
+
     def test_nothing_is_left(self):
         """Neither of a loop, nor of a thread that had one."""
         def count():
@@ -421,9 +448,18 @@ class Threads(unittest.TestCase):
             async def foreign():
                 await proxy(1)
 
-            for function in lambda i: proxy.invoke_sync(1), lambda i: proxy(1), lambda i: asyncio.run(foreign()):
+            process = Afrpc.Process.new_exec("python")
+            for function in (lambda i: proxy.invoke_sync(1), lambda i: proxy(1), lambda i: asyncio.run(foreign()),
+                             lambda i: proxy.close(), lambda i: proxy.kill(), lambda i: proxy.close_async(),
+                             lambda i: process.require("json"), lambda i: process.eval("pass"), lambda i: process.send_arg(1),
+                             lambda i: process.send_fd(0), lambda i: process.set_nice(1), lambda i: process.fork(),
+                             lambda i: process.kill(9), lambda i: process.wait_async(), lambda i: process.run_async("f"),
+                             lambda i: process.to_fd_async(), lambda i: Afrpc.Proxy(process=process, function="f"),
+                             lambda i: Afrpc.Pool(process=process, function="f"),
+                             lambda i: Afrpc.Process.new_exec("python").eval("pass")):
                 (error,) = self.in_threads(1, function)
                 self.assertIs(type(error), RuntimeError)
+                self.assertIn("belongs to the main context of another thread", str(error))
         finally:
             context.release()
         # Nothing has become of it for the thread that it belongs to.

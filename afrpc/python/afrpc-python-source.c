@@ -246,6 +246,33 @@ source_iterate (MainContextSource *self,
   Py_RETURN_NONE;
 }
 
+/* The thread that runs the loop may be another than that which made it. */
+static PyObject *
+source_enter (MainContextSource *self,
+              PyObject          *unused)
+{
+  if (self->context == NULL || !g_main_context_acquire (self->context))
+    {
+      PyErr_SetString (PyExc_RuntimeError, self->context == NULL ? "the source is closed" :
+                                             "another thread runs the main context that the loop belongs to");
+      return NULL;
+    }
+
+  g_main_context_push_thread_default (self->context);
+  g_main_context_release (self->context); /* it has been acquired by that as well */
+
+  Py_RETURN_NONE;
+}
+
+static PyObject *
+source_leave (MainContextSource *self,
+              PyObject          *unused)
+{
+  g_main_context_pop_thread_default (self->context);
+
+  Py_RETURN_NONE;
+}
+
 /* Whether the selector has something, which is asked once. */
 static PyObject *
 source_take_polled (MainContextSource *self,
@@ -266,6 +293,9 @@ static PyMethodDef source_methods[] = {
   { "close", (PyCFunction) source_close, METH_NOARGS, "close($self, /)\n--\n\nEnds it." },
   { "iterate", (PyCFunction) source_iterate, METH_O,
     "iterate($self, may_block, /)\n--\n\nRuns one iteration of the main context." },
+  { "enter", (PyCFunction) source_enter, METH_NOARGS,
+    "enter($self, /)\n--\n\nHas its main context be the default one of this thread until leave()." },
+  { "leave", (PyCFunction) source_leave, METH_NOARGS, "leave($self, /)\n--\n\nEnds what enter() has begun." },
   { "take_polled", (PyCFunction) source_take_polled, METH_NOARGS, NULL },
   { NULL },
 };

@@ -46,6 +46,15 @@ class EventLoop(asyncio.SelectorEventLoop):
         self._source = _afrpc.MainContextSource(self, self._ready, selector.fileno())
         selector.source = self._source
 
+    def run_forever(self):
+        self._check_closed()
+        # What is made meanwhile belongs to the loop, whichever thread has made that.
+        self._source.enter()
+        try:
+            super().run_forever()
+        finally:
+            self._source.leave()
+
     def _run_once(self):
         # This is what run_forever() calls again and again.
         self._source.iterate(not self._stopping)

@@ -207,6 +207,15 @@ def _is_given_up(error):
     return error is not None
 
 
+def _check_thread(process):
+    """What is used by a thread that may not is a critical warning of the library, which is told earlier here."""
+    context = process.get_main_context()
+    if not context.acquire():
+        raise RuntimeError("the process belongs to the main context of another thread, or of another loop: "
+                           "it has to be made where it is used")
+    context.release()
+
+
 EVENTS_MAX = 100000  # that wait to be taken
 
 
@@ -239,6 +248,7 @@ class _Callable:
         for name, what in ("process", "a process"), ("function", "the name of a function"):
             if kwargs.get(name) is None:
                 raise TypeError(f"{type(self).__name__} needs {what}, {name}=")
+        _check_thread(kwargs["process"])
         on_event = kwargs.pop("on_event", None)
         if log is not None and log is not False:
             _prepare_log(kwargs.get("process"), log)
@@ -327,16 +337,19 @@ class _Callable:
 
     def close(self):
         """Has everything that was called executed, and then ends the process."""
+        _check_thread(self.get_process())
         super().close()
         _proxy.poke()
 
     def kill(self):
         """Ends the process at once."""
+        _check_thread(self.get_process())
         super().kill()
         _proxy.poke()
 
     def close_async(self, cancellable=None, callback=None, *user_data):
         """Closes the proxy; without a callback returns a PendingCall to be awaited."""
+        _check_thread(self.get_process())
         if callback is not None:
             return super().close_async(cancellable, callback, *user_data)
         return _wait(super().close_async, self.close_finish, cancellable)
@@ -480,10 +493,12 @@ def _is_python(host):
 def _prepare_thread():
     """Where a loop of asyncio runs that is not the main thread, what is made belongs to that loop."""
     asyncio = sys.modules.get("asyncio")
-    if asyncio is not None and asyncio._get_running_loop() is not None:
+    loop = asyncio._get_running_loop() if asyncio is not None else None
+    if loop is not None:
         from afrpc import aio
 
-        aio._have_own_context()
+        if not isinstance(loop, aio.EventLoop):  # that sees to it itself
+            aio._have_own_context()
 
 
 class Process(Afrpc.Process):
@@ -527,26 +542,40 @@ class Process(Afrpc.Process):
     def require(self, *modules):
         """Loads modules, by their names or the paths of their files; returns the process itself, as the methods
         below do."""
+        _check_thread(self)
         for module in modules:
             super().require(module if isinstance(module, str) else os.path.abspath(module))
         return self
 
     def eval(self, code, *args):
         """Evaluates code, which finds args as the tuple "args"."""
+        _check_thread(self)
         super().eval(code, _proxy.pack(args))
         return self
 
     def send_arg(self, *values):
         """Sends arguments for the init function."""
+        _check_thread(self)
         for value in values:
             super().send_arg(_proxy.pack(value))
         return self
 
     def send_fd(self, *files):
         """Sends copies of file descriptors: numbers, or objects that have one."""
+        _check_thread(self)
         for file in files:
             super().send_fd(_get_fd(file))
         return self
+
+    def fork(self):
+        """A process that is prepared as this one is, and can be prepared further."""
+        _check_thread(self)
+        return super().fork()
+
+    def kill(self, signum):
+        """Sends the process a signal."""
+        _check_thread(self)
+        return super().kill(signum)
 
     def __repr__(self):
         pid = self.get_pid()
@@ -554,6 +583,7 @@ class Process(Afrpc.Process):
 
     def run_async(self, function, cancellable=None, callback=None, *user_data):
         """Runs a function; without a callback returns a PendingCall for the connection."""
+        _check_thread(self)
         if callback is not None:
             return super().run_async(function, cancellable, callback, *user_data)
         return _wait(lambda *args: super(Process, self).run_async(function, *args), self.run_finish,
@@ -561,12 +591,14 @@ class Process(Afrpc.Process):
 
     def to_fd_async(self, cancellable=None, callback=None, *user_data):
         """Hands the process over; without a callback returns a PendingCall for its socket and its pidfd."""
+        _check_thread(self)
         if callback is not None:
             return super().to_fd_async(cancellable, callback, *user_data)
         return _wait(super().to_fd_async, self.to_fd_finish, cancellable)
 
     def wait_async(self, cancellable=None, callback=None, *user_data):
         """Waits for the end; without a callback returns a PendingCall for its description."""
+        _check_thread(self)
         if callback is not None:
             return super().wait_async(cancellable, callback, *user_data)
         return _wait(super().wait_async, self.wait_finish, cancellable)
@@ -577,6 +609,7 @@ def _chain(name):
 
     @functools.wraps(setter)
     def chained(self, *args):
+        _check_thread(self)
         setter(self, *args)
         return self
 
