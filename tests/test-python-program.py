@@ -515,6 +515,14 @@ class OwnLoop(Coroutines, unittest.TestCase):
         finally:
             asyncio.set_event_loop_policy(None)
 
+    def test_without_policies(self):
+        """Python 3.16 is to have none, and 3.14 warns of them: who does not ask for one does not notice."""
+        code = ("import asyncio, sys\nsys.modules['asyncio'].__dict__.pop('DefaultEventLoopPolicy', None)\n"
+                "asyncio.__getattr__ = None\nfrom afrpc.aio import *\nfrom afrpc import aio\n"
+                "async def main(): return 5\nassert aio.run(main()) == 5\n"
+                "try: aio.EventLoopPolicy\nexcept (AttributeError, TypeError): print('none')\n")
+        self.assertEqual(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout, "none\n")
+
     def test_glib_beside(self):
         """Sources of GLib run while asyncio does."""
         async def main():

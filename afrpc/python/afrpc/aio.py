@@ -12,7 +12,7 @@ import weakref
 
 from . import _afrpc
 
-__all__ = ["EventLoop", "EventLoopPolicy", "create_task", "drive", "get_event_loop", "run"]
+__all__ = ["EventLoop", "create_task", "drive", "get_event_loop", "run"]
 
 _ITERATIONS_MAX = 64  # of the main context, before a foreign loop has its turn
 
@@ -73,10 +73,20 @@ class EventLoop(asyncio.SelectorEventLoop):
         super().close()
 
 
-class EventLoopPolicy(asyncio.DefaultEventLoopPolicy):
-    """Makes asyncio's own functions use such loops."""
+def __getattr__(name):
+    # Python 3.14 warns of policies wherever one is named, and 3.16 is to have none.
+    global EventLoopPolicy
 
-    _loop_factory = EventLoop
+    if name != "EventLoopPolicy":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    class EventLoopPolicy(asyncio.DefaultEventLoopPolicy):
+        """Makes asyncio's own functions use such loops."""
+
+        _loop_factory = EventLoop
+
+    EventLoopPolicy.__qualname__ = name
+    return EventLoopPolicy
 
 
 _loop = None

@@ -1,7 +1,7 @@
 import asyncio
 import typing
 
-__all__ = ["EventLoop", "EventLoopPolicy", "create_task", "drive", "get_event_loop", "run"]
+__all__ = ["EventLoop", "create_task", "drive", "get_event_loop", "run"]
 
 _T = typing.TypeVar("_T")
 
