@@ -757,8 +757,19 @@ class Options(unittest.TestCase):
         self.assertEqual(repr(proxy), "<Afrpc.Proxy of echo in <Afrpc.Process python>>")
         proxy.invoke_sync()
         self.assertEqual(repr(proxy.get_process()), f"<Afrpc.Process python, pid {proxy.get_process().get_pid()}>")
-        proxy.close()
+        proxy.close_sync()
         self.assertTrue(repr(proxy).endswith(", closed>"))
+
+        async def end():
+            return await proxy.get_process().wait_async()
+
+        self.assertRegex(repr(aio.run(end())), r"^<Afrpc.Exit: process \(pid [0-9]+\) exited with status 0>$")
+
+    def test_refused_at_once(self):
+        proxy = make("echo")
+        for refused in (lambda: proxy.on_event(5), lambda: proxy.events("5"), lambda: proxy.events(0),
+                        lambda: Afrpc.Proxy(process=Afrpc.Process.new_exec("python"), function="f", on_event=5)):
+            self.assertRaises(TypeError, refused)
 
 
 

@@ -18,7 +18,7 @@ from afrpc._proxy import PendingCall
 
 Afrpc = get_introspection_module("Afrpc")
 
-__all__ = ["Buffer", "Call", "Host", "NotStarted", "PendingCall", "Pool", "Process", "Proxy", "RemoteError", "Serialiser", "Tagged",
+__all__ = ["Buffer", "Call", "Exit", "Host", "NotStarted", "PendingCall", "Pool", "Process", "Proxy", "RemoteError", "Serialiser", "Tagged",
            "TimeoutError", "Variant", "WorkerDied"]
 
 _errors.set_up(Afrpc)
@@ -323,6 +323,8 @@ class _Callable:
     def on_event(self, callback, *, fds=False):
         """Has callback(value) called for each event, or callback(value, fds) with the file descriptors
         that came with it, a Gio.UnixFDList or None; returns what disconnect() takes."""
+        if not callable(callback):
+            raise TypeError(f"on_event() takes what is callable, not a value of type {type(callback).__name__}")
         call_in = contextvars.copy_context().copy
         if fds:
             return self.connect("event", lambda proxy, event, process, fds:
@@ -333,6 +335,8 @@ class _Callable:
     def events(self, limit=EVENTS_MAX):
         """The events from now on, for "async for", until the proxy is destroyed; if that is because the worker died,
         that is raised then. If more than limit wait to be taken, those are given, and then a RuntimeError is raised."""
+        if not isinstance(limit, int) or limit < 1:
+            raise TypeError(f"the limit of events has to be an int above 0, not {limit!r:.100}")
         return _Events(self, limit)
 
     def close(self):
@@ -399,6 +403,14 @@ class Pool(_Callable, Afrpc.Pool):
 
 
 Pool = override(Pool)
+
+
+class Exit(Afrpc.Exit):
+    def __repr__(self):
+        return f"<Afrpc.Exit: {self.to_string()}>"
+
+
+Exit = override(Exit)
 
 
 class Call(Afrpc.Call):
