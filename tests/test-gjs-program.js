@@ -309,6 +309,29 @@ runTests({
         assertEqual(await proxy.events().next(), {done: true, value: undefined});
     },
 
+    async tooManyEvents() {
+        const proxy = makeProxy('act');
+        const [few, all] = [proxy.events(3), proxy.events()];
+        const seen = [];
+
+        for (const limit of [0, -1, 1.5, 'x'])
+            assertThrows(() => proxy.events(limit), TypeError);
+        await proxy.invoke('sendEvents', 5);
+        try {
+            for await (const event of few)
+                seen.push(event);
+            assert(false, 'it ends without an error');
+        } catch (e) {
+            assert(e instanceof RangeError, `${e}`);
+        }
+        assertEqual(seen, ['event 0', 'event 1', 'event 2'], 'those up to the limit');
+        assertEqual(await few.next(), {done: true, value: undefined});
+        proxy.close();
+        for await (const event of all)
+            seen.push(event);
+        assertEqual(seen.slice(3, 8), [0, 1, 2, 3, 4].map(i => `event ${i}`), 'nobody else is concerned');
+    },
+
     async callbacks() {
         const proxy = makeCProxy();
         const args = new GLib.Variant('(sv)', ['return', new GLib.Variant('s', 'x')]);

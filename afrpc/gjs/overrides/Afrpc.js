@@ -51,8 +51,8 @@ function extendCaller(Caller, Process, what) {
         return Calls.invokeSync(this, options, args);
     };
 
-    Caller.prototype.events = function () {
-        return new Events.Events(this);
+    Caller.prototype.events = function (limit = Events.EVENTS_MAX) {
+        return new Events.Events(this, limit);
     };
     Caller.prototype[Symbol.asyncIterator] = Caller.prototype.events;
 }

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* exported Events */
+/* exported Events, EVENTS_MAX */
 
 const {AfrpcGjs} = imports.gi;
 const {afrpcCalls: Calls, afrpcUnpack: Unpack} = imports.overrides;
 
+var EVENTS_MAX = 100000; // that wait to be taken
+
 // The events of a proxy in the order in which they arrive, from now on until the proxy is destroyed.
 var Events = class {
-    constructor(proxy) {
+    constructor(proxy, limit) {
+        if (!Number.isInteger(limit) || limit < 1)
+            throw new TypeError(`the limit of events has to be an integer above 0, not ${limit}`);
+        this._limit = limit;
         this._options = {bytesAsText: proxy.bytesAsText};
         this._events = []; // types and bytes
         this._waiting = []; // promises
@@ -20,6 +25,11 @@ var Events = class {
     _notice(news, getValue) {
         switch (news) {
         case AfrpcGjs.News.EVENT:
+            if (this._events.length >= this._limit) {
+                this._error ??= new RangeError(`more than ${this._limit} events waited for whoever takes them`);
+                this._end();
+                break;
+            }
             this._events.push(getValue());
             this._deliver();
             break;
