@@ -435,7 +435,7 @@ test_call_execution_timeout (void)
   g_cancellable_cancel (cancellable);
   test_iterate_until (&slow.done);
   g_assert_error (slow.error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
-  g_assert_true (g_str_has_prefix (slow.error->message, "'c' running 'act' of '"));
+  g_assert_true (strstr (slow.error->message, "' running 'act' of '") != NULL);
   g_assert_nonnull (strstr (slow.error->message, "ran for longer than 10 ms"));
   g_assert_cmpint (slow.started, ==, AFRPC_STARTED_YES);
 }

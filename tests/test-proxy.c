@@ -280,7 +280,7 @@ test_proxy_message_size (void)
                      "100001 bytes, the limit is 100000");
   assert_call_fails (proxy, test_zeros (100001), AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
                      "100001 bytes, the limit is 100000");
-  assert_call_fails (proxy, test_zeros (100001), AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "'c' running 'act' of '");
+  assert_call_fails (proxy, test_zeros (100001), AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "' running 'act' of '");
 
   /* A type of 256 characters. */
   long_type[0] = '(';
@@ -394,7 +394,7 @@ test_proxy_unhandled_event (void)
   watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
   g_variant_unref (test_call (watched.proxy, test_act ("event", NULL), NULL));
   g_assert_error (watched.error, AFRPC_ERROR, AFRPC_ERROR_UNHANDLED_EVENT);
-  g_assert_true (g_str_has_prefix (watched.error->message, "'c' running 'act' of '"));
+  g_assert_true (strstr (watched.error->message, "' running 'act' of '") != NULL);
   assert_works (watched.proxy);
 }
 
@@ -541,7 +541,7 @@ test_proxy_call_after_close (void)
   afrpc_caller_close (AFRPC_CALLER (watched.proxy));
   afrpc_caller_close (AFRPC_CALLER (watched.proxy));
   assert_call_fails (watched.proxy, NULL, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the proxy is closed");
-  assert_call_fails (watched.proxy, NULL, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "'c' running 'act' of '");
+  assert_call_fails (watched.proxy, NULL, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "' running 'act' of '");
   watch_end (&watched);
   assert_call_fails (watched.proxy, NULL, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the proxy is closed");
   result = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), NULL, NULL, &error);
