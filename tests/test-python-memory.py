@@ -183,7 +183,7 @@ class Workers(unittest.TestCase):
     def test_received(self):
         proxy = make("make_buffer")
         for flags in KINDS:
-            call = self.call(proxy, SIZE, int(flags), fds=[])
+            call = self.call(proxy, SIZE, int(flags))
             buffer = Afrpc.Buffer.new_take_fd(call.get_fd(call.result()), SIZE, flags)
             numbers = memoryview(buffer).cast("d")
             self.assertEqual([numbers[0], numbers[1], numbers[-1], sum(numbers)], [1.5, 7.0, 2.5, 11.0])

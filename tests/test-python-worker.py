@@ -297,12 +297,18 @@ class Sync(Case):
                 self.assertEqual(self.fails_remotely(proxy, 0).type_name, "IndexError")
             for function in "open_file", "async_open_file":
                 proxy = (self.make_async if "async" in function else self.make)(function)
-                call = proxy(file.name, fds=[])
-                (handle,) = self.settle(call)
-                with open(call.get_fd(handle), "rb") as copy:
-                    self.assertEqual(copy.read(), b"content")
-                with self.assertRaises(IndexError):
-                    call.get_fd(1)
+                for options in {}, {"fds": []}, {"label": "here"}:
+                    call = proxy(file.name, **options)
+                    with self.assertRaisesRegex(IndexError, "before the call has its result"):
+                        call.get_fd(0)
+                    (handle,) = self.settle(call)
+                    with open(call.get_fd(handle), "rb") as copy:
+                        self.assertEqual(copy.read(), b"content")
+                    with self.assertRaisesRegex(IndexError, "no file descriptor 1: 1 came with the result"):
+                        call.get_fd(1)
+                n_open = len(os.listdir("/proc/self/fd"))
+                del call
+                self.assertEqual(len(os.listdir("/proc/self/fd")), n_open - 1)
             proxy, seen = self.make("event_file"), []
             proxy.on_event(lambda handle, fds: seen.append(fds.get(handle)), fds=True)
             self.assertEqual(self.settle(proxy(file.name)), [None])

@@ -508,7 +508,11 @@ call_get_fd (Call     *self,
     return NULL;
   if (self->fds == NULL || handle < 0 || handle >= g_unix_fd_list_get_length (self->fds))
     {
-      PyErr_SetString (PyExc_IndexError, "there is no such file descriptor");
+      if (self->state == AFRPC_PYTHON_CALL_PENDING)
+        PyErr_SetString (PyExc_IndexError, "there are no file descriptors before the call has its result");
+      else
+        PyErr_Format (PyExc_IndexError, "there is no file descriptor %zd: %d came with the result", handle,
+                      self->fds != NULL ? g_unix_fd_list_get_length (self->fds) : 0);
       return NULL;
     }
 

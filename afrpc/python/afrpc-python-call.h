@@ -38,7 +38,6 @@ struct _AfrpcPythonCall
   void (*cancel) (AfrpcPythonCall *self); /* (nullable) */
   gboolean raw;          /* the result is wanted as GLib.Variant */
   PyObject *hooks;       /* (nullable): for the result */
-  gboolean with_fds;
 
   gboolean is_call;
   AfrpcStarted was_started; /* whether its worker had started it, once that is known */

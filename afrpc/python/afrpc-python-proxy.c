@@ -110,7 +110,7 @@ settled_cb (GObject      *source,
   GError *error = NULL;
   GVariant *value;
 
-  value = afrpc_caller_call_full_finish (AFRPC_CALLER (source), result, self->with_fds ? &self->fds : NULL, &error);
+  value = afrpc_caller_call_full_finish (AFRPC_CALLER (source), result, &self->fds, &error);
 
   self->was_started = afrpc_call_get_started (AFRPC_CALL (result));
   self->started = NULL;
@@ -118,6 +118,7 @@ settled_cb (GObject      *source,
   if (self->state != AFRPC_PYTHON_CALL_PENDING) /* cancelled meanwhile */
     {
       g_clear_pointer (&value, g_variant_unref);
+      g_clear_object (&self->fds);
       g_clear_error (&error);
     }
   else
@@ -399,7 +400,6 @@ module_call (PyObject        *module,
 
   call->hooks = hooks;
   call->raw = args[5] == Py_True;
-  call->with_fds = args[8] != Py_None;
   start_call (call, caller, value, made, options.cancellable);
   leave (entered);
   if (!afrpc_python_call_poke (call))
