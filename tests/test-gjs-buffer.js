@@ -4,7 +4,7 @@ import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
 import Afrpc from 'gi://Afrpc?version=1.0';
 
-import {assert, assertError, runTests} from './gjs-util.js';
+import {assert, assertEqual, assertError, runTests} from './gjs-util.js';
 
 const WORKER = GLib.getenv('AFRPC_TEST_BIG_WORKER');
 const SIZE = 100000;
@@ -47,6 +47,18 @@ async function sent(proxy) {
     }
 }
 
+// An Array of numbers does as a list, an empty one if only the result has descriptors.
+async function numbers(proxy) {
+    const [[handle, size], list] = await proxy.invokeWith({signature: '(sv)', fds: []}, 'make-buffer',
+        new GLib.Variant('(tuy)', [SIZE, 0, 120]));
+    const buffer = Afrpc.Buffer.new_take_fd(list.get(handle), size, 0);
+    const args = ['read-buffer', new GLib.Variant('(htu)', [0, SIZE, 0])];
+    const [sum, none] = await proxy.invokeWith({signature: '(sv)', fds: [buffer.get_fd()]}, ...args);
+
+    assertEqual([Number(sum), none], [addUp(buffer.get_bytes().toArray()), null], 'what the worker read, and sent along');
+    await assertError(proxy.invokeWith({fds: [4095]}, ...args), Gio.IOErrorEnum, Gio.IOErrorEnum.FAILED);
+}
+
 async function refused() {
     // A copy of the standard input, which is no memory.
     const list = Gio.UnixFDList.new();
@@ -67,4 +79,4 @@ function withProxy(test) {
     };
 }
 
-runTests({received: withProxy(received), sent: withProxy(sent), refused});
+runTests({received: withProxy(received), sent: withProxy(sent), numbers: withProxy(numbers), refused});

@@ -3,7 +3,7 @@
 
 // All that a program hears of the library, and the only place that knows how calls are made. News comes through an
 // inbox, not by callbacks, which gjs may refuse; see AfrpcGjs.Inbox.
-const {AfrpcGjs, GObject} = imports.gi;
+const {AfrpcGjs, Gio, GObject} = imports.gi;
 const {afrpcErrors: Errors, afrpcPackAs: PackAs, afrpcUnpack: Unpack} = imports.overrides;
 
 const UINT32_MAX = 2 ** 32 - 1;
@@ -13,6 +13,8 @@ const isMilliseconds = value => Number.isInteger(value) && value >= 0 && value <
 const isString = value => typeof value === 'string';
 const isBoolean = value => typeof value === 'boolean';
 const isObject = value => typeof value === 'object';
+const isDescriptor = value => Number.isInteger(value) && value >= 0 && value < 2 ** 31;
+const isDescriptors = value => Array.isArray(value) ? value.every(isDescriptor) : value instanceof Gio.UnixFDList;
 
 // What each option has to be.
 const OPTIONS = {
@@ -23,7 +25,7 @@ const OPTIONS = {
     bytesAsText: isBoolean,
     timeoutMs: isMilliseconds,
     executionTimeoutMs: isMilliseconds,
-    fds: isObject,
+    fds: isDescriptors,
     function: isString,
     idempotent: isBoolean,
     priority: value => Number.isInteger(value) && Math.abs(value) < 2 ** 31,
@@ -214,6 +216,20 @@ function checkOptions(options) {
     }
 }
 
+// What is not given as the library has it.
+const CONVERTERS = {
+    metadata: value => PackAs.packBytes(value, 'a{sv}', AfrpcGjs.new_value),
+    fds(value) {
+        if (!Array.isArray(value))
+            return value;
+
+        const list = new Gio.UnixFDList();
+        value.forEach(fd => list.append(fd));
+
+        return list;
+    },
+};
+
 function makeCallOptions(options) {
     const properties = {};
 
@@ -221,7 +237,7 @@ function makeCallOptions(options) {
         const value = options[name] ?? null;
 
         if (value !== null)
-            properties[property] = name === 'metadata' ? PackAs.packBytes(value, 'a{sv}', AfrpcGjs.new_value) : value;
+            properties[property] = CONVERTERS[name]?.(value) ?? value;
     }
 
     return Object.keys(properties).length > 0 ? new CallOptions(properties) : null;
