@@ -3,7 +3,9 @@
 """Errors as exceptions in a program: by class, as what they were in a worker, and from a worker that lies."""
 import asyncio
 import builtins
+import errno
 import gc
+import json
 import os
 import pickle
 import sys
@@ -16,6 +18,7 @@ gi.require_version("Afrpc", "1.0")
 from gi.repository import Afrpc, Gio, GLib  # noqa: E402
 
 import afrpc.aio  # noqa: E402
+from afrpc import _exceptions  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 WORKER = os.path.join(HERE, "workers", "python_errors.py")
@@ -26,9 +29,9 @@ lies = Afrpc.Proxy(process=template.fork(), function="make_up")
 details = Afrpc.Proxy(process=template.fork(), function="make_up_details")
 
 
-def caught(proxy, *args):
+def caught(proxy, *args, **options):
     try:
-        proxy.invoke_sync(*args)
+        proxy.invoke_sync(*args, **options)
     except Exception as error:
         return error
     raise AssertionError("there was no error")
@@ -98,6 +101,46 @@ class Exceptions(unittest.TestCase):
         self.assertEqual(pickle.loads(pickle.dumps(error)).filename, "/nonexistent/ü")
         error = caught(proxy, "import os; os.rename('/nonexistent/a', '/nonexistent/b')")
         self.assertEqual((error.filename, error.filename2), ("/nonexistent/a", "/nonexistent/b"))
+
+    def test_without_descriptors(self):
+        """A worker that can open nothing says what it says otherwise, but for the lines of files."""
+        fill = "import os\ndef fill():\n for i in range(1000): os.dup(0)\n"
+        for n in 15, 20, 64:
+            process = Afrpc.Process.new_exec("python").set_limit(Afrpc.Limit.FILES, n).eval(fill).require(WORKER)
+            with Afrpc.Proxy(process=process, function="raise_it") as full:
+                error = caught(full, function="fill")
+                self.assertIsInstance(error, OSError)
+                self.assertEqual((error.errno, error.args), (errno.EMFILE, (errno.EMFILE, os.strerror(errno.EMFILE))))
+                self.assertIn("for i in range(1000): os.dup(0)", error.traceback)
+                error = caught(full, "open('/nonexistent')")
+                self.assertEqual((error.errno, error.filename), (errno.EMFILE, "/nonexistent"))
+                self.assertRegex(error.traceback, r'File ".*python_errors.py", line \d+, in raise_it')
+                self.assert_is(caught(full, "raise ValueError('ü\\n', 5)"), ValueError, "('ü\\n', 5)", ("ü\n", 5))
+                error = caught(full, "try:\n 1/0\nexcept ArithmeticError as e: raise KeyError('a') from e")
+                self.assertIsInstance(error.__cause__, ZeroDivisionError)
+                self.assertRegex(error.traceback, "(?s)^Traceback.*ZeroDivisionError.*direct cause.*Traceback.*KeyError: 'a'$")
+                error = caught(full, "def dig(n):\n if n: dig(n - 1)\n else: 1/0\ndig(100)")
+                self.assertIn("\n  ...\n", error.traceback)
+                self.assertLess(error.traceback.count("\n"), 50)
+
+    def test_without_help(self):
+        """Where nothing in Python can say more."""
+        lame = Afrpc.Proxy(function="fail", process=Afrpc.Process.new_exec("python").eval(
+            "from afrpc import _exceptions\n_exceptions.pack = None\ndef fail(text): raise ValueError(text)\n"
+            "class Odd(Exception):\n def __str__(self): raise self\n"
+            "def odd(): raise Odd\n"))
+        self.assert_is(caught(lame, "ü: 5"), ValueError, "ü: 5")
+        error = caught(lame, function="odd")
+        self.assertEqual((error.type_name, error.text), ("Odd", ""))
+
+    def test_json(self):
+        """A worker writes it without the module."""
+        for value in (None, True, 5, -1 << 70, 0.1, 1e300, "", "a\"\\\0\n\x7fü\U0001f600\u2028", [], {}, [1, [2.5, "x"]],
+                      {"a": {"b": [None, False]}, "": 1}, "\ud800x", float("inf"), float("-inf")):
+            self.assertEqual(json.loads(_exceptions.write_json(value)), value)
+        self.assertEqual(_exceptions.write_json(float("nan")), "NaN")
+        for value in (1,), {1}, b"x", object():
+            self.assertRaises(ValueError, _exceptions.write_json, value)
 
     def test_plain(self):
         """Those that would end something else here are none of these."""

@@ -42,6 +42,23 @@ text_error (GQuark      domain,
   return g_error_new (domain, code, "%s%s", prefix, valid);
 }
 
+/* Its class, and its words if they can be had, where nothing in Python can say more. Returns: (nullable) */
+static PyObject *
+make_words (PyObject *exception)
+{
+  const char *name = Py_TYPE (exception)->tp_name;
+  PyObject *words = PyObject_Str (exception);
+  PyObject *text;
+
+  PyErr_Clear ();
+  text = words != NULL && PyUnicode_GET_LENGTH (words) > 0 ? PyUnicode_FromFormat ("%s: %U", name, words) :
+                                                             PyUnicode_FromString (name);
+  Py_XDECREF (words);
+  PyErr_Clear ();
+
+  return text;
+}
+
 /* The exception that is set, which is cleared: of the domain and code that it names, as GLib.Error and
  * afrpc.Error do; else with @code of AFRPC_ERROR, or as what it is if that is negative. Never fails. */
 GError *
@@ -50,6 +67,7 @@ afrpc_python_host_take_error (int         code,
 {
   PyObject *type, *value, *traceback, *described;
   PyObject *text = NULL;
+  PyObject *own_text = NULL;
   PyObject *backend = afrpc_python_host_get_backend (NULL);
   GQuark domain = code >= 0 ? AFRPC_ERROR : g_quark_from_static_string (EXCEPTION_DOMAIN);
   const char *name = NULL;
@@ -64,6 +82,12 @@ afrpc_python_host_take_error (int         code,
   described = PyObject_CallMethod (backend, "describe", "O", value != NULL ? value : Py_None);
   if (described == NULL || !PyArg_ParseTuple (described, "ziU", &name, &own_code, &text))
     PyErr_Clear ();
+  if (text == NULL && value != NULL)
+    {
+      name = NULL;
+      text = own_text = make_words (value);
+      own_code = text != NULL ? (int) PyUnicode_GET_LENGTH (text) : 0;
+    }
   if (name != NULL && code < 0)
     error = text_error (g_quark_from_string (name), own_code, prefix, text);
   else
@@ -71,6 +95,7 @@ afrpc_python_host_take_error (int         code,
   if (name == NULL && code >= 0 && own_code < 0)
     cut_details (error->message);
 
+  Py_XDECREF (own_text);
   Py_XDECREF (described);
   Py_XDECREF (type);
   Py_XDECREF (value);

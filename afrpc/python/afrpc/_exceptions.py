@@ -3,18 +3,25 @@
 class and the words of the exception, whose number of characters is the error's code; then follows what Python
 prints of it. What that does not say, such as arguments, is a last line of JSON: the code is negative then.
 
-A worker packs them. A program reads what a worker may have made up, and loads nothing on its word.
+A worker packs them, whatever state it is in: one that has no descriptor left can load no module and read no file,
+and still says what was raised, where, and with which arguments. A program reads what a worker may have made up, and
+loads nothing on its word.
 """
 import sys
 
 TEXT_MAX = 16384       # characters of an exception's own words that are sent
 TRACEBACK_MAX = 32768  # characters of its traceback that are sent
 DETAILS_MAX = 8192     # characters of JSON
+PLACES_MAX = 40        # in code, of a traceback that is made without a module
 DEPTH_MAX = 8          # of values in each other, causes of causes, and groups of groups
 ITEMS_MAX = 256        # of one list, dictionary or group
 
 # What arguments and attributes may be, besides those below.
 PLAIN = (type(None), bool, int, float, str)
+ESCAPES = {**{i: f"\\u{i:04x}" for i in range(32)}, ord('"'): '\\"', ord("\\"): "\\\\"}  # in JSON
+WORDS = {None: "null", False: "false", True: "true"}
+CHAINS = {"cause": "The above exception was the direct cause of the following exception:",
+          "context": "During handling of the above exception, another exception occurred:"}
 # Raised elsewhere, these would end a loop rather than be an error.
 NEVER = ("StopIteration", "StopAsyncIteration")
 
@@ -60,6 +67,50 @@ def get_traceback(error, evaluated):
     if len(trace) > TRACEBACK_MAX:
         trace = "Traceback (most recent call last):\n  ...\n" + trace[-TRACEBACK_MAX:]
     return trace
+
+
+def get_places(error, evaluated):
+    """The same without the help of any module, and without what is written in files."""
+    return clean("\n".join(list_places(error, evaluated)))[-TRACEBACK_MAX:]
+
+
+def list_places(error, evaluated, depth=0):
+    how, chained = get_chained(error)
+    lines = []
+    if chained is not None and depth < DEPTH_MAX:
+        lines += [*list_places(chained, evaluated, depth + 1), "", CHAINS[how], ""]
+    place = error.__traceback__
+    if place is not None:
+        lines.append("Traceback (most recent call last):")
+    first = len(lines)
+    while place is not None:
+        code = place.tb_frame.f_code
+        lines.append(f'  File "{code.co_filename}", line {place.tb_lineno}, in {code.co_name}')
+        if code.co_filename in evaluated:
+            lines.append(f"    {evaluated[code.co_filename].splitlines()[place.tb_lineno - 1].strip()}")
+        place = place.tb_next
+    if len(lines) - first > PLACES_MAX:
+        lines[first + PLACES_MAX // 2:-PLACES_MAX // 2] = ["  ..."]
+    lines.append(get_words(error))
+    return lines
+
+
+def write_json(value):
+    """What the module json would make of it."""
+    if isinstance(value, str):
+        # What is left of surrogates becomes what JSON has for them.
+        return f'"{value.translate(ESCAPES)}"'.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{write_json(name)}:{write_json(part)}' for name, part in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(write_json, value))}]"
+    if value is None or isinstance(value, bool):
+        return WORDS[value]
+    if isinstance(value, float) and value - value != 0:
+        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    raise ValueError
 
 
 def encode(value, depth=0):
@@ -138,18 +189,18 @@ def is_told_by_words(error):
 
 def pack(error, evaluated):
     """(code, message)"""
-    words = get_words(error)
-    try:
-        message = f"{words}\n\n{get_traceback(error, evaluated)}"
-    except BaseException:
-        return len(words), words
+    words = message = get_words(error)
+    for describe_more in get_traceback, get_places:
+        try:
+            message = f"{words}\n\n{describe_more(error, evaluated)}"
+            break
+        except BaseException:  # no module for it can be loaded
+            pass
     try:
         if is_told_by_words(error):
             return len(words), message
-        import json
-
-        details = json.dumps(describe(error), separators=(",", ":"))
-        if len(details) > DETAILS_MAX or len(message.encode()) + len(details) > 65000:
+        details = write_json(describe(error))
+        if len(details) > DETAILS_MAX or len(message.encode()) + len(details.encode()) > 65000:
             return len(words), message
     except BaseException:  # what it is asked for is its own code
         return len(words), message

@@ -2,7 +2,8 @@
 """The host of workers in Python, as far as it is easier said in Python.
 
 Every worker loads this, so it imports nothing that Python has not loaded by itself until that is
-needed: importlib.util alone would bring a dozen modules.
+needed: importlib.util alone would bring a dozen modules. What tells exceptions is here from the start: when it is
+needed, there may be no descriptor left to load it with.
 """
 import gc
 import os
@@ -10,7 +11,7 @@ import sys
 from importlib._bootstrap import module_from_spec
 from importlib._bootstrap_external import spec_from_file_location
 
-from . import _afrpc
+from . import _afrpc, _exceptions
 
 # As in AfrpcFunctionKind
 SYNC, ASYNC, INIT, DONE, RUN = range(5)
@@ -177,8 +178,6 @@ def describe(error):
         domain = None
     if isinstance(domain, str) and isinstance(code, int) and isinstance(message, str) and -1 << 31 <= code < 1 << 31:
         return domain, code, message
-    from . import _exceptions
-
     return None, *_exceptions.pack(error, evaluated)
 
 
