@@ -842,6 +842,10 @@ class Started(unittest.TestCase):
             task.cancel()
             with self.assertRaises(asyncio.CancelledError) as caught:
                 await task
+            with self.assertRaises(TimeoutError) as caught:
+                async with asyncio.timeout(0):
+                    await proxy()
+            self.assertIsInstance(caught.exception.__context__.started, Afrpc.Started)
             await proxy.close_async()
             call = proxy()
             with self.assertRaises(GLib.Error) as caught:
