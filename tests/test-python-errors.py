@@ -304,6 +304,12 @@ class Classes(unittest.TestCase):
             return await asyncio.gather(proxy(), proxy(), return_exceptions=True)
 
         first, second = afrpc.aio.run(main())
+        for error, started in (first, Afrpc.Started.YES), (second, Afrpc.Started.NO):
+            self.assertEqual((error.started, error.exit.get_status()), (started, 3))
+            self.assertIsInstance(error.process, Afrpc.Process)
+            self.assertIn(f"pid {error.process.get_pid()}", error.message)
+            again = pickle.loads(pickle.dumps(error))
+            self.assertEqual((again.started, again.exit, again.process), (started, None, None))
         self.assertIs(type(first), Afrpc.WorkerDied)
         self.assertIs(type(second), Afrpc.NotStarted)
         self.assertTrue(first.matches(Afrpc.error_quark(), Afrpc.Error.DIED))
@@ -312,6 +318,40 @@ class Classes(unittest.TestCase):
             self.assertIs(type(again), type(error))
             self.assertEqual((again.message, again.domain, again.code), (error.message, error.domain, error.code))
             self.assertEqual(repr(error), f"Afrpc.{type(error).__name__}({error.message!r})")
+
+    def test_who_had_it(self):
+        """Also where many do, and nobody keeps the call."""
+        pool = Afrpc.Pool(process=Afrpc.Process.new_exec("python").require(WORKER), function="raise_it", max_workers=1)
+
+        async def main():
+            calls = pool("pass"), pool("import os; os._exit(4)"), pool("raise ValueError")
+            queued = pool("pass", timeout_ms=1)
+            self.assertEqual([call.get_exit() for call in calls], [None] * 3)
+            outcomes = await asyncio.gather(*calls, queued, return_exceptions=True)
+            return calls, outcomes
+
+        (good, bad, remote), (_none, died, raised, late) = afrpc.aio.run(main())
+        self.assertEqual((bad.get_exit().get_status(), died.exit.get_status()), (4, 4))
+        self.assertIs(bad.get_process(), died.process)
+        self.assertIs(good.get_process(), died.process)
+        self.assertIsNot(remote.get_process(), died.process)
+        self.assertEqual((good.get_exit(), remote.get_exit()), (None, None))
+        self.assertFalse({"exit", "process"} & vars(raised).keys())
+        self.assertIsInstance(late, Afrpc.TimeoutError)
+        self.assertEqual((late.exit, late.process), (None, None))
+        self.assertEqual(Afrpc.PendingCall().get_process(), None)
+        self.assertTrue(pool.close_sync())
+
+    def test_ways(self):
+        args = GLib.Variant("(x)", (5,))
+        code = "import os\ndef run(status):\n os._exit(status)"
+        for way in (lambda proxy: proxy.invoke_sync(5), lambda proxy: proxy.call_sync(args),
+                    lambda proxy: proxy.call_full_sync(args, None), lambda proxy: proxy.start(args, None).wait_sync(None)):
+            proxy = self.make(code)
+            with self.assertRaises(Afrpc.WorkerDied) as caught:
+                way(proxy)
+            self.assertEqual(caught.exception.exit.get_status(), 5)
+            self.assertIs(caught.exception.process, proxy.get_process())
 
     def test_timeout(self):
         async def main():

@@ -82,6 +82,13 @@ class Stubs(unittest.TestCase):
                                                                             ast.AsyncFunctionDef))}
             if issubclass(there, int):
                 names |= {child.target.id for child in node.body if isinstance(child, ast.AnnAssign)}
+            if issubclass(there, Exception):
+                # What there is is said, and what is said is there.
+                said = {child.target.id for child in node.body if isinstance(child, ast.AnnAssign)}
+                own = {name for cls in there.__mro__ if cls.__module__ == "afrpc._errors" for name in vars(cls)
+                       if name[0] != "_"}
+                self.assertEqual(own - names - said, set(), node.name)
+                self.assertEqual({name for name in said if not hasattr(there(), name)}, set(), node.name)
             # PyGObject has no methods for the virtual functions of an interface.
             missing = {name for name in names if not hasattr(there, name)
                        and not (name.startswith("do_") and node.name in ("Caller", "Serialiser"))}

@@ -135,6 +135,8 @@ call_dealloc (Call *self)
   PyObject_GC_UnTrack (self);
   call_clear (self);
   g_clear_object (&self->fds);
+  g_clear_object (&self->process);
+  g_clear_pointer (&self->exit, afrpc_exit_unref);
   type->tp_free (self);
   Py_DECREF (type);
 }
@@ -528,6 +530,20 @@ call_get_started (Call     *self,
   return afrpc_python_make_started (self->was_started);
 }
 
+static PyObject *
+call_get_process (Call     *self,
+                  PyObject *unused)
+{
+  return afrpc_python_make_process (self->started != NULL ? afrpc_call_get_process (self->started) : self->process);
+}
+
+static PyObject *
+call_get_exit (Call     *self,
+               PyObject *unused)
+{
+  return afrpc_python_make_exit (self->exit);
+}
+
 /* The loop that it belongs to is the first that it has to do with. */
 static gboolean
 ensure_loop (Call *self)
@@ -725,6 +741,10 @@ static PyMethodDef call_methods[] = {
   { "_set_exception", (PyCFunction) call_set_exception, METH_O, NULL },
   { "get_started", (PyCFunction) call_get_started, METH_NOARGS,
     "get_started($self, /)\n--\n\nWhether the worker had started the call, as Afrpc.Started: known once it is settled." },
+  { "get_process", (PyCFunction) call_get_process, METH_NOARGS,
+    "get_process($self, /)\n--\n\nThe Afrpc.Process that has, or had, the call, or None." },
+  { "get_exit", (PyCFunction) call_get_exit, METH_NOARGS,
+    "get_exit($self, /)\n--\n\nHow the process ended that the call failed with, as Afrpc.Exit, or None." },
   { "_make_cancelled_error", (PyCFunction) call_make_cancelled_error, METH_NOARGS, NULL },
   { NULL },
 };

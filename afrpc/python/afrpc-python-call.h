@@ -42,6 +42,8 @@ struct _AfrpcPythonCall
   gboolean is_call;
   AfrpcStarted was_started; /* whether its worker had started it, once that is known */
 
+  AfrpcProcess *process; /* (nullable): that had it, once it is settled */
+  AfrpcExit *exit;       /* (nullable): how that ended, which it failed with */
   GUnixFDList *fds;      /* (nullable): that came with the result */
 };
 
@@ -67,6 +69,8 @@ gboolean         afrpc_python_option_get_number  (const char           *name,
                                                   gint64                max,
                                                   gint64               *number);
 PyObject        *afrpc_python_make_started       (AfrpcStarted          started);
+PyObject        *afrpc_python_make_process       (AfrpcProcess         *process);
+PyObject        *afrpc_python_make_exit          (AfrpcExit            *exit);
 void             afrpc_python_tell_started       (PyObject             *exception,
                                                   AfrpcStarted          started);
 

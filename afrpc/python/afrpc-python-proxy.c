@@ -14,6 +14,7 @@
 
 static PyObject *str_hooks;
 static PyObject *error_hook; /* (nullable): makes an exception of GLib.Error that is better */
+static PyObject *ends;       /* (nullable): the classes of those that know who had the call, and how that ended */
 
 /* Sets the exception that a GError is to Python. */
 static void
@@ -88,15 +89,46 @@ afrpc_python_make_started (AfrpcStarted started)
   return object;
 }
 
-/* Has the exception that is set say whether the worker had started its call. */
+/* @process: (nullable); Returns: (nullable): as Afrpc.Process, or None */
+PyObject *
+afrpc_python_make_process (AfrpcProcess *process)
+{
+  return process != NULL ? pygobject_new (G_OBJECT (process)) : Py_NewRef (Py_None);
+}
+
+/* @exit: (nullable); Returns: (nullable): as Afrpc.Exit, or None */
+PyObject *
+afrpc_python_make_exit (AfrpcExit *exit)
+{
+  return exit != NULL ? pyg_boxed_new (AFRPC_TYPE_EXIT, exit, TRUE, TRUE) : Py_NewRef (Py_None);
+}
+
+/* @value: (transfer full) (nullable) */
 static void
-tell_started (AfrpcStarted started)
+set_attribute (PyObject   *exception,
+               const char *name,
+               PyObject   *value)
+{
+  if (value == NULL || PyObject_SetAttrString (exception, name, value) != 0)
+    PyErr_Clear ();
+  Py_XDECREF (value);
+}
+
+/* Has the exception that is set say whether the worker had started its call, and who had it.
+ * @call: (nullable): that was made */
+static void
+tell_call (AfrpcCall *call)
 {
   PyObject *type, *value, *traceback;
 
   PyErr_Fetch (&type, &value, &traceback);
   PyErr_NormalizeException (&type, &value, &traceback);
-  afrpc_python_tell_started (value, started);
+  afrpc_python_tell_started (value, call != NULL ? afrpc_call_get_started (call) : AFRPC_STARTED_NO);
+  if (call != NULL && ends != NULL && PyObject_IsInstance (value, ends) == 1)
+    {
+      set_attribute (value, "process", afrpc_python_make_process (afrpc_call_get_process (call)));
+      set_attribute (value, "exit", afrpc_python_make_exit (afrpc_call_get_exit (call)));
+    }
   PyErr_Restore (type, value, traceback);
 }
 
@@ -107,12 +139,17 @@ settled_cb (GObject      *source,
 {
   PyGILState_STATE state = PyGILState_Ensure ();
   AfrpcPythonCall *self = user_data;
+  AfrpcCall *call = AFRPC_CALL (result);
+  AfrpcProcess *process = afrpc_call_get_process (call);
+  AfrpcExit *exit = afrpc_call_get_exit (call);
   GError *error = NULL;
   GVariant *value;
 
   value = afrpc_caller_call_full_finish (AFRPC_CALLER (source), result, &self->fds, &error);
 
-  self->was_started = afrpc_call_get_started (AFRPC_CALL (result));
+  self->was_started = afrpc_call_get_started (call);
+  self->process = process != NULL ? g_object_ref (process) : NULL;
+  self->exit = exit != NULL ? afrpc_exit_ref (exit) : NULL;
   self->started = NULL;
   self->cancel = NULL;
   if (self->state != AFRPC_PYTHON_CALL_PENDING) /* cancelled meanwhile */
@@ -129,7 +166,7 @@ settled_cb (GObject      *source,
         afrpc_python_call_settle (self, AFRPC_PYTHON_CALL_DONE, outcome);
       else
         {
-          tell_started (self->was_started);
+          tell_call (call);
           afrpc_python_call_settle_failed (self);
         }
     }
@@ -392,7 +429,7 @@ module_call (PyObject        *module,
   call = value != NULL ? afrpc_python_call_new () : NULL;
   if (call == NULL || !enter (caller, call->loop != NULL, &entered))
     {
-      tell_started (AFRPC_STARTED_NO);
+      tell_call (NULL);
       Py_XDECREF (hooks);
       Py_XDECREF (call);
       return NULL;
@@ -504,7 +541,7 @@ wait_for (AfrpcCall    *call,
 
   object = convert (result, error, raw, hooks);
   if (object == NULL)
-    tell_started (afrpc_call_get_started (call));
+    tell_call (call);
 
   return object;
 }
@@ -612,7 +649,7 @@ module_call_sync (PyObject        *module,
     value = pack_args (args[1], args[2], hooks);
   if (value == NULL || !enter (caller, FALSE, &entered))
     {
-      tell_started (AFRPC_STARTED_NO);
+      tell_call (NULL);
       Py_XDECREF (hooks);
       return NULL;
     }
@@ -661,12 +698,13 @@ static PyObject *
 module_set_hooks (PyObject *module,
                   PyObject *args)
 {
-  PyObject *error, *loop;
+  PyObject *error, *classes, *loop;
 
-  if (!PyArg_ParseTuple (args, "OO:set_hooks", &error, &loop))
+  if (!PyArg_ParseTuple (args, "OO!O:set_hooks", &error, &PyTuple_Type, &classes, &loop))
     return NULL;
 
   Py_XSETREF (error_hook, Py_NewRef (error));
+  Py_XSETREF (ends, Py_NewRef (classes));
   afrpc_python_call_set_loop_hook (loop);
 
   Py_RETURN_NONE;

@@ -16,23 +16,39 @@ _registered = {}  # "module.name" -> class
 _made = {}        # class -> the same that is a RemoteError as well
 
 
-class _Named:
-    """Says by its name what it is, where GLib.Error says its domain and code."""
+class _Failure:
+    """What knows who had the call: process is an Afrpc.Process, exit is an Afrpc.Exit that says how that ended. Both
+    are None where that is not known, and neither is pickled."""
+
+    process = None
+    exit = None
+
+    def __reduce__(self):
+        cls, args, *state = super().__reduce__()
+        return cls, args, *({name: value for name, value in part.items() if name not in ("process", "exit")}
+                            for part in state)
 
     def __repr__(self):
         return f"Afrpc.{type(self).__name__}({self.message!r})"
 
 
-class WorkerDied(_Named, GLib.Error):
+class WorkerDied(_Failure, GLib.Error):
     """The worker ended while it ran the call."""
 
 
-class NotStarted(_Named, GLib.Error):
+class NotStarted(_Failure, GLib.Error):
     """The worker ended before it started the call, which is safe to be made again."""
 
 
-class TimeoutError(_Named, GLib.Error, builtins.TimeoutError):
+class TimeoutError(_Failure, GLib.Error, builtins.TimeoutError):
     """The time limit of a call has passed."""
+
+
+def tell_call(error, call):
+    """Has the exception of an Afrpc.Call say what is known of that."""
+    error.started = call.get_started()
+    if isinstance(error, _End):
+        error.process, error.exit = call.get_process(), call.get_exit()
 
 
 class RemoteTraceback(Exception):
@@ -253,3 +269,6 @@ def set_up(module):
     _classes = {(_AFRPC, int(module.Error.DIED)): WorkerDied,
                 (_AFRPC, int(module.Error.NOT_STARTED)): NotStarted,
                 (GLib.quark_to_string(Gio.io_error_quark()), int(Gio.IOErrorEnum.TIMED_OUT)): TimeoutError}
+    # Of what is no call's, such as the error of a loop over events, nothing else is known.
+    for cls in RemoteError, _End:
+        cls.started = module.Started.UNKNOWN

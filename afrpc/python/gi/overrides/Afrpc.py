@@ -30,7 +30,7 @@ def _drive(loop):
     return aio.drive(loop)
 
 
-_proxy.set_hooks(_errors.improve, _drive)
+_proxy.set_hooks(_errors.improve, (NotStarted, TimeoutError, WorkerDied), _drive)
 
 
 def _replaces(cls):
@@ -43,12 +43,12 @@ def _replaces(cls):
 
 
 def _get_value(call, get):
-    """The outcome of a call; what is raised says whether the worker had started it."""
+    """The outcome of a call; what is raised says whether the worker had started it, and who had it."""
     try:
         return get()
     except GLib.Error as error:
         better = _errors.improve(error)
-        better.started = call.get_started()
+        _errors.tell_call(better, call)
         raise better from better.__cause__
 
 
