@@ -5,7 +5,7 @@ import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
 import System from 'system';
 
-import {assert, assertEqual, assertError, assertThrows, getError, makeProxy, runTests, toText} from './gjs-util.js';
+import {WORKER, assert, assertEqual, assertError, assertThrows, getError, makeProxy, runTests, toText} from './gjs-util.js';
 
 const {ASYNC} = Afrpc.Backend;
 const E = Afrpc.Error;
@@ -118,7 +118,7 @@ runTests({
     },
 
     // Whether a call that failed had been started.
-    async started() {
+    async whatErrorsKnow() {
         const proxy = makeProxy('act');
         const thrown = await getError(proxy.invoke('throwError'));
         const [died, behind] = await Promise.all([proxy.invoke('exit'), proxy.invoke('returnNothing')].map(getError));
@@ -127,6 +127,23 @@ runTests({
 
         assertEqual([thrown, died, behind, closed].map(error => error.started), [YES, YES, NO, NO]);
         assertEqual((await getError(proxy.call(null))).started, NO, 'of a call with a value');
+        assertEqual([died, behind].map(error => error.exit.get_status()), [7, 7], 'how the worker ended');
+        assertEqual(thrown.exit, null, 'an end that was not');
+        assert([thrown, died, behind].every(error => error.process === proxy.get_process()), 'who had it');
+        assertEqual(Object.keys(died).filter(name => ['started', 'process', 'exit'].includes(name)), []);
+    },
+
+    // Also where many do.
+    async whoHadIt() {
+        const process = Afrpc.Process.new_exec('gjs');
+        process.require(WORKER);
+        const pool = new Afrpc.Pool({process, function: 'act', max_workers: 1});
+        const [died, thrown] = await Promise.all(['exit', 'throwError'].map(what => getError(pool.invoke(what))));
+
+        assertEqual([died.exit.get_status(), thrown.exit], [7, null], 'how they ended');
+        assert(died.message.includes(`pid ${died.process.get_pid()})`), `who had it is in '${died.message}'`);
+        assert(thrown.process !== died.process, 'another had the second');
+        await pool.close_async();
     },
 
     noProxy() {
@@ -213,6 +230,7 @@ runTests({
             const error = await getError((async () => way())());
 
             assertEqual(error.started, Afrpc.Started.YES, `of ${name}`);
+            assert(error.process === proxy.get_process() && error.exit === null, `who had it, of ${name}`);
             assertEqual(error.name, 'RangeError', `of ${name}`);
         }
         assertEqual(proxy.call_sync(new GLib.Variant('(s)', ['retire']), null).deepUnpack(), 'retired');

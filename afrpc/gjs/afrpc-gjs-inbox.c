@@ -24,7 +24,7 @@ typedef struct
   GVariant *value;      /* (nullable) */
   GUnixFDList *fds;     /* (nullable) */
   GError *error;        /* (nullable) */
-  AfrpcStarted started; /* of a call */
+  AfrpcCall *call;      /* (nullable): that has come to its end */
 } Item;
 
 typedef struct
@@ -115,7 +115,7 @@ deliver_call (const Ticket *ticket,
               Item         *item)
 {
   item->news = AFRPC_GJS_NEWS_RESULT;
-  item->started = afrpc_call_get_started (call);
+  item->call = call;
   deliver (ticket->inbox, ticket->id, item);
 
   g_clear_pointer (&item->value, g_variant_unref);
@@ -554,7 +554,41 @@ afrpc_gjs_inbox_get_fds (AfrpcGjsInbox *self)
 AfrpcStarted
 afrpc_gjs_inbox_get_started (AfrpcGjsInbox *self)
 {
-  return get_item (self)->started;
+  AfrpcCall *call = get_item (self)->call;
+
+  return call != NULL ? afrpc_call_get_started (call) : AFRPC_STARTED_UNKNOWN;
+}
+
+/**
+ * afrpc_gjs_inbox_get_process:
+ * @self: an inbox, in a turn
+ *
+ * Who had a call.
+ *
+ * Returns: (transfer none) (nullable): the process
+ */
+AfrpcProcess *
+afrpc_gjs_inbox_get_process (AfrpcGjsInbox *self)
+{
+  AfrpcCall *call = get_item (self)->call;
+
+  return call != NULL ? afrpc_call_get_process (call) : NULL;
+}
+
+/**
+ * afrpc_gjs_inbox_get_exit:
+ * @self: an inbox, in a turn
+ *
+ * How the process ended that a call failed with.
+ *
+ * Returns: (transfer none) (nullable): the exit
+ */
+AfrpcExit *
+afrpc_gjs_inbox_get_exit (AfrpcGjsInbox *self)
+{
+  AfrpcCall *call = get_item (self)->call;
+
+  return call != NULL ? afrpc_call_get_exit (call) : NULL;
 }
 
 /**

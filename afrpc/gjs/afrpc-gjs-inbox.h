@@ -99,6 +99,8 @@ GVariant     *afrpc_gjs_inbox_get_variant  (AfrpcGjsInbox *self,
                                             GError       **error);
 GUnixFDList  *afrpc_gjs_inbox_get_fds      (AfrpcGjsInbox *self);
 AfrpcStarted  afrpc_gjs_inbox_get_started  (AfrpcGjsInbox *self);
+AfrpcProcess *afrpc_gjs_inbox_get_process  (AfrpcGjsInbox *self);
+AfrpcExit    *afrpc_gjs_inbox_get_exit     (AfrpcGjsInbox *self);
 GAsyncResult *afrpc_gjs_inbox_get_result   (AfrpcGjsInbox *self);
 
 GVariant     *afrpc_gjs_new_value          (const char    *type,

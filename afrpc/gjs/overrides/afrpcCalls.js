@@ -134,13 +134,23 @@ function promisify({prototype}, name, nArgs, promised) {
     };
 }
 
+// Has an error say what is known of its call.
+// @call: the call, or the inbox in its turn
+function tellCall(error, call) {
+    Errors.setHidden(error, 'started', call.get_started());
+    Errors.setHidden(error, 'process', call.get_process());
+    Errors.setHidden(error, 'exit', call.get_exit());
+
+    return error;
+}
+
 // What a call has come to.
 // @get: gives its value, or throws its error
 function getOutcome(get) {
     try {
         return get();
     } catch (e) {
-        throw Errors.setHidden(e, 'started', inbox.get_started());
+        throw tellCall(e, inbox);
     }
 }
 
@@ -167,7 +177,7 @@ function extendBlocking(callers, {prototype: call}) {
         try {
             return get();
         } catch (e) {
-            throw Errors.setHidden(Errors.addDetails(e), 'started', made.get_started());
+            throw tellCall(Errors.addDetails(e), made);
         }
     };
 
