@@ -813,8 +813,8 @@ class Started(unittest.TestCase):
 
     def test_not_sent(self):
         proxy = make("echo")
-        self.check(self.NO, TypeError, proxy, object())
         self.check(self.NO, TypeError, proxy.invoke_sync, object())
+        self.check(self.NO, TypeError, aio.run, self.rest(proxy, "echo", object()))
         with self.assertRaises(TypeError) as caught:
             proxy(1, metadata=5)
         self.assertEqual(caught.exception.started, self.NO)
@@ -854,12 +854,86 @@ class Started(unittest.TestCase):
 
         aio.run(run())
 
-    async def rest(self, proxy, function):
+    async def rest(self, proxy, function, *args):
         try:
-            await proxy(function=function)
+            await proxy(*args, function=function)
         except asyncio.CancelledError as error:
             self.assertIsInstance(error.started, Afrpc.Started)
             raise
+
+
+class NotSent(unittest.TestCase):
+    """What cannot be sent is an error of its call, and of no other."""
+
+    def test_beside_others(self):
+        async def main():
+            async with make("echo") as proxy:
+                values = 1, object(), 3, 2**64, 5
+                outcomes = await asyncio.gather(*(proxy(value) for value in values), return_exceptions=True)
+                call = proxy(1, {"a": "\0"})
+                self.assertTrue(call.done())
+                with self.assertRaisesRegex(ValueError, "argument 2, key 'a'"):
+                    await call
+                with self.assertRaises(TypeError) as caught:
+                    await proxy.call_kw(a=object())
+                return outcomes, call, caught.exception
+
+        (one, two, three, four, five), call, keyword = aio.run(main())
+        self.assertEqual((one, three, five), ((1,), (3,), (5,)))
+        for error, kind in (two, TypeError), (four, OverflowError), (call.exception(), ValueError), (keyword, TypeError):
+            self.assertIs(type(error), kind)
+            self.assertEqual(error.started, Afrpc.Started.NO)
+            # Where it was made: in a loop over values, too.
+            self.assertRegex(error.__notes__[-1], f'^of the call in File "{__file__}", line \\d+, in (main|<genexpr>)$')
+        self.assertEqual((call.get_started(), call.get_process(), call.get_exit()), (Afrpc.Started.NO, None, None))
+
+    def test_without_loop(self):
+        """Who is told by a callback is told later, as of everything else."""
+        told, proxy, context = [], make("echo"), GLib.MainContext.default()
+        call = proxy(object(), callback=told.append)
+        given_up = proxy(object(), callback=told.append)
+        self.assertEqual((told, call.done(), given_up.cancel()), ([given_up], False, True))
+        while not call.done():
+            context.iteration(True)
+        self.assertEqual(told, [given_up, call])
+        self.assertIsInstance(call.exception(), TypeError)
+        self.assertTrue(given_up.cancelled())
+        with self.assertRaises(asyncio.CancelledError) as caught:
+            given_up.result()
+        self.assertEqual(caught.exception.started, Afrpc.Started.NO)
+        while context.iteration(False):
+            pass
+        self.assertEqual(told, [given_up, call])
+        proxy.close_sync()
+
+    def test_never_asked_for(self):
+        told = []
+
+        async def main():
+            asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context["exception"]))
+            async with make("echo") as proxy:
+                proxy(object())
+                gc.collect()
+
+        aio.run(main())
+        self.assertEqual([type(error) for error in told], [TypeError])
+
+    def test_what_is_wrong_with_the_call(self):
+        """An option, and what should end the program, are no matter of an outcome."""
+        proxy = make("echo")
+        for wrong, kind in ({"signature": "(a)"}, ValueError), ({"signature": "(*)"}, ValueError), ({"signature": 5}, TypeError), \
+                ({"signature": "\ud800"}, ValueError), ({"label": 5}, TypeError), ({"metadata": {"a": object()}}, TypeError):
+            with self.subTest(wrong), self.assertRaises(kind) as caught:
+                proxy(1, **wrong)
+            self.assertEqual(caught.exception.started, Afrpc.Started.NO)
+        for kind in KeyboardInterrupt, StopIteration, SystemExit:
+            def default(value):
+                raise kind
+
+            proxy.set_hooks(default=default)
+            with self.assertRaises(kind):
+                proxy(object())
+        proxy.close_sync()
 
 
 class Interrupted(unittest.TestCase):

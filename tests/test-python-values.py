@@ -44,7 +44,7 @@ class Places(unittest.TestCase):
 
     def assert_refused(self, kind, words, *args, **options):
         with self.assertRaises(kind) as caught:
-            self.proxy(*args, **options)
+            self.proxy.invoke_sync(*args, **options)
         self.assertEqual(str(caught.exception), words)
 
     def test_places(self):
@@ -105,7 +105,7 @@ class Places(unittest.TestCase):
                 raise KeyError("mine")
 
         with self.assertRaises(KeyError) as caught:
-            self.proxy([1, Index()], signature="(ax)")
+            self.proxy.invoke_sync([1, Index()], signature="(ax)")
         self.assertEqual(caught.exception.args, ("mine",))
         self.assertEqual(caught.exception.__notes__, ["when afrpc converted argument 1, element 1"])
 
@@ -142,10 +142,10 @@ class Hostile(unittest.TestCase):
 
         items = [Index()] + [object() for _ in range(1000)]
         with self.assertRaisesRegex(RuntimeError, "^argument 1: the list changed while it was converted$"):
-            self.proxy(items, signature="(ax)")
+            self.proxy.invoke_sync(items, signature="(ax)")
         items = [1, Index(), 2]
         with self.assertRaises(RuntimeError):
-            self.proxy((items,), signature="((ax))")
+            self.proxy.invoke_sync((items,), signature="((ax))")
 
     def test_lists_that_grow(self):
         def default(value):
@@ -155,7 +155,7 @@ class Hostile(unittest.TestCase):
         self.proxy.set_hooks(default=default)
         items = [object(), object()]
         with self.assertRaisesRegex(RuntimeError, "the list changed"):
-            self.proxy(items)
+            self.proxy.invoke_sync(items)
 
     def test_dicts_that_change(self):
         for change in (dict.clear, lambda items: items.update({str(i): i for i in range(1000)}),
@@ -170,7 +170,7 @@ class Hostile(unittest.TestCase):
                 self.proxy.set_hooks(default=default)
                 # With a signature, the default is asked for what is no str any more, again and again.
                 with self.assertRaises(RuntimeError if signature is None else (RuntimeError, ValueError)):
-                    self.proxy(items, signature=signature)
+                    self.proxy.invoke_sync(items, signature=signature)
         self.proxy.set_hooks(default=lambda value: 1)
         self.assertEqual(self.proxy.invoke_sync({"a": object()}), {"a": 1})
 
@@ -217,10 +217,10 @@ class Hostile(unittest.TestCase):
     def test_default_for_ever(self):
         self.proxy.set_hooks(default=lambda value: value)
         with self.assertRaisesRegex(ValueError, "nested more than"):
-            self.proxy(object())
+            self.proxy.invoke_sync(object())
         self.proxy.set_hooks(default=lambda value: [value])
         with self.assertRaisesRegex(ValueError, "nested more than"):
-            self.proxy(object())
+            self.proxy.invoke_sync(object())
 
     def test_malformed(self):
         for signature, data in (("as", b"abc\0\x09"), ("(ss)", b"a\0"), ("v", b"\0\0"), ("av", b"\1"), ("b", b"\2"),
@@ -245,7 +245,7 @@ class Hooks(unittest.TestCase):
         self.assertEqual(pickle.loads(pickle.dumps(back)), back)
         self.assertEqual(repr(back), "afrpc.Tagged('a tag', [1, None])")
         with self.assertRaises(TypeError):
-            self.proxy(Tagged(1, 2))
+            self.proxy.invoke_sync(Tagged(1, 2))
 
     def test_default(self):
         self.proxy.set_hooks(default=lambda value: sorted(value))
@@ -368,7 +368,7 @@ class Arrays(unittest.TestCase):
                              ((ctypes.c_void_p * 2)(), "with elements of the format '<P'"),
                              ((ctypes.py_object * 1)(1), "with elements of the format '<O'")):
             with self.assertRaisesRegex(TypeError, words):
-                self.proxy(value)
+                self.proxy.invoke_sync(value)
 
     def test_hostile(self):
         """A pointer, a shape that is not that of the data, and numbers that are too large to be multiplied."""
@@ -414,7 +414,7 @@ class Arrays(unittest.TestCase):
                                        ("ai", array.array("d", [1.5]), TypeError), ("ax", array.array("Q", [2**63]), OverflowError),
                                        ("as", b"ab", TypeError)):
             with self.subTest(signature=signature), self.assertRaises(kind):
-                self.proxy(value, signature=f"({signature})")
+                self.proxy.invoke_sync(value, signature=f"({signature})")
         self.assertEqual(Afrpc.Variant("ad", array.array("d", [1.5])), Afrpc.Variant("ad", [1.5]))
 
     def test_plain_arrays(self):
@@ -463,7 +463,7 @@ class NumPy(unittest.TestCase):
                 self.assert_same(sent[0], self.proxy.invoke_sync(sent[0]))
         for value in ("longdouble", "object", "S3", "U3", "datetime64[s]", [("a", "i4")]):
             with self.subTest(value), self.assertRaises((TypeError, ValueError)):
-                self.proxy(np.zeros(2, value))
+                self.proxy.invoke_sync(np.zeros(2, value))
 
     def test_shapes(self):
         numbers = np.arange(24.0)
@@ -497,7 +497,7 @@ class NumPy(unittest.TestCase):
             self.assertEqual((type(back), back), (type(expected), expected))
         for sent in np.complex64(1), np.datetime64("2020-01-01"):
             with self.assertRaises(TypeError):
-                self.proxy(sent)
+                self.proxy.invoke_sync(sent)
         self.assertEqual(self.proxy.invoke_sync((np.int64(5), np.float32(1.5)), signature="((id))"), (5, 1.5))
 
     def test_more_than_an_array(self):
@@ -507,7 +507,7 @@ class NumPy(unittest.TestCase):
 
         for value in np.ma.array([1, 2], mask=[0, 1]), np.zeros(2).view(Mine), np.rec.array([(1, 2.0)]):
             with self.assertRaises(TypeError):
-                self.proxy(value)
+                self.proxy.invoke_sync(value)
         self.proxy.set_hooks(default=lambda value: Tagged("masked", [np.asarray(value.data), value.mask]))
         back = self.proxy.invoke_sync(np.ma.array([1, 2], mask=[0, 1]))
         self.assertEqual(np.ma.array(back.value[0], mask=back.value[1]).sum(), 1)
