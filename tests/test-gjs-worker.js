@@ -344,6 +344,13 @@ runTests({
         handedOver.kill(9);
         assertEqual((await killed).get_signal(), 9, 'the signal');
 
+        const again = Afrpc.Process.new_exec('gjs');
+        again.require(WORKER);
+        const [socket] = await again.to_fd_async();
+        const other = new Afrpc.Proxy({process: Afrpc.Process.new_from_fd(null, socket), function: 'echo'});
+        assertEqual(await other.invoke(4), 4, 'without a pidfd');
+        await other.close_async();
+
         const bad = Afrpc.Process.new_exec('gjs');
         bad.set_stderr(Afrpc.Stdio.CAPTURE);
         bad.require(WORKER);

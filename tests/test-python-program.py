@@ -463,6 +463,10 @@ class Coroutines:
                 end = template.wait_async()
                 process.kill(signal.SIGTERM)
                 self.assertEqual((await end).get_signal(), signal.SIGTERM)
+            fd, pidfd = await Afrpc.Process.new_exec("python").require(WORKER).to_fd_async()
+            os.close(pidfd)
+            async with Afrpc.Proxy.new(Afrpc.Process.new_from_fd(None, fd), "echo") as proxy:
+                self.assertEqual(await proxy(4), (4,))
             process = Afrpc.Process.new_exec("python")
             with self.assertRaises(asyncio.TimeoutError):
                 await asyncio.wait_for(process.wait_async(), 0.001)

@@ -59,6 +59,7 @@ function extendCaller(Caller, Process, what) {
 
 function extendProcess(Process) {
     const {eval: evalCode, send_arg: sendArg} = Process.prototype;
+    const newFromFd = Process.new_from_fd;
 
     Process.prototype.eval = function (code, ...args) {
         if (args.length === 1 && (args[0] === null || args[0] instanceof GLib.Variant))
@@ -68,6 +69,9 @@ function extendProcess(Process) {
     };
     Process.prototype.send_arg = function (arg) {
         sendArg.call(this, pack(arg));
+    };
+    Process.new_from_fd = function (host, fd, pidfd = -1) {
+        return newFromFd.call(this, host, fd, pidfd);
     };
 }
 

@@ -47,7 +47,7 @@ class TimeoutError(_Failure, GLib.Error, builtins.TimeoutError):
 def tell_call(error, call):
     """Has the exception of an Afrpc.Call say what is known of that."""
     error.started = call.get_started()
-    if isinstance(error, _End):
+    if isinstance(error, _Failure):
         error.process, error.exit = call.get_process(), call.get_exit()
 
 
@@ -270,5 +270,5 @@ def set_up(module):
                 (_AFRPC, int(module.Error.NOT_STARTED)): NotStarted,
                 (GLib.quark_to_string(Gio.io_error_quark()), int(Gio.IOErrorEnum.TIMED_OUT)): TimeoutError}
     # Of what is no call's, such as the error of a loop over events, nothing else is known.
-    for cls in RemoteError, _End:
+    for cls in RemoteError, _Failure:
         cls.started = module.Started.UNKNOWN

@@ -529,9 +529,10 @@ class Process(Afrpc.Process):
         return super().new_command(argv)
 
     @classmethod
-    def new_from_fd(cls, *args):
+    def new_from_fd(cls, host, fd, pidfd=-1):
+        """Goes on with a process that another program has prepared. The descriptors become the process'."""
         _prepare_thread()
-        return super().new_from_fd(*args)
+        return super().new_from_fd(host, fd, pidfd)
 
     @classmethod
     def new_exec(cls, host=None):
