@@ -885,7 +885,7 @@ class NotSent(unittest.TestCase):
             self.assertEqual(error.started, Afrpc.Started.NO)
             # Where it was made: in a loop over values, too.
             self.assertRegex(error.__notes__[-1], f'^of the call in File "{__file__}", line \\d+, in (main|<genexpr>)$')
-        self.assertEqual((call.get_started(), call.get_process(), call.get_exit()), (Afrpc.Started.NO, None, None))
+        self.assertEqual((call.get_started(), call.get_exit()), (Afrpc.Started.NO, None))
 
     def test_without_loop(self):
         """Who is told by a callback is told later, as of everything else."""

@@ -534,7 +534,10 @@ static PyObject *
 call_get_process (Call     *self,
                   PyObject *unused)
 {
-  return afrpc_python_make_process (self->started != NULL ? afrpc_call_get_process (self->started) : self->process);
+  if (self->process == NULL && self->started != NULL)
+    return afrpc_python_make_process (afrpc_call_get_process (self->started));
+
+  return afrpc_python_make_process (self->process);
 }
 
 static PyObject *

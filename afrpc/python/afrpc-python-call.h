@@ -42,7 +42,7 @@ struct _AfrpcPythonCall
   gboolean is_call;
   AfrpcStarted was_started; /* whether its worker had started it, once that is known */
 
-  AfrpcProcess *process; /* (nullable): that had it, once it is settled */
+  AfrpcProcess *process; /* (nullable): of a proxy, or that of a pool's workers which had it, once it is settled */
   AfrpcExit *exit;       /* (nullable): how that ended, which it failed with */
   GUnixFDList *fds;      /* (nullable): that came with the result */
 };

@@ -140,14 +140,14 @@ settled_cb (GObject      *source,
   PyGILState_STATE state = PyGILState_Ensure ();
   AfrpcPythonCall *self = user_data;
   AfrpcCall *call = AFRPC_CALL (result);
-  AfrpcProcess *process = afrpc_call_get_process (call);
   GError *error = NULL;
   GVariant *value;
 
   value = afrpc_caller_call_full_finish (AFRPC_CALLER (source), result, &self->fds, &error);
 
   self->was_started = afrpc_call_get_started (call);
-  self->process = process != NULL ? g_object_ref (process) : NULL;
+  if (self->process == NULL)
+    g_set_object (&self->process, afrpc_call_get_process (call));
   self->started = NULL;
   self->cancel = NULL;
   if (error != NULL && afrpc_call_get_exit (call) != NULL)
@@ -264,6 +264,8 @@ typedef struct
   PyObject *more;          /* None, or a dict */
   int progress_mode;
   GCancellable *cancellable;
+  AfrpcProcess *process;   /* (nullable): of the proxy, or the one that those of the pool are forked from */
+  gboolean is_pool;
 } Options;
 
 /* Returns: (nullable) (transfer full): NULL also if there is nothing to ask for. FALSE: an exception is set. */
@@ -341,11 +343,14 @@ get_caller (PyObject *const *args,
 
   if (caller == NULL)
     return NULL;
-  if (!AFRPC_IS_PROXY (caller) && !AFRPC_IS_POOL (caller))
+  options->is_pool = !AFRPC_IS_PROXY (caller);
+  if (options->is_pool && !AFRPC_IS_POOL (caller))
     {
       PyErr_SetString (PyExc_TypeError, "a proxy or a pool is needed");
       return NULL;
     }
+  options->process = options->is_pool ? afrpc_pool_get_process ((AfrpcPool *) caller) :
+                                        afrpc_proxy_get_process ((AfrpcProxy *) caller);
   if (args[4] != Py_None && (options->cancellable = peek_object (args[4], G_TYPE_CANCELLABLE)) == NULL)
     {
       afrpc_python_option_refuse ("cancellable", "a Gio.Cancellable", args[4]);
@@ -366,12 +371,10 @@ get_caller (PyObject *const *args,
 /* Takes the main context that a proxy belongs to, for a call from this thread; with @is_awaited, the loop that runs here
  * has to be one that drives it. FALSE: an exception is set. */
 static gboolean
-enter (AfrpcCaller   *caller,
+enter (AfrpcProcess  *process, /* (nullable) */
        gboolean       is_awaited,
        GMainContext **entered) /* (out) (nullable) */
 {
-  AfrpcProcess *process = AFRPC_IS_POOL (caller) ? afrpc_pool_get_process (AFRPC_POOL (caller)) :
-                                                   afrpc_proxy_get_process (AFRPC_PROXY (caller));
   GMainContext *context = process != NULL ? afrpc_process_get_main_context (process) : NULL;
   g_autoptr(GMainContext) here = is_awaited ? g_main_context_ref_thread_default () : NULL;
 
@@ -551,7 +554,7 @@ module_call (PyObject        *module,
       if (value != NULL || refusal != NULL)
         call = afrpc_python_call_new ();
     }
-  if (call == NULL || !enter (caller, call->loop != NULL, &entered))
+  if (call == NULL || !enter (options.process, call->loop != NULL, &entered))
     {
       tell_call (NULL);
       Py_XDECREF (refusal);
@@ -560,6 +563,8 @@ module_call (PyObject        *module,
       return NULL;
     }
 
+  if (options.process != NULL && !options.is_pool)
+    call->process = g_object_ref (options.process);
   call->hooks = hooks;
   call->raw = args[5] == Py_True;
   if (value != NULL)
@@ -775,7 +780,7 @@ module_call_sync (PyObject        *module,
   hooks = PyObject_GetAttr (args[0], str_hooks);
   if (hooks != NULL && make_options (&options, hooks, &made))
     value = pack_args (args[1], args[2], hooks);
-  if (value == NULL || !enter (caller, FALSE, &entered))
+  if (value == NULL || !enter (options.process, FALSE, &entered))
     {
       tell_call (NULL);
       Py_XDECREF (hooks);
