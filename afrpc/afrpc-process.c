@@ -419,8 +419,8 @@ afrpc_process_new_self_exec (void)
 
 /**
  * afrpc_process_new_exec:
- * @host: (nullable): the language of the worker, such as `c`, or the path of a host program;
- *   %NULL for `c`
+ * @host: (nullable): the language of the worker, `c`, `python`, `gjs`, `perl` or another that has a host, or the path of a
+ *   host program; %NULL for `c`
  *
  * Makes a process that executes a host program afresh.
  *

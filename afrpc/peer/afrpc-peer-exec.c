@@ -23,6 +23,56 @@
  * each fifth of a MiB. The system cuts it to net.core.wmem_max, and doubles that; see socket(7). */
 #define SEND_BUFFER_SIZE (1 << 20) /* bytes */
 
+#define HOST_PREFIX "afrpc-host-"
+
+/* Adds the names of the languages that have a host in @dir; not of what lies beside one, such as a copy of it. */
+static void
+list_hosts (const char *dir,
+            GPtrArray  *names) /* (element-type utf8) */
+{
+  g_autoptr(GDir) there = g_dir_open (dir, 0, NULL);
+  const char *entry;
+
+  while (there != NULL && (entry = g_dir_read_name (there)) != NULL)
+    {
+      g_autofree char *path = g_build_filename (dir, entry, NULL);
+
+      if (g_str_has_prefix (entry, HOST_PREFIX) && strchr (entry, '.') == NULL && g_utf8_validate (entry, -1, NULL) &&
+          g_file_test (path, G_FILE_TEST_IS_EXECUTABLE) && !g_file_test (path, G_FILE_TEST_IS_DIR) &&
+          !g_ptr_array_find_with_equal_func (names, entry + strlen (HOST_PREFIX), g_str_equal, NULL))
+        g_ptr_array_add (names, g_strdup (entry + strlen (HOST_PREFIX)));
+    }
+}
+
+static int
+compare_names (gconstpointer a,
+               gconstpointer b)
+{
+  return strcmp (*(const char *const *) a, *(const char *const *) b);
+}
+
+/* Who has another name in mind for a language is told those that there are. */
+static void
+set_no_host (GError            **error,
+             const char         *host,
+             const char *const  *dirs)
+{
+  g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  g_autofree char *list = NULL;
+
+  for (; *dirs != NULL; dirs++)
+    if (**dirs != '\0')
+      list_hosts (*dirs, names);
+  list_hosts (AFRPC_LIBEXECDIR, names);
+  g_ptr_array_sort (names, compare_names);
+  g_ptr_array_add (names, NULL);
+  list = g_strjoinv (", ", (char **) names->pdata);
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NO_HOST,
+               "there is no host for '%s': no '" HOST_PREFIX "%s' in AFRPC_HOST_PATH or " AFRPC_LIBEXECDIR "%s%s",
+               host, host, *list != '\0' ? "; there are hosts for: " : "", list);
+}
+
 /* Returns: (nullable): the program that hosts @host, a path or the name of a language. */
 static char *
 find_host (const char  *host, /* (nullable) */
@@ -52,7 +102,7 @@ find_host (const char  *host, /* (nullable) */
       return NULL;
     }
 
-  name = g_strdup_printf ("afrpc-host-%s", host);
+  name = g_strconcat (HOST_PREFIX, host, NULL);
   list = g_strsplit (env != NULL ? env : "", ":", -1);
   for (dirs = (const char *const *) list; *dirs != NULL; dirs++)
     {
@@ -68,8 +118,7 @@ find_host (const char  *host, /* (nullable) */
   if (g_file_test (path, G_FILE_TEST_IS_EXECUTABLE))
     return g_steal_pointer (&path);
 
-  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NO_HOST,
-               "there is no host for '%s': no '%s' in AFRPC_HOST_PATH or %s", host, name, AFRPC_LIBEXECDIR);
+  set_no_host (error, host, (const char *const *) list);
   return NULL;
 }
 
