@@ -444,6 +444,12 @@ class Preparing(Case):
             self.assert_code(error, Afrpc.Error.FUNCTION)
             self.assertIn(words, error.message)
             self.assertNotIn("Traceback", error.message)
+        for process, words in ((Afrpc.Process.new_exec("python"), "'nonsense', and no module was loaded"),
+                               (Afrpc.Process.new_exec("python").eval("pass"), "'nonsense' in the evaluated code"),
+                               (self.process().eval("pass"), "'nonsense' in the evaluated code, 'python_worker'")):
+            error = self.fails(self.make("nonsense", process))
+            self.assert_code(error, Afrpc.Error.FUNCTION)
+            self.assertIn(f"there is no function {words}", error.message)
 
     def test_eval(self):
         process = self.process()
