@@ -201,6 +201,33 @@ runTests({
         assertEqual(said, ['call 1', 'call 2', 'closed']);
     },
 
+    // Who awaits goes on after the signals: what one of them has put in the worker's place is there.
+    async end() {
+        const said = [];
+        let proxy = null;
+
+        function renew() {
+            const process = Afrpc.Process.new_exec('gjs');
+
+            proxy = makeProxy('act', {}, process);
+            proxy.connect('error', () => said.push('error'));
+            process.connect('exited', () => said.push('exited'));
+            proxy.connect('destroyed', () => {
+                said.push('destroyed');
+                if (!said.includes('awaited'))
+                    renew();
+            });
+        }
+
+        renew();
+        proxy.call(new GLib.Variant('(s)', ['exit']), null, () => said.push('called back'));
+        await getError(proxy.invoke('returnNothing'));
+        said.push('awaited');
+        assertEqual(said, ['called back', 'error', 'exited', 'destroyed', 'awaited']);
+        assertEqual(await proxy.invoke('returnNothing'), null, 'another worker');
+        await proxy.close_async();
+    },
+
     // However a call is made, what is thrown says whether it had been started, and what it was.
     async started() {
         const proxy = makeProxy('act');

@@ -936,6 +936,40 @@ class NotSent(unittest.TestCase):
         proxy.close_sync()
 
 
+class Order(unittest.TestCase):
+    def test_end(self):
+        """Who awaits goes on after the signals: what one of them has put in the worker's place is there."""
+        said = []
+
+        def renew(proxy=None):
+            said.extend(["destroyed"] * (proxy is not None))
+            self.proxy = make("leave", on_event=lambda event: None)
+            self.proxy.connect("error", lambda proxy, error: said.append("error"))
+            self.proxy.get_process().connect("exited", lambda process, exit: said.append("exited"))
+            self.id = self.proxy.connect("destroyed", renew)
+
+        async def main():
+            with self.assertRaises(Afrpc.WorkerDied):
+                await self.proxy()
+            said.append("awaited")
+            self.assertEqual(await self.proxy(5, function="echo"), (5,))
+            self.proxy.disconnect(self.id)
+            await self.proxy.close_async()
+
+        renew()
+        aio.run(main())
+        self.assertEqual(said, ["error", "exited", "destroyed", "awaited", "exited"])
+        said.clear()
+        renew()
+        call = self.proxy(callback=lambda call: said.append("called back"))
+        while "destroyed" not in said:
+            GLib.MainContext.default().iteration(True)
+        self.assertIsInstance(call.exception(), Afrpc.WorkerDied)
+        self.assertEqual(said, ["called back", "error", "exited", "destroyed"])
+        self.proxy.disconnect(self.id)
+        self.proxy.close_sync()
+
+
 class Interrupted(unittest.TestCase):
     def setUp(self):
         self.is_armed = False
