@@ -106,7 +106,7 @@ def find(name):
             found = getattr(found, part, None)
         if found is not None:
             return found
-    places = ", ".join(f"'{module.__name__}'" for module in modules)
+    places = ", ".join((*(["the evaluated code"] if evaluated else []), *(f"'{module.__name__}'" for module in modules)))
     raise FunctionError(f"there is no function '{name}' in {places}" if places else
                         f"there is no function '{name}', and no module was loaded")
 
