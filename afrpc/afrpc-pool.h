@@ -97,6 +97,21 @@ AFRPC_AVAILABLE_IN_1_0
 const GError *afrpc_pool_get_failure               (AfrpcPool            *self);
 
 AFRPC_AVAILABLE_IN_1_0
+void          afrpc_pool_add_template              (AfrpcPool            *self,
+                                                    AfrpcProcess         *process,
+                                                    guint                 max_workers,
+                                                    guint                 load,
+                                                    guint                 weight);
+AFRPC_AVAILABLE_IN_1_0
+gboolean      afrpc_pool_remove_template           (AfrpcPool            *self,
+                                                    AfrpcProcess         *process);
+AFRPC_AVAILABLE_IN_1_0
+guint         afrpc_pool_get_n_template_workers    (AfrpcPool            *self,
+                                                    AfrpcProcess         *process);
+AFRPC_AVAILABLE_IN_1_0
+const GError *afrpc_pool_get_template_failure      (AfrpcPool            *self,
+                                                    AfrpcProcess         *process);
+AFRPC_AVAILABLE_IN_1_0
 void          afrpc_pool_refresh                   (AfrpcPool            *self,
                                                     AfrpcProcess         *process);
 AFRPC_AVAILABLE_IN_1_0

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Pools under everything that can be done to them, at random: workers that die, retire and hang, calls that are cancelled,
- * limited, blocking, tied and repeated, pools that grow, shrink and end. Workers write down what they begin, and what must
+ * limited, blocking, tied and repeated, pools that grow, shrink and end, and templates that come and go. Workers write down what they begin, and what must
  * hold is held against that: each call has one outcome; none is begun twice that may not be; what is said never to have
  * begun has not; calls of one key are begun in their order. */
 #include "pool-case.h"
@@ -44,6 +44,7 @@ typedef struct
 typedef struct
 {
   AfrpcPool *pool;    /* (owned) */
+  AfrpcProcess *second; /* (nullable) (owned): another template, which the pool has or not */
   GArray *items;      /* (element-type Item) by number */
   GQueue open;        /* of those that have no outcome: their numbers */
   guint n_kills;      /* of workers, by the program */
@@ -175,6 +176,34 @@ call (Model *model)
   afrpc_call_wait (get (model, id)->call, NULL, settled_cb, waiting);
 }
 
+/* The second template comes, goes, changes, or is refreshed; and the first one's numbers change. */
+static void
+change_templates (Model *model)
+{
+  AfrpcProcess *first = afrpc_pool_get_process (model->pool);
+
+  if (model->second == NULL)
+    return;
+
+  switch (draw (5))
+    {
+    case 0:
+      afrpc_pool_remove_template (model->pool, draw (2) == 0 ? first : model->second);
+      break;
+
+    case 1:
+      afrpc_pool_refresh (model->pool, draw (2) == 0 ? first : model->second);
+      break;
+
+    default:
+      afrpc_pool_add_template (model->pool, draw (2) == 0 ? first : model->second, draw (4), draw (5), draw (4));
+      break;
+    }
+  g_assert_cmpuint (afrpc_pool_get_n_template_workers (model->pool, first) +
+                    (first != model->second ? afrpc_pool_get_n_template_workers (model->pool, model->second) : 0), <=,
+                    afrpc_pool_get_n_workers (model->pool));
+}
+
 static void
 step (Model *model)
 {
@@ -220,6 +249,11 @@ step (Model *model)
 
     case 8:
       afrpc_pool_set_max_calls (model->pool, draw (2) == 0 ? 0 : 1 + draw (30));
+      break;
+
+    case 9:
+      if (draw (3) == 0)
+        change_templates (model);
       break;
 
     case 6:
@@ -319,25 +353,38 @@ end (Model *model)
   g_assert_null (afrpc_pool_get_failure (model->pool));
 }
 
+static AfrpcProcess *
+prepare (AfrpcProcess *process, /* (transfer full) */
+         Model        *model)
+{
+  afrpc_process_require (process, g_getenv ("AFRPC_TEST_POOL_WORKER"));
+  afrpc_process_send_arg (process, g_variant_new_string (model->path));
+  afrpc_process_set_stderr (process, AFRPC_STDIO_CAPTURE);
+
+  return process;
+}
+
 static void
 run (gconstpointer n_calls)
 {
   Model model = { 0 };
-  g_autoptr(AfrpcProcess) template = test_bare_process_new ();
+  g_autoptr(AfrpcProcess) template = NULL;
   g_autofree char *folder = g_dir_make_tmp ("afrpc-test-XXXXXX", NULL);
 
   model.path = g_build_filename (folder, "begun", NULL);
   close (g_open (model.path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
   model.items = g_array_new (FALSE, TRUE, sizeof (Item));
   model.is_async = draw (2) == 0;
-  afrpc_process_require (template, g_getenv ("AFRPC_TEST_POOL_WORKER"));
-  afrpc_process_send_arg (template, g_variant_new_string (model.path));
-  afrpc_process_set_stderr (template, AFRPC_STDIO_CAPTURE);
+  template = prepare (test_bare_process_new (), &model);
+  if (draw (2) == 0)
+    model.second = prepare (afrpc_process_new (), &model);
   model.pool = g_object_new (AFRPC_TYPE_POOL, "process", template, "init", "init_log",
                              "function", model.is_async ? "work_async" : "work",
                              "backend", model.is_async ? AFRPC_BACKEND_ASYNC : AFRPC_BACKEND_SYNC,
                              "max-workers", 1 + draw (4), "load", 1 + draw (5), "start-delay-ms", draw (2),
                              "stop-delay-ms", draw (20), "max-failures", G_MAXUINT, NULL);
+  if (model.second != NULL)
+    afrpc_pool_add_template (model.pool, model.second, draw (3), draw (4), 1 + draw (3));
   g_signal_connect (model.pool, "event", G_CALLBACK (ignore_cb), NULL);
   g_signal_connect (model.pool, "error", G_CALLBACK (ignore_cb), NULL);
   g_signal_connect (model.pool, "destroyed", G_CALLBACK (destroyed_cb), &model);
@@ -355,6 +402,7 @@ run (gconstpointer n_calls)
   while (g_main_context_iteration (NULL, FALSE))
     ;
   g_assert_finalize_object (model.pool);
+  g_clear_object (&model.second);
   g_array_unref (model.items);
   g_unlink (model.path);
   g_rmdir (folder);

@@ -62,6 +62,18 @@ class PoolTest(unittest.TestCase):
 
         afrpc.aio.run(main())
 
+    def test_templates(self):
+        first, second = (Afrpc.Process.new_exec(None).require(WORKER) for _ in range(2))
+        with Afrpc.Pool(process=first, function="echo", max_workers=3) as pool:
+            pool.add_template(second, weight=2)
+            pool.set_idle_workers(3)
+            self.assertEqual([pool.get_n_template_workers(process) for process in (first, second)], [1, 2])
+            self.assertEqual(pool.invoke_sync(1), (1,))
+            self.assertTrue(pool.remove_template(first))
+            self.assertIs(pool.get_process(), second)
+            self.assertIsNone(pool.get_template_failure(second))
+        self.assertTrue(pool.close_sync())
+
     def test_wrong(self):
         with self.assertRaises(TypeError):
             import afrpc._proxy

@@ -79,6 +79,10 @@ is_hopeless (AfrpcPeer *template)
 {
   const GError *failure = template->talk.failure;
 
+  /* A command that has not led to a host is run again, and may do so then. */
+  if (template->birth.argv != NULL && g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST))
+    return FALSE;
+
   return failure != NULL && !g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_DIED) &&
          !g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_CLOSED) &&
          !g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);

@@ -17,9 +17,9 @@ afrpc_pool_bench_clear (AfrpcPoolBench *self)
 
 static inline GQueue *
 get_row (AfrpcPoolBench *self,
-         guint           load)
+         guint           row)
 {
-  return &g_array_index (self->rows, GQueue, load);
+  return &g_array_index (self->rows, GQueue, row);
 }
 
 void
@@ -29,7 +29,7 @@ afrpc_pool_bench_leave (AfrpcPoolBench *self,
   if (!seat->taken)
     return;
 
-  g_queue_unlink (get_row (self, seat->load), &seat->link);
+  g_queue_unlink (get_row (self, seat->row), &seat->link);
   seat->taken = FALSE;
   self->n--;
 }
@@ -37,18 +37,18 @@ afrpc_pool_bench_leave (AfrpcPoolBench *self,
 void
 afrpc_pool_bench_sit (AfrpcPoolBench *self,
                       AfrpcPoolSeat  *seat,
-                      guint           load)
+                      guint           row)
 {
-  if (seat->taken && seat->load == load)
+  if (seat->taken && seat->row == row)
     return;
 
   afrpc_pool_bench_leave (self, seat);
-  if (load >= self->rows->len)
-    g_array_set_size (self->rows, load + 1);
-  seat->load = load;
+  if (row >= self->rows->len)
+    g_array_set_size (self->rows, row + 1);
+  seat->row = row;
   seat->taken = TRUE;
-  g_queue_push_head_link (get_row (self, load), &seat->link);
-  self->least = self->n == 0 ? load : MIN (self->least, load);
+  g_queue_push_head_link (get_row (self, row), &seat->link);
+  self->least = self->n == 0 ? row : MIN (self->least, row);
   self->n++;
 }
 

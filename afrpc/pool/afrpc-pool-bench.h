@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Who has room for another call, by how many each has: the least loaded is found without looking at the others. Of those
- * with the same number, whoever came last is first, so that those that are not needed stay idle. */
+/* Who has room for another call, in rows by how much each has: the least loaded is found without looking at the others. Of
+ * those in the same row, whoever came last is first, so that those that are not needed stay idle. */
 #pragma once
 
 #include <glib.h>
@@ -12,13 +12,13 @@ G_BEGIN_DECLS
 typedef struct
 {
   GList link;     /* data: whose seat it is */
-  guint load;     /* where it is, while it is taken */
+  guint row;      /* where it is, while it is taken */
   gboolean taken;
 } AfrpcPoolSeat;
 
 typedef struct
 {
-  GArray *rows;   /* (element-type GQueue): the seats of those that have so many */
+  GArray *rows;   /* (element-type GQueue): seats */
   guint least;    /* there is nobody in the rows before this one */
   guint n;
 } AfrpcPoolBench;
@@ -27,7 +27,7 @@ void     afrpc_pool_bench_init  (AfrpcPoolBench *self);
 void     afrpc_pool_bench_clear (AfrpcPoolBench *self);
 void     afrpc_pool_bench_sit   (AfrpcPoolBench *self,
                                  AfrpcPoolSeat  *seat,
-                                 guint           load);
+                                 guint           row);
 void     afrpc_pool_bench_leave (AfrpcPoolBench *self,
                                  AfrpcPoolSeat  *seat);
 gpointer afrpc_pool_bench_peek  (AfrpcPoolBench *self);

@@ -119,6 +119,7 @@ afrpc_pool_core_new (AfrpcPool *pool)
   g_weak_ref_init (&self->pool, pool);
   self->anchor = afrpc_peer_new_refused (g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED, "a pool has no process"));
   self->members = g_ptr_array_new ();
+  self->templates = g_ptr_array_new ();
   self->spent = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_pool_job_unref);
   afrpc_pool_desk_init (self);
   make_timer (self);
@@ -140,11 +141,12 @@ afrpc_pool_core_unref (AfrpcPoolCore *self)
   if (!g_atomic_ref_count_dec (&self->ref_count))
     return;
 
-  g_assert (self->members->len == 0);
+  g_assert (self->members->len == 0 && self->templates->len == 0);
   g_clear_pointer (&self->spent, g_ptr_array_unref);
   afrpc_pool_desk_clear (self);
   afrpc_pool_job_free_spare (self);
   g_clear_pointer (&self->members, g_ptr_array_unref);
+  g_clear_pointer (&self->templates, g_ptr_array_unref);
   g_clear_pointer (&self->anchor, afrpc_peer_unref);
   g_clear_pointer (&self->timer, g_source_unref);
   g_weak_ref_clear (&self->pool);
@@ -163,7 +165,7 @@ afrpc_pool_core_stop (AfrpcPoolCore *self)
   self->state = AFRPC_POOL_OVER;
   afrpc_pool_desk_abandon (self);
   g_queue_clear_full (&self->room_tasks, g_object_unref);
-  afrpc_pool_staff_set_template (self, NULL);
+  afrpc_pool_staff_clear (self);
   while (self->members->len > 0)
     {
       AfrpcPoolMember *member = g_ptr_array_steal_index (self->members, self->members->len - 1);
@@ -235,6 +237,6 @@ afrpc_pool_core_wind_up (AfrpcPoolCore *self)
     return;
 
   self->state = AFRPC_POOL_OVER;
-  afrpc_pool_staff_set_template (self, NULL);
+  afrpc_pool_staff_clear (self);
   afrpc_pool_core_want_timer (self, 0);
 }

@@ -277,7 +277,7 @@ has_to_watch (const AfrpcPoolCore *self)
 {
   return self->config.backend == AFRPC_BACKEND_SYNC && self->queue.n == 0 &&
          self->n_given > self->n_members[AFRPC_POOL_MEMBER_BUSY] &&
-         (self->n_members[AFRPC_POOL_MEMBER_IDLE] > 0 || afrpc_pool_staff_count (self) < self->config.max_workers);
+         (self->n_members[AFRPC_POOL_MEMBER_IDLE] > 0 || afrpc_pool_staff_may_grow (self));
 }
 
 static void

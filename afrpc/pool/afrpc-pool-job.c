@@ -191,8 +191,8 @@ note_service (AfrpcPoolJob *self)
   self->member->has_served = TRUE;
   if (self->error != NULL && is_by_end (self))
     self->n_deaths++;
-  else
-    self->core->n_failures = 0;
+  else if (G_UNLIKELY (self->member->template->n_failures > 0))
+    afrpc_pool_template_heal (self->member->template);
 }
 
 /* Its member has it no more. */

@@ -10,7 +10,7 @@ changed (AfrpcPool     *self,
          AfrpcPoolProp  prop)
 {
   /* Not before it is made. */
-  if (self->core->template != NULL)
+  if (self->core->templates->len > 0)
     afrpc_pool_staff_adapt (self->core);
   g_object_notify_by_pspec (G_OBJECT (self), afrpc_pool_props[prop]);
 }

@@ -28,6 +28,20 @@ afrpc_pool_member_may_step (AfrpcPoolMemberState from,
   return (legal_steps[from] & 1u << to) != 0;
 }
 
+/* It is not starting any more, or not live. */
+static void
+count_out (AfrpcPoolMember      *self,
+           AfrpcPoolMemberState  state)
+{
+  if (self->state == AFRPC_POOL_MEMBER_STARTING)
+    {
+      self->template->n_starting--;
+      self->core->starting_room -= self->load;
+    }
+  if (self->state <= AFRPC_POOL_MEMBER_BUSY && state > AFRPC_POOL_MEMBER_BUSY)
+    self->template->n_live--;
+}
+
 static void
 set_state (AfrpcPoolMember      *self,
            AfrpcPoolMemberState  state)
@@ -42,8 +56,10 @@ set_state (AfrpcPoolMember      *self,
   if (self->state == AFRPC_POOL_MEMBER_STARTING && state > AFRPC_POOL_MEMBER_BUSY && !self->is_asked_to_end)
     {
       self->is_failing = TRUE;
-      self->core->n_failing++;
+      self->template->n_failing++;
     }
+  if (self->state == AFRPC_POOL_MEMBER_STARTING || state > AFRPC_POOL_MEMBER_BUSY)
+    count_out (self, state);
   self->core->n_members[self->state]--;
   self->core->n_members[state]++;
   self->core->n_acts++;
@@ -85,6 +101,16 @@ give_back (AfrpcPoolMember *self)
     }
 }
 
+/* Returns: where one sits that has so many calls: those that may have fewer than others are as loaded with fewer */
+static inline guint
+get_row (const AfrpcPoolMember *self,
+         guint                  load)
+{
+  const guint load_max = self->core->load_max;
+
+  return G_LIKELY (self->load == load_max) ? load : (guint) ((guint64) load * load_max / self->load);
+}
+
 /* Sees what it is doing, and whether it has room. TRUE: others may have to do something about it. */
 gboolean
 afrpc_pool_member_look (AfrpcPoolMember *self)
@@ -93,7 +119,7 @@ afrpc_pool_member_look (AfrpcPoolMember *self)
   const guint load = afrpc_peer_get_n_owed (self->peer);
   const AfrpcPoolMemberState state = find_state (self, load);
   const gboolean was_seated = self->seat.taken;
-  const guint load_before = self->seat.load;
+  const guint row_before = self->seat.row;
   const AfrpcPoolMemberState before = self->state;
 
   if (core == NULL)
@@ -106,6 +132,12 @@ afrpc_pool_member_look (AfrpcPoolMember *self)
       return afrpc_pool_member_look (self);
     }
   set_state (self, state);
+  if (G_UNLIKELY (core->has_too_many) && state == AFRPC_POOL_MEMBER_IDLE)
+    {
+      afrpc_pool_staff_shrink (core);
+      if (self->state != state)
+        return TRUE;
+    }
   if (afrpc_peer_has_ended (self->peer) && !self->has_given_back)
     {
       self->has_given_back = TRUE;
@@ -121,14 +153,14 @@ afrpc_pool_member_look (AfrpcPoolMember *self)
   /* Who cannot be told that one is ready gives it calls before. */
   if ((state == AFRPC_POOL_MEMBER_IDLE || state == AFRPC_POOL_MEMBER_BUSY ||
        (state == AFRPC_POOL_MEMBER_STARTING && core->n_blocked > 0)) &&
-      load < core->config.load && self->alone == NULL)
-    afrpc_pool_bench_sit (&core->bench, &self->seat, load);
+      load < self->load && self->alone == NULL)
+    afrpc_pool_bench_sit (&core->bench, &self->seat, get_row (self, load));
   else
     afrpc_pool_bench_leave (&core->bench, &self->seat);
   if (state == AFRPC_POOL_MEMBER_IDLE && core->tick_at == 0 && core->members->len > core->config.idle_workers)
     afrpc_pool_staff_tick (core, g_get_monotonic_time ());
 
-  return state != before || (self->seat.taken && (!was_seated || load < load_before));
+  return state != before || (self->seat.taken && (!was_seated || self->seat.row < row_before));
 }
 
 /* What is told of it */
@@ -206,16 +238,23 @@ get_bytes_max (const AfrpcPoolConfig *config)
   return one > G_MAXUINT64 / (AFRPC_POOL_LOAD_MAX + 1) ? G_MAXUINT64 : one * (AFRPC_POOL_LOAD_MAX + 1);
 }
 
+/* @template: (transfer full) */
 AfrpcPoolMember *
-afrpc_pool_member_new (AfrpcPoolCore *core,
-                       AfrpcProcess  *process)
+afrpc_pool_member_new (AfrpcPoolCore     *core,
+                       AfrpcPoolTemplate *template,
+                       AfrpcProcess      *process)
 {
   const AfrpcPoolConfig *config = &core->config;
   AfrpcPoolMember *self = g_new0 (AfrpcPoolMember, 1);
 
   self->ref_count = 1;
   self->core = core;
+  self->template = template;
+  self->load = afrpc_pool_template_get_load (template, core);
   core->n_members[AFRPC_POOL_MEMBER_STARTING]++;
+  core->starting_room += self->load;
+  template->n_starting++;
+  template->n_live++;
   self->seat.link.data = self;
   self->spread = g_random_int ();
   self->proxy = g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", config->function, "init", config->init,
@@ -247,8 +286,19 @@ afrpc_pool_member_unref (AfrpcPoolMember *self)
 
   g_assert (!self->seat.taken && self->proxy == NULL);
   afrpc_pool_queue_clear (&self->waiting);
+  g_clear_pointer (&self->template, afrpc_pool_template_unref);
   g_clear_pointer (&self->peer, afrpc_peer_unref);
   g_free (self);
+}
+
+/* How many calls it may have, from now on. Look at it then. */
+void
+afrpc_pool_member_set_load (AfrpcPoolMember *self,
+                            guint            load)
+{
+  if (self->state == AFRPC_POOL_MEMBER_STARTING)
+    self->core->starting_room = self->core->starting_room - self->load + load;
+  self->load = load;
 }
 
 /* Gets no more calls, and ends once it has none. */
@@ -265,11 +315,13 @@ afrpc_pool_member_end (AfrpcPoolMember *self)
 void
 afrpc_pool_member_leave (AfrpcPoolMember *self)
 {
-  AfrpcPoolCore *core = g_steal_pointer (&self->core);
+  AfrpcPoolCore *core = self->core;
 
+  count_out (self, AFRPC_POOL_MEMBER_GONE);
+  self->core = NULL;
   core->n_members[self->state]--;
   if (self->state != AFRPC_POOL_MEMBER_GONE)
-    core->n_failing -= self->is_failing;
+    self->template->n_failing -= self->is_failing;
   afrpc_pool_bench_leave (&core->bench, &self->seat);
   afrpc_pool_tie_cut (self);
   self->alone = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What a pool consists of: jobs, which are calls as the pool knows them, members, which are workers, the staff, which
- * says how many of these there are, and the desk, where jobs get members. It outlives its object: what that leaves
+/* What a pool consists of: jobs, which are calls as the pool knows them, members, which are workers, templates, which these
+ * are made from, the staff, which says how many there are, and the desk, where jobs get members. It outlives its object: what that leaves
  * behind ends in the main context. For the files of this folder; all but what says otherwise is for the thread of the
  * context. */
 #pragma once
@@ -21,6 +21,7 @@ typedef struct _AfrpcPoolCore AfrpcPoolCore;
 typedef struct _AfrpcPoolMember AfrpcPoolMember;
 typedef struct _AfrpcPoolJob AfrpcPoolJob;
 typedef struct _AfrpcPoolTie AfrpcPoolTie;
+typedef struct _AfrpcPoolTemplate AfrpcPoolTemplate;
 
 /* Jobs */
 
@@ -74,6 +75,8 @@ struct _AfrpcPoolMember
   AfrpcPoolCore *core;        /* (nullable) (not owned): NULL once the pool has nothing to do with it any more */
   AfrpcProxy *proxy;          /* (nullable) (owned): until it is gone */
   AfrpcPeer *peer;            /* (owned): the proxy's */
+  AfrpcPoolTemplate *template; /* (owned): what it was made from */
+  guint load;                 /* how many calls it may have */
   AfrpcPoolMemberState state;
   AfrpcPoolSeat seat;         /* on the bench, while it has room */
   GQueue given;               /* (element-type AfrpcPoolJob): those that it has, the oldest first */
@@ -91,11 +94,14 @@ struct _AfrpcPoolMember
 };
 
 AfrpcPoolMember *afrpc_pool_member_new (AfrpcPoolCore    *core,
+                                        AfrpcPoolTemplate *template,
                                         AfrpcProcess     *process);
 AfrpcPoolMember *afrpc_pool_member_ref (AfrpcPoolMember  *self);
 void          afrpc_pool_member_unref  (AfrpcPoolMember  *self);
 gboolean      afrpc_pool_member_look   (AfrpcPoolMember  *self);
 gboolean      afrpc_pool_member_is_live (const AfrpcPoolMember *self);
+void          afrpc_pool_member_set_load (AfrpcPoolMember *self,
+                                          guint            load);
 void          afrpc_pool_member_end    (AfrpcPoolMember  *self);
 void          afrpc_pool_member_leave  (AfrpcPoolMember  *self);
 
@@ -166,14 +172,12 @@ struct _AfrpcPoolCore
   guint n_waiting;          /* jobs that wait for a certain member */
   guint n_given;            /* jobs that members have */
   gint64 watch_at;          /* when to look who waits behind something long; 0: nobody does */
-  AfrpcProcess *template;   /* (nullable) (owned): what members are forked from */
-  gulong template_exited_id;
-  gboolean has_template_died; /* it is made anew when it is needed */
-  gboolean has_worked;      /* some worker has served */
+  GPtrArray *templates;     /* (element-type AfrpcPoolTemplate) (owned): the first one is the property; none at the end */
+  guint load_max;           /* the highest of their loads */
+  guint64 starting_room;    /* calls that those may have that are starting */
+  gboolean has_too_many;    /* members, so that those that become idle may have to end */
   guint n_to_replace;       /* workers that were renewed: another one in their place is not waited with */
-  guint n_failing;          /* workers of which it is not told yet that they could not be started */
-  guint n_failures;         /* workers in a row that have ended without having served */
-  gint64 not_before;        /* no worker is started earlier: monotonic time in microseconds */
+  gint64 last_start;        /* when a worker was started: monotonic time in microseconds */
   gint64 busy_since;        /* when a job had to wait, or a worker was started for one; 0: none waits */
   gboolean has_to_notify;   /* of the failure */
   GError *failure;          /* (nullable): why no more workers are started */
@@ -194,9 +198,63 @@ void          afrpc_pool_core_kill     (AfrpcPoolCore    *self);
 void          afrpc_pool_core_wind_up  (AfrpcPoolCore    *self);
 void          afrpc_pool_core_stop     (AfrpcPoolCore    *self);
 
+/* Templates: what members are made from */
+struct _AfrpcPoolTemplate
+{
+  guint ref_count;
+  AfrpcProcess *added;      /* (nullable) (owned): what it is known as, until it is removed */
+  AfrpcProcess *process;    /* (nullable) (owned): what members are forked from: that, or another one if it has died */
+  gulong exited_id;
+  gboolean has_died;        /* it is made anew when it is needed */
+  guint max_workers;        /* of its own, or 0 */
+  guint load;               /* likewise */
+  guint weight;
+  guint n_live;             /* members that have calls, or are going to get some */
+  guint n_starting;         /* of these */
+  guint n_failing;          /* members of which it is not told yet that they could not be started */
+  guint n_failures;         /* members in a row that have ended without having served */
+  gint64 not_before;        /* no member is started earlier: monotonic time in microseconds */
+  gboolean has_worked;      /* some member has served */
+  gboolean is_hopeless;     /* no more members are started */
+  GError *failure;          /* (nullable): why it does not count, until a member serves */
+};
+
+AfrpcPoolTemplate *afrpc_pool_template_add (AfrpcPoolCore     *core,
+                                            AfrpcProcess      *process);
+void          afrpc_pool_template_unref (AfrpcPoolTemplate    *self);
+void          afrpc_pool_template_remove (AfrpcPoolCore       *core,
+                                          AfrpcPoolTemplate   *self);
+AfrpcPoolTemplate *afrpc_pool_template_find (const AfrpcPoolCore *core,
+                                             const AfrpcProcess  *process);
+void          afrpc_pool_template_reset (AfrpcPoolTemplate    *self,
+                                         AfrpcProcess         *process);
+AfrpcPoolMember *afrpc_pool_template_make_member (AfrpcPoolTemplate *self,
+                                                  AfrpcPoolCore     *core);
+guint         afrpc_pool_template_get_load (const AfrpcPoolTemplate *self,
+                                            const AfrpcPoolCore     *core);
+gboolean      afrpc_pool_template_has_too_many (const AfrpcPoolTemplate *self);
+gboolean      afrpc_pool_template_any_has_room (const AfrpcPoolCore *core);
+AfrpcPoolTemplate *afrpc_pool_template_choose (const AfrpcPoolCore *core,
+                                               gint64               now,
+                                               gboolean             for_others,
+                                               gint64              *at);
+void          afrpc_pool_template_note_failure (AfrpcPoolTemplate   *self,
+                                                const AfrpcPoolCore *core,
+                                                AfrpcPeer           *peer);
+void          afrpc_pool_template_heal (AfrpcPoolTemplate     *self);
+const GError *afrpc_pool_template_get_common_failure (const AfrpcPoolCore *core);
+
 /* The staff: how many members there are */
-void          afrpc_pool_staff_set_template (AfrpcPoolCore *self,
-                                             AfrpcProcess  *template);
+void          afrpc_pool_staff_begin   (AfrpcPoolCore    *self,
+                                        AfrpcProcess     *process);
+void          afrpc_pool_staff_clear   (AfrpcPoolCore    *self);
+void          afrpc_pool_staff_add     (AfrpcPoolCore    *self,
+                                        AfrpcProcess     *process,
+                                        guint             max_workers,
+                                        guint             load,
+                                        guint             weight);
+void          afrpc_pool_staff_remove  (AfrpcPoolCore    *self,
+                                        AfrpcPoolTemplate *template);
 void          afrpc_pool_staff_update  (AfrpcPoolCore    *self);
 void          afrpc_pool_staff_tick    (AfrpcPoolCore    *self,
                                         gint64            now);
@@ -206,7 +264,9 @@ guint         afrpc_pool_staff_count   (const AfrpcPoolCore *self);
 void          afrpc_pool_staff_renew   (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);
 void          afrpc_pool_staff_refresh (AfrpcPoolCore    *self,
-                                        AfrpcProcess     *template);
+                                        AfrpcProcess     *process);
+gboolean      afrpc_pool_staff_may_grow (const AfrpcPoolCore *self);
+void          afrpc_pool_staff_shrink  (AfrpcPoolCore    *self);
 void          afrpc_pool_staff_adapt   (AfrpcPoolCore    *self);
 guint         afrpc_pool_staff_get_default_max (void);
 
@@ -261,7 +321,7 @@ struct _AfrpcPool
 {
   GObject parent_instance;
 
-  AfrpcProcess *process;    /* construct-only, nullable only if the program is wrong */
+  AfrpcProcess *process;    /* that of the first template; nullable only if the program is wrong */
   AfrpcPoolCore *core;
 };
 
@@ -296,5 +356,6 @@ void          afrpc_pool_caller_init   (AfrpcCallerInterface *iface);
 void          afrpc_pool_install_properties (GObjectClass    *object_class);
 void          afrpc_pool_config_init        (AfrpcPoolConfig *config);
 void          afrpc_pool_notify_closed (AfrpcPoolCore        *core);
+void          afrpc_pool_take_first    (AfrpcPool            *self);
 
 G_END_DECLS

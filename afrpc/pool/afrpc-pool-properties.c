@@ -28,7 +28,8 @@ make_fixed (void)
   /**
    * AfrpcPool:process: (attributes org.gtk.Property.get=afrpc_pool_get_process)
    *
-   * The prepared process that workers are forked from. It is never called itself.
+   * The prepared process that workers are forked from, the first one if there are
+   * [several][method@Afrpc.Pool.add_template]. It is never called itself.
    *
    * Since: 1.0
    */
@@ -115,7 +116,7 @@ make_changeable (void)
   /**
    * AfrpcPool:max-workers: (attributes org.gtk.Property.get=afrpc_pool_get_max_workers org.gtk.Property.set=afrpc_pool_set_max_workers)
    *
-   * How many workers there may be at once. If it is set to 0, that is as many as there are processors that the
+   * How many workers there may be at once, from all templates. If it is set to 0, that is as many as there are processors that the
    * program may use: by its affinity (sched_getaffinity(2)) and the quota of its control group (cgroup v2,
    * `cpu.max`).
    *
@@ -180,7 +181,7 @@ make_changeable (void)
   /**
    * AfrpcPool:max-failures: (attributes org.gtk.Property.get=afrpc_pool_get_max_failures org.gtk.Property.set=afrpc_pool_set_max_failures)
    *
-   * How many workers in a row may end before they have begun a call, until the pool gives up: those whose module cannot be
+   * How many workers in a row, of one template, may end before they have begun a call, until the pool gives up: those whose module cannot be
    * loaded, whose init function fails, or that die. A module or a function that is not there is not tried again at all.
    *
    * Since: 1.0

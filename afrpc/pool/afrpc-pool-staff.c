@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The staff: how many workers there are, made from a template as they are needed, and ended when they are not. Workers
- * that end without having served anybody are made again after longer and longer, and in the end not at all. */
+/* The staff: how many workers there are, made from templates as they are needed, and ended when they are not. */
 #include "config.h"
 
 #include "pool/afrpc-pool-parts.h"
@@ -12,10 +11,8 @@
 
 #include "afrpc-caller-private.h"
 #include "afrpc-error.h"
-#include "afrpc-process-private.h"
 
-#define BACK_OFF_MIN_MS 50u
-#define BACK_OFF_MAX_MS 10000u
+#define SLOW_START_US (500 * 1000) /* who waits for longer than that for a worker to start gets one from another template */
 
 /* How many */
 
@@ -59,55 +56,27 @@ afrpc_pool_staff_count (const AfrpcPoolCore *self)
          self->n_members[AFRPC_POOL_MEMBER_BUSY];
 }
 
-/* Templates */
-
-static void
-template_exited_cb (AfrpcProcess  *process,
-                    AfrpcExit     *exit,
-                    AfrpcPoolCore *self)
+/* Whether there may be another member. */
+gboolean
+afrpc_pool_staff_may_grow (const AfrpcPoolCore *self)
 {
-  self->has_template_died = TRUE;
-}
-
-/* What it was prepared with, its copy knows, which is executed, since there is nobody to fork it. */
-static void
-renew_template (AfrpcPoolCore *self)
-{
-  g_autoptr(AfrpcProcess) again = afrpc_process_fork (self->template);
-
-  afrpc_peer_inherit (again->peer, self->template->peer);
-  afrpc_pool_staff_set_template (self, again);
-}
-
-/* @template: (nullable): what members are made from, from now on */
-void
-afrpc_pool_staff_set_template (AfrpcPoolCore *self,
-                               AfrpcProcess  *template)
-{
-  if (self->template != NULL)
-    g_signal_handler_disconnect (self->template, self->template_exited_id);
-  g_set_object (&self->template, template);
-  self->has_template_died = FALSE;
-  if (template != NULL)
-    self->template_exited_id = g_signal_connect (template, "exited", G_CALLBACK (template_exited_cb), self);
+  return afrpc_pool_staff_count (self) < self->config.max_workers && afrpc_pool_template_any_has_room (self);
 }
 
 /* Starting */
 
 static void
-start (AfrpcPoolCore *self)
+start (AfrpcPoolCore     *self,
+       AfrpcPoolTemplate *template,
+       gint64             now)
 {
-  GMainContext *context = afrpc_peer_get_main_context (self->anchor);
-  g_autoptr(AfrpcProcess) process = NULL;
-
   /* Who asks for a call may not have pushed it. */
+  GMainContext *context = afrpc_peer_get_main_context (self->anchor);
+
   g_main_context_push_thread_default (context);
-  if (self->has_template_died)
-    renew_template (self);
-  process = afrpc_process_fork (self->template);
-  afrpc_peer_inherit (process->peer, self->template->peer);
-  g_ptr_array_add (self->members, afrpc_pool_member_new (self, process));
+  g_ptr_array_add (self->members, afrpc_pool_template_make_member (template, self));
   g_main_context_pop_thread_default (context);
+  self->last_start = now;
   self->n_acts++;
   afrpc_pool_member_look (self->members->pdata[self->members->len - 1]);
 }
@@ -139,6 +108,21 @@ is_time (AfrpcPoolCore *self,
   return TRUE;
 }
 
+/* Whether those that are starting take so long that another template gets its turn. */
+static gboolean
+is_late (AfrpcPoolCore *self,
+         gint64         now)
+{
+  const gint64 at = self->last_start + MAX ((gint64) self->config.start_delay_ms * 1000, SLOW_START_US);
+
+  if (now >= at)
+    return TRUE;
+
+  afrpc_pool_core_want_timer (self, at);
+
+  return FALSE;
+}
+
 /* Starts workers if there have to be more. */
 void
 afrpc_pool_staff_update (AfrpcPoolCore *self)
@@ -151,7 +135,7 @@ afrpc_pool_staff_update (AfrpcPoolCore *self)
   /* Which is so in almost every call. */
   if (self->queue.n == 0 && (config->idle_workers == 0 || self->state != AFRPC_POOL_OPEN))
     return;
-  if (self->failure != NULL || self->state >= AFRPC_POOL_KILLED || self->template == NULL)
+  if (self->failure != NULL || self->state >= AFRPC_POOL_KILLED)
     return;
 
   for (;;)
@@ -159,26 +143,79 @@ afrpc_pool_staff_update (AfrpcPoolCore *self)
       const guint n_starting = self->n_members[AFRPC_POOL_MEMBER_STARTING];
       const gboolean for_idle = self->state == AFRPC_POOL_OPEN &&
                                 n_starting + self->n_members[AFRPC_POOL_MEMBER_IDLE] < config->idle_workers;
-      const gboolean for_job = self->queue.n > (guint64) n_starting * config->load;
+      const gboolean for_job = self->queue.n > self->starting_room;
+      const gboolean for_late = self->queue.n > 0 && self->templates->len > 1;
+      AfrpcPoolTemplate *template;
+      gint64 at;
 
-      if (afrpc_pool_staff_count (self) >= config->max_workers || self->n_failing > 0 || (!for_idle && !for_job))
+      if (afrpc_pool_staff_count (self) >= config->max_workers || (!for_idle && !for_job && !for_late))
         return;
       if (now == 0)
         now = g_get_monotonic_time ();
-      if (now < self->not_before)
+      template = afrpc_pool_template_choose (self, now, !for_idle && !for_job, &at);
+      if (template == NULL)
         {
-          afrpc_pool_core_want_timer (self, self->not_before);
+          if (at != 0)
+            afrpc_pool_core_want_timer (self, at);
           return;
         }
-      if (!for_idle && self->n_to_replace == 0 && !is_time (self, now))
+      if (!for_idle && !(for_job ? self->n_to_replace > 0 || is_time (self, now) : is_late (self, now)))
         return;
 
       if (self->n_to_replace > 0)
         self->n_to_replace--;
-      start (self);
+      start (self, template, now);
       if (!for_idle)
         self->busy_since = config->start_delay_ms > 0 ? now : self->busy_since;
     }
+}
+
+/* There are not going to be workers any more: nobody waits for one. */
+static void
+give_up (AfrpcPoolCore *self,
+         const GError  *error)
+{
+  self->failure = g_error_copy (error);
+  g_debug ("no more workers: %s", error->message);
+  afrpc_pool_desk_fail_all (self, self->failure);
+  self->has_to_notify = TRUE;
+  afrpc_pool_core_want_timer (self, 0);
+}
+
+/* Templates */
+
+/* They, or their numbers, are others than before. */
+static void
+count_loads (AfrpcPoolCore *self)
+{
+  self->load_max = 1;
+  for (guint i = 0; i < self->templates->len; i++)
+    self->load_max = MAX (self->load_max, afrpc_pool_template_get_load (self->templates->pdata[i], self));
+  for (guint i = 0; i < self->members->len; i++)
+    {
+      AfrpcPoolMember *member = self->members->pdata[i];
+
+      if (afrpc_pool_member_is_live (member))
+        afrpc_pool_member_set_load (member, afrpc_pool_template_get_load (member->template, self));
+    }
+}
+
+/* The first one, when the pool is made. */
+void
+afrpc_pool_staff_begin (AfrpcPoolCore *self,
+                        AfrpcProcess  *process)
+{
+  afrpc_pool_template_add (self, process);
+  count_loads (self);
+  afrpc_pool_staff_update (self);
+}
+
+/* There are no more workers. */
+void
+afrpc_pool_staff_clear (AfrpcPoolCore *self)
+{
+  while (self->templates->len > 0)
+    afrpc_pool_template_remove (self, self->templates->pdata[self->templates->len - 1]);
 }
 
 /* It gets no more calls, and somebody else takes its place when there are some. */
@@ -193,44 +230,130 @@ afrpc_pool_staff_renew (AfrpcPoolCore   *self,
   afrpc_pool_member_end (member);
 }
 
-/* All workers are renewed, from @template. */
-void
-afrpc_pool_staff_refresh (AfrpcPoolCore *self,
-                          AfrpcProcess  *template)
+/* Whatever has failed may work now. */
+static void
+revive (AfrpcPoolCore *self)
 {
-  afrpc_pool_staff_set_template (self, template);
-  if (self->failure != NULL)
-    {
-      g_clear_error (&self->failure);
-      self->has_to_notify = TRUE;
-      afrpc_pool_core_want_timer (self, 0);
-    }
-  self->n_failures = 0;
-  self->not_before = 0;
-  self->has_worked = FALSE;
-  for (guint i = 0; i < self->members->len; i++)
-    afrpc_pool_staff_renew (self, self->members->pdata[i]);
+  if (self->failure == NULL)
+    return;
+
+  g_clear_error (&self->failure);
+  self->has_to_notify = TRUE;
+  afrpc_pool_core_want_timer (self, 0);
+}
+
+/* Those that wait for a certain member get it, or another one. */
+static void
+serve_all (AfrpcPoolCore *self)
+{
   for (guint i = 0; i < self->members->len; i++)
     afrpc_pool_desk_serve (self, self->members->pdata[i]);
   afrpc_pool_desk_pump (self);
+}
+
+/* Nobody goes on that was made from @template, or from any if that is %NULL. */
+static void
+renew_all (AfrpcPoolCore           *self,
+           const AfrpcPoolTemplate *template)
+{
+  for (guint i = 0; i < self->members->len; i++)
+    {
+      AfrpcPoolMember *member = self->members->pdata[i];
+
+      if (template == NULL || member->template == template)
+        afrpc_pool_staff_renew (self, member);
+    }
+}
+
+/* Workers are renewed: those of the template that was added as @process; all, if that is %NULL; and those of the first one,
+ * which is @process from now on, otherwise. */
+void
+afrpc_pool_staff_refresh (AfrpcPoolCore *self,
+                          AfrpcProcess  *process)
+{
+  AfrpcPoolTemplate *template = NULL;
+
+  if (process != NULL)
+    {
+      template = afrpc_pool_template_find (self, process);
+      if (template == NULL)
+        template = self->templates->pdata[0];
+      afrpc_pool_template_reset (template, process);
+    }
+  else
+    for (guint i = 0; i < self->templates->len; i++)
+      afrpc_pool_template_reset (self->templates->pdata[i], NULL);
+  revive (self);
+  renew_all (self, template);
+  serve_all (self);
+}
+
+/* Another template; or other numbers for one that there is. */
+void
+afrpc_pool_staff_add (AfrpcPoolCore *self,
+                      AfrpcProcess  *process,
+                      guint          max_workers,
+                      guint          load,
+                      guint          weight)
+{
+  AfrpcPoolTemplate *template = afrpc_pool_template_find (self, process);
+
+  if (template == NULL)
+    {
+      template = afrpc_pool_template_add (self, process);
+      revive (self);
+    }
+  template->max_workers = max_workers;
+  template->load = load;
+  template->weight = MAX (weight, 1);
+  afrpc_pool_staff_adapt (self);
+}
+
+/* Its workers finish what they have. There has to be another one. */
+void
+afrpc_pool_staff_remove (AfrpcPoolCore     *self,
+                         AfrpcPoolTemplate *template)
+{
+  const GError *failure;
+
+  g_assert (self->templates->len > 1);
+
+  renew_all (self, template);
+  afrpc_pool_template_remove (self, template);
+  failure = afrpc_pool_template_get_common_failure (self);
+  if (failure != NULL && self->failure == NULL)
+    give_up (self, failure);
+  afrpc_pool_staff_adapt (self);
+}
+
+/* If there are more than there may be, those end that have nothing to do, and others once they have not. */
+void
+afrpc_pool_staff_shrink (AfrpcPoolCore *self)
+{
+  self->has_too_many = FALSE;
+  for (guint i = 0; i < self->members->len; i++)
+    {
+      AfrpcPoolMember *member = self->members->pdata[i];
+
+      if (!afrpc_pool_member_is_live (member) || (afrpc_pool_staff_count (self) <= self->config.max_workers &&
+                                                  !afrpc_pool_template_has_too_many (member->template)))
+        continue;
+      if (member->state == AFRPC_POOL_MEMBER_IDLE)
+        afrpc_pool_member_end (member);
+      else
+        self->has_too_many = TRUE;
+    }
 }
 
 /* There may be more or fewer workers than before, with more or fewer calls. */
 void
 afrpc_pool_staff_adapt (AfrpcPoolCore *self)
 {
+  count_loads (self);
+  afrpc_pool_staff_shrink (self);
   for (guint i = 0; i < self->members->len; i++)
-    {
-      AfrpcPoolMember *member = self->members->pdata[i];
-
-      if (member->state == AFRPC_POOL_MEMBER_IDLE && afrpc_pool_staff_count (self) > self->config.max_workers)
-        afrpc_pool_member_end (member);
-      else
-        afrpc_pool_member_look (member);
-    }
-  for (guint i = 0; i < self->members->len; i++)
-    afrpc_pool_desk_serve (self, self->members->pdata[i]);
-  afrpc_pool_desk_pump (self);
+    afrpc_pool_member_look (self->members->pdata[i]);
+  serve_all (self);
 }
 
 /* Stopping */
@@ -263,53 +386,16 @@ afrpc_pool_staff_tick (AfrpcPoolCore *self,
 
 /* Failing */
 
-/* What would fail in the same way again, if it has never worked. */
-static gboolean
-is_hopeless (const GError *error)
-{
-  return g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_NO_HOST) ||
-         g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST) ||
-         g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_VERSION) ||
-         g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_MODULE) ||
-         g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION) ||
-         g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_SERIALISER) ||
-         g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED) ||
-         g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_IN_USE) ||
-         g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE);
-}
-
-/* There are not going to be workers any more: nobody waits for one. */
-static void
-give_up (AfrpcPoolCore *self,
-         const GError  *error)
-{
-  self->failure = g_error_copy (error);
-  g_debug ("no more workers: %s", error->message);
-  afrpc_pool_desk_fail_all (self, self->failure);
-  self->has_to_notify = TRUE;
-  afrpc_pool_core_want_timer (self, 0);
-}
-
-/* With jitter: those that failed together do not come back together. */
-static gint64
-get_back_off (guint n_failures)
-{
-  const guint ms = MIN (BACK_OFF_MIN_MS << MIN (n_failures - 1, 16), BACK_OFF_MAX_MS);
-
-  return (gint64) g_random_int_range (ms / 2, ms + 1) * 1000;
-}
-
 static void
 note_failure (AfrpcPoolCore   *self,
               AfrpcPoolMember *member)
 {
-  const GError *error = afrpc_peer_get_failure (member->peer);
+  const GError *failure;
 
-  self->n_failures++;
-  self->not_before = g_get_monotonic_time () + get_back_off (self->n_failures);
-  if (self->failure == NULL && afrpc_pool_staff_count (self) == 0 &&
-      (self->n_failures >= self->config.max_failures || (is_hopeless (error) && !self->has_worked)))
-    give_up (self, error);
+  afrpc_pool_template_note_failure (member->template, self, member->peer);
+  failure = afrpc_pool_template_get_common_failure (self);
+  if (self->failure == NULL && failure != NULL)
+    give_up (self, afrpc_peer_get_failure (member->peer));
 }
 
 /* Some outcomes may wait to be told. */
@@ -327,10 +413,10 @@ void
 afrpc_pool_staff_lost (AfrpcPoolCore   *self,
                        AfrpcPoolMember *member)
 {
-  self->n_failing -= member->is_failing;
+  member->template->n_failing -= member->is_failing;
   afrpc_pool_desk_serve (self, member);
   if (has_served (member))
-    self->has_worked = TRUE;
+    member->template->has_worked = TRUE;
   else if (!member->is_asked_to_end)
     note_failure (self, member);
 }

@@ -35,6 +35,12 @@
  * another one that has nothing to do, if memory can be shared with the worker: that tells for certain that it has not
  * begun them, and never will. Those with an affinity key stay.
  *
+ * ## Several templates
+ *
+ * [method@Afrpc.Pool.add_template] has workers made from other processes as well: forked from another template, executed, or
+ * run by commands on other machines, each with its own share of the workers, limit, and load. One that fails is left out
+ * while there are others.
+ *
  * ## When a worker dies
  *
  * Calls that it had not started go to another one, in their old place: their makers notice nothing. A call that it was
@@ -93,11 +99,8 @@ afrpc_pool_constructed (GObject *object)
   G_OBJECT_CLASS (afrpc_pool_parent_class)->constructed (object);
 
   self->core->failure = check (self);
-  if (self->core->failure == NULL)
-    {
-      afrpc_pool_staff_set_template (self->core, self->process);
-      afrpc_pool_staff_update (self->core);
-    }
+  if (self->process != NULL)
+    afrpc_pool_staff_begin (self->core, self->process);
 }
 
 static void
@@ -545,9 +548,13 @@ afrpc_pool_get_failure (AfrpcPool *self)
  * afrpc_pool_refresh:
  * @self: a pool
  * @process: (nullable): a prepared process, which runs nothing yet: what workers are forked from, from now on; %NULL for
- *   the one that there is
+ *   what there is
  *
- * Replaces all workers: with new code, or another configuration, that @process is prepared with.
+ * Replaces workers: with new code, or another configuration, that @process is prepared with.
+ *
+ * It takes the place of the first process, [property@Afrpc.Pool:process], and all workers that were made from that are
+ * replaced. If the pool has [several][method@Afrpc.Pool.add_template], and @process is one of them, its workers are; with
+ * %NULL, those of all.
  *
  * Those that there are get no more calls, finish those that they have, and end. No call is lost; none waits for longer
  * than it takes to start a worker. A pool that [has failed][method@Afrpc.Pool.get_failure] begins anew. Does nothing
@@ -566,7 +573,6 @@ afrpc_pool_refresh (AfrpcPool    *self,
   if (!afrpc_caller_may_use (AFRPC_CALLER (self), G_STRFUNC) || self->core->state >= AFRPC_POOL_KILLED)
     return;
 
-  if (process != NULL && g_set_object (&self->process, process))
-    g_object_notify_by_pspec (G_OBJECT (self), afrpc_pool_props[AFRPC_POOL_PROP_PROCESS]);
-  afrpc_pool_staff_refresh (self->core, self->process);
+  afrpc_pool_staff_refresh (self->core, process);
+  afrpc_pool_take_first (self);
 }

@@ -395,6 +395,10 @@ class Pool(_Callable, Afrpc.Pool):
         return (f"<Afrpc.Pool of {self.get_property('function')}, {self.get_n_workers()} workers"
                 f"{', closed' if self.is_closed() else ''}>")
 
+    def add_template(self, process, max_workers=0, load=0, weight=1):
+        """Has workers made from another process as well; see Afrpc.Pool.add_template()."""
+        super().add_template(process, max_workers, load, weight)
+
     def wait_for_room_async(self, cancellable=None, callback=None, *user_data):
         """Waits until there is room for another call; without a callback returns a PendingCall to be awaited."""
         if callback is not None:

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Templates: what members are made from, each with its share of them. One whose members end without having served
+ * anybody is left out for longer and longer while there are others, and for good if it would fail in the same way again;
+ * the pool fails only once all have. */
+#include "config.h"
+
+#include "pool/afrpc-pool-parts.h"
+
+#include "afrpc-caller-private.h"
+#include "afrpc-error.h"
+#include "afrpc-process-private.h"
+
+#define BACK_OFF_MIN_MS 50u
+#define BACK_OFF_MAX_MS 10000u
+
+/* What a shell and what ends for it say of a command that cannot be run, or is not there. */
+#define STATUS_CANNOT_RUN 126
+#define STATUS_NOT_FOUND 127
+
+/* Life */
+
+static void
+exited_cb (AfrpcProcess      *process,
+           AfrpcExit         *exit,
+           AfrpcPoolTemplate *self)
+{
+  self->has_died = TRUE;
+}
+
+/* @process: (nullable): what members are forked from, from now on */
+static void
+set_process (AfrpcPoolTemplate *self,
+             AfrpcProcess      *process)
+{
+  if (self->process != NULL)
+    g_signal_handler_disconnect (self->process, self->exited_id);
+  g_set_object (&self->process, process);
+  self->has_died = FALSE;
+  if (process != NULL)
+    self->exited_id = g_signal_connect (process, "exited", G_CALLBACK (exited_cb), self);
+}
+
+static AfrpcPoolTemplate *
+template_ref (AfrpcPoolTemplate *self)
+{
+  self->ref_count++;
+
+  return self;
+}
+
+void
+afrpc_pool_template_unref (AfrpcPoolTemplate *self)
+{
+  if (--self->ref_count > 0)
+    return;
+
+  g_assert (self->n_live == 0 && self->process == NULL);
+  g_clear_error (&self->failure);
+  g_free (self);
+}
+
+/* Returns: (transfer none): one that is the last of all */
+AfrpcPoolTemplate *
+afrpc_pool_template_add (AfrpcPoolCore *core,
+                         AfrpcProcess  *process)
+{
+  AfrpcPoolTemplate *self = g_new0 (AfrpcPoolTemplate, 1);
+
+  self->ref_count = 1;
+  self->added = g_object_ref (process);
+  self->weight = 1;
+  set_process (self, process);
+  g_ptr_array_add (core->templates, self);
+
+  return self;
+}
+
+/* No more members are made from it. */
+void
+afrpc_pool_template_remove (AfrpcPoolCore     *core,
+                            AfrpcPoolTemplate *self)
+{
+  set_process (self, NULL);
+  g_clear_object (&self->added);
+  g_ptr_array_remove (core->templates, self);
+  afrpc_pool_template_unref (self);
+}
+
+/* Returns: (nullable): the one that was added as @process */
+AfrpcPoolTemplate *
+afrpc_pool_template_find (const AfrpcPoolCore *core,
+                          const AfrpcProcess  *process)
+{
+  for (guint i = 0; i < core->templates->len; i++)
+    {
+      AfrpcPoolTemplate *template = core->templates->pdata[i];
+
+      if (template->added == process)
+        return template;
+    }
+
+  return NULL;
+}
+
+/* Whatever was wrong may be right now. @process: (nullable): what it is from now on */
+void
+afrpc_pool_template_reset (AfrpcPoolTemplate *self,
+                           AfrpcProcess      *process)
+{
+  if (process != NULL && process != self->added)
+    {
+      g_set_object (&self->added, process);
+      set_process (self, process);
+    }
+  g_clear_error (&self->failure);
+  self->is_hopeless = FALSE;
+  self->n_failures = 0;
+  self->not_before = 0;
+  self->has_worked = FALSE;
+}
+
+/* Members */
+
+/* What it was prepared with, its copy knows, which is executed, since there is nobody to fork it. */
+static void
+renew (AfrpcPoolTemplate *self)
+{
+  g_autoptr(AfrpcProcess) again = afrpc_process_fork (self->process);
+
+  afrpc_peer_inherit (again->peer, self->process->peer);
+  set_process (self, again);
+}
+
+/* Returns: (transfer full): another member, which is not in the pool yet */
+AfrpcPoolMember *
+afrpc_pool_template_make_member (AfrpcPoolTemplate *self,
+                                 AfrpcPoolCore     *core)
+{
+  g_autoptr(AfrpcProcess) process = NULL;
+
+  /* A command is run each time, whatever has become of its own process. */
+  if (self->has_died && self->process->argv == NULL)
+    renew (self);
+  process = afrpc_process_fork (self->process);
+  afrpc_peer_inherit (process->peer, self->process->peer);
+
+  return afrpc_pool_member_new (core, template_ref (self), process);
+}
+
+/* Returns: how many calls one of its members may have */
+guint
+afrpc_pool_template_get_load (const AfrpcPoolTemplate *self,
+                              const AfrpcPoolCore     *core)
+{
+  return self->load > 0 ? self->load : core->config.load;
+}
+
+/* Whether there are as many as there may be. */
+static gboolean
+is_full (const AfrpcPoolTemplate *self)
+{
+  return self->max_workers > 0 && self->n_live >= self->max_workers;
+}
+
+/* Whether there are more members of it than there may be. */
+gboolean
+afrpc_pool_template_has_too_many (const AfrpcPoolTemplate *self)
+{
+  return self->max_workers > 0 && self->n_live > self->max_workers;
+}
+
+/* Whether there may ever be another member, if nothing else is against it. */
+gboolean
+afrpc_pool_template_any_has_room (const AfrpcPoolCore *core)
+{
+  for (guint i = 0; i < core->templates->len; i++)
+    {
+      const AfrpcPoolTemplate *template = core->templates->pdata[i];
+
+      if (!template->is_hopeless && !is_full (template))
+        return TRUE;
+    }
+
+  return FALSE;
+}
+
+/* Whether another member can be made now. @at: earlier than this that changes by itself, unless it is 0 */
+static gboolean
+is_usable (const AfrpcPoolTemplate *self,
+           gint64                   now,
+           gboolean                 for_others,
+           gint64                  *at)
+{
+  if (self->is_hopeless || self->n_failing > 0 || is_full (self) || (for_others && self->n_starting > 0))
+    return FALSE;
+  if (now >= self->not_before)
+    return TRUE;
+  if (*at == 0 || self->not_before < *at)
+    *at = self->not_before;
+
+  return FALSE;
+}
+
+/* Whose turn it is to get another member: the one that is furthest below its share of them, the first of several.
+ * @for_others: only one that none is being made from; @at: if there is nobody, when there may be, or 0.
+ * Returns: (transfer none) (nullable) */
+AfrpcPoolTemplate *
+afrpc_pool_template_choose (const AfrpcPoolCore *core,
+                            gint64               now,
+                            gboolean             for_others,
+                            gint64              *at)
+{
+  AfrpcPoolTemplate *best = NULL;
+  gint64 weights = 0, n = 1, most = G_MININT64;
+
+  *at = 0;
+  for (guint i = 0; i < core->templates->len; i++)
+    {
+      const AfrpcPoolTemplate *template = core->templates->pdata[i];
+
+      if (is_usable (template, now, for_others, at))
+        {
+          weights += template->weight;
+          n += template->n_live;
+        }
+    }
+  for (guint i = 0; i < core->templates->len; i++)
+    {
+      AfrpcPoolTemplate *template = core->templates->pdata[i];
+      const gint64 missing = n * template->weight - template->n_live * weights;
+
+      if (missing > most && is_usable (template, now, for_others, at))
+        {
+          best = template;
+          most = missing;
+        }
+    }
+
+  return best;
+}
+
+/* Failing */
+
+/* A command that ends without a word, as ssh does whose network is not there, may have more to say the next time. */
+static gboolean
+is_command_to_try_again (const AfrpcPoolTemplate *self,
+                         AfrpcPeer               *peer)
+{
+  AfrpcExit *exit = afrpc_peer_get_exit (peer);
+  const int status = exit != NULL && afrpc_exit_is_known (exit) ? afrpc_exit_get_status (exit) : 0;
+
+  return self->process != NULL && self->process->argv != NULL && status > 0 && status != STATUS_CANNOT_RUN && status != STATUS_NOT_FOUND;
+}
+
+/* What would fail in the same way again, if it has never worked. */
+static gboolean
+is_hopeless (const AfrpcPoolTemplate *self,
+             AfrpcPeer               *peer)
+{
+  const GError *error = afrpc_peer_get_failure (peer);
+
+  return g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_NO_HOST) ||
+         (g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST) && !is_command_to_try_again (self, peer)) ||
+         g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_VERSION) ||
+         g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_MODULE) ||
+         g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION) ||
+         g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_SERIALISER) ||
+         g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED) ||
+         g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_IN_USE) ||
+         g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE);
+}
+
+/* With jitter: those that failed together do not come back together. */
+static gint64
+get_back_off (guint n_failures)
+{
+  const guint ms = MIN (BACK_OFF_MIN_MS << MIN (n_failures - 1, 16), BACK_OFF_MAX_MS);
+
+  return (gint64) g_random_int_range (ms / 2, ms + 1) * 1000;
+}
+
+/* A member, whose peer this is, has ended without having served. */
+void
+afrpc_pool_template_note_failure (AfrpcPoolTemplate   *self,
+                                  const AfrpcPoolCore *core,
+                                  AfrpcPeer           *peer)
+{
+  const gboolean is_for_good = is_hopeless (self, peer) && !self->has_worked;
+
+  self->n_failures++;
+  self->not_before = g_get_monotonic_time () + get_back_off (self->n_failures);
+  if (self->n_live > 0 || (!is_for_good && self->n_failures < core->config.max_failures))
+    return;
+
+  self->is_hopeless = is_for_good;
+  g_clear_error (&self->failure);
+  self->failure = g_error_copy (afrpc_peer_get_failure (peer));
+}
+
+/* A member has served, after others had not. */
+void
+afrpc_pool_template_heal (AfrpcPoolTemplate *self)
+{
+  self->n_failures = 0;
+  g_clear_error (&self->failure);
+}
+
+/* Returns: (nullable): what the pool fails with, once nothing is left that members could be made from */
+const GError *
+afrpc_pool_template_get_common_failure (const AfrpcPoolCore *core)
+{
+  const GError *failure = NULL;
+
+  for (guint i = 0; i < core->templates->len; i++)
+    {
+      const AfrpcPoolTemplate *template = core->templates->pdata[i];
+
+      if (template->failure == NULL || template->n_live > 0)
+        return NULL;
+      failure = template->failure;
+    }
+
+  return failure;
+}
