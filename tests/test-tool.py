@@ -601,6 +601,45 @@ class TestMap(ToolTest):
         self.assertEqual(result.stdout, once.encode() + b'\n')
         self.assertIn(b'1 succeeded, 0 failed', result.stderr)
 
+    def test_retried_in_another_worker(self):
+        # What a worker has behind the one that it dies of is no retry.
+        result = run_map('-k', '-j', '1', '--retries', '1', '--stats', MODULE, 'work', stdin=b'a\ncrash\nb\nfail\n')
+        self.assert_status(result, 1)
+        self.assertEqual(result.stdout, b'A\nB\n')
+        self.assertIn(b'calls: 6; failed: 2 by the function, 2 by a death, 0 by the time limit, 0 otherwise; tried again: 2\n',
+                      result.stderr)
+        self.assertIn(b'afrpc: workers: 3; died: 2\n', result.stderr)
+
+    def test_stats(self):
+        result = run_map('-q', '-j', '1', '--stats', '--timeout', TIME_LIMIT, MODULE, 'work', stdin=b'a\nb\nhang\nc\n')
+        self.assert_status(result, 1)
+        self.assertEqual(sorted(result.stdout.split()), [b'A', b'B', b'C'])
+        self.assertIn(b'calls: 4; failed: 0 by the function, 0 by a death, 1 by the time limit, 0 otherwise; tried again: 0\n',
+                      result.stderr)
+        self.assertIn(b'afrpc: workers: 2; died: 1\n', result.stderr)
+        times = [float(time) for time in re.search(rb'time: (\S+) s; a call: (\S+) ms at least, (\S+) on average, (\S+) at',
+                                                   result.stderr).groups()]
+        self.assertLessEqual(times[1], times[2])
+        self.assertLessEqual(times[2], times[3])
+        self.assertGreaterEqual(times[3], float(TIME_LIMIT) * 1000)
+        self.assertGreaterEqual(times[0] * 1000 + 1, times[3])
+        result = run_map('-q', '--stats', MODULE, 'work', stdin=b'')
+        self.assertIn(b'calls: 0;', result.stderr)
+
+    def test_streams_of_forked_workers(self):
+        for options in [], ['--nice=3', '--open-files=200']:
+            result = run_map('-q', *options, MODULE, 'work', stdin=b'print\nread\n')
+            self.assert_status(result, 0)
+            self.assertEqual((sorted(result.stdout.split()), result.stderr), ([b'0', b'PRINT'], b'printed\n'))
+        limits = run_map('-q', '--from-json', '--json', '--nice=3', '--open-files=200', MODULE, 'limits', stdin=b'[]\n')
+        self.assertEqual(json.loads(limits.stdout)[1], min(os.nice(0) + 3, 19))
+
+    def test_dies_only(self):
+        result = run_map('-q', '-j', '2', '--init', 'die_init', MODULE, 'work', stdin=b'x\n' * 10)
+        self.assert_status(result, 3)
+        self.assertEqual(result.stdout, b'')
+        self.assertRegex(result.stderr, rb'^afrpc: 5 workers in a row ended before they had begun a call; the last one: [^\n]+\n$')
+
     def test_async(self):
         result = run_map('--async', MODULE, 'echo_async', stdin=b'x\ny\n')
         self.assert_status(result, 0)
@@ -666,9 +705,10 @@ class TestMap(ToolTest):
         for signum in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
             with self.subTest(signum=signum):
                 process = start('map', '-j', '3', MODULE, 'work')
-                process.stdin.write(b'hang\nhang\nhang\n' + b'x\n' * 100)
+                process.stdin.write(b'hang\nhang\nhang\n')
                 pids = [int(self.read_until(process.stderr, rb"'hanging', ([0-9]+)")[1])
                         for _ in range(3)]
+                process.stdin.write(b'x\n' * 100)
                 process.send_signal(signum)
                 out, err = self.finish(process, 128 + signum)
                 self.assertEqual(out, b'')

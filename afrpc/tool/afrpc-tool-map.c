@@ -11,9 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "afrpc-tool-crew.h"
 #include "afrpc-tool-input.h"
 #include "afrpc-tool-output.h"
+#include "afrpc-tool-pool.h"
 #include "afrpc-tool-progress.h"
 #include "afrpc-tool.h"
 
@@ -38,6 +38,7 @@ typedef struct
   gboolean print_input;
   gboolean no_progress;
   gboolean quiet;
+  gboolean stats;
   char **words; /* MODULE, FUNCTION, and inputs */
 } MapOptions;
 
@@ -47,7 +48,8 @@ typedef struct
   GMainLoop *loop;
   AfrpcToolInput *input;
   AfrpcToolOutput *output;
-  AfrpcToolCrew *crew;
+  int output_fd;
+  AfrpcToolPool *pool;
 
   GQueue jobs; /* (element-type Job), oldest first: all that run or whose output waits */
   gsize n_held; /* bytes of outputs in jobs */
@@ -93,8 +95,10 @@ map_clear (Map *self)
       g_queue_unlink (&self->jobs, &job->link);
       job_free (job);
     }
-  g_clear_pointer (&self->crew, afrpc_tool_crew_free);
+  g_clear_pointer (&self->pool, afrpc_tool_pool_free);
   g_clear_pointer (&self->output, afrpc_tool_output_free);
+  if (self->output_fd != STDOUT_FILENO)
+    close (self->output_fd);
   g_clear_pointer (&self->input, afrpc_tool_input_free);
   g_clear_pointer (&self->loop, g_main_loop_unref);
 }
@@ -110,14 +114,14 @@ map_abort (Map *self,
     return;
 
   self->status = status;
-  afrpc_tool_crew_kill (self->crew);
+  afrpc_tool_pool_kill (self->pool);
 }
 
 /* When killed, the main loop ends with the last process; what could not be written yet is lost. */
 static void
 map_check_over (Map *self)
 {
-  if (afrpc_tool_crew_is_over (self->crew) &&
+  if (afrpc_tool_pool_is_over (self->pool) &&
       (self->status != 0 || afrpc_tool_output_is_empty (self->output)))
     g_main_loop_quit (self->loop);
 }
@@ -293,13 +297,13 @@ map_take_input (Map      *self,
   job->link.data = job;
   job->input = g_bytes_ref (input);
   g_queue_push_tail_link (&self->jobs, &job->link);
-  afrpc_tool_crew_call (self->crew, args, job);
+  afrpc_tool_pool_call (self->pool, args, job);
 }
 
 static gboolean
 map_wants_input (Map *self)
 {
-  if (self->status != 0 || !afrpc_tool_crew_has_room (self->crew) ||
+  if (self->status != 0 || !afrpc_tool_pool_has_room (self->pool) ||
       afrpc_tool_output_is_full (self->output))
     return FALSE;
 
@@ -322,7 +326,7 @@ map_pump (Map *self)
     }
 
   if (self->status == 0 && self->jobs.length == 0 && afrpc_tool_input_is_at_end (self->input))
-    afrpc_tool_crew_close (self->crew);
+    afrpc_tool_pool_close (self->pool);
 }
 
 static void
@@ -391,7 +395,7 @@ call_settled_cb (gpointer      call_data,
 }
 
 static void
-crew_failed_cb (const GError *error,
+pool_failed_cb (const GError *error,
                 gpointer      data)
 {
   Map *self = data;
@@ -401,7 +405,7 @@ crew_failed_cb (const GError *error,
 }
 
 static void
-crew_over_cb (gpointer data)
+pool_over_cb (gpointer data)
 {
   map_check_over (data);
 }
@@ -436,12 +440,13 @@ map_print_summary (Map *self)
 static int
 map_run (const MapOptions *options)
 {
-  static const AfrpcToolCrewFuncs funcs = { call_settled_cb, crew_failed_cb, crew_over_cb };
-  g_auto(Map) self = { .options = options, .jobs = G_QUEUE_INIT };
+  static const AfrpcToolPoolFuncs funcs = { call_settled_cb, pool_failed_cb, pool_over_cb };
+  g_auto(Map) self = { .options = options, .jobs = G_QUEUE_INIT, .output_fd = STDOUT_FILENO };
 
   self.loop = g_main_loop_new (NULL, FALSE);
-  self.output = afrpc_tool_output_new (STDOUT_FILENO, output_changed_cb, &self);
-  self.crew = afrpc_tool_crew_new (&options->worker, options->n_workers, &funcs, &self);
+  self.output_fd = afrpc_tool_steal_stdout ();
+  self.output = afrpc_tool_output_new (self.output_fd, output_changed_cb, &self);
+  self.pool = afrpc_tool_pool_new (&options->worker, options->n_workers, &funcs, &self);
   if (options->words[2] != NULL)
     self.input = afrpc_tool_input_new_for_words ((const char * const *) options->words + 2);
   else
@@ -453,12 +458,14 @@ map_run (const MapOptions *options)
     afrpc_tool_progress_start ();
   map_pump (&self);
   map_check_over (&self);
-  if (!afrpc_tool_crew_is_over (self.crew) || !afrpc_tool_output_is_empty (self.output))
+  if (!afrpc_tool_pool_is_over (self.pool) || !afrpc_tool_output_is_empty (self.output))
     g_main_loop_run (self.loop);
   afrpc_tool_progress_stop ();
 
   if (!options->quiet && self.status != AFRPC_TOOL_EXIT_SIGNAL (SIGPIPE))
     map_print_summary (&self);
+  if (options->stats)
+    afrpc_tool_pool_print_stats (self.pool);
 
   if (self.status != 0)
     return self.status;
@@ -496,6 +503,8 @@ map_parse (MapOptions   *options,
       N_("Print each input and a tab before its result"), NULL },
     { "no-progress", 0, 0, G_OPTION_ARG_NONE, &options->no_progress,
       N_("Show no progress on a terminal"), NULL },
+    { "stats", 0, 0, G_OPTION_ARG_NONE, &options->stats,
+      N_("Print at the end how many calls and workers there were, and how long they took"), NULL },
     { "quiet", 'q', 0, G_OPTION_ARG_NONE, &options->quiet, N_("Print no summary"), NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->words, NULL, NULL },
     G_OPTION_ENTRY_NULL

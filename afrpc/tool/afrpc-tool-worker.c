@@ -105,16 +105,43 @@ afrpc_tool_worker_options_clear (AfrpcToolWorkerOptions *options)
   g_clear_pointer (&options->init_args, g_ptr_array_unref);
 }
 
+/* Has standard output lead to standard error, as it does for workers that are forked from others. Returns: where it led to
+ * before; if that cannot be kept, or is nowhere, it stays as it was */
+int
+afrpc_tool_steal_stdout (void)
+{
+  const int fd = fcntl (STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  int nowhere;
+
+  if (fd < 0)
+    return STDOUT_FILENO;
+
+  if (dup2 (STDERR_FILENO, STDOUT_FILENO) < 0)
+    {
+      nowhere = open ("/dev/null", O_WRONLY | O_CLOEXEC);
+      if (nowhere >= 0)
+        {
+          dup2 (nowhere, STDOUT_FILENO);
+          close (nowhere);
+        }
+    }
+
+  return fd;
+}
+
 /* A process with its modules. It must not read the command's input; what it prints goes to
- * standard error, because standard output holds results and nothing else. */
+ * standard error, because standard output holds results and nothing else: is that so already? */
 AfrpcProcess *
-afrpc_tool_process_new (const AfrpcToolWorkerOptions *options)
+afrpc_tool_process_new (const AfrpcToolWorkerOptions *options,
+                        gboolean                      has_no_stdout)
 {
   g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (afrpc_tool_find_host (options));
-  int fd = fcntl (STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  int fd = has_no_stdout ? -1 : fcntl (STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 
   afrpc_process_set_stdin (process, AFRPC_STDIO_SILENCE);
-  if (fd >= 0)
+  if (has_no_stdout)
+    ;
+  else if (fd >= 0)
     afrpc_process_take_stdout_fd (process, fd);
   else
     afrpc_process_set_stdout (process, AFRPC_STDIO_SILENCE);

@@ -85,7 +85,9 @@ void            afrpc_tool_worker_options_add   (AfrpcToolWorkerOptions        *
 gboolean        afrpc_tool_worker_options_check (AfrpcToolWorkerOptions        *options,
                                                  GError                       **error);
 void            afrpc_tool_worker_options_clear (AfrpcToolWorkerOptions        *options);
-AfrpcProcess   *afrpc_tool_process_new          (const AfrpcToolWorkerOptions  *options);
+int             afrpc_tool_steal_stdout         (void);
+AfrpcProcess   *afrpc_tool_process_new          (const AfrpcToolWorkerOptions  *options,
+                                                 gboolean                       has_no_stdout);
 
 void            afrpc_tool_init_printing        (void);
 int             afrpc_tool_exit_status          (const GError                  *error);

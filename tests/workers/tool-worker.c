@@ -25,6 +25,9 @@ AFRPC_ASYNC_FUNCTION (echo_async, NULL)
 AFRPC_EXPORT gboolean good_init (AfrpcWorker  *worker,
                                  GVariant     *args,
                                  GError      **error);
+AFRPC_EXPORT gboolean die_init  (AfrpcWorker  *worker,
+                                 GVariant     *args,
+                                 GError      **error);
 AFRPC_EXPORT gboolean bad_init  (AfrpcWorker  *worker,
                                  GVariant     *args,
                                  GError      **error);
@@ -147,6 +150,14 @@ good_init (AfrpcWorker  *worker,
   state_text = g_variant_n_children (args) > 0 ? g_variant_print (args, FALSE) : "initialised";
 
   return TRUE;
+}
+
+gboolean
+die_init (AfrpcWorker  *worker,
+          GVariant     *args,
+          GError      **error)
+{
+  _exit (3);
 }
 
 gboolean

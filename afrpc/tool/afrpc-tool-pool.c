@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* See afrpc-tool-pool.h. */
+#include "config.h"
+
+#include "afrpc-tool-pool.h"
+
+#include <glib/gi18n.h>
+#include <signal.h>
+
+#include "afrpc-tool-stats.h"
+
+#define CALLS_PER_WORKER 2    /* one runs, one waits in the worker, so that it never idles */
+#define WORKER_FAILURES_MAX 5 /* workers in a row that die before they begin a call */
+#define RETRY_PRIORITY -1     /* before what has not been tried yet */
+
+struct _AfrpcToolPool
+{
+  const AfrpcToolWorkerOptions *options;
+  guint n_workers_max;
+  AfrpcToolPoolFuncs funcs;
+  gpointer data;
+
+  AfrpcPool *pool;          /* (nullable) (owned): from the first call on */
+  AfrpcProcess *template;   /* (nullable) (owned): what workers are forked from, until it has ended */
+  AfrpcCallOptions *first;  /* (owned): of a call that is made for the first time */
+  AfrpcCallOptions *again;  /* (owned): of one that has failed before */
+  GHashTable *workers;      /* (element-type AfrpcProcess) (owned): those that have had calls, and live as far as is known */
+  guint n_calls;            /* that have not been settled */
+  gboolean is_closed;
+  gboolean is_killed;
+  gboolean is_destroyed;    /* the pool */
+  gboolean is_ending;       /* the template */
+  AfrpcToolStats stats;
+};
+
+typedef struct
+{
+  AfrpcToolPool *pool;
+  GVariant *args;
+  gpointer data;
+  guint n_tries;   /* that have failed */
+  gint64 start_us; /* of this try */
+} Call;
+
+static void
+call_free (Call *call)
+{
+  g_variant_unref (call->args);
+  g_free (call);
+}
+
+/* The end */
+
+static void
+check_over (AfrpcToolPool *self)
+{
+  if (afrpc_tool_pool_is_over (self))
+    self->funcs.over (self->data);
+}
+
+static void
+template_ended_cb (GObject      *object,
+                   GAsyncResult *result,
+                   gpointer      data)
+{
+  AfrpcToolPool *self = data;
+  g_autoptr(AfrpcExit) exit = afrpc_process_wait_finish (AFRPC_PROCESS (object), result, NULL);
+
+  g_clear_object (&self->template);
+  check_over (self);
+}
+
+static void
+destroyed_cb (AfrpcCaller   *caller,
+              AfrpcToolPool *self)
+{
+  self->is_destroyed = TRUE;
+  if (self->is_ending)
+    return;
+
+  /* It has nothing to end: it has never been called. */
+  self->is_ending = TRUE;
+  afrpc_process_kill (self->template, SIGKILL);
+  afrpc_process_wait_async (self->template, NULL, template_ended_cb, self);
+}
+
+static void
+fail (AfrpcToolPool *self,
+      const GError  *error)
+{
+  if (self->is_killed)
+    return;
+
+  afrpc_tool_pool_kill (self);
+  self->funcs.failed (error, self->data);
+}
+
+/* What is told of workers */
+
+/* Its calls have said that already, if it had any. */
+static void
+exited_cb (AfrpcProcess  *process,
+           AfrpcExit     *exit,
+           AfrpcToolPool *self)
+{
+  const gboolean is_news = g_hash_table_contains (self->workers, process) && !self->is_closed && !self->is_killed;
+  const gboolean has_died = !afrpc_exit_is_known (exit) || afrpc_exit_get_status (exit) != 0;
+
+  if (has_died && !self->is_killed)
+    self->stats.n_deaths++;
+  if (is_news && has_died)
+    {
+      g_autofree char *text = afrpc_exit_to_string (exit);
+
+      afrpc_tool_message ("%s", text);
+    }
+  g_hash_table_remove (self->workers, process);
+}
+
+/* Has the end of the worker that had a call be heard of. */
+static void
+watch_worker (AfrpcToolPool *self,
+              AfrpcProcess  *process) /* (nullable) */
+{
+  if (process == NULL || g_object_get_data (G_OBJECT (process), "afrpc-tool") != NULL)
+    return;
+
+  g_object_set_data (G_OBJECT (process), "afrpc-tool", self);
+  self->stats.n_workers++;
+  g_hash_table_add (self->workers, g_object_ref (process));
+  g_signal_connect (process, "exited", G_CALLBACK (exited_cb), self);
+}
+
+static void
+event_cb (AfrpcCaller  *caller,
+          GVariant     *event,
+          AfrpcProcess *process,
+          GUnixFDList  *fds,
+          gpointer      data)
+{
+  afrpc_tool_show_event (event);
+}
+
+/* What ends a worker that has calls has failed them, and is reported there. But every other worker would fail to start in
+ * the same way; for a lack of processes or memory, the pool waits. */
+static void
+error_cb (AfrpcCaller   *caller,
+          GError        *error,
+          AfrpcToolPool *self)
+{
+  if (afrpc_tool_exit_status (error) == AFRPC_TOOL_EXIT_PREPARE && !g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN))
+    fail (self, error);
+}
+
+static void
+start (AfrpcToolPool *self)
+{
+  self->template = afrpc_tool_process_new (self->options, TRUE);
+  /* A worker is kept however long the next input takes: what its init function has made is there. */
+  self->pool = g_object_new (AFRPC_TYPE_POOL, "process", self->template, "function", self->options->function,
+                             "init", self->options->init, "backend", self->options->backend,
+                             "max-workers", self->n_workers_max, "load", CALLS_PER_WORKER, "start-delay-ms", 0,
+                             "stop-delay-ms", G_MAXINT, "max-failures", WORKER_FAILURES_MAX,
+                             "max-bytes-queued", G_MAXUINT64, NULL);
+  g_signal_connect (self->pool, "event", G_CALLBACK (event_cb), NULL);
+  g_signal_connect (self->pool, "error", G_CALLBACK (error_cb), self);
+  g_signal_connect (self->pool, "destroyed", G_CALLBACK (destroyed_cb), self);
+}
+
+/* Calls */
+
+static void run (Call *call);
+
+/* Whether it is a time limit of the command that has passed; a function's own error may have the same code. */
+static gboolean
+is_overdue (const Call   *call,
+            const GError *error)
+{
+  const guint timeout_ms = call->pool->options->timeout_ms;
+
+  return timeout_ms > 0 && g_error_matches (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT) &&
+         g_get_monotonic_time () - call->start_us >= (gint64) timeout_ms * 1000;
+}
+
+/* The pool has no more workers. Returns: (transfer full) (nullable): what is to be said of that */
+static GError *
+new_failure (AfrpcToolPool *self)
+{
+  const GError *failure = afrpc_pool_get_failure (self->pool);
+
+  if (failure == NULL || afrpc_tool_exit_status (failure) == AFRPC_TOOL_EXIT_PREPARE)
+    return failure != NULL ? g_error_copy (failure) : NULL;
+
+  return g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN,
+                      _("%u workers in a row ended before they had begun a call; the last one: %s"), WORKER_FAILURES_MAX,
+                      failure->message);
+}
+
+static void
+settle (Call         *call,
+        GVariant     *value,
+        const GError *error)
+{
+  AfrpcToolPool *self = call->pool;
+  gpointer data = call->data;
+
+  self->n_calls--;
+  call_free (call);
+  if (!self->is_killed)
+    self->funcs.settled (data, value, error, self->data);
+}
+
+static void
+settled_cb (GObject      *object,
+            GAsyncResult *result,
+            gpointer      data)
+{
+  Call *call = data;
+  AfrpcToolPool *self = call->pool;
+  AfrpcProcess *process = afrpc_call_get_process (AFRPC_CALL (object));
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GError) overdue = NULL;
+  g_autoptr(GError) failure = NULL;
+  g_autoptr(GVariant) value = afrpc_call_wait_finish (AFRPC_CALL (object), result, &error);
+
+  watch_worker (self, process);
+  if (!self->is_killed)
+    afrpc_tool_stats_add (&self->stats, call->start_us, error, error != NULL && is_overdue (call, error));
+  if (value == NULL && !self->is_killed)
+    {
+      failure = new_failure (self);
+      if (failure != NULL)
+        fail (self, failure);
+      else if (process != NULL && is_overdue (call, error))
+        {
+          g_set_error (&overdue, G_IO_ERROR, G_IO_ERROR_TIMED_OUT, _("The time limit of %g s has passed"),
+                       self->options->timeout_ms / 1000.0);
+          g_hash_table_remove (self->workers, process);
+          afrpc_process_kill (process, SIGKILL);
+        }
+      else if (process != NULL && afrpc_tool_exit_status (error) == AFRPC_TOOL_EXIT_DIED)
+        g_hash_table_remove (self->workers, process);
+    }
+
+  if (value == NULL && !self->is_killed && call->n_tries++ < self->options->n_retries)
+    {
+      self->stats.n_retries++;
+      run (call);
+    }
+  else
+    settle (call, value, overdue != NULL ? overdue : error);
+}
+
+static void
+run (Call *call)
+{
+  AfrpcToolPool *self = call->pool;
+  g_autoptr(AfrpcCall) started = NULL;
+
+  call->start_us = g_get_monotonic_time ();
+  started = afrpc_caller_start (AFRPC_CALLER (self->pool), call->args, call->n_tries > 0 ? self->again : self->first);
+  afrpc_call_wait (started, NULL, settled_cb, call);
+}
+
+/* @options has to stay. */
+AfrpcToolPool *
+afrpc_tool_pool_new (const AfrpcToolWorkerOptions *options,
+                     guint                         n_workers_max,
+                     const AfrpcToolPoolFuncs     *funcs,
+                     gpointer                      data)
+{
+  AfrpcToolPool *self = g_new0 (AfrpcToolPool, 1);
+
+  self->options = options;
+  self->n_workers_max = n_workers_max;
+  self->funcs = *funcs;
+  self->data = data;
+  self->workers = g_hash_table_new_full (NULL, NULL, g_object_unref, NULL);
+  self->first = afrpc_call_options_new ();
+  self->again = afrpc_call_options_new ();
+  afrpc_call_options_set_priority (self->again, RETRY_PRIORITY);
+  if (options->timeout_ms > 0)
+    {
+      afrpc_call_options_set_execution_timeout_ms (self->first, options->timeout_ms);
+      afrpc_call_options_set_execution_timeout_ms (self->again, options->timeout_ms);
+    }
+  self->stats.begin_us = g_get_monotonic_time ();
+
+  return self;
+}
+
+/* To be called when it is over, or has never been given a call. */
+void
+afrpc_tool_pool_free (AfrpcToolPool *self)
+{
+  g_assert (self->template == NULL && self->n_calls == 0);
+
+  if (self->pool != NULL)
+    g_signal_handlers_disconnect_by_data (self->pool, self);
+  g_clear_object (&self->pool);
+  g_hash_table_unref (self->workers);
+  g_object_unref (self->first);
+  g_object_unref (self->again);
+  g_free (self);
+}
+
+/* Whether another call keeps a worker busy; more than that would only wait here. */
+gboolean
+afrpc_tool_pool_has_room (const AfrpcToolPool *self)
+{
+  return !self->is_closed && !self->is_killed && self->n_calls < self->n_workers_max * CALLS_PER_WORKER;
+}
+
+/* @call_data comes back in settled(), if that is called. */
+void
+afrpc_tool_pool_call (AfrpcToolPool *self,
+                      GVariant      *args,
+                      gpointer       call_data)
+{
+  Call *call = g_new0 (Call, 1);
+
+  g_assert (!self->is_closed && !self->is_killed);
+
+  if (self->pool == NULL)
+    start (self);
+  call->pool = self;
+  call->args = g_variant_ref_sink (args);
+  call->data = call_data;
+  self->n_calls++;
+  run (call);
+}
+
+/* There will be no more calls; the workers end when they have finished theirs. */
+void
+afrpc_tool_pool_close (AfrpcToolPool *self)
+{
+  if (self->is_closed)
+    return;
+
+  g_assert (self->n_calls == 0);
+  self->is_closed = TRUE;
+  if (self->pool != NULL)
+    afrpc_caller_close (AFRPC_CALLER (self->pool));
+  check_over (self);
+}
+
+void
+afrpc_tool_pool_kill (AfrpcToolPool *self)
+{
+  if (self->is_killed)
+    return;
+
+  self->is_killed = TRUE;
+  if (self->pool != NULL)
+    afrpc_caller_kill (AFRPC_CALLER (self->pool));
+  check_over (self);
+}
+
+/* Whether no process is left, and none will be started. */
+gboolean
+afrpc_tool_pool_is_over (const AfrpcToolPool *self)
+{
+  return (self->is_closed || self->is_killed) && self->n_calls == 0 &&
+         (self->pool == NULL || (self->is_destroyed && self->template == NULL));
+}
+
+void
+afrpc_tool_pool_print_stats (const AfrpcToolPool *self)
+{
+  afrpc_tool_stats_print (&self->stats);
+}
