@@ -73,8 +73,20 @@ async function starting() {
     await proxy.close_async();
 }
 
+async function pooling() {
+    const process = Afrpc.Process.new_exec('gjs');
+    process.require(WORKER);
+    const pool = new Afrpc.Pool({process, function: 'search', max_workers: 2, idle_workers: 1, load: 1});
+    pool.connect('event', () => {}); // what search () says of itself
+
+    const texts = ['a banana', 'ananas', 'a pear', 'an apple'];
+    const found = await Promise.all(texts.map(text => pool.invoke(text, 'an')));
+    print(found.map(places => places.length));
+    await pool.close_async();
+}
+
 async function main() {
-    for (const part of [values, options, cancelling, errors, starting])
+    for (const part of [values, options, cancelling, errors, starting, pooling])
         await part();
 }
 

@@ -76,7 +76,8 @@ EXPECTED = {
         r"rested\n"
         r"cancelled\n"
         r"true true javascript-exception 0: TypeError: .*\n"
-        r"Good morning, everybody!\n",
+        r"Good morning, everybody!\n"
+        r"2,2,0,1\n",
 }
 
 

@@ -238,6 +238,38 @@ test_perl_names (void)
   g_assert_cmpstr (habit.log->str, ==, "event (seen, 5); ");
 }
 
+static void
+count_event_cb (guint *n_events)
+{
+  ++*n_events;
+}
+
+static void
+test_perl_pool (void)
+{
+  g_autoptr(AfrpcProcess) template = new_process ("Habit");
+  g_autoptr(AfrpcPool) pool = NULL;
+  g_autoptr(GError) error = NULL;
+  guint n_events = 0;
+
+  g_test_summary ("A pool has the numbers of AnyEvent::Fork::Pool, and its workers run what that ran");
+  pool = g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "Habit::run",
+                       "max-workers", 4, "idle-workers", 1, "load", 2, "start-delay-ms", 100, "stop-delay-ms", 10000, NULL);
+  g_signal_connect_swapped (pool, "event", G_CALLBACK (count_event_cb), &n_events);
+  for (guint i = 0; i < 20; i++)
+    {
+      g_autoptr(GVariant) value = afrpc_caller_call_sync (AFRPC_CALLER (pool), g_variant_new ("(u)", i), NULL, &error);
+
+      g_assert_no_error (error);
+      g_assert_nonnull (value);
+    }
+  g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (pool), NULL, &error));
+  g_assert_no_error (error);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_cmpuint (n_events, ==, 20);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -251,6 +283,7 @@ main (int   argc,
   g_test_add_func ("/perl/failures", test_perl_failures);
   g_test_add_func ("/perl/eval", test_perl_eval);
   g_test_add_func ("/perl/names", test_perl_names);
+  g_test_add_func ("/perl/pool", test_perl_pool);
 
   return g_test_run ();
 }
