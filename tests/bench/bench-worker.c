@@ -98,6 +98,24 @@ emit_async (AfrpcInvocation *invocation)
   afrpc_invocation_return_value (invocation, g_variant_new_string (text));
 }
 
+/* Keeps the processor busy for about so many microseconds. */
+AFRPC_FUNCTION (burn, "(u)")
+
+GVariant *
+burn (AfrpcWorker  *worker,
+      GVariant     *args,
+      GError      **error)
+{
+  guint32 units, x = 1;
+
+  g_variant_get (args, "(u)", &units);
+  for (guint32 i = 0; i < units; i++)
+    for (guint32 j = 0; j < 1000; j++)
+      x = x * 1664525u + 1013904223u;
+
+  return g_variant_new_uint32 (x);
+}
+
 AFRPC_EXPORT void leave (AfrpcWorker *worker);
 
 /* In an orderly way, in its own time: callgrind writes its figures at the end, which who is killed does not reach. */
