@@ -271,6 +271,33 @@ afrpc_peer_take_back (AfrpcPeer    *self,
          !afrpc_talk_is_over (&self->talk) && afrpc_link_take_back (&self->talk.link, pending->serial);
 }
 
+/* What the worker does about a call that was given up, and that it had begun then, or may have: @started says which. */
+AfrpcPeerDebt
+afrpc_peer_get_debt (AfrpcPeer    *self,
+                     guint64       serial,
+                     AfrpcStarted  started)
+{
+  const AfrpcLink *link = &self->talk.link;
+
+  if (afrpc_talk_is_over (&self->talk) || afrpc_link_find (&self->talk.link, serial) == NULL)
+    return AFRPC_PEER_DEBT_NONE;
+  if (started == AFRPC_STARTED_YES || afrpc_link_get_started (link, serial) == AFRPC_STARTED_YES)
+    return AFRPC_PEER_DEBT_RUNNING;
+
+  /* Over a command nobody says what was begun; who runs one at a time has begun the oldest. */
+  return link->was_ready && (link->is_async || link->slots[link->oldest].serial == serial) ? AFRPC_PEER_DEBT_RUNNING :
+                                                                                             AFRPC_PEER_DEBT_WAITING;
+}
+
+/* A worker that has nothing to do for anybody any more ends by then, or is ended. */
+void
+afrpc_peer_kill_at (AfrpcPeer *self,
+                    gint64     at)
+{
+  if (afrpc_body_is_there (&self->body) && at < self->exit_deadline)
+    afrpc_peer_set_deadline (self, &self->exit_deadline, at);
+}
+
 /* Time limits */
 
 /* The worker has begun it, and its limit counts from then on. */

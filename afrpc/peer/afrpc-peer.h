@@ -26,6 +26,14 @@ typedef enum
   AFRPC_PEER_DROP_PROXY = 1 << 1,
 } AfrpcPeerDrop;
 
+/* What a worker does about a call that was given up. */
+typedef enum
+{
+  AFRPC_PEER_DEBT_NONE,    /* it has answered, or there is nobody who could */
+  AFRPC_PEER_DEBT_WAITING, /* it may have to begin it */
+  AFRPC_PEER_DEBT_RUNNING, /* it runs it */
+} AfrpcPeerDebt;
+
 /* What another program needs to go on with a process. */
 typedef struct
 {
@@ -158,6 +166,11 @@ void        afrpc_peer_tell_later     (AfrpcPeer                   *self,
 void        afrpc_peer_cancel         (AfrpcPeer                   *self,
                                        AfrpcPending                *pending,
                                        GError                      *error);
+AfrpcPeerDebt afrpc_peer_get_debt     (AfrpcPeer                   *self,
+                                       guint64                      serial,
+                                       AfrpcStarted                 started);
+void        afrpc_peer_kill_at        (AfrpcPeer                   *self,
+                                       gint64                       at);
 gboolean    afrpc_peer_take_back      (AfrpcPeer                   *self,
                                        AfrpcPending                *pending);
 void        afrpc_peer_decide_at_end  (AfrpcPeer                   *self,

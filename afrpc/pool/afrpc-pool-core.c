@@ -37,6 +37,8 @@ afrpc_pool_core_work (AfrpcPoolCore *self)
     afrpc_pool_staff_tick (self, now);
   else if (self->tick_at != 0)
     afrpc_pool_core_want_timer (self, self->tick_at);
+  if (self->runaways_at != 0)
+    afrpc_pool_runaway_look (self, now);
   if (self->watch_at != 0 && self->watch_at <= now)
     afrpc_pool_desk_watch (self, now);
   else if (self->watch_at != 0)
@@ -170,6 +172,7 @@ afrpc_pool_core_stop (AfrpcPoolCore *self)
     {
       AfrpcPoolMember *member = g_ptr_array_steal_index (self->members, self->members->len - 1);
 
+      afrpc_pool_runaway_leave (member);
       afrpc_pool_member_leave (member);
       afrpc_pool_member_unref (member);
     }

@@ -164,7 +164,12 @@ judge (AfrpcPoolJob *self)
   if (self->pending.started == AFRPC_STARTED_NO)
     return MOVE;
 
-  return options != NULL && options->idempotent && self->n_deaths <= core->config.max_repeats ? REPEAT : SETTLE;
+  if (options == NULL || !options->idempotent)
+    return SETTLE;
+
+  /* It is known whom the worker was ended for, and that is not this one. */
+  return self->member->was_stopped ? (core->config.max_repeats > 0 ? REPEAT : SETTLE) :
+         self->n_deaths <= core->config.max_repeats ? REPEAT : SETTLE;
 }
 
 /* What is given up fails as that, and not because there was no worker for it any more. */
@@ -190,7 +195,7 @@ note_service (AfrpcPoolJob *self)
 
   self->member->has_served = TRUE;
   if (self->error != NULL && is_by_end (self))
-    self->n_deaths++;
+    self->n_deaths += !self->member->was_stopped;
   else if (G_UNLIKELY (self->member->template->n_failures > 0))
     afrpc_pool_template_heal (self->member->template);
 }
@@ -250,6 +255,8 @@ pending_decide (AfrpcPending *pending,
     return;
 
   note_service (self);
+  if (error != NULL && self->pending.started != AFRPC_STARTED_NO)
+    afrpc_pool_runaway_note (self);
   prefer_cancelled (self);
   if (judge (self) != SETTLE)
     hand_back (self);
@@ -372,7 +379,11 @@ settle (AfrpcPoolJob *self)
   if (self->error != NULL)
     {
       if (self->member != NULL)
-        afrpc_call_set_exit (call, afrpc_peer_get_exit (self->member->peer));
+        {
+          afrpc_call_set_exit (call, afrpc_peer_get_exit (self->member->peer));
+          if (self->member->was_stopped && is_by_end (self))
+            g_prefix_error (&self->error, AFRPC_POOL_STOPPED_FOR_ANOTHER);
+        }
       if (self->n_deaths > 1)
         g_prefix_error (&self->error, "the call has ended %u workers: ", self->n_deaths);
     }

@@ -340,6 +340,51 @@ afrpc_pool_set_max_calls (AfrpcPool *self,
 }
 
 /**
+ * afrpc_pool_get_cancel_grace_ms: (attributes org.gtk.Method.get_property=cancel-grace-ms)
+ * @self: a pool
+ *
+ * Gets how long a call that was given up may run on in its worker.
+ *
+ * Returns: milliseconds, or 0 for as long as it likes
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_pool_get_cancel_grace_ms (AfrpcPool *self)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
+
+  return afrpc_pool_runaway_get_grace_ms (&self->core->config);
+}
+
+/**
+ * afrpc_pool_set_cancel_grace_ms: (attributes org.gtk.Method.set_property=cancel-grace-ms)
+ * @self: a pool
+ * @grace_ms: milliseconds, or 0 for as long as it likes
+ *
+ * Sets how long a call that was given up may run on in its worker, until that is ended. It goes for calls that run on
+ * already, too.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_pool_set_cancel_grace_ms (AfrpcPool *self,
+                                guint      grace_ms)
+{
+  guint before;
+
+  g_return_if_fail (AFRPC_IS_POOL (self));
+
+  before = afrpc_pool_get_cancel_grace_ms (self);
+  self->core->config.cancel_grace_ms = MIN (grace_ms, AFRPC_POOL_GRACE_UNSET - 1);
+  if (grace_ms == before)
+    return;
+
+  afrpc_pool_runaway_look_soon (self->core);
+  g_object_notify_by_pspec (G_OBJECT (self), afrpc_pool_props[AFRPC_POOL_PROP_CANCEL_GRACE_MS]);
+}
+
+/**
  * afrpc_pool_get_call_timeout_ms: (attributes org.gtk.Method.get_property=call-timeout-ms)
  * @self: a pool
  *

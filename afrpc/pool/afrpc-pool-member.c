@@ -73,7 +73,7 @@ find_state (AfrpcPoolMember *self,
 {
   if (afrpc_peer_is_over (self->peer) || self->state == AFRPC_POOL_MEMBER_GONE)
     return AFRPC_POOL_MEMBER_GONE;
-  if (afrpc_peer_is_closed (self->peer))
+  if (afrpc_peer_is_closed (self->peer) || self->was_stopped)
     return load > 0 && self->state != AFRPC_POOL_MEMBER_ENDING ? AFRPC_POOL_MEMBER_RETIRING : AFRPC_POOL_MEMBER_ENDING;
   if (!afrpc_peer_is_ready (self->peer))
     return AFRPC_POOL_MEMBER_STARTING;
@@ -109,6 +109,13 @@ get_row (const AfrpcPoolMember *self,
   const guint load_max = self->core->load_max;
 
   return G_LIKELY (self->load == load_max) ? load : (guint) ((guint64) load * load_max / self->load);
+}
+
+/* Whether what it would get now would wait behind what was given up. */
+static gboolean
+is_held_up (AfrpcPoolMember *self)
+{
+  return self->runaways != NULL && self->core->config.backend == AFRPC_BACKEND_SYNC && afrpc_pool_runaway_is_there (self);
 }
 
 /* Sees what it is doing, and whether it has room. TRUE: others may have to do something about it. */
@@ -153,7 +160,7 @@ afrpc_pool_member_look (AfrpcPoolMember *self)
   /* Who cannot be told that one is ready gives it calls before. */
   if ((state == AFRPC_POOL_MEMBER_IDLE || state == AFRPC_POOL_MEMBER_BUSY ||
        (state == AFRPC_POOL_MEMBER_STARTING && core->n_blocked > 0)) &&
-      load < self->load && self->alone == NULL)
+      load < self->load && self->alone == NULL && !is_held_up (self))
     afrpc_pool_bench_sit (&core->bench, &self->seat, get_row (self, load));
   else
     afrpc_pool_bench_leave (&core->bench, &self->seat);
@@ -185,7 +192,14 @@ error_cb (AfrpcCaller     *caller,
 {
   g_autoptr(AfrpcPool) pool = self->core != NULL ? g_weak_ref_get (&self->core->pool) : NULL;
 
-  if (pool != NULL)
+  if (pool != NULL && self->was_stopped)
+    {
+      g_autoptr(GError) own = g_error_copy (error);
+
+      g_prefix_error (&own, "a call did not stop when it was given up: ");
+      afrpc_caller_emit_known_error (AFRPC_CALLER (pool), own, TRUE);
+    }
+  else if (pool != NULL)
     afrpc_caller_emit_known_error (AFRPC_CALLER (pool), error, TRUE);
 }
 
@@ -325,6 +339,7 @@ afrpc_pool_member_leave (AfrpcPoolMember *self)
   afrpc_pool_bench_leave (&core->bench, &self->seat);
   afrpc_pool_tie_cut (self);
   self->alone = NULL;
+  g_clear_pointer (&self->runaways, g_array_unref);
   afrpc_peer_set_turned_func (self->peer, NULL, NULL);
   g_signal_handlers_disconnect_by_data (self->proxy, self);
   g_clear_object (&self->proxy);

@@ -91,6 +91,8 @@ struct _AfrpcPoolMember
   guint spread;               /* how much earlier than others it is renewed, in a way */
   guint64 first_seen;         /* the number of what it has had longest, when it was looked for who waits behind that */
   guint n_idle_ticks;         /* how often the clock has found it idle */
+  GArray *runaways;           /* (nullable) (element-type AfrpcPoolRunaway) */
+  gboolean was_stopped;       /* the pool has killed it because of one of these */
 };
 
 AfrpcPoolMember *afrpc_pool_member_new (AfrpcPoolCore    *core,
@@ -112,6 +114,8 @@ gboolean      afrpc_pool_member_may_step (AfrpcPoolMemberState from,
 /* The pool */
 
 #define AFRPC_POOL_LOAD_MAX 65536u
+#define AFRPC_POOL_GRACE_UNSET G_MAXUINT
+#define AFRPC_POOL_GRACE_MS_DEFAULT 5000u /* of sync workers */
 
 typedef enum
 {
@@ -138,6 +142,7 @@ typedef struct
   guint max_repeats;
   guint max_failures;
   guint max_calls;
+  guint cancel_grace_ms;    /* AFRPC_POOL_GRACE_UNSET: as the backend has it */
   guint call_timeout_ms;
   guint max_calls_queued;
   guint64 max_bytes_queued;
@@ -171,6 +176,7 @@ struct _AfrpcPoolCore
   AfrpcPoolBench bench;     /* of them, those that can get another call */
   guint n_waiting;          /* jobs that wait for a certain member */
   guint n_given;            /* jobs that members have */
+  gint64 runaways_at;       /* when to look at those that were given up, and run on; 0: there are none */
   gint64 watch_at;          /* when to look who waits behind something long; 0: nobody does */
   GPtrArray *templates;     /* (element-type AfrpcPoolTemplate) (owned): the first one is the property; none at the end */
   guint load_max;           /* the highest of their loads */
@@ -244,6 +250,26 @@ void          afrpc_pool_template_note_failure (AfrpcPoolTemplate   *self,
 void          afrpc_pool_template_heal (AfrpcPoolTemplate     *self);
 const GError *afrpc_pool_template_get_common_failure (const AfrpcPoolCore *core);
 
+/* Runaways: calls that were given up, cancelled or for a time limit, and run on in their worker */
+typedef struct
+{
+  guint64 serial;
+  AfrpcStarted started;     /* whether the worker had begun it when it was given up */
+  gint64 since;             /* when it was asked to stop: monotonic time in microseconds */
+  gboolean has_moved;       /* what waited behind it was given to others */
+  gboolean is_due;          /* its time was over when it was looked at before */
+} AfrpcPoolRunaway;
+
+guint         afrpc_pool_runaway_get_grace_ms (const AfrpcPoolConfig *config);
+void          afrpc_pool_runaway_note  (AfrpcPoolJob     *job);
+void          afrpc_pool_runaway_look  (AfrpcPoolCore    *core,
+                                        gint64            now);
+void          afrpc_pool_runaway_look_soon (AfrpcPoolCore *core);
+#define AFRPC_POOL_STOPPED_FOR_ANOTHER "another call did not stop when it was given up: "
+
+gboolean      afrpc_pool_runaway_is_there (AfrpcPoolMember *member);
+void          afrpc_pool_runaway_leave (AfrpcPoolMember  *member);
+
 /* The staff: how many members there are */
 void          afrpc_pool_staff_begin   (AfrpcPoolCore    *self,
                                         AfrpcProcess     *process);
@@ -260,6 +286,7 @@ void          afrpc_pool_staff_tick    (AfrpcPoolCore    *self,
                                         gint64            now);
 void          afrpc_pool_staff_lost    (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);
+void          afrpc_pool_staff_replace (AfrpcPoolCore    *self);
 guint         afrpc_pool_staff_count   (const AfrpcPoolCore *self);
 void          afrpc_pool_staff_renew   (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);
@@ -343,6 +370,7 @@ typedef enum
   AFRPC_POOL_PROP_MAX_REPEATS,
   AFRPC_POOL_PROP_MAX_FAILURES,
   AFRPC_POOL_PROP_MAX_CALLS,
+  AFRPC_POOL_PROP_CANCEL_GRACE_MS,
   AFRPC_POOL_PROP_CALL_TIMEOUT_MS,
   AFRPC_POOL_PROP_MAX_CALLS_QUEUED,
   AFRPC_POOL_PROP_MAX_BYTES_QUEUED,

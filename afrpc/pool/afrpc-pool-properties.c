@@ -201,6 +201,22 @@ make_changeable (void)
     g_param_spec_uint ("max-calls", NULL, NULL, 0, G_MAXUINT, 0, writable);
 
   /**
+   * AfrpcPool:cancel-grace-ms: (attributes org.gtk.Property.get=afrpc_pool_get_cancel_grace_ms org.gtk.Property.set=afrpc_pool_set_cancel_grace_ms)
+   *
+   * How long a call may run on in its worker after it was cancelled, or a time limit of it has passed, in milliseconds, or
+   * 0 for as long as it likes. By default 5000 for sync workers, and 0 for async ones.
+   *
+   * The call itself has settled at once. The worker was asked to stop it; if that has not happened after this time, the
+   * worker is killed, and replaced. The calls that it had not begun go to others; those that an async worker had begun are
+   * repeated if they are [idempotent][property@Afrpc.CallOptions:idempotent], and fail with %AFRPC_ERROR_DIED otherwise.
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_CANCEL_GRACE_MS] =
+    g_param_spec_uint ("cancel-grace-ms", NULL, NULL, 0, G_MAXUINT - 1, AFRPC_POOL_GRACE_MS_DEFAULT,
+                       writable & ~G_PARAM_CONSTRUCT);
+
+  /**
    * AfrpcPool:call-timeout-ms: (attributes org.gtk.Property.get=afrpc_pool_get_call_timeout_ms org.gtk.Property.set=afrpc_pool_set_call_timeout_ms)
    *
    * The time limit of calls that do not name their own, in milliseconds, or 0 for none. It counts from the moment of
@@ -263,6 +279,7 @@ afrpc_pool_config_init (AfrpcPoolConfig *config)
   config->stop_delay_ms = STOP_DELAY_MS_DEFAULT;
   config->max_repeats = MAX_REPEATS_DEFAULT;
   config->max_failures = MAX_FAILURES_DEFAULT;
+  config->cancel_grace_ms = AFRPC_POOL_GRACE_UNSET;
   config->max_calls_queued = MAX_CALLS_QUEUED_DEFAULT;
   config->max_bytes_queued = MAX_BYTES_QUEUED_DEFAULT;
 }

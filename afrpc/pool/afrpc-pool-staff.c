@@ -218,7 +218,14 @@ afrpc_pool_staff_clear (AfrpcPoolCore *self)
     afrpc_pool_template_remove (self, self->templates->pdata[self->templates->len - 1]);
 }
 
-/* It gets no more calls, and somebody else takes its place when there are some. */
+/* One that gets no more calls has somebody else take its place when there are some. */
+void
+afrpc_pool_staff_replace (AfrpcPoolCore *self)
+{
+  self->n_to_replace = MIN (self->n_to_replace + 1, self->config.max_workers);
+}
+
+/* It gets no more calls, and is replaced. */
 void
 afrpc_pool_staff_renew (AfrpcPoolCore   *self,
                         AfrpcPoolMember *member)
@@ -226,7 +233,7 @@ afrpc_pool_staff_renew (AfrpcPoolCore   *self,
   if (!afrpc_pool_member_is_live (member))
     return;
 
-  self->n_to_replace = MIN (self->n_to_replace + 1, self->config.max_workers);
+  afrpc_pool_staff_replace (self);
   afrpc_pool_member_end (member);
 }
 

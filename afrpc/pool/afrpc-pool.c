@@ -35,6 +35,9 @@
  * another one that has nothing to do, if memory can be shared with the worker: that tells for certain that it has not
  * begun them, and never will. Those with an affinity key stay.
  *
+ * A call that was cancelled, or for which a time limit has passed, has settled; if its worker does not stop it within
+ * [property@Afrpc.Pool:cancel-grace-ms], that is ended, and replaced.
+ *
  * ## Several templates
  *
  * [method@Afrpc.Pool.add_template] has workers made from other processes as well: forked from another template, executed, or
@@ -198,6 +201,10 @@ afrpc_pool_get_property (GObject    *object,
       g_value_set_uint (value, config->max_calls);
       break;
 
+    case AFRPC_POOL_PROP_CANCEL_GRACE_MS:
+      g_value_set_uint (value, afrpc_pool_runaway_get_grace_ms (config));
+      break;
+
     case AFRPC_POOL_PROP_CALL_TIMEOUT_MS:
       g_value_set_uint (value, config->call_timeout_ms);
       break;
@@ -294,6 +301,10 @@ afrpc_pool_set_property (GObject      *object,
 
     case AFRPC_POOL_PROP_MAX_CALLS:
       afrpc_pool_set_max_calls (self, g_value_get_uint (value));
+      break;
+
+    case AFRPC_POOL_PROP_CANCEL_GRACE_MS:
+      afrpc_pool_set_cancel_grace_ms (self, g_value_get_uint (value));
       break;
 
     case AFRPC_POOL_PROP_CALL_TIMEOUT_MS:

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Runaways: calls that were given up, because they were cancelled or a time limit has passed, and that run on in their
+ * worker, which has been asked to stop them. A worker that has not done so after the grace is ended, and another one takes
+ * its place. What waits there behind a runaway has gone to others before. */
+#include "config.h"
+
+#include "pool/afrpc-pool-parts.h"
+
+#include <signal.h>
+
+#define MOMENT_US (5 * 1000)   /* most stop before */
+#define SORTED_OUT_MIN 16u     /* so many are kept whatever has become of them */
+
+/* Returns: how long one that was asked to stop may run on; 0: for ever. With a worker of many calls, others would end. */
+guint
+afrpc_pool_runaway_get_grace_ms (const AfrpcPoolConfig *config)
+{
+  if (config->cancel_grace_ms != AFRPC_POOL_GRACE_UNSET)
+    return config->cancel_grace_ms;
+
+  return config->backend == AFRPC_BACKEND_SYNC ? AFRPC_POOL_GRACE_MS_DEFAULT : 0;
+}
+
+static gint64
+get_grace_us (const AfrpcPoolCore *core)
+{
+  return (gint64) afrpc_pool_runaway_get_grace_ms (&core->config) * 1000;
+}
+
+static AfrpcPoolRunaway *
+get (AfrpcPoolMember *member,
+     guint            i)
+{
+  return &g_array_index (member->runaways, AfrpcPoolRunaway, i);
+}
+
+static AfrpcPeerDebt
+get_debt (AfrpcPoolMember        *member,
+          const AfrpcPoolRunaway *runaway)
+{
+  return afrpc_peer_get_debt (member->peer, runaway->serial, runaway->started);
+}
+
+/* Forgets those that have stopped. */
+static void
+sort_out (AfrpcPoolMember *member)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < member->runaways->len; i++)
+    if (get_debt (member, get (member, i)) != AFRPC_PEER_DEBT_NONE)
+      *get (member, n++) = *get (member, i);
+  g_array_set_size (member->runaways, n);
+}
+
+static void
+want_look (AfrpcPoolCore *core,
+           gint64         at)
+{
+  if (core->runaways_at == 0 || at < core->runaways_at)
+    core->runaways_at = at;
+  afrpc_pool_core_want_timer (core, core->runaways_at);
+}
+
+/* It has got an error, and its worker may run it all the same. */
+void
+afrpc_pool_runaway_note (AfrpcPoolJob *job)
+{
+  AfrpcPoolMember *member = job->member;
+  const AfrpcPoolRunaway runaway = {
+    .serial = job->pending.serial, .started = job->pending.started, .since = g_get_monotonic_time (),
+  };
+
+  if (member->core == NULL || member->was_stopped || get_debt (member, &runaway) == AFRPC_PEER_DEBT_NONE)
+    return;
+
+  if (member->runaways == NULL)
+    member->runaways = g_array_new (FALSE, FALSE, sizeof (AfrpcPoolRunaway));
+  /* Of those that a worker owes an answer there is a limit; of those that it has answered since, none. */
+  if (member->runaways->len >= 2 * afrpc_peer_get_n_owed (member->peer) + SORTED_OUT_MIN)
+    sort_out (member);
+  g_array_append_val (member->runaways, runaway);
+  want_look (member->core, runaway.since + MOMENT_US);
+}
+
+/* Whether the worker still runs one that was given up, or has to answer that. */
+gboolean
+afrpc_pool_runaway_is_there (AfrpcPoolMember *member)
+{
+  if (member->runaways == NULL)
+    return FALSE;
+
+  sort_out (member);
+  if (member->runaways->len > 0)
+    return TRUE;
+
+  g_clear_pointer (&member->runaways, g_array_unref);
+
+  return FALSE;
+}
+
+/* What a sync worker has got behind it goes back to the queue, but for what has to stay where it is. */
+static void
+move_others (AfrpcPoolMember *member)
+{
+  GList *link, *previous;
+
+  for (link = member->given.tail; link != NULL; link = previous)
+    {
+      AfrpcPoolJob *job = link->data;
+
+      previous = link->prev;
+      if (job->tie == NULL && job != member->alone)
+        afrpc_pool_job_take_back (job);
+    }
+}
+
+static void
+stop (AfrpcPoolMember *member)
+{
+  AfrpcPoolCore *core = member->core;
+
+  g_debug ("member %d: a call that was given up did not stop", afrpc_peer_get_pid (member->peer));
+  g_clear_pointer (&member->runaways, g_array_unref);
+  if (afrpc_pool_member_is_live (member))
+    afrpc_pool_staff_replace (core);
+  member->was_stopped = TRUE;
+  member->is_asked_to_end = TRUE;
+  core->n_acts++;
+  afrpc_peer_kill (member->peer, SIGKILL);
+  afrpc_pool_member_look (member);
+}
+
+/* Returns: when there is something to do about it again; 0: it is time to stop it */
+static gint64
+look_at (AfrpcPoolMember  *member,
+         AfrpcPoolRunaway *runaway,
+         gint64            grace,
+         gint64            now)
+{
+  /* It may have to be begun: its time has not come yet. */
+  if (get_debt (member, runaway) == AFRPC_PEER_DEBT_WAITING)
+    {
+      runaway->since = now;
+      return now + (grace > 0 ? grace : MOMENT_US);
+    }
+  if (!runaway->has_moved && now < runaway->since + MOMENT_US)
+    return runaway->since + MOMENT_US;
+  if (!runaway->has_moved)
+    {
+      runaway->has_moved = TRUE;
+      move_others (member);
+    }
+  if (grace == 0)
+    return AFRPC_DEADLINES_NEVER;
+  if (now < runaway->since + grace)
+    return runaway->since + grace;
+  if (runaway->is_due)
+    return 0;
+
+  /* The program may have been busy: what has arrived meanwhile is taken first. */
+  runaway->is_due = TRUE;
+
+  return now + MOMENT_US;
+}
+
+static gint64
+look_at_member (AfrpcPoolMember *member,
+                gint64           grace,
+                gint64           now)
+{
+  gint64 next = AFRPC_DEADLINES_NEVER;
+
+  if (!afrpc_pool_runaway_is_there (member))
+    {
+      afrpc_pool_member_look (member);
+      return AFRPC_DEADLINES_NEVER;
+    }
+
+  for (guint i = 0; i < member->runaways->len; i++)
+    {
+      const gint64 at = look_at (member, get (member, i), grace, now);
+
+      if (at == 0)
+        {
+          stop (member);
+          return AFRPC_DEADLINES_NEVER;
+        }
+      next = MIN (next, at);
+    }
+
+  return next;
+}
+
+/* Looks at those whose time may be over. */
+void
+afrpc_pool_runaway_look (AfrpcPoolCore *core,
+                         gint64         now)
+{
+  const gint64 grace = get_grace_us (core);
+  gint64 next = AFRPC_DEADLINES_NEVER;
+
+  if (core->runaways_at > now)
+    {
+      afrpc_pool_core_want_timer (core, core->runaways_at);
+      return;
+    }
+
+  core->runaways_at = 0;
+  for (guint i = 0; i < core->members->len; i++)
+    {
+      AfrpcPoolMember *member = core->members->pdata[i];
+
+      if (member->runaways != NULL)
+        next = MIN (next, look_at_member (member, grace, now));
+    }
+  if (next != AFRPC_DEADLINES_NEVER)
+    want_look (core, next);
+}
+
+/* The grace is another one than before. */
+void
+afrpc_pool_runaway_look_soon (AfrpcPoolCore *core)
+{
+  for (guint i = 0; i < core->members->len; i++)
+    if (((AfrpcPoolMember *) core->members->pdata[i])->runaways != NULL)
+      want_look (core, 1);
+}
+
+/* There is nobody who looks any more, and nobody waits for anything that the member does. */
+void
+afrpc_pool_runaway_leave (AfrpcPoolMember *member)
+{
+  const gint64 grace = get_grace_us (member->core);
+
+  if (grace > 0 && afrpc_pool_runaway_is_there (member))
+    afrpc_peer_kill_at (member->peer, get (member, 0)->since + grace);
+}

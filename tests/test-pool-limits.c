@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Pools whose workers have to be ended: because of calls that do not stop, their age, and what memory they take. */
+#include "pool-case.h"
+
+#include <signal.h>
+
+#define NEVER_MS (3600u * 1000)
+
+static GVariant *
+act_u (const char *what,
+       guint       n)
+{
+  return test_act (what, g_variant_new_uint32 (n));
+}
+
+static void
+count_cb (guint *n)
+{
+  ++*n;
+}
+
+static void
+wait_errors (Case  *test,
+             guint  n)
+{
+  while (test->errors->len < n)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (test->errors->len, ==, n);
+}
+
+/* The pool says that it has ended a worker, and why. */
+static void
+check_stopped (Case  *test,
+               guint  n)
+{
+  const GError *error;
+
+  wait_errors (test, n);
+  error = g_ptr_array_index (test->errors, n - 1);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+  g_assert_true (g_str_has_prefix (error->message, "a call did not stop when it was given up: "));
+}
+
+static void
+check_timed_out (AfrpcCall *call)
+{
+  g_autoptr(GError) error = wait_error (call);
+
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+  g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_YES);
+}
+
+static AfrpcCallOptions *
+timed_options (void)
+{
+  AfrpcCallOptions *options = idempotent_options ();
+
+  afrpc_call_options_set_execution_timeout_ms (options, 1);
+
+  return options;
+}
+
+static void
+test_pool_limits_execution (void)
+{
+  Case test;
+  g_autoptr(AfrpcCallOptions) options = timed_options ();
+  g_autoptr(AfrpcCall) runaway = NULL;
+  g_autoptr(AfrpcExit) exit = NULL;
+  AfrpcCall *calls[6];
+
+  g_test_summary ("A worker whose call runs for too long, and does not stop, is ended; its other calls move, nothing is "
+                  "repeated, and no failure is counted");
+  case_init (&test, "act", "max-workers", 1, "load", 4, "max-failures", 1, "cancel-grace-ms", 1, NULL);
+  runaway = start_act (&test, "spin", options);
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    calls[i] = start_act (&test, "return", NULL);
+  check_timed_out (runaway);
+  exit = test_wait_exit (afrpc_call_get_process (runaway));
+  if (!is_command ())
+    g_assert_cmpint (afrpc_exit_get_signal (exit), ==, SIGKILL);
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    {
+      while (!afrpc_call_is_settled (calls[i]))
+        g_main_context_iteration (NULL, TRUE);
+      /* Over a command it is not known what was begun. */
+      if (!is_command ())
+        {
+          g_variant_unref (wait_value (calls[i]));
+          g_assert_cmpint (pid_of (calls[i]), !=, pid_of (runaway));
+        }
+      g_object_unref (calls[i]);
+    }
+  check_stopped (&test, 1);
+  g_assert_cmpuint (test.n_events, ==, 1);
+  g_clear_object (&runaway);
+  case_end (&test);
+}
+
+static void
+test_pool_limits_cancelled (void)
+{
+  Case test;
+  g_autoptr(AfrpcCall) runaway = NULL;
+  g_autoptr(AfrpcCall) next = NULL;
+  g_autoptr(GError) error = NULL;
+  guint n_notified = 0;
+
+  g_test_summary ("One that is cancelled and does not stop settles at once; the grace may be given later");
+  case_init (&test, "act", "max-workers", 1, "load", 1, NULL);
+  g_assert_cmpuint (afrpc_pool_get_cancel_grace_ms (test.pool), ==, 5000);
+  g_signal_connect_swapped (test.pool, "notify::cancel-grace-ms", G_CALLBACK (count_cb), &n_notified);
+  afrpc_pool_set_cancel_grace_ms (test.pool, 0);
+  afrpc_pool_set_cancel_grace_ms (test.pool, 0);
+  g_assert_cmpuint (n_notified, ==, 1);
+  runaway = start_act (&test, "spin", NULL);
+  wait_begun (&test, 1);
+  afrpc_call_cancel (runaway);
+  error = wait_error (runaway);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpint (kill (pid_of (runaway), 0), ==, 0);
+  next = start_act (&test, "return", NULL);
+  afrpc_pool_set_cancel_grace_ms (test.pool, 1);
+  g_variant_unref (wait_value (next));
+  g_assert_cmpint (pid_of (next), !=, pid_of (runaway));
+  check_stopped (&test, 1);
+  g_clear_object (&runaway);
+  g_clear_object (&next);
+  case_end (&test);
+}
+
+static void
+test_pool_limits_stops (void)
+{
+  Case test;
+  g_autoptr(AfrpcCall) first = NULL;
+  g_autoptr(AfrpcCall) next = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("A worker that stops a call that is given up goes on");
+  case_init (&test, "act", "max-workers", 1, "cancel-grace-ms", NEVER_MS, NULL);
+  first = start_act (&test, "until-cancelled", NULL);
+  wait_begun (&test, 1);
+  afrpc_call_cancel (first);
+  error = wait_error (first);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  next = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (next));
+  g_assert_cmpint (pid_of (next), ==, pid_of (first));
+  g_assert_cmpuint (test.errors->len, ==, 0);
+  g_clear_object (&first);
+  g_clear_object (&next);
+  case_end (&test);
+}
+
+static void
+test_pool_limits_no_grace (void)
+{
+  Case test;
+  Meeting meeting;
+  g_autoptr(AfrpcCallOptions) options = timed_options ();
+  g_autoptr(AfrpcCall) runaway = NULL;
+  g_autoptr(AfrpcCall) after = NULL;
+  AfrpcCall *calls[3];
+
+  g_test_summary ("Without a grace a call runs on; what waits behind it goes to others, and its worker is used again");
+  if (is_command ())
+    {
+      g_test_skip ("what a command has got is not taken back");
+      return;
+    }
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 1, "load", 4, "start-delay-ms", 0, "cancel-grace-ms", 0, NULL);
+  runaway = afrpc_caller_start (caller_of (&test), meet (&meeting), options);
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    calls[i] = start_act (&test, "return", NULL);
+  check_timed_out (runaway);
+  g_object_set (test.pool, "max-workers", 2, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    {
+      g_variant_unref (wait_value (calls[i]));
+      g_assert_cmpint (pid_of (calls[i]), !=, pid_of (runaway));
+      g_object_unref (calls[i]);
+    }
+  meeting_let_go (&meeting);
+  wait_idle (&test, 2);
+  g_assert_cmpuint (test.errors->len, ==, 0);
+  g_assert_cmpint (kill (pid_of (runaway), 0), ==, 0);
+  after = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (after));
+  g_clear_object (&runaway);
+  g_clear_object (&after);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
+static void
+test_pool_limits_async (void)
+{
+  Case test;
+  g_autoptr(AfrpcProcess) template = template_new ();
+  g_autoptr(AfrpcCallOptions) options = timed_options ();
+  g_autoptr(AfrpcCallOptions) again = idempotent_options ();
+  g_autoptr(AfrpcCall) repeated = NULL;
+  g_autoptr(AfrpcCall) once = NULL;
+  g_autoptr(AfrpcCall) runaway = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GError) cancelled = NULL;
+  int pid;
+
+  g_test_summary ("What an async worker has begun besides fails if it is ended, or is repeated if it may be");
+  case_take (&test, g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act_async",
+                                  "backend", AFRPC_BACKEND_ASYNC, "max-workers", 1, "load", 8, "max-repeats", 1, NULL));
+  g_assert_cmpuint (afrpc_pool_get_cancel_grace_ms (test.pool), ==, 0);
+  repeated = afrpc_caller_start (caller_of (&test), act_u ("later", NEVER_MS), again);
+  once = afrpc_caller_start (caller_of (&test), act_u ("later", NEVER_MS), NULL);
+  runaway = afrpc_caller_start (caller_of (&test), act_u ("later", NEVER_MS), options);
+  check_timed_out (runaway);
+  pid = pid_of (runaway);
+  afrpc_pool_set_cancel_grace_ms (test.pool, 1);
+  error = wait_error (once);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+  g_assert_true (g_str_has_prefix (error->message, "another call did not stop when it was given up: "));
+  g_assert_cmpint (afrpc_exit_get_signal (afrpc_call_get_exit (once)), ==, SIGKILL);
+  check_stopped (&test, 1);
+  while (pid_of (repeated) == pid)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_false (afrpc_call_is_settled (repeated));
+  afrpc_call_cancel (repeated);
+  cancelled = wait_error (repeated);
+  g_assert_error (cancelled, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  afrpc_caller_kill (caller_of (&test));
+  g_clear_object (&repeated);
+  g_clear_object (&once);
+  g_clear_object (&runaway);
+  case_end (&test);
+}
+
+static void
+test_pool_limits_no_repeats (void)
+{
+  Case test;
+  g_autoptr(AfrpcProcess) template = template_new ();
+  g_autoptr(AfrpcCallOptions) options = timed_options ();
+  g_autoptr(AfrpcCallOptions) again = idempotent_options ();
+  g_autoptr(AfrpcCall) other = NULL;
+  g_autoptr(AfrpcCall) runaway = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("Where nothing is repeated, what an ended worker had begun is not");
+  case_take (&test, g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act_async",
+                                  "backend", AFRPC_BACKEND_ASYNC, "max-workers", 1, "load", 8, "max-repeats", 0,
+                                  "cancel-grace-ms", 1, NULL));
+  other = afrpc_caller_start (caller_of (&test), act_u ("later", NEVER_MS), again);
+  runaway = afrpc_caller_start (caller_of (&test), act_u ("later", NEVER_MS), options);
+  check_timed_out (runaway);
+  error = wait_error (other);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+  g_clear_object (&other);
+  g_clear_object (&runaway);
+  case_end (&test);
+}
+
+static void
+test_pool_limits_dropped (void)
+{
+  Case test;
+  g_autoptr(AfrpcCallOptions) options = timed_options ();
+  g_autoptr(AfrpcCall) runaway = NULL;
+
+  g_test_summary ("A worker that does not stop is ended, also if its pool is gone");
+  case_init (&test, "act", "max-workers", 1, "cancel-grace-ms", 200, NULL);
+  runaway = start_act (&test, "spin", options);
+  check_timed_out (runaway);
+  g_clear_object (&runaway);
+  g_assert_finalize_object (test.pool);
+  wait_no_children ();
+  g_ptr_array_unref (test.errors);
+}
+
+static void
+test_pool_limits_blocking (void)
+{
+  Case test;
+  g_autoptr(AfrpcCallOptions) options = timed_options ();
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("Who blocks gets a worker in the place of one that does not stop");
+  case_init (&test, "act", "max-workers", 1, "load", 1, "cancel-grace-ms", 1, NULL);
+  value = afrpc_caller_call_full_sync (caller_of (&test), test_act ("spin", NULL), options, NULL, NULL, &error);
+  g_assert_null (value);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+  g_clear_error (&error);
+  value = afrpc_caller_call_sync (caller_of (&test), test_act ("return", NULL), NULL, &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (value);
+  g_assert_true (afrpc_caller_close_sync (caller_of (&test), NULL, &error));
+  g_assert_no_error (error);
+  check_stopped (&test, 1);
+  case_end (&test);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/pool-limits/execution", test_pool_limits_execution);
+  g_test_add_func ("/pool-limits/cancelled", test_pool_limits_cancelled);
+  g_test_add_func ("/pool-limits/stops", test_pool_limits_stops);
+  g_test_add_func ("/pool-limits/no-grace", test_pool_limits_no_grace);
+  g_test_add_func ("/pool-limits/async", test_pool_limits_async);
+  g_test_add_func ("/pool-limits/no-repeats", test_pool_limits_no_repeats);
+  g_test_add_func ("/pool-limits/dropped", test_pool_limits_dropped);
+  g_test_add_func ("/pool-limits/blocking", test_pool_limits_blocking);
+
+  return g_test_run ();
+}
