@@ -72,6 +72,16 @@ AFRPC_AVAILABLE_IN_1_0
 void          afrpc_pool_set_max_calls             (AfrpcPool            *self,
                                                     guint                 max_calls);
 AFRPC_AVAILABLE_IN_1_0
+guint         afrpc_pool_get_max_age_s             (AfrpcPool            *self);
+AFRPC_AVAILABLE_IN_1_0
+void          afrpc_pool_set_max_age_s             (AfrpcPool            *self,
+                                                    guint                 age_s);
+AFRPC_AVAILABLE_IN_1_0
+guint64       afrpc_pool_get_max_memory_growth     (AfrpcPool            *self);
+AFRPC_AVAILABLE_IN_1_0
+void          afrpc_pool_set_max_memory_growth     (AfrpcPool            *self,
+                                                    guint64               bytes);
+AFRPC_AVAILABLE_IN_1_0
 guint         afrpc_pool_get_cancel_grace_ms       (AfrpcPool            *self);
 AFRPC_AVAILABLE_IN_1_0
 void          afrpc_pool_set_cancel_grace_ms       (AfrpcPool            *self,

@@ -3,7 +3,10 @@
 /* Pools whose workers have to be ended: because of calls that do not stop, their age, and what memory they take. */
 #include "pool-case.h"
 
+#include <linux/capability.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define NEVER_MS (3600u * 1000)
 
@@ -302,6 +305,184 @@ test_pool_limits_blocking (void)
   case_end (&test);
 }
 
+static void
+test_pool_limits_age (void)
+{
+  Case test;
+  g_autoptr(AfrpcCall) first = NULL;
+  g_autoptr(AfrpcCall) next = NULL;
+  g_autoptr(AfrpcExit) exit = NULL;
+  guint n_notified = 0;
+
+  g_test_summary ("A worker that is too old is replaced, also if it has nothing to do");
+  case_init (&test, "act", "max-workers", 1, "idle-workers", 1, "max-failures", 1, NULL);
+  first = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (first));
+  g_signal_connect_swapped (test.pool, "notify::max-age-s", G_CALLBACK (count_cb), &n_notified);
+  afrpc_pool_set_max_age_s (test.pool, 1);
+  afrpc_pool_set_max_age_s (test.pool, 1);
+  g_assert_cmpuint (n_notified, ==, 1);
+  exit = test_wait_exit (afrpc_call_get_process (first));
+  g_assert_true (afrpc_exit_is_success (exit));
+  afrpc_pool_set_max_age_s (test.pool, 0);
+  wait_idle (&test, 1);
+  next = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (next));
+  g_assert_cmpint (pid_of (next), !=, pid_of (first));
+  g_assert_cmpuint (test.errors->len, ==, 0);
+  g_clear_object (&first);
+  g_clear_object (&next);
+  case_end (&test);
+}
+
+static void
+test_pool_limits_age_busy (void)
+{
+  Case test;
+  Meeting meeting;
+  g_autoptr(AfrpcCall) first = NULL;
+  g_autoptr(AfrpcCall) next = NULL;
+
+  g_test_summary ("One that is too old finishes what it has; what waits goes to the one in its place");
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 1, "load", 1, "max-age-s", 1, NULL);
+  first = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  wait_begun (&test, 1);
+  next = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (next));
+  g_assert_cmpint (pid_of (next), !=, pid_of (first));
+  g_assert_false (afrpc_call_is_settled (first));
+  meeting_let_go (&meeting);
+  g_variant_unref (wait_value (first));
+  g_assert_cmpuint (test.errors->len, ==, 0);
+  g_clear_object (&first);
+  g_clear_object (&next);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
+static void
+grow (Case  *test,
+      guint  n,
+      int   *pid)
+{
+  g_autoptr(AfrpcCall) call = afrpc_caller_start (caller_of (test), act_u ("grow", n), NULL);
+
+  g_variant_unref (wait_value (call));
+  *pid = pid_of (call);
+}
+
+static void
+test_pool_limits_memory (void)
+{
+  Case test;
+  g_autoptr(AfrpcCall) next = NULL;
+  guint n_notified = 0;
+  int pids[2];
+
+  g_test_summary ("A worker that has taken too much memory since it was ready is replaced");
+  if (is_command ())
+    {
+      g_test_skip ("it is the command's own");
+      return;
+    }
+  case_init (&test, "act", "max-workers", 1, "idle-workers", 1, "max-memory-growth", G_GUINT64_CONSTANT (16) << 20, NULL);
+  g_signal_connect_swapped (test.pool, "notify::max-memory-growth", G_CALLBACK (count_cb), &n_notified);
+  for (guint i = 0; i < 3; i++)
+    {
+      wait_idle (&test, 1);
+      grow (&test, 1u << 20, &pids[0]);
+      grow (&test, 32u << 20, &pids[1]);
+      g_assert_cmpint (pids[0], ==, pids[1]);
+      while (afrpc_pool_get_n_idle_workers (test.pool) > 0)
+        g_main_context_iteration (NULL, TRUE);
+    }
+  wait_idle (&test, 1);
+  next = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (next));
+  g_assert_cmpint (pid_of (next), !=, pids[1]);
+  afrpc_pool_set_max_memory_growth (test.pool, 0);
+  afrpc_pool_set_max_memory_growth (test.pool, 0);
+  g_assert_cmpuint (n_notified, ==, 1);
+  g_assert_cmpuint (test.errors->len, ==, 0);
+  g_clear_object (&next);
+  case_end (&test);
+}
+
+static void
+test_pool_limits_memory_blocking (void)
+{
+  Case test;
+  g_autoptr(GError) error = NULL;
+  guint n = 0;
+
+  g_test_summary ("The same for who only blocks, with a limit that was set later");
+  if (is_command ())
+    {
+      g_test_skip ("it is the command's own");
+      return;
+    }
+  case_init (&test, "act", "max-workers", 1, NULL);
+  g_variant_unref (afrpc_caller_call_sync (caller_of (&test), test_act ("return", NULL), NULL, &error));
+  g_assert_no_error (error);
+  afrpc_pool_set_max_memory_growth (test.pool, G_GUINT64_CONSTANT (16) << 20);
+  do
+    {
+      g_autoptr(AfrpcCall) call = afrpc_caller_start (caller_of (&test), act_u ("grow", 1u << 20), NULL);
+
+      g_variant_unref (afrpc_call_wait_sync (call, NULL, &error));
+      g_assert_no_error (error);
+      if (n == 0)
+        n = pid_of (call);
+      else if ((int) n != pid_of (call))
+        break;
+      g_usleep (20 * 1000);
+    }
+  while (TRUE);
+  g_assert_cmpuint (test.errors->len, ==, 0);
+  case_end (&test);
+}
+
+/* Nobody looks into what may not be looked into. */
+static void
+drop_capabilities (void)
+{
+  struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+  struct __user_cap_data_struct data[2] = { 0 };
+
+  g_assert_cmpint (syscall (SYS_capset, &header, data), ==, 0);
+}
+
+static void
+test_pool_limits_memory_unreadable (void)
+{
+  g_test_summary ("Where the kernel does not say how much memory a worker has, nobody is replaced, and nothing else is different");
+  if (is_command ())
+    {
+      g_test_skip ("it is the command's own");
+      return;
+    }
+  if (g_test_subprocess ())
+    {
+      g_autoptr(AfrpcProcess) template = template_new ();
+      Case test;
+      int pids[2];
+
+      drop_capabilities ();
+      case_take (&test, g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act", "init", "init_private",
+                                      "max-workers", 1, "max-memory-growth", G_GUINT64_CONSTANT (1), NULL));
+      grow (&test, 32u << 20, &pids[0]);
+      for (gint64 end = g_get_monotonic_time () + 3 * G_USEC_PER_SEC / 2; g_get_monotonic_time () < end;)
+        grow (&test, 0, &pids[1]);
+      g_assert_cmpint (pids[0], ==, pids[1]);
+      case_end (&test);
+      return;
+    }
+
+  g_test_trap_subprocess (NULL, 0, 0);
+  g_test_trap_assert_passed ();
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -316,6 +497,11 @@ main (int   argc,
   g_test_add_func ("/pool-limits/no-repeats", test_pool_limits_no_repeats);
   g_test_add_func ("/pool-limits/dropped", test_pool_limits_dropped);
   g_test_add_func ("/pool-limits/blocking", test_pool_limits_blocking);
+  g_test_add_func ("/pool-limits/age", test_pool_limits_age);
+  g_test_add_func ("/pool-limits/age-busy", test_pool_limits_age_busy);
+  g_test_add_func ("/pool-limits/memory", test_pool_limits_memory);
+  g_test_add_func ("/pool-limits/memory-blocking", test_pool_limits_memory_blocking);
+  g_test_add_func ("/pool-limits/memory-unreadable", test_pool_limits_memory_unreadable);
 
   return g_test_run ();
 }

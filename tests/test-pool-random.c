@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Pools under everything that can be done to them, at random: workers that die, retire and hang, calls that are cancelled,
- * limited, blocking, tied and repeated, pools that grow, shrink and end, and templates that come and go. Workers write down what they begin, and what must
+/* Pools under everything that can be done to them, at random: workers that die, retire and hang, do not stop, and become too
+ * old, or too large, calls that are cancelled, limited, blocking, tied and repeated, pools that grow, shrink and end, and
+ * templates that come and go. Workers write down what they begin, and what must
  * hold is held against that: each call has one outcome; none is begun twice that may not be; what is said never to have
  * begun has not; calls of one key are begun in their order. */
+#include "config.h"
+
 #include "pool-case.h"
 
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <unistd.h>
+
+#include "pool/afrpc-pool-parts.h"
 
 #define KEYS 4u
 #define UNDER_WAY_MAX 60u
@@ -23,6 +28,7 @@ enum
   EVENT,
   WAIT,  /* until it is cancelled */
   SLEEP,
+  RUN_AWAY, /* for ever, if nobody ends the worker */
   N_WHATS,
 };
 
@@ -48,6 +54,9 @@ typedef struct
   GArray *items;      /* (element-type Item) by number */
   GQueue open;        /* of those that have no outcome: their numbers */
   guint n_kills;      /* of workers, by the program */
+  guint n_stopped;    /* workers that the pool has ended because of calls that did not stop */
+  guint n_aged;       /* workers that have become too old */
+  guint n_grown;      /* workers that have become too large */
   gboolean is_killed;
   gboolean destroyed;
   char *path;
@@ -143,6 +152,11 @@ draw_options (Item *item)
       item->limited = TRUE;
       afrpc_call_options_set_timeout_ms (options, 1 + draw (20));
     }
+  if (item->what == RUN_AWAY || draw (10) == 0)
+    {
+      item->limited = TRUE;
+      afrpc_call_options_set_execution_timeout_ms (options, 1 + draw (20));
+    }
 
   return options;
 }
@@ -202,6 +216,53 @@ change_templates (Model *model)
   g_assert_cmpuint (afrpc_pool_get_n_template_workers (model->pool, first) +
                     (first != model->second ? afrpc_pool_get_n_template_workers (model->pool, model->second) : 0), <=,
                     afrpc_pool_get_n_workers (model->pool));
+/* Returns: (nullable): a worker that can be called */
+static AfrpcPoolMember *
+draw_member (Model *model)
+{
+  AfrpcPoolCore *core = model->pool->core;
+  AfrpcPoolMember *member = core->members->len > 0 ? core->members->pdata[draw (core->members->len)] : NULL;
+
+  return member != NULL && member->ready_at != 0 && afrpc_pool_member_is_live (member) ? member : NULL;
+}
+
+/* It was ready two hours ago. */
+static void
+age (Model *model)
+{
+  AfrpcPoolMember *member = draw_member (model);
+
+  if (member == NULL)
+    return;
+
+  member->ready_at -= G_GINT64_CONSTANT (2) * 3600 * G_USEC_PER_SEC;
+  afrpc_pool_set_max_age_s (model->pool, 3600);
+  afrpc_pool_age_look_soon (model->pool->core);
+  model->n_aged++;
+}
+
+/* It began with nothing, and a second has passed. */
+static void
+grow (Model *model)
+{
+  AfrpcPoolCore *core = model->pool->core;
+  AfrpcPoolMember *member = draw_member (model);
+
+  if (member == NULL || member->base == AFRPC_POOL_BASE_UNKNOWN || core->config.max_memory_growth == 0)
+    return;
+
+  member->base = 0;
+  core->weigh_at = 1;
+  afrpc_pool_core_want_timer (core, 1);
+  model->n_grown++;
+}
+
+static void
+error_cb (AfrpcCaller *caller,
+          GError      *error,
+          Model       *model)
+{
+  model->n_stopped += g_str_has_prefix (error->message, "a call did not stop");
 }
 
 static void
@@ -256,6 +317,22 @@ step (Model *model)
         change_templates (model);
       break;
 
+    case 10:
+      age (model);
+      break;
+
+    case 11:
+      afrpc_pool_set_max_memory_growth (model->pool, draw (3) == 0 ? 0 : 1 + draw (2));
+      break;
+
+    case 12:
+      grow (model);
+      break;
+
+    case 13:
+      afrpc_pool_set_cancel_grace_ms (model->pool, 1 + draw (5));
+      break;
+
     case 6:
       if (item != NULL && draw (4) == 0)
         {
@@ -301,7 +378,8 @@ check (Model *model)
       const gboolean is_death = item->domain == AFRPC_ERROR && item->code == AFRPC_ERROR_DIED;
 
       g_assert_cmpuint (item->n_outcomes, ==, 1);
-      g_assert_cmpuint (counts[id], <=, item->idempotent ? 3 : 1);
+      /* With a worker that was stopped, others that an async one ran begin anew. */
+      g_assert_cmpuint (counts[id], <=, item->idempotent ? 3 + (model->is_async ? model->n_stopped : 0) : 1);
       if (item->has_value)
         {
           g_assert_cmpuint (counts[id], >=, 1);
@@ -330,6 +408,7 @@ end (Model *model)
 {
   AfrpcCaller *caller = AFRPC_CALLER (model->pool);
   g_autoptr(GError) error = NULL;
+  guint n_begun_runaways = 0;
 
   switch (draw (4))
     {
@@ -350,6 +429,10 @@ end (Model *model)
     }
   test_iterate_until (&model->destroyed);
   g_assert_cmpuint (model->open.length, ==, 0);
+  for (guint id = 0; id < model->items->len; id++)
+    n_begun_runaways += get (model, id)->what == RUN_AWAY && get (model, id)->started == AFRPC_STARTED_YES;
+  g_test_message ("%u calls, %u runaways, %u workers stopped, %u too old, %u too large", model->items->len, n_begun_runaways,
+                  model->n_stopped, model->n_aged, model->n_grown);
   g_assert_null (afrpc_pool_get_failure (model->pool));
 }
 
@@ -382,11 +465,12 @@ run (gconstpointer n_calls)
                              "function", model.is_async ? "work_async" : "work",
                              "backend", model.is_async ? AFRPC_BACKEND_ASYNC : AFRPC_BACKEND_SYNC,
                              "max-workers", 1 + draw (4), "load", 1 + draw (5), "start-delay-ms", draw (2),
-                             "stop-delay-ms", draw (20), "max-failures", G_MAXUINT, NULL);
+                             "stop-delay-ms", draw (20), "max-failures", G_MAXUINT, "cancel-grace-ms", 1 + draw (5),
+                             "max-memory-growth", (guint64) draw (2), NULL);
   if (model.second != NULL)
     afrpc_pool_add_template (model.pool, model.second, draw (3), draw (4), 1 + draw (3));
   g_signal_connect (model.pool, "event", G_CALLBACK (ignore_cb), NULL);
-  g_signal_connect (model.pool, "error", G_CALLBACK (ignore_cb), NULL);
+  g_signal_connect (model.pool, "error", G_CALLBACK (error_cb), &model);
   g_signal_connect (model.pool, "destroyed", G_CALLBACK (destroyed_cb), &model);
   while (model.items->len < GPOINTER_TO_UINT (n_calls))
     {

@@ -111,6 +111,8 @@ take_turn (gpointer   data,
 
   g_ptr_array_set_size (core->spent, 0);
   act_on_outcome (blocked);
+  if (core->is_weighing)
+    afrpc_pool_memory_take (core);
   for (guint i = 0; i < core->members->len; i++)
     {
       afrpc_pool_member_look (core->members->pdata[i]);

@@ -37,6 +37,10 @@ afrpc_pool_core_work (AfrpcPoolCore *self)
     afrpc_pool_staff_tick (self, now);
   else if (self->tick_at != 0)
     afrpc_pool_core_want_timer (self, self->tick_at);
+  if (self->age_at != 0)
+    afrpc_pool_age_look (self, now);
+  if (self->weigh_at != 0)
+    afrpc_pool_memory_look (self, now);
   if (self->runaways_at != 0)
     afrpc_pool_runaway_look (self, now);
   if (self->watch_at != 0 && self->watch_at <= now)
@@ -120,6 +124,7 @@ afrpc_pool_core_new (AfrpcPool *pool)
   g_atomic_ref_count_init (&self->ref_count);
   g_weak_ref_init (&self->pool, pool);
   self->anchor = afrpc_peer_new_refused (g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED, "a pool has no process"));
+  self->base = AFRPC_POOL_BASE_UNKNOWN;
   self->members = g_ptr_array_new ();
   self->templates = g_ptr_array_new ();
   self->spent = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_pool_job_unref);
@@ -153,6 +158,7 @@ afrpc_pool_core_unref (AfrpcPoolCore *self)
   g_clear_pointer (&self->timer, g_source_unref);
   g_weak_ref_clear (&self->pool);
   g_clear_error (&self->failure);
+  g_free (self->look);
   g_free (self->config.function);
   g_free (self->config.init);
   g_free (self->config.done);

@@ -132,6 +132,8 @@ give (AfrpcPoolCore   *self,
   if (has_to_be_alone (job))
     member->alone = job;
   member->n_calls++;
+  if (G_UNLIKELY (self->config.max_memory_growth > 0))
+    afrpc_pool_memory_note (self);
   afrpc_proxy_give (member->proxy, job->args, job->call->options, left, &job->pending);
   if (has_had_enough (self, member))
     afrpc_pool_staff_renew (self, member);

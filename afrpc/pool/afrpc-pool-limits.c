@@ -340,6 +340,88 @@ afrpc_pool_set_max_calls (AfrpcPool *self,
 }
 
 /**
+ * afrpc_pool_get_max_age_s: (attributes org.gtk.Method.get_property=max-age-s)
+ * @self: a pool
+ *
+ * Gets how old a worker may become.
+ *
+ * Returns: seconds, or 0 for as old as it likes
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_pool_get_max_age_s (AfrpcPool *self)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
+
+  return self->core->config.max_age_s;
+}
+
+/**
+ * afrpc_pool_set_max_age_s: (attributes org.gtk.Method.set_property=max-age-s)
+ * @self: a pool
+ * @age_s: seconds, or 0 for as old as it likes
+ *
+ * Sets how old a worker may become. Those that are older already are replaced.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_pool_set_max_age_s (AfrpcPool *self,
+                          guint      age_s)
+{
+  g_return_if_fail (AFRPC_IS_POOL (self));
+
+  if (self->core->config.max_age_s == age_s)
+    return;
+
+  self->core->config.max_age_s = age_s;
+  afrpc_pool_age_look_soon (self->core);
+  g_object_notify_by_pspec (G_OBJECT (self), afrpc_pool_props[AFRPC_POOL_PROP_MAX_AGE_S]);
+}
+
+/**
+ * afrpc_pool_get_max_memory_growth: (attributes org.gtk.Method.get_property=max-memory-growth)
+ * @self: a pool
+ *
+ * Gets how much memory a worker may have for itself above what it began with.
+ *
+ * Returns: bytes, or 0 for as many as it likes
+ *
+ * Since: 1.0
+ */
+guint64
+afrpc_pool_get_max_memory_growth (AfrpcPool *self)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
+
+  return self->core->config.max_memory_growth;
+}
+
+/**
+ * afrpc_pool_set_max_memory_growth: (attributes org.gtk.Method.set_property=max-memory-growth)
+ * @self: a pool
+ * @bytes: bytes, or 0 for as many as it likes
+ *
+ * Sets how much memory a worker may have for itself above what it began with.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_pool_set_max_memory_growth (AfrpcPool *self,
+                                  guint64    bytes)
+{
+  g_return_if_fail (AFRPC_IS_POOL (self));
+
+  if (self->core->config.max_memory_growth == bytes)
+    return;
+
+  self->core->config.max_memory_growth = bytes;
+  afrpc_pool_memory_begin_anew (self->core);
+  g_object_notify_by_pspec (G_OBJECT (self), afrpc_pool_props[AFRPC_POOL_PROP_MAX_MEMORY_GROWTH]);
+}
+
+/**
  * afrpc_pool_get_cancel_grace_ms: (attributes org.gtk.Method.get_property=cancel-grace-ms)
  * @self: a pool
  *

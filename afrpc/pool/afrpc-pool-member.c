@@ -60,6 +60,8 @@ set_state (AfrpcPoolMember      *self,
     }
   if (self->state == AFRPC_POOL_MEMBER_STARTING || state > AFRPC_POOL_MEMBER_BUSY)
     count_out (self, state);
+  if (self->state == AFRPC_POOL_MEMBER_STARTING && state <= AFRPC_POOL_MEMBER_BUSY)
+    afrpc_pool_age_begin (self);
   self->core->n_members[self->state]--;
   self->core->n_members[state]++;
   self->core->n_acts++;
@@ -75,7 +77,8 @@ find_state (AfrpcPoolMember *self,
     return AFRPC_POOL_MEMBER_GONE;
   if (afrpc_peer_is_closed (self->peer) || self->was_stopped)
     return load > 0 && self->state != AFRPC_POOL_MEMBER_ENDING ? AFRPC_POOL_MEMBER_RETIRING : AFRPC_POOL_MEMBER_ENDING;
-  if (!afrpc_peer_is_ready (self->peer))
+  if (!afrpc_peer_is_ready (self->peer) ||
+      (self->state == AFRPC_POOL_MEMBER_STARTING && self->is_being_weighed && self->core->n_blocked == 0))
     return AFRPC_POOL_MEMBER_STARTING;
 
   return load > 0 ? AFRPC_POOL_MEMBER_BUSY : AFRPC_POOL_MEMBER_IDLE;
@@ -124,7 +127,7 @@ afrpc_pool_member_look (AfrpcPoolMember *self)
 {
   AfrpcPoolCore *core = self->core;
   const guint load = afrpc_peer_get_n_owed (self->peer);
-  const AfrpcPoolMemberState state = find_state (self, load);
+  AfrpcPoolMemberState state;
   const gboolean was_seated = self->seat.taken;
   const guint row_before = self->seat.row;
   const AfrpcPoolMemberState before = self->state;
@@ -132,6 +135,9 @@ afrpc_pool_member_look (AfrpcPoolMember *self)
   if (core == NULL)
     return FALSE;
 
+  if (before == AFRPC_POOL_MEMBER_STARTING && core->config.max_memory_growth > 0 && afrpc_peer_is_ready (self->peer))
+    afrpc_pool_memory_begin (self);
+  state = find_state (self, load);
   /* It is closed, once it has those calls that it has. One that has had none gets one: it would be of no use. */
   if (afrpc_peer_is_retired (self->peer) && self->n_calls > 0 && !afrpc_peer_is_closed (self->peer))
     {
@@ -271,6 +277,8 @@ afrpc_pool_member_new (AfrpcPoolCore     *core,
   template->n_live++;
   self->seat.link.data = self;
   self->spread = g_random_int ();
+  self->id = ++core->last_id;
+  self->base = AFRPC_POOL_BASE_UNKNOWN;
   self->proxy = g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", config->function, "init", config->init,
                               "done", config->done, "backend", config->backend, "serialiser", config->serialiser,
                               "max-message-size", config->max_message_size, "forward-log", config->forward_log,

@@ -22,6 +22,7 @@ typedef struct _AfrpcPoolMember AfrpcPoolMember;
 typedef struct _AfrpcPoolJob AfrpcPoolJob;
 typedef struct _AfrpcPoolTie AfrpcPoolTie;
 typedef struct _AfrpcPoolTemplate AfrpcPoolTemplate;
+typedef struct _AfrpcPoolLook AfrpcPoolLook;
 
 /* Jobs */
 
@@ -92,6 +93,11 @@ struct _AfrpcPoolMember
   guint64 first_seen;         /* the number of what it has had longest, when it was looked for who waits behind that */
   guint n_idle_ticks;         /* how often the clock has found it idle */
   GArray *runaways;           /* (nullable) (element-type AfrpcPoolRunaway) */
+  gint64 ready_at;            /* monotonic time in microseconds; 0: it is not ready yet */
+  guint64 id;                 /* of all members of the pool */
+  guint64 base;               /* bytes of memory for itself that it began with, or AFRPC_POOL_BASE_UNKNOWN */
+  guint n_calls_weighed;      /* of its calls, those after which its memory was looked at */
+  gboolean is_being_weighed;  /* it is ready, and gets no calls until it is known what it begins with */
   gboolean was_stopped;       /* the pool has killed it because of one of these */
 };
 
@@ -114,6 +120,7 @@ gboolean      afrpc_pool_member_may_step (AfrpcPoolMemberState from,
 /* The pool */
 
 #define AFRPC_POOL_LOAD_MAX 65536u
+#define AFRPC_POOL_BASE_UNKNOWN G_MAXUINT64
 #define AFRPC_POOL_GRACE_UNSET G_MAXUINT
 #define AFRPC_POOL_GRACE_MS_DEFAULT 5000u /* of sync workers */
 
@@ -142,6 +149,8 @@ typedef struct
   guint max_repeats;
   guint max_failures;
   guint max_calls;
+  guint max_age_s;
+  guint64 max_memory_growth;
   guint cancel_grace_ms;    /* AFRPC_POOL_GRACE_UNSET: as the backend has it */
   guint call_timeout_ms;
   guint max_calls_queued;
@@ -177,6 +186,13 @@ struct _AfrpcPoolCore
   guint n_waiting;          /* jobs that wait for a certain member */
   guint n_given;            /* jobs that members have */
   gint64 runaways_at;       /* when to look at those that were given up, and run on; 0: there are none */
+  gint64 age_at;            /* when somebody is too old; 0: never */
+  gint64 weigh_at;          /* when to look who has taken too much memory; 0: there is nobody to look at */
+  gboolean is_weighing;     /* a thread looks */
+  gboolean cannot_weigh;    /* nobody can */
+  AfrpcPoolLook *look;      /* (nullable) (owned) atomic: what the thread has seen */
+  guint next_to_weigh;      /* among the members */
+  guint64 last_id;          /* of a member */
   gint64 watch_at;          /* when to look who waits behind something long; 0: nobody does */
   GPtrArray *templates;     /* (element-type AfrpcPoolTemplate) (owned): the first one is the property; none at the end */
   guint load_max;           /* the highest of their loads */
@@ -212,6 +228,8 @@ struct _AfrpcPoolTemplate
   AfrpcProcess *process;    /* (nullable) (owned): what members are forked from: that, or another one if it has died */
   gulong exited_id;
   gboolean has_died;        /* it is made anew when it is needed */
+  guint64 generation;       /* of the process */
+  guint64 base;             /* bytes that those begin with that are made from it, or AFRPC_POOL_BASE_UNKNOWN */
   guint max_workers;        /* of its own, or 0 */
   guint load;               /* likewise */
   guint weight;
@@ -269,6 +287,18 @@ void          afrpc_pool_runaway_look_soon (AfrpcPoolCore *core);
 
 gboolean      afrpc_pool_runaway_is_there (AfrpcPoolMember *member);
 void          afrpc_pool_runaway_leave (AfrpcPoolMember  *member);
+
+/* Who is renewed because of his age, or of the memory that he has taken */
+void          afrpc_pool_age_begin     (AfrpcPoolMember  *member);
+void          afrpc_pool_age_look      (AfrpcPoolCore    *core,
+                                        gint64            now);
+void          afrpc_pool_age_look_soon (AfrpcPoolCore    *core);
+void          afrpc_pool_memory_begin  (AfrpcPoolMember  *member);
+void          afrpc_pool_memory_begin_anew (AfrpcPoolCore *core);
+void          afrpc_pool_memory_note   (AfrpcPoolCore    *core);
+void          afrpc_pool_memory_look   (AfrpcPoolCore    *core,
+                                        gint64            now);
+void          afrpc_pool_memory_take   (AfrpcPoolCore    *core);
 
 /* The staff: how many members there are */
 void          afrpc_pool_staff_begin   (AfrpcPoolCore    *self,
@@ -370,6 +400,8 @@ typedef enum
   AFRPC_POOL_PROP_MAX_REPEATS,
   AFRPC_POOL_PROP_MAX_FAILURES,
   AFRPC_POOL_PROP_MAX_CALLS,
+  AFRPC_POOL_PROP_MAX_AGE_S,
+  AFRPC_POOL_PROP_MAX_MEMORY_GROWTH,
   AFRPC_POOL_PROP_CANCEL_GRACE_MS,
   AFRPC_POOL_PROP_CALL_TIMEOUT_MS,
   AFRPC_POOL_PROP_MAX_CALLS_QUEUED,

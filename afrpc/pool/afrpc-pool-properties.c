@@ -201,6 +201,35 @@ make_changeable (void)
     g_param_spec_uint ("max-calls", NULL, NULL, 0, G_MAXUINT, 0, writable);
 
   /**
+   * AfrpcPool:max-age-s: (attributes org.gtk.Property.get=afrpc_pool_get_max_age_s org.gtk.Property.set=afrpc_pool_set_max_age_s)
+   *
+   * How old a worker may become, in seconds since it was ready, or 0 for as old as it likes. One that is older finishes what
+   * it has, and is replaced. It may be up to an eighth earlier, so that workers that began together do not end together.
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_MAX_AGE_S] =
+    g_param_spec_uint ("max-age-s", NULL, NULL, 0, G_MAXUINT, 0, writable);
+
+  /**
+   * AfrpcPool:max-memory-growth: (attributes org.gtk.Property.get=afrpc_pool_get_max_memory_growth org.gtk.Property.set=afrpc_pool_set_max_memory_growth)
+   *
+   * How many bytes of memory a worker may have for itself above what it began with, or 0 for as many as it likes. One that
+   * has more finishes what it has, and is replaced.
+   *
+   * It is looked at once a second in workers that have had calls since, of many at once only in some, by a thread: it is what
+   * the kernel has as `Private_Clean` and `Private_Dirty` in `smaps_rollup`, see proc_pid_smaps(5). What is shared with
+   * the template does not count, nor what is swapped out. Workers begin with what the first one of the same template had
+   * when it was ready; one that is there when the limit is set, with what it has when it is looked at next. Where the kernel
+   * does not say it (before Linux 4.14, or of a [command][ctor@Afrpc.Process.new_command] of another user), nobody is
+   * replaced. Of a command it is the command's own memory, and not that of the worker at its other end.
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_MAX_MEMORY_GROWTH] =
+    g_param_spec_uint64 ("max-memory-growth", NULL, NULL, 0, G_MAXUINT64, 0, writable);
+
+  /**
    * AfrpcPool:cancel-grace-ms: (attributes org.gtk.Property.get=afrpc_pool_get_cancel_grace_ms org.gtk.Property.set=afrpc_pool_set_cancel_grace_ms)
    *
    * How long a call may run on in its worker after it was cancelled, or a time limit of it has passed, in milliseconds, or

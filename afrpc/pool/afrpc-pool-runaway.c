@@ -100,20 +100,32 @@ afrpc_pool_runaway_is_there (AfrpcPoolMember *member)
   return FALSE;
 }
 
-/* What a sync worker has got behind it goes back to the queue, but for what has to stay where it is. */
-static void
-move_others (AfrpcPoolMember *member)
+/* What a sync worker has got behind it, and has not begun, goes back to the queue; @spares: but for what has to stay where
+ * it is. FALSE: it has begun something, and so runs no runaway any more. */
+static gboolean
+move_others (AfrpcPoolMember *member,
+             gboolean         spares)
 {
+  gboolean has_begun = FALSE;
   GList *link, *previous;
+
+  /* There would be nobody to have it. */
+  if (member->core->state >= AFRPC_POOL_KILLED || member->core->failure != NULL)
+    return TRUE;
 
   for (link = member->given.tail; link != NULL; link = previous)
     {
       AfrpcPoolJob *job = link->data;
 
       previous = link->prev;
-      if (job->tie == NULL && job != member->alone)
-        afrpc_pool_job_take_back (job);
+      /* It may have its outcome, and not be told yet. */
+      if (job->pending.state != AFRPC_PENDING_OPEN || (spares && (job->tie != NULL || job == member->alone)))
+        continue;
+      if (!afrpc_pool_job_take_back (job))
+        has_begun |= afrpc_peer_get_started (member->peer, &job->pending) == AFRPC_STARTED_YES;
     }
+
+  return !has_begun;
 }
 
 static void
@@ -150,7 +162,7 @@ look_at (AfrpcPoolMember  *member,
   if (!runaway->has_moved)
     {
       runaway->has_moved = TRUE;
-      move_others (member);
+      move_others (member, TRUE);
     }
   if (grace == 0)
     return AFRPC_DEADLINES_NEVER;
@@ -182,6 +194,9 @@ look_at_member (AfrpcPoolMember *member,
     {
       const gint64 at = look_at (member, get (member, i), grace, now);
 
+      /* What is not begun by then never is, so that it is not begun in the last moment. */
+      if (at == 0 && member->core->config.backend == AFRPC_BACKEND_SYNC && !move_others (member, FALSE))
+        return now + MOMENT_US;
       if (at == 0)
         {
           stop (member);
@@ -211,9 +226,9 @@ afrpc_pool_runaway_look (AfrpcPoolCore *core,
   for (guint i = 0; i < core->members->len; i++)
     {
       AfrpcPoolMember *member = core->members->pdata[i];
+      const gint64 at = member->runaways != NULL ? look_at_member (member, grace, now) : AFRPC_DEADLINES_NEVER;
 
-      if (member->runaways != NULL)
-        next = MIN (next, look_at_member (member, grace, now));
+      next = MIN (next, at);
     }
   if (next != AFRPC_DEADLINES_NEVER)
     want_look (core, next);

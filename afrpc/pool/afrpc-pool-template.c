@@ -37,6 +37,8 @@ set_process (AfrpcPoolTemplate *self,
     g_signal_handler_disconnect (self->process, self->exited_id);
   g_set_object (&self->process, process);
   self->has_died = FALSE;
+  self->generation++;
+  self->base = AFRPC_POOL_BASE_UNKNOWN;
   if (process != NULL)
     self->exited_id = g_signal_connect (process, "exited", G_CALLBACK (exited_cb), self);
 }

@@ -201,6 +201,14 @@ afrpc_pool_get_property (GObject    *object,
       g_value_set_uint (value, config->max_calls);
       break;
 
+    case AFRPC_POOL_PROP_MAX_AGE_S:
+      g_value_set_uint (value, config->max_age_s);
+      break;
+
+    case AFRPC_POOL_PROP_MAX_MEMORY_GROWTH:
+      g_value_set_uint64 (value, config->max_memory_growth);
+      break;
+
     case AFRPC_POOL_PROP_CANCEL_GRACE_MS:
       g_value_set_uint (value, afrpc_pool_runaway_get_grace_ms (config));
       break;
@@ -301,6 +309,14 @@ afrpc_pool_set_property (GObject      *object,
 
     case AFRPC_POOL_PROP_MAX_CALLS:
       afrpc_pool_set_max_calls (self, g_value_get_uint (value));
+      break;
+
+    case AFRPC_POOL_PROP_MAX_AGE_S:
+      afrpc_pool_set_max_age_s (self, g_value_get_uint (value));
+      break;
+
+    case AFRPC_POOL_PROP_MAX_MEMORY_GROWTH:
+      afrpc_pool_set_max_memory_growth (self, g_value_get_uint64 (value));
       break;
 
     case AFRPC_POOL_PROP_CANCEL_GRACE_MS:

@@ -74,6 +74,11 @@ work (AfrpcWorker  *worker,
       poll (NULL, 0, 2);
       break;
 
+    case 7:
+      while (getppid () != 1)
+        poll (NULL, 0, 1);
+      break;
+
     default:
       break;
     }
@@ -119,6 +124,10 @@ work_async (AfrpcInvocation *invocation)
     case 4:
       afrpc_worker_event (worker, g_variant_new_uint32 (id));
       break;
+
+    case 7:
+      g_object_ref (invocation);
+      return;
 
     default:
       break;
