@@ -157,6 +157,68 @@ test_pool_end_kill (void)
   wait_no_children ();
 }
 
+/* What is told of a pool, in its order: a letter each. */
+static void
+note (GString *told,
+      char     what)
+{
+  g_string_append_c (told, what);
+}
+
+static void
+told_outcome_cb (GObject      *source,
+                 GAsyncResult *result,
+                 gpointer      told)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = test_call_finish (source, result, NULL, &error);
+
+  g_assert_null (value);
+  g_assert_true (g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_DIED) ||
+                 g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED));
+  note (told, 'o');
+}
+
+static void
+told_error_cb (AfrpcCaller *caller,
+               GError      *error,
+               GString     *told)
+{
+  note (told, 'e');
+}
+
+static void
+told_destroyed_cb (AfrpcCaller *caller,
+                   GString     *told)
+{
+  note (told, 'd');
+}
+
+static void
+test_pool_end_kill_order (void)
+{
+  Case test;
+  g_autoptr(GString) told = g_string_new (NULL);
+  g_autoptr(AfrpcCallOptions) options = idempotent_options ();
+
+  g_test_summary ("A pool that is killed tells of every call first, then why its workers have ended, and then that it has");
+  case_init (&test, "act", "max-workers", 3, "load", 1, "start-delay-ms", 0, NULL);
+  g_signal_connect (test.pool, "error", G_CALLBACK (told_error_cb), told);
+  g_signal_connect (test.pool, "destroyed", G_CALLBACK (told_destroyed_cb), told);
+  for (guint i = 0; i < 3; i++)
+    {
+      afrpc_caller_call (caller_of (&test), test_act ("until-cancelled", NULL), NULL, told_outcome_cb, told);
+      wait_begun (&test, i + 1);
+    }
+  afrpc_pool_set_load (test.pool, 2);
+  for (guint i = 0; i < 5; i++)
+    afrpc_caller_call_full (caller_of (&test), test_act ("return", NULL), i == 0 ? options : NULL, NULL, told_outcome_cb, told);
+  afrpc_caller_kill (caller_of (&test));
+  test_iterate_until (&test.destroyed);
+  g_assert_cmpstr (told->str, ==, "ooooooooeeed");
+  case_end (&test);
+}
+
 static void
 test_pool_end_sync (void)
 {
@@ -379,6 +441,7 @@ main (int   argc,
   g_test_add_func ("/pool-end/dropped-closed", test_pool_end_dropped_closed);
   g_test_add_func ("/pool-end/thread", test_pool_end_thread);
   g_test_add_func ("/pool-end/kill", test_pool_end_kill);
+  g_test_add_func ("/pool-end/kill-order", test_pool_end_kill_order);
   g_test_add_func ("/pool-end/sync", test_pool_end_sync);
   g_test_add_func ("/pool-end/blocking", test_pool_end_blocking);
   g_test_add_func ("/pool-end/blocking-failed", test_pool_end_blocking_failed);

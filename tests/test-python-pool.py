@@ -37,6 +37,15 @@ class PoolTest(unittest.TestCase):
         self.assertEqual([value for value, in results], list(range(100)))
         self.assertTrue(pool.is_closed())
 
+    def test_incomplete(self):
+        process = Afrpc.Process.new_exec(None)
+        for cls in (Afrpc.Pool, Afrpc.Proxy):
+            for properties, missing in (({}, "a process"), ({"function": "echo"}, "a process"),
+                                        ({"process": process}, "the name of a function"),
+                                        ({"process": process, "function": None}, "the name of a function")):
+                with self.assertRaisesRegex(TypeError, f"^{cls.__name__} needs {missing}, "):
+                    cls(**properties)
+
     def test_errors(self):
         async def main():
             async with make_pool("act", max_workers=1) as pool:

@@ -58,6 +58,12 @@ tell_end (AfrpcPoolCore *self)
   if (held == NULL)
     return;
 
+  while (self->held_errors->len > 0)
+    {
+      g_autoptr(GError) error = g_ptr_array_steal_index (self->held_errors, 0);
+
+      afrpc_caller_emit_known_error (AFRPC_CALLER (held), error, TRUE);
+    }
   afrpc_caller_emit_destroyed (AFRPC_CALLER (held));
 }
 
@@ -124,9 +130,9 @@ afrpc_pool_core_new (AfrpcPool *pool)
   g_atomic_ref_count_init (&self->ref_count);
   g_weak_ref_init (&self->pool, pool);
   self->anchor = afrpc_peer_new_refused (g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED, "a pool has no process"));
-  self->base = AFRPC_POOL_BASE_UNKNOWN;
   self->members = g_ptr_array_new ();
   self->templates = g_ptr_array_new ();
+  self->held_errors = g_ptr_array_new_with_free_func ((GDestroyNotify) g_error_free);
   self->spent = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_pool_job_unref);
   afrpc_pool_desk_init (self);
   make_timer (self);
@@ -150,6 +156,7 @@ afrpc_pool_core_unref (AfrpcPoolCore *self)
 
   g_assert (self->members->len == 0 && self->templates->len == 0);
   g_clear_pointer (&self->spent, g_ptr_array_unref);
+  g_clear_pointer (&self->held_errors, g_ptr_array_unref);
   afrpc_pool_desk_clear (self);
   afrpc_pool_job_free_spare (self);
   g_clear_pointer (&self->members, g_ptr_array_unref);
@@ -214,7 +221,8 @@ afrpc_pool_core_kill (AfrpcPoolCore *self)
     return;
 
   begin_end (self, AFRPC_POOL_KILLED);
-  error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "the call was not started: the pool was killed");
+  error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "the call was not started: the pool of '%s' was killed",
+                       self->config.function);
   afrpc_pool_desk_fail_all (self, error);
   for (guint i = 0; i < self->members->len; i++)
     {

@@ -270,7 +270,7 @@ afrpc_pool_job_leave_dead (AfrpcPoolJob *self)
   AfrpcPeer *peer = self->member->peer;
   const AfrpcCallOptions *options = self->call->options;
 
-  if (self->pending.state != AFRPC_PENDING_OPEN ||
+  if (self->pending.state != AFRPC_PENDING_OPEN || afrpc_call_is_cancelled (self->call) ||
       (afrpc_peer_get_started (peer, &self->pending) != AFRPC_STARTED_NO && (options == NULL || !options->idempotent)))
     return;
 

@@ -97,6 +97,10 @@ give_back (AfrpcPoolMember *self)
 {
   GList *link, *next;
 
+  /* Nobody else gets anything any more: they have their outcomes in turn. */
+  if (self->core->state >= AFRPC_POOL_KILLED || self->core->failure != NULL)
+    return;
+
   for (link = self->given.head; link != NULL; link = next)
     {
       next = link->next;
@@ -197,16 +201,19 @@ error_cb (AfrpcCaller     *caller,
           AfrpcPoolMember *self)
 {
   g_autoptr(AfrpcPool) pool = self->core != NULL ? g_weak_ref_get (&self->core->pool) : NULL;
+  g_autoptr(GError) own = NULL;
 
-  if (pool != NULL && self->was_stopped)
-    {
-      g_autoptr(GError) own = g_error_copy (error);
+  if (pool == NULL)
+    return;
 
-      g_prefix_error (&own, "a call did not stop when it was given up: ");
-      afrpc_caller_emit_known_error (AFRPC_CALLER (pool), own, TRUE);
-    }
-  else if (pool != NULL)
-    afrpc_caller_emit_known_error (AFRPC_CALLER (pool), error, TRUE);
+  own = g_error_copy (error);
+  if (self->was_stopped)
+    g_prefix_error (&own, "a call did not stop when it was given up: ");
+  /* Those whom it ends are told first, all of them. */
+  if (self->core->state == AFRPC_POOL_KILLED)
+    g_ptr_array_add (self->core->held_errors, g_steal_pointer (&own));
+  else
+    afrpc_caller_emit_known_error (AFRPC_CALLER (pool), own, TRUE);
 }
 
 /* Everything else has been told of it before: the outcomes of its calls, its error, its exit. */

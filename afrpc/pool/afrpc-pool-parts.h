@@ -201,6 +201,7 @@ struct _AfrpcPoolCore
   guint n_to_replace;       /* workers that were renewed: another one in their place is not waited with */
   gint64 last_start;        /* when a worker was started: monotonic time in microseconds */
   gint64 busy_since;        /* when a job had to wait, or a worker was started for one; 0: none waits */
+  GPtrArray *held_errors;   /* (element-type GError) (owned): of a pool that was killed, to be told when all calls are */
   gboolean has_to_notify;   /* of the failure */
   GError *failure;          /* (nullable): why no more workers are started */
 

@@ -245,8 +245,8 @@ class _Callable:
     _takes_log = False
 
     def __init__(self, *args, default=None, hook=None, arrays=None, log=None, **kwargs):
-        for name, what in ("process", "a process"), ("function", "the name of a function"):
-            if kwargs.get(name) is None:
+        for name, kind, what in ("process", Afrpc.Process, "a process"), ("function", str, "the name of a function"):
+            if not isinstance(kwargs.get(name), kind):
                 raise TypeError(f"{type(self).__name__} needs {what}, {name}=")
         _check_thread(kwargs["process"])
         on_event = kwargs.pop("on_event", None)
