@@ -9,6 +9,8 @@
  * returns something else, the second gets tag and value of what is `{sv}`, the third a memoryview of each array of
  * numbers.
  *
+ * AFRPC_PYTHON_PICKLED in their place has values travel as pickles.
+ *
  * All functions need the GIL, and return NULL with a Python exception set. */
 #pragma once
 
@@ -19,6 +21,10 @@ G_BEGIN_DECLS
 
 /* The tag of the last argument of a call if that is a dictionary of those that have names. No hook is called for it. */
 #define AFRPC_PYTHON_KEYWORDS "afrpc.keywords"
+
+/* The name of the serialiser of pickles, and what stands for it in the place of hooks. */
+#define AFRPC_PYTHON_UNSAFE_PICKLE "unsafe-pickle"
+#define AFRPC_PYTHON_PICKLED Py_Ellipsis
 
 typedef struct
 {
@@ -57,5 +63,9 @@ gboolean   afrpc_python_unpack_args    (GVariant        *value,
 PyObject  *afrpc_python_unpack_tuple   (GVariant        *value,
                                         PyObject        *hooks);
 PyObject  *afrpc_python_wrap_variant   (GVariant        *value);
+
+GVariant  *afrpc_python_pickle         (PyObject        *object);
+PyObject  *afrpc_python_unpickle       (GVariant        *value);
+PyObject  *afrpc_python_unpickle_args  (GVariant        *value);
 
 G_END_DECLS

@@ -247,9 +247,11 @@ explain_invocation (void)
 static PyObject *
 call_with (PyObject *function,
            PyObject *first, /* (nullable) */
-           GVariant *args)
+           GVariant *args,
+           PyObject *hooks)
 {
-  const Py_ssize_t n = afrpc_python_count_args (args);
+  PyObject *pickled = hooks == AFRPC_PYTHON_PICKLED ? afrpc_python_unpickle_args (args) : NULL;
+  const Py_ssize_t n = pickled != NULL ? PyTuple_GET_SIZE (pickled) : afrpc_python_count_args (args);
   PyObject *few[FEW_ARGS + 2];
   g_autofree PyObject **many = n > FEW_ARGS ? g_new (PyObject *, n + 2) : NULL;
   PyObject **places = many != NULL ? many : few;
@@ -260,7 +262,12 @@ call_with (PyObject *function,
   /* The place before the arguments may be used by what is called. */
   places[0] = NULL;
   places[1] = first;
-  if (!afrpc_python_unpack_args (args, afrpc_python_host_hooks, objects))
+  if (hooks == AFRPC_PYTHON_PICKLED && pickled == NULL)
+    return NULL;
+  for (Py_ssize_t i = 0; i < n && pickled != NULL; i++)
+    objects[i] = Py_NewRef (PyTuple_GET_ITEM (pickled, i));
+  Py_XDECREF (pickled);
+  if (hooks != AFRPC_PYTHON_PICKLED && !afrpc_python_unpack_args (args, hooks, objects))
     return NULL;
 
   keywords = get_keywords (objects, n);
@@ -284,12 +291,12 @@ call (AfrpcPythonHost  *self,
       GVariant         *args,
       GError          **error)
 {
-  PyObject *result = call_with (get_function (self, number), NULL, args);
+  PyObject *result = call_with (get_function (self, number), NULL, args, afrpc_python_host_get_hooks (the_worker));
   GVariant *value = NULL;
 
   if (result != NULL)
     {
-      value = afrpc_python_pack (result, afrpc_python_host_hooks);
+      value = afrpc_python_pack (result, afrpc_python_host_get_hooks (the_worker));
       Py_DECREF (result);
     }
   if (value == NULL)
@@ -335,7 +342,8 @@ invoke (AfrpcPythonHost *self,
   if (token == NULL)
     return FALSE;
 
-  result = call_with (function.object, function.is_coroutine ? NULL : invocation, args);
+  result = call_with (function.object, function.is_coroutine ? NULL : invocation, args,
+                      afrpc_python_host_get_hooks (the_worker));
   if (result != NULL && function.is_coroutine)
     task = PyObject_CallOneArg (self->create_task, result);
   afrpc_python_invocation_leave (token);
@@ -431,7 +439,7 @@ afrpc_python_host_init_function (AfrpcHost    *host,
   PyObject *result;
 
   the_worker = worker;
-  result = call_with (get_function (AFRPC_PYTHON_HOST (host), number), NULL, afrpc_worker_get_args (worker));
+  result = call_with (get_function (AFRPC_PYTHON_HOST (host), number), NULL, afrpc_worker_get_args (worker), afrpc_python_host_hooks);
   if (result == NULL)
     {
       afrpc_python_host_check_exit ();
@@ -474,7 +482,7 @@ afrpc_python_host_run (AfrpcHost   *host,
 
   the_worker = worker;
   if (socket != NULL)
-    result = call_with (get_function (self, number), socket, afrpc_worker_get_args (worker));
+    result = call_with (get_function (self, number), socket, afrpc_worker_get_args (worker), afrpc_python_host_hooks);
   if (result == NULL)
     {
       afrpc_python_host_check_exit ();

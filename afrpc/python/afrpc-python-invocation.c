@@ -115,7 +115,7 @@ static gboolean
 answer (Invocation *self,
         PyObject   *object)
 {
-  GVariant *value = afrpc_python_pack (object, afrpc_python_host_hooks);
+  GVariant *value = afrpc_python_pack (object, afrpc_python_host_get_hooks (afrpc_python_host_peek_worker ()));
 
   if (value == NULL)
     return FALSE;
@@ -311,7 +311,7 @@ static PyObject *
 invocation_progress (Invocation *self,
                      PyObject   *object)
 {
-  GVariant *value = afrpc_python_pack (object, afrpc_python_host_hooks);
+  GVariant *value = afrpc_python_pack (object, afrpc_python_host_get_hooks (afrpc_python_host_peek_worker ()));
   AfrpcPythonCurrent current;
 
   if (value == NULL)

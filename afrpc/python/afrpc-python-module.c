@@ -50,7 +50,7 @@ module_event (PyObject *module,
 
   if (worker == NULL || !PyArg_ParseTupleAndKeywords (args, keywords, "O|$O:event", (char **) names, &object, &files))
     return NULL;
-  value = afrpc_python_pack (object, afrpc_python_host_hooks);
+  value = afrpc_python_pack (object, afrpc_python_host_get_hooks (worker));
   if (value != NULL && files != NULL && (n = get_fds (files, fds)) < 0)
     g_clear_pointer (&value, g_variant_unref);
   if (value == NULL)
@@ -77,7 +77,7 @@ static PyObject *
 module_progress (PyObject *module,
                  PyObject *object)
 {
-  GVariant *value = afrpc_python_pack (object, afrpc_python_host_hooks);
+  GVariant *value = afrpc_python_pack (object, afrpc_python_host_get_hooks (afrpc_python_host_peek_worker ()));
   AfrpcPythonCurrent current;
 
   if (value == NULL)
@@ -287,7 +287,7 @@ PyInit__afrpc (void)
 
   if (module == NULL)
     return NULL;
-  if (!afrpc_python_codec_register (module) || afrpc_python_invocation_register (module) != 0 ||
+  if (!afrpc_python_codec_register (module) || !afrpc_python_pickle_serialiser_register () || afrpc_python_invocation_register (module) != 0 ||
       afrpc_python_buffer_register (module) != 0 ||
       afrpc_python_source_register (module) != 0 || afrpc_python_poller_register (module) != 0 ||
       PyModule_AddStringConstant (module, "__version__", PACKAGE_VERSION) != 0)

@@ -526,8 +526,12 @@ pack (PyObject *object,
       PyObject *hooks,
       gboolean  are_args)
 {
-  AfrpcPythonPacker *self = afrpc_python_packer_begin (hooks, are_args);
+  AfrpcPythonPacker *self;
 
+  if (G_UNLIKELY (hooks == AFRPC_PYTHON_PICKLED))
+    return afrpc_python_pickle (object);
+
+  self = afrpc_python_packer_begin (hooks, are_args);
   if (afrpc_python_pack_any (self, object, 0) != AFRPC_PYTHON_FAILED && self->types->len > AFRPC_LAYOUT_TYPE_MAX)
     afrpc_python_refuse (self, PyExc_ValueError, "%s of so many members that the type has %" G_GSIZE_FORMAT
                          " characters cannot be sent", are_args ? "arguments" : "a tuple", self->types->len);
@@ -542,7 +546,7 @@ afrpc_python_pack (PyObject *object,
   return pack (object, hooks, FALSE);
 }
 
-/* Returns: (transfer full) (nullable): a tuple, not floating */
+/* Returns: (transfer full) (nullable): a tuple, or the pickle of one, not floating */
 GVariant *
 afrpc_python_pack_args (PyObject *tuple,
                         PyObject *hooks)

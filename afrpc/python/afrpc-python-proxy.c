@@ -191,6 +191,11 @@ pack_args (PyObject *args,
   if (signature == Py_None)
     return afrpc_python_pack_args (args, hooks);
 
+  if (hooks == AFRPC_PYTHON_PICKLED)
+    {
+      PyErr_SetString (PyExc_TypeError, "the option 'signature': what is pickled has none");
+      return NULL;
+    }
   if (!PyUnicode_Check (signature))
     {
       afrpc_python_option_refuse ("signature", "a str", signature);

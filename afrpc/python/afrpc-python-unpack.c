@@ -53,13 +53,19 @@ PyObject *
 afrpc_python_unpack (GVariant *value,
                      PyObject *hooks)
 {
-  AfrpcPythonReader self = begin (value, hooks);
+  AfrpcPythonReader self;
   AfrpcPythonType type = { 0 };
   const guint8 *data;
   gsize size;
-  const AfrpcLayout *layout = open_value (value, &type, &data, &size);
-  PyObject *object = layout != NULL ? afrpc_python_read_value (&self, layout, data, size) : NULL;
+  const AfrpcLayout *layout;
+  PyObject *object;
 
+  if (G_UNLIKELY (hooks == AFRPC_PYTHON_PICKLED))
+    return afrpc_python_unpickle (value);
+
+  self = begin (value, hooks);
+  layout = open_value (value, &type, &data, &size);
+  object = layout != NULL ? afrpc_python_read_value (&self, layout, data, size) : NULL;
   afrpc_python_type_clear (&type);
   end (&self);
 

@@ -7,6 +7,7 @@
 #include <Python.h>
 
 #include "afrpc/afrpc.h"
+#include "afrpc-python-codec.h"
 
 G_BEGIN_DECLS
 
@@ -23,6 +24,11 @@ void             afrpc_python_host_remove      (AfrpcInvocation *invocation);
 gboolean         afrpc_python_host_is_serving  (void);
 AfrpcWorker     *afrpc_python_host_peek_worker (void);
 PyObject        *afrpc_python_host_get_backend (gboolean        *is_forked);
+
+/* Pickles */
+
+gboolean         afrpc_python_pickle_serialiser_register (void);
+PyObject        *afrpc_python_host_get_hooks   (AfrpcWorker     *worker);
 
 /* Errors, and the end */
 

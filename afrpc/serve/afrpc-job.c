@@ -3,6 +3,7 @@
 
 #include "serve/afrpc-job.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
@@ -87,8 +88,12 @@ find_serialiser (AfrpcSession  *self,
   self->serialiser = afrpc_serialiser_lookup (name);
   if (self->serialiser != NULL)
     return TRUE;
-  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SERIALISER,
-               "there is no serialiser '%s' in the worker: its module or its init function has to register it", name);
+  if (strcmp (name, "unsafe-pickle") == 0)
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SERIALISER,
+                 "only workers in Python have the serialiser '%s', which this one, of '%s', is not", name, self->host_name);
+  else
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SERIALISER,
+                 "there is no serialiser '%s' in the worker: its module or its init function has to register it", name);
   return FALSE;
 }
 

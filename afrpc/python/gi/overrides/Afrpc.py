@@ -228,15 +228,37 @@ def _prepare_log(process, log):
 
 
 def _is_log(proxy, event):
-    return proxy._takes_log and event.get_type_string() == "{sv}" and \
-        event.get_child_value(0).get_string() == "afrpc.log"
+    if not proxy._takes_log:
+        return False
+    if proxy._hooks is _PICKLED:
+        value = proxy._unpack(event)
+        return isinstance(value, Tagged) and value.tag == "afrpc.log"
+    return event.get_type_string() == "{sv}" and event.get_child_value(0).get_string() == "afrpc.log"
 
 
 def _log_cb(proxy, event, *rest):
     if _is_log(proxy, event):
         from afrpc import _logging
 
-        _logging.receive(_proxy.unpack(event, None).value)
+        _logging.receive(_proxy.unpack(event, _PICKLED if proxy._hooks is _PICKLED else None).value)
+
+
+_UNSAFE_PICKLE = "unsafe-pickle"
+_PICKLED = ...  # in the place of hooks
+
+
+def _choose_serialiser(serialiser, process, trust_command):
+    """The serialiser that is meant, by itself or by its name, and whether it is that of pickles."""
+    if isinstance(serialiser, str):
+        name, serialiser = serialiser, Afrpc.Serialiser.lookup(serialiser)
+        if serialiser is None:
+            raise ValueError(f"there is no serialiser {name!r}")
+    if serialiser.get_name() != _UNSAFE_PICKLE:
+        return serialiser, False
+    if process is not None and process.get_host() is None and not trust_command:
+        raise ValueError(f"{_UNSAFE_PICKLE!r} lets whatever the command reaches run code in this program: "
+                         "trust_command=True says that it may")
+    return serialiser, True
 
 
 class _Callable:
@@ -244,18 +266,23 @@ class _Callable:
     _hooks = None
     _takes_log = False
 
-    def __init__(self, *args, default=None, hook=None, arrays=None, log=None, **kwargs):
+    def __init__(self, *args, default=None, hook=None, arrays=None, log=None, trust_command=False, **kwargs):
         for name, kind, what in ("process", Afrpc.Process, "a process"), ("function", str, "the name of a function"):
             if not isinstance(kwargs.get(name), kind):
                 raise TypeError(f"{type(self).__name__} needs {what}, {name}=")
         _check_thread(kwargs["process"])
         on_event = kwargs.pop("on_event", None)
+        is_pickled = False
+        if kwargs.get("serialiser") is not None:
+            kwargs["serialiser"], is_pickled = _choose_serialiser(kwargs["serialiser"], kwargs.get("process"), trust_command)
         if log is not None and log is not False:
             _prepare_log(kwargs.get("process"), log)
         super().__init__(*args, **kwargs)
         if log is not None and log is not False:
             self._takes_log = True
             self.connect("event", _log_cb)
+        if is_pickled:
+            self._hooks = _PICKLED
         if default or hook or arrays:
             self.set_hooks(default=default, hook=hook, arrays=arrays)
         if on_event is not None:
@@ -315,6 +342,8 @@ class _Callable:
 
     def set_hooks(self, *, default=None, hook=None, arrays=None):
         """Says what else values of calls from now on, and of events, may be."""
+        if self._hooks is _PICKLED:
+            raise TypeError("what is pickled has no hooks: see copyreg and __reduce__()")
         self._hooks = _proxy.make_hooks(default=default, hook=hook, arrays=arrays)
 
     def _unpack(self, event):
