@@ -47,6 +47,7 @@ struct _AfrpcPythonCall
   GUnixFDList *fds;      /* (nullable): that came with the result */
 };
 
+int              afrpc_python_waker_register (PyObject *module);
 int              afrpc_python_call_register      (PyObject             *module);
 AfrpcPythonCall *afrpc_python_call_new           (void);
 gboolean         afrpc_python_call_poke          (AfrpcPythonCall      *self);

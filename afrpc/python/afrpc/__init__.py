@@ -13,6 +13,15 @@ __all__ = ["Buffer", "Error", "Invocation", "Tagged", "Variant", "append_result_
            "steal_call_fd", "steal_fd"]
 
 
+def __getattr__(name):
+    # A program's: it brings PyGObject, which no worker needs.
+    if name == "Executor":
+        from .executor import Executor
+
+        return Executor
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 class Tagged(tuple):
     """A value, and a word that says what it stands for: for hooks."""
 

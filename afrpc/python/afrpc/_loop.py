@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The thread that runs the pools of all executors of a program, on a main context of its own."""
+import collections
+import os
+import sys
+import threading
+import time
+
+import gi
+
+gi.require_version("Afrpc", "1.0")
+from gi.repository import Afrpc, GLib  # noqa: F401: whose overrides are needed
+
+from . import _proxy
+
+AFTER_SHUTDOWN = "cannot schedule new futures after interpreter shutdown"
+
+_lock = threading.Lock()
+_loop = None
+
+
+class Loop:
+    """Functions are called by its thread, in order. What they raise is printed, and goes no further."""
+
+    def __init__(self):
+        self.executors = set()  # that have not ended
+        self._calls = collections.deque()
+        self.is_ending = False
+        self._is_woken = False
+        self._is_stopping = False
+        self._context = GLib.MainContext.new()
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="afrpc", daemon=True)
+        self._thread.start()
+        self._started.wait()
+
+    def _run(self):
+        self._context.push_thread_default()
+        self._waker = _proxy.Waker(self._dispatch)
+        self._started.set()
+        while not self._is_stopping or self.executors or self._calls:
+            self._context.iteration(True)
+        self._context.pop_thread_default()
+
+    def _dispatch(self):
+        self._is_woken = False
+        while self._calls:
+            function = self._calls.popleft()
+            try:
+                function()
+            except BaseException:
+                sys.excepthook(*sys.exc_info())
+
+    def call(self, function):
+        """May be called by any thread, and while memory is collected."""
+        self._calls.append(function)
+        if not self._is_woken:
+            self._is_woken = True
+            self._waker.wake()
+
+    def is_current(self):
+        return threading.get_ident() == self._thread.ident
+
+    def run_until(self, is_done, timeout):
+        """For what would wait in the thread of the loop itself, because something was called back there."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        source = None
+        while not is_done():
+            if deadline is not None:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                source = GLib.timeout_source_new(int(left * 1000) + 1)
+                source.set_callback(lambda *args: GLib.SOURCE_REMOVE)
+                source.attach(self._context)
+            self._context.iteration(True)
+            if source is not None:
+                source.destroy()
+                source = None
+
+    def _stop(self):
+        self._is_stopping = True
+
+    def end(self):
+        """Lets all executors finish what they have, and waits for that."""
+        self.is_ending = True
+        for executor in list(self.executors):
+            executor.close()
+        self.call(self._stop)
+        self._thread.join()
+
+
+def get_loop():
+    """The loop of this program, which is started if need be."""
+    global _loop
+
+    with _lock:
+        if _loop is None:
+            try:
+                threading._register_atexit(_at_exit)
+            except RuntimeError:
+                raise RuntimeError(AFTER_SHUTDOWN) from None
+            _loop = Loop()
+        if _loop.is_ending:
+            raise RuntimeError(AFTER_SHUTDOWN)
+        return _loop
+
+
+def peek_loop():
+    """(nullable): none in a process that was forked from the program."""
+    return _loop
+
+
+def _at_exit():
+    """Before Python waits for its threads, as concurrent.futures does it."""
+    if _loop is not None:
+        _loop.end()
+
+
+def _forked():
+    """The thread is not in the child, and whoever had the lock is not either. What belongs to the loop is never dropped:
+    its processes are those of the program."""
+    global _lock, _loop, _inherited
+
+    _lock = threading.Lock()
+    _inherited = (_loop, _inherited)
+    _loop = None
+
+
+_inherited = None
+os.register_at_fork(after_in_child=_forked)

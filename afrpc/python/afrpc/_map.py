@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Executor.map(): many calls of one function, several of which travel together.
+
+How many depends on how long they take, if nobody says it: a chunk shall take some milliseconds, so that sending it costs
+little of that, and there shall be enough of them at the end to keep all workers busy.
+"""
+import collections
+import concurrent.futures
+import os
+import threading
+import time
+
+from . import _tasks
+
+CHUNK_TIME = 0.004   # seconds that a chunk shall take
+GROWTH_MAX = 8       # times as many as in the last one
+CHUNKS_AT_END = 3    # for each worker, of what is left
+
+
+class _Chunk:
+    """In the place of a task's future."""
+
+    __slots__ = ("map", "start", "size")
+
+    def __init__(self, map, start, size):
+        self.map, self.start, self.size = map, start, size
+
+    def set_running_or_notify_cancel(self):
+        return not self.map.is_cancelled
+
+    def cancel(self):
+        self.map.cancel()
+        return True
+
+    def set_result(self, result):
+        self.map.chunk_done(self, result, None)
+
+    def set_exception(self, error):
+        self.map.chunk_done(self, ((), None, 0), error)
+
+
+class Map:
+    def __init__(self, executor, fn, items, is_single, chunksize):
+        self.executor = executor
+        self.core = executor._core
+        self.fn, self.items, self.is_single = fn, items, is_single
+        self.chunksize = chunksize
+        self.n_workers = executor._max_workers or os.cpu_count() or 1
+        self.next = 0             # the first item that has not been sent
+        self.n_sent = 0           # chunks that are under way
+        self.size = 1             # of the last one
+        self.n_measured = self.elapsed = 0
+        self.is_cancelled = False
+        self.changed = threading.Condition()
+        self.outcomes = {}        # by the number of the first item: (results, why there are no more)
+        self.error = None         # why nothing comes any more
+
+    def choose_size(self):
+        left = len(self.items) - self.next
+        if self.chunksize is not None:
+            return min(self.chunksize, left)
+        if self.n_measured > 0:
+            each = max(self.elapsed / self.n_measured, 1e-7)
+            self.size = min(int(CHUNK_TIME / each) or 1, self.size * GROWTH_MAX, -(-left // (self.n_workers * CHUNKS_AT_END)))
+        return self.size
+
+    def make_chunk(self):
+        """The next one, with its pickle; None if there is nothing more, or no room: for two chunks for each worker."""
+        if self.next >= len(self.items) or self.n_sent >= 2 * self.n_workers or self.is_cancelled:
+            return None
+        start, size = self.next, self.choose_size()
+        self.next += size
+        args = self.fn, self.items[start:start + size], self.is_single
+        try:
+            data = self.executor._dumps((_tasks.run_chunk, args, {}), _tasks.PROTOCOL)
+        except Exception as error:
+            self.set_outcome(start, (), error)
+            self.next = len(self.items)
+            return None
+        self.n_sent += 1
+        return _Chunk(self, start, size), data
+
+    def check_over(self):
+        if self.next >= len(self.items) or self.is_cancelled:
+            self.core.maps.discard(self)
+
+    def begin(self):
+        """In the thread of who calls: what is told in that of the loop comes after all of this has been counted."""
+        made = list(iter(self.make_chunk, None))
+        for chunk, data in made:
+            self.core.add_chunk(chunk, data)
+        self.check_over()
+        if self.core.is_closing:
+            self.core.loop.call(self.core.pump)
+
+    def feed(self):
+        """In the thread of the loop."""
+        for chunk, data in iter(self.make_chunk, None):
+            self.core.add_chunk(chunk, data)
+        self.check_over()
+
+    def chunk_done(self, chunk, outcome, error):
+        """In the thread of the loop."""
+        results, failure, elapsed = outcome
+        self.n_sent -= 1
+        self.n_measured += len(results)
+        self.elapsed += elapsed
+        if failure is not None:
+            from .executor import unpack_error
+
+            error = unpack_error(failure)
+        self.set_outcome(chunk.start, results, error)
+        self.feed()
+        self.core.pump()
+
+    def set_outcome(self, start, results, error):
+        with self.changed:
+            self.outcomes[start] = results, error
+            self.changed.notify_all()
+
+    def fail(self, error):
+        """There are no workers any more."""
+        with self.changed:
+            if self.error is None:
+                self.error = error
+            self.changed.notify_all()
+        self.is_cancelled = True
+        self.core.maps.discard(self)
+
+    def cancel(self):
+        self.fail(concurrent.futures.CancelledError())
+        self.core.loop.call(self.core.pump)
+
+    def is_there(self, start):
+        return start in self.outcomes or self.error is not None
+
+    def take(self, start, deadline):
+        timeout = None if deadline is None else max(deadline - time.monotonic(), 0)
+        loop = self.core.loop
+        self.core.check_process()
+        if loop.is_current():
+            loop.run_until(lambda: self.is_there(start), timeout)
+            timeout = 0
+        with self.changed:
+            if not self.changed.wait_for(lambda: self.is_there(start), timeout):
+                raise concurrent.futures.TimeoutError()
+            if start in self.outcomes:
+                return self.outcomes.pop(start)
+            raise self.error
+
+    def results(self, deadline):
+        start = 0
+        try:
+            while start < len(self.items):
+                results, error = self.take(start, deadline)
+                start += len(results)
+                yield from results
+                if error is not None:
+                    raise error
+        finally:
+            if start < len(self.items):
+                self.cancel()
+
+
+def _take_some(items, n):
+    taken = []
+    for item in items:
+        taken.append(item)
+        if len(taken) == n:
+            break
+    return taken
+
+
+def _buffered(executor, fn, items, is_single, deadline, chunksize, buffersize):
+    """As many calls under way as the buffer has room for; what items are is found out as they are needed."""
+    size = min(chunksize or 1, buffersize)
+    futures = collections.deque()
+    is_over = False
+    try:
+        while True:
+            while not is_over and (len(futures) + 1) * size <= buffersize:
+                chunk = _take_some(items, size)
+                is_over = len(chunk) < size
+                if chunk:
+                    futures.append(executor.submit(_tasks.run_chunk, fn, chunk, is_single))
+            if not futures:
+                return
+            timeout = None if deadline is None else max(deadline - time.monotonic(), 0)
+            results, failure, _ = futures.popleft().result(timeout)
+            yield from results
+            if failure is not None:
+                from .executor import unpack_error
+
+                raise unpack_error(failure)
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def start(executor, fn, iterables, timeout, chunksize, buffersize):
+    deadline = None if timeout is None else time.monotonic() + timeout
+    is_single = len(iterables) == 1
+    items = iterables[0] if is_single else zip(*iterables)
+    if buffersize is not None:
+        return _buffered(executor, fn, iter(items), is_single, deadline, chunksize, buffersize)
+
+    one = Map(executor, fn, list(items), is_single, chunksize)
+    executor._core.add_map(one)
+    one.begin()
+    return one.results(deadline)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Tasks of an executor: what its workers do.
+
+Arguments and results are pickles. Every outcome is one of these, by its first byte; a failure is a pickle of the pickle
+of an exception, and its traceback as text.
+"""
+import os
+import sys
+import time
+from _pickle import PicklingError, dumps, loads
+
+RESULT, FAILURE, INIT_FAILURE = b"\0", b"\1", b"\2"
+PROTOCOL = 5
+
+# As which the program's main module is loaded, so that what follows its "if __name__ == '__main__'" does not run. In
+# the program that is another name of its main module: what is pickled is found on both sides.
+MAIN = "__afrpc_main__"
+# An error says so if the program's main module has started threads: then it cannot be loaded before workers are forked.
+HAS_THREADS = "afrpc: the main module of the program has started threads"
+
+_dumps = dumps  # what makes pickles of results
+_init_failure = None
+
+
+# In a program
+
+def get_main():
+    """How a worker loads what is the main module here: (name, path); None for what has no file, such as an interactive
+    program, and for packages and archives that are run, which do so without any condition."""
+    main = sys.modules.get("__main__")
+    if main is None:
+        return None
+    sys.modules.setdefault(MAIN, main)
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        name = spec.name
+        return None if name == "__main__" or name.endswith(".__main__") else (name, None)
+    path = getattr(main, "__file__", None)
+    if not isinstance(path, str) or not os.path.isfile(path):
+        return None
+    return None, os.path.abspath(path)
+
+
+# In a worker
+
+def _load_main(name, path):
+    module = type(sys)(MAIN)
+    if name is not None:
+        import importlib.util
+
+        spec = importlib.util.find_spec(name)
+        code = spec.loader.get_code(name)
+        module.__spec__, module.__package__, path = spec, spec.parent, spec.origin
+    else:
+        with open(path, "rb") as file:
+            code = compile(file.read(), path, "exec")
+    module.__file__ = path
+    sys.modules["__main__"] = sys.modules[MAIN] = module
+    exec(code, module.__dict__)
+
+
+def prepare(data):
+    """Before any worker is forked; then the main module is loaded, if it starts no threads."""
+    path, argv, main, is_template = loads(data)
+    sys.path[:] = path
+    sys.argv[:] = argv
+    if main is None or not is_template:
+        return
+    _load_main(*main)
+    if len(os.listdir("/proc/self/task")) > 1:
+        raise RuntimeError(HAS_THREADS)
+
+
+def init(data):
+    """Once in each worker. What the initializer raises is what every task gets."""
+    global _dumps, _init_failure
+
+    try:
+        main, rest = loads(data)
+        if main is not None:
+            _load_main(*main)
+        pickler, initializer, args = loads(rest)
+        if pickler is not None:
+            _dumps = pickler
+        if initializer is not None:
+            initializer(*args)
+    except BaseException as error:
+        _init_failure = _pack_error(error, INIT_FAILURE)
+
+
+def _pack_error(error, kind=FAILURE):
+    from . import _exceptions
+
+    if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+        error.__traceback__ = error.__traceback__.tb_next  # that of this module says nothing
+    trace = _exceptions.get_traceback(error, {})
+    try:
+        data = _dumps(error, PROTOCOL)
+    except BaseException as reason:
+        data = dumps(PicklingError(f"an exception that cannot be pickled, {type(error).__qualname__}: "
+                                                 f"{_exceptions.get_words(reason)}"))
+    return kind + dumps((data, trace), PROTOCOL)
+
+
+def run(data):
+    """One task."""
+    if _init_failure is not None:
+        return _init_failure
+    try:
+        function, args, kwargs = loads(data)
+        return RESULT + _dumps(function(*args, **kwargs), PROTOCOL)
+    except BaseException as error:
+        return _pack_error(error)
+
+
+def run_chunk(function, items, is_single):
+    """A part of a map: the results up to the first that fails, why that does, and how long it took."""
+    results, failure = [], None
+    begun = time.perf_counter()
+    try:
+        if is_single:
+            for item in items:
+                results.append(function(item))
+        else:
+            for args in items:
+                results.append(function(*args))
+    except BaseException as error:
+        failure = _pack_error(error)
+    elapsed = time.perf_counter() - begun
+    return results, failure, elapsed

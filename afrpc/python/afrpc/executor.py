@@ -1,0 +1,432 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""An executor as those of concurrent.futures, whose workers are those of a pool of afrpc.
+
+    from afrpc import Executor
+
+    with Executor() as executor:
+        futures = [executor.submit(pow, i, 2) for i in range(10)]
+        print([future.result() for future in futures])
+
+Functions, arguments and results are pickled: see the documentation of afrpc, "Coming from concurrent.futures,
+multiprocessing and joblib".
+"""
+import collections
+import concurrent.futures
+import os
+import pickle
+import sys
+import threading
+import weakref
+
+from . import _loop, _map, _proxy, _tasks
+from ._errors import NotStarted, RemoteTraceback
+from ._loop import Afrpc, GLib
+
+__all__ = ["BrokenPool", "Executor", "Future", "WorkerLost"]
+
+LOAD = 2  # tasks that a worker may have at once: one that it runs, and one that it finds when that is done
+FOREVER_MS = 0x7fffffff
+ENDED = ("CANCELLED", "CANCELLED_AND_NOTIFIED", "FINISHED")
+
+
+class BrokenPool(concurrent.futures.BrokenExecutor):
+    """There are no workers any more, and there are not going to be: its __cause__ is why."""
+
+
+class WorkerLost(concurrent.futures.BrokenExecutor):
+    """The worker died that ran this task. The executor goes on, with another one."""
+
+
+class Future(concurrent.futures.Future):
+    """As that of concurrent.futures; but one may be waited for in what another one has called back, too."""
+
+    _core = None
+
+    def _before_wait(self, timeout):
+        core = self._core
+        if core is None or self._state in ENDED:
+            return
+        if core.loop is not _loop.peek_loop():
+            raise RuntimeError("a future of the process that this one was forked from: nobody settles it here")
+        if core.loop.is_current():
+            core.loop.run_until(self.done, timeout)
+
+    def result(self, timeout=None):
+        """What the function returned; raises what it raised."""
+        self._before_wait(timeout)
+        return super().result(timeout)
+
+    def exception(self, timeout=None):
+        """What the function raised, or None."""
+        self._before_wait(timeout)
+        return super().exception(timeout)
+
+
+def unpack_error(data):
+    """The exception of a failure, whose cause is the traceback that it had in the worker."""
+    pickled, trace = pickle.loads(memoryview(data)[1:])
+    try:
+        error = pickle.loads(pickled)
+        if not isinstance(error, BaseException):
+            raise TypeError(f"{error!r:.100} is no exception")
+    except BaseException as reason:
+        error = reason
+    error.__cause__ = RemoteTraceback(trace)
+    return error
+
+
+class Task:
+    """One call: what it is to be called with, and who wants to know."""
+
+    __slots__ = ("core", "future", "data", "call")
+
+    def __init__(self, core, future, data):
+        self.core, self.future, self.data = core, future, data
+
+    def settled_cb(self, call):
+        if call is self.call:  # and not that of a pool that has been given up
+            self.call = None
+            self.core.settled(self, call)
+
+
+class Core:
+    """What an executor is besides its object, which may be gone before its work is. All that is not said to be for any
+    thread is for that of the loop."""
+
+    def __init__(self, loop, options):
+        self.loop = loop
+        self.options = options
+        self.lock = threading.Lock()  # of the queue, and of what says whether anything is taken into it
+        self.queue = collections.deque()
+        self.maps = set()     # that have not been sent as a whole
+        self.failure = None   # why it is broken
+        self.is_closing = False
+        self.is_woken = False
+        self.ended = threading.Event()
+        self.pool = None
+        self.window = 0       # how many tasks the pool may have
+        self.n_given = 0      # how many it has
+        self.given = set()    # those, until it is known that workers can be prepared
+        self.is_proven = False
+        self.main_in_workers = False  # it cannot be loaded before they are forked
+
+    # For any thread
+
+    def check_process(self):
+        if self.loop is not _loop.peek_loop():
+            raise RuntimeError("this executor belongs to the process that this one was forked from: make another one here")
+
+    def check(self):
+        """Raises why nothing can be submitted, if so."""
+        self.check_process()
+        if self.failure is not None:
+            raise BrokenPool(str(self.failure)) from self.failure.__cause__
+        if self.is_closing:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+
+    def add(self, task):
+        with self.lock:
+            self.check()
+            self.queue.append(task)
+            if self.is_woken:
+                return
+            self.is_woken = True
+        self.loop.call(self.pump)
+
+    def add_map(self, one):
+        with self.lock:
+            self.check()
+            self.maps.add(one)
+
+    def add_chunk(self, chunk, data):
+        """Of a map that was taken when that was possible."""
+        with self.lock:
+            self.queue.append(Task(self, chunk, data))
+            if self.is_woken:
+                return
+            self.is_woken = True
+        self.loop.call(self.pump)
+
+    def close(self):
+        """Has what was submitted done, and nothing more. Not even the lock is taken: memory may be being collected."""
+        self.is_closing = True
+        self.loop.call(self.pump)
+
+    def cancel_all(self):
+        with self.lock:
+            tasks, self.queue = self.queue, collections.deque()
+        for task in tasks:
+            if task.future.cancel():
+                task.future.set_running_or_notify_cancel()
+        for one in list(self.maps):
+            one.cancel()
+
+    # For the loop
+
+    def make_process(self):
+        options = self.options
+        process = Afrpc.Process.new_exec("python")
+        main = options["main"]
+        process.eval("from afrpc._tasks import prepare; prepare(*args)",
+                     pickle.dumps((options["path"], options["argv"], main, not self.main_in_workers)))
+        process.send_arg(pickle.dumps((main if self.main_in_workers else None, options["init"])))
+        return process
+
+    def start(self):
+        options = self.options
+        limits = {} if options["max_workers"] is None else {"max_workers": options["max_workers"]}
+        self.pool = Afrpc.Pool(process=self.make_process(), function="afrpc._tasks.run", init="afrpc._tasks.init", load=LOAD,
+                               start_delay_ms=0, stop_delay_ms=FOREVER_MS, max_failures=3,
+                               max_calls=options["max_tasks_per_child"] or 0, max_bytes_queued=1 << 62,
+                               max_message_size=1 << 40, on_event=options["on_event"], **limits)
+        self.pool.connect("destroyed", self.destroyed_cb, self.pool)
+        self.pool.connect("error", lambda pool, error: None)  # every future has its own
+        self.window = LOAD * self.pool.get_max_workers()
+
+    def pump(self):
+        """Gives the pool as many tasks as it can begin soon: those that it has cannot be cancelled any more."""
+        self.is_woken = False
+        queue = self.queue
+        if queue and self.pool is None and self.failure is None:
+            self.start()
+        while queue and self.n_given < self.window and self.failure is None:
+            try:
+                task = queue.popleft()
+            except IndexError:  # another thread has cancelled them
+                break
+            if task.future.set_running_or_notify_cancel():
+                self.give(task)
+        if self.failure is not None:
+            self.fail_all()
+        if self.is_closing and not queue and self.n_given == 0 and not self.maps:
+            self.end()
+
+    def give(self, task):
+        self.n_given += 1
+        if not self.is_proven:
+            self.given.add(task)
+        try:
+            call = _proxy.call(self.pool, (task.data,), None, None, None, False, None, None, None, None)
+        except BaseException as error:
+            self.n_given -= 1
+            self.given.discard(task)
+            task.future.set_exception(error)
+            return
+        if self.is_proven:
+            task.data = None
+        task.call = call
+        call.add_done_callback(task.settled_cb)
+
+    def settled(self, task, call):
+        try:
+            data = call.result()
+        except BaseException as error:
+            if self.has_to_begin_again(error):
+                return
+            self.n_given -= 1
+            self.given.discard(task)
+            if isinstance(error, GLib.Error):
+                error = self.get_reason(error)
+            self.pump()
+            task.future.set_exception(error)
+            return
+
+        self.n_given -= 1
+        if not self.is_proven and data[:1] != _tasks.INIT_FAILURE:
+            self.is_proven = True
+            self.given.clear()
+        if self.queue or self.is_closing:
+            self.pump()
+        self.tell(task.future, data)
+
+    def tell(self, future, data):
+        if data[:1] == _tasks.RESULT:
+            try:
+                result = pickle.loads(memoryview(data)[1:])
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+            return
+        error = unpack_error(data)
+        if data[:1] == _tasks.INIT_FAILURE:
+            self.set_failure("the initializer failed", error)
+            error = self.make_broken()
+            self.pump()
+        future.set_exception(error)
+
+    def get_reason(self, error):
+        """The exception of a task that has no outcome."""
+        if self.failure is None and self.pool.get_failure() is not None:
+            self.set_failure("no worker can be started", error)
+        if self.failure is not None:
+            return self.make_broken()
+        if error.matches(Afrpc.error_quark(), Afrpc.Error.DIED):
+            lost = WorkerLost(error.message)
+            lost.__cause__ = error
+            return lost
+        return error
+
+    def has_to_begin_again(self, error):
+        """Whether workers have to load the main module themselves; then the tasks are given to those."""
+        if not self.main_in_workers:
+            if self.is_proven or not isinstance(error, GLib.Error) or _tasks.HAS_THREADS not in error.message:
+                return False
+            self.main_in_workers = True
+            tasks, self.given, self.n_given = self.given, set(), 0
+            pool, self.pool = self.pool, None
+            pool.kill()
+            self.start()
+            for task in tasks:
+                self.give(task)
+            return True
+        return False
+
+    def set_failure(self, words, cause):
+        """No more workers are to be had."""
+        failure = BrokenPool(f"{words}: {cause.message if isinstance(cause, GLib.Error) else repr(cause)}")
+        failure.__cause__ = cause
+        with self.lock:
+            self.failure = failure
+
+    def make_broken(self):
+        error = BrokenPool(str(self.failure))
+        error.__cause__ = self.failure.__cause__
+        return error
+
+    def fail_all(self):
+        with self.lock:
+            tasks, self.queue = self.queue, collections.deque()
+        for task in tasks:
+            if task.future.set_running_or_notify_cancel():
+                task.future.set_exception(self.make_broken())
+        for one in list(self.maps):
+            one.fail(self.make_broken())
+        self.is_closing = True
+
+    def kill(self):
+        if self.failure is None:
+            self.set_failure("the workers were killed", NotStarted("the workers were killed"))
+        if self.pool is not None:
+            self.pool.kill()
+        self.pump()
+
+    def end(self):
+        if self.pool is None:
+            self.set_ended()
+        else:
+            self.pool.close()
+
+    def destroyed_cb(self, pool, which):
+        if which is self.pool:
+            self.set_ended()
+
+    def set_ended(self):
+        self.pool = None
+        self.loop.executors.discard(self)
+        self.ended.set()
+
+
+def _check_number(name, number):
+    if number is None:
+        return
+    if not isinstance(number, int):
+        raise TypeError(f"{name} has to be an int, not of type {type(number).__name__}")
+    if number < 1:
+        raise ValueError(f"{name} must be greater than 0")
+
+
+class Executor(concurrent.futures.Executor):
+    """Calls functions in worker processes: a concurrent.futures.Executor.
+
+    max_workers: how many there may be; as many as the program may use processors by default
+    initializer, initargs: what each worker calls once, before anything else
+    max_tasks_per_child: after how many tasks, or chunks of a map, a worker is replaced
+    on_event: called, in a thread of the executor, with what functions send by afrpc.event (value)
+    dumps: what makes pickles, instead of pickle.dumps: with cloudpickle.dumps, lambdas can be submitted, too
+
+    Workers are made when they are needed, all from one process that has loaded the main module of the program, which is
+    forked. It may be used by any thread, and by asyncio's run_in_executor().
+    """
+
+    def __init__(self, max_workers=None, *, initializer=None, initargs=(), max_tasks_per_child=None, on_event=None,
+                 dumps=None):
+        _check_number("max_workers", max_workers)
+        _check_number("max_tasks_per_child", max_tasks_per_child)
+        if initializer is not None and not callable(initializer):
+            raise TypeError("initializer must be a callable")
+        self._dumps = dumps or pickle.dumps
+        self._max_workers = max_workers
+        options = {
+            "max_workers": max_workers, "max_tasks_per_child": max_tasks_per_child, "on_event": on_event,
+            "path": [path for path in sys.path if isinstance(path, str)], "argv": list(map(str, sys.argv)),
+            "main": _tasks.get_main(),
+            "init": self._dumps((dumps, initializer, tuple(initargs)), _tasks.PROTOCOL),
+        }
+        loop = _loop.get_loop()
+        self._core = Core(loop, options)
+        loop.executors.add(self._core)
+        weakref.finalize(self, self._core.close).atexit = False
+
+    def submit(self, fn, /, *args, **kwargs):
+        """Has fn(*args, **kwargs) called by a worker; returns a Future. What cannot be pickled is an error of that."""
+        core = self._core
+        future = Future()
+        future._core = core
+        try:
+            data = self._dumps((fn, args, kwargs), _tasks.PROTOCOL)
+        except Exception as error:
+            with core.lock:
+                core.check()
+            future.set_running_or_notify_cancel()
+            future.set_exception(error)
+            return future
+        core.add(Task(core, future, data))
+        return future
+
+    def map(self, fn, *iterables, timeout=None, chunksize=None, buffersize=None):
+        """Like map(fn, *iterables), in the workers: an iterator of the results, in order.
+
+        timeout: seconds from now on until results that are waited for are a TimeoutError
+        chunksize: how many calls go to a worker at once; if it is not given, as many as take some milliseconds, which is
+          measured
+        buffersize: how many calls may be made whose results have not been taken; all by default
+        """
+        if chunksize is not None and chunksize < 1:
+            raise ValueError("chunksize must be >= 1.")
+        if buffersize is not None and not isinstance(buffersize, int):
+            raise TypeError("buffersize must be an integer or None")
+        if buffersize is not None and buffersize < 1:
+            raise ValueError("buffersize must be None or > 0")
+        with self._core.lock:
+            self._core.check()
+        return _map.start(self, fn, iterables, timeout, chunksize, buffersize)
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        """Takes nothing more, and ends the workers once they have done what there is; wait: waits for that.
+        cancel_futures: what no worker has got yet is cancelled."""
+        core = self._core
+        if core.loop is not _loop.peek_loop():
+            return
+        with core.lock:
+            core.is_closing = True
+        if cancel_futures:
+            core.cancel_all()
+        core.close()
+        if wait:
+            if core.loop.is_current():
+                core.loop.run_until(core.ended.is_set, None)
+            core.ended.wait()
+
+    def kill_workers(self):
+        """Ends all workers at once, whatever they do. What has no outcome fails with BrokenPool."""
+        core = self._core
+        if core.loop is _loop.peek_loop():
+            core.loop.call(core.kill)
+
+    terminate_workers = kill_workers
+
+    def __repr__(self):
+        core = self._core
+        state = "broken" if core.failure is not None else "closed" if core.is_closing else "open"
+        return f"<afrpc.Executor, {state}>"
