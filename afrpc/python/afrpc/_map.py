@@ -36,7 +36,7 @@ class _Chunk:
         self.map.chunk_done(self, result, None)
 
     def set_exception(self, error):
-        self.map.chunk_done(self, ((), None, 0), error)
+        self.map.chunk_done(self, ([], None, 0), error)
 
 
 class Map:
@@ -74,7 +74,7 @@ class Map:
         try:
             data = self.executor._dumps((_tasks.run_chunk, args, {}), _tasks.PROTOCOL)
         except Exception as error:
-            self.set_outcome(start, (), error)
+            self.set_outcome(start, [], error)
             self.next = len(self.items)
             return None
         self.n_sent += 1
@@ -154,12 +154,19 @@ class Map:
             while start < len(self.items):
                 results, error = self.take(start, deadline)
                 start += len(results)
-                yield from results
+                yield from _give_away(results)
                 if error is not None:
                     raise error
         finally:
             if start < len(self.items):
                 self.cancel()
+
+
+def _give_away(results):
+    """Nothing keeps what has been taken."""
+    results.reverse()
+    while results:
+        yield results.pop()
 
 
 def _take_some(items, n):
@@ -187,7 +194,7 @@ def _buffered(executor, fn, items, is_single, deadline, chunksize, buffersize):
                 return
             timeout = None if deadline is None else max(deadline - time.monotonic(), 0)
             results, failure, _ = futures.popleft().result(timeout)
-            yield from results
+            yield from _give_away(results)
             if failure is not None:
                 from .executor import unpack_error
 

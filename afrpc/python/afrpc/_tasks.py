@@ -41,6 +41,12 @@ def get_main():
     return None, os.path.abspath(path)
 
 
+def get_authkey():
+    """What the proxies of a multiprocessing.Manager prove themselves by, if that is in use."""
+    process = sys.modules.get("multiprocessing.process")
+    return bytes(process.current_process().authkey) if process is not None else None
+
+
 # In a worker
 
 def _load_main(name, path):
@@ -61,9 +67,13 @@ def _load_main(name, path):
 
 def prepare(data):
     """Before any worker is forked; then the main module is loaded, if it starts no threads."""
-    path, argv, main, is_template = loads(data)
+    path, argv, authkey, main, is_template = loads(data)
     sys.path[:] = path
     sys.argv[:] = argv
+    if authkey is not None:
+        import multiprocessing.process
+
+        multiprocessing.process.current_process().authkey = authkey
     if main is None or not is_template:
         return
     _load_main(*main)

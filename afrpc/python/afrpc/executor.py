@@ -168,7 +168,7 @@ class Core:
         process = Afrpc.Process.new_exec("python")
         main = options["main"]
         process.eval("from afrpc._tasks import prepare; prepare(*args)",
-                     pickle.dumps((options["path"], options["argv"], main, not self.main_in_workers)))
+                     pickle.dumps((options["path"], options["argv"], _tasks.get_authkey(), main, not self.main_in_workers)))
         process.send_arg(pickle.dumps((main if self.main_in_workers else None, options["init"])))
         return process
 
@@ -411,7 +411,7 @@ class Executor(concurrent.futures.Executor):
         with core.lock:
             core.is_closing = True
         if cancel_futures:
-            core.cancel_all()
+            core.loop.call(core.cancel_all)
         core.close()
         if wait:
             if core.loop.is_current():

@@ -13,14 +13,16 @@ __all__ = ["Backend"]
 
 class Backend(AutoBatchingMixin, ParallelBackendBase):
     """Batches of calls in the workers of an Executor. Functions that have no name of their own, such as lambdas, can be
-    called, too. An Executor is kept as long as the backend is in use: with parallel_backend(), or Parallel as a context."""
+    called, too. Options are those of Executor: initializer, initargs, max_tasks_per_child."""
 
     supports_timeout = True
     supports_retrieve_callback = True
     supports_return_generator = True
 
-    _executor = None
-    _n_jobs = None
+    def __init__(self, nesting_level=None, inner_max_num_threads=None, **options):
+        super().__init__(nesting_level=nesting_level, inner_max_num_threads=inner_max_num_threads)
+        self._options = options
+        self._executor = None
 
     def effective_n_jobs(self, n_jobs):
         if n_jobs == 0:
@@ -31,15 +33,12 @@ class Backend(AutoBatchingMixin, ParallelBackendBase):
             return max(len(os.sched_getaffinity(0)) + 1 + n_jobs, 1)
         return n_jobs
 
-    def configure(self, n_jobs=1, parallel=None, prefer=None, require=None, **options):
+    def configure(self, n_jobs=1, parallel=None, prefer=None, require=None, **for_others):
         n_jobs = self.effective_n_jobs(n_jobs)
         if n_jobs == 1:
             raise FallbackToBackend(SequentialBackend(nesting_level=self.nesting_level))
         self.parallel = parallel
-        if self._executor is None or self._n_jobs != n_jobs:
-            self._end()
-            self._executor = Executor(max_workers=n_jobs, dumps=cloudpickle.dumps, **options)
-            self._n_jobs = n_jobs
+        self._executor = Executor(max_workers=n_jobs, dumps=cloudpickle.dumps, **self._options)
         return n_jobs
 
     def submit(self, func, callback=None):
@@ -54,13 +53,10 @@ class Backend(AutoBatchingMixin, ParallelBackendBase):
     def retrieve_result_callback(self, future):
         return future.result()
 
-    def _end(self):
+    def terminate(self):
         executor, self._executor = self._executor, None
         if executor is not None:
             executor.shutdown(wait=False)
-
-    def terminate(self):
-        self._end()
         self.reset_batch_stats()
 
     def abort_everything(self, ensure_ready=True):

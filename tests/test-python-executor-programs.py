@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Executors and the programs that have them: how these begin, end and fork; and joblib, of which one is a backend."""
+import concurrent.futures
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import unittest
+
+PATIENCE = 60  # seconds until what should have come is said to hang
+
+
+def square(x):
+    return x * x
+
+
+def get_pid(*args):
+    return os.getpid()
+
+
+def fail(*args):
+    raise ValueError("on purpose")
+
+
+def crash(*args):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Programs(unittest.TestCase):
+    """What depends on how a program begins and ends."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def run_program(self, text, *before, name="program.py", args=None, input=None):
+        path = pathlib.Path(self.folder, name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+        for other, content in before:
+            pathlib.Path(self.folder, other).write_text(textwrap.dedent(content))
+        return subprocess.run([sys.executable, *(args or [str(path)])], cwd=self.folder, capture_output=True, text=True,
+                              input=input, timeout=PATIENCE)
+
+    def check(self, done, output, status=0):
+        self.assertEqual((done.stdout, done.returncode), (output, status), done.stderr)
+        return done.stderr
+
+    def test_main(self):
+        self.check(self.run_program("""
+            import sys
+            from afrpc import Executor
+            import beside
+            class Own:
+                def __init__(self, n): self.n = n
+            def make(n): return Own(n + beside.ONE), __name__, sys.argv[1:], sys.path[0]
+            if __name__ == "__main__":
+                with Executor() as executor:
+                    own, name, argv, folder = executor.submit(make, 1).result()
+                print(type(own) is Own, own.n, name, argv, folder == sys.path[0])
+            """, ("beside.py", "ONE = 1"), args=["program.py", "a"]), "True 2 __afrpc_main__ ['a'] True\n")
+
+    def test_module(self):
+        self.check(self.run_program("""
+            from afrpc import Executor
+            from . import other
+            def run(n): return n + other.ONE, __package__
+            if __name__ == "__main__":
+                print(Executor().submit(run, 1).result())
+            """, ("package/__init__.py", ""), ("package/other.py", "ONE = 1"), name="package/program.py",
+            args=["-m", "package.program"]), "(2, 'package')\n")
+
+    def test_no_file(self):
+        for args, text in (["-c", "{}"], None), (["-"], "{}"):
+            code = "from afrpc import Executor; print(Executor().submit(pow, 2, 3).result())\n"
+            self.check(self.run_program("", args=[arg.format(code) for arg in args], input=text and code), "8\n")
+
+    def test_main_fails(self):
+        self.check(self.run_program("""
+            import os
+            from afrpc import Executor
+            def run(): pass
+            if __name__ != "__main__":
+                raise KeyError("not here")
+            print(str(Executor().submit(run).exception())[:29], "KeyError: 'not here'" in str(Executor().submit(run).exception()))
+            """), "no worker can be started: the True\n")
+
+    def test_main_with_threads(self):
+        """It cannot be forked then: workers load it themselves."""
+        self.check(self.run_program("""
+            import threading
+            from afrpc import Executor
+            stop = threading.Event()
+            thread = threading.Thread(target=stop.wait, daemon=True)
+            thread.start()
+            def run(n): return n + 1
+            if __name__ == "__main__":
+                with Executor(max_workers=2) as executor:
+                    print(sum(executor.map(run, range(100))), executor.submit(run, 1).result())
+            """), "5050 2\n")
+
+    def test_exit(self):
+        """What was submitted is done, whoever waits for it."""
+        text = """
+            import sys, time
+            from afrpc import Executor
+            def tell(word): print(word, flush=True)
+            if __name__ == "__main__":
+                executor = Executor(max_workers=1)
+                for word in "abc": executor.submit(tell, word)
+                executor.map(tell, "def", chunksize=1)
+                """
+        self.check(self.run_program(text), "a\nb\nc\nd\ne\nf\n")
+        self.check(self.run_program(text + "sys.exit(3)"), "a\nb\nc\nd\ne\nf\n", 3)
+        self.assertIn("ZeroDivisionError", self.check(self.run_program(text + "1 / 0"), "a\nb\nc\nd\ne\nf\n", 1))
+        self.check(self.run_program(text + "executor.shutdown(wait=False)"), "a\nb\nc\nd\ne\nf\n")
+
+    def test_after_exit(self):
+        error = self.check(self.run_program("""
+            import atexit
+            from afrpc import Executor
+            if __name__ == "__main__":
+                executor = Executor(max_workers=1)
+                print(executor.submit(pow, 2, 3).result())
+                @atexit.register
+                def late():
+                    for function in lambda: executor.submit(pow, 2, 3), Executor:
+                        try: function()
+                        except RuntimeError as error: print(error)
+            """), "8\ncannot schedule new futures after shutdown\ncannot schedule new futures after interpreter shutdown\n")
+        self.assertEqual(error, "")
+
+    def test_interrupted(self):
+        """Waiting can be interrupted."""
+        self.check(self.run_program("""
+            import os, signal, threading, time
+            from afrpc import Executor
+            if __name__ == "__main__":
+                executor = Executor(max_workers=1)
+                future = executor.submit(time.sleep, 60)
+                while not future.running(): time.sleep(0.001)
+                threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+                try: future.result()
+                except KeyboardInterrupt: print("interrupted")
+                executor.kill_workers()
+            """), "interrupted\n")
+
+    def test_fork(self):
+        """In a child, executors of the program are refused, and those of its own work; the program's go on."""
+        self.check(self.run_program("""
+            import os, sys, time
+            from afrpc import Executor
+            if __name__ == "__main__":
+                executor = Executor(max_workers=1)
+                future = executor.submit(time.sleep, 0.2)
+                pid = os.fork()
+                if pid == 0:
+                    for function in lambda: executor.submit(pow, 2, 3), lambda: executor.map(abs, [1]), future.result:
+                        try: function()
+                        except RuntimeError as error: print(error, flush=True)
+                    executor.shutdown()
+                    with Executor(max_workers=1) as own:
+                        print(own.submit(pow, 2, 3).result(), flush=True)
+                    sys.exit(0)
+                print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), future.result(), executor.submit(pow, 2, 5).result())
+            """), "this executor belongs to the process that this one was forked from: make another one here\n" * 2 +
+            "a future of the process that this one was forked from: nobody settles it here\n8\n0 None 32\n")
+
+    def test_modules(self):
+        """Workers stay small."""
+        self.check(self.run_program("""
+            import sys
+            def run():
+                return [name for name in ("gi", "asyncio", "multiprocessing", "concurrent.futures", "re", "json", "pickle")
+                        if name in sys.modules]
+            if __name__ == "__main__":
+                from afrpc import Executor
+                print(Executor(max_workers=1).submit(run).result())
+            """), "[]\n")
+
+
+class Joblib(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        try:
+            import joblib
+        except ImportError:
+            raise unittest.SkipTest("there is no joblib") from None
+        import afrpc.joblib  # noqa: F401
+        cls.joblib = joblib
+
+    def test_calls(self):
+        Parallel, delayed = self.joblib.Parallel, self.joblib.delayed
+        with self.joblib.parallel_backend("afrpc", n_jobs=2):
+            self.assertEqual(Parallel()(delayed(square)(i) for i in range(1000)), [i * i for i in range(1000)])
+            self.assertEqual(Parallel()(delayed(lambda x: x + 1)(i) for i in range(10)), list(range(1, 11)))
+            self.assertNotIn(os.getpid(), Parallel()(delayed(get_pid)() for i in range(10)))
+            with Parallel() as parallel:
+                for n in range(3):
+                    self.assertEqual(parallel(delayed(square)(i) for i in range(n)), [i * i for i in range(n)])
+            with self.assertRaises(ValueError):
+                Parallel()(delayed(fail)(i) for i in range(10))
+            with self.assertRaises(concurrent.futures.BrokenExecutor):
+                Parallel()(delayed(crash)(i) for i in range(10))
+            self.assertEqual(Parallel()(delayed(square)(i) for i in range(10)), [i * i for i in range(10)])
+        with self.joblib.parallel_backend("afrpc", n_jobs=1):
+            self.assertEqual(Parallel()(delayed(get_pid)() for i in range(2)), [os.getpid()] * 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

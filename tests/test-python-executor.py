@@ -1,0 +1,610 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""afrpc.Executor: what those of concurrent.futures do, and what becomes of it when a worker dies, wherever that happens."""
+import array
+import asyncio
+import concurrent.futures
+import functools
+import gc
+import itertools
+import math
+import os
+import pickle
+import signal
+import sys
+import tempfile
+import threading
+import time
+import unittest
+import weakref
+
+import afrpc
+from afrpc import Executor
+from afrpc.executor import BrokenPool, WorkerLost
+
+PATIENCE = 60  # seconds until what should have come is said to hang
+
+# What is called in workers
+
+
+def square(x):
+    return x * x
+
+
+def capture(*args, **kwargs):
+    return args, kwargs
+
+
+def get_pid(*args):
+    return os.getpid()
+
+
+def wait_for(path):
+    """Until there is such a file: with an end to it, so that nothing that fails stays."""
+    end = time.monotonic() + PATIENCE
+    while not os.path.exists(path) and time.monotonic() < end:
+        time.sleep(0.001)
+    return os.getpid()
+
+
+def touch(path):
+    open(path, "w").close()
+    return os.getpid()
+
+
+def meet(folder, own, other):
+    """Two of these that wait for each other can only be done by two workers."""
+    touch(os.path.join(folder, own))
+    return wait_for(os.path.join(folder, other))
+
+
+def divide(a, b):
+    return a // b
+
+
+def crash(*args):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave(*args):
+    sys.exit(5)
+
+
+def end(*args):
+    os._exit(5)
+
+
+def fail(*args):
+    raise ValueError("on purpose")  # the line that is looked for
+
+
+class OddError(Exception):
+    def __init__(self, one, two):
+        super().__init__(one)
+
+
+def fail_oddly():
+    raise OddError(1, 2)
+
+
+class LocalError(Exception):
+    def __init__(self, value):
+        super().__init__(value)
+        self.value = value
+
+
+def fail_with(value):
+    raise LocalError(value)
+
+
+def fail_unpicklably():
+    raise LocalError(lambda: 0)
+
+
+def make(cls, *args):
+    return cls(*args)
+
+
+class Trouble:
+    """Makes some when it is pickled, or when it is unpickled somewhere else."""
+
+    def __init__(self, when, function):
+        self.when, self.function = when, function
+
+    def __reduce__(self):
+        if self.when == "pickle":
+            self.function()
+        return unpickle, (self.function, os.getpid())
+
+
+def unpickle(function, pid):
+    if pid != os.getpid():
+        function()
+
+
+class Thing:
+    def __init__(self, value):
+        self.value = value
+
+    def add(self, n, *, times=1):
+        return Thing(self.value + n * times)
+
+    @classmethod
+    def make(cls, value):
+        return cls(value)
+
+    @staticmethod
+    def twice(value):
+        return 2 * value
+
+
+initialized = None
+
+
+def initialize(*values):
+    global initialized
+    initialized = values
+
+
+def get_initialized(*args):
+    return initialized
+
+
+def send_events(n):
+    for i in range(n):
+        afrpc.event(i)
+    return n
+
+
+def nested(n):
+    with Executor(max_workers=1) as executor:
+        return executor.submit(square, n).result()
+
+
+def with_buffer(values):
+    values[0] += 1
+    return values
+
+
+class Case(unittest.TestCase):
+    def make(self, *args, **kwargs):
+        executor = Executor(*args, **kwargs)
+        self.addCleanup(executor.shutdown)
+        return executor
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+
+class Calls(Case):
+    def test_callables(self):
+        executor = self.make(max_workers=1)
+        results = [executor.submit(*call).result(PATIENCE) for call in (
+            (square, 7), (math.hypot, 3, 4), (functools.partial(pow, 2), 5), ("a-b".split, "-"), (Thing.twice, 4), (len, "abc"))]
+        self.assertEqual(results, [49, 5.0, 32, ["a", "b"], 8, 3])
+        self.assertEqual(executor.submit(Thing(1).add, 2, times=3).result().value, 7)
+        self.assertEqual(executor.submit(Thing.make, 3).result().value, 3)
+        self.assertEqual(executor.submit(capture, 1, fn=2, self=3).result(), ((1,), {"fn": 2, "self": 3}))
+        self.assertNotEqual(executor.submit(get_pid).result(), os.getpid())
+        self.assertIsInstance(executor, concurrent.futures.Executor)
+        with self.assertRaises(TypeError):
+            executor.submit()
+        with self.assertRaises(TypeError):
+            executor.submit(fn=square, x=1)
+
+    def test_at_once(self):
+        executor = self.make(max_workers=2)
+        futures = [executor.submit(square, i) for i in range(1000)]
+        self.assertEqual([future.result() for future in futures], [i * i for i in range(1000)])
+        done, not_done = concurrent.futures.wait(futures)
+        self.assertEqual((len(done), len(not_done)), (1000, 0))
+        self.assertEqual(len(set(concurrent.futures.as_completed(futures))), 1000)
+        pids = {executor.submit(meet, self.folder, *names).result(PATIENCE) for names in (("a", "a"),)}
+        futures = [executor.submit(meet, self.folder, *names) for names in (("b", "c"), ("c", "b"))]
+        pids |= {future.result(PATIENCE) for future in futures}
+        self.assertEqual(len(pids), 2)
+
+    def test_exceptions(self):
+        executor = self.make(max_workers=1)
+        error = executor.submit(fail).exception(PATIENCE)
+        self.assertIs(type(error), ValueError)
+        self.assertEqual(error.args, ("on purpose",))
+        self.assertIn("# the line that is looked for", error.__cause__.traceback)
+        self.assertNotIn("_tasks", error.__cause__.traceback)
+        error = executor.submit(fail_with, {1, 2}).exception()
+        self.assertIs(type(error), LocalError)
+        self.assertEqual(error.value, {1, 2})
+        with self.assertRaises(SystemExit):
+            executor.submit(leave).result()
+        # One that cannot be made again, and one that cannot be sent
+        error = executor.submit(fail_oddly).exception()
+        self.assertIs(type(error), TypeError)
+        self.assertIn("OddError", str(error.__cause__))
+        error = executor.submit(fail_unpicklably).exception()
+        self.assertIs(type(error), pickle.PicklingError)
+        self.assertIn("LocalError", str(error))
+        self.assertIn("fail_unpicklably", str(error.__cause__))
+
+    def test_what_cannot_be_pickled(self):
+        executor = self.make(max_workers=1)
+        future = executor.submit(lambda: 0)
+        self.assertRegex(str(future.exception(PATIENCE)), "pickle")
+        self.assertTrue(future.done())
+        self.assertIsInstance(executor.submit(threading.Lock).exception(), TypeError)
+        self.assertEqual(executor.submit(square, 3).result(), 9)
+
+    def test_dumps(self):
+        executor = self.make(max_workers=1, dumps=functools.partial(dumps_twice, "x"), initializer=initialize, initargs=(1,))
+        self.assertEqual(executor.submit(square, 3).result(PATIENCE), ("x", 9))
+        self.assertEqual(list(executor.map(square, [3])), [9])
+
+    def test_buffers(self):
+        executor = self.make(max_workers=1)
+        values = array.array("d", range(100))
+        result = executor.submit(with_buffer, values).result(PATIENCE)
+        self.assertEqual((type(result), result[0], values[0]), (array.array, 1.0, 0.0))
+        try:
+            import numpy
+        except ImportError:
+            return
+        values = numpy.arange(100000.).reshape(100, 1000)
+        result = executor.submit(with_buffer, values).result()
+        self.assertEqual(result.shape, (100, 1000))
+        self.assertEqual(result[0][0], 1.0)
+        result[0] = 5  # it may be written to
+
+    def test_big(self):
+        executor = self.make(max_workers=2)
+        data = os.urandom(1 << 20) * 20
+        futures = [executor.submit(capture, data) for _ in range(8)]
+        for future in futures:
+            self.assertEqual(future.result(PATIENCE)[0][0], data)
+        big = bytes(200 << 20)
+        self.assertEqual(executor.submit(len, big).result(PATIENCE), len(big))
+        self.assertEqual(len(executor.submit(bytes, 200 << 20).result(PATIENCE)), len(big))
+
+    def test_initializer(self):
+        big = "x" * 500000
+        executor = self.make(max_workers=2, initializer=initialize, initargs=(1, {2}, big))
+        for future in [executor.submit(get_initialized) for _ in range(4)]:
+            self.assertEqual(future.result(PATIENCE), (1, {2}, big))
+        with self.assertRaises(TypeError):
+            Executor(initializer=5)
+
+    def test_max_tasks_per_child(self):
+        executor = self.make(max_workers=1, max_tasks_per_child=3)
+        pids = [executor.submit(get_pid).result(PATIENCE) for _ in range(9)]
+        self.assertEqual([len(list(group)) for _, group in itertools.groupby(pids)], [3, 3, 3])
+        for wrong in 0, -1:
+            with self.assertRaises(ValueError):
+                Executor(max_tasks_per_child=wrong)
+            with self.assertRaises(ValueError):
+                Executor(max_workers=wrong)
+        with self.assertRaises(TypeError):
+            Executor(max_tasks_per_child=1.5)
+
+    def test_events(self):
+        seen = []
+        executor = self.make(max_workers=1, on_event=seen.append)
+        self.assertEqual(executor.submit(send_events, 3).result(PATIENCE), 3)
+        self.assertEqual(seen, [0, 1, 2])  # they come before the result
+
+    def test_nested(self):
+        executor = self.make(max_workers=1)
+        self.assertEqual(executor.submit(nested, 5).result(PATIENCE), 25)
+
+    def test_references(self):
+        executor = self.make(max_workers=1)
+        thing = Thing(5)
+        gone = weakref.ref(thing)
+        future = executor.submit(capture, thing)
+        del thing
+        future.result(PATIENCE)
+        gc.collect()
+        self.assertIsNone(gone())
+        for thing in executor.map(make, [Thing] * 10, range(10)):
+            gone = weakref.ref(thing)
+            del thing
+            self.assertIsNone(gone())
+
+
+def dumps_twice(word, value, protocol):
+    # The result of a task, and not what is sent there
+    if isinstance(value, int):
+        value = word, value
+    return pickle.dumps(value, protocol)
+
+
+class Maps(Case):
+    def test_results(self):
+        executor = self.make(max_workers=2)
+        for n in 0, 1, 2, 7, 1000, 20000:
+            for chunksize in None, 1, 3, 5000:
+                if n < 20000 or chunksize != 1:
+                    self.assertEqual(list(executor.map(square, range(n), chunksize=chunksize, timeout=PATIENCE)),
+                                     [i * i for i in range(n)])
+        self.assertEqual(list(executor.map(pow, range(5), [2, 3, 4])), [0, 1, 16])
+        self.assertEqual(list(executor.map(pow, range(5), [2] * 5, chunksize=2)), [0, 1, 4, 9, 16])
+
+    def test_exception(self):
+        executor = self.make(max_workers=2)
+        for chunksize in None, 1, 10:
+            results = executor.map(divide, [4, 4, 4, 4], [1, 2, 0, 4], chunksize=chunksize)
+            # Also those of the same chunk that come before it
+            self.assertEqual([next(results), next(results)], [4, 2])
+            with self.assertRaises(ZeroDivisionError) as raised:
+                next(results)
+            self.assertIn("divide", raised.exception.__cause__.traceback)
+            self.assertEqual(list(results), [])
+        self.assertRegex(str(self.raised(list, executor.map(lambda x: x, range(5)))), "pickle")
+        self.assertIsInstance(self.raised(list, executor.map(square, [1, threading.Lock()])), TypeError)
+
+    def raised(self, function, *args):
+        try:
+            return function(*args)
+        except Exception as error:
+            return error
+
+    def test_wrong(self):
+        executor = self.make(max_workers=1)
+        for chunksize in 0, -1:
+            with self.assertRaises(ValueError):
+                executor.map(square, [1], chunksize=chunksize)
+        for buffersize, error in (0, ValueError), ("a", TypeError):
+            with self.assertRaises(error):
+                executor.map(square, [1], buffersize=buffersize)
+
+    def test_timeout(self):
+        executor = self.make(max_workers=1)
+        executor.submit(square, 1).result(PATIENCE)
+        results = executor.map(wait_for, [self.path("not yet")], timeout=0.01)
+        with self.assertRaises(concurrent.futures.TimeoutError):
+            next(results)
+        touch(self.path("not yet"))
+        self.assertEqual(executor.submit(square, 3).result(PATIENCE), 9)
+
+    def test_eager(self):
+        """Nobody needs to take the results."""
+        with Executor(max_workers=2) as executor:
+            executor.map(touch, [self.path(str(i)) for i in range(200)])
+        self.assertEqual(len(os.listdir(self.folder)), 200)
+
+    def test_dropped(self):
+        executor = self.make(max_workers=1)
+        results = executor.map(touch, [self.path(str(i)) for i in range(1000)], chunksize=1)
+        next(results)
+        results.close()
+        executor.shutdown()
+        self.assertLess(len(os.listdir(self.folder)), 100)
+
+    def test_buffer(self):
+        executor = self.make(max_workers=1)
+        taken = []
+
+        def count():
+            for i in range(100):
+                taken.append(i)
+                yield i
+
+        results = executor.map(square, count(), buffersize=4)
+        self.assertEqual(taken, [])
+        self.assertEqual(next(results), 0)
+        self.assertLessEqual(len(taken), 5)
+        self.assertEqual(list(results), [i * i for i in range(1, 100)])
+        self.assertEqual(list(executor.map(square, itertools.islice(itertools.count(), 10), buffersize=3, chunksize=2)),
+                         [i * i for i in range(10)])
+
+    def test_chunks_grow(self):
+        executor = self.make(max_workers=1)
+        n_calls = []
+        executor._dumps = lambda value, protocol: n_calls.append(len(value[1][1])) or pickle.dumps(value, protocol)
+        self.assertEqual(sum(executor.map(square, range(50000))), sum(i * i for i in range(50000)))
+        self.assertLess(len(n_calls), 2000)
+        self.assertEqual(n_calls[0], 1)
+        self.assertGreater(max(n_calls), 10)
+
+
+class Deaths(Case):
+    def check_alive(self, executor):
+        self.assertEqual(executor.submit(square, 3).result(PATIENCE), 9)
+
+    def test_in_function(self):
+        executor = self.make(max_workers=2)
+        for function, words in (crash, "SIGKILL|signal 9|killed"), (end, "exited with status 5"):
+            error = executor.submit(function).exception(PATIENCE)
+            self.assertIs(type(error), WorkerLost)
+            self.assertIsInstance(error, concurrent.futures.BrokenExecutor)
+            self.assertRegex(str(error), words)
+            self.check_alive(executor)
+
+    def test_others_are_unharmed(self):
+        executor = self.make(max_workers=2)
+        running = executor.submit(wait_for, self.path("go"))
+        while not running.running():
+            time.sleep(0.001)
+        deaths = [executor.submit(crash) for _ in range(3)]
+        others = [executor.submit(square, i) for i in range(100)]
+        self.assertEqual([type(death.exception(PATIENCE)) for death in deaths], [WorkerLost] * 3)
+        self.assertEqual([other.result(PATIENCE) for other in others], [i * i for i in range(100)])
+        touch(self.path("go"))
+        self.assertIsInstance(running.result(PATIENCE), int)
+
+    def test_points(self):
+        """Wherever it happens, nothing hangs, and nobody else is concerned."""
+        executor = self.make(max_workers=1)
+        outcomes = []
+        for function, in_worker in (fail, ValueError), (leave, SystemExit), (end, WorkerLost), (crash, WorkerLost):
+            # Arguments that are unpickled, a result that is pickled
+            outcomes.append((executor.submit(capture, Trouble("unpickle", function)), in_worker))
+            outcomes.append((executor.submit(make, Trouble, "pickle", function), in_worker))
+        # A result that is unpickled here
+        outcomes.append((executor.submit(make, Trouble, "unpickle", fail), ValueError))
+        outcomes.append((executor.submit(make, Trouble, "unpickle", leave), SystemExit))
+        # Arguments that are pickled here
+        outcomes.append((executor.submit(capture, Trouble("pickle", fail)), ValueError))
+        for future, expected in outcomes:
+            self.assertIs(type(future.exception(PATIENCE)), expected)
+            self.check_alive(executor)
+
+    def test_map(self):
+        executor = self.make(max_workers=1)
+        with self.assertRaises(WorkerLost):
+            list(executor.map(crash, range(3), timeout=PATIENCE))
+        self.check_alive(executor)
+
+    def test_initializer_fails(self):
+        executor = self.make(max_workers=2, initializer=fail)
+        futures = []
+        try:
+            futures += [executor.submit(square, i) for i in range(10)]
+        except BrokenPool:  # already
+            pass
+        for future in futures:
+            error = future.exception(PATIENCE)
+            self.assertIs(type(error), BrokenPool)
+            self.assertEqual(str(error), "the initializer failed: ValueError('on purpose')")
+            self.assertIn("the line that is looked for", str(error.__cause__.__cause__))
+        with self.assertRaises(BrokenPool):
+            executor.submit(square, 1)
+        with self.assertRaises(BrokenPool):
+            executor.map(square, [1])
+        self.assertIn("broken", repr(executor))
+
+    def test_initializer_dies(self):
+        for function in end, crash:
+            executor = self.make(max_workers=2, initializer=function)
+            mapped = executor.map(square, range(5), timeout=PATIENCE)
+            error = executor.submit(square, 1).exception(PATIENCE)
+            self.assertIs(type(error), BrokenPool)
+            self.assertRegex(str(error), "no worker can be started: ")
+            with self.assertRaises(BrokenPool):
+                list(mapped)
+
+    def test_initializer_leaves(self):
+        executor = self.make(max_workers=1, initializer=leave)
+        self.assertIn("SystemExit", str(executor.submit(square, 1).exception(PATIENCE)))
+
+    def test_kill_workers(self):
+        executor = self.make(max_workers=1)
+        futures = [executor.submit(wait_for, self.path("never")) for _ in range(5)]
+        while not futures[0].running():
+            time.sleep(0.001)
+        executor.kill_workers()
+        for future in futures:
+            self.assertIs(type(future.exception(PATIENCE)), BrokenPool)
+        executor.shutdown()
+
+
+class Cancelling(Case):
+    def block(self, executor):
+        future = executor.submit(wait_for, self.path("go"))
+        while not future.running():
+            time.sleep(0.001)
+        return future
+
+    def test_cancel(self):
+        executor = self.make(max_workers=1)
+        blocked = self.block(executor)
+        futures = [executor.submit(touch, self.path(str(i))) for i in range(10)]
+        called = []
+        futures[8].add_done_callback(called.append)
+        self.assertTrue(futures[8].cancel())
+        self.assertEqual(called, [futures[8]])
+        self.assertFalse(blocked.cancel())
+        with self.assertRaises(concurrent.futures.CancelledError):
+            futures[8].result()
+        touch(self.path("go"))
+        concurrent.futures.wait(futures, PATIENCE)
+        self.assertEqual(sorted(os.listdir(self.folder)), ["0", "1", "2", "3", "4", "5", "6", "7", "9", "go"])
+
+    def test_cancel_futures(self):
+        executor = self.make(max_workers=1)
+        blocked = self.block(executor)
+        futures = [executor.submit(square, i) for i in range(10)]
+        mapped = executor.map(square, range(100), chunksize=1)
+        executor.shutdown(wait=False, cancel_futures=True)
+        done, _ = concurrent.futures.wait(futures[5:], PATIENCE)
+        self.assertTrue(all(future.cancelled() for future in done))
+        with self.assertRaises(concurrent.futures.CancelledError):
+            list(mapped)
+        touch(self.path("go"))
+        executor.shutdown()
+        self.assertTrue(blocked.done() and not blocked.cancelled())
+
+    def test_shutdown(self):
+        with Executor(max_workers=1) as executor:
+            futures = [executor.submit(square, i) for i in range(100)]
+        self.assertTrue(all(future.done() for future in futures))
+        for refused in (lambda: executor.submit(square, 1)), (lambda: executor.map(square, [1])):
+            with self.assertRaisesRegex(RuntimeError, "after shutdown"):
+                refused()
+        executor.shutdown()
+        Executor().shutdown()
+        # One that nobody has any more does what it was given.
+        future = Executor(max_workers=1).submit(square, 5)
+        self.assertEqual(future.result(PATIENCE), 25)
+
+
+class Threads(Case):
+    def test_many(self):
+        executor = self.make(max_workers=2)
+        results = {}
+
+        def use(n):
+            results[n] = [executor.submit(square, n * 100 + i).result(PATIENCE) for i in range(50)], \
+                list(executor.map(square, range(n * 100)))
+
+        threads = [threading.Thread(target=use, args=(n,)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for n in range(8):
+            self.assertEqual(results[n], ([(n * 100 + i) ** 2 for i in range(50)], [i * i for i in range(n * 100)]))
+
+    def test_callbacks(self):
+        """What is called back may submit, and wait."""
+        executor = self.make(max_workers=1)
+        seen = []
+        done = threading.Event()
+
+        def called_back(future):
+            try:
+                seen.append(executor.submit(square, future.result()).result(PATIENCE))
+                seen.append(list(executor.map(square, range(3), timeout=PATIENCE)))
+                seen.append(executor.submit(fail).exception(PATIENCE).args)
+                with self.assertRaises(concurrent.futures.TimeoutError):
+                    executor.submit(wait_for, self.path("go")).result(0.01)
+                touch(self.path("go"))
+                executor.shutdown()
+            finally:
+                done.set()
+
+        executor.submit(square, 3).add_done_callback(called_back)
+        self.assertTrue(done.wait(PATIENCE))
+        self.assertEqual(seen, [81, [0, 1, 4], ("on purpose",)])
+
+    def test_asyncio(self):
+        executor = self.make(max_workers=2)
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            return await asyncio.gather(*(loop.run_in_executor(executor, square, i) for i in range(100)))
+
+        self.assertEqual(asyncio.run(main()), [i * i for i in range(100)])
+        import afrpc.aio
+        self.assertEqual(afrpc.aio.run(main()), [i * i for i in range(100)])
+
+    def test_two(self):
+        one, two = self.make(max_workers=1), self.make(max_workers=1)
+        self.assertNotEqual(one.submit(get_pid).result(PATIENCE), two.submit(get_pid).result(PATIENCE))
+        self.assertEqual(len([thread for thread in threading.enumerate() if thread.name == "afrpc"]), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
