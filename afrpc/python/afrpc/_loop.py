@@ -13,6 +13,7 @@ from gi.repository import Afrpc, GLib  # noqa: F401: whose overrides are needed
 
 from . import _proxy
 
+TEMPLATE_MS = 5000  # that a template stays which nobody uses
 AFTER_SHUTDOWN = "cannot schedule new futures after interpreter shutdown"
 
 _lock = threading.Lock()
@@ -24,7 +25,9 @@ class Loop:
 
     def __init__(self):
         self.executors = set()  # that have not ended
+        self._template = self._template_key = self._forgetting = None
         self._calls = collections.deque()
+        self.main_has_threads = False  # which prevents forking: workers load the main module themselves
         self.is_ending = False
         self._is_woken = False
         self._is_stopping = False
@@ -40,7 +43,32 @@ class Loop:
         self._started.set()
         while not self._is_stopping or self.executors or self._calls:
             self._context.iteration(True)
+        self._template = None
         self._context.pop_thread_default()
+
+    def get_template(self, prepared):
+        """A process that has loaded what this program has, for workers to be forked from."""
+        key = prepared, os.getcwd(), sys.executable, dict(os.environ)
+        if key != self._template_key:
+            self._template = Afrpc.Process.new_exec("python")
+            self._template.eval("from afrpc._tasks import prepare; prepare(*args)", prepared)
+            self._template_key = key
+        if self._forgetting is not None:
+            self._forgetting.destroy()
+            self._forgetting = None
+        return self._template
+
+    def forget_template_soon(self):
+        """It stays for a while after the last executor, for another one."""
+        if self.executors or self._forgetting is not None:
+            return
+        self._forgetting = GLib.timeout_source_new(TEMPLATE_MS)
+        self._forgetting.set_callback(self._forget_template)
+        self._forgetting.attach(self._context)
+
+    def _forget_template(self, *args):
+        self._template = self._template_key = self._forgetting = None
+        return GLib.SOURCE_REMOVE
 
     def _dispatch(self):
         self._is_woken = False

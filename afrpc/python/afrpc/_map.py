@@ -108,7 +108,7 @@ class Map:
         if failure is not None:
             from .executor import unpack_error
 
-            error = unpack_error(failure)
+            error = unpack_error(*failure)
         self.set_outcome(chunk.start, results, error)
         self.feed()
         self.core.pump()
@@ -198,7 +198,7 @@ def _buffered(executor, fn, items, is_single, deadline, chunksize, buffersize):
             if failure is not None:
                 from .executor import unpack_error
 
-                raise unpack_error(failure)
+                raise unpack_error(*failure)
     finally:
         for future in futures:
             future.cancel()

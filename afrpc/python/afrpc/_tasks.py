@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Tasks of an executor: what its workers do.
 
-Arguments and results are pickles. Every outcome is one of these, by its first byte; a failure is a pickle of the pickle
-of an exception, and its traceback as text.
+Arguments and results are pickles. A task that fails has a tuple as its outcome: how it does, the pickle of the exception,
+and its traceback as text.
 """
 import os
 import sys
 import time
 from _pickle import PicklingError, dumps, loads
 
-RESULT, FAILURE, INIT_FAILURE = b"\0", b"\1", b"\2"
+FAILURE, INIT_FAILURE = range(2)
 PROTOCOL = 5
 
 # As which the program's main module is loaded, so that what follows its "if __name__ == '__main__'" does not run. In
@@ -109,7 +109,7 @@ def _pack_error(error, kind=FAILURE):
     except BaseException as reason:
         data = dumps(PicklingError(f"an exception that cannot be pickled, {type(error).__qualname__}: "
                                                  f"{_exceptions.get_words(reason)}"))
-    return kind + dumps((data, trace), PROTOCOL)
+    return kind, data, trace
 
 
 def run(data):
@@ -118,7 +118,7 @@ def run(data):
         return _init_failure
     try:
         function, args, kwargs = loads(data)
-        return RESULT + _dumps(function(*args, **kwargs), PROTOCOL)
+        return _dumps(function(*args, **kwargs), PROTOCOL)
     except BaseException as error:
         return _pack_error(error)
 

@@ -62,9 +62,8 @@ class Future(concurrent.futures.Future):
         return super().exception(timeout)
 
 
-def unpack_error(data):
+def unpack_error(kind, pickled, trace):
     """The exception of a failure, whose cause is the traceback that it had in the worker."""
-    pickled, trace = pickle.loads(memoryview(data)[1:])
     try:
         error = pickle.loads(pickled)
         if not isinstance(error, BaseException):
@@ -108,7 +107,7 @@ class Core:
         self.n_given = 0      # how many it has
         self.given = set()    # those, until it is known that workers can be prepared
         self.is_proven = False
-        self.main_in_workers = False  # it cannot be loaded before they are forked
+        self.main_in_workers = False  # it cannot be loaded before they are forked: see Loop.main_has_threads
 
     # For any thread
 
@@ -165,15 +164,15 @@ class Core:
 
     def make_process(self):
         options = self.options
-        process = Afrpc.Process.new_exec("python")
         main = options["main"]
-        process.eval("from afrpc._tasks import prepare; prepare(*args)",
-                     pickle.dumps((options["path"], options["argv"], _tasks.get_authkey(), main, not self.main_in_workers)))
+        prepared = pickle.dumps((options["path"], options["argv"], _tasks.get_authkey(), main, not self.main_in_workers))
+        process = self.loop.get_template(prepared).fork()
         process.send_arg(pickle.dumps((main if self.main_in_workers else None, options["init"])))
         return process
 
     def start(self):
         options = self.options
+        self.main_in_workers = self.loop.main_has_threads
         limits = {} if options["max_workers"] is None else {"max_workers": options["max_workers"]}
         self.pool = Afrpc.Pool(process=self.make_process(), function="afrpc._tasks.run", init="afrpc._tasks.init", load=LOAD,
                                start_delay_ms=0, stop_delay_ms=FOREVER_MS, max_failures=3,
@@ -232,7 +231,7 @@ class Core:
             return
 
         self.n_given -= 1
-        if not self.is_proven and data[:1] != _tasks.INIT_FAILURE:
+        if not self.is_proven and (type(data) is bytes or data[0] != _tasks.INIT_FAILURE):
             self.is_proven = True
             self.given.clear()
         if self.queue or self.is_closing:
@@ -240,16 +239,16 @@ class Core:
         self.tell(task.future, data)
 
     def tell(self, future, data):
-        if data[:1] == _tasks.RESULT:
+        if type(data) is bytes:
             try:
-                result = pickle.loads(memoryview(data)[1:])
+                result = pickle.loads(data)
             except BaseException as error:
                 future.set_exception(error)
             else:
                 future.set_result(result)
             return
-        error = unpack_error(data)
-        if data[:1] == _tasks.INIT_FAILURE:
+        error = unpack_error(*data)
+        if data[0] == _tasks.INIT_FAILURE:
             self.set_failure("the initializer failed", error)
             error = self.make_broken()
             self.pump()
@@ -272,7 +271,7 @@ class Core:
         if not self.main_in_workers:
             if self.is_proven or not isinstance(error, GLib.Error) or _tasks.HAS_THREADS not in error.message:
                 return False
-            self.main_in_workers = True
+            self.loop.main_has_threads = True
             tasks, self.given, self.n_given = self.given, set(), 0
             pool, self.pool = self.pool, None
             pool.kill()
@@ -324,6 +323,7 @@ class Core:
     def set_ended(self):
         self.pool = None
         self.loop.executors.discard(self)
+        self.loop.forget_template_soon()
         self.ended.set()
 
 
