@@ -43,6 +43,21 @@ EXPECTED = {
         r"amount=Decimal\('19.90'\), paid=datetime.datetime\(2024, 3, 1, 12, 0\)\)\n"
         r"\[<How.CASH: 'cash'>, <How.CARD: 'card'>\]\n",
     # Of docs/
+    "pickled.py": r"True\n",
+    "executor.py":
+        r"49\n"
+        r"333283335000\n"
+        r"\['Hello, Anna!', 'Hello, Bert!'\]\n"
+        r"\[8, 9\]\n"
+        r"\[0, 1, 4, 9, 16\]\n"
+        r"called back: integer division or modulo by zero\n"
+        r"the worker that ran _exit is lost: .* exited with status 3\n"
+        r"328350\n"
+        r"the initializer failed: ZeroDivisionError\('integer division or modulo by zero'\)\n"
+        r"\('found', 3\)\n"
+        r"\('found', 5\)\n"
+        r"\[0, 1, 4, 9, 16\]\n"
+        r"\[0, 1, 4, 9, 16\]\n",
     "tour.py":
         r"\['int', 'float', 'str', 'bool', 'NoneType', 'bytes', 'tuple', 'list', 'dict'\]\n"
         r"searched for an\n"

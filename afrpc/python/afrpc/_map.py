@@ -88,7 +88,7 @@ class Map:
         """In the thread of who calls: what is told in that of the loop comes after all of this has been counted."""
         made = list(iter(self.make_chunk, None))
         for chunk, data in made:
-            self.core.add_chunk(chunk, data)
+            self.core.add_chunk(chunk, data, self.fn)
         self.check_over()
         if self.core.is_closing:
             self.core.loop.call(self.core.pump)
@@ -96,7 +96,7 @@ class Map:
     def feed(self):
         """In the thread of the loop."""
         for chunk, data in iter(self.make_chunk, None):
-            self.core.add_chunk(chunk, data)
+            self.core.add_chunk(chunk, data, self.fn)
         self.check_over()
 
     def chunk_done(self, chunk, outcome, error):

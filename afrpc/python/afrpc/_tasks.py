@@ -12,6 +12,8 @@ from _pickle import PicklingError, dumps, loads
 FAILURE, INIT_FAILURE = range(2)
 PROTOCOL = 5
 
+BIG = 1 << 16  # bytes of a pickle that travels as an array
+
 # As which the program's main module is loaded, so that what follows its "if __name__ == '__main__'" does not run. In
 # the program that is another name of its main module: what is pickled is found on both sides.
 MAIN = "__afrpc_main__"
@@ -20,6 +22,11 @@ HAS_THREADS = "afrpc: the main module of the program has started threads"
 
 _dumps = dumps  # what makes pickles of results
 _init_failure = None
+
+
+def wrap(data):
+    """A pickle as it travels: a large one so that it can be read where it arrives, in the memory of the message."""
+    return data if len(data) < BIG else memoryview(data).cast("b")
 
 
 # In a program
@@ -118,7 +125,7 @@ def run(data):
         return _init_failure
     try:
         function, args, kwargs = loads(data)
-        return _dumps(function(*args, **kwargs), PROTOCOL)
+        return wrap(_dumps(function(*args, **kwargs), PROTOCOL))
     except BaseException as error:
         return _pack_error(error)
 

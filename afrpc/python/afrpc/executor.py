@@ -77,10 +77,10 @@ def unpack_error(kind, pickled, trace):
 class Task:
     """One call: what it is to be called with, and who wants to know."""
 
-    __slots__ = ("core", "future", "data", "call")
+    __slots__ = ("core", "future", "data", "function", "call")
 
-    def __init__(self, core, future, data):
-        self.core, self.future, self.data = core, future, data
+    def __init__(self, core, future, data, function):
+        self.core, self.future, self.data, self.function = core, future, data, function
 
     def settled_cb(self, call):
         if call is self.call:  # and not that of a pool that has been given up
@@ -137,10 +137,10 @@ class Core:
             self.check()
             self.maps.add(one)
 
-    def add_chunk(self, chunk, data):
+    def add_chunk(self, chunk, data, function):
         """Of a map that was taken when that was possible."""
         with self.lock:
-            self.queue.append(Task(self, chunk, data))
+            self.queue.append(Task(self, chunk, data, function))
             if self.is_woken:
                 return
             self.is_woken = True
@@ -205,7 +205,7 @@ class Core:
         if not self.is_proven:
             self.given.add(task)
         try:
-            call = _proxy.call(self.pool, (task.data,), None, None, None, False, None, None, None, None)
+            call = _proxy.call(self.pool, (_tasks.wrap(task.data),), None, None, None, False, None, None, None, None)
         except BaseException as error:
             self.n_given -= 1
             self.given.discard(task)
@@ -225,13 +225,13 @@ class Core:
             self.n_given -= 1
             self.given.discard(task)
             if isinstance(error, GLib.Error):
-                error = self.get_reason(error)
+                error = self.get_reason(task, error)
             self.pump()
             task.future.set_exception(error)
             return
 
         self.n_given -= 1
-        if not self.is_proven and (type(data) is bytes or data[0] != _tasks.INIT_FAILURE):
+        if not self.is_proven and (type(data) is not tuple or data[0] != _tasks.INIT_FAILURE):
             self.is_proven = True
             self.given.clear()
         if self.queue or self.is_closing:
@@ -239,7 +239,7 @@ class Core:
         self.tell(task.future, data)
 
     def tell(self, future, data):
-        if type(data) is bytes:
+        if type(data) is not tuple:
             try:
                 result = pickle.loads(data)
             except BaseException as error:
@@ -254,14 +254,15 @@ class Core:
             self.pump()
         future.set_exception(error)
 
-    def get_reason(self, error):
+    def get_reason(self, task, error):
         """The exception of a task that has no outcome."""
         if self.failure is None and self.pool.get_failure() is not None:
             self.set_failure("no worker can be started", error)
         if self.failure is not None:
             return self.make_broken()
         if error.matches(Afrpc.error_quark(), Afrpc.Error.DIED):
-            lost = WorkerLost(error.message)
+            name = getattr(task.function, "__qualname__", None) or repr(task.function)
+            lost = WorkerLost(f"the worker that ran {name} is lost: {error.message}")
             lost.__cause__ = error
             return lost
         return error
@@ -381,7 +382,7 @@ class Executor(concurrent.futures.Executor):
             future.set_running_or_notify_cancel()
             future.set_exception(error)
             return future
-        core.add(Task(core, future, data))
+        core.add(Task(core, future, data, fn))
         return future
 
     def map(self, fn, *iterables, timeout=None, chunksize=None, buffersize=None):
