@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import os
 import pathlib
+import pydoc
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import unittest
 import gi
 
 gi.require_version("Afrpc", "1.0")
-from gi.repository import Afrpc  # noqa: E402
+from gi.repository import Afrpc, GLib  # noqa: E402
 
 import afrpc  # noqa: E402
 import afrpc.aio  # noqa: E402
@@ -56,6 +57,14 @@ async def main() -> int:
     Afrpc.Buffer(5).write(0, [1.5])  # wrong
     tag, value = Afrpc.Tagged("a", 1)
     reveal_type(tag)
+    Afrpc.Pool(process=process, function="f", serialiser="unsafe-pickle", trust_command=True)
+    Afrpc.Proxy(process=process, function="f", serialiser=5)  # wrong
+    with afrpc.Executor(2, initializer=print, max_tasks_per_child=5) as executor:
+        reveal_type(executor.submit(len, "abc").result())
+        for number in executor.map(len, ["a"], chunksize=5, buffersize=10):
+            reveal_type(number)
+        executor.kill_workers()
+    afrpc.Executor(initializer=5)  # wrong
     return 5
 
 
@@ -63,8 +72,39 @@ reveal_type(aio.run(main()))
 aio.run(5)  # wrong
 """
 
-REVEALED = ["gi.repository.Afrpc.Process", "gi.repository.Afrpc.Exit", "int", "gi.repository.Afrpc.Events",
-            "str", "int", "str", "int"]
+REVEALED = ["gi.repository.Afrpc.Process", "gi.repository.Afrpc.Exit", "int",
+            "str", "int", "str", "int", "int", "int"]
+
+
+class Help(unittest.TestCase):
+    """What help() says."""
+
+    def check(self, thing, *words):
+        text = " ".join(pydoc.render_doc(thing, renderer=pydoc.plaintext).replace("|", "").split())
+        for part in words:
+            self.assertIn(part, text)
+        self.assertNotRegex(text, r"\[\w+@|%TRUE|%NULL")
+
+    def test_classes(self):
+        self.check(Afrpc.Pool, "Calls a function in a number of worker processes", "max_workers: How many workers there may be",
+                   "refresh(self, process:Afrpc.Process=None)", "Waits until there is room")
+        self.check(Afrpc.Proxy, "Properties, for the constructor", "max_message_size: ", "get_n_calls_queued(self) -> int")
+        self.check(Afrpc.Process, "A worker process, from its preparation to its end", "Loads modules, by their names")
+        self.check(Afrpc.Error, "Values:", "BUSY: ")
+        self.check(afrpc.Executor, "Calls functions in worker processes", "max_tasks_per_child: ", "chunksize: ")
+
+    def test_functions(self):
+        for cls in Afrpc.Proxy, Afrpc.Pool:
+            self.check(cls.invoke, "invoke(self, *args", "timeout_ms: how long it may take, in milliseconds")
+            self.check(cls.invoke_sync, "waits for its result")
+            self.check(cls.close, "Has everything that was called executed")
+        self.check(Afrpc.Pool.refresh, "Replaces all workers")
+        self.check(Afrpc.Process.kill, "kill(self, signum:int) Sends the process a signal.")
+
+    def test_modules(self):
+        self.check(afrpc, "for a worker", "afrpc.Executor", "Afrpc.Proxy", "Sends an event to the program")
+        # What is not ours is as it was.
+        self.assertEqual(GLib.get_user_name.__doc__, "get_user_name() -> str")
 
 
 class Stubs(unittest.TestCase):
@@ -97,7 +137,7 @@ class Stubs(unittest.TestCase):
             # What the overrides define is said.
             if there.__module__ == "gi.overrides.Afrpc":
                 own = {name for name, value in vars(there).items()
-                       if callable(value) and not name.startswith("_")}
+                       if callable(value) and not name.startswith("_") and type(value).__name__ != "_Method"}
                 self.assertEqual(own - names, set(), node.name)
         self.assertGreater(len(seen), 15)
         for name in dir(Afrpc):
@@ -203,10 +243,12 @@ class Stubs(unittest.TestCase):
                 tempfile.NamedTemporaryFile("w") as allowed:
             # What nobody else imports has no types.
             config.write("[mypy]\nignore_missing_imports = True\n"
-                         "[mypy-afrpc._host,afrpc._errors,afrpc._exceptions]\nignore_errors = True\n")
+                         "[mypy-afrpc._host,afrpc._errors,afrpc._exceptions,afrpc._loop,afrpc._map,afrpc._tasks]\nignore_errors = True\n")
             config.flush()
             # Before Python 3.12 nothing tells of a buffer but having one.
             allowed.write("afrpc.Buffer.__buffer__\n" r"afrpc\._exceptions\..*" "\n")
+            if importlib.util.find_spec("joblib") is None:
+                allowed.write(r"afrpc\.joblib" "\n")
             allowed.flush()
             self.stubtest(config.name, allowed.name)
 

@@ -1,8 +1,30 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Workers of afrpc in Python, and what they share with programs.
 
-The functions of this module are for a worker: a function that its program calls. Programs use
-`gi.repository.Afrpc`, and afrpc.aio to run asyncio on the main context of GLib.
+The functions of this module are for a worker: a function that its program calls, as in
+
+    import afrpc
+
+    def search(text, word):
+        place = text.find(word)
+        afrpc.event(("found", place))
+        return place
+
+Programs call it by gi.repository.Afrpc, whose classes help() knows as well, such as Afrpc.Process, Afrpc.Proxy, Afrpc.Pool:
+
+    import gi
+    gi.require_version("Afrpc", "1.0")
+    from gi.repository import Afrpc
+
+    process = Afrpc.Process.new_exec("python").require("./worker.py")
+    with Afrpc.Proxy(process=process, function="search") as proxy:
+        print(proxy.invoke_sync("a banana", "an"))
+
+There are besides, for programs,
+
+    afrpc.Executor  a concurrent.futures.Executor, which calls any function: see afrpc.executor
+    afrpc.aio       asyncio on the main context of GLib
+    afrpc.joblib    a backend of joblib
 """
 from . import _afrpc
 from ._afrpc import (__version__, Buffer, Invocation, Variant, append_result_fd, event, flush, get_args, get_metadata,

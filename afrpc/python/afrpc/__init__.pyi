@@ -2,6 +2,8 @@ import typing
 
 from _typeshed import ReadableBuffer
 
+from .executor import Executor as Executor
+
 __all__ = ["Buffer", "Error", "Invocation", "Tagged", "Variant", "append_result_fd", "event", "flush",
            "get_args", "get_metadata", "get_n_fds", "is_cancelled", "progress", "retire", "set_hooks",
            "steal_call_fd", "steal_fd"]

@@ -8,6 +8,8 @@ import functools
 import os
 import sys
 
+from gi import docstring
+from gi._gi import FunctionInfo
 from gi.module import get_introspection_module
 from gi.overrides import override
 from gi.repository import Gio, GLib, GObject
@@ -24,6 +26,61 @@ __all__ = ["Buffer", "Call", "Exit", "Host", "NotStarted", "PendingCall", "Pool"
 _errors.set_up(Afrpc)
 
 
+_describe = docstring.get_doc_string_generator()
+
+
+def _describe_with_words(info):
+    """What PyGObject says of the things of a namespace, with the words of their documentation. Only help() asks."""
+    said = _describe(info)
+    try:
+        if info.get_namespace() != "Afrpc":
+            return said
+        from afrpc._docs import DOCS
+
+        container = info.get_container()
+        name = info.get_name()
+        words = DOCS.get(f"{container.get_name()}.{name}" if container is not None else name, "")
+    except Exception:
+        return said
+    return "\n\n".join(part for part in ((words, said) if container is None else (said, words)) if part)
+
+
+docstring.set_doc_string_generator(_describe_with_words)
+
+
+class _Method:
+    """A method that introspection brings, as help() knows one: not as a piece of data."""
+
+    def __init__(self, info):
+        self._info = info
+        self.__name__ = info.__name__
+
+    def __get__(self, instance, owner=None):
+        return self if instance is None else self._info.__get__(instance, owner)
+
+    def __call__(self, *args, **kwargs):
+        return self._info(*args, **kwargs)
+
+    def __getattr__(self, name):
+        return getattr(self._info, name)
+
+    @property
+    def __doc__(self):
+        return self._info.__doc__
+
+
+def _document(cls):
+    """For the classes that programs use most."""
+    own = {name for base in cls.__mro__[:-1] if base.__module__ == __name__ for name in vars(base)}
+    for base in cls.__mro__:
+        if base.__module__ == "gi.repository.Afrpc":
+            for name, value in list(vars(base).items()):
+                if isinstance(value, FunctionInfo) and value.is_method() and name not in own and name not in _REPLACED:
+                    setattr(cls, name, _Method(value))
+                    own.add(name)
+    return cls
+
+
 def _drive(loop):
     from afrpc import aio
 
@@ -33,9 +90,13 @@ def _drive(loop):
 _proxy.set_hooks(_errors.improve, (NotStarted, TimeoutError, WorkerDied), _drive)
 
 
+_REPLACED = set()
+
+
 def _replaces(cls):
     """Puts a function in the place of a method that introspection brings, for all that have it."""
     def replace(function):
+        _REPLACED.add(function.__name__)
         setattr(cls, function.__name__, function)
         return function
 
@@ -288,10 +349,22 @@ class _Callable:
         if on_event is not None:
             self.on_event(on_event)
 
-    def __call__(self, *args, callback=None, signature=None, timeout_ms=None, cancellable=None,
-                 raw=False, on_progress=None, progress_mode=None, fds=None, **options):
-        """Calls the function with args, and returns a PendingCall to be awaited. Other keywords are
-        properties of CallOptions: execution_timeout_ms, function, label, metadata and so on."""
+    def invoke(self, *args, callback=None, signature=None, timeout_ms=None, cancellable=None,
+               raw=False, on_progress=None, progress_mode=None, fds=None, **options):
+        """Calls the function of the worker with args, values of Python, and returns a PendingCall: to be awaited, or
+        asked once it is done. The object itself, called, does the same: await proxy(1, "a").
+
+        callback: called with the PendingCall once it is settled
+        signature: the GVariant type of the arguments, if the function wants another than follows from them: "(ius)"
+        timeout_ms: how long it may take, in milliseconds
+        cancellable: a Gio.Cancellable
+        raw: whether the result is wanted as a GLib.Variant
+        on_progress: called with each report of how far the call has come
+        progress_mode: which of them, if there are many: a ProgressMode
+        fds: files, or numbers of file descriptors, to be sent along
+
+        Other keywords are properties of CallOptions: execution_timeout_ms, function, label, metadata, idempotent,
+        priority, affinity."""
         if callback is not None and not callable(callback):
             raise TypeError(f"the option 'callback' has to be callable, not of type {type(callback).__name__}")
         if fds is not None:
@@ -302,7 +375,7 @@ class _Callable:
             call.add_done_callback(callback)
         return call
 
-    invoke = __call__
+    __call__ = invoke
 
     _OF_LOOPS = frozenset(("callback", "on_progress", "progress_mode"))
 
@@ -330,8 +403,11 @@ class _Callable:
 
     def invoke_sync(self, *args, signature=None, timeout_ms=None, cancellable=None, raw=False, fds=None,
                     result_fds=None, **options):
-        """Calls the function and waits for its result, without any loop. result_fds is a list that gets the
-        file descriptors of the result, which are the caller's to close."""
+        """Calls the function and waits for its result, which it returns, without any loop.
+
+        result_fds: a list that gets the file descriptors of the result, which are the caller's to close
+
+        The other keywords are those of invoke(), but for what is called meanwhile: callback, on_progress, progress_mode."""
         for name in self._OF_LOOPS.intersection(options):
             raise TypeError(f"invoke_sync() has no option {name!r}: it waits for the result, and nothing is called "
                             "meanwhile; call the proxy itself")
@@ -416,7 +492,7 @@ class Proxy(_Callable, Afrpc.Proxy):
         return f"<Afrpc.Proxy of {self.get_property('function')} in {process!r}{', closed' if self.is_closed() else ''}>"
 
 
-Proxy = override(Proxy)
+Proxy = _document(override(Proxy))
 
 
 class Pool(_Callable, Afrpc.Pool):
@@ -435,7 +511,7 @@ class Pool(_Callable, Afrpc.Pool):
         return _wait(super().wait_for_room_async, self.wait_for_room_finish, cancellable)
 
 
-Pool = override(Pool)
+Pool = _document(override(Pool))
 
 
 class Exit(Afrpc.Exit):
@@ -455,7 +531,7 @@ class Call(Afrpc.Call):
         return _wait(super().wait, self.wait_finish, cancellable)
 
 
-Call = override(Call)
+Call = _document(override(Call))
 
 
 class _Events:
@@ -667,4 +743,4 @@ for _name in ("set_cwd", "set_environ", "set_limit", "set_nice", "set_orphan_pol
               "set_stdout", "setenv", "take_stderr_fd", "take_stdin_fd", "take_stdout_fd", "unsetenv"):
     _chain(_name)
 
-Process = override(Process)
+Process = _document(override(Process))
