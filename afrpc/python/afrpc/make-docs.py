@@ -75,9 +75,8 @@ def list_members(heading, members):
 def get_class_doc(element):
     properties = [(prop.get("name").replace("-", "_"), get_doc(prop)) for prop in element.findall(CORE + "property")]
     signals = [(signal.get("name"), get_doc(signal)) for signal in element.findall(GLIB + "signal")]
-    members = [(member.get("name").upper(), get_doc(member)) for member in element.findall(CORE + "member")]
     parts = [get_doc(element), list_members("Properties, for the constructor and as .props.NAME:", properties),
-             list_members("Signals:", signals), list_members("Values:", members)]
+             list_members("Signals:", signals)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -87,7 +86,7 @@ def main():
     docs = {}
     for element in namespace:
         kind = element.tag.partition("}")[2]
-        if kind in ("class", "interface", "record", "enumeration", "bitfield"):
+        if kind in ("class", "interface", "record"):
             docs[element.get("name")] = get_class_doc(element)
             for function in element:
                 if function.tag.partition("}")[2] in ("method", "function", "constructor", "virtual-method"):

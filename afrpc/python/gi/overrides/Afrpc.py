@@ -7,6 +7,7 @@ import contextvars
 import functools
 import os
 import sys
+import types
 
 from gi import docstring
 from gi._gi import FunctionInfo
@@ -56,7 +57,7 @@ class _Method:
         self.__name__ = info.__name__
 
     def __get__(self, instance, owner=None):
-        return self if instance is None else self._info.__get__(instance, owner)
+        return self if instance is None else types.MethodType(self._info, instance)
 
     def __call__(self, *args, **kwargs):
         return self._info(*args, **kwargs)
