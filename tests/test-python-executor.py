@@ -545,9 +545,16 @@ class Cancelling(Case):
                 refused()
         executor.shutdown()
         Executor().shutdown()
-        # One that nobody has any more does what it was given.
-        future = Executor(max_workers=1).submit(square, 5)
-        self.assertEqual(future.result(PATIENCE), 25)
+
+    def test_dropped(self):
+        """One that nobody has any more does what it was given, and ends."""
+        executor = Executor(max_workers=1)
+        core = executor._core
+        futures = [executor.submit(square, i) for i in range(10)]
+        del executor
+        gc.collect()
+        self.assertEqual([future.result(PATIENCE) for future in futures], [i * i for i in range(10)])
+        self.assertTrue(core.ended.wait(PATIENCE))
 
 
 class Threads(Case):
