@@ -87,7 +87,8 @@ class Programs(unittest.TestCase):
             def run(): pass
             if __name__ != "__main__":
                 raise KeyError("not here")
-            print(str(Executor().submit(run).exception())[:29], "KeyError: 'not here'" in str(Executor().submit(run).exception()))
+            text = str(Executor().submit(run).exception())
+            print(text[:29], "KeyError: 'not here'" in text)
             """), "no worker can be started: the True\n")
 
     def test_main_with_threads(self):

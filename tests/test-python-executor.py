@@ -185,7 +185,8 @@ class Calls(Case):
     def test_callables(self):
         executor = self.make(max_workers=1)
         results = [executor.submit(*call).result(PATIENCE) for call in (
-            (square, 7), (math.hypot, 3, 4), (functools.partial(pow, 2), 5), ("a-b".split, "-"), (Thing.twice, 4), (len, "abc"))]
+            (square, 7), (math.hypot, 3, 4), (functools.partial(pow, 2), 5), ("a-b".split, "-"), (Thing.twice, 4),
+            (len, "abc"))]
         self.assertEqual(results, [49, 5.0, 32, ["a", "b"], 8, 3])
         self.assertEqual(executor.submit(Thing(1).add, 2, times=3).result().value, 7)
         self.assertEqual(executor.submit(Thing.make, 3).result().value, 3)
@@ -415,7 +416,8 @@ class Deaths(Case):
 
     def test_in_function(self):
         executor = self.make(max_workers=2)
-        for function, words in (crash, "that ran crash is lost: .*[Ss]ignal"), (end, "that ran end is lost: .*exited with status 5"):
+        for function, words in ((crash, "that ran crash is lost: .*[Ss]ignal"),
+                                (end, "that ran end is lost: .*exited with status 5")):
             error = executor.submit(function).exception(PATIENCE)
             self.assertIs(type(error), WorkerLost)
             self.assertIsInstance(error, concurrent.futures.BrokenExecutor)

@@ -79,8 +79,8 @@ class OutOfBand:
 class Pickles(unittest.TestCase):
     def test_values(self):
         proxy = make("echo")
-        for value in ({1, "a"}, 1 << 100, datetime.date(2020, 1, 1), decimal.Decimal("1.5"), 3 + 4j, {(1, 2): None}, "\0\ud800",
-                      b"", (), [1, (2,)], functools.partial(pow, 2).func, ValueError, range(5)):
+        for value in ({1, "a"}, 1 << 100, datetime.date(2020, 1, 1), decimal.Decimal("1.5"), 3 + 4j, {(1, 2): None},
+                      "\0\ud800", b"", (), [1, (2,)], functools.partial(pow, 2).func, ValueError, range(5)):
             self.assertEqual(proxy.invoke_sync(value), ((value,), {}))
         self.assertEqual(proxy.invoke_sync(), ((), {}))
         self.assertEqual(proxy.invoke_sync(*range(40)), (tuple(range(40)), {}))
@@ -127,14 +127,16 @@ class Pickles(unittest.TestCase):
 
     def test_errors(self):
         proxy = make("echo")
-        for call, error, words in ((lambda: proxy.invoke_sync(lambda: 0), (AttributeError, pickle.PicklingError), "pickle"),
-                                   (lambda: proxy.invoke_sync(threading.Lock()), TypeError, "pickle"),
-                                   (lambda: proxy.invoke_sync(1, signature="(i)"), TypeError, "signature"),
-                                   (lambda: proxy.set_hooks(default=str), TypeError, "hooks"),
-                                   (lambda: proxy.call_sync(GLib.Variant("(s)", ("a",)), None), GLib.Error, "values of Python"),
-                                   (lambda: proxy.call_sync(GLib.Variant("ay", b"junk"), None), pickle.UnpicklingError, "truncated"),
-                                   (lambda: make("unsendable").invoke_sync(), Exception, "pickle"),
-                                   (lambda: make("fail").invoke_sync(), ValueError, "1")):
+        text, junk = GLib.Variant("(s)", ("a",)), GLib.Variant("ay", b"junk")
+        for call, error, words in (
+                (lambda: proxy.invoke_sync(lambda: 0), (AttributeError, pickle.PicklingError), "pickle"),
+                (lambda: proxy.invoke_sync(threading.Lock()), TypeError, "pickle"),
+                (lambda: proxy.invoke_sync(1, signature="(i)"), TypeError, "signature"),
+                (lambda: proxy.set_hooks(default=str), TypeError, "hooks"),
+                (lambda: proxy.call_sync(text, None), GLib.Error, "values of Python"),
+                (lambda: proxy.call_sync(junk, None), pickle.UnpicklingError, "truncated"),
+                (lambda: make("unsendable").invoke_sync(), Exception, "pickle"),
+                (lambda: make("fail").invoke_sync(), ValueError, "1")):
             with self.assertRaisesRegex(error, words):
                 call()
         self.assertEqual(proxy.invoke_sync(1), ((1,), {}))

@@ -33,6 +33,8 @@ struct _AfrpcPythonHost
   GArray *functions;       /* (element-type Function) a function's number is its index plus 1 */
   GHashTable *invocations; /* (element-type AfrpcInvocation PyObject) that are not answered, borrowed */
   gboolean is_forked;
+  gboolean has_been_called;
+  gboolean is_pickled; /* what its calls carry */
   gboolean may_handle_signals; /* the module for that has been loaded */
 };
 
@@ -208,6 +210,19 @@ afrpc_python_host_fork (AfrpcHost  *host,
 
 /* Calling */
 
+/* Returns: (nullable): what the values of calls are packed with. Which serialiser there is, is known from the first on. */
+static PyObject *
+get_call_hooks (AfrpcPythonHost *self)
+{
+  if (G_UNLIKELY (!self->has_been_called))
+    {
+      self->has_been_called = TRUE;
+      self->is_pickled = afrpc_python_host_get_hooks (the_worker) == AFRPC_PYTHON_PICKLED;
+    }
+
+  return G_UNLIKELY (self->is_pickled) ? AFRPC_PYTHON_PICKLED : afrpc_python_host_hooks;
+}
+
 /* Returns: (nullable): the arguments that have names, if that is what the last one is: borrowed from it */
 static PyObject *
 get_keywords (PyObject *const *objects,
@@ -250,7 +265,8 @@ call_with (PyObject *function,
            GVariant *args,
            PyObject *hooks)
 {
-  PyObject *pickled = hooks == AFRPC_PYTHON_PICKLED ? afrpc_python_unpickle_args (args) : NULL;
+  const gboolean is_pickled = G_UNLIKELY (hooks == AFRPC_PYTHON_PICKLED);
+  PyObject *pickled = is_pickled ? afrpc_python_unpickle_args (args) : NULL;
   const Py_ssize_t n = pickled != NULL ? PyTuple_GET_SIZE (pickled) : afrpc_python_count_args (args);
   PyObject *few[FEW_ARGS + 2];
   g_autofree PyObject **many = n > FEW_ARGS ? g_new (PyObject *, n + 2) : NULL;
@@ -262,12 +278,15 @@ call_with (PyObject *function,
   /* The place before the arguments may be used by what is called. */
   places[0] = NULL;
   places[1] = first;
-  if (hooks == AFRPC_PYTHON_PICKLED && pickled == NULL)
-    return NULL;
-  for (Py_ssize_t i = 0; i < n && pickled != NULL; i++)
-    objects[i] = Py_NewRef (PyTuple_GET_ITEM (pickled, i));
-  Py_XDECREF (pickled);
-  if (hooks != AFRPC_PYTHON_PICKLED && !afrpc_python_unpack_args (args, hooks, objects))
+  if (is_pickled)
+    {
+      if (pickled == NULL)
+        return NULL;
+      for (Py_ssize_t i = 0; i < n; i++)
+        objects[i] = Py_NewRef (PyTuple_GET_ITEM (pickled, i));
+      Py_DECREF (pickled);
+    }
+  else if (!afrpc_python_unpack_args (args, hooks, objects))
     return NULL;
 
   keywords = get_keywords (objects, n);
@@ -291,12 +310,12 @@ call (AfrpcPythonHost  *self,
       GVariant         *args,
       GError          **error)
 {
-  PyObject *result = call_with (get_function (self, number), NULL, args, afrpc_python_host_get_hooks (the_worker));
+  PyObject *result = call_with (get_function (self, number), NULL, args, get_call_hooks (self));
   GVariant *value = NULL;
 
   if (result != NULL)
     {
-      value = afrpc_python_pack (result, afrpc_python_host_get_hooks (the_worker));
+      value = afrpc_python_pack (result, get_call_hooks (self));
       Py_DECREF (result);
     }
   if (value == NULL)
@@ -342,8 +361,7 @@ invoke (AfrpcPythonHost *self,
   if (token == NULL)
     return FALSE;
 
-  result = call_with (function.object, function.is_coroutine ? NULL : invocation, args,
-                      afrpc_python_host_get_hooks (the_worker));
+  result = call_with (function.object, function.is_coroutine ? NULL : invocation, args, get_call_hooks (self));
   if (result != NULL && function.is_coroutine)
     task = PyObject_CallOneArg (self->create_task, result);
   afrpc_python_invocation_leave (token);
@@ -439,7 +457,8 @@ afrpc_python_host_init_function (AfrpcHost    *host,
   PyObject *result;
 
   the_worker = worker;
-  result = call_with (get_function (AFRPC_PYTHON_HOST (host), number), NULL, afrpc_worker_get_args (worker), afrpc_python_host_hooks);
+  result = call_with (get_function (AFRPC_PYTHON_HOST (host), number), NULL, afrpc_worker_get_args (worker),
+                      afrpc_python_host_hooks);
   if (result == NULL)
     {
       afrpc_python_host_check_exit ();

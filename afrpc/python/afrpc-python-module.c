@@ -287,7 +287,8 @@ PyInit__afrpc (void)
 
   if (module == NULL)
     return NULL;
-  if (!afrpc_python_codec_register (module) || !afrpc_python_pickle_serialiser_register () || afrpc_python_invocation_register (module) != 0 ||
+  if (!afrpc_python_codec_register (module) || !afrpc_python_pickle_serialiser_register () ||
+      afrpc_python_invocation_register (module) != 0 ||
       afrpc_python_buffer_register (module) != 0 ||
       afrpc_python_source_register (module) != 0 || afrpc_python_poller_register (module) != 0 ||
       PyModule_AddStringConstant (module, "__version__", PACKAGE_VERSION) != 0)

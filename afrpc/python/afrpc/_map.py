@@ -61,7 +61,8 @@ class Map:
             return min(self.chunksize, left)
         if self.n_measured > 0:
             each = max(self.elapsed / self.n_measured, 1e-7)
-            self.size = min(int(CHUNK_TIME / each) or 1, self.size * GROWTH_MAX, -(-left // (self.n_workers * CHUNKS_AT_END)))
+            share = -(-left // (self.n_workers * CHUNKS_AT_END))
+            self.size = min(int(CHUNK_TIME / each) or 1, self.size * GROWTH_MAX, share)
         return self.size
 
     def make_chunk(self):

@@ -32,7 +32,7 @@ def name_constant(constant):
     name = constant[1]
     if name in CONSTANTS:
         return CONSTANTS[name]
-    return re.sub(r"^AFRPC_(TYPE_)?([A-Z]+)_", lambda found: f"{found[2].title()}.", name) if name.startswith("AFRPC_") else name
+    return re.sub(r"^AFRPC_(TYPE_)?([A-Z]+)_", lambda found: f"{found[2].title()}.", name)
 
 
 def write(text):
