@@ -91,6 +91,40 @@ class Programs(unittest.TestCase):
             print(text[:29], "KeyError: 'not here'" in text)
             """), "no worker can be started: the True\n")
 
+    def test_main_without_condition(self):
+        """It would be run by its workers, and those by theirs."""
+        self.check(self.run_program("""
+            from afrpc import Executor
+            executor = Executor(max_workers=1)
+            text = str(executor.submit(pow, 2, 3).exception())
+            if __name__ == "__main__":
+                print("no worker can be started: " in text, "has to come after 'if __name__ ==" in text)
+            """), "True True\n")
+
+    def test_without_folder(self):
+        self.check(self.run_program("""
+            import os, sys
+            if __name__ == "__main__":
+                from afrpc import Executor
+                os.mkdir("gone")
+                os.chdir("gone")
+                os.rmdir("../gone")
+                print(Executor(max_workers=1).submit(pow, 2, 3).result())
+            """), "8\n")
+
+    def test_failure_is_not_kept(self):
+        """What failed is tried again by the next executor."""
+        self.check(self.run_program("""
+            import os
+            from afrpc import Executor
+            if __name__ != "__main__" and not os.path.exists("ready"):
+                raise ValueError
+            if __name__ == "__main__":
+                print(type(Executor(max_workers=1).submit(pow, 2, 3).exception()).__name__)
+                open("ready", "w").close()
+                print(Executor(max_workers=1).submit(pow, 2, 3).result())
+            """), "BrokenPool\n8\n")
+
     def test_main_with_threads(self):
         """It cannot be forked then: workers load it themselves."""
         self.check(self.run_program("""

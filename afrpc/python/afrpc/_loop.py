@@ -20,6 +20,13 @@ _lock = threading.Lock()
 _loop = None
 
 
+def _get_cwd():
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None
+
+
 class Loop:
     """Functions are called by its thread, in order. What they raise is printed, and goes no further."""
 
@@ -48,7 +55,7 @@ class Loop:
 
     def get_template(self, prepared):
         """A process that has loaded what this program has, for workers to be forked from."""
-        key = prepared, os.getcwd(), sys.executable, dict(os.environ)
+        key = prepared, _get_cwd(), sys.executable, dict(os.environ)
         if key != self._template_key:
             self._template = Afrpc.Process.new_exec("python")
             self._template.eval("from afrpc._tasks import prepare; prepare(*args)", prepared)
@@ -63,11 +70,14 @@ class Loop:
         if self.executors or self._forgetting is not None:
             return
         self._forgetting = GLib.timeout_source_new(TEMPLATE_MS)
-        self._forgetting.set_callback(self._forget_template)
+        self._forgetting.set_callback(self.forget_template)
         self._forgetting.attach(self._context)
 
-    def _forget_template(self, *args):
-        self._template = self._template_key = self._forgetting = None
+    def forget_template(self, *args):
+        self._template = self._template_key = None
+        if self._forgetting is not None:
+            self._forgetting.destroy()
+            self._forgetting = None
         return GLib.SOURCE_REMOVE
 
     def _dispatch(self):

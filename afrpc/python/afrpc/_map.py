@@ -45,7 +45,7 @@ class Map:
         self.core = executor._core
         self.fn, self.items, self.is_single = fn, items, is_single
         self.chunksize = chunksize
-        self.n_workers = executor._max_workers or os.cpu_count() or 1
+        self.n_workers = executor._max_workers or len(os.sched_getaffinity(0))
         self.next = 0             # the first item that has not been sent
         self.n_sent = 0           # chunks that are under way
         self.size = 1             # of the last one

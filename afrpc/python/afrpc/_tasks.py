@@ -22,6 +22,7 @@ HAS_THREADS = "afrpc: the main module of the program has started threads"
 
 _dumps = dumps  # what makes pickles of results
 _init_failure = None
+_is_loading = False
 
 
 def wrap(data):
@@ -54,9 +55,18 @@ def get_authkey():
     return bytes(process.current_process().authkey) if process is not None else None
 
 
+def check_loaded():
+    """A main module that does not look at __name__ would be loaded by a worker, which would be loaded by a worker..."""
+    if _is_loading:
+        raise RuntimeError("an executor is made while a worker loads the main module of the program: what the program does has to "
+                           "come after 'if __name__ == \"__main__\":'")
+
+
 # In a worker
 
 def _load_main(name, path):
+    global _is_loading
+
     module = type(sys)(MAIN)
     if name is not None:
         import importlib.util
@@ -69,7 +79,11 @@ def _load_main(name, path):
             code = compile(file.read(), path, "exec")
     module.__file__ = path
     sys.modules["__main__"] = sys.modules[MAIN] = module
-    exec(code, module.__dict__)
+    _is_loading = True
+    try:
+        exec(code, module.__dict__)
+    finally:
+        _is_loading = False
 
 
 def prepare(data):

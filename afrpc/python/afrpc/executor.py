@@ -112,18 +112,19 @@ class Core:
     # For any thread
 
     def check_process(self):
+        """Before the lock is taken, which another thread may have had when the process was forked."""
         if self.loop is not _loop.peek_loop():
             raise RuntimeError("this executor belongs to the process that this one was forked from: make another one here")
 
     def check(self):
         """Raises why nothing can be submitted, if so."""
-        self.check_process()
         if self.failure is not None:
             raise BrokenPool(str(self.failure)) from self.failure.__cause__
         if self.is_closing:
             raise RuntimeError("cannot schedule new futures after shutdown")
 
     def add(self, task):
+        self.check_process()
         with self.lock:
             self.check()
             self.queue.append(task)
@@ -133,6 +134,7 @@ class Core:
         self.loop.call(self.pump)
 
     def add_map(self, one):
+        self.check_process()
         with self.lock:
             self.check()
             self.maps.add(one)
@@ -151,10 +153,15 @@ class Core:
         self.is_closing = True
         self.loop.call(self.pump)
 
+    def take(self):
+        """What waits longest; None if nothing does."""
+        try:
+            return self.queue.popleft()
+        except IndexError:
+            return None
+
     def cancel_all(self):
-        with self.lock:
-            tasks, self.queue = self.queue, collections.deque()
-        for task in tasks:
+        for task in iter(self.take, None):
             if task.future.cancel():
                 task.future.set_running_or_notify_cancel()
         for one in list(self.maps):
@@ -171,6 +178,12 @@ class Core:
         return process
 
     def start(self):
+        try:
+            self.make_pool()
+        except BaseException as error:
+            self.set_failure("no worker can be started", error)
+
+    def make_pool(self):
         options = self.options
         self.main_in_workers = self.loop.main_has_threads
         limits = {} if options["max_workers"] is None else {"max_workers": options["max_workers"]}
@@ -185,19 +198,15 @@ class Core:
     def pump(self):
         """Gives the pool as many tasks as it can begin soon: those that it has cannot be cancelled any more."""
         self.is_woken = False
-        queue = self.queue
-        if queue and self.pool is None and self.failure is None:
+        if self.queue and self.pool is None and self.failure is None:
             self.start()
-        while queue and self.n_given < self.window and self.failure is None:
-            try:
-                task = queue.popleft()
-            except IndexError:  # another thread has cancelled them
-                break
+        while self.queue and self.n_given < self.window and self.failure is None:
+            task = self.take()
             if task.future.set_running_or_notify_cancel():
                 self.give(task)
         if self.failure is not None:
             self.fail_all()
-        if self.is_closing and not queue and self.n_given == 0 and not self.maps:
+        if self.is_closing and not self.queue and self.n_given == 0 and not self.maps:
             self.end()
 
     def give(self, task):
@@ -278,7 +287,10 @@ class Core:
             pool.kill()
             self.start()
             for task in tasks:
-                self.give(task)
+                if self.failure is None:
+                    self.give(task)
+                else:
+                    task.future.set_exception(self.make_broken())
             return True
         return False
 
@@ -288,6 +300,7 @@ class Core:
         failure.__cause__ = cause
         with self.lock:
             self.failure = failure
+        self.loop.forget_template()  # which may be why
 
     def make_broken(self):
         error = BrokenPool(str(self.failure))
@@ -295,9 +308,7 @@ class Core:
         return error
 
     def fail_all(self):
-        with self.lock:
-            tasks, self.queue = self.queue, collections.deque()
-        for task in tasks:
+        for task in iter(self.take, None):
             if task.future.set_running_or_notify_cancel():
                 task.future.set_exception(self.make_broken())
         for one in list(self.maps):
@@ -364,6 +375,7 @@ class Executor(concurrent.futures.Executor):
             "main": _tasks.get_main(),
             "init": self._dumps((dumps, initializer, tuple(initargs)), _tasks.PROTOCOL),
         }
+        _tasks.check_loaded()
         loop = _loop.get_loop()
         self._core = Core(loop, options)
         loop.executors.add(self._core)
@@ -377,6 +389,7 @@ class Executor(concurrent.futures.Executor):
         try:
             data = self._dumps((fn, args, kwargs), _tasks.PROTOCOL)
         except Exception as error:
+            core.check_process()
             with core.lock:
                 core.check()
             future.set_running_or_notify_cancel()
@@ -399,6 +412,7 @@ class Executor(concurrent.futures.Executor):
             raise TypeError("buffersize must be an integer or None")
         if buffersize is not None and buffersize < 1:
             raise ValueError("buffersize must be None or > 0")
+        self._core.check_process()
         with self._core.lock:
             self._core.check()
         return _map.start(self, fn, iterables, timeout, chunksize, buffersize)
