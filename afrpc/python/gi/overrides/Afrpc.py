@@ -9,8 +9,6 @@ import os
 import sys
 import types
 
-from gi import docstring
-from gi._gi import FunctionInfo
 from gi.module import get_introspection_module
 from gi.overrides import override
 from gi.repository import Gio, GLib, GObject
@@ -27,7 +25,13 @@ __all__ = ["Buffer", "Call", "Exit", "Host", "NotStarted", "PendingCall", "Pool"
 _errors.set_up(Afrpc)
 
 
-_describe = docstring.get_doc_string_generator()
+try:
+    from gi import docstring
+    from gi._gi import FunctionInfo
+
+    _describe = docstring.get_doc_string_generator()
+except (AttributeError, ImportError):  # another version of PyGObject: help() says less then
+    _describe = None
 
 
 def _describe_with_words(info):
@@ -46,7 +50,8 @@ def _describe_with_words(info):
     return "\n\n".join(part for part in ((words, said) if container is None else (said, words)) if part)
 
 
-docstring.set_doc_string_generator(_describe_with_words)
+if _describe is not None:
+    docstring.set_doc_string_generator(_describe_with_words)
 
 
 class _Method:
@@ -72,6 +77,8 @@ class _Method:
 
 def _document(cls):
     """For the classes that programs use most."""
+    if _describe is None:
+        return cls
     own = {name for base in cls.__mro__[:-1] if base.__module__ == __name__ for name in vars(base)}
     for base in cls.__mro__:
         if base.__module__ == "gi.repository.Afrpc":
