@@ -107,7 +107,7 @@ class Map:
         self.n_measured += len(results)
         self.elapsed += elapsed
         if failure is not None:
-            from .executor import unpack_error
+            from ._core import unpack_error
 
             error = unpack_error(*failure)
         self.set_outcome(chunk.start, results, error)
@@ -197,7 +197,7 @@ def _buffered(executor, fn, items, is_single, deadline, chunksize, buffersize):
             results, failure, _ = futures.popleft().result(timeout)
             yield from _give_away(results)
             if failure is not None:
-                from .executor import unpack_error
+                from ._core import unpack_error
 
                 raise unpack_error(*failure)
     finally:

@@ -10,22 +10,15 @@
 Functions, arguments and results are pickled: see the documentation of afrpc, "Coming from concurrent.futures,
 multiprocessing and joblib".
 """
-import collections
 import concurrent.futures
-import os
 import pickle
 import sys
-import threading
 import weakref
 
-from . import _loop, _map, _proxy, _tasks
-from ._errors import NotStarted, RemoteTraceback
-from ._loop import Afrpc, GLib
+from . import _map, _tasks
 
 __all__ = ["BrokenPool", "Executor", "Future", "WorkerLost"]
 
-LOAD = 2  # tasks that a worker may have at once: one that it runs, and one that it finds when that is done
-FOREVER_MS = 0x7fffffff
 ENDED = ("CANCELLED", "CANCELLED_AND_NOTIFIED", "FINISHED")
 
 
@@ -46,7 +39,7 @@ class Future(concurrent.futures.Future):
         core = self._core
         if core is None or self._state in ENDED:
             return
-        if core.loop is not _loop.peek_loop():
+        if core.is_inherited():
             raise RuntimeError("a future of the process that this one was forked from: nobody settles it here")
         if core.loop.is_current():
             core.loop.run_until(self.done, timeout)
@@ -60,283 +53,6 @@ class Future(concurrent.futures.Future):
         """What the function raised, or None."""
         self._before_wait(timeout)
         return super().exception(timeout)
-
-
-def unpack_error(kind, pickled, trace):
-    """The exception of a failure, whose cause is the traceback that it had in the worker."""
-    try:
-        error = pickle.loads(pickled)
-        if not isinstance(error, BaseException):
-            raise TypeError(f"{error!r:.100} is no exception")
-    except BaseException as reason:
-        error = reason
-    error.__cause__ = RemoteTraceback(trace)
-    return error
-
-
-class Task:
-    """One call: what it is to be called with, and who wants to know."""
-
-    __slots__ = ("core", "future", "data", "function", "call")
-
-    def __init__(self, core, future, data, function):
-        self.core, self.future, self.data, self.function = core, future, data, function
-
-    def settled_cb(self, call):
-        if call is self.call:  # and not that of a pool that has been given up
-            self.call = None
-            self.core.settled(self, call)
-
-
-class Core:
-    """What an executor is besides its object, which may be gone before its work is. All that is not said to be for any
-    thread is for that of the loop."""
-
-    def __init__(self, loop, options):
-        self.loop = loop
-        self.options = options
-        self.lock = threading.Lock()  # of the queue, and of what says whether anything is taken into it
-        self.queue = collections.deque()
-        self.maps = set()     # that have not been sent as a whole
-        self.failure = None   # why it is broken
-        self.is_closing = False
-        self.is_woken = False
-        self.ended = threading.Event()
-        self.pool = None
-        self.window = 0       # how many tasks the pool may have
-        self.n_given = 0      # how many it has
-        self.given = set()    # those, until it is known that workers can be prepared
-        self.is_proven = False
-        self.main_in_workers = False  # it cannot be loaded before they are forked: see Loop.main_has_threads
-
-    # For any thread
-
-    def check_process(self):
-        """Before the lock is taken, which another thread may have had when the process was forked."""
-        if self.loop is not _loop.peek_loop():
-            raise RuntimeError("this executor belongs to the process that this one was forked from: make another one here")
-
-    def check(self):
-        """Raises why nothing can be submitted, if so."""
-        if self.failure is not None:
-            raise BrokenPool(str(self.failure)) from self.failure.__cause__
-        if self.is_closing:
-            raise RuntimeError("cannot schedule new futures after shutdown")
-
-    def add(self, task):
-        self.check_process()
-        with self.lock:
-            self.check()
-            self.queue.append(task)
-            if self.is_woken:
-                return
-            self.is_woken = True
-        self.loop.call(self.pump)
-
-    def add_map(self, one):
-        self.check_process()
-        with self.lock:
-            self.check()
-            self.maps.add(one)
-
-    def add_chunk(self, chunk, data, function):
-        """Of a map that was taken when that was possible."""
-        with self.lock:
-            self.queue.append(Task(self, chunk, data, function))
-            if self.is_woken:
-                return
-            self.is_woken = True
-        self.loop.call(self.pump)
-
-    def close(self):
-        """Has what was submitted done, and nothing more. Not even the lock is taken: memory may be being collected."""
-        self.is_closing = True
-        self.loop.call(self.pump)
-
-    def take(self):
-        """What waits longest; None if nothing does."""
-        try:
-            return self.queue.popleft()
-        except IndexError:
-            return None
-
-    def cancel_all(self):
-        for task in iter(self.take, None):
-            if task.future.cancel():
-                task.future.set_running_or_notify_cancel()
-        for one in list(self.maps):
-            one.cancel()
-
-    # For the loop
-
-    def make_process(self):
-        options = self.options
-        main = options["main"]
-        prepared = pickle.dumps((options["path"], options["argv"], _tasks.get_authkey(), main, not self.main_in_workers))
-        process = self.loop.get_template(prepared).fork()
-        process.send_arg(pickle.dumps((main if self.main_in_workers else None, options["init"])))
-        return process
-
-    def start(self):
-        try:
-            self.make_pool()
-        except BaseException as error:
-            self.set_failure("no worker can be started", error)
-
-    def make_pool(self):
-        options = self.options
-        self.main_in_workers = self.loop.main_has_threads
-        limits = {} if options["max_workers"] is None else {"max_workers": options["max_workers"]}
-        self.pool = Afrpc.Pool(process=self.make_process(), function="afrpc._tasks.run", init="afrpc._tasks.init", load=LOAD,
-                               start_delay_ms=0, stop_delay_ms=FOREVER_MS, max_failures=3,
-                               max_calls=options["max_tasks_per_child"] or 0, max_bytes_queued=1 << 62,
-                               max_message_size=1 << 40, on_event=options["on_event"], **limits)
-        self.pool.connect("destroyed", self.destroyed_cb, self.pool)
-        self.pool.connect("error", lambda pool, error: None)  # every future has its own
-        self.window = LOAD * self.pool.get_max_workers()
-
-    def pump(self):
-        """Gives the pool as many tasks as it can begin soon: those that it has cannot be cancelled any more."""
-        self.is_woken = False
-        if self.queue and self.pool is None and self.failure is None:
-            self.start()
-        while self.queue and self.n_given < self.window and self.failure is None:
-            task = self.take()
-            if task.future.set_running_or_notify_cancel():
-                self.give(task)
-        if self.failure is not None:
-            self.fail_all()
-        if self.is_closing and not self.queue and self.n_given == 0 and not self.maps:
-            self.end()
-
-    def give(self, task):
-        self.n_given += 1
-        if not self.is_proven:
-            self.given.add(task)
-        try:
-            call = _proxy.call(self.pool, (_tasks.wrap(task.data),), None, None, None, False, None, None, None, None)
-        except BaseException as error:
-            self.n_given -= 1
-            self.given.discard(task)
-            task.future.set_exception(error)
-            return
-        if self.is_proven:
-            task.data = None
-        task.call = call
-        call.add_done_callback(task.settled_cb)
-
-    def settled(self, task, call):
-        try:
-            data = call.result()
-        except BaseException as error:
-            if self.has_to_begin_again(error):
-                return
-            self.n_given -= 1
-            self.given.discard(task)
-            if isinstance(error, GLib.Error):
-                error = self.get_reason(task, error)
-            self.pump()
-            task.future.set_exception(error)
-            return
-
-        self.n_given -= 1
-        if not self.is_proven and (type(data) is not tuple or data[0] != _tasks.INIT_FAILURE):
-            self.is_proven = True
-            self.given.clear()
-        if self.queue or self.is_closing:
-            self.pump()
-        self.tell(task.future, data)
-
-    def tell(self, future, data):
-        if type(data) is not tuple:
-            try:
-                result = pickle.loads(data)
-            except BaseException as error:
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-            return
-        error = unpack_error(*data)
-        if data[0] == _tasks.INIT_FAILURE:
-            self.set_failure("the initializer failed", error)
-            error = self.make_broken()
-            self.pump()
-        future.set_exception(error)
-
-    def get_reason(self, task, error):
-        """The exception of a task that has no outcome."""
-        if self.failure is None and self.pool.get_failure() is not None:
-            self.set_failure("no worker can be started", error)
-        if self.failure is not None:
-            return self.make_broken()
-        if error.matches(Afrpc.error_quark(), Afrpc.Error.DIED):
-            name = getattr(task.function, "__qualname__", None) or repr(task.function)
-            lost = WorkerLost(f"the worker that ran {name} is lost: {error.message}")
-            lost.__cause__ = error
-            return lost
-        return error
-
-    def has_to_begin_again(self, error):
-        """Whether workers have to load the main module themselves; then the tasks are given to those."""
-        if not self.main_in_workers:
-            if self.is_proven or not isinstance(error, GLib.Error) or _tasks.HAS_THREADS not in error.message:
-                return False
-            self.loop.main_has_threads = True
-            tasks, self.given, self.n_given = self.given, set(), 0
-            pool, self.pool = self.pool, None
-            pool.kill()
-            self.start()
-            for task in tasks:
-                if self.failure is None:
-                    self.give(task)
-                else:
-                    task.future.set_exception(self.make_broken())
-            return True
-        return False
-
-    def set_failure(self, words, cause):
-        """No more workers are to be had."""
-        failure = BrokenPool(f"{words}: {cause.message if isinstance(cause, GLib.Error) else repr(cause)}")
-        failure.__cause__ = cause
-        with self.lock:
-            self.failure = failure
-        self.loop.forget_template()  # which may be why
-
-    def make_broken(self):
-        error = BrokenPool(str(self.failure))
-        error.__cause__ = self.failure.__cause__
-        return error
-
-    def fail_all(self):
-        for task in iter(self.take, None):
-            if task.future.set_running_or_notify_cancel():
-                task.future.set_exception(self.make_broken())
-        for one in list(self.maps):
-            one.fail(self.make_broken())
-        self.is_closing = True
-
-    def kill(self):
-        if self.failure is None:
-            self.set_failure("the workers were killed", NotStarted("the workers were killed"))
-        if self.pool is not None:
-            self.pool.kill()
-        self.pump()
-
-    def end(self):
-        if self.pool is None:
-            self.set_ended()
-        else:
-            self.pool.close()
-
-    def destroyed_cb(self, pool, which):
-        if which is self.pool:
-            self.set_ended()
-
-    def set_ended(self):
-        self.pool = None
-        self.loop.executors.discard(self)
-        self.loop.forget_template_soon()
-        self.ended.set()
 
 
 def _check_number(name, number):
@@ -376,9 +92,9 @@ class Executor(concurrent.futures.Executor):
             "init": self._dumps((dumps, initializer, tuple(initargs)), _tasks.PROTOCOL),
         }
         _tasks.check_loaded()
-        loop = _loop.get_loop()
-        self._core = Core(loop, options)
-        loop.executors.add(self._core)
+        from . import _core
+
+        self._core = _core.Core(options)
         weakref.finalize(self, self._core.close).atexit = False
 
     def submit(self, fn, /, *args, **kwargs):
@@ -395,7 +111,7 @@ class Executor(concurrent.futures.Executor):
             future.set_running_or_notify_cancel()
             future.set_exception(error)
             return future
-        core.add(Task(core, future, data, fn))
+        core.add(future, data, fn)
         return future
 
     def map(self, fn, *iterables, timeout=None, chunksize=None, buffersize=None):
@@ -421,7 +137,7 @@ class Executor(concurrent.futures.Executor):
         """Takes nothing more, and ends the workers once they have done what there is; wait: waits for that.
         cancel_futures: what no worker has got yet is cancelled."""
         core = self._core
-        if core.loop is not _loop.peek_loop():
+        if core.is_inherited():
             return
         with core.lock:
             core.is_closing = True
@@ -436,7 +152,7 @@ class Executor(concurrent.futures.Executor):
     def kill_workers(self):
         """Ends all workers at once, whatever they do. What has no outcome fails with BrokenPool."""
         core = self._core
-        if core.loop is _loop.peek_loop():
+        if not core.is_inherited():
             core.loop.call(core.kill)
 
     terminate_workers = kill_workers
