@@ -72,7 +72,7 @@ reveal_type(aio.run(main()))
 aio.run(5)  # wrong
 """
 
-REVEALED = ["gi.repository.Afrpc.Process", "gi.repository.Afrpc.Exit", "int",
+REVEALED = ["gi.repository.Afrpc.Process", "gi.repository.Afrpc.Exit", "int", "gi.repository.Afrpc.Events",
             "str", "int", "str", "int", "int", "int"]
 
 
