@@ -216,6 +216,8 @@ change_templates (Model *model)
   g_assert_cmpuint (afrpc_pool_get_n_template_workers (model->pool, first) +
                     (first != model->second ? afrpc_pool_get_n_template_workers (model->pool, model->second) : 0), <=,
                     afrpc_pool_get_n_workers (model->pool));
+}
+
 /* Returns: (nullable): a worker that can be called */
 static AfrpcPoolMember *
 draw_member (Model *model)
