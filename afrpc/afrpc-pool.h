@@ -107,7 +107,13 @@ guint         afrpc_pool_get_n_workers             (AfrpcPool            *self);
 AFRPC_AVAILABLE_IN_1_0
 guint         afrpc_pool_get_n_idle_workers        (AfrpcPool            *self);
 AFRPC_AVAILABLE_IN_1_0
+guint         afrpc_pool_get_n_starting_workers    (AfrpcPool            *self);
+AFRPC_AVAILABLE_IN_1_0
 guint         afrpc_pool_get_n_calls_queued        (AfrpcPool            *self);
+AFRPC_AVAILABLE_IN_1_0
+guint         afrpc_pool_get_n_calls_assigned      (AfrpcPool            *self);
+AFRPC_AVAILABLE_IN_1_0
+guint         afrpc_pool_get_n_calls_pending       (AfrpcPool            *self);
 AFRPC_AVAILABLE_IN_1_0
 const GError *afrpc_pool_get_failure               (AfrpcPool            *self);
 

@@ -113,7 +113,7 @@ case_end (Case *test)
   test_iterate_until (&test->destroyed);
   while (g_main_context_iteration (NULL, FALSE))
     ;
-  g_assert_cmpuint (afrpc_pool_get_n_calls_queued (test->pool), ==, 0);
+  g_assert_cmpuint (afrpc_pool_get_n_calls_pending (test->pool), ==, 0);
   g_assert_cmpuint (afrpc_pool_get_n_workers (test->pool), ==, 0);
   g_assert_finalize_object (test->pool);
   g_ptr_array_unref (test->errors);

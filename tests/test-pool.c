@@ -60,7 +60,7 @@ test_pool_many (void)
   case_init (&test, "echo", "max-workers", 3, "start-delay-ms", 0, NULL);
   for (guint i = 0; i < 2000; i++)
     afrpc_caller_call (caller_of (&test), g_variant_new ("(u)", i), NULL, count_value_cb, &n);
-  g_assert_cmpuint (afrpc_pool_get_n_calls_queued (test.pool), ==, 2000);
+  g_assert_cmpuint (afrpc_pool_get_n_calls_pending (test.pool), ==, 2000);
   iterate_until_count (&n, 2000);
   g_assert_cmpuint (afrpc_pool_get_n_workers (test.pool), ==, 3);
   case_end (&test);

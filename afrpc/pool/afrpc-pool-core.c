@@ -50,6 +50,12 @@ afrpc_pool_core_work (AfrpcPoolCore *self)
   afrpc_pool_desk_pump (self);
 }
 
+typedef struct
+{
+  GSource source;
+  AfrpcPoolCore *core; /* not owned: its callback has a reference */
+} Timer;
+
 static void
 tell_end (AfrpcPoolCore *self)
 {
@@ -74,13 +80,15 @@ timer_cb (gpointer data)
   GMainContext *context = g_source_get_context (g_main_current_source ());
 
   g_main_context_push_thread_default (context);
-  afrpc_pool_core_work (self);
+  if (self->timer_at <= g_get_monotonic_time ())
+    afrpc_pool_core_work (self);
   if (self->has_to_notify)
     {
       self->has_to_notify = FALSE;
       afrpc_pool_desk_tell_room (self);
       afrpc_pool_notify_closed (self);
     }
+  afrpc_pool_view_tell (self);
   if (self->state == AFRPC_POOL_OVER)
     tell_end (self);
   g_main_context_pop_thread_default (context);
@@ -100,6 +108,13 @@ timer_gone_cb (gpointer data)
 }
 
 static gboolean
+timer_prepare (GSource *source,
+               int     *timeout)
+{
+  return afrpc_pool_view_has_news (((Timer *) source)->core);
+}
+
+static gboolean
 timer_dispatch (GSource     *source,
                 GSourceFunc  callback,
                 gpointer     user_data)
@@ -107,13 +122,14 @@ timer_dispatch (GSource     *source,
   return callback (user_data);
 }
 
-static GSourceFuncs timer_funcs = { NULL, NULL, timer_dispatch, NULL };
+static GSourceFuncs timer_funcs = { timer_prepare, NULL, timer_dispatch, NULL };
 
 static void
 make_timer (AfrpcPoolCore *self)
 {
   self->timer_at = AFRPC_DEADLINES_NEVER;
-  self->timer = g_source_new (&timer_funcs, sizeof (GSource));
+  self->timer = g_source_new (&timer_funcs, sizeof (Timer));
+  ((Timer *) self->timer)->core = self;
   g_source_set_static_name (self->timer, "[afrpc] pool");
   g_source_set_can_recurse (self->timer, TRUE);
   g_source_set_callback (self->timer, timer_cb, afrpc_pool_core_ref (self), timer_gone_cb);

@@ -26,6 +26,7 @@ enqueue (AfrpcPoolCore  *self,
          AfrpcPoolJob   *job)
 {
   afrpc_pool_queue_push (queue, &job->place);
+  self->n_acts++;
   if (queue != &self->queue)
     self->n_waiting++;
   else if (job->tie != NULL)

@@ -157,6 +157,15 @@ typedef struct
   guint64 max_bytes_queued;
 } AfrpcPoolConfig;
 
+/* What was told of what can be seen. */
+#define AFRPC_POOL_N_COUNTS 6u
+
+typedef struct
+{
+  guint64 n_acts;           /* of the pool then */
+  guint counts[AFRPC_POOL_N_COUNTS];
+} AfrpcPoolView;
+
 struct _AfrpcPoolCore
 {
   gatomicrefcount ref_count;
@@ -169,7 +178,7 @@ struct _AfrpcPoolCore
   AfrpcPoolJob *spare;      /* (nullable): jobs to be used again, by next_spare */
   guint n_spare;
   GPtrArray *spent;         /* (element-type AfrpcPoolJob) (owned): of who blocks, and replaced by others */
-  guint64 n_acts;           /* rises with all that something may follow from */
+  guint64 n_acts;           /* rises with all that something may follow from, or that can be seen */
 
   AfrpcPoolQueue queue;     /* jobs that any member may get */
   guint64 last_number;
@@ -204,6 +213,8 @@ struct _AfrpcPoolCore
   GPtrArray *held_errors;   /* (element-type GError) (owned): of a pool that was killed, to be told when all calls are */
   gboolean has_to_notify;   /* of the failure */
   GError *failure;          /* (nullable): why no more workers are started */
+
+  AfrpcPoolView view;
 
   GSource *timer;
   gint64 timer_at;          /* when there is something to do, or AFRPC_DEADLINES_NEVER */
@@ -408,10 +419,22 @@ typedef enum
   AFRPC_POOL_PROP_MAX_CALLS_QUEUED,
   AFRPC_POOL_PROP_MAX_BYTES_QUEUED,
   AFRPC_POOL_PROP_CLOSED,
+  AFRPC_POOL_PROP_N_WORKERS,
+  AFRPC_POOL_PROP_N_IDLE_WORKERS,
+  AFRPC_POOL_PROP_N_STARTING_WORKERS,
+  AFRPC_POOL_PROP_N_CALLS_QUEUED,
+  AFRPC_POOL_PROP_N_CALLS_ASSIGNED,
+  AFRPC_POOL_PROP_N_CALLS_PENDING,
   AFRPC_POOL_N_PROPS,
 } AfrpcPoolProp;
 
 extern GParamSpec *afrpc_pool_props[AFRPC_POOL_N_PROPS];
+
+gboolean      afrpc_pool_view_get_property (const AfrpcPoolCore *self,
+                                            AfrpcPoolProp        prop,
+                                            GValue              *value);
+gboolean      afrpc_pool_view_has_news (AfrpcPoolCore        *self);
+void          afrpc_pool_view_tell     (AfrpcPoolCore        *self);
 
 void          afrpc_pool_caller_init   (AfrpcCallerInterface *iface);
 void          afrpc_pool_install_properties (GObjectClass    *object_class);

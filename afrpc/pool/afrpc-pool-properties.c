@@ -20,6 +20,7 @@
 static const GParamFlags constructed = G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS;
 static const GParamFlags writable = G_PARAM_READWRITE | G_PARAM_CONSTRUCT | G_PARAM_STATIC_STRINGS |
                                     G_PARAM_EXPLICIT_NOTIFY;
+static const GParamFlags readable = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
 
 /* What its workers are. */
 static void
@@ -286,7 +287,76 @@ make_changeable (void)
    * Since: 1.0
    */
   afrpc_pool_props[AFRPC_POOL_PROP_CLOSED] =
-    g_param_spec_boolean ("closed", NULL, NULL, FALSE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+    g_param_spec_boolean ("closed", NULL, NULL, FALSE, readable);
+}
+
+/* What it is doing. */
+static void
+make_seen (void)
+{
+  /**
+   * AfrpcPool:n-workers: (attributes org.gtk.Property.get=afrpc_pool_get_n_workers)
+   *
+   * How many workers there are that get calls, or are going to: those that end are not counted.
+   *
+   * This one and those that follow change while the pool works. Whoever reads one gets what is true then;
+   * [signal@GObject.Object::notify] comes at most once in each turn of the main loop for each of them.
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_N_WORKERS] =
+    g_param_spec_uint ("n-workers", NULL, NULL, 0, G_MAXUINT, 0, readable);
+
+  /**
+   * AfrpcPool:n-idle-workers: (attributes org.gtk.Property.get=afrpc_pool_get_n_idle_workers)
+   *
+   * How many workers are ready and have nothing to do.
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_N_IDLE_WORKERS] =
+    g_param_spec_uint ("n-idle-workers", NULL, NULL, 0, G_MAXUINT, 0, readable);
+
+  /**
+   * AfrpcPool:n-starting-workers: (attributes org.gtk.Property.get=afrpc_pool_get_n_starting_workers)
+   *
+   * How many workers are being started and prepared.
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_N_STARTING_WORKERS] =
+    g_param_spec_uint ("n-starting-workers", NULL, NULL, 0, G_MAXUINT, 0, readable);
+
+  /**
+   * AfrpcPool:n-calls-queued: (attributes org.gtk.Property.get=afrpc_pool_get_n_calls_queued)
+   *
+   * How many calls wait for a worker: those that [property@Afrpc.Pool:max-calls-queued] limits.
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_N_CALLS_QUEUED] =
+    g_param_spec_uint ("n-calls-queued", NULL, NULL, 0, G_MAXUINT, 0, readable);
+
+  /**
+   * AfrpcPool:n-calls-assigned: (attributes org.gtk.Property.get=afrpc_pool_get_n_calls_assigned)
+   *
+   * How many calls workers have: those that they run, and those that they begin next, up to
+   * [property@Afrpc.Pool:load] each.
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_N_CALLS_ASSIGNED] =
+    g_param_spec_uint ("n-calls-assigned", NULL, NULL, 0, G_MAXUINT, 0, readable);
+
+  /**
+   * AfrpcPool:n-calls-pending: (attributes org.gtk.Property.get=afrpc_pool_get_n_calls_pending)
+   *
+   * How many calls have not been told their outcome yet, wherever they are.
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_N_CALLS_PENDING] =
+    g_param_spec_uint ("n-calls-pending", NULL, NULL, 0, G_MAXUINT, 0, readable);
 }
 
 void
@@ -294,6 +364,7 @@ afrpc_pool_install_properties (GObjectClass *object_class)
 {
   make_fixed ();
   make_changeable ();
+  make_seen ();
   g_object_class_install_properties (object_class, AFRPC_POOL_N_PROPS, afrpc_pool_props);
 }
 

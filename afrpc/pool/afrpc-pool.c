@@ -135,7 +135,7 @@ afrpc_pool_get_property (GObject    *object,
   AfrpcPool *self = AFRPC_POOL (object);
   const AfrpcPoolConfig *config = &self->core->config;
 
-  switch ((AfrpcPoolProp) prop_id)
+  switch (prop_id)
     {
     case AFRPC_POOL_PROP_PROCESS:
       g_value_set_object (value, self->process);
@@ -229,9 +229,9 @@ afrpc_pool_get_property (GObject    *object,
       g_value_set_boolean (value, afrpc_pool_is_closed (self));
       break;
 
-    case AFRPC_POOL_N_PROPS:
     default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
+      if (!afrpc_pool_view_get_property (self->core, prop_id, value))
+        G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
       break;
     }
 }
@@ -245,7 +245,7 @@ afrpc_pool_set_property (GObject      *object,
   AfrpcPool *self = AFRPC_POOL (object);
   AfrpcPoolConfig *config = &self->core->config;
 
-  switch ((AfrpcPoolProp) prop_id)
+  switch (prop_id)
     {
     case AFRPC_POOL_PROP_PROCESS:
       self->process = g_value_dup_object (value);
@@ -335,8 +335,6 @@ afrpc_pool_set_property (GObject      *object,
       afrpc_pool_set_max_bytes_queued (self, g_value_get_uint64 (value));
       break;
 
-    case AFRPC_POOL_PROP_CLOSED:
-    case AFRPC_POOL_N_PROPS:
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
       break;
@@ -497,60 +495,6 @@ afrpc_pool_is_closed (AfrpcPool *self)
   g_return_val_if_fail (AFRPC_IS_POOL (self), TRUE);
 
   return self->core->state != AFRPC_POOL_OPEN || self->core->failure != NULL;
-}
-
-/**
- * afrpc_pool_get_n_workers:
- * @self: a pool
- *
- * Gets how many workers there are that get calls, or are going to: those that end are not counted.
- *
- * Returns: the number
- *
- * Since: 1.0
- */
-guint
-afrpc_pool_get_n_workers (AfrpcPool *self)
-{
-  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
-
-  return afrpc_pool_staff_count (self->core);
-}
-
-/**
- * afrpc_pool_get_n_idle_workers:
- * @self: a pool
- *
- * Gets how many workers are ready and have nothing to do.
- *
- * Returns: the number
- *
- * Since: 1.0
- */
-guint
-afrpc_pool_get_n_idle_workers (AfrpcPool *self)
-{
-  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
-
-  return self->core->n_members[AFRPC_POOL_MEMBER_IDLE];
-}
-
-/**
- * afrpc_pool_get_n_calls_queued:
- * @self: a pool
- *
- * Gets how many calls have no outcome yet: those that wait for a worker, and those that workers have.
- *
- * Returns: the number
- *
- * Since: 1.0
- */
-guint
-afrpc_pool_get_n_calls_queued (AfrpcPool *self)
-{
-  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
-
-  return self->core->n_jobs;
 }
 
 /**

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What can be seen of a pool while it works. Who reads it gets what is true then. Those who want to be told are told at
+ * the beginning of the next turn of the main loop, once for whatever has changed until then: by the pool's own source, so
+ * that what changes it needs to know of nobody but the counter that rises with it. */
+#include "config.h"
+
+#include "pool/afrpc-pool-parts.h"
+
+#include <string.h>
+
+G_STATIC_ASSERT (AFRPC_POOL_PROP_N_CALLS_PENDING - AFRPC_POOL_PROP_N_WORKERS + 1 == AFRPC_POOL_N_COUNTS);
+
+/* In the order of the properties. */
+static inline void
+count (const AfrpcPoolCore *self,
+       guint                counts[AFRPC_POOL_N_COUNTS])
+{
+  const guint n_idle = self->n_members[AFRPC_POOL_MEMBER_IDLE];
+  const guint n_starting = self->n_members[AFRPC_POOL_MEMBER_STARTING];
+
+  counts[0] = n_starting + n_idle + self->n_members[AFRPC_POOL_MEMBER_BUSY];
+  counts[1] = n_idle;
+  counts[2] = n_starting;
+  counts[3] = self->queue.n + self->n_waiting;
+  counts[4] = self->n_given;
+  counts[5] = self->n_jobs;
+}
+
+static guint
+get_count (const AfrpcPoolCore *self,
+           AfrpcPoolProp        prop)
+{
+  guint counts[AFRPC_POOL_N_COUNTS];
+
+  count (self, counts);
+
+  return counts[prop - AFRPC_POOL_PROP_N_WORKERS];
+}
+
+/* FALSE: @prop is another one. */
+gboolean
+afrpc_pool_view_get_property (const AfrpcPoolCore *self,
+                              AfrpcPoolProp        prop,
+                              GValue              *value)
+{
+  if (prop < AFRPC_POOL_PROP_N_WORKERS || prop > AFRPC_POOL_PROP_N_CALLS_PENDING)
+    return FALSE;
+
+  g_value_set_uint (value, get_count (self, prop));
+
+  return TRUE;
+}
+
+static gboolean
+is_listened_to (AfrpcPoolCore *self)
+{
+  static guint notify_id;
+  g_autoptr(AfrpcPool) pool = g_weak_ref_get (&self->pool);
+
+  if (notify_id == 0)
+    notify_id = g_signal_lookup ("notify", G_TYPE_OBJECT);
+
+  return pool != NULL && g_signal_handler_find (pool, G_SIGNAL_MATCH_ID, notify_id, 0, NULL, NULL, NULL) != 0;
+}
+
+/* Before the main loop waits: whether somebody has to be told something. Under a steady load the numbers are the same in
+ * each turn, and nobody is looked for. Who comes to listen is told of what changes from then on. */
+gboolean
+afrpc_pool_view_has_news (AfrpcPoolCore *self)
+{
+  guint counts[AFRPC_POOL_N_COUNTS];
+  gboolean has_news;
+
+  if (self->n_acts == self->view.n_acts)
+    return FALSE;
+
+  count (self, counts);
+  if (memcmp (counts, self->view.counts, sizeof counts) == 0)
+    {
+      self->view.n_acts = self->n_acts;
+      return FALSE;
+    }
+
+  /* The last reference to the pool may have been dropped by another thread meanwhile. */
+  afrpc_pool_core_ref (self);
+  has_news = is_listened_to (self);
+  if (!has_news)
+    {
+      self->view.n_acts = self->n_acts;
+      memcpy (self->view.counts, counts, sizeof counts);
+    }
+  afrpc_pool_core_unref (self);
+
+  return has_news;
+}
+
+/* Tells what has changed. Whoever is told may do anything, run a main loop that comes here again too. */
+void
+afrpc_pool_view_tell (AfrpcPoolCore *self)
+{
+  g_autoptr(AfrpcPool) pool = NULL;
+
+  if (self->n_acts == self->view.n_acts)
+    return;
+
+  self->view.n_acts = self->n_acts;
+  pool = g_weak_ref_get (&self->pool);
+  for (guint i = 0; pool != NULL && i < AFRPC_POOL_N_COUNTS; i++)
+    {
+      const AfrpcPoolProp prop = AFRPC_POOL_PROP_N_WORKERS + i;
+      const guint n = get_count (self, prop);
+
+      if (self->view.counts[i] == n)
+        continue;
+      self->view.counts[i] = n;
+      g_object_notify_by_pspec (G_OBJECT (pool), afrpc_pool_props[prop]);
+    }
+}
+
+/**
+ * afrpc_pool_get_n_workers: (attributes org.gtk.Method.get_property=n-workers)
+ * @self: a pool
+ *
+ * Gets how many workers there are that get calls, or are going to: those that end are not counted.
+ *
+ * Returns: the number
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_pool_get_n_workers (AfrpcPool *self)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
+
+  return get_count (self->core, AFRPC_POOL_PROP_N_WORKERS);
+}
+
+/**
+ * afrpc_pool_get_n_idle_workers: (attributes org.gtk.Method.get_property=n-idle-workers)
+ * @self: a pool
+ *
+ * Gets how many workers are ready and have nothing to do.
+ *
+ * Returns: the number
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_pool_get_n_idle_workers (AfrpcPool *self)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
+
+  return get_count (self->core, AFRPC_POOL_PROP_N_IDLE_WORKERS);
+}
+
+/**
+ * afrpc_pool_get_n_starting_workers: (attributes org.gtk.Method.get_property=n-starting-workers)
+ * @self: a pool
+ *
+ * Gets how many workers are being started and prepared.
+ *
+ * Returns: the number
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_pool_get_n_starting_workers (AfrpcPool *self)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
+
+  return get_count (self->core, AFRPC_POOL_PROP_N_STARTING_WORKERS);
+}
+
+/**
+ * afrpc_pool_get_n_calls_queued: (attributes org.gtk.Method.get_property=n-calls-queued)
+ * @self: a pool
+ *
+ * Gets how many calls wait for a worker: those that [property@Afrpc.Pool:max-calls-queued] limits.
+ *
+ * Returns: the number
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_pool_get_n_calls_queued (AfrpcPool *self)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
+
+  return get_count (self->core, AFRPC_POOL_PROP_N_CALLS_QUEUED);
+}
+
+/**
+ * afrpc_pool_get_n_calls_assigned: (attributes org.gtk.Method.get_property=n-calls-assigned)
+ * @self: a pool
+ *
+ * Gets how many calls workers have: those that they run, and those that they begin next, up to
+ * [property@Afrpc.Pool:load] each.
+ *
+ * Returns: the number
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_pool_get_n_calls_assigned (AfrpcPool *self)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
+
+  return get_count (self->core, AFRPC_POOL_PROP_N_CALLS_ASSIGNED);
+}
+
+/**
+ * afrpc_pool_get_n_calls_pending: (attributes org.gtk.Method.get_property=n-calls-pending)
+ * @self: a pool
+ *
+ * Gets how many calls have not been told their outcome yet: those that wait for a worker, those that workers have, and
+ * those of which the main context is still to say that they have failed.
+ *
+ * Returns: the number
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_pool_get_n_calls_pending (AfrpcPool *self)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
+
+  return get_count (self->core, AFRPC_POOL_PROP_N_CALLS_PENDING);
+}
