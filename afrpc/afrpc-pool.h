@@ -6,6 +6,7 @@
 #endif
 
 #include "afrpc-caller.h"
+#include "afrpc-pool-stats.h"
 #include "afrpc-serialiser.h"
 
 G_BEGIN_DECLS
@@ -114,6 +115,8 @@ AFRPC_AVAILABLE_IN_1_0
 guint         afrpc_pool_get_n_calls_assigned      (AfrpcPool            *self);
 AFRPC_AVAILABLE_IN_1_0
 guint         afrpc_pool_get_n_calls_pending       (AfrpcPool            *self);
+AFRPC_AVAILABLE_IN_1_0
+AfrpcPoolStats *afrpc_pool_get_stats               (AfrpcPool            *self) G_GNUC_WARN_UNUSED_RESULT;
 AFRPC_AVAILABLE_IN_1_0
 const GError *afrpc_pool_get_failure               (AfrpcPool            *self);
 

@@ -182,6 +182,51 @@ typedef enum
   AFRPC_STARTED_UNKNOWN,
 } AfrpcStarted;
 
+/**
+ * AfrpcCallOutcome:
+ * @AFRPC_CALL_OUTCOME_SUCCESS: the function returned a result
+ * @AFRPC_CALL_OUTCOME_REMOTE_ERROR: the worker answered with an error, most often that of the function
+ * @AFRPC_CALL_OUTCOME_DIED: the worker died while it ran the call, or broke the protocol: %AFRPC_ERROR_DIED,
+ *   %AFRPC_ERROR_PROTOCOL
+ * @AFRPC_CALL_OUTCOME_TIMED_OUT: a time limit has passed: %G_IO_ERROR_TIMED_OUT
+ * @AFRPC_CALL_OUTCOME_CANCELLED: it was given up: %G_IO_ERROR_CANCELLED
+ * @AFRPC_CALL_OUTCOME_NOT_STARTED: there was no worker for it: the pool was closed or killed, or workers could not be
+ *   started
+ * @AFRPC_CALL_OUTCOME_BUSY: too many waited already: %AFRPC_ERROR_BUSY
+ * @AFRPC_CALL_OUTCOME_OTHER: something else, such as arguments that cannot be sent
+ *
+ * What has become of a call, as a pool [counts][method@Afrpc.PoolStats.get_n_outcomes] it: by its error, and by whether a
+ * worker had begun it.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  AFRPC_CALL_OUTCOME_SUCCESS,
+  AFRPC_CALL_OUTCOME_REMOTE_ERROR,
+  AFRPC_CALL_OUTCOME_DIED,
+  AFRPC_CALL_OUTCOME_TIMED_OUT,
+  AFRPC_CALL_OUTCOME_CANCELLED,
+  AFRPC_CALL_OUTCOME_NOT_STARTED,
+  AFRPC_CALL_OUTCOME_BUSY,
+  AFRPC_CALL_OUTCOME_OTHER,
+} AfrpcCallOutcome;
+
+/**
+ * AfrpcPoolTime:
+ * @AFRPC_POOL_TIME_QUEUED: from the call until a worker is given it; of one that comes back from a worker, from then on
+ * @AFRPC_POOL_TIME_ASSIGNED: from there until the call has its outcome, whatever that is
+ *
+ * Times of calls that a pool [measures][method@Afrpc.PoolStats.get_quantile].
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  AFRPC_POOL_TIME_QUEUED,
+  AFRPC_POOL_TIME_ASSIGNED,
+} AfrpcPoolTime;
+
 typedef struct _AfrpcBuffer AfrpcBuffer;
 typedef struct _AfrpcExit AfrpcExit;
 

@@ -222,6 +222,213 @@ test_pool_seen_reentrant (void)
   g_ptr_array_unref (test.errors);
 }
 
+static guint64
+count_outcomes (AfrpcPool        *pool,
+                AfrpcCallOutcome  outcome)
+{
+  g_autoptr(AfrpcPoolStats) stats = afrpc_pool_get_stats (pool);
+
+  g_assert_cmpuint (afrpc_pool_stats_get_n_calls (stats), ==,
+                    afrpc_pool_stats_get_n_finished (stats) + afrpc_pool_get_n_calls_pending (pool));
+  g_assert_cmpuint (afrpc_pool_stats_get_n_failed (stats), ==,
+                    afrpc_pool_stats_get_n_finished (stats) -
+                      afrpc_pool_stats_get_n_outcomes (stats, AFRPC_CALL_OUTCOME_SUCCESS));
+
+  return afrpc_pool_stats_get_n_outcomes (stats, outcome);
+}
+
+/* Makes a call, and sees it counted as that, and as nothing else. */
+static void
+check_outcome (Case             *test,
+               GVariant         *args,
+               AfrpcCallOptions *options,
+               AfrpcCallOutcome  outcome)
+{
+  guint64 before[AFRPC_CALL_OUTCOME_OTHER + 1];
+  guint n = 0;
+
+  for (guint i = 0; i < G_N_ELEMENTS (before); i++)
+    before[i] = count_outcomes (test->pool, i);
+  afrpc_caller_call_full (caller_of (test), args, options, NULL, count_cb, &n);
+  iterate_until_count (&n, 1);
+  for (guint i = 0; i < G_N_ELEMENTS (before); i++)
+    g_assert_cmpuint (count_outcomes (test->pool, i), ==, before[i] + (i == outcome));
+}
+
+static void
+test_pool_seen_outcomes (void)
+{
+  g_autoptr(AfrpcCallOptions) limited = afrpc_call_options_new ();
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  Case test;
+  guint n = 0;
+
+  g_test_summary ("Each call is counted once, as what has become of it");
+  case_init (&test, "act", "max-workers", 1, "load", 1, NULL);
+  afrpc_call_options_set_timeout_ms (limited, 5);
+  check_outcome (&test, test_act ("return", NULL), NULL, AFRPC_CALL_OUTCOME_SUCCESS);
+  check_outcome (&test, test_act ("file-error", NULL), NULL, AFRPC_CALL_OUTCOME_REMOTE_ERROR);
+  check_outcome (&test, test_act ("unknown-error", NULL), NULL, AFRPC_CALL_OUTCOME_REMOTE_ERROR);
+  check_outcome (&test, test_act ("exit", g_variant_new_uint32 (3)), NULL, AFRPC_CALL_OUTCOME_DIED);
+  check_outcome (&test, test_act ("until-cancelled", NULL), limited, AFRPC_CALL_OUTCOME_TIMED_OUT);
+
+  afrpc_caller_call (caller_of (&test), test_act ("return", NULL), cancellable, count_cb, &n);
+  g_cancellable_cancel (cancellable);
+  iterate_until_count (&n, 1);
+  g_assert_cmpuint (count_outcomes (test.pool, AFRPC_CALL_OUTCOME_CANCELLED), ==, 1);
+
+  wait_idle (&test, 1);
+  n = 0;
+  afrpc_pool_set_max_calls_queued (test.pool, 1);
+  for (guint i = 0; i < 3; i++)
+    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_cb, &n);
+  iterate_until_count (&n, 3);
+  g_assert_cmpuint (count_outcomes (test.pool, AFRPC_CALL_OUTCOME_BUSY), ==, 1);
+
+  afrpc_caller_close (caller_of (&test));
+  check_outcome (&test, test_act ("return", NULL), NULL, AFRPC_CALL_OUTCOME_NOT_STARTED);
+  case_end (&test);
+}
+
+static void
+test_pool_seen_workers_counted (void)
+{
+  g_autoptr(AfrpcCallOptions) options = idempotent_options ();
+  g_autoptr(AfrpcPoolStats) first = NULL;
+  g_autoptr(AfrpcPoolStats) then = NULL;
+  g_autoptr(AfrpcPoolStats) difference = NULL;
+  Case test;
+  guint n = 0;
+
+  g_test_summary ("Deaths, repeats and moves are counted; workers that were started have ended or died at the end");
+  case_init (&test, "act", "max-workers", 1, "load", 100, "max-repeats", 2, NULL);
+  afrpc_caller_call (caller_of (&test), test_act ("exit", g_variant_new_uint32 (3)), NULL, count_cb, &n);
+  for (guint i = 0; i < 8; i++)
+    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_cb, &n);
+  iterate_until_count (&n, 9);
+  first = afrpc_pool_get_stats (test.pool);
+  g_assert_cmpuint (afrpc_pool_stats_get_n_workers_died (first), ==, 1);
+  if (!is_command ())
+    {
+      g_assert_cmpuint (afrpc_pool_stats_get_n_workers_started (first), ==, 2);
+      g_assert_cmpuint (afrpc_pool_stats_get_n_moves (first), ==, 8);
+    }
+  g_assert_cmpuint (afrpc_pool_stats_get_n_repeats (first), ==, 0);
+
+  n = 0;
+  afrpc_caller_call_full (caller_of (&test), test_act ("exit", g_variant_new_uint32 (3)), options, NULL, count_cb, &n);
+  iterate_until_count (&n, 1);
+  afrpc_pool_refresh (test.pool, NULL);
+  check_outcome (&test, test_act ("return", NULL), NULL, AFRPC_CALL_OUTCOME_SUCCESS);
+  afrpc_pool_refresh (test.pool, NULL);
+  afrpc_caller_close (caller_of (&test));
+  test_iterate_until (&test.destroyed);
+  then = afrpc_pool_get_stats (test.pool);
+  difference = afrpc_pool_stats_subtract (then, first);
+  g_assert_cmpuint (afrpc_pool_stats_get_n_calls (difference), ==, 2);
+  g_assert_cmpuint (afrpc_pool_stats_get_n_repeats (difference), ==, 2);
+  g_assert_cmpuint (afrpc_pool_stats_get_n_workers_died (difference), ==, 3);
+  g_assert_cmpuint (afrpc_pool_stats_get_n_workers_renewed (difference), >=, 1);
+  g_assert_cmpuint (afrpc_pool_stats_get_n_workers_ended (difference), >=, 1);
+  g_assert_cmpuint (afrpc_pool_stats_get_n_workers_started (then), ==,
+                    afrpc_pool_stats_get_n_workers_ended (then) + afrpc_pool_stats_get_n_workers_died (then));
+  g_assert_cmpint (afrpc_pool_stats_get_duration (difference) + afrpc_pool_stats_get_duration (first), ==,
+                   afrpc_pool_stats_get_duration (then));
+  case_end (&test);
+}
+
+/* Lets time pass for what is under way; nothing is waited for. */
+static void
+pass_time (void)
+{
+  const gint64 until = g_get_monotonic_time () + 3000;
+
+  while (g_get_monotonic_time () < until)
+    ;
+}
+
+static void
+test_pool_seen_times (void)
+{
+  Case test;
+  Meeting meeting;
+  g_autoptr(AfrpcPoolStats) stats = NULL;
+  g_autoptr(AfrpcCall) running = NULL;
+  g_autoptr(AfrpcCall) waiting = NULL;
+  gint64 begun, let_go, done;
+  guint64 sum = 0;
+  gsize n_buckets;
+  const guint64 *buckets;
+
+  g_test_summary ("The time in the queue ends when a worker is given the call, and then that at the worker begins");
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 1, "load", 1, "idle-workers", 1, NULL);
+  stats = afrpc_pool_get_stats (test.pool);
+  g_assert_cmpint (afrpc_pool_stats_get_quantile (stats, AFRPC_POOL_TIME_QUEUED, 0.5), ==, -1);
+  wait_idle (&test, 1);
+  running = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  wait_begun (&test, 1);
+  begun = g_get_monotonic_time ();
+  waiting = start_act (&test, "return", NULL);
+  pass_time ();
+  let_go = g_get_monotonic_time ();
+  meeting_let_go (&meeting);
+  g_variant_unref (wait_value (running));
+  g_variant_unref (wait_value (waiting));
+  done = g_get_monotonic_time ();
+
+  g_clear_pointer (&stats, afrpc_pool_stats_unref);
+  stats = afrpc_pool_get_stats (test.pool);
+  g_assert_cmpuint (afrpc_pool_stats_get_n_times (stats, AFRPC_POOL_TIME_QUEUED), ==, 2);
+  g_assert_cmpuint (afrpc_pool_stats_get_n_times (stats, AFRPC_POOL_TIME_ASSIGNED), ==, 2);
+  g_assert_cmpint (afrpc_pool_stats_get_total_time (stats, AFRPC_POOL_TIME_QUEUED), >=, let_go - begun);
+  g_assert_cmpint (afrpc_pool_stats_get_total_time (stats, AFRPC_POOL_TIME_QUEUED), <=, done - begun);
+  g_assert_cmpint (afrpc_pool_stats_get_total_time (stats, AFRPC_POOL_TIME_ASSIGNED), >=, let_go - begun);
+  g_assert_cmpint (afrpc_pool_stats_get_total_time (stats, AFRPC_POOL_TIME_ASSIGNED), <=,
+                   2 * afrpc_pool_stats_get_duration (stats));
+  /* One had not to wait at all. */
+  g_assert_cmpint (afrpc_pool_stats_get_quantile (stats, AFRPC_POOL_TIME_QUEUED, 0), ==, 0);
+  g_assert_cmpint (afrpc_pool_stats_get_quantile (stats, AFRPC_POOL_TIME_QUEUED, 1), >=, (let_go - begun) / 2);
+  g_assert_cmpint (afrpc_pool_stats_get_quantile (stats, AFRPC_POOL_TIME_QUEUED, 1), <=, 2 * (done - begun));
+
+  buckets = afrpc_pool_stats_get_histogram (stats, AFRPC_POOL_TIME_QUEUED, &n_buckets);
+  for (gsize i = 0; i < n_buckets; i++)
+    sum += buckets[i];
+  g_assert_cmpuint (buckets[0], ==, 1);
+  g_assert_cmpuint (sum, ==, 2);
+  g_clear_object (&running);
+  g_clear_object (&waiting);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
+static void
+test_pool_seen_times_blocking (void)
+{
+  Case test;
+  g_autoptr(AfrpcPoolStats) before = NULL;
+  g_autoptr(AfrpcPoolStats) after = NULL;
+  g_autoptr(AfrpcPoolStats) stats = NULL;
+  gint64 begun, done;
+
+  g_test_summary ("Blocking calls are measured as others are, without a main loop");
+  case_init (&test, "echo", "max-workers", 1, NULL);
+  g_variant_unref (afrpc_caller_call_sync (caller_of (&test), g_variant_new ("(u)", 1), NULL, NULL));
+  pass_time ();
+  before = afrpc_pool_get_stats (test.pool);
+  begun = g_get_monotonic_time ();
+  for (guint i = 0; i < 10; i++)
+    g_variant_unref (afrpc_caller_call_sync (caller_of (&test), g_variant_new ("(u)", i), NULL, NULL));
+  done = g_get_monotonic_time ();
+  after = afrpc_pool_get_stats (test.pool);
+  stats = afrpc_pool_stats_subtract (after, before);
+  g_assert_cmpuint (afrpc_pool_stats_get_n_times (stats, AFRPC_POOL_TIME_ASSIGNED), ==, 10);
+  g_assert_cmpint (afrpc_pool_stats_get_total_time (stats, AFRPC_POOL_TIME_ASSIGNED), >, 0);
+  g_assert_cmpint (afrpc_pool_stats_get_total_time (stats, AFRPC_POOL_TIME_ASSIGNED) +
+                     afrpc_pool_stats_get_total_time (stats, AFRPC_POOL_TIME_QUEUED), <=, done - begun);
+  case_end (&test);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -232,6 +439,10 @@ main (int   argc,
   g_test_add_func ("/pool-seen/many", test_pool_seen_many);
   g_test_add_func ("/pool-seen/blocked", test_pool_seen_blocked);
   g_test_add_func ("/pool-seen/reentrant", test_pool_seen_reentrant);
+  g_test_add_func ("/pool-seen/outcomes", test_pool_seen_outcomes);
+  g_test_add_func ("/pool-seen/workers-counted", test_pool_seen_workers_counted);
+  g_test_add_func ("/pool-seen/times", test_pool_seen_times);
+  g_test_add_func ("/pool-seen/times-blocking", test_pool_seen_times_blocking);
 
   return g_test_run ();
 }

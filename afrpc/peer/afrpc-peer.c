@@ -284,6 +284,13 @@ afrpc_peer_get_main_context (AfrpcPeer *self)
   return self->member.source != NULL ? afrpc_source_get_context (self->member.source) : NULL;
 }
 
+/* Returns: when its main context has last begun to take what its peers have got: monotonic time in microseconds */
+gint64
+afrpc_peer_get_turn_time (AfrpcPeer *self)
+{
+  return self->member.source != NULL ? afrpc_source_get_turn_time (self->member.source) : 0;
+}
+
 /* Returns: (nullable): NULL over a command, and until a host that may be any has said what it is */
 const char *
 afrpc_peer_get_host (AfrpcPeer *self)

@@ -129,6 +129,7 @@ void        afrpc_peer_await_close    (AfrpcPeer                   *self,
 void        afrpc_peer_set_turned_func (AfrpcPeer                  *self,
                                         void                      (*func) (gpointer data),
                                         gpointer                    data);
+gint64      afrpc_peer_get_turn_time  (AfrpcPeer                   *self);
 gboolean    afrpc_peer_is_ready       (AfrpcPeer                   *self);
 const GError *afrpc_peer_get_failure  (AfrpcPeer                   *self);
 gboolean    afrpc_peer_has_ended      (AfrpcPeer                   *self);

@@ -38,6 +38,7 @@ struct _AfrpcSource
   gint has_posts;        /* atomic */
 
   gint64 busy_us;        /* how much more than its share it took */
+  gint64 turn_began_at;  /* the beginning of the last dispatch */
   gint64 dispatched_at;  /* the end of the last dispatch */
   GSource *turn;         /* (nullable): while it lets others go first */
 };

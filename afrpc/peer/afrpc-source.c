@@ -19,6 +19,12 @@ afrpc_source_get_context (AfrpcSource *self)
   return self->context;
 }
 
+gint64
+afrpc_source_get_turn_time (AfrpcSource *self)
+{
+  return self->turn_began_at;
+}
+
 /* Peers */
 
 static void
@@ -212,6 +218,7 @@ source_dispatch (GSource     *source,
   AfrpcSlice slice = { now + AFRPC_SLICE_US };
   gboolean is_pushed;
 
+  self->turn_began_at = now;
   /* Whoever is told something finds the context that he asked in, as with GTask. */
   is_pushed = g_main_context_get_thread_default () != (self->is_default ? NULL : self->context);
   if (is_pushed)

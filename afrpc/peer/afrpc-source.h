@@ -65,6 +65,7 @@ struct _AfrpcSourceMember
 /* Returns: (transfer none): that of the thread-default main context */
 AfrpcSource  *afrpc_source_get         (void);
 GMainContext *afrpc_source_get_context (AfrpcSource      *self);
+gint64        afrpc_source_get_turn_time (AfrpcSource    *self);
 
 void          afrpc_source_add         (AfrpcSource      *self,
                                         AfrpcSourceMember *member,

@@ -110,6 +110,7 @@ take_turn (gpointer   data,
   const guint64 n_acts = core->n_acts;
 
   g_ptr_array_set_size (core->spent, 0);
+  afrpc_pool_core_read_clock (core);
   act_on_outcome (blocked);
   if (core->is_weighing)
     afrpc_pool_memory_take (core);
@@ -118,7 +119,7 @@ take_turn (gpointer   data,
       afrpc_pool_member_look (core->members->pdata[i]);
       afrpc_pool_desk_serve (core, core->members->pdata[i]);
     }
-  if (core->timer_at <= g_get_monotonic_time ())
+  if (core->timer_at <= core->now)
     afrpc_pool_core_work (core);
   else
     afrpc_pool_desk_pump (core);

@@ -24,12 +24,27 @@ afrpc_pool_core_want_timer (AfrpcPoolCore *self,
   g_source_set_ready_time (self->timer, at);
 }
 
+void
+afrpc_pool_core_read_clock (AfrpcPoolCore *self)
+{
+  self->now = g_get_monotonic_time ();
+}
+
+/* In the main loop it is at least as late as when this turn began, which costs nothing to know. */
+void
+afrpc_pool_core_catch_up (AfrpcPoolCore *self)
+{
+  self->now = MAX (self->now, afrpc_peer_get_turn_time (self->anchor));
+}
+
 /* Does what it is time for. */
 void
 afrpc_pool_core_work (AfrpcPoolCore *self)
 {
-  const gint64 now = g_get_monotonic_time ();
+  gint64 now;
 
+  afrpc_pool_core_read_clock (self);
+  now = self->now;
   self->timer_at = AFRPC_DEADLINES_NEVER;
   g_source_set_ready_time (self->timer, -1);
   afrpc_pool_desk_expire (self, now);
@@ -149,6 +164,8 @@ afrpc_pool_core_new (AfrpcPool *pool)
   self->members = g_ptr_array_new ();
   self->templates = g_ptr_array_new ();
   self->held_errors = g_ptr_array_new_with_free_func ((GDestroyNotify) g_error_free);
+  afrpc_pool_core_read_clock (self);
+  self->made_at = self->now;
   self->spent = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_pool_job_unref);
   afrpc_pool_desk_init (self);
   make_timer (self);

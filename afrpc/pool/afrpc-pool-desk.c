@@ -123,6 +123,8 @@ give (AfrpcPoolCore   *self,
     }
 
   self->n_acts++;
+  afrpc_pool_figures_add_time (&self->figures, AFRPC_POOL_TIME_QUEUED, self->now - job->since);
+  job->since = self->now;
   afrpc_pool_member_ref (member);
   job->member = afrpc_pool_member_ref (member);
   g_queue_push_tail_link (&member->given, &job->place.link);
@@ -360,7 +362,7 @@ set_deadline (AfrpcPoolCore *self,
   if (timeout_ms == 0)
     return;
 
-  job->deadline = g_get_monotonic_time () + (gint64) timeout_ms * 1000;
+  job->deadline = self->now + (gint64) timeout_ms * 1000;
   g_hash_table_insert (self->limited, get_number (job), job);
   afrpc_deadlines_add (&self->deadlines, job->deadline, job->place.number, g_hash_table_size (self->limited));
   afrpc_pool_core_want_timer (self, job->deadline);
@@ -405,6 +407,9 @@ afrpc_pool_desk_enter (AfrpcPoolCore *self,
   const AfrpcCallOptions *options = job->call->options;
   GError *error = check (self, job);
 
+  afrpc_pool_core_read_clock (self);
+  job->since = self->now;
+  self->figures.n_calls++;
   self->n_jobs++;
   if (error != NULL)
     {
@@ -426,6 +431,7 @@ afrpc_pool_desk_return (AfrpcPoolCore *self,
                         AfrpcPoolJob  *job)
 {
   self->n_acts++;
+  job->since = self->now;
   if (job->deadline != 0)
     {
       g_hash_table_insert (self->limited, get_number (job), job);

@@ -220,6 +220,7 @@ afrpc_pool_job_take_back (AfrpcPoolJob *self)
   if (!afrpc_peer_take_back (self->member->peer, &self->pending))
     return FALSE;
 
+  self->core->figures.n_moves++;
   take_from_member (self);
   afrpc_pool_desk_return (self->core, renew (self));
   afrpc_pool_job_unref (self);
@@ -230,10 +231,16 @@ afrpc_pool_job_take_back (AfrpcPoolJob *self)
 /* It has to be done by somebody else, and so is another job from now on: this one is told of later, or is who blocks's
  * to free. All that a dead worker had go back before anybody is told of any of them: they keep their order. */
 static void
-hand_back (AfrpcPoolJob *self)
+hand_back (AfrpcPoolJob *self,
+           gboolean      was_begun)
 {
   AfrpcPoolCore *core = self->core;
 
+  if (was_begun)
+    core->figures.n_repeats++;
+  else
+    core->figures.n_moves++;
+  afrpc_pool_core_catch_up (core);
   take_from_member (self);
   if (self->pending.is_awaited)
     g_ptr_array_add (core->spent, self);
@@ -247,6 +254,7 @@ pending_decide (AfrpcPending *pending,
                 GError       *error)
 {
   AfrpcPoolJob *self = of_pending (pending);
+  Verdict verdict;
 
   self->value = value;
   self->fds = fds;
@@ -258,8 +266,9 @@ pending_decide (AfrpcPending *pending,
   if (error != NULL && self->pending.started != AFRPC_STARTED_NO)
     afrpc_pool_runaway_note (self);
   prefer_cancelled (self);
-  if (judge (self) != SETTLE)
-    hand_back (self);
+  verdict = judge (self);
+  if (verdict != SETTLE)
+    hand_back (self, verdict == REPEAT);
 }
 
 /* The worker has ended, and it owes this one: if another one may have it, that is known now, and not only when it is told.
@@ -369,6 +378,48 @@ afrpc_pool_job_fail (AfrpcPoolJob *self,
   afrpc_peer_tell_later (self->core->anchor, &self->pending);
 }
 
+static AfrpcCallOutcome
+classify_failure (const AfrpcPoolJob *self)
+{
+  const gboolean was_answered = self->member != NULL && self->pending.started != AFRPC_STARTED_NO;
+
+  if (g_error_matches (self->error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return AFRPC_CALL_OUTCOME_CANCELLED;
+  if (g_error_matches (self->error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
+    return AFRPC_CALL_OUTCOME_TIMED_OUT;
+  if (self->error->domain == AFRPC_ERROR)
+    switch ((AfrpcError) self->error->code)
+      {
+      case AFRPC_ERROR_DIED:
+      case AFRPC_ERROR_PROTOCOL:
+        return AFRPC_CALL_OUTCOME_DIED;
+
+      case AFRPC_ERROR_BUSY:
+        return AFRPC_CALL_OUTCOME_BUSY;
+
+      case AFRPC_ERROR_NOT_STARTED:
+      case AFRPC_ERROR_CLOSED:
+        return AFRPC_CALL_OUTCOME_NOT_STARTED;
+
+      default:
+        break;
+      }
+  if (was_answered)
+    return AFRPC_CALL_OUTCOME_REMOTE_ERROR;
+
+  return self->core->failure != NULL ? AFRPC_CALL_OUTCOME_NOT_STARTED : AFRPC_CALL_OUTCOME_OTHER;
+}
+
+static void
+count_outcome (AfrpcPoolJob *self)
+{
+  AfrpcPoolFigures *figures = &self->core->figures;
+
+  figures->n_outcomes[self->error == NULL ? AFRPC_CALL_OUTCOME_SUCCESS : classify_failure (self)]++;
+  if (self->member != NULL)
+    afrpc_pool_figures_add_time (figures, AFRPC_POOL_TIME_ASSIGNED, self->core->now - self->since);
+}
+
 /* The call gets the outcome; whoever waits is told now. */
 static void
 settle (AfrpcPoolJob *self)
@@ -404,6 +455,8 @@ afrpc_pool_job_act (AfrpcPoolJob *self)
   AfrpcPoolMember *member = self->member;
 
   core->n_acts++;
+  afrpc_pool_core_catch_up (core);
+  count_outcome (self);
   if (member != NULL)
     {
       take_from_member (self);
@@ -434,6 +487,7 @@ afrpc_pool_job_abandon (AfrpcPoolJob *self)
   afrpc_pool_desk_leave (self);
   if (self->error == NULL)
     self->error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the main context of the pool is gone");
+  self->core->figures.n_outcomes[AFRPC_CALL_OUTCOME_OTHER]++;
   afrpc_pending_decide (outer, AFRPC_STARTED_UNKNOWN, NULL, NULL, g_steal_pointer (&self->error));
   if (afrpc_pending_is_told (outer))
     outer->funcs->release (outer);

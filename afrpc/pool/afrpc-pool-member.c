@@ -228,6 +228,7 @@ destroyed_cb (AfrpcCaller     *caller,
 
   afrpc_pool_core_ref (core);
   afrpc_pool_member_ref (self);
+  afrpc_pool_core_catch_up (core);
   afrpc_pool_member_look (self);
   g_ptr_array_remove_fast (core->members, self);
   afrpc_pool_member_leave (self);
@@ -248,6 +249,7 @@ turned_cb (gpointer data)
     return;
 
   afrpc_pool_core_ref (core);
+  afrpc_pool_core_catch_up (core);
   afrpc_pool_desk_serve (core, self);
   afrpc_pool_desk_pump (core);
   afrpc_pool_core_unref (core);
@@ -282,6 +284,7 @@ afrpc_pool_member_new (AfrpcPoolCore     *core,
   core->starting_room += self->load;
   template->n_starting++;
   template->n_live++;
+  core->figures.n_workers_started++;
   self->seat.link.data = self;
   self->spread = g_random_int ();
   self->id = ++core->last_id;

@@ -13,6 +13,7 @@
 #include "peer/afrpc-deadlines.h"
 #include "peer/afrpc-peer.h"
 #include "pool/afrpc-pool-bench.h"
+#include "pool/afrpc-pool-figures.h"
 #include "pool/afrpc-pool-queue.h"
 
 G_BEGIN_DECLS
@@ -36,6 +37,7 @@ struct _AfrpcPoolJob
   GVariant *args;          /* (owned) */
   AfrpcPoolMember *member; /* (nullable) (owned): who has it */
   AfrpcPoolTie *tie;       /* (nullable): of its affinity key, which counts it */
+  gint64 since;            /* when it began to wait, or was given to its member: monotonic time in microseconds */
   gint64 deadline;         /* of the whole call, monotonic time in microseconds; 0: none */
   guint n_deaths;          /* of workers that had begun it */
   gboolean was_wanted_back; /* by the pool, from the member */
@@ -214,6 +216,9 @@ struct _AfrpcPoolCore
   gboolean has_to_notify;   /* of the failure */
   GError *failure;          /* (nullable): why no more workers are started */
 
+  gint64 now;               /* as far as it is known: it is read when a call is made, and once a turn */
+  gint64 made_at;
+  AfrpcPoolFigures figures;
   AfrpcPoolView view;
 
   GSource *timer;
@@ -227,6 +232,8 @@ void          afrpc_pool_core_unref    (AfrpcPoolCore    *self);
 void          afrpc_pool_core_want_timer (AfrpcPoolCore  *self,
                                           gint64          at);
 void          afrpc_pool_core_work     (AfrpcPoolCore    *self);
+void          afrpc_pool_core_read_clock (AfrpcPoolCore  *self);
+void          afrpc_pool_core_catch_up (AfrpcPoolCore    *self);
 void          afrpc_pool_core_close    (AfrpcPoolCore    *self);
 void          afrpc_pool_core_kill     (AfrpcPoolCore    *self);
 void          afrpc_pool_core_wind_up  (AfrpcPoolCore    *self);

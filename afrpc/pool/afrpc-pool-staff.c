@@ -222,6 +222,7 @@ afrpc_pool_staff_clear (AfrpcPoolCore *self)
 void
 afrpc_pool_staff_replace (AfrpcPoolCore *self)
 {
+  self->figures.n_workers_renewed++;
   self->n_to_replace = MIN (self->n_to_replace + 1, self->config.max_workers);
 }
 
@@ -253,6 +254,7 @@ revive (AfrpcPoolCore *self)
 static void
 serve_all (AfrpcPoolCore *self)
 {
+  afrpc_pool_core_read_clock (self);
   for (guint i = 0; i < self->members->len; i++)
     afrpc_pool_desk_serve (self, self->members->pdata[i]);
   afrpc_pool_desk_pump (self);
@@ -415,12 +417,25 @@ has_served (AfrpcPoolMember *member)
   return member->has_served;
 }
 
+/* Whether it ended as it was to, and when. */
+static gboolean
+was_orderly (AfrpcPoolMember *member)
+{
+  const AfrpcExit *exit = afrpc_peer_get_exit (member->peer);
+
+  return (member->is_asked_to_end || afrpc_peer_is_retired (member->peer)) && exit != NULL && afrpc_exit_is_success (exit);
+}
+
 /* A member is gone, which may not have been told yet. */
 void
 afrpc_pool_staff_lost (AfrpcPoolCore   *self,
                        AfrpcPoolMember *member)
 {
   member->template->n_failing -= member->is_failing;
+  if (was_orderly (member))
+    self->figures.n_workers_ended++;
+  else
+    self->figures.n_workers_died++;
   afrpc_pool_desk_serve (self, member);
   if (has_served (member))
     member->template->has_worked = TRUE;

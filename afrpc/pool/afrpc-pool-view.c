@@ -119,6 +119,24 @@ afrpc_pool_view_tell (AfrpcPoolCore *self)
 }
 
 /**
+ * afrpc_pool_get_stats:
+ * @self: a pool
+ *
+ * Gets what the pool has counted and measured until now.
+ *
+ * Returns: (transfer full): statistics
+ *
+ * Since: 1.0
+ */
+AfrpcPoolStats *
+afrpc_pool_get_stats (AfrpcPool *self)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), NULL);
+
+  return afrpc_pool_stats_new (&self->core->figures, g_get_monotonic_time () - self->core->made_at);
+}
+
+/**
  * afrpc_pool_get_n_workers: (attributes org.gtk.Method.get_property=n-workers)
  * @self: a pool
  *
