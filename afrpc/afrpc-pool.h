@@ -116,6 +116,8 @@ guint         afrpc_pool_get_n_calls_assigned      (AfrpcPool            *self);
 AFRPC_AVAILABLE_IN_1_0
 guint         afrpc_pool_get_n_calls_pending       (AfrpcPool            *self);
 AFRPC_AVAILABLE_IN_1_0
+GListModel   *afrpc_pool_get_workers               (AfrpcPool            *self);
+AFRPC_AVAILABLE_IN_1_0
 AfrpcPoolStats *afrpc_pool_get_stats               (AfrpcPool            *self) G_GNUC_WARN_UNUSED_RESULT;
 AFRPC_AVAILABLE_IN_1_0
 const GError *afrpc_pool_get_failure               (AfrpcPool            *self);

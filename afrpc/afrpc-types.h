@@ -183,6 +183,29 @@ typedef enum
 } AfrpcStarted;
 
 /**
+ * AfrpcPoolWorkerState:
+ * @AFRPC_POOL_WORKER_STATE_STARTING: there is going to be a process, or it is being prepared
+ * @AFRPC_POOL_WORKER_STATE_IDLE: it is ready, and has nothing to do
+ * @AFRPC_POOL_WORKER_STATE_BUSY: it has calls
+ * @AFRPC_POOL_WORKER_STATE_RETIRING: it has calls, finishes them, and gets no more
+ * @AFRPC_POOL_WORKER_STATE_ENDING: it has none, and ends
+ * @AFRPC_POOL_WORKER_STATE_ENDED: it has ended
+ *
+ * What a worker of a pool is doing; see [property@Afrpc.PoolWorker:state].
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  AFRPC_POOL_WORKER_STATE_STARTING,
+  AFRPC_POOL_WORKER_STATE_IDLE,
+  AFRPC_POOL_WORKER_STATE_BUSY,
+  AFRPC_POOL_WORKER_STATE_RETIRING,
+  AFRPC_POOL_WORKER_STATE_ENDING,
+  AFRPC_POOL_WORKER_STATE_ENDED,
+} AfrpcPoolWorkerState;
+
+/**
  * AfrpcCallOutcome:
  * @AFRPC_CALL_OUTCOME_SUCCESS: the function returned a result
  * @AFRPC_CALL_OUTCOME_REMOTE_ERROR: the worker answered with an error, most often that of the function

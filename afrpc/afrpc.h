@@ -18,6 +18,7 @@
 #include <afrpc/afrpc-module.h>
 #include <afrpc/afrpc-pool.h>
 #include <afrpc/afrpc-pool-stats.h>
+#include <afrpc/afrpc-pool-worker.h>
 #include <afrpc/afrpc-process.h>
 #include <afrpc/afrpc-proxy.h>
 #include <afrpc/afrpc-self.h>

@@ -146,6 +146,7 @@ block (Blocked *blocked)
   core->n_blocked++;
   has_blocked = afrpc_peer_block (core->anchor, take_turn, blocked);
   core->n_blocked--;
+  core->n_acts++; /* whatever has happened can be seen */
   g_ptr_array_set_size (core->spent, 0);
   /* Those that are not ready get nothing, now that one is told when they are. */
   for (guint i = 0; i < core->members->len; i++)

@@ -194,6 +194,7 @@ afrpc_pool_core_unref (AfrpcPoolCore *self)
   afrpc_pool_job_free_spare (self);
   g_clear_pointer (&self->members, g_ptr_array_unref);
   g_clear_pointer (&self->templates, g_ptr_array_unref);
+  g_clear_object (&self->list);
   g_clear_pointer (&self->anchor, afrpc_peer_unref);
   g_clear_pointer (&self->timer, g_source_unref);
   g_weak_ref_clear (&self->pool);

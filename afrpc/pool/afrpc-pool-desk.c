@@ -129,6 +129,8 @@ give (AfrpcPoolCore   *self,
   job->member = afrpc_pool_member_ref (member);
   g_queue_push_tail_link (&member->given, &job->place.link);
   self->n_given++;
+  if (member->given.length == 1)
+    member->current_since = self->now;
   job->pending.is_awaited = outer->is_awaited;
   job->pending.execution_timeout_ms = outer->execution_timeout_ms;
   g_set_object (&job->call->process, member->proxy->process);

@@ -208,6 +208,8 @@ take_from_member (AfrpcPoolJob *self)
 
   if (member->alone == self)
     member->alone = NULL;
+  if (member->given.head == &self->place.link)
+    member->current_since = self->core->now;
   g_queue_unlink (&member->given, &self->place.link);
   self->core->n_given--;
 }

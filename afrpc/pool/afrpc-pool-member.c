@@ -216,6 +216,21 @@ error_cb (AfrpcCaller     *caller,
     afrpc_caller_emit_known_error (AFRPC_CALLER (pool), own, TRUE);
 }
 
+/* Whoever is told may drop the pool. */
+static void
+tell_end (AfrpcPoolMember *self)
+{
+  AfrpcExit *exit = afrpc_peer_get_exit (self->peer);
+  g_autoptr(AfrpcPoolWorker) worker = g_object_ref (self->worker);
+
+  if (exit == NULL)
+    return;
+
+  afrpc_exit_ref (exit);
+  afrpc_pool_emit_worker_ended (self->core, worker, exit);
+  afrpc_exit_unref (exit);
+}
+
 /* Everything else has been told of it before: the outcomes of its calls, its error, its exit. */
 static void
 destroyed_cb (AfrpcCaller     *caller,
@@ -230,10 +245,15 @@ destroyed_cb (AfrpcCaller     *caller,
   afrpc_pool_member_ref (self);
   afrpc_pool_core_catch_up (core);
   afrpc_pool_member_look (self);
-  g_ptr_array_remove_fast (core->members, self);
-  afrpc_pool_member_leave (self);
-  afrpc_pool_member_unref (self);
-  afrpc_pool_desk_pump (core);
+  tell_end (self);
+  /* It is there until then, so that the pool is not over before. */
+  if (self->core != NULL)
+    {
+      g_ptr_array_remove_fast (core->members, self);
+      afrpc_pool_member_leave (self);
+      afrpc_pool_member_unref (self);
+      afrpc_pool_desk_pump (core);
+    }
   afrpc_pool_member_unref (self);
   afrpc_pool_core_unref (core);
 }
@@ -245,6 +265,11 @@ turned_cb (gpointer data)
   AfrpcPoolMember *self = data;
   AfrpcPoolCore *core = self->core;
 
+  if (self->state == AFRPC_POOL_MEMBER_STARTING && self->pid != afrpc_peer_get_pid (self->peer))
+    {
+      self->pid = afrpc_peer_get_pid (self->peer);
+      core->n_acts++;
+    }
   if (!afrpc_pool_member_look (self))
     return;
 
@@ -294,6 +319,7 @@ afrpc_pool_member_new (AfrpcPoolCore     *core,
                               "max-message-size", config->max_message_size, "forward-log", config->forward_log,
                               "max-bytes-queued", get_bytes_max (config), NULL);
   self->peer = afrpc_peer_ref (self->proxy->peer);
+  self->worker = afrpc_pool_worker_new (self, process);
   g_signal_connect (self->proxy, "event", G_CALLBACK (event_cb), self);
   g_signal_connect (self->proxy, "error", G_CALLBACK (error_cb), self);
   g_signal_connect (self->proxy, "destroyed", G_CALLBACK (destroyed_cb), self);
@@ -360,5 +386,8 @@ afrpc_pool_member_leave (AfrpcPoolMember *self)
   g_clear_pointer (&self->runaways, g_array_unref);
   afrpc_peer_set_turned_func (self->peer, NULL, NULL);
   g_signal_handlers_disconnect_by_data (self->proxy, self);
+  core->n_acts++;
+  afrpc_pool_worker_leave (self->worker);
+  g_clear_object (&self->worker);
   g_clear_object (&self->proxy);
 }

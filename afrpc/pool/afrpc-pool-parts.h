@@ -9,16 +9,17 @@
 #include "afrpc-call-options-private.h"
 #include "afrpc-call-private.h"
 #include "afrpc-pool.h"
+#include "afrpc-pool-worker.h"
 #include "afrpc-proxy-private.h"
 #include "peer/afrpc-deadlines.h"
 #include "peer/afrpc-peer.h"
 #include "pool/afrpc-pool-bench.h"
 #include "pool/afrpc-pool-figures.h"
+#include "pool/afrpc-pool-list.h"
 #include "pool/afrpc-pool-queue.h"
 
 G_BEGIN_DECLS
 
-typedef struct _AfrpcPoolCore AfrpcPoolCore;
 typedef struct _AfrpcPoolMember AfrpcPoolMember;
 typedef struct _AfrpcPoolJob AfrpcPoolJob;
 typedef struct _AfrpcPoolTie AfrpcPoolTie;
@@ -80,6 +81,7 @@ struct _AfrpcPoolMember
   AfrpcPeer *peer;            /* (owned): the proxy's */
   AfrpcPoolTemplate *template; /* (owned): what it was made from */
   guint load;                 /* how many calls it may have */
+  AfrpcPoolWorker *worker;    /* (nullable) (owned): as it is shown, until it is gone */
   AfrpcPoolMemberState state;
   AfrpcPoolSeat seat;         /* on the bench, while it has room */
   GQueue given;               /* (element-type AfrpcPoolJob): those that it has, the oldest first */
@@ -101,6 +103,8 @@ struct _AfrpcPoolMember
   guint n_calls_weighed;      /* of its calls, those after which its memory was looked at */
   gboolean is_being_weighed;  /* it is ready, and gets no calls until it is known what it begins with */
   gboolean was_stopped;       /* the pool has killed it because of one of these */
+  gint64 current_since;       /* since when the oldest of those that it has is that */
+  int pid;                    /* as it was seen while it was being started */
 };
 
 AfrpcPoolMember *afrpc_pool_member_new (AfrpcPoolCore    *core,
@@ -114,6 +118,31 @@ void          afrpc_pool_member_set_load (AfrpcPoolMember *self,
                                           guint            load);
 void          afrpc_pool_member_end    (AfrpcPoolMember  *self);
 void          afrpc_pool_member_leave  (AfrpcPoolMember  *self);
+
+/* A member as it is shown. */
+struct _AfrpcPoolWorker
+{
+  GObject parent_instance;
+
+  AfrpcPoolMember *member;    /* (nullable) (not owned): has this one until it leaves the pool */
+  AfrpcProcess *process;      /* (nullable) (owned): NULL only if the program has made this one */
+  gboolean is_listed;         /* in the list, or was */
+  AfrpcPoolWorkerState state; /* once it has left */
+  guint n_calls;              /* likewise */
+  struct
+  {
+    int pid;
+    AfrpcPoolWorkerState state;
+    guint64 number;           /* of the current call; 0: there is none */
+    gint64 since;
+    guint n_calls;
+  } told;
+};
+
+AfrpcPoolWorker *afrpc_pool_worker_new (AfrpcPoolMember  *member,
+                                        AfrpcProcess     *process);
+void          afrpc_pool_worker_leave  (AfrpcPoolWorker  *self);
+void          afrpc_pool_worker_tell   (AfrpcPoolWorker  *self);
 
 /* What it may do next: a step is legal or a mistake of ours. */
 gboolean      afrpc_pool_member_may_step (AfrpcPoolMemberState from,
@@ -220,6 +249,7 @@ struct _AfrpcPoolCore
   gint64 made_at;
   AfrpcPoolFigures figures;
   AfrpcPoolView view;
+  AfrpcPoolList *list;      /* (nullable) (owned): once it was asked for */
 
   GSource *timer;
   gint64 timer_at;          /* when there is something to do, or AFRPC_DEADLINES_NEVER */
@@ -442,11 +472,15 @@ gboolean      afrpc_pool_view_get_property (const AfrpcPoolCore *self,
                                             GValue              *value);
 gboolean      afrpc_pool_view_has_news (AfrpcPoolCore        *self);
 void          afrpc_pool_view_tell     (AfrpcPoolCore        *self);
+void          afrpc_pool_view_leave    (AfrpcPoolCore        *self);
 
 void          afrpc_pool_caller_init   (AfrpcCallerInterface *iface);
 void          afrpc_pool_install_properties (GObjectClass    *object_class);
 void          afrpc_pool_config_init        (AfrpcPoolConfig *config);
 void          afrpc_pool_notify_closed (AfrpcPoolCore        *core);
 void          afrpc_pool_take_first    (AfrpcPool            *self);
+void          afrpc_pool_emit_worker_ended (AfrpcPoolCore    *core,
+                                            AfrpcPoolWorker  *worker,
+                                            AfrpcExit        *exit);
 
 G_END_DECLS

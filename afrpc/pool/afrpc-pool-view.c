@@ -75,6 +75,9 @@ afrpc_pool_view_has_news (AfrpcPoolCore *self)
   if (self->n_acts == self->view.n_acts)
     return FALSE;
 
+  if (self->list != NULL)
+    return TRUE;
+
   count (self, counts);
   if (memcmp (counts, self->view.counts, sizeof counts) == 0)
     {
@@ -116,6 +119,59 @@ afrpc_pool_view_tell (AfrpcPoolCore *self)
       self->view.counts[i] = n;
       g_object_notify_by_pspec (G_OBJECT (pool), afrpc_pool_props[prop]);
     }
+  if (self->list != NULL)
+    afrpc_pool_list_update (self->list, self);
+}
+
+static gboolean
+left_cb (gpointer list)
+{
+  afrpc_pool_list_update (list, NULL);
+
+  return G_SOURCE_REMOVE;
+}
+
+/* The pool has gone. Who has the list is told of that later: this may be called by who collects garbage. */
+void
+afrpc_pool_view_leave (AfrpcPoolCore *self)
+{
+  GMainContext *context = afrpc_peer_get_main_context (self->anchor);
+  g_autoptr(AfrpcPoolList) list = g_steal_pointer (&self->list);
+  g_autoptr(GSource) source = NULL;
+
+  if (list == NULL || context == NULL)
+    return;
+
+  source = g_idle_source_new ();
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_static_name (source, "[afrpc] workers of a pool that has gone");
+  g_source_set_callback (source, left_cb, g_steal_pointer (&list), g_object_unref);
+  g_source_attach (source, context);
+}
+
+/**
+ * afrpc_pool_get_workers:
+ * @self: a pool
+ *
+ * Gets a list model of the workers that there are: [class@Afrpc.PoolWorker], the oldest first.
+ *
+ * It changes in the main context of the pool, at most once in each turn of it for those that have ended, and once for
+ * those that are new. A worker leaves it after everything was told of it; at the end of the pool it is empty. To have it costs
+ * a look at all workers in each turn in which something has happened; nothing is told of workers before somebody asks for it.
+ *
+ * Returns: (transfer none): the workers
+ *
+ * Since: 1.0
+ */
+GListModel *
+afrpc_pool_get_workers (AfrpcPool *self)
+{
+  g_return_val_if_fail (AFRPC_IS_POOL (self), NULL);
+
+  if (self->core->list == NULL)
+    self->core->list = afrpc_pool_list_new (self->core);
+
+  return G_LIST_MODEL (self->core->list);
 }
 
 /**

@@ -72,6 +72,8 @@
 
 GParamSpec *afrpc_pool_props[AFRPC_POOL_N_PROPS];
 
+static guint worker_ended_id;
+
 G_DEFINE_FINAL_TYPE_WITH_CODE (AfrpcPool, afrpc_pool, G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (AFRPC_TYPE_CALLER, afrpc_pool_caller_init))
 
@@ -111,6 +113,7 @@ dropped_cb (AfrpcPeer *anchor,
             gpointer   core)
 {
   g_source_destroy (((AfrpcPoolCore *) core)->timer);
+  afrpc_pool_view_leave (core);
 }
 
 static void
@@ -351,6 +354,23 @@ afrpc_pool_class_init (AfrpcPoolClass *klass)
   object_class->get_property = afrpc_pool_get_property;
   object_class->set_property = afrpc_pool_set_property;
   afrpc_pool_install_properties (object_class);
+
+  /**
+   * AfrpcPool::worker-ended:
+   * @self: the pool
+   * @worker: one of its workers
+   * @exit: why it has ended
+   *
+   * A worker has ended, in whichever way.
+   *
+   * It comes once for each worker that had a process, after the outcomes of the calls that it had, and after
+   * [signal@Afrpc.Caller::error] if that is to be told; the worker is in the [list][method@Afrpc.Pool.get_workers] still.
+   * [signal@Afrpc.Caller::destroyed] comes after that of the last worker.
+   *
+   * Since: 1.0
+   */
+  worker_ended_id = g_signal_new ("worker-ended", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                  G_TYPE_NONE, 2, AFRPC_TYPE_POOL_WORKER, AFRPC_TYPE_EXIT);
 }
 
 static void
@@ -358,6 +378,17 @@ afrpc_pool_init (AfrpcPool *self)
 {
   self->core = afrpc_pool_core_new (self);
   afrpc_pool_config_init (&self->core->config);
+}
+
+void
+afrpc_pool_emit_worker_ended (AfrpcPoolCore   *core,
+                              AfrpcPoolWorker *worker,
+                              AfrpcExit       *exit)
+{
+  g_autoptr(AfrpcPool) pool = g_weak_ref_get (&core->pool);
+
+  if (pool != NULL)
+    g_signal_emit (pool, worker_ended_id, 0, worker, exit);
 }
 
 /**
