@@ -6,13 +6,12 @@ usage: test-picture.py PICTURE [PICTURE-GTK]
 
 The program with GTK runs on a display of its own (Xvfb), and is skipped where there is none.
 """
-import os
 import re
-import shutil
 import subprocess
 import sys
 
-SKIPPED = 77
+from on_display import SKIPPED, run_on_display
+
 PATIENCE_S = 100
 
 
@@ -26,27 +25,9 @@ def run(command, environment=None):
     return done.stdout
 
 
-def run_on_display(command):
-    if shutil.which('Xvfb') is None:
-        sys.exit(SKIPPED)
-    reader, writer = os.pipe()
-    with subprocess.Popen(['Xvfb', '-displayfd', str(writer), '-screen', '0', '1024x768x24', '-nolisten', 'tcp'],
-                          pass_fds=[writer], stderr=subprocess.DEVNULL) as server:
-        os.close(writer)
-        try:
-            with open(reader) as file:
-                number = file.readline().strip()
-            if not number:
-                sys.exit(SKIPPED)
-            return run(command, {**os.environ, 'DISPLAY': ':' + number, 'GDK_BACKEND': 'x11',
-                                 'GSK_RENDERER': 'cairo', 'GTK_A11Y': 'none', 'GDK_DEBUG': 'gl-disable'})
-        finally:
-            server.terminate()
-
-
 plain, *with_gtk = sys.argv[1:]
 expected = run([plain])
 for program in with_gtk:
-    shown = run_on_display([program])
+    shown = run_on_display(run, [program])
     if shown != expected:
         sys.exit(f'{program} shows something else:\n{expected}{shown}')
