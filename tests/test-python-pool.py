@@ -83,6 +83,34 @@ class PoolTest(unittest.TestCase):
             self.assertIsNone(pool.get_template_failure(second))
         self.assertTrue(pool.close_sync())
 
+    def test_seen(self):
+        async def main():
+            ended = []
+            async with make_pool("echo", max_workers=1) as pool:
+                workers = pool.get_workers()
+                pool.connect("worker-ended", lambda pool, worker, exit: ended.append((worker, exit)))
+                before = pool.get_stats()
+                await asyncio.gather(*(pool(i) for i in range(100)))
+                recent = pool.get_stats().subtract(before)
+                print(f"{recent.get_n_finished()} calls, {recent.get_n_failed()} of them failed;",
+                      f"99 % waited for less than {recent.get_quantile(Afrpc.PoolTime.QUEUED, 0.99)} us;",
+                      ", ".join(f"worker {worker.props.pid} is {worker.props.state.value_nick}" for worker in workers))
+                self.assertEqual(recent.get_n_outcomes(Afrpc.CallOutcome.SUCCESS), 100)
+                self.assertEqual(sum(recent.get_histogram(Afrpc.PoolTime.ASSIGNED)), 100)
+                self.assertEqual(pool.props.n_calls_pending, 0)
+                worker, = workers
+                self.assertEqual(worker.props.n_calls, 100)
+                self.assertGreater(worker.get_memory(), 0)
+            self.assertEqual(len(workers), 0)
+            return worker, ended
+
+        worker, ended = afrpc.aio.run(main())
+        self.assertEqual(worker.get_state(), Afrpc.PoolWorkerState.ENDED)
+        self.assertEqual([(one, exit.is_success()) for one, exit in ended], [(worker, True)])
+        with self.assertRaises(GLib.Error) as raised:
+            worker.get_memory()
+        self.assertTrue(raised.exception.matches(Afrpc.error_quark(), Afrpc.Error.CLOSED))
+
     def test_wrong(self):
         with self.assertRaises(TypeError):
             import afrpc._proxy
