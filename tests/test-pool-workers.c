@@ -37,6 +37,8 @@ mirror_cb (GListModel *model,
       g_autoptr(AfrpcPoolWorker) worker = g_list_model_get_item (model, i);
 
       g_assert_true (worker == mirror->items->pdata[i]);
+      for (guint j = 0; j < i; j++)
+        g_assert_true (worker != mirror->items->pdata[j]);
     }
 }
 
