@@ -98,7 +98,7 @@ test_pool_workers_list (void)
 
   g_test_summary ("Workers come and go in the list; each says what it is doing, and is told of");
   meeting_init (&meeting);
-  case_init (&test, "act", "max-workers", 2, "load", 2, NULL);
+  case_init (&test, "act", "max-workers", 1, "load", 2, NULL);
   mirror_init (&mirror, &test);
   g_assert_true (g_list_model_get_item_type (mirror.model) == AFRPC_TYPE_POOL_WORKER);
   g_assert_true (afrpc_pool_get_workers (test.pool) == mirror.model);
@@ -251,7 +251,8 @@ settled_cb (GObject      *source,
   AfrpcProcess *process = afrpc_call_get_process (AFRPC_CALL (result));
 
   order->n_settled++;
-  if (process != NULL)
+  /* One that was not begun may have been given back by a worker that has ended, and have had no other. */
+  if (process != NULL && afrpc_call_get_started (AFRPC_CALL (result)) == AFRPC_STARTED_YES)
     g_assert_false (g_hash_table_contains (order->pids, GINT_TO_POINTER (afrpc_process_get_pid (process))));
 }
 
