@@ -9,15 +9,16 @@ def shift(day, days):
 
 
 async def main():
+    import gi
+    gi.require_version("Afrpc", "1.0")
+    from gi.repository import Afrpc
+
     process = Afrpc.Process.new_exec("python").require(__file__)
     async with Afrpc.Proxy(process=process, function="shift", serialiser="unsafe-pickle") as proxy:
         print(await proxy(datetime.date(2024, 2, 28), [1, 2]) == {datetime.date(2024, 2, 29), datetime.date(2024, 3, 1)})
 
 
 if __name__ == "__main__":
-    import gi
-    gi.require_version("Afrpc", "1.0")
-    from gi.repository import Afrpc
     from afrpc import aio
 
     aio.run(main())

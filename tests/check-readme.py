@@ -16,7 +16,7 @@ LANGUAGES = ("c", "js", "python", "vala")
 
 BLOCK = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SOURCE = re.compile(r"<!-- (\S+) -->\n\Z")
-IMPORT = re.compile(r"^(?:import|from)\s.*$", re.MULTILINE)
+IMPORT = re.compile(r"^ *(?:import|from)\s.*$", re.MULTILINE)
 USES = {"python": re.compile(r"(?<![\w.\"'])(Afrpc|GLib|Gio|GObject|afrpc|aio|asyncio|datetime|functools|gi|json|logging|os|pathlib|"
                              r"subprocess|sys|uuid)\.\w"),
         "js": re.compile(r"(?<![\w.\"'])(Afrpc|GLib|Gio|System)\.\w")}

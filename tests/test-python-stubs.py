@@ -98,7 +98,7 @@ class Help(unittest.TestCase):
             self.check(cls.invoke, "invoke(self, *args", "timeout_ms: how long it may take, in milliseconds")
             self.check(cls.invoke_sync, "waits for its result")
             self.check(cls.close, "Has everything that was called executed")
-        self.check(Afrpc.Pool.refresh, "Replaces all workers")
+        self.check(Afrpc.Pool.refresh, "Replaces workers")
         self.check(Afrpc.Process.kill, "kill(self, signum:int) Sends the process a signal.")
 
     def test_modules(self):
