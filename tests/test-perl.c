@@ -191,6 +191,7 @@ static void
 test_perl_failures (void)
 {
   g_autofree char *broken = g_build_filename (LIBRARY, "Broken.pm", NULL);
+  g_autofree char *remover = g_build_filename (LIBRARY, "Remover.pm", NULL);
 
   g_test_summary ("What keeps a worker from being prepared is said");
   check_fails (new_process ("No::Such::Module"), "run", NULL, AFRPC_ERROR_MODULE, "Can't locate No/Such/Module.pm in @INC");
@@ -199,7 +200,12 @@ test_perl_failures (void)
   check_fails (new_process ("False"), "run", NULL, AFRPC_ERROR_MODULE, "did not return a true value");
   check_fails (new_process ("not; a module"), "run", NULL, AFRPC_ERROR_MODULE, "is no name of a module");
   check_fails (new_process ("Remover"), "Remover::no_such", NULL, AFRPC_ERROR_FUNCTION, "no function 'Remover::no_such'");
-  check_fails (new_process ("Remover"), "handle", NULL, AFRPC_ERROR_FUNCTION, "no function 'handle' in package main; those of another");
+  check_fails (new_process ("Remover"), "none", NULL, AFRPC_ERROR_FUNCTION,
+               "no function 'none' in package main; those of another");
+  check_fails (new_process ("Remover"), "handle", NULL, AFRPC_ERROR_FUNCTION,
+               "no function 'handle': did you mean 'Remover::handle'?");
+  check_fails (new_process (remover), "Renover::handle", NULL, AFRPC_ERROR_FUNCTION,
+               "no function 'Renover::handle': did you mean 'Remover::handle'?");
   check_fails (new_process ("Jobs"), "Jobs::run", "Jobs::init_die", AFRPC_ERROR_INIT, "not today");
   check_fails (new_process ("Jobs"), "Jobs::run", "Jobs::init_event", AFRPC_ERROR_INIT, "Undefined subroutine &AnyEvent::Fork::RPC::event called at ");
   check_fails (new_process ("Remover"), "Remover::handle", "none", AFRPC_ERROR_FUNCTION, "no function 'none'");

@@ -114,8 +114,11 @@ afrpc_host_perl_resolve (AfrpcHost          *host,
   afrpc_perl_prepare ();
   if (function == NULL)
     {
+      g_autofree char *others = afrpc_perl_suggest (name);
+      g_autofree char *hint = others != NULL ? g_strdup_printf (": did you mean %s?", others) : NULL;
+
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION, "there is no function '%s'%s", name,
-                   strstr (name, "::") != NULL ? "" :
+                   hint != NULL ? hint : strstr (name, "::") != NULL ? "" :
                      " in package main; those of another one are called by their full names, as 'Module::function'");
       return 0;
     }

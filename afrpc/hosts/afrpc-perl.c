@@ -270,6 +270,24 @@ convert (const char *function,
   return scalar;
 }
 
+/* Returns: (nullable): new words that name the functions which @name may have been meant for */
+char *
+afrpc_perl_suggest (const char *name)
+{
+  dTHXa (afrpc_perl.interpreter);
+  SV *found = NULL;
+  AfrpcPerlCall call = {
+    .code = afrpc_perl_function ("Afrpc::Perl::suggest"), .args = { newSVpv (name, 0) }, .scalar = &found
+  };
+  char *words = NULL;
+
+  if (afrpc_perl_call (&call, AFRPC_PERL_EXCEPTION, NULL) && found != NULL && SvTRUE (found))
+    words = g_strdup (SvPV_nolen (found));
+  SvREFCNT_dec (found);
+
+  return words;
+}
+
 /* What an object is as a string. */
 SV *
 afrpc_perl_text (SV *sv)

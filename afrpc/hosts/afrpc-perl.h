@@ -59,6 +59,7 @@ gboolean afrpc_perl_check_died   (pTHX_
                                   GError              **error);
 SV      *afrpc_perl_function     (const char           *name);
 SV      *afrpc_perl_find         (const char           *name);
+char    *afrpc_perl_suggest      (const char           *name);
 SV      *afrpc_perl_text         (SV                   *sv);
 SV      *afrpc_perl_plain        (SV                   *sv);
 SV      *afrpc_perl_open         (int                   fd,

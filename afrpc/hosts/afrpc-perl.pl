@@ -52,7 +52,24 @@ sub start
 }
 
 ### load
-sub load { require $_[0] }
+sub load { push @loaded, $_[0]; require $_[0] }
+
+### suggest
+# The functions of that name, whatever its package, in the packages that loaded modules are named after.
+sub suggest
+{
+   my ($name) = $_[0] =~ /(\w+)\z/ or return "";
+   my %found;
+
+   for (@loaded) {
+      my @parts = split m{/}, s/\.\w+\z//r;
+
+      for (map join ("::", @parts[$_ .. $#parts]), 0 .. $#parts) {
+         $found{"${_}::$name"} = 1 if /\A\w+(?:::\w+)*\z/ and defined &{"${_}::$name"};
+      }
+   }
+   join " or ", map "'$_'", sort keys %found
+}
 
 ### text
 sub text { "$_[0]" }
