@@ -388,6 +388,8 @@ afrpc_process_new_for_host (const char *host)
  * program's beginning, not of what it is now: the program may have threads, windows and much memory. In threads
  * other than the first to use it the program is executed instead, once, to be their template.
  *
+ * Under valgrind neither this nor [ctor@Afrpc.Process.new_self_exec] works: it says "You cannot run '/proc/self/exe'".
+ *
  * Whatever waits for the process fails with %AFRPC_ERROR_NOT_SUPPORTED if the program has not called
  * [func@Afrpc.init_early].
  *
