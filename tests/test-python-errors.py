@@ -118,7 +118,8 @@ class Exceptions(unittest.TestCase):
                 self.assert_is(caught(full, "raise ValueError('ü\\n', 5)"), ValueError, "('ü\\n', 5)", ("ü\n", 5))
                 error = caught(full, "try:\n 1/0\nexcept ArithmeticError as e: raise KeyError('a') from e")
                 self.assertIsInstance(error.__cause__, ZeroDivisionError)
-                self.assertRegex(error.traceback, "(?s)^Traceback.*ZeroDivisionError.*direct cause.*Traceback.*KeyError: 'a'$")
+                self.assertRegex(error.traceback,
+                                 "(?s)^Traceback.*ZeroDivisionError.*direct cause.*Traceback.*KeyError: 'a'$")
                 error = caught(full, "def dig(n):\n if n: dig(n - 1)\n else: 1/0\ndig(100)")
                 self.assertIn("\n  ...\n", error.traceback)
                 self.assertLess(error.traceback.count("\n"), 50)
