@@ -61,6 +61,11 @@ PyObject        *afrpc_python_call_in            (PyObject             *context,
                                                   PyObject             *function,
                                                   PyObject             *argument);
 
+PyObject        *afrpc_python_take_refusal       (PyObject             *signature);
+void             afrpc_python_call_refuse        (AfrpcPythonCall      *self,
+                                                  PyObject             *exception,
+                                                  GMainContext         *context);
+
 gboolean         afrpc_python_option_refuse      (const char           *name,
                                                   const char           *wanted,
                                                   PyObject             *object);
