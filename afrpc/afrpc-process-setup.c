@@ -199,6 +199,56 @@ afrpc_process_set_nice (AfrpcProcess *self,
   afrpc_peer_set_nice (self->peer, increment);
 }
 
+/**
+ * afrpc_process_get_process_group: (attributes org.gtk.Method.get_property=process-group)
+ * @self: a process
+ *
+ * Gets whether the process leads a process group of its own.
+ *
+ * Returns: %TRUE if so
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_process_get_process_group (AfrpcProcess *self)
+{
+  g_return_val_if_fail (AFRPC_IS_PROCESS (self), FALSE);
+
+  return afrpc_peer_leads_group (self->peer);
+}
+
+/**
+ * afrpc_process_set_process_group: (attributes org.gtk.Method.set_property=process-group)
+ * @self: a process that was neither started nor given its job
+ * @process_group: whether it leads a process group of its own
+ *
+ * Has the process lead a process group, with all that it starts, see setpgid(2).
+ *
+ * The group is ended as one, with `SIGKILL`: when the process has ended, however it did, and, unless its orphan policy is
+ * another one than %AFRPC_ORPHAN_POLICY_END, when the program has. Signals that are sent with
+ * [method@Afrpc.Process.kill] go to all of it, and so does what [method@Afrpc.Caller.kill], or the limit of a pool, sends.
+ * What has left the group lives on. What is typed on a terminal, such as Ctrl-C, does not reach it.
+ *
+ * By default a process is in the program's group, and what it starts is not ended with it.
+ *
+ * Processes that are forked from this one lead groups of their own. A process that others are forked from is only there for
+ * them: what its modules start is not ended. A [command][ctor@Afrpc.Process.new_command] leads its group, which
+ * what runs on another machine does not belong to.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_set_process_group (AfrpcProcess *self,
+                                 gboolean      process_group)
+{
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  if (!check_configurable (self, G_STRFUNC) || afrpc_peer_leads_group (self->peer) == !!process_group)
+    return;
+
+  afrpc_peer_set_leads_group (self->peer, !!process_group);
+  g_object_notify (G_OBJECT (self), "process-group");
+}
+
 static void
 set_stdio (AfrpcProcess *self,
            int           i,

@@ -54,6 +54,7 @@ enum
   PROP_PIDFD,
   PROP_PID,
   PROP_START,
+  PROP_PROCESS_GROUP,
   N_PROPS,
 };
 
@@ -166,6 +167,10 @@ afrpc_process_get_property (GObject    *object,
       g_value_set_enum (value, afrpc_peer_get_start (self->peer));
       break;
 
+    case PROP_PROCESS_GROUP:
+      g_value_set_boolean (value, afrpc_peer_leads_group (self->peer));
+      break;
+
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, prop_id, pspec);
       break;
@@ -206,6 +211,10 @@ afrpc_process_set_property (GObject      *object,
 
     case PROP_PIDFD:
       self->pidfd = g_value_get_int (value);
+      break;
+
+    case PROP_PROCESS_GROUP:
+      afrpc_process_set_process_group (self, g_value_get_boolean (value));
       break;
 
     default:
@@ -311,6 +320,18 @@ afrpc_process_class_init (AfrpcProcessClass *klass)
    */
   props[PROP_PID] =
     g_param_spec_int ("pid", NULL, NULL, 0, G_MAXINT, 0, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * AfrpcProcess:process-group: (attributes org.gtk.Property.get=afrpc_process_get_process_group org.gtk.Property.set=afrpc_process_set_process_group)
+   *
+   * Whether the process leads a process group of its own, which ends with it: see
+   * [method@Afrpc.Process.set_process_group].
+   *
+   * Since: 1.0
+   */
+  props[PROP_PROCESS_GROUP] =
+    g_param_spec_boolean ("process-group", NULL, NULL, FALSE,
+                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
 
   g_object_class_install_properties (object_class, N_PROPS, props);
 

@@ -116,6 +116,11 @@ void          afrpc_process_set_limit      (AfrpcProcess         *self,
                                             AfrpcLimit            limit,
                                             guint64               value);
 AFRPC_AVAILABLE_IN_1_0
+gboolean      afrpc_process_get_process_group (AfrpcProcess      *self);
+AFRPC_AVAILABLE_IN_1_0
+void          afrpc_process_set_process_group (AfrpcProcess      *self,
+                                               gboolean           process_group);
+AFRPC_AVAILABLE_IN_1_0
 void          afrpc_process_set_nice       (AfrpcProcess         *self,
                                             int                   increment);
 AFRPC_AVAILABLE_IN_1_0

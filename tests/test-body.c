@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "os/afrpc-group.h"
 #include "peer/afrpc-body.h"
 #include "state-table.h"
 
@@ -19,6 +20,15 @@
 static gboolean has_ended;
 static int signals[8];
 static guint n_signals;
+
+gboolean
+afrpc_group_signal (int      pid,
+                    int      pidfd,
+                    gboolean is_child,
+                    int      signum)
+{
+  g_assert_not_reached ();
+}
 
 void
 afrpc_spawn_signal (const AfrpcSpawned *spawned,

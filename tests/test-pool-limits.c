@@ -102,6 +102,31 @@ test_pool_limits_execution (void)
 }
 
 static void
+test_pool_limits_group (void)
+{
+  Case test;
+  g_autoptr(AfrpcProcess) template = template_new ();
+  g_autoptr(AfrpcCallOptions) options = timed_options ();
+  g_autoptr(AfrpcCall) starter = NULL;
+  g_autoptr(AfrpcCall) runaway = NULL;
+  g_autoptr(GVariant) child = NULL;
+
+  g_test_summary ("With a worker that is ended because of a call, all of the process group ends that it leads");
+  afrpc_process_set_process_group (template, TRUE);
+  case_init_with (&test, template, "act", "max-workers", 1, "cancel-grace-ms", 1, NULL);
+  starter = start_act (&test, "start", NULL);
+  child = wait_value (starter);
+  runaway = start_act (&test, "spin", options);
+  check_timed_out (runaway);
+  g_assert_cmpint (pid_of (runaway), ==, pid_of (starter));
+  check_stopped (&test, 1);
+  test_wait_gone (g_variant_get_int32 (child));
+  g_clear_object (&starter);
+  g_clear_object (&runaway);
+  case_end (&test);
+}
+
+static void
 test_pool_limits_cancelled (void)
 {
   Case test;
@@ -490,6 +515,7 @@ main (int   argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/pool-limits/execution", test_pool_limits_execution);
+  g_test_add_func ("/pool-limits/group", test_pool_limits_group);
   g_test_add_func ("/pool-limits/cancelled", test_pool_limits_cancelled);
   g_test_add_func ("/pool-limits/stops", test_pool_limits_stops);
   g_test_add_func ("/pool-limits/no-grace", test_pool_limits_no_grace);

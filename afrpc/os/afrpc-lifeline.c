@@ -41,16 +41,17 @@ afrpc_lifeline_dup (void)
   return fd;
 }
 
-/* In the worker: hangs this process on @fd, which stays the caller's. @signal: what it gets in the end. FALSE: it
- * cannot be done. */
+/* In the worker: hangs this process, or all of the group that it leads, on @fd, which stays the caller's. @signal: what
+ * they get in the end. FALSE: it cannot be done. */
 gboolean
-afrpc_lifeline_arm (int fd,
-                    int signal)
+afrpc_lifeline_arm (int      fd,
+                    int      signal,
+                    gboolean is_group)
 {
   /* Whom to signal belongs to the open file, which all workers would share. */
   struct pollfd poller = { afrpc_reopen (fd, O_RDONLY | O_NONBLOCK), POLLIN, 0 };
 
-  if (poller.fd < 0 || fcntl (poller.fd, F_SETOWN, getpid ()) != 0 || fcntl (poller.fd, F_SETSIG, signal) != 0 ||
+  if (poller.fd < 0 || fcntl (poller.fd, F_SETOWN, is_group ? -getpid () : getpid ()) != 0 || fcntl (poller.fd, F_SETSIG, signal) != 0 ||
       fcntl (poller.fd, F_SETFL, O_RDONLY | O_NONBLOCK | O_ASYNC) != 0)
     {
       if (poller.fd >= 0)
@@ -60,7 +61,7 @@ afrpc_lifeline_arm (int fd,
 
   /* The parent may have died before. */
   if (poll (&poller, 1, 0) == 1 && (poller.revents & POLLHUP) != 0)
-    raise (signal);
+    kill (is_group ? 0 : getpid (), signal);
 
   return TRUE;
 }

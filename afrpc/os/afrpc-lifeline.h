@@ -11,7 +11,8 @@
 G_BEGIN_DECLS
 
 int      afrpc_lifeline_dup (void);
-gboolean afrpc_lifeline_arm (int fd,
-                             int signal);
+gboolean afrpc_lifeline_arm (int      fd,
+                             int      signal,
+                             gboolean is_group);
 
 G_END_DECLS

@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "os/afrpc-group.h"
+#include "os/afrpc-reopen.h"
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -35,6 +37,7 @@ typedef struct
 {
   const AfrpcSpawnPlan *plan;
   int fds[4];        /* what becomes 0..3, each >= FIRST_SAFE_FD, or -1: leave alone */
+  int lifeline;       /* -1: none; an open file of the child's own */
   int first_other_fd; /* what is not the child's begins here */
   int n_fds_max;     /* descriptors are below this */
   int error;         /* errno of what failed, or 0 */
@@ -66,6 +69,20 @@ close_others_on_exec (int first,
     syscall (SYS_fcntl, fd, F_SETFD, FD_CLOEXEC);
 }
 
+/* The group is hung on the lifeline, which stays open in whatever is executed. */
+static CHILD_CODE gboolean
+lead_group (int lifeline)
+{
+  if (syscall (SYS_setpgid, 0, 0) != 0)
+    return FALSE;
+
+  if (lifeline >= 0 && syscall (SYS_fcntl, lifeline, F_SETOWN, -syscall (SYS_getpid)) == 0 &&
+      syscall (SYS_fcntl, lifeline, F_SETSIG, SIGKILL) == 0)
+    syscall (SYS_fcntl, lifeline, F_SETFL, O_RDONLY | O_NONBLOCK | O_ASYNC);
+
+  return TRUE;
+}
+
 static CHILD_CODE int
 child_main (void *data)
 {
@@ -79,6 +96,12 @@ child_main (void *data)
     if (state->fds[i] >= 0 && syscall (SYS_dup3, state->fds[i], i, 0) < 0)
       goto failed;
   close_others_on_exec (state->first_other_fd, state->n_fds_max);
+
+  state->doing = "making it the leader of a process group";
+  if (plan->leads_group && !lead_group (state->lifeline))
+    goto failed;
+  if (state->lifeline >= 0)
+    syscall (SYS_fcntl, state->lifeline, F_SETFD, 0);
 
   state->doing = "entering its working directory";
   if (plan->cwd != NULL && syscall (SYS_chdir, plan->cwd) != 0)
@@ -154,7 +177,9 @@ posix_spawn_child (ChildState *state,
   posix_spawnattr_setsigdefault (&attributes, &signals);
   sigemptyset (&signals);
   posix_spawnattr_setsigmask (&attributes, &signals);
-  posix_spawnattr_setflags (&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+  posix_spawnattr_setpgroup (&attributes, 0);
+  posix_spawnattr_setflags (&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
+                                         (plan->leads_group ? POSIX_SPAWN_SETPGROUP : 0));
 
   state->doing = "executing it";
   state->error = posix_spawn (&pid, plan->path, &actions, &attributes, (char *const *) plan->argv,
@@ -210,6 +235,19 @@ lift_fds (const AfrpcSpawnPlan *plan,
   return TRUE;
 }
 
+/* Whom to signal belongs to the open file, which has to be one of the child's own; above what it has else. */
+static int
+lift_lifeline (int lifeline)
+{
+  const int fd = afrpc_reopen (lifeline, O_RDONLY | O_NONBLOCK);
+  const int lifted = fd >= 0 ? fcntl (fd, F_DUPFD_CLOEXEC, FIRST_SAFE_FD) : -1;
+
+  if (fd >= 0)
+    close (fd);
+
+  return lifted;
+}
+
 /*< private >
  * afrpc_spawn:
  * @plan: what to start
@@ -224,7 +262,7 @@ afrpc_spawn (const AfrpcSpawnPlan  *plan,
              AfrpcSpawned          *spawned,
              GError               **error)
 {
-  ChildState state = { .plan = plan, .n_fds_max = sysconf (_SC_OPEN_MAX), .doing = "starting it" };
+  ChildState state = { .plan = plan, .lifeline = -1, .n_fds_max = sysconf (_SC_OPEN_MAX), .doing = "starting it" };
   int lifted[4], pid = -1, pidfd = -1;
 
   state.first_other_fd = plan->socket >= 0 ? AFRPC_SPAWN_SOCKET_FD + 1 : AFRPC_SPAWN_SOCKET_FD;
@@ -235,6 +273,7 @@ afrpc_spawn (const AfrpcSpawnPlan  *plan,
       const char *way = secure_getenv ("AFRPC_SPAWN");
       gboolean refused = way != NULL && strcmp (way, "posix") == 0;
 
+      state.lifeline = plan->lifeline > 0 ? lift_lifeline (plan->lifeline) : -1;
       if (!refused)
         {
           pid = clone_child (&state, &pidfd);
@@ -255,6 +294,8 @@ afrpc_spawn (const AfrpcSpawnPlan  *plan,
   for (int i = 0; i < 4; i++)
     if (lifted[i] >= 0)
       close (lifted[i]);
+  if (state.lifeline >= 0)
+    close (state.lifeline);
 
   if (pid < 0)
     {
@@ -263,8 +304,24 @@ afrpc_spawn (const AfrpcSpawnPlan  *plan,
       return FALSE;
     }
 
-  spawned->pid = pid;
-  spawned->pidfd = pidfd;
+  *spawned = (AfrpcSpawned) { .pid = pid, .pidfd = pidfd, .leads_group = plan->leads_group, .is_child = TRUE };
+  return TRUE;
+}
+
+/* Its group ends with it: as long as it is not reaped, no other has its number. */
+static gboolean
+end_group_if_ended (const AfrpcSpawned *spawned)
+{
+  siginfo_t info = { 0 };
+
+  if (syscall (SYS_waitid, spawned->pidfd >= 0 ? P_PIDFD : P_PID, spawned->pidfd >= 0 ? spawned->pidfd : spawned->pid,
+               &info, WEXITED | WNOHANG | WNOWAIT, NULL) != 0)
+    return errno != EINTR;
+  if (info.si_pid == 0)
+    return FALSE;
+
+  afrpc_group_signal (spawned->pid, spawned->pidfd, TRUE, SIGKILL);
+
   return TRUE;
 }
 
@@ -284,6 +341,8 @@ afrpc_spawn_reap (AfrpcSpawned     *spawned,
   memset (status, 0, sizeof *status);
   memset (&info, 0, sizeof info);
   status->status = -1;
+  if (spawned->leads_group && !end_group_if_ended (spawned))
+    return FALSE;
 
   /* The raw call: the C library's has no rusage. */
   if (syscall (SYS_waitid, spawned->pidfd >= 0 ? P_PIDFD : P_PID, spawned->pidfd >= 0 ? spawned->pidfd : spawned->pid,
@@ -310,11 +369,13 @@ afrpc_spawn_reap (AfrpcSpawned     *spawned,
   return TRUE;
 }
 
-/* The pidfd makes sure that no other process gets the signal; without one, that nobody else reaps it. */
+/* Its group gets it, if it leads one. The pidfd makes sure that no other process gets the signal; without one, that nobody else reaps it. */
 void
 afrpc_spawn_signal (const AfrpcSpawned *spawned,
                     int                 signum)
 {
+  if (spawned->leads_group && afrpc_group_signal (spawned->pid, spawned->pidfd, spawned->is_child, signum))
+    return;
   if (spawned->pidfd >= 0)
     syscall (SYS_pidfd_send_signal, spawned->pidfd, signum, NULL, 0);
   else if (spawned->pid > 0)

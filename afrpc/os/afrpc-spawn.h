@@ -21,12 +21,16 @@ typedef struct
   const char *cwd;          /* (nullable) */
   int stdio[3];             /* what becomes 0, 1, 2; -1: inherit */
   int socket;               /* what becomes AFRPC_SPAWN_SOCKET_FD; -1: nothing */
+  gboolean leads_group;     /* a process group of its own */
+  int lifeline;             /* 0: none; hangs that group on this one's end: what the program alone has the other end of */
 } AfrpcSpawnPlan;
 
 typedef struct
 {
   int pid;                  /* 0: none */
   int pidfd;                /* -1: none, also if the kernel has none */
+  gboolean leads_group;     /* which is signalled with it, and ended when it has ended */
+  gboolean is_child;        /* whoever has this reaps it */
 } AfrpcSpawned;
 
 typedef struct

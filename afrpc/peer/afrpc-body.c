@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "os/afrpc-group.h"
 #include "peer/afrpc-exit-private.h"
 
 /* How often a process without a pidfd is asked for its end: after it has fallen silent, and before. */
@@ -161,6 +162,8 @@ afrpc_body_take (AfrpcBody          *self,
 {
   set_state (self, is_child ? AFRPC_BODY_CHILD : AFRPC_BODY_GRANDCHILD);
   self->spawned = *spawned;
+  self->spawned.leads_group = self->limits.leads_group && !self->is_template;
+  self->spawned.is_child = is_child;
   set_known (self);
   if (!is_child)
     return;
@@ -231,6 +234,14 @@ afrpc_body_kill (AfrpcBody *self,
   return self->state != AFRPC_BODY_NONE;
 }
 
+/* Others begin as copies of it, in its group: that is not ended, so that none of them is before it has one of its own. */
+void
+afrpc_body_become_template (AfrpcBody *self)
+{
+  self->is_template = TRUE;
+  self->spawned.leads_group = FALSE;
+}
+
 /* It has ended; @status: how, or that nobody knows. */
 void
 afrpc_body_set_exit (AfrpcBody              *self,
@@ -241,6 +252,9 @@ afrpc_body_set_exit (AfrpcBody              *self,
   g_autofree char *text = NULL;
   gsize n_recent;
 
+  /* That of a child has ended already. */
+  if (self->state == AFRPC_BODY_GRANDCHILD && self->spawned.leads_group)
+    afrpc_group_signal (self->spawned.pid, self->spawned.pidfd, FALSE, SIGKILL);
   forget_spawned (self);
   set_state (self, AFRPC_BODY_ENDED);
   self->reap_deadline = AFRPC_DEADLINES_NEVER;

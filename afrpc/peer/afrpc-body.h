@@ -35,6 +35,7 @@ typedef struct
   guint64 signals_sent;   /* bits: 1 << number */
   int kill_signum;        /* 0, or what to send as soon as there is a process, and it is known which */
   AfrpcLimits limits;
+  gboolean is_template;   /* others have been forked from it, or are going to be */
   AfrpcStderr standard_error;
   gint64 reap_deadline;   /* when to ask for its end next; AFRPC_DEADLINES_NEVER: its pidfd tells */
   AfrpcExit *exit;        /* (nullable): once it has ended */
@@ -65,6 +66,7 @@ gboolean  afrpc_body_kill         (AfrpcBody              *self,
 gboolean  afrpc_body_reap         (AfrpcBody              *self,
                                    gboolean                is_silent,
                                    gint64                  now);
+void      afrpc_body_become_template (AfrpcBody           *self);
 void      afrpc_body_set_exit     (AfrpcBody              *self,
                                    const AfrpcSpawnStatus *status);
 

@@ -21,7 +21,7 @@ afrpc_limits_set (AfrpcLimits *self,
 gboolean
 afrpc_limits_any (const AfrpcLimits *self)
 {
-  return self->which != 0 || self->has_nice;
+  return self->which != 0 || self->has_nice || self->leads_group;
 }
 
 /* Adds to the surroundings of a process: what is there already does no harm. The nice level is absolute,

@@ -15,6 +15,7 @@ typedef struct
   guint64 values[AFRPC_LIMIT_FILE_SIZE + 1]; /* by AfrpcLimit */
   gboolean has_nice;
   int nice;                                   /* on top of the program's */
+  gboolean leads_group;                       /* a process group of its own */
 } AfrpcLimits;
 
 void       afrpc_limits_set     (AfrpcLimits            *self,

@@ -106,6 +106,17 @@ new_bytes_array (char **strings)
   return g_variant_new_bytestring_array ((const char *const *) strings, -1);
 }
 
+/* Adds to @dict what the process is limited to. A command leads its group itself; the host that it leads to may be
+ * elsewhere. */
+static void
+insert_limits (AfrpcPeer       *peer,
+               GVariantBuilder *dict)
+{
+  afrpc_limits_insert (&peer->body.limits, dict);
+  if (peer->body.limits.leads_group && peer->birth.argv == NULL)
+    afrpc_options_add (dict, "group", g_variant_new_boolean (TRUE));
+}
+
 /* Adds to @dict what an exec would have set: environment, working directory, standard streams; and limits. The
  * descriptors that go with it are the caller's. */
 void
@@ -141,7 +152,7 @@ afrpc_birth_insert_surroundings (AfrpcPeer       *peer,
     afrpc_options_add (dict, "environ", new_bytes_array (self->environ));
   if (self->cwd != NULL)
     afrpc_options_add (dict, "cwd", g_variant_new_bytestring (self->cwd));
-  afrpc_limits_insert (&peer->body.limits, dict);
+  insert_limits (peer, dict);
 }
 
 static void
@@ -156,7 +167,7 @@ send_surroundings (AfrpcPeer *peer)
   if (is_forked (&peer->birth))
     afrpc_birth_insert_surroundings (peer, &dict, fds, &n_fds);
   else
-    afrpc_limits_insert (&peer->body.limits, &dict);
+    insert_limits (peer, &dict);
   if (peer->birth.orphan_policy != AFRPC_ORPHAN_POLICY_END)
     afrpc_options_add (&dict, "orphan", g_variant_new_byte (peer->birth.orphan_policy));
   value = afrpc_options_end (&dict);

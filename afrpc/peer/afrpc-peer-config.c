@@ -57,6 +57,19 @@ afrpc_peer_set_nice (AfrpcPeer *self,
 }
 
 void
+afrpc_peer_set_leads_group (AfrpcPeer *self,
+                            gboolean   leads_group)
+{
+  self->body.limits.leads_group = leads_group;
+}
+
+gboolean
+afrpc_peer_leads_group (AfrpcPeer *self)
+{
+  return self->body.limits.leads_group;
+}
+
+void
 afrpc_peer_set_stdio (AfrpcPeer  *self,
                       int         i,
                       AfrpcStdio  mode)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "os/afrpc-lifeline.h"
 #include "peer/afrpc-log.h"
 #include "peer/afrpc-self-private.h"
 #include "peer/afrpc-peer.h"
@@ -253,10 +254,20 @@ exec_plan (AfrpcPeer       *peer,
            GError         **error)
 {
   AfrpcSpawned spawned;
+  int lifeline = -1;
+  gboolean has_spawned;
 
   plan->envp = (const char *const *) envp;
   plan->cwd = peer->birth.cwd;
-  if (!afrpc_spawn (plan, &spawned, error))
+  plan->leads_group = peer->body.limits.leads_group;
+  /* A host arms its own, once it is told to work. */
+  if (plan->leads_group && start == AFRPC_START_COMMAND && peer->birth.orphan_policy == AFRPC_ORPHAN_POLICY_END)
+    lifeline = afrpc_lifeline_dup ();
+  plan->lifeline = MAX (lifeline, 0);
+  has_spawned = afrpc_spawn (plan, &spawned, error);
+  if (lifeline >= 0)
+    close (lifeline);
+  if (!has_spawned)
     return FALSE;
 
   afrpc_peer_take_body (peer, start, &spawned, TRUE);

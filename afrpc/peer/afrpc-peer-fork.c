@@ -101,6 +101,7 @@ ask (AfrpcPeer  *peer,
   afrpc_link_keep (&peer->talk.link);
   afrpc_link_ask_sender (&peer->talk.link);
   afrpc_birth_begin (template);
+  afrpc_body_become_template (&template->body);
   afrpc_link_prepare (&template->talk.link, AFRPC_FRAME_FORK, NULL, &other, 1);
   peer->birth.template = afrpc_peer_ref (template);
   peer->birth.n_inherited = peer->birth.steps->len;

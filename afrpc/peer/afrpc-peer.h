@@ -73,6 +73,9 @@ void        afrpc_peer_set_limit      (AfrpcPeer                   *self,
                                        guint64                      value);
 void        afrpc_peer_set_nice       (AfrpcPeer                   *self,
                                        int                          increment);
+void        afrpc_peer_set_leads_group (AfrpcPeer                  *self,
+                                        gboolean                    leads_group);
+gboolean    afrpc_peer_leads_group    (AfrpcPeer                   *self);
 void        afrpc_peer_set_stdio      (AfrpcPeer                   *self,
                                        int                          i,
                                        AfrpcStdio                   mode);

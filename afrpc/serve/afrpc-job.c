@@ -3,6 +3,7 @@
 
 #include "serve/afrpc-job.h"
 
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "serve/afrpc-functions.h"
 #include "serve/afrpc-surroundings.h"
 #include "serve/afrpc-template.h"
+#include "os/afrpc-group.h"
 #include "os/afrpc-lifeline.h"
 
 static gboolean
@@ -67,7 +69,8 @@ take_shared (AfrpcSession  *self,
       /* Without it, the end of the connection still ends a worker that looks at it. */
       if (fd >= 0)
         {
-          afrpc_lifeline_arm (fd, self->orphan_signal);
+          /* A signal that is handled is for the worker, which ends its group then. */
+          afrpc_lifeline_arm (fd, self->orphan_signal, self->orphan_signal == SIGKILL && afrpc_group_is_ours ());
           close (fd);
         }
     }

@@ -15,6 +15,7 @@
 #include "serve/afrpc-serve.h"
 #include "serve/afrpc-session-send.h"
 #include "os/afrpc-bridge.h"
+#include "os/afrpc-group.h"
 
 /* Returns: the connection as a socket that the session has no part in any more, or -1: what comes over a command is
  * copied by the supervisor. */
@@ -129,4 +130,5 @@ afrpc_life_end (AfrpcSession *self)
     afrpc_session_end_input (self);
   if (self->state != AFRPC_SESSION_OVER)
     afrpc_session_set_state (self, AFRPC_SESSION_OVER);
+  afrpc_group_end ();
 }

@@ -11,6 +11,7 @@
 
 #include "afrpc-error.h"
 #include "afrpc-types.h"
+#include "os/afrpc-group.h"
 
 static const struct
 {
@@ -105,7 +106,16 @@ afrpc_surroundings_enter (GVariantDict    *surroundings,
 {
   g_autofree const char **environment = NULL;
   const char *cwd = NULL;
+  gboolean leads_group = FALSE;
   guint8 which = 0;
+
+  /* First: whatever is started belongs to it. */
+  g_variant_dict_lookup (surroundings, "group", "b", &leads_group);
+  if (leads_group && !afrpc_group_lead ())
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "leading a process group: %s", g_strerror (errno));
+      return FALSE;
+    }
 
   g_variant_dict_lookup (surroundings, "stdio", "y", &which);
   if (!connect_stdio (which, transport, error))

@@ -3,6 +3,7 @@
 /* What the tests call: functions that behave, and functions that die, lie and hang. */
 #include <afrpc/afrpc.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define SOCKET 3 /* where a host has its socket */
@@ -302,6 +304,27 @@ perform (AfrpcWorker  *worker,
       kept = g_malloc (g_variant_get_uint32 (value));
       memset (kept, 1, g_variant_get_uint32 (value));
       return g_variant_new_boolean (TRUE);
+    }
+  if (g_str_equal (what, "start"))
+    {
+      const pid_t pid = fork ();
+
+      while (pid == 0)
+        pause ();
+      return g_variant_new_int32 (pid);
+    }
+  if (g_str_equal (what, "ignore"))
+    {
+      signal (g_variant_get_int32 (value), SIG_IGN);
+      return g_variant_new_boolean (TRUE);
+    }
+  if (g_str_equal (what, "reap"))
+    {
+      int status;
+
+      while (waitpid (-1, &status, 0) < 0 && errno == EINTR)
+        ;
+      return g_variant_new_int32 (WTERMSIG (status));
     }
   if (g_str_equal (what, "touch"))
     {

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Process groups that workers lead, and how they end. */
+#include "test-util.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef enum
+{
+  EXEC,
+  TEMPLATE,
+  FORK,    /* of one that was prepared */
+  COMMAND,
+  N_WAYS,
+} Way;
+
+static const char *const names[] = { "exec", "template", "fork", "command" };
+
+/* A worker, and what it has started: all that is left of these holds the pipe open. */
+typedef struct
+{
+  AfrpcProcess *template; /* (nullable) (owned) */
+  AfrpcProcess *process;  /* (owned) */
+  AfrpcProxy *proxy;      /* (owned) */
+  int ended_fd;           /* at its end when all are gone */
+  int child;              /* what the worker has started */
+} Group;
+
+static AfrpcProcess *
+process_new (Way            way,
+             gboolean       leads,
+             AfrpcProcess **template)
+{
+  g_autofree char *host = g_build_filename (g_getenv ("AFRPC_HOST_PATH"), "afrpc-host-c", NULL);
+  const char *const argv[] = { "sh", "-c", "\"$0\"; exit $?", host, NULL };
+  AfrpcProcess *process;
+
+  switch (way)
+    {
+    case TEMPLATE:
+      process = afrpc_process_new ();
+      break;
+
+    case FORK:
+      *template = afrpc_process_new_exec (NULL);
+      afrpc_process_set_process_group (*template, leads);
+      process = afrpc_process_fork (*template);
+      g_assert_cmpint (afrpc_process_get_process_group (process), ==, leads);
+      return process;
+
+    case COMMAND:
+      process = afrpc_process_new_command (argv);
+      break;
+
+    default:
+      process = afrpc_process_new_exec (NULL);
+      break;
+    }
+  afrpc_process_set_process_group (process, leads);
+
+  return process;
+}
+
+static GVariant *
+call (Group      *group,
+      const char *what,
+      GVariant   *value)
+{
+  g_autoptr(GError) error = NULL;
+  GVariant *result = afrpc_caller_call_sync (AFRPC_CALLER (group->proxy), test_act (what, value), NULL, &error);
+
+  g_assert_no_error (error);
+
+  return result;
+}
+
+static int
+start (Group *group)
+{
+  g_autoptr(GVariant) pid = call (group, "start", NULL);
+
+  return g_variant_get_int32 (pid);
+}
+
+static void
+group_init (Group    *group,
+            Way       way,
+            gboolean  leads)
+{
+  const gboolean is_command = way == COMMAND;
+  int fds[2];
+
+  *group = (Group) { 0 };
+  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
+  group->process = process_new (way, leads, &group->template);
+  afrpc_process_require (group->process, TEST_WORKER);
+  /* A command talks by its standard output. */
+  if (is_command)
+    afrpc_process_take_stderr_fd (group->process, fds[1]);
+  else
+    afrpc_process_take_stdout_fd (group->process, fds[1]);
+  group->ended_fd = fds[0];
+  group->proxy = afrpc_proxy_new (group->process, "act");
+  g_signal_connect (group->proxy, "error", G_CALLBACK (g_object_get_type), NULL);
+  group->child = start (group);
+}
+
+static gboolean
+ended_cb (int          fd,
+          GIOCondition condition,
+          gpointer     is_ended)
+{
+  *(gboolean *) is_ended = TRUE;
+
+  return G_SOURCE_REMOVE;
+}
+
+/* Waits until everything of it is gone. */
+static void
+wait_ended (Group *group)
+{
+  gboolean is_ended = FALSE;
+
+  g_unix_fd_add (group->ended_fd, G_IO_HUP, ended_cb, &is_ended);
+  test_iterate_until (&is_ended);
+}
+
+static void
+group_clear (Group *group)
+{
+  close (group->ended_fd);
+  g_clear_object (&group->proxy);
+  g_clear_object (&group->process);
+  g_clear_object (&group->template);
+}
+
+static void
+test_group_kill (gconstpointer way)
+{
+  Group group;
+
+  g_test_summary ("What a worker has started ends when that is killed");
+  group_init (&group, GPOINTER_TO_INT (way), TRUE);
+  if (GPOINTER_TO_INT (way) != COMMAND)
+    g_assert_cmpint (getpgid (group.child), ==, afrpc_process_get_pid (group.process));
+  g_assert_cmpint (getpgid (afrpc_process_get_pid (group.process)), ==, afrpc_process_get_pid (group.process));
+  afrpc_caller_kill (AFRPC_CALLER (group.proxy));
+  wait_ended (&group);
+  group_clear (&group);
+}
+
+static void
+test_group_signal (gconstpointer way)
+{
+  Group group;
+  g_autoptr(AfrpcExit) exit = NULL;
+  g_autoptr(GVariant) signum = NULL;
+
+  g_test_summary ("A signal goes to all of the group");
+  group_init (&group, GPOINTER_TO_INT (way), TRUE);
+  if (GPOINTER_TO_INT (way) != COMMAND)
+    {
+      g_variant_unref (call (&group, "ignore", g_variant_new_int32 (SIGUSR1)));
+      afrpc_process_kill (group.process, SIGUSR1);
+      signum = call (&group, "reap", NULL);
+      g_assert_cmpint (g_variant_get_int32 (signum), ==, SIGUSR1);
+      start (&group);
+    }
+  afrpc_process_kill (group.process, SIGTERM);
+  wait_ended (&group);
+  exit = test_wait_exit (group.process);
+  g_assert_cmpint (afrpc_exit_get_signal (exit), ==, SIGTERM);
+  group_clear (&group);
+}
+
+static void
+test_group_exit (gconstpointer way)
+{
+  Group group;
+  g_autoptr(AfrpcExit) exit = NULL;
+
+  g_test_summary ("The group ends when its worker does, by itself or in order, whose exit status is its own");
+  group_init (&group, GPOINTER_TO_INT (way), TRUE);
+  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (group.proxy), test_act ("exit", g_variant_new_uint32 (3)), NULL, NULL));
+  wait_ended (&group);
+  exit = test_wait_exit (group.process);
+  g_assert_cmpint (afrpc_exit_get_status (exit), ==, 3);
+  group_clear (&group);
+
+  group_init (&group, GPOINTER_TO_INT (way), TRUE);
+  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (group.proxy), test_act ("abort", NULL), NULL, NULL));
+  wait_ended (&group);
+  group_clear (&group);
+
+  group_init (&group, GPOINTER_TO_INT (way), TRUE);
+  g_clear_pointer (&exit, afrpc_exit_unref);
+  afrpc_caller_close (AFRPC_CALLER (group.proxy));
+  wait_ended (&group);
+  exit = test_wait_exit (group.process);
+  g_assert_true (afrpc_exit_is_success (exit));
+  group_clear (&group);
+}
+
+/* A program that dies while its worker computes; or has nothing to do, and ends by itself. */
+static void
+crash (Way      way,
+       gboolean is_busy)
+{
+  AfrpcProcess *template = NULL;
+  AfrpcProcess *process = process_new (way, TRUE, &template);
+  Group group = { template, process, NULL, -1, 0 };
+  g_auto(Watched) watched = { 0 };
+
+  afrpc_process_require (process, TEST_WORKER);
+  if (way == COMMAND)
+    afrpc_process_take_stderr_fd (process, dup (1));
+  if (!is_busy)
+    afrpc_process_set_orphan_policy (process, AFRPC_ORPHAN_POLICY_FINISH);
+  group.proxy = afrpc_proxy_new (process, "act");
+  watch_init (&watched, group.proxy);
+  watch_events (&watched);
+  start (&group);
+  if (is_busy)
+    afrpc_caller_call (AFRPC_CALLER (group.proxy), test_act ("spin", NULL), NULL, NULL, NULL);
+  while (is_busy && watched.n_events == 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_print ("started\n");
+  kill (getpid (), SIGKILL);
+}
+
+static void
+check_crash (Way      way,
+             gboolean is_busy)
+{
+  g_autofree char *path = g_strdup_printf ("/group/%s/%s", names[way], is_busy ? "crash" : "orphan");
+  g_autoptr(GString) output = g_string_new (NULL);
+  char buffer[64];
+  gssize n;
+  int fds[2], parent;
+
+  if (g_test_subprocess ())
+    {
+      crash (way, is_busy);
+      return;
+    }
+
+  g_assert_true (g_unix_open_pipe (fds, 0, NULL));
+  parent = fork ();
+  if (parent == 0)
+    {
+      dup2 (fds[1], 1);
+      close (fds[0]);
+      close (fds[1]);
+      execl ("/proc/self/exe", "test-group", "-p", path, "--GTestSubprocess", NULL);
+      _exit (127);
+    }
+  close (fds[1]);
+  waitpid (parent, NULL, 0);
+  /* The end comes when everybody who has the writing end is gone: what the worker has started, too. */
+  while ((n = read (fds[0], buffer, sizeof buffer)) > 0)
+    g_string_append_len (output, buffer, n);
+  close (fds[0]);
+  g_assert_true (g_str_has_suffix (output->str, "started\n"));
+}
+
+static void
+test_group_crash (gconstpointer way)
+{
+  g_test_summary ("The group ends with the program, also if that is killed");
+  check_crash (GPOINTER_TO_INT (way), TRUE);
+}
+
+static void
+test_group_orphan (gconstpointer way)
+{
+  g_test_summary ("A worker that has lost its program, and finishes, ends its group");
+  if (GPOINTER_TO_INT (way) == COMMAND)
+    {
+      g_test_skip ("nobody is left to end the group of a command that has such a policy");
+      return;
+    }
+  check_crash (GPOINTER_TO_INT (way), FALSE);
+}
+
+static void
+test_group_none (gconstpointer way)
+{
+  Group group;
+  g_autoptr(AfrpcExit) exit = NULL;
+
+  g_test_summary ("By default a worker is in the program's group, and what it has started lives on");
+  group_init (&group, GPOINTER_TO_INT (way), FALSE);
+  g_assert_cmpint (getpgid (afrpc_process_get_pid (group.process)), ==, getpgrp ());
+  afrpc_caller_kill (AFRPC_CALLER (group.proxy));
+  exit = test_wait_exit (group.process);
+  g_assert_cmpint (kill (group.child, SIGKILL), ==, 0);
+  wait_ended (&group);
+  group_clear (&group);
+}
+
+static void
+count_cb (guint *n)
+{
+  ++*n;
+}
+
+static void
+test_group_property (void)
+{
+  g_autoptr(AfrpcProcess) process = g_object_new (AFRPC_TYPE_PROCESS, "host", "c", "process-group", TRUE, NULL);
+  g_autoptr(AfrpcProxy) proxy = NULL;
+  guint n_notified = 0;
+
+  g_test_summary ("It is said of a process before that is started");
+  g_assert_true (afrpc_process_get_process_group (process));
+  g_signal_connect_swapped (process, "notify::process-group", G_CALLBACK (count_cb), &n_notified);
+  afrpc_process_set_process_group (process, FALSE);
+  afrpc_process_set_process_group (process, FALSE);
+  g_assert_cmpuint (n_notified, ==, 1);
+  afrpc_process_require (process, TEST_WORKER);
+  proxy = afrpc_proxy_new (process, "act");
+  g_variant_unref (afrpc_caller_call_sync (AFRPC_CALLER (proxy), test_act ("return", NULL), NULL, NULL));
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "afrpc_process_set_process_group: this is said of a process before*");
+  afrpc_process_set_process_group (process, TRUE);
+  g_test_assert_expected_messages ();
+  g_assert_false (afrpc_process_get_process_group (process));
+}
+
+static void
+test_group_template (void)
+{
+  Group group;
+  g_autoptr(AfrpcProcess) other = NULL;
+  g_autoptr(AfrpcProxy) proxy = NULL;
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("A template that ends takes nobody with it who was forked from it");
+  group_init (&group, FORK, TRUE);
+  other = afrpc_process_fork (group.template);
+  afrpc_process_require (other, TEST_WORKER);
+  g_clear_object (&group.template);
+  proxy = afrpc_proxy_new (other, "act");
+  value = afrpc_caller_call_sync (AFRPC_CALLER (proxy), test_act ("return", NULL), NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (getpgid (afrpc_process_get_pid (other)), ==, afrpc_process_get_pid (other));
+  g_assert_cmpint (kill (group.child, 0), ==, 0);
+  afrpc_caller_close (AFRPC_CALLER (group.proxy));
+  wait_ended (&group);
+  group_clear (&group);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  for (int way = 0; way < N_WAYS; way++)
+    {
+      const struct { const char *name; GTestDataFunc func; } tests[] = {
+        { "kill", test_group_kill }, { "signal", test_group_signal }, { "exit", test_group_exit },
+        { "crash", test_group_crash }, { "orphan", test_group_orphan }, { "none", test_group_none },
+      };
+
+      for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
+        {
+          g_autofree char *path = g_strdup_printf ("/group/%s/%s", names[way], tests[i].name);
+
+          g_test_add_data_func (path, GINT_TO_POINTER (way), tests[i].func);
+        }
+    }
+  g_test_add_func ("/group/property", test_group_property);
+  g_test_add_func ("/group/template", test_group_template);
+
+  return g_test_run ();
+}
