@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "os/afrpc-group.h"
+
 static volatile int watched_fd = -1;
 static volatile int end_signal;
 
@@ -22,6 +24,8 @@ look (void)
   if (poller.fd < 0 || poll (&poller, 1, 0) != 1 || (poller.revents & (POLLHUP | POLLERR)) == 0)
     return;
 
+  if (afrpc_group_is_ours ())
+    kill (0, end_signal);
   /* There is nobody whom it could matter to, as after the end of a connection that was read. */
   if (end_signal == SIGKILL)
     _exit (EXIT_SUCCESS);

@@ -436,7 +436,6 @@ afrpc_pool_staff_lost (AfrpcPoolCore   *self,
     self->figures.n_workers_ended++;
   else
     self->figures.n_workers_died++;
-  afrpc_pool_desk_serve (self, member);
   if (has_served (member))
     member->template->has_worked = TRUE;
   else if (!member->is_asked_to_end)
