@@ -149,5 +149,26 @@ AFRPC_AVAILABLE_IN_1_0
 gboolean      afrpc_pool_wait_for_room_finish      (AfrpcPool            *self,
                                                     GAsyncResult         *result,
                                                     GError              **error);
+AFRPC_AVAILABLE_IN_1_0
+void          afrpc_pool_call_all_async            (AfrpcPool            *self,
+                                                    GVariant             *args,
+                                                    AfrpcCallOptions     *options,
+                                                    GCancellable         *cancellable,
+                                                    GAsyncReadyCallback   callback,
+                                                    gpointer              user_data);
+AFRPC_AVAILABLE_IN_1_0
+gboolean      afrpc_pool_call_all_finish           (AfrpcPool            *self,
+                                                    GAsyncResult         *result,
+                                                    GError              **error);
+AFRPC_AVAILABLE_IN_1_0
+gboolean      afrpc_pool_call_all_sync             (AfrpcPool            *self,
+                                                    GVariant             *args,
+                                                    AfrpcCallOptions     *options,
+                                                    GCancellable         *cancellable,
+                                                    GError              **error);
+AFRPC_AVAILABLE_IN_1_0
+gboolean      afrpc_pool_forget_call_all           (AfrpcPool            *self,
+                                                    const char           *function,
+                                                    const char           *label);
 
 G_END_DECLS

@@ -55,9 +55,17 @@ afrpc_pool_cancel (AfrpcCaller *caller,
 typedef struct
 {
   AfrpcPoolCore *core;
-  AfrpcCall *call;           /* (nullable): whose outcome is waited for; NULL: the end is */
-  GCancellable *cancellable; /* (nullable): of who waits for the end */
+  AfrpcCall *call;           /* (nullable): whose outcome is waited for; NULL: something else is */
+  AfrpcPoolUntil is_done;
+  gpointer data;
 } Blocked;
+
+/* Who waits for the end. */
+typedef struct
+{
+  AfrpcPoolCore *core;
+  GCancellable *cancellable; /* (nullable) */
+} Ending;
 
 /* Whether everything is over but what has to be told. */
 static gboolean
@@ -70,12 +78,17 @@ is_at_end (AfrpcPoolCore *core)
 }
 
 static gboolean
-is_done (Blocked *blocked)
+has_ended (gpointer data)
 {
-  if (blocked->call != NULL)
-    return afrpc_call_get_pending (blocked->call)->state == AFRPC_PENDING_DECIDED;
+  const Ending *ending = data;
 
-  return g_cancellable_is_cancelled (blocked->cancellable) || is_at_end (blocked->core);
+  return g_cancellable_is_cancelled (ending->cancellable) || is_at_end (ending->core);
+}
+
+static gboolean
+is_settled (gpointer data)
+{
+  return afrpc_call_get_pending (data)->state == AFRPC_PENDING_DECIDED;
 }
 
 /* The outcome that is waited for, if it is there, is passed on: nobody else does that. */
@@ -131,7 +144,7 @@ take_turn (gpointer   data,
         g_ptr_array_add (peers, afrpc_peer_ref (member->peer));
     }
   *until = core->timer_at;
-  if (is_done (blocked))
+  if (blocked->is_done (blocked->data))
     return AFRPC_PEER_BLOCK_OVER;
 
   return core->n_acts != n_acts ? AFRPC_PEER_BLOCK_AGAIN : AFRPC_PEER_BLOCK_WAIT;
@@ -157,11 +170,22 @@ block (Blocked *blocked)
   return has_blocked;
 }
 
+/* Blocks until @is_done; FALSE: nobody can here. */
+gboolean
+afrpc_pool_core_block (AfrpcPoolCore  *self,
+                       AfrpcPoolUntil  is_done,
+                       gpointer        data)
+{
+  Blocked blocked = { self, NULL, is_done, data };
+
+  return block (&blocked);
+}
+
 static void
 afrpc_pool_wait (AfrpcCaller *caller,
                  AfrpcCall   *call)
 {
-  Blocked blocked = { AFRPC_POOL (caller)->core, call, NULL };
+  Blocked blocked = { AFRPC_POOL (caller)->core, call, is_settled, call };
   AfrpcPoolJob *job = call->job;
 
   if (job != NULL && job->member != NULL && job->pending.state != AFRPC_PENDING_DECIDED)
@@ -225,20 +249,30 @@ cancelled_cb (GCancellable  *cancellable,
   afrpc_peer_do (core->anchor, wake_cb, NULL, (GDestroyNotify) g_free);
 }
 
+/* Has who blocks look again when @cancellable is cancelled. Returns: a handler to disconnect, or 0 */
+gulong
+afrpc_pool_core_wake_on (AfrpcPoolCore *self,
+                         GCancellable  *cancellable) /* (nullable) */
+{
+  if (cancellable == NULL)
+    return 0;
+
+  return g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (cancelled_cb), afrpc_pool_core_ref (self),
+                                (GClosureNotify) (GCallback) afrpc_pool_core_unref, 0);
+}
+
 static gboolean
 afrpc_pool_close_sync (AfrpcCaller   *caller,
                        GCancellable  *cancellable,
                        GError       **error)
 {
   AfrpcPoolCore *core = AFRPC_POOL (caller)->core;
-  Blocked blocked = { core, NULL, cancellable };
-  gulong id = 0;
+  Ending ending = { core, cancellable };
+  gulong id;
 
   afrpc_pool_close (caller);
-  if (cancellable != NULL)
-    id = g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (cancelled_cb), afrpc_pool_core_ref (core),
-                                (GClosureNotify) (GCallback) afrpc_pool_core_unref, 0);
-  if (core->state != AFRPC_POOL_OVER && !block (&blocked))
+  id = afrpc_pool_core_wake_on (core, cancellable);
+  if (core->state != AFRPC_POOL_OVER && !afrpc_pool_core_block (core, has_ended, &ending))
     g_debug ("nobody can wait for the end of the pool here");
   if (id != 0)
     g_signal_handler_disconnect (cancellable, id);

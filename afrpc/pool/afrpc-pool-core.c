@@ -103,6 +103,8 @@ timer_cb (gpointer data)
       afrpc_pool_desk_tell_room (self);
       afrpc_pool_notify_closed (self);
     }
+  if (self->rounds.length > 0)
+    afrpc_pool_settings_tell (self);
   afrpc_pool_view_tell (self);
   if (self->state == AFRPC_POOL_OVER)
     tell_end (self);
@@ -214,6 +216,7 @@ afrpc_pool_core_stop (AfrpcPoolCore *self)
   self->state = AFRPC_POOL_OVER;
   afrpc_pool_desk_abandon (self);
   g_queue_clear_full (&self->room_tasks, g_object_unref);
+  afrpc_pool_settings_abandon (self);
   afrpc_pool_staff_clear (self);
   while (self->members->len > 0)
     {

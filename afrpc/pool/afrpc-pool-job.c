@@ -126,14 +126,15 @@ typedef enum
   REPEAT, /* the worker died of it, or with it, and it may be begun again */
 } Verdict;
 
-/* Whether the worker is gone, and this is how the call heard of it. */
-static gboolean
-is_by_end (AfrpcPoolJob *self)
+/* Whether the worker is gone, and @error is how a call heard of it. */
+gboolean
+afrpc_pool_is_by_end (const GError *error,
+                      AfrpcPeer    *peer)
 {
-  if (self->error->domain != AFRPC_ERROR || !afrpc_peer_is_closed (self->member->peer))
+  if (error->domain != AFRPC_ERROR || !afrpc_peer_is_closed (peer))
     return FALSE;
 
-  switch ((AfrpcError) self->error->code)
+  switch ((AfrpcError) error->code)
     {
     case AFRPC_ERROR_NOT_STARTED:
     case AFRPC_ERROR_CLOSED:
@@ -143,8 +144,14 @@ is_by_end (AfrpcPoolJob *self)
 
     default:
       /* What went wrong before it could be called. */
-      return !afrpc_peer_is_ready (self->member->peer);
+      return !afrpc_peer_is_ready (peer);
     }
+}
+
+static gboolean
+is_by_end (AfrpcPoolJob *self)
+{
+  return afrpc_pool_is_by_end (self->error, self->member->peer);
 }
 
 static Verdict

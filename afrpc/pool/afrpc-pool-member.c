@@ -77,8 +77,10 @@ find_state (AfrpcPoolMember *self,
     return AFRPC_POOL_MEMBER_GONE;
   if (afrpc_peer_is_closed (self->peer) || self->was_stopped)
     return load > 0 && self->state != AFRPC_POOL_MEMBER_ENDING ? AFRPC_POOL_MEMBER_RETIRING : AFRPC_POOL_MEMBER_ENDING;
+  /* What it is called with first belongs to its start. */
   if (!afrpc_peer_is_ready (self->peer) ||
-      (self->state == AFRPC_POOL_MEMBER_STARTING && self->is_being_weighed && self->core->n_blocked == 0))
+      (self->state == AFRPC_POOL_MEMBER_STARTING &&
+       (self->settings.length > 0 || (self->is_being_weighed && self->core->n_blocked == 0))))
     return AFRPC_POOL_MEMBER_STARTING;
 
   return load > 0 ? AFRPC_POOL_MEMBER_BUSY : AFRPC_POOL_MEMBER_IDLE;
@@ -130,17 +132,21 @@ gboolean
 afrpc_pool_member_look (AfrpcPoolMember *self)
 {
   AfrpcPoolCore *core = self->core;
-  const guint load = afrpc_peer_get_n_owed (self->peer);
-  AfrpcPoolMemberState state;
   const gboolean was_seated = self->seat.taken;
   const guint row_before = self->seat.row;
   const AfrpcPoolMemberState before = self->state;
+  AfrpcPoolMemberState state;
+  guint load;
 
   if (core == NULL)
     return FALSE;
 
-  if (before == AFRPC_POOL_MEMBER_STARTING && core->config.max_memory_growth > 0 && afrpc_peer_is_ready (self->peer))
+  if (G_UNLIKELY (self->settings.length > 0))
+    afrpc_pool_settings_look (self);
+  if (before == AFRPC_POOL_MEMBER_STARTING && core->config.max_memory_growth > 0 && afrpc_peer_is_ready (self->peer) &&
+      self->settings.length == 0)
     afrpc_pool_memory_begin (self);
+  load = afrpc_peer_get_n_owed (self->peer);
   state = find_state (self, load);
   /* It is closed, once it has those calls that it has. One that has had none gets one: it would be of no use. */
   if (afrpc_peer_is_retired (self->peer) && self->n_calls > 0 && !afrpc_peer_is_closed (self->peer))
@@ -170,7 +176,7 @@ afrpc_pool_member_look (AfrpcPoolMember *self)
   /* Who cannot be told that one is ready gives it calls before. */
   if ((state == AFRPC_POOL_MEMBER_IDLE || state == AFRPC_POOL_MEMBER_BUSY ||
        (state == AFRPC_POOL_MEMBER_STARTING && core->n_blocked > 0)) &&
-      load < self->load && self->alone == NULL && !is_held_up (self))
+      load < self->load && self->alone == NULL && self->settings.length == 0 && !is_held_up (self))
     afrpc_pool_bench_sit (&core->bench, &self->seat, get_row (self, load));
   else
     afrpc_pool_bench_leave (&core->bench, &self->seat);
@@ -346,6 +352,7 @@ afrpc_pool_member_unref (AfrpcPoolMember *self)
   afrpc_pool_queue_clear (&self->waiting);
   g_clear_pointer (&self->template, afrpc_pool_template_unref);
   g_clear_pointer (&self->peer, afrpc_peer_unref);
+  g_clear_error (&self->failure);
   g_free (self);
 }
 
@@ -382,6 +389,7 @@ afrpc_pool_member_leave (AfrpcPoolMember *self)
     self->template->n_failing -= self->is_failing;
   afrpc_pool_bench_leave (&core->bench, &self->seat);
   afrpc_pool_tie_cut (self);
+  afrpc_pool_settings_leave (self);
   self->alone = NULL;
   g_clear_pointer (&self->runaways, g_array_unref);
   afrpc_peer_set_turned_func (self->peer, NULL, NULL);

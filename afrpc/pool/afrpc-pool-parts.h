@@ -25,6 +25,8 @@ typedef struct _AfrpcPoolJob AfrpcPoolJob;
 typedef struct _AfrpcPoolTie AfrpcPoolTie;
 typedef struct _AfrpcPoolTemplate AfrpcPoolTemplate;
 typedef struct _AfrpcPoolLook AfrpcPoolLook;
+typedef struct _AfrpcPoolSetting AfrpcPoolSetting;
+typedef struct _AfrpcPoolRound AfrpcPoolRound;
 
 /* Jobs */
 
@@ -60,6 +62,8 @@ void          afrpc_pool_job_act       (AfrpcPoolJob     *self);
 gboolean      afrpc_pool_job_take_back (AfrpcPoolJob     *self);
 void          afrpc_pool_job_leave_dead (AfrpcPoolJob    *self);
 void          afrpc_pool_job_abandon   (AfrpcPoolJob     *self);
+gboolean      afrpc_pool_is_by_end     (const GError     *error,
+                                        AfrpcPeer        *peer);
 
 /* Members */
 
@@ -87,6 +91,8 @@ struct _AfrpcPoolMember
   GQueue given;               /* (element-type AfrpcPoolJob): those that it has, the oldest first */
   AfrpcPoolQueue waiting;     /* jobs that only this one may get */
   GQueue ties;                /* (element-type AfrpcPoolTie): keys that lead to it */
+  GQueue settings;            /* that it has, and has not answered: it gets nothing else meanwhile */
+  GError *failure;            /* (nullable): what one failed with, before the member was ready */
   AfrpcPoolJob *alone;        /* (nullable) (not owned): the one that it has, or waits for, by itself */
   gboolean is_asked_to_end;   /* by the pool */
   gboolean is_failing;        /* it ends before it was ready */
@@ -219,6 +225,8 @@ struct _AfrpcPoolCore
   GHashTable *ties;         /* (element-type utf8 AfrpcPoolTie) */
   GQueue loose_ties;        /* (element-type AfrpcPoolTie): those that no job has, the oldest first */
   GQueue room_tasks;        /* (element-type GTask): wait for room in the queue */
+  GQueue settings;          /* (element-type AfrpcPoolSetting) (owned): what each new worker is called with first, in order */
+  GQueue rounds;            /* (element-type AfrpcPoolRound) (owned): those whose tasks have not been told */
 
   GPtrArray *members;       /* (element-type AfrpcPoolMember) (owned) */
   guint n_members[AFRPC_POOL_MEMBER_GONE + 1]; /* in each state */
@@ -313,7 +321,8 @@ AfrpcPoolTemplate *afrpc_pool_template_choose (const AfrpcPoolCore *core,
                                                gint64              *at);
 void          afrpc_pool_template_note_failure (AfrpcPoolTemplate   *self,
                                                 const AfrpcPoolCore *core,
-                                                AfrpcPeer           *peer);
+                                                AfrpcPeer           *peer,
+                                                const GError        *error);
 void          afrpc_pool_template_heal (AfrpcPoolTemplate     *self);
 const GError *afrpc_pool_template_get_common_failure (const AfrpcPoolCore *core);
 
@@ -421,6 +430,23 @@ void          afrpc_pool_tie_bind      (AfrpcPoolTie     *tie,
                                         AfrpcPoolMember  *member);
 void          afrpc_pool_tie_cut       (AfrpcPoolMember  *member);
 void          afrpc_pool_tie_free      (AfrpcPoolTie     *tie);
+
+/* Settings: what all workers are called with, those of later before anything else */
+void          afrpc_pool_settings_give (AfrpcPoolCore    *self,
+                                        AfrpcPoolMember  *member);
+void          afrpc_pool_settings_look (AfrpcPoolMember  *member);
+void          afrpc_pool_settings_leave (AfrpcPoolMember *member);
+void          afrpc_pool_settings_tell (AfrpcPoolCore    *self);
+void          afrpc_pool_settings_abandon (AfrpcPoolCore *self);
+
+/* Blocking: until @is_done, or FALSE: nobody can here */
+typedef gboolean (*AfrpcPoolUntil) (gpointer data);
+
+gboolean      afrpc_pool_core_block    (AfrpcPoolCore    *self,
+                                        AfrpcPoolUntil    is_done,
+                                        gpointer          data);
+gulong        afrpc_pool_core_wake_on  (AfrpcPoolCore    *self,
+                                        GCancellable     *cancellable);
 
 /* The object */
 struct _AfrpcPool

@@ -72,13 +72,18 @@ start (AfrpcPoolCore     *self,
 {
   /* Who asks for a call may not have pushed it. */
   GMainContext *context = afrpc_peer_get_main_context (self->anchor);
+  AfrpcPoolMember *member;
 
   g_main_context_push_thread_default (context);
-  g_ptr_array_add (self->members, afrpc_pool_template_make_member (template, self));
+  member = afrpc_pool_template_make_member (template, self);
+  g_ptr_array_add (self->members, member);
   g_main_context_pop_thread_default (context);
   self->last_start = now;
   self->n_acts++;
-  afrpc_pool_member_look (self->members->pdata[self->members->len - 1]);
+  afrpc_pool_member_ref (member);
+  afrpc_pool_settings_give (self, member);
+  afrpc_pool_member_look (member);
+  afrpc_pool_member_unref (member);
 }
 
 /* Whether a worker may be started for a job that waits. All of them have to be busy for a while before. */
@@ -399,12 +404,13 @@ static void
 note_failure (AfrpcPoolCore   *self,
               AfrpcPoolMember *member)
 {
+  const GError *error = member->failure != NULL ? member->failure : afrpc_peer_get_failure (member->peer);
   const GError *failure;
 
-  afrpc_pool_template_note_failure (member->template, self, member->peer);
+  afrpc_pool_template_note_failure (member->template, self, member->peer, error);
   failure = afrpc_pool_template_get_common_failure (self);
   if (self->failure == NULL && failure != NULL)
-    give_up (self, afrpc_peer_get_failure (member->peer));
+    give_up (self, error);
 }
 
 /* Some outcomes may wait to be told. */

@@ -258,10 +258,9 @@ is_command_to_try_again (const AfrpcPoolTemplate *self,
 /* What would fail in the same way again, if it has never worked. */
 static gboolean
 is_hopeless (const AfrpcPoolTemplate *self,
-             AfrpcPeer               *peer)
+             AfrpcPeer               *peer,
+             const GError            *error)
 {
-  const GError *error = afrpc_peer_get_failure (peer);
-
   return g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_NO_HOST) ||
          (g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST) && !is_command_to_try_again (self, peer)) ||
          g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_VERSION) ||
@@ -282,13 +281,14 @@ get_back_off (guint n_failures)
   return (gint64) g_random_int_range (ms / 2, ms + 1) * 1000;
 }
 
-/* A member, whose peer this is, has ended without having served. */
+/* A member, whose peer this is, has ended without having served, because of @error. */
 void
 afrpc_pool_template_note_failure (AfrpcPoolTemplate   *self,
                                   const AfrpcPoolCore *core,
-                                  AfrpcPeer           *peer)
+                                  AfrpcPeer           *peer,
+                                  const GError        *error)
 {
-  const gboolean is_for_good = is_hopeless (self, peer) && !self->has_worked;
+  const gboolean is_for_good = is_hopeless (self, peer, error) && !self->has_worked;
 
   self->n_failures++;
   self->not_before = g_get_monotonic_time () + get_back_off (self->n_failures);
@@ -297,7 +297,7 @@ afrpc_pool_template_note_failure (AfrpcPoolTemplate   *self,
 
   self->is_hopeless = is_for_good;
   g_clear_error (&self->failure);
-  self->failure = g_error_copy (afrpc_peer_get_failure (peer));
+  self->failure = g_error_copy (error);
 }
 
 /* A member has served, after others had not. */

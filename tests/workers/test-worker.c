@@ -221,6 +221,18 @@ zeros (GVariant *size_value)
   return g_variant_new_from_data (G_VARIANT_TYPE_BYTESTRING, bytes, size, TRUE, g_free, bytes);
 }
 
+/* What was said by "configure" so far. */
+static GString *
+get_configuration (void)
+{
+  static GString *configuration;
+
+  if (configuration == NULL)
+    configuration = g_string_new (NULL);
+
+  return configuration;
+}
+
 static GVariant *
 perform (AfrpcWorker  *worker,
          GVariant     *args,
@@ -325,6 +337,23 @@ perform (AfrpcWorker  *worker,
       while (waitpid (-1, &status, 0) < 0 && errno == EINTR)
         ;
       return g_variant_new_int32 (WTERMSIG (status));
+    }
+  if (g_str_equal (what, "configure"))
+    {
+      g_string_append (get_configuration (), g_variant_get_string (value, NULL));
+      return g_variant_new_boolean (TRUE);
+    }
+  if (g_str_equal (what, "configuration"))
+    return g_variant_new_string (get_configuration ()->str);
+  if (g_str_equal (what, "die-once"))
+    {
+      if (!g_file_test (g_variant_get_string (value, NULL), G_FILE_TEST_EXISTS))
+        {
+          close (open (g_variant_get_string (value, NULL), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+          _exit (3);
+        }
+      g_string_append (get_configuration (), "again");
+      return g_variant_new_boolean (TRUE);
     }
   if (g_str_equal (what, "touch"))
     {
