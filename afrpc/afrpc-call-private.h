@@ -39,6 +39,8 @@ struct _AfrpcCall
   AfrpcProcess *process;        /* (nullable): who has, or had it */
   AfrpcExit *exit;              /* (nullable) */
   gpointer job;                 /* (nullable): what a pool knows of it */
+  guint64 index;                /* of its arguments among the inputs of a map */
+  GList link;                   /* in the map's lists */
 };
 
 extern const AfrpcPendingFuncs afrpc_call_pending_funcs;

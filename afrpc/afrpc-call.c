@@ -407,6 +407,24 @@ afrpc_call_steal_fds (AfrpcCall *self)
 }
 
 /**
+ * afrpc_call_get_index:
+ * @self: a call
+ *
+ * Gets the place of the call's arguments among the inputs of the [class@Afrpc.Map] that has made it.
+ *
+ * Returns: the place, from 0 on; 0 if it was not made by one
+ *
+ * Since: 1.0
+ */
+guint64
+afrpc_call_get_index (AfrpcCall *self)
+{
+  g_return_val_if_fail (AFRPC_IS_CALL (self), 0);
+
+  return self->index;
+}
+
+/**
  * afrpc_call_set_interrupted_func: (skip)
  * @func: (nullable): a function
  *

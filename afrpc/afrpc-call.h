@@ -40,6 +40,8 @@ AFRPC_AVAILABLE_IN_1_0
 AfrpcExit        *afrpc_call_get_exit        (AfrpcCall            *self);
 AFRPC_AVAILABLE_IN_1_0
 GUnixFDList      *afrpc_call_steal_fds       (AfrpcCall            *self);
+AFRPC_AVAILABLE_IN_1_0
+guint64           afrpc_call_get_index       (AfrpcCall            *self);
 
 /* For bindings of languages. */
 AFRPC_AVAILABLE_IN_1_0

@@ -250,6 +250,21 @@ typedef enum
   AFRPC_POOL_TIME_ASSIGNED,
 } AfrpcPoolTime;
 
+/**
+ * AfrpcMapFlags:
+ * @AFRPC_MAP_ORDERED: results come in the order of the inputs
+ * @AFRPC_MAP_UNORDERED: results come as soon as they are there
+ *
+ * How a [class@Afrpc.Map] brings results.
+ *
+ * Since: 1.0
+ */
+typedef enum
+{
+  AFRPC_MAP_ORDERED = 0,
+  AFRPC_MAP_UNORDERED = 1 << 0,
+} AfrpcMapFlags;
+
 typedef struct _AfrpcBuffer AfrpcBuffer;
 typedef struct _AfrpcExit AfrpcExit;
 

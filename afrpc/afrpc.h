@@ -15,6 +15,7 @@
 #include <afrpc/afrpc-host.h>
 #include <afrpc/afrpc-invocation.h>
 #include <afrpc/afrpc-json-serialiser.h>
+#include <afrpc/afrpc-map.h>
 #include <afrpc/afrpc-module.h>
 #include <afrpc/afrpc-pool.h>
 #include <afrpc/afrpc-pool-stats.h>

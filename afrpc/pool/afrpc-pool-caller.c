@@ -125,6 +125,8 @@ take_turn (gpointer   data,
   g_ptr_array_set_size (core->spent, 0);
   afrpc_pool_core_read_clock (core);
   act_on_outcome (blocked);
+  if (core->maps.length > 0)
+    afrpc_pool_maps_act (core);
   if (core->is_weighing)
     afrpc_pool_memory_take (core);
   for (guint i = 0; i < core->members->len; i++)

@@ -105,6 +105,8 @@ timer_cb (gpointer data)
     }
   if (self->rounds.length > 0)
     afrpc_pool_settings_tell (self);
+  if (self->maps.length > 0)
+    afrpc_pool_maps_act (self);
   afrpc_pool_view_tell (self);
   if (self->state == AFRPC_POOL_OVER)
     tell_end (self);
@@ -217,6 +219,7 @@ afrpc_pool_core_stop (AfrpcPoolCore *self)
   afrpc_pool_desk_abandon (self);
   g_queue_clear_full (&self->room_tasks, g_object_unref);
   afrpc_pool_settings_abandon (self);
+  afrpc_pool_maps_abandon (self);
   afrpc_pool_staff_clear (self);
   while (self->members->len > 0)
     {

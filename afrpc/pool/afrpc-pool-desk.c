@@ -117,6 +117,7 @@ give (AfrpcPoolCore   *self,
     {
       if (member->alone == job)
         member->alone = NULL;
+      job->chunk = NULL;
       afrpc_pool_member_look (member);
       afrpc_pool_job_fail (job, new_timeout ());
       return;
@@ -131,6 +132,8 @@ give (AfrpcPoolCore   *self,
   self->n_given++;
   if (member->given.length == 1)
     member->current_since = self->now;
+  if (G_UNLIKELY (job->chunk != NULL))
+    afrpc_pool_map_enter_chunk (job);
   job->pending.is_awaited = outer->is_awaited;
   job->pending.execution_timeout_ms = outer->execution_timeout_ms;
   g_set_object (&job->call->process, member->proxy->process);
@@ -144,6 +147,32 @@ give (AfrpcPoolCore   *self,
     afrpc_pool_staff_renew (self, member);
   else
     afrpc_pool_member_look (member);
+  afrpc_pool_member_unref (member);
+}
+
+/* Many tiny calls are given at once, so that nobody waits for the program between them; together they are the load of
+ * one. @job comes first in the queue. */
+static void
+give_chunk (AfrpcPoolCore   *self,
+            AfrpcPoolJob    *job,
+            AfrpcPoolMember *member)
+{
+  AfrpcPoolMap *map = job->map;
+  AfrpcPoolChunk *chunk;
+  guint n = afrpc_pool_map_begin_chunk (map, &chunk);
+
+  afrpc_pool_member_ref (member);
+  for (;;)
+    {
+      job->chunk = chunk;
+      give (self, job, member);
+      if (--n == 0 || member->core == NULL || !afrpc_pool_member_is_live (member) || member->alone != NULL)
+        break;
+      job = peek (&self->queue);
+      if (job == NULL || job->map != map || job->tie != NULL || has_to_be_alone (job))
+        break;
+    }
+  afrpc_pool_map_end_chunk (chunk);
   afrpc_pool_member_unref (member);
 }
 
@@ -208,6 +237,8 @@ give_next (AfrpcPoolCore   *self,
     afrpc_pool_tie_bind (job->tie, member);
   if (has_to_be_alone (job))
     give_alone (self, job, member);
+  else if (G_UNLIKELY (job->map != NULL) && job->tie == NULL && job->place.queue == &self->queue)
+    give_chunk (self, job, member);
   else
     give (self, job, member);
 }
@@ -347,6 +378,8 @@ afrpc_pool_desk_pump (AfrpcPoolCore *self)
     }
   if (self->room_tasks.length > 0)
     afrpc_pool_desk_tell_room (self);
+  if (G_UNLIKELY (self->n_stalled > 0))
+    afrpc_pool_maps_feed (self);
   if (self->watch_at == 0 && has_to_watch (self))
     watch_later (self, g_get_monotonic_time ());
   afrpc_pool_staff_update (self);
@@ -401,10 +434,10 @@ check (AfrpcPoolCore *self,
   return NULL;
 }
 
-/* A new one. Takes the reference. */
+/* A new one, which gets its turn when somebody pumps. Takes the reference. */
 void
-afrpc_pool_desk_enter (AfrpcPoolCore *self,
-                       AfrpcPoolJob  *job)
+afrpc_pool_desk_add (AfrpcPoolCore *self,
+                     AfrpcPoolJob  *job)
 {
   const AfrpcCallOptions *options = job->call->options;
   GError *error = check (self, job);
@@ -424,6 +457,14 @@ afrpc_pool_desk_enter (AfrpcPoolCore *self,
   if (options != NULL && options->affinity != NULL)
     job->tie = afrpc_pool_tie_get (self, options->affinity);
   enqueue (self, &self->queue, job);
+}
+
+/* A new one. Takes the reference. */
+void
+afrpc_pool_desk_enter (AfrpcPoolCore *self,
+                       AfrpcPoolJob  *job)
+{
+  afrpc_pool_desk_add (self, job);
   afrpc_pool_desk_pump (self);
 }
 

@@ -219,6 +219,8 @@ take_from_member (AfrpcPoolJob *self)
     member->current_since = self->core->now;
   g_queue_unlink (&member->given, &self->place.link);
   self->core->n_given--;
+  if (G_UNLIKELY (self->chunk != NULL))
+    afrpc_pool_map_leave_chunk (self);
 }
 
 /* Takes it back from its member, if that has not begun it: it goes where it was in the queue. Ends the job then. */
@@ -268,16 +270,24 @@ pending_decide (AfrpcPending *pending,
   self->value = value;
   self->fds = fds;
   self->error = error;
-  if (self->call == NULL || self->member == NULL)
+  if (self->call == NULL)
     return;
 
-  note_service (self);
-  if (error != NULL && self->pending.started != AFRPC_STARTED_NO)
-    afrpc_pool_runaway_note (self);
-  prefer_cancelled (self);
-  verdict = judge (self);
-  if (verdict != SETTLE)
-    hand_back (self, verdict == REPEAT);
+  if (self->member != NULL)
+    {
+      note_service (self);
+      if (error != NULL && self->pending.started != AFRPC_STARTED_NO)
+        afrpc_pool_runaway_note (self);
+      prefer_cancelled (self);
+      verdict = judge (self);
+      if (verdict != SETTLE)
+        {
+          hand_back (self, verdict == REPEAT);
+          return;
+        }
+    }
+  if (G_UNLIKELY (self->map != NULL))
+    afrpc_pool_map_decided (self);
 }
 
 /* The worker has ended, and it owes this one: if another one may have it, that is known now, and not only when it is told.
@@ -370,6 +380,7 @@ renew (AfrpcPoolJob *old)
   self->place.link = (GList) { .data = self };
   self->deadline = old->deadline;
   self->n_deaths = old->n_deaths;
+  self->map = old->map;
   self->call->job = self;
 
   return self;
@@ -456,6 +467,19 @@ settle (AfrpcPoolJob *self)
     afrpc_peer_tell_later (self->core->anchor, outer);
 }
 
+/* The same for who sees to everything else himself. Keeps the reference. */
+void
+afrpc_pool_job_finish (AfrpcPoolJob *self)
+{
+  self->core->n_acts++;
+  afrpc_pool_core_catch_up (self->core);
+  count_outcome (self);
+  if (self->member != NULL)
+    take_from_member (self);
+  afrpc_pool_desk_leave (self);
+  settle (self);
+}
+
 /* The call gets the outcome. The pool may be gone afterwards. */
 void
 afrpc_pool_job_act (AfrpcPoolJob *self)
@@ -498,6 +522,8 @@ afrpc_pool_job_abandon (AfrpcPoolJob *self)
     self->error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the main context of the pool is gone");
   self->core->figures.n_outcomes[AFRPC_CALL_OUTCOME_OTHER]++;
   afrpc_pending_decide (outer, AFRPC_STARTED_UNKNOWN, NULL, NULL, g_steal_pointer (&self->error));
-  if (afrpc_pending_is_told (outer))
+  if (self->map != NULL)
+    afrpc_pool_map_settled (self->map, call);
+  else if (afrpc_pending_is_told (outer))
     outer->funcs->release (outer);
 }

@@ -127,6 +127,15 @@ is_held_up (AfrpcPoolMember *self)
   return self->runaways != NULL && self->core->config.backend == AFRPC_BACKEND_SYNC && afrpc_pool_runaway_is_there (self);
 }
 
+/* A chunk of many calls counts as one. What has arrived and was not told yet is not owed any more. */
+static inline guint
+get_load (AfrpcPoolMember *self)
+{
+  const guint n_owed = afrpc_peer_get_n_owed (self->peer);
+
+  return G_LIKELY (self->n_light == 0) || n_owed == 0 ? n_owed : n_owed > self->n_light ? n_owed - self->n_light : 1;
+}
+
 /* Sees what it is doing, and whether it has room. TRUE: others may have to do something about it. */
 gboolean
 afrpc_pool_member_look (AfrpcPoolMember *self)
@@ -146,7 +155,7 @@ afrpc_pool_member_look (AfrpcPoolMember *self)
   if (before == AFRPC_POOL_MEMBER_STARTING && core->config.max_memory_growth > 0 && afrpc_peer_is_ready (self->peer) &&
       self->settings.length == 0)
     afrpc_pool_memory_begin (self);
-  load = afrpc_peer_get_n_owed (self->peer);
+  load = get_load (self);
   state = find_state (self, load);
   /* It is closed, once it has those calls that it has. One that has had none gets one: it would be of no use. */
   if (afrpc_peer_is_retired (self->peer) && self->n_calls > 0 && !afrpc_peer_is_closed (self->peer))
@@ -270,19 +279,25 @@ turned_cb (gpointer data)
 {
   AfrpcPoolMember *self = data;
   AfrpcPoolCore *core = self->core;
+  const gboolean acts = core != NULL && core->decided != NULL;
 
   if (self->state == AFRPC_POOL_MEMBER_STARTING && self->pid != afrpc_peer_get_pid (self->peer))
     {
       self->pid = afrpc_peer_get_pid (self->peer);
       core->n_acts++;
     }
-  if (!afrpc_pool_member_look (self))
+  if (!afrpc_pool_member_look (self) && !acts)
     return;
 
   afrpc_pool_core_ref (core);
+  afrpc_pool_member_ref (self);
   afrpc_pool_core_catch_up (core);
-  afrpc_pool_desk_serve (core, self);
+  if (acts)
+    afrpc_pool_maps_act (core);
+  if (self->core != NULL)
+    afrpc_pool_desk_serve (core, self);
   afrpc_pool_desk_pump (core);
+  afrpc_pool_member_unref (self);
   afrpc_pool_core_unref (core);
 }
 

@@ -27,6 +27,8 @@ typedef struct _AfrpcPoolTemplate AfrpcPoolTemplate;
 typedef struct _AfrpcPoolLook AfrpcPoolLook;
 typedef struct _AfrpcPoolSetting AfrpcPoolSetting;
 typedef struct _AfrpcPoolRound AfrpcPoolRound;
+typedef struct _AfrpcPoolMap AfrpcPoolMap;
+typedef struct _AfrpcPoolChunk AfrpcPoolChunk;
 
 /* Jobs */
 
@@ -48,7 +50,9 @@ struct _AfrpcPoolJob
   GVariant *value;         /* (nullable): what it has got, until that is passed on */
   GUnixFDList *fds;        /* (nullable) */
   GError *error;           /* (nullable) */
-  AfrpcPoolJob *next_spare; /* (nullable) */
+  AfrpcPoolMap *map;       /* (nullable) (not owned): whose call it is */
+  AfrpcPoolChunk *chunk;   /* (nullable): that it was given with */
+  AfrpcPoolJob *next_spare; /* (nullable): or the next that is decided, and has not been acted on */
 };
 
 AfrpcPoolJob *afrpc_pool_job_new       (AfrpcPoolCore    *core,
@@ -59,6 +63,7 @@ void          afrpc_pool_job_free_spare (AfrpcPoolCore   *core);
 void          afrpc_pool_job_fail      (AfrpcPoolJob     *self,
                                         GError           *error);
 void          afrpc_pool_job_act       (AfrpcPoolJob     *self);
+void          afrpc_pool_job_finish    (AfrpcPoolJob     *self);
 gboolean      afrpc_pool_job_take_back (AfrpcPoolJob     *self);
 void          afrpc_pool_job_leave_dead (AfrpcPoolJob    *self);
 void          afrpc_pool_job_abandon   (AfrpcPoolJob     *self);
@@ -92,6 +97,8 @@ struct _AfrpcPoolMember
   AfrpcPoolQueue waiting;     /* jobs that only this one may get */
   GQueue ties;                /* (element-type AfrpcPoolTie): keys that lead to it */
   GQueue settings;            /* that it has, and has not answered: it gets nothing else meanwhile */
+  guint n_light;              /* of its jobs, those that a chunk has besides one: they are no load */
+  gint64 chunk_ended_at;      /* when it had finished one last: monotonic time in microseconds */
   GError *failure;            /* (nullable): what one failed with, before the member was ready */
   AfrpcPoolJob *alone;        /* (nullable) (not owned): the one that it has, or waits for, by itself */
   gboolean is_asked_to_end;   /* by the pool */
@@ -227,6 +234,11 @@ struct _AfrpcPoolCore
   GQueue room_tasks;        /* (element-type GTask): wait for room in the queue */
   GQueue settings;          /* (element-type AfrpcPoolSetting) (owned): what each new worker is called with first, in order */
   GQueue rounds;            /* (element-type AfrpcPoolRound) (owned): those whose tasks have not been told */
+
+  GQueue maps;              /* (element-type AfrpcPoolMap): all */
+  guint n_stalled;          /* of them, those that wait for room in the queue */
+  AfrpcPoolJob *decided;    /* (nullable) (owned): jobs of maps that have their outcome, by next_spare, the oldest first */
+  AfrpcPoolJob *last_decided;
 
   GPtrArray *members;       /* (element-type AfrpcPoolMember) (owned) */
   guint n_members[AFRPC_POOL_MEMBER_GONE + 1]; /* in each state */
@@ -388,6 +400,8 @@ guint         afrpc_pool_staff_get_default_max (void);
 /* The desk: which member gets which job */
 void          afrpc_pool_desk_enter    (AfrpcPoolCore    *self,
                                         AfrpcPoolJob     *job);
+void          afrpc_pool_desk_add      (AfrpcPoolCore    *self,
+                                        AfrpcPoolJob     *job);
 void          afrpc_pool_desk_return   (AfrpcPoolCore    *self,
                                         AfrpcPoolJob     *job);
 void          afrpc_pool_desk_pump     (AfrpcPoolCore    *self);
@@ -438,6 +452,29 @@ void          afrpc_pool_settings_look (AfrpcPoolMember  *member);
 void          afrpc_pool_settings_leave (AfrpcPoolMember *member);
 void          afrpc_pool_settings_tell (AfrpcPoolCore    *self);
 void          afrpc_pool_settings_abandon (AfrpcPoolCore *self);
+
+/* Maps: many calls with inputs that are pulled as results are taken, given in chunks */
+struct _AfrpcPoolChunk
+{
+  AfrpcPoolMap *map;
+  guint n_given;            /* that the member has */
+  guint n_done;             /* that it has answered */
+  gint64 given_at;          /* monotonic time in microseconds */
+  gboolean is_open;         /* more may be given */
+};
+
+void          afrpc_pool_map_decided   (AfrpcPoolJob     *job);
+void          afrpc_pool_map_settled   (AfrpcPoolMap     *self,
+                                        AfrpcCall        *call);
+guint         afrpc_pool_map_begin_chunk (AfrpcPoolMap   *self,
+                                        AfrpcPoolChunk  **chunk);
+void          afrpc_pool_map_end_chunk (AfrpcPoolChunk   *chunk);
+void          afrpc_pool_map_enter_chunk (AfrpcPoolJob   *job);
+void          afrpc_pool_map_leave_chunk (AfrpcPoolJob   *job);
+void          afrpc_pool_maps_feed     (AfrpcPoolCore    *core);
+void          afrpc_pool_maps_act      (AfrpcPoolCore    *core);
+void          afrpc_pool_maps_tell     (AfrpcPoolCore    *core);
+void          afrpc_pool_maps_abandon  (AfrpcPoolCore    *core);
 
 /* Blocking: until @is_done, or FALSE: nobody can here */
 typedef gboolean (*AfrpcPoolUntil) (gpointer data);

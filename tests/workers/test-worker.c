@@ -338,6 +338,11 @@ perform (AfrpcWorker  *worker,
         ;
       return g_variant_new_int32 (WTERMSIG (status));
     }
+  if (g_str_equal (what, "wait"))
+    {
+      poll (NULL, 0, g_variant_get_uint32 (value));
+      return g_variant_ref (value);
+    }
   if (g_str_equal (what, "configure"))
     {
       g_string_append (get_configuration (), g_variant_get_string (value, NULL));

@@ -1,0 +1,597 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Maps. Their calls are jobs like any other, but for three things: inputs are pulled only while what is under way and
+ * what was not taken fit into a window; outcomes are decided in place, as for who blocks, and acted on together at the end
+ * of a turn; and many small calls are given at once, in chunks that keep a worker busy for a few milliseconds. */
+#include "config.h"
+
+#include "pool/afrpc-pool-map.h"
+
+#include "afrpc-error.h"
+#include "peer/afrpc-task.h"
+#include "wire/afrpc-value.h"
+
+#define CHUNK_US 3000               /* so long a worker is to be busy with one chunk */
+#define WINDOW_MIN 16u
+#define SIZE_MAX_UNTAKEN (64u << 20) /* bytes of results: beyond that, no more calls are made before some are taken */
+#define PUMP_EACH 64u               /* calls that are made before workers get what there is */
+
+/* Life */
+
+AfrpcPoolMap *
+afrpc_pool_map_new (AfrpcPool        *pool,
+                    AfrpcMapNextFunc  next,
+                    gpointer          data,
+                    GDestroyNotify    destroy,
+                    gint64            n_left,
+                    AfrpcCallOptions *options,
+                    AfrpcMapFlags     flags)
+{
+  AfrpcPoolMap *self = g_new0 (AfrpcPoolMap, 1);
+
+  self->ref_count = 1;
+  self->link.data = self;
+  self->pool = g_object_ref (pool);
+  self->core = afrpc_pool_core_ref (pool->core);
+  g_set_object (&self->options, options);
+  if (options != NULL)
+    afrpc_call_options_freeze (options);
+  self->flags = flags;
+  self->next = next;
+  self->data = data;
+  self->destroy = destroy;
+  self->n_left = n_left;
+  self->chunk = 1;
+  g_queue_push_tail_link (&self->core->maps, &self->link);
+
+  return self;
+}
+
+AfrpcPoolMap *
+afrpc_pool_map_ref (AfrpcPoolMap *self)
+{
+  self->ref_count++;
+
+  return self;
+}
+
+static void
+forget_inputs (AfrpcPoolMap *self)
+{
+  const GDestroyNotify destroy = g_steal_pointer (&self->destroy);
+
+  self->is_exhausted = TRUE;
+  g_clear_pointer (&self->held, g_variant_unref);
+  if (destroy != NULL)
+    destroy (self->data);
+}
+
+void
+afrpc_pool_map_unref (AfrpcPoolMap *self)
+{
+  AfrpcPoolCore *core = self->core;
+
+  if (--self->ref_count > 0)
+    return;
+
+  g_assert (self->pool == NULL && self->calls.length == 0 && self->ready.length == 0);
+  g_queue_unlink (&core->maps, &self->link);
+  g_clear_object (&self->options);
+  g_clear_error (&self->error);
+  g_free (self);
+  afrpc_pool_core_unref (core);
+}
+
+static void
+set_stalled (AfrpcPoolMap *self,
+             gboolean      is_stalled)
+{
+  self->core->n_stalled += is_stalled - self->is_stalled;
+  self->is_stalled = is_stalled;
+}
+
+static void
+stop_pulling (AfrpcPoolMap *self,
+              GError       *error) /* (transfer full) */
+{
+  set_stalled (self, FALSE);
+  if (self->error == NULL)
+    self->error = error;
+  else
+    g_error_free (error);
+  forget_inputs (self);
+}
+
+/* Nothing more is pulled, and what is under way is given up. */
+void
+afrpc_pool_map_cancel (AfrpcPoolMap *self)
+{
+  GList *link, *next;
+
+  afrpc_pool_map_ref (self);
+  stop_pulling (self, g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the map was cancelled"));
+  for (link = self->calls.head; link != NULL; link = next)
+    {
+      AfrpcCall *call = link->data;
+
+      next = link->next;
+      if (afrpc_call_get_pending (call)->state != AFRPC_PENDING_DECIDED)
+        afrpc_call_cancel (call);
+    }
+  afrpc_pool_core_want_timer (self->core, 0);
+  afrpc_pool_map_unref (self);
+}
+
+static void
+unlink_call (GQueue    *queue,
+             AfrpcCall *call)
+{
+  g_queue_unlink (queue, &call->link);
+  call->link = (GList) { 0 };
+}
+
+/* Nobody wants the results any more. Consumes the reference of the object. */
+void
+afrpc_pool_map_drop (AfrpcPoolMap *self)
+{
+  g_autoptr(AfrpcPool) pool = g_steal_pointer (&self->pool);
+  GList *link, *next;
+
+  afrpc_pool_map_cancel (self);
+  for (link = self->calls.head; link != NULL; link = next)
+    {
+      AfrpcCall *call = link->data;
+
+      next = link->next;
+      /* The others leave once they are settled. */
+      if (call->job == NULL)
+        {
+          unlink_call (&self->calls, call);
+          g_object_unref (call);
+        }
+    }
+  while ((link = self->ready.head) != NULL)
+    {
+      AfrpcCall *call = link->data;
+
+      unlink_call (&self->ready, call);
+      g_object_unref (call);
+    }
+  afrpc_pool_map_unref (self);
+}
+
+/* Pulling */
+
+static guint
+get_window (const AfrpcPoolMap *self)
+{
+  const AfrpcPoolConfig *config = &self->core->config;
+  const guint64 window = (guint64) config->max_workers * config->load * self->chunk * 4;
+
+  return CLAMP (window, WINDOW_MIN, AFRPC_POOL_MAP_WINDOW_MAX);
+}
+
+/* Others have half of the queue. */
+static gboolean
+has_room (AfrpcPoolMap *self,
+          gsize         size)
+{
+  AfrpcPoolCore *core = self->core;
+
+  return core->queue.n + core->n_waiting < MAX (core->config.max_calls_queued / 2, 1) &&
+         afrpc_pool_desk_has_room (core, size);
+}
+
+static gboolean
+wants_more (AfrpcPoolMap *self)
+{
+  AfrpcPoolCore *core = self->core;
+
+  if (self->is_exhausted || self->pool == NULL)
+    return FALSE;
+  if (core->failure != NULL)
+    stop_pulling (self, g_error_copy (core->failure));
+  else if (core->state != AFRPC_POOL_OPEN)
+    stop_pulling (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the pool is closed"));
+
+  return !self->is_exhausted && self->calls.length + self->ready.length < get_window (self) &&
+         self->size < SIZE_MAX_UNTAKEN;
+}
+
+/* Returns: (transfer full) (nullable): the next arguments, which have room; NULL: there are none, or there is no room */
+static GVariant *
+pull (AfrpcPoolMap *self)
+{
+  GVariant *args = g_steal_pointer (&self->held);
+
+  if (args == NULL)
+    {
+      if (!has_room (self, 0))
+        {
+          set_stalled (self, TRUE);
+          return NULL;
+        }
+      args = self->next (self->data);
+      /* Whoever was asked may have done anything. */
+      if (args == NULL || self->is_exhausted)
+        {
+          if (args != NULL)
+            g_variant_unref (g_variant_ref_sink (args));
+          if (!self->is_exhausted)
+            forget_inputs (self);
+          return NULL;
+        }
+      args = g_variant_take_ref (args);
+      if (self->n_left > 0)
+        self->n_left--;
+    }
+  if (!has_room (self, g_variant_get_size (args)))
+    {
+      self->held = args;
+      set_stalled (self, TRUE);
+      return NULL;
+    }
+
+  return args;
+}
+
+static void
+make_call (AfrpcPoolMap *self,
+           GVariant     *args)
+{
+  AfrpcCall *call = afrpc_call_new (AFRPC_CALLER (self->pool), self->options);
+  AfrpcPoolJob *job;
+
+  call->index = self->n_pulled++;
+  call->link.data = call;
+  afrpc_call_get_pending (call)->is_awaited = TRUE;
+  g_queue_push_tail_link (&self->calls, &call->link);
+  if (self->n_under_way++ == 0)
+    afrpc_pool_map_ref (self);
+  job = afrpc_pool_job_new (self->core, call, args);
+  job->map = self;
+  afrpc_pool_desk_add (self->core, job);
+}
+
+/* Makes as many calls as there may be. */
+void
+afrpc_pool_map_feed (AfrpcPoolMap *self)
+{
+  AfrpcPoolCore *core = self->core;
+  guint n = 0;
+
+  if (self->is_pulling || self->is_exhausted)
+    return;
+
+  afrpc_pool_core_ref (core);
+  afrpc_pool_map_ref (self);
+  self->is_pulling = TRUE;
+  set_stalled (self, FALSE);
+  while (wants_more (self))
+    {
+      g_autoptr(GVariant) args = pull (self);
+
+      if (args == NULL)
+        break;
+      make_call (self, args);
+      if (++n % PUMP_EACH == 0)
+        afrpc_pool_desk_pump (core);
+    }
+  self->is_pulling = FALSE;
+  if (n % PUMP_EACH != 0)
+    afrpc_pool_desk_pump (core);
+  afrpc_pool_map_unref (self);
+  afrpc_pool_core_unref (core);
+}
+
+/* Chunks */
+
+/* Returns: how many calls may be given to a worker at once, as @chunk (transfer full) */
+guint
+afrpc_pool_map_begin_chunk (AfrpcPoolMap    *self,
+                            AfrpcPoolChunk **chunk)
+{
+  const guint n_workers = MAX (afrpc_pool_staff_count (self->core), 1);
+  guint n = self->chunk;
+
+  *chunk = g_new0 (AfrpcPoolChunk, 1);
+  (*chunk)->map = self;
+  (*chunk)->given_at = g_get_monotonic_time ();
+  (*chunk)->is_open = TRUE;
+
+  /* At the end nobody is to wait for who has got more. */
+  if (self->is_exhausted || self->n_left >= 0)
+    {
+      const guint64 n_left = (self->is_exhausted ? 0 : self->n_left) + self->n_under_way - self->n_given;
+
+      n = MIN (n, n_left / (2 * n_workers));
+    }
+
+  return MAX (n, 1);
+}
+
+static void
+chunk_free_if_over (AfrpcPoolChunk *chunk)
+{
+  if (chunk->n_given == 0 && !chunk->is_open)
+    g_free (chunk);
+}
+
+/* No more are given with it. */
+void
+afrpc_pool_map_end_chunk (AfrpcPoolChunk *chunk)
+{
+  chunk->is_open = FALSE;
+  chunk_free_if_over (chunk);
+}
+
+void
+afrpc_pool_map_enter_chunk (AfrpcPoolJob *job)
+{
+  if (job->chunk->n_given++ > 0)
+    job->member->n_light++;
+  job->map->n_given++;
+}
+
+/* A worker has answered all of it. Sees how many such calls it should have had: not much more than it had, because
+ * those that come next may take longer. */
+static void
+adapt (AfrpcPoolMap         *self,
+       AfrpcPoolMember      *member,
+       const AfrpcPoolChunk *chunk)
+{
+  const gint64 now = g_get_monotonic_time ();
+  const gint64 elapsed = MAX (now - MAX (chunk->given_at, member->chunk_ended_at), 1);
+  const gint64 ideal = CLAMP ((gint64) CHUNK_US * chunk->n_done / elapsed, 1, AFRPC_POOL_MAP_CHUNK_MAX);
+
+  member->chunk_ended_at = now;
+  self->chunk = ideal > self->chunk ? MIN (ideal, MAX (self->chunk, 2 * chunk->n_done)) : ideal;
+}
+
+void
+afrpc_pool_map_leave_chunk (AfrpcPoolJob *job)
+{
+  AfrpcPoolChunk *chunk = g_steal_pointer (&job->chunk);
+
+  job->map->n_given--;
+  if (job->pending.state == AFRPC_PENDING_DECIDED)
+    chunk->n_done++;
+  if (--chunk->n_given > 0)
+    job->member->n_light--;
+  else if (chunk->n_done > 0 && !chunk->is_open)
+    adapt (job->map, job->member, chunk);
+  chunk_free_if_over (chunk);
+}
+
+/* Outcomes */
+
+/* A job of a map has its outcome: it is acted on at the end of this turn, or in the next. Takes the reference. */
+void
+afrpc_pool_map_decided (AfrpcPoolJob *job)
+{
+  AfrpcPoolCore *core = job->core;
+
+  job->next_spare = NULL;
+  if (core->decided == NULL)
+    {
+      core->decided = job;
+      afrpc_pool_core_want_timer (core, 0);
+    }
+  else
+    core->last_decided->next_spare = job;
+  core->last_decided = job;
+}
+
+/* A call has its outcome. */
+void
+afrpc_pool_map_settled (AfrpcPoolMap *self,
+                        AfrpcCall    *call)
+{
+  if (self->pool == NULL)
+    {
+      unlink_call (&self->calls, call);
+      g_object_unref (call);
+    }
+  else
+    {
+      if (call->value != NULL)
+        self->size += g_variant_get_size (call->value);
+      if ((self->flags & AFRPC_MAP_UNORDERED) != 0)
+        {
+          unlink_call (&self->calls, call);
+          call->link.data = call;
+          g_queue_push_tail_link (&self->ready, &call->link);
+        }
+    }
+  if (--self->n_under_way == 0)
+    afrpc_pool_map_unref (self);
+}
+
+/* Returns: (nullable): whose turn it is, and has its outcome */
+static AfrpcCall *
+peek_ready (AfrpcPoolMap *self)
+{
+  AfrpcCall *call;
+
+  if ((self->flags & AFRPC_MAP_UNORDERED) != 0)
+    return g_queue_peek_head (&self->ready);
+
+  call = g_queue_peek_head (&self->calls);
+
+  return call != NULL && call->job == NULL ? call : NULL;
+}
+
+/* Whether there is something to take, or the end. */
+gboolean
+afrpc_pool_map_has_news (AfrpcPoolMap *self)
+{
+  return peek_ready (self) != NULL ||
+         (self->is_exhausted && !self->is_pulling && self->calls.length == 0 && self->ready.length == 0);
+}
+
+/* Returns: (transfer full) (nullable): a call that has its outcome; NULL: there is none now */
+AfrpcCall *
+afrpc_pool_map_take (AfrpcPoolMap *self)
+{
+  AfrpcCall *call = peek_ready (self);
+
+  if (call == NULL)
+    return NULL;
+
+  unlink_call ((self->flags & AFRPC_MAP_UNORDERED) != 0 ? &self->ready : &self->calls, call);
+  if (call->value != NULL)
+    self->size -= g_variant_get_size (call->value);
+  afrpc_call_complete (call);
+  afrpc_call_tell_waits (call, FALSE);
+
+  return call;
+}
+
+/* All maps of a pool */
+
+/* Who blocks the thread is not told what a dead worker has owed: that is asked for. */
+static void
+decide_ended (AfrpcPoolCore *core)
+{
+  for (guint i = 0; i < core->members->len; i++)
+    {
+      AfrpcPoolMember *member = core->members->pdata[i];
+      GList *link, *next;
+
+      if (!afrpc_peer_has_ended (member->peer))
+        continue;
+
+      for (link = member->given.head; link != NULL; link = next)
+        {
+          AfrpcPoolJob *job = link->data;
+
+          next = link->next;
+          if (job->map != NULL)
+            afrpc_peer_decide_at_end (member->peer, &job->pending);
+        }
+    }
+}
+
+void
+afrpc_pool_maps_feed (AfrpcPoolCore *core)
+{
+  g_autoptr(GPtrArray) maps = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_pool_map_unref);
+
+  for (GList *l = core->maps.head; l != NULL; l = l->next)
+    {
+      AfrpcPoolMap *map = l->data;
+
+      /* One that was never asked for anything has not begun. */
+      if (!map->is_pulling && (map->n_pulled > 0 || map->is_stalled) && wants_more (map) && (!map->is_stalled || has_room (map, 0)))
+        g_ptr_array_add (maps, afrpc_pool_map_ref (map));
+    }
+  for (guint i = 0; i < maps->len; i++)
+    afrpc_pool_map_feed (maps->pdata[i]);
+}
+
+/* Acts on what has been decided: whoever waits gets it, and more calls are made. Anything may happen. */
+void
+afrpc_pool_maps_act (AfrpcPoolCore *core)
+{
+  AfrpcPoolMember *member = NULL;
+  AfrpcPoolJob *job;
+
+  afrpc_pool_core_ref (core);
+  if (core->n_blocked > 0)
+    decide_ended (core);
+  else
+    g_ptr_array_set_size (core->spent, 0);
+  if (core->decided != NULL)
+    {
+      while ((job = core->decided) != NULL)
+        {
+          AfrpcPoolMap *map = job->map;
+          AfrpcCall *call = job->call;
+
+          core->decided = job->next_spare;
+          job->next_spare = NULL;
+          if (job->member != NULL && job->member != member)
+            {
+              if (member != NULL)
+                {
+                  afrpc_pool_member_look (member);
+                  afrpc_pool_member_unref (member);
+                }
+              member = afrpc_pool_member_ref (job->member);
+            }
+          afrpc_pool_job_finish (job);
+          afrpc_pool_map_settled (map, call);
+          afrpc_pool_job_unref (job);
+        }
+      if (member != NULL)
+        {
+          afrpc_pool_member_look (member);
+          if (member->core != NULL)
+            afrpc_pool_desk_serve (core, member);
+          afrpc_pool_member_unref (member);
+        }
+      /* First, so that workers have something to do. */
+      afrpc_pool_desk_pump (core);
+      afrpc_pool_maps_feed (core);
+    }
+  if (core->n_blocked == 0)
+    afrpc_pool_maps_tell (core);
+  afrpc_pool_core_unref (core);
+}
+
+/* Returns: (transfer full) (nullable): somebody who waits for what is there */
+static AfrpcPoolMapWaiter *
+pop_waiter (AfrpcPoolCore  *core,
+            AfrpcPoolMap  **map)
+{
+  for (GList *l = core->maps.head; l != NULL; l = l->next)
+    {
+      *map = l->data;
+      if ((*map)->waiters.length > 0 && afrpc_pool_map_has_news (*map))
+        return g_queue_pop_head (&(*map)->waiters);
+    }
+
+  return NULL;
+}
+
+/* Those who wait get what is there. */
+void
+afrpc_pool_maps_tell (AfrpcPoolCore *core)
+{
+  AfrpcPoolMapWaiter *waiter;
+  AfrpcPoolMap *map;
+
+  while ((waiter = pop_waiter (core, &map)) != NULL)
+    {
+      afrpc_pool_map_ref (map);
+      afrpc_pool_map_give_waiter (map, waiter);
+      afrpc_pool_map_unref (map);
+    }
+}
+
+/* Nobody is told anything any more. */
+void
+afrpc_pool_maps_abandon (AfrpcPoolCore *core)
+{
+  g_autoptr(GPtrArray) tasks = g_ptr_array_new_with_free_func (g_object_unref);
+  AfrpcPoolJob *job;
+
+  while ((job = core->decided) != NULL)
+    {
+      core->decided = job->next_spare;
+      job->next_spare = NULL;
+      afrpc_pool_job_abandon (job);
+      afrpc_pool_job_unref (job);
+    }
+  for (GList *l = core->maps.head; l != NULL; l = l->next)
+    {
+      AfrpcPoolMap *map = l->data;
+      AfrpcPoolMapWaiter *waiter;
+
+      while ((waiter = g_queue_pop_head (&map->waiters)) != NULL)
+        {
+          g_ptr_array_add (tasks, waiter->task);
+          g_free (waiter);
+        }
+    }
+}

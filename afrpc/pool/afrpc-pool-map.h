@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A map as the pool knows it: it pulls inputs while there is room, makes calls of them, and keeps these until they are
+ * taken. It outlives its object until no call of it is under way. All for the thread of the context. */
+#pragma once
+
+#include "afrpc-map.h"
+#include "pool/afrpc-pool-parts.h"
+
+G_BEGIN_DECLS
+
+#define AFRPC_POOL_MAP_CHUNK_MAX 1024u
+#define AFRPC_POOL_MAP_WINDOW_MAX 16384u
+
+struct _AfrpcPoolMap
+{
+  guint ref_count;
+  GList link;               /* among the pool's maps */
+  AfrpcPool *pool;          /* (nullable) (owned): until it is dropped */
+  AfrpcPoolCore *core;      /* (owned) */
+  AfrpcCallOptions *options; /* (nullable) (owned) */
+  AfrpcMapFlags flags;
+
+  AfrpcMapNextFunc next;
+  gpointer data;
+  GDestroyNotify destroy;   /* (nullable) */
+  gint64 n_left;            /* inputs that were not pulled, or -1: nobody knows */
+  GVariant *held;           /* (nullable) (owned): pulled, and there was no room in the queue */
+  gboolean is_exhausted;
+  gboolean is_pulling;
+  gboolean is_stalled;      /* waits for room in the queue */
+  GError *error;            /* (nullable): why no more are pulled, though there may be some */
+
+  guint64 n_pulled;
+  GQueue calls;             /* (element-type AfrpcCall) (owned): under way; if ordered, those that are settled besides */
+  GQueue ready;             /* (element-type AfrpcCall) (owned): settled; if unordered */
+  guint n_under_way;
+  guint n_given;            /* of these, those that members have */
+  guint64 size;             /* bytes of results that were not taken */
+
+  guint chunk;              /* how many calls are given at once, at most */
+  GQueue waiters;           /* (element-type AfrpcPoolMapWaiter): the oldest first */
+};
+
+typedef struct
+{
+  GTask *task;              /* (owned) */
+  guint n_max;              /* 0: one, by itself */
+} AfrpcPoolMapWaiter;
+
+AfrpcPoolMap *afrpc_pool_map_new       (AfrpcPool            *pool,
+                                        AfrpcMapNextFunc      next,
+                                        gpointer              data,
+                                        GDestroyNotify        destroy,
+                                        gint64                n_left,
+                                        AfrpcCallOptions     *options,
+                                        AfrpcMapFlags         flags);
+AfrpcPoolMap *afrpc_pool_map_ref       (AfrpcPoolMap         *self);
+void          afrpc_pool_map_unref     (AfrpcPoolMap         *self);
+void          afrpc_pool_map_drop      (AfrpcPoolMap         *self);
+void          afrpc_pool_map_cancel    (AfrpcPoolMap         *self);
+void          afrpc_pool_map_feed      (AfrpcPoolMap         *self);
+gboolean      afrpc_pool_map_has_news  (AfrpcPoolMap         *self);
+AfrpcCall    *afrpc_pool_map_take      (AfrpcPoolMap         *self);
+
+/* Told by the object: gives a waiter what it has waited for. */
+void          afrpc_pool_map_give_waiter (AfrpcPoolMap       *self,
+                                          AfrpcPoolMapWaiter *waiter);
+
+G_END_DECLS
