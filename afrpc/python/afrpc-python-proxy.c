@@ -6,6 +6,7 @@
 
 #include "afrpc-python-call.h"
 #include "afrpc-python-codec.h"
+#include "afrpc-python-proxy.h"
 
 #include <unistd.h>
 
@@ -17,8 +18,8 @@ static PyObject *error_hook; /* (nullable): makes an exception of GLib.Error tha
 static PyObject *ends;       /* (nullable): the classes of those that know who had the call, and how that ended */
 
 /* Sets the exception that a GError is to Python. */
-static void
-raise_error (GError *error) /* (transfer full) */
+void
+afrpc_python_raise_error (GError *error) /* (transfer full) */
 {
   PyObject *type, *value, *traceback, *better;
 
@@ -44,17 +45,17 @@ raise_error (GError *error) /* (transfer full) */
 }
 
 /* @value: (transfer full) (nullable); @error: (transfer full) (nullable); @hooks: (nullable) */
-static PyObject *
-convert (GVariant *value,
-         GError   *error,
-         gboolean  raw,
-         PyObject *hooks)
+PyObject *
+afrpc_python_convert (GVariant *value,
+                      GError   *error,
+                      gboolean  raw,
+                      PyObject *hooks)
 {
   PyObject *result;
 
   if (value == NULL)
     {
-      raise_error (error);
+      afrpc_python_raise_error (error);
       return NULL;
     }
 
@@ -116,8 +117,8 @@ set_attribute (PyObject   *exception,
 
 /* Has the exception that is set say whether the worker had started its call, and who had it.
  * @call: (nullable): that was made */
-static void
-tell_call (AfrpcCall *call)
+void
+afrpc_python_tell_call (AfrpcCall *call)
 {
   PyObject *type, *value, *traceback;
 
@@ -160,13 +161,13 @@ settled_cb (GObject      *source,
     }
   else
     {
-      PyObject *outcome = convert (value, error, self->raw, self->hooks);
+      PyObject *outcome = afrpc_python_convert (value, error, self->raw, self->hooks);
 
       if (outcome != NULL)
         afrpc_python_call_settle (self, AFRPC_PYTHON_CALL_DONE, outcome);
       else
         {
-          tell_call (call);
+          afrpc_python_tell_call (call);
           afrpc_python_call_settle_failed (self);
         }
     }
@@ -181,10 +182,10 @@ cancel (AfrpcPythonCall *self)
 }
 
 /* The arguments of a call: one tuple of them all, or what @signature says. */
-static GVariant *
-pack_args (PyObject *args,
-           PyObject *signature,
-           PyObject *hooks)
+GVariant *
+afrpc_python_pack_call (PyObject *args,
+                        PyObject *signature,
+                        PyObject *hooks)
 {
   const char *type;
 
@@ -211,9 +212,9 @@ pack_args (PyObject *args,
 }
 
 /* Returns: (nullable): NULL without an exception */
-static gpointer
-peek_object (PyObject *wrapper,
-             GType     type)
+gpointer
+afrpc_python_peek_object (PyObject *wrapper,
+                          GType     type)
 {
   if (PyObject_TypeCheck (wrapper, &PyGObject_Type) && G_TYPE_CHECK_INSTANCE_TYPE (pygobject_get (wrapper), type))
     return pygobject_get (wrapper);
@@ -221,11 +222,11 @@ peek_object (PyObject *wrapper,
   return NULL;
 }
 
-static gpointer
-get_object (PyObject *wrapper,
-            GType     type)
+gpointer
+afrpc_python_get_object (PyObject *wrapper,
+                         GType     type)
 {
-  gpointer object = peek_object (wrapper, type);
+  gpointer object = afrpc_python_peek_object (wrapper, type);
 
   if (object != NULL)
     return object;
@@ -260,24 +261,11 @@ progress_destroy (gpointer user_data)
   PyGILState_Release (state);
 }
 
-/* What a call is made with besides its arguments. */
-typedef struct
-{
-  PyObject *timeout_ms;    /* None, or a number */
-  PyObject *progress;      /* None, or a function */
-  PyObject *fds;           /* None, or a Gio.UnixFDList */
-  PyObject *more;          /* None, or a dict */
-  int progress_mode;
-  GCancellable *cancellable;
-  AfrpcProcess *process;   /* (nullable): of the proxy, or the one that those of the pool are forked from */
-  gboolean is_pool;
-} Options;
-
 /* Returns: (nullable) (transfer full): NULL also if there is nothing to ask for. FALSE: an exception is set. */
-static gboolean
-make_options (const Options     *options,
-              PyObject          *hooks,
-              AfrpcCallOptions **made)
+gboolean
+afrpc_python_make_options (const AfrpcPythonOptions  *options,
+                           PyObject                  *hooks,
+                           AfrpcCallOptions         **made)
 {
   g_autoptr(AfrpcCallOptions) self = NULL;
 
@@ -312,7 +300,7 @@ make_options (const Options     *options,
     }
   if (options->fds != Py_None)
     {
-      GUnixFDList *fds = get_object (options->fds, G_TYPE_UNIX_FD_LIST);
+      GUnixFDList *fds = afrpc_python_get_object (options->fds, G_TYPE_UNIX_FD_LIST);
 
       if (fds == NULL)
         return FALSE;
@@ -341,9 +329,9 @@ start_call (AfrpcPythonCall  *call,
 static AfrpcCaller *
 get_caller (PyObject *const *args,
             PyObject        *more,
-            Options         *options)
+            AfrpcPythonOptions *options)
 {
-  AfrpcCaller *caller = get_object (args[0], AFRPC_TYPE_CALLER);
+  AfrpcCaller *caller = afrpc_python_get_object (args[0], AFRPC_TYPE_CALLER);
   gint64 progress_mode = AFRPC_PROGRESS_ALL;
 
   if (caller == NULL)
@@ -356,7 +344,7 @@ get_caller (PyObject *const *args,
     }
   options->process = options->is_pool ? afrpc_pool_get_process ((AfrpcPool *) caller) :
                                         afrpc_proxy_get_process ((AfrpcProxy *) caller);
-  if (args[4] != Py_None && (options->cancellable = peek_object (args[4], G_TYPE_CANCELLABLE)) == NULL)
+  if (args[4] != Py_None && (options->cancellable = afrpc_python_peek_object (args[4], G_TYPE_CANCELLABLE)) == NULL)
     {
       afrpc_python_option_refuse ("cancellable", "a Gio.Cancellable", args[4]);
       return NULL;
@@ -375,10 +363,10 @@ get_caller (PyObject *const *args,
 
 /* Takes the main context that a proxy belongs to, for a call from this thread; with @is_awaited, the loop that runs here
  * has to be one that drives it. FALSE: an exception is set. */
-static gboolean
-enter (AfrpcProcess  *process, /* (nullable) */
-       gboolean       is_awaited,
-       GMainContext **entered) /* (out) (nullable) */
+gboolean
+afrpc_python_enter (AfrpcProcess  *process, /* (nullable) */
+                    gboolean       is_awaited,
+                    GMainContext **entered) /* (out) (nullable) */
 {
   GMainContext *context = process != NULL ? afrpc_process_get_main_context (process) : NULL;
   g_autoptr(GMainContext) here = is_awaited ? g_main_context_ref_thread_default () : NULL;
@@ -397,8 +385,8 @@ enter (AfrpcProcess  *process, /* (nullable) */
   return FALSE;
 }
 
-static void
-leave (GMainContext *entered) /* (nullable) (transfer full) */
+void
+afrpc_python_leave (GMainContext *entered) /* (nullable) (transfer full) */
 {
   if (entered == NULL)
     return;
@@ -414,7 +402,7 @@ module_call (PyObject        *module,
              PyObject *const *args,
              Py_ssize_t       n_args)
 {
-  Options options = { NULL };
+  AfrpcPythonOptions options = { NULL };
   g_autoptr(AfrpcCallOptions) made = NULL;
   g_autoptr(GVariant) value = NULL;
   GMainContext *entered;
@@ -432,17 +420,17 @@ module_call (PyObject        *module,
     return NULL;
 
   hooks = PyObject_GetAttr (args[0], str_hooks);
-  if (hooks != NULL && make_options (&options, hooks, &made))
+  if (hooks != NULL && afrpc_python_make_options (&options, hooks, &made))
     {
-      value = pack_args (args[1], args[2], hooks);
+      value = afrpc_python_pack_call (args[1], args[2], hooks);
       if (value == NULL)
         refusal = afrpc_python_take_refusal (args[2]);
       if (value != NULL || refusal != NULL)
         call = afrpc_python_call_new ();
     }
-  if (call == NULL || !enter (options.process, call->loop != NULL, &entered))
+  if (call == NULL || !afrpc_python_enter (options.process, call->loop != NULL, &entered))
     {
-      tell_call (NULL);
+      afrpc_python_tell_call (NULL);
       Py_XDECREF (refusal);
       Py_XDECREF (hooks);
       Py_XDECREF (call);
@@ -457,31 +445,20 @@ module_call (PyObject        *module,
     start_call (call, caller, value, made, options.cancellable);
   else
     afrpc_python_call_refuse (call, refusal, entered);
-  leave (entered);
+  afrpc_python_leave (entered);
   if (!afrpc_python_call_poke (call))
     Py_CLEAR (call);
 
   return (PyObject *) call;
 }
 
-/* A call that the main thread of Python waits for, and what a handler of a signal raised meanwhile. */
-typedef struct _Blocked Blocked;
-
-struct _Blocked
-{
-  AfrpcCall *call;    /* (nullable): which is cancelled then */
-  GCancellable *stop; /* (nullable): or what stops the waiting */
-  Blocked *outer; /* (nullable): which made this one from such a handler */
-  PyObject *type, *value, *traceback; /* (nullable) */
-};
-
-static __thread Blocked *blocked; /* (nullable) */
+__thread AfrpcPythonBlocked *afrpc_python_blocked;
 
 /* Called without the GIL. */
 static void
 interrupted_cb (void)
 {
-  Blocked *self = blocked;
+  AfrpcPythonBlocked *self = afrpc_python_blocked;
   PyGILState_STATE state;
 
   if (self == NULL)
@@ -534,16 +511,16 @@ wait_for (AfrpcCall    *call,
           PyObject     *hooks,
           PyObject     *fds) /* None, or a list that gets those of the result */
 {
-  Blocked self = { .call = call, .outer = blocked };
+  AfrpcPythonBlocked self = { .call = call, .outer = afrpc_python_blocked };
   GError *error = NULL;
   GVariant *result;
   PyObject *object;
 
-  blocked = &self;
+  afrpc_python_blocked = &self;
   Py_BEGIN_ALLOW_THREADS
   result = afrpc_call_wait_sync (call, cancellable, &error);
   Py_END_ALLOW_THREADS
-  blocked = self.outer;
+  afrpc_python_blocked = self.outer;
 
   if (self.type != NULL)
     {
@@ -558,9 +535,9 @@ wait_for (AfrpcCall    *call,
       return NULL;
     }
 
-  object = convert (result, error, raw, hooks);
+  object = afrpc_python_convert (result, error, raw, hooks);
   if (object == NULL)
-    tell_call (call);
+    afrpc_python_tell_call (call);
 
   return object;
 }
@@ -579,8 +556,8 @@ module_wait (PyObject        *module,
       PyErr_BadArgument ();
       return NULL;
     }
-  call = get_object (args[0], AFRPC_TYPE_CALL);
-  if (call == NULL || (args[1] != Py_None && (cancellable = get_object (args[1], G_TYPE_CANCELLABLE)) == NULL))
+  call = afrpc_python_get_object (args[0], AFRPC_TYPE_CALL);
+  if (call == NULL || (args[1] != Py_None && (cancellable = afrpc_python_get_object (args[1], G_TYPE_CANCELLABLE)) == NULL))
     return NULL;
 
   return wait_for (call, cancellable, TRUE, NULL, Py_None);
@@ -593,7 +570,7 @@ module_close_sync (PyObject        *module,
                    Py_ssize_t       n_args)
 {
   g_autoptr(GCancellable) stop = NULL; /* others may have the one that was given */
-  Blocked self = { .outer = blocked };
+  AfrpcPythonBlocked self = { .outer = afrpc_python_blocked };
   GCancellable *cancellable = NULL;
   GError *error = NULL;
   AfrpcCaller *caller;
@@ -604,8 +581,8 @@ module_close_sync (PyObject        *module,
       PyErr_BadArgument ();
       return NULL;
     }
-  caller = get_object (args[0], AFRPC_TYPE_CALLER);
-  if (caller == NULL || (args[1] != Py_None && (cancellable = get_object (args[1], G_TYPE_CANCELLABLE)) == NULL))
+  caller = afrpc_python_get_object (args[0], AFRPC_TYPE_CALLER);
+  if (caller == NULL || (args[1] != Py_None && (cancellable = afrpc_python_get_object (args[1], G_TYPE_CANCELLABLE)) == NULL))
     return NULL;
 
   stop = self.stop = g_cancellable_new ();
@@ -613,13 +590,13 @@ module_close_sync (PyObject        *module,
     id = g_signal_connect_object (cancellable, "cancelled", G_CALLBACK (g_cancellable_cancel), stop, G_CONNECT_SWAPPED);
   if (g_cancellable_is_cancelled (cancellable))
     g_cancellable_cancel (stop);
-  blocked = &self;
+  afrpc_python_blocked = &self;
   Py_BEGIN_ALLOW_THREADS
   afrpc_caller_close_sync (caller, stop, &error);
   if (id != 0)
     g_signal_handler_disconnect (cancellable, id);
   Py_END_ALLOW_THREADS
-  blocked = self.outer;
+  afrpc_python_blocked = self.outer;
 
   if (self.type != NULL)
     {
@@ -629,7 +606,7 @@ module_close_sync (PyObject        *module,
     }
   if (error != NULL)
     {
-      raise_error (error);
+      afrpc_python_raise_error (error);
       return NULL;
     }
 
@@ -642,7 +619,7 @@ module_call_sync (PyObject        *module,
                   PyObject *const *args,
                   Py_ssize_t       n_args)
 {
-  Options options = { NULL };
+  AfrpcPythonOptions options = { NULL };
   g_autoptr(AfrpcCallOptions) made = NULL;
   g_autoptr(AfrpcCall) call = NULL;
   g_autoptr(GVariant) value = NULL;
@@ -664,18 +641,18 @@ module_call_sync (PyObject        *module,
   if (caller == NULL)
     return NULL;
   hooks = PyObject_GetAttr (args[0], str_hooks);
-  if (hooks != NULL && make_options (&options, hooks, &made))
-    value = pack_args (args[1], args[2], hooks);
-  if (value == NULL || !enter (options.process, FALSE, &entered))
+  if (hooks != NULL && afrpc_python_make_options (&options, hooks, &made))
+    value = afrpc_python_pack_call (args[1], args[2], hooks);
+  if (value == NULL || !afrpc_python_enter (options.process, FALSE, &entered))
     {
-      tell_call (NULL);
+      afrpc_python_tell_call (NULL);
       Py_XDECREF (hooks);
       return NULL;
     }
 
   call = afrpc_caller_start (caller, value, made);
   object = wait_for (call, options.cancellable, args[5] == Py_True, hooks, args[9]);
-  leave (entered);
+  afrpc_python_leave (entered);
   Py_DECREF (hooks);
 
   return object;
@@ -688,7 +665,7 @@ module_pack (PyObject *module,
 {
   GVariant *value = afrpc_python_pack (object, NULL);
 
-  return value != NULL ? convert (value, NULL, TRUE, NULL) : NULL;
+  return value != NULL ? afrpc_python_convert (value, NULL, TRUE, NULL) : NULL;
 }
 
 /* unpack (variant, hooks) */
@@ -775,7 +752,8 @@ PyInit__proxy (void)
 
   afrpc_call_set_interrupted_func (interrupted_cb);
   module = PyModule_Create (&module_def);
-  if (module != NULL && (afrpc_python_call_register (module) != 0 || afrpc_python_waker_register (module) != 0))
+  if (module != NULL && (afrpc_python_call_register (module) != 0 || afrpc_python_map_register (module) != 0 ||
+                         afrpc_python_waker_register (module) != 0))
     Py_CLEAR (module);
 
   return module;

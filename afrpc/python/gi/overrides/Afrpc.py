@@ -518,6 +518,30 @@ class Pool(_Callable, Afrpc.Pool):
             return super().wait_for_room_async(cancellable, callback, *user_data)
         return _wait(super().wait_for_room_async, self.wait_for_room_finish, cancellable)
 
+    def map(self, *iterables, ordered=True, signature=None, timeout_ms=None, cancellable=None, raw=False, calls=False,
+            return_exceptions=False, **options):
+        """Calls the function with each element of an iterable, or with one of each of several, which are taken as results
+        are. Returns the results, for "for" or "async for"; other keywords are properties of CallOptions."""
+        if not iterables:
+            raise TypeError("map() needs an iterable")
+        return self._map(zip(*iterables) if len(iterables) > 1 else iterables[0], len(iterables) > 1, ordered, signature,
+                         timeout_ms, cancellable, raw, calls, return_exceptions, options)
+
+    def starmap(self, iterable, *, ordered=True, signature=None, timeout_ms=None, cancellable=None, raw=False, calls=False,
+                return_exceptions=False, **options):
+        """The same with the arguments in each element of an iterable."""
+        return self._map(iterable, True, ordered, signature, timeout_ms, cancellable, raw, calls, return_exceptions, options)
+
+    def _map(self, inputs, is_star, ordered, signature, timeout_ms, cancellable, raw, calls, return_exceptions, options):
+        for name in self._OF_LOOPS.intersection(options):
+            raise TypeError(f"map() has no option {name!r}")
+        if "fds" in options:
+            options["fds"] = _make_fd_list(options["fds"])
+        if hasattr(inputs, "__aiter__"):
+            raise TypeError("map() takes what can be iterated over without waiting; see map_async()")
+        return _proxy.map(self, inputs, is_star, signature, timeout_ms, cancellable, bool(ordered), bool(raw), bool(calls),
+                          bool(return_exceptions), self._hooks, options or None)
+
 
 Pool = _document(override(Pool))
 
