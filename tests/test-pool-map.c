@@ -263,11 +263,11 @@ test_map_lazy (void)
 
       for (guint i = 0; i < calls->len; i++)
         g_assert_cmpuint (number_of (calls->pdata[i]), ==, n++);
-      g_assert_cmpuint (numbers.n_pulled - n, <=, 16384);
+      g_assert_cmpuint (numbers.n_pulled - n, <=, 4096);
     }
   while (afrpc_pool_get_n_calls_queued (test.pool) > 0)
     g_main_context_iteration (NULL, TRUE);
-  g_assert_cmpuint (numbers.n_pulled - n, <=, 16384);
+  g_assert_cmpuint (numbers.n_pulled - n, <=, 4096);
   g_assert_cmpuint (numbers.n_destroyed, ==, 0);
   g_clear_object (&map);
   g_assert_cmpuint (numbers.n_destroyed, ==, 1);
@@ -454,7 +454,7 @@ test_map_turns (void)
       afrpc_call_options_set_priority (options, -1);
       call = afrpc_caller_start (caller_of (&test), g_variant_new ("(u)", 1), options);
       g_variant_unref (wait_value (call));
-      g_assert_cmpuint (numbers.n_pulled - n_before, <, 16384);
+      g_assert_cmpuint (numbers.n_pulled - n_before, <, 4096);
     }
   g_clear_object (&map);
   case_end (&test);
@@ -544,7 +544,7 @@ test_map_drop (gconstpointer data)
   while (numbers.n_destroyed == 0 || afrpc_pool_get_n_calls_queued (test.pool) > 0)
     g_main_context_iteration (NULL, TRUE);
   n = numbers.n_pulled;
-  g_assert_cmpuint (n, <, 16384);
+  g_assert_cmpuint (n, <, 4096);
   call = afrpc_caller_start (caller_of (&test), g_variant_new ("(u)", 7), NULL);
   g_assert_cmpuint (number_of (call), ==, 7);
   g_assert_cmpuint (numbers.n_pulled, ==, n);
@@ -621,7 +621,7 @@ test_map_failed (void)
     }
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION);
   g_assert_cmpuint (n, >=, 1);
-  g_assert_cmpuint (n, <, 16384);
+  g_assert_cmpuint (n, <, 4096);
   g_clear_object (&map);
   case_end (&test);
 }

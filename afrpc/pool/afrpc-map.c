@@ -3,6 +3,7 @@
 
 #include "afrpc-map.h"
 
+#include "afrpc-call-private.h"
 #include "afrpc-caller-private.h"
 #include "afrpc-error.h"
 #include "peer/afrpc-task.h"
@@ -24,7 +25,7 @@
  * ## How much is under way
  *
  * Inputs are pulled only as results are taken, from the first time on that one is asked for: what is under way and what
- * was not taken are together no more than some times what all workers can have, 16384 calls at most, and no new calls
+ * was not taken are together no more than some times what all workers can have, 4096 calls at most, and no new calls
  * are made while more than 64 MiB of results were not taken. So any number of inputs takes no more memory than a few. A map leaves
  * half of the pool's [queue][property@Afrpc.Pool:max-calls-queued] to others, waits for room, and never fails with
  * %AFRPC_ERROR_BUSY.
@@ -168,12 +169,19 @@ waiter_free (AfrpcPoolMapWaiter *waiter)
   g_free (waiter);
 }
 
-/* Returns: (transfer full): as many as there are, but @n_max at most; none at the end */
+static void
+release_call (gpointer call)
+{
+  afrpc_call_release (call);
+}
+
+/* Returns: (transfer full): as many as there are, but @n_max at most; none at the end. Calls that nobody else has are used
+ * again once the array has them no more. */
 static GPtrArray *
 take_many (AfrpcPoolMap *state,
            guint         n_max)
 {
-  GPtrArray *calls = g_ptr_array_new_with_free_func (g_object_unref);
+  GPtrArray *calls = g_ptr_array_new_with_free_func (release_call);
   AfrpcCall *call;
 
   while (calls->len < n_max && (call = afrpc_pool_map_take (state)) != NULL)
@@ -432,7 +440,8 @@ afrpc_map_next_many_async (AfrpcMap            *self,
  *
  * Gets the result of [method@Afrpc.Map.next_many_async].
  *
- * Returns: (transfer full) (element-type Afrpc.Call): calls that have their outcome; none after the last one
+ * Returns: (transfer container) (element-type Afrpc.Call): calls that have their outcome, in an array that has them; none
+ *   after the last one
  *
  * Since: 1.0
  */
@@ -457,7 +466,8 @@ afrpc_map_next_many_finish (AfrpcMap      *self,
  *
  * Blocks like [method@Afrpc.Map.next_sync], and brings all calls whose turn it is and that have their outcome.
  *
- * Returns: (transfer full) (element-type Afrpc.Call): calls that have their outcome; none after the last one
+ * Returns: (transfer container) (element-type Afrpc.Call): calls that have their outcome, in an array that has them; none
+ *   after the last one
  *
  * Since: 1.0
  */

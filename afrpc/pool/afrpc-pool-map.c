@@ -147,7 +147,7 @@ afrpc_pool_map_drop (AfrpcPoolMap *self)
       if (call->job == NULL)
         {
           unlink_call (&self->calls, call);
-          g_object_unref (call);
+          afrpc_call_release (call);
         }
     }
   while ((link = self->ready.head) != NULL)
@@ -155,7 +155,7 @@ afrpc_pool_map_drop (AfrpcPoolMap *self)
       AfrpcCall *call = link->data;
 
       unlink_call (&self->ready, call);
-      g_object_unref (call);
+      afrpc_call_release (call);
     }
   afrpc_pool_map_unref (self);
 }
@@ -239,7 +239,7 @@ static void
 make_call (AfrpcPoolMap *self,
            GVariant     *args)
 {
-  AfrpcCall *call = afrpc_call_new (AFRPC_CALLER (self->pool), self->options);
+  AfrpcCall *call = afrpc_call_new_spare (AFRPC_CALLER (self->pool), self->options, afrpc_pool_map, NULL, NULL);
   AfrpcPoolJob *job;
 
   call->index = self->n_pulled++;
@@ -390,7 +390,7 @@ afrpc_pool_map_settled (AfrpcPoolMap *self,
   if (self->pool == NULL)
     {
       unlink_call (&self->calls, call);
-      g_object_unref (call);
+      afrpc_call_release (call);
     }
   else
     {
@@ -429,7 +429,7 @@ afrpc_pool_map_has_news (AfrpcPoolMap *self)
          (self->is_exhausted && !self->is_pulling && self->calls.length == 0 && self->ready.length == 0);
 }
 
-/* Returns: (transfer full) (nullable): a call that has its outcome; NULL: there is none now */
+/* Returns: (transfer full) (nullable): a call that has its outcome, for afrpc_call_release (); NULL: there is none now */
 AfrpcCall *
 afrpc_pool_map_take (AfrpcPoolMap *self)
 {

@@ -29,8 +29,7 @@ typedef struct
   AfrpcMap *map;        /* (nullable): NULL once it was cancelled or is over */
   AfrpcCaller *pool;
   Source *source;
-  GPtrArray *calls;     /* (nullable): that were brought, and not all taken */
-  guint i;
+  GPtrArray *calls;     /* (nullable): that were brought, and not taken; the next one is the last */
   guint n_waiting;      /* for the next batch */
   PyObject *hooks;
   gboolean raw;
@@ -142,26 +141,29 @@ static gboolean
 take (Results   *self,
       PyObject **result)
 {
-  AfrpcCall *call;
+  g_autoptr(GPtrArray) calls = self->calls != NULL ? g_ptr_array_ref (self->calls) : NULL;
 
-  if (self->calls == NULL)
+  if (calls == NULL)
     return FALSE;
 
-  call = self->calls->pdata[self->i];
-  self->calls->pdata[self->i++] = NULL;
-  if (self->i == self->calls->len)
-    g_clear_pointer (&self->calls, g_ptr_array_unref);
-  *result = convert_call (self, call);
-  g_object_unref (call);
+  /* What converts it may take others. */
+  *result = NULL;
+  if (calls->len == 1)
+    {
+      g_clear_pointer (&self->calls, g_ptr_array_unref);
+      *result = convert_call (self, calls->pdata[0]);
+    }
+  else
+    {
+      AfrpcCall *call = g_ptr_array_steal_index (calls, calls->len - 1);
+      PyObject *converted = convert_call (self, call);
+
+      g_ptr_array_add (calls, call);
+      g_ptr_array_remove_index (calls, calls->len - 1);
+      *result = converted;
+    }
 
   return TRUE;
-}
-
-static void
-unref_call (gpointer call)
-{
-  if (call != NULL)
-    g_object_unref (call);
 }
 
 /* @calls: (transfer full): those that were brought, behind those that were before. */
@@ -169,20 +171,19 @@ static void
 keep (Results   *self,
       GPtrArray *calls)
 {
-  g_ptr_array_set_free_func (calls, unref_call);
-  if (calls->len == 0)
-    g_ptr_array_unref (calls);
-  else if (self->calls == NULL)
+  for (guint i = 0; i < calls->len / 2; i++)
     {
-      self->calls = calls;
-      self->i = 0;
+      gpointer call = calls->pdata[i];
+
+      calls->pdata[i] = calls->pdata[calls->len - 1 - i];
+      calls->pdata[calls->len - 1 - i] = call;
     }
+  if (self->calls != NULL)
+    g_ptr_array_extend_and_steal (calls, g_steal_pointer (&self->calls));
+  if (calls->len > 0)
+    self->calls = calls;
   else
-    {
-      for (guint i = 0; i < calls->len; i++)
-        g_ptr_array_add (self->calls, g_steal_pointer (&calls->pdata[i]));
-      g_ptr_array_unref (calls);
-    }
+    g_ptr_array_unref (calls);
 }
 
 static void
