@@ -22,6 +22,111 @@ function makePool(func, properties = {}) {
     return new Afrpc.Pool({process, function: func, ...properties});
 }
 
+async function collect(results, n = Infinity) {
+    const values = [];
+
+    for await (const value of results) {
+        values.push(value);
+        if (values.length === n)
+            break;
+    }
+
+    return values;
+}
+
+async function testMap() {
+    const pool = makePool('echo', {max_workers: 2, start_delay_ms: 0});
+    const inputs = [...Array(3000).keys()];
+    const values = await collect(pool.map(inputs));
+
+    assert(values.length === 3000 && values.every(([value], i) => value === i), 'results come in the order of the inputs');
+    assert((await collect(pool.map(inputs, {ordered: false}))).map(([value]) => value).sort((a, b) => a - b)
+        .every((value, i) => value === i), 'or as they are there, each once');
+    assert((await collect(pool.map([[1, 'a'], [2, 'b']], {spread: true})))[1][1] === 'b', 'inputs are all arguments');
+    assert((await collect(pool.map([]))).length === 0, 'no input is no result');
+
+    let pulled = 0;
+    let returned = false;
+    function* endless() {
+        try {
+            for (;;)
+                yield pulled++;
+        } finally {
+            returned = true;
+        }
+    }
+    assert((await collect(pool.map(endless()), 5000)).length === 5000, 'a loop is left early');
+    assert(returned, 'the inputs are told');
+    assert(pulled <= 5000 + 4096 + 1000, 'no more are taken than fit');
+    const before = pulled;
+    assert((await pool.invoke(7))[0] === 7, 'the pool goes on');
+    assert(pulled === before, 'and no more are taken');
+
+    try {
+        await collect(pool.map([1, 2, () => {}, 3]));
+        assert(false, 'what cannot be sent is an error');
+    } catch (e) {
+        assert(e instanceof TypeError, `of its kind: ${e}`);
+    }
+    for (const wrong of [[5], [[1], {load: 3}], [[1], {onProgress: () => {}}]]) {
+        try {
+            pool.map(...wrong);
+            assert(false, 'what is wrong is told at once');
+        } catch (e) {
+            assert(e instanceof TypeError, 'as such');
+        }
+    }
+    pool.close();
+    try {
+        await collect(pool.map([1]));
+        assert(false, 'a closed pool maps nothing');
+    } catch (e) {
+        assert(e.matches(Afrpc.Error, Afrpc.Error.CLOSED), 'and says so');
+    }
+    await pool.close_async(null);
+
+    const act = makePool('act', {max_workers: 2});
+    const what = [0, 1, 2, 3, 4].map(i => [i % 2 ? 'file-error' : 'return', new GLib.Variant('u', i)]);
+    const results = act.map(what, {spread: true, signature: '(sv)'});
+    const seen = [];
+
+    for (let i = 0; i < 5; i++) {
+        try {
+            seen.push((await results.next()).value);
+        } catch (e) {
+            assert(e.started === Afrpc.Started.YES, 'an error says whether its call was started');
+            seen.push('error');
+        }
+    }
+    assert((await results.next()).done, 'that was all');
+    assert(JSON.stringify(seen) === '[0,"error",2,"error",4]', 'an error ends nothing');
+    assert((await collect(act.map(what, {spread: true, signature: '(sv)', returnErrors: true})))[3] instanceof GLib.Error,
+        'errors may be results');
+    await act.close_async(null);
+}
+
+async function testAll() {
+    const pool = makePool('act', {max_workers: 2, idle_workers: 2});
+    const say = (text, options = {}) =>
+        pool.invokeAllWith({signature: '(sv)', ...options}, 'configure', new GLib.Variant('s', text));
+    const ask = () => pool.invokeWith({signature: '(sv)'}, 'configuration', new GLib.Variant('b', true));
+
+    await say('a');
+    await say('b', {label: 'x'});
+    assert(await ask() === 'ab', 'workers are configured');
+    pool.refresh(null);
+    assert(await ask() === 'ab', 'later ones too');
+    try {
+        await pool.invokeAllWith({signature: '(sv)'}, 'file-error', new GLib.Variant('b', true));
+        assert(false, 'it is refused');
+    } catch (e) {
+        assert(e instanceof GLib.Error, 'with an error');
+    }
+    pool.forget_call_all(null, null);
+    assert(await ask() === 'b', 'what is forgotten is not said any more');
+    await pool.close_async(null);
+}
+
 async function main() {
     const pool = makePool('echo', {max_workers: 2});
     const results = await Promise.all([...Array(50).keys()].map(i => pool.invoke(i)));
@@ -41,6 +146,9 @@ async function main() {
         assert(e.message.includes('3 workers'), 'that says how often');
     }
     await act.close_async(null);
+
+    await testMap();
+    await testAll();
 
     try {
         new Afrpc.Pool({});

@@ -101,6 +101,11 @@ test_inbox_set_property (GObject      *object,
     case AFRPC_GJS_NEWS_DESTROYED:
       self->destroyed = TRUE;
       break;
+    case AFRPC_GJS_NEWS_INPUT:
+    case AFRPC_GJS_NEWS_BROUGHT:
+    case AFRPC_GJS_NEWS_OVER:
+    default:
+      g_assert_not_reached ();
     }
 }
 

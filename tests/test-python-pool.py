@@ -111,6 +111,158 @@ class PoolTest(unittest.TestCase):
             worker.get_memory()
         self.assertTrue(raised.exception.matches(Afrpc.error_quark(), Afrpc.Error.CLOSED))
 
+    def test_map(self):
+        with make_pool("echo", max_workers=2, start_delay_ms=0) as pool:
+            self.assertEqual(list(pool.map(range(5000))), [(i,) for i in range(5000)])
+            self.assertEqual(sorted(pool.map(range(1000), ordered=False)), [(i,) for i in range(1000)])
+            self.assertEqual(list(pool.map([1, 2], "ab")), [(1, "a"), (2, "b")])
+            self.assertEqual(list(pool.starmap([(1, "a"), [2, "b"], ()])), [(1, "a"), (2, "b"), ()])
+            self.assertEqual(list(pool.map([])), [])
+            calls = list(pool.map(range(5), calls=True))
+            self.assertEqual([call.get_index() for call in calls], list(range(5)))
+            self.assertEqual(calls[3].wait_sync().unpack(), (3,))
+            self.assertEqual(calls[3].get_started(), Afrpc.Started.YES)
+            self.assertEqual([value.unpack() for value in pool.map([7], raw=True)], [(7,)])
+            results = pool.map([1])
+            self.assertEqual(next(results), (1,))
+            for _ in range(2):
+                with self.assertRaises(StopIteration):
+                    next(results)
+        self.assertTrue(pool.close_sync())
+        with self.assertRaises(GLib.Error) as raised:
+            list(pool.map([1]))
+        self.assertTrue(raised.exception.matches(Afrpc.error_quark(), Afrpc.Error.CLOSED))
+
+    def test_map_lazy(self):
+        pulled = []
+
+        def endless():
+            i = 0
+            while True:
+                pulled.append(i)
+                yield i
+                i += 1
+
+        with make_pool("echo", max_workers=2, start_delay_ms=0) as pool:
+            results = pool.map(endless())
+            self.assertEqual(pulled, [])
+            for i in range(3000):
+                self.assertEqual(next(results), (i,))
+            self.assertLessEqual(len(pulled), 3000 + 4096 + 1000)
+            del results
+            n = len(pulled)
+            self.assertEqual(pool.invoke_sync(1), (1,))
+            self.assertEqual(pool.get_n_calls_queued(), 0)
+            self.assertEqual(len(pulled), n)
+        pool.close_sync()
+
+    def test_map_errors(self):
+        inputs = [("file-error" if i % 2 else "return", GLib.Variant("u", i)) for i in range(5)]
+        with make_pool("act", max_workers=2) as pool:
+            results = pool.starmap(inputs, signature="(sv)")
+            seen = []
+            for _ in inputs:
+                try:
+                    seen.append(next(results))
+                except GLib.Error as error:
+                    self.assertEqual(error.started, Afrpc.Started.YES)
+                    seen.append(None)
+            self.assertEqual(seen, [0, None, 2, None, 4])
+            self.assertEqual(next(results, "end"), "end")
+            results = list(pool.starmap(inputs, signature="(sv)", return_exceptions=True))
+            self.assertIsInstance(results[3], GLib.Error)
+            self.assertEqual(results[4], 4)
+
+            def wrong():
+                yield inputs[0]
+                yield inputs[2]
+                raise KeyError("no more")
+
+            results = pool.starmap(wrong(), signature="(sv)")
+            self.assertEqual([next(results), next(results)], [0, 2])
+            with self.assertRaises(KeyError):
+                next(results)
+            self.assertEqual(list(results), [])
+            results = pool.map([1, object()])
+            with self.assertRaises(GLib.Error):
+                next(results)
+            with self.assertRaises(TypeError):
+                next(results)
+            for wrong_call in (lambda: pool.map(), lambda: pool.map(5), lambda: pool.map([1], no_such=1),
+                               lambda: pool.map([1], on_progress=print), lambda: pool.map([1], cancellable=5)):
+                with self.assertRaises(TypeError):
+                    wrong_call()
+        pool.close_sync()
+
+    def test_map_asyncio(self):
+        async def inputs():
+            for i in range(300):
+                if i % 100 == 0:
+                    await asyncio.sleep(0)
+                yield i
+
+        async def main():
+            async with make_pool("echo", max_workers=2, start_delay_ms=0) as pool:
+                self.assertEqual([r async for r in pool.map(range(5000))], [(i,) for i in range(5000)])
+                self.assertEqual(sorted([r async for r in pool.map(range(500), ordered=False)]), [(i,) for i in range(500)])
+                self.assertEqual([r async for r in pool.map(inputs())], [(i,) for i in range(300)])
+                self.assertEqual(sorted([r async for r in pool.map(inputs(), ordered=False)]), [(i,) for i in range(300)])
+                async for result in pool.map(range(1000000)):
+                    if result == (10,):
+                        break
+                self.assertEqual(await pool(1), (1,))
+                results = pool.map(range(1000000))
+                self.assertEqual(await anext(results), (0,))
+                results.cancel()
+                with self.assertRaises(GLib.Error) as raised:
+                    async for result in results:
+                        pass
+                self.assertTrue(raised.exception.matches(Gio.io_error_quark(), Gio.IOErrorEnum.CANCELLED))
+                # Several may wait, and whoever does not any longer loses nothing.
+                results = pool.map(range(3))
+                waits = [asyncio.ensure_future(self.take(results)) for _ in range(4)]
+                await asyncio.sleep(0)
+                waits[1].cancel()
+                got = await asyncio.gather(*waits, return_exceptions=True)
+                self.assertIsInstance(got[1], asyncio.CancelledError)
+                rest = [r async for r in results]
+                self.assertEqual(sorted([r for r in got if isinstance(r, tuple)] + rest), [(0,), (1,), (2,)])
+
+        afrpc.aio.run(main())
+
+    @staticmethod
+    async def take(results):
+        try:
+            return await anext(results)
+        except StopAsyncIteration:
+            return None
+
+    def test_all(self):
+        def configured(pool):
+            return pool.invoke_sync("configuration", True, signature="(sv)")
+
+        async def main():
+            async with make_pool("act", max_workers=2, idle_workers=2) as pool:
+                await pool.invoke_all("configure", "a", signature="(sv)")
+                pool.invoke_all_sync("configure", "b", signature="(sv)", label="x")
+                self.assertEqual(await pool("configuration", True, signature="(sv)"), "ab")
+                pool.refresh(None)
+                self.assertEqual(await pool("configuration", True, signature="(sv)"), "ab")
+                with self.assertRaises(GLib.Error):
+                    await pool.invoke_all("file-error", True, signature="(sv)")
+                with self.assertRaises(GLib.Error):
+                    pool.invoke_all_sync("file-error", True, signature="(sv)")
+                pool.forget_call_all()
+                self.assertEqual(await pool("configuration", True, signature="(sv)"), "b")
+
+        afrpc.aio.run(main())
+        with make_pool("act", max_workers=1) as pool:
+            pool.invoke_all_sync("configure", "a", signature="(sv)")
+            self.assertEqual(configured(pool), "a")
+            with self.assertRaises(TypeError):
+                pool.invoke_all_sync("configure", object())
+        pool.close_sync()
+
     def test_wrong(self):
         with self.assertRaises(TypeError):
             import afrpc._proxy

@@ -30,6 +30,7 @@ typedef struct
 typedef struct
 {
   const Item *item; /* (nullable): while the property is being set */
+  GVariant *input;  /* (nullable) (owned): what was put in for a map */
 } AfrpcGjsInboxPrivate;
 
 /* What is under way. */
@@ -368,6 +369,125 @@ afrpc_gjs_inbox_wait_call (AfrpcGjsInbox *self,
                            GCancellable  *cancellable)
 {
   afrpc_call_wait (call, cancellable, waited_cb, ticket_new (self, id));
+}
+
+static GVariant *
+next_cb (gpointer data)
+{
+  const Ticket *ticket = data;
+  AfrpcGjsInboxPrivate *priv = afrpc_gjs_inbox_get_instance_private (ticket->inbox);
+  const Item item = { .news = AFRPC_GJS_NEWS_INPUT };
+
+  deliver (ticket->inbox, ticket->id, &item);
+
+  return g_steal_pointer (&priv->input);
+}
+
+/**
+ * afrpc_gjs_inbox_map:
+ * @self: an inbox
+ * @id: the number of the map
+ * @pool: the pool that makes the calls
+ * @options: (nullable): the options of each call
+ * @cancellable: (nullable): cancels the map
+ * @is_ordered: whether results come in the order of the inputs
+ *
+ * Makes a map, which asks for its inputs by turns.
+ *
+ * Returns: (transfer full): the map
+ */
+AfrpcMap *
+afrpc_gjs_inbox_map (AfrpcGjsInbox    *self,
+                     guint             id,
+                     AfrpcPool        *pool,
+                     AfrpcCallOptions *options,
+                     GCancellable     *cancellable,
+                     gboolean          is_ordered)
+{
+  return afrpc_pool_map (pool, next_cb, ticket_new (self, id), (GDestroyNotify) ticket_free, options, cancellable,
+                         is_ordered ? AFRPC_MAP_ORDERED : AFRPC_MAP_UNORDERED);
+}
+
+/**
+ * afrpc_gjs_inbox_put_input:
+ * @self: an inbox, in a turn in which a map wants an input
+ * @type: the type of the arguments
+ * @data: (array length=size) (element-type guint8) (transfer full): their bytes, as a GVariant has them
+ * @size: the number of bytes
+ *
+ * Gives the map its next input; without this, there are no more.
+ */
+void
+afrpc_gjs_inbox_put_input (AfrpcGjsInbox *self,
+                           const char    *type,
+                           guint8        *data,
+                           gsize          size)
+{
+  AfrpcGjsInboxPrivate *priv = afrpc_gjs_inbox_get_instance_private (self);
+
+  g_clear_pointer (&priv->input, g_variant_unref);
+  priv->input = afrpc_gjs_new_value (type, data, size);
+}
+
+static void
+brought_cb (GObject      *map,
+            GAsyncResult *result,
+            gpointer      data)
+{
+  g_autoptr(Ticket) ticket = data;
+  Item item = { 0 };
+  g_autoptr(GPtrArray) calls = afrpc_map_next_many_finish (AFRPC_MAP (map), result, &item.error);
+
+  for (guint i = 0; calls != NULL && i < calls->len; i++)
+    {
+      Item outcome = { 0 };
+
+      outcome.value = afrpc_call_wait_sync (calls->pdata[i], NULL, &outcome.error);
+      deliver_call (ticket, calls->pdata[i], &outcome);
+    }
+  item.news = calls != NULL && calls->len > 0 ? AFRPC_GJS_NEWS_BROUGHT : AFRPC_GJS_NEWS_OVER;
+  deliver (ticket->inbox, ticket->id, &item);
+  g_clear_error (&item.error);
+}
+
+/**
+ * afrpc_gjs_inbox_map_next:
+ * @self: an inbox
+ * @id: the number of the map
+ * @map: the map
+ * @n_max: how many results to bring
+ *
+ * Brings the next results of a map, each in a turn of its own.
+ */
+void
+afrpc_gjs_inbox_map_next (AfrpcGjsInbox *self,
+                          guint          id,
+                          AfrpcMap      *map,
+                          guint          n_max)
+{
+  afrpc_map_next_many_async (map, n_max, NULL, brought_cb, ticket_new (self, id));
+}
+
+/**
+ * afrpc_gjs_inbox_call_all:
+ * @self: an inbox
+ * @id: the number of what is under way
+ * @pool: the pool whose workers are configured
+ * @args: (nullable): the arguments
+ * @options: (nullable): the options of the calls
+ * @cancellable: (nullable): stops waiting
+ *
+ * Configures all workers of a pool.
+ */
+void
+afrpc_gjs_inbox_call_all (AfrpcGjsInbox    *self,
+                          guint             id,
+                          AfrpcPool        *pool,
+                          GVariant         *args,
+                          AfrpcCallOptions *options,
+                          GCancellable     *cancellable)
+{
+  afrpc_pool_call_all_async (pool, args, options, cancellable, result_cb, ticket_new (self, id));
 }
 
 static void

@@ -12,6 +12,9 @@ G_BEGIN_DECLS
  * @AFRPC_GJS_NEWS_EVENT: a proxy that is watched has an event
  * @AFRPC_GJS_NEWS_ERROR: a proxy that is watched has an error
  * @AFRPC_GJS_NEWS_DESTROYED: a proxy that is watched is destroyed
+ * @AFRPC_GJS_NEWS_INPUT: a map wants an input
+ * @AFRPC_GJS_NEWS_BROUGHT: a map has brought what there is
+ * @AFRPC_GJS_NEWS_OVER: a map has brought everything, or the error is why it has not
  *
  * What a turn of an inbox is about.
  */
@@ -22,6 +25,9 @@ typedef enum
   AFRPC_GJS_NEWS_EVENT,
   AFRPC_GJS_NEWS_ERROR,
   AFRPC_GJS_NEWS_DESTROYED,
+  AFRPC_GJS_NEWS_INPUT,
+  AFRPC_GJS_NEWS_BROUGHT,
+  AFRPC_GJS_NEWS_OVER,
 } AfrpcGjsNews;
 
 #define AFRPC_GJS_TYPE_INBOX (afrpc_gjs_inbox_get_type ())
@@ -81,6 +87,27 @@ void          afrpc_gjs_inbox_wait_call    (AfrpcGjsInbox *self,
                                             guint          id,
                                             AfrpcCall     *call,
                                             GCancellable  *cancellable);
+
+AfrpcMap     *afrpc_gjs_inbox_map          (AfrpcGjsInbox    *self,
+                                            guint             id,
+                                            AfrpcPool        *pool,
+                                            AfrpcCallOptions *options,
+                                            GCancellable     *cancellable,
+                                            gboolean          is_ordered);
+void          afrpc_gjs_inbox_put_input    (AfrpcGjsInbox    *self,
+                                            const char       *type,
+                                            guint8           *data,
+                                            gsize             size);
+void          afrpc_gjs_inbox_map_next     (AfrpcGjsInbox    *self,
+                                            guint             id,
+                                            AfrpcMap         *map,
+                                            guint             n_max);
+void          afrpc_gjs_inbox_call_all     (AfrpcGjsInbox    *self,
+                                            guint             id,
+                                            AfrpcPool        *pool,
+                                            GVariant         *args,
+                                            AfrpcCallOptions *options,
+                                            GCancellable     *cancellable);
 
 void          afrpc_gjs_inbox_watch        (AfrpcGjsInbox *self,
                                             AfrpcProxy    *proxy);

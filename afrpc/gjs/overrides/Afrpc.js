@@ -5,7 +5,7 @@
 // convert by one rule on both sides.
 imports.gi.versions.AfrpcGjs = '1.0';
 const {AfrpcGjs, GLib} = imports.gi;
-const {afrpcCalls: Calls, afrpcEvents: Events, afrpcPackAs: PackAs, afrpcUnpack: Unpack} = imports.overrides;
+const {afrpcCalls: Calls, afrpcEvents: Events, afrpcMap: Maps, afrpcPackAs: PackAs, afrpcUnpack: Unpack} = imports.overrides;
 
 // By the type of the value alone, or as a type says.
 function pack(value, type = null) {
@@ -55,6 +55,18 @@ function extendCaller(Caller, Process, what) {
         return new Events.Events(this, limit);
     };
     Caller.prototype[Symbol.asyncIterator] = Caller.prototype.events;
+}
+
+function extendPool(Pool) {
+    Pool.prototype.map = function (iterable, options = {}) {
+        return new Maps.Results(this, iterable, options);
+    };
+    Pool.prototype.invokeAll = function (...args) {
+        return Calls.invokeAll(this, {}, args);
+    };
+    Pool.prototype.invokeAllWith = function (options, ...args) {
+        return Calls.invokeAll(this, options, args);
+    };
 }
 
 function extendProcess(Process) {
@@ -136,6 +148,7 @@ function _init() {
     Calls.prepare(Afrpc);
     extendCaller(Afrpc.Proxy, Afrpc.Process, 'proxy');
     extendCaller(Afrpc.Pool, Afrpc.Process, 'pool');
+    extendPool(Afrpc.Pool);
     extendProcess(Afrpc.Process);
     extendWorker(Afrpc.Worker, Afrpc.Invocation);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* exported prepare, invoke, invokeSync, watch */
+/* exported prepare, invoke, invokeSync, invokeAll, openMap, watch */
 
 // All that a program hears of the library, and the only place that knows how calls are made. News comes through an
 // inbox, not by callbacks, which gjs may refuse; see AfrpcGjs.Inbox.
@@ -296,6 +296,51 @@ function invokeSync(caller, options, args) {
     } catch (e) {
         throw sayNotStarted(e);
     }
+}
+
+// A promise that all workers of a pool are configured.
+function invokeAll(pool, options, args) {
+    try {
+        checkOptions(options);
+        const {signature = null, cancellable = null} = options;
+        const callOptions = makeCallOptions(options);
+        const variant = PackAs.packArgsBytes(args, signature, AfrpcGjs.new_value);
+
+        return start(id => inbox.call_all(id, pool, variant, callOptions, cancellable),
+            () => pool.call_all_finish(inbox.get_result()));
+    } catch (e) {
+        return Promise.reject(e);
+    }
+}
+
+// A map, of which @onNews is called with each news and what it is about: 'input' wants a function called that gives the
+// next arguments, or nothing to be done; 'result' comes with a function that gives a value, or throws an error; 'brought'
+// says that this was all that there is, 'over' that there will be no more, with a function that throws if there may be.
+function openMap(pool, options, isOrdered, onNews) {
+    const {cancellable = null, signature = null} = options;
+    const unpackOptions = {bytesAsText: options.bytesAsText ?? pool.bytesAsText};
+    const id = addHandler(() => {
+        switch (inbox.get_news()) {
+        case AfrpcGjs.News.INPUT:
+            onNews('input', args => PackAs.packArgsBytes(args, signature, (type, bytes) => inbox.put_input(type, bytes)));
+            break;
+        case AfrpcGjs.News.BROUGHT:
+            onNews('brought');
+            break;
+        case AfrpcGjs.News.OVER:
+            onNews('over', () => inbox.get_variant());
+            break;
+        default:
+            onNews('result', () => Unpack.unpackBytes(...getOutcome(() => inbox.get_value()), unpackOptions));
+        }
+    });
+    const map = inbox.map(id, pool, makeCallOptions(options), cancellable, isOrdered);
+
+    return {
+        ask: n => inbox.map_next(id, map, n),
+        cancel: () => map.cancel(),
+        forget: () => handlers.delete(id),
+    };
 }
 
 // Has @listener called with each news of a proxy and a function that gives its value, or throws its error. Returns what

@@ -538,9 +538,26 @@ class Pool(_Callable, Afrpc.Pool):
         if "fds" in options:
             options["fds"] = _make_fd_list(options["fds"])
         if hasattr(inputs, "__aiter__"):
-            raise TypeError("map() takes what can be iterated over without waiting; see map_async()")
+            if calls:
+                raise TypeError("map() gives no calls where inputs are waited for")
+            return _AsyncMap(self, inputs, is_star, ordered, return_exceptions,
+                             dict(options, signature=signature, timeout_ms=timeout_ms, cancellable=cancellable, raw=raw))
         return _proxy.map(self, inputs, is_star, signature, timeout_ms, cancellable, bool(ordered), bool(raw), bool(calls),
                           bool(return_exceptions), self._hooks, options or None)
+
+    def invoke_all(self, *args, signature=None, timeout_ms=None, cancellable=None, fds=None, **options):
+        """Has all workers, those that there are and each later one, call the function with args: to configure them. Returns
+        a PendingCall that is done once those that there are have answered."""
+        if fds is not None:
+            fds = _make_fd_list(fds)
+        args, options = _proxy.prepare_all(self, args, signature, timeout_ms, cancellable, fds, options or None)
+        return _wait(lambda *more: super(Pool, self).call_all_async(args, options, *more), self.call_all_finish, cancellable)
+
+    def invoke_all_sync(self, *args, signature=None, timeout_ms=None, cancellable=None, fds=None, **options):
+        """The same, and waits."""
+        if fds is not None:
+            fds = _make_fd_list(fds)
+        _proxy.call_all_sync(self, args, signature, timeout_ms, cancellable, fds, options or None)
 
 
 Pool = _document(override(Pool))
@@ -564,6 +581,110 @@ class Call(Afrpc.Call):
 
 
 Call = _document(override(Call))
+
+
+class _AsyncMap:
+    """Results of calls whose inputs are waited for themselves."""
+    def __init__(self, pool, inputs, is_star, ordered, return_exceptions, options):
+        self._pool = pool
+        self._inputs = aiter(inputs)
+        self._is_star = is_star
+        self._ordered = ordered
+        self._return_exceptions = return_exceptions
+        self._options = options
+        self._asking = None  # the task that waits for an input
+        self._calls = collections.deque()  # ordered: as they were made
+        self._settled = collections.deque()
+        self._n = 0  # calls that are under way, or were not taken
+        self._over = False
+        self._is_cancelled = False
+        self._error = None  # what is raised instead of the end
+        self._waiting = collections.deque()
+        self._window = min(max(4 * pool.get_max_workers() * pool.get_load(), 16), 4096,
+                           max(pool.get_max_calls_queued() // 2, 1))
+
+    def _ask(self):
+        if self._over or self._asking is not None or self._n >= self._window:
+            return
+        import asyncio
+
+        async def pull():
+            return await anext(self._inputs)
+
+        self._asking = asyncio.ensure_future(pull())
+        self._asking.add_done_callback(self._asked)
+
+    def _asked(self, task):
+        self._asking = None
+        if task.cancelled() or task.exception() is not None:
+            self._over = True
+            if not task.cancelled() and not isinstance(task.exception(), StopAsyncIteration):
+                self._error = task.exception()
+        elif not self._over:
+            try:
+                args = task.result() if self._is_star else (task.result(),)
+                call = self._pool(*args, **self._options)
+            except Exception as error:
+                self._over = True
+                self._error = error
+            else:
+                self._n += 1
+                self._calls.append(call)
+                call.add_done_callback(self._settled_cb)
+                self._ask()
+        self._wake()
+
+    def _settled_cb(self, call):
+        if not self._ordered and not self._is_cancelled:
+            self._calls.remove(call)
+            self._settled.append(call)
+        self._wake()
+
+    def _wake(self):
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting._set_result(None)
+                break
+
+    def _pop(self):
+        queue = self._calls if self._ordered else self._settled
+        if queue and queue[0].done():
+            self._n -= 1
+            return queue.popleft()
+        return None
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        while True:
+            self._ask()
+            call = self._pop()
+            if call is not None:
+                try:
+                    return call.result()
+                except Exception as error:
+                    if not self._return_exceptions:
+                        raise
+                    return error
+            if self._over and self._n == 0:
+                error, self._error = self._error, None
+                raise error or StopAsyncIteration
+            waiting = PendingCall()
+            self._waiting.append(waiting)
+            await waiting
+
+    def cancel(self):
+        """Gives up what is under way, and makes no more calls."""
+        self._over = self._is_cancelled = True
+        if self._asking is not None:
+            self._asking.cancel()
+        for call in self._calls:
+            call.cancel()
+        self._n -= len(self._calls)
+        self._calls.clear()
+        self._wake()
 
 
 class _Events:
