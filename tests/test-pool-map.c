@@ -700,6 +700,17 @@ test_map_list (void)
 }
 
 static void
+waited_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      data)
+{
+  Outcome *outcome = data;
+
+  outcome->value = afrpc_call_wait_finish (AFRPC_CALL (source), result, &outcome->error);
+  outcome->done = TRUE;
+}
+
+static void
 test_map_waits (void)
 {
   Case test;
@@ -723,6 +734,13 @@ test_map_waits (void)
   g_assert_null (next[4].call);
   g_assert_no_error (next[4].error);
   g_clear_error (&next[1].error);
+  {
+    g_auto(Outcome) outcome = { 0 };
+
+    afrpc_call_wait (next[2].call, NULL, waited_cb, &outcome);
+    test_iterate_until (&outcome.done);
+    g_assert_nonnull (outcome.value);
+  }
   for (guint i = 0; i < 4; i++)
     g_clear_object (&next[i].call);
   g_clear_object (&map);

@@ -297,7 +297,40 @@ async void test_serialisers () throws Error {
   }
 }
 
+async void test_pool () throws Error {
+  var process = new Afrpc.Process.exec ("c");
+  process.require (variable ("AFRPC_TEST_WORKER"));
+  var pool = (Afrpc.Pool) Object.new (typeof (Afrpc.Pool), "process", process, "function", "act", "max-workers", 2);
+  int n = 0;
+  int seen = 0;
+
+  assert (yield pool.call_all_async (act ("configure", new Variant.string ("a"))));
+  assert ((yield pool.call (act ("configuration", new Variant.boolean (true)))).get_string () == "a");
+
+  var map = pool.map (() => n < 100 ? act ("return", new Variant.int32 (n++)) : null);
+  Afrpc.Call? call;
+  while ((call = yield map.next_async ()) != null) {
+    assert (call.get_index () == seen);
+    assert (call.wait_sync ().get_int32 () == seen);
+    seen++;
+  }
+  assert (seen == 100);
+
+  Variant[] inputs = { act ("return", new Variant.int32 (1)), act ("return", new Variant.int32 (2)) };
+  var few = pool.map_variant (new Variant.array (null, inputs), null, null, Afrpc.MapFlags.UNORDERED);
+  seen = 0;
+  for (;;) {
+    var calls = yield few.next_many_async (10);
+    if (calls.length == 0)
+      break;
+    calls.foreach ((one) => seen++);
+  }
+  assert (seen == 2);
+  yield pool.close_async ();
+}
+
 async void test_all () throws Error {
+  yield test_pool ();
   yield test_calls ();
   yield test_sync_module ();
   yield test_start_and_end ();
