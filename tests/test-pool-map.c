@@ -810,6 +810,32 @@ test_map_renewed (void)
   case_end (&test);
 }
 
+static void
+test_map_async (void)
+{
+  Case test;
+  g_autoptr(AfrpcProcess) template = template_new ();
+  GVariantBuilder builder;
+  g_autoptr(AfrpcMap) map = NULL;
+
+  g_test_summary ("An async worker runs no more at once than its load says");
+  case_take (&test, AFRPC_POOL (g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act_async", "backend",
+                                              AFRPC_BACKEND_ASYNC, "max-workers", 1, "load", 3, NULL)));
+  g_variant_builder_init (&builder, G_VARIANT_TYPE ("a(sv)"));
+  for (guint i = 0; i < 200; i++)
+    g_variant_builder_add_value (&builder, test_act ("crowd", g_variant_new_uint32 (i % 2)));
+  map = afrpc_pool_map_variant (test.pool, g_variant_builder_end (&builder), NULL, NULL, AFRPC_MAP_ORDERED);
+  for (guint i = 0; i < 200; i++)
+    {
+      g_autoptr(AfrpcCall) call = take (map);
+
+      g_assert_cmpuint (number_of (call), <=, 3);
+    }
+  g_assert_null (take (map));
+  g_clear_object (&map);
+  case_end (&test);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -817,7 +843,6 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/pool-map/ordered", test_map_ordered);
-  g_test_add_func ("/pool-map/unordered", test_map_unordered);
   g_test_add_func ("/pool-map/sync", test_map_sync);
   g_test_add_func ("/pool-map/lazy", test_map_lazy);
   g_test_add_func ("/pool-map/room", test_map_room);
@@ -826,6 +851,7 @@ main (int    argc,
     {
       g_test_add_data_func ("/pool-map/death", NULL, test_map_death);
       g_test_add_data_func ("/pool-map/death-sync", "", test_map_death);
+      g_test_add_func ("/pool-map/unordered", test_map_unordered);
       g_test_add_func ("/pool-map/behind", test_map_behind);
       g_test_add_func ("/pool-map/unused", test_map_unused);
     }
@@ -844,6 +870,7 @@ main (int    argc,
   g_test_add_data_func ("/pool-map/nested", NULL, test_map_nested);
   g_test_add_data_func ("/pool-map/nested-sync", "", test_map_nested);
   g_test_add_func ("/pool-map/renewed", test_map_renewed);
+  g_test_add_func ("/pool-map/async", test_map_async);
 
   return g_test_run ();
 }

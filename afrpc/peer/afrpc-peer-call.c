@@ -298,6 +298,13 @@ afrpc_peer_kill_at (AfrpcPeer *self,
     afrpc_peer_set_deadline (self, &self->exit_deadline, at);
 }
 
+/* Whether the worker's memory says what it has begun, without which nothing is taken back. */
+gboolean
+afrpc_peer_can_take_back (AfrpcPeer *self)
+{
+  return afrpc_transport_shares_state (&self->talk.link.transport);
+}
+
 /* Time limits */
 
 /* The worker has begun it, and its limit counts from then on. */

@@ -179,6 +179,7 @@ gboolean    afrpc_peer_take_back      (AfrpcPeer                   *self,
                                        AfrpcPending                *pending);
 void        afrpc_peer_decide_at_end  (AfrpcPeer                   *self,
                                        AfrpcPending                *call);
+gboolean    afrpc_peer_can_take_back  (AfrpcPeer                   *self);
 AfrpcStarted afrpc_peer_get_started   (AfrpcPeer                   *self,
                                        const AfrpcPending          *call);
 void        afrpc_peer_await_outcome  (AfrpcPeer                   *self,

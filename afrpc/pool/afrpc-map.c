@@ -34,7 +34,8 @@
  * [priority][property@Afrpc.CallOptions:priority]; those that a dead worker had not begun go to another one, those that are
  * [idempotent][property@Afrpc.CallOptions:idempotent] are repeated, and none waits for long behind one that takes long while
  * a worker is idle. But many small ones are given to a worker at once, as if they were one: as many as take it some
- * milliseconds, by how long those before them have taken, and fewer towards the end.
+ * milliseconds, by how long those before them have taken, and fewer towards the end. Async workers, and those with which
+ * no memory can be shared, get as many as [property@Afrpc.Pool:load] says.
  *
  * ## The end
  *

@@ -159,7 +159,7 @@ give_chunk (AfrpcPoolCore   *self,
 {
   AfrpcPoolMap *map = job->map;
   AfrpcPoolChunk *chunk;
-  guint n = afrpc_pool_map_begin_chunk (map, &chunk);
+  guint n = afrpc_pool_map_begin_chunk (map, member, &chunk);
 
   afrpc_pool_member_ref (member);
   for (;;)

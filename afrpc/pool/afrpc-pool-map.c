@@ -286,10 +286,11 @@ afrpc_pool_map_feed (AfrpcPoolMap *self)
 
 /* Chunks */
 
-/* Returns: how many calls may be given to a worker at once, as @chunk (transfer full) */
+/* Returns: how many calls may be given to @member at once, as @chunk (transfer full) */
 guint
-afrpc_pool_map_begin_chunk (AfrpcPoolMap    *self,
-                            AfrpcPoolChunk **chunk)
+afrpc_pool_map_begin_chunk (AfrpcPoolMap     *self,
+                            AfrpcPoolMember  *member,
+                            AfrpcPoolChunk  **chunk)
 {
   const guint n_workers = MAX (afrpc_pool_staff_count (self->core), 1);
   guint n = self->chunk;
@@ -298,6 +299,10 @@ afrpc_pool_map_begin_chunk (AfrpcPoolMap    *self,
   (*chunk)->map = self;
   (*chunk)->given_at = g_get_monotonic_time ();
   (*chunk)->is_open = TRUE;
+
+  /* An async worker begins all that it gets; and none is to wait behind something long that cannot be taken back. */
+  if (self->core->config.backend != AFRPC_BACKEND_SYNC || !afrpc_peer_can_take_back (member->peer))
+    return 1;
 
   /* At the end nobody is to wait for who has got more. */
   if (self->is_exhausted || self->n_left >= 0)

@@ -467,6 +467,7 @@ void          afrpc_pool_map_decided   (AfrpcPoolJob     *job);
 void          afrpc_pool_map_settled   (AfrpcPoolMap     *self,
                                         AfrpcCall        *call);
 guint         afrpc_pool_map_begin_chunk (AfrpcPoolMap   *self,
+                                        AfrpcPoolMember  *member,
                                         AfrpcPoolChunk  **chunk);
 void          afrpc_pool_map_end_chunk (AfrpcPoolChunk   *chunk);
 void          afrpc_pool_map_enter_chunk (AfrpcPoolJob   *job);

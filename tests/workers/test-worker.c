@@ -470,6 +470,18 @@ get_start (AfrpcWorker  *worker,
                         afrpc_worker_get_args (worker), &contents);
 }
 
+static guint n_running, n_running_most;
+
+/* Says how many have been running at once so far. */
+static gboolean
+answer_crowd_cb (gpointer invocation)
+{
+  n_running--;
+  afrpc_invocation_return_value (invocation, g_variant_new_uint32 (n_running_most));
+
+  return G_SOURCE_REMOVE;
+}
+
 static gboolean
 answer_later_cb (gpointer data)
 {
@@ -517,6 +529,13 @@ act_async (AfrpcInvocation *invocation)
   if (g_str_equal (what, "later"))
     g_timeout_add_full (G_PRIORITY_DEFAULT, g_variant_get_uint32 (value), answer_later_cb, g_object_ref (invocation),
                         g_object_unref);
+  else if (g_str_equal (what, "crowd"))
+    {
+      n_running++;
+      n_running_most = MAX (n_running_most, n_running);
+      g_timeout_add_full (G_PRIORITY_DEFAULT, g_variant_get_uint32 (value), answer_crowd_cb, g_object_ref (invocation),
+                          g_object_unref);
+    }
   else if (g_str_equal (what, "keep"))
     g_set_object (&kept, invocation);
   else if (g_str_equal (what, "release"))
