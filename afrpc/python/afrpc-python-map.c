@@ -603,7 +603,7 @@ module_call_all_sync (PyObject        *module,
   gulong id = 0;
 
   pool = get_for_all (args, n_args, &value, &made, &cancellable);
-  if (pool == NULL || !afrpc_python_enter (AFRPC_CALLER (pool), FALSE, &entered))
+  if (pool == NULL || !afrpc_python_enter (afrpc_pool_get_process (pool), FALSE, &entered))
     return NULL;
 
   if (cancellable != NULL)
