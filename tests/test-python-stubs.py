@@ -99,7 +99,7 @@ class Help(unittest.TestCase):
             self.check(cls.invoke_sync, "waits for its result")
             self.check(cls.close, "Has everything that was called executed")
         self.check(Afrpc.Pool.refresh, "Replaces workers")
-        self.check(Afrpc.Process.kill, "kill(self, signum:int) Sends the process a signal.")
+        self.check(Afrpc.Process.kill, "kill(self, signum) Sends the process a signal.")
 
     def test_modules(self):
         self.check(afrpc, "for a worker", "afrpc.Executor", "Afrpc.Proxy", "Sends an event to the program")

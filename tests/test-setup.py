@@ -50,7 +50,7 @@ class Setup(unittest.TestCase):
         said = self.set_up("--native-file", machine, "-Dtests=false", "-Dintrospection=disabled", "-Dgtk=disabled")
         self.assertRegex(said["Python"], f"^no: {self.bare} has no PyGObject")
         self.assertEqual(said["Introspection"], "no: -Dintrospection=disabled")
-        self.assertEqual(said["Example with GTK"], "no: -Dgtk=disabled")
+        self.assertEqual(said["Examples with GTK"], "no: -Dgtk=disabled")
         for name in "Vala", "JavaScript", "API reference":
             self.assertRegex(said[name], "^no: .*(introspection|not found)")
 
