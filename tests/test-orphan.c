@@ -25,7 +25,7 @@ run_program (const char *path)
   if (parent == 0)
     {
       dup2 (fds[1], 1);
-      dup2 (fds[1], 2);
+      dup2 (fds[1], 2); /* what command's workers have of it */
       close (fds[0]);
       close (fds[1]);
       execl ("/proc/self/exe", "test-orphan", "-p", path, "--GTestSubprocess", NULL);
@@ -87,15 +87,10 @@ new_process (AfrpcStart start)
   const char *const argv[] = { host, NULL };
   AfrpcProcess *process = start == AFRPC_START_COMMAND ? afrpc_process_new_command (argv) : test_bare_process_new ();
 
-  /* What goes through the program is lost with it. */
+  /* All that a command's worker has of what is waited for. */
   afrpc_process_set_stderr (process, AFRPC_STDIO_INHERIT);
-  if (start == AFRPC_START_FORK)
-    {
-      process = afrpc_process_fork (process);
-      afrpc_process_set_stderr (process, AFRPC_STDIO_INHERIT);
-    }
 
-  return process;
+  return start == AFRPC_START_FORK ? afrpc_process_fork (process) : process;
 }
 
 static void
@@ -104,6 +99,9 @@ test_orphan_loading (gconstpointer data)
   const Loading *loading = data;
   const gboolean ends = loading->policy == AFRPC_ORPHAN_POLICY_END;
   g_autofree char *output = NULL;
+  g_autofree char *path = NULL;
+  g_autofree char *words = NULL;
+  int fd;
 
   g_test_summary ("A process that loads a module is ended when its parent is killed, if it is to end with that");
   if (g_test_subprocess ())
@@ -123,9 +121,14 @@ test_orphan_loading (gconstpointer data)
         g_main_context_iteration (NULL, TRUE);
     }
 
+  fd = g_file_open_tmp ("afrpc-orphan-XXXXXX", &path, NULL);
+  g_assert_cmpint (fd, >=, 0);
+  close (fd);
+  g_setenv ("AFRPC_TEST_LOADING_FILE", path, TRUE);
   output = run_program (loading->path);
-  g_assert_nonnull (strstr (output, "loading"));
-  g_assert_true ((strstr (output, "loaded") == NULL) == ends);
+  g_assert_true (g_file_get_contents (path, &words, NULL, NULL));
+  g_assert_cmpstr (words, ==, ends ? "loading " : "loading loaded");
+  unlink (path);
 }
 
 int

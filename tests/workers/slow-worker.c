@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A module that takes longer to load than its program lives, if it is told of that: it ends it itself. Should it be loaded, it says so, where a
- * command's worker may write, too. */
+/* A module that takes longer to load than its program lives, if it is told of that: it ends it itself. Should it be loaded,
+ * it writes that down. */
 #include <afrpc/afrpc.h>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 AFRPC_FUNCTION (nothing, NULL)
@@ -19,16 +21,29 @@ nothing (AfrpcWorker  *worker,
   return NULL;
 }
 
+static void
+write_down (const char *word)
+{
+  const char *path = g_getenv ("AFRPC_TEST_LOADING_FILE");
+  const int fd = path != NULL ? open (path, O_WRONLY | O_APPEND | O_CLOEXEC) : -1;
+
+  if (fd < 0)
+    return;
+  if (write (fd, word, strlen (word)) < 0)
+    perror (path);
+  close (fd);
+}
+
 static void __attribute__ ((constructor))
 load (void)
 {
   const gint64 until = g_get_monotonic_time () + atoi (g_getenv ("AFRPC_TEST_LOADING_S")) * G_USEC_PER_SEC;
   const int program = atoi (g_getenv ("AFRPC_TEST_PROGRAM"));
 
-  fprintf (stderr, "loading\n");
+  write_down ("loading ");
   if (program > 0)
     kill (program, SIGKILL);
   while (g_get_monotonic_time () < until)
     ;
-  fprintf (stderr, "loaded\n");
+  write_down ("loaded");
 }
