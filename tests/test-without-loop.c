@@ -194,6 +194,27 @@ test_without_loop_wait (gconstpointer is_forked)
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NO_HOST);
 }
 
+static void
+test_without_loop_chain (void)
+{
+  AfrpcProcess *chain[20];
+  g_autoptr(AfrpcProxy) proxy = NULL;
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("A worker that is the fork of a fork of many is waited for, with all that have to make it");
+  chain[0] = new_process (FALSE);
+  for (guint i = 1; i < G_N_ELEMENTS (chain); i++)
+    chain[i] = afrpc_process_fork (chain[i - 1]);
+  proxy = afrpc_proxy_new (chain[G_N_ELEMENTS (chain) - 1], "echo");
+  result = afrpc_caller_call_sync (AFRPC_CALLER (proxy), g_variant_new ("(s)", "x"), NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (afrpc_process_get_start (chain[G_N_ELEMENTS (chain) - 1]), ==, AFRPC_START_FORK);
+  g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, &error));
+  for (guint i = 0; i < G_N_ELEMENTS (chain); i++)
+    g_object_unref (chain[i]);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -207,6 +228,7 @@ main (int   argc,
   g_test_add_data_func ("/without-loop/send-fd/fork", GINT_TO_POINTER (TRUE), test_without_loop_send_fd);
   g_test_add_data_func ("/without-loop/wait/exec", GINT_TO_POINTER (FALSE), test_without_loop_wait);
   g_test_add_data_func ("/without-loop/wait/fork", GINT_TO_POINTER (TRUE), test_without_loop_wait);
+  g_test_add_func ("/without-loop/chain", test_without_loop_chain);
   g_test_add_data_func ("/without-loop/thread/exec", GINT_TO_POINTER (FALSE), test_without_loop_thread);
   g_test_add_data_func ("/without-loop/thread/fork", GINT_TO_POINTER (TRUE), test_without_loop_thread);
 

@@ -13,8 +13,8 @@
 #include "peer/afrpc-peer-birth.h"
 
 #define PLACES 3     /* descriptors of a peer that are polled */
-#define PEERS_MAX 8  /* whose descriptors are polled for who blocks the thread for one */
-#define FAR_MS 10 /* how often those are looked at that there is no place, or no descriptor, for among what is polled */
+#define FEW_PEERS 8  /* are polled without any memory being allocated */
+#define FAR_MS 10    /* how often other threads are looked at that have no descriptor to wake up who waits */
 
 static void (*interrupted_func) (void); /* (nullable): atomic */
 
@@ -50,6 +50,12 @@ fill_places (AfrpcPeer *peer,
   return afrpc_peer_get_deadline (peer);
 }
 
+static GPtrArray *
+new_peers (void)
+{
+  return g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_peer_unref);
+}
+
 static int
 get_timeout (gint64 until)
 {
@@ -63,16 +69,26 @@ get_timeout (gint64 until)
   return left <= 0 ? 0 : MIN ((left + 999) / 1000, G_MAXINT);
 }
 
-/* @fds: the wake-up's, and then those of @peers */
+/* Sees what has happened to the peers; or waits for that, for another thread to say something, and until it is time.
+ * @fds: room for the wake-up's descriptor, and then those of the peers */
 static void
-poll_filled (GPollFD          *fds,
-             AfrpcPeer *const *peers,
-             guint             n,
-             GPollFD          *wake,
-             int               timeout_ms)
+poll_peers (AfrpcPeer *const *peers,
+            guint             n,
+            GPollFD          *fds,
+            GPollFD          *wake,
+            gboolean          waits,
+            gint64            until)
 {
-  const int n_ready = g_poll (fds, 1 + PLACES * n, timeout_ms);
+  int timeout_ms, n_ready;
 
+  fds[0] = *wake;
+  for (guint i = 0; i < n; i++)
+    until = MIN (until, fill_places (peers[i], &fds[1 + PLACES * i]));
+  timeout_ms = waits ? get_timeout (until) : 0;
+  if (waits && wake->fd < 0)
+    timeout_ms = timeout_ms < 0 ? FAR_MS : MIN (timeout_ms, FAR_MS);
+
+  n_ready = g_poll (fds, 1 + PLACES * n, timeout_ms);
   if (n_ready < 0 && errno == EINTR)
     afrpc_peer_tell_interrupted ();
   if (n_ready <= 0)
@@ -89,31 +105,48 @@ poll_filled (GPollFD          *fds,
     }
 }
 
-/* Sees what has happened to the peer and to those that it depends on; or waits for that, for another thread to say
- * something, and until it is time. */
-static void
-poll_places (AfrpcPeer *self,
-             GPollFD   *wake,
-             gboolean   waits)
+/* Of the peers of @peers, and of those that they depend on, which are put behind them; each is there once. */
+static G_NO_INLINE void
+poll_many (GPtrArray *peers,
+           GPollFD   *wake,
+           gboolean   waits,
+           gint64     until)
 {
-  GPollFD fds[1 + PLACES * PEERS_MAX];
-  AfrpcPeer *peers[PEERS_MAX];
-  AfrpcPeer *peer = self;
-  gint64 until = AFRPC_DEADLINES_NEVER;
-  int timeout_ms;
-  guint n;
+  g_autofree GPollFD *fds = NULL;
 
-  fds[0] = *wake;
-  for (n = 0; peer != NULL && n < PEERS_MAX; peer = afrpc_birth_get_template (peer))
+  for (guint i = 0; i < peers->len; i++)
     {
-      until = MIN (until, fill_places (peer, &fds[1 + PLACES * n]));
-      peers[n++] = peer;
-    }
-  timeout_ms = waits ? get_timeout (until) : 0;
-  if (waits && (wake->fd < 0 || peer != NULL))
-    timeout_ms = timeout_ms < 0 ? FAR_MS : MIN (timeout_ms, FAR_MS);
+      AfrpcPeer *template = afrpc_birth_get_template (peers->pdata[i]);
 
-  poll_filled (fds, peers, n, wake, timeout_ms);
+      if (template != NULL && !g_ptr_array_find (peers, template, NULL))
+        g_ptr_array_add (peers, afrpc_peer_ref (template));
+    }
+  fds = g_new (GPollFD, 1 + PLACES * peers->len);
+  poll_peers ((AfrpcPeer *const *) peers->pdata, peers->len, fds, wake, waits, until);
+}
+
+/* Of the peer and of those that it depends on, one behind the other: a template has been forked from a template. */
+static void
+poll_one (AfrpcPeer *self,
+          GPollFD   *wake,
+          gboolean   waits)
+{
+  GPollFD fds[1 + PLACES * FEW_PEERS];
+  AfrpcPeer *few[FEW_PEERS];
+  AfrpcPeer *peer = self;
+  guint n = 0;
+
+  for (; peer != NULL && n < FEW_PEERS; peer = afrpc_birth_get_template (peer))
+    few[n++] = peer;
+  if (G_LIKELY (peer == NULL))
+    poll_peers (few, n, fds, wake, waits, AFRPC_DEADLINES_NEVER);
+  else
+    {
+      g_autoptr(GPtrArray) peers = new_peers ();
+
+      g_ptr_array_add (peers, afrpc_peer_ref (self));
+      poll_many (peers, wake, waits, AFRPC_DEADLINES_NEVER);
+    }
 }
 
 /* Whether it has been closed, or given up, and somebody has to see its end. */
@@ -132,7 +165,7 @@ afrpc_peer_keep_turn (AfrpcPeer *self)
   if (!is_leaving (self))
     return;
 
-  poll_places (self, &wake, FALSE);
+  poll_one (self, &wake, FALSE);
   afrpc_peer_take_turn (self, TRUE);
   afrpc_peer_leave_rest (self);
 }
@@ -202,7 +235,7 @@ block (AfrpcPeer  *self,
       afrpc_peer_take_turn (self, has_waited);
       if (is_done (self, data))
         break;
-      poll_places (self, &blocking.wake, TRUE);
+      poll_one (self, &blocking.wake, TRUE);
       clear_wake (&blocking);
     }
   afrpc_peer_leave_rest (self);
@@ -211,37 +244,8 @@ block (AfrpcPeer  *self,
   return TRUE;
 }
 
-/* Those that the peers of @peers depend on are behind them; each is there once. */
-static void
-add_templates (GPtrArray *peers)
-{
-  for (guint i = 0; i < peers->len; i++)
-    {
-      AfrpcPeer *template = afrpc_birth_get_template (peers->pdata[i]);
-
-      if (template != NULL && !g_ptr_array_find (peers, template, NULL))
-        g_ptr_array_add (peers, afrpc_peer_ref (template));
-    }
-}
-
-static void
-poll_all (GPtrArray *peers,
-          Blocking  *blocking,
-          gint64     until)
-{
-  g_autofree GPollFD *fds = g_new (GPollFD, 1 + PLACES * peers->len);
-  int timeout_ms;
-
-  fds[0] = blocking->wake;
-  for (guint i = 0; i < peers->len; i++)
-    until = MIN (until, fill_places (peers->pdata[i], &fds[1 + PLACES * i]));
-  timeout_ms = get_timeout (until);
-  if (blocking->wake.fd < 0)
-    timeout_ms = timeout_ms < 0 ? FAR_MS : MIN (timeout_ms, FAR_MS);
-  poll_filled (fds, (AfrpcPeer *const *) peers->pdata, peers->len, &blocking->wake, timeout_ms);
-}
-
-/* What the one who blocks does now. Fills @peers with those that have to have a turn. */
+/* What the one who blocks does now. Fills @peers with those that have to have a turn: each has that after those that it
+ * depends on. */
 static AfrpcPeerBlock
 ask_blocked (AfrpcPeer     *self,
              AfrpcPeerTurn  turn,
@@ -249,15 +253,11 @@ ask_blocked (AfrpcPeer     *self,
              GPtrArray     *peers,
              gint64        *until)
 {
-  AfrpcPeerBlock what;
-
   *until = AFRPC_DEADLINES_NEVER;
   g_ptr_array_set_size (peers, 0);
   g_ptr_array_add (peers, afrpc_peer_ref (self));
-  what = turn (data, peers, until);
-  add_templates (peers);
 
-  return what;
+  return turn (data, peers, until);
 }
 
 /* Blocks the thread for who needs several peers of the same main context as @self: until @turn says that it is over.
@@ -267,7 +267,7 @@ afrpc_peer_block (AfrpcPeer     *self,
                   AfrpcPeerTurn  turn,
                   gpointer       data)
 {
-  g_autoptr(GPtrArray) peers = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_peer_unref);
+  g_autoptr(GPtrArray) peers = new_peers ();
   AfrpcPeerBlock what;
   Blocking blocking;
   gint64 until;
@@ -289,7 +289,7 @@ afrpc_peer_block (AfrpcPeer     *self,
       while (what == AFRPC_PEER_BLOCK_AGAIN);
       if (what == AFRPC_PEER_BLOCK_OVER)
         break;
-      poll_all (peers, &blocking, until);
+      poll_many (peers, &blocking.wake, TRUE, until);
       clear_wake (&blocking);
     }
   for (guint i = 0; i < peers->len; i++)
