@@ -4,7 +4,9 @@
 #include <afrpc/afrpc.h>
 
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define FORK_TYPE_HOST (fork_host_get_type ())
@@ -19,6 +21,17 @@ struct _ForkHost
 };
 
 G_DEFINE_FINAL_TYPE (ForkHost, fork_host, AFRPC_TYPE_HOST)
+
+/* Says what is no greeting by each socket that it has. */
+static void
+babble (void)
+{
+  static const char text[64] = "this is no greeting";
+
+  for (int fd = 3; fd < 32; fd++)
+    (void) !send (fd, text, sizeof text, MSG_NOSIGNAL);
+  _exit (0);
+}
 
 static int
 fork_host_fork (AfrpcHost  *host,
@@ -41,6 +54,17 @@ fork_host_fork (AfrpcHost  *host,
       pid = AFRPC_HOST_CLASS (fork_host_parent_class)->fork (host, error);
       if (pid > 0)
         _exit (0);
+    }
+  else if (g_strcmp0 (way, "freeze") == 0 || g_strcmp0 (way, "babble") == 0)
+    {
+      /* The same, and it does not do that. */
+      pid = AFRPC_HOST_CLASS (fork_host_parent_class)->fork (host, error);
+      if (pid > 0)
+        _exit (0);
+      if (pid == 0 && g_str_equal (way, "freeze"))
+        raise (SIGSTOP);
+      else if (pid == 0)
+        babble ();
     }
   else if (g_strcmp0 (way, "lose") == 0)
     {

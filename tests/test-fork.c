@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test-util.h"
 
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -657,6 +660,80 @@ test_fork_dropped_with_template (void)
     }
 }
 
+/* Has one made whose template then ends without a word of it. Returns: a pipe that is at its end when both are. */
+static int
+fork_unheard (const char    *way,
+              AfrpcProcess **template,
+              AfrpcProcess **process)
+{
+  int fds[2];
+
+  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
+  *template = afrpc_process_new_exec (g_getenv ("AFRPC_TEST_FORK_HOST"));
+  afrpc_process_setenv (*template, "AFRPC_TEST_FORK", way, TRUE);
+  afrpc_process_send_fd (*template, fds[1]);
+  close (fds[1]);
+  *process = afrpc_process_fork (*template);
+  afrpc_exit_unref (test_wait_exit (*template));
+
+  return fds[0];
+}
+
+static gboolean
+is_at_end (int fd)
+{
+  struct pollfd poller = { .fd = fd, .events = POLLIN };
+
+  return poll (&poller, 1, 0) == 1;
+}
+
+static void
+test_fork_unheard (void)
+{
+  g_autoptr(AfrpcProcess) template = NULL;
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_autoptr(AfrpcExit) exit = NULL;
+  int fd;
+
+  g_test_summary ("One that its template does not tell of, and that says nothing itself, is ended and reaped if it is killed");
+  if (g_getenv ("AFRPC_TEST_GRANDCHILDREN") != NULL)
+    {
+      g_test_skip ("it is the template's child");
+      return;
+    }
+  fd = fork_unheard ("freeze", &template, &process);
+  g_assert_cmpint (afrpc_process_get_pid (process), ==, 0);
+  afrpc_process_kill (process, SIGKILL);
+  exit = test_wait_exit (process);
+  g_assert_cmpint (afrpc_exit_get_signal (exit), ==, SIGKILL);
+  g_assert_cmpint (kill (afrpc_process_get_pid (process), 0), ==, -1);
+  close (fd);
+}
+
+static void
+test_fork_unheard_dropped (void)
+{
+  static const char *const ways[] = { "freeze", "babble" };
+
+  g_test_summary ("The same of one that is dropped, and of one that says something wrong");
+  if (g_getenv ("AFRPC_TEST_GRANDCHILDREN") != NULL)
+    {
+      g_test_skip ("it is the template's child");
+      return;
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (ways); i++)
+    {
+      AfrpcProcess *template, *process;
+      const int fd = fork_unheard (ways[i], &template, &process);
+
+      g_object_unref (template);
+      g_object_unref (process);
+      while (!is_at_end (fd) || has_zombie ())
+        g_main_context_iteration (NULL, TRUE);
+      close (fd);
+    }
+}
+
 static void
 test_fork_many (void)
 {
@@ -751,6 +828,8 @@ main (int   argc,
   g_test_add_func ("/fork/dropped", test_fork_dropped);
   g_test_add_func ("/fork/vanished", test_fork_vanished);
   g_test_add_func ("/fork/dropped/with-template", test_fork_dropped_with_template);
+  g_test_add_func ("/fork/unheard", test_fork_unheard);
+  g_test_add_func ("/fork/unheard/dropped", test_fork_unheard_dropped);
   g_test_add_func ("/fork/lies", test_fork_lies);
   g_test_add_func ("/fork/sibling", test_fork_sibling);
   g_test_add_func ("/fork/many", test_fork_many);

@@ -167,3 +167,46 @@ afrpc_pidfd_has_socket (int     pid,
 
   return has;
 }
+
+static int
+find_among (const char  *path,
+            guint64      inode,
+            int          fd,
+            gboolean   (*skips) (int pid))
+{
+  FILE *file = fopen (path, "re");
+  int found = 0, pid;
+
+  if (file == NULL)
+    return 0;
+  while (found == 0 && fscanf (file, "%d", &pid) == 1)
+    if (!skips (pid) && afrpc_pidfd_has_socket (pid, inode, fd) == 1)
+      found = pid;
+  fclose (file);
+
+  return found;
+}
+
+/* Returns: the child of this process, whichever thread's, that has the socket and that @skips does not name; 0: there is
+ * none, as far as the kernel tells */
+int
+afrpc_pidfd_find_child (guint64    inode,
+                        int        fd,
+                        gboolean (*skips) (int pid))
+{
+  DIR *threads = opendir ("/proc/self/task");
+  const struct dirent *entry;
+  int pid = 0;
+
+  if (threads == NULL)
+    return 0;
+  while (pid == 0 && (entry = readdir (threads)) != NULL)
+    {
+      g_autofree char *path = g_strdup_printf ("/proc/self/task/%s/children", entry->d_name);
+
+      pid = find_among (path, inode, fd, skips);
+    }
+  closedir (threads);
+
+  return pid;
+}

@@ -15,5 +15,8 @@ gboolean afrpc_pidfd_is_process (int pidfd,
 int      afrpc_pidfd_has_socket (int     pid,
                                  guint64 inode,
                                  int     fd);
+int      afrpc_pidfd_find_child (guint64 inode,
+                                 int     fd,
+                                 gboolean (*skips) (int pid));
 
 G_END_DECLS

@@ -25,6 +25,7 @@ void     afrpc_birth_child_exited     (AfrpcPeer       *template,
                                        AfrpcLinkItem   *item);
 void     afrpc_birth_greeted          (AfrpcPeer       *peer);
 void     afrpc_birth_unheard          (AfrpcPeer       *peer);
+void     afrpc_birth_look_for_unheard (AfrpcPeer       *peer);
 void     afrpc_birth_template_gone    (AfrpcPeer       *template);
 void     afrpc_birth_context_gone     (AfrpcPeer       *peer);
 void     afrpc_birth_replay_forks     (AfrpcPeer       *template,

@@ -424,12 +424,46 @@ afrpc_birth_greeted (AfrpcPeer *peer)
     }
 }
 
-/* The connection to a process that its template could not tell of has ended without a greeting: either there never
- * was one, or it has died. */
+/* Returns: the process that there is, by what the kernel says of who has written to the connection, or of who among our
+ * children has its other end; 0: there is none, as far as can be told */
+static int
+find_unheard (AfrpcPeer *peer)
+{
+  AfrpcTransport *transport = &peer->talk.link.transport;
+
+  if (transport->sender_pid == 0 && transport->in_fd >= 0 && !afrpc_transport_has_read (transport))
+    afrpc_transport_read (transport, NULL);
+  if (transport->sender_pid != 0)
+    return transport->sender_pid;
+
+  return afrpc_pidfd_find_child (peer->birth.other_inode, AFRPC_SPAWN_SOCKET_FD, afrpc_body_is_taken);
+}
+
+/* One that is to end is not waited for to say that it is there, as it may never come to that. */
+void
+afrpc_birth_look_for_unheard (AfrpcPeer *peer)
+{
+  const int pid = find_unheard (peer);
+
+  if (pid != 0)
+    take_heard (peer, pid);
+}
+
+/* A process that its template could not tell of has not greeted, and nothing more is read: it has died, or there never
+ * was one; or it is there all the same, and is of no use. */
 void
 afrpc_birth_unheard (AfrpcPeer *peer)
 {
-  exec_instead (peer, TRUE);
+  const int pid = find_unheard (peer);
+
+  if (pid == 0)
+    {
+      exec_instead (peer, TRUE);
+      return;
+    }
+
+  afrpc_body_kill (&peer->body, SIGKILL);
+  take_heard (peer, pid);
 }
 
 /* Ends what the template may have made, if it has: nobody is going to be told which process that is but by what it says
@@ -490,6 +524,8 @@ afrpc_birth_template_gone (AfrpcPeer *template)
           afrpc_peer_set_deadline (peer, &peer->talk.greeting_deadline,
                                    g_get_monotonic_time () + AFRPC_PEER_GREETING_TIMEOUT_US);
           afrpc_birth_greeted (peer);
+          if (peer->body.state == AFRPC_BODY_DOUBTFUL && peer->talk.failure != NULL)
+            afrpc_birth_look_for_unheard (peer);
           afrpc_peer_update_watch (peer);
           afrpc_peer_attend (peer);
         }

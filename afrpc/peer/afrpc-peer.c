@@ -414,6 +414,8 @@ afrpc_peer_act_on_drops (AfrpcPeer *self)
   if (self->body.state == AFRPC_BODY_AWAITED || self->body.state == AFRPC_BODY_DOUBTFUL)
     {
       afrpc_body_kill (&self->body, SIGKILL);
+      if (self->body.state == AFRPC_BODY_DOUBTFUL)
+        afrpc_birth_look_for_unheard (self);
       return;
     }
   afrpc_peer_fall_silent (self);
@@ -654,6 +656,8 @@ afrpc_peer_kill (AfrpcPeer *self,
     }
   if (!afrpc_body_kill (&self->body, is_asked_for ? SIGKILL : signum) && !self->birth.is_tried)
     afrpc_birth_fail (self, new_killed_error ());
+  if (self->body.state == AFRPC_BODY_DOUBTFUL)
+    afrpc_birth_look_for_unheard (self);
   afrpc_peer_attend (self);
 }
 
