@@ -6,17 +6,36 @@
 #include "test-util.h"
 
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define N_WORKERS 40
 #define N_DIRECT_MAX 4      /* polled by the main context itself */
 #define N_BYTES_MAX 8192    /* that a worker takes in the program */
 #define N_CALLS 100
+#define N_LATE 100          /* more than are taken from the set at once */
+#define LATE_US (31 * G_USEC_PER_SEC)
+
+/* How long the program has slept, as far as the library knows. */
+static gint64 slept_us;
+
+__attribute__ ((visibility ("default")))
+gint64
+g_get_monotonic_time (void)
+{
+  struct timespec now;
+
+  clock_gettime (CLOCK_MONOTONIC, &now);
+
+  return now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000 + slept_us;
+}
 
 typedef struct
 {
@@ -324,6 +343,69 @@ test_many_fork (void)
   g_assert_cmpint (status, ==, 0);
 }
 
+/* Returns: how many sockets have something to be read */
+static guint
+count_readable_sockets (void)
+{
+  struct stat status;
+  guint n = 0;
+
+  for (int fd = 0; fd < 1024; fd++)
+    {
+      struct pollfd poller = { fd, POLLIN, 0 };
+
+      n += fstat (fd, &status) == 0 && S_ISSOCK (status.st_mode) && poll (&poller, 1, 0) == 1;
+    }
+
+  return n;
+}
+
+static void
+late_cb (GObject      *source,
+         GAsyncResult *result,
+         gpointer      data)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (source), result, &error);
+  guint *n_settled = data;
+
+  g_assert_no_error (error);
+  (*n_settled)++;
+}
+
+static void
+test_many_late (void)
+{
+  AfrpcProxy *proxies[N_LATE];
+  guint n_settled = 0;
+
+  g_test_summary ("Workers that have greeted in time are not ended because the program has slept, however many they are");
+  for (guint i = 0; i < N_LATE; i++)
+    {
+      g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (NULL);
+
+      afrpc_process_require (process, TEST_WORKER);
+      afrpc_process_set_stderr (process, AFRPC_STDIO_INHERIT);
+      proxies[i] = afrpc_proxy_new (process, "echo");
+      afrpc_caller_call (AFRPC_CALLER (proxies[i]), NULL, NULL, late_cb, &n_settled);
+    }
+  /* All are started. */
+  g_main_context_iteration (NULL, FALSE);
+  while (count_readable_sockets () < N_LATE)
+    g_thread_yield ();
+
+  slept_us += LATE_US;
+  while (n_settled < N_LATE)
+    g_main_context_iteration (NULL, TRUE);
+  for (guint i = 0; i < N_LATE; i++)
+    {
+      g_auto(Watched) watched = { NULL };
+
+      watch_init (&watched, proxies[i]);
+      watch_end (&watched);
+    }
+}
+
 int
 main (int    argc,
       char **argv)
@@ -336,6 +418,7 @@ main (int    argc,
   g_test_add_data_func ("/many/costs-captured", GINT_TO_POINTER (TRUE), test_many_costs);
   g_test_add_func ("/many/no-room", test_many_no_room);
   g_test_add_func ("/many/fork", test_many_fork);
+  g_test_add_func ("/many/late", test_many_late);
 
   return g_test_run ();
 }

@@ -408,18 +408,31 @@ expire_calls (AfrpcPeer      *self,
     }
 }
 
+/* The host may have greeted, and the program may not have come to that. */
+static void
+expire_greeting (AfrpcPeer      *self,
+                 gint64          now,
+                 AfrpcInboxMode  mode)
+{
+  if (self->talk.greeting_deadline > now)
+    return;
+
+  afrpc_inbox_read (self);
+  afrpc_inbox_take (self, mode);
+  if (self->talk.greeting_deadline > now)
+    return;
+
+  self->talk.greeting_deadline = AFRPC_DEADLINES_NEVER;
+  afrpc_peer_break_off (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "no greeting within the time limit"));
+}
+
 /* Acts on all time limits. */
 void
 afrpc_peer_expire (AfrpcPeer      *self,
                    gint64          now,
                    AfrpcInboxMode  mode)
 {
-  if (self->talk.greeting_deadline <= now)
-    {
-      self->talk.greeting_deadline = AFRPC_DEADLINES_NEVER;
-      afrpc_peer_break_off (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST,
-                                               "no greeting within the time limit"));
-    }
+  expire_greeting (self, now, mode);
   if (self->talk.flush_deadline <= now)
     afrpc_peer_flush (self);
   if (self->body.reap_deadline <= now)
