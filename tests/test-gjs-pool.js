@@ -3,6 +3,7 @@
 // Pools from JavaScript: what runs with a proxy runs with a pool.
 
 import Afrpc from 'gi://Afrpc?version=1.0';
+import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
 import System from 'system';
 
@@ -149,6 +150,20 @@ async function main() {
 
     await testMap();
     await testAll();
+
+    const limited = makePool('act', {max_workers: 1, cancel_grace_ms: 1, max_age_s: 3600});
+
+    assert(limited.cancel_grace_ms === 1 && limited.maxAgeS === 3600, 'limits can be read');
+    limited.max_memory_growth = 1 << 30;
+    assert(limited.get_max_memory_growth() === 1 << 30, 'and set');
+    try {
+        await limited.invokeWith({signature: '(sv)', executionTimeoutMs: 1}, 'spin', new GLib.Variant('b', true));
+        assert(false, 'what runs for too long fails');
+    } catch (e) {
+        assert(e.matches(Gio.IOErrorEnum, Gio.IOErrorEnum.TIMED_OUT), `as that, and not ${e}`);
+    }
+    await limited.invokeWith({signature: '(sv)'}, 'return', new GLib.Variant('u', 7));
+    await limited.close_async(null);
 
     try {
         new Afrpc.Pool({});

@@ -190,7 +190,7 @@ test_pool_limits_no_grace (void)
   g_autoptr(AfrpcCallOptions) options = timed_options ();
   g_autoptr(AfrpcCall) runaway = NULL;
   g_autoptr(AfrpcCall) after = NULL;
-  AfrpcCall *calls[3];
+  AfrpcCall *calls[3], *more[20];
 
   g_test_summary ("Without a grace a call runs on; what waits behind it goes to others, and its worker is used again");
   if (is_command ())
@@ -210,6 +210,15 @@ test_pool_limits_no_grace (void)
       g_variant_unref (wait_value (calls[i]));
       g_assert_cmpint (pid_of (calls[i]), !=, pid_of (runaway));
       g_object_unref (calls[i]);
+    }
+  /* It gets nothing more, whatever others have to do. */
+  afrpc_pool_set_load (test.pool, 32);
+  for (guint i = 0; i < G_N_ELEMENTS (more); i++)
+    more[i] = start_act (&test, "return", NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (more); i++)
+    {
+      g_variant_unref (wait_value (more[i]));
+      g_object_unref (more[i]);
     }
   meeting_let_go (&meeting);
   wait_idle (&test, 2);

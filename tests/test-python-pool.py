@@ -46,6 +46,18 @@ class PoolTest(unittest.TestCase):
                 with self.assertRaisesRegex(TypeError, f"^{cls.__name__} needs {missing}, "):
                     cls(**properties)
 
+    def test_limits(self):
+        process = Afrpc.Process.new_exec(None).require(WORKER)
+        process.props.process_group = True
+        with Afrpc.Pool(process=process, function="act", max_workers=1, cancel_grace_ms=1, max_age_s=3600,
+                        max_memory_growth=1 << 30) as pool:
+            self.assertEqual((pool.get_cancel_grace_ms(), pool.props.max_age_s, pool.props.max_memory_growth),
+                             (1, 3600, 1 << 30))
+            with self.assertRaises(GLib.Error) as caught:
+                pool.invoke_sync("spin", True, signature="(sv)", execution_timeout_ms=1)
+            self.assertTrue(caught.exception.matches(Gio.io_error_quark(), Gio.IOErrorEnum.TIMED_OUT))
+            self.assertEqual(pool.invoke_sync("return", 7, signature="(sv)"), 7)
+
     def test_errors(self):
         async def main():
             async with make_pool("act", max_workers=1) as pool:
