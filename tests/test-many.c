@@ -23,14 +23,18 @@
 #define N_LATE 100          /* more than are taken from the set at once */
 #define LATE_US (31 * G_USEC_PER_SEC)
 
-/* How long the program has slept, as far as the library knows. */
+/* How long the program has slept, as far as the library knows; and what time it is, if that stands still. */
 static gint64 slept_us;
+static gint64 frozen_us; /* or 0 */
 
 __attribute__ ((visibility ("default")))
 gint64
 g_get_monotonic_time (void)
 {
   struct timespec now;
+
+  if (frozen_us != 0)
+    return frozen_us;
 
   clock_gettime (CLOCK_MONOTONIC, &now);
 
@@ -389,8 +393,10 @@ test_many_late (void)
       proxies[i] = afrpc_proxy_new (process, "echo");
       afrpc_caller_call (AFRPC_CALLER (proxies[i]), NULL, NULL, late_cb, &n_settled);
     }
-  /* All are started. */
+  /* All are started, however long that takes. */
+  frozen_us = g_get_monotonic_time ();
   g_main_context_iteration (NULL, FALSE);
+  frozen_us = 0;
   while (count_readable_sockets () < N_LATE)
     g_thread_yield ();
 
