@@ -541,8 +541,9 @@ afrpc_caller_close_finish (AfrpcCaller   *self,
  * not got yet, is there for [method@Afrpc.Call.wait_sync] at once. A function that does not end, also that of a call which was
  * cancelled or whose time limit has passed, is waited for: [method@Afrpc.Caller.kill] before does not.
  *
- * Fails with %G_IO_ERROR_CANCELLED, and with %AFRPC_ERROR_FAILED where another thread runs the main context that the caller
- * belongs to.
+ * Fails with %G_IO_ERROR_CANCELLED; with %AFRPC_ERROR_BUSY if a worker says more meanwhile than
+ * [is kept](limits.html#blocking): it waits then until a main loop has run, or is killed, and closing may be waited for again;
+ * and with %AFRPC_ERROR_FAILED where another thread runs the main context that the caller belongs to.
  *
  * Returns: %TRUE if everything is finished
  *

@@ -28,7 +28,7 @@ G_BEGIN_DECLS
  *   [func@Afrpc.Error.register_domain]
  * @AFRPC_ERROR_TOO_LARGE: a message, a type string or a number of file descriptors is over a limit
  * @AFRPC_ERROR_INVALID_DATA: a value from the other side is malformed
- * @AFRPC_ERROR_BUSY: a queue is full
+ * @AFRPC_ERROR_BUSY: a queue is full, or more has arrived while the thread was blocked than is kept
  * @AFRPC_ERROR_CLOSED: the proxy was closed, or its process has ended, before the call was made
  * @AFRPC_ERROR_NOT_STARTED: the worker ended before it started this call: it is safe to make it again
  * @AFRPC_ERROR_DIED: the worker ended while it ran this call

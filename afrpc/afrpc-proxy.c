@@ -453,6 +453,8 @@ install_properties (GObjectClass *object_class)
    * How many bytes of arguments may wait to be written to the worker, which takes them while it
    * works. A call over that fails with %AFRPC_ERROR_BUSY, unless nothing else waits.
    *
+   * As much of what arrives is kept while the thread is blocked: see [Limits](limits.html#blocking).
+   *
    * Since: 1.0
    */
   afrpc_proxy_props[AFRPC_PROXY_PROP_MAX_BYTES_QUEUED] =

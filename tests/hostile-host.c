@@ -96,6 +96,9 @@ act (const AfrpcFrame *frame,
       while (strcmp (how, "deaf") == 0)
         pause ();
     }
+  /* It is executed instead. */
+  if (frame->header.kind == AFRPC_FRAME_FORK)
+    afrpc_transport_put_value (&transport, AFRPC_FRAME_REFUSED, 0, failure);
   if (frame->header.kind != AFRPC_FRAME_CALL)
     return;
 

@@ -5,17 +5,27 @@
 #include "test-util.h"
 
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+static AfrpcProcess *
+new_hostile (const char *how)
+{
+  AfrpcProcess *process = afrpc_process_new_exec (g_getenv ("AFRPC_TEST_HOSTILE_HOST"));
+
+  afrpc_process_setenv (process, "AFRPC_TEST_HOSTILE", how, TRUE);
+
+  return process;
+}
 
 static void
 watch_hostile (Watched    *watched,
                const char *how)
 {
-  g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (g_getenv ("AFRPC_TEST_HOSTILE_HOST"));
+  g_autoptr(AfrpcProcess) process = new_hostile (how);
 
-  afrpc_process_setenv (process, "AFRPC_TEST_HOSTILE", how, TRUE);
   watch_init (watched, afrpc_proxy_new (process, "f"));
 }
 
@@ -158,6 +168,104 @@ test_hostile_flood (gconstpointer with)
   g_assert_true (n_events > 0 || strcmp (with, "errors") == 0);
 }
 
+static void
+assert_bound (gsize before)
+{
+  g_test_message ("%" G_GSIZE_FORMAT " bytes, then %" G_GSIZE_FORMAT, before, measure_memory ());
+  if (MEASURES_MEMORY)
+    g_assert_cmpuint (measure_memory (), <, before + 4 * KEPT_MAX);
+}
+
+static void
+test_hostile_flood_end (gconstpointer with)
+{
+  g_autoptr(AfrpcProcess) process = new_hostile (with);
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) outcome = { 0 };
+  g_autoptr(AfrpcExit) exit = NULL;
+  g_autoptr(GError) error = NULL;
+  gsize before;
+  guint n_events = 0;
+
+  g_test_summary ("So it has while the end is waited for: that fails, until the worker is killed");
+  watch_init (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "f",
+                                      "max-bytes-queued", (guint64) KEPT_MAX, "max-message-size", (guint64) KEPT_MAX, NULL));
+  g_signal_connect (watched.proxy, "event", G_CALLBACK (count_events), &n_events);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), NULL, NULL, outcome_cb, &outcome);
+  before = measure_memory ();
+  g_assert_false (afrpc_caller_close_sync (AFRPC_CALLER (watched.proxy), NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+  g_clear_error (&error);
+  g_assert_null (afrpc_process_wait_sync (process, NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+  g_clear_error (&error);
+  assert_bound (before);
+
+  afrpc_caller_kill (AFRPC_CALLER (watched.proxy));
+  exit = afrpc_process_wait_sync (process, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (afrpc_exit_was_killed (exit));
+  g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (watched.proxy), NULL, &error));
+  g_assert_cmpint (kill (afrpc_process_get_pid (process), 0), ==, -1);
+
+  g_assert_cmpuint (n_events, ==, 0);
+  test_iterate_until (&watched.destroyed);
+  g_assert_cmpuint (n_events, >, 0);
+  g_assert_nonnull (outcome.error);
+}
+
+static void
+assert_refused (AfrpcPool *pool)
+{
+  g_autoptr(GError) error = NULL;
+
+  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (pool), NULL, NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+}
+
+static void
+test_hostile_flood_pool (void)
+{
+  g_autoptr(AfrpcProcess) hostile = new_hostile ("small");
+  g_autoptr(AfrpcProcess) honest = afrpc_process_new_exec (NULL);
+  g_autoptr(AfrpcPool) pool = NULL;
+  g_autoptr(GError) error = NULL;
+  gsize before;
+  guint n_events = 0;
+
+  g_test_summary ("So it has in a pool, whose other workers are called meanwhile");
+  afrpc_process_require (honest, TEST_WORKER);
+  pool = g_object_new (AFRPC_TYPE_POOL, "process", hostile, "function", "echo", "max-workers", 1,
+                       "max-bytes-queued", (guint64) KEPT_MAX, "max-message-size", (guint64) KEPT_MAX, NULL);
+  g_signal_connect (pool, "event", G_CALLBACK (count_events), &n_events);
+  before = measure_memory ();
+  assert_refused (pool);
+  /* The only worker is not read from any more, and so gets nothing. */
+  assert_refused (pool);
+  assert_bound (before);
+
+  afrpc_pool_refresh (pool, honest);
+  for (guint i = 0; i < 2000; i++)
+    {
+      g_autoptr(GVariant) value = afrpc_caller_call_sync (AFRPC_CALLER (pool), NULL, NULL, &error);
+
+      g_assert_no_error (error);
+    }
+  assert_bound (before);
+
+  g_assert_false (afrpc_caller_close_sync (AFRPC_CALLER (pool), NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+  g_clear_error (&error);
+  assert_bound (before);
+  afrpc_caller_kill (AFRPC_CALLER (pool));
+  g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (pool), NULL, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (n_events, ==, 0);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_cmpuint (n_events, >, 0);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -171,6 +279,10 @@ main (int   argc,
   g_test_add_data_func ("/hostile/flood/small", "small", test_hostile_flood);
   g_test_add_data_func ("/hostile/flood/errors", "errors", test_hostile_flood);
   g_test_add_data_func ("/hostile/flood/fds", "fds", test_hostile_flood);
+
+  g_test_add_data_func ("/hostile/flood/end/small", "small", test_hostile_flood_end);
+  g_test_add_data_func ("/hostile/flood/end/fds", "fds", test_hostile_flood_end);
+  g_test_add_func ("/hostile/flood/pool", test_hostile_flood_pool);
 
   return g_test_run ();
 }

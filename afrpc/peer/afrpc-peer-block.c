@@ -6,6 +6,7 @@
 #include "peer/afrpc-peer-parts.h"
 
 #include <errno.h>
+#include <signal.h>
 
 #include "afrpc-error.h"
 #include "peer/afrpc-inbox.h"
@@ -14,6 +15,7 @@
 
 #define PLACES 3     /* descriptors of a peer that are polled */
 #define FEW_PEERS 8  /* are polled without any memory being allocated */
+#define REST_MAX (64u << 20) /* bytes: of memory, for what one that has ended has left in its socket, or else goes on */
 #define FAR_MS 10    /* how often other threads are looked at that have no descriptor to wake up who waits */
 
 static void (*interrupted_func) (void); /* (nullable): atomic */
@@ -34,6 +36,36 @@ afrpc_peer_tell_interrupted (void)
     func ();
 }
 
+/* Whether so much waits to be told that no more is read from it while the thread is blocked, and the worker waits. What a
+ * process has left that has ended has room. */
+static inline gboolean
+keeps_too_much (const AfrpcPeer *self)
+{
+  const AfrpcNews *news = &self->news;
+
+  if (G_LIKELY (news->size <= self->kept_max && news->n_fds <= AFRPC_NEWS_FDS_MAX))
+    return FALSE;
+
+  return self->body.state != AFRPC_BODY_ENDED ||
+         (news->size > self->kept_max && news->size - self->kept_max > self->talk.link.message_size_max + REST_MAX);
+}
+
+gboolean
+afrpc_peer_keeps_too_much (AfrpcPeer *self)
+{
+  return keeps_too_much (self);
+}
+
+/* Whether its end would come behind that, and so is waited for in vain. Whoever is killed ends all the same. */
+gboolean
+afrpc_peer_cannot_end (AfrpcPeer *self)
+{
+  const gboolean is_killed = (self->body.signals_sent & G_GUINT64_CONSTANT (1) << SIGKILL) != 0;
+
+  return keeps_too_much (self) && !afrpc_talk_is_silent (&self->talk) &&
+         (!is_killed || self->body.state == AFRPC_BODY_ENDED);
+}
+
 /* Where it is polled for a peer; of what is not polled the descriptor is -1. Returns: when it has to have a turn */
 static gint64
 fill_places (AfrpcPeer *peer,
@@ -42,6 +74,11 @@ fill_places (AfrpcPeer *peer,
   places[0] = peer->member.socket.poll;
   places[1] = peer->member.pidfd.poll;
   places[2] = peer->member.standard_error.poll;
+  if (keeps_too_much (peer))
+    {
+      places[0].events &= ~G_IO_IN;
+      return peer->has_backlog ? 0 : afrpc_peer_get_deadline (peer);
+    }
   afrpc_peer_look_at_input (peer);
   if (peer->has_backlog || peer->has_input ||
       (peer->body.state == AFRPC_BODY_ENDED && !afrpc_talk_is_silent (&peer->talk)))
@@ -153,7 +190,7 @@ poll_one (AfrpcPeer *self,
 static gboolean
 is_leaving (AfrpcPeer *self)
 {
-  return afrpc_peer_is_closed (self) && self->birth.is_tried && self->news.size <= self->talk.link.n_bytes_max;
+  return afrpc_peer_is_closed (self) && self->birth.is_tried;
 }
 
 /* Its turn for a thread that blocks for others: if it is leaving, it goes without a main loop. */
@@ -299,10 +336,13 @@ afrpc_peer_block (AfrpcPeer     *self,
   return TRUE;
 }
 
-static gboolean
-is_kept_too_much (AfrpcPeer *self)
+/* What waits while the thread is blocked for something that would come behind it. */
+GError *
+afrpc_peer_new_too_much_error (guint64 n_bytes_max)
 {
-  return self->news.size > self->talk.link.n_bytes_max || self->news.n_fds > AFRPC_NEWS_FDS_MAX;
+  return g_error_new (AFRPC_ERROR, AFRPC_ERROR_BUSY,
+                      "the worker sent more than %" G_GUINT64_FORMAT " bytes or %u file descriptors of events and other "
+                      "results during blocking calls", n_bytes_max, AFRPC_NEWS_FDS_MAX);
 }
 
 static gboolean
@@ -310,14 +350,11 @@ has_outcome (AfrpcPeer *self,
              gpointer   data)
 {
   AfrpcPending *pending = data;
+  const guint64 max = self->talk.link.n_bytes_max;
 
   afrpc_peer_decide_at_end (self, pending);
-  if (pending->state != AFRPC_PENDING_DECIDED && is_kept_too_much (self))
-    afrpc_peer_cancel (self, pending,
-                       g_error_new (AFRPC_ERROR, AFRPC_ERROR_BUSY,
-                                    "the worker sent more than %" G_GUINT64_FORMAT " bytes or %u file descriptors of "
-                                    "events and other results during blocking calls",
-                                    self->talk.link.n_bytes_max, AFRPC_NEWS_FDS_MAX));
+  if (pending->state != AFRPC_PENDING_DECIDED && (self->news.size > max || self->news.n_fds > AFRPC_NEWS_FDS_MAX))
+    afrpc_peer_cancel (self, pending, afrpc_peer_new_too_much_error (max));
 
   return pending->state == AFRPC_PENDING_DECIDED;
 }
@@ -348,7 +385,7 @@ afrpc_peer_wait (AfrpcPeer    *self,
   block (self, has_outcome, pending);
 }
 
-/* Until news of a kind is decided, or who waits for it is cancelled. */
+/* Until news of a kind is decided, who waits for it is cancelled, or it cannot come. */
 typedef struct
 {
   AfrpcNewsKind kind;
@@ -361,7 +398,8 @@ has_come (AfrpcPeer *self,
 {
   const End *end = data;
 
-  return afrpc_news_has_decided (&self->news, end->kind) || g_cancellable_is_cancelled (end->cancellable);
+  return afrpc_news_has_decided (&self->news, end->kind) || g_cancellable_is_cancelled (end->cancellable) ||
+         afrpc_peer_cannot_end (self);
 }
 
 static void
@@ -391,10 +429,14 @@ wait_for_end (AfrpcPeer      *self,
   if (afrpc_news_has_decided (&self->news, kind))
     return TRUE;
 
-  if (!g_cancellable_set_error_if_cancelled (cancellable, error))
+  if (g_cancellable_set_error_if_cancelled (cancellable, error))
+    return FALSE;
+  if (has_blocked)
+    g_propagate_error (error, afrpc_peer_new_too_much_error (self->kept_max));
+  else
     g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
-                 has_blocked ? "the process is still there" :
-                               "another thread runs the main context that the process belongs to, or it is gone");
+                 "another thread runs the main context that the process belongs to, or it is gone");
+
   return FALSE;
 }
 

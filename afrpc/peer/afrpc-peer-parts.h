@@ -40,6 +40,7 @@ struct _AfrpcPeer
   AfrpcTalk talk;
   AfrpcNews news;
   AfrpcDeadlines deadlines; /* of calls */
+  guint64 kept_max;         /* bytes: what may wait to be told while the thread is blocked */
   gint64 exit_deadline;     /* when a process that should have ended is killed */
   gboolean has_input;       /* there is something to read, whatever its descriptors say */
   gboolean has_backlog;     /* a slice ended before everything was taken, or somebody who was told runs a main loop */

@@ -69,6 +69,7 @@ afrpc_peer_new (const char *host)
   afrpc_talk_init (&self->talk, host != NULL && strchr (host, '/') == NULL ? host : NULL);
   afrpc_deadlines_init (&self->deadlines, is_owed_cb, self);
   self->exit_deadline = AFRPC_DEADLINES_NEVER;
+  self->kept_max = G_MAXUINT64;
   self->exit_tasks = g_ptr_array_new_with_free_func (g_object_unref);
   self->close_tasks = g_ptr_array_new_with_free_func (g_object_unref);
   g_weak_ref_init (&self->process, NULL);
@@ -432,6 +433,16 @@ afrpc_peer_set_limits (AfrpcPeer *self,
   self->talk.link.n_pending_max = n_pending_max;
   self->talk.link.n_bytes_max = n_bytes_max;
   self->talk.link.message_size_max = message_size_max;
+  /* One message always has room. */
+  self->kept_max = MAX (n_bytes_max, message_size_max);
+}
+
+/* How many bytes of what has arrived may wait to be told while the thread is blocked, if not what the other limits are. */
+void
+afrpc_peer_set_kept_max (AfrpcPeer *self,
+                         guint64    kept_max)
+{
+  self->kept_max = kept_max;
 }
 
 /* @serialiser: (nullable): how values travel; @may_outlive: the process may go on after the conversation */

@@ -109,6 +109,8 @@ void        afrpc_peer_set_limits     (AfrpcPeer                   *self,
                                        guint                        n_pending_max,
                                        guint64                      n_bytes_max,
                                        guint64                      message_size_max);
+void        afrpc_peer_set_kept_max   (AfrpcPeer                   *self,
+                                       guint64                      kept_max);
 void        afrpc_peer_set_conversation (AfrpcPeer                 *self,
                                          AfrpcSerialiser           *serialiser,
                                          gboolean                   may_outlive);
@@ -206,6 +208,9 @@ typedef AfrpcPeerBlock (*AfrpcPeerTurn) (gpointer   data,
 gboolean    afrpc_peer_block          (AfrpcPeer                   *self,
                                        AfrpcPeerTurn                turn,
                                        gpointer                     data);
+gboolean    afrpc_peer_keeps_too_much (AfrpcPeer                   *self);
+gboolean    afrpc_peer_cannot_end     (AfrpcPeer                   *self);
+GError     *afrpc_peer_new_too_much_error (guint64                  n_bytes_max);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AfrpcPeer, afrpc_peer_unref)
 

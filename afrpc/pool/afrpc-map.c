@@ -324,7 +324,6 @@ afrpc_map_next_finish (AfrpcMap      *self,
 typedef struct
 {
   AfrpcPoolMap *state;
-  GCancellable *cancellable; /* (nullable) */
   guint n_turns;             /* that workers have had */
 } Waiting;
 
@@ -333,8 +332,7 @@ has_come (gpointer data)
 {
   Waiting *waiting = data;
 
-  return waiting->n_turns++ > 0 &&
-         (afrpc_pool_map_has_news (waiting->state) || g_cancellable_is_cancelled (waiting->cancellable));
+  return waiting->n_turns++ > 0 && afrpc_pool_map_has_news (waiting->state);
 }
 
 /* Blocks until there is something to take, or the end. FALSE: it is not waited for any more. */
@@ -344,9 +342,8 @@ wait_for_news (AfrpcMap      *self,
                GError       **error)
 {
   AfrpcPoolCore *core = self->pool->core;
-  Waiting waiting = { self->state, cancellable, 0 };
+  Waiting waiting = { self->state, 0 };
   gint64 now;
-  gulong id;
 
   if (!afrpc_caller_may_use (AFRPC_CALLER (self->pool), "taking results of a map"))
     {
@@ -364,18 +361,8 @@ wait_for_news (AfrpcMap      *self,
     return TRUE;
 
   self->turn_at = now + TURN_US;
-  id = afrpc_pool_core_wake_on (core, cancellable);
-  if (!afrpc_pool_core_block (core, has_come, &waiting))
-    g_debug ("nobody can wait for results of a map here");
-  if (id != 0)
-    g_signal_handler_disconnect (cancellable, id);
-  if (afrpc_pool_map_has_news (self->state))
-    return TRUE;
 
-  if (!g_cancellable_set_error_if_cancelled (cancellable, error))
-    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
-                 "another thread runs the main context that the pool belongs to, or it is gone");
-  return FALSE;
+  return afrpc_pool_core_block (core, has_come, &waiting, cancellable, error);
 }
 
 /**

@@ -58,14 +58,9 @@ typedef struct
   AfrpcCall *call;           /* (nullable): whose outcome is waited for; NULL: something else is */
   AfrpcPoolUntil is_done;
   gpointer data;
+  GCancellable *cancellable; /* (nullable): of who waits for something else */
+  gboolean is_too_much;      /* that would come behind more than is kept */
 } Blocked;
-
-/* Who waits for the end. */
-typedef struct
-{
-  AfrpcPoolCore *core;
-  GCancellable *cancellable; /* (nullable) */
-} Ending;
 
 /* Whether everything is over but what has to be told. */
 static gboolean
@@ -80,9 +75,7 @@ is_at_end (AfrpcPoolCore *core)
 static gboolean
 has_ended (gpointer data)
 {
-  const Ending *ending = data;
-
-  return g_cancellable_is_cancelled (ending->cancellable) || is_at_end (ending->core);
+  return is_at_end (data);
 }
 
 static gboolean
@@ -112,6 +105,49 @@ act_on_outcome (Blocked *blocked)
   afrpc_pool_job_act (job);
 }
 
+/* Whether the job waits for what is not going to come while the thread is blocked: nobody is read from that could get it. */
+static gboolean
+waits_in_vain (AfrpcPoolCore      *core,
+               const AfrpcPoolJob *job)
+{
+  if (job->place.queue == &core->queue && afrpc_pool_staff_count (core) < MAX (core->config.max_workers, 1))
+    return FALSE;
+
+  for (guint i = 0; i < core->members->len; i++)
+    {
+      AfrpcPoolMember *member = core->members->pdata[i];
+      const gboolean is_its = job->place.queue == &member->waiting;
+
+      if ((is_its || (job->place.queue == &core->queue && afrpc_pool_member_is_live (member))) &&
+          !afrpc_peer_keeps_too_much (member->peer))
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* What is waited for would come behind more than is kept of what a worker says. */
+static void
+act_on_too_much (Blocked *blocked)
+{
+  AfrpcPoolCore *core = blocked->core;
+  AfrpcPoolJob *job = blocked->call != NULL ? blocked->call->job : NULL;
+  const guint64 max = afrpc_pool_member_get_kept_max (&core->config);
+
+  if (blocked->call == NULL)
+    for (guint i = 0; i < core->members->len && !blocked->is_too_much; i++)
+      blocked->is_too_much = afrpc_peer_cannot_end (((AfrpcPoolMember *) core->members->pdata[i])->peer);
+  else if (job == NULL || job->pending.state == AFRPC_PENDING_DECIDED)
+    ;
+  else if (job->member != NULL && afrpc_peer_keeps_too_much (job->member->peer))
+    {
+      afrpc_peer_cancel (job->member->peer, &job->pending, afrpc_peer_new_too_much_error (max));
+      act_on_outcome (blocked);
+    }
+  else if (job->member == NULL && job->place.queue != NULL && waits_in_vain (core, job))
+    afrpc_pool_desk_withdraw (job, afrpc_peer_new_too_much_error (max));
+}
+
 /* Looks at everything, because nothing is told. */
 static AfrpcPeerBlock
 take_turn (gpointer   data,
@@ -138,6 +174,7 @@ take_turn (gpointer   data,
     afrpc_pool_core_work (core);
   else
     afrpc_pool_desk_pump (core);
+  act_on_too_much (blocked);
   for (guint i = 0; i < core->members->len; i++)
     {
       AfrpcPoolMember *member = core->members->pdata[i];
@@ -146,7 +183,7 @@ take_turn (gpointer   data,
         g_ptr_array_add (peers, afrpc_peer_ref (member->peer));
     }
   *until = core->timer_at;
-  if (blocked->is_done (blocked->data))
+  if (blocked->is_too_much || g_cancellable_is_cancelled (blocked->cancellable) || blocked->is_done (blocked->data))
     return AFRPC_PEER_BLOCK_OVER;
 
   return core->n_acts != n_acts ? AFRPC_PEER_BLOCK_AGAIN : AFRPC_PEER_BLOCK_WAIT;
@@ -172,22 +209,65 @@ block (Blocked *blocked)
   return has_blocked;
 }
 
-/* Blocks until @is_done; FALSE: nobody can here. */
-gboolean
-afrpc_pool_core_block (AfrpcPoolCore  *self,
-                       AfrpcPoolUntil  is_done,
-                       gpointer        data)
+static void
+wake_cb (AfrpcPeer *anchor,
+         gpointer   data)
 {
-  Blocked blocked = { self, NULL, is_done, data };
+}
 
-  return block (&blocked);
+/* From any thread: who blocks looks again. */
+static void
+cancelled_cb (GCancellable  *cancellable,
+              AfrpcPoolCore *core)
+{
+  afrpc_peer_do (core->anchor, wake_cb, NULL, (GDestroyNotify) g_free);
+}
+
+/* Has who blocks look again when @cancellable is cancelled. Returns: a handler to disconnect, or 0 */
+static gulong
+wake_on (AfrpcPoolCore *self,
+         GCancellable  *cancellable) /* (nullable) */
+{
+  if (cancellable == NULL)
+    return 0;
+
+  return g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (cancelled_cb), afrpc_pool_core_ref (self),
+                                (GClosureNotify) (GCallback) afrpc_pool_core_unref, 0);
+}
+
+/* Blocks until it is done. FALSE: it is not waited for any more, for the reason in @error. */
+gboolean
+afrpc_pool_core_block (AfrpcPoolCore   *self,
+                       AfrpcPoolUntil   is_done,
+                       gpointer         data,
+                       GCancellable    *cancellable, /* (nullable) */
+                       GError         **error)
+{
+  Blocked blocked = { self, NULL, is_done, data, cancellable, FALSE };
+  const gulong id = wake_on (self, cancellable);
+
+  block (&blocked);
+  if (id != 0)
+    g_signal_handler_disconnect (cancellable, id);
+  if (is_done (data))
+    return TRUE;
+
+  if (g_cancellable_set_error_if_cancelled (cancellable, error))
+    return FALSE;
+  if (blocked.is_too_much)
+    g_propagate_error (error, afrpc_peer_new_too_much_error (afrpc_pool_member_get_kept_max (&self->config)));
+  else
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
+                 "another thread runs the main context that the pool belongs to, or it is gone");
+
+  return FALSE;
 }
 
 static void
 afrpc_pool_wait (AfrpcCaller *caller,
                  AfrpcCall   *call)
 {
-  Blocked blocked = { AFRPC_POOL (caller)->core, call, is_settled, call };
+  Blocked blocked = { AFRPC_POOL (caller)->core, call, is_settled, call, NULL, FALSE };
   AfrpcPoolJob *job = call->job;
 
   if (job != NULL && job->member != NULL && job->pending.state != AFRPC_PENDING_DECIDED)
@@ -237,54 +317,16 @@ afrpc_pool_kill (AfrpcCaller *caller)
     g_object_notify_by_pspec (G_OBJECT (self), afrpc_pool_props[AFRPC_POOL_PROP_CLOSED]);
 }
 
-static void
-wake_cb (AfrpcPeer *anchor,
-         gpointer   data)
-{
-}
-
-/* From any thread: who blocks looks again. */
-static void
-cancelled_cb (GCancellable  *cancellable,
-              AfrpcPoolCore *core)
-{
-  afrpc_peer_do (core->anchor, wake_cb, NULL, (GDestroyNotify) g_free);
-}
-
-/* Has who blocks look again when @cancellable is cancelled. Returns: a handler to disconnect, or 0 */
-gulong
-afrpc_pool_core_wake_on (AfrpcPoolCore *self,
-                         GCancellable  *cancellable) /* (nullable) */
-{
-  if (cancellable == NULL)
-    return 0;
-
-  return g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (cancelled_cb), afrpc_pool_core_ref (self),
-                                (GClosureNotify) (GCallback) afrpc_pool_core_unref, 0);
-}
-
 static gboolean
 afrpc_pool_close_sync (AfrpcCaller   *caller,
                        GCancellable  *cancellable,
                        GError       **error)
 {
   AfrpcPoolCore *core = AFRPC_POOL (caller)->core;
-  Ending ending = { core, cancellable };
-  gulong id;
 
   afrpc_pool_close (caller);
-  id = afrpc_pool_core_wake_on (core, cancellable);
-  if (core->state != AFRPC_POOL_OVER && !afrpc_pool_core_block (core, has_ended, &ending))
-    g_debug ("nobody can wait for the end of the pool here");
-  if (id != 0)
-    g_signal_handler_disconnect (cancellable, id);
-  if (core->state == AFRPC_POOL_OVER || is_at_end (core))
-    return TRUE;
 
-  if (!g_cancellable_set_error_if_cancelled (cancellable, error))
-    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
-                 "another thread runs the main context that the pool belongs to, or it is gone");
-  return FALSE;
+  return core->state == AFRPC_POOL_OVER || afrpc_pool_core_block (core, has_ended, core, cancellable, error);
 }
 
 static const AfrpcCallerOwn own = { afrpc_pool_may_use, afrpc_pool_get_exit };

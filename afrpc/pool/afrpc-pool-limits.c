@@ -584,5 +584,11 @@ afrpc_pool_set_max_bytes_queued (AfrpcPool *self,
     return;
 
   self->core->config.max_bytes_queued = max_bytes;
+  for (guint i = 0; i < self->core->members->len; i++)
+    {
+      AfrpcPoolMember *member = self->core->members->pdata[i];
+
+      afrpc_peer_set_kept_max (member->peer, afrpc_pool_member_get_kept_max (&self->core->config));
+    }
   changed (self, AFRPC_POOL_PROP_MAX_BYTES_QUEUED);
 }

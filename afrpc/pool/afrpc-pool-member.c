@@ -136,6 +136,17 @@ get_load (AfrpcPoolMember *self)
   return G_LIKELY (self->n_light == 0) || n_owed == 0 ? n_owed : n_owed > self->n_light ? n_owed - self->n_light : 1;
 }
 
+/* Who cannot be told that one is ready gives it calls before; and none to one that is not read from any more. */
+static inline gboolean
+can_sit (AfrpcPoolMember      *self,
+         AfrpcPoolMemberState  state)
+{
+  if (G_UNLIKELY (self->core->n_blocked > 0))
+    return state <= AFRPC_POOL_MEMBER_BUSY && !afrpc_peer_keeps_too_much (self->peer);
+
+  return state == AFRPC_POOL_MEMBER_IDLE || state == AFRPC_POOL_MEMBER_BUSY;
+}
+
 /* Sees what it is doing, and whether it has room. TRUE: others may have to do something about it. */
 gboolean
 afrpc_pool_member_look (AfrpcPoolMember *self)
@@ -182,10 +193,7 @@ afrpc_pool_member_look (AfrpcPoolMember *self)
   /* The outcome of the one that was alone has arrived, told or not. */
   if (self->alone != NULL && self->alone->member == self && self->alone->pending.state != AFRPC_PENDING_OPEN)
     self->alone = NULL;
-  /* Who cannot be told that one is ready gives it calls before. */
-  if ((state == AFRPC_POOL_MEMBER_IDLE || state == AFRPC_POOL_MEMBER_BUSY ||
-       (state == AFRPC_POOL_MEMBER_STARTING && core->n_blocked > 0)) &&
-      load < self->load && self->alone == NULL && self->settings.length == 0 && !is_held_up (self))
+  if (can_sit (self, state) && load < self->load && self->alone == NULL && self->settings.length == 0 && !is_held_up (self))
     afrpc_pool_bench_sit (&core->bench, &self->seat, get_row (self, load));
   else
     afrpc_pool_bench_leave (&core->bench, &self->seat);
@@ -303,12 +311,19 @@ turned_cb (gpointer data)
 
 /* Life */
 
+/* Returns: how many bytes one may have said that are not told while the thread is blocked */
+guint64
+afrpc_pool_member_get_kept_max (const AfrpcPoolConfig *config)
+{
+  return MAX (config->max_bytes_queued, config->max_message_size);
+}
+
 /* What it may be owed, and may have said that was not told yet: what waits is limited by the pool, and what it has got
  * is not to fail because of that. */
 static guint64
 get_bytes_max (const AfrpcPoolConfig *config)
 {
-  const guint64 one = MAX (config->max_bytes_queued, config->max_message_size);
+  const guint64 one = afrpc_pool_member_get_kept_max (config);
 
   return one > G_MAXUINT64 / (AFRPC_POOL_LOAD_MAX + 1) ? G_MAXUINT64 : one * (AFRPC_POOL_LOAD_MAX + 1);
 }
@@ -341,6 +356,7 @@ afrpc_pool_member_new (AfrpcPoolCore     *core,
                               "max-bytes-queued", get_bytes_max (config), NULL);
   self->peer = afrpc_peer_ref (self->proxy->peer);
   self->worker = afrpc_pool_worker_new (self, process);
+  afrpc_peer_set_kept_max (self->peer, afrpc_pool_member_get_kept_max (config));
   g_signal_connect (self->proxy, "event", G_CALLBACK (event_cb), self);
   g_signal_connect (self->proxy, "error", G_CALLBACK (error_cb), self);
   g_signal_connect (self->proxy, "destroyed", G_CALLBACK (destroyed_cb), self);

@@ -210,6 +210,8 @@ typedef struct
   guint counts[AFRPC_POOL_N_COUNTS];
 } AfrpcPoolView;
 
+guint64       afrpc_pool_member_get_kept_max (const AfrpcPoolConfig *config);
+
 struct _AfrpcPoolCore
 {
   gatomicrefcount ref_count;
@@ -477,14 +479,14 @@ void          afrpc_pool_maps_act      (AfrpcPoolCore    *core);
 void          afrpc_pool_maps_tell     (AfrpcPoolCore    *core);
 void          afrpc_pool_maps_abandon  (AfrpcPoolCore    *core);
 
-/* Blocking: until @is_done, or FALSE: nobody can here */
+/* Blocking */
 typedef gboolean (*AfrpcPoolUntil) (gpointer data);
 
 gboolean      afrpc_pool_core_block    (AfrpcPoolCore    *self,
                                         AfrpcPoolUntil    is_done,
-                                        gpointer          data);
-gulong        afrpc_pool_core_wake_on  (AfrpcPoolCore    *self,
-                                        GCancellable     *cancellable);
+                                        gpointer          data,
+                                        GCancellable     *cancellable,
+                                        GError          **error);
 
 /* The object */
 struct _AfrpcPool

@@ -274,6 +274,9 @@ make_changeable (void)
    * How many bytes of arguments may wait for a worker. A call over that fails with %AFRPC_ERROR_BUSY, unless nothing
    * else waits.
    *
+   * As much of what arrives from each worker is kept while the thread is blocked, or one message if that is more: see
+   * [Limits](limits.html#blocking).
+   *
    * Since: 1.0
    */
   afrpc_pool_props[AFRPC_POOL_PROP_MAX_BYTES_QUEUED] =

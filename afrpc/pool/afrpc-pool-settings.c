@@ -592,18 +592,10 @@ afrpc_pool_call_all_finish (AfrpcPool     *self,
   return g_task_propagate_boolean (G_TASK (result), error);
 }
 
-typedef struct
-{
-  AfrpcPoolRound *round;
-  GCancellable *cancellable; /* (nullable) */
-} Waiting;
-
 static gboolean
 has_answered (gpointer data)
 {
-  const Waiting *waiting = data;
-
-  return waiting->round->n_left == 0 || g_cancellable_is_cancelled (waiting->cancellable);
+  return ((AfrpcPoolRound *) data)->n_left == 0;
 }
 
 /**
@@ -630,9 +622,8 @@ afrpc_pool_call_all_sync (AfrpcPool         *self,
                           GError           **error)
 {
   g_autoptr(AfrpcPool) keeper = NULL;
-  Waiting waiting = { NULL, cancellable };
+  AfrpcPoolRound *round;
   gboolean is_configured = FALSE;
-  gulong id;
 
   g_return_val_if_fail (AFRPC_IS_POOL (self), FALSE);
   g_return_val_if_fail (options == NULL || AFRPC_IS_CALL_OPTIONS (options), FALSE);
@@ -646,26 +637,17 @@ afrpc_pool_call_all_sync (AfrpcPool         *self,
     }
 
   keeper = g_object_ref (self);
-  waiting.round = begin (self, args, options, NULL, error);
-  if (waiting.round == NULL)
+  round = begin (self, args, options, NULL, error);
+  if (round == NULL)
     return FALSE;
 
-  id = afrpc_pool_core_wake_on (self->core, cancellable);
-  if (waiting.round->n_left > 0 && !afrpc_pool_core_block (self->core, has_answered, &waiting))
-    g_debug ("nobody can wait for the workers of the pool here");
-  if (id != 0)
-    g_signal_handler_disconnect (cancellable, id);
-  if (waiting.round->n_left > 0)
+  if (round->n_left == 0 || afrpc_pool_core_block (self->core, has_answered, round, cancellable, error))
     {
-      if (!g_cancellable_set_error_if_cancelled (cancellable, error))
-        g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
-                     "another thread runs the main context that the pool belongs to, or it is gone");
+      is_configured = round->error == NULL;
+      if (!is_configured)
+        g_propagate_error (error, g_steal_pointer (&round->error));
     }
-  else if (waiting.round->error != NULL)
-    g_propagate_error (error, g_steal_pointer (&waiting.round->error));
-  else
-    is_configured = TRUE;
-  round_unref (waiting.round);
+  round_unref (round);
 
   return is_configured;
 }
