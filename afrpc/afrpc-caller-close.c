@@ -5,11 +5,13 @@
 
 #include "afrpc-caller.h"
 
+#include "afrpc-call-private.h"
 #include "afrpc-caller-private.h"
 #include "peer/afrpc-task.h"
 
 static GQuark destroyed_quark; /* marks a caller that has been destroyed, and does not know that itself */
 static GQuark closed_quark;    /* and one that has been closed */
+static GQuark tasks_quark;     /* those who wait for the end of one that does not see to that itself */
 
 /* FALSE: it has been closed before. Of a caller of our own nothing is noted, which knows by itself. */
 gboolean
@@ -44,6 +46,7 @@ afrpc_caller_mark_destroyed (AfrpcCaller *self)
 
   if (iface->own == NULL || iface->close_async == close_async_default)
     g_object_set_qdata (G_OBJECT (self), destroyed_quark, self);
+  afrpc_caller_tell_closed (self);
 }
 
 gboolean
@@ -58,32 +61,62 @@ close_default (AfrpcCaller *self)
   afrpc_caller_emit_destroyed (self);
 }
 
-static void close_over_cb (AfrpcCaller *self,
-                           GTask       *task);
-
-/* Neither its end nor its cancelling is waited for any more. */
 static void
-stop_waiting (GTask *task) /* (transfer full) */
+tasks_free (gpointer tasks)
 {
-  afrpc_task_unwatch (task);
-  g_signal_handlers_disconnect_by_func (g_task_get_source_object (task), close_over_cb, task);
-  g_object_unref (task);
+  g_queue_free_full (tasks, g_object_unref);
 }
 
-static void
-close_over_cb (AfrpcCaller *self,
-               GTask       *task)
+/* Returns: (element-type GTask) (transfer none): those who wait for its end */
+static GQueue *
+get_tasks (AfrpcCaller *self)
+{
+  GQueue *tasks = g_object_get_qdata (G_OBJECT (self), tasks_quark);
+
+  if (tasks == NULL)
+    {
+      tasks = g_queue_new ();
+      g_object_set_qdata_full (G_OBJECT (self), tasks_quark, tasks, tasks_free);
+    }
+
+  return tasks;
+}
+
+static gboolean
+closed_cb (gpointer task)
 {
   g_task_return_boolean (task, TRUE);
-  stop_waiting (task);
+
+  return G_SOURCE_REMOVE;
+}
+
+/* It is over: those who wait for that are told, each from the main context by himself, who may run that until the next has
+ * been told. FALSE: nobody waits. */
+gboolean
+afrpc_caller_tell_closed (AfrpcCaller *self)
+{
+  GQueue *tasks = g_object_get_qdata (G_OBJECT (self), tasks_quark);
+  const gboolean has_any = tasks != NULL && tasks->length > 0;
+  GTask *task;
+
+  while (has_any && (task = g_queue_pop_head (tasks)) != NULL)
+    {
+      afrpc_task_unwatch (task);
+      afrpc_call_attach_news (g_task_get_context (task), "[afrpc] caller closed", closed_cb, task, g_object_unref);
+    }
+
+  return has_any;
 }
 
 static gboolean
 close_cancelled_cb (GCancellable *cancellable,
-                    gpointer      task)
+                    gpointer      data)
 {
+  g_autoptr(GTask) task = data;
+
+  g_queue_remove (get_tasks (g_task_get_source_object (task)), task);
   g_task_return_error_if_cancelled (task);
-  stop_waiting (task);
+  afrpc_task_unwatch (task);
 
   return G_SOURCE_REMOVE;
 }
@@ -104,7 +137,7 @@ close_async_default (AfrpcCaller         *self,
       return;
     }
 
-  g_signal_connect (self, "destroyed", G_CALLBACK (close_over_cb), g_object_ref (task));
+  g_queue_push_tail (get_tasks (self), g_object_ref (task));
   afrpc_task_watch (task, G_SOURCE_FUNC (close_cancelled_cb), task, NULL);
   afrpc_caller_close (self);
 }
@@ -158,6 +191,7 @@ afrpc_caller_init_close (AfrpcCallerInterface *iface)
 {
   destroyed_quark = g_quark_from_static_string ("afrpc-caller-destroyed");
   closed_quark = g_quark_from_static_string ("afrpc-caller-closed");
+  tasks_quark = g_quark_from_static_string ("afrpc-caller-tasks");
   iface->close = close_default;
   iface->close_async = close_async_default;
   iface->close_finish = close_finish_default;

@@ -37,6 +37,7 @@ void     afrpc_caller_init_signals       (GType                 type);
 void     afrpc_caller_init_close         (AfrpcCallerInterface *iface);
 void     afrpc_caller_mark_destroyed     (AfrpcCaller          *self);
 gboolean afrpc_caller_is_marked_destroyed (AfrpcCaller         *self);
+gboolean afrpc_caller_tell_closed        (AfrpcCaller          *self);
 gboolean afrpc_caller_mark_closed        (AfrpcCaller          *self);
 gboolean afrpc_caller_is_marked_closed   (AfrpcCaller          *self);
 

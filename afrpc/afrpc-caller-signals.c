@@ -345,7 +345,7 @@ afrpc_caller_emit_destroyed (AfrpcCaller *self)
 {
   g_return_if_fail (AFRPC_IS_CALLER (self));
 
-  if (has_untold (self))
+  if (afrpc_caller_tell_closed (self) || has_untold (self))
     emit_later (self, NULL, NULL, NULL, NULL);
   else
     emit_destroyed (self);

@@ -487,7 +487,8 @@ test_caller_end (void)
   g_assert_no_error (closed.error);
   g_assert_true (call.done);
   g_assert_no_error (call.error);
-  g_assert_cmpuint (n_destroyed, ==, 1);
+  while (n_destroyed == 0)
+    g_main_context_iteration (NULL, TRUE);
 
   afrpc_caller_close_async (caller, NULL, closed_cb, &again);
   test_iterate_until (&again.done);
@@ -497,6 +498,48 @@ test_caller_end (void)
   g_assert_error (late.error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
   end (caller);
   g_assert_cmpuint (n_destroyed, ==, 1);
+}
+
+#define N_NESTED 4 /* who are told of an end */
+
+/* One of them is told when it is his turn, and runs a main loop until the others have been, too. */
+static void
+nest (guint *n_told,
+      guint  place)
+{
+  g_assert_cmpuint ((*n_told)++, ==, place);
+  while (*n_told < N_NESTED)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+static void
+nested_closed_cb (GObject      *source,
+                  GAsyncResult *result,
+                  gpointer      n_told)
+{
+  nest (n_told, *(guint *) n_told);
+}
+
+static void
+nested_destroyed_cb (AfrpcCaller *caller,
+                     guint       *n_told)
+{
+  nest (n_told, N_NESTED - 1);
+}
+
+static void
+test_caller_end_nested (void)
+{
+  AfrpcCaller *caller = forwarder_new (test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  guint n_told = 0;
+
+  g_test_summary ("Each of those who are told of an end may run a main loop until the others have been");
+  g_signal_connect (caller, "destroyed", G_CALLBACK (nested_destroyed_cb), &n_told);
+  for (guint i = 0; i < N_NESTED - 1; i++)
+    afrpc_caller_close_async (caller, NULL, nested_closed_cb, &n_told);
+  while (n_told < N_NESTED)
+    g_main_context_iteration (NULL, TRUE);
+  end (caller);
 }
 
 static void
@@ -819,6 +862,7 @@ main (int   argc,
   g_test_add_func ("/caller/options", test_caller_options);
   g_test_add_func ("/caller/cancel", test_caller_cancel);
   g_test_add_func ("/caller/end", test_caller_end);
+  g_test_add_func ("/caller/end/nested", test_caller_end_nested);
   g_test_add_func ("/caller/order", test_caller_order);
   g_test_add_func ("/caller/order/at-once", test_caller_order_at_once);
   g_test_add_func ("/caller/closed", test_caller_closed);

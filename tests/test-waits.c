@@ -3,6 +3,8 @@
 /* Several who wait for the same call, in whatever way: each is told when it is the call's turn. */
 #include "test-util.h"
 
+#include <signal.h>
+
 typedef struct
 {
   guint n_told;   /* in order, so far */
@@ -61,17 +63,24 @@ test_waits_blocked (void)
   g_object_unref (calls[1]);
 }
 
-/* Who waits for one call, and runs a main loop until all of them have been told. */
+/* Who waits for the same, and runs a main loop until all of them have been told. */
 static guint n_waiting;
+
+/* @place: when he is told */
+static void
+nest (gpointer place)
+{
+  g_assert_cmpuint (places[0].n_told++, ==, GPOINTER_TO_UINT (place));
+  while (places[0].n_told < n_waiting)
+    g_main_context_iteration (NULL, TRUE);
+}
 
 static void
 nesting_cb (GObject      *source,
             GAsyncResult *result,
             gpointer      data)
 {
-  g_assert_cmpuint (places[0].n_told++, ==, GPOINTER_TO_UINT (data));
-  while (places[0].n_told < n_waiting)
-    g_main_context_iteration (NULL, TRUE);
+  nest (data);
 }
 
 static void
@@ -96,6 +105,53 @@ test_waits_nested (gconstpointer dies)
     g_main_context_iteration (NULL, TRUE);
 }
 
+static void
+test_waits_nested_end (gconstpointer dies)
+{
+  g_autoptr(AfrpcProcess) process = test_process_new ();
+  g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "echo");
+
+  g_test_summary ("Of many who wait for an end, the same; signals included");
+  g_variant_unref (test_call (proxy, NULL, NULL));
+  places[0].n_told = 0;
+  n_waiting = 8;
+  for (guint i = 0; i < 3; i++)
+    {
+      afrpc_process_wait_async (process, NULL, nesting_cb, GUINT_TO_POINTER (i));
+      afrpc_caller_close_async (AFRPC_CALLER (proxy), NULL, nesting_cb, GUINT_TO_POINTER (4 + i));
+    }
+  g_signal_connect_swapped (process, "exited", G_CALLBACK (nest), GUINT_TO_POINTER (3));
+  g_signal_connect_swapped (proxy, "destroyed", G_CALLBACK (nest), GUINT_TO_POINTER (7));
+  if (dies != NULL)
+    afrpc_process_kill (process, SIGKILL);
+  while (places[0].n_told < n_waiting)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+static void
+test_waits_nested_pool (void)
+{
+  g_autoptr(AfrpcProcess) process = test_process_new ();
+  g_autoptr(AfrpcPool) pool = afrpc_pool_new (process, "echo");
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+
+  g_test_summary ("Of many who wait for the end of a pool, the same; who has cancelled that is told before");
+  g_variant_unref (afrpc_caller_call_sync (AFRPC_CALLER (pool), NULL, NULL, NULL));
+  places[0].n_told = 0;
+  n_waiting = 5;
+  g_signal_connect_swapped (pool, "destroyed", G_CALLBACK (nest), GUINT_TO_POINTER (4));
+  for (guint i = 1; i < 4; i++)
+    {
+      if (i == 2)
+        afrpc_caller_close_async (AFRPC_CALLER (pool), cancellable, in_order_cb, &places[1]);
+      afrpc_caller_close_async (AFRPC_CALLER (pool), NULL, nesting_cb, GUINT_TO_POINTER (i));
+    }
+  places[1].expected = 0;
+  g_cancellable_cancel (cancellable);
+  while (places[0].n_told < n_waiting)
+    g_main_context_iteration (NULL, TRUE);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -105,6 +161,9 @@ main (int   argc,
   g_test_add_func ("/waits/blocked", test_waits_blocked);
   g_test_add_data_func ("/waits/nested/result", NULL, test_waits_nested);
   g_test_add_data_func ("/waits/nested/death", "dies", test_waits_nested);
+  g_test_add_data_func ("/waits/nested/end", NULL, test_waits_nested_end);
+  g_test_add_data_func ("/waits/nested/end-by-death", "dies", test_waits_nested_end);
+  g_test_add_func ("/waits/nested/pool", test_waits_nested_pool);
 
   return g_test_run ();
 }

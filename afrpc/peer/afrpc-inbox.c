@@ -251,7 +251,6 @@ tell_exited (AfrpcPeer *self)
   g_autoptr(GObject) process = g_weak_ref_get (&self->process);
   g_autoptr(GObject) held = g_steal_pointer (&self->process_held);
 
-  afrpc_peer_tell_exit_tasks (self);
   if (process != NULL && self->body.exit != NULL)
     self->process_funcs->exited (process, self->body.exit);
 }
@@ -262,7 +261,6 @@ tell_closed (AfrpcPeer *self)
   g_autoptr(GObject) proxy = g_weak_ref_get (&self->proxy);
   g_autoptr(GObject) held = g_steal_pointer (&self->proxy_held);
 
-  afrpc_peer_tell_close_tasks (self);
   if (proxy != NULL)
     self->proxy_funcs->destroyed (proxy);
 }
@@ -513,6 +511,32 @@ afrpc_inbox_decide_kept (AfrpcPeer    *self,
     }
 }
 
+/* Of a piece that several are told of: the first of them is. It stays where it is: whoever is told may run the main loop,
+ * which goes on with the next. FALSE: there are not several any more, and nothing was done. */
+static gboolean
+tell_one_of_several (AfrpcPeer      *self,
+                     AfrpcNewsPiece *piece)
+{
+  switch (piece->kind)
+    {
+    case AFRPC_NEWS_OWED:
+      return tell_owed (self);
+
+    case AFRPC_NEWS_OUTCOME:
+      return piece->pending->has_several && piece->pending->state == AFRPC_PENDING_DECIDED &&
+             piece->pending->funcs->tell_one (piece->pending);
+
+    case AFRPC_NEWS_EXITED:
+      return afrpc_peer_tell_exit_task (self);
+
+    case AFRPC_NEWS_CLOSED:
+      return afrpc_peer_tell_close_task (self);
+
+    default:
+      return FALSE;
+    }
+}
+
 /* Tells the oldest piece of news, or takes what has arrived; FALSE: there is neither, or a slice is over. */
 static gboolean
 take_one (AfrpcPeer      *self,
@@ -532,11 +556,7 @@ take_one (AfrpcPeer      *self,
       return FALSE;
     }
 
-  /* It stays where it is: whoever is told may run the main loop, which goes on with the next call. */
-  if (oldest->kind == AFRPC_NEWS_OWED && tell_owed (self))
-    return TRUE;
-  if (oldest->kind == AFRPC_NEWS_OUTCOME && oldest->pending->has_several &&
-      oldest->pending->state == AFRPC_PENDING_DECIDED && oldest->pending->funcs->tell_one (oldest->pending))
+  if (tell_one_of_several (self, oldest))
     return TRUE;
 
   piece = afrpc_news_pop (&self->news);

@@ -48,8 +48,8 @@ struct _AfrpcPeer
   guint64 catches_up_to;      /* and up to here, as the connection counts what it has read */
 
   GTask *connection_task;   /* (nullable): waits for the connection: to a function that takes it, or to give away */
-  GPtrArray *exit_tasks;    /* (element-type GTask) */
-  GPtrArray *close_tasks;   /* (element-type GTask) */
+  GQueue exit_tasks;        /* (element-type GTask) (owned) */
+  GQueue close_tasks;       /* (element-type GTask) (owned) */
   void (*turned) (gpointer data); /* (nullable): for who looks at the peer after each turn */
   gpointer turned_data;
 
@@ -102,7 +102,7 @@ void        afrpc_peer_context_gone   (AfrpcPeer                   *self);
 void        afrpc_peer_reap           (AfrpcPeer                   *self,
                                        gint64                       now);
 
-void        afrpc_peer_tell_exit_tasks (AfrpcPeer                  *self);
-void        afrpc_peer_tell_close_tasks (AfrpcPeer                 *self);
+gboolean    afrpc_peer_tell_exit_task (AfrpcPeer                   *self);
+gboolean    afrpc_peer_tell_close_task (AfrpcPeer                  *self);
 
 G_END_DECLS

@@ -48,13 +48,14 @@ afrpc_peer_await_connection (AfrpcPeer *self,
 }
 
 static void
-return_cancelled (GPtrArray *tasks)
+return_cancelled (GQueue *tasks)
 {
-  for (guint i = tasks->len; i-- > 0;)
-    if (g_cancellable_is_cancelled (g_task_get_cancellable (tasks->pdata[i])))
+  for (GList *l = tasks->tail; l != NULL; l = l->prev)
+    if (g_cancellable_is_cancelled (g_task_get_cancellable (l->data)))
       {
-        g_autoptr(GTask) task = g_ptr_array_steal_index (tasks, i);
+        g_autoptr(GTask) task = l->data;
 
+        g_queue_delete_link (tasks, l);
         g_task_return_error_if_cancelled (task);
         afrpc_task_unwatch (task);
         return;
@@ -65,7 +66,7 @@ static gboolean
 exit_cancelled_cb (GCancellable *cancellable,
                    gpointer      user_data)
 {
-  return_cancelled (((AfrpcPeer *) user_data)->exit_tasks);
+  return_cancelled (&((AfrpcPeer *) user_data)->exit_tasks);
 
   return G_SOURCE_REMOVE;
 }
@@ -74,7 +75,7 @@ static gboolean
 close_cancelled_cb (GCancellable *cancellable,
                     gpointer      user_data)
 {
-  return_cancelled (((AfrpcPeer *) user_data)->close_tasks);
+  return_cancelled (&((AfrpcPeer *) user_data)->close_tasks);
 
   return G_SOURCE_REMOVE;
 }
@@ -132,7 +133,7 @@ afrpc_peer_await_exit (AfrpcPeer *self,
       return;
     }
 
-  g_ptr_array_add (self->exit_tasks, task);
+  g_queue_push_tail (&self->exit_tasks, task);
   watch_task (self, task, G_SOURCE_FUNC (exit_cancelled_cb));
 }
 
@@ -147,29 +148,33 @@ afrpc_peer_await_close (AfrpcPeer *self,
       return;
     }
 
-  g_ptr_array_add (self->close_tasks, task);
+  g_queue_push_tail (&self->close_tasks, task);
   watch_task (self, task, G_SOURCE_FUNC (close_cancelled_cb));
 }
 
-void
-afrpc_peer_tell_exit_tasks (AfrpcPeer *self)
+/* One of those who wait for the exit is told: he may run a main loop, which goes on with the next. FALSE: there is none. */
+gboolean
+afrpc_peer_tell_exit_task (AfrpcPeer *self)
 {
-  g_autoptr(GPtrArray) tasks = g_steal_pointer (&self->exit_tasks);
+  g_autoptr(GTask) task = g_queue_pop_head (&self->exit_tasks);
 
-  self->exit_tasks = g_ptr_array_new_with_free_func (g_object_unref);
-  for (guint i = 0; i < tasks->len; i++)
-    return_exit (self, tasks->pdata[i]);
+  if (task != NULL)
+    return_exit (self, task);
+
+  return task != NULL;
 }
 
-void
-afrpc_peer_tell_close_tasks (AfrpcPeer *self)
+/* The same of those who wait for the end of the conversation. */
+gboolean
+afrpc_peer_tell_close_task (AfrpcPeer *self)
 {
-  g_autoptr(GPtrArray) tasks = g_steal_pointer (&self->close_tasks);
+  g_autoptr(GTask) task = g_queue_pop_head (&self->close_tasks);
 
-  self->close_tasks = g_ptr_array_new_with_free_func (g_object_unref);
-  for (guint i = 0; i < tasks->len; i++)
-    {
-      afrpc_task_unwatch (tasks->pdata[i]);
-      g_task_return_boolean (tasks->pdata[i], TRUE);
-    }
+  if (task == NULL)
+    return FALSE;
+
+  afrpc_task_unwatch (task);
+  g_task_return_boolean (task, TRUE);
+
+  return TRUE;
 }

@@ -70,8 +70,6 @@ afrpc_peer_new (const char *host)
   afrpc_deadlines_init (&self->deadlines, is_owed_cb, self);
   self->exit_deadline = AFRPC_DEADLINES_NEVER;
   self->kept_max = G_MAXUINT64;
-  self->exit_tasks = g_ptr_array_new_with_free_func (g_object_unref);
-  self->close_tasks = g_ptr_array_new_with_free_func (g_object_unref);
   g_weak_ref_init (&self->process, NULL);
   g_weak_ref_init (&self->proxy, NULL);
 
@@ -144,8 +142,8 @@ peer_free (AfrpcPeer *self)
   afrpc_news_clear (&self->news);
   afrpc_deadlines_clear (&self->deadlines);
   g_clear_object (&self->connection_task);
-  g_clear_pointer (&self->exit_tasks, g_ptr_array_unref);
-  g_clear_pointer (&self->close_tasks, g_ptr_array_unref);
+  g_queue_clear_full (&self->exit_tasks, g_object_unref);
+  g_queue_clear_full (&self->close_tasks, g_object_unref);
   g_weak_ref_clear (&self->process);
   g_weak_ref_clear (&self->proxy);
   g_clear_object (&self->process_held);
