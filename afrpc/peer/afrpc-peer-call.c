@@ -155,10 +155,11 @@ static void
 name_refusal (AfrpcPeer  *self,
               GError    **error)
 {
+  const GError *failure = self->talk.failure;
   g_autofree char *name = NULL;
 
-  if (self->talk.failure != NULL || (*error)->domain != AFRPC_ERROR || (*error)->code == AFRPC_ERROR_SERIALISER ||
-      (*error)->code == AFRPC_ERROR_REMOTE)
+  if ((failure != NULL && g_str_equal (failure->message, (*error)->message)) || (*error)->domain != AFRPC_ERROR ||
+      (*error)->code == AFRPC_ERROR_SERIALISER || (*error)->code == AFRPC_ERROR_REMOTE)
     return;
 
   name = afrpc_birth_describe (&self->birth);
