@@ -3,8 +3,11 @@
 /* Pools that end, in each way; and those that block the thread. */
 #include "pool-case.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static void
 count_cb (GObject      *source,
@@ -244,6 +247,36 @@ test_pool_end_sync (void)
   case_end (&test);
 }
 
+/* Nobody ever runs the main loop. */
+static void
+test_pool_end_template (void)
+{
+  AfrpcProcess *template = template_new ();
+  g_autoptr(AfrpcPool) pool = NULL;
+  g_autoptr(GError) error = NULL;
+  siginfo_t info;
+  int pid;
+
+  g_test_summary ("What workers were forked from ends with the pool, also without a main loop, if nobody else holds it");
+  if (is_command ())
+    {
+      g_test_skip ("nothing is forked from a command");
+      return;
+    }
+  pool = g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act", "max-workers", 1, NULL);
+  g_variant_unref (afrpc_caller_call_sync (AFRPC_CALLER (pool), test_act ("return", NULL), NULL, &error));
+  pid = afrpc_process_get_pid (template);
+  g_object_unref (template);
+  g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (pool), NULL, &error));
+  g_assert_no_error (error);
+  g_assert_null (afrpc_pool_get_process (pool));
+  afrpc_pool_refresh (pool, NULL);
+  alarm (60);
+  g_assert_true (waitid (P_PID, pid, &info, WEXITED | WNOWAIT) == 0 || errno == ECHILD);
+  alarm (0);
+  wait_no_children ();
+}
+
 static void
 test_pool_end_blocking (void)
 {
@@ -443,6 +476,7 @@ main (int   argc,
   g_test_add_func ("/pool-end/kill", test_pool_end_kill);
   g_test_add_func ("/pool-end/kill-order", test_pool_end_kill_order);
   g_test_add_func ("/pool-end/sync", test_pool_end_sync);
+  g_test_add_func ("/pool-end/template", test_pool_end_template);
   g_test_add_func ("/pool-end/blocking", test_pool_end_blocking);
   g_test_add_func ("/pool-end/blocking-failed", test_pool_end_blocking_failed);
   g_test_add_func ("/pool-end/blocking-cancelled", test_pool_end_blocking_cancelled);

@@ -326,7 +326,15 @@ afrpc_pool_close_sync (AfrpcCaller   *caller,
 
   afrpc_pool_close (caller);
 
-  return core->state == AFRPC_POOL_OVER || afrpc_pool_core_block (core, has_ended, core, cancellable, error);
+  if (core->state == AFRPC_POOL_OVER)
+    return TRUE;
+  if (!afrpc_pool_core_block (core, has_ended, core, cancellable, error))
+    return FALSE;
+
+  /* What is left to be told may never be. */
+  afrpc_pool_core_drop_templates (core);
+
+  return TRUE;
 }
 
 static const AfrpcCallerOwn own = { afrpc_pool_may_use, afrpc_pool_get_exit };

@@ -276,6 +276,17 @@ afrpc_pool_core_kill (AfrpcPoolCore *self)
   afrpc_pool_desk_pump (self);
 }
 
+/* There are not going to be any more members: what they were made from ends, unless others hold it. */
+void
+afrpc_pool_core_drop_templates (AfrpcPoolCore *self)
+{
+  g_autoptr(AfrpcPool) pool = g_weak_ref_get (&self->pool);
+
+  afrpc_pool_staff_clear (self);
+  if (pool != NULL)
+    g_clear_object (&pool->process);
+}
+
 /* It gets no more calls: has members end that nobody needs, and is over once there are none. */
 void
 afrpc_pool_core_wind_up (AfrpcPoolCore *self)
@@ -294,6 +305,6 @@ afrpc_pool_core_wind_up (AfrpcPoolCore *self)
     return;
 
   self->state = AFRPC_POOL_OVER;
-  afrpc_pool_staff_clear (self);
+  afrpc_pool_core_drop_templates (self);
   afrpc_pool_core_want_timer (self, 0);
 }

@@ -289,6 +289,7 @@ void          afrpc_pool_core_catch_up (AfrpcPoolCore    *self);
 void          afrpc_pool_core_close    (AfrpcPoolCore    *self);
 void          afrpc_pool_core_kill     (AfrpcPoolCore    *self);
 void          afrpc_pool_core_wind_up  (AfrpcPoolCore    *self);
+void          afrpc_pool_core_drop_templates (AfrpcPoolCore *self);
 void          afrpc_pool_core_stop     (AfrpcPoolCore    *self);
 
 /* Templates: what members are made from */

@@ -57,10 +57,10 @@ afrpc_pool_add_template (AfrpcPool    *self,
   g_return_if_fail (AFRPC_IS_POOL (self));
   g_return_if_fail (AFRPC_IS_PROCESS (process));
   g_return_if_fail (load <= AFRPC_POOL_LOAD_MAX);
-  g_return_if_fail (self->process != NULL); /* it was made without what it needs */
   g_return_if_fail (afrpc_peer_get_main_context (process->peer) == afrpc_peer_get_main_context (self->core->anchor));
 
-  if (!afrpc_caller_may_use (AFRPC_CALLER (self), G_STRFUNC) || self->core->state >= AFRPC_POOL_KILLED)
+  if (!afrpc_caller_may_use (AFRPC_CALLER (self), G_STRFUNC) || self->core->state >= AFRPC_POOL_KILLED ||
+      self->core->templates->len == 0)
     return;
 
   afrpc_pool_staff_add (self->core, process, max_workers, load, weight);

@@ -426,7 +426,7 @@ afrpc_pool_new (AfrpcProcess *process,
  *
  * The one that has a call is asked of that: [method@Afrpc.Call.get_process].
  *
- * Returns: (transfer none): the process
+ * Returns: (transfer none): the process; %NULL once the pool has ended, and holds none any more
  *
  * Since: 1.0
  */
@@ -570,9 +570,8 @@ afrpc_pool_refresh (AfrpcPool    *self,
 {
   g_return_if_fail (AFRPC_IS_POOL (self));
   g_return_if_fail (process == NULL || AFRPC_IS_PROCESS (process));
-  g_return_if_fail (self->process != NULL); /* it was made without what it needs */
-
-  if (!afrpc_caller_may_use (AFRPC_CALLER (self), G_STRFUNC) || self->core->state >= AFRPC_POOL_KILLED)
+  if (!afrpc_caller_may_use (AFRPC_CALLER (self), G_STRFUNC) || self->core->state >= AFRPC_POOL_KILLED ||
+      self->core->templates->len == 0)
     return;
 
   afrpc_pool_staff_refresh (self->core, process);
