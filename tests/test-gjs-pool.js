@@ -148,6 +148,7 @@ async function main() {
     }
     await act.close_async(null);
 
+    assert(await (makePool('echo', {max_workers: 1}).wait_for_room_async()), 'who waits for room is told that there is some');
     await testMap();
     await testAll();
 

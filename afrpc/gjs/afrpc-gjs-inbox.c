@@ -341,6 +341,24 @@ afrpc_gjs_inbox_wait (AfrpcGjsInbox *self,
   afrpc_process_wait_async (process, cancellable, result_cb, ticket_new (self, id));
 }
 
+/**
+ * afrpc_gjs_inbox_wait_for_room:
+ * @self: an inbox
+ * @id: the number of what is under way
+ * @pool: the pool
+ * @cancellable: (nullable): stops waiting
+ *
+ * Waits until another call may wait in a pool.
+ */
+void
+afrpc_gjs_inbox_wait_for_room (AfrpcGjsInbox *self,
+                               guint          id,
+                               AfrpcPool     *pool,
+                               GCancellable  *cancellable)
+{
+  afrpc_pool_wait_for_room_async (pool, cancellable, result_cb, ticket_new (self, id));
+}
+
 static void
 waited_cb (GObject      *call,
            GAsyncResult *result,

@@ -83,6 +83,10 @@ void          afrpc_gjs_inbox_wait         (AfrpcGjsInbox *self,
                                             guint          id,
                                             AfrpcProcess  *process,
                                             GCancellable  *cancellable);
+void          afrpc_gjs_inbox_wait_for_room (AfrpcGjsInbox *self,
+                                             guint          id,
+                                             AfrpcPool     *pool,
+                                             GCancellable  *cancellable);
 void          afrpc_gjs_inbox_wait_call    (AfrpcGjsInbox *self,
                                             guint          id,
                                             AfrpcCall     *call,

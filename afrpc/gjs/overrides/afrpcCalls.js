@@ -214,6 +214,11 @@ function promisifyProcess(Process) {
         start(id => inbox.wait(id, process, cancellable), () => process.wait_finish(inbox.get_result())));
 }
 
+function promisifyPool(Pool) {
+    promisify(Pool, 'wait_for_room_async', 1, (pool, cancellable) =>
+        start(id => inbox.wait_for_room(id, pool, cancellable), () => pool.wait_for_room_finish(inbox.get_result())));
+}
+
 function checkOptions(options) {
     if (options === null || typeof options !== 'object')
         throw new TypeError('the options of a call are an object');
@@ -383,4 +388,5 @@ function prepare(Afrpc) {
     promisifyCaller(Afrpc.Pool);
     promisifyCall(Afrpc.Call);
     promisifyProcess(Afrpc.Process);
+    promisifyPool(Afrpc.Pool);
 }
