@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What test-value-cost.py has valgrind count: cancelling calls that wait, in different orders, and telling of it; and
- * answering calls that could be cancelled. */
+/* What test-value-cost.py has valgrind count: cancelling calls that wait, in different orders, and telling of it;
+ * answering calls that could be cancelled; and waiting for calls that have arrived while the thread was blocked. */
 #include "test-util.h"
 
 #include <signal.h>
@@ -144,6 +144,35 @@ measure_answers (guint n)
   test_iterate_until (&is_destroyed);
 }
 
+static void
+wait_for_all (Work *work)
+{
+  for (guint i = 0; i < work->n; i++)
+    g_variant_unref (afrpc_call_wait_sync (work->calls[i], NULL, NULL));
+}
+
+static void
+measure_waits (const char *name,
+               Order       order,
+               guint       n)
+{
+  g_autoptr(AfrpcProxy) proxy = test_proxy_new ("act", AFRPC_BACKEND_SYNC);
+  AfrpcCaller *caller = AFRPC_CALLER (proxy);
+  g_autofree AfrpcCall **calls = g_new (AfrpcCall *, n);
+  Work work = { calls, n, 0 };
+
+  for (guint i = 0; i < n; i++)
+    calls[order (i, n)] = afrpc_caller_start (caller, test_act ("return", NULL), NULL);
+  g_variant_unref (afrpc_caller_call_sync (caller, test_act ("return", NULL), NULL, NULL));
+
+  g_print ("wait\t%s\t%u\n", name, n);
+  measured (wait_for_all, &work);
+
+  for (guint i = 0; i < n; i++)
+    g_object_unref (calls[i]);
+  g_assert_true (afrpc_caller_close_sync (caller, NULL, NULL));
+}
+
 int
 main (void)
 {
@@ -160,6 +189,11 @@ main (void)
     {
       measure (orders[i].name, orders[i].order, FEW);
       measure (orders[i].name, orders[i].order, MANY);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (orders); i++)
+    {
+      measure_waits (orders[i].name, orders[i].order, FEW);
+      measure_waits (orders[i].name, orders[i].order, MANY);
     }
   measure_answers (FEW);
   measure_answers (MANY);

@@ -491,24 +491,21 @@ void
 afrpc_inbox_decide_kept (AfrpcPeer    *self,
                          AfrpcPending *pending)
 {
-  for (GList *l = self->news.pieces.head; l != NULL; l = l->next)
-    {
-      AfrpcNewsPiece *piece = l->data;
+  GList *link = pending->kept;
+  g_autoptr(AfrpcNewsPiece) piece = NULL;
 
-      if (piece->kind != AFRPC_NEWS_ITEM || piece->item.kind != AFRPC_LINK_ITEM_RESULT ||
-          piece->item.call.owner != pending)
-        continue;
+  /* The main context has gone, and the outcome with it. */
+  if (link == NULL)
+    return;
 
-      if (pending->is_told_too)
-        afrpc_news_insert_outcome (&self->news, l, pending);
-      afrpc_news_remove (&self->news, l);
-      piece->item.call.owner = NULL;
-      if (piece->unpacking != NULL)
-        unpack_slice (piece, G_MAXSSIZE / 2);
-      decide_result (self, pending, &piece->item);
-      afrpc_news_piece_free (piece);
-      return;
-    }
+  piece = link->data;
+  if (pending->is_told_too)
+    afrpc_news_insert_outcome (&self->news, link, pending);
+  afrpc_news_remove (&self->news, link);
+  piece->item.call.owner = NULL;
+  if (piece->unpacking != NULL)
+    unpack_slice (piece, G_MAXSSIZE / 2);
+  decide_result (self, pending, &piece->item);
 }
 
 /* Of a piece that several are told of: the first of them is. It stays where it is: whoever is told may run the main loop,

@@ -118,6 +118,17 @@ push (AfrpcNews     *self,
   return piece;
 }
 
+/* A call knows where its outcome waits. */
+static inline void
+set_kept (AfrpcNewsPiece *piece,
+          GList          *link) /* (nullable) */
+{
+  AfrpcPending *owner = piece->item.call.owner;
+
+  if (piece->kind == AFRPC_NEWS_ITEM && piece->item.kind == AFRPC_LINK_ITEM_RESULT && owner != NULL)
+    owner->kept = link;
+}
+
 /* @item: (transfer full): its contents, and the reference to its call that the link had, or one of its own */
 void
 afrpc_news_push_item (AfrpcNews     *self,
@@ -127,6 +138,7 @@ afrpc_news_push_item (AfrpcNews     *self,
 
   piece->item = *item;
   *item = (AfrpcLinkItem) { 0 };
+  set_kept (piece, self->pieces.tail);
   piece->size = sizeof *piece + sizeof (GList);
   if (piece->item.value != NULL)
     piece->size += VALUE_SIZE + g_variant_get_size (piece->item.value);
@@ -214,6 +226,7 @@ afrpc_news_remove (AfrpcNews *self,
 {
   AfrpcNewsPiece *piece = link->data;
 
+  set_kept (piece, NULL);
   self->size -= piece->size;
   self->n_fds -= piece->n_fds;
   g_queue_delete_link (&self->pieces, link);
