@@ -539,7 +539,8 @@ afrpc_caller_close_finish (AfrpcCaller   *self,
  *
  * What arrives meanwhile is delivered afterwards, from the caller's context; the outcome of a call, which its callback has
  * not got yet, is there for [method@Afrpc.Call.wait_sync] at once. A function that does not end, also that of a call which was
- * cancelled or whose time limit has passed, is waited for: [method@Afrpc.Caller.kill] before does not.
+ * cancelled or whose time limit has passed, is waited for, and so is a [command][ctor@Afrpc.Process.new_command] that goes on
+ * when its worker has ended: with [method@Afrpc.Caller.kill] before they are not.
  *
  * Fails with %G_IO_ERROR_CANCELLED; with %AFRPC_ERROR_BUSY if a worker says more meanwhile than
  * [is kept](limits.html#blocking): it waits then until a main loop has run, or is killed, and closing may be waited for again;

@@ -527,6 +527,9 @@ afrpc_process_new_from_fd (const char *host,
  *   input is `/dev/null`, and standard output is what standard error is.
  * - The host tells how the worker ended. If it cannot, because the connection broke or the command was
  *   killed, nobody knows which calls were started: those that waited fail with %AFRPC_ERROR_DIED.
+ * - A command that goes on after its host has ended, as `sh -c 'afrpc host c; sleep 1000'` does, is waited for when its
+ *   proxy is closed: that may be for ever. Calls of a worker that has died are not: they fail 0.1 s after that at the latest,
+ *   without an exit then, and the command is killed 3 s later.
  * - A `done` function that lets an async worker live on keeps the proxy from being `destroyed`.
  * - A busy worker on another machine may notice the end of the connection only when it next writes.
  *

@@ -218,6 +218,31 @@ test_command_death (void)
 
 /* The worker is killed while it writes a result that nobody reads, after different amounts of it. */
 static void
+test_command_death_before_command (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) outcome = { 0 };
+  g_autoptr(AfrpcProcess) process = new_process ("\"$0\"; exec sleep 1000");
+  int pid;
+
+  g_test_summary ("Who waits for a worker that has died learns how, whatever its command still does");
+  watch_init (&watched, afrpc_proxy_new (process, "act"));
+  g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
+  pid = afrpc_process_get_pid (process);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("exit", g_variant_new_uint32 (7)), NULL, outcome_cb, &outcome);
+  outcome_wait (&outcome);
+  g_assert_error (outcome.error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+  g_assert_cmpint (outcome.started, ==, AFRPC_STARTED_YES);
+  g_assert_nonnull (strstr (outcome.error->message, "the worker exited with status 7"));
+  g_assert_cmpint (kill (pid, 0), ==, 0);
+  g_assert_false (watched.destroyed);
+
+  afrpc_process_kill (process, SIGTERM);
+  test_iterate_until (&watched.destroyed);
+  g_assert_cmpint (afrpc_exit_get_signal (watched.exit), ==, SIGTERM);
+}
+
+static void
 test_command_death_writing (void)
 {
   g_test_summary ("A worker that dies in the middle of a result");
@@ -512,6 +537,7 @@ main (int   argc,
   g_test_add_func ("/command/cancel", test_command_cancel);
   g_test_add_func ("/command/death", test_command_death);
   g_test_add_func ("/command/death/writing", test_command_death_writing);
+  g_test_add_func ("/command/death/before-command", test_command_death_before_command);
   g_test_add_func ("/command/death/idle", test_command_death_idle);
   g_test_add_func ("/command/broken", test_command_broken);
   g_test_add_func ("/command/send-fd", test_command_send_fd);

@@ -439,9 +439,6 @@ afrpc_peer_expire (AfrpcPeer      *self,
   if (self->body.reap_deadline <= now)
     afrpc_peer_reap (self, now);
   if (self->exit_deadline <= now)
-    {
-      self->exit_deadline = AFRPC_DEADLINES_NEVER;
-      afrpc_peer_kill (self, SIGKILL);
-    }
+    afrpc_peer_expire_exit (self, now);
   expire_calls (self, now, mode);
 }

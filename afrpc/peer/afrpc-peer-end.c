@@ -17,7 +17,7 @@
 /* A process that fell silent while it owes answers is ended after this; one that really exits does so at once. */
 #define EXIT_GRACE_US (100 * 1000)
 
-/* A command may first have to hear of it from another machine. */
+/* A command may first have to hear of it from another machine, and may have other things to do. */
 #define COMMAND_EXIT_GRACE_US (3 * G_USEC_PER_SEC)
 
 void
@@ -26,6 +26,15 @@ afrpc_peer_fail (AfrpcPeer *self,
 {
   afrpc_talk_fail (&self->talk, error);
   afrpc_peer_attend (self);
+}
+
+/* Whether calls are owed by a worker over a command that is known to have ended, and how. */
+static gboolean
+owes_after_goodbye (AfrpcPeer *self)
+{
+  const AfrpcLink *link = &self->talk.link;
+
+  return link->transport.has_goodbye && link->n_pending > 0 && self->talk.failure == NULL;
 }
 
 /* Nothing more is read: the process is about to end, or is made to. */
@@ -45,7 +54,8 @@ afrpc_peer_fall_silent (AfrpcPeer *self)
       (self->talk.failure != NULL || self->talk.link.n_pending > 0 || !afrpc_talk_is_closed (&self->talk)) &&
       self->talk.state != AFRPC_TALK_AWAY)
     afrpc_peer_set_deadline (self, &self->exit_deadline,
-                             g_get_monotonic_time () + (is_command ? COMMAND_EXIT_GRACE_US : EXIT_GRACE_US));
+                             g_get_monotonic_time () +
+                               (is_command && !owes_after_goodbye (self) ? COMMAND_EXIT_GRACE_US : EXIT_GRACE_US));
   afrpc_peer_attend (self);
 }
 
@@ -84,6 +94,21 @@ is_unclear_who_wrote (AfrpcPeer *self)
   return afrpc_transport_get_started (&self->talk.link.transport) > self->marked_serial;
 }
 
+/* Returns: (transfer full): the last lines of standard error, of a command that may go on, too */
+static char *
+dup_stderr (AfrpcPeer *self)
+{
+  gsize n_recent;
+
+  if (self->body.exit != NULL)
+    return g_strdup (afrpc_exit_get_stderr (self->body.exit));
+
+  afrpc_stderr_read (&self->body.standard_error);
+  afrpc_peer_update_watch (self);
+
+  return afrpc_stderr_dup (&self->body.standard_error, &n_recent);
+}
+
 /* Over a command: how the worker ended if its goodbye told, or else that nobody knows. */
 static char *
 describe_end (AfrpcPeer *self)
@@ -98,7 +123,7 @@ describe_end (AfrpcPeer *self)
       const AfrpcSpawnStatus status = {
         .known = TRUE, .status = goodbye->status, .signum = goodbye->signum, .core = goodbye->core,
       };
-      const char *tail = afrpc_exit_get_stderr (self->body.exit);
+      g_autofree char *tail = dup_stderr (self);
       g_autoptr(AfrpcExit) worker_exit = afrpc_exit_new (0, &status, FALSE, &self->body.limits, tail, strlen (tail));
 
       if (is_unclear_who_wrote (self))
@@ -254,6 +279,25 @@ has_to_fail (AfrpcPeer *self)
   const gboolean may_be_there = self->body.state == AFRPC_BODY_AWAITED || self->body.state == AFRPC_BODY_DOUBTFUL;
 
   return talk->failure != NULL && !afrpc_talk_is_over (talk) && (!may_be_there || afrpc_talk_is_silent (talk));
+}
+
+/* A process that should have ended has not: it is killed. But the worker over a command has ended, and said how: who waits
+ * for that need not wait for what the command does. */
+void
+afrpc_peer_expire_exit (AfrpcPeer *self,
+                        gint64     now)
+{
+  if (afrpc_body_is_there (&self->body) && owes_after_goodbye (self))
+    {
+      if (is_read_out (self))
+        afrpc_talk_fail (&self->talk, new_end_error (self));
+      afrpc_peer_set_deadline (self, &self->exit_deadline,
+                               now + (is_read_out (self) ? COMMAND_EXIT_GRACE_US : EXIT_GRACE_US));
+      return;
+    }
+
+  self->exit_deadline = AFRPC_DEADLINES_NEVER;
+  afrpc_peer_kill (self, SIGKILL);
 }
 
 /* Whether something may be decided about the end that no descriptor tells. */

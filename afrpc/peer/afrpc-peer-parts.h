@@ -96,6 +96,8 @@ void        afrpc_peer_decide_end     (AfrpcPeer                   *self);
 void        afrpc_peer_expire         (AfrpcPeer                   *self,
                                        gint64                       now,
                                        AfrpcInboxMode               mode);
+void        afrpc_peer_expire_exit    (AfrpcPeer                   *self,
+                                       gint64                       now);
 gboolean    afrpc_peer_is_abandoned   (AfrpcPeer                   *self);
 void        afrpc_peer_act_on_drops   (AfrpcPeer                   *self);
 void        afrpc_peer_context_gone   (AfrpcPeer                   *self);
