@@ -475,6 +475,43 @@ test_pool_death_max_calls (void)
   case_end (&test);
 }
 
+static void
+test_pool_death_renewed_bound (void)
+{
+  enum { N = 20, MAX_WORKERS = 2 };
+  Case test;
+  AfrpcCall *calls[N];
+  guint n_most = 0, n_open = N;
+
+  g_test_summary ("However fast workers are renewed, there are no more than twice as many as there may be");
+  case_init (&test, "act", "max-workers", MAX_WORKERS, "max-calls", 1, NULL);
+  for (guint i = 0; i < N; i++)
+    calls[i] = afrpc_caller_start (caller_of (&test), act_u ("wait", 10), NULL);
+  while (n_open > 0)
+    {
+      guint n = 0;
+
+      g_main_context_iteration (NULL, TRUE);
+      for (guint i = 0; i < g_list_model_get_n_items (afrpc_pool_get_workers (test.pool)); i++)
+        {
+          g_autoptr(AfrpcPoolWorker) worker = g_list_model_get_item (afrpc_pool_get_workers (test.pool), i);
+
+          n += afrpc_pool_worker_get_state (worker) < AFRPC_POOL_WORKER_STATE_ENDED;
+        }
+      n_most = MAX (n_most, n);
+      n_open = 0;
+      for (guint i = 0; i < N; i++)
+        n_open += !afrpc_call_is_settled (calls[i]);
+    }
+  g_assert_cmpuint (n_most, <=, 2 * MAX_WORKERS);
+  for (guint i = 0; i < N; i++)
+    {
+      g_variant_unref (wait_value (calls[i]));
+      g_object_unref (calls[i]);
+    }
+  case_end (&test);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -496,6 +533,7 @@ main (int   argc,
   g_test_add_data_func ("/pool-death/retire-at-once/async", GUINT_TO_POINTER (AFRPC_BACKEND_ASYNC),
                         test_pool_death_retire_at_once);
   g_test_add_func ("/pool-death/refresh", test_pool_death_refresh);
+  g_test_add_func ("/pool-death/renewed-bound", test_pool_death_renewed_bound);
   g_test_add_func ("/pool-death/max-calls", test_pool_death_max_calls);
 
   return g_test_run ();

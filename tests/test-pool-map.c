@@ -836,6 +836,132 @@ test_map_async (void)
   case_end (&test);
 }
 
+/* What a function that makes inputs does, but for that. */
+typedef struct
+{
+  AfrpcPool *pool;
+  AfrpcMap *map;
+  guint n_pulled;
+  guint n_nested;
+  gboolean is_inside;
+  gboolean is_destroyed;
+  gboolean cancels;
+  gboolean waits;
+} Meddler;
+
+static GVariant *
+next_meddling (gpointer data)
+{
+  Meddler *self = data;
+  g_autoptr(GVariant) value = NULL;
+
+  if (self->n_pulled == 2000)
+    return NULL;
+  if (self->cancels && self->n_pulled == 5)
+    {
+      afrpc_map_cancel (self->map);
+      g_assert_false (self->is_destroyed);
+    }
+  if (self->waits)
+    {
+      g_autoptr(GError) error = NULL;
+
+      g_assert_null (afrpc_map_next_sync (self->map, NULL, &error));
+      g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
+      self->n_nested++;
+      return NULL;
+    }
+  if (!self->is_inside && self->n_pulled % 5 == 0)
+    {
+      self->is_inside = TRUE;
+      value = afrpc_caller_call_sync (AFRPC_CALLER (self->pool), g_variant_new ("(u)", 7), NULL, NULL);
+      self->is_inside = FALSE;
+      self->n_nested++;
+    }
+
+  return g_variant_new ("(u)", self->n_pulled++);
+}
+
+static void
+meddler_destroyed_cb (gpointer data)
+{
+  ((Meddler *) data)->is_destroyed = TRUE;
+}
+
+static void
+test_map_meddling (gconstpointer data)
+{
+  const char *what = data;
+  Case test;
+  Meddler meddler = { .cancels = g_str_equal (what, "cancel"), .waits = g_str_equal (what, "wait") };
+  g_autoptr(GError) error = NULL;
+  AfrpcCall *call;
+
+  g_test_summary ("A function that makes inputs may call the pool, give up its map, and is told if it waits for itself");
+  case_init (&test, "echo", "max-workers", 1, "load", 1, "max-calls-queued", 3, NULL);
+  meddler.pool = test.pool;
+  meddler.map = afrpc_pool_map (test.pool, next_meddling, &meddler, meddler_destroyed_cb, NULL, NULL, AFRPC_MAP_ORDERED);
+  /* Blocking calls make room in the queue, for which the map waits. */
+  while ((call = afrpc_map_next_sync (meddler.map, NULL, &error)) != NULL)
+    {
+      g_object_unref (call);
+      if (!meddler.cancels)
+        g_variant_unref (afrpc_caller_call_sync (AFRPC_CALLER (test.pool), g_variant_new ("(u)", 8), NULL, NULL));
+    }
+  if (meddler.cancels)
+    g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  else
+    g_assert_no_error (error);
+  g_assert_cmpuint (meddler.n_nested, >, 0);
+  g_assert_true (meddler.is_destroyed);
+  g_object_unref (meddler.map);
+  case_end (&test);
+}
+
+static void
+test_map_call_awaited (void)
+{
+  Case test;
+  Numbers numbers = { .n = 200 };
+  g_autoptr(AfrpcPoolWorker) worker = NULL;
+  g_autoptr(AfrpcCall) awaited = NULL;
+  g_autoptr(AfrpcMap) map = NULL;
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GError) error = NULL;
+  AfrpcCall *call;
+  guint n = 0;
+
+  g_test_summary ("Who finds a call of a map with a worker may wait for it");
+  case_init (&test, "act", "max-workers", 1, NULL);
+  map = afrpc_pool_map (test.pool, next_act, &numbers, destroyed_cb, NULL, NULL, AFRPC_MAP_ORDERED);
+  g_object_unref (afrpc_map_next_sync (map, NULL, &error));
+  g_assert_no_error (error);
+  worker = g_list_model_get_item (afrpc_pool_get_workers (test.pool), 0);
+  while (awaited == NULL)
+    {
+      g_set_object (&awaited, afrpc_pool_worker_get_current_call (worker));
+      if (awaited == NULL)
+        {
+          g_object_unref (afrpc_map_next_sync (map, NULL, &error));
+          n++;
+        }
+    }
+  value = afrpc_call_wait_sync (awaited, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (value);
+  while ((call = afrpc_map_next_sync (map, NULL, &error)) != NULL)
+    {
+      g_object_unref (call);
+      n++;
+    }
+  g_assert_no_error (error);
+  g_assert_cmpuint (n, ==, numbers.n - 1);
+  g_clear_object (&worker);
+  g_clear_object (&awaited);
+  g_clear_object (&map);
+  case_end (&test);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -871,6 +997,10 @@ main (int    argc,
   g_test_add_data_func ("/pool-map/nested-sync", "", test_map_nested);
   g_test_add_func ("/pool-map/renewed", test_map_renewed);
   g_test_add_func ("/pool-map/async", test_map_async);
+  g_test_add_data_func ("/pool-map/meddling/call", "call", test_map_meddling);
+  g_test_add_data_func ("/pool-map/meddling/cancel", "cancel", test_map_meddling);
+  g_test_add_data_func ("/pool-map/meddling/wait", "wait", test_map_meddling);
+  g_test_add_func ("/pool-map/call-awaited", test_map_call_awaited);
 
   return g_test_run ();
 }

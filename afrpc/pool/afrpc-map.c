@@ -327,12 +327,19 @@ typedef struct
   guint n_turns;             /* that workers have had */
 } Waiting;
 
+/* Whether it is waited for by the function that makes its inputs, which has to return first. */
+static gboolean
+is_stuck (AfrpcPoolMap *state)
+{
+  return state->is_pulling && state->n_under_way == 0 && !afrpc_pool_map_has_news (state);
+}
+
 static gboolean
 has_come (gpointer data)
 {
   Waiting *waiting = data;
 
-  return waiting->n_turns++ > 0 && afrpc_pool_map_has_news (waiting->state);
+  return waiting->n_turns++ > 0 && (afrpc_pool_map_has_news (waiting->state) || is_stuck (waiting->state));
 }
 
 /* Blocks until there is something to take, or the end. FALSE: it is not waited for any more. */
@@ -362,7 +369,13 @@ wait_for_news (AfrpcMap      *self,
 
   self->turn_at = now + TURN_US;
 
-  return afrpc_pool_core_block (core, has_come, &waiting, cancellable, error);
+  if (!afrpc_pool_core_block (core, has_come, &waiting, cancellable, error))
+    return FALSE;
+  if (afrpc_pool_map_has_news (self->state))
+    return TRUE;
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "the function that makes the inputs of a map waits for its results");
+  return FALSE;
 }
 
 /**

@@ -89,7 +89,11 @@ static void
 act_on_outcome (Blocked *blocked)
 {
   AfrpcPoolJob *job = blocked->call != NULL ? blocked->call->job : NULL;
+  gboolean is_ours;
 
+  /* The outcomes of a map are acted on together. */
+  if (job != NULL && job->map != NULL)
+    return;
   if (job != NULL && job->member != NULL)
     {
       afrpc_pool_member_look (job->member);
@@ -100,9 +104,10 @@ act_on_outcome (Blocked *blocked)
   if (job == NULL || job->pending.state != AFRPC_PENDING_DECIDED)
     return;
 
-  if (job->pending.is_awaited)
-    g_ptr_array_add (blocked->core->spent, job);
+  is_ours = job->pending.is_awaited;
   afrpc_pool_job_act (job);
+  if (is_ours)
+    afrpc_pool_job_unref (job);
 }
 
 /* Whether the job waits for what is not going to come while the thread is blocked: nobody is read from that could get it. */

@@ -55,13 +55,18 @@ afrpc_pool_map_ref (AfrpcPoolMap *self)
   return self;
 }
 
+/* There are no more. Who is just being asked is let go of afterwards. */
 static void
 forget_inputs (AfrpcPoolMap *self)
 {
-  const GDestroyNotify destroy = g_steal_pointer (&self->destroy);
+  GDestroyNotify destroy;
 
   self->is_exhausted = TRUE;
   g_clear_pointer (&self->held, g_variant_unref);
+  if (self->is_pulling)
+    return;
+
+  destroy = g_steal_pointer (&self->destroy);
   if (destroy != NULL)
     destroy (self->data);
 }
@@ -278,6 +283,8 @@ afrpc_pool_map_feed (AfrpcPoolMap *self)
         afrpc_pool_desk_pump (core);
     }
   self->is_pulling = FALSE;
+  if (self->is_exhausted)
+    forget_inputs (self);
   if (n % PUMP_EACH != 0)
     afrpc_pool_desk_pump (core);
   afrpc_pool_map_unref (self);

@@ -155,12 +155,13 @@ afrpc_pool_member_look (AfrpcPoolMember *self)
   const gboolean was_seated = self->seat.taken;
   const guint row_before = self->seat.row;
   const AfrpcPoolMemberState before = self->state;
-  AfrpcPoolMemberState state;
+  AfrpcPoolMemberState state, last;
   guint load;
 
   if (core == NULL)
     return FALSE;
 
+  /* It may end because of what it has answered. */
   if (G_UNLIKELY (self->settings.length > 0))
     afrpc_pool_settings_look (self);
   if (before == AFRPC_POOL_MEMBER_STARTING && core->config.max_memory_growth > 0 && afrpc_peer_is_ready (self->peer) &&
@@ -174,6 +175,7 @@ afrpc_pool_member_look (AfrpcPoolMember *self)
       afrpc_peer_close (self->peer);
       return afrpc_pool_member_look (self);
     }
+  last = self->state;
   set_state (self, state);
   if (G_UNLIKELY (core->has_too_many) && state == AFRPC_POOL_MEMBER_IDLE)
     {
@@ -188,7 +190,7 @@ afrpc_pool_member_look (AfrpcPoolMember *self)
     }
   if (state > AFRPC_POOL_MEMBER_RETIRING && self->waiting.n > 0)
     afrpc_pool_desk_dismiss (core, self);
-  if (state == AFRPC_POOL_MEMBER_GONE && before != state)
+  if (state == AFRPC_POOL_MEMBER_GONE && last != state)
     afrpc_pool_staff_lost (core, self);
   /* The outcome of the one that was alone has arrived, told or not. */
   if (self->alone != NULL && self->alone->member == self && self->alone->pending.state != AFRPC_PENDING_OPEN)

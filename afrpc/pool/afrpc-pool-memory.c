@@ -8,6 +8,7 @@
 
 #include "pool/afrpc-pool-parts.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 
@@ -25,7 +26,7 @@ typedef struct
   int pid;
   guint64 enough;    /* if it has no more than that, it does not matter how much */
   guint64 bytes;
-  gboolean is_known;
+  int error;         /* errno of what went wrong, or 0 */
 } Weighed;
 
 struct _AfrpcPoolLook
@@ -54,7 +55,8 @@ weigh (AfrpcPoolLook *self)
     {
       Weighed *weighed = &self->weighed[self->n_asked];
 
-      weighed->is_known = afrpc_memory_usage_read (weighed->pid, weighed->enough, &weighed->bytes);
+      if (!afrpc_memory_usage_read (weighed->pid, weighed->enough, &weighed->bytes))
+        weighed->error = errno != 0 ? errno : EIO;
       self->took_us = g_get_monotonic_time () - begin;
     }
 }
@@ -235,6 +237,14 @@ find (AfrpcPoolCore *core,
   return NULL;
 }
 
+/* Whether it would be so the next time: it must not be asked for, or there is no such file; or else this program lacks
+ * something at the moment. */
+static gboolean
+is_final (int error)
+{
+  return error == EACCES || error == EPERM || error == ENOENT || error == ENOSYS;
+}
+
 static void
 use (AfrpcPoolCore *core,
      const Weighed *weighed)
@@ -245,10 +255,18 @@ use (AfrpcPoolCore *core,
   /* As long as it has not been reaped, no other process has its pid. */
   if (member == NULL || !afrpc_pool_member_is_live (member) || afrpc_peer_has_ended (member->peer))
     return;
-  if (!weighed->is_known)
+  if (weighed->error != 0)
     {
-      g_debug ("member %d: its memory cannot be read", weighed->pid);
-      core->cannot_weigh = TRUE;
+      g_debug ("member %d: its memory cannot be read: %s", weighed->pid, g_strerror (weighed->error));
+      if (is_final (weighed->error))
+        core->cannot_weigh = TRUE;
+      else if (member->is_being_weighed)
+        {
+          /* It is not waited for, and begins with what it has the next time. */
+          member->is_being_weighed = FALSE;
+          if (afrpc_pool_member_look (member))
+            afrpc_pool_desk_serve (core, member);
+        }
       return;
     }
 

@@ -117,9 +117,9 @@ make_changeable (void)
   /**
    * AfrpcPool:max-workers: (attributes org.gtk.Property.get=afrpc_pool_get_max_workers org.gtk.Property.set=afrpc_pool_set_max_workers)
    *
-   * How many workers there may be at once, from all templates. If it is set to 0, that is as many as there are processors that the
-   * program may use: by its affinity (sched_getaffinity(2)) and the quota of its control group (cgroup v2,
-   * `cpu.max`).
+   * How many workers there may be at once, from all templates. Those that are replaced, and finish what they have, come on top
+   * of that, up to as many again. If it is set to 0, that is as many as there are processors that the program may use: by its
+   * affinity (sched_getaffinity(2)) and the quota of its control group (cgroup v2, `cpu.max`).
    *
    * Since: 1.0
    */

@@ -48,6 +48,24 @@ get_number (const GList *link)
   return ((const AfrpcPoolPlace *) link)->number;
 }
 
+/* Returns: before which one it comes. Many come back one behind the other: each is looked for from the one before on. */
+static GList *
+find_next (AfrpcPoolQueue       *self,
+           const GQueue         *lane,
+           const AfrpcPoolPlace *place)
+{
+  GList *next = lane->head;
+
+  if (self->latest != NULL && self->latest->priority == place->priority)
+    next = &self->latest->link;
+  while (next->prev != NULL && get_number (next->prev) > place->number)
+    next = next->prev;
+  while (get_number (next) < place->number)
+    next = next->next;
+
+  return next;
+}
+
 /* One that comes back has a smaller number than most, and goes where it was. */
 void
 afrpc_pool_queue_push (AfrpcPoolQueue *self,
@@ -58,8 +76,10 @@ afrpc_pool_queue_push (AfrpcPoolQueue *self,
 
   g_assert (place->queue == NULL);
   if (lane->tail != NULL && get_number (lane->tail) > place->number)
-    for (next = lane->head; get_number (next) < place->number;)
-      next = next->next;
+    {
+      next = find_next (self, lane, place);
+      self->latest = place;
+    }
   if (next == NULL)
     g_queue_push_tail_link (lane, &place->link);
   else
@@ -75,6 +95,8 @@ afrpc_pool_queue_remove (AfrpcPoolPlace *place)
   AfrpcPoolQueue *self = place->queue;
   GQueue *lane = get_lane (self, place->priority);
 
+  if (self->latest == place)
+    self->latest = (AfrpcPoolPlace *) place->link.prev;
   g_queue_unlink (lane, &place->link);
   if (G_UNLIKELY (place->priority != 0) && lane->length == 0)
     g_tree_remove (self->others, GINT_TO_POINTER (place->priority));

@@ -23,6 +23,7 @@ struct _AfrpcPoolQueue
 {
   GQueue usual;  /* (element-type AfrpcPoolPlace): of priority 0 */
   GTree *others; /* (nullable) (element-type int GQueue): of each other priority that has some */
+  AfrpcPoolPlace *latest; /* (nullable): the one of those that it has that came back last, or one before it */
   guint n;
   guint64 size;  /* bytes, of all */
 };

@@ -128,6 +128,14 @@ is_late (AfrpcPoolCore *self,
   return FALSE;
 }
 
+/* Returns: how many there are, with those that finish what they have: they are replaced before, but not without bound */
+static guint
+count_all (const AfrpcPoolCore *self)
+{
+  return afrpc_pool_staff_count (self) + self->n_members[AFRPC_POOL_MEMBER_RETIRING] +
+         self->n_members[AFRPC_POOL_MEMBER_ENDING];
+}
+
 /* Starts workers if there have to be more. */
 void
 afrpc_pool_staff_update (AfrpcPoolCore *self)
@@ -153,7 +161,8 @@ afrpc_pool_staff_update (AfrpcPoolCore *self)
       AfrpcPoolTemplate *template;
       gint64 at;
 
-      if (afrpc_pool_staff_count (self) >= config->max_workers || (!for_idle && !for_job && !for_late))
+      if (afrpc_pool_staff_count (self) >= config->max_workers || count_all (self) >= 2 * config->max_workers ||
+          (!for_idle && !for_job && !for_late))
         return;
       if (now == 0)
         now = g_get_monotonic_time ();
