@@ -169,6 +169,11 @@ test_hostile_flood (gconstpointer with)
 }
 
 static void
+ignore_error (void)
+{
+}
+
+static void
 assert_bound (gsize before)
 {
   g_test_message ("%" G_GSIZE_FORMAT " bytes, then %" G_GSIZE_FORMAT, before, measure_memory ());
@@ -223,6 +228,26 @@ assert_refused (AfrpcPool *pool)
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
 }
 
+/* Maps over four inputs. */
+static void
+take_all (AfrpcPool *pool)
+{
+  g_autoptr(AfrpcMap) map = NULL;
+  g_autoptr(GError) error = NULL;
+  AfrpcCall *call;
+  guint n = 0;
+
+  map = afrpc_pool_map_variant (pool, g_variant_new_parsed ("[1, 2, 3, 4]"), NULL, NULL, 0);
+  for (; (call = afrpc_map_next_sync (map, NULL, &error)) != NULL; n++)
+    {
+      g_variant_unref (afrpc_call_wait_sync (call, NULL, &error));
+      g_assert_no_error (error);
+      g_object_unref (call);
+    }
+  g_assert_no_error (error);
+  g_assert_cmpuint (n, ==, 4);
+}
+
 static void
 test_hostile_flood_pool (void)
 {
@@ -251,6 +276,7 @@ test_hostile_flood_pool (void)
 
       g_assert_no_error (error);
     }
+  take_all (pool);
   assert_bound (before);
 
   g_assert_false (afrpc_caller_close_sync (AFRPC_CALLER (pool), NULL, &error));
@@ -264,6 +290,37 @@ test_hostile_flood_pool (void)
   while (g_main_context_iteration (NULL, FALSE))
     ;
   g_assert_cmpuint (n_events, >, 0);
+}
+
+static void
+test_hostile_flood_map (void)
+{
+  g_autoptr(AfrpcProcess) hostile = new_hostile ("small");
+  g_autoptr(AfrpcPool) pool = NULL;
+  g_autoptr(AfrpcMap) map = NULL;
+  g_autoptr(GError) error = NULL;
+  gsize before;
+
+  g_test_summary ("So it has while a map is waited for, or the answers of all workers");
+  pool = g_object_new (AFRPC_TYPE_POOL, "process", hostile, "function", "echo", "max-workers", 2,
+                       "max-bytes-queued", (guint64) KEPT_MAX, "max-message-size", (guint64) KEPT_MAX, NULL);
+  g_signal_connect (pool, "error", G_CALLBACK (ignore_error), NULL);
+  before = measure_memory ();
+  map = afrpc_pool_map_variant (pool, g_variant_new_parsed ("[1, 2, 3, 4]"), NULL, NULL, 0);
+  g_assert_null (afrpc_map_next_sync (map, NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+  g_clear_error (&error);
+  g_assert_false (afrpc_pool_call_all_sync (pool, NULL, NULL, NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+  g_clear_error (&error);
+  assert_bound (before);
+
+  afrpc_caller_kill (AFRPC_CALLER (pool));
+  g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (pool), NULL, &error));
+  g_assert_no_error (error);
+  g_clear_object (&map);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
 }
 
 int
@@ -283,6 +340,7 @@ main (int   argc,
   g_test_add_data_func ("/hostile/flood/end/small", "small", test_hostile_flood_end);
   g_test_add_data_func ("/hostile/flood/end/fds", "fds", test_hostile_flood_end);
   g_test_add_func ("/hostile/flood/pool", test_hostile_flood_pool);
+  g_test_add_func ("/hostile/flood/map", test_hostile_flood_map);
 
   return g_test_run ();
 }

@@ -386,7 +386,8 @@ wait_for_news (AfrpcMap      *self,
  *
  * Blocks until there is a next call that has its outcome.
  *
- * No main context is iterated. Fails like [method@Afrpc.Map.next_async].
+ * No main context is iterated. Fails like [method@Afrpc.Map.next_async], and with %AFRPC_ERROR_BUSY if workers say more
+ * meanwhile than [is kept](limits.html#blocking).
  *
  * Returns: (transfer full) (nullable): a call that has its outcome; or %NULL, without an error, after the last one
  *

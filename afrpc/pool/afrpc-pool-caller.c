@@ -110,25 +110,77 @@ act_on_outcome (Blocked *blocked)
     afrpc_pool_job_unref (job);
 }
 
-/* Whether the job waits for what is not going to come while the thread is blocked: nobody is read from that could get it. */
+/* Whether nobody is going to get what waits in the common queue: no more is read from any who could. */
 static gboolean
-waits_in_vain (AfrpcPoolCore      *core,
-               const AfrpcPoolJob *job)
+has_nobody (AfrpcPoolCore *core)
 {
-  if (job->place.queue == &core->queue && afrpc_pool_staff_count (core) < MAX (core->config.max_workers, 1))
+  if (afrpc_pool_staff_count (core) < MAX (core->config.max_workers, 1))
     return FALSE;
 
   for (guint i = 0; i < core->members->len; i++)
     {
       AfrpcPoolMember *member = core->members->pdata[i];
-      const gboolean is_its = job->place.queue == &member->waiting;
 
-      if ((is_its || (job->place.queue == &core->queue && afrpc_pool_member_is_live (member))) &&
-          !afrpc_peer_keeps_too_much (member->peer))
+      if (afrpc_pool_member_is_live (member) && !afrpc_peer_keeps_too_much (member->peer))
         return FALSE;
     }
 
   return TRUE;
+}
+
+/* The same of one that waits in any queue. */
+static gboolean
+waits_in_vain (AfrpcPoolCore      *core,
+               const AfrpcPoolJob *job)
+{
+  if (job->place.queue == &core->queue)
+    return has_nobody (core);
+
+  for (guint i = 0; i < core->members->len; i++)
+    {
+      AfrpcPoolMember *member = core->members->pdata[i];
+
+      if (job->place.queue == &member->waiting)
+        return afrpc_peer_keeps_too_much (member->peer);
+    }
+
+  return FALSE;
+}
+
+/* Whether no more is read from any that have something to do, so that nothing comes. */
+static gboolean
+is_stuck (AfrpcPoolCore *core)
+{
+  gboolean has_any = FALSE;
+
+  for (guint i = 0; i < core->members->len; i++)
+    {
+      AfrpcPoolMember *member = core->members->pdata[i];
+
+      if (afrpc_peer_keeps_too_much (member->peer))
+        has_any = TRUE;
+      else if (member->state == AFRPC_POOL_MEMBER_STARTING || afrpc_peer_get_n_owed (member->peer) > 0)
+        return FALSE;
+    }
+
+  return has_any && (core->queue.n == 0 || has_nobody (core));
+}
+
+/* Whether the end of one would come behind that. */
+static gboolean
+cannot_end (AfrpcPoolCore *core)
+{
+  for (guint i = 0; i < core->members->len; i++)
+    if (afrpc_peer_cannot_end (((AfrpcPoolMember *) core->members->pdata[i])->peer))
+      return TRUE;
+
+  return FALSE;
+}
+
+static GError *
+new_too_much_error (AfrpcPoolCore *core)
+{
+  return afrpc_peer_new_too_much_error (afrpc_pool_member_get_kept_max (&core->config));
 }
 
 /* What is waited for would come behind more than is kept of what a worker says. */
@@ -137,20 +189,18 @@ act_on_too_much (Blocked *blocked)
 {
   AfrpcPoolCore *core = blocked->core;
   AfrpcPoolJob *job = blocked->call != NULL ? blocked->call->job : NULL;
-  const guint64 max = afrpc_pool_member_get_kept_max (&core->config);
 
   if (blocked->call == NULL)
-    for (guint i = 0; i < core->members->len && !blocked->is_too_much; i++)
-      blocked->is_too_much = afrpc_peer_cannot_end (((AfrpcPoolMember *) core->members->pdata[i])->peer);
+    blocked->is_too_much = blocked->is_done == has_ended ? cannot_end (core) : is_stuck (core);
   else if (job == NULL || job->pending.state == AFRPC_PENDING_DECIDED)
     ;
   else if (job->member != NULL && afrpc_peer_keeps_too_much (job->member->peer))
     {
-      afrpc_peer_cancel (job->member->peer, &job->pending, afrpc_peer_new_too_much_error (max));
+      afrpc_peer_cancel (job->member->peer, &job->pending, new_too_much_error (core));
       act_on_outcome (blocked);
     }
   else if (job->member == NULL && job->place.queue != NULL && waits_in_vain (core, job))
-    afrpc_pool_desk_withdraw (job, afrpc_peer_new_too_much_error (max));
+    afrpc_pool_desk_withdraw (job, new_too_much_error (core));
 }
 
 /* Looks at everything, because nothing is told. */
@@ -260,7 +310,7 @@ afrpc_pool_core_block (AfrpcPoolCore   *self,
   if (g_cancellable_set_error_if_cancelled (cancellable, error))
     return FALSE;
   if (blocked.is_too_much)
-    g_propagate_error (error, afrpc_peer_new_too_much_error (afrpc_pool_member_get_kept_max (&self->config)));
+    g_propagate_error (error, new_too_much_error (self));
   else
     g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
                  "another thread runs the main context that the pool belongs to, or it is gone");

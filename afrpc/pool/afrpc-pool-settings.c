@@ -608,7 +608,8 @@ has_answered (gpointer data)
  *
  * Configures all workers as [method@Afrpc.Pool.call_all_async] does, and blocks until those that there are have answered.
  *
- * No main context is iterated: what arrives meanwhile is delivered afterwards. Fails in the same way.
+ * No main context is iterated: what arrives meanwhile is delivered afterwards. Fails in the same way, and with
+ * %AFRPC_ERROR_BUSY if workers say more meanwhile than [is kept](limits.html#blocking).
  *
  * Returns: %TRUE if all workers that there were are configured
  *
