@@ -129,13 +129,13 @@ class Pickles(unittest.TestCase):
         proxy = make("echo")
         text, junk = GLib.Variant("(s)", ("a",)), GLib.Variant("ay", b"junk")
         for call, error, words in (
-                (lambda: proxy.invoke_sync(lambda: 0), (AttributeError, pickle.PicklingError), "pickle"),
+                (lambda: proxy.invoke_sync(lambda: 0), (AttributeError, pickle.PicklingError), "pickle|local object"),
                 (lambda: proxy.invoke_sync(threading.Lock()), TypeError, "pickle"),
                 (lambda: proxy.invoke_sync(1, signature="(i)"), TypeError, "signature"),
                 (lambda: proxy.set_hooks(default=str), TypeError, "hooks"),
                 (lambda: proxy.call_sync(text, None), GLib.Error, "values of Python"),
                 (lambda: proxy.call_sync(junk, None), pickle.UnpicklingError, "truncated"),
-                (lambda: make("unsendable").invoke_sync(), Exception, "pickle"),
+                (lambda: make("unsendable").invoke_sync(), Exception, "pickle|local object"),
                 (lambda: make("fail").invoke_sync(), ValueError, "1")):
             with self.assertRaisesRegex(error, words):
                 call()

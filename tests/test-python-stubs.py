@@ -81,6 +81,7 @@ class Help(unittest.TestCase):
 
     def check(self, thing, *words):
         text = " ".join(pydoc.render_doc(thing, renderer=pydoc.plaintext).replace("|", "").split())
+        text = text.replace("( ", "(")  # of a long list of arguments, from Python 3.13 on
         for part in words:
             self.assertIn(part, text)
         self.assertNotRegex(text, r"\[\w+@|%TRUE|%NULL")
