@@ -278,6 +278,8 @@ def _is_given_up(error):
 
 def _check_thread(process):
     """What is used by a thread that may not is a critical warning of the library, which is told earlier here."""
+    if process is None:  # of a pool that has been destroyed
+        return
     context = process.get_main_context()
     if not context.acquire():
         raise RuntimeError("the process belongs to the main context of another thread, or of another loop: "
