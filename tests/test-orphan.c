@@ -3,9 +3,12 @@
 /* The end of the program itself, in whatever way its workers were started. */
 #include "test-util.h"
 
+#include <fcntl.h>
 #include <glib-unix.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -131,6 +134,85 @@ test_orphan_loading (gconstpointer data)
   unlink (path);
 }
 
+/* Reads until @words ends with @word, while the main loop runs. */
+static void
+read_words (int         fd,
+            GString    *words,
+            const char *word)
+{
+  struct pollfd poller = { fd, POLLIN, 0 };
+  char buffer[64];
+  gssize n;
+
+  while (!g_str_has_suffix (words->str, word))
+    {
+      g_main_context_iteration (NULL, FALSE);
+      if (poll (&poller, 1, 1) != 1)
+        continue;
+      n = read (fd, buffer, sizeof buffer);
+      g_assert_cmpint (n, >, 0);
+      g_string_append_len (words, buffer, n);
+    }
+}
+
+/* Once the worker's main thread sleeps, which may not be at once */
+static void
+wait_asleep (AfrpcProcess *process)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%d/stat", (int) afrpc_process_get_pid (process));
+  gboolean is_asleep = FALSE;
+
+  while (!is_asleep)
+    {
+      g_autofree char *stat = NULL;
+
+      g_assert_true (g_file_get_contents (path, &stat, NULL, NULL));
+      is_asleep = strstr (stat, ") S ") != NULL;
+    }
+}
+
+static void
+test_orphan_asleep (void)
+{
+  g_autofree char *directory = g_dir_make_tmp ("afrpc-orphan-XXXXXX", NULL);
+  g_autofree char *told = g_build_filename (directory, "told", NULL);
+  g_autofree char *waits = g_build_filename (directory, "waits", NULL);
+  g_autoptr(GString) words = g_string_new (NULL);
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (NULL);
+  int told_fd;
+  int waits_fd;
+
+  g_test_summary ("What a module waits for while it is loaded is not cut short by what is called meanwhile");
+  g_assert_true (mkfifo (told, 0600) == 0 && mkfifo (waits, 0600) == 0);
+  told_fd = open (told, O_RDWR | O_CLOEXEC);
+  waits_fd = open (waits, O_RDWR | O_CLOEXEC);
+  g_assert_true (told_fd >= 0 && waits_fd >= 0);
+
+  afrpc_process_setenv (process, "AFRPC_TEST_LOADING_S", "0", TRUE);
+  afrpc_process_setenv (process, "AFRPC_TEST_LOADING_FILE", told, TRUE);
+  afrpc_process_setenv (process, "AFRPC_TEST_LOADING_WAITS", waits, TRUE);
+  afrpc_process_require (process, g_getenv ("AFRPC_TEST_SLOW_WORKER"));
+  watch_init (&watched, afrpc_proxy_new (process, "nothing"));
+  read_words (told_fd, words, "waiting ");
+  wait_asleep (process);
+  for (guint i = 0; i < 10; i++)
+    {
+      afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new_boolean (TRUE), NULL, NULL, NULL);
+      while (g_main_context_iteration (NULL, FALSE))
+        ;
+    }
+  g_assert_cmpint (write (waits_fd, "", 1), ==, 1);
+  read_words (told_fd, words, "loaded");
+  g_assert_cmpstr (words->str, ==, "loading waiting loaded");
+
+  close (told_fd);
+  close (waits_fd);
+  unlink (told);
+  unlink (waits);
+  rmdir (directory);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -138,6 +220,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/orphan/busy", test_orphan_busy);
+  g_test_add_func ("/orphan/asleep", test_orphan_asleep);
   for (guint i = 0; i < G_N_ELEMENTS (loadings); i++)
     g_test_add_data_func (loadings[i].path, &loadings[i], test_orphan_loading);
 

@@ -3,87 +3,109 @@
 
 #include "os/afrpc-hangup.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "os/afrpc-group.h"
 
-static volatile int watched_fd = -1;
-static volatile int end_signal;
+/* Of the thread, which calls little: bytes */
+#define STACK_SIZE (256 * 1024)
 
-/* Whatever arrives raises the signal, too. A socket hangs up; the writing end of a pipe has an error. */
-static void
-look (void)
+static struct
 {
-  struct pollfd poller = { watched_fd, 0, 0 };
+  pthread_t thread;
+  pid_t     pid; /* whose thread it is: one that a module forked has none; 0: of nobody */
+  pid_t     tid;
+  int       fd;
+  int       signal;
+  int       stop_fd;
+} watch;
 
-  if (poller.fd < 0 || poll (&poller, 1, 0) != 1 || (poller.revents & (POLLHUP | POLLERR)) == 0)
-    return;
-
+static void
+end (void)
+{
   if (afrpc_group_is_ours ())
-    kill (0, end_signal);
+    kill (0, watch.signal);
   /* There is nobody whom it could matter to, as after the end of a connection that was read. */
-  if (end_signal == SIGKILL)
+  if (watch.signal == SIGKILL)
     _exit (EXIT_SUCCESS);
-  kill (getpid (), end_signal);
+  kill (getpid (), watch.signal);
 }
 
-static void
-sigio_cb (int signal)
+/* A socket hangs up; the writing end of a pipe has an error. What arrives is not asked for. */
+static void *
+watch_cb (void *data)
 {
-  const int saved = errno;
+  struct pollfd pollers[] = { { watch.fd, 0, 0 }, { watch.stop_fd, POLLIN, 0 } };
 
-  look ();
-  errno = saved;
+  watch.tid = gettid ();
+  while (poll (pollers, G_N_ELEMENTS (pollers), -1) < 0)
+    ;
+  if (pollers[1].revents == 0 && (pollers[0].revents & (POLLHUP | POLLERR)) != 0)
+    end ();
+
+  return NULL;
 }
 
-/* The handler stays: a signal that is under way would end the process without one. */
 static gboolean
-has_handler (void)
+start_thread (void)
 {
-  struct sigaction action;
+  pthread_attr_t attributes;
+  sigset_t all, before;
+  gboolean is_started;
 
-  if (sigaction (SIGIO, NULL, &action) != 0)
-    return FALSE;
-  if (action.sa_handler == sigio_cb)
-    return TRUE;
-  /* Somebody else's is left alone. */
-  if (action.sa_handler != SIG_DFL || (action.sa_flags & SA_SIGINFO) != 0)
+  if (pthread_attr_init (&attributes) != 0)
     return FALSE;
 
-  action = (struct sigaction) { .sa_handler = sigio_cb, .sa_flags = SA_RESTART };
+  /* Signals are for the threads that the module knows. */
+  sigfillset (&all);
+  pthread_sigmask (SIG_SETMASK, &all, &before);
+  is_started = pthread_attr_setstacksize (&attributes, STACK_SIZE) == 0
+               && pthread_create (&watch.thread, &attributes, watch_cb, NULL) == 0;
+  pthread_sigmask (SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy (&attributes);
 
-  return sigaction (SIGIO, &action, NULL) == 0;
+  return is_started;
 }
 
 /* The calling process gets @signal, or ends if that is SIGKILL, when the other end of @fd, a socket or a pipe to write to, is
- * closed by all who have it. */
+ * closed by all who have it. Where there is no thread or descriptor to be had, it is not watched. */
 void
 afrpc_hangup_watch (int fd,
                     int signal)
 {
-  const int flags = fcntl (fd, F_GETFL);
-
-  if (flags < 0 || !has_handler ())
+  watch.fd = fd;
+  watch.signal = signal;
+  watch.stop_fd = eventfd (0, EFD_CLOEXEC);
+  if (watch.stop_fd < 0)
     return;
 
-  end_signal = signal;
-  watched_fd = fd;
-  if (fcntl (fd, F_SETOWN, getpid ()) != 0 || fcntl (fd, F_SETFL, flags | O_ASYNC) != 0)
-    watched_fd = -1;
-  look ();
+  if (start_thread ())
+    watch.pid = getpid ();
+  else
+    close (watch.stop_fd);
 }
 
 void
-afrpc_hangup_unwatch (int fd)
+afrpc_hangup_unwatch (void)
 {
-  if (watched_fd < 0)
+  if (watch.pid == 0)
     return;
 
-  watched_fd = -1;
-  fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) & ~O_ASYNC);
+  if (watch.pid == getpid ())
+    {
+      eventfd_write (watch.stop_fd, 1);
+      pthread_join (watch.thread, NULL);
+      /* The kernel lets go of one that was joined a moment later; until then the process cannot be forked as a template. */
+      while (syscall (SYS_tgkill, watch.pid, watch.tid, 0) == 0)
+        sched_yield ();
+    }
+  watch.pid = 0;
+  close (watch.stop_fd);
 }

@@ -2,7 +2,8 @@
 
 /* What ends a process that is still being prepared when nobody is left whom it could serve, also while it loads a module or
  * evaluates code. It has no lifeline yet: until it runs a function, it belongs to who has the other end of its connection,
- * which may be handed from one program to another. So it is that end which is watched, by SIGIO, see O_ASYNC in open(2). */
+ * which may be handed from one program to another. So it is that end which is watched, by a thread: a signal (see O_ASYNC in
+ * open(2)) would be raised by every message, too, and cut short what a module sleeps or polls for. */
 #pragma once
 
 #include <glib.h>
@@ -11,6 +12,6 @@ G_BEGIN_DECLS
 
 void afrpc_hangup_watch   (int fd,
                            int signal);
-void afrpc_hangup_unwatch (int fd);
+void afrpc_hangup_unwatch (void);
 
 G_END_DECLS

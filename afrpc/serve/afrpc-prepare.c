@@ -98,12 +98,6 @@ begin_step (AfrpcSession *self)
     afrpc_hangup_watch (self->transport.out_fd, self->orphan_signal);
 }
 
-static void
-end_step (AfrpcSession *self)
-{
-  afrpc_hangup_unwatch (self->transport.out_fd);
-}
-
 static gboolean
 require (AfrpcSession  *self,
          const char    *module,
@@ -115,7 +109,7 @@ require (AfrpcSession  *self,
 
   begin_step (self);
   ok = self->funcs->require (self->host, module, &step_error);
-  end_step (self);
+  afrpc_hangup_unwatch ();
 
   return check_step (ok, step_error, what, error);
 }
@@ -133,7 +127,7 @@ evaluate (AfrpcSession  *self,
   g_variant_get (value, "(&sv)", &code, &args);
   begin_step (self);
   ok = self->funcs->eval (self->host, code, args, &step_error);
-  end_step (self);
+  afrpc_hangup_unwatch ();
 
   return check_step (ok, step_error, "evaluating code", error);
 }

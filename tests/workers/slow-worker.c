@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* A module that takes longer to load than its program lives, if it is told of that: it ends it itself. Should it be loaded,
- * it writes that down. */
+ * it writes that down. It may also wait for something to be read first, and says if it could not do so in peace. */
 #include <afrpc/afrpc.h>
 
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,13 +36,27 @@ write_down (const char *word)
   close (fd);
 }
 
+static void
+wait_to_read (const char *path)
+{
+  struct pollfd poller = { open (path, O_RDWR | O_CLOEXEC), POLLIN, 0 };
+
+  write_down ("waiting ");
+  while (poll (&poller, 1, -1) < 0)
+    write_down (errno == EINTR ? "interrupted " : "failing ");
+  close (poller.fd);
+}
+
 static void __attribute__ ((constructor))
 load (void)
 {
   const gint64 until = g_get_monotonic_time () + atoi (g_getenv ("AFRPC_TEST_LOADING_S")) * G_USEC_PER_SEC;
-  const int program = atoi (g_getenv ("AFRPC_TEST_PROGRAM"));
+  const char *pid = g_getenv ("AFRPC_TEST_PROGRAM");
+  const int program = pid != NULL ? atoi (pid) : 0;
 
   write_down ("loading ");
+  if (g_getenv ("AFRPC_TEST_LOADING_WAITS") != NULL)
+    wait_to_read (g_getenv ("AFRPC_TEST_LOADING_WAITS"));
   if (program > 0)
     kill (program, SIGKILL);
   while (g_get_monotonic_time () < until)

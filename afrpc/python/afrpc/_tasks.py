@@ -86,6 +86,11 @@ def _load_main(name, path):
         _is_loading = False
 
 
+def _count_threads():
+    """Of any kind; one of the host, which watches the program meanwhile, is among them."""
+    return len(os.listdir("/proc/self/task"))
+
+
 def prepare(data):
     """Before any worker is forked; then the main module is loaded, if it starts no threads."""
     path, argv, authkey, main, is_template = loads(data)
@@ -97,8 +102,9 @@ def prepare(data):
         multiprocessing.process.current_process().authkey = authkey
     if main is None or not is_template:
         return
+    n_threads = _count_threads()
     _load_main(*main)
-    if len(os.listdir("/proc/self/task")) > 1:
+    if _count_threads() > n_threads:
         raise RuntimeError(HAS_THREADS)
 
 
