@@ -6,6 +6,10 @@
 #include <errno.h>
 #include <glib-unix.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -234,7 +238,8 @@ crash (Way      way,
 
 static void
 check_crash (Way      way,
-             gboolean is_busy)
+             gboolean is_busy,
+             gboolean is_adopted) /* by somebody of another session, as in a user's systemd */
 {
   g_autofree char *path = g_strdup_printf ("/group/%s/%s", names[way], is_busy ? "crash" : "orphan");
   g_autoptr(GString) output = g_string_new (NULL);
@@ -249,9 +254,12 @@ check_crash (Way      way,
     }
 
   g_assert_true (g_unix_open_pipe (fds, 0, NULL));
+  g_assert_cmpint (prctl (PR_SET_CHILD_SUBREAPER, is_adopted), ==, 0);
   parent = fork ();
   if (parent == 0)
     {
+      if (is_adopted)
+        setsid ();
       dup2 (fds[1], 1);
       close (fds[0]);
       close (fds[1]);
@@ -265,13 +273,17 @@ check_crash (Way      way,
     g_string_append_len (output, buffer, n);
   close (fds[0]);
   g_assert_true (g_str_has_suffix (output->str, "started\n"));
+  prctl (PR_SET_CHILD_SUBREAPER, 0);
+  while (is_adopted && waitpid (-1, NULL, WNOHANG) > 0)
+    ;
 }
 
 static void
 test_group_crash (gconstpointer way)
 {
   g_test_summary ("The group ends with the program, also if that is killed");
-  check_crash (GPOINTER_TO_INT (way), TRUE);
+  check_crash (GPOINTER_TO_INT (way), TRUE, FALSE);
+  check_crash (GPOINTER_TO_INT (way), TRUE, TRUE);
 }
 
 static void
@@ -283,7 +295,8 @@ test_group_orphan (gconstpointer way)
       g_test_skip ("nobody is left to end the group of a command that has such a policy");
       return;
     }
-  check_crash (GPOINTER_TO_INT (way), FALSE);
+  check_crash (GPOINTER_TO_INT (way), FALSE, FALSE);
+  check_crash (GPOINTER_TO_INT (way), FALSE, TRUE);
 }
 
 static void
@@ -354,6 +367,52 @@ test_group_template (void)
   group_clear (&group);
 }
 
+static gboolean
+is_alive (int pid)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/%d/stat", pid);
+  g_autofree char *stat = NULL;
+
+  return g_file_get_contents (path, &stat, NULL, NULL) && strstr (stat, ") Z ") == NULL;
+}
+
+static void
+test_group_template_module (void)
+{
+  g_autofree char *path = NULL;
+  g_autofree char *words = NULL;
+  g_autoptr(AfrpcProcess) template = afrpc_process_new_exec (NULL);
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_autoptr(AfrpcProxy) proxy = NULL;
+  gboolean has_ended = FALSE;
+  int pidfd;
+  const int fd = g_file_open_tmp ("afrpc-group-XXXXXX", &path, NULL);
+  int child = 0;
+
+  g_test_summary ("What a module of a template has started is not ended with that");
+  g_assert_cmpint (fd, >=, 0);
+  close (fd);
+  afrpc_process_set_process_group (template, TRUE);
+  afrpc_process_setenv (template, "AFRPC_TEST_LOADING_S", "0", TRUE);
+  afrpc_process_setenv (template, "AFRPC_TEST_LOADING_FILE", path, TRUE);
+  afrpc_process_setenv (template, "AFRPC_TEST_LOADING_STARTS", "1", TRUE);
+  afrpc_process_require (template, g_getenv ("AFRPC_TEST_SLOW_WORKER"));
+  process = afrpc_process_fork (template);
+  proxy = afrpc_proxy_new (process, "nothing");
+  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, NULL));
+  pidfd = syscall (SYS_pidfd_open, afrpc_process_get_pid (template), 0);
+  g_assert_cmpint (pidfd, >=, 0);
+  g_unix_fd_add (pidfd, G_IO_IN, ended_cb, &has_ended);
+  g_clear_object (&template);
+  test_iterate_until (&has_ended);
+  close (pidfd);
+  g_assert_true (g_file_get_contents (path, &words, NULL, NULL));
+  g_assert_cmpint (sscanf (words, "loading %d", &child), ==, 1);
+  g_assert_true (is_alive (child));
+  g_assert_cmpint (kill (child, SIGKILL), ==, 0);
+  unlink (path);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -376,6 +435,7 @@ main (int   argc,
     }
   g_test_add_func ("/group/property", test_group_property);
   g_test_add_func ("/group/template", test_group_template);
+  g_test_add_func ("/group/template-module", test_group_template_module);
 
   return g_test_run ();
 }

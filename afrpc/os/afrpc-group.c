@@ -13,6 +13,7 @@
 #endif
 
 static int leader; /* this process, if it was asked to lead a group */
+static int parent; /* whose child it was then */
 
 /* In the worker: from now on it leads a group, with all that it starts. */
 gboolean
@@ -24,6 +25,7 @@ afrpc_group_lead (void)
     return FALSE;
 
   leader = getpid ();
+  parent = getppid ();
   if (!is_noted)
     atexit (afrpc_group_end);
   is_noted = TRUE;
@@ -38,6 +40,13 @@ afrpc_group_is_ours (void)
   return leader != 0 && leader == getpid ();
 }
 
+/* In a template: who is forked from it begins in its group, which is not ended with it then. */
+void
+afrpc_group_disown (void)
+{
+  leader = 0;
+}
+
 /* In the worker, which is about to exit, and leaves the group to do so: the others end. If its program lives, that would
  * see to it; if not, nobody else does. */
 void
@@ -47,10 +56,10 @@ afrpc_group_end (void)
     return;
 
   leader = 0;
-  /* A parent that has died has been replaced by one of another session. */
+  /* A parent that has died has been replaced, maybe by one of another session, which nobody can join. */
   if (setpgid (0, getpgid (getppid ())) == 0)
     kill (-getpid (), SIGKILL);
-  else if (getppid () == 1)
+  else if (getppid () != parent || parent == 1)
     kill (0, SIGKILL);
 }
 

@@ -9,6 +9,7 @@ G_BEGIN_DECLS
 
 gboolean afrpc_group_lead     (void);
 gboolean afrpc_group_is_ours  (void);
+void     afrpc_group_disown   (void);
 void     afrpc_group_end      (void);
 gboolean afrpc_group_signal   (int      pid,
                                int      pidfd,

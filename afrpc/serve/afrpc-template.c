@@ -15,6 +15,7 @@
 #include "afrpc-error.h"
 #include "serve/afrpc-session-send.h"
 #include "os/afrpc-fork.h"
+#include "os/afrpc-group.h"
 #include "transport/afrpc-socket.h"
 
 #define TEMPLATE_NAME "afrpc-template"
@@ -146,6 +147,7 @@ fork_host (AfrpcSession  *self,
     return FALSE;
 
   enter (self);
+  afrpc_group_disown ();
   pid = self->funcs->fork (self->host, error);
   /* What has been made is there, whatever the language says of it. */
   if (forked->pid >= 0)

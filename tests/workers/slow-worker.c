@@ -36,6 +36,19 @@ write_down (const char *word)
   close (fd);
 }
 
+/* Something that lives as long as nobody ends it */
+static void
+start_other (void)
+{
+  g_autofree char *word = NULL;
+  const int pid = fork ();
+
+  while (pid == 0)
+    pause ();
+  word = g_strdup_printf ("%d ", pid);
+  write_down (word);
+}
+
 static void
 wait_to_read (const char *path)
 {
@@ -55,6 +68,8 @@ load (void)
   const int program = pid != NULL ? atoi (pid) : 0;
 
   write_down ("loading ");
+  if (g_getenv ("AFRPC_TEST_LOADING_STARTS") != NULL)
+    start_other ();
   if (g_getenv ("AFRPC_TEST_LOADING_WAITS") != NULL)
     wait_to_read (g_getenv ("AFRPC_TEST_LOADING_WAITS"));
   if (program > 0)
