@@ -254,7 +254,8 @@ afrpc_process_wait_finish (AfrpcProcess  *self,
  *
  * No main context is iterated: what arrives meanwhile is delivered afterwards. Fails like
  * [method@Afrpc.Process.wait_async], and with %AFRPC_ERROR_BUSY if the process says more meanwhile than
- * [is kept](limits.html#blocking), and was not killed: it waits then until a main loop has run. A process that nobody ends, by closing its proxy or by a signal, is waited for in vain.
+ * [is kept](limits.html#blocking), and was not killed: it waits then until a main loop has run.
+ * A process that nobody ends, by closing its proxy or by a signal, is waited for in vain.
  *
  * Returns: (transfer full): why the process ended
  *

@@ -216,7 +216,6 @@ test_command_death (void)
           check_death (scripts[i], backends[j], &deaths[k]);
 }
 
-/* The worker is killed while it writes a result that nobody reads, after different amounts of it. */
 static void
 test_command_death_before_command (void)
 {
@@ -242,6 +241,7 @@ test_command_death_before_command (void)
   g_assert_cmpint (afrpc_exit_get_signal (watched.exit), ==, SIGTERM);
 }
 
+/* The worker is killed while it writes a result that nobody reads, after different amounts of it. */
 static void
 test_command_death_writing (void)
 {

@@ -142,7 +142,6 @@ test_waits_nested_pool (void)
   g_autoptr(AfrpcProcess) process = test_process_new ();
   g_autoptr(AfrpcPool) pool = afrpc_pool_new (process, "echo");
   g_autoptr(GCancellable) cancellable = g_cancellable_new ();
-
   guint n_cancelled = 0;
 
   g_test_summary ("Of many who wait for the end of a pool, the same; and who has cancelled that is told once");

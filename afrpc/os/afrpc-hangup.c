@@ -30,12 +30,17 @@ static struct
 static void
 end (void)
 {
+  /* A signal that is handled is for the worker, which ends its group then. */
+  if (watch.signal != SIGKILL)
+    {
+      kill (getpid (), watch.signal);
+      return;
+    }
+
   if (afrpc_group_is_ours ())
-    kill (0, watch.signal);
+    kill (0, SIGKILL);
   /* There is nobody whom it could matter to, as after the end of a connection that was read. */
-  if (watch.signal == SIGKILL)
-    _exit (EXIT_SUCCESS);
-  kill (getpid (), watch.signal);
+  _exit (EXIT_SUCCESS);
 }
 
 /* A socket hangs up; the writing end of a pipe has an error. What arrives is not asked for. */

@@ -51,8 +51,8 @@ afrpc_lifeline_arm (int      fd,
   /* Whom to signal belongs to the open file, which all workers would share. */
   struct pollfd poller = { afrpc_reopen (fd, O_RDONLY | O_NONBLOCK), POLLIN, 0 };
 
-  if (poller.fd < 0 || fcntl (poller.fd, F_SETOWN, is_group ? -getpid () : getpid ()) != 0 || fcntl (poller.fd, F_SETSIG, signal) != 0 ||
-      fcntl (poller.fd, F_SETFL, O_RDONLY | O_NONBLOCK | O_ASYNC) != 0)
+  if (poller.fd < 0 || fcntl (poller.fd, F_SETOWN, is_group ? -getpid () : getpid ()) != 0 ||
+      fcntl (poller.fd, F_SETSIG, signal) != 0 || fcntl (poller.fd, F_SETFL, O_RDONLY | O_NONBLOCK | O_ASYNC) != 0)
     {
       if (poller.fd >= 0)
         close (poller.fd);

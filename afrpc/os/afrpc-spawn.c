@@ -304,7 +304,7 @@ afrpc_spawn (const AfrpcSpawnPlan  *plan,
       return FALSE;
     }
 
-  *spawned = (AfrpcSpawned) { .pid = pid, .pidfd = pidfd, .leads_group = plan->leads_group, .is_child = TRUE };
+  *spawned = (AfrpcSpawned) { .pid = pid, .pidfd = pidfd };
   return TRUE;
 }
 
@@ -369,7 +369,8 @@ afrpc_spawn_reap (AfrpcSpawned     *spawned,
   return TRUE;
 }
 
-/* Its group gets it, if it leads one. The pidfd makes sure that no other process gets the signal; without one, that nobody else reaps it. */
+/* Its group gets it, if it leads one. The pidfd makes sure that no other process gets the signal; without one, that
+ * nobody else reaps it. */
 void
 afrpc_spawn_signal (const AfrpcSpawned *spawned,
                     int                 signum)

@@ -29,6 +29,7 @@ typedef struct
 {
   int pid;                  /* 0: none */
   int pidfd;                /* -1: none, also if the kernel has none */
+  /* Said by who takes it over. */
   gboolean leads_group;     /* which is signalled with it, and ended when it has ended */
   gboolean is_child;        /* whoever has this reaps it */
 } AfrpcSpawned;

@@ -17,7 +17,6 @@
 #include "peer/afrpc-slice.h"
 #include "peer/afrpc-task.h"
 
-/* A main loop is held no longer than this by what is told at once, so that no frame of 16 ms is missed. */
 #define SLICE_ITEMS 4 /* told between two looks at the clock */
 
 typedef struct

@@ -15,7 +15,7 @@
 
 #define PLACES 3     /* descriptors of a peer that are polled */
 #define FEW_PEERS 8  /* are polled without any memory being allocated */
-#define REST_MAX (64u << 20) /* bytes: of memory, for what one that has ended has left in its socket, or else goes on */
+#define REST_MAX (64u << 20) /* bytes: room for what one that has ended has left in its socket, should somebody else write on */
 #define FAR_MS 10    /* how often other threads are looked at that have no descriptor to wake up who waits */
 
 static void (*interrupted_func) (void); /* (nullable): atomic */

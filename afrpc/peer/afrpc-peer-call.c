@@ -5,7 +5,6 @@
 
 #include "peer/afrpc-peer-parts.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
@@ -150,7 +149,8 @@ queue_call (AfrpcPeer           *self,
   return afrpc_link_call (&self->talk.link, &payload, &call, error);
 }
 
-/* Says who it was that a call was refused for. The reasons of one that has failed, and of serialisers, say it by themselves. */
+/* Says who it was that a call was refused for. The reasons of one that has failed, and of serialisers, say it by
+ * themselves. */
 static void
 name_refusal (AfrpcPeer  *self,
               GError    **error)

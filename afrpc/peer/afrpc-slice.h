@@ -7,7 +7,7 @@
 
 G_BEGIN_DECLS
 
-#define AFRPC_SLICE_US 2000
+#define AFRPC_SLICE_US 2000  /* so that no frame of 16 ms is missed */
 #define AFRPC_SLICE_STEPS 16 /* of those that take less than a microsecond, between two looks at the clock */
 
 typedef struct

@@ -66,7 +66,8 @@ void afrpc_source_clear_places    (AfrpcSource *self);
 void afrpc_source_activate_polled (AfrpcSource *self);
 
 /* Other threads */
-void afrpc_source_clear_posts (AfrpcSource *self);
+void afrpc_source_run_some_posts (AfrpcSource *self);
+void afrpc_source_clear_posts    (AfrpcSource *self);
 
 /* Priority */
 void afrpc_source_account   (AfrpcSource *self,

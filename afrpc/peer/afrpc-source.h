@@ -111,7 +111,6 @@ void          afrpc_source_keep_turns  (AfrpcSource      *self);
 
 /* For who blocks the thread. */
 void          afrpc_source_run_posts   (AfrpcSource      *self);
-void          afrpc_source_run_some_posts (AfrpcSource   *self);
 int           afrpc_source_get_wake_fd (AfrpcSource      *self);
 void          afrpc_source_clear_wake_fd (AfrpcSource    *self);
 GPtrArray    *afrpc_source_get_templates (AfrpcSource    *self);
