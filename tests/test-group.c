@@ -315,6 +315,42 @@ test_group_none (gconstpointer way)
   group_clear (&group);
 }
 
+#ifndef PIDFD_SIGNAL_PROCESS_GROUP
+#define PIDFD_SIGNAL_PROCESS_GROUP (1u << 2) /* since Linux 6.9 */
+#endif
+
+static gboolean
+can_signal_groups_by_pidfd (void)
+{
+  const int pidfd = syscall (SYS_pidfd_open, getpid (), 0);
+  const gboolean can = pidfd >= 0 && syscall (SYS_pidfd_send_signal, pidfd, 0, NULL, PIDFD_SIGNAL_PROCESS_GROUP) == 0;
+
+  if (pidfd >= 0)
+    close (pidfd);
+
+  return can || errno == ESRCH; /* this process may lead none */
+}
+
+static void
+test_group_reaped (gconstpointer way)
+{
+  Group group;
+
+  g_test_summary ("The group ends with its worker also if somebody else reaps that");
+  if (!can_signal_groups_by_pidfd ())
+    {
+      g_test_skip ("this needs Linux 6.9");
+      return;
+    }
+
+  signal (SIGCHLD, SIG_IGN);
+  group_init (&group, GPOINTER_TO_INT (way), TRUE);
+  g_assert_cmpint (kill (afrpc_process_get_pid (group.process), SIGKILL), ==, 0);
+  wait_ended (&group);
+  group_clear (&group);
+  signal (SIGCHLD, SIG_DFL);
+}
+
 static void
 count_cb (guint *n)
 {
@@ -424,6 +460,7 @@ main (int   argc,
       const struct { const char *name; GTestDataFunc func; } tests[] = {
         { "kill", test_group_kill }, { "signal", test_group_signal }, { "exit", test_group_exit },
         { "crash", test_group_crash }, { "orphan", test_group_orphan }, { "none", test_group_none },
+        { "reaped", test_group_reaped },
       };
 
       for (guint i = 0; i < G_N_ELEMENTS (tests); i++)

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -308,19 +309,35 @@ afrpc_spawn (const AfrpcSpawnPlan  *plan,
   return TRUE;
 }
 
-/* Its group ends with it: as long as it is not reaped, no other has its number. */
+/* Asks without reaping it. Without a pidfd it has to be this program's child. */
+gboolean
+afrpc_spawn_has_ended (const AfrpcSpawned *spawned)
+{
+  struct pollfd fd = { spawned->pidfd, POLLIN, 0 };
+  siginfo_t info = { 0 };
+
+  if (spawned->pidfd >= 0)
+    return poll (&fd, 1, 0) > 0;
+  if (syscall (SYS_waitid, P_PID, spawned->pid, &info, WEXITED | WNOHANG | WNOWAIT, NULL) != 0)
+    return errno == ECHILD;
+
+  return info.si_pid != 0;
+}
+
+/* Its group ends with it. A number is good for that as long as its leader is not reaped, which somebody else may have
+ * done: a pidfd still is. */
 static gboolean
 end_group_if_ended (const AfrpcSpawned *spawned)
 {
   siginfo_t info = { 0 };
+  const gboolean is_child =
+    syscall (SYS_waitid, spawned->pidfd >= 0 ? P_PIDFD : P_PID, spawned->pidfd >= 0 ? spawned->pidfd : spawned->pid,
+             &info, WEXITED | WNOHANG | WNOWAIT, NULL) == 0;
 
-  if (syscall (SYS_waitid, spawned->pidfd >= 0 ? P_PIDFD : P_PID, spawned->pidfd >= 0 ? spawned->pidfd : spawned->pid,
-               &info, WEXITED | WNOHANG | WNOWAIT, NULL) != 0)
-    return errno != EINTR;
-  if (info.si_pid == 0)
+  if (is_child ? info.si_pid == 0 : errno == EINTR)
     return FALSE;
 
-  afrpc_group_signal (spawned->pid, spawned->pidfd, TRUE, SIGKILL);
+  afrpc_group_signal (spawned->pid, spawned->pidfd, is_child, SIGKILL);
 
   return TRUE;
 }

@@ -46,6 +46,7 @@ typedef struct
 gboolean afrpc_spawn        (const AfrpcSpawnPlan  *plan,
                              AfrpcSpawned          *spawned,
                              GError               **error);
+gboolean afrpc_spawn_has_ended (const AfrpcSpawned *spawned);
 gboolean afrpc_spawn_reap   (AfrpcSpawned          *spawned,
                              AfrpcSpawnStatus      *status);
 void     afrpc_spawn_signal (const AfrpcSpawned    *spawned,
