@@ -42,6 +42,12 @@ afrpc_spawn_signal (const AfrpcSpawned *spawned,
 }
 
 gboolean
+afrpc_spawn_has_ended (const AfrpcSpawned *spawned)
+{
+  return has_ended;
+}
+
+gboolean
 afrpc_spawn_reap (AfrpcSpawned     *spawned,
                   AfrpcSpawnStatus *status)
 {
@@ -314,12 +320,13 @@ test_body_was_killed (void)
 {
   AfrpcSpawnStatus killed = { .known = TRUE, .status = -1, .signum = SIGTERM };
 
-  g_test_summary ("It was killed by us only if what ended it was sent");
-  for (guint i = 0; i < 2; i++)
+  g_test_summary ("It was killed by us only if what ended it was sent, before it had ended");
+  for (guint i = 0; i < 3; i++)
     {
       AfrpcBody *body = reach (AFRPC_BODY_CHILD, NULL);
 
-      afrpc_body_kill (body, i == 0 ? SIGTERM : SIGCONT);
+      has_ended = i == 2;
+      afrpc_body_kill (body, i == 1 ? SIGCONT : SIGTERM);
       afrpc_body_set_exit (body, &killed);
       g_assert_cmpint (afrpc_exit_was_killed (body->exit), ==, i == 0);
       free_body (body);

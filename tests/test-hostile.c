@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static AfrpcProcess *
@@ -219,6 +220,64 @@ test_hostile_flood_end (gconstpointer with)
   g_assert_nonnull (outcome.error);
 }
 
+/* Kills it as somebody else would, and waits until it is dead. */
+static void
+kill_from_outside (AfrpcProcess *process)
+{
+  const int pid = afrpc_process_get_pid (process);
+  siginfo_t info;
+
+  g_assert_cmpint (kill (pid, SIGKILL), ==, 0);
+  g_assert_cmpint (waitid (P_PID, pid, &info, WEXITED | WNOWAIT), ==, 0);
+}
+
+static void
+test_hostile_flood_killed (gconstpointer with)
+{
+  g_autoptr(AfrpcProcess) process = new_hostile (with);
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(AfrpcExit) exit = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("Who only blocks sees the end of a worker that somebody else has killed beyond its bound");
+  watch_init (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "f",
+                                      "max-bytes-queued", (guint64) KEPT_MAX, "max-message-size", (guint64) KEPT_MAX, NULL));
+  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), NULL, NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+  g_clear_error (&error);
+  kill_from_outside (process);
+
+  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), NULL, NULL, &error));
+  g_assert_false (g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_BUSY));
+  g_clear_error (&error);
+  exit = afrpc_process_wait_sync (process, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (afrpc_exit_get_signal (exit), ==, SIGKILL);
+  g_assert_false (afrpc_exit_was_killed (exit));
+  g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (watched.proxy), NULL, &error));
+  test_iterate_until (&watched.destroyed);
+}
+
+static void
+test_hostile_killed_before (void)
+{
+  g_autoptr(AfrpcProcess) process = new_hostile ("small");
+  g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "f");
+  g_autoptr(AfrpcExit) exit = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("A signal that came too late is not what ended a worker");
+  afrpc_proxy_set_max_bytes_queued (proxy, KEPT_MAX);
+  g_signal_connect (proxy, "error", G_CALLBACK (ignore_error), NULL);
+  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, NULL));
+  kill_from_outside (process);
+  afrpc_caller_kill (AFRPC_CALLER (proxy));
+  exit = afrpc_process_wait_sync (process, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (afrpc_exit_get_signal (exit), ==, SIGKILL);
+  g_assert_false (afrpc_exit_was_killed (exit));
+}
+
 static void
 assert_refused (AfrpcPool *pool)
 {
@@ -293,6 +352,25 @@ test_hostile_flood_pool (void)
 }
 
 static void
+test_hostile_flood_pool_killed (void)
+{
+  g_autoptr(AfrpcProcess) hostile = new_hostile ("small");
+  g_autoptr(AfrpcPool) pool = NULL;
+  g_autoptr(AfrpcPoolWorker) worker = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("So it is in a pool");
+  pool = g_object_new (AFRPC_TYPE_POOL, "process", hostile, "function", "echo", "max-workers", 1,
+                       "max-bytes-queued", (guint64) KEPT_MAX, "max-message-size", (guint64) KEPT_MAX, NULL);
+  g_signal_connect (pool, "error", G_CALLBACK (ignore_error), NULL);
+  assert_refused (pool);
+  worker = g_list_model_get_item (afrpc_pool_get_workers (pool), 0);
+  kill_from_outside (afrpc_pool_worker_get_process (worker));
+  g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (pool), NULL, &error));
+  g_assert_no_error (error);
+}
+
+static void
 test_hostile_flood_map (void)
 {
   g_autoptr(AfrpcProcess) hostile = new_hostile ("small");
@@ -339,7 +417,11 @@ main (int   argc,
 
   g_test_add_data_func ("/hostile/flood/end/small", "small", test_hostile_flood_end);
   g_test_add_data_func ("/hostile/flood/end/fds", "fds", test_hostile_flood_end);
+  g_test_add_data_func ("/hostile/flood/killed/small", "small", test_hostile_flood_killed);
+  g_test_add_data_func ("/hostile/flood/killed/fds", "fds", test_hostile_flood_killed);
+  g_test_add_func ("/hostile/killed-before", test_hostile_killed_before);
   g_test_add_func ("/hostile/flood/pool", test_hostile_flood_pool);
+  g_test_add_func ("/hostile/flood/pool/killed", test_hostile_flood_pool_killed);
   g_test_add_func ("/hostile/flood/map", test_hostile_flood_map);
 
   return g_test_run ();

@@ -223,7 +223,8 @@ gboolean
 afrpc_body_kill (AfrpcBody *self,
                  int        signum)
 {
-  if (signum > 0 && signum < 64)
+  /* What it has ended with already was sent by somebody else. */
+  if (signum > 0 && signum < 64 && !afrpc_body_has_ended (self))
     self->signals_sent |= G_GUINT64_CONSTANT (1) << signum;
 
   if (self->state == AFRPC_BODY_AWAITED || self->state == AFRPC_BODY_DOUBTFUL || self->state == AFRPC_BODY_UNPROVEN)
@@ -262,6 +263,16 @@ afrpc_body_set_exit (AfrpcBody              *self,
   afrpc_stderr_read (&self->standard_error);
   text = afrpc_stderr_dup (&self->standard_error, &n_recent);
   self->exit = afrpc_exit_new (self->pid, status, was_killed, &self->limits, text, n_recent);
+}
+
+/* Whether it has, although nobody may have reaped it. FALSE: it is still there, or nobody knows. */
+gboolean
+afrpc_body_has_ended (const AfrpcBody *self)
+{
+  if (self->state == AFRPC_BODY_ENDED)
+    return TRUE;
+
+  return afrpc_body_is_there (self) && afrpc_body_can_signal (self) && afrpc_spawn_has_ended (&self->spawned);
 }
 
 /* Asks whether it has ended: TRUE if that is known now. Its pidfd may be closed by that, and is not polled afterwards.

@@ -63,6 +63,7 @@ gboolean  afrpc_body_prove        (AfrpcBody              *self,
 gboolean  afrpc_body_is_taken     (int                     pid);
 gboolean  afrpc_body_kill         (AfrpcBody              *self,
                                    int                     signum);
+gboolean  afrpc_body_has_ended    (const AfrpcBody        *self);
 gboolean  afrpc_body_reap         (AfrpcBody              *self,
                                    gboolean                is_silent,
                                    gint64                  now);

@@ -46,7 +46,7 @@ keeps_too_much (const AfrpcPeer *self)
   if (G_LIKELY (news->size <= self->kept_max && news->n_fds <= AFRPC_NEWS_FDS_MAX))
     return FALSE;
 
-  return self->body.state != AFRPC_BODY_ENDED ||
+  return !afrpc_body_has_ended (&self->body) ||
          (news->size > self->kept_max && news->size - self->kept_max > self->talk.link.message_size_max + REST_MAX);
 }
 
@@ -63,7 +63,7 @@ afrpc_peer_cannot_end (AfrpcPeer *self)
   const gboolean is_killed = (self->body.signals_sent & G_GUINT64_CONSTANT (1) << SIGKILL) != 0;
 
   return keeps_too_much (self) && !afrpc_talk_is_silent (&self->talk) &&
-         (!is_killed || self->body.state == AFRPC_BODY_ENDED);
+         (!is_killed || afrpc_body_has_ended (&self->body));
 }
 
 /* Where it is polled for a peer; of what is not polled the descriptor is -1. Returns: when it has to have a turn */
@@ -353,7 +353,8 @@ has_outcome (AfrpcPeer *self,
   const guint64 max = self->talk.link.n_bytes_max;
 
   afrpc_peer_decide_at_end (self, pending);
-  if (pending->state != AFRPC_PENDING_DECIDED && (self->news.size > max || self->news.n_fds > AFRPC_NEWS_FDS_MAX))
+  if (pending->state != AFRPC_PENDING_DECIDED && (self->news.size > max || self->news.n_fds > AFRPC_NEWS_FDS_MAX) &&
+      (keeps_too_much (self) || !afrpc_body_has_ended (&self->body)))
     afrpc_peer_cancel (self, pending, afrpc_peer_new_too_much_error (max));
 
   return pending->state == AFRPC_PENDING_DECIDED;
