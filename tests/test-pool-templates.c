@@ -59,7 +59,7 @@ broken_new (void)
 }
 
 static void
-call_once (Case *test)
+call_one (Case *test)
 {
   g_autoptr(AfrpcCall) call = start_act (test, "return", NULL);
 
@@ -135,7 +135,7 @@ test_templates_shares (void)
       g_assert_cmpuint (n_of (&test, third), ==, expected[i][2]);
     }
   wait_idle (&test, 10);
-  call_once (&test);
+  call_one (&test);
   case_end (&test);
 }
 
@@ -182,7 +182,7 @@ test_templates_limits (void)
     }
   g_assert_cmpuint (n_of (&test, first), ==, 2);
   g_assert_cmpuint (n_of (&test, second), ==, 1);
-  call_once (&test);
+  call_one (&test);
   case_end (&test);
   meeting_end (&meeting);
 }
@@ -256,13 +256,13 @@ test_templates_broken (void)
   afrpc_pool_add_template (test.pool, command, 0, 0, 0);
   g_object_set (test.pool, "idle-workers", 3, NULL);
   wait_idle (&test, 3);
-  call_once (&test);
+  call_one (&test);
   /* For longer than one waits that is tried again. */
   for (gint64 until = g_get_monotonic_time () + 150 * 1000; g_get_monotonic_time () < until;)
     {
       afrpc_pool_refresh (test.pool, forking);
       wait_idle (&test, 3);
-      call_once (&test);
+      call_one (&test);
     }
   g_assert_cmpuint (test.errors->len, ==, 1);
   g_assert_true (g_error_matches (test.errors->pdata[0], AFRPC_ERROR, AFRPC_ERROR_MODULE));
@@ -284,7 +284,7 @@ test_templates_broken (void)
   /* Another one begins anew. */
   afrpc_pool_add_template (test.pool, forking, 0, 0, 0);
   g_assert_null (afrpc_pool_get_failure (test.pool));
-  call_once (&test);
+  call_one (&test);
   g_assert_cmpuint (test.errors->len, ==, 1);
   g_clear_object (&refused);
   case_end (&test);
@@ -340,7 +340,7 @@ test_templates_back_off (void)
   /* More often than it may, if it were alone. */
   while (test.errors->len < 4)
     {
-      call_once (&test);
+      call_one (&test);
       g_main_context_iteration (NULL, TRUE);
     }
   g_assert_nonnull (afrpc_pool_get_template_failure (test.pool, failing));
@@ -350,7 +350,7 @@ test_templates_back_off (void)
   g_assert_cmpuint (n_of (&test, failing), ==, 1);
   afrpc_pool_add_template (test.pool, forking, 1, 0, 1);
   g_assert_true (afrpc_pool_remove_template (test.pool, forking));
-  call_once (&test);
+  call_one (&test);
   g_assert_null (afrpc_pool_get_template_failure (test.pool, failing));
   unlink (path);
   rmdir (folder);
@@ -370,7 +370,7 @@ test_templates_no_command (void)
   afrpc_pool_add_template (test.pool, missing, 0, 0, 1000);
   g_object_set (test.pool, "idle-workers", 2, NULL);
   wait_idle (&test, 2);
-  call_once (&test);
+  call_one (&test);
   g_assert_cmpuint (n_of (&test, forking), ==, 2);
   g_assert_error (afrpc_pool_get_template_failure (test.pool, missing), AFRPC_ERROR, AFRPC_ERROR_SPAWN);
   g_assert_null (afrpc_pool_get_failure (test.pool));
@@ -390,7 +390,7 @@ test_templates_slow (void)
   slow = command_new ("read -r line <\"$1\"; ", meeting.path);
   case_init_with (&test, slow, "act", "max-workers", 2, "start-delay-ms", 1, NULL);
   afrpc_pool_add_template (test.pool, forking, 0, 0, 0);
-  call_once (&test);
+  call_one (&test);
   g_assert_cmpuint (n_of (&test, slow), ==, 1);
   g_assert_cmpuint (n_of (&test, forking), ==, 1);
   meeting_let_go (&meeting);
