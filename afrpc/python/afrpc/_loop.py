@@ -11,6 +11,12 @@ import gi
 gi.require_version("Afrpc", "1.0")
 from gi.repository import Afrpc, GLib  # noqa: F401: whose overrides are needed
 
+try:
+    # PyGObject loads it when a main context is iterated: that must not be in a thread whose locks a fork leaves taken.
+    import gi.events  # noqa: F401
+except ImportError:
+    pass
+
 from . import _proxy
 
 TEMPLATE_MS = 5000  # that a template stays which nobody uses
