@@ -196,8 +196,10 @@ count_cancelled_cb (GObject      *source,
   ++*(guint *) n_cancelled;
 }
 
-/* More than fit in any place that tells of them. */
+/* More than fit in any place that tells of them. Where messages alone do, and the worker waits for none of them, as many as
+ * fit in the socket with those. */
 #define MANY 20000u
+#define FEW 200u
 
 static void
 test_cancel_many (gconstpointer data)
@@ -209,6 +211,8 @@ test_cancel_many (gconstpointer data)
   g_auto(Outcome) last = { 0 };
   g_autoptr(GCancellable) cancellable = g_cancellable_new ();
   g_autoptr(GCancellable) first_cancellable = g_cancellable_new ();
+  const gboolean has_messages = g_getenv ("AFRPC_TEST_COMMAND") != NULL || g_getenv ("AFRPC_TEST_FRAMES") != NULL;
+  const guint n = backend == AFRPC_BACKEND_ASYNC && has_messages ? FEW : MANY;
   guint n_cancelled = 0;
 
   g_test_summary ("Of many calls that are cancelled before the worker starts them none is run");
@@ -218,14 +222,14 @@ test_cancel_many (gconstpointer data)
   afrpc_caller_call (AFRPC_CALLER (watched.proxy),
                     backend == AFRPC_BACKEND_SYNC ? test_act ("until-cancelled", NULL) : meeting_args (&meeting),
                     first_cancellable, outcome_cb, &first);
-  for (guint i = 0; i < MANY; i++)
+  for (guint i = 0; i < n; i++)
     afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("event", g_variant_new_string ("it was run")), cancellable,
                       count_cancelled_cb, &n_cancelled);
   afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, outcome_cb, &last);
   wait_events (&watched, 1);
 
   g_cancellable_cancel (cancellable);
-  while (n_cancelled < MANY)
+  while (n_cancelled < n || g_main_context_pending (NULL))
     g_main_context_iteration (NULL, TRUE);
   /* Behind all the others, if that is what tells of them. */
   g_cancellable_cancel (first_cancellable);
