@@ -405,6 +405,32 @@ test_started_half_frame (void)
     }
 }
 
+/* Which is what who runs one at a time has begun, where nobody says. */
+static void
+test_started_oldest (void)
+{
+  g_auto(Fake) fake = { 0 };
+  guint64 serials[3];
+
+  g_test_summary ("The oldest call is the first of those that have no outcome");
+  start (&fake, WAY_COMMAND);
+  g_assert_false (afrpc_link_is_oldest (&fake.link, 1));
+  for (guint i = 0; i < 3; i++)
+    serials[i] = fake_call (&fake, i + 1);
+  for (guint i = 0; i < 3; i++)
+    {
+      g_auto(AfrpcLinkItem) item = { 0 };
+
+      for (guint j = 0; j < 3; j++)
+        g_assert_cmpint (afrpc_link_is_oldest (&fake.link, serials[j]), ==, j == i);
+      hear_call (&fake, serials[i]);
+      fake_say (&fake, AFRPC_FRAME_RESULT, serials[i], NULL);
+      fake_take (&fake, &item);
+    }
+  for (guint i = 0; i < 3; i++)
+    g_assert_false (afrpc_link_is_oldest (&fake.link, serials[i]));
+}
+
 static void
 check_timed (Way       way,
              GVariant *value, /* (nullable), floating */
@@ -812,6 +838,7 @@ main (int    argc,
   add ("timed", test_started_timed, 0);
   add ("refused", test_started_refused, 0);
   add ("deaf", test_started_deaf, 0);
+  g_test_add_func ("/link-started/oldest", test_started_oldest);
   g_test_add_func ("/link-started/half-frame", test_started_half_frame);
   g_test_add_func ("/link-started/false", test_started_false);
   g_test_add_func ("/link-started/abandoned", test_started_abandoned);

@@ -44,6 +44,14 @@ afrpc_link_get_started (const AfrpcLink *self,
   return ask (self, serial);
 }
 
+/* Whether the worker owes its outcome, and that of no call that was made before. */
+gboolean
+afrpc_link_is_oldest (const AfrpcLink *self,
+                      guint64          serial)
+{
+  return self->oldest != AFRPC_LINK_NO_SLOT && self->slots[self->oldest].serial == serial;
+}
+
 /* Has the worker not start a call that it has not started yet, if there is shared memory; NO is final then. */
 AfrpcStarted
 afrpc_link_revoke (AfrpcLink     *self,

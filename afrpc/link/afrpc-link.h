@@ -180,6 +180,8 @@ AfrpcStarted   afrpc_link_cancel        (AfrpcLink            *self,
                                          guint64               serial);
 AfrpcStarted   afrpc_link_get_started   (const AfrpcLink      *self,
                                          guint64               serial);
+gboolean       afrpc_link_is_oldest     (const AfrpcLink      *self,
+                                         guint64               serial);
 void           afrpc_link_close         (AfrpcLink            *self);
 
 void           afrpc_link_end_sending   (AfrpcLink            *self);

@@ -286,8 +286,8 @@ afrpc_peer_get_debt (AfrpcPeer    *self,
     return AFRPC_PEER_DEBT_RUNNING;
 
   /* Over a command nobody says what was begun; who runs one at a time has begun the oldest. */
-  return link->was_ready && (link->is_async || link->slots[link->oldest].serial == serial) ? AFRPC_PEER_DEBT_RUNNING :
-                                                                                             AFRPC_PEER_DEBT_WAITING;
+  return link->was_ready && (link->is_async || afrpc_link_is_oldest (link, serial)) ? AFRPC_PEER_DEBT_RUNNING :
+                                                                                      AFRPC_PEER_DEBT_WAITING;
 }
 
 /* A worker that has nothing to do for anybody any more ends by then, or is ended. */
