@@ -112,6 +112,50 @@ replace_payload (AfrpcPayload  *payload,
   *owner = value;
 }
 
+/* Says who it was that a call was refused for. The reasons of serialisers say it by themselves. */
+static void
+name_refusal (AfrpcPeer  *self,
+              GError    **error)
+{
+  g_autofree char *name = NULL;
+
+  if ((*error)->domain != AFRPC_ERROR || (*error)->code == AFRPC_ERROR_SERIALISER || (*error)->code == AFRPC_ERROR_REMOTE)
+    return;
+
+  name = afrpc_birth_describe (&self->birth);
+  g_prefix_error (error, "%s: ", name);
+}
+
+/* What is sent of @args: (inout); both values that it may have been made of are in @packed. */
+static gboolean
+pack_call (AfrpcPeer     *self,
+           GVariant      *metadata, /* (nullable) */
+           AfrpcPayload  *args,
+           GVariant     **packed,   /* (transfer full) (nullable) */
+           GError       **error)
+{
+  GVariant *value;
+
+  if (self->talk.serialiser != NULL)
+    {
+      value = afrpc_serialiser_pack (self->talk.serialiser, args->value, error);
+      if (value == NULL)
+        return FALSE;
+      replace_payload (args, packed, value, AFRPC_FRAME_FLAG_SERIALISED);
+    }
+  /* Arguments that are refused for their type are so as they are. */
+  if (metadata != NULL && args->type_length <= AFRPC_FRAME_TYPE_MAX)
+    {
+      value = afrpc_metadata_pack (args->value, metadata, error);
+      if (value == NULL)
+        return FALSE;
+      replace_payload (args, packed, value, AFRPC_FRAME_FLAG_METADATA);
+    }
+
+  return TRUE;
+}
+
+/* Returns: its serial; 0: it was refused, and @error says for whom */
 static guint64
 queue_call (AfrpcPeer           *self,
             const AfrpcPayload  *args,
@@ -123,47 +167,25 @@ queue_call (AfrpcPeer           *self,
   const AfrpcLinkCall call = { .owner = pending };
   g_autoptr(GVariant) packed = NULL;
   AfrpcPayload payload = *args;
-  GVariant *value;
+  guint64 serial = 0;
 
-  /* First, because a serialiser may do anything. */
-  if (self->talk.serialiser != NULL)
+  /* Packed first, because a serialiser may do anything. */
+  if (pack_call (self, metadata, &payload, &packed, error))
     {
-      value = afrpc_serialiser_pack (self->talk.serialiser, args->value, error);
-      if (value == NULL)
-        return 0;
-      replace_payload (&payload, &packed, value, AFRPC_FRAME_FLAG_SERIALISED);
+      if (!afrpc_talk_check_open (&self->talk, error))
+        {
+          /* Its failure says it by itself. */
+          if (!afrpc_talk_has_failed (&self->talk))
+            name_refusal (self, error);
+          return 0;
+        }
+      payload.function = function;
+      serial = afrpc_link_call (&self->talk.link, &payload, &call, error);
     }
-  /* Arguments that are refused for their type are so as they are. */
-  if (metadata != NULL && payload.type_length <= AFRPC_FRAME_TYPE_MAX)
-    {
-      value = afrpc_metadata_pack (payload.value, metadata, error);
-      if (value == NULL)
-        return 0;
-      replace_payload (&payload, &packed, value, AFRPC_FRAME_FLAG_METADATA);
-    }
-  if (!afrpc_talk_check_open (&self->talk, error))
-    return 0;
+  if (serial == 0)
+    name_refusal (self, error);
 
-  payload.function = function;
-
-  return afrpc_link_call (&self->talk.link, &payload, &call, error);
-}
-
-/* Says who it was that a call was refused for. The reasons of one that has failed, and of serialisers, say it by
- * themselves. */
-static void
-name_refusal (AfrpcPeer  *self,
-              GError    **error)
-{
-  const GError *failure = self->talk.failure;
-  g_autofree char *name = NULL;
-
-  if ((failure != NULL && g_str_equal (failure->message, (*error)->message)) || (*error)->domain != AFRPC_ERROR ||
-      (*error)->code == AFRPC_ERROR_SERIALISER || (*error)->code == AFRPC_ERROR_REMOTE)
-    return;
-
-  name = afrpc_birth_describe (&self->birth);
-  g_prefix_error (error, "%s: ", name);
+  return serial;
 }
 
 /* Makes a call, whose descriptors it takes; @pending (transfer full) gets the outcome. */
@@ -182,7 +204,6 @@ afrpc_peer_call (AfrpcPeer          *self,
     {
       self->failure_is_known |= self->talk.failure != NULL;
       close_fds (args);
-      name_refusal (self, &error);
       afrpc_peer_fail_call (self, pending, error);
       return;
     }

@@ -154,24 +154,31 @@ afrpc_talk_give_away (AfrpcTalk *self)
   return afrpc_link_steal_fd (&self->link);
 }
 
+/* Whether it is for its failure that no call can be made; that of one that was closed may be that it has ended so. */
+gboolean
+afrpc_talk_has_failed (const AfrpcTalk *self)
+{
+  return self->failure != NULL &&
+         !(afrpc_talk_is_closed (self) && g_error_matches (self->failure, AFRPC_ERROR, AFRPC_ERROR_CLOSED));
+}
+
 /* Whether a call can be made. */
 gboolean
 afrpc_talk_check_open (AfrpcTalk  *self,
                        GError    **error)
 {
-  /* It has ended because it was closed. */
-  if (afrpc_talk_is_closed (self) && (self->failure == NULL || g_error_matches (self->failure, AFRPC_ERROR, AFRPC_ERROR_CLOSED)))
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the proxy is closed");
-      return FALSE;
-    }
-  if (self->failure != NULL)
+  if (afrpc_talk_has_failed (self))
     {
       /* Whatever the process died of, this call was not part of it. */
       if (g_error_matches (self->failure, AFRPC_ERROR, AFRPC_ERROR_DIED))
         g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "%s", self->failure->message);
       else if (error != NULL)
         *error = g_error_copy (self->failure);
+      return FALSE;
+    }
+  if (afrpc_talk_is_closed (self))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the proxy is closed");
       return FALSE;
     }
 

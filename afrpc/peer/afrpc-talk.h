@@ -53,6 +53,7 @@ void      afrpc_talk_close       (AfrpcTalk       *self);
 void      afrpc_talk_fall_silent (AfrpcTalk       *self);
 void      afrpc_talk_restart     (AfrpcTalk       *self);
 int       afrpc_talk_give_away   (AfrpcTalk       *self);
+gboolean  afrpc_talk_has_failed  (const AfrpcTalk *self);
 gboolean  afrpc_talk_check_open  (AfrpcTalk       *self,
                                   GError         **error);
 
