@@ -89,6 +89,32 @@ test_host_bad_frames (void)
 }
 
 static void
+test_host_orphan_policy (void)
+{
+  const struct
+  {
+    AfrpcFrameKind kind;
+    const char *text;
+  } requests[] = {
+    { AFRPC_FRAME_SURROUNDINGS, "{'orphan': <byte 77>}" },
+    { AFRPC_FRAME_RUN, "{'function': <'echo'>, 'orphan': <byte 77>}" },
+  };
+
+  g_test_summary ("A policy for orphans that there is none is refused, whatever it comes with");
+  for (guint i = 0; i < G_N_ELEMENTS (requests); i++)
+    {
+      RawParent host;
+
+      raw_start (&host, RAW_SOCKET, NULL);
+      raw_put_hello (&host);
+      raw_put_text (&host, requests[i].kind, 0, requests[i].text, -1);
+      /* What is said next would be refused, too, and is not come to. */
+      raw_put_text (&host, AFRPC_FRAME_RESULT, 0, "{'a': <1>}", -1);
+      assert_refused (&host, "an unknown policy for orphans, 77");
+    }
+}
+
+static void
 test_host_bad_call (void)
 {
   static const guint8 malformed[] = { 0xff, 0xff, 'x' };
@@ -365,6 +391,7 @@ main (int   argc,
 
   g_test_add_func ("/host/version", test_host_version);
   g_test_add_func ("/host/bad-frames", test_host_bad_frames);
+  g_test_add_func ("/host/orphan-policy", test_host_orphan_policy);
   g_test_add_func ("/host/bad-call", test_host_bad_call);
   g_test_add_func ("/host/serialised", test_host_serialised);
   g_test_add_func ("/host/read-ahead", test_host_read_ahead);

@@ -100,30 +100,47 @@ find_serialiser (AfrpcSession  *self,
   return FALSE;
 }
 
+/* What becomes of the worker when its program dies: if nothing is said of that, it ends. */
+gboolean
+afrpc_job_take_orphan_policy (AfrpcSession  *self,
+                              GVariantDict  *options,
+                              GError       **error)
+{
+  guchar policy = AFRPC_ORPHAN_POLICY_END;
+
+  g_variant_dict_lookup (options, "orphan", "y", &policy);
+  if (policy > AFRPC_ORPHAN_POLICY_IGNORE)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "an unknown policy for orphans, %u", policy);
+      return FALSE;
+    }
+  self->job.orphan_policy = policy;
+
+  return TRUE;
+}
+
 /* How the function is to be served. */
 static gboolean
 take_options (AfrpcSession  *self,
               GVariantDict  *options,
               GError       **error)
 {
-  guchar orphan_policy = AFRPC_ORPHAN_POLICY_END;
   gboolean is_async = FALSE;
 
   g_variant_dict_lookup (options, "async", "b", &is_async);
   g_variant_dict_lookup (options, "run", "b", &self->job.takes_over);
-  g_variant_dict_lookup (options, "orphan", "y", &orphan_policy);
   g_variant_dict_lookup (options, "max-message-size", "t", &self->message_size_max);
   self->job.backend = is_async ? AFRPC_BACKEND_ASYNC : AFRPC_BACKEND_SYNC;
-  self->job.orphan_policy = orphan_policy;
 
-  if (orphan_policy > AFRPC_ORPHAN_POLICY_IGNORE)
-    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "an unknown policy for orphans, %u", orphan_policy);
-  else if (self->job.takes_over && afrpc_transport_has_read (&self->transport))
-    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "more was sent before the function had taken over");
-  else
-    return TRUE;
+  if (!afrpc_job_take_orphan_policy (self, options, error))
+    return FALSE;
+  if (self->job.takes_over && afrpc_transport_has_read (&self->transport))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "more was sent before the function had taken over");
+      return FALSE;
+    }
 
-  return FALSE;
+  return TRUE;
 }
 
 /* Does all up to the function itself. Init comes first, because it may load what the others are in. */

@@ -138,7 +138,6 @@ take_surroundings (AfrpcSession  *self,
                    GError       **error)
 {
   g_auto(GVariantDict) surroundings = G_VARIANT_DICT_INIT (NULL);
-  guchar orphan_policy = AFRPC_ORPHAN_POLICY_END;
 
   if (!g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT))
     {
@@ -147,9 +146,8 @@ take_surroundings (AfrpcSession  *self,
     }
 
   g_variant_dict_init (&surroundings, value);
-  g_variant_dict_lookup (&surroundings, "orphan", "y", &orphan_policy);
-  self->job.orphan_policy = orphan_policy;
-  return afrpc_surroundings_enter (&surroundings, &self->transport, error);
+  return afrpc_job_take_orphan_policy (self, &surroundings, error) &&
+         afrpc_surroundings_enter (&surroundings, &self->transport, error);
 }
 
 static gboolean
