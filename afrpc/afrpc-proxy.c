@@ -107,6 +107,18 @@ is_serialised (AfrpcProxy *self)
          g_strcmp0 (afrpc_serialiser_get_name (self->serialiser), AFRPC_SERIALISER_VARIANT) != 0;
 }
 
+static void
+add_serialiser (AfrpcProxy      *self,
+                GVariantBuilder *options)
+{
+  const char *host = AFRPC_SERIALISER_GET_IFACE (self->serialiser)->host;
+
+  afrpc_options_add (options, "serialiser", g_variant_new_string (afrpc_serialiser_get_name (self->serialiser)));
+  /* A worker that has no such serialiser says why. */
+  if (host != NULL)
+    afrpc_options_add (options, "serialiser-host", g_variant_new_string (host));
+}
+
 static GVariant *
 run_options (AfrpcProxy *self)
 {
@@ -126,7 +138,7 @@ run_options (AfrpcProxy *self)
   if (self->done != NULL)
     afrpc_options_add (&options, "done", g_variant_new_string (self->done));
   if (is_serialised (self))
-    afrpc_options_add (&options, "serialiser", g_variant_new_string (afrpc_serialiser_get_name (self->serialiser)));
+    add_serialiser (self, &options);
 
   return afrpc_options_end (&options);
 }

@@ -39,6 +39,7 @@ struct _AfrpcSerialiserInterface
 
   /*< private >*/
   gconstpointer slices;
+  const char   *host; /* (nullable): the only one whose workers have it */
 };
 
 AFRPC_AVAILABLE_IN_1_0

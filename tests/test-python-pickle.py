@@ -155,7 +155,8 @@ class Pickles(unittest.TestCase):
         process = Afrpc.Process.new_exec(None).require(C_WORKER)
         proxy = Afrpc.Proxy(process=process, function="echo", serialiser="unsafe-pickle")
         proxy.connect("error", lambda proxy, error: None)
-        with self.assertRaisesRegex(GLib.Error, "only workers in Python have the serialiser 'unsafe-pickle'") as raised:
+        refusal = "only workers of the host 'python' have the serialiser 'unsafe-pickle', and this one's host is 'c'"
+        with self.assertRaisesRegex(GLib.Error, refusal) as raised:
             proxy.invoke_sync(1)
         self.assertTrue(raised.exception.matches(Afrpc.error_quark(), Afrpc.Error.SERIALISER))
         for cls in Afrpc.Proxy, Afrpc.Pool:

@@ -572,7 +572,7 @@ afrpc_python_host_serve (PyObject *module,
       return NULL;
     }
 
-  the_host = g_object_new (AFRPC_TYPE_PYTHON_HOST, "name", "python", NULL);
+  the_host = g_object_new (AFRPC_TYPE_PYTHON_HOST, "name", AFRPC_PYTHON_HOST_NAME, NULL);
   the_host->backend = Py_NewRef (backend);
   main_thread = PyThread_get_thread_ident ();
   str_signal = PyUnicode_InternFromString ("signal");

@@ -65,6 +65,7 @@ afrpc_python_pickle_serialiser_serialiser_init (AfrpcSerialiserInterface *iface)
   iface->dup_name = afrpc_python_pickle_serialiser_dup_name;
   iface->serialise = afrpc_python_pickle_serialiser_serialise;
   iface->deserialise = afrpc_python_pickle_serialiser_deserialise;
+  iface->host = AFRPC_PYTHON_HOST_NAME;
 }
 
 /* Makes it known in this process. FALSE: an exception is set. */

@@ -83,7 +83,7 @@ find_serialiser (AfrpcSession  *self,
                  GVariantDict  *options,
                  GError       **error)
 {
-  const char *name;
+  const char *name, *host = NULL;
 
   if (!g_variant_dict_lookup (options, "serialiser", "&s", &name))
     return TRUE;
@@ -91,9 +91,11 @@ find_serialiser (AfrpcSession  *self,
   self->serialiser = afrpc_serialiser_lookup (name);
   if (self->serialiser != NULL)
     return TRUE;
-  if (strcmp (name, "unsafe-pickle") == 0)
+  g_variant_dict_lookup (options, "serialiser-host", "&s", &host);
+  if (host != NULL && strcmp (host, self->host_name) != 0)
     g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SERIALISER,
-                 "only workers in Python have the serialiser '%s', which this one, of '%s', is not", name, self->host_name);
+                 "only workers of the host '%s' have the serialiser '%s', and this one's host is '%s'", host, name,
+                 self->host_name);
   else
     g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SERIALISER,
                  "there is no serialiser '%s' in the worker: its module or its init function has to register it", name);
