@@ -5,11 +5,31 @@
 #include "test-util.h"
 
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* Whether whoever writes is faster than the program: what is read from is not empty then. */
+static gboolean is_slow;
+
+/* That of the C library, replaced. */
+ssize_t
+recvmsg (int            fd,
+         struct msghdr *message,
+         int            flags)
+{
+  struct pollfd place = { fd, POLLIN, 0 };
+
+  while (is_slow && poll (&place, 1, -1) < 0)
+    ;
+
+  return syscall (SYS_recvmsg, fd, message, flags);
+}
 
 static AfrpcProcess *
 new_hostile (const char *how)
@@ -278,6 +298,42 @@ test_hostile_killed_before (void)
   g_assert_false (afrpc_exit_was_killed (exit));
 }
 
+#define REST_MAX (64u << 20) /* bytes: what one that has ended has room for, besides a message */
+
+static void
+test_hostile_stray (void)
+{
+  g_autoptr(AfrpcProcess) process = new_hostile ("stray");
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) outcome = { 0 };
+  g_autoptr(GError) error = NULL;
+  gsize before;
+  guint n_events = 0;
+
+  g_test_summary ("What another process writes after the worker's end is kept up to a bound while the thread is blocked");
+  watch_init (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "f",
+                                      "max-bytes-queued", (guint64) KEPT_MAX, "max-message-size", (guint64) KEPT_MAX, NULL));
+  g_signal_connect (watched.proxy, "event", G_CALLBACK (count_events), &n_events);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), NULL, NULL, outcome_cb, &outcome);
+  before = measure_memory ();
+  is_slow = TRUE;
+  g_assert_false (afrpc_caller_close_sync (AFRPC_CALLER (watched.proxy), NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+  g_clear_error (&error);
+  g_assert_null (afrpc_process_wait_sync (process, NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+  assert_bound (before + REST_MAX);
+
+  /* The main loop tells it, and sees the end. */
+  is_slow = FALSE;
+  g_assert_cmpuint (n_events, ==, 0);
+  test_iterate_until (&watched.destroyed);
+  g_assert_cmpuint (n_events, >, REST_MAX >> 16);
+  g_assert_true (afrpc_exit_is_success (watched.exit));
+  g_assert_nonnull (outcome.error);
+  test_assert_no_children ();
+}
+
 static void
 assert_refused (AfrpcPool *pool)
 {
@@ -420,6 +476,7 @@ main (int   argc,
   g_test_add_data_func ("/hostile/flood/killed/small", "small", test_hostile_flood_killed);
   g_test_add_data_func ("/hostile/flood/killed/fds", "fds", test_hostile_flood_killed);
   g_test_add_func ("/hostile/killed-before", test_hostile_killed_before);
+  g_test_add_func ("/hostile/stray", test_hostile_stray);
   g_test_add_func ("/hostile/flood/pool", test_hostile_flood_pool);
   g_test_add_func ("/hostile/flood/pool/killed", test_hostile_flood_pool_killed);
   g_test_add_func ("/hostile/flood/map", test_hostile_flood_map);
