@@ -331,6 +331,24 @@ test_call_options_combined (void)
     check_combination (&watched, i, fds);
 }
 
+/* The reason goes with what is known of the start. */
+static void
+assert_says_why (const Outcome *outcome)
+{
+  static const char *const words[] = {
+    [AFRPC_STARTED_UNKNOWN] = " had not answered the call when",
+    [AFRPC_STARTED_NO] = " had not begun the call when",
+    [AFRPC_STARTED_YES] = ": the call still ran when",
+  };
+
+  g_assert_error (outcome->error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+  g_assert_nonnull (strstr (outcome->error->message, "running 'act'"));
+  if (strstr (outcome->error->message, words[outcome->started]) == NULL)
+    g_error ("'%s' is not in '%s'", words[outcome->started], outcome->error->message);
+  /* Only over a command it may not be known. */
+  g_assert_true (outcome->started != AFRPC_STARTED_UNKNOWN || g_getenv ("AFRPC_TEST_COMMAND") != NULL);
+}
+
 /* Settled, if it is, by the time at which a call with the shortest limit is. */
 static void
 wait_some_time (AfrpcProxy *proxy)
@@ -339,11 +357,7 @@ wait_some_time (AfrpcProxy *proxy)
 
   test_call_with_timeout (proxy, test_act ("return", NULL), 20, NULL, outcome_cb, &outcome);
   outcome_wait (&outcome);
-  g_assert_error (outcome.error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
-  g_assert_nonnull (strstr (outcome.error->message, "running 'act'"));
-  /* Over a command it cannot be known. */
-  g_assert_nonnull (strstr (outcome.error->message, outcome.started == AFRPC_STARTED_NO ? " had not begun the call when" :
-                                                                                          " had not answered the call when"));
+  assert_says_why (&outcome);
 }
 
 static void
@@ -366,10 +380,7 @@ test_call_timeout_says_why (void)
   g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
   test_call_with_timeout (watched.proxy, test_act ("until-cancelled", NULL), 50, NULL, outcome_cb, &running);
   outcome_wait (&running);
-  g_assert_error (running.error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
-  g_assert_nonnull (strstr (running.error->message, "running 'act'"));
-  if (running.started == AFRPC_STARTED_YES)
-    g_assert_nonnull (strstr (running.error->message, ": the call still ran when"));
+  assert_says_why (&running);
 
   process = afrpc_process_new_exec (NULL);
   afrpc_process_setenv (process, "AFRPC_TEST_PROGRAM", "", TRUE);
