@@ -364,8 +364,13 @@ typedef struct
 static void
 meanwhile_unref (Meanwhile *self)
 {
+  ChaosEntry *entry = self->entry; /* the other may free the rest */
+
   if (g_atomic_int_add (&self->is_over, 1) == 0)
-    return;
+    {
+      chaos_entry_tell (entry);
+      return;
+    }
   g_clear_object (&self->cancellable);
   g_free (self);
 }
@@ -374,9 +379,13 @@ static void
 meanwhile_cb (gpointer data)
 {
   Meanwhile *self = data;
+  gint n = g_atomic_int_get (&self->entry->n_news);
 
   while (g_atomic_int_get (&self->is_over) == 0 && g_atomic_int_get (&self->entry->started) == 0)
-    g_usleep (200);
+    {
+      chaos_entry_wait (self->entry, n);
+      n = g_atomic_int_get (&self->entry->n_news);
+    }
   if (g_atomic_int_get (&self->is_over) == 0)
     {
       if (self->cancellable != NULL)

@@ -5,9 +5,11 @@
 
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <linux/futex.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static ChaosLedger *
@@ -50,6 +52,20 @@ chaos_ledger_open (const char *path)
   close (fd);
 
   return self;
+}
+
+void
+chaos_entry_tell (ChaosEntry *self)
+{
+  g_atomic_int_inc (&self->n_news);
+  syscall (SYS_futex, &self->n_news, FUTEX_WAKE, G_MAXINT, NULL, NULL, 0);
+}
+
+void
+chaos_entry_wait (ChaosEntry *self,
+                  gint        n)
+{
+  syscall (SYS_futex, &self->n_news, FUTEX_WAIT, n, NULL, NULL, 0);
 }
 
 void

@@ -15,13 +15,14 @@
 
 #define CHAOS_SLOTS (CHAOS_CONTEXTS_MAX * CHAOS_ACTORS_MAX)
 
-/* One call. All but the gate are the worker's. */
+/* One call. All but the gate are the worker's; both tell news. */
 typedef struct
 {
   gint started;  /* how often its function began */
   gint order;    /* what it was that the worker began: its first call, its second, ... */
   gint finished; /* how often its function came to its answer */
   gint gate;     /* the program's: 1 once what waits may go on */
+  gint n_news;   /* it began, or is over: who waits for that is woken */
 } ChaosEntry;
 
 /* One process. */
@@ -42,6 +43,11 @@ typedef struct
 
 ChaosLedger *chaos_ledger_new   (char       **path);
 ChaosLedger *chaos_ledger_open  (const char  *path);
+
+void         chaos_entry_tell   (ChaosEntry   *self);
+/* Returns when there may be more news than the @n that were seen. */
+void         chaos_entry_wait   (ChaosEntry   *self,
+                                 gint          n);
 
 /* Bytes that follow from a number. */
 void         chaos_fill         (guint8       *bytes,

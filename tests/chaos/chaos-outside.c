@@ -95,10 +95,11 @@ watch (int socket,
   return status;
 }
 
+/* One after the other: the children of who has ended are ours then. */
 static void
 kill_the_rest (void)
 {
-  for (guint i = 0; i < 100 && chaos_count_children (getpid (), NULL) > 0; i++)
+  do
     {
       g_autoptr(GDir) dir = g_dir_open ("/proc", 0, NULL);
       const char *entry;
@@ -106,9 +107,8 @@ kill_the_rest (void)
       while ((entry = g_dir_read_name (dir)) != NULL)
         if (atoi (entry) > 1)
           chaos_signal (atoi (entry), SIGKILL);
-      reap (0);
-      g_usleep (1000);
     }
+  while (waitpid (-1, NULL, 0) > 0);
 }
 
 /* Executes the program again, inside; returns its exit status. */

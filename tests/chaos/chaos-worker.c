@@ -113,6 +113,7 @@ job_begin (AfrpcWorker     *worker,
   g_variant_get_child (args, 0, "u", &id);
   if (g_atomic_int_add (&ledger->calls[id].started, 1) == 0)
     g_atomic_int_set (&ledger->calls[id].order, g_atomic_int_add (&seat->n_started, 1) + 1);
+  chaos_entry_tell (&ledger->calls[id]);
 
   job = g_new0 (Job, 1);
   job->worker = worker;
