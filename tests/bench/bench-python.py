@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import sys
+from multiprocessing import resource_tracker
 
 from bench_common import (SKIPPED, WINDOW, check, fail, make_numbers, make_values, peaks, private_kb, rate_spawns, text,
                           time_calls, time_echoes)
@@ -170,6 +171,8 @@ def echo_value(peer, value):
 
 
 def measure_large(workload, n, shared):
+    if shared:  # one for both processes, of which either makes what the other removes
+        resource_tracker.ensure_running()
     peer = Pipe()
     if workload == 'W8':
         try:

@@ -27,7 +27,8 @@ class PeerFailed(Exception):
 def command(options, program, variant, workload, n):
     scripts = os.path.dirname(os.path.abspath(__file__))
     directory = scripts if '.' in program else options.bin_dir
-    argv = [os.path.join(directory, program), '--workload',
+    interpreter = [sys.executable] if program.endswith('.py') else []  # that which runs this, whatever PATH says
+    argv = [*interpreter, os.path.join(directory, program), '--workload',
             workload if workload.startswith('W7') else workload.partition('-')[0],
             '--n', str(max(1, round(n * options.scale)))]
     if variant:
@@ -74,8 +75,15 @@ def run_peer(argv, timeout):
     return results
 
 
-def run_rounds(options, workload, failures):
-    """{(peer, variant): [result of each round]}, in the order of RUNS."""
+def tell_left_out(program, variant, told):
+    if (program, variant) not in told:
+        print(f'{" ".join(filter(None, (program, variant)))}: left out, because it was not built or lacks what it needs',
+              file=sys.stderr)
+    told.add((program, variant))
+
+
+def run_rounds(options, workload, failures, told):
+    """{(peer, variant): [result of each round]}, in the order of RUNS. @told: peers that were said to be left out"""
     samples = {}
     left_out = set()
     for _ in range(options.rounds):
@@ -91,9 +99,11 @@ def run_rounds(options, workload, failures):
             except PeerFailed as failure:
                 print(failure, file=sys.stderr)
                 failures.append(str(failure))
-                results = None
+                left_out.add((program, variant))
+                continue
             if results is None:
                 left_out.add((program, variant))
+                tell_left_out(program, variant, told)
             for result in results or ():
                 samples.setdefault((result['peer'], result['variant']), []).append(result)
     return samples
@@ -212,13 +222,13 @@ def main():
 
     os.environ.setdefault('AFRPC_HOST_PATH', os.path.join(os.path.abspath(options.bin_dir), '../../afrpc/hosts'))
 
-    rows, failures = [], []
+    rows, failures, told = [], [], set()
     start, load = time.monotonic(), os.getloadavg()[0]
     for workload in options.workloads or (SHORT_WORKLOADS if options.short else WORKLOADS):
         if not has_memory_for(workload):
             print(f'\n{workload}: left out, there is not enough memory')
             continue
-        of_workload = summarise(workload, run_rounds(options, workload, failures))
+        of_workload = summarise(workload, run_rounds(options, workload, failures, told))
         print_table(workload, of_workload)
         rows += of_workload
     results = {'cpus': os.cpu_count(), 'kernel': os.uname().release, 'rounds': options.rounds,
