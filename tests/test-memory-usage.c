@@ -5,6 +5,7 @@
 
 #include "os/afrpc-memory-usage.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -44,8 +45,11 @@ test_memory_usage_gone (void)
     _exit (0);
   while (waitpid (pid, NULL, 0) < 0)
     ;
+  errno = 0;
   g_assert_false (afrpc_memory_usage_read (pid, 0, &bytes));
+  g_assert_cmpint (errno, ==, ENOENT);
   g_assert_false (afrpc_memory_usage_read (0, 0, &bytes));
+  g_assert_cmpint (errno, ==, ESRCH);
 }
 
 int

@@ -12,7 +12,7 @@
 
 #define TEXT_SIZE 4096u /* bytes; smaps_rollup has some 700 */
 
-/* Reads a file of the process, which fits. */
+/* Reads a file of the process, which fits. FALSE: errno says why not. */
 static gboolean
 read_file (int         pid,
            const char *name,
@@ -20,7 +20,7 @@ read_file (int         pid,
 {
   char path[64];
   gssize n;
-  int fd;
+  int fd, error;
 
   g_snprintf (path, sizeof path, "/proc/%d/%s", pid, name);
   fd = open (path, O_RDONLY | O_CLOEXEC);
@@ -29,9 +29,13 @@ read_file (int         pid,
   do
     n = read (fd, text, TEXT_SIZE - 1);
   while (n < 0 && errno == EINTR);
+  error = n < 0 ? errno : ESRCH;
   close (fd);
   if (n <= 0)
-    return FALSE;
+    {
+      errno = error;
+      return FALSE;
+    }
   text[n] = '\0';
 
   return TRUE;
@@ -63,7 +67,7 @@ add_up (const char *text,
 
 /* Reads how many bytes of memory a process has that no other has: see proc_pid_smaps(5). The kernel looks at all its pages,
  * which takes 30 to 100 ms for each gigabyte; if it has no more than @enough altogether, which is known at once, that is
- * what is read. FALSE: it has ended, or may not be asked, or the kernel is older than Linux 4.14. */
+ * what is read. FALSE: it has ended, or may not be asked, or the kernel is older than Linux 4.14: errno says which. */
 gboolean
 afrpc_memory_usage_read (int      pid,
                          guint64  enough,
@@ -73,7 +77,10 @@ afrpc_memory_usage_read (int      pid,
   guint64 n_pages;
 
   if (pid <= 0)
-    return FALSE;
+    {
+      errno = ESRCH;
+      return FALSE;
+    }
   if (enough > 0 && read_file (pid, "statm", text) && sscanf (text, "%*u %" G_GUINT64_FORMAT, &n_pages) == 1 &&
       n_pages * sysconf (_SC_PAGESIZE) <= enough)
     {
@@ -81,5 +88,12 @@ afrpc_memory_usage_read (int      pid,
       return TRUE;
     }
 
-  return read_file (pid, "smaps_rollup", text) && add_up (text, "Private_", bytes);
+  if (!read_file (pid, "smaps_rollup", text))
+    return FALSE;
+  if (add_up (text, "Private_", bytes))
+    return TRUE;
+
+  errno = ENODATA;
+
+  return FALSE;
 }

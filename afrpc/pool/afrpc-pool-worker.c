@@ -3,6 +3,7 @@
 
 #include "pool/afrpc-pool-parts.h"
 
+#include <errno.h>
 #include <signal.h>
 
 #include "afrpc-enum-types.h"
@@ -369,8 +370,8 @@ afrpc_pool_worker_get_exit (AfrpcPoolWorker *self)
  * all pages of the process for it, which takes 30 to 100 ms for each gigabyte: this is to be asked now and then, not all the
  * time. Of a command it is the memory of that.
  *
- * Fails with %AFRPC_ERROR_CLOSED if the worker has ended, and with %AFRPC_ERROR_FAILED if it was not started yet, or may not
- * be asked.
+ * Fails with %AFRPC_ERROR_CLOSED if the worker has ended, and with %AFRPC_ERROR_FAILED if it was not started yet, or the
+ * kernel does not say: the message says why.
  *
  * Returns: bytes, or -1 on error
  *
@@ -391,12 +392,17 @@ afrpc_pool_worker_get_memory (AfrpcPoolWorker  *self,
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "worker %d has ended", pid);
       return -1;
     }
+  if (pid == 0)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "the worker was not started yet");
+      return -1;
+    }
   if (!afrpc_memory_usage_read (pid, 0, &bytes))
     {
-      if (pid == 0)
-        g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "the worker was not started yet");
-      else
-        g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "the memory of worker %d cannot be read", pid);
+      const int code = errno;
+
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "the memory of worker %d cannot be read: %s", pid,
+                   g_strerror (code));
       return -1;
     }
 
