@@ -3,8 +3,12 @@
 /* Pools whose workers have to be ended: because of calls that do not stop, their age, and what memory they take. */
 #include "pool-case.h"
 
+#include "failing-open.h"
+
+#include <errno.h>
 #include <linux/capability.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -477,6 +481,45 @@ test_pool_limits_memory_blocking (void)
   case_end (&test);
 }
 
+static void
+test_pool_limits_memory_failing (void)
+{
+  Case test;
+  g_autoptr(AfrpcPoolWorker) worker = NULL;
+  g_autoptr(GError) error = NULL;
+  guint n_opened;
+  int pid;
+
+  g_test_summary ("A worker whose memory cannot be read at the moment is not waited for, and is asked again in its time");
+  if (is_command ())
+    {
+      g_test_skip ("it is the command's own");
+      return;
+    }
+  /* Not for ever, so that whoever asks at once, again and again, comes to an end. */
+  failing_open_begin ("smaps_rollup", 100);
+  case_init (&test, "act", "max-workers", 1, "idle-workers", 1, "max-memory-growth", G_GUINT64_CONSTANT (16) << 20, NULL);
+  wait_idle (&test, 1);
+  g_assert_cmpuint (failing_open_get_n_failed (), ==, 1);
+  worker = g_list_model_get_item (afrpc_pool_get_workers (test.pool), 0);
+  g_assert_cmpint (afrpc_pool_worker_get_memory (worker, &error), ==, -1);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
+  g_assert_nonnull (strstr (error->message, g_strerror (EMFILE)));
+  failing_open_end ();
+  /* It begins with what it has the next time. */
+  n_opened = failing_open_get_n_opened ();
+  grow (&test, 1, &pid);
+  while (failing_open_get_n_opened () == n_opened)
+    g_main_context_iteration (NULL, TRUE);
+  grow (&test, 32u << 20, &pid);
+  while (afrpc_pool_worker_get_state (worker) <= AFRPC_POOL_WORKER_STATE_BUSY)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (failing_open_get_n_opened (), >=, n_opened + 2);
+  g_assert_cmpuint (test.errors->len, ==, 0);
+  g_clear_object (&worker);
+  case_end (&test);
+}
+
 /* Nobody looks into what may not be looked into. */
 static void
 drop_capabilities (void)
@@ -538,6 +581,7 @@ main (int   argc,
   g_test_add_func ("/pool-limits/age-busy", test_pool_limits_age_busy);
   g_test_add_func ("/pool-limits/memory", test_pool_limits_memory);
   g_test_add_func ("/pool-limits/memory-blocking", test_pool_limits_memory_blocking);
+  g_test_add_func ("/pool-limits/memory-failing", test_pool_limits_memory_failing);
   g_test_add_func ("/pool-limits/memory-unreadable", test_pool_limits_memory_unreadable);
 
   return g_test_run ();

@@ -198,6 +198,17 @@ plan (AfrpcPoolCore *core,
     want_look (core, g_get_monotonic_time () + interval);
 }
 
+/* It does not wait any more, whether it is known what it begins with or not, and never again. */
+static void
+let_one_go (AfrpcPoolCore   *core,
+            AfrpcPoolMember *member)
+{
+  member->is_being_weighed = FALSE;
+  member->was_weighed = TRUE;
+  if (afrpc_pool_member_look (member))
+    afrpc_pool_desk_serve (core, member);
+}
+
 /* They have waited until it is known what workers begin with, or that nobody knows.
  * @at_once: nobody is going to know */
 static void
@@ -212,11 +223,8 @@ let_go (AfrpcPoolCore *core,
         continue;
       if (member->base == AFRPC_POOL_BASE_UNKNOWN)
         member->base = member->template->base;
-      if (member->base == AFRPC_POOL_BASE_UNKNOWN && !at_once)
-        continue;
-      member->is_being_weighed = FALSE;
-      if (afrpc_pool_member_look (member))
-        afrpc_pool_desk_serve (core, member);
+      if (member->base != AFRPC_POOL_BASE_UNKNOWN || at_once)
+        let_one_go (core, member);
     }
 }
 
@@ -242,7 +250,7 @@ find (AfrpcPoolCore *core,
 static gboolean
 is_final (int error)
 {
-  return error == EACCES || error == EPERM || error == ENOENT || error == ENOSYS;
+  return error == EACCES || error == EPERM || error == ENOENT || error == ENODATA || error == ENOSYS;
 }
 
 static void
@@ -261,12 +269,8 @@ use (AfrpcPoolCore *core,
       if (is_final (weighed->error))
         core->cannot_weigh = TRUE;
       else if (member->is_being_weighed)
-        {
-          /* It is not waited for, and begins with what it has the next time. */
-          member->is_being_weighed = FALSE;
-          if (afrpc_pool_member_look (member))
-            afrpc_pool_desk_serve (core, member);
-        }
+        /* It begins with what it has the next time. */
+        let_one_go (core, member);
       return;
     }
 
@@ -340,7 +344,7 @@ afrpc_pool_memory_begin (AfrpcPoolMember *member)
 {
   AfrpcPoolCore *core = member->core;
 
-  if (core->cannot_weigh || member->is_being_weighed)
+  if (core->cannot_weigh || member->is_being_weighed || member->was_weighed)
     return;
 
   member->base = member->template->base;

@@ -115,6 +115,7 @@ struct _AfrpcPoolMember
   guint64 base;               /* bytes of memory for itself that it began with, or AFRPC_POOL_BASE_UNKNOWN */
   guint n_calls_weighed;      /* of its calls, those after which its memory was looked at */
   gboolean is_being_weighed;  /* it is ready, and gets no calls until it is known what it begins with */
+  gboolean was_weighed;       /* it has waited for that, and does not again */
   gboolean was_stopped;       /* the pool has killed it because of one of these */
   gint64 current_since;       /* since when the oldest of those that it has is that */
   int pid;                    /* as it was seen while it was being started */

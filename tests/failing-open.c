@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "failing-open.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Any thread may open something. */
+static const char *failing_name;
+static int n_left;
+static int n_failed;
+static int n_opened;
+
+void
+failing_open_begin (const char *name,
+                    guint       n)
+{
+  g_atomic_int_set (&n_left, n);
+  g_atomic_int_set (&n_failed, 0);
+  g_atomic_int_set (&n_opened, 0);
+  g_atomic_pointer_set (&failing_name, name);
+}
+
+void
+failing_open_end (void)
+{
+  g_atomic_int_set (&n_left, 0);
+}
+
+guint
+failing_open_get_n_failed (void)
+{
+  return g_atomic_int_get (&n_failed);
+}
+
+guint
+failing_open_get_n_opened (void)
+{
+  return g_atomic_int_get (&n_opened);
+}
+
+/* Whether it is one of those that are counted. */
+static gboolean
+is_meant (const char *path)
+{
+  const char *name = g_atomic_pointer_get (&failing_name);
+  const char *slash = strrchr (path, '/');
+
+  return name != NULL && strcmp (slash != NULL ? slash + 1 : path, name) == 0;
+}
+
+int
+open (const char *path,
+      int         flags,
+      ...)
+{
+  mode_t mode = 0;
+  va_list args;
+
+  va_start (args, flags);
+  if ((flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE)
+    mode = va_arg (args, mode_t);
+  va_end (args);
+  if (is_meant (path))
+    {
+      if (g_atomic_int_get (&n_left) > 0)
+        {
+          g_atomic_int_add (&n_left, -1);
+          g_atomic_int_inc (&n_failed);
+          errno = EMFILE;
+          return -1;
+        }
+      g_atomic_int_inc (&n_opened);
+    }
+
+  return syscall (SYS_openat, AT_FDCWD, path, flags, mode);
+}

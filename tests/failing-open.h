@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* open() of the whole program, which fails for files of one name while a test wants that, as if there were no descriptors
+ * left, and counts them. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* The next @n of files whose last component is @name (static), and no more than that, fail until failing_open_end (). */
+void  failing_open_begin        (const char *name,
+                                 guint       n);
+void  failing_open_end          (void);
+
+/* How many have failed since it began, and how many were opened in spite of it, or after its end. */
+guint failing_open_get_n_failed (void);
+guint failing_open_get_n_opened (void);
+
+G_END_DECLS
