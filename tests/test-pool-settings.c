@@ -356,6 +356,36 @@ test_settings_too_large (void)
 }
 
 static void
+test_settings_too_large_later (void)
+{
+  Case test;
+  g_autoptr(AfrpcCallOptions) mine = labelled ("mine");
+  g_autoptr(AfrpcCallOptions) other = labelled ("other");
+  g_autoptr(AfrpcCallOptions) large = labelled ("mine");
+  g_autofree char *much = g_strnfill (65 << 10, 'm');
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("What cannot be sent leaves in its place what was said before it");
+  case_init (&test, "act", "max-workers", 1, "idle-workers", 1, NULL);
+  say (&test, configure ("a"), mine);
+  say (&test, configure ("b"), other);
+  wait_idle (&test, 1);
+  afrpc_call_options_set_metadata (large, g_variant_new_parsed ("{'much': <%s>}", much));
+  g_assert_false (afrpc_pool_call_all_sync (test.pool, configure ("c"), large, NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE);
+  g_assert_true (g_str_has_prefix (error->message, "mine: "));
+  assert_configured (&test, "ab");
+  afrpc_pool_refresh (test.pool, NULL);
+  assert_configured (&test, "ab");
+  say (&test, configure ("d"), mine);
+  afrpc_pool_refresh (test.pool, NULL);
+  assert_configured (&test, "bd");
+  g_assert_true (afrpc_pool_forget_call_all (test.pool, NULL, "mine"));
+  g_assert_false (afrpc_pool_forget_call_all (test.pool, NULL, "mine"));
+  case_end (&test);
+}
+
+static void
 test_settings_end (void)
 {
   Case test;
@@ -500,6 +530,7 @@ main (int    argc,
   g_test_add_func ("/pool-settings/sync", test_settings_sync);
   g_test_add_func ("/pool-settings/cancelled", test_settings_cancelled);
   g_test_add_func ("/pool-settings/too-large", test_settings_too_large);
+  g_test_add_func ("/pool-settings/too-large-later", test_settings_too_large_later);
   g_test_add_func ("/pool-settings/end", test_settings_end);
   g_test_add_func ("/pool-settings/dropped", test_settings_dropped);
   g_test_add_func ("/pool-settings/stuck", test_settings_stuck);

@@ -89,13 +89,28 @@ find (AfrpcPoolCore *core,
   return NULL;
 }
 
-/* Later workers are not called with it any more. */
+/* Later workers are not called with it any more, if they still were. */
 static void
 forget (AfrpcPoolCore    *core,
-        AfrpcPoolSetting *self) /* (nullable) */
+        AfrpcPoolSetting *self)
 {
-  if (self != NULL && g_queue_remove (&core->settings, self))
+  if (g_queue_remove (&core->settings, self))
     setting_unref (self);
+}
+
+/* It has come to workers: what was said before it by the same function and label is not said to later ones any more. If it
+ * was replaced itself meanwhile, that has been seen to. */
+static void
+replace_earlier (AfrpcPoolCore    *core,
+                 AfrpcPoolSetting *self)
+{
+  AfrpcPoolSetting *earlier;
+
+  if (g_queue_find (&core->settings, self) == NULL)
+    return;
+
+  while ((earlier = find (core, get_function (core, self), get_label (self))) != self)
+    forget (core, earlier);
 }
 
 /* Rounds */
@@ -325,7 +340,7 @@ afrpc_pool_settings_give (AfrpcPoolCore   *self,
     give (member, settings->pdata[i], NULL);
 }
 
-/* All that there are get it now. What cannot be sent to any is as if never said. */
+/* All that there are get it now. What cannot be sent to any is as if never said, and leaves what was said before it. */
 static void
 give_all (AfrpcPoolCore    *core,
           AfrpcPoolSetting *setting,
@@ -333,6 +348,7 @@ give_all (AfrpcPoolCore    *core,
 {
   g_autoptr(GPtrArray) members = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_pool_member_unref);
 
+  g_queue_push_tail (&core->settings, setting_ref (setting));
   for (guint i = 0; i < core->members->len; i++)
     g_ptr_array_add (members, afrpc_pool_member_ref (core->members->pdata[i]));
   for (guint i = 0; i < members->len; i++)
@@ -357,6 +373,7 @@ give_all (AfrpcPoolCore    *core,
         }
       afrpc_pool_member_look (member);
     }
+  replace_earlier (core, setting);
   round_answer (core, round, NULL);
   for (guint i = 0; i < members->len; i++)
     {
@@ -415,8 +432,6 @@ begin (AfrpcPool         *pool,
   g_set_object (&setting->options, options);
   if (options != NULL)
     afrpc_call_options_freeze (options);
-  forget (core, find (core, get_function (core, setting), get_label (setting)));
-  g_queue_push_tail (&core->settings, setting_ref (setting));
   round = g_new0 (AfrpcPoolRound, 1);
   round->ref_count = 1;
   round->n_left = 1;
@@ -520,7 +535,8 @@ cancelled_cb (GCancellable *cancellable,
  * which the function fails, or takes longer than the options allow, gets no more calls and is replaced; one that was being
  * started counts as one whose init function has failed: see [property@Afrpc.Pool:max-failures]. What the function refuses
  * everywhere has the pool fail, as an init function would, unless it is replaced or forgotten first. What cannot be sent
- * at all, because it is too large for example, fails and is forgotten.
+ * at all, because it is too large for example, fails with the reason, and is as if it had not been said: what it would have
+ * replaced goes on.
  *
  * Of the options, time limits count for each worker by itself, for a later one from its start; descriptors are copied for
  * each; the pool's [property@Afrpc.Pool:call-timeout-ms], priority, affinity, idempotence and progress mean nothing here.
@@ -673,14 +689,19 @@ afrpc_pool_forget_call_all (AfrpcPool  *self,
                             const char *label)
 {
   AfrpcPoolSetting *setting;
+  gboolean was_there = FALSE;
 
   g_return_val_if_fail (AFRPC_IS_POOL (self), FALSE);
 
   if (!afrpc_caller_may_use (AFRPC_CALLER (self), G_STRFUNC))
     return FALSE;
 
-  setting = find (self->core, function != NULL ? function : self->core->config.function, label);
-  forget (self->core, setting);
+  /* There may be another one, while a serialiser has this come between the two. */
+  while ((setting = find (self->core, function != NULL ? function : self->core->config.function, label)) != NULL)
+    {
+      forget (self->core, setting);
+      was_there = TRUE;
+    }
 
-  return setting != NULL;
+  return was_there;
 }
