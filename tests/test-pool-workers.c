@@ -414,6 +414,23 @@ test_pool_workers_reentrant (void)
   g_ptr_array_unref (test.errors);
 }
 
+static void
+test_pool_workers_of_nobody (void)
+{
+  g_autoptr(AfrpcPoolWorker) worker = g_object_new (AFRPC_TYPE_POOL_WORKER, NULL);
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("One that no pool has made has nothing, and says so");
+  g_assert_null (afrpc_pool_worker_get_process (worker));
+  g_assert_cmpint (afrpc_pool_worker_get_pid (worker), ==, 0);
+  g_assert_null (afrpc_pool_worker_get_current_call (worker));
+  g_assert_null (afrpc_pool_worker_get_exit (worker));
+  g_assert_cmpint (afrpc_pool_worker_get_memory (worker, &error), ==, -1);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
+  afrpc_pool_worker_retire (worker);
+  afrpc_pool_worker_kill (worker);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -425,6 +442,7 @@ main (int   argc,
   g_test_add_func ("/pool-workers/retire", test_pool_workers_retire);
   g_test_add_data_func ("/pool-workers/ended/closed", GUINT_TO_POINTER (FALSE), test_pool_workers_ended);
   g_test_add_data_func ("/pool-workers/ended/killed", GUINT_TO_POINTER (TRUE), test_pool_workers_ended);
+  g_test_add_func ("/pool-workers/of-nobody", test_pool_workers_of_nobody);
   g_test_add_func ("/pool-workers/reentrant", test_pool_workers_reentrant);
 
   return g_test_run ();

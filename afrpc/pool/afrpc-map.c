@@ -524,7 +524,7 @@ afrpc_map_cancel (AfrpcMap *self)
  *
  * Gets the pool whose calls these are.
  *
- * Returns: (transfer none): the pool
+ * Returns: (transfer none) (nullable): the pool; %NULL only if the map was not made by one
  *
  * Since: 1.0
  */

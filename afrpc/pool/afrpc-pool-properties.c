@@ -30,7 +30,7 @@ make_fixed (void)
    * AfrpcPool:process: (attributes org.gtk.Property.get=afrpc_pool_get_process)
    *
    * The prepared process that workers are forked from, the first one if there are
-   * [several][method@Afrpc.Pool.add_template]. It is never called itself.
+   * [several][method@Afrpc.Pool.add_template]. It is never called itself. %NULL once the pool has ended.
    *
    * Since: 1.0
    */

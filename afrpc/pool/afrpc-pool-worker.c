@@ -104,7 +104,7 @@ afrpc_pool_worker_class_init (AfrpcPoolWorkerClass *klass)
   /**
    * AfrpcPoolWorker:process: (attributes org.gtk.Property.get=afrpc_pool_worker_get_process)
    *
-   * The process, which the pool has.
+   * The process, which the pool has; %NULL only if the object was not made by a pool.
    *
    * Since: 1.0
    */
@@ -230,7 +230,8 @@ afrpc_pool_worker_tell (AfrpcPoolWorker *self)
  *
  * Gets the worker's process.
  *
- * Returns: (transfer none): the process
+ * Returns: (transfer none) (nullable): the process, which it has for as long as the object is there; %NULL only if it was
+ *   not made by a pool
  *
  * Since: 1.0
  */
@@ -248,7 +249,7 @@ afrpc_pool_worker_get_process (AfrpcPoolWorker *self)
  *
  * Gets the process ID.
  *
- * Returns: the process ID, or 0 before the process was started
+ * Returns: the process ID, or 0 before the process was started, and if it never is
  *
  * Since: 1.0
  */

@@ -426,7 +426,8 @@ afrpc_pool_new (AfrpcProcess *process,
  *
  * The one that has a call is asked of that: [method@Afrpc.Call.get_process].
  *
- * Returns: (transfer none): the process; %NULL once the pool has ended, and holds none any more
+ * Returns: (transfer none) (nullable): the process, or %NULL once the pool has ended, and holds none any more, and if it was
+ *   made without one
  *
  * Since: 1.0
  */
@@ -444,7 +445,7 @@ afrpc_pool_get_process (AfrpcPool *self)
  *
  * Gets the name of the function that is called.
  *
- * Returns: the name
+ * Returns: (nullable): the name, or %NULL if the pool was made without one, and has failed because of that
  *
  * Since: 1.0
  */
