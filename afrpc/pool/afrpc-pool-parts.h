@@ -535,6 +535,7 @@ typedef enum
 
 extern GParamSpec *afrpc_pool_props[AFRPC_POOL_N_PROPS];
 
+void          afrpc_pool_view_init_class (void);
 gboolean      afrpc_pool_view_get_property (const AfrpcPoolCore *self,
                                             AfrpcPoolProp        prop,
                                             GValue              *value);

@@ -11,6 +11,15 @@
 
 G_STATIC_ASSERT (AFRPC_POOL_PROP_N_CALLS_PENDING - AFRPC_POOL_PROP_N_WORKERS + 1 == AFRPC_POOL_N_COUNTS);
 
+static guint notify_id;
+
+/* When the class of pools is made. */
+void
+afrpc_pool_view_init_class (void)
+{
+  notify_id = g_signal_lookup ("notify", G_TYPE_OBJECT);
+}
+
 /* In the order of the properties. */
 static inline void
 count (const AfrpcPoolCore *self,
@@ -55,11 +64,7 @@ afrpc_pool_view_get_property (const AfrpcPoolCore *self,
 static gboolean
 is_listened_to (AfrpcPoolCore *self)
 {
-  static guint notify_id;
   g_autoptr(AfrpcPool) pool = g_weak_ref_get (&self->pool);
-
-  if (notify_id == 0)
-    notify_id = g_signal_lookup ("notify", G_TYPE_OBJECT);
 
   return pool != NULL && g_signal_handler_find (pool, G_SIGNAL_MATCH_ID, notify_id, 0, NULL, NULL, NULL) != 0;
 }

@@ -354,6 +354,7 @@ afrpc_pool_class_init (AfrpcPoolClass *klass)
   object_class->get_property = afrpc_pool_get_property;
   object_class->set_property = afrpc_pool_set_property;
   afrpc_pool_install_properties (object_class);
+  afrpc_pool_view_init_class ();
 
   /**
    * AfrpcPool::worker-ended:
