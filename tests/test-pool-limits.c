@@ -163,6 +163,47 @@ test_pool_limits_cancelled (void)
 }
 
 static void
+test_pool_limits_longest (void)
+{
+  Case test;
+  g_autoptr(AfrpcCallOptions) options = timed_options ();
+  g_autoptr(AfrpcCall) runaway = NULL;
+  guint n_notified = 0;
+  int pid;
+
+  g_test_summary ("The longest grace is one, and what is longer is that");
+  case_init (&test, "act", "max-workers", 1, NULL);
+  g_signal_connect_swapped (test.pool, "notify::cancel-grace-ms", G_CALLBACK (count_cb), &n_notified);
+  afrpc_pool_set_cancel_grace_ms (test.pool, G_MAXUINT);
+  g_assert_cmpuint (afrpc_pool_get_cancel_grace_ms (test.pool), ==, G_MAXUINT - 1);
+  afrpc_pool_set_cancel_grace_ms (test.pool, G_MAXUINT);
+  g_object_set (test.pool, "cancel-grace-ms", G_MAXUINT - 1, NULL);
+  g_assert_cmpuint (n_notified, ==, 1);
+  runaway = start_act (&test, "spin", options);
+  check_timed_out (runaway);
+  pid = pid_of (runaway);
+  /* Others wait longer than it takes until a runaway is looked at. */
+  for (guint i = 0; i < 3; i++)
+    {
+      g_autoptr(AfrpcCallOptions) short_of_time = afrpc_call_options_new ();
+      g_autoptr(AfrpcCall) next = NULL;
+      g_autoptr(GError) error = NULL;
+
+      afrpc_call_options_set_timeout_ms (short_of_time, 20);
+      next = start_act (&test, "return", short_of_time);
+      error = wait_error (next);
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+    }
+  if (!is_command ())
+    g_assert_cmpint (kill (pid, 0), ==, 0);
+  g_assert_cmpuint (test.errors->len, ==, 0);
+  afrpc_pool_set_cancel_grace_ms (test.pool, 1);
+  check_stopped (&test, 1);
+  g_clear_object (&runaway);
+  case_end (&test);
+}
+
+static void
 test_pool_limits_stops (void)
 {
   Case test;
@@ -571,6 +612,7 @@ main (int   argc,
   g_test_add_func ("/pool-limits/execution", test_pool_limits_execution);
   g_test_add_func ("/pool-limits/group", test_pool_limits_group);
   g_test_add_func ("/pool-limits/cancelled", test_pool_limits_cancelled);
+  g_test_add_func ("/pool-limits/longest", test_pool_limits_longest);
   g_test_add_func ("/pool-limits/stops", test_pool_limits_stops);
   g_test_add_func ("/pool-limits/no-grace", test_pool_limits_no_grace);
   g_test_add_func ("/pool-limits/async", test_pool_limits_async);

@@ -442,7 +442,7 @@ afrpc_pool_get_cancel_grace_ms (AfrpcPool *self)
 /**
  * afrpc_pool_set_cancel_grace_ms: (attributes org.gtk.Method.set_property=cancel-grace-ms)
  * @self: a pool
- * @grace_ms: milliseconds, or 0 for as long as it likes
+ * @grace_ms: milliseconds, at most 4294967294, which is seven weeks; or 0 for as long as it likes
  *
  * Sets how long a call that was given up may run on in its worker, until that is ended. It goes for calls that run on
  * already, too.
@@ -458,7 +458,8 @@ afrpc_pool_set_cancel_grace_ms (AfrpcPool *self,
   g_return_if_fail (AFRPC_IS_POOL (self));
 
   before = afrpc_pool_get_cancel_grace_ms (self);
-  self->core->config.cancel_grace_ms = MIN (grace_ms, AFRPC_POOL_GRACE_UNSET - 1);
+  grace_ms = MIN (grace_ms, AFRPC_POOL_GRACE_MS_MAX);
+  self->core->config.cancel_grace_ms = grace_ms;
   if (grace_ms == before)
     return;
 

@@ -167,6 +167,7 @@ gboolean      afrpc_pool_member_may_step (AfrpcPoolMemberState from,
 #define AFRPC_POOL_LOAD_MAX 65536u
 #define AFRPC_POOL_BASE_UNKNOWN G_MAXUINT64
 #define AFRPC_POOL_GRACE_UNSET G_MAXUINT
+#define AFRPC_POOL_GRACE_MS_MAX (AFRPC_POOL_GRACE_UNSET - 1)
 #define AFRPC_POOL_GRACE_MS_DEFAULT 5000u /* of sync workers */
 
 typedef enum

@@ -243,7 +243,7 @@ make_changeable (void)
    * Since: 1.0
    */
   afrpc_pool_props[AFRPC_POOL_PROP_CANCEL_GRACE_MS] =
-    g_param_spec_uint ("cancel-grace-ms", NULL, NULL, 0, G_MAXUINT - 1, AFRPC_POOL_GRACE_MS_DEFAULT,
+    g_param_spec_uint ("cancel-grace-ms", NULL, NULL, 0, AFRPC_POOL_GRACE_MS_MAX, AFRPC_POOL_GRACE_MS_DEFAULT,
                        writable & ~G_PARAM_CONSTRUCT);
 
   /**
