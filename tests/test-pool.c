@@ -593,6 +593,18 @@ test_pool_out_of_range (void)
   g_clear_object (&call);
   afrpc_pool_set_max_workers (test.pool, 0);
   g_assert_cmpuint (afrpc_pool_get_max_workers (test.pool), >, 0);
+  afrpc_pool_set_max_workers (test.pool, 65536);
+  afrpc_pool_set_load (test.pool, 65536);
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "*max_workers*");
+  afrpc_pool_set_max_workers (test.pool, 1u << 31);
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "*load*");
+  afrpc_pool_set_load (test.pool, 65537);
+  g_test_assert_expected_messages ();
+  g_assert_cmpuint (afrpc_pool_get_max_workers (test.pool), ==, 65536);
+  g_assert_cmpuint (afrpc_pool_get_load (test.pool), ==, 65536);
+  call = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (call));
+  g_clear_object (&call);
   case_end (&test);
 }
 

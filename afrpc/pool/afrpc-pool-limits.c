@@ -36,7 +36,7 @@ afrpc_pool_get_max_workers (AfrpcPool *self)
 /**
  * afrpc_pool_set_max_workers: (attributes org.gtk.Method.set_property=max-workers)
  * @self: a pool
- * @max_workers: the limit, or 0 for as many as there are processors
+ * @max_workers: the limit, at most 65536, or 0 for as many as there are processors
  *
  * Sets how many workers there may be at once. If there are more, those that become idle end.
  *
@@ -47,6 +47,7 @@ afrpc_pool_set_max_workers (AfrpcPool *self,
                             guint      max_workers)
 {
   g_return_if_fail (AFRPC_IS_POOL (self));
+  g_return_if_fail (max_workers <= AFRPC_POOL_WORKERS_MAX);
 
   if (max_workers == 0)
     max_workers = afrpc_pool_staff_get_default_max ();
@@ -118,7 +119,7 @@ afrpc_pool_get_load (AfrpcPool *self)
 /**
  * afrpc_pool_set_load: (attributes org.gtk.Method.set_property=load)
  * @self: a pool
- * @load: the number, at least 1
+ * @load: the number, from 1 to 65536
  *
  * Sets how many calls a worker may have at once. Those that have more keep them.
  *
@@ -129,7 +130,7 @@ afrpc_pool_set_load (AfrpcPool *self,
                      guint      load)
 {
   g_return_if_fail (AFRPC_IS_POOL (self));
-  g_return_if_fail (load >= 1);
+  g_return_if_fail (load >= 1 && load <= AFRPC_POOL_LOAD_MAX);
 
   if (self->core->config.load == load)
     return;

@@ -164,6 +164,7 @@ gboolean      afrpc_pool_member_may_step (AfrpcPoolMemberState from,
 
 /* The pool */
 
+#define AFRPC_POOL_WORKERS_MAX 65536u
 #define AFRPC_POOL_LOAD_MAX 65536u
 #define AFRPC_POOL_BASE_UNKNOWN G_MAXUINT64
 #define AFRPC_POOL_GRACE_UNSET G_MAXUINT

@@ -8,7 +8,6 @@
 #include "afrpc-enum-types.h"
 
 #define LOAD_DEFAULT 2u
-#define WORKERS_MAX 65536u
 #define START_DELAY_MS_DEFAULT 100u
 #define STOP_DELAY_MS_DEFAULT (10u * 1000)
 #define MAX_REPEATS_DEFAULT 2u
@@ -124,7 +123,7 @@ make_changeable (void)
    * Since: 1.0
    */
   afrpc_pool_props[AFRPC_POOL_PROP_MAX_WORKERS] =
-    g_param_spec_uint ("max-workers", NULL, NULL, 0, WORKERS_MAX, 0, writable);
+    g_param_spec_uint ("max-workers", NULL, NULL, 0, AFRPC_POOL_WORKERS_MAX, 0, writable);
 
   /**
    * AfrpcPool:idle-workers: (attributes org.gtk.Property.get=afrpc_pool_get_idle_workers org.gtk.Property.set=afrpc_pool_set_idle_workers)
@@ -135,7 +134,7 @@ make_changeable (void)
    * Since: 1.0
    */
   afrpc_pool_props[AFRPC_POOL_PROP_IDLE_WORKERS] =
-    g_param_spec_uint ("idle-workers", NULL, NULL, 0, WORKERS_MAX, 0, writable);
+    g_param_spec_uint ("idle-workers", NULL, NULL, 0, AFRPC_POOL_WORKERS_MAX, 0, writable);
 
   /**
    * AfrpcPool:load: (attributes org.gtk.Property.get=afrpc_pool_get_load org.gtk.Property.set=afrpc_pool_set_load)
