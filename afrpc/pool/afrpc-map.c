@@ -111,7 +111,7 @@ cancel_cb (AfrpcPeer *anchor,
   afrpc_pool_map_cancel (self->state);
 }
 
-/* On any thread. The map lives: its finalization waits for this. */
+/* On any thread. Its finalization does not wait for this, so the map may be gone: then nothing is to be given up any more. */
 static void
 cancelled_cb (GCancellable *cancellable,
               GWeakRef     *weak)
