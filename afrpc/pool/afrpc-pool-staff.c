@@ -264,7 +264,8 @@ revive (AfrpcPoolCore *self)
   afrpc_pool_core_want_timer (self, 0);
 }
 
-/* Those that wait for a certain member get it, or another one. */
+/* Those that wait for a certain member get it if it has room now, and then those that wait for any get one. Who waits for
+ * a member that finishes what it has goes on to wait until that has ended. */
 static void
 serve_all (AfrpcPoolCore *self)
 {

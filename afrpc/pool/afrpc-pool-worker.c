@@ -418,13 +418,11 @@ may_act (AfrpcPoolWorker *self,
   return self->member != NULL && afrpc_peer_check_thread (self->member->peer, what);
 }
 
-/* It gets no more calls: those that wait for it, and for nobody else, go elsewhere. */
+/* Others get what this one does not any more. Whoever is told of room in the queue may drop the pool. */
 static void
-serve_others (AfrpcPoolWorker *self)
+pump (AfrpcPoolCore *core)
 {
-  AfrpcPoolCore *core = afrpc_pool_core_ref (self->member->core);
-
-  afrpc_pool_desk_serve (core, self->member);
+  afrpc_pool_core_ref (core);
   afrpc_pool_desk_pump (core);
   afrpc_pool_core_unref (core);
 }
@@ -449,7 +447,7 @@ afrpc_pool_worker_retire (AfrpcPoolWorker *self)
 
   afrpc_pool_core_read_clock (self->member->core);
   afrpc_pool_staff_renew (self->member->core, self->member);
-  serve_others (self);
+  pump (self->member->core);
 }
 
 /**
@@ -478,5 +476,5 @@ afrpc_pool_worker_kill (AfrpcPoolWorker *self)
   afrpc_pool_core_read_clock (member->core);
   afrpc_pool_member_end (member);
   afrpc_peer_kill (member->peer, SIGKILL);
-  serve_others (self);
+  pump (member->core);
 }
