@@ -283,13 +283,14 @@ destroyed_cb (AfrpcCaller     *caller,
   afrpc_pool_core_unref (core);
 }
 
-/* It may be ready, or have less to do than before: there is no other word of a call that was given up. */
+/* It may be ready, or have less to do than before: there is no other word of a call that was given up. Once the pool has
+ * nothing to do with it any more, this is not called. */
 static void
 turned_cb (gpointer data)
 {
   AfrpcPoolMember *self = data;
   AfrpcPoolCore *core = self->core;
-  const gboolean acts = core != NULL && core->decided != NULL;
+  const gboolean acts = core->decided != NULL;
 
   if (self->state == AFRPC_POOL_MEMBER_STARTING && self->pid != afrpc_peer_get_pid (self->peer))
     {
