@@ -14,22 +14,13 @@ get_end (const AfrpcPoolMember *member)
   return member->ready_at + (gint64) (age_ms - member->spread % (age_ms / 8 + 1)) * 1000;
 }
 
-static void
-want_look (AfrpcPoolCore *core,
-           gint64         at)
-{
-  if (core->age_at == 0 || at < core->age_at)
-    core->age_at = at;
-  afrpc_pool_core_want_timer (core, core->age_at);
-}
-
 /* It is ready: its age counts from now on. */
 void
 afrpc_pool_age_begin (AfrpcPoolMember *member)
 {
   member->ready_at = g_get_monotonic_time ();
   if (member->core->config.max_age_s > 0)
-    want_look (member->core, get_end (member));
+    afrpc_pool_core_want_at (member->core, &member->core->age_at, get_end (member));
 }
 
 /* Renews those that are too old. */
@@ -37,12 +28,6 @@ void
 afrpc_pool_age_look (AfrpcPoolCore *core,
                      gint64         now)
 {
-  if (core->age_at > now)
-    {
-      afrpc_pool_core_want_timer (core, core->age_at);
-      return;
-    }
-
   core->age_at = 0;
   for (guint i = 0; core->config.max_age_s > 0 && i < core->members->len; i++)
     {
@@ -53,7 +38,7 @@ afrpc_pool_age_look (AfrpcPoolCore *core,
       if (get_end (member) <= now)
         afrpc_pool_staff_renew (core, member);
       else
-        want_look (core, get_end (member));
+        afrpc_pool_core_want_at (core, &core->age_at, get_end (member));
     }
 }
 
@@ -61,5 +46,5 @@ afrpc_pool_age_look (AfrpcPoolCore *core,
 void
 afrpc_pool_age_look_soon (AfrpcPoolCore *core)
 {
-  want_look (core, 1);
+  afrpc_pool_core_want_at (core, &core->age_at, 1);
 }

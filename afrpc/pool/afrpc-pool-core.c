@@ -24,6 +24,33 @@ afrpc_pool_core_want_timer (AfrpcPoolCore *self,
   g_source_set_ready_time (self->timer, at);
 }
 
+/* What is done at *@time, or never if that is 0, is to be done at @at, or earlier. */
+void
+afrpc_pool_core_want_at (AfrpcPoolCore *self,
+                         gint64        *time,
+                         gint64         at)
+{
+  if (*time == 0 || at < *time)
+    *time = at;
+  afrpc_pool_core_want_timer (self, *time);
+}
+
+/* Whether it is time for what is done at @time, or never if that is 0; if not yet, the timer sees to it. */
+static gboolean
+is_due (AfrpcPoolCore *self,
+        gint64         time,
+        gint64         now)
+{
+  if (time == 0)
+    return FALSE;
+  if (time <= now)
+    return TRUE;
+
+  afrpc_pool_core_want_timer (self, time);
+
+  return FALSE;
+}
+
 void
 afrpc_pool_core_read_clock (AfrpcPoolCore *self)
 {
@@ -48,20 +75,16 @@ afrpc_pool_core_work (AfrpcPoolCore *self)
   self->timer_at = AFRPC_DEADLINES_NEVER;
   g_source_set_ready_time (self->timer, -1);
   afrpc_pool_desk_expire (self, now);
-  if (self->tick_at != 0 && self->tick_at <= now)
+  if (is_due (self, self->tick_at, now))
     afrpc_pool_staff_tick (self, now);
-  else if (self->tick_at != 0)
-    afrpc_pool_core_want_timer (self, self->tick_at);
-  if (self->age_at != 0)
+  if (is_due (self, self->age_at, now))
     afrpc_pool_age_look (self, now);
-  if (self->weigh_at != 0)
-    afrpc_pool_memory_look (self, now);
-  if (self->runaways_at != 0)
+  if (is_due (self, self->weigh_at, now))
+    afrpc_pool_memory_look (self);
+  if (is_due (self, self->runaways_at, now))
     afrpc_pool_runaway_look (self, now);
-  if (self->watch_at != 0 && self->watch_at <= now)
+  if (is_due (self, self->watch_at, now))
     afrpc_pool_desk_watch (self, now);
-  else if (self->watch_at != 0)
-    afrpc_pool_core_want_timer (self, self->watch_at);
   afrpc_pool_desk_pump (self);
 }
 

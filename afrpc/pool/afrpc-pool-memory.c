@@ -166,15 +166,6 @@ choose (AfrpcPoolCore *core,
     }
 }
 
-static void
-want_look (AfrpcPoolCore *core,
-           gint64         at)
-{
-  if (core->weigh_at == 0 || at < core->weigh_at)
-    core->weigh_at = at;
-  afrpc_pool_core_want_timer (core, core->weigh_at);
-}
-
 /* There has to be another look if somebody is new, or has calls. */
 static void
 plan (AfrpcPoolCore *core,
@@ -189,13 +180,13 @@ plan (AfrpcPoolCore *core,
     {
       if (is_new (core->members->pdata[i]))
         {
-          want_look (core, 1);
+          afrpc_pool_core_want_at (core, &core->weigh_at, 1);
           return;
         }
       is_wanted |= wants_look (core->members->pdata[i]);
     }
   if (is_wanted)
-    want_look (core, g_get_monotonic_time () + interval);
+    afrpc_pool_core_want_at (core, &core->weigh_at, g_get_monotonic_time () + interval);
 }
 
 /* It does not wait any more, whether it is known what it begins with or not, and never again. */
@@ -312,16 +303,9 @@ afrpc_pool_memory_take (AfrpcPoolCore *core)
 
 /* It is time. */
 void
-afrpc_pool_memory_look (AfrpcPoolCore *core,
-                        gint64         now)
+afrpc_pool_memory_look (AfrpcPoolCore *core)
 {
   AfrpcPoolLook *look;
-
-  if (core->weigh_at > now)
-    {
-      afrpc_pool_core_want_timer (core, core->weigh_at);
-      return;
-    }
 
   core->weigh_at = 0;
   if (core->is_weighing || core->cannot_weigh || core->config.max_memory_growth == 0)
@@ -353,7 +337,7 @@ afrpc_pool_memory_begin (AfrpcPoolMember *member)
 
   member->is_being_weighed = TRUE;
   if (!core->is_weighing)
-    want_look (core, 1);
+    afrpc_pool_core_want_at (core, &core->weigh_at, 1);
 }
 
 /* A member has got a call. */
@@ -361,7 +345,7 @@ void
 afrpc_pool_memory_note (AfrpcPoolCore *core)
 {
   if (core->weigh_at == 0 && !core->is_weighing && !core->cannot_weigh)
-    want_look (core, g_get_monotonic_time () + INTERVAL_US);
+    afrpc_pool_core_want_at (core, &core->weigh_at, g_get_monotonic_time () + INTERVAL_US);
 }
 
 /* There is another limit. */

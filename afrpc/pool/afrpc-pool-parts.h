@@ -286,6 +286,9 @@ AfrpcPoolCore *afrpc_pool_core_ref     (AfrpcPoolCore    *self);
 void          afrpc_pool_core_unref    (AfrpcPoolCore    *self);
 void          afrpc_pool_core_want_timer (AfrpcPoolCore  *self,
                                           gint64          at);
+void          afrpc_pool_core_want_at  (AfrpcPoolCore    *self,
+                                        gint64           *time,
+                                        gint64            at);
 void          afrpc_pool_core_work     (AfrpcPoolCore    *self);
 void          afrpc_pool_core_read_clock (AfrpcPoolCore  *self);
 void          afrpc_pool_core_catch_up (AfrpcPoolCore    *self);
@@ -372,8 +375,7 @@ void          afrpc_pool_age_look_soon (AfrpcPoolCore    *core);
 void          afrpc_pool_memory_begin  (AfrpcPoolMember  *member);
 void          afrpc_pool_memory_begin_anew (AfrpcPoolCore *core);
 void          afrpc_pool_memory_note   (AfrpcPoolCore    *core);
-void          afrpc_pool_memory_look   (AfrpcPoolCore    *core,
-                                        gint64            now);
+void          afrpc_pool_memory_look   (AfrpcPoolCore    *core);
 void          afrpc_pool_memory_take   (AfrpcPoolCore    *core);
 
 /* The staff: how many members there are */

@@ -54,15 +54,6 @@ sort_out (AfrpcPoolMember *member)
   g_array_set_size (member->runaways, n);
 }
 
-static void
-want_look (AfrpcPoolCore *core,
-           gint64         at)
-{
-  if (core->runaways_at == 0 || at < core->runaways_at)
-    core->runaways_at = at;
-  afrpc_pool_core_want_timer (core, core->runaways_at);
-}
-
 /* It has got an error, and its worker may run it all the same. */
 void
 afrpc_pool_runaway_note (AfrpcPoolJob *job)
@@ -81,7 +72,7 @@ afrpc_pool_runaway_note (AfrpcPoolJob *job)
   if (member->runaways->len >= 2 * afrpc_peer_get_n_owed (member->peer) + SORTED_OUT_MIN)
     sort_out (member);
   g_array_append_val (member->runaways, runaway);
-  want_look (member->core, runaway.since + MOMENT_US);
+  afrpc_pool_core_want_at (member->core, &member->core->runaways_at, runaway.since + MOMENT_US);
 }
 
 /* Whether the worker still runs one that was given up, or has to answer that. */
@@ -216,12 +207,6 @@ afrpc_pool_runaway_look (AfrpcPoolCore *core,
   const gint64 grace = get_grace_us (core);
   gint64 next = AFRPC_DEADLINES_NEVER;
 
-  if (core->runaways_at > now)
-    {
-      afrpc_pool_core_want_timer (core, core->runaways_at);
-      return;
-    }
-
   core->runaways_at = 0;
   for (guint i = 0; i < core->members->len; i++)
     {
@@ -231,7 +216,7 @@ afrpc_pool_runaway_look (AfrpcPoolCore *core,
       next = MIN (next, at);
     }
   if (next != AFRPC_DEADLINES_NEVER)
-    want_look (core, next);
+    afrpc_pool_core_want_at (core, &core->runaways_at, next);
 }
 
 /* The grace is another one than before. */
@@ -240,7 +225,7 @@ afrpc_pool_runaway_look_soon (AfrpcPoolCore *core)
 {
   for (guint i = 0; i < core->members->len; i++)
     if (((AfrpcPoolMember *) core->members->pdata[i])->runaways != NULL)
-      want_look (core, 1);
+      afrpc_pool_core_want_at (core, &core->runaways_at, 1);
 }
 
 /* There is nobody who looks any more, and nobody waits for anything that the member does. */
