@@ -621,9 +621,10 @@ main (int   argc,
   g_test_add_func ("/pool-limits/blocking", test_pool_limits_blocking);
   g_test_add_func ("/pool-limits/age", test_pool_limits_age);
   g_test_add_func ("/pool-limits/age-busy", test_pool_limits_age_busy);
+  /* First, because a thread of another one may be about to look still. */
+  g_test_add_func ("/pool-limits/memory-failing", test_pool_limits_memory_failing);
   g_test_add_func ("/pool-limits/memory", test_pool_limits_memory);
   g_test_add_func ("/pool-limits/memory-blocking", test_pool_limits_memory_blocking);
-  g_test_add_func ("/pool-limits/memory-failing", test_pool_limits_memory_failing);
   g_test_add_func ("/pool-limits/memory-unreadable", test_pool_limits_memory_unreadable);
 
   return g_test_run ();
