@@ -4,7 +4,6 @@
 #include "afrpc-map.h"
 
 #include "afrpc-call-private.h"
-#include "afrpc-caller-private.h"
 #include "afrpc-error.h"
 #include "peer/afrpc-task.h"
 #include "pool/afrpc-map-private.h"
@@ -111,7 +110,8 @@ cancel_cb (AfrpcPeer *anchor,
   afrpc_pool_map_cancel (self->state);
 }
 
-/* On any thread. Its finalization does not wait for this, so the map may be gone: then nothing is to be given up any more. */
+/* On any thread. Its finalization does not wait for this, so the map may be gone: then there is nothing to be given up any
+ * more. */
 static void
 cancelled_cb (GCancellable *cancellable,
               GWeakRef     *weak)
@@ -246,14 +246,14 @@ begin_next (AfrpcMap            *self,
 {
   g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
   AfrpcPoolMapWaiter *waiter;
+  GError *error = NULL;
 
   g_task_set_source_tag (task, tag);
   /* What was taken is not lost to a cancel that comes after it. */
   g_task_set_check_cancellable (task, FALSE);
-  if (!afrpc_caller_may_use (AFRPC_CALLER (self->pool), "taking results of a map"))
+  if (!afrpc_pool_check_thread (self->pool, "taking results of a map", &error))
     {
-      g_task_return_new_error (task, AFRPC_ERROR, AFRPC_ERROR_FAILED,
-                               "another thread runs the main context that the pool belongs to");
+      g_task_return_error (task, error);
       return;
     }
   if (g_task_return_error_if_cancelled (task))
@@ -352,12 +352,8 @@ wait_for_news (AfrpcMap      *self,
   Waiting waiting = { self->state, 0 };
   gint64 now;
 
-  if (!afrpc_caller_may_use (AFRPC_CALLER (self->pool), "taking results of a map"))
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
-                   "another thread runs the main context that the pool belongs to");
-      return FALSE;
-    }
+  if (!afrpc_pool_check_thread (self->pool, "taking results of a map", error))
+    return FALSE;
   if (g_cancellable_set_error_if_cancelled (cancellable, error))
     return FALSE;
 

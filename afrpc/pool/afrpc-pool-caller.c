@@ -8,6 +8,26 @@
 #include "afrpc-caller-private.h"
 #include "afrpc-error.h"
 
+static GError *
+new_thread_error (void)
+{
+  return g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED, "another thread runs the main context that the pool belongs to");
+}
+
+/* FALSE: the calling thread may not do @what with the pool, and the program is told. */
+gboolean
+afrpc_pool_check_thread (AfrpcPool   *self,
+                         const char  *what,
+                         GError     **error)
+{
+  if (afrpc_peer_check_thread (self->core->anchor, what))
+    return TRUE;
+
+  g_propagate_error (error, new_thread_error ());
+
+  return FALSE;
+}
+
 static void
 afrpc_pool_begin (AfrpcCaller      *caller,
                   AfrpcCall        *call,
@@ -18,9 +38,7 @@ afrpc_pool_begin (AfrpcCaller      *caller,
   AfrpcPending *pending = afrpc_call_get_pending (call);
 
   if (!afrpc_peer_enter (core->anchor, pending, "a call"))
-    afrpc_peer_fail_call (core->anchor, pending,
-                          g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED,
-                                       "another thread runs the main context that the pool belongs to"));
+    afrpc_peer_fail_call (core->anchor, pending, new_thread_error ());
   else
     afrpc_pool_desk_enter (core, afrpc_pool_job_new (core, call, args));
 }
@@ -336,7 +354,7 @@ static gboolean
 afrpc_pool_may_use (AfrpcCaller *caller,
                     const char  *what)
 {
-  return afrpc_peer_check_thread (AFRPC_POOL (caller)->core->anchor, what);
+  return afrpc_pool_check_thread (AFRPC_POOL (caller), what, NULL);
 }
 
 /* What is known of a call's worker, that call has got. */

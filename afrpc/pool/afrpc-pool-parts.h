@@ -548,6 +548,9 @@ void          afrpc_pool_view_tell     (AfrpcPoolCore        *self);
 void          afrpc_pool_view_leave    (AfrpcPoolCore        *self);
 
 void          afrpc_pool_caller_init   (AfrpcCallerInterface *iface);
+gboolean      afrpc_pool_check_thread  (AfrpcPool            *self,
+                                        const char           *what,
+                                        GError              **error);
 void          afrpc_pool_install_properties (GObjectClass    *object_class);
 void          afrpc_pool_config_init        (AfrpcPoolConfig *config);
 void          afrpc_pool_notify_closed (AfrpcPoolCore        *core);

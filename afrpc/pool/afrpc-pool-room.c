@@ -5,8 +5,6 @@
 
 #include "pool/afrpc-pool-parts.h"
 
-#include "afrpc-caller-private.h"
-#include "afrpc-error.h"
 #include "peer/afrpc-task.h"
 
 static gboolean
@@ -47,6 +45,7 @@ afrpc_pool_wait_for_room_async (AfrpcPool           *self,
                                 GAsyncReadyCallback  callback,
                                 gpointer             user_data)
 {
+  GError *error = NULL;
   GTask *task;
 
   g_return_if_fail (AFRPC_IS_POOL (self));
@@ -55,9 +54,8 @@ afrpc_pool_wait_for_room_async (AfrpcPool           *self,
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, afrpc_pool_wait_for_room_async);
   g_task_set_check_cancellable (task, FALSE);
-  if (!afrpc_caller_may_use (AFRPC_CALLER (self), G_STRFUNC))
-    g_task_return_new_error (task, AFRPC_ERROR, AFRPC_ERROR_FAILED,
-                             "another thread runs the main context that the pool belongs to");
+  if (!afrpc_pool_check_thread (self, G_STRFUNC, &error))
+    g_task_return_error (task, error);
   else if (!g_task_return_error_if_cancelled (task))
     {
       afrpc_task_watch (task, G_SOURCE_FUNC (cancelled_cb), task, NULL);

@@ -9,7 +9,6 @@
 
 #include <signal.h>
 
-#include "afrpc-caller-private.h"
 #include "afrpc-error.h"
 #include "peer/afrpc-task.h"
 #include "wire/afrpc-value.h"
@@ -418,12 +417,7 @@ begin (AfrpcPool         *pool,
   AfrpcPoolSetting *setting;
   AfrpcPoolRound *round;
 
-  if (!afrpc_caller_may_use (AFRPC_CALLER (pool), "calling all workers"))
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "another thread runs the main context that the pool belongs to");
-      return NULL;
-    }
-  if (!check (core, sunk, error))
+  if (!afrpc_pool_check_thread (pool, "calling all workers", error) || !check (core, sunk, error))
     return NULL;
 
   setting = g_new0 (AfrpcPoolSetting, 1);
@@ -693,7 +687,7 @@ afrpc_pool_forget_call_all (AfrpcPool  *self,
 
   g_return_val_if_fail (AFRPC_IS_POOL (self), FALSE);
 
-  if (!afrpc_caller_may_use (AFRPC_CALLER (self), G_STRFUNC))
+  if (!afrpc_pool_check_thread (self, G_STRFUNC, NULL))
     return FALSE;
 
   /* There may be another one, while a serialiser has this come between the two. */

@@ -5,7 +5,6 @@
 
 #include "pool/afrpc-pool-parts.h"
 
-#include "afrpc-caller-private.h"
 #include "afrpc-process-private.h"
 
 /* The property is what the first one was added as. */
@@ -59,7 +58,7 @@ afrpc_pool_add_template (AfrpcPool    *self,
   g_return_if_fail (load <= AFRPC_POOL_LOAD_MAX);
   g_return_if_fail (afrpc_peer_get_main_context (process->peer) == afrpc_peer_get_main_context (self->core->anchor));
 
-  if (!afrpc_caller_may_use (AFRPC_CALLER (self), G_STRFUNC) || self->core->state >= AFRPC_POOL_KILLED ||
+  if (!afrpc_pool_check_thread (self, G_STRFUNC, NULL) || self->core->state >= AFRPC_POOL_KILLED ||
       self->core->templates->len == 0)
     return;
 
@@ -90,7 +89,7 @@ afrpc_pool_remove_template (AfrpcPool    *self,
   g_return_val_if_fail (AFRPC_IS_POOL (self), FALSE);
   g_return_val_if_fail (AFRPC_IS_PROCESS (process), FALSE);
 
-  if (!afrpc_caller_may_use (AFRPC_CALLER (self), G_STRFUNC))
+  if (!afrpc_pool_check_thread (self, G_STRFUNC, NULL))
     return FALSE;
 
   template = afrpc_pool_template_find (self->core, process);

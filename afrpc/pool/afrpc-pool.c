@@ -3,7 +3,6 @@
 
 #include "pool/afrpc-pool-parts.h"
 
-#include "afrpc-caller-private.h"
 #include "afrpc-error.h"
 #include "afrpc-serialiser-values.h"
 
@@ -572,7 +571,7 @@ afrpc_pool_refresh (AfrpcPool    *self,
 {
   g_return_if_fail (AFRPC_IS_POOL (self));
   g_return_if_fail (process == NULL || AFRPC_IS_PROCESS (process));
-  if (!afrpc_caller_may_use (AFRPC_CALLER (self), G_STRFUNC) || self->core->state >= AFRPC_POOL_KILLED ||
+  if (!afrpc_pool_check_thread (self, G_STRFUNC, NULL) || self->core->state >= AFRPC_POOL_KILLED ||
       self->core->templates->len == 0)
     return;
 
