@@ -3,7 +3,7 @@
 /* The workers of a pool as a list model, the oldest first. It is as it was told last, and outlives the pool. */
 #pragma once
 
-#include "afrpc-pool-worker.h"
+#include <glib-object.h>
 
 G_BEGIN_DECLS
 

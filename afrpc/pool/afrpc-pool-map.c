@@ -8,8 +8,6 @@
 #include "pool/afrpc-pool-map.h"
 
 #include "afrpc-error.h"
-#include "peer/afrpc-task.h"
-#include "wire/afrpc-value.h"
 
 #define CHUNK_US 3000               /* so long a worker is to be busy with one chunk */
 #define WINDOW_MIN 16u

@@ -5,12 +5,7 @@
 
 #include "pool/afrpc-pool-parts.h"
 
-#include <sched.h>
 #include <stdio.h>
-#include <unistd.h>
-
-#include "afrpc-caller-private.h"
-#include "afrpc-error.h"
 
 #define SLOW_START_US (500 * 1000) /* who waits for longer than that for a worker to start gets one from another template */
 

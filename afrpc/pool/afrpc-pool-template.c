@@ -7,7 +7,6 @@
 
 #include "pool/afrpc-pool-parts.h"
 
-#include "afrpc-caller-private.h"
 #include "afrpc-error.h"
 #include "afrpc-process-private.h"
 
