@@ -139,13 +139,33 @@ timer_cb (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+/* Has nothing to do with anybody any more: members end once they are idle, as proxies that are dropped do. */
+static void
+stop (AfrpcPoolCore *self)
+{
+  self->state = AFRPC_POOL_OVER;
+  afrpc_pool_desk_abandon (self);
+  g_queue_clear_full (&self->room_tasks, g_object_unref);
+  afrpc_pool_settings_abandon (self);
+  afrpc_pool_maps_abandon (self);
+  afrpc_pool_staff_clear (self);
+  while (self->members->len > 0)
+    {
+      AfrpcPoolMember *member = g_ptr_array_steal_index (self->members, self->members->len - 1);
+
+      afrpc_pool_runaway_leave (member);
+      afrpc_pool_member_leave (member);
+      afrpc_pool_member_unref (member);
+    }
+}
+
 /* The main context has gone, or the pool has: nobody is told anything any more. */
 static void
 timer_gone_cb (gpointer data)
 {
   AfrpcPoolCore *self = data;
 
-  afrpc_pool_core_stop (self);
+  stop (self);
   afrpc_pool_core_unref (self);
 }
 
@@ -232,26 +252,6 @@ afrpc_pool_core_unref (AfrpcPoolCore *self)
   g_free (self->config.done);
   g_clear_object (&self->config.serialiser);
   g_free (self);
-}
-
-/* Has nothing to do with anybody any more: members end once they are idle, as proxies that are dropped do. */
-void
-afrpc_pool_core_stop (AfrpcPoolCore *self)
-{
-  self->state = AFRPC_POOL_OVER;
-  afrpc_pool_desk_abandon (self);
-  g_queue_clear_full (&self->room_tasks, g_object_unref);
-  afrpc_pool_settings_abandon (self);
-  afrpc_pool_maps_abandon (self);
-  afrpc_pool_staff_clear (self);
-  while (self->members->len > 0)
-    {
-      AfrpcPoolMember *member = g_ptr_array_steal_index (self->members, self->members->len - 1);
-
-      afrpc_pool_runaway_leave (member);
-      afrpc_pool_member_leave (member);
-      afrpc_pool_member_unref (member);
-    }
 }
 
 /* The end */

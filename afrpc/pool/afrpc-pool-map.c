@@ -45,8 +45,8 @@ afrpc_pool_map_new (AfrpcPool        *pool,
   return self;
 }
 
-AfrpcPoolMap *
-afrpc_pool_map_ref (AfrpcPoolMap *self)
+static AfrpcPoolMap *
+map_ref (AfrpcPoolMap *self)
 {
   self->ref_count++;
 
@@ -69,8 +69,8 @@ forget_inputs (AfrpcPoolMap *self)
     destroy (self->data);
 }
 
-void
-afrpc_pool_map_unref (AfrpcPoolMap *self)
+static void
+map_unref (AfrpcPoolMap *self)
 {
   AfrpcPoolCore *core = self->core;
 
@@ -111,7 +111,7 @@ afrpc_pool_map_cancel (AfrpcPoolMap *self)
 {
   GList *link, *next;
 
-  afrpc_pool_map_ref (self);
+  map_ref (self);
   stop_pulling (self, g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the map was cancelled"));
   for (link = self->calls.head; link != NULL; link = next)
     {
@@ -122,7 +122,7 @@ afrpc_pool_map_cancel (AfrpcPoolMap *self)
         afrpc_call_cancel (call);
     }
   afrpc_pool_core_want_timer (self->core, 0);
-  afrpc_pool_map_unref (self);
+  map_unref (self);
 }
 
 static void
@@ -160,7 +160,7 @@ afrpc_pool_map_drop (AfrpcPoolMap *self)
       unlink_call (&self->ready, call);
       afrpc_call_release (call);
     }
-  afrpc_pool_map_unref (self);
+  map_unref (self);
 }
 
 /* Pulling */
@@ -250,7 +250,7 @@ make_call (AfrpcPoolMap *self,
   afrpc_call_get_pending (call)->is_awaited = TRUE;
   g_queue_push_tail_link (&self->calls, &call->link);
   if (self->n_under_way++ == 0)
-    afrpc_pool_map_ref (self);
+    map_ref (self);
   job = afrpc_pool_job_new (self->core, call, args);
   job->map = self;
   afrpc_pool_desk_add (self->core, job);
@@ -267,7 +267,7 @@ afrpc_pool_map_feed (AfrpcPoolMap *self)
     return;
 
   afrpc_pool_core_ref (core);
-  afrpc_pool_map_ref (self);
+  map_ref (self);
   self->is_pulling = TRUE;
   set_stalled (self, FALSE);
   while (wants_more (self))
@@ -285,7 +285,7 @@ afrpc_pool_map_feed (AfrpcPoolMap *self)
     forget_inputs (self);
   if (n % PUMP_EACH != 0)
     afrpc_pool_desk_pump (core);
-  afrpc_pool_map_unref (self);
+  map_unref (self);
   afrpc_pool_core_unref (core);
 }
 
@@ -414,7 +414,7 @@ afrpc_pool_map_settled (AfrpcPoolMap *self,
         }
     }
   if (--self->n_under_way == 0)
-    afrpc_pool_map_unref (self);
+    map_unref (self);
 }
 
 /* Returns: (nullable): whose turn it is, and has its outcome */
@@ -485,7 +485,7 @@ decide_ended (AfrpcPoolCore *core)
 void
 afrpc_pool_maps_feed (AfrpcPoolCore *core)
 {
-  g_autoptr(GPtrArray) maps = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_pool_map_unref);
+  g_autoptr(GPtrArray) maps = g_ptr_array_new_with_free_func ((GDestroyNotify) map_unref);
 
   for (GList *l = core->maps.head; l != NULL; l = l->next)
     {
@@ -493,10 +493,40 @@ afrpc_pool_maps_feed (AfrpcPoolCore *core)
 
       /* One that was never asked for anything has not begun. */
       if (!map->is_pulling && (map->n_pulled > 0 || map->is_stalled) && wants_more (map) && (!map->is_stalled || has_room (map, 0)))
-        g_ptr_array_add (maps, afrpc_pool_map_ref (map));
+        g_ptr_array_add (maps, map_ref (map));
     }
   for (guint i = 0; i < maps->len; i++)
     afrpc_pool_map_feed (maps->pdata[i]);
+}
+
+/* Returns: (transfer full) (nullable): somebody who waits for what is there */
+static AfrpcPoolMapWaiter *
+pop_waiter (AfrpcPoolCore  *core,
+            AfrpcPoolMap  **map)
+{
+  for (GList *l = core->maps.head; l != NULL; l = l->next)
+    {
+      *map = l->data;
+      if ((*map)->waiters.length > 0 && afrpc_pool_map_has_news (*map))
+        return g_queue_pop_head (&(*map)->waiters);
+    }
+
+  return NULL;
+}
+
+/* Those who wait get what is there. */
+static void
+tell (AfrpcPoolCore *core)
+{
+  AfrpcPoolMapWaiter *waiter;
+  AfrpcPoolMap *map;
+
+  while ((waiter = pop_waiter (core, &map)) != NULL)
+    {
+      map_ref (map);
+      afrpc_pool_map_give_waiter (map, waiter);
+      map_unref (map);
+    }
 }
 
 /* Acts on what has been decided: whoever waits gets it, and more calls are made. Anything may happen. */
@@ -545,38 +575,8 @@ afrpc_pool_maps_act (AfrpcPoolCore *core)
       afrpc_pool_maps_feed (core);
     }
   if (core->n_blocked == 0)
-    afrpc_pool_maps_tell (core);
+    tell (core);
   afrpc_pool_core_unref (core);
-}
-
-/* Returns: (transfer full) (nullable): somebody who waits for what is there */
-static AfrpcPoolMapWaiter *
-pop_waiter (AfrpcPoolCore  *core,
-            AfrpcPoolMap  **map)
-{
-  for (GList *l = core->maps.head; l != NULL; l = l->next)
-    {
-      *map = l->data;
-      if ((*map)->waiters.length > 0 && afrpc_pool_map_has_news (*map))
-        return g_queue_pop_head (&(*map)->waiters);
-    }
-
-  return NULL;
-}
-
-/* Those who wait get what is there. */
-void
-afrpc_pool_maps_tell (AfrpcPoolCore *core)
-{
-  AfrpcPoolMapWaiter *waiter;
-  AfrpcPoolMap *map;
-
-  while ((waiter = pop_waiter (core, &map)) != NULL)
-    {
-      afrpc_pool_map_ref (map);
-      afrpc_pool_map_give_waiter (map, waiter);
-      afrpc_pool_map_unref (map);
-    }
 }
 
 /* Nobody is told anything any more. */

@@ -55,8 +55,6 @@ AfrpcPoolMap *afrpc_pool_map_new       (AfrpcPool            *pool,
                                         gint64                n_left,
                                         AfrpcCallOptions     *options,
                                         AfrpcMapFlags         flags);
-AfrpcPoolMap *afrpc_pool_map_ref       (AfrpcPoolMap         *self);
-void          afrpc_pool_map_unref     (AfrpcPoolMap         *self);
 void          afrpc_pool_map_drop      (AfrpcPoolMap         *self);
 void          afrpc_pool_map_cancel    (AfrpcPoolMap         *self);
 void          afrpc_pool_map_feed      (AfrpcPoolMap         *self);

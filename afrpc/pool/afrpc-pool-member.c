@@ -21,9 +21,10 @@ static const guint legal_steps[] = {
   [AFRPC_POOL_MEMBER_GONE] = 0,
 };
 
-gboolean
-afrpc_pool_member_may_step (AfrpcPoolMemberState from,
-                            AfrpcPoolMemberState to)
+/* What it may do next: a step is legal or a mistake of ours. */
+static gboolean
+may_step (AfrpcPoolMemberState from,
+          AfrpcPoolMemberState to)
 {
   return (legal_steps[from] & 1u << to) != 0;
 }
@@ -49,7 +50,7 @@ set_state (AfrpcPoolMember      *self,
   if (self->state == state)
     return;
 
-  g_assert (afrpc_pool_member_may_step (self->state, state));
+  g_assert (may_step (self->state, state));
   /* These two steps are those of every call. */
   if (state != AFRPC_POOL_MEMBER_BUSY && state != AFRPC_POOL_MEMBER_IDLE)
     g_debug ("member %d: %s, then %s", afrpc_peer_get_pid (self->peer), state_names[self->state], state_names[state]);

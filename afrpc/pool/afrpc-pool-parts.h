@@ -158,10 +158,6 @@ AfrpcPoolWorker *afrpc_pool_worker_new (AfrpcPoolMember  *member,
 void          afrpc_pool_worker_leave  (AfrpcPoolWorker  *self);
 void          afrpc_pool_worker_tell   (AfrpcPoolWorker  *self);
 
-/* What it may do next: a step is legal or a mistake of ours. */
-gboolean      afrpc_pool_member_may_step (AfrpcPoolMemberState from,
-                                          AfrpcPoolMemberState to);
-
 /* The pool */
 
 #define AFRPC_POOL_WORKERS_MAX 65536u
@@ -296,7 +292,6 @@ void          afrpc_pool_core_close    (AfrpcPoolCore    *self);
 void          afrpc_pool_core_kill     (AfrpcPoolCore    *self);
 void          afrpc_pool_core_wind_up  (AfrpcPoolCore    *self);
 void          afrpc_pool_core_drop_templates (AfrpcPoolCore *self);
-void          afrpc_pool_core_stop     (AfrpcPoolCore    *self);
 
 /* Templates: what members are made from */
 struct _AfrpcPoolTemplate
@@ -482,7 +477,6 @@ void          afrpc_pool_map_enter_chunk (AfrpcPoolJob   *job);
 void          afrpc_pool_map_leave_chunk (AfrpcPoolJob   *job);
 void          afrpc_pool_maps_feed     (AfrpcPoolCore    *core);
 void          afrpc_pool_maps_act      (AfrpcPoolCore    *core);
-void          afrpc_pool_maps_tell     (AfrpcPoolCore    *core);
 void          afrpc_pool_maps_abandon  (AfrpcPoolCore    *core);
 
 /* Blocking */
