@@ -365,7 +365,7 @@ wait_for_news (AfrpcMap      *self,
 
   self->turn_at = now + TURN_US;
 
-  if (!afrpc_pool_core_block (core, has_come, &waiting, cancellable, error))
+  if (!afrpc_pool_block_until (core, has_come, &waiting, cancellable, error))
     return FALSE;
   if (afrpc_pool_map_has_news (self->state))
     return TRUE;

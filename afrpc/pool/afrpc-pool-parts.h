@@ -482,11 +482,16 @@ void          afrpc_pool_maps_abandon  (AfrpcPoolCore    *core);
 /* Blocking */
 typedef gboolean (*AfrpcPoolUntil) (gpointer data);
 
-gboolean      afrpc_pool_core_block    (AfrpcPoolCore    *self,
+gboolean      afrpc_pool_block_until   (AfrpcPoolCore    *self,
                                         AfrpcPoolUntil    is_done,
                                         gpointer          data,
                                         GCancellable     *cancellable,
                                         GError          **error);
+gboolean      afrpc_pool_block_until_end (AfrpcPoolCore  *self,
+                                          GCancellable   *cancellable,
+                                          GError        **error);
+void          afrpc_pool_block_for_call (AfrpcPoolCore   *self,
+                                         AfrpcCall       *call);
 
 /* The object */
 struct _AfrpcPool

@@ -652,7 +652,7 @@ afrpc_pool_call_all_sync (AfrpcPool         *self,
   if (round == NULL)
     return FALSE;
 
-  if (round->n_left == 0 || afrpc_pool_core_block (self->core, has_answered, round, cancellable, error))
+  if (round->n_left == 0 || afrpc_pool_block_until (self->core, has_answered, round, cancellable, error))
     {
       is_configured = round->error == NULL;
       if (!is_configured)
