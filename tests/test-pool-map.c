@@ -404,32 +404,56 @@ test_map_behind (void)
   meeting_end (&meeting);
 }
 
-/* What all of them have together has been done by so many workers. */
 static void
 test_map_shares (void)
 {
   Case test;
   GVariantBuilder builder;
   g_autoptr(AfrpcMap) map = NULL;
-  g_autoptr(GHashTable) pids = g_hash_table_new (NULL, NULL);
+  g_autoptr(GPtrArray) calls = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr(GHashTable) processes = g_hash_table_new (NULL, NULL);
 
   g_test_summary ("Calls that take long are given one by one, so that each worker has some");
-  case_init (&test, "act", "max-workers", 4, "idle-workers", 4, NULL);
+  case_init (&test, "act", "max-workers", 4, "idle-workers", 4, "load", 1, NULL);
   wait_idle (&test, 4);
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("a(sv)"));
-  for (guint i = 0; i < 16; i++)
+  for (guint i = 0; i < 40; i++)
     g_variant_builder_add_value (&builder, test_act ("wait", g_variant_new_uint32 (10)));
   map = afrpc_pool_map_variant (test.pool, g_variant_builder_end (&builder), NULL, NULL, AFRPC_MAP_ORDERED);
-  for (guint i = 0; i < 16; i++)
+  for (guint i = 0; i < 40; i++)
     {
-      g_autoptr(AfrpcCall) call = take (map);
-
-      g_hash_table_add (pids, GINT_TO_POINTER (pid_of (call)));
+      g_ptr_array_add (calls, take (map));
+      g_assert_cmpuint (afrpc_pool_get_n_calls_assigned (test.pool), <=, 4);
+      g_hash_table_add (processes, afrpc_call_get_process (calls->pdata[i]));
     }
   g_assert_null (take (map));
-  g_assert_cmpuint (g_hash_table_size (pids), ==, is_command () ? g_hash_table_size (pids) : 4);
+  g_assert_cmpuint (g_hash_table_size (processes), ==, 4);
+  g_clear_pointer (&calls, g_ptr_array_unref);
   g_clear_object (&map);
   case_end (&test);
+}
+
+/* How much of a map is under way when another call has its outcome. */
+typedef struct
+{
+  Case *test;
+  guint n_pending;
+  gboolean done;
+} Passed;
+
+static void
+passed_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      data)
+{
+  Passed *passed = data;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = afrpc_caller_call_full_finish (AFRPC_CALLER (source), result, NULL, &error);
+
+  g_assert_no_error (error);
+  g_assert_nonnull (value);
+  passed->n_pending = afrpc_pool_get_n_calls_pending (passed->test->pool);
+  passed->done = TRUE;
 }
 
 static void
@@ -438,23 +462,26 @@ test_map_turns (void)
   Case test;
   Numbers numbers = { G_MAXUINT, 0, 0, 0, NULL };
   g_autoptr(AfrpcMap) map = NULL;
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
 
-  g_test_summary ("Other calls have their turn, and their priority, while a map gives workers many at once");
+  g_test_summary ("Another call has its turn, and its priority, before what a map has waiting, however many it gives at once");
   case_init (&test, "echo", "max-workers", 1, NULL);
+  afrpc_call_options_set_priority (options, -1);
   map = map_numbers (&test, &numbers, AFRPC_MAP_ORDERED);
   for (guint i = 0; i < 50; i++)
     {
-      g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
-      g_autoptr(AfrpcCall) call = NULL;
-      guint n_before;
+      Passed passed = { &test, 0, FALSE };
+      guint n_assigned, n_pending;
 
       for (guint j = 0; j < 20; j++)
         g_ptr_array_unref (take_many (map, 1000));
-      n_before = numbers.n_pulled;
-      afrpc_call_options_set_priority (options, -1);
-      call = afrpc_caller_start (caller_of (&test), g_variant_new ("(u)", 1), options);
-      g_variant_unref (wait_value (call));
-      g_assert_cmpuint (numbers.n_pulled - n_before, <, 4096);
+      n_assigned = afrpc_pool_get_n_calls_assigned (test.pool);
+      n_pending = afrpc_pool_get_n_calls_pending (test.pool);
+      g_assert_cmpuint (afrpc_pool_get_n_calls_queued (test.pool), >, 0);
+      afrpc_caller_call_full (caller_of (&test), g_variant_new ("(u)", 1), options, NULL, passed_cb, &passed);
+      test_iterate_until (&passed.done);
+      /* Nothing is taken meanwhile, so that no more is made: what the worker had may have come before it, and nothing else. */
+      g_assert_cmpuint (passed.n_pending, >=, n_pending - n_assigned);
     }
   g_clear_object (&map);
   case_end (&test);
