@@ -15,6 +15,7 @@ typedef struct
   guint n_destroyed;
   guint killer;      /* after so many there is one that ends its worker; 0: none */
   AfrpcPool *closed; /* (nullable): which is closed after half of them */
+  guint size;        /* bytes of the result for each */
 } Numbers;
 
 static GVariant *
@@ -41,6 +42,19 @@ next_act (gpointer data)
   numbers->n_pulled++;
 
   return test_act (numbers->n_pulled == numbers->killer ? "exit" : "return", g_variant_new_uint32 (numbers->n_pulled - 1));
+}
+
+static GVariant *
+next_bytes (gpointer data)
+{
+  Numbers *numbers = data;
+
+  if (numbers->n_pulled == numbers->n)
+    return NULL;
+
+  numbers->n_pulled++;
+
+  return test_act ("bytes", g_variant_new_uint32 (numbers->size));
 }
 
 static void
@@ -271,6 +285,108 @@ test_map_lazy (void)
   g_assert_cmpuint (numbers.n_destroyed, ==, 0);
   g_clear_object (&map);
   g_assert_cmpuint (numbers.n_destroyed, ==, 1);
+  case_end (&test);
+}
+
+/* Has the map begin, and takes nothing. */
+static void
+ask_and_give_up (AfrpcMap *map)
+{
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  Next next = { FALSE, NULL, NULL, NULL };
+
+  afrpc_map_next_async (map, cancellable, next_cb, &next);
+  g_cancellable_cancel (cancellable);
+  test_iterate_until (&next.done);
+  g_assert_error (next.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&next.error);
+}
+
+static void
+wait_settled (Case *test)
+{
+  while (afrpc_pool_get_n_calls_pending (test->pool) > 0)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+static void
+test_map_window (void)
+{
+  static const struct { guint load, window; } cases[] = {
+    { 1, 16 }, { 4, 16 }, { 5, 20 }, { 1023, 4092 }, { 1024, 4096 }, { 1025, 4096 }, { 65536, 4096 },
+  };
+
+  g_test_summary ("Some times as many are pulled as workers can have: 16 at least, and 4096 at most");
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      Case test;
+      Numbers numbers = { 100000, 0, 0, 0, NULL };
+      g_autoptr(AfrpcMap) map = NULL;
+      Next next = { FALSE, NULL, NULL, NULL };
+
+      case_init (&test, "echo", "max-workers", 1, "load", cases[i].load, NULL);
+      map = map_numbers (&test, &numbers, AFRPC_MAP_ORDERED);
+      afrpc_map_next_async (map, NULL, next_cb, &next);
+      g_assert_cmpuint (numbers.n_pulled, ==, cases[i].window);
+      test_iterate_until (&next.done);
+      g_assert_no_error (next.error);
+      g_clear_object (&next.call);
+      g_clear_object (&map);
+      case_end (&test);
+    }
+}
+
+static void
+test_map_untaken (void)
+{
+  const guint size = 8u << 20, n_window = 16, n_limit = 8; /* so many results have 64 MiB */
+  Case test;
+  g_autoptr(AfrpcProcess) template = template_new ();
+  Numbers numbers = { .n = 1000, .size = size };
+  g_autoptr(AfrpcMap) map = NULL;
+
+  g_test_summary ("No more is pulled while 64 MiB of results were not taken");
+  /* The window of async workers does not grow. */
+  case_take (&test, AFRPC_POOL (g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act_async", "backend",
+                                              AFRPC_BACKEND_ASYNC, "max-workers", 1, "load", 1, NULL)));
+  map = afrpc_pool_map (test.pool, next_bytes, &numbers, destroyed_cb, NULL, NULL, AFRPC_MAP_ORDERED);
+  ask_and_give_up (map);
+  wait_settled (&test);
+  g_assert_cmpuint (numbers.n_pulled, ==, n_window);
+  for (guint n_left = n_window - 1; n_left >= n_limit; n_left--)
+    {
+      g_object_unref (take (map));
+      g_assert_cmpuint (numbers.n_pulled, ==, n_window);
+    }
+  g_object_unref (take (map));
+  g_assert_cmpuint (numbers.n_pulled, ==, 2 * n_window - n_limit + 1);
+  g_clear_object (&map);
+  case_end (&test);
+}
+
+static void
+test_map_chunks (void)
+{
+  Case test;
+  Numbers numbers = { .n = 50000 };
+  g_autoptr(AfrpcMap) map = NULL;
+  guint n = 0, n_most = 0;
+
+  g_test_summary ("Small calls are given many at once, and 256 at most");
+  case_init (&test, "echo", "max-workers", 1, "load", 1, NULL);
+  map = map_numbers (&test, &numbers, AFRPC_MAP_ORDERED);
+  while (n < numbers.n)
+    {
+      g_autoptr(GPtrArray) calls = take_many (map, 1000);
+
+      n += calls->len;
+      n_most = MAX (n_most, afrpc_pool_get_n_calls_assigned (test.pool));
+    }
+  g_test_message ("%u at most", n_most);
+  g_assert_cmpuint (n_most, <=, 256);
+  /* How many are small enough depends on the machine. */
+  g_assert_cmpuint (n_most, >=, 2);
+  g_clear_object (&map);
   case_end (&test);
 }
 
@@ -998,6 +1114,8 @@ main (int    argc,
   g_test_add_func ("/pool-map/ordered", test_map_ordered);
   g_test_add_func ("/pool-map/sync", test_map_sync);
   g_test_add_func ("/pool-map/lazy", test_map_lazy);
+  g_test_add_func ("/pool-map/window", test_map_window);
+  g_test_add_func ("/pool-map/untaken", test_map_untaken);
   g_test_add_func ("/pool-map/room", test_map_room);
   g_test_add_func ("/pool-map/errors", test_map_errors);
   if (!is_command ())
@@ -1005,6 +1123,7 @@ main (int    argc,
       g_test_add_data_func ("/pool-map/death", NULL, test_map_death);
       g_test_add_data_func ("/pool-map/death-sync", "", test_map_death);
       g_test_add_func ("/pool-map/unordered", test_map_unordered);
+      g_test_add_func ("/pool-map/chunks", test_map_chunks);
       g_test_add_func ("/pool-map/behind", test_map_behind);
       g_test_add_func ("/pool-map/unused", test_map_unused);
     }
