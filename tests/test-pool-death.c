@@ -6,13 +6,6 @@
 #include <signal.h>
 #include <string.h>
 
-static GVariant *
-act_u (const char *what,
-       guint       n)
-{
-  return test_act (what, g_variant_new_uint32 (n));
-}
-
 static void
 test_pool_death_moves (void)
 {

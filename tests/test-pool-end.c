@@ -10,18 +10,6 @@
 #include <unistd.h>
 
 static void
-count_cb (GObject      *source,
-          GAsyncResult *result,
-          gpointer      n)
-{
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) value = test_call_finish (source, result, NULL, &error);
-
-  g_assert_no_error (error);
-  ++*(guint *) n;
-}
-
-static void
 count_error_cb (GObject      *source,
                 GAsyncResult *result,
                 gpointer      n)
@@ -57,7 +45,7 @@ test_pool_end_close (void)
   g_test_summary ("Closing finishes every call, those that wait too; further ones fail");
   case_init (&test, "act", "max-workers", 2, NULL);
   for (guint i = 0; i < 20; i++)
-    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_cb, &n);
+    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_value_cb, &n);
   afrpc_caller_close_async (caller_of (&test), NULL, closed_cb, &closed);
   g_assert_true (afrpc_pool_is_closed (test.pool));
   late = start_act (&test, "return", NULL);
@@ -85,7 +73,7 @@ test_pool_end_drop (void)
   gone = test.pool;
   g_object_add_weak_pointer (G_OBJECT (test.pool), &gone);
   for (guint i = 0; i < 20; i++)
-    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_cb, &n);
+    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_value_cb, &n);
   g_object_unref (test.pool);
   iterate_until_count (&n, 20);
   while (gone != NULL)
@@ -106,7 +94,7 @@ test_pool_end_dropped_closed (void)
   gone = test.pool;
   g_object_add_weak_pointer (G_OBJECT (test.pool), &gone);
   for (guint i = 0; i < 5; i++)
-    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_cb, &n);
+    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_value_cb, &n);
   afrpc_caller_close_and_unref (test.pool);
   test_iterate_until (&test.destroyed);
   g_assert_cmpuint (n, ==, 5);
@@ -114,14 +102,6 @@ test_pool_end_dropped_closed (void)
     g_main_context_iteration (NULL, FALSE);
   wait_no_children ();
   g_ptr_array_unref (test.errors);
-}
-
-static gpointer
-drop_thread (gpointer pool)
-{
-  g_object_unref (pool);
-
-  return NULL;
 }
 
 static void
@@ -233,12 +213,12 @@ test_pool_end_sync (void)
   g_test_summary ("Everything is finished without a main loop, with calls that wait and a worker that dies");
   case_init (&test, "act", "max-workers", 2, "load", 4, "start-delay-ms", 0, NULL);
   for (guint i = 0; i < 20; i++)
-    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_cb, &n);
+    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_value_cb, &n);
   value = afrpc_caller_call_sync (caller_of (&test), test_act ("exit", g_variant_new_uint32 (3)), NULL, &error);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
   g_clear_error (&error);
   for (guint i = 0; i < 20; i++)
-    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_cb, &n);
+    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_value_cb, &n);
   g_assert_true (afrpc_caller_close_sync (caller_of (&test), NULL, &error));
   g_assert_no_error (error);
   g_assert_cmpuint (n, ==, 0);
@@ -290,7 +270,7 @@ test_pool_end_blocking (void)
   g_test_summary ("Blocking calls go where there is room, in their turn, also past a death");
   meeting_init (&meeting);
   case_init (&test, "act", "max-workers", 2, "load", 1, "start-delay-ms", 0, NULL);
-  afrpc_caller_call (caller_of (&test), meet (&meeting), NULL, count_cb, &n);
+  afrpc_caller_call (caller_of (&test), meet (&meeting), NULL, count_value_cb, &n);
   while (test.n_events == 0)
     g_main_context_iteration (NULL, TRUE);
   for (guint i = 0; i < 50; i++)
@@ -332,14 +312,6 @@ test_pool_end_blocking_failed (void)
   while (g_main_context_iteration (NULL, FALSE))
     ;
   g_assert_finalize_object (pool);
-}
-
-static gpointer
-cancel_thread (gpointer cancellable)
-{
-  g_cancellable_cancel (cancellable);
-
-  return NULL;
 }
 
 static void

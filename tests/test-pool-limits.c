@@ -14,13 +14,6 @@
 
 #define NEVER_MS (3600u * 1000)
 
-static GVariant *
-act_u (const char *what,
-       guint       n)
-{
-  return test_act (what, g_variant_new_uint32 (n));
-}
-
 static void
 count_cb (guint *n)
 {

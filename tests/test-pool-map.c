@@ -102,17 +102,31 @@ many_cb (GObject      *source,
   next->done = TRUE;
 }
 
-/* Returns: (transfer full) (nullable): NULL at the end */
+/* Returns: (transfer full) (nullable): NULL at the end, and with an error */
 static AfrpcCall *
-take (AfrpcMap *map)
+take_or_error (AfrpcMap  *map,
+               GError   **error)
 {
   Next next = { FALSE, NULL, NULL, NULL };
 
   afrpc_map_next_async (map, NULL, next_cb, &next);
   test_iterate_until (&next.done);
-  g_assert_no_error (next.error);
+  if (next.error != NULL)
+    g_propagate_error (error, next.error);
 
   return next.call;
+}
+
+/* Returns: (transfer full) (nullable): NULL at the end */
+static AfrpcCall *
+take (AfrpcMap *map)
+{
+  g_autoptr(GError) error = NULL;
+  AfrpcCall *call = take_or_error (map, &error);
+
+  g_assert_no_error (error);
+
+  return call;
 }
 
 static GPtrArray *
@@ -132,13 +146,11 @@ take_many (AfrpcMap *map,
 static GError *
 take_end (AfrpcMap *map)
 {
-  Next next = { FALSE, NULL, NULL, NULL };
+  GError *error = NULL;
 
-  afrpc_map_next_async (map, NULL, next_cb, &next);
-  test_iterate_until (&next.done);
-  g_assert_null (next.call);
+  g_assert_null (take_or_error (map, &error));
 
-  return next.error;
+  return error;
 }
 
 static guint
@@ -631,21 +643,12 @@ test_map_cancel (gconstpointer data)
     g_cancellable_cancel (cancellable);
   else
     afrpc_map_cancel (map);
-  for (;;)
+  while ((call = take_or_error (map, &error)) != NULL)
     {
-      Next next = { FALSE, NULL, NULL, NULL };
+      g_autoptr(GError) own = wait_error (call);
 
-      afrpc_map_next_async (map, NULL, next_cb, &next);
-      test_iterate_until (&next.done);
-      if (next.call == NULL)
-        {
-          error = next.error;
-          break;
-        }
-      g_assert_null (afrpc_call_wait_sync (next.call, NULL, &error));
-      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
-      g_clear_error (&error);
-      g_object_unref (next.call);
+      g_assert_error (own, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+      g_object_unref (call);
       n_cancelled++;
     }
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
@@ -656,14 +659,6 @@ test_map_cancel (gconstpointer data)
   meeting_let_go (&meeting);
   case_end (&test);
   meeting_end (&meeting);
-}
-
-static gpointer
-drop_thread (gpointer map)
-{
-  g_object_unref (map);
-
-  return NULL;
 }
 
 static void
@@ -747,20 +742,16 @@ test_map_failed (void)
   Numbers numbers = { 1000000, 0, 0, 0, NULL };
   g_autoptr(AfrpcMap) map = NULL;
   g_autoptr(GError) error = NULL;
+  AfrpcCall *call;
   guint n = 0;
 
   g_test_summary ("Once the pool has failed, calls fail with that, and so does the end");
   case_init (&test, "no-such-function", NULL);
   map = map_numbers (&test, &numbers, AFRPC_MAP_ORDERED);
-  while (error == NULL)
+  while ((call = take_or_error (map, &error)) != NULL)
     {
-      Next next = { FALSE, NULL, NULL, NULL };
-
-      afrpc_map_next_async (map, NULL, next_cb, &next);
-      test_iterate_until (&next.done);
-      n += next.call != NULL;
-      g_clear_object (&next.call);
-      error = next.error;
+      g_object_unref (call);
+      n++;
     }
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION);
   g_assert_cmpuint (n, >=, 1);
@@ -776,6 +767,7 @@ test_map_killed (gconstpointer data)
   Numbers numbers = { 1000000, 0, 0, 0, NULL };
   g_autoptr(AfrpcMap) map = NULL;
   g_autoptr(GError) error = NULL;
+  AfrpcCall *call;
 
   g_test_summary ("When the pool is killed, every call settles, and the end comes");
   case_init (&test, "echo", "max-workers", 2, NULL);
@@ -783,15 +775,8 @@ test_map_killed (gconstpointer data)
   for (guint i = 0; i < 100; i++)
     g_object_unref (take (map));
   afrpc_caller_kill (caller_of (&test));
-  while (error == NULL)
-    {
-      Next next = { FALSE, NULL, NULL, NULL };
-
-      afrpc_map_next_async (map, NULL, next_cb, &next);
-      test_iterate_until (&next.done);
-      g_clear_object (&next.call);
-      error = next.error;
-    }
+  while ((call = take_or_error (map, &error)) != NULL)
+    g_object_unref (call);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
   g_clear_object (&map);
   case_end (&test);

@@ -64,16 +64,6 @@ turn (Told *told)
 }
 
 static void
-count_cb (GObject      *source,
-          GAsyncResult *result,
-          gpointer      n)
-{
-  g_autoptr(GVariant) value = test_call_finish (source, result, NULL, NULL);
-
-  ++*(guint *) n;
-}
-
-static void
 test_pool_seen_counts (void)
 {
   Case test;
@@ -127,7 +117,7 @@ test_pool_seen_many (void)
   case_init (&test, "echo", "max-workers", 3, "start-delay-ms", 0, NULL);
   g_signal_connect (test.pool, "notify", G_CALLBACK (told_cb), &told);
   for (guint i = 0; i < 2000; i++)
-    afrpc_caller_call (caller_of (&test), g_variant_new ("(u)", i), NULL, count_cb, &n);
+    afrpc_caller_call (caller_of (&test), g_variant_new ("(u)", i), NULL, count_outcome_cb, &n);
   for (; n < 2000 || told.last[5] > 0; n_turns++)
     turn (&told);
   g_assert_true (told.total <= n_turns * G_N_ELEMENTS (counts) || is_nested ());
@@ -205,7 +195,7 @@ test_pool_seen_reentrant (void)
   case_init (&test, "act", "max-workers", 2, NULL);
   g_signal_connect (test.pool, "notify::n-workers", G_CALLBACK (nest_cb), &depth);
   for (guint i = 0; i < 20; i++)
-    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_cb, &n);
+    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_outcome_cb, &n);
   iterate_until_count (&n, 20);
   case_end (&test);
 
@@ -213,7 +203,7 @@ test_pool_seen_reentrant (void)
   case_init (&test, "act", "max-workers", 2, NULL);
   g_signal_connect (test.pool, "notify::n-idle-workers", G_CALLBACK (kill_cb), NULL);
   for (guint i = 0; i < 20; i++)
-    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_cb, &n);
+    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_outcome_cb, &n);
   iterate_until_count (&n, 20);
   case_end (&test);
 
@@ -254,7 +244,7 @@ check_outcome (Case             *test,
 
   for (guint i = 0; i < G_N_ELEMENTS (before); i++)
     before[i] = count_outcomes (test->pool, i);
-  afrpc_caller_call_full (caller_of (test), args, options, NULL, count_cb, &n);
+  afrpc_caller_call_full (caller_of (test), args, options, NULL, count_outcome_cb, &n);
   iterate_until_count (&n, 1);
   for (guint i = 0; i < G_N_ELEMENTS (before); i++)
     g_assert_cmpuint (count_outcomes (test->pool, i), ==, before[i] + (i == outcome));
@@ -277,7 +267,7 @@ test_pool_seen_outcomes (void)
   check_outcome (&test, test_act ("exit", g_variant_new_uint32 (3)), NULL, AFRPC_CALL_OUTCOME_DIED);
   check_outcome (&test, test_act ("until-cancelled", NULL), limited, AFRPC_CALL_OUTCOME_TIMED_OUT);
 
-  afrpc_caller_call (caller_of (&test), test_act ("return", NULL), cancellable, count_cb, &n);
+  afrpc_caller_call (caller_of (&test), test_act ("return", NULL), cancellable, count_outcome_cb, &n);
   g_cancellable_cancel (cancellable);
   iterate_until_count (&n, 1);
   g_assert_cmpuint (count_outcomes (test.pool, AFRPC_CALL_OUTCOME_CANCELLED), ==, 1);
@@ -286,7 +276,7 @@ test_pool_seen_outcomes (void)
   n = 0;
   afrpc_pool_set_max_calls_queued (test.pool, 1);
   for (guint i = 0; i < 3; i++)
-    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_cb, &n);
+    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_outcome_cb, &n);
   iterate_until_count (&n, 3);
   g_assert_cmpuint (count_outcomes (test.pool, AFRPC_CALL_OUTCOME_BUSY), ==, 1);
 
@@ -307,9 +297,9 @@ test_pool_seen_workers_counted (void)
 
   g_test_summary ("Deaths, repeats and moves are counted; workers that were started have ended or died at the end");
   case_init (&test, "act", "max-workers", 1, "load", 100, "max-repeats", 2, NULL);
-  afrpc_caller_call (caller_of (&test), test_act ("exit", g_variant_new_uint32 (3)), NULL, count_cb, &n);
+  afrpc_caller_call (caller_of (&test), test_act ("exit", g_variant_new_uint32 (3)), NULL, count_outcome_cb, &n);
   for (guint i = 0; i < 8; i++)
-    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_cb, &n);
+    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_outcome_cb, &n);
   iterate_until_count (&n, 9);
   first = afrpc_pool_get_stats (test.pool);
   g_assert_cmpuint (afrpc_pool_stats_get_n_workers_died (first), ==, 1);
@@ -321,7 +311,7 @@ test_pool_seen_workers_counted (void)
   g_assert_cmpuint (afrpc_pool_stats_get_n_repeats (first), ==, 0);
 
   n = 0;
-  afrpc_caller_call_full (caller_of (&test), test_act ("exit", g_variant_new_uint32 (3)), options, NULL, count_cb, &n);
+  afrpc_caller_call_full (caller_of (&test), test_act ("exit", g_variant_new_uint32 (3)), options, NULL, count_outcome_cb, &n);
   iterate_until_count (&n, 1);
   afrpc_pool_refresh (test.pool, NULL);
   check_outcome (&test, test_act ("return", NULL), NULL, AFRPC_CALL_OUTCOME_SUCCESS);

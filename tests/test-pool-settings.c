@@ -257,14 +257,6 @@ test_settings_death (void)
   g_rmdir (folder);
 }
 
-static gpointer
-cancel_thread (gpointer data)
-{
-  g_cancellable_cancel (data);
-
-  return NULL;
-}
-
 static void
 test_settings_sync (void)
 {

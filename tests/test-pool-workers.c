@@ -358,16 +358,6 @@ drop_cb (GListModel *model,
 }
 
 static void
-count_cb (GObject      *source,
-          GAsyncResult *result,
-          gpointer      n)
-{
-  g_autoptr(GVariant) value = test_call_finish (source, result, NULL, NULL);
-
-  ++*(guint *) n;
-}
-
-static void
 test_pool_workers_reentrant (void)
 {
   Case test;
@@ -380,7 +370,7 @@ test_pool_workers_reentrant (void)
   mirror_init (&mirror, &test);
   g_signal_connect (mirror.model, "items-changed", G_CALLBACK (act_cb), &test);
   for (guint i = 0; i < 10; i++)
-    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_cb, &n);
+    afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_outcome_cb, &n);
   iterate_until_count (&n, 10);
   case_end (&test);
   g_assert_cmpuint (mirror.items->len, ==, 0);
@@ -391,7 +381,7 @@ test_pool_workers_reentrant (void)
   mirror_init (&mirror, &test);
   g_signal_connect (mirror.model, "items-changed", G_CALLBACK (nest_list_cb), &depth);
   for (guint i = 0; i < 60; i++)
-    afrpc_caller_call (caller_of (&test), test_act (i % 20 == 10 ? "abort" : "return", NULL), NULL, count_cb, &n);
+    afrpc_caller_call (caller_of (&test), test_act (i % 20 == 10 ? "abort" : "return", NULL), NULL, count_outcome_cb, &n);
   iterate_until_count (&n, 60);
   case_end (&test);
   g_assert_cmpuint (mirror.items->len, ==, 0);

@@ -5,18 +5,6 @@
 
 #include <unistd.h>
 
-static void
-count_value_cb (GObject      *source,
-                GAsyncResult *result,
-                gpointer      n)
-{
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) value = test_call_finish (source, result, NULL, &error);
-
-  g_assert_no_error (error);
-  ++*(guint *) n;
-}
-
 /* Calls */
 
 static void
