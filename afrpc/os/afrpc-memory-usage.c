@@ -66,7 +66,7 @@ add_up (const char *text,
 }
 
 /* Reads how many bytes of memory a process has that no other has: see proc_pid_smaps(5). The kernel looks at all its pages,
- * which takes 30 to 100 ms for each gigabyte; if it has no more than @enough altogether, which is known at once, that is
+ * which takes the longer the more it has; if it has no more than @enough altogether, which is known at once, that is
  * what is read. FALSE: it has ended, or may not be asked, or the kernel is older than Linux 4.14: errno says which. */
 gboolean
 afrpc_memory_usage_read (int      pid,

@@ -161,7 +161,8 @@ make_changeable (void)
   /**
    * AfrpcPool:stop-delay-ms: (attributes org.gtk.Property.get=afrpc_pool_get_stop_delay_ms org.gtk.Property.set=afrpc_pool_set_stop_delay_ms)
    *
-   * How long a worker that nobody needs is kept, in milliseconds; it may be up to half as long again.
+   * How long a worker that nobody needs is kept, in milliseconds; it may be up to half as long again. Another number counts when
+   * half of the former time has passed at the latest.
    *
    * Since: 1.0
    */

@@ -368,7 +368,7 @@ afrpc_pool_worker_get_exit (AfrpcPoolWorker *self)
  * Reads how much memory the worker has for itself: what it shares with its template and with other workers is not counted.
  *
  * It is what Linux has as `Private_Clean` and `Private_Dirty` in `smaps_rollup`, see proc_pid_smaps(5). The kernel looks at
- * all pages of the process for it, which takes 30 to 100 ms for each gigabyte: this is to be asked now and then, not all the
+ * all pages of the process for it, which takes the longer the more it has: this is to be asked now and then, not all the
  * time. Of a command it is the memory of that.
  *
  * Fails with %AFRPC_ERROR_CLOSED if the worker has ended, and with %AFRPC_ERROR_FAILED if it was not started yet, or the
