@@ -156,6 +156,12 @@ bench_clock (void)
   return clock_seconds (CLOCK_MONOTONIC);
 }
 
+double
+bench_clock_cpu (void)
+{
+  return clock_seconds (CLOCK_PROCESS_CPUTIME_ID);
+}
+
 static double
 child_seconds (pid_t child)
 {
@@ -175,7 +181,7 @@ bench_meter_start (BenchMeter *meter,
 {
   meter->child = child;
   meter->child_cpu = child_seconds (child);
-  meter->parent_cpu = clock_seconds (CLOCK_PROCESS_CPUTIME_ID);
+  meter->parent_cpu = bench_clock_cpu ();
   meter->wall = bench_clock ();
 }
 
@@ -183,7 +189,7 @@ void
 bench_meter_stop (BenchMeter *meter)
 {
   meter->wall = bench_clock () - meter->wall;
-  meter->parent_cpu = clock_seconds (CLOCK_PROCESS_CPUTIME_ID) - meter->parent_cpu;
+  meter->parent_cpu = bench_clock_cpu () - meter->parent_cpu;
   meter->child_cpu = child_seconds (meter->child) - meter->child_cpu;
 }
 

@@ -47,7 +47,8 @@ void bench_fill_heap    (unsigned      mib);
 pid_t bench_start_server  (const char   *variant);
 void  bench_end_server    (pid_t         pid);
 
-double bench_clock        (void);
+double bench_clock        (void); /* seconds; and those of the processor that this process has had */
+double bench_clock_cpu    (void);
 void   bench_meter_start  (BenchMeter *meter,
                            pid_t       child);
 void   bench_meter_stop   (BenchMeter *meter);

@@ -3,9 +3,9 @@
 /* What a pool costs over a proxy, and how it fares with many workers, many calls that wait, and work of uneven length.
  *
  * usage: bench-pool HOST-FOLDER WORKER.so [--short]
- *        bench-pool HOST-FOLDER WORKER.so proxy|pool CALLS UNDER-WAY
+ *        bench-pool HOST-FOLDER WORKER.so pool CALLS UNDER-WAY
  *
- * The second one makes calls and prints nothing: for callgrind, whose figures repeat where times do not.
+ * The second one makes calls and prints nothing: for tests/bench/instructions, whose figures repeat where times do not.
  *
  * Prints a table a question. "program" is the processor time of the program alone. Where a figure is compared with another
  * one, they are measured in turns, and the best of each is taken: what else the machine does, disturbs both. */
@@ -18,12 +18,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #define ROUNDS 5u
 
 static const char *worker_path;
 static guint factor = 1; /* --short divides by it */
+static const char *done_function; /* (nullable): the worker's last */
 
 static AfrpcProcess *
 template_new (void)
@@ -33,16 +33,6 @@ template_new (void)
   afrpc_process_require (process, worker_path);
 
   return process;
-}
-
-static double
-clock_cpu (void)
-{
-  struct timespec time;
-
-  clock_gettime (CLOCK_PROCESS_CPUTIME_ID, &time);
-
-  return (double) time.tv_sec + (double) time.tv_nsec / 1e9;
 }
 
 static gsize
@@ -98,8 +88,9 @@ pool_new (const char *function,
           guint       load)
 {
   g_autoptr(AfrpcProcess) template = template_new ();
-  AfrpcPool *pool = g_object_new (AFRPC_TYPE_POOL, "process", template, "function", function, "max-workers", n_workers,
-                                  "idle-workers", n_workers, "load", load, "stop-delay-ms", G_MAXINT, NULL);
+  AfrpcPool *pool = g_object_new (AFRPC_TYPE_POOL, "process", template, "function", function, "done", done_function,
+                                  "max-workers", n_workers, "idle-workers", n_workers, "load", load,
+                                  "stop-delay-ms", G_MAXINT, NULL);
 
   while (afrpc_pool_get_n_idle_workers (pool) < n_workers)
     g_main_context_iteration (NULL, TRUE);
@@ -129,10 +120,10 @@ measure_overhead (void)
 
           call (caller, n / 10, depths[d]);
           begin = bench_clock ();
-          cpu_begin = clock_cpu ();
+          cpu_begin = bench_clock_cpu ();
           call (caller, n, depths[d]);
           wall[round % 2] = MIN (wall[round % 2], (bench_clock () - begin) * 1e6 / n);
-          cpu[round % 2] = MIN (cpu[round % 2], (clock_cpu () - cpu_begin) * 1e6 / n);
+          cpu[round % 2] = MIN (cpu[round % 2], (bench_clock_cpu () - cpu_begin) * 1e6 / n);
         }
       printf ("%9u   %9.2f   %8.2f   %7.1f   %18.2f   %8.2f   %7.1f\n", depths[d], wall[0], wall[1],
               (wall[1] / wall[0] - 1) * 100, cpu[0], cpu[1], (cpu[1] / cpu[0] - 1) * 100);
@@ -201,7 +192,7 @@ measure_many (void)
           for (guint round = 0; round < (factor > 1 ? 1 : 3); round++)
             {
               const gsize before = get_memory ();
-              const double begin = bench_clock (), cpu_begin = clock_cpu ();
+              const double begin = bench_clock (), cpu_begin = bench_clock_cpu ();
               guint n_left = n;
 
               for (guint i = 0; i < n; i++)
@@ -211,7 +202,7 @@ measure_many (void)
               while (n_left > 0)
                 g_main_context_iteration (NULL, TRUE);
               all = MIN (all, bench_clock () - begin);
-              cpu = MIN (cpu, clock_cpu () - cpu_begin);
+              cpu = MIN (cpu, bench_clock_cpu () - cpu_begin);
             }
           printf ("%7u   %12u   %12.2f   %10.2f   %11.2f   %23.0f\n", n_workers[w], n, queued * 1e6 / n, all * 1e6 / n,
                   cpu * 1e6 / n, bytes);
@@ -253,7 +244,7 @@ main (int    argc,
   struct rlimit limit;
 
   if (argc < 3)
-    g_error ("usage: bench-pool HOST-FOLDER WORKER.so [--short]");
+    g_error ("usage: bench-pool HOST-FOLDER WORKER.so [--short | pool CALLS UNDER-WAY]");
   g_setenv ("AFRPC_HOST_PATH", argv[1], TRUE);
   worker_path = argv[2];
   if (argc > 3 && strcmp (argv[3], "--short") == 0)
@@ -264,10 +255,10 @@ main (int    argc,
 
   if (argc > 5)
     {
-      g_autoptr(AfrpcProcess) process = template_new ();
-      AfrpcCaller *caller = strcmp (argv[3], "pool") == 0 ? pool_new ("echo", 1, 64) :
-                                                            AFRPC_CALLER (afrpc_proxy_new (process, "echo"));
+      AfrpcCaller *caller;
 
+      done_function = "leave";
+      caller = pool_new ("echo", 1, 64);
       call (caller, atoi (argv[4]), atoi (argv[5]));
       end (caller);
       return 0;
