@@ -504,6 +504,42 @@ test_templates_refresh (void)
 }
 
 static void
+test_templates_setting (void)
+{
+  Case test;
+  g_autoptr(AfrpcProcess) forking = forking_new ();
+  g_autoptr(AfrpcProcess) command = command_new ("", NULL);
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
+  g_autoptr(GError) error = NULL;
+  AfrpcCall *calls[2];
+
+  g_test_summary ("A setting that cannot be sent to one worker is none of those either that it was sent to");
+  g_assert_cmpint (g_unix_fd_list_append (fds, STDIN_FILENO, NULL), ==, 0);
+  afrpc_call_options_set_fds (options, fds);
+  case_init_with (&test, forking, "act", "max-workers", 2, "load", 1, "max-failures", 1, NULL);
+  afrpc_pool_add_template (test.pool, forking, 1, 0, 0);
+  afrpc_pool_add_template (test.pool, command, 1, 0, 0);
+  afrpc_pool_set_idle_workers (test.pool, 2);
+  wait_idle (&test, 2);
+  g_assert_false (afrpc_pool_call_all_sync (test.pool, test_act ("configure", g_variant_new_string ("a")), options, NULL,
+                                            &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED);
+  wait_idle (&test, 2);
+  for (guint i = 0; i < 2; i++)
+    calls[i] = start_act (&test, "configuration", NULL);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr(GVariant) value = wait_value (calls[i]);
+
+      g_assert_cmpstr (g_variant_get_string (value, NULL), ==, "");
+      g_object_unref (calls[i]);
+    }
+  g_assert_null (afrpc_pool_get_failure (test.pool));
+  case_end (&test);
+}
+
+static void
 test_templates_closed (void)
 {
   g_autoptr(AfrpcProcess) first = forking_new ();
@@ -542,6 +578,7 @@ main (int   argc,
   g_test_add_func ("/pool-templates/slow", test_templates_slow);
   g_test_add_func ("/pool-templates/remove", test_templates_remove);
   g_test_add_func ("/pool-templates/refresh", test_templates_refresh);
+  g_test_add_func ("/pool-templates/setting", test_templates_setting);
   g_test_add_func ("/pool-templates/closed", test_templates_closed);
 
   return g_test_run ();

@@ -339,7 +339,22 @@ afrpc_pool_settings_give (AfrpcPoolCore   *self,
     give (member, settings->pdata[i], NULL);
 }
 
-/* All that there are get it now. What cannot be sent to any is as if never said, and leaves what was said before it. */
+/* It cannot be sent to everybody: those that have it are replaced. */
+static void
+take_back (AfrpcPoolCore *core,
+           GPtrArray     *members,
+           guint          n)
+{
+  for (guint i = 0; i < n; i++)
+    {
+      AfrpcPoolMember *member = members->pdata[i];
+
+      if (member->core != NULL)
+        afrpc_pool_staff_renew (core, member);
+    }
+}
+
+/* All that there are get it now. What cannot be sent to one is as if never said, and leaves what was said before it. */
 static void
 give_all (AfrpcPoolCore    *core,
           AfrpcPoolSetting *setting,
@@ -368,6 +383,7 @@ give_all (AfrpcPoolCore    *core,
           round_answer (core, round, given->error);
           given_unref (given);
           given_unref (given);
+          take_back (core, members, i);
           break;
         }
       afrpc_pool_member_look (member);
@@ -530,7 +546,7 @@ cancelled_cb (GCancellable *cancellable,
  * started counts as one whose init function has failed: see [property@Afrpc.Pool:max-failures]. What the function refuses
  * everywhere has the pool fail, as an init function would, unless it is replaced or forgotten first. What cannot be sent
  * at all, because it is too large for example, fails with the reason, and is as if it had not been said: what it would have
- * replaced goes on.
+ * replaced goes on. If it cannot be sent to some, such as descriptors over a command, those that it was sent to are replaced.
  *
  * Of the options, time limits count for each worker by itself, for a later one from its start; descriptors are copied for
  * each; the pool's [property@Afrpc.Pool:call-timeout-ms], priority, affinity, idempotence and progress mean nothing here.
