@@ -501,6 +501,23 @@ class Deaths(Case):
             self.assertIs(type(future.exception(PATIENCE)), BrokenPool)
         executor.shutdown()
 
+    def test_many_chunks(self):
+        """However much waits when there are no workers any more, all of it fails: chunks of maps that have more of them, and
+        of those that have none."""
+        executor = self.make(max_workers=1)
+        blocked = [executor.submit(wait_for, self.path("never")) for _ in range(2)]
+        while not all(future.running() for future in blocked):
+            time.sleep(0.001)
+        mapped = [executor.map(square, range(5000), chunksize=1, timeout=PATIENCE) for _ in range(2)]
+        mapped += [executor.map(square, [1], timeout=PATIENCE) for _ in range(2000)]
+        last = executor.submit(square, 1)
+        executor.kill_workers()
+        self.assertIs(type(last.exception(PATIENCE)), BrokenPool)
+        for one in mapped:
+            with self.assertRaises(BrokenPool):
+                next(one)
+        executor.shutdown()
+
 
 class Cancelling(Case):
     def block(self, executor):

@@ -194,15 +194,21 @@ class Core:
                 error = self.get_reason(task, error)
             self.pump()
             task.future.set_exception(error)
+            self.go_on()
             return
 
         self.n_given -= 1
         if not self.is_proven and (type(data) is not tuple or data[0] != _tasks.INIT_FAILURE):
             self.is_proven = True
             self.given.clear()
+        self.go_on()  # before anybody is told: workers do not wait for that
+        self.tell(task.future, data)
+        self.go_on()
+
+    def go_on(self):
+        """Outcomes lead to more chunks of a map, or to its end. Maps do not pump themselves: pumping gives outcomes."""
         if self.queue or self.is_closing:
             self.pump()
-        self.tell(task.future, data)
 
     def tell(self, future, data):
         if type(data) is not tuple:
@@ -265,11 +271,11 @@ class Core:
         return error
 
     def fail_all(self):
+        for one in list(self.maps):  # first, so that they make no more chunks
+            one.fail(self.make_broken())
         for task in iter(self.take, None):
             if task.future.set_running_or_notify_cancel():
                 task.future.set_exception(self.make_broken())
-        for one in list(self.maps):
-            one.fail(self.make_broken())
         self.is_closing = True
 
     def kill(self):

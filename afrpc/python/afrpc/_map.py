@@ -101,7 +101,7 @@ class Map:
         self.check_over()
 
     def chunk_done(self, chunk, outcome, error):
-        """In the thread of the loop."""
+        """In the thread of the loop, which pumps afterwards."""
         results, failure, elapsed = outcome
         self.n_sent -= 1
         self.n_measured += len(results)
@@ -112,7 +112,6 @@ class Map:
             error = unpack_error(*failure)
         self.set_outcome(chunk.start, results, error)
         self.feed()
-        self.core.pump()
 
     def set_outcome(self, start, results, error):
         with self.changed:
