@@ -139,6 +139,43 @@ class Programs(unittest.TestCase):
                     print(sum(executor.map(run, range(100))), executor.submit(run, 1).result())
             """), "5050 2\n")
 
+    def test_begin_again(self):
+        """What had been given to workers that cannot be forked is given to others, in order; and if there are none of those
+        either, everything fails, with what has not been given."""
+        said = self.check(self.run_program("""
+            import threading
+            from afrpc import Executor
+            stop = threading.Event()
+            thread = threading.Thread(target=stop.wait, daemon=True)
+            thread.start()
+            started = []
+            def run(n):
+                started.append(n)
+                return started
+            def refuse(): raise OSError("on purpose")
+            if __name__ == "__main__":
+                for i in range(8):
+                    with Executor(max_workers=1) as executor:
+                        executor._core.loop.main_has_threads = False
+                        futures = [executor.submit(run, n) for n in range(4)]
+                        if futures[-1].result() != [0, 1, 2, 3]: print(futures[-1].result())
+                executor = Executor(max_workers=1)
+                core = executor._core
+                core.loop.main_has_threads = False
+                def make_pool():
+                    del core.make_pool
+                    core.make_pool()
+                    core.make_pool = refuse
+                core.make_pool = make_pool
+                futures = [executor.submit(run, n) for n in range(100)]
+                mapped = executor.map(run, range(1000), chunksize=1)
+                print(*{str(future.exception(20)) for future in futures})
+                try: list(mapped)
+                except Exception as error: print(type(error).__name__)
+                executor.shutdown()
+            """), "no worker can be started: OSError('on purpose')\nBrokenPool\n")
+        self.assertNotIn("Exception ignored", said)
+
     def test_exit(self):
         """What was submitted is done, whoever waits for it."""
         text = """

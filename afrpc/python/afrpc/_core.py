@@ -35,9 +35,11 @@ class Task:
         self.core, self.future, self.data, self.function = core, future, data, function
 
     def settled_cb(self, call):
-        if call is self.call:  # and not that of a pool that has been given up
+        if call is self.call:
             self.call = None
             self.core.settled(self, call)
+        else:  # that of a pool that has been given up: nobody else asks why it failed
+            call.exception()
 
 
 class Core:
@@ -57,7 +59,7 @@ class Core:
         self.pool = None
         self.window = 0       # how many tasks the pool may have
         self.n_given = 0      # how many it has
-        self.given = set()    # those, until it is known that workers can be prepared
+        self.given = {}       # those, in order, until it is known that workers can be prepared: no values
         self.is_proven = False
         self.main_in_workers = False  # it cannot be loaded before they are forked: see Loop.main_has_threads
         loop.executors.add(self)
@@ -169,12 +171,12 @@ class Core:
     def give(self, task):
         self.n_given += 1
         if not self.is_proven:
-            self.given.add(task)
+            self.given[task] = None
         try:
             call = _proxy.call(self.pool, (_tasks.wrap(task.data),), None, None, None, False, None, None, None, None)
         except BaseException as error:
             self.n_given -= 1
-            self.given.discard(task)
+            self.given.pop(task, None)
             task.future.set_exception(error)
             return
         if self.is_proven:
@@ -186,10 +188,11 @@ class Core:
         try:
             data = call.result()
         except BaseException as error:
-            if self.has_to_begin_again(error):
+            if self.cannot_fork(error):
+                self.begin_again()
                 return
             self.n_given -= 1
-            self.given.discard(task)
+            self.given.pop(task, None)
             if isinstance(error, GLib.Error):
                 error = self.get_reason(task, error)
             self.pump()
@@ -239,23 +242,26 @@ class Core:
             return lost
         return error
 
-    def has_to_begin_again(self, error):
-        """Whether workers have to load the main module themselves; then the tasks are given to those."""
-        if not self.main_in_workers:
-            if self.is_proven or not isinstance(error, GLib.Error) or _tasks.HAS_THREADS not in error.message:
-                return False
-            self.loop.main_has_threads = True
-            tasks, self.given, self.n_given = self.given, set(), 0
-            pool, self.pool = self.pool, None
-            pool.kill()
-            self.start()
-            for task in tasks:
-                if self.failure is None:
-                    self.give(task)
-                else:
-                    task.future.set_exception(self.make_broken())
-            return True
-        return False
+    def cannot_fork(self, error):
+        """Whether a call has failed because no process that has loaded the main module can be forked."""
+        return not self.main_in_workers and not self.is_proven and self.failure is None and \
+            isinstance(error, GLib.Error) and _tasks.HAS_THREADS in error.message
+
+    def begin_again(self):
+        """With workers that load the main module themselves, which are given what the others were given."""
+        self.loop.main_has_threads = True
+        tasks, self.given, self.n_given = self.given, {}, 0
+        for task in tasks:
+            task.call = None
+        pool, self.pool = self.pool, None
+        pool.kill()
+        self.start()
+        for task in tasks:
+            if self.failure is None:
+                self.give(task)
+            else:
+                task.future.set_exception(self.make_broken())
+        self.pump()
 
     def set_failure(self, words, cause):
         """No more workers are to be had."""
