@@ -11,8 +11,10 @@ gi.require_version("Afrpc", "1.0")
 from gi.repository import Afrpc, Gio, GLib  # noqa: E402
 
 import afrpc.aio  # noqa: E402
+from afrpc._streams import AsyncMap  # noqa: E402
 
 WORKER = os.environ["AFRPC_TEST_WORKER"]
+PATIENCE = 60  # seconds until what should have come is said to hang
 
 
 def make_pool(function, **properties):
@@ -239,6 +241,67 @@ class PoolTest(unittest.TestCase):
                 self.assertIsInstance(got[1], asyncio.CancelledError)
                 rest = [r async for r in results]
                 self.assertEqual(sorted([r for r in got if isinstance(r, tuple)] + rest), [(0,), (1,), (2,)])
+
+        afrpc.aio.run(main())
+
+    def test_map_takers(self):
+        """Several tasks may wait for results whose inputs are waited for: each gets its own, or the end, also where a result
+        is there before the one that is first, and where there is room for one call only."""
+        async def inputs(order):
+            for i in order:
+                await asyncio.sleep(0)
+                yield i
+
+        async def main():
+            for limits in {}, {"max_workers": 1, "max_calls_queued": 1}:
+                async with make_pool("echo", start_delay_ms=0, **limits) as pool:
+                    for ordered in True, False:
+                        results = pool.map(inputs(range(10)), ordered=ordered)
+                        got = await asyncio.wait_for(asyncio.gather(*(self.take(results) for _ in range(20))), PATIENCE)
+                        self.assertEqual(sorted(filter(None, got)), [(i,) for i in range(10)])
+                        self.assertEqual(got.count(None), 10)
+                        results = pool.map(inputs(range(10)), ordered=ordered)
+                        got = asyncio.gather(*(self.take(results) for _ in range(5)), return_exceptions=True)
+                        await asyncio.sleep(0)
+                        results.cancel()
+                        await asyncio.wait_for(got, PATIENCE)
+
+        for run in asyncio.run, afrpc.aio.run:
+            run(main())
+
+    def test_map_order(self):
+        """A result that comes before the one that is first is not forgotten when that comes."""
+        class Pool:
+            def __init__(self):
+                self.calls = []
+
+            def __call__(self, *args, **options):
+                self.calls.append(Afrpc.PendingCall())
+                return self.calls[-1]
+
+            def get_number(self):
+                return 100
+
+            get_max_workers = get_load = get_max_calls_queued = get_number
+
+        async def inputs():
+            for i in range(3):
+                yield i
+
+        async def main():
+            pool = Pool()
+            results = AsyncMap(pool, inputs(), False, True, False, {})
+            takers = [asyncio.ensure_future(anext(results, None)) for _ in range(4)]
+            for i in range(3):
+                while len(pool.calls) <= i:
+                    await asyncio.sleep(0)
+                if i == 1:  # one that does not wait any longer when it has been woken
+                    takers[0].cancel()
+            for i in 2, 1, 0:
+                pool.calls[i]._set_result(i)
+            got = await asyncio.wait_for(asyncio.gather(*takers, return_exceptions=True), PATIENCE)
+            self.assertIsInstance(got[0], asyncio.CancelledError)
+            self.assertEqual(got[1:], [0, 1, 2])
 
         afrpc.aio.run(main())
 

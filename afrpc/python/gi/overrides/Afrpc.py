@@ -2,7 +2,6 @@
 """What makes afrpc convenient in Python: values of Python instead of GLib.Variant, and calls that can
 be awaited."""
 import builtins
-import collections
 import contextvars
 import functools
 import os
@@ -13,7 +12,7 @@ from gi.module import get_introspection_module
 from gi.overrides import override
 from gi.repository import Gio, GLib, GObject
 
-from afrpc import Buffer, Tagged, Variant, _errors, _proxy
+from afrpc import Buffer, Tagged, Variant, _errors, _proxy, _streams
 from afrpc._errors import NotStarted, RemoteError, TimeoutError, WorkerDied
 from afrpc._proxy import PendingCall
 
@@ -288,6 +287,7 @@ def _check_thread(process):
 
 
 EVENTS_MAX = 100000  # that wait to be taken
+_LOG_TAG = "afrpc.log"  # of afrpc._logging, which is not loaded where nobody wants it
 
 
 def _prepare_log(process, log):
@@ -298,20 +298,12 @@ def _prepare_log(process, log):
     process.eval("import afrpc._logging; afrpc._logging.start(*args)", level)
 
 
-def _is_log(proxy, event):
-    if not proxy._takes_log:
-        return False
-    if proxy._hooks is _PICKLED:
-        value = proxy._unpack(event)
-        return isinstance(value, Tagged) and value.tag == "afrpc.log"
-    return event.get_type_string() == "{sv}" and event.get_child_value(0).get_string() == "afrpc.log"
-
-
 def _log_cb(proxy, event, *rest):
-    if _is_log(proxy, event):
+    value = proxy._unpack_event(event, of_log=True)
+    if value is not _streams.OTHER:
         from afrpc import _logging
 
-        _logging.receive(_proxy.unpack(event, _PICKLED if proxy._hooks is _PICKLED else None).value)
+        _logging.receive(value.value)
 
 
 _UNSAFE_PICKLE = "unsafe-pickle"
@@ -432,8 +424,17 @@ class _Callable:
             raise TypeError("what is pickled has no hooks: see copyreg and __reduce__()")
         self._hooks = _proxy.make_hooks(default=default, hook=hook, arrays=arrays)
 
-    def _unpack(self, event):
-        return _proxy.unpack(event, self._hooks)
+    def _unpack_event(self, event, of_log=False):
+        """The value of an event of the worker's functions, or that of a record of its log: OTHER if it is of the other kind.
+        What is pickled says so itself, and is unpickled once."""
+        if self._hooks is _PICKLED:
+            value = _proxy.unpack(event, _PICKLED)
+            is_log = self._takes_log and isinstance(value, Tagged) and value.tag == _LOG_TAG
+            return value if is_log == of_log else _streams.OTHER
+        is_log = self._takes_log and event.get_type_string() == "{sv}" and event.get_child_value(0).get_string() == _LOG_TAG
+        if is_log != of_log:
+            return _streams.OTHER
+        return _proxy.unpack(event, None if is_log else self._hooks)
 
     def on_event(self, callback, *, fds=False):
         """Has callback(value) called for each event, or callback(value, fds) with the file descriptors
@@ -441,18 +442,20 @@ class _Callable:
         if not callable(callback):
             raise TypeError(f"on_event() takes what is callable, not a value of type {type(callback).__name__}")
         call_in = contextvars.copy_context().copy
-        if fds:
-            return self.connect("event", lambda proxy, event, process, fds:
-                                _is_log(proxy, event) or call_in().run(callback, proxy._unpack(event), fds))
-        return self.connect("event", lambda proxy, event, *rest:
-                            _is_log(proxy, event) or call_in().run(callback, proxy._unpack(event)))
+
+        def event_cb(proxy, event, process, received):
+            value = proxy._unpack_event(event)
+            if value is not _streams.OTHER:
+                call_in().run(callback, *((value, received) if fds else (value,)))
+
+        return self.connect("event", event_cb)
 
     def events(self, limit=EVENTS_MAX):
         """The events from now on, for "async for", until the proxy is destroyed; if that is because the worker died,
         that is raised then. If more than limit wait to be taken, those are given, and then a RuntimeError is raised."""
         if not isinstance(limit, int) or limit < 1:
             raise TypeError(f"the limit of events has to be an int above 0, not {limit!r:.100}")
-        return _Events(self, limit)
+        return _streams.Events(self, limit)
 
     def close(self):
         """Has everything that was called executed, and then ends the process."""
@@ -542,7 +545,7 @@ class Pool(_Callable, Afrpc.Pool):
         if hasattr(inputs, "__aiter__"):
             if calls:
                 raise TypeError("map() gives no calls where inputs are waited for")
-            return _AsyncMap(self, inputs, is_star, ordered, return_exceptions,
+            return _streams.AsyncMap(self, inputs, is_star, ordered, return_exceptions,
                              dict(options, signature=signature, timeout_ms=timeout_ms, cancellable=cancellable, raw=raw))
         return _proxy.map(self, inputs, is_star, signature, timeout_ms, cancellable, bool(ordered), bool(raw), bool(calls),
                           bool(return_exceptions), self._hooks, options or None)
@@ -583,177 +586,6 @@ class Call(Afrpc.Call):
 
 
 Call = _document(override(Call))
-
-
-class _AsyncMap:
-    """Results of calls whose inputs are waited for themselves."""
-    def __init__(self, pool, inputs, is_star, ordered, return_exceptions, options):
-        self._pool = pool
-        self._inputs = aiter(inputs)
-        self._is_star = is_star
-        self._ordered = ordered
-        self._return_exceptions = return_exceptions
-        self._options = options
-        self._asking = None  # the task that waits for an input
-        self._calls = collections.deque()  # ordered: as they were made
-        self._settled = collections.deque()
-        self._n = 0  # calls that are under way, or were not taken
-        self._over = False
-        self._is_cancelled = False
-        self._error = None  # what is raised instead of the end
-        self._waiting = collections.deque()
-        self._window = min(max(4 * pool.get_max_workers() * pool.get_load(), 16), 4096,
-                           max(pool.get_max_calls_queued() // 2, 1))
-
-    def _ask(self):
-        if self._over or self._asking is not None or self._n >= self._window:
-            return
-        import asyncio
-
-        async def pull():
-            return await anext(self._inputs)
-
-        self._asking = asyncio.ensure_future(pull())
-        self._asking.add_done_callback(self._asked)
-
-    def _asked(self, task):
-        self._asking = None
-        if task.cancelled() or task.exception() is not None:
-            self._over = True
-            if not task.cancelled() and not isinstance(task.exception(), StopAsyncIteration):
-                self._error = task.exception()
-        elif not self._over:
-            try:
-                args = task.result() if self._is_star else (task.result(),)
-                call = self._pool(*args, **self._options)
-            except Exception as error:
-                self._over = True
-                self._error = error
-            else:
-                self._n += 1
-                self._calls.append(call)
-                call.add_done_callback(self._settled_cb)
-                self._ask()
-        self._wake()
-
-    def _settled_cb(self, call):
-        if not self._ordered and not self._is_cancelled:
-            self._calls.remove(call)
-            self._settled.append(call)
-        self._wake()
-
-    def _wake(self):
-        while self._waiting:
-            waiting = self._waiting.popleft()
-            if not waiting.done():
-                waiting._set_result(None)
-                break
-
-    def _pop(self):
-        queue = self._calls if self._ordered else self._settled
-        if queue and queue[0].done():
-            self._n -= 1
-            return queue.popleft()
-        return None
-
-    def __aiter__(self):
-        return self
-
-    async def __anext__(self):
-        while True:
-            self._ask()
-            call = self._pop()
-            if call is not None:
-                try:
-                    return call.result()
-                except Exception as error:
-                    if not self._return_exceptions:
-                        raise
-                    return error
-            if self._over and self._n == 0:
-                error, self._error = self._error, None
-                raise error or StopAsyncIteration
-            waiting = PendingCall()
-            self._waiting.append(waiting)
-            await waiting
-
-    def cancel(self):
-        """Gives up what is under way, and makes no more calls."""
-        self._over = self._is_cancelled = True
-        if self._asking is not None:
-            self._asking.cancel()
-        for call in self._calls:
-            call.cancel()
-        self._n -= len(self._calls)
-        self._calls.clear()
-        self._wake()
-
-
-class _Events:
-    def __init__(self, proxy, limit):
-        self._limit = limit
-        self._queue = collections.deque()
-        self._waiting = collections.deque()  # one for each task that waits
-        self._ended = proxy.is_closed()
-        self._error = None  # why there are no more
-        self._ids = [proxy.connect("event", self._event_cb),
-                     proxy.connect("error", self._error_cb),
-                     proxy.connect("destroyed", self._destroyed_cb)]
-        self._proxy = proxy
-
-    def _wake(self):
-        while self._waiting:
-            waiting = self._waiting.popleft()
-            if not waiting.done():
-                waiting._set_result(None)
-                if not self._ended:
-                    break
-
-    def _event_cb(self, proxy, event, *rest):
-        if _is_log(proxy, event):
-            return
-        if len(self._queue) >= self._limit:
-            self._error = RuntimeError(f"more than {self._limit} events waited for whoever takes them")
-            self.close()
-            return
-        self._queue.append(proxy._unpack(event))
-        self._wake()
-
-    def _error_cb(self, proxy, error):
-        if self._error is None:
-            self._error = _errors.improve(error)
-
-    def _destroyed_cb(self, proxy):
-        self._ended = True
-        self.close()
-
-    def close(self):
-        """Takes no more events; those that have come are still there."""
-        ids, self._ids = self._ids, []
-        for handler in ids:
-            self._proxy.disconnect(handler)
-        self._proxy = None
-        self._ended = True
-        self._wake()
-
-    def __aiter__(self):
-        return self
-
-    async def __anext__(self):
-        while not self._queue:
-            if self._ended:
-                error, self._error = self._error, None
-                raise error or StopAsyncIteration
-            waiting = PendingCall()
-            self._waiting.append(waiting)
-            try:
-                await waiting
-            except BaseException:
-                # It may have been woken for an event that another one can take.
-                if self._queue:
-                    self._wake()
-                raise
-        return self._queue.popleft()
 
 
 def _get_path():

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What tasks take things from, with "async for" or anext(), any number of them at once: events, and results of a map whose
+inputs are waited for themselves."""
+import collections
+
+from . import _errors
+from ._proxy import PendingCall
+
+OTHER = object()  # in the place of the value of an event that is not for who asks
+
+
+class Stream:
+    """Each thing is for one task. Who waits is woken when there is something, or the end, and wakes the next one if there
+    is more: so it does not matter whether it has been cancelled meanwhile, or another one was faster."""
+
+    def __init__(self):
+        self._waiting = collections.deque()  # a PendingCall for each task, which waits longest first
+        self._error = None  # what is raised instead of the end, once
+
+    def _has_next(self):
+        raise NotImplementedError
+
+    def _take(self):
+        raise NotImplementedError
+
+    def _is_over(self):
+        raise NotImplementedError
+
+    def _ask(self):
+        """Does what has to be done so that something comes."""
+
+    def _wake(self):
+        if not self._has_next() and not self._is_over():
+            return
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting._set_result(None)
+                break
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        try:
+            self._ask()
+            while not self._has_next():
+                if self._is_over():
+                    error, self._error = self._error, None
+                    raise error or StopAsyncIteration
+                waiting = PendingCall()
+                self._waiting.append(waiting)
+                await waiting
+            return self._take()
+        finally:
+            if self._waiting:
+                self._ask()
+                self._wake()
+
+
+class Events(Stream):
+    def __init__(self, proxy, limit):
+        super().__init__()
+        self._limit = limit
+        self._queue = collections.deque()
+        self._has_ended = proxy.is_closed()
+        self._ids = [proxy.connect("event", self._event_cb),
+                     proxy.connect("error", self._error_cb),
+                     proxy.connect("destroyed", self._destroyed_cb)]
+        self._proxy = proxy
+
+    def _has_next(self):
+        return len(self._queue) > 0
+
+    def _take(self):
+        return self._queue.popleft()
+
+    def _is_over(self):
+        return self._has_ended
+
+    def _event_cb(self, proxy, event, *rest):
+        value = proxy._unpack_event(event)
+        if value is OTHER:
+            return
+        if len(self._queue) >= self._limit:
+            self._error = RuntimeError(f"more than {self._limit} events waited for whoever takes them")
+            self.close()
+            return
+        self._queue.append(value)
+        self._wake()
+
+    def _error_cb(self, proxy, error):
+        if self._error is None:
+            self._error = _errors.improve(error)
+
+    def _destroyed_cb(self, proxy):
+        self.close()
+
+    def close(self):
+        """Takes no more events; those that have come are still there."""
+        ids, self._ids = self._ids, []
+        for handler in ids:
+            self._proxy.disconnect(handler)
+        self._proxy = None
+        self._has_ended = True
+        self._wake()
+
+
+class AsyncMap(Stream):
+    """Results of calls whose inputs are waited for themselves."""
+
+    def __init__(self, pool, inputs, is_star, ordered, return_exceptions, options):
+        super().__init__()
+        self._pool = pool
+        self._inputs = aiter(inputs)
+        self._is_star = is_star
+        self._ordered = ordered
+        self._return_exceptions = return_exceptions
+        self._options = options
+        self._asking = None  # the task that waits for an input
+        self._calls = collections.deque()  # ordered: as they were made
+        self._settled = collections.deque()
+        self._n = 0  # calls that are under way, or were not taken
+        self._has_all_inputs = False
+        self._is_cancelled = False
+        self._window = min(max(4 * pool.get_max_workers() * pool.get_load(), 16), 4096,
+                           max(pool.get_max_calls_queued() // 2, 1))
+
+    def _ask(self):
+        """Asks for another input, if there is room for its call."""
+        if self._has_all_inputs or self._asking is not None or self._n >= self._window:
+            return
+        import asyncio
+
+        async def pull():
+            return await anext(self._inputs)
+
+        self._asking = asyncio.ensure_future(pull())
+        self._asking.add_done_callback(self._asked_cb)
+
+    def _asked_cb(self, task):
+        self._asking = None
+        if task.cancelled() or task.exception() is not None:
+            self._has_all_inputs = True
+            if not task.cancelled() and not isinstance(task.exception(), StopAsyncIteration):
+                self._error = task.exception()
+        elif not self._has_all_inputs:
+            try:
+                args = task.result() if self._is_star else (task.result(),)
+                call = self._pool(*args, **self._options)
+            except Exception as error:
+                self._has_all_inputs = True
+                self._error = error
+            else:
+                self._n += 1
+                self._calls.append(call)
+                call.add_done_callback(self._settled_cb)
+                self._ask()
+        self._wake()
+
+    def _settled_cb(self, call):
+        if not self._ordered and not self._is_cancelled:
+            self._calls.remove(call)
+            self._settled.append(call)
+        self._wake()
+
+    def _get_ready(self):
+        return self._calls if self._ordered else self._settled
+
+    def _has_next(self):
+        ready = self._get_ready()
+        return len(ready) > 0 and ready[0].done()
+
+    def _is_over(self):
+        return self._has_all_inputs and self._n == 0
+
+    def _take(self):
+        self._n -= 1
+        try:
+            return self._get_ready().popleft().result()
+        except Exception as error:
+            if not self._return_exceptions:
+                raise
+            return error
+
+    def cancel(self):
+        """Gives up what is under way, and makes no more calls."""
+        self._has_all_inputs = self._is_cancelled = True
+        if self._asking is not None:
+            self._asking.cancel()
+        for call in self._calls:
+            call.cancel()
+        self._n -= len(self._calls)
+        self._calls.clear()
+        self._wake()
