@@ -66,6 +66,14 @@ def make(function, *, code=CODE, **properties):
     return proxy
 
 
+class Counted:
+    """A value that counts how often it is made."""
+    n = 0
+
+    def __init__(self):
+        Counted.n += 1
+
+
 class OutOfBand:
     """A value whose buffers are of any kind."""
 
@@ -116,6 +124,28 @@ class Pickles(unittest.TestCase):
 
         afrpc.aio.run(main())
 
+    def test_event_is_unpickled_once(self):
+        """By each who is told of it: here who takes the log, and who takes events."""
+        code = """
+import afrpc
+
+class Counted:
+    def __reduce__(self):
+        return Counted, ()
+
+def tell():
+    afrpc.event(Counted())
+"""
+
+        async def main():
+            events, before = [], Counted.n
+            async with make("tell", code=code, on_event=events.append, log=True) as proxy:
+                await proxy()
+            self.assertIsInstance(events[0], Counted)
+            self.assertEqual((len(events), Counted.n - before), (1, 2))
+
+        afrpc.aio.run(main())
+
     def test_pool(self):
         process = Afrpc.Process.new_exec("python").eval(CODE)
         with Afrpc.Pool(process=process, function="echo", serialiser="unsafe-pickle", max_workers=1) as pool:
@@ -163,6 +193,21 @@ class Pickles(unittest.TestCase):
             for serialiser in "unsafe-pickle", Afrpc.Serialiser.lookup("unsafe-pickle"):
                 with self.assertRaisesRegex(ValueError, "trust_command=True"):
                     cls(process=Afrpc.Process.new_command(["false"]), function="echo", serialiser=serialiser)
+        command = Afrpc.Process.new_command(["false"])
+        pool = Afrpc.Pool(process=process, function="echo", serialiser="unsafe-pickle", max_workers=1)
+        for wrong in command, command.fork():
+            for later in lambda: pool.add_template(wrong), lambda: pool.refresh(wrong):
+                with self.assertRaisesRegex(ValueError, "trust_command=True"):
+                    later()
+        self.assertEqual(pool.props.process, process)
+        pool.refresh(None)
+        pool.kill()
+        trusting = Afrpc.Pool(process=process, function="echo", serialiser="unsafe-pickle", trust_command=True)
+        other = Afrpc.Pool(process=process, function="echo")
+        for pool in trusting, other:
+            pool.add_template(command, 1)
+            pool.refresh(command)
+            pool.kill()
         with self.assertRaisesRegex(ValueError, "there is no serialiser 'nothing'"):
             Afrpc.Proxy(process=process, function="echo", serialiser="nothing")
 

@@ -88,7 +88,7 @@ class Help(unittest.TestCase):
 
     def test_classes(self):
         self.check(Afrpc.Pool, "Calls a function in a number of worker processes", "max_workers: How many workers there may be",
-                   "refresh(self, process:Afrpc.Process=None)", "Waits until there is room")
+                   "remove_template(self, process:Afrpc.Process) -> bool", "Waits until there is room")
         self.check(Afrpc.Proxy, "Properties, for the constructor", "max_message_size: ", "get_n_calls_queued(self) -> int")
         self.check(Afrpc.Process, "A worker process, from its preparation to its end", "Loads modules, by their names")
         self.check(Afrpc.Error, "BUSY = ")

@@ -310,24 +310,21 @@ _UNSAFE_PICKLE = "unsafe-pickle"
 _PICKLED = ...  # in the place of hooks
 
 
-def _choose_serialiser(serialiser, process, trust_command):
-    """The serialiser that is meant, by itself or by its name, and whether it is that of pickles."""
-    if isinstance(serialiser, str):
-        name, serialiser = serialiser, Afrpc.Serialiser.lookup(serialiser)
-        if serialiser is None:
-            raise ValueError(f"there is no serialiser {name!r}")
-    if serialiser.get_name() != _UNSAFE_PICKLE:
-        return serialiser, False
-    if process is not None and process.get_host() is None and not trust_command:
-        raise ValueError(f"{_UNSAFE_PICKLE!r} lets whatever the command reaches run code in this program: "
-                         "trust_command=True says that it may")
-    return serialiser, True
+def _choose_serialiser(serialiser):
+    """The serialiser that is meant, by itself or by its name."""
+    if not isinstance(serialiser, str):
+        return serialiser
+    found = Afrpc.Serialiser.lookup(serialiser)
+    if found is None:
+        raise ValueError(f"there is no serialiser {serialiser!r}")
+    return found
 
 
 class _Callable:
     """What a proxy and a pool have besides what introspection says."""
     _hooks = None
     _takes_log = False
+    _trusts_command = False
 
     def __init__(self, *args, default=None, hook=None, arrays=None, log=None, trust_command=False, **kwargs):
         for name, kind, what in ("process", Afrpc.Process, "a process"), ("function", str, "the name of a function"):
@@ -335,21 +332,27 @@ class _Callable:
                 raise TypeError(f"{type(self).__name__} needs {what}, {name}=")
         _check_thread(kwargs["process"])
         on_event = kwargs.pop("on_event", None)
-        is_pickled = False
         if kwargs.get("serialiser") is not None:
-            kwargs["serialiser"], is_pickled = _choose_serialiser(kwargs["serialiser"], kwargs.get("process"), trust_command)
+            kwargs["serialiser"] = _choose_serialiser(kwargs["serialiser"])
+            if kwargs["serialiser"].get_name() == _UNSAFE_PICKLE:
+                self._hooks, self._trusts_command = _PICKLED, bool(trust_command)
+                self._check_trust(kwargs["process"])
         if log is not None and log is not False:
             _prepare_log(kwargs.get("process"), log)
         super().__init__(*args, **kwargs)
         if log is not None and log is not False:
             self._takes_log = True
             self.connect("event", _log_cb)
-        if is_pickled:
-            self._hooks = _PICKLED
         if default or hook or arrays:
             self.set_hooks(default=default, hook=hook, arrays=arrays)
         if on_event is not None:
             self.on_event(on_event)
+
+    def _check_trust(self, process):
+        """Of each process that its workers are to come from."""
+        if self._hooks is _PICKLED and not self._trusts_command and process is not None and process.get_host() is None:
+            raise ValueError(f"{_UNSAFE_PICKLE!r} lets whatever the command reaches run code in this program: "
+                             "trust_command=True says that it may")
 
     def invoke(self, *args, callback=None, signature=None, timeout_ms=None, cancellable=None,
                raw=False, on_progress=None, progress_mode=None, fds=None, **options):
@@ -515,7 +518,13 @@ class Pool(_Callable, Afrpc.Pool):
 
     def add_template(self, process, max_workers=0, load=0, weight=1):
         """Has workers made from another process as well; see Afrpc.Pool.add_template()."""
+        self._check_trust(process)
         super().add_template(process, max_workers, load, weight)
+
+    def refresh(self, process=None):
+        """Replaces workers by new ones, of another process if one is given; see Afrpc.Pool.refresh()."""
+        self._check_trust(process)
+        super().refresh(process)
 
     def wait_for_room_async(self, cancellable=None, callback=None, *user_data):
         """Waits until there is room for another call; without a callback returns a PendingCall to be awaited."""
