@@ -922,8 +922,9 @@ class NotSent(unittest.TestCase):
         """An option, and what should end the program, are no matter of an outcome."""
         proxy = make("echo")
         for wrong, kind in (({"signature": "(a)"}, ValueError), ({"signature": "(*)"}, ValueError),
-                            ({"signature": "\ud800"}, ValueError), ({"signature": 5}, TypeError),
-                            ({"label": 5}, TypeError), ({"metadata": {"a": object()}}, TypeError)):
+                            ({"signature": "\ud800"}, ValueError), ({"signature": "i\0s"}, ValueError),
+                            ({"signature": 5}, TypeError), ({"signature": ""}, ValueError), ({"label": 5}, TypeError),
+                            ({"metadata": {"a": object()}}, TypeError)):
             with self.subTest(wrong), self.assertRaises(kind) as caught:
                 proxy(1, **wrong)
             self.assertEqual(caught.exception.started, Afrpc.Started.NO)

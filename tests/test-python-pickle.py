@@ -162,6 +162,7 @@ def tell():
                 (lambda: proxy.invoke_sync(lambda: 0), (AttributeError, pickle.PicklingError), "pickle|local object"),
                 (lambda: proxy.invoke_sync(threading.Lock()), TypeError, "pickle"),
                 (lambda: proxy.invoke_sync(1, signature="(i)"), TypeError, "signature"),
+                (lambda: proxy.invoke(1, signature="(i)"), TypeError, "signature"),
                 (lambda: proxy.set_hooks(default=str), TypeError, "hooks"),
                 (lambda: proxy.call_sync(text, None), GLib.Error, "values of Python"),
                 (lambda: proxy.call_sync(junk, None), pickle.UnpicklingError, "truncated"),

@@ -61,7 +61,8 @@ PyObject        *afrpc_python_call_in            (PyObject             *context,
                                                   PyObject             *function,
                                                   PyObject             *argument);
 
-PyObject        *afrpc_python_take_refusal       (PyObject             *signature);
+PyObject        *afrpc_python_take_refusal       (PyObject             *signature,
+                                                  PyObject             *hooks);
 void             afrpc_python_call_refuse        (AfrpcPythonCall      *self,
                                                   PyObject             *exception,
                                                   GMainContext         *context);

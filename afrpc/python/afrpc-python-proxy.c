@@ -187,6 +187,7 @@ afrpc_python_pack_call (PyObject *args,
                         PyObject *signature,
                         PyObject *hooks)
 {
+  Py_ssize_t length = 0;
   const char *type;
 
   if (signature == Py_None)
@@ -202,9 +203,14 @@ afrpc_python_pack_call (PyObject *args,
       afrpc_python_option_refuse ("signature", "a str", signature);
       return NULL;
     }
-  type = PyUnicode_AsUTF8 (signature);
+  type = PyUnicode_AsUTF8AndSize (signature, &length);
   if (type == NULL)
     return NULL;
+  if (strlen (type) != (gsize) length)
+    {
+      PyErr_SetString (PyExc_ValueError, "the option 'signature' has a null character");
+      return NULL;
+    }
   if (type[0] != '(' && PyTuple_GET_SIZE (args) == 1)
     args = PyTuple_GET_ITEM (args, 0);
 
@@ -220,6 +226,18 @@ afrpc_python_peek_object (PyObject *wrapper,
     return pygobject_get (wrapper);
 
   return NULL;
+}
+
+/* None is none. */
+gboolean
+afrpc_python_option_get_cancellable (PyObject      *object,
+                                     GCancellable **cancellable) /* (out) (nullable) */
+{
+  *cancellable = object != Py_None ? afrpc_python_peek_object (object, G_TYPE_CANCELLABLE) : NULL;
+  if (object == Py_None || *cancellable != NULL)
+    return TRUE;
+
+  return afrpc_python_option_refuse ("cancellable", "a Gio.Cancellable", object);
 }
 
 gpointer
@@ -344,11 +362,8 @@ get_caller (PyObject *const *args,
     }
   options->process = options->is_pool ? afrpc_pool_get_process ((AfrpcPool *) caller) :
                                         afrpc_proxy_get_process ((AfrpcProxy *) caller);
-  if (args[4] != Py_None && (options->cancellable = afrpc_python_peek_object (args[4], G_TYPE_CANCELLABLE)) == NULL)
-    {
-      afrpc_python_option_refuse ("cancellable", "a Gio.Cancellable", args[4]);
-      return NULL;
-    }
+  if (!afrpc_python_option_get_cancellable (args[4], &options->cancellable))
+    return NULL;
   if (args[7] != Py_None &&
       !afrpc_python_option_get_number ("progress_mode", args[7], AFRPC_PROGRESS_ALL, AFRPC_PROGRESS_LATEST, &progress_mode))
     return NULL;
@@ -424,7 +439,7 @@ module_call (PyObject        *module,
     {
       value = afrpc_python_pack_call (args[1], args[2], hooks);
       if (value == NULL)
-        refusal = afrpc_python_take_refusal (args[2]);
+        refusal = afrpc_python_take_refusal (args[2], hooks);
       if (value != NULL || refusal != NULL)
         call = afrpc_python_call_new ();
     }
@@ -478,6 +493,42 @@ interrupted_cb (void)
   PyGILState_Release (state);
 }
 
+/* This thread waits from now on: for @call, or for what self->stop ends, which is cancelled with @cancellable. */
+void
+afrpc_python_block_begin (AfrpcPythonBlocked *self,
+                          AfrpcCall          *call,        /* (nullable) */
+                          GCancellable       *cancellable) /* (nullable) */
+{
+  *self = (AfrpcPythonBlocked) { .call = call, .outer = afrpc_python_blocked };
+  if (call == NULL)
+    self->stop = g_cancellable_new (); /* others may have the one that was given */
+  if (call == NULL && cancellable != NULL)
+    {
+      self->cancellable = g_object_ref (cancellable);
+      self->id = g_signal_connect_object (cancellable, "cancelled", G_CALLBACK (g_cancellable_cancel), self->stop,
+                                          G_CONNECT_SWAPPED);
+      if (g_cancellable_is_cancelled (cancellable))
+        g_cancellable_cancel (self->stop);
+    }
+  afrpc_python_blocked = self;
+}
+
+/* FALSE: a handler of a signal has raised the exception that is set now. */
+gboolean
+afrpc_python_block_end (AfrpcPythonBlocked *self)
+{
+  afrpc_python_blocked = self->outer;
+  if (self->id != 0)
+    g_signal_handler_disconnect (self->cancellable, self->id);
+  g_clear_object (&self->cancellable);
+  g_clear_object (&self->stop);
+  if (self->type == NULL)
+    return TRUE;
+
+  PyErr_Restore (self->type, self->value, self->traceback);
+  return FALSE;
+}
+
 /* Copies of file descriptors of the result, for a list. */
 static gboolean
 append_fds (AfrpcCall *call,
@@ -511,22 +562,19 @@ wait_for (AfrpcCall    *call,
           PyObject     *hooks,
           PyObject     *fds) /* None, or a list that gets those of the result */
 {
-  AfrpcPythonBlocked self = { .call = call, .outer = afrpc_python_blocked };
+  AfrpcPythonBlocked self;
   GError *error = NULL;
   GVariant *result;
   PyObject *object;
 
-  afrpc_python_blocked = &self;
+  afrpc_python_block_begin (&self, call, NULL);
   Py_BEGIN_ALLOW_THREADS
   result = afrpc_call_wait_sync (call, cancellable, &error);
   Py_END_ALLOW_THREADS
-  afrpc_python_blocked = self.outer;
-
-  if (self.type != NULL)
+  if (!afrpc_python_block_end (&self))
     {
       g_clear_pointer (&result, g_variant_unref);
       g_clear_error (&error);
-      PyErr_Restore (self.type, self.value, self.traceback);
       return NULL;
     }
   if (result != NULL && fds != Py_None && !append_fds (call, fds))
@@ -557,7 +605,7 @@ module_wait (PyObject        *module,
       return NULL;
     }
   call = afrpc_python_get_object (args[0], AFRPC_TYPE_CALL);
-  if (call == NULL || (args[1] != Py_None && (cancellable = afrpc_python_get_object (args[1], G_TYPE_CANCELLABLE)) == NULL))
+  if (call == NULL || !afrpc_python_option_get_cancellable (args[1], &cancellable))
     return NULL;
 
   return wait_for (call, cancellable, TRUE, NULL, Py_None);
@@ -569,12 +617,10 @@ module_close_sync (PyObject        *module,
                    PyObject *const *args,
                    Py_ssize_t       n_args)
 {
-  g_autoptr(GCancellable) stop = NULL; /* others may have the one that was given */
-  AfrpcPythonBlocked self = { .outer = afrpc_python_blocked };
+  AfrpcPythonBlocked self;
   GCancellable *cancellable = NULL;
   GError *error = NULL;
   AfrpcCaller *caller;
-  gulong id = 0;
 
   if (n_args != 2)
     {
@@ -582,26 +628,16 @@ module_close_sync (PyObject        *module,
       return NULL;
     }
   caller = afrpc_python_get_object (args[0], AFRPC_TYPE_CALLER);
-  if (caller == NULL || (args[1] != Py_None && (cancellable = afrpc_python_get_object (args[1], G_TYPE_CANCELLABLE)) == NULL))
+  if (caller == NULL || !afrpc_python_option_get_cancellable (args[1], &cancellable))
     return NULL;
 
-  stop = self.stop = g_cancellable_new ();
-  if (cancellable != NULL)
-    id = g_signal_connect_object (cancellable, "cancelled", G_CALLBACK (g_cancellable_cancel), stop, G_CONNECT_SWAPPED);
-  if (g_cancellable_is_cancelled (cancellable))
-    g_cancellable_cancel (stop);
-  afrpc_python_blocked = &self;
+  afrpc_python_block_begin (&self, NULL, cancellable);
   Py_BEGIN_ALLOW_THREADS
-  afrpc_caller_close_sync (caller, stop, &error);
-  if (id != 0)
-    g_signal_handler_disconnect (cancellable, id);
+  afrpc_caller_close_sync (caller, self.stop, &error);
   Py_END_ALLOW_THREADS
-  afrpc_python_blocked = self.outer;
-
-  if (self.type != NULL)
+  if (!afrpc_python_block_end (&self))
     {
       g_clear_error (&error);
-      PyErr_Restore (self.type, self.value, self.traceback);
       return NULL;
     }
   if (error != NULL)

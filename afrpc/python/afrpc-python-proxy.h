@@ -26,13 +26,19 @@ typedef struct _AfrpcPythonBlocked AfrpcPythonBlocked;
 struct _AfrpcPythonBlocked
 {
   AfrpcCall *call;    /* (nullable): which is cancelled then */
-  GCancellable *stop; /* (nullable): or what stops the waiting */
+  GCancellable *stop; /* (nullable) (owned): or what stops the waiting */
+  GCancellable *cancellable; /* (nullable) (owned): which was given, and stops that by the handler below */
+  gulong id;
   AfrpcPythonBlocked *outer; /* (nullable): which made this one from such a handler */
   PyObject *type, *value, *traceback; /* (nullable) */
 };
 
 extern __thread AfrpcPythonBlocked *afrpc_python_blocked; /* (nullable) */
 
+void         afrpc_python_block_begin   (AfrpcPythonBlocked       *self,
+                                         AfrpcCall                *call,
+                                         GCancellable             *cancellable);
+gboolean     afrpc_python_block_end     (AfrpcPythonBlocked       *self);
 void         afrpc_python_raise_error   (GError                   *error);
 PyObject    *afrpc_python_convert       (GVariant                 *value,
                                          GError                   *error,
@@ -48,6 +54,9 @@ gpointer     afrpc_python_get_object    (PyObject                 *wrapper,
                                          GType                     type);
 gpointer     afrpc_python_peek_object   (PyObject                 *wrapper,
                                          GType                     type);
+gboolean     afrpc_python_option_get_cancellable
+                                        (PyObject                 *object,
+                                         GCancellable            **cancellable);
 gboolean     afrpc_python_enter         (AfrpcProcess             *process,
                                          gboolean                  is_awaited,
                                          GMainContext            **entered);

@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "afrpc-python-call.h"
+#include "afrpc-python-codec.h"
 
 /* Adds to an exception where the call was made that it belongs to: who awaits that may be elsewhere. */
 static void
@@ -67,23 +68,41 @@ refused_free (gpointer data)
   PyGILState_Release (state);
 }
 
+/* Whether arguments can have it at all. */
+static gboolean
+is_signature (PyObject *object,
+              PyObject *hooks)
+{
+  Py_ssize_t length = 0;
+  const char *string;
+
+  if (object == Py_None)
+    return TRUE;
+  if (hooks == AFRPC_PYTHON_PICKLED || !PyUnicode_Check (object))
+    return FALSE;
+
+  string = PyUnicode_AsUTF8AndSize (object, &length);
+  if (string == NULL)
+    PyErr_Clear ();
+
+  return string != NULL && strlen (string) == (gsize) length && g_variant_type_string_is_valid (string) &&
+         g_variant_type_is_definite (G_VARIANT_TYPE (string));
+}
+
 /* Takes the exception that is set, if it is about what was to be sent: that is an error of the call, from which others
- * that are made beside it do not suffer. A signature that is none is wrong for all.
+ * that are made beside it do not suffer. A signature that is none, or that what is pickled cannot have, is wrong for all.
  * Returns: (nullable): NULL: the exception is still set */
 PyObject *
-afrpc_python_take_refusal (PyObject *signature)
+afrpc_python_take_refusal (PyObject *signature,
+                           PyObject *hooks)
 {
   PyObject *type, *value, *traceback;
-  const char *string;
 
   if (!PyErr_ExceptionMatches (PyExc_Exception) || PyErr_ExceptionMatches (PyExc_StopIteration))
     return NULL;
 
   PyErr_Fetch (&type, &value, &traceback);
-  string = PyUnicode_Check (signature) ? PyUnicode_AsUTF8 (signature) : NULL;
-  PyErr_Clear ();
-  if (signature != Py_None &&
-      (string == NULL || !g_variant_type_string_is_valid (string) || !g_variant_type_is_definite (G_VARIANT_TYPE (string))))
+  if (!is_signature (signature, hooks))
     {
       PyErr_Restore (type, value, traceback);
       return NULL;

@@ -9,7 +9,7 @@
 typedef struct
 {
   GSource source;
-  PyObject *function; /* (nullable): once it is closed */
+  PyObject *function; /* (nullable): once nobody has the waker any more */
 } WakerSource;
 
 typedef struct
