@@ -117,12 +117,17 @@ map_abort (Map *self,
   afrpc_tool_pool_kill (self->pool);
 }
 
-/* When killed, the main loop ends with the last process; what could not be written yet is lost. */
+/* When killed, it ends with the last process; what could not be written yet is lost. */
+static gboolean
+map_is_over (const Map *self)
+{
+  return afrpc_tool_pool_is_over (self->pool) && (self->status != 0 || afrpc_tool_output_is_empty (self->output));
+}
+
 static void
 map_check_over (Map *self)
 {
-  if (afrpc_tool_pool_is_over (self->pool) &&
-      (self->status != 0 || afrpc_tool_output_is_empty (self->output)))
+  if (map_is_over (self))
     g_main_loop_quit (self->loop);
 }
 
@@ -457,8 +462,7 @@ map_run (const MapOptions *options)
   if (!options->no_progress)
     afrpc_tool_progress_start ();
   map_pump (&self);
-  map_check_over (&self);
-  if (!afrpc_tool_pool_is_over (self.pool) || !afrpc_tool_output_is_empty (self.output))
+  if (!map_is_over (&self))
     g_main_loop_run (self.loop);
   afrpc_tool_progress_stop ();
 

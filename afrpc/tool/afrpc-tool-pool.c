@@ -14,6 +14,13 @@
 #define WORKER_FAILURES_MAX 5 /* workers in a row that die before they begin a call */
 #define RETRY_PRIORITY -1     /* before what has not been tried yet */
 
+typedef enum
+{
+  STATE_OPEN,   /* takes calls */
+  STATE_CLOSED, /* has had all its calls, and ends what it has */
+  STATE_KILLED, /* the same at once, and calls are not told any more */
+} State;
+
 struct _AfrpcToolPool
 {
   const AfrpcToolWorkerOptions *options;
@@ -22,15 +29,12 @@ struct _AfrpcToolPool
   gpointer data;
 
   AfrpcPool *pool;          /* (nullable) (owned): from the first call on */
-  AfrpcProcess *template;   /* (nullable) (owned): what workers are forked from, until it has ended */
+  AfrpcProcess *template;   /* (nullable) (owned): what workers are forked from; it is the last that ends, and NULL then */
   AfrpcCallOptions *first;  /* (owned): of a call that is made for the first time */
   AfrpcCallOptions *again;  /* (owned): of one that has failed before */
   GHashTable *workers;      /* (element-type AfrpcProcess) (owned): those that have had calls, and live as far as is known */
   guint n_calls;            /* that have not been settled */
-  gboolean is_closed;
-  gboolean is_killed;
-  gboolean is_destroyed;    /* the pool */
-  gboolean is_ending;       /* the template */
+  State state;
   AfrpcToolStats stats;
 };
 
@@ -71,16 +75,11 @@ template_ended_cb (GObject      *object,
   check_over (self);
 }
 
+/* All workers have ended. What they were forked from has never been called: it has nothing to finish. */
 static void
 destroyed_cb (AfrpcCaller   *caller,
               AfrpcToolPool *self)
 {
-  self->is_destroyed = TRUE;
-  if (self->is_ending)
-    return;
-
-  /* It has nothing to end: it has never been called. */
-  self->is_ending = TRUE;
   afrpc_process_kill (self->template, SIGKILL);
   afrpc_process_wait_async (self->template, NULL, template_ended_cb, self);
 }
@@ -89,7 +88,7 @@ static void
 fail (AfrpcToolPool *self,
       const GError  *error)
 {
-  if (self->is_killed)
+  if (self->state == STATE_KILLED)
     return;
 
   afrpc_tool_pool_kill (self);
@@ -104,10 +103,10 @@ exited_cb (AfrpcProcess  *process,
            AfrpcExit     *exit,
            AfrpcToolPool *self)
 {
-  const gboolean is_news = g_hash_table_contains (self->workers, process) && !self->is_closed && !self->is_killed;
+  const gboolean is_news = self->state == STATE_OPEN && g_hash_table_contains (self->workers, process);
   const gboolean has_died = !afrpc_exit_is_known (exit) || afrpc_exit_get_status (exit) != 0;
 
-  if (has_died && !self->is_killed)
+  if (has_died && self->state != STATE_KILLED)
     self->stats.n_deaths++;
   if (is_news && has_died)
     {
@@ -207,7 +206,7 @@ settle (Call         *call,
 
   self->n_calls--;
   call_free (call);
-  if (!self->is_killed)
+  if (self->state != STATE_KILLED)
     self->funcs.settled (data, value, error, self->data);
 }
 
@@ -225,9 +224,9 @@ settled_cb (GObject      *object,
   g_autoptr(GVariant) value = afrpc_call_wait_finish (AFRPC_CALL (object), result, &error);
 
   watch_worker (self, process);
-  if (!self->is_killed)
+  if (self->state != STATE_KILLED)
     afrpc_tool_stats_add (&self->stats, call->start_us, error, error != NULL && is_overdue (call, error));
-  if (value == NULL && !self->is_killed)
+  if (value == NULL && self->state != STATE_KILLED)
     {
       failure = new_failure (self);
       if (failure != NULL)
@@ -243,7 +242,7 @@ settled_cb (GObject      *object,
         g_hash_table_remove (self->workers, process);
     }
 
-  if (value == NULL && !self->is_killed && call->n_tries++ < self->options->n_retries)
+  if (value == NULL && self->state != STATE_KILLED && call->n_tries++ < self->options->n_retries)
     {
       self->stats.n_retries++;
       run (call);
@@ -309,7 +308,7 @@ afrpc_tool_pool_free (AfrpcToolPool *self)
 gboolean
 afrpc_tool_pool_has_room (const AfrpcToolPool *self)
 {
-  return !self->is_closed && !self->is_killed && self->n_calls < self->n_workers_max * CALLS_PER_WORKER;
+  return self->state == STATE_OPEN && self->n_calls < self->n_workers_max * CALLS_PER_WORKER;
 }
 
 /* @call_data comes back in settled(), if that is called. */
@@ -320,7 +319,7 @@ afrpc_tool_pool_call (AfrpcToolPool *self,
 {
   Call *call = g_new0 (Call, 1);
 
-  g_assert (!self->is_closed && !self->is_killed);
+  g_assert (self->state == STATE_OPEN);
 
   if (self->pool == NULL)
     start (self);
@@ -335,11 +334,11 @@ afrpc_tool_pool_call (AfrpcToolPool *self,
 void
 afrpc_tool_pool_close (AfrpcToolPool *self)
 {
-  if (self->is_closed)
+  if (self->state != STATE_OPEN)
     return;
 
   g_assert (self->n_calls == 0);
-  self->is_closed = TRUE;
+  self->state = STATE_CLOSED;
   if (self->pool != NULL)
     afrpc_caller_close (AFRPC_CALLER (self->pool));
   check_over (self);
@@ -348,10 +347,10 @@ afrpc_tool_pool_close (AfrpcToolPool *self)
 void
 afrpc_tool_pool_kill (AfrpcToolPool *self)
 {
-  if (self->is_killed)
+  if (self->state == STATE_KILLED)
     return;
 
-  self->is_killed = TRUE;
+  self->state = STATE_KILLED;
   if (self->pool != NULL)
     afrpc_caller_kill (AFRPC_CALLER (self->pool));
   check_over (self);
@@ -361,8 +360,7 @@ afrpc_tool_pool_kill (AfrpcToolPool *self)
 gboolean
 afrpc_tool_pool_is_over (const AfrpcToolPool *self)
 {
-  return (self->is_closed || self->is_killed) && self->n_calls == 0 &&
-         (self->pool == NULL || (self->is_destroyed && self->template == NULL));
+  return self->state != STATE_OPEN && self->n_calls == 0 && self->template == NULL;
 }
 
 void

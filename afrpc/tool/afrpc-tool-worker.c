@@ -129,22 +129,29 @@ afrpc_tool_steal_stdout (void)
   return fd;
 }
 
-/* A process with its modules. It must not read the command's input; what it prints goes to
- * standard error, because standard output holds results and nothing else: is that so already? */
-AfrpcProcess *
-afrpc_tool_process_new (const AfrpcToolWorkerOptions *options,
-                        gboolean                      has_no_stdout)
+static void
+lead_stdout_to_stderr (AfrpcProcess *process)
 {
-  g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (afrpc_tool_find_host (options));
-  int fd = has_no_stdout ? -1 : fcntl (STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  const int fd = fcntl (STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 
-  afrpc_process_set_stdin (process, AFRPC_STDIO_SILENCE);
-  if (has_no_stdout)
-    ;
-  else if (fd >= 0)
+  if (fd >= 0)
     afrpc_process_take_stdout_fd (process, fd);
   else
     afrpc_process_set_stdout (process, AFRPC_STDIO_SILENCE);
+}
+
+/* A process with its modules. It must not read the command's input; what it prints goes to standard error, because standard
+ * output holds results and nothing else. @stdout_is_stolen: the command's own leads there, and the process has that: what
+ * is forked from one that was given another would not have it. */
+AfrpcProcess *
+afrpc_tool_process_new (const AfrpcToolWorkerOptions *options,
+                        gboolean                      stdout_is_stolen)
+{
+  g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (afrpc_tool_find_host (options));
+
+  afrpc_process_set_stdin (process, AFRPC_STDIO_SILENCE);
+  if (!stdout_is_stolen)
+    lead_stdout_to_stderr (process);
   for (guint i = AFRPC_LIMIT_NONE + 1; i <= AFRPC_LIMIT_FILE_SIZE; i++)
     if (options->limits[i] > 0)
       afrpc_process_set_limit (process, (AfrpcLimit) i, options->limits[i]);

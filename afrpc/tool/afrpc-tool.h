@@ -87,7 +87,7 @@ gboolean        afrpc_tool_worker_options_check (AfrpcToolWorkerOptions        *
 void            afrpc_tool_worker_options_clear (AfrpcToolWorkerOptions        *options);
 int             afrpc_tool_steal_stdout         (void);
 AfrpcProcess   *afrpc_tool_process_new          (const AfrpcToolWorkerOptions  *options,
-                                                 gboolean                       has_no_stdout);
+                                                 gboolean                       stdout_is_stolen);
 
 void            afrpc_tool_init_printing        (void);
 int             afrpc_tool_exit_status          (const GError                  *error);
