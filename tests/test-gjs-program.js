@@ -377,6 +377,31 @@ runTests({
         assertEqual(seen.slice(3, 8), [0, 1, 2, 3, 4].map(i => `event ${i}`), 'nobody else is concerned');
     },
 
+    async eventsByDefault() {
+        const LIMIT = 100000;
+        const proxy = makeProxy('act');
+        const [enough, tooMany] = [proxy.events(), proxy.events()];
+        let n = 0;
+
+        for (let i = 0; i < 2; i++)
+            await proxy.invoke('sendEvents', LIMIT / 2 - 1); // and one more
+        assertEqual(await enough.next(), {done: false, value: 'event 0'}); // so that there is room for another one
+        await proxy.invoke('sendEvents', 0);
+        await proxy.close_async();
+        for await (const _event of enough)
+            n++;
+        assertEqual(n, LIMIT, 'as many as are kept');
+        n = 0;
+        try {
+            for await (const _event of tooMany)
+                n++;
+            assert(false, 'it ends without an error');
+        } catch (e) {
+            assert(e instanceof RangeError && e.message.includes(`${LIMIT} events`), `${e}`);
+        }
+        assertEqual(n, LIMIT, 'those up to the limit');
+    },
+
     async callbacks() {
         const proxy = makeCProxy();
         const args = new GLib.Variant('(sv)', ['return', new GLib.Variant('s', 'x')]);

@@ -2,20 +2,19 @@
 /* exported Events, EVENTS_MAX */
 
 const {AfrpcGjs} = imports.gi;
-const {afrpcCalls: Calls, afrpcUnpack: Unpack} = imports.overrides;
+const {afrpcCalls: Calls, afrpcStream: Stream, afrpcUnpack: Unpack} = imports.overrides;
 
 var EVENTS_MAX = 100000; // that wait to be taken
 
 // The events of a proxy in the order in which they arrive, from now on until the proxy is destroyed.
-var Events = class {
+var Events = class extends Stream.Stream {
     constructor(proxy, limit) {
+        super();
         if (!Number.isInteger(limit) || limit < 1)
             throw new TypeError(`the limit of events has to be an integer above 0, not ${limit}`);
         this._limit = limit;
         this._options = {bytesAsText: proxy.bytesAsText};
         this._events = []; // types and bytes
-        this._waiting = []; // promises
-        this._error = null;
         this._proxy = proxy; // until its end: whoever waits for events, waits for the proxy
         this._unwatch = Calls.watch(proxy, (news, getValue) => this._notice(news, getValue));
         if (this._unwatch === null)
@@ -45,51 +44,31 @@ var Events = class {
         }
     }
 
-    _deliver() {
-        while (this._waiting.length > 0 && this._events.length > 0) {
-            const {resolve, reject} = this._waiting.shift();
-
-            try {
-                resolve({done: false, value: Unpack.unpackBytes(...this._events.shift(), this._options)});
-            } catch (e) {
-                reject(e);
-            }
-        }
-        if (this._proxy !== null)
-            return;
-
-        for (const {resolve, reject} of this._waiting.splice(0)) {
-            if (this._error !== null)
-                reject(this._error);
-            else
-                resolve({done: true, value: undefined});
-            this._error = null;
-        }
-    }
-
-    _end() {
+    _stop() {
         this._unwatch?.();
         this._unwatch = null;
         this._proxy = null;
+    }
+
+    _end() {
+        this._stop();
         this._deliver();
     }
 
-    [Symbol.asyncIterator]() {
-        return this;
+    _hasNext() {
+        return this._events.length > 0;
     }
 
-    next() {
-        return new Promise((resolve, reject) => {
-            this._waiting.push({resolve, reject});
-            this._deliver();
-        });
+    _take() {
+        return Unpack.unpackBytes(...this._events.shift(), this._options);
     }
 
-    return() {
+    _isOver() {
+        return this._proxy === null;
+    }
+
+    _drop() {
         this._events = [];
-        this._error = null;
-        this._end();
-
-        return Promise.resolve({done: true, value: undefined});
+        this._stop();
     }
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* exported Results */
 
-const {afrpcCalls: Calls, afrpcErrors: Errors} = imports.overrides;
+const {afrpcCalls: Calls, afrpcErrors: Errors, afrpcStream: Stream} = imports.overrides;
 
 const BATCH = 1000; // results that are brought at once
 
@@ -16,10 +16,11 @@ function checkOptions(options) {
 }
 
 // Results of many calls of a pool, for "for await". Inputs are taken as results are.
-var Results = class {
+var Results = class extends Stream.Stream {
     constructor(pool, iterable, options) {
         const {ordered = true, spread = false, returnErrors = false, ...others} = options;
 
+        super();
         checkOptions(others);
         if (typeof iterable?.[Symbol.iterator] !== 'function')
             throw new TypeError('a map needs something to iterate over');
@@ -28,10 +29,8 @@ var Results = class {
         this._returnErrors = returnErrors;
         this._outcomes = []; // that were brought, the next one last
         this._brought = []; // those of the batch that is being brought
-        this._waiting = []; // promises
         this._asked = false;
         this._over = false;
-        this._error = null; // what is thrown instead of the end
         this._map = Calls.openMap(pool, others, ordered, (news, what) => this._notice(news, what));
     }
 
@@ -79,58 +78,38 @@ var Results = class {
         this._map = null;
     }
 
-    _deliver() {
-        while (this._waiting.length > 0 && this._outcomes.length > 0) {
-            const {resolve, reject} = this._waiting.shift();
-            const {value, error} = this._outcomes.pop();
+    _hasNext() {
+        return this._outcomes.length > 0;
+    }
 
-            if (error === undefined)
-                resolve({done: false, value});
-            else if (this._returnErrors)
-                resolve({done: false, value: error});
-            else
-                reject(error);
-        }
-        if (this._waiting.length === 0)
+    _take() {
+        const {value, error} = this._outcomes.pop();
+
+        if (error === undefined)
+            return value;
+        if (this._returnErrors)
+            return error;
+        throw error;
+    }
+
+    _isOver() {
+        return this._over;
+    }
+
+    _ask() {
+        if (this._asked)
             return;
-        if (!this._over) {
-            if (!this._asked) {
-                this._asked = true;
-                this._map.ask(BATCH);
-            }
-            return;
-        }
 
-        for (const {resolve, reject} of this._waiting.splice(0)) {
-            if (this._error !== null)
-                reject(this._error);
-            else
-                resolve({done: true, value: undefined});
-            this._error = null;
-        }
+        this._asked = true;
+        this._map.ask(BATCH);
     }
 
-    [Symbol.asyncIterator]() {
-        return this;
-    }
-
-    next() {
-        return new Promise((resolve, reject) => {
-            this._waiting.push({resolve, reject});
-            this._deliver();
-        });
-    }
-
-    // Gives up what is left: "for await" does so when it is left early.
-    return() {
+    // Gives up what is left.
+    _drop() {
         this._map?.cancel();
         this._outcomes = [];
-        this._error = null;
         this._inputs.return?.();
         if (!this._asked)
             this._end();
-        this._deliver();
-
-        return Promise.resolve({done: true, value: undefined});
     }
 };
