@@ -176,6 +176,35 @@ class Programs(unittest.TestCase):
             """), "no worker can be started: OSError('on purpose')\nBrokenPool\n")
         self.assertNotIn("Exception ignored", said)
 
+    def test_template_stays(self):
+        """Five seconds after the last executor, for another one, and no longer."""
+        self.check(self.run_program("""
+            import time
+            from afrpc import Executor, _loop
+            from gi.repository import GLib
+            LIMIT = 5000000
+            soon, is_due_in_time = _loop.Loop.forget_template_soon, []
+            def forget_template_soon(self):
+                if self._forgetting is not None: return  # already
+                before = GLib.get_monotonic_time()
+                soon(self)
+                due, after = self._forgetting.get_ready_time(), GLib.get_monotonic_time()
+                is_due_in_time.append(before <= due - LIMIT <= after)
+            _loop.Loop.forget_template_soon = forget_template_soon
+            def use():
+                with Executor(max_workers=1) as executor:
+                    executor.submit(pow, 2, 3).result()
+                    template = executor._core.loop._template
+                return template, executor._core.loop._forgetting
+            if __name__ == "__main__":
+                (first, forgetting), (second, last) = use(), use()
+                print(second is first, forgetting.is_destroyed(), last.is_destroyed())
+                last.set_ready_time(0)
+                end = time.monotonic() + 20
+                while not last.is_destroyed() and time.monotonic() < end: time.sleep(0.001)
+                print(use()[0] is first, is_due_in_time)
+            """), "True True False\nFalse [True, True, True]\n")
+
     def test_exit(self):
         """What was submitted is done, whoever waits for it."""
         text = """

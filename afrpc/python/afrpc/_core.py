@@ -150,7 +150,7 @@ class Core:
                                start_delay_ms=0, stop_delay_ms=FOREVER_MS, max_failures=3,
                                max_calls=options["max_tasks_per_child"] or 0, max_bytes_queued=1 << 62,
                                max_message_size=1 << 40, on_event=options["on_event"], **limits)
-        self.pool.connect("destroyed", self.destroyed_cb, self.pool)
+        self.pool.connect("destroyed", self.destroyed_cb)
         self.pool.connect("error", lambda pool, error: None)  # every future has its own
         self.window = LOAD * self.pool.get_max_workers()
 
@@ -297,8 +297,8 @@ class Core:
         else:
             self.pool.close()
 
-    def destroyed_cb(self, pool, which):
-        if which is self.pool:
+    def destroyed_cb(self, pool):
+        if pool is self.pool:  # and not one that has been given up
             self.set_ended()
 
     def set_ended(self):
