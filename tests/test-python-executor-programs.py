@@ -245,8 +245,9 @@ class Programs(unittest.TestCase):
                 executor = Executor(max_workers=1)
                 future = executor.submit(time.sleep, 60)
                 while not future.running(): time.sleep(0.001)
-                threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-                try: future.result()
+                try:
+                    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+                    future.result()
                 except KeyboardInterrupt: print("interrupted")
                 executor.kill_workers()
             """), "interrupted\n")

@@ -180,6 +180,12 @@ class Case(unittest.TestCase):
     def path(self, name):
         return os.path.join(self.folder, name)
 
+    def wait_until(self, condition):
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            self.assertLess(time.monotonic(), end, "it hangs")
+            time.sleep(0.001)
+
 
 class Calls(Case):
     def test_callables(self):
@@ -427,8 +433,7 @@ class Deaths(Case):
     def test_others_are_unharmed(self):
         executor = self.make(max_workers=2)
         running = executor.submit(wait_for, self.path("go"))
-        while not running.running():
-            time.sleep(0.001)
+        self.wait_until(running.running)
         deaths = [executor.submit(crash) for _ in range(3)]
         others = [executor.submit(square, i) for i in range(100)]
         self.assertEqual([type(death.exception(PATIENCE)) for death in deaths], [WorkerLost] * 3)
@@ -494,8 +499,7 @@ class Deaths(Case):
     def test_kill_workers(self):
         executor = self.make(max_workers=1)
         futures = [executor.submit(wait_for, self.path("never")) for _ in range(5)]
-        while not futures[0].running():
-            time.sleep(0.001)
+        self.wait_until(futures[0].running)
         executor.kill_workers()
         for future in futures:
             self.assertIs(type(future.exception(PATIENCE)), BrokenPool)
@@ -506,8 +510,7 @@ class Deaths(Case):
         of those that have none."""
         executor = self.make(max_workers=1)
         blocked = [executor.submit(wait_for, self.path("never")) for _ in range(2)]
-        while not all(future.running() for future in blocked):
-            time.sleep(0.001)
+        self.wait_until(lambda: all(future.running() for future in blocked))
         mapped = [executor.map(square, range(5000), chunksize=1, timeout=PATIENCE) for _ in range(2)]
         mapped += [executor.map(square, [1], timeout=PATIENCE) for _ in range(2000)]
         last = executor.submit(square, 1)
@@ -522,8 +525,7 @@ class Deaths(Case):
 class Cancelling(Case):
     def block(self, executor):
         future = executor.submit(wait_for, self.path("go"))
-        while not future.running():
-            time.sleep(0.001)
+        self.wait_until(future.running)
         return future
 
     def test_cancel(self):

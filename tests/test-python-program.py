@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import unittest
 import warnings
 import weakref
@@ -24,6 +25,7 @@ import afrpc.aio  # noqa: E402
 HERE = os.path.dirname(os.path.abspath(__file__))
 WORKER = os.path.join(HERE, "workers", "python_worker.py")
 C_WORKER = os.environ["AFRPC_TEST_WORKER"]
+PATIENCE = 60  # seconds until what should have come is said to hang
 context = GLib.MainContext.default()
 
 
@@ -256,7 +258,9 @@ class Calls(unittest.TestCase):
         gc.collect()
         wait_until(lambda: order)
         del call
+        end = time.monotonic() + PATIENCE
         while not exits:
+            self.assertLess(time.monotonic(), end, "it hangs")
             gc.collect()
             context.iteration(False)
         self.assertIsNone(reference())
@@ -545,8 +549,8 @@ class OwnLoop(Coroutines, unittest.TestCase):
         code = ("import asyncio, os, signal, threading\nimport afrpc.aio\n"
                 "async def main():\n"
                 # A while later: nothing tells when the loop has begun to wait, which this is about.
-                "    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
-                "    try:\n        await asyncio.Event().wait()\n"
+                "    try:\n        threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+                "        await asyncio.Event().wait()\n"
                 "    except asyncio.CancelledError:\n        print('cancelled')\n        raise\n"
                 "try:\n    afrpc.aio.run(main())\n"
                 "except KeyboardInterrupt:\n    print('interrupted')\n")
@@ -586,16 +590,18 @@ class OwnLoop(Coroutines, unittest.TestCase):
         sys.setswitchinterval(1e-5)  # seconds; the more often they alternate, the more is seen
         gc.disable()
         thread.start()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)
-            for _ in range(2000):
-                afrpc.aio.EventLoop()
-                for _ in range(5):
-                    context.iteration(False)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)
+                for _ in range(2000):
+                    afrpc.aio.EventLoop()
+                    for _ in range(5):
+                        context.iteration(False)
+        finally:
             ended = True
             thread.join()
-        gc.enable()
-        sys.setswitchinterval(interval)
+            gc.enable()
+            sys.setswitchinterval(interval)
 
     def test_timers(self):
         async def main():
