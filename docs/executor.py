@@ -110,7 +110,9 @@ if __name__ == "__main__":
     failures()
     events()
     asyncio.run(with_asyncio())
-    try:
+    import importlib.util
+
+    if importlib.util.find_spec("joblib") is not None:
         with_joblib()
-    except ImportError:
-        print([0, 1, 4, 9, 16])
+    else:
+        print("there is no joblib")

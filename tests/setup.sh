@@ -8,7 +8,7 @@ afrpc_packages=(
   gcc libc6-dev meson ninja-build pkg-config
   libglib2.0-dev libjson-glib-dev
   libgirepository1.0-dev gobject-introspection valac gi-docgen
-  gettext python3 python3-dev python3-docutils python3-gi python-gi-dev python3-numpy mypy gjs
+  gettext python3 python3-dev python3-docutils python3-gi python-gi-dev python3-joblib python3-numpy mypy gjs
   perl libperl-dev libanyevent-perl libcoro-perl libev-perl
 )
 afrpc_options=()
