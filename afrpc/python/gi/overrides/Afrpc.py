@@ -6,13 +6,12 @@ import contextvars
 import functools
 import os
 import sys
-import types
 
 from gi.module import get_introspection_module
 from gi.overrides import override
 from gi.repository import Gio, GLib, GObject
 
-from afrpc import Buffer, Tagged, Variant, _errors, _proxy, _streams
+from afrpc import Buffer, Tagged, Variant, _errors, _help, _proxy, _streams
 from afrpc._errors import NotStarted, RemoteError, TimeoutError, WorkerDied
 from afrpc._proxy import PendingCall
 
@@ -22,70 +21,6 @@ __all__ = ["Buffer", "Call", "Exit", "Host", "NotStarted", "PendingCall", "Pool"
            "TimeoutError", "Variant", "WorkerDied"]
 
 _errors.set_up(Afrpc)
-
-
-try:
-    from gi import docstring
-    from gi._gi import FunctionInfo
-
-    _describe = docstring.get_doc_string_generator()
-except (AttributeError, ImportError):  # another version of PyGObject: help() says less then
-    _describe = None
-
-
-def _describe_with_words(info):
-    """What PyGObject says of the things of a namespace, with the words of their documentation. Only help() asks."""
-    said = _describe(info)
-    try:
-        if info.get_namespace() != "Afrpc":
-            return said
-        from afrpc._docs import DOCS
-
-        container = info.get_container()
-        name = info.get_name()
-        words = DOCS.get(f"{container.get_name()}.{name}" if container is not None else name, "")
-    except Exception:
-        return said
-    return "\n\n".join(part for part in ((words, said) if container is None else (said, words)) if part)
-
-
-if _describe is not None:
-    docstring.set_doc_string_generator(_describe_with_words)
-
-
-class _Method:
-    """A method that introspection brings, as help() knows one: not as a piece of data."""
-
-    def __init__(self, info):
-        self._info = info
-        self.__name__ = info.__name__
-
-    def __get__(self, instance, owner=None):
-        return self if instance is None else types.MethodType(self._info, instance)
-
-    def __call__(self, *args, **kwargs):
-        return self._info(*args, **kwargs)
-
-    def __getattr__(self, name):
-        return getattr(self._info, name)
-
-    @property
-    def __doc__(self):
-        return self._info.__doc__
-
-
-def _document(cls):
-    """For the classes that programs use most."""
-    if _describe is None:
-        return cls
-    own = {name for base in cls.__mro__[:-1] if base.__module__ == __name__ for name in vars(base)}
-    for base in cls.__mro__:
-        if base.__module__ == "gi.repository.Afrpc":
-            for name, value in list(vars(base).items()):
-                if isinstance(value, FunctionInfo) and value.is_method() and name not in own and name not in _REPLACED:
-                    setattr(cls, name, _Method(value))
-                    own.add(name)
-    return cls
 
 
 def _drive(loop):
@@ -508,7 +443,7 @@ class Proxy(_Callable, Afrpc.Proxy):
         return f"<Afrpc.Proxy of {self.get_property('function')} in {process!r}{', closed' if self.is_closed() else ''}>"
 
 
-Proxy = _document(override(Proxy))
+Proxy = _help.document(override(Proxy), _REPLACED)
 
 
 class Pool(_Callable, Afrpc.Pool):
@@ -574,7 +509,7 @@ class Pool(_Callable, Afrpc.Pool):
         _proxy.call_all_sync(self, args, signature, timeout_ms, cancellable, fds, options or None)
 
 
-Pool = _document(override(Pool))
+Pool = _help.document(override(Pool), _REPLACED)
 
 
 class Exit(Afrpc.Exit):
@@ -594,7 +529,7 @@ class Call(Afrpc.Call):
         return _wait(super().wait, self.wait_finish, cancellable)
 
 
-Call = _document(override(Call))
+Call = _help.document(override(Call), _REPLACED)
 
 
 def _get_path():
@@ -739,4 +674,4 @@ for _name in ("set_cwd", "set_environ", "set_limit", "set_nice", "set_orphan_pol
               "set_stdout", "setenv", "take_stderr_fd", "take_stdin_fd", "take_stdout_fd", "unsetenv"):
     _chain(_name)
 
-Process = _document(override(Process))
+Process = _help.document(override(Process), _REPLACED)
