@@ -15,7 +15,7 @@
 
 static PyObject *str_hooks;
 static PyObject *error_hook; /* (nullable): makes an exception of GLib.Error that is better */
-static PyObject *ends;       /* (nullable): the classes of those that know who had the call, and how that ended */
+static PyObject *failure;    /* (nullable): the class of those that know who had the call, and how that ended */
 
 /* Sets the exception that a GError is to Python. */
 void
@@ -125,7 +125,7 @@ afrpc_python_tell_call (AfrpcCall *call)
   PyErr_Fetch (&type, &value, &traceback);
   PyErr_NormalizeException (&type, &value, &traceback);
   afrpc_python_tell_started (value, call != NULL ? afrpc_call_get_started (call) : AFRPC_STARTED_NO);
-  if (call != NULL && ends != NULL && PyObject_IsInstance (value, ends) == 1)
+  if (call != NULL && failure != NULL && PyObject_IsInstance (value, failure) == 1)
     {
       set_attribute (value, "process", afrpc_python_make_process (afrpc_call_get_process (call)));
       set_attribute (value, "exit", afrpc_python_make_exit (afrpc_call_get_exit (call)));
@@ -730,13 +730,13 @@ static PyObject *
 module_set_hooks (PyObject *module,
                   PyObject *args)
 {
-  PyObject *error, *classes, *loop;
+  PyObject *error, *class, *loop;
 
-  if (!PyArg_ParseTuple (args, "OO!O:set_hooks", &error, &PyTuple_Type, &classes, &loop))
+  if (!PyArg_ParseTuple (args, "OO!O:set_hooks", &error, &PyType_Type, &class, &loop))
     return NULL;
 
   Py_XSETREF (error_hook, Py_NewRef (error));
-  Py_XSETREF (ends, Py_NewRef (classes));
+  Py_XSETREF (failure, Py_NewRef (class));
   afrpc_python_call_set_loop_hook (loop);
 
   Py_RETURN_NONE;

@@ -16,7 +16,7 @@ _registered = {}  # "module.name" -> class
 _made = {}        # class -> the same that is a RemoteError as well
 
 
-class _Failure:
+class Failure:
     """What knows who had the call: process is an Afrpc.Process, exit is an Afrpc.Exit that says how that ended. Both
     are None where that is not known, and neither is pickled."""
 
@@ -32,22 +32,22 @@ class _Failure:
         return f"Afrpc.{type(self).__name__}({self.message!r})"
 
 
-class WorkerDied(_Failure, GLib.Error):
+class WorkerDied(Failure, GLib.Error):
     """The worker ended while it ran the call."""
 
 
-class NotStarted(_Failure, GLib.Error):
+class NotStarted(Failure, GLib.Error):
     """The worker ended before it started the call, which is safe to be made again."""
 
 
-class TimeoutError(_Failure, GLib.Error, builtins.TimeoutError):
+class TimeoutError(Failure, GLib.Error, builtins.TimeoutError):
     """The time limit of a call has passed."""
 
 
 def tell_call(error, call):
     """Has the exception of an Afrpc.Call say what is known of that."""
     error.started = call.get_started()
-    if isinstance(error, _Failure):
+    if isinstance(error, Failure):
         error.process, error.exit = call.get_process(), call.get_exit()
 
 
@@ -270,5 +270,5 @@ def set_up(module):
                 (_AFRPC, int(module.Error.NOT_STARTED)): NotStarted,
                 (GLib.quark_to_string(Gio.io_error_quark()), int(Gio.IOErrorEnum.TIMED_OUT)): TimeoutError}
     # Of what is no call's, such as the error of a loop over events, nothing else is known.
-    for cls in RemoteError, _Failure:
+    for cls in RemoteError, Failure:
         cls.started = module.Started.UNKNOWN

@@ -29,7 +29,7 @@ def _drive(loop):
     return aio.drive(loop)
 
 
-_proxy.set_hooks(_errors.improve, (NotStarted, TimeoutError, WorkerDied), _drive)
+_proxy.set_hooks(_errors.improve, _errors.Failure, _drive)
 
 
 _REPLACED = set()
