@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* exported Stream */
 
-// What is taken one by one, by any number of "for await" and next() at once, each getting its own, in the order in which they
-// asked. A subclass says what there is, in these methods, and calls _deliver() when that has changed:
+// What is taken one by one, by any number of "for await" and next() at once: each gets its own, in the order in which they
+// asked. A subclass says by these methods what there is, and calls _deliver() when that has changed:
 //   _hasNext(), _take(): the next one; what that throws is thrown in its place
 //   _isOver(): whether nothing more comes
 //   _ask(): somebody waits for what is not there yet
