@@ -6,6 +6,7 @@
 #include "afrpc-process-private.h"
 
 #include "afrpc-error.h"
+#include "wire/afrpc-options.h"
 
 /* Refuses what is asked for on a thread that has nothing to do with the process. */
 static gboolean
@@ -51,7 +52,7 @@ afrpc_process_run_async (AfrpcProcess        *self,
   g_autoptr(GTask) task = NULL;
   g_autoptr(GVariant) options = NULL;
   g_autoptr(GError) error = NULL;
-  GVariantDict dict;
+  AfrpcOptionsWriter writer;
 
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (function != NULL);
@@ -65,10 +66,10 @@ afrpc_process_run_async (AfrpcProcess        *self,
   if (g_task_return_error_if_cancelled (task))
     return;
 
-  g_variant_dict_init (&dict, NULL);
-  g_variant_dict_insert (&dict, "function", "s", function);
-  g_variant_dict_insert (&dict, "run", "b", TRUE);
-  options = g_variant_ref_sink (g_variant_dict_end (&dict));
+  afrpc_options_begin (&writer, NULL);
+  afrpc_options_add_string (&writer, "function", function);
+  afrpc_options_add_boolean (&writer, "run", TRUE);
+  options = afrpc_options_end (&writer);
 
   if (!afrpc_peer_take (self->peer, AFRPC_ROLE_STREAM, options, &error))
     g_task_return_error (task, g_steal_pointer (&error));

@@ -108,35 +108,35 @@ is_serialised (AfrpcProxy *self)
 }
 
 static void
-add_serialiser (AfrpcProxy      *self,
-                GVariantBuilder *options)
+add_serialiser (AfrpcProxy         *self,
+                AfrpcOptionsWriter *options)
 {
   const char *host = AFRPC_SERIALISER_GET_IFACE (self->serialiser)->host;
 
-  afrpc_options_add (options, "serialiser", g_variant_new_string (afrpc_serialiser_get_name (self->serialiser)));
+  afrpc_options_add_string (options, "serialiser", afrpc_serialiser_get_name (self->serialiser));
   /* A worker that has no such serialiser says why. */
   if (host != NULL)
-    afrpc_options_add (options, "serialiser-host", g_variant_new_string (host));
+    afrpc_options_add_string (options, "serialiser-host", host);
 }
 
 static GVariant *
 run_options (AfrpcProxy *self)
 {
-  GVariantBuilder options;
+  AfrpcOptionsWriter options;
 
   afrpc_options_begin (&options, NULL);
-  afrpc_options_add (&options, "function", g_variant_new_string (self->function));
-  afrpc_options_add (&options, "async", g_variant_new_boolean (self->backend == AFRPC_BACKEND_ASYNC));
+  afrpc_options_add_string (&options, "function", self->function);
+  afrpc_options_add_boolean (&options, "async", self->backend == AFRPC_BACKEND_ASYNC);
   /* An async worker writes many answers at once anyway. */
   if (self->ring && self->backend == AFRPC_BACKEND_SYNC)
-    afrpc_options_add (&options, "ring", g_variant_new_boolean (TRUE));
-  afrpc_options_add (&options, "max-message-size", g_variant_new_uint64 (self->max_message_size));
+    afrpc_options_add_boolean (&options, "ring", TRUE);
+  afrpc_options_add_uint64 (&options, "max-message-size", self->max_message_size);
   if (self->forward_log)
-    afrpc_options_add (&options, "log", g_variant_new_boolean (TRUE));
+    afrpc_options_add_boolean (&options, "log", TRUE);
   if (self->init != NULL)
-    afrpc_options_add (&options, "init", g_variant_new_string (self->init));
+    afrpc_options_add_string (&options, "init", self->init);
   if (self->done != NULL)
-    afrpc_options_add (&options, "done", g_variant_new_string (self->done));
+    afrpc_options_add_string (&options, "done", self->done);
   if (is_serialised (self))
     add_serialiser (self, &options);
 

@@ -12,6 +12,7 @@
 #include "transport/afrpc-socket-ring.h"
 #include "link/afrpc-error-domains.h"
 #include "transport/afrpc-pipes.h"
+#include "wire/afrpc-options.h"
 
 #define WORDS_MAX 60u /* bytes of what is no greeting that are shown */
 
@@ -29,7 +30,8 @@ parse_hello (AfrpcLink         *self,
              GError           **error)
 {
   g_autoptr(GVariant) hello = NULL;
-  const char *host = "";
+  AfrpcOptions options;
+  const char *host = NULL;
   guint32 version = 0;
   guint64 goodbye_serial;
 
@@ -41,9 +43,9 @@ parse_hello (AfrpcLink         *self,
   hello = afrpc_transport_parse_value (&self->transport, frame, error);
   if (hello == NULL)
     return FALSE;
-  if (!g_variant_is_of_type (hello, G_VARIANT_TYPE_VARDICT) ||
-      !g_variant_lookup (hello, "version", "u", &version) ||
-      !g_variant_lookup (hello, "host", "&s", &host))
+  if (afrpc_options_init (&options, hello))
+    host = afrpc_options_get_string (&options, "host");
+  if (host == NULL || !afrpc_options_get_uint32 (&options, "version", &version))
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "a greeting without version and host");
       return FALSE;
@@ -66,7 +68,7 @@ parse_hello (AfrpcLink         *self,
 
   if (self->host == NULL)
     self->host = g_strdup (host);
-  if (g_variant_lookup (hello, "goodbye", "t", &goodbye_serial))
+  if (afrpc_options_get_uint64 (&options, "goodbye", &goodbye_serial))
     afrpc_pipes_expect_goodbye (&self->transport, goodbye_serial);
 
   self->state = AFRPC_LINK_PREPARING;

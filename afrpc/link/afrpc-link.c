@@ -35,11 +35,11 @@ void
 afrpc_link_greet (AfrpcLink *self)
 {
   g_autoptr(GVariant) hello = NULL;
-  GVariantBuilder options;
+  AfrpcOptionsWriter options;
 
   afrpc_options_begin (&options, NULL);
-  afrpc_options_add (&options, "version", g_variant_new_uint32 (AFRPC_FRAME_PROTOCOL_VERSION));
-  afrpc_options_add (&options, "pid", g_variant_new_int32 (getpid ()));
+  afrpc_options_add_uint32 (&options, "version", AFRPC_FRAME_PROTOCOL_VERSION);
+  afrpc_options_add_int32 (&options, "pid", getpid ());
   hello = afrpc_options_end (&options);
   afrpc_transport_put_value (&self->transport, AFRPC_FRAME_HELLO, AFRPC_FRAME_MAGIC, hello);
 }
@@ -137,33 +137,21 @@ afrpc_link_prepare (AfrpcLink      *self,
     afrpc_transport_put_value (&self->transport, kind, 0, value);
 }
 
-/* Begins with @options (nullable), of which the link has to know some: each lookup would go through them all. */
+/* The link has to know some of @options (nullable). */
 static void
-begin_run_options (AfrpcLink       *self,
-                   GVariantBuilder *builder,
-                   GVariant        *options)
+take_run_options (AfrpcLink *self,
+                  GVariant  *options)
 {
-  g_variant_builder_init (builder, G_VARIANT_TYPE_VARDICT);
-  for (gsize i = 0; options != NULL && i < g_variant_n_children (options); i++)
-    {
-      g_autoptr(GVariant) option = g_variant_get_child_value (options, i);
-      g_autoptr(GVariant) key = g_variant_get_child_value (option, 0);
-      const char *name = g_variant_get_string (key, NULL);
-      gboolean *known = strcmp (name, "log") == 0 ? &self->wants_log :
-                        strcmp (name, "async") == 0 ? &self->is_async :
-                        strcmp (name, "ring") == 0 ? &self->wants_ring :
-                        /* Behind the answer comes what is for the taker of the socket. */
-                        strcmp (name, "run") == 0 ? &self->transport.reader.frame_by_frame : NULL;
+  AfrpcOptions all;
 
-      g_variant_builder_add_value (builder, option);
-      if (known != NULL)
-        {
-          g_autoptr(GVariant) boxed = g_variant_get_child_value (option, 1);
-          g_autoptr(GVariant) value = g_variant_get_variant (boxed);
+  if (options == NULL || !afrpc_options_init (&all, options))
+    return;
 
-          *known = g_variant_get_boolean (value);
-        }
-    }
+  afrpc_options_get_boolean (&all, "log", &self->wants_log);
+  afrpc_options_get_boolean (&all, "async", &self->is_async);
+  afrpc_options_get_boolean (&all, "ring", &self->wants_ring);
+  /* Behind the answer comes what is for the taker of the socket. */
+  afrpc_options_get_boolean (&all, "run", &self->transport.reader.frame_by_frame);
 }
 
 /* Queues the end of the preparation; the worker's answer is an item: ready or failed. @option_fds: what goes with the
@@ -181,28 +169,29 @@ afrpc_link_run (AfrpcLink *self,
   const int state_fd = afrpc_transport_share_state (&self->transport);
   int fds[AFRPC_LINK_RUN_FDS_MAX + 2];
   g_autoptr(GVariant) value = NULL;
-  GVariantBuilder dict;
+  AfrpcOptionsWriter dict;
 
   g_assert (n_fds <= AFRPC_LINK_RUN_FDS_MAX);
   for (guint i = 0; i < n_fds; i++)
     fds[i] = option_fds[i];
 
-  begin_run_options (self, &dict, options);
+  take_run_options (self, options);
+  afrpc_options_begin (&dict, options);
   if (self->wants_ring)
     afrpc_transport_offer_ring (&self->transport);
   if (state_fd >= 0)
     {
-      afrpc_options_add (&dict, "shared-state", g_variant_new_boolean (TRUE));
+      afrpc_options_add_boolean (&dict, "shared-state", TRUE);
       fds[n_fds++] = state_fd;
     }
   if (lifeline_fd >= 0)
     {
-      afrpc_options_add (&dict, "lifeline", g_variant_new_boolean (TRUE));
+      afrpc_options_add_boolean (&dict, "lifeline", TRUE);
       fds[n_fds++] = lifeline_fd;
     }
   /* Then its host has one for it. */
   else if (ends_with_us && !is_local)
-    afrpc_options_add (&dict, "lifeline", g_variant_new_boolean (TRUE));
+    afrpc_options_add_boolean (&dict, "lifeline", TRUE);
   value = afrpc_options_end (&dict);
 
   afrpc_link_prepare (self, AFRPC_FRAME_RUN, value, fds, n_fds);

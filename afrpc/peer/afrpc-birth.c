@@ -5,6 +5,8 @@
 
 #include <unistd.h>
 
+#include "wire/afrpc-options.h"
+
 
 static void
 step_clear (AfrpcBirthStep *step)
@@ -89,13 +91,16 @@ afrpc_birth_describe (const AfrpcBirth *self)
 {
   GString *name = g_string_new (NULL);
   GVariant *module = afrpc_birth_find_module (self);
+  AfrpcOptions options;
   const char *function = NULL;
 
   if (self->host != NULL)
     g_string_append_printf (name, "'%s'", self->host);
   else
     g_string_append (name, "what was handed over");
-  if (self->run_options != NULL && g_variant_lookup (self->run_options, "function", "&s", &function))
+  if (self->run_options != NULL && afrpc_options_init (&options, self->run_options))
+    function = afrpc_options_get_string (&options, "function");
+  if (function != NULL)
     g_string_append_printf (name, " running '%s'", function);
   if (module != NULL)
     g_string_append_printf (name, function != NULL ? " of '%s'" : " with '%s'", g_variant_get_string (module, NULL));

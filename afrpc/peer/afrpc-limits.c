@@ -7,8 +7,6 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "wire/afrpc-options.h"
-
 void
 afrpc_limits_set (AfrpcLimits *self,
                   AfrpcLimit   limit,
@@ -27,8 +25,8 @@ afrpc_limits_any (const AfrpcLimits *self)
 /* Adds to the surroundings of a process: what is there already does no harm. The nice level is absolute,
  * since a template may have got it before. */
 void
-afrpc_limits_insert (const AfrpcLimits *self,
-                     GVariantBuilder   *dict)
+afrpc_limits_insert (const AfrpcLimits  *self,
+                     AfrpcOptionsWriter *dict)
 {
   GVariantBuilder limits;
 
@@ -41,7 +39,7 @@ afrpc_limits_insert (const AfrpcLimits *self,
       afrpc_options_add (dict, "limits", g_variant_builder_end (&limits));
     }
   if (self->has_nice)
-    afrpc_options_add (dict, "nice", g_variant_new_int32 (CLAMP (getpriority (PRIO_PROCESS, 0) + self->nice, -20, 19)));
+    afrpc_options_add_int32 (dict, "nice", CLAMP (getpriority (PRIO_PROCESS, 0) + self->nice, -20, 19));
 }
 
 static gboolean

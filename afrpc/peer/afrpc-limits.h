@@ -6,6 +6,7 @@
 
 #include "afrpc-types.h"
 #include "os/afrpc-spawn.h"
+#include "wire/afrpc-options.h"
 
 G_BEGIN_DECLS
 
@@ -23,7 +24,7 @@ void       afrpc_limits_set     (AfrpcLimits            *self,
                                  guint64                 value);
 gboolean   afrpc_limits_any     (const AfrpcLimits      *self);
 void       afrpc_limits_insert  (const AfrpcLimits      *self,
-                                 GVariantBuilder        *dict);
+                                 AfrpcOptionsWriter     *dict);
 AfrpcLimit afrpc_limits_explain (const AfrpcLimits      *self,
                                  const AfrpcSpawnStatus *status,
                                  gboolean                killed,

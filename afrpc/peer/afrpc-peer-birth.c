@@ -109,21 +109,21 @@ new_bytes_array (char **strings)
 /* Adds to @dict what the process is limited to. A command leads its group itself; the host that it leads to may be
  * elsewhere. */
 static void
-insert_limits (AfrpcPeer       *peer,
-               GVariantBuilder *dict)
+insert_limits (AfrpcPeer          *peer,
+               AfrpcOptionsWriter *dict)
 {
   afrpc_limits_insert (&peer->body.limits, dict);
   if (peer->body.limits.leads_group && peer->birth.argv == NULL)
-    afrpc_options_add (dict, "group", g_variant_new_boolean (TRUE));
+    afrpc_options_add_boolean (dict, "group", TRUE);
 }
 
 /* Adds to @dict what an exec would have set: environment, working directory, standard streams; and limits. The
  * descriptors that go with it are the caller's. */
 void
-afrpc_birth_insert_surroundings (AfrpcPeer       *peer,
-                                 GVariantBuilder *dict,
-                                 int              fds[3],
-                                 guint           *n_fds)
+afrpc_birth_insert_surroundings (AfrpcPeer          *peer,
+                                 AfrpcOptionsWriter *dict,
+                                 int                 fds[3],
+                                 guint              *n_fds)
 {
   AfrpcBirth *self = &peer->birth;
   g_autoptr(GArray) closing = g_array_new (FALSE, FALSE, sizeof (int));
@@ -147,7 +147,7 @@ afrpc_birth_insert_surroundings (AfrpcPeer       *peer,
         which |= 1 << i;
         fds[(*n_fds)++] = stdio[i];
       }
-  afrpc_options_add (dict, "stdio", g_variant_new_byte (which));
+  afrpc_options_add_byte (dict, "stdio", which);
   if (self->environ != NULL)
     afrpc_options_add (dict, "environ", new_bytes_array (self->environ));
   if (self->cwd != NULL)
@@ -159,7 +159,7 @@ static void
 send_surroundings (AfrpcPeer *peer)
 {
   g_autoptr(GVariant) value = NULL;
-  GVariantBuilder dict;
+  AfrpcOptionsWriter dict;
   int fds[3];
   guint n_fds = 0;
 
@@ -169,7 +169,7 @@ send_surroundings (AfrpcPeer *peer)
   else
     insert_limits (peer, &dict);
   if (peer->birth.orphan_policy != AFRPC_ORPHAN_POLICY_END)
-    afrpc_options_add (&dict, "orphan", g_variant_new_byte (peer->birth.orphan_policy));
+    afrpc_options_add_byte (&dict, "orphan", peer->birth.orphan_policy);
   value = afrpc_options_end (&dict);
   afrpc_link_prepare (&peer->talk.link, AFRPC_FRAME_SURROUNDINGS, value, fds, n_fds);
 }
@@ -196,7 +196,8 @@ afrpc_birth_run (AfrpcPeer *peer,
   AfrpcBirth *self = &peer->birth;
   AfrpcLink *link = &peer->talk.link;
   g_autoptr(GVariant) own_options = NULL;
-  GVariantBuilder dict;
+  AfrpcOptionsWriter dict;
+  AfrpcOptions others;
   int fds[3];
   guint n_fds = 0;
 
@@ -209,8 +210,9 @@ afrpc_birth_run (AfrpcPeer *peer,
   /* An orphan notices the death as an end of the socket, which a close is too. */
   if (self->orphan_policy != AFRPC_ORPHAN_POLICY_END)
     {
-      afrpc_options_add (&dict, "orphan", g_variant_new_byte (self->orphan_policy));
-      g_variant_lookup (options, "async", "b", &link->announces_close);
+      afrpc_options_add_byte (&dict, "orphan", self->orphan_policy);
+      if (afrpc_options_init (&others, options))
+        afrpc_options_get_boolean (&others, "async", &link->announces_close);
     }
 
   /* With nothing in between, one message says it all. */

@@ -42,7 +42,7 @@ gboolean afrpc_birth_open_stdio       (AfrpcPeer       *peer,
                                        GArray          *closing,
                                        GError         **error);
 void     afrpc_birth_insert_surroundings (AfrpcPeer       *peer,
-                                          GVariantBuilder *dict,
+                                          AfrpcOptionsWriter *dict,
                                           int              fds[3],
                                           guint           *n_fds);
 void     afrpc_birth_exec             (AfrpcPeer       *peer);

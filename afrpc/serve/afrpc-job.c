@@ -36,15 +36,15 @@ run_init (AfrpcSession  *self,
 
 /* What parent and worker share besides the connection. */
 static gboolean
-take_shared (AfrpcSession  *self,
-             GVariantDict  *options,
-             GError       **error)
+take_shared (AfrpcSession        *self,
+             const AfrpcOptions  *options,
+             GError             **error)
 {
   gboolean shares_state = FALSE, lifeline = FALSE, with_ring = FALSE;
 
-  g_variant_dict_lookup (options, "shared-state", "b", &shares_state);
-  g_variant_dict_lookup (options, "lifeline", "b", &lifeline);
-  g_variant_dict_lookup (options, "ring", "b", &with_ring);
+  afrpc_options_get_boolean (options, "shared-state", &shares_state);
+  afrpc_options_get_boolean (options, "lifeline", &lifeline);
+  afrpc_options_get_boolean (options, "ring", &with_ring);
 
   /* Shared memory tells what it has started; without it, its greeting has to have gone before it runs anything. */
   if (!shares_state)
@@ -79,19 +79,20 @@ take_shared (AfrpcSession  *self,
 }
 
 static gboolean
-find_serialiser (AfrpcSession  *self,
-                 GVariantDict  *options,
-                 GError       **error)
+find_serialiser (AfrpcSession        *self,
+                 const AfrpcOptions  *options,
+                 GError             **error)
 {
-  const char *name, *host = NULL;
+  const char *name = afrpc_options_get_string (options, "serialiser");
+  const char *host;
 
-  if (!g_variant_dict_lookup (options, "serialiser", "&s", &name))
+  if (name == NULL)
     return TRUE;
 
   self->serialiser = afrpc_serialiser_lookup (name);
   if (self->serialiser != NULL)
     return TRUE;
-  g_variant_dict_lookup (options, "serialiser-host", "&s", &host);
+  host = afrpc_options_get_string (options, "serialiser-host");
   if (host != NULL && strcmp (host, self->host_name) != 0)
     g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SERIALISER,
                  "only workers of the host '%s' have the serialiser '%s', and this one's host is '%s'", host, name,
@@ -104,13 +105,13 @@ find_serialiser (AfrpcSession  *self,
 
 /* What becomes of the worker when its program dies: if nothing is said of that, it ends. */
 gboolean
-afrpc_job_take_orphan_policy (AfrpcSession  *self,
-                              GVariantDict  *options,
-                              GError       **error)
+afrpc_job_take_orphan_policy (AfrpcSession        *self,
+                              const AfrpcOptions  *options,
+                              GError             **error)
 {
-  guchar policy = AFRPC_ORPHAN_POLICY_END;
+  guint8 policy = AFRPC_ORPHAN_POLICY_END;
 
-  g_variant_dict_lookup (options, "orphan", "y", &policy);
+  afrpc_options_get_byte (options, "orphan", &policy);
   if (policy > AFRPC_ORPHAN_POLICY_IGNORE)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "an unknown policy for orphans, %u", policy);
@@ -123,15 +124,15 @@ afrpc_job_take_orphan_policy (AfrpcSession  *self,
 
 /* How the function is to be served. */
 static gboolean
-take_options (AfrpcSession  *self,
-              GVariantDict  *options,
-              GError       **error)
+take_options (AfrpcSession        *self,
+              const AfrpcOptions  *options,
+              GError             **error)
 {
   gboolean is_async = FALSE;
 
-  g_variant_dict_lookup (options, "async", "b", &is_async);
-  g_variant_dict_lookup (options, "run", "b", &self->job.takes_over);
-  g_variant_dict_lookup (options, "max-message-size", "t", &self->message_size_max);
+  afrpc_options_get_boolean (options, "async", &is_async);
+  afrpc_options_get_boolean (options, "run", &self->job.takes_over);
+  afrpc_options_get_uint64 (options, "max-message-size", &self->message_size_max);
   self->job.backend = is_async ? AFRPC_BACKEND_ASYNC : AFRPC_BACKEND_SYNC;
 
   if (!afrpc_job_take_orphan_policy (self, options, error))
@@ -151,14 +152,13 @@ afrpc_job_take (AfrpcSession  *self,
                 GVariant      *value,
                 GError       **error)
 {
-  /* Looked through once: each g_variant_lookup () would do that again. */
-  g_auto(GVariantDict) options = G_VARIANT_DICT_INIT (NULL);
-  const char *function, *init = NULL, *done = NULL;
+  AfrpcOptions options;
+  const char *function, *init, *done;
   gboolean log = FALSE;
 
-  if (g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT))
-    g_variant_dict_init (&options, value);
-  if (!g_variant_dict_lookup (&options, "function", "&s", &function))
+  afrpc_options_init (&options, value);
+  function = afrpc_options_get_string (&options, "function");
+  if (function == NULL)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a request to run no function");
       return FALSE;
@@ -170,9 +170,9 @@ afrpc_job_take (AfrpcSession  *self,
       !take_options (self, &options, error))
     return FALSE;
 
-  g_variant_dict_lookup (&options, "init", "&s", &init);
-  g_variant_dict_lookup (&options, "done", "&s", &done);
-  g_variant_dict_lookup (&options, "log", "b", &log);
+  init = afrpc_options_get_string (&options, "init");
+  done = afrpc_options_get_string (&options, "done");
+  afrpc_options_get_boolean (&options, "log", &log);
   if (log)
     afrpc_forward_log_start (self);
   if (init != NULL && !run_init (self, init, error))

@@ -8,11 +8,11 @@
 
 G_BEGIN_DECLS
 
-gboolean afrpc_job_take               (AfrpcSession  *session,
-                                       GVariant      *value,
-                                       GError       **error);
-gboolean afrpc_job_take_orphan_policy (AfrpcSession  *session,
-                                       GVariantDict  *options,
-                                       GError       **error);
+gboolean afrpc_job_take               (AfrpcSession        *session,
+                                       GVariant            *value,
+                                       GError             **error);
+gboolean afrpc_job_take_orphan_policy (AfrpcSession        *session,
+                                       const AfrpcOptions  *options,
+                                       GError             **error);
 
 G_END_DECLS

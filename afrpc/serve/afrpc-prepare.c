@@ -17,13 +17,13 @@
 static void
 make_hello (AfrpcSession *self)
 {
-  GVariantBuilder dict;
+  AfrpcOptionsWriter dict;
 
   afrpc_options_begin (&dict, NULL);
-  afrpc_options_add (&dict, "version", g_variant_new_uint32 (AFRPC_FRAME_PROTOCOL_VERSION));
-  afrpc_options_add (&dict, "host", g_variant_new_string (self->host_name));
+  afrpc_options_add_uint32 (&dict, "version", AFRPC_FRAME_PROTOCOL_VERSION);
+  afrpc_options_add_string (&dict, "host", self->host_name);
   if (self->goodbye_serial != 0)
-    afrpc_options_add (&dict, "goodbye", g_variant_new_uint64 (self->goodbye_serial));
+    afrpc_options_add_uint64 (&dict, "goodbye", self->goodbye_serial);
   self->hello = afrpc_options_end (&dict);
 }
 
@@ -42,6 +42,7 @@ take_greeting (AfrpcSession      *self,
                GVariant          *value, /* (nullable) */
                GError           **error)
 {
+  AfrpcOptions options;
   guint32 version;
 
   if (value == NULL || frame->header.kind != AFRPC_FRAME_HELLO || frame->header.serial != AFRPC_FRAME_MAGIC)
@@ -49,7 +50,7 @@ take_greeting (AfrpcSession      *self,
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "no greeting");
       return FALSE;
     }
-  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT) || !g_variant_lookup (value, "version", "u", &version))
+  if (!afrpc_options_init (&options, value) || !afrpc_options_get_uint32 (&options, "version", &version))
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a greeting without version");
       return FALSE;
@@ -61,7 +62,7 @@ take_greeting (AfrpcSession      *self,
                    version, AFRPC_FRAME_PROTOCOL_VERSION);
       return FALSE;
     }
-  g_variant_lookup (value, "pid", "i", &self->parent_pid);
+  afrpc_options_get_int32 (&options, "pid", &self->parent_pid);
   if (self->state == AFRPC_SESSION_GREETING)
     afrpc_session_set_state (self, AFRPC_SESSION_PREPARING);
   else
@@ -137,15 +138,14 @@ take_surroundings (AfrpcSession  *self,
                    GVariant      *value,
                    GError       **error)
 {
-  g_auto(GVariantDict) surroundings = G_VARIANT_DICT_INIT (NULL);
+  AfrpcOptions surroundings;
 
-  if (!g_variant_is_of_type (value, G_VARIANT_TYPE_VARDICT))
+  if (!afrpc_options_init (&surroundings, value))
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "malformed surroundings");
       return FALSE;
     }
 
-  g_variant_dict_init (&surroundings, value);
   return afrpc_job_take_orphan_policy (self, &surroundings, error) &&
          afrpc_surroundings_enter (&surroundings, &self->transport, error);
 }

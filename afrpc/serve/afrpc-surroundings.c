@@ -52,20 +52,22 @@ set_limit (guint     limit,
 }
 
 static gboolean
-set_limits (GVariantDict  *surroundings,
-            GError       **error)
+set_limits (const AfrpcOptions  *surroundings,
+            GError             **error)
 {
-  g_autoptr(GVariantIter) limits = NULL;
+  g_autoptr(GVariant) limits = afrpc_options_dup_value (surroundings, "limits", "a(yt)");
   guchar limit;
   guint64 value;
   gint32 level;
 
-  if (g_variant_dict_lookup (surroundings, "limits", "a(yt)", &limits))
-    while (g_variant_iter_next (limits, "(yt)", &limit, &value))
+  for (gsize i = 0; limits != NULL && i < g_variant_n_children (limits); i++)
+    {
+      g_variant_get_child (limits, i, "(yt)", &limit, &value);
       if (!set_limit (limit, value, error))
         return FALSE;
+    }
 
-  if (g_variant_dict_lookup (surroundings, "nice", "i", &level) && setpriority (PRIO_PROCESS, 0, level) != 0)
+  if (afrpc_options_get_int32 (surroundings, "nice", &level) && setpriority (PRIO_PROCESS, 0, level) != 0)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "setting the nice level to %d: %s", level,
                    g_strerror (errno));
@@ -100,34 +102,38 @@ connect_stdio (guint8        which, /* bit 0: standard input, and so on */
 
 /* Does what @surroundings says; what goes with it is taken from @transport. */
 gboolean
-afrpc_surroundings_enter (GVariantDict    *surroundings,
-                          AfrpcTransport  *transport,
-                          GError         **error)
+afrpc_surroundings_enter (const AfrpcOptions  *surroundings,
+                          AfrpcTransport      *transport,
+                          GError             **error)
 {
-  g_autofree const char **environment = NULL;
-  const char *cwd = NULL;
+  g_autoptr(GVariant) environment = NULL;
+  const char *cwd;
   gboolean leads_group = FALSE;
   guint8 which = 0;
 
   /* First: whatever is started belongs to it. */
-  g_variant_dict_lookup (surroundings, "group", "b", &leads_group);
+  afrpc_options_get_boolean (surroundings, "group", &leads_group);
   if (leads_group && !afrpc_group_lead ())
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "leading a process group: %s", g_strerror (errno));
       return FALSE;
     }
 
-  g_variant_dict_lookup (surroundings, "stdio", "y", &which);
+  afrpc_options_get_byte (surroundings, "stdio", &which);
   if (!connect_stdio (which, transport, error))
     return FALSE;
 
-  if (g_variant_dict_lookup (surroundings, "environ", "^a&ay", &environment))
+  environment = afrpc_options_dup_value (surroundings, "environ", "aay");
+  if (environment != NULL)
     {
+      g_autofree const char **variables = g_variant_get_bytestring_array (environment, NULL);
+
       clearenv ();
-      for (guint i = 0; environment[i] != NULL; i++)
-        putenv (g_strdup (environment[i]));
+      for (guint i = 0; variables[i] != NULL; i++)
+        putenv (g_strdup (variables[i]));
     }
-  if (g_variant_dict_lookup (surroundings, "cwd", "^&ay", &cwd) && chdir (cwd) != 0)
+  cwd = afrpc_options_get_path (surroundings, "cwd");
+  if (cwd != NULL && chdir (cwd) != 0)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "entering the working directory '%s': %s", cwd,
                    g_strerror (errno));

@@ -5,11 +5,12 @@
 #pragma once
 
 #include "transport/afrpc-transport.h"
+#include "wire/afrpc-options.h"
 
 G_BEGIN_DECLS
 
-gboolean afrpc_surroundings_enter (GVariantDict    *surroundings,
-                                   AfrpcTransport  *transport,
-                                   GError         **error);
+gboolean afrpc_surroundings_enter (const AfrpcOptions  *surroundings,
+                                   AfrpcTransport      *transport,
+                                   GError             **error);
 
 G_END_DECLS
