@@ -73,11 +73,13 @@ typedef struct
   const char *path;
   AfrpcStart start;
   AfrpcOrphanPolicy policy;
+  gboolean is_template; /* it is what the worker is to be forked from that loads */
 } Loading;
 
 static const Loading loadings[] = {
   { "/orphan/loading/executed", AFRPC_START_EXEC, AFRPC_ORPHAN_POLICY_END },
   { "/orphan/loading/forked", AFRPC_START_FORK, AFRPC_ORPHAN_POLICY_END },
+  { "/orphan/loading/template", AFRPC_START_EXEC, AFRPC_ORPHAN_POLICY_END, TRUE },
   { "/orphan/loading/command", AFRPC_START_COMMAND, AFRPC_ORPHAN_POLICY_END },
   { "/orphan/loading/executed-to-finish", AFRPC_START_EXEC, AFRPC_ORPHAN_POLICY_FINISH },
   { "/orphan/loading/forked-to-finish", AFRPC_START_FORK, AFRPC_ORPHAN_POLICY_FINISH },
@@ -118,6 +120,8 @@ test_orphan_loading (gconstpointer data)
       process = new_process (loading->start);
       afrpc_process_set_orphan_policy (process, loading->policy);
       afrpc_process_require (process, g_getenv ("AFRPC_TEST_SLOW_WORKER"));
+      if (loading->is_template)
+        process = afrpc_process_fork (process);
       proxy = afrpc_proxy_new (process, "nothing");
       afrpc_caller_call (AFRPC_CALLER (proxy), g_variant_new_boolean (TRUE), NULL, NULL, NULL);
       for (;;)

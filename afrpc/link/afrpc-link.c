@@ -156,7 +156,7 @@ take_run_options (AfrpcLink *self,
 
 /* Queues the end of the preparation; the worker's answer is an item: ready or failed. @option_fds: what goes with the
  * options, at most AFRPC_LINK_RUN_FDS_MAX, the link's from now on; @ends_with_us: whether the worker dies with this
- * program. Without shared memory, or without a lifeline, it does without. */
+ * program, and has nothing yet that sees to that. Without shared memory, or without a lifeline, it does without. */
 void
 afrpc_link_run (AfrpcLink *self,
                 GVariant  *options,

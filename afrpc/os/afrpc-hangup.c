@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@
 static struct
 {
   pthread_t thread;
+  void     *stack; /* the thread's: the C library would keep one for the next thread, and have each fork copy it */
   pid_t     pid; /* whose thread it is: one that a module forked has none; 0: of nobody */
   pid_t     tid;
   int       fd;
@@ -68,13 +70,22 @@ start_thread (void)
   if (pthread_attr_init (&attributes) != 0)
     return FALSE;
 
+  watch.stack = mmap (NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  if (watch.stack == MAP_FAILED)
+    {
+      pthread_attr_destroy (&attributes);
+      return FALSE;
+    }
+
   /* Signals are for the threads that the module knows. */
   sigfillset (&all);
   pthread_sigmask (SIG_SETMASK, &all, &before);
-  is_started = pthread_attr_setstacksize (&attributes, STACK_SIZE) == 0
+  is_started = pthread_attr_setstack (&attributes, watch.stack, STACK_SIZE) == 0
                && pthread_create (&watch.thread, &attributes, watch_cb, NULL) == 0;
   pthread_sigmask (SIG_SETMASK, &before, NULL);
   pthread_attr_destroy (&attributes);
+  if (!is_started)
+    munmap (watch.stack, STACK_SIZE);
 
   return is_started;
 }
@@ -110,6 +121,7 @@ afrpc_hangup_unwatch (void)
       /* The kernel lets go of one that was joined a moment later; until then the process cannot be forked as a template. */
       while (syscall (SYS_tgkill, watch.pid, watch.tid, 0) == 0)
         sched_yield ();
+      munmap (watch.stack, STACK_SIZE);
     }
   watch.pid = 0;
   close (watch.stop_fd);

@@ -41,8 +41,8 @@ afrpc_lifeline_dup (void)
   return fd;
 }
 
-/* In the worker: hangs this process, or all of the group that it leads, on @fd, which stays the caller's. @signal: what
- * they get in the end. FALSE: it cannot be done. */
+/* In the worker: hangs this process, or all of the group that it leads, on @fd (transfer full). @signal: what they get in
+ * the end. FALSE: it cannot be done. */
 gboolean
 afrpc_lifeline_arm (int      fd,
                     int      signal,
@@ -56,8 +56,18 @@ afrpc_lifeline_arm (int      fd,
     {
       if (poller.fd >= 0)
         close (poller.fd);
+      close (fd);
       return FALSE;
     }
+
+  /* It stays on the lower of both numbers: modules find theirs as if there were none. */
+  if (poller.fd > fd && dup3 (poller.fd, fd, O_CLOEXEC) == fd)
+    {
+      close (poller.fd);
+      poller.fd = fd;
+    }
+  else
+    close (fd);
 
   /* The parent may have died before. */
   if (poll (&poller, 1, 0) == 1 && (poller.revents & POLLHUP) != 0)

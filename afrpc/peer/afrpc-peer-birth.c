@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "os/afrpc-lifeline.h"
 #include "wire/afrpc-options.h"
 
 /* There is not going to be a process: whoever waits for it is told why. */
@@ -155,12 +156,14 @@ afrpc_birth_insert_surroundings (AfrpcPeer          *peer,
   insert_limits (peer, dict);
 }
 
+/* @lifeline_fd: (transfer full): or -1 */
 static void
-send_surroundings (AfrpcPeer *peer)
+send_surroundings (AfrpcPeer *peer,
+                   int        lifeline_fd)
 {
   g_autoptr(GVariant) value = NULL;
   AfrpcOptionsWriter dict;
-  int fds[3];
+  int fds[4];
   guint n_fds = 0;
 
   afrpc_options_begin (&dict, NULL);
@@ -170,22 +173,49 @@ send_surroundings (AfrpcPeer *peer)
     insert_limits (peer, &dict);
   if (peer->birth.orphan_policy != AFRPC_ORPHAN_POLICY_END)
     afrpc_options_add_byte (&dict, "orphan", peer->birth.orphan_policy);
+  if (lifeline_fd >= 0)
+    {
+      afrpc_options_add_boolean (&dict, "lifeline", TRUE);
+      fds[n_fds++] = lifeline_fd;
+    }
   value = afrpc_options_end (&dict);
   afrpc_link_prepare (&peer->talk.link, AFRPC_FRAME_SURROUNDINGS, value, fds, n_fds);
+}
+
+static void
+begin (AfrpcPeer *peer,
+       int        lifeline_fd)
+{
+  if (is_forked (&peer->birth) || afrpc_limits_any (&peer->body.limits) ||
+      peer->birth.orphan_policy != AFRPC_ORPHAN_POLICY_END || lifeline_fd >= 0)
+    send_surroundings (peer, lifeline_fd);
+  send_steps (peer, peer->birth.n_inherited);
+  afrpc_peer_attend (peer);
 }
 
 /* Queues what the process is prepared with, so far: from then on, steps follow one by one. */
 void
 afrpc_birth_begin (AfrpcPeer *peer)
 {
-  if (peer->birth.is_begun)
-    return;
+  if (!peer->birth.is_begun)
+    begin (peer, -1);
+}
 
-  if (is_forked (&peer->birth) || afrpc_limits_any (&peer->body.limits) ||
-      peer->birth.orphan_policy != AFRPC_ORPHAN_POLICY_END)
-    send_surroundings (peer);
-  send_steps (peer, peer->birth.n_inherited);
-  afrpc_peer_attend (peer);
+/* The same for one that is not going to be handed over: where it has something to load, its lifeline comes before that,
+ * so that it does not have to watch for the program's end otherwise. Returns TRUE if it has one. */
+static gboolean
+begin_with_lifeline (AfrpcPeer *peer)
+{
+  const AfrpcBirth *self = &peer->birth;
+  int lifeline_fd = -1;
+
+  if (!self->is_begun && self->orphan_policy == AFRPC_ORPHAN_POLICY_END && self->steps->len > self->n_inherited &&
+      afrpc_transport_is_local (&peer->talk.link.transport))
+    lifeline_fd = afrpc_lifeline_dup ();
+  if (!self->is_begun)
+    begin (peer, lifeline_fd);
+
+  return lifeline_fd >= 0;
 }
 
 /* Queues what the process was taken for; @options is the payload of the run frame. */
@@ -200,6 +230,7 @@ afrpc_birth_run (AfrpcPeer *peer,
   AfrpcOptions others;
   int fds[3];
   guint n_fds = 0;
+  gboolean has_lifeline = FALSE;
 
   if (self->run_options != options)
     {
@@ -222,9 +253,9 @@ afrpc_birth_run (AfrpcPeer *peer,
       self->is_begun = TRUE;
     }
   else
-    afrpc_birth_begin (peer);
+    has_lifeline = begin_with_lifeline (peer);
   own_options = afrpc_options_end (&dict);
-  afrpc_link_run (link, own_options, fds, n_fds, self->orphan_policy == AFRPC_ORPHAN_POLICY_END);
+  afrpc_link_run (link, own_options, fds, n_fds, self->orphan_policy == AFRPC_ORPHAN_POLICY_END && !has_lifeline);
 }
 
 /* Starts the process, once; a failure is told like its death. Everything that was queued before is sent when the loop,

@@ -15,6 +15,21 @@
 #include "os/afrpc-group.h"
 #include "os/afrpc-lifeline.h"
 
+/* Without it, the end of the connection still ends a worker that looks at it. */
+void
+afrpc_job_take_lifeline (AfrpcSession *self)
+{
+  const int fd = self->lifeline_fd >= 0 ? self->lifeline_fd : afrpc_transport_take_fd (&self->transport);
+
+  self->lifeline_fd = -1;
+  if (fd < 0)
+    return;
+
+  /* A signal that is handled is for the worker, which ends its group then. */
+  self->has_lifeline = afrpc_lifeline_arm (fd, self->orphan_signal,
+                                           self->orphan_signal == SIGKILL && afrpc_group_is_ours ());
+}
+
 static gboolean
 run_init (AfrpcSession  *self,
           const char    *name,
@@ -62,18 +77,7 @@ take_shared (AfrpcSession        *self,
         afrpc_transport_offer_ring (&self->transport);
     }
   if (lifeline)
-    {
-      int fd = self->lifeline_fd >= 0 ? self->lifeline_fd : afrpc_transport_take_fd (&self->transport);
-
-      self->lifeline_fd = -1;
-      /* Without it, the end of the connection still ends a worker that looks at it. */
-      if (fd >= 0)
-        {
-          /* A signal that is handled is for the worker, which ends its group then. */
-          afrpc_lifeline_arm (fd, self->orphan_signal, self->orphan_signal == SIGKILL && afrpc_group_is_ours ());
-          close (fd);
-        }
-    }
+    afrpc_job_take_lifeline (self);
 
   return TRUE;
 }

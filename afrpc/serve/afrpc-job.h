@@ -5,6 +5,7 @@
 #pragma once
 
 #include "serve/afrpc-session.h"
+#include "wire/afrpc-options.h"
 
 G_BEGIN_DECLS
 
@@ -14,5 +15,6 @@ gboolean afrpc_job_take               (AfrpcSession        *session,
 gboolean afrpc_job_take_orphan_policy (AfrpcSession        *session,
                                        const AfrpcOptions  *options,
                                        GError             **error);
+void     afrpc_job_take_lifeline      (AfrpcSession        *session);
 
 G_END_DECLS

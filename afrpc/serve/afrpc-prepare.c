@@ -95,7 +95,7 @@ static void
 begin_step (AfrpcSession *self)
 {
   afrpc_session_flush (self);
-  if (self->job.orphan_policy == AFRPC_ORPHAN_POLICY_END)
+  if (self->job.orphan_policy == AFRPC_ORPHAN_POLICY_END && !self->has_lifeline)
     afrpc_hangup_watch (self->transport.out_fd, self->orphan_signal);
 }
 
@@ -139,6 +139,7 @@ take_surroundings (AfrpcSession  *self,
                    GError       **error)
 {
   AfrpcOptions surroundings;
+  gboolean lifeline = FALSE;
 
   if (!afrpc_options_init (&surroundings, value))
     {
@@ -146,8 +147,14 @@ take_surroundings (AfrpcSession  *self,
       return FALSE;
     }
 
-  return afrpc_job_take_orphan_policy (self, &surroundings, error) &&
-         afrpc_surroundings_enter (&surroundings, &self->transport, error);
+  afrpc_options_get_boolean (&surroundings, "lifeline", &lifeline);
+  if (!afrpc_job_take_orphan_policy (self, &surroundings, error) ||
+      !afrpc_surroundings_enter (&surroundings, &self->transport, error))
+    return FALSE;
+  if (lifeline)
+    afrpc_job_take_lifeline (self);
+
+  return TRUE;
 }
 
 static gboolean

@@ -128,6 +128,7 @@ typedef struct
   AfrpcTransport transport;
   int control_fd;          /* -1, or where the supervisor listens */
   int lifeline_fd;         /* -1, or what the supervisor has to hang this process on */
+  gboolean has_lifeline;   /* it is hung on that, or on the parent's */
   int parent_pid;          /* what it said; 0: it did not */
   guint64 message_size_max; /* bytes, in either direction */
   AfrpcSerialiser *serialiser; /* (nullable): of arguments, results, events and progress */

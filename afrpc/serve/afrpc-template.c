@@ -117,6 +117,7 @@ start_over (AfrpcSession *self,
   afrpc_session_connect (self, &afrpc_socket_funcs, fd, fd);
   afrpc_session_set_state (self, AFRPC_SESSION_GREETING);
   self->is_forked = TRUE;
+  self->has_lifeline = FALSE;
   for (guint i = 0; i < self->reaped->len; i++)
     close (g_array_index (self->reaped, AfrpcReaped, i).pidfd);
   g_array_set_size (self->reaped, 0);

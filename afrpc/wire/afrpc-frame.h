@@ -46,7 +46,8 @@ typedef enum
   AFRPC_FRAME_EVAL = 3,    /* (sv): code, arguments */
   AFRPC_FRAME_ARG = 4,     /* v */
   AFRPC_FRAME_FD = 5,      /* one file descriptor */
-  AFRPC_FRAME_RUN = 6,     /* a{sv}; the shared page and the lifeline as file descriptors, if they can be passed */
+  AFRPC_FRAME_RUN = 6,     /* a{sv}; the shared page and the lifeline as file descriptors, if they can be passed, and if
+                            * the surroundings had no lifeline */
 
   /* The worker's answer. */
   AFRPC_FRAME_FAILED = 7,  /* (sis): domain, code, message */
