@@ -42,14 +42,16 @@ test_shared_state_shared (void)
   g_assert_true (other != page);
   close (fd);
 
-  for (gsize i = 0; i < AFRPC_SHARED_STATE_SIZE / sizeof (guint64); i++)
+  for (gsize i = 0; i < sizeof *page / sizeof (guint64); i++)
     g_assert_cmpuint (((guint64 *) page)[i], ==, 0);
+  for (gsize i = 0; i < AFRPC_SHARED_STATE_RING_SIZE; i++)
+    g_assert_cmpuint (((guint8 *) page - AFRPC_SHARED_STATE_RING_SIZE)[i], ==, 0);
   page->started = 5;
-  page->cancelled[AFRPC_SHARED_STATE_WORDS - 1] = 6;
-  other->cancelled[0] = 7;
+  page->words[AFRPC_SHARED_STATE_WORDS - 1].cancelled = 6;
+  other->words[0].cancelled = 7;
   g_assert_cmpuint (other->started, ==, 5);
-  g_assert_cmpuint (other->cancelled[AFRPC_SHARED_STATE_WORDS - 1], ==, 6);
-  g_assert_cmpuint (page->cancelled[0], ==, 7);
+  g_assert_cmpuint (other->words[AFRPC_SHARED_STATE_WORDS - 1].cancelled, ==, 6);
+  g_assert_cmpuint (page->words[0].cancelled, ==, 7);
 
   afrpc_shared_state_unmap (page);
   g_assert_cmpuint (other->started, ==, 5);
@@ -187,8 +189,8 @@ test_shared_state_bits (void)
 
   g_test_summary ("Each slot has a bit of its own");
   g_assert_false (afrpc_shared_state_is_cancelled (NULL, serial));
-  g_assert_true (afrpc_shared_state_word (page, 0) == page->cancelled);
-  g_assert_true (afrpc_shared_state_word (page, G_MAXUINT64) == page->cancelled + AFRPC_SHARED_STATE_WORDS - 1);
+  g_assert_true (afrpc_shared_state_word (page, 0) == page->words);
+  g_assert_true (afrpc_shared_state_word (page, G_MAXUINT64) == page->words + AFRPC_SHARED_STATE_WORDS - 1);
 
   afrpc_shared_state_cancel (page, serial);
   afrpc_shared_state_cancel (page, last);

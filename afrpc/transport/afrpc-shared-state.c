@@ -17,15 +17,15 @@ static AfrpcSharedState *
 map_state (int      fd,
            GError **error)
 {
-  AfrpcSharedState *state = mmap (NULL, AFRPC_SHARED_STATE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  guint8 *bytes = mmap (NULL, AFRPC_SHARED_STATE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
-  if (state == MAP_FAILED)
+  if (bytes == MAP_FAILED)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "mapping shared memory: %s", g_strerror (errno));
       return NULL;
     }
 
-  return state;
+  return (AfrpcSharedState *) (bytes + AFRPC_SHARED_STATE_RING_SIZE);
 }
 
 /* Returns: the state, and its file descriptor in @fd, owned by the caller. */
@@ -80,5 +80,5 @@ void
 afrpc_shared_state_unmap (AfrpcSharedState *state)
 {
   if (state != NULL)
-    munmap (state, AFRPC_SHARED_STATE_SIZE);
+    munmap ((guint8 *) state - AFRPC_SHARED_STATE_RING_SIZE, AFRPC_SHARED_STATE_SIZE);
 }

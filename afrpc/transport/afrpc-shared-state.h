@@ -14,19 +14,27 @@ G_BEGIN_DECLS
 
 #define AFRPC_SHARED_STATE_WORDS (AFRPC_SERIAL_SLOTS_MAX / 64)
 
+/* By the parent: a bit for each slot. */
+typedef struct
+{
+  guint64 cancelled;                   /* whose call is cancelled */
+  guint64 revoked;                     /* whose call is not to be started, and goes on if it was */
+} AfrpcSharedStateWord;
+
+/* In front of it is what is in the ring. So few calls touch two pages that lie together: each that is touched costs either
+ * side something when the worker starts and ends, and so does each that is far from the others. */
 typedef struct
 {
   guint64 started;                     /* by the worker: serial of the call started last */
   guint64 reserved[7];                 /* keeps the two writers on cache lines of their own */
-  AfrpcRingHalf ring[AFRPC_RING_HALVES]; /* see afrpc-ring.h; what is in the ring is behind all of this */
-  guint64 cancelled[AFRPC_SHARED_STATE_WORDS]; /* by the parent: a bit for each slot whose call is cancelled */
-  guint64 revoked[AFRPC_SHARED_STATE_WORDS];   /* likewise: whose call is not to be started, and goes on if it was */
+  AfrpcRingHalf ring[AFRPC_RING_HALVES]; /* see afrpc-ring.h */
+  AfrpcSharedStateWord words[AFRPC_SHARED_STATE_WORDS];
 } AfrpcSharedState;
 
-#define AFRPC_SHARED_STATE_RING_OFFSET ((sizeof (AfrpcSharedState) + 4095u) & ~(gsize) 4095u)
+#define AFRPC_SHARED_STATE_RING_SIZE (AFRPC_RING_HALVES * AFRPC_RING_SIZE) /* bytes */
 
 /* In bytes; only what is touched becomes memory. */
-#define AFRPC_SHARED_STATE_SIZE (AFRPC_SHARED_STATE_RING_OFFSET + AFRPC_RING_HALVES * AFRPC_RING_SIZE)
+#define AFRPC_SHARED_STATE_SIZE (AFRPC_SHARED_STATE_RING_SIZE + sizeof (AfrpcSharedState))
 
 AfrpcSharedState *afrpc_shared_state_create (int               *fd,
                                              GError           **error);
@@ -39,16 +47,16 @@ static inline AfrpcRing *
 afrpc_shared_state_get_ring (AfrpcSharedState *state,
                              gboolean          is_program)
 {
-  return afrpc_ring_new (state->ring, (guint8 *) state + AFRPC_SHARED_STATE_RING_OFFSET, is_program);
+  return afrpc_ring_new (state->ring, (guint8 *) state - AFRPC_SHARED_STATE_RING_SIZE, is_program);
 }
 
-/* Which bit of which word speaks of a call. Calls that wait at the same time are in different slots; a slot is used
+/* Which bit of which words speaks of a call. Calls that wait at the same time are in different slots; a slot is used
  * again once the call's outcome has arrived, and by then its bit is clear. */
-static inline guint64 *
+static inline AfrpcSharedStateWord *
 afrpc_shared_state_word (AfrpcSharedState *state,
                          guint64           serial)
 {
-  return &state->cancelled[afrpc_serial_slot (serial) / 64];
+  return &state->words[afrpc_serial_slot (serial) / 64];
 }
 
 static inline guint64
@@ -76,7 +84,7 @@ static inline void
 afrpc_shared_state_cancel (AfrpcSharedState *state,
                            guint64           serial)
 {
-  __atomic_fetch_or (afrpc_shared_state_word (state, serial), afrpc_shared_state_bit (serial), __ATOMIC_SEQ_CST);
+  __atomic_fetch_or (&afrpc_shared_state_word (state, serial)->cancelled, afrpc_shared_state_bit (serial), __ATOMIC_SEQ_CST);
 }
 
 /* The call's outcome is here, and its slot free for another call. */
@@ -84,7 +92,8 @@ static inline void
 afrpc_shared_state_forget (AfrpcSharedState *state,
                            guint64           serial)
 {
-  __atomic_fetch_and (afrpc_shared_state_word (state, serial), ~afrpc_shared_state_bit (serial), __ATOMIC_SEQ_CST);
+  __atomic_fetch_and (&afrpc_shared_state_word (state, serial)->cancelled, ~afrpc_shared_state_bit (serial),
+                      __ATOMIC_SEQ_CST);
 }
 
 /* The same, but a call that was started hears nothing of it: the parent wants it back only if it was not. */
@@ -92,21 +101,21 @@ static inline void
 afrpc_shared_state_revoke (AfrpcSharedState *state,
                            guint64           serial)
 {
-  __atomic_fetch_or (&state->revoked[afrpc_serial_slot (serial) / 64], afrpc_shared_state_bit (serial), __ATOMIC_SEQ_CST);
+  __atomic_fetch_or (&afrpc_shared_state_word (state, serial)->revoked, afrpc_shared_state_bit (serial), __ATOMIC_SEQ_CST);
 }
 
 static inline void
 afrpc_shared_state_unrevoke (AfrpcSharedState *state,
                              guint64           serial)
 {
-  __atomic_fetch_and (&state->revoked[afrpc_serial_slot (serial) / 64], ~afrpc_shared_state_bit (serial), __ATOMIC_SEQ_CST);
+  __atomic_fetch_and (&afrpc_shared_state_word (state, serial)->revoked, ~afrpc_shared_state_bit (serial), __ATOMIC_SEQ_CST);
 }
 
 static inline gboolean
 afrpc_shared_state_is_revoked (AfrpcSharedState *state,
                                guint64           serial)
 {
-  return (__atomic_load_n (&state->revoked[afrpc_serial_slot (serial) / 64], __ATOMIC_SEQ_CST) &
+  return (__atomic_load_n (&afrpc_shared_state_word (state, serial)->revoked, __ATOMIC_SEQ_CST) &
           afrpc_shared_state_bit (serial)) != 0;
 }
 
@@ -117,7 +126,7 @@ afrpc_shared_state_is_cancelled (AfrpcSharedState *state,
   if (state == NULL)
     return FALSE;
 
-  return (__atomic_load_n (afrpc_shared_state_word (state, serial), __ATOMIC_SEQ_CST) &
+  return (__atomic_load_n (&afrpc_shared_state_word (state, serial)->cancelled, __ATOMIC_SEQ_CST) &
           afrpc_shared_state_bit (serial)) != 0;
 }
 
