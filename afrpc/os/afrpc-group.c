@@ -44,7 +44,9 @@ afrpc_group_is_ours (void)
 void
 afrpc_group_disown (void)
 {
-  leader = 0;
+  /* What a template writes to is copied for each process that is forked from it. */
+  if (leader != 0)
+    leader = 0;
 }
 
 /* In the worker, which is about to exit, and leaves the group to do so: the others end. If its program lives, that would

@@ -125,7 +125,9 @@ void
 afrpc_life_end (AfrpcSession *self)
 {
   afrpc_forward_log_stop ();
-  serving = NULL;
+  /* A process that was forked is going to exit, with the session as it is: to write there would copy a page. */
+  if (!self->is_forked)
+    serving = NULL;
   if (self->state == AFRPC_SESSION_SERVING || self->state == AFRPC_SESSION_UNHEARD)
     afrpc_session_end_input (self);
   if (self->state != AFRPC_SESSION_OVER)

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
@@ -63,10 +62,9 @@ AfrpcSharedState *
 afrpc_shared_state_map (int      fd,
                         GError **error)
 {
-  struct stat st;
-  int seals = fcntl (fd, F_GET_SEALS);
+  const int seals = fcntl (fd, F_GET_SEALS);
 
-  if (seals < 0 || (seals & SEALS) != SEALS || fstat (fd, &st) != 0 || st.st_size != (off_t) AFRPC_SHARED_STATE_SIZE)
+  if (seals < 0 || (seals & SEALS) != SEALS || lseek (fd, 0, SEEK_END) != (off_t) AFRPC_SHARED_STATE_SIZE)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL,
                    "shared memory that is not sealed or not of %" G_GSIZE_FORMAT " bytes", AFRPC_SHARED_STATE_SIZE);
