@@ -62,8 +62,11 @@ afrpc_peer_cannot_end (AfrpcPeer *self)
 {
   const gboolean is_killed = (self->body.signals_sent & G_GUINT64_CONSTANT (1) << SIGKILL) != 0;
 
-  return keeps_too_much (self) && !afrpc_talk_is_silent (&self->talk) &&
-         (!is_killed || afrpc_body_has_ended (&self->body));
+  /* Asked first: what it has left has room only once it has ended. */
+  if (is_killed && !afrpc_body_has_ended (&self->body))
+    return FALSE;
+
+  return keeps_too_much (self) && !afrpc_talk_is_silent (&self->talk);
 }
 
 /* Where it is polled for a peer; of what is not polled the descriptor is -1. Returns: when it has to have a turn */
