@@ -108,6 +108,8 @@ ask (AfrpcPeer  *peer,
   afrpc_body_await (&peer->body);
   g_queue_push_tail (&template->birth.forks, afrpc_peer_ref (peer));
   afrpc_peer_attend (template);
+  /* At once: it forks while the program gets ready what the new process is to be told. */
+  afrpc_peer_flush (template);
 
   return TRUE;
 }

@@ -14,6 +14,8 @@
 #include "serve/afrpc-template.h"
 #include "wire/afrpc-options.h"
 
+#define FIRST_WORDS_MS 5 /* until they should have come to a process that was forked */
+
 static void
 make_hello (AfrpcSession *self)
 {
@@ -222,13 +224,14 @@ do_step (AfrpcSession      *self,
 }
 
 /* Writes what has been said, unless the parent's next words are there already: a forked process can then do all
- * that it was made for and answer at once. */
+ * that it was made for and answer at once. It is often there first, and waits a little. */
 static void
 say_at_leisure (AfrpcSession *self)
 {
   struct pollfd poller = { self->transport.in_fd, POLLIN, 0 };
+  const int timeout_ms = self->is_forked && self->state == AFRPC_SESSION_GREETING ? FIRST_WORDS_MS : 0;
 
-  if (afrpc_transport_get_queued (&self->transport) > 0 && poll (&poller, 1, 0) == 0)
+  if (afrpc_transport_get_queued (&self->transport) > 0 && poll (&poller, 1, timeout_ms) == 0)
     afrpc_session_flush (self);
 }
 
