@@ -220,20 +220,24 @@ find (const AfrpcOptions *self,
   for (gsize i = 0; i < self->n; i++)
     {
       const gsize end = afrpc_offset_read (self->bytes, self->size + i * self->offset_size, self->offset_size);
-      const gsize value = begin + align (name_size);
-      gsize rest;
 
-      if (end > self->size || end < begin)
+      if (end > self->size || end <= begin)
         return NULL;
 
-      /* Behind the value: a zero, its type, where the name ends. */
-      rest = 1 + type_length + afrpc_offset_get_size (end - begin);
-      if (end - begin >= align (name_size) + rest && memcmp (self->bytes + begin, name, name_size) == 0)
+      /* Most of them differ in the first letter. */
+      if (self->bytes[begin] == (guint8) *name)
         {
-          if (self->bytes[end - rest] != 0 || memcmp (self->bytes + end - rest + 1, type, type_length) != 0)
-            return NULL;
-          *size = end - rest - value;
-          return self->bytes + value;
+          /* Behind the value: a zero, its type, where the name ends. */
+          const gsize value = begin + align (name_size);
+          const gsize rest = 1 + type_length + afrpc_offset_get_size (end - begin);
+
+          if (end - begin >= align (name_size) + rest && memcmp (self->bytes + begin, name, name_size) == 0)
+            {
+              if (self->bytes[end - rest] != 0 || memcmp (self->bytes + end - rest + 1, type, type_length) != 0)
+                return NULL;
+              *size = end - rest - value;
+              return self->bytes + value;
+            }
         }
       begin = align (end);
     }
