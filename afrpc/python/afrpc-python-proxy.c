@@ -789,6 +789,7 @@ PyInit__proxy (void)
   afrpc_call_set_interrupted_func (interrupted_cb);
   module = PyModule_Create (&module_def);
   if (module != NULL && (afrpc_python_call_register (module) != 0 || afrpc_python_map_register (module) != 0 ||
+                         afrpc_python_all_register (module) != 0 ||
                          afrpc_python_waker_register (module) != 0))
     Py_CLEAR (module);
 

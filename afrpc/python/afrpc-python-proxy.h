@@ -64,5 +64,6 @@ void         afrpc_python_leave         (GMainContext             *entered);
 void         afrpc_python_tell_call     (AfrpcCall                *call);
 
 int          afrpc_python_map_register  (PyObject                 *module);
+int          afrpc_python_all_register  (PyObject                 *module);
 
 G_END_DECLS
