@@ -33,8 +33,6 @@ struct _AfrpcPythonHost
   GArray *functions;       /* (element-type Function) a function's number is its index plus 1 */
   GHashTable *invocations; /* (element-type AfrpcInvocation PyObject) that are not answered, borrowed */
   gboolean is_forked;
-  gboolean has_been_called;
-  gboolean is_pickled; /* what its calls carry */
   gboolean may_handle_signals; /* the module for that has been loaded */
 };
 
@@ -210,19 +208,6 @@ afrpc_python_host_fork (AfrpcHost  *host,
 
 /* Calling */
 
-/* Returns: (nullable): what the values of calls are packed with. Which serialiser there is, is known from the first on. */
-static PyObject *
-get_call_hooks (AfrpcPythonHost *self)
-{
-  if (G_UNLIKELY (!self->has_been_called))
-    {
-      self->has_been_called = TRUE;
-      self->is_pickled = afrpc_python_host_get_hooks (the_worker) == AFRPC_PYTHON_PICKLED;
-    }
-
-  return G_UNLIKELY (self->is_pickled) ? AFRPC_PYTHON_PICKLED : afrpc_python_host_hooks;
-}
-
 /* Returns: (nullable): the arguments that have names, if that is what the last one is: borrowed from it */
 static PyObject *
 get_keywords (PyObject *const *objects,
@@ -310,12 +295,12 @@ call (AfrpcPythonHost  *self,
       GVariant         *args,
       GError          **error)
 {
-  PyObject *result = call_with (get_function (self, number), NULL, args, get_call_hooks (self));
+  PyObject *result = call_with (get_function (self, number), NULL, args, afrpc_python_host_get_hooks (the_worker));
   GVariant *value = NULL;
 
   if (result != NULL)
     {
-      value = afrpc_python_pack (result, get_call_hooks (self));
+      value = afrpc_python_pack (result, afrpc_python_host_get_hooks (the_worker));
       Py_DECREF (result);
     }
   if (value == NULL)
@@ -361,7 +346,7 @@ invoke (AfrpcPythonHost *self,
   if (token == NULL)
     return FALSE;
 
-  result = call_with (function.object, function.is_coroutine ? NULL : invocation, args, get_call_hooks (self));
+  result = call_with (function.object, function.is_coroutine ? NULL : invocation, args, afrpc_python_host_get_hooks (the_worker));
   if (result != NULL && function.is_coroutine)
     task = PyObject_CallOneArg (self->create_task, result);
   afrpc_python_invocation_leave (token);
