@@ -41,6 +41,9 @@ struct _AfrpcCall
   gpointer job;                 /* (nullable): what a pool knows of it */
   guint64 index;                /* of its arguments among the inputs of a map */
   GList link;                   /* in the map's lists */
+  guint n_parts;                /* calls that travel in it; 0: it is one */
+  guint64 n_parts_begun;        /* of these, when it failed */
+  GBytes *saved;                /* (nullable): of their outcomes, likewise */
 };
 
 extern const AfrpcPendingFuncs afrpc_call_pending_funcs;

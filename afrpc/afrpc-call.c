@@ -48,6 +48,7 @@ afrpc_call_clear (AfrpcCall *self)
   g_clear_object (&self->fds);
   g_clear_object (&self->options);
   g_clear_object (&self->process);
+  g_clear_pointer (&self->saved, g_bytes_unref);
   g_clear_pointer (&self->exit, afrpc_exit_unref);
   g_clear_pointer (&self->context, g_main_context_unref);
   g_clear_pointer (&self->waits, g_ptr_array_unref);

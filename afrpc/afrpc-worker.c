@@ -339,6 +339,66 @@ afrpc_worker_is_cancelled (AfrpcWorker *self)
 }
 
 /**
+ * afrpc_worker_begin_part: (skip)
+ * @self: the worker
+ *
+ * Says that the call that a sync function runs consists of many, and that the next of these is begun. Should the worker
+ * die, the program knows how many were.
+ *
+ * Returns: %FALSE if it is not to be begun, nor what comes behind it
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_worker_begin_part (AfrpcWorker *self)
+{
+  return afrpc_serve_begin_part (&self->session);
+}
+
+/**
+ * afrpc_worker_save: (skip)
+ * @self: the worker
+ * @data: some bytes
+ * @size: how many
+ *
+ * Keeps bytes for the program, behind those that were kept before of the call that a sync function runs: it gets them if
+ * the worker dies before it answers.
+ *
+ * Returns: %FALSE if there is no room
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_worker_save (AfrpcWorker   *self,
+                   gconstpointer  data,
+                   gsize          size)
+{
+  return afrpc_session_save (&self->session, data, size);
+}
+
+/**
+ * afrpc_worker_check_result: (skip)
+ * @self: the worker
+ * @type_length: characters of a type
+ * @size: bytes of a value
+ * @error: return location for an error
+ *
+ * Sees whether that could be the result of the call that a sync function runs, which is not serialised.
+ *
+ * Returns: %FALSE with the error that the call would fail with
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_worker_check_result (AfrpcWorker  *self,
+                           gsize         type_length,
+                           gsize         size,
+                           GError      **error)
+{
+  return afrpc_session_check_result (&self->session, type_length, size, error);
+}
+
+/**
  * afrpc_worker_get_serialiser:
  * @self: the worker
  *

@@ -33,6 +33,20 @@ AFRPC_AVAILABLE_IN_1_0
 void      afrpc_worker_retire           (AfrpcWorker  *self);
 AFRPC_AVAILABLE_IN_1_0
 gboolean  afrpc_worker_is_cancelled     (AfrpcWorker  *self);
+
+/* For hosts of languages. */
+AFRPC_AVAILABLE_IN_1_0
+gboolean  afrpc_worker_begin_part       (AfrpcWorker  *self);
+AFRPC_AVAILABLE_IN_1_0
+gboolean  afrpc_worker_save             (AfrpcWorker  *self,
+                                         gconstpointer data,
+                                         gsize         size);
+AFRPC_AVAILABLE_IN_1_0
+gboolean  afrpc_worker_check_result     (AfrpcWorker  *self,
+                                         gsize         type_length,
+                                         gsize         size,
+                                         GError      **error);
+
 AFRPC_AVAILABLE_IN_1_0
 AfrpcSerialiser *afrpc_worker_get_serialiser (AfrpcWorker *self);
 AFRPC_AVAILABLE_IN_1_0

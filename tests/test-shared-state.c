@@ -207,12 +207,66 @@ test_shared_state_bits (void)
   close (fd);
 }
 
+static void
+check_parts (AfrpcSharedState *page,
+             guint64           serial,
+             guint64           n_begun,
+             const char       *saved) /* (nullable) */
+{
+  guint64 n;
+  g_autoptr(GBytes) bytes = afrpc_shared_state_copy_parts (page, serial, &n);
+
+  g_assert_cmpuint (n, ==, n_begun);
+  if (saved == NULL)
+    g_assert_null (bytes);
+  else
+    g_assert_cmpmem (g_bytes_get_data (bytes, NULL), g_bytes_get_size (bytes), saved, strlen (saved));
+}
+
+static void
+test_shared_state_parts (void)
+{
+  g_autofree char *large = g_malloc0 (AFRPC_SHARED_STATE_SAVED_SIZE);
+  int fd = -1;
+  AfrpcSharedState *page = create_page (&fd);
+
+  g_test_summary ("What is said of the parts of a call is said of no other, and believed only as far as there is room");
+  check_parts (page, 7, 0, NULL);
+  afrpc_shared_state_begin_parts (page, 7);
+  check_parts (page, 7, 0, NULL);
+  afrpc_shared_state_begin_part (page);
+  check_parts (page, 7, 1, NULL);
+  g_assert_true (afrpc_shared_state_save (page, "ab", 2));
+  afrpc_shared_state_begin_part (page);
+  g_assert_true (afrpc_shared_state_save (page, "c", 1));
+  check_parts (page, 7, 2, "abc");
+  check_parts (page, 8, 0, NULL);
+  g_assert_false (afrpc_shared_state_save (page, large, AFRPC_SHARED_STATE_SAVED_SIZE - 2));
+  check_parts (page, 7, 2, "abc");
+
+  afrpc_shared_state_begin_parts (page, 8);
+  check_parts (page, 7, 0, NULL);
+  check_parts (page, 8, 0, NULL);
+  g_assert_true (afrpc_shared_state_save (page, large, AFRPC_SHARED_STATE_SAVED_SIZE));
+  g_assert_false (afrpc_shared_state_save (page, "", 1));
+
+  page->n_bytes_saved = AFRPC_SHARED_STATE_SAVED_SIZE + 1;
+  check_parts (page, 8, 0, NULL);
+  g_assert_false (afrpc_shared_state_save (page, "", 0));
+  page->n_bytes_saved = G_MAXUINT64;
+  check_parts (page, 8, 0, NULL);
+
+  afrpc_shared_state_unmap (page);
+  close (fd);
+}
+
 int
 main (int    argc,
       char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 
+  g_test_add_func ("/shared-state/parts", test_shared_state_parts);
   g_test_add_func ("/shared-state/shared", test_shared_state_shared);
   g_test_add_func ("/shared-state/seals", test_shared_state_seals);
   g_test_add_func ("/shared-state/refused", test_shared_state_refused);

@@ -52,6 +52,21 @@ afrpc_link_is_oldest (const AfrpcLink *self,
   return self->oldest != AFRPC_LINK_NO_SLOT && self->slots[self->oldest].serial == serial;
 }
 
+/* What is known of the parts of a call that consists of some, and has no outcome from the worker: how many it has begun,
+ * @n_begun (out); it may go on if it lives. Returns: (nullable) (transfer full): what the worker has saved of them */
+GBytes *
+afrpc_link_get_parts (const AfrpcLink *self,
+                      guint64          serial,
+                      guint64         *n_begun)
+{
+  if (!self->is_gone)
+    return afrpc_transport_copy_parts (&self->transport, serial, n_begun);
+
+  *n_begun = serial == self->started_last ? self->n_parts_begun : 0;
+
+  return serial == self->started_last && self->saved != NULL ? g_bytes_ref (self->saved) : NULL;
+}
+
 /* Has the worker not start a call that it has not started yet, if there is shared memory; NO is final then. */
 AfrpcStarted
 afrpc_link_revoke (AfrpcLink     *self,
@@ -110,6 +125,25 @@ afrpc_link_take_back (AfrpcLink *self,
     return FALSE;
 
   slot->call.owner = NULL;
+  slot->flags |= AFRPC_LINK_SLOT_REVOKED;
+
+  return TRUE;
+}
+
+/* Has the worker begin no more of the many that a call consists of, which it has begun: it answers with those that it has
+ * made by then. How many are begun is final afterwards; the last one of them may turn out not to be. FALSE: nothing has
+ * changed. */
+gboolean
+afrpc_link_cut (AfrpcLink *self,
+                guint64    serial)
+{
+  AfrpcLinkSlot *slot = afrpc_link_find_slot (self, serial);
+
+  if (slot == NULL || slot->call.owner == NULL || self->is_gone || !afrpc_transport_shares_state (&self->transport) ||
+      (slot->flags & (AFRPC_LINK_SLOT_CANCELLED | AFRPC_LINK_SLOT_REVOKED)) != 0)
+    return FALSE;
+
+  afrpc_transport_stop_parts (&self->transport, serial);
   slot->flags |= AFRPC_LINK_SLOT_REVOKED;
 
   return TRUE;
@@ -226,6 +260,7 @@ afrpc_link_let_go (AfrpcLink *self,
       afrpc_link_revoke (self, &self->slots[i]);
   self->written_to = self->rest == NULL ? afrpc_writer_get_written (&self->transport.writer) : 0;
   self->started_last = afrpc_transport_get_started (&self->transport);
+  self->saved = afrpc_transport_copy_parts (&self->transport, self->started_last, &self->n_parts_begun);
   self->knows_started = afrpc_transport_knows_started (&self->transport);
   self->is_gone = TRUE;
   afrpc_link_clear_connection (self);

@@ -119,6 +119,7 @@ afrpc_link_clear (AfrpcLink *self)
   afrpc_link_clear_connection (self);
   g_clear_pointer (&self->host, g_free);
   g_clear_pointer (&self->slots, g_free);
+  g_clear_pointer (&self->saved, g_bytes_unref);
   self->n_slots = self->first_free = self->n_pending = 0;
   self->oldest = self->newest = AFRPC_LINK_NO_SLOT;
 }

@@ -107,6 +107,8 @@ typedef struct
   gboolean is_gone;         /* the transport is; what it knew at its end: */
   guint64 written_to;
   guint64 started_last;
+  guint64 n_parts_begun;    /* of that call */
+  GBytes *saved;            /* (nullable): of that call's parts */
   gboolean knows_started;
   gboolean is_async;        /* the worker is: it wants frames of what is cancelled */
   AfrpcLinkState state;
@@ -182,6 +184,11 @@ AfrpcStarted   afrpc_link_get_started   (const AfrpcLink      *self,
                                          guint64               serial);
 gboolean       afrpc_link_is_oldest     (const AfrpcLink      *self,
                                          guint64               serial);
+gboolean       afrpc_link_cut           (AfrpcLink            *self,
+                                         guint64               serial);
+GBytes        *afrpc_link_get_parts     (const AfrpcLink      *self,
+                                         guint64               serial,
+                                         guint64              *n_begun);
 void           afrpc_link_close         (AfrpcLink            *self);
 
 void           afrpc_link_end_sending   (AfrpcLink            *self);

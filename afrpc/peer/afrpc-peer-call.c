@@ -327,6 +327,25 @@ afrpc_peer_can_take_back (AfrpcPeer *self)
   return afrpc_transport_shares_state (&self->talk.link.transport);
 }
 
+/* Has the worker begin no more of the many that a call consists of, which it runs: it answers then. FALSE: it is as it was. */
+gboolean
+afrpc_peer_cut (AfrpcPeer    *self,
+                AfrpcPending *pending)
+{
+  return pending->state == AFRPC_PENDING_OPEN && !afrpc_talk_is_over (&self->talk) &&
+         afrpc_link_cut (&self->talk.link, pending->serial);
+}
+
+/* Of a call that consists of many, and has no outcome: how many of them the worker has begun, and what it has saved of their
+ * outcomes. Returns: (nullable) (transfer full) */
+GBytes *
+afrpc_peer_get_parts (AfrpcPeer          *self,
+                      const AfrpcPending *call,
+                      guint64            *n_begun)
+{
+  return afrpc_link_get_parts (&self->talk.link, call->serial, n_begun);
+}
+
 /* Time limits */
 
 /* The worker has begun it, and its limit counts from then on. */

@@ -184,6 +184,11 @@ void        afrpc_peer_decide_at_end  (AfrpcPeer                   *self,
 gboolean    afrpc_peer_can_take_back  (AfrpcPeer                   *self);
 AfrpcStarted afrpc_peer_get_started   (AfrpcPeer                   *self,
                                        const AfrpcPending          *call);
+gboolean    afrpc_peer_cut            (AfrpcPeer                   *self,
+                                       AfrpcPending                *pending);
+GBytes     *afrpc_peer_get_parts      (AfrpcPeer                   *self,
+                                       const AfrpcPending          *call,
+                                       guint64                     *n_begun);
 void        afrpc_peer_await_outcome  (AfrpcPeer                   *self,
                                        AfrpcPending                *pending);
 void        afrpc_peer_wait           (AfrpcPeer                   *self,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "afrpc-map.h"
+#include "pool/afrpc-map-chunks.h"
 
 G_BEGIN_DECLS
 
@@ -13,5 +14,12 @@ AfrpcMap *afrpc_map_new (AfrpcPool        *pool,
                          AfrpcCallOptions *options,
                          GCancellable     *cancellable,
                          AfrpcMapFlags     flags);
+
+AfrpcMap *afrpc_map_new_chunks (AfrpcPool       *pool,
+                         const AfrpcMapFuncs *funcs,
+                         gpointer          data,
+                         const char       *host,
+                         AfrpcCallOptions *options,
+                         GCancellable     *cancellable);
 
 G_END_DECLS

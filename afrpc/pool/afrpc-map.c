@@ -132,21 +132,15 @@ weak_free (gpointer  data,
   g_free (weak);
 }
 
-/* @n: how many inputs there are, or -1; see afrpc_pool_map () */
-AfrpcMap *
-afrpc_map_new (AfrpcPool        *pool,
-               AfrpcMapNextFunc  next,
-               gpointer          data,
-               GDestroyNotify    destroy,
-               gint64            n,
-               AfrpcCallOptions *options,
-               GCancellable     *cancellable,
-               AfrpcMapFlags     flags)
+static AfrpcMap *
+map_new (AfrpcPool    *pool,
+         AfrpcPoolMap *state, /* (transfer full) */
+         GCancellable *cancellable)
 {
   AfrpcMap *self = g_object_new (AFRPC_TYPE_MAP, NULL);
 
   self->pool = g_object_ref (pool);
-  self->state = afrpc_pool_map_new (pool, next, data, destroy, n, options, flags);
+  self->state = state;
   if (cancellable != NULL)
     {
       GWeakRef *weak = g_new0 (GWeakRef, 1);
@@ -159,6 +153,37 @@ afrpc_map_new (AfrpcPool        *pool,
     }
 
   return self;
+}
+
+/* @n: how many inputs there are, or -1; see afrpc_pool_map () */
+AfrpcMap *
+afrpc_map_new (AfrpcPool        *pool,
+               AfrpcMapNextFunc  next,
+               gpointer          data,
+               GDestroyNotify    destroy,
+               gint64            n,
+               AfrpcCallOptions *options,
+               GCancellable     *cancellable,
+               AfrpcMapFlags     flags)
+{
+  return map_new (pool, afrpc_pool_map_new (pool, next, data, destroy, n, options, flags), cancellable);
+}
+
+/* See afrpc_pool_map_chunks () */
+AfrpcMap *
+afrpc_map_new_chunks (AfrpcPool           *pool,
+                      const AfrpcMapFuncs *funcs,
+                      gpointer             data,
+                      const char          *host,
+                      AfrpcCallOptions    *options,
+                      GCancellable        *cancellable)
+{
+  AfrpcPoolMap *state = afrpc_pool_map_new (pool, NULL, data, NULL, -1, options, AFRPC_MAP_UNORDERED);
+
+  state->funcs = funcs;
+  state->host = host;
+
+  return map_new (pool, state, cancellable);
 }
 
 /* Taking */
@@ -203,7 +228,7 @@ afrpc_pool_map_give_waiter (AfrpcPoolMap       *state,
   afrpc_task_unwatch (task);
   waiter_free (waiter);
   afrpc_pool_map_feed (state);
-  if (calls->len == 0 && state->error != NULL)
+  if (calls->len == 0 && state->error != NULL && !afrpc_pool_map_has_results (state))
     g_task_return_error (task, g_error_copy (state->error));
   else if (n_max > 0)
     g_task_return_pointer (task, g_steal_pointer (&calls), (GDestroyNotify) g_ptr_array_unref);
@@ -487,7 +512,7 @@ afrpc_map_next_many_sync (AfrpcMap      *self,
     return NULL;
 
   calls = take_many (self->state, n_max);
-  if (calls->len == 0 && self->state->error != NULL)
+  if (calls->len == 0 && self->state->error != NULL && !afrpc_pool_map_has_results (self->state))
     {
       g_propagate_error (error, g_error_copy (self->state->error));
       g_clear_pointer (&calls, g_ptr_array_unref);

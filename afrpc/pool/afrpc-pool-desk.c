@@ -123,6 +123,13 @@ give (AfrpcPoolCore   *self,
       return;
     }
 
+  if (G_UNLIKELY (job->call->n_parts > 0) && !afrpc_pool_map_fits (job->map, member))
+    {
+      job->chunk = NULL;
+      afrpc_pool_job_fail (job, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED, "the worker takes one call at a time"));
+      return;
+    }
+
   self->n_acts++;
   afrpc_pool_figures_add_time (&self->figures, AFRPC_POOL_TIME_QUEUED, self->now - job->since);
   job->since = self->now;
@@ -130,6 +137,7 @@ give (AfrpcPoolCore   *self,
   job->member = afrpc_pool_member_ref (member);
   g_queue_push_tail_link (&member->given, &job->place.link);
   self->n_given++;
+  afrpc_pool_job_set_many (job, job->call->n_parts > 1);
   if (member->given.length == 1)
     member->current_since = self->now;
   if (G_UNLIKELY (job->chunk != NULL))
@@ -169,7 +177,7 @@ give_chunk (AfrpcPoolCore   *self,
       if (--n == 0 || member->core == NULL || !afrpc_pool_member_is_live (member) || member->alone != NULL)
         break;
       job = peek (&self->queue);
-      if (job == NULL || job->map != map || job->tie != NULL || has_to_be_alone (job))
+      if (job == NULL || job->map != map || job->tie != NULL || has_to_be_alone (job) || job->call->n_parts > 0)
         break;
     }
   afrpc_pool_map_end_chunk (chunk);
@@ -237,7 +245,7 @@ give_next (AfrpcPoolCore   *self,
     afrpc_pool_tie_bind (job->tie, member);
   if (has_to_be_alone (job))
     give_alone (self, job, member);
-  else if (G_UNLIKELY (job->map != NULL) && job->tie == NULL && job->place.queue == &self->queue)
+  else if (G_UNLIKELY (job->map != NULL) && job->tie == NULL && job->place.queue == &self->queue && job->call->n_parts == 0)
     give_chunk (self, job, member);
   else
     give (self, job, member);
@@ -311,11 +319,18 @@ serve_common (AfrpcPoolCore *self)
 
 /* Whether jobs wait behind others in workers that run one at a time, and somebody else could have them. */
 static gboolean
-has_to_watch (const AfrpcPoolCore *self)
+has_others (const AfrpcPoolCore *self)
 {
   return self->config.backend == AFRPC_BACKEND_SYNC && self->queue.n == 0 &&
          self->n_given > self->n_members[AFRPC_POOL_MEMBER_BUSY] &&
          (self->n_members[AFRPC_POOL_MEMBER_IDLE] > 0 || afrpc_pool_staff_may_grow (self));
+}
+
+/* Or whether some have many, which may turn out to take long. */
+static gboolean
+has_to_watch (const AfrpcPoolCore *self)
+{
+  return self->n_many > 0 || has_others (self);
 }
 
 static void
@@ -342,6 +357,19 @@ take_back (AfrpcPoolMember *member)
     }
 }
 
+/* Of many, one may run for a moment: those behind it go to who has time, and those before it are told. */
+static void
+look_at_many (AfrpcPoolMember *member,
+              AfrpcPoolJob    *first)
+{
+  guint64 n_begun;
+  g_autoptr(GBytes) saved = afrpc_peer_get_parts (member->peer, &first->pending, &n_begun);
+
+  if (member->first_seen == first->place.number && n_begun > 0 && n_begun == member->n_parts_seen)
+    afrpc_pool_map_cut (first);
+  member->n_parts_seen = n_begun;
+}
+
 /* Looks who waits behind something long. */
 void
 afrpc_pool_desk_watch (AfrpcPoolCore *self,
@@ -354,11 +382,13 @@ afrpc_pool_desk_watch (AfrpcPoolCore *self,
   for (guint i = 0; i < self->members->len; i++)
     {
       AfrpcPoolMember *member = self->members->pdata[i];
-      const AfrpcPoolJob *first = g_queue_peek_head (&member->given);
+      AfrpcPoolJob *first = g_queue_peek_head (&member->given);
 
-      if (first == NULL || member->given.length < 2 || member->state != AFRPC_POOL_MEMBER_BUSY)
+      if (first == NULL || member->state != AFRPC_POOL_MEMBER_BUSY)
         continue;
-      if (member->first_seen == first->place.number)
+      if (first->is_many)
+        look_at_many (member, first);
+      if (member->given.length > 1 && member->first_seen == first->place.number && has_others (self))
         take_back (member);
       member->first_seen = first->place.number;
     }
@@ -466,6 +496,20 @@ afrpc_pool_desk_enter (AfrpcPoolCore *self,
 {
   afrpc_pool_desk_add (self, job);
   afrpc_pool_desk_pump (self);
+}
+
+/* One that goes on with what another has begun, whose place it takes: there is room for it, and it is as old as that.
+ * Takes the reference. */
+void
+afrpc_pool_desk_add_rest (AfrpcPoolCore *self,
+                          AfrpcPoolJob  *job)
+{
+  afrpc_pool_core_catch_up (self);
+  self->n_acts++;
+  job->since = self->now;
+  self->figures.n_calls++;
+  self->n_jobs++;
+  enqueue (self, &self->queue, job);
 }
 
 /* One whose worker is gone: it goes where it was. Takes the reference. */

@@ -171,7 +171,8 @@ judge (AfrpcPoolJob *self)
   if (self->pending.started == AFRPC_STARTED_NO)
     return MOVE;
 
-  if (options == NULL || !options->idempotent)
+  /* Of many that travel together, those that may be repeated are, by themselves. */
+  if (options == NULL || !options->idempotent || self->call->n_parts > 0)
     return SETTLE;
 
   /* It is known whom the worker was ended for, and that is not this one. */
@@ -207,6 +208,15 @@ note_service (AfrpcPoolJob *self)
     afrpc_pool_template_heal (self->member->template);
 }
 
+/* Whether some of it may have to be given back. */
+void
+afrpc_pool_job_set_many (AfrpcPoolJob *self,
+                         gboolean      is_many)
+{
+  self->core->n_many += is_many - self->is_many;
+  self->is_many = is_many;
+}
+
 /* Its member has it no more. */
 static void
 take_from_member (AfrpcPoolJob *self)
@@ -219,6 +229,7 @@ take_from_member (AfrpcPoolJob *self)
     member->current_since = self->core->now;
   g_queue_unlink (&member->given, &self->place.link);
   self->core->n_given--;
+  afrpc_pool_job_set_many (self, FALSE);
   if (G_UNLIKELY (self->chunk != NULL))
     afrpc_pool_map_leave_chunk (self);
 }
@@ -277,7 +288,11 @@ pending_decide (AfrpcPending *pending,
     {
       note_service (self);
       if (error != NULL && self->pending.started != AFRPC_STARTED_NO)
-        afrpc_pool_runaway_note (self);
+        {
+          if (G_UNLIKELY (self->call->n_parts > 0))
+            self->call->saved = afrpc_peer_get_parts (self->member->peer, pending, &self->call->n_parts_begun);
+          afrpc_pool_runaway_note (self);
+        }
       prefer_cancelled (self);
       verdict = judge (self);
       if (verdict != SETTLE)
@@ -523,7 +538,7 @@ afrpc_pool_job_abandon (AfrpcPoolJob *self)
   self->core->figures.n_outcomes[AFRPC_CALL_OUTCOME_OTHER]++;
   afrpc_pending_decide (outer, AFRPC_STARTED_UNKNOWN, NULL, NULL, g_steal_pointer (&self->error));
   if (self->map != NULL)
-    afrpc_pool_map_settled (self->map, call);
+    afrpc_pool_map_settled (self->map, call, self->place.number);
   else if (afrpc_pending_is_told (outer))
     outer->funcs->release (outer);
 }

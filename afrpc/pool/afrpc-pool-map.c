@@ -53,6 +53,18 @@ map_ref (AfrpcPoolMap *self)
   return self;
 }
 
+/* What was pulled is not called for. */
+static void
+drop_held (AfrpcPoolMap *self)
+{
+  if (self->held.args == NULL)
+    return;
+
+  g_clear_pointer (&self->held.args, g_variant_unref);
+  if (self->funcs != NULL)
+    self->funcs->sort (self->data, self->held.parcel, NULL);
+}
+
 /* There are no more. Who is just being asked is let go of afterwards. */
 static void
 forget_inputs (AfrpcPoolMap *self)
@@ -60,9 +72,14 @@ forget_inputs (AfrpcPoolMap *self)
   GDestroyNotify destroy;
 
   self->is_exhausted = TRUE;
-  g_clear_pointer (&self->held, g_variant_unref);
+  drop_held (self);
   if (self->is_pulling)
     return;
+  if (self->funcs != NULL)
+    {
+      self->funcs->forget (self->data);
+      return;
+    }
 
   destroy = g_steal_pointer (&self->destroy);
   if (destroy != NULL)
@@ -79,6 +96,8 @@ map_unref (AfrpcPoolMap *self)
 
   g_assert (self->pool == NULL && self->calls.length == 0 && self->ready.length == 0);
   g_queue_unlink (&core->maps, &self->link);
+  if (self->funcs != NULL)
+    self->funcs->free (self->data);
   g_clear_object (&self->options);
   g_clear_error (&self->error);
   g_free (self);
@@ -112,6 +131,7 @@ afrpc_pool_map_cancel (AfrpcPoolMap *self)
   GList *link, *next;
 
   map_ref (self);
+  self->is_cancelled = TRUE;
   stop_pulling (self, g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the map was cancelled"));
   for (link = self->calls.head; link != NULL; link = next)
     {
@@ -201,59 +221,125 @@ wants_more (AfrpcPoolMap *self)
          self->size < SIZE_MAX_UNTAKEN;
 }
 
-/* Returns: (transfer full) (nullable): the next arguments, which have room; NULL: there are none, or there is no room */
-static GVariant *
-pull (AfrpcPoolMap *self)
+/* Whether workers may have many calls at once: nothing is counted, or limited, that is about each. */
+static gboolean
+may_chunk (AfrpcPoolMap *self)
 {
-  GVariant *args = g_steal_pointer (&self->held);
+  const AfrpcPoolConfig *config = &self->core->config;
 
-  if (args == NULL)
+  if (self->host == NULL || config->backend != AFRPC_BACKEND_SYNC || config->serialiser != NULL || config->max_calls > 0 ||
+      config->call_timeout_ms > 0)
+    return FALSE;
+
+  /* Otherwise some would be refused, and made again. */
+  for (guint i = 0; i < self->core->templates->len; i++)
     {
+      const AfrpcPoolTemplate *template = self->core->templates->pdata[i];
+
+      if (template->process == NULL || g_strcmp0 (afrpc_process_get_host (template->process), self->host) != 0)
+        return FALSE;
+    }
+
+  return TRUE;
+}
+
+/* Whether @member takes many calls at once: one that is not ready yet is going to say what it has begun, as far as anybody
+ * knows. */
+gboolean
+afrpc_pool_map_fits (AfrpcPoolMap    *self,
+                     AfrpcPoolMember *member)
+{
+  return g_strcmp0 (afrpc_peer_get_host (member->peer), self->host) == 0 &&
+         (afrpc_peer_can_take_back (member->peer) || !afrpc_peer_is_ready (member->peer));
+}
+
+static AfrpcMapPulled
+pull_one (AfrpcPoolMap  *self,
+          AfrpcMapInput *input)
+{
+  if (self->funcs != NULL)
+    {
+      const AfrpcPoolConfig *config = &self->core->config;
+      const AfrpcMapRoom room = {
+        .window = get_window (self), .window_max = AFRPC_POOL_MAP_WINDOW_MAX,
+        .n_workers = MAX (afrpc_pool_staff_count (self->core), 1), .load = config->load, .max_repeats = config->max_repeats,
+        .may_chunk = may_chunk (self),
+      };
+
+      return self->funcs->pull (self->data, &room, input);
+    }
+
+  input->args = self->next (self->data);
+  input->index = self->n_pulled;
+  if (self->n_left > 0 && input->args != NULL)
+    self->n_left--;
+
+  return input->args != NULL ? AFRPC_MAP_PULLED : AFRPC_MAP_END;
+}
+
+/* FALSE: there is nothing, or nothing now, or there is no room. @input: (out): what is next, which has room */
+static gboolean
+pull (AfrpcPoolMap  *self,
+      AfrpcMapInput *input)
+{
+  *input = self->held;
+  self->held.args = NULL;
+  if (input->args == NULL)
+    {
+      AfrpcMapPulled pulled;
+
       if (!has_room (self, 0))
         {
           set_stalled (self, TRUE);
-          return NULL;
+          return FALSE;
         }
-      args = self->next (self->data);
+      *input = (AfrpcMapInput) { 0 };
+      pulled = pull_one (self, input);
+      if (pulled == AFRPC_MAP_PULLED)
+        input->args = g_variant_take_ref (input->args);
       /* Whoever was asked may have done anything. */
-      if (args == NULL || self->is_exhausted)
+      if (pulled == AFRPC_MAP_END && !self->is_exhausted)
+        forget_inputs (self);
+      if (pulled == AFRPC_MAP_PULLED && self->is_exhausted)
         {
-          if (args != NULL)
-            g_variant_unref (g_variant_ref_sink (args));
-          if (!self->is_exhausted)
-            forget_inputs (self);
-          return NULL;
+          self->held = *input;
+          drop_held (self);
         }
-      args = g_variant_take_ref (args);
-      if (self->n_left > 0)
-        self->n_left--;
+      if (pulled != AFRPC_MAP_PULLED || self->is_exhausted)
+        return FALSE;
     }
-  if (!has_room (self, g_variant_get_size (args)))
+  if (!has_room (self, g_variant_get_size (input->args)))
     {
-      self->held = args;
+      self->held = *input;
       set_stalled (self, TRUE);
-      return NULL;
+      return FALSE;
     }
 
-  return args;
+  return TRUE;
 }
 
-static void
-make_call (AfrpcPoolMap *self,
-           GVariant     *args)
+/* Returns: the job, which is nowhere yet. @input: its arguments are used up */
+static AfrpcPoolJob *
+make_job (AfrpcPoolMap        *self,
+          const AfrpcMapInput *input)
 {
-  AfrpcCall *call = afrpc_call_new_spare (AFRPC_CALLER (self->pool), self->options, afrpc_pool_map, NULL, NULL);
+  AfrpcCall *call = afrpc_call_new_spare (AFRPC_CALLER (self->pool), self->options, afrpc_pool_map, NULL, input->parcel);
   AfrpcPoolJob *job;
 
-  call->index = self->n_pulled++;
+  self->n_pulled++;
+  call->index = input->index;
+  call->n_parts = input->n_parts;
   call->link.data = call;
   afrpc_call_get_pending (call)->is_awaited = TRUE;
   g_queue_push_tail_link (&self->calls, &call->link);
   if (self->n_under_way++ == 0)
     map_ref (self);
-  job = afrpc_pool_job_new (self->core, call, args);
+  job = afrpc_pool_job_new (self->core, call, input->args);
   job->map = self;
-  afrpc_pool_desk_add (self->core, job);
+  job->n_deaths = input->n_deaths;
+  g_variant_unref (input->args);
+
+  return job;
 }
 
 /* Makes as many calls as there may be. */
@@ -272,12 +358,12 @@ afrpc_pool_map_feed (AfrpcPoolMap *self)
   set_stalled (self, FALSE);
   while (wants_more (self))
     {
-      g_autoptr(GVariant) args = pull (self);
+      AfrpcMapInput input;
 
-      if (args == NULL)
+      if (!pull (self, &input))
         break;
-      make_call (self, args);
-      if (++n % PUMP_EACH == 0)
+      afrpc_pool_desk_add (core, make_job (self, &input));
+      if (++n % PUMP_EACH == 0 || input.is_urgent)
         afrpc_pool_desk_pump (core);
     }
   self->is_pulling = FALSE;
@@ -392,12 +478,91 @@ afrpc_pool_map_decided (AfrpcPoolJob *job)
   core->last_decided = job;
 }
 
-/* A call has its outcome. */
+/* Returns: (transfer full) (nullable): why nothing is called for again */
+static GError *
+get_obstacle (AfrpcPoolMap *self)
+{
+  const AfrpcPoolCore *core = self->core;
+
+  if (core->failure != NULL)
+    return g_error_copy (core->failure);
+  if (self->is_cancelled || self->pool == NULL)
+    return g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled");
+
+  return core->state >= AFRPC_POOL_KILLED ?
+           g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "the call was not started: the pool of '%s' was killed",
+                        core->config.function) : NULL;
+}
+
+/* What has to be called for again is, in the place of @number among those that wait. */
+static void
+call_rest (AfrpcPoolMap *self,
+           guint64       number)
+{
+  g_autoptr(GError) error = get_obstacle (self);
+  AfrpcMapInput input = { 0 };
+
+  if (error != NULL)
+    {
+      self->funcs->fail_rest (self->data, error);
+      return;
+    }
+
+  while (self->funcs->pull_rest (self->data, &input))
+    {
+      AfrpcPoolJob *job;
+
+      input.args = g_variant_take_ref (input.args);
+      job = make_job (self, &input);
+      job->place.number = number;
+      afrpc_pool_desk_add_rest (self->core, job);
+      input = (AfrpcMapInput) { 0 };
+    }
+}
+
+/* A worker runs one of many for a moment: it is left with that. Whoever waits is told in this turn. */
+void
+afrpc_pool_map_cut (AfrpcPoolJob *job)
+{
+  AfrpcPoolMap *self = job->map;
+  g_autoptr(GBytes) saved = NULL;
+  guint64 n_begun;
+
+  afrpc_pool_job_set_many (job, FALSE);
+  if (self->pool == NULL || !afrpc_peer_cut (job->member->peer, &job->pending))
+    return;
+
+  saved = afrpc_peer_get_parts (job->member->peer, &job->pending, &n_begun);
+  self->core->n_acts++;
+  self->funcs->cut (self->data, job->call->user_data, job->call, n_begun, saved);
+  call_rest (self, job->place.number);
+}
+
+/* The binding gets a call that has its outcome. @number: of its job */
+static void
+sort (AfrpcPoolMap *self,
+      AfrpcCall    *call,
+      guint64       number)
+{
+  unlink_call (&self->calls, call);
+  /* What has arrived of many is not lost to a cancel that comes after it. */
+  if (call->n_parts > 0 && call->value != NULL)
+    g_atomic_int_set (&call->is_cancelled, FALSE);
+  afrpc_call_complete (call);
+  afrpc_call_tell_waits (call, FALSE);
+  self->funcs->sort (self->data, call->user_data, call);
+  call_rest (self, number);
+}
+
+/* A call has its outcome. @number: of its job */
 void
 afrpc_pool_map_settled (AfrpcPoolMap *self,
-                        AfrpcCall    *call)
+                        AfrpcCall    *call,
+                        guint64       number)
 {
-  if (self->pool == NULL)
+  if (self->funcs != NULL)
+    sort (self, call, number);
+  else if (self->pool == NULL)
     {
       unlink_call (&self->calls, call);
       afrpc_call_release (call);
@@ -431,11 +596,18 @@ peek_ready (AfrpcPoolMap *self)
   return call != NULL && call->job == NULL ? call : NULL;
 }
 
+/* Whether there is something to take. */
+gboolean
+afrpc_pool_map_has_results (AfrpcPoolMap *self)
+{
+  return self->funcs != NULL ? self->funcs->has_news (self->data) : peek_ready (self) != NULL;
+}
+
 /* Whether there is something to take, or the end. */
 gboolean
 afrpc_pool_map_has_news (AfrpcPoolMap *self)
 {
-  return peek_ready (self) != NULL ||
+  return afrpc_pool_map_has_results (self) ||
          (self->is_exhausted && !self->is_pulling && self->calls.length == 0 && self->ready.length == 0);
 }
 
@@ -443,7 +615,7 @@ afrpc_pool_map_has_news (AfrpcPoolMap *self)
 AfrpcCall *
 afrpc_pool_map_take (AfrpcPoolMap *self)
 {
-  AfrpcCall *call = peek_ready (self);
+  AfrpcCall *call = self->funcs == NULL ? peek_ready (self) : NULL;
 
   if (call == NULL)
     return NULL;
@@ -547,6 +719,7 @@ afrpc_pool_maps_act (AfrpcPoolCore *core)
         {
           AfrpcPoolMap *map = job->map;
           AfrpcCall *call = job->call;
+          const guint64 number = job->place.number;
 
           core->decided = job->next_spare;
           job->next_spare = NULL;
@@ -560,7 +733,7 @@ afrpc_pool_maps_act (AfrpcPoolCore *core)
               member = afrpc_pool_member_ref (job->member);
             }
           afrpc_pool_job_finish (job);
-          afrpc_pool_map_settled (map, call);
+          afrpc_pool_map_settled (map, call, number);
           afrpc_pool_job_unref (job);
         }
       if (member != NULL)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "afrpc-map.h"
+#include "pool/afrpc-map-chunks.h"
 #include "pool/afrpc-pool-parts.h"
 
 G_BEGIN_DECLS
@@ -25,9 +26,12 @@ struct _AfrpcPoolMap
   gpointer data;
   GDestroyNotify destroy;   /* (nullable) */
   gint64 n_left;            /* inputs that were not pulled, or -1: nobody knows */
-  GVariant *held;           /* (nullable) (owned): pulled, and there was no room in the queue */
+  const AfrpcMapFuncs *funcs; /* (nullable): of a binding, instead of the function that makes inputs */
+  const char *host;         /* (nullable): of the workers that take many calls at once */
+  AfrpcMapInput held;       /* pulled, and there was no room in the queue; (nullable) (owned): its arguments */
   gboolean is_exhausted;
   gboolean is_pulling;
+  gboolean is_cancelled;
   gboolean is_stalled;      /* waits for room in the queue */
   GError *error;            /* (nullable): why no more are pulled, though there may be some */
 
@@ -59,6 +63,7 @@ void          afrpc_pool_map_drop      (AfrpcPoolMap         *self);
 void          afrpc_pool_map_cancel    (AfrpcPoolMap         *self);
 void          afrpc_pool_map_feed      (AfrpcPoolMap         *self);
 gboolean      afrpc_pool_map_has_news  (AfrpcPoolMap         *self);
+gboolean      afrpc_pool_map_has_results (AfrpcPoolMap       *self);
 AfrpcCall    *afrpc_pool_map_take      (AfrpcPoolMap         *self);
 
 /* Told by the object: gives a waiter what it has waited for. */

@@ -46,6 +46,7 @@ struct _AfrpcPoolJob
   gint64 deadline;         /* of the whole call, monotonic time in microseconds; 0: none */
   guint n_deaths;          /* of workers that had begun it */
   gboolean was_wanted_back; /* by the pool, from the member */
+  gboolean is_many;        /* its member has many calls in it, and may have to give some back */
 
   GVariant *value;         /* (nullable): what it has got, until that is passed on */
   GUnixFDList *fds;        /* (nullable) */
@@ -64,6 +65,8 @@ void          afrpc_pool_job_fail      (AfrpcPoolJob     *self,
                                         GError           *error);
 void          afrpc_pool_job_act       (AfrpcPoolJob     *self);
 void          afrpc_pool_job_finish    (AfrpcPoolJob     *self);
+void          afrpc_pool_job_set_many  (AfrpcPoolJob     *self,
+                                        gboolean          is_many);
 gboolean      afrpc_pool_job_take_back (AfrpcPoolJob     *self);
 void          afrpc_pool_job_leave_dead (AfrpcPoolJob    *self);
 void          afrpc_pool_job_abandon   (AfrpcPoolJob     *self);
@@ -108,6 +111,7 @@ struct _AfrpcPoolMember
   guint n_calls;              /* that it has been given */
   guint spread;               /* how much earlier than others it is renewed, in a way */
   guint64 first_seen;         /* the number of what it has had longest, when it was looked for who waits behind that */
+  guint64 n_parts_seen;       /* how many it had begun then, if that is many */
   guint n_idle_ticks;         /* how often the clock has found it idle */
   GArray *runaways;           /* (nullable) (element-type AfrpcPoolRunaway) */
   gint64 ready_at;            /* monotonic time in microseconds; 0: it is not ready yet */
@@ -246,6 +250,7 @@ struct _AfrpcPoolCore
   AfrpcPoolBench bench;     /* of them, those that can get another call */
   guint n_waiting;          /* jobs that wait for a certain member */
   guint n_given;            /* jobs that members have */
+  guint n_many;             /* of these, those that are many */
   gint64 runaways_at;       /* when to look at those that were given up, and run on; 0: there are none */
   gint64 age_at;            /* when somebody is too old; 0: never */
   gint64 weigh_at;          /* when to look who has taken too much memory; 0: there is nobody to look at */
@@ -405,6 +410,8 @@ void          afrpc_pool_desk_enter    (AfrpcPoolCore    *self,
                                         AfrpcPoolJob     *job);
 void          afrpc_pool_desk_add      (AfrpcPoolCore    *self,
                                         AfrpcPoolJob     *job);
+void          afrpc_pool_desk_add_rest (AfrpcPoolCore    *self,
+                                        AfrpcPoolJob     *job);
 void          afrpc_pool_desk_return   (AfrpcPoolCore    *self,
                                         AfrpcPoolJob     *job);
 void          afrpc_pool_desk_pump     (AfrpcPoolCore    *self);
@@ -467,8 +474,12 @@ struct _AfrpcPoolChunk
 };
 
 void          afrpc_pool_map_decided   (AfrpcPoolJob     *job);
+void          afrpc_pool_map_cut       (AfrpcPoolJob     *job);
+gboolean      afrpc_pool_map_fits      (AfrpcPoolMap     *self,
+                                        AfrpcPoolMember  *member);
 void          afrpc_pool_map_settled   (AfrpcPoolMap     *self,
-                                        AfrpcCall        *call);
+                                        AfrpcCall        *call,
+                                        guint64           number);
 guint         afrpc_pool_map_begin_chunk (AfrpcPoolMap   *self,
                                         AfrpcPoolMember  *member,
                                         AfrpcPoolChunk  **chunk);

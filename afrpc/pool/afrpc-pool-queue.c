@@ -60,7 +60,8 @@ find_next (AfrpcPoolQueue       *self,
     next = &self->latest->link;
   while (next->prev != NULL && get_number (next->prev) > place->number)
     next = next->prev;
-  while (get_number (next) < place->number)
+  /* What one has been taken apart to has its number, in its order. */
+  while (get_number (next) <= place->number)
     next = next->next;
 
   return next;

@@ -136,6 +136,16 @@ run_async (AfrpcSession    *self,
   end_stray (self);
 }
 
+/* The same for each of many that the call that a sync function runs consists of: FALSE: the rest is not to be begun. */
+gboolean
+afrpc_serve_begin_part (AfrpcSession *self)
+{
+  end_stray (self);
+  afrpc_transport_mark_part (&self->transport, self->current->serial);
+
+  return !afrpc_transport_is_unwanted (&self->transport, self->current->serial);
+}
+
 /* Lets the parent know, whatever happens next, that a call is started; and then, in this order, looks whether the
  * parent has cancelled it: so one of them sees what the other one said. */
 static gboolean

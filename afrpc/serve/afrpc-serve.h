@@ -12,6 +12,7 @@ AfrpcStep afrpc_serve_read         (AfrpcSession *session);
 AfrpcStep afrpc_serve_next         (AfrpcSession *session);
 gboolean  afrpc_serve_fill_backlog (AfrpcSession *session);
 gboolean  afrpc_serve_is_cancelled (AfrpcSession *session);
+gboolean  afrpc_serve_begin_part   (AfrpcSession *session);
 void      afrpc_serve_block        (AfrpcSession *session);
 
 G_END_DECLS

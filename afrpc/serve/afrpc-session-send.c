@@ -318,6 +318,33 @@ afrpc_session_append_fd (AfrpcSession     *self,
 }
 
 static void
+prefix_unsent (AfrpcSession           *self,
+               const AfrpcServedCall  *call,
+               GError                **error)
+{
+  g_autofree char *name = afrpc_functions_describe (self, call->function);
+
+  g_prefix_error (error, "the result of %s cannot be sent: ", name);
+}
+
+/* Whether there could be such a result of the call that a sync function runs. */
+gboolean
+afrpc_session_check_result (AfrpcSession  *self,
+                            gsize          type_length,
+                            gsize          size,
+                            GError       **error)
+{
+  const AfrpcPayload payload = { .type_length = type_length, .size = size };
+
+  if (afrpc_session_check_size (self, &payload, error))
+    return TRUE;
+
+  prefix_unsent (self, self->current, error);
+
+  return FALSE;
+}
+
+static void
 send_result (AfrpcSession       *self,
              AfrpcServedCall    *call,
              const AfrpcPayload *value)
@@ -356,12 +383,14 @@ afrpc_session_answer (AfrpcSession    *self,
 
   if (error == NULL && (result == NULL || !pack (self, result, &packed, &payload, &own_error)))
     {
-      g_autofree char *name = afrpc_functions_describe (self, call->function);
-
       if (result == NULL)
-        g_set_error (&own_error, AFRPC_ERROR, AFRPC_ERROR_NO_RESULT, "%s gave neither a result nor an error", name);
+        {
+          g_autofree char *name = afrpc_functions_describe (self, call->function);
+
+          g_set_error (&own_error, AFRPC_ERROR, AFRPC_ERROR_NO_RESULT, "%s gave neither a result nor an error", name);
+        }
       else
-        g_prefix_error (&own_error, "the result of %s cannot be sent: ", name);
+        prefix_unsent (self, call, &own_error);
     }
 
   send_latest (self, call);

@@ -10,6 +10,10 @@ G_BEGIN_DECLS
 gboolean afrpc_session_check_size       (AfrpcSession       *self,
                                          const AfrpcPayload *payload,
                                          GError            **error);
+gboolean afrpc_session_check_result     (AfrpcSession       *self,
+                                         gsize               type_length,
+                                         gsize               size,
+                                         GError            **error);
 void     afrpc_session_send_error       (AfrpcSession       *self,
                                          AfrpcFrameKind      kind,
                                          guint64             serial,

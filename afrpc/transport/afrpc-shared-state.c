@@ -24,7 +24,7 @@ map_state (int      fd,
       return NULL;
     }
 
-  return (AfrpcSharedState *) (bytes + AFRPC_SHARED_STATE_RING_SIZE);
+  return (AfrpcSharedState *) (bytes + AFRPC_SHARED_STATE_FRONT_SIZE);
 }
 
 /* Returns: the state, and its file descriptor in @fd, owned by the caller. */
@@ -78,5 +78,27 @@ void
 afrpc_shared_state_unmap (AfrpcSharedState *state)
 {
   if (state != NULL)
-    munmap ((guint8 *) state - AFRPC_SHARED_STATE_RING_SIZE, AFRPC_SHARED_STATE_SIZE);
+    munmap ((guint8 *) state - AFRPC_SHARED_STATE_FRONT_SIZE, AFRPC_SHARED_STATE_SIZE);
+}
+
+/* In the program: what has become of the parts of a call so far: @n_begun (out): how many were begun; none if there are no
+ * parts. What was saved is a copy: the worker may live, and is not trusted.
+ * Returns: (nullable) (transfer full): what was saved */
+GBytes *
+afrpc_shared_state_copy_parts (AfrpcSharedState *state,
+                               guint64           serial,
+                               guint64          *n_begun)
+{
+  guint64 n_saved;
+
+  *n_begun = 0;
+  if (__atomic_load_n (&state->parts_serial, __ATOMIC_SEQ_CST) != serial)
+    return NULL;
+
+  n_saved = __atomic_load_n (&state->n_bytes_saved, __ATOMIC_ACQUIRE);
+  *n_begun = __atomic_load_n (&state->n_parts_begun, __ATOMIC_SEQ_CST);
+  if (n_saved == 0 || n_saved > AFRPC_SHARED_STATE_SAVED_SIZE)
+    return NULL;
+
+  return g_bytes_new ((guint8 *) state - AFRPC_SHARED_STATE_FRONT_SIZE, n_saved);
 }

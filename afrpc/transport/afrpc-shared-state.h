@@ -6,6 +6,7 @@
 #pragma once
 
 #include <glib.h>
+#include <string.h>
 
 #include "transport/afrpc-ring.h"
 #include "wire/afrpc-frame.h"
@@ -21,20 +22,29 @@ typedef struct
   guint64 revoked;                     /* whose call is not to be started, and goes on if it was */
 } AfrpcSharedStateWord;
 
-/* In front of it is what is in the ring. So few calls touch two pages that lie together: each that is touched costs either
- * side something when the worker starts and ends, and so does each that is far from the others. */
+/* In front of it is what is in the ring, and in front of that what is saved of parts. So few calls touch two pages that lie
+ * together: each that is touched costs either side something when the worker starts and ends, and so does each that is far
+ * from the others. */
 typedef struct
 {
   guint64 started;                     /* by the worker: serial of the call started last */
-  guint64 reserved[7];                 /* keeps the two writers on cache lines of their own */
+  guint64 parts_serial;                /* likewise: of the call whose parts the next two are about; 0: of none */
+  guint64 n_parts_begun;
+  guint64 n_bytes_saved;               /* of their outcomes, in the memory in front of the ring's */
+  guint64 reserved[4];                 /* keeps the two writers on cache lines of their own */
   AfrpcRingHalf ring[AFRPC_RING_HALVES]; /* see afrpc-ring.h */
   AfrpcSharedStateWord words[AFRPC_SHARED_STATE_WORDS];
 } AfrpcSharedState;
 
 #define AFRPC_SHARED_STATE_RING_SIZE (AFRPC_RING_HALVES * AFRPC_RING_SIZE) /* bytes */
 
+/* What is saved of a call that consists of many, in case its worker dies before it answers. */
+#define AFRPC_SHARED_STATE_SAVED_SIZE 65536u
+
+#define AFRPC_SHARED_STATE_FRONT_SIZE (AFRPC_SHARED_STATE_SAVED_SIZE + AFRPC_SHARED_STATE_RING_SIZE)
+
 /* In bytes; only what is touched becomes memory. */
-#define AFRPC_SHARED_STATE_SIZE (AFRPC_SHARED_STATE_RING_SIZE + sizeof (AfrpcSharedState))
+#define AFRPC_SHARED_STATE_SIZE (AFRPC_SHARED_STATE_FRONT_SIZE + sizeof (AfrpcSharedState))
 
 AfrpcSharedState *afrpc_shared_state_create (int               *fd,
                                              GError           **error);
@@ -86,6 +96,47 @@ afrpc_shared_state_cancel (AfrpcSharedState *state,
 {
   __atomic_fetch_or (&afrpc_shared_state_word (state, serial)->cancelled, afrpc_shared_state_bit (serial), __ATOMIC_SEQ_CST);
 }
+
+/* Parts: a call may consist of many, which the worker begins one after the other. What it says of them is about the call
+ * whose serial is there, so that it is never about another one. */
+
+static inline void
+afrpc_shared_state_begin_parts (AfrpcSharedState *state,
+                                guint64           serial)
+{
+  __atomic_store_n (&state->parts_serial, 0, __ATOMIC_SEQ_CST);
+  __atomic_store_n (&state->n_parts_begun, 0, __ATOMIC_SEQ_CST);
+  __atomic_store_n (&state->n_bytes_saved, 0, __ATOMIC_SEQ_CST);
+  __atomic_store_n (&state->parts_serial, serial, __ATOMIC_SEQ_CST);
+}
+
+/* Before the worker looks whether it is to go on, as with a call. */
+static inline void
+afrpc_shared_state_begin_part (AfrpcSharedState *state)
+{
+  __atomic_store_n (&state->n_parts_begun, state->n_parts_begun + 1, __ATOMIC_SEQ_CST);
+}
+
+/* FALSE: there is no room. */
+static inline gboolean
+afrpc_shared_state_save (AfrpcSharedState *state,
+                         gconstpointer     data,
+                         gsize             size)
+{
+  const guint64 n = state->n_bytes_saved;
+
+  if (n > AFRPC_SHARED_STATE_SAVED_SIZE || size > AFRPC_SHARED_STATE_SAVED_SIZE - n)
+    return FALSE;
+
+  memcpy ((guint8 *) state - AFRPC_SHARED_STATE_FRONT_SIZE + n, data, size);
+  __atomic_store_n (&state->n_bytes_saved, n + size, __ATOMIC_RELEASE);
+
+  return TRUE;
+}
+
+GBytes *afrpc_shared_state_copy_parts (AfrpcSharedState *state,
+                                       guint64           serial,
+                                       guint64          *n_begun);
 
 /* The call's outcome is here, and its slot free for another call. */
 static inline void

@@ -338,12 +338,52 @@ afrpc_transport_revoke (AfrpcTransport *self,
   return FALSE;
 }
 
+/* Has it begin no more of those that a call consists of. */
+static inline void
+afrpc_transport_stop_parts (AfrpcTransport *self,
+                            guint64         serial)
+{
+  afrpc_shared_state_revoke (self->state, serial);
+}
+
 static inline void
 afrpc_transport_unrevoke (AfrpcTransport *self,
                           guint64         serial)
 {
   if (self->state != NULL)
     afrpc_shared_state_unrevoke (self->state, serial);
+}
+
+/* In the worker: it begins a part of a call, the first one if it has begun none of that. */
+static inline void
+afrpc_transport_mark_part (AfrpcTransport *self,
+                           guint64         serial)
+{
+  if (self->state == NULL)
+    return;
+  if (self->state->parts_serial != serial)
+    afrpc_shared_state_begin_parts (self->state, serial);
+  afrpc_shared_state_begin_part (self->state);
+}
+
+/* Likewise: keeps something of it for the program, should the worker die. FALSE: that cannot be. */
+static inline gboolean
+afrpc_transport_save (AfrpcTransport *self,
+                      gconstpointer   data,
+                      gsize           size)
+{
+  return self->state != NULL && afrpc_shared_state_save (self->state, data, size);
+}
+
+/* In the program. Returns: (nullable) (transfer full): what was kept */
+static inline GBytes *
+afrpc_transport_copy_parts (const AfrpcTransport *self,
+                            guint64               serial,
+                            guint64              *n_begun)
+{
+  *n_begun = 0;
+
+  return self->state != NULL ? afrpc_shared_state_copy_parts (self->state, serial, n_begun) : NULL;
 }
 
 /* The call's outcome is here: its place is free for another. */
