@@ -5,7 +5,7 @@
  * so that threads of the worker run; every virtual function takes it. */
 #include "config.h"
 
-#include "afrpc-python-codec.h"
+#include "afrpc-python-chunk.h"
 #include "afrpc-python-worker.h"
 
 #include <errno.h>
@@ -244,6 +244,19 @@ explain_invocation (void)
   Py_XDECREF (traceback);
 }
 
+/* Calls a function with so many objects, the last of which may be those that have names; the place before them may be
+ * used. */
+PyObject *
+afrpc_python_host_vectorcall (PyObject   *function,
+                              PyObject  **objects,
+                              Py_ssize_t  n)
+{
+  PyObject *keywords = get_keywords (objects, n);
+  const size_t n_given = keywords != NULL ? n - 1 : n;
+
+  return PyObject_VectorcallDict (function, objects, n_given | PY_VECTORCALL_ARGUMENTS_OFFSET, keywords);
+}
+
 static PyObject *
 call_with (PyObject *function,
            PyObject *first, /* (nullable) */
@@ -257,8 +270,7 @@ call_with (PyObject *function,
   g_autofree PyObject **many = n > FEW_ARGS ? g_new (PyObject *, n + 2) : NULL;
   PyObject **places = many != NULL ? many : few;
   PyObject **objects = places + 2;
-  PyObject *keywords, *result;
-  size_t n_given;
+  PyObject *result;
 
   /* The place before the arguments may be used by what is called. */
   places[0] = NULL;
@@ -274,12 +286,8 @@ call_with (PyObject *function,
   else if (!afrpc_python_unpack_args (args, hooks, objects))
     return NULL;
 
-  keywords = get_keywords (objects, n);
-  n_given = keywords != NULL ? n - 1 : n;
-  if (first != NULL)
-    result = PyObject_VectorcallDict (function, objects - 1, (n_given + 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, keywords);
-  else
-    result = PyObject_VectorcallDict (function, objects, n_given | PY_VECTORCALL_ARGUMENTS_OFFSET, keywords);
+  result = first != NULL ? afrpc_python_host_vectorcall (function, objects - 1, n + 1) :
+                           afrpc_python_host_vectorcall (function, objects, n);
   if (result == NULL && first != NULL)
     explain_invocation ();
 
@@ -295,9 +303,18 @@ call (AfrpcPythonHost  *self,
       GVariant         *args,
       GError          **error)
 {
-  PyObject *result = call_with (get_function (self, number), NULL, args, afrpc_python_host_get_hooks (the_worker));
   GVariant *value = NULL;
+  PyObject *result;
 
+  if (G_UNLIKELY (afrpc_python_chunk_is_args (args)))
+    {
+      value = afrpc_python_host_run_chunk (get_function (self, number), args, the_worker);
+      if (value == NULL)
+        g_propagate_error (error, afrpc_python_host_take_error (-1, ""));
+      return value;
+    }
+
+  result = call_with (get_function (self, number), NULL, args, afrpc_python_host_get_hooks (the_worker));
   if (result != NULL)
     {
       value = afrpc_python_pack (result, afrpc_python_host_get_hooks (the_worker));

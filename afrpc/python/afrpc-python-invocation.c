@@ -297,6 +297,9 @@ afrpc_python_append_fd (const AfrpcPythonCurrent *current,
     handle = afrpc_invocation_append_fd (current->invocation, fd, &error);
   else
     handle = afrpc_worker_append_result_fd (current->worker, fd, &error);
+  /* Of many calls at once, the answer has the descriptors of one. */
+  if (current->invocation == NULL)
+    afrpc_python_host_end_chunk ();
   if (handle < 0)
     {
       PyErr_SetString (PyExc_OSError, error->message);

@@ -1,189 +1,141 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Results of a map, for "for" and "async for". Inputs come from an iterator of Python, and results are converted when they
- * are taken, without PyGObject, whose conversion of a call costs more than the call itself. */
+/* Results of a map, for "for" and "async for". They are converted when they are taken, without PyGObject, whose
+ * conversion of a call costs more than the call itself. */
 #include "config.h"
 
-#include "afrpc-python-codec.h"
-#include "afrpc-python-proxy.h"
+#include "afrpc-python-items.h"
 
 #define NO_IMPORT_PYGOBJECT /* the codec has it */
 #include <pygobject.h>
 
-#define BATCH 1000u /* results that are brought at once */
-
-/* Where the arguments come from. The map owns one reference to it, the results another one. */
-typedef struct
-{
-  guint ref_count;
-  PyObject *iterator;
-  PyObject *signature;  /* None, or a str */
-  PyObject *hooks;
-  gboolean is_star;     /* each input is all arguments */
-  PyObject *type, *value, *traceback; /* (nullable): what was raised instead of another input */
-} Source;
+#define TURN_US 500     /* workers get something to do so often by who takes results, and blocks */
 
 typedef struct
 {
   PyObject_HEAD
   AfrpcMap *map;        /* (nullable): NULL once it was cancelled or is over */
   AfrpcCaller *pool;
-  Source *source;
-  GPtrArray *calls;     /* (nullable): that were brought, and not taken; the next one is the last */
-  guint n_waiting;      /* for the next batch */
-  PyObject *hooks;
+  AfrpcPythonItems *items;
+  AfrpcPythonType type; /* of what was converted last */
+  AfrpcPythonParcel *typed; /* (nullable) (not owned): which had that, only to be compared */
+  gint64 turn_at;       /* when that was: monotonic time in microseconds */
+  gboolean wants_turn;
+  GQueue waiting;       /* (element-type AfrpcPythonCall) (owned): the oldest first; some may not wait any more */
+  GCancellable *wait;   /* (nullable): stops the one wait for all of these */
   gboolean raw;
   gboolean gives_calls;
   gboolean gives_errors;
 } Results;
 
-/* Waits for a batch. */
-typedef struct
-{
-  Results *results;
-  AfrpcPythonCall *call;
-  GCancellable *cancellable;
-} Waiting;
-
 static PyTypeObject *results_type;
-
-/* Inputs */
-
-static void
-source_unref (gpointer data)
-{
-  PyGILState_STATE state = PyGILState_Ensure ();
-  Source *self = data;
-
-  if (--self->ref_count == 0)
-    {
-      Py_XDECREF (self->iterator);
-      Py_XDECREF (self->signature);
-      Py_XDECREF (self->hooks);
-      Py_XDECREF (self->type);
-      Py_XDECREF (self->value);
-      Py_XDECREF (self->traceback);
-      g_free (self);
-    }
-  PyGILState_Release (state);
-}
-
-/* Returns: (transfer full) (nullable): NULL and an exception, or NULL alone: there are no more */
-static GVariant *
-make_next (Source *self)
-{
-  PyObject *input = PyIter_Next (self->iterator);
-  PyObject *args = NULL;
-  GVariant *value = NULL;
-
-  if (input == NULL)
-    return NULL;
-
-  if (!self->is_star)
-    args = PyTuple_Pack (1, input);
-  else
-    args = PyTuple_CheckExact (input) ? Py_NewRef (input) : PySequence_Tuple (input);
-  Py_DECREF (input);
-  if (args != NULL)
-    value = afrpc_python_pack_call (args, self->signature, self->hooks);
-  Py_XDECREF (args);
-
-  return value;
-}
-
-static GVariant *
-next_cb (gpointer data)
-{
-  PyGILState_STATE state = PyGILState_Ensure ();
-  Source *self = data;
-  GVariant *value = make_next (self);
-
-  if (value == NULL && PyErr_Occurred ())
-    PyErr_Fetch (&self->type, &self->value, &self->traceback);
-  PyGILState_Release (state);
-
-  return value;
-}
 
 /* Results */
 
-/* Returns: (nullable): NULL and an exception: what the call failed with */
+/* Takes the exception that is set as a result, if that is wanted. */
 static PyObject *
-convert_call (Results   *self,
-              AfrpcCall *call)
+take_exception (Results *self)
 {
-  GError *error = NULL;
-  GVariant *value;
-  PyObject *result;
+  PyObject *type, *result, *traceback;
 
-  if (self->gives_calls)
-    return pygobject_new (G_OBJECT (call));
+  if (!self->gives_errors || !PyErr_ExceptionMatches (PyExc_Exception))
+    return NULL;
 
-  value = afrpc_call_wait_sync (call, NULL, &error);
-  result = afrpc_python_convert (value, error, self->raw, self->hooks);
-  if (result == NULL)
-    afrpc_python_tell_call (call);
-  if (result == NULL && self->gives_errors && PyErr_ExceptionMatches (PyExc_Exception))
-    {
-      PyObject *type, *traceback;
-
-      PyErr_Fetch (&type, &result, &traceback);
-      PyErr_NormalizeException (&type, &result, &traceback);
-      Py_XDECREF (type);
-      Py_XDECREF (traceback);
-    }
+  PyErr_Fetch (&type, &result, &traceback);
+  PyErr_NormalizeException (&type, &result, &traceback);
+  Py_XDECREF (type);
+  Py_XDECREF (traceback);
 
   return result;
 }
 
-/* Returns: (nullable): what comes next of what was brought; NULL and an exception: that is it. FALSE: there is none. */
+/* Of a record. Returns: (nullable): NULL and an exception */
+static PyObject *
+convert_record (Results            *self,
+                AfrpcPythonOutcome *outcome)
+{
+  PyObject *hooks = afrpc_python_items_get_hooks (self->items);
+  AfrpcPythonReader reader = {
+    .value = afrpc_python_parcel_get_value (outcome->parcel), .hooks = hooks != Py_None ? hooks : NULL,
+  };
+  AfrpcPythonRecord record;
+  const AfrpcLayout *layout;
+  GError *error;
+
+  afrpc_python_record_read (outcome->record, &record);
+  if (record.kind == AFRPC_PYTHON_RECORD_ERROR)
+    {
+      g_autoptr(GVariant) value = afrpc_python_record_get_variant (&record);
+
+      if (value == NULL)
+        return afrpc_python_read_malformed ();
+      error = afrpc_map_unpack_error (afrpc_python_parcel_get_call (outcome->parcel), value);
+      return afrpc_python_convert (NULL, error, FALSE, NULL);
+    }
+
+  /* What is kept of the type may belong to an answer that is gone, but for the one that it is asked for. */
+  if (outcome->parcel != self->typed)
+    self->type.length = 0;
+  self->typed = outcome->parcel;
+  layout = afrpc_python_type_get (&self->type, record.type, record.type_length);
+
+  return layout != NULL ? afrpc_python_read_value (&reader, layout, record.data, record.size) : afrpc_python_read_malformed ();
+}
+
+/* Of a call, or of what became of it. Returns: (nullable): NULL and an exception: what it failed with */
+static PyObject *
+convert_call (Results            *self,
+              AfrpcPythonOutcome *outcome)
+{
+  const GError *own = afrpc_python_parcel_get_error (outcome->parcel);
+  AfrpcCall *call = afrpc_python_parcel_get_call (outcome->parcel);
+  GError *error = NULL;
+  GVariant *value;
+
+  if (own != NULL)
+    return afrpc_python_convert (NULL, g_error_copy (own), FALSE, NULL);
+  if (self->gives_calls)
+    return pygobject_new (G_OBJECT (call));
+
+  value = afrpc_call_wait_sync (call, NULL, &error);
+
+  return afrpc_python_convert (value, error, self->raw, afrpc_python_items_get_hooks (self->items));
+}
+
+/* Has the exception that is set say what is known of its call. */
+static void
+tell_outcome (AfrpcPythonOutcome *outcome)
+{
+  AfrpcCall *call = afrpc_python_parcel_get_call (outcome->parcel);
+  PyObject *type, *value, *traceback;
+
+  afrpc_python_tell_call (call);
+  PyErr_Fetch (&type, &value, &traceback);
+  PyErr_NormalizeException (&type, &value, &traceback);
+  afrpc_python_tell_started (value, outcome->started);
+  PyErr_Restore (type, value, traceback);
+}
+
+/* FALSE: there is none. @result: (nullable): what comes next of what is there; NULL and an exception: that is it */
 static gboolean
 take (Results   *self,
       PyObject **result)
 {
-  g_autoptr(GPtrArray) calls = self->calls != NULL ? g_ptr_array_ref (self->calls) : NULL;
+  AfrpcPythonOutcome outcome;
 
-  if (calls == NULL)
+  if (!afrpc_python_items_take (self->items, &outcome))
     return FALSE;
 
   /* What converts it may take others. */
-  *result = NULL;
-  if (calls->len == 1)
+  *result = outcome.record != NULL ? convert_record (self, &outcome) : convert_call (self, &outcome);
+  if (*result == NULL)
     {
-      g_clear_pointer (&self->calls, g_ptr_array_unref);
-      *result = convert_call (self, calls->pdata[0]);
+      tell_outcome (&outcome);
+      *result = take_exception (self);
     }
-  else
-    {
-      AfrpcCall *call = g_ptr_array_steal_index (calls, calls->len - 1);
-      PyObject *converted = convert_call (self, call);
-
-      g_ptr_array_add (calls, call);
-      g_ptr_array_remove_index (calls, calls->len - 1);
-      *result = converted;
-    }
+  self->wants_turn |= afrpc_python_items_release (self->items, &outcome);
 
   return TRUE;
-}
-
-/* @calls: (transfer full): those that were brought, behind those that were before. */
-static void
-keep (Results   *self,
-      GPtrArray *calls)
-{
-  for (guint i = 0; i < calls->len / 2; i++)
-    {
-      gpointer call = calls->pdata[i];
-
-      calls->pdata[i] = calls->pdata[calls->len - 1 - i];
-      calls->pdata[calls->len - 1 - i] = call;
-    }
-  if (self->calls != NULL)
-    g_ptr_array_extend_and_steal (calls, g_steal_pointer (&self->calls));
-  if (calls->len > 0)
-    self->calls = calls;
-  else
-    g_ptr_array_unref (calls);
 }
 
 static void
@@ -204,16 +156,12 @@ static void
 raise_end (Results  *self,
            PyObject *stop)
 {
-  Source *source = self->source;
-
   end (self);
-  if (source->type != NULL)
-    PyErr_Restore (g_steal_pointer (&source->type), g_steal_pointer (&source->value), g_steal_pointer (&source->traceback));
-  else
+  if (!afrpc_python_items_raise (self->items))
     PyErr_SetNone (stop);
 }
 
-/* Blocks until there is something. FALSE: an exception is set. */
+/* Blocks until there is something, or the end; if there is something, workers get more. FALSE: an exception is set. */
 static gboolean
 bring (Results *self)
 {
@@ -222,7 +170,7 @@ bring (Results *self)
   g_autoptr(AfrpcMap) map = NULL;
   GMainContext *entered;
   GError *error = NULL;
-  GPtrArray *calls;
+  g_autoptr(GPtrArray) none = NULL;
 
   if (!afrpc_python_enter (afrpc_pool_get_process (AFRPC_POOL (self->pool)), FALSE, &entered))
     return FALSE;
@@ -230,22 +178,11 @@ bring (Results *self)
   map = g_object_ref (self->map);
   afrpc_python_blocked = &blocked;
   Py_BEGIN_ALLOW_THREADS
-  calls = afrpc_map_next_many_sync (map, BATCH, stop, &error);
+  none = afrpc_map_next_many_sync (map, 1, stop, &error);
   Py_END_ALLOW_THREADS
   afrpc_python_blocked = blocked.outer;
   afrpc_python_leave (entered);
 
-  if (calls != NULL)
-    {
-      const gboolean is_over = calls->len == 0;
-
-      keep (self, calls);
-      if (is_over && blocked.type == NULL)
-        {
-          raise_end (self, PyExc_StopIteration);
-          return FALSE;
-        }
-    }
   if (blocked.type != NULL)
     {
       g_clear_error (&error);
@@ -266,12 +203,27 @@ results_next (Results *self)
 {
   PyObject *result;
 
-  if (take (self, &result))
-    return result;
-  if (self->map == NULL)
-    return NULL;
+  if (self->wants_turn && self->map != NULL)
+    {
+      const gint64 now = g_get_monotonic_time ();
 
-  return bring (self) && take (self, &result) ? result : NULL;
+      self->wants_turn = FALSE;
+      if (now >= self->turn_at)
+        {
+          self->turn_at = now + TURN_US;
+          if (afrpc_python_items_has_next (self->items) && !bring (self))
+            return NULL;
+        }
+    }
+  while (!take (self, &result))
+    {
+      if (self->map != NULL && afrpc_python_items_are_over (self->items))
+        raise_end (self, PyExc_StopIteration);
+      if (self->map == NULL || !bring (self))
+        return NULL;
+    }
+
+  return result;
 }
 
 /* Waiting */
@@ -286,77 +238,103 @@ settle (AfrpcPythonCall *call,
     afrpc_python_call_settle_failed (call);
 }
 
+static void wait (Results *self);
+
+/* Returns: (nullable): who has waited longest, and still does */
+static AfrpcPythonCall *
+peek_waiting (Results *self)
+{
+  AfrpcPythonCall *call;
+
+  while ((call = g_queue_peek_head (&self->waiting)) != NULL && call->state != AFRPC_PYTHON_CALL_PENDING)
+    Py_DECREF (g_queue_pop_head (&self->waiting));
+
+  return call;
+}
+
+/* Those who wait get what is there, in their order. @error: (transfer full) (nullable): why nothing more comes */
+static void
+serve_waiting (Results *self,
+               GError  *error)
+{
+  AfrpcPythonCall *call;
+
+  while ((call = peek_waiting (self)) != NULL)
+    {
+      PyObject *value = NULL;
+
+      if (!afrpc_python_items_has_next (self->items))
+        {
+          if (error != NULL)
+            afrpc_python_raise_error (g_error_copy (error));
+          else if (self->map == NULL)
+            PyErr_SetNone (PyExc_StopAsyncIteration);
+          else if (afrpc_python_items_are_over (self->items))
+            raise_end (self, PyExc_StopAsyncIteration);
+          else
+            break;
+        }
+      g_queue_pop_head (&self->waiting);
+      if (!PyErr_Occurred ())
+        take (self, &value);
+      settle (call, value);
+      Py_DECREF (call);
+    }
+  g_clear_error (&error);
+}
+
 static void
 brought_cb (GObject      *source,
             GAsyncResult *result,
             gpointer      data)
 {
   PyGILState_STATE state = PyGILState_Ensure ();
-  Waiting *waiting = data;
-  Results *self = waiting->results;
-  AfrpcPythonCall *call = waiting->call;
+  Results *self = data;
   GError *error = NULL;
-  GPtrArray *calls = afrpc_map_next_many_finish (AFRPC_MAP (source), result, &error);
-  const gboolean is_over = calls != NULL && calls->len == 0;
-  PyObject *value = NULL;
+  g_autoptr(GPtrArray) none = afrpc_map_next_many_finish (AFRPC_MAP (source), result, &error);
 
-  self->n_waiting--;
-  if (calls != NULL)
-    keep (self, calls);
-  /* It may have been cancelled meanwhile: then the next one gets what has come. */
-  if (call->state != AFRPC_PYTHON_CALL_PENDING)
+  /* Nobody has waited any more, and then somebody else does. */
+  if (g_cancellable_is_cancelled (self->wait))
     g_clear_error (&error);
-  else if (error != NULL)
-    {
-      afrpc_python_raise_error (error);
-      settle (call, NULL);
-    }
-  else if (is_over)
-    {
-      raise_end (self, PyExc_StopAsyncIteration);
-      settle (call, NULL);
-    }
-  else if (take (self, &value))
-    settle (call, value);
-  else
-    settle (call, NULL);
-  g_object_unref (waiting->cancellable);
-  g_free (waiting);
-  Py_DECREF (call);
+  g_clear_object (&self->wait);
+  serve_waiting (self, error);
+  wait (self);
   Py_DECREF (self);
   PyGILState_Release (state);
 }
 
+/* If somebody waits, and nobody waits for all of them yet. */
 static void
-cancellable_free (PyObject *capsule)
+wait (Results *self)
 {
-  g_object_unref (PyCapsule_GetPointer (capsule, NULL));
+  AfrpcMap *map;
+
+  if (self->wait != NULL || self->map == NULL || peek_waiting (self) == NULL)
+    return;
+
+  self->wait = g_cancellable_new ();
+  map = g_object_ref (self->map);
+  afrpc_map_next_many_async (map, 1, self->wait, brought_cb, Py_NewRef (self));
+  g_object_unref (map);
 }
 
 static PyObject *
-stop_waiting (PyObject *capsule,
+stop_waiting (PyObject *object,
               PyObject *unused)
 {
-  g_cancellable_cancel (PyCapsule_GetPointer (capsule, NULL));
+  Results *self = (Results *) object;
+  guint n = 0;
+
+  /* Whoever does not wait any more is still among them. */
+  for (GList *l = self->waiting.head; l != NULL; l = l->next)
+    n += ((AfrpcPythonCall *) l->data)->state == AFRPC_PYTHON_CALL_PENDING;
+  if (n <= 1 && self->wait != NULL)
+    g_cancellable_cancel (self->wait);
 
   Py_RETURN_NONE;
 }
 
 static PyMethodDef stop_def = { "stop", stop_waiting, METH_NOARGS, NULL };
-
-/* Has @call, which waits, stop to when it is cancelled. */
-static gboolean
-set_canceller (AfrpcPythonCall *call,
-               GCancellable    *cancellable)
-{
-  PyObject *capsule = PyCapsule_New (g_object_ref (cancellable), NULL, cancellable_free);
-
-  if (capsule != NULL)
-    call->canceller = PyCFunction_New (&stop_def, capsule);
-  Py_XDECREF (capsule);
-
-  return call->canceller != NULL;
-}
 
 static PyObject *
 results_anext (Results *self)
@@ -364,13 +342,18 @@ results_anext (Results *self)
   AfrpcPythonCall *call = afrpc_python_call_new ();
   PyObject *result = NULL;
   GMainContext *entered;
-  Waiting *waiting;
 
   if (call == NULL)
     return NULL;
-  if (take (self, &result))
+  if (peek_waiting (self) == NULL && take (self, &result))
     {
       settle (call, result);
+      return (PyObject *) call;
+    }
+  if (self->map != NULL && afrpc_python_items_are_over (self->items))
+    {
+      raise_end (self, PyExc_StopAsyncIteration);
+      settle (call, NULL);
       return (PyObject *) call;
     }
   if (self->map == NULL)
@@ -385,28 +368,14 @@ results_anext (Results *self)
       return NULL;
     }
 
-  waiting = g_new0 (Waiting, 1);
-  waiting->results = (Results *) Py_NewRef (self);
-  waiting->call = (AfrpcPythonCall *) Py_NewRef (call);
-  waiting->cancellable = g_cancellable_new ();
-  if (set_canceller (call, waiting->cancellable))
+  call->canceller = PyCFunction_New (&stop_def, (PyObject *) self);
+  if (call->canceller != NULL)
     {
-      /* The others come one by one, so that each gets what it has waited for. */
-      const guint n = self->n_waiting++ > 0 ? 1 : BATCH;
-      AfrpcMap *map = g_object_ref (self->map);
-      GCancellable *cancellable = waiting->cancellable;
-
-      afrpc_map_next_many_async (map, n, cancellable, brought_cb, waiting);
-      g_object_unref (map);
+      g_queue_push_tail (&self->waiting, Py_NewRef (call));
+      wait (self);
     }
   else
-    {
-      g_object_unref (waiting->cancellable);
-      Py_DECREF (waiting->results);
-      Py_DECREF (waiting->call);
-      g_free (waiting);
-      Py_CLEAR (call);
-    }
+    Py_CLEAR (call);
   afrpc_python_leave (entered);
   if (call != NULL && !afrpc_python_call_poke (call))
     Py_CLEAR (call);
@@ -438,7 +407,8 @@ results_traverse (Results   *self,
                   void      *arg)
 {
   Py_VISIT (Py_TYPE (self));
-  Py_VISIT (self->hooks);
+  for (GList *l = self->waiting.head; l != NULL; l = l->next)
+    Py_VISIT (l->data);
 
   return 0;
 }
@@ -446,7 +416,10 @@ results_traverse (Results   *self,
 static int
 results_clear (Results *self)
 {
-  Py_CLEAR (self->hooks);
+  AfrpcPythonCall *call;
+
+  while ((call = g_queue_pop_head (&self->waiting)) != NULL)
+    Py_DECREF (call);
 
   return 0;
 }
@@ -457,14 +430,23 @@ results_dealloc (Results *self)
   PyTypeObject *type = Py_TYPE (self);
 
   PyObject_GC_UnTrack (self);
+  if (self->items != NULL)
+    afrpc_python_items_abandon (self->items);
   end (self);
   results_clear (self);
-  g_clear_pointer (&self->calls, g_ptr_array_unref);
   g_clear_object (&self->pool);
-  if (self->source != NULL)
-    source_unref (self->source);
+  g_clear_pointer (&self->items, afrpc_python_items_unref);
+  afrpc_python_type_clear (&self->type);
   type->tp_free (self);
   Py_DECREF (type);
+}
+
+/* Whether calls that are made so may travel together: nothing is wanted of each by itself. */
+static gboolean
+may_chunk (AfrpcCallOptions *options)
+{
+  return afrpc_call_options_get_timeout_ms (options) < 0 && afrpc_call_options_get_execution_timeout_ms (options) == 0 &&
+         afrpc_call_options_get_fds (options) == NULL && afrpc_call_options_get_affinity (options) == NULL;
 }
 
 /* map (pool, iterable, star, signature, timeout_ms, cancellable, ordered, raw, calls, return_exceptions, hooks, more) */
@@ -475,9 +457,9 @@ module_map (PyObject        *module,
 {
   AfrpcPythonOptions options = { .progress = Py_None, .fds = Py_None };
   g_autoptr(AfrpcCallOptions) made = NULL;
+  AfrpcPythonItemsConfig config = { .iterable = args[1] };
   AfrpcCaller *pool;
   Results *self;
-  Source *source;
 
   if (n_args != 12)
     {
@@ -497,28 +479,30 @@ module_map (PyObject        *module,
   if (!afrpc_python_make_options (&options, args[10], &made))
     return NULL;
 
-  source = g_new0 (Source, 1);
-  source->ref_count = 1;
-  source->iterator = PyObject_GetIter (args[1]);
-  source->signature = Py_NewRef (args[3]);
-  source->hooks = Py_NewRef (args[10]);
-  source->is_star = args[2] == Py_True;
-  self = source->iterator != NULL ? (Results *) results_type->tp_alloc (results_type, 0) : NULL;
+  self = (Results *) results_type->tp_alloc (results_type, 0);
   if (self == NULL)
-    {
-      source_unref (source);
-      return NULL;
-    }
+    return NULL;
 
-  self->source = source;
-  source->ref_count++;
   self->pool = g_object_ref (pool);
-  self->hooks = Py_NewRef (args[10]);
   self->raw = args[7] == Py_True;
   self->gives_calls = args[8] == Py_True;
   self->gives_errors = args[9] == Py_True;
-  self->map = afrpc_pool_map (AFRPC_POOL (pool), next_cb, source, source_unref, made, options.cancellable,
-                              args[6] == Py_True ? AFRPC_MAP_ORDERED : AFRPC_MAP_UNORDERED);
+  config.is_star = args[2] == Py_True;
+  config.signature = args[3];
+  config.hooks = args[10];
+  config.is_ordered = args[6] == Py_True;
+  config.is_idempotent = made != NULL && afrpc_call_options_get_idempotent (made);
+  config.may_chunk = args[3] == Py_None && args[10] != AFRPC_PYTHON_PICKLED && !self->raw && !self->gives_calls &&
+                     (made == NULL || may_chunk (made));
+  self->items = afrpc_python_items_new (&config);
+  if (self->items == NULL)
+    {
+      Py_DECREF (self);
+      return NULL;
+    }
+
+  self->map = afrpc_pool_map_chunks (AFRPC_POOL (pool), &afrpc_python_items_funcs, afrpc_python_items_ref (self->items),
+                                     config.may_chunk ? "python" : NULL, made, options.cancellable);
 
   return (PyObject *) self;
 }

@@ -221,6 +221,7 @@ module_retire (PyObject *module,
     return NULL;
 
   afrpc_worker_retire (worker);
+  afrpc_python_host_end_chunk ();
 
   Py_RETURN_NONE;
 }

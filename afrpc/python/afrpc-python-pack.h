@@ -49,6 +49,7 @@ typedef struct
 AfrpcPythonPacker *afrpc_python_packer_begin   (PyObject           *hooks,
                                                 gboolean            are_args);
 GVariant          *afrpc_python_packer_end     (AfrpcPythonPacker  *self);
+void               afrpc_python_packer_tell_place (AfrpcPythonPacker *self);
 gboolean           afrpc_python_packer_grow    (AfrpcPythonPacker  *self,
                                                 gsize               size);
 gboolean           afrpc_python_packer_grow_ends (AfrpcPythonPacker *self,

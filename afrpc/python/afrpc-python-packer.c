@@ -177,13 +177,17 @@ afrpc_python_packer_fill (AfrpcPythonPacker *self,
   return TRUE;
 }
 
-/* The exception says where. That of somebody else stays what it is. */
-static void
-tell_place (AfrpcPythonPacker *self)
+/* The exception that is set says where in the value that was. That of somebody else stays what it is. */
+void
+afrpc_python_packer_tell_place (AfrpcPythonPacker *self)
 {
   PyObject *type, *value, *traceback, *text, *result;
-  g_autofree char *place = g_string_free (g_steal_pointer (&self->place), FALSE);
+  g_autofree char *place = NULL;
 
+  if (self->place == NULL)
+    return;
+
+  place = g_string_free (g_steal_pointer (&self->place), FALSE);
   PyErr_Fetch (&type, &value, &traceback);
   PyErr_NormalizeException (&type, &value, &traceback);
   if (self->is_refused)
@@ -220,8 +224,8 @@ afrpc_python_packer_end (AfrpcPythonPacker *self)
       bytes = g_bytes_new_take (g_realloc (g_steal_pointer (&self->data), MAX (self->size, 1)), self->size);
       value = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (self->types->str), bytes, TRUE));
     }
-  else if (self->place != NULL)
-    tell_place (self);
+  else
+    afrpc_python_packer_tell_place (self);
   Py_CLEAR (self->hooks);
 
   if (spare != NULL || self->n_ends_allocated > SIZE_KEPT_MAX / sizeof (gsize) ||

@@ -40,6 +40,16 @@ void             afrpc_python_host_check_exit    (void);
 void             afrpc_python_host_check_signals (void);
 void             afrpc_python_host_finish        (PyObject      *backend);
 
+/* Many calls in one */
+
+PyObject        *afrpc_python_host_vectorcall    (PyObject      *function,
+                                                  PyObject     **objects,
+                                                  Py_ssize_t     n);
+void             afrpc_python_host_end_chunk     (void);
+GVariant        *afrpc_python_host_run_chunk     (PyObject      *function,
+                                                  GVariant      *args,
+                                                  AfrpcWorker   *worker);
+
 /* An invocation */
 
 /* What the module's functions are about: the invocation that the running code works for, or the worker. */

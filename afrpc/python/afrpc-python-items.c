@@ -1,0 +1,811 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "afrpc-python-items.h"
+
+#define CHUNK_US 4000.0       /* so long a worker is to be busy with one chunk */
+#define GROWTH_MAX 8u         /* times as many as before */
+#define CHUNKS_AT_END 3u      /* for each worker, of what is left */
+#define CHUNKS_UNDER_WAY 2u   /* for each call that a worker may have */
+#define PULL_US 1000          /* what is there by then is called for */
+#define ANSWER_SIZE_MAX 49152 /* bytes: not all that a worker can save */
+#define UNTAKEN_SIZE_MAX (64u << 20) /* bytes of outcomes: beyond that, nothing is pulled before some are taken */
+
+/* What travels in one call, and what that has brought: one input, or many. */
+struct _AfrpcPythonParcel
+{
+  guint64 number;   /* of the first input */
+  guint n;
+  gboolean is_chunk;
+  GVariant *args;   /* (nullable): of a chunk, until it has its outcome */
+  AfrpcCall *call;  /* (nullable): that has its outcome */
+  AfrpcCall *running; /* (nullable): of outcomes that have come before that */
+  guint n_early;    /* of the first ones, those that were there before */
+  GVariant *value;  /* (nullable): what has records of outcomes */
+  GError *error;    /* (nullable): what those have failed with that have none, and no call */
+  gsize size;       /* bytes of outcomes */
+  guint n_left;     /* outcomes that are kept, or being looked at */
+};
+
+/* Records of inputs that were not begun. */
+typedef struct
+{
+  GVariant *args;   /* (owned): in which they are */
+  AfrpcPythonRecords records;
+  guint64 number;   /* of the first one */
+  guint n;
+  guint n_deaths;   /* of workers that have begun the first one */
+  gboolean is_single; /* they are called for one by one */
+} Rest;
+
+struct _AfrpcPythonItems
+{
+  guint ref_count;
+  AfrpcPythonItemsConfig config;
+  PyObject *iterator; /* (nullable): NULL at the end, and when nothing more is wanted */
+  PyObject *type, *exception, *traceback; /* (nullable): what was raised instead of another input */
+  gboolean is_over;   /* the iterator is */
+  gboolean is_abandoned; /* nobody takes outcomes any more */
+  gboolean is_refused; /* workers do not take chunks */
+  guint max_repeats;
+
+  double each_us;     /* how long a call takes; 0: nobody knows */
+  guint size;         /* of the next chunk, at most */
+
+  /* By their number, if they are ordered, else as they came; each at its number modulo the size. */
+  AfrpcPythonOutcome *outcomes;
+  guint n_outcomes;
+  guint64 n_pulled;
+  guint64 n_come;     /* if they are not ordered */
+  guint64 n_taken;
+  gsize untaken;      /* bytes */
+  GQueue rest;        /* (element-type Rest) */
+};
+
+/* Parcels */
+
+static AfrpcPythonParcel *
+parcel_new (guint64  number,
+            guint    n,
+            gboolean is_chunk)
+{
+  AfrpcPythonParcel *self = g_new0 (AfrpcPythonParcel, 1);
+
+  self->number = number;
+  self->n = n;
+  self->is_chunk = is_chunk;
+
+  return self;
+}
+
+static void
+parcel_free (AfrpcPythonParcel *self)
+{
+  g_clear_pointer (&self->args, g_variant_unref);
+  g_clear_pointer (&self->value, g_variant_unref);
+  if (self->call != NULL)
+    afrpc_map_release_call (self->call);
+  g_clear_object (&self->running);
+  g_clear_error (&self->error);
+  g_free (self);
+}
+
+/* Returns: (nullable): it has its outcome, or what came with it was there before */
+AfrpcCall *
+afrpc_python_parcel_get_call (AfrpcPythonParcel *self)
+{
+  return self->call != NULL ? self->call : self->running;
+}
+
+/* Returns: (transfer none) (nullable): what its records lie in */
+GVariant *
+afrpc_python_parcel_get_value (AfrpcPythonParcel *self)
+{
+  return self->value;
+}
+
+const GError *
+afrpc_python_parcel_get_error (AfrpcPythonParcel *self)
+{
+  return self->error;
+}
+
+static void
+rest_free (gpointer data)
+{
+  Rest *self = data;
+
+  g_variant_unref (self->args);
+  g_free (self);
+}
+
+/* Life */
+
+/* Returns: (nullable): NULL with an exception */
+AfrpcPythonItems *
+afrpc_python_items_new (const AfrpcPythonItemsConfig *config)
+{
+  PyObject *iterator = PyObject_GetIter (config->iterable);
+  AfrpcPythonItems *self;
+
+  if (iterator == NULL)
+    return NULL;
+
+  self = g_new0 (AfrpcPythonItems, 1);
+  self->ref_count = 1;
+  self->config = *config;
+  self->config.iterable = NULL;
+  self->iterator = iterator;
+  Py_INCREF (self->config.signature);
+  Py_INCREF (self->config.hooks);
+  self->size = 1;
+
+  return self;
+}
+
+/* Returns: what values are converted with: None, or more */
+PyObject *
+afrpc_python_items_get_hooks (const AfrpcPythonItems *self)
+{
+  return self->config.hooks;
+}
+
+AfrpcPythonItems *
+afrpc_python_items_ref (AfrpcPythonItems *self)
+{
+  self->ref_count++;
+
+  return self;
+}
+
+/* Nobody takes outcomes any more. */
+void
+afrpc_python_items_abandon (AfrpcPythonItems *self)
+{
+  g_autofree AfrpcPythonOutcome *outcomes = g_steal_pointer (&self->outcomes);
+
+  self->is_abandoned = TRUE;
+  for (guint i = 0; outcomes != NULL && i < self->n_outcomes; i++)
+    if (outcomes[i].parcel != NULL)
+      afrpc_python_items_release (self, &outcomes[i]);
+  self->n_outcomes = 0;
+}
+
+void
+afrpc_python_items_unref (AfrpcPythonItems *self)
+{
+  if (--self->ref_count > 0)
+    return;
+
+  afrpc_python_items_abandon (self);
+  g_queue_clear_full (&self->rest, rest_free);
+  Py_CLEAR (self->iterator);
+  Py_CLEAR (self->config.signature);
+  Py_CLEAR (self->config.hooks);
+  Py_CLEAR (self->type);
+  Py_CLEAR (self->exception);
+  Py_CLEAR (self->traceback);
+  g_free (self);
+}
+
+/* Pulling */
+
+/* There are no more, or there is an exception, which is kept for the end. */
+static void
+end (AfrpcPythonItems *self)
+{
+  self->is_over = TRUE;
+  if (self->type != NULL)
+    PyErr_Clear ();
+  else if (PyErr_Occurred ())
+    PyErr_Fetch (&self->type, &self->exception, &self->traceback);
+  Py_CLEAR (self->iterator);
+}
+
+/* Returns: (nullable): the next input, as what is to be packed; NULL: it is over */
+static PyObject *
+get_next (AfrpcPythonItems *self)
+{
+  PyObject *iterator = Py_NewRef (self->iterator);
+  PyObject *input = PyIter_Next (iterator);
+
+  /* What it is asked for may have everything given up. */
+  Py_DECREF (iterator);
+  if (input != NULL && self->config.is_star && !PyTuple_CheckExact (input))
+    Py_SETREF (input, PySequence_Tuple (input));
+  if (input == NULL)
+    end (self);
+
+  return input;
+}
+
+static AfrpcMapPulled
+pull_single (AfrpcPythonItems *self,
+             AfrpcMapInput    *input)
+{
+  PyObject *object = get_next (self);
+  PyObject *args = object;
+
+  if (object == NULL)
+    return AFRPC_MAP_END;
+
+  if (!self->config.is_star)
+    args = PyTuple_Pack (1, object);
+  if (args != NULL)
+    input->args = afrpc_python_pack_call (args, self->config.signature, self->config.hooks);
+  if (args != object)
+    Py_XDECREF (args);
+  Py_DECREF (object);
+  if (input->args == NULL)
+    {
+      end (self);
+      return AFRPC_MAP_END;
+    }
+
+  input->index = self->n_pulled++;
+  input->parcel = parcel_new (input->index, 1, FALSE);
+
+  return AFRPC_MAP_PULLED;
+}
+
+/* What cannot be sent ends the inputs, after those before it. */
+static AfrpcMapPulled
+pull_chunk (AfrpcPythonItems *self,
+            guint             n_max,
+            AfrpcMapInput    *input)
+{
+  const gint64 begun_at = g_get_monotonic_time ();
+  AfrpcPythonPacker *packer = afrpc_python_chunk_begin_args (self->config.hooks);
+  const AfrpcPythonRecordKind kind = self->config.is_star ? AFRPC_PYTHON_RECORD_ARGS : AFRPC_PYTHON_RECORD_VALUE;
+  AfrpcPythonParcel *parcel;
+  GVariant *args;
+  guint n = 0;
+
+  while (n < n_max && self->iterator != NULL && packer->size < AFRPC_PYTHON_CHUNK_SIZE_MAX && !input->is_urgent)
+    {
+      PyObject *object = get_next (self);
+      AfrpcPythonMark mark;
+
+      if (object == NULL)
+        break;
+      if (afrpc_python_chunk_add (packer, object, kind, &mark))
+        n++;
+      else
+        end (self);
+      Py_DECREF (object);
+      if (n_max > 1)
+        input->is_urgent = g_get_monotonic_time () - begun_at > PULL_US;
+    }
+  args = afrpc_python_chunk_end_args (packer);
+  if (args == NULL)
+    end (self);
+  if (n == 0 || args == NULL)
+    {
+      g_clear_pointer (&args, g_variant_unref);
+      return AFRPC_MAP_END;
+    }
+
+  parcel = parcel_new (self->n_pulled, n, TRUE);
+  parcel->args = g_variant_ref (args);
+  self->n_pulled += n;
+  input->args = args;
+  input->parcel = parcel;
+  input->index = parcel->number;
+  input->n_parts = n;
+
+  return AFRPC_MAP_PULLED;
+}
+
+/* How many there are to come, as far as the iterator says. */
+static guint64
+get_n_left (AfrpcPythonItems *self)
+{
+  PyObject *iterator = Py_NewRef (self->iterator);
+  const Py_ssize_t n = PyObject_LengthHint (iterator, PY_SSIZE_T_MAX);
+
+  Py_DECREF (iterator);
+  if (n < 0)
+    PyErr_Clear ();
+
+  return n >= 0 ? n : PY_SSIZE_T_MAX;
+}
+
+/* Nobody is to wait for who has more, and there is to be something for all who have time. */
+static guint
+choose_size (AfrpcPythonItems   *self,
+             const AfrpcMapRoom *room)
+{
+  const guint64 n_workers = room->n_workers;
+  guint64 size = MIN (self->size, room->window_max / (CHUNKS_UNDER_WAY * n_workers * room->load));
+
+  if (size > 1)
+    size = MIN (size, get_n_left (self) / (CHUNKS_AT_END * n_workers) + 1);
+
+  return MAX (size, 1);
+}
+
+static AfrpcMapPulled
+pull (AfrpcPythonItems   *self,
+      const AfrpcMapRoom *room,
+      AfrpcMapInput      *input)
+{
+  const guint64 n = self->n_pulled - self->n_taken;
+  const gboolean may_chunk = room->may_chunk && self->config.may_chunk && !self->is_refused;
+  guint64 window = room->window;
+  guint size = 1;
+
+  self->max_repeats = room->max_repeats;
+  if (may_chunk && self->iterator != NULL)
+    {
+      size = choose_size (self, room);
+      window = MIN (window * size, room->window_max);
+    }
+  if (self->iterator == NULL)
+    return AFRPC_MAP_END;
+  if (n >= window || self->untaken >= UNTAKEN_SIZE_MAX)
+    return AFRPC_MAP_NOT_NOW;
+  /* It is going to have more room soon. */
+  if (window - n < size && n > window / 2)
+    return AFRPC_MAP_NOT_NOW;
+
+  return may_chunk ? pull_chunk (self, MIN (size, window - n), input) : pull_single (self, input);
+}
+
+static AfrpcMapPulled
+pull_cb (gpointer            data,
+         const AfrpcMapRoom *room,
+         AfrpcMapInput      *input)
+{
+  PyGILState_STATE state = PyGILState_Ensure ();
+  AfrpcPythonItems *self = afrpc_python_items_ref (data);
+  const AfrpcMapPulled pulled = pull (self, room, input);
+
+  afrpc_python_items_unref (self);
+  PyGILState_Release (state);
+
+  return pulled;
+}
+
+static void
+forget_cb (gpointer data)
+{
+  PyGILState_STATE state = PyGILState_Ensure ();
+  AfrpcPythonItems *self = data;
+
+  Py_CLEAR (self->iterator);
+  PyGILState_Release (state);
+}
+
+/* Outcomes */
+
+/* Room for as many as may be pulled, and not taken. */
+static void
+grow (AfrpcPythonItems *self)
+{
+  const guint n = MAX (2 * self->n_outcomes, 64);
+  AfrpcPythonOutcome *outcomes = g_new0 (AfrpcPythonOutcome, n);
+
+  for (guint64 i = self->n_taken; i < self->n_taken + self->n_outcomes; i++)
+    outcomes[i % n] = self->outcomes[i % self->n_outcomes];
+  g_free (self->outcomes);
+  self->outcomes = outcomes;
+  self->n_outcomes = n;
+}
+
+/* One has its outcome, @record (nullable) or that of the call. */
+static void
+put (AfrpcPythonItems  *self,
+     AfrpcPythonParcel *parcel,
+     guint64            number,
+     const guint8      *record,
+     AfrpcStarted       started)
+{
+  const guint64 place = self->config.is_ordered ? number : self->n_come++;
+
+  if (self->is_abandoned)
+    return;
+  while (place - self->n_taken >= self->n_outcomes)
+    grow (self);
+  self->outcomes[place % self->n_outcomes] = (AfrpcPythonOutcome) { parcel, record, started };
+  parcel->n_left++;
+}
+
+/* From the @from-th one on until before @to. */
+static void
+put_failed (AfrpcPythonItems  *self,
+            AfrpcPythonParcel *parcel,
+            guint              from,
+            guint              to,
+            AfrpcStarted       started)
+{
+  for (guint i = from; i < to; i++)
+    put (self, parcel, parcel->number + i, NULL, started);
+}
+
+/* Returns: how many outcomes there are in records, the first of which may be known already; @is_whole: (out): whether
+ * there is nothing else in them */
+static guint
+put_records (AfrpcPythonItems   *self,
+             AfrpcPythonParcel  *parcel,
+             AfrpcPythonRecords *records,
+             gboolean           *is_whole)
+{
+  AfrpcPythonRecord record;
+  guint n;
+
+  for (n = 0; n < parcel->n; n++)
+    {
+      const guint8 *at = records->next;
+
+      if (!afrpc_python_records_next (records, &record))
+        break;
+      if (n >= parcel->n_early)
+        put (self, parcel, parcel->number + n, at, AFRPC_STARTED_YES);
+    }
+  *is_whole = records->size == 0;
+
+  return MAX (n, parcel->n_early);
+}
+
+/* The same for what a worker has saved. */
+static guint
+put_saved (AfrpcPythonItems  *self,
+           AfrpcPythonParcel *parcel,
+           GBytes            *saved) /* (nullable) */
+{
+  AfrpcPythonRecords records;
+  gboolean is_whole;
+
+  if (saved == NULL)
+    return parcel->n_early;
+
+  parcel->value = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_BYTESTRING, saved, TRUE));
+  parcel->size = g_bytes_get_size (saved);
+  records.next = g_variant_get_data (parcel->value);
+  records.size = parcel->size;
+
+  return put_records (self, parcel, &records, &is_whole);
+}
+
+/* Those from the @from-th one on until before @to are called for again. */
+static void
+add_rest (AfrpcPythonItems  *self,
+          AfrpcPythonParcel *parcel,
+          guint              from,
+          guint              to,
+          guint              n_deaths,
+          gboolean           is_single)
+{
+  AfrpcPythonRecord record;
+  Rest *rest;
+
+  if (from >= to)
+    return;
+
+  rest = g_new0 (Rest, 1);
+  rest->args = g_variant_ref (parcel->args);
+  rest->number = parcel->number + from;
+  rest->n = to - from;
+  rest->n_deaths = n_deaths;
+  rest->is_single = is_single;
+  afrpc_python_records_init_args (&rest->records, rest->args);
+  for (guint i = 0; i < from; i++)
+    afrpc_python_records_next (&rest->records, &record);
+  g_queue_push_tail (&self->rest, rest);
+}
+
+/* A worker has made @n of them, in so much time: sees how many the next one should have. */
+static void
+measure (AfrpcPythonItems        *self,
+         const AfrpcPythonParcel *parcel,
+         guint                    n,
+         guint64                  elapsed_us)
+{
+  const double each_us = MAX ((double) elapsed_us / MAX (n, 1), 0.01);
+  double ideal;
+
+  if (n == 0)
+    return;
+
+  self->each_us = self->each_us == 0 || each_us > self->each_us ? each_us : (3 * self->each_us + each_us) / 4;
+  ideal = MIN (CHUNK_US / self->each_us, (double) ANSWER_SIZE_MAX * n / MAX (parcel->size, 1));
+  ideal = CLAMP (ideal, 1, G_MAXINT);
+  self->size = ideal > self->size ? MIN ((guint) ideal, MAX (self->size, GROWTH_MAX * n)) : (guint) ideal;
+}
+
+/* A worker has answered, with the outcomes of as many as it has made. */
+static void
+sort_answer (AfrpcPythonItems  *self,
+             AfrpcPythonParcel *parcel)
+{
+  guint64 elapsed_us = 0;
+  AfrpcPythonRecords records;
+  gboolean is_whole = FALSE;
+  guint n = 0;
+
+  if (afrpc_python_records_init_answer (&records, parcel->value, &elapsed_us))
+    n = put_records (self, parcel, &records, &is_whole);
+  if (!is_whole)
+    {
+      parcel->error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA,
+                                   "the worker sent a malformed answer to many calls");
+      put_failed (self, parcel, n, parcel->n, AFRPC_STARTED_UNKNOWN);
+      return;
+    }
+
+  measure (self, parcel, n, elapsed_us);
+  add_rest (self, parcel, n, parcel->n, 0, FALSE);
+}
+
+static gboolean
+is_death (const GError *error)
+{
+  return g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_DIED) ||
+         g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL) ||
+         g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
+}
+
+/* There is no answer, but what the worker has saved, and how many it has begun. */
+static void
+sort_unanswered (AfrpcPythonItems  *self,
+                 AfrpcPythonParcel *parcel,
+                 const GError      *error)
+{
+  const gboolean has_died = is_death (error);
+  guint64 n_begun;
+  GBytes *saved = afrpc_map_get_parts (parcel->call, &n_begun);
+  const guint n = put_saved (self, parcel, saved);
+
+  n_begun = CLAMP (n_begun, n, parcel->n);
+
+  /* The last one that was begun ran. */
+  if (has_died && self->config.is_idempotent && self->max_repeats > 0 && n_begun > n)
+    {
+      add_rest (self, parcel, n, n_begun - 1, 0, TRUE);
+      add_rest (self, parcel, n_begun - 1, n_begun, 1, TRUE);
+    }
+  else
+    put_failed (self, parcel, n, n_begun, AFRPC_STARTED_YES);
+  if (has_died)
+    add_rest (self, parcel, n_begun, parcel->n, 0, FALSE);
+  else
+    put_failed (self, parcel, n_begun, parcel->n, AFRPC_STARTED_NO);
+}
+
+static void
+sort_chunk (AfrpcPythonItems  *self,
+            AfrpcPythonParcel *parcel)
+{
+  g_autoptr(GError) error = NULL;
+  const AfrpcStarted started = afrpc_call_get_started (parcel->call);
+
+  parcel->value = afrpc_call_wait_sync (parcel->call, NULL, &error);
+  if (parcel->value != NULL)
+    {
+      parcel->size = g_variant_get_size (parcel->value);
+      sort_answer (self, parcel);
+    }
+  else if (started == AFRPC_STARTED_NO && g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED))
+    {
+      self->is_refused = TRUE;
+      add_rest (self, parcel, 0, parcel->n, 0, TRUE);
+    }
+  else if (started == AFRPC_STARTED_YES && (is_death (error) || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED)))
+    sort_unanswered (self, parcel, error);
+  else
+    put_failed (self, parcel, parcel->n_early, parcel->n, started);
+}
+
+/* A call has its outcome, or was never made. */
+static void
+sort_cb (gpointer   data,
+         gpointer   data_parcel,
+         AfrpcCall *call)
+{
+  PyGILState_STATE state = PyGILState_Ensure ();
+  AfrpcPythonItems *self = data;
+  AfrpcPythonParcel *parcel = data_parcel;
+
+  parcel->call = call;
+  parcel->n_left = 1;
+  if (call != NULL && !self->is_abandoned && !parcel->is_chunk)
+    {
+      parcel->size = afrpc_map_get_size (call);
+      put (self, parcel, parcel->number, NULL, afrpc_call_get_started (call));
+    }
+  else if (call != NULL && !self->is_abandoned)
+    sort_chunk (self, parcel);
+  g_clear_pointer (&parcel->args, g_variant_unref);
+  self->untaken += parcel->size;
+  afrpc_python_items_release (self, &(AfrpcPythonOutcome) { .parcel = parcel });
+  PyGILState_Release (state);
+}
+
+/* The worker goes on with the one that it has begun last, and with no other. */
+static void
+cut_cb (gpointer   data,
+        gpointer   data_parcel,
+        AfrpcCall *call,
+        guint64    n_begun,
+        GBytes    *saved)
+{
+  PyGILState_STATE state = PyGILState_Ensure ();
+  AfrpcPythonItems *self = data;
+  AfrpcPythonParcel *parcel = data_parcel;
+  AfrpcPythonParcel *early;
+
+  n_begun = CLAMP (n_begun, 1, parcel->n);
+  early = parcel_new (parcel->number, n_begun, TRUE);
+  early->running = g_object_ref (call);
+  early->n_left = 1;
+  parcel->n_early = put_saved (self, early, saved);
+  self->untaken += early->size;
+  afrpc_python_items_release (self, &(AfrpcPythonOutcome) { .parcel = early });
+  add_rest (self, parcel, n_begun, parcel->n, 0, FALSE);
+  parcel->n = n_begun;
+  self->size = MIN (self->size, n_begun);
+  PyGILState_Release (state);
+}
+
+/* Returns: (transfer full) (nullable): the arguments that a call by itself has */
+static GVariant *
+make_single (const AfrpcPythonRecord *record)
+{
+  g_autoptr(GVariant) value = afrpc_python_record_get_variant (record);
+
+  if (record->kind == AFRPC_PYTHON_RECORD_VALUE && value != NULL)
+    return g_variant_ref_sink (g_variant_new_tuple (&value, 1));
+
+  return g_steal_pointer (&value);
+}
+
+static void
+pull_rest (AfrpcPythonItems *self,
+           Rest             *rest,
+           AfrpcMapInput    *input)
+{
+  const gboolean is_single = rest->is_single || self->is_refused;
+  const guint n_max = is_single ? 1 : MIN (self->size, rest->n);
+  const guint8 *start = rest->records.next;
+  AfrpcPythonParcel *parcel;
+  AfrpcPythonRecord record;
+  guint n;
+
+  for (n = 0; n < n_max && afrpc_python_records_next (&rest->records, &record); n++)
+    ;
+  parcel = parcel_new (rest->number, n, !is_single);
+  input->args = is_single ? make_single (&record) : afrpc_python_chunk_slice (start, rest->records.next - start);
+  input->parcel = parcel;
+  input->index = rest->number;
+  input->n_parts = is_single ? 0 : n;
+  input->n_deaths = rest->n_deaths;
+  if (!is_single)
+    parcel->args = g_variant_ref (input->args);
+  rest->n_deaths = 0;
+  rest->number += n;
+  rest->n -= n;
+}
+
+static gboolean
+pull_rest_cb (gpointer       data,
+              AfrpcMapInput *input)
+{
+  AfrpcPythonItems *self = data;
+  Rest *rest = g_queue_peek_head (&self->rest);
+  PyGILState_STATE state;
+
+  if (rest == NULL)
+    return FALSE;
+
+  state = PyGILState_Ensure ();
+  pull_rest (self, rest, input);
+  if (rest->n == 0)
+    rest_free (g_queue_pop_head (&self->rest));
+  PyGILState_Release (state);
+
+  return TRUE;
+}
+
+static void
+fail_rest_cb (gpointer      data,
+              const GError *error)
+{
+  AfrpcPythonItems *self = data;
+  PyGILState_STATE state;
+  Rest *rest;
+
+  if (self->rest.length == 0)
+    return;
+
+  state = PyGILState_Ensure ();
+  while ((rest = g_queue_pop_head (&self->rest)) != NULL)
+    {
+      AfrpcPythonParcel *parcel = parcel_new (rest->number, rest->n, TRUE);
+
+      parcel->error = g_error_copy (error);
+      parcel->n_left = 1;
+      put_failed (self, parcel, 0, parcel->n, rest->n_deaths > 0 ? AFRPC_STARTED_YES : AFRPC_STARTED_NO);
+      afrpc_python_items_release (self, &(AfrpcPythonOutcome) { .parcel = parcel });
+      rest_free (rest);
+    }
+  PyGILState_Release (state);
+}
+
+static gboolean
+has_news_cb (gpointer data)
+{
+  return afrpc_python_items_has_next (data);
+}
+
+static void
+free_cb (gpointer data)
+{
+  PyGILState_STATE state = PyGILState_Ensure ();
+
+  afrpc_python_items_unref (data);
+  PyGILState_Release (state);
+}
+
+const AfrpcMapFuncs afrpc_python_items_funcs = {
+  pull_cb, forget_cb, sort_cb, cut_cb, pull_rest_cb, fail_rest_cb, has_news_cb, free_cb,
+};
+
+/* Taking */
+
+gboolean
+afrpc_python_items_has_next (const AfrpcPythonItems *self)
+{
+  return self->n_outcomes > 0 && self->outcomes[self->n_taken % self->n_outcomes].parcel != NULL;
+}
+
+/* Whether all that there are have been taken. */
+gboolean
+afrpc_python_items_are_over (const AfrpcPythonItems *self)
+{
+  return self->is_over && self->n_taken == self->n_pulled;
+}
+
+/* Raises what was raised instead of another input, once. FALSE: there is nothing. */
+gboolean
+afrpc_python_items_raise (AfrpcPythonItems *self)
+{
+  if (self->type == NULL)
+    return FALSE;
+
+  PyErr_Restore (g_steal_pointer (&self->type), g_steal_pointer (&self->exception), g_steal_pointer (&self->traceback));
+
+  return TRUE;
+}
+
+/* FALSE: there is none yet, or no more. Otherwise it has to be released. */
+gboolean
+afrpc_python_items_take (AfrpcPythonItems   *self,
+                         AfrpcPythonOutcome *outcome)
+{
+  AfrpcPythonOutcome *place;
+
+  if (!afrpc_python_items_has_next (self))
+    return FALSE;
+
+  place = &self->outcomes[self->n_taken++ % self->n_outcomes];
+  *outcome = *place;
+  place->parcel = NULL;
+
+  return TRUE;
+}
+
+/* It is done with. Returns: whether all that has come with it is */
+gboolean
+afrpc_python_items_release (AfrpcPythonItems   *self,
+                            AfrpcPythonOutcome *outcome)
+{
+  AfrpcPythonParcel *parcel = g_steal_pointer (&outcome->parcel);
+
+  if (--parcel->n_left > 0)
+    return FALSE;
+
+  self->untaken -= parcel->size;
+  parcel_free (parcel);
+
+  return TRUE;
+}

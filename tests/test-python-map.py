@@ -1,0 +1,535 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Maps of pools whose workers are in Python, where many calls travel in one: each is as it would be by itself."""
+import asyncio
+import collections
+import gc
+import os
+import sys
+import tempfile
+import unittest
+
+import gi
+
+gi.require_version("Afrpc", "1.0")
+from gi.repository import Afrpc, Gio, GLib  # noqa: E402
+
+import afrpc.aio  # noqa: E402
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "workers"))
+import python_map_worker  # noqa: E402,F401: so that its exceptions are known here
+
+WORKER = os.path.abspath(python_map_worker.__file__)
+context = GLib.MainContext.default()
+
+
+def make_process():
+    return Afrpc.Process.new_exec("python").require(WORKER)
+
+
+def make_pool(function, max_workers=2, **properties):
+    return Afrpc.Pool(process=make_process(), function=function, max_workers=max_workers, **properties)
+
+
+def count_jobs(pool):
+    """Calls as the pool has counted them: those that have travelled together are one."""
+    return pool.get_stats().get_n_calls()
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.path = os.path.join(self.folder.name, "calls")
+
+    def read_calls(self):
+        with open(self.path) as file:
+            return collections.Counter(int(line) for line in file)
+
+    def collect(self, results):
+        """Each result, or what was raised in its place."""
+        collected = []
+        while True:
+            try:
+                collected.append(next(results))
+            except StopIteration:
+                return collected
+            except Exception as error:
+                collected.append(error)
+
+
+class Travelling(Case):
+    def test_values(self):
+        deep = 1
+        for _ in range(57):
+            deep = [deep]
+        values = [1, -1 << 63, 1.5, "a", "ä" * 300, b"bytes", None, True, (1, "x"), (), [1, "x", None], {"a": 1}, {1: "a"}, deep,
+                  Afrpc.Tagged("t", 5)]
+        with make_pool("same") as pool:
+            inputs = values * 500
+            results = list(pool.map(inputs))
+            self.assertEqual(results, inputs)
+            self.assertEqual([type(result) for result in results], [type(value) for value in inputs])
+            self.assertLess(count_jobs(pool), len(inputs) / 4)
+            self.assertEqual(list(pool.starmap((value, 2, "c") for value in inputs)), [(value, 2, "c") for value in inputs])
+            self.assertEqual(list(pool.starmap([value, i] for i, value in enumerate(inputs))),
+                             [(value, i) for i, value in enumerate(inputs)])
+            self.assertEqual(sorted(pool.map(range(20000), ordered=False)), list(range(20000)))
+            self.assertEqual(list(pool.starmap(tuple(range(n)) for n in (1, 2, 40) for _ in range(500))),
+                             [0 if n == 1 else tuple(range(n)) for n in (1, 2, 40) for _ in range(500)])
+        pool.close_sync()
+
+    def test_few(self):
+        with make_pool("same") as pool:
+            self.assertEqual(list(pool.map([])), [])
+            for n in range(1, 40):
+                self.assertEqual(list(pool.map(range(n))), list(range(n)))
+        pool.close_sync()
+
+    def test_keywords(self):
+        with make_pool("keywords") as pool:
+            inputs = [(i, Afrpc.Tagged("afrpc.keywords", {"b": 1})) if i % 2 else (i,) for i in range(3000)]
+            self.assertEqual(list(pool.starmap(inputs)), [i + i % 2 for i in range(3000)])
+        pool.close_sync()
+
+    def test_hooks(self):
+        with make_pool("same", default=lambda value: ["set", *sorted(value)],
+                       arrays=lambda array: ("array", list(array))) as pool:
+            self.assertEqual(list(pool.map({i, i + 1} for i in range(2000))), [["set", i, i + 1] for i in range(2000)])
+            self.assertEqual(list(pool.map(range(2000))), list(range(2000)))
+            self.assertEqual(list(pool.map([[1, 2]] * 1000)), [[1, 2]] * 1000)
+        pool.close_sync()
+
+    def test_not_sendable(self):
+        def inputs():
+            yield from range(1000)
+            yield {"a": [1 << 70]}
+            yield 1001
+
+        with make_pool("same") as pool:
+            for call in (lambda: pool.map(inputs()), lambda: pool.starmap((value,) for value in inputs())):
+                results = self.collect_until_error(call())
+                self.assertEqual(results[:-1], list(range(1000)))
+                self.assertIsInstance(results[-1], OverflowError)
+                self.assertEqual(str(results[-1]), "argument 1, key 'a', element 0: an int of more than 64 bits cannot be sent")
+        pool.close_sync()
+
+    def collect_until_error(self, results):
+        collected = self.collect(results)
+        self.assertEqual(list(results), [])
+        return collected
+
+    def test_inputs_raise(self):
+        def inputs():
+            yield from range(777)
+            raise KeyError("no more")
+
+        with make_pool("same") as pool:
+            results = self.collect_until_error(pool.map(inputs()))
+            self.assertEqual(results[:-1], list(range(777)))
+            self.assertIsInstance(results[-1], KeyError)
+        pool.close_sync()
+
+    def test_slow_inputs(self):
+        def inputs():
+            for i in range(300):
+                if i >= 250:
+                    end = GLib.get_monotonic_time() + 1500
+                    while GLib.get_monotonic_time() < end:
+                        pass
+                yield i
+
+        with make_pool("same", max_workers=1) as pool:
+            list(pool.map(range(5000)))
+            before = count_jobs(pool)
+            self.assertEqual(list(pool.map(inputs())), list(range(300)))
+            # Each that takes long is called for at once.
+            self.assertGreaterEqual(count_jobs(pool) - before, 50)
+        pool.close_sync()
+
+    def test_lazy(self):
+        pulled = 0
+
+        def endless():
+            nonlocal pulled
+            while True:
+                pulled += 1
+                yield pulled - 1
+
+        with make_pool("same") as pool:
+            results = pool.map(endless())
+            self.assertEqual(pulled, 0)
+            for i in range(20000):
+                self.assertEqual(next(results), i)
+                self.assertLessEqual(pulled, i + 1 + 4096)
+            del results
+            n = pulled
+            self.assertEqual(pool.invoke_sync(1), 1)
+            self.assertEqual(pulled, n)
+        pool.close_sync()
+
+    def test_nested(self):
+        with make_pool("same") as pool:
+            self.assertEqual(list(pool.map(r for r in pool.map(r for r in pool.map(range(5000))))), list(range(5000)))
+        pool.close_sync()
+
+    def test_large(self):
+        with make_pool("octets", max_message_size=1 << 20) as pool:
+            sizes = [10] * 3000 + [40000] * 200 + [10, (1 << 20) + 1, 100000] * 100
+            results = self.collect(pool.map(sizes))
+            self.assertEqual(len(results), len(sizes))
+            for size, result in zip(sizes, results):
+                if size <= 1 << 20:
+                    self.assertEqual(len(result), size)
+                else:
+                    self.assertTrue(result.matches(Afrpc.error_quark(), Afrpc.Error.TOO_LARGE), result)
+            with self.assertRaises(GLib.Error) as alone:
+                pool.invoke_sync((1 << 20) + 1)
+            self.assertEqual(str(alone.exception), str(results[-2]))
+        pool.close_sync()
+
+    def test_events(self):
+        events = []
+        pool = make_pool("announce", max_workers=1, on_event=events.append)
+        self.assertEqual(list(pool.map(range(2000), metadata={"a": 10})), list(range(10, 2010)))
+        self.assertLess(count_jobs(pool), 1000)
+        while len(events) < 2000:
+            context.iteration(True)
+        self.assertEqual(sorted(events), list(range(2000)))
+        pool.close_sync()
+
+    def test_result_fds(self):
+        with make_pool("with_fd", max_workers=1) as pool:
+            self.assertEqual(list(pool.map(range(2000))), [-1 if i % 10 else 0 for i in range(2000)])
+        pool.close_sync()
+
+    def test_one_by_one(self):
+        n = 200
+        for options, properties in (({"timeout_ms": 60000}, {}), ({"execution_timeout_ms": 60000}, {}), ({"signature": "(x)"}, {}),
+                                    ({"affinity": "a"}, {}), ({}, {"max_calls": 1000}), ({}, {"call_timeout_ms": 60000}),
+                                    ({}, {"serialiser": "unsafe-pickle"})):
+            with make_pool("same", **properties) as pool:
+                self.assertEqual(list(pool.map(range(n), **options)), list(range(n)))
+                self.assertEqual(count_jobs(pool), n)
+            pool.close_sync()
+        with make_pool("same") as pool:
+            calls = list(pool.map(range(n), calls=True))
+            self.assertEqual([call.get_index() for call in calls], list(range(n)))
+            self.assertEqual(count_jobs(pool), n)
+            self.assertEqual([value.unpack() for value in pool.map(range(n), raw=True)], list(range(n)))
+        pool.close_sync()
+
+    def test_other_hosts(self):
+        """Workers of another language get calls one by one, also where there are both."""
+        native = Afrpc.Process.new_exec(None).require(os.environ["AFRPC_TEST_WORKER"])
+        python = Afrpc.Process.new_exec("python").eval("def echo(*args): return args")
+        with Afrpc.Pool(process=native, function="echo", max_workers=2) as pool:
+            self.assertEqual(list(pool.map(range(1000))), [(i,) for i in range(1000)])
+            self.assertEqual(count_jobs(pool), 1000)
+        with Afrpc.Pool(process=python.fork(), function="echo", max_workers=2) as pool:
+            self.assertEqual(list(pool.map(range(1000))), [(i,) for i in range(1000)])
+            self.assertLess(count_jobs(pool), 500)
+            # That there are others shows when one of them has got many.
+            results = pool.map(range(100000))
+            self.assertEqual([next(results) for _ in range(3000)], [(i,) for i in range(3000)])
+            pool.refresh(native)
+            self.assertEqual(list(results), [(i,) for i in range(3000, 100000)])
+        for processes in (python, native), (native, python), (native, native.fork()):
+            with Afrpc.Pool(process=processes[0], function="echo", max_workers=2) as pool:
+                pool.add_template(processes[1])
+                pool.set_idle_workers(2)
+                for _ in range(3):
+                    self.assertEqual(list(pool.map(range(1000))), [(i,) for i in range(1000)])
+            pool.close_sync()
+
+    def test_asyncio(self):
+        async def main():
+            async with make_pool("same") as pool:
+                self.assertEqual([r async for r in pool.map(range(20000))], list(range(20000)))
+                self.assertEqual(sorted([r async for r in pool.map(range(20000), ordered=False)]), list(range(20000)))
+                async for result in pool.map(range(1000000)):
+                    if result == 5000:
+                        break
+                results = pool.map(range(1000))
+                waits = [asyncio.ensure_future(self.take(results)) for _ in range(20)]
+                await asyncio.sleep(0)
+                for i in range(0, 20, 3):
+                    waits[i].cancel()
+                got = await asyncio.gather(*waits, return_exceptions=True)
+                kept = [r for r in got if not isinstance(r, asyncio.CancelledError)]
+                self.assertEqual(kept, list(range(len(kept))))
+                self.assertEqual([r async for r in results], list(range(len(kept), 1000)))
+                waits = [asyncio.ensure_future(self.take(pool.map([]))), asyncio.ensure_future(self.take(results))]
+                self.assertEqual(await asyncio.gather(*waits), [None, None])
+
+        afrpc.aio.run(main())
+
+    @staticmethod
+    async def take(results):
+        try:
+            return await anext(results)
+        except StopAsyncIteration:
+            return None
+
+
+    def test_memory(self):
+        """Nothing is kept, neither here nor there."""
+        def run():
+            self.assertEqual(list(pool.map("ab" * (i % 50) for i in range(5000))), ["ab" * (i % 50) for i in range(5000)])
+            results = pool.map([i] for i in range(5000))
+            next(results)
+            del results
+            self.collect(pool.starmap((i, i) for i in range(3000)))
+            self.collect(pool.map([1, 2, {1, 2}]))
+
+        def count():
+            gc.collect()
+            return sys.getallocatedblocks(), pool.invoke_sync(function="count_blocks")
+
+        with make_pool("same", max_workers=1) as pool, make_pool("fail", max_workers=1) as failing:
+            for _ in range(3):
+                run()
+                self.collect(failing.map(range(500)))
+            before = count()
+            for _ in range(10):
+                run()
+                self.collect(failing.map(range(500)))
+            for there, then in zip(count(), before):
+                self.assertLess(there - then, 400)
+        pool.close_sync()
+        failing.close_sync()
+
+    def test_held_up(self):
+        """Behind what takes long, nothing waits that another worker could do; and what is before it is there."""
+        inputs = [(self.path, 2500, i) for i in range(4000)]
+        with make_pool("wait", idle_workers=2) as pool:
+            results = pool.starmap(inputs, ordered=False)
+            got = [next(results) for _ in range(3999)]
+            self.assertEqual(sorted(got), [i for i in range(4000) if i != 2500])
+            open(self.path + ".go", "w").close()
+            self.assertEqual(list(results), [2500])
+        pool.close_sync()
+        calls = self.read_calls()
+        self.assertEqual((set(calls), set(calls.values())), (set(range(4000)), {1}))
+        os.unlink(self.path)
+        os.unlink(self.path + ".go")
+        with make_pool("wait", max_workers=1) as pool:
+            results = pool.starmap(inputs)
+            self.assertEqual([next(results) for _ in range(2500)], list(range(2500)))
+            open(self.path + ".go", "w").close()
+            self.assertEqual(list(results), list(range(2500, 4000)))
+        pool.close_sync()
+        calls = self.read_calls()
+        self.assertEqual((set(calls), set(calls.values())), (set(range(4000)), {1}))
+
+    def test_held_up_asyncio(self):
+        async def main():
+            async with make_pool("wait", idle_workers=2) as pool:
+                results = pool.starmap(((self.path, 2500, i) for i in range(4000)), ordered=False)
+                got = [await anext(results) for _ in range(3999)]
+                open(self.path + ".go", "w").close()
+                return got + [r async for r in results]
+
+        self.assertEqual(sorted(afrpc.aio.run(main())), list(range(4000)))
+
+
+class Failing(Case):
+    def compare(self, one, other):
+        self.assertEqual((type(one), one.args, str(one), repr(one)), (type(other), other.args, str(other), repr(other)))
+        for name in "type_name", "text", "traceback", "message", "domain", "code", "started", "__notes__":
+            self.assertEqual(getattr(one, name, None), getattr(other, name, None))
+        self.assertEqual(repr(one.__cause__), repr(other.__cause__))
+
+    def test_errors(self):
+        with make_pool("fail") as pool:
+            for options in {}, {"label": "these"}:
+                together = self.collect(pool.map(range(2000), **options))
+                alone = self.collect(pool.map(range(2000), timeout_ms=600000, **options))
+                for i, (one, other) in enumerate(zip(together, alone, strict=True)):
+                    if isinstance(one, Exception):
+                        self.compare(one, other)
+                        self.assertEqual(one.started, Afrpc.Started.YES)
+                    else:
+                        self.assertEqual((one, other), (i, i))
+            self.assertIsInstance(together[1], python_map_worker.Odd)
+            self.assertIsInstance(together[1], ValueError)
+            self.assertEqual(together[1].args, ("odd", 1, b"x"))
+            self.assertIsInstance(together[50], TypeError)
+            self.assertIn("these: in words", str(together[3]))
+            results = list(pool.map(range(2000), return_exceptions=True))
+            self.assertEqual([type(r) for r in results], [type(r) for r in together])
+            with self.assertRaises(ValueError):
+                list(pool.map(range(1, 2000)))
+        pool.close_sync()
+
+    def test_no_function(self):
+        with make_pool("no_such_function") as pool:
+            with self.assertRaises(GLib.Error) as raised:
+                list(pool.map(range(100)))
+            self.assertEqual(raised.exception.started, Afrpc.Started.NO)
+
+    def run_end(self, how, when, n=4000, **options):
+        with make_pool("end") as pool:
+            list(pool.starmap((self.path, "", -1, -1) for i in range(2000)))
+            results = self.collect(pool.starmap(((self.path, how, when, i) for i in range(n)), **options))
+            self.assertEqual(len(results), n)
+        pool.close_sync()
+        calls = self.read_calls()
+        del calls[-1]
+        return results, calls
+
+    def test_end(self):
+        for how, is_status in ("os._exit", True), ("sys.exit", True), ("kill", False):
+            for when in 0, 1, 2500, 3999:
+                for ordered in True, False:
+                    with self.subTest(how=how, when=when, ordered=ordered):
+                        results, calls = self.run_end(how, when, ordered=ordered)
+                        died = [r for r in results if isinstance(r, Exception)]
+                        self.assertEqual(len(died), 1)
+                        self.assertIsInstance(died[0], Afrpc.WorkerDied)
+                        self.assertEqual(died[0].started, Afrpc.Started.YES)
+                        self.assertIn("3" if is_status else "9", died[0].exit.to_string())
+                        self.assertIsInstance(died[0].process, Afrpc.Process)
+                        if ordered:
+                            self.assertIs(results[when], died[0])
+                        self.assertEqual(sorted(r for r in results if isinstance(r, int)), [i for i in range(4000) if i != when])
+                        self.assertEqual(set(calls), set(range(4000)))
+                        self.assertEqual(set(calls.values()), {1})
+                        os.unlink(self.path)
+
+    def test_end_idempotent(self):
+        for when in 0, 2500, 3999:
+            results, calls = self.run_end("once kill", when, idempotent=True)
+            self.assertEqual(results, list(range(4000)))
+            self.assertEqual(calls[when], 2)
+            calls[when] = 1
+            self.assertEqual(set(calls.values()), {1})
+            os.unlink(self.path + ".once")
+            os.unlink(self.path)
+
+    def test_poison(self):
+        results, calls = self.run_end("kill", 2500, idempotent=True, label="it")
+        self.assertIsInstance(results[2500], Afrpc.WorkerDied)
+        self.assertIn("it: the call has ended 3 workers", str(results[2500]))
+        self.assertEqual(calls[2500], 3)
+        del results[2500], calls[2500]
+        self.assertEqual(results, [i for i in range(4000) if i != 2500])
+        self.assertEqual(set(calls.values()), {1})
+
+    def test_no_repeats(self):
+        with make_pool("end", max_repeats=0) as pool:
+            results = self.collect(pool.starmap(((self.path, "kill", 2000, i) for i in range(3000)), idempotent=True))
+            self.assertIsInstance(results[2000], Afrpc.WorkerDied)
+        pool.close_sync()
+        self.assertEqual(set(self.read_calls().values()), {1})
+
+    def test_fork(self):
+        results, calls = self.run_end("fork", 2500)
+        self.assertEqual(results, list(range(4000)))
+        self.assertEqual(set(calls.values()), {1})
+
+    def test_retire(self):
+        results, calls = self.run_end("retire", 2500)
+        self.assertEqual(results, list(range(4000)))
+        self.assertEqual(set(calls.values()), {1})
+
+    def test_cancel(self):
+        pool = make_pool("spin_until_cancelled", max_workers=1)
+        begun = []
+        pool.on_event(begun.append)
+
+        async def main():
+            results = pool.starmap((self.path, 3000, i) for i in range(100000))
+            got = [await anext(results) for _ in range(2000)]
+            rest = asyncio.ensure_future(self.drain(results))
+            while not begun:
+                await asyncio.sleep(0)
+            results.cancel()
+            return got + await rest
+
+        results = afrpc.aio.run(main())
+        self.assertEqual(await_values(results), list(range(3000)))
+        errors = results[3000:]
+        self.assertTrue(all(error.matches(Gio.io_error_quark(), Gio.IOErrorEnum.CANCELLED) for error in errors))
+        # The one that ran, those that had not begun, and the end.
+        self.assertEqual([error.started for error in errors[:-1]],
+                         [Afrpc.Started.YES] + [Afrpc.Started.NO] * (len(errors) - 2))
+        pool.close_sync()
+        self.assertEqual(set(self.read_calls()), set(range(3001)))
+
+    async def drain(self, results):
+        collected = []
+        while True:
+            try:
+                collected.append(await anext(results))
+            except StopAsyncIteration:
+                return collected
+            except Exception as error:
+                collected.append(error)
+                if not hasattr(error, "started"):  # the end
+                    return collected
+
+    def test_dropped(self):
+        with make_pool("wait", max_workers=1) as pool:
+            results = pool.starmap((self.path, 3000, i) for i in range(100000))
+            self.assertEqual([next(results) for _ in range(1000)], list(range(1000)))
+            del results
+            gc.collect()
+            open(self.path + ".go", "w").close()
+            self.assertEqual(pool.invoke_sync(self.path, -1, 5), 5)
+        pool.close_sync()
+
+    def test_closed(self):
+        """What is under way is finished, in as many pieces as that takes."""
+        pool = make_pool("end")
+        results = pool.starmap((self.path, "kill", 1500, i) for i in range(100000))
+        got = [next(results) for _ in range(1000)]
+        pool.close()
+        got += self.collect_closed(results)
+        self.assertTrue(got[-1].matches(Afrpc.error_quark(), Afrpc.Error.CLOSED))
+        if len(got) > 1501:
+            self.assertIsInstance(got[1500], Afrpc.WorkerDied)
+            got[1500] = 1500
+        self.assertEqual(got[:-1], list(range(len(got) - 1)))
+        pool.close_sync()
+        calls = self.read_calls()
+        self.assertEqual(sorted(calls), list(range(len(calls))))
+        self.assertEqual(len(calls), len(got) - 1)
+        self.assertEqual(set(calls.values()), {1})
+
+    def collect_closed(self, results):
+        collected = []
+        while not (collected and isinstance(collected[-1], GLib.Error) and
+                   collected[-1].matches(Afrpc.error_quark(), Afrpc.Error.CLOSED)):
+            try:
+                collected.append(next(results))
+            except GLib.Error as error:
+                collected.append(error)
+        return collected
+
+    def test_killed(self):
+        pool = make_pool("spin_until_cancelled", max_workers=1)
+        begun = []
+        pool.on_event(begun.append)
+
+        async def main():
+            results = pool.starmap((self.path, 2500, i) for i in range(100000))
+            got = [await anext(results) for _ in range(2000)]
+            rest = asyncio.ensure_future(self.drain(results))
+            while not begun:
+                await asyncio.sleep(0)
+            pool.kill()
+            return got + await rest
+
+        results = afrpc.aio.run(main())
+        self.assertEqual(results[:2500], list(range(2500)))
+        self.assertEqual([error.started for error in results[2500:-1]],
+                         [Afrpc.Started.YES] + [Afrpc.Started.NO] * (len(results) - 2502))
+
+
+def await_values(results):
+    return [result for result in results if not isinstance(result, Exception)]
+
+
+if __name__ == "__main__":
+    unittest.main()
