@@ -349,17 +349,18 @@ test_many_fork (void)
 
 #define FDS_MAX 1024
 
-static gboolean
-is_socket (int fd)
+/* Returns: which socket has the number, or 0 if none has */
+static ino_t
+get_socket (int fd)
 {
   struct stat status;
 
-  return fstat (fd, &status) == 0 && S_ISSOCK (status.st_mode);
+  return fstat (fd, &status) == 0 && S_ISSOCK (status.st_mode) ? status.st_ino : 0;
 }
 
 /* Returns: how many sockets have something to be read, but those that were there before, as of a template */
 static guint
-count_readable_sockets (const gboolean was_there[FDS_MAX])
+count_readable_sockets (const ino_t before[FDS_MAX])
 {
   guint n = 0;
 
@@ -367,7 +368,7 @@ count_readable_sockets (const gboolean was_there[FDS_MAX])
     {
       struct pollfd poller = { fd, POLLIN, 0 };
 
-      n += !was_there[fd] && is_socket (fd) && poll (&poller, 1, 0) == 1;
+      n += get_socket (fd) != before[fd] && get_socket (fd) != 0 && poll (&poller, 1, 0) == 1;
     }
 
   return n;
@@ -390,12 +391,12 @@ static void
 test_many_late (void)
 {
   AfrpcProxy *proxies[N_LATE];
-  gboolean was_there[FDS_MAX];
+  ino_t before[FDS_MAX];
   guint n_settled = 0;
 
   g_test_summary ("Workers that have greeted in time are not ended because the program has slept, however many they are");
   for (int fd = 0; fd < FDS_MAX; fd++)
-    was_there[fd] = is_socket (fd);
+    before[fd] = get_socket (fd);
   for (guint i = 0; i < N_LATE; i++)
     {
       g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (NULL);
@@ -409,7 +410,7 @@ test_many_late (void)
   frozen_us = g_get_monotonic_time ();
   g_main_context_iteration (NULL, FALSE);
   frozen_us = 0;
-  while (count_readable_sockets (was_there) < N_LATE)
+  while (count_readable_sockets (before) < N_LATE)
     g_thread_yield ();
 
   slept_us += LATE_US;
