@@ -39,6 +39,12 @@ def get_pid(*args):
     return os.getpid()
 
 
+def touch_and_wait(path, other):
+    touch(path)
+    if other is not None:
+        wait_for(other)
+
+
 def wait_for(path):
     """Until there is such a file: with an end to it, so that nothing that fails stays."""
     end = time.monotonic() + PATIENCE
@@ -383,11 +389,13 @@ class Maps(Case):
 
     def test_dropped(self):
         executor = self.make(max_workers=1)
-        results = executor.map(touch, [self.path(str(i)) for i in range(1000)], chunksize=1)
+        results = executor.map(touch_and_wait, [self.path(str(i)) for i in range(1000)], [None] + 999 * [self.path("go")],
+                               chunksize=1)
         next(results)
         results.close()
+        touch(self.path("go"))
         executor.shutdown()
-        self.assertLess(len(os.listdir(self.folder)), 100)
+        self.assertLess(len(os.listdir(self.folder)), 10)
 
     def test_buffer(self):
         executor = self.make(max_workers=1)
