@@ -5,6 +5,10 @@
 
 #include <errno.h>
 #include <glib-unix.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -209,11 +213,63 @@ test_group_exit (gconstpointer way)
   group_clear (&group);
 }
 
-/* A program that dies while its worker computes; or has nothing to do, and ends by itself. */
-static void
-crash (Way      way,
-       gboolean is_busy)
+/* Where the worker's output goes that is read here: a command talks by its standard output. */
+static GVariant *
+get_output_fd (Way way)
 {
+  return g_variant_new_int32 (way == COMMAND ? STDERR_FILENO : STDOUT_FILENO);
+}
+
+static void
+wait_output (int fd)
+{
+  struct pollfd poller = { fd, POLLIN, 0 };
+
+  while ((poller.revents & POLLIN) == 0)
+    {
+      g_main_context_iteration (NULL, FALSE);
+      poll (&poller, 1, 1);
+    }
+}
+
+static void
+test_group_linger (gconstpointer way)
+{
+  const int signals[] = { SIGKILL, SIGTERM };
+
+  g_test_summary ("A worker that has left its group to exit gets signals, although that has members");
+  for (guint i = 0; i < G_N_ELEMENTS (signals); i++)
+    {
+      Group group;
+      g_autoptr(AfrpcExit) exit = NULL;
+
+      group_init (&group, GPOINTER_TO_INT (way), TRUE);
+      g_variant_unref (call (&group, "linger", get_output_fd (GPOINTER_TO_INT (way))));
+      afrpc_caller_call (AFRPC_CALLER (group.proxy), test_act ("exit", g_variant_new_uint32 (3)), NULL, NULL, NULL);
+      wait_output (group.ended_fd);
+      afrpc_process_kill (group.process, signals[i]);
+      exit = test_wait_exit (group.process);
+      g_assert_cmpint (afrpc_exit_get_signal (exit), ==, signals[i]);
+      wait_ended (&group);
+      group_clear (&group);
+    }
+}
+
+/* What a program's worker does when that dies */
+typedef enum
+{
+  CRASH,  /* it computes */
+  ORPHAN, /* nothing, and ends by itself */
+  LINGER, /* it is about to exit, for a long time */
+} Doing;
+
+static const char *const doing_names[] = { "crash", "orphan", "linger" };
+
+static void
+crash (Way   way,
+       Doing doing)
+{
+  const char *const jobs[] = { "spin", NULL, "exit" };
   AfrpcProcess *template = NULL;
   AfrpcProcess *process = process_new (way, TRUE, &template);
   Group group = { template, process, NULL, -1, 0 };
@@ -222,15 +278,20 @@ crash (Way      way,
   afrpc_process_require (process, TEST_WORKER);
   if (way == COMMAND)
     afrpc_process_take_stderr_fd (process, dup (1));
-  if (!is_busy)
+  if (doing == ORPHAN)
     afrpc_process_set_orphan_policy (process, AFRPC_ORPHAN_POLICY_FINISH);
   group.proxy = afrpc_proxy_new (process, "act");
   watch_init (&watched, group.proxy);
   watch_events (&watched);
   start (&group);
-  if (is_busy)
-    afrpc_caller_call (AFRPC_CALLER (group.proxy), test_act ("spin", NULL), NULL, NULL, NULL);
-  while (is_busy && watched.n_events == 0)
+  if (doing == ORPHAN)
+    g_variant_unref (call (&group, "mumble", g_variant_new_string ("written\n")));
+  if (doing == LINGER)
+    g_variant_unref (call (&group, "linger", get_output_fd (way)));
+  if (jobs[doing] != NULL)
+    afrpc_caller_call (AFRPC_CALLER (group.proxy), test_act (jobs[doing], NULL), NULL, NULL, NULL);
+  /* One that lingers says so to the test, which kills this. */
+  while (doing == LINGER || (doing == CRASH && watched.n_events == 0))
     g_main_context_iteration (NULL, TRUE);
   g_print ("started\n");
   kill (getpid (), SIGKILL);
@@ -238,10 +299,12 @@ crash (Way      way,
 
 static void
 check_crash (Way      way,
-             gboolean is_busy,
+             Doing    doing,
              gboolean is_adopted) /* by somebody of another session, as in a user's systemd */
 {
-  g_autofree char *path = g_strdup_printf ("/group/%s/%s", names[way], is_busy ? "crash" : "orphan");
+  g_autofree char *path = g_strdup_printf ("/group/%s/%s", names[way], doing_names[doing]);
+  /* What a worker has not written yet is written when it exits. */
+  const char *const ends[] = { "started\n", "started\nwritten\n", "lingers\n" };
   g_autoptr(GString) output = g_string_new (NULL);
   char buffer[64];
   gssize n;
@@ -249,7 +312,7 @@ check_crash (Way      way,
 
   if (g_test_subprocess ())
     {
-      crash (way, is_busy);
+      crash (way, doing);
       return;
     }
 
@@ -267,12 +330,16 @@ check_crash (Way      way,
       _exit (127);
     }
   close (fds[1]);
-  waitpid (parent, NULL, 0);
   /* The end comes when everybody who has the writing end is gone: what the worker has started, too. */
   while ((n = read (fds[0], buffer, sizeof buffer)) > 0)
-    g_string_append_len (output, buffer, n);
+    {
+      g_string_append_len (output, buffer, n);
+      if (strstr (output->str, "lingers\n") != NULL)
+        kill (parent, SIGKILL);
+    }
+  waitpid (parent, NULL, 0);
   close (fds[0]);
-  g_assert_true (g_str_has_suffix (output->str, "started\n"));
+  g_assert_true (g_str_has_suffix (output->str, ends[doing]));
   prctl (PR_SET_CHILD_SUBREAPER, 0);
   while (is_adopted && waitpid (-1, NULL, WNOHANG) > 0)
     ;
@@ -282,8 +349,25 @@ static void
 test_group_crash (gconstpointer way)
 {
   g_test_summary ("The group ends with the program, also if that is killed");
-  check_crash (GPOINTER_TO_INT (way), TRUE, FALSE);
-  check_crash (GPOINTER_TO_INT (way), TRUE, TRUE);
+  check_crash (GPOINTER_TO_INT (way), CRASH, FALSE);
+  check_crash (GPOINTER_TO_INT (way), CRASH, TRUE);
+}
+
+static void
+test_group_crash_posix (void)
+{
+  g_test_summary ("That of a command does so also where it is started in the other way");
+  g_setenv ("AFRPC_SPAWN", "posix", TRUE);
+  check_crash (COMMAND, CRASH, FALSE);
+  g_unsetenv ("AFRPC_SPAWN");
+}
+
+static void
+test_group_crash_lingering (gconstpointer way)
+{
+  g_test_summary ("A worker that has left its group to exit ends with the program, too");
+  check_crash (GPOINTER_TO_INT (way), LINGER, FALSE);
+  check_crash (GPOINTER_TO_INT (way), LINGER, TRUE);
 }
 
 static void
@@ -295,8 +379,8 @@ test_group_orphan (gconstpointer way)
       g_test_skip ("nobody is left to end the group of a command that has such a policy");
       return;
     }
-  check_crash (GPOINTER_TO_INT (way), FALSE, FALSE);
-  check_crash (GPOINTER_TO_INT (way), FALSE, TRUE);
+  check_crash (GPOINTER_TO_INT (way), ORPHAN, FALSE);
+  check_crash (GPOINTER_TO_INT (way), ORPHAN, TRUE);
 }
 
 static void
@@ -349,6 +433,71 @@ test_group_reaped (gconstpointer way)
   wait_ended (&group);
   group_clear (&group);
   signal (SIGCHLD, SIG_DFL);
+}
+
+/* Forks a process that has this number, and leads a group, once the number is free. Its exit status is whether it has got
+ * SIGUSR1 until the pipe is at its end. Returns: FALSE if this process may not choose numbers */
+static gboolean
+fork_as (int pid,
+         int fds[2])
+{
+  gint64 place = pid;
+  struct clone_args args = { .exit_signal = SIGCHLD, .set_tid = (guintptr) &place, .set_tid_size = 1 };
+  sigset_t signals;
+  char byte;
+  long forked;
+
+  sigemptyset (&signals);
+  sigaddset (&signals, SIGUSR1);
+  pthread_sigmask (SIG_BLOCK, &signals, NULL);
+  do
+    forked = syscall (SYS_clone3, &args, sizeof args);
+  while (forked < 0 && errno == EEXIST);
+  if (forked == 0)
+    {
+      close (fds[1]);
+      while (read (fds[0], &byte, 1) < 0)
+        ;
+      sigpending (&signals);
+      _exit (sigismember (&signals, SIGUSR1) ? 1 : 0);
+    }
+  pthread_sigmask (SIG_UNBLOCK, &signals, NULL);
+
+  return forked == pid && setpgid (pid, pid) == 0;
+}
+
+static void
+test_group_reused (void)
+{
+  Group group;
+  int fds[2], pid, status = 0;
+
+  g_test_summary ("A group that has got the number of one that is no more gets no signals");
+  signal (SIGCHLD, SIG_IGN);
+  g_assert_cmpint (prctl (PR_SET_CHILD_SUBREAPER, TRUE), ==, 0);
+  group_init (&group, EXEC, TRUE);
+  pid = afrpc_process_get_pid (group.process);
+  /* Without a main loop, in which the program would hear of it. */
+  g_assert_cmpint (kill (-pid, SIGKILL), ==, 0);
+  while (kill (pid, 0) == 0 || kill (-pid, 0) == 0)
+    sched_yield ();
+  signal (SIGCHLD, SIG_DFL);
+  g_assert_cmpint (prctl (PR_SET_CHILD_SUBREAPER, FALSE), ==, 0);
+  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
+  if (fork_as (pid, fds))
+    {
+      afrpc_process_kill (group.process, SIGUSR1);
+      close (fds[1]);
+      g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+      g_assert_cmpint (status, ==, 0);
+    }
+  else
+    {
+      g_test_skip ("numbers of processes cannot be chosen here");
+      close (fds[1]);
+    }
+  close (fds[0]);
+  group_clear (&group);
 }
 
 static void
@@ -460,7 +609,7 @@ main (int   argc,
       const struct { const char *name; GTestDataFunc func; } tests[] = {
         { "kill", test_group_kill }, { "signal", test_group_signal }, { "exit", test_group_exit },
         { "crash", test_group_crash }, { "orphan", test_group_orphan }, { "none", test_group_none },
-        { "reaped", test_group_reaped },
+        { "reaped", test_group_reaped }, { "killed-lingering", test_group_linger }, { "linger", test_group_crash_lingering },
       };
 
       for (guint i = 0; i < G_N_ELEMENTS (tests); i++)
@@ -471,6 +620,8 @@ main (int   argc,
         }
     }
   g_test_add_func ("/group/property", test_group_property);
+  g_test_add_func ("/group/crash-posix", test_group_crash_posix);
+  g_test_add_func ("/group/reused", test_group_reused);
   g_test_add_func ("/group/template", test_group_template);
   g_test_add_func ("/group/template-module", test_group_template_module);
 

@@ -14,6 +14,7 @@
 #include <glib/gstdio.h>
 
 #include "afrpc-error.h"
+#include "os/afrpc-group.h"
 #include "own-process.h"
 #include "spawn-child.h"
 
@@ -376,6 +377,25 @@ test_spawn_signal (gconstpointer way)
 }
 
 static void
+test_spawn_group (gconstpointer way)
+{
+  const char *const argv[] = { "sleep", "1000", NULL };
+  const AfrpcSpawnPlan plan = { "/bin/sleep", argv, spawn_child_env, NULL, { -1, -1, -1 }, -1, TRUE };
+  AfrpcSpawned spawned;
+  AfrpcSpawnStatus status;
+
+  g_test_summary ("A group is signalled by its number only as long as its leader is a child of this process");
+  spawn_child_set_way (way);
+  spawned = spawn_child_start (&plan);
+  g_assert_true (afrpc_group_signal (spawned.pid, -1, TRUE, 0));
+  g_assert_false (afrpc_group_signal (spawned.pid, -1, FALSE, 0));
+  g_assert_false (afrpc_group_signal (getpgrp (), -1, TRUE, 0));
+  g_assert_true (afrpc_group_signal (spawned.pid, -1, TRUE, SIGKILL));
+  spawn_child_wait (&spawned, &status);
+  g_assert_cmpint (status.signum, ==, SIGKILL);
+}
+
+static void
 test_spawn_find (gconstpointer way)
 {
   const int others[] = { getpid (), getppid (), 1, 0, -1, G_MININT };
@@ -501,6 +521,7 @@ static const SpawnChildTest tests[] = {
   { "signals", test_spawn_signals },
   { "bombarded", test_spawn_bombarded },
   { "signal", test_spawn_signal },
+  { "group", test_spawn_group },
   { "find", test_spawn_find },
   { "reaped-by-others", test_spawn_reaped_by_others },
   { "interrupted", test_spawn_interrupted },

@@ -8,9 +8,20 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "os/afrpc-file-id.h"
 #include "os/afrpc-reopen.h"
 
 #define FD_MIN 10 /* copies lie above what programs expect to find at fixed numbers */
+
+typedef struct
+{
+  int fd;
+  int pid; /* whose it is: one that was forked later has none; 0: nobody's */
+  gboolean is_group;
+  AfrpcFileId file;
+} Hung;
+
+static Hung hung; /* in the worker, where that is needed later */
 
 /* In the parent: one pipe for all workers, for as long as the program runs. Whom it signals belongs to the open file: each
  * worker gets one of its own, which costs less here than in a new process, whose own folder in /proc would have to be made.
@@ -50,35 +61,71 @@ afrpc_lifeline_dup (void)
   return fd;
 }
 
-/* In the worker: hangs this process, or all of the group that it leads, on @fd (transfer full), an open file that is no other
- * process'. @signal: what they get in the end. FALSE: it cannot be done. */
-gboolean
-afrpc_lifeline_arm (int      fd,
-                    int      signal,
-                    gboolean is_group)
+static gboolean
+hang (int fd,
+      int owner, /* a group: negative */
+      int signal)
 {
-  struct pollfd poller = { fcntl (fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), POLLIN, 0 };
+  struct pollfd poller = { fd, POLLIN, 0 };
 
-  /* It stays on the lower of both numbers: modules find theirs as if there were none. */
-  if (poller.fd < 0 || poller.fd > fd)
-    {
-      if (poller.fd >= 0)
-        close (poller.fd);
-      poller.fd = fd;
-    }
-  else
-    close (fd);
-
-  if (fcntl (poller.fd, F_SETOWN, is_group ? -getpid () : getpid ()) != 0 ||
-      fcntl (poller.fd, F_SETSIG, signal) != 0 || fcntl (poller.fd, F_SETFL, O_RDONLY | O_NONBLOCK | O_ASYNC) != 0)
-    {
-      close (poller.fd);
-      return FALSE;
-    }
+  if (fcntl (fd, F_SETOWN, owner) != 0 || fcntl (fd, F_SETSIG, signal) != 0 ||
+      fcntl (fd, F_SETFL, O_RDONLY | O_NONBLOCK | O_ASYNC) != 0)
+    return FALSE;
 
   /* The parent may have died before. */
   if (poll (&poller, 1, 0) == 1 && (poller.revents & POLLHUP) != 0)
-    kill (is_group ? 0 : getpid (), signal);
+    kill (owner < 0 ? 0 : owner, signal);
 
   return TRUE;
+}
+
+/* In the worker: hangs this process, or all of the group that it leads, on @fd (transfer full), an open file that is no other
+ * process'. @signal: what they get in the end; @changes: whether it is to be another one later. FALSE: it cannot be done. */
+gboolean
+afrpc_lifeline_arm (int      fd,
+                    int      signal,
+                    gboolean is_group,
+                    gboolean changes)
+{
+  const int low_fd = fcntl (fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+  /* It stays on the lower of both numbers: modules find theirs as if there were none. */
+  if (low_fd >= 0 && low_fd < fd)
+    {
+      close (fd);
+      fd = low_fd;
+    }
+  else if (low_fd >= 0)
+    close (low_fd);
+
+  if (!hang (fd, is_group ? -getpid () : getpid (), signal))
+    {
+      close (fd);
+      return FALSE;
+    }
+
+  /* What is not written is shared with the process that this one was forked from. */
+  if (is_group || changes)
+    hung = (Hung) { fd, getpid (), is_group, afrpc_file_id_get (fd) };
+
+  return TRUE;
+}
+
+/* This process gets @signal from now on, and its group gets none. */
+void
+afrpc_lifeline_change (int signal)
+{
+  if (hung.pid != getpid () || !afrpc_file_id_is (&hung.file, hung.fd))
+    return;
+
+  hung.is_group = FALSE;
+  hang (hung.fd, getpid (), signal);
+}
+
+/* This process has left the group that it led, with which it would have got SIGKILL. */
+void
+afrpc_lifeline_leave_group (void)
+{
+  if (hung.is_group)
+    afrpc_lifeline_change (SIGKILL);
 }

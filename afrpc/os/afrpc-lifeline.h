@@ -13,6 +13,9 @@ G_BEGIN_DECLS
 int      afrpc_lifeline_dup (void);
 gboolean afrpc_lifeline_arm (int      fd,
                              int      signal,
-                             gboolean is_group);
+                             gboolean is_group,
+                             gboolean changes);
+void     afrpc_lifeline_change      (int signal);
+void     afrpc_lifeline_leave_group (void);
 
 G_END_DECLS

@@ -144,6 +144,33 @@ clone_child (ChildState *state,
   return pid;
 }
 
+/* What is not the child's is closed; its lifeline gets the first number that is safe: nothing of the program's is still
+ * needed there. */
+static void
+add_others (posix_spawn_file_actions_t *actions,
+            const ChildState           *state)
+{
+  int first = state->first_other_fd;
+
+  if (state->lifeline >= 0)
+    {
+      posix_spawn_file_actions_adddup2 (actions, state->lifeline, FIRST_SAFE_FD);
+      for (; first < FIRST_SAFE_FD; first++)
+        posix_spawn_file_actions_addclose (actions, first);
+      first++;
+    }
+  posix_spawn_file_actions_addclosefrom_np (actions, first);
+}
+
+/* The child has the same open file. If the program dies before this, nobody ends the group. */
+static void
+hang_group (int lifeline,
+            int pid)
+{
+  if (fcntl (lifeline, F_SETOWN, -pid) == 0 && fcntl (lifeline, F_SETSIG, SIGKILL) == 0)
+    fcntl (lifeline, F_SETFL, O_RDONLY | O_NONBLOCK | O_ASYNC);
+}
+
 /* Where clone() is refused (a seccomp filter, valgrind): the C library's own way. */
 static int
 posix_spawn_child (ChildState *state,
@@ -170,7 +197,7 @@ posix_spawn_child (ChildState *state,
   for (int i = 0; i < 4; i++)
     if (state->fds[i] >= 0)
       posix_spawn_file_actions_adddup2 (&actions, state->fds[i], i);
-  posix_spawn_file_actions_addclosefrom_np (&actions, state->first_other_fd);
+  add_others (&actions, state);
   if (plan->cwd != NULL)
     posix_spawn_file_actions_addchdir_np (&actions, plan->cwd);
 
@@ -191,6 +218,8 @@ posix_spawn_child (ChildState *state,
   if (state->error != 0)
     return -1;
 
+  if (plan->leads_group && state->lifeline >= 0)
+    hang_group (state->lifeline, pid);
   /* Before Linux 5.3, and in valgrind, there is none: then the end has to be asked for. */
   *pidfd = syscall (SYS_pidfd_open, pid, 0);
 
@@ -386,13 +415,15 @@ afrpc_spawn_reap (AfrpcSpawned     *spawned,
   return TRUE;
 }
 
-/* Its group gets it, if it leads one. The pidfd makes sure that no other process gets the signal; without one, that
+/* Its group gets it, if it leads one, and itself if it has left that, as a worker does that exits; what a leader has left
+ * may still have members, or zombies, and then takes signals. The pidfd makes sure that no other process gets the signal; without one, that
  * nobody else reaps it. */
 void
 afrpc_spawn_signal (const AfrpcSpawned *spawned,
                     int                 signum)
 {
-  if (spawned->leads_group && afrpc_group_signal (spawned->pid, spawned->pidfd, spawned->is_child, signum))
+  if (spawned->leads_group && afrpc_group_signal (spawned->pid, spawned->pidfd, spawned->is_child, signum) &&
+      signum != SIGKILL && getpgid (spawned->pid) == spawned->pid)
     return;
   if (spawned->pidfd >= 0)
     syscall (SYS_pidfd_send_signal, spawned->pidfd, signum, NULL, 0);

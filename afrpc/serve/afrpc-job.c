@@ -27,7 +27,7 @@ afrpc_job_take_lifeline (AfrpcSession *self)
 
   /* A signal that is handled is for the worker, which ends its group then. */
   self->has_lifeline = afrpc_lifeline_arm (fd, self->orphan_signal,
-                                           self->orphan_signal == SIGKILL && afrpc_group_is_ours ());
+                                           self->orphan_signal == SIGKILL && afrpc_group_is_ours (), FALSE);
 }
 
 static gboolean

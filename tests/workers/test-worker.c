@@ -197,6 +197,20 @@ misbehave (const char *what,
     }
 }
 
+static int lingers_fd = -1;
+
+/* Among the last that a process runs; it says so, and stays. */
+static void __attribute__ ((destructor))
+linger (void)
+{
+  if (lingers_fd < 0)
+    return;
+
+  write_all (lingers_fd, "lingers\n", strlen ("lingers\n"));
+  for (;;)
+    pause ();
+}
+
 /* Asks the parent's test, over a pipe that it opened by name, to go on, and waits for its word. */
 static void
 meet (GVariant *value)
@@ -328,6 +342,16 @@ perform (AfrpcWorker  *worker,
   if (g_str_equal (what, "ignore"))
     {
       signal (g_variant_get_int32 (value), SIG_IGN);
+      return g_variant_new_boolean (TRUE);
+    }
+  if (g_str_equal (what, "linger"))
+    {
+      lingers_fd = g_variant_get_int32 (value);
+      return g_variant_new_boolean (TRUE);
+    }
+  if (g_str_equal (what, "mumble"))
+    {
+      fputs (g_variant_get_string (value, NULL), stdout);
       return g_variant_new_boolean (TRUE);
     }
   if (g_str_equal (what, "reap"))
