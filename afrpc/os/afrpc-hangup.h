@@ -10,8 +10,7 @@
 
 G_BEGIN_DECLS
 
-void afrpc_hangup_watch   (int fd,
-                           int signal);
+void afrpc_hangup_watch   (int fd);
 void afrpc_hangup_unwatch (void);
 
 G_END_DECLS

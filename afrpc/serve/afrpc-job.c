@@ -15,9 +15,10 @@
 #include "os/afrpc-group.h"
 #include "os/afrpc-lifeline.h"
 
-/* Without it, the end of the connection still ends a worker that looks at it. */
+/* Without it, the end of the connection still ends a worker that looks at it. @signal: what the process gets, for now */
 void
-afrpc_job_take_lifeline (AfrpcSession *self)
+afrpc_job_take_lifeline (AfrpcSession *self,
+                         int           signal)
 {
   const int fd = self->lifeline_fd >= 0 ? self->lifeline_fd : afrpc_transport_take_fd (&self->transport);
 
@@ -26,8 +27,8 @@ afrpc_job_take_lifeline (AfrpcSession *self)
     return;
 
   /* A signal that is handled is for the worker, which ends its group then. */
-  self->has_lifeline = afrpc_lifeline_arm (fd, self->orphan_signal,
-                                           self->orphan_signal == SIGKILL && afrpc_group_is_ours (), FALSE);
+  self->has_lifeline = afrpc_lifeline_arm (fd, signal, signal == SIGKILL && afrpc_group_is_ours (),
+                                           signal != self->orphan_signal);
 }
 
 static gboolean
@@ -77,7 +78,9 @@ take_shared (AfrpcSession        *self,
         afrpc_transport_offer_ring (&self->transport);
     }
   if (lifeline)
-    afrpc_job_take_lifeline (self);
+    afrpc_job_take_lifeline (self, self->orphan_signal);
+  else if (self->has_lifeline && self->orphan_signal != SIGKILL)
+    afrpc_lifeline_change (self->orphan_signal);
 
   return TRUE;
 }

@@ -15,6 +15,7 @@ gboolean afrpc_job_take               (AfrpcSession        *session,
 gboolean afrpc_job_take_orphan_policy (AfrpcSession        *session,
                                        const AfrpcOptions  *options,
                                        GError             **error);
-void     afrpc_job_take_lifeline      (AfrpcSession        *session);
+void     afrpc_job_take_lifeline      (AfrpcSession        *session,
+                                       int                  signal);
 
 G_END_DECLS

@@ -114,6 +114,11 @@ afrpc_life_lead (AfrpcSession *self)
       return EXIT_SUCCESS;
 
     default:
+      if (self->state == AFRPC_SESSION_OVER)
+        {
+          g_printerr ("%s: %s\n", self->host_name, error->message);
+          return AFRPC_LIFE_EXIT_FAILED;
+        }
       afrpc_session_send_error (self, AFRPC_FRAME_FAILED, 0, 0, error);
       afrpc_session_flush (self);
       return AFRPC_LIFE_EXIT_FAILED;

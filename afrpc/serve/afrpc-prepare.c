@@ -4,11 +4,12 @@
 #include "serve/afrpc-prepare.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
-#include "os/afrpc-hangup.h"
+#include "serve/afrpc-foreign.h"
 #include "serve/afrpc-job.h"
 #include "serve/afrpc-surroundings.h"
 #include "serve/afrpc-template.h"
@@ -75,11 +76,18 @@ take_greeting (AfrpcSession      *self,
 
 /* A host written in another language may fail without saying why. */
 static gboolean
-check_step (gboolean     ok,
-            GError      *step_error, /* (transfer full) (nullable) */
-            const char  *what,
-            GError     **error)
+end_step (AfrpcSession  *self,
+          AfrpcForeign  *foreign,
+          gboolean       ok,
+          GError        *step_error, /* (transfer full) (nullable) */
+          const char    *what,
+          GError       **error)
 {
+  if (!afrpc_foreign_end (foreign, self, what, error))
+    {
+      g_clear_error (&step_error);
+      return FALSE;
+    }
   if (ok)
     {
       g_clear_error (&step_error);
@@ -92,15 +100,6 @@ check_step (gboolean     ok,
   return FALSE;
 }
 
-/* What is foreign may take its time, or all the time there is. */
-static void
-begin_step (AfrpcSession *self)
-{
-  afrpc_session_flush (self);
-  if (self->job.orphan_policy == AFRPC_ORPHAN_POLICY_END && !self->has_lifeline)
-    afrpc_hangup_watch (self->transport.out_fd, self->orphan_signal);
-}
-
 static gboolean
 require (AfrpcSession  *self,
          const char    *module,
@@ -108,13 +107,13 @@ require (AfrpcSession  *self,
 {
   g_autofree char *what = g_strdup_printf ("loading the module '%s'", module);
   GError *step_error = NULL;
+  AfrpcForeign foreign;
   gboolean ok;
 
-  begin_step (self);
+  afrpc_foreign_begin (&foreign, self);
   ok = self->funcs->require (self->host, module, &step_error);
-  afrpc_hangup_unwatch ();
 
-  return check_step (ok, step_error, what, error);
+  return end_step (self, &foreign, ok, step_error, what, error);
 }
 
 static gboolean
@@ -124,15 +123,15 @@ evaluate (AfrpcSession  *self,
 {
   g_autoptr(GVariant) args = NULL;
   GError *step_error = NULL;
+  AfrpcForeign foreign;
   const char *code;
   gboolean ok;
 
   g_variant_get (value, "(&sv)", &code, &args);
-  begin_step (self);
+  afrpc_foreign_begin (&foreign, self);
   ok = self->funcs->eval (self->host, code, args, &step_error);
-  afrpc_hangup_unwatch ();
 
-  return check_step (ok, step_error, "evaluating code", error);
+  return end_step (self, &foreign, ok, step_error, "evaluating code", error);
 }
 
 static gboolean
@@ -153,8 +152,9 @@ take_surroundings (AfrpcSession  *self,
   if (!afrpc_job_take_orphan_policy (self, &surroundings, error) ||
       !afrpc_surroundings_enter (&surroundings, &self->transport, error))
     return FALSE;
+  /* What is loaded, or evaluated, may do anything to other signals. */
   if (lifeline)
-    afrpc_job_take_lifeline (self);
+    afrpc_job_take_lifeline (self, SIGKILL);
 
   return TRUE;
 }
