@@ -15,7 +15,13 @@ typedef struct
   const char *job;
   const char *expected;
   const char *module; /* (nullable): that has to be there */
+  const char *code;   /* (nullable): is evaluated before */
 } Case;
+
+/* What code may do to signals, as a daemon does; and as a program that does not want to be disturbed. */
+#define IGNORE "$SIG{$_} = 'IGNORE' for keys %SIG;"
+#define TAKE "$SIG{$_} = sub { } for keys %SIG;"
+#define BLOCK "use POSIX; my $all = POSIX::SigSet->new; $all->fillset; sigprocmask (SIG_BLOCK, $all);"
 
 static const Case cases[] = {
   { AFRPC_BACKEND_SYNC, "idle", "ended;destroyed;" },
@@ -27,11 +33,37 @@ static const Case cases[] = {
   { AFRPC_BACKEND_SYNC, "sort", "ended;destroyed;" },
   { AFRPC_BACKEND_SYNC, "object", "destroyed;ended;destroyed;" },
   { AFRPC_BACKEND_SYNC, "handler", "ended;destroyed;" },
+  { AFRPC_BACKEND_SYNC, "compute", "ended;destroyed;", NULL, IGNORE },
+  { AFRPC_BACKEND_SYNC, "compute", "ended;destroyed;", NULL, TAKE },
+  { AFRPC_BACKEND_SYNC, "sleep", "ended;destroyed;", NULL, BLOCK },
   { AFRPC_BACKEND_ASYNC, "keep", "ended;destroyed;" },
   { AFRPC_BACKEND_ASYNC, "compute", "ended;destroyed;" },
   { AFRPC_BACKEND_ASYNC, "sleep", "ended;destroyed;" },
   { AFRPC_BACKEND_ASYNC, "block", "ended;destroyed;", "AnyEvent" },
 };
+
+static const char *const evaluated[] = { IGNORE, TAKE, BLOCK, "" };
+
+/* The program: has a process begin to evaluate something that does not end. */
+static int
+be_evaluator (const char *code,
+              const char *how)
+{
+  g_autofree char *endless = g_strconcat (code, "$| = 1; print STDOUT 'evaluating;'; 1 while 1", NULL);
+  g_autoptr(AfrpcProcess) process = new_process (NULL);
+  g_autoptr(AfrpcProcess) forked = NULL;
+  AfrpcProxy *proxy;
+
+  afrpc_process_eval (process, endless, NULL);
+  if (g_str_equal (how, "template"))
+    forked = afrpc_process_fork (process);
+  proxy = afrpc_proxy_new (forked != NULL ? forked : process, "main::never");
+  afrpc_caller_call (AFRPC_CALLER (proxy), NULL, NULL, NULL, NULL);
+  while (TRUE)
+    g_main_context_iteration (NULL, TRUE);
+
+  return 1;
+}
 
 /* The program: has a worker begin, and dies. */
 static int
@@ -41,6 +73,8 @@ be_program (const Case *what,
   g_autoptr(AfrpcProcess) process = new_process ("Last");
   Watched watched = { 0 };
 
+  if (what->code != NULL)
+    afrpc_process_eval (process, what->code, NULL);
   if (g_str_equal (how, "finish"))
     afrpc_process_set_orphan_policy (process, AFRPC_ORPHAN_POLICY_FINISH);
   watch_function (&watched, process, what->backend == AFRPC_BACKEND_SYNC ? "Last::run" : "Last::run_async", what->backend,
@@ -59,10 +93,11 @@ be_program (const Case *what,
 
 /* Runs a program whose worker writes to its standard output, of which the end comes with the end of both. */
 static char *
-run_program (const Case *what,
+run_program (const char *option,
+             int         what,
              const char *how)
 {
-  g_autofree char *number = g_strdup_printf ("%d", (int) (what - cases));
+  g_autofree char *number = g_strdup_printf ("%d", what);
   GString *output = g_string_new (NULL);
   char buffer[64];
   int fds[2], pid;
@@ -73,13 +108,17 @@ run_program (const Case *what,
   if (pid == 0)
     {
       dup2 (fds[1], 1);
-      execl ("/proc/self/exe", "test-perl-orphan", "--program", number, how, NULL);
+      execl ("/proc/self/exe", "test-perl-orphan", option, number, how, NULL);
       _exit (127);
     }
   close (fds[1]);
-  waitpid (pid, NULL, 0);
   while ((n = read (fds[0], buffer, sizeof buffer)) > 0)
-    g_string_append_len (output, buffer, n);
+    {
+      g_string_append_len (output, buffer, n);
+      if (g_str_equal (output->str, "evaluating;"))
+        kill (pid, SIGKILL);
+    }
+  waitpid (pid, NULL, 0);
   close (fds[0]);
 
   return g_string_free (output, FALSE);
@@ -97,7 +136,7 @@ test_perl_orphan (gconstpointer data)
 
   for (guint i = 0; i < G_N_ELEMENTS (hows); i++)
     {
-      g_autofree char *output = run_program (what, hows[i]);
+      g_autofree char *output = run_program ("--program", what - cases, hows[i]);
 
       g_assert_cmpstr (output, ==, what->expected);
     }
@@ -106,10 +145,24 @@ test_perl_orphan (gconstpointer data)
 static void
 test_perl_orphan_finish (void)
 {
-  g_autofree char *output = run_program (&cases[0], "finish");
+  g_autofree char *output = run_program ("--program", 0, "finish");
 
   g_test_summary ("So they are in a worker that may finish its calls");
   g_assert_cmpstr (output, ==, "ended;destroyed;");
+}
+
+static void
+test_perl_orphan_evaluating (void)
+{
+  g_test_summary ("Code that is evaluated ends with the program, whatever it has done to signals");
+  for (guint i = 0; i < G_N_ELEMENTS (evaluated); i++)
+    {
+      g_autofree char *worker = run_program ("--evaluate", i, "worker");
+      g_autofree char *template = run_program ("--evaluate", i, "template");
+
+      g_assert_cmpstr (worker, ==, "evaluating;");
+      g_assert_cmpstr (template, ==, "evaluating;");
+    }
 }
 
 int
@@ -119,16 +172,20 @@ main (int   argc,
   if (argc == 4 && g_str_equal (argv[1], "--program"))
     return be_program (&cases[atoi (argv[2])], argv[3]);
 
+  if (argc == 4 && g_str_equal (argv[1], "--evaluate"))
+    return be_evaluator (evaluated[atoi (argv[2])], argv[3]);
+
   g_test_init (&argc, &argv, NULL);
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      g_autofree char *path = g_strdup_printf ("/perl/orphan/%s/%s", cases[i].backend == AFRPC_BACKEND_SYNC ? "sync" : "async",
+      g_autofree char *path = g_strdup_printf ("/perl/orphan/%u-%s/%s", i, cases[i].backend == AFRPC_BACKEND_SYNC ? "sync" : "async",
                                                cases[i].job);
 
       g_test_add_data_func (path, &cases[i], test_perl_orphan);
     }
   g_test_add_func ("/perl/orphan/finish", test_perl_orphan_finish);
+  g_test_add_func ("/perl/orphan/evaluating", test_perl_orphan_evaluating);
 
   return g_test_run ();
 }

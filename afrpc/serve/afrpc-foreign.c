@@ -4,20 +4,36 @@
 #include "serve/afrpc-foreign.h"
 
 #include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "afrpc-error.h"
 #include "os/afrpc-hangup.h"
 #include "serve/afrpc-session-send.h"
 
-/* What a session has while it is prepared. */
-static void
-get_fds (AfrpcSession *session,
-         int          *fds[AFRPC_FOREIGN_N_FDS])
+/* What a session has while it is prepared: besides its own, what has arrived and is not used yet, and what tells of the
+ * processes that were forked. */
+static guint
+count_fds (AfrpcSession *session)
 {
-  fds[0] = &session->transport.in_fd;
-  fds[1] = &session->transport.out_fd;
-  fds[2] = &session->lifeline_fd;
-  fds[3] = &session->control_fd;
+  return 4 + session->transport.reader.fds->len + session->reaped->len;
+}
+
+static int *
+get_fd (AfrpcSession *session,
+        guint         i)
+{
+  int *const own[] = {
+    &session->transport.in_fd, &session->transport.out_fd, &session->lifeline_fd, &session->control_fd,
+  };
+  const GArray *arrived = session->transport.reader.fds;
+
+  if (i < G_N_ELEMENTS (own))
+    return own[i];
+  i -= G_N_ELEMENTS (own);
+
+  return i < arrived->len ? &g_array_index (arrived, int, i) :
+                            &g_array_index (session->reaped, AfrpcReaped, i - arrived->len).pidfd;
 }
 
 /* It may take its time, or all the time there is. */
@@ -25,12 +41,11 @@ void
 afrpc_foreign_begin (AfrpcForeign *self,
                      AfrpcSession *session)
 {
-  int *fds[AFRPC_FOREIGN_N_FDS];
-
   afrpc_session_flush (session);
-  get_fds (session, fds);
-  for (guint i = 0; i < AFRPC_FOREIGN_N_FDS; i++)
-    self->files[i] = *fds[i] >= 0 ? afrpc_file_id_get (*fds[i]) : (AfrpcFileId) { 0, 0 };
+  self->n_files = count_fds (session);
+  self->files = g_new (AfrpcFileId, self->n_files);
+  for (guint i = 0; i < self->n_files; i++)
+    self->files[i] = afrpc_file_id_get (*get_fd (session, i));
   if (session->orphan_signal != SIGKILL)
     sigaction (session->orphan_signal, NULL, &self->action);
   if (session->job.orphan_policy == AFRPC_ORPHAN_POLICY_END && !session->has_lifeline)
@@ -50,24 +65,38 @@ take_signal_back (AfrpcForeign *self,
   pthread_sigmask (SIG_UNBLOCK, &signals, NULL);
 }
 
-/* A number that was closed may be of another file now, which is none of the session's business. FALSE with an error: it is
- * the connection's, and the session is over. */
+/* A number that was closed may be of another file now, which is none of the session's business. */
+static void
+drop_fds (AfrpcForeign *self,
+          AfrpcSession *session)
+{
+  const guint n = MIN (self->n_files, count_fds (session));
+
+  for (guint i = 0; i < n; i++)
+    if (!afrpc_file_id_is (&self->files[i], *get_fd (session, i)))
+      *get_fd (session, i) = -1;
+  g_clear_pointer (&self->files, g_free);
+
+  for (guint i = 0; i < session->reaped->len; i++)
+    {
+      AfrpcReaped *child = &g_array_index (session->reaped, AfrpcReaped, i);
+
+      if (child->pidfd < 0)
+        child->pidfd = syscall (SYS_pidfd_open, child->pid, 0);
+    }
+}
+
+/* FALSE with an error: the connection is gone, and the session is over. */
 gboolean
 afrpc_foreign_end (AfrpcForeign  *self,
                    AfrpcSession  *session,
                    const char    *what,
                    GError       **error)
 {
-  int *fds[AFRPC_FOREIGN_N_FDS];
-
   afrpc_hangup_unwatch ();
   if (session->orphan_signal != SIGKILL)
     take_signal_back (self, session);
-
-  get_fds (session, fds);
-  for (guint i = 0; i < AFRPC_FOREIGN_N_FDS; i++)
-    if (*fds[i] >= 0 && !afrpc_file_id_is (&self->files[i], *fds[i]))
-      *fds[i] = -1;
+  drop_fds (self, session);
   if (session->transport.in_fd >= 0 && session->transport.out_fd >= 0)
     return TRUE;
 

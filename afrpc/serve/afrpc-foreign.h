@@ -10,12 +10,11 @@
 
 G_BEGIN_DECLS
 
-#define AFRPC_FOREIGN_N_FDS 4
-
 typedef struct
 {
-  AfrpcFileId files[AFRPC_FOREIGN_N_FDS]; /* the session's own descriptors */
-  struct sigaction action;                /* of the signal that ends the process with its program */
+  guint n_files;
+  AfrpcFileId *files;      /* (owned): of the session's own descriptors */
+  struct sigaction action; /* of the signal that ends the process with its program */
 } AfrpcForeign;
 
 void     afrpc_foreign_begin (AfrpcForeign  *self,

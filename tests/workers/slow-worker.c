@@ -7,10 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 AFRPC_FUNCTION (nothing, NULL)
@@ -60,10 +63,34 @@ wait_to_read (const char *path)
   close (poller.fd);
 }
 
+/* What no module should do. */
+static void
+misbehave (const char *what)
+{
+  const struct rlimit none = { 0, 0 };
+
+  if (g_str_equal (what, "close"))
+    close_range (3, ~0u, 0);
+  else if (g_str_equal (what, "replace"))
+    {
+      close_range (4, ~0u, 0);
+      for (guint i = 0; i < 16; i++)
+        open (g_getenv ("AFRPC_TEST_LOADING_FILE"), O_RDWR | O_APPEND | O_CLOEXEC);
+    }
+  else if (g_str_equal (what, "limit"))
+    setrlimit (RLIMIT_NOFILE, &none);
+  else if (g_str_equal (what, "end-thread"))
+    syscall (SYS_exit, 5);
+  else if (g_str_equal (what, "pthread-exit"))
+    pthread_exit (NULL);
+}
+
 static void __attribute__ ((constructor))
 load (void)
 {
-  const gint64 until = g_get_monotonic_time () + atoi (g_getenv ("AFRPC_TEST_LOADING_S")) * G_USEC_PER_SEC;
+  const char *seconds = g_getenv ("AFRPC_TEST_LOADING_S");
+  const char *misdeed = g_getenv ("AFRPC_TEST_LOADING_DOES");
+  const gint64 until = g_get_monotonic_time () + (seconds != NULL ? atoi (seconds) : 0) * G_USEC_PER_SEC;
   const char *pid = g_getenv ("AFRPC_TEST_PROGRAM");
   const int program = pid != NULL ? atoi (pid) : 0;
 
@@ -72,6 +99,11 @@ load (void)
     start_other ();
   if (g_getenv ("AFRPC_TEST_LOADING_WAITS") != NULL)
     wait_to_read (g_getenv ("AFRPC_TEST_LOADING_WAITS"));
+  if (misdeed != NULL)
+    {
+      misbehave (misdeed);
+      return;
+    }
   if (program > 0)
     kill (program, SIGKILL);
   while (g_get_monotonic_time () < until)
