@@ -609,7 +609,8 @@ main (int   argc,
       const struct { const char *name; GTestDataFunc func; } tests[] = {
         { "kill", test_group_kill }, { "signal", test_group_signal }, { "exit", test_group_exit },
         { "crash", test_group_crash }, { "orphan", test_group_orphan }, { "none", test_group_none },
-        { "reaped", test_group_reaped }, { "killed-lingering", test_group_linger }, { "linger", test_group_crash_lingering },
+        { "reaped", test_group_reaped }, { "killed-lingering", test_group_linger },
+        { "linger", test_group_crash_lingering },
       };
 
       for (guint i = 0; i < G_N_ELEMENTS (tests); i++)

@@ -179,8 +179,8 @@ main (int   argc,
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      g_autofree char *path = g_strdup_printf ("/perl/orphan/%u-%s/%s", i, cases[i].backend == AFRPC_BACKEND_SYNC ? "sync" : "async",
-                                               cases[i].job);
+      g_autofree char *path = g_strdup_printf ("/perl/orphan/%u-%s/%s", i,
+                                               cases[i].backend == AFRPC_BACKEND_SYNC ? "sync" : "async", cases[i].job);
 
       g_test_add_data_func (path, &cases[i], test_perl_orphan);
     }

@@ -134,9 +134,9 @@ is_unreaped (int pid,
                              WEXITED | WNOHANG | WNOWAIT, NULL) == 0;
 }
 
-/* In the program: signals all of the group that @pid leads, by a pidfd, which is always good. Kernels before 6.9 know no such
- * thing, and sandboxes may refuse it: then by number, which is good as long as the leader is not reaped, for it is not
- * given to another group before. If another thread of the program reaps it in the very moment in between, and the number
+/* In the program: signals all of the group that @pid leads, by a pidfd, which is always good. Kernels before 6.9 know no
+ * such thing, and sandboxes may refuse it: then by number, which is good as long as the leader is not reaped, for it is
+ * not given to another group before. If another thread of the program reaps it in the very moment in between, and the number
  * is given away again, that one's group gets the signal. FALSE: there is no such group, or nobody can tell whose it is. */
 gboolean
 afrpc_group_signal (int      pid,

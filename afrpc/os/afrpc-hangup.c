@@ -37,7 +37,7 @@ static struct
   pid_t     tid;
   int       fd;
   AfrpcFileId connection;
-  int       stop_fds[2]; /* the thread's end, and ours: sockets, for one can be shut down also if a process has inherited it */
+  int       stop_fds[2]; /* the thread's end, and ours: sockets, which can be shut down whoever has inherited them */
   AfrpcFileId stops[2];
   int       is_over; /* atomic, and a futex */
   int      *main_tid; /* (nullable): 0 when the main thread has ended */
@@ -52,8 +52,9 @@ end (void)
   _exit (EXIT_SUCCESS);
 }
 
-/* Where the C library has the number of the main thread, which the kernel sets to 0 when that ends: alone, by pthread_exit(),
- * or because a filter of system calls says so. It takes no call, which a filter may refuse as well, to look there. */
+/* Where the C library has the number of the main thread, which the kernel sets to 0 when that ends: alone, by
+ * pthread_exit(), or because a filter of system calls says so. It takes no call, which a filter may refuse as well, to
+ * look there. */
 static int *
 find_main_tid (void)
 {
@@ -62,8 +63,8 @@ find_main_tid (void)
   return gettid () == getpid () && prctl (PR_GET_TID_ADDRESS, &place, 0, 0, 0) == 0 ? (int *) (guintptr) place : NULL;
 }
 
-/* Whatever a module has done to the limits: poll() takes no more descriptors than a process may have. FALSE: there is no way to
- * wait. */
+/* Whatever a module has done to the limits: poll() takes no more descriptors than a process may have. FALSE: there is no
+ * way to wait. */
 static gboolean
 wait_a_while (struct pollfd *pollers)
 {
@@ -154,9 +155,9 @@ close_stops (void)
       close (watch.stop_fds[i]);
 }
 
-/* The calling process, and the group that it leads, end when the other end of @fd, a socket or a pipe to write to, is closed by
- * all who have it. Where there is no thread or descriptor to be had, it is not watched. What runs meanwhile may close any
- * descriptor, and open another one of that number. */
+/* The calling process, and the group that it leads, end when the other end of @fd, a socket or a pipe to write to, is
+ * closed by all who have it. Where there is no thread or descriptor to be had, it is not watched. What runs meanwhile may
+ * close any descriptor, and open another one of that number. */
 void
 afrpc_hangup_watch (int fd)
 {

@@ -416,8 +416,8 @@ afrpc_spawn_reap (AfrpcSpawned     *spawned,
 }
 
 /* Its group gets it, if it leads one, and itself if it has left that, as a worker does that exits; what a leader has left
- * may still have members, or zombies, and then takes signals. The pidfd makes sure that no other process gets the signal; without one, that
- * nobody else reaps it. */
+ * may still have members, or zombies, and then takes signals. The pidfd makes sure that no other process gets the signal;
+ * without one, that nobody else reaps it. */
 void
 afrpc_spawn_signal (const AfrpcSpawned *spawned,
                     int                 signum)
