@@ -128,6 +128,81 @@ async function testAll() {
     await pool.close_async(null);
 }
 
+// What runs with a proxy runs with a pool, and what a pool has besides is in order, too.
+async function testMethods() {
+    const names = Object.getOwnPropertyNames(Afrpc.Proxy.prototype).filter(name => /[A-Z]|^events$/.test(name));
+
+    for (const name of [...names, Symbol.asyncIterator])
+        assert(typeof Afrpc.Pool.prototype[name] === typeof Afrpc.Proxy.prototype[name], `a pool has ${String(name)}`);
+
+    for (const Caller of [Afrpc.Proxy, Afrpc.Pool]) {
+        const process = Afrpc.Process.new_exec(null);
+        process.require(GLib.getenv('AFRPC_TEST_WORKER'));
+        const caller = new Caller({process, function: 'act', bytesAsText: true});
+        const options = {signature: '(sv)'};
+        const number = new GLib.Variant('u', 7);
+        const args = new GLib.Variant('(sv)', ['return', number]);
+        const text = new TextEncoder().encode('text');
+        const [all, few] = [caller.events(), caller.events(1)];
+        const onProgress = () => {};
+
+        assert(await caller.invoke('return', number) === 7, 'invoke ()');
+        assert(await caller.invokeWith({...options, onProgress, timeoutMs: 60000}, 'return', number) === 7, 'invokeWith ()');
+        assert((await caller.invokeWith({...options, fds: []}, 'return', number))[0] === 7, 'with file descriptors');
+        assert(caller.invokeSync('return', number) === 7, 'invokeSync ()');
+        assert(caller.invokeSyncWith(options, 'return', number) === 7, 'invokeSyncWith ()');
+        assert(await caller.invokeWith(options, 'return', Afrpc.pack(text)) === 'text', 'bytes as text');
+        assert((await caller.call(args)).deepUnpack() === 7, 'call ()');
+        assert((await caller.call_full(args, null))[0].deepUnpack() === 7, 'call_full ()');
+        assert(caller.call_sync(args).deepUnpack() === 7, 'call_sync ()');
+        assert(caller.call_full_sync(args, null)[0].deepUnpack() === 7, 'call_full_sync ()');
+        assert((await caller.start(args, null).wait()).deepUnpack() === 7, 'start ()');
+        for (let i = 0; i < 2; i++)
+            await caller.invokeWith(options, 'event', number);
+        assert(!(await few.next()).done, 'events come');
+        try {
+            await few.next();
+            assert(false, 'there are too many');
+        } catch (e) {
+            assert(e instanceof RangeError, 'and it is said so');
+        }
+
+        const left = caller.events();
+        const waiting = left.next();
+        await left.return();
+        assert((await waiting).done, 'a loop that is left gets no more');
+        await caller.close_async();
+        assert((await collect(all)).length === 2, 'all events, until the end');
+        assert((await collect(caller)).length === 0, 'afterwards there are none');
+        assert((await caller.events().next()).done, 'of whatever is destroyed');
+        caller.close();
+        caller.kill();
+        caller.close_sync(null);
+    }
+
+    const pool = makePool('act', {max_workers: 1});
+    const events = pool.events();
+    const values = [];
+
+    pool.connect('error', () => {});
+    try {
+        await pool.invokeWith({signature: '(sv)'}, 'exit', new GLib.Variant('u', 3));
+        assert(false, 'its worker dies');
+    } catch (e) {
+        assert(e.matches(Afrpc.Error, Afrpc.Error.DIED), 'and the call is told');
+    }
+    await pool.invokeWith({signature: '(sv)'}, 'event', new GLib.Variant('u', 5));
+    await pool.close_async();
+    try {
+        for await (const event of events)
+            values.push(event);
+        assert(false, 'the pool had an error');
+    } catch (e) {
+        assert(e.matches(Afrpc.Error, Afrpc.Error.DIED), 'and is ended by it');
+    }
+    assert(values.length === 1 && values[0] === 5, 'after the events of all workers');
+}
+
 async function main() {
     const pool = makePool('echo', {max_workers: 2});
     const results = await Promise.all([...Array(50).keys()].map(i => pool.invoke(i)));
@@ -150,6 +225,7 @@ async function main() {
 
     assert(await (makePool('echo', {max_workers: 1}).wait_for_room_async()), 'who waits for room is told that there is some');
     await testMap();
+    await testMethods();
     await testAll();
 
     const limited = makePool('act', {max_workers: 1, cancel_grace_ms: 1, max_age_s: 3600});

@@ -92,7 +92,7 @@ test_inbox_set_property (GObject      *object,
       log_value (self, "progress", id);
       break;
     case AFRPC_GJS_NEWS_EVENT:
-      g_assert_nonnull (afrpc_gjs_inbox_get_proxy (inbox));
+      g_assert_nonnull (afrpc_gjs_inbox_get_caller (inbox));
       log_value (self, "event", id);
       break;
     case AFRPC_GJS_NEWS_ERROR:
@@ -200,7 +200,7 @@ test_turns_calls (void)
 
   close_proxy (inbox, proxy);
   assert_log (inbox, "end 99\n");
-  g_assert_true (afrpc_gjs_inbox_is_destroyed (AFRPC_GJS_INBOX (inbox), proxy));
+  g_assert_true (afrpc_gjs_inbox_is_destroyed (AFRPC_GJS_INBOX (inbox), AFRPC_CALLER (proxy)));
   call (inbox, 6, proxy, test_act ("return", g_variant_new_int32 (6)), NULL, -1);
   wait_for (inbox, 7);
   g_assert_true (g_str_has_prefix (inbox->log->str, "result 6: error "));
@@ -262,8 +262,8 @@ test_turns_watch (void)
   g_autoptr(AfrpcProxy) proxy = test_proxy_new ("act", AFRPC_BACKEND_SYNC);
 
   g_test_summary ("Events of a proxy that is watched come in order with results, then its error and its end");
-  afrpc_gjs_inbox_watch (AFRPC_GJS_INBOX (inbox), proxy);
-  g_assert_false (afrpc_gjs_inbox_is_destroyed (AFRPC_GJS_INBOX (inbox), proxy));
+  afrpc_gjs_inbox_watch (AFRPC_GJS_INBOX (inbox), AFRPC_CALLER (proxy));
+  g_assert_false (afrpc_gjs_inbox_is_destroyed (AFRPC_GJS_INBOX (inbox), AFRPC_CALLER (proxy)));
   call (inbox, 1, proxy, test_act ("event", g_variant_new_string ("one")), NULL, -1);
   call (inbox, 2, proxy, test_act ("event", g_variant_new_string ("two")), NULL, -1);
   wait_for (inbox, 2);
@@ -274,7 +274,7 @@ test_turns_watch (void)
     g_main_context_iteration (NULL, TRUE);
   g_assert_true (g_str_has_prefix (inbox->log->str, "result 3: error "));
   g_assert_nonnull (strstr (inbox->log->str, "signal 0: error "));
-  g_assert_true (afrpc_gjs_inbox_is_destroyed (AFRPC_GJS_INBOX (inbox), proxy));
+  g_assert_true (afrpc_gjs_inbox_is_destroyed (AFRPC_GJS_INBOX (inbox), AFRPC_CALLER (proxy)));
 }
 
 static void
@@ -290,8 +290,8 @@ test_turns_unwatch (void)
   g_autoptr(AfrpcProxy) proxy = test_proxy_new ("act", AFRPC_BACKEND_SYNC);
 
   g_test_summary ("What is watched no more is not heard of");
-  afrpc_gjs_inbox_watch (AFRPC_GJS_INBOX (inbox), proxy);
-  afrpc_gjs_inbox_unwatch (AFRPC_GJS_INBOX (inbox), proxy);
+  afrpc_gjs_inbox_watch (AFRPC_GJS_INBOX (inbox), AFRPC_CALLER (proxy));
+  afrpc_gjs_inbox_unwatch (AFRPC_GJS_INBOX (inbox), AFRPC_CALLER (proxy));
   g_signal_connect (proxy, "error", G_CALLBACK (ignore_cb), NULL);
   call (inbox, 1, proxy, test_act ("event", g_variant_new_string ("one")), NULL, -1);
   wait_for (inbox, 1);

@@ -19,7 +19,8 @@
 typedef struct
 {
   AfrpcGjsNews news;
-  AfrpcProxy *proxy;    /* (nullable) */
+  AfrpcCaller *caller;  /* (nullable) */
+  AfrpcMap *map;        /* (nullable) */
   GAsyncResult *result; /* (nullable) */
   GVariant *value;      /* (nullable) */
   GUnixFDList *fds;     /* (nullable) */
@@ -85,7 +86,7 @@ deliver (AfrpcGjsInbox *self,
   priv->item = outer;
 }
 
-/* A proxy is destroyed once, and tells only those who listen then. */
+/* A caller is destroyed once, and tells only those who listen then. */
 static gboolean
 destroyed_hook (GSignalInvocationHint *hint,
                 guint                  n_values,
@@ -389,14 +390,33 @@ afrpc_gjs_inbox_wait_call (AfrpcGjsInbox *self,
   afrpc_call_wait (call, cancellable, waited_cb, ticket_new (self, id));
 }
 
+/* What a map has its inputs from. It belongs to the map, and refers to it without keeping it: a map that was dropped by
+ * JavaScript is given up. */
+typedef struct
+{
+  AfrpcGjsInbox *inbox; /* owned */
+  AfrpcMap *map;        /* (nullable): once it is gone */
+} Inputs;
+
+static void
+inputs_free (Inputs *inputs)
+{
+  g_clear_weak_pointer (&inputs->map);
+  g_object_unref (inputs->inbox);
+  g_free (inputs);
+}
+
 static GVariant *
 next_cb (gpointer data)
 {
-  const Ticket *ticket = data;
-  AfrpcGjsInboxPrivate *priv = afrpc_gjs_inbox_get_instance_private (ticket->inbox);
-  const Item item = { .news = AFRPC_GJS_NEWS_INPUT };
+  const Inputs *inputs = data;
+  AfrpcGjsInboxPrivate *priv = afrpc_gjs_inbox_get_instance_private (inputs->inbox);
+  const Item item = { .news = AFRPC_GJS_NEWS_INPUT, .map = inputs->map };
 
-  deliver (ticket->inbox, ticket->id, &item);
+  if (inputs->map == NULL)
+    return NULL;
+
+  deliver (inputs->inbox, 0, &item);
 
   return g_steal_pointer (&priv->input);
 }
@@ -404,26 +424,31 @@ next_cb (gpointer data)
 /**
  * afrpc_gjs_inbox_map:
  * @self: an inbox
- * @id: the number of the map
  * @pool: the pool that makes the calls
  * @options: (nullable): the options of each call
  * @cancellable: (nullable): cancels the map
  * @is_ordered: whether results come in the order of the inputs
  *
- * Makes a map, which asks for its inputs by turns.
+ * Makes a map, which asks for its inputs by turns; the number of all its news is 0.
  *
  * Returns: (transfer full): the map
  */
 AfrpcMap *
 afrpc_gjs_inbox_map (AfrpcGjsInbox    *self,
-                     guint             id,
                      AfrpcPool        *pool,
                      AfrpcCallOptions *options,
                      GCancellable     *cancellable,
                      gboolean          is_ordered)
 {
-  return afrpc_pool_map (pool, next_cb, ticket_new (self, id), (GDestroyNotify) ticket_free, options, cancellable,
-                         is_ordered ? AFRPC_MAP_ORDERED : AFRPC_MAP_UNORDERED);
+  Inputs *inputs = g_new0 (Inputs, 1);
+  AfrpcMap *map;
+
+  inputs->inbox = g_object_ref (self);
+  map = afrpc_pool_map (pool, next_cb, inputs, (GDestroyNotify) inputs_free, options, cancellable,
+                        is_ordered ? AFRPC_MAP_ORDERED : AFRPC_MAP_UNORDERED);
+  g_set_weak_pointer (&inputs->map, map);
+
+  return map;
 }
 
 /**
@@ -453,12 +478,12 @@ brought_cb (GObject      *map,
             gpointer      data)
 {
   g_autoptr(Ticket) ticket = data;
-  Item item = { 0 };
+  Item item = { .map = AFRPC_MAP (map) };
   g_autoptr(GPtrArray) calls = afrpc_map_next_many_finish (AFRPC_MAP (map), result, &item.error);
 
   for (guint i = 0; calls != NULL && i < calls->len; i++)
     {
-      Item outcome = { 0 };
+      Item outcome = { .map = AFRPC_MAP (map) };
 
       outcome.value = afrpc_call_wait_sync (calls->pdata[i], NULL, &outcome.error);
       deliver_call (ticket, calls->pdata[i], &outcome);
@@ -471,7 +496,6 @@ brought_cb (GObject      *map,
 /**
  * afrpc_gjs_inbox_map_next:
  * @self: an inbox
- * @id: the number of the map
  * @map: the map
  * @n_max: how many results to bring
  *
@@ -479,11 +503,10 @@ brought_cb (GObject      *map,
  */
 void
 afrpc_gjs_inbox_map_next (AfrpcGjsInbox *self,
-                          guint          id,
                           AfrpcMap      *map,
                           guint          n_max)
 {
-  afrpc_map_next_many_async (map, n_max, NULL, brought_cb, ticket_new (self, id));
+  afrpc_map_next_many_async (map, n_max, NULL, brought_cb, ticket_new (self, 0));
 }
 
 /**
@@ -509,81 +532,81 @@ afrpc_gjs_inbox_call_all (AfrpcGjsInbox    *self,
 }
 
 static void
-event_cb (AfrpcProxy    *proxy,
+event_cb (AfrpcCaller   *caller,
           GVariant      *event,
           AfrpcProcess  *from,
           GUnixFDList   *fds,
           AfrpcGjsInbox *self)
 {
-  const Item item = { .news = AFRPC_GJS_NEWS_EVENT, .proxy = proxy, .value = event };
+  const Item item = { .news = AFRPC_GJS_NEWS_EVENT, .caller = caller, .value = event };
 
   deliver (self, 0, &item);
 }
 
 static void
-error_cb (AfrpcProxy    *proxy,
+error_cb (AfrpcCaller   *caller,
           GError        *error,
           AfrpcGjsInbox *self)
 {
-  const Item item = { .news = AFRPC_GJS_NEWS_ERROR, .proxy = proxy, .error = error };
+  const Item item = { .news = AFRPC_GJS_NEWS_ERROR, .caller = caller, .error = error };
 
   deliver (self, 0, &item);
 }
 
 static void
-destroyed_cb (AfrpcProxy    *proxy,
+destroyed_cb (AfrpcCaller   *caller,
               AfrpcGjsInbox *self)
 {
-  const Item item = { .news = AFRPC_GJS_NEWS_DESTROYED, .proxy = proxy };
+  const Item item = { .news = AFRPC_GJS_NEWS_DESTROYED, .caller = caller };
 
-  afrpc_gjs_inbox_unwatch (self, proxy);
+  afrpc_gjs_inbox_unwatch (self, caller);
   deliver (self, 0, &item);
 }
 
 /**
  * afrpc_gjs_inbox_watch:
  * @self: an inbox
- * @proxy: a proxy that is not being watched
+ * @caller: a proxy or a pool that is not being watched
  *
- * Listens to the signals of a proxy until it is destroyed; their number is 0.
+ * Listens to the signals of a caller until it is destroyed; their number is 0.
  */
 void
 afrpc_gjs_inbox_watch (AfrpcGjsInbox *self,
-                       AfrpcProxy    *proxy)
+                       AfrpcCaller   *caller)
 {
-  g_signal_connect_object (proxy, "event", G_CALLBACK (event_cb), self, 0);
-  g_signal_connect_object (proxy, "error", G_CALLBACK (error_cb), self, 0);
-  g_signal_connect_object (proxy, "destroyed", G_CALLBACK (destroyed_cb), self, 0);
+  g_signal_connect_object (caller, "event", G_CALLBACK (event_cb), self, 0);
+  g_signal_connect_object (caller, "error", G_CALLBACK (error_cb), self, 0);
+  g_signal_connect_object (caller, "destroyed", G_CALLBACK (destroyed_cb), self, 0);
 }
 
 /**
  * afrpc_gjs_inbox_unwatch:
  * @self: an inbox
- * @proxy: a proxy
+ * @caller: a proxy or a pool
  *
  * Listens no more.
  */
 void
 afrpc_gjs_inbox_unwatch (AfrpcGjsInbox *self,
-                         AfrpcProxy    *proxy)
+                         AfrpcCaller   *caller)
 {
-  g_signal_handlers_disconnect_by_data (proxy, self);
+  g_signal_handlers_disconnect_by_data (caller, self);
 }
 
 /**
  * afrpc_gjs_inbox_is_destroyed:
  * @self: an inbox
- * @proxy: a proxy
+ * @caller: a proxy or a pool
  *
- * Whether a proxy is destroyed, so that nothing will be heard of it any more.
+ * Whether a caller is destroyed, so that nothing will be heard of it any more.
  *
  * Returns: whether it is
  */
 gboolean
 afrpc_gjs_inbox_is_destroyed (AfrpcGjsInbox *self,
-                              AfrpcProxy    *proxy)
+                              AfrpcCaller   *caller)
 {
-  return g_object_get_qdata (G_OBJECT (proxy), destroyed_quark) != NULL;
+  return g_object_get_qdata (G_OBJECT (caller), destroyed_quark) != NULL;
 }
 
 /**
@@ -601,17 +624,31 @@ afrpc_gjs_inbox_get_news (AfrpcGjsInbox *self)
 }
 
 /**
- * afrpc_gjs_inbox_get_proxy:
+ * afrpc_gjs_inbox_get_caller:
  * @self: an inbox, in a turn
  *
- * The proxy that is watched.
+ * The caller that is watched.
  *
- * Returns: (transfer none): the proxy
+ * Returns: (transfer none): the caller
  */
-AfrpcProxy *
-afrpc_gjs_inbox_get_proxy (AfrpcGjsInbox *self)
+AfrpcCaller *
+afrpc_gjs_inbox_get_caller (AfrpcGjsInbox *self)
 {
-  return get_item (self)->proxy;
+  return get_item (self)->caller;
+}
+
+/**
+ * afrpc_gjs_inbox_get_map:
+ * @self: an inbox, in a turn
+ *
+ * The map that has news.
+ *
+ * Returns: (transfer none) (nullable): the map
+ */
+AfrpcMap *
+afrpc_gjs_inbox_get_map (AfrpcGjsInbox *self)
+{
+  return get_item (self)->map;
 }
 
 static GVariant *

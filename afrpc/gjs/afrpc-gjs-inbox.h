@@ -9,9 +9,9 @@ G_BEGIN_DECLS
  * AfrpcGjsNews:
  * @AFRPC_GJS_NEWS_RESULT: a call or another asynchronous method has come to its end
  * @AFRPC_GJS_NEWS_PROGRESS: a call has come this far
- * @AFRPC_GJS_NEWS_EVENT: a proxy that is watched has an event
- * @AFRPC_GJS_NEWS_ERROR: a proxy that is watched has an error
- * @AFRPC_GJS_NEWS_DESTROYED: a proxy that is watched is destroyed
+ * @AFRPC_GJS_NEWS_EVENT: a caller that is watched has an event
+ * @AFRPC_GJS_NEWS_ERROR: a caller that is watched has an error
+ * @AFRPC_GJS_NEWS_DESTROYED: a caller that is watched is destroyed
  * @AFRPC_GJS_NEWS_INPUT: a map wants an input
  * @AFRPC_GJS_NEWS_BROUGHT: a map has brought what there is
  * @AFRPC_GJS_NEWS_OVER: a map has brought everything, or the error is why it has not
@@ -93,7 +93,6 @@ void          afrpc_gjs_inbox_wait_call    (AfrpcGjsInbox *self,
                                             GCancellable  *cancellable);
 
 AfrpcMap     *afrpc_gjs_inbox_map          (AfrpcGjsInbox    *self,
-                                            guint             id,
                                             AfrpcPool        *pool,
                                             AfrpcCallOptions *options,
                                             GCancellable     *cancellable,
@@ -103,7 +102,6 @@ void          afrpc_gjs_inbox_put_input    (AfrpcGjsInbox    *self,
                                             guint8           *data,
                                             gsize             size);
 void          afrpc_gjs_inbox_map_next     (AfrpcGjsInbox    *self,
-                                            guint             id,
                                             AfrpcMap         *map,
                                             guint             n_max);
 void          afrpc_gjs_inbox_call_all     (AfrpcGjsInbox    *self,
@@ -114,14 +112,15 @@ void          afrpc_gjs_inbox_call_all     (AfrpcGjsInbox    *self,
                                             GCancellable     *cancellable);
 
 void          afrpc_gjs_inbox_watch        (AfrpcGjsInbox *self,
-                                            AfrpcProxy    *proxy);
+                                            AfrpcCaller   *caller);
 void          afrpc_gjs_inbox_unwatch      (AfrpcGjsInbox *self,
-                                            AfrpcProxy    *proxy);
+                                            AfrpcCaller   *caller);
 gboolean      afrpc_gjs_inbox_is_destroyed (AfrpcGjsInbox *self,
-                                            AfrpcProxy    *proxy);
+                                            AfrpcCaller   *caller);
 
 AfrpcGjsNews  afrpc_gjs_inbox_get_news     (AfrpcGjsInbox *self);
-AfrpcProxy   *afrpc_gjs_inbox_get_proxy    (AfrpcGjsInbox *self);
+AfrpcCaller  *afrpc_gjs_inbox_get_caller   (AfrpcGjsInbox *self);
+AfrpcMap     *afrpc_gjs_inbox_get_map      (AfrpcGjsInbox *self);
 const char   *afrpc_gjs_inbox_get_value    (AfrpcGjsInbox *self,
                                             const guint8 **data,
                                             gsize         *size,

@@ -49,14 +49,20 @@ let Started = null;
 
 function turn(id) {
     if (id !== 0) {
-        handlers.get(id)?.();
+        handlers.get(id)?.(id);
         return;
     }
 
-    // Proxies that are watched have no numbers.
+    // Maps have no numbers, nor have callers that are watched: what hears of them belongs to them, and goes with them.
+    const map = inbox.get_map();
+    if (map !== null) {
+        map._afrpcListener?.notice();
+        return;
+    }
+
     const news = inbox.get_news();
-    for (const listener of [...inbox.get_proxy()._afrpcListeners])
-        listener(news, () => inbox.get_value());
+    for (const listener of [...inbox.get_caller()._afrpcListeners])
+        listener.notice(news, () => inbox.get_value());
 }
 
 function addHandler(handler) {
@@ -68,24 +74,30 @@ function addHandler(handler) {
     return lastId;
 }
 
+// The engine remembers a function where it was called from, and what it closes over with it: not the caller, which would
+// not be closed then when nobody has it any more.
+function makeHandler(finish, onProgress, resolve, reject) {
+    return id => {
+        if (onProgress !== null && inbox.get_news() === AfrpcGjs.News.PROGRESS) {
+            onProgress();
+            return;
+        }
+
+        handlers.delete(id);
+        try {
+            resolve(finish());
+        } catch (e) {
+            reject(Errors.addDetails(e));
+        }
+    };
+}
+
 // A promise of what @finish returns or throws when the time has come.
 // @begin: called with the number of what it begins
 // @onProgress: called when there is other news of it
 function start(begin, finish, onProgress = null) {
     return new Promise((resolve, reject) => {
-        const id = addHandler(() => {
-            if (onProgress !== null && inbox.get_news() === AfrpcGjs.News.PROGRESS) {
-                onProgress();
-                return;
-            }
-
-            handlers.delete(id);
-            try {
-                resolve(finish());
-            } catch (e) {
-                reject(Errors.addDetails(e));
-            }
-        });
+        const id = addHandler(makeHandler(finish, onProgress, resolve, reject));
 
         try {
             begin(id);
@@ -154,6 +166,15 @@ function getOutcome(get) {
     }
 }
 
+// What the finish function of a method gives.
+function finishBy(name) {
+    return () => {
+        const result = inbox.get_result();
+
+        return result.get_source_object()[name](result);
+    };
+}
+
 function promisifyCaller(Caller) {
     const getVariant = () => getOutcome(() => inbox.get_variant());
 
@@ -162,7 +183,7 @@ function promisifyCaller(Caller) {
     promisify(Caller, 'call_full', 3, (caller, args, options, cancellable) =>
         start(id => inbox.call_full(id, caller, args, options, cancellable), () => [getVariant(), inbox.get_fds()]));
     promisify(Caller, 'close_async', 1, (caller, cancellable) =>
-        start(id => inbox.close(id, caller, cancellable), () => caller.close_finish(inbox.get_result())));
+        start(id => inbox.close(id, caller, cancellable), finishBy('close_finish')));
 }
 
 function promisifyCall(Call) {
@@ -207,16 +228,16 @@ function extendBlocking(callers, {prototype: call}) {
 
 function promisifyProcess(Process) {
     promisify(Process, 'run_async', 2, (process, function_, cancellable) =>
-        start(id => inbox.run(id, process, function_, cancellable), () => process.run_finish(inbox.get_result())));
+        start(id => inbox.run(id, process, function_, cancellable), finishBy('run_finish')));
     promisify(Process, 'to_fd_async', 1, (process, cancellable) =>
-        start(id => inbox.to_fd(id, process, cancellable), () => process.to_fd_finish(inbox.get_result())));
+        start(id => inbox.to_fd(id, process, cancellable), finishBy('to_fd_finish')));
     promisify(Process, 'wait_async', 1, (process, cancellable) =>
-        start(id => inbox.wait(id, process, cancellable), () => process.wait_finish(inbox.get_result())));
+        start(id => inbox.wait(id, process, cancellable), finishBy('wait_finish')));
 }
 
 function promisifyPool(Pool) {
     promisify(Pool, 'wait_for_room_async', 1, (pool, cancellable) =>
-        start(id => inbox.wait_for_room(id, pool, cancellable), () => pool.wait_for_room_finish(inbox.get_result())));
+        start(id => inbox.wait_for_room(id, pool, cancellable), finishBy('wait_for_room_finish')));
 }
 
 function checkOptions(options) {
@@ -258,6 +279,16 @@ function makeCallOptions(options) {
     return Object.keys(properties).length > 0 ? new CallOptions(properties) : null;
 }
 
+// What gets the result of a call, and what gets its progress.
+function makeGetters(unpackOptions, fds, onProgress) {
+    const getValue = () => Unpack.unpackBytes(...getOutcome(() => inbox.get_value()), unpackOptions);
+
+    return [
+        fds !== null ? () => [getValue(), inbox.get_fds()] : getValue,
+        onProgress !== null ? () => onProgress(getValue()) : null,
+    ];
+}
+
 // @begin: start() or startSync()
 // @method: of the inbox
 function makeCall(caller, options, args, begin, method) {
@@ -265,13 +296,10 @@ function makeCall(caller, options, args, begin, method) {
     const {signature = null, cancellable = null, onProgress = null, fds = null} = options;
     const callOptions = makeCallOptions(options);
     const mode = onProgress !== null ? options.progressMode ?? 0 : NO_PROGRESS;
-    const unpackOptions = {bytesAsText: options.bytesAsText ?? caller.bytesAsText};
-    const getValue = () => Unpack.unpackBytes(...getOutcome(() => inbox.get_value()), unpackOptions);
+    const getters = makeGetters({bytesAsText: options.bytesAsText ?? caller.bytesAsText}, fds, onProgress);
 
     return PackAs.packArgsBytes(args, signature, (type, bytes) => begin(
-        id => inbox[method](id, caller, type, bytes, callOptions, mode, cancellable),
-        () => fds !== null ? [getValue(), inbox.get_fds()] : getValue(),
-        onProgress !== null ? () => onProgress(getValue()) : null));
+        id => inbox[method](id, caller, type, bytes, callOptions, mode, cancellable), ...getters));
 }
 
 // The call was not even made, unless the error knows better.
@@ -312,56 +340,69 @@ function invokeAll(pool, options, args) {
         const variant = PackAs.packArgsBytes(args, signature, AfrpcGjs.new_value);
 
         return start(id => inbox.call_all(id, pool, variant, callOptions, cancellable),
-            () => pool.call_all_finish(inbox.get_result()));
+            finishBy('call_all_finish'));
     } catch (e) {
         return Promise.reject(e);
     }
 }
 
-// A map, of which @onNews is called with each news and what it is about: 'input' wants a function called that gives the
-// next arguments, or nothing to be done; 'result' comes with a function that gives a value, or throws an error; 'brought'
-// says that this was all that there is, 'over' that there will be no more, with a function that throws if there may be.
-function openMap(pool, options, isOrdered, onNews) {
-    const {cancellable = null, signature = null} = options;
-    const unpackOptions = {bytesAsText: options.bytesAsText ?? pool.bytesAsText};
-    const id = addHandler(() => {
+class MapListener {
+    constructor(listener, signature, unpackOptions) {
+        this._listener = listener;
+        this._signature = signature;
+        this._unpackOptions = unpackOptions;
+    }
+
+    notice() {
+        const {_listener: listener, _signature: signature, _unpackOptions: unpackOptions} = this;
+
         switch (inbox.get_news()) {
         case AfrpcGjs.News.INPUT:
-            onNews('input', args => PackAs.packArgsBytes(args, signature, (type, bytes) => inbox.put_input(type, bytes)));
+            listener.takeInput(args => PackAs.packArgsBytes(args, signature, (type, bytes) => inbox.put_input(type, bytes)));
             break;
         case AfrpcGjs.News.BROUGHT:
-            onNews('brought');
+            listener.noticeBrought();
             break;
         case AfrpcGjs.News.OVER:
-            onNews('over', () => inbox.get_variant());
+            listener.noticeOver(() => inbox.get_variant());
             break;
         default:
-            onNews('result', () => Unpack.unpackBytes(...getOutcome(() => inbox.get_value()), unpackOptions));
+            listener.takeOutcome(() => Unpack.unpackBytes(...getOutcome(() => inbox.get_value()), unpackOptions));
         }
-    });
-    const map = inbox.map(id, pool, makeCallOptions(options), cancellable, isOrdered);
+    }
+}
+
+// A map, with a method of @listener called for each news: takeInput (give) wants @give called with the next arguments, or
+// nothing to be done; takeOutcome (get) brings a value, or an error that @get throws; noticeBrought () says that this was all
+// that there is, noticeOver (check) that there will be no more, where @check throws if there may be.
+function openMap(pool, options, isOrdered, listener) {
+    const {cancellable = null, signature = null} = options;
+    const unpackOptions = {bytesAsText: options.bytesAsText ?? pool.bytesAsText};
+    const map = inbox.map(pool, makeCallOptions(options), cancellable, isOrdered);
+
+    map._afrpcListener = new MapListener(listener, signature, unpackOptions);
 
     return {
-        ask: n => inbox.map_next(id, map, n),
+        ask: n => inbox.map_next(map, n),
         cancel: () => map.cancel(),
-        forget: () => handlers.delete(id),
+        forget: () => delete map._afrpcListener,
     };
 }
 
-// Has @listener called with each news of a proxy and a function that gives its value, or throws its error. Returns what
-// ends it; null if the proxy is destroyed, and there will be no news.
-function watch(proxy, listener) {
-    if (inbox.is_destroyed(proxy))
+// Has @listener.notice () called with each news of a proxy or a pool and a function that gives its value, or throws its
+// error. Returns what ends it; null if the caller is destroyed, and there will be no news.
+function watch(caller, listener) {
+    if (inbox.is_destroyed(caller))
         return null;
 
-    proxy._afrpcListeners ??= new Set();
-    if (proxy._afrpcListeners.size === 0)
-        inbox.watch(proxy);
-    proxy._afrpcListeners.add(listener);
+    caller._afrpcListeners ??= new Set();
+    if (caller._afrpcListeners.size === 0)
+        inbox.watch(caller);
+    caller._afrpcListeners.add(listener);
 
     return () => {
-        if (proxy._afrpcListeners.delete(listener) && proxy._afrpcListeners.size === 0)
-            inbox.unwatch(proxy);
+        if (caller._afrpcListeners.delete(listener) && caller._afrpcListeners.size === 0)
+            inbox.unwatch(caller);
     };
 }
 

@@ -6,22 +6,22 @@ const {afrpcCalls: Calls, afrpcStream: Stream, afrpcUnpack: Unpack} = imports.ov
 
 var EVENTS_MAX = 100000; // that wait to be taken
 
-// The events of a proxy in the order in which they arrive, from now on until the proxy is destroyed.
+// The events of a proxy or a pool in the order in which they arrive, from now on until that is destroyed.
 var Events = class extends Stream.Stream {
-    constructor(proxy, limit) {
+    constructor(caller, limit) {
         super();
         if (!Number.isInteger(limit) || limit < 1)
             throw new TypeError(`the limit of events has to be an integer above 0, not ${limit}`);
         this._limit = limit;
-        this._options = {bytesAsText: proxy.bytesAsText};
+        this._options = {bytesAsText: caller.bytesAsText};
         this._events = []; // types and bytes
-        this._proxy = proxy; // until its end: whoever waits for events, waits for the proxy
-        this._unwatch = Calls.watch(proxy, (news, getValue) => this._notice(news, getValue));
+        this._caller = caller; // until its end: whoever waits for events, waits for the caller
+        this._unwatch = Calls.watch(caller, this);
         if (this._unwatch === null)
             this._end();
     }
 
-    _notice(news, getValue) {
+    notice(news, getValue) {
         switch (news) {
         case AfrpcGjs.News.EVENT:
             if (this._events.length >= this._limit) {
@@ -47,7 +47,7 @@ var Events = class extends Stream.Stream {
     _stop() {
         this._unwatch?.();
         this._unwatch = null;
-        this._proxy = null;
+        this._caller = null;
     }
 
     _end() {
@@ -64,7 +64,7 @@ var Events = class extends Stream.Stream {
     }
 
     _isOver() {
-        return this._proxy === null;
+        return this._caller === null;
     }
 
     _drop() {

@@ -31,37 +31,11 @@ var Results = class extends Stream.Stream {
         this._brought = []; // those of the batch that is being brought
         this._asked = false;
         this._over = false;
-        this._map = Calls.openMap(pool, others, ordered, (news, what) => this._notice(news, what));
-    }
-
-    _notice(news, what) {
-        switch (news) {
-        case 'input':
-            this._giveInput(what);
-            return;
-        case 'result':
-            try {
-                this._brought.push({value: what()});
-            } catch (e) {
-                this._brought.push({error: Errors.addDetails(e)});
-            }
-            return;
-        case 'over':
-            try {
-                what();
-            } catch (e) {
-                this._error ??= Errors.addDetails(e);
-            }
-            this._end();
-        }
-        this._asked = false;
-        this._outcomes.unshift(...this._brought.reverse());
-        this._brought = [];
-        this._deliver();
+        this._map = Calls.openMap(pool, others, ordered, this);
     }
 
     // What is wrong with an input is told after the results of those before it.
-    _giveInput(give) {
+    takeInput(give) {
         try {
             const {done, value} = this._inputs.next();
 
@@ -70,6 +44,31 @@ var Results = class extends Stream.Stream {
         } catch (e) {
             this._error ??= e;
         }
+    }
+
+    takeOutcome(get) {
+        try {
+            this._brought.push({value: get()});
+        } catch (e) {
+            this._brought.push({error: Errors.addDetails(e)});
+        }
+    }
+
+    noticeBrought() {
+        this._asked = false;
+        this._outcomes.unshift(...this._brought.reverse());
+        this._brought = [];
+        this._deliver();
+    }
+
+    noticeOver(check) {
+        try {
+            check();
+        } catch (e) {
+            this._error ??= Errors.addDetails(e);
+        }
+        this._end();
+        this.noticeBrought();
     }
 
     _end() {

@@ -7,6 +7,10 @@
 //   _isOver(): whether nothing more comes
 //   _ask(): somebody waits for what is not there yet
 //   _drop(): nobody takes anything any more
+// Those that somebody waits for. The promise alone keeps nothing: whoever awaits it is kept by it, and not the other way
+// round, so that a collection would take the stream, and what it brings things from, away from those who wait.
+const awaited = new Set();
+
 var Stream = class {
     constructor() {
         this._waiting = []; // promises
@@ -14,6 +18,14 @@ var Stream = class {
     }
 
     _deliver() {
+        this._settle();
+        if (this._waiting.length > 0)
+            awaited.add(this);
+        else
+            awaited.delete(this);
+    }
+
+    _settle() {
         while (this._waiting.length > 0 && this._hasNext()) {
             const {resolve, reject} = this._waiting.shift();
 
