@@ -155,6 +155,35 @@ runTests({
         await proxy.close_async();
     },
 
+    // What is left to be done is done, or dropped, before the engine ends.
+    async jobsAtTheEnd() {
+        const jobs = {
+            leaveJobs: [0, 'a job was done', 'many jobs were done'],
+            leaveBadJobs: [0, 'Unhandled promise rejection'],
+            leaveExit: [5],
+            leaveEndlessJobs: [0],
+        };
+
+        for (const [name, [status, ...texts]] of Object.entries(jobs)) {
+            const proxy = makeProxy('act');
+            const ended = endOf(proxy);
+
+            assertEqual(await proxy.invoke(name), 'left', `what ${name}() returned`);
+            await proxy.close_async();
+            const exit = await ended;
+            assertEqual([exit.get_status(), exit.get_signal()], [status, 0], `the end after ${name}()`);
+            for (const text of texts)
+                assert(exit.get_stderr().includes(text), `'${text}' in ${exit.get_stderr()}`);
+        }
+
+        const proxy = makeProxy('act');
+        const ended = endOf(proxy);
+        for (const name of ['returnSettled', 'returnNever', 'returnRejected'])
+            await assertError(proxy.invoke(name), E, E.FUNCTION, 'returned a promise: it needs the async backend');
+        await proxy.close_async();
+        assert((await ended).is_success(), 'the end after promises');
+    },
+
     exitOfSyncBackend: () => checkExit(makeProxy('act'), 7, 'exit'),
     exitOfAsyncBackend: () => checkExit(makeProxy('act', {backend: ASYNC}), 7, 'exit'),
     exitInPromise: () => checkExit(makeProxy('exitLater', {backend: ASYNC}), 8, 8),

@@ -153,6 +153,36 @@ const actions = {
         Promise.reject(new Error('nobody cares'));
         return 'fine';
     },
+    // What promises have to do when nobody waits for it.
+    returnSettled() {
+        return Promise.resolve(1);
+    },
+    leaveJobs() {
+        Promise.resolve().then(() => printerr('a job was done'));
+        (async () => {
+            for (let i = 0; i < 10; i++)
+                await null;
+            printerr('many jobs were done');
+        })();
+        return 'left';
+    },
+    leaveBadJobs() {
+        Promise.resolve().then(() => {
+            throw new Error('at the very end');
+        });
+        return 'left';
+    },
+    leaveExit() {
+        Promise.resolve().then(() => System.exit(5));
+        return 'left';
+    },
+    leaveEndlessJobs() {
+        (async () => {
+            for (;;)
+                await null;
+        })();
+        return 'left';
+    },
     // Events from within and from elsewhere.
     sendEvents(n) {
         for (let i = 0; i < n; i++)
