@@ -418,6 +418,30 @@ runTests({
         await assertError(makeProxy('notAFunction').invoke(), E, E.FUNCTION, '\'notAFunction\' is not a function');
     },
 
+    // The engine waits for ever where it cannot have a thread.
+    async addressSpace() {
+        const makeLimited = value => {
+            const process = Afrpc.Process.new_exec('gjs');
+
+            process.set_limit(Afrpc.Limit.ADDRESS_SPACE, value);
+            return makeProxy('echo', {}, process);
+        };
+        const getLeast = async (value, pattern) => {
+            const error = await getError(makeLimited(value).invoke(1));
+
+            assert(error.matches(E, E.SPAWN) && pattern.test(error.message), `too little is ${error}`);
+            return Number(pattern.exec(error.message)[1]);
+        };
+        let mapped = 0;
+
+        for (const value of [1, 4 << 20, 1000 << 20])
+            mapped = await getLeast(value, / bytes: (\d+) bytes are mapped already/);
+        const least = await getLeast(mapped + (1 << 20), / bytes: JavaScript needs at least (\d+)/);
+        const proxy = makeLimited(least + (1 << 20));
+        assertEqual(await proxy.invoke(1), 1, 'what a worker with little space returns');
+        await proxy.close_async();
+    },
+
     async noTemplate() {
         const template = Afrpc.Process.new_for_host('gjs');
 

@@ -150,6 +150,21 @@ test_address_space (gconstpointer start)
 }
 
 static void
+test_no_address_space (gconstpointer start)
+{
+  g_autoptr(AfrpcProcess) process = new_process (GPOINTER_TO_INT (start));
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("Less than a process has already is no limit");
+  afrpc_process_set_limit (process, AFRPC_LIMIT_ADDRESS_SPACE, 1 << 20);
+  g_assert_null (use (process, &watched, "map", 1, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
+  g_assert_nonnull (strstr (error->message, "limiting address space to 1048576 bytes: "));
+  g_assert_nonnull (strstr (error->message, " bytes are mapped already"));
+}
+
+static void
 test_nice (gconstpointer start)
 {
   g_autoptr(AfrpcProcess) process = new_process (GPOINTER_TO_INT (start));
@@ -254,6 +269,7 @@ main (int   argc,
   add ("file-size", test_file_size);
   add ("files", test_files);
   add ("address-space", test_address_space);
+  add ("no-address-space", test_no_address_space);
   add ("nice", test_nice);
   add ("refused", test_refused);
   g_test_add_func ("/limits/inherited", test_inherited);

@@ -3,7 +3,10 @@
 
 #include "afrpc/gjs/afrpc-gjs-host.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "afrpc/gjs/afrpc-gjs-inbox.h"
 
@@ -39,12 +42,17 @@ typedef struct
   gint64 collection_time; /* of the monotonic clock: when the last one was over */
   gint64 collection_took; /* microseconds */
   guint pause_ms;         /* until the next, if there is no reason to have it earlier */
+  gboolean has_space;     /* to load the first module in */
 } AfrpcGjsHostPrivate;
 
 /* A collection takes a few milliseconds. */
 #define COLLECTION_SHARE 50 /* times as long passes until the next */
 #define PAUSE_MIN_MS 500u
 #define PAUSE_MAX_MS 30000u
+
+/* Modules are loaded in a thread. GLib does not say that one cannot be started, and whoever waits for the module does so
+ * for ever. */
+#define SPACE_MIN (G_GUINT64_CONSTANT (32) << 20) /* bytes: its stack, and what a small module takes */
 
 static void collect_after (AfrpcGjsHost *self,
                            guint         pause_ms);
@@ -147,6 +155,39 @@ invocation_gone_cb (gpointer  data,
   priv->n_open--;
 }
 
+/* Whether the limit of address space leaves enough of it to load anything. */
+static gboolean
+check_space (AfrpcHost  *host,
+             GError    **error)
+{
+  AfrpcGjsHostPrivate *priv = afrpc_gjs_host_get_instance_private (AFRPC_GJS_HOST (host));
+  guint64 n_pages = 0;
+  guint64 least;
+  struct rlimit limit;
+  FILE *file;
+
+  if (priv->has_space || getrlimit (RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+    return TRUE;
+
+  file = fopen ("/proc/self/statm", "re");
+  if (file == NULL)
+    return TRUE;
+  if (fscanf (file, "%" G_GUINT64_FORMAT, &n_pages) != 1)
+    n_pages = 0;
+  fclose (file);
+
+  least = n_pages * (guint64) sysconf (_SC_PAGESIZE) + SPACE_MIN;
+  priv->has_space = limit.rlim_cur >= least;
+  if (priv->has_space)
+    return TRUE;
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN,
+               "address space is limited to %" G_GUINT64_FORMAT " bytes: JavaScript needs at least %" G_GUINT64_FORMAT,
+               (guint64) limit.rlim_cur, least);
+
+  return FALSE;
+}
+
 static gboolean
 afrpc_gjs_host_require (AfrpcHost   *host,
                         const char  *module,
@@ -154,7 +195,7 @@ afrpc_gjs_host_require (AfrpcHost   *host,
 {
   Request request = { .text = module };
 
-  return ask (host, AFRPC_GJS_TASK_REQUIRE, &request, error);
+  return check_space (host, error) && ask (host, AFRPC_GJS_TASK_REQUIRE, &request, error);
 }
 
 static gboolean
@@ -165,7 +206,7 @@ afrpc_gjs_host_eval (AfrpcHost   *host,
 {
   Request request = { .text = code, .args = args };
 
-  return ask (host, AFRPC_GJS_TASK_EVAL, &request, error);
+  return check_space (host, error) && ask (host, AFRPC_GJS_TASK_EVAL, &request, error);
 }
 
 static guint

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -24,6 +25,39 @@ static const struct
   [AFRPC_LIMIT_FILE_SIZE] = { RLIMIT_FSIZE, "file size" },
 };
 
+/* Returns: bytes, or 0 where that is not known */
+static guint64
+get_address_space (void)
+{
+  guint64 n_pages = 0;
+  FILE *file = fopen ("/proc/self/statm", "re");
+
+  if (file == NULL)
+    return 0;
+  if (fscanf (file, "%" G_GUINT64_FORMAT, &n_pages) != 1)
+    n_pages = 0;
+  fclose (file);
+
+  return n_pages * (guint64) sysconf (_SC_PAGESIZE);
+}
+
+/* With less than a process has already, nothing can be allocated any more, which not every language can say: the engine of
+ * JavaScript, for one, waits for a thread that cannot be started. */
+static gboolean
+check_address_space (guint64   value,
+                     GError  **error)
+{
+  const guint64 mapped = get_address_space ();
+
+  if (value >= mapped)
+    return TRUE;
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN,
+               "limiting address space to %" G_GUINT64_FORMAT " bytes: %" G_GUINT64_FORMAT " bytes are mapped already",
+               value, mapped);
+  return FALSE;
+}
+
 static gboolean
 set_limit (guint     limit,
            guint64   value,
@@ -36,6 +70,9 @@ set_limit (guint     limit,
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "an unknown limit %u", limit);
       return FALSE;
     }
+
+  if (limit == AFRPC_LIMIT_ADDRESS_SPACE && !check_address_space (value, error))
+    return FALSE;
 
   /* At the hard limit of processor time comes SIGKILL, which tells nothing, and instead of SIGXCPU. */
   if (limit == AFRPC_LIMIT_CPU && getrlimit (RLIMIT_CPU, &old) == 0 && value < old.rlim_max)
