@@ -154,6 +154,40 @@ class Exceptions(unittest.TestCase):
                 self.assertTrue(code.rpartition(".")[2].removeprefix("raise ").startswith(
                     error.type_name.rpartition(".")[2]), error.type_name)
 
+    def test_all(self):
+        """Each class of Python itself, but those of test_plain()."""
+        args = {"UnicodeDecodeError": ("utf-8", b"x", 0, 1, "why"), "UnicodeEncodeError": ("utf-8", "x", 0, 1, "why"),
+                "UnicodeTranslateError": ("x", 0, 1, "why")}
+        plain = (GeneratorExit, KeyboardInterrupt, SystemExit, StopIteration, StopAsyncIteration)
+        n = 0
+        for name, cls in vars(builtins).items():
+            if not isinstance(cls, type) or not issubclass(cls, Exception) or issubclass(cls, (*plain, BaseExceptionGroup)):
+                continue
+            choices = [args[name]] if name in args else [(), ("words",), ("words", ("f", 1, 1, "t"))]
+            for some in choices:
+                if len(some) == 2 and issubclass(cls, OSError):
+                    some = some[:1]
+                with self.subTest(name, args=some):
+                    error = caught(proxy, f"raise {cls.__name__}(*{some!r})")
+                    self.assert_is(error, cls, str(cls(*some)), some)
+                    self.assertEqual((error.type_name, str(error)), (cls.__name__, str(cls(*some))))
+                    n += 1
+        self.assertGreater(n, 150)
+
+        for name, some in args.items():
+            with self.subTest(name, args="too large"):
+                large = f"{some[-4]!r} * 100000"
+                error = caught(proxy, f"raise {name}({', '.join([*map(repr, some[:-4]), large, *map(repr, some[-3:])])})")
+                self.assertIsInstance(error, vars(builtins)[name])
+                self.assertIn(error.text, "".join(traceback.format_exception(error)))
+
+    @unittest.skipIf("ASAN_OPTIONS" in os.environ or "TSAN_OPTIONS" in os.environ, "a sanitizer needs terabytes of it")
+    def test_out_of_memory(self):
+        process = Afrpc.Process.new_exec("python").set_limit(Afrpc.Limit.ADDRESS_SPACE, 300 << 20).require(WORKER)
+        with Afrpc.Proxy(process=process, function="raise_it") as limited:
+            self.assert_is(caught(limited, "bytes(1 << 30)"), MemoryError, "", ())
+            self.assert_is(caught(limited, "raise ValueError('as before')"), ValueError, "as before")
+
     def test_of_modules(self):
         code = "raise Unlucky('file', 3)"
         error = caught(proxy, code)

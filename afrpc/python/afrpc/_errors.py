@@ -143,6 +143,14 @@ def _make_class(cls):
     return made
 
 
+def _allocate(native, made, args):
+    try:
+        return native.__new__(made, *args)
+    except TypeError:
+        # MemoryError keeps some in reserve, and for that has a function of its own, which is for nothing else.
+        return BaseException.__new__(made, *args)
+
+
 def _make(cls, args, message, domain, code):
     """An instance without any code of the class itself, which would get what a worker may have made up."""
     made = _make_class(cls)
@@ -150,11 +158,14 @@ def _make(cls, args, message, domain, code):
         return None
     native = next(base for base in cls.__mro__ if _exceptions.is_static(base))
     try:
-        error = native.__new__(made, *args)
-        native.__init__(error, *args)
-        args = error.args
+        error = _allocate(native, made, args)
     except Exception:  # they do not fit
         return None
+    try:
+        native.__init__(error, *args)
+        args = error.args
+    except Exception:  # the same, of those that can be without
+        pass
     RemoteError.__init__(error, message, domain, code)
     error.args = args
     return error

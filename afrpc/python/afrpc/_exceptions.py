@@ -184,7 +184,8 @@ def is_told_by_words(error):
     cls = type(error)
     return cls.__module__ == "builtins" and get_chained(error) == (None, None) and not vars(error) and \
         not isinstance(error, BaseExceptionGroup) and \
-        (not error.args or len(error.args) == 1 and type(error.args[0]) is str and cls is not KeyError)
+        (len(error.args) == 1 and type(error.args[0]) is str and cls is not KeyError or
+         not error.args and get_words(error) == get_name(cls))  # SyntaxError() has words all the same
 
 
 def pack(error, evaluated):
