@@ -15,7 +15,7 @@ import unittest
 import gi
 
 gi.require_version("Afrpc", "1.0")
-from gi.repository import Afrpc, Gio, GLib  # noqa: E402
+from gi.repository import Afrpc, Gio, GLib, GObject  # noqa: E402
 
 import afrpc  # noqa: E402
 from afrpc import aio  # noqa: E402
@@ -449,6 +449,31 @@ class Threads(unittest.TestCase):
                 await proxy(1)
 
             process = Afrpc.Process.new_exec("python")
+            pool = Afrpc.Pool(process=Afrpc.Process.new_exec("python").eval(CODE), function="echo")
+            args = GLib.Variant("(s)", ["x"])
+            calls = [caller.start(args, None) for caller in (proxy, pool)]
+            methods = [(process, "wait_sync"), (process, "set_process_group", True), (proxy.get_process(), "wait_sync"),
+                       *((call, "wait") for call in calls), *((call, "wait_sync") for call in calls)]
+            for caller in proxy, pool:
+                methods += [(caller, name, *more) for name, *more in (
+                    ("invoke", 1), ("invoke_sync", 1), ("call_kw", 1), ("call_kw_sync", 1), ("call", args, None, print),
+                    ("call_full", args), ("call_full", args, None, None, print), ("call_full_sync", args),
+                    ("call_sync", args), ("start", args, None), ("close",), ("close_sync",), ("close_async",), ("kill",),
+                    ("events",), ("on_event", print), ("set_call_timeout_ms", 5), ("set_max_bytes_queued", 5),
+                    ("set_max_calls_queued", 5))]
+            methods += [(pool, name, *more) for name, *more in (
+                ("add_template", process), ("remove_template", process), ("refresh",), ("map", [1]), ("starmap", [(1,)]),
+                ("invoke_all", 1), ("invoke_all_sync", 1), ("call_all_async", args, None, None, print),
+                ("call_all_sync", args, None, None), ("forget_call_all", None, None), ("wait_for_room_async",),
+                *((name, 5) for name in dir(Afrpc.Pool) if name.startswith("set_") and not hasattr(GObject.Object, name)
+                  and name != "set_hooks"))]
+            for what, name, *more in methods:
+                with self.subTest(f"{type(what).__name__}.{name}()"):
+                    (error,) = self.in_threads(1, lambda i: getattr(what, name)(*more))
+                    self.assertIs(type(error), RuntimeError, error)
+                    self.assertIn("belongs to the main context of another thread", str(error))
+            pool.kill()
+
             for function in (lambda i: proxy.invoke_sync(1), lambda i: proxy(1), lambda i: asyncio.run(foreign()),
                              lambda i: proxy.close(), lambda i: proxy.kill(), lambda i: proxy.close_async(),
                              lambda i: process.require("json"), lambda i: process.eval("pass"), lambda i: process.send_arg(1),

@@ -55,6 +55,23 @@ def _get_value(call, get):
         raise better from better.__cause__
 
 
+def _check_thread(process):
+    """What is used by a thread that may not is a critical warning of the library, which is told earlier here."""
+    if process is None:  # of a pool that has been destroyed
+        return
+    context = process.get_main_context()
+    if not context.acquire():
+        raise RuntimeError("the process belongs to the main context of another thread, or of another loop: "
+                           "it has to be made where it is used")
+    context.release()
+
+
+def _check_caller(caller):
+    """The same of a proxy or a pool; one that somebody else has implemented looks itself."""
+    if isinstance(caller, (Afrpc.Proxy, Afrpc.Pool)):
+        _check_thread(caller.get_process())
+
+
 _call_finish, _call_full_finish = Afrpc.Caller.call_finish, Afrpc.Caller.call_full_finish
 _start, _wait_finish = Afrpc.Caller.start, Afrpc.Call.wait_finish
 
@@ -74,12 +91,14 @@ def call_full_finish(self, result):
 @_replaces(Afrpc.Caller)
 def call_sync(self, args=None, cancellable=None):
     """Calls the function with a GLib.Variant and blocks until there is a result, or a handler of a signal raises."""
+    _check_caller(self)
     return _proxy.wait(_start(self, args, None), cancellable)
 
 
 @_replaces(Afrpc.Caller)
 def call_full_sync(self, args=None, options=None, cancellable=None):
     """The same with options; the second of what it returns is a Gio.UnixFDList or None."""
+    _check_caller(self)
     call = _start(self, args, options)
     return _proxy.wait(call, cancellable), call.steal_fds()
 
@@ -87,12 +106,21 @@ def call_full_sync(self, args=None, options=None, cancellable=None):
 @_replaces(Afrpc.Caller)
 def close_sync(self, cancellable=None):
     """Closes the caller and blocks until everything is finished, or a handler of a signal raises."""
+    _check_caller(self)
     return _proxy.close_sync(self, cancellable)
+
+
+@_replaces(Afrpc.Caller)
+def start(self, args=None, options=None):
+    """Calls the function with a GLib.Variant and returns the Afrpc.Call, which can be waited for."""
+    _check_caller(self)
+    return _start(self, args, options)
 
 
 @_replaces(Afrpc.Call)
 def wait_sync(self, cancellable=None):
     """Blocks until the call has its outcome, or a handler of a signal raises."""
+    _check_caller(self.get_source_object())
     return _proxy.wait(self, cancellable)
 
 
@@ -102,7 +130,7 @@ def wait_finish(self, result):
     return _get_value(self, lambda: _wait_finish(self, result))
 
 
-del call_finish, call_full_finish, call_full_sync, call_sync, close_sync, wait_finish, wait_sync
+del call_finish, call_full_finish, call_full_sync, call_sync, close_sync, start, wait_finish, wait_sync
 
 
 def _get_fd(file):
@@ -210,16 +238,30 @@ def _is_given_up(error):
     return error is not None
 
 
-def _check_thread(process):
-    """What is used by a thread that may not is a critical warning of the library, which is told earlier here."""
-    if process is None:  # of a pool that has been destroyed
-        return
-    context = process.get_main_context()
-    if not context.acquire():
-        raise RuntimeError("the process belongs to the main context of another thread, or of another loop: "
-                           "it has to be made where it is used")
-    context.release()
+def _guard(cls, names):
+    """Has methods that introspection brings check the thread first."""
+    def guard(name):
+        method = getattr(cls, name)
 
+        @functools.wraps(method)
+        def guarded(self, *args, **kwargs):
+            _check_caller(self)
+            return method(self, *args, **kwargs)
+
+        guarded.__name__ = name
+        setattr(cls, name, guarded)
+
+    for name in names:
+        guard(name)
+
+
+# Whatever is not called for many calls: that looks itself.
+_OF_CALLERS = ("call_full", "events", "on_event", "set_call_timeout_ms", "set_max_bytes_queued",
+               "set_max_calls_queued")
+_OF_POOLS = ("add_template", "call_all_async", "call_all_sync", "forget_call_all", "invoke_all", "invoke_all_sync", "map",
+             "refresh", "remove_template", "starmap", "wait_for_room_async", "set_cancel_grace_ms", "set_idle_workers",
+             "set_load", "set_max_age_s", "set_max_calls", "set_max_failures", "set_max_memory_growth", "set_max_repeats",
+             "set_max_workers", "set_start_delay_ms", "set_stop_delay_ms")
 
 EVENTS_MAX = 100000  # that wait to be taken
 _LOG_TAG = "afrpc.log"  # of afrpc._logging, which is not loaded where nobody wants it
@@ -338,6 +380,7 @@ class _Callable:
     def call(self, *args, **kwargs):
         """Like the object itself, called; or as in C with args, cancellable and callback."""
         if len(args) > 2 and callable(args[2]):
+            _check_caller(self)
             return super().call(*args, **kwargs)
         return self(*args, **kwargs)
 
@@ -443,6 +486,7 @@ class Proxy(_Callable, Afrpc.Proxy):
         return f"<Afrpc.Proxy of {self.get_property('function')} in {process!r}{', closed' if self.is_closed() else ''}>"
 
 
+_guard(Proxy, _OF_CALLERS)
 Proxy = _help.document(override(Proxy), _REPLACED)
 
 
@@ -509,6 +553,7 @@ class Pool(_Callable, Afrpc.Pool):
         _proxy.call_all_sync(self, args, signature, timeout_ms, cancellable, fds, options or None)
 
 
+_guard(Pool, _OF_CALLERS + _OF_POOLS)
 Pool = _help.document(override(Pool), _REPLACED)
 
 
@@ -524,6 +569,7 @@ class Call(Afrpc.Call):
     def wait(self, cancellable=None, callback=None, *user_data):
         """Waits for the outcome; without a callback returns a PendingCall for the value. What is cancelled stops
         waiting; cancel() is for the call itself."""
+        _check_caller(self.get_source_object())
         if callback is not None:
             return super().wait(cancellable, callback, *user_data)
         return _wait(super().wait, self.wait_finish, cancellable)
@@ -649,6 +695,11 @@ class Process(Afrpc.Process):
             return super().to_fd_async(cancellable, callback, *user_data)
         return _wait(super().to_fd_async, self.to_fd_finish, cancellable)
 
+    def wait_sync(self, cancellable=None):
+        """Blocks until the end, and returns its description."""
+        _check_thread(self)
+        return super().wait_sync(cancellable)
+
     def wait_async(self, cancellable=None, callback=None, *user_data):
         """Waits for the end; without a callback returns a PendingCall for its description."""
         _check_thread(self)
@@ -670,8 +721,8 @@ def _chain(name):
     setattr(Process, name, chained)
 
 
-for _name in ("set_cwd", "set_environ", "set_limit", "set_nice", "set_orphan_policy", "set_stderr", "set_stdin",
-              "set_stdout", "setenv", "take_stderr_fd", "take_stdin_fd", "take_stdout_fd", "unsetenv"):
+for _name in ("set_cwd", "set_environ", "set_limit", "set_nice", "set_orphan_policy", "set_process_group", "set_stderr",
+              "set_stdin", "set_stdout", "setenv", "take_stderr_fd", "take_stdin_fd", "take_stdout_fd", "unsetenv"):
     _chain(_name)
 
 Process = _help.document(override(Process), _REPLACED)
