@@ -143,6 +143,11 @@ static void emit_event     (AfrpcCaller  *self,
                             AfrpcProcess *from,
                             GUnixFDList  *fds);
 static void emit_destroyed (AfrpcCaller  *self);
+static void emit_later     (AfrpcCaller  *self,
+                            GVariant     *event,
+                            AfrpcProcess *from,
+                            GUnixFDList  *fds,
+                            const GError *error);
 
 static gboolean
 emit_cb (gpointer data)
@@ -157,6 +162,9 @@ emit_cb (gpointer data)
     emit_event (self, emission->event, emission->from, emission->fds);
   else if (emission->error != NULL)
     afrpc_caller_emit_known_error (self, emission->error, FALSE);
+  /* Somebody has begun to wait for that meanwhile. */
+  else if (afrpc_caller_tell_closed (self))
+    emit_later (self, NULL, NULL, NULL, NULL);
   else
     emit_destroyed (self);
   g_main_context_pop_thread_default (context);

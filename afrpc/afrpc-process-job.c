@@ -192,7 +192,7 @@ afrpc_process_to_fd_finish (AfrpcProcess  *self,
  * @callback: (scope async) (closure user_data): called once the process has ended
  * @user_data: data for @callback
  *
- * Waits until the process has ended and was reaped.
+ * Waits until the process has ended and was reaped: just before [signal@Afrpc.Process::exited].
  *
  * Fails if the process was not started, with the reason: %AFRPC_ERROR_SPAWN, %AFRPC_ERROR_NO_HOST, or
  * %AFRPC_ERROR_NOT_STARTED if it was killed before; with %G_IO_ERROR_CANCELLED if cancelled. Until it is told, the process

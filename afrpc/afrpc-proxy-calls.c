@@ -187,7 +187,12 @@ afrpc_proxy_close (AfrpcCaller *caller)
 {
   AfrpcProxy *self = AFRPC_PROXY (caller);
 
-  if (!afrpc_peer_check_thread (self->peer, "closing a proxy") || afrpc_proxy_is_closed (self))
+  if (!afrpc_peer_check_thread (self->peer, "closing a proxy"))
+    return;
+
+  /* One that has failed ends by itself. */
+  afrpc_peer_hold_proxy (self->peer);
+  if (afrpc_proxy_is_closed (self))
     return;
 
   afrpc_peer_close (self->peer);

@@ -552,6 +552,11 @@ take_one (AfrpcPeer      *self,
       return FALSE;
     }
 
+  if (G_UNLIKELY (oldest->kind >= AFRPC_NEWS_EXITED) && afrpc_peer_awaits_next_iteration (self, oldest->kind))
+    {
+      telling->is_over = TRUE;
+      return FALSE;
+    }
   if (tell_one_of_several (self, oldest))
     return TRUE;
 

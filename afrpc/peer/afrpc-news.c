@@ -241,6 +241,7 @@ afrpc_news_pop (AfrpcNews *self)
   if (piece != NULL)
     {
       self->lateness = piece->lateness;
+      self->told |= 1u << piece->kind & ONCE;
       afrpc_news_remove (self, self->pieces.head);
     }
 

@@ -52,6 +52,7 @@ typedef struct
   gsize size;     /* bytes of memory that items take, about */
   guint n_fds;    /* descriptors that they have */
   guint decided;  /* bits: 1 << kind, of those that come once */
+  guint told;     /* the same: they were taken off */
   guint lateness; /* of what was taken off last: whatever is decided now may follow from it */
 } AfrpcNews;
 
@@ -103,6 +104,14 @@ afrpc_news_has_decided (const AfrpcNews *self,
                         AfrpcNewsKind    kind)
 {
   return (self->decided & 1u << kind) != 0;
+}
+
+/* Whether it was told, or is being told now. */
+static inline gboolean
+afrpc_news_has_told (const AfrpcNews *self,
+                     AfrpcNewsKind    kind)
+{
+  return (self->told & 1u << kind) != 0;
 }
 
 G_END_DECLS

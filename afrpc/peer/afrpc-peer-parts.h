@@ -50,6 +50,7 @@ struct _AfrpcPeer
   GTask *connection_task;   /* (nullable): waits for the connection: to a function that takes it, or to give away */
   GQueue exit_tasks;        /* (element-type GTask) (owned) */
   GQueue close_tasks;       /* (element-type GTask) (owned) */
+  gint64 awaited_at;        /* when the main context has begun the iteration in which the last of those was made, or 0 */
   void (*turned) (gpointer data); /* (nullable): for who looks at the peer after each turn */
   gpointer turned_data;
 
@@ -104,6 +105,8 @@ void        afrpc_peer_context_gone   (AfrpcPeer                   *self);
 void        afrpc_peer_reap           (AfrpcPeer                   *self,
                                        gint64                       now);
 
+gboolean    afrpc_peer_awaits_next_iteration (AfrpcPeer             *self,
+                                              AfrpcNewsKind          kind);
 gboolean    afrpc_peer_tell_exit_task (AfrpcPeer                   *self);
 gboolean    afrpc_peer_tell_close_task (AfrpcPeer                  *self);
 

@@ -122,34 +122,59 @@ return_in_turn (AfrpcPeer       *self,
   g_object_unref (task);
 }
 
-/* @task (transfer full) gets the exit of the process once that has been told to others, or why there is none. */
+/* Returns: when the main context has begun what it is doing now: monotonic time in microseconds, or 0 */
+static gint64
+get_iteration_time (void)
+{
+  GSource *source = g_main_current_source ();
+
+  return source != NULL ? g_source_get_time (source) : 0;
+}
+
+static void
+await_end (AfrpcPeer   *self,
+           GQueue      *tasks,
+           GTask       *task, /* (transfer full) */
+           GSourceFunc  cancelled)
+{
+  self->awaited_at = get_iteration_time ();
+  g_queue_push_tail (tasks, task);
+  watch_task (self, task, cancelled);
+}
+
+/* Whether somebody who waits for what is told next has begun to do so in this iteration of the main loop: GTask would tell him
+ * in another one, after those who are told behind him. */
+gboolean
+afrpc_peer_awaits_next_iteration (AfrpcPeer     *self,
+                                  AfrpcNewsKind  kind)
+{
+  if (kind != AFRPC_NEWS_EXITED && kind != AFRPC_NEWS_CLOSED)
+    return FALSE;
+
+  return (kind == AFRPC_NEWS_EXITED ? &self->exit_tasks : &self->close_tasks)->length > 0 &&
+         get_iteration_time () <= self->awaited_at;
+}
+
+/* @task (transfer full) gets the exit of the process just before that is told to others, or why there is none. */
 void
 afrpc_peer_await_exit (AfrpcPeer *self,
                        GTask     *task)
 {
-  if (afrpc_news_has_decided (&self->news, AFRPC_NEWS_EXITED))
-    {
-      return_in_turn (self, task, give_exit);
-      return;
-    }
-
-  g_queue_push_tail (&self->exit_tasks, task);
-  watch_task (self, task, G_SOURCE_FUNC (exit_cancelled_cb));
+  if (afrpc_news_has_told (&self->news, AFRPC_NEWS_EXITED))
+    return_in_turn (self, task, give_exit);
+  else
+    await_end (self, &self->exit_tasks, task, G_SOURCE_FUNC (exit_cancelled_cb));
 }
 
-/* @task (transfer full) returns TRUE once the conversation is over. */
+/* @task (transfer full) returns TRUE once the conversation is over, just before that is told to others. */
 void
 afrpc_peer_await_close (AfrpcPeer *self,
                         GTask     *task)
 {
-  if (afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED))
-    {
-      return_in_turn (self, task, give_true);
-      return;
-    }
-
-  g_queue_push_tail (&self->close_tasks, task);
-  watch_task (self, task, G_SOURCE_FUNC (close_cancelled_cb));
+  if (afrpc_news_has_told (&self->news, AFRPC_NEWS_CLOSED))
+    return_in_turn (self, task, give_true);
+  else
+    await_end (self, &self->close_tasks, task, G_SOURCE_FUNC (close_cancelled_cb));
 }
 
 /* One of those who wait for the exit is told: he may run a main loop, which goes on with the next. FALSE: there is none. */

@@ -614,15 +614,23 @@ flush_without_loop (AfrpcPeer *self)
   afrpc_source_leave (&self->member);
 }
 
+/* The proxy is closed, and may be dropped: it is there until it was told that all is over, whatever has been decided of that
+ * by now. Once its main context has gone, nobody is told anything. */
+void
+afrpc_peer_hold_proxy (AfrpcPeer *self)
+{
+  if (self->proxy_held == NULL && self->member.source != NULL && !afrpc_news_has_told (&self->news, AFRPC_NEWS_CLOSED))
+    self->proxy_held = g_weak_ref_get (&self->proxy);
+}
+
 /* Has the worker finish what it has, and end. */
 void
 afrpc_peer_close (AfrpcPeer *self)
 {
+  afrpc_peer_hold_proxy (self);
   if (afrpc_talk_is_closed (&self->talk))
     return;
 
-  if (!afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED))
-    self->proxy_held = g_weak_ref_get (&self->proxy);
   afrpc_talk_close (&self->talk);
   flush_without_loop (self);
   afrpc_peer_attend (self);

@@ -365,7 +365,8 @@ afrpc_pool_class_init (AfrpcPoolClass *klass)
    *
    * It comes once for each worker that had a process, after the outcomes of the calls that it had, and after
    * [signal@Afrpc.Caller::error] if that is to be told; the worker is in the [list][method@Afrpc.Pool.get_workers] still.
-   * [signal@Afrpc.Caller::destroyed] comes after that of the last worker.
+   * [signal@Afrpc.Caller::destroyed] comes after that of the last worker, once all handlers of it have returned: one that
+   * waits for it in a main loop of its own waits in vain.
    *
    * Since: 1.0
    */

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Who is closed may be dropped, whatever has become of its workers by then, and whenever that is: it says that it is destroyed,
+ * once and last, and goes then. */
+#include "config.h"
+
+#include "test-util.h"
+
+#include <signal.h>
+#include <string.h>
+
+/* What its worker does. */
+typedef enum
+{
+  WORKER_WORKS,
+  WORKER_DIES,
+  WORKER_HAS_NO_FUNCTION,
+  WORKER_HAS_NO_MODULE,
+  WORKER_HAS_NO_HOST,
+  WORKER_FAILS_INIT,
+  WORKER_IN_USE, /* by another */
+  WORKER_N_KINDS,
+} WorkerKind;
+
+static const char *const kinds[] = { "works", "dies", "no-function", "no-module", "no-host", "fails-init", "in-use" };
+
+/* How it ends, and what else is done before whoever was told returns. */
+typedef enum
+{
+  HOW_CLOSE,
+  HOW_KILL,
+  HOW_CLOSE_ASYNC,
+  HOW_CLOSE_ASYNC_TWICE,
+  HOW_CLOSE_AND_RUN_LOOP,
+  HOW_CLOSE_IN_LOOP,
+  HOW_KILL_AND_RUN_LOOP,
+  HOW_CLOSE_ASYNC_AND_RUN_LOOP,
+  N_HOWS,
+} How;
+
+static const char *const hows[] = {
+  "close", "kill", "close-async", "close-async-twice", "close-and-run-loop", "close-in-loop", "kill-and-run-loop",
+  "close-async-and-run-loop"
+};
+
+/* When: before anything is done, then before the main loop runs, then when it is told one of these. */
+static const char *const words[] = { "made", "called", "result", "error", "exited", "worker-ended" };
+
+typedef struct
+{
+  AfrpcCaller *caller; /* (nullable) (owned): the last reference */
+  GString *log;        /* what it was told, a word each */
+  How how;
+  const char *where;   /* (nullable): the word at which it acts, until it has */
+  gboolean destroyed;
+  gboolean is_gone;
+} Closing;
+
+static void tell (Closing    *self,
+                  const char *word);
+
+static void
+closed_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      self)
+{
+  g_autoptr(GError) error = NULL;
+
+  g_assert_true (afrpc_caller_close_finish (AFRPC_CALLER (source), result, &error));
+  g_assert_no_error (error);
+  tell (self, "closed");
+}
+
+static void
+close_it (Closing *self)
+{
+  switch (self->how)
+    {
+    case HOW_KILL:
+    case HOW_KILL_AND_RUN_LOOP:
+      afrpc_caller_kill (self->caller);
+      break;
+
+    case HOW_CLOSE_ASYNC_TWICE:
+      afrpc_caller_close_async (self->caller, NULL, closed_cb, self);
+      G_GNUC_FALLTHROUGH;
+
+    case HOW_CLOSE_ASYNC:
+    case HOW_CLOSE_ASYNC_AND_RUN_LOOP:
+      afrpc_caller_close_async (self->caller, NULL, closed_cb, self);
+      break;
+
+    default:
+      afrpc_caller_close (self->caller);
+      break;
+    }
+  g_clear_object (&self->caller);
+}
+
+static gboolean
+close_cb (gpointer self)
+{
+  close_it (self);
+
+  return G_SOURCE_REMOVE;
+}
+
+static void
+act (Closing *self)
+{
+  /* Unless it has been destroyed within the loop of its own. */
+  if (self->how == HOW_CLOSE_IN_LOOP)
+    {
+      g_idle_add_full (G_PRIORITY_HIGH, close_cb, self, NULL);
+      while (self->caller != NULL)
+        g_main_context_iteration (NULL, TRUE);
+      return;
+    }
+
+  close_it (self);
+  /* A pool is not destroyed before everybody was told of its last worker's end. */
+  if (self->how >= HOW_CLOSE_AND_RUN_LOOP && g_str_has_suffix (self->log->str, "worker-ended "))
+    for (guint i = 0; i < 50; i++)
+      g_main_context_iteration (NULL, FALSE);
+  else if (self->how >= HOW_CLOSE_AND_RUN_LOOP)
+    while (!self->destroyed && !self->is_gone)
+      g_main_context_iteration (NULL, TRUE);
+}
+
+static void
+tell (Closing    *self,
+      const char *word)
+{
+  g_assert_false (self->destroyed);
+  g_string_append_printf (self->log, "%s ", word);
+  if (g_strcmp0 (self->where, word) == 0)
+    {
+      self->where = NULL;
+      act (self);
+    }
+}
+
+static void
+settled_cb (GObject      *source,
+            GAsyncResult *result,
+            gpointer      self)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (source), result, &error);
+
+  g_assert_true ((value != NULL) != (error != NULL));
+  tell (self, "result");
+}
+
+static void
+error_cb (AfrpcCaller  *caller,
+          const GError *error,
+          Closing      *self)
+{
+  tell (self, "error");
+}
+
+static void
+exited_cb (AfrpcProcess *process,
+           AfrpcExit    *reason,
+           Closing      *self)
+{
+  /* Of one that somebody else has, too. */
+  if (!self->destroyed)
+    tell (self, "exited");
+}
+
+static void
+ended_cb (AfrpcPool       *pool,
+          AfrpcPoolWorker *worker,
+          AfrpcExit       *reason,
+          Closing         *self)
+{
+  tell (self, "worker-ended");
+}
+
+/* It was never told what it was going to act at. */
+static void
+destroyed_cb (AfrpcCaller *caller,
+              Closing     *self)
+{
+  tell (self, "destroyed");
+  self->destroyed = TRUE;
+  g_clear_object (&self->caller);
+}
+
+static void
+gone_cb (gpointer  self,
+         GObject  *object)
+{
+  ((Closing *) self)->is_gone = TRUE;
+}
+
+static AfrpcProcess *
+make_process (WorkerKind kind)
+{
+  AfrpcProcess *process = afrpc_process_new_exec (kind == WORKER_HAS_NO_HOST ? "there-is-none" : NULL);
+
+  afrpc_process_set_stderr (process, AFRPC_STDIO_CAPTURE);
+  afrpc_process_require (process, kind == WORKER_HAS_NO_MODULE ? "/nowhere/module.so" : TEST_WORKER);
+
+  return process;
+}
+
+static AfrpcCaller *
+make_caller (AfrpcProcess *process,
+             WorkerKind    kind,
+             gboolean      is_pool)
+{
+  AfrpcCaller *caller = g_object_new (is_pool ? AFRPC_TYPE_POOL : AFRPC_TYPE_PROXY,
+                                      "process", process,
+                                      "function", kind == WORKER_HAS_NO_FUNCTION ? "there_is_none" : "act",
+                                      "init", kind == WORKER_FAILS_INIT ? "init_error" : NULL,
+                                      NULL);
+
+  if (is_pool)
+    afrpc_pool_set_max_failures (AFRPC_POOL (caller), 2);
+
+  return caller;
+}
+
+/* Whether it is told that, unless it is closed before. A pool has no worker where what workers are forked from has failed. */
+static gboolean
+is_word_of (const char *word,
+            WorkerKind  kind,
+            gboolean    is_pool)
+{
+  if (g_str_equal (word, "exited"))
+    return !is_pool && kind != WORKER_HAS_NO_HOST && kind != WORKER_IN_USE && kind != WORKER_WORKS;
+  if (g_str_equal (word, "worker-ended"))
+    return is_pool && kind != WORKER_HAS_NO_HOST && kind != WORKER_HAS_NO_MODULE && kind != WORKER_WORKS;
+  if (g_str_equal (word, "error"))
+    return kind != WORKER_WORKS;
+
+  return TRUE;
+}
+
+static void
+run_case (WorkerKind  kind,
+          How         how,
+          const char *where,
+          gboolean    is_pool)
+{
+  Closing closing = { .log = g_string_new (NULL), .how = how, .where = where };
+  g_autoptr(AfrpcProcess) process = make_process (kind);
+  g_autoptr(AfrpcProxy) other = kind == WORKER_IN_USE ? afrpc_proxy_new (process, "act") : NULL;
+
+  g_test_message ("%s: %s at %s", kinds[kind], hows[how], where);
+  closing.caller = make_caller (process, kind, is_pool);
+  g_object_weak_ref (G_OBJECT (closing.caller), gone_cb, &closing);
+  g_signal_connect (closing.caller, "error", G_CALLBACK (error_cb), &closing);
+  g_signal_connect (closing.caller, "destroyed", G_CALLBACK (destroyed_cb), &closing);
+  if (is_pool)
+    g_signal_connect (closing.caller, "worker-ended", G_CALLBACK (ended_cb), &closing);
+  else if (kind != WORKER_IN_USE)
+    g_signal_connect (process, "exited", G_CALLBACK (exited_cb), &closing);
+
+  tell (&closing, "made");
+  if (closing.caller != NULL)
+    {
+      GVariant *args = kind == WORKER_DIES ? test_act ("signal", g_variant_new_uint32 (SIGKILL))
+                                           : test_act ("return", NULL);
+
+      afrpc_caller_call (closing.caller, args, NULL, settled_cb, &closing);
+      tell (&closing, "called");
+    }
+  while (!closing.is_gone)
+    g_main_context_iteration (NULL, TRUE);
+
+  g_assert_true (closing.destroyed);
+  g_assert_null (closing.where);
+  /* Whoever waits for that is told just before. */
+  if (how == HOW_CLOSE_ASYNC_TWICE)
+    g_assert_true (g_str_has_suffix (closing.log->str, " closed closed destroyed "));
+  else if (how == HOW_CLOSE_ASYNC || how == HOW_CLOSE_ASYNC_AND_RUN_LOOP)
+    g_assert_true (g_str_has_suffix (closing.log->str, " closed destroyed "));
+  else
+    g_assert_true (g_str_has_suffix (closing.log->str, " destroyed "));
+  if (kind != WORKER_WORKS && g_str_equal (where, "result"))
+    g_assert_nonnull (strstr (closing.log->str, " error "));
+  if (!is_pool && (g_str_equal (where, "result") || g_str_equal (where, "error")) &&
+      is_word_of ("exited", kind, is_pool))
+    g_assert_nonnull (strstr (closing.log->str, " exited "));
+  g_string_free (closing.log, TRUE);
+
+  if (other != NULL)
+    afrpc_caller_close_sync (AFRPC_CALLER (other), NULL, NULL);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+}
+
+static void
+run_cases (WorkerKind kind,
+           gboolean   is_pool)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (words); i++)
+    for (How how = 0; how < N_HOWS; how++)
+      if (is_word_of (words[i], kind, is_pool))
+        run_case (kind, how, words[i], is_pool);
+}
+
+static void
+test_closing_proxy (gconstpointer kind)
+{
+  g_test_summary ("A proxy that is closed and dropped is destroyed, once, last, and whatever has happened before");
+  run_cases (GPOINTER_TO_UINT (kind), FALSE);
+}
+
+static void
+test_closing_pool (gconstpointer kind)
+{
+  g_test_summary ("The same of a pool");
+  run_cases (GPOINTER_TO_UINT (kind), TRUE);
+}
+
+static void
+tell_waited_cb (GObject      *source,
+                GAsyncResult *result,
+                gpointer      log)
+{
+  g_autoptr(AfrpcExit) reason = afrpc_process_wait_finish (AFRPC_PROCESS (source), result, NULL);
+
+  g_assert_nonnull (reason);
+  g_string_append (log, "waited ");
+}
+
+static void
+wait_and_close_cb (AfrpcProxy   *proxy,
+                   const GError *error,
+                   Closing      *self)
+{
+  tell (self, "error");
+  afrpc_caller_close_async (AFRPC_CALLER (proxy), NULL, closed_cb, self);
+  afrpc_process_wait_async (afrpc_proxy_get_process (proxy), NULL, tell_waited_cb, self->log);
+}
+
+static void
+test_closing_waits (void)
+{
+  Closing closing = { .log = g_string_new (NULL) };
+  g_autoptr(AfrpcProcess) process = make_process (WORKER_DIES);
+
+  g_test_summary ("Who begins to wait for an end that has been decided is told just before others are");
+  closing.caller = make_caller (process, WORKER_DIES, FALSE);
+  g_signal_connect (closing.caller, "error", G_CALLBACK (wait_and_close_cb), &closing);
+  g_signal_connect (process, "exited", G_CALLBACK (exited_cb), &closing);
+  g_signal_connect (closing.caller, "destroyed", G_CALLBACK (destroyed_cb), &closing);
+  afrpc_caller_call (closing.caller, test_act ("signal", g_variant_new_uint32 (SIGKILL)), NULL, settled_cb, &closing);
+  test_iterate_until (&closing.destroyed);
+  g_assert_cmpstr (closing.log->str, ==, "result error waited exited closed destroyed ");
+  g_string_free (closing.log, TRUE);
+}
+
+static void
+close_again_cb (GObject      *source,
+                GAsyncResult *result,
+                gpointer      self)
+{
+  closed_cb (source, result, self);
+  afrpc_caller_close_async (AFRPC_CALLER (source), NULL, closed_cb, self);
+}
+
+static void
+test_closing_again (gconstpointer is_pool)
+{
+  Closing closing = { .log = g_string_new (NULL) };
+  g_autoptr(AfrpcProcess) process = make_process (WORKER_WORKS);
+
+  g_test_summary ("Who waits again when he is told is told before others are, too");
+  closing.caller = make_caller (process, WORKER_WORKS, is_pool != NULL);
+  g_signal_connect (closing.caller, "destroyed", G_CALLBACK (destroyed_cb), &closing);
+  afrpc_caller_close_async (closing.caller, NULL, close_again_cb, &closing);
+  test_iterate_until (&closing.destroyed);
+  g_assert_cmpstr (closing.log->str, ==, "closed closed destroyed ");
+  g_string_free (closing.log, TRUE);
+}
+
+static gpointer
+context_thread (gpointer data)
+{
+  GMainContext *context = g_main_context_new ();
+  Closing closing = { .log = g_string_new (NULL) };
+  AfrpcProcess *process;
+
+  g_main_context_push_thread_default (context);
+  process = make_process (WORKER_DIES);
+  closing.caller = make_caller (process, WORKER_DIES, FALSE);
+  g_object_weak_ref (G_OBJECT (closing.caller), gone_cb, &closing);
+  g_object_unref (process);
+  if (GPOINTER_TO_INT (data) == 0)
+    close_it (&closing);
+  g_main_context_pop_thread_default (context);
+  g_main_context_unref (context);
+  /* And what is closed once its context has gone. */
+  if (closing.caller != NULL)
+    {
+      g_assert_false (closing.is_gone);
+      close_it (&closing);
+    }
+  g_assert_true (closing.is_gone);
+  g_string_free (closing.log, TRUE);
+
+  return NULL;
+}
+
+static void
+test_closing_context (void)
+{
+  g_test_summary ("Nobody is kept by a main context that has gone");
+  g_thread_join (g_thread_new ("before", context_thread, GINT_TO_POINTER (0)));
+  g_thread_join (g_thread_new ("after", context_thread, GINT_TO_POINTER (1)));
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  for (guint kind = 0; kind < WORKER_N_KINDS; kind++)
+    {
+      g_autofree char *proxy = g_strdup_printf ("/closing/proxy/%s", kinds[kind]);
+      g_autofree char *pool = g_strdup_printf ("/closing/pool/%s", kinds[kind]);
+
+      g_test_add_data_func (proxy, GUINT_TO_POINTER (kind), test_closing_proxy);
+      if (kind != WORKER_IN_USE)
+        g_test_add_data_func (pool, GUINT_TO_POINTER (kind), test_closing_pool);
+    }
+  g_test_add_func ("/closing/waits", test_closing_waits);
+  g_test_add_data_func ("/closing/again/proxy", NULL, test_closing_again);
+  g_test_add_data_func ("/closing/again/pool", GINT_TO_POINTER (TRUE), test_closing_again);
+  g_test_add_func ("/closing/context", test_closing_context);
+
+  return g_test_run ();
+}
