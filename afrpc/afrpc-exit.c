@@ -28,6 +28,7 @@ struct _AfrpcExit
   char *stderr_tail;
   char *recent;    /* what of it was written by what the process did last */
   gboolean is_recent_unclear; /* or before that */
+  char *failure;   /* (nullable): what the worker has said that it cannot go on for */
 };
 
 G_DEFINE_BOXED_TYPE (AfrpcExit, afrpc_exit, afrpc_exit_ref, afrpc_exit_unref)
@@ -60,6 +61,20 @@ void
 afrpc_exit_set_unclear (AfrpcExit *self)
 {
   self->is_recent_unclear = TRUE;
+}
+
+/* Of one that nobody has yet: why the worker has given up, and the limit that is in its way, or none. */
+void
+afrpc_exit_set_failure (AfrpcExit  *self,
+                        const char *failure,
+                        AfrpcLimit  limit)
+{
+  if (self->failure != NULL)
+    return;
+
+  self->failure = g_strdup (failure);
+  if (self->limit == AFRPC_LIMIT_NONE)
+    self->limit = limit;
 }
 
 /**
@@ -100,6 +115,7 @@ afrpc_exit_unref (AfrpcExit *self)
 
   g_free (self->stderr_tail);
   g_free (self->recent);
+  g_free (self->failure);
   g_free (self);
 }
 
@@ -240,8 +256,8 @@ afrpc_exit_was_killed (const AfrpcExit *self)
  *
  * Gets the limit that ended the process, as far as it can be known.
  *
- * Known are processor time and file size; address space, if GLib or the C++ library ended the process and
- * said so on a captured standard error. See [method@Afrpc.Process.set_limit].
+ * Known are processor time and file size; address space, if the worker could not be prepared within it, or if GLib or
+ * the C++ library ended the process and said so on a captured standard error. See [method@Afrpc.Process.set_limit].
  *
  * Returns: the limit, or %AFRPC_LIMIT_NONE
  *
@@ -259,7 +275,8 @@ afrpc_exit_get_limit (const AfrpcExit *self)
  * afrpc_exit_get_stderr:
  * @self: an exit
  *
- * Gets what the process wrote last to its standard error: whole lines, 4 KiB at most.
+ * Gets what the process wrote last to its standard error, 4 KiB at most: whole lines, and behind them what it may have
+ * written of another one before it ended.
  *
  * Returns: the lines, or an empty string if there were none or they were not captured; see
  *   [method@Afrpc.Process.set_stderr]
@@ -356,7 +373,28 @@ get_limit_words (AfrpcLimit limit)
     }
 }
 
-/* "NAME (pid 12) exited with status 3: last line of standard error"; the pid only if there is one. */
+static void
+append_end (const AfrpcExit *self,
+            GString         *text)
+{
+  if (!self->status.known)
+    {
+      g_string_append (text, "ended, nobody knows how");
+      return;
+    }
+
+  if (self->limit != AFRPC_LIMIT_NONE)
+    g_string_append_printf (text, "exceeded its limit of %s and ", get_limit_words (self->limit));
+  if (self->status.signum != 0)
+    g_string_append_printf (text, "was killed by signal %d (%s)%s%s", self->status.signum,
+                            strsignal (self->status.signum), self->killed ? " that this program sent" : "",
+                            self->status.core ? ", core dumped" : "");
+  else
+    g_string_append_printf (text, "exited with status %d", self->status.status);
+}
+
+/* "NAME (pid 12) exited with status 3: last line of standard error"; the pid only if there is one. Where the worker has said
+ * why it ends, that is told instead. */
 char *
 afrpc_exit_describe (const AfrpcExit *self,
                      const char      *name)
@@ -367,18 +405,12 @@ afrpc_exit_describe (const AfrpcExit *self,
   g_string_printf (text, "%s ", name);
   if (self->pid > 0)
     g_string_append_printf (text, "(pid %d) ", self->pid);
-  if (!self->status.known)
-    g_string_append (text, "ended, nobody knows how");
-  else if (self->limit != AFRPC_LIMIT_NONE)
-    g_string_append_printf (text, "exceeded its limit of %s and was killed by signal %d%s",
-                            get_limit_words (self->limit),
-                            self->status.signum, self->status.core ? ", core dumped" : "");
-  else if (self->status.signum != 0)
-    g_string_append_printf (text, "was killed by signal %d (%s)%s%s", self->status.signum,
-                            strsignal (self->status.signum), self->killed ? " that this program sent" : "",
-                            self->status.core ? ", core dumped" : "");
-  else
-    g_string_append_printf (text, "exited with status %d", self->status.status);
+  append_end (self, text);
+  if (self->failure != NULL)
+    {
+      g_string_append_printf (text, ": %s", self->failure);
+      return g_string_free (text, FALSE);
+    }
 
   /* What it said of earlier work says nothing of its end. */
   last_line = strrchr (self->recent, '\n');
@@ -395,7 +427,11 @@ afrpc_exit_describe (const AfrpcExit *self,
  * afrpc_exit_to_string:
  * @self: an exit
  *
- * Says in words how the process ended, with the last line of its standard error.
+ * Says in words how the process ended, and why, as far as that is known.
+ *
+ * That is, of a worker that could not be prepared, or whose init function has failed, what calls fail with; of any other the
+ * last line that it has written to its standard error since it had nothing to do. If it has begun several calls meanwhile, the line
+ * may be of one before the last: then `the last of its standard error, maybe of an earlier call:` stands before it.
  *
  * Returns: (transfer full): a sentence for a log or a bug report
  *

@@ -153,9 +153,10 @@ afrpc_process_set_cwd (AfrpcProcess *self,
  * can be given a lower one. What exceeds it fails, or ends the process; then
  * [method@Afrpc.Exit.get_limit] tells which limit it was.
  *
- * A worker needs about 10 file descriptors and, in C, 10 MiB of address space for itself; see
- * [Limits](limits.html#of-a-worker-process) for other languages. What the process shares with the program is not extended by
- * it, and does not count as a file.
+ * A worker needs about 10 file descriptors and, in C, 12 MiB of address space for itself, 16 MiB if its module is linked with
+ * GIO; see [Limits](limits.html#of-a-worker-process) for other languages. With less it cannot be prepared, and says so:
+ * %AFRPC_ERROR_SPAWN or %AFRPC_ERROR_MODULE. What the process shares with the program is not extended by it, and does not count
+ * as a file.
  *
  * If the limit cannot be set, because the program has a lower one itself, or the process has more address space already,
  * whatever waits for the process fails with %AFRPC_ERROR_SPAWN.

@@ -146,7 +146,34 @@ test_address_space (gconstpointer start)
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
   test_iterate_until (&watched.destroyed);
   g_assert_cmpint (afrpc_exit_get_limit (watched.exit), ==, AFRPC_LIMIT_ADDRESS_SPACE);
-  g_assert_nonnull (strstr (error->message, "exceeded its limit of address space"));
+  g_assert_nonnull (strstr (error->message, "exceeded its limit of address space and was killed by signal"));
+  g_assert_nonnull (strstr (error->message, strsignal (afrpc_exit_get_signal (watched.exit))));
+}
+
+static void
+test_address_space_start (gconstpointer start)
+{
+  g_autoptr(AfrpcProcess) process = new_process (GPOINTER_TO_INT (start));
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GError) error = NULL;
+  g_autofree char *text = NULL;
+
+  g_test_summary ("A worker that has not enough for itself fails, and says for which limit");
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  g_test_skip ("the sanitizer needs terabytes of it");
+  return;
+#endif
+  afrpc_process_set_limit (process, AFRPC_LIMIT_ADDRESS_SPACE, 9 << 20);
+  g_assert_null (use (process, &watched, "map", 1, &error));
+  g_assert_true (g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN) ||
+                 g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_MODULE));
+  g_assert_nonnull (strstr (error->message, "running 'use'"));
+  g_assert_true (g_str_has_suffix (error->message, "; its address space is limited to 9437184 bytes"));
+  test_iterate_until (&watched.destroyed);
+  g_assert_cmpint (afrpc_exit_get_limit (watched.exit), ==, AFRPC_LIMIT_ADDRESS_SPACE);
+  text = afrpc_exit_to_string (watched.exit);
+  g_assert_nonnull (strstr (text, ") exceeded its limit of address space and exited with status 1: "));
+  g_assert_true (g_str_has_suffix (text, error->message));
 }
 
 static void
@@ -270,6 +297,7 @@ main (int   argc,
   add ("files", test_files);
   add ("address-space", test_address_space);
   add ("no-address-space", test_no_address_space);
+  add ("address-space-start", test_address_space_start);
   add ("nice", test_nice);
   add ("refused", test_refused);
   g_test_add_func ("/limits/inherited", test_inherited);

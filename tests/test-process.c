@@ -139,6 +139,27 @@ test_process_bad_module (void)
 }
 
 static void
+test_process_bad_exit (void)
+{
+  g_autoptr(AfrpcProcess) process = new_with_module ("/no/such/module.so");
+  g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "f");
+  g_autoptr(AfrpcExit) reason = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autofree char *text = NULL;
+
+  g_test_summary ("How a worker has ended that could not be prepared says why");
+  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE);
+  reason = afrpc_process_wait_sync (process, NULL, NULL);
+  g_assert_cmpint (afrpc_exit_get_status (reason), ==, 1);
+  g_assert_cmpstr (afrpc_exit_get_stderr (reason), ==, "");
+  text = afrpc_exit_to_string (reason);
+  g_assert_nonnull (strstr (text, ") exited with status 1: "));
+  g_assert_true (g_str_has_suffix (text, error->message));
+  g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, NULL));
+}
+
+static void
 test_process_bad_function (void)
 {
   AfrpcProcess *process;
@@ -613,6 +634,7 @@ main (int   argc,
   g_test_add_func ("/process/bad/host", test_process_bad_host);
   g_test_add_func ("/process/bad/scripts", test_process_scripts);
   g_test_add_func ("/process/bad/module", test_process_bad_module);
+  g_test_add_func ("/process/bad-exit", test_process_bad_exit);
   g_test_add_func ("/process/bad/function", test_process_bad_function);
   g_test_add_func ("/process/bad/init", test_process_bad_init);
   g_test_add_func ("/process/bad/cwd", test_process_bad_cwd);

@@ -15,6 +15,9 @@ AfrpcExit *afrpc_exit_new      (int                     pid,
                                 const char             *stderr_tail,
                                 gsize                   n_recent);
 void       afrpc_exit_set_unclear (AfrpcExit           *self);
+void       afrpc_exit_set_failure (AfrpcExit           *self,
+                                   const char          *failure,
+                                   AfrpcLimit           limit);
 char      *afrpc_exit_describe (const AfrpcExit        *self,
                                 const char             *name);
 

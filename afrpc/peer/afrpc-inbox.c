@@ -378,7 +378,7 @@ act_on_item (AfrpcPeer     *self,
       return TRUE;
 
     case AFRPC_LINK_ITEM_FAILED:
-      afrpc_peer_fail (self, g_steal_pointer (&item->error));
+      afrpc_peer_report_failure (self, g_steal_pointer (&item->error));
       if (self->exit_deadline == AFRPC_DEADLINES_NEVER)
         afrpc_peer_set_deadline (self, &self->exit_deadline, g_get_monotonic_time () + AFRPC_PEER_DROP_GRACE_US);
       return TRUE;

@@ -3,6 +3,7 @@
 
 #include "peer/afrpc-limits.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -54,6 +55,16 @@ static gboolean
 says_no_memory (const char *text)
 {
   return strstr (text, "failed to allocate") != NULL || strstr (text, "bad_alloc") != NULL;
+}
+
+/* Whether what failed with @message, of the C library or the loader, is for the limit of the address space. */
+gboolean
+afrpc_limits_explain_failure (const AfrpcLimits *self,
+                              const char        *message)
+{
+  return has (self, AFRPC_LIMIT_ADDRESS_SPACE) &&
+         (strstr (message, g_strerror (ENOMEM)) != NULL || strstr (message, "annot allocate memory") != NULL ||
+          strstr (message, "failed to map segment") != NULL || says_no_memory (message));
 }
 
 /* Which limit ended a process, as far as its end shows it. The signals of processor time and file size have

@@ -25,6 +25,8 @@ void       afrpc_limits_set     (AfrpcLimits            *self,
 gboolean   afrpc_limits_any     (const AfrpcLimits      *self);
 void       afrpc_limits_insert  (const AfrpcLimits      *self,
                                  AfrpcOptionsWriter     *dict);
+gboolean   afrpc_limits_explain_failure (const AfrpcLimits    *self,
+                                         const char           *message);
 AfrpcLimit afrpc_limits_explain (const AfrpcLimits      *self,
                                  const AfrpcSpawnStatus *status,
                                  gboolean                killed,

@@ -28,6 +28,31 @@ afrpc_peer_fail (AfrpcPeer *self,
   afrpc_peer_attend (self);
 }
 
+static gboolean
+is_for_address_space (AfrpcPeer    *self,
+                      const GError *error)
+{
+  return afrpc_limits_explain_failure (&self->body.limits, error->message);
+}
+
+/* The worker has said that it cannot be used; it ends. What it can say of a lack of memory does not tell that there is a
+ * limit. */
+void
+afrpc_peer_report_failure (AfrpcPeer *self,
+                           GError    *error) /* (transfer full) */
+{
+  if (is_for_address_space (self, error))
+    {
+      g_autofree char *name = afrpc_birth_describe (&self->birth);
+      g_autofree char *message = error->message;
+
+      error->message = g_strdup_printf ("%s: %s; its address space is limited to %" G_GUINT64_FORMAT " bytes", name, message,
+                                        self->body.limits.values[AFRPC_LIMIT_ADDRESS_SPACE]);
+    }
+  self->has_reported = self->talk.failure == NULL;
+  afrpc_peer_fail (self, error);
+}
+
 /* Whether calls are owed by a worker over a command that is known to have ended, and how. */
 static gboolean
 owes_after_goodbye (AfrpcPeer *self)
@@ -354,6 +379,9 @@ afrpc_peer_decide_end (AfrpcPeer *self)
   if (self->body.state == AFRPC_BODY_ENDED && is_unclear_who_wrote (self) &&
       !afrpc_news_has_decided (&self->news, AFRPC_NEWS_EXITED))
     afrpc_exit_set_unclear (self->body.exit);
+  if (self->body.state == AFRPC_BODY_ENDED && self->has_reported && !afrpc_news_has_decided (&self->news, AFRPC_NEWS_EXITED))
+    afrpc_exit_set_failure (self->body.exit, self->talk.failure->message,
+                            is_for_address_space (self, self->talk.failure) ? AFRPC_LIMIT_ADDRESS_SPACE : AFRPC_LIMIT_NONE);
   if (self->body.state == AFRPC_BODY_ENDED && is_read_out (self) && self->talk.failure == NULL)
     afrpc_talk_fail (&self->talk, new_end_error (self));
 

@@ -61,6 +61,7 @@ struct _AfrpcPeer
   GObject *process_held;    /* (nullable): from the job to the end */
   GObject *proxy_held;      /* (nullable): from close to the end */
   guint64 marked_serial;    /* of the call that was made last when there was no other */
+  gboolean has_reported;    /* the failure: the worker has, before it ends */
   gboolean is_dropped;      /* nobody can give it work any more */
   gboolean failure_is_known; /* a call that came too late has got it, or it was the program's own doing */
   gint drops;               /* atomic: AfrpcPeerDrop, to be acted on */
@@ -70,6 +71,8 @@ struct _AfrpcPeer
 void        afrpc_peer_call_started   (AfrpcPeer                   *self,
                                        AfrpcLinkItem               *item);
 void        afrpc_peer_break_off      (AfrpcPeer                   *self,
+                                       GError                      *error);
+void        afrpc_peer_report_failure (AfrpcPeer                   *self,
                                        GError                      *error);
 void        afrpc_peer_fall_silent    (AfrpcPeer                   *self);
 void        afrpc_peer_flush          (AfrpcPeer                   *self);

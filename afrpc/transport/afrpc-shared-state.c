@@ -20,7 +20,9 @@ map_state (int      fd,
 
   if (bytes == MAP_FAILED)
     {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "mapping shared memory: %s", g_strerror (errno));
+      /* To convert the system's words takes memory as well. */
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "mapping shared memory: %s",
+                   errno == ENOMEM ? "Cannot allocate memory" : g_strerror (errno));
       return NULL;
     }
 
