@@ -7,6 +7,7 @@
 
 #include "afrpc-call-private.h"
 #include "afrpc-caller-private.h"
+#include "afrpc-error.h"
 #include "peer/afrpc-task.h"
 
 static GQuark destroyed_quark; /* marks a caller that has been destroyed, and does not know that itself */
@@ -131,6 +132,12 @@ close_async_default (AfrpcCaller         *self,
 
   g_task_set_source_tag (task, close_async_default);
   g_task_set_check_cancellable (task, FALSE);
+  if (!afrpc_caller_may_use (self, "closing a caller"))
+    {
+      g_task_return_new_error (task, AFRPC_ERROR, AFRPC_ERROR_FAILED,
+                               "another thread runs the main context that the caller belongs to");
+      return;
+    }
   if (afrpc_caller_is_marked_destroyed (self))
     {
       g_task_return_boolean (task, TRUE);

@@ -488,7 +488,8 @@ afrpc_caller_close (AfrpcCaller *self)
  *
  * Like [method@Afrpc.Caller.close], and waits for the end: just before [signal@Afrpc.Caller::destroyed].
  *
- * Fails only with %G_IO_ERROR_CANCELLED.
+ * Fails with %G_IO_ERROR_CANCELLED, and with %AFRPC_ERROR_FAILED where another thread runs the main context that the caller
+ * belongs to: then it is not closed.
  *
  * Since: 1.0
  */

@@ -5,10 +5,14 @@
 
 #include "afrpc-process-private.h"
 
+#include <signal.h>
+
 #include "afrpc-error.h"
 #include "wire/afrpc-options.h"
 
 /* Refuses what is asked for on a thread that has nothing to do with the process. */
+#define WRONG_THREAD "another thread runs the main context that the process belongs to"
+
 static gboolean
 check_thread (AfrpcProcess *self,
               GTask        *task)
@@ -16,8 +20,7 @@ check_thread (AfrpcProcess *self,
   if (afrpc_peer_check_thread (self->peer, "a process"))
     return TRUE;
 
-  g_task_return_new_error (task, AFRPC_ERROR, AFRPC_ERROR_FAILED,
-                           "another thread runs the main context that the process belongs to");
+  g_task_return_new_error (task, AFRPC_ERROR, AFRPC_ERROR_FAILED, WRONG_THREAD);
 
   return FALSE;
 }
@@ -270,13 +273,19 @@ afrpc_process_wait_sync (AfrpcProcess  *self,
   g_return_val_if_fail (AFRPC_IS_PROCESS (self), NULL);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
 
+  if (!afrpc_peer_check_thread (self->peer, "waiting for a process"))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, WRONG_THREAD);
+      return NULL;
+    }
+
   return afrpc_peer_wait_for_exit (self->peer, cancellable, error);
 }
 
 /**
  * afrpc_process_kill:
  * @self: a process
- * @signum: a signal, such as `SIGTERM`
+ * @signum: a signal, such as `SIGTERM`; there has to be one of that number
  *
  * Sends the process a signal.
  *
@@ -292,7 +301,7 @@ afrpc_process_kill (AfrpcProcess *self,
                     int           signum)
 {
   g_return_if_fail (AFRPC_IS_PROCESS (self));
-  g_return_if_fail (signum > 0);
+  g_return_if_fail (signum > 0 && signum < NSIG);
 
   if (afrpc_peer_check_thread (self->peer, G_STRFUNC))
     afrpc_peer_kill (self->peer, signum);

@@ -253,28 +253,22 @@ afrpc_process_set_process_group (AfrpcProcess *self,
 
 static void
 set_stdio (AfrpcProcess *self,
+           const char   *what,
            int           i,
            AfrpcStdio    mode)
 {
-  g_return_if_fail (AFRPC_IS_PROCESS (self));
-  g_return_if_fail (mode <= (i == STDERR_FILENO ? AFRPC_STDIO_LOG : AFRPC_STDIO_SILENCE));
-  if (!check_configurable (self, G_STRFUNC))
-    return;
-
-  afrpc_peer_set_stdio (self->peer, i, mode);
+  if (check_configurable (self, what))
+    afrpc_peer_set_stdio (self->peer, i, mode);
 }
 
 static void
 take_stdio_fd (AfrpcProcess *self,
+               const char   *what,
                int           i,
                int           fd)
 {
-  g_return_if_fail (AFRPC_IS_PROCESS (self));
-  g_return_if_fail (fd >= 0);
-  if (!check_configurable (self, G_STRFUNC))
-    return;
-
-  afrpc_peer_take_stdio (self->peer, i, fd);
+  if (check_configurable (self, what))
+    afrpc_peer_take_stdio (self->peer, i, fd);
 }
 
 /**
@@ -290,7 +284,10 @@ void
 afrpc_process_set_stdin (AfrpcProcess *self,
                          AfrpcStdio    mode)
 {
-  set_stdio (self, STDIN_FILENO, mode);
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (mode <= AFRPC_STDIO_SILENCE);
+
+  set_stdio (self, G_STRFUNC, STDIN_FILENO, mode);
 }
 
 /**
@@ -306,7 +303,10 @@ void
 afrpc_process_set_stdout (AfrpcProcess *self,
                           AfrpcStdio    mode)
 {
-  set_stdio (self, STDOUT_FILENO, mode);
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (mode <= AFRPC_STDIO_SILENCE);
+
+  set_stdio (self, G_STRFUNC, STDOUT_FILENO, mode);
 }
 
 /**
@@ -324,7 +324,10 @@ void
 afrpc_process_set_stderr (AfrpcProcess *self,
                           AfrpcStdio    mode)
 {
-  set_stdio (self, STDERR_FILENO, mode);
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (mode <= AFRPC_STDIO_LOG);
+
+  set_stdio (self, G_STRFUNC, STDERR_FILENO, mode);
 }
 
 /**
@@ -340,7 +343,10 @@ void
 afrpc_process_take_stdin_fd (AfrpcProcess *self,
                              int           fd)
 {
-  take_stdio_fd (self, STDIN_FILENO, fd);
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (fd >= 0);
+
+  take_stdio_fd (self, G_STRFUNC, STDIN_FILENO, fd);
 }
 
 /**
@@ -356,7 +362,10 @@ void
 afrpc_process_take_stdout_fd (AfrpcProcess *self,
                               int           fd)
 {
-  take_stdio_fd (self, STDOUT_FILENO, fd);
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (fd >= 0);
+
+  take_stdio_fd (self, G_STRFUNC, STDOUT_FILENO, fd);
 }
 
 /**
@@ -372,5 +381,8 @@ void
 afrpc_process_take_stderr_fd (AfrpcProcess *self,
                               int           fd)
 {
-  take_stdio_fd (self, STDERR_FILENO, fd);
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  g_return_if_fail (fd >= 0);
+
+  take_stdio_fd (self, G_STRFUNC, STDERR_FILENO, fd);
 }

@@ -182,14 +182,23 @@ afrpc_proxy_get_exit (AfrpcCaller *caller)
   return afrpc_peer_get_exit (AFRPC_PROXY (caller)->peer);
 }
 
-static void
-afrpc_proxy_close (AfrpcCaller *caller)
+/* FALSE: the calling thread may not do @what, and the program is told. */
+static gboolean
+check_thread (AfrpcProxy  *self,
+              const char  *what,
+              GError     **error)
 {
-  AfrpcProxy *self = AFRPC_PROXY (caller);
+  if (afrpc_peer_check_thread (self->peer, what))
+    return TRUE;
 
-  if (!afrpc_peer_check_thread (self->peer, "closing a proxy"))
-    return;
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "another thread runs the main context that the proxy belongs to");
 
+  return FALSE;
+}
+
+static void
+do_close (AfrpcProxy *self)
+{
   /* One that has failed ends by itself. */
   afrpc_peer_hold_proxy (self->peer);
   if (afrpc_proxy_is_closed (self))
@@ -200,6 +209,15 @@ afrpc_proxy_close (AfrpcCaller *caller)
 }
 
 static void
+afrpc_proxy_close (AfrpcCaller *caller)
+{
+  AfrpcProxy *self = AFRPC_PROXY (caller);
+
+  if (check_thread (self, "closing a proxy", NULL))
+    do_close (self);
+}
+
+static void
 afrpc_proxy_close_async (AfrpcCaller         *caller,
                          GCancellable        *cancellable,
                          GAsyncReadyCallback  callback,
@@ -207,10 +225,17 @@ afrpc_proxy_close_async (AfrpcCaller         *caller,
 {
   AfrpcProxy *self = AFRPC_PROXY (caller);
   g_autoptr(GTask) task = g_task_new (self, cancellable, callback, user_data);
+  GError *error = NULL;
 
-  afrpc_proxy_close (caller);
   g_task_set_source_tag (task, afrpc_caller_close_async);
   g_task_set_check_cancellable (task, FALSE);
+  if (!check_thread (self, "closing a proxy", &error))
+    {
+      g_task_return_error (task, error);
+      return;
+    }
+
+  do_close (self);
   if (!g_task_return_error_if_cancelled (task))
     afrpc_peer_await_close (self->peer, g_steal_pointer (&task));
 }
@@ -233,7 +258,10 @@ afrpc_proxy_close_sync (AfrpcCaller   *caller,
 {
   AfrpcProxy *self = AFRPC_PROXY (caller);
 
-  afrpc_proxy_close (caller);
+  if (!check_thread (self, "closing a proxy", error))
+    return FALSE;
+
+  do_close (self);
 
   return afrpc_peer_close_sync (self->peer, cancellable, error);
 }
@@ -243,9 +271,11 @@ afrpc_proxy_kill (AfrpcCaller *caller)
 {
   AfrpcProxy *self = AFRPC_PROXY (caller);
 
-  afrpc_proxy_close (caller);
-  if (afrpc_peer_check_thread (self->peer, "killing a proxy"))
-    afrpc_peer_kill (self->peer, SIGKILL);
+  if (!check_thread (self, "killing a proxy", NULL))
+    return;
+
+  do_close (self);
+  afrpc_peer_kill (self->peer, SIGKILL);
 }
 
 static const AfrpcCallerOwn own = { afrpc_proxy_may_use, afrpc_proxy_get_exit };

@@ -416,6 +416,76 @@ test_closing_context (void)
   g_thread_join (g_thread_new ("after", context_thread, GINT_TO_POINTER (1)));
 }
 
+/* Wrong threads */
+
+typedef struct
+{
+  AfrpcCaller *caller;
+  AfrpcProcess *process; /* (nullable): whose proxy it is */
+  gboolean is_refused;
+} Wrong;
+
+static void
+refused_cb (GObject      *source,
+            GAsyncResult *result,
+            gpointer      wrong)
+{
+  g_autoptr(GError) error = NULL;
+
+  g_assert_false (afrpc_caller_close_finish (AFRPC_CALLER (source), result, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
+  ((Wrong *) wrong)->is_refused = TRUE;
+}
+
+static gpointer
+wrong_thread (gpointer data)
+{
+  Wrong *wrong = data;
+  g_autoptr(GError) error = NULL;
+
+  afrpc_caller_close (wrong->caller);
+  afrpc_caller_close_async (wrong->caller, NULL, refused_cb, wrong);
+  g_assert_false (afrpc_caller_close_sync (wrong->caller, NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
+  g_clear_error (&error);
+  afrpc_caller_kill (wrong->caller);
+  if (wrong->process != NULL)
+    {
+      g_assert_null (afrpc_process_wait_sync (wrong->process, NULL, &error));
+      g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
+      afrpc_process_kill (wrong->process, SIGKILL);
+    }
+
+  return NULL;
+}
+
+static void
+test_closing_wrong_thread (gconstpointer is_pool)
+{
+  const guint n_refused = is_pool != NULL ? 4 : 6;
+  g_autoptr(AfrpcProcess) process = make_process (WORKER_WORKS);
+  Wrong wrong = { make_caller (process, WORKER_WORKS, is_pool != NULL), is_pool != NULL ? NULL : process, FALSE };
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GError) error = NULL;
+  gboolean is_closed;
+
+  g_test_summary ("What is closed or killed from another thread goes on as it was, and the program is told, each time");
+  g_assert_true (g_main_context_acquire (NULL));
+  for (guint i = 0; i < n_refused; i++)
+    g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "*: another thread runs the main context*");
+  g_thread_join (g_thread_new ("wrong", wrong_thread, &wrong));
+  g_test_assert_expected_messages ();
+  g_main_context_release (NULL);
+  test_iterate_until (&wrong.is_refused);
+
+  g_object_get (wrong.caller, "closed", &is_closed, NULL);
+  g_assert_false (is_closed);
+  value = afrpc_caller_call_sync (wrong.caller, test_act ("return", NULL), NULL, &error);
+  g_assert_no_error (error);
+  g_assert_true (afrpc_caller_close_sync (wrong.caller, NULL, &error));
+  g_object_unref (wrong.caller);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -435,6 +505,8 @@ main (int   argc,
   g_test_add_data_func ("/closing/again/proxy", NULL, test_closing_again);
   g_test_add_data_func ("/closing/again/pool", GINT_TO_POINTER (TRUE), test_closing_again);
   g_test_add_func ("/closing/context", test_closing_context);
+  g_test_add_data_func ("/closing/wrong-thread/proxy", NULL, test_closing_wrong_thread);
+  g_test_add_data_func ("/closing/wrong-thread/pool", GINT_TO_POINTER (TRUE), test_closing_wrong_thread);
 
   return g_test_run ();
 }

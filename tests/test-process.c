@@ -160,6 +160,23 @@ test_process_bad_exit (void)
 }
 
 static void
+test_process_bad_arguments (void)
+{
+  g_autoptr(AfrpcProcess) process = test_process_new ();
+
+  g_test_summary ("What there is not is refused, by the name of the function that was called");
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "afrpc_process_set_stdin: *");
+  afrpc_process_set_stdin (process, AFRPC_STDIO_LOG);
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "afrpc_process_set_stdout: *");
+  afrpc_process_set_stdout (process, AFRPC_STDIO_CAPTURE);
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "afrpc_process_take_stderr_fd: *");
+  afrpc_process_take_stderr_fd (process, -1);
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "afrpc_process_kill: *");
+  afrpc_process_kill (process, 999);
+  g_test_assert_expected_messages ();
+}
+
+static void
 test_process_bad_function (void)
 {
   AfrpcProcess *process;
@@ -193,7 +210,7 @@ test_process_bad_cwd (void)
 
   g_test_summary ("A working directory that does not exist");
   afrpc_process_set_cwd (process, "/no/such/dir");
-  assert_fails (process, "act", 0, NULL, AFRPC_ERROR_SPAWN, "entering its working directory: No such file");
+  assert_fails (process, "act", 0, NULL, AFRPC_ERROR_SPAWN, "entering its working directory '/no/such/dir': No such file");
 }
 
 static void
@@ -635,6 +652,7 @@ main (int   argc,
   g_test_add_func ("/process/bad/scripts", test_process_scripts);
   g_test_add_func ("/process/bad/module", test_process_bad_module);
   g_test_add_func ("/process/bad-exit", test_process_bad_exit);
+  g_test_add_func ("/process/bad-arguments", test_process_bad_arguments);
   g_test_add_func ("/process/bad/function", test_process_bad_function);
   g_test_add_func ("/process/bad/init", test_process_bad_init);
   g_test_add_func ("/process/bad/cwd", test_process_bad_cwd);

@@ -34,6 +34,8 @@
  * alone, because the wrappers that sanitizers put around them would take them for the caller's. */
 #define CHILD_CODE __attribute__ ((no_sanitize ("address", "thread", "undefined")))
 
+static const char entering[] = "entering its working directory";
+
 typedef struct
 {
   const AfrpcSpawnPlan *plan;
@@ -104,7 +106,7 @@ child_main (void *data)
   if (state->lifeline >= 0)
     syscall (SYS_fcntl, state->lifeline, F_SETFD, 0);
 
-  state->doing = "entering its working directory";
+  state->doing = entering;
   if (plan->cwd != NULL && syscall (SYS_chdir, plan->cwd) != 0)
     goto failed;
 
@@ -184,7 +186,7 @@ posix_spawn_child (ChildState *state,
   struct stat st = { .st_mode = S_IFDIR };
 
   /* posix_spawn() does not tell what it was that failed. */
-  state->doing = "entering its working directory";
+  state->doing = entering;
   if (plan->cwd != NULL && (stat (plan->cwd, &st) != 0 || !S_ISDIR (st.st_mode) || access (plan->cwd, X_OK) != 0))
     {
       state->error = S_ISDIR (st.st_mode) ? errno : ENOTDIR;
@@ -329,8 +331,10 @@ afrpc_spawn (const AfrpcSpawnPlan  *plan,
 
   if (pid < 0)
     {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start '%s': %s: %s",
-                   plan->path, state.doing, g_strerror (state.error));
+      const gboolean is_cwd = state.doing == entering;
+
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start '%s': %s%s%s%s: %s", plan->path, state.doing,
+                   is_cwd ? " '" : "", is_cwd ? plan->cwd : "", is_cwd ? "'" : "", g_strerror (state.error));
       return FALSE;
     }
 

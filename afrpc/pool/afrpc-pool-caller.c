@@ -124,8 +124,10 @@ afrpc_pool_close_sync (AfrpcCaller   *caller,
 {
   AfrpcPoolCore *core = AFRPC_POOL (caller)->core;
 
-  afrpc_pool_close (caller);
+  if (!afrpc_pool_check_thread (AFRPC_POOL (caller), "closing a pool", error))
+    return FALSE;
 
+  afrpc_pool_close (caller);
   if (core->state == AFRPC_POOL_OVER)
     return TRUE;
   if (!afrpc_pool_block_until_end (core, cancellable, error))
