@@ -3,7 +3,7 @@
 /* What a pool costs over a proxy, and how it fares with many workers, many calls that wait, and work of uneven length.
  *
  * usage: bench-pool HOST-FOLDER WORKER.so [--short]
- *        bench-pool HOST-FOLDER WORKER.so pool CALLS UNDER-WAY
+ *        bench-pool HOST-FOLDER WORKER.so pool|proxy CALLS UNDER-WAY
  *
  * The second one makes calls and prints nothing: for tests/bench/instructions, whose figures repeat where times do not.
  *
@@ -83,6 +83,14 @@ end (AfrpcCaller *caller)
 }
 
 static AfrpcCaller *
+proxy_new (void)
+{
+  g_autoptr(AfrpcProcess) process = template_new ();
+
+  return g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "echo", "done", done_function, NULL);
+}
+
+static AfrpcCaller *
 pool_new (const char *function,
           guint       n_workers,
           guint       load)
@@ -104,8 +112,7 @@ static void
 measure_overhead (void)
 {
   static const guint depths[] = { 1, 16, 64 };
-  g_autoptr(AfrpcProcess) process = template_new ();
-  AfrpcCaller *callers[2] = { AFRPC_CALLER (afrpc_proxy_new (process, "echo")), pool_new ("echo", 1, 64) };
+  AfrpcCaller *callers[2] = { proxy_new (), pool_new ("echo", 1, 64) };
 
   printf ("under way   proxy, us   pool, us   more, %%   program: proxy, us   pool, us   more, %%\n");
   for (gsize d = 0; d < G_N_ELEMENTS (depths); d++)
@@ -244,7 +251,7 @@ main (int    argc,
   struct rlimit limit;
 
   if (argc < 3)
-    g_error ("usage: bench-pool HOST-FOLDER WORKER.so [--short | pool CALLS UNDER-WAY]");
+    g_error ("usage: bench-pool HOST-FOLDER WORKER.so [--short | pool|proxy CALLS UNDER-WAY]");
   g_setenv ("AFRPC_HOST_PATH", argv[1], TRUE);
   worker_path = argv[2];
   if (argc > 3 && strcmp (argv[3], "--short") == 0)
@@ -258,7 +265,7 @@ main (int    argc,
       AfrpcCaller *caller;
 
       done_function = "leave";
-      caller = pool_new ("echo", 1, 64);
+      caller = g_str_equal (argv[3], "proxy") ? proxy_new () : pool_new ("echo", 1, 64);
       call (caller, atoi (argv[4]), atoi (argv[5]));
       end (caller);
       return 0;
