@@ -37,6 +37,7 @@ struct _AfrpcCall
   GPtrArray *waits;             /* (nullable) (element-type AfrpcCallWait) (owned) */
   gboolean is_told;             /* those who waited have been told */
   AfrpcProcess *process;        /* (nullable): who has, or had it */
+  gboolean is_process_lent;     /* it is not owned: there is nobody yet who could go on with the call when that has gone */
   AfrpcExit *exit;              /* (nullable) */
   gpointer job;                 /* (nullable): what a pool knows of it */
   guint64 index;                /* of its arguments among the inputs of a map */
@@ -81,6 +82,7 @@ void          afrpc_call_cancel_later     (AfrpcCall            *self);
 void          afrpc_call_give_up          (AfrpcCall            *self,
                                            AfrpcStarted          started,
                                            GError               *error);
+void          afrpc_call_keep_process     (AfrpcCall            *self);
 void          afrpc_call_set_exit         (AfrpcCall            *self,
                                            AfrpcExit            *exit);
 void          afrpc_call_block            (AfrpcCall            *self,
@@ -92,5 +94,22 @@ GVariant     *afrpc_call_take_outcome     (AfrpcCall            *self,
                                            GError              **error);
 AfrpcPending *afrpc_call_get_pending      (AfrpcCall            *self);
 AfrpcCall    *afrpc_call_of_pending       (AfrpcPending         *pending);
+
+/* @process has the call, and is there until that was told. Nobody but who made it has most calls, and needs no reference. */
+static inline void
+afrpc_call_lend_process (AfrpcCall    *self,
+                         AfrpcProcess *process)
+{
+  const gboolean is_lent = self->is_recycled && !self->is_shared && self->process == NULL;
+
+  self->is_process_lent |= is_lent;
+  if (is_lent)
+    self->process = process;
+  else if (self->process != process)
+    {
+      afrpc_call_keep_process (self);
+      g_set_object (&self->process, process);
+    }
+}
 
 G_END_DECLS

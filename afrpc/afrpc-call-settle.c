@@ -263,6 +263,7 @@ afrpc_call_set_process (AfrpcCall    *self,
 {
   g_return_if_fail (AFRPC_IS_CALL (self));
 
+  afrpc_call_keep_process (self);
   g_set_object (&self->process, process);
   afrpc_call_set_exit (self, exit);
 }

@@ -64,13 +64,26 @@ afrpc_call_new (AfrpcCaller      *caller,
   return self;
 }
 
+/* The process stays as long as the call does. */
+void
+afrpc_call_keep_process (AfrpcCall *self)
+{
+  if (self->is_process_lent)
+    g_object_ref (self->process);
+  self->is_process_lent = FALSE;
+}
+
 /* Tells whether the reference that is used again is the only one. */
 static void
 toggled_cb (gpointer  data,
             GObject  *object,
             gboolean  is_last_ref)
 {
-  AFRPC_CALL (object)->is_shared = !is_last_ref;
+  AfrpcCall *self = AFRPC_CALL (object);
+
+  self->is_shared = !is_last_ref;
+  if (self->is_shared)
+    afrpc_call_keep_process (self);
 }
 
 /* Makes a call that nobody but its callback sees, usually. Returns: (transfer full): free with

@@ -47,6 +47,9 @@ afrpc_call_clear (AfrpcCall *self)
     g_clear_error (&self->error);
   g_clear_object (&self->fds);
   g_clear_object (&self->options);
+  if (self->is_process_lent)
+    self->process = NULL;
+  self->is_process_lent = FALSE;
   g_clear_object (&self->process);
   g_clear_pointer (&self->saved, g_bytes_unref);
   g_clear_pointer (&self->exit, afrpc_exit_unref);

@@ -501,6 +501,23 @@ afrpc_peer_is_ready (AfrpcPeer *self)
   return self->talk.link.was_ready;
 }
 
+/* Whether it is as most are whenever they are asked: ready, not closed, not retired, and without a failure. Then *@n_owed is
+ * set, to what afrpc_peer_get_n_owed () would say. */
+gboolean
+afrpc_peer_is_at_work (AfrpcPeer *self,
+                       guint     *n_owed)
+{
+  const AfrpcTalk *talk = &self->talk;
+
+  if (talk->state != AFRPC_TALK_OPEN || !talk->link.was_ready || talk->link.has_retired || talk->failure != NULL ||
+      afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED))
+    return FALSE;
+
+  *n_owed = talk->link.n_pending;
+
+  return TRUE;
+}
+
 /* Returns: (nullable): what it cannot succeed any more for */
 const GError *
 afrpc_peer_get_failure (AfrpcPeer *self)

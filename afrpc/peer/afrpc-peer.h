@@ -136,6 +136,8 @@ void        afrpc_peer_set_turned_func (AfrpcPeer                  *self,
                                         gpointer                    data);
 gint64      afrpc_peer_get_turn_time  (AfrpcPeer                   *self);
 gboolean    afrpc_peer_is_ready       (AfrpcPeer                   *self);
+gboolean    afrpc_peer_is_at_work     (AfrpcPeer                   *self,
+                                       guint                       *n_owed);
 const GError *afrpc_peer_get_failure  (AfrpcPeer                   *self);
 gboolean    afrpc_peer_has_ended      (AfrpcPeer                   *self);
 gboolean    afrpc_peer_is_over        (AfrpcPeer                   *self);

@@ -35,7 +35,7 @@ afrpc_pool_begin (AfrpcCaller      *caller,
                   AfrpcCallOptions *options)
 {
   AfrpcPoolCore *core = AFRPC_POOL (caller)->core;
-  AfrpcPending *pending = afrpc_call_get_pending (call);
+  AfrpcPending *pending = &call->pending;
 
   if (!afrpc_peer_enter (core->anchor, pending, "a call"))
     afrpc_peer_fail_call (core->anchor, pending, new_thread_error ());

@@ -51,12 +51,6 @@ is_due (AfrpcPoolCore *self,
   return FALSE;
 }
 
-void
-afrpc_pool_core_read_clock (AfrpcPoolCore *self)
-{
-  self->now = g_get_monotonic_time ();
-}
-
 /* In the main loop it is at least as late as when this turn began, which costs nothing to know. */
 void
 afrpc_pool_core_catch_up (AfrpcPoolCore *self)

@@ -21,6 +21,18 @@ get_number (AfrpcPoolJob *job)
 }
 
 static void
+set_timer (AfrpcPoolCore *self,
+           AfrpcPoolJob  *job)
+{
+  if (job->deadline == 0)
+    return;
+
+  g_hash_table_insert (self->limited, get_number (job), job);
+  afrpc_deadlines_add (&self->deadlines, job->deadline, job->place.number, g_hash_table_size (self->limited));
+  afrpc_pool_core_want_timer (self, job->deadline);
+}
+
+static void
 enqueue (AfrpcPoolCore  *self,
          AfrpcPoolQueue *queue,
          AfrpcPoolJob   *job)
@@ -42,6 +54,17 @@ dequeue (AfrpcPoolCore *self,
   else if (job->tie != NULL)
     job->tie->n_common--;
   afrpc_pool_queue_remove (&job->place);
+}
+
+/* It begins to wait, for any member. */
+static void
+line_up (AfrpcPoolCore *self,
+         AfrpcPoolJob  *job)
+{
+  if (job->place.size == 0)
+    job->place.size = g_variant_get_size (job->args);
+  set_timer (self, job);
+  enqueue (self, &self->queue, job);
 }
 
 static AfrpcPoolJob *
@@ -102,17 +125,20 @@ has_had_enough (AfrpcPoolCore   *self,
          afrpc_peer_is_retired (member->peer);
 }
 
-/* @job is in a queue; its reference becomes the worker's. A serialiser may do anything meanwhile. */
+/* @job is in a queue, or has just come; its reference becomes the worker's. A serialiser may do anything meanwhile. */
 static void
 give (AfrpcPoolCore   *self,
       AfrpcPoolJob    *job,
       AfrpcPoolMember *member)
 {
-  AfrpcPending *outer = afrpc_call_get_pending (job->call);
+  const AfrpcPending *outer = &job->call->pending;
   const gint64 left = get_time_left (job);
 
-  dequeue (self, job);
-  forget_deadline (self, job);
+  if (job->place.queue != NULL)
+    {
+      dequeue (self, job);
+      forget_deadline (self, job);
+    }
   if (left < 0)
     {
       if (member->alone == job)
@@ -135,7 +161,7 @@ give (AfrpcPoolCore   *self,
   job->since = self->now;
   afrpc_pool_member_ref (member);
   job->member = afrpc_pool_member_ref (member);
-  g_queue_push_tail_link (&member->given, &job->place.link);
+  afrpc_pool_links_push_tail (&member->given, &job->place.link);
   self->n_given++;
   afrpc_pool_job_set_many (job, job->call->n_parts > 1);
   if (member->given.length == 1)
@@ -144,7 +170,7 @@ give (AfrpcPoolCore   *self,
     afrpc_pool_map_enter_chunk (job);
   job->pending.is_awaited = outer->is_awaited;
   job->pending.execution_timeout_ms = outer->execution_timeout_ms;
-  g_set_object (&job->call->process, member->proxy->process);
+  afrpc_call_lend_process (job->call, member->process);
   if (has_to_be_alone (job))
     member->alone = job;
   member->n_calls++;
@@ -291,6 +317,16 @@ afrpc_pool_desk_serve (AfrpcPoolCore   *self,
     }
 }
 
+/* Returns: (nullable): who has least to do of those that have room */
+static inline AfrpcPoolMember *
+choose (AfrpcPoolCore *self)
+{
+  if (self->relieved != NULL)
+    afrpc_pool_member_look (self->relieved);
+
+  return afrpc_pool_bench_peek (&self->bench);
+}
+
 /* The common queue: whoever comes first in it, until nobody has room. */
 static void
 serve_common (AfrpcPoolCore *self)
@@ -310,7 +346,7 @@ serve_common (AfrpcPoolCore *self)
           continue;
         }
 
-      member = afrpc_pool_bench_peek (&self->bench);
+      member = choose (self);
       if (member == NULL)
         break;
       give_next (self, member, job);
@@ -318,7 +354,7 @@ serve_common (AfrpcPoolCore *self)
 }
 
 /* Whether jobs wait behind others in workers that run one at a time, and somebody else could have them. */
-static gboolean
+static inline gboolean
 has_others (const AfrpcPoolCore *self)
 {
   return self->config.backend == AFRPC_BACKEND_SYNC && self->queue.n == 0 &&
@@ -327,7 +363,7 @@ has_others (const AfrpcPoolCore *self)
 }
 
 /* Or whether some have many, which may turn out to take long. */
-static gboolean
+static inline gboolean
 has_to_watch (const AfrpcPoolCore *self)
 {
   return self->n_many > 0 || has_others (self);
@@ -395,42 +431,48 @@ afrpc_pool_desk_watch (AfrpcPoolCore *self,
   watch_later (self, now);
 }
 
+/* Whoever waits, for any member or for a certain one, gets it if it has room. */
+static G_NO_INLINE void
+serve_queue (AfrpcPoolCore *self)
+{
+  serve_common (self);
+  /* Those that have room left have it for who waits for them, and had to let others go first. */
+  for (guint i = 0; self->queue.n == 0 && self->n_waiting > 0 && i < self->members->len; i++)
+    afrpc_pool_desk_serve (self, self->members->pdata[i]);
+}
+
+/* Sees to what may be needed soon, with those calls that wait, and those that members have. */
+static inline void
+look_ahead (AfrpcPoolCore *self)
+{
+  if (self->watch_at == 0 && has_to_watch (self))
+    watch_later (self, g_get_monotonic_time ());
+  if (self->queue.n > 0 || self->busy_since != 0 || self->config.idle_workers > 0)
+    afrpc_pool_staff_update (self);
+}
+
 /* Does what can be done now. */
 void
 afrpc_pool_desk_pump (AfrpcPoolCore *self)
 {
   if (self->queue.n > 0)
-    {
-      serve_common (self);
-      /* Those that have room left have it for who waits for them, and had to let others go first. */
-      for (guint i = 0; self->queue.n == 0 && self->n_waiting > 0 && i < self->members->len; i++)
-        afrpc_pool_desk_serve (self, self->members->pdata[i]);
-    }
-  if (self->room_tasks.length > 0)
+    serve_queue (self);
+  if (G_UNLIKELY (self->room_tasks.length > 0))
     afrpc_pool_desk_tell_room (self);
   if (G_UNLIKELY (self->n_stalled > 0))
     afrpc_pool_maps_feed (self);
-  if (self->watch_at == 0 && has_to_watch (self))
-    watch_later (self, g_get_monotonic_time ());
-  afrpc_pool_staff_update (self);
+  look_ahead (self);
   if (self->state != AFRPC_POOL_OPEN)
     afrpc_pool_core_wind_up (self);
 }
 
 /* Coming, and leaving */
 
-static void
-set_deadline (AfrpcPoolCore *self,
-              AfrpcPoolJob  *job,
-              guint          timeout_ms)
+/* Whether nobody waits, and somebody has room. */
+static inline gboolean
+is_free (const AfrpcPoolCore *self)
 {
-  if (timeout_ms == 0)
-    return;
-
-  job->deadline = self->now + (gint64) timeout_ms * 1000;
-  g_hash_table_insert (self->limited, get_number (job), job);
-  afrpc_deadlines_add (&self->deadlines, job->deadline, job->place.number, g_hash_table_size (self->limited));
-  afrpc_pool_core_want_timer (self, job->deadline);
+  return self->bench.n > 0 && self->queue.n == 0;
 }
 
 /* Whether another call may wait, with so many bytes of arguments. */
@@ -438,7 +480,7 @@ gboolean
 afrpc_pool_desk_has_room (AfrpcPoolCore *self,
                           gsize          size)
 {
-  if (self->bench.n > 0 && self->queue.n == 0)
+  if (is_free (self))
     return TRUE;
   if (self->queue.n + self->n_waiting >= self->config.max_calls_queued)
     return FALSE;
@@ -457,6 +499,10 @@ check (AfrpcPoolCore *self,
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the pool is closed");
   if (afrpc_call_is_cancelled (job->call))
     return g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled");
+  if (is_free (self))
+    return NULL;
+
+  job->place.size = g_variant_get_size (job->args);
   if (!afrpc_pool_desk_has_room (self, job->place.size))
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_BUSY, "%u calls with %" G_GUINT64_FORMAT " bytes wait for a worker",
                         self->queue.n + self->n_waiting, self->queue.size);
@@ -464,29 +510,42 @@ check (AfrpcPoolCore *self,
   return NULL;
 }
 
-/* A new one, which gets its turn when somebody pumps. Takes the reference. */
-void
-afrpc_pool_desk_add (AfrpcPoolCore *self,
-                     AfrpcPoolJob  *job)
+/* A new one has come. FALSE: it has failed, and the reference is taken. */
+static gboolean
+admit (AfrpcPoolCore *self,
+       AfrpcPoolJob  *job)
 {
   const AfrpcCallOptions *options = job->call->options;
   GError *error = check (self, job);
+  guint timeout_ms = self->config.call_timeout_ms;
 
   afrpc_pool_core_read_clock (self);
   job->since = self->now;
   self->figures.n_calls++;
   self->n_jobs++;
-  if (error != NULL)
+  if (G_UNLIKELY (error != NULL))
     {
       afrpc_pool_job_fail (job, error);
-      return;
+      return FALSE;
     }
 
-  set_deadline (self, job, options != NULL && options->timeout_ms >= 0 ? (guint) options->timeout_ms :
-                             self->config.call_timeout_ms);
+  if (options != NULL && options->timeout_ms >= 0)
+    timeout_ms = options->timeout_ms;
+  if (timeout_ms > 0)
+    job->deadline = self->now + (gint64) timeout_ms * 1000;
   if (options != NULL && options->affinity != NULL)
     job->tie = afrpc_pool_tie_get (self, options->affinity);
-  enqueue (self, &self->queue, job);
+
+  return TRUE;
+}
+
+/* A new one, which gets its turn when somebody pumps. Takes the reference. */
+void
+afrpc_pool_desk_add (AfrpcPoolCore *self,
+                     AfrpcPoolJob  *job)
+{
+  if (admit (self, job))
+    line_up (self, job);
 }
 
 /* A new one. Takes the reference. */
@@ -494,8 +553,19 @@ void
 afrpc_pool_desk_enter (AfrpcPoolCore *self,
                        AfrpcPoolJob  *job)
 {
-  afrpc_pool_desk_add (self, job);
-  afrpc_pool_desk_pump (self);
+  if (!admit (self, job))
+    afrpc_pool_desk_pump (self);
+  /* Where nobody waits, it need not do so either. */
+  else if (is_free (self) && self->n_waiting == 0 && job->tie == NULL)
+    {
+      give (self, job, choose (self));
+      look_ahead (self);
+    }
+  else
+    {
+      line_up (self, job);
+      afrpc_pool_desk_pump (self);
+    }
 }
 
 /* One that goes on with what another has begun, whose place it takes: there is room for it, and it is as old as that.
@@ -505,11 +575,10 @@ afrpc_pool_desk_add_rest (AfrpcPoolCore *self,
                           AfrpcPoolJob  *job)
 {
   afrpc_pool_core_catch_up (self);
-  self->n_acts++;
   job->since = self->now;
   self->figures.n_calls++;
   self->n_jobs++;
-  enqueue (self, &self->queue, job);
+  line_up (self, job);
 }
 
 /* One whose worker is gone: it goes where it was. Takes the reference. */
@@ -517,15 +586,8 @@ void
 afrpc_pool_desk_return (AfrpcPoolCore *self,
                         AfrpcPoolJob  *job)
 {
-  self->n_acts++;
   job->since = self->now;
-  if (job->deadline != 0)
-    {
-      g_hash_table_insert (self->limited, get_number (job), job);
-      afrpc_deadlines_add (&self->deadlines, job->deadline, job->place.number, g_hash_table_size (self->limited));
-      afrpc_pool_core_want_timer (self, job->deadline);
-    }
-  enqueue (self, &self->queue, job);
+  line_up (self, job);
 }
 
 /* It has its outcome. Keeps the reference. */

@@ -6,8 +6,6 @@
 
 #include "pool/afrpc-pool-parts.h"
 
-#include <string.h>
-
 #include "afrpc-error.h"
 
 #define SPARE_MAX 1024u
@@ -34,6 +32,20 @@ clear_outcome (AfrpcPoolJob *self)
   g_clear_error (&self->error);
 }
 
+/* What is not set anew for each call, and not cleared with the last reference anyway: to clear everything takes longer. */
+static inline void
+clear (AfrpcPoolJob *self)
+{
+  self->pending = (AfrpcPending) { 0 };
+  self->place.priority = 0;
+  self->place.size = 0;
+  self->deadline = 0;
+  self->n_deaths = 0;
+  self->was_wanted_back = FALSE;
+  self->map = NULL;
+  self->chunk = NULL;
+}
+
 void
 afrpc_pool_job_unref (AfrpcPoolJob *self)
 {
@@ -44,7 +56,8 @@ afrpc_pool_job_unref (AfrpcPoolJob *self)
     return;
 
   g_assert (self->call == NULL && self->place.queue == NULL && self->tie == NULL);
-  clear_outcome (self);
+  if (G_UNLIKELY (self->value != NULL || self->error != NULL))
+    clear_outcome (self);
   member = g_steal_pointer (&self->member);
   core = member != NULL ? member->core : NULL;
   g_clear_pointer (&self->args, g_variant_unref);
@@ -57,12 +70,13 @@ afrpc_pool_job_unref (AfrpcPoolJob *self)
       return;
     }
 
+  clear (self);
   self->next_spare = core->spare;
   core->spare = self;
   core->n_spare++;
 }
 
-/* Returns: one of which nothing is set */
+/* Returns: one of which nothing is set that job_new () does not set */
 static AfrpcPoolJob *
 job_alloc (AfrpcPoolCore *core)
 {
@@ -71,9 +85,8 @@ job_alloc (AfrpcPoolCore *core)
   if (self == NULL)
     return g_new0 (AfrpcPoolJob, 1);
 
-  core->spare = self->next_spare;
+  core->spare = g_steal_pointer (&self->next_spare);
   core->n_spare--;
-  memset (self, 0, sizeof *self);
 
   return self;
 }
@@ -161,11 +174,11 @@ judge (AfrpcPoolJob *self)
   const AfrpcPoolCore *core = self->core;
 
   /* The worker has seen that it was wanted back, and the program that it had begun. */
-  if (self->error != NULL && self->was_wanted_back && self->pending.started == AFRPC_STARTED_NO &&
+  if (self->was_wanted_back && self->pending.started == AFRPC_STARTED_NO &&
       g_error_matches (self->error, G_IO_ERROR, G_IO_ERROR_CANCELLED) && !afrpc_call_is_cancelled (self->call) &&
       core->state != AFRPC_POOL_KILLED && core->failure == NULL)
     return MOVE;
-  if (self->error == NULL || self->member == NULL || !is_by_end (self) || core->state == AFRPC_POOL_KILLED ||
+  if (!is_by_end (self) || core->state == AFRPC_POOL_KILLED ||
       core->failure != NULL || afrpc_call_is_cancelled (self->call))
     return SETTLE;
   if (self->pending.started == AFRPC_STARTED_NO)
@@ -184,7 +197,7 @@ judge (AfrpcPoolJob *self)
 static void
 prefer_cancelled (AfrpcPoolJob *self)
 {
-  if (self->error == NULL || self->pending.started != AFRPC_STARTED_NO || !is_by_end (self) ||
+  if (self->pending.started != AFRPC_STARTED_NO || !is_by_end (self) ||
       !afrpc_call_is_cancelled (self->call))
     return;
 
@@ -218,7 +231,7 @@ afrpc_pool_job_set_many (AfrpcPoolJob *self,
 }
 
 /* Its member has it no more. */
-static void
+static inline void
 take_from_member (AfrpcPoolJob *self)
 {
   AfrpcPoolMember *member = self->member;
@@ -227,7 +240,7 @@ take_from_member (AfrpcPoolJob *self)
     member->alone = NULL;
   if (member->given.head == &self->place.link)
     member->current_since = self->core->now;
-  g_queue_unlink (&member->given, &self->place.link);
+  afrpc_pool_links_unlink (&member->given, &self->place.link);
   self->core->n_given--;
   afrpc_pool_job_set_many (self, FALSE);
   if (G_UNLIKELY (self->chunk != NULL))
@@ -269,6 +282,28 @@ hand_back (AfrpcPoolJob *self,
   afrpc_pool_desk_return (core, renew (self));
 }
 
+/* What its member has failed to do. TRUE: somebody else gets it. */
+static G_NO_INLINE gboolean
+take_failure (AfrpcPoolJob *self)
+{
+  Verdict verdict;
+
+  if (self->pending.started != AFRPC_STARTED_NO)
+    {
+      if (G_UNLIKELY (self->call->n_parts > 0))
+        self->call->saved = afrpc_peer_get_parts (self->member->peer, &self->pending, &self->call->n_parts_begun);
+      afrpc_pool_runaway_note (self);
+    }
+  prefer_cancelled (self);
+  verdict = judge (self);
+  if (verdict == SETTLE)
+    return FALSE;
+
+  hand_back (self, verdict == REPEAT);
+
+  return TRUE;
+}
+
 static void
 pending_decide (AfrpcPending *pending,
                 GVariant     *value,
@@ -276,7 +311,6 @@ pending_decide (AfrpcPending *pending,
                 GError       *error)
 {
   AfrpcPoolJob *self = of_pending (pending);
-  Verdict verdict;
 
   self->value = value;
   self->fds = fds;
@@ -287,19 +321,8 @@ pending_decide (AfrpcPending *pending,
   if (self->member != NULL)
     {
       note_service (self);
-      if (error != NULL && self->pending.started != AFRPC_STARTED_NO)
-        {
-          if (G_UNLIKELY (self->call->n_parts > 0))
-            self->call->saved = afrpc_peer_get_parts (self->member->peer, pending, &self->call->n_parts_begun);
-          afrpc_pool_runaway_note (self);
-        }
-      prefer_cancelled (self);
-      verdict = judge (self);
-      if (verdict != SETTLE)
-        {
-          hand_back (self, verdict == REPEAT);
-          return;
-        }
+      if (error != NULL && take_failure (self))
+        return;
     }
   if (G_UNLIKELY (self->map != NULL))
     afrpc_pool_map_decided (self);
@@ -371,7 +394,6 @@ afrpc_pool_job_new (AfrpcPoolCore *core,
   self->args = g_variant_ref (args);
   self->place.link.data = self;
   self->place.number = ++core->last_number;
-  self->place.size = g_variant_get_size (args);
   if (call->options != NULL)
     self->place.priority = call->options->priority;
   call->job = self;
@@ -389,6 +411,7 @@ renew (AfrpcPoolJob *old)
   self->pending.funcs = &pending_funcs;
   self->core = old->core;
   self->call = g_steal_pointer (&old->call);
+  afrpc_call_keep_process (self->call);
   self->args = g_variant_ref (old->args);
   self->tie = g_steal_pointer (&old->tie);
   self->place = old->place;
@@ -413,7 +436,7 @@ afrpc_pool_job_fail (AfrpcPoolJob *self,
   afrpc_peer_tell_later (self->core->anchor, &self->pending);
 }
 
-static AfrpcCallOutcome
+static G_NO_INLINE AfrpcCallOutcome
 classify_failure (const AfrpcPoolJob *self)
 {
   const gboolean was_answered = self->member != NULL && self->pending.started != AFRPC_STARTED_NO;
@@ -445,7 +468,7 @@ classify_failure (const AfrpcPoolJob *self)
   return self->core->failure != NULL ? AFRPC_CALL_OUTCOME_NOT_STARTED : AFRPC_CALL_OUTCOME_OTHER;
 }
 
-static void
+static inline void
 count_outcome (AfrpcPoolJob *self)
 {
   AfrpcPoolFigures *figures = &self->core->figures;
@@ -455,31 +478,40 @@ count_outcome (AfrpcPoolJob *self)
     afrpc_pool_figures_add_time (figures, AFRPC_POOL_TIME_ASSIGNED, self->core->now - self->since);
 }
 
+static G_NO_INLINE void
+explain_failure (AfrpcPoolJob *self,
+                 AfrpcCall    *call)
+{
+  if (self->member != NULL)
+    {
+      afrpc_call_set_exit (call, afrpc_peer_get_exit (self->member->peer));
+      if (self->member->was_stopped && is_by_end (self))
+        g_prefix_error (&self->error, AFRPC_POOL_STOPPED_FOR_ANOTHER);
+    }
+  if (self->n_deaths > 1)
+    g_prefix_error (&self->error, "the call has ended %u workers: ", self->n_deaths);
+}
+
 /* The call gets the outcome; whoever waits is told now. */
-static void
+static inline void
 settle (AfrpcPoolJob *self)
 {
   AfrpcCall *call = g_steal_pointer (&self->call);
-  AfrpcPending *outer = afrpc_call_get_pending (call);
+  AfrpcPending *outer = &call->pending;
 
   if (self->error != NULL)
-    {
-      if (self->member != NULL)
-        {
-          afrpc_call_set_exit (call, afrpc_peer_get_exit (self->member->peer));
-          if (self->member->was_stopped && is_by_end (self))
-            g_prefix_error (&self->error, AFRPC_POOL_STOPPED_FOR_ANOTHER);
-        }
-      if (self->n_deaths > 1)
-        g_prefix_error (&self->error, "the call has ended %u workers: ", self->n_deaths);
-    }
+    explain_failure (self, call);
   call->job = NULL;
   afrpc_pending_decide (outer, self->pending.started, g_steal_pointer (&self->value), g_steal_pointer (&self->fds),
                         g_steal_pointer (&self->error));
   if (!outer->is_awaited && !outer->has_several)
     outer->funcs->tell (outer);
   else
-    afrpc_peer_tell_later (self->core->anchor, outer);
+    {
+      /* The worker may be gone by then. */
+      afrpc_call_keep_process (call);
+      afrpc_peer_tell_later (self->core->anchor, outer);
+    }
 }
 
 /* The same for who sees to everything else himself. Keeps the reference. */
@@ -495,6 +527,14 @@ afrpc_pool_job_finish (AfrpcPoolJob *self)
   settle (self);
 }
 
+/* Whether @member has others to go on with, nobody waits for what it has left, and all that is known in this turn. */
+static inline gboolean
+goes_on (const AfrpcPoolCore   *core,
+         const AfrpcPoolMember *member)
+{
+  return core->relieved == member && member->given.length > 0 && core->queue.n == 0 && core->n_waiting == 0;
+}
+
 /* The call gets the outcome. The pool may be gone afterwards. */
 void
 afrpc_pool_job_act (AfrpcPoolJob *self)
@@ -503,18 +543,22 @@ afrpc_pool_job_act (AfrpcPoolJob *self)
   AfrpcPoolMember *member = self->member;
 
   core->n_acts++;
-  afrpc_pool_core_catch_up (core);
+  /* Who is relieved has been so in this turn. */
+  if (member == NULL || member != core->relieved)
+    afrpc_pool_core_catch_up (core);
   count_outcome (self);
   if (member != NULL)
-    {
-      take_from_member (self);
-      afrpc_pool_member_look (member);
-    }
+    take_from_member (self);
   afrpc_pool_desk_leave (self);
   /* First, so that its worker has something to do meanwhile. */
-  if (member != NULL)
-    afrpc_pool_desk_serve (core, member);
-  afrpc_pool_desk_pump (core);
+  if (member == NULL)
+    afrpc_pool_desk_pump (core);
+  else if (!goes_on (core, member))
+    {
+      afrpc_pool_member_relieve (member);
+      afrpc_pool_desk_serve (core, member);
+      afrpc_pool_desk_pump (core);
+    }
   settle (self);
 }
 
@@ -530,6 +574,7 @@ afrpc_pool_job_abandon (AfrpcPoolJob *self)
 
   outer = afrpc_call_get_pending (call);
   call->job = NULL;
+  afrpc_call_keep_process (call);
   if (self->member != NULL)
     take_from_member (self);
   afrpc_pool_desk_leave (self);

@@ -43,6 +43,18 @@ count_out (AfrpcPoolMember      *self,
     self->template->n_live--;
 }
 
+/* Steps between idle and busy are those of every call, and are legal. */
+static inline void
+count_step (AfrpcPoolMember      *self,
+            AfrpcPoolMemberState  state)
+{
+  self->core->n_members[self->state]--;
+  self->core->n_members[state]++;
+  self->core->n_acts++;
+  self->state = state;
+  self->n_idle_ticks = 0;
+}
+
 static void
 set_state (AfrpcPoolMember      *self,
            AfrpcPoolMemberState  state)
@@ -51,7 +63,6 @@ set_state (AfrpcPoolMember      *self,
     return;
 
   g_assert (may_step (self->state, state));
-  /* These two steps are those of every call. */
   if (state != AFRPC_POOL_MEMBER_BUSY && state != AFRPC_POOL_MEMBER_IDLE)
     g_debug ("member %d: %s, then %s", afrpc_peer_get_pid (self->peer), state_names[self->state], state_names[state]);
   if (self->state == AFRPC_POOL_MEMBER_STARTING && state > AFRPC_POOL_MEMBER_BUSY && !self->is_asked_to_end)
@@ -63,11 +74,7 @@ set_state (AfrpcPoolMember      *self,
     count_out (self, state);
   if (self->state == AFRPC_POOL_MEMBER_STARTING && state <= AFRPC_POOL_MEMBER_BUSY)
     afrpc_pool_age_begin (self);
-  self->core->n_members[self->state]--;
-  self->core->n_members[state]++;
-  self->core->n_acts++;
-  self->state = state;
-  self->n_idle_ticks = 0;
+  count_step (self, state);
 }
 
 static AfrpcPoolMemberState
@@ -129,41 +136,71 @@ is_held_up (AfrpcPoolMember *self)
 }
 
 /* A chunk of many calls counts as one. What has arrived and was not told yet is not owed any more. */
-static inline guint
+static guint
 get_load (AfrpcPoolMember *self)
 {
   const guint n_owed = afrpc_peer_get_n_owed (self->peer);
 
-  return G_LIKELY (self->n_light == 0) || n_owed == 0 ? n_owed : n_owed > self->n_light ? n_owed - self->n_light : 1;
+  return self->n_light == 0 || n_owed == 0 ? n_owed : n_owed > self->n_light ? n_owed - self->n_light : 1;
 }
 
 /* Who cannot be told that one is ready gives it calls before; and none to one that is not read from any more. */
-static inline gboolean
+static gboolean
 can_sit (AfrpcPoolMember      *self,
          AfrpcPoolMemberState  state)
 {
-  if (G_UNLIKELY (self->core->n_blocked > 0))
+  if (self->core->n_blocked > 0)
     return state <= AFRPC_POOL_MEMBER_BUSY && !afrpc_peer_keeps_too_much (self->peer);
 
   return state == AFRPC_POOL_MEMBER_IDLE || state == AFRPC_POOL_MEMBER_BUSY;
 }
 
-/* Sees what it is doing, and whether it has room. TRUE: others may have to do something about it. */
-gboolean
-afrpc_pool_member_look (AfrpcPoolMember *self)
+/* Whether nothing is to be thought of but how many calls it has: so it is before and after almost every call. */
+static inline gboolean
+is_plain (AfrpcPoolMember *self,
+          guint           *load)
+{
+  const AfrpcPoolCore *core = self->core;
+  const gboolean is_served = self->state == AFRPC_POOL_MEMBER_IDLE || self->state == AFRPC_POOL_MEMBER_BUSY;
+  /* In one go: all of it is rare. */
+  const guint is_odd = core->n_blocked | (guint) core->has_too_many | self->settings.length | self->n_light |
+                       (guint) self->was_stopped | (self->alone != NULL) | (self->runaways != NULL);
+
+  return is_served && is_odd == 0 && afrpc_peer_is_at_work (self->peer, load);
+}
+
+/* Sits down according to what it has, or leaves. TRUE: others may have to do something about it. */
+static inline gboolean
+take_seat (AfrpcPoolMember *self,
+           guint            load,
+           gboolean         has_room)
 {
   AfrpcPoolCore *core = self->core;
   const gboolean was_seated = self->seat.taken;
   const guint row_before = self->seat.row;
+
+  if (has_room)
+    afrpc_pool_bench_sit (&core->bench, &self->seat, get_row (self, load));
+  else
+    afrpc_pool_bench_leave (&core->bench, &self->seat);
+  if (self->state == AFRPC_POOL_MEMBER_IDLE && core->tick_at == 0 && core->members->len > core->config.idle_workers)
+    afrpc_pool_staff_tick (core, g_get_monotonic_time ());
+
+  return self->seat.taken && (!was_seated || self->seat.row < row_before);
+}
+
+/* The same whatever it is doing. */
+static G_NO_INLINE gboolean
+look_closely (AfrpcPoolMember *self)
+{
+  AfrpcPoolCore *core = self->core;
   const AfrpcPoolMemberState before = self->state;
   AfrpcPoolMemberState state, last;
+  gboolean has_room;
   guint load;
 
-  if (core == NULL)
-    return FALSE;
-
   /* It may end because of what it has answered. */
-  if (G_UNLIKELY (self->settings.length > 0))
+  if (self->settings.length > 0)
     afrpc_pool_settings_look (self);
   if (before == AFRPC_POOL_MEMBER_STARTING && core->config.max_memory_growth > 0 && afrpc_peer_is_ready (self->peer) &&
       self->settings.length == 0)
@@ -178,7 +215,7 @@ afrpc_pool_member_look (AfrpcPoolMember *self)
     }
   last = self->state;
   set_state (self, state);
-  if (G_UNLIKELY (core->has_too_many) && state == AFRPC_POOL_MEMBER_IDLE)
+  if (core->has_too_many && state == AFRPC_POOL_MEMBER_IDLE)
     {
       afrpc_pool_staff_shrink (core);
       if (self->state != state)
@@ -196,14 +233,42 @@ afrpc_pool_member_look (AfrpcPoolMember *self)
   /* The outcome of the one that was alone has arrived, told or not. */
   if (self->alone != NULL && self->alone->member == self && self->alone->pending.state != AFRPC_PENDING_OPEN)
     self->alone = NULL;
-  if (can_sit (self, state) && load < self->load && self->alone == NULL && self->settings.length == 0 && !is_held_up (self))
-    afrpc_pool_bench_sit (&core->bench, &self->seat, get_row (self, load));
-  else
-    afrpc_pool_bench_leave (&core->bench, &self->seat);
-  if (state == AFRPC_POOL_MEMBER_IDLE && core->tick_at == 0 && core->members->len > core->config.idle_workers)
-    afrpc_pool_staff_tick (core, g_get_monotonic_time ());
+  has_room = can_sit (self, state) && load < self->load && self->alone == NULL && self->settings.length == 0 &&
+             !is_held_up (self);
 
-  return state != before || (self->seat.taken && (!was_seated || self->seat.row < row_before));
+  return take_seat (self, load, has_room) || state != before;
+}
+
+/* Sees what it is doing, and whether it has room. TRUE: others may have to do something about it. */
+gboolean
+afrpc_pool_member_look (AfrpcPoolMember *self)
+{
+  AfrpcPoolMemberState before, state;
+  guint load;
+
+  if (self->core == NULL)
+    return FALSE;
+  if (self->core->relieved == self)
+    self->core->relieved = NULL;
+  if (!is_plain (self, &load))
+    return look_closely (self);
+
+  before = self->state;
+  state = load > 0 ? AFRPC_POOL_MEMBER_BUSY : AFRPC_POOL_MEMBER_IDLE;
+  if (state != before)
+    count_step (self, state);
+
+  return take_seat (self, load, load < self->load) || self->state != before;
+}
+
+/* It has one call less. If it goes on working, it is looked at again when its turn is over, or somebody is looked for who
+ * has little to do, and not for each outcome that comes until then. */
+void
+afrpc_pool_member_relieve (AfrpcPoolMember *self)
+{
+  afrpc_pool_member_look (self);
+  if (self->core != NULL && self->state == AFRPC_POOL_MEMBER_BUSY && self->seat.taken)
+    self->core->relieved = self;
 }
 
 /* What is told of it */
@@ -359,6 +424,7 @@ afrpc_pool_member_new (AfrpcPoolCore     *core,
                               "max-message-size", config->max_message_size, "forward-log", config->forward_log,
                               "max-bytes-queued", get_bytes_max (config), NULL);
   self->peer = afrpc_peer_ref (self->proxy->peer);
+  self->process = g_object_ref (process);
   self->worker = afrpc_pool_worker_new (self, process);
   afrpc_peer_set_kept_max (self->peer, afrpc_pool_member_get_kept_max (config));
   g_signal_connect (self->proxy, "event", G_CALLBACK (event_cb), self);
@@ -369,24 +435,14 @@ afrpc_pool_member_new (AfrpcPoolCore     *core,
   return self;
 }
 
-AfrpcPoolMember *
-afrpc_pool_member_ref (AfrpcPoolMember *self)
-{
-  self->ref_count++;
-
-  return self;
-}
-
 void
-afrpc_pool_member_unref (AfrpcPoolMember *self)
+afrpc_pool_member_free (AfrpcPoolMember *self)
 {
-  if (--self->ref_count > 0)
-    return;
-
   g_assert (!self->seat.taken && self->proxy == NULL);
   afrpc_pool_queue_clear (&self->waiting);
   g_clear_pointer (&self->template, afrpc_pool_template_unref);
   g_clear_pointer (&self->peer, afrpc_peer_unref);
+  g_clear_object (&self->process);
   g_clear_error (&self->failure);
   g_free (self);
 }
@@ -419,6 +475,8 @@ afrpc_pool_member_leave (AfrpcPoolMember *self)
 
   count_out (self, AFRPC_POOL_MEMBER_GONE);
   self->core = NULL;
+  if (core->relieved == self)
+    core->relieved = NULL;
   core->n_members[self->state]--;
   if (self->state != AFRPC_POOL_MEMBER_GONE)
     self->template->n_failing -= self->is_failing;

@@ -15,6 +15,7 @@
 #include "peer/afrpc-peer.h"
 #include "pool/afrpc-pool-bench.h"
 #include "pool/afrpc-pool-figures.h"
+#include "pool/afrpc-pool-links.h"
 #include "pool/afrpc-pool-list.h"
 #include "pool/afrpc-pool-queue.h"
 
@@ -91,6 +92,7 @@ struct _AfrpcPoolMember
   AfrpcPoolCore *core;        /* (nullable) (not owned): NULL once the pool has nothing to do with it any more */
   AfrpcProxy *proxy;          /* (nullable) (owned): until it is gone */
   AfrpcPeer *peer;            /* (owned): the proxy's */
+  AfrpcProcess *process;      /* (owned): likewise; calls that it has do without a reference */
   AfrpcPoolTemplate *template; /* (owned): what it was made from */
   guint load;                 /* how many calls it may have */
   AfrpcPoolWorker *worker;    /* (nullable) (owned): as it is shown, until it is gone */
@@ -128,14 +130,29 @@ struct _AfrpcPoolMember
 AfrpcPoolMember *afrpc_pool_member_new (AfrpcPoolCore    *core,
                                         AfrpcPoolTemplate *template,
                                         AfrpcProcess     *process);
-AfrpcPoolMember *afrpc_pool_member_ref (AfrpcPoolMember  *self);
-void          afrpc_pool_member_unref  (AfrpcPoolMember  *self);
+void          afrpc_pool_member_free   (AfrpcPoolMember  *self);
 gboolean      afrpc_pool_member_look   (AfrpcPoolMember  *self);
+void          afrpc_pool_member_relieve (AfrpcPoolMember *self);
 gboolean      afrpc_pool_member_is_live (const AfrpcPoolMember *self);
 void          afrpc_pool_member_set_load (AfrpcPoolMember *self,
                                           guint            load);
 void          afrpc_pool_member_end    (AfrpcPoolMember  *self);
 void          afrpc_pool_member_leave  (AfrpcPoolMember  *self);
+
+static inline AfrpcPoolMember *
+afrpc_pool_member_ref (AfrpcPoolMember *self)
+{
+  self->ref_count++;
+
+  return self;
+}
+
+static inline void
+afrpc_pool_member_unref (AfrpcPoolMember *self)
+{
+  if (--self->ref_count == 0)
+    afrpc_pool_member_free (self);
+}
 
 /* A member as it is shown. */
 struct _AfrpcPoolWorker
@@ -248,6 +265,7 @@ struct _AfrpcPoolCore
   GPtrArray *members;       /* (element-type AfrpcPoolMember) (owned) */
   guint n_members[AFRPC_POOL_MEMBER_GONE + 1]; /* in each state */
   AfrpcPoolBench bench;     /* of them, those that can get another call */
+  AfrpcPoolMember *relieved; /* (nullable) (not owned): has fewer calls than its place on the bench says */
   guint n_waiting;          /* jobs that wait for a certain member */
   guint n_given;            /* jobs that members have */
   guint n_many;             /* of these, those that are many */
@@ -291,12 +309,17 @@ void          afrpc_pool_core_want_at  (AfrpcPoolCore    *self,
                                         gint64           *time,
                                         gint64            at);
 void          afrpc_pool_core_work     (AfrpcPoolCore    *self);
-void          afrpc_pool_core_read_clock (AfrpcPoolCore  *self);
 void          afrpc_pool_core_catch_up (AfrpcPoolCore    *self);
 void          afrpc_pool_core_close    (AfrpcPoolCore    *self);
 void          afrpc_pool_core_kill     (AfrpcPoolCore    *self);
 void          afrpc_pool_core_wind_up  (AfrpcPoolCore    *self);
 void          afrpc_pool_core_drop_templates (AfrpcPoolCore *self);
+
+static inline void
+afrpc_pool_core_read_clock (AfrpcPoolCore *self)
+{
+  self->now = g_get_monotonic_time ();
+}
 
 /* Templates: what members are made from */
 struct _AfrpcPoolTemplate
@@ -395,15 +418,28 @@ void          afrpc_pool_staff_tick    (AfrpcPoolCore    *self,
 void          afrpc_pool_staff_lost    (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);
 void          afrpc_pool_staff_replace (AfrpcPoolCore    *self);
-guint         afrpc_pool_staff_count   (const AfrpcPoolCore *self);
 void          afrpc_pool_staff_renew   (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);
 void          afrpc_pool_staff_refresh (AfrpcPoolCore    *self,
                                         AfrpcProcess     *process);
-gboolean      afrpc_pool_staff_may_grow (const AfrpcPoolCore *self);
 void          afrpc_pool_staff_shrink  (AfrpcPoolCore    *self);
 void          afrpc_pool_staff_adapt   (AfrpcPoolCore    *self);
 guint         afrpc_pool_staff_get_default_max (void);
+
+/* Returns: how many members get calls, or are going to */
+static inline guint
+afrpc_pool_staff_count (const AfrpcPoolCore *self)
+{
+  return self->n_members[AFRPC_POOL_MEMBER_STARTING] + self->n_members[AFRPC_POOL_MEMBER_IDLE] +
+         self->n_members[AFRPC_POOL_MEMBER_BUSY];
+}
+
+/* Whether there may be another member. */
+static inline gboolean
+afrpc_pool_staff_may_grow (const AfrpcPoolCore *self)
+{
+  return afrpc_pool_staff_count (self) < self->config.max_workers && afrpc_pool_template_any_has_room (self);
+}
 
 /* The desk: which member gets which job */
 void          afrpc_pool_desk_enter    (AfrpcPoolCore    *self,

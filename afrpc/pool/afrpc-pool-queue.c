@@ -3,6 +3,8 @@
 
 #include "pool/afrpc-pool-queue.h"
 
+#include "pool/afrpc-pool-links.h"
+
 /* All that it has has left. */
 void
 afrpc_pool_queue_clear (AfrpcPoolQueue *self)
@@ -82,7 +84,7 @@ afrpc_pool_queue_push (AfrpcPoolQueue *self,
       self->latest = place;
     }
   if (next == NULL)
-    g_queue_push_tail_link (lane, &place->link);
+    afrpc_pool_links_push_tail (lane, &place->link);
   else
     g_queue_insert_before_link (lane, next, &place->link);
   place->queue = self;
@@ -98,7 +100,7 @@ afrpc_pool_queue_remove (AfrpcPoolPlace *place)
 
   if (self->latest == place)
     self->latest = (AfrpcPoolPlace *) place->link.prev;
-  g_queue_unlink (lane, &place->link);
+  afrpc_pool_links_unlink (lane, &place->link);
   if (G_UNLIKELY (place->priority != 0) && lane->length == 0)
     g_tree_remove (self->others, GINT_TO_POINTER (place->priority));
   place->queue = NULL;

@@ -16,7 +16,7 @@ typedef struct
   AfrpcPoolQueue *queue; /* (nullable): the one that it is in */
   int priority;          /* smaller ones come first */
   guint64 number;        /* likewise */
-  gsize size;            /* bytes, as the queue counts them */
+  gsize size;            /* bytes, as the queue counts them; 0: not known yet */
 } AfrpcPoolPlace;
 
 struct _AfrpcPoolQueue

@@ -43,21 +43,6 @@ afrpc_pool_staff_get_default_max (void)
   return get_quota (MAX (g_get_num_processors (), 1));
 }
 
-/* Returns: how many members get calls, or are going to */
-guint
-afrpc_pool_staff_count (const AfrpcPoolCore *self)
-{
-  return self->n_members[AFRPC_POOL_MEMBER_STARTING] + self->n_members[AFRPC_POOL_MEMBER_IDLE] +
-         self->n_members[AFRPC_POOL_MEMBER_BUSY];
-}
-
-/* Whether there may be another member. */
-gboolean
-afrpc_pool_staff_may_grow (const AfrpcPoolCore *self)
-{
-  return afrpc_pool_staff_count (self) < self->config.max_workers && afrpc_pool_template_any_has_room (self);
-}
-
 /* Starting */
 
 static void
@@ -140,7 +125,6 @@ afrpc_pool_staff_update (AfrpcPoolCore *self)
 
   if (self->queue.n == 0)
     self->busy_since = 0;
-  /* Which is so in almost every call. */
   if (self->queue.n == 0 && (config->idle_workers == 0 || self->state != AFRPC_POOL_OPEN))
     return;
   if (self->failure != NULL || self->state >= AFRPC_POOL_KILLED)
