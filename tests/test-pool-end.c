@@ -435,6 +435,143 @@ test_pool_end_wrong_thread (void)
   case_end (&test);
 }
 
+#define N_MANY 100000u
+
+static guint
+count_queued (Case *test)
+{
+  return afrpc_pool_get_n_calls_queued (test->pool);
+}
+
+/* Makes very many calls, which wait. */
+static void
+queue_many (Case             *test,
+            AfrpcCallOptions *options, /* (nullable) */
+            guint            *n_failed)
+{
+  for (guint i = 0; i < N_MANY; i++)
+    afrpc_caller_call_full (caller_of (test), test_act ("until-cancelled", NULL), options, NULL, count_error_cb, n_failed);
+}
+
+/* Runs the main loop until nobody waits any more. Returns: how many have stopped to do so in one iteration at most */
+static guint
+drain (Case *test)
+{
+  guint n_before = count_queued (test), most = 0;
+
+  while (n_before > 0)
+    {
+      guint n;
+
+      g_main_context_iteration (NULL, TRUE);
+      n = count_queued (test);
+      most = MAX (most, n_before - MIN (n, n_before));
+      n_before = n;
+    }
+  g_test_message ("at most %u in one iteration", most);
+
+  return most;
+}
+
+static void
+test_pool_end_many_killed (void)
+{
+  Case test;
+  guint n = 0;
+
+  g_test_summary ("Very many calls that wait fail a slice at a time when the pool is killed, and all before it is destroyed");
+  case_init (&test, "act", "max-workers", 1, "load", 1, "start-delay-ms", 0, NULL);
+  queue_many (&test, NULL, &n);
+  while (test.n_events < 1)
+    g_main_context_iteration (NULL, TRUE);
+  afrpc_caller_kill (caller_of (&test));
+  g_assert_cmpuint (count_queued (&test), >, N_MANY / 4);
+  g_assert_cmpuint (drain (&test), <, N_MANY / 2);
+  test_iterate_until (&test.destroyed);
+  g_assert_cmpuint (n, ==, N_MANY);
+  case_end (&test);
+  wait_no_children ();
+}
+
+static void
+test_pool_end_many_killed_blocking (void)
+{
+  Case test;
+  guint n = 0;
+
+  g_test_summary ("Who blocks until the end of such a pool comes to it");
+  case_init (&test, "act", "max-workers", 1, "load", 1, "start-delay-ms", 0, NULL);
+  queue_many (&test, NULL, &n);
+  afrpc_caller_kill (caller_of (&test));
+  g_assert_true (afrpc_caller_close_sync (caller_of (&test), NULL, NULL));
+  g_assert_cmpuint (count_queued (&test), ==, 0);
+  g_assert_cmpuint (n, ==, 0);
+  test_iterate_until (&test.destroyed);
+  g_assert_cmpuint (n, ==, N_MANY);
+  case_end (&test);
+  wait_no_children ();
+}
+
+static void
+test_pool_end_many_failed (void)
+{
+  Case test;
+  guint n = 0;
+
+  g_test_summary ("The same if no more workers can be started; what comes after that fails as well");
+  case_init (&test, "no_such_function", "max-workers", 1, "max-failures", 1, "start-delay-ms", 0, NULL);
+  queue_many (&test, NULL, &n);
+  g_assert_cmpuint (drain (&test), <, N_MANY / 2);
+  iterate_until_count (&n, N_MANY);
+  g_assert_nonnull (afrpc_pool_get_failure (test.pool));
+  queue_many (&test, NULL, &n);
+  g_assert_cmpuint (count_queued (&test), ==, 0);
+  iterate_until_count (&n, 2 * N_MANY);
+  g_assert_cmpuint (n, ==, 2 * N_MANY);
+  g_ptr_array_set_size (test.errors, 0);
+  case_end (&test);
+}
+
+static void
+test_pool_end_many_revived (void)
+{
+  Case test;
+  guint n = 0;
+
+  g_test_summary ("Those that waited when it failed have failed, even if there are to be workers again before they were told");
+  case_init (&test, "no_such_function", "max-workers", 1, "max-failures", 1, "start-delay-ms", 0, NULL);
+  queue_many (&test, NULL, &n);
+  while (afrpc_pool_get_failure (test.pool) == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (count_queued (&test), >, 0);
+  afrpc_pool_refresh (test.pool, NULL);
+  g_assert_null (afrpc_pool_get_failure (test.pool));
+  g_assert_cmpuint (count_queued (&test), ==, 0);
+  iterate_until_count (&n, N_MANY);
+  g_ptr_array_set_size (test.errors, 0);
+  case_end (&test);
+}
+
+static void
+test_pool_end_many_expired (void)
+{
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  Case test;
+  guint n = 0;
+
+  g_test_summary ("The same if their time is over");
+  afrpc_call_options_set_timeout_ms (options, 1);
+  case_init (&test, "act", "max-workers", 1, "load", 1, "start-delay-ms", 0, NULL);
+  queue_many (&test, options, &n);
+  g_assert_cmpuint (drain (&test), <, N_MANY / 2);
+  iterate_until_count (&n, N_MANY);
+  afrpc_caller_kill (caller_of (&test));
+  test_iterate_until (&test.destroyed);
+  g_assert_cmpuint (n, ==, N_MANY);
+  case_end (&test);
+  wait_no_children ();
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -447,6 +584,11 @@ main (int   argc,
   g_test_add_func ("/pool-end/thread", test_pool_end_thread);
   g_test_add_func ("/pool-end/kill", test_pool_end_kill);
   g_test_add_func ("/pool-end/kill-order", test_pool_end_kill_order);
+  g_test_add_func ("/pool-end/many-killed", test_pool_end_many_killed);
+  g_test_add_func ("/pool-end/many-killed-blocking", test_pool_end_many_killed_blocking);
+  g_test_add_func ("/pool-end/many-failed", test_pool_end_many_failed);
+  g_test_add_func ("/pool-end/many-revived", test_pool_end_many_revived);
+  g_test_add_func ("/pool-end/many-expired", test_pool_end_many_expired);
   g_test_add_func ("/pool-end/sync", test_pool_end_sync);
   g_test_add_func ("/pool-end/template", test_pool_end_template);
   g_test_add_func ("/pool-end/blocking", test_pool_end_blocking);

@@ -68,6 +68,7 @@ afrpc_pool_core_work (AfrpcPoolCore *self)
   now = self->now;
   self->timer_at = AFRPC_DEADLINES_NEVER;
   g_source_set_ready_time (self->timer, -1);
+  afrpc_pool_desk_fail_some (self);
   afrpc_pool_desk_expire (self, now);
   if (is_due (self, self->tick_at, now))
     afrpc_pool_staff_tick (self, now);
@@ -280,7 +281,7 @@ afrpc_pool_core_kill (AfrpcPoolCore *self)
   begin_end (self, AFRPC_POOL_KILLED);
   error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "the call was not started: the pool of '%s' was killed",
                        self->config.function);
-  afrpc_pool_desk_fail_all (self, error);
+  afrpc_pool_desk_doom (self, error);
   for (guint i = 0; i < self->members->len; i++)
     {
       AfrpcPoolMember *member = self->members->pdata[i];

@@ -299,7 +299,7 @@ afrpc_pool_desk_serve (AfrpcPoolCore   *self,
 {
   AfrpcPoolJob *job;
 
-  if (G_LIKELY (member->waiting.n == 0) || !afrpc_pool_member_is_live (member))
+  if (G_LIKELY (member->waiting.n == 0) || self->doom != NULL || !afrpc_pool_member_is_live (member))
     return;
 
   while ((job = member->alone != NULL ? member->alone : peek (&member->waiting)) != NULL && can_get (member, job))
@@ -412,7 +412,7 @@ afrpc_pool_desk_watch (AfrpcPoolCore *self,
                        gint64         now)
 {
   self->watch_at = 0;
-  if (!has_to_watch (self))
+  if (!has_to_watch (self) || self->doom != NULL)
     return;
 
   for (guint i = 0; i < self->members->len; i++)
@@ -435,6 +435,9 @@ afrpc_pool_desk_watch (AfrpcPoolCore *self,
 static G_NO_INLINE void
 serve_queue (AfrpcPoolCore *self)
 {
+  if (self->doom != NULL)
+    return;
+
   serve_common (self);
   /* Those that have room left have it for who waits for them, and had to let others go first. */
   for (guint i = 0; self->queue.n == 0 && self->n_waiting > 0 && i < self->members->len; i++)
@@ -650,6 +653,7 @@ void
 afrpc_pool_desk_clear (AfrpcPoolCore *self)
 {
   afrpc_deadlines_clear (&self->deadlines);
+  g_clear_error (&self->doom);
   g_clear_pointer (&self->limited, g_hash_table_unref);
   g_clear_pointer (&self->ties, g_hash_table_unref);
   afrpc_pool_queue_clear (&self->queue);
@@ -676,22 +680,51 @@ afrpc_pool_desk_expire (AfrpcPoolCore *self,
     afrpc_pool_core_want_timer (self, afrpc_deadlines_next (&self->deadlines));
 }
 
-/* All that wait fail with @error. */
-void
-afrpc_pool_desk_fail_all (AfrpcPoolCore *self,
-                          const GError  *error)
+/* Those that wait in @queue fail. FALSE: the slice is over, and some are left. */
+static gboolean
+fail_queue (AfrpcPoolCore  *self,
+            AfrpcPoolQueue *queue,
+            AfrpcSlice     *slice)
 {
   AfrpcPoolJob *job;
 
-  while ((job = peek (&self->queue)) != NULL)
-    afrpc_pool_desk_withdraw (job, g_error_copy (error));
-  for (guint i = 0; i < self->members->len; i++)
+  while ((job = peek (queue)) != NULL)
     {
-      AfrpcPoolMember *member = self->members->pdata[i];
-
-      while ((job = peek (&member->waiting)) != NULL)
-        afrpc_pool_desk_withdraw (job, g_error_copy (error));
+      afrpc_pool_desk_withdraw (job, g_error_copy (self->doom));
+      if (afrpc_slice_step (slice))
+        return FALSE;
     }
+
+  return TRUE;
+}
+
+/* Of those that are doomed, as many fail as a slice has room for: there may be very many. */
+void
+afrpc_pool_desk_fail_some (AfrpcPoolCore *self)
+{
+  AfrpcSlice slice = { 0 };
+  gboolean is_done;
+
+  if (self->doom == NULL)
+    return;
+
+  is_done = fail_queue (self, &self->queue, &slice);
+  for (guint i = 0; is_done && i < self->members->len; i++)
+    is_done = fail_queue (self, &((AfrpcPoolMember *) self->members->pdata[i])->waiting, &slice);
+  if (is_done)
+    g_clear_error (&self->doom);
+  else
+    afrpc_pool_core_want_timer (self, 0);
+}
+
+/* All that wait fail with @error, and no member gets any of them. */
+void
+afrpc_pool_desk_doom (AfrpcPoolCore *self,
+                      const GError  *error)
+{
+  if (self->doom == NULL)
+    self->doom = g_error_copy (error);
+  afrpc_pool_desk_fail_some (self);
 }
 
 /* Nobody is told anything any more. */

@@ -247,6 +247,7 @@ struct _AfrpcPoolCore
   guint64 n_acts;           /* rises with all that something may follow from, or that can be seen */
 
   AfrpcPoolQueue queue;     /* jobs that any member may get */
+  GError *doom;             /* (nullable) (owned): why all that wait fail, while some of them are left */
   guint64 last_number;
   guint n_jobs;             /* that have no outcome */
   AfrpcDeadlines deadlines; /* of jobs in queues */
@@ -465,8 +466,9 @@ void          afrpc_pool_desk_watch    (AfrpcPoolCore    *self,
 void          afrpc_pool_desk_leave    (AfrpcPoolJob     *job);
 void          afrpc_pool_desk_withdraw (AfrpcPoolJob     *job,
                                         GError           *error);
-void          afrpc_pool_desk_fail_all (AfrpcPoolCore    *self,
+void          afrpc_pool_desk_doom     (AfrpcPoolCore    *self,
                                         const GError     *error);
+void          afrpc_pool_desk_fail_some (AfrpcPoolCore   *self);
 void          afrpc_pool_desk_abandon  (AfrpcPoolCore    *self);
 void          afrpc_pool_desk_init     (AfrpcPoolCore    *self);
 void          afrpc_pool_desk_clear    (AfrpcPoolCore    *self);

@@ -170,7 +170,7 @@ give_up (AfrpcPoolCore *self,
 {
   self->failure = g_error_copy (error);
   g_debug ("no more workers: %s", error->message);
-  afrpc_pool_desk_fail_all (self, self->failure);
+  afrpc_pool_desk_doom (self, self->failure);
   self->has_to_notify = TRUE;
   afrpc_pool_core_want_timer (self, 0);
 }
@@ -238,6 +238,9 @@ revive (AfrpcPoolCore *self)
   if (self->failure == NULL)
     return;
 
+  /* Those that waited then have failed with it. */
+  while (self->doom != NULL)
+    afrpc_pool_desk_fail_some (self);
   g_clear_error (&self->failure);
   self->has_to_notify = TRUE;
   afrpc_pool_core_want_timer (self, 0);
