@@ -292,11 +292,34 @@ afrpc_pool_desk_dismiss (AfrpcPoolCore   *self,
   member->alone = NULL;
 }
 
+/* FALSE: it is not given any more, but fails, and so may very many others. */
+static inline gboolean
+is_in_time (const AfrpcPoolJob *job)
+{
+  return G_LIKELY (job->deadline == 0) || get_time_left (job) >= 0;
+}
+
+/* Its time is over. FALSE: the slice is, too, and the timer sees to others. */
+static gboolean
+expire (AfrpcPoolCore *self,
+        AfrpcPoolJob  *job,
+        AfrpcSlice    *slice)
+{
+  afrpc_pool_desk_withdraw (job, new_timeout ());
+  if (!afrpc_slice_step (slice))
+    return TRUE;
+
+  afrpc_pool_core_want_timer (self, 0);
+
+  return FALSE;
+}
+
 /* Those that wait for this member, and for nobody else. */
 void
 afrpc_pool_desk_serve (AfrpcPoolCore   *self,
                        AfrpcPoolMember *member)
 {
+  AfrpcSlice slice = { 0 };
   AfrpcPoolJob *job;
 
   if (G_LIKELY (member->waiting.n == 0) || self->doom != NULL || !afrpc_pool_member_is_live (member))
@@ -306,6 +329,12 @@ afrpc_pool_desk_serve (AfrpcPoolCore   *self,
     {
       AfrpcPoolJob *common = peek (&self->queue);
 
+      if (!is_in_time (job))
+        {
+          if (!expire (self, job, &slice))
+            break;
+          continue;
+        }
       /* Its turn comes with those that anybody may have. */
       if (member->alone == NULL && common != NULL && !is_tied (common) &&
           afrpc_pool_place_is_before (&common->place, &job->place))
@@ -331,12 +360,19 @@ choose (AfrpcPoolCore *self)
 static void
 serve_common (AfrpcPoolCore *self)
 {
+  AfrpcSlice slice = { 0 };
   AfrpcPoolJob *job;
 
   while ((job = peek (&self->queue)) != NULL)
     {
       AfrpcPoolMember *member;
 
+      if (!is_in_time (job))
+        {
+          if (!expire (self, job, &slice))
+            break;
+          continue;
+        }
       if (is_tied (job))
         {
           AfrpcPoolMember *tied = job->tie->member;
@@ -672,8 +708,7 @@ afrpc_pool_desk_expire (AfrpcPoolCore *self,
     {
       AfrpcPoolJob *job = g_hash_table_lookup (self->limited, &number);
 
-      afrpc_pool_desk_withdraw (job, new_timeout ());
-      if (afrpc_slice_step (&slice))
+      if (!expire (self, job, &slice))
         break;
     }
   if (self->deadlines.n > 0)
