@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Pools under everything that can be done to them, at random: workers that die, retire and hang, do not stop, and become too
- * old, or too large, calls that are cancelled, limited, blocking, tied and repeated, pools that grow, shrink and end, and
- * templates that come and go. Workers write down what they begin, and what must
- * hold is held against that: each call has one outcome; none is begun twice that may not be; what is said never to have
- * begun has not; calls of one key are begun in their order. */
+ * old, or too large, calls that are cancelled, limited, blocking, tied and repeated, several maps at once, workers that are
+ * configured, pools that grow, shrink and end, and templates that come and go. Workers write down what they begin, and how
+ * they were configured by then, and what must hold is held against that: each call has one outcome; none is begun twice that
+ * may not be; what is said never to have begun has not; calls of one key are begun in their order; what was said to all
+ * workers before a call was made has come to its worker before. */
 #include "config.h"
 
 #include "pool-case.h"
@@ -12,12 +13,15 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "pool/afrpc-pool-parts.h"
 
 #define KEYS 4u
 #define UNDER_WAY_MAX 60u
+#define SETTINGS 2u
+#define MAPS_MAX 3u
 
 enum
 {
@@ -38,7 +42,9 @@ typedef struct
   gboolean idempotent;
   gboolean limited;
   gboolean cancelled;
+  gboolean dropped;   /* with its map */
   guint key;          /* 0: none */
+  guint32 settings[SETTINGS]; /* what its worker has to know at least */
   guint n_outcomes;
   gboolean has_value;
   AfrpcStarted started;
@@ -53,6 +59,12 @@ typedef struct
   AfrpcProcess *second; /* (nullable) (owned): another template, which the pool has or not */
   GArray *items;      /* (element-type Item) by number */
   GQueue open;        /* of those that have no outcome: their numbers */
+  guint32 version;    /* of the last setting */
+  guint32 settings[SETTINGS]; /* what all workers were told, 0: nothing, or it was forgotten */
+  guint n_rounds;     /* of telling that */
+  guint n_rounds_left;
+  guint n_maps;
+  guint n_maps_left;
   guint n_kills;      /* of workers, by the program */
   guint n_stopped;    /* workers that the pool has ended because of calls that did not stop */
   guint n_aged;       /* workers that have become too old */
@@ -68,6 +80,19 @@ get (Model *model,
      guint  id)
 {
   return &g_array_index (model->items, Item, id);
+}
+
+/* Returns: the number of a call that is going to be made */
+static guint
+add_item (Model *model,
+          guint  what)
+{
+  Item item = { .what = what };
+
+  memcpy (item.settings, model->settings, sizeof item.settings);
+  g_array_append_val (model->items, item);
+
+  return model->items->len - 1;
 }
 
 static void
@@ -165,13 +190,11 @@ static void
 call (Model *model)
 {
   const guint what = draw (8) == 0 ? draw (N_WHATS) : draw (40) == 0 ? SLEEP : RETURN;
-  const guint id = model->items->len;
-  Item empty = { .what = what };
+  const guint id = add_item (model, what);
   g_autoptr(AfrpcCallOptions) options = NULL;
   GVariant *args = g_variant_new ("(uu)", id, what);
   Waiting *waiting;
 
-  g_array_append_val (model->items, empty);
   options = draw_options (get (model, id));
   if (draw (50) == 0)
     {
@@ -188,6 +211,178 @@ call (Model *model)
   *waiting = (Waiting) { model, id };
   g_queue_push_tail (&model->open, GUINT_TO_POINTER (id));
   afrpc_call_wait (get (model, id)->call, NULL, settled_cb, waiting);
+}
+
+typedef struct
+{
+  Model *model;
+  AfrpcMap *map; /* (owned) */
+  GArray *ids;   /* (element-type guint): of its calls, by their index */
+  guint n_inputs;
+} Mapping;
+
+static GVariant *
+next_input (gpointer data)
+{
+  static const guint whats[] = { DIE, FAIL, RETIRE, EVENT, SLEEP };
+  Mapping *mapping = data;
+  guint what = RETURN, id;
+
+  if (mapping->ids->len == mapping->n_inputs)
+    return NULL;
+
+  if (draw (20) == 0)
+    what = whats[draw (G_N_ELEMENTS (whats))];
+  id = add_item (mapping->model, what);
+  g_array_append_val (mapping->ids, id);
+
+  return g_variant_new ("(uu)", id, what);
+}
+
+static void
+mapping_end (Mapping *mapping)
+{
+  mapping->model->n_maps_left--;
+  g_object_unref (mapping->map);
+  g_array_unref (mapping->ids);
+  g_free (mapping);
+}
+
+/* Its calls are given up, or those that have no outcome yet: they may have one already that was not taken. */
+static void
+give_up_map (Mapping  *mapping,
+             gboolean  is_dropped)
+{
+  for (guint i = 0; i < mapping->ids->len; i++)
+    {
+      Item *item = get (mapping->model, g_array_index (mapping->ids, guint, i));
+
+      item->cancelled = TRUE;
+      item->dropped = is_dropped;
+    }
+  if (is_dropped)
+    mapping_end (mapping);
+  else
+    afrpc_map_cancel (mapping->map);
+}
+
+/* What has come of it. FALSE: that was all. */
+static gboolean
+take_result (Mapping   *mapping,
+             AfrpcCall *call) /* (nullable) */
+{
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GError) error = NULL;
+
+  if (call == NULL)
+    return FALSE;
+
+  value = afrpc_call_wait_sync (call, NULL, &error);
+  note (mapping->model, g_array_index (mapping->ids, guint, afrpc_call_get_index (call)), value, error,
+        afrpc_call_get_started (call));
+
+  return TRUE;
+}
+
+static void
+result_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      data)
+{
+  Mapping *mapping = data;
+  g_autoptr(AfrpcCall) call = afrpc_map_next_finish (AFRPC_MAP (source), result, NULL);
+
+  if (!take_result (mapping, call))
+    {
+      mapping_end (mapping);
+      return;
+    }
+  if (draw (50) == 0)
+    {
+      g_autoptr(AfrpcCall) other = afrpc_map_next_sync (mapping->map, NULL, NULL);
+
+      take_result (mapping, other);
+    }
+  if (draw (200) == 0)
+    {
+      give_up_map (mapping, TRUE);
+      return;
+    }
+  if (draw (200) == 0)
+    give_up_map (mapping, FALSE);
+  afrpc_map_next_async (mapping->map, NULL, result_cb, mapping);
+}
+
+static void
+map (Model *model)
+{
+  Mapping *mapping;
+
+  if (model->n_maps_left == MAPS_MAX)
+    return;
+
+  mapping = g_new0 (Mapping, 1);
+  mapping->model = model;
+  mapping->ids = g_array_new (FALSE, FALSE, sizeof (guint));
+  mapping->n_inputs = draw (2) == 0 ? draw (10) : draw (300);
+  mapping->map = afrpc_pool_map (model->pool, next_input, mapping, NULL, NULL, NULL,
+                                 draw (2) == 0 ? AFRPC_MAP_ORDERED : AFRPC_MAP_UNORDERED);
+  model->n_maps++;
+  model->n_maps_left++;
+  afrpc_map_next_async (mapping->map, NULL, result_cb, mapping);
+}
+
+static void
+said_cb (GObject      *source,
+         GAsyncResult *result,
+         gpointer      data)
+{
+  Model *model = data;
+  g_autoptr(GError) error = NULL;
+
+  if (!afrpc_pool_call_all_finish (AFRPC_POOL (source), result, &error) && !model->is_killed)
+    g_error ("a setting failed: %s", error->message);
+  model->n_rounds_left--;
+}
+
+/* Tells all workers something, or has it forgotten. */
+static void
+configure (Model *model)
+{
+  static const char *const labels[SETTINGS] = { "one", "other" };
+  const char *function = model->is_async ? "configure_async" : "configure";
+  const guint which = draw (SETTINGS);
+  g_autoptr(AfrpcCallOptions) options = NULL;
+  g_autoptr(GError) error = NULL;
+  GVariant *args;
+
+  if (draw (5) == 0)
+    {
+      afrpc_pool_forget_call_all (model->pool, function, labels[which]);
+      model->settings[which] = 0;
+      /* Those that wait may get a worker that has never known it. */
+      for (guint id = 0; id < model->items->len; id++)
+        if (get (model, id)->n_outcomes == 0)
+          get (model, id)->settings[which] = 0;
+      return;
+    }
+
+  options = afrpc_call_options_new ();
+  afrpc_call_options_set_function (options, function);
+  afrpc_call_options_set_label (options, labels[which]);
+  args = g_variant_new ("(uu)", which, ++model->version);
+  model->n_rounds++;
+  if (draw (5) == 0)
+    {
+      afrpc_pool_call_all_sync (model->pool, args, options, NULL, &error);
+      g_assert_no_error (error);
+    }
+  else
+    {
+      model->n_rounds_left++;
+      afrpc_pool_call_all_async (model->pool, args, options, NULL, said_cb, model);
+    }
+  model->settings[which] = model->version;
 }
 
 /* The second template comes, goes, changes, or is refreshed; and the first one's numbers change. */
@@ -274,7 +469,7 @@ step (Model *model)
 
   if (model->open.length > 0)
     item = get (model, GPOINTER_TO_UINT (g_queue_peek_nth (&model->open, draw (model->open.length))));
-  switch (draw (60))
+  switch (draw (62))
     {
     case 0:
     case 1:
@@ -335,6 +530,16 @@ step (Model *model)
       afrpc_pool_set_cancel_grace_ms (model->pool, 1 + draw (5));
       break;
 
+    case 14:
+      if (draw (2) == 0)
+        configure (model);
+      break;
+
+    case 15:
+      if (draw (2) == 0)
+        map (model);
+      break;
+
     case 6:
       if (item != NULL && draw (4) == 0)
         {
@@ -352,7 +557,7 @@ step (Model *model)
 static void
 check (Model *model)
 {
-  g_autofree guint32 *begun = NULL;
+  g_autofree struct { guint32 id, settings[SETTINGS]; } *begun = NULL;
   g_autofree guint *counts = g_new0 (guint, model->items->len);
   guint32 latest[KEYS + 1] = { 0 };
   gsize size;
@@ -360,17 +565,24 @@ check (Model *model)
   g_assert_true (g_file_get_contents (model->path, (char **) &begun, &size, NULL));
   for (gsize i = 0; i < size / sizeof *begun; i++)
     {
-      Item *item = get (model, begun[i]);
+      const guint32 id = begun[i].id;
+      Item *item;
 
-      g_assert_cmpuint (begun[i], <, model->items->len);
-      counts[begun[i]]++;
+      /* Another number says that settings came in a wrong order. */
+      g_assert_cmpuint (id, <, model->items->len);
+      item = get (model, id);
+      counts[id]++;
+      for (guint k = 0; k < SETTINGS; k++)
+        if (begun[i].settings[k] < item->settings[k])
+          g_error ("call %u, which does %u, was begun with %u of setting %u, and not with %u", id, item->what,
+                   begun[i].settings[k], k, item->settings[k]);
       /* One that is repeated is begun late. */
       if (item->key != 0 && !item->idempotent)
         {
-          if (begun[i] < latest[item->key])
-            g_error ("call %u, with the same key as %u, was begun after it%s%s, outcome %d", begun[i], latest[item->key],
+          if (id < latest[item->key])
+            g_error ("call %u, with the same key as %u, was begun after it%s%s, outcome %d", id, latest[item->key],
                      item->cancelled ? ", cancelled" : "", item->limited ? ", limited" : "", item->code);
-          latest[item->key] = begun[i];
+          latest[item->key] = id;
         }
     }
 
@@ -379,9 +591,12 @@ check (Model *model)
       Item *item = get (model, id);
       const gboolean is_death = item->domain == AFRPC_ERROR && item->code == AFRPC_ERROR_DIED;
 
-      g_assert_cmpuint (item->n_outcomes, ==, 1);
+      g_assert_cmpuint (item->n_outcomes + item->dropped, >=, 1);
+      g_assert_cmpuint (item->n_outcomes, <=, 1);
       /* With a worker that was stopped, others that an async one ran begin anew. */
       g_assert_cmpuint (counts[id], <=, item->idempotent ? 3 + (model->is_async ? model->n_stopped : 0) : 1);
+      if (item->n_outcomes == 0)
+        continue;
       if (item->has_value)
         {
           g_assert_cmpuint (counts[id], >=, 1);
@@ -430,11 +645,14 @@ end (Model *model)
       break;
     }
   test_iterate_until (&model->destroyed);
+  while (model->n_maps_left > 0 || model->n_rounds_left > 0)
+    g_main_context_iteration (NULL, TRUE);
   g_assert_cmpuint (model->open.length, ==, 0);
   for (guint id = 0; id < model->items->len; id++)
     n_begun_runaways += get (model, id)->what == RUN_AWAY && get (model, id)->started == AFRPC_STARTED_YES;
-  g_test_message ("%u calls, %u runaways, %u workers stopped, %u too old, %u too large", model->items->len, n_begun_runaways,
-                  model->n_stopped, model->n_aged, model->n_grown);
+  g_test_message ("%u calls, %u runaways, %u workers stopped, %u too old, %u too large, %u settings, %u maps",
+                  model->items->len, n_begun_runaways, model->n_stopped, model->n_aged, model->n_grown, model->n_rounds,
+                  model->n_maps);
   g_assert_null (afrpc_pool_get_failure (model->pool));
 }
 

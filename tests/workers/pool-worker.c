@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What the test of pools at random calls: functions that write down that they were called, and then do what they were
- * told. */
+/* What the test of pools at random calls: functions that write down that they were called, and how they were configured by
+ * then, and then do what they were told. */
 #include <afrpc/afrpc.h>
 
 #include <fcntl.h>
@@ -13,10 +13,13 @@
 
 AFRPC_FUNCTION (work, "(uu)")
 AFRPC_ASYNC_FUNCTION (work_async, "(uu)")
+AFRPC_FUNCTION (configure, "(uu)")
+AFRPC_ASYNC_FUNCTION (configure_async, "(uu)")
 
 EXPORT gboolean init_log (AfrpcWorker *worker, GVariant *args, GError **error);
 
 static int log_fd = -1;
+static guint32 settings[2]; /* the latest of each, 0: there was none */
 
 /* @args: where to write */
 gboolean
@@ -35,8 +38,39 @@ init_log (AfrpcWorker  *worker,
 static void
 write_down (guint32 id)
 {
-  if (write (log_fd, &id, sizeof id) != sizeof id)
+  const guint32 record[] = { id, settings[0], settings[1] };
+
+  if (write (log_fd, record, sizeof record) != sizeof record)
     _exit (97);
+}
+
+static void
+set (GVariant *args)
+{
+  guint32 which, version;
+
+  g_variant_get (args, "(uu)", &which, &version);
+  /* What was said earlier comes earlier. */
+  if (version < settings[which])
+    write_down (G_MAXUINT32);
+  settings[which] = version;
+}
+
+GVariant *
+configure (AfrpcWorker  *worker,
+           GVariant     *args,
+           GError      **error)
+{
+  set (args);
+
+  return g_variant_new_boolean (TRUE);
+}
+
+void
+configure_async (AfrpcInvocation *invocation)
+{
+  set (afrpc_invocation_get_args (invocation));
+  afrpc_invocation_return_value (invocation, g_variant_new_boolean (TRUE));
 }
 
 GVariant *
