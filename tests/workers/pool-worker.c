@@ -66,11 +66,22 @@ configure (AfrpcWorker  *worker,
   return g_variant_new_boolean (TRUE);
 }
 
+static gboolean
+configure_cb (gpointer data)
+{
+  AfrpcInvocation *invocation = data;
+
+  set (afrpc_invocation_get_args (invocation));
+  afrpc_invocation_return_value (invocation, g_variant_new_boolean (TRUE));
+
+  return G_SOURCE_REMOVE;
+}
+
+/* Who is called meanwhile does not know it. */
 void
 configure_async (AfrpcInvocation *invocation)
 {
-  set (afrpc_invocation_get_args (invocation));
-  afrpc_invocation_return_value (invocation, g_variant_new_boolean (TRUE));
+  g_timeout_add_full (G_PRIORITY_DEFAULT, 1, configure_cb, g_object_ref (invocation), g_object_unref);
 }
 
 GVariant *
