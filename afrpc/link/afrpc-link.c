@@ -104,6 +104,17 @@ afrpc_link_steal_fd (AfrpcLink *self)
   return afrpc_transport_steal_fd (&self->transport);
 }
 
+/* Takes the connection of @other, which needs it no more, only to hear who is at the other end: nothing is said. */
+void
+afrpc_link_take_over (AfrpcLink *self,
+                      AfrpcLink *other)
+{
+  self->transport.asks_sender = other->transport.asks_sender;
+  self->transport.sender_pid = other->transport.sender_pid;
+  afrpc_link_connect (self, afrpc_link_steal_fd (other));
+  afrpc_writer_restart (&self->transport.writer);
+}
+
 void
 afrpc_link_clear_connection (AfrpcLink *self)
 {

@@ -151,6 +151,8 @@ void           afrpc_link_ask_sender    (AfrpcLink            *self);
 void           afrpc_link_adopt         (AfrpcLink            *self,
                                          int                   fd);
 int            afrpc_link_steal_fd      (AfrpcLink            *self);
+void           afrpc_link_take_over     (AfrpcLink            *self,
+                                         AfrpcLink            *other);
 void           afrpc_link_clear         (AfrpcLink            *self);
 
 void           afrpc_link_prepare       (AfrpcLink            *self,

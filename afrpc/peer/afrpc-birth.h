@@ -43,6 +43,10 @@ typedef struct
   AfrpcPeer *template;       /* (nullable) (owned): what it is being forked from, until that has answered */
   GError *template_failure;  /* (nullable): that is gone, and another like it would fail in this way */
   GQueue forks;              /* (element-type AfrpcPeer) (owned) being forked from this one, in order */
+  guint n_heirs;            /* of these, nobody waits for so many: see afrpc-peer-heir.c */
+  GList *place;              /* (nullable): its own among the forks of its template */
+  gboolean is_heir;         /* nobody waits for it, but to end it and have it reaped */
+  gboolean has_to_look;      /* for it among the program's children, as its template has not told of it */
   gboolean is_replaying;     /* on a second start: they are asked for again, each at its place among the steps */
   AfrpcPeer *reaper;         /* (nullable) (owned): whose child it is, and who tells how it ended */
   GPtrArray *reaped_for;     /* (element-type AfrpcPeer) (not owned) whose reaper this one is */

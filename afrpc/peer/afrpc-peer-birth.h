@@ -33,6 +33,9 @@ void     afrpc_birth_replay_forks     (AfrpcPeer       *template,
 void     afrpc_birth_leave_reaper     (AfrpcPeer       *peer);
 AfrpcPeer *afrpc_birth_get_template   (AfrpcPeer       *peer);
 
+/* Forks that nobody waits for */
+void     afrpc_birth_leave_to_heir        (AfrpcPeer       *peer);
+
 /* Between the files of the birth. */
 gboolean afrpc_birth_connect          (AfrpcPeer       *peer,
                                        int             *other,
@@ -46,5 +49,6 @@ void     afrpc_birth_insert_surroundings (AfrpcPeer       *peer,
                                           int              fds[3],
                                           guint           *n_fds);
 void     afrpc_birth_exec             (AfrpcPeer       *peer);
+void     afrpc_birth_doubt            (AfrpcPeer       *peer);
 
 G_END_DECLS

@@ -192,8 +192,8 @@ new_call_error (AfrpcPeer    *self,
 {
   const GError *failure = self->talk.failure;
 
-  /* It was killed while its template made it, which had done that already. */
-  if (started == AFRPC_STARTED_YES && g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED))
+  /* It was killed while its template made it, which had done that already, as far as anybody knows. */
+  if (started != AFRPC_STARTED_NO && g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED))
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED, "the process was killed while it was being started");
   if (started != AFRPC_STARTED_NO || !self->talk.link.was_ready)
     return g_error_copy (failure);
@@ -247,6 +247,13 @@ afrpc_peer_get_started (AfrpcPeer          *self,
   return afrpc_link_get_started (&self->talk.link, call->serial);
 }
 
+/* Whether a template was asked for it, and nobody knows whether it is there. */
+static gboolean
+may_be_there (AfrpcPeer *self)
+{
+  return self->body.state == AFRPC_BODY_AWAITED || self->body.state == AFRPC_BODY_DOUBTFUL;
+}
+
 /* Nothing can succeed any more. */
 static void
 decide_failure (AfrpcPeer *self)
@@ -261,10 +268,10 @@ decide_failure (AfrpcPeer *self)
   const gboolean was_orderly = link->was_ready && exit != NULL && (afrpc_talk_is_closed (&self->talk) || is_success);
   gboolean owes;
 
+  /* Whoever is being forked for nothing ends as soon as it is known who that is. */
+  if (may_be_there (self))
+    afrpc_birth_leave_to_heir (self);
   afrpc_peer_fall_silent (self);
-  /* Whoever is being forked for nothing ends at once. */
-  if (self->body.state == AFRPC_BODY_AWAITED || self->body.state == AFRPC_BODY_DOUBTFUL)
-    afrpc_body_kill (&self->body, SIGKILL);
   afrpc_talk_end (&self->talk);
   afrpc_deadlines_clear (&self->deadlines);
   owes = afrpc_link_is_waited_for (&self->talk.link);
@@ -295,15 +302,14 @@ is_read_out (AfrpcPeer *self)
   return afrpc_talk_is_silent (&self->talk) && !self->has_backlog;
 }
 
-/* Whether a failure has to be acted on. Of a process that may be there, it is waited for which it is: nobody else would
- * end and reap it. */
+/* Whether a failure has to be acted on. For an heir it is waited for which process that is: nobody else would end and
+ * reap that. */
 static gboolean
 has_to_fail (AfrpcPeer *self)
 {
   const AfrpcTalk *talk = &self->talk;
-  const gboolean may_be_there = self->body.state == AFRPC_BODY_AWAITED || self->body.state == AFRPC_BODY_DOUBTFUL;
 
-  return talk->failure != NULL && !afrpc_talk_is_over (talk) && (!may_be_there || afrpc_talk_is_silent (talk));
+  return talk->failure != NULL && !afrpc_talk_is_over (talk) && !(self->birth.is_heir && may_be_there (self));
 }
 
 /* A process that should have ended has not: it is killed. But the worker over a command has ended, and said how: who waits
@@ -342,7 +348,7 @@ afrpc_peer_has_to_decide (AfrpcPeer *self)
     case AFRPC_BODY_UNPROVEN:
     case AFRPC_BODY_FOREIGN:
     case AFRPC_BODY_DOUBTFUL:
-      if (is_silent)
+      if (is_silent || self->birth.has_to_look)
         return TRUE;
       break;
 
@@ -374,6 +380,8 @@ afrpc_peer_decide_end (AfrpcPeer *self)
       afrpc_body_set_exit (&self->body, &unknown);
       afrpc_peer_update_watch (self);
     }
+  if (self->body.state == AFRPC_BODY_DOUBTFUL && self->birth.has_to_look)
+    afrpc_birth_look_for_unheard (self);
   if (self->body.state == AFRPC_BODY_DOUBTFUL && is_read_out (self))
     afrpc_birth_unheard (self);
   if (self->body.state == AFRPC_BODY_ENDED && is_unclear_who_wrote (self) &&
@@ -398,7 +406,8 @@ afrpc_peer_decide_end (AfrpcPeer *self)
           decide_closed (self);
           afrpc_source_activate (&self->member);
           afrpc_source_unwatch (&self->member);
-          afrpc_link_let_go (&self->talk.link, !is_foreign);
+          /* Of one that was being forked there may be a process yet. */
+          afrpc_link_let_go (&self->talk.link, !is_foreign && self->body.state == AFRPC_BODY_ENDED);
           afrpc_stderr_clear (&self->body.standard_error);
         }
     }

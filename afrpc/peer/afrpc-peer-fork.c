@@ -107,11 +107,33 @@ ask (AfrpcPeer  *peer,
   peer->birth.n_inherited = peer->birth.steps->len;
   afrpc_body_await (&peer->body);
   g_queue_push_tail (&template->birth.forks, afrpc_peer_ref (peer));
+  peer->birth.place = template->birth.forks.tail;
   afrpc_peer_attend (template);
   /* At once: it forks while the program gets ready what the new process is to be told. */
   afrpc_peer_flush (template);
 
   return TRUE;
+}
+
+/* Takes @peer off those that the template owes an answer. Returns: (transfer full): it */
+static AfrpcPeer *
+remove_fork (AfrpcPeer *template,
+             AfrpcPeer *peer)
+{
+  g_queue_delete_link (&template->birth.forks, g_steal_pointer (&peer->birth.place));
+  if (peer->birth.is_heir)
+    template->birth.n_heirs--;
+
+  return peer;
+}
+
+/* Returns: (transfer full) (nullable): the one that was asked for first */
+static AfrpcPeer *
+pop_fork (AfrpcPeer *template)
+{
+  AfrpcPeer *peer = g_queue_peek_head (&template->birth.forks);
+
+  return peer != NULL ? remove_fork (template, peer) : NULL;
 }
 
 /* Queues what was queued before a second start. */
@@ -159,13 +181,20 @@ void
 afrpc_birth_replay_forks (AfrpcPeer *template,
                        guint      n_steps)
 {
-  for (GList *l = template->birth.forks.head; l != NULL; l = l->next)
+  for (GList *l = template->birth.forks.head, *next; l != NULL; l = next)
     {
       AfrpcPeer *peer = l->data;
       g_autoptr(GArray) lost = NULL;
       GError *error = NULL;
       int other;
 
+      next = l->next;
+      if (peer->birth.is_heir)
+        {
+          afrpc_birth_doubt (peer);
+          afrpc_peer_unref (remove_fork (template, peer));
+          continue;
+        }
       if (peer->birth.n_inherited != n_steps || peer->body.state != AFRPC_BODY_AWAITED ||
           afrpc_talk_is_over (&peer->talk))
         continue;
@@ -176,6 +205,7 @@ afrpc_birth_replay_forks (AfrpcPeer *template,
       if (!afrpc_birth_connect (peer, &other, &error))
         {
           afrpc_birth_fail (peer, error);
+          afrpc_peer_unref (remove_fork (template, peer));
           continue;
         }
       afrpc_link_ask_sender (&peer->talk.link);
@@ -320,7 +350,7 @@ void
 afrpc_birth_forked (AfrpcPeer     *template,
                     AfrpcLinkItem *item)
 {
-  g_autoptr(AfrpcPeer) peer = g_queue_pop_head (&template->birth.forks);
+  g_autoptr(AfrpcPeer) peer = pop_fork (template);
   GError *error = NULL;
   AfrpcSpawned spawned;
 
@@ -441,12 +471,13 @@ find_unheard (AfrpcPeer *peer)
   return afrpc_pidfd_find_child (peer->birth.other_inode, AFRPC_SPAWN_SOCKET_FD, afrpc_body_is_taken);
 }
 
-/* One that is to end is not waited for to say that it is there, as it may never come to that. */
+/* It is to end, and may never come to say that it is there. */
 void
 afrpc_birth_look_for_unheard (AfrpcPeer *peer)
 {
   const int pid = find_unheard (peer);
 
+  peer->birth.has_to_look = FALSE;
   if (pid != 0)
     take_heard (peer, pid);
 }
@@ -496,12 +527,26 @@ afrpc_birth_context_gone (AfrpcPeer *self)
 
   if (self->body.state == AFRPC_BODY_AWAITED || self->body.state == AFRPC_BODY_DOUBTFUL)
     end_unknown (self);
-  if (self->birth.template != NULL && g_queue_remove (&self->birth.template->birth.forks, self))
-    afrpc_peer_unref (self);
+  if (self->birth.template != NULL && self->birth.place != NULL)
+    afrpc_peer_unref (remove_fork (self->birth.template, self));
   g_clear_pointer (&self->birth.template, afrpc_peer_unref);
-  while ((peer = g_queue_pop_head (&self->birth.forks)) != NULL)
+  while ((peer = pop_fork (self)) != NULL)
     afrpc_peer_unref (peer);
   afrpc_birth_leave_reaper (self);
+}
+
+/* The template is not going to say whether there is such a process. One that is to end is not waited for to say so, as it
+ * may never come to that: it is looked for, when it is its turn, since there may be many. */
+void
+afrpc_birth_doubt (AfrpcPeer *peer)
+{
+  afrpc_body_doubt (&peer->body);
+  afrpc_peer_set_deadline (peer, &peer->talk.greeting_deadline,
+                           g_get_monotonic_time () + AFRPC_PEER_GREETING_TIMEOUT_US);
+  afrpc_birth_greeted (peer);
+  peer->birth.has_to_look = peer->body.state == AFRPC_BODY_DOUBTFUL && peer->talk.failure != NULL;
+  afrpc_peer_update_watch (peer);
+  afrpc_peer_attend (peer);
 }
 
 /* The template is not going to answer those that it owes one. It may have made them all the same; if not, what was wrong
@@ -512,7 +557,7 @@ afrpc_birth_template_gone (AfrpcPeer *template)
   const gboolean is_hopeless_now = is_hopeless (template) && !template->is_dropped;
   AfrpcPeer *peer;
 
-  while ((peer = g_queue_pop_head (&template->birth.forks)) != NULL)
+  while ((peer = pop_fork (template)) != NULL)
     {
       if (peer->body.state != AFRPC_BODY_AWAITED)
         ;
@@ -522,14 +567,7 @@ afrpc_birth_template_gone (AfrpcPeer *template)
         {
           if (is_hopeless_now)
             peer->birth.template_failure = g_error_copy (template->talk.failure);
-          afrpc_body_doubt (&peer->body);
-          afrpc_peer_set_deadline (peer, &peer->talk.greeting_deadline,
-                                   g_get_monotonic_time () + AFRPC_PEER_GREETING_TIMEOUT_US);
-          afrpc_birth_greeted (peer);
-          if (peer->body.state == AFRPC_BODY_DOUBTFUL && peer->talk.failure != NULL)
-            afrpc_birth_look_for_unheard (peer);
-          afrpc_peer_update_watch (peer);
-          afrpc_peer_attend (peer);
+          afrpc_birth_doubt (peer);
         }
       afrpc_peer_unref (peer);
     }

@@ -68,6 +68,7 @@ struct _AfrpcPeer
 };
 
 /* Between the files of this folder. */
+AfrpcPeer  *afrpc_peer_new_heir      (AfrpcPeer                   *other);
 void        afrpc_peer_call_started   (AfrpcPeer                   *self,
                                        AfrpcLinkItem               *item);
 void        afrpc_peer_break_off      (AfrpcPeer                   *self,

@@ -70,6 +70,10 @@ afrpc_peer_flush (AfrpcPeer *self)
   GError *error = NULL;
   const GIOCondition events = self->member.socket.poll.events;
 
+  /* What has failed before there was a process is not to begin anything, should there be one. */
+  if (self->body.state == AFRPC_BODY_AWAITED && self->talk.failure != NULL)
+    return;
+
   switch (afrpc_talk_flush (&self->talk, &error))
     {
     case AFRPC_STEP_ERROR:

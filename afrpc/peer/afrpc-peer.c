@@ -56,9 +56,9 @@ closing_cb (int      fd,
   afrpc_source_leave_fd (&self->member, fd);
 }
 
-/* @host: (nullable): NULL for one that is adopted and may be any */
-AfrpcPeer *
-afrpc_peer_new (const char *host)
+static AfrpcPeer *
+new_peer (const char  *host,
+          AfrpcSource *source)
 {
   AfrpcPeer *self = g_new0 (AfrpcPeer, 1);
 
@@ -73,10 +73,37 @@ afrpc_peer_new (const char *host)
   g_weak_ref_init (&self->process, NULL);
   g_weak_ref_init (&self->proxy, NULL);
 
-  afrpc_source_add (afrpc_source_get (), &self->member, self, &source_funcs);
-  keep_turns_without_loop (self);
+  afrpc_source_add (source, &self->member, self, &source_funcs);
+
+  return self;
+}
+
+static void
+join_source (AfrpcPeer *self)
+{
   afrpc_source_watch (&self->member);
   afrpc_source_activate (&self->member);
+}
+
+/* @host: (nullable): NULL for one that is adopted and may be any */
+AfrpcPeer *
+afrpc_peer_new (const char *host)
+{
+  AfrpcPeer *self = new_peer (host, afrpc_source_get ());
+
+  keep_turns_without_loop (self);
+  join_source (self);
+
+  return self;
+}
+
+/* One that goes on with what @other does not wait for any more. */
+AfrpcPeer *
+afrpc_peer_new_heir (AfrpcPeer *other)
+{
+  AfrpcPeer *self = new_peer (other->birth.host, other->member.source);
+
+  join_source (self);
 
   return self;
 }
@@ -388,7 +415,7 @@ afrpc_peer_drop (AfrpcPeer     *self,
 gboolean
 afrpc_peer_is_abandoned (AfrpcPeer *self)
 {
-  return self->is_dropped && self->talk.role == AFRPC_ROLE_NONE && self->birth.forks.length == 0 &&
+  return self->is_dropped && self->talk.role == AFRPC_ROLE_NONE && self->birth.forks.length == self->birth.n_heirs &&
          self->birth.reaped_for->len == 0 && !afrpc_talk_is_over (&self->talk);
 }
 
@@ -409,7 +436,7 @@ afrpc_peer_act_on_drops (AfrpcPeer *self)
     afrpc_body_never (&self->body);
   self->birth.is_tried = TRUE;
   afrpc_talk_fail (&self->talk, g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the process was dropped"));
-  /* Who may be there, as far as is known, is waited for, to be ended and reaped. */
+  /* Who may be there, as far as is known, is ended and reaped when that is known. */
   if (self->body.state == AFRPC_BODY_AWAITED || self->body.state == AFRPC_BODY_DOUBTFUL)
     {
       afrpc_body_kill (&self->body, SIGKILL);

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* A process that a template has been asked for, and that nobody waits for any more: its peer has failed, was killed or was
+ * dropped. The template may be stuck, so that peer does not wait for its answer: it is at its end, and never had a process.
+ * Another peer, which no handle knows, takes its place among those that the template owes an answer: an heir. It ends and
+ * has reaped whatever there may be, when it is known which process that is, and goes when there is none. */
+#include "config.h"
+
+#include "peer/afrpc-peer-birth.h"
+
+#include <signal.h>
+
+#include "peer/afrpc-peer.h"
+
+static void
+take_place (AfrpcPeer *heir,
+            AfrpcPeer *peer)
+{
+  AfrpcPeer *template = heir->birth.template;
+
+  if (peer->birth.place == NULL)
+    return;
+
+  heir->birth.place = g_steal_pointer (&peer->birth.place);
+  heir->birth.place->data = afrpc_peer_ref (heir);
+  template->birth.n_heirs++;
+  afrpc_peer_unref (peer);
+  /* It may have been kept only by those that are forked from it. */
+  afrpc_peer_attend (template);
+}
+
+/* @peer has failed: what it was asked for is left to an heir. */
+void
+afrpc_birth_leave_to_heir (AfrpcPeer *peer)
+{
+  g_autoptr(AfrpcPeer) heir = afrpc_peer_new_heir (peer);
+
+  heir->birth.is_heir = heir->birth.is_tried = heir->birth.is_begun = TRUE;
+  heir->birth.other_inode = peer->birth.other_inode;
+  heir->birth.template = g_steal_pointer (&peer->birth.template);
+  heir->body.limits = peer->body.limits;
+  heir->failure_is_known = TRUE;
+  afrpc_talk_fail (&heir->talk, g_error_copy (peer->talk.failure));
+  afrpc_link_take_over (&heir->talk.link, &peer->talk.link);
+  take_place (heir, peer);
+
+  afrpc_body_await (&heir->body);
+  afrpc_body_kill (&heir->body, SIGKILL);
+  if (peer->body.state == AFRPC_BODY_DOUBTFUL)
+    afrpc_birth_doubt (heir);
+  afrpc_body_never (&peer->body);
+}
