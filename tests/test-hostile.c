@@ -240,6 +240,15 @@ test_hostile_flood_end (gconstpointer with)
   g_assert_nonnull (outcome.error);
 }
 
+static void
+assert_refused (AfrpcCaller *caller)
+{
+  g_autoptr(GError) error = NULL;
+
+  g_assert_null (afrpc_caller_call_sync (caller, NULL, NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+}
+
 /* Kills it as somebody else would, and waits until it is dead. */
 static void
 kill_from_outside (AfrpcProcess *process)
@@ -276,6 +285,37 @@ test_hostile_flood_killed (gconstpointer with)
   g_assert_false (afrpc_exit_was_killed (exit));
   g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (watched.proxy), NULL, &error));
   test_iterate_until (&watched.destroyed);
+}
+
+static void
+test_hostile_flood_kill (gconstpointer with)
+{
+  g_test_summary ("Who only blocks for a call gets its outcome once he has killed a worker beyond its bound");
+  for (guint i = 0; i < 5; i++)
+    {
+      g_autoptr(AfrpcProcess) process = new_hostile (with);
+      g_auto(Watched) watched = { 0 };
+      AfrpcCall *calls[2];
+
+      watch_init (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "f",
+                                          "max-bytes-queued", (guint64) KEPT_MAX, "max-message-size", (guint64) KEPT_MAX,
+                                          NULL));
+      for (guint j = 0; j < G_N_ELEMENTS (calls); j++)
+        calls[j] = afrpc_caller_start (AFRPC_CALLER (watched.proxy), NULL, NULL);
+      assert_refused (AFRPC_CALLER (watched.proxy));
+      afrpc_caller_kill (AFRPC_CALLER (watched.proxy));
+      for (guint j = 0; j < G_N_ELEMENTS (calls); j++)
+        {
+          g_autoptr(GError) error = NULL;
+
+          g_assert_null (afrpc_call_wait_sync (calls[j], NULL, &error));
+          g_assert_nonnull (error);
+          g_assert_false (g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_BUSY));
+          g_object_unref (calls[j]);
+        }
+      g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (watched.proxy), NULL, NULL));
+      test_iterate_until (&watched.destroyed);
+    }
 }
 
 static void
@@ -334,15 +374,6 @@ test_hostile_stray (void)
   test_assert_no_children ();
 }
 
-static void
-assert_refused (AfrpcPool *pool)
-{
-  g_autoptr(GError) error = NULL;
-
-  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (pool), NULL, NULL, &error));
-  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
-}
-
 /* Maps over four inputs. */
 static void
 take_all (AfrpcPool *pool)
@@ -379,9 +410,9 @@ test_hostile_flood_pool (void)
                        "max-bytes-queued", (guint64) KEPT_MAX, "max-message-size", (guint64) KEPT_MAX, NULL);
   g_signal_connect (pool, "event", G_CALLBACK (count_events), &n_events);
   before = measure_memory ();
-  assert_refused (pool);
+  assert_refused (AFRPC_CALLER (pool));
   /* The only worker is not read from any more, and so gets nothing. */
-  assert_refused (pool);
+  assert_refused (AFRPC_CALLER (pool));
   assert_bound (before);
 
   afrpc_pool_refresh (pool, honest);
@@ -419,7 +450,7 @@ test_hostile_flood_pool_killed (void)
   pool = g_object_new (AFRPC_TYPE_POOL, "process", hostile, "function", "echo", "max-workers", 1,
                        "max-bytes-queued", (guint64) KEPT_MAX, "max-message-size", (guint64) KEPT_MAX, NULL);
   g_signal_connect (pool, "error", G_CALLBACK (ignore_error), NULL);
-  assert_refused (pool);
+  assert_refused (AFRPC_CALLER (pool));
   worker = g_list_model_get_item (afrpc_pool_get_workers (pool), 0);
   kill_from_outside (afrpc_pool_worker_get_process (worker));
   g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (pool), NULL, &error));
@@ -475,6 +506,8 @@ main (int   argc,
   g_test_add_data_func ("/hostile/flood/end/fds", "fds", test_hostile_flood_end);
   g_test_add_data_func ("/hostile/flood/killed/small", "small", test_hostile_flood_killed);
   g_test_add_data_func ("/hostile/flood/killed/fds", "fds", test_hostile_flood_killed);
+  g_test_add_data_func ("/hostile/flood/kill/small", "small", test_hostile_flood_kill);
+  g_test_add_data_func ("/hostile/flood/kill/fds", "fds", test_hostile_flood_kill);
   g_test_add_func ("/hostile/killed-before", test_hostile_killed_before);
   g_test_add_func ("/hostile/stray", test_hostile_stray);
   g_test_add_func ("/hostile/flood/pool", test_hostile_flood_pool);

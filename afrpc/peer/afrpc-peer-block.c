@@ -56,17 +56,22 @@ afrpc_peer_keeps_too_much (AfrpcPeer *self)
   return keeps_too_much (self);
 }
 
-/* Whether its end would come behind that, and so is waited for in vain. Whoever is killed ends all the same. */
-gboolean
-afrpc_peer_cannot_end (AfrpcPeer *self)
+/* Whoever was killed ends, whatever it has still to say. To be asked first: it may end between two questions, and what one
+ * has left that has ended has more room. */
+static gboolean
+is_about_to_end (AfrpcPeer *self)
 {
   const gboolean is_killed = (self->body.signals_sent & G_GUINT64_CONSTANT (1) << SIGKILL) != 0;
 
-  /* Asked first: what it has left has room only once it has ended. */
-  if (is_killed && !afrpc_body_has_ended (&self->body))
-    return FALSE;
+  return is_killed && !afrpc_body_has_ended (&self->body);
+}
 
-  return keeps_too_much (self) && !afrpc_talk_is_silent (&self->talk);
+/* Whether its end would come behind that, and so is waited for in vain. */
+gboolean
+afrpc_peer_cannot_end (AfrpcPeer *self)
+{
+  /* Asked first: what it has left has room only once it has ended. */
+  return !is_about_to_end (self) && keeps_too_much (self) && !afrpc_talk_is_silent (&self->talk);
 }
 
 /* Where it is polled for a peer; of what is not polled the descriptor is -1. Returns: when it has to have a turn */
@@ -357,7 +362,7 @@ has_outcome (AfrpcPeer *self,
 
   afrpc_peer_decide_at_end (self, pending);
   if (pending->state != AFRPC_PENDING_DECIDED && (self->news.size > max || self->news.n_fds > AFRPC_NEWS_FDS_MAX) &&
-      (keeps_too_much (self) || !afrpc_body_has_ended (&self->body)))
+      !is_about_to_end (self) && (keeps_too_much (self) || !afrpc_body_has_ended (&self->body)))
     afrpc_peer_cancel (self, pending, afrpc_peer_new_too_much_error (max));
 
   return pending->state == AFRPC_PENDING_DECIDED;
