@@ -70,7 +70,6 @@ is_about_to_end (AfrpcPeer *self)
 gboolean
 afrpc_peer_cannot_end (AfrpcPeer *self)
 {
-  /* Asked first: what it has left has room only once it has ended. */
   return !is_about_to_end (self) && keeps_too_much (self) && !afrpc_talk_is_silent (&self->talk);
 }
 
