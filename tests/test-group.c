@@ -261,15 +261,16 @@ typedef enum
   CRASH,  /* it computes */
   ORPHAN, /* nothing, and ends by itself */
   LINGER, /* it is about to exit, for a long time */
+  LEAVE,  /* it has moved to another group */
 } Doing;
 
-static const char *const doing_names[] = { "crash", "orphan", "linger" };
+static const char *const doing_names[] = { "crash", "orphan", "linger", "leave" };
 
 static void
 crash (Way   way,
        Doing doing)
 {
-  const char *const jobs[] = { "spin", NULL, "exit" };
+  const char *const jobs[] = { "spin", NULL, "exit", "leave" };
   AfrpcProcess *template = NULL;
   AfrpcProcess *process = process_new (way, TRUE, &template);
   Group group = { template, process, NULL, -1, 0 };
@@ -289,9 +290,9 @@ crash (Way   way,
   if (doing == LINGER)
     g_variant_unref (call (&group, "linger", get_output_fd (way)));
   if (jobs[doing] != NULL)
-    afrpc_caller_call (AFRPC_CALLER (group.proxy), test_act (jobs[doing], NULL), NULL, NULL, NULL);
+    afrpc_caller_call (AFRPC_CALLER (group.proxy), test_act (jobs[doing], get_output_fd (way)), NULL, NULL, NULL);
   /* One that lingers says so to the test, which kills this. */
-  while (doing == LINGER || (doing == CRASH && watched.n_events == 0))
+  while (doing >= LINGER || (doing == CRASH && watched.n_events == 0))
     g_main_context_iteration (NULL, TRUE);
   g_print ("started\n");
   kill (getpid (), SIGKILL);
@@ -304,7 +305,7 @@ check_crash (Way      way,
 {
   g_autofree char *path = g_strdup_printf ("/group/%s/%s", names[way], doing_names[doing]);
   /* What a worker has not written yet is written when it exits. */
-  const char *const ends[] = { "started\n", "started\nwritten\n", "lingers\n" };
+  const char *const ends[] = { "started\n", "started\nwritten\n", "lingers\n", "lingers\n" };
   g_autoptr(GString) output = g_string_new (NULL);
   char buffer[64];
   gssize n;
@@ -368,6 +369,13 @@ test_group_crash_lingering (gconstpointer way)
   g_test_summary ("A worker that has left its group to exit ends with the program, too");
   check_crash (GPOINTER_TO_INT (way), LINGER, FALSE);
   check_crash (GPOINTER_TO_INT (way), LINGER, TRUE);
+}
+
+static void
+test_group_crash_left (gconstpointer way)
+{
+  g_test_summary ("So does one whose function has moved it to another group");
+  check_crash (GPOINTER_TO_INT (way), LEAVE, FALSE);
 }
 
 static void
@@ -610,7 +618,7 @@ main (int   argc,
         { "kill", test_group_kill }, { "signal", test_group_signal }, { "exit", test_group_exit },
         { "crash", test_group_crash }, { "orphan", test_group_orphan }, { "none", test_group_none },
         { "reaped", test_group_reaped }, { "killed-lingering", test_group_linger },
-        { "linger", test_group_crash_lingering },
+        { "linger", test_group_crash_lingering }, { "leave", test_group_crash_left },
       };
 
       for (guint i = 0; i < G_N_ELEMENTS (tests); i++)

@@ -79,6 +79,17 @@ hang (int fd,
   return TRUE;
 }
 
+/* A leader may move to another group. It is hung on an open file of its own as well, if there is one to be had. */
+static void
+hang_leader (int fd,
+             int signal)
+{
+  const int own_fd = afrpc_reopen (fd, O_RDONLY | O_NONBLOCK);
+
+  if (own_fd >= 0 && !hang (own_fd, getpid (), signal))
+    close (own_fd);
+}
+
 /* In the worker: hangs this process, or all of the group that it leads, on @fd (transfer full), an open file that is no
  * other process'. @signal: what they get in the end; @changes: whether it is to be another one later. FALSE: it cannot be done. */
 gboolean
@@ -104,6 +115,8 @@ afrpc_lifeline_arm (int      fd,
       return FALSE;
     }
 
+  if (is_group)
+    hang_leader (fd, signal);
   /* What is not written is shared with the process that this one was forked from. */
   if (is_group || changes)
     hung = (Hung) { fd, getpid (), is_group, afrpc_file_id_get (fd) };

@@ -349,6 +349,12 @@ perform (AfrpcWorker  *worker,
       lingers_fd = g_variant_get_int32 (value);
       return g_variant_new_boolean (TRUE);
     }
+  if (g_str_equal (what, "leave"))
+    {
+      g_assert (setpgid (0, getpgid (getppid ())) == 0);
+      lingers_fd = g_variant_get_int32 (value);
+      linger ();
+    }
   if (g_str_equal (what, "mumble"))
     {
       fputs (g_variant_get_string (value, NULL), stdout);
