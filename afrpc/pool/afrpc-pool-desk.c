@@ -367,12 +367,6 @@ serve_common (AfrpcPoolCore *self)
     {
       AfrpcPoolMember *member;
 
-      if (!is_in_time (job))
-        {
-          if (!expire (self, job, &slice))
-            break;
-          continue;
-        }
       if (is_tied (job))
         {
           AfrpcPoolMember *tied = job->tie->member;
@@ -385,6 +379,12 @@ serve_common (AfrpcPoolCore *self)
       member = choose (self);
       if (member == NULL)
         break;
+      if (!is_in_time (job))
+        {
+          if (!expire (self, job, &slice))
+            break;
+          continue;
+        }
       give_next (self, member, job);
     }
 }
