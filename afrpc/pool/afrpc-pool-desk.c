@@ -299,14 +299,14 @@ is_in_time (const AfrpcPoolJob *job)
   return G_LIKELY (job->deadline == 0) || get_time_left (job) >= 0;
 }
 
-/* Its time is over. FALSE: the slice is, too, and the timer sees to others. */
+/* Its time is over. FALSE: that of some others was, too: the timer sees to the rest, a slice at a time. */
 static gboolean
 expire (AfrpcPoolCore *self,
         AfrpcPoolJob  *job,
-        AfrpcSlice    *slice)
+        guint         *n)
 {
   afrpc_pool_desk_withdraw (job, new_timeout ());
-  if (!afrpc_slice_step (slice))
+  if (++*n < AFRPC_SLICE_STEPS)
     return TRUE;
 
   afrpc_pool_core_want_timer (self, 0);
@@ -319,7 +319,7 @@ void
 afrpc_pool_desk_serve (AfrpcPoolCore   *self,
                        AfrpcPoolMember *member)
 {
-  AfrpcSlice slice = { 0 };
+  guint n_expired = 0;
   AfrpcPoolJob *job;
 
   if (G_LIKELY (member->waiting.n == 0) || self->doom != NULL || !afrpc_pool_member_is_live (member))
@@ -331,7 +331,7 @@ afrpc_pool_desk_serve (AfrpcPoolCore   *self,
 
       if (!is_in_time (job))
         {
-          if (!expire (self, job, &slice))
+          if (!expire (self, job, &n_expired))
             break;
           continue;
         }
@@ -360,7 +360,7 @@ choose (AfrpcPoolCore *self)
 static void
 serve_common (AfrpcPoolCore *self)
 {
-  AfrpcSlice slice = { 0 };
+  guint n_expired = 0;
   AfrpcPoolJob *job;
 
   while ((job = peek (&self->queue)) != NULL)
@@ -381,7 +381,7 @@ serve_common (AfrpcPoolCore *self)
         break;
       if (!is_in_time (job))
         {
-          if (!expire (self, job, &slice))
+          if (!expire (self, job, &n_expired))
             break;
           continue;
         }
@@ -708,7 +708,8 @@ afrpc_pool_desk_expire (AfrpcPoolCore *self,
     {
       AfrpcPoolJob *job = g_hash_table_lookup (self->limited, &number);
 
-      if (!expire (self, job, &slice))
+      afrpc_pool_desk_withdraw (job, new_timeout ());
+      if (afrpc_slice_step (&slice))
         break;
     }
   if (self->deadlines.n > 0)
