@@ -164,13 +164,14 @@ afrpc_process_send_fd (AfrpcProcess *self,
  * Makes a process that begins as a copy of this one.
  *
  * It inherits everything that this process has been prepared with so far: modules are loaded, code was
- * evaluated, arguments and file descriptors are there. It has its own surroundings: environment, working
- * directory and standard streams are the program's, unless they are set. This process can go on being
+ * evaluated, arguments and file descriptors are there. It begins in the environment and the working directory
+ * that this process was started in, with its limits: what is set on this one goes for the new one, and what is
+ * set on that comes on top. Its standard streams are its own. This process can go on being
  * prepared, be forked again, or be dropped; the new one lives on.
  *
  * The program itself is never forked. Both processes are children of the program. Where forking is not
- * possible, because a module started a thread, the new process executes the host and is prepared anew;
- * [property@Afrpc.Process:start] tells. Over a command, the command is run again.
+ * possible, because a module started a thread, the new process executes the host in the same surroundings and is
+ * prepared anew; [property@Afrpc.Process:start] tells. Over a command, the command is run again.
  *
  * What was wrong with the preparation of this process, whatever waits for the new one fails with;
  * %AFRPC_ERROR_IN_USE if this process runs a function.

@@ -45,7 +45,8 @@ afrpc_process_set_orphan_policy (AfrpcProcess      *self,
  * @self: a process that was neither started nor given its job
  * @environment: (array zero-terminated=1) (element-type filename): `NAME=value` strings
  *
- * Sets the environment of the process; without it, the process inherits the program's.
+ * Sets the environment of the process; without it, the process inherits that of the process that it is forked from,
+ * or the program's.
  *
  * Since: 1.0
  */
@@ -123,7 +124,8 @@ afrpc_process_unsetenv (AfrpcProcess *self,
  * @self: a process that was neither started nor given its job
  * @cwd: (type filename): a directory
  *
- * Sets the working directory of the process; without it, the process inherits the program's.
+ * Sets the working directory of the process; without it, the process inherits that of the process that it is forked
+ * from, or the program's.
  *
  * If it cannot be entered, whatever waits for the process fails with %AFRPC_ERROR_SPAWN.
  *

@@ -483,6 +483,109 @@ test_fork_surroundings (void)
   g_assert_cmpstr (afrpc_exit_get_stderr (watched.exit), ==, "last words");
 }
 
+typedef enum
+{
+  FORKED,
+  REFUSED, /* a thread of the template's is in the way */
+  KILLED,  /* the template is, before it has forked */
+  N_BIRTHS,
+} Birth;
+
+static void
+assert_says (AfrpcProxy *proxy,
+             const char *what,
+             const char *name, /* (nullable) */
+             const char *value)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) said = test_call (proxy, test_act (what, name != NULL ? g_variant_new_string (name) : NULL), &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpstr (g_variant_get_string (said, NULL), ==, value);
+}
+
+/* One that has set nothing itself, or a variable; and one that is forked from the first. */
+static void
+check_same_surroundings (Birth birth)
+{
+  g_autoptr(AfrpcProcess) template = test_template_new ();
+  g_autoptr(AfrpcProcess) plain = NULL;
+  g_autoptr(AfrpcProcess) own = NULL;
+  g_auto(Watched) of_own = { 0 };
+  g_auto(Watched) of_plain = { 0 };
+
+  g_setenv ("AFRPC_TEST_PROGRAM", "before", TRUE);
+  afrpc_process_setenv (template, "AFRPC_TEST_A", "template", TRUE);
+  afrpc_process_setenv (template, "AFRPC_TEST_B", "template", TRUE);
+  afrpc_process_set_cwd (template, "/usr");
+  if (birth == REFUSED)
+    {
+      afrpc_process_setenv (template, "AFRPC_TEST_THREAD", "1", TRUE);
+      afrpc_process_require (template, TEST_WORKER);
+    }
+  while (afrpc_process_get_pid (template) == 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_setenv ("AFRPC_TEST_PROGRAM", "after", TRUE);
+  if (birth == KILLED)
+    afrpc_process_kill (template, SIGSTOP);
+  plain = afrpc_process_fork (template);
+  own = afrpc_process_fork (plain);
+  afrpc_process_setenv (own, "AFRPC_TEST_B", "own", TRUE);
+  afrpc_process_set_cwd (own, "/");
+  if (birth == KILLED)
+    afrpc_process_kill (template, SIGKILL);
+
+  watch_init (&of_own, afrpc_proxy_new (own, "act"));
+  assert_says (of_own.proxy, "getenv", "AFRPC_TEST_A", "template");
+  assert_says (of_own.proxy, "getenv", "AFRPC_TEST_B", "own");
+  assert_says (of_own.proxy, "getenv", "AFRPC_TEST_PROGRAM", "before");
+  assert_says (of_own.proxy, "getcwd", NULL, "/");
+  watch_init (&of_plain, afrpc_proxy_new (plain, "act"));
+  assert_says (of_plain.proxy, "getenv", "AFRPC_TEST_A", "template");
+  assert_says (of_plain.proxy, "getenv", "AFRPC_TEST_B", "template");
+  assert_says (of_plain.proxy, "getenv", "AFRPC_TEST_PROGRAM", "before");
+  assert_says (of_plain.proxy, "getcwd", NULL, "/usr");
+#ifndef __SANITIZE_THREAD__
+  g_assert_cmpint (afrpc_process_get_start (plain), ==, birth == FORKED ? AFRPC_START_FORK : AFRPC_START_EXEC);
+#endif
+}
+
+/* A template that has set nothing: it is as it was started. */
+static void
+check_program_surroundings (Birth birth)
+{
+  g_autoptr(AfrpcProcess) template = test_template_new ();
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_auto(Watched) watched = { 0 };
+
+  g_setenv ("AFRPC_TEST_PROGRAM", "before", TRUE);
+  if (birth == REFUSED)
+    g_setenv ("AFRPC_TEST_THREAD", "1", TRUE);
+  while (afrpc_process_get_pid (template) == 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_setenv ("AFRPC_TEST_PROGRAM", "after", TRUE);
+  g_unsetenv ("AFRPC_TEST_THREAD");
+  if (birth == KILLED)
+    afrpc_process_kill (template, SIGSTOP);
+  process = afrpc_process_fork (template);
+  if (birth == KILLED)
+    afrpc_process_kill (template, SIGKILL);
+  watch_init (&watched, afrpc_proxy_new (process, "act"));
+  assert_says (watched.proxy, "getenv", "AFRPC_TEST_PROGRAM", "before");
+}
+
+static void
+test_fork_same_surroundings (void)
+{
+  g_test_summary ("What is set on a template goes for what is forked from it, also if that is executed in the end");
+  for (Birth birth = 0; birth < N_BIRTHS; birth++)
+    {
+      check_same_surroundings (birth);
+      check_program_surroundings (birth);
+    }
+  g_unsetenv ("AFRPC_TEST_PROGRAM");
+}
+
 static void
 test_fork_bad_cwd (void)
 {
@@ -822,6 +925,7 @@ main (int   argc,
   g_test_add_func ("/fork/broken", test_fork_broken);
   g_test_add_func ("/fork/in-use", test_fork_in_use);
   g_test_add_func ("/fork/surroundings", test_fork_surroundings);
+  g_test_add_func ("/fork/surroundings/same", test_fork_same_surroundings);
   g_test_add_func ("/fork/surroundings/bad-cwd", test_fork_bad_cwd);
   g_test_add_func ("/fork/sync-call", test_fork_sync_call);
   g_test_add_func ("/fork/killed-early", test_fork_killed_early);

@@ -50,9 +50,78 @@ afrpc_birth_clear (AfrpcBirth *self)
   g_strfreev (self->argv);
   g_strfreev (self->environ);
   g_free (self->cwd);
+  afrpc_birth_forget_origin (self);
   for (int i = 0; i < 3; i++)
     if (self->fds[i] >= 0)
       close (self->fds[i]);
+}
+
+/* Surroundings */
+
+static void
+origin_clear (AfrpcBirthOrigin *origin)
+{
+  g_strfreev (origin->environ);
+  g_free (origin->cwd);
+}
+
+/* Nobody is going to be forked from it. */
+void
+afrpc_birth_forget_origin (AfrpcBirth *self)
+{
+  if (self->origin != NULL)
+    g_rc_box_release_full (g_steal_pointer (&self->origin), (GDestroyNotify) origin_clear);
+}
+
+/* Returns: (nullable): the environment that it begins in; NULL: the program's */
+const char *const *
+afrpc_birth_get_environ (const AfrpcBirth *self)
+{
+  const AfrpcBirthOrigin *origin = self->origin;
+  char **variables = self->environ != NULL || origin == NULL ? self->environ : origin->environ;
+
+  return (const char *const *) variables;
+}
+
+/* Returns: (nullable): the directory that it begins in; NULL: the program's */
+const char *
+afrpc_birth_get_cwd (const AfrpcBirth *self)
+{
+  return self->cwd != NULL || self->origin == NULL ? self->cwd : self->origin->cwd;
+}
+
+static void
+take_origin (AfrpcBirth *self,
+             char      **variables, /* (transfer full) (nullable) */
+             char       *cwd)       /* (transfer full) (nullable) */
+{
+  afrpc_birth_forget_origin (self);
+  self->origin = g_rc_box_new0 (AfrpcBirthOrigin);
+  self->origin->environ = variables;
+  self->origin->cwd = cwd;
+}
+
+/* It begins where @template did, in what has not been set for itself, however it is started in the end. */
+void
+afrpc_birth_inherit (AfrpcBirth       *self,
+                     const AfrpcBirth *template)
+{
+  afrpc_birth_forget_origin (self);
+  if (template->environ == NULL && template->cwd == NULL)
+    self->origin = template->origin != NULL ? g_rc_box_acquire (template->origin) : NULL;
+  else
+    take_origin (self, g_strdupv ((char **) afrpc_birth_get_environ (template)), g_strdup (afrpc_birth_get_cwd (template)));
+}
+
+/* It is executed now: those that are forked from it get what it has, whatever becomes of the program's. */
+void
+afrpc_birth_keep_origin (AfrpcBirth *self)
+{
+  const char *const *variables = afrpc_birth_get_environ (self);
+  const char *cwd = afrpc_birth_get_cwd (self);
+
+  take_origin (self, variables != NULL ? g_strdupv ((char **) variables) : g_get_environ (),
+               cwd != NULL ? g_strdup (cwd) : g_get_current_dir ());
 }
 
 /* Adds one thing that it is prepared with; @fd: (transfer full), or -1. */

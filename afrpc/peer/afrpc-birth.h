@@ -19,17 +19,25 @@ typedef struct
   int fd;          /* -1: none */
 } AfrpcBirthStep;
 
+/* What a process began in, and those that are forked from it where nothing else is set. */
+typedef struct
+{
+  char **environ; /* (nullable): NULL: the program's */
+  char *cwd;      /* (nullable) */
+} AfrpcBirthOrigin;
+
 typedef struct
 {
   /* For AfrpcProcess to fill in until the process is started. */
   char *host;       /* name or path; of a command, its first word */
   char **argv;      /* (nullable): a command that connects its standard streams to a host */
-  char **environ;   /* (nullable): NULL: the program's */
+  char **environ;   /* (nullable): NULL: its template's, or the program's */
   char *cwd;        /* (nullable) */
   AfrpcStdio stdio[3];
   int fds[3];       /* -1, or what to use instead of stdio */
   AfrpcOrphanPolicy orphan_policy;
 
+  AfrpcBirthOrigin *origin;  /* (nullable): once it was started, or is not going to be forked: see above */
   GPtrArray *steps;          /* (element-type AfrpcBirthStep) in order */
   guint64 other_inode;       /* of the socket that a template gets for it */
   guint n_inherited;         /* of these, a template has done the first */
@@ -60,6 +68,12 @@ void      afrpc_birth_add_step    (AfrpcBirth       *self,
                                    GVariant         *value,
                                    int               fd);
 GVariant *afrpc_birth_find_module (const AfrpcBirth *self);
+const char *const *afrpc_birth_get_environ (const AfrpcBirth *self);
+const char *afrpc_birth_get_cwd   (const AfrpcBirth *self);
+void      afrpc_birth_inherit     (AfrpcBirth       *self,
+                                   const AfrpcBirth *template);
+void      afrpc_birth_keep_origin (AfrpcBirth       *self);
+void      afrpc_birth_forget_origin (AfrpcBirth     *self);
 char     *afrpc_birth_describe    (const AfrpcBirth *self) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

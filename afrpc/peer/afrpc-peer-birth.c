@@ -92,6 +92,7 @@ afrpc_birth_forget_steps (AfrpcPeer *peer)
   if (module != NULL && peer->birth.module == NULL)
     peer->birth.module = g_variant_ref (module);
   g_ptr_array_set_size (peer->birth.steps, 0);
+  afrpc_birth_forget_origin (&peer->birth);
 }
 
 /* Whether the process begins as a copy, and an exec has set nothing. */

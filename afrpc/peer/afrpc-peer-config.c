@@ -22,12 +22,19 @@ afrpc_peer_set_orphan_policy (AfrpcPeer         *self,
   self->birth.orphan_policy = policy;
 }
 
-/* Returns: where its own environment is, to be changed: it begins as the program's */
+/* Returns: where its own environment is, to be changed: it begins as its template's, or the program's */
 char ***
 afrpc_peer_get_environ (AfrpcPeer *self)
 {
-  if (self->birth.environ == NULL)
-    self->birth.environ = g_get_environ ();
+  const char *const *variables = NULL;
+
+  if (self->birth.environ != NULL)
+    return &self->birth.environ;
+
+  /* Of those that are being forked it may be known only what the first of them begins in. */
+  for (const AfrpcPeer *peer = self; peer != NULL && variables == NULL; peer = peer->birth.template)
+    variables = afrpc_birth_get_environ (&peer->birth);
+  self->birth.environ = variables != NULL ? g_strdupv ((char **) variables) : g_get_environ ();
 
   return &self->birth.environ;
 }

@@ -242,7 +242,9 @@ find_command (const char  *name,
 static char **
 dup_environ (AfrpcPeer *peer)
 {
-  return peer->birth.environ != NULL ? g_strdupv (peer->birth.environ) : g_get_environ ();
+  const char *const *variables = afrpc_birth_get_environ (&peer->birth);
+
+  return variables != NULL ? g_strdupv ((char **) variables) : g_get_environ ();
 }
 
 /* Executes what @plan says, in the environment @envp. */
@@ -258,7 +260,7 @@ exec_plan (AfrpcPeer       *peer,
   gboolean has_spawned;
 
   plan->envp = (const char *const *) envp;
-  plan->cwd = peer->birth.cwd;
+  plan->cwd = afrpc_birth_get_cwd (&peer->birth);
   plan->leads_group = peer->body.limits.leads_group;
   /* A host arms its own, once it is told to work. */
   if (plan->leads_group && start == AFRPC_START_COMMAND && peer->birth.orphan_policy == AFRPC_ORPHAN_POLICY_END)
@@ -313,6 +315,8 @@ exec_host (AfrpcPeer   *peer,
   if (!peer->birth.has_surroundings && !afrpc_birth_open_stdio (peer, plan.stdio, closing, error))
     return FALSE;
 
+  if (peer->talk.role == AFRPC_ROLE_NONE)
+    afrpc_birth_keep_origin (&peer->birth);
   if (g_str_equal (peer->birth.host, AFRPC_SELF_HOST))
     envp = g_environ_setenv (envp, AFRPC_SELF_ENV, "1", TRUE);
 

@@ -136,6 +136,15 @@ pop_fork (AfrpcPeer *template)
   return peer != NULL ? remove_fork (template, peer) : NULL;
 }
 
+/* It is known whether it was forked: its template is not needed any more. */
+static void
+leave_template (AfrpcPeer *peer)
+{
+  if (peer->birth.template != NULL)
+    afrpc_birth_inherit (&peer->birth, &peer->birth.template->birth);
+  g_clear_pointer (&peer->birth.template, afrpc_peer_unref);
+}
+
 /* Queues what was queued before a second start. */
 static void
 replay (AfrpcPeer *peer)
@@ -170,6 +179,8 @@ afrpc_birth_ask_template (AfrpcPeer *peer,
   /* A command is run again, and so is what has ended; its process is prepared from the beginning. */
   else if (template->birth.argv == NULL && can_ask (template))
     ask (peer, template, &error);
+  else
+    afrpc_birth_inherit (&peer->birth, &template->birth);
 
   if (error != NULL)
     afrpc_birth_fail (peer, error);
@@ -236,7 +247,7 @@ take_forked (AfrpcPeer          *peer,
       peer->birth.reaper = afrpc_peer_ref (template);
       g_ptr_array_add (template->birth.reaped_for, peer);
     }
-  g_clear_pointer (&peer->birth.template, afrpc_peer_unref);
+  leave_template (peer);
   afrpc_peer_take_body (peer, AFRPC_START_FORK, spawned, is_child);
   afrpc_birth_greeted (peer);
   afrpc_peer_attend (peer);
@@ -272,7 +283,7 @@ exec_instead (AfrpcPeer *peer,
 
   if (peer->birth.host == NULL && peer->birth.template != NULL)
     peer->birth.host = g_strdup (peer->birth.template->birth.host);
-  g_clear_pointer (&peer->birth.template, afrpc_peer_unref);
+  leave_template (peer);
   if (peer->talk.failure != NULL || afrpc_talk_is_over (&peer->talk))
     {
       afrpc_body_never (&peer->body);
@@ -419,7 +430,7 @@ take_heard (AfrpcPeer *peer,
   const gboolean is_child = pid != 0 && !afrpc_body_is_taken (pid) && afrpc_spawn_find (pid, &spawned.pidfd);
 
   afrpc_link_confirm (&peer->talk.link);
-  g_clear_pointer (&peer->birth.template, afrpc_peer_unref);
+  leave_template (peer);
   if (is_child)
     afrpc_peer_take_body (peer, AFRPC_START_FORK, &spawned, TRUE);
   else
