@@ -391,6 +391,16 @@ class TestCall(ToolTest):
                 self.assertIn(b'afrpc: ', result.stderr)
                 self.assertEqual(result.stderr.count(b'afrpc: '), 1)
 
+    def test_unfinished_line(self):
+        """What a worker said last is not on the same line as what is said of its end."""
+        for how, expected in ('exit-saying', b'^half a line\nafrpc: [^\n]* exited with status 3: half a line\n$'), (
+                'exit-saying-more', b'^a line\nafrpc: [^\n]* exited with status 3: a line\n$'):
+            with self.subTest(how=how):
+                result = run_call(MODULE, 'work', how)
+                self.assert_status(result, 4)
+                if not SANITIZED:
+                    self.assertRegex(result.stderr, expected)
+
     def test_status_of_a_passed_time_limit(self):
         result = run_call('--timeout', TIME_LIMIT, MODULE, 'work', 'hang')
         self.assert_status(result, 5)

@@ -16,6 +16,9 @@
 
 #define READS_MAX 16 /* a call; a worker that writes without end must not hold the main loop */
 
+/* (nullable) (atomic): whose line was passed on last without its end. Only compared, in whatever thread. */
+static const AfrpcStderr *unfinished;
+
 /* A terminal that polls as writable may take less than what is written, and whoever writes more waits for somebody who
  * reads it; whether he does is a matter of the open file, which others share.
  * Returns: where to write to; it is to be closed if it is not standard error itself */
@@ -73,6 +76,8 @@ pass_on (AfrpcStderr  *self,
          const char *text,
          gsize       size)
 {
+  gsize done;
+
   if (self->dropped > 0)
     {
       g_autofree char *note = g_strdup_printf ("[afrpc: %" G_GSIZE_FORMAT " bytes of a worker's standard error were "
@@ -86,7 +91,18 @@ pass_on (AfrpcStderr  *self,
       self->dropped = 0;
     }
 
-  self->dropped += size - write_at_once (text, size);
+  done = write_at_once (text, size);
+  if (done > 0)
+    g_atomic_pointer_set (&unfinished, text[done - 1] != '\n' ? self : NULL);
+  self->dropped += size - done;
+}
+
+/* What the program writes next, such as why the worker has ended, is not to be on the same line. */
+static void
+finish_line (AfrpcStderr *self)
+{
+  if (g_atomic_pointer_compare_and_exchange (&unfinished, self, NULL))
+    write_at_once ("\n", 1);
 }
 
 static void
@@ -143,6 +159,7 @@ tell_lines (AfrpcStderr  *self,
 static void
 close_fd (AfrpcStderr *self)
 {
+  finish_line (self);
   if (self->closing != NULL)
     self->closing (self->fd, self->closing_data);
   close (self->fd);

@@ -69,6 +69,11 @@ work (AfrpcWorker  *worker,
     abort ();
   if (g_str_equal (input, "exit"))
     _exit (3);
+  if (g_str_equal (input, "exit-saying") || g_str_equal (input, "exit-saying-more"))
+    {
+      fputs (g_str_equal (input, "exit-saying") ? "half a line" : "a line\n", stderr);
+      _exit (3);
+    }
   if (g_str_equal (input, "hang"))
     hang (worker);
   if (g_str_equal (input, "fail"))
