@@ -433,6 +433,9 @@ test_no_fds (gconstpointer forked)
       if (!try_worker (template, &start))
         n_failed++;
       unfill_fds (fillers, &before);
+      /* What the template makes for nothing goes when that is known. */
+      while (test_count_fds () > n_before)
+        g_main_context_iteration (NULL, TRUE);
       g_assert_cmpuint (test_count_fds (), ==, n_before);
     }
   g_assert_cmpuint (n_failed, >, 0);
