@@ -42,7 +42,6 @@ typedef struct
   guint64 other_inode;       /* of the socket that a template gets for it */
   guint n_inherited;         /* of these, a template has done the first */
   gboolean is_begun;         /* the steps so far have been queued: a later one is at once */
-  gboolean has_surroundings; /* they have been queued, with the standard streams */
   gboolean is_tried;         /* starting it has been, or is not necessary */
   AfrpcStart start;          /* how it was started */
   GVariant *run_options;     /* (nullable): what it was taken for, for a second start and for messages */

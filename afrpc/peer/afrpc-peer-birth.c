@@ -134,7 +134,6 @@ afrpc_birth_insert_surroundings (AfrpcPeer          *peer,
   guint8 which = 0;
 
   *n_fds = 0;
-  self->has_surroundings = TRUE;
   if (!afrpc_birth_open_stdio (peer, stdio, closing, &error))
     {
       for (guint i = 0; i < closing->len; i++)

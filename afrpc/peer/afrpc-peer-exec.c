@@ -311,8 +311,7 @@ exec_host (AfrpcPeer   *peer,
   if (path == NULL || !afrpc_birth_connect (peer, &plan.socket, error))
     return FALSE;
   g_array_append_val (closing, plan.socket);
-  /* One that should have been forked has been told its surroundings. */
-  if (!peer->birth.has_surroundings && !afrpc_birth_open_stdio (peer, plan.stdio, closing, error))
+  if (!afrpc_birth_open_stdio (peer, plan.stdio, closing, error))
     return FALSE;
 
   if (peer->talk.role == AFRPC_ROLE_NONE)
