@@ -73,13 +73,16 @@ test_loading_template (gconstpointer data)
   char *path;
   g_autoptr(AfrpcProcess) template = new_process (data, &path);
   g_autoptr(AfrpcProcess) process = afrpc_process_fork (template);
-  g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "nothing");
+  g_autoptr(AfrpcProxy) proxy = NULL;
   g_autoptr(GError) error = NULL;
 
   g_test_summary ("A process that is to be forked, and is watched for its program's end meanwhile, hangs nobody");
+  afrpc_process_unsetenv (process, "AFRPC_TEST_LOADING_DOES");
+  afrpc_process_unsetenv (process, "AFRPC_TEST_LOADING_FILE");
+  proxy = afrpc_proxy_new (process, "nothing");
   g_signal_connect (proxy, "error", G_CALLBACK (g_object_get_type), NULL);
   g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, &error));
-  /* Another one is executed, then. */
+  /* Another one is executed, then, whose module does no such thing. */
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NO_RESULT);
   check_file (path);
 }
