@@ -91,7 +91,8 @@ hang_leader (int fd,
 }
 
 /* In the worker: hangs this process, or all of the group that it leads, on @fd (transfer full), an open file that is no
- * other process'. @signal: what they get in the end; @changes: whether it is to be another one later. FALSE: it cannot be done. */
+ * other process'. @signal: what they get in the end; @changes: whether it is to be another one later. FALSE: it cannot be
+ * done. */
 gboolean
 afrpc_lifeline_arm (int      fd,
                     int      signal,

@@ -25,9 +25,9 @@
  *
  * Inputs are pulled only as results are taken, from the first time on that one is asked for: what is under way and what
  * was not taken are together no more than some times what all workers can have, 4096 calls at most, and no new calls
- * are made while more than 64 MiB of results were not taken. So any number of inputs takes no more memory than a few. A map leaves
- * half of the pool's [queue][property@Afrpc.Pool:max-calls-queued] to others, waits for room, and never fails with
- * %AFRPC_ERROR_BUSY.
+ * are made while more than 64 MiB of results were not taken. So any number of inputs takes no more memory than a few. A
+ * map leaves half of the pool's [queue][property@Afrpc.Pool:max-calls-queued] to others, waits for room, and never fails
+ * with %AFRPC_ERROR_BUSY.
  *
  * Calls are calls of the pool like any other, with its rules: they take turns with others, by their
  * [priority][property@Afrpc.CallOptions:priority]; those that a dead worker had not begun go to another one, those that are

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Who has room for another call, in rows by how much each has: the least loaded is found without looking at the others. Of
- * those in the same row, whoever came last is first, so that those that are not needed stay idle. Whoever has moved last is put into his row when it is looked who is where, or another one moves:
- * most move to and fro before that. */
+ * those in the same row, whoever came last is first, so that those that are not needed stay idle. Whoever has moved last is
+ * put into his row when it is looked who is where, or another one moves: most move to and fro before that. */
 #pragma once
 
 #include <glib.h>

@@ -664,7 +664,8 @@ afrpc_pool_maps_feed (AfrpcPoolCore *core)
       AfrpcPoolMap *map = l->data;
 
       /* One that was never asked for anything has not begun. */
-      if (!map->is_pulling && (map->n_pulled > 0 || map->is_stalled) && wants_more (map) && (!map->is_stalled || has_room (map, 0)))
+      if (!map->is_pulling && (map->n_pulled > 0 || map->is_stalled) && wants_more (map) &&
+          (!map->is_stalled || has_room (map, 0)))
         g_ptr_array_add (maps, map_ref (map));
     }
   for (guint i = 0; i < maps->len; i++)

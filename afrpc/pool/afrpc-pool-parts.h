@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* What a pool consists of: jobs, which are calls as the pool knows them, members, which are workers, templates, which these
- * are made from, the staff, which says how many there are, and the desk, where jobs get members. It outlives its object: what that leaves
- * behind ends in the main context. For the files of this folder; all but what says otherwise is for the thread of the
- * context. */
+ * are made from, the staff, which says how many there are, and the desk, where jobs get members. It outlives its object:
+ * what that leaves behind ends in the main context. For the files of this folder; all but what says otherwise is for the
+ * thread of the context. */
 #pragma once
 
 #include "afrpc-call-options-private.h"
