@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 import tempfile
+import time
 import unittest
 
 import gi
@@ -456,6 +457,25 @@ class Failing(Case):
                          [Afrpc.Started.YES] + [Afrpc.Started.NO] * (len(errors) - 2))
         pool.close_sync()
         self.assertEqual(set(self.read_calls()), set(range(3001)))
+
+    def test_cancel_unread(self):
+        """What has run is not said to be not started, although its answer was not read and its worker has begun others."""
+        for _ in range(5):
+            pool = make_pool("wait", max_workers=1, load=2)
+
+            async def main():
+                results = pool.starmap((self.path, -1, i) for i in range(3000))
+                got = [await anext(results) for _ in range(300)]
+                time.sleep(0.02)
+                results.cancel()
+                return got + await self.drain(results)
+
+            outcomes = afrpc.aio.run(main())
+            pool.close_sync()
+            ran = self.read_calls()
+            self.assertEqual([i for i, outcome in enumerate(outcomes)
+                              if getattr(outcome, "started", None) == Afrpc.Started.NO and ran[i]], [])
+            os.unlink(self.path)
 
     async def drain(self, results):
         collected = []

@@ -53,18 +53,32 @@ afrpc_link_is_oldest (const AfrpcLink *self,
 }
 
 /* What is known of the parts of a call that consists of some, and has no outcome from the worker: how many it has begun,
- * @n_begun (out); it may go on if it lives. Returns: (nullable) (transfer full): what the worker has saved of them */
+ * @n_begun (out), G_MAXUINT64 for all; it may go on if it lives. Returns: (nullable) (transfer full): what the worker has saved of them */
 GBytes *
 afrpc_link_get_parts (const AfrpcLink *self,
                       guint64          serial,
                       guint64         *n_begun)
 {
+  GBytes *saved = NULL;
+  guint64 last = self->started_last;
+
   if (!self->is_gone)
-    return afrpc_transport_copy_parts (&self->transport, serial, n_begun);
+    {
+      saved = afrpc_transport_copy_parts (&self->transport, serial, n_begun);
+      last = afrpc_transport_get_started (&self->transport);
+    }
+  else
+    {
+      *n_begun = serial == last ? self->n_parts_begun : 0;
+      if (serial == last && self->saved != NULL)
+        saved = g_bytes_ref (self->saved);
+    }
 
-  *n_begun = serial == self->started_last ? self->n_parts_begun : 0;
+  /* It has begun another one since, and so answered this one before. */
+  if (*n_begun == 0 && serial < last)
+    *n_begun = G_MAXUINT64;
 
-  return serial == self->started_last && self->saved != NULL ? g_bytes_ref (self->saved) : NULL;
+  return saved;
 }
 
 /* Has the worker not start a call that it has not started yet, if there is shared memory; NO is final then. */

@@ -437,7 +437,8 @@ look_at_many (AfrpcPoolMember *member,
   guint64 n_begun;
   g_autoptr(GBytes) saved = afrpc_peer_get_parts (member->peer, &first->pending, &n_begun);
 
-  if (member->first_seen == first->place.number && n_begun > 0 && n_begun == member->n_parts_seen)
+  if (member->first_seen == first->place.number && n_begun > 0 && n_begun <= first->call->n_parts &&
+      n_begun == member->n_parts_seen)
     afrpc_pool_map_cut (first);
   member->n_parts_seen = n_begun;
 }
