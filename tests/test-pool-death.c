@@ -47,6 +47,24 @@ test_pool_death_moves (void)
 }
 
 static void
+test_pool_death_blocking (void)
+{
+  Case test;
+
+  g_test_summary ("A worker that has begun a call has served, also for who only blocks: the pool goes on");
+  case_init (&test, "act", "max-workers", 2, NULL);
+  for (guint i = 0; i < 20; i++)
+    {
+      g_autoptr(GError) error = NULL;
+
+      g_assert_null (afrpc_caller_call_sync (caller_of (&test), act_u ("exit", 3), NULL, &error));
+      g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+    }
+  g_assert_null (afrpc_pool_get_failure (test.pool));
+  case_end (&test);
+}
+
+static void
 test_pool_death_repeats (void)
 {
   Case test;
@@ -525,6 +543,7 @@ main (int   argc,
                         test_pool_death_retire_at_once);
   g_test_add_data_func ("/pool-death/retire-at-once/async", GUINT_TO_POINTER (AFRPC_BACKEND_ASYNC),
                         test_pool_death_retire_at_once);
+  g_test_add_func ("/pool-death/blocking", test_pool_death_blocking);
   g_test_add_func ("/pool-death/refresh", test_pool_death_refresh);
   g_test_add_func ("/pool-death/renewed-bound", test_pool_death_renewed_bound);
   g_test_add_func ("/pool-death/max-calls", test_pool_death_max_calls);

@@ -405,12 +405,18 @@ note_failure (AfrpcPoolCore   *self,
     give_up (self, error);
 }
 
-/* Some outcomes may wait to be told. */
+/* Some outcomes may wait to be told, and who blocks may not have decided yet what becomes of what was begun. */
 static gboolean
 has_served (AfrpcPoolMember *member)
 {
   for (GList *l = member->given.head; l != NULL && !member->has_served; l = l->next)
-    member->has_served = ((AfrpcPoolJob *) l->data)->pending.state == AFRPC_PENDING_ARRIVED;
+    {
+      const AfrpcPending *pending = &((AfrpcPoolJob *) l->data)->pending;
+
+      member->has_served = pending->state == AFRPC_PENDING_ARRIVED ||
+                           (pending->state == AFRPC_PENDING_OPEN &&
+                            afrpc_peer_get_started (member->peer, pending) == AFRPC_STARTED_YES);
+    }
 
   return member->has_served;
 }
