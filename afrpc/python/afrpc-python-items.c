@@ -14,6 +14,7 @@
 /* What travels in one call, and what that has brought: one input, or many. */
 struct _AfrpcPythonParcel
 {
+  guint64 id;       /* no other one has, or had, the same */
   guint64 number;   /* of the first input */
   guint n;
   gboolean is_chunk;
@@ -69,8 +70,10 @@ parcel_new (guint64  number,
             guint    n,
             gboolean is_chunk)
 {
+  static guint64 last_id; /* guarded by the GIL */
   AfrpcPythonParcel *self = g_new0 (AfrpcPythonParcel, 1);
 
+  self->id = ++last_id;
   self->number = number;
   self->n = n;
   self->is_chunk = is_chunk;
@@ -88,6 +91,12 @@ parcel_free (AfrpcPythonParcel *self)
   g_clear_object (&self->running);
   g_clear_error (&self->error);
   g_free (self);
+}
+
+guint64
+afrpc_python_parcel_get_id (const AfrpcPythonParcel *self)
+{
+  return self->id;
 }
 
 /* Returns: (nullable): it has its outcome, or what came with it was there before */

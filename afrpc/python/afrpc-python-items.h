@@ -49,6 +49,7 @@ gboolean          afrpc_python_items_take     (AfrpcPythonItems             *sel
 gboolean          afrpc_python_items_release  (AfrpcPythonItems             *self,
                                                AfrpcPythonOutcome           *outcome);
 
+guint64           afrpc_python_parcel_get_id    (const AfrpcPythonParcel     *self);
 AfrpcCall        *afrpc_python_parcel_get_call  (AfrpcPythonParcel           *self);
 GVariant         *afrpc_python_parcel_get_value (AfrpcPythonParcel           *self);
 const GError     *afrpc_python_parcel_get_error (AfrpcPythonParcel           *self);

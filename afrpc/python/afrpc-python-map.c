@@ -18,7 +18,8 @@ typedef struct
   AfrpcCaller *pool;
   AfrpcPythonItems *items;
   AfrpcPythonType type; /* of what was converted last */
-  AfrpcPythonParcel *typed; /* (nullable) (not owned): which had that, only to be compared */
+  guint64 typed;        /* the id of the parcel which had that; 0: none */
+  gboolean is_converting; /* by that: what converts may take others, and has to leave it alone */
   gint64 turn_at;       /* when that was: monotonic time in microseconds */
   gboolean wants_turn;
   GQueue waiting;       /* (element-type AfrpcPythonCall) (owned): the oldest first; some may not wait any more */
@@ -49,6 +50,17 @@ take_exception (Results *self)
   return result;
 }
 
+static PyObject *
+convert_value (AfrpcPythonType         *type,
+               AfrpcPythonReader       *reader,
+               const AfrpcPythonRecord *record)
+{
+  const AfrpcLayout *layout = afrpc_python_type_get (type, record->type, record->type_length);
+
+  return layout != NULL ? afrpc_python_read_value (reader, layout, record->data, record->size) :
+                          afrpc_python_read_malformed ();
+}
+
 /* Of a record. Returns: (nullable): NULL and an exception */
 static PyObject *
 convert_record (Results            *self,
@@ -59,27 +71,38 @@ convert_record (Results            *self,
     .value = afrpc_python_parcel_get_value (outcome->parcel), .hooks = hooks != Py_None ? hooks : NULL,
   };
   AfrpcPythonRecord record;
-  const AfrpcLayout *layout;
+  PyObject *value;
   GError *error;
 
   afrpc_python_record_read (outcome->record, &record);
   if (record.kind == AFRPC_PYTHON_RECORD_ERROR)
     {
-      g_autoptr(GVariant) value = afrpc_python_record_get_variant (&record);
+      g_autoptr(GVariant) packed = afrpc_python_record_get_variant (&record);
 
-      if (value == NULL)
+      if (packed == NULL)
         return afrpc_python_read_malformed ();
-      error = afrpc_map_unpack_error (afrpc_python_parcel_get_call (outcome->parcel), value);
+      error = afrpc_map_unpack_error (afrpc_python_parcel_get_call (outcome->parcel), packed);
       return afrpc_python_convert (NULL, error, FALSE, NULL);
     }
 
-  /* What is kept of the type may belong to an answer that is gone, but for the one that it is asked for. */
-  if (outcome->parcel != self->typed)
-    self->type.length = 0;
-  self->typed = outcome->parcel;
-  layout = afrpc_python_type_get (&self->type, record.type, record.type_length);
+  if (self->is_converting)
+    {
+      AfrpcPythonType type = { 0 };
+      PyObject *result = convert_value (&type, &reader, &record);
 
-  return layout != NULL ? afrpc_python_read_value (&reader, layout, record.data, record.size) : afrpc_python_read_malformed ();
+      afrpc_python_type_clear (&type);
+      return result;
+    }
+
+  /* What is kept of the type may belong to an answer that is gone, but for the one that it is asked for. */
+  if (afrpc_python_parcel_get_id (outcome->parcel) != self->typed)
+    self->type.length = 0;
+  self->typed = afrpc_python_parcel_get_id (outcome->parcel);
+  self->is_converting = TRUE;
+  value = convert_value (&self->type, &reader, &record);
+  self->is_converting = FALSE;
+
+  return value;
 }
 
 /* Of a call, or of what became of it. Returns: (nullable): NULL and an exception: what it failed with */
