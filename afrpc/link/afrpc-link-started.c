@@ -16,6 +16,24 @@ afrpc_link_is_written (const AfrpcLink     *self,
   return self->rest == NULL && afrpc_writer_has_written (&self->transport.writer, slot->position);
 }
 
+/* Where the next message is going to be among all that is written. */
+guint64
+afrpc_link_get_position (const AfrpcLink *self)
+{
+  return afrpc_writer_get_position (&self->transport.writer);
+}
+
+/* Whether nothing of the message at @position was written, as far as is known. */
+gboolean
+afrpc_link_is_unwritten (const AfrpcLink *self,
+                         guint64          position)
+{
+  if (self->is_gone)
+    return position >= self->written_to;
+
+  return self->rest == NULL && !afrpc_writer_has_written (&self->transport.writer, position);
+}
+
 static AfrpcStarted
 ask (const AfrpcLink *self,
      guint64          serial)

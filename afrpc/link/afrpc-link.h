@@ -182,6 +182,9 @@ gboolean       afrpc_link_take_back     (AfrpcLink            *self,
                                          guint64               serial);
 AfrpcStarted   afrpc_link_cancel        (AfrpcLink            *self,
                                          guint64               serial);
+guint64        afrpc_link_get_position  (const AfrpcLink      *self);
+gboolean       afrpc_link_is_unwritten  (const AfrpcLink      *self,
+                                         guint64               position);
 AfrpcStarted   afrpc_link_get_started   (const AfrpcLink      *self,
                                          guint64               serial);
 gboolean       afrpc_link_is_oldest     (const AfrpcLink      *self,

@@ -54,6 +54,8 @@ typedef struct
   GList *place;              /* (nullable): its own among the forks of its template */
   gboolean is_heir;         /* nobody waits for it, but to end it and have it reaped */
   gboolean has_to_look;      /* for it among the program's children, as its template has not told of it */
+  guint64 asked_at;          /* where the request is among what is written to the template */
+  gboolean is_unasked;       /* the template has gone before that was written: there is none */
   gboolean is_replaying;     /* on a second start: they are asked for again, each at its place among the steps */
   AfrpcPeer *reaper;         /* (nullable) (owned): whose child it is, and who tells how it ended */
   GPtrArray *reaped_for;     /* (element-type AfrpcPeer) (not owned) whose reaper this one is */

@@ -102,6 +102,7 @@ ask (AfrpcPeer  *peer,
   afrpc_link_ask_sender (&peer->talk.link);
   afrpc_birth_begin (template);
   afrpc_body_become_template (&template->body);
+  peer->birth.asked_at = afrpc_link_get_position (&template->talk.link);
   afrpc_link_prepare (&template->talk.link, AFRPC_FRAME_FORK, NULL, &other, 1);
   peer->birth.template = afrpc_peer_ref (template);
   peer->birth.n_inherited = peer->birth.steps->len;
@@ -220,6 +221,7 @@ afrpc_birth_replay_forks (AfrpcPeer *template,
           continue;
         }
       afrpc_link_ask_sender (&peer->talk.link);
+      peer->birth.asked_at = afrpc_link_get_position (&template->talk.link);
       afrpc_link_prepare (&template->talk.link, AFRPC_FRAME_FORK, NULL, &other, 1);
       replay (peer);
     }
@@ -478,6 +480,9 @@ find_unheard (AfrpcPeer *peer)
     afrpc_transport_read (transport, NULL);
   if (transport->sender_pid != 0)
     return transport->sender_pid;
+  /* Whoever has that end then got it from this program: a copy of it, say. */
+  if (peer->birth.is_unasked)
+    return 0;
 
   return afrpc_pidfd_find_child (peer->birth.other_inode, AFRPC_SPAWN_SOCKET_FD, afrpc_body_is_taken);
 }
@@ -578,6 +583,7 @@ afrpc_birth_template_gone (AfrpcPeer *template)
         {
           if (is_hopeless_now)
             peer->birth.template_failure = g_error_copy (template->talk.failure);
+          peer->birth.is_unasked = afrpc_link_is_unwritten (&template->talk.link, peer->birth.asked_at);
           afrpc_birth_doubt (peer);
         }
       afrpc_peer_unref (peer);

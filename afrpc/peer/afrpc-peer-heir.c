@@ -37,6 +37,8 @@ afrpc_birth_leave_to_heir (AfrpcPeer *peer)
 
   heir->birth.is_heir = heir->birth.is_tried = heir->birth.is_begun = TRUE;
   heir->birth.other_inode = peer->birth.other_inode;
+  heir->birth.asked_at = peer->birth.asked_at;
+  heir->birth.is_unasked = peer->birth.is_unasked;
   heir->birth.template = g_steal_pointer (&peer->birth.template);
   heir->body.limits = peer->body.limits;
   heir->failure_is_known = TRUE;
