@@ -197,6 +197,48 @@ test_stuck_template_killed (void)
   wait_for_rest (n_fds);
 }
 
+/* Returns: how many children the program has */
+static guint
+count_children (void)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/self/task/%d/children", getpid ());
+  g_autofree char *pids = NULL;
+  guint n = 0;
+
+  g_assert_true (g_file_get_contents (path, &pids, NULL, NULL));
+  for (const char *c = pids; *c != '\0'; c++)
+    n += *c == ' ';
+
+  return n;
+}
+
+static void
+test_stuck_blocking (void)
+{
+  g_autoptr(AfrpcProcess) template = test_template_new ();
+  guint n_children;
+
+  g_test_summary ("Who only blocks leaves nothing behind of what he has killed while it was being forked");
+  g_free (test_describe_start (afrpc_process_fork (template)));
+  n_children = count_children ();
+  for (guint i = 0; i < 20; i++)
+    {
+      g_autoptr(AfrpcProcess) process = afrpc_process_fork (template);
+      g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "act");
+      g_autoptr(GError) error = NULL;
+
+      g_signal_connect (proxy, "error", G_CALLBACK (g_object_get_type), NULL);
+      afrpc_caller_call (AFRPC_CALLER (proxy), NULL, NULL, NULL, NULL);
+      if (i % 2 == 0)
+        afrpc_process_kill (process, SIGKILL);
+      else
+        afrpc_caller_kill (AFRPC_CALLER (proxy));
+      g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, &error));
+      g_assert_no_error (error);
+      g_assert_cmpuint (count_children (), <=, n_children);
+    }
+}
+
 static void
 exited_cb (AfrpcProcess *process,
            AfrpcExit    *exit,
@@ -395,6 +437,7 @@ main (int   argc,
   g_test_add_func ("/fork-stuck/any-moment", test_stuck_any_moment);
   g_test_add_func ("/fork-stuck/template/dropped", test_stuck_template_dropped);
   g_test_add_func ("/fork-stuck/template/killed", test_stuck_template_killed);
+  g_test_add_func ("/fork-stuck/blocking", test_stuck_blocking);
   g_test_add_func ("/fork-stuck/template/copied", test_stuck_copied);
   g_test_add_func ("/fork-stuck/pool", test_stuck_pool);
   g_test_add_func ("/fork-stuck/many", test_stuck_many);

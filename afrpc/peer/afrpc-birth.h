@@ -50,9 +50,10 @@ typedef struct
   AfrpcPeer *template;       /* (nullable) (owned): what it is being forked from, until that has answered */
   GError *template_failure;  /* (nullable): that is gone, and another like it would fail in this way */
   GQueue forks;              /* (element-type AfrpcPeer) (owned) being forked from this one, in order */
-  guint n_heirs;            /* of these, nobody waits for so many: see afrpc-peer-heir.c */
+  guint n_heirs;             /* of these, nobody waits for so many: see afrpc-peer-heir.c */
   GList *place;              /* (nullable): its own among the forks of its template */
-  gboolean is_heir;         /* nobody waits for it, but to end it and have it reaped */
+  gboolean is_heir;          /* nobody waits for it, but to end it and have it reaped */
+  gint64 heir_until;         /* until when who blocks waits for that, though: monotonic time in microseconds */
   gboolean has_to_look;      /* for it among the program's children, as its template has not told of it */
   guint64 asked_at;          /* where the request is among what is written to the template */
   gboolean is_unasked;       /* the template has gone before that was written: there is none */

@@ -435,7 +435,10 @@ wait_for_end (AfrpcPeer      *self,
   if (id != 0)
     g_signal_handler_disconnect (cancellable, id);
   if (afrpc_news_has_decided (&self->news, kind))
-    return TRUE;
+    {
+      afrpc_peer_await_heirs (self);
+      return TRUE;
+    }
 
   if (g_cancellable_set_error_if_cancelled (cancellable, error))
     return FALSE;

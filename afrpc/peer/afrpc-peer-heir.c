@@ -12,6 +12,8 @@
 
 #include "peer/afrpc-peer.h"
 
+#define PATIENCE_US (1000 * 1000) /* the template may be stuck */
+
 static void
 take_place (AfrpcPeer *heir,
             AfrpcPeer *peer)
@@ -36,6 +38,7 @@ afrpc_birth_leave_to_heir (AfrpcPeer *peer)
   g_autoptr(AfrpcPeer) heir = afrpc_peer_new_heir (peer);
 
   heir->birth.is_heir = heir->birth.is_tried = heir->birth.is_begun = TRUE;
+  heir->birth.heir_until = g_get_monotonic_time () + PATIENCE_US;
   heir->birth.other_inode = peer->birth.other_inode;
   heir->birth.asked_at = peer->birth.asked_at;
   heir->birth.is_unasked = peer->birth.is_unasked;
@@ -51,4 +54,50 @@ afrpc_birth_leave_to_heir (AfrpcPeer *peer)
   if (peer->body.state == AFRPC_BODY_DOUBTFUL)
     afrpc_birth_doubt (heir);
   afrpc_body_never (&peer->body);
+}
+
+/* Those that are waited for now. */
+typedef struct
+{
+  AfrpcSource *source;
+  GPtrArray *peers;
+  gint64 now;
+  gint64 until;
+  guint n;
+} Heirs;
+
+static void
+add_heir (AfrpcPeer *peer,
+          gpointer   data)
+{
+  Heirs *heirs = data;
+
+  if (!peer->birth.is_heir || peer->birth.heir_until <= heirs->now || afrpc_body_is_over (&peer->body))
+    return;
+
+  heirs->n++;
+  heirs->until = MIN (heirs->until, peer->birth.heir_until);
+  g_ptr_array_add (heirs->peers, afrpc_peer_ref (peer));
+}
+
+static AfrpcPeerBlock
+take_turn (gpointer   data,
+           GPtrArray *peers,
+           gint64    *until)
+{
+  Heirs heirs = { data, peers, g_get_monotonic_time (), AFRPC_DEADLINES_NEVER, 0 };
+
+  afrpc_source_foreach (heirs.source, add_heir, &heirs);
+  *until = heirs.until;
+
+  return heirs.n == 0 ? AFRPC_PEER_BLOCK_OVER : AFRPC_PEER_BLOCK_WAIT;
+}
+
+/* Blocks the thread until all heirs of the peer's main context are gone, or have had their time: whoever has no main loop is
+ * not to leave behind what was just being forked. */
+void
+afrpc_peer_await_heirs (AfrpcPeer *self)
+{
+  if (self->member.source != NULL)
+    afrpc_peer_block (self, take_turn, self->member.source);
 }

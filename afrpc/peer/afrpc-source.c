@@ -162,6 +162,16 @@ afrpc_source_keep_turns (AfrpcSource *self)
     }
 }
 
+/* Goes through the peers of whom there may be something to be heard. @func changes nothing. */
+void
+afrpc_source_foreach (AfrpcSource  *self,
+                      void        (*func) (AfrpcPeer *peer, gpointer data),
+                      gpointer      data)
+{
+  for (guint i = 0; i < self->watched->len; i++)
+    func (((AfrpcSourceMember *) self->watched->pdata[i])->peer, data);
+}
+
 /* The source */
 
 static gboolean

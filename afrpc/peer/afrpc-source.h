@@ -108,6 +108,9 @@ void          afrpc_source_end_run     (AfrpcSource      *self,
                                         gpointer          before);
 gboolean      afrpc_source_runs_here   (AfrpcSource      *self);
 void          afrpc_source_keep_turns  (AfrpcSource      *self);
+void          afrpc_source_foreach     (AfrpcSource      *self,
+                                        void            (*func) (AfrpcPeer *peer, gpointer data),
+                                        gpointer          data);
 
 /* For who blocks the thread. */
 void          afrpc_source_run_posts   (AfrpcSource      *self);

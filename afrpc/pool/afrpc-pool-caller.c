@@ -133,6 +133,7 @@ afrpc_pool_close_sync (AfrpcCaller   *caller,
   if (!afrpc_pool_block_until_end (core, cancellable, error))
     return FALSE;
 
+  afrpc_peer_await_heirs (core->anchor);
   /* What is left to be told may never be. */
   afrpc_pool_core_drop_templates (core);
 
