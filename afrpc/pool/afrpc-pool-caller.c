@@ -128,9 +128,7 @@ afrpc_pool_close_sync (AfrpcCaller   *caller,
     return FALSE;
 
   afrpc_pool_close (caller);
-  if (core->state == AFRPC_POOL_OVER)
-    return TRUE;
-  if (!afrpc_pool_block_until_end (core, cancellable, error))
+  if (core->state != AFRPC_POOL_OVER && !afrpc_pool_block_until_end (core, cancellable, error))
     return FALSE;
 
   afrpc_peer_await_heirs (core->anchor);

@@ -296,7 +296,11 @@ afrpc_tool_pool_free (AfrpcToolPool *self)
   g_assert (self->template == NULL && self->n_calls == 0);
 
   if (self->pool != NULL)
-    g_signal_handlers_disconnect_by_data (self->pool, self);
+    {
+      g_signal_handlers_disconnect_by_data (self->pool, self);
+      /* What was just being forked is not to be there any more when the command ends. */
+      afrpc_caller_close_sync (AFRPC_CALLER (self->pool), NULL, NULL);
+    }
   g_clear_object (&self->pool);
   g_hash_table_unref (self->workers);
   g_object_unref (self->first);
