@@ -22,12 +22,14 @@ CODE = """
 import builtins, time
 abs, str, pow = builtins.abs, builtins.str, builtins.pow
 def uneven(i):
-    time.sleep(i % 100 == 50 and 0.1)
+    if i % 100 == 50:
+        time.sleep(0.1)
 """
 
 
 def uneven(i):
-    time.sleep(i % 100 == 50 and 0.1)
+    if i % 100 == 50:
+        time.sleep(0.1)
 
 
 FUNCTIONS = {"abs": abs, "str": str, "pow": pow, "uneven": uneven}

@@ -14,6 +14,7 @@
 #include <afrpc/afrpc.h>
 
 #include <malloc.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,12 +108,19 @@ pool_new (const char *function,
   return AFRPC_CALLER (pool);
 }
 
-/* A call through a pool of one worker, and by its proxy alone */
+/* A call through a pool of one worker, and by its proxy alone; all on one CPU, as it would be chance where they ran */
 static void
 measure_overhead (void)
 {
   static const guint depths[] = { 1, 16, 64 };
-  AfrpcCaller *callers[2] = { proxy_new (), pool_new ("echo", 1, 64) };
+  AfrpcCaller *callers[2];
+  cpu_set_t allowed;
+
+  if (sched_getaffinity (0, sizeof allowed, &allowed) != 0)
+    g_error ("sched_getaffinity: %m");
+  bench_pin ();
+  callers[0] = proxy_new ();
+  callers[1] = pool_new ("echo", 1, 64);
 
   printf ("under way   proxy, us   pool, us   more, %%   program: proxy, us   pool, us   more, %%\n");
   for (gsize d = 0; d < G_N_ELEMENTS (depths); d++)
@@ -137,6 +145,8 @@ measure_overhead (void)
     }
   end (callers[0]);
   end (callers[1]);
+  if (sched_setaffinity (0, sizeof allowed, &allowed) != 0)
+    g_error ("sched_setaffinity: %m");
 }
 
 /* Makes @n calls that burn so many units each, all at once. Returns: seconds */
