@@ -77,6 +77,8 @@ be_program (const Case *what,
     afrpc_process_eval (process, what->code, NULL);
   if (g_str_equal (how, "finish"))
     afrpc_process_set_orphan_policy (process, AFRPC_ORPHAN_POLICY_FINISH);
+  if (g_str_equal (how, "group"))
+    afrpc_process_set_process_group (process, TRUE);
   watch_function (&watched, process, what->backend == AFRPC_BACKEND_SYNC ? "Last::run" : "Last::run_async", what->backend,
                   NULL);
   if (g_str_equal (what->job, "idle"))
@@ -86,7 +88,7 @@ be_program (const Case *what,
   while (watched.n_events == 0)
     g_main_context_iteration (NULL, TRUE);
 
-  if (g_str_equal (how, "kill"))
+  if (!g_str_equal (how, "exit"))
     kill (getpid (), SIGKILL);
   _exit (0);
 }
@@ -128,7 +130,7 @@ static void
 test_perl_orphan (gconstpointer data)
 {
   const Case *what = data;
-  static const char *const hows[] = { "exit", "kill" };
+  static const char *const hows[] = { "exit", "kill", "group" };
 
   g_test_summary ("END blocks and destructors are run when the program dies, whatever a worker does");
   if (what->module != NULL && skip_without (what->module))

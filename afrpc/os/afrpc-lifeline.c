@@ -19,6 +19,8 @@ typedef struct
   int pid; /* whose it is: one that was forked later has none; 0: nobody's */
   gboolean is_group;
   AfrpcFileId file;
+  int own_fd; /* of a leader of a group: see hang_leader (); -1: none */
+  AfrpcFileId own_file;
 } Hung;
 
 static Hung hung; /* in the worker, where that is needed later */
@@ -79,15 +81,21 @@ hang (int fd,
   return TRUE;
 }
 
-/* A leader may move to another group. It is hung on an open file of its own as well, if there is one to be had. */
-static void
+/* A leader may move to another group. It is hung on an open file of its own as well, if there is one to be had.
+ * Returns: that, or -1 */
+static int
 hang_leader (int fd,
              int signal)
 {
   const int own_fd = afrpc_reopen (fd, O_RDONLY | O_NONBLOCK);
 
   if (own_fd >= 0 && !hang (own_fd, getpid (), signal))
-    close (own_fd);
+    {
+      close (own_fd);
+      return -1;
+    }
+
+  return own_fd;
 }
 
 /* In the worker: hangs this process, or all of the group that it leads, on @fd (transfer full), an open file that is no
@@ -100,6 +108,7 @@ afrpc_lifeline_arm (int      fd,
                     gboolean changes)
 {
   const int low_fd = fcntl (fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+  int own_fd = -1;
 
   /* It stays on the lower of both numbers: modules find theirs as if there were none. */
   if (low_fd >= 0 && low_fd < fd)
@@ -117,10 +126,14 @@ afrpc_lifeline_arm (int      fd,
     }
 
   if (is_group)
-    hang_leader (fd, signal);
+    own_fd = hang_leader (fd, signal);
   /* What is not written is shared with the process that this one was forked from. */
   if (is_group || changes)
-    hung = (Hung) { fd, getpid (), is_group, afrpc_file_id_get (fd) };
+    {
+      hung = (Hung) { fd, getpid (), is_group, afrpc_file_id_get (fd), own_fd, { 0 } };
+      if (own_fd >= 0)
+        hung.own_file = afrpc_file_id_get (own_fd);
+    }
 
   return TRUE;
 }
@@ -134,6 +147,9 @@ afrpc_lifeline_change (int signal)
 
   hung.is_group = FALSE;
   hang (hung.fd, getpid (), signal);
+  if (hung.own_fd >= 0 && afrpc_file_id_is (&hung.own_file, hung.own_fd))
+    close (hung.own_fd);
+  hung.own_fd = -1;
 }
 
 /* This process has left the group that it led, with which it would have got SIGKILL. */
