@@ -352,6 +352,8 @@ afrpc_worker_is_cancelled (AfrpcWorker *self)
 gboolean
 afrpc_worker_begin_part (AfrpcWorker *self)
 {
+  g_return_val_if_fail (AFRPC_IS_WORKER (self), FALSE);
+
   return afrpc_serve_begin_part (&self->session);
 }
 
@@ -373,6 +375,8 @@ afrpc_worker_save (AfrpcWorker   *self,
                    gconstpointer  data,
                    gsize          size)
 {
+  g_return_val_if_fail (AFRPC_IS_WORKER (self), FALSE);
+
   return afrpc_session_save (&self->session, data, size);
 }
 
@@ -395,6 +399,8 @@ afrpc_worker_check_result (AfrpcWorker  *self,
                            gsize         size,
                            GError      **error)
 {
+  g_return_val_if_fail (AFRPC_IS_WORKER (self), FALSE);
+
   return afrpc_session_check_result (&self->session, type_length, size, error);
 }
 

@@ -236,27 +236,83 @@ test_shared_state_parts (void)
   check_parts (page, 7, 0, NULL);
   afrpc_shared_state_begin_part (page);
   check_parts (page, 7, 1, NULL);
-  g_assert_true (afrpc_shared_state_save (page, "ab", 2));
+  g_assert_true (afrpc_shared_state_save (page, 7, "ab", 2));
   afrpc_shared_state_begin_part (page);
-  g_assert_true (afrpc_shared_state_save (page, "c", 1));
+  g_assert_true (afrpc_shared_state_save (page, 7, "c", 1));
   check_parts (page, 7, 2, "abc");
   check_parts (page, 8, 0, NULL);
-  g_assert_false (afrpc_shared_state_save (page, large, AFRPC_SHARED_STATE_SAVED_SIZE - 2));
+  g_assert_false (afrpc_shared_state_save (page, 8, "d", 1));
+  g_assert_false (afrpc_shared_state_save (page, 7, large, AFRPC_SHARED_STATE_SAVED_SIZE - 2));
   check_parts (page, 7, 2, "abc");
 
   afrpc_shared_state_begin_parts (page, 8);
   check_parts (page, 7, 0, NULL);
   check_parts (page, 8, 0, NULL);
-  g_assert_true (afrpc_shared_state_save (page, large, AFRPC_SHARED_STATE_SAVED_SIZE));
-  g_assert_false (afrpc_shared_state_save (page, "", 1));
+  g_assert_true (afrpc_shared_state_save (page, 8, large, AFRPC_SHARED_STATE_SAVED_SIZE));
+  g_assert_false (afrpc_shared_state_save (page, 8, "", 1));
 
   page->n_bytes_saved = AFRPC_SHARED_STATE_SAVED_SIZE + 1;
   check_parts (page, 8, 0, NULL);
-  g_assert_false (afrpc_shared_state_save (page, "", 0));
+  g_assert_false (afrpc_shared_state_save (page, 8, "", 0));
   page->n_bytes_saved = G_MAXUINT64;
   check_parts (page, 8, 0, NULL);
 
   afrpc_shared_state_unmap (page);
+  close (fd);
+}
+
+typedef struct
+{
+  AfrpcSharedState *page;
+  gboolean is_over; /* atomic */
+} Writer;
+
+#define SAVED_SIZE 4096
+
+static gpointer
+writer_thread (gpointer data)
+{
+  Writer *self = data;
+  guint8 bytes[SAVED_SIZE];
+
+  for (guint64 serial = 1; !g_atomic_int_get (&self->is_over); serial++)
+    {
+      memset (bytes, serial, sizeof bytes);
+      afrpc_shared_state_begin_parts (self->page, serial);
+      afrpc_shared_state_begin_part (self->page);
+      afrpc_shared_state_save (self->page, serial, bytes, sizeof bytes);
+    }
+
+  return NULL;
+}
+
+static void
+test_shared_state_parts_alive (void)
+{
+  int fd = -1;
+  Writer writer = { create_page (&fd), FALSE };
+  GThread *thread = g_thread_new ("writer", writer_thread, &writer);
+  guint n_seen = 0;
+
+  g_test_summary ("What is copied while the worker goes on is of one call");
+  while (n_seen < 20000)
+    {
+      const guint64 serial = __atomic_load_n (&writer.page->parts_serial, __ATOMIC_SEQ_CST);
+      guint64 n;
+      g_autoptr(GBytes) bytes = serial != 0 ? afrpc_shared_state_copy_parts (writer.page, serial, &n) : NULL;
+      const guint8 *data = bytes != NULL ? g_bytes_get_data (bytes, NULL) : NULL;
+
+      if (bytes == NULL)
+        continue;
+      n_seen++;
+      g_assert_cmpuint (n, ==, 1);
+      for (guint i = 0; i < SAVED_SIZE; i++)
+        g_assert_cmpuint (data[i], ==, (guint8) serial);
+    }
+  g_atomic_int_set (&writer.is_over, TRUE);
+  g_thread_join (thread);
+
+  afrpc_shared_state_unmap (writer.page);
   close (fd);
 }
 
@@ -267,6 +323,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/shared-state/parts", test_shared_state_parts);
+  g_test_add_func ("/shared-state/parts-alive", test_shared_state_parts_alive);
   g_test_add_func ("/shared-state/shared", test_shared_state_shared);
   g_test_add_func ("/shared-state/seals", test_shared_state_seals);
   g_test_add_func ("/shared-state/refused", test_shared_state_refused);

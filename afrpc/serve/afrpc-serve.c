@@ -140,6 +140,9 @@ run_async (AfrpcSession    *self,
 gboolean
 afrpc_serve_begin_part (AfrpcSession *self)
 {
+  if (self->current == NULL)
+    return FALSE;
+
   end_stray (self);
   afrpc_transport_mark_part (&self->transport, self->current->serial);
 

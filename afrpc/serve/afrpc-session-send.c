@@ -339,7 +339,8 @@ afrpc_session_check_result (AfrpcSession  *self,
   if (afrpc_session_check_size (self, &payload, error))
     return TRUE;
 
-  prefix_unsent (self, self->current, error);
+  if (self->current != NULL)
+    prefix_unsent (self, self->current, error);
 
   return FALSE;
 }

@@ -260,7 +260,7 @@ afrpc_session_save (AfrpcSession  *self,
                     gconstpointer  data,
                     gsize          size)
 {
-  return afrpc_transport_save (&self->transport, data, size);
+  return self->current != NULL && afrpc_transport_save (&self->transport, self->current->serial, data, size);
 }
 
 /* What the program has written to shared memory, if there is any. */

@@ -84,13 +84,15 @@ afrpc_shared_state_unmap (AfrpcSharedState *state)
 }
 
 /* In the program: what has become of the parts of a call so far: @n_begun (out): how many were begun; none if there are no
- * parts. What was saved is a copy: the worker may live, and is not trusted.
+ * parts. What was saved is a copy: the worker may live, and is not trusted. It may also answer meanwhile and begin another
+ * call: then nothing is told, as if it had done so before.
  * Returns: (nullable) (transfer full): what was saved */
 GBytes *
 afrpc_shared_state_copy_parts (AfrpcSharedState *state,
                                guint64           serial,
                                guint64          *n_begun)
 {
+  GBytes *saved = NULL;
   guint64 n_saved;
 
   *n_begun = 0;
@@ -99,8 +101,15 @@ afrpc_shared_state_copy_parts (AfrpcSharedState *state,
 
   n_saved = __atomic_load_n (&state->n_bytes_saved, __ATOMIC_ACQUIRE);
   *n_begun = __atomic_load_n (&state->n_parts_begun, __ATOMIC_SEQ_CST);
-  if (n_saved == 0 || n_saved > AFRPC_SHARED_STATE_SAVED_SIZE)
-    return NULL;
+  if (n_saved > 0 && n_saved <= AFRPC_SHARED_STATE_SAVED_SIZE)
+    saved = g_bytes_new ((guint8 *) state - AFRPC_SHARED_STATE_FRONT_SIZE, n_saved);
 
-  return g_bytes_new ((guint8 *) state - AFRPC_SHARED_STATE_FRONT_SIZE, n_saved);
+  __atomic_thread_fence (__ATOMIC_ACQUIRE);
+  if (__atomic_load_n (&state->parts_serial, __ATOMIC_SEQ_CST) != serial)
+    {
+      *n_begun = 0;
+      g_clear_pointer (&saved, g_bytes_unref);
+    }
+
+  return saved;
 }

@@ -2,7 +2,7 @@
 
 /* A piece of memory that parent and worker share: facts that must cost no system call. Made by the
  * parent, sealed against resizing so that neither side can make the other fault. What is read from
- * it is a hint from a foreign process and is never used as an index, length or pointer. */
+ * it is a hint from a foreign process: never an index or a pointer, and a length only where it is compared with the room. */
 #pragma once
 
 #include <glib.h>
@@ -117,15 +117,16 @@ afrpc_shared_state_begin_part (AfrpcSharedState *state)
   __atomic_store_n (&state->n_parts_begun, state->n_parts_begun + 1, __ATOMIC_SEQ_CST);
 }
 
-/* FALSE: there is no room. */
+/* Behind what was saved of that call. FALSE: there is no room, or none of its parts was begun. */
 static inline gboolean
 afrpc_shared_state_save (AfrpcSharedState *state,
+                         guint64           serial,
                          gconstpointer     data,
                          gsize             size)
 {
   const guint64 n = state->n_bytes_saved;
 
-  if (n > AFRPC_SHARED_STATE_SAVED_SIZE || size > AFRPC_SHARED_STATE_SAVED_SIZE - n)
+  if (state->parts_serial != serial || n > AFRPC_SHARED_STATE_SAVED_SIZE || size > AFRPC_SHARED_STATE_SAVED_SIZE - n)
     return FALSE;
 
   memcpy ((guint8 *) state - AFRPC_SHARED_STATE_FRONT_SIZE + n, data, size);

@@ -369,10 +369,11 @@ afrpc_transport_mark_part (AfrpcTransport *self,
 /* Likewise: keeps something of it for the program, should the worker die. FALSE: that cannot be. */
 static inline gboolean
 afrpc_transport_save (AfrpcTransport *self,
+                      guint64         serial,
                       gconstpointer   data,
                       gsize           size)
 {
-  return self->state != NULL && afrpc_shared_state_save (self->state, data, size);
+  return self->state != NULL && afrpc_shared_state_save (self->state, serial, data, size);
 }
 
 /* In the program. Returns: (nullable) (transfer full): what was kept */
