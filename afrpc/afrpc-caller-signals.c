@@ -90,6 +90,7 @@ typedef struct
   AfrpcProcess *from; /* (nullable) */
   GUnixFDList *fds;   /* (nullable) */
   GError *error;      /* (nullable): without it, and without an event, it is destroyed */
+  gboolean is_put_off; /* for somebody who waits for that: once, as somebody may come in each iteration */
 } Emission;
 
 static gint *
@@ -143,11 +144,11 @@ static void emit_event     (AfrpcCaller  *self,
                             AfrpcProcess *from,
                             GUnixFDList  *fds);
 static void emit_destroyed (AfrpcCaller  *self);
-static void emit_later     (AfrpcCaller  *self,
-                            GVariant     *event,
-                            AfrpcProcess *from,
-                            GUnixFDList  *fds,
-                            const GError *error);
+static Emission *emit_later (AfrpcCaller  *self,
+                             GVariant     *event,
+                             AfrpcProcess *from,
+                             GUnixFDList  *fds,
+                             const GError *error);
 
 static gboolean
 emit_cb (gpointer data)
@@ -163,8 +164,8 @@ emit_cb (gpointer data)
   else if (emission->error != NULL)
     afrpc_caller_emit_known_error (self, emission->error, FALSE);
   /* Somebody has begun to wait for that meanwhile. */
-  else if (afrpc_caller_tell_closed (self))
-    emit_later (self, NULL, NULL, NULL, NULL);
+  else if (!emission->is_put_off && afrpc_caller_tell_closed (self))
+    emit_later (self, NULL, NULL, NULL, NULL)->is_put_off = TRUE;
   else
     emit_destroyed (self);
   g_main_context_pop_thread_default (context);
@@ -172,7 +173,8 @@ emit_cb (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-static void
+/* Returns: (transfer none): what is to be emitted, from the main context */
+static Emission *
 emit_later (AfrpcCaller  *self,
             GVariant     *event, /* (nullable) */
             AfrpcProcess *from,  /* (nullable) */
@@ -188,6 +190,8 @@ emit_later (AfrpcCaller  *self,
   emission->error = error != NULL ? g_error_copy (error) : NULL;
   afrpc_caller_count_untold (self, 1);
   afrpc_call_attach_news (g_main_context_get_thread_default (), "[afrpc] caller emits", emit_cb, emission, emission_free);
+
+  return emission;
 }
 
 /* Emission */

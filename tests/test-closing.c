@@ -416,6 +416,65 @@ test_closing_context (void)
   g_thread_join (g_thread_new ("after", context_thread, GINT_TO_POINTER (1)));
 }
 
+/* Somebody who comes in each iteration */
+
+typedef struct
+{
+  AfrpcCaller *caller;
+  guint n_waiting;
+  gboolean destroyed;
+} Crowd;
+
+static void
+one_closed_cb (GObject      *source,
+               GAsyncResult *result,
+               gpointer      crowd)
+{
+  g_autoptr(GError) error = NULL;
+
+  g_assert_true (afrpc_caller_close_finish (AFRPC_CALLER (source), result, &error));
+  g_assert_no_error (error);
+  ((Crowd *) crowd)->n_waiting--;
+}
+
+static gboolean
+come_cb (gpointer data)
+{
+  Crowd *self = data;
+
+  if (self->destroyed)
+    return G_SOURCE_REMOVE;
+
+  self->n_waiting++;
+  afrpc_caller_close_async (self->caller, NULL, one_closed_cb, self);
+
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+crowd_destroyed_cb (Crowd *self)
+{
+  self->destroyed = TRUE;
+}
+
+static void
+test_closing_crowd (gconstpointer is_pool)
+{
+  g_autoptr(AfrpcProcess) process = NULL;
+  Crowd crowd = { NULL };
+
+  g_test_summary ("An end is told although somebody begins to wait for it in each iteration of the main loop");
+  /* Before the caller has sources of its own: so it is called before them. */
+  g_idle_add_full (G_PRIORITY_DEFAULT, come_cb, &crowd, NULL);
+  process = make_process (WORKER_WORKS);
+  crowd.caller = make_caller (process, WORKER_WORKS, is_pool != NULL);
+  g_signal_connect_swapped (crowd.caller, "destroyed", G_CALLBACK (crowd_destroyed_cb), &crowd);
+  test_iterate_until (&crowd.destroyed);
+  while (crowd.n_waiting > 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_object_unref (crowd.caller);
+}
+
 /* Wrong threads */
 
 typedef struct
@@ -505,6 +564,8 @@ main (int   argc,
   g_test_add_data_func ("/closing/again/proxy", NULL, test_closing_again);
   g_test_add_data_func ("/closing/again/pool", GINT_TO_POINTER (TRUE), test_closing_again);
   g_test_add_func ("/closing/context", test_closing_context);
+  g_test_add_data_func ("/closing/crowd/proxy", NULL, test_closing_crowd);
+  g_test_add_data_func ("/closing/crowd/pool", GINT_TO_POINTER (TRUE), test_closing_crowd);
   g_test_add_data_func ("/closing/wrong-thread/proxy", NULL, test_closing_wrong_thread);
   g_test_add_data_func ("/closing/wrong-thread/pool", GINT_TO_POINTER (TRUE), test_closing_wrong_thread);
 

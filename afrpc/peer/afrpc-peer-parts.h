@@ -28,6 +28,14 @@ typedef enum
   AFRPC_INBOX_KEEP, /* among the news: the thread is blocked */
 } AfrpcInboxMode;
 
+/* Who waits for an end. */
+typedef struct
+{
+  GQueue tasks;             /* (element-type GTask) (owned) */
+  gint64 awaited_at;        /* when the main context has begun the iteration in which the last one came, or 0 */
+  gint64 put_off_at;        /* and that in which telling it was put off, which is done once; 0: it was not */
+} AfrpcEndTasks;
+
 struct _AfrpcPeer
 {
   gatomicrefcount ref_count;
@@ -48,9 +56,8 @@ struct _AfrpcPeer
   guint64 catches_up_to;      /* and up to here, as the connection counts what it has read */
 
   GTask *connection_task;   /* (nullable): waits for the connection: to a function that takes it, or to give away */
-  GQueue exit_tasks;        /* (element-type GTask) (owned) */
-  GQueue close_tasks;       /* (element-type GTask) (owned) */
-  gint64 awaited_at;        /* when the main context has begun the iteration in which the last of those was made, or 0 */
+  AfrpcEndTasks exit_tasks;
+  AfrpcEndTasks close_tasks;
   void (*turned) (gpointer data); /* (nullable): for who looks at the peer after each turn */
   gpointer turned_data;
 

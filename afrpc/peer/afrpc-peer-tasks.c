@@ -66,7 +66,7 @@ static gboolean
 exit_cancelled_cb (GCancellable *cancellable,
                    gpointer      user_data)
 {
-  return_cancelled (&((AfrpcPeer *) user_data)->exit_tasks);
+  return_cancelled (&((AfrpcPeer *) user_data)->exit_tasks.tasks);
 
   return G_SOURCE_REMOVE;
 }
@@ -75,7 +75,7 @@ static gboolean
 close_cancelled_cb (GCancellable *cancellable,
                     gpointer      user_data)
 {
-  return_cancelled (&((AfrpcPeer *) user_data)->close_tasks);
+  return_cancelled (&((AfrpcPeer *) user_data)->close_tasks.tasks);
 
   return G_SOURCE_REMOVE;
 }
@@ -132,27 +132,32 @@ get_iteration_time (void)
 }
 
 static void
-await_end (AfrpcPeer   *self,
-           GQueue      *tasks,
-           GTask       *task, /* (transfer full) */
-           GSourceFunc  cancelled)
+await_end (AfrpcPeer     *self,
+           AfrpcEndTasks *waiting,
+           GTask         *task, /* (transfer full) */
+           GSourceFunc    cancelled)
 {
-  self->awaited_at = get_iteration_time ();
-  g_queue_push_tail (tasks, task);
+  waiting->awaited_at = get_iteration_time ();
+  g_queue_push_tail (&waiting->tasks, task);
   watch_task (self, task, cancelled);
 }
 
-/* Whether somebody who waits for what is told next has begun to do so in this iteration of the main loop: GTask would tell him
- * in another one, after those who are told behind him. */
+/* Whether somebody who waits for what is told next has begun to do so in this iteration of the main loop: GTask would tell
+ * him in another one, after those who are told behind him. It is put off once only: somebody may come in each iteration. */
 gboolean
 afrpc_peer_awaits_next_iteration (AfrpcPeer     *self,
                                   AfrpcNewsKind  kind)
 {
-  if (kind != AFRPC_NEWS_EXITED && kind != AFRPC_NEWS_CLOSED)
+  AfrpcEndTasks *waiting = kind == AFRPC_NEWS_EXITED ? &self->exit_tasks : &self->close_tasks;
+  const gint64 now = get_iteration_time ();
+
+  if ((kind != AFRPC_NEWS_EXITED && kind != AFRPC_NEWS_CLOSED) || now == 0)
     return FALSE;
 
-  return (kind == AFRPC_NEWS_EXITED ? &self->exit_tasks : &self->close_tasks)->length > 0 &&
-         get_iteration_time () <= self->awaited_at;
+  if (waiting->put_off_at == 0 && waiting->tasks.length > 0 && now <= waiting->awaited_at)
+    waiting->put_off_at = now;
+
+  return now <= waiting->put_off_at;
 }
 
 /* @task (transfer full) gets the exit of the process just before that is told to others, or why there is none. */
@@ -181,7 +186,7 @@ afrpc_peer_await_close (AfrpcPeer *self,
 gboolean
 afrpc_peer_tell_exit_task (AfrpcPeer *self)
 {
-  g_autoptr(GTask) task = g_queue_pop_head (&self->exit_tasks);
+  g_autoptr(GTask) task = g_queue_pop_head (&self->exit_tasks.tasks);
 
   if (task != NULL)
     return_exit (self, task);
@@ -193,7 +198,7 @@ afrpc_peer_tell_exit_task (AfrpcPeer *self)
 gboolean
 afrpc_peer_tell_close_task (AfrpcPeer *self)
 {
-  g_autoptr(GTask) task = g_queue_pop_head (&self->close_tasks);
+  g_autoptr(GTask) task = g_queue_pop_head (&self->close_tasks.tasks);
 
   if (task == NULL)
     return FALSE;

@@ -169,8 +169,8 @@ peer_free (AfrpcPeer *self)
   afrpc_news_clear (&self->news);
   afrpc_deadlines_clear (&self->deadlines);
   g_clear_object (&self->connection_task);
-  g_queue_clear_full (&self->exit_tasks, g_object_unref);
-  g_queue_clear_full (&self->close_tasks, g_object_unref);
+  g_queue_clear_full (&self->exit_tasks.tasks, g_object_unref);
+  g_queue_clear_full (&self->close_tasks.tasks, g_object_unref);
   g_weak_ref_clear (&self->process);
   g_weak_ref_clear (&self->proxy);
   g_clear_object (&self->process_held);
