@@ -7,7 +7,6 @@
 
 #include "wire/afrpc-options.h"
 
-
 static void
 step_clear (AfrpcBirthStep *step)
 {
@@ -39,8 +38,8 @@ void
 afrpc_birth_clear (AfrpcBirth *self)
 {
   g_assert (self->forks.length == 0);
-
   g_assert (self->template == NULL);
+
   g_clear_pointer (&self->reaped_for, g_ptr_array_unref);
   g_clear_pointer (&self->steps, g_ptr_array_unref);
   g_clear_pointer (&self->run_options, g_variant_unref);
@@ -71,6 +70,7 @@ afrpc_birth_forget_origin (AfrpcBirth *self)
 {
   if (self->origin != NULL)
     g_rc_box_release_full (g_steal_pointer (&self->origin), (GDestroyNotify) origin_clear);
+  self->is_origin_whole = FALSE;
 }
 
 /* Returns: (nullable): the environment that it begins in; NULL: the program's */
@@ -107,7 +107,7 @@ afrpc_birth_inherit (AfrpcBirth       *self,
                      const AfrpcBirth *template)
 {
   afrpc_birth_forget_origin (self);
-  if (template->environ == NULL && template->cwd == NULL)
+  if (template->is_origin_whole || (template->environ == NULL && template->cwd == NULL))
     self->origin = template->origin != NULL ? g_rc_box_acquire (template->origin) : NULL;
   else
     take_origin (self, g_strdupv ((char **) afrpc_birth_get_environ (template)), g_strdup (afrpc_birth_get_cwd (template)));
@@ -122,6 +122,7 @@ afrpc_birth_keep_origin (AfrpcBirth *self)
 
   take_origin (self, variables != NULL ? g_strdupv ((char **) variables) : g_get_environ (),
                cwd != NULL ? g_strdup (cwd) : g_get_current_dir ());
+  self->is_origin_whole = TRUE;
 }
 
 /* Adds one thing that it is prepared with; @fd: (transfer full), or -1. */

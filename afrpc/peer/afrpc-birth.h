@@ -38,6 +38,7 @@ typedef struct
   AfrpcOrphanPolicy orphan_policy;
 
   AfrpcBirthOrigin *origin;  /* (nullable): once it was started, or is not going to be forked: see above */
+  gboolean is_origin_whole;  /* what was set for itself is in it */
   GPtrArray *steps;          /* (element-type AfrpcBirthStep) in order */
   guint64 other_inode;       /* of the socket that a template gets for it */
   guint n_inherited;         /* of these, a template has done the first */
