@@ -5,7 +5,6 @@
 
 #include "link/afrpc-link.h"
 
-
 /* Keeps the calls that it writes, from the first on, until the process is known to exist, or there is another. They
  * count for the limits like those that wait. */
 void

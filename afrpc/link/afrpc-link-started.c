@@ -23,13 +23,13 @@ afrpc_link_get_position (const AfrpcLink *self)
   return afrpc_writer_get_position (&self->transport.writer);
 }
 
-/* Whether nothing of the message at @position was written, as far as is known. */
+/* Whether it is known that nothing of the message at @position was written. */
 gboolean
 afrpc_link_is_unwritten (const AfrpcLink *self,
                          guint64          position)
 {
-  if (self->is_gone)
-    return position >= self->written_to;
+  if (self->is_gone) /* 0: that is not known */
+    return self->written_to > 0 && position >= self->written_to;
 
   return self->rest == NULL && !afrpc_writer_has_written (&self->transport.writer, position);
 }
@@ -48,8 +48,8 @@ ask (const AfrpcLink *self,
 }
 
 /* Whether the worker has started the call. While it lives NO may not be true any more; after
- * afrpc_link_give_back() or afrpc_link_cancel() it is final, and what these have told is meant. Of a call that was never made, or is not
- * pending any more, it says nothing. */
+ * afrpc_link_give_back() or afrpc_link_cancel() it is final, and what these have told is meant. Of a call that was never
+ * made, or is not pending any more, it says nothing. */
 AfrpcStarted
 afrpc_link_get_started (const AfrpcLink *self,
                         guint64          serial)
@@ -71,7 +71,8 @@ afrpc_link_is_oldest (const AfrpcLink *self,
 }
 
 /* What is known of the parts of a call that consists of some, and has no outcome from the worker: how many it has begun,
- * @n_begun (out), G_MAXUINT64 for all; it may go on if it lives. Returns: (nullable) (transfer full): what the worker has saved of them */
+ * @n_begun (out), G_MAXUINT64 for all; it may go on if it lives.
+ * Returns: (nullable) (transfer full): what the worker has saved of them */
 GBytes *
 afrpc_link_get_parts (const AfrpcLink *self,
                       guint64          serial,
@@ -164,7 +165,7 @@ afrpc_link_take_back (AfrpcLink *self,
 
 /* Has the worker begin no more of the many that a call consists of, which it has begun: it answers with those that it has
  * made by then. How many are begun is final afterwards; the last one of them may turn out not to be. FALSE: nothing has
- * changed. */
+ * changed, as it has begun none, say. */
 gboolean
 afrpc_link_cut (AfrpcLink *self,
                 guint64    serial)
@@ -172,7 +173,8 @@ afrpc_link_cut (AfrpcLink *self,
   AfrpcLinkSlot *slot = afrpc_link_find_slot (self, serial);
 
   if (slot == NULL || slot->call.owner == NULL || self->is_gone || !afrpc_transport_shares_state (&self->transport) ||
-      (slot->flags & (AFRPC_LINK_SLOT_CANCELLED | AFRPC_LINK_SLOT_REVOKED)) != 0)
+      (slot->flags & (AFRPC_LINK_SLOT_CANCELLED | AFRPC_LINK_SLOT_REVOKED)) != 0 ||
+      ask (self, serial) != AFRPC_STARTED_YES)
     return FALSE;
 
   afrpc_transport_stop_parts (&self->transport, serial);

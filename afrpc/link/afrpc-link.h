@@ -85,8 +85,8 @@ typedef enum
   AFRPC_LINK_SLOT_TIMED = 1 << 1,         /* a frame is to say that it starts */
   AFRPC_LINK_SLOT_STARTED = 1 << 2,       /* and has */
   AFRPC_LINK_SLOT_CANCELLED = 1 << 3,
-  AFRPC_LINK_SLOT_REVOKED = 1 << 5,       /* it was taken back */
   AFRPC_LINK_SLOT_LOST_PROGRESS = 1 << 4, /* that has been told */
+  AFRPC_LINK_SLOT_REVOKED = 1 << 5,       /* it was taken back, or the rest of its parts was */
 } AfrpcLinkSlotFlags;
 
 typedef struct
