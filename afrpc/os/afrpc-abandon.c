@@ -4,8 +4,9 @@
 #include "os/afrpc-spawn.h"
 
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+#include "os/afrpc-child.h"
 
 static GMutex lock;
 static GArray *abandoned; /* (element-type AfrpcSpawned) guarded by lock */
@@ -48,9 +49,7 @@ gboolean
 afrpc_spawn_find (int  pid,
                   int *pidfd)
 {
-  siginfo_t info = { 0 };
-
-  if (syscall (SYS_waitid, P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT, NULL) != 0)
+  if (afrpc_child_peek (pid, -1) < 0)
     return FALSE;
   *pidfd = syscall (SYS_pidfd_open, pid, 0);
 

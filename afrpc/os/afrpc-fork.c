@@ -12,10 +12,10 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "os/afrpc-child.h"
 
 /* The number of threads. A process with one may ask for a thread group of its own, which it has, and no other may: see
  * unshare(2). Who is refused looks at a folder, which has a link for each of its folders, and two more; that takes 30
@@ -118,9 +118,9 @@ afrpc_fork_child (int *pidfd)
 gboolean
 afrpc_fork_has_ended (int pid)
 {
-  siginfo_t info = { 0 };
+  const int peeked = afrpc_child_peek (pid, -1);
 
-  return waitid (P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 ? info.si_pid != 0 : errno == ECHILD;
+  return peeked < 0 ? errno == ECHILD : peeked > 0;
 }
 
 static gboolean

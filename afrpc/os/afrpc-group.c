@@ -13,14 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "os/afrpc-child.h"
 #include "os/afrpc-lifeline.h"
 
 #ifndef PIDFD_SIGNAL_PROCESS_GROUP
 #define PIDFD_SIGNAL_PROCESS_GROUP (1u << 2) /* since Linux 6.9 */
-#endif
-
-#ifndef P_PIDFD
-#define P_PIDFD 3
 #endif
 
 #define CHILD_STACK_SIZE (16u << 10) /* bytes */
@@ -124,18 +121,6 @@ afrpc_group_end (void)
     kill (0, SIGKILL);
 }
 
-/* Whether the leader is a child of this program that nobody has reaped. Without a pidfd, another child may have got its
- * number, if somebody else has reaped it. */
-static gboolean
-is_unreaped (int pid,
-             int pidfd)
-{
-  siginfo_t info = { 0 };
-
-  return pid > 0 && syscall (SYS_waitid, pidfd >= 0 ? P_PIDFD : P_PID, pidfd >= 0 ? pidfd : pid, &info,
-                             WEXITED | WNOHANG | WNOWAIT, NULL) == 0;
-}
-
 /* In the program: signals all of the group that @pid leads, by a pidfd, which is always good. Kernels before 6.9 know no
  * such thing, and sandboxes may refuse it: then by number, which is good as long as the leader is not reaped, for it is
  * not given to another group before. If another thread of the program reaps it in the very moment in between, and the number
@@ -154,5 +139,5 @@ afrpc_group_signal (int      pid,
         return FALSE;
     }
 
-  return is_child && is_unreaped (pid, pidfd) && kill (-pid, signum) == 0;
+  return is_child && pid > 0 && afrpc_child_peek (pid, pidfd) >= 0 && kill (-pid, signum) == 0;
 }

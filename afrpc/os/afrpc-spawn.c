@@ -19,12 +19,9 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "os/afrpc-child.h"
 #include "os/afrpc-group.h"
 #include "os/afrpc-reopen.h"
-
-#ifndef P_PIDFD
-#define P_PIDFD 3
-#endif
 
 #define CHILD_STACK_SIZE (64u << 10) /* bytes; the child calls nothing deep */
 #define FIRST_SAFE_FD 10             /* above every descriptor number that the child fills */
@@ -347,14 +344,13 @@ gboolean
 afrpc_spawn_has_ended (const AfrpcSpawned *spawned)
 {
   struct pollfd fd = { spawned->pidfd, POLLIN, 0 };
-  siginfo_t info = { 0 };
+  int peeked;
 
   if (spawned->pidfd >= 0)
     return poll (&fd, 1, 0) > 0;
-  if (syscall (SYS_waitid, P_PID, spawned->pid, &info, WEXITED | WNOHANG | WNOWAIT, NULL) != 0)
-    return errno == ECHILD;
+  peeked = afrpc_child_peek (spawned->pid, -1);
 
-  return info.si_pid != 0;
+  return peeked < 0 ? errno == ECHILD : peeked > 0;
 }
 
 /* Its group ends with it. A number is good for that as long as its leader is not reaped, which somebody else may have
@@ -362,15 +358,12 @@ afrpc_spawn_has_ended (const AfrpcSpawned *spawned)
 static gboolean
 end_group_if_ended (const AfrpcSpawned *spawned)
 {
-  siginfo_t info = { 0 };
-  const gboolean is_child =
-    syscall (SYS_waitid, spawned->pidfd >= 0 ? P_PIDFD : P_PID, spawned->pidfd >= 0 ? spawned->pidfd : spawned->pid,
-             &info, WEXITED | WNOHANG | WNOWAIT, NULL) == 0;
+  const int peeked = afrpc_child_peek (spawned->pid, spawned->pidfd);
 
-  if (is_child ? info.si_pid == 0 : errno == EINTR)
+  if (peeked == 0 || (peeked < 0 && errno == EINTR))
     return FALSE;
 
-  afrpc_group_signal (spawned->pid, spawned->pidfd, is_child, SIGKILL);
+  afrpc_group_signal (spawned->pid, spawned->pidfd, peeked > 0, SIGKILL);
 
   return TRUE;
 }
