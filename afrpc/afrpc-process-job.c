@@ -10,9 +10,9 @@
 #include "afrpc-error.h"
 #include "wire/afrpc-options.h"
 
-/* Refuses what is asked for on a thread that has nothing to do with the process. */
 #define WRONG_THREAD "another thread runs the main context that the process belongs to"
 
+/* Refuses what is asked for on a thread that has nothing to do with the process. */
 static gboolean
 check_thread (AfrpcProcess *self,
               GTask        *task)
