@@ -55,9 +55,15 @@ fork_host_fork (AfrpcHost  *host,
       if (pid > 0)
         _exit (0);
     }
+  else if (g_strcmp0 (way, "die") == 0)
+    {
+      /* Neither of them does. */
+      AFRPC_HOST_CLASS (fork_host_parent_class)->fork (host, error);
+      _exit (0);
+    }
   else if (g_strcmp0 (way, "freeze") == 0 || g_strcmp0 (way, "babble") == 0)
     {
-      /* The same, and it does not do that. */
+      /* As "vanish", and it does not do that. */
       pid = AFRPC_HOST_CLASS (fork_host_parent_class)->fork (host, error);
       if (pid > 0)
         _exit (0);

@@ -96,6 +96,28 @@ test_zombies (gconstpointer is_forked)
   test_assert_no_children ();
 }
 
+static void
+test_zombies_together (void)
+{
+  g_autoptr(AfrpcProcess) template = afrpc_process_new_exec (g_getenv ("AFRPC_TEST_FORK_HOST"));
+
+  g_test_summary ("A process that dies as soon as it is forked, and so does what it was forked from, is reaped");
+  n_told = 0;
+  afrpc_process_setenv (template, "AFRPC_TEST_FORK", "die", TRUE);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr(AfrpcProcess) process = afrpc_process_fork (template);
+      g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "function");
+
+      afrpc_caller_call (AFRPC_CALLER (proxy), NULL, NULL, told_cb, NULL);
+    }
+  g_clear_object (&template);
+  while (n_told < 2)
+    g_main_context_iteration (NULL, TRUE);
+  while (has_child ())
+    g_main_context_iteration (NULL, TRUE);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -104,6 +126,7 @@ main (int   argc,
 
   g_test_add_data_func ("/zombies/exec", GINT_TO_POINTER (FALSE), test_zombies);
   g_test_add_data_func ("/zombies/fork", GINT_TO_POINTER (TRUE), test_zombies);
+  g_test_add_func ("/zombies/together", test_zombies_together);
 
   return g_test_run ();
 }

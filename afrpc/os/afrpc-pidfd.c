@@ -12,6 +12,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "os/afrpc-process-name.h"
+
 /* From Linux 6.13 on, in a system call; <linux/pidfd.h> of today's systems does not have it yet. */
 typedef struct
 {
@@ -168,6 +170,27 @@ afrpc_pidfd_has_socket (int     pid,
   return has;
 }
 
+/* Whether the process was forked with the socket, and has no job yet; it may have died. */
+static gboolean
+is_named_for (int     pid,
+              guint64 inode)
+{
+  char path[64], expected[AFRPC_PROCESS_NAME_SIZE], name[AFRPC_PROCESS_NAME_SIZE + 1] = "";
+  FILE *file;
+
+  g_snprintf (path, sizeof path, "/proc/%d/comm", pid);
+  file = fopen (path, "re");
+  if (file == NULL)
+    return FALSE;
+  if (fgets (name, sizeof name, file) == NULL)
+    name[0] = '\0';
+  fclose (file);
+  name[strcspn (name, "\n")] = '\0';
+  afrpc_process_name_get_forked (inode, expected);
+
+  return strcmp (name, expected) == 0;
+}
+
 static int
 find_among (const char  *path,
             guint64      inode,
@@ -180,15 +203,15 @@ find_among (const char  *path,
   if (file == NULL)
     return 0;
   while (found == 0 && fscanf (file, "%d", &pid) == 1)
-    if (!skips (pid) && afrpc_pidfd_has_socket (pid, inode, fd) == 1)
+    if (!skips (pid) && (afrpc_pidfd_has_socket (pid, inode, fd) == 1 || is_named_for (pid, inode)))
       found = pid;
   fclose (file);
 
   return found;
 }
 
-/* Returns: the child of this process, whichever thread's, that has the socket and that @skips does not name; 0: there is
- * none, as far as the kernel tells */
+/* Returns: the child of this process, whichever thread's, that has the socket, or was forked with it and has died, and that
+ * @skips does not name; 0: there is none, as far as the kernel tells */
 int
 afrpc_pidfd_find_child (guint64    inode,
                         int        fd,

@@ -469,22 +469,31 @@ afrpc_birth_greeted (AfrpcPeer *peer)
     }
 }
 
-/* Returns: the process that there is, by what the kernel says of who has written to the connection, or of who among our
- * children has its other end; 0: there is none, as far as can be told */
+/* Returns: who has written to the connection, by what the kernel says, or 0: nobody */
 static int
-find_unheard (AfrpcPeer *peer)
+find_sender (AfrpcPeer *peer)
 {
   AfrpcTransport *transport = &peer->talk.link.transport;
 
   if (transport->sender_pid == 0 && transport->in_fd >= 0 && !afrpc_transport_has_read (transport))
     afrpc_transport_read (transport, NULL);
-  if (transport->sender_pid != 0)
-    return transport->sender_pid;
-  /* Whoever has that end then got it from this program: a copy of it, say. */
-  if (peer->birth.is_unasked)
-    return 0;
 
-  return afrpc_pidfd_find_child (peer->birth.other_inode, AFRPC_SPAWN_SOCKET_FD, afrpc_body_is_taken);
+  return transport->sender_pid;
+}
+
+/* Returns: the process that there is, by what the kernel says of who has written to the connection, or of who among our
+ * children has its other end, or had it; 0: there is none, as far as can be told */
+static int
+find_unheard (AfrpcPeer *peer)
+{
+  int pid = find_sender (peer);
+
+  /* Whoever has that end of what nobody was asked for then got it from this program: a copy of it, say. */
+  if (pid == 0 && !peer->birth.is_unasked)
+    pid = afrpc_pidfd_find_child (peer->birth.other_inode, AFRPC_SPAWN_SOCKET_FD, afrpc_body_is_taken);
+
+  /* It may have got its job meanwhile, and so have written, and died. */
+  return pid != 0 ? pid : find_sender (peer);
 }
 
 /* It is to end, and may never come to say that it is there. */
@@ -530,7 +539,7 @@ end_unknown (AfrpcPeer *peer)
          afrpc_transport_read (transport, NULL) == AFRPC_STEP_DONE && !afrpc_transport_has_read (transport))
     ;
 
-  spawned.pid = transport->sender_pid;
+  spawned.pid = find_unheard (peer);
   if (spawned.pid != 0 && !afrpc_body_is_taken (spawned.pid) && afrpc_spawn_find (spawned.pid, &spawned.pidfd))
     afrpc_spawn_end (&spawned);
 }

@@ -7,6 +7,7 @@
 
 #include "afrpc-serialiser.h"
 #include "afrpc-types.h"
+#include "os/afrpc-process-name.h"
 #include "serve/afrpc-backlog.h"
 #include "serve/afrpc-call-table.h"
 #include "serve/afrpc-start-args.h"
@@ -14,7 +15,6 @@
 
 G_BEGIN_DECLS
 
-#define AFRPC_PROCESS_NAME_SIZE 16 /* bytes, with NUL, of what the kernel calls a process */
 
 typedef enum
 {

@@ -14,6 +14,7 @@
 
 #include "afrpc-error.h"
 #include "serve/afrpc-session-send.h"
+#include "os/afrpc-file-id.h"
 #include "os/afrpc-fork.h"
 #include "os/afrpc-group.h"
 #include "transport/afrpc-socket.h"
@@ -22,18 +23,20 @@
 
 G_STATIC_ASSERT (sizeof TEMPLATE_NAME <= AFRPC_PROCESS_NAME_SIZE);
 
-/* Whoever looks at a list of processes sees which of them are only there to be forked. */
+/* @fd: the socket of a process that is going to be forked, and begins with a name of its own. */
 static void
-enter (AfrpcSession *self)
+enter (AfrpcSession *self,
+       int           fd)
 {
-  if (self->own_name[0] != '\0')
-    return;
+  char name[AFRPC_PROCESS_NAME_SIZE];
 
-  prctl (PR_GET_NAME, self->own_name, 0, 0, 0);
-  prctl (PR_SET_NAME, TEMPLATE_NAME, 0, 0, 0);
+  if (self->own_name[0] == '\0')
+    prctl (PR_GET_NAME, self->own_name, 0, 0, 0);
+  afrpc_process_name_get_forked (afrpc_file_id_get (fd).inode, name);
+  prctl (PR_SET_NAME, name, 0, 0, 0);
 }
 
-/* It is a template no longer, or never was. */
+/* It is a template no longer, or never was, and is known to its program. */
 void
 afrpc_template_leave (AfrpcSession *self)
 {
@@ -106,7 +109,6 @@ start_over (AfrpcSession *self,
 {
   const int place = self->transport.in_fd;
 
-  afrpc_template_leave (self);
   /* The template's socket closes, and its number is used again. */
   self->transport.in_fd = self->transport.out_fd = -1;
   if (dup3 (fd, place, O_CLOEXEC) == place)
@@ -138,6 +140,7 @@ afrpc_template_fork_process (AfrpcSession  *self,
 /* Forks in the way of the language. Returns FALSE with an error if there is no new process. */
 static gboolean
 fork_host (AfrpcSession  *self,
+           int            fd,
            GError       **error)
 {
   AfrpcForked *forked = &self->forked;
@@ -147,9 +150,12 @@ fork_host (AfrpcSession  *self,
   if (!self->funcs->can_fork (self->host, error) || !afrpc_fork_is_possible (error))
     return FALSE;
 
-  enter (self);
+  enter (self, fd);
   afrpc_group_disown ();
   pid = self->funcs->fork (self->host, error);
+  /* Whoever looks at a list of processes sees which of them are only there to be forked. */
+  if (pid != 0 && forked->pid != 0)
+    prctl (PR_SET_NAME, TEMPLATE_NAME, 0, 0, 0);
   /* What has been made is there, whatever the language says of it. */
   if (forked->pid >= 0)
     {
@@ -220,7 +226,7 @@ afrpc_template_fork (AfrpcSession *self)
                  "a worker at the other end of a command cannot be forked");
   else if (fd < 0)
     g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "the new process' socket did not arrive");
-  else if (fork_host (self, &error))
+  else if (fork_host (self, fd, &error))
     {
       if (self->forked.pid == 0)
         {
