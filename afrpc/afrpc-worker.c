@@ -3,8 +3,13 @@
 
 #include "afrpc-worker.h"
 
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
 #include "afrpc-error.h"
 #include "afrpc-worker-private.h"
+#include "os/afrpc-group.h"
 #include "serve/afrpc-serve.h"
 #include "serve/afrpc-session-send.h"
 
@@ -521,4 +526,41 @@ afrpc_worker_get_fd_position (AfrpcWorker *self,
   g_return_val_if_fail (index < afrpc_worker_get_n_fds (self), 0);
 
   return afrpc_start_args_get_position (afrpc_session_get_start (&self->session), index);
+}
+
+/**
+ * afrpc_worker_exit: (skip)
+ * @self: (nullable): the worker
+ * @status: an exit status
+ *
+ * Ends a process that was forked, from anywhere, with no more than what it has to do itself: handlers of atexit(3) are its
+ * template's. Buffers of stdio are written, and the process group ends that it leads.
+ *
+ * For hosts that leave by themselves, in the middle of a call.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_worker_exit (AfrpcWorker *self,
+                   int          status)
+{
+  afrpc_group_end ();
+  fflush (NULL);
+  _exit (status);
+}
+
+/**
+ * afrpc_worker_kill: (skip)
+ * @self: (nullable): the worker
+ *
+ * Ends the process by SIGKILL, with the process group that it leads. A handler of a signal may call it.
+ *
+ * For hosts that are told of their program's end by a signal, where nothing else ends the worker.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_worker_kill (AfrpcWorker *self)
+{
+  kill (afrpc_group_is_ours () ? 0 : getpid (), SIGKILL);
 }

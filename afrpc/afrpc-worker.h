@@ -46,6 +46,11 @@ gboolean  afrpc_worker_check_result     (AfrpcWorker  *self,
                                          gsize         type_length,
                                          gsize         size,
                                          GError      **error);
+AFRPC_AVAILABLE_IN_1_0
+void      afrpc_worker_exit             (AfrpcWorker  *self,
+                                         int           status) G_GNUC_NORETURN;
+AFRPC_AVAILABLE_IN_1_0
+void      afrpc_worker_kill             (AfrpcWorker  *self);
 
 AFRPC_AVAILABLE_IN_1_0
 AfrpcSerialiser *afrpc_worker_get_serialiser (AfrpcWorker *self);

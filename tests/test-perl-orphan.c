@@ -70,18 +70,22 @@ static int
 be_program (const Case *what,
             const char *how)
 {
-  g_autoptr(AfrpcProcess) process = new_process ("Last");
+  const gboolean has_brood = g_str_equal (how, "brood") || g_str_equal (how, "leave");
+  g_autoptr(AfrpcProcess) template = new_process ("Last");
+  g_autoptr(AfrpcProcess) process = has_brood ? afrpc_process_fork (template) : g_object_ref (template);
   Watched watched = { 0 };
 
   if (what->code != NULL)
     afrpc_process_eval (process, what->code, NULL);
-  if (g_str_equal (how, "finish"))
+  if (g_str_equal (how, "finish") || g_str_equal (how, "leave"))
     afrpc_process_set_orphan_policy (process, AFRPC_ORPHAN_POLICY_FINISH);
-  if (g_str_equal (how, "group"))
+  if (g_str_equal (how, "group") || has_brood)
     afrpc_process_set_process_group (process, TRUE);
   watch_function (&watched, process, what->backend == AFRPC_BACKEND_SYNC ? "Last::run" : "Last::run_async", what->backend,
                   NULL);
-  if (g_str_equal (what->job, "idle"))
+  if (has_brood)
+    begin_call (&watched, g_variant_new ("(s)", how), NULL);
+  else if (g_str_equal (what->job, "idle"))
     check_call (watched.proxy, "('idle',)", "(1)");
   else
     begin_call (&watched, g_variant_new ("(s)", what->job), NULL);
@@ -154,6 +158,21 @@ test_perl_orphan_finish (void)
 }
 
 static void
+test_perl_orphan_brood (void)
+{
+  static const char *const hows[] = { "brood", "leave" };
+
+  g_test_summary ("What its process group has beside it ends with it, or the output would not, also if it exits by itself");
+  for (guint i = 0; i < G_N_ELEMENTS (hows); i++)
+    {
+      g_autofree char *output = run_program ("--program", 0, hows[i]);
+
+      /* So says its template, too, at the same time. */
+      g_assert_cmpuint (strlen (output), ==, 2 * strlen ("ended;destroyed;"));
+    }
+}
+
+static void
 test_perl_orphan_evaluating (void)
 {
   g_test_summary ("Code that is evaluated ends with the program, whatever it has done to signals");
@@ -187,6 +206,7 @@ main (int   argc,
       g_test_add_data_func (path, &cases[i], test_perl_orphan);
     }
   g_test_add_func ("/perl/orphan/finish", test_perl_orphan_finish);
+  g_test_add_func ("/perl/orphan/brood", test_perl_orphan_brood);
   g_test_add_func ("/perl/orphan/evaluating", test_perl_orphan_evaluating);
 
   return g_test_run ();

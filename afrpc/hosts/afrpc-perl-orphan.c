@@ -65,7 +65,7 @@ orphan_cb (int number)
   if (deadline_ns == 0 && timer_create (CLOCK_MONOTONIC, &event, &timer) == 0)
     begin_grace ();
   else if (get_now_ns () >= deadline_ns)
-    kill (getpid (), SIGKILL);
+    afrpc_worker_kill (NULL);
   PL_sig_pending = TRUE;
 
   errno = saved_errno;

@@ -46,6 +46,8 @@ leave (pTHX)
   status = afrpc_perl_end (STATUS_EXIT);
   if (!afrpc_perl.is_stray && !afrpc_perl.is_forked)
     exit (status);
+  if (!afrpc_perl.is_stray)
+    afrpc_worker_exit (afrpc_host_get_worker (afrpc_perl.host), status);
 
   /* What else there is to do at an exit is somebody else's. */
   fflush (NULL);

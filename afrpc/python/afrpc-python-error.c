@@ -148,8 +148,7 @@ afrpc_python_host_check_exit (void)
   status = result != NULL ? (int) PyLong_AsLong (result) : EXIT_FAILURE;
   PyErr_Clear ();
   afrpc_python_host_finish (backend);
-  fflush (NULL);
-  _exit (status);
+  afrpc_worker_exit (worker, status);
 }
 
 /* Python's handlers of signals run when it is told to look. */

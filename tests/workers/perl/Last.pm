@@ -29,6 +29,8 @@ my %job = (
       ready ();
       waitpid $pid, 0
    },
+   brood => sub { my $pid = fork // die; exec "sleep", 1000 unless $pid; ready (); 1 while 1 },
+   leave => sub { my ($parent, $pid) = (getppid, fork // die); exec "sleep", 1000 unless $pid; ready (); 1 while getppid == $parent; exit 3 },
    sort => sub { my @sorted = sort { ready (); 1 while 1 } 1 .. 3 },
    object => sub { my $local = bless []; ready (); sleep 1000 },
    handler => sub { local $SIG{TERM} = sub { print STDOUT "TERM;" }; ready (); sleep 1000 },
