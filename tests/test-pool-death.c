@@ -3,8 +3,11 @@
 /* Pools whose workers die, or never come to life: what becomes of calls, and of the pool. */
 #include "pool-case.h"
 
+#include <fcntl.h>
+#include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 static void
 test_pool_death_moves (void)
@@ -398,6 +401,57 @@ test_pool_death_retire (void)
   case_end (&test);
 }
 
+typedef struct
+{
+  Case *test;
+  guint n;
+} Followed;
+
+/* Who is told makes another call. */
+static void
+follow_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      user_data)
+{
+  Followed *followed = user_data;
+
+  afrpc_caller_call (caller_of (followed->test), test_act ("return", NULL), NULL, count_value_cb, &followed->n);
+  count_value_cb (source, result, &followed->n);
+}
+
+static void
+test_pool_death_retire_meanwhile (void)
+{
+  static const char *const acts[] = { "return", "retire", "return", "return" };
+  Case test;
+  Followed followed = { &test, 0 };
+  Meeting first, last;
+
+  g_test_summary ("A worker turns out to have retired while others of its calls are told, and who is told makes another call");
+  meeting_init (&first);
+  meeting_init (&last);
+  case_init (&test, "act", "max-workers", 1, "load", 16, NULL);
+  afrpc_caller_call (caller_of (&test), meet (&first), NULL, count_value_cb, &followed.n);
+  for (guint i = 0; i < G_N_ELEMENTS (acts); i++)
+    afrpc_caller_call (caller_of (&test), test_act (acts[i], NULL), NULL, i == 0 ? count_value_cb : follow_cb,
+                       i == 0 ? (gpointer) &followed.n : &followed);
+  afrpc_caller_call (caller_of (&test), test_act ("touch", g_variant_new_string (last.path)), NULL, follow_cb, &followed);
+  wait_begun (&test, 1);
+  while (afrpc_pool_get_n_calls_queued (test.pool) > 0)
+    g_main_context_iteration (NULL, FALSE);
+  /* Nothing is read before the worker has come to the last of them, which waits for who reads. */
+  close (last.fd);
+  meeting_let_go (&first);
+  last.fd = g_open (last.path, O_RDONLY | O_CLOEXEC, 0);
+  g_assert_cmpint (last.fd, >=, 0);
+  meeting_let_go (&last);
+  iterate_until_count (&followed.n, 2 + 2 * G_N_ELEMENTS (acts));
+  g_assert_cmpuint (test.errors->len, ==, 0);
+  case_end (&test);
+  meeting_end (&first);
+  meeting_end (&last);
+}
+
 static void
 test_pool_death_retire_at_once (gconstpointer backend)
 {
@@ -539,6 +593,7 @@ main (int   argc,
   g_test_add_func ("/pool-death/idle", test_pool_death_idle);
   g_test_add_func ("/pool-death/template", test_pool_death_template);
   g_test_add_func ("/pool-death/retire", test_pool_death_retire);
+  g_test_add_func ("/pool-death/retire-meanwhile", test_pool_death_retire_meanwhile);
   g_test_add_data_func ("/pool-death/retire-at-once/sync", GUINT_TO_POINTER (AFRPC_BACKEND_SYNC),
                         test_pool_death_retire_at_once);
   g_test_add_data_func ("/pool-death/retire-at-once/async", GUINT_TO_POINTER (AFRPC_BACKEND_ASYNC),

@@ -593,12 +593,19 @@ void
 afrpc_pool_desk_enter (AfrpcPoolCore *self,
                        AfrpcPoolJob  *job)
 {
+  AfrpcPoolMember *member;
+
   if (!admit (self, job))
-    afrpc_pool_desk_pump (self);
-  /* Where nobody waits, it need not do so either. */
-  else if (is_free (self) && self->n_waiting == 0 && job->tie == NULL)
     {
-      give (self, job, choose (self));
+      afrpc_pool_desk_pump (self);
+      return;
+    }
+
+  /* Where nobody waits, it need not do so either. Whoever seemed to have room may turn out to get no more. */
+  member = is_free (self) && self->n_waiting == 0 && job->tie == NULL ? choose (self) : NULL;
+  if (member != NULL)
+    {
+      give (self, job, member);
       look_ahead (self);
     }
   else
