@@ -14,12 +14,6 @@
 
 /* Waiting */
 
-static guint64 *
-get_number (AfrpcPoolJob *job)
-{
-  return &job->place.number;
-}
-
 static void
 set_timer (AfrpcPoolCore *self,
            AfrpcPoolJob  *job)
@@ -27,8 +21,8 @@ set_timer (AfrpcPoolCore *self,
   if (job->deadline == 0)
     return;
 
-  g_hash_table_insert (self->limited, get_number (job), job);
-  afrpc_deadlines_add (&self->deadlines, job->deadline, job->place.number, g_hash_table_size (self->limited));
+  g_hash_table_insert (self->limited, &job->id, job);
+  afrpc_deadlines_add (&self->deadlines, job->deadline, job->id, g_hash_table_size (self->limited));
   afrpc_pool_core_want_timer (self, job->deadline);
 }
 
@@ -104,7 +98,7 @@ forget_deadline (AfrpcPoolCore *self,
                  AfrpcPoolJob  *job)
 {
   if (job->deadline != 0)
-    g_hash_table_remove (self->limited, get_number (job));
+    g_hash_table_remove (self->limited, &job->id);
 }
 
 static GError *
@@ -437,7 +431,7 @@ look_at_many (AfrpcPoolMember *member,
   guint64 n_begun;
   g_autoptr(GBytes) saved = afrpc_peer_get_parts (member->peer, &first->pending, &n_begun);
 
-  if (member->first_seen == first->place.number && n_begun > 0 && n_begun <= first->call->n_parts &&
+  if (member->first_seen == first->id && n_begun > 0 && n_begun <= first->call->n_parts &&
       n_begun == member->n_parts_seen)
     afrpc_pool_map_cut (first);
   member->n_parts_seen = n_begun;
@@ -461,9 +455,9 @@ afrpc_pool_desk_watch (AfrpcPoolCore *self,
         continue;
       if (first->is_many)
         look_at_many (member, first);
-      if (member->given.length > 1 && member->first_seen == first->place.number && has_others (self))
+      if (member->given.length > 1 && member->first_seen == first->id && has_others (self))
         take_back (member);
-      member->first_seen = first->place.number;
+      member->first_seen = first->id;
     }
   watch_later (self, now);
 }
@@ -676,12 +670,12 @@ afrpc_pool_desk_withdraw (AfrpcPoolJob *job,
 }
 
 static gboolean
-is_waiting_cb (guint64  number,
+is_waiting_cb (guint64  id,
                gpointer data)
 {
   AfrpcPoolCore *self = data;
 
-  return g_hash_table_contains (self->limited, &number);
+  return g_hash_table_contains (self->limited, &id);
 }
 
 void
@@ -710,11 +704,11 @@ afrpc_pool_desk_expire (AfrpcPoolCore *self,
                         gint64         now)
 {
   AfrpcSlice slice = { 0 };
-  guint64 number;
+  guint64 id;
 
-  while (afrpc_deadlines_pop (&self->deadlines, now, &number))
+  while (afrpc_deadlines_pop (&self->deadlines, now, &id))
     {
-      AfrpcPoolJob *job = g_hash_table_lookup (self->limited, &number);
+      AfrpcPoolJob *job = g_hash_table_lookup (self->limited, &id);
 
       afrpc_pool_desk_withdraw (job, new_timeout ());
       if (afrpc_slice_step (&slice))

@@ -393,7 +393,7 @@ afrpc_pool_job_new (AfrpcPoolCore *core,
   self->call = call;
   self->args = g_variant_ref (args);
   self->place.link.data = self;
-  self->place.number = ++core->last_number;
+  self->id = self->place.number = ++core->last_job;
   if (call->options != NULL)
     self->place.priority = call->options->priority;
   call->job = self;
@@ -410,6 +410,7 @@ renew (AfrpcPoolJob *old)
   self->ref_count = 1;
   self->pending.funcs = &pending_funcs;
   self->core = old->core;
+  self->id = ++old->core->last_job;
   self->call = g_steal_pointer (&old->call);
   afrpc_call_keep_process (self->call);
   self->args = g_variant_ref (old->args);

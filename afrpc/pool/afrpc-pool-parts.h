@@ -37,6 +37,7 @@ struct _AfrpcPoolJob
 {
   AfrpcPending pending;    /* for the peer of the member that it is given to; or for the anchor, once it has failed */
   guint ref_count;
+  guint64 id;              /* of all jobs of the pool */
   AfrpcPoolPlace place;    /* in a queue */
   AfrpcPoolCore *core;     /* not owned: as long as there is the call there is the pool */
   AfrpcCall *call;         /* (nullable) (owned): NULL once it has its outcome, or another job has it */
@@ -112,7 +113,7 @@ struct _AfrpcPoolMember
   gboolean has_served;        /* a call has had its outcome from it, or was begun when it died */
   guint n_calls;              /* that it has been given */
   guint spread;               /* how much earlier than others it is renewed, in a way */
-  guint64 first_seen;         /* the number of what it has had longest, when it was looked for who waits behind that */
+  guint64 first_seen;         /* the id of what it has had longest, when it was looked for who waits behind that */
   guint64 n_parts_seen;       /* how many it had begun then, if that is many */
   guint n_idle_ticks;         /* how often the clock has found it idle */
   GArray *runaways;           /* (nullable) (element-type AfrpcPoolRunaway) */
@@ -168,7 +169,7 @@ struct _AfrpcPoolWorker
   {
     int pid;
     AfrpcPoolWorkerState state;
-    guint64 number;           /* of the current call; 0: there is none */
+    guint64 current;          /* the id of the current call's job; 0: there is none */
     gint64 since;
     guint n_calls;
   } told;
@@ -248,10 +249,10 @@ struct _AfrpcPoolCore
 
   AfrpcPoolQueue queue;     /* jobs that any member may get */
   GError *doom;             /* (nullable) (owned): why all that wait fail, while some of them are left */
-  guint64 last_number;
+  guint64 last_job;         /* its id */
   guint n_jobs;             /* that have no outcome */
   AfrpcDeadlines deadlines; /* of jobs in queues */
-  GHashTable *limited;      /* (element-type guint64 AfrpcPoolJob): jobs with a time limit by their number; not owned */
+  GHashTable *limited;      /* (element-type guint64 AfrpcPoolJob): jobs with a time limit by their id; not owned */
   GHashTable *ties;         /* (element-type utf8 AfrpcPoolTie) */
   GQueue loose_ties;        /* (element-type AfrpcPoolTie): those that no job has, the oldest first */
   GQueue room_tasks;        /* (element-type GTask): wait for room in the queue */

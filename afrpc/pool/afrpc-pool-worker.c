@@ -203,20 +203,20 @@ afrpc_pool_worker_tell (AfrpcPoolWorker *self)
   const int pid = afrpc_pool_worker_get_pid (self);
   const AfrpcPoolWorkerState state = afrpc_pool_worker_get_state (self);
   const AfrpcPoolJob *current = get_current (self);
-  const guint64 number = current != NULL ? current->place.number : 0;
+  const guint64 id = current != NULL ? current->id : 0;
   const gint64 since = afrpc_pool_worker_get_current_since (self);
   const guint n_calls = afrpc_pool_worker_get_n_calls (self);
   const gboolean changed[N_PROPS] = {
     [PROP_PID] = pid != self->told.pid,
     [PROP_STATE] = state != self->told.state,
-    [PROP_CURRENT_CALL] = number != self->told.number,
+    [PROP_CURRENT_CALL] = id != self->told.current,
     [PROP_CURRENT_SINCE] = since != self->told.since,
     [PROP_N_CALLS] = n_calls != self->told.n_calls,
   };
 
   self->told.pid = pid;
   self->told.state = state;
-  self->told.number = number;
+  self->told.current = id;
   self->told.since = since;
   self->told.n_calls = n_calls;
   for (guint i = 1; i < N_PROPS; i++)

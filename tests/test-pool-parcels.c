@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Maps as bindings make them: what is called for again, and how the end is told. */
+#include "pool-case.h"
+
+#include "pool/afrpc-map-chunks.h"
+#include "pool/afrpc-pool-parts.h"
+
+/* A binding that has single calls, one in a parcel. */
+typedef struct
+{
+  GQueue inputs;  /* (element-type GVariant) (owned): arguments */
+  GQueue rest;    /* likewise, that are called for again, once anything is sorted */
+  guint n_deaths; /* of workers that had begun these */
+  GQueue sorted;  /* (element-type AfrpcCall) (owned) */
+  GError *failure; /* (nullable) (owned): why the rest was not called for */
+} Binding;
+
+static AfrpcMapPulled
+pull (gpointer            data,
+      const AfrpcMapRoom *room,
+      AfrpcMapInput      *input)
+{
+  Binding *self = data;
+
+  input->args = g_queue_pop_head (&self->inputs);
+
+  return input->args != NULL ? AFRPC_MAP_PULLED : AFRPC_MAP_END;
+}
+
+static void
+forget (gpointer data)
+{
+}
+
+static void
+sort (gpointer   data,
+      gpointer   parcel,
+      AfrpcCall *call)
+{
+  Binding *self = data;
+
+  if (call != NULL)
+    g_queue_push_tail (&self->sorted, call);
+}
+
+static void
+cut (gpointer   data,
+     gpointer   parcel,
+     AfrpcCall *call,
+     guint64    n_begun,
+     GBytes    *saved)
+{
+  g_assert_not_reached ();
+}
+
+static gboolean
+pull_rest (gpointer       data,
+           AfrpcMapInput *input)
+{
+  Binding *self = data;
+
+  input->args = g_queue_pop_head (&self->rest);
+  input->n_deaths = self->n_deaths;
+
+  return input->args != NULL;
+}
+
+static void
+fail_rest (gpointer      data,
+           const GError *error)
+{
+  Binding *self = data;
+
+  if (self->rest.length > 0)
+    self->failure = g_error_copy (error);
+  g_queue_clear_full (&self->rest, (GDestroyNotify) g_variant_unref);
+}
+
+static gboolean
+has_news (gpointer data)
+{
+  return ((Binding *) data)->sorted.length > 0;
+}
+
+static void
+let_go (gpointer data)
+{
+}
+
+static const AfrpcMapFuncs funcs = { pull, forget, sort, cut, pull_rest, fail_rest, has_news, let_go };
+
+static void
+binding_clear (Binding *self)
+{
+  g_queue_clear_full (&self->inputs, (GDestroyNotify) g_variant_unref);
+  g_queue_clear_full (&self->rest, (GDestroyNotify) g_variant_unref);
+  g_queue_clear_full (&self->sorted, (GDestroyNotify) afrpc_map_release_call);
+  g_clear_error (&self->failure);
+}
+
+/* Something has come, or the end. */
+typedef struct
+{
+  gboolean done;
+  GError *error;
+} News;
+
+static void
+news_cb (GObject      *source,
+         GAsyncResult *result,
+         gpointer      data)
+{
+  News *news = data;
+  g_autoptr(GPtrArray) none = afrpc_map_next_many_finish (AFRPC_MAP (source), result, &news->error);
+
+  g_assert_true (none == NULL || none->len == 0);
+  news->done = TRUE;
+}
+
+static void
+test_parcels_rest_is_new (void)
+{
+  Case test;
+  Meeting first, second;
+  Binding binding = { 0 };
+  News news = { 0 };
+  g_autoptr(AfrpcMap) map = NULL;
+  g_autoptr(AfrpcCall) behind = NULL;
+  AfrpcPoolCore *core;
+  guint64 n_moves;
+  guint n = 0;
+
+  g_test_summary ("What goes on with something that has run for long has not run for long itself");
+  meeting_init (&first);
+  meeting_init (&second);
+  case_init (&test, "act", "max-workers", 2, "load", 2, "start-delay-ms", G_MAXINT, NULL);
+  core = test.pool->core;
+  g_queue_push_tail (&binding.inputs, meet (&first));
+  g_queue_push_tail (&binding.rest, meet (&second));
+  map = afrpc_pool_map_chunks (test.pool, &funcs, &binding, NULL, NULL, NULL);
+  afrpc_map_next_many_async (map, 1, NULL, news_cb, &news);
+  wait_begun (&test, 1);
+  afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_value_cb, &n);
+  afrpc_pool_desk_watch (core, g_get_monotonic_time ());
+  /* Nobody else is there, so nobody is looked for meanwhile. */
+  afrpc_pool_set_max_workers (test.pool, 1);
+  meeting_let_go (&first);
+  wait_begun (&test, 2);
+  iterate_until_count (&n, 1);
+  behind = start_act (&test, "return", NULL);
+  afrpc_pool_set_max_workers (test.pool, 2);
+  n_moves = core->figures.n_moves;
+  afrpc_pool_desk_watch (core, g_get_monotonic_time ());
+  g_assert_cmpuint (core->figures.n_moves, ==, n_moves);
+  afrpc_pool_desk_watch (core, g_get_monotonic_time ());
+  g_assert_cmpuint (core->figures.n_moves, ==, n_moves + 1);
+  meeting_let_go (&second);
+  g_variant_unref (wait_value (behind));
+  while (binding.sorted.length < 2)
+    g_main_context_iteration (NULL, TRUE);
+  test_iterate_until (&news.done);
+  g_assert_no_error (news.error);
+  g_clear_object (&map);
+  g_clear_object (&behind);
+  binding_clear (&binding);
+  case_end (&test);
+  meeting_end (&first);
+  meeting_end (&second);
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/pool-parcels/rest-is-new", test_parcels_rest_is_new);
+
+  return g_test_run ();
+}
