@@ -169,6 +169,45 @@ test_parcels_rest_is_new (void)
   meeting_end (&second);
 }
 
+static void
+test_parcels_context_gone (void)
+{
+  GMainContext *context = g_main_context_new ();
+  Case test;
+  Binding binding = { 0 };
+  News news = { 0 };
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr(AfrpcCall) given = NULL;
+  g_autoptr(AfrpcMap) map = NULL;
+
+  g_test_summary ("What cannot be called for again because the main context has gone fails as that");
+  g_main_context_push_thread_default (context);
+  case_init (&test, "act", "max-workers", 1, "load", 1, NULL);
+  given = start_act (&test, "until-cancelled", NULL);
+  g_queue_push_tail (&binding.inputs, test_act ("return", NULL));
+  g_queue_push_tail (&binding.rest, g_variant_ref_sink (test_act ("return", NULL)));
+  map = afrpc_pool_map_chunks (test.pool, &funcs, &binding, NULL, NULL, NULL);
+  afrpc_map_next_many_async (map, 1, cancellable, news_cb, &news);
+  while (test.n_events == 0)
+    g_main_context_iteration (context, TRUE);
+  /* Who waits has a reference to the context. */
+  g_cancellable_cancel (cancellable);
+  while (!news.done)
+    g_main_context_iteration (context, TRUE);
+  g_assert_error (news.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_main_context_pop_thread_default (context);
+  g_main_context_unref (context);
+  g_assert_true (afrpc_call_is_settled (given));
+  g_assert_cmpuint (binding.sorted.length, ==, 1);
+  g_assert_error (binding.failure, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
+  g_assert_finalize_object (g_steal_pointer (&map));
+  g_clear_object (&given);
+  g_clear_error (&news.error);
+  binding_clear (&binding);
+  g_assert_finalize_object (test.pool);
+  g_ptr_array_unref (test.errors);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -176,6 +215,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/pool-parcels/rest-is-new", test_parcels_rest_is_new);
+  g_test_add_func ("/pool-parcels/context-gone", test_parcels_context_gone);
 
   return g_test_run ();
 }

@@ -489,7 +489,10 @@ get_obstacle (AfrpcPoolMap *self)
   if (self->is_cancelled || self->pool == NULL)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled");
 
-  return core->state >= AFRPC_POOL_KILLED ?
+  if (core->state == AFRPC_POOL_OVER)
+    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the main context of the pool is gone");
+
+  return core->state == AFRPC_POOL_KILLED ?
            g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "the call was not started: the pool of '%s' was killed",
                         core->config.function) : NULL;
 }
