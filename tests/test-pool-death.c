@@ -479,6 +479,47 @@ test_pool_death_retire_at_once (gconstpointer backend)
 }
 
 static void
+kill_pool_cb (AfrpcPool       *pool,
+              AfrpcPoolWorker *worker,
+              AfrpcExit       *reason)
+{
+  afrpc_caller_kill (AFRPC_CALLER (pool));
+}
+
+static void
+cancel_call_cb (AfrpcPool       *pool,
+                AfrpcPoolWorker *worker,
+                AfrpcExit       *reason,
+                AfrpcCall       *call)
+{
+  afrpc_call_cancel (call);
+}
+
+static void
+test_pool_death_not_repeated (gconstpointer data)
+{
+  const gboolean is_cancelled = data != NULL;
+  Case test;
+  g_autoptr(AfrpcCallOptions) options = idempotent_options ();
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("A call that was begun, and is given up while it waits to be repeated, is not said not to have started");
+  case_init (&test, "act", "max-workers", 1, NULL);
+  call = afrpc_caller_start (caller_of (&test), act_u ("exit", 3), options);
+  g_signal_connect (test.pool, "worker-ended", is_cancelled ? G_CALLBACK (cancel_call_cb) : G_CALLBACK (kill_pool_cb), call);
+  error = wait_error (call);
+  if (is_cancelled)
+    g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  else
+    g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+  g_assert_cmpint (afrpc_call_get_started (call), !=, AFRPC_STARTED_NO);
+  g_signal_handlers_disconnect_by_data (test.pool, call);
+  g_clear_object (&call);
+  case_end (&test);
+}
+
+static void
 test_pool_death_refresh (void)
 {
   Case test;
@@ -593,6 +634,8 @@ main (int   argc,
   g_test_add_func ("/pool-death/idle", test_pool_death_idle);
   g_test_add_func ("/pool-death/template", test_pool_death_template);
   g_test_add_func ("/pool-death/retire", test_pool_death_retire);
+  g_test_add_data_func ("/pool-death/not-repeated/killed", NULL, test_pool_death_not_repeated);
+  g_test_add_data_func ("/pool-death/not-repeated/cancelled", "", test_pool_death_not_repeated);
   g_test_add_func ("/pool-death/retire-meanwhile", test_pool_death_retire_meanwhile);
   g_test_add_data_func ("/pool-death/retire-at-once/sync", GUINT_TO_POINTER (AFRPC_BACKEND_SYNC),
                         test_pool_death_retire_at_once);

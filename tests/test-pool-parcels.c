@@ -208,6 +208,44 @@ test_parcels_context_gone (void)
   g_ptr_array_unref (test.errors);
 }
 
+static void
+test_parcels_killed (void)
+{
+  Case test;
+  Meeting meeting;
+  Binding binding = { .n_deaths = 1 };
+  News news = { 0 };
+  g_autoptr(AfrpcMap) map = NULL;
+  AfrpcCall *rest;
+
+  g_test_summary ("What has run, and cannot be called for again because the pool was killed, is not said not to have started");
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 1, NULL);
+  g_queue_push_tail (&binding.inputs, meet (&meeting));
+  g_queue_push_tail (&binding.rest, test_act ("return", NULL));
+  map = afrpc_pool_map_chunks (test.pool, &funcs, &binding, NULL, NULL, NULL);
+  afrpc_map_next_many_async (map, 1, NULL, news_cb, &news);
+  wait_begun (&test, 1);
+  afrpc_caller_kill (caller_of (&test));
+  while (binding.sorted.length < 2 && binding.failure == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_no_error (binding.failure);
+  rest = g_queue_peek_tail (&binding.sorted);
+  {
+    g_autoptr(GError) error = wait_error (rest);
+
+    g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+    g_assert_cmpint (afrpc_call_get_started (rest), ==, AFRPC_STARTED_YES);
+  }
+  test_iterate_until (&news.done);
+  g_clear_error (&news.error);
+  g_clear_object (&map);
+  binding_clear (&binding);
+  meeting_let_go (&meeting);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -216,6 +254,7 @@ main (int    argc,
 
   g_test_add_func ("/pool-parcels/rest-is-new", test_parcels_rest_is_new);
   g_test_add_func ("/pool-parcels/context-gone", test_parcels_context_gone);
+  g_test_add_func ("/pool-parcels/killed", test_parcels_killed);
 
   return g_test_run ();
 }

@@ -270,6 +270,14 @@ afrpc_pool_core_close (AfrpcPoolCore *self)
   afrpc_pool_desk_pump (self);
 }
 
+/* Returns: (transfer full): what a call fails with that no worker is going to have */
+GError *
+afrpc_pool_core_new_killed_error (const AfrpcPoolCore *self)
+{
+  return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "the call was not started: the pool of '%s' was killed",
+                      self->config.function);
+}
+
 void
 afrpc_pool_core_kill (AfrpcPoolCore *self)
 {
@@ -279,8 +287,7 @@ afrpc_pool_core_kill (AfrpcPoolCore *self)
     return;
 
   begin_end (self, AFRPC_POOL_KILLED);
-  error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "the call was not started: the pool of '%s' was killed",
-                       self->config.function);
+  error = afrpc_pool_core_new_killed_error (self);
   afrpc_pool_desk_doom (self, error);
   for (guint i = 0; i < self->members->len; i++)
     {

@@ -102,9 +102,10 @@ forget_deadline (AfrpcPoolCore *self,
 }
 
 static GError *
-new_timeout (void)
+new_timeout (const AfrpcPoolJob *job)
 {
-  return g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "no worker had begun the call when its time limit had passed");
+  return g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "no worker had begun the call%s when its time limit had passed",
+                      job->begun != AFRPC_STARTED_NO ? " again" : "");
 }
 
 /* Whether it gets no more than what it has: it has had as many as there may be, or asks for no more. Those that have begun
@@ -139,7 +140,7 @@ give (AfrpcPoolCore   *self,
         member->alone = NULL;
       job->chunk = NULL;
       afrpc_pool_member_look (member);
-      afrpc_pool_job_fail (job, new_timeout ());
+      afrpc_pool_job_fail (job, new_timeout (job));
       return;
     }
 
@@ -299,7 +300,7 @@ expire (AfrpcPoolCore *self,
         AfrpcPoolJob  *job,
         guint         *n)
 {
-  afrpc_pool_desk_withdraw (job, new_timeout ());
+  afrpc_pool_desk_withdraw (job, new_timeout (job));
   if (++*n < AFRPC_SLICE_STEPS)
     return TRUE;
 
@@ -609,8 +610,7 @@ afrpc_pool_desk_enter (AfrpcPoolCore *self,
     }
 }
 
-/* One that goes on with what another has begun, whose place it takes: there is room for it, and it is as old as that.
- * Takes the reference. */
+/* One that goes on with what another has begun, in whose order it waits: there is room for it. Takes the reference. */
 void
 afrpc_pool_desk_add_rest (AfrpcPoolCore *self,
                           AfrpcPoolJob  *job)
@@ -619,7 +619,12 @@ afrpc_pool_desk_add_rest (AfrpcPoolCore *self,
   job->since = self->now;
   self->figures.n_calls++;
   self->n_jobs++;
-  line_up (self, job);
+  if (self->failure != NULL)
+    afrpc_pool_job_fail (job, g_error_copy (self->failure));
+  else if (self->state == AFRPC_POOL_KILLED)
+    afrpc_pool_job_fail (job, afrpc_pool_core_new_killed_error (self));
+  else
+    line_up (self, job);
 }
 
 /* One whose worker is gone: it goes where it was. Takes the reference. */
@@ -710,7 +715,7 @@ afrpc_pool_desk_expire (AfrpcPoolCore *self,
     {
       AfrpcPoolJob *job = g_hash_table_lookup (self->limited, &id);
 
-      afrpc_pool_desk_withdraw (job, new_timeout ());
+      afrpc_pool_desk_withdraw (job, new_timeout (job));
       if (afrpc_slice_step (&slice))
         break;
     }

@@ -41,6 +41,7 @@ clear (AfrpcPoolJob *self)
   self->place.size = 0;
   self->deadline = 0;
   self->n_deaths = 0;
+  self->begun = AFRPC_STARTED_NO;
   self->was_wanted_back = FALSE;
   self->map = NULL;
   self->chunk = NULL;
@@ -304,6 +305,26 @@ take_failure (AfrpcPoolJob *self)
   return TRUE;
 }
 
+/* Whether a worker had begun it, this one or one before. */
+static AfrpcStarted
+get_begun (const AfrpcPoolJob *self)
+{
+  return self->begun == AFRPC_STARTED_YES || self->pending.started == AFRPC_STARTED_NO ? self->begun : self->pending.started;
+}
+
+/* It failed before it was begun again: that is no word on the first time. */
+static G_NO_INLINE void
+tell_begun (AfrpcPoolJob *self)
+{
+  self->pending.started = get_begun (self);
+  if (!g_error_matches (self->error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED) &&
+      !g_error_matches (self->error, AFRPC_ERROR, AFRPC_ERROR_CLOSED))
+    return;
+
+  self->error->code = AFRPC_ERROR_DIED;
+  g_prefix_error (&self->error, "a worker that had begun the call has died, and it was not repeated: ");
+}
+
 static void
 pending_decide (AfrpcPending *pending,
                 GVariant     *value,
@@ -324,6 +345,8 @@ pending_decide (AfrpcPending *pending,
       if (error != NULL && take_failure (self))
         return;
     }
+  if (G_UNLIKELY (error != NULL && self->begun != AFRPC_STARTED_NO))
+    tell_begun (self);
   if (G_UNLIKELY (self->map != NULL))
     afrpc_pool_map_decided (self);
 }
@@ -419,6 +442,7 @@ renew (AfrpcPoolJob *old)
   self->place.link = (GList) { .data = self };
   self->deadline = old->deadline;
   self->n_deaths = old->n_deaths;
+  self->begun = get_begun (old);
   self->map = old->map;
   self->call->job = self;
 
@@ -582,7 +606,8 @@ afrpc_pool_job_abandon (AfrpcPoolJob *self)
   if (self->error == NULL)
     self->error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the main context of the pool is gone");
   self->core->figures.n_outcomes[AFRPC_CALL_OUTCOME_OTHER]++;
-  afrpc_pending_decide (outer, AFRPC_STARTED_UNKNOWN, NULL, NULL, g_steal_pointer (&self->error));
+  afrpc_pending_decide (outer, self->begun == AFRPC_STARTED_YES ? AFRPC_STARTED_YES : AFRPC_STARTED_UNKNOWN, NULL, NULL,
+                        g_steal_pointer (&self->error));
   if (self->map != NULL)
     afrpc_pool_map_settled (self->map, call, self->place.number);
   else if (afrpc_pending_is_told (outer))

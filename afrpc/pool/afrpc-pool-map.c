@@ -337,6 +337,8 @@ make_job (AfrpcPoolMap        *self,
   job = afrpc_pool_job_new (self->core, call, input->args);
   job->map = self;
   job->n_deaths = input->n_deaths;
+  if (input->n_deaths > 0)
+    job->begun = AFRPC_STARTED_YES;
   g_variant_unref (input->args);
 
   return job;
@@ -478,23 +480,16 @@ afrpc_pool_map_decided (AfrpcPoolJob *job)
   core->last_decided = job;
 }
 
-/* Returns: (transfer full) (nullable): why nothing is called for again */
+/* Returns: (transfer full) (nullable): why nothing is called for again. Where calls would fail at once they are made all the
+ * same: these know whether they were begun. */
 static GError *
 get_obstacle (AfrpcPoolMap *self)
 {
-  const AfrpcPoolCore *core = self->core;
-
-  if (core->failure != NULL)
-    return g_error_copy (core->failure);
   if (self->is_cancelled || self->pool == NULL)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled");
 
-  if (core->state == AFRPC_POOL_OVER)
-    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the main context of the pool is gone");
-
-  return core->state == AFRPC_POOL_KILLED ?
-           g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "the call was not started: the pool of '%s' was killed",
-                        core->config.function) : NULL;
+  return self->core->state == AFRPC_POOL_OVER ?
+           g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the main context of the pool is gone") : NULL;
 }
 
 /* What has to be called for again is, in the place of @number among those that wait. */

@@ -46,7 +46,8 @@ struct _AfrpcPoolJob
   AfrpcPoolTie *tie;       /* (nullable): of its affinity key, which counts it */
   gint64 since;            /* when it began to wait, or was given to its member: monotonic time in microseconds */
   gint64 deadline;         /* of the whole call, monotonic time in microseconds; 0: none */
-  guint n_deaths;          /* of workers that had begun it */
+  guint n_deaths;          /* of workers that had begun it, and may have died of it */
+  AfrpcStarted begun;      /* whether any that is gone had begun it, whatever that died of */
   gboolean was_wanted_back; /* by the pool, from the member */
   gboolean is_many;        /* its member has many calls in it, and may have to give some back */
 
@@ -314,6 +315,7 @@ void          afrpc_pool_core_work     (AfrpcPoolCore    *self);
 void          afrpc_pool_core_catch_up (AfrpcPoolCore    *self);
 void          afrpc_pool_core_close    (AfrpcPoolCore    *self);
 void          afrpc_pool_core_kill     (AfrpcPoolCore    *self);
+GError       *afrpc_pool_core_new_killed_error (const AfrpcPoolCore *self);
 void          afrpc_pool_core_wind_up  (AfrpcPoolCore    *self);
 void          afrpc_pool_core_drop_templates (AfrpcPoolCore *self);
 
