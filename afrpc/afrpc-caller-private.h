@@ -15,6 +15,7 @@ typedef struct
   gboolean   (*may_use)  (AfrpcCaller *self,
                           const char  *what);
   AfrpcExit *(*get_exit) (AfrpcCaller *self);
+  gboolean   (*is_owing) (AfrpcCaller *self); /* (nullable): whether calls have no outcome, though everything is over */
 } AfrpcCallerOwn;
 
 gboolean afrpc_caller_begin_events       (AfrpcCaller  *self,

@@ -126,6 +126,15 @@ has_untold (AfrpcCaller *self)
   return AFRPC_CALLER_GET_IFACE (self)->own == NULL && g_atomic_int_get (get_n_untold (self)) > 0;
 }
 
+/* The same of those that are not told yet by a caller of our own, which emits everything else at once. */
+static gboolean
+is_owing (AfrpcCaller *self)
+{
+  const AfrpcCallerOwn *own = AFRPC_CALLER_GET_IFACE (self)->own;
+
+  return own != NULL && own->is_owing != NULL && own->is_owing (self);
+}
+
 static void
 emission_free (gpointer data)
 {
@@ -163,8 +172,8 @@ emit_cb (gpointer data)
     emit_event (self, emission->event, emission->from, emission->fds);
   else if (emission->error != NULL)
     afrpc_caller_emit_known_error (self, emission->error, FALSE);
-  /* Somebody has begun to wait for that meanwhile. */
-  else if (!emission->is_put_off && afrpc_caller_tell_closed (self))
+  /* Somebody has begun to wait for that meanwhile, or has made another call. */
+  else if ((!emission->is_put_off && afrpc_caller_tell_closed (self)) || is_owing (self))
     emit_later (self, NULL, NULL, NULL, NULL)->is_put_off = TRUE;
   else
     emit_destroyed (self);
@@ -357,7 +366,7 @@ afrpc_caller_emit_destroyed (AfrpcCaller *self)
 {
   g_return_if_fail (AFRPC_IS_CALLER (self));
 
-  if (afrpc_caller_tell_closed (self) || has_untold (self))
+  if (afrpc_caller_tell_closed (self) || has_untold (self) || is_owing (self))
     emit_later (self, NULL, NULL, NULL, NULL);
   else
     emit_destroyed (self);

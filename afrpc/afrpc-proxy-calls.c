@@ -278,7 +278,7 @@ afrpc_proxy_kill (AfrpcCaller *caller)
   afrpc_peer_kill (self->peer, SIGKILL);
 }
 
-static const AfrpcCallerOwn own = { afrpc_proxy_may_use, afrpc_proxy_get_exit };
+static const AfrpcCallerOwn own = { afrpc_proxy_may_use, afrpc_proxy_get_exit, NULL };
 
 void
 afrpc_proxy_caller_init (AfrpcCallerInterface *iface)

@@ -257,6 +257,61 @@ test_pool_end_template (void)
   wait_no_children ();
 }
 
+/* Who calls once more when he is told that it is over. */
+typedef struct
+{
+  Case *test;
+  guint n;
+  gboolean was_destroyed; /* when that was told */
+} Late;
+
+static void
+late_cb (GObject      *source,
+         GAsyncResult *result,
+         gpointer      data)
+{
+  Late *late = data;
+  g_autoptr(GError) error = NULL;
+
+  g_assert_null (test_call_finish (source, result, NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
+  late->n++;
+  late->was_destroyed = late->test->destroyed;
+}
+
+static void
+call_once_more_cb (GObject      *source,
+                   GAsyncResult *result,
+                   gpointer      data)
+{
+  Late *late = data;
+
+  g_assert_true (afrpc_caller_close_finish (AFRPC_CALLER (source), result, NULL));
+  g_assert_false (late->test->destroyed);
+  afrpc_caller_call (AFRPC_CALLER (source), test_act ("return", NULL), NULL, late_cb, late);
+}
+
+static void
+test_pool_end_late_call (void)
+{
+  Case test;
+  Late late = { &test, 0, FALSE };
+  g_autoptr(AfrpcCall) call = NULL;
+
+  g_test_summary ("A call that is made by who is told that the pool is closed fails before nothing comes any more");
+  case_init (&test, "act", "max-workers", 1, NULL);
+  call = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (call));
+  g_clear_object (&call);
+  afrpc_caller_close_async (caller_of (&test), NULL, call_once_more_cb, &late);
+  test_iterate_until (&test.destroyed);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_cmpuint (late.n, ==, 1);
+  g_assert_false (late.was_destroyed);
+  case_end (&test);
+}
+
 static void
 test_pool_end_blocking (void)
 {
@@ -625,6 +680,7 @@ main (int   argc,
   g_test_add_func ("/pool-end/many-expired", test_pool_end_many_expired);
   g_test_add_func ("/pool-end/sync", test_pool_end_sync);
   g_test_add_func ("/pool-end/template", test_pool_end_template);
+  g_test_add_func ("/pool-end/late-call", test_pool_end_late_call);
   g_test_add_func ("/pool-end/blocking", test_pool_end_blocking);
   g_test_add_func ("/pool-end/blocking-failed", test_pool_end_blocking_failed);
   g_test_add_func ("/pool-end/blocking-cancelled", test_pool_end_blocking_cancelled);

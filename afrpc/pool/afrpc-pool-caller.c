@@ -138,7 +138,14 @@ afrpc_pool_close_sync (AfrpcCaller   *caller,
   return TRUE;
 }
 
-static const AfrpcCallerOwn own = { afrpc_pool_may_use, afrpc_pool_get_exit };
+/* Whoever was told that it is over may have made another call, which fails. */
+static gboolean
+afrpc_pool_is_owing (AfrpcCaller *caller)
+{
+  return AFRPC_POOL (caller)->core->n_jobs > 0;
+}
+
+static const AfrpcCallerOwn own = { afrpc_pool_may_use, afrpc_pool_get_exit, afrpc_pool_is_owing };
 
 void
 afrpc_pool_caller_init (AfrpcCallerInterface *iface)
