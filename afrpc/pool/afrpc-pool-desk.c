@@ -120,8 +120,9 @@ has_had_enough (AfrpcPoolCore   *self,
          afrpc_peer_is_retired (member->peer);
 }
 
-/* @job is in a queue, or has just come; its reference becomes the worker's. A serialiser may do anything meanwhile. */
-static void
+/* @job is in a queue, or has just come; its reference becomes the worker's. A serialiser may do anything meanwhile. FALSE: its
+ * time is over, and it fails; so may very many others. */
+static gboolean
 give (AfrpcPoolCore   *self,
       AfrpcPoolJob    *job,
       AfrpcPoolMember *member)
@@ -138,17 +139,15 @@ give (AfrpcPoolCore   *self,
     {
       if (member->alone == job)
         member->alone = NULL;
-      job->chunk = NULL;
       afrpc_pool_member_look (member);
       afrpc_pool_job_fail (job, new_timeout (job));
-      return;
+      return FALSE;
     }
 
   if (G_UNLIKELY (job->call->n_parts > 0) && !afrpc_pool_map_fits (job->map, member))
     {
-      job->chunk = NULL;
       afrpc_pool_job_fail (job, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED, "the worker takes one call at a time"));
-      return;
+      return TRUE;
     }
 
   self->n_acts++;
@@ -177,11 +176,13 @@ give (AfrpcPoolCore   *self,
   else
     afrpc_pool_member_look (member);
   afrpc_pool_member_unref (member);
+
+  return TRUE;
 }
 
 /* Many tiny calls are given at once, so that nobody waits for the program between them; together they are the load of
- * one. @job comes first in the queue. */
-static void
+ * one. @job comes first in the queue. FALSE: the time of the last of them is over. */
+static gboolean
 give_chunk (AfrpcPoolCore   *self,
             AfrpcPoolJob    *job,
             AfrpcPoolMember *member)
@@ -189,13 +190,14 @@ give_chunk (AfrpcPoolCore   *self,
   AfrpcPoolMap *map = job->map;
   AfrpcPoolChunk *chunk;
   guint n = afrpc_pool_map_begin_chunk (map, member, &chunk);
+  gboolean is_in_time;
 
   afrpc_pool_member_ref (member);
   for (;;)
     {
       job->chunk = chunk;
-      give (self, job, member);
-      if (--n == 0 || member->core == NULL || !afrpc_pool_member_is_live (member) || member->alone != NULL)
+      is_in_time = give (self, job, member);
+      if (!is_in_time || --n == 0 || member->core == NULL || !afrpc_pool_member_is_live (member) || member->alone != NULL)
         break;
       job = peek (&self->queue);
       if (job == NULL || job->map != map || job->tie != NULL || has_to_be_alone (job) || job->call->n_parts > 0)
@@ -203,6 +205,8 @@ give_chunk (AfrpcPoolCore   *self,
     }
   afrpc_pool_map_end_chunk (chunk);
   afrpc_pool_member_unref (member);
+
+  return is_in_time;
 }
 
 /* The job leaves the common queue to wait for @member. */
@@ -234,26 +238,25 @@ can_get (AfrpcPoolMember *member,
   return member->seat.taken;
 }
 
-/* One that has to be alone gets a member that has nothing, or has one wait until it has nothing. */
-static void
+/* One that has to be alone gets a member that has nothing, or has one wait until it has nothing. FALSE: its time is over. */
+static gboolean
 give_alone (AfrpcPoolCore   *self,
             AfrpcPoolJob    *job,
             AfrpcPoolMember *member)
 {
   if (afrpc_peer_get_n_owed (member->peer) == 0)
-    {
-      give (self, job, member);
-      return;
-    }
+    return give (self, job, member);
 
   if (job->place.queue == &self->queue)
     wait_for (self, job, member);
   member->alone = job;
   afrpc_pool_member_look (member);
+
+  return TRUE;
 }
 
-/* The member that has room gets the one that comes first of those that it may have. */
-static void
+/* The member that has room gets the one that comes first of those that it may have. FALSE: the time of one is over. */
+static gboolean
 give_next (AfrpcPoolCore   *self,
            AfrpcPoolMember *member,
            AfrpcPoolJob    *common) /* (nullable) */
@@ -265,11 +268,11 @@ give_next (AfrpcPoolCore   *self,
   if (job->tie != NULL && job->tie->member != member)
     afrpc_pool_tie_bind (job->tie, member);
   if (has_to_be_alone (job))
-    give_alone (self, job, member);
-  else if (G_UNLIKELY (job->map != NULL) && job->tie == NULL && job->place.queue == &self->queue && job->call->n_parts == 0)
-    give_chunk (self, job, member);
-  else
-    give (self, job, member);
+    return give_alone (self, job, member);
+  if (G_UNLIKELY (job->map != NULL) && job->tie == NULL && job->place.queue == &self->queue && job->call->n_parts == 0)
+    return give_chunk (self, job, member);
+
+  return give (self, job, member);
 }
 
 /* Nobody waits for who gets no more, from the moment on in which those that come later do not either. */
@@ -287,21 +290,12 @@ afrpc_pool_desk_dismiss (AfrpcPoolCore   *self,
   member->alone = NULL;
 }
 
-/* FALSE: it is not given any more, but fails, and so may very many others. */
-static inline gboolean
-is_in_time (const AfrpcPoolJob *job)
-{
-  return G_LIKELY (job->deadline == 0) || get_time_left (job) >= 0;
-}
-
-/* Its time is over. FALSE: that of some others was, too: the timer sees to the rest, a slice at a time. */
+/* Another one's time is over. FALSE: that of some others was, too: the timer sees to the rest, a slice at a time. */
 static gboolean
-expire (AfrpcPoolCore *self,
-        AfrpcPoolJob  *job,
-        guint         *n)
+may_expire (AfrpcPoolCore *self,
+            guint         *n_expired)
 {
-  afrpc_pool_desk_withdraw (job, new_timeout (job));
-  if (++*n < AFRPC_SLICE_STEPS)
+  if (++*n_expired < AFRPC_SLICE_STEPS)
     return TRUE;
 
   afrpc_pool_core_want_timer (self, 0);
@@ -324,20 +318,13 @@ afrpc_pool_desk_serve (AfrpcPoolCore   *self,
     {
       AfrpcPoolJob *common = peek (&self->queue);
 
-      if (!is_in_time (job))
-        {
-          if (!expire (self, job, &n_expired))
-            break;
-          continue;
-        }
       /* Its turn comes with those that anybody may have. */
       if (member->alone == NULL && common != NULL && !is_tied (common) &&
           afrpc_pool_place_is_before (&common->place, &job->place))
         break;
-      if (member->alone == job)
-        give (self, job, member);
-      else
-        give_next (self, member, NULL);
+      if (!(member->alone == job ? give (self, job, member) : give_next (self, member, NULL)) &&
+          !may_expire (self, &n_expired))
+        break;
     }
 }
 
@@ -374,13 +361,8 @@ serve_common (AfrpcPoolCore *self)
       member = choose (self);
       if (member == NULL)
         break;
-      if (!is_in_time (job))
-        {
-          if (!expire (self, job, &n_expired))
-            break;
-          continue;
-        }
-      give_next (self, member, job);
+      if (!give_next (self, member, job) && !may_expire (self, &n_expired))
+        break;
     }
 }
 
