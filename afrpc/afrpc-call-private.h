@@ -79,6 +79,7 @@ void          afrpc_call_tell_waits       (AfrpcCall            *self,
                                            gboolean              is_in_place);
 void          afrpc_call_tell_later       (AfrpcCall            *self);
 void          afrpc_call_cancel_later     (AfrpcCall            *self);
+void          afrpc_call_outrun_cancel    (AfrpcCall            *self);
 void          afrpc_call_give_up          (AfrpcCall            *self,
                                            AfrpcStarted          started,
                                            GError               *error);

@@ -108,6 +108,13 @@ afrpc_call_cancel_later (AfrpcCall *self)
                           g_object_unref);
 }
 
+/* It has its value, and keeps it: whoever has cancelled it was late. */
+void
+afrpc_call_outrun_cancel (AfrpcCall *self)
+{
+  g_atomic_int_set (&self->is_cancelled, FALSE);
+}
+
 /* Implementers */
 
 static void

@@ -545,7 +545,7 @@ sort (AfrpcPoolMap *self,
   unlink_call (&self->calls, call);
   /* What has arrived of many is not lost to a cancel that comes after it. */
   if (call->n_parts > 0 && call->value != NULL)
-    g_atomic_int_set (&call->is_cancelled, FALSE);
+    afrpc_call_outrun_cancel (call);
   afrpc_call_complete (call);
   afrpc_call_tell_waits (call, FALSE);
   self->funcs->sort (self->data, call->user_data, call);
