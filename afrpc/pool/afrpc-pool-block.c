@@ -14,8 +14,9 @@ typedef struct
   AfrpcCall *call;           /* (nullable): whose outcome is waited for; NULL: something else is */
   AfrpcPoolUntil is_done;
   gpointer data;
+  gboolean (* is_stuck) (AfrpcPoolCore *core); /* (nullable): whether that would come behind more than is kept, if not a call */
   GCancellable *cancellable; /* (nullable): of who waits for something else */
-  gboolean is_too_much;      /* that would come behind more than is kept */
+  gboolean is_too_much;      /* it is stuck */
 } Blocked;
 
 /* Whether everything is over but what has to be told. */
@@ -147,7 +148,7 @@ act_on_too_much (Blocked *blocked)
   AfrpcPoolJob *job = blocked->call != NULL ? blocked->call->job : NULL;
 
   if (blocked->call == NULL)
-    blocked->is_too_much = blocked->is_done == has_ended ? cannot_end (core) : is_stuck (core);
+    blocked->is_too_much = blocked->is_stuck (core);
   else if (job == NULL || job->pending.state == AFRPC_PENDING_DECIDED)
     ;
   else if (job->member != NULL && afrpc_peer_keeps_too_much (job->member->peer))
@@ -246,6 +247,31 @@ wake_on (AfrpcPoolCore *self,
                                 (GClosureNotify) (GCallback) afrpc_pool_core_unref, 0);
 }
 
+/* Blocks until something else than a call is done. FALSE: it is not waited for any more, for the reason in @error. */
+static gboolean
+block_for (Blocked  *blocked,
+           GError  **error)
+{
+  GCancellable *cancellable = blocked->cancellable;
+  const gulong id = wake_on (blocked->core, cancellable);
+
+  block (blocked);
+  if (id != 0)
+    g_signal_handler_disconnect (cancellable, id);
+  if (blocked->is_done (blocked->data))
+    return TRUE;
+
+  if (g_cancellable_set_error_if_cancelled (cancellable, error))
+    return FALSE;
+  if (blocked->is_too_much)
+    g_propagate_error (error, new_too_much_error (blocked->core));
+  else
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
+                 "another thread runs the main context that the pool belongs to, or it is gone");
+
+  return FALSE;
+}
+
 /* Blocks until it is done. FALSE: it is not waited for any more, for the reason in @error. */
 gboolean
 afrpc_pool_block_until (AfrpcPoolCore   *self,
@@ -254,24 +280,9 @@ afrpc_pool_block_until (AfrpcPoolCore   *self,
                         GCancellable    *cancellable, /* (nullable) */
                         GError         **error)
 {
-  Blocked blocked = { self, NULL, is_done, data, cancellable, FALSE };
-  const gulong id = wake_on (self, cancellable);
+  Blocked blocked = { .core = self, .is_done = is_done, .data = data, .is_stuck = is_stuck, .cancellable = cancellable };
 
-  block (&blocked);
-  if (id != 0)
-    g_signal_handler_disconnect (cancellable, id);
-  if (is_done (data))
-    return TRUE;
-
-  if (g_cancellable_set_error_if_cancelled (cancellable, error))
-    return FALSE;
-  if (blocked.is_too_much)
-    g_propagate_error (error, new_too_much_error (self));
-  else
-    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
-                 "another thread runs the main context that the pool belongs to, or it is gone");
-
-  return FALSE;
+  return block_for (&blocked, error);
 }
 
 /* The same until everything is over but what has to be told. */
@@ -280,7 +291,9 @@ afrpc_pool_block_until_end (AfrpcPoolCore  *self,
                             GCancellable   *cancellable, /* (nullable) */
                             GError        **error)
 {
-  return afrpc_pool_block_until (self, has_ended, self, cancellable, error);
+  Blocked blocked = { .core = self, .is_done = has_ended, .data = self, .is_stuck = cannot_end, .cancellable = cancellable };
+
+  return block_for (&blocked, error);
 }
 
 /* The same until the call has its outcome; or it has none, if another thread runs the context, or that is gone. */
@@ -288,7 +301,7 @@ void
 afrpc_pool_block_for_call (AfrpcPoolCore *self,
                            AfrpcCall     *call)
 {
-  Blocked blocked = { self, call, is_settled, call, NULL, FALSE };
+  Blocked blocked = { .core = self, .call = call, .is_done = is_settled, .data = call };
   AfrpcPoolJob *job = call->job;
 
   if (job != NULL && job->member != NULL && job->pending.state != AFRPC_PENDING_DECIDED)
