@@ -6,20 +6,19 @@
 
 G_BEGIN_DECLS
 
-AfrpcMap *afrpc_map_new (AfrpcPool        *pool,
-                         AfrpcMapNextFunc  next,
-                         gpointer          data,
-                         GDestroyNotify    destroy,
-                         gint64            n,
-                         AfrpcCallOptions *options,
-                         GCancellable     *cancellable,
-                         AfrpcMapFlags     flags);
-
-AfrpcMap *afrpc_map_new_chunks (AfrpcPool       *pool,
-                         const AfrpcMapFuncs *funcs,
-                         gpointer          data,
-                         const char       *host,
-                         AfrpcCallOptions *options,
-                         GCancellable     *cancellable);
+AfrpcMap *afrpc_map_new        (AfrpcPool            *pool,
+                                AfrpcMapNextFunc      next,
+                                gpointer              data,
+                                GDestroyNotify        destroy,
+                                gint64                n,
+                                AfrpcCallOptions     *options,
+                                GCancellable         *cancellable,
+                                AfrpcMapFlags         flags);
+AfrpcMap *afrpc_map_new_chunks (AfrpcPool            *pool,
+                                const AfrpcMapFuncs  *funcs,
+                                gpointer              data,
+                                const char           *host,
+                                AfrpcCallOptions     *options,
+                                GCancellable         *cancellable);
 
 G_END_DECLS

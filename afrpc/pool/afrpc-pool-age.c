@@ -46,5 +46,5 @@ afrpc_pool_age_look (AfrpcPoolCore *core,
 void
 afrpc_pool_age_look_soon (AfrpcPoolCore *core)
 {
-  afrpc_pool_core_want_at (core, &core->age_at, 1);
+  afrpc_pool_core_want_at (core, &core->age_at, AFRPC_POOL_AT_ONCE);
 }

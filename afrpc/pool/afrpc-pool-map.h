@@ -52,19 +52,19 @@ typedef struct
   guint n_max;              /* 0: one, by itself */
 } AfrpcPoolMapWaiter;
 
-AfrpcPoolMap *afrpc_pool_map_new       (AfrpcPool            *pool,
-                                        AfrpcMapNextFunc      next,
-                                        gpointer              data,
-                                        GDestroyNotify        destroy,
-                                        gint64                n_left,
-                                        AfrpcCallOptions     *options,
-                                        AfrpcMapFlags         flags);
-void          afrpc_pool_map_drop      (AfrpcPoolMap         *self);
-void          afrpc_pool_map_cancel    (AfrpcPoolMap         *self);
-void          afrpc_pool_map_feed      (AfrpcPoolMap         *self);
-gboolean      afrpc_pool_map_has_news  (AfrpcPoolMap         *self);
+AfrpcPoolMap *afrpc_pool_map_new         (AfrpcPool          *pool,
+                                          AfrpcMapNextFunc    next,
+                                          gpointer            data,
+                                          GDestroyNotify      destroy,
+                                          gint64              n_left,
+                                          AfrpcCallOptions   *options,
+                                          AfrpcMapFlags       flags);
+void          afrpc_pool_map_drop        (AfrpcPoolMap       *self);
+void          afrpc_pool_map_cancel      (AfrpcPoolMap       *self);
+void          afrpc_pool_map_feed        (AfrpcPoolMap       *self);
+gboolean      afrpc_pool_map_has_news    (AfrpcPoolMap       *self);
 gboolean      afrpc_pool_map_has_results (AfrpcPoolMap       *self);
-AfrpcCall    *afrpc_pool_map_take      (AfrpcPoolMap         *self);
+AfrpcCall    *afrpc_pool_map_take        (AfrpcPoolMap       *self);
 
 /* Told by the object: gives a waiter what it has waited for. */
 void          afrpc_pool_map_give_waiter (AfrpcPoolMap       *self,

@@ -180,7 +180,7 @@ plan (AfrpcPoolCore *core,
     {
       if (is_new (core->members->pdata[i]))
         {
-          afrpc_pool_core_want_at (core, &core->weigh_at, 1);
+          afrpc_pool_core_want_at (core, &core->weigh_at, AFRPC_POOL_AT_ONCE);
           return;
         }
       is_wanted |= wants_look (core->members->pdata[i]);
@@ -337,7 +337,7 @@ afrpc_pool_memory_begin (AfrpcPoolMember *member)
 
   member->is_being_weighed = TRUE;
   if (!core->is_weighing)
-    afrpc_pool_core_want_at (core, &core->weigh_at, 1);
+    afrpc_pool_core_want_at (core, &core->weigh_at, AFRPC_POOL_AT_ONCE);
 }
 
 /* A member has got a call. */

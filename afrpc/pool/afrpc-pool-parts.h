@@ -303,6 +303,8 @@ struct _AfrpcPoolCore
   gint64 tick_at;           /* when to look who is idle; 0: nobody is */
 };
 
+#define AFRPC_POOL_AT_ONCE 1 /* a time for afrpc_pool_core_want_at (), at which 0 is never */
+
 AfrpcPoolCore *afrpc_pool_core_new     (AfrpcPool        *pool);
 AfrpcPoolCore *afrpc_pool_core_ref     (AfrpcPoolCore    *self);
 void          afrpc_pool_core_unref    (AfrpcPoolCore    *self);

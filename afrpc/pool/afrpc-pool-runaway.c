@@ -225,7 +225,7 @@ afrpc_pool_runaway_look_soon (AfrpcPoolCore *core)
 {
   for (guint i = 0; i < core->members->len; i++)
     if (((AfrpcPoolMember *) core->members->pdata[i])->runaways != NULL)
-      afrpc_pool_core_want_at (core, &core->runaways_at, 1);
+      afrpc_pool_core_want_at (core, &core->runaways_at, AFRPC_POOL_AT_ONCE);
 }
 
 /* There is nobody who looks any more, and nobody waits for anything that the member does. */
