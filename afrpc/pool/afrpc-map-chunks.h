@@ -65,6 +65,8 @@ typedef struct
   /* Whether there is something to take. */
   gboolean       (* has_news)  (gpointer       data);
   void           (* free)      (gpointer       data);
+  /* (nullable): takes a call that was sorted (transfer full) (nullable); without it, the binding takes outcomes itself. */
+  AfrpcCall *    (* take)      (gpointer       data);
 } AfrpcMapFuncs;
 
 AFRPC_AVAILABLE_IN_1_0

@@ -6,6 +6,7 @@
 #include "afrpc-call-private.h"
 #include "afrpc-error.h"
 #include "peer/afrpc-task.h"
+#include "pool/afrpc-map-plain.h"
 #include "pool/afrpc-map-private.h"
 #include "pool/afrpc-pool-map.h"
 
@@ -166,7 +167,9 @@ afrpc_map_new (AfrpcPool        *pool,
                GCancellable     *cancellable,
                AfrpcMapFlags     flags)
 {
-  return map_new (pool, afrpc_pool_map_new (pool, next, data, destroy, n, options, flags), cancellable);
+  AfrpcMapPlain *plain = afrpc_map_plain_new (next, data, destroy, flags);
+
+  return map_new (pool, afrpc_pool_map_new (pool, &afrpc_map_plain_funcs, plain, NULL, n, options), cancellable);
 }
 
 /* See afrpc_pool_map_chunks () */
@@ -178,12 +181,7 @@ afrpc_map_new_chunks (AfrpcPool           *pool,
                       AfrpcCallOptions    *options,
                       GCancellable        *cancellable)
 {
-  AfrpcPoolMap *state = afrpc_pool_map_new (pool, NULL, data, NULL, -1, options, AFRPC_MAP_UNORDERED);
-
-  state->funcs = funcs;
-  state->host = host;
-
-  return map_new (pool, state, cancellable);
+  return map_new (pool, afrpc_pool_map_new (pool, funcs, data, host, -1, options), cancellable);
 }
 
 /* Taking */

@@ -11,19 +11,19 @@
 
 #define CHUNK_US 3000               /* so long a worker is to be busy with one chunk */
 #define WINDOW_MIN 16u
-#define SIZE_MAX_UNTAKEN (64u << 20) /* bytes of results: beyond that, no more calls are made before some are taken */
 #define PUMP_EACH 64u               /* calls that are made before workers get what there is */
 
 /* Life */
 
+/* @data: (transfer full): for @funcs; @host: (nullable): of the workers that take many calls at once; @n_left: how many inputs
+ * there are, or -1 */
 AfrpcPoolMap *
-afrpc_pool_map_new (AfrpcPool        *pool,
-                    AfrpcMapNextFunc  next,
-                    gpointer          data,
-                    GDestroyNotify    destroy,
-                    gint64            n_left,
-                    AfrpcCallOptions *options,
-                    AfrpcMapFlags     flags)
+afrpc_pool_map_new (AfrpcPool           *pool,
+                    const AfrpcMapFuncs *funcs,
+                    gpointer             data,
+                    const char          *host,
+                    gint64               n_left,
+                    AfrpcCallOptions    *options)
 {
   AfrpcPoolMap *self = g_new0 (AfrpcPoolMap, 1);
 
@@ -34,10 +34,9 @@ afrpc_pool_map_new (AfrpcPool        *pool,
   g_set_object (&self->options, options);
   if (options != NULL)
     afrpc_call_options_freeze (options);
-  self->flags = flags;
-  self->next = next;
+  self->funcs = funcs;
   self->data = data;
-  self->destroy = destroy;
+  self->host = host;
   self->n_left = n_left;
   self->chunk = 1;
   g_queue_push_tail_link (&self->core->maps, &self->link);
@@ -61,29 +60,17 @@ drop_held (AfrpcPoolMap *self)
     return;
 
   g_clear_pointer (&self->held.args, g_variant_unref);
-  if (self->funcs != NULL)
-    self->funcs->sort (self->data, self->held.parcel, NULL);
+  self->funcs->sort (self->data, self->held.parcel, NULL);
 }
 
 /* There are no more. Who is just being asked is let go of afterwards. */
 static void
 forget_inputs (AfrpcPoolMap *self)
 {
-  GDestroyNotify destroy;
-
   self->is_exhausted = TRUE;
   drop_held (self);
-  if (self->is_pulling)
-    return;
-  if (self->funcs != NULL)
-    {
-      self->funcs->forget (self->data);
-      return;
-    }
-
-  destroy = g_steal_pointer (&self->destroy);
-  if (destroy != NULL)
-    destroy (self->data);
+  if (!self->is_pulling)
+    self->funcs->forget (self->data);
 }
 
 static void
@@ -94,10 +81,9 @@ map_unref (AfrpcPoolMap *self)
   if (--self->ref_count > 0)
     return;
 
-  g_assert (self->pool == NULL && self->calls.length == 0 && self->ready.length == 0);
+  g_assert (self->pool == NULL && self->calls.length == 0);
   g_queue_unlink (&core->maps, &self->link);
-  if (self->funcs != NULL)
-    self->funcs->free (self->data);
+  self->funcs->free (self->data);
   g_clear_object (&self->options);
   g_clear_error (&self->error);
   g_free (self);
@@ -145,41 +131,13 @@ afrpc_pool_map_cancel (AfrpcPoolMap *self)
   map_unref (self);
 }
 
-static void
-unlink_call (GQueue    *queue,
-             AfrpcCall *call)
-{
-  g_queue_unlink (queue, &call->link);
-  call->link = (GList) { 0 };
-}
-
 /* Nobody wants the results any more. Consumes the reference of the object. */
 void
 afrpc_pool_map_drop (AfrpcPoolMap *self)
 {
   g_autoptr(AfrpcPool) pool = g_steal_pointer (&self->pool);
-  GList *link, *next;
 
   afrpc_pool_map_cancel (self);
-  for (link = self->calls.head; link != NULL; link = next)
-    {
-      AfrpcCall *call = link->data;
-
-      next = link->next;
-      /* The others leave once they are settled. */
-      if (call->job == NULL)
-        {
-          unlink_call (&self->calls, call);
-          afrpc_call_release (call);
-        }
-    }
-  while ((link = self->ready.head) != NULL)
-    {
-      AfrpcCall *call = link->data;
-
-      unlink_call (&self->ready, call);
-      afrpc_call_release (call);
-    }
   map_unref (self);
 }
 
@@ -217,8 +175,7 @@ wants_more (AfrpcPoolMap *self)
   else if (core->state != AFRPC_POOL_OPEN)
     stop_pulling (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the pool is closed"));
 
-  return !self->is_exhausted && self->calls.length + self->ready.length < get_window (self) &&
-         self->size < SIZE_MAX_UNTAKEN;
+  return !self->is_exhausted && self->calls.length < get_window (self);
 }
 
 /* Whether workers may have many calls at once: nothing is counted, or limited, that is about each. */
@@ -257,24 +214,18 @@ static AfrpcMapPulled
 pull_one (AfrpcPoolMap  *self,
           AfrpcMapInput *input)
 {
-  if (self->funcs != NULL)
-    {
-      const AfrpcPoolConfig *config = &self->core->config;
-      const AfrpcMapRoom room = {
-        .window = get_window (self), .window_max = AFRPC_POOL_MAP_WINDOW_MAX,
-        .n_workers = MAX (afrpc_pool_staff_count (self->core), 1), .load = config->load, .max_repeats = config->max_repeats,
-        .may_chunk = may_chunk (self),
-      };
+  const AfrpcPoolConfig *config = &self->core->config;
+  const AfrpcMapRoom room = {
+    .window = get_window (self), .window_max = AFRPC_POOL_MAP_WINDOW_MAX,
+    .n_workers = MAX (afrpc_pool_staff_count (self->core), 1), .load = config->load, .max_repeats = config->max_repeats,
+    .may_chunk = may_chunk (self),
+  };
+  const AfrpcMapPulled pulled = self->funcs->pull (self->data, &room, input);
 
-      return self->funcs->pull (self->data, &room, input);
-    }
-
-  input->args = self->next (self->data);
-  input->index = self->n_pulled;
-  if (self->n_left > 0 && input->args != NULL)
+  if (pulled == AFRPC_MAP_PULLED && self->n_left > 0)
     self->n_left--;
 
-  return input->args != NULL ? AFRPC_MAP_PULLED : AFRPC_MAP_END;
+  return pulled;
 }
 
 /* FALSE: there is nothing, or nothing now, or there is no room. @input: (out): what is next, which has room */
@@ -536,13 +487,14 @@ afrpc_pool_map_cut (AfrpcPoolJob *job)
   call_rest (self, job->place.number);
 }
 
-/* The binding gets a call that has its outcome. @number: of its job */
-static void
-sort (AfrpcPoolMap *self,
-      AfrpcCall    *call,
-      guint64       number)
+/* A call has its outcome. @number: of its job */
+void
+afrpc_pool_map_settled (AfrpcPoolMap *self,
+                        AfrpcCall    *call,
+                        guint64       number)
 {
-  unlink_call (&self->calls, call);
+  g_queue_unlink (&self->calls, &call->link);
+  call->link = (GList) { 0 };
   /* What has arrived of many is not lost to a cancel that comes after it. */
   if (call->n_parts > 0 && call->value != NULL)
     afrpc_call_outrun_cancel (call);
@@ -550,55 +502,15 @@ sort (AfrpcPoolMap *self,
   afrpc_call_tell_waits (call, FALSE);
   self->funcs->sort (self->data, call->user_data, call);
   call_rest (self, number);
-}
-
-/* A call has its outcome. @number: of its job */
-void
-afrpc_pool_map_settled (AfrpcPoolMap *self,
-                        AfrpcCall    *call,
-                        guint64       number)
-{
-  if (self->funcs != NULL)
-    sort (self, call, number);
-  else if (self->pool == NULL)
-    {
-      unlink_call (&self->calls, call);
-      afrpc_call_release (call);
-    }
-  else
-    {
-      if (call->value != NULL)
-        self->size += g_variant_get_size (call->value);
-      if ((self->flags & AFRPC_MAP_UNORDERED) != 0)
-        {
-          unlink_call (&self->calls, call);
-          call->link.data = call;
-          g_queue_push_tail_link (&self->ready, &call->link);
-        }
-    }
   if (--self->n_under_way == 0)
     map_unref (self);
-}
-
-/* Returns: (nullable): whose turn it is, and has its outcome */
-static AfrpcCall *
-peek_ready (AfrpcPoolMap *self)
-{
-  AfrpcCall *call;
-
-  if ((self->flags & AFRPC_MAP_UNORDERED) != 0)
-    return g_queue_peek_head (&self->ready);
-
-  call = g_queue_peek_head (&self->calls);
-
-  return call != NULL && call->job == NULL ? call : NULL;
 }
 
 /* Whether there is something to take. */
 gboolean
 afrpc_pool_map_has_results (AfrpcPoolMap *self)
 {
-  return self->funcs != NULL ? self->funcs->has_news (self->data) : peek_ready (self) != NULL;
+  return self->funcs->has_news (self->data);
 }
 
 /* Whether there is something to take, or the end. */
@@ -606,25 +518,15 @@ gboolean
 afrpc_pool_map_has_news (AfrpcPoolMap *self)
 {
   return afrpc_pool_map_has_results (self) ||
-         (self->is_exhausted && !self->is_pulling && self->calls.length == 0 && self->ready.length == 0);
+         (self->is_exhausted && !self->is_pulling && self->calls.length == 0);
 }
 
-/* Returns: (transfer full) (nullable): a call that has its outcome, for afrpc_call_release (); NULL: there is none now */
+/* Returns: (transfer full) (nullable): a call that has its outcome, for afrpc_call_release (); NULL: there is none now, or who
+ * has made the map takes them himself */
 AfrpcCall *
 afrpc_pool_map_take (AfrpcPoolMap *self)
 {
-  AfrpcCall *call = self->funcs == NULL ? peek_ready (self) : NULL;
-
-  if (call == NULL)
-    return NULL;
-
-  unlink_call ((self->flags & AFRPC_MAP_UNORDERED) != 0 ? &self->ready : &self->calls, call);
-  if (call->value != NULL)
-    self->size -= g_variant_get_size (call->value);
-  afrpc_call_complete (call);
-  afrpc_call_tell_waits (call, FALSE);
-
-  return call;
+  return self->funcs->take != NULL ? self->funcs->take (self->data) : NULL;
 }
 
 /* All maps of a pool */

@@ -20,13 +20,10 @@ struct _AfrpcPoolMap
   AfrpcPool *pool;          /* (nullable) (owned): until it is dropped */
   AfrpcPoolCore *core;      /* (owned) */
   AfrpcCallOptions *options; /* (nullable) (owned) */
-  AfrpcMapFlags flags;
 
-  AfrpcMapNextFunc next;
-  gpointer data;
-  GDestroyNotify destroy;   /* (nullable) */
+  const AfrpcMapFuncs *funcs; /* what makes inputs, and has outcomes until they are taken */
+  gpointer data;            /* (owned): for these */
   gint64 n_left;            /* inputs that were not pulled, or -1: nobody knows */
-  const AfrpcMapFuncs *funcs; /* (nullable): of a binding, instead of the function that makes inputs */
   const char *host;         /* (nullable): of the workers that take many calls at once */
   AfrpcMapInput held;       /* pulled, and there was no room in the queue; (nullable) (owned): its arguments */
   gboolean is_exhausted;
@@ -36,11 +33,9 @@ struct _AfrpcPoolMap
   GError *error;            /* (nullable): why no more are pulled, though there may be some */
 
   guint64 n_pulled;
-  GQueue calls;             /* (element-type AfrpcCall) (owned): under way; if ordered, those that are settled besides */
-  GQueue ready;             /* (element-type AfrpcCall) (owned): settled; if unordered */
+  GQueue calls;             /* (element-type AfrpcCall) (owned): under way */
   guint n_under_way;
   guint n_given;            /* of these, those that members have */
-  guint64 size;             /* bytes of results that were not taken */
 
   guint chunk;              /* how many calls are given at once, at most */
   GQueue waiters;           /* (element-type AfrpcPoolMapWaiter): the oldest first */
@@ -53,12 +48,11 @@ typedef struct
 } AfrpcPoolMapWaiter;
 
 AfrpcPoolMap *afrpc_pool_map_new         (AfrpcPool          *pool,
-                                          AfrpcMapNextFunc    next,
+                                          const AfrpcMapFuncs *funcs,
                                           gpointer            data,
-                                          GDestroyNotify      destroy,
+                                          const char         *host,
                                           gint64              n_left,
-                                          AfrpcCallOptions   *options,
-                                          AfrpcMapFlags       flags);
+                                          AfrpcCallOptions   *options);
 void          afrpc_pool_map_drop        (AfrpcPoolMap       *self);
 void          afrpc_pool_map_cancel      (AfrpcPoolMap       *self);
 void          afrpc_pool_map_feed        (AfrpcPoolMap       *self);
