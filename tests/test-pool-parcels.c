@@ -3,7 +3,7 @@
 /* Maps as bindings make them: what is called for again, and how the end is told. */
 #include "pool-case.h"
 
-#include "pool/afrpc-map-chunks.h"
+#include "pool/afrpc-map-parcels.h"
 #include "pool/afrpc-pool-parts.h"
 
 /* A binding that has single calls, one in a parcel. */
@@ -138,7 +138,7 @@ test_parcels_rest_is_new (void)
   core = test.pool->core;
   g_queue_push_tail (&binding.inputs, meet (&first));
   g_queue_push_tail (&binding.rest, meet (&second));
-  map = afrpc_pool_map_chunks (test.pool, &funcs, &binding, NULL, NULL, NULL);
+  map = afrpc_pool_map_parcels (test.pool, &funcs, &binding, NULL, NULL, NULL);
   afrpc_map_next_many_async (map, 1, NULL, news_cb, &news);
   wait_begun (&test, 1);
   afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_value_cb, &n);
@@ -186,7 +186,7 @@ test_parcels_context_gone (void)
   given = start_act (&test, "until-cancelled", NULL);
   g_queue_push_tail (&binding.inputs, test_act ("return", NULL));
   g_queue_push_tail (&binding.rest, g_variant_ref_sink (test_act ("return", NULL)));
-  map = afrpc_pool_map_chunks (test.pool, &funcs, &binding, NULL, NULL, NULL);
+  map = afrpc_pool_map_parcels (test.pool, &funcs, &binding, NULL, NULL, NULL);
   afrpc_map_next_many_async (map, 1, cancellable, news_cb, &news);
   while (test.n_events == 0)
     g_main_context_iteration (context, TRUE);
@@ -223,7 +223,7 @@ test_parcels_killed (void)
   case_init (&test, "act", "max-workers", 1, NULL);
   g_queue_push_tail (&binding.inputs, meet (&meeting));
   g_queue_push_tail (&binding.rest, test_act ("return", NULL));
-  map = afrpc_pool_map_chunks (test.pool, &funcs, &binding, NULL, NULL, NULL);
+  map = afrpc_pool_map_parcels (test.pool, &funcs, &binding, NULL, NULL, NULL);
   afrpc_map_next_many_async (map, 1, NULL, news_cb, &news);
   wait_begun (&test, 1);
   afrpc_caller_kill (caller_of (&test));

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "afrpc-map.h"
-#include "pool/afrpc-map-chunks.h"
+#include "pool/afrpc-map-parcels.h"
 
 G_BEGIN_DECLS
 

@@ -172,14 +172,14 @@ afrpc_map_new (AfrpcPool        *pool,
   return map_new (pool, afrpc_pool_map_new (pool, &afrpc_map_plain_funcs, plain, NULL, n, options), cancellable);
 }
 
-/* See afrpc_pool_map_chunks () */
+/* See afrpc_pool_map_parcels () */
 AfrpcMap *
-afrpc_map_new_chunks (AfrpcPool           *pool,
-                      const AfrpcMapFuncs *funcs,
-                      gpointer             data,
-                      const char          *host,
-                      AfrpcCallOptions    *options,
-                      GCancellable        *cancellable)
+afrpc_map_new_parcels (AfrpcPool           *pool,
+                       const AfrpcMapFuncs *funcs,
+                       gpointer             data,
+                       const char          *host,
+                       AfrpcCallOptions    *options,
+                       GCancellable        *cancellable)
 {
   return map_new (pool, afrpc_pool_map_new (pool, funcs, data, host, -1, options), cancellable);
 }

@@ -157,7 +157,7 @@ give (AfrpcPoolCore   *self,
   job->member = afrpc_pool_member_ref (member);
   afrpc_pool_links_push_tail (&member->given, &job->place.link);
   self->n_given++;
-  afrpc_pool_job_set_many (job, job->call->n_parts > 1);
+  afrpc_pool_job_set_parcel (job, job->call->n_parts > 1);
   if (member->given.length == 1)
     member->current_since = self->now;
   if (G_UNLIKELY (job->chunk != NULL))
@@ -375,11 +375,11 @@ has_others (const AfrpcPoolCore *self)
          (self->n_members[AFRPC_POOL_MEMBER_IDLE] > 0 || afrpc_pool_staff_may_grow (self));
 }
 
-/* Or whether some have many, which may turn out to take long. */
+/* Or whether some have parcels, which may turn out to take long. */
 static inline gboolean
 has_to_watch (const AfrpcPoolCore *self)
 {
-  return self->n_many > 0 || has_others (self);
+  return self->n_parcels > 0 || has_others (self);
 }
 
 static void
@@ -406,10 +406,10 @@ take_back (AfrpcPoolMember *member)
     }
 }
 
-/* Of many, one may run for a moment: those behind it go to who has time, and those before it are told. */
+/* One of a parcel may run for a moment: those behind it go to who has time, and those before it are told. */
 static void
-look_at_many (AfrpcPoolMember *member,
-              AfrpcPoolJob    *first)
+look_at_parcel (AfrpcPoolMember *member,
+                AfrpcPoolJob    *first)
 {
   guint64 n_begun;
   g_autoptr(GBytes) saved = afrpc_peer_get_parts (member->peer, &first->pending, &n_begun);
@@ -436,8 +436,8 @@ afrpc_pool_desk_watch (AfrpcPoolCore *self,
 
       if (first == NULL || member->state != AFRPC_POOL_MEMBER_BUSY)
         continue;
-      if (first->is_many)
-        look_at_many (member, first);
+      if (first->is_parcel)
+        look_at_parcel (member, first);
       if (member->given.length > 1 && member->first_seen == first->id && has_others (self))
         take_back (member);
       member->first_seen = first->id;

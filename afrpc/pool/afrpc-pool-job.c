@@ -185,7 +185,7 @@ judge (AfrpcPoolJob *self)
   if (self->pending.started == AFRPC_STARTED_NO)
     return MOVE;
 
-  /* Of many that travel together, those that may be repeated are, by themselves. */
+  /* Of a parcel, those that may be repeated are, by themselves. */
   if (options == NULL || !options->idempotent || self->call->n_parts > 0)
     return SETTLE;
 
@@ -224,11 +224,11 @@ note_service (AfrpcPoolJob *self)
 
 /* Whether some of it may have to be given back. */
 void
-afrpc_pool_job_set_many (AfrpcPoolJob *self,
-                         gboolean      is_many)
+afrpc_pool_job_set_parcel (AfrpcPoolJob *self,
+                           gboolean      is_parcel)
 {
-  self->core->n_many += is_many - self->is_many;
-  self->is_many = is_many;
+  self->core->n_parcels += is_parcel - self->is_parcel;
+  self->is_parcel = is_parcel;
 }
 
 /* Its member has it no more. */
@@ -243,7 +243,7 @@ take_from_member (AfrpcPoolJob *self)
     member->current_since = self->core->now;
   afrpc_pool_links_unlink (&member->given, &self->place.link);
   self->core->n_given--;
-  afrpc_pool_job_set_many (self, FALSE);
+  afrpc_pool_job_set_parcel (self, FALSE);
   if (G_UNLIKELY (self->chunk != NULL))
     afrpc_pool_map_leave_chunk (self);
 }

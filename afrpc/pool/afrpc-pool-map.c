@@ -178,9 +178,9 @@ wants_more (AfrpcPoolMap *self)
   return !self->is_exhausted && self->calls.length < get_window (self);
 }
 
-/* Whether workers may have many calls at once: nothing is counted, or limited, that is about each. */
+/* Whether workers may have parcels: nothing is counted, or limited, that is about each of many. */
 static gboolean
-may_chunk (AfrpcPoolMap *self)
+may_parcel (AfrpcPoolMap *self)
 {
   const AfrpcPoolConfig *config = &self->core->config;
 
@@ -200,7 +200,7 @@ may_chunk (AfrpcPoolMap *self)
   return TRUE;
 }
 
-/* Whether @member takes many calls at once: one that is not ready yet is going to say what it has begun, as far as anybody
+/* Whether @member takes parcels: one that is not ready yet is going to say what it has begun, as far as anybody
  * knows. */
 gboolean
 afrpc_pool_map_fits (AfrpcPoolMap    *self,
@@ -218,7 +218,7 @@ pull_one (AfrpcPoolMap  *self,
   const AfrpcMapRoom room = {
     .window = get_window (self), .window_max = AFRPC_POOL_MAP_WINDOW_MAX,
     .n_workers = MAX (afrpc_pool_staff_count (self->core), 1), .load = config->load, .max_repeats = config->max_repeats,
-    .may_chunk = may_chunk (self),
+    .may_parcel = may_parcel (self),
   };
   const AfrpcMapPulled pulled = self->funcs->pull (self->data, &room, input);
 
@@ -469,7 +469,7 @@ call_rest (AfrpcPoolMap *self,
     }
 }
 
-/* A worker runs one of many for a moment: it is left with that. Whoever waits is told in this turn. */
+/* A worker runs one of a parcel for a moment: it is left with that. Whoever waits is told in this turn. */
 void
 afrpc_pool_map_cut (AfrpcPoolJob *job)
 {
@@ -477,7 +477,7 @@ afrpc_pool_map_cut (AfrpcPoolJob *job)
   g_autoptr(GBytes) saved = NULL;
   guint64 n_begun;
 
-  afrpc_pool_job_set_many (job, FALSE);
+  afrpc_pool_job_set_parcel (job, FALSE);
   if (self->pool == NULL || !afrpc_peer_cut (job->member->peer, &job->pending))
     return;
 
@@ -495,7 +495,7 @@ afrpc_pool_map_settled (AfrpcPoolMap *self,
 {
   g_queue_unlink (&self->calls, &call->link);
   call->link = (GList) { 0 };
-  /* What has arrived of many is not lost to a cancel that comes after it. */
+  /* What has arrived of a parcel is not lost to a cancel that comes after it. */
   if (call->n_parts > 0 && call->value != NULL)
     afrpc_call_outrun_cancel (call);
   afrpc_call_complete (call);

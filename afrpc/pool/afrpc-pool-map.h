@@ -5,7 +5,7 @@
 #pragma once
 
 #include "afrpc-map.h"
-#include "pool/afrpc-map-chunks.h"
+#include "pool/afrpc-map-parcels.h"
 #include "pool/afrpc-pool-parts.h"
 
 G_BEGIN_DECLS
@@ -24,7 +24,7 @@ struct _AfrpcPoolMap
   const AfrpcMapFuncs *funcs; /* what makes inputs, and has outcomes until they are taken */
   gpointer data;            /* (owned): for these */
   gint64 n_left;            /* inputs that were not pulled, or -1: nobody knows */
-  const char *host;         /* (nullable): of the workers that take many calls at once */
+  const char *host;         /* (nullable): of the workers that take parcels */
   AfrpcMapInput held;       /* pulled, and there was no room in the queue; (nullable) (owned): its arguments */
   gboolean is_exhausted;
   gboolean is_pulling;

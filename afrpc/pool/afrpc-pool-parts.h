@@ -49,7 +49,7 @@ struct _AfrpcPoolJob
   guint n_deaths;          /* of workers that had begun it, and may have died of it */
   AfrpcStarted begun;      /* whether any that is gone had begun it, whatever that died of */
   gboolean was_wanted_back; /* by the pool, from the member */
-  gboolean is_many;        /* its member has many calls in it, and may have to give some back */
+  gboolean is_parcel;      /* its member has many calls in it, and may have to give some back */
 
   GVariant *value;         /* (nullable): what it has got, until that is passed on */
   GUnixFDList *fds;        /* (nullable) */
@@ -68,8 +68,8 @@ void          afrpc_pool_job_fail      (AfrpcPoolJob     *self,
                                         GError           *error);
 void          afrpc_pool_job_act       (AfrpcPoolJob     *self);
 void          afrpc_pool_job_finish    (AfrpcPoolJob     *self);
-void          afrpc_pool_job_set_many  (AfrpcPoolJob     *self,
-                                        gboolean          is_many);
+void          afrpc_pool_job_set_parcel (AfrpcPoolJob    *self,
+                                        gboolean          is_parcel);
 gboolean      afrpc_pool_job_take_back (AfrpcPoolJob     *self);
 void          afrpc_pool_job_leave_dead (AfrpcPoolJob    *self);
 void          afrpc_pool_job_abandon   (AfrpcPoolJob     *self);
@@ -115,7 +115,7 @@ struct _AfrpcPoolMember
   guint n_calls;              /* that it has been given */
   guint spread;               /* how much earlier than others it is renewed, in a way */
   guint64 first_seen;         /* the id of what it has had longest, when it was looked for who waits behind that */
-  guint64 n_parts_seen;       /* how many it had begun then, if that is many */
+  guint64 n_parts_seen;       /* how many it had begun then, if that is a parcel */
   guint n_idle_ticks;         /* how often the clock has found it idle */
   GArray *runaways;           /* (nullable) (element-type AfrpcPoolRunaway) */
   gint64 ready_at;            /* monotonic time in microseconds; 0: it is not ready yet */
@@ -271,7 +271,7 @@ struct _AfrpcPoolCore
   AfrpcPoolMember *relieved; /* (nullable) (not owned): has fewer calls than its place on the bench says */
   guint n_waiting;          /* jobs that wait for a certain member */
   guint n_given;            /* jobs that members have */
-  guint n_many;             /* of these, those that are many */
+  guint n_parcels;          /* of these, those that consist of many */
   gint64 runaways_at;       /* when to look at those that were given up, and run on; 0: there are none */
   gint64 age_at;            /* when somebody is too old; 0: never */
   gint64 weigh_at;          /* when to look who has taken too much memory; 0: there is nobody to look at */

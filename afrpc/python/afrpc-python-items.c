@@ -339,7 +339,7 @@ pull (AfrpcPythonItems   *self,
       AfrpcMapInput      *input)
 {
   const guint64 n = self->n_pulled - self->n_taken;
-  const gboolean may_chunk = room->may_chunk && self->config.may_chunk && !self->is_refused;
+  const gboolean may_chunk = room->may_parcel && self->config.may_chunk && !self->is_refused;
   guint64 window = room->window;
   guint size = 1;
 

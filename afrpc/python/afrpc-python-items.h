@@ -8,7 +8,7 @@
 #include "afrpc-python-chunk.h"
 #include "afrpc-python-proxy.h"
 
-#include "afrpc/pool/afrpc-map-chunks.h"
+#include "afrpc/pool/afrpc-map-parcels.h"
 
 G_BEGIN_DECLS
 

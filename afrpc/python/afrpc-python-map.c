@@ -524,7 +524,7 @@ module_map (PyObject        *module,
       return NULL;
     }
 
-  self->map = afrpc_pool_map_chunks (AFRPC_POOL (pool), &afrpc_python_items_funcs, afrpc_python_items_ref (self->items),
+  self->map = afrpc_pool_map_parcels (AFRPC_POOL (pool), &afrpc_python_items_funcs, afrpc_python_items_ref (self->items),
                                      config.may_chunk ? "python" : NULL, made, options.cancellable);
 
   return (PyObject *) self;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "pool/afrpc-map-chunks.h"
+#include "pool/afrpc-map-parcels.h"
 
 #include "afrpc-call-options-private.h"
 #include "afrpc-call-private.h"
@@ -9,11 +9,11 @@
 #include "pool/afrpc-map-private.h"
 
 /**
- * afrpc_pool_map_chunks: (skip)
+ * afrpc_pool_map_parcels: (skip)
  * @self: a pool
  * @funcs: what makes inputs, and takes outcomes
  * @data: data for these; given back when nothing is under way any more
- * @host: (nullable): which host the workers have that take many calls at once; static
+ * @host: (nullable): which host the workers have that take parcels; static
  * @options: (nullable): what each call carries besides
  * @cancellable: (nullable): cancels the map
  *
@@ -27,14 +27,14 @@
  * Since: 1.0
  */
 AfrpcMap *
-afrpc_pool_map_chunks (AfrpcPool           *self,
-                       const AfrpcMapFuncs *funcs,
-                       gpointer             data,
-                       const char          *host,
-                       AfrpcCallOptions    *options,
-                       GCancellable        *cancellable)
+afrpc_pool_map_parcels (AfrpcPool           *self,
+                        const AfrpcMapFuncs *funcs,
+                        gpointer             data,
+                        const char          *host,
+                        AfrpcCallOptions    *options,
+                        GCancellable        *cancellable)
 {
-  return afrpc_map_new_chunks (self, funcs, data, host, options, cancellable);
+  return afrpc_map_new_parcels (self, funcs, data, host, options, cancellable);
 }
 
 /**
@@ -69,7 +69,7 @@ afrpc_map_get_size (AfrpcCall *call)
 
 /**
  * afrpc_map_get_parts: (skip)
- * @call: a call that consists of many, and has failed
+ * @call: a parcel, which has failed
  * @n_begun: (out): how many of them the worker has begun
  *
  * Gets what the worker has saved of their outcomes.

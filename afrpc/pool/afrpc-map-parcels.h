@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Maps for a binding that has many calls travel in one: it makes such calls, and takes them apart. Not installed, but
+/* Maps for a binding that has many calls travel in one, a parcel: it makes those, and takes them apart. Not installed, but
  * exported, for the bindings that belong to afrpc. All functions here are called in the thread of the pool's context. */
 #pragma once
 
@@ -14,7 +14,7 @@ typedef struct
   GVariant *args;     /* (transfer full): floating, or not */
   gpointer parcel;    /* the binding's own, which it gets back with the outcome */
   guint64 index;      /* of the first input in it */
-  guint n_parts;      /* how many calls it is; 0: one, as it would be by itself */
+  guint n_parts;      /* how many calls it consists of; 0: it is one, as it would be by itself */
   guint n_deaths;     /* of workers that had begun it before */
   gboolean is_urgent; /* the next one may take long to come: workers get at once what there is */
 } AfrpcMapInput;
@@ -22,12 +22,12 @@ typedef struct
 /* What there is to say before that. */
 typedef struct
 {
-  guint window;       /* how many may be under way, or not taken, if they are called for one by one */
-  guint window_max;   /* the same if many travel together */
-  guint n_workers;    /* that there are, at least 1 */
-  guint load;         /* how many calls each may have at once */
-  guint max_repeats;  /* how often one may be repeated */
-  gboolean may_chunk; /* whether workers may take many at once */
+  guint window;        /* how many may be under way, or not taken, if they are called for one by one */
+  guint window_max;    /* the same if many travel together */
+  guint n_workers;     /* that there are, at least 1 */
+  guint load;          /* how many calls each may have at once */
+  guint max_repeats;   /* how often one may be repeated */
+  gboolean may_parcel; /* whether workers may take many in one */
 } AfrpcMapRoom;
 
 typedef enum
@@ -49,7 +49,7 @@ typedef struct
   void           (* sort)      (gpointer       data,
                                 gpointer       parcel,
                                 AfrpcCall     *call);
-  /* One of many takes long: what was @saved of those before it is there, and those that are not begun are called for again.
+  /* One of a parcel takes long: what was @saved of those before it is there, and those that are not begun are called for again.
    * The outcome has the others, and may lack the last that was begun. */
   void           (* cut)       (gpointer       data,
                                 gpointer       parcel,
@@ -70,7 +70,7 @@ typedef struct
 } AfrpcMapFuncs;
 
 AFRPC_AVAILABLE_IN_1_0
-AfrpcMap *afrpc_pool_map_chunks     (AfrpcPool            *self,
+AfrpcMap *afrpc_pool_map_parcels    (AfrpcPool            *self,
                                      const AfrpcMapFuncs  *funcs,
                                      gpointer              data,
                                      const char           *host,
