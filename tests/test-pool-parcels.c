@@ -5,6 +5,7 @@
 
 #include "pool/afrpc-map-parcels.h"
 #include "pool/afrpc-pool-parts.h"
+#include "pool/afrpc-pool-watch.h"
 
 /* A binding that has single calls, one in a parcel. */
 typedef struct
@@ -142,7 +143,7 @@ test_parcels_rest_is_new (void)
   afrpc_map_next_many_async (map, 1, NULL, news_cb, &news);
   wait_begun (&test, 1);
   afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, count_value_cb, &n);
-  afrpc_pool_desk_watch (core, g_get_monotonic_time ());
+  afrpc_pool_watch_look (core, g_get_monotonic_time ());
   /* Nobody else is there, so nobody is looked for meanwhile. */
   afrpc_pool_set_max_workers (test.pool, 1);
   meeting_let_go (&first);
@@ -151,9 +152,9 @@ test_parcels_rest_is_new (void)
   behind = start_act (&test, "return", NULL);
   afrpc_pool_set_max_workers (test.pool, 2);
   n_moves = core->figures.n_moves;
-  afrpc_pool_desk_watch (core, g_get_monotonic_time ());
+  afrpc_pool_watch_look (core, g_get_monotonic_time ());
   g_assert_cmpuint (core->figures.n_moves, ==, n_moves);
-  afrpc_pool_desk_watch (core, g_get_monotonic_time ());
+  afrpc_pool_watch_look (core, g_get_monotonic_time ());
   g_assert_cmpuint (core->figures.n_moves, ==, n_moves + 1);
   meeting_let_go (&second);
   g_variant_unref (wait_value (behind));

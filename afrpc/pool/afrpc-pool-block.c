@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "pool/afrpc-pool-parts.h"
+#include "pool/afrpc-pool-line.h"
 
 #include "afrpc-error.h"
 
@@ -157,7 +158,7 @@ act_on_too_much (Blocked *blocked)
       act_on_outcome (blocked);
     }
   else if (job->member == NULL && job->place.queue != NULL && waits_in_vain (core, job))
-    afrpc_pool_desk_withdraw (job, new_too_much_error (core));
+    afrpc_pool_line_withdraw (job, new_too_much_error (core));
 }
 
 /* Looks at everything, because nothing is told. */

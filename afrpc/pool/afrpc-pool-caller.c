@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "pool/afrpc-pool-parts.h"
+#include "pool/afrpc-pool-line.h"
 
 #include "afrpc-caller-private.h"
 #include "afrpc-error.h"
@@ -40,7 +41,7 @@ afrpc_pool_begin (AfrpcCaller      *caller,
   if (!afrpc_peer_enter (core->anchor, pending, "a call"))
     afrpc_peer_fail_call (core->anchor, pending, new_thread_error ());
   else
-    afrpc_pool_desk_enter (core, afrpc_pool_job_new (core, call, args));
+    afrpc_pool_entry_enter (core, afrpc_pool_job_new (core, call, args));
 }
 
 static void
@@ -58,7 +59,7 @@ cancel_cb (AfrpcPeer *anchor,
   if (job->member != NULL)
     afrpc_peer_cancel (job->member->peer, &job->pending, error);
   else
-    afrpc_pool_desk_withdraw (job, error);
+    afrpc_pool_line_withdraw (job, error);
 }
 
 static void

@@ -4,6 +4,8 @@
 #include "config.h"
 
 #include "pool/afrpc-pool-parts.h"
+#include "pool/afrpc-pool-line.h"
+#include "pool/afrpc-pool-watch.h"
 
 #include <signal.h>
 
@@ -68,8 +70,8 @@ afrpc_pool_core_work (AfrpcPoolCore *self)
   now = self->now;
   self->timer_at = AFRPC_DEADLINES_NEVER;
   g_source_set_ready_time (self->timer, -1);
-  afrpc_pool_desk_fail_some (self);
-  afrpc_pool_desk_expire (self, now);
+  afrpc_pool_line_fail_some (self);
+  afrpc_pool_line_expire (self, now);
   if (is_due (self, self->tick_at, now))
     afrpc_pool_staff_tick (self, now);
   if (is_due (self, self->age_at, now))
@@ -79,7 +81,7 @@ afrpc_pool_core_work (AfrpcPoolCore *self)
   if (is_due (self, self->runaways_at, now))
     afrpc_pool_runaway_look (self, now);
   if (is_due (self, self->watch_at, now))
-    afrpc_pool_desk_watch (self, now);
+    afrpc_pool_watch_look (self, now);
   afrpc_pool_desk_pump (self);
 }
 
@@ -118,7 +120,7 @@ timer_cb (gpointer data)
   if (self->has_to_notify)
     {
       self->has_to_notify = FALSE;
-      afrpc_pool_desk_tell_room (self);
+      afrpc_pool_room_tell (self);
       afrpc_pool_notify_closed (self);
     }
   if (self->rounds.length > 0)
@@ -139,7 +141,7 @@ static void
 stop (AfrpcPoolCore *self)
 {
   self->state = AFRPC_POOL_OVER;
-  afrpc_pool_desk_abandon (self);
+  afrpc_pool_line_abandon (self);
   g_queue_clear_full (&self->room_tasks, g_object_unref);
   afrpc_pool_settings_abandon (self);
   afrpc_pool_maps_abandon (self);
@@ -209,7 +211,7 @@ afrpc_pool_core_new (AfrpcPool *pool)
   afrpc_pool_core_read_clock (self);
   self->made_at = self->now;
   self->spent = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_pool_job_unref);
-  afrpc_pool_desk_init (self);
+  afrpc_pool_line_init (self);
   make_timer (self);
 
   return self;
@@ -232,7 +234,7 @@ afrpc_pool_core_unref (AfrpcPoolCore *self)
   g_assert (self->members->len == 0 && self->templates->len == 0);
   g_clear_pointer (&self->spent, g_ptr_array_unref);
   g_clear_pointer (&self->held_errors, g_ptr_array_unref);
-  afrpc_pool_desk_clear (self);
+  afrpc_pool_line_clear (self);
   afrpc_pool_job_free_spare (self);
   g_clear_pointer (&self->members, g_ptr_array_unref);
   g_clear_pointer (&self->templates, g_ptr_array_unref);
@@ -288,7 +290,7 @@ afrpc_pool_core_kill (AfrpcPoolCore *self)
 
   begin_end (self, AFRPC_POOL_KILLED);
   error = afrpc_pool_core_new_killed_error (self);
-  afrpc_pool_desk_doom (self, error);
+  afrpc_pool_line_doom (self, error);
   for (guint i = 0; i < self->members->len; i++)
     {
       AfrpcPoolMember *member = self->members->pdata[i];

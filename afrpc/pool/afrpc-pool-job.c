@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "pool/afrpc-pool-parts.h"
+#include "pool/afrpc-pool-line.h"
 
 #include "afrpc-error.h"
 
@@ -222,15 +223,6 @@ note_service (AfrpcPoolJob *self)
     afrpc_pool_template_heal (self->member->template);
 }
 
-/* Whether some of it may have to be given back. */
-void
-afrpc_pool_job_set_parcel (AfrpcPoolJob *self,
-                           gboolean      is_parcel)
-{
-  self->core->n_parcels += is_parcel - self->is_parcel;
-  self->is_parcel = is_parcel;
-}
-
 /* Its member has it no more. */
 static inline void
 take_from_member (AfrpcPoolJob *self)
@@ -258,7 +250,7 @@ afrpc_pool_job_take_back (AfrpcPoolJob *self)
 
   self->core->figures.n_moves++;
   take_from_member (self);
-  afrpc_pool_desk_return (self->core, renew (self));
+  afrpc_pool_line_return (self->core, renew (self));
   afrpc_pool_job_unref (self);
 
   return TRUE;
@@ -280,7 +272,7 @@ hand_back (AfrpcPoolJob *self,
   take_from_member (self);
   if (self->pending.is_awaited)
     g_ptr_array_add (core->spent, self);
-  afrpc_pool_desk_return (core, renew (self));
+  afrpc_pool_line_return (core, renew (self));
 }
 
 /* What its member has failed to do. TRUE: somebody else gets it. */
@@ -548,7 +540,7 @@ afrpc_pool_job_finish (AfrpcPoolJob *self)
   count_outcome (self);
   if (self->member != NULL)
     take_from_member (self);
-  afrpc_pool_desk_leave (self);
+  afrpc_pool_entry_leave (self);
   settle (self);
 }
 
@@ -574,7 +566,7 @@ afrpc_pool_job_act (AfrpcPoolJob *self)
   count_outcome (self);
   if (member != NULL)
     take_from_member (self);
-  afrpc_pool_desk_leave (self);
+  afrpc_pool_entry_leave (self);
   /* First, so that its worker has something to do meanwhile. */
   if (member == NULL)
     afrpc_pool_desk_pump (core);
@@ -602,7 +594,7 @@ afrpc_pool_job_abandon (AfrpcPoolJob *self)
   afrpc_call_keep_process (call);
   if (self->member != NULL)
     take_from_member (self);
-  afrpc_pool_desk_leave (self);
+  afrpc_pool_entry_leave (self);
   if (self->error == NULL)
     self->error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the main context of the pool is gone");
   self->core->figures.n_outcomes[AFRPC_CALL_OUTCOME_OTHER]++;

@@ -160,7 +160,7 @@ has_room (AfrpcPoolMap *self,
   AfrpcPoolCore *core = self->core;
 
   return core->queue.n + core->n_waiting < MAX (core->config.max_calls_queued / 2, 1) &&
-         afrpc_pool_desk_has_room (core, size);
+         afrpc_pool_entry_has_room (core, size);
 }
 
 static gboolean
@@ -315,7 +315,7 @@ afrpc_pool_map_feed (AfrpcPoolMap *self)
 
       if (!pull (self, &input))
         break;
-      afrpc_pool_desk_add (core, make_job (self, &input));
+      afrpc_pool_entry_add (core, make_job (self, &input));
       if (++n % PUMP_EACH == 0 || input.is_urgent)
         afrpc_pool_desk_pump (core);
     }
@@ -464,7 +464,7 @@ call_rest (AfrpcPoolMap *self,
       input.args = g_variant_take_ref (input.args);
       job = make_job (self, &input);
       job->place.number = number;
-      afrpc_pool_desk_add_rest (self->core, job);
+      afrpc_pool_entry_add_rest (self->core, job);
       input = (AfrpcMapInput) { 0 };
     }
 }

@@ -68,8 +68,6 @@ void          afrpc_pool_job_fail      (AfrpcPoolJob     *self,
                                         GError           *error);
 void          afrpc_pool_job_act       (AfrpcPoolJob     *self);
 void          afrpc_pool_job_finish    (AfrpcPoolJob     *self);
-void          afrpc_pool_job_set_parcel (AfrpcPoolJob    *self,
-                                        gboolean          is_parcel);
 gboolean      afrpc_pool_job_take_back (AfrpcPoolJob     *self);
 void          afrpc_pool_job_leave_dead (AfrpcPoolJob    *self);
 void          afrpc_pool_job_abandon   (AfrpcPoolJob     *self);
@@ -327,6 +325,15 @@ afrpc_pool_core_read_clock (AfrpcPoolCore *self)
   self->now = g_get_monotonic_time ();
 }
 
+/* Whether some of it may have to be given back. */
+static inline void
+afrpc_pool_job_set_parcel (AfrpcPoolJob *self,
+                           gboolean      is_parcel)
+{
+  self->core->n_parcels += is_parcel - self->is_parcel;
+  self->is_parcel = is_parcel;
+}
+
 /* Templates: what members are made from */
 struct _AfrpcPoolTemplate
 {
@@ -447,36 +454,26 @@ afrpc_pool_staff_may_grow (const AfrpcPoolCore *self)
   return afrpc_pool_staff_count (self) < self->config.max_workers && afrpc_pool_template_any_has_room (self);
 }
 
+/* The entry: which calls get in */
+void          afrpc_pool_entry_enter   (AfrpcPoolCore    *self,
+                                        AfrpcPoolJob     *job);
+void          afrpc_pool_entry_add     (AfrpcPoolCore    *self,
+                                        AfrpcPoolJob     *job);
+void          afrpc_pool_entry_add_rest (AfrpcPoolCore   *self,
+                                         AfrpcPoolJob    *job);
+gboolean      afrpc_pool_entry_has_room (AfrpcPoolCore   *self,
+                                         gsize            size);
+void          afrpc_pool_entry_leave   (AfrpcPoolJob     *job);
+void          afrpc_pool_room_tell     (AfrpcPoolCore    *self);
+
 /* The desk: which member gets which job */
-void          afrpc_pool_desk_enter    (AfrpcPoolCore    *self,
-                                        AfrpcPoolJob     *job);
-void          afrpc_pool_desk_add      (AfrpcPoolCore    *self,
-                                        AfrpcPoolJob     *job);
-void          afrpc_pool_desk_add_rest (AfrpcPoolCore    *self,
-                                        AfrpcPoolJob     *job);
-void          afrpc_pool_desk_return   (AfrpcPoolCore    *self,
+void          afrpc_pool_desk_take     (AfrpcPoolCore    *self,
                                         AfrpcPoolJob     *job);
 void          afrpc_pool_desk_pump     (AfrpcPoolCore    *self);
 void          afrpc_pool_desk_serve    (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);
 void          afrpc_pool_desk_dismiss  (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);
-void          afrpc_pool_desk_expire   (AfrpcPoolCore    *self,
-                                        gint64            now);
-gboolean      afrpc_pool_desk_has_room (AfrpcPoolCore    *self,
-                                        gsize             size);
-void          afrpc_pool_desk_tell_room (AfrpcPoolCore   *self);
-void          afrpc_pool_desk_watch    (AfrpcPoolCore    *self,
-                                        gint64            now);
-void          afrpc_pool_desk_leave    (AfrpcPoolJob     *job);
-void          afrpc_pool_desk_withdraw (AfrpcPoolJob     *job,
-                                        GError           *error);
-void          afrpc_pool_desk_doom     (AfrpcPoolCore    *self,
-                                        const GError     *error);
-void          afrpc_pool_desk_fail_some (AfrpcPoolCore   *self);
-void          afrpc_pool_desk_abandon  (AfrpcPoolCore    *self);
-void          afrpc_pool_desk_init     (AfrpcPoolCore    *self);
-void          afrpc_pool_desk_clear    (AfrpcPoolCore    *self);
 
 /* Ties: affinity keys, and whom they lead to */
 struct _AfrpcPoolTie

@@ -5,7 +5,30 @@
 
 #include "pool/afrpc-pool-parts.h"
 
+#include "afrpc-error.h"
 #include "peer/afrpc-task.h"
+
+/* Those that wait for room hear of it: no more of them than there is room for. */
+void
+afrpc_pool_room_tell (AfrpcPoolCore *self)
+{
+  const gboolean is_open = self->state == AFRPC_POOL_OPEN && self->failure == NULL;
+  const guint n_queued = self->queue.n + self->n_waiting;
+  guint n = !is_open ? G_MAXUINT : n_queued < self->config.max_calls_queued ? self->config.max_calls_queued - n_queued : 0;
+
+  for (; n > 0 && self->room_tasks.length > 0 && (!is_open || afrpc_pool_entry_has_room (self, 0)); n--)
+    {
+      g_autoptr(GTask) task = g_queue_pop_head (&self->room_tasks);
+
+      afrpc_task_unwatch (task);
+      if (self->failure != NULL)
+        g_task_return_error (task, g_error_copy (self->failure));
+      else if (!is_open)
+        g_task_return_new_error (task, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the pool is closed");
+      else
+        g_task_return_boolean (task, TRUE);
+    }
+}
 
 static gboolean
 cancelled_cb (GCancellable *cancellable,
@@ -60,7 +83,7 @@ afrpc_pool_wait_for_room_async (AfrpcPool           *self,
     {
       afrpc_task_watch (task, G_SOURCE_FUNC (cancelled_cb), task, NULL);
       g_queue_push_tail (&self->core->room_tasks, g_steal_pointer (&task));
-      afrpc_pool_desk_tell_room (self->core);
+      afrpc_pool_room_tell (self->core);
     }
   g_clear_object (&task);
 }

@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "pool/afrpc-pool-parts.h"
+#include "pool/afrpc-pool-line.h"
 
 #include <stdio.h>
 
@@ -170,7 +171,7 @@ give_up (AfrpcPoolCore *self,
 {
   self->failure = g_error_copy (error);
   g_debug ("no more workers: %s", error->message);
-  afrpc_pool_desk_doom (self, self->failure);
+  afrpc_pool_line_doom (self, self->failure);
   self->has_to_notify = TRUE;
   afrpc_pool_core_want_timer (self, 0);
 }
@@ -240,7 +241,7 @@ revive (AfrpcPoolCore *self)
 
   /* Those that waited then have failed with it. */
   while (self->doom != NULL)
-    afrpc_pool_desk_fail_some (self);
+    afrpc_pool_line_fail_some (self);
   g_clear_error (&self->failure);
   self->has_to_notify = TRUE;
   afrpc_pool_core_want_timer (self, 0);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The watch: who waits behind something that takes long, while others are idle. */
+#pragma once
+
+#include "pool/afrpc-pool-parts.h"
+
+G_BEGIN_DECLS
+
+void          afrpc_pool_watch_later   (AfrpcPoolCore    *self,
+                                        gint64            now);
+void          afrpc_pool_watch_look    (AfrpcPoolCore    *self,
+                                        gint64            now);
+
+/* Whether jobs wait behind others in workers that run one at a time, and somebody else could have them. */
+static inline gboolean
+afrpc_pool_watch_has_others (const AfrpcPoolCore *self)
+{
+  return self->config.backend == AFRPC_BACKEND_SYNC && self->queue.n == 0 &&
+         self->n_given > self->n_members[AFRPC_POOL_MEMBER_BUSY] &&
+         (self->n_members[AFRPC_POOL_MEMBER_IDLE] > 0 || afrpc_pool_staff_may_grow (self));
+}
+
+/* Or whether some have parcels, which may turn out to take long. */
+static inline gboolean
+afrpc_pool_watch_is_needed (const AfrpcPoolCore *self)
+{
+  return self->n_parcels > 0 || afrpc_pool_watch_has_others (self);
+}
+
+G_END_DECLS
