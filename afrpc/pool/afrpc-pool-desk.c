@@ -63,7 +63,7 @@ give (AfrpcPoolCore   *self,
   if (member->given.length == 1)
     member->current_since = self->now;
   if (G_UNLIKELY (job->chunk != NULL))
-    afrpc_pool_map_enter_chunk (job);
+    afrpc_pool_map_chunk_enter (job);
   job->pending.is_awaited = outer->is_awaited;
   job->pending.execution_timeout_ms = outer->execution_timeout_ms;
   afrpc_call_lend_process (job->call, member->process);
@@ -91,7 +91,7 @@ give_chunk (AfrpcPoolCore   *self,
 {
   AfrpcPoolMap *map = job->map;
   AfrpcPoolChunk *chunk;
-  guint n = afrpc_pool_map_begin_chunk (map, member, &chunk);
+  guint n = afrpc_pool_map_chunk_begin (map, member, &chunk);
   gboolean is_in_time;
 
   afrpc_pool_member_ref (member);
@@ -106,7 +106,7 @@ give_chunk (AfrpcPoolCore   *self,
           job->call->n_parts > 0)
         break;
     }
-  afrpc_pool_map_end_chunk (chunk);
+  afrpc_pool_map_chunk_end (chunk);
   afrpc_pool_member_unref (member);
 
   return is_in_time;

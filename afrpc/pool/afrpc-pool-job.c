@@ -237,7 +237,7 @@ take_from_member (AfrpcPoolJob *self)
   self->core->n_given--;
   afrpc_pool_job_set_parcel (self, FALSE);
   if (G_UNLIKELY (self->chunk != NULL))
-    afrpc_pool_map_leave_chunk (self);
+    afrpc_pool_map_chunk_leave (self);
 }
 
 /* Takes it back from its member, if that has not begun it: it goes where it was in the queue. Ends the job then. */
@@ -340,7 +340,7 @@ pending_decide (AfrpcPending *pending,
   if (G_UNLIKELY (error != NULL && self->begun != AFRPC_STARTED_NO))
     tell_begun (self);
   if (G_UNLIKELY (self->map != NULL))
-    afrpc_pool_map_decided (self);
+    afrpc_pool_maps_decided (self);
 }
 
 /* The worker has ended, and it owes this one: if another one may have it, that is known now, and not only when it is told.

@@ -56,6 +56,17 @@ AfrpcPoolMap *afrpc_pool_map_new         (AfrpcPool          *pool,
 void          afrpc_pool_map_drop        (AfrpcPoolMap       *self);
 void          afrpc_pool_map_cancel      (AfrpcPoolMap       *self);
 void          afrpc_pool_map_feed        (AfrpcPoolMap       *self);
+void          afrpc_pool_map_unref       (AfrpcPoolMap       *self);
+void          afrpc_pool_map_stop        (AfrpcPoolMap       *self,
+                                          GError             *error);
+gboolean      afrpc_pool_map_has_room    (AfrpcPoolMap       *self,
+                                          gsize               size);
+gboolean      afrpc_pool_map_wants_more  (AfrpcPoolMap       *self);
+AfrpcPoolJob *afrpc_pool_map_make_job    (AfrpcPoolMap       *self,
+                                          const AfrpcMapInput *input);
+gboolean      afrpc_pool_map_may_parcel  (AfrpcPoolMap       *self);
+void          afrpc_pool_map_call_rest   (AfrpcPoolMap       *self,
+                                          guint64             number);
 gboolean      afrpc_pool_map_has_news    (AfrpcPoolMap       *self);
 gboolean      afrpc_pool_map_has_results (AfrpcPoolMap       *self);
 AfrpcCall    *afrpc_pool_map_take        (AfrpcPoolMap       *self);
@@ -63,5 +74,13 @@ AfrpcCall    *afrpc_pool_map_take        (AfrpcPoolMap       *self);
 /* Told by the object: gives a waiter what it has waited for. */
 void          afrpc_pool_map_give_waiter (AfrpcPoolMap       *self,
                                           AfrpcPoolMapWaiter *waiter);
+
+static inline AfrpcPoolMap *
+afrpc_pool_map_ref (AfrpcPoolMap *self)
+{
+  self->ref_count++;
+
+  return self;
+}
 
 G_END_DECLS

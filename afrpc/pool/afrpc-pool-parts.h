@@ -513,19 +513,19 @@ struct _AfrpcPoolChunk
   gboolean is_open;         /* more may be given */
 };
 
-void          afrpc_pool_map_decided   (AfrpcPoolJob     *job);
 void          afrpc_pool_map_cut       (AfrpcPoolJob     *job);
 gboolean      afrpc_pool_map_fits      (AfrpcPoolMap     *self,
                                         AfrpcPoolMember  *member);
 void          afrpc_pool_map_settled   (AfrpcPoolMap     *self,
                                         AfrpcCall        *call,
                                         guint64           number);
-guint         afrpc_pool_map_begin_chunk (AfrpcPoolMap   *self,
+guint         afrpc_pool_map_chunk_begin (AfrpcPoolMap   *self,
                                         AfrpcPoolMember  *member,
                                         AfrpcPoolChunk  **chunk);
-void          afrpc_pool_map_end_chunk (AfrpcPoolChunk   *chunk);
-void          afrpc_pool_map_enter_chunk (AfrpcPoolJob   *job);
-void          afrpc_pool_map_leave_chunk (AfrpcPoolJob   *job);
+void          afrpc_pool_map_chunk_end (AfrpcPoolChunk   *chunk);
+void          afrpc_pool_map_chunk_enter (AfrpcPoolJob   *job);
+void          afrpc_pool_map_chunk_leave (AfrpcPoolJob   *job);
+void          afrpc_pool_maps_decided  (AfrpcPoolJob     *job);
 void          afrpc_pool_maps_feed     (AfrpcPoolCore    *core);
 void          afrpc_pool_maps_act      (AfrpcPoolCore    *core);
 void          afrpc_pool_maps_abandon  (AfrpcPoolCore    *core);
