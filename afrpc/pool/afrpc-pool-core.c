@@ -124,7 +124,7 @@ timer_cb (gpointer data)
       afrpc_pool_notify_closed (self);
     }
   if (self->rounds.length > 0)
-    afrpc_pool_settings_tell (self);
+    afrpc_pool_call_all_tell (self);
   if (self->maps.length > 0)
     afrpc_pool_maps_act (self);
   afrpc_pool_view_tell (self);
@@ -143,6 +143,7 @@ stop (AfrpcPoolCore *self)
   self->state = AFRPC_POOL_OVER;
   afrpc_pool_line_abandon (self);
   g_queue_clear_full (&self->room_tasks, g_object_unref);
+  afrpc_pool_call_all_abandon (self);
   afrpc_pool_settings_abandon (self);
   afrpc_pool_maps_abandon (self);
   afrpc_pool_staff_clear (self);

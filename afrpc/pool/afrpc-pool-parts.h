@@ -500,8 +500,9 @@ void          afrpc_pool_settings_give (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);
 void          afrpc_pool_settings_look (AfrpcPoolMember  *member);
 void          afrpc_pool_settings_leave (AfrpcPoolMember *member);
-void          afrpc_pool_settings_tell (AfrpcPoolCore    *self);
 void          afrpc_pool_settings_abandon (AfrpcPoolCore *self);
+void          afrpc_pool_call_all_tell (AfrpcPoolCore    *self);
+void          afrpc_pool_call_all_abandon (AfrpcPoolCore *self);
 
 /* Maps: many calls with inputs that are pulled as results are taken, given in chunks */
 struct _AfrpcPoolChunk
