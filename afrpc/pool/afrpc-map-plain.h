@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What a map of a program calls for: what a function makes, one by one. Its outcomes are calls, in the order of the inputs or
- * as they are there, until they are taken. All for the thread of the pool's context. */
+/* What a map of a program calls for: what a function makes, one by one. Its outcomes are calls, in the order of the inputs
+ * or as they are there, until they are taken. All for the thread of the pool's context. */
 #pragma once
 
 #include "afrpc-map.h"

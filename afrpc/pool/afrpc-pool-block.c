@@ -15,7 +15,7 @@ typedef struct
   AfrpcCall *call;           /* (nullable): whose outcome is waited for; NULL: something else is */
   AfrpcPoolUntil is_done;
   gpointer data;
-  gboolean (* is_stuck) (AfrpcPoolCore *core); /* (nullable): whether that would come behind more than is kept, if not a call */
+  gboolean (* is_stuck) (AfrpcPoolCore *core); /* (nullable): whether something else would come behind more than is kept */
   GCancellable *cancellable; /* (nullable): of who waits for something else */
   gboolean is_too_much;      /* it is stuck */
 } Blocked;

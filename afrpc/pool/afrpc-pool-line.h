@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The line: what waits for a worker, and until when. For the files of this folder; what is here in place belongs to each call. */
+/* The line: what waits for a worker, and until when. What is in line here is done for each call. */
 #pragma once
 
 #include "pool/afrpc-pool-parts.h"

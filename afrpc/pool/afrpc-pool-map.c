@@ -10,8 +10,8 @@
 
 #include "afrpc-error.h"
 
-/* @data: (transfer full): for @funcs; @host: (nullable): of the workers that take parcels; @n_left: how many inputs there are,
- * or -1 */
+/* @data: (transfer full): for @funcs; @host: (nullable): of the workers that take parcels; @n_left: how many inputs there
+ * are, or -1 */
 AfrpcPoolMap *
 afrpc_pool_map_new (AfrpcPool           *pool,
                     const AfrpcMapFuncs *funcs,
