@@ -49,7 +49,8 @@ typedef struct
   void           (* sort)      (gpointer       data,
                                 gpointer       parcel,
                                 AfrpcCall     *call);
-  /* One of a parcel takes long: what was @saved of those before it is there, and those that are not begun are called for
+  /* These three are NULL if there are no parcels, and nothing is called for again.
+   * One of a parcel takes long: what was @saved of those before it is there, and those that are not begun are called for
    * again. The outcome has the others, and may lack the last that was begun. */
   void           (* cut)       (gpointer       data,
                                 gpointer       parcel,

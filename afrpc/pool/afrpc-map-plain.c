@@ -105,30 +105,6 @@ plain_sort (gpointer   data,
   *get_place (self, self->is_ordered ? afrpc_call_get_index (call) : self->n_sorted++) = call;
 }
 
-/* No call consists of many, and none is called for again. */
-static void
-plain_cut (gpointer   data,
-           gpointer   parcel,
-           AfrpcCall *call,
-           guint64    n_begun,
-           GBytes    *saved)
-{
-  g_assert_not_reached ();
-}
-
-static gboolean
-plain_pull_rest (gpointer       data,
-                 AfrpcMapInput *input)
-{
-  return FALSE;
-}
-
-static void
-plain_fail_rest (gpointer      data,
-                 const GError *error)
-{
-}
-
 static gboolean
 plain_has_news (gpointer data)
 {
@@ -165,5 +141,6 @@ plain_free (gpointer data)
 }
 
 const AfrpcMapFuncs afrpc_map_plain_funcs = {
-  plain_pull, plain_forget, plain_sort, plain_cut, plain_pull_rest, plain_fail_rest, plain_has_news, plain_free, plain_take,
+  .pull = plain_pull, .forget = plain_forget, .sort = plain_sort,
+  .has_news = plain_has_news, .free = plain_free, .take = plain_take,
 };

@@ -56,9 +56,13 @@ void
 afrpc_pool_map_call_rest (AfrpcPoolMap *self,
                           guint64       number)
 {
-  g_autoptr(GError) error = get_obstacle (self);
+  g_autoptr(GError) error = NULL;
   AfrpcMapInput input = { 0 };
 
+  if (self->funcs->pull_rest == NULL)
+    return;
+
+  error = get_obstacle (self);
   if (error != NULL)
     {
       self->funcs->fail_rest (self->data, error);
