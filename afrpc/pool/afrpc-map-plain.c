@@ -66,7 +66,7 @@ plain_pull (gpointer            data,
 {
   AfrpcMapPlain *self = data;
 
-  if (self->n_pulled - self->n_taken >= room->window || self->size >= SIZE_MAX_UNTAKEN)
+  if (self->size >= SIZE_MAX_UNTAKEN)
     return AFRPC_MAP_NOT_NOW;
 
   input->args = self->next (self->data);

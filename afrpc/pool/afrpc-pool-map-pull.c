@@ -83,7 +83,7 @@ afrpc_pool_map_wants_more (AfrpcPoolMap *self)
   else if (core->state != AFRPC_POOL_OPEN)
     afrpc_pool_map_stop (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the pool is closed"));
 
-  return !self->is_exhausted && self->calls.length < get_window (self);
+  return !self->is_exhausted && self->calls.length + self->n_untaken < get_window (self);
 }
 
 static AfrpcMapPulled

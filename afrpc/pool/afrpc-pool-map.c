@@ -100,6 +100,7 @@ afrpc_pool_map_settled (AfrpcPoolMap *self,
     afrpc_call_outrun_cancel (call);
   afrpc_call_complete (call);
   afrpc_call_tell_waits (call, FALSE);
+  self->n_untaken += self->funcs->take != NULL;
   self->funcs->sort (self->data, call->user_data, call);
   afrpc_pool_map_call_rest (self, number);
   if (--self->n_under_way == 0)
@@ -126,5 +127,9 @@ afrpc_pool_map_has_news (AfrpcPoolMap *self)
 AfrpcCall *
 afrpc_pool_map_take (AfrpcPoolMap *self)
 {
-  return self->funcs->take != NULL ? self->funcs->take (self->data) : NULL;
+  AfrpcCall *call = self->funcs->take != NULL ? self->funcs->take (self->data) : NULL;
+
+  self->n_untaken -= call != NULL;
+
+  return call;
 }

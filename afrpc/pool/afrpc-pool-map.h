@@ -34,6 +34,7 @@ struct _AfrpcPoolMap
 
   guint64 n_pulled;
   GQueue calls;             /* (element-type AfrpcCall) (owned): under way */
+  guint n_untaken;          /* that are settled, if they are taken here, and not by a binding */
   guint n_under_way;
   guint n_given;            /* of these, those that members have */
 
