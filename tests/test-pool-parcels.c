@@ -210,6 +210,37 @@ test_parcels_context_gone (void)
 }
 
 static void
+test_parcels_context_gone_given (void)
+{
+  GMainContext *context = g_main_context_new ();
+  Case test;
+  Binding binding = { 0 };
+  News news = { 0 };
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr(AfrpcMap) map = NULL;
+
+  g_test_summary ("What a worker has of a map is let go of with the main context");
+  g_main_context_push_thread_default (context);
+  case_init (&test, "act", "max-workers", 1, NULL);
+  g_queue_push_tail (&binding.inputs, test_act ("until-cancelled", NULL));
+  map = afrpc_pool_map_parcels (test.pool, &funcs, &binding, NULL, NULL, NULL);
+  afrpc_map_next_many_async (map, 1, cancellable, news_cb, &news);
+  while (test.n_events == 0)
+    g_main_context_iteration (context, TRUE);
+  g_cancellable_cancel (cancellable);
+  while (!news.done)
+    g_main_context_iteration (context, TRUE);
+  g_main_context_pop_thread_default (context);
+  g_main_context_unref (context);
+  g_assert_cmpuint (binding.sorted.length, ==, 1);
+  g_assert_finalize_object (g_steal_pointer (&map));
+  g_clear_error (&news.error);
+  binding_clear (&binding);
+  g_assert_finalize_object (test.pool);
+  g_ptr_array_unref (test.errors);
+}
+
+static void
 test_parcels_killed (void)
 {
   Case test;
@@ -255,6 +286,7 @@ main (int    argc,
 
   g_test_add_func ("/pool-parcels/rest-is-new", test_parcels_rest_is_new);
   g_test_add_func ("/pool-parcels/context-gone", test_parcels_context_gone);
+  g_test_add_func ("/pool-parcels/context-gone-given", test_parcels_context_gone_given);
   g_test_add_func ("/pool-parcels/killed", test_parcels_killed);
 
   return g_test_run ();

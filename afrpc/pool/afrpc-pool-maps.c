@@ -144,6 +144,25 @@ afrpc_pool_maps_act (AfrpcPoolCore *core)
   afrpc_pool_core_unref (core);
 }
 
+/* The worker lets go of those that it has, as of any call: nobody is there who would have taken them in place. */
+static void
+abandon_given (AfrpcPoolMember *member)
+{
+  GList *link, *next;
+
+  for (link = member->given.head; link != NULL; link = next)
+    {
+      AfrpcPoolJob *job = link->data;
+
+      next = link->next;
+      if (job->map == NULL)
+        continue;
+
+      job->pending.is_awaited = FALSE;
+      afrpc_pool_job_abandon (job);
+    }
+}
+
 /* Nobody is told anything any more. */
 void
 afrpc_pool_maps_abandon (AfrpcPoolCore *core)
@@ -158,6 +177,8 @@ afrpc_pool_maps_abandon (AfrpcPoolCore *core)
       afrpc_pool_job_abandon (job);
       afrpc_pool_job_unref (job);
     }
+  for (guint i = 0; i < core->members->len; i++)
+    abandon_given (core->members->pdata[i]);
   for (GList *l = core->maps.head; l != NULL; l = l->next)
     {
       AfrpcPoolMap *map = l->data;
