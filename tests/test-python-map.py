@@ -189,6 +189,60 @@ class Travelling(Case):
             self.assertEqual(str(alone.exception), str(results[-2]))
         pool.close_sync()
 
+    def compare_limit(self, function, limit, inputs, options={}, **properties):
+        """What travels together is limited as each is that does not; returns outcomes, and how many calls have had them."""
+        with make_pool(function, max_workers=1, max_message_size=limit, **properties) as pool:
+            alone = list(pool.map(inputs, timeout_ms=600000, return_exceptions=True))
+            before = count_jobs(pool)
+            outcomes = list(pool.map(inputs, return_exceptions=True, **options))
+            n = count_jobs(pool) - before
+            self.assertEqual([str(outcome) for outcome in outcomes], [str(outcome) for outcome in alone])
+            self.assertEqual(list(map(type, outcomes)), list(map(type, alone)))
+            self.assertEqual([getattr(outcome, "started", None) for outcome in outcomes],
+                             [getattr(outcome, "started", None) for outcome in alone])
+        pool.close_sync()
+        return outcomes, n
+
+    def test_large_inputs(self):
+        """Inputs fail if each is too large, and not because those before it have left no room."""
+        lengths, n = self.compare_limit("length", 20000, ["y" * 1000] * 2000)
+        self.assertEqual(lengths, [1000] * 2000)
+        self.assertLess(n, 400)
+        for limit in 64, 20000, 65536, 1 << 20:
+            # With its type, and what is around it, each is a few bytes longer than it has characters.
+            edge = ["y" * n for n in range(limit - 64, limit + 2)]
+            inputs = (["y" * 10] * 500 + edge) * 2 + ["y"] * 20
+            outcomes, _ = self.compare_limit("length", limit, inputs)
+            for text, outcome in zip(inputs, outcomes):
+                if len(text) < limit:
+                    self.assertEqual(outcome, len(text))
+                else:
+                    self.assertTrue(outcome.matches(Afrpc.error_quark(), Afrpc.Error.TOO_LARGE), outcome)
+                    self.assertEqual(outcome.started, Afrpc.Started.NO)
+
+    def test_large_inputs_end(self):
+        """What did not fit any more is called for, whatever comes behind it, and is dropped with the rest."""
+        def inputs(end):
+            yield from ["a"] * 3000
+            yield "b" * 19990
+            if end is not None:
+                raise end
+
+        with make_pool("length", max_workers=1, max_message_size=20000) as pool:
+            self.assertEqual(list(pool.map(inputs(None))), [1] * 3000 + [19990])
+            results = self.collect_until_error(pool.map(inputs(KeyError("no more"))))
+            self.assertEqual(results[:-1], [1] * 3000 + [19990])
+            self.assertIsInstance(results[-1], KeyError)
+            for taken in 1, 2000, 2999, 3000:
+                results = pool.map(inputs(None))
+                self.assertEqual([next(results) for _ in range(taken)], [1] * taken)
+                results.cancel()
+                with self.assertRaises(GLib.Error) as raised:
+                    while True:
+                        self.assertIn(next(results), (1, 19990))
+                self.assertTrue(raised.exception.matches(Gio.io_error_quark(), Gio.IOErrorEnum.CANCELLED))
+        pool.close_sync()
+
     def test_events(self):
         events = []
         pool = make_pool("announce", max_workers=1, on_event=events.append)

@@ -28,6 +28,7 @@ typedef struct
   guint load;          /* how many calls each may have at once */
   guint max_repeats;   /* how often one may be repeated */
   gboolean may_parcel; /* whether workers may take many in one */
+  guint64 max_message_size; /* bytes that the arguments of a call may have */
 } AfrpcMapRoom;
 
 typedef enum

@@ -94,7 +94,7 @@ pull_one (AfrpcPoolMap  *self,
   const AfrpcMapRoom room = {
     .window = get_window (self), .window_max = AFRPC_POOL_MAP_WINDOW_MAX,
     .n_workers = MAX (afrpc_pool_staff_count (self->core), 1), .load = config->load, .max_repeats = config->max_repeats,
-    .may_parcel = afrpc_pool_map_may_parcel (self),
+    .may_parcel = afrpc_pool_map_may_parcel (self), .max_message_size = config->max_message_size,
   };
   const AfrpcMapPulled pulled = self->funcs->pull (self->data, &room, input);
 

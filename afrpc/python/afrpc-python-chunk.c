@@ -18,6 +18,13 @@ G_STATIC_ASSERT (sizeof AFRPC_PYTHON_CHUNK <= MARK_SIZE);
 
 /* Writing */
 
+/* Returns: how many bytes arguments have whose records have @size bytes */
+gsize
+afrpc_python_chunk_measure_args (gsize size)
+{
+  return MARK_SIZE + size + afrpc_offset_choose_size (MARK_SIZE + size, 1);
+}
+
 /* @hooks: (nullable) */
 AfrpcPythonPacker *
 afrpc_python_chunk_begin_args (PyObject *hooks)
@@ -291,19 +298,21 @@ afrpc_python_chunk_slice (const guint8 *data,
   return afrpc_python_chunk_end_args (self);
 }
 
-/* Returns: (transfer full) (nullable): what it has; NULL if that is malformed */
+/* @bytes: in which the record is. Returns: (transfer full) (nullable): what it has; NULL if that is malformed */
 GVariant *
-afrpc_python_record_get_variant (const AfrpcPythonRecord *record)
+afrpc_python_record_get_variant (const AfrpcPythonRecord *record,
+                                 GBytes                  *bytes)
 {
+  const gsize start = record->data - (const guint8 *) g_bytes_get_data (bytes, NULL);
   g_autofree char *type = g_strndup (record->type, record->type_length);
-  g_autoptr(GBytes) bytes = NULL;
+  g_autoptr(GBytes) own = NULL;
   g_autoptr(GVariant) value = NULL;
 
   if (!g_variant_type_string_is_valid (type) || !g_variant_type_is_definite (G_VARIANT_TYPE (type)))
     return NULL;
 
-  bytes = g_bytes_new (record->data, record->size);
-  value = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (type), bytes, FALSE));
+  own = g_bytes_new_from_bytes (bytes, start, record->size);
+  value = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (type), own, FALSE));
 
   return g_variant_is_normal_form (value) ? g_steal_pointer (&value) : NULL;
 }

@@ -49,6 +49,7 @@ typedef struct
   gsize n_types;
 } AfrpcPythonMark;
 
+gsize              afrpc_python_chunk_measure_args (gsize                    size);
 AfrpcPythonPacker *afrpc_python_chunk_begin_args   (PyObject                *hooks);
 GVariant          *afrpc_python_chunk_end_args     (AfrpcPythonPacker       *self);
 AfrpcPythonPacker *afrpc_python_chunk_begin_answer (PyObject                *hooks);
@@ -77,6 +78,7 @@ void               afrpc_python_record_read        (const guint8            *at,
                                                     AfrpcPythonRecord       *record);
 GVariant          *afrpc_python_chunk_slice        (const guint8            *data,
                                                     gsize                    size);
-GVariant          *afrpc_python_record_get_variant (const AfrpcPythonRecord *record);
+GVariant          *afrpc_python_record_get_variant (const AfrpcPythonRecord *record,
+                                                    GBytes                  *bytes);
 
 G_END_DECLS

@@ -44,6 +44,7 @@ struct _AfrpcPythonItems
   guint ref_count;
   AfrpcPythonItemsConfig config;
   PyObject *iterator; /* (nullable): NULL at the end, and when nothing more is wanted */
+  GBytes *held;       /* (nullable): the record of an input that had no room behind those before it, and was not called for */
   PyObject *type, *exception, *traceback; /* (nullable): what was raised instead of another input */
   gboolean is_over;   /* the iterator is */
   gboolean is_abandoned; /* nobody takes outcomes any more */
@@ -188,6 +189,7 @@ afrpc_python_items_unref (AfrpcPythonItems *self)
 
   afrpc_python_items_abandon (self);
   g_queue_clear_full (&self->rest, rest_free);
+  g_clear_pointer (&self->held, g_bytes_unref);
   Py_CLEAR (self->iterator);
   Py_CLEAR (self->config.signature);
   Py_CLEAR (self->config.hooks);
@@ -257,30 +259,111 @@ pull_single (AfrpcPythonItems *self,
   return AFRPC_MAP_PULLED;
 }
 
+/* @bytes: in which the record is. Returns: (transfer full) (nullable): the arguments that a call by itself has */
+static GVariant *
+make_single (const AfrpcPythonRecord *record,
+             GBytes                  *bytes)
+{
+  g_autoptr(GVariant) value = afrpc_python_record_get_variant (record, bytes);
+
+  if (record->kind == AFRPC_PYTHON_RECORD_VALUE && value != NULL)
+    return g_variant_ref_sink (g_variant_new_tuple (&value, 1));
+
+  return g_steal_pointer (&value);
+}
+
+/* What was held is called for by itself. */
+static AfrpcMapPulled
+pull_held (AfrpcPythonItems *self,
+           AfrpcMapInput    *input)
+{
+  g_autoptr(GBytes) held = g_steal_pointer (&self->held);
+  AfrpcPythonRecord record;
+
+  afrpc_python_record_read (g_bytes_get_data (held, NULL), &record);
+  input->args = make_single (&record, held);
+  input->index = self->n_pulled++;
+  input->parcel = parcel_new (input->index, 1, FALSE);
+
+  return AFRPC_MAP_PULLED;
+}
+
+/* What was held is the first one. FALSE: it is too large for that, or there is none. */
+static gboolean
+add_held (AfrpcPythonItems  *self,
+          AfrpcPythonPacker *packer,
+          guint64            size_max)
+{
+  gsize size;
+  const void *data;
+
+  if (self->held == NULL)
+    return FALSE;
+  data = g_bytes_get_data (self->held, &size);
+  if (afrpc_python_chunk_measure_args (size) > size_max || !afrpc_python_packer_reserve (packer, size))
+    return FALSE;
+
+  afrpc_python_packer_add (packer, data, size);
+  g_clear_pointer (&self->held, g_bytes_unref);
+
+  return TRUE;
+}
+
+/* Adds an input, or holds it, if there is no room for it. FALSE: it cannot be sent, with an exception. */
+static gboolean
+add_input (AfrpcPythonItems  *self,
+           AfrpcPythonPacker *packer,
+           PyObject          *input,
+           gsize              start, /* of the records */
+           guint64            size_max)
+{
+  const AfrpcPythonRecordKind kind = self->config.is_star ? AFRPC_PYTHON_RECORD_ARGS : AFRPC_PYTHON_RECORD_VALUE;
+  AfrpcPythonMark mark;
+
+  if (!afrpc_python_chunk_add (packer, input, kind, &mark))
+    return FALSE;
+  if (G_UNLIKELY (afrpc_python_chunk_measure_args (packer->size - start) > size_max))
+    {
+      const gsize size = packer->size - mark.size;
+      guint8 *data = g_try_malloc (size);
+
+      if (data != NULL)
+        self->held = g_bytes_new_take (memcpy (data, packer->data + mark.size, size), size);
+      else
+        PyErr_NoMemory ();
+      afrpc_python_chunk_undo (packer, &mark);
+
+      return data != NULL;
+    }
+
+  return TRUE;
+}
+
 /* What cannot be sent ends the inputs, after those before it. */
 static AfrpcMapPulled
 pull_chunk (AfrpcPythonItems *self,
             guint             n_max,
+            guint64           size_max,
             AfrpcMapInput    *input)
 {
   const gint64 begun_at = g_get_monotonic_time ();
   AfrpcPythonPacker *packer = afrpc_python_chunk_begin_args (self->config.hooks);
-  const AfrpcPythonRecordKind kind = self->config.is_star ? AFRPC_PYTHON_RECORD_ARGS : AFRPC_PYTHON_RECORD_VALUE;
+  const gsize start = packer->size;
   AfrpcPythonParcel *parcel;
   GVariant *args;
-  guint n = 0;
+  guint n = add_held (self, packer, size_max) ? 1 : 0;
 
-  while (n < n_max && self->iterator != NULL && packer->size < AFRPC_PYTHON_CHUNK_SIZE_MAX && !input->is_urgent)
+  while (n < n_max && self->iterator != NULL && self->held == NULL && packer->size < AFRPC_PYTHON_CHUNK_SIZE_MAX &&
+         !input->is_urgent)
     {
       PyObject *object = get_next (self);
-      AfrpcPythonMark mark;
 
       if (object == NULL)
         break;
-      if (afrpc_python_chunk_add (packer, object, kind, &mark))
-        n++;
-      else
+      if (!add_input (self, packer, object, start, size_max))
         end (self);
+      else if (self->held == NULL)
+        n++;
       Py_DECREF (object);
       if (n_max > 1)
         input->is_urgent = g_get_monotonic_time () - begun_at > PULL_US;
@@ -291,7 +374,7 @@ pull_chunk (AfrpcPythonItems *self,
   if (n == 0 || args == NULL)
     {
       g_clear_pointer (&args, g_variant_unref);
-      return AFRPC_MAP_END;
+      return self->held != NULL ? pull_held (self, input) : AFRPC_MAP_END;
     }
 
   parcel = parcel_new (self->n_pulled, n, TRUE);
@@ -357,7 +440,10 @@ pull (AfrpcPythonItems   *self,
   if (window - n < size && n > window / 2)
     return AFRPC_MAP_NOT_NOW;
 
-  return may_chunk ? pull_chunk (self, MIN (size, window - n), input) : pull_single (self, input);
+  if (may_chunk)
+    return pull_chunk (self, MIN (size, window - n), room->max_message_size, input);
+
+  return self->held != NULL ? pull_held (self, input) : pull_single (self, input);
 }
 
 static AfrpcMapPulled
@@ -382,6 +468,7 @@ forget_cb (gpointer data)
   AfrpcPythonItems *self = data;
 
   Py_CLEAR (self->iterator);
+  g_clear_pointer (&self->held, g_bytes_unref);
   PyGILState_Release (state);
 }
 
@@ -656,18 +743,6 @@ cut_cb (gpointer   data,
   PyGILState_Release (state);
 }
 
-/* Returns: (transfer full) (nullable): the arguments that a call by itself has */
-static GVariant *
-make_single (const AfrpcPythonRecord *record)
-{
-  g_autoptr(GVariant) value = afrpc_python_record_get_variant (record);
-
-  if (record->kind == AFRPC_PYTHON_RECORD_VALUE && value != NULL)
-    return g_variant_ref_sink (g_variant_new_tuple (&value, 1));
-
-  return g_steal_pointer (&value);
-}
-
 static void
 pull_rest (AfrpcPythonItems *self,
            Rest             *rest,
@@ -676,6 +751,7 @@ pull_rest (AfrpcPythonItems *self,
   const gboolean is_single = rest->is_single || self->is_refused;
   const guint n_max = is_single ? 1 : MIN (self->size, rest->n);
   const guint8 *start = rest->records.next;
+  g_autoptr(GBytes) bytes = g_variant_get_data_as_bytes (rest->args);
   AfrpcPythonParcel *parcel;
   AfrpcPythonRecord record;
   guint n;
@@ -683,7 +759,7 @@ pull_rest (AfrpcPythonItems *self,
   for (n = 0; n < n_max && afrpc_python_records_next (&rest->records, &record); n++)
     ;
   parcel = parcel_new (rest->number, n, !is_single);
-  input->args = is_single ? make_single (&record) : afrpc_python_chunk_slice (start, rest->records.next - start);
+  input->args = is_single ? make_single (&record, bytes) : afrpc_python_chunk_slice (start, rest->records.next - start);
   input->parcel = parcel;
   input->index = rest->number;
   input->n_parts = is_single ? 0 : n;

@@ -77,7 +77,8 @@ convert_record (Results            *self,
   afrpc_python_record_read (outcome->record, &record);
   if (record.kind == AFRPC_PYTHON_RECORD_ERROR)
     {
-      g_autoptr(GVariant) packed = afrpc_python_record_get_variant (&record);
+      g_autoptr(GBytes) bytes = g_variant_get_data_as_bytes (reader.value);
+      g_autoptr(GVariant) packed = afrpc_python_record_get_variant (&record, bytes);
 
       if (packed == NULL)
         return afrpc_python_read_malformed ();

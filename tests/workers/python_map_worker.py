@@ -105,6 +105,10 @@ def octets(n):
     return bytes(n)
 
 
+def length(value):
+    return len(value)
+
+
 def count_blocks():
     gc.collect()
     return sys.getallocatedblocks()
