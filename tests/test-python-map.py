@@ -189,17 +189,18 @@ class Travelling(Case):
             self.assertEqual(str(alone.exception), str(results[-2]))
         pool.close_sync()
 
-    def compare_limit(self, function, limit, inputs, options={}, **properties):
+    def compare_limit(self, function, limit, inputs):
         """What travels together is limited as each is that does not; returns outcomes, and how many calls have had them."""
-        with make_pool(function, max_workers=1, max_message_size=limit, **properties) as pool:
-            alone = list(pool.map(inputs, timeout_ms=600000, return_exceptions=True))
+        with make_pool(function, max_workers=1, max_message_size=limit) as pool:
+            make = pool.starmap if isinstance(inputs[0], tuple) else pool.map
+            alone = list(make(inputs, timeout_ms=600000, return_exceptions=True))
             before = count_jobs(pool)
-            outcomes = list(pool.map(inputs, return_exceptions=True, **options))
+            outcomes = list(make(inputs, return_exceptions=True))
             n = count_jobs(pool) - before
-            self.assertEqual([str(outcome) for outcome in outcomes], [str(outcome) for outcome in alone])
-            self.assertEqual(list(map(type, outcomes)), list(map(type, alone)))
-            self.assertEqual([getattr(outcome, "started", None) for outcome in outcomes],
-                             [getattr(outcome, "started", None) for outcome in alone])
+            for one, other in zip(outcomes, alone, strict=True):
+                self.assertIs(type(one), type(other))
+                self.assertTrue(str(one) == str(other), (str(one)[:200], str(other)[:200]))
+                self.assertEqual(getattr(one, "started", None), getattr(other, "started", None))
         pool.close_sync()
         return outcomes, n
 
@@ -219,6 +220,34 @@ class Travelling(Case):
                 else:
                     self.assertTrue(outcome.matches(Afrpc.error_quark(), Afrpc.Error.TOO_LARGE), outcome)
                     self.assertEqual(outcome.started, Afrpc.Started.NO)
+
+    def test_large_results(self):
+        """Results are too large if each is, and not because of those before it, and no call is made twice for that."""
+        def inputs(sizes):
+            return [(self.path, i, size) for i, size in enumerate(sizes)]
+
+        for limit in 64, 4000, 20000, 65536, 1 << 20:
+            # A string has a NUL besides.
+            for name, sizes, most in (("tight", list(range(limit - 64, limit + 2)) * 2, limit - 1),
+                                      ("small", ([10] * 500 + [limit - 1, limit, 3000 % limit] * 3 + [limit - 200]) * 3, limit - 1),
+                                      ("raised", ([-10] * 500 + [-limit, 100 - limit, 300 - limit] * 3 + [10] * 20) * 3, None)):
+                with self.subTest(limit=limit, name=name):
+                    outcomes, _ = self.compare_limit("logged_text", limit, inputs(max(s, 0) if most else s for s in sizes))
+                    for size, outcome in zip(sizes, outcomes):
+                        if most is None:
+                            continue
+                        if size <= most:
+                            self.assertEqual(len(outcome), max(size, 0))
+                        else:
+                            self.assertTrue(outcome.matches(Afrpc.error_quark(), Afrpc.Error.TOO_LARGE), outcome)
+                            self.assertEqual(outcome.started, Afrpc.Started.YES)
+                    calls = self.read_calls()
+                    self.assertEqual(set(calls), set(range(len(sizes))))
+                    self.assertEqual(set(calls.values()), {2})  # once together, once alone
+                    os.unlink(self.path)
+        texts, n = self.compare_limit("logged_text", 20000, inputs([1000] * 2000))
+        self.assertEqual(texts, ["y" * 1000] * 2000)
+        self.assertLess(n, 400)
 
     def test_large_inputs_end(self):
         """What did not fit any more is called for, whatever comes behind it, and is dropped with the rest."""

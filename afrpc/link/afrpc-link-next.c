@@ -341,7 +341,7 @@ become_ready (AfrpcLink        *self,
   self->state = AFRPC_LINK_READY;
   self->was_ready = TRUE;
   self->transport.reader.frame_by_frame = FALSE;
-  self->transport.reader.size_max = self->message_size_max;
+  self->transport.reader.size_max = self->message_size_max + (self->has_parts ? AFRPC_FRAME_PARTS_SIZE_MAX : 0);
   if ((frame->header.flags & AFRPC_FRAME_FLAG_RING) != 0)
     afrpc_transport_read_by_ring (&self->transport);
 }

@@ -163,6 +163,18 @@ afrpc_link_take_back (AfrpcLink *self,
   return TRUE;
 }
 
+/* Calls that consist of many are made: each of their results may be as large as it would be by itself. */
+void
+afrpc_link_expect_parts (AfrpcLink *self)
+{
+  if (self->has_parts)
+    return;
+
+  self->has_parts = TRUE;
+  if (self->state == AFRPC_LINK_READY)
+    self->transport.reader.size_max += AFRPC_FRAME_PARTS_SIZE_MAX;
+}
+
 /* Has the worker begin no more of the many that a call consists of, which it has begun: it answers with those that it has
  * made by then. How many are begun is final afterwards; the last one of them may turn out not to be. FALSE: nothing has
  * changed, as it has begun none, say. */

@@ -130,6 +130,7 @@ typedef struct
   guint64 n_bytes_max;      /* that wait to be written */
   guint64 message_size_max; /* bytes, of a payload in either direction */
 
+  gboolean has_parts;       /* there have been calls that consist of many */
   gboolean wants_log;
   gboolean wants_ring;
   gboolean is_serialised;   /* arguments, results and events are, by a serialiser that the caller has */
@@ -189,6 +190,7 @@ AfrpcStarted   afrpc_link_get_started   (const AfrpcLink      *self,
                                          guint64               serial);
 gboolean       afrpc_link_is_oldest     (const AfrpcLink      *self,
                                          guint64               serial);
+void           afrpc_link_expect_parts  (AfrpcLink            *self);
 gboolean       afrpc_link_cut           (AfrpcLink            *self,
                                          guint64               serial);
 GBytes        *afrpc_link_get_parts     (const AfrpcLink      *self,

@@ -327,6 +327,13 @@ afrpc_peer_can_take_back (AfrpcPeer *self)
   return afrpc_transport_shares_state (&self->talk.link.transport);
 }
 
+/* Calls are going to be made that consist of many. */
+void
+afrpc_peer_expect_parts (AfrpcPeer *self)
+{
+  afrpc_link_expect_parts (&self->talk.link);
+}
+
 /* Has the worker begin no more of the many that a call consists of, which it runs: it answers then. FALSE: it is as it was. */
 gboolean
 afrpc_peer_cut (AfrpcPeer    *self,

@@ -187,6 +187,7 @@ void        afrpc_peer_decide_at_end  (AfrpcPeer                   *self,
 gboolean    afrpc_peer_can_take_back  (AfrpcPeer                   *self);
 AfrpcStarted afrpc_peer_get_started   (AfrpcPeer                   *self,
                                        const AfrpcPending          *call);
+void        afrpc_peer_expect_parts   (AfrpcPeer                   *self);
 gboolean    afrpc_peer_cut            (AfrpcPeer                   *self,
                                        AfrpcPending                *pending);
 GBytes     *afrpc_peer_get_parts      (AfrpcPeer                   *self,

@@ -60,6 +60,8 @@ give (AfrpcPoolCore   *self,
   afrpc_pool_links_push_tail (&member->given, &job->place.link);
   self->n_given++;
   afrpc_pool_job_set_parcel (job, job->call->n_parts > 1);
+  if (G_UNLIKELY (job->call->n_parts > 0))
+    afrpc_peer_expect_parts (member->peer);
   if (member->given.length == 1)
     member->current_since = self->now;
   if (G_UNLIKELY (job->chunk != NULL))

@@ -11,6 +11,16 @@
 #define TIME_MAX_US 10000 /* after that the rest goes back, for whoever has time */
 #define FEW_ARGS 16       /* arguments of a call that need no memory of their own */
 
+/* Many calls that are being made. */
+typedef struct
+{
+  PyObject *function;
+  GVariant *args;
+  AfrpcWorker *worker;
+  AfrpcPythonPacker *answer;
+  gsize sendable;           /* bytes: less than that can always be sent */
+} Chunk;
+
 static gboolean is_to_end;
 
 /* The call that is made now is the last one of those that came with it. */
@@ -22,13 +32,12 @@ afrpc_python_host_end_chunk (void)
 
 /* Returns: (nullable): what the function returns; NULL with an exception */
 static PyObject *
-call_with (PyObject                *function,
+call_with (const Chunk             *self,
            const AfrpcPythonRecord *record,
-           const AfrpcLayout       *layout,
-           GVariant                *args)
+           const AfrpcLayout       *layout)
 {
   PyObject *hooks = afrpc_python_host_hooks;
-  AfrpcPythonReader reader = { .value = args, .hooks = hooks != Py_None ? hooks : NULL };
+  AfrpcPythonReader reader = { .value = self->args, .hooks = hooks != Py_None ? hooks : NULL };
   const gboolean are_many = record->kind == AFRPC_PYTHON_RECORD_ARGS;
   const Py_ssize_t n = are_many ? afrpc_python_count_members (layout) : 1;
   PyObject *few[FEW_ARGS + 1] = { NULL };
@@ -45,7 +54,7 @@ call_with (PyObject                *function,
     ok = (objects[0] = afrpc_python_read_value (&reader, layout, record->data, record->size)) != NULL;
   Py_XDECREF (hooks);
   if (ok)
-    result = afrpc_python_host_vectorcall (function, objects, n);
+    result = afrpc_python_host_vectorcall (self->function, objects, n);
   for (Py_ssize_t i = 0; i < n; i++)
     Py_XDECREF (objects[i]);
 
@@ -54,9 +63,9 @@ call_with (PyObject                *function,
 
 /* The exception that is set is the outcome. Does not return if it ends the process. */
 static gboolean
-add_error (AfrpcPythonPacker *answer,
-           GError            *error, /* (transfer full) (nullable) */
-           AfrpcPythonMark   *mark)
+add_error (const Chunk     *self,
+           GError          *error, /* (transfer full) (nullable) */
+           AfrpcPythonMark *mark)
 {
   g_autoptr(GVariant) value = NULL;
 
@@ -67,26 +76,31 @@ add_error (AfrpcPythonPacker *answer,
     }
   value = g_variant_ref_sink (g_variant_new ("(sis)", g_quark_to_string (error->domain), error->code, error->message));
   g_error_free (error);
+  if (g_variant_get_size (value) >= self->sendable &&
+      !afrpc_worker_check_result (self->worker, strlen ("(sis)"), g_variant_get_size (value), NULL))
+    {
+      g_variant_unref (value);
+      value = g_variant_ref_sink (g_variant_new ("(sis)", g_quark_to_string (AFRPC_ERROR), AFRPC_ERROR_TOO_LARGE,
+                                                 "the error's message is too large"));
+    }
 
-  return afrpc_python_chunk_add_variant (answer, value, AFRPC_PYTHON_RECORD_ERROR, mark);
+  return afrpc_python_chunk_add_variant (self->answer, value, AFRPC_PYTHON_RECORD_ERROR, mark);
 }
 
-/* Whether a result can be sent, by itself and with those before it. */
+/* Whether a result could be sent by itself: with those before it, which were saved, it can then. */
 static gboolean
-check_size (AfrpcPythonPacker     *answer,
-            AfrpcWorker           *worker,
-            const AfrpcPythonMark *mark,
-            GError               **error)
+check_size (const Chunk            *self,
+            const AfrpcPythonMark  *mark,
+            GError                **error)
 {
   AfrpcPythonRecord record;
 
-  if (G_LIKELY (answer->size < AFRPC_PYTHON_CHUNK_SIZE_MAX))
+  if (G_LIKELY (self->answer->size - mark->size < self->sendable))
     return TRUE;
 
-  afrpc_python_record_read (answer->data + mark->size, &record);
+  afrpc_python_record_read (self->answer->data + mark->size, &record);
 
-  return afrpc_worker_check_result (worker, record.type_length, record.size, error) &&
-         afrpc_worker_check_result (worker, strlen (AFRPC_PYTHON_CHUNK_ANSWER_TYPE), answer->size, error);
+  return afrpc_worker_check_result (self->worker, record.type_length, record.size, error);
 }
 
 static void
@@ -100,32 +114,29 @@ use_hooks (AfrpcPythonPacker *answer)
 
 /* Makes a call. FALSE: its outcome cannot be written, with an exception. */
 static gboolean
-run (PyObject                *function,
+run (const Chunk             *self,
      const AfrpcPythonRecord *record,
      const AfrpcLayout       *layout,
-     GVariant                *args,
-     AfrpcWorker             *worker,
-     AfrpcPythonPacker       *answer,
      AfrpcPythonMark         *mark)
 {
-  PyObject *result = call_with (function, record, layout, args);
+  PyObject *result = call_with (self, record, layout);
   GError *error = NULL;
   gboolean ok;
 
   if (result == NULL)
-    return add_error (answer, NULL, mark);
+    return add_error (self, NULL, mark);
 
-  use_hooks (answer);
-  ok = afrpc_python_chunk_add (answer, result, AFRPC_PYTHON_RECORD_VALUE, mark);
+  use_hooks (self->answer);
+  ok = afrpc_python_chunk_add (self->answer, result, AFRPC_PYTHON_RECORD_VALUE, mark);
   Py_DECREF (result);
   if (!ok)
-    return add_error (answer, NULL, mark);
-  if (check_size (answer, worker, mark, &error))
+    return add_error (self, NULL, mark);
+  if (check_size (self, mark, &error))
     return TRUE;
 
-  afrpc_python_chunk_undo (answer, mark);
+  afrpc_python_chunk_undo (self->answer, mark);
 
-  return add_error (answer, error, mark);
+  return add_error (self, error, mark);
 }
 
 /* Calls the function for each, until it is time to answer. Returns: (transfer full) (nullable): NULL with an exception */
@@ -135,7 +146,12 @@ afrpc_python_host_run_chunk (PyObject    *function,
                              AfrpcWorker *worker)
 {
   const gint64 begun_at = g_get_monotonic_time ();
-  AfrpcPythonPacker *answer = afrpc_python_chunk_begin_answer (afrpc_python_host_hooks);
+  const gboolean is_small_sendable = afrpc_worker_check_result (worker, 1, AFRPC_PYTHON_CHUNK_SIZE_MAX, NULL);
+  const Chunk self = {
+    .function = function, .args = args, .worker = worker,
+    .answer = afrpc_python_chunk_begin_answer (afrpc_python_host_hooks),
+    .sendable = is_small_sendable ? AFRPC_PYTHON_CHUNK_SIZE_MAX : 0,
+  };
   AfrpcPythonType type = { 0 };
   AfrpcPythonRecords records;
   AfrpcPythonRecord record;
@@ -151,12 +167,12 @@ afrpc_python_host_run_chunk (PyObject    *function,
       afrpc_python_host_check_signals ();
       if (layout == NULL || !afrpc_worker_begin_part (worker))
         break;
-      if (!run (function, &record, layout, args, worker, answer, &mark) ||
-          !afrpc_worker_save (worker, answer->data + mark.size, answer->size - mark.size))
+      if (!run (&self, &record, layout, &mark) ||
+          !afrpc_worker_save (worker, self.answer->data + mark.size, self.answer->size - mark.size))
         break;
       elapsed = g_get_monotonic_time () - begun_at;
     }
   afrpc_python_type_clear (&type);
 
-  return afrpc_python_chunk_end_answer (answer, g_get_monotonic_time () - begun_at);
+  return afrpc_python_chunk_end_answer (self.answer, g_get_monotonic_time () - begun_at);
 }

@@ -144,6 +144,7 @@ afrpc_serve_begin_part (AfrpcSession *self)
     return FALSE;
 
   end_stray (self);
+  self->current->has_parts = TRUE;
   afrpc_transport_mark_part (&self->transport, self->current->serial);
 
   return !afrpc_transport_is_unwanted (&self->transport, self->current->serial);

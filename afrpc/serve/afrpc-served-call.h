@@ -16,6 +16,7 @@ struct _AfrpcServedCall
   guint16 function;        /* the parent's number of it */
   guint8 flags;            /* of its frame */
   gboolean is_cancelled;   /* as far as a frame has said so */
+  gboolean has_parts;      /* it consists of many, some of which were begun */
   GArray *fds;             /* (nullable) (element-type int) that came with it; -1: stolen */
   GArray *result_fds;      /* (nullable) (element-type int) to go with its result */
   GVariant *metadata;      /* (nullable): a{sv} that came with it */

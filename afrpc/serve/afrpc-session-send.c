@@ -16,11 +16,10 @@
 #define CANCELLED_DOMAIN "g-io-error-quark"
 #define CANCELLED_CODE 19
 
-/* Whether that can be sent. */
-gboolean
-afrpc_session_check_size (AfrpcSession        *self,
-                          const AfrpcPayload  *payload,
-                          GError             **error)
+static gboolean
+check_size (const AfrpcPayload  *payload,
+            guint64              size_max,
+            GError             **error)
 {
   if (payload->type_length > AFRPC_FRAME_TYPE_MAX)
     {
@@ -28,15 +27,24 @@ afrpc_session_check_size (AfrpcSession        *self,
                    "too large: the type has more than %u characters", AFRPC_FRAME_TYPE_MAX);
       return FALSE;
     }
-  if (payload->size > self->message_size_max)
+  if (payload->size > size_max)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
                    "too large: %" G_GSIZE_FORMAT " bytes, the limit is %" G_GUINT64_FORMAT,
-                   payload->size, self->message_size_max);
+                   payload->size, size_max);
       return FALSE;
     }
 
   return TRUE;
+}
+
+/* Whether that can be sent. */
+gboolean
+afrpc_session_check_size (AfrpcSession        *self,
+                          const AfrpcPayload  *payload,
+                          GError             **error)
+{
+  return check_size (payload, self->message_size_max, error);
 }
 
 /* What is sent of a value; @packed (transfer full) (nullable): what has to be kept for that besides the value. FALSE
@@ -44,6 +52,7 @@ afrpc_session_check_size (AfrpcSession        *self,
 static gboolean
 pack (AfrpcSession  *self,
       GVariant      *value,
+      guint64        size_max,
       GVariant     **packed,
       AfrpcPayload  *payload,
       GError       **error)
@@ -60,7 +69,7 @@ pack (AfrpcSession  *self,
       payload->flags |= AFRPC_FRAME_FLAG_SERIALISED;
     }
 
-  return afrpc_session_check_size (self, payload, error);
+  return check_size (payload, size_max, error);
 }
 
 /* Whether so many descriptors can go with one message. */
@@ -204,7 +213,7 @@ afrpc_session_send_event (AfrpcSession  *self,
     }
   if (!afrpc_session_is_heard (self))
     return TRUE;
-  if (!pack (self, value, &packed, &payload, error) || !copy_fds (self, fds, n_fds, copies, error))
+  if (!pack (self, value, self->message_size_max, &packed, &payload, error) || !copy_fds (self, fds, n_fds, copies, error))
     return FALSE;
 
   payload.fds = copies;
@@ -240,7 +249,7 @@ send_progress (AfrpcSession    *self,
   g_autoptr(GError) error = NULL;
   AfrpcPayload payload;
 
-  if (!pack (self, value, &packed, &payload, &error))
+  if (!pack (self, value, self->message_size_max, &packed, &payload, &error))
     g_warning ("progress was not sent: %s", error->message);
   else
     {
@@ -371,6 +380,7 @@ afrpc_session_answer (AfrpcSession    *self,
   g_autoptr(GVariant) result = value != NULL ? g_variant_take_ref (value) : NULL;
   g_autoptr(GVariant) packed = NULL;
   g_autoptr(GError) own_error = NULL;
+  const guint64 size_max = self->message_size_max + (call->has_parts ? AFRPC_FRAME_PARTS_SIZE_MAX : 0);
   AfrpcPayload payload;
 
   afrpc_call_table_remove (&self->calls, call);
@@ -382,7 +392,7 @@ afrpc_session_answer (AfrpcSession    *self,
       return;
     }
 
-  if (error == NULL && (result == NULL || !pack (self, result, &packed, &payload, &own_error)))
+  if (error == NULL && (result == NULL || !pack (self, result, size_max, &packed, &payload, &own_error)))
     {
       if (result == NULL)
         {

@@ -10,6 +10,9 @@
 
 #include "afrpc-error.h"
 
+/* What of many has been saved goes with the answer, and what may be around the last result. */
+G_STATIC_ASSERT (AFRPC_SHARED_STATE_SAVED_SIZE + 512 <= AFRPC_FRAME_PARTS_SIZE_MAX);
+
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
 
 static AfrpcSharedState *

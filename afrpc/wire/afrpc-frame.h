@@ -34,6 +34,8 @@ G_BEGIN_DECLS
 
 #define AFRPC_FRAME_PREPARE_SIZE_MAX (128u << 20) /* bytes: a payload sent to prepare a worker */
 #define AFRPC_FRAME_ANSWER_SIZE_MAX (1u << 20)    /* bytes: a payload of the answer to that */
+#define AFRPC_FRAME_PARTS_SIZE_MAX 66560u         /* bytes that the answer to a call of many may have beyond the limit of a
+                                                   * message: the results before the last one, and what is around that */
 #define AFRPC_FRAME_LOG_SIZE_MAX (128u << 10)     /* bytes: a payload that is a line of the log */
 
 typedef enum

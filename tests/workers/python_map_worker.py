@@ -105,6 +105,15 @@ def octets(n):
     return bytes(n)
 
 
+def logged_text(path, i, n):
+    """So many characters, as a result, or raised."""
+    open_log(path)
+    log(i)
+    if n < 0:
+        raise ValueError("y" * -n)
+    return "y" * n
+
+
 def length(value):
     return len(value)
 
