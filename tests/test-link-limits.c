@@ -185,6 +185,38 @@ test_link_result_size_max (void)
       }
 }
 
+static void
+test_link_parts_size_max (void)
+{
+  const guint64 limit = 100;
+
+  g_test_summary ("A worker that has got many calls in one may bring their results, and no more than can be saved of them, beside "
+                  "one as large as a message");
+  for (guint is_early = 0; is_early < 2; is_early++)
+    {
+      g_auto(Fake) fake = { 0 };
+      g_autoptr(GVariant) args = new_bytes (0);
+      guint64 serials[2];
+      g_auto(AfrpcLinkItem) item = { 0 };
+
+      fake_init (&fake);
+      fake.link.message_size_max = limit;
+      if (is_early)
+        afrpc_link_expect_parts (&fake.link);
+      fake_start (&fake);
+      afrpc_link_expect_parts (&fake.link);
+      afrpc_link_expect_parts (&fake.link);
+      serials[0] = call_with (&fake, args);
+      serials[1] = call_with (&fake, args);
+
+      say_bytes (&fake, AFRPC_FRAME_RESULT, serials[0], limit + AFRPC_FRAME_PARTS_SIZE_MAX);
+      fake_take (&fake, &item);
+      g_assert_no_error (item.error);
+      say_bytes (&fake, AFRPC_FRAME_RESULT, serials[1], limit + AFRPC_FRAME_PARTS_SIZE_MAX + 1);
+      fake_refused (&fake, AFRPC_ERROR_PROTOCOL);
+    }
+}
+
 /* Only a ready worker is allowed as much as a message may have. */
 static void
 test_link_answer_size_max (void)
@@ -327,6 +359,7 @@ main (int    argc,
   g_test_add_func ("/link-limits/n-bytes-max", test_link_n_bytes_max);
   g_test_add_func ("/link-limits/message-size-max", test_link_message_size_max);
   g_test_add_func ("/link-limits/result-size-max", test_link_result_size_max);
+  g_test_add_func ("/link-limits/parts-size-max", test_link_parts_size_max);
   g_test_add_func ("/link-limits/answer-size-max", test_link_answer_size_max);
   g_test_add_func ("/link-limits/type-max", test_link_type_max);
   g_test_add_data_func ("/link-limits/descriptors/announced", GUINT_TO_POINTER (1 | 2),
