@@ -452,6 +452,22 @@ class Failing(Case):
                 list(pool.map(range(100)))
             self.assertEqual(raised.exception.started, Afrpc.Started.NO)
 
+    @unittest.skipIf("LD_PRELOAD" in os.environ or "AFRPC_TEST_LYING_PARTS" not in os.environ, "nothing else can be loaded first")
+    def test_no_outcomes(self):
+        """A worker that answers many calls without making any is not asked for ever."""
+        process = make_process().setenv("LD_PRELOAD", os.environ["AFRPC_TEST_LYING_PARTS"], True)
+        with Afrpc.Pool(process=process, function="same", max_workers=1) as pool:
+            self.assertEqual(pool.invoke_sync(1), 1)
+            results = pool.map(range(100))
+            for _ in range(100):
+                with self.assertRaisesRegex(GLib.Error, "malformed answer") as raised:
+                    next(results)
+                self.assertTrue(raised.exception.matches(Afrpc.error_quark(), Afrpc.Error.INVALID_DATA))
+                self.assertEqual(raised.exception.started, Afrpc.Started.UNKNOWN)
+            self.assertEqual(list(results), [])
+            self.assertEqual(pool.invoke_sync(2), 2)
+        pool.close_sync()
+
     def run_end(self, how, when, n=4000, **options):
         with make_pool("end") as pool:
             list(pool.starmap((self.path, "", -1, -1) for i in range(2000)))

@@ -116,10 +116,10 @@ use_hooks (AfrpcPythonPacker *answer)
 static gboolean
 run (const Chunk             *self,
      const AfrpcPythonRecord *record,
-     const AfrpcLayout       *layout,
+     const AfrpcLayout       *layout, /* (nullable): it is malformed */
      AfrpcPythonMark         *mark)
 {
-  PyObject *result = call_with (self, record, layout);
+  PyObject *result = layout != NULL ? call_with (self, record, layout) : afrpc_python_read_malformed ();
   GError *error = NULL;
   gboolean ok;
 
@@ -165,7 +165,7 @@ afrpc_python_host_run_chunk (PyObject    *function,
       AfrpcPythonMark mark;
 
       afrpc_python_host_check_signals ();
-      if (layout == NULL || !afrpc_worker_begin_part (worker))
+      if (!afrpc_worker_begin_part (worker))
         break;
       if (!run (&self, &record, layout, &mark) ||
           !afrpc_worker_save (worker, self.answer->data + mark.size, self.answer->size - mark.size))

@@ -22,6 +22,7 @@ struct _AfrpcPythonParcel
   AfrpcCall *call;  /* (nullable): that has its outcome */
   AfrpcCall *running; /* (nullable): of outcomes that have come before that */
   guint n_early;    /* of the first ones, those that were there before */
+  gboolean is_cut;  /* the worker was told to begin no more */
   GVariant *value;  /* (nullable): what has records of outcomes */
   GError *error;    /* (nullable): what those have failed with that have none, and no call */
   gsize size;       /* bytes of outcomes */
@@ -621,7 +622,8 @@ sort_answer (AfrpcPythonItems  *self,
 
   if (afrpc_python_records_init_answer (&records, parcel->value, &elapsed_us))
     n = put_records (self, parcel, &records, &is_whole);
-  if (!is_whole)
+  /* One that was not told otherwise makes at least the first. */
+  if (!is_whole || (n <= parcel->n_early && !parcel->is_cut))
     {
       parcel->error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA,
                                    "the worker sent a malformed answer to many calls");
@@ -739,6 +741,7 @@ cut_cb (gpointer   data,
   afrpc_python_items_release (self, &(AfrpcPythonOutcome) { .parcel = early });
   add_rest (self, parcel, n_begun, parcel->n, 0, FALSE);
   parcel->n = n_begun;
+  parcel->is_cut = TRUE;
   self->size = MIN (self->size, n_begun);
   PyGILState_Release (state);
 }
