@@ -275,8 +275,14 @@ afrpc_python_records_next (AfrpcPythonRecords *self,
   if (self->size < sizeof (Header))
     return FALSE;
   afrpc_python_record_read (self->next, record);
+  size = self->size - sizeof (Header);
+  if (record->size > size || record->type_length > size - record->size || record->type_length == 0 ||
+      record->kind > AFRPC_PYTHON_RECORD_ERROR)
+    return FALSE;
+
+  /* No more than that is there. */
   size = (sizeof (Header) + record->size + record->type_length + 7) & ~(gsize) 7;
-  if (size > self->size || record->type_length == 0 || record->kind > AFRPC_PYTHON_RECORD_ERROR)
+  if (size > self->size)
     return FALSE;
 
   self->next += size;
