@@ -266,10 +266,11 @@ class Travelling(Case):
                 results = pool.map(inputs(None))
                 self.assertEqual([next(results) for _ in range(taken)], [1] * taken)
                 results.cancel()
-                with self.assertRaises(GLib.Error) as raised:
-                    while True:
-                        self.assertIn(next(results), (1, 19990))
-                self.assertTrue(raised.exception.matches(Gio.io_error_quark(), Gio.IOErrorEnum.CANCELLED))
+                try:
+                    for result in results:
+                        self.assertIn(result, (1, 19990))
+                except GLib.Error as error:
+                    self.assertTrue(error.matches(Gio.io_error_quark(), Gio.IOErrorEnum.CANCELLED))
         pool.close_sync()
 
     def test_events(self):

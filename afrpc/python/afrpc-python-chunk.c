@@ -304,21 +304,40 @@ afrpc_python_chunk_slice (const guint8 *data,
   return afrpc_python_chunk_end_args (self);
 }
 
+static GVariant *
+make_variant (const AfrpcPythonRecord *record,
+              const char              *type,
+              GBytes                  *bytes,
+              gboolean                 is_trusted)
+{
+  const gsize start = record->data - (const guint8 *) g_bytes_get_data (bytes, NULL);
+  g_autoptr(GBytes) own = g_bytes_new_from_bytes (bytes, start, record->size);
+
+  return g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (type), own, is_trusted));
+}
+
+/* @bytes: in which the record is, as it was packed here. Returns: (transfer full): what it has */
+GVariant *
+afrpc_python_record_get_packed (const AfrpcPythonRecord *record,
+                                GBytes                  *bytes)
+{
+  g_autofree char *type = g_strndup (record->type, record->type_length);
+
+  return make_variant (record, type, bytes, TRUE);
+}
+
 /* @bytes: in which the record is. Returns: (transfer full) (nullable): what it has; NULL if that is malformed */
 GVariant *
 afrpc_python_record_get_variant (const AfrpcPythonRecord *record,
                                  GBytes                  *bytes)
 {
-  const gsize start = record->data - (const guint8 *) g_bytes_get_data (bytes, NULL);
   g_autofree char *type = g_strndup (record->type, record->type_length);
-  g_autoptr(GBytes) own = NULL;
   g_autoptr(GVariant) value = NULL;
 
   if (!g_variant_type_string_is_valid (type) || !g_variant_type_is_definite (G_VARIANT_TYPE (type)))
     return NULL;
 
-  own = g_bytes_new_from_bytes (bytes, start, record->size);
-  value = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (type), own, FALSE));
+  value = make_variant (record, type, bytes, FALSE);
 
   return g_variant_is_normal_form (value) ? g_steal_pointer (&value) : NULL;
 }

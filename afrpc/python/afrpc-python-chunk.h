@@ -78,6 +78,8 @@ void               afrpc_python_record_read        (const guint8            *at,
                                                     AfrpcPythonRecord       *record);
 GVariant          *afrpc_python_chunk_slice        (const guint8            *data,
                                                     gsize                    size);
+GVariant          *afrpc_python_record_get_packed  (const AfrpcPythonRecord *record,
+                                                    GBytes                  *bytes);
 GVariant          *afrpc_python_record_get_variant (const AfrpcPythonRecord *record,
                                                     GBytes                  *bytes);
 

@@ -260,14 +260,14 @@ pull_single (AfrpcPythonItems *self,
   return AFRPC_MAP_PULLED;
 }
 
-/* @bytes: in which the record is. Returns: (transfer full) (nullable): the arguments that a call by itself has */
+/* @bytes: in which the record is. Returns: (transfer full): the arguments that a call by itself has */
 static GVariant *
 make_single (const AfrpcPythonRecord *record,
              GBytes                  *bytes)
 {
-  g_autoptr(GVariant) value = afrpc_python_record_get_variant (record, bytes);
+  g_autoptr(GVariant) value = afrpc_python_record_get_packed (record, bytes);
 
-  if (record->kind == AFRPC_PYTHON_RECORD_VALUE && value != NULL)
+  if (record->kind == AFRPC_PYTHON_RECORD_VALUE)
     return g_variant_ref_sink (g_variant_new_tuple (&value, 1));
 
   return g_steal_pointer (&value);
