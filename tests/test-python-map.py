@@ -349,6 +349,49 @@ class Travelling(Case):
 
         afrpc.aio.run(main())
 
+    def test_cancelled_late(self):
+        """What was there when its task was cancelled comes next."""
+        async def wait(call):
+            return await call
+
+        def begin(results, cancelled, n):
+            tasks = []
+            for i in range(n):
+                call = anext(results)
+                self.assertFalse(call.done())
+                if i in cancelled:
+                    # Before the task that waits is woken.
+                    call.add_done_callback(lambda _, i=i: tasks[i].cancel())
+                tasks.append(asyncio.ensure_future(wait(call)))
+            return tasks
+
+        async def main():
+            async with make_pool("same") as pool, make_pool("fail") as failing:
+                for cancelled in (0,), (0, 2, 3), (4,), (0, 1, 2, 3, 4):
+                    results = pool.map(range(1000))
+                    got = await asyncio.gather(*begin(results, cancelled, 5), return_exceptions=True)
+                    self.assertEqual([i for i in range(5) if isinstance(got[i], asyncio.CancelledError)], list(cancelled))
+                    got = [r for r in got if not isinstance(r, asyncio.CancelledError)]
+                    self.assertEqual(sorted(got + [await anext(results)] + [r async for r in results]), list(range(1000)))
+                results = failing.map([0, 1, 3, 6])
+                await asyncio.gather(*begin(results, (1,), 2), return_exceptions=True)
+                with self.assertRaises(python_map_worker.Odd):
+                    await anext(results)
+                with self.assertRaises(GLib.Error):
+                    await anext(results)
+                self.assertEqual(next(results), 6)
+                results = pool.map([])
+                await asyncio.gather(*begin(results, (0,), 1), return_exceptions=True)
+                self.assertIsNone(await self.take(results))
+                # It is there, and nobody waits for what has been asked for.
+                results = pool.map(range(10))
+                await asyncio.gather(*begin(results, (0,), 1), return_exceptions=True)
+                for _ in range(3):
+                    self.assertTrue(anext(results).done())
+                self.assertEqual(list(results), list(range(10)))
+
+        afrpc.aio.run(main())
+
     @staticmethod
     async def take(results):
         try:

@@ -71,6 +71,7 @@ call_traverse (Call      *self,
   Py_VISIT (self->loop);
   Py_VISIT (self->callbacks);
   Py_VISIT (self->canceller);
+  Py_VISIT (self->giver);
   Py_VISIT (self->hooks);
 
   return 0;
@@ -83,9 +84,28 @@ call_clear (Call *self)
   Py_CLEAR (self->loop);
   Py_CLEAR (self->callbacks);
   Py_CLEAR (self->canceller);
+  Py_CLEAR (self->giver);
   Py_CLEAR (self->hooks);
 
   return 0;
+}
+
+/* Whoever has waited does not any more. @is_got: whether he has got the outcome */
+static void
+leave (Call     *self,
+       gboolean  is_got)
+{
+  PyObject *giver = g_steal_pointer (&self->giver);
+
+  if (giver == NULL)
+    return;
+  if (!is_got)
+    {
+      self->giver = giver;
+      self->give_back (self);
+      self->giver = NULL;
+    }
+  Py_DECREF (giver);
 }
 
 /* As asyncio does it with a future of its own. */
@@ -113,10 +133,16 @@ call_finalize (PyObject *object)
   Call *self = (Call *) object;
   PyObject *type, *value, *traceback;
 
-  if (self->state != AFRPC_PYTHON_CALL_FAILED || self->retrieved)
+  if (self->giver == NULL && (self->state != AFRPC_PYTHON_CALL_FAILED || self->retrieved))
     return;
 
   PyErr_Fetch (&type, &value, &traceback);
+  if (self->giver != NULL)
+    {
+      leave (self, self->was_asked);
+      PyErr_Restore (type, value, traceback);
+      return;
+    }
   if (!tell_loop (self))
     {
       PyErr_Restore (Py_NewRef (Py_TYPE (self->outcome)), Py_NewRef (self->outcome), NULL);
@@ -374,6 +400,7 @@ call_result (Call     *self,
 {
   if (!check_outcome (self))
     return NULL;
+  self->was_asked = TRUE;
   if (self->state == AFRPC_PYTHON_CALL_DONE)
     return Py_NewRef (self->outcome);
 
@@ -389,6 +416,7 @@ call_exception (Call     *self,
 {
   if (!check_outcome (self))
     return NULL;
+  self->was_asked = TRUE;
   self->retrieved = TRUE;
 
   return Py_NewRef (self->state == AFRPC_PYTHON_CALL_FAILED ? self->outcome : Py_None);
@@ -715,6 +743,7 @@ awaiting_next (Awaiting *self)
     }
 
   result = call_result (call, NULL);
+  leave (call, TRUE);
   if (result != NULL)
     {
       stop_iteration (result);
@@ -723,6 +752,36 @@ awaiting_next (Awaiting *self)
 
   return NULL;
 }
+
+/* What a task is cancelled with, or what the call has failed with. */
+static PyObject *
+awaiting_throw (Awaiting *self,
+                PyObject *args)
+{
+  Call *call = g_steal_pointer (&self->call);
+  PyObject *type, *value = NULL, *traceback = NULL;
+
+  if (!PyArg_ParseTuple (args, "O|OO:throw", &type, &value, &traceback))
+    type = NULL;
+  else if (PyExceptionInstance_Check (type))
+    {
+      value = type;
+      type = (PyObject *) Py_TYPE (value);
+    }
+  if (call != NULL && call->state != AFRPC_PYTHON_CALL_PENDING)
+    leave (call, value != NULL && value == call->outcome);
+  if (type != NULL)
+    PyErr_Restore (Py_NewRef (type), Py_XNewRef (value != Py_None ? value : NULL),
+                   Py_XNewRef (traceback != Py_None ? traceback : NULL));
+  Py_XDECREF (call);
+
+  return NULL;
+}
+
+static PyMethodDef awaiting_methods[] = {
+  { "throw", (PyCFunction) awaiting_throw, METH_VARARGS, NULL },
+  { NULL },
+};
 
 PyDoc_STRVAR (call_doc, "A call, or what else is waited for: to be awaited, or asked.");
 
@@ -786,6 +845,7 @@ static PyType_Slot awaiting_slots[] = {
   { Py_tp_dealloc, awaiting_dealloc },
   { Py_tp_iter, PyObject_SelfIter },
   { Py_tp_iternext, awaiting_next },
+  { Py_tp_methods, awaiting_methods },
   { 0, NULL },
 };
 

@@ -33,6 +33,12 @@ struct _AfrpcPythonCall
   gboolean blocking;     /* a task waits for it: the protocol of asyncio */
   gboolean retrieved;    /* somebody has seen the exception */
 
+  /* Of one of those that take things from somebody in turn, until it is known that whoever has asked has got it. */
+  PyObject *giver;       /* (nullable): who has given the outcome */
+  void (*give_back) (AfrpcPythonCall *self); /* it was not got, and is the giver's again */
+  guint64 number;        /* of what was given */
+  gboolean was_asked;    /* somebody has seen the outcome */
+
   /* Of a call, until it is settled */
   AfrpcCall *started;    /* (nullable): until it is settled, whose it is */
   void (*cancel) (AfrpcPythonCall *self); /* (nullable) */

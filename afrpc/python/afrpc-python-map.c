@@ -23,11 +23,20 @@ typedef struct
   gint64 turn_at;       /* when that was: monotonic time in microseconds */
   gboolean wants_turn;
   GQueue waiting;       /* (element-type AfrpcPythonCall) (owned): the oldest first; some may not wait any more */
+  GQueue returned;      /* (element-type Returned) (owned): in their order, what was given to who did not get it */
+  guint64 n_given;
   GCancellable *wait;   /* (nullable): stops the one wait for all of these */
   gboolean raw;
   gboolean gives_calls;
   gboolean gives_errors;
 } Results;
+
+typedef struct
+{
+  guint64 number;
+  PyObject *outcome;
+  gboolean is_error;
+} Returned;
 
 static PyTypeObject *results_type;
 
@@ -140,13 +149,58 @@ tell_outcome (AfrpcPythonOutcome *outcome)
   PyErr_Restore (type, value, traceback);
 }
 
+static gboolean
+has_next (Results *self)
+{
+  return self->returned.length > 0 || afrpc_python_items_has_next (self->items);
+}
+
+/* Consumes the reference. */
+static void
+put_back (Results  *self,
+          guint64   number,
+          PyObject *outcome,
+          gboolean  is_error)
+{
+  Returned *returned = g_new0 (Returned, 1);
+  GList *link = self->returned.head;
+
+  *returned = (Returned) { number, outcome, is_error };
+  while (link != NULL && ((Returned *) link->data)->number < number)
+    link = link->next;
+  g_queue_insert_before (&self->returned, link, returned);
+}
+
+static gboolean
+take_returned (Results   *self,
+               PyObject **result,
+               guint64   *number)
+{
+  Returned *returned = g_queue_pop_head (&self->returned);
+
+  if (returned == NULL)
+    return FALSE;
+
+  *number = returned->number;
+  *result = returned->is_error ? NULL : returned->outcome;
+  if (returned->is_error)
+    PyErr_Restore (Py_NewRef (Py_TYPE (returned->outcome)), returned->outcome, PyException_GetTraceback (returned->outcome));
+  g_free (returned);
+
+  return TRUE;
+}
+
 /* FALSE: there is none. @result: (nullable): what comes next of what is there; NULL and an exception: that is it */
 static gboolean
 take (Results   *self,
-      PyObject **result)
+      PyObject **result,
+      guint64   *number)
 {
   AfrpcPythonOutcome outcome;
 
+  if (G_UNLIKELY (take_returned (self, result, number)))
+    return TRUE;
+  *number = self->n_given++;
   if (!afrpc_python_items_take (self->items, &outcome))
     return FALSE;
 
@@ -226,6 +280,7 @@ static PyObject *
 results_next (Results *self)
 {
   PyObject *result;
+  guint64 number;
 
   if (self->wants_turn && self->map != NULL)
     {
@@ -239,7 +294,7 @@ results_next (Results *self)
             return NULL;
         }
     }
-  while (!take (self, &result))
+  while (!take (self, &result, &number))
     {
       if (self->map != NULL && afrpc_python_items_are_over (self->items))
         raise_end (self, PyExc_StopIteration);
@@ -252,10 +307,48 @@ results_next (Results *self)
 
 /* Waiting */
 
+static void serve_waiting (Results *self,
+                           GError  *error);
+
+/* Whoever has waited was cancelled before he got it: it comes next. */
 static void
-settle (AfrpcPythonCall *call,
-        PyObject        *result) /* (nullable) (transfer full) */
+give_back (AfrpcPythonCall *call)
 {
+  Results *self = (Results *) call->giver;
+
+  /* That stays as it is. */
+  if (PyErr_GivenExceptionMatches (call->outcome, PyExc_StopAsyncIteration))
+    return;
+
+  put_back (self, call->number, Py_NewRef (call->outcome), call->state == AFRPC_PYTHON_CALL_FAILED);
+  serve_waiting (self, NULL);
+}
+
+static void
+settle (Results         *self,
+        AfrpcPythonCall *call,
+        PyObject        *result, /* (nullable) (transfer full) */
+        guint64          number)
+{
+  /* What has converted it may have had it cancelled. */
+  if (call->state != AFRPC_PYTHON_CALL_PENDING)
+    {
+      PyObject *type, *error = result, *traceback;
+
+      if (result == NULL)
+        {
+          PyErr_Fetch (&type, &error, &traceback);
+          PyErr_NormalizeException (&type, &error, &traceback);
+          Py_XDECREF (type);
+          Py_XDECREF (traceback);
+        }
+      put_back (self, number, error, result == NULL);
+      return;
+    }
+
+  call->giver = Py_NewRef (self);
+  call->give_back = give_back;
+  call->number = number;
   if (result != NULL)
     afrpc_python_call_settle (call, AFRPC_PYTHON_CALL_DONE, result);
   else
@@ -286,8 +379,9 @@ serve_waiting (Results *self,
   while ((call = peek_waiting (self)) != NULL)
     {
       PyObject *value = NULL;
+      guint64 number = G_MAXUINT64;
 
-      if (!afrpc_python_items_has_next (self->items))
+      if (!has_next (self))
         {
           if (error != NULL)
             afrpc_python_raise_error (g_error_copy (error));
@@ -300,8 +394,8 @@ serve_waiting (Results *self,
         }
       g_queue_pop_head (&self->waiting);
       if (!PyErr_Occurred ())
-        take (self, &value);
-      settle (call, value);
+        take (self, &value, &number);
+      settle (self, call, value, number);
       Py_DECREF (call);
     }
   g_clear_error (&error);
@@ -365,25 +459,26 @@ results_anext (Results *self)
 {
   AfrpcPythonCall *call = afrpc_python_call_new ();
   PyObject *result = NULL;
+  guint64 number = G_MAXUINT64;
   GMainContext *entered;
 
   if (call == NULL)
     return NULL;
-  if (peek_waiting (self) == NULL && take (self, &result))
+  if (peek_waiting (self) == NULL && take (self, &result, &number))
     {
-      settle (call, result);
+      settle (self, call, result, number);
       return (PyObject *) call;
     }
   if (self->map != NULL && afrpc_python_items_are_over (self->items))
     {
       raise_end (self, PyExc_StopAsyncIteration);
-      settle (call, NULL);
+      settle (self, call, NULL, G_MAXUINT64);
       return (PyObject *) call;
     }
   if (self->map == NULL)
     {
       PyErr_SetNone (PyExc_StopAsyncIteration);
-      settle (call, NULL);
+      settle (self, call, NULL, G_MAXUINT64);
       return (PyObject *) call;
     }
   if (!afrpc_python_enter (afrpc_pool_get_process (AFRPC_POOL (self->pool)), call->loop != NULL, &entered))
@@ -433,6 +528,8 @@ results_traverse (Results   *self,
   Py_VISIT (Py_TYPE (self));
   for (GList *l = self->waiting.head; l != NULL; l = l->next)
     Py_VISIT (l->data);
+  for (GList *l = self->returned.head; l != NULL; l = l->next)
+    Py_VISIT (((Returned *) l->data)->outcome);
 
   return 0;
 }
@@ -441,9 +538,15 @@ static int
 results_clear (Results *self)
 {
   AfrpcPythonCall *call;
+  Returned *returned;
 
   while ((call = g_queue_pop_head (&self->waiting)) != NULL)
     Py_DECREF (call);
+  while ((returned = g_queue_pop_head (&self->returned)) != NULL)
+    {
+      Py_DECREF (returned->outcome);
+      g_free (returned);
+    }
 
   return 0;
 }
