@@ -131,6 +131,35 @@ class Travelling(Case):
             self.assertIsInstance(results[-1], KeyError)
         pool.close_sync()
 
+    def test_length_hint(self):
+        """How many there are need not be known; but nobody is kept from ending the program."""
+        class Inputs:
+            def __init__(self, error):
+                self.error = error
+                self.n = 0
+
+            def __iter__(self):
+                return self
+
+            def __next__(self):
+                self.n += 1
+                if self.n > 3000:
+                    raise StopIteration
+                return self.n
+
+            def __length_hint__(self):
+                raise self.error
+
+        with make_pool("same") as pool:
+            self.assertEqual(list(pool.map(Inputs(ValueError("hint")))), list(range(1, 3001)))
+            got = []
+            with self.assertRaises(KeyboardInterrupt):
+                for result in pool.map(Inputs(KeyboardInterrupt())):
+                    got.append(result)
+            self.assertEqual(got, list(range(1, len(got) + 1)))
+            self.assertLess(len(got), 3000)
+        pool.close_sync()
+
     def test_slow_inputs(self):
         def inputs():
             for i in range(300):

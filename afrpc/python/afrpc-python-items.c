@@ -397,8 +397,10 @@ get_n_left (AfrpcPythonItems *self)
   const Py_ssize_t n = PyObject_LengthHint (iterator, PY_SSIZE_T_MAX);
 
   Py_DECREF (iterator);
-  if (n < 0)
+  if (n < 0 && PyErr_ExceptionMatches (PyExc_Exception))
     PyErr_Clear ();
+  else if (n < 0)
+    end (self);
 
   return n >= 0 ? n : PY_SSIZE_T_MAX;
 }
@@ -433,7 +435,7 @@ pull (AfrpcPythonItems   *self,
       size = choose_size (self, room);
       window = MIN (window * size, room->window_max);
     }
-  if (self->iterator == NULL)
+  if (self->iterator == NULL && self->held == NULL)
     return AFRPC_MAP_END;
   if (n >= window || self->untaken >= UNTAKEN_SIZE_MAX)
     return AFRPC_MAP_NOT_NOW;
