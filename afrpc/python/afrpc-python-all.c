@@ -29,11 +29,8 @@ get_for_all (PyObject *const   *args,
   pool = afrpc_python_get_object (args[0], AFRPC_TYPE_POOL);
   if (pool == NULL)
     return NULL;
-  if (args[4] != Py_None && (*cancellable = afrpc_python_peek_object (args[4], G_TYPE_CANCELLABLE)) == NULL)
-    {
-      afrpc_python_option_refuse ("cancellable", "a Gio.Cancellable", args[4]);
-      return NULL;
-    }
+  if (!afrpc_python_option_get_cancellable (args[4], cancellable))
+    return NULL;
   options.timeout_ms = args[3];
   options.fds = args[5];
   options.more = args[6];
@@ -76,37 +73,29 @@ module_call_all_sync (PyObject        *module,
                       PyObject *const *args,
                       Py_ssize_t       n_args)
 {
-  g_autoptr(GCancellable) stop = g_cancellable_new (); /* others may have the one that was given */
-  AfrpcPythonBlocked blocked = { .stop = stop, .outer = afrpc_python_blocked };
+  AfrpcPythonBlocked blocked;
   g_autoptr(AfrpcCallOptions) made = NULL;
   g_autoptr(GVariant) value = NULL;
   GCancellable *cancellable = NULL;
   GMainContext *entered;
   GError *error = NULL;
   AfrpcPool *pool;
-  gulong id = 0;
+  gboolean ok;
 
   pool = get_for_all (args, n_args, &value, &made, &cancellable);
   if (pool == NULL || !afrpc_python_enter (afrpc_pool_get_process (pool), FALSE, &entered))
     return NULL;
 
-  if (cancellable != NULL)
-    id = g_signal_connect_object (cancellable, "cancelled", G_CALLBACK (g_cancellable_cancel), stop, G_CONNECT_SWAPPED);
-  if (g_cancellable_is_cancelled (cancellable))
-    g_cancellable_cancel (stop);
-  afrpc_python_blocked = &blocked;
+  afrpc_python_block_begin (&blocked, NULL, cancellable);
   Py_BEGIN_ALLOW_THREADS
-  afrpc_pool_call_all_sync (pool, value, made, stop, &error);
-  if (id != 0)
-    g_signal_handler_disconnect (cancellable, id);
+  afrpc_pool_call_all_sync (pool, value, made, blocked.stop, &error);
   Py_END_ALLOW_THREADS
-  afrpc_python_blocked = blocked.outer;
+  ok = afrpc_python_block_end (&blocked);
   afrpc_python_leave (entered);
 
-  if (blocked.type != NULL)
+  if (!ok)
     {
       g_clear_error (&error);
-      PyErr_Restore (blocked.type, blocked.value, blocked.traceback);
       return NULL;
     }
   if (error != NULL)

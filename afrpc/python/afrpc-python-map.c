@@ -243,28 +243,27 @@ raise_end (Results  *self,
 static gboolean
 bring (Results *self)
 {
-  g_autoptr(GCancellable) stop = g_cancellable_new ();
-  AfrpcPythonBlocked blocked = { .stop = stop, .outer = afrpc_python_blocked };
+  AfrpcPythonBlocked blocked;
   g_autoptr(AfrpcMap) map = NULL;
   GMainContext *entered;
   GError *error = NULL;
   g_autoptr(GPtrArray) none = NULL;
+  gboolean ok;
 
   if (!afrpc_python_enter (afrpc_pool_get_process (AFRPC_POOL (self->pool)), FALSE, &entered))
     return FALSE;
 
   map = g_object_ref (self->map);
-  afrpc_python_blocked = &blocked;
+  afrpc_python_block_begin (&blocked, NULL, NULL);
   Py_BEGIN_ALLOW_THREADS
-  none = afrpc_map_next_many_sync (map, 1, stop, &error);
+  none = afrpc_map_next_many_sync (map, 1, blocked.stop, &error);
   Py_END_ALLOW_THREADS
-  afrpc_python_blocked = blocked.outer;
+  ok = afrpc_python_block_end (&blocked);
   afrpc_python_leave (entered);
 
-  if (blocked.type != NULL)
+  if (!ok)
     {
       g_clear_error (&error);
-      PyErr_Restore (blocked.type, blocked.value, blocked.traceback);
       return FALSE;
     }
   if (error != NULL)
@@ -596,11 +595,8 @@ module_map (PyObject        *module,
   pool = afrpc_python_get_object (args[0], AFRPC_TYPE_POOL);
   if (pool == NULL)
     return NULL;
-  if (args[5] != Py_None && (options.cancellable = afrpc_python_peek_object (args[5], G_TYPE_CANCELLABLE)) == NULL)
-    {
-      afrpc_python_option_refuse ("cancellable", "a Gio.Cancellable", args[5]);
-      return NULL;
-    }
+  if (!afrpc_python_option_get_cancellable (args[5], &options.cancellable))
+    return NULL;
   options.timeout_ms = args[4];
   options.more = args[11];
   if (!afrpc_python_make_options (&options, args[10], &made))
