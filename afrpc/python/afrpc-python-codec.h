@@ -19,6 +19,8 @@
 
 G_BEGIN_DECLS
 
+#define AFRPC_PYTHON_HOST_NAME "python"
+
 /* The tag of the last argument of a call if that is a dictionary of those that have names. No hook is called for it. */
 #define AFRPC_PYTHON_KEYWORDS "afrpc.keywords"
 

@@ -625,7 +625,7 @@ module_map (PyObject        *module,
     }
 
   self->map = afrpc_pool_map_parcels (AFRPC_POOL (pool), &afrpc_python_items_funcs, afrpc_python_items_ref (self->items),
-                                     config.may_chunk ? "python" : NULL, made, options.cancellable);
+                                     config.may_chunk ? AFRPC_PYTHON_HOST_NAME : NULL, made, options.cancellable);
 
   return (PyObject *) self;
 }

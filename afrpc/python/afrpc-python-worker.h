@@ -9,8 +9,6 @@
 #include "afrpc/afrpc.h"
 #include "afrpc-python-codec.h"
 
-#define AFRPC_PYTHON_HOST_NAME "python"
-
 G_BEGIN_DECLS
 
 /* The host */
