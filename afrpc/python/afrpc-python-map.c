@@ -23,6 +23,7 @@ typedef struct
   gint64 turn_at;       /* when that was: monotonic time in microseconds */
   gboolean wants_turn;
   GQueue waiting;       /* (element-type AfrpcPythonCall) (owned): the oldest first; some may not wait any more */
+  guint n_waiting;      /* those of them that do, unless they were settled by somebody else */
   GQueue returned;      /* (element-type Returned) (owned): in their order, what was given to who did not get it */
   guint64 n_given;
   GCancellable *wait;   /* (nullable): stops the one wait for all of these */
@@ -392,6 +393,9 @@ serve_waiting (Results *self,
             break;
         }
       g_queue_pop_head (&self->waiting);
+      if (self->n_waiting > 0)
+        self->n_waiting--;
+      Py_CLEAR (call->canceller);
       if (!PyErr_Occurred ())
         take (self, &value, &number);
       settle (self, call, value, number);
@@ -440,12 +444,9 @@ stop_waiting (PyObject *object,
               PyObject *unused)
 {
   Results *self = (Results *) object;
-  guint n = 0;
 
-  /* Whoever does not wait any more is still among them. */
-  for (GList *l = self->waiting.head; l != NULL; l = l->next)
-    n += ((AfrpcPythonCall *) l->data)->state == AFRPC_PYTHON_CALL_PENDING;
-  if (n <= 1 && self->wait != NULL)
+  /* Whoever does not wait any more is still in the queue. */
+  if (self->n_waiting > 0 && --self->n_waiting == 0 && self->wait != NULL)
     g_cancellable_cancel (self->wait);
 
   Py_RETURN_NONE;
@@ -490,6 +491,7 @@ results_anext (Results *self)
   if (call->canceller != NULL)
     {
       g_queue_push_tail (&self->waiting, Py_NewRef (call));
+      self->n_waiting++;
       wait (self);
     }
   else
@@ -539,6 +541,7 @@ results_clear (Results *self)
   AfrpcPythonCall *call;
   Returned *returned;
 
+  self->n_waiting = 0;
   while ((call = g_queue_pop_head (&self->waiting)) != NULL)
     Py_DECREF (call);
   while ((returned = g_queue_pop_head (&self->returned)) != NULL)
