@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* exported Stream */
 
+// Those that somebody waits for. The promise alone keeps nothing: whoever awaits it is kept by it, and not the other way
+// round, so that a collection would take the stream, and what it brings things from, away from those who wait.
+const awaited = new Set();
+
 // What is taken one by one, by any number of "for await" and next() at once: each gets its own, in the order in which they
 // asked. A subclass says by these methods what there is, and calls _deliver() when that has changed:
 //   _hasNext(), _take(): the next one; what that throws is thrown in its place
 //   _isOver(): whether nothing more comes
 //   _ask(): somebody waits for what is not there yet
 //   _drop(): nobody takes anything any more
-// Those that somebody waits for. The promise alone keeps nothing: whoever awaits it is kept by it, and not the other way
-// round, so that a collection would take the stream, and what it brings things from, away from those who wait.
-const awaited = new Set();
-
 var Stream = class {
     constructor() {
         this._waiting = []; // promises
