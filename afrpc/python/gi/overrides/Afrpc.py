@@ -534,7 +534,8 @@ class Pool(_Callable, Afrpc.Pool):
             if calls:
                 raise TypeError("map() gives no calls where inputs are waited for")
             return _streams.AsyncMap(self, inputs, is_star, ordered, return_exceptions,
-                             dict(options, signature=signature, timeout_ms=timeout_ms, cancellable=cancellable, raw=raw))
+                                     dict(options, signature=signature, timeout_ms=timeout_ms, cancellable=cancellable,
+                                          raw=raw))
         return _proxy.map(self, inputs, is_star, signature, timeout_ms, cancellable, bool(ordered), bool(raw), bool(calls),
                           bool(return_exceptions), self._hooks, options or None)
 
