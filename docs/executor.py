@@ -110,9 +110,7 @@ if __name__ == "__main__":
     failures()
     events()
     asyncio.run(with_asyncio())
-    import importlib.util
-
-    if importlib.util.find_spec("joblib") is not None:
+    try:
         with_joblib()
-    else:
+    except ModuleNotFoundError:
         print("there is no joblib")
