@@ -80,6 +80,13 @@ export function makeProxy(name, options = {}, process = Afrpc.Process.new_exec('
     return proxy;
 }
 
+class Skipped extends Error {}
+
+// Says that the test that runs cannot.
+export function skip(why) {
+    throw new Skipped(why);
+}
+
 // Not top-level await: gjs 1.74 spins meanwhile.
 export function runTests(tests) {
     const loop = new GLib.MainLoop(null, false);
@@ -93,6 +100,10 @@ export function runTests(tests) {
                 await test();
                 print(`ok - ${name} ${Math.round((GLib.get_monotonic_time() - begin) / 1000)} ms`);
             } catch (e) {
+                if (e instanceof Skipped) {
+                    print(`ok - ${name} # SKIP ${e.message}`);
+                    continue;
+                }
                 print(`not ok - ${name}\n${e}\n${e.stack}`);
                 nFailed++;
             }
