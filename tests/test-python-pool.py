@@ -234,7 +234,7 @@ class PoolTest(unittest.TestCase):
                 self.assertTrue(raised.exception.matches(Gio.io_error_quark(), Gio.IOErrorEnum.CANCELLED))
                 # Several may wait, and whoever does not any longer loses nothing.
                 results = pool.map(range(3))
-                waits = [asyncio.ensure_future(self.take(results)) for _ in range(4)]
+                waits = [asyncio.ensure_future(anext(results, None)) for _ in range(4)]
                 await asyncio.sleep(0)
                 waits[1].cancel()
                 got = await asyncio.gather(*waits, return_exceptions=True)
@@ -257,11 +257,11 @@ class PoolTest(unittest.TestCase):
                 async with make_pool("echo", start_delay_ms=0, **limits) as pool:
                     for ordered in True, False:
                         results = pool.map(inputs(range(10)), ordered=ordered)
-                        got = await asyncio.wait_for(asyncio.gather(*(self.take(results) for _ in range(20))), PATIENCE)
+                        got = await asyncio.wait_for(asyncio.gather(*(anext(results, None) for _ in range(20))), PATIENCE)
                         self.assertEqual(sorted(filter(None, got)), [(i,) for i in range(10)])
                         self.assertEqual(got.count(None), 10)
                         results = pool.map(inputs(range(10)), ordered=ordered)
-                        got = asyncio.gather(*(self.take(results) for _ in range(5)), return_exceptions=True)
+                        got = asyncio.gather(*(anext(results, None) for _ in range(5)), return_exceptions=True)
                         await asyncio.sleep(0)
                         results.cancel()
                         await asyncio.wait_for(got, PATIENCE)
@@ -304,13 +304,6 @@ class PoolTest(unittest.TestCase):
             self.assertEqual(got[1:], [0, 1, 2])
 
         afrpc.aio.run(main())
-
-    @staticmethod
-    async def take(results):
-        try:
-            return await anext(results)
-        except StopAsyncIteration:
-            return None
 
     def test_all(self):
         def configured(pool):
