@@ -296,6 +296,18 @@ class Travelling(Case):
         self.assertEqual(texts, ["y" * 1000] * 2000)
         self.assertLess(n, 400)
 
+    def test_much_at_once(self):
+        """Arguments of no more than 64 KiB, and the last of them, travel in one call, however short each takes."""
+        n, size = 2000, 8000
+        with make_pool("length", max_workers=1) as pool:
+            list(pool.map(["y"] * 5000))
+            before = count_jobs(pool)
+            self.assertEqual(list(pool.map("y" * size for _ in range(n))), [size] * n)
+            n_jobs = count_jobs(pool) - before
+            self.assertGreaterEqual(n_jobs, n * size // (65536 + size + 100))
+            self.assertLess(n_jobs, n // 2)
+        pool.close_sync()
+
     def test_large_inputs_end(self):
         """What did not fit any more is called for, whatever comes behind it, and is dropped with the rest."""
         def inputs(end):
