@@ -11,24 +11,6 @@
 #define ANSWER_SIZE_MAX 49152 /* bytes: not all that a worker can save */
 #define UNTAKEN_SIZE_MAX (64u << 20) /* bytes of outcomes: beyond that, nothing is pulled before some are taken */
 
-/* What travels in one call, and what that has brought: one input, or many. */
-struct _AfrpcPythonParcel
-{
-  guint64 id;       /* no other one has, or had, the same */
-  guint64 number;   /* of the first input */
-  guint n;
-  gboolean is_chunk;
-  GVariant *args;   /* (nullable): of a chunk, until it has its outcome */
-  AfrpcCall *call;  /* (nullable): that has its outcome */
-  AfrpcCall *running; /* (nullable): of outcomes that have come before that */
-  guint n_early;    /* of the first ones, those that were there before */
-  gboolean is_cut;  /* the worker was told to begin no more */
-  GVariant *value;  /* (nullable): what has records of outcomes */
-  GError *error;    /* (nullable): what those have failed with that have none, and no call */
-  gsize size;       /* bytes of outcomes */
-  guint n_left;     /* outcomes that are kept, or being looked at */
-};
-
 /* Records of inputs that were not begun. */
 typedef struct
 {
@@ -64,62 +46,6 @@ struct _AfrpcPythonItems
   gsize untaken;      /* bytes */
   GQueue rest;        /* (element-type Rest) */
 };
-
-/* Parcels */
-
-static AfrpcPythonParcel *
-parcel_new (guint64  number,
-            guint    n,
-            gboolean is_chunk)
-{
-  static guint64 last_id; /* guarded by the GIL */
-  AfrpcPythonParcel *self = g_new0 (AfrpcPythonParcel, 1);
-
-  self->id = ++last_id;
-  self->number = number;
-  self->n = n;
-  self->is_chunk = is_chunk;
-
-  return self;
-}
-
-static void
-parcel_free (AfrpcPythonParcel *self)
-{
-  g_clear_pointer (&self->args, g_variant_unref);
-  g_clear_pointer (&self->value, g_variant_unref);
-  if (self->call != NULL)
-    afrpc_map_release_call (self->call);
-  g_clear_object (&self->running);
-  g_clear_error (&self->error);
-  g_free (self);
-}
-
-guint64
-afrpc_python_parcel_get_id (const AfrpcPythonParcel *self)
-{
-  return self->id;
-}
-
-/* Returns: (nullable): it has its outcome, or what came with it was there before */
-AfrpcCall *
-afrpc_python_parcel_get_call (AfrpcPythonParcel *self)
-{
-  return self->call != NULL ? self->call : self->running;
-}
-
-/* Returns: (transfer none) (nullable): what its records lie in */
-GVariant *
-afrpc_python_parcel_get_value (AfrpcPythonParcel *self)
-{
-  return self->value;
-}
-
-const GError *
-afrpc_python_parcel_get_error (AfrpcPythonParcel *self)
-{
-  return self->error;
-}
 
 static void
 rest_free (gpointer data)
@@ -255,7 +181,7 @@ pull_single (AfrpcPythonItems *self,
     }
 
   input->index = self->n_pulled++;
-  input->parcel = parcel_new (input->index, 1, FALSE);
+  input->parcel = afrpc_python_parcel_new (input->index, 1, FALSE);
 
   return AFRPC_MAP_PULLED;
 }
@@ -284,7 +210,7 @@ pull_held (AfrpcPythonItems *self,
   afrpc_python_record_read (g_bytes_get_data (held, NULL), &record);
   input->args = make_single (&record, held);
   input->index = self->n_pulled++;
-  input->parcel = parcel_new (input->index, 1, FALSE);
+  input->parcel = afrpc_python_parcel_new (input->index, 1, FALSE);
 
   return AFRPC_MAP_PULLED;
 }
@@ -378,7 +304,7 @@ pull_chunk (AfrpcPythonItems *self,
       return self->held != NULL ? pull_held (self, input) : AFRPC_MAP_END;
     }
 
-  parcel = parcel_new (self->n_pulled, n, TRUE);
+  parcel = afrpc_python_parcel_new (self->n_pulled, n, TRUE);
   parcel->args = g_variant_ref (args);
   self->n_pulled += n;
   input->args = args;
@@ -735,7 +661,7 @@ cut_cb (gpointer   data,
   AfrpcPythonParcel *early;
 
   n_begun = CLAMP (n_begun, 1, parcel->n);
-  early = parcel_new (parcel->number, n_begun, TRUE);
+  early = afrpc_python_parcel_new (parcel->number, n_begun, TRUE);
   early->running = g_object_ref (call);
   early->n_left = 1;
   parcel->n_early = put_saved (self, early, saved);
@@ -763,7 +689,7 @@ pull_rest (AfrpcPythonItems *self,
 
   for (n = 0; n < n_max && afrpc_python_records_next (&rest->records, &record); n++)
     ;
-  parcel = parcel_new (rest->number, n, !is_single);
+  parcel = afrpc_python_parcel_new (rest->number, n, !is_single);
   input->args = is_single ? make_single (&record, bytes) : afrpc_python_chunk_slice (start, rest->records.next - start);
   input->parcel = parcel;
   input->index = rest->number;
@@ -810,7 +736,7 @@ fail_rest_cb (gpointer      data,
   state = PyGILState_Ensure ();
   while ((rest = g_queue_pop_head (&self->rest)) != NULL)
     {
-      AfrpcPythonParcel *parcel = parcel_new (rest->number, rest->n, TRUE);
+      AfrpcPythonParcel *parcel = afrpc_python_parcel_new (rest->number, rest->n, TRUE);
 
       parcel->error = g_error_copy (error);
       parcel->n_left = 1;
@@ -895,7 +821,7 @@ afrpc_python_items_release (AfrpcPythonItems   *self,
     return FALSE;
 
   self->untaken -= parcel->size;
-  parcel_free (parcel);
+  afrpc_python_parcel_free (parcel);
 
   return TRUE;
 }

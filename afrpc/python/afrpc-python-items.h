@@ -6,14 +6,12 @@
 #pragma once
 
 #include "afrpc-python-chunk.h"
+#include "afrpc-python-parcel.h"
 #include "afrpc-python-proxy.h"
-
-#include "afrpc/pool/afrpc-map-parcels.h"
 
 G_BEGIN_DECLS
 
 typedef struct _AfrpcPythonItems AfrpcPythonItems;
-typedef struct _AfrpcPythonParcel AfrpcPythonParcel;
 
 typedef struct
 {
@@ -48,10 +46,5 @@ gboolean          afrpc_python_items_take     (AfrpcPythonItems             *sel
                                                AfrpcPythonOutcome           *outcome);
 gboolean          afrpc_python_items_release  (AfrpcPythonItems             *self,
                                                AfrpcPythonOutcome           *outcome);
-
-guint64           afrpc_python_parcel_get_id    (const AfrpcPythonParcel     *self);
-AfrpcCall        *afrpc_python_parcel_get_call  (AfrpcPythonParcel           *self);
-GVariant         *afrpc_python_parcel_get_value (AfrpcPythonParcel           *self);
-const GError     *afrpc_python_parcel_get_error (AfrpcPythonParcel           *self);
 
 G_END_DECLS
