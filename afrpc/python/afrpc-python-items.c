@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "afrpc-python-items.h"
+#include "afrpc-python-items-private.h"
 
 #define CHUNK_US 4000.0       /* so long a worker is to be busy with one chunk */
 #define GROWTH_MAX 8u         /* times as many as before */
@@ -10,51 +10,6 @@
 #define PULL_US 1000          /* what is there by then is called for */
 #define ANSWER_SIZE_MAX 49152 /* bytes: not all that a worker can save */
 #define UNTAKEN_SIZE_MAX (64u << 20) /* bytes of outcomes: beyond that, nothing is pulled before some are taken */
-
-/* Records of inputs that were not begun. */
-typedef struct
-{
-  GVariant *args;   /* (owned): in which they are */
-  AfrpcPythonRecords records;
-  guint64 number;   /* of the first one */
-  guint n;
-  guint n_deaths;   /* of workers that have begun the first one */
-  gboolean is_single; /* they are called for one by one */
-} Rest;
-
-struct _AfrpcPythonItems
-{
-  guint ref_count;
-  AfrpcPythonItemsConfig config;
-  PyObject *iterator; /* (nullable): NULL at the end, and when nothing more is wanted */
-  GBytes *held;       /* (nullable): the record of an input that had no room behind those before it, and was not called for */
-  PyObject *type, *exception, *traceback; /* (nullable): what was raised instead of another input */
-  gboolean is_over;   /* the iterator is */
-  gboolean is_abandoned; /* nobody takes outcomes any more */
-  gboolean is_refused; /* workers do not take chunks */
-  guint max_repeats;
-
-  double each_us;     /* how long a call takes; 0: nobody knows */
-  guint size;         /* of the next chunk, at most */
-
-  /* By their number, if they are ordered, else as they came; each at its number modulo the size. */
-  AfrpcPythonOutcome *outcomes;
-  guint n_outcomes;
-  guint64 n_pulled;
-  guint64 n_come;     /* if they are not ordered */
-  guint64 n_taken;
-  gsize untaken;      /* bytes */
-  GQueue rest;        /* (element-type Rest) */
-};
-
-static void
-rest_free (gpointer data)
-{
-  Rest *self = data;
-
-  g_variant_unref (self->args);
-  g_free (self);
-}
 
 /* Life */
 
@@ -115,7 +70,7 @@ afrpc_python_items_unref (AfrpcPythonItems *self)
     return;
 
   afrpc_python_items_abandon (self);
-  g_queue_clear_full (&self->rest, rest_free);
+  g_queue_clear_full (&self->rest, afrpc_python_rest_free);
   g_clear_pointer (&self->held, g_bytes_unref);
   Py_CLEAR (self->iterator);
   Py_CLEAR (self->config.signature);
@@ -186,19 +141,6 @@ pull_single (AfrpcPythonItems *self,
   return AFRPC_MAP_PULLED;
 }
 
-/* @bytes: in which the record is. Returns: (transfer full): the arguments that a call by itself has */
-static GVariant *
-make_single (const AfrpcPythonRecord *record,
-             GBytes                  *bytes)
-{
-  g_autoptr(GVariant) value = afrpc_python_record_get_packed (record, bytes);
-
-  if (record->kind == AFRPC_PYTHON_RECORD_VALUE)
-    return g_variant_ref_sink (g_variant_new_tuple (&value, 1));
-
-  return g_steal_pointer (&value);
-}
-
 /* What was held is called for by itself. */
 static AfrpcMapPulled
 pull_held (AfrpcPythonItems *self,
@@ -208,7 +150,7 @@ pull_held (AfrpcPythonItems *self,
   AfrpcPythonRecord record;
 
   afrpc_python_record_read (g_bytes_get_data (held, NULL), &record);
-  input->args = make_single (&record, held);
+  input->args = afrpc_python_rest_make_single (&record, held);
   input->index = self->n_pulled++;
   input->parcel = afrpc_python_parcel_new (input->index, 1, FALSE);
 
@@ -418,12 +360,12 @@ grow (AfrpcPythonItems *self)
 }
 
 /* One has its outcome, @record (nullable) or that of the call. */
-static void
-put (AfrpcPythonItems  *self,
-     AfrpcPythonParcel *parcel,
-     guint64            number,
-     const guint8      *record,
-     AfrpcStarted       started)
+void
+afrpc_python_items_put (AfrpcPythonItems  *self,
+                        AfrpcPythonParcel *parcel,
+                        guint64            number,
+                        const guint8      *record,
+                        AfrpcStarted       started)
 {
   const guint64 place = self->config.is_ordered ? number : self->n_come++;
 
@@ -436,15 +378,15 @@ put (AfrpcPythonItems  *self,
 }
 
 /* From the @from-th one on until before @to. */
-static void
-put_failed (AfrpcPythonItems  *self,
-            AfrpcPythonParcel *parcel,
-            guint              from,
-            guint              to,
-            AfrpcStarted       started)
+void
+afrpc_python_items_put_failed (AfrpcPythonItems  *self,
+                               AfrpcPythonParcel *parcel,
+                               guint              from,
+                               guint              to,
+                               AfrpcStarted       started)
 {
   for (guint i = from; i < to; i++)
-    put (self, parcel, parcel->number + i, NULL, started);
+    afrpc_python_items_put (self, parcel, parcel->number + i, NULL, started);
 }
 
 /* Returns: how many outcomes there are in records, the first of which may be known already; @is_whole: (out): whether
@@ -465,7 +407,7 @@ put_records (AfrpcPythonItems   *self,
       if (!afrpc_python_records_next (records, &record))
         break;
       if (n >= parcel->n_early)
-        put (self, parcel, parcel->number + n, at, AFRPC_STARTED_YES);
+        afrpc_python_items_put (self, parcel, parcel->number + n, at, AFRPC_STARTED_YES);
     }
   *is_whole = records->size == 0;
 
@@ -490,33 +432,6 @@ put_saved (AfrpcPythonItems  *self,
   records.size = parcel->size;
 
   return put_records (self, parcel, &records, &is_whole);
-}
-
-/* Those from the @from-th one on until before @to are called for again. */
-static void
-add_rest (AfrpcPythonItems  *self,
-          AfrpcPythonParcel *parcel,
-          guint              from,
-          guint              to,
-          guint              n_deaths,
-          gboolean           is_single)
-{
-  AfrpcPythonRecord record;
-  Rest *rest;
-
-  if (from >= to)
-    return;
-
-  rest = g_new0 (Rest, 1);
-  rest->args = g_variant_ref (parcel->args);
-  rest->number = parcel->number + from;
-  rest->n = to - from;
-  rest->n_deaths = n_deaths;
-  rest->is_single = is_single;
-  afrpc_python_records_init_args (&rest->records, rest->args);
-  for (guint i = 0; i < from; i++)
-    afrpc_python_records_next (&rest->records, &record);
-  g_queue_push_tail (&self->rest, rest);
 }
 
 /* A worker has made @n of them, in so much time: sees how many the next one should have. */
@@ -555,12 +470,12 @@ sort_answer (AfrpcPythonItems  *self,
     {
       parcel->error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA,
                                    "the worker sent a malformed answer to many calls");
-      put_failed (self, parcel, n, parcel->n, AFRPC_STARTED_UNKNOWN);
+      afrpc_python_items_put_failed (self, parcel, n, parcel->n, AFRPC_STARTED_UNKNOWN);
       return;
     }
 
   measure (self, parcel, n, elapsed_us);
-  add_rest (self, parcel, n, parcel->n, 0, FALSE);
+  afrpc_python_rest_add (self, parcel, n, parcel->n, 0, FALSE);
 }
 
 static gboolean
@@ -587,15 +502,15 @@ sort_unanswered (AfrpcPythonItems  *self,
   /* The last one that was begun ran. */
   if (has_died && self->config.is_idempotent && self->max_repeats > 0 && n_begun > n)
     {
-      add_rest (self, parcel, n, n_begun - 1, 0, TRUE);
-      add_rest (self, parcel, n_begun - 1, n_begun, 1, TRUE);
+      afrpc_python_rest_add (self, parcel, n, n_begun - 1, 0, TRUE);
+      afrpc_python_rest_add (self, parcel, n_begun - 1, n_begun, 1, TRUE);
     }
   else
-    put_failed (self, parcel, n, n_begun, AFRPC_STARTED_YES);
+    afrpc_python_items_put_failed (self, parcel, n, n_begun, AFRPC_STARTED_YES);
   if (has_died)
-    add_rest (self, parcel, n_begun, parcel->n, 0, FALSE);
+    afrpc_python_rest_add (self, parcel, n_begun, parcel->n, 0, FALSE);
   else
-    put_failed (self, parcel, n_begun, parcel->n, AFRPC_STARTED_NO);
+    afrpc_python_items_put_failed (self, parcel, n_begun, parcel->n, AFRPC_STARTED_NO);
 }
 
 static void
@@ -614,12 +529,12 @@ sort_chunk (AfrpcPythonItems  *self,
   else if (started == AFRPC_STARTED_NO && g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED))
     {
       self->is_refused = TRUE;
-      add_rest (self, parcel, 0, parcel->n, 0, TRUE);
+      afrpc_python_rest_add (self, parcel, 0, parcel->n, 0, TRUE);
     }
   else if (started == AFRPC_STARTED_YES && (is_death (error) || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED)))
     sort_unanswered (self, parcel, error);
   else
-    put_failed (self, parcel, parcel->n_early, parcel->n, started);
+    afrpc_python_items_put_failed (self, parcel, parcel->n_early, parcel->n, started);
 }
 
 /* A call has its outcome, or was never made. */
@@ -637,7 +552,7 @@ sort_cb (gpointer   data,
   if (call != NULL && !self->is_abandoned && !parcel->is_chunk)
     {
       parcel->size = afrpc_map_get_size (call);
-      put (self, parcel, parcel->number, NULL, afrpc_call_get_started (call));
+      afrpc_python_items_put (self, parcel, parcel->number, NULL, afrpc_call_get_started (call));
     }
   else if (call != NULL && !self->is_abandoned)
     sort_chunk (self, parcel);
@@ -667,83 +582,10 @@ cut_cb (gpointer   data,
   parcel->n_early = put_saved (self, early, saved);
   self->untaken += early->size;
   afrpc_python_items_release (self, &(AfrpcPythonOutcome) { .parcel = early });
-  add_rest (self, parcel, n_begun, parcel->n, 0, FALSE);
+  afrpc_python_rest_add (self, parcel, n_begun, parcel->n, 0, FALSE);
   parcel->n = n_begun;
   parcel->is_cut = TRUE;
   self->size = MIN (self->size, n_begun);
-  PyGILState_Release (state);
-}
-
-static void
-pull_rest (AfrpcPythonItems *self,
-           Rest             *rest,
-           AfrpcMapInput    *input)
-{
-  const gboolean is_single = rest->is_single || self->is_refused;
-  const guint n_max = is_single ? 1 : MIN (self->size, rest->n);
-  const guint8 *start = rest->records.next;
-  g_autoptr(GBytes) bytes = g_variant_get_data_as_bytes (rest->args);
-  AfrpcPythonParcel *parcel;
-  AfrpcPythonRecord record;
-  guint n;
-
-  for (n = 0; n < n_max && afrpc_python_records_next (&rest->records, &record); n++)
-    ;
-  parcel = afrpc_python_parcel_new (rest->number, n, !is_single);
-  input->args = is_single ? make_single (&record, bytes) : afrpc_python_chunk_slice (start, rest->records.next - start);
-  input->parcel = parcel;
-  input->index = rest->number;
-  input->n_parts = is_single ? 0 : n;
-  input->n_deaths = rest->n_deaths;
-  if (!is_single)
-    parcel->args = g_variant_ref (input->args);
-  rest->n_deaths = 0;
-  rest->number += n;
-  rest->n -= n;
-}
-
-static gboolean
-pull_rest_cb (gpointer       data,
-              AfrpcMapInput *input)
-{
-  AfrpcPythonItems *self = data;
-  Rest *rest = g_queue_peek_head (&self->rest);
-  PyGILState_STATE state;
-
-  if (rest == NULL)
-    return FALSE;
-
-  state = PyGILState_Ensure ();
-  pull_rest (self, rest, input);
-  if (rest->n == 0)
-    rest_free (g_queue_pop_head (&self->rest));
-  PyGILState_Release (state);
-
-  return TRUE;
-}
-
-static void
-fail_rest_cb (gpointer      data,
-              const GError *error)
-{
-  AfrpcPythonItems *self = data;
-  PyGILState_STATE state;
-  Rest *rest;
-
-  if (self->rest.length == 0)
-    return;
-
-  state = PyGILState_Ensure ();
-  while ((rest = g_queue_pop_head (&self->rest)) != NULL)
-    {
-      AfrpcPythonParcel *parcel = afrpc_python_parcel_new (rest->number, rest->n, TRUE);
-
-      parcel->error = g_error_copy (error);
-      parcel->n_left = 1;
-      put_failed (self, parcel, 0, parcel->n, rest->n_deaths > 0 ? AFRPC_STARTED_YES : AFRPC_STARTED_NO);
-      afrpc_python_items_release (self, &(AfrpcPythonOutcome) { .parcel = parcel });
-      rest_free (rest);
-    }
   PyGILState_Release (state);
 }
 
@@ -763,7 +605,7 @@ free_cb (gpointer data)
 }
 
 const AfrpcMapFuncs afrpc_python_items_funcs = {
-  pull_cb, forget_cb, sort_cb, cut_cb, pull_rest_cb, fail_rest_cb, has_news_cb, free_cb,
+  pull_cb, forget_cb, sort_cb, cut_cb, afrpc_python_rest_pull, afrpc_python_rest_fail, has_news_cb, free_cb,
 };
 
 /* Taking */
