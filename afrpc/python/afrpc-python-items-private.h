@@ -54,6 +54,16 @@ void      afrpc_python_items_put_failed (AfrpcPythonItems        *self,
                                          guint                    to,
                                          AfrpcStarted             started);
 
+AfrpcMapPulled
+          afrpc_python_inputs_pull      (gpointer                 data,
+                                         const AfrpcMapRoom      *room,
+                                         AfrpcMapInput           *input);
+void      afrpc_python_inputs_forget    (gpointer                 data);
+void      afrpc_python_inputs_measure   (AfrpcPythonItems        *self,
+                                         const AfrpcPythonParcel *parcel,
+                                         guint                    n,
+                                         guint64                  elapsed_us);
+
 void      afrpc_python_rest_free        (gpointer                 data);
 GVariant *afrpc_python_rest_make_single (const AfrpcPythonRecord *record,
                                          GBytes                  *bytes);
