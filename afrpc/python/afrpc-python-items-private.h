@@ -78,4 +78,13 @@ gboolean  afrpc_python_rest_pull        (gpointer                 data,
 void      afrpc_python_rest_fail        (gpointer                 data,
                                          const GError            *error);
 
+void      afrpc_python_sort             (gpointer                 data,
+                                         gpointer                 data_parcel,
+                                         AfrpcCall               *call);
+void      afrpc_python_sort_cut         (gpointer                 data,
+                                         gpointer                 data_parcel,
+                                         AfrpcCall               *call,
+                                         guint64                  n_begun,
+                                         GBytes                  *saved);
+
 G_END_DECLS
