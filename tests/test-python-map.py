@@ -408,46 +408,80 @@ class Travelling(Case):
 
         afrpc.aio.run(main())
 
+    async def ask(self, results, cancelled, n):
+        """Waits for so many results as tasks do, some of which are cancelled when theirs are there, and before they run."""
+        there = asyncio.Semaphore(0)
+        waits = []
+        for _ in range(n):
+            call = anext(results)
+            call.add_done_callback(lambda call: there.release())
+            waits.append(call.__await__())
+            self.assertIs(next(waits[-1]), call)
+            del call
+        for _ in range(n):
+            await asyncio.wait_for(there.acquire(), PATIENCE)
+        got = []
+        for i, wait in enumerate(waits):
+            if i in cancelled:
+                with self.assertRaises(asyncio.CancelledError):
+                    wait.throw(asyncio.CancelledError())
+                continue
+            try:
+                next(wait)
+            except StopIteration as stop:
+                got.append(stop.value)
+            except Exception as error:
+                got.append(error)
+        return got
+
     def test_cancelled_late(self):
         """What was there when its task was cancelled comes next."""
-        async def wait(call):
-            return await call
-
-        def begin(results, cancelled, n):
-            tasks = []
-            for i in range(n):
-                call = anext(results)
-                self.assertFalse(call.done())
-                if i in cancelled:
-                    # Before the task that waits is woken.
-                    call.add_done_callback(lambda _, i=i: tasks[i].cancel())
-                tasks.append(asyncio.ensure_future(wait(call)))
-            return tasks
-
         async def main():
             async with make_pool("same") as pool, make_pool("fail") as failing:
                 for cancelled in (0,), (0, 2, 3), (4,), (0, 1, 2, 3, 4):
                     results = pool.map(range(1000))
-                    got = await asyncio.gather(*begin(results, cancelled, 5), return_exceptions=True)
-                    self.assertEqual([i for i in range(5) if isinstance(got[i], asyncio.CancelledError)], list(cancelled))
-                    got = [r for r in got if not isinstance(r, asyncio.CancelledError)]
-                    self.assertEqual(sorted(got + [await anext(results)] + [r async for r in results]), list(range(1000)))
+                    self.assertEqual(await self.ask(results, cancelled, 5), [i for i in range(5) if i not in cancelled])
+                    self.assertEqual([await anext(results) for _ in cancelled], list(cancelled))
+                    self.assertEqual([r async for r in results], list(range(5, 1000)))
                 results = failing.map([0, 1, 3, 6])
-                await asyncio.gather(*begin(results, (1,), 2), return_exceptions=True)
+                await self.ask(results, (1,), 2)
                 with self.assertRaises(python_map_worker.Odd):
                     await anext(results)
                 with self.assertRaises(GLib.Error):
                     await anext(results)
                 self.assertEqual(next(results), 6)
                 results = pool.map([])
-                await asyncio.gather(*begin(results, (0,), 1), return_exceptions=True)
+                await self.ask(results, (0,), 1)
                 self.assertIsNone(await anext(results, None))
                 # It is there, and nobody waits for what has been asked for.
                 results = pool.map(range(10))
-                await asyncio.gather(*begin(results, (0,), 1), return_exceptions=True)
+                await self.ask(results, (0,), 1)
                 for _ in range(3):
                     self.assertTrue(anext(results).done())
                 self.assertEqual(list(results), list(range(10)))
+
+        afrpc.aio.run(main())
+
+    def test_cancelled_task(self):
+        """A task that is cancelled by what is told before it."""
+        async def take(call):
+            return await call
+
+        async def main():
+            async with make_pool("wait", max_workers=1) as pool:
+                results = pool.starmap((self.path, 0, i) for i in range(100))
+                call = anext(results)
+                call.add_done_callback(lambda call: task.cancel())
+                task = asyncio.ensure_future(take(call))
+                other = asyncio.ensure_future(take(anext(results)))
+                del call
+                await asyncio.sleep(0)
+                open(self.path + ".go", "w").close()
+                await asyncio.wait([task, other])
+                self.assertTrue(task.cancelled())
+                rest = [r async for r in results]
+                self.assertEqual(rest, sorted(rest))
+                self.assertEqual(sorted([other.result(), *rest]), list(range(100)))
 
         afrpc.aio.run(main())
 
@@ -632,7 +666,7 @@ class Failing(Case):
         pool = make_pool("spin_until_cancelled", max_workers=1)
         async def main():
             begun = asyncio.get_running_loop().create_future()
-            pool.on_event(begun.set_result)
+            pool.on_event(lambda event: begun.done() or begun.set_result(event))
             results = pool.starmap((self.path, 3000, i) for i in range(100000))
             got = [await anext(results) for _ in range(2000)]
             rest = asyncio.ensure_future(self.drain(results))
@@ -715,7 +749,7 @@ class Failing(Case):
         pool = make_pool("spin_until_cancelled", max_workers=1)
         async def main():
             begun = asyncio.get_running_loop().create_future()
-            pool.on_event(begun.set_result)
+            pool.on_event(lambda event: begun.done() or begun.set_result(event))
             results = pool.starmap((self.path, 2500, i) for i in range(100000))
             got = [await anext(results) for _ in range(2000)]
             rest = asyncio.ensure_future(self.drain(results))

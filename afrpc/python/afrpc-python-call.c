@@ -104,6 +104,7 @@ leave (Call     *self,
       self->giver = giver;
       self->give_back (self);
       self->giver = NULL;
+      self->retrieved = TRUE;
     }
   Py_DECREF (giver);
 }
