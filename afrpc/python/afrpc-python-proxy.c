@@ -8,12 +8,11 @@
 #include "afrpc-python-codec.h"
 #include "afrpc-python-proxy.h"
 
-#include <unistd.h>
-
 #define NO_IMPORT_PYGOBJECT /* the codec has it */
 #include <pygobject.h>
 
-static PyObject *str_hooks;
+PyObject *afrpc_python_str_hooks;
+
 static PyObject *error_hook; /* (nullable): makes an exception of GLib.Error that is better */
 static PyObject *failure;    /* (nullable): the class of those that know who had the call, and how that ended */
 
@@ -344,10 +343,10 @@ start_call (AfrpcPythonCall  *call,
 }
 
 /* The proxy or pool, and what the arguments of call () say besides. @more: None, or a dict */
-static AfrpcCaller *
-get_caller (PyObject *const *args,
-            PyObject        *more,
-            AfrpcPythonOptions *options)
+AfrpcCaller *
+afrpc_python_get_caller (PyObject *const *args,
+                         PyObject        *more,
+                         AfrpcPythonOptions *options)
 {
   AfrpcCaller *caller = afrpc_python_get_object (args[0], AFRPC_TYPE_CALLER);
   gint64 progress_mode = AFRPC_PROGRESS_ALL;
@@ -430,11 +429,11 @@ module_call (PyObject        *module,
       PyErr_BadArgument ();
       return NULL;
     }
-  caller = get_caller (args, args[9], &options);
+  caller = afrpc_python_get_caller (args, args[9], &options);
   if (caller == NULL)
     return NULL;
 
-  hooks = PyObject_GetAttr (args[0], str_hooks);
+  hooks = PyObject_GetAttr (args[0], afrpc_python_str_hooks);
   if (hooks != NULL && afrpc_python_make_options (&options, hooks, &made))
     {
       value = afrpc_python_pack_call (args[1], args[2], hooks);
@@ -465,233 +464,6 @@ module_call (PyObject        *module,
     Py_CLEAR (call);
 
   return (PyObject *) call;
-}
-
-__thread AfrpcPythonBlocked *afrpc_python_blocked;
-
-/* Called without the GIL. */
-static void
-interrupted_cb (void)
-{
-  AfrpcPythonBlocked *self = afrpc_python_blocked;
-  PyGILState_STATE state;
-
-  if (self == NULL)
-    return;
-  state = PyGILState_Ensure ();
-  if (PyErr_CheckSignals () != 0)
-    {
-      if (self->type != NULL)
-        PyErr_Clear ();
-      else
-        PyErr_Fetch (&self->type, &self->value, &self->traceback);
-      if (self->call != NULL)
-        afrpc_call_cancel (self->call);
-      else
-        g_cancellable_cancel (self->stop);
-    }
-  PyGILState_Release (state);
-}
-
-/* This thread waits from now on: for @call, or for what self->stop ends, which is cancelled with @cancellable. */
-void
-afrpc_python_block_begin (AfrpcPythonBlocked *self,
-                          AfrpcCall          *call,        /* (nullable) */
-                          GCancellable       *cancellable) /* (nullable) */
-{
-  *self = (AfrpcPythonBlocked) { .call = call, .outer = afrpc_python_blocked };
-  if (call == NULL)
-    self->stop = g_cancellable_new (); /* others may have the one that was given */
-  if (call == NULL && cancellable != NULL)
-    {
-      self->cancellable = g_object_ref (cancellable);
-      self->id = g_signal_connect_object (cancellable, "cancelled", G_CALLBACK (g_cancellable_cancel), self->stop,
-                                          G_CONNECT_SWAPPED);
-      if (g_cancellable_is_cancelled (cancellable))
-        g_cancellable_cancel (self->stop);
-    }
-  afrpc_python_blocked = self;
-}
-
-/* FALSE: a handler of a signal has raised the exception that is set now. */
-gboolean
-afrpc_python_block_end (AfrpcPythonBlocked *self)
-{
-  afrpc_python_blocked = self->outer;
-  if (self->id != 0)
-    g_signal_handler_disconnect (self->cancellable, self->id);
-  g_clear_object (&self->cancellable);
-  g_clear_object (&self->stop);
-  if (self->type == NULL)
-    return TRUE;
-
-  PyErr_Restore (self->type, self->value, self->traceback);
-  return FALSE;
-}
-
-/* Copies of file descriptors of the result, for a list. */
-static gboolean
-append_fds (AfrpcCall *call,
-            PyObject  *list)
-{
-  g_autoptr(GUnixFDList) fds = afrpc_call_steal_fds (call);
-  const int n = fds != NULL ? g_unix_fd_list_get_length (fds) : 0;
-
-  for (int i = 0; i < n; i++)
-    {
-      const int fd = g_unix_fd_list_get (fds, i, NULL);
-      PyObject *number = fd >= 0 ? PyLong_FromLong (fd) : PyErr_SetFromErrno (PyExc_OSError);
-      const int status = number != NULL ? PyList_Append (list, number) : -1;
-
-      Py_XDECREF (number);
-      if (status != 0)
-        {
-          if (fd >= 0)
-            close (fd);
-          return FALSE;
-        }
-    }
-
-  return TRUE;
-}
-
-static PyObject *
-wait_for (AfrpcCall    *call,
-          GCancellable *cancellable,
-          gboolean      raw,
-          PyObject     *hooks,
-          PyObject     *fds) /* None, or a list that gets those of the result */
-{
-  AfrpcPythonBlocked self;
-  GError *error = NULL;
-  GVariant *result;
-  PyObject *object;
-
-  afrpc_python_block_begin (&self, call, NULL);
-  Py_BEGIN_ALLOW_THREADS
-  result = afrpc_call_wait_sync (call, cancellable, &error);
-  Py_END_ALLOW_THREADS
-  if (!afrpc_python_block_end (&self))
-    {
-      g_clear_pointer (&result, g_variant_unref);
-      g_clear_error (&error);
-      return NULL;
-    }
-  if (result != NULL && fds != Py_None && !append_fds (call, fds))
-    {
-      g_variant_unref (result);
-      return NULL;
-    }
-
-  object = afrpc_python_convert (result, error, raw, hooks);
-  if (object == NULL)
-    afrpc_python_tell_call (call);
-
-  return object;
-}
-
-/* wait (call, cancellable): as a GLib.Variant */
-static PyObject *
-module_wait (PyObject        *module,
-             PyObject *const *args,
-             Py_ssize_t       n_args)
-{
-  GCancellable *cancellable = NULL;
-  AfrpcCall *call;
-
-  if (n_args != 2)
-    {
-      PyErr_BadArgument ();
-      return NULL;
-    }
-  call = afrpc_python_get_object (args[0], AFRPC_TYPE_CALL);
-  if (call == NULL || !afrpc_python_option_get_cancellable (args[1], &cancellable))
-    return NULL;
-
-  return wait_for (call, cancellable, TRUE, NULL, Py_None);
-}
-
-/* close_sync (caller, cancellable) */
-static PyObject *
-module_close_sync (PyObject        *module,
-                   PyObject *const *args,
-                   Py_ssize_t       n_args)
-{
-  AfrpcPythonBlocked self;
-  GCancellable *cancellable = NULL;
-  GError *error = NULL;
-  AfrpcCaller *caller;
-
-  if (n_args != 2)
-    {
-      PyErr_BadArgument ();
-      return NULL;
-    }
-  caller = afrpc_python_get_object (args[0], AFRPC_TYPE_CALLER);
-  if (caller == NULL || !afrpc_python_option_get_cancellable (args[1], &cancellable))
-    return NULL;
-
-  afrpc_python_block_begin (&self, NULL, cancellable);
-  Py_BEGIN_ALLOW_THREADS
-  afrpc_caller_close_sync (caller, self.stop, &error);
-  Py_END_ALLOW_THREADS
-  if (!afrpc_python_block_end (&self))
-    {
-      g_clear_error (&error);
-      return NULL;
-    }
-  if (error != NULL)
-    {
-      afrpc_python_raise_error (error);
-      return NULL;
-    }
-
-  Py_RETURN_TRUE;
-}
-
-/* call_sync (proxy, args, signature, timeout_ms, cancellable, raw, on_progress, progress_mode, fds, result_fds, more) */
-static PyObject *
-module_call_sync (PyObject        *module,
-                  PyObject *const *args,
-                  Py_ssize_t       n_args)
-{
-  AfrpcPythonOptions options = { NULL };
-  g_autoptr(AfrpcCallOptions) made = NULL;
-  g_autoptr(AfrpcCall) call = NULL;
-  g_autoptr(GVariant) value = NULL;
-  GMainContext *entered;
-  AfrpcCaller *caller;
-  PyObject *hooks, *object;
-
-  if (n_args != 11 || !PyTuple_Check (args[1]))
-    {
-      PyErr_BadArgument ();
-      return NULL;
-    }
-  if (args[9] != Py_None && !PyList_Check (args[9]))
-    {
-      afrpc_python_option_refuse ("result_fds", "a list", args[9]);
-      return NULL;
-    }
-  caller = get_caller (args, args[10], &options);
-  if (caller == NULL)
-    return NULL;
-  hooks = PyObject_GetAttr (args[0], str_hooks);
-  if (hooks != NULL && afrpc_python_make_options (&options, hooks, &made))
-    value = afrpc_python_pack_call (args[1], args[2], hooks);
-  if (value == NULL || !afrpc_python_enter (options.process, FALSE, &entered))
-    {
-      afrpc_python_tell_call (NULL);
-      Py_XDECREF (hooks);
-      return NULL;
-    }
-
-  call = afrpc_caller_start (caller, value, made);
-  object = wait_for (call, options.cancellable, args[5] == Py_True, hooks, args[9]);
-  afrpc_python_leave (entered);
-  Py_DECREF (hooks);
-
-  return object;
 }
 
 /* As a GLib.Variant */
@@ -755,9 +527,6 @@ module_poke (PyObject *module,
 
 static PyMethodDef methods[] = {
   { "call", (PyCFunction) (void (*) (void)) module_call, METH_FASTCALL, NULL },
-  { "call_sync", (PyCFunction) (void (*) (void)) module_call_sync, METH_FASTCALL, NULL },
-  { "close_sync", (PyCFunction) (void (*) (void)) module_close_sync, METH_FASTCALL, NULL },
-  { "wait", (PyCFunction) (void (*) (void)) module_wait, METH_FASTCALL, NULL },
   { "pack", module_pack, METH_O, NULL },
   { "poke", module_poke, METH_NOARGS, NULL },
   { "unpack", (PyCFunction) (void (*) (void)) module_unpack, METH_FASTCALL, NULL },
@@ -780,16 +549,15 @@ PyInit__proxy (void)
 {
   PyObject *module, *gobject;
 
-  str_hooks = PyUnicode_InternFromString ("_hooks");
-  gobject = str_hooks != NULL ? pygobject_init (3, 42, 0) : NULL;
+  afrpc_python_str_hooks = PyUnicode_InternFromString ("_hooks");
+  gobject = afrpc_python_str_hooks != NULL ? pygobject_init (3, 42, 0) : NULL;
   if (gobject == NULL || !afrpc_python_codec_import ())
     return NULL;
   Py_DECREF (gobject);
 
-  afrpc_call_set_interrupted_func (interrupted_cb);
   module = PyModule_Create (&module_def);
   if (module != NULL && (afrpc_python_call_register (module) != 0 || afrpc_python_map_register (module) != 0 ||
-                         afrpc_python_all_register (module) != 0 ||
+                         afrpc_python_all_register (module) != 0 || afrpc_python_block_register (module) != 0 ||
                          afrpc_python_waker_register (module) != 0))
     Py_CLEAR (module);
 

@@ -34,6 +34,7 @@ struct _AfrpcPythonBlocked
 };
 
 extern __thread AfrpcPythonBlocked *afrpc_python_blocked; /* (nullable) */
+extern PyObject *afrpc_python_str_hooks; /* the name of the attribute */
 
 void         afrpc_python_block_begin   (AfrpcPythonBlocked       *self,
                                          AfrpcCall                *call,
@@ -50,6 +51,9 @@ GVariant    *afrpc_python_pack_call     (PyObject                 *args,
 gboolean     afrpc_python_make_options  (const AfrpcPythonOptions *options,
                                          PyObject                 *hooks,
                                          AfrpcCallOptions        **made);
+AfrpcCaller *afrpc_python_get_caller    (PyObject *const          *args,
+                                         PyObject                 *more,
+                                         AfrpcPythonOptions       *options);
 gpointer     afrpc_python_get_object    (PyObject                 *wrapper,
                                          GType                     type);
 gpointer     afrpc_python_peek_object   (PyObject                 *wrapper,
@@ -65,5 +69,6 @@ void         afrpc_python_tell_call     (AfrpcCall                *call);
 
 int          afrpc_python_map_register  (PyObject                 *module);
 int          afrpc_python_all_register  (PyObject                 *module);
+int          afrpc_python_block_register (PyObject                *module);
 
 G_END_DECLS
