@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "afrpc-python-call.h"
+#include "afrpc-python-call-private.h"
 
 typedef AfrpcPythonCall Call;
 
-typedef struct
-{
-  PyObject_HEAD
-  Call *call;
-  gboolean waited;
-} Awaiting;
-
-static PyTypeObject *call_type, *awaiting_type;
+static PyTypeObject *call_type;
 static PyTypeObject *driving_type; /* (nullable): of loops that do so by themselves */
 static PyObject *loop_hook;        /* (nullable): sees to it that a foreign loop drives the main context */
 static PyObject *get_running_loop; /* (nullable): of asyncio, once that is there */
@@ -91,9 +84,9 @@ call_clear (Call *self)
 }
 
 /* Whoever has waited does not any more. @is_got: whether he has got the outcome */
-static void
-leave (Call     *self,
-       gboolean  is_got)
+void
+afrpc_python_call_leave (Call     *self,
+                         gboolean  is_got)
 {
   PyObject *giver = g_steal_pointer (&self->giver);
 
@@ -140,7 +133,7 @@ call_finalize (PyObject *object)
   PyErr_Fetch (&type, &value, &traceback);
   if (self->giver != NULL)
     {
-      leave (self, self->was_asked);
+      afrpc_python_call_leave (self, self->was_asked);
       PyErr_Restore (type, value, traceback);
       return;
     }
@@ -395,9 +388,9 @@ check_outcome (Call *self)
   return TRUE;
 }
 
-static PyObject *
-call_result (Call     *self,
-             PyObject *unused)
+PyObject *
+afrpc_python_call_get_result (Call     *self,
+                              PyObject *unused)
 {
   if (!check_outcome (self))
     return NULL;
@@ -577,8 +570,8 @@ call_get_exit (Call     *self,
 }
 
 /* The loop that it belongs to is the first that it has to do with. */
-static gboolean
-ensure_loop (Call *self)
+gboolean
+afrpc_python_call_ensure_loop (Call *self)
 {
   if (self->loop == NULL)
     self->loop = Py_XNewRef (peek_loop ());
@@ -593,7 +586,7 @@ static PyObject *
 call_get_loop (Call     *self,
                PyObject *unused)
 {
-  return ensure_loop (self) ? Py_NewRef (self->loop) : NULL;
+  return afrpc_python_call_ensure_loop (self) ? Py_NewRef (self->loop) : NULL;
 }
 
 static PyObject *
@@ -658,138 +651,13 @@ call_repr (Call *self)
   return PyUnicode_FromFormat ("<Afrpc.PendingCall %s>", names[self->state]);
 }
 
-/* Waiting */
-
-static PyObject *
-call_await (Call *self)
-{
-  Awaiting *awaiting = PyObject_GC_New (Awaiting, awaiting_type);
-
-  if (awaiting == NULL)
-    return NULL;
-  awaiting->call = (Call *) Py_NewRef (self);
-  awaiting->waited = FALSE;
-  PyObject_GC_Track (awaiting);
-
-  return (PyObject *) awaiting;
-}
-
-static int
-awaiting_traverse (Awaiting  *self,
-                   visitproc  visit,
-                   void      *arg)
-{
-  Py_VISIT (Py_TYPE (self));
-  Py_VISIT (self->call);
-
-  return 0;
-}
-
-static int
-awaiting_clear (Awaiting *self)
-{
-  Py_CLEAR (self->call);
-
-  return 0;
-}
-
-static void
-awaiting_dealloc (Awaiting *self)
-{
-  PyTypeObject *type = Py_TYPE (self);
-
-  PyObject_GC_UnTrack (self);
-  Py_CLEAR (self->call);
-  PyObject_GC_Del (self);
-  Py_DECREF (type);
-}
-
-/* Ends an iteration with @value. A tuple would become the arguments of StopIteration, an exception would stand for it. */
-static void
-stop_iteration (PyObject *value)
-{
-  PyObject *stop = value;
-
-  if (PyTuple_Check (value) || PyExceptionInstance_Check (value))
-    stop = PyObject_CallOneArg (PyExc_StopIteration, value);
-  else
-    Py_INCREF (stop);
-  if (stop != NULL)
-    {
-      PyErr_SetObject (PyExc_StopIteration, stop);
-      Py_DECREF (stop);
-    }
-}
-
-static PyObject *
-awaiting_next (Awaiting *self)
-{
-  Call *call = self->call;
-  PyObject *result;
-
-  if (call == NULL)
-    return NULL;
-  if (call->state == AFRPC_PYTHON_CALL_PENDING)
-    {
-      if (self->waited)
-        {
-          PyErr_SetString (PyExc_RuntimeError, "a call was awaited without waiting for it");
-          return NULL;
-        }
-      if (!ensure_loop (call))
-        return NULL;
-      self->waited = TRUE;
-      call->blocking = TRUE;
-      return Py_NewRef (call);
-    }
-
-  result = call_result (call, NULL);
-  leave (call, TRUE);
-  if (result != NULL)
-    {
-      stop_iteration (result);
-      Py_DECREF (result);
-    }
-
-  return NULL;
-}
-
-/* What a task is cancelled with, or what the call has failed with. */
-static PyObject *
-awaiting_throw (Awaiting *self,
-                PyObject *args)
-{
-  Call *call = g_steal_pointer (&self->call);
-  PyObject *type, *value = NULL, *traceback = NULL;
-
-  if (!PyArg_ParseTuple (args, "O|OO:throw", &type, &value, &traceback))
-    type = NULL;
-  else if (PyExceptionInstance_Check (type))
-    {
-      value = type;
-      type = (PyObject *) Py_TYPE (value);
-    }
-  if (call != NULL && call->state != AFRPC_PYTHON_CALL_PENDING)
-    leave (call, value != NULL && value == call->outcome);
-  if (type != NULL)
-    PyErr_Restore (Py_NewRef (type), Py_XNewRef (value != Py_None ? value : NULL),
-                   Py_XNewRef (traceback != Py_None ? traceback : NULL));
-  Py_XDECREF (call);
-
-  return NULL;
-}
-
-static PyMethodDef awaiting_methods[] = {
-  { "throw", (PyCFunction) awaiting_throw, METH_VARARGS, NULL },
-  { NULL },
-};
-
 PyDoc_STRVAR (call_doc, "A call, or what else is waited for: to be awaited, or asked.");
 
 static PyMethodDef call_methods[] = {
   { "done", (PyCFunction) call_done, METH_NOARGS, "done($self, /)\n--\n\nWhether it is settled." },
   { "cancelled", (PyCFunction) call_cancelled, METH_NOARGS, "cancelled($self, /)\n--\n\nWhether it was cancelled." },
-  { "result", (PyCFunction) call_result, METH_NOARGS, "result($self, /)\n--\n\nThe result; raises why there is none." },
+  { "result", (PyCFunction) afrpc_python_call_get_result, METH_NOARGS,
+    "result($self, /)\n--\n\nThe result; raises why there is none." },
   { "exception", (PyCFunction) call_exception, METH_NOARGS, "exception($self, /)\n--\n\nWhy there is no result, or None." },
   { "cancel", (PyCFunction) (void (*) (void)) call_cancel, METH_VARARGS | METH_KEYWORDS,
     "cancel($self, /, msg=None)\n--\n\nCancels it; returns whether it was still pending." },
@@ -828,8 +696,8 @@ static PyType_Slot call_slots[] = {
   { Py_tp_repr, call_repr },
   { Py_tp_methods, call_methods },
   { Py_tp_getset, call_getset },
-  { Py_tp_iter, call_await },
-  { Py_am_await, call_await },
+  { Py_tp_iter, afrpc_python_awaiting_new },
+  { Py_am_await, afrpc_python_awaiting_new },
   { 0, NULL },
 };
 
@@ -838,23 +706,6 @@ static PyType_Spec call_spec = {
   .basicsize = sizeof (Call),
   .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
   .slots = call_slots,
-};
-
-static PyType_Slot awaiting_slots[] = {
-  { Py_tp_traverse, awaiting_traverse },
-  { Py_tp_clear, awaiting_clear },
-  { Py_tp_dealloc, awaiting_dealloc },
-  { Py_tp_iter, PyObject_SelfIter },
-  { Py_tp_iternext, awaiting_next },
-  { Py_tp_methods, awaiting_methods },
-  { 0, NULL },
-};
-
-static PyType_Spec awaiting_spec = {
-  .name = "afrpc._proxy.Awaiting",
-  .basicsize = sizeof (Awaiting),
-  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
-  .slots = awaiting_slots,
 };
 
 /* Has the loop that runs in this thread, if any, look at the main context. */
@@ -878,9 +729,8 @@ afrpc_python_call_register (PyObject *module)
   str_context = PyUnicode_InternFromString ("context");
   str_asyncio = PyUnicode_InternFromString ("asyncio");
   call_type = (PyTypeObject *) PyType_FromSpec (&call_spec);
-  awaiting_type = (PyTypeObject *) PyType_FromSpec (&awaiting_spec);
   if (str_call_soon == NULL || str_context == NULL || str_asyncio == NULL || call_type == NULL ||
-      awaiting_type == NULL)
+      !afrpc_python_awaiting_register ())
     return -1;
 
   return PyModule_AddObjectRef (module, "PendingCall", (PyObject *) call_type);
