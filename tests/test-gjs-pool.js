@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 
-// Pools from JavaScript: what runs with a proxy runs with a pool.
-
+// Pools from JavaScript: what runs with a proxy runs with a pool, and what a pool has besides is in order, too.
 import Afrpc from 'gi://Afrpc?version=1.0';
 import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
-import System from 'system';
 
-const loop = new GLib.MainLoop(null, false);
-let failed = false;
+import {assert, assertEqual, assertError, assertThrows, getError, runTests} from './gjs-util.js';
 
-function assert(condition, text) {
-    if (!condition)
-        throw new Error(`not so: ${text}`);
-}
+const E = Afrpc.Error;
+const SIGNATURE = {signature: '(sv)'};
+const number = n => new GLib.Variant('u', n);
+const flag = value => new GLib.Variant('b', value);
+const range = n => [...Array(n).keys()];
 
-function makePool(func, properties = {}) {
+function makeProcess() {
     const process = Afrpc.Process.new_exec(null);
 
     process.require(GLib.getenv('AFRPC_TEST_WORKER'));
+    return process;
+}
 
-    return new Afrpc.Pool({process, function: func, ...properties});
+function makePool(func, properties = {}) {
+    return new Afrpc.Pool({process: makeProcess(), function: func, ...properties});
 }
 
 async function collect(results, n = Infinity) {
@@ -35,224 +36,189 @@ async function collect(results, n = Infinity) {
     return values;
 }
 
-async function testMap() {
-    const pool = makePool('echo', {max_workers: 2, start_delay_ms: 0});
-    const inputs = [...Array(3000).keys()];
-    const values = await collect(pool.map(inputs));
+// Whatever runs with a proxy as with a pool.
+async function testCaller(Caller) {
+    const caller = new Caller({process: makeProcess(), function: 'act', bytesAsText: true});
+    const args = new GLib.Variant('(sv)', ['return', number(7)]);
+    const text = new TextEncoder().encode('text');
+    const [all, few] = [caller.events(), caller.events(1)];
+    const onProgress = () => {};
 
-    assert(values.length === 3000 && values.every(([value], i) => value === i), 'results come in the order of the inputs');
-    assert((await collect(pool.map(inputs, {ordered: false}))).map(([value]) => value).sort((a, b) => a - b)
-        .every((value, i) => value === i), 'or as they are there, each once');
-    assert((await collect(pool.map([[1, 'a'], [2, 'b']], {spread: true})))[1][1] === 'b', 'inputs are all arguments');
-    assert((await collect(pool.map([]))).length === 0, 'no input is no result');
+    assertEqual(await caller.invoke('return', number(7)), 7, 'invoke ()');
+    assertEqual(await caller.invokeWith({...SIGNATURE, onProgress, timeoutMs: 60000}, 'return', number(7)), 7,
+        'invokeWith ()');
+    assertEqual((await caller.invokeWith({...SIGNATURE, fds: []}, 'return', number(7)))[0], 7, 'with file descriptors');
+    assertEqual(caller.invokeSync('return', number(7)), 7, 'invokeSync ()');
+    assertEqual(caller.invokeSyncWith(SIGNATURE, 'return', number(7)), 7, 'invokeSyncWith ()');
+    assertEqual(await caller.invokeWith(SIGNATURE, 'return', Afrpc.pack(text)), 'text', 'bytes as text');
+    assertEqual((await caller.call(args)).deepUnpack(), 7, 'call ()');
+    assertEqual((await caller.call_full(args, null))[0].deepUnpack(), 7, 'call_full ()');
+    assertEqual(caller.call_sync(args).deepUnpack(), 7, 'call_sync ()');
+    assertEqual(caller.call_full_sync(args, null)[0].deepUnpack(), 7, 'call_full_sync ()');
+    assertEqual((await caller.start(args, null).wait()).deepUnpack(), 7, 'start ()');
+    for (let i = 0; i < 2; i++)
+        await caller.invokeWith(SIGNATURE, 'event', number(7));
+    assert(!(await few.next()).done, 'events come');
+    assert(await getError(few.next()) instanceof RangeError, 'it is said that there are too many');
 
-    let pulled = 0;
-    let returned = false;
-    function* endless() {
-        try {
-            for (;;)
-                yield pulled++;
-        } finally {
-            returned = true;
-        }
-    }
-    assert((await collect(pool.map(endless()), 5000)).length === 5000, 'a loop is left early');
-    assert(returned, 'the inputs are told');
-    assert(pulled <= 5000 + 4096 + 1000, 'no more are taken than fit');
-    const before = pulled;
-    assert((await pool.invoke(7))[0] === 7, 'the pool goes on');
-    assert(pulled === before, 'and no more are taken');
-
-    try {
-        await collect(pool.map([1, 2, () => {}, 3]));
-        assert(false, 'what cannot be sent is an error');
-    } catch (e) {
-        assert(e instanceof TypeError, `of its kind: ${e}`);
-    }
-    for (const wrong of [[5], [[1], {load: 3}], [[1], {onProgress: () => {}}]]) {
-        try {
-            pool.map(...wrong);
-            assert(false, 'what is wrong is told at once');
-        } catch (e) {
-            assert(e instanceof TypeError, 'as such');
-        }
-    }
-    pool.close();
-    try {
-        await collect(pool.map([1]));
-        assert(false, 'a closed pool maps nothing');
-    } catch (e) {
-        assert(e.matches(Afrpc.Error, Afrpc.Error.CLOSED), 'and says so');
-    }
-    await pool.close_async(null);
-
-    const act = makePool('act', {max_workers: 2});
-    const what = [0, 1, 2, 3, 4].map(i => [i % 2 ? 'file-error' : 'return', new GLib.Variant('u', i)]);
-    const results = act.map(what, {spread: true, signature: '(sv)'});
-    const seen = [];
-
-    for (let i = 0; i < 5; i++) {
-        try {
-            seen.push((await results.next()).value);
-        } catch (e) {
-            assert(e.started === Afrpc.Started.YES, 'an error says whether its call was started');
-            seen.push('error');
-        }
-    }
-    assert((await results.next()).done, 'that was all');
-    assert(JSON.stringify(seen) === '[0,"error",2,"error",4]', 'an error ends nothing');
-    assert((await collect(act.map(what, {spread: true, signature: '(sv)', returnErrors: true})))[3] instanceof GLib.Error,
-        'errors may be results');
-    await act.close_async(null);
+    const left = caller.events();
+    const waiting = left.next();
+    await left.return();
+    assert((await waiting).done, 'a loop that is left gets no more');
+    await caller.close_async();
+    assertEqual((await collect(all)).length, 2, 'how many events come until the end');
+    assertEqual((await collect(caller)).length, 0, 'how many come afterwards');
+    assert((await caller.events().next()).done, 'of whatever is destroyed there are none');
+    caller.close();
+    caller.kill();
+    caller.close_sync(null);
 }
 
-async function testAll() {
-    const pool = makePool('act', {max_workers: 2, idle_workers: 2});
-    const say = (text, options = {}) =>
-        pool.invokeAllWith({signature: '(sv)', ...options}, 'configure', new GLib.Variant('s', text));
-    const ask = () => pool.invokeWith({signature: '(sv)'}, 'configuration', new GLib.Variant('b', true));
+runTests({
+    async results() {
+        const pool = makePool('echo', {max_workers: 2});
+        const results = await Promise.all(range(50).map(i => pool.invoke(i)));
 
-    await say('a');
-    await say('b', {label: 'x'});
-    assert(await ask() === 'ab', 'workers are configured');
-    pool.refresh(null);
-    assert(await ask() === 'ab', 'later ones too');
-    try {
-        await pool.invokeAllWith({signature: '(sv)'}, 'file-error', new GLib.Variant('b', true));
-        assert(false, 'it is refused');
-    } catch (e) {
-        assert(e instanceof GLib.Error, 'with an error');
-    }
-    pool.forget_call_all(null, null);
-    assert(await ask() === 'b', 'what is forgotten is not said any more');
-    await pool.close_async(null);
-}
+        assertEqual(results, range(50).map(i => [i]), 'what calls return');
+        assertEqual(pool.invokeSync(7)[0], 7, 'what a blocking call returns');
+        await pool.close_async(null);
+        assert(pool.is_closed(), 'it is closed');
+    },
 
-// What runs with a proxy runs with a pool, and what a pool has besides is in order, too.
-async function testMethods() {
-    const names = Object.getOwnPropertyNames(Afrpc.Proxy.prototype).filter(name => /[A-Z]|^events$/.test(name));
+    async death() {
+        const pool = makePool('act', {max_workers: 1});
 
-    for (const name of [...names, Symbol.asyncIterator])
-        assert(typeof Afrpc.Pool.prototype[name] === typeof Afrpc.Proxy.prototype[name], `a pool has ${String(name)}`);
+        await assertError(pool.invokeWith({...SIGNATURE, idempotent: true}, 'exit', number(3)), E, E.DIED, '3 workers');
+        await pool.close_async(null);
+    },
 
-    for (const Caller of [Afrpc.Proxy, Afrpc.Pool]) {
-        const process = Afrpc.Process.new_exec(null);
-        process.require(GLib.getenv('AFRPC_TEST_WORKER'));
-        const caller = new Caller({process, function: 'act', bytesAsText: true});
-        const options = {signature: '(sv)'};
-        const number = new GLib.Variant('u', 7);
-        const args = new GLib.Variant('(sv)', ['return', number]);
-        const text = new TextEncoder().encode('text');
-        const [all, few] = [caller.events(), caller.events(1)];
-        const onProgress = () => {};
+    async room() {
+        const pool = makePool('echo', {max_workers: 1});
 
-        assert(await caller.invoke('return', number) === 7, 'invoke ()');
-        assert(await caller.invokeWith({...options, onProgress, timeoutMs: 60000}, 'return', number) === 7, 'invokeWith ()');
-        assert((await caller.invokeWith({...options, fds: []}, 'return', number))[0] === 7, 'with file descriptors');
-        assert(caller.invokeSync('return', number) === 7, 'invokeSync ()');
-        assert(caller.invokeSyncWith(options, 'return', number) === 7, 'invokeSyncWith ()');
-        assert(await caller.invokeWith(options, 'return', Afrpc.pack(text)) === 'text', 'bytes as text');
-        assert((await caller.call(args)).deepUnpack() === 7, 'call ()');
-        assert((await caller.call_full(args, null))[0].deepUnpack() === 7, 'call_full ()');
-        assert(caller.call_sync(args).deepUnpack() === 7, 'call_sync ()');
-        assert(caller.call_full_sync(args, null)[0].deepUnpack() === 7, 'call_full_sync ()');
-        assert((await caller.start(args, null).wait()).deepUnpack() === 7, 'start ()');
-        for (let i = 0; i < 2; i++)
-            await caller.invokeWith(options, 'event', number);
-        assert(!(await few.next()).done, 'events come');
-        try {
-            await few.next();
-            assert(false, 'there are too many');
-        } catch (e) {
-            assert(e instanceof RangeError, 'and it is said so');
+        assert(await pool.wait_for_room_async(), 'who waits for room is told that there is some');
+    },
+
+    async map() {
+        const pool = makePool('echo', {max_workers: 2, start_delay_ms: 0});
+
+        assertEqual(await collect(pool.map(range(3000))), range(3000).map(i => [i]), 'results in the order of the inputs');
+        assertEqual((await collect(pool.map(range(3000), {ordered: false}))).map(([value]) => value).sort((a, b) => a - b),
+            range(3000), 'results as they are there');
+        assertEqual((await collect(pool.map([[1, 'a'], [2, 'b']], {spread: true})))[1][1], 'b', 'an argument of several');
+        assertEqual(await collect(pool.map([])), [], 'what there is without inputs');
+        await pool.close_async(null);
+    },
+
+    async mapLeft() {
+        const pool = makePool('echo', {max_workers: 2, start_delay_ms: 0});
+        let pulled = 0;
+        let returned = false;
+
+        function* endless() {
+            try {
+                for (;;)
+                    yield pulled++;
+            } finally {
+                returned = true;
+            }
         }
+        assertEqual((await collect(pool.map(endless()), 5000)).length, 5000, 'what a loop had that was left');
+        assert(returned, 'the inputs are told');
+        assert(pulled <= 5000 + 4096 + 1000, 'no more are taken than fit');
+        const before = pulled;
+        assertEqual((await pool.invoke(7))[0], 7, 'a call of the pool afterwards');
+        assertEqual(pulled, before, 'how many were taken');
+        await pool.close_async(null);
+    },
 
-        const left = caller.events();
-        const waiting = left.next();
-        await left.return();
-        assert((await waiting).done, 'a loop that is left gets no more');
-        await caller.close_async();
-        assert((await collect(all)).length === 2, 'all events, until the end');
-        assert((await collect(caller)).length === 0, 'afterwards there are none');
-        assert((await caller.events().next()).done, 'of whatever is destroyed');
-        caller.close();
-        caller.kill();
-        caller.close_sync(null);
-    }
+    async mapWrong() {
+        const pool = makePool('echo', {max_workers: 2});
+        const error = await getError(collect(pool.map([1, 2, () => {}, 3])));
 
-    const pool = makePool('act', {max_workers: 1});
-    const events = pool.events();
-    const values = [];
+        assert(error instanceof TypeError, `what cannot be sent is ${error}`);
+        for (const wrong of [[5], [[1], {load: 3}], [[1], {onProgress: () => {}}]])
+            assertThrows(() => pool.map(...wrong), TypeError);
+        pool.close();
+        await assertError(collect(pool.map([1])), E, E.CLOSED);
+        await pool.close_async(null);
+    },
 
-    pool.connect('error', () => {});
-    try {
-        await pool.invokeWith({signature: '(sv)'}, 'exit', new GLib.Variant('u', 3));
-        assert(false, 'its worker dies');
-    } catch (e) {
-        assert(e.matches(Afrpc.Error, Afrpc.Error.DIED), 'and the call is told');
-    }
-    await pool.invokeWith({signature: '(sv)'}, 'event', new GLib.Variant('u', 5));
-    await pool.close_async();
-    try {
-        for await (const event of events)
-            values.push(event);
-        assert(false, 'the pool had an error');
-    } catch (e) {
-        assert(e.matches(Afrpc.Error, Afrpc.Error.DIED), 'and is ended by it');
-    }
-    assert(values.length === 1 && values[0] === 5, 'after the events of all workers');
-}
+    async mapErrors() {
+        const pool = makePool('act', {max_workers: 2});
+        const what = range(5).map(i => [i % 2 ? 'file-error' : 'return', number(i)]);
+        const results = pool.map(what, {spread: true, ...SIGNATURE});
 
-async function main() {
-    const pool = makePool('echo', {max_workers: 2});
-    const results = await Promise.all([...Array(50).keys()].map(i => pool.invoke(i)));
+        for (let i = 0; i < 5; i++) {
+            if (i % 2 === 0)
+                assertEqual((await results.next()).value, i);
+            else
+                assertEqual((await getError(results.next())).started, Afrpc.Started.YES, 'whether a call was started');
+        }
+        assert((await results.next()).done, 'that was all');
+        assert((await collect(pool.map(what, {spread: true, ...SIGNATURE, returnErrors: true})))[3] instanceof GLib.Error,
+            'errors may be results');
+        await pool.close_async(null);
+    },
 
-    assert(results.every(([value], i) => value === i), 'results are those of their calls');
-    assert(pool.invokeSync(7)[0] === 7, 'a blocking call returns its result');
-    await pool.close_async(null);
-    assert(pool.is_closed(), 'it is closed');
+    sameMethods() {
+        const names = Object.getOwnPropertyNames(Afrpc.Proxy.prototype).filter(name => /[A-Z]|^events$/.test(name));
 
-    const act = makePool('act', {max_workers: 1});
+        for (const name of [...names, Symbol.asyncIterator])
+            assertEqual(typeof Afrpc.Pool.prototype[name], typeof Afrpc.Proxy.prototype[name], String(name));
+    },
 
-    try {
-        await act.invokeWith({signature: '(sv)', idempotent: true}, 'exit', new GLib.Variant('u', 3));
-        assert(false, 'a death is an error');
-    } catch (e) {
-        assert(e.matches(Afrpc.Error, Afrpc.Error.DIED), 'of the right code');
-        assert(e.message.includes('3 workers'), 'that says how often');
-    }
-    await act.close_async(null);
+    async methodsOfProxy() {
+        await testCaller(Afrpc.Proxy);
+    },
 
-    assert(await (makePool('echo', {max_workers: 1}).wait_for_room_async()), 'who waits for room is told that there is some');
-    await testMap();
-    await testMethods();
-    await testAll();
+    async methodsOfPool() {
+        await testCaller(Afrpc.Pool);
+    },
 
-    const limited = makePool('act', {max_workers: 1, cancel_grace_ms: 1, max_age_s: 3600});
+    async events() {
+        const pool = makePool('act', {max_workers: 1});
+        const events = pool.events();
 
-    assert(limited.cancel_grace_ms === 1 && limited.maxAgeS === 3600, 'limits can be read');
-    limited.max_memory_growth = 1 << 30;
-    assert(limited.get_max_memory_growth() === 1 << 30, 'and set');
-    try {
-        await limited.invokeWith({signature: '(sv)', executionTimeoutMs: 1}, 'spin', new GLib.Variant('b', true));
-        assert(false, 'what runs for too long fails');
-    } catch (e) {
-        assert(e.matches(Gio.IOErrorEnum, Gio.IOErrorEnum.TIMED_OUT), `as that, and not ${e}`);
-    }
-    await limited.invokeWith({signature: '(sv)'}, 'return', new GLib.Variant('u', 7));
-    await limited.close_async(null);
+        pool.connect('error', () => {});
+        await assertError(pool.invokeWith(SIGNATURE, 'exit', number(3)), E, E.DIED);
+        await pool.invokeWith(SIGNATURE, 'event', number(5));
+        await pool.close_async();
+        assertEqual((await events.next()).value, 5, 'the event of another worker');
+        await assertError(events.next(), E, E.DIED);
+    },
 
-    try {
-        new Afrpc.Pool({});
-        assert(false, 'a pool needs a process');
-    } catch (e) {
-        assert(e instanceof TypeError, 'it is told so');
-    }
-}
+    async all() {
+        const pool = makePool('act', {max_workers: 2, idle_workers: 2});
+        const say = (text, options = {}) =>
+            pool.invokeAllWith({...SIGNATURE, ...options}, 'configure', new GLib.Variant('s', text));
+        const ask = () => pool.invokeWith(SIGNATURE, 'configuration', flag(true));
 
-main().catch(e => {
-    printerr(e, e.stack);
-    failed = true;
-}).finally(() => loop.quit());
-loop.run();
-System.exit(failed ? 1 : 0);
+        await say('a');
+        await say('b', {label: 'x'});
+        assertEqual(await ask(), 'ab', 'what workers are configured with');
+        pool.refresh(null);
+        assertEqual(await ask(), 'ab', 'what later ones are');
+        assert(await getError(pool.invokeAllWith(SIGNATURE, 'file-error', flag(true))) instanceof GLib.Error,
+            'it is refused');
+        pool.forget_call_all(null, null);
+        assertEqual(await ask(), 'b', 'what is said without what was forgotten');
+        await pool.close_async(null);
+    },
+
+    async limits() {
+        const pool = makePool('act', {max_workers: 1, cancel_grace_ms: 1, max_age_s: 3600});
+
+        assertEqual(pool.cancel_grace_ms, 1);
+        assertEqual(pool.maxAgeS, 3600);
+        pool.max_memory_growth = 1 << 30;
+        assertEqual(pool.get_max_memory_growth(), 1 << 30);
+        await assertError(pool.invokeWith({...SIGNATURE, executionTimeoutMs: 1}, 'spin', flag(true)),
+            Gio.IOErrorEnum, Gio.IOErrorEnum.TIMED_OUT);
+        await pool.invokeWith(SIGNATURE, 'return', number(7));
+        await pool.close_async(null);
+    },
+
+    noProcess() {
+        assertThrows(() => new Afrpc.Pool({}), TypeError);
+    },
+});
