@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Events in loops, and what a worker logs."""
+import asyncio
+import logging
+import os
+import unittest
+
+import gi
+
+gi.require_version("Afrpc", "1.0")
+from gi.repository import Afrpc  # noqa: E402
+
+from afrpc import aio  # noqa: E402
+from python_calls import make  # noqa: E402
+
+
+class Events(unittest.TestCase):
+    def test_limit(self):
+        async def main():
+            got = []
+            async with make("tell") as proxy:
+                events = proxy.events(limit=3)
+                for i in range(5):
+                    await proxy(i)
+                with self.assertRaisesRegex(RuntimeError, "more than 3 events"):
+                    async for event in events:
+                        got.append(event)
+            self.assertEqual(got, [0, 1, 2])
+
+        aio.run(main())
+
+    def test_two_tasks(self):
+        """Each event comes to one of those that wait, also when another one of them was cancelled."""
+        async def main():
+            async with make("tell") as proxy:
+                events = proxy.events()
+                first, second, third = (asyncio.ensure_future(anext(events)) for _ in range(3))
+                await asyncio.sleep(0)
+                first.cancel()
+                await asyncio.wait([first])
+                self.assertFalse(second.done())
+                await proxy(1)
+                self.assertEqual(await second, 1)
+                # Cancelled when it has been woken, and has not run yet.
+                third.cancel()
+                fourth = asyncio.ensure_future(anext(events))
+                await asyncio.wait([third])
+                await proxy(2)
+                self.assertEqual(await fourth, 2)
+                left = [asyncio.ensure_future(anext(events, "end")) for _ in range(2)]
+                await asyncio.sleep(0)
+                events.close()
+                self.assertEqual(await asyncio.gather(*left), ["end", "end"])
+
+        for run in asyncio.run, aio.run:
+            run(main())
+
+    def test_worker_dies(self):
+        """What ended it is raised where there are no more events, once."""
+        async def main():
+            proxy = make("leave")
+            events, seen = proxy.events(), []
+            call = proxy()
+            with self.assertRaises(Afrpc.WorkerDied) as caught:
+                async for event in events:
+                    seen.append(event)
+            self.assertEqual(seen, ["last words"])
+            self.assertIn("status 3", str(caught.exception))
+            self.assertEqual(await anext(events, "end"), "end")
+            self.assertEqual(await anext(proxy.events(), "end"), "end")
+            with self.assertRaises(Afrpc.WorkerDied):
+                await call
+
+        aio.run(main())
+
+    def test_cancelled_when_woken(self):
+        async def main():
+            async with make("tell") as proxy:
+                events = proxy.events()
+                first, second = (asyncio.ensure_future(anext(events)) for _ in range(2))
+                await asyncio.sleep(0)
+                proxy.connect("event", lambda *args: first.cancel())  # after the one of events
+                await proxy(5)
+                self.assertEqual(await second, 5)
+                with self.assertRaises(asyncio.CancelledError):
+                    await first
+
+        aio.run(main())
+
+
+class Log(unittest.TestCase):
+    CODE = """
+import logging
+log = logging.getLogger("afrpc-test.deep.unheard-of")
+def work(text):
+    log.debug("%s: debug", text)
+    log.warning("%s: warning", text)
+    try: 1 / 0
+    except ZeroDivisionError: log.exception("%s: failed", text)
+    afrpc.event("an event")
+    log.log(35, "between")
+def lie():
+    afrpc.event(afrpc.Tagged("afrpc.log", {"name": 5, "levelno": "x", "msg": "a lie"}))
+    afrpc.event(afrpc.Tagged("afrpc.log", "nothing"))
+    for i in range(100): logging.getLogger(f"made.up.{i}").error("made up")
+"""
+
+    def collect(self, function, *args, **properties):
+        events = []
+        records = []
+        process = Afrpc.Process.new_exec("python").eval("import afrpc").eval(self.CODE).set_stderr(Afrpc.Stdio.CAPTURE)
+        proxy = Afrpc.Proxy(process=process, function=function, on_event=events.append, **properties)
+        logger = logging.getLogger("afrpc-test.deep")
+        logger.propagate = False
+        handler = logging.Handler()
+        handler.emit = lambda record: records.append((record, len(events)))
+        for place in logger, logging.getLogger():
+            place.addHandler(handler)
+            self.addCleanup(place.removeHandler, handler)
+
+        async def main():
+            async with proxy:
+                await proxy(*args)
+
+        aio.run(main())
+        return events, records
+
+    def test_records(self):
+        logging.getLogger("afrpc-test.deep").setLevel(logging.DEBUG)
+        events, records = self.collect("work", "x", log=logging.DEBUG)
+        self.assertEqual(events, ["an event"])
+        self.assertEqual([(record.name, record.levelname, record.getMessage(), n) for record, n in records], [
+            ("afrpc-test.deep.unheard-of", "DEBUG", "x: debug", 0), ("afrpc-test.deep.unheard-of", "WARNING", "x: warning", 0),
+            ("afrpc-test.deep.unheard-of", "ERROR", "x: failed", 0), ("afrpc-test.deep.unheard-of", "Level 35", "between", 1)])
+        self.assertIn("ZeroDivisionError", logging.Formatter().format(records[2][0]))
+        self.assertNotEqual(records[0][0].process, os.getpid())
+        self.assertEqual(records[0][0].funcName, "work")
+        self.assertNotIn("afrpc-test.deep.unheard-of", logging.Logger.manager.loggerDict)
+
+    def test_levels(self):
+        logging.getLogger("afrpc-test.deep").setLevel(logging.DEBUG)
+        events, records = self.collect("work", "x", log=True)  # the root logger's: WARNING
+        self.assertEqual([record.levelno for record, n in records], [30, 40, 35])
+        events, records = self.collect("work", "x")
+        self.assertEqual((len(events), records), (1, []))
+
+    def test_lies(self):
+        before = set(logging.Logger.manager.loggerDict)
+        events, records = self.collect("lie", log=True)
+        self.assertEqual(events, [])
+        self.assertEqual([record.getMessage() for record, n in records], ["a lie", ""] + ["made up"] * 100)
+        self.assertEqual(set(logging.Logger.manager.loggerDict) - {"afrpc-test", "afrpc-test.deep"},
+                         before - {"afrpc-test", "afrpc-test.deep"})
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Threads of Python that run loops of their own, and what they may call."""
+import asyncio
+import gc
+import os
+import threading
+import unittest
+
+import gi
+
+gi.require_version("Afrpc", "1.0")
+from gi.repository import Afrpc, GLib, GObject  # noqa: E402
+
+from afrpc import aio  # noqa: E402
+from python_calls import CODE, make  # noqa: E402
+
+
+class Threads(unittest.TestCase):
+    def in_threads(self, n, function):
+        """What a function returns, or raises, in n threads at once, or one after the other with n = 1."""
+        outcomes = []
+
+        def run(i):
+            try:
+                outcomes.append(function(i))
+            except Exception as error:
+                outcomes.append(error)
+
+        threads = [threading.Thread(target=run, args=(i,)) for i in range(n)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return outcomes
+
+    async def main(self, i, how):
+        thread = threading.get_ident()
+        if how == "template":
+            process = Afrpc.Process.new_for_host("python").eval(CODE)
+            proxy = Afrpc.Proxy(process=process, function="echo")
+        else:
+            proxy = make("echo")
+        async with proxy:
+            for j in range(20):
+                if await proxy(i, j) != (i, j) or threading.get_ident() != thread:
+                    return "wrong"
+            again = make("tell", on_event=lambda event: events.append((event, threading.get_ident())))
+            events = []
+            async with again:
+                await again(i)
+        return "right" if events == [(i, thread)] else events
+
+    def test_loops(self):
+        """Each thread with a loop, and what it made, has a main context of its own."""
+        for run in asyncio.run, aio.run:
+            for how in "executed", "template":
+                self.assertEqual(self.in_threads(4, lambda i: run(self.main(i, how))), ["right"] * 4)
+        self.assertIsNone(GLib.MainContext.get_thread_default())
+
+    def test_loop_of_another_thread(self):
+        """A loop that one thread has made is run by another, as those of asyncio can be."""
+        loop = aio.EventLoop()
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+        try:
+            self.assertEqual([asyncio.run_coroutine_threadsafe(self.main(i, how), loop).result(60)
+                              for i, how in enumerate(("executed", "template"))], ["right"] * 2)
+            # Nobody else can, meanwhile.
+            with self.assertRaises(RuntimeError):
+                make("echo")
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+        self.assertEqual(make("echo").invoke_sync(1), (1,))
+        # What the thread had is nobody's any more.
+        self.assertEqual(loop.run_until_complete(self.main(3, "executed")), "right")
+        context = GLib.MainContext.default()
+        self.assertTrue(context.acquire())
+        try:
+            error, = self.in_threads(1, lambda i: loop.run_forever())
+            self.assertIsInstance(error, RuntimeError)
+        finally:
+            context.release()
+        loop.close()
+        self.assertIsInstance(self.in_threads(1, lambda i: loop.run_forever())[0], RuntimeError)
+
+    def test_nothing_is_left(self):
+        """Neither of a loop, nor of a thread that had one."""
+        def count():
+            gc.collect()
+            return (len(os.listdir("/proc/self/fd")),
+                    sum(isinstance(thing, asyncio.AbstractEventLoop) for thing in gc.get_objects()))
+
+        async def main():
+            async with make("echo") as proxy:
+                await proxy(1)
+
+        for run in asyncio.run, aio.run:
+            for how in (lambda: run(main())), (lambda: self.in_threads(1, lambda i: run(main()))):
+                how()
+                before = count()
+                for _ in range(5):
+                    how()
+                # What the last one had may go in a later iteration of the main context.
+                for n, n_before in zip(count(), before):
+                    self.assertLess(n - n_before, 5)
+
+    def test_beside_a_main_loop(self):
+        """That of the main thread goes on meanwhile."""
+        done = []
+        thread = threading.Thread(target=lambda: done.extend(
+            self.in_threads(3, lambda i: asyncio.run(self.main(i, "executed")))))
+        proxy, n = make("echo"), 0
+        thread.start()
+        while thread.is_alive():
+            call = proxy(n)
+            while not call.done():
+                GLib.MainContext.default().iteration(True)
+            self.assertEqual(call.result(), (n,))
+            n += 1
+        self.assertEqual(done, ["right"] * 3)
+
+    def test_of_another_thread(self):
+        """What cannot work is an exception where it is tried, and nothing else."""
+        proxy = make("echo")
+        context = GLib.MainContext.default()
+
+        async def own(i):
+            made = make("echo")  # gives the thread a context of its own
+            await made(1)
+            await made.close_async()
+            await proxy(1)
+
+        (error,) = self.in_threads(1, lambda i: asyncio.run(own(i)))
+        self.assertIsInstance(error, RuntimeError)
+        self.assertIn("belongs to the main context of another thread", str(error))
+        self.assertTrue(context.acquire())
+        try:
+            async def foreign():
+                await proxy(1)
+
+            process = Afrpc.Process.new_exec("python")
+            pool = Afrpc.Pool(process=Afrpc.Process.new_exec("python").eval(CODE), function="echo")
+            args = GLib.Variant("(s)", ["x"])
+            calls = [caller.start(args, None) for caller in (proxy, pool)]
+            methods = [(process, "wait_sync"), (process, "set_process_group", True), (proxy.get_process(), "wait_sync"),
+                       *((call, "wait") for call in calls), *((call, "wait_sync") for call in calls)]
+            for caller in proxy, pool:
+                methods += [(caller, name, *more) for name, *more in (
+                    ("invoke", 1), ("invoke_sync", 1), ("call_kw", 1), ("call_kw_sync", 1), ("call", args, None, print),
+                    ("call_full", args), ("call_full", args, None, None, print), ("call_full_sync", args),
+                    ("call_sync", args), ("start", args, None), ("close",), ("close_sync",), ("close_async",), ("kill",),
+                    ("events",), ("on_event", print), ("set_call_timeout_ms", 5), ("set_max_bytes_queued", 5),
+                    ("set_max_calls_queued", 5))]
+            methods += [(pool, name, *more) for name, *more in (
+                ("add_template", process), ("remove_template", process), ("refresh",), ("map", [1]), ("starmap", [(1,)]),
+                ("invoke_all", 1), ("invoke_all_sync", 1), ("call_all_async", args, None, None, print),
+                ("call_all_sync", args, None, None), ("forget_call_all", None, None), ("wait_for_room_async",),
+                *((name, 5) for name in dir(Afrpc.Pool) if name.startswith("set_") and not hasattr(GObject.Object, name)
+                  and name != "set_hooks"))]
+            for what, name, *more in methods:
+                with self.subTest(f"{type(what).__name__}.{name}()"):
+                    (error,) = self.in_threads(1, lambda i: getattr(what, name)(*more))
+                    self.assertIs(type(error), RuntimeError, error)
+                    self.assertIn("belongs to the main context of another thread", str(error))
+            pool.kill()
+
+            for function in (lambda i: proxy.invoke_sync(1), lambda i: proxy(1), lambda i: asyncio.run(foreign()),
+                             lambda i: proxy.close(), lambda i: proxy.kill(), lambda i: proxy.close_async(),
+                             lambda i: process.require("json"), lambda i: process.eval("pass"), lambda i: process.send_arg(1),
+                             lambda i: process.send_fd(0), lambda i: process.set_nice(1), lambda i: process.fork(),
+                             lambda i: process.kill(9), lambda i: process.wait_async(), lambda i: process.run_async("f"),
+                             lambda i: process.to_fd_async(), lambda i: Afrpc.Proxy(process=process, function="f"),
+                             lambda i: Afrpc.Pool(process=process, function="f"),
+                             lambda i: Afrpc.Process.new_exec("python").eval("pass")):
+                (error,) = self.in_threads(1, function)
+                self.assertIs(type(error), RuntimeError)
+                self.assertIn("belongs to the main context of another thread", str(error))
+        finally:
+            context.release()
+        # Nothing has become of it for the thread that it belongs to.
+        self.assertEqual(proxy.invoke_sync(1), (1,))
+
+    def test_one_proxy(self):
+        """Many threads at once get their own result, or are refused."""
+        proxy = make("echo")
+        self.assertEqual(self.in_threads(1, lambda i: proxy.invoke_sync(i)), [(0,)])
+        outcomes = self.in_threads(4, lambda i: [proxy.invoke_sync(i, j) for j in range(50)])
+        for outcome in outcomes:
+            if not isinstance(outcome, RuntimeError):
+                self.assertEqual([j for _, j in outcome], list(range(50)))
+        self.assertEqual(proxy.invoke_sync("still"), ("still",))
+
+
+if __name__ == "__main__":
+    unittest.main()
