@@ -15,7 +15,7 @@ typedef struct
 static const Case cases[] = {
   { "close", "loading the module '*' has closed the connection to the program" },
   { "replace", "neither a result nor an error" },
-  { "limit", "*" },
+  { "limit", "shared memory that is not sealed or not of * bytes" },
   { "end-thread", "*exited with status 5*" },
   { "pthread-exit", "*exited with status *" }, /* that of a sanitizer, if there is one */
 };
