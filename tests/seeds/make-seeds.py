@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Writes the seeds of the fuzz targets into the folders beside it: stream/ and value/.
+"""Writes the seeds of the fuzz targets into the folders beside it: stream/, value/ and options/.
 
 The layout of a frame is that of afrpc/wire/afrpc-frame.h, the bytes in front that of fuzz-stream.c and
 fuzz-value.c.
@@ -37,6 +37,19 @@ def error(domain, code, message):
     head = domain + bytes(1)
     head += bytes(-len(head) % 4)
     return head + struct.pack("<i", code) + message + bytes(1) + bytes([len(domain) + 1])
+
+
+def options(*entries):
+    """A GVariant of type a{sv}: of each entry, the name, the type and the bytes of the value, which is not large."""
+    data, ends = b"", []
+    for name, type_string, value in entries:
+        data = pad(data)
+        begin = len(data)
+        data += pad(name + bytes(1)) + value + bytes(1) + type_string
+        data += struct.pack("<B" if len(data) - begin < 255 else "<H", len(name) + 1)
+        ends.append(len(data))
+    size = 1 if len(data) + len(ends) < 256 else 2
+    return data + b"".join(end.to_bytes(size, "little") for end in ends)
 
 
 # {'version': <uint32 1>, 'host': <'c'>}, as GLib 2.74 writes it.
@@ -123,12 +136,28 @@ VALUE = {
     "type-longest": (0, b"(" + b"y" * 253 + b")", b"y" * 253),
 }
 
+OPTIONS = {
+    "none": b"",
+    "greeting": GREETING,
+    "all": options((b"async", b"b", b"\1"), (b"byte", b"y", b"\xff"), (b"nice", b"i", struct.pack("<i", -3)),
+                   (b"version", b"u", struct.pack("<I", 1)), (b"max-message-size", b"t", struct.pack("<Q", 1 << 20)),
+                   (b"function", b"s", b"echo\0"), (b"cwd", b"ay", b"/\0")),
+    "large": options((b"function", b"s", b"s" * 300 + b"\0"), (b"host", b"s", b"c\0")),
+    "twice": options((b"host", b"s", b"c\0"), (b"host", b"u", struct.pack("<I", 1))),
+    "nested": options((b"", b"a{sv}", GREETING), (b"host", b"v", b"c\0\0s")),
+    "no-element": options((b"byte", b"ay", b""), (b"cwd", b"ay", b"")),
+    "short": options((b"async", b"b", b"\2"), (b"max-message-size", b"t", b"\1")),
+    "names-alike": options((b"h", b"s", b"\0"), (b"host-", b"s", b"c\0"), (b"host", b"s", b"d\0")),
+}
+
 
 def main():
     for name, (options, piece, n_calls, data) in STREAM.items():
         (HERE / "stream" / name).write_bytes(bytes([options, piece, n_calls]) + data)
     for name, (flags, type_string, payload) in VALUE.items():
         (HERE / "value" / name).write_bytes(bytes([flags, len(type_string)]) + type_string + payload)
+    for name, data in OPTIONS.items():
+        (HERE / "options" / name).write_bytes(data)
 
 
 if __name__ == "__main__":
