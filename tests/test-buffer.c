@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -513,6 +514,7 @@ test_buffer_reader_dies (void)
   g_assert_no_errno (pid);
   if (pid == 0)
     {
+      prctl (PR_SET_PDEATHSIG, SIGKILL);
       g_assert_no_errno (write (fds[1], "x", 1));
       for (;;)
         pause ();

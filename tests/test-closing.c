@@ -120,8 +120,7 @@ act (Closing *self)
   close_it (self);
   /* A pool is not destroyed before everybody was told of its last worker's end. */
   if (self->how >= HOW_CLOSE_AND_RUN_LOOP && g_str_has_suffix (self->log->str, "worker-ended "))
-    for (guint i = 0; i < 50; i++)
-      g_main_context_iteration (NULL, FALSE);
+    test_iterate_until_idle ();
   else if (self->how >= HOW_CLOSE_AND_RUN_LOOP)
     while (!self->destroyed && !self->is_gone)
       g_main_context_iteration (NULL, TRUE);

@@ -3,7 +3,12 @@
 /* What is forked from a template that does not answer, and is killed. */
 #include "test-util.h"
 
+#include <linux/sockios.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,6 +42,33 @@ wait_for_rest (guint n_fds)
 {
   while (test_count_fds () > n_fds || has_zombie ())
     g_main_context_iteration (NULL, TRUE);
+}
+
+/* All that can be written is, and a template that is stopped has read nothing of it. @is_full: nor is it all, since there
+ * is no room for more */
+static void
+iterate_until_unread (gboolean is_full)
+{
+  g_autoptr(GDir) dir = g_dir_open ("/proc/self/fd", 0, NULL);
+  gboolean is_there = FALSE;
+  const char *name;
+
+  test_iterate_until_idle ();
+  while ((name = g_dir_read_name (dir)) != NULL)
+    {
+      struct pollfd poller = { atoi (name), POLLOUT, 0 };
+      socklen_t size = sizeof (int);
+      int n_unread, type;
+
+      if (getsockopt (poller.fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0)
+        continue;
+      g_assert_cmpint (ioctl (poller.fd, SIOCOUTQ, &n_unread), ==, 0);
+      if (is_full)
+        is_there |= poll (&poller, 1, 0) == 0;
+      else
+        is_there |= n_unread > 0;
+    }
+  g_assert_true (is_there);
 }
 
 typedef enum
@@ -112,9 +144,7 @@ check_killed (Way      way,
       afrpc_caller_call (AFRPC_CALLER (watched[i].proxy), i == 1 ? test_act ("touch", g_variant_new_string (touched))
                          : test_act ("return", g_variant_new_uint32 (i)), NULL, outcome_cb, &outcomes[i]);
     }
-  /* What they are told is under way. */
-  for (guint i = 0; i < 20; i++)
-    g_main_context_iteration (NULL, FALSE);
+  iterate_until_unread (FALSE);
   afrpc_process_wait_async (afrpc_proxy_get_process (watched[1].proxy), NULL, not_started_cb, &has_told_exit);
   kill_by (&watched[1], way);
   test_iterate_until (&watched[1].destroyed);
@@ -192,7 +222,7 @@ test_stuck_template_killed (void)
 
       afrpc_process_kill (process, SIGKILL);
     }
-  g_main_context_iteration (NULL, FALSE);
+  test_iterate_until_idle ();
   afrpc_process_kill (template, SIGKILL);
   wait_for_rest (n_fds);
 }
@@ -260,21 +290,19 @@ test_stuck_copied (void)
   /* More than there is room for: what is asked for behind it is not written. */
   afrpc_process_send_arg (template, test_zeros (4 << 20));
   process = afrpc_process_fork (template);
-  for (guint i = 0; i < 20; i++)
-    g_main_context_iteration (NULL, FALSE);
+  iterate_until_unread (TRUE);
   child = fork ();
   if (child == 0)
     {
+      prctl (PR_SET_PDEATHSIG, SIGKILL);
       pause ();
       _exit (0);
     }
   afrpc_process_kill (process, SIGKILL);
-  for (guint i = 0; i < 20; i++)
-    g_main_context_iteration (NULL, FALSE);
+  test_iterate_until_idle ();
   afrpc_process_kill (template, SIGKILL);
   test_iterate_until (&has_exited);
-  for (guint i = 0; i < 20; i++)
-    g_main_context_iteration (NULL, FALSE);
+  test_iterate_until_idle ();
   g_assert_cmpint (waitpid (child, NULL, WNOHANG), ==, 0);
   g_assert_cmpint (kill (child, SIGKILL), ==, 0);
   g_assert_cmpint (waitpid (child, NULL, 0), ==, child);
@@ -302,8 +330,7 @@ test_stuck_pool (void)
 
       g_signal_connect (pool, "destroyed", G_CALLBACK (told_cb), &is_destroyed);
       afrpc_caller_call (AFRPC_CALLER (pool), test_act ("return", NULL), NULL, outcome_cb, &outcome);
-      for (guint j = 0; j < 20; j++)
-        g_main_context_iteration (NULL, FALSE);
+      iterate_until_unread (FALSE);
       afrpc_caller_kill (AFRPC_CALLER (pool));
       if (i == 1)
         {
@@ -332,13 +359,15 @@ get_cpu_us (void)
 
 static gint64 longest_us;
 
-static void
+static gboolean
 iterate (gboolean may_block)
 {
   const gint64 start = get_cpu_us ();
+  const gboolean has_done = g_main_context_iteration (NULL, may_block);
 
-  g_main_context_iteration (NULL, may_block);
   longest_us = MAX (longest_us, get_cpu_us () - start);
+
+  return has_done;
 }
 
 static void
@@ -360,8 +389,9 @@ test_stuck_many (void)
           watch_init (&watched[i], afrpc_proxy_new (process, "act"));
           afrpc_caller_call (AFRPC_CALLER (watched[i].proxy), test_act ("return", NULL), NULL, NULL, NULL);
         }
-      for (guint i = 0; i < 20; i++)
-        iterate (FALSE);
+      while (iterate (FALSE))
+        ;
+      iterate_until_unread (FALSE);
       for (guint i = 0; i < N_MANY; i++)
         afrpc_caller_kill (AFRPC_CALLER (watched[i].proxy));
       for (guint i = 0; i < N_MANY; i++)

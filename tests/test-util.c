@@ -98,6 +98,13 @@ test_iterate_until (gboolean *flag)
   g_source_destroy (patience);
 }
 
+void
+test_iterate_until_idle (void)
+{
+  while (g_main_context_iteration (g_main_context_get_thread_default (), FALSE))
+    ;
+}
+
 GVariant *
 test_call_finish (GObject       *source,
                   GAsyncResult  *result,

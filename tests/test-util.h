@@ -42,6 +42,8 @@ GVariant     *test_act           (const char           *what,
 GVariant     *test_zeros         (gsize                 size);
 
 void          test_iterate_until (gboolean             *flag);
+/* Until the main context has nothing to do: all that can be done before something else happens is done. */
+void          test_iterate_until_idle (void);
 void          outcome_cb         (GObject              *source,
                                   GAsyncResult         *result,
                                   gpointer              outcome);
