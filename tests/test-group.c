@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <glib-unix.h>
 #include <linux/sched.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -117,24 +116,11 @@ group_init (Group    *group,
   group->child = start (group);
 }
 
-static gboolean
-ended_cb (int          fd,
-          GIOCondition condition,
-          gpointer     is_ended)
-{
-  *(gboolean *) is_ended = TRUE;
-
-  return G_SOURCE_REMOVE;
-}
-
 /* Waits until everything of it is gone. */
 static void
 wait_ended (Group *group)
 {
-  gboolean is_ended = FALSE;
-
-  g_unix_fd_add (group->ended_fd, G_IO_HUP, ended_cb, &is_ended);
-  test_iterate_until (&is_ended);
+  test_iterate_until_fd (group->ended_fd, G_IO_HUP);
 }
 
 static void
@@ -221,18 +207,6 @@ get_output_fd (Way way)
 }
 
 static void
-wait_output (int fd)
-{
-  struct pollfd poller = { fd, POLLIN, 0 };
-
-  while ((poller.revents & POLLIN) == 0)
-    {
-      g_main_context_iteration (NULL, FALSE);
-      poll (&poller, 1, 1);
-    }
-}
-
-static void
 test_group_linger (gconstpointer way)
 {
   const int signals[] = { SIGKILL, SIGTERM };
@@ -246,7 +220,7 @@ test_group_linger (gconstpointer way)
       group_init (&group, GPOINTER_TO_INT (way), TRUE);
       g_variant_unref (call (&group, "linger", get_output_fd (GPOINTER_TO_INT (way))));
       afrpc_caller_call (AFRPC_CALLER (group.proxy), test_act ("exit", g_variant_new_uint32 (3)), NULL, NULL, NULL);
-      wait_output (group.ended_fd);
+      test_iterate_until_fd (group.ended_fd, G_IO_IN);
       afrpc_process_kill (group.process, signals[i]);
       exit = test_wait_exit (group.process);
       g_assert_cmpint (afrpc_exit_get_signal (exit), ==, signals[i]);
@@ -577,7 +551,6 @@ test_group_template_module (void)
   g_autoptr(AfrpcProcess) template = afrpc_process_new_exec (NULL);
   g_autoptr(AfrpcProcess) process = NULL;
   g_autoptr(AfrpcProxy) proxy = NULL;
-  gboolean has_ended = FALSE;
   int pidfd;
   const int fd = g_file_open_tmp ("afrpc-group-XXXXXX", &path, NULL);
   int child = 0;
@@ -595,9 +568,8 @@ test_group_template_module (void)
   g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, NULL));
   pidfd = syscall (SYS_pidfd_open, afrpc_process_get_pid (template), 0);
   g_assert_cmpint (pidfd, >=, 0);
-  g_unix_fd_add (pidfd, G_IO_IN, ended_cb, &has_ended);
   g_clear_object (&template);
-  test_iterate_until (&has_ended);
+  test_iterate_until_fd (pidfd, G_IO_IN);
   close (pidfd);
   g_assert_true (g_file_get_contents (path, &words, NULL, NULL));
   g_assert_cmpint (sscanf (words, "loading %d", &child), ==, 1);

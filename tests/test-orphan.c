@@ -5,7 +5,6 @@
 
 #include <fcntl.h>
 #include <glib-unix.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -144,15 +143,12 @@ read_words (int         fd,
             GString    *words,
             const char *word)
 {
-  struct pollfd poller = { fd, POLLIN, 0 };
   char buffer[64];
   gssize n;
 
   while (!g_str_has_suffix (words->str, word))
     {
-      g_main_context_iteration (NULL, FALSE);
-      if (poll (&poller, 1, 1) != 1)
-        continue;
+      test_iterate_until_fd (fd, G_IO_IN);
       n = read (fd, buffer, sizeof buffer);
       g_assert_cmpint (n, >, 0);
       g_string_append_len (words, buffer, n);
@@ -172,6 +168,7 @@ wait_asleep (AfrpcProcess *process)
 
       g_assert_true (g_file_get_contents (path, &stat, NULL, NULL));
       is_asleep = strstr (stat, ") S ") != NULL;
+      g_thread_yield ();
     }
 }
 

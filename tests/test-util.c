@@ -105,6 +105,26 @@ test_iterate_until_idle (void)
     ;
 }
 
+static gboolean
+fd_cb (int          fd,
+       GIOCondition condition,
+       gpointer     is_so)
+{
+  *(gboolean *) is_so = TRUE;
+
+  return G_SOURCE_REMOVE;
+}
+
+void
+test_iterate_until_fd (int          fd,
+                       GIOCondition condition)
+{
+  gboolean is_so = FALSE;
+
+  g_unix_fd_add (fd, condition, fd_cb, &is_so);
+  test_iterate_until (&is_so);
+}
+
 GVariant *
 test_call_finish (GObject       *source,
                   GAsyncResult  *result,

@@ -44,6 +44,9 @@ GVariant     *test_zeros         (gsize                 size);
 void          test_iterate_until (gboolean             *flag);
 /* Until the main context has nothing to do: all that can be done before something else happens is done. */
 void          test_iterate_until_idle (void);
+/* Until that can be said of @fd. */
+void          test_iterate_until_fd (int                fd,
+                                  GIOCondition          condition);
 void          outcome_cb         (GObject              *source,
                                   GAsyncResult         *result,
                                   gpointer              outcome);
