@@ -280,10 +280,8 @@ check_crash (Way      way,
   g_autofree char *path = g_strdup_printf ("/group/%s/%s", names[way], doing_names[doing]);
   /* What a worker has not written yet is written when it exits. */
   const char *const ends[] = { "started\n", "started\nwritten\n", "lingers\n", "lingers\n" };
-  g_autoptr(GString) output = g_string_new (NULL);
-  char buffer[64];
-  gssize n;
-  int fds[2], parent;
+  const char *const argv[] = { "test-group", "-p", path, "--GTestSubprocess", NULL };
+  g_autofree char *output = NULL;
 
   if (g_test_subprocess ())
     {
@@ -291,30 +289,9 @@ check_crash (Way      way,
       return;
     }
 
-  g_assert_true (g_unix_open_pipe (fds, 0, NULL));
   g_assert_cmpint (prctl (PR_SET_CHILD_SUBREAPER, is_adopted), ==, 0);
-  parent = fork ();
-  if (parent == 0)
-    {
-      if (is_adopted)
-        setsid ();
-      dup2 (fds[1], 1);
-      close (fds[0]);
-      close (fds[1]);
-      execl ("/proc/self/exe", "test-group", "-p", path, "--GTestSubprocess", NULL);
-      _exit (127);
-    }
-  close (fds[1]);
-  /* The end comes when everybody who has the writing end is gone: what the worker has started, too. */
-  while ((n = read (fds[0], buffer, sizeof buffer)) > 0)
-    {
-      g_string_append_len (output, buffer, n);
-      if (strstr (output->str, "lingers\n") != NULL)
-        kill (parent, SIGKILL);
-    }
-  waitpid (parent, NULL, 0);
-  close (fds[0]);
-  g_assert_true (g_str_has_suffix (output->str, ends[doing]));
+  output = test_run_to_end (argv, "lingers\n", is_adopted ? TEST_RUN_IN_SESSION : TEST_RUN_DEFAULT);
+  g_assert_true (g_str_has_suffix (output, ends[doing]));
   prctl (PR_SET_CHILD_SUBREAPER, 0);
   while (is_adopted && waitpid (-1, NULL, WNOHANG) > 0)
     ;

@@ -4,42 +4,19 @@
 #include "test-util.h"
 
 #include <fcntl.h>
-#include <glib-unix.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-/* Runs the subprocess of @path, which is killed. Returns: all that it and its workers have written, once each of them is
- * gone, since all have inherited what is written to */
+/* Runs the subprocess of @path, which is killed or ends. Returns: all that it and its workers have written */
 static char *
 run_program (const char *path)
 {
-  int fds[2];
-  char buffer[64];
-  GString *output = g_string_new (NULL);
-  gssize n;
-  int parent;
+  const char *const argv[] = { "test-orphan", "-p", path, "--GTestSubprocess", NULL };
 
-  g_assert_true (g_unix_open_pipe (fds, 0, NULL));
-  parent = fork ();
-  if (parent == 0)
-    {
-      dup2 (fds[1], 1);
-      dup2 (fds[1], 2); /* what command's workers have of it */
-      close (fds[0]);
-      close (fds[1]);
-      execl ("/proc/self/exe", "test-orphan", "-p", path, "--GTestSubprocess", NULL);
-      _exit (127);
-    }
-  close (fds[1]);
-  waitpid (parent, NULL, 0);
-  while ((n = read (fds[0], buffer, sizeof buffer)) > 0)
-    g_string_append_len (output, buffer, n);
-  close (fds[0]);
-
-  return g_string_free (output, FALSE);
+  /* Standard error is what a command's workers have of it. */
+  return test_run_to_end (argv, NULL, TEST_RUN_WITH_STDERR);
 }
 
 static void

@@ -3,10 +3,7 @@
 /* What a worker in Perl runs when its program dies. The program is a child of this test. */
 #include "perl-util.h"
 
-#include <glib-unix.h>
 #include <signal.h>
-#include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 typedef struct
@@ -97,37 +94,16 @@ be_program (const Case *what,
   _exit (0);
 }
 
-/* Runs a program whose worker writes to its standard output, of which the end comes with the end of both. */
+/* Runs a program whose worker writes to its standard output. */
 static char *
 run_program (const char *option,
              int         what,
              const char *how)
 {
   g_autofree char *number = g_strdup_printf ("%d", what);
-  GString *output = g_string_new (NULL);
-  char buffer[64];
-  int fds[2], pid;
-  gssize n;
+  const char *const argv[] = { "test-perl-orphan", option, number, how, NULL };
 
-  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
-  pid = fork ();
-  if (pid == 0)
-    {
-      dup2 (fds[1], 1);
-      execl ("/proc/self/exe", "test-perl-orphan", option, number, how, NULL);
-      _exit (127);
-    }
-  close (fds[1]);
-  while ((n = read (fds[0], buffer, sizeof buffer)) > 0)
-    {
-      g_string_append_len (output, buffer, n);
-      if (g_str_equal (output->str, "evaluating;"))
-        kill (pid, SIGKILL);
-    }
-  waitpid (pid, NULL, 0);
-  close (fds[0]);
-
-  return g_string_free (output, FALSE);
+  return test_run_to_end (argv, "evaluating;", TEST_RUN_DEFAULT);
 }
 
 static void

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <glib-unix.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -331,6 +333,47 @@ test_call (AfrpcProxy  *proxy,
     g_propagate_error (error, outcome.error);
 
   return outcome.value;
+}
+
+/* Runs this program with @argv. It is killed once its output has @kill_at in it. (nullable)
+ *
+ * Returns: (transfer full): the output, at whose end the program is gone, and everybody who has the output from it, as its
+ * workers and what they have started do */
+char *
+test_run_to_end (const char *const *argv,
+                 const char        *kill_at,
+                 TestRunFlags       flags)
+{
+  GString *output = g_string_new (NULL);
+  char buffer[64];
+  int fds[2], pid;
+  gssize n;
+
+  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
+  pid = fork ();
+  g_assert_cmpint (pid, >=, 0);
+  if (pid == 0)
+    {
+      prctl (PR_SET_PDEATHSIG, SIGKILL);
+      if ((flags & TEST_RUN_IN_SESSION) != 0)
+        setsid ();
+      dup2 (fds[1], STDOUT_FILENO);
+      if ((flags & TEST_RUN_WITH_STDERR) != 0)
+        dup2 (fds[1], STDERR_FILENO);
+      execv ("/proc/self/exe", (char *const *) argv);
+      _exit (127);
+    }
+  close (fds[1]);
+  while ((n = read (fds[0], buffer, sizeof buffer)) > 0)
+    {
+      g_string_append_len (output, buffer, n);
+      if (kill_at != NULL && strstr (output->str, kill_at) != NULL)
+        kill (pid, SIGKILL);
+    }
+  close (fds[0]);
+  g_assert_cmpint (waitpid (pid, NULL, 0), ==, pid);
+
+  return g_string_free (output, FALSE);
 }
 
 guint

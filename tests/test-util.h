@@ -113,6 +113,18 @@ char         *test_describe_start (AfrpcProcess        *process);
 /* Waits until it has ended, and was reaped. (transfer full) */
 AfrpcExit    *test_wait_exit     (AfrpcProcess         *process);
 
+/* How a program is run. */
+typedef enum
+{
+  TEST_RUN_DEFAULT = 0,
+  TEST_RUN_IN_SESSION = 1 << 0,  /* of its own */
+  TEST_RUN_WITH_STDERR = 1 << 1, /* it is part of the output */
+} TestRunFlags;
+
+char         *test_run_to_end    (const char *const    *argv,
+                                  const char           *kill_at,
+                                  TestRunFlags          flags);
+
 guint         test_count_fds     (void);
 void          test_assert_no_children (void);
 void          test_wait_gone     (int                   pid);
