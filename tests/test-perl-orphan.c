@@ -6,19 +6,35 @@
 #include <signal.h>
 #include <unistd.h>
 
+/* What code does to signals before, as a daemon does; and as a program that does not want to be disturbed. */
+typedef enum
+{
+  NOTHING,
+  IGNORE,
+  TAKE,
+  BLOCK,
+  N_HABITS,
+} Habit;
+
+static const struct
+{
+  const char *name;
+  const char *code;
+} habits[N_HABITS] = {
+  [NOTHING] = { "", "" },
+  [IGNORE] = { "-ignoring", "$SIG{$_} = 'IGNORE' for keys %SIG;" },
+  [TAKE] = { "-taking", "$SIG{$_} = sub { } for keys %SIG;" },
+  [BLOCK] = { "-blocking", "use POSIX; my $all = POSIX::SigSet->new; $all->fillset; sigprocmask (SIG_BLOCK, $all);" },
+};
+
 typedef struct
 {
   AfrpcBackend backend;
   const char *job;
   const char *expected;
   const char *module; /* (nullable): that has to be there */
-  const char *code;   /* (nullable): is evaluated before */
+  Habit habit;
 } Case;
-
-/* What code may do to signals, as a daemon does; and as a program that does not want to be disturbed. */
-#define IGNORE "$SIG{$_} = 'IGNORE' for keys %SIG;"
-#define TAKE "$SIG{$_} = sub { } for keys %SIG;"
-#define BLOCK "use POSIX; my $all = POSIX::SigSet->new; $all->fillset; sigprocmask (SIG_BLOCK, $all);"
 
 static const Case cases[] = {
   { AFRPC_BACKEND_SYNC, "idle", "ended;destroyed;" },
@@ -38,8 +54,6 @@ static const Case cases[] = {
   { AFRPC_BACKEND_ASYNC, "sleep", "ended;destroyed;" },
   { AFRPC_BACKEND_ASYNC, "block", "ended;destroyed;", "AnyEvent" },
 };
-
-static const char *const evaluated[] = { IGNORE, TAKE, BLOCK, "" };
 
 /* The program: has a process begin to evaluate something that does not end. */
 static int
@@ -72,8 +86,8 @@ be_program (const Case *what,
   g_autoptr(AfrpcProcess) process = has_brood ? afrpc_process_fork (template) : g_object_ref (template);
   Watched watched = { 0 };
 
-  if (what->code != NULL)
-    afrpc_process_eval (process, what->code, NULL);
+  if (what->habit != NOTHING)
+    afrpc_process_eval (process, habits[what->habit].code, NULL);
   if (g_str_equal (how, "finish") || g_str_equal (how, "leave"))
     afrpc_process_set_orphan_policy (process, AFRPC_ORPHAN_POLICY_FINISH);
   if (g_str_equal (how, "group") || has_brood)
@@ -152,7 +166,7 @@ static void
 test_perl_orphan_evaluating (void)
 {
   g_test_summary ("Code that is evaluated ends with the program, whatever it has done to signals");
-  for (guint i = 0; i < G_N_ELEMENTS (evaluated); i++)
+  for (guint i = 0; i < G_N_ELEMENTS (habits); i++)
     {
       g_autofree char *worker = run_program ("--evaluate", i, "worker");
       g_autofree char *template = run_program ("--evaluate", i, "template");
@@ -170,14 +184,15 @@ main (int   argc,
     return be_program (&cases[atoi (argv[2])], argv[3]);
 
   if (argc == 4 && g_str_equal (argv[1], "--evaluate"))
-    return be_evaluator (evaluated[atoi (argv[2])], argv[3]);
+    return be_evaluator (habits[atoi (argv[2])].code, argv[3]);
 
   g_test_init (&argc, &argv, NULL);
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      g_autofree char *path = g_strdup_printf ("/perl/orphan/%u-%s/%s", i,
-                                               cases[i].backend == AFRPC_BACKEND_SYNC ? "sync" : "async", cases[i].job);
+      g_autofree char *path = g_strdup_printf ("/perl/orphan/%s/%s%s",
+                                               cases[i].backend == AFRPC_BACKEND_SYNC ? "sync" : "async", cases[i].job,
+                                               habits[cases[i].habit].name);
 
       g_test_add_data_func (path, &cases[i], test_perl_orphan);
     }
