@@ -44,6 +44,18 @@ failing_open_get_n_opened (void)
   return g_atomic_int_get (&n_opened);
 }
 
+/* Whether one more is to fail: each of them is taken by one thread. */
+static gboolean
+take_one (void)
+{
+  int n = g_atomic_int_get (&n_left);
+
+  while (n > 0 && !g_atomic_int_compare_and_exchange (&n_left, n, n - 1))
+    n = g_atomic_int_get (&n_left);
+
+  return n > 0;
+}
+
 /* Whether it is one of those that are counted. */
 static gboolean
 is_meant (const char *path)
@@ -68,9 +80,8 @@ open (const char *path,
   va_end (args);
   if (is_meant (path))
     {
-      if (g_atomic_int_get (&n_left) > 0)
+      if (take_one ())
         {
-          g_atomic_int_add (&n_left, -1);
           g_atomic_int_inc (&n_failed);
           errno = EMFILE;
           return -1;
