@@ -82,12 +82,6 @@ tell_all (Work *work)
 }
 
 static void
-count_cb (guint *n)
-{
-  ++*n;
-}
-
-static void
 measure (const char *name,
          Order       order,
          guint       n)
@@ -100,8 +94,8 @@ measure (const char *name,
   gboolean is_destroyed = FALSE;
   guint n_events = 0;
 
-  g_signal_connect_swapped (proxy, "event", G_CALLBACK (count_cb), &n_events);
-  g_signal_connect_swapped (proxy, "destroyed", G_CALLBACK (count_cb), &is_destroyed);
+  g_signal_connect_swapped (proxy, "event", G_CALLBACK (test_count_cb), &n_events);
+  g_signal_connect_swapped (proxy, "destroyed", G_CALLBACK (test_count_cb), &is_destroyed);
   afrpc_caller_call (caller, test_act ("say", g_variant_new ("(sv)", "hang", g_variant_new_uint32 (0))), NULL, NULL, NULL);
   while (n_events == 0)
     g_main_context_iteration (NULL, TRUE);
@@ -130,7 +124,7 @@ measure_answers (guint n)
   Work work = { NULL, n, 0 };
   gboolean is_destroyed = FALSE;
 
-  g_signal_connect_swapped (proxy, "destroyed", G_CALLBACK (count_cb), &is_destroyed);
+  g_signal_connect_swapped (proxy, "destroyed", G_CALLBACK (test_count_cb), &is_destroyed);
   for (guint i = 0; i < n; i++)
     {
       g_ptr_array_add (cancellables, g_cancellable_new ());

@@ -167,53 +167,6 @@ wait_error (AfrpcCall *call)
   return error;
 }
 
-GVariant *
-act_u (const char *what,
-       guint       n)
-{
-  return test_act (what, g_variant_new_uint32 (n));
-}
-
-/* One call more has its outcome, which is a value. */
-void
-count_value_cb (GObject      *source,
-                GAsyncResult *result,
-                gpointer      n)
-{
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) value = test_call_finish (source, result, NULL, &error);
-
-  g_assert_no_error (error);
-  ++*(guint *) n;
-}
-
-/* The same, whatever it is. */
-void
-count_outcome_cb (GObject      *source,
-                  GAsyncResult *result,
-                  gpointer      n)
-{
-  g_autoptr(GVariant) value = test_call_finish (source, result, NULL, NULL);
-
-  ++*(guint *) n;
-}
-
-gpointer
-cancel_thread (gpointer cancellable)
-{
-  g_cancellable_cancel (cancellable);
-
-  return NULL;
-}
-
-gpointer
-drop_thread (gpointer object)
-{
-  g_object_unref (object);
-
-  return NULL;
-}
-
 AfrpcCallOptions *
 idempotent_options (void)
 {

@@ -50,18 +50,6 @@ void              wait_begun         (Case                 *test,
 void              wait_idle          (Case                 *test,
                                       guint                 n);
 AfrpcCallOptions *idempotent_options (void);
-GVariant         *act_u              (const char           *what,
-                                      guint                 n);
-void              count_value_cb     (GObject              *source,
-                                      GAsyncResult         *result,
-                                      gpointer              n);
-void              count_outcome_cb   (GObject              *source,
-                                      GAsyncResult         *result,
-                                      gpointer              n);
-
-/* For threads: the argument is a cancellable; an object, of which a reference is dropped. */
-gpointer          cancel_thread      (gpointer              cancellable);
-gpointer          drop_thread        (gpointer              object);
 AfrpcCall        *start_act          (Case                 *test,
                                       const char           *what,
                                       AfrpcCallOptions     *options);

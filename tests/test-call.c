@@ -129,12 +129,6 @@ test_call_metadata_limits (void)
 }
 
 static void
-count_cb (guint *n)
-{
-  ++*n;
-}
-
-static void
 ignore_progress_cb (AfrpcCall *call,
                     GVariant  *progress,
                     gpointer   data)
@@ -190,7 +184,7 @@ test_call_options_frozen (void)
   guint n_notified = 0, n_destroyed = 0;
 
   g_test_summary ("Options tell when they change, can be used again, and are frozen once they are used");
-  g_signal_connect_swapped (options, "notify", G_CALLBACK (count_cb), &n_notified);
+  g_signal_connect_swapped (options, "notify", G_CALLBACK (test_count_cb), &n_notified);
   for (guint i = 0; i < G_N_ELEMENTS (settings); i++)
     {
       g_autofree char *before = get_text (options, settings[i].name);
@@ -202,8 +196,8 @@ test_call_options_frozen (void)
       g_assert_cmpuint (n_notified, ==, i + 1);
     }
   afrpc_call_options_set_function (options, NULL);
-  afrpc_call_options_set_progress (options, AFRPC_PROGRESS_ALL, ignore_progress_cb, &n_destroyed, (GDestroyNotify) count_cb);
-  afrpc_call_options_set_progress (options, AFRPC_PROGRESS_ALL, ignore_progress_cb, &n_destroyed, (GDestroyNotify) count_cb);
+  afrpc_call_options_set_progress (options, AFRPC_PROGRESS_ALL, ignore_progress_cb, &n_destroyed, (GDestroyNotify) test_count_cb);
+  afrpc_call_options_set_progress (options, AFRPC_PROGRESS_ALL, ignore_progress_cb, &n_destroyed, (GDestroyNotify) test_count_cb);
   g_assert_cmpuint (n_destroyed, ==, 1);
 
   watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
@@ -360,11 +354,6 @@ wait_some_time (AfrpcProxy *proxy)
   assert_says_why (&outcome);
 }
 
-static void
-ignore_error_cb (void)
-{
-}
-
 /* Who is late, and what with. */
 static void
 test_call_timeout_says_why (void)
@@ -392,7 +381,7 @@ test_call_timeout_says_why (void)
   g_assert_error (unready.error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
   g_assert_nonnull (strstr (unready.error->message, "running 'nothing'"));
   g_assert_nonnull (strstr (unready.error->message, " was not ready when"));
-  g_signal_connect (loading, "error", G_CALLBACK (ignore_error_cb), NULL);
+  g_signal_connect (loading, "error", G_CALLBACK (test_ignore_cb), NULL);
   afrpc_caller_kill (AFRPC_CALLER (loading));
 }
 
@@ -557,7 +546,7 @@ test_call_incomplete (void)
       g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "a proxy needs a process and a function");
       proxy = g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", i == 0 ? "act" : NULL, NULL);
       g_test_assert_expected_messages ();
-      g_signal_connect (proxy, "error", G_CALLBACK (ignore_error_cb), NULL);
+      g_signal_connect (proxy, "error", G_CALLBACK (test_ignore_cb), NULL);
       call = afrpc_caller_start (AFRPC_CALLER (proxy), NULL, NULL);
       g_assert_null (afrpc_call_wait_sync (call, NULL, &error));
       g_assert_nonnull (error);
@@ -639,7 +628,7 @@ test_call_bad_function (void)
 
 /* Cancels whatever comes by the pipe, until that is closed. */
 static gpointer
-cancel_thread (gpointer data)
+cancel_each_thread (gpointer data)
 {
   const int *fds = data;
   GCancellable *cancellable;
@@ -682,7 +671,7 @@ test_call_cancelling_thread (void)
   watch_init (&watched, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
   g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
-    threads[i] = g_thread_new ("cancel", cancel_thread, fds);
+    threads[i] = g_thread_new ("cancel", cancel_each_thread, fds);
   for (guint i = 0; i < n_rounds; i++)
     {
       for (guint j = 0; j < n_calls; j++)

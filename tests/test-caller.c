@@ -248,17 +248,6 @@ set_flag_cb (gboolean *flag)
   *flag = TRUE;
 }
 
-static void
-ignore_cb (void)
-{
-}
-
-static void
-count_cb (guint *n)
-{
-  ++*n;
-}
-
 /* Closes it, and drops it; nobody else has it. */
 static void
 end (AfrpcCaller *caller)
@@ -337,7 +326,7 @@ test_caller_errors (void)
 
   g_test_summary ("Errors keep what is said of them, the process and how it ended, and get their label once");
   g_signal_connect_swapped (caller, "destroyed", G_CALLBACK (set_flag_cb), &is_destroyed);
-  g_signal_connect (caller, "error", G_CALLBACK (ignore_cb), NULL);
+  g_signal_connect (caller, "error", G_CALLBACK (test_ignore_cb), NULL);
   afrpc_call_options_set_label (options, "number 7");
   afrpc_caller_call_full (caller, g_variant_new ("(u)", 1), options, NULL, outcome_cb, &refused);
   afrpc_caller_call_full (caller, test_act ("file-error", NULL), options, NULL, outcome_cb, &failed);
@@ -417,7 +406,7 @@ test_caller_options (void)
 }
 
 static gpointer
-cancel_thread (gpointer call)
+cancel_call_thread (gpointer call)
 {
   afrpc_call_cancel (call);
 
@@ -436,13 +425,13 @@ test_caller_cancel (void)
   guint n_events = 0;
 
   g_test_summary ("Cancelling, from whatever thread, is handed on from the main context; what was started is known");
-  g_signal_connect_swapped (caller, "event", G_CALLBACK (count_cb), &n_events);
+  g_signal_connect_swapped (caller, "event", G_CALLBACK (test_count_cb), &n_events);
   afrpc_caller_call (caller, test_act ("until-cancelled", NULL), cancellable, outcome_cb, &running);
   while (n_events == 0)
     g_main_context_iteration (NULL, TRUE);
   call = afrpc_caller_start (caller, test_act ("return", NULL), NULL);
   afrpc_call_wait (call, NULL, waited_cb, &thread);
-  g_thread_join (g_thread_new ("cancel", cancel_thread, call));
+  g_thread_join (g_thread_new ("cancel", cancel_call_thread, call));
   test_iterate_until (&thread.done);
   g_assert_error (thread.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   if (g_getenv ("AFRPC_TEST_COMMAND") == NULL)
@@ -474,7 +463,7 @@ test_caller_end (void)
   guint n_destroyed = 0;
 
   g_test_summary ("A caller that says when it is destroyed can be waited for in every way, also when it is over");
-  g_signal_connect_swapped (caller, "destroyed", G_CALLBACK (count_cb), &n_destroyed);
+  g_signal_connect_swapped (caller, "destroyed", G_CALLBACK (test_count_cb), &n_destroyed);
   afrpc_caller_call (caller, test_act ("return", NULL), NULL, outcome_cb, &call);
   g_cancellable_cancel (cancellable);
   afrpc_caller_close_async (caller, cancellable, closed_cb, &cancelled);
@@ -690,7 +679,7 @@ test_caller_close_cancelled (void)
   g_auto(Outcome) other = { 0 };
 
   g_test_summary ("Waiting for the end can be given up, and others go on waiting; nothing is kept by a cancellable");
-  g_signal_connect (caller, "error", G_CALLBACK (ignore_cb), NULL);
+  g_signal_connect (caller, "error", G_CALLBACK (test_ignore_cb), NULL);
   afrpc_caller_call (caller, test_act ("hang", NULL), NULL, outcome_cb, &busy);
   afrpc_caller_close_async (caller, cancellable, closed_cb, &closed);
   afrpc_caller_close_async (caller, unused, closed_cb, &other);

@@ -289,14 +289,6 @@ test_cancel_running_async (gconstpointer what)
   g_assert_cmpstr (watched.log->str, ==, "event 'here'; event 'cancelled'; ");
 }
 
-static gpointer
-cancel_thread (gpointer data)
-{
-  g_cancellable_cancel (data);
-
-  return NULL;
-}
-
 static void
 test_cancel_thread (void)
 {

@@ -10,7 +10,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define N_MANY 300
@@ -257,7 +256,7 @@ test_stuck_blocking (void)
       g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "act");
       g_autoptr(GError) error = NULL;
 
-      g_signal_connect (proxy, "error", G_CALLBACK (g_object_get_type), NULL);
+      g_signal_connect (proxy, "error", G_CALLBACK (test_ignore_cb), NULL);
       afrpc_caller_call (AFRPC_CALLER (proxy), NULL, NULL, NULL, NULL);
       if (i % 2 == 0)
         afrpc_process_kill (process, SIGKILL);
@@ -347,25 +346,15 @@ test_stuck_pool (void)
     }
 }
 
-static gint64
-get_cpu_us (void)
-{
-  struct timespec time;
-
-  clock_gettime (CLOCK_THREAD_CPUTIME_ID, &time);
-
-  return time.tv_sec * G_USEC_PER_SEC + time.tv_nsec / 1000;
-}
-
 static gint64 longest_us;
 
 static gboolean
 iterate (gboolean may_block)
 {
-  const gint64 start = get_cpu_us ();
+  const gint64 start = test_get_cpu_us ();
   const gboolean has_done = g_main_context_iteration (NULL, may_block);
 
-  longest_us = MAX (longest_us, get_cpu_us () - start);
+  longest_us = MAX (longest_us, test_get_cpu_us () - start);
 
   return has_done;
 }

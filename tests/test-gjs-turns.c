@@ -278,12 +278,6 @@ test_turns_watch (void)
 }
 
 static void
-ignore_cb (AfrpcProxy *proxy,
-           gpointer    what)
-{
-}
-
-static void
 test_turns_unwatch (void)
 {
   g_autoptr(TestInbox) inbox = new_inbox ();
@@ -292,7 +286,7 @@ test_turns_unwatch (void)
   g_test_summary ("What is watched no more is not heard of");
   afrpc_gjs_inbox_watch (AFRPC_GJS_INBOX (inbox), AFRPC_CALLER (proxy));
   afrpc_gjs_inbox_unwatch (AFRPC_GJS_INBOX (inbox), AFRPC_CALLER (proxy));
-  g_signal_connect (proxy, "error", G_CALLBACK (ignore_cb), NULL);
+  g_signal_connect (proxy, "error", G_CALLBACK (test_ignore_cb), NULL);
   call (inbox, 1, proxy, test_act ("event", g_variant_new_string ("one")), NULL, -1);
   wait_for (inbox, 1);
   close_proxy (inbox, proxy);
@@ -323,8 +317,8 @@ ask (const char   *function,
   g_autoptr(AfrpcProxy) proxy = new_turn_proxy (function, backend);
   g_autofree char *log = NULL;
 
-  g_signal_connect (proxy, "error", G_CALLBACK (ignore_cb), NULL);
-  g_signal_connect (proxy, "event", G_CALLBACK (ignore_cb), NULL);
+  g_signal_connect (proxy, "error", G_CALLBACK (test_ignore_cb), NULL);
+  g_signal_connect (proxy, "event", G_CALLBACK (test_ignore_cb), NULL);
   call (inbox, 1, proxy, args, NULL, AFRPC_PROGRESS_ALL);
   wait_for (inbox, 1);
   log = g_strdup (inbox->log->str);

@@ -112,7 +112,7 @@ group_init (Group    *group,
     afrpc_process_take_stdout_fd (group->process, fds[1]);
   group->ended_fd = fds[0];
   group->proxy = afrpc_proxy_new (group->process, "act");
-  g_signal_connect (group->proxy, "error", G_CALLBACK (g_object_get_type), NULL);
+  g_signal_connect (group->proxy, "error", G_CALLBACK (test_ignore_cb), NULL);
   group->child = start (group);
 }
 
@@ -460,12 +460,6 @@ test_group_reused (void)
 }
 
 static void
-count_cb (guint *n)
-{
-  ++*n;
-}
-
-static void
 test_group_property (void)
 {
   g_autoptr(AfrpcProcess) process = g_object_new (AFRPC_TYPE_PROCESS, "host", "c", "process-group", TRUE, NULL);
@@ -474,7 +468,7 @@ test_group_property (void)
 
   g_test_summary ("It is said of a process before that is started");
   g_assert_true (afrpc_process_get_process_group (process));
-  g_signal_connect_swapped (process, "notify::process-group", G_CALLBACK (count_cb), &n_notified);
+  g_signal_connect_swapped (process, "notify::process-group", G_CALLBACK (test_count_cb), &n_notified);
   afrpc_process_set_process_group (process, FALSE);
   afrpc_process_set_process_group (process, FALSE);
   g_assert_cmpuint (n_notified, ==, 1);

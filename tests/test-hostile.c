@@ -190,11 +190,6 @@ test_hostile_flood (gconstpointer with)
 }
 
 static void
-ignore_error (void)
-{
-}
-
-static void
 assert_bound (gsize before)
 {
   g_test_message ("%" G_GSIZE_FORMAT " bytes, then %" G_GSIZE_FORMAT, before, measure_memory ());
@@ -328,7 +323,7 @@ test_hostile_killed_before (void)
 
   g_test_summary ("A signal that came too late is not what ended a worker");
   afrpc_proxy_set_max_bytes_queued (proxy, KEPT_MAX);
-  g_signal_connect (proxy, "error", G_CALLBACK (ignore_error), NULL);
+  g_signal_connect (proxy, "error", G_CALLBACK (test_ignore_cb), NULL);
   g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, NULL));
   kill_from_outside (process);
   afrpc_caller_kill (AFRPC_CALLER (proxy));
@@ -449,7 +444,7 @@ test_hostile_flood_pool_killed (void)
   g_test_summary ("So it is in a pool");
   pool = g_object_new (AFRPC_TYPE_POOL, "process", hostile, "function", "echo", "max-workers", 1,
                        "max-bytes-queued", (guint64) KEPT_MAX, "max-message-size", (guint64) KEPT_MAX, NULL);
-  g_signal_connect (pool, "error", G_CALLBACK (ignore_error), NULL);
+  g_signal_connect (pool, "error", G_CALLBACK (test_ignore_cb), NULL);
   assert_refused (AFRPC_CALLER (pool));
   worker = g_list_model_get_item (afrpc_pool_get_workers (pool), 0);
   kill_from_outside (afrpc_pool_worker_get_process (worker));
@@ -469,7 +464,7 @@ test_hostile_flood_map (void)
   g_test_summary ("So it has while a map is waited for, or the answers of all workers");
   pool = g_object_new (AFRPC_TYPE_POOL, "process", hostile, "function", "echo", "max-workers", 2,
                        "max-bytes-queued", (guint64) KEPT_MAX, "max-message-size", (guint64) KEPT_MAX, NULL);
-  g_signal_connect (pool, "error", G_CALLBACK (ignore_error), NULL);
+  g_signal_connect (pool, "error", G_CALLBACK (test_ignore_cb), NULL);
   before = measure_memory ();
   map = afrpc_pool_map_variant (pool, g_variant_new_parsed ("[1, 2, 3, 4]"), NULL, NULL, 0);
   g_assert_null (afrpc_map_next_sync (map, NULL, &error));

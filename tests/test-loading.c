@@ -64,7 +64,7 @@ test_loading_worker (gconstpointer data)
   g_autofree char *pattern = NULL;
 
   g_test_summary ("A worker whose module spoils it says so, and writes to nothing that is not its own");
-  g_signal_connect (proxy, "error", G_CALLBACK (g_object_get_type), NULL);
+  g_signal_connect (proxy, "error", G_CALLBACK (test_ignore_cb), NULL);
   g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, &error));
   g_assert_nonnull (error);
   pattern = g_strconcat ("*", what->message, "*", NULL);
@@ -86,7 +86,7 @@ test_loading_template (gconstpointer data)
   afrpc_process_unsetenv (process, "AFRPC_TEST_LOADING_DOES");
   afrpc_process_unsetenv (process, "AFRPC_TEST_LOADING_FILE");
   proxy = afrpc_proxy_new (process, "nothing");
-  g_signal_connect (proxy, "error", G_CALLBACK (g_object_get_type), NULL);
+  g_signal_connect (proxy, "error", G_CALLBACK (test_ignore_cb), NULL);
   g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, &error));
   /* Another one is executed, then, whose module does no such thing. */
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NO_RESULT);

@@ -199,11 +199,6 @@ dead_cb (AfrpcProcess *process,
 }
 
 static void
-ignore_error (AfrpcProxy *proxy)
-{
-}
-
-static void
 test_many_deaths (void)
 {
   g_auto(Crowd) crowd = { NULL };
@@ -215,7 +210,7 @@ test_many_deaths (void)
     {
       AfrpcProcess *process = afrpc_proxy_get_process (crowd.proxies[i]);
 
-      g_signal_connect (crowd.proxies[i], "error", G_CALLBACK (ignore_error), NULL);
+      g_signal_connect (crowd.proxies[i], "error", G_CALLBACK (test_ignore_cb), NULL);
       g_signal_connect (process, "exited", G_CALLBACK (dead_cb), &n_dead);
       if (i % 2 == 1)
         kill (get_pid (&crowd, i), SIGKILL);
@@ -281,7 +276,7 @@ test_many_no_room (void)
 
   process = afrpc_process_fork (crowd.template);
   proxy = afrpc_proxy_new (process, "echo");
-  g_signal_connect (proxy, "error", G_CALLBACK (ignore_error), NULL);
+  g_signal_connect (proxy, "error", G_CALLBACK (test_ignore_cb), NULL);
   result = test_call (proxy, NULL, &error);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
   g_assert_nonnull (strstr (error->message, "RLIMIT_NOFILE"));

@@ -15,12 +15,6 @@
 #define NEVER_MS (3600u * 1000)
 
 static void
-count_cb (guint *n)
-{
-  ++*n;
-}
-
-static void
 wait_errors (Case  *test,
              guint  n)
 {
@@ -135,7 +129,7 @@ test_pool_limits_cancelled (void)
   g_test_summary ("One that is cancelled and does not stop settles at once; the grace may be given later");
   case_init (&test, "act", "max-workers", 1, "load", 1, NULL);
   g_assert_cmpuint (afrpc_pool_get_cancel_grace_ms (test.pool), ==, 5000);
-  g_signal_connect_swapped (test.pool, "notify::cancel-grace-ms", G_CALLBACK (count_cb), &n_notified);
+  g_signal_connect_swapped (test.pool, "notify::cancel-grace-ms", G_CALLBACK (test_count_cb), &n_notified);
   afrpc_pool_set_cancel_grace_ms (test.pool, 0);
   afrpc_pool_set_cancel_grace_ms (test.pool, 0);
   g_assert_cmpuint (n_notified, ==, 1);
@@ -166,7 +160,7 @@ test_pool_limits_longest (void)
 
   g_test_summary ("The longest grace is one, and what is longer is that");
   case_init (&test, "act", "max-workers", 1, NULL);
-  g_signal_connect_swapped (test.pool, "notify::cancel-grace-ms", G_CALLBACK (count_cb), &n_notified);
+  g_signal_connect_swapped (test.pool, "notify::cancel-grace-ms", G_CALLBACK (test_count_cb), &n_notified);
   afrpc_pool_set_cancel_grace_ms (test.pool, G_MAXUINT);
   g_assert_cmpuint (afrpc_pool_get_cancel_grace_ms (test.pool), ==, G_MAXUINT - 1);
   afrpc_pool_set_cancel_grace_ms (test.pool, G_MAXUINT);
@@ -390,7 +384,7 @@ test_pool_limits_age (void)
   case_init (&test, "act", "max-workers", 1, "idle-workers", 1, "max-failures", 1, NULL);
   first = start_act (&test, "return", NULL);
   g_variant_unref (wait_value (first));
-  g_signal_connect_swapped (test.pool, "notify::max-age-s", G_CALLBACK (count_cb), &n_notified);
+  g_signal_connect_swapped (test.pool, "notify::max-age-s", G_CALLBACK (test_count_cb), &n_notified);
   afrpc_pool_set_max_age_s (test.pool, 1);
   afrpc_pool_set_max_age_s (test.pool, 1);
   g_assert_cmpuint (n_notified, ==, 1);
@@ -459,7 +453,7 @@ test_pool_limits_memory (void)
       return;
     }
   case_init (&test, "act", "max-workers", 1, "idle-workers", 1, "max-memory-growth", G_GUINT64_CONSTANT (16) << 20, NULL);
-  g_signal_connect_swapped (test.pool, "notify::max-memory-growth", G_CALLBACK (count_cb), &n_notified);
+  g_signal_connect_swapped (test.pool, "notify::max-memory-growth", G_CALLBACK (test_count_cb), &n_notified);
   for (guint i = 0; i < 3; i++)
     {
       wait_idle (&test, 1);

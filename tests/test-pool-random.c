@@ -138,11 +138,6 @@ settled_cb (GObject      *source,
 }
 
 static void
-ignore_cb (void)
-{
-}
-
-static void
 destroyed_cb (AfrpcCaller *caller,
               Model       *model)
 {
@@ -689,7 +684,7 @@ run (gconstpointer n_calls)
                              "max-memory-growth", (guint64) draw (2), NULL);
   if (model.second != NULL)
     afrpc_pool_add_template (model.pool, model.second, draw (3), draw (4), 1 + draw (3));
-  g_signal_connect (model.pool, "event", G_CALLBACK (ignore_cb), NULL);
+  g_signal_connect (model.pool, "event", G_CALLBACK (test_ignore_cb), NULL);
   g_signal_connect (model.pool, "error", G_CALLBACK (error_cb), &model);
   g_signal_connect (model.pool, "destroyed", G_CALLBACK (destroyed_cb), &model);
   while (model.items->len < GPOINTER_TO_UINT (n_calls))

@@ -48,11 +48,6 @@ draw (Side  *side,
 }
 
 static void
-ignore_cb (void)
-{
-}
-
-static void
 destroyed_cb (AfrpcCaller *caller,
               Side        *side)
 {
@@ -183,8 +178,8 @@ make (Side *side)
   side->other = template_new ();
   side->pool = g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act", "max-workers", 2, "start-delay-ms", 0,
                              "max-failures", G_MAXUINT, NULL);
-  g_signal_connect (side->pool, "event", G_CALLBACK (ignore_cb), NULL);
-  g_signal_connect (side->pool, "error", G_CALLBACK (ignore_cb), NULL);
+  g_signal_connect (side->pool, "event", G_CALLBACK (test_ignore_cb), NULL);
+  g_signal_connect (side->pool, "error", G_CALLBACK (test_ignore_cb), NULL);
   g_signal_connect (side->pool, "destroyed", G_CALLBACK (destroyed_cb), side);
 }
 

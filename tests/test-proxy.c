@@ -618,14 +618,6 @@ test_proxy_drop (void)
   test_assert_no_children ();
 }
 
-static gpointer
-drop_thread (gpointer proxy)
-{
-  g_object_unref (proxy);
-
-  return NULL;
-}
-
 static void
 test_proxy_drop_thread (void)
 {

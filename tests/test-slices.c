@@ -4,7 +4,6 @@
 #include "test-util.h"
 
 #include <signal.h>
-#include <time.h>
 
 #include "json/afrpc-json.h"
 #include "variant-check.h"
@@ -281,17 +280,6 @@ test_slices_worker_many (void)
     }
 }
 
-/* Processor time of the thread, in microseconds. */
-static gint64
-get_cpu_time (void)
-{
-  struct timespec now;
-
-  clock_gettime (CLOCK_THREAD_CPUTIME_ID, &now);
-
-  return now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000;
-}
-
 #define N_MANY 50000u
 
 typedef struct
@@ -315,11 +303,11 @@ wait_failed (Many *many)
 {
   while (many->n_failed < N_MANY)
     {
-      const gint64 start = get_cpu_time ();
+      const gint64 start = test_get_cpu_us ();
       gint64 took;
 
       g_main_context_iteration (NULL, TRUE);
-      took = get_cpu_time () - start;
+      took = test_get_cpu_us () - start;
       many->longest = MAX (many->longest, took);
       many->total += took;
     }
@@ -358,7 +346,7 @@ test_slices_timeouts (void)
 }
 
 static gpointer
-cancel_thread (gpointer cancellables)
+cancel_many_thread (gpointer cancellables)
 {
   for (guint i = 0; i < N_MANY; i++)
     g_cancellable_cancel (((GCancellable **) cancellables)[i]);
@@ -377,7 +365,7 @@ test_slices_cancelled (void)
   for (guint i = 0; i < N_MANY; i++)
     cancellables[i] = g_cancellable_new ();
   begin_many (&watched, NULL, cancellables, &many);
-  g_thread_join (g_thread_new ("cancel", cancel_thread, cancellables));
+  g_thread_join (g_thread_new ("cancel", cancel_many_thread, cancellables));
   wait_failed (&many);
   for (guint i = 0; i < N_MANY; i++)
     g_object_unref (cancellables[i]);

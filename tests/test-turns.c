@@ -165,23 +165,12 @@ work_cb (AfrpcProxy   *proxy,
 }
 
 static void
-count_cb (GObject      *source,
-          GAsyncResult *result,
-          gpointer      n)
-{
-  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (source), result, NULL);
-
-  g_assert_nonnull (value);
-  ++*(guint *) n;
-}
-
-static void
 send_events (AfrpcProxy *proxy,
              guint       n_events,
              guint      *n)
 {
   for (guint i = 0; i < n_events; i++)
-    afrpc_caller_call (AFRPC_CALLER (proxy), test_act ("event", g_variant_new_string ("here")), NULL, count_cb, n);
+    afrpc_caller_call (AFRPC_CALLER (proxy), test_act ("event", g_variant_new_string ("here")), NULL, count_value_cb, n);
 }
 
 typedef struct

@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Nothing that works takes so long, even under valgrind; what hangs is ended. */
@@ -68,6 +69,13 @@ test_act (const char *what,
           GVariant   *value)
 {
   return g_variant_new ("(sv)", what, value != NULL ? value : g_variant_new_boolean (TRUE));
+}
+
+GVariant *
+act_u (const char *what,
+       guint       n)
+{
+  return test_act (what, g_variant_new_uint32 (n));
 }
 
 /* A value of @size bytes. */
@@ -220,6 +228,57 @@ outcome_cb (GObject      *source,
     }
 }
 
+/* One call more has its outcome, which is a value. */
+void
+count_value_cb (GObject      *source,
+                GAsyncResult *result,
+                gpointer      n)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = test_call_finish (source, result, NULL, &error);
+
+  g_assert_no_error (error);
+  ++*(guint *) n;
+}
+
+/* The same, whatever it is. */
+void
+count_outcome_cb (GObject      *source,
+                  GAsyncResult *result,
+                  gpointer      n)
+{
+  g_autoptr(GVariant) value = test_call_finish (source, result, NULL, NULL);
+
+  ++*(guint *) n;
+}
+
+void
+test_count_cb (guint *n)
+{
+  ++*n;
+}
+
+void
+test_ignore_cb (void)
+{
+}
+
+gpointer
+cancel_thread (gpointer cancellable)
+{
+  g_cancellable_cancel (cancellable);
+
+  return NULL;
+}
+
+gpointer
+drop_thread (gpointer object)
+{
+  g_object_unref (object);
+
+  return NULL;
+}
+
 void
 outcome_wait (Outcome *outcome)
 {
@@ -333,6 +392,16 @@ test_call (AfrpcProxy  *proxy,
     g_propagate_error (error, outcome.error);
 
   return outcome.value;
+}
+
+gint64
+test_get_cpu_us (void)
+{
+  struct timespec time;
+
+  clock_gettime (CLOCK_THREAD_CPUTIME_ID, &time);
+
+  return time.tv_sec * G_USEC_PER_SEC + time.tv_nsec / 1000;
 }
 
 /* Runs this program with @argv. It is killed once its output has @kill_at in it. (nullable)

@@ -38,6 +38,8 @@ AfrpcProxy   *test_proxy_new_by_socket (const char     *function,
                                   AfrpcBackend          backend);
 GVariant     *test_act           (const char           *what,
                                   GVariant             *value);
+GVariant     *act_u              (const char           *what,
+                                  guint                 n);
 
 GVariant     *test_zeros         (gsize                 size);
 
@@ -53,6 +55,22 @@ void          outcome_cb         (GObject              *source,
 void          outcome_wait       (Outcome              *outcome);
 void          outcome_clear      (Outcome              *outcome);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Outcome, outcome_clear)
+
+/* One call more has its outcome, which is a value; whatever it is. */
+void          count_value_cb     (GObject              *source,
+                                  GAsyncResult         *result,
+                                  gpointer              n);
+void          count_outcome_cb   (GObject              *source,
+                                  GAsyncResult         *result,
+                                  gpointer              n);
+
+/* Handlers: one that is connected swapped, with what it counts in; one that does nothing. */
+void          test_count_cb      (guint                *n);
+void          test_ignore_cb     (void);
+
+/* For threads: the argument is a cancellable; an object, of which a reference is dropped. */
+gpointer      cancel_thread      (gpointer              cancellable);
+gpointer      drop_thread        (gpointer              object);
 
 void          watch_init         (Watched              *watched,
                                   AfrpcProxy           *proxy);
@@ -125,6 +143,8 @@ char         *test_run_to_end    (const char *const    *argv,
                                   const char           *kill_at,
                                   TestRunFlags          flags);
 
+/* Processor time of the thread. */
+gint64        test_get_cpu_us    (void);
 guint         test_count_fds     (void);
 void          test_assert_no_children (void);
 void          test_wait_gone     (int                   pid);

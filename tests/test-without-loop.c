@@ -155,14 +155,6 @@ test_without_loop_thread (gconstpointer data)
   g_assert_cmpuint (test_count_fds (), ==, n_fds);
 }
 
-static gpointer
-cancel_thread (gpointer cancellable)
-{
-  g_cancellable_cancel (cancellable);
-
-  return NULL;
-}
-
 static void
 test_without_loop_wait (gconstpointer is_forked)
 {
