@@ -25,22 +25,24 @@ typedef enum
 static const char *const kinds[] = { "works", "dies", "no-function", "no-module", "no-host", "fails-init", "in-use" };
 
 /* How it ends, and what else is done before whoever was told returns. */
-typedef enum
+typedef struct
 {
-  HOW_CLOSE,
-  HOW_KILL,
-  HOW_CLOSE_ASYNC,
-  HOW_CLOSE_ASYNC_TWICE,
-  HOW_CLOSE_AND_RUN_LOOP,
-  HOW_CLOSE_IN_LOOP,
-  HOW_KILL_AND_RUN_LOOP,
-  HOW_CLOSE_ASYNC_AND_RUN_LOOP,
-  N_HOWS,
+  const char *name;
+  gboolean kills;
+  guint n_async;      /* how often it is closed by who is told of its end */
+  gboolean runs_loop; /* afterwards */
+  gboolean in_loop;   /* it ends in one that is run for that */
 } How;
 
-static const char *const hows[] = {
-  "close", "kill", "close-async", "close-async-twice", "close-and-run-loop", "close-in-loop", "kill-and-run-loop",
-  "close-async-and-run-loop"
+static const How hows[] = {
+  { "close" },
+  { "kill", .kills = TRUE },
+  { "close-async", .n_async = 1 },
+  { "close-async-twice", .n_async = 2 },
+  { "close-and-run-loop", .runs_loop = TRUE },
+  { "close-in-loop", .in_loop = TRUE },
+  { "kill-and-run-loop", .kills = TRUE, .runs_loop = TRUE },
+  { "close-async-and-run-loop", .n_async = 1, .runs_loop = TRUE },
 };
 
 /* When: before anything is done, then before the main loop runs, then when it is told one of these. */
@@ -50,7 +52,7 @@ typedef struct
 {
   AfrpcCaller *caller; /* (nullable) (owned): the last reference */
   GString *log;        /* what it was told, a word each */
-  How how;
+  const How *how;
   const char *where;   /* (nullable): the word at which it acts, until it has */
   gboolean destroyed;
   gboolean is_gone;
@@ -74,26 +76,12 @@ closed_cb (GObject      *source,
 static void
 close_it (Closing *self)
 {
-  switch (self->how)
-    {
-    case HOW_KILL:
-    case HOW_KILL_AND_RUN_LOOP:
-      afrpc_caller_kill (self->caller);
-      break;
-
-    case HOW_CLOSE_ASYNC_TWICE:
-      afrpc_caller_close_async (self->caller, NULL, closed_cb, self);
-      G_GNUC_FALLTHROUGH;
-
-    case HOW_CLOSE_ASYNC:
-    case HOW_CLOSE_ASYNC_AND_RUN_LOOP:
-      afrpc_caller_close_async (self->caller, NULL, closed_cb, self);
-      break;
-
-    default:
-      afrpc_caller_close (self->caller);
-      break;
-    }
+  if (self->how->kills)
+    afrpc_caller_kill (self->caller);
+  else if (self->how->n_async == 0)
+    afrpc_caller_close (self->caller);
+  for (guint i = 0; i < self->how->n_async; i++)
+    afrpc_caller_close_async (self->caller, NULL, closed_cb, self);
   g_clear_object (&self->caller);
 }
 
@@ -109,7 +97,7 @@ static void
 act (Closing *self)
 {
   /* Unless it has been destroyed within the loop of its own. */
-  if (self->how == HOW_CLOSE_IN_LOOP)
+  if (self->how->in_loop)
     {
       g_idle_add_full (G_PRIORITY_HIGH, close_cb, self, NULL);
       while (self->caller != NULL)
@@ -119,9 +107,9 @@ act (Closing *self)
 
   close_it (self);
   /* A pool is not destroyed before everybody was told of its last worker's end. */
-  if (self->how >= HOW_CLOSE_AND_RUN_LOOP && g_str_has_suffix (self->log->str, "worker-ended "))
+  if (self->how->runs_loop && g_str_has_suffix (self->log->str, "worker-ended "))
     test_iterate_until_idle ();
-  else if (self->how >= HOW_CLOSE_AND_RUN_LOOP)
+  else if (self->how->runs_loop)
     while (!self->destroyed && !self->is_gone)
       g_main_context_iteration (NULL, TRUE);
 }
@@ -241,7 +229,7 @@ is_word_of (const char *word,
 
 static void
 run_case (WorkerKind  kind,
-          How         how,
+          const How  *how,
           const char *where,
           gboolean    is_pool)
 {
@@ -249,7 +237,7 @@ run_case (WorkerKind  kind,
   g_autoptr(AfrpcProcess) process = make_process (kind);
   g_autoptr(AfrpcProxy) other = kind == WORKER_IN_USE ? afrpc_proxy_new (process, "act") : NULL;
 
-  g_test_message ("%s: %s at %s", kinds[kind], hows[how], where);
+  g_test_message ("%s: %s at %s", kinds[kind], how->name, where);
   closing.caller = make_caller (process, kind, is_pool);
   g_object_weak_ref (G_OBJECT (closing.caller), gone_cb, &closing);
   g_signal_connect (closing.caller, "error", G_CALLBACK (error_cb), &closing);
@@ -274,9 +262,9 @@ run_case (WorkerKind  kind,
   g_assert_true (closing.destroyed);
   g_assert_null (closing.where);
   /* Whoever waits for that is told just before. */
-  if (how == HOW_CLOSE_ASYNC_TWICE)
+  if (how->n_async == 2)
     g_assert_true (g_str_has_suffix (closing.log->str, " closed closed destroyed "));
-  else if (how == HOW_CLOSE_ASYNC || how == HOW_CLOSE_ASYNC_AND_RUN_LOOP)
+  else if (how->n_async == 1)
     g_assert_true (g_str_has_suffix (closing.log->str, " closed destroyed "));
   else
     g_assert_true (g_str_has_suffix (closing.log->str, " destroyed "));
@@ -298,9 +286,9 @@ run_cases (WorkerKind kind,
            gboolean   is_pool)
 {
   for (guint i = 0; i < G_N_ELEMENTS (words); i++)
-    for (How how = 0; how < N_HOWS; how++)
+    for (guint how = 0; how < G_N_ELEMENTS (hows); how++)
       if (is_word_of (words[i], kind, is_pool))
-        run_case (kind, how, words[i], is_pool);
+        run_case (kind, &hows[how], words[i], is_pool);
 }
 
 static void
@@ -341,7 +329,7 @@ wait_and_close_cb (AfrpcProxy   *proxy,
 static void
 test_closing_waits (void)
 {
-  Closing closing = { .log = g_string_new (NULL) };
+  Closing closing = { .log = g_string_new (NULL), .how = &hows[0] };
   g_autoptr(AfrpcProcess) process = make_process (WORKER_DIES);
 
   g_test_summary ("Who begins to wait for an end that has been decided is told just before others are");
@@ -367,7 +355,7 @@ close_again_cb (GObject      *source,
 static void
 test_closing_again (gconstpointer is_pool)
 {
-  Closing closing = { .log = g_string_new (NULL) };
+  Closing closing = { .log = g_string_new (NULL), .how = &hows[0] };
   g_autoptr(AfrpcProcess) process = make_process (WORKER_WORKS);
 
   g_test_summary ("Who waits again when he is told is told before others are, too");
@@ -383,7 +371,7 @@ static gpointer
 context_thread (gpointer data)
 {
   GMainContext *context = g_main_context_new ();
-  Closing closing = { .log = g_string_new (NULL) };
+  Closing closing = { .log = g_string_new (NULL), .how = &hows[0] };
   AfrpcProcess *process;
 
   g_main_context_push_thread_default (context);
