@@ -550,6 +550,17 @@ drain (Case *test)
   return meter->most;
 }
 
+/* Waits for the end of all, of which each is told by then. */
+static void
+end_many (Case        *test,
+          const guint *n)
+{
+  test_iterate_until (&test->destroyed);
+  g_assert_cmpuint (*n, ==, N_MANY);
+  case_end (test);
+  wait_no_children ();
+}
+
 static void
 test_pool_end_many_killed (void)
 {
@@ -564,10 +575,7 @@ test_pool_end_many_killed (void)
   afrpc_caller_kill (caller_of (&test));
   g_assert_cmpuint (count_queued (&test), >, N_MANY / 4);
   g_assert_cmpuint (drain (&test), <, N_MANY / 2);
-  test_iterate_until (&test.destroyed);
-  g_assert_cmpuint (n, ==, N_MANY);
-  case_end (&test);
-  wait_no_children ();
+  end_many (&test, &n);
 }
 
 static void
@@ -583,10 +591,7 @@ test_pool_end_many_killed_blocking (void)
   g_assert_true (afrpc_caller_close_sync (caller_of (&test), NULL, NULL));
   g_assert_cmpuint (count_queued (&test), ==, 0);
   g_assert_cmpuint (n, ==, 0);
-  test_iterate_until (&test.destroyed);
-  g_assert_cmpuint (n, ==, N_MANY);
-  case_end (&test);
-  wait_no_children ();
+  end_many (&test, &n);
 }
 
 static void
@@ -655,10 +660,7 @@ test_pool_end_many_expired (void)
   g_assert_cmpuint (drain (&test), <, N_MANY / 2);
   iterate_until_count (&n, N_MANY);
   afrpc_caller_kill (caller_of (&test));
-  test_iterate_until (&test.destroyed);
-  g_assert_cmpuint (n, ==, N_MANY);
-  case_end (&test);
-  wait_no_children ();
+  end_many (&test, &n);
 }
 
 int
