@@ -189,6 +189,29 @@ test_hostile_flood (gconstpointer with)
   g_assert_true (n_events > 0 || strcmp (with, "errors") == 0);
 }
 
+/* Returns: (transfer full): one of that type, which keeps no more than that, and takes no larger message */
+static gpointer
+new_bounded (GType         type,
+             AfrpcProcess *process,
+             const char   *function)
+{
+  return g_object_new (type, "process", process, "function", function, "max-bytes-queued", (guint64) KEPT_MAX,
+                       "max-message-size", (guint64) KEPT_MAX, NULL);
+}
+
+/* Nor is the end waited for beyond the bound, of whichever of the two it is. */
+static void
+assert_end_refused (AfrpcProxy *proxy)
+{
+  g_autoptr(GError) closing = NULL;
+  g_autoptr(GError) waiting = NULL;
+
+  g_assert_false (afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, &closing));
+  g_assert_error (closing, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+  g_assert_null (afrpc_process_wait_sync (afrpc_proxy_get_process (proxy), NULL, &waiting));
+  g_assert_error (waiting, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+}
+
 static void
 assert_bound (gsize before)
 {
@@ -209,17 +232,11 @@ test_hostile_flood_end (gconstpointer with)
   guint n_events = 0;
 
   g_test_summary ("So it has while the end is waited for: that fails, until the worker is killed");
-  watch_init (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "f",
-                                      "max-bytes-queued", (guint64) KEPT_MAX, "max-message-size", (guint64) KEPT_MAX, NULL));
+  watch_init (&watched, new_bounded (AFRPC_TYPE_PROXY, process, "f"));
   g_signal_connect (watched.proxy, "event", G_CALLBACK (count_events), &n_events);
   afrpc_caller_call (AFRPC_CALLER (watched.proxy), NULL, NULL, outcome_cb, &outcome);
   before = measure_memory ();
-  g_assert_false (afrpc_caller_close_sync (AFRPC_CALLER (watched.proxy), NULL, &error));
-  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
-  g_clear_error (&error);
-  g_assert_null (afrpc_process_wait_sync (process, NULL, &error));
-  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
-  g_clear_error (&error);
+  assert_end_refused (watched.proxy);
   assert_bound (before);
 
   afrpc_caller_kill (AFRPC_CALLER (watched.proxy));
@@ -264,8 +281,7 @@ test_hostile_flood_killed (gconstpointer with)
   g_autoptr(GError) error = NULL;
 
   g_test_summary ("Who only blocks sees the end of a worker that somebody else has killed beyond its bound");
-  watch_init (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "f",
-                                      "max-bytes-queued", (guint64) KEPT_MAX, "max-message-size", (guint64) KEPT_MAX, NULL));
+  watch_init (&watched, new_bounded (AFRPC_TYPE_PROXY, process, "f"));
   g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), NULL, NULL, &error));
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
   g_clear_error (&error);
@@ -292,9 +308,7 @@ test_hostile_flood_kill (gconstpointer with)
       g_auto(Watched) watched = { 0 };
       AfrpcCall *calls[2];
 
-      watch_init (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "f",
-                                          "max-bytes-queued", (guint64) KEPT_MAX, "max-message-size", (guint64) KEPT_MAX,
-                                          NULL));
+      watch_init (&watched, new_bounded (AFRPC_TYPE_PROXY, process, "f"));
       for (guint j = 0; j < G_N_ELEMENTS (calls); j++)
         calls[j] = afrpc_caller_start (AFRPC_CALLER (watched.proxy), NULL, NULL);
       assert_refused (AFRPC_CALLER (watched.proxy));
@@ -341,22 +355,16 @@ test_hostile_stray (void)
   g_autoptr(AfrpcProcess) process = new_hostile ("stray");
   g_auto(Watched) watched = { 0 };
   g_auto(Outcome) outcome = { 0 };
-  g_autoptr(GError) error = NULL;
   gsize before;
   guint n_events = 0;
 
   g_test_summary ("What another process writes after the worker's end is kept up to a bound while the thread is blocked");
-  watch_init (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "f",
-                                      "max-bytes-queued", (guint64) KEPT_MAX, "max-message-size", (guint64) KEPT_MAX, NULL));
+  watch_init (&watched, new_bounded (AFRPC_TYPE_PROXY, process, "f"));
   g_signal_connect (watched.proxy, "event", G_CALLBACK (count_events), &n_events);
   afrpc_caller_call (AFRPC_CALLER (watched.proxy), NULL, NULL, outcome_cb, &outcome);
   before = measure_memory ();
   is_slow = TRUE;
-  g_assert_false (afrpc_caller_close_sync (AFRPC_CALLER (watched.proxy), NULL, &error));
-  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
-  g_clear_error (&error);
-  g_assert_null (afrpc_process_wait_sync (process, NULL, &error));
-  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+  assert_end_refused (watched.proxy);
   assert_bound (before + REST_MAX);
 
   /* The main loop tells it, and sees the end. */
@@ -401,8 +409,8 @@ test_hostile_flood_pool (void)
 
   g_test_summary ("So it has in a pool, whose other workers are called meanwhile");
   afrpc_process_require (honest, TEST_WORKER);
-  pool = g_object_new (AFRPC_TYPE_POOL, "process", hostile, "function", "echo", "max-workers", 1,
-                       "max-bytes-queued", (guint64) KEPT_MAX, "max-message-size", (guint64) KEPT_MAX, NULL);
+  pool = new_bounded (AFRPC_TYPE_POOL, hostile, "echo");
+  afrpc_pool_set_max_workers (pool, 1);
   g_signal_connect (pool, "event", G_CALLBACK (count_events), &n_events);
   before = measure_memory ();
   assert_refused (AFRPC_CALLER (pool));
@@ -442,8 +450,8 @@ test_hostile_flood_pool_killed (void)
   g_autoptr(GError) error = NULL;
 
   g_test_summary ("So it is in a pool");
-  pool = g_object_new (AFRPC_TYPE_POOL, "process", hostile, "function", "echo", "max-workers", 1,
-                       "max-bytes-queued", (guint64) KEPT_MAX, "max-message-size", (guint64) KEPT_MAX, NULL);
+  pool = new_bounded (AFRPC_TYPE_POOL, hostile, "echo");
+  afrpc_pool_set_max_workers (pool, 1);
   g_signal_connect (pool, "error", G_CALLBACK (test_ignore_cb), NULL);
   assert_refused (AFRPC_CALLER (pool));
   worker = g_list_model_get_item (afrpc_pool_get_workers (pool), 0);
@@ -462,8 +470,8 @@ test_hostile_flood_map (void)
   gsize before;
 
   g_test_summary ("So it has while a map is waited for, or the answers of all workers");
-  pool = g_object_new (AFRPC_TYPE_POOL, "process", hostile, "function", "echo", "max-workers", 2,
-                       "max-bytes-queued", (guint64) KEPT_MAX, "max-message-size", (guint64) KEPT_MAX, NULL);
+  pool = new_bounded (AFRPC_TYPE_POOL, hostile, "echo");
+  afrpc_pool_set_max_workers (pool, 2);
   g_signal_connect (pool, "error", G_CALLBACK (test_ignore_cb), NULL);
   before = measure_memory ();
   map = afrpc_pool_map_variant (pool, g_variant_new_parsed ("[1, 2, 3, 4]"), NULL, NULL, 0);
