@@ -382,7 +382,7 @@ afrpc_worker_save (AfrpcWorker   *self,
 {
   g_return_val_if_fail (AFRPC_IS_WORKER (self), FALSE);
 
-  return afrpc_session_save (&self->session, data, size);
+  return afrpc_serve_save (&self->session, data, size);
 }
 
 /**

@@ -150,6 +150,18 @@ afrpc_serve_begin_part (AfrpcSession *self)
   return !afrpc_transport_is_unwanted (&self->transport, self->current->serial);
 }
 
+/* Keeps something of such a call for the program, should the worker die. FALSE: that cannot be. */
+gboolean
+afrpc_serve_save (AfrpcSession  *self,
+                  gconstpointer  data,
+                  gsize          size)
+{
+  /* The memory is shared with a process that a function has forked, too. */
+  end_stray (self);
+
+  return self->current != NULL && afrpc_transport_save (&self->transport, self->current->serial, data, size);
+}
+
 /* Lets the parent know, whatever happens next, that a call is started; and then, in this order, looks whether the
  * parent has cancelled it: so one of them sees what the other one said. */
 static gboolean

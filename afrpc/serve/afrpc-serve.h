@@ -13,6 +13,9 @@ AfrpcStep afrpc_serve_next         (AfrpcSession *session);
 gboolean  afrpc_serve_fill_backlog (AfrpcSession *session);
 gboolean  afrpc_serve_is_cancelled (AfrpcSession *session);
 gboolean  afrpc_serve_begin_part   (AfrpcSession *session);
+gboolean  afrpc_serve_save         (AfrpcSession *session,
+                                    gconstpointer data,
+                                    gsize         size);
 void      afrpc_serve_block        (AfrpcSession *session);
 
 G_END_DECLS

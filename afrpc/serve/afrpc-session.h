@@ -254,15 +254,6 @@ afrpc_session_add_call (AfrpcSession    *self,
   afrpc_call_table_add (&self->calls, call);
 }
 
-/* Keeps something of the call that a sync function runs in shared memory. FALSE: there is no room, or no such memory. */
-static inline gboolean
-afrpc_session_save (AfrpcSession  *self,
-                    gconstpointer  data,
-                    gsize          size)
-{
-  return self->current != NULL && afrpc_transport_save (&self->transport, self->current->serial, data, size);
-}
-
 /* What the program has written to shared memory, if there is any. */
 static inline gboolean
 afrpc_session_shows_cancelled (const AfrpcSession    *self,

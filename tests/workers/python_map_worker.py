@@ -52,6 +52,8 @@ def end(path, how, when, i):
     """Ends the process at a certain input; once, if that is wanted, which the existence of a file says."""
     open_log(path)
     log(i)
+    if how == "fork and kill" and i == when + 10:
+        os.kill(os.getpid(), signal.SIGKILL)
     if i == when and not (how.startswith("once ") and os.path.exists(path + ".once")):
         if how.startswith("once "):
             os.close(os.open(path + ".once", os.O_CREAT | os.O_WRONLY, 0o600))
@@ -59,11 +61,14 @@ def end(path, how, when, i):
             os._exit(3)
         elif how.endswith("sys.exit"):
             sys.exit(3)
-        elif how.endswith("kill"):
+        elif how.endswith("kill") and not how.startswith("fork"):
             os.kill(os.getpid(), signal.SIGKILL)
             time.sleep(60)
-        elif how.endswith("fork"):
-            os.fork()
+        elif how.startswith("fork"):
+            # It ends as this function returns there, which is before this process goes on.
+            pid = os.fork()
+            if pid != 0:
+                os.waitpid(pid, 0)
         elif how.endswith("retire"):
             afrpc.retire()
     return i
