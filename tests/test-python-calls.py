@@ -408,6 +408,20 @@ class Options(unittest.TestCase):
         self.assertEqual(proxy.invoke_sync(), (os.nice(0) + 3, "b", "/"))
         self.assertEqual(Afrpc.Process.setenv.__name__, "setenv")
 
+    def test_environment(self):
+        """What a process that is forked has of its own is what its functions and those of the C library see."""
+        template = Afrpc.Process.new_exec("python").setenv("A", "old", True).setenv("B", "old", True)
+        template.eval("import os, subprocess\ndef f(): return os.environ.get('A'), os.environ.get('B'), os.environ.get('C'), "
+                      "subprocess.run(['printenv', 'A'], capture_output=True, text=True).stdout.strip()")
+        for process, expected in ((template.fork().setenv("A", "new", True).unsetenv("B").setenv("C", "", True),
+                                   ("new", None, "", "new")),
+                                  (template.fork(), ("old", "old", None, "old")),
+                                  (template.fork().set_environ(["A=only", "PATH=" + os.environ["PATH"]]),
+                                   ("only", None, None, "only"))):
+            proxy = Afrpc.Proxy(process=process, function="f")
+            self.assertEqual(proxy.invoke_sync(), expected)
+            proxy.close_sync()
+
     def test_version(self):
         self.assertRegex(afrpc.__version__, r"^\d+\.\d+\.\d+$")
 

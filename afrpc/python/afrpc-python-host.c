@@ -34,6 +34,8 @@ struct _AfrpcPythonHost
   GHashTable *invocations; /* (element-type AfrpcInvocation PyObject) that are not answered, borrowed */
   gboolean is_forked;
   gboolean may_handle_signals; /* the module for that has been loaded */
+  char **environ;          /* as Python has seen it last */
+  char *first_variable;    /* (nullable) (not owned): of that */
 };
 
 G_DEFINE_FINAL_TYPE (AfrpcPythonHost, afrpc_python_host, AFRPC_TYPE_HOST)
@@ -44,6 +46,13 @@ static AfrpcPythonHost *the_host; /* (nullable): there is one in a process, if a
 static AfrpcWorker *the_worker;   /* (nullable): once a function runs; outlives all functions */
 static unsigned long main_thread;
 static PyObject *str_signal;
+
+static void
+note_environment (AfrpcPythonHost *self)
+{
+  self->environ = environ;
+  self->first_variable = environ != NULL ? environ[0] : NULL;
+}
 
 static PyObject *
 get_function (AfrpcPythonHost *self,
@@ -76,6 +85,33 @@ afrpc_python_host_end (AfrpcHost *host,
 
 /* Preparing */
 
+/* Python copies the environment when it starts, and a process that was forked gets its own later. The variables that it gets
+ * then are new ones. */
+static void
+renew_environment (AfrpcPythonHost *self)
+{
+  PyObject *list, *result = NULL;
+
+  if (environ == self->environ && (environ == NULL || environ[0] == self->first_variable))
+    return;
+
+  list = PyList_New (0);
+  for (char **variable = environ; list != NULL && variable != NULL && *variable != NULL; variable++)
+    {
+      PyObject *bytes = PyBytes_FromString (*variable);
+
+      if (bytes == NULL || PyList_Append (list, bytes) != 0)
+        Py_CLEAR (list);
+      Py_XDECREF (bytes);
+    }
+  if (list != NULL)
+    result = PyObject_CallMethod (self->backend, "renew_environment", "N", list);
+  if (result == NULL)
+    PyErr_WriteUnraisable (NULL);
+  Py_XDECREF (result);
+  note_environment (self);
+}
+
 /* @result: (transfer full) (nullable): NULL if there is an exception, which becomes an error */
 static gboolean
 check_result (PyObject    *result,
@@ -98,11 +134,13 @@ afrpc_python_host_require (AfrpcHost   *host,
                            const char  *module,
                            GError     **error)
 {
-  PyGILState_STATE state = PyGILState_Ensure ();
-  PyObject *result = PyObject_CallMethod (AFRPC_PYTHON_HOST (host)->backend, "require", "s", module);
+  AfrpcPythonHost *self = AFRPC_PYTHON_HOST (host);
   g_autofree char *prefix = g_strdup_printf ("the module '%s' cannot be loaded: ", module);
-  const gboolean ok = check_result (result, AFRPC_ERROR_MODULE, prefix, error);
+  PyGILState_STATE state = PyGILState_Ensure ();
+  gboolean ok;
 
+  renew_environment (self);
+  ok = check_result (PyObject_CallMethod (self->backend, "require", "s", module), AFRPC_ERROR_MODULE, prefix, error);
   PyGILState_Release (state);
 
   return ok;
@@ -116,10 +154,13 @@ afrpc_python_host_eval (AfrpcHost   *host,
 {
   AfrpcPythonHost *self = AFRPC_PYTHON_HOST (host);
   PyGILState_STATE state = PyGILState_Ensure ();
-  PyObject *tuple = afrpc_python_unpack_tuple (args, afrpc_python_host_hooks);
-  PyObject *result = tuple != NULL ? PyObject_CallMethod (self->backend, "evaluate", "sN", code, tuple) : NULL;
-  const gboolean ok = check_result (result, AFRPC_ERROR_MODULE, "the code failed: ", error);
+  PyObject *tuple, *result;
+  gboolean ok;
 
+  renew_environment (self);
+  tuple = afrpc_python_unpack_tuple (args, afrpc_python_host_hooks);
+  result = tuple != NULL ? PyObject_CallMethod (self->backend, "evaluate", "sN", code, tuple) : NULL;
+  ok = check_result (result, AFRPC_ERROR_MODULE, "the code failed: ", error);
   PyGILState_Release (state);
 
   return ok;
@@ -165,9 +206,12 @@ afrpc_python_host_resolve (AfrpcHost          *host,
                            AfrpcFunctionKind   kind,
                            GError            **error)
 {
+  AfrpcPythonHost *self = AFRPC_PYTHON_HOST (host);
   PyGILState_STATE state = PyGILState_Ensure ();
-  guint number = resolve (AFRPC_PYTHON_HOST (host), name, kind, error);
+  guint number;
 
+  renew_environment (self);
+  number = resolve (self, name, kind, error);
   PyGILState_Release (state);
 
   return number;
@@ -576,6 +620,7 @@ afrpc_python_host_serve (PyObject *module,
 
   the_host = g_object_new (AFRPC_TYPE_PYTHON_HOST, "name", AFRPC_PYTHON_HOST_NAME, NULL);
   the_host->backend = Py_NewRef (backend);
+  note_environment (the_host);
   main_thread = PyThread_get_thread_ident ();
   str_signal = PyUnicode_InternFromString ("signal");
 

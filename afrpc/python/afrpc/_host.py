@@ -203,6 +203,15 @@ def forked():
     atexit._clear()
 
 
+def renew_environment(variables):
+    own = dict(variable.split(b"=", 1) for variable in variables if b"=" in variable[1:])
+    for name in [name for name in os.environb if name not in own]:
+        del os.environb[name]
+    for name, value in own.items():
+        if os.environb.get(name) != value:
+            os.environb[name] = value
+
+
 def get_exit_status(error):
     if error.code is None:
         return 0
