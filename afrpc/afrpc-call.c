@@ -298,8 +298,8 @@ afrpc_call_is_settled (AfrpcCall *self)
  *
  * Gets whether the worker had begun to run the call.
  *
- * This is known once the call has its outcome, and told of each failure, whatever its cause; before, it is
- * %AFRPC_STARTED_UNKNOWN.
+ * This is known once the call has its outcome, or was cancelled in the thread that runs its main context, and told of
+ * each failure, whatever its cause; before, it is %AFRPC_STARTED_UNKNOWN.
  *
  * Returns: whether it was started
  *
@@ -308,9 +308,16 @@ afrpc_call_is_settled (AfrpcCall *self)
 AfrpcStarted
 afrpc_call_get_started (AfrpcCall *self)
 {
+  const AfrpcCallerOwn *own;
+
   g_return_val_if_fail (AFRPC_IS_CALL (self), AFRPC_STARTED_UNKNOWN);
 
-  return self->pending.state == AFRPC_PENDING_DECIDED ? self->pending.started : AFRPC_STARTED_UNKNOWN;
+  if (self->pending.state == AFRPC_PENDING_DECIDED)
+    return self->pending.started;
+
+  own = self->caller != NULL ? AFRPC_CALLER_GET_IFACE (self->caller)->own : NULL;
+
+  return own != NULL && own->get_started != NULL ? own->get_started (self) : AFRPC_STARTED_UNKNOWN;
 }
 
 /**

@@ -16,6 +16,7 @@ typedef struct
                           const char  *what);
   AfrpcExit *(*get_exit) (AfrpcCaller *self);
   gboolean   (*is_owing) (AfrpcCaller *self); /* (nullable): whether calls have no outcome, though everything is over */
+  AfrpcStarted (*get_started) (AfrpcCall *call); /* (nullable): of one whose outcome has not been told */
 } AfrpcCallerOwn;
 
 gboolean afrpc_caller_begin_events       (AfrpcCaller  *self,

@@ -77,11 +77,14 @@ class PoolTest(unittest.TestCase):
                 running = pool("until-cancelled", True, signature="(sv)")
                 waiting = pool("return", True, signature="(sv)")
                 pool.on_event(lambda event: waiting.cancel())
-                with self.assertRaises(asyncio.CancelledError):
+                with self.assertRaises(asyncio.CancelledError) as raised:
                     await waiting
+                self.assertEqual(raised.exception.started, Afrpc.Started.NO)
                 running.cancel()
-                with self.assertRaises(asyncio.CancelledError):
+                self.assertEqual(running.get_started(), Afrpc.Started.YES)
+                with self.assertRaises(asyncio.CancelledError) as raised:
                     await running
+                self.assertEqual(raised.exception.started, Afrpc.Started.YES)
 
         afrpc.aio.run(main())
 

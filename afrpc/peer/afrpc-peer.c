@@ -235,15 +235,22 @@ enter (AfrpcPeer    *self,
     }
 }
 
+/* Whether this thread runs its main context. In its own thread nobody else can take the source away. */
+gboolean
+afrpc_peer_runs_here (AfrpcPeer *self)
+{
+  AfrpcSource *source = self->member.source;
+
+  return source != NULL && (afrpc_source_runs_here (source) || g_main_context_is_owner (afrpc_source_get_context (source)));
+}
+
 /* The thread's own main context, and one that nobody runs, can be used. Otherwise the program is wrong, and told so:
  * nothing is corrupt, and no worker is blamed. */
 gboolean
 afrpc_peer_check_thread (AfrpcPeer  *self,
                          const char *what)
 {
-  /* In its own thread nobody else can take the source away. */
-  if (self->member.source != NULL &&
-      (afrpc_source_runs_here (self->member.source) || g_main_context_is_owner (afrpc_source_get_context (self->member.source))))
+  if (afrpc_peer_runs_here (self))
     return TRUE;
 
   return enter (self, NULL, what);

@@ -146,7 +146,17 @@ afrpc_pool_is_owing (AfrpcCaller *caller)
   return AFRPC_POOL (caller)->core->n_jobs > 0;
 }
 
-static const AfrpcCallerOwn own = { afrpc_pool_may_use, afrpc_pool_get_exit, afrpc_pool_is_owing };
+/* Whoever has cancelled a call may ask at once. */
+static AfrpcStarted
+afrpc_pool_get_started (AfrpcCall *call)
+{
+  const AfrpcPoolJob *job =
+    afrpc_peer_runs_here (AFRPC_POOL (afrpc_call_get_caller (call))->core->anchor) ? call->job : NULL;
+
+  return job != NULL && job->pending.state == AFRPC_PENDING_DECIDED ? job->pending.started : AFRPC_STARTED_UNKNOWN;
+}
+
+static const AfrpcCallerOwn own = { afrpc_pool_may_use, afrpc_pool_get_exit, afrpc_pool_is_owing, afrpc_pool_get_started };
 
 void
 afrpc_pool_caller_init (AfrpcCallerInterface *iface)
