@@ -682,6 +682,15 @@ class Interrupted(unittest.TestCase):
         with self.assertRaises(GLib.Error):
             call.wait_sync(None)
 
+    def test_with_worker(self):
+        """The worker gets it, too, and dies of it."""
+        template = Afrpc.Process.new_exec("python").eval(
+            "import os, signal\ndef die(pid): os.kill(pid, signal.SIGINT); os.kill(os.getpid(), signal.SIGKILL)")
+        for _ in range(40):
+            proxy = Afrpc.Proxy(process=template.fork(), function="die")
+            self.interrupt(proxy.invoke_sync, os.getpid())
+            proxy.close_sync()
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -62,8 +62,9 @@ afrpc_python_block_end (AfrpcPythonBlocked *self)
     g_signal_handler_disconnect (self->cancellable, self->id);
   g_clear_object (&self->cancellable);
   g_clear_object (&self->stop);
+  /* What has ended the worker may have come to this process, too: it is said first, and in no code that makes exceptions. */
   if (self->type == NULL)
-    return TRUE;
+    return PyErr_CheckSignals () == 0;
 
   PyErr_Restore (self->type, self->value, self->traceback);
   return FALSE;
