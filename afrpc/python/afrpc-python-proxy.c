@@ -394,8 +394,9 @@ afrpc_python_enter (AfrpcProcess  *process, /* (nullable) */
       return TRUE;
     }
 
-  PyErr_SetString (PyExc_RuntimeError, "the proxy belongs to the main context of another thread, or of another loop: "
-                   "a process has to be made where it is used");
+  PyErr_SetString (PyExc_RuntimeError, "what is called belongs to the main context of another thread, or of another loop: "
+                   "a process has to be made where it is used, in a thread that does not share the default main context with "
+                   "others (GLib.MainContext.push_thread_default)");
   return FALSE;
 }
 

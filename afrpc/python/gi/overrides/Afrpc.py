@@ -62,7 +62,8 @@ def _check_thread(process):
     context = process.get_main_context()
     if not context.acquire():
         raise RuntimeError("the process belongs to the main context of another thread, or of another loop: "
-                           "it has to be made where it is used")
+                           "it has to be made where it is used, in a thread that does not share the default main context with "
+                           "others (GLib.MainContext.push_thread_default)")
     context.release()
 
 
