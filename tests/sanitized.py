@@ -68,7 +68,7 @@ def find_errors(text, special):
             continue
         # A process that is killed while it looks for leaks, or has threads that end meanwhile, says the last of these.
         if lines and not re.search(r"ERROR: LeakSanitizer|^SUMMARY: .* leaked in|Unable to get registers from thread|"
-                                   r"LeakSanitizer has encountered a fatal error", part):
+                                   r"LeakSanitizer has encountered a fatal error|ptrace appears to be blocked", part):
             yield part
 
 
