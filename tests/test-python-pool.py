@@ -88,6 +88,16 @@ class PoolTest(unittest.TestCase):
 
         afrpc.aio.run(main())
 
+    def test_close_failing(self):
+        """Workers that end before they are ready are not started for ever by who closes the pool, and blocks."""
+        code = "import os\ndef end(*args): os._exit(3)\ndef f(*args): return args"
+        pool = Afrpc.Pool(process=Afrpc.Process.new_exec("python").eval(code), function="f", init="end", max_workers=1)
+        call = pool(1)
+        pool.close_sync()
+        while not call.done():
+            GLib.MainContext.default().iteration(True)
+        self.assertIsInstance(call.exception(), Afrpc.NotStarted)
+
     def test_templates(self):
         first, second = (Afrpc.Process.new_exec(None).require(WORKER) for _ in range(2))
         with Afrpc.Pool(process=first, function="echo", max_workers=3) as pool:

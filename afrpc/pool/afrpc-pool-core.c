@@ -326,7 +326,9 @@ afrpc_pool_core_wind_up (AfrpcPoolCore *self)
     {
       AfrpcPoolMember *member = self->members->pdata[i];
 
-      if (afrpc_pool_member_is_live (member))
+      /* One that starts and was given calls may fail to, and then they are another's: its failure counts. */
+      if (afrpc_pool_member_is_live (member) &&
+          (member->state != AFRPC_POOL_MEMBER_STARTING || member->given.length == 0))
         afrpc_pool_member_end (member);
     }
   if (self->members->len > 0 || self->n_jobs > 0)
