@@ -19,7 +19,6 @@
 #include "peer/afrpc-peer.h"
 #include "os/afrpc-pidfd.h"
 
-#define TEMPLATE_END_MS 100 /* for one that was killed */
 #define HEARD_MS 1000 /* until a process that has been made must have said something, while nobody iterates for it */
 
 /* Default templates */
@@ -575,17 +574,6 @@ afrpc_birth_doubt (AfrpcPeer *peer)
   afrpc_peer_attend (peer);
 }
 
-/* A template that was killed may be about to fork until it has ended: only then does everybody show whom it has made. It takes
- * next to no time. */
-static void
-await_template_end (const AfrpcPeer *template)
-{
-  struct pollfd poller = { template->body.spawned.pidfd, POLLIN, 0 };
-
-  if (template->body.state == AFRPC_BODY_CHILD && poller.fd >= 0)
-    poll (&poller, 1, TEMPLATE_END_MS);
-}
-
 /* The template is not going to answer those that it owes one. It may have made them all the same; if not, what was wrong
  * with it is wrong with them too, if it could not be prepared. */
 void
@@ -594,7 +582,6 @@ afrpc_birth_template_gone (AfrpcPeer *template)
   const gboolean is_hopeless_now = is_hopeless (template) && !template->is_dropped;
   AfrpcPeer *peer;
 
-  await_template_end (template);
   while ((peer = pop_fork (template)) != NULL)
     {
       if (peer->body.state != AFRPC_BODY_AWAITED)
