@@ -61,6 +61,15 @@ fork_host_fork (AfrpcHost  *host,
       AFRPC_HOST_CLASS (fork_host_parent_class)->fork (host, error);
       _exit (0);
     }
+  else if (g_strcmp0 (way, "deep") == 0)
+    {
+      /* It cannot say so, nor can what it has made, when that has made another, which is no more. */
+      pid = AFRPC_HOST_CLASS (fork_host_parent_class)->fork (host, error);
+      if (pid > 0)
+        raise (SIGSTOP);
+      else if (g_strcmp0 (self->how, way) == 0)
+        _exit (0);
+    }
   else if (g_strcmp0 (way, "freeze") == 0 || g_strcmp0 (way, "babble") == 0)
     {
       /* As "vanish", and it does not do that. */

@@ -114,7 +114,7 @@ has_zombie (void)
 {
   siginfo_t info = { 0 };
 
-  return waitid (P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0;
+  return waitid (P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 && info.si_pid != 0;
 }
 
 /* Of a template that ends in the middle of forking, or before it comes to it. */

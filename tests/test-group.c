@@ -293,7 +293,7 @@ check_crash (Way      way,
   output = test_run_to_end (argv, "lingers\n", is_adopted ? TEST_RUN_IN_SESSION : TEST_RUN_DEFAULT);
   g_assert_true (g_str_has_suffix (output, ends[doing]));
   prctl (PR_SET_CHILD_SUBREAPER, 0);
-  while (is_adopted && waitpid (-1, NULL, WNOHANG) > 0)
+  while (is_adopted && waitpid (-1, NULL, WNOHANG | __WALL) > 0)
     ;
 }
 

@@ -517,7 +517,7 @@ test_pidfd_lost (void)
       g_assert_true (fork_with_room_for (template, n_free));
       /* Some of an earlier test's may have been there still. */
       g_assert_cmpuint (test_count_fds (), <=, n_before);
-      g_assert_cmpint (waitid (P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT), ==, 0);
+      g_assert_cmpint (waitid (P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL), ==, 0);
       g_assert_cmpint (info.si_pid, ==, 0);
     }
 

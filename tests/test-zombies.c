@@ -27,7 +27,7 @@ has_child (void)
 {
   siginfo_t info = { 0 };
 
-  return waitid (P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+  return waitid (P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0;
 }
 
 static void
@@ -118,6 +118,44 @@ test_zombies_together (void)
     g_main_context_iteration (NULL, TRUE);
 }
 
+/* One that was not reaped. */
+static gboolean
+has_zombie (void)
+{
+  siginfo_t info = { 0 };
+
+  return waitid (P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 && info.si_pid != 0;
+}
+
+static void
+kill_process (AfrpcProcess **process)
+{
+  afrpc_process_kill (*process, SIGKILL);
+  g_clear_object (process);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+}
+
+static void
+test_zombies_deep (gconstpointer is_template_first)
+{
+  g_autoptr(AfrpcProcess) base = afrpc_process_new_exec (g_getenv ("AFRPC_TEST_FORK_HOST"));
+  g_autoptr(AfrpcProcess) template = NULL, process = NULL;
+
+  g_test_summary ("What a process has made that is not known itself yet is not mistaken for that, and both are reaped");
+  afrpc_process_setenv (base, "AFRPC_TEST_FORK", "deep", TRUE);
+  template = afrpc_process_fork (base);
+  process = afrpc_process_fork (template);
+  while (!has_zombie ())
+    g_main_context_iteration (NULL, FALSE);
+
+  kill_process (is_template_first ? &template : &process);
+  kill_process (is_template_first ? &process : &template);
+  kill_process (&base);
+  while (has_child ())
+    g_main_context_iteration (NULL, TRUE);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -127,6 +165,8 @@ main (int   argc,
   g_test_add_data_func ("/zombies/exec", GINT_TO_POINTER (FALSE), test_zombies);
   g_test_add_data_func ("/zombies/fork", GINT_TO_POINTER (TRUE), test_zombies);
   g_test_add_func ("/zombies/together", test_zombies_together);
+  g_test_add_data_func ("/zombies/deep/template-first", GINT_TO_POINTER (TRUE), test_zombies_deep);
+  g_test_add_data_func ("/zombies/deep/process-first", GINT_TO_POINTER (FALSE), test_zombies_deep);
 
   return g_test_run ();
 }

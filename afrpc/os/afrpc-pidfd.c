@@ -195,7 +195,8 @@ static int
 find_among (const char  *path,
             guint64      inode,
             int          fd,
-            gboolean   (*skips) (int pid))
+            gboolean   (*skips) (int pid),
+            int          other_pid)
 {
   FILE *file = fopen (path, "re");
   int found = 0, pid;
@@ -203,7 +204,7 @@ find_among (const char  *path,
   if (file == NULL)
     return 0;
   while (found == 0 && fscanf (file, "%d", &pid) == 1)
-    if (!skips (pid) && (afrpc_pidfd_has_socket (pid, inode, fd) == 1 || is_named_for (pid, inode)))
+    if (pid != other_pid && !skips (pid) && (afrpc_pidfd_has_socket (pid, inode, fd) == 1 || is_named_for (pid, inode)))
       found = pid;
   fclose (file);
 
@@ -211,11 +212,12 @@ find_among (const char  *path,
 }
 
 /* Returns: the child of this process, whichever thread's, that has the socket, or was forked with it and has died, and that
- * @skips does not name; 0: there is none, as far as the kernel tells */
+ * neither @skips nor @other_pid names; 0: there is none, as far as the kernel tells */
 int
 afrpc_pidfd_find_child (guint64    inode,
                         int        fd,
-                        gboolean (*skips) (int pid))
+                        gboolean (*skips) (int pid),
+                        int        other_pid)
 {
   DIR *threads = opendir ("/proc/self/task");
   const struct dirent *entry;
@@ -227,7 +229,7 @@ afrpc_pidfd_find_child (guint64    inode,
     {
       g_autofree char *path = g_strdup_printf ("/proc/self/task/%s/children", entry->d_name);
 
-      pid = find_among (path, inode, fd, skips);
+      pid = find_among (path, inode, fd, skips, other_pid);
     }
   closedir (threads);
 

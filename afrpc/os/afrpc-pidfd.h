@@ -17,6 +17,7 @@ int      afrpc_pidfd_has_socket (int     pid,
                                  int     fd);
 int      afrpc_pidfd_find_child (guint64 inode,
                                  int     fd,
-                                 gboolean (*skips) (int pid));
+                                 gboolean (*skips) (int pid),
+                                 int     other_pid);
 
 G_END_DECLS

@@ -49,6 +49,7 @@ typedef struct
   GVariant *module;          /* (nullable): the last of the steps that have been forgotten, for messages */
 
   AfrpcPeer *template;       /* (nullable) (owned): what it is being forked from, until that has answered */
+  AfrpcPeer *heir;           /* (nullable) (owned): who has what there may be of it now: see afrpc-peer-heir.c */
   GError *template_failure;  /* (nullable): that is gone, and another like it would fail in this way */
   GQueue forks;              /* (element-type AfrpcPeer) (owned) being forked from this one, in order */
   guint n_heirs;             /* of these, nobody waits for so many: see afrpc-peer-heir.c */

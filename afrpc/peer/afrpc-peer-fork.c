@@ -481,6 +481,22 @@ find_sender (AfrpcPeer *peer)
   return transport->sender_pid;
 }
 
+/* A template has the socket of what it makes, and its name meanwhile, and may not be known itself: but it has said who it
+ * is before. Returns: its number, or 0 */
+static int
+find_template (AfrpcPeer *peer)
+{
+  AfrpcPeer *template = peer->birth.template;
+
+  if (template != NULL && template->birth.heir != NULL)
+    template = template->birth.heir;
+  if (template == NULL)
+    return 0;
+
+  afrpc_peer_attend (template);
+  return find_sender (template);
+}
+
 /* Returns: the process that there is, by what the kernel says of who has written to the connection, or of who among our
  * children has its other end, or had it; 0: there is none, as far as can be told */
 static int
@@ -490,7 +506,8 @@ find_unheard (AfrpcPeer *peer)
 
   /* Whoever has that end of what nobody was asked for then got it from this program: a copy of it, say. */
   if (pid == 0 && !peer->birth.is_unasked)
-    pid = afrpc_pidfd_find_child (peer->birth.other_inode, AFRPC_SPAWN_SOCKET_FD, afrpc_body_is_taken);
+    pid = afrpc_pidfd_find_child (peer->birth.other_inode, AFRPC_SPAWN_SOCKET_FD, afrpc_body_is_taken,
+                                  find_template (peer));
 
   /* It may have got its job meanwhile, and so have written, and died. */
   return pid != 0 ? pid : find_sender (peer);

@@ -48,6 +48,7 @@ afrpc_birth_leave_to_heir (AfrpcPeer *peer)
   afrpc_talk_fail (&heir->talk, g_error_copy (peer->talk.failure));
   afrpc_link_take_over (&heir->talk.link, &peer->talk.link);
   take_place (heir, peer);
+  peer->birth.heir = afrpc_peer_ref (heir);
 
   afrpc_body_await (&heir->body);
   afrpc_body_kill (&heir->body, SIGKILL);

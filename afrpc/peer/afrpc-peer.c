@@ -163,6 +163,7 @@ peer_free (AfrpcPeer *self)
   afrpc_source_forget (&self->member);
   afrpc_birth_leave_reaper (self);
   g_clear_pointer (&self->birth.template, afrpc_peer_unref);
+  g_clear_pointer (&self->birth.heir, afrpc_peer_unref);
   afrpc_birth_clear (&self->birth);
   afrpc_body_clear (&self->body);
   afrpc_talk_clear (&self->talk);

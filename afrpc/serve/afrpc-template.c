@@ -150,6 +150,8 @@ fork_host (AfrpcSession  *self,
   if (!self->funcs->can_fork (self->host, error) || !afrpc_fork_is_possible (error))
     return FALSE;
 
+  /* It is not to be mistaken for what it makes, in which its greeting is not to be either. */
+  afrpc_session_flush (self);
   enter (self, fd);
   afrpc_group_disown ();
   pid = self->funcs->fork (self->host, error);

@@ -32,7 +32,7 @@ reap (int inside)
 {
   int pid, status, inside_status = -1;
 
-  while ((pid = waitpid (-1, &status, WNOHANG)) > 0)
+  while ((pid = waitpid (-1, &status, WNOHANG | __WALL)) > 0)
     if (pid == inside)
       inside_status = status;
 
@@ -108,7 +108,7 @@ kill_the_rest (void)
         if (atoi (entry) > 1)
           chaos_signal (atoi (entry), SIGKILL);
     }
-  while (waitpid (-1, NULL, 0) > 0);
+  while (waitpid (-1, NULL, __WALL) > 0);
 }
 
 /* Executes the program again, inside; returns its exit status. */
