@@ -117,17 +117,21 @@ afrpc_register_function (const char        *name,
  * The program may be linked statically, and its file may be stripped, and renamed or deleted while it runs. A
  * program with a graphical toolkit calls this before it initialises the toolkit.
  *
+ * A program that runs with the rights of another, such as one with the set-user-ID bit, is only forked to be its own worker,
+ * and not executed, since everybody could have that do what he likes.
+ *
  * Since: 1.0
  */
 void
 afrpc_init_early (int    *argc,
                   char ***argv)
 {
-  if (g_getenv (AFRPC_SELF_ENV) != NULL)
-    {
-      g_unsetenv (AFRPC_SELF_ENV);
-      exit (serve ());
-    }
+  /* Whoever can have a program run with the rights of another does not call its functions. */
+  const gboolean is_worker = secure_getenv (AFRPC_SELF_ENV) != NULL;
+
+  g_unsetenv (AFRPC_SELF_ENV);
+  if (is_worker)
+    exit (serve ());
 
   afrpc_self_fork_template (serve);
 }

@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "peer/afrpc-self-private.h"
+
 #define NOBODY 65534
 #define SKIPPED 77
 
@@ -27,6 +29,47 @@ inside (gboolean is_secure)
   value = afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, &error);
 
   return g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_NO_HOST) ? 0 : 1;
+}
+
+static GVariant *
+serve (AfrpcWorker *worker,
+       GVariant    *args,
+       GError     **error)
+{
+  return g_variant_ref (args);
+}
+
+static gboolean
+can_serve (AfrpcProcess *process, /* (transfer full) */
+           GError      **error)
+{
+  g_autoptr(AfrpcProcess) owned = process;
+  g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "serve");
+  g_autoptr(GVariant) value = afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, error);
+
+  return value != NULL;
+}
+
+#define FORKED_ONLY 0
+#define ALSO_EXECUTED 10
+#define BROKEN 11
+#define AS_WORKER 2 /* of nobody: it was started by hand */
+
+/* A program that can be its own worker, maybe with the environment of one: as that, it exits with something else. */
+static int
+inside_itself (int    argc,
+               char **argv)
+{
+  g_autoptr(GError) error = NULL;
+
+  afrpc_register_function ("serve", AFRPC_FUNCTION_SYNC, G_CALLBACK (serve), NULL);
+  afrpc_init_early (&argc, &argv);
+  if (g_getenv (AFRPC_SELF_ENV) != NULL || !can_serve (afrpc_process_new_self (), NULL))
+    return BROKEN;
+  if (can_serve (afrpc_process_new_self_exec (), &error))
+    return ALSO_EXECUTED;
+
+  return g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED) ? FORKED_ONLY : BROKEN;
 }
 
 static int
@@ -106,16 +149,49 @@ test_set_user_id_host_path (void)
   g_rmdir (dir);
 }
 
+static void
+test_set_user_id_self (void)
+{
+  g_autofree char *dir = NULL;
+  g_autofree char *program = NULL;
+
+  g_test_summary ("A program with the rights of another is not its user's worker, and does not execute itself as its own");
+  if (geteuid () != 0)
+    {
+      g_test_skip ("only root can give programs to others");
+      return;
+    }
+  dir = g_dir_make_tmp ("afrpc-set-user-id-XXXXXX", NULL);
+  g_assert_no_errno (chmod (dir, 0755));
+  program = copy_program ("/proc/self/exe", dir, "program");
+
+  g_assert_cmpint (run_inside (program, "--self", NULL), ==, ALSO_EXECUTED);
+  g_setenv (AFRPC_SELF_ENV, "1", TRUE);
+  g_assert_cmpint (run_inside (program, "--self", NULL), ==, AS_WORKER);
+  g_assert_no_errno (chmod (program, 04755));
+  if (run_inside (program, "--secure", NULL) == SKIPPED)
+    g_test_skip ("the file system has no set-user-ID");
+  else
+    g_assert_cmpint (run_inside (program, "--self", NULL), ==, FORKED_ONLY);
+  g_unsetenv (AFRPC_SELF_ENV);
+
+  g_unlink (program);
+  g_rmdir (dir);
+}
+
 int
 main (int   argc,
       char *argv[])
 {
+  if (g_getenv (AFRPC_SELF_ENV) != NULL || (argc == 2 && g_str_equal (argv[1], "--self")))
+    return inside_itself (argc, argv);
   if (argc == 2 && (g_str_equal (argv[1], "--plain") || g_str_equal (argv[1], "--secure")))
     return inside (g_str_equal (argv[1], "--secure"));
 
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/set-user-id/host-path", test_set_user_id_host_path);
+  g_test_add_func ("/set-user-id/self", test_set_user_id_self);
 
   return g_test_run ();
 }

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <dlfcn.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "afrpc/afrpc-host-native-private.h"
@@ -39,7 +40,8 @@ G_DEFINE_FINAL_TYPE (AfrpcHostC, afrpc_host_c, AFRPC_TYPE_HOST_NATIVE)
 static char *
 find_module (const char *name)
 {
-  const char *env = g_getenv ("AFRPC_MODULE_PATH");
+  /* Whoever can have a program run with the rights of another does not choose what that loads. */
+  const char *env = secure_getenv ("AFRPC_MODULE_PATH");
   g_autofree char *path = g_strdup_printf ("%s:%s", env != NULL ? env : "", AFRPC_MODULEDIR);
   g_auto(GStrv) dirs = g_strsplit (path, ":", -1);
 

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -96,10 +97,12 @@ find_host (const char  *host, /* (nullable) */
     return g_strdup (host);
   if (g_str_equal (host, AFRPC_SELF_HOST))
     {
-      if (afrpc_self_is_ready ())
+      if (afrpc_self_is_ready () && getauxval (AT_SECURE) == 0)
         return g_strdup ("/proc/self/exe"); /* also if its file has been renamed or deleted */
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
-                   "the program cannot be its own worker: it has not called afrpc_init_early ()");
+                   afrpc_self_is_ready ()
+                     ? "a program with the rights of another is not executed to be its own worker, but only forked"
+                     : "the program cannot be its own worker: it has not called afrpc_init_early ()");
       return NULL;
     }
 
