@@ -4,6 +4,7 @@
 #include "peer/afrpc-peer.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,6 +13,8 @@
 #include "os/afrpc-pidfd.h"
 #include "peer/afrpc-peer-birth.h"
 #include "peer/afrpc-peer-parts.h"
+
+#define AWAIT_DROPPED_MS 100 /* whoever has nothing to do ends in a few */
 
 static gboolean
 is_owed_cb (guint64  serial,
@@ -391,6 +394,21 @@ dropped_cb (AfrpcPeer *self,
   afrpc_peer_attend (self);
 }
 
+/* Where no main loop has ever run, there may never be one to see its end: whoever has nothing left to do has that at once,
+ * and is waited for. */
+static void
+await_dropped (AfrpcPeer *self)
+{
+  struct pollfd poller = { self->body.spawned.pidfd, POLLIN, 0 };
+
+  if (poller.fd < 0 || !afrpc_peer_is_closed (self) || self->body.state != AFRPC_BODY_CHILD || self->talk.link.n_pending > 0 ||
+      afrpc_talk_has_output (&self->talk) || afrpc_source_has_run (self->member.source))
+    return;
+
+  poll (&poller, 1, AWAIT_DROPPED_MS);
+  afrpc_peer_keep_turn (self);
+}
+
 /* From any thread, even from within a garbage collection: calls nobody back. */
 void
 afrpc_peer_drop (AfrpcPeer     *self,
@@ -404,7 +422,10 @@ afrpc_peer_drop (AfrpcPeer     *self,
        * nothing behind. */
       afrpc_peer_act_on_drops (self);
       if (!afrpc_source_is_running (&self->member))
-        afrpc_peer_flush (self);
+        {
+          afrpc_peer_flush (self);
+          await_dropped (self);
+        }
       afrpc_peer_attend (self);
       afrpc_source_leave (&self->member);
       break;

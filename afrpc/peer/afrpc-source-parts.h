@@ -30,6 +30,7 @@ struct _AfrpcSource
   gint64 deadline;       /* when to look at time limits: not too late, maybe too early */
   gpointer runner;       /* (nullable) atomic: the thread that dispatches it, or blocks, and so owns the context */
   gpointer home;         /* (nullable) atomic: the thread that has used it, or run it, last */
+  gboolean has_run;      /* in a main loop, once at least */
   gboolean has_checked;  /* what was polled has been looked at; not done by GLib for who is ready before */
 
   GMutex lock;           /* guards what follows */

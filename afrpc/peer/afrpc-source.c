@@ -162,6 +162,13 @@ afrpc_source_keep_turns (AfrpcSource *self)
     }
 }
 
+/* Whether a main loop has ever come to it. */
+gboolean
+afrpc_source_has_run (AfrpcSource *self)
+{
+  return self->has_run;
+}
+
 /* Goes through the peers of whom there may be something to be heard. @func changes nothing. */
 void
 afrpc_source_foreach (AfrpcSource  *self,
@@ -181,6 +188,7 @@ source_prepare (GSource *source,
   AfrpcSource *self = (AfrpcSource *) source;
   gint64 left;
 
+  self->has_run = TRUE;
   for (guint i = self->active.length; i > 0; i--)
     {
       AfrpcSourceMember *member = pop_active (self);

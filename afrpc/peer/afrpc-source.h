@@ -108,6 +108,7 @@ void          afrpc_source_end_run     (AfrpcSource      *self,
                                         gpointer          before);
 gboolean      afrpc_source_runs_here   (AfrpcSource      *self);
 void          afrpc_source_keep_turns  (AfrpcSource      *self);
+gboolean      afrpc_source_has_run     (AfrpcSource      *self);
 void          afrpc_source_foreach     (AfrpcSource      *self,
                                         void            (*func) (AfrpcPeer *peer, gpointer data),
                                         gpointer          data);
