@@ -17,6 +17,11 @@ struct _AfrpcProcess
   int pidfd;              /* construct-only, -1: none */
   AfrpcProcess *template; /* construct-only, nullable: dropped once the process is made */
   AfrpcPeer *peer;
+
+  /* As those who asked to be notified know it. */
+  int notified_pid;
+  AfrpcStart notified_start;
+  gboolean notified_host; /* there is one */
 };
 
 AfrpcPeer *afrpc_process_get_peer (AfrpcProcess *self);

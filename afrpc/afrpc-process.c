@@ -61,6 +61,7 @@ enum
 enum
 {
   SIGNAL_EXITED,
+  SIGNAL_NOTIFY, /* of GObject */
   N_SIGNALS,
 };
 
@@ -76,7 +77,34 @@ process_exited (gpointer   process,
   g_signal_emit (process, signals[SIGNAL_EXITED], 0, exit);
 }
 
-static const AfrpcPeerProcessFuncs process_funcs = { process_exited };
+static void
+process_notify (gpointer process)
+{
+  AfrpcProcess *self = AFRPC_PROCESS (process);
+  const int pid = afrpc_process_get_pid (self);
+  const AfrpcStart start = afrpc_process_get_start (self);
+  const gboolean has_host = afrpc_process_get_host (self) != NULL;
+
+  g_object_freeze_notify (process);
+  if (pid != self->notified_pid)
+    g_object_notify_by_pspec (process, props[PROP_PID]);
+  if (start != self->notified_start)
+    g_object_notify_by_pspec (process, props[PROP_START]);
+  if (has_host != self->notified_host)
+    g_object_notify_by_pspec (process, props[PROP_HOST]);
+  self->notified_pid = pid;
+  self->notified_start = start;
+  self->notified_host = has_host;
+  g_object_thaw_notify (process);
+}
+
+static gboolean
+process_is_notified (gpointer process)
+{
+  return g_signal_has_handler_pending (process, signals[SIGNAL_NOTIFY], 0, FALSE);
+}
+
+static const AfrpcPeerProcessFuncs process_funcs = { process_exited, process_notify, process_is_notified };
 
 AfrpcPeer *
 afrpc_process_get_peer (AfrpcProcess *self)
@@ -121,6 +149,7 @@ afrpc_process_constructed (GObject *object)
   if (self->fd >= 0)
     afrpc_peer_adopt (self->peer, self->fd, self->pidfd);
   afrpc_peer_set_process (self->peer, self, &process_funcs);
+  self->notified_host = afrpc_process_get_host (self) != NULL;
 }
 
 static void
@@ -314,7 +343,8 @@ afrpc_process_class_init (AfrpcProcessClass *klass)
   /**
    * AfrpcProcess:pid: (attributes org.gtk.Property.get=afrpc_process_get_pid)
    *
-   * The process ID, or 0 before the process was started.
+   * The process ID, or 0 before the process was started. Like [property@Afrpc.Process:start], it notifies from the main
+   * context, before anything else is heard of the process.
    *
    * Since: 1.0
    */
@@ -347,6 +377,7 @@ afrpc_process_class_init (AfrpcProcessClass *klass)
    *
    * Since: 1.0
    */
+  signals[SIGNAL_NOTIFY] = g_signal_lookup ("notify", G_TYPE_OBJECT);
   signals[SIGNAL_EXITED] =
     g_signal_new ("exited", G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
                   G_TYPE_NONE, 1, AFRPC_TYPE_EXIT);

@@ -94,6 +94,35 @@ test_hand_over (void)
 }
 
 static void
+notified_cb (GObject    *process,
+             GParamSpec *pspec,
+             GString    *told)
+{
+  g_string_append_printf (told, "%s ", pspec->name);
+}
+
+static void
+test_hand_over_notify (void)
+{
+  AfrpcProcess *prepared = test_template_new ();
+  g_autoptr(AfrpcProcess) process = take_over (NULL, prepared);
+  g_autoptr(GString) told = g_string_new (NULL);
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GVariant) result = NULL;
+
+  g_test_summary ("What is known of a process that was handed over when it has greeted is notified of");
+  g_object_unref (prepared);
+  g_signal_connect (process, "notify", G_CALLBACK (notified_cb), told);
+  g_assert_null (afrpc_process_get_host (process));
+  watch_init (&watched, afrpc_proxy_new (process, "echo"));
+  result = test_call (watched.proxy, g_variant_new ("(s)", "x"), NULL);
+  g_assert_nonnull (result);
+  g_assert_cmpstr (told->str, ==, "host pid ");
+  watch_end (&watched);
+  g_assert_cmpstr (told->str, ==, "host pid ");
+}
+
+static void
 test_hand_over_twice (void)
 {
   g_autoptr(AfrpcProcess) prepared = test_template_new ();
@@ -457,6 +486,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/hand-over/twice", test_hand_over_twice);
+  g_test_add_func ("/hand-over/notify", test_hand_over_notify);
   g_test_add_func ("/hand-over/any-host", test_hand_over_any_host);
   g_test_add_func ("/hand-over/prepared", test_hand_over);
   g_test_add_func ("/hand-over/half-greeting", test_hand_over_half_greeting);

@@ -45,6 +45,7 @@ typedef enum
   OUTCOME,
   TASK,
   FAILURE,
+  KNOWN,
   EXITED,
   CLOSED,
   POP,
@@ -53,11 +54,11 @@ typedef enum
 
 /* N nothing has ended, E the process has, C the conversation has, B both have */
 static const char *const rows[] = {
-  /* item outcome task failure exited closed  pop */
-  "  .    .       .    .       E      C       .",
-  "  X    .       .    .       X      B       .",
-  "  X    .       .    X       B      X       .",
-  "  X    .       .    X       X      X       .",
+  /* item outcome task failure known exited closed  pop */
+  "  .    .       .    .       .     E      C       .",
+  "  X    .       .    .       X     X      B       .",
+  "  X    .       .    X       .     B      X       .",
+  "  X    .       .    X       X     X      X       .",
 };
 
 /* News, with the call that pieces are of. */
@@ -129,6 +130,10 @@ push (Told  *told,
 
     case FAILURE:
       afrpc_news_push_error (&told->news, g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED, "it died"), TRUE);
+      break;
+
+    case KNOWN:
+      afrpc_news_push (&told->news, AFRPC_NEWS_KNOWN);
       break;
 
     case EXITED:

@@ -424,6 +424,58 @@ wait_failed_cb (GObject      *source,
   g_assert_null (afrpc_process_wait_finish (AFRPC_PROCESS (source), result, data));
 }
 
+/* What was notified of, in order, and the end. */
+static void
+notified_cb (GObject    *process,
+             GParamSpec *pspec,
+             GString    *told)
+{
+  g_assert_cmpint (afrpc_process_get_pid (AFRPC_PROCESS (process)), !=, 0);
+  g_string_append_printf (told, "%s ", pspec->name);
+}
+
+static void
+notified_exited_cb (AfrpcProcess *process,
+                    AfrpcExit    *exit,
+                    GString      *told)
+{
+  g_string_append (told, "exited");
+}
+
+static void
+test_process_notify (void)
+{
+  g_autofree char *host = g_build_filename (g_getenv ("AFRPC_HOST_PATH"), "afrpc-host-c", NULL);
+  const char *argv[] = { host, NULL };
+  const char *const expected[] = { "start pid exited", "start pid exited", "start pid exited" };
+
+  g_test_summary ("What becomes known of a process is notified of, once");
+  for (guint i = 0; i < G_N_ELEMENTS (expected); i++)
+    {
+      g_autoptr(AfrpcProcess) template = test_template_new ();
+      g_autoptr(AfrpcProcess) process = i == 0 ? test_process_new () : i == 1 ? afrpc_process_fork (template) :
+                                                                                afrpc_process_new_command (argv);
+      g_autoptr(GString) told = g_string_new (NULL);
+      g_autoptr(AfrpcProxy) proxy = NULL;
+      g_autoptr(AfrpcExit) exit = NULL;
+
+      g_signal_connect (process, "notify", G_CALLBACK (notified_cb), told);
+      g_signal_connect (process, "exited", G_CALLBACK (notified_exited_cb), told);
+      if (i == 2)
+        afrpc_process_require (process, TEST_WORKER);
+      proxy = afrpc_proxy_new (process, "echo");
+      afrpc_caller_close (AFRPC_CALLER (proxy));
+      while (!g_str_has_suffix (told->str, "exited"))
+        g_main_context_iteration (NULL, TRUE);
+      g_assert_cmpstr (told->str, ==, expected[i]);
+
+      afrpc_process_wait_async (template, NULL, waited_cb, &exit);
+      afrpc_process_kill (template, SIGKILL);
+      while (exit == NULL)
+        g_main_context_iteration (NULL, TRUE);
+    }
+}
+
 static void
 test_process_wait (void)
 {
@@ -664,6 +716,7 @@ main (int   argc,
   g_test_add_func ("/process/environ", test_process_set_environ);
   g_test_add_func ("/process/stdio", test_process_stdio_fds);
   g_test_add_func ("/process/signals", test_process_signals);
+  g_test_add_func ("/process/notify", test_process_notify);
   g_test_add_func ("/process/wait", test_process_wait);
   g_test_add_func ("/process/wait/cancel", test_process_wait_cancel);
   g_test_add_func ("/process/dropped", test_process_dropped);

@@ -12,8 +12,12 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  void (*exited)    (gpointer      process,
-                     AfrpcExit    *exit);
+  void     (*exited)        (gpointer   process,
+                             AfrpcExit *exit);
+  /* Something that it says of itself has changed. */
+  void     (*notify)        (gpointer   process);
+  /* Whether somebody hears of that. */
+  gboolean (*is_notified)   (gpointer   process);
 } AfrpcPeerProcessFuncs;
 
 #define AFRPC_PEER_EVENT_VALUES 4

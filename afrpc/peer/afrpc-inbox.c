@@ -245,6 +245,15 @@ tell_item (AfrpcPeer     *self,
 }
 
 static void
+tell_known (AfrpcPeer *self)
+{
+  g_autoptr(GObject) process = g_weak_ref_get (&self->process);
+
+  if (process != NULL)
+    self->process_funcs->notify (process);
+}
+
+static void
 tell_exited (AfrpcPeer *self)
 {
   g_autoptr(GObject) process = g_weak_ref_get (&self->process);
@@ -312,6 +321,10 @@ tell_piece (AfrpcPeer      *self,
       proxy = g_weak_ref_get (&self->proxy);
       if (proxy != NULL)
         self->proxy_funcs->error (proxy, piece->error, piece->is_known);
+      break;
+
+    case AFRPC_NEWS_KNOWN:
+      tell_known (self);
       break;
 
     case AFRPC_NEWS_EXITED:

@@ -53,6 +53,9 @@ afrpc_news_may_decide (guint         decided,
     case AFRPC_NEWS_ITEM:
       return (decided & ends) == 0;
 
+    case AFRPC_NEWS_KNOWN:
+      return (decided & 1u << AFRPC_NEWS_EXITED) == 0;
+
     case AFRPC_NEWS_OWED:
     case AFRPC_NEWS_ERROR:
       return (decided & 1u << AFRPC_NEWS_CLOSED) == 0;

@@ -21,6 +21,7 @@ typedef enum
                        * when they are told */
   AFRPC_NEWS_TASK,    /* of something else that was asked for: it is returned */
   AFRPC_NEWS_ERROR,   /* what no call can be blamed for, or what ended the worker */
+  AFRPC_NEWS_KNOWN,   /* more of the process is known, such as its number */
   AFRPC_NEWS_EXITED,  /* the process has ended */
   AFRPC_NEWS_CLOSED,  /* the conversation has: nothing comes any more */
   AFRPC_NEWS_N_KINDS,

@@ -441,6 +441,7 @@ take_heard (AfrpcPeer *peer,
       spawned.pid = 0;
       peer->birth.start = AFRPC_START_FORK;
       afrpc_body_adopt (&peer->body, &spawned);
+      afrpc_peer_push_known (peer);
       afrpc_peer_update_watch (peer);
     }
   afrpc_peer_attend (peer);
@@ -451,9 +452,13 @@ void
 afrpc_birth_greeted (AfrpcPeer *peer)
 {
   const int pid = afrpc_link_get_sender (&peer->talk.link);
+  const int pid_before = peer->body.pid;
 
-  if (peer->birth.host == NULL)
-    peer->birth.host = g_strdup (peer->talk.link.host);
+  if (peer->birth.host == NULL && peer->talk.link.host != NULL)
+    {
+      peer->birth.host = g_strdup (peer->talk.link.host);
+      afrpc_peer_push_known (peer);
+    }
 
   /* What was heard before the template has answered is looked at when it has. */
   if (peer->talk.link.state == AFRPC_LINK_GREETING || peer->body.state == AFRPC_BODY_AWAITED)
@@ -467,6 +472,8 @@ afrpc_birth_greeted (AfrpcPeer *peer)
       afrpc_peer_break_off (peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_PROTOCOL,
                                                "process %d speaks, and not the one that it should be", pid));
     }
+  else if (peer->body.pid != pid_before)
+    afrpc_peer_push_known (peer);
 }
 
 /* Returns: who has written to the connection, by what the kernel says, or 0: nobody */

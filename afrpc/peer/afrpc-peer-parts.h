@@ -84,6 +84,7 @@ void        afrpc_peer_report_failure (AfrpcPeer                   *self,
                                        GError                      *error);
 void        afrpc_peer_fall_silent    (AfrpcPeer                   *self);
 void        afrpc_peer_flush          (AfrpcPeer                   *self);
+void        afrpc_peer_push_known     (AfrpcPeer                   *self);
 void        afrpc_peer_take_body      (AfrpcPeer                   *self,
                                        AfrpcStart                   start,
                                        const AfrpcSpawned          *spawned,

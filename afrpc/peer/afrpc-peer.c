@@ -751,6 +751,17 @@ afrpc_peer_kill (AfrpcPeer *self,
   afrpc_peer_attend (self);
 }
 
+/* More of the process is known than before. */
+void
+afrpc_peer_push_known (AfrpcPeer *self)
+{
+  g_autoptr(GObject) process = g_weak_ref_get (&self->process);
+
+  if (process != NULL && self->process_funcs->is_notified (process) &&
+      afrpc_news_may_decide (self->news.decided, AFRPC_NEWS_KNOWN))
+    afrpc_news_push (&self->news, AFRPC_NEWS_KNOWN);
+}
+
 /* There is a process: it is watched. */
 void
 afrpc_peer_take_body (AfrpcPeer          *self,
@@ -765,5 +776,6 @@ afrpc_peer_take_body (AfrpcPeer          *self,
     afrpc_peer_set_deadline (self, &self->talk.greeting_deadline,
                              g_get_monotonic_time () + AFRPC_PEER_GREETING_TIMEOUT_US);
   afrpc_source_set_deadline (self->member.source, self->body.reap_deadline);
+  afrpc_peer_push_known (self);
   afrpc_peer_update_watch (self);
 }
