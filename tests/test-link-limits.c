@@ -121,6 +121,21 @@ test_link_n_bytes_max (void)
 }
 
 static void
+test_link_n_bytes_first (void)
+{
+  g_auto(Fake) fake = { 0 };
+  g_autoptr(GVariant) args = new_bytes (1000);
+
+  g_test_summary ("One call always fits, also if it is not the first that is said");
+  start (&fake);
+  fake.link.n_bytes_max = 0;
+  afrpc_link_declare (&fake.link, 1, "another");
+  g_assert_cmpuint (afrpc_transport_get_queued (&fake.link.transport), >, 0);
+  call_with (&fake, args);
+  refused_with (&fake, args, AFRPC_ERROR_BUSY);
+}
+
+static void
 test_link_message_size_max (void)
 {
   const gsize limits[] = { 0, 1, 100, AFRPC_LARGE_PAYLOAD_MIN - 1, AFRPC_LARGE_PAYLOAD_MIN, 100000 };
@@ -357,6 +372,7 @@ main (int    argc,
 
   g_test_add_func ("/link-limits/n-pending-max", test_link_n_pending_max);
   g_test_add_func ("/link-limits/n-bytes-max", test_link_n_bytes_max);
+  g_test_add_func ("/link-limits/n-bytes-max-first", test_link_n_bytes_first);
   g_test_add_func ("/link-limits/message-size-max", test_link_message_size_max);
   g_test_add_func ("/link-limits/result-size-max", test_link_result_size_max);
   g_test_add_func ("/link-limits/parts-size-max", test_link_parts_size_max);

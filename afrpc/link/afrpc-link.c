@@ -299,8 +299,8 @@ check_limits (AfrpcLink           *self,
                    "%u calls are waiting already", self->n_pending);
       return FALSE;
     }
-  /* One call always fits, or a large one could never be made. */
-  if (queued > 0 && queued + args->size > self->n_bytes_max)
+  /* One call always fits, whatever was to be said before it, or a large one could never be made. */
+  if (queued > 0 && self->n_pending > 0 && queued + args->size > self->n_bytes_max)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY,
                    "%" G_GSIZE_FORMAT " bytes are waiting already", queued);
