@@ -171,10 +171,12 @@ afrpc_process_send_fd (AfrpcProcess *self,
  *
  * The program itself is never forked. Both processes are children of the program. Where forking is not
  * possible, because a module started a thread, the new process executes the host in the same surroundings and is
- * prepared anew; [property@Afrpc.Process:start] tells. Over a command, the command is run again.
+ * prepared anew; [property@Afrpc.Process:start] tells. Over a command, the command is run again. What was
+ * [handed over][ctor@Afrpc.Process.new_from_fd] is not known here as it was prepared, so that it can only be forked.
  *
  * What was wrong with the preparation of this process, whatever waits for the new one fails with;
- * %AFRPC_ERROR_IN_USE if this process runs a function.
+ * %AFRPC_ERROR_IN_USE if this process runs a function; %AFRPC_ERROR_NOT_STARTED, or the reason why it cannot be forked, if
+ * it was handed over, or has been forked from what was, and cannot be forked any more.
  *
  * Returns: (transfer full): a process
  *

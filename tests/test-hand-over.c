@@ -155,10 +155,10 @@ test_hand_over_any_host (void)
 {
   g_autofree char *path = g_build_filename (g_getenv ("AFRPC_HOST_PATH"), "afrpc-host-c", NULL);
 
-  g_test_summary ("One that may be of any host says which it is of, and is forked and executed as that");
+  g_test_summary ("One that may be of any host says which it is of, and is forked as that, not executed");
   for (guint i = 0; i < 3; i++)
     {
-      /* One that cannot be forked, and that nobody knows to execute; one by its path; and by its name. */
+      /* One that cannot be forked; one by its path; and by its name. */
       g_autoptr(AfrpcProcess) prepared =
         i == 0 ? afrpc_process_new_exec (g_getenv ("AFRPC_TEST_FORK_HOST")) : afrpc_process_new_exec (i == 1 ? path : "c");
       g_autoptr(AfrpcProcess) process = take_over (NULL, prepared);
@@ -174,12 +174,58 @@ test_hand_over_any_host (void)
       proxy = afrpc_proxy_new (fork, "echo");
       result = afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, &error);
       if (i == 0)
-        g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NO_HOST);
+        g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
       else
         g_assert_no_error (error);
       g_assert_cmpstr (afrpc_process_get_host (process), ==, i == 0 ? "fork" : "c");
       g_assert_cmpstr (afrpc_process_get_host (fork), ==, afrpc_process_get_host (process));
       g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, NULL));
+    }
+}
+
+static char *
+try_to_start (AfrpcProcess *process) /* (transfer full) */
+{
+  g_autoptr(AfrpcProcess) owned = process;
+  g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "get_start");
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, &error);
+
+  if (result != NULL)
+    return g_variant_print (result, FALSE);
+
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);
+  return g_strdup (error->message);
+}
+
+static void
+test_hand_over_dead (void)
+{
+  g_autoptr(AfrpcProcess) prepared = test_template_new ();
+  g_autoptr(AfrpcProcess) process = NULL, fork = NULL;
+
+  g_test_summary ("Nothing is started in the place of what was handed over and has died, or was forked from that");
+  afrpc_process_send_arg (prepared, g_variant_new_string ("a"));
+  process = take_over ("c", prepared);
+  fork = afrpc_process_fork (process);
+  for (guint is_dead = 0; is_dead < 2; is_dead++)
+    {
+      g_autofree char *first = try_to_start (afrpc_process_fork (process));
+      g_autofree char *second = try_to_start (afrpc_process_fork (fork));
+      g_autofree char *from_fork = NULL;
+
+      if (is_dead)
+        {
+          g_assert_nonnull (strstr (first, "handed over"));
+          g_assert_nonnull (strstr (second, "handed over"));
+          break;
+        }
+      g_assert_nonnull (strstr (first, "<('a',)>"));
+      g_assert_cmpstr (second, ==, first);
+      afrpc_process_kill (fork, SIGKILL);
+      afrpc_process_kill (process, SIGKILL);
+      from_fork = try_to_start (afrpc_process_fork (fork));
+      g_assert_nonnull (strstr (from_fork, "handed over"));
     }
 }
 
@@ -488,6 +534,7 @@ main (int    argc,
   g_test_add_func ("/hand-over/twice", test_hand_over_twice);
   g_test_add_func ("/hand-over/notify", test_hand_over_notify);
   g_test_add_func ("/hand-over/any-host", test_hand_over_any_host);
+  g_test_add_func ("/hand-over/dead", test_hand_over_dead);
   g_test_add_func ("/hand-over/prepared", test_hand_over);
   g_test_add_func ("/hand-over/half-greeting", test_hand_over_half_greeting);
   g_test_add_func ("/hand-over/broken", test_hand_over_broken);

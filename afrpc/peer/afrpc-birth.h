@@ -42,6 +42,7 @@ typedef struct
   GPtrArray *steps;          /* (element-type AfrpcBirthStep) in order */
   guint64 other_inode;       /* of the socket that a template gets for it */
   guint n_inherited;         /* of these, a template has done the first */
+  gboolean is_unknown;       /* what it is prepared with: it was handed over, or is forked from what was */
   gboolean is_begun;         /* the steps so far have been queued: a later one is at once */
   gboolean is_tried;         /* starting it has been, or is not necessary */
   AfrpcStart start;          /* how it was started */

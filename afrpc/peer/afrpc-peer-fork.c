@@ -88,6 +88,17 @@ is_hopeless (AfrpcPeer *template)
          !g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);
 }
 
+/* Another process cannot be prepared like it. */
+static GError *
+new_unknown_error (const AfrpcPeer *template) /* (nullable) */
+{
+  const GError *failure = template != NULL ? template->talk.failure : NULL;
+
+  return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED,
+                      "what was handed over cannot be forked any more, and what it was prepared with is not known here%s%s",
+                      failure != NULL ? ": " : "", failure != NULL ? failure->message : "");
+}
+
 static gboolean
 ask (AfrpcPeer  *peer,
      AfrpcPeer  *template,
@@ -172,6 +183,7 @@ afrpc_birth_ask_template (AfrpcPeer *peer,
   for (guint i = 0; i < template->birth.steps->len; i++)
     g_ptr_array_add (peer->birth.steps, g_rc_box_acquire (template->birth.steps->pdata[i]));
   peer->body.limits = template->body.limits;
+  peer->birth.is_unknown = template->birth.is_unknown;
 
   if (template->talk.role != AFRPC_ROLE_NONE)
     g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "a process that runs a function cannot be forked any more");
@@ -180,6 +192,8 @@ afrpc_birth_ask_template (AfrpcPeer *peer,
   /* A command is run again, and so is what has ended; its process is prepared from the beginning. */
   else if (template->birth.argv == NULL && can_ask (template))
     ask (peer, template, &error);
+  else if (template->birth.is_unknown)
+    error = new_unknown_error (template);
   else
     afrpc_birth_inherit (&peer->birth, &template->birth);
 
@@ -294,6 +308,8 @@ exec_instead (AfrpcPeer *peer,
     }
 
   afrpc_body_unawait (&peer->body);
+  if (peer->birth.template_failure == NULL && peer->birth.is_unknown)
+    peer->birth.template_failure = new_unknown_error (NULL);
   if (peer->birth.template_failure != NULL)
     {
       afrpc_birth_fail (peer, g_steal_pointer (&peer->birth.template_failure));
@@ -375,6 +391,8 @@ afrpc_birth_forked (AfrpcPeer     *template,
     }
   if (item->error != NULL)
     {
+      if (peer->birth.is_unknown)
+        peer->birth.template_failure = g_error_copy (item->error);
       exec_instead (peer, FALSE);
       return;
     }
@@ -614,7 +632,9 @@ afrpc_birth_template_gone (AfrpcPeer *template)
         afrpc_birth_fail (peer, g_error_copy (template->talk.failure));
       else
         {
-          if (is_hopeless_now)
+          if (peer->birth.is_unknown)
+            peer->birth.template_failure = new_unknown_error (template);
+          else if (is_hopeless_now)
             peer->birth.template_failure = g_error_copy (template->talk.failure);
           peer->birth.is_unasked = afrpc_link_is_unwritten (&template->talk.link, peer->birth.asked_at);
           afrpc_birth_doubt (peer);

@@ -661,7 +661,7 @@ afrpc_peer_adopt (AfrpcPeer *self,
   if (pidfd >= 0)
     fcntl (pidfd, F_SETFD, FD_CLOEXEC);
   afrpc_link_adopt (&self->talk.link, fd);
-  self->birth.is_tried = self->birth.is_begun = TRUE;
+  self->birth.is_tried = self->birth.is_begun = self->birth.is_unknown = TRUE;
   afrpc_body_adopt (&self->body, &spawned);
   afrpc_peer_update_watch (self);
 }
