@@ -141,6 +141,54 @@ test_death_unknown (void)
 }
 
 static void
+assert_is_of (const GError *error,
+              const char   *function)
+{
+  g_autofree char *running = g_strdup_printf ("' running '%s' of '", function);
+  g_autofree char *waiting = g_strdup_printf ("the call of '%s' was not started: '", function);
+
+  if (strstr (error->message, running) == NULL && strstr (error->message, waiting) == NULL)
+    g_error ("'%s' is not about '%s'", error->message, function);
+}
+
+static void
+test_death_other_function (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_autoptr(AfrpcCallOptions) late = afrpc_call_options_new ();
+  g_auto(Outcome) slow = { 0 };
+  g_auto(Outcome) bad = { 0 };
+  g_auto(Outcome) waiting = { 0 };
+  g_auto(Outcome) refused = { 0 };
+
+  g_test_summary ("A call of another function than the proxy's fails with words about that one");
+  watch_init (&watched, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
+  afrpc_call_options_set_function (options, "act");
+  afrpc_call_options_set_function (late, "act");
+  afrpc_call_options_set_timeout_ms (late, 20);
+  afrpc_caller_call_full (AFRPC_CALLER (watched.proxy), test_act ("until-cancelled", NULL), late, NULL, outcome_cb, &slow);
+  outcome_wait (&slow);
+  g_assert_error (slow.error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+  assert_is_of (slow.error, "act");
+
+  afrpc_caller_call_full (AFRPC_CALLER (watched.proxy), test_act ("signal", g_variant_new_uint32 (SIGKILL)), options, NULL,
+                          outcome_cb, &bad);
+  afrpc_caller_call_full (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), options, NULL, outcome_cb, &waiting);
+  test_iterate_until (&watched.destroyed);
+  g_assert_error (bad.error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+  assert_is_of (bad.error, "act");
+  g_assert_nonnull (strstr (bad.error->message, "signal 9 (Killed)"));
+  assert_is_of (waiting.error, "act");
+  /* What is nobody's call is the worker's own. */
+  assert_is_of (watched.error, "echo");
+
+  afrpc_caller_call_full (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), options, NULL, outcome_cb, &refused);
+  outcome_wait (&refused);
+  g_assert_error (refused.error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
+}
+
+static void
 test_death_stopped (void)
 {
   g_auto(Watched) watched = { 0 };
@@ -411,6 +459,7 @@ main (int   argc,
   g_test_add_data_func ("/death/ways/async", GUINT_TO_POINTER (AFRPC_BACKEND_ASYNC), test_death_ways);
   g_test_add_func ("/death/every-byte", test_death_every_byte);
   g_test_add_func ("/death/fds", test_death_fds);
+  g_test_add_func ("/death/other-function", test_death_other_function);
   g_test_add_func ("/death/stopped", test_death_stopped);
   g_test_add_func ("/death/unknown", test_death_unknown);
   g_test_add_func ("/death/idle", test_death_idle);

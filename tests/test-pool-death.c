@@ -282,6 +282,26 @@ test_pool_death_init (void)
 }
 
 static void
+test_pool_death_other_function (void)
+{
+  Case test;
+  g_autoptr(AfrpcCallOptions) options = idempotent_options ();
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("A call of another function than the pool's fails with words about that one");
+  case_init (&test, "echo", "max-repeats", 1, NULL);
+  afrpc_call_options_set_function (options, "act");
+  call = afrpc_caller_start (caller_of (&test), test_act ("exit", g_variant_new_uint32 (3)), options);
+  error = wait_error (call);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+  g_assert_true (g_str_has_prefix (error->message, "the call has ended 2 workers: '"));
+  g_assert_nonnull (strstr (error->message, "' running 'act' of '"));
+  g_clear_object (&call);
+  case_end (&test);
+}
+
+static void
 test_pool_death_hopeless (void)
 {
   Case test;
@@ -630,6 +650,7 @@ main (int   argc,
   g_test_add_func ("/pool-death/order", test_pool_death_order);
   g_test_add_func ("/pool-death/order-of-late", test_pool_death_order_of_late);
   g_test_add_func ("/pool-death/init", test_pool_death_init);
+  g_test_add_func ("/pool-death/other-function", test_pool_death_other_function);
   g_test_add_func ("/pool-death/hopeless", test_pool_death_hopeless);
   g_test_add_func ("/pool-death/idle", test_pool_death_idle);
   g_test_add_func ("/pool-death/template", test_pool_death_template);

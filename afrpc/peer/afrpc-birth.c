@@ -155,25 +155,35 @@ afrpc_birth_find_module (const AfrpcBirth *self)
   return self->module;
 }
 
-/* Who it is, in messages: its host, and what it runs. */
+/* Who it is, in messages about a call of @function, which it runs as well as its own. */
 char *
-afrpc_birth_describe (const AfrpcBirth *self)
+afrpc_birth_describe_as (const AfrpcBirth *self,
+                         const char       *function) /* (nullable) */
 {
   GString *name = g_string_new (NULL);
   GVariant *module = afrpc_birth_find_module (self);
-  AfrpcOptions options;
-  const char *function = NULL;
 
   if (self->host != NULL)
     g_string_append_printf (name, "'%s'", self->host);
   else
     g_string_append (name, "what was handed over");
-  if (self->run_options != NULL && afrpc_options_init (&options, self->run_options))
-    function = afrpc_options_get_string (&options, "function");
   if (function != NULL)
     g_string_append_printf (name, " running '%s'", function);
   if (module != NULL)
     g_string_append_printf (name, function != NULL ? " of '%s'" : " with '%s'", g_variant_get_string (module, NULL));
 
   return g_string_free (name, FALSE);
+}
+
+/* Who it is, in messages: its host, and what it runs. */
+char *
+afrpc_birth_describe (const AfrpcBirth *self)
+{
+  AfrpcOptions options;
+  const char *function = NULL;
+
+  if (self->run_options != NULL && afrpc_options_init (&options, self->run_options))
+    function = afrpc_options_get_string (&options, "function");
+
+  return afrpc_birth_describe_as (self, function);
 }

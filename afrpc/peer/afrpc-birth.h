@@ -80,5 +80,7 @@ void      afrpc_birth_inherit     (AfrpcBirth       *self,
 void      afrpc_birth_keep_origin (AfrpcBirth       *self);
 void      afrpc_birth_forget_origin (AfrpcBirth     *self);
 char     *afrpc_birth_describe    (const AfrpcBirth *self) G_GNUC_WARN_UNUSED_RESULT;
+char     *afrpc_birth_describe_as (const AfrpcBirth *self,
+                                   const char       *function) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

@@ -112,9 +112,28 @@ replace_payload (AfrpcPayload  *payload,
   *owner = value;
 }
 
+/* Returns: (nullable): the name of the function of that number, if it is not the worker's own */
+const char *
+afrpc_peer_find_function (AfrpcPeer *self,
+                          guint      number)
+{
+  return number > 0 && self->functions != NULL && number <= self->functions->len ? self->functions->pdata[number - 1] : NULL;
+}
+
+/* Returns: who it is, in a message about a call of the function of that number */
+static char *
+describe_as (AfrpcPeer *self,
+             guint      number)
+{
+  const char *function = afrpc_peer_find_function (self, number);
+
+  return function != NULL ? afrpc_birth_describe_as (&self->birth, function) : afrpc_birth_describe (&self->birth);
+}
+
 /* Says who it was that a call was refused for. The reasons of serialisers say it by themselves. */
 static void
 name_refusal (AfrpcPeer  *self,
+              guint       function,
               GError    **error)
 {
   g_autofree char *name = NULL;
@@ -122,7 +141,7 @@ name_refusal (AfrpcPeer  *self,
   if ((*error)->domain != AFRPC_ERROR || (*error)->code == AFRPC_ERROR_SERIALISER || (*error)->code == AFRPC_ERROR_REMOTE)
     return;
 
-  name = afrpc_birth_describe (&self->birth);
+  name = describe_as (self, function);
   g_prefix_error (error, "%s: ", name);
 }
 
@@ -176,14 +195,14 @@ queue_call (AfrpcPeer           *self,
         {
           /* Its failure says it by itself. */
           if (!afrpc_talk_has_failed (&self->talk))
-            name_refusal (self, error);
+            name_refusal (self, function, error);
           return 0;
         }
       payload.function = function;
       serial = afrpc_link_call (&self->talk.link, &payload, &call, error);
     }
   if (serial == 0)
-    name_refusal (self, error);
+    name_refusal (self, function, error);
 
   return serial;
 }
@@ -199,6 +218,7 @@ afrpc_peer_call (AfrpcPeer          *self,
 {
   GError *error = NULL;
 
+  pending->function = function;
   pending->serial = queue_call (self, args, function, metadata, pending, &error);
   if (pending->serial == 0)
     {
@@ -227,7 +247,7 @@ afrpc_peer_call (AfrpcPeer          *self,
   afrpc_source_activate (&self->member);
 }
 
-/* Tells the worker of another of its functions, which is called by @number from then on. */
+/* Tells the worker of another of its functions, which is called by @number from then on: 1, 2 and so on. */
 gboolean
 afrpc_peer_declare (AfrpcPeer   *self,
                     guint        number,
@@ -237,6 +257,10 @@ afrpc_peer_declare (AfrpcPeer   *self,
   if (!afrpc_talk_check_open (&self->talk, error))
     return FALSE;
 
+  if (self->functions == NULL)
+    self->functions = g_ptr_array_new_with_free_func (g_free);
+  g_assert (number == self->functions->len + 1);
+  g_ptr_array_add (self->functions, g_strdup (function));
   afrpc_link_declare (&self->talk.link, number, function);
 
   return TRUE;
@@ -409,7 +433,7 @@ new_timeout (AfrpcPeer          *self,
              const AfrpcPending *pending,
              gint64              now)
 {
-  g_autofree char *name = afrpc_birth_describe (&self->birth);
+  g_autofree char *name = describe_as (self, pending->function);
 
   if (pending->execution_deadline != 0 && pending->execution_deadline <= now)
     return g_error_new (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "%s: the call ran for longer than %u ms", name,

@@ -185,27 +185,57 @@ new_end_error (AfrpcPeer *self)
   return g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "%s", text);
 }
 
+/* The failure as that of a call of another function than the worker's own, which is what the failure names if anything. */
+static GError *
+new_failure_of (AfrpcPeer  *self,
+                const char *function)
+{
+  const GError *failure = self->talk.failure;
+  g_autofree char *own = afrpc_birth_describe (&self->birth);
+  g_autofree char *name = afrpc_birth_describe_as (&self->birth, function);
+  const char *place = strstr (failure->message, own);
+
+  if (place == NULL)
+    return g_error_new (failure->domain, failure->code, "'%s': %s", function, failure->message);
+
+  return g_error_new (failure->domain, failure->code, "%.*s%s%s", (int) (place - failure->message), failure->message, name,
+                      place + strlen (own));
+}
+
 /* Why a call fails that has no outcome, and whether the worker had begun it. */
 static GError *
 new_call_error (AfrpcPeer    *self,
+                guint         number,
                 AfrpcStarted  started)
 {
   const GError *failure = self->talk.failure;
+  const char *function = afrpc_peer_find_function (self, number);
+  GError *error;
 
   /* It was killed while its template made it, which had done that already, as far as anybody knows. */
   if (started != AFRPC_STARTED_NO && g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED))
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED, "the process was killed while it was being started");
-  if (started != AFRPC_STARTED_NO || !self->talk.link.was_ready)
-    return g_error_copy (failure);
+  if (started != AFRPC_STARTED_NO)
+    return function != NULL ? new_failure_of (self, function) : g_error_copy (failure);
 
-  return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "the call was not started: %s", failure->message);
+  error = self->talk.link.was_ready ? g_error_new_literal (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, failure->message) :
+                                      g_error_copy (failure);
+  /* The failure is the worker's, whatever it was to be called for. */
+  if (function != NULL)
+    g_prefix_error (&error, "the call of '%s' was not started: ", function);
+  else if (self->talk.link.was_ready)
+    g_prefix_error (&error, "the call was not started: ");
+
+  return error;
 }
 
 static void
 decide_slot (AfrpcPeer           *self,
              const AfrpcLinkSlot *slot)
 {
-  afrpc_pending_decide (slot->call.owner, slot->started, NULL, NULL, new_call_error (self, slot->started));
+  AfrpcPending *call = slot->call.owner;
+
+  afrpc_pending_decide (call, slot->started, NULL, NULL, new_call_error (self, call->function, slot->started));
 }
 
 /* After the end: the oldest call that somebody still waits for gets its outcome.

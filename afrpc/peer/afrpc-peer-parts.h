@@ -67,6 +67,7 @@ struct _AfrpcPeer
   GWeakRef proxy;
   GObject *process_held;    /* (nullable): from the job to the end */
   GObject *proxy_held;      /* (nullable): from close to the end */
+  GPtrArray *functions;     /* (nullable) (element-type utf8): that were declared, of number 1 first */
   guint64 marked_serial;    /* of the call that was made last when there was no other */
   gboolean has_reported;    /* the failure: the worker has, before it ends */
   gboolean is_dropped;      /* nobody can give it work any more */
@@ -76,6 +77,8 @@ struct _AfrpcPeer
 
 /* Between the files of this folder. */
 AfrpcPeer  *afrpc_peer_new_heir      (AfrpcPeer                   *other);
+const char *afrpc_peer_find_function  (AfrpcPeer                   *self,
+                                       guint                        number);
 void        afrpc_peer_call_started   (AfrpcPeer                   *self,
                                        AfrpcLinkItem               *item);
 void        afrpc_peer_break_off      (AfrpcPeer                   *self,

@@ -168,6 +168,7 @@ peer_free (AfrpcPeer *self)
   g_clear_pointer (&self->birth.template, afrpc_peer_unref);
   g_clear_pointer (&self->birth.heir, afrpc_peer_unref);
   afrpc_birth_clear (&self->birth);
+  g_clear_pointer (&self->functions, g_ptr_array_unref);
   afrpc_body_clear (&self->body);
   afrpc_talk_clear (&self->talk);
   afrpc_news_clear (&self->news);

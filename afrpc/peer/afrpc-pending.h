@@ -56,6 +56,7 @@ struct _AfrpcPending
   struct _AfrpcSource *entered;  /* (nullable): whose context is owned for the one who blocks, until he has the outcome */
   gpointer runner_before;        /* what to give to afrpc_source_end_run () then */
   guint execution_timeout_ms;    /* 0: none */
+  guint function;                /* its number, by which the peer has its name; 0: the worker's own */
   gint64 execution_deadline;     /* 0: none as yet */
 };
 
