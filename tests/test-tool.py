@@ -157,7 +157,7 @@ class TestCommand(ToolTest):
         self.assertRegex(result.stdout, rb'^afrpc [0-9]+\.[0-9]+\.[0-9]+\n$')
 
     def test_help(self):
-        for args in (['--help'], ['help'], ['call', '--help'], ['map', '--help'], ['help', 'map']):
+        for args in (['--help'], ['help'], ['help', 'help'], ['help', '--help'], ['call', '--help'], ['map', '--help'], ['help', 'map']):
             with self.subTest(args=args):
                 result = run(*args)
                 self.assert_status(result, 0)
@@ -182,6 +182,8 @@ class TestCommand(ToolTest):
         self.assert_usage(run(), b'A command is missing')
         self.assert_usage(run('fly'), 'no command “fly”'.encode())
         self.assert_usage(run('--fly'), b'--fly')
+        self.assert_usage(run('help', 'fly'), 'no command “fly”'.encode())
+        self.assert_usage(run('help', '--fly'), 'no command “--fly”'.encode())
         for command in 'call', 'map':
             self.assert_usage(run(command), b'MODULE and FUNCTION')
             self.assert_usage(run(command, MODULE), b'MODULE and FUNCTION')
@@ -676,6 +678,25 @@ class TestMap(ToolTest):
         self.assertEqual(result.stdout, b"(5,)\n()\n([],)\n({'a': <@mv nothing>},)\n")
         for options in ['--bytes'], ['--delimiter=,'], ['--bytes', '--delimiter=,']:
             self.assert_usage(run_map(*['--from-json'][:2 - len(options)], *options, MODULE, 'echo'), b'either')
+
+    def test_values_with_their_letters(self):
+        """A value may be in the same word as its option's letter, behind others that have none."""
+        for options, expected in (
+                (['-j2', '-d,'], b"('a', 'b')"), (['-kj2', '-d', ','], b"('a', 'b')"), (['-kqd,', '-j', '2'], b"('a', 'b')"),
+                (['-d-', '-j2'], b'a,b'), (['-d', '-', '-j2'], b'a,b'), (['-dj2', '-j2'], b'a,b'),
+                (['-d', '-j2', '-j2'], b'a,b'), (['--delimiter', '-j2', '-j2'], b'a,b'),
+                (['--delimiter=,', '--jobs=2'], b"('a', 'b')"), (['-d', '--', '-j2'], b'a,b'),
+        ):
+            for words in [*options, MODULE, 'echo'], [MODULE, 'echo', *options], [MODULE, *options, 'echo', '--', 'a,b']:
+                with self.subTest(words=words):
+                    result = run_map(*words, stdin=b'a,b\n')
+                    self.assert_status(result, 0)
+                    self.assertEqual(result.stdout, expected + b'\n')
+        result = run_map(MODULE, 'work', '--', '-j2', '--', '-d')
+        self.assertEqual(sorted(result.stdout.split()), [b'--', b'-D', b'-J2'])
+        for options in ['-j'], ['-j0'], ['-jmany'], ['-k2'], ['-j2k'], ['-y2'], ['-j=2'], ['-kyj2']:
+            with self.subTest(options=options):
+                self.assert_usage(run_map(MODULE, 'work', *options), b'.')
 
     def test_preparing_fails(self):
         for args in (['/does/not/exist.so', 'work'], [MODULE, 'no_such_function'],

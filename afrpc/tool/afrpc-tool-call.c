@@ -296,10 +296,9 @@ call_run (const CallOptions *options,
 }
 
 static gboolean
-call_parse (CallOptions   *options,
-            int           *argc,
-            char        ***argv,
-            GError       **error)
+call_parse (CallOptions  *options,
+            char        **argv,
+            GError      **error)
 {
   const GOptionEntry entries[] = {
     { "json", 0, 0, G_OPTION_ARG_NONE, &options->json, N_("Print the result as JSON"), NULL },
@@ -309,7 +308,10 @@ call_parse (CallOptions   *options,
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->words, NULL, NULL },
     G_OPTION_ENTRY_NULL
   };
-  g_autoptr(GOptionContext) context = afrpc_tool_option_context_new (
+  g_auto(AfrpcToolOptions) parser = { 0 };
+
+  afrpc_tool_options_init (
+    &parser,
     _("MODULE FUNCTION [ARG…]"),
     _("Calls a function of a module in a worker process and prints its result.\n"
       "\n"
@@ -317,9 +319,9 @@ call_parse (CallOptions   *options,
       "what is not in that format is a string. Write “--” before the first ARG that starts\n"
       "with “-”."));
 
-  g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
-  afrpc_tool_worker_options_add (&options->worker, context);
-  if (!g_option_context_parse (context, argc, argv, error))
+  afrpc_tool_options_add (&parser, entries);
+  afrpc_tool_worker_options_add (&options->worker, &parser);
+  if (!afrpc_tool_options_parse (&parser, argv, error))
     return FALSE;
 
   if (options->strings && options->from_json)
@@ -340,7 +342,7 @@ afrpc_tool_call (int    argc,
   g_autoptr(GPtrArray) values = NULL;
   g_autoptr(GError) error = NULL;
 
-  if (!call_parse (&options, &argc, &argv, &error))
+  if (!call_parse (&options, argv, &error))
     return afrpc_tool_usage_error ("call", error->message);
   if (options.words == NULL || g_strv_length (options.words) < 2)
     return afrpc_tool_usage_error ("call", _("MODULE and FUNCTION are needed"));

@@ -478,10 +478,9 @@ map_run (const MapOptions *options)
 }
 
 static gboolean
-map_parse (MapOptions   *options,
-           int          *argc,
-           char       ***argv,
-           GError      **error)
+map_parse (MapOptions  *options,
+           char       **argv,
+           GError     **error)
 {
   const GOptionEntry entries[] = {
     { "jobs", 'j', 0, G_OPTION_ARG_INT, &options->n_workers,
@@ -513,16 +512,19 @@ map_parse (MapOptions   *options,
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options->words, NULL, NULL },
     G_OPTION_ENTRY_NULL
   };
-  g_autoptr(GOptionContext) context = afrpc_tool_option_context_new (
+  g_auto(AfrpcToolOptions) parser = { 0 };
+
+  afrpc_tool_options_init (
+    &parser,
     _("MODULE FUNCTION [-- INPUT…]"),
     _("Calls a function for each INPUT, or for each line of the standard input, in several worker\n"
       "processes, and prints each result as soon as it is there.\n"
       "\n"
       "A failed input is reported and does not stop the others."));
 
-  g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
-  afrpc_tool_worker_options_add (&options->worker, context);
-  if (!g_option_context_parse (context, argc, argv, error))
+  afrpc_tool_options_add (&parser, entries);
+  afrpc_tool_worker_options_add (&options->worker, &parser);
+  if (!afrpc_tool_options_parse (&parser, argv, error))
     return FALSE;
 
   if (options->n_retries < 0 || options->n_failures_max < 0)
@@ -554,7 +556,7 @@ afrpc_tool_map (int    argc,
   g_auto(MapOptions) options = { .n_workers = (int) g_get_num_processors () };
   g_autoptr(GError) error = NULL;
 
-  if (!map_parse (&options, &argc, &argv, &error))
+  if (!map_parse (&options, argv, &error))
     return afrpc_tool_usage_error ("map", error->message);
   if (options.words == NULL || g_strv_length (options.words) < 2)
     return afrpc_tool_usage_error ("map", _("MODULE and FUNCTION are needed"));

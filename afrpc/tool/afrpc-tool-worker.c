@@ -15,7 +15,7 @@
 /* Adds the options that all commands have which start workers. */
 void
 afrpc_tool_worker_options_add (AfrpcToolWorkerOptions *options,
-                               GOptionContext         *context)
+                               AfrpcToolOptions       *parser)
 {
   const GOptionEntry entries[] = {
     { "host", 0, 0, G_OPTION_ARG_STRING, &options->host,
@@ -40,7 +40,7 @@ afrpc_tool_worker_options_add (AfrpcToolWorkerOptions *options,
     G_OPTION_ENTRY_NULL
   };
 
-  g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
+  afrpc_tool_options_add (parser, entries);
 }
 
 /* Seconds as the library's milliseconds; 0 is no limit. */

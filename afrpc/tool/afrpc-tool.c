@@ -58,10 +58,19 @@ run_subcommand (const Subcommand  *subcommand,
   return subcommand->run (argc, argv);
 }
 
+static int
+report_no_such_command (const char *name)
+{
+  g_autofree char *printable = afrpc_tool_printable (name, strlen (name), "");
+  g_autofree char *message = g_strdup_printf (_("There is no command “%s”"), printable);
+
+  return afrpc_tool_usage_error (NULL, message);
+}
+
 /* "afrpc help call" is "afrpc call --help". */
 static int
 run_help (GOptionContext *context,
-          const char     *name)
+          const char     *name) /* (nullable) */
 {
   const Subcommand *subcommand = name != NULL ? find_subcommand (name) : NULL;
   char option[] = "--help";
@@ -70,20 +79,13 @@ run_help (GOptionContext *context,
 
   if (subcommand != NULL)
     return run_subcommand (subcommand, 2, argv);
+  if (name != NULL && !g_str_equal (name, "help") && !g_str_equal (name, "--help"))
+    return report_no_such_command (name);
 
   help = g_option_context_get_help (context, TRUE, NULL);
   g_print ("%s", help);
 
   return AFRPC_TOOL_EXIT_OK;
-}
-
-static int
-report_no_such_command (const char *name)
-{
-  g_autofree char *printable = afrpc_tool_printable (name, strlen (name), "");
-  g_autofree char *message = g_strdup_printf (_("There is no command “%s”"), printable);
-
-  return afrpc_tool_usage_error (NULL, message);
 }
 
 static void

@@ -6,6 +6,8 @@
 
 #include <afrpc/afrpc.h>
 
+#include "afrpc-tool-options.h"
+
 G_BEGIN_DECLS
 
 /* Documented in --help and in afrpc(1). A command that a signal ended exits with 128 + signal. */
@@ -81,7 +83,7 @@ GPtrArray      *afrpc_tool_parse_words          (char                         **
 GVariant       *afrpc_tool_parse_json_line      (const char                    *line,
                                                  GError                       **error);
 void            afrpc_tool_worker_options_add   (AfrpcToolWorkerOptions        *options,
-                                                 GOptionContext                *context);
+                                                 AfrpcToolOptions              *parser);
 gboolean        afrpc_tool_worker_options_check (AfrpcToolWorkerOptions        *options,
                                                  GError                       **error);
 void            afrpc_tool_worker_options_clear (AfrpcToolWorkerOptions        *options);
