@@ -92,7 +92,7 @@ EXPECTED = {
         r"searched for na\n"
         r"rested\n"
         r"cancelled\n"
-        r"true true javascript-exception 0: TypeError: .*\n"
+        r"true true TypeError: .*\n"
         r"Good morning, everybody!\n"
         r"2,2,0,1\n",
 }

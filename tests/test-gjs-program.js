@@ -284,6 +284,8 @@ runTests({
 
         assert(error.matches(E, E.REMOTE), 'its domain');
         assertEqual([error.name, error.cause, error.errors], ['RangeError', undefined, undefined]);
+        assert(error.message.startsWith('RangeError: out of it\n'), `its message ${error.message}`);
+        assert(String(error).includes('Error: RangeError: out of it\n'), `as text ${error}`);
     },
 
     async causes() {
@@ -331,6 +333,7 @@ runTests({
 
         assertEqual([error.name, error.errors.length, error.cause.message], ['AggregateError', 3, 'why']);
         assertEqual(error.errors[0].message, 'one\nof@file:1:2');
+        assert(error.message.startsWith('AggregateError: '), `its message ${error.message}`);
         await proxy.close_async();
     },
 

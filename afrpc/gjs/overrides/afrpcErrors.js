@@ -164,15 +164,20 @@ function attach(parent, label, value) {
     parent.errors.push(value);
 }
 
-// What a worker in JavaScript has thrown, in the error that has come of it: name, cause and errors.
+// What a worker in JavaScript has thrown, in the error that has come of it: message, name, cause and errors. What is below
+// the object keeps its words: whoever it is passed on to finds the same in them.
 function addDetails(error) {
     const prefix = `${DOMAIN} 0: `;
 
     if (!(error instanceof GLib.Error) || !error.message.startsWith(prefix))
         return error;
 
-    const [top, ...sections] = parseSections(error.message.slice(prefix.length));
+    const message = error.message.slice(prefix.length);
+    const text = String(error).replace(prefix, '');
+    const [top, ...sections] = parseSections(message);
     const found = new Map([['', error]]);
+    setHidden(error, 'message', message);
+    setHidden(error, 'toString', () => text);
     setHidden(error, 'name', parseError(top.lines).name);
     for (const {path, isValue, lines} of sections) {
         const end = path.lastIndexOf('.');
