@@ -152,6 +152,9 @@ afrpc_serialiser_register (AfrpcSerialiser  *self,
  * Finds a serialiser that afrpc has, or that was [registered][method@Afrpc.Serialiser.register] in this
  * process.
  *
+ * There is none of the name `json-plain` before one was registered: that has to know a type, see
+ * [ctor@Afrpc.JsonSerialiser.new].
+ *
  * May be called by any thread.
  *
  * Returns: (transfer full) (nullable): the serialiser, or %NULL if there is none

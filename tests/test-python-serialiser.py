@@ -145,6 +145,14 @@ class Serialisers(unittest.TestCase):
             plain.deserialise(GLib.Bytes.new(b"[1]"))
         self.assertTrue(raised.exception.matches(Afrpc.error_quark(), Afrpc.Error.INVALID_DATA))
 
+    def test_plain_json_by_name(self):
+        """Of a name alone nobody knows the type: who asks for it is told what to give."""
+        self.assertIsNone(Afrpc.Serialiser.lookup("json-plain"))
+        with self.assertRaisesRegex(ValueError, r"Afrpc\.JsonSerialiser\.new"):
+            self.make("python", "json-plain")
+        with self.assertRaisesRegex(GLib.Error, "register an AfrpcJsonSerialiser"):
+            self.call(self.make("c", Afrpc.JsonSerialiser.new(GLib.VariantType("v"))), ARGS)
+
 
 if __name__ == "__main__":
     unittest.main()

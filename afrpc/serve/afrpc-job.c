@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "afrpc-serialiser-values.h"
 #include "serve/afrpc-forward-log.h"
 #include "serve/afrpc-functions.h"
 #include "serve/afrpc-surroundings.h"
@@ -106,7 +107,8 @@ find_serialiser (AfrpcSession        *self,
                  self->host_name);
   else
     g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SERIALISER,
-                 "there is no serialiser '%s' in the worker: its module or its init function has to register it", name);
+                 "there is no serialiser '%s' in the worker: its module or its init function has to register %s", name,
+                 strcmp (name, AFRPC_SERIALISER_JSON_PLAIN) == 0 ? "an AfrpcJsonSerialiser of the type of the arguments" : "it");
   return FALSE;
 }
 

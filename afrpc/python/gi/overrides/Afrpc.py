@@ -293,6 +293,9 @@ def _choose_serialiser(serialiser):
     if not isinstance(serialiser, str):
         return serialiser
     found = Afrpc.Serialiser.lookup(serialiser)
+    if found is None and serialiser == "json-plain":
+        raise ValueError("'json-plain' has to know the type of what the worker sends: "
+                         "give Afrpc.JsonSerialiser.new(GLib.VariantType(...)) instead of its name")
     if found is None:
         raise ValueError(f"there is no serialiser {serialiser!r}")
     return found
