@@ -580,6 +580,49 @@ test_pool_death_refresh (void)
 }
 
 static void
+test_pool_death_refresh_hopeless (gconstpointer data)
+{
+  const gboolean is_at_work = data != NULL;
+  Case test;
+  Meeting meeting;
+  g_autoptr(AfrpcProcess) broken = test_bare_process_new ();
+  g_autoptr(AfrpcPoolStats) stats = NULL;
+  g_autoptr(AfrpcCall) first = NULL;
+  AfrpcCall *later[5];
+
+  g_test_summary ("A module that is missing is tried once after a refresh, whatever the workers before it do meanwhile");
+  case_init (&test, "act", "max-workers", 1, "load", 1, "max-failures", 3, NULL);
+  meeting_init (&meeting);
+  first = afrpc_caller_start (caller_of (&test), is_at_work ? meet (&meeting) : test_act ("return", NULL), NULL);
+  if (is_at_work)
+    wait_begun (&test, 1);
+  else
+    g_variant_unref (wait_value (first));
+  afrpc_process_require (broken, "/no/such/module.so");
+  afrpc_pool_refresh (test.pool, broken);
+  for (guint i = 0; i < G_N_ELEMENTS (later); i++)
+    later[i] = start_act (&test, "return", NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (later); i++)
+    {
+      g_autoptr(GError) error = wait_error (later[i]);
+
+      g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE);
+      g_object_unref (later[i]);
+    }
+  meeting_let_go (&meeting);
+  if (is_at_work)
+    g_variant_unref (wait_value (first));
+  g_assert_error (afrpc_pool_get_failure (test.pool), AFRPC_ERROR, AFRPC_ERROR_MODULE);
+  g_assert_error (afrpc_pool_get_template_failure (test.pool, broken), AFRPC_ERROR, AFRPC_ERROR_MODULE);
+  stats = afrpc_pool_get_stats (test.pool);
+  g_assert_cmpuint (afrpc_pool_stats_get_n_workers_started (stats), ==, 2);
+  g_assert_cmpuint (test.errors->len, ==, 1);
+  meeting_end (&meeting);
+  g_clear_object (&first);
+  case_end (&test);
+}
+
+static void
 test_pool_death_max_calls (void)
 {
   Case test;
@@ -664,6 +707,8 @@ main (int   argc,
                         test_pool_death_retire_at_once);
   g_test_add_func ("/pool-death/blocking", test_pool_death_blocking);
   g_test_add_func ("/pool-death/refresh", test_pool_death_refresh);
+  g_test_add_data_func ("/pool-death/refresh-hopeless", NULL, test_pool_death_refresh_hopeless);
+  g_test_add_data_func ("/pool-death/refresh-hopeless-at-work", "at work", test_pool_death_refresh_hopeless);
   g_test_add_func ("/pool-death/renewed-bound", test_pool_death_renewed_bound);
   g_test_add_func ("/pool-death/max-calls", test_pool_death_max_calls);
 

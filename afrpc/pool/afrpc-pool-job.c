@@ -220,7 +220,7 @@ note_service (AfrpcPoolJob *self)
   if (self->error != NULL && is_by_end (self))
     self->n_deaths += !self->member->was_stopped;
   else if (G_UNLIKELY (self->member->template->n_failures > 0))
-    afrpc_pool_template_heal (self->member->template);
+    afrpc_pool_template_note_service (self->member->template, self->member);
 }
 
 /* Its member has it no more. */

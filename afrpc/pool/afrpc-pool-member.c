@@ -409,6 +409,7 @@ afrpc_pool_member_new (AfrpcPoolCore     *core,
   self->ref_count = 1;
   self->core = core;
   self->template = template;
+  self->n_resets = template->n_resets;
   self->load = afrpc_pool_template_get_load (template, core);
   core->n_members[AFRPC_POOL_MEMBER_STARTING]++;
   core->starting_room += self->load;

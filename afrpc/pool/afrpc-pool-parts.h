@@ -94,6 +94,7 @@ struct _AfrpcPoolMember
   AfrpcPeer *peer;            /* (owned): the proxy's */
   AfrpcProcess *process;      /* (owned): likewise; calls that it has do without a reference */
   AfrpcPoolTemplate *template; /* (owned): what it was made from */
+  guint n_resets;             /* that the template had had then */
   guint load;                 /* how many calls it may have */
   AfrpcPoolWorker *worker;    /* (nullable) (owned): as it is shown, until it is gone */
   AfrpcPoolMemberState state;
@@ -343,6 +344,7 @@ struct _AfrpcPoolTemplate
   gulong exited_id;
   gboolean has_died;        /* it is made anew when it is needed */
   guint64 generation;       /* of the process */
+  guint n_resets;           /* members of before one say nothing of those behind it */
   guint64 base;             /* bytes that those begin with that are made from it, or AFRPC_POOL_BASE_UNKNOWN */
   guint max_workers;        /* of its own, or 0 */
   guint load;               /* likewise */
@@ -380,7 +382,10 @@ void          afrpc_pool_template_note_failure (AfrpcPoolTemplate   *self,
                                                 const AfrpcPoolCore *core,
                                                 AfrpcPeer           *peer,
                                                 const GError        *error);
-void          afrpc_pool_template_heal (AfrpcPoolTemplate     *self);
+void          afrpc_pool_template_note_service (AfrpcPoolTemplate     *self,
+                                                const AfrpcPoolMember *member);
+void          afrpc_pool_template_note_work (AfrpcPoolTemplate     *self,
+                                             const AfrpcPoolMember *member);
 const GError *afrpc_pool_template_get_common_failure (const AfrpcPoolCore *core);
 
 /* Runaways: calls that were given up, cancelled or for a time limit, and run on in their worker */

@@ -442,7 +442,7 @@ afrpc_pool_staff_lost (AfrpcPoolCore   *self,
   else
     self->figures.n_workers_died++;
   if (has_served (member))
-    member->template->has_worked = TRUE;
+    afrpc_pool_template_note_work (member->template, member);
   else if (!member->is_asked_to_end)
     note_failure (self, member);
 }

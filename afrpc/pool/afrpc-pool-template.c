@@ -119,6 +119,7 @@ afrpc_pool_template_reset (AfrpcPoolTemplate *self,
   self->n_failures = 0;
   self->not_before = 0;
   self->has_worked = FALSE;
+  self->n_resets++;
 }
 
 /* Members */
@@ -299,10 +300,23 @@ afrpc_pool_template_note_failure (AfrpcPoolTemplate   *self,
   self->failure = g_error_copy (error);
 }
 
-/* A member has served, after others had not. */
+/* A member that has ended had served. */
 void
-afrpc_pool_template_heal (AfrpcPoolTemplate *self)
+afrpc_pool_template_note_work (AfrpcPoolTemplate     *self,
+                               const AfrpcPoolMember *member)
 {
+  if (member->n_resets == self->n_resets)
+    self->has_worked = TRUE;
+}
+
+/* A member serves, after others had not. */
+void
+afrpc_pool_template_note_service (AfrpcPoolTemplate     *self,
+                                  const AfrpcPoolMember *member)
+{
+  if (member->n_resets != self->n_resets)
+    return;
+
   self->n_failures = 0;
   g_clear_error (&self->failure);
 }

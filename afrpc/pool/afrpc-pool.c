@@ -561,7 +561,8 @@ afrpc_pool_get_failure (AfrpcPool *self)
  * %NULL, those of all.
  *
  * Those that there are get no more calls, finish those that they have, and end. No call is lost; none waits for longer
- * than it takes to start a worker. A pool that [has failed][method@Afrpc.Pool.get_failure] begins anew. Does nothing
+ * than it takes to start a worker. If none can be, because a module of @process is missing for example, the pool has failed:
+ * it does not go back to what it had. A pool that [has failed][method@Afrpc.Pool.get_failure] begins anew. Does nothing
  * once the pool is closed, but for what still waits, which gets new workers.
  *
  * Since: 1.0
