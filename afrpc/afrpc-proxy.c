@@ -491,7 +491,8 @@ install_properties (GObjectClass *object_class)
    *
    * The message's text begins with the worker's pid, which is in the field `AFRPC_PID` as well, and the number of
    * the call that the worker was running, counted from 1 (`AFRPC_CALL`), if there was one. Domain and level stay
-   * what they are; but an error, which ends the worker, and a critical warning are warnings here. The worker's environment
+   * what they are; but an error, which ends the worker, and a critical warning are warnings here. An error is written to the
+   * worker's standard error besides, see [method@Afrpc.Exit.get_stderr]. The worker's environment
    * decides on debug messages (`G_MESSAGES_DEBUG`). What is logged by other threads than the one that runs
    * functions goes to the worker's standard error; see %AFRPC_STDIO_LOG for that.
    *

@@ -150,6 +150,41 @@ test_address_space (gconstpointer start)
   g_assert_nonnull (strstr (error->message, strsignal (afrpc_exit_get_signal (watched.exit))));
 }
 
+/* What workers log ends no test. */
+static GLogWriterOutput
+writer (GLogLevelFlags   level,
+        const GLogField *fields,
+        gsize            n_fields,
+        gpointer         data)
+{
+  for (gsize i = 0; i < n_fields; i++)
+    if (g_str_equal (fields[i].key, "AFRPC_PID"))
+      return G_LOG_WRITER_HANDLED;
+
+  return g_log_writer_default (level, fields, n_fields, data);
+}
+
+static void
+test_address_space_log (gconstpointer start)
+{
+  g_autoptr(AfrpcProcess) process = new_process (GPOINTER_TO_INT (start));
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("That g_malloc() has given up is known where messages are forwarded, too");
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  g_test_skip ("the sanitizer needs terabytes of it");
+  return;
+#endif
+  afrpc_process_set_limit (process, AFRPC_LIMIT_ADDRESS_SPACE, 256 << 20);
+  watch_init (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "use", "forward-log", TRUE, NULL));
+  g_assert_null (test_call (watched.proxy, test_act ("allocate", g_variant_new_uint32 (300)), &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+  g_assert_nonnull (strstr (error->message, "exceeded its limit of address space and was killed by signal"));
+  test_iterate_until (&watched.destroyed);
+  g_assert_cmpint (afrpc_exit_get_limit (watched.exit), ==, AFRPC_LIMIT_ADDRESS_SPACE);
+}
+
 /* Returns: how much a worker has before it loads anything, by what refuses less */
 static guint64
 get_mapped (Start start)
@@ -362,12 +397,14 @@ main (int   argc,
 
   g_test_init (&argc, &argv, NULL);
   setrlimit (RLIMIT_CORE, &no_core);
+  g_log_set_writer_func (writer, NULL, NULL);
 
   add ("cpu", test_cpu);
   add ("cpu-stubborn", test_cpu_stubborn);
   add ("file-size", test_file_size);
   add ("files", test_files);
   add ("address-space", test_address_space);
+  add ("address-space-log", test_address_space_log);
   add ("no-address-space", test_no_address_space);
   add ("address-space-start", test_address_space_start);
   add ("address-space-enough", test_address_space_enough);

@@ -83,6 +83,9 @@ writer (GLogLevelFlags   level,
   is_writing = TRUE;
   send (level, fields, n_fields);
   is_writing = FALSE;
+  /* The last words of a process are looked for in standard error: they say which limit it was. */
+  if ((level & G_LOG_LEVEL_ERROR) != 0)
+    return g_log_writer_default (level, fields, n_fields, data);
 
   return G_LOG_WRITER_HANDLED;
 }
