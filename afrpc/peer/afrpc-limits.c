@@ -57,7 +57,8 @@ says_no_memory (const char *text)
   return strstr (text, "failed to allocate") != NULL || strstr (text, "bad_alloc") != NULL;
 }
 
-/* Whether what failed with @message, of the C library or the loader, is for the limit of the address space. */
+/* Whether what failed with @message, of the C library or the loader, is for the limit of the address space. Of what could
+ * not be loaded there are words and nothing else: dlopen() gives no number, and takes back what it has mapped. */
 gboolean
 afrpc_limits_explain_failure (const AfrpcLimits *self,
                               const char        *message)
