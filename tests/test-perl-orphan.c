@@ -55,6 +55,16 @@ static const Case cases[] = {
   { AFRPC_BACKEND_ASYNC, "block", "ended;destroyed;", "AnyEvent" },
 };
 
+/* The worker has ended before the program, which has nothing to wait for then. */
+static void
+failed_cb (AfrpcProxy *proxy,
+           GError     *error,
+           gpointer    data)
+{
+  g_printerr ("no worker: %s\n", error->message);
+  _exit (1);
+}
+
 /* The program: has a process begin to evaluate something that does not end. */
 static int
 be_evaluator (const char *code,
@@ -69,6 +79,7 @@ be_evaluator (const char *code,
   if (g_str_equal (how, "template"))
     forked = afrpc_process_fork (process);
   proxy = afrpc_proxy_new (forked != NULL ? forked : process, "main::never");
+  g_signal_connect (proxy, "error", G_CALLBACK (failed_cb), NULL);
   afrpc_caller_call (AFRPC_CALLER (proxy), NULL, NULL, NULL, NULL);
   while (TRUE)
     g_main_context_iteration (NULL, TRUE);
@@ -94,6 +105,7 @@ be_program (const Case *what,
     afrpc_process_set_process_group (process, TRUE);
   watch_function (&watched, process, what->backend == AFRPC_BACKEND_SYNC ? "Last::run" : "Last::run_async", what->backend,
                   NULL);
+  g_signal_connect (watched.proxy, "error", G_CALLBACK (failed_cb), NULL);
   if (has_brood)
     begin_call (&watched, g_variant_new ("(s)", how), NULL);
   else if (g_str_equal (what->job, "idle"))
