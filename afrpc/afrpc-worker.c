@@ -530,7 +530,7 @@ afrpc_worker_get_fd_position (AfrpcWorker *self,
 
 /**
  * afrpc_worker_exit: (skip)
- * @self: (nullable): the worker
+ * @self: (nullable): the worker, of which nothing is needed as yet: there is one in a process
  * @status: an exit status
  *
  * Ends a process that was forked, from anywhere, with no more than what it has to do itself: handlers of atexit(3) are its
@@ -551,7 +551,7 @@ afrpc_worker_exit (AfrpcWorker *self,
 
 /**
  * afrpc_worker_kill: (skip)
- * @self: (nullable): the worker
+ * @self: (nullable): the worker, of which nothing is needed: whoever handles a signal need not find it
  *
  * Ends the process by SIGKILL, with the process group that it leads. A handler of a signal may call it.
  *
