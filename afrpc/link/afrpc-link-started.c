@@ -5,15 +5,16 @@
 
 #include "link/afrpc-link.h"
 
-/* Whether something of the call was written. */
-gboolean
-afrpc_link_is_written (const AfrpcLink     *self,
-                       const AfrpcLinkSlot *slot)
+/* Whether something of the message at @position was written to the worker that there is now, or was at the end: none of what
+ * is kept for the next one was. */
+static gboolean
+is_written (const AfrpcLink *self,
+            guint64          position)
 {
   if (self->is_gone)
-    return slot->position < self->written_to;
+    return position < self->written_to;
 
-  return self->rest == NULL && afrpc_writer_has_written (&self->transport.writer, slot->position);
+  return self->rest == NULL && afrpc_writer_has_written (&self->transport.writer, position);
 }
 
 /* Where the next message is going to be among all that is written. */
@@ -23,15 +24,14 @@ afrpc_link_get_position (const AfrpcLink *self)
   return afrpc_writer_get_position (&self->transport.writer);
 }
 
-/* Whether it is known that nothing of the message at @position was written. */
+/* Whether it is known that nothing of the message at @position was ever written: what is kept may have been, to one before. */
 gboolean
 afrpc_link_is_unwritten (const AfrpcLink *self,
                          guint64          position)
 {
-  if (self->is_gone) /* 0: that is not known */
-    return self->written_to > 0 && position >= self->written_to;
+  const gboolean is_known = self->is_gone ? self->written_to > 0 : self->rest == NULL;
 
-  return self->rest == NULL && !afrpc_writer_has_written (&self->transport.writer, position);
+  return is_known && !is_written (self, position);
 }
 
 static AfrpcStarted
@@ -56,7 +56,7 @@ afrpc_link_get_started (const AfrpcLink *self,
 {
   const AfrpcLinkSlot *slot = afrpc_link_find_slot ((AfrpcLink *) self, serial);
 
-  if (slot != NULL ? !afrpc_link_is_written (self, slot) : serial >= self->unwritten_from)
+  if (slot != NULL ? !is_written (self, slot->position) : serial >= self->unwritten_from)
     return AFRPC_STARTED_NO;
 
   return ask (self, serial);
@@ -105,7 +105,7 @@ AfrpcStarted
 afrpc_link_revoke (AfrpcLink     *self,
                    AfrpcLinkSlot *slot)
 {
-  if (!afrpc_link_is_written (self, slot))
+  if (!is_written (self, slot->position))
     return AFRPC_STARTED_NO;
 
   if (!self->is_gone)
@@ -231,7 +231,7 @@ give_back (AfrpcLink     *self,
            AfrpcLinkSlot *slot,
            AfrpcLinkSlot *given)
 {
-  if (!afrpc_link_is_written (self, slot))
+  if (!is_written (self, slot->position))
     self->unwritten_from = MIN (self->unwritten_from, slot->serial);
   slot->started = afrpc_link_revoke (self, slot);
   *given = *slot;

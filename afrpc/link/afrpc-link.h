@@ -105,7 +105,7 @@ typedef struct
   AfrpcTransport transport;
   guint64 unwritten_from;   /* serial of the first call that was not written, of those that were given back */
   gboolean is_gone;         /* the transport is; what it knew at its end: */
-  guint64 written_to;
+  guint64 written_to;       /* 0: also where it was kept, and nobody knows */
   guint64 started_last;
   guint64 n_parts_begun;    /* of that call */
   GBytes *saved;            /* (nullable): of that call's parts */
@@ -238,8 +238,6 @@ AfrpcLinkSlot  *afrpc_link_find_slot    (AfrpcLink       *self,
                                          guint64          serial);
 void            afrpc_link_free_slot    (AfrpcLink       *self,
                                          AfrpcLinkSlot   *slot);
-gboolean        afrpc_link_is_written   (const AfrpcLink *self,
-                                         const AfrpcLinkSlot *slot);
 AfrpcStarted    afrpc_link_revoke       (AfrpcLink       *self,
                                          AfrpcLinkSlot   *slot);
 void            afrpc_link_clear_connection (AfrpcLink   *self);
