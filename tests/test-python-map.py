@@ -273,7 +273,8 @@ class Travelling(Case):
         def inputs(sizes):
             return [(self.path, i, size) for i, size in enumerate(sizes)]
 
-        for limit in 64, 4000, 20000, 65536, 1 << 20:
+        # The smallest has room for the path, which is an argument.
+        for limit in len(self.path) + 42, 4000, 20000, 65536, 1 << 20:
             # A string has a NUL besides.
             for name, sizes, most in (("tight", list(range(limit - 64, limit + 2)) * 2, limit - 1),
                                       ("small", ([10] * 500 + [limit - 1, limit, 3000 % limit] * 3 + [limit - 200]) * 3, limit - 1),
