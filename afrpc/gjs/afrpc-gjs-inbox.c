@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "afrpc/gjs/afrpc-gjs-inbox.h"
+#include "afrpc/gjs/afrpc-gjs-inbox-private.h"
 
 /**
  * AfrpcGjsInbox:
@@ -18,68 +18,28 @@
  */
 typedef struct
 {
-  AfrpcGjsNews news;
-  AfrpcCaller *caller;  /* (nullable) */
-  AfrpcMap *map;        /* (nullable) */
-  GAsyncResult *result; /* (nullable) */
-  GVariant *value;      /* (nullable) */
-  GUnixFDList *fds;     /* (nullable) */
-  GError *error;        /* (nullable) */
-  AfrpcCall *call;      /* (nullable): that has come to its end */
-} Item;
-
-typedef struct
-{
-  const Item *item; /* (nullable): while the property is being set */
-  GVariant *input;  /* (nullable) (owned): what was put in for a map */
+  const AfrpcGjsItem *item; /* (nullable): while the property is being set */
+  GVariant *input;          /* (nullable) (owned): what was put in for a map */
 } AfrpcGjsInboxPrivate;
-
-/* What is under way. */
-typedef struct
-{
-  AfrpcGjsInbox *inbox; /* owned */
-  guint id;
-} Ticket;
 
 G_DEFINE_TYPE_WITH_PRIVATE (AfrpcGjsInbox, afrpc_gjs_inbox, G_TYPE_OBJECT)
 
 static GQuark destroyed_quark;
 
-static const Item *
+static const AfrpcGjsItem *
 get_item (AfrpcGjsInbox *self)
 {
   return ((AfrpcGjsInboxPrivate *) afrpc_gjs_inbox_get_instance_private (self))->item;
 }
 
-static Ticket *
-ticket_new (AfrpcGjsInbox *inbox,
-            guint          id)
-{
-  Ticket *ticket = g_new (Ticket, 1);
-
-  ticket->inbox = g_object_ref (inbox);
-  ticket->id = id;
-
-  return ticket;
-}
-
-static void
-ticket_free (Ticket *ticket)
-{
-  g_object_unref (ticket->inbox);
-  g_free (ticket);
-}
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (Ticket, ticket_free)
-
 /* Whoever hears of it may run a main loop, in which more comes. */
-static void
-deliver (AfrpcGjsInbox *self,
-         guint          id,
-         const Item    *item)
+void
+afrpc_gjs_inbox_deliver (AfrpcGjsInbox      *self,
+                         guint               id,
+                         const AfrpcGjsItem *item)
 {
   AfrpcGjsInboxPrivate *priv = afrpc_gjs_inbox_get_instance_private (self);
-  const Item *outer = priv->item;
+  const AfrpcGjsItem *outer = priv->item;
 
   priv->item = item;
   g_object_set (self, "turn", id, NULL);
@@ -112,435 +72,15 @@ afrpc_gjs_inbox_init (AfrpcGjsInbox *self)
 }
 
 static void
-deliver_call (const Ticket *ticket,
-              AfrpcCall    *call,
-              Item         *item)
-{
-  item->news = AFRPC_GJS_NEWS_RESULT;
-  item->call = call;
-  deliver (ticket->inbox, ticket->id, item);
-
-  g_clear_pointer (&item->value, g_variant_unref);
-  g_clear_object (&item->fds);
-  g_clear_error (&item->error);
-}
-
-static void
-call_cb (GObject      *caller,
-         GAsyncResult *result,
-         gpointer      data)
-{
-  g_autoptr(Ticket) ticket = data;
-  Item item = { 0 };
-
-  item.value = afrpc_caller_call_full_finish (AFRPC_CALLER (caller), result, &item.fds, &item.error);
-  deliver_call (ticket, AFRPC_CALL (result), &item);
-}
-
-static void
-progress_cb (AfrpcCall *call,
-             GVariant  *progress,
-             gpointer   data)
-{
-  const Ticket *ticket = data;
-  const Item item = { .news = AFRPC_GJS_NEWS_PROGRESS, .value = progress };
-
-  deliver (ticket->inbox, ticket->id, &item);
-}
-
-/* Returns: (transfer full) (nullable): with @options, which are not used for anything else */
-static AfrpcCallOptions *
-add_progress (AfrpcGjsInbox    *self,
-              guint             id,
-              AfrpcCallOptions *options, /* (nullable) */
-              int               progress_mode)
-{
-  AfrpcCallOptions *all = options != NULL ? g_object_ref (options) : NULL;
-
-  if (progress_mode < 0)
-    return all;
-
-  if (all == NULL)
-    all = afrpc_call_options_new ();
-  afrpc_call_options_set_progress (all, progress_mode, progress_cb, ticket_new (self, id), (GDestroyNotify) ticket_free);
-
-  return all;
-}
-
-/**
- * afrpc_gjs_inbox_call:
- * @self: an inbox
- * @id: the number of the call
- * @caller: whom to call
- * @type: the type of the arguments
- * @data: (array length=size) (element-type guint8) (transfer full): their bytes, as a GVariant has them
- * @size: the number of bytes
- * @options: (nullable): options of this call alone
- * @progress_mode: an [enum@Afrpc.ProgressMode], or -1 if nobody wants progress
- * @cancellable: (nullable): cancels the call
- *
- * Makes a call.
- */
-void
-afrpc_gjs_inbox_call (AfrpcGjsInbox    *self,
-                      guint             id,
-                      AfrpcCaller      *caller,
-                      const char       *type,
-                      guint8           *data,
-                      gsize             size,
-                      AfrpcCallOptions *options,
-                      int               progress_mode,
-                      GCancellable     *cancellable)
-{
-  g_autoptr(GVariant) args = afrpc_gjs_new_value (type, data, size);
-  g_autoptr(AfrpcCallOptions) all = add_progress (self, id, options, progress_mode);
-
-  afrpc_caller_call_full (caller, args, all, cancellable, call_cb, ticket_new (self, id));
-}
-
-/**
- * afrpc_gjs_inbox_call_sync:
- * @self: an inbox
- * @id: the number of the call
- * @caller: whom to call
- * @type: the type of the arguments
- * @data: (array length=size) (element-type guint8) (transfer full): their bytes, as a GVariant has them
- * @size: the number of bytes
- * @options: (nullable): options of this call alone
- * @progress_mode: an [enum@Afrpc.ProgressMode], or -1 if nobody wants progress
- * @cancellable: (nullable): cancels the call
- *
- * Makes a call and blocks until it has had its turn.
- */
-void
-afrpc_gjs_inbox_call_sync (AfrpcGjsInbox    *self,
-                           guint             id,
-                           AfrpcCaller      *caller,
-                           const char       *type,
-                           guint8           *data,
-                           gsize             size,
-                           AfrpcCallOptions *options,
-                           int               progress_mode,
-                           GCancellable     *cancellable)
-{
-  g_autoptr(GVariant) args = afrpc_gjs_new_value (type, data, size);
-  g_autoptr(AfrpcCallOptions) all = add_progress (self, id, options, progress_mode);
-  g_autoptr(AfrpcCall) call = afrpc_caller_start (caller, args, all);
-  const Ticket ticket = { .inbox = self, .id = id };
-  Item item = { 0 };
-
-  item.value = afrpc_call_wait_sync (call, cancellable, &item.error);
-  if (item.value != NULL)
-    item.fds = afrpc_call_steal_fds (call);
-  deliver_call (&ticket, call, &item);
-}
-
-/**
- * afrpc_gjs_inbox_call_full:
- * @self: an inbox
- * @id: the number of the call
- * @caller: whom to call
- * @args: (nullable): the arguments
- * @options: (nullable): the options of the call
- * @cancellable: (nullable): cancels the call
- *
- * Makes a call with a value that is one already.
- */
-void
-afrpc_gjs_inbox_call_full (AfrpcGjsInbox    *self,
-                           guint             id,
-                           AfrpcCaller      *caller,
-                           GVariant         *args,
-                           AfrpcCallOptions *options,
-                           GCancellable     *cancellable)
-{
-  afrpc_caller_call_full (caller, args, options, cancellable, call_cb, ticket_new (self, id));
-}
-
-static void
-result_cb (GObject      *source,
-           GAsyncResult *result,
-           gpointer      data)
-{
-  g_autoptr(Ticket) ticket = data;
-  const Item item = { .news = AFRPC_GJS_NEWS_RESULT, .result = result };
-
-  deliver (ticket->inbox, ticket->id, &item);
-}
-
-/**
- * afrpc_gjs_inbox_close:
- * @self: an inbox
- * @id: the number of what is under way
- * @caller: what to close
- * @cancellable: (nullable): stops waiting
- *
- * Closes a caller and waits for its end.
- */
-void
-afrpc_gjs_inbox_close (AfrpcGjsInbox *self,
-                       guint          id,
-                       AfrpcCaller   *caller,
-                       GCancellable  *cancellable)
-{
-  afrpc_caller_close_async (caller, cancellable, result_cb, ticket_new (self, id));
-}
-
-/**
- * afrpc_gjs_inbox_run:
- * @self: an inbox
- * @id: the number of what is under way
- * @process: the process to hand over
- * @function: the function that gets it
- * @cancellable: (nullable): stops waiting
- *
- * Hands a process over.
- */
-void
-afrpc_gjs_inbox_run (AfrpcGjsInbox *self,
-                     guint          id,
-                     AfrpcProcess  *process,
-                     const char    *function,
-                     GCancellable  *cancellable)
-{
-  afrpc_process_run_async (process, function, cancellable, result_cb, ticket_new (self, id));
-}
-
-/**
- * afrpc_gjs_inbox_to_fd:
- * @self: an inbox
- * @id: the number of what is under way
- * @process: the process to give away
- * @cancellable: (nullable): stops waiting
- *
- * Gives a process away.
- */
-void
-afrpc_gjs_inbox_to_fd (AfrpcGjsInbox *self,
-                       guint          id,
-                       AfrpcProcess  *process,
-                       GCancellable  *cancellable)
-{
-  afrpc_process_to_fd_async (process, cancellable, result_cb, ticket_new (self, id));
-}
-
-/**
- * afrpc_gjs_inbox_wait:
- * @self: an inbox
- * @id: the number of what is under way
- * @process: the process to wait for
- * @cancellable: (nullable): stops waiting
- *
- * Waits for the end of a process.
- */
-void
-afrpc_gjs_inbox_wait (AfrpcGjsInbox *self,
-                      guint          id,
-                      AfrpcProcess  *process,
-                      GCancellable  *cancellable)
-{
-  afrpc_process_wait_async (process, cancellable, result_cb, ticket_new (self, id));
-}
-
-/**
- * afrpc_gjs_inbox_wait_for_room:
- * @self: an inbox
- * @id: the number of what is under way
- * @pool: the pool
- * @cancellable: (nullable): stops waiting
- *
- * Waits until another call may wait in a pool.
- */
-void
-afrpc_gjs_inbox_wait_for_room (AfrpcGjsInbox *self,
-                               guint          id,
-                               AfrpcPool     *pool,
-                               GCancellable  *cancellable)
-{
-  afrpc_pool_wait_for_room_async (pool, cancellable, result_cb, ticket_new (self, id));
-}
-
-static void
-waited_cb (GObject      *call,
-           GAsyncResult *result,
-           gpointer      data)
-{
-  g_autoptr(Ticket) ticket = data;
-  Item item = { 0 };
-
-  item.value = afrpc_call_wait_finish (AFRPC_CALL (call), result, &item.error);
-  deliver_call (ticket, AFRPC_CALL (call), &item);
-}
-
-/**
- * afrpc_gjs_inbox_wait_call:
- * @self: an inbox
- * @id: the number of what is under way
- * @call: the call to wait for
- * @cancellable: (nullable): stops waiting
- *
- * Waits for the outcome of a call.
- */
-void
-afrpc_gjs_inbox_wait_call (AfrpcGjsInbox *self,
-                           guint          id,
-                           AfrpcCall     *call,
-                           GCancellable  *cancellable)
-{
-  afrpc_call_wait (call, cancellable, waited_cb, ticket_new (self, id));
-}
-
-/* What a map has its inputs from. It belongs to the map, and refers to it without keeping it: a map that was dropped by
- * JavaScript is given up. */
-typedef struct
-{
-  AfrpcGjsInbox *inbox; /* owned */
-  AfrpcMap *map;        /* (nullable): once it is gone */
-} Inputs;
-
-static void
-inputs_free (Inputs *inputs)
-{
-  g_clear_weak_pointer (&inputs->map);
-  g_object_unref (inputs->inbox);
-  g_free (inputs);
-}
-
-static GVariant *
-next_cb (gpointer data)
-{
-  const Inputs *inputs = data;
-  AfrpcGjsInboxPrivate *priv = afrpc_gjs_inbox_get_instance_private (inputs->inbox);
-  const Item item = { .news = AFRPC_GJS_NEWS_INPUT, .map = inputs->map };
-
-  if (inputs->map == NULL)
-    return NULL;
-
-  deliver (inputs->inbox, 0, &item);
-
-  return g_steal_pointer (&priv->input);
-}
-
-/**
- * afrpc_gjs_inbox_map:
- * @self: an inbox
- * @pool: the pool that makes the calls
- * @options: (nullable): the options of each call
- * @cancellable: (nullable): cancels the map
- * @is_ordered: whether results come in the order of the inputs
- *
- * Makes a map, which asks for its inputs by turns; the number of all its news is 0.
- *
- * Returns: (transfer full): the map
- */
-AfrpcMap *
-afrpc_gjs_inbox_map (AfrpcGjsInbox    *self,
-                     AfrpcPool        *pool,
-                     AfrpcCallOptions *options,
-                     GCancellable     *cancellable,
-                     gboolean          is_ordered)
-{
-  Inputs *inputs = g_new0 (Inputs, 1);
-  AfrpcMap *map;
-
-  inputs->inbox = g_object_ref (self);
-  map = afrpc_pool_map (pool, next_cb, inputs, (GDestroyNotify) inputs_free, options, cancellable,
-                        is_ordered ? AFRPC_MAP_ORDERED : AFRPC_MAP_UNORDERED);
-  g_set_weak_pointer (&inputs->map, map);
-
-  return map;
-}
-
-/**
- * afrpc_gjs_inbox_put_input:
- * @self: an inbox, in a turn in which a map wants an input
- * @type: the type of the arguments
- * @data: (array length=size) (element-type guint8) (transfer full): their bytes, as a GVariant has them
- * @size: the number of bytes
- *
- * Gives the map its next input; without this, there are no more.
- */
-void
-afrpc_gjs_inbox_put_input (AfrpcGjsInbox *self,
-                           const char    *type,
-                           guint8        *data,
-                           gsize          size)
-{
-  AfrpcGjsInboxPrivate *priv = afrpc_gjs_inbox_get_instance_private (self);
-
-  g_clear_pointer (&priv->input, g_variant_unref);
-  priv->input = afrpc_gjs_new_value (type, data, size);
-}
-
-static void
-brought_cb (GObject      *map,
-            GAsyncResult *result,
-            gpointer      data)
-{
-  g_autoptr(Ticket) ticket = data;
-  Item item = { .map = AFRPC_MAP (map) };
-  g_autoptr(GPtrArray) calls = afrpc_map_next_many_finish (AFRPC_MAP (map), result, &item.error);
-
-  for (guint i = 0; calls != NULL && i < calls->len; i++)
-    {
-      Item outcome = { .map = AFRPC_MAP (map) };
-
-      outcome.value = afrpc_call_wait_sync (calls->pdata[i], NULL, &outcome.error);
-      deliver_call (ticket, calls->pdata[i], &outcome);
-    }
-  item.news = calls != NULL && calls->len > 0 ? AFRPC_GJS_NEWS_BROUGHT : AFRPC_GJS_NEWS_OVER;
-  deliver (ticket->inbox, ticket->id, &item);
-  g_clear_error (&item.error);
-}
-
-/**
- * afrpc_gjs_inbox_map_next:
- * @self: an inbox
- * @map: the map
- * @n_max: how many results to bring
- *
- * Brings the next results of a map, each in a turn of its own.
- */
-void
-afrpc_gjs_inbox_map_next (AfrpcGjsInbox *self,
-                          AfrpcMap      *map,
-                          guint          n_max)
-{
-  afrpc_map_next_many_async (map, n_max, NULL, brought_cb, ticket_new (self, 0));
-}
-
-/**
- * afrpc_gjs_inbox_call_all:
- * @self: an inbox
- * @id: the number of what is under way
- * @pool: the pool whose workers are configured
- * @args: (nullable): the arguments
- * @options: (nullable): the options of the calls
- * @cancellable: (nullable): stops waiting
- *
- * Configures all workers of a pool.
- */
-void
-afrpc_gjs_inbox_call_all (AfrpcGjsInbox    *self,
-                          guint             id,
-                          AfrpcPool        *pool,
-                          GVariant         *args,
-                          AfrpcCallOptions *options,
-                          GCancellable     *cancellable)
-{
-  afrpc_pool_call_all_async (pool, args, options, cancellable, result_cb, ticket_new (self, id));
-}
-
-static void
 event_cb (AfrpcCaller   *caller,
           GVariant      *event,
           AfrpcProcess  *from,
           GUnixFDList   *fds,
           AfrpcGjsInbox *self)
 {
-  const Item item = { .news = AFRPC_GJS_NEWS_EVENT, .caller = caller, .value = event };
+  const AfrpcGjsItem item = { .news = AFRPC_GJS_NEWS_EVENT, .caller = caller, .value = event };
 
-  deliver (self, 0, &item);
+  afrpc_gjs_inbox_deliver (self, 0, &item);
 }
 
 static void
@@ -548,19 +88,19 @@ error_cb (AfrpcCaller   *caller,
           GError        *error,
           AfrpcGjsInbox *self)
 {
-  const Item item = { .news = AFRPC_GJS_NEWS_ERROR, .caller = caller, .error = error };
+  const AfrpcGjsItem item = { .news = AFRPC_GJS_NEWS_ERROR, .caller = caller, .error = error };
 
-  deliver (self, 0, &item);
+  afrpc_gjs_inbox_deliver (self, 0, &item);
 }
 
 static void
 destroyed_cb (AfrpcCaller   *caller,
               AfrpcGjsInbox *self)
 {
-  const Item item = { .news = AFRPC_GJS_NEWS_DESTROYED, .caller = caller };
+  const AfrpcGjsItem item = { .news = AFRPC_GJS_NEWS_DESTROYED, .caller = caller };
 
   afrpc_gjs_inbox_unwatch (self, caller);
-  deliver (self, 0, &item);
+  afrpc_gjs_inbox_deliver (self, 0, &item);
 }
 
 /**
@@ -655,7 +195,7 @@ static GVariant *
 get_value (AfrpcGjsInbox  *self,
            GError        **error)
 {
-  const Item *item = get_item (self);
+  const AfrpcGjsItem *item = get_item (self);
 
   if (item->error == NULL)
     return item->value;
@@ -778,6 +318,36 @@ GAsyncResult *
 afrpc_gjs_inbox_get_result (AfrpcGjsInbox *self)
 {
   return get_item (self)->result;
+}
+
+/**
+ * afrpc_gjs_inbox_put_input:
+ * @self: an inbox, in a turn in which a map wants an input
+ * @type: the type of the arguments
+ * @data: (array length=size) (element-type guint8) (transfer full): their bytes, as a GVariant has them
+ * @size: the number of bytes
+ *
+ * Gives the map its next input; without this, there are no more.
+ */
+void
+afrpc_gjs_inbox_put_input (AfrpcGjsInbox *self,
+                           const char    *type,
+                           guint8        *data,
+                           gsize          size)
+{
+  AfrpcGjsInboxPrivate *priv = afrpc_gjs_inbox_get_instance_private (self);
+
+  g_clear_pointer (&priv->input, g_variant_unref);
+  priv->input = afrpc_gjs_new_value (type, data, size);
+}
+
+/* Returns: (transfer full) (nullable): what was put in, if anything was */
+GVariant *
+afrpc_gjs_inbox_steal_input (AfrpcGjsInbox *self)
+{
+  AfrpcGjsInboxPrivate *priv = afrpc_gjs_inbox_get_instance_private (self);
+
+  return g_steal_pointer (&priv->input);
 }
 
 /**
