@@ -71,8 +71,19 @@ void          afrpc_pool_job_finish    (AfrpcPoolJob     *self);
 gboolean      afrpc_pool_job_take_back (AfrpcPoolJob     *self);
 void          afrpc_pool_job_leave_dead (AfrpcPoolJob    *self);
 void          afrpc_pool_job_abandon   (AfrpcPoolJob     *self);
+AfrpcPoolJob *afrpc_pool_job_renew     (AfrpcPoolJob     *old);
+void          afrpc_pool_job_leave_member (AfrpcPoolJob  *self);
+
+/* What it has failed with */
 gboolean      afrpc_pool_is_by_end     (const GError     *error,
                                         AfrpcPeer        *peer);
+gboolean      afrpc_pool_job_is_by_end (AfrpcPoolJob     *self);
+gboolean      afrpc_pool_job_take_failure (AfrpcPoolJob  *self);
+AfrpcStarted  afrpc_pool_job_get_begun (const AfrpcPoolJob *self);
+void          afrpc_pool_job_tell_begun (AfrpcPoolJob    *self);
+AfrpcCallOutcome afrpc_pool_job_classify_failure (const AfrpcPoolJob *self);
+void          afrpc_pool_job_explain_failure (AfrpcPoolJob *self,
+                                              AfrpcCall    *call);
 
 /* Members */
 
