@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test-util.h"
 
-#include <fcntl.h>
-#include <glib-unix.h>
-#include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -204,31 +201,6 @@ test_proxy_async_finishes (void)
 }
 
 static void
-assert_call_fails (AfrpcProxy *proxy,
-                   GVariant   *args,
-                   GQuark      domain,
-                   int         code,
-                   const char *words)
-{
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) result = test_call (proxy, args, &error);
-
-  g_assert_error (error, domain, code);
-  if (strstr (error->message, words) == NULL)
-    g_error ("'%s' is not in '%s'", words, error->message);
-}
-
-static void
-assert_works (AfrpcProxy *proxy)
-{
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) result = test_call (proxy, test_act ("return", g_variant_new_string ("fine")), &error);
-
-  g_assert_no_error (error);
-  g_assert_cmpstr (g_variant_get_string (result, NULL), ==, "fine");
-}
-
-static void
 test_proxy_errors (gconstpointer data)
 {
   const AfrpcBackend backend = *(const AfrpcBackend *) data;
@@ -241,18 +213,18 @@ test_proxy_errors (gconstpointer data)
   watch_init (&watched, test_proxy_new (act_name (backend), backend));
   proxy = watched.proxy;
 
-  assert_call_fails (proxy, test_act ("file-error", NULL), G_FILE_ERROR, G_FILE_ERROR_NOENT, "no such thing");
-  assert_call_fails (proxy, test_act ("unknown-error", g_variant_new_string (domain)), AFRPC_ERROR, AFRPC_ERROR_REMOTE,
-                     words);
-  assert_call_fails (proxy, g_variant_new ("(i)", 1), AFRPC_ERROR, AFRPC_ERROR_INVALID_ARGUMENTS, "takes (sv), not (i)");
-  assert_call_fails (proxy, test_act (backend == AFRPC_BACKEND_SYNC ? "nothing" : "forget", NULL), AFRPC_ERROR,
-                     AFRPC_ERROR_NO_RESULT, backend == AFRPC_BACKEND_SYNC ? "'act' gave neither" : "'act_async' dropped");
-  assert_works (proxy);
+  test_assert_call_fails (proxy, test_act ("file-error", NULL), G_FILE_ERROR, G_FILE_ERROR_NOENT, "no such thing");
+  test_assert_call_fails (proxy, test_act ("unknown-error", g_variant_new_string (domain)), AFRPC_ERROR, AFRPC_ERROR_REMOTE,
+                          words);
+  test_assert_call_fails (proxy, g_variant_new ("(i)", 1), AFRPC_ERROR, AFRPC_ERROR_INVALID_ARGUMENTS, "takes (sv), not (i)");
+  test_assert_call_fails (proxy, test_act (backend == AFRPC_BACKEND_SYNC ? "nothing" : "forget", NULL), AFRPC_ERROR,
+                          AFRPC_ERROR_NO_RESULT, backend == AFRPC_BACKEND_SYNC ? "'act' gave neither" : "'act_async' dropped");
+  test_assert_works (proxy);
 
   afrpc_error_register_domain (g_quark_from_string (domain));
-  assert_call_fails (proxy, test_act ("unknown-error", g_variant_new_string (domain)), g_quark_from_string (domain), 42,
-                     "a private matter");
-  assert_works (proxy);
+  test_assert_call_fails (proxy, test_act ("unknown-error", g_variant_new_string (domain)), g_quark_from_string (domain), 42,
+                          "a private matter");
+  test_assert_works (proxy);
 }
 
 static void
@@ -274,21 +246,21 @@ test_proxy_message_size (void)
   result = test_call (proxy, test_act ("bytes", g_variant_new_uint32 (100000)), &error);
   g_assert_no_error (error);
   g_assert_cmpuint (g_variant_get_size (result), ==, 100000);
-  assert_call_fails (proxy, test_act ("bytes", g_variant_new_uint32 (100001)), AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
-                     "the result of 'act' cannot be sent: ");
-  assert_call_fails (proxy, test_act ("bytes", g_variant_new_uint32 (100001)), AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
-                     "100001 bytes, the limit is 100000");
-  assert_call_fails (proxy, test_zeros (100001), AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
-                     "100001 bytes, the limit is 100000");
-  assert_call_fails (proxy, test_zeros (100001), AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "' running 'act' of '");
+  test_assert_call_fails (proxy, test_act ("bytes", g_variant_new_uint32 (100001)), AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                          "the result of 'act' cannot be sent: ");
+  test_assert_call_fails (proxy, test_act ("bytes", g_variant_new_uint32 (100001)), AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                          "100001 bytes, the limit is 100000");
+  test_assert_call_fails (proxy, test_zeros (100001), AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                          "100001 bytes, the limit is 100000");
+  test_assert_call_fails (proxy, test_zeros (100001), AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "' running 'act' of '");
 
   /* A type of 256 characters. */
   long_type[0] = '(';
   long_type[255] = ')';
-  assert_call_fails (proxy,
-                     g_variant_new_from_data (G_VARIANT_TYPE (long_type), numbers, 254 * 4, TRUE, g_free, numbers),
-                     AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "255 characters");
-  assert_works (proxy);
+  test_assert_call_fails (proxy,
+                          g_variant_new_from_data (G_VARIANT_TYPE (long_type), numbers, 254 * 4, TRUE, g_free, numbers),
+                          AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "255 characters");
+  test_assert_works (proxy);
 }
 
 static void
@@ -374,7 +346,7 @@ test_proxy_in_use (void)
   watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
   second = afrpc_proxy_new (afrpc_proxy_get_process (watched.proxy), "echo");
   watch_init (&refused, second);
-  assert_call_fails (second, NULL, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "already");
+  test_assert_call_fails (second, NULL, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "already");
   result = afrpc_caller_call_sync (AFRPC_CALLER (second), NULL, NULL, &error);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_IN_USE);
   g_assert_true (afrpc_proxy_is_closed (second));
@@ -382,7 +354,7 @@ test_proxy_in_use (void)
   afrpc_caller_kill (AFRPC_CALLER (second));
   watch_end (&refused);
   g_assert_error (refused.error, AFRPC_ERROR, AFRPC_ERROR_IN_USE);
-  assert_works (watched.proxy);
+  test_assert_works (watched.proxy);
 }
 
 static void
@@ -395,7 +367,7 @@ test_proxy_unhandled_event (void)
   g_variant_unref (test_call (watched.proxy, test_act ("event", NULL), NULL));
   g_assert_error (watched.error, AFRPC_ERROR, AFRPC_ERROR_UNHANDLED_EVENT);
   g_assert_true (strstr (watched.error->message, "' running 'act' of '") != NULL);
-  assert_works (watched.proxy);
+  test_assert_works (watched.proxy);
 }
 
 static void
@@ -445,193 +417,6 @@ test_proxy_unhandled_error_told (void)
   g_assert_cmpint (outcome.started, ==, AFRPC_STARTED_YES);
 }
 
-/* The end */
-
-static void
-retired_cb (AfrpcProxy *proxy,
-            GParamSpec *pspec,
-            Watched    *watched)
-{
-  g_assert_true (afrpc_proxy_is_retired (proxy));
-  g_string_append (watched->log, "retired ");
-}
-
-static void
-test_proxy_retire (gconstpointer data)
-{
-  const AfrpcBackend backend = *(const AfrpcBackend *) data;
-  g_auto(Watched) watched = { 0 };
-  g_auto(Outcome) first = { 0 }, second = { 0 }, third = { 0 };
-
-  g_test_summary ("A proxy is told that its worker retires, once and in order, and goes on");
-  watch_init (&watched, test_proxy_new (backend == AFRPC_BACKEND_SYNC ? "act" : "act_async", backend));
-  first.log = second.log = third.log = watched.log;
-  g_signal_connect (watched.proxy, "notify::retired", G_CALLBACK (retired_cb), &watched);
-  g_assert_false (afrpc_proxy_is_retired (watched.proxy));
-  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", g_variant_new_uint32 (1)), NULL, outcome_cb, &first);
-  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("retire", NULL), NULL, outcome_cb, &second);
-  outcome_wait (&second);
-  g_assert_true (afrpc_proxy_is_retired (watched.proxy));
-  g_assert_false (afrpc_proxy_is_closed (watched.proxy));
-  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("retire", NULL), NULL, outcome_cb, &third);
-  outcome_wait (&third);
-  g_assert_no_error (third.error);
-  g_assert_cmpstr (watched.log->str, ==, "result 1; retired result true; result true; ");
-}
-
-static void
-test_proxy_retire_blocking (void)
-{
-  g_auto(Watched) watched = { 0 };
-
-  g_test_summary ("Who blocks sees at once that the worker has retired, and is told later");
-  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
-  g_signal_connect (watched.proxy, "notify::retired", G_CALLBACK (retired_cb), &watched);
-  for (guint i = 0; i < 2; i++)
-    {
-      g_autoptr(GError) error = NULL;
-      g_autoptr(GVariant) result = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), test_act ("retire", NULL), NULL,
-                                                           &error);
-
-      g_assert_no_error (error);
-      g_assert_true (afrpc_proxy_is_retired (watched.proxy));
-      g_assert_cmpstr (watched.log->str, ==, "");
-    }
-  watch_end (&watched);
-  g_assert_cmpstr (watched.log->str, ==, "retired exited; destroyed; ");
-}
-
-static void
-test_proxy_close (void)
-{
-  g_auto(Watched) watched = { 0 };
-  Outcome outcomes[5] = { 0 };
-
-  g_test_summary ("Close finishes what is queued, even if the proxy is dropped; then comes destroyed");
-  watch_init (&watched, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
-  for (guint i = 0; i < 5; i++)
-    {
-      outcomes[i].log = watched.log;
-      afrpc_caller_call (AFRPC_CALLER (watched.proxy), g_variant_new_uint32 (i), NULL, outcome_cb, &outcomes[i]);
-    }
-  afrpc_caller_close (AFRPC_CALLER (watched.proxy));
-  g_assert_true (afrpc_proxy_is_closed (watched.proxy));
-  g_clear_object (&watched.proxy);
-  watch_end (&watched);
-
-  g_assert_cmpstr (watched.log->str, ==,
-                   "result 0; result 1; result 2; result 3; result 4; "
-                   "exited; destroyed; ");
-  g_assert_true (afrpc_exit_is_success (watched.exit));
-  for (guint i = 0; i < 5; i++)
-    outcome_clear (&outcomes[i]);
-  test_assert_no_children ();
-}
-
-static void
-test_proxy_call_after_close (void)
-{
-  g_auto(Watched) watched = { 0 };
-  g_autoptr(GVariant) result = NULL;
-  g_autoptr(GError) error = NULL;
-
-  g_test_summary ("A closed proxy refuses calls, before and after the end of its process");
-  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
-  assert_works (watched.proxy);
-  afrpc_caller_close (AFRPC_CALLER (watched.proxy));
-  afrpc_caller_close (AFRPC_CALLER (watched.proxy));
-  assert_call_fails (watched.proxy, NULL, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the proxy is closed");
-  assert_call_fails (watched.proxy, NULL, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "' running 'act' of '");
-  watch_end (&watched);
-  assert_call_fails (watched.proxy, NULL, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the proxy is closed");
-  result = afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), NULL, NULL, &error);
-  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
-}
-
-static void
-closed_cb (GObject      *source,
-           GAsyncResult *result,
-           gpointer      data)
-{
-  g_autoptr(GError) error = NULL;
-
-  g_assert_true (afrpc_caller_close_finish (AFRPC_CALLER (source), result, &error));
-  g_assert_no_error (error);
-  *(gboolean *) data = TRUE;
-}
-
-static void
-close_cancelled_cb (GObject      *source,
-                    GAsyncResult *result,
-                    gpointer      data)
-{
-  g_autoptr(GError) error = NULL;
-
-  g_assert_false (afrpc_caller_close_finish (AFRPC_CALLER (source), result, &error));
-  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
-  *(gboolean *) data = TRUE;
-}
-
-static void
-test_proxy_close_async (void)
-{
-  g_auto(Watched) watched = { 0 };
-  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
-  gboolean cancelled = FALSE, closed = FALSE, again = FALSE;
-
-  g_test_summary ("close_async waits for the end; cancelling stops only the waiting");
-  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
-  afrpc_caller_close_async (AFRPC_CALLER (watched.proxy), cancellable, close_cancelled_cb, &cancelled);
-  afrpc_caller_close_async (AFRPC_CALLER (watched.proxy), NULL, closed_cb, &closed);
-  g_cancellable_cancel (cancellable);
-  test_iterate_until (&cancelled);
-  test_iterate_until (&closed);
-  test_assert_no_children ();
-  afrpc_caller_close_async (AFRPC_CALLER (watched.proxy), NULL, closed_cb, &again);
-  test_iterate_until (&again);
-}
-
-static void
-exited_flag_cb (AfrpcProcess *process,
-                AfrpcExit    *exit,
-                gboolean     *exited)
-{
-  g_assert_true (afrpc_exit_is_success (exit));
-  *exited = TRUE;
-}
-
-static void
-test_proxy_drop (void)
-{
-  g_autofree char *dir = g_dir_make_tmp ("afrpc-XXXXXX", NULL);
-  g_autofree char *file = g_build_filename (dir, "touched", NULL);
-  AfrpcProxy *proxy = test_proxy_new ("act", AFRPC_BACKEND_SYNC);
-  gboolean exited = FALSE;
-
-  g_test_summary ("A proxy that is dropped without closing has everything executed");
-  g_signal_connect (afrpc_proxy_get_process (proxy), "exited", G_CALLBACK (exited_flag_cb), &exited);
-  afrpc_caller_call (AFRPC_CALLER (proxy), test_act ("touch", g_variant_new_string (file)), NULL, NULL, NULL);
-  g_object_unref (proxy);
-  test_iterate_until (&exited);
-  g_assert_cmpint (g_unlink (file), ==, 0);
-  g_rmdir (dir);
-  test_assert_no_children ();
-}
-
-static void
-test_proxy_drop_thread (void)
-{
-  AfrpcProxy *proxy = test_proxy_new ("act", AFRPC_BACKEND_SYNC);
-  gboolean exited = FALSE;
-
-  g_test_summary ("The last reference may be dropped on another thread");
-  g_signal_connect (afrpc_proxy_get_process (proxy), "exited", G_CALLBACK (exited_flag_cb), &exited);
-  assert_works (proxy);
-  g_thread_join (g_thread_new ("drop", drop_thread, proxy));
-  test_iterate_until (&exited);
-  test_assert_no_children ();
-}
-
 static gpointer
 context_thread (gpointer data)
 {
@@ -642,7 +427,7 @@ context_thread (gpointer data)
     g_auto(Watched) watched = { 0 };
 
     watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
-    assert_works (watched.proxy);
+    test_assert_works (watched.proxy);
     watch_end (&watched);
   }
   g_main_context_pop_thread_default (context);
@@ -669,7 +454,7 @@ nested_cb (GObject      *source,
 {
   g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (source), result, NULL);
 
-  assert_works (AFRPC_PROXY (source));
+  test_assert_works (AFRPC_PROXY (source));
   *(gboolean *) data = TRUE;
 }
 
@@ -717,59 +502,6 @@ test_proxy_nested_wait (void)
   for (guint i = 0; i < 5; i++)
     afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, nested_wait_cb, &nested);
   test_iterate_until (&nested.all_settled);
-}
-
-static void
-test_proxy_done (void)
-{
-  g_autoptr(AfrpcProcess) process = test_process_new ();
-  g_auto(Watched) watched = { 0 };
-  int fds[2];
-  char buffer[16] = "";
-
-  g_test_summary ("A done function is called at the end");
-  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
-  afrpc_process_send_fd (process, fds[1]);
-  close (fds[1]);
-  watch_init (&watched, g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "act", "done", "done_note", NULL));
-  watch_end (&watched);
-  g_assert_cmpint (read (fds[0], buffer, sizeof buffer), ==, 4);
-  g_assert_cmpstr (buffer, ==, "done");
-  close (fds[0]);
-}
-
-static void
-exit_flag_cb (AfrpcProcess *process,
-              AfrpcExit    *exit,
-              gboolean     *exited)
-{
-  g_assert_cmpint (afrpc_exit_get_status (exit), ==, 5);
-  *exited = TRUE;
-}
-
-static void
-test_proxy_done_lives_on (void)
-{
-  g_autoptr(AfrpcProcess) process = test_process_new ();
-  g_autoptr(AfrpcProxy) proxy = NULL;
-  gboolean destroyed = FALSE, exited = FALSE;
-  int fds[2];
-  char buffer[16] = "";
-
-  g_test_summary ("An async worker's done function may keep the process working after the proxy's end");
-  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
-  afrpc_process_send_fd (process, fds[1]);
-  close (fds[1]);
-  proxy = g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "act_async", "backend", AFRPC_BACKEND_ASYNC, "done",
-                        "done_live_on", NULL);
-  g_signal_connect_swapped (proxy, "destroyed", G_CALLBACK (g_atomic_int_inc), &destroyed);
-  g_signal_connect (process, "exited", G_CALLBACK (exit_flag_cb), &exited);
-  assert_works (proxy);
-  afrpc_caller_close (AFRPC_CALLER (proxy));
-  test_iterate_until (&destroyed);
-  test_iterate_until (&exited);
-  g_assert_cmpint (read (fds[0], buffer, sizeof buffer), ==, 8);
-  close (fds[0]);
 }
 
 /* A warning to some versions of GLib, and a critical one to others. */
@@ -830,24 +562,9 @@ main (int   argc,
   g_test_add_func ("/proxy/unhandled/error", test_proxy_unhandled_error);
   g_test_add_func ("/proxy/unhandled/error-logged", test_proxy_unhandled_error_logged);
   g_test_add_func ("/proxy/unhandled-error-told", test_proxy_unhandled_error_told);
-  g_test_add_data_func ("/proxy/retire/sync", &backends[0], test_proxy_retire);
-  g_test_add_data_func ("/proxy/retire/async", &backends[1], test_proxy_retire);
-  g_test_add_func ("/proxy/retire/blocking", test_proxy_retire_blocking);
-  g_test_add_func ("/proxy/close", test_proxy_close);
-  g_test_add_func ("/proxy/close/call-after", test_proxy_call_after_close);
-  g_test_add_func ("/proxy/close/async", test_proxy_close_async);
-  g_test_add_func ("/proxy/drop", test_proxy_drop);
-  g_test_add_func ("/proxy/drop/thread", test_proxy_drop_thread);
   g_test_add_func ("/proxy/thread-default", test_proxy_thread_default);
   g_test_add_func ("/proxy/nested", test_proxy_nested);
   g_test_add_func ("/proxy/nested/wait", test_proxy_nested_wait);
-
-  /* They need a file descriptor of the program's. */
-  if (g_getenv ("AFRPC_TEST_COMMAND") == NULL)
-    {
-      g_test_add_func ("/proxy/done", test_proxy_done);
-      g_test_add_func ("/proxy/done/lives-on", test_proxy_done_lives_on);
-    }
 
   return g_test_run ();
 }

@@ -404,6 +404,31 @@ test_get_cpu_us (void)
   return time.tv_sec * G_USEC_PER_SEC + time.tv_nsec / 1000;
 }
 
+void
+test_assert_call_fails (AfrpcProxy *proxy,
+                        GVariant   *args,
+                        GQuark      domain,
+                        int         code,
+                        const char *words)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = test_call (proxy, args, &error);
+
+  g_assert_error (error, domain, code);
+  if (strstr (error->message, words) == NULL)
+    g_error ("'%s' is not in '%s'", words, error->message);
+}
+
+void
+test_assert_works (AfrpcProxy *proxy)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) result = test_call (proxy, test_act ("return", g_variant_new_string ("fine")), &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpstr (g_variant_get_string (result, NULL), ==, "fine");
+}
+
 /* Runs this program with @argv. It is killed once its output has @kill_at in it. (nullable)
  *
  * Returns: (transfer full): the output, at whose end the program is gone, and everybody who has the output from it, as its

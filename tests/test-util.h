@@ -131,6 +131,14 @@ char         *test_describe_start (AfrpcProcess        *process);
 /* Waits until it has ended, and was reaped. (transfer full) */
 AfrpcExit    *test_wait_exit     (AfrpcProcess         *process);
 
+/* A call that returns, and one that fails with such words. */
+void          test_assert_works  (AfrpcProxy           *proxy);
+void          test_assert_call_fails (AfrpcProxy       *proxy,
+                                      GVariant         *args,
+                                      GQuark            domain,
+                                      int               code,
+                                      const char       *words);
+
 /* How a program is run. */
 typedef enum
 {
