@@ -13,6 +13,10 @@ PyObject *afrpc_python_call_get_result   (AfrpcPythonCall *self,
 void      afrpc_python_call_leave        (AfrpcPythonCall *self,
                                           gboolean         is_got);
 
+gboolean  afrpc_python_loop_init         (void);
+PyObject *afrpc_python_loop_peek         (void);
+gboolean  afrpc_python_loop_poke         (PyObject        *loop);
+
 PyObject *afrpc_python_awaiting_new      (AfrpcPythonCall *call);
 gboolean  afrpc_python_awaiting_register (void);
 

@@ -6,53 +6,7 @@
 typedef AfrpcPythonCall Call;
 
 static PyTypeObject *call_type;
-static PyTypeObject *driving_type; /* (nullable): of loops that do so by themselves */
-static PyObject *loop_hook;        /* (nullable): sees to it that a foreign loop drives the main context */
-static PyObject *get_running_loop; /* (nullable): of asyncio, once that is there */
-static PyObject *str_call_soon, *str_context, *str_asyncio;
-
-/* The loop that runs in this thread, or NULL without an exception: borrowed. */
-static PyObject *
-peek_loop (void)
-{
-  PyObject *loop;
-
-  if (get_running_loop == NULL)
-    {
-      PyObject *asyncio = PyDict_GetItem (PyImport_GetModuleDict (), str_asyncio);
-
-      /* While it is being imported, nothing of it runs. */
-      if (asyncio != NULL)
-        get_running_loop = PyObject_GetAttrString (asyncio, "_get_running_loop");
-      PyErr_Clear ();
-      if (get_running_loop == NULL)
-        return NULL;
-    }
-
-  loop = PyObject_CallNoArgs (get_running_loop);
-  if (loop == NULL)
-    PyErr_Clear ();
-  else
-    Py_DECREF (loop); /* the thread has it */
-
-  return loop != Py_None ? loop : NULL;
-}
-
-/* A loop that is not of this package may not know of the main context. */
-static gboolean
-poke_loop (PyObject *loop)
-{
-  PyObject *result;
-
-  if (loop == NULL || loop_hook == NULL || Py_IS_TYPE (loop, driving_type))
-    return TRUE;
-  result = PyObject_CallOneArg (loop_hook, loop);
-  if (result == Py_True)
-    Py_XSETREF (driving_type, (PyTypeObject *) Py_NewRef (Py_TYPE (loop)));
-  Py_XDECREF (result);
-
-  return result != NULL;
-}
+static PyObject *str_call_soon, *str_context;
 
 static int
 call_traverse (Call      *self,
@@ -168,7 +122,7 @@ afrpc_python_call_new (void)
 
   if (self != NULL)
     {
-      self->loop = Py_XNewRef (peek_loop ());
+      self->loop = Py_XNewRef (afrpc_python_loop_peek ());
       self->was_started = AFRPC_STARTED_UNKNOWN;
     }
 
@@ -178,7 +132,7 @@ afrpc_python_call_new (void)
 gboolean
 afrpc_python_call_poke (Call *self)
 {
-  return poke_loop (self->loop);
+  return afrpc_python_loop_poke (self->loop);
 }
 
 static PyObject *
@@ -196,7 +150,7 @@ call_new (PyTypeObject *type,
   if (self == NULL)
     return NULL;
   self->canceller = Py_XNewRef (canceller);
-  if (!poke_loop (self->loop))
+  if (!afrpc_python_loop_poke (self->loop))
     Py_CLEAR (self);
 
   return (PyObject *) self;
@@ -433,7 +387,7 @@ call_cancel (Call     *self,
     {
       self->cancel (self);
       self->was_started = afrpc_call_get_started (self->started);
-      if (!poke_loop (peek_loop ()))
+      if (!afrpc_python_loop_poke_running ())
         return NULL;
     }
   else if (self->canceller != NULL && self->canceller != Py_None)
@@ -574,9 +528,9 @@ gboolean
 afrpc_python_call_ensure_loop (Call *self)
 {
   if (self->loop == NULL)
-    self->loop = Py_XNewRef (peek_loop ());
+    self->loop = Py_XNewRef (afrpc_python_loop_peek ());
   if (self->loop != NULL)
-    return poke_loop (self->loop);
+    return afrpc_python_loop_poke (self->loop);
 
   PyErr_SetString (PyExc_RuntimeError, "no event loop of asyncio is running: see afrpc.aio");
   return FALSE;
@@ -708,28 +662,13 @@ static PyType_Spec call_spec = {
   .slots = call_slots,
 };
 
-/* Has the loop that runs in this thread, if any, look at the main context. */
-gboolean
-afrpc_python_call_poke_running (void)
-{
-  return poke_loop (peek_loop ());
-}
-
-/* @hook: called with a loop that may not drive the main context, again and again unless it returns True */
-void
-afrpc_python_call_set_loop_hook (PyObject *hook)
-{
-  Py_XSETREF (loop_hook, Py_NewRef (hook));
-}
-
 int
 afrpc_python_call_register (PyObject *module)
 {
   str_call_soon = PyUnicode_InternFromString ("call_soon");
   str_context = PyUnicode_InternFromString ("context");
-  str_asyncio = PyUnicode_InternFromString ("asyncio");
   call_type = (PyTypeObject *) PyType_FromSpec (&call_spec);
-  if (str_call_soon == NULL || str_context == NULL || str_asyncio == NULL || call_type == NULL ||
+  if (str_call_soon == NULL || str_context == NULL || call_type == NULL || !afrpc_python_loop_init () ||
       !afrpc_python_awaiting_register ())
     return -1;
 

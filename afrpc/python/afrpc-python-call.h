@@ -61,8 +61,8 @@ void             afrpc_python_call_settle        (AfrpcPythonCall      *self,
                                                   AfrpcPythonCallState  state,
                                                   PyObject             *outcome);
 void             afrpc_python_call_settle_failed (AfrpcPythonCall      *self);
-void             afrpc_python_call_set_loop_hook (PyObject             *hook);
-gboolean         afrpc_python_call_poke_running  (void);
+void             afrpc_python_loop_set_hook      (PyObject             *hook);
+gboolean         afrpc_python_loop_poke_running  (void);
 PyObject        *afrpc_python_call_in            (PyObject             *context,
                                                   PyObject             *function,
                                                   PyObject             *argument);

@@ -514,7 +514,7 @@ results_cancel (Results  *self,
       Py_BEGIN_ALLOW_THREADS
       afrpc_map_cancel (map);
       Py_END_ALLOW_THREADS
-      if (!afrpc_python_call_poke_running ())
+      if (!afrpc_python_loop_poke_running ())
         return NULL;
     }
 

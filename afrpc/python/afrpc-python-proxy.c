@@ -510,7 +510,7 @@ module_set_hooks (PyObject *module,
 
   Py_XSETREF (error_hook, Py_NewRef (error));
   Py_XSETREF (failure, Py_NewRef (class));
-  afrpc_python_call_set_loop_hook (loop);
+  afrpc_python_loop_set_hook (loop);
 
   Py_RETURN_NONE;
 }
@@ -520,7 +520,7 @@ static PyObject *
 module_poke (PyObject *module,
              PyObject *unused)
 {
-  if (!afrpc_python_call_poke_running ())
+  if (!afrpc_python_loop_poke_running ())
     return NULL;
 
   Py_RETURN_NONE;
