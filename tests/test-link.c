@@ -599,6 +599,137 @@ test_link_violations (void)
     }
 }
 
+static void
+test_link_failed_for_good (void)
+{
+  g_test_summary ("Who has said that it cannot be prepared has nothing more to say; of its log nobody minds");
+  for (AfrpcFrameKind kind = AFRPC_FRAME_HELLO; kind <= AFRPC_FRAME_LAST; kind++)
+    {
+      g_auto(Fake) fake = { 0 };
+      g_auto(AfrpcLinkItem) item = { 0 };
+      g_auto(AfrpcLinkItem) log = { 0 };
+      g_autoptr(GVariant) options = g_variant_ref_sink (g_variant_new_parsed ("{'log': <true>}"));
+      g_autoptr(GVariant) error = g_variant_ref_sink (g_variant_new ("(sis)", "domain", 1, "text"));
+
+      fake_init (&fake);
+      afrpc_link_run (&fake.link, options, NULL, 0, FALSE);
+      fake_greet (&fake);
+      fake_say (&fake, AFRPC_FRAME_FAILED, 0, error);
+      fake_take (&fake, &item);
+      g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_FAILED);
+      g_assert_cmpint (fake.link.state, ==, AFRPC_LINK_FAILED);
+      g_assert_false (fake.link.was_ready);
+
+      if (kind == AFRPC_FRAME_LOG)
+        {
+          fake_say (&fake, kind, 0, g_variant_new ("(uss)", 1, "domain", "text"));
+          fake_take (&fake, &log);
+          g_assert_cmpint (log.kind, ==, AFRPC_LINK_ITEM_LOG);
+          continue;
+        }
+      fake_say (&fake, kind, 0, kind == AFRPC_FRAME_FAILED || kind == AFRPC_FRAME_REFUSED ? error : NULL);
+      fake_refused (&fake, AFRPC_ERROR_PROTOCOL);
+    }
+}
+
+/* Makes a call, with these flags, of the function with that number. */
+static guint64
+call_with (Fake    *fake,
+           guint8   flags,
+           guint16  function)
+{
+  g_autoptr(GVariant) args = g_variant_ref_sink (g_variant_new_tuple (NULL, 0));
+  const AfrpcLinkCall call = { .owner = fake };
+  g_autoptr(GError) error = NULL;
+  AfrpcPayload payload = afrpc_payload (args);
+  guint64 serial;
+
+  payload.flags = flags;
+  payload.function = function;
+  serial = afrpc_link_call (&fake->link, &payload, &call, &error);
+  g_assert_no_error (error);
+
+  return serial;
+}
+
+static void
+test_link_functions (void)
+{
+  g_auto(Fake) fake = { 0 };
+  g_autoptr(GVariant) name = NULL;
+  AfrpcFrame frame;
+
+  g_test_summary ("A call says by number which function it is for, and the worker has heard before which that is");
+  fake_init (&fake);
+  fake_start (&fake);
+  fake_call (&fake, 1);
+  afrpc_link_declare (&fake.link, 7, "other");
+  call_with (&fake, 0, 7);
+  call_with (&fake, 0, G_MAXUINT16);
+
+  fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
+  g_assert_cmpuint (frame.header.function, ==, 0);
+  fake_hear (&fake, AFRPC_FRAME_FUNCTION, &frame);
+  g_assert_cmpuint (frame.header.serial, ==, 7);
+  name = afrpc_transport_parse_value (&fake.worker, &frame, NULL);
+  g_assert_cmpstr (g_variant_get_string (name, NULL), ==, "other");
+  fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
+  g_assert_cmpuint (frame.header.function, ==, 7);
+  fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
+  g_assert_cmpuint (frame.header.function, ==, G_MAXUINT16);
+}
+
+static void
+test_link_retire (void)
+{
+  g_auto(Fake) fake = { 0 };
+  g_auto(AfrpcLinkItem) item = { 0 };
+  g_auto(AfrpcLinkItem) result = { 0 };
+  guint64 serial;
+
+  g_test_summary ("A worker that wants no new calls says so, and is heard once; those that it has go on");
+  fake_init (&fake);
+  fake_start (&fake);
+  serial = fake_call (&fake, 1);
+  for (guint i = 0; i < 3; i++)
+    fake_say (&fake, AFRPC_FRAME_RETIRE, 0, NULL);
+  fake_take (&fake, &item);
+  g_assert_cmpint (item.kind, ==, AFRPC_LINK_ITEM_RETIRE);
+  fake_take_none (&fake);
+  fake_say (&fake, AFRPC_FRAME_RESULT, serial, g_variant_new_string ("last"));
+  fake_take (&fake, &result);
+  g_assert_cmpint (result.kind, ==, AFRPC_LINK_ITEM_RESULT);
+}
+
+static void
+test_link_lost_progress (void)
+{
+  g_auto(Fake) fake = { 0 };
+  guint64 serials[2];
+
+  g_test_summary ("Progress that cannot be read is news once a call, however often it comes");
+  fake_init (&fake);
+  fake_start (&fake);
+  for (guint i = 0; i < 2; i++)
+    serials[i] = call_with (&fake, AFRPC_FRAME_FLAG_PROGRESS, 0);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_auto(AfrpcLinkItem) lost = { 0 };
+      g_auto(AfrpcLinkItem) good = { 0 };
+
+      for (guint j = 0; j < 1000; j++)
+        fake_say_raw (&fake, AFRPC_FRAME_PROGRESS, serials[i], "zzz", "abc", 3);
+      fake_take (&fake, &lost);
+      g_assert_cmpint (lost.kind, ==, AFRPC_LINK_ITEM_PROGRESS);
+      g_assert_error (lost.error, AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA);
+      fake_take_none (&fake);
+      fake_say (&fake, AFRPC_FRAME_PROGRESS, serials[i], g_variant_new_string ("half"));
+      fake_take (&fake, &good);
+      g_assert_no_error (good.error);
+      g_assert_cmpstr (g_variant_get_string (good.value, NULL), ==, "half");
+    }
+}
+
 int
 main (int    argc,
       char **argv)
@@ -623,6 +754,10 @@ main (int    argc,
   g_test_add_func ("/link/long-words", test_link_long_words);
   g_test_add_func ("/link/progress", test_link_progress);
   g_test_add_func ("/link/violations", test_link_violations);
+  g_test_add_func ("/link/failed-for-good", test_link_failed_for_good);
+  g_test_add_func ("/link/functions", test_link_functions);
+  g_test_add_func ("/link/retire", test_link_retire);
+  g_test_add_func ("/link/lost-progress", test_link_lost_progress);
 
   return g_test_run ();
 }
