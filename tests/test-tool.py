@@ -20,7 +20,8 @@ class TestCommand(ToolTest):
         self.assertRegex(result.stdout, rb'^afrpc [0-9]+\.[0-9]+\.[0-9]+\n$')
 
     def test_help(self):
-        for args in (['--help'], ['help'], ['help', 'help'], ['help', '--help'], ['call', '--help'], ['map', '--help'], ['help', 'map']):
+        for args in (['--help'], ['help'], ['help', 'help'], ['help', '--help'], ['call', '--help'], ['map', '--help'],
+                     ['help', 'map']):
             with self.subTest(args=args):
                 result = run(*args)
                 self.assert_status(result, 0)

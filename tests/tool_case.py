@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What tests of the afrpc command share. Environment: AFRPC_TOOL, its path; AFRPC_HOST_PATH, the folder of the hosts;
-AFRPC_TEST_MODULES, the folder of tool-worker.so. Waits for events and never sleeps. After each test no process may be left, not
-even a zombie."""
+AFRPC_TEST_MODULES, the folder of tool-worker.so. Waits for events and never sleeps. After each test no process may be
+left, not even a zombie."""
 
 import ctypes
 import errno

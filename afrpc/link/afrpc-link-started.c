@@ -24,7 +24,8 @@ afrpc_link_get_position (const AfrpcLink *self)
   return afrpc_writer_get_position (&self->transport.writer);
 }
 
-/* Whether it is known that nothing of the message at @position was ever written: what is kept may have been, to one before. */
+/* Whether it is known that nothing of the message at @position was ever written: what is kept may have been, to one
+ * before. */
 gboolean
 afrpc_link_is_unwritten (const AfrpcLink *self,
                          guint64          position)

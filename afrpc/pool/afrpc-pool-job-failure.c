@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What becomes of a job that its worker has failed, or died with: it is the call's outcome, and says why, or somebody else gets
- * it. */
+/* What becomes of a job that its worker has failed, or died with: it is the call's outcome, and says why, or somebody else
+ * gets it. */
 #include "config.h"
 
 #include "pool/afrpc-pool-parts.h"

@@ -108,7 +108,8 @@ find_serialiser (AfrpcSession        *self,
   else
     g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SERIALISER,
                  "there is no serialiser '%s' in the worker: its module or its init function has to register %s", name,
-                 strcmp (name, AFRPC_SERIALISER_JSON_PLAIN) == 0 ? "an AfrpcJsonSerialiser of the type of the arguments" : "it");
+                 strcmp (name, AFRPC_SERIALISER_JSON_PLAIN) != 0 ? "it" :
+                 "an AfrpcJsonSerialiser of the type of the arguments");
   return FALSE;
 }
 
