@@ -354,6 +354,66 @@ class Classes(unittest.TestCase):
             self.assertEqual((again.message, again.domain, again.code), (error.message, error.domain, error.code))
             self.assertEqual(repr(error), f"Afrpc.{type(error).__name__}({error.message!r})")
 
+    def assert_not_started(self, error, words=""):
+        self.assertIs(type(error), Afrpc.NotStarted)
+        self.assertEqual(error.started, Afrpc.Started.NO)
+        self.assertIn(words, str(error))
+        again = pickle.loads(pickle.dumps(error))
+        self.assertEqual((type(again), again.message, again.code), (Afrpc.NotStarted, error.message, error.code))
+
+    def try_all_ways(self, caller):
+        """What each way to make a call fails with."""
+        args = GLib.Variant("()", ())
+
+        async def main():
+            yield await asyncio.gather(caller(), caller.call(), caller.call_kw(), caller.call_full(args),
+                                       caller.start(args).wait(), return_exceptions=True)
+
+        errors = afrpc.aio.run(anext(main()))
+        for way in (caller.invoke_sync, caller.call_kw_sync, lambda: caller.call_sync(args),
+                    lambda: caller.call_full_sync(args), lambda: caller.start(args).wait_sync()):
+            with self.assertRaises(GLib.Error) as caught:
+                way()
+            errors.append(caught.exception)
+        return errors
+
+    def test_after_death(self):
+        """A call that is made when there is no worker any more was not started, as one that was made before."""
+        ends = {
+            "died": lambda proxy: self.assertIsInstance(caught(proxy), Afrpc.WorkerDied),
+            "killed": lambda proxy: proxy.kill(),
+            "closed": lambda proxy: proxy.close_sync(),
+        }
+        for how, end in ends.items():
+            with self.subTest(how=how):
+                proxy = self.make("import os\ndef run():\n os._exit(3)")
+                end(proxy)
+                for error in self.try_all_ways(proxy):
+                    self.assert_not_started(error, "status 3" if how == "died" else "")
+                    if how == "died":
+                        self.assertTrue(error.matches(Afrpc.error_quark(), Afrpc.Error.CLOSED))
+                        self.assertEqual(error.exit.get_status(), 3)
+
+    def test_after_end_of_pool(self):
+        code = "import os, threading\ndef run(): pass\ndef init(): threading.Timer(0.01, os._exit, [3]).start()"
+        for how in "closed", "killed", "failed":
+            with self.subTest(how=how):
+                process = Afrpc.Process.new_exec("python").eval(code).set_stderr(Afrpc.Stdio.CAPTURE)
+                pool = Afrpc.Pool(process=process, function="run", max_workers=1, max_failures=1, idle_workers=how == "failed",
+                                  init="init" if how == "failed" else None)
+                pool.connect("error", lambda pool, error: None)
+                if how == "failed":
+                    while pool.get_failure() is None:
+                        GLib.MainContext.default().iteration(True)
+                else:
+                    pool.close() if how == "closed" else pool.kill()
+                for error in self.try_all_ways(pool):
+                    self.assert_not_started(error, "status 3" if how == "failed" else "the pool is closed")
+                # What ends a map is no call's.
+                with self.assertRaises(GLib.Error) as ended:
+                    next(pool.map([1]))
+                self.assertIs(type(ended.exception), GLib.Error)
+
     def test_who_had_it(self):
         """Also where many do, and nobody keeps the call."""
         pool = Afrpc.Pool(process=Afrpc.Process.new_exec("python").require(WORKER), function="raise_it", max_workers=1)

@@ -14,21 +14,21 @@
 PyObject *afrpc_python_str_hooks;
 
 static PyObject *error_hook; /* (nullable): makes an exception of GLib.Error that is better */
+static PyObject *refused_hook; /* (nullable): the same for that of a call that was not started */
 static PyObject *failure;    /* (nullable): the class of those that know who had the call, and how that ended */
 
-/* Sets the exception that a GError is to Python. */
-void
-afrpc_python_raise_error (GError *error) /* (transfer full) */
+/* Has the exception that is set be what @hook (nullable) makes of it. */
+static void
+improve (PyObject *hook)
 {
   PyObject *type, *value, *traceback, *better;
 
-  pyg_error_check (&error);
-  if (error_hook == NULL)
+  if (hook == NULL)
     return;
 
   PyErr_Fetch (&type, &value, &traceback);
   PyErr_NormalizeException (&type, &value, &traceback);
-  better = PyObject_CallOneArg (error_hook, value);
+  better = PyObject_CallOneArg (hook, value);
   if (better != NULL)
     {
       PyErr_SetObject ((PyObject *) Py_TYPE (better), better);
@@ -41,6 +41,14 @@ afrpc_python_raise_error (GError *error) /* (transfer full) */
 
   PyErr_Clear ();
   PyErr_Restore (type, value, traceback);
+}
+
+/* Sets the exception that a GError is to Python. */
+void
+afrpc_python_raise_error (GError *error) /* (transfer full) */
+{
+  pyg_error_check (&error);
+  improve (error_hook);
 }
 
 /* @value: (transfer full) (nullable); @error: (transfer full) (nullable); @hooks: (nullable) */
@@ -121,6 +129,8 @@ afrpc_python_tell_call (AfrpcCall *call)
 {
   PyObject *type, *value, *traceback;
 
+  if (call != NULL && afrpc_call_get_started (call) == AFRPC_STARTED_NO)
+    improve (refused_hook);
   PyErr_Fetch (&type, &value, &traceback);
   PyErr_NormalizeException (&type, &value, &traceback);
   afrpc_python_tell_started (value, call != NULL ? afrpc_call_get_started (call) : AFRPC_STARTED_NO);
@@ -503,12 +513,13 @@ static PyObject *
 module_set_hooks (PyObject *module,
                   PyObject *args)
 {
-  PyObject *error, *class, *loop;
+  PyObject *error, *refused, *class, *loop;
 
-  if (!PyArg_ParseTuple (args, "OO!O:set_hooks", &error, &PyType_Type, &class, &loop))
+  if (!PyArg_ParseTuple (args, "OOO!O:set_hooks", &error, &refused, &PyType_Type, &class, &loop))
     return NULL;
 
   Py_XSETREF (error_hook, Py_NewRef (error));
+  Py_XSETREF (refused_hook, Py_NewRef (refused));
   Py_XSETREF (failure, Py_NewRef (class));
   afrpc_python_loop_set_hook (loop);
 

@@ -37,7 +37,7 @@ class WorkerDied(Failure, GLib.Error):
 
 
 class NotStarted(Failure, GLib.Error):
-    """The worker ended before it started the call, which is safe to be made again."""
+    """The worker ended, or what was called was closed, before the call was started: it is safe to be made again."""
 
 
 class TimeoutError(Failure, GLib.Error, builtins.TimeoutError):
@@ -46,9 +46,12 @@ class TimeoutError(Failure, GLib.Error, builtins.TimeoutError):
 
 def tell_call(error, call):
     """Has the exception of an Afrpc.Call say what is known of that."""
+    if call.get_started() == NOT_BEGUN:
+        error = improve_refused(error)
     error.started = call.get_started()
     if isinstance(error, Failure):
         error.process, error.exit = call.get_process(), call.get_exit()
+    return error
 
 
 class RemoteTraceback(Exception):
@@ -271,12 +274,22 @@ def improve(error):
     return made
 
 
+def improve_refused(error):
+    """The same for that of a call that was not started. That there was no worker any more when it was made is no other
+    outcome than that there was none when it should have been started."""
+    if type(error) is GLib.Error and (error.domain, error.code) == CLOSED:
+        return NotStarted(error.message, *CLOSED)
+    return error
+
+
 def set_up(module):
     """Once the library is there, whose numbers this needs."""
-    global _AFRPC, _REMOTE, _classes
+    global _AFRPC, _REMOTE, CLOSED, NOT_BEGUN, _classes
 
+    NOT_BEGUN = module.Started.NO
     _AFRPC = GLib.quark_to_string(module.error_quark())
     _REMOTE = int(module.Error.REMOTE)
+    CLOSED = _AFRPC, int(module.Error.CLOSED)
     _classes = {(_AFRPC, int(module.Error.DIED)): WorkerDied,
                 (_AFRPC, int(module.Error.NOT_STARTED)): NotStarted,
                 (GLib.quark_to_string(Gio.io_error_quark()), int(Gio.IOErrorEnum.TIMED_OUT)): TimeoutError}

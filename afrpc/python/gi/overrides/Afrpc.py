@@ -29,7 +29,7 @@ def _drive(loop):
     return aio.drive(loop)
 
 
-_proxy.set_hooks(_errors.improve, _errors.Failure, _drive)
+_proxy.set_hooks(_errors.improve, _errors.improve_refused, _errors.Failure, _drive)
 
 
 _REPLACED = set()
@@ -50,8 +50,7 @@ def _get_value(call, get):
     try:
         return get()
     except GLib.Error as error:
-        better = _errors.improve(error)
-        _errors.tell_call(better, call)
+        better = _errors.tell_call(_errors.improve(error), call)
         raise better from better.__cause__
 
 
