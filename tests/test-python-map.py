@@ -62,6 +62,8 @@ class Case(unittest.TestCase):
                 return collected
             except Exception as error:
                 collected.append(error)
+        with self.assertRaises(StopIteration):
+            next(results)
         return collected
 
     async def drain(self, results):
@@ -74,6 +76,8 @@ class Case(unittest.TestCase):
                 return collected
             except Exception as error:
                 collected.append(error)
+        with self.assertRaises(StopAsyncIteration):
+            await anext(results)
         return collected
 
 
@@ -581,6 +585,88 @@ class Failing(Case):
             with self.assertRaises(GLib.Error) as raised:
                 list(pool.map(range(100)))
             self.assertEqual(raised.exception.started, Afrpc.Started.NO)
+
+    ENDS = {"cancel": (Gio.io_error_quark(), Gio.IOErrorEnum.CANCELLED), "close": (Afrpc.error_quark(), Afrpc.Error.CLOSED),
+            "kill": (Afrpc.error_quark(), Afrpc.Error.CLOSED), "fail": (Afrpc.error_quark(), Afrpc.Error.MODULE)}
+
+    def begin_to_end(self, how, inputs):
+        """Results of a map that is about to end before its time."""
+        process = Afrpc.Process.new_exec("python").require("no_such_module") if how == "fail" else make_process()
+        pool = Afrpc.Pool(process=process, function="same", max_workers=1)
+        results = pool.map(inputs)
+        end = {"cancel": results.cancel, "close": pool.close, "kill": pool.kill, "fail": lambda: None}[how]
+        return results, end
+
+    def check_end(self, how, outcomes):
+        self.assertEqual(sum(map(is_end, ([outcome] for outcome in outcomes))), 1)
+        self.assertTrue(is_end(outcomes))
+        quark, code = self.ENDS[how]
+        self.assertTrue(outcomes[-1].matches(quark, code), outcomes[-1])
+
+    def test_end_once(self):
+        """Why there are no more is raised once, and not instead of each result that there could have been."""
+        for how in self.ENDS:
+            with self.subTest(how=how):
+                results, end = self.begin_to_end(how, range(100000))
+                if how != "fail":
+                    self.assertEqual(next(results), 0)
+                end()
+                self.check_end(how, self.collect(results))
+                self.assertEqual(list(results), [])
+
+    def test_end_once_asyncio(self):
+        async def waited():
+            for i in range(100000):
+                yield i
+
+        async def main(how, inputs):
+            results, end = self.begin_to_end(how, inputs)
+            if how != "fail":
+                self.assertEqual(await anext(results), 0)
+            end()
+            self.check_end(how, await self.drain(results))
+            self.assertEqual([r async for r in results], [])
+
+        for how in self.ENDS:
+            for inputs in range(100000), waited():
+                with self.subTest(how=how, inputs=inputs):
+                    afrpc.aio.run(main(how, inputs))
+
+    def test_end_once_for_many(self):
+        """Of several who wait, one gets it."""
+        async def main():
+            pool = make_pool("wait", max_workers=1)
+            results = pool.starmap([(self.path, 0, 0)])
+            waits = [asyncio.ensure_future(anext(results, None)) for _ in range(4)]
+            while pool.get_n_calls_assigned() == 0:
+                await asyncio.sleep(0)
+            pool.kill()
+            return await asyncio.gather(*waits, return_exceptions=True)
+
+        first, *others = afrpc.aio.run(main())
+        self.assertIsInstance(first, GLib.Error)
+        self.assertEqual(others, [None] * 3)
+        results, end = self.begin_to_end("close", range(10))
+
+        async def main():
+            end()
+            return await asyncio.gather(*(anext(results, None) for _ in range(3)), return_exceptions=True)
+
+        outcomes = afrpc.aio.run(main())
+        self.assertEqual([type(outcome) for outcome in outcomes], [GLib.Error, type(None), type(None)])
+
+    def test_exceptions_are_results(self):
+        """Each of them is an exception as it would be raised; what ends the results is none of them."""
+        with make_pool("end", max_workers=1) as pool:
+            inputs = [(self.path, "kill" if i == 1000 else "", i, i) for i in range(2000)]
+            for options in {}, {"timeout_ms": 600000}, {"ordered": False}:
+                outcomes = list(pool.starmap(inputs, return_exceptions=True, **options))
+                died = [outcome for outcome in outcomes if not isinstance(outcome, int)]
+                self.assertEqual([type(error) for error in died], [Afrpc.WorkerDied])
+                self.assertEqual(died[0].started, Afrpc.Started.YES)
+        pool.close_sync()
+        with self.assertRaises(GLib.Error):
+            next(pool.map([1], return_exceptions=True))
 
     @unittest.skipIf("LD_PRELOAD" in os.environ or "AFRPC_TEST_LYING_PARTS" not in os.environ, "nothing else can be loaded first")
     def test_no_outcomes(self):

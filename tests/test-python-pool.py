@@ -297,6 +297,9 @@ class PoolTest(unittest.TestCase):
 
             get_max_workers = get_load = get_max_calls_queued = get_number
 
+            def is_closed(self):
+                return False
+
         async def inputs():
             for i in range(3):
                 yield i

@@ -88,5 +88,7 @@ GBytes   *afrpc_map_get_parts       (AfrpcCall            *call,
 AFRPC_AVAILABLE_IN_1_0
 GError   *afrpc_map_unpack_error    (AfrpcCall            *call,
                                      GVariant             *value);
+AFRPC_AVAILABLE_IN_1_0
+gboolean  afrpc_map_has_ended       (AfrpcMap             *self);
 
 G_END_DECLS

@@ -7,6 +7,7 @@
 #include "afrpc-error.h"
 #include "peer/afrpc-task.h"
 #include "pool/afrpc-map-plain.h"
+#include "pool/afrpc-map-parcels.h"
 #include "pool/afrpc-map-private.h"
 #include "pool/afrpc-pool-map.h"
 
@@ -535,6 +536,24 @@ afrpc_map_cancel (AfrpcMap *self)
   g_return_if_fail (AFRPC_IS_MAP (self));
 
   afrpc_peer_do (self->pool->core->anchor, cancel_cb, g_object_ref (self), g_object_unref);
+}
+
+/**
+ * afrpc_map_has_ended: (skip)
+ * @self: a map
+ *
+ * Gets whether there is nothing to take, and never will be: what taking fails with from then on is why the map has ended.
+ *
+ * For the bindings that belong to afrpc, in the thread of the pool's context.
+ *
+ * Returns: %TRUE if so
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_map_has_ended (AfrpcMap *self)
+{
+  return !afrpc_pool_map_has_results (self->state) && afrpc_pool_map_has_news (self->state);
 }
 
 /**

@@ -240,6 +240,16 @@ raise_end (Results  *self,
     PyErr_SetNone (stop);
 }
 
+/* Sets what taking has failed with. If it is why there are no more, that is raised once. */
+static void
+raise_failure (Results *self,
+               GError  *error) /* (transfer full) */
+{
+  if (self->map != NULL && afrpc_map_has_ended (self->map))
+    end (self);
+  afrpc_python_raise_error (error);
+}
+
 /* Blocks until there is something, or the end; if there is something, workers get more. FALSE: an exception is set. */
 static gboolean
 bring (Results *self)
@@ -269,7 +279,7 @@ bring (Results *self)
     }
   if (error != NULL)
     {
-      afrpc_python_raise_error (error);
+      raise_failure (self, error);
       return FALSE;
     }
 
@@ -383,10 +393,10 @@ serve_waiting (Results *self,
 
       if (!has_next (self))
         {
-          if (error != NULL)
-            afrpc_python_raise_error (g_error_copy (error));
-          else if (self->map == NULL)
+          if (self->map == NULL)
             PyErr_SetNone (PyExc_StopAsyncIteration);
+          else if (error != NULL)
+            raise_failure (self, g_error_copy (error));
           else if (afrpc_python_items_are_over (self->items))
             raise_end (self, PyExc_StopAsyncIteration);
           else
@@ -634,7 +644,8 @@ module_map (PyObject        *module,
 }
 
 PyDoc_STRVAR (results_doc, "Results of many calls, for \"for\" or \"async for\". What a call fails with is raised in its "
-              "turn, and the next one can be asked for. Dropping it gives up what is left.");
+              "turn, and the next one can be asked for. What ends them before their time is raised once. Dropping it gives up "
+              "what is left.");
 
 static PyMethodDef results_methods[] = {
   { "cancel", (PyCFunction) results_cancel, METH_NOARGS, "cancel($self, /)\n--\n\nGives up what is under way, and makes no "

@@ -3,6 +3,8 @@
 inputs are waited for themselves."""
 import collections
 
+from gi.repository import Gio, GLib
+
 from . import _errors
 from ._proxy import PendingCall
 
@@ -128,7 +130,7 @@ class AsyncMap(Stream):
 
     def _ask(self):
         """Asks for another input, if there is room for its call."""
-        if self._has_all_inputs or self._asking is not None or self._n >= self._window:
+        if self._has_all_inputs or self._asking is not None or self._n >= self._window or self._check_end():
             return
         import asyncio
 
@@ -138,19 +140,32 @@ class AsyncMap(Stream):
         self._asking = asyncio.ensure_future(pull())
         self._asking.add_done_callback(self._asked_cb)
 
+    def _check_end(self):
+        """Whether every further call would fail."""
+        if not self._pool.is_closed():
+            return False
+        failure = self._pool.get_failure()
+        self._end(_errors.improve(failure) if failure is not None else
+                  GLib.Error("the pool is closed", *_errors.CLOSED))
+        return True
+
+    def _end(self, error):
+        """There are no more inputs."""
+        self._has_all_inputs = True
+        if self._error is None:
+            self._error = error
+
     def _asked_cb(self, task):
         self._asking = None
         if task.cancelled() or task.exception() is not None:
-            self._has_all_inputs = True
-            if not task.cancelled() and not isinstance(task.exception(), StopAsyncIteration):
-                self._error = task.exception()
-        elif not self._has_all_inputs:
+            is_end = task.cancelled() or isinstance(task.exception(), StopAsyncIteration)
+            self._end(None if is_end else task.exception())
+        elif not self._has_all_inputs and not self._check_end():
             try:
                 args = task.result() if self._is_star else (task.result(),)
                 call = self._pool(*args, **self._options)
             except Exception as error:
-                self._has_all_inputs = True
-                self._error = error
+                self._end(error)
             else:
                 self._n += 1
                 self._calls.append(call)
@@ -185,7 +200,10 @@ class AsyncMap(Stream):
 
     def cancel(self):
         """Gives up what is under way, and makes no more calls."""
-        self._has_all_inputs = self._is_cancelled = True
+        if self._is_over():
+            return
+        self._is_cancelled = True
+        self._end(GLib.Error("the map was cancelled", GLib.quark_to_string(Gio.io_error_quark()), Gio.IOErrorEnum.CANCELLED))
         if self._asking is not None:
             self._asking.cancel()
         for call in self._calls:
