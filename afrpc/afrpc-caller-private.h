@@ -29,6 +29,10 @@ void     afrpc_caller_emit_known_error   (AfrpcCaller  *self,
                                           const GError *error,
                                           gboolean      is_known);
 
+/* Exported, for the bindings that belong to afrpc. */
+AFRPC_AVAILABLE_IN_1_0
+void     afrpc_caller_set_plain_events   (AfrpcCaller  *self);
+
 gboolean afrpc_caller_may_use            (AfrpcCaller  *self,
                                           const char   *what);
 

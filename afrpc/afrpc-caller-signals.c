@@ -250,6 +250,29 @@ afrpc_caller_emit_next_event (GValue       values[AFRPC_CALLER_EVENT_VALUES],
     g_value_take_object (&values[3], NULL);
 }
 
+static GQuark
+plain_quark (void)
+{
+  return g_quark_from_static_string ("afrpc-caller-plain-events");
+}
+
+/**
+ * afrpc_caller_set_plain_events: (skip)
+ * @self: a caller
+ *
+ * Has an error that nobody handles be no event, but a warning, if no call has got it: who handles events wants what functions
+ * have sent, and nothing else.
+ *
+ * For the bindings that belong to afrpc.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_caller_set_plain_events (AfrpcCaller *self)
+{
+  g_object_set_qdata (G_OBJECT (self), plain_quark (), self);
+}
+
 /* @is_known: a call has got it, or another that says why: nobody has to be warned */
 void
 afrpc_caller_emit_known_error (AfrpcCaller  *self,
@@ -258,7 +281,7 @@ afrpc_caller_emit_known_error (AfrpcCaller  *self,
 {
   if (has_handler (self, SIGNAL_ERROR))
     g_signal_emit (self, signals[SIGNAL_ERROR], 0, error);
-  else if (has_handler (self, SIGNAL_EVENT))
+  else if (has_handler (self, SIGNAL_EVENT) && g_object_get_qdata (G_OBJECT (self), plain_quark ()) == NULL)
     {
       g_autoptr(GVariant) event = g_variant_ref_sink (g_variant_new ("(ss)", "error", error->message));
 

@@ -4,6 +4,8 @@
 import asyncio
 import logging
 import os
+import subprocess
+import sys
 import unittest
 
 import gi
@@ -152,6 +154,43 @@ def lie():
         self.assertEqual([record.getMessage() for record, n in records], ["a lie", ""] + ["made up"] * 100)
         self.assertEqual(set(logging.Logger.manager.loggerDict) - {"afrpc-test", "afrpc-test.deep"},
                          before - {"afrpc-test", "afrpc-test.deep"})
+
+
+class Errors(unittest.TestCase):
+    """What ends a worker is no event of its functions: it is a warning if no call has got it."""
+    PROGRAM = """
+import os, signal, sys
+import gi
+gi.require_version("Afrpc", "1.0")
+from gi.repository import Afrpc
+from afrpc import aio
+
+def got(event):
+    print("event", event)
+
+async def main(how, when):
+    process = Afrpc.Process.new_exec("python").eval("def work(n):\\n while n: pass")
+    proxy = Afrpc.Proxy(process=process, function="work", log="log" in how, on_event=got if "on_event" in how else None)
+    await proxy(0)
+    call = proxy(1) if when == "busy" else None
+    os.kill(process.get_pid(), signal.SIGKILL)
+    await process.wait_async()
+    if call is not None:
+        try:
+            await call
+        except (Afrpc.WorkerDied, Afrpc.NotStarted):
+            print("told")
+
+aio.run(main(*sys.argv[1:]))
+"""
+
+    def test_no_events(self):
+        for how in "on_event", "log", "on_event, log":
+            for when in "idle", "busy":
+                with self.subTest(how=how, when=when):
+                    done = subprocess.run([sys.executable, "-c", self.PROGRAM, how, when], capture_output=True, text=True)
+                    self.assertEqual((done.returncode, done.stdout), (0, "told\n" if when == "busy" else ""), done.stderr)
+                    self.assertEqual("killed by signal 9" in done.stderr, when == "idle", done.stderr)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@
 #include "afrpc-python-codec.h"
 #include "afrpc-python-proxy.h"
 
+#include "afrpc/afrpc-caller-private.h"
+
 #define NO_IMPORT_PYGOBJECT /* the codec has it */
 #include <pygobject.h>
 
@@ -526,6 +528,20 @@ module_set_hooks (PyObject *module,
   Py_RETURN_NONE;
 }
 
+/* set_plain_events (caller): its events are what functions have sent, and no errors. */
+static PyObject *
+module_set_plain_events (PyObject *module,
+                         PyObject *object)
+{
+  AfrpcCaller *caller = afrpc_python_get_object (object, AFRPC_TYPE_CALLER);
+
+  if (caller == NULL)
+    return NULL;
+  afrpc_caller_set_plain_events (caller);
+
+  Py_RETURN_NONE;
+}
+
 /* poke (): what was just done may be something that a foreign loop has to look at. */
 static PyObject *
 module_poke (PyObject *module,
@@ -544,6 +560,7 @@ static PyMethodDef methods[] = {
   { "unpack", (PyCFunction) (void (*) (void)) module_unpack, METH_FASTCALL, NULL },
   { "make_hooks", (PyCFunction) (void (*) (void)) module_make_hooks, METH_VARARGS | METH_KEYWORDS, NULL },
   { "set_hooks", module_set_hooks, METH_VARARGS, NULL },
+  { "set_plain_events", module_set_plain_events, METH_O, NULL },
   { NULL },
 };
 

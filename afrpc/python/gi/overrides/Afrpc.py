@@ -322,6 +322,7 @@ class _Callable:
         super().__init__(*args, **kwargs)
         if log is not None and log is not False:
             self._takes_log = True
+            _proxy.set_plain_events(self)
             self.connect("event", _log_cb)
         if default or hook or arrays:
             self.set_hooks(default=default, hook=hook, arrays=arrays)
@@ -432,6 +433,7 @@ class _Callable:
             if value is not _streams.OTHER:
                 call_in().run(callback, *((value, received) if fds else (value,)))
 
+        _proxy.set_plain_events(self)
         return self.connect("event", event_cb)
 
     def events(self, limit=EVENTS_MAX):
