@@ -43,6 +43,15 @@ afrpc_python_is_scalar (PyObject *object)
   return is_a (object, "numpy", "generic", TRUE);
 }
 
+/* A date or a time span of NumPy, of which item () may be a mere number: of units that Python's own are too coarse for, or
+ * that have no length. */
+gboolean
+afrpc_python_is_date (PyObject *object)
+{
+  return strcmp (Py_TYPE (object)->tp_name, "numpy.datetime64") == 0 ||
+         strcmp (Py_TYPE (object)->tp_name, "numpy.timedelta64") == 0;
+}
+
 /* What has a buffer, and is all there is to it: arrays that are derived from NumPy's have masks and units and more. */
 gboolean
 afrpc_python_is_sendable_buffer (PyObject *object)
@@ -172,6 +181,32 @@ pack_opened (AfrpcPythonPacker *self,
   return pack_elements (self, buffer, 'C') ? AFRPC_PYTHON_VARIES : AFRPC_PYTHON_FAILED;
 }
 
+/* The exception that is set is why there is none. Dates of NumPy are none of the numbers that a buffer may have: it does not
+ * say whose fault that is, nor where. */
+static void
+refuse_without_buffer (AfrpcPythonPacker *self,
+                       PyObject          *object)
+{
+  PyObject *type, *value, *traceback, *dtype, *name;
+  const char *words;
+
+  if (!PyErr_ExceptionMatches (PyExc_ValueError) || !is_a (object, "numpy", "ndarray", TRUE))
+    return;
+
+  PyErr_Fetch (&type, &value, &traceback);
+  dtype = PyObject_GetAttrString (object, "dtype");
+  name = dtype != NULL ? PyObject_Str (dtype) : NULL;
+  words = name != NULL ? PyUnicode_AsUTF8 (name) : NULL;
+  PyErr_Restore (type, value, traceback);
+  if (words != NULL)
+    {
+      PyErr_Clear ();
+      afrpc_python_refuse (self, PyExc_TypeError, "%.200s of %.100s cannot be sent", Py_TYPE (object)->tp_name, words);
+    }
+  Py_XDECREF (name);
+  Py_XDECREF (dtype);
+}
+
 /* @object: that has a buffer */
 AfrpcPythonPacked
 afrpc_python_pack_buffer (AfrpcPythonPacker *self,
@@ -181,7 +216,10 @@ afrpc_python_pack_buffer (AfrpcPythonPacker *self,
   Py_buffer buffer;
 
   if (PyObject_GetBuffer (object, &buffer, PyBUF_FULL_RO) != 0)
-    return AFRPC_PYTHON_UNSENDABLE;
+    {
+      refuse_without_buffer (self, object);
+      return AFRPC_PYTHON_UNSENDABLE;
+    }
   packed = pack_opened (self, object, &buffer);
   PyBuffer_Release (&buffer);
 
@@ -200,7 +238,10 @@ afrpc_python_pack_numbers (AfrpcPythonPacker *self,
   int packed = 0;
 
   if (PyObject_GetBuffer (object, &buffer, PyBUF_FULL_RO) != 0)
-    return -1;
+    {
+      refuse_without_buffer (self, object);
+      return -1;
+    }
   if (buffer.ndim == 1 && afrpc_python_element_parse (&element, buffer.format != NULL ? buffer.format : "B") &&
       element.size == buffer.itemsize && element.code == code && (code != 'y' || element.format[0] == 'B'))
     packed = pack_elements (self, &buffer, 'C') ? 1 : -1;

@@ -452,8 +452,9 @@ pack_rest (AfrpcPythonPacker *self,
     }
 
   other = is_scalar ? PyObject_CallMethod (object, "item", NULL) : get_other (self, object, depth);
-  /* One that no number of Python can stand for, such as a longdouble, is its own. */
-  if (is_scalar && other != NULL && Py_TYPE (other) == Py_TYPE (object))
+  /* One that no number of Python can stand for, such as a longdouble, is its own; a number does not stand for a date. */
+  if (is_scalar && other != NULL &&
+      (Py_TYPE (other) == Py_TYPE (object) || (PyLong_Check (other) && afrpc_python_is_date (object))))
     Py_SETREF (other, get_other (self, object, depth));
   if (other == NULL)
     return AFRPC_PYTHON_FAILED;

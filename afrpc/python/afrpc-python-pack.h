@@ -96,6 +96,7 @@ gboolean           afrpc_python_has_default    (AfrpcPythonPacker  *self);
 
 /* What has a buffer. */
 gboolean           afrpc_python_is_scalar          (PyObject           *object);
+gboolean           afrpc_python_is_date            (PyObject           *object);
 gboolean           afrpc_python_is_sendable_buffer (PyObject           *object);
 AfrpcPythonPacked  afrpc_python_pack_buffer        (AfrpcPythonPacker  *self,
                                                     PyObject           *object);
