@@ -57,15 +57,46 @@ class Places(unittest.TestCase):
                             {"a\ud800": 1})
         self.assert_refused(TypeError, "argument 1, element 0: the keys of a dict must be all str or all int to be sent",
                             [{"a": 1, 2: 3}])
-        self.assert_refused(ValueError, "argument 1" + ", element 0" * 59 +
+        self.assert_refused(ValueError, "argument 1" + ", element 0" * 7 + ", ..., element 0, element 0"
                             ": a value that is nested more than 120 deep cannot be sent", self.deep(100))
+        self.assert_refused(TypeError, "argument 1" + ", element 0" * 9 + ": a value of type object cannot be sent",
+                            self.deep(9, object()))
+        self.assert_refused(TypeError, "argument 1" + ", element 0" * 7 + ", ..., element 0, element 0"
+                            ": a value of type object cannot be sent", self.deep(10, object()))
         self.assert_refused(ValueError, "arguments of so many members that the type has 302 characters cannot be sent",
                             *[1] * 300)
         self.assert_refused(ValueError, "argument 1, element 1: a tuple of so many members that its type has 302 "
                             "characters cannot be sent", [1, (1,) * 300])
 
-    def deep(self, n):
-        value = []
+    def test_endless(self):
+        """What contains itself has no end of places."""
+        numbers, names, both = [1], {}, [{}, 1]
+        numbers.append(numbers)
+        names["a"] = [names]
+        both[0]["b"] = (both,)
+        outside = Tagged("t", [])
+        outside.value.append(outside)
+        words = "a value of type list that contains itself cannot be sent"
+        self.assert_refused(ValueError, f"argument 1: {words}", numbers)
+        self.assert_refused(ValueError, f"argument 2, key 'k', element 1: {words}", 1, {"k": [1, numbers]})
+        self.assert_refused(ValueError, f"argument 1: {words}", numbers, signature="(v)")
+        self.assert_refused(ValueError, f"argument 1, key 't': {words}", outside)
+        for value in names, both:
+            for signature in None, "(v)", "(av)" if value is both else "(a{sv})":
+                self.assert_refused_like(r"argument 1(, key '.'|, element .){0,2}: a value of type \w+ that contains itself cannot be sent",
+                                         value, signature=signature)
+        with make("one", default=lambda value: [value]) as proxy, self.assertRaisesRegex(ValueError, "more than 120 deep"):
+            proxy.invoke_sync(object())
+        # It says where the next one is wrong, too.
+        self.assert_refused(TypeError, "argument 1, element 0: a value of type object cannot be sent", [object()])
+
+    def assert_refused_like(self, words, *args, **options):
+        with self.assertRaises(ValueError) as caught:
+            self.proxy.invoke_sync(*args, **options)
+        self.assertRegex(str(caught.exception), f"^{words}$")
+
+    def deep(self, n, value=None):
+        value = [] if value is None else value
         for _ in range(n):
             value = [value]
         return value

@@ -40,7 +40,7 @@ pack_default (AfrpcPythonPacker *self,
                                   Py_TYPE (object)->tp_name, signature);
     }
 
-  if (!afrpc_python_check_depth (self, depth + 1))
+  if (!afrpc_python_check_depth (self, object, depth + 1))
     return FALSE;
   other = PyObject_CallOneArg (PyTuple_GET_ITEM (self->hooks, 0), object);
   if (other == NULL)
@@ -472,13 +472,13 @@ pack_typed (AfrpcPythonPacker *self,
       (code == 's' && PyUnicode_CheckExact (object)))
     return pack_basic (self, type, object, depth);
 
-  if (!afrpc_python_check_depth (self, depth))
+  if (!afrpc_python_check_depth (self, object, depth))
     return FALSE;
   held = pack_held (self, type, object);
   if (held != 0)
     return held > 0;
   if (type->length > 1 || code == 'v')
-    return pack_container (self, type, object, depth);
+    return pack_container (self, type, object, depth) || afrpc_python_note_container (self, object);
 
   return pack_basic (self, type, object, depth);
 }

@@ -25,12 +25,18 @@ afrpc_python_peek_variant (PyObject *object)
   return NULL;
 }
 
+/* @object: which is that deep */
 gboolean
 afrpc_python_check_depth (AfrpcPythonPacker *self,
+                          PyObject          *object,
                           guint              depth)
 {
-  return depth <= AFRPC_PYTHON_DEPTH_MAX ||
-         afrpc_python_refuse (self, PyExc_ValueError, "a value that is nested more than %d deep cannot be sent",
+  if (G_LIKELY (depth <= AFRPC_PYTHON_DEPTH_MAX))
+    return TRUE;
+
+  self->too_deep = object;
+
+  return afrpc_python_refuse (self, PyExc_ValueError, "a value that is nested more than %d deep cannot be sent",
                               AFRPC_PYTHON_DEPTH_MAX);
 }
 
@@ -195,7 +201,7 @@ pack_list (AfrpcPythonPacker *self,
   const Py_ssize_t n = PyList_GET_SIZE (object);
   AfrpcPythonContainer container;
 
-  if (!afrpc_python_check_depth (self, depth + 2) || !afrpc_python_packer_open (self, WORDS, &container) ||
+  if (!afrpc_python_check_depth (self, object, depth + 2) || !afrpc_python_packer_open (self, WORDS, &container) ||
       !afrpc_python_packer_reserve (self, n * 16) || !afrpc_python_packer_grow_ends (self, n))
     return FALSE;
 
@@ -241,7 +247,7 @@ pack_tuple (AfrpcPythonPacker *self,
   AfrpcPythonContainer container;
   int packed = 0;
 
-  if (!afrpc_python_check_depth (self, depth + 1) || !afrpc_python_packer_open (self, WORDS, &container))
+  if (!afrpc_python_check_depth (self, tuple, depth + 1) || !afrpc_python_packer_open (self, WORDS, &container))
     return AFRPC_PYTHON_FAILED;
 
   g_string_append_c (self->types, '(');
@@ -252,6 +258,7 @@ pack_tuple (AfrpcPythonPacker *self,
       if (member == AFRPC_PYTHON_FAILED)
         {
           afrpc_python_note_place (self, depth, i);
+          afrpc_python_note_container (self, tuple);
           return AFRPC_PYTHON_FAILED;
         }
       packed |= member;
@@ -325,7 +332,7 @@ pack_dict (AfrpcPythonPacker *self,
   PyObject *key, *value;
   Py_ssize_t at = 0;
 
-  if (type == NULL || !afrpc_python_check_depth (self, depth + 3) ||
+  if (type == NULL || !afrpc_python_check_depth (self, object, depth + 3) ||
       !afrpc_python_packer_open (self, WORDS, &container))
     return FALSE;
 
@@ -363,7 +370,7 @@ pack_tagged (AfrpcPythonPacker *self,
 
   g_string_append (self->types, "{sv}");
 
-  return afrpc_python_check_depth (self, depth + 3) && pack_entry (self, tag, PyTuple_GET_ITEM (object, 1), depth);
+  return afrpc_python_check_depth (self, object, depth + 3) && pack_entry (self, tag, PyTuple_GET_ITEM (object, 1), depth);
 }
 
 /* A value that has a type already. */
@@ -406,7 +413,7 @@ get_other (AfrpcPythonPacker *self,
            PyObject          *object,
            guint              depth)
 {
-  if (!afrpc_python_check_depth (self, depth + 1))
+  if (!afrpc_python_check_depth (self, object, depth + 1))
     return NULL;
   if (afrpc_python_has_default (self))
     {
@@ -505,14 +512,14 @@ afrpc_python_pack_any (AfrpcPythonPacker *self,
           ok = afrpc_python_packer_align (self, WORDS);
         }
       else if (PyDict_Check (object))
-        ok = pack_dict (self, object, depth);
+        ok = pack_dict (self, object, depth) || afrpc_python_note_container (self, object);
       else if (PyList_Check (object))
         {
           type = "av";
-          ok = pack_list (self, object, depth);
+          ok = pack_list (self, object, depth) || afrpc_python_note_container (self, object);
         }
       else if (Py_IS_TYPE (object, afrpc_python_tagged_type))
-        ok = pack_tagged (self, object, depth);
+        ok = pack_tagged (self, object, depth) || afrpc_python_note_container (self, object);
       else if (PyTuple_Check (object))
         return pack_tuple (self, object, depth);
       else

@@ -26,7 +26,9 @@ typedef struct
   PyObject *hooks;      /* (nullable) */
   gboolean are_args;    /* the whole is the arguments of a call */
   gboolean is_refused;  /* the exception is one of this side's own words */
-  GString *place;       /* (nullable): where it failed */
+  GPtrArray *places;    /* (nullable) (element-type utf8): where it failed, the innermost first */
+  PyObject *too_deep;   /* (nullable): what would have been nested too deep, only to be compared */
+  char *endless;        /* (nullable): what contains itself */
 } AfrpcPythonPacker;
 
 /* What has been packed: a bit for what varies in size, and the alignment, minus 1. */
@@ -72,6 +74,8 @@ gboolean           afrpc_python_note_place     (AfrpcPythonPacker  *self,
                                                 Py_ssize_t          index);
 gboolean           afrpc_python_note_key       (AfrpcPythonPacker  *self,
                                                 PyObject           *key);
+gboolean           afrpc_python_note_container (AfrpcPythonPacker  *self,
+                                                PyObject           *container);
 
 /* Values whose types their own types decide: that is added to the types. */
 AfrpcPythonPacked  afrpc_python_pack_any       (AfrpcPythonPacker  *self,
@@ -83,6 +87,7 @@ gboolean           afrpc_python_pack_boxed     (AfrpcPythonPacker  *self,
 
 /* What both ways to pack have in common. */
 gboolean           afrpc_python_check_depth    (AfrpcPythonPacker  *self,
+                                                PyObject           *object,
                                                 guint               depth);
 gboolean           afrpc_python_pack_text      (AfrpcPythonPacker  *self,
                                                 PyObject           *object);

@@ -10,6 +10,7 @@
 #define SIZE_KEPT_MAX 65536u  /* bytes that are kept for the next value */
 #define SIZE_HUGE_MIN (4u << 20) /* bytes: of these some pages are huge, if they may be */
 #define PAGE_SIZE 4096u       /* of most machines */
+#define PLACES_MAX 10u        /* that are told: those outside, and the innermost two */
 
 /* Most values are small, and packed one after the other: what they need is got once. */
 static AfrpcPythonPacker *spare;
@@ -51,6 +52,7 @@ afrpc_python_packer_begin (PyObject *hooks,
   self->hooks = hooks != NULL && hooks != Py_None ? Py_NewRef (hooks) : NULL;
   self->are_args = are_args;
   self->is_refused = FALSE;
+  self->too_deep = NULL;
 
   return self;
 }
@@ -177,17 +179,47 @@ afrpc_python_packer_fill (AfrpcPythonPacker *self,
   return TRUE;
 }
 
+/* Returns: (transfer full): in one line, however deep that is */
+static char *
+join_places (GPtrArray *places)
+{
+  GString *line = g_string_new (g_ptr_array_index (places, places->len - 1));
+
+  for (guint i = places->len - 1; i > 0; i--)
+    if (places->len <= PLACES_MAX || i > places->len - (PLACES_MAX - 2) || i <= 2)
+      g_string_append_printf (line, ", %s", (char *) g_ptr_array_index (places, i - 1));
+    else if (i == 3)
+      g_string_append (line, ", ...");
+
+  return g_string_free (line, FALSE);
+}
+
+/* It is too deep since it has no end: that is said instead. */
+static void
+tell_endless (AfrpcPythonPacker *self)
+{
+  g_autofree char *name = g_steal_pointer (&self->endless);
+
+  if (name == NULL || !self->is_refused)
+    return;
+
+  PyErr_Clear ();
+  afrpc_python_refuse (self, PyExc_ValueError, "a value of type %.200s that contains itself cannot be sent", name);
+}
+
 /* The exception that is set says where in the value that was. That of somebody else stays what it is. */
 void
 afrpc_python_packer_tell_place (AfrpcPythonPacker *self)
 {
   PyObject *type, *value, *traceback, *text, *result;
+  g_autoptr(GPtrArray) places = g_steal_pointer (&self->places);
   g_autofree char *place = NULL;
 
-  if (self->place == NULL)
+  tell_endless (self);
+  if (places == NULL || places->len == 0)
     return;
 
-  place = g_string_free (g_steal_pointer (&self->place), FALSE);
+  place = join_places (places);
   PyErr_Fetch (&type, &value, &traceback);
   PyErr_NormalizeException (&type, &value, &traceback);
   if (self->is_refused)
@@ -274,16 +306,12 @@ afrpc_python_refuse_change (AfrpcPythonPacker *self,
 }
 
 static gboolean
-prepend_place (AfrpcPythonPacker *self,
-               const char        *words)
+add_place (AfrpcPythonPacker *self,
+           const char        *words)
 {
-  if (self->place == NULL)
-    self->place = g_string_new (words);
-  else
-    {
-      g_string_prepend (self->place, ", ");
-      g_string_prepend (self->place, words);
-    }
+  if (self->places == NULL)
+    self->places = g_ptr_array_new_with_free_func (g_free);
+  g_ptr_array_add (self->places, g_strdup (words));
 
   return FALSE;
 }
@@ -301,7 +329,7 @@ afrpc_python_note_place (AfrpcPythonPacker *self,
   else
     g_snprintf (words, sizeof words, "element %zd", index);
 
-  return prepend_place (self, words);
+  return add_place (self, words);
 }
 
 gboolean
@@ -316,9 +344,24 @@ afrpc_python_note_key (AfrpcPythonPacker *self,
   words = text != NULL ? PyUnicode_AsUTF8 (text) : NULL;
   if (words == NULL)
     PyErr_Clear ();
-  prepend_place (self, words != NULL ? words : "a key");
+  add_place (self, words != NULL ? words : "a key");
   Py_XDECREF (text);
   PyErr_Restore (type, value, traceback);
+
+  return FALSE;
+}
+
+/* Something in it has failed. If that is the container itself, places in it say nothing: there is no end to them. */
+gboolean
+afrpc_python_note_container (AfrpcPythonPacker *self,
+                             PyObject          *container)
+{
+  if (container != self->too_deep || self->places == NULL)
+    return FALSE;
+
+  g_free (self->endless);
+  self->endless = g_strdup (Py_TYPE (container)->tp_name);
+  g_clear_pointer (&self->places, g_ptr_array_unref);
 
   return FALSE;
 }
