@@ -220,6 +220,42 @@ class Travelling(Case):
             self.assertEqual(pulled, n)
         pool.close_sync()
 
+    def check_untaken(self, **options):
+        """How many results of 8 MiB there are when nobody takes any more: 64 MiB, and one for each call of a worker."""
+        pulled = 0
+
+        def sizes():
+            nonlocal pulled
+            for _ in range(200):
+                pulled += 1
+                yield 8 << 20
+
+        async def main():
+            nonlocal pulled
+            async with make_pool("octets", max_workers=2, load=2, idle_workers=2) as pool:
+                for n_taken in 1, 10:
+                    results = pool.map(sizes(), **options)
+                    for _ in range(n_taken):
+                        await anext(results)
+                    while pool.get_n_calls_pending() > 0:
+                        await asyncio.sleep(0.001)
+                    self.assertLessEqual(pulled - n_taken, 8 + 4)
+                    self.assertGreaterEqual(pulled - n_taken, 8)
+                    # It goes on as they are taken.
+                    for _ in range(14):
+                        await anext(results)
+                    self.assertGreaterEqual(pulled, n_taken + 14)
+                    results.cancel()
+                    del results
+                    pulled = 0
+
+        afrpc.aio.run(main())
+
+    def test_untaken(self):
+        self.check_untaken()
+        self.check_untaken(timeout_ms=600000)
+        self.check_untaken(ordered=False)
+
     def test_nested(self):
         with make_pool("same") as pool:
             self.assertEqual(list(pool.map(r for r in pool.map(r for r in pool.map(range(5000))))), list(range(5000)))

@@ -24,6 +24,7 @@ typedef struct
 {
   guint window;        /* how many may be under way, or not taken, if they are called for one by one */
   guint window_max;    /* the same if many travel together */
+  guint n_at_once;     /* how many calls all workers that there may be have at once, at least 1 */
   guint n_workers;     /* that there are, at least 1 */
   guint load;          /* how many calls each may have at once */
   guint max_repeats;   /* how often one may be repeated */

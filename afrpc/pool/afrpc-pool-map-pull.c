@@ -93,6 +93,7 @@ pull_one (AfrpcPoolMap  *self,
   const AfrpcPoolConfig *config = &self->core->config;
   const AfrpcMapRoom room = {
     .window = get_window (self), .window_max = AFRPC_POOL_MAP_WINDOW_MAX,
+    .n_at_once = CLAMP ((guint64) config->max_workers * config->load, 1, G_MAXUINT),
     .n_workers = MAX (afrpc_pool_staff_count (self->core), 1), .load = config->load, .max_repeats = config->max_repeats,
     .may_parcel = afrpc_pool_map_may_parcel (self), .max_message_size = config->max_message_size,
   };

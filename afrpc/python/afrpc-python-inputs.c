@@ -217,6 +217,23 @@ choose_size (AfrpcPythonItems   *self,
   return MAX (size, 1);
 }
 
+/* Whether there are so many outcomes that nothing more is pulled before some are taken; or are going to be, with those that are
+ * under way, as large as others were. But until there are, no worker is to wait. */
+static gboolean
+is_full (AfrpcPythonItems *self,
+         guint64           n_at_once)
+{
+  const AfrpcPythonSizes *sizes = &self->sizes;
+  const guint64 n_under_way = self->n_pulled - self->n_come;
+
+  if (sizes->untaken >= UNTAKEN_SIZE_MAX)
+    return TRUE;
+  if (n_under_way < n_at_once)
+    return FALSE;
+
+  return sizes->each == 0 || n_under_way >= (UNTAKEN_SIZE_MAX - sizes->untaken) / sizes->each;
+}
+
 static AfrpcMapPulled
 pull (AfrpcPythonItems   *self,
       const AfrpcMapRoom *room,
@@ -235,7 +252,7 @@ pull (AfrpcPythonItems   *self,
     }
   if (self->iterator == NULL && self->held == NULL)
     return AFRPC_MAP_END;
-  if (n >= window || self->untaken >= UNTAKEN_SIZE_MAX)
+  if (n >= window || is_full (self, (guint64) room->n_at_once * size))
     return AFRPC_MAP_NOT_NOW;
   /* It is going to have more room soon. */
   if (window - n < size && n > window / 2)
@@ -271,6 +288,19 @@ afrpc_python_inputs_forget (gpointer data)
   Py_CLEAR (self->iterator);
   g_clear_pointer (&self->held, g_bytes_unref);
   PyGILState_Release (state);
+}
+
+/* The outcomes of @n have come, and have so many bytes together. Large ones are remembered for longer. */
+void
+afrpc_python_inputs_add_size (AfrpcPythonItems *self,
+                              gsize             size,
+                              guint64           n)
+{
+  AfrpcPythonSizes *sizes = &self->sizes;
+
+  sizes->untaken += size;
+  if (n > 0)
+    sizes->each = MAX (MAX (size / n, sizes->each - sizes->each / 8), 1);
 }
 
 /* A worker has made @n of them, in so much time: sees how many the next one should have. */

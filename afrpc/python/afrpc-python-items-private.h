@@ -18,6 +18,13 @@ typedef struct
   gboolean is_single; /* they are called for one by one */
 } AfrpcPythonRest;
 
+/* How much of outcomes was not taken, and how much is going to be. */
+typedef struct
+{
+  gsize untaken;    /* bytes */
+  gsize each;       /* bytes of one, as those before have had; 0: there were none */
+} AfrpcPythonSizes;
+
 struct _AfrpcPythonItems
 {
   guint ref_count;
@@ -37,9 +44,9 @@ struct _AfrpcPythonItems
   AfrpcPythonOutcome *outcomes;
   guint n_outcomes;
   guint64 n_pulled;
-  guint64 n_come;     /* if they are not ordered */
+  guint64 n_come;
   guint64 n_taken;
-  gsize untaken;      /* bytes */
+  AfrpcPythonSizes sizes;
   GQueue rest;        /* (element-type AfrpcPythonRest) */
 };
 
@@ -63,6 +70,9 @@ void      afrpc_python_inputs_measure   (AfrpcPythonItems        *self,
                                          const AfrpcPythonParcel *parcel,
                                          guint                    n,
                                          guint64                  elapsed_us);
+void      afrpc_python_inputs_add_size  (AfrpcPythonItems        *self,
+                                         gsize                    size,
+                                         guint64                  n);
 
 void      afrpc_python_rest_free        (gpointer                 data);
 GVariant *afrpc_python_rest_make_single (const AfrpcPythonRecord *record,

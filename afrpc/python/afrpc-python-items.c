@@ -97,8 +97,9 @@ afrpc_python_items_put (AfrpcPythonItems  *self,
                         const guint8      *record,
                         AfrpcStarted       started)
 {
-  const guint64 place = self->config.is_ordered ? number : self->n_come++;
+  const guint64 place = self->config.is_ordered ? number : self->n_come;
 
+  self->n_come++;
   if (self->is_abandoned)
     return;
   while (place - self->n_taken >= self->n_outcomes)
@@ -193,7 +194,7 @@ afrpc_python_items_release (AfrpcPythonItems   *self,
   if (--parcel->n_left > 0)
     return FALSE;
 
-  self->untaken -= parcel->size;
+  self->sizes.untaken -= parcel->size;
   afrpc_python_parcel_free (parcel);
 
   return TRUE;

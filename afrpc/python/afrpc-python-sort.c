@@ -143,6 +143,7 @@ afrpc_python_sort (gpointer   data,
   PyGILState_STATE state = PyGILState_Ensure ();
   AfrpcPythonItems *self = data;
   AfrpcPythonParcel *parcel = data_parcel;
+  const guint64 n_come = self->n_come;
 
   parcel->call = call;
   parcel->n_left = 1;
@@ -154,7 +155,7 @@ afrpc_python_sort (gpointer   data,
   else if (call != NULL && !self->is_abandoned)
     sort_chunk (self, parcel);
   g_clear_pointer (&parcel->args, g_variant_unref);
-  self->untaken += parcel->size;
+  afrpc_python_inputs_add_size (self, parcel->size, self->n_come - n_come);
   afrpc_python_items_release (self, &(AfrpcPythonOutcome) { .parcel = parcel });
   PyGILState_Release (state);
 }
@@ -171,13 +172,14 @@ afrpc_python_sort_cut (gpointer   data,
   AfrpcPythonItems *self = data;
   AfrpcPythonParcel *parcel = data_parcel;
   AfrpcPythonParcel *early;
+  const guint64 n_come = self->n_come;
 
   n_begun = CLAMP (n_begun, 1, parcel->n);
   early = afrpc_python_parcel_new (parcel->number, n_begun, TRUE);
   early->running = g_object_ref (call);
   early->n_left = 1;
   parcel->n_early = put_saved (self, early, saved);
-  self->untaken += early->size;
+  afrpc_python_inputs_add_size (self, early->size, self->n_come - n_come);
   afrpc_python_items_release (self, &(AfrpcPythonOutcome) { .parcel = early });
   afrpc_python_rest_add (self, parcel, n_begun, parcel->n, 0, FALSE);
   parcel->n = n_begun;
