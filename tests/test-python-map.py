@@ -261,6 +261,19 @@ class Travelling(Case):
             self.assertEqual(list(pool.map(r for r in pool.map(r for r in pool.map(range(5000))))), list(range(5000)))
         pool.close_sync()
 
+        class Inputs:
+            def __init__(self, results):
+                self.results = results
+
+            def __iter__(self):
+                return iter(self.results)
+
+        # One is being asked for inputs, which blocks, when another one that takes its results could have more.
+        for _ in range(3):
+            with make_pool("same") as pool:
+                self.assertEqual(list(pool.map(Inputs(pool.map(Inputs(pool.map(range(3000))))))), list(range(3000)))
+            pool.close_sync()
+
     def test_large(self):
         with make_pool("octets", max_message_size=1 << 20) as pool:
             sizes = [10] * 3000 + [40000] * 200 + [10, (1 << 20) + 1, 100000] * 100
