@@ -43,6 +43,9 @@ def is_end(collected):
 
 
 class Case(unittest.TestCase):
+    ENDS = {"cancel": (Gio.io_error_quark(), Gio.IOErrorEnum.CANCELLED), "close": (Afrpc.error_quark(), Afrpc.Error.CLOSED),
+            "kill": (Afrpc.error_quark(), Afrpc.Error.CLOSED), "fail": (Afrpc.error_quark(), Afrpc.Error.MODULE)}
+
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
         self.addCleanup(self.folder.cleanup)
@@ -130,11 +133,13 @@ class Travelling(Case):
             yield 1001
 
         with make_pool("same") as pool:
-            for call in (lambda: pool.map(inputs()), lambda: pool.starmap((value,) for value in inputs())):
+            for call in (lambda: pool.map(inputs()), lambda: pool.starmap((value,) for value in inputs()),
+                         lambda: pool.map(inputs(), timeout_ms=600000)):
                 results = self.collect_until_error(call())
                 self.assertEqual(results[:-1], list(range(1000)))
                 self.assertIsInstance(results[-1], OverflowError)
                 self.assertEqual(str(results[-1]), "argument 1, key 'a', element 0: an int of more than 64 bits cannot be sent")
+                self.assertEqual(results[-1].__notes__, ["of element 1000 of what is mapped"])
         pool.close_sync()
 
     def collect_until_error(self, results):
@@ -273,6 +278,31 @@ class Travelling(Case):
             with make_pool("same") as pool:
                 self.assertEqual(list(pool.map(Inputs(pool.map(Inputs(pool.map(range(3000))))))), list(range(3000)))
             pool.close_sync()
+
+    def test_results_as_inputs(self):
+        """Results of a map can be waited for, or not: those of the map that takes them decide."""
+        async def main():
+            async with make_pool("same") as pool:
+                self.assertEqual([r async for r in pool.map(pool.map(pool.map(range(300))))], list(range(300)))
+                self.assertEqual([r async for r in pool.starmap(pool.map([(1, 2), (3, 4)]))], [(1, 2), (3, 4)])
+                results = pool.map(pool.map(range(300)))
+                results.cancel()
+                with self.assertRaises(GLib.Error) as raised:
+                    await anext(results)
+                self.assertTrue(raised.exception.matches(*self.ENDS["cancel"]))
+                self.assertEqual([r async for r in results], [])
+
+        with make_pool("same") as pool:
+            self.assertEqual(list(pool.map(pool.map(pool.map(range(3000))))), list(range(3000)))
+            self.assertEqual([call.wait_sync().unpack() for call in pool.map(pool.map(range(3)), calls=True)], [0, 1, 2])
+            with self.assertRaises(TypeError):
+                pool.map(pool.map(range(3)), no_such=1)
+            results = pool.map(pool.map(range(300)))
+            self.assertEqual(next(results), 0)
+            results.cancel()
+            self.assertTrue(self.collect(results)[-1].matches(*self.ENDS["cancel"]))
+        pool.close_sync()
+        afrpc.aio.run(main())
 
     def test_large(self):
         with make_pool("octets", max_message_size=1 << 20) as pool:
@@ -634,9 +664,6 @@ class Failing(Case):
             with self.assertRaises(GLib.Error) as raised:
                 list(pool.map(range(100)))
             self.assertEqual(raised.exception.started, Afrpc.Started.NO)
-
-    ENDS = {"cancel": (Gio.io_error_quark(), Gio.IOErrorEnum.CANCELLED), "close": (Afrpc.error_quark(), Afrpc.Error.CLOSED),
-            "kill": (Afrpc.error_quark(), Afrpc.Error.CLOSED), "fail": (Afrpc.error_quark(), Afrpc.Error.MODULE)}
 
     def begin_to_end(self, how, inputs):
         """Results of a map that is about to end before its time."""

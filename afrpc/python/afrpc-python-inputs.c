@@ -42,6 +42,24 @@ get_next (AfrpcPythonItems *self)
   return input;
 }
 
+/* What cannot be sent ends the inputs: the exception that is set says which of them it was. */
+static void
+end_at (AfrpcPythonItems *self,
+        guint64           number)
+{
+  PyObject *type, *value, *traceback, *result;
+
+  PyErr_Fetch (&type, &value, &traceback);
+  PyErr_NormalizeException (&type, &value, &traceback);
+  result = PyObject_CallMethod (value, "add_note", "N", PyUnicode_FromFormat ("of element %llu of what is mapped",
+                                                                              (unsigned long long) number));
+  if (result == NULL)
+    PyErr_Clear ();
+  Py_XDECREF (result);
+  PyErr_Restore (type, value, traceback);
+  end (self);
+}
+
 static AfrpcMapPulled
 pull_single (AfrpcPythonItems *self,
              AfrpcMapInput    *input)
@@ -61,7 +79,7 @@ pull_single (AfrpcPythonItems *self,
   Py_DECREF (object);
   if (input->args == NULL)
     {
-      end (self);
+      end_at (self, self->n_pulled);
       return AFRPC_MAP_END;
     }
 
@@ -160,7 +178,7 @@ pull_chunk (AfrpcPythonItems *self,
       if (object == NULL)
         break;
       if (!add_input (self, packer, object, start, size_max))
-        end (self);
+        end_at (self, self->n_pulled + n);
       else if (self->held == NULL)
         n++;
       Py_DECREF (object);

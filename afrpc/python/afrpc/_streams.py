@@ -108,6 +108,36 @@ class Events(Stream):
         self._wake()
 
 
+class EitherMap:
+    """Results of inputs that can be taken in both ways, such as results of another map: which one is meant shows when the first
+    result is taken."""
+
+    def __init__(self, results, make_waiting):
+        self._results = results
+        self._make_waiting = make_waiting  # None once it is known
+
+    def __iter__(self):
+        return self
+
+    def __aiter__(self):
+        return self
+
+    def __next__(self):
+        self._make_waiting = None
+        return next(self._results)
+
+    def __anext__(self):
+        make_waiting, self._make_waiting = self._make_waiting, None
+        if make_waiting is not None:
+            self._results = make_waiting()
+        return anext(self._results)
+
+    def cancel(self):
+        """Gives up what is under way, and makes no more calls."""
+        self._make_waiting = None
+        self._results.cancel()
+
+
 class AsyncMap(Stream):
     """Results of calls whose inputs are waited for themselves."""
 

@@ -535,14 +535,20 @@ class Pool(_Callable, Afrpc.Pool):
             raise TypeError(f"map() has no option {name!r}")
         if "fds" in options:
             options["fds"] = _make_fd_list(options["fds"])
-        if hasattr(inputs, "__aiter__"):
-            if calls:
-                raise TypeError("map() gives no calls where inputs are waited for")
+
+        def make_waiting():
             return _streams.AsyncMap(self, inputs, is_star, ordered, return_exceptions,
                                      dict(options, signature=signature, timeout_ms=timeout_ms, cancellable=cancellable,
                                           raw=raw))
-        return _proxy.map(self, inputs, is_star, signature, timeout_ms, cancellable, bool(ordered), bool(raw), bool(calls),
-                          bool(return_exceptions), self._hooks, options or None)
+
+        may_wait = hasattr(inputs, "__aiter__")
+        if may_wait and not hasattr(inputs, "__iter__"):
+            if calls:
+                raise TypeError("map() gives no calls where inputs are waited for")
+            return make_waiting()
+        results = _proxy.map(self, inputs, is_star, signature, timeout_ms, cancellable, bool(ordered), bool(raw), bool(calls),
+                             bool(return_exceptions), self._hooks, options or None)
+        return _streams.EitherMap(results, make_waiting) if may_wait and not calls else results
 
     def invoke_all(self, *args, signature=None, timeout_ms=None, cancellable=None, fds=None, **options):
         """Has all workers, those that there are and each later one, call the function with args: to configure them. Returns
