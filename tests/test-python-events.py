@@ -4,6 +4,7 @@
 import asyncio
 import logging
 import os
+import signal
 import subprocess
 import sys
 import unittest
@@ -14,7 +15,7 @@ gi.require_version("Afrpc", "1.0")
 from gi.repository import Afrpc  # noqa: E402
 
 from afrpc import aio  # noqa: E402
-from python_calls import make  # noqa: E402
+from python_calls import CODE, make  # noqa: E402
 
 
 class Events(unittest.TestCase):
@@ -154,6 +155,46 @@ def lie():
         self.assertEqual([record.getMessage() for record, n in records], ["a lie", ""] + ["made up"] * 100)
         self.assertEqual(set(logging.Logger.manager.loggerDict) - {"afrpc-test", "afrpc-test.deep"},
                          before - {"afrpc-test", "afrpc-test.deep"})
+
+
+class Ends(unittest.TestCase):
+    """What loops over events end with."""
+
+    def test_proxy(self):
+        async def main(proxy, function):
+            events = proxy.events()
+            await proxy(1)
+            if function is None:
+                os.kill(proxy.get_process().get_pid(), signal.SIGKILL)
+            else:
+                with self.assertRaises(Afrpc.WorkerDied):
+                    await proxy(function=function)
+            got = []
+            with self.assertRaises(Afrpc.WorkerDied) as raised:
+                async for event in events:
+                    got.append(event)
+            return got, raised.exception
+
+        for function, said, how in (None, [], "signal 9"), ("leave", ["last words"], "status 3"):
+            proxy = make("tell")
+            got, error = aio.run(main(proxy, function))
+            self.assertEqual(got, [1, *said])
+            self.assertIs(error.process, proxy.get_process())
+            self.assertIn(how, str(error))
+
+    def test_pool(self):
+        async def main():
+            process = Afrpc.Process.new_exec("python").eval(CODE).set_stderr(Afrpc.Stdio.CAPTURE)
+            pool = Afrpc.Pool(process=process, function="tell", max_workers=1)
+            events = pool.events()
+            await pool(1)
+            with self.assertRaises(Afrpc.WorkerDied):
+                await pool(function="leave")
+            await pool(2)
+            pool.close()
+            return [event async for event in events]
+
+        self.assertEqual(aio.run(main()), [1, "last words", 2])
 
 
 class Errors(unittest.TestCase):

@@ -282,6 +282,16 @@ def improve_refused(error):
     return error
 
 
+def improve_end(error, process):
+    """The same for what a worker has ended with: it had no call then, or one that was told by itself."""
+    better = improve(error)
+    if type(better) is GLib.Error and (better.domain, better.code) == CLOSED:
+        better = WorkerDied(better.message, *CLOSED)
+    if isinstance(better, Failure):
+        better.process = process
+    return better
+
+
 def set_up(module):
     """Once the library is there, whose numbers this needs."""
     global _AFRPC, _REMOTE, CLOSED, NOT_BEGUN, _classes

@@ -6,7 +6,7 @@ import collections
 from gi.repository import Gio, GLib
 
 from . import _errors
-from ._proxy import PendingCall
+from ._proxy import PendingCall, set_plain_events
 
 OTHER = object()  # in the place of the value of an event that is not for who asks
 
@@ -61,14 +61,17 @@ class Stream:
 
 
 class Events(Stream):
-    def __init__(self, proxy, limit):
+    def __init__(self, proxy, limit, ends_with_worker):
         super().__init__()
         self._limit = limit
         self._queue = collections.deque()
         self._has_ended = proxy.is_closed()
         self._ids = [proxy.connect("event", self._event_cb),
-                     proxy.connect("error", self._error_cb),
                      proxy.connect("destroyed", self._destroyed_cb)]
+        if ends_with_worker:
+            self._ids.append(proxy.connect("error", self._error_cb))
+        else:
+            set_plain_events(proxy)
         self._proxy = proxy
 
     def _has_next(self):
@@ -93,7 +96,7 @@ class Events(Stream):
 
     def _error_cb(self, proxy, error):
         if self._error is None:
-            self._error = _errors.improve(error)
+            self._error = _errors.improve_end(error, proxy.get_process())
 
     def _destroyed_cb(self, proxy):
         self.close()

@@ -437,11 +437,11 @@ class _Callable:
         return self.connect("event", event_cb)
 
     def events(self, limit=EVENTS_MAX):
-        """The events from now on, for "async for", until the proxy is destroyed; if that is because the worker died,
-        that is raised then. If more than limit wait to be taken, those are given, and then a RuntimeError is raised."""
+        """The events from now on, for "async for", until the proxy, or pool, is destroyed; if that is because the proxy's worker
+        died, an Afrpc.WorkerDied is raised then. If more than limit wait to be taken, those are given, and then a RuntimeError is raised."""
         if not isinstance(limit, int) or limit < 1:
             raise TypeError(f"the limit of events has to be an int above 0, not {limit!r:.100}")
-        return _streams.Events(self, limit)
+        return _streams.Events(self, limit, isinstance(self, Afrpc.Proxy))
 
     def close(self):
         """Has everything that was called executed, and then ends the process."""
