@@ -260,8 +260,8 @@ plain_quark (void)
  * afrpc_caller_set_plain_events: (skip)
  * @self: a caller
  *
- * Has an error that nobody handles be no event, but a warning, if no call has got it: who handles events wants what functions
- * have sent, and nothing else.
+ * Has an error that nobody handles be no event, but a warning, if no call has got it: who handles events wants what
+ * functions have sent, and nothing else.
  *
  * For the bindings that belong to afrpc.
  *

@@ -399,8 +399,8 @@ class Classes(unittest.TestCase):
         for how in "closed", "killed", "failed":
             with self.subTest(how=how):
                 process = Afrpc.Process.new_exec("python").eval(code).set_stderr(Afrpc.Stdio.CAPTURE)
-                pool = Afrpc.Pool(process=process, function="run", max_workers=1, max_failures=1, idle_workers=how == "failed",
-                                  init="init" if how == "failed" else None)
+                properties = {"idle_workers": 1, "init": "init"} if how == "failed" else {}
+                pool = Afrpc.Pool(process=process, function="run", max_workers=1, max_failures=1, **properties)
                 pool.connect("error", lambda pool, error: None)
                 if how == "failed":
                     while pool.get_failure() is None:

@@ -83,8 +83,8 @@ class Places(unittest.TestCase):
         self.assert_refused(ValueError, f"argument 1, key 't': {words}", outside)
         for value in names, both:
             for signature in None, "(v)", "(av)" if value is both else "(a{sv})":
-                self.assert_refused_like(r"argument 1(, key '.'|, element .){0,2}: a value of type \w+ that contains itself cannot be sent",
-                                         value, signature=signature)
+                self.assert_refused_like(r"argument 1(, key '.'|, element .){0,2}: a value of type \w+ that contains itself "
+                                         "cannot be sent", value, signature=signature)
         with make("one", default=lambda value: [value]) as proxy, self.assertRaisesRegex(ValueError, "more than 120 deep"):
             proxy.invoke_sync(object())
         # It says where the next one is wrong, too.

@@ -235,8 +235,8 @@ choose_size (AfrpcPythonItems   *self,
   return MAX (size, 1);
 }
 
-/* Whether there are so many outcomes that nothing more is pulled before some are taken; or are going to be, with those that are
- * under way, as large as others were. But until there are, no worker is to wait. */
+/* Whether there are so many outcomes that nothing more is pulled before some are taken; or are going to be, with those that
+ * are under way, as large as others were. But until there are, no worker is to wait. */
 static gboolean
 is_full (AfrpcPythonItems *self,
          guint64           n_at_once)

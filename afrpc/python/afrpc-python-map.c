@@ -644,8 +644,8 @@ module_map (PyObject        *module,
 }
 
 PyDoc_STRVAR (results_doc, "Results of many calls, for \"for\" or \"async for\". What a call fails with is raised in its "
-              "turn, and the next one can be asked for. What ends them before their time is raised once. Dropping it gives up "
-              "what is left.");
+              "turn, and the next one can be asked for. What ends them before their time is raised once. Dropping it gives "
+              "up what is left.");
 
 static PyMethodDef results_methods[] = {
   { "cancel", (PyCFunction) results_cancel, METH_NOARGS, "cancel($self, /)\n--\n\nGives up what is under way, and makes no "

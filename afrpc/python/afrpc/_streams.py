@@ -112,8 +112,8 @@ class Events(Stream):
 
 
 class EitherMap:
-    """Results of inputs that can be taken in both ways, such as results of another map: which one is meant shows when the first
-    result is taken."""
+    """Results of inputs that can be taken in both ways, such as results of another map: which one is meant shows when the
+    first result is taken."""
 
     def __init__(self, results, make_waiting):
         self._results = results

@@ -437,8 +437,9 @@ class _Callable:
         return self.connect("event", event_cb)
 
     def events(self, limit=EVENTS_MAX):
-        """The events from now on, for "async for", until the proxy, or pool, is destroyed; if that is because the proxy's worker
-        died, an Afrpc.WorkerDied is raised then. If more than limit wait to be taken, those are given, and then a RuntimeError is raised."""
+        """The events from now on, for "async for", until the proxy, or pool, is destroyed; if that is because the proxy's
+        worker died, an Afrpc.WorkerDied is raised then. If more than limit wait to be taken, those are given, and then a
+        RuntimeError is raised."""
         if not isinstance(limit, int) or limit < 1:
             raise TypeError(f"the limit of events has to be an int above 0, not {limit!r:.100}")
         return _streams.Events(self, limit, isinstance(self, Afrpc.Proxy))
@@ -546,8 +547,8 @@ class Pool(_Callable, Afrpc.Pool):
             if calls:
                 raise TypeError("map() gives no calls where inputs are waited for")
             return make_waiting()
-        results = _proxy.map(self, inputs, is_star, signature, timeout_ms, cancellable, bool(ordered), bool(raw), bool(calls),
-                             bool(return_exceptions), self._hooks, options or None)
+        results = _proxy.map(self, inputs, is_star, signature, timeout_ms, cancellable, bool(ordered), bool(raw),
+                             bool(calls), bool(return_exceptions), self._hooks, options or None)
         return _streams.EitherMap(results, make_waiting) if may_wait and not calls else results
 
     def invoke_all(self, *args, signature=None, timeout_ms=None, cancellable=None, fds=None, **options):
