@@ -146,6 +146,32 @@ test_fork_same_surroundings (void)
 }
 
 static void
+test_fork_surroundings_unknown (void)
+{
+  g_test_summary ("What is forked from a process that was killed while that was being forked has the surroundings of both");
+  for (guint all_are_killed = 0; all_are_killed < 2; all_are_killed++)
+    {
+      g_autoptr(AfrpcProcess) base = test_template_new ();
+      g_autoptr(AfrpcProcess) template = NULL;
+      g_autoptr(AfrpcProcess) process = NULL;
+      g_auto(Watched) watched = { 0 };
+
+      afrpc_process_setenv (base, "AFRPC_TEST_A", "base", TRUE);
+      afrpc_process_set_cwd (base, "/usr");
+      template = afrpc_process_fork (base);
+      afrpc_process_setenv (template, "AFRPC_TEST_B", "template", TRUE);
+      afrpc_process_kill (template, SIGKILL);
+      if (all_are_killed)
+        afrpc_process_kill (base, SIGKILL);
+      process = afrpc_process_fork (template);
+      watch_init (&watched, afrpc_proxy_new (process, "act"));
+      assert_says (watched.proxy, "getenv", "AFRPC_TEST_A", "base");
+      assert_says (watched.proxy, "getenv", "AFRPC_TEST_B", "template");
+      assert_says (watched.proxy, "getcwd", NULL, "/usr");
+    }
+}
+
+static void
 test_fork_bad_cwd (void)
 {
   g_autoptr(AfrpcProcess) template = test_template_new ();
@@ -170,6 +196,7 @@ main (int   argc,
 
   g_test_add_func ("/fork-surroundings/own", test_fork_surroundings);
   g_test_add_func ("/fork-surroundings/same", test_fork_same_surroundings);
+  g_test_add_func ("/fork-surroundings/unknown", test_fork_surroundings_unknown);
   g_test_add_func ("/fork-surroundings/bad-cwd", test_fork_bad_cwd);
 
   return g_test_run ();

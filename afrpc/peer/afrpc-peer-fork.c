@@ -184,6 +184,8 @@ afrpc_birth_ask_template (AfrpcPeer *peer,
     g_ptr_array_add (peer->birth.steps, g_rc_box_acquire (template->birth.steps->pdata[i]));
   peer->body.limits = template->body.limits;
   peer->birth.is_unknown = template->birth.is_unknown;
+  /* Until it is known how that was started. */
+  afrpc_birth_inherit (&peer->birth, &template->birth);
 
   if (template->talk.role != AFRPC_ROLE_NONE)
     g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "a process that runs a function cannot be forked any more");
@@ -194,8 +196,6 @@ afrpc_birth_ask_template (AfrpcPeer *peer,
     ask (peer, template, &error);
   else if (template->birth.is_unknown)
     error = new_unknown_error (template);
-  else
-    afrpc_birth_inherit (&peer->birth, &template->birth);
 
   if (error != NULL)
     afrpc_birth_fail (peer, error);
@@ -506,8 +506,8 @@ find_sender (AfrpcPeer *peer)
   return transport->sender_pid;
 }
 
-/* A template has the socket of what it makes, and its name meanwhile, and may not be known itself: but it has said who it
- * is before. Returns: its number, or 0 */
+/* A template has the name of what it makes meanwhile, and may not be known itself: but it has said who it is before.
+ * Returns: its number, or 0 */
 static int
 find_template (AfrpcPeer *peer)
 {
@@ -522,6 +522,13 @@ find_template (AfrpcPeer *peer)
   return find_sender (template);
 }
 
+static int
+find_child (AfrpcPeer *peer,
+            int        other_pid)
+{
+  return afrpc_pidfd_find_child (peer->birth.other_inode, AFRPC_SPAWN_SOCKET_FD, afrpc_body_is_taken, other_pid);
+}
+
 /* Returns: the process that there is, by what the kernel says of who has written to the connection, or of who among our
  * children has its other end, or had it; 0: there is none, as far as can be told */
 static int
@@ -531,8 +538,10 @@ find_unheard (AfrpcPeer *peer)
 
   /* Whoever has that end of what nobody was asked for then got it from this program: a copy of it, say. */
   if (pid == 0 && !peer->birth.is_unasked)
-    pid = afrpc_pidfd_find_child (peer->birth.other_inode, AFRPC_SPAWN_SOCKET_FD, afrpc_body_is_taken,
-                                  find_template (peer));
+    pid = find_child (peer, find_template (peer));
+  /* It may have begun in between. */
+  if (pid != 0 && pid == find_template (peer))
+    pid = find_child (peer, pid);
 
   /* It may have got its job meanwhile, and so have written, and died. */
   return pid != 0 ? pid : find_sender (peer);
