@@ -120,7 +120,7 @@ test_session_template_name (void)
   guint32 child_pid, grandchild_pid;
   AfrpcFrame frame;
 
-  g_test_summary ("A process is named a template as long as it is one; what is forked from it, by a number until it has a job");
+  g_test_summary ("A process is named a template as long as it is one; what is forked from it, by a number until it has a job and has written something");
   raw_start (&host, RAW_SOCKET, NULL);
   wait_hello_pid (&host);
   assert_name (host.spawned.pid, "afrpc-host-c");
@@ -143,6 +143,12 @@ test_session_template_name (void)
   raw_put_module (&child, TEST_WORKER);
   raw_put_run (&child, RAW_SOCKET, "echo", NULL);
   g_assert_true (raw_wait (&child, AFRPC_FRAME_READY, &frame));
+  /* As soon as it has written something: that may be the first result. */
+  for (guint i = 1; i <= 2; i++)
+    {
+      raw_put_call (&child, RAW_SERIAL (i), 0, 0, g_variant_new ("(s)", "x"));
+      g_assert_true (raw_wait (&child, AFRPC_FRAME_RESULT, &frame));
+    }
   assert_name (child_pid, "afrpc-host-c");
   raw_end (&grandchild, NULL);
   raw_end (&child, NULL);

@@ -96,18 +96,20 @@ test_zombies (gconstpointer is_forked)
   test_assert_no_children ();
 }
 
+/* @function: "leave" ends the process */
 static void
-test_zombies_together (void)
+test_zombies_together (gconstpointer function)
 {
+  const gboolean has_job = g_str_equal (function, "leave");
   g_autoptr(AfrpcProcess) template = afrpc_process_new_exec (g_getenv ("AFRPC_TEST_FORK_HOST"));
 
-  g_test_summary ("A process that dies as soon as it is forked, and so does what it was forked from, is reaped");
+  g_test_summary ("A process that dies as soon as it is forked, or has its job, and so does what it was forked from, is reaped");
   n_told = 0;
-  afrpc_process_setenv (template, "AFRPC_TEST_FORK", "die", TRUE);
+  afrpc_process_setenv (template, "AFRPC_TEST_FORK", has_job ? "vanish" : "die", TRUE);
   for (guint i = 0; i < 2; i++)
     {
       g_autoptr(AfrpcProcess) process = afrpc_process_fork (template);
-      g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "function");
+      g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, function);
 
       afrpc_caller_call (AFRPC_CALLER (proxy), NULL, NULL, told_cb, NULL);
     }
@@ -164,7 +166,8 @@ main (int   argc,
 
   g_test_add_data_func ("/zombies/exec", GINT_TO_POINTER (FALSE), test_zombies);
   g_test_add_data_func ("/zombies/fork", GINT_TO_POINTER (TRUE), test_zombies);
-  g_test_add_func ("/zombies/together", test_zombies_together);
+  g_test_add_data_func ("/zombies/together/forked", "function", test_zombies_together);
+  g_test_add_data_func ("/zombies/together/with-job", "leave", test_zombies_together);
   g_test_add_data_func ("/zombies/deep/template-first", GINT_TO_POINTER (TRUE), test_zombies_deep);
   g_test_add_data_func ("/zombies/deep/process-first", GINT_TO_POINTER (FALSE), test_zombies_deep);
 

@@ -170,10 +170,12 @@ afrpc_pidfd_has_socket (int     pid,
   return has;
 }
 
-/* Whether the process was forked with the socket, and has no job yet; it may have died. */
+/* Whether the process was forked with the socket. One that has died has its name only; one that lives may have got the
+ * socket to give it to what it forks, and not have come to that. */
 static gboolean
-is_named_for (int     pid,
-              guint64 inode)
+was_forked_with (int     pid,
+                 guint64 inode,
+                 int     fd)
 {
   char path[64], expected[AFRPC_PROCESS_NAME_SIZE], name[AFRPC_PROCESS_NAME_SIZE + 1] = "";
   FILE *file;
@@ -187,8 +189,10 @@ is_named_for (int     pid,
   fclose (file);
   name[strcspn (name, "\n")] = '\0';
   afrpc_process_name_get_forked (inode, expected);
+  if (afrpc_process_name_is_given (name))
+    return strcmp (name, expected) == 0;
 
-  return strcmp (name, expected) == 0;
+  return afrpc_pidfd_has_socket (pid, inode, fd) == 1;
 }
 
 static int
@@ -204,7 +208,7 @@ find_among (const char  *path,
   if (file == NULL)
     return 0;
   while (found == 0 && fscanf (file, "%d", &pid) == 1)
-    if (pid != other_pid && !skips (pid) && (afrpc_pidfd_has_socket (pid, inode, fd) == 1 || is_named_for (pid, inode)))
+    if (pid != other_pid && !skips (pid) && was_forked_with (pid, inode, fd))
       found = pid;
   fclose (file);
 

@@ -175,7 +175,6 @@ afrpc_job_take (AfrpcSession  *self,
     }
   g_free (self->job.function);
   self->job.function = g_strdup (function);
-  afrpc_template_leave (self);
   if (!afrpc_surroundings_enter (&options, &self->transport, error) || !take_shared (self, &options, error) ||
       !take_options (self, &options, error))
     return FALSE;

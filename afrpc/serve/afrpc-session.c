@@ -5,8 +5,11 @@
 
 #include <poll.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "os/afrpc-process-name.h"
 
 /* An async worker writes answers and events at the latest when they have this size, so that the parent can work on
  * them while more are made. */
@@ -194,6 +197,18 @@ afrpc_session_connect (AfrpcSession              *self,
   self->message_size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
 }
 
+/* It is a template no longer, or never was, and is known to its program. Its functions may have given it a name meanwhile. */
+static void
+take_own_name (AfrpcSession *self)
+{
+  char name[AFRPC_PROCESS_NAME_SIZE] = "";
+
+  prctl (PR_GET_NAME, name, 0, 0, 0);
+  if (afrpc_process_name_is_given (name))
+    prctl (PR_SET_NAME, self->own_name, 0, 0, 0);
+  self->own_name[0] = '\0';
+}
+
 /* Writes what can be written now: FALSE if there is more. */
 gboolean
 afrpc_session_try_flush (AfrpcSession *self)
@@ -209,6 +224,8 @@ afrpc_session_try_flush (AfrpcSession *self)
     shutdown (self->transport.out_fd, SHUT_RDWR);
   if (step != AFRPC_STEP_AGAIN && step != AFRPC_STEP_DONE)
     afrpc_session_lose_parent (self);
+  if (G_UNLIKELY (self->own_name[0] != '\0') && self->job.function != NULL)
+    take_own_name (self);
 
   return step != AFRPC_STEP_AGAIN;
 }

@@ -137,7 +137,7 @@ typedef struct
   AfrpcStartArgs start;
   AfrpcJob job;
   GArray *functions;       /* (element-type AfrpcFunction) by number */
-  char own_name[AFRPC_PROCESS_NAME_SIZE]; /* while it has a template's; or empty */
+  char own_name[AFRPC_PROCESS_NAME_SIZE]; /* while it has another; or empty */
   AfrpcForked forked;      /* while a fork is under way: by the kernel's own means, if the host has used these */
   GArray *reaped;          /* (element-type AfrpcReaped) */
   gboolean is_forked;      /* its exit handlers are its template's */

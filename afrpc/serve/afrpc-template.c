@@ -19,9 +19,7 @@
 #include "os/afrpc-group.h"
 #include "transport/afrpc-socket.h"
 
-#define TEMPLATE_NAME "afrpc-template"
-
-G_STATIC_ASSERT (sizeof TEMPLATE_NAME <= AFRPC_PROCESS_NAME_SIZE);
+G_STATIC_ASSERT (sizeof AFRPC_PROCESS_NAME_TEMPLATE <= AFRPC_PROCESS_NAME_SIZE);
 
 /* @fd: the socket of a process that is going to be forked, and begins with a name of its own. */
 static void
@@ -34,17 +32,6 @@ enter (AfrpcSession *self,
     prctl (PR_GET_NAME, self->own_name, 0, 0, 0);
   afrpc_process_name_get_forked (afrpc_file_id_get (fd).inode, name);
   prctl (PR_SET_NAME, name, 0, 0, 0);
-}
-
-/* It is a template no longer, or never was, and is known to its program. */
-void
-afrpc_template_leave (AfrpcSession *self)
-{
-  if (self->own_name[0] == '\0')
-    return;
-
-  prctl (PR_SET_NAME, self->own_name, 0, 0, 0);
-  self->own_name[0] = '\0';
 }
 
 static void
@@ -157,7 +144,7 @@ fork_host (AfrpcSession  *self,
   pid = self->funcs->fork (self->host, error);
   /* Whoever looks at a list of processes sees which of them are only there to be forked. */
   if (pid != 0 && forked->pid != 0)
-    prctl (PR_SET_NAME, TEMPLATE_NAME, 0, 0, 0);
+    prctl (PR_SET_NAME, AFRPC_PROCESS_NAME_TEMPLATE, 0, 0, 0);
   /* What has been made is there, whatever the language says of it. */
   if (forked->pid >= 0)
     {

@@ -10,7 +10,6 @@ G_BEGIN_DECLS
 gboolean afrpc_template_fork          (AfrpcSession  *session);
 int      afrpc_template_fork_process  (AfrpcSession  *session,
                                        GError       **error);
-void     afrpc_template_leave         (AfrpcSession  *session);
 void     afrpc_template_reap          (AfrpcSession  *session);
 void     afrpc_template_wait_readable (AfrpcSession  *session);
 

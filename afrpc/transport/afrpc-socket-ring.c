@@ -233,7 +233,9 @@ switch_over (AfrpcTransport  *self,
   gssize n;
 
   afrpc_frame_encode (&header, frame);
-  n = afrpc_socket_send (self->out_fd, &batch);
+  do
+    n = afrpc_socket_send (self->out_fd, &batch);
+  while (n < 0 && errno == EINTR);
   if (n < 0)
     return afrpc_writer_sent (&self->writer, n, error);
 
