@@ -46,7 +46,7 @@ afrpc_process_set_orphan_policy (AfrpcProcess      *self,
  * @environment: (array zero-terminated=1) (element-type filename): `NAME=value` strings
  *
  * Sets the environment of the process; without it, the process inherits that of the process that it is forked from,
- * or the program's.
+ * or the program's, and one that is reached by [ssh][ctor@Afrpc.Process.new_ssh] has that which commands have there.
  *
  * Since: 1.0
  */
@@ -54,16 +54,12 @@ void
 afrpc_process_set_environ (AfrpcProcess       *self,
                            const char * const *environment)
 {
-  char ***envp;
-
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (environment != NULL);
   if (!check_configurable (self, G_STRFUNC))
     return;
 
-  envp = afrpc_peer_get_environ (self->peer);
-  g_strfreev (*envp);
-  *envp = g_strdupv ((char **) environment);
+  afrpc_peer_set_environ (self->peer, environment);
 }
 
 /**
@@ -83,16 +79,13 @@ afrpc_process_setenv (AfrpcProcess *self,
                       const char   *value,
                       gboolean      overwrite)
 {
-  char ***envp;
-
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (variable != NULL && *variable != '\0' && strchr (variable, '=') == NULL);
   g_return_if_fail (value != NULL);
   if (!check_configurable (self, G_STRFUNC))
     return;
 
-  envp = afrpc_peer_get_environ (self->peer);
-  *envp = g_environ_setenv (*envp, variable, value, overwrite);
+  afrpc_peer_setenv (self->peer, variable, value, overwrite);
 }
 
 /**
@@ -108,15 +101,12 @@ void
 afrpc_process_unsetenv (AfrpcProcess *self,
                         const char   *variable)
 {
-  char ***envp;
-
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (variable != NULL && *variable != '\0' && strchr (variable, '=') == NULL);
   if (!check_configurable (self, G_STRFUNC))
     return;
 
-  envp = afrpc_peer_get_environ (self->peer);
-  *envp = g_environ_unsetenv (*envp, variable);
+  afrpc_peer_unsetenv (self->peer, variable);
 }
 
 /**
@@ -125,9 +115,11 @@ afrpc_process_unsetenv (AfrpcProcess *self,
  * @cwd: (type filename): a directory
  *
  * Sets the working directory of the process; without it, the process inherits that of the process that it is forked
- * from, or the program's.
+ * from, or the program's, and one that is reached by [ssh][ctor@Afrpc.Process.new_ssh] begins in the user's home
+ * directory.
  *
- * If it cannot be entered, whatever waits for the process fails with %AFRPC_ERROR_SPAWN.
+ * If it cannot be entered, whatever waits for the process fails with %AFRPC_ERROR_SPAWN; over ssh, with
+ * %AFRPC_ERROR_NOT_A_HOST.
  *
  * Since: 1.0
  */

@@ -27,6 +27,10 @@ AfrpcProcess *afrpc_process_new_exec       (const char           *host) G_GNUC_W
 AFRPC_AVAILABLE_IN_1_0
 AfrpcProcess *afrpc_process_new_command    (const char * const   *argv) G_GNUC_WARN_UNUSED_RESULT;
 AFRPC_AVAILABLE_IN_1_0
+AfrpcProcess *afrpc_process_new_ssh        (const char           *destination,
+                                            const char           *host,
+                                            const char * const   *options) G_GNUC_WARN_UNUSED_RESULT;
+AFRPC_AVAILABLE_IN_1_0
 AfrpcProcess *afrpc_process_new_from_fd    (const char           *host,
                                             int                   fd,
                                             int                   pidfd) G_GNUC_WARN_UNUSED_RESULT;
@@ -88,6 +92,8 @@ AFRPC_AVAILABLE_IN_1_0
 int           afrpc_process_get_pid        (AfrpcProcess         *self);
 AFRPC_AVAILABLE_IN_1_0
 const char   *afrpc_process_get_host       (AfrpcProcess         *self);
+AFRPC_AVAILABLE_IN_1_0
+const char   *afrpc_process_get_destination (AfrpcProcess        *self);
 AFRPC_AVAILABLE_IN_1_0
 GMainContext *afrpc_process_get_main_context (AfrpcProcess       *self);
 

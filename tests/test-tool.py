@@ -210,8 +210,9 @@ class TestHost(ToolTest):
             self.assertRegex(result.stderr, rb'^afrpc: Cannot run [^\n]*nowhere[^\n]+\n$')
 
     def test_usage(self):
-        self.assert_usage(run('host'), b'HOST is needed')
-        self.assert_usage(run('host', 'c', 'd'), b'HOST is needed')
+        self.assert_usage(run('host'), b'HOST or .*--receive.* is needed')
+        self.assert_usage(run('host', 'c', 'd'), b'HOST or .*--receive.* is needed')
+        self.assert_usage(run('host', '--receive', 'c'), b'HOST or .*--receive.* is needed')
 
 
 class TestCall(ToolTest):

@@ -132,6 +132,8 @@ afrpc_peer_new_fork (AfrpcPeer *template)
   AfrpcPeer *self = template->birth.argv != NULL ?
     afrpc_peer_new_command ((const char *const *) template->birth.argv) : afrpc_peer_new (template->birth.host);
 
+  if (template->birth.destination != NULL)
+    afrpc_birth_copy_destination (self, template);
   if (template->member.source != self->member.source)
     afrpc_birth_fail (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_IN_USE,
                                          "the process to be forked belongs to another main context"));

@@ -623,6 +623,11 @@ class Process(Afrpc.Process):
         return super().new_from_fd(host, fd, pidfd)
 
     @classmethod
+    def new_ssh(cls, destination, host=None, options=None):
+        _prepare_thread()
+        return super().new_ssh(destination, host, options)
+
+    @classmethod
     def new_exec(cls, host=None):
         _prepare_thread()
         process = super().new_exec(host)

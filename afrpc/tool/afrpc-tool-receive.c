@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "afrpc-tool-receive.h"
+
+#include <errno.h>
+#include <glib/gi18n.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "wire/afrpc-overture.h"
+
+/* Reads as much as that and not more: the rest is for the host. */
+static gboolean
+read_exactly (void    *data,
+              gsize    size,
+              GError **error)
+{
+  for (gsize n = 0; n < size;)
+    {
+      const gssize here = read (STDIN_FILENO, (char *) data + n, size - n);
+
+      if (here > 0)
+        n += here;
+      else if (here == 0 || errno != EINTR)
+        {
+          g_set_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED, _("The program has gone: %s"),
+                       here == 0 ? _("its connection is at its end") : g_strerror (errno));
+          return FALSE;
+        }
+    }
+
+  return TRUE;
+}
+
+/* Says that what follows is for the host. */
+gboolean
+afrpc_tool_answer (GError **error)
+{
+  static const char words[] = AFRPC_OVERTURE_ANSWER "\n";
+
+  for (gsize n = 0; n < strlen (words);)
+    {
+      const gssize here = write (STDOUT_FILENO, words + n, strlen (words) - n);
+
+      if (here >= 0)
+        n += here;
+      else if (errno != EINTR)
+        {
+          g_set_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED, _("The program has gone: %s"), g_strerror (errno));
+          return FALSE;
+        }
+    }
+
+  return TRUE;
+}
+
+/* Returns: (transfer full): what the program says */
+static GVariant *
+read_head (GError **error)
+{
+  guint8 start[AFRPC_OVERTURE_START_SIZE];
+  g_autoptr(GVariant) head = NULL;
+  g_autoptr(GBytes) bytes = NULL;
+  guint64 size;
+  void *data;
+
+  if (!read_exactly (start, sizeof start, error))
+    return NULL;
+  memcpy (&size, start + AFRPC_OVERTURE_WORD_SIZE, sizeof size);
+  size = GUINT64_FROM_LE (size);
+  if (memcmp (start, AFRPC_OVERTURE_MAGIC, AFRPC_OVERTURE_WORD_SIZE) != 0 || size > AFRPC_OVERTURE_HEAD_MAX)
+    {
+      g_set_error_literal (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, _("This is for programs that use afrpc, of the same version"));
+      return NULL;
+    }
+
+  data = g_malloc (size);
+  bytes = g_bytes_new_take (data, size);
+  if (!read_exactly (data, size, error))
+    return NULL;
+
+  head = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARDICT, bytes, FALSE));
+  if (!g_variant_is_normal_form (head))
+    {
+      g_set_error_literal (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, _("What the program says is damaged"));
+      return NULL;
+    }
+
+  return G_BYTE_ORDER == G_BIG_ENDIAN ? g_variant_byteswap (head) : g_steal_pointer (&head);
+}
+
+static void
+set_variable (const char *variable,
+              gboolean    overwrite)
+{
+  const char *equals = strchr (variable, '=');
+  g_autofree char *name = equals != NULL ? g_strndup (variable, equals - variable) : NULL;
+
+  if (name != NULL && *name != '\0')
+    setenv (name, equals + 1, overwrite);
+}
+
+static gboolean
+change_environ (const char *const  *changes,
+                GError            **error)
+{
+  for (; *changes != NULL; changes++)
+    switch ((AfrpcOvertureChange) **changes)
+      {
+      case AFRPC_OVERTURE_SET:
+      case AFRPC_OVERTURE_DEFAULT:
+        set_variable (*changes + 1, **changes == AFRPC_OVERTURE_SET);
+        break;
+
+      case AFRPC_OVERTURE_UNSET:
+        unsetenv (*changes + 1);
+        break;
+
+      case AFRPC_OVERTURE_CLEAR:
+        clearenv ();
+        break;
+
+      default:
+        g_set_error_literal (error, AFRPC_ERROR, AFRPC_ERROR_VERSION,
+                             _("The program wants something that this version of afrpc does not know"));
+        return FALSE;
+      }
+
+  return TRUE;
+}
+
+/* Takes what the program says, and does it. Returns: (transfer full): the host to become */
+char *
+afrpc_tool_receive (GError **error)
+{
+  g_autoptr(GVariant) head = read_head (error);
+  g_autofree const char **changes = NULL;
+  const char *host, *cwd;
+
+  if (head == NULL)
+    return NULL;
+  if (!g_variant_lookup (head, "host", "&s", &host))
+    {
+      g_set_error_literal (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, _("The program does not say which host it wants"));
+      return NULL;
+    }
+  if (g_variant_lookup (head, "environ", "^a&ay", &changes) && !change_environ (changes, error))
+    return NULL;
+  if (g_variant_lookup (head, "cwd", "^&ay", &cwd) && chdir (cwd) != 0)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, _("Cannot enter the directory “%s”: %s"), cwd, g_strerror (errno));
+      return NULL;
+    }
+
+  return g_strdup (host);
+}

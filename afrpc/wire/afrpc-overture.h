@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What a program says over a command before there is a host, to `afrpc host --receive`, which becomes the host then: so
+ * nothing of it passes a shell, or is seen in a list of processes, and nothing else is sent to where nobody answers.
+ *
+ *   program:    AFRPC_OVERTURE_MAGIC
+ *               size of the head, 8 bytes, little-endian
+ *               head: a{sv}, little-endian
+ *   other end:  AFRPC_OVERTURE_ANSWER
+ *               LF
+ *
+ * Whoever cannot do it answers nothing, says why on standard error, and ends. The head has:
+ *
+ *   host     s    the language, or the path of a host program
+ *   environ  aay  what to change of the environment, in this order: AfrpcOvertureChange, and a variable
+ *   cwd      ay   the working directory
+ */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+#define AFRPC_OVERTURE_MAGIC "afrpcin1" /* 8 bytes without the NUL */
+#define AFRPC_OVERTURE_ANSWER "afrpcok1"
+#define AFRPC_OVERTURE_WORD_SIZE 8u
+#define AFRPC_OVERTURE_START_SIZE 16u       /* bytes before the head */
+#define AFRPC_OVERTURE_HEAD_MAX (16u << 20) /* bytes */
+
+typedef enum
+{
+  AFRPC_OVERTURE_SET = '=',     /* NAME=value */
+  AFRPC_OVERTURE_DEFAULT = '?', /* NAME=value, unless it is set */
+  AFRPC_OVERTURE_UNSET = '-',   /* NAME */
+  AFRPC_OVERTURE_CLEAR = '*',   /* all there are */
+} AfrpcOvertureChange;
+
+G_END_DECLS
