@@ -245,6 +245,59 @@ afrpc_process_set_process_group (AfrpcProcess *self,
   g_object_notify (G_OBJECT (self), "process-group");
 }
 
+/**
+ * afrpc_process_get_send_modules: (attributes org.gtk.Method.get_property=send-modules)
+ * @self: a process
+ *
+ * Gets whether modules are sent to the machine on which the process runs.
+ *
+ * Returns: %TRUE if so
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_process_get_send_modules (AfrpcProcess *self)
+{
+  g_return_val_if_fail (AFRPC_IS_PROCESS (self), FALSE);
+
+  return afrpc_peer_sends_modules (self->peer);
+}
+
+/**
+ * afrpc_process_set_send_modules: (attributes org.gtk.Method.set_property=send-modules)
+ * @self: a process that was neither started nor given its job
+ * @send_modules: whether modules are sent
+ *
+ * Has modules sent to the machine on which the process runs, if [ssh][ctor@Afrpc.Process.new_ssh] leads there.
+ *
+ * Each module that is [required][method@Afrpc.Process.require] by a path, which is one with a slash in it, is a file of this
+ * machine then: that file, alone, goes there, and is loaded from there; one by a name is found there, as without this. It is
+ * kept in the user's folder of caches there, `afrpc` and its SHA-256, readable by the user only, and is not sent again as long as
+ * it is there and unchanged. The file is read when a process is started, so that new workers of a
+ * [pool][class@Afrpc.Pool] have what it is then. It may have 128 MiB.
+ *
+ * What the module needs besides, such as other files beside it, has to be there. A module that is required when the
+ * process has been started is not sent any more.
+ *
+ * If the file cannot be read, whatever waits for the process fails with %AFRPC_ERROR_MODULE, if it is too large with
+ * %AFRPC_ERROR_TOO_LARGE.
+ *
+ * Processes that are forked from this one do the same. Without ssh it means nothing.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_set_send_modules (AfrpcProcess *self,
+                                gboolean      send_modules)
+{
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  if (!check_configurable (self, G_STRFUNC) || afrpc_peer_sends_modules (self->peer) == !!send_modules)
+    return;
+
+  afrpc_peer_set_sends_modules (self->peer, !!send_modules);
+  g_object_notify (G_OBJECT (self), "send-modules");
+}
+
 static void
 set_stdio (AfrpcProcess *self,
            const char   *what,

@@ -51,6 +51,7 @@ enum
   PROP_ARGV,
   PROP_DESTINATION,
   PROP_SSH_OPTIONS,
+  PROP_SEND_MODULES,
   PROP_USE_TEMPLATE,
   PROP_TEMPLATE,
   PROP_FD,
@@ -207,6 +208,10 @@ afrpc_process_get_property (GObject    *object,
       g_value_set_boxed (value, self->ssh_options);
       break;
 
+    case PROP_SEND_MODULES:
+      g_value_set_boolean (value, afrpc_peer_sends_modules (self->peer));
+      break;
+
     case PROP_USE_TEMPLATE:
       g_value_set_boolean (value, self->use_template);
       break;
@@ -255,6 +260,10 @@ afrpc_process_set_property (GObject      *object,
 
     case PROP_SSH_OPTIONS:
       self->ssh_options = g_value_dup_boxed (value);
+      break;
+
+    case PROP_SEND_MODULES:
+      afrpc_process_set_send_modules (self, g_value_get_boolean (value));
       break;
 
     case PROP_USE_TEMPLATE:
@@ -339,6 +348,17 @@ afrpc_process_class_init (AfrpcProcessClass *klass)
   props[PROP_SSH_OPTIONS] =
     g_param_spec_boxed ("ssh-options", NULL, NULL, G_TYPE_STRV,
                         G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * AfrpcProcess:send-modules: (attributes org.gtk.Property.get=afrpc_process_get_send_modules org.gtk.Property.set=afrpc_process_set_send_modules)
+   *
+   * Whether modules are sent to another machine: see [method@Afrpc.Process.set_send_modules].
+   *
+   * Since: 1.0
+   */
+  props[PROP_SEND_MODULES] =
+    g_param_spec_boolean ("send-modules", NULL, NULL, FALSE,
+                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
 
   /**
    * AfrpcProcess:use-template:

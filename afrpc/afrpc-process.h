@@ -127,6 +127,11 @@ AFRPC_AVAILABLE_IN_1_0
 void          afrpc_process_set_process_group (AfrpcProcess      *self,
                                                gboolean           process_group);
 AFRPC_AVAILABLE_IN_1_0
+gboolean      afrpc_process_get_send_modules (AfrpcProcess       *self);
+AFRPC_AVAILABLE_IN_1_0
+void          afrpc_process_set_send_modules (AfrpcProcess       *self,
+                                              gboolean            send_modules);
+AFRPC_AVAILABLE_IN_1_0
 void          afrpc_process_set_nice       (AfrpcProcess         *self,
                                             int                   increment);
 AFRPC_AVAILABLE_IN_1_0

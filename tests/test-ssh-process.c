@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test-util.h"
 
+#include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
 
@@ -405,6 +406,33 @@ check_head (const char *head,
   check_receive (bytes->data, bytes->len, status, answer, words);
 }
 
+/* A file that is not kept. */
+static void
+check_file (const char *name,
+            const char *contents,
+            const char *sent,
+            const char *answer,
+            const char *words)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *cache = g_dir_make_tmp ("afrpc-receive-XXXXXX", &error);
+  g_autofree char *sum = g_compute_checksum_for_string (G_CHECKSUM_SHA256, contents, -1);
+  g_autofree char *folder = g_build_filename (cache, "afrpc", sum, NULL);
+  g_autofree char *head = g_strdup_printf ("{'host': <'/bin/cat'>, 'environ': <[b'=XDG_CACHE_HOME=%s']>, "
+                                           "'files': <[('%s', '%s', uint64 %" G_GSIZE_FORMAT ")]>}",
+                                           cache, sum, name, strlen (contents));
+  g_autoptr(GByteArray) bytes = new_overture (head);
+  g_autofree char *root = g_path_get_dirname (folder);
+
+  g_assert_no_error (error);
+  g_byte_array_append (bytes, (const guint8 *) sent, strlen (sent));
+  check_receive (bytes->data, bytes->len, 3, answer, words);
+  /* Only folders that are empty can be removed. */
+  g_rmdir (folder);
+  g_rmdir (root);
+  g_assert_cmpint (g_rmdir (cache), ==, 0);
+}
+
 static void
 test_ssh_process_receive (void)
 {
@@ -424,6 +452,10 @@ test_ssh_process_receive (void)
   check_receive (huge, sizeof huge, 3, "", "for programs that use afrpc");
   memset (good->data + 16, 0xff, good->len - 16);
   check_receive (good->data, good->len, 3, "", "damaged");
+  check_file ("/../../x", "abc", "abc", "", "no module");
+  check_file (".x", "abc", "abc", "", "no module");
+  check_file ("x", "abc", "abd", "afrpcgo11\n", "damaged on its way");
+  check_file ("x", "abc", "ab", "afrpcgo11\n", "its connection is at its end");
   check_head ("@a{sv} {}", 3, "", "does not say which host");
   check_head ("{'host': <5>}", 3, "", "does not say which host");
   check_head ("{'host': <'/bin/cat'>, 'environ': <[b'!A=b']>}", 3, "", "does not know");

@@ -42,7 +42,7 @@ def main():
                 options = {'AFRPC_TEST_SSH_OPTIONS': f'-F {config}'}
                 command = f'{own_sshd.TOOLS["ssh"]} -F {config} -T -oBatchMode=yes here afrpc host c'
                 for program in programs:
-                    if program.endswith('-process'):
+                    if program.endswith(('-process', '-send')):
                         run(program, options)
                     else:
                         run(program, {'AFRPC_TEST_COMMAND': command})

@@ -11,6 +11,7 @@ static void
 step_clear (AfrpcBirthStep *step)
 {
   g_clear_pointer (&step->value, g_variant_unref);
+  g_clear_pointer (&step->file, afrpc_module_file_unref);
   if (step->fd >= 0)
     close (step->fd);
 }
@@ -53,6 +54,7 @@ afrpc_birth_clear (AfrpcBirth *self)
   g_free (self->destination);
   g_free (self->remote_host);
   g_clear_pointer (&self->remote_environ, g_ptr_array_unref);
+  g_clear_pointer (&self->files, g_ptr_array_unref);
   g_clear_pointer (&self->overture, afrpc_overture_free);
   for (int i = 0; i < 3; i++)
     if (self->fds[i] >= 0)

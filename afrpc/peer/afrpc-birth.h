@@ -6,6 +6,7 @@
 
 #include "afrpc-types.h"
 #include "link/afrpc-link.h"
+#include "peer/afrpc-module-file.h"
 #include "peer/afrpc-overture.h"
 
 G_BEGIN_DECLS
@@ -18,6 +19,7 @@ typedef struct
   AfrpcFrameKind kind;
   GVariant *value; /* (nullable) */
   int fd;          /* -1: none */
+  AfrpcModuleFile *file; /* (nullable): of a module that was sent, when that was done last */
 } AfrpcBirthStep;
 
 /* What a process began in, and those that are forked from it where nothing else is set. */
@@ -46,6 +48,8 @@ typedef struct
   char *remote_host;         /* name or path, there */
   GPtrArray *remote_environ; /* (nullable) (element-type filename): what to change there, as in wire/afrpc-overture.h,
                               * after what its template changes */
+  gboolean sends_modules;
+  GPtrArray *files;          /* (nullable) (element-type AfrpcModuleFile): what it needs of them */
   AfrpcOverture *overture;   /* (nullable): while it has the connection */
 
   GPtrArray *steps;          /* (element-type AfrpcBirthStep) in order */

@@ -17,26 +17,31 @@
 struct _AfrpcOverture
 {
   int fd;             /* -1: it is not connected yet, or is over */
-  GByteArray *output;
-  gsize n_written;
-  GString *input;     /* what has come; the answer is what it ends with */
+  GQueue output;      /* (element-type GBytes) (owned) */
+  gsize n_written;    /* of the first of them */
+  guint64 n_moved;    /* bytes in either direction */
+  GString *input;     /* what has come, since the last answer; the next is what it ends with */
+  GPtrArray *files;   /* (nullable) (element-type GBytes) (owned): of which it is not known whether they are wanted */
 };
 
-/* @head: (transfer none): what to say */
+/* @head: what to say; @files: (nullable) (element-type GBytes): the contents of those that it names */
 AfrpcOverture *
-afrpc_overture_new (GVariant *head)
+afrpc_overture_new (GVariant  *head,
+                    GPtrArray *files)
 {
   AfrpcOverture *self = g_new0 (AfrpcOverture, 1);
+  GByteArray *start = g_byte_array_new ();
   g_autoptr(GVariant) normal = g_variant_get_normal_form (head);
   g_autoptr(GVariant) swapped = G_BYTE_ORDER == G_BIG_ENDIAN ? g_variant_byteswap (normal) : g_variant_ref (normal);
   const guint64 size = GUINT64_TO_LE (g_variant_get_size (swapped));
 
   self->fd = -1;
   self->input = g_string_new (NULL);
-  self->output = g_byte_array_new ();
-  g_byte_array_append (self->output, (const guint8 *) AFRPC_OVERTURE_MAGIC, AFRPC_OVERTURE_WORD_SIZE);
-  g_byte_array_append (self->output, (const guint8 *) &size, sizeof size);
-  g_byte_array_append (self->output, g_variant_get_data (swapped), g_variant_get_size (swapped));
+  self->files = files != NULL ? g_ptr_array_ref (files) : NULL;
+  g_byte_array_append (start, (const guint8 *) AFRPC_OVERTURE_MAGIC, AFRPC_OVERTURE_WORD_SIZE);
+  g_byte_array_append (start, (const guint8 *) &size, sizeof size);
+  g_byte_array_append (start, g_variant_get_data (swapped), g_variant_get_size (swapped));
+  g_queue_push_tail (&self->output, g_byte_array_free_to_bytes (start));
 
   return self;
 }
@@ -46,7 +51,8 @@ afrpc_overture_free (AfrpcOverture *self)
 {
   if (self->fd >= 0)
     close (self->fd);
-  g_byte_array_unref (self->output);
+  g_queue_clear_full (&self->output, (GDestroyNotify) g_bytes_unref);
+  g_clear_pointer (&self->files, g_ptr_array_unref);
   g_string_free (self->input, TRUE);
   g_free (self);
 }
@@ -81,21 +87,32 @@ afrpc_overture_steal_fd (AfrpcOverture *self)
 gboolean
 afrpc_overture_has_output (AfrpcOverture *self)
 {
-  return self->n_written < self->output->len;
+  return self->output.length > 0;
 }
 
 /* What nobody reads is no error: that shows as an end, and why in how the command ends. */
 static AfrpcStep
 write_output (AfrpcOverture *self)
 {
-  while (self->n_written < self->output->len)
-    {
-      const gssize n = send (self->fd, self->output->data + self->n_written, self->output->len - self->n_written, MSG_NOSIGNAL);
+  GBytes *first;
 
-      if (n >= 0)
-        self->n_written += n;
-      else if (errno != EINTR)
+  while ((first = g_queue_peek_head (&self->output)) != NULL)
+    {
+      gsize size;
+      const guint8 *data = g_bytes_get_data (first, &size);
+      const gssize n = size > 0 ? send (self->fd, data + self->n_written, size - self->n_written, MSG_NOSIGNAL) : 0;
+
+      if (n < 0 && errno == EINTR)
+        continue;
+      if (n < 0)
         return errno == EAGAIN || errno == EWOULDBLOCK ? AFRPC_STEP_AGAIN : AFRPC_STEP_EOF;
+      self->n_written += n;
+      self->n_moved += n;
+      if (self->n_written == size)
+        {
+          g_bytes_unref (g_queue_pop_head (&self->output));
+          self->n_written = 0;
+        }
     }
 
   return AFRPC_STEP_DONE;
@@ -113,33 +130,68 @@ set_chatter (AfrpcOverture  *self,
                "'afrpc host' answers", shown, self->input->len > SHOWN_MAX ? "..." : "");
 }
 
-/* Not more than the answer may be read: what follows it is for somebody else. */
+/* The next byte: not more than the answers may be read, since what follows them is for somebody else. */
 static AfrpcStep
-read_answer (AfrpcOverture  *self,
-             GError        **error)
+read_byte (AfrpcOverture  *self,
+           GError        **error)
 {
-  static const char answer[] = AFRPC_OVERTURE_ANSWER "\n";
+  char c;
+  gssize n;
 
-  while (!g_str_has_suffix (self->input->str, answer))
+  do
+    n = read (self->fd, &c, 1);
+  while (n < 0 && errno == EINTR);
+
+  if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+    return AFRPC_STEP_AGAIN;
+  if (n <= 0)
+    return AFRPC_STEP_EOF;
+
+  g_string_append_c (self->input, c != '\0' ? c : '?');
+  self->n_moved++;
+  if (self->input->len <= CHATTER_MAX)
+    return AFRPC_STEP_DONE;
+
+  set_chatter (self, error);
+  return AFRPC_STEP_ERROR;
+}
+
+/* Which files are wanted, if that is what has come: they follow. */
+static void
+take_wants (AfrpcOverture *self)
+{
+  static const char word[] = AFRPC_OVERTURE_WANTS;
+  const gsize size = AFRPC_OVERTURE_WORD_SIZE + self->files->len + 1;
+  const char *answer = self->input->str + self->input->len - size;
+
+  if (self->input->len < size || !g_str_has_prefix (answer, word) || !g_str_has_suffix (answer, "\n"))
+    return;
+
+  for (guint i = 0; i < self->files->len; i++)
+    if (answer[AFRPC_OVERTURE_WORD_SIZE + i] == '1')
+      g_queue_push_tail (&self->output, g_bytes_ref (self->files->pdata[i]));
+  g_clear_pointer (&self->files, g_ptr_array_unref);
+  g_string_truncate (self->input, 0);
+}
+
+static AfrpcStep
+go_on (AfrpcOverture  *self,
+       GError        **error)
+{
+  for (;;)
     {
-      char c;
-      const gssize n = read (self->fd, &c, 1);
+      AfrpcStep step = write_output (self);
 
-      if (n < 0 && errno == EINTR)
-        continue;
-      if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-        return AFRPC_STEP_AGAIN;
-      if (n <= 0)
-        return AFRPC_STEP_EOF;
-      g_string_append_c (self->input, c != '\0' ? c : '?');
-      if (self->input->len > CHATTER_MAX)
-        {
-          set_chatter (self, error);
-          return AFRPC_STEP_ERROR;
-        }
+      if (step == AFRPC_STEP_EOF)
+        return step;
+      step = read_byte (self, error);
+      if (step != AFRPC_STEP_DONE)
+        return step;
+      if (self->files != NULL)
+        take_wants (self);
+      else if (g_str_has_suffix (self->input->str, AFRPC_OVERTURE_ANSWER "\n"))
+        return AFRPC_STEP_DONE;
     }
-
-  return AFRPC_STEP_DONE;
 }
 
 /* @has_moved: whether something has come, or gone, or it is over. Returns: DONE: the host follows; EOF: there is nobody;
@@ -149,12 +201,10 @@ afrpc_overture_step (AfrpcOverture  *self,
                      gboolean       *has_moved,
                      GError        **error)
 {
-  const gsize n_before = self->n_written + self->input->len;
-  AfrpcStep step = write_output (self);
+  const guint64 n_before = self->n_moved;
+  const AfrpcStep step = go_on (self, error);
 
-  if (step != AFRPC_STEP_EOF)
-    step = read_answer (self, error);
-  *has_moved = self->n_written + self->input->len > n_before || step != AFRPC_STEP_AGAIN;
+  *has_moved = self->n_moved > n_before || step != AFRPC_STEP_AGAIN;
 
   return step;
 }

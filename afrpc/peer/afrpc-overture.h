@@ -10,7 +10,8 @@ G_BEGIN_DECLS
 
 typedef struct _AfrpcOverture AfrpcOverture;
 
-AfrpcOverture *afrpc_overture_new        (GVariant       *head) G_GNUC_WARN_UNUSED_RESULT;
+AfrpcOverture *afrpc_overture_new        (GVariant       *head,
+                                          GPtrArray      *files) G_GNUC_WARN_UNUSED_RESULT;
 void           afrpc_overture_free       (AfrpcOverture  *self);
 void           afrpc_overture_connect    (AfrpcOverture  *self,
                                           int             fd);

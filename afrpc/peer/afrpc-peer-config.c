@@ -101,6 +101,19 @@ afrpc_peer_unsetenv (AfrpcPeer  *self,
 }
 
 void
+afrpc_peer_set_sends_modules (AfrpcPeer *self,
+                              gboolean   sends_modules)
+{
+  self->birth.sends_modules = sends_modules;
+}
+
+gboolean
+afrpc_peer_sends_modules (AfrpcPeer *self)
+{
+  return self->birth.sends_modules;
+}
+
+void
 afrpc_peer_set_cwd (AfrpcPeer  *self,
                     const char *cwd)
 {
@@ -167,4 +180,5 @@ afrpc_peer_inherit (AfrpcPeer *self,
   afrpc_peer_set_cwd (self, template->birth.cwd);
   memcpy (self->birth.stdio, template->birth.stdio, sizeof self->birth.stdio);
   self->birth.orphan_policy = template->birth.orphan_policy;
+  self->birth.sends_modules = template->birth.sends_modules;
 }

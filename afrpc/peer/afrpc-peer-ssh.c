@@ -7,6 +7,8 @@
 #include "peer/afrpc-peer-birth.h"
 #include "peer/afrpc-peer.h"
 
+#include <string.h>
+
 #include "afrpc-error.h"
 #include "wire/afrpc-options.h"
 #include "wire/afrpc-overture.h"
@@ -41,6 +43,86 @@ afrpc_birth_copy_destination (AfrpcPeer       *peer,
                               const AfrpcPeer *template)
 {
   set_destination (peer, template->birth.destination, template->birth.remote_host);
+  peer->birth.sends_modules = template->birth.sends_modules;
+}
+
+/* Has the file sent before there is a host, which finds it by its sum. */
+static gboolean
+add_file (AfrpcPeer       *peer,
+          AfrpcBirthStep  *step,
+          GError         **error)
+{
+  const char *path = g_variant_get_string (step->value, NULL);
+
+  if (peer->birth.is_tried && peer->body.state != AFRPC_BODY_NONE)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "cannot send the module '%s': the process has been started: "
+                   "modules are sent before that", path);
+      return FALSE;
+    }
+  if (step->file != NULL && !afrpc_module_file_is_current (step->file, path))
+    g_clear_pointer (&step->file, afrpc_module_file_unref);
+  if (step->file == NULL)
+    step->file = afrpc_module_file_load (path, error);
+  if (step->file == NULL)
+    return FALSE;
+
+  if (peer->birth.files == NULL)
+    peer->birth.files = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_module_file_unref);
+  g_ptr_array_add (peer->birth.files, afrpc_module_file_ref (step->file));
+
+  return TRUE;
+}
+
+/* @value: (nullable): what the process is told to do the step */
+gboolean
+afrpc_birth_get_value (AfrpcPeer       *peer,
+                       AfrpcBirthStep  *step,
+                       GVariant       **value,
+                       GError         **error)
+{
+  const gboolean is_sent = G_UNLIKELY (peer->birth.sends_modules) && peer->birth.destination != NULL &&
+                           step->kind == AFRPC_FRAME_REQUIRE && strchr (g_variant_get_string (step->value, NULL), '/') != NULL;
+
+  if (is_sent && !add_file (peer, step, error))
+    return FALSE;
+
+  *value = is_sent ? g_variant_ref_sink (g_variant_new ("(ss)", step->file->sha256, step->file->name)) :
+           step->value != NULL ? g_variant_ref (step->value) : NULL;
+
+  return TRUE;
+}
+
+/* Returns: (nullable) (transfer full) (element-type GBytes) */
+static GPtrArray *
+list_contents (const AfrpcBirth *self)
+{
+  g_autoptr(GPtrArray) contents = NULL;
+
+  if (self->files == NULL)
+    return NULL;
+
+  contents = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
+  for (guint i = 0; i < self->files->len; i++)
+    g_ptr_array_add (contents, g_bytes_ref (((AfrpcModuleFile *) self->files->pdata[i])->contents));
+
+  return g_steal_pointer (&contents);
+}
+
+static void
+add_files (AfrpcBirth         *self,
+           AfrpcOptionsWriter *head)
+{
+  GVariantBuilder files;
+
+  g_variant_builder_init (&files, G_VARIANT_TYPE ("a(sst)"));
+  for (guint i = 0; i < self->files->len; i++)
+    {
+      const AfrpcModuleFile *file = self->files->pdata[i];
+
+      g_variant_builder_add (&files, "(sst)", file->sha256, file->name, (guint64) g_bytes_get_size (file->contents));
+    }
+  afrpc_options_add (head, "files", g_variant_builder_end (&files));
 }
 
 static GVariant *
@@ -57,6 +139,8 @@ new_head (AfrpcBirth *self)
                        g_variant_new_bytestring_array ((const char *const *) changes->pdata, changes->len));
   if (cwd != NULL)
     afrpc_options_add (&head, "cwd", g_variant_new_bytestring (cwd));
+  if (self->files != NULL)
+    add_files (self, &head);
 
   return afrpc_options_end (&head);
 }
@@ -67,6 +151,7 @@ afrpc_birth_make_overture (AfrpcPeer  *peer,
                            GError    **error)
 {
   g_autoptr(GVariant) head = NULL;
+  g_autoptr(GPtrArray) contents = NULL;
 
   if (peer->birth.destination == NULL)
     return TRUE;
@@ -79,7 +164,16 @@ afrpc_birth_make_overture (AfrpcPeer  *peer,
                    g_variant_get_size (head), AFRPC_OVERTURE_HEAD_MAX);
       return FALSE;
     }
-  peer->birth.overture = afrpc_overture_new (head);
+  if (peer->birth.files != NULL && peer->birth.files->len > AFRPC_OVERTURE_FILES_MAX)
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "%u modules are to be sent, the limit is %u",
+                   peer->birth.files->len, AFRPC_OVERTURE_FILES_MAX);
+      return FALSE;
+    }
+  contents = list_contents (&peer->birth);
+  peer->birth.overture = afrpc_overture_new (head, contents);
+  /* They are not needed again. */
+  g_clear_pointer (&peer->birth.files, g_ptr_array_unref);
 
   return TRUE;
 }

@@ -77,6 +77,9 @@ void        afrpc_peer_setenv         (AfrpcPeer                   *self,
                                        gboolean                     overwrite);
 void        afrpc_peer_unsetenv       (AfrpcPeer                   *self,
                                        const char                  *variable);
+void        afrpc_peer_set_sends_modules (AfrpcPeer                *self,
+                                          gboolean                  sends_modules);
+gboolean    afrpc_peer_sends_modules  (AfrpcPeer                   *self);
 void        afrpc_peer_set_cwd        (AfrpcPeer                   *self,
                                        const char                  *cwd);
 void        afrpc_peer_set_limit      (AfrpcPeer                   *self,

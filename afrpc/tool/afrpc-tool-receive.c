@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "afrpc-tool-cache.h"
 #include "wire/afrpc-overture.h"
 
 /* Reads as much as that and not more: the rest is for the host. */
@@ -34,15 +35,14 @@ read_exactly (void    *data,
   return TRUE;
 }
 
-/* Says that what follows is for the host. */
-gboolean
-afrpc_tool_answer (GError **error)
+static gboolean
+say (const char  *words,
+     gsize        size,
+     GError     **error)
 {
-  static const char words[] = AFRPC_OVERTURE_ANSWER "\n";
-
-  for (gsize n = 0; n < strlen (words);)
+  for (gsize n = 0; n < size;)
     {
-      const gssize here = write (STDOUT_FILENO, words + n, strlen (words) - n);
+      const gssize here = write (STDOUT_FILENO, words + n, size - n);
 
       if (here >= 0)
         n += here;
@@ -54,6 +54,15 @@ afrpc_tool_answer (GError **error)
     }
 
   return TRUE;
+}
+
+/* Says that what follows is for the host. */
+gboolean
+afrpc_tool_answer (GError **error)
+{
+  static const char words[] = AFRPC_OVERTURE_ANSWER "\n";
+
+  return say (words, strlen (words), error);
 }
 
 /* Returns: (transfer full): what the program says */
@@ -131,11 +140,39 @@ change_environ (const char *const  *changes,
   return TRUE;
 }
 
+/* Takes what is not there yet; afterwards all is. */
+static gboolean
+receive_files (GVariant  *files, /* a(sst) */
+               GError   **error)
+{
+  const gsize n = g_variant_n_children (files);
+  g_autofree AfrpcToolCached *what = g_new (AfrpcToolCached, n);
+  g_autoptr(GString) wants = g_string_new (AFRPC_OVERTURE_WANTS);
+
+  for (gsize i = 0; i < n; i++)
+    {
+      g_variant_get_child (files, i, "(&s&st)", &what[i].sha256, &what[i].name, &what[i].size);
+      if (n > AFRPC_OVERTURE_FILES_MAX || !afrpc_tool_cache_check (&what[i], error))
+        return FALSE;
+      g_string_append_c (wants, afrpc_tool_cache_has (&what[i]) ? '0' : '1');
+    }
+  g_string_append_c (wants, '\n');
+  if (!say (wants->str, wants->len, error))
+    return FALSE;
+
+  for (gsize i = 0; i < n; i++)
+    if (wants->str[AFRPC_OVERTURE_WORD_SIZE + i] == '1' && !afrpc_tool_cache_store (&what[i], read_exactly, error))
+      return FALSE;
+
+  return TRUE;
+}
+
 /* Takes what the program says, and does it. Returns: (transfer full): the host to become */
 char *
 afrpc_tool_receive (GError **error)
 {
   g_autoptr(GVariant) head = read_head (error);
+  g_autoptr(GVariant) files = NULL;
   g_autofree const char **changes = NULL;
   const char *host, *cwd;
 
@@ -153,6 +190,11 @@ afrpc_tool_receive (GError **error)
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, _("Cannot enter the directory “%s”: %s"), cwd, g_strerror (errno));
       return NULL;
     }
+
+  /* The environment says where they are kept. */
+  files = g_variant_lookup_value (head, "files", G_VARIANT_TYPE ("a(sst)"));
+  if (files != NULL && !receive_files (files, error))
+    return NULL;
 
   return g_strdup (host);
 }

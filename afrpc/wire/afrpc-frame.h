@@ -44,7 +44,7 @@ typedef enum
   AFRPC_FRAME_HELLO = 1,   /* a{sv} */
 
   /* To the worker while it is being prepared, in this order. */
-  AFRPC_FRAME_REQUIRE = 2, /* s: module */
+  AFRPC_FRAME_REQUIRE = 2, /* s: module; (ss): SHA-256 and name of one that was sent, see afrpc-overture.h */
   AFRPC_FRAME_EVAL = 3,    /* (sv): code, arguments */
   AFRPC_FRAME_ARG = 4,     /* v */
   AFRPC_FRAME_FD = 5,      /* one file descriptor */

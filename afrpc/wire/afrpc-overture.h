@@ -6,6 +6,8 @@
  *   program:    AFRPC_OVERTURE_MAGIC
  *               size of the head, 8 bytes, little-endian
  *               head: a{sv}, little-endian
+ *   other end:  if there are files: AFRPC_OVERTURE_WANTS, '1' or '0' for each of them, LF
+ *   program:    the contents of those that are wanted, one behind the other
  *   other end:  AFRPC_OVERTURE_ANSWER
  *               LF
  *
@@ -14,6 +16,10 @@
  *   host     s    the language, or the path of a host program
  *   environ  aay  what to change of the environment, in this order: AfrpcOvertureChange, and a variable
  *   cwd      ay   the working directory
+ *   files    a(sst)  modules: SHA-256 in hexadecimal digits, name without folders, size in bytes
+ *
+ * Files are kept there as AFRPC_OVERTURE_CACHE/SHA-256/NAME in the user's folder of caches, which is where a worker looks that is
+ * told to load one.
  */
 #pragma once
 
@@ -23,9 +29,13 @@ G_BEGIN_DECLS
 
 #define AFRPC_OVERTURE_MAGIC "afrpcin1" /* 8 bytes without the NUL */
 #define AFRPC_OVERTURE_ANSWER "afrpcok1"
+#define AFRPC_OVERTURE_WANTS "afrpcgo1"
 #define AFRPC_OVERTURE_WORD_SIZE 8u
 #define AFRPC_OVERTURE_START_SIZE 16u       /* bytes before the head */
 #define AFRPC_OVERTURE_HEAD_MAX (16u << 20) /* bytes */
+#define AFRPC_OVERTURE_FILE_MAX (128u << 20) /* bytes of one */
+#define AFRPC_OVERTURE_FILES_MAX 1024u
+#define AFRPC_OVERTURE_CACHE "afrpc"
 
 typedef enum
 {
