@@ -57,6 +57,7 @@ typedef struct
   guint n_inherited;         /* of these, a template has done the first */
   gboolean is_begun;         /* the steps so far have been queued: a later one is at once */
   gboolean is_tried;         /* starting it has been, or is not necessary */
+  gboolean is_pattern;       /* others are made like it, and it is not started itself */
   AfrpcStart start;          /* how it was started */
   GVariant *run_options;     /* (nullable): what it was taken for, for a second start and for messages */
   GVariant *module;          /* (nullable): the last of the steps that have been forgotten, for messages */

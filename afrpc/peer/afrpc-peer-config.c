@@ -158,6 +158,18 @@ afrpc_peer_set_stdio (AfrpcPeer  *self,
   self->birth.stdio[i] = mode;
 }
 
+/* A command of which others are run is not run itself: nothing is forked from it. Whatever else it is for starts it. */
+void
+afrpc_peer_set_pattern (AfrpcPeer *self,
+                        gboolean   is_pattern)
+{
+  if (is_pattern ? self->birth.argv == NULL || self->birth.is_tried : !self->birth.is_pattern)
+    return;
+
+  self->birth.is_pattern = self->birth.is_tried = is_pattern;
+  afrpc_peer_attend (self);
+}
+
 /* @fd: (transfer full): what to use instead */
 void
 afrpc_peer_take_stdio (AfrpcPeer *self,

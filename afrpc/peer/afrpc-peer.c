@@ -630,6 +630,7 @@ afrpc_peer_take (AfrpcPeer      *self,
   if (!afrpc_talk_take_role (&self->talk, role, error))
     return FALSE;
 
+  afrpc_peer_set_pattern (self, FALSE);
   self->process_held = g_weak_ref_get (&self->process);
   if (role == AFRPC_ROLE_HANDED_OVER)
     afrpc_birth_begin (self);
@@ -746,7 +747,8 @@ afrpc_peer_kill (AfrpcPeer *self,
       /* Who has done that need not be warned of it. */
       self->failure_is_known = TRUE;
     }
-  if (!afrpc_body_kill (&self->body, is_asked_for ? SIGKILL : signum) && !self->birth.is_tried)
+  if (!afrpc_body_kill (&self->body, is_asked_for ? SIGKILL : signum) &&
+      (!self->birth.is_tried || (self->birth.is_pattern && self->talk.failure == NULL)))
     afrpc_birth_fail (self, new_killed_error ());
   if (self->body.state == AFRPC_BODY_DOUBTFUL)
     afrpc_birth_look_for_unheard (self);

@@ -96,6 +96,8 @@ void        afrpc_peer_set_stdio      (AfrpcPeer                   *self,
 void        afrpc_peer_take_stdio     (AfrpcPeer                   *self,
                                        int                          i,
                                        int                          fd);
+void        afrpc_peer_set_pattern    (AfrpcPeer                   *self,
+                                       gboolean                     is_pattern);
 void        afrpc_peer_inherit        (AfrpcPeer                   *self,
                                        AfrpcPeer                   *template);
 void        afrpc_peer_prepare        (AfrpcPeer                   *self,
