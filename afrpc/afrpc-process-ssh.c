@@ -65,3 +65,24 @@ afrpc_process_get_destination (AfrpcProcess *self)
 
   return self->destination;
 }
+
+/**
+ * afrpc_process_get_n_processors:
+ * @self: a process
+ *
+ * Gets how many processors there are on the machine of the process, that it may use when it is started.
+ *
+ * Another machine says so once it is [reached][ctor@Afrpc.Process.new_ssh]: it is known when the process is ready. Then a
+ * [pool][method@Afrpc.Pool.add_template] can be told to have as many workers there.
+ *
+ * Returns: the number, or 0 if it is not known yet
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_process_get_n_processors (AfrpcProcess *self)
+{
+  g_return_val_if_fail (AFRPC_IS_PROCESS (self), 0);
+
+  return afrpc_peer_get_n_processors (self->peer);
+}

@@ -95,6 +95,8 @@ const char   *afrpc_process_get_host       (AfrpcProcess         *self);
 AFRPC_AVAILABLE_IN_1_0
 const char   *afrpc_process_get_destination (AfrpcProcess        *self);
 AFRPC_AVAILABLE_IN_1_0
+guint         afrpc_process_get_n_processors (AfrpcProcess       *self);
+AFRPC_AVAILABLE_IN_1_0
 GMainContext *afrpc_process_get_main_context (AfrpcProcess       *self);
 
 AFRPC_AVAILABLE_IN_1_0

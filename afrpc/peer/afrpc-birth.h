@@ -50,6 +50,7 @@ typedef struct
                               * after what its template changes */
   gboolean sends_modules;
   GPtrArray *files;          /* (nullable) (element-type AfrpcModuleFile): what it needs of them */
+  guint n_processors;        /* there; 0: not known */
   AfrpcOverture *overture;   /* (nullable): while it has the connection */
 
   GPtrArray *steps;          /* (element-type AfrpcBirthStep) in order */

@@ -21,6 +21,7 @@ struct _AfrpcOverture
   gsize n_written;    /* of the first of them */
   guint64 n_moved;    /* bytes in either direction */
   GString *input;     /* what has come, since the last answer; the next is what it ends with */
+  guint n_processors; /* of the other machine; 0: it has not answered */
   GPtrArray *files;   /* (nullable) (element-type GBytes) (owned): of which it is not known whether they are wanted */
 };
 
@@ -174,6 +175,35 @@ take_wants (AfrpcOverture *self)
   g_string_truncate (self->input, 0);
 }
 
+/* Whether the last answer has come. What is printed there may begin like it. */
+static gboolean
+take_answer (AfrpcOverture *self)
+{
+  const char *line = self->input->str;
+  const char *begin, *digits;
+  guint64 n;
+
+  if (self->input->len == 0 || line[self->input->len - 1] != '\n')
+    return FALSE;
+  begin = g_strrstr (line, AFRPC_OVERTURE_ANSWER " ");
+  if (begin == NULL)
+    return FALSE;
+
+  digits = begin + strlen (AFRPC_OVERTURE_ANSWER " ");
+  n = g_ascii_strtoull (digits, NULL, 10);
+  if (n == 0 || n > G_MAXINT || strspn (digits, "0123456789") != strlen (digits) - 1)
+    return FALSE;
+
+  self->n_processors = n;
+  return TRUE;
+}
+
+guint
+afrpc_overture_get_n_processors (AfrpcOverture *self)
+{
+  return self->n_processors;
+}
+
 static AfrpcStep
 go_on (AfrpcOverture  *self,
        GError        **error)
@@ -189,7 +219,7 @@ go_on (AfrpcOverture  *self,
         return step;
       if (self->files != NULL)
         take_wants (self);
-      else if (g_str_has_suffix (self->input->str, AFRPC_OVERTURE_ANSWER "\n"))
+      else if (take_answer (self))
         return AFRPC_STEP_DONE;
     }
 }

@@ -17,6 +17,7 @@ void           afrpc_overture_connect    (AfrpcOverture  *self,
                                           int             fd);
 int            afrpc_overture_get_fd     (AfrpcOverture  *self);
 int            afrpc_overture_steal_fd   (AfrpcOverture  *self);
+guint          afrpc_overture_get_n_processors (AfrpcOverture  *self);
 gboolean       afrpc_overture_has_output (AfrpcOverture  *self);
 AfrpcStep      afrpc_overture_step       (AfrpcOverture  *self,
                                           gboolean       *has_moved,

@@ -37,6 +37,12 @@ afrpc_peer_new_ssh (const char        *destination,
   return self;
 }
 
+guint
+afrpc_peer_get_n_processors (AfrpcPeer *self)
+{
+  return self->birth.destination != NULL ? self->birth.n_processors : g_get_num_processors ();
+}
+
 /* It was made as the command that the template has. */
 void
 afrpc_birth_copy_destination (AfrpcPeer       *peer,
@@ -203,6 +209,7 @@ afrpc_birth_play_overture (AfrpcPeer *peer)
     }
   if (step == AFRPC_STEP_DONE)
     {
+      peer->birth.n_processors = afrpc_overture_get_n_processors (overture);
       afrpc_link_connect (&peer->talk.link, afrpc_overture_steal_fd (overture));
       g_clear_pointer (&peer->birth.overture, afrpc_overture_free);
       afrpc_peer_attend (peer);

@@ -77,6 +77,7 @@ void        afrpc_peer_setenv         (AfrpcPeer                   *self,
                                        gboolean                     overwrite);
 void        afrpc_peer_unsetenv       (AfrpcPeer                   *self,
                                        const char                  *variable);
+guint       afrpc_peer_get_n_processors (AfrpcPeer                 *self);
 void        afrpc_peer_set_sends_modules (AfrpcPeer                *self,
                                           gboolean                  sends_modules);
 gboolean    afrpc_peer_sends_modules  (AfrpcPeer                   *self);

@@ -275,7 +275,7 @@ call_run (const CallOptions *options,
 
   self.loop = g_main_loop_new (NULL, FALSE);
   self.output = afrpc_tool_output_new (STDOUT_FILENO, output_changed_cb, &self);
-  self.process = afrpc_tool_process_new (&options->worker, FALSE);
+  self.process = afrpc_tool_process_new (&options->worker, NULL, FALSE);
   self.proxy = g_object_new (AFRPC_TYPE_PROXY,
                              "process", self.process,
                              "function", options->worker.function,

@@ -60,7 +60,7 @@ say (const char  *words,
 gboolean
 afrpc_tool_answer (GError **error)
 {
-  static const char words[] = AFRPC_OVERTURE_ANSWER "\n";
+  g_autofree char *words = g_strdup_printf (AFRPC_OVERTURE_ANSWER " %u\n", g_get_num_processors ());
 
   return say (words, strlen (words), error);
 }

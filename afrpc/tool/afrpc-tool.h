@@ -6,6 +6,8 @@
 
 #include <afrpc/afrpc.h>
 
+#include "afrpc-tool-machines.h"
+
 G_BEGIN_DECLS
 
 /* Documented in --help and in afrpc(1). A command that a signal ended exits with 128 + signal. */
@@ -36,6 +38,11 @@ typedef struct
   GPtrArray *init_args; /* (element-type GVariant) */
 
   guint n_retries; /* of a call that has failed */
+
+  /* Where workers run. */
+  GPtrArray *machines; /* (nullable) (element-type AfrpcToolMachine): NULL: here */
+  char **ssh_options;  /* (nullable) */
+  gboolean send;       /* the modules, to other machines */
 } AfrpcToolWorkerOptions;
 
 /* What a word is. */
@@ -87,6 +94,7 @@ gboolean        afrpc_tool_worker_options_check (AfrpcToolWorkerOptions        *
 void            afrpc_tool_worker_options_clear (AfrpcToolWorkerOptions        *options);
 int             afrpc_tool_steal_stdout         (void);
 AfrpcProcess   *afrpc_tool_process_new          (const AfrpcToolWorkerOptions  *options,
+                                                 const AfrpcToolMachine        *machine,
                                                  gboolean                       stdout_is_stolen);
 
 void            afrpc_tool_init_printing        (void);

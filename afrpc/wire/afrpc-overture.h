@@ -8,8 +8,7 @@
  *               head: a{sv}, little-endian
  *   other end:  if there are files: AFRPC_OVERTURE_WANTS, '1' or '0' for each of them, LF
  *   program:    the contents of those that are wanted, one behind the other
- *   other end:  AFRPC_OVERTURE_ANSWER
- *               LF
+ *   other end:  AFRPC_OVERTURE_ANSWER, a space, how many processors the user may have there, in decimal digits, LF
  *
  * Whoever cannot do it answers nothing, says why on standard error, and ends. The head has:
  *
