@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import socket
 import subprocess
+import threading
 
 PATIENCE_S = 20
 
@@ -92,15 +93,22 @@ SetEnv {settings}
         for line in self.process.stderr:
             said.append(line)
             if 'listening' in line:
+                # It says something of each login: nobody may keep it waiting.
+                threading.Thread(target=self.process.stderr.read, daemon=True).start()
                 return self
         raise NoServer('sshd does not start: ' + ''.join(said))
+
+    def wait(self):
+        """Waits for its end."""
+        if self.process is not None:
+            self.process.wait(timeout=PATIENCE_S)
+            self.process = None
 
     def stop(self):
         """Ends it, and not those whom it has let in."""
         if self.process is not None:
             self.process.terminate()
-            self.process.communicate(timeout=PATIENCE_S)
-            self.process = None
+        self.wait()
 
     def __enter__(self):
         return self.start()

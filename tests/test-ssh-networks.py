@@ -79,16 +79,14 @@ class Machine:
     def reboot(self):
         self.set_link('down')
         self.kill_all()
-        self.sshd.process.wait(timeout=PATIENCE_S)
-        self.sshd.process.communicate()
-        self.sshd.process = None
+        self.sshd.wait()
         self.set_link('up')
         self.sshd.start()
 
     def tear_down(self):
         self.kill_all()
-        if self.sshd is not None and self.sshd.process is not None:
-            self.sshd.process.communicate(timeout=PATIENCE_S)
+        if self.sshd is not None:
+            self.sshd.wait()
         call('ip', 'link', 'del', self.near, check=False)
         call('ip', 'netns', 'del', self.name, check=False)
 
