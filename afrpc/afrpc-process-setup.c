@@ -270,10 +270,10 @@ afrpc_process_get_send_modules (AfrpcProcess *self)
  *
  * Has modules sent to the machine on which the process runs, if [ssh][ctor@Afrpc.Process.new_ssh] leads there.
  *
- * Each module that is [required][method@Afrpc.Process.require] by a path, which is one with a slash in it, is a file of this
- * machine then: that file, alone, goes there, and is loaded from there; one by a name is found there, as without this. It is
- * kept in the user's folder of caches there, `afrpc` and its SHA-256, readable by the user only, and is not sent again as long as
- * it is there and unchanged. The file is read when a process is started, so that new workers of a
+ * Each module that is [required][method@Afrpc.Process.require] by a path, which is one with a slash in it, is a file of
+ * this machine then: that file, alone, goes there, and is loaded from there; one by a name is found there, as without this.
+ * It is kept in the user's folder of caches there, `afrpc` and its SHA-256, readable by the user only, and is not sent
+ * again as long as it is there and unchanged. The file is read when a process is started, so that new workers of a
  * [pool][class@Afrpc.Pool] have what it is then. It may have 128 MiB.
  *
  * What the module needs besides, such as other files beside it, has to be there. A module that is required when the

@@ -9,24 +9,24 @@
  * afrpc_process_new_ssh:
  * @destination: where to: what `ssh` takes, such as `machine`, `user@machine` or `ssh://user@machine:port`
  * @host: (nullable): the language of the worker, or the path of a host program there; %NULL for `c`
- * @options: (nullable) (array zero-terminated=1): what to tell `ssh` besides, see ssh(1), such as `-i` and the file of a key;
- *   %NULL for nothing
+ * @options: (nullable) (array zero-terminated=1): what to tell `ssh` besides, see ssh(1), such as `-i` and the file of a
+ *   key; %NULL for nothing
  *
  * Makes a process that runs on another machine, which is reached by ssh.
  *
- * There, `afrpc` has to be installed, in the `PATH` that commands have which ssh runs; and the user has to be let in without
- * being asked for anything: nobody is there to answer. How ssh gets there is said in ssh_config(5), or by @options, of
- * which more than what is said here counts. A shared connection (`ControlMaster`) is used where that file wants it. It is a
- * [command][ctor@Afrpc.Process.new_command], with all that is different about those, but:
+ * There, `afrpc` has to be installed, in the `PATH` that commands have which ssh runs; and the user has to be let in
+ * without being asked for anything: nobody is there to answer. How ssh gets there is said in ssh_config(5), or by @options,
+ * of which more than what is said here counts. A shared connection (`ControlMaster`) is used where that file wants it. It
+ * is a [command][ctor@Afrpc.Process.new_command], with all that is different about those, but:
  *
- * - Environment and working directory are those of the worker, there, as they are set. They do not pass a shell, and are in no
- *   list of processes.
+ * - Environment and working directory are those of the worker, there, as they are set. They do not pass a shell, and are in
+ *   no list of processes.
  * - Modules by name or path are found there.
  * - What start-up files of the shell there print, 64 KiB at most, does no harm.
  * - Nothing is sent to the worker before somebody has answered there: if nobody does, no call was started.
  * - A network that is dead is noticed within 15 s, whoever sends: ssh asks the other end after each 5 s of silence, and
- *   gives up when it has not answered to the second time. `-oServerAliveInterval` and `-oServerAliveCountMax` in @options say
- *   something else; where a connection is shared, who has made it does. A machine that does not answer at all is given
+ *   gives up when it has not answered to the second time. `-oServerAliveInterval` and `-oServerAliveCountMax` in @options
+ *   say something else; where a connection is shared, who has made it does. A machine that does not answer at all is given
  *   up after 10 s, `-oConnectTimeout`.
  *
  * Whatever waits for the process fails with %AFRPC_ERROR_UNREACHABLE if ssh does not get there or is not let in, with

@@ -17,7 +17,8 @@
 #define REMOTE_COMMAND "exec afrpc host --receive"
 
 /* A network that is dead shows after at most (count + 1) * interval = 15 s: that is documented. What the user's
- * configuration would do to a connection that only carries bytes is put out of its way; shared connections, which it may ask for
+ * configuration would do to a connection that only carries bytes is put out of its way; shared connections, which it may
+ * ask for
  * (ControlMaster), are used. */
 static const char *const settings[] = {
   "-T", "-oBatchMode=yes", "-oConnectTimeout=10", "-oServerAliveInterval=5", "-oServerAliveCountMax=2",

@@ -239,7 +239,8 @@ report_machine (AfrpcToolPool *self,
 }
 
 /* What ends a worker that has calls has failed them, and is reported there. But every other worker would fail to start in
- * the same way, on a machine that is reached; for a lack of processes or memory, the pool waits, and for others it has others. */
+ * the same way, on a machine that is reached; for a lack of processes or memory, the pool waits, and for others it has
+ * others. */
 static void
 error_cb (AfrpcCaller   *caller,
           GError        *error,

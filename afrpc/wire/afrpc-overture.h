@@ -17,8 +17,8 @@
  *   cwd      ay   the working directory
  *   files    a(sst)  modules: SHA-256 in hexadecimal digits, name without folders, size in bytes
  *
- * Files are kept there as AFRPC_OVERTURE_CACHE/SHA-256/NAME in the user's folder of caches, which is where a worker looks that is
- * told to load one.
+ * Files are kept there as AFRPC_OVERTURE_CACHE/SHA-256/NAME in the user's folder of caches, which is where a worker looks
+ * that is told to load one.
  */
 #pragma once
 
