@@ -461,7 +461,7 @@ test_ssh_process_receive (void)
   check_receive (good->data, good->len, 3, "", "damaged");
   check_file ("/../../x", "abc", "abc", "", "no module");
   check_file (".x", "abc", "abc", "", "no module");
-  check_file ("x", "abc", "abd", "afrpcgo11\n", "damaged on its way");
+  check_file ("x", "abc", "abd", "afrpcgo11\n.", "damaged on its way");
   check_file ("x", "abc", "ab", "afrpcgo11\n", "its connection is at its end");
   check_head ("@a{sv} {}", 3, "", "does not say which host");
   check_head ("{'host': <5>}", 3, "", "does not say which host");

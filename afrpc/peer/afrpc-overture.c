@@ -19,10 +19,12 @@ struct _AfrpcOverture
   int fd;             /* -1: it is not connected yet, or is over */
   GQueue output;      /* (element-type GBytes) (owned) */
   gsize n_written;    /* of the first of them */
-  guint64 n_moved;    /* bytes in either direction */
+  guint64 n_moved;    /* steps forward: bytes that have gone, and what was waited for that has come */
   GString *input;     /* what has come, since the last answer; the next is what it ends with */
   guint n_processors; /* of the other machine; 0: it has not answered */
+  gsize last_line;    /* where the last line of it begins */
   GPtrArray *files;   /* (nullable) (element-type GBytes) (owned): of which it is not known whether they are wanted */
+  gboolean has_sent;  /* those that are have been queued */
 };
 
 /* @head: what to say; @files: (nullable) (element-type GBytes): the contents of those that it names */
@@ -148,8 +150,15 @@ read_byte (AfrpcOverture  *self,
   if (n <= 0)
     return AFRPC_STEP_EOF;
 
+  if (self->has_sent && c == AFRPC_OVERTURE_ARRIVED)
+    {
+      self->n_moved++;
+      return AFRPC_STEP_DONE;
+    }
+
+  if (self->input->len > 0 && self->input->str[self->input->len - 1] == '\n')
+    self->last_line = self->input->len;
   g_string_append_c (self->input, c != '\0' ? c : '?');
-  self->n_moved++;
   if (self->input->len <= CHATTER_MAX)
     return AFRPC_STEP_DONE;
 
@@ -163,29 +172,34 @@ take_wants (AfrpcOverture *self)
 {
   static const char word[] = AFRPC_OVERTURE_WANTS;
   const gsize size = AFRPC_OVERTURE_WORD_SIZE + self->files->len + 1;
-  const char *answer = self->input->str + self->input->len - size;
+  const char *answer;
 
-  if (self->input->len < size || !g_str_has_prefix (answer, word) || !g_str_has_suffix (answer, "\n"))
+  if (self->input->len < size)
+    return;
+  answer = self->input->str + self->input->len - size;
+  if (!g_str_has_prefix (answer, word) || !g_str_has_suffix (answer, "\n"))
     return;
 
   for (guint i = 0; i < self->files->len; i++)
     if (answer[AFRPC_OVERTURE_WORD_SIZE + i] == '1')
       g_queue_push_tail (&self->output, g_bytes_ref (self->files->pdata[i]));
   g_clear_pointer (&self->files, g_ptr_array_unref);
+  self->has_sent = TRUE;
+  self->n_moved++;
   g_string_truncate (self->input, 0);
+  self->last_line = 0;
 }
 
-/* Whether the last answer has come. What is printed there may begin like it. */
+/* Whether the last answer has come. What is printed there may begin like it, and end in the middle of its line. */
 static gboolean
 take_answer (AfrpcOverture *self)
 {
-  const char *line = self->input->str;
   const char *begin, *digits;
   guint64 n;
 
-  if (self->input->len == 0 || line[self->input->len - 1] != '\n')
+  if (self->input->len == 0 || self->input->str[self->input->len - 1] != '\n')
     return FALSE;
-  begin = g_strrstr (line, AFRPC_OVERTURE_ANSWER " ");
+  begin = g_strrstr (self->input->str + self->last_line, AFRPC_OVERTURE_ANSWER " ");
   if (begin == NULL)
     return FALSE;
 
@@ -224,8 +238,8 @@ go_on (AfrpcOverture  *self,
     }
 }
 
-/* @has_moved: whether something has come, or gone, or it is over. Returns: DONE: the host follows; EOF: there is nobody;
- * ERROR: whoever is there is not meant */
+/* @has_moved: whether it has come further, or is over: what else is printed there is nothing that was waited for.
+ * Returns: DONE: the host follows; EOF: there is nobody; ERROR: whoever is there is not meant */
 AfrpcStep
 afrpc_overture_step (AfrpcOverture  *self,
                      gboolean       *has_moved,

@@ -56,6 +56,17 @@ say (const char  *words,
   return TRUE;
 }
 
+/* Reads a piece of what is sent, and says so: who waits for the answer sees that it gets nearer. */
+static gboolean
+read_piece (void    *data,
+            gsize    size,
+            GError **error)
+{
+  static const char word = AFRPC_OVERTURE_ARRIVED;
+
+  return read_exactly (data, size, error) && say (&word, sizeof word, error);
+}
+
 /* Says that what follows is for the host. */
 gboolean
 afrpc_tool_answer (GError **error)
@@ -161,7 +172,7 @@ receive_files (GVariant  *files, /* a(sst) */
     return FALSE;
 
   for (gsize i = 0; i < n; i++)
-    if (wants->str[AFRPC_OVERTURE_WORD_SIZE + i] == '1' && !afrpc_tool_cache_store (&what[i], read_exactly, error))
+    if (wants->str[AFRPC_OVERTURE_WORD_SIZE + i] == '1' && !afrpc_tool_cache_store (&what[i], read_piece, error))
       return FALSE;
 
   return TRUE;

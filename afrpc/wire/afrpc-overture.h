@@ -8,6 +8,7 @@
  *               head: a{sv}, little-endian
  *   other end:  if there are files: AFRPC_OVERTURE_WANTS, '1' or '0' for each of them, LF
  *   program:    the contents of those that are wanted, one behind the other
+ *   other end:  AFRPC_OVERTURE_ARRIVED for each piece of them, in between: what is written may be under way for long
  *   other end:  AFRPC_OVERTURE_ANSWER, a space, how many processors the user may have there, in decimal digits, LF
  *
  * Whoever cannot do it answers nothing, says why on standard error, and ends. The head has:
@@ -29,6 +30,7 @@ G_BEGIN_DECLS
 #define AFRPC_OVERTURE_MAGIC "afrpcin1" /* 8 bytes without the NUL */
 #define AFRPC_OVERTURE_ANSWER "afrpcok1"
 #define AFRPC_OVERTURE_WANTS "afrpcgo1"
+#define AFRPC_OVERTURE_ARRIVED '.'
 #define AFRPC_OVERTURE_WORD_SIZE 8u
 #define AFRPC_OVERTURE_START_SIZE 16u       /* bytes before the head */
 #define AFRPC_OVERTURE_HEAD_MAX (16u << 20) /* bytes */
