@@ -259,6 +259,7 @@ static const Failure failures[] = {
   { BY_FAKE, "odd", NULL, NULL, AFRPC_ERROR_UNREACHABLE, { "'odd'", "nobody has thought of", "check that 'ssh' gets there" } },
   { BY_FAKE, "half", NULL, NULL, AFRPC_ERROR_UNREACHABLE, { "'half'", "Timeout, server half", "check that" } },
   { BY_FAKE, "no-afrpc", NULL, NULL, AFRPC_ERROR_NO_HOST, { "no command 'afrpc' on 'no-afrpc'", "not found", "install afrpc 1." } },
+  { BY_FAKE, "no-afrpc-csh", NULL, NULL, AFRPC_ERROR_NO_HOST, { "no command 'afrpc' on 'no-afrpc-csh'", "not found", "install" } },
   { BY_FAKE, "old-afrpc", NULL, NULL, AFRPC_ERROR_VERSION, { "'old-afrpc' is of another version", "Unknown", "install afrpc 1." } },
   { BY_FAKE, "no-login", NULL, NULL, AFRPC_ERROR_NOT_A_HOST, { "on 'no-login'", "exited with status 1", "" } },
   { BY_FAKE, "chatty", NULL, NULL, AFRPC_ERROR_NOT_A_HOST, { "ssh chatty", "And another thing", "something else is written" } },

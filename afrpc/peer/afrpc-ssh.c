@@ -12,14 +12,16 @@
 #define STATUS_NOT_FOUND 127
 #define STATUS_OF_SSH 255    /* its own */
 
+/* What csh says instead of STATUS_NOT_FOUND. */
+#define CSH_NOT_FOUND "afrpc: Command not found."
+
 /* It replaces the shell, whichever that is. Whatever else there is to say does not pass the shell: see
  * wire/afrpc-overture.h. */
 #define REMOTE_COMMAND "exec afrpc host --receive"
 
 /* A network that is dead shows after at most (count + 1) * interval = 15 s: that is documented. What the user's
  * configuration would do to a connection that only carries bytes is put out of its way; shared connections, which it may
- * ask for
- * (ControlMaster), are used. */
+ * ask for (ControlMaster), are used. */
 static const char *const settings[] = {
   "-T", "-oBatchMode=yes", "-oConnectTimeout=10", "-oServerAliveInterval=5", "-oServerAliveCountMax=2",
   "-oClearAllForwardings=yes", "-oRemoteCommand=none",
@@ -80,8 +82,9 @@ afrpc_ssh_new_error (const char      *destination,
 {
   const gsize length = strlen (text);
   g_autofree char *words = g_strndup (text, length > 0 && text[length - 1] == '.' ? length - 1 : length);
+  const gboolean is_of_csh = strstr (afrpc_exit_get_stderr (exit), CSH_NOT_FOUND) != NULL;
 
-  switch (afrpc_exit_get_status (exit))
+  switch (is_of_csh ? STATUS_NOT_FOUND : afrpc_exit_get_status (exit))
     {
     case STATUS_OF_SSH:
       return g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE, "cannot reach '%s': %s; %s", destination, words,
