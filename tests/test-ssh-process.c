@@ -128,6 +128,7 @@ test_ssh_process_properties (void)
   g_assert_cmpstr (argv[1], ==, "-p");
   g_assert_cmpstr (argv[2], ==, "2222");
   g_assert_true (g_strv_contains ((const char *const *) argv, "-oBatchMode=yes"));
+  g_assert_cmpstr (argv[g_strv_length (argv) - 3], ==, "--");
   g_assert_cmpstr (argv[g_strv_length (argv) - 2], ==, "me@here");
   g_assert_cmpstr (afrpc_process_get_destination (process), ==, "me@here");
   g_assert_cmpstr (afrpc_process_get_host (process), ==, "python");
@@ -352,6 +353,43 @@ test_ssh_process_no_fds (void)
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED);
 }
 
+static void
+test_ssh_process_no_option (void)
+{
+  static const char *const destinations[] = { "-oProxyCommand=touch %s", "ssh://-oProxyCommand=touch %s", "me@-oProxyCommand=touch %s",
+                                              "nowhere;touch %s", "nowhere`touch %s`", "nowhere\ntouch %s", "~/%s", "" };
+  g_autoptr(GError) error = NULL;
+  g_autofree char *folder = g_dir_make_tmp ("afrpc-option-XXXXXX", &error);
+  g_autofree char *file = g_build_filename (folder, "made", NULL);
+  const char *words = g_getenv ("AFRPC_TEST_SSH_OPTIONS");
+  g_auto(GStrv) options = NULL;
+
+  g_test_summary ("Whatever a destination is, it is no option of ssh, and no command");
+  g_assert_no_error (error);
+  if (words != NULL)
+    g_shell_parse_argv (words, NULL, &options, &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < G_N_ELEMENTS (destinations); i++)
+    {
+      g_auto(GStrv) parts = g_strsplit (destinations[i], "%s", -1);
+      g_autofree char *destination = g_strjoinv (file, parts);
+      g_autoptr(AfrpcProcess) process = g_object_new (AFRPC_TYPE_PROCESS, "destination", destination, "ssh-options", options, NULL);
+      g_autoptr(GVariant) value = NULL;
+      g_autoptr(GError) failure = NULL;
+      g_auto(Watched) watched = { 0 };
+
+      afrpc_process_require (process, TEST_WORKER);
+      afrpc_process_set_stderr (process, AFRPC_STDIO_CAPTURE);
+      watch_init (&watched, afrpc_proxy_new (process, "act"));
+      value = test_call (watched.proxy, test_act ("return", NULL), &failure);
+      g_test_message ("%s", failure->message);
+      g_assert_error (failure, AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE);
+      test_iterate_until (&watched.destroyed);
+    }
+  /* It is empty. */
+  g_assert_cmpint (g_rmdir (folder), ==, 0);
+}
+
 /* What the command is told, and what it says. */
 static void
 check_receive (const void *input,
@@ -493,6 +531,7 @@ main (int   argc,
   g_test_add_func ("/ssh-process/sync", test_ssh_process_sync);
   g_test_add_func ("/ssh-process/failures", test_ssh_process_failures);
   g_test_add_func ("/ssh-process/no-fds", test_ssh_process_no_fds);
+  g_test_add_func ("/ssh-process/no-option", test_ssh_process_no_option);
   if (is_fake)
     {
       g_test_add_func ("/ssh-process/noisy", test_ssh_process_noisy);
