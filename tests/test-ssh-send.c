@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test-util.h"
 
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
@@ -282,6 +283,23 @@ test_ssh_send_by_name (Folders       *folders,
   g_assert_false (g_file_test (cache, G_FILE_TEST_EXISTS));
 }
 
+/* What the file looks like from outside stays as it is, but for when it was changed. */
+static void
+rewrite_unseen (const char *path,
+                const char *contents)
+{
+  struct stat status;
+  FILE *file;
+
+  g_assert_cmpint (stat (path, &status), ==, 0);
+  g_assert_cmpint (status.st_size, ==, strlen (contents));
+  file = fopen (path, "r+e");
+  g_assert_nonnull (file);
+  g_assert_cmpint (fputs (contents, file), >=, 0);
+  g_assert_cmpint (fclose (file), ==, 0);
+  g_assert_cmpint (utimensat (AT_FDCWD, path, (struct timespec[]) { status.st_atim, status.st_mtim }, 0), ==, 0);
+}
+
 static void
 test_ssh_send_changed (Folders       *folders,
                        gconstpointer  data)
@@ -309,8 +327,18 @@ test_ssh_send_changed (Folders       *folders,
       text = call_once (process, "get", NULL, &error);
       g_assert_no_error (error);
       g_assert_cmpstr (text, ==, expected);
-      other = write_file (folders, "changing.py", "def get():\n    return 2\n", -1);
+      if (i == 1)
+        other = write_file (folders, "changing.py", "def get():\n    return 2\n", -1);
     }
+  rewrite_unseen (module, "def get():\n    return 3\n");
+  {
+    g_autoptr(AfrpcProcess) process = afrpc_process_fork (template);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = call_once (process, "get", NULL, &error);
+
+    g_assert_no_error (error);
+    g_assert_cmpstr (text, ==, "3");
+  }
   afrpc_process_kill (template, SIGKILL);
   exit = test_wait_exit (template);
 }

@@ -6,11 +6,24 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
 #include "wire/afrpc-overture.h"
 
+#define NS_PER_SECOND G_GINT64_CONSTANT (1000000000)
+/* The time of a change is that of the last tick, or on some file systems that of the last second or two, and of another
+ * machine's clock: what was changed just before it was read may be changed again and look the same. */
+#define SETTLED_NS (10 * NS_PER_SECOND)
+
+static gint64
+to_ns (const struct timespec *time)
+{
+  return time->tv_sec * NS_PER_SECOND + time->tv_nsec;
+}
+
+/* Of the two times, anybody can set that of the contents to what it was before. */
 static void
 note_stat (AfrpcModuleFile   *self,
            const struct stat *status)
@@ -18,7 +31,7 @@ note_stat (AfrpcModuleFile   *self,
   self->device = status->st_dev;
   self->inode = status->st_ino;
   self->size = status->st_size;
-  self->changed_ns = status->st_mtim.tv_sec * G_GINT64_CONSTANT (1000000000) + status->st_mtim.tv_nsec;
+  self->changed_ns = to_ns (&status->st_ctim);
 }
 
 /* Returns: (nullable): what is in it; NULL with errno set */
@@ -72,8 +85,10 @@ afrpc_module_file_load (const char  *path,
   const int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   AfrpcModuleFile *self = NULL;
   GBytes *contents = NULL;
+  struct timespec now;
   struct stat status;
 
+  clock_gettime (CLOCK_REALTIME, &now);
   if (fd < 0 || fstat (fd, &status) != 0)
     g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE, "cannot send the module '%s': %s", path, g_strerror (errno));
   else if (check_status (&status, path, error))
@@ -92,6 +107,7 @@ afrpc_module_file_load (const char  *path,
   self->sha256 = g_compute_checksum_for_bytes (G_CHECKSUM_SHA256, contents);
   self->name = g_path_get_basename (path);
   note_stat (self, &status);
+  self->is_settled = to_ns (&now) - self->changed_ns > SETTLED_NS;
 
   return self;
 }
@@ -104,7 +120,7 @@ afrpc_module_file_is_current (const AfrpcModuleFile *self,
   AfrpcModuleFile now = { 0 };
   struct stat status;
 
-  if (stat (path, &status) != 0)
+  if (!self->is_settled || stat (path, &status) != 0)
     return FALSE;
 
   note_stat (&now, &status);

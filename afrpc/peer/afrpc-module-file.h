@@ -14,6 +14,7 @@ typedef struct
   GBytes *contents;
   guint64 device, inode, size; /* what it was read from */
   gint64 changed_ns;
+  gboolean is_settled; /* it had not just been changed then, so that another change is seen */
 } AfrpcModuleFile;
 
 AfrpcModuleFile *afrpc_module_file_load       (const char             *path,
