@@ -357,6 +357,18 @@ assert_fails (AfrpcProcess *process,
 }
 
 static void
+assert_n_files (const char *folder,
+                guint       expected)
+{
+  g_autoptr(GDir) dir = g_dir_open (folder, 0, NULL);
+  guint n = 0;
+
+  while (g_dir_read_name (dir) != NULL)
+    n++;
+  g_assert_cmpuint (n, ==, expected);
+}
+
+static void
 test_ssh_send_failures (Folders       *folders,
                         gconstpointer  data)
 {
@@ -383,9 +395,17 @@ test_ssh_send_failures (Folders       *folders,
   {
     g_autoptr(AfrpcProcess) process = new_process (folders, NULL, module);
 
-    assert_fails (process, AFRPC_ERROR_NOT_A_HOST, "others can write there");
+    assert_fails (process, AFRPC_ERROR_NOT_A_HOST, "only you can write");
   }
   remove_all (cache);
+  g_assert_cmpint (symlink (folders->here, cache), ==, 0);
+  {
+    g_autoptr(AfrpcProcess) process = new_process (folders, NULL, module);
+
+    assert_fails (process, AFRPC_ERROR_NOT_A_HOST, "only you can write");
+  }
+  assert_n_files (folders->here, 3);
+  g_assert_cmpint (g_unlink (cache), ==, 0);
   file = g_build_filename (folders->there, "afrpc", NULL);
   g_assert_true (g_file_set_contents (file, "a file", -1, NULL));
   {

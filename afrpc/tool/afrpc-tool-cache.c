@@ -107,17 +107,25 @@ set_write_error (const char  *path,
 }
 
 static gboolean
+make_our_folder (const char  *path,
+                 GError     **error)
+{
+  if (g_mkdir_with_parents (path, 0700) != 0)
+    return set_write_error (path, errno, error);
+  if (is_our_folder (path))
+    return TRUE;
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN,
+               _("Cannot keep a module in “%s”: it is not a folder in which only you can write"), path);
+  return FALSE;
+}
+
+static gboolean
 make_folder (const char  *root,
              const char  *folder,
              GError     **error)
 {
-  if (g_mkdir_with_parents (folder, 0700) != 0)
-    return set_write_error (folder, errno, error);
-  if (is_our_folder (root) && is_our_folder (folder))
-    return TRUE;
-
-  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, _("Cannot keep a module in “%s”: others can write there"), folder);
-  return FALSE;
+  return make_our_folder (root, error) && make_our_folder (folder, error);
 }
 
 static gboolean
