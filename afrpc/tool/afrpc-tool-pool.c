@@ -225,9 +225,9 @@ report_machine (AfrpcToolPool *self,
   for (guint i = 0; self->options->machines != NULL && i < self->options->machines->len; i++)
     {
       AfrpcToolMachine *machine = self->options->machines->pdata[i];
-      g_autofree char *name = g_strdup_printf ("'ssh %s'", machine->destination);
+      g_autofree char *name = machine->destination != NULL ? g_strdup_printf ("'ssh %s'", machine->destination) : NULL;
 
-      if (machine->destination == NULL || strstr (error->message, name) == NULL)
+      if (name == NULL || strstr (error->message, name) == NULL)
         continue;
       if (!machine->is_reported)
         afrpc_tool_message ("%s", error->message);
