@@ -201,7 +201,7 @@ class TestNetworks(unittest.TestCase):
         self.assertRegex(err, rb'ssh m2[^\n]*exited with status 255')
 
     def test_nobody_there(self):
-        """One that is cut off from the beginning is left out, and said so."""
+        """One that is cut off from the beginning keeps nothing waiting."""
         self.machines[0].set_link('down')
         self.addCleanup(self.machines[0].set_link, 'up')
         process = self.start(MODULE, 'work', '--', *['x'] * 20)
