@@ -306,8 +306,8 @@ afrpc_process_class_init (AfrpcProcessClass *klass)
    * AfrpcProcess:host: (attributes org.gtk.Property.get=afrpc_process_get_host)
    *
    * The host program: the name of a language, such as `c`, or the path of an executable, there where the process runs. %NULL
-   * for a process over a command other than [ssh][ctor@Afrpc.Process.new_ssh]; and for one that was [prepared elsewhere][ctor@Afrpc.Process.new_from_fd] and may be of any
-   * host, until that has said what it is.
+   * for a process over a command other than [ssh][ctor@Afrpc.Process.new_ssh]; and for one that was
+   * [prepared elsewhere][ctor@Afrpc.Process.new_from_fd] and may be of any host, until that has said what it is.
    *
    * Since: 1.0
    */
@@ -616,8 +616,8 @@ afrpc_process_new_from_fd (const char *host,
  * program, on this machine or another.
  *
  * For instance `bwrap` or `systemd-run --pipe`, and a host within; for other machines there is
- * [ctor@Afrpc.Process.new_ssh]. The command is looked for in the directories of `PATH`. What a host is prepared with is found where the host runs;
- * proxies, calls, results, events, errors and time limits are the same.
+ * [ctor@Afrpc.Process.new_ssh]. The command is looked for in the directories of `PATH`. What a host is prepared with is
+ * found where the host runs; proxies, calls, results, events, errors and time limits are the same.
  *
  * These are different:
  *
