@@ -27,7 +27,8 @@
  * - A network that is dead is noticed within 15 s, whoever sends: ssh asks the other end after each 5 s of silence, and
  *   gives up when it has not answered to the second time. `-oServerAliveInterval` and `-oServerAliveCountMax` in @options
  *   say something else; where a connection is shared, who has made it does. A machine that does not answer at all is given
- *   up after 10 s, `-oConnectTimeout`.
+ *   up after 10 s, `-oConnectTimeout`; one that lets somebody in, and then does not get any further, after 30 s.
+ * - A process that is forked from it is another connection, and has its environment and directory but for its own.
  *
  * Whatever waits for the process fails with %AFRPC_ERROR_UNREACHABLE if ssh does not get there or is not let in, with
  * %AFRPC_ERROR_NO_HOST if there is no `afrpc`, with %AFRPC_ERROR_VERSION if that is of an incompatible version, and with
