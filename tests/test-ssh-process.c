@@ -507,6 +507,7 @@ test_ssh_process_receive (void)
   check_head ("{'host': <'/bin/cat'>, 'environ': <[b'!A=b']>}", 3, "", "does not know");
   check_head ("{'host': <'/bin/cat'>, 'cwd': <b'/nowhere'>}", 3, "", "Cannot enter the directory");
   check_head ("{'host': <'/bin/nothing'>}", 3, "", "Cannot run");
+  check_head ("{'host': <'/bin'>}", 3, "", "Cannot run");
 }
 
 int

@@ -101,7 +101,10 @@ static gboolean
 check_program (const char  *program,
                GError     **error)
 {
-  if (access (program, X_OK) == 0)
+  /* A folder may be entered, which is the same permission. */
+  if (g_file_test (program, G_FILE_TEST_IS_DIR))
+    errno = EISDIR;
+  else if (access (program, X_OK) == 0)
     return TRUE;
 
   g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NO_HOST, _("Cannot run “%s”: %s"), program, g_strerror (errno));
