@@ -300,6 +300,29 @@ test_pool_hosts_removed (void)
 }
 
 static void
+test_pool_hosts_unfit (void)
+{
+  g_autoptr(AfrpcProcess) process = new_process ("here-a");
+  g_autoptr(AfrpcPool) pool = NULL;
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GError) exit_error = NULL;
+  g_autoptr(AfrpcExit) exit = NULL;
+
+  g_test_summary ("One that has got what no other machine can have fails what is made from it, and ends when it is killed");
+  test_send_fd_with (process, "text");
+  pool = afrpc_pool_new (process, "act");
+  value = afrpc_caller_call_sync (AFRPC_CALLER (pool), test_act ("return", NULL), NULL, &error);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED);
+  for (guint i = 0; i < 2; i++)
+    afrpc_process_kill (process, SIGKILL);
+  exit = afrpc_process_wait_sync (process, NULL, &exit_error);
+  g_assert_null (exit);
+  g_assert_error (exit_error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED);
+  afrpc_caller_close_sync (AFRPC_CALLER (pool), NULL, NULL);
+}
+
+static void
 test_pool_hosts_forked (void)
 {
   g_autoptr(AfrpcProcess) template = new_process ("here-b");
@@ -334,6 +357,7 @@ main (int   argc,
   g_test_add_func ("/pool-hosts/silent", test_pool_hosts_silent);
   g_test_add_func ("/pool-hosts/all-down", test_pool_hosts_all_down);
   g_test_add_func ("/pool-hosts/broken", test_pool_hosts_broken);
+  g_test_add_func ("/pool-hosts/unfit", test_pool_hosts_unfit);
   g_test_add_func ("/pool-hosts/forked", test_pool_hosts_forked);
   g_test_add_func ("/pool-hosts/removed", test_pool_hosts_removed);
 

@@ -748,7 +748,7 @@ afrpc_peer_kill (AfrpcPeer *self,
       self->failure_is_known = TRUE;
     }
   if (!afrpc_body_kill (&self->body, is_asked_for ? SIGKILL : signum) &&
-      (!self->birth.is_tried || (self->birth.is_pattern && self->talk.failure == NULL)))
+      (!self->birth.is_tried || self->birth.is_pattern))
     afrpc_birth_fail (self, new_killed_error ());
   if (self->body.state == AFRPC_BODY_DOUBTFUL)
     afrpc_birth_look_for_unheard (self);
