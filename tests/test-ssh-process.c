@@ -262,7 +262,8 @@ static const Failure failures[] = {
   { BY_FAKE, "no-afrpc", NULL, NULL, AFRPC_ERROR_NO_HOST, { "no command 'afrpc' on 'no-afrpc'", "not found", "install afrpc 1." } },
   { BY_FAKE, "no-afrpc-csh", NULL, NULL, AFRPC_ERROR_NO_HOST, { "no command 'afrpc' on 'no-afrpc-csh'", "not found", "install" } },
   { BY_FAKE, "old-afrpc", NULL, NULL, AFRPC_ERROR_VERSION, { "'old-afrpc' is of another version", "Unknown", "install afrpc 1." } },
-  { BY_FAKE, "no-login", NULL, NULL, AFRPC_ERROR_NOT_A_HOST, { "on 'no-login'", "exited with status 1", "" } },
+  { BY_FAKE, "no-login", NULL, NULL, AFRPC_ERROR_NOT_A_HOST, { "on 'no-login'", "exited with status 1", "'ssh no-login afrpc --version'" } },
+  { BY_FAKE, "crowded", NULL, NULL, AFRPC_ERROR_UNREACHABLE, { "'crowded'", "Connection reset by", "MaxStartups" } },
   { BY_FAKE, "chatty", NULL, NULL, AFRPC_ERROR_NOT_A_HOST, { "ssh chatty", "And another thing", "something else is written" } },
   { BY_BOTH, "here", NULL, "/nonexistent", AFRPC_ERROR_NOT_A_HOST, { "on 'here'", "Cannot enter", "/nonexistent" } },
   { BY_BOTH, "here", "klingon", NULL, AFRPC_ERROR_NOT_A_HOST, { "on 'here'", "afrpc-host-klingon", "" } },
@@ -499,7 +500,8 @@ test_ssh_process_receive (void)
   memset (good->data + 16, 0xff, good->len - 16);
   check_receive (good->data, good->len, 3, "", "damaged");
   check_file ("/../../x", "abc", "abc", "", "no module");
-  check_file (".x", "abc", "abc", "", "no module");
+  check_file (".", "abc", "abc", "", "no module");
+  check_file ("..", "abc", "abc", "", "no module");
   check_file ("x", "abc", "abd", "afrpcgo11\n.", "damaged on its way");
   check_file ("x", "abc", "ab", "afrpcgo11\n", "its connection is at its end");
   check_head ("@a{sv} {}", 3, "", "does not say which host");

@@ -266,6 +266,26 @@ test_ssh_send_languages (Folders       *folders,
       }
 }
 
+/* What a shell would take for something else, or a folder for nothing. */
+static const char *const names[] = { ".hidden.so", "it's \"a\" $(name);\n.so", "-x.so", "..so", "\303\244.so" };
+
+static void
+test_ssh_send_names (Folders       *folders,
+                     gconstpointer  data)
+{
+  g_test_summary ("Whatever a file may be called");
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      g_autofree char *module = copy_module (folders, TEST_WORKER, names[i]);
+      g_autoptr(AfrpcProcess) process = new_process (folders, NULL, module);
+      g_autoptr(GError) error = NULL;
+      g_autofree char *text = call_once (process, "act", test_act ("return", NULL), &error);
+
+      g_assert_no_error (error);
+    }
+  test_assert_no_children ();
+}
+
 static void
 test_ssh_send_by_name (Folders       *folders,
                        gconstpointer  data)
@@ -467,6 +487,7 @@ main (int   argc,
     { "/ssh-send/damaged", test_ssh_send_damaged },
     { "/ssh-send/large", test_ssh_send_large },
     { "/ssh-send/languages", test_ssh_send_languages },
+    { "/ssh-send/names", test_ssh_send_names },
     { "/ssh-send/by-name", test_ssh_send_by_name },
     { "/ssh-send/changed", test_ssh_send_changed },
     { "/ssh-send/failures", test_ssh_send_failures },

@@ -279,6 +279,11 @@ class TestCall(ToolTest):
         result = run_call('--host', 'javascript', './x.py', 'f', env=self.make_host('gjs'))
         self.assertIn(b'this is gjs', result.stderr)
 
+    def test_module_of_any_bytes(self):
+        self.assert_usage(run_call(b'./\xff.so', 'f'), b'is not UTF-8')
+        self.assert_usage(run_call('--require', b'./\xff.so', 'm', 'f'), b'is not UTF-8')
+        self.assert_usage(run_map(b'./\xff.so', 'f', '--', 'x'), b'is not UTF-8')
+
     def test_module_of_this_folder(self):
         shutil.copy(MODULE, os.path.join(self.folder, 'here.so'))
         result = run_call('here.so', 'work', 'x', cwd=self.folder)

@@ -62,6 +62,7 @@ static const struct
   { "Connection refused", "check that it is up, and that sshd runs there, on that port" },
   { "No route to host", "check that it is up, and the network" },
   { "timed out", "check that it is up, and the network" },
+  { "kex_exchange_identification", "it may have too many logins at once: see MaxStartups in sshd_config(5)" },
 };
 
 static const char *
@@ -102,7 +103,11 @@ afrpc_ssh_new_error (const char      *destination,
                           PACKAGE_VERSION);
 
     default:
-      return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "before it said that it is a host, on '%s': %s", destination,
-                          words);
+      if (strstr (afrpc_exit_get_stderr (exit), "afrpc: ") != NULL)
+        return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "before it said that it is a host, on '%s': %s", destination,
+                            words);
+      return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST,
+                          "before it said that it is a host, on '%s': %s; see what 'ssh %s afrpc --version' says", destination,
+                          words, destination);
     }
 }

@@ -24,7 +24,8 @@ afrpc_tool_cache_check (const AfrpcToolCached  *what,
                         GError                **error)
 {
   if (strlen (what->sha256) == DIGITS && strspn (what->sha256, "0123456789abcdef") == DIGITS &&
-      *what->name != '\0' && *what->name != '.' && strchr (what->name, '/') == NULL && what->size <= AFRPC_OVERTURE_FILE_MAX)
+      *what->name != '\0' && !g_str_equal (what->name, ".") && !g_str_equal (what->name, "..") &&
+      strchr (what->name, '/') == NULL && what->size <= AFRPC_OVERTURE_FILE_MAX)
     return TRUE;
 
   g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, _("The program wants to send what is no module: “%s”"), what->name);

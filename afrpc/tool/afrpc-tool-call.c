@@ -353,7 +353,8 @@ afrpc_tool_call (int    argc,
   if (values == NULL)
     return afrpc_tool_usage_error ("call", error->message);
 
-  options.worker.module = g_strdup (options.words[0]);
+  if (!afrpc_tool_worker_options_take_module (&options.worker, options.words[0], &error))
+    return afrpc_tool_usage_error ("call", error->message);
   options.worker.function = g_strdup (options.words[1]);
 
   return call_run (&options, values);

@@ -604,7 +604,8 @@ afrpc_tool_map (int    argc,
     }
 
   set_n_workers (&options, options.n_workers == N_WORKERS_DEFAULT ? 0 : options.n_workers);
-  options.worker.module = g_strdup (options.words[0]);
+  if (!afrpc_tool_worker_options_take_module (&options.worker, options.words[0], &error))
+    return afrpc_tool_usage_error ("map", error->message);
   options.worker.function = g_strdup (options.words[1]);
 
   return map_run (&options);

@@ -62,6 +62,32 @@ parse_seconds (double    seconds,
   return TRUE;
 }
 
+static gboolean
+check_module (const char  *module,
+              GError     **error)
+{
+  g_autofree char *shown = g_utf8_make_valid (module, -1);
+
+  if (g_utf8_validate (module, -1, NULL))
+    return TRUE;
+
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("The name of the module “%s” is not UTF-8"), shown);
+  return FALSE;
+}
+
+/* @module: a word of the command line, which may be any file */
+gboolean
+afrpc_tool_worker_options_take_module (AfrpcToolWorkerOptions  *options,
+                                       const char              *module,
+                                       GError                 **error)
+{
+  if (!check_module (module, error))
+    return FALSE;
+
+  options->module = g_strdup (module);
+  return TRUE;
+}
+
 /* Looks at what has been given. */
 gboolean
 afrpc_tool_worker_options_check (AfrpcToolWorkerOptions  *options,
@@ -76,6 +102,10 @@ afrpc_tool_worker_options_check (AfrpcToolWorkerOptions  *options,
   options->init_args = afrpc_tool_parse_words (options->init_words, AFRPC_TOOL_WORDS_VALUES, error);
   if (options->init_args == NULL)
     return FALSE;
+
+  for (gsize i = 0; options->require != NULL && options->require[i] != NULL; i++)
+    if (!check_module (options->require[i], error))
+      return FALSE;
 
   for (guint i = AFRPC_LIMIT_NONE; i <= AFRPC_LIMIT_FILE_SIZE; i++)
     if (options->limits[i] < 0)

@@ -91,6 +91,9 @@ void            afrpc_tool_worker_options_add   (AfrpcToolWorkerOptions        *
                                                  GOptionContext                *context);
 gboolean        afrpc_tool_worker_options_check (AfrpcToolWorkerOptions        *options,
                                                  GError                       **error);
+gboolean        afrpc_tool_worker_options_take_module (AfrpcToolWorkerOptions *options,
+                                                 const char                    *module,
+                                                 GError                       **error);
 void            afrpc_tool_worker_options_clear (AfrpcToolWorkerOptions        *options);
 int             afrpc_tool_steal_stdout         (void);
 AfrpcProcess   *afrpc_tool_process_new          (const AfrpcToolWorkerOptions  *options,
