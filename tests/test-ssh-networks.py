@@ -11,6 +11,7 @@ import contextlib
 import os
 import pathlib
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ import tempfile
 import time
 import unittest
 
+import lossy_link
 import own_sshd
 
 TOOL, MODULE = map(os.path.abspath, sys.argv[1:3])
@@ -26,7 +28,7 @@ PATIENCE_S = 60
 INTERVAL_S = 1  # of the test: a network that is dead is noticed after at most three times as long
 NOTICED_S = 3 * INTERVAL_S
 SLACK_S = 5     # for a machine that is busy
-LOSS = 'delay', '20ms', '5ms', 'loss', '5%'
+LOSS = {'every': 20, 'delay_s': 0.02, 'jitter_s': 0.005}
 
 
 def call(*command, check=True):
@@ -49,7 +51,7 @@ class Machine:
         self.here, self.address = f'10.213.{number}.1', f'10.213.{number}.2'
         self.prefix = ['ip', 'netns', 'exec', self.name]
         self.sshd = None
-        self.folder, self.environment = folder, environment
+        self.number, self.folder, self.environment = number, folder, environment
 
     def set_up(self):
         call('ip', 'netns', 'add', self.name)
@@ -66,6 +68,13 @@ class Machine:
     def set_link(self, state):
         """Of the far end: here it looks as if nobody answered, as behind a switch."""
         call(*self.prefix, 'ip', 'link', 'set', self.far, state)
+
+    def lose_packets(self):
+        """By another cable, until that is closed."""
+        here, there = f'10.214.{self.number}.1', f'10.214.{self.number}.2'
+        link = lossy_link.LossyLink(self.name, f'{self.near}t', f'{self.far}t', here, there, **LOSS)
+        call('ip', 'route', 'add', f'{self.address}/32', 'dev', f'{self.near}t', 'src', here)
+        return link
 
     def list_pids(self):
         return [int(pid) for pid in call('ip', 'netns', 'pids', self.name, check=False).split()]
@@ -155,14 +164,17 @@ class TestNetworks(unittest.TestCase):
 
     def test_loss(self):
         """Packets that are late, or lost, are the network's affair."""
+        links = []
         for machine in self.machines:
             try:
-                call('tc', 'qdisc', 'add', 'dev', machine.near, 'root', 'netem', *LOSS)
-            except own_sshd.NoServer as error:
+                links.append(machine.lose_packets())
+            except OSError as error:
                 self.skipTest(str(error))
-            self.addCleanup(call, 'tc', 'qdisc', 'del', 'dev', machine.near, 'root')
+            self.addCleanup(links[-1].close)
         out, _ = self.finish(self.start(MODULE, 'work', '--', *['x'] * 100), 0)
         self.assertEqual(out, [b'X'] * 100)
+        for link in links:
+            self.assertGreater(link.n_lost, 0)
 
     def test_link_goes_away(self):
         """It is noticed in time; what ran there has failed, and nobody knows how far it came; the rest is done by the other."""
@@ -200,6 +212,18 @@ class TestNetworks(unittest.TestCase):
         self.assertEqual(len(out), 3, err)
         self.assertRegex(err, rb'ssh m2[^\n]*exited with status 255')
 
+    def test_program_is_killed(self):
+        """Its workers end in the middle of their calls: ssh says nothing there but that no more comes."""
+        process = self.start(MODULE, 'work')
+        ends = self.begin_both(process)
+        process.kill()
+        for _, end in ends:
+            # That nobody reads any more is all that is waited for.
+            poller = select.poll()
+            poller.register(end, 0)
+            self.assertEqual(poller.poll(PATIENCE_S * 1000), [(end, select.POLLERR)])
+            os.close(end)
+
     def test_nobody_there(self):
         """One that is cut off from the beginning keeps nothing waiting."""
         self.machines[0].set_link('down')
@@ -213,7 +237,7 @@ def main():
     if os.geteuid() != 0:
         print('namespaces of the network need root')
         return 77
-    if shutil.which('ip') is None or shutil.which('tc') is None:
+    if shutil.which('ip') is None:
         print('there is no iproute2')
         return 77
     for signum in signal.SIGALRM, signal.SIGTERM:
