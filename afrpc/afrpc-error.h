@@ -38,6 +38,7 @@ G_BEGIN_DECLS
  * @AFRPC_ERROR_IN_USE: the process runs another function already
  * @AFRPC_ERROR_SERIALISER: the worker has no serialiser of that name, or a serialiser cannot take such a value, or
  *   did not say why it failed
+ * @AFRPC_ERROR_UNREACHABLE: the machine that the worker was to run on cannot be reached, or lets nobody in
  *
  * What can go wrong in afrpc.
  *
@@ -71,6 +72,7 @@ typedef enum
   AFRPC_ERROR_NOT_SUPPORTED,
   AFRPC_ERROR_IN_USE,
   AFRPC_ERROR_SERIALISER,
+  AFRPC_ERROR_UNREACHABLE,
 } AfrpcError;
 
 AFRPC_AVAILABLE_IN_1_0

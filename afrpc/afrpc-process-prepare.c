@@ -47,7 +47,7 @@ afrpc_process_require (AfrpcProcess *self,
   g_autoptr(GVariant) value = NULL;
 
   g_return_if_fail (AFRPC_IS_PROCESS (self));
-  g_return_if_fail (module != NULL);
+  g_return_if_fail (module != NULL && g_utf8_validate (module, -1, NULL));
   if (!check_preparable (self, G_STRFUNC))
     return;
   g_return_if_fail (afrpc_peer_check_thread (self->peer, G_STRFUNC));

@@ -12,6 +12,8 @@ struct _AfrpcProcess
 
   char *host;             /* construct-only, nullable: of a command nobody knows */
   char **argv;            /* construct-only, nullable */
+  char *destination;      /* construct-only, nullable: by ssh */
+  char **ssh_options;     /* construct-only, nullable */
   gboolean use_template;  /* construct-only */
   int fd;                 /* construct-only, -1: none; the peer's once the process is made, as is the next */
   int pidfd;              /* construct-only, -1: none */

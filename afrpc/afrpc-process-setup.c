@@ -46,7 +46,7 @@ afrpc_process_set_orphan_policy (AfrpcProcess      *self,
  * @environment: (array zero-terminated=1) (element-type filename): `NAME=value` strings
  *
  * Sets the environment of the process; without it, the process inherits that of the process that it is forked from,
- * or the program's.
+ * or the program's, and one that is reached by [ssh][ctor@Afrpc.Process.new_ssh] has that which commands have there.
  *
  * Since: 1.0
  */
@@ -54,16 +54,12 @@ void
 afrpc_process_set_environ (AfrpcProcess       *self,
                            const char * const *environment)
 {
-  char ***envp;
-
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (environment != NULL);
   if (!check_configurable (self, G_STRFUNC))
     return;
 
-  envp = afrpc_peer_get_environ (self->peer);
-  g_strfreev (*envp);
-  *envp = g_strdupv ((char **) environment);
+  afrpc_peer_set_environ (self->peer, environment);
 }
 
 /**
@@ -83,16 +79,13 @@ afrpc_process_setenv (AfrpcProcess *self,
                       const char   *value,
                       gboolean      overwrite)
 {
-  char ***envp;
-
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (variable != NULL && *variable != '\0' && strchr (variable, '=') == NULL);
   g_return_if_fail (value != NULL);
   if (!check_configurable (self, G_STRFUNC))
     return;
 
-  envp = afrpc_peer_get_environ (self->peer);
-  *envp = g_environ_setenv (*envp, variable, value, overwrite);
+  afrpc_peer_setenv (self->peer, variable, value, overwrite);
 }
 
 /**
@@ -108,15 +101,12 @@ void
 afrpc_process_unsetenv (AfrpcProcess *self,
                         const char   *variable)
 {
-  char ***envp;
-
   g_return_if_fail (AFRPC_IS_PROCESS (self));
   g_return_if_fail (variable != NULL && *variable != '\0' && strchr (variable, '=') == NULL);
   if (!check_configurable (self, G_STRFUNC))
     return;
 
-  envp = afrpc_peer_get_environ (self->peer);
-  *envp = g_environ_unsetenv (*envp, variable);
+  afrpc_peer_unsetenv (self->peer, variable);
 }
 
 /**
@@ -125,9 +115,11 @@ afrpc_process_unsetenv (AfrpcProcess *self,
  * @cwd: (type filename): a directory
  *
  * Sets the working directory of the process; without it, the process inherits that of the process that it is forked
- * from, or the program's.
+ * from, or the program's, and one that is reached by [ssh][ctor@Afrpc.Process.new_ssh] begins in the user's home
+ * directory.
  *
- * If it cannot be entered, whatever waits for the process fails with %AFRPC_ERROR_SPAWN.
+ * If it cannot be entered, whatever waits for the process fails with %AFRPC_ERROR_SPAWN; over ssh, with
+ * %AFRPC_ERROR_NOT_A_HOST.
  *
  * Since: 1.0
  */
@@ -251,6 +243,59 @@ afrpc_process_set_process_group (AfrpcProcess *self,
 
   afrpc_peer_set_leads_group (self->peer, !!process_group);
   g_object_notify (G_OBJECT (self), "process-group");
+}
+
+/**
+ * afrpc_process_get_send_modules: (attributes org.gtk.Method.get_property=send-modules)
+ * @self: a process
+ *
+ * Gets whether modules are sent to the machine on which the process runs.
+ *
+ * Returns: %TRUE if so
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_process_get_send_modules (AfrpcProcess *self)
+{
+  g_return_val_if_fail (AFRPC_IS_PROCESS (self), FALSE);
+
+  return afrpc_peer_sends_modules (self->peer);
+}
+
+/**
+ * afrpc_process_set_send_modules: (attributes org.gtk.Method.set_property=send-modules)
+ * @self: a process that was neither started nor given its job
+ * @send_modules: whether modules are sent
+ *
+ * Has modules sent to the machine on which the process runs, if [ssh][ctor@Afrpc.Process.new_ssh] leads there.
+ *
+ * Each module that is [required][method@Afrpc.Process.require] by a path, which is one with a slash in it, is a file of
+ * this machine then: that file, alone, goes there, and is loaded from there; one by a name is found there, as without this.
+ * It is kept in the user's folder of caches there, `afrpc` and its SHA-256, readable by the user only, and is not sent
+ * again as long as it is there and unchanged. The file is read when a process is started, so that new workers of a
+ * [pool][class@Afrpc.Pool] have what it is then. It may have 128 MiB.
+ *
+ * What the module needs besides, such as other files beside it, has to be there. A module that is required when the
+ * process has been started is not sent any more.
+ *
+ * If the file cannot be read, whatever waits for the process fails with %AFRPC_ERROR_MODULE, if it is too large with
+ * %AFRPC_ERROR_TOO_LARGE.
+ *
+ * Processes that are forked from this one do the same. Without ssh it means nothing.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_process_set_send_modules (AfrpcProcess *self,
+                                gboolean      send_modules)
+{
+  g_return_if_fail (AFRPC_IS_PROCESS (self));
+  if (!check_configurable (self, G_STRFUNC) || afrpc_peer_sends_modules (self->peer) == !!send_modules)
+    return;
+
+  afrpc_peer_set_sends_modules (self->peer, !!send_modules);
+  g_object_notify (G_OBJECT (self), "send-modules");
 }
 
 static void

@@ -8,6 +8,7 @@
 #include "afrpc-exit.h"
 #include "afrpc-process-private.h"
 #include "peer/afrpc-self-private.h"
+#include "peer/afrpc-ssh.h"
 
 #define DEFAULT_HOST "c"
 
@@ -48,6 +49,9 @@ enum
 {
   PROP_HOST = 1,
   PROP_ARGV,
+  PROP_DESTINATION,
+  PROP_SSH_OPTIONS,
+  PROP_SEND_MODULES,
   PROP_USE_TEMPLATE,
   PROP_TEMPLATE,
   PROP_FD,
@@ -129,8 +133,18 @@ afrpc_process_constructed (GObject *object)
       self->host = g_strdup (self->template->host);
       g_strfreev (self->argv);
       self->argv = g_strdupv (self->template->argv);
+      g_free (self->destination);
+      self->destination = g_strdup (self->template->destination);
+      g_strfreev (self->ssh_options);
+      self->ssh_options = g_strdupv (self->template->ssh_options);
       self->peer = afrpc_peer_new_fork (self->template->peer);
       g_clear_object (&self->template);
+    }
+  else if (self->destination != NULL)
+    {
+      g_strfreev (self->argv);
+      self->argv = afrpc_ssh_new_argv (self->destination, (const char *const *) self->ssh_options);
+      self->peer = afrpc_peer_new_ssh (self->destination, self->host, (const char *const *) self->argv);
     }
   else if (self->argv != NULL)
     {
@@ -162,6 +176,8 @@ afrpc_process_finalize (GObject *object)
   g_clear_object (&self->template);
   g_clear_pointer (&self->host, g_free);
   g_clear_pointer (&self->argv, g_strfreev);
+  g_clear_pointer (&self->destination, g_free);
+  g_clear_pointer (&self->ssh_options, g_strfreev);
 
   G_OBJECT_CLASS (afrpc_process_parent_class)->finalize (object);
 }
@@ -182,6 +198,18 @@ afrpc_process_get_property (GObject    *object,
 
     case PROP_ARGV:
       g_value_set_boxed (value, self->argv);
+      break;
+
+    case PROP_DESTINATION:
+      g_value_set_string (value, self->destination);
+      break;
+
+    case PROP_SSH_OPTIONS:
+      g_value_set_boxed (value, self->ssh_options);
+      break;
+
+    case PROP_SEND_MODULES:
+      g_value_set_boolean (value, afrpc_peer_sends_modules (self->peer));
       break;
 
     case PROP_USE_TEMPLATE:
@@ -226,6 +254,18 @@ afrpc_process_set_property (GObject      *object,
         g_clear_pointer (&self->argv, g_strfreev);
       break;
 
+    case PROP_DESTINATION:
+      self->destination = g_value_dup_string (value);
+      break;
+
+    case PROP_SSH_OPTIONS:
+      self->ssh_options = g_value_dup_boxed (value);
+      break;
+
+    case PROP_SEND_MODULES:
+      afrpc_process_set_send_modules (self, g_value_get_boolean (value));
+      break;
+
     case PROP_USE_TEMPLATE:
       self->use_template = g_value_get_boolean (value);
       break;
@@ -265,9 +305,9 @@ afrpc_process_class_init (AfrpcProcessClass *klass)
   /**
    * AfrpcProcess:host: (attributes org.gtk.Property.get=afrpc_process_get_host)
    *
-   * The host program: the name of a language, such as `c`, or the path of an executable. %NULL for a
-   * process over a command; and for one that was [prepared elsewhere][ctor@Afrpc.Process.new_from_fd] and may be of any
-   * host, until that has said what it is.
+   * The host program: the name of a language, such as `c`, or the path of an executable, there where the process runs. %NULL
+   * for a process over a command other than [ssh][ctor@Afrpc.Process.new_ssh]; and for one that was
+   * [prepared elsewhere][ctor@Afrpc.Process.new_from_fd] and may be of any host, until that has said what it is.
    *
    * Since: 1.0
    */
@@ -278,13 +318,47 @@ afrpc_process_class_init (AfrpcProcessClass *klass)
   /**
    * AfrpcProcess:argv:
    *
-   * The command whose standard input and output lead to a host, with its arguments; %NULL to start a host.
+   * The command whose standard input and output lead to a host, with its arguments; %NULL to start a host. With a
+   * [property@Afrpc.Process:destination] it is that which leads there.
    *
    * Since: 1.0
    */
   props[PROP_ARGV] =
     g_param_spec_boxed ("argv", NULL, NULL, G_TYPE_STRV,
                         G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * AfrpcProcess:destination: (attributes org.gtk.Property.get=afrpc_process_get_destination)
+   *
+   * Where ssh leads to, if the process [runs on another machine][ctor@Afrpc.Process.new_ssh].
+   *
+   * Since: 1.0
+   */
+  props[PROP_DESTINATION] =
+    g_param_spec_string ("destination", NULL, NULL, NULL,
+                         G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * AfrpcProcess:ssh-options:
+   *
+   * What ssh is told besides, see [ctor@Afrpc.Process.new_ssh].
+   *
+   * Since: 1.0
+   */
+  props[PROP_SSH_OPTIONS] =
+    g_param_spec_boxed ("ssh-options", NULL, NULL, G_TYPE_STRV,
+                        G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS);
+
+  /**
+   * AfrpcProcess:send-modules: (attributes org.gtk.Property.get=afrpc_process_get_send_modules org.gtk.Property.set=afrpc_process_set_send_modules)
+   *
+   * Whether modules are sent to another machine: see [method@Afrpc.Process.set_send_modules].
+   *
+   * Since: 1.0
+   */
+  props[PROP_SEND_MODULES] =
+    g_param_spec_boolean ("send-modules", NULL, NULL, FALSE,
+                          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | G_PARAM_EXPLICIT_NOTIFY);
 
   /**
    * AfrpcProcess:use-template:
@@ -541,9 +615,9 @@ afrpc_process_new_from_fd (const char *host,
  * Makes a process that is reached by a command: any that connects its standard input and output to a host
  * program, on this machine or another.
  *
- * For instance `ssh machine afrpc host c`, or a host within `bwrap` or `systemd-run --pipe`. The command
- * is looked for in the directories of `PATH`. What a host is prepared with is found where the host runs;
- * proxies, calls, results, events, errors and time limits are the same.
+ * For instance `bwrap` or `systemd-run --pipe`, and a host within; for other machines there is
+ * [ctor@Afrpc.Process.new_ssh]. The command is looked for in the directories of `PATH`. What a host is prepared with is
+ * found where the host runs; proxies, calls, results, events, errors and time limits are the same.
  *
  * These are different:
  *

@@ -27,6 +27,10 @@ AfrpcProcess *afrpc_process_new_exec       (const char           *host) G_GNUC_W
 AFRPC_AVAILABLE_IN_1_0
 AfrpcProcess *afrpc_process_new_command    (const char * const   *argv) G_GNUC_WARN_UNUSED_RESULT;
 AFRPC_AVAILABLE_IN_1_0
+AfrpcProcess *afrpc_process_new_ssh        (const char           *destination,
+                                            const char           *host,
+                                            const char * const   *options) G_GNUC_WARN_UNUSED_RESULT;
+AFRPC_AVAILABLE_IN_1_0
 AfrpcProcess *afrpc_process_new_from_fd    (const char           *host,
                                             int                   fd,
                                             int                   pidfd) G_GNUC_WARN_UNUSED_RESULT;
@@ -89,6 +93,10 @@ int           afrpc_process_get_pid        (AfrpcProcess         *self);
 AFRPC_AVAILABLE_IN_1_0
 const char   *afrpc_process_get_host       (AfrpcProcess         *self);
 AFRPC_AVAILABLE_IN_1_0
+const char   *afrpc_process_get_destination (AfrpcProcess        *self);
+AFRPC_AVAILABLE_IN_1_0
+guint         afrpc_process_get_n_processors (AfrpcProcess       *self);
+AFRPC_AVAILABLE_IN_1_0
 GMainContext *afrpc_process_get_main_context (AfrpcProcess       *self);
 
 AFRPC_AVAILABLE_IN_1_0
@@ -120,6 +128,11 @@ gboolean      afrpc_process_get_process_group (AfrpcProcess      *self);
 AFRPC_AVAILABLE_IN_1_0
 void          afrpc_process_set_process_group (AfrpcProcess      *self,
                                                gboolean           process_group);
+AFRPC_AVAILABLE_IN_1_0
+gboolean      afrpc_process_get_send_modules (AfrpcProcess       *self);
+AFRPC_AVAILABLE_IN_1_0
+void          afrpc_process_set_send_modules (AfrpcProcess       *self,
+                                              gboolean            send_modules);
 AFRPC_AVAILABLE_IN_1_0
 void          afrpc_process_set_nice       (AfrpcProcess         *self,
                                             int                   increment);

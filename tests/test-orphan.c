@@ -19,20 +19,50 @@ run_program (const char *path)
   return test_run_to_end (argv, NULL, TEST_RUN_WITH_STDERR);
 }
 
-static void
-test_orphan_busy (void)
+typedef struct
 {
+  const char *path;
+  const char *script; /* (nullable): of a command that leads to the host, "$0" */
+} Busy;
+
+/* What only copies, as ssh does, tells the host nothing of a reader that is gone. */
+#define RELAY "cat | \"$0\" | cat"
+
+static const Busy busies[] = {
+  { "/orphan/busy", NULL },
+  { "/orphan/busy/command", "exec \"$0\"" },
+  { "/orphan/busy/relay", RELAY },
+};
+
+static AfrpcProcess *
+new_command (const char *script)
+{
+  g_autofree char *host = g_build_filename (g_getenv ("AFRPC_HOST_PATH"), "afrpc-host-c", NULL);
+  const char *const argv[] = { "sh", "-c", script, host, NULL };
+  AfrpcProcess *process = afrpc_process_new_command (argv);
+
+  /* All that a command's worker has of what is waited for. */
+  afrpc_process_set_stderr (process, AFRPC_STDIO_INHERIT);
+
+  return process;
+}
+
+static void
+test_orphan_busy (gconstpointer data)
+{
+  const Busy *busy = data;
   g_autofree char *output = NULL;
 
-  g_test_summary ("A worker that computes is ended when its parent is killed");
+  g_test_summary ("A worker that computes is ended when its parent is killed, whatever leads to it");
   if (g_test_subprocess ())
     {
-      AfrpcProxy *proxy = test_proxy_new ("act", AFRPC_BACKEND_SYNC);
+      g_autoptr(AfrpcProcess) process = busy->script != NULL ? new_command (busy->script) : test_bare_process_new ();
       g_auto(Watched) watched = { 0 };
 
-      watch_init (&watched, proxy);
+      afrpc_process_require (process, TEST_WORKER);
+      watch_init (&watched, afrpc_proxy_new (process, "act"));
       watch_events (&watched);
-      afrpc_caller_call (AFRPC_CALLER (proxy), test_act ("spin", NULL), NULL, NULL, NULL);
+      afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("spin", NULL), NULL, NULL, NULL);
       while (watched.n_events == 0)
         g_main_context_iteration (NULL, TRUE);
       g_print ("computing\n");
@@ -40,7 +70,7 @@ test_orphan_busy (void)
       return;
     }
 
-  output = run_program ("/orphan/busy");
+  output = run_program (busy->path);
   g_assert_nonnull (strstr (output, "computing"));
 }
 
@@ -50,6 +80,7 @@ typedef struct
   AfrpcStart start;
   AfrpcOrphanPolicy policy;
   gboolean is_template; /* it is what the worker is to be forked from that loads */
+  const char *script;   /* (nullable): of a command; NULL: it is the host itself */
 } Loading;
 
 static const Loading loadings[] = {
@@ -57,21 +88,21 @@ static const Loading loadings[] = {
   { "/orphan/loading/forked", AFRPC_START_FORK, AFRPC_ORPHAN_POLICY_END },
   { "/orphan/loading/template", AFRPC_START_EXEC, AFRPC_ORPHAN_POLICY_END, TRUE },
   { "/orphan/loading/command", AFRPC_START_COMMAND, AFRPC_ORPHAN_POLICY_END },
+  { "/orphan/loading/relay", AFRPC_START_COMMAND, AFRPC_ORPHAN_POLICY_END, FALSE, RELAY },
   { "/orphan/loading/executed-to-finish", AFRPC_START_EXEC, AFRPC_ORPHAN_POLICY_FINISH },
   { "/orphan/loading/forked-to-finish", AFRPC_START_FORK, AFRPC_ORPHAN_POLICY_FINISH },
 };
 
 static AfrpcProcess *
-new_process (AfrpcStart start)
+new_process (const Loading *loading)
 {
-  g_autofree char *host = g_build_filename (g_getenv ("AFRPC_HOST_PATH"), "afrpc-host-c", NULL);
-  const char *const argv[] = { host, NULL };
-  AfrpcProcess *process = start == AFRPC_START_COMMAND ? afrpc_process_new_command (argv) : test_bare_process_new ();
+  const char *script = loading->script != NULL ? loading->script : "exec \"$0\"";
+  AfrpcProcess *process = loading->start == AFRPC_START_COMMAND ? new_command (script)
+                                                                : test_bare_process_new ();
 
-  /* All that a command's worker has of what is waited for. */
   afrpc_process_set_stderr (process, AFRPC_STDIO_INHERIT);
 
-  return start == AFRPC_START_FORK ? afrpc_process_fork (process) : process;
+  return loading->start == AFRPC_START_FORK ? afrpc_process_fork (process) : process;
 }
 
 static void
@@ -93,7 +124,7 @@ test_orphan_loading (gconstpointer data)
 
       g_setenv ("AFRPC_TEST_PROGRAM", pid, TRUE);
       g_setenv ("AFRPC_TEST_LOADING_S", ends ? "10" : "1", TRUE);
-      process = new_process (loading->start);
+      process = new_process (loading);
       afrpc_process_set_orphan_policy (process, loading->policy);
       afrpc_process_require (process, g_getenv ("AFRPC_TEST_SLOW_WORKER"));
       if (loading->is_template)
@@ -197,7 +228,8 @@ main (int    argc,
 {
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/orphan/busy", test_orphan_busy);
+  for (guint i = 0; i < G_N_ELEMENTS (busies); i++)
+    g_test_add_data_func (busies[i].path, &busies[i], test_orphan_busy);
   g_test_add_func ("/orphan/asleep", test_orphan_asleep);
   for (guint i = 0; i < G_N_ELEMENTS (loadings); i++)
     g_test_add_data_func (loadings[i].path, &loadings[i], test_orphan_loading);

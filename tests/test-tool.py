@@ -76,8 +76,9 @@ class TestHost(ToolTest):
             self.assertRegex(result.stderr, rb'^afrpc: Cannot run [^\n]*nowhere[^\n]+\n$')
 
     def test_usage(self):
-        self.assert_usage(run('host'), b'HOST is needed')
-        self.assert_usage(run('host', 'c', 'd'), b'HOST is needed')
+        self.assert_usage(run('host'), b'HOST or .*--receive.* is needed')
+        self.assert_usage(run('host', 'c', 'd'), b'HOST or .*--receive.* is needed')
+        self.assert_usage(run('host', '--receive', 'c'), b'HOST or .*--receive.* is needed')
 
 
 class TestCall(ToolTest):
@@ -143,6 +144,11 @@ class TestCall(ToolTest):
                 self.assertIn(f'this is {host}'.encode(), result.stderr)
         result = run_call('--host', 'javascript', './x.py', 'f', env=self.make_host('gjs'))
         self.assertIn(b'this is gjs', result.stderr)
+
+    def test_module_of_any_bytes(self):
+        self.assert_usage(run_call(b'./\xff.so', 'f'), b'is not UTF-8')
+        self.assert_usage(run_call('--require', b'./\xff.so', 'm', 'f'), b'is not UTF-8')
+        self.assert_usage(run_map(b'./\xff.so', 'f', '--', 'x'), b'is not UTF-8')
 
     def test_module_of_this_folder(self):
         shutil.copy(MODULE, os.path.join(self.folder, 'here.so'))

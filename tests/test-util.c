@@ -15,16 +15,35 @@
 /* Nothing that works takes so long, even under valgrind; what hangs is ended. */
 #define PATIENCE_S 120
 
-/* As the environment says: executed, forked from a template, or over a command. */
+/* By ssh, with the options of the environment. */
+AfrpcProcess *
+test_ssh_process_new (const char *destination,
+                      const char *host)
+{
+  const char *words = g_getenv ("AFRPC_TEST_SSH_OPTIONS");
+  g_autoptr(GError) error = NULL;
+  g_auto(GStrv) options = NULL;
+
+  if (words != NULL)
+    g_shell_parse_argv (words, NULL, &options, &error);
+  g_assert_no_error (error);
+
+  return afrpc_process_new_ssh (destination, host, (const char *const *) options);
+}
+
+/* As the environment says: executed, forked from a template, over a command, or by ssh. */
 AfrpcProcess *
 test_bare_process_new (void)
 {
   const char *command = g_getenv ("AFRPC_TEST_COMMAND");
+  const char *destination = g_getenv ("AFRPC_TEST_DESTINATION");
   g_autoptr(GError) error = NULL;
   g_auto(GStrv) argv = NULL;
 
   if (g_getenv ("AFRPC_TEST_TEMPLATE") != NULL)
     return afrpc_process_new ();
+  if (destination != NULL)
+    return test_ssh_process_new (destination, NULL);
   if (command == NULL)
     return afrpc_process_new_exec (NULL);
 

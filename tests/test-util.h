@@ -31,6 +31,8 @@ typedef struct
 } Watched;
 
 AfrpcProcess *test_bare_process_new (void);
+AfrpcProcess *test_ssh_process_new (const char         *destination,
+                                    const char         *host);
 AfrpcProcess *test_process_new   (void);
 AfrpcProxy   *test_proxy_new     (const char           *function,
                                   AfrpcBackend          backend);

@@ -53,7 +53,7 @@ parse_hello (AfrpcLink         *self,
   if (version != AFRPC_FRAME_PROTOCOL_VERSION)
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_VERSION,
-                   "it speaks version %u of the protocol, this program version %u",
+                   "it speaks version %u of the protocol, this program version %u: install the same release of afrpc on both sides",
                    version, AFRPC_FRAME_PROTOCOL_VERSION);
       return FALSE;
     }

@@ -398,7 +398,8 @@ afrpc_link_find (AfrpcLink *self,
 void
 afrpc_link_close (AfrpcLink *self)
 {
-  if (self->announces_close && !self->closing && !self->sending_ended)
+  /* Over a command, the end of what is sent is what a program leaves behind that was killed: ssh tells nothing else of it. */
+  if ((self->announces_close || !afrpc_transport_is_local (&self->transport)) && !self->closing && !self->sending_ended)
     afrpc_transport_put_value (&self->transport, AFRPC_FRAME_CLOSE, 0, NULL);
   self->closing = TRUE;
 }
@@ -422,8 +423,10 @@ afrpc_link_flush (AfrpcLink  *self,
       self->sending_ended = self->is_deaf = TRUE;
       return AFRPC_STEP_DONE;
     }
-  if (step == AFRPC_STEP_DONE && self->closing)
+  if (step == AFRPC_STEP_DONE && self->closing && afrpc_transport_is_local (&self->transport))
     afrpc_link_end_sending (self);
+  else if (step == AFRPC_STEP_DONE && self->closing)
+    self->sending_ended = TRUE;
 
   return step;
 }
@@ -432,7 +435,7 @@ afrpc_link_flush (AfrpcLink  *self,
 void
 afrpc_link_end_sending (AfrpcLink *self)
 {
-  if (!self->sending_ended)
+  if (!self->sending_ended || !afrpc_transport_is_local (&self->transport))
     afrpc_transport_end_sending (&self->transport);
   self->sending_ended = TRUE;
 }

@@ -136,7 +136,7 @@ typedef struct
   gboolean is_serialised;   /* arguments, results and events are, by a serialiser that the caller has */
   gboolean announces_close; /* tells the worker that it closes */
   gboolean closing;         /* no calls any more; half-close once everything is written */
-  gboolean sending_ended;   /* half-closed, or the worker does not read */
+  gboolean sending_ended;   /* half-closed, or said over a command that it closes, or the worker does not read */
   gboolean is_deaf;         /* the worker does not read, and there was something to be written */
 
   gboolean keeps;           /* the calls that it writes */

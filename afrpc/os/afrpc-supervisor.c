@@ -71,22 +71,24 @@ poll_worker (struct pollfd *pollers,
   return n;
 }
 
-/* Waits for the worker; FALSE if nobody is left to be told, and it does not end by itself. @lifeline_fd: hangs
- * a worker that is to end with its program. @is_taken_over: whether a function has taken the connection over: then what
- * is not the function's must not be on it. */
+/* Waits for the worker; FALSE if nobody is left to be told, and it does not end by itself. @in_fd (transfer full): its end is
+ * that of the program, which says before that if it only closes; what is in between, such as ssh, may tell nothing else.
+ * @lifeline_fd: hangs a worker that is to end with its program. @is_taken_over: whether a function has taken the connection
+ * over: then what is not the function's must not be on it. */
 static gboolean
 watch (int       pid,
        int       pidfd,
+       int       in_fd,
        int       out_fd,
        int       lifeline_fd,
        int       control_fd,
        gboolean *is_taken_over)
 {
   struct pollfd pollers[] = {
-    { pidfd, POLLIN, 0 }, { control_fd, POLLIN, 0 }, { out_fd, 0, 0 },
+    { pidfd, POLLIN, 0 }, { control_fd, POLLIN, 0 }, { out_fd, 0, 0 }, { in_fd, POLLRDHUP, 0 },
   };
   gboolean ended = FALSE, broken = FALSE;
-  int in_fd, socket_fd;
+  int taken_fd, socket_fd;
 
   *is_taken_over = FALSE;
   while (!ended && !broken)
@@ -94,20 +96,26 @@ watch (int       pid,
       if (poll_worker (pollers, G_N_ELEMENTS (pollers), pid, -1) < 0)
         continue;
 
-      if (pollers[1].revents != 0 && afrpc_bridge_hear (control_fd, &in_fd, &socket_fd))
+      if (pollers[1].revents != 0 && afrpc_bridge_hear (control_fd, &taken_fd, &socket_fd))
         {
           *is_taken_over = TRUE;
-          ended = afrpc_bridge_copy (in_fd, socket_fd, out_fd, pid, pidfd);
+          /* Whoever writes to the function shall notice its end. */
+          close (in_fd);
+          in_fd = -1;
+          ended = afrpc_bridge_copy (taken_fd, socket_fd, out_fd, pid, pidfd);
           broken = !ended;
         }
       else
         {
           ended = pollers[0].revents != 0;
-          broken = pollers[2].revents != 0;
+          broken = pollers[2].revents != 0 || pollers[3].revents != 0;
         }
       pollers[1].fd = pollers[1].revents != 0 ? -1 : control_fd;
     }
 
+  /* Whoever writes to the worker shall notice its end. */
+  if (in_fd >= 0)
+    close (in_fd);
   if (!ended)
     {
       close (lifeline_fd);
@@ -159,13 +167,11 @@ afrpc_supervise (AfrpcSupervised *what,
       return FALSE;
     }
 
-  /* Whoever writes to the worker shall notice its end. */
-  close (what->in_fd);
   close (ends[0]);
   close (control[0]);
   signal (SIGPIPE, SIG_IGN);
 
-  if (!watch (pid, pidfd, what->out_fd, ends[1], control[1], &is_taken_over))
+  if (!watch (pid, pidfd, what->in_fd, what->out_fd, ends[1], control[1], &is_taken_over))
     return TRUE;
   do
     result = waitid (P_PID, pid, &info, WEXITED);

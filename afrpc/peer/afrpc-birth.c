@@ -11,6 +11,7 @@ static void
 step_clear (AfrpcBirthStep *step)
 {
   g_clear_pointer (&step->value, g_variant_unref);
+  g_clear_pointer (&step->file, afrpc_module_file_unref);
   if (step->fd >= 0)
     close (step->fd);
 }
@@ -50,6 +51,11 @@ afrpc_birth_clear (AfrpcBirth *self)
   g_strfreev (self->environ);
   g_free (self->cwd);
   afrpc_birth_forget_origin (self);
+  g_free (self->destination);
+  g_free (self->remote_host);
+  g_clear_pointer (&self->remote_environ, g_ptr_array_unref);
+  g_clear_pointer (&self->files, g_ptr_array_unref);
+  g_clear_pointer (&self->overture, afrpc_overture_free);
   for (int i = 0; i < 3; i++)
     if (self->fds[i] >= 0)
       close (self->fds[i]);
@@ -62,6 +68,7 @@ origin_clear (AfrpcBirthOrigin *origin)
 {
   g_strfreev (origin->environ);
   g_free (origin->cwd);
+  g_clear_pointer (&origin->remote_environ, g_ptr_array_unref);
 }
 
 /* Nobody is going to be forked from it. */
@@ -91,6 +98,31 @@ afrpc_birth_get_cwd (const AfrpcBirth *self)
 }
 
 static void
+add_changes (GPtrArray *all,
+             GPtrArray *some) /* (nullable) */
+{
+  for (guint i = 0; some != NULL && i < some->len; i++)
+    g_ptr_array_add (all, g_strdup (some->pdata[i]));
+}
+
+/* Returns: (transfer full) (nullable): what to change of the environment on the other machine, in order */
+GPtrArray *
+afrpc_birth_dup_remote_environ (const AfrpcBirth *self)
+{
+  GPtrArray *inherited = self->origin != NULL ? self->origin->remote_environ : NULL;
+  GPtrArray *all;
+
+  if (inherited == NULL && self->remote_environ == NULL)
+    return NULL;
+
+  all = g_ptr_array_new_with_free_func (g_free);
+  add_changes (all, inherited);
+  add_changes (all, self->remote_environ);
+
+  return all;
+}
+
+static void
 take_origin (AfrpcBirth *self,
              char      **variables, /* (transfer full) (nullable) */
              char       *cwd)       /* (transfer full) (nullable) */
@@ -107,10 +139,14 @@ afrpc_birth_inherit (AfrpcBirth       *self,
                      const AfrpcBirth *template)
 {
   afrpc_birth_forget_origin (self);
-  if (template->is_origin_whole || (template->environ == NULL && template->cwd == NULL))
-    self->origin = template->origin != NULL ? g_rc_box_acquire (template->origin) : NULL;
-  else
-    take_origin (self, g_strdupv ((char **) afrpc_birth_get_environ (template)), g_strdup (afrpc_birth_get_cwd (template)));
+  if (template->is_origin_whole || (template->environ == NULL && template->cwd == NULL && template->remote_environ == NULL))
+    {
+      self->origin = template->origin != NULL ? g_rc_box_acquire (template->origin) : NULL;
+      return;
+    }
+
+  take_origin (self, g_strdupv ((char **) afrpc_birth_get_environ (template)), g_strdup (afrpc_birth_get_cwd (template)));
+  self->origin->remote_environ = afrpc_birth_dup_remote_environ (template);
 }
 
 /* It is executed now: those that are forked from it get what it has, whatever becomes of the program's. */

@@ -6,6 +6,8 @@
 
 #include "afrpc-types.h"
 #include "link/afrpc-link.h"
+#include "peer/afrpc-module-file.h"
+#include "peer/afrpc-overture.h"
 
 G_BEGIN_DECLS
 
@@ -17,34 +19,47 @@ typedef struct
   AfrpcFrameKind kind;
   GVariant *value; /* (nullable) */
   int fd;          /* -1: none */
+  AfrpcModuleFile *file; /* (nullable): of a module that was sent, when that was done last */
 } AfrpcBirthStep;
 
 /* What a process began in, and those that are forked from it where nothing else is set. */
 typedef struct
 {
-  char **environ; /* (nullable): NULL: the program's */
-  char *cwd;      /* (nullable) */
+  char **environ;            /* (nullable): NULL: the program's */
+  char *cwd;                 /* (nullable) */
+  GPtrArray *remote_environ; /* (nullable): of what is reached by ssh, see below */
 } AfrpcBirthOrigin;
 
 typedef struct
 {
   /* For AfrpcProcess to fill in until the process is started. */
-  char *host;       /* name or path; of a command, its first word */
+  char *host;       /* name or path; of a command, its first word; of ssh, and where to */
   char **argv;      /* (nullable): a command that connects its standard streams to a host */
   char **environ;   /* (nullable): NULL: its template's, or the program's */
-  char *cwd;        /* (nullable) */
+  char *cwd;        /* (nullable): the same; of what is reached by ssh, there */
   AfrpcStdio stdio[3];
   int fds[3];       /* -1, or what to use instead of stdio */
   AfrpcOrphanPolicy orphan_policy;
 
   AfrpcBirthOrigin *origin;  /* (nullable): once it was started, or is not going to be forked: see above */
   gboolean is_origin_whole;  /* what was set for itself is in it */
+  /* Of what is reached by ssh, which has the program's environment here. */
+  char *destination;         /* (nullable): NULL: it is not */
+  char *remote_host;         /* name or path, there */
+  GPtrArray *remote_environ; /* (nullable) (element-type filename): what to change there, as in wire/afrpc-overture.h,
+                              * after what its template changes */
+  gboolean sends_modules;
+  GPtrArray *files;          /* (nullable) (element-type AfrpcModuleFile): what it needs of them */
+  guint n_processors;        /* there; 0: not known */
+  AfrpcOverture *overture;   /* (nullable): while it has the connection */
+
   GPtrArray *steps;          /* (element-type AfrpcBirthStep) in order */
   guint64 other_inode;       /* of the socket that a template gets for it */
   guint n_inherited;         /* of these, a template has done the first */
   gboolean is_unknown;       /* what it is prepared with: it was handed over, or is forked from what was */
   gboolean is_begun;         /* the steps so far have been queued: a later one is at once */
   gboolean is_tried;         /* starting it has been, or is not necessary */
+  gboolean is_pattern;       /* others are made like it, and it is not started itself */
   AfrpcStart start;          /* how it was started */
   GVariant *run_options;     /* (nullable): what it was taken for, for a second start and for messages */
   GVariant *module;          /* (nullable): the last of the steps that have been forgotten, for messages */
@@ -75,6 +90,7 @@ void      afrpc_birth_add_step    (AfrpcBirth       *self,
 GVariant *afrpc_birth_find_module (const AfrpcBirth *self);
 const char *const *afrpc_birth_get_environ (const AfrpcBirth *self);
 const char *afrpc_birth_get_cwd   (const AfrpcBirth *self);
+GPtrArray *afrpc_birth_dup_remote_environ (const AfrpcBirth *self) G_GNUC_WARN_UNUSED_RESULT;
 void      afrpc_birth_inherit     (AfrpcBirth       *self,
                                    const AfrpcBirth *template);
 void      afrpc_birth_keep_origin (AfrpcBirth       *self);

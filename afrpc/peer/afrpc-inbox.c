@@ -615,7 +615,7 @@ afrpc_inbox_read (AfrpcPeer *self)
 {
   GError *error = NULL;
 
-  if (afrpc_talk_is_silent (&self->talk))
+  if (afrpc_talk_is_silent (&self->talk) || self->birth.overture != NULL)
     return;
 
   /* A grandchild may hold the other end of a dead worker's socket. */

@@ -48,7 +48,9 @@ send_steps (AfrpcPeer *peer,
 
   for (guint i = first; i < self->steps->len; i++)
     {
-      const AfrpcBirthStep *step = self->steps->pdata[i];
+      AfrpcBirthStep *step = self->steps->pdata[i];
+      g_autoptr(GVariant) value = NULL;
+      GError *error = NULL;
       int fd;
 
       if (self->is_replaying)
@@ -57,8 +59,10 @@ send_steps (AfrpcPeer *peer,
       if (step->fd >= 0 && fd < 0)
         afrpc_peer_fail (peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN, "copying a file descriptor: %s",
                                             g_strerror (errno)));
+      else if (!afrpc_birth_get_value (peer, step, &value, &error))
+        afrpc_peer_fail (peer, error);
       else
-        afrpc_link_prepare (&peer->talk.link, step->kind, step->value, &fd, fd >= 0 ? 1 : 0);
+        afrpc_link_prepare (&peer->talk.link, step->kind, value, &fd, fd >= 0 ? 1 : 0);
     }
   if (self->is_replaying)
     afrpc_birth_replay_forks (peer, self->steps->len);

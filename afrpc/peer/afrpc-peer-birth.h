@@ -35,6 +35,16 @@ AfrpcPeer *afrpc_birth_get_template   (AfrpcPeer       *peer);
 
 /* Forks that nobody waits for */
 void     afrpc_birth_leave_to_heir        (AfrpcPeer       *peer);
+/* At the other end of ssh */
+gboolean afrpc_birth_get_value        (AfrpcPeer       *peer,
+                                       AfrpcBirthStep  *step,
+                                       GVariant       **value,
+                                       GError         **error);
+gboolean afrpc_birth_make_overture    (AfrpcPeer       *peer,
+                                       GError         **error);
+void     afrpc_birth_play_overture    (AfrpcPeer       *peer);
+void     afrpc_birth_copy_destination (AfrpcPeer       *peer,
+                                       const AfrpcPeer *template);
 
 /* Between the files of the birth. */
 gboolean afrpc_birth_connect          (AfrpcPeer       *peer,

@@ -12,6 +12,7 @@
 #include "peer/afrpc-exit-private.h"
 #include "peer/afrpc-peer-birth.h"
 #include "peer/afrpc-peer.h"
+#include "peer/afrpc-ssh.h"
 #include "peer/afrpc-task.h"
 
 /* A process that fell silent while it owes answers is ended after this; one that really exits does so at once. */
@@ -70,6 +71,8 @@ afrpc_peer_fall_silent (AfrpcPeer *self)
 
   afrpc_talk_fall_silent (&self->talk);
   afrpc_peer_update_watch (self);
+  /* Nothing of what is queued was ever sent. */
+  g_clear_pointer (&self->birth.overture, afrpc_overture_free);
   /* A command may consist of several processes: the one that reads from us ends only when we do. */
   if (is_command)
     afrpc_link_end_sending (&self->talk.link);
@@ -174,6 +177,10 @@ new_end_error (AfrpcPeer *self)
     !afrpc_transport_is_local (&link->transport) && !link->transport.has_goodbye && link->n_pending > 0;
 
   /* Whoever is killed says nothing of what it is; what a host has forked is one. */
+  if (link->state == AFRPC_LINK_GREETING && self->birth.start != AFRPC_START_FORK &&
+      afrpc_exit_is_known (self->body.exit) && afrpc_exit_get_signal (self->body.exit) == 0 &&
+      self->birth.destination != NULL)
+    return afrpc_ssh_new_error (self->birth.destination, self->body.exit, text);
   if (link->state == AFRPC_LINK_GREETING && self->birth.start != AFRPC_START_FORK &&
       afrpc_exit_is_known (self->body.exit) && afrpc_exit_get_signal (self->body.exit) == 0)
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "before it said that it is a host, %s", text);

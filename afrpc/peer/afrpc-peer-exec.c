@@ -217,7 +217,10 @@ afrpc_birth_connect (AfrpcPeer   *peer,
   for (int i = 0; i < 2; i++)
     setsockopt (sockets[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
   fcntl (sockets[0], F_SETFL, O_NONBLOCK);
-  afrpc_link_connect (&peer->talk.link, sockets[0]);
+  if (peer->birth.overture != NULL)
+    afrpc_overture_connect (peer->birth.overture, sockets[0]);
+  else
+    afrpc_link_connect (&peer->talk.link, sockets[0]);
   *other = sockets[1];
   if (fstat (sockets[1], &status) == 0)
     peer->birth.other_inode = status.st_ino;
@@ -263,7 +266,7 @@ exec_plan (AfrpcPeer       *peer,
   gboolean has_spawned;
 
   plan->envp = (const char *const *) envp;
-  plan->cwd = afrpc_birth_get_cwd (&peer->birth);
+  plan->cwd = peer->birth.destination == NULL ? afrpc_birth_get_cwd (&peer->birth) : NULL;
   plan->leads_group = peer->body.limits.leads_group;
   /* A host arms its own, once it is told to work. */
   if (plan->leads_group && start == AFRPC_START_COMMAND && peer->birth.orphan_policy == AFRPC_ORPHAN_POLICY_END)
@@ -289,7 +292,7 @@ exec_command (AfrpcPeer   *peer,
   AfrpcSpawnPlan plan = { .path = path, .argv = (const char *const *) peer->birth.argv, .stdio = { -1, -1, -1 },
                           .socket = -1 };
 
-  if (path == NULL || !afrpc_birth_connect (peer, &plan.stdio[0], error))
+  if (path == NULL || !afrpc_birth_make_overture (peer, error) || !afrpc_birth_connect (peer, &plan.stdio[0], error))
     return FALSE;
   g_array_append_val (closing, plan.stdio[0]);
   /* One socket for both: then writing to a command that has ended is no signal. */

@@ -79,9 +79,10 @@ is_hopeless (AfrpcPeer *template)
 {
   const GError *failure = template->talk.failure;
 
-  /* A command that has not led to a host is run again, and may do so then. */
-  if (template->birth.argv != NULL && g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST))
-    return FALSE;
+  /* A command is run again, and may lead to something else then: what this program was wrong about stays wrong. */
+  if (template->birth.argv != NULL)
+    return g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED) ||
+           g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE);
 
   return failure != NULL && !g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_DIED) &&
          !g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_CLOSED) &&

@@ -54,11 +54,14 @@ afrpc_peer_update_watch (AfrpcPeer *self)
                            (afrpc_body_is_there (&self->body) || self->body.state == AFRPC_BODY_ENDED ||
                             self->body.state == AFRPC_BODY_DOUBTFUL);
   const AfrpcTransport *transport = &talk->link.transport;
-  const gboolean is_stuck = afrpc_transport_is_stuck (transport) && !talk->link.sending_ended;
+  AfrpcOverture *overture = self->birth.overture;
+  const gboolean is_stuck = overture != NULL ? afrpc_overture_has_output (overture)
+                                             : afrpc_transport_is_stuck (transport) && !talk->link.sending_ended;
+  const int fd = overture != NULL ? afrpc_overture_get_fd (overture) : transport->in_fd;
   const gboolean asks = self->body.state == AFRPC_BODY_CHILD ||
                         (self->body.state == AFRPC_BODY_GRANDCHILD && self->body.reap_deadline == AFRPC_DEADLINES_NEVER);
 
-  afrpc_source_poll (&self->member, &self->member.socket, listens ? transport->in_fd : -1,
+  afrpc_source_poll (&self->member, &self->member.socket, listens ? fd : -1,
                      is_stuck ? G_IO_IN | G_IO_OUT : G_IO_IN);
   afrpc_source_poll (&self->member, &self->member.pidfd, asks ? self->body.spawned.pidfd : -1, G_IO_IN);
   afrpc_source_poll (&self->member, &self->member.standard_error, self->body.standard_error.fd, G_IO_IN);
@@ -170,6 +173,8 @@ begin_turn (AfrpcPeer *self)
     afrpc_peer_act_on_drops (self);
   if (!self->birth.is_tried)
     afrpc_birth_start (self);
+  if (G_UNLIKELY (self->birth.overture != NULL))
+    afrpc_birth_play_overture (self);
   if (self->member.standard_error.poll.revents != 0)
     {
       afrpc_stderr_read (&self->body.standard_error);

@@ -132,6 +132,8 @@ afrpc_peer_new_fork (AfrpcPeer *template)
   AfrpcPeer *self = template->birth.argv != NULL ?
     afrpc_peer_new_command ((const char *const *) template->birth.argv) : afrpc_peer_new (template->birth.host);
 
+  if (template->birth.destination != NULL)
+    afrpc_birth_copy_destination (self, template);
   if (template->member.source != self->member.source)
     afrpc_birth_fail (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_IN_USE,
                                          "the process to be forked belongs to another main context"));
@@ -629,6 +631,7 @@ afrpc_peer_take (AfrpcPeer      *self,
   if (!afrpc_talk_take_role (&self->talk, role, error))
     return FALSE;
 
+  afrpc_peer_set_pattern (self, FALSE);
   self->process_held = g_weak_ref_get (&self->process);
   if (role == AFRPC_ROLE_HANDED_OVER)
     afrpc_birth_begin (self);
@@ -745,7 +748,8 @@ afrpc_peer_kill (AfrpcPeer *self,
       /* Who has done that need not be warned of it. */
       self->failure_is_known = TRUE;
     }
-  if (!afrpc_body_kill (&self->body, is_asked_for ? SIGKILL : signum) && !self->birth.is_tried)
+  if (!afrpc_body_kill (&self->body, is_asked_for ? SIGKILL : signum) &&
+      (!self->birth.is_tried || self->birth.is_pattern))
     afrpc_birth_fail (self, new_killed_error ());
   if (self->body.state == AFRPC_BODY_DOUBTFUL)
     afrpc_birth_look_for_unheard (self);

@@ -47,6 +47,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (AfrpcHandOver, afrpc_hand_over_free)
 /* Life */
 AfrpcPeer  *afrpc_peer_new            (const char                  *host);
 AfrpcPeer  *afrpc_peer_new_command    (const char *const           *argv);
+AfrpcPeer  *afrpc_peer_new_ssh        (const char                  *destination,
+                                       const char                  *host,
+                                       const char *const           *argv);
 AfrpcPeer  *afrpc_peer_new_fork       (AfrpcPeer                   *template);
 AfrpcPeer  *afrpc_peer_new_refused    (GError                      *error);
 AfrpcPeer  *afrpc_peer_ref            (AfrpcPeer                   *self);
@@ -66,7 +69,18 @@ AfrpcPeer  *afrpc_peer_ref_default_template (const char            *host);
 gboolean    afrpc_peer_is_configurable (AfrpcPeer                  *self);
 void        afrpc_peer_set_orphan_policy (AfrpcPeer                *self,
                                           AfrpcOrphanPolicy         policy);
-char     ***afrpc_peer_get_environ    (AfrpcPeer                   *self);
+void        afrpc_peer_set_environ    (AfrpcPeer                   *self,
+                                       const char *const           *environment);
+void        afrpc_peer_setenv         (AfrpcPeer                   *self,
+                                       const char                  *variable,
+                                       const char                  *value,
+                                       gboolean                     overwrite);
+void        afrpc_peer_unsetenv       (AfrpcPeer                   *self,
+                                       const char                  *variable);
+guint       afrpc_peer_get_n_processors (AfrpcPeer                 *self);
+void        afrpc_peer_set_sends_modules (AfrpcPeer                *self,
+                                          gboolean                  sends_modules);
+gboolean    afrpc_peer_sends_modules  (AfrpcPeer                   *self);
 void        afrpc_peer_set_cwd        (AfrpcPeer                   *self,
                                        const char                  *cwd);
 void        afrpc_peer_set_limit      (AfrpcPeer                   *self,
@@ -83,6 +97,8 @@ void        afrpc_peer_set_stdio      (AfrpcPeer                   *self,
 void        afrpc_peer_take_stdio     (AfrpcPeer                   *self,
                                        int                          i,
                                        int                          fd);
+void        afrpc_peer_set_pattern    (AfrpcPeer                   *self,
+                                       gboolean                     is_pattern);
 void        afrpc_peer_inherit        (AfrpcPeer                   *self,
                                        AfrpcPeer                   *template);
 void        afrpc_peer_prepare        (AfrpcPeer                   *self,

@@ -38,8 +38,11 @@ set_process (AfrpcPoolTemplate *self,
   self->has_died = FALSE;
   self->generation++;
   self->base = AFRPC_POOL_BASE_UNKNOWN;
-  if (process != NULL)
-    self->exited_id = g_signal_connect (process, "exited", G_CALLBACK (exited_cb), self);
+  if (process == NULL)
+    return;
+
+  afrpc_peer_set_pattern (process->peer, TRUE);
+  self->exited_id = g_signal_connect (process, "exited", G_CALLBACK (exited_cb), self);
 }
 
 static AfrpcPoolTemplate *

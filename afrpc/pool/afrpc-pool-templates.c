@@ -28,7 +28,7 @@ afrpc_pool_take_first (AfrpcPool *self)
  * Has workers made from another process as well.
  *
  * Processes of all kinds may be in one pool: templates that are forked, hosts that are executed, and
- * [commands][ctor@Afrpc.Process.new_command] that lead to other machines. What is called has to be there in all of them,
+ * those that [ssh][ctor@Afrpc.Process.new_ssh] runs on other machines. What is called has to be there in all of them,
  * under the same name and with the same backend. There may be up to [property@Afrpc.Pool:max-workers] workers of all
  * kinds; a call goes to the one that has least of what it may have.
  *

@@ -49,7 +49,7 @@ afrpc_foreign_begin (AfrpcForeign *self,
   if (session->orphan_signal != SIGKILL)
     sigaction (session->orphan_signal, NULL, &self->action);
   if (session->job.orphan_policy == AFRPC_ORPHAN_POLICY_END && !session->has_lifeline)
-    afrpc_hangup_watch (session->transport.out_fd);
+    afrpc_hangup_watch (session->transport.in_fd);
 }
 
 /* The signal is the host's, whatever the code has done to all that there are. */

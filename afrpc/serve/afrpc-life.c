@@ -17,29 +17,38 @@
 #include "os/afrpc-bridge.h"
 #include "os/afrpc-group.h"
 
-/* Returns: the connection as a socket that the session has no part in any more, or -1: what comes over a command is
- * copied by the supervisor. */
+/* Returns: the connection as a socket, or -1: what comes over a command is copied by the supervisor. The session can still write. */
 static int
-steal_connection (AfrpcSession *self)
+share_connection (AfrpcSession *self)
 {
-  const int in_fd = self->transport.in_fd, out_fd = self->transport.out_fd;
   int sockets[2];
 
-  self->transport.in_fd = self->transport.out_fd = -1;
   if (self->control_fd < 0)
-    return in_fd;
+    return self->transport.in_fd;
 
   if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0 ||
-      !afrpc_bridge_ask (self->control_fd, in_fd, sockets[1]))
+      !afrpc_bridge_ask (self->control_fd, self->transport.in_fd, sockets[1]))
     {
       g_printerr ("%s: connecting a function: %s\n", self->host_name, g_strerror (errno));
       return -1;
     }
-  close (in_fd);
-  close (out_fd);
   close (sockets[1]);
 
   return sockets[0];
+}
+
+/* Has the session have no part in it any more. */
+static void
+give_connection_up (AfrpcSession *self)
+{
+  const int in_fd = self->transport.in_fd, out_fd = self->transport.out_fd;
+
+  self->transport.in_fd = self->transport.out_fd = -1;
+  if (self->control_fd < 0)
+    return;
+
+  close (in_fd);
+  close (out_fd);
 }
 
 /* Has a function take the connection over. */
@@ -49,9 +58,12 @@ hand_over (AfrpcSession *self)
   int fd;
 
   afrpc_forward_log_stop ();
-  afrpc_session_send_ready (self);
+  /* Before the program has it, and may end what it sends: the supervisor would take that for the program's end. */
+  fd = share_connection (self);
+  if (fd >= 0)
+    afrpc_session_send_ready (self);
   afrpc_session_set_state (self, AFRPC_SESSION_OVER);
-  fd = steal_connection (self);
+  give_connection_up (self);
   if (fd < 0)
     return EXIT_FAILURE;
 

@@ -14,6 +14,7 @@
 #include "serve/afrpc-surroundings.h"
 #include "serve/afrpc-template.h"
 #include "wire/afrpc-options.h"
+#include "wire/afrpc-overture.h"
 
 #define FIRST_WORDS_MS 5 /* until they should have come to a process that was forked */
 
@@ -116,6 +117,21 @@ require (AfrpcSession  *self,
   return end_step (self, &foreign, ok, step_error, what, error);
 }
 
+/* One that was sent before there was a host. */
+static gboolean
+require_sent (AfrpcSession  *self,
+              GVariant      *value, /* (ss) */
+              GError       **error)
+{
+  const char *sha256, *name;
+  g_autofree char *path = NULL;
+
+  g_variant_get (value, "(&s&s)", &sha256, &name);
+  path = g_build_filename (g_get_user_cache_dir (), AFRPC_OVERTURE_CACHE, sha256, name, NULL);
+
+  return require (self, path, error);
+}
+
 static gboolean
 evaluate (AfrpcSession  *self,
           GVariant      *value, /* (sv) */
@@ -200,6 +216,8 @@ do_step (AfrpcSession      *self,
     case AFRPC_FRAME_REQUIRE:
       if (value != NULL && g_variant_is_of_type (value, G_VARIANT_TYPE_STRING))
         return require (self, g_variant_get_string (value, NULL), error);
+      if (value != NULL && g_variant_is_of_type (value, G_VARIANT_TYPE ("(ss)")))
+        return require_sent (self, value, error);
       break;
 
     case AFRPC_FRAME_EVAL:

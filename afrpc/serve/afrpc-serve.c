@@ -400,6 +400,8 @@ take_frame (AfrpcSession *self)
 
       case AFRPC_FRAME_CLOSE:
         self->was_closed = TRUE;
+        if (!afrpc_transport_is_local (&self->transport))
+          afrpc_session_end_input (self);
         return step;
 
       case AFRPC_FRAME_RING:

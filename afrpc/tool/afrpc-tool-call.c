@@ -275,7 +275,7 @@ call_run (const CallOptions *options,
 
   self.loop = g_main_loop_new (NULL, FALSE);
   self.output = afrpc_tool_output_new (STDOUT_FILENO, output_changed_cb, &self);
-  self.process = afrpc_tool_process_new (&options->worker, FALSE);
+  self.process = afrpc_tool_process_new (&options->worker, NULL, FALSE);
   self.proxy = g_object_new (AFRPC_TYPE_PROXY,
                              "process", self.process,
                              "function", options->worker.function,
@@ -355,7 +355,8 @@ afrpc_tool_call (int    argc,
   if (values == NULL)
     return afrpc_tool_usage_error ("call", error->message);
 
-  options.worker.module = g_strdup (options.words[0]);
+  if (!afrpc_tool_worker_options_take_module (&options.worker, options.words[0], &error))
+    return afrpc_tool_usage_error ("call", error->message);
   options.worker.function = g_strdup (options.words[1]);
 
   return call_run (&options, values);

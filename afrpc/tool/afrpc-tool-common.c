@@ -64,6 +64,7 @@ afrpc_tool_exit_status (const GError *error)
     case AFRPC_ERROR_MODULE:
     case AFRPC_ERROR_FUNCTION:
     case AFRPC_ERROR_INIT:
+    case AFRPC_ERROR_UNREACHABLE:
       return AFRPC_TOOL_EXIT_PREPARE;
 
     case AFRPC_ERROR_DIED:

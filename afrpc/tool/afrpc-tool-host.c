@@ -3,7 +3,7 @@
 /* Which host program runs a module; and "afrpc host", which becomes one. */
 #include "config.h"
 
-#include "afrpc-tool.h"
+#include "afrpc-tool-receive.h"
 
 #include <errno.h>
 #include <glib/gi18n.h>
@@ -73,55 +73,86 @@ afrpc_tool_report (const AfrpcToolWorkerOptions *options,
     afrpc_tool_message (_("To load the file in this folder, write “./%s”"), options->module);
 }
 
-/* Only returns if it is not there. */
-static void
-become (const char *folder, /* (nullable) */
-        const char *program)
-{
-  g_autofree char *file = folder != NULL ? g_build_filename (folder, program, NULL) : g_strdup (program);
-  const char *argv[] = { file, NULL };
-
-  execv (file, (char **) argv);
-}
-
-/* Looks where the library looks; a program of more rights than its user does not look where that one says. */
-static int
-run_host (const char *name)
+/* Looks where the library looks; a program of more rights than its user does not look where that one says. Returns:
+ * (transfer full): the host program, which may turn out not to be there */
+static char *
+find_program (const char *name)
 {
   const char *path = secure_getenv ("AFRPC_HOST_PATH");
   g_auto(GStrv) folders = g_strsplit (path != NULL ? path : "", ":", -1);
-  g_autofree char *program = NULL;
+  g_autofree char *file = NULL;
 
-  signal (SIGPIPE, SIG_DFL);
   if (strchr (name, '/') != NULL)
-    become (NULL, name);
-  else
+    return g_strdup (name);
+
+  file = g_strdup_printf ("afrpc-host-%s", name);
+  for (char **folder = folders; *folder != NULL; folder++)
     {
-      program = g_strdup_printf ("afrpc-host-%s", name);
-      for (char **folder = folders; *folder != NULL; folder++)
-        if (**folder != '\0')
-          become (*folder, program);
-      become (AFRPC_LIBEXECDIR, program);
+      g_autofree char *program = g_build_filename (*folder, file, NULL);
+
+      if (**folder != '\0' && access (program, X_OK) == 0)
+        return g_steal_pointer (&program);
     }
 
-  afrpc_tool_message (_("Cannot run “%s”: %s"), program != NULL ? program : name, g_strerror (errno));
-  return AFRPC_TOOL_EXIT_PREPARE;
+  return g_build_filename (AFRPC_LIBEXECDIR, file, NULL);
+}
+
+static gboolean
+check_program (const char  *program,
+               GError     **error)
+{
+  /* A folder may be entered, which is the same permission. */
+  if (g_file_test (program, G_FILE_TEST_IS_DIR))
+    errno = EISDIR;
+  else if (access (program, X_OK) == 0)
+    return TRUE;
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NO_HOST, _("Cannot run “%s”: %s"), program, g_strerror (errno));
+  return FALSE;
+}
+
+/* Becomes the host @name, or what the program wants that is at the other end. Only returns if it cannot. */
+static void
+become (const char  *name, /* (nullable) */
+        GError     **error)
+{
+  g_autofree char *wanted = name == NULL ? afrpc_tool_receive (error) : g_strdup (name);
+  g_autofree char *program = wanted != NULL ? find_program (resolve_alias (wanted)) : NULL;
+  const char *argv[] = { program, NULL };
+
+  /* After the answer come calls: they are not for who is not there. */
+  if (program == NULL || !check_program (program, error) || (name == NULL && !afrpc_tool_answer (error)))
+    return;
+
+  signal (SIGPIPE, SIG_DFL);
+  execv (program, (char **) argv);
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NO_HOST, _("Cannot run “%s”: %s"), program, g_strerror (errno));
 }
 
 int
 afrpc_tool_host (int    argc,
                  char **argv)
 {
+  gboolean receive = FALSE;
+  const GOptionEntry entries[] = {
+    { "receive", 0, 0, G_OPTION_ARG_NONE, &receive,
+      N_("Be told by the program, on standard input, which host to be, and where"), NULL },
+    G_OPTION_ENTRY_NULL
+  };
   g_autoptr(GOptionContext) context = afrpc_tool_option_context_new (
     _("HOST"),
     _("Is the host program of a language, on standard input and output: what a program that\n"
-      "starts its workers by a command has run, such as “ssh machine afrpc host python”."));
+      "starts its workers by a command has run, such as “bwrap … afrpc host python”."));
   g_autoptr(GError) error = NULL;
 
+  g_option_context_add_main_entries (context, entries, GETTEXT_PACKAGE);
   if (!g_option_context_parse (context, &argc, &argv, &error))
     return afrpc_tool_usage_error ("host", error->message);
-  if (argc != 2)
-    return afrpc_tool_usage_error ("host", _("HOST is needed, and nothing else"));
+  if (argc != (receive ? 1 : 2))
+    return afrpc_tool_usage_error ("host", _("Either HOST or “--receive” is needed, and nothing else"));
 
-  return run_host (resolve_alias (argv[1]));
+  become (receive ? NULL : argv[1], &error);
+  afrpc_tool_message ("%s", error->message);
+
+  return AFRPC_TOOL_EXIT_PREPARE;
 }

@@ -19,8 +19,8 @@
 
 #define WINDOW_JOBS_MAX 1024         /* jobs between the oldest unfinished one and the newest */
 #define WINDOW_BYTES_MAX (16u << 20) /* of results that wait for an older one */
+#define N_WORKERS_DEFAULT G_MININT
 #define INPUT_SHOWN_MAX 200          /* bytes of an input in a message */
-#define WORKERS_MAX 4096
 
 typedef struct
 {
@@ -39,6 +39,7 @@ typedef struct
   gboolean no_progress;
   gboolean quiet;
   gboolean stats;
+  char **machines; /* (nullable) */
   char **words; /* MODULE, FUNCTION, and inputs */
 } MapOptions;
 
@@ -79,6 +80,7 @@ static void
 map_options_clear (MapOptions *options)
 {
   afrpc_tool_worker_options_clear (&options->worker);
+  g_clear_pointer (&options->machines, g_strfreev);
   g_clear_pointer (&options->words, g_strfreev);
   g_clear_pointer (&options->delimiter, g_free);
 }
@@ -410,6 +412,12 @@ pool_failed_cb (const GError *error,
 }
 
 static void
+pool_has_room_cb (gpointer data)
+{
+  map_pump (data);
+}
+
+static void
 pool_over_cb (gpointer data)
 {
   map_check_over (data);
@@ -445,7 +453,7 @@ map_print_summary (Map *self)
 static int
 map_run (const MapOptions *options)
 {
-  static const AfrpcToolPoolFuncs funcs = { call_settled_cb, pool_failed_cb, pool_over_cb };
+  static const AfrpcToolPoolFuncs funcs = { call_settled_cb, pool_failed_cb, pool_has_room_cb, pool_over_cb };
   g_auto(Map) self = { .options = options, .jobs = G_QUEUE_INIT, .output_fd = STDOUT_FILENO };
 
   self.loop = g_main_loop_new (NULL, FALSE);
@@ -484,7 +492,12 @@ map_parse (MapOptions  *options,
 {
   const GOptionEntry entries[] = {
     { "jobs", 'j', 0, G_OPTION_ARG_INT, &options->n_workers,
-      N_("Number of workers (default: one for each processor)"), N_("N") },
+      N_("Number of workers, on each machine (default: one for each processor)"), N_("N") },
+    { "sshlogin", 'S', 0, G_OPTION_ARG_STRING_ARRAY, &options->machines,
+      N_("Run workers on these machines; N: how many, “:”: this one (repeatable)"), N_("[N/][USER@]MACHINE,…") },
+    { "send", 0, 0, G_OPTION_ARG_NONE, &options->worker.send, N_("Send modules that are files to these machines"), NULL },
+    { "ssh-option", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options->worker.ssh_options,
+      N_("An argument for ssh, such as “-p2222” (repeatable)"), N_("OPTION") },
     { "keep-order", 'k', 0, G_OPTION_ARG_NONE, &options->keep_order,
       N_("Print the results in the order of the inputs"), NULL },
     { "null", '0', 0, G_OPTION_ARG_NONE, &options->null_input,
@@ -545,30 +558,56 @@ map_parse (MapOptions  *options,
       return FALSE;
     }
   options->worker.n_retries = options->n_retries;
+  if (options->machines != NULL)
+    {
+      options->worker.machines = afrpc_tool_machines_parse ((const char *const *) options->machines, error);
+      if (options->worker.machines == NULL)
+        return FALSE;
+    }
 
   return afrpc_tool_worker_options_check (&options->worker, error);
+}
+
+/* @n: on each machine for which it was not said; 0: as many as it has processors, which others have to say themselves */
+static void
+set_n_workers (MapOptions *options,
+               guint       n)
+{
+  const GPtrArray *machines = options->worker.machines;
+
+  if (n == 0)
+    options->n_workers = (int) g_get_num_processors ();
+  for (guint i = 0; machines != NULL && i < machines->len; i++)
+    {
+      AfrpcToolMachine *machine = machines->pdata[i];
+
+      if (machine->n_workers == 0)
+        machine->n_workers = n > 0 || machine->destination != NULL ? n : g_get_num_processors ();
+    }
 }
 
 int
 afrpc_tool_map (int    argc,
                 char **argv)
 {
-  g_auto(MapOptions) options = { .n_workers = (int) g_get_num_processors () };
+  g_auto(MapOptions) options = { .n_workers = N_WORKERS_DEFAULT };
   g_autoptr(GError) error = NULL;
 
   if (!map_parse (&options, argv, &error))
     return afrpc_tool_usage_error ("map", error->message);
   if (options.words == NULL || g_strv_length (options.words) < 2)
     return afrpc_tool_usage_error ("map", _("MODULE and FUNCTION are needed"));
-  if (options.n_workers < 1 || options.n_workers > WORKERS_MAX)
+  if (options.n_workers != N_WORKERS_DEFAULT && (options.n_workers < 1 || options.n_workers > AFRPC_TOOL_WORKERS_MAX))
     {
       g_autofree char *message =
-        g_strdup_printf (_("The number of workers has to be between 1 and %d"), WORKERS_MAX);
+        g_strdup_printf (_("The number of workers has to be between 1 and %d"), AFRPC_TOOL_WORKERS_MAX);
 
       return afrpc_tool_usage_error ("map", message);
     }
 
-  options.worker.module = g_strdup (options.words[0]);
+  set_n_workers (&options, options.n_workers == N_WORKERS_DEFAULT ? 0 : options.n_workers);
+  if (!afrpc_tool_worker_options_take_module (&options.worker, options.words[0], &error))
+    return afrpc_tool_usage_error ("map", error->message);
   options.worker.function = g_strdup (options.words[1]);
 
   return map_run (&options);

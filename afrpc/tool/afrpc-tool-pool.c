@@ -7,6 +7,7 @@
 
 #include <glib/gi18n.h>
 #include <signal.h>
+#include <string.h>
 
 #include "afrpc-tool-stats.h"
 
@@ -29,7 +30,8 @@ struct _AfrpcToolPool
   gpointer data;
 
   AfrpcPool *pool;          /* (nullable) (owned): from the first call on */
-  AfrpcProcess *template;   /* (nullable) (owned): what workers are forked from; it is the last that ends, and NULL then */
+  GPtrArray *templates;     /* (element-type AfrpcProcess) (owned): what workers are made from, one for each machine */
+  guint n_templates;        /* that have not ended: they are the last that do */
   AfrpcCallOptions *first;  /* (owned): of a call that is made for the first time */
   AfrpcCallOptions *again;  /* (owned): of one that has failed before */
   GHashTable *workers;      /* (element-type AfrpcProcess) (owned): those that have had calls, and live as far as is known */
@@ -71,17 +73,20 @@ template_ended_cb (GObject      *object,
   AfrpcToolPool *self = data;
   g_autoptr(AfrpcExit) exit = afrpc_process_wait_finish (AFRPC_PROCESS (object), result, NULL);
 
-  g_clear_object (&self->template);
+  self->n_templates--;
   check_over (self);
 }
 
-/* All workers have ended. What they were forked from has never been called: it has nothing to finish. */
+/* All workers have ended. What they were made from has never been called: it has nothing to finish. */
 static void
 destroyed_cb (AfrpcCaller   *caller,
               AfrpcToolPool *self)
 {
-  afrpc_process_kill (self->template, SIGKILL);
-  afrpc_process_wait_async (self->template, NULL, template_ended_cb, self);
+  for (guint i = 0; i < self->templates->len; i++)
+    {
+      afrpc_process_kill (self->templates->pdata[i], SIGKILL);
+      afrpc_process_wait_async (self->templates->pdata[i], NULL, template_ended_cb, self);
+    }
 }
 
 static void
@@ -111,8 +116,9 @@ exited_cb (AfrpcProcess  *process,
   if (is_news && has_died)
     {
       g_autofree char *text = afrpc_exit_to_string (exit);
+      const char *destination = afrpc_process_get_destination (process);
 
-      afrpc_tool_message ("%s", text);
+      afrpc_tool_message ("%s%s%s", destination != NULL ? destination : "", destination != NULL ? ": " : "", text);
     }
   g_hash_table_remove (self->workers, process);
 }
@@ -141,30 +147,136 @@ event_cb (AfrpcCaller  *caller,
   afrpc_tool_show_event (event);
 }
 
+/* Machines */
+
+/* Returns: (nullable) */
+static AfrpcToolMachine *
+find_machine (AfrpcToolPool *self,
+              AfrpcProcess  *process)
+{
+  const char *destination = process != NULL ? afrpc_process_get_destination (process) : NULL;
+
+  for (guint i = 0; destination != NULL && i < self->options->machines->len; i++)
+    {
+      AfrpcToolMachine *machine = self->options->machines->pdata[i];
+
+      if (g_strcmp0 (machine->destination, destination) == 0)
+        return machine;
+    }
+
+  return NULL;
+}
+
+/* How many workers there may be on each machine, and so in all. */
+static void
+share_out (AfrpcToolPool *self)
+{
+  guint n = 0;
+
+  for (guint i = 0; self->options->machines != NULL && i < self->templates->len; i++)
+    {
+      const AfrpcToolMachine *machine = self->options->machines->pdata[i];
+      const guint n_here = MAX (machine->n_workers, 1);
+      /* What another machine has been given cannot be taken back: it would wait there while others have nothing to do. */
+      const guint load = machine->destination != NULL ? 1 : CALLS_PER_WORKER;
+
+      afrpc_pool_add_template (self->pool, self->templates->pdata[i], n_here, load, n_here);
+      n += n_here;
+    }
+  if (n > 0)
+    self->n_workers_max = MIN (n, AFRPC_TOOL_WORKERS_MAX);
+  g_object_set (self->pool, "max-workers", self->n_workers_max, NULL);
+}
+
+/* A worker that is there knows how many processors its machine has; until then there is one. */
+static void
+ready_cb (AfrpcToolPool *self)
+{
+  GListModel *workers = afrpc_pool_get_workers (self->pool);
+  gboolean has_changed = FALSE;
+
+  if (self->state != STATE_OPEN)
+    return;
+
+  for (guint i = 0; i < g_list_model_get_n_items (workers); i++)
+    {
+      g_autoptr(AfrpcPoolWorker) worker = g_list_model_get_item (workers, i);
+      AfrpcProcess *process = afrpc_pool_worker_get_process (worker);
+      AfrpcToolMachine *machine = find_machine (self, process);
+
+      if (machine != NULL && machine->n_workers == 0)
+        {
+          machine->n_workers = MIN (afrpc_process_get_n_processors (process), AFRPC_TOOL_WORKERS_MAX);
+          has_changed |= machine->n_workers > 1;
+        }
+    }
+  if (!has_changed)
+    return;
+
+  share_out (self);
+  self->funcs.has_room (self->data);
+}
+
+/* What is wrong with one is said once, until it works. FALSE: it has nothing to do with any of them. */
+static gboolean
+report_machine (AfrpcToolPool *self,
+                const GError  *error)
+{
+  for (guint i = 0; self->options->machines != NULL && i < self->options->machines->len; i++)
+    {
+      AfrpcToolMachine *machine = self->options->machines->pdata[i];
+      g_autofree char *name = machine->destination != NULL ? g_strdup_printf ("'ssh %s'", machine->destination) : NULL;
+
+      if (name == NULL || strstr (error->message, name) == NULL)
+        continue;
+      if (!machine->is_reported)
+        afrpc_tool_message ("%s", error->message);
+      machine->is_reported = TRUE;
+      return TRUE;
+    }
+
+  return FALSE;
+}
+
 /* What ends a worker that has calls has failed them, and is reported there. But every other worker would fail to start in
- * the same way; for a lack of processes or memory, the pool waits. */
+ * the same way, on a machine that is reached; for a lack of processes or memory, the pool waits, and for others it has
+ * others. */
 static void
 error_cb (AfrpcCaller   *caller,
           GError        *error,
           AfrpcToolPool *self)
 {
-  if (afrpc_tool_exit_status (error) == AFRPC_TOOL_EXIT_PREPARE && !g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN))
+  if (self->state == STATE_KILLED || afrpc_tool_exit_status (error) != AFRPC_TOOL_EXIT_PREPARE ||
+      g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN))
+    return;
+
+  if (self->templates->len == 1 && !g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE))
     fail (self, error);
+  else if (!report_machine (self, error))
+    afrpc_tool_message ("%s", error->message);
 }
 
 static void
 start (AfrpcToolPool *self)
 {
-  self->template = afrpc_tool_process_new (self->options, TRUE);
+  const GPtrArray *machines = self->options->machines;
+  const guint n = machines != NULL ? machines->len : 1;
+
+  for (guint i = 0; i < n; i++)
+    g_ptr_array_add (self->templates, afrpc_tool_process_new (self->options, machines != NULL ? machines->pdata[i] : NULL, TRUE));
+  self->n_templates = n;
   /* A worker is kept however long the next input takes: what its init function has made is there. */
-  self->pool = g_object_new (AFRPC_TYPE_POOL, "process", self->template, "function", self->options->function,
+  self->pool = g_object_new (AFRPC_TYPE_POOL, "process", self->templates->pdata[0], "function", self->options->function,
                              "init", self->options->init, "backend", self->options->backend,
-                             "max-workers", self->n_workers_max, "load", CALLS_PER_WORKER, "start-delay-ms", 0,
+                             "load", CALLS_PER_WORKER, "start-delay-ms", 0,
                              "stop-delay-ms", G_MAXINT, "max-failures", WORKER_FAILURES_MAX,
                              "max-bytes-queued", G_MAXUINT64, NULL);
+  share_out (self);
   g_signal_connect (self->pool, "event", G_CALLBACK (event_cb), NULL);
   g_signal_connect (self->pool, "error", G_CALLBACK (error_cb), self);
   g_signal_connect (self->pool, "destroyed", G_CALLBACK (destroyed_cb), self);
+  if (machines != NULL)
+    g_signal_connect_swapped (self->pool, "notify::n-starting-workers", G_CALLBACK (ready_cb), self);
 }
 
 /* Calls */
@@ -188,8 +300,12 @@ new_failure (AfrpcToolPool *self)
 {
   const GError *failure = afrpc_pool_get_failure (self->pool);
 
-  if (failure == NULL || afrpc_tool_exit_status (failure) == AFRPC_TOOL_EXIT_PREPARE)
+  if (failure == NULL || (afrpc_tool_exit_status (failure) == AFRPC_TOOL_EXIT_PREPARE && self->templates->len == 1))
     return failure != NULL ? g_error_copy (failure) : NULL;
+
+  if (self->templates->len > 1)
+    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN, _("No machine has a worker any more; the last one: %s"),
+                        failure->message);
 
   return g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN,
                       _("%u workers in a row ended before they had begun a call; the last one: %s"), WORKER_FAILURES_MAX,
@@ -222,8 +338,12 @@ settled_cb (GObject      *object,
   g_autoptr(GError) overdue = NULL;
   g_autoptr(GError) failure = NULL;
   g_autoptr(GVariant) value = afrpc_call_wait_finish (AFRPC_CALL (object), result, &error);
+  AfrpcToolMachine *machine;
 
   watch_worker (self, process);
+  machine = value != NULL && self->options->machines != NULL ? find_machine (self, process) : NULL;
+  if (machine != NULL)
+    machine->is_reported = FALSE;
   if (self->state != STATE_KILLED)
     afrpc_tool_stats_add (&self->stats, call->start_us, error, error != NULL && is_overdue (call, error));
   if (value == NULL && self->state != STATE_KILLED)
@@ -275,6 +395,7 @@ afrpc_tool_pool_new (const AfrpcToolWorkerOptions *options,
   self->n_workers_max = n_workers_max;
   self->funcs = *funcs;
   self->data = data;
+  self->templates = g_ptr_array_new_with_free_func (g_object_unref);
   self->workers = g_hash_table_new_full (NULL, NULL, g_object_unref, NULL);
   self->first = afrpc_call_options_new ();
   self->again = afrpc_call_options_new ();
@@ -293,7 +414,7 @@ afrpc_tool_pool_new (const AfrpcToolWorkerOptions *options,
 void
 afrpc_tool_pool_free (AfrpcToolPool *self)
 {
-  g_assert (self->template == NULL && self->n_calls == 0);
+  g_assert (self->n_templates == 0 && self->n_calls == 0);
 
   if (self->pool != NULL)
     {
@@ -302,6 +423,7 @@ afrpc_tool_pool_free (AfrpcToolPool *self)
       afrpc_caller_close_sync (AFRPC_CALLER (self->pool), NULL, NULL);
     }
   g_clear_object (&self->pool);
+  g_ptr_array_unref (self->templates);
   g_hash_table_unref (self->workers);
   g_object_unref (self->first);
   g_object_unref (self->again);
@@ -364,7 +486,7 @@ afrpc_tool_pool_kill (AfrpcToolPool *self)
 gboolean
 afrpc_tool_pool_is_over (const AfrpcToolPool *self)
 {
-  return self->state != STATE_OPEN && self->n_calls == 0 && self->template == NULL;
+  return self->state != STATE_OPEN && self->n_calls == 0 && self->n_templates == 0;
 }
 
 void

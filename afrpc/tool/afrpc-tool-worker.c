@@ -62,6 +62,32 @@ parse_seconds (double    seconds,
   return TRUE;
 }
 
+static gboolean
+check_module (const char  *module,
+              GError     **error)
+{
+  g_autofree char *shown = g_utf8_make_valid (module, -1);
+
+  if (g_utf8_validate (module, -1, NULL))
+    return TRUE;
+
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("The name of the module “%s” is not UTF-8"), shown);
+  return FALSE;
+}
+
+/* @module: a word of the command line, which may be any file */
+gboolean
+afrpc_tool_worker_options_take_module (AfrpcToolWorkerOptions  *options,
+                                       const char              *module,
+                                       GError                 **error)
+{
+  if (!check_module (module, error))
+    return FALSE;
+
+  options->module = g_strdup (module);
+  return TRUE;
+}
+
 /* Looks at what has been given. */
 gboolean
 afrpc_tool_worker_options_check (AfrpcToolWorkerOptions  *options,
@@ -76,6 +102,10 @@ afrpc_tool_worker_options_check (AfrpcToolWorkerOptions  *options,
   options->init_args = afrpc_tool_parse_words (options->init_words, AFRPC_TOOL_WORDS_VALUES, error);
   if (options->init_args == NULL)
     return FALSE;
+
+  for (gsize i = 0; options->require != NULL && options->require[i] != NULL; i++)
+    if (!check_module (options->require[i], error))
+      return FALSE;
 
   for (guint i = AFRPC_LIMIT_NONE; i <= AFRPC_LIMIT_FILE_SIZE; i++)
     if (options->limits[i] < 0)
@@ -103,6 +133,8 @@ afrpc_tool_worker_options_clear (AfrpcToolWorkerOptions *options)
   g_clear_pointer (&options->init, g_free);
   g_clear_pointer (&options->init_words, g_strfreev);
   g_clear_pointer (&options->init_args, g_ptr_array_unref);
+  g_clear_pointer (&options->machines, g_ptr_array_unref);
+  g_clear_pointer (&options->ssh_options, g_strfreev);
 }
 
 /* Has standard output lead to standard error, as it does for workers that are forked from others. Returns: where it led to
@@ -140,18 +172,44 @@ lead_stdout_to_stderr (AfrpcProcess *process)
     afrpc_process_set_stdout (process, AFRPC_STDIO_SILENCE);
 }
 
-/* A process with its modules. It must not read the command's input; what it prints goes to standard error, because standard
- * output holds results and nothing else. @stdout_is_stolen: the command's own leads there, and the process has that: what
- * is forked from one that was given another would not have it. */
-AfrpcProcess *
-afrpc_tool_process_new (const AfrpcToolWorkerOptions *options,
-                        gboolean                      stdout_is_stolen)
+/* It must not read the command's input; what it prints goes to standard error, because standard output holds results and
+ * nothing else. */
+static AfrpcProcess *
+new_here (const AfrpcToolWorkerOptions *options,
+          gboolean                      stdout_is_stolen)
 {
-  g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (afrpc_tool_find_host (options));
+  AfrpcProcess *process = afrpc_process_new_exec (afrpc_tool_find_host (options));
 
   afrpc_process_set_stdin (process, AFRPC_STDIO_SILENCE);
   if (!stdout_is_stolen)
     lead_stdout_to_stderr (process);
+
+  return process;
+}
+
+/* Its standard input and output are the connection; what it prints there goes to standard error. */
+static AfrpcProcess *
+new_there (const AfrpcToolWorkerOptions *options,
+           const AfrpcToolMachine       *machine)
+{
+  AfrpcProcess *process = afrpc_process_new_ssh (machine->destination, afrpc_tool_find_host (options),
+                                                 (const char *const *) options->ssh_options);
+
+  afrpc_process_set_send_modules (process, options->send);
+
+  return process;
+}
+
+/* A process with its modules. @machine: (nullable): NULL: here. @stdout_is_stolen: the command's own leads to standard error,
+ * and the process has that: what is forked from one that was given another would not have it. */
+AfrpcProcess *
+afrpc_tool_process_new (const AfrpcToolWorkerOptions *options,
+                        const AfrpcToolMachine       *machine,
+                        gboolean                      stdout_is_stolen)
+{
+  g_autoptr(AfrpcProcess) process = machine != NULL && machine->destination != NULL ? new_there (options, machine)
+                                                                                  : new_here (options, stdout_is_stolen);
+
   for (guint i = AFRPC_LIMIT_NONE + 1; i <= AFRPC_LIMIT_FILE_SIZE; i++)
     if (options->limits[i] > 0)
       afrpc_process_set_limit (process, (AfrpcLimit) i, options->limits[i]);

@@ -6,6 +6,7 @@
 
 #include <afrpc/afrpc.h>
 
+#include "afrpc-tool-machines.h"
 #include "afrpc-tool-options.h"
 
 G_BEGIN_DECLS
@@ -38,6 +39,11 @@ typedef struct
   GPtrArray *init_args; /* (element-type GVariant) */
 
   guint n_retries; /* of a call that has failed */
+
+  /* Where workers run. */
+  GPtrArray *machines; /* (nullable) (element-type AfrpcToolMachine): NULL: here */
+  char **ssh_options;  /* (nullable) */
+  gboolean send;       /* the modules, to other machines */
 } AfrpcToolWorkerOptions;
 
 /* What a word is. */
@@ -86,9 +92,13 @@ void            afrpc_tool_worker_options_add   (AfrpcToolWorkerOptions        *
                                                  AfrpcToolOptions              *parser);
 gboolean        afrpc_tool_worker_options_check (AfrpcToolWorkerOptions        *options,
                                                  GError                       **error);
+gboolean        afrpc_tool_worker_options_take_module (AfrpcToolWorkerOptions *options,
+                                                 const char                    *module,
+                                                 GError                       **error);
 void            afrpc_tool_worker_options_clear (AfrpcToolWorkerOptions        *options);
 int             afrpc_tool_steal_stdout         (void);
 AfrpcProcess   *afrpc_tool_process_new          (const AfrpcToolWorkerOptions  *options,
+                                                 const AfrpcToolMachine        *machine,
                                                  gboolean                       stdout_is_stolen);
 
 void            afrpc_tool_init_printing        (void);

@@ -44,7 +44,7 @@ typedef enum
   AFRPC_FRAME_HELLO = 1,   /* a{sv} */
 
   /* To the worker while it is being prepared, in this order. */
-  AFRPC_FRAME_REQUIRE = 2, /* s: module */
+  AFRPC_FRAME_REQUIRE = 2, /* s: module; (ss): SHA-256 and name of one that was sent, see afrpc-overture.h */
   AFRPC_FRAME_EVAL = 3,    /* (sv): code, arguments */
   AFRPC_FRAME_ARG = 4,     /* v */
   AFRPC_FRAME_FD = 5,      /* one file descriptor */
@@ -72,7 +72,8 @@ typedef enum
   /* To a process that was forked, or has limits, first of all. */
   AFRPC_FRAME_SURROUNDINGS = 17, /* a{sv}; standard streams */
 
-  /* To an async worker that would live on if its parent died: it has been closed instead. */
+  /* To a worker over a command, or an async one that would live on if its parent died: it has been closed instead. Over a
+   * command nothing follows, and the connection stays open: an end of it without this is that of the program. */
   AFRPC_FRAME_CLOSE = 18,
 
   /* From a process that was forked otherwise, and has to reap its children itself. */

@@ -634,6 +634,11 @@ class Process(Afrpc.Process):
         return super().new_from_fd(host, fd, pidfd)
 
     @classmethod
+    def new_ssh(cls, destination, host=None, options=None):
+        _prepare_thread()
+        return super().new_ssh(destination, host, options)
+
+    @classmethod
     def new_exec(cls, host=None):
         _prepare_thread()
         process = super().new_exec(host)
@@ -734,8 +739,8 @@ def _chain(name):
     setattr(Process, name, chained)
 
 
-for _name in ("set_cwd", "set_environ", "set_limit", "set_nice", "set_orphan_policy", "set_process_group", "set_stderr",
-              "set_stdin", "set_stdout", "setenv", "take_stderr_fd", "take_stdin_fd", "take_stdout_fd", "unsetenv"):
+for _name in ("set_cwd", "set_environ", "set_limit", "set_nice", "set_orphan_policy", "set_process_group", "set_send_modules",
+              "set_stderr", "set_stdin", "set_stdout", "setenv", "take_stderr_fd", "take_stdin_fd", "take_stdout_fd", "unsetenv"):
     _chain(_name)
 
 Process = _help.document(override(Process), _REPLACED)
