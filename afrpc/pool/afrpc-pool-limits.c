@@ -36,7 +36,7 @@ afrpc_pool_get_max_workers (AfrpcPool *self)
 /**
  * afrpc_pool_set_max_workers: (attributes org.gtk.Method.set_property=max-workers)
  * @self: a pool
- * @max_workers: the limit, at most 65536, or 0 for as many as there are processors
+ * @max_workers: the limit, at most 65536, or 0 for as many as there are processors that the program may use
  *
  * Sets how many workers there may be at once. If there are more, those that become idle end.
  *

@@ -118,7 +118,8 @@ make_changeable (void)
    *
    * How many workers there may be at once, from all templates. Those that are replaced, and finish what they have, come on top
    * of that, up to as many again. If it is set to 0, that is as many as there are processors that the program may use: by its
-   * affinity (sched_getaffinity(2)) and the quota of its control group (cgroup v2, `cpu.max`).
+   * affinity (sched_getaffinity(2)), and the quotas of its control group and of those that this lies in (`cpu.max`, or
+   * `cpu.cfs_quota_us` of version 1).
    *
    * Since: 1.0
    */

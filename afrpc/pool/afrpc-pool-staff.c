@@ -6,42 +6,17 @@
 #include "pool/afrpc-pool-parts.h"
 #include "pool/afrpc-pool-line.h"
 
-#include <stdio.h>
+#include "os/afrpc-cpu-quota.h"
 
 #define SLOW_START_US (500 * 1000) /* who waits for longer than that for a worker to start gets one from another template */
 
 /* How many */
 
-/* Returns: how many processors' worth of time the process' control group may use, or @n if that is less, or unknown. */
-static guint
-get_quota (guint n)
-{
-  g_autofree char *groups = NULL;
-  g_autofree char *path = NULL;
-  g_autofree char *text = NULL;
-  char *group;
-  guint64 quota, period;
-
-  if (!g_file_get_contents ("/proc/self/cgroup", &groups, NULL, NULL))
-    return n;
-
-  group = g_strrstr (groups, "0::");
-  if (group == NULL)
-    return n;
-  group = g_strstrip (group + 3);
-  path = g_strdup_printf ("/sys/fs/cgroup%s/cpu.max", g_str_equal (group, "/") ? "" : group);
-  if (!g_file_get_contents (path, &text, NULL, NULL) ||
-      sscanf (text, "%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, &quota, &period) != 2 || period == 0)
-    return n;
-
-  return CLAMP ((quota + period - 1) / period, 1, n);
-}
-
-/* Returns: how many processors the program may use: by its affinity, and its control group */
+/* Returns: how many processors the program may use: by its affinity, and its control groups */
 guint
 afrpc_pool_staff_get_default_max (void)
 {
-  return get_quota (MAX (g_get_num_processors (), 1));
+  return afrpc_cpu_quota_limit ("/", MAX (g_get_num_processors (), 1));
 }
 
 /* Starting */
