@@ -92,6 +92,19 @@ runTests({
         await pool.close_async(null);
     },
 
+    async failure() {
+        const pool = makePool('no_such_function');
+
+        assertEqual(pool.failure, null, 'before it has failed');
+        const told = new Promise(resolve => pool.connect('notify::failure', resolve));
+        await assertError(pool.invoke(), E, E.FUNCTION, 'no_such_function');
+        await told;
+        assert(pool.failure.matches(E, E.FUNCTION), 'what it has failed with');
+        pool.refresh(null);
+        assertEqual(pool.failure, null, 'after it has begun anew');
+        await pool.close_async(null);
+    },
+
     async room() {
         const pool = makePool('echo', {max_workers: 1});
 

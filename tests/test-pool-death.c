@@ -302,6 +302,34 @@ test_pool_death_other_function (void)
 }
 
 static void
+test_pool_death_failure (void)
+{
+  Case test;
+  g_autoptr(GError) failure = NULL;
+  g_autoptr(GError) none = NULL;
+  guint n_failed = 0, n_closed = 0;
+
+  g_test_summary ("What it has failed with is a property, which notifies, also when the pool begins anew");
+  case_init (&test, "no_such_function", NULL);
+  g_signal_connect_swapped (test.pool, "notify::failure", G_CALLBACK (test_count_cb), &n_failed);
+  g_signal_connect_swapped (test.pool, "notify::closed", G_CALLBACK (test_count_cb), &n_closed);
+  g_object_get (test.pool, "failure", &none, NULL);
+  g_assert_no_error (none);
+  check_failed (&test, AFRPC_ERROR, AFRPC_ERROR_FUNCTION);
+  iterate_until_count (&n_failed, 1);
+  g_assert_cmpuint (n_closed, ==, 1);
+  g_object_get (test.pool, "failure", &failure, NULL);
+  g_assert_error (failure, AFRPC_ERROR, AFRPC_ERROR_FUNCTION);
+  afrpc_pool_refresh (test.pool, NULL);
+  g_object_get (test.pool, "failure", &none, NULL);
+  g_assert_no_error (none);
+  g_assert_cmpuint (n_failed, ==, 1);
+  iterate_until_count (&n_failed, 2);
+  g_assert_cmpuint (n_closed, ==, 2);
+  case_end (&test);
+}
+
+static void
 test_pool_death_hopeless (void)
 {
   Case test;
@@ -347,6 +375,69 @@ test_pool_death_idle (void)
   g_assert_cmpuint (test.errors->len, ==, 1);
   g_clear_object (&first);
   g_clear_object (&second);
+  case_end (&test);
+}
+
+static void
+test_pool_death_bound (void)
+{
+  const guint n_calls = 20, max_repeats = 1, max_workers = 2;
+  Case test;
+  g_autoptr(AfrpcCallOptions) options = idempotent_options ();
+  g_autoptr(GPtrArray) calls = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr(AfrpcPoolStats) stats = NULL;
+
+  g_test_summary ("Workers that die of each call are no more than these, and how often they are repeated");
+  case_init (&test, "act", "max-workers", max_workers, "idle-workers", max_workers, "max-repeats", max_repeats,
+             "start-delay-ms", 0, NULL);
+  for (guint i = 0; i < n_calls; i++)
+    g_ptr_array_add (calls, afrpc_caller_start (caller_of (&test), act_u ("exit", 3), options));
+  for (guint i = 0; i < n_calls; i++)
+    {
+      g_autoptr(GError) error = wait_error (calls->pdata[i]);
+
+      g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+    }
+  stats = afrpc_pool_get_stats (test.pool);
+  g_assert_cmpuint (afrpc_pool_stats_get_n_repeats (stats), ==, is_command () ? afrpc_pool_stats_get_n_repeats (stats) :
+                                                                               n_calls * max_repeats);
+  g_assert_cmpuint (afrpc_pool_stats_get_n_workers_started (stats), <=, n_calls * (1 + max_repeats) + max_workers);
+  g_ptr_array_set_size (calls, 0);
+  wait_idle (&test, max_workers);
+  g_ptr_array_set_size (test.errors, 0);
+  case_end (&test);
+}
+
+static void
+kill_one (Case *test)
+{
+  g_autoptr(AfrpcPoolWorker) worker = g_list_model_get_item (afrpc_pool_get_workers (test->pool), 0);
+  const guint n = test->errors->len;
+
+  afrpc_process_kill (afrpc_pool_worker_get_process (worker), SIGKILL);
+  while (test->errors->len == n)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+static void
+test_pool_death_after_service (void)
+{
+  Case test;
+  g_autoptr(AfrpcCall) call = NULL;
+
+  g_test_summary ("That one has served says nothing of the next: if those die while they are idle, they count");
+  case_init (&test, "act", "max-workers", 1, "idle-workers", 1, "max-failures", 3, NULL);
+  call = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (call));
+  for (guint i = 0; i < 4; i++)
+    {
+      wait_idle (&test, 1);
+      g_assert_null (afrpc_pool_get_failure (test.pool));
+      kill_one (&test);
+    }
+  g_assert_nonnull (afrpc_pool_get_failure (test.pool));
+  g_clear_object (&call);
+  g_ptr_array_set_size (test.errors, 0);
   case_end (&test);
 }
 
@@ -693,9 +784,14 @@ main (int   argc,
   g_test_add_func ("/pool-death/order", test_pool_death_order);
   g_test_add_func ("/pool-death/order-of-late", test_pool_death_order_of_late);
   g_test_add_func ("/pool-death/init", test_pool_death_init);
+<<<<<<< HEAD
   g_test_add_func ("/pool-death/other-function", test_pool_death_other_function);
+=======
+  g_test_add_func ("/pool-death/failure", test_pool_death_failure);
   g_test_add_func ("/pool-death/hopeless", test_pool_death_hopeless);
   g_test_add_func ("/pool-death/idle", test_pool_death_idle);
+  g_test_add_func ("/pool-death/bound", test_pool_death_bound);
+  g_test_add_func ("/pool-death/after-service", test_pool_death_after_service);
   g_test_add_func ("/pool-death/template", test_pool_death_template);
   g_test_add_func ("/pool-death/retire", test_pool_death_retire);
   g_test_add_data_func ("/pool-death/not-repeated/killed", NULL, test_pool_death_not_repeated);

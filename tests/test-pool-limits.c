@@ -475,6 +475,44 @@ test_pool_limits_memory (void)
   case_end (&test);
 }
 
+/* Has the next random numbers be such that the limit of whoever gets one of them is almost an eighth lower. */
+static void
+choose_low_limit (guint64 limit)
+{
+  guint n = 0;
+
+  for (guint32 seed = 0; n < 4; seed++)
+    {
+      g_random_set_seed (seed);
+      for (n = 0; n < 4 && g_random_int () % (limit / 8 + 1) > limit / 8 * 7 / 8;)
+        n++;
+      g_random_set_seed (seed);
+    }
+}
+
+static void
+test_pool_limits_memory_jitter (void)
+{
+  const guint64 limit = G_GUINT64_CONSTANT (64) << 20;
+  Case test;
+  int pid;
+
+  g_test_summary ("Some are replaced with a little less memory than others");
+  if (is_command ())
+    {
+      g_test_skip ("it is the command's own");
+      return;
+    }
+  choose_low_limit (limit);
+  case_init (&test, "act", "max-workers", 1, "idle-workers", 1, "max-memory-growth", limit, NULL);
+  wait_idle (&test, 1);
+  grow (&test, limit / 16 * 15, &pid);
+  while (afrpc_pool_get_n_idle_workers (test.pool) > 0)
+    g_main_context_iteration (NULL, TRUE);
+  wait_idle (&test, 1);
+  case_end (&test);
+}
+
 static void
 test_pool_limits_memory_blocking (void)
 {
@@ -610,6 +648,7 @@ main (int   argc,
   /* First, because a thread of another one may be about to look still. */
   g_test_add_func ("/pool-limits/memory-failing", test_pool_limits_memory_failing);
   g_test_add_func ("/pool-limits/memory", test_pool_limits_memory);
+  g_test_add_func ("/pool-limits/memory-jitter", test_pool_limits_memory_jitter);
   g_test_add_func ("/pool-limits/memory-blocking", test_pool_limits_memory_blocking);
   g_test_add_func ("/pool-limits/memory-unreadable", test_pool_limits_memory_unreadable);
 

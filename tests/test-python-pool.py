@@ -98,6 +98,19 @@ class PoolTest(unittest.TestCase):
             GLib.MainContext.default().iteration(True)
         self.assertIsInstance(call.exception(), Afrpc.NotStarted)
 
+    def test_failure(self):
+        pool = make_pool("no_such_function")
+        loop = GLib.MainLoop()
+        self.assertIsNone(pool.props.failure)
+        pool.connect("notify::failure", lambda *_: loop.quit())
+        with self.assertRaises(GLib.Error):
+            pool.invoke_sync(1)
+        loop.run()
+        self.assertTrue(pool.props.failure.matches(Afrpc.error_quark(), Afrpc.Error.FUNCTION))
+        pool.refresh(None)
+        self.assertIsNone(pool.props.failure)
+        self.assertTrue(pool.close_sync())
+
     def test_templates(self):
         first, second = (Afrpc.Process.new_exec(None).require(WORKER) for _ in range(2))
         with Afrpc.Pool(process=first, function="echo", max_workers=3) as pool:

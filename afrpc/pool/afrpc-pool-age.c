@@ -11,7 +11,7 @@ get_end (const AfrpcPoolMember *member)
 {
   const guint64 age_ms = (guint64) member->core->config.max_age_s * 1000;
 
-  return member->ready_at + (gint64) (age_ms - member->spread % (age_ms / 8 + 1)) * 1000;
+  return member->ready_at + (gint64) afrpc_pool_jitter_limit (age_ms, member->spread) * 1000;
 }
 
 /* It is ready: its age counts from now on. */

@@ -170,11 +170,15 @@ afrpc_pool_caller_init (AfrpcCallerInterface *iface)
   iface->kill = afrpc_pool_kill;
 }
 
+/* It has failed, or has not any more. */
 void
-afrpc_pool_notify_closed (AfrpcPoolCore *core)
+afrpc_pool_notify_failure (AfrpcPoolCore *core)
 {
   g_autoptr(AfrpcPool) pool = g_weak_ref_get (&core->pool);
 
-  if (pool != NULL)
-    g_object_notify_by_pspec (G_OBJECT (pool), afrpc_pool_props[AFRPC_POOL_PROP_CLOSED]);
+  if (pool == NULL)
+    return;
+
+  g_object_notify_by_pspec (G_OBJECT (pool), afrpc_pool_props[AFRPC_POOL_PROP_FAILURE]);
+  g_object_notify_by_pspec (G_OBJECT (pool), afrpc_pool_props[AFRPC_POOL_PROP_CLOSED]);
 }

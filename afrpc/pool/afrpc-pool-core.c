@@ -121,7 +121,7 @@ timer_cb (gpointer data)
     {
       self->has_to_notify = FALSE;
       afrpc_pool_room_tell (self);
-      afrpc_pool_notify_closed (self);
+      afrpc_pool_notify_failure (self);
     }
   if (self->rounds.length > 0)
     afrpc_pool_call_all_tell (self);

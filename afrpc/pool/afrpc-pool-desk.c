@@ -18,7 +18,7 @@ has_had_enough (AfrpcPoolCore   *self,
 {
   const guint max_calls = self->config.max_calls;
 
-  return (max_calls > 0 && member->n_calls >= max_calls - member->spread % (max_calls / 8 + 1)) ||
+  return (max_calls > 0 && member->n_calls >= afrpc_pool_jitter_limit (max_calls, member->spread)) ||
          afrpc_peer_is_retired (member->peer);
 }
 

@@ -130,6 +130,13 @@ is_new (const AfrpcPoolMember *member)
   return member->is_being_weighed && afrpc_pool_member_is_live (member);
 }
 
+/* Returns: how much it may have taken: less than others, so that those that grow alike do not end together */
+static guint64
+get_growth_max (const AfrpcPoolMember *member)
+{
+  return afrpc_pool_jitter_limit (MIN (member->core->config.max_memory_growth, G_MAXINT64), member->spread);
+}
+
 static void
 add (AfrpcPoolCore   *core,
      AfrpcPoolLook   *look,
@@ -141,7 +148,7 @@ add (AfrpcPoolCore   *core,
   weighed->generation = member->template->generation;
   weighed->pid = afrpc_peer_get_pid (member->peer);
   if (member->base != AFRPC_POOL_BASE_UNKNOWN)
-    weighed->enough = member->base + MIN (core->config.max_memory_growth, G_MAXINT64);
+    weighed->enough = member->base + get_growth_max (member);
 }
 
 /* One that is new, if there is one, or others from where the last look has ended. */
@@ -248,7 +255,6 @@ static void
 use (AfrpcPoolCore *core,
      const Weighed *weighed)
 {
-  const guint64 limit = core->config.max_memory_growth;
   AfrpcPoolMember *member = find (core, weighed->id);
 
   /* As long as it has not been reaped, no other process has its pid. */
@@ -271,7 +277,8 @@ use (AfrpcPoolCore *core,
     member->base = weighed->bytes;
   /* What it still does may take some more. */
   member->n_calls_weighed = member->state == AFRPC_POOL_MEMBER_BUSY ? member->n_calls - 1 : member->n_calls;
-  if (limit > 0 && weighed->bytes > member->base && weighed->bytes - member->base > limit)
+  if (core->config.max_memory_growth > 0 && weighed->bytes > member->base &&
+      weighed->bytes - member->base > get_growth_max (member))
     {
       g_debug ("member %d: has grown by %" G_GUINT64_FORMAT " bytes", weighed->pid, weighed->bytes - member->base);
       afrpc_pool_staff_renew (core, member);

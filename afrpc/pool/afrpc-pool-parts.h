@@ -15,6 +15,7 @@
 #include "peer/afrpc-peer.h"
 #include "pool/afrpc-pool-bench.h"
 #include "pool/afrpc-pool-figures.h"
+#include "pool/afrpc-pool-jitter.h"
 #include "pool/afrpc-pool-links.h"
 #include "pool/afrpc-pool-list.h"
 #include "pool/afrpc-pool-queue.h"
@@ -123,7 +124,7 @@ struct _AfrpcPoolMember
   gboolean has_given_back;    /* it has ended, and those of its calls that it had not begun are not its any more */
   gboolean has_served;        /* a call has had its outcome from it, or was begun when it died */
   guint n_calls;              /* that it has been given */
-  guint spread;               /* how much earlier than others it is renewed, in a way */
+  guint32 spread;             /* random: how much earlier than others it is renewed */
   guint64 first_seen;         /* the id of what it has had longest, when it was looked for who waits behind that */
   guint64 n_parts_seen;       /* how many it had begun then, if that is a parcel */
   guint n_idle_ticks;         /* how often the clock has found it idle */
@@ -598,6 +599,7 @@ typedef enum
   AFRPC_POOL_PROP_MAX_CALLS_QUEUED,
   AFRPC_POOL_PROP_MAX_BYTES_QUEUED,
   AFRPC_POOL_PROP_CLOSED,
+  AFRPC_POOL_PROP_FAILURE,
   AFRPC_POOL_PROP_N_WORKERS,
   AFRPC_POOL_PROP_N_IDLE_WORKERS,
   AFRPC_POOL_PROP_N_STARTING_WORKERS,
@@ -623,7 +625,7 @@ gboolean      afrpc_pool_check_thread  (AfrpcPool            *self,
                                         GError              **error);
 void          afrpc_pool_install_properties (GObjectClass    *object_class);
 void          afrpc_pool_config_init        (AfrpcPoolConfig *config);
-void          afrpc_pool_notify_closed (AfrpcPoolCore        *core);
+void          afrpc_pool_notify_failure (AfrpcPoolCore       *core);
 void          afrpc_pool_take_first    (AfrpcPool            *self);
 void          afrpc_pool_emit_worker_ended (AfrpcPoolCore    *core,
                                             AfrpcPoolWorker  *worker,

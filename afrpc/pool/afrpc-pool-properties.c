@@ -217,7 +217,8 @@ make_changeable (void)
    * AfrpcPool:max-memory-growth: (attributes org.gtk.Property.get=afrpc_pool_get_max_memory_growth org.gtk.Property.set=afrpc_pool_set_max_memory_growth)
    *
    * How many bytes of memory a worker may have for itself above what it began with, or 0 for as many as it likes. One that
-   * has more finishes what it has, and is replaced.
+   * has more finishes what it has, and is replaced. It may be up to an eighth less, so that workers that grow alike do not
+   * end together.
    *
    * It is looked at once a second in workers that have had calls since, of many at once only in some, by a thread: it is what
    * the kernel has as `Private_Clean` and `Private_Dirty` in `smaps_rollup`, see proc_pid_smaps(5). What is shared with
@@ -292,6 +293,19 @@ make_changeable (void)
    */
   afrpc_pool_props[AFRPC_POOL_PROP_CLOSED] =
     g_param_spec_boolean ("closed", NULL, NULL, FALSE, readable);
+
+  /**
+   * AfrpcPool:failure: (attributes org.gtk.Property.get=afrpc_pool_get_failure)
+   *
+   * Why there are no workers any more, and every call fails; or %NULL. [method@Afrpc.Pool.refresh] and
+   * [method@Afrpc.Pool.add_template] begin anew.
+   *
+   * Whoever reads it gets what is true then; [signal@GObject.Object::notify] comes from the main loop.
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_FAILURE] =
+    g_param_spec_boxed ("failure", NULL, NULL, G_TYPE_ERROR, readable);
 }
 
 /* What it is doing. */

@@ -10,9 +10,6 @@
 #include "afrpc-error.h"
 #include "afrpc-process-private.h"
 
-#define BACK_OFF_MIN_MS 50u
-#define BACK_OFF_MAX_MS 10000u
-
 /* What a shell and what ends for it say of a command that cannot be run, or is not there. */
 #define STATUS_CANNOT_RUN 126
 #define STATUS_NOT_FOUND 127
@@ -275,15 +272,6 @@ is_hopeless (const AfrpcPoolTemplate *self,
          g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE);
 }
 
-/* With jitter: those that failed together do not come back together. */
-static gint64
-get_back_off (guint n_failures)
-{
-  const guint ms = MIN (BACK_OFF_MIN_MS << MIN (n_failures - 1, 16), BACK_OFF_MAX_MS);
-
-  return (gint64) g_random_int_range (ms / 2, ms + 1) * 1000;
-}
-
 /* A member, whose peer this is, has ended without having served, because of @error. */
 void
 afrpc_pool_template_note_failure (AfrpcPoolTemplate   *self,
@@ -294,7 +282,8 @@ afrpc_pool_template_note_failure (AfrpcPoolTemplate   *self,
   const gboolean is_for_good = is_hopeless (self, peer, error) && !self->has_worked;
 
   self->n_failures++;
-  self->not_before = g_get_monotonic_time () + get_back_off (self->n_failures);
+  self->not_before = g_get_monotonic_time () +
+                     (gint64) afrpc_pool_jitter_back_off_ms (self->n_failures, g_random_int ()) * 1000;
   if (self->n_live > 0 || (!is_for_good && self->n_failures < core->config.max_failures))
     return;
 

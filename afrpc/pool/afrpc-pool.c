@@ -227,6 +227,10 @@ afrpc_pool_get_property (GObject    *object,
       g_value_set_uint64 (value, config->max_bytes_queued);
       break;
 
+    case AFRPC_POOL_PROP_FAILURE:
+      g_value_set_boxed (value, afrpc_pool_get_failure (self));
+      break;
+
     case AFRPC_POOL_PROP_CLOSED:
       g_value_set_boolean (value, afrpc_pool_is_closed (self));
       break;
@@ -531,7 +535,7 @@ afrpc_pool_is_closed (AfrpcPool *self)
 }
 
 /**
- * afrpc_pool_get_failure:
+ * afrpc_pool_get_failure: (attributes org.gtk.Method.get_property=failure)
  * @self: a pool
  *
  * Gets why there are no workers any more: what the last of [several][property@Afrpc.Pool:max-failures] failed with.
