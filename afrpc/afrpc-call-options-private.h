@@ -19,6 +19,7 @@ struct _AfrpcCallOptions
   gboolean idempotent;
   int priority;
   char *affinity;        /* (nullable) */
+  gboolean wait_for_room;
   char *label;           /* (nullable) */
   GVariant *metadata;    /* (nullable): a{sv} */
   AfrpcProgressMode progress_mode;

@@ -30,6 +30,7 @@ enum
   PROP_IDEMPOTENT,
   PROP_PRIORITY,
   PROP_AFFINITY,
+  PROP_WAIT_FOR_ROOM,
   PROP_LABEL,
   PROP_METADATA,
   N_PROPS,
@@ -93,6 +94,10 @@ afrpc_call_options_get_property (GObject    *object,
       g_value_set_string (value, self->affinity);
       break;
 
+    case PROP_WAIT_FOR_ROOM:
+      g_value_set_boolean (value, self->wait_for_room);
+      break;
+
     case PROP_LABEL:
       g_value_set_string (value, self->label);
       break;
@@ -143,6 +148,10 @@ afrpc_call_options_set_property (GObject      *object,
 
     case PROP_AFFINITY:
       afrpc_call_options_set_affinity (self, g_value_get_string (value));
+      break;
+
+    case PROP_WAIT_FOR_ROOM:
+      afrpc_call_options_set_wait_for_room (self, g_value_get_boolean (value));
       break;
 
     case PROP_LABEL:
@@ -240,6 +249,23 @@ afrpc_call_options_class_init (AfrpcCallOptionsClass *klass)
    * Since: 1.0
    */
   props[PROP_AFFINITY] = g_param_spec_string ("affinity", NULL, NULL, NULL, flags);
+
+  /**
+   * AfrpcCallOptions:wait-for-room: (attributes org.gtk.Property.get=afrpc_call_options_get_wait_for_room org.gtk.Property.set=afrpc_call_options_set_wait_for_room)
+   *
+   * Whether the call waits in a pool where it would fail with %AFRPC_ERROR_BUSY otherwise: when more calls wait than
+   * [property@Afrpc.Pool:max-calls-queued], or more bytes than [property@Afrpc.Pool:max-bytes-queued].
+   *
+   * It waits as those do that found room: by its priority, and behind those that were made before, until it gets a worker, its
+   * time limit has passed, it is cancelled, or the pool ends. Calls without this option fail for as long as there are more than
+   * the limit. Who makes calls with it sees to how many there are himself: their arguments are kept, and
+   * [method@Afrpc.Pool.wait_for_room_async] says when there are fewer than the limit again.
+   *
+   * A [class@Afrpc.Proxy] has no queue: what it limits is what its worker has, and a call beyond that fails.
+   *
+   * Since: 1.0
+   */
+  props[PROP_WAIT_FOR_ROOM] = g_param_spec_boolean ("wait-for-room", NULL, NULL, FALSE, flags);
 
   /**
    * AfrpcCallOptions:label: (attributes org.gtk.Property.get=afrpc_call_options_get_label org.gtk.Property.set=afrpc_call_options_set_label)
@@ -595,6 +621,48 @@ afrpc_call_options_set_affinity (AfrpcCallOptions *self,
   g_free (self->affinity);
   self->affinity = g_strdup (key);
   g_object_notify_by_pspec (G_OBJECT (self), props[PROP_AFFINITY]);
+}
+
+/**
+ * afrpc_call_options_get_wait_for_room: (attributes org.gtk.Method.get_property=wait-for-room)
+ * @self: options
+ *
+ * Gets whether the call waits where it would fail with %AFRPC_ERROR_BUSY otherwise.
+ *
+ * Returns: %TRUE if so
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_call_options_get_wait_for_room (AfrpcCallOptions *self)
+{
+  g_return_val_if_fail (AFRPC_IS_CALL_OPTIONS (self), FALSE);
+
+  return self->wait_for_room;
+}
+
+/**
+ * afrpc_call_options_set_wait_for_room: (attributes org.gtk.Method.set_property=wait-for-room)
+ * @self: options that no call has been given yet
+ * @wait_for_room: %TRUE if so
+ *
+ * Sets whether the call waits where it would fail with %AFRPC_ERROR_BUSY otherwise.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_call_options_set_wait_for_room (AfrpcCallOptions *self,
+                                      gboolean          wait_for_room)
+{
+  g_return_if_fail (AFRPC_IS_CALL_OPTIONS (self));
+  if (!check_not_frozen (self, G_STRFUNC))
+    return;
+
+  if (self->wait_for_room == !!wait_for_room)
+    return;
+
+  self->wait_for_room = !!wait_for_room;
+  g_object_notify_by_pspec (G_OBJECT (self), props[PROP_WAIT_FOR_ROOM]);
 }
 
 /**

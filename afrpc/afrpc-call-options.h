@@ -80,6 +80,11 @@ AFRPC_AVAILABLE_IN_1_0
 void              afrpc_call_options_set_affinity (AfrpcCallOptions    *self,
                                                    const char          *key);
 AFRPC_AVAILABLE_IN_1_0
+gboolean          afrpc_call_options_get_wait_for_room (AfrpcCallOptions *self);
+AFRPC_AVAILABLE_IN_1_0
+void              afrpc_call_options_set_wait_for_room (AfrpcCallOptions *self,
+                                                        gboolean          wait_for_room);
+AFRPC_AVAILABLE_IN_1_0
 const char       *afrpc_call_options_get_label    (AfrpcCallOptions    *self);
 AFRPC_AVAILABLE_IN_1_0
 void              afrpc_call_options_set_label    (AfrpcCallOptions    *self,

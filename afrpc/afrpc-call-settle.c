@@ -158,6 +158,7 @@ afrpc_call_forward_options (AfrpcCall *self)
   options->idempotent = own->idempotent;
   options->priority = own->priority;
   options->affinity = g_strdup (own->affinity);
+  options->wait_for_room = own->wait_for_room;
   options->metadata = own->metadata != NULL ? g_variant_ref (own->metadata) : NULL;
   if (own->progress != NULL)
     afrpc_call_options_set_progress (options, own->progress_mode, forward_progress_cb, g_object_ref (self),

@@ -143,7 +143,7 @@ typedef struct
 
 static const Setting settings[] = {
   { "timeout-ms", "60000" }, { "execution-timeout-ms", "uint32 60000" }, { "function", "'tell_more'" },
-  { "label", "'label'" }, { "affinity", "'key'" }, { "idempotent", "true" }, { "priority", "-5" },
+  { "label", "'label'" }, { "affinity", "'key'" }, { "idempotent", "true" }, { "wait-for-room", "true" }, { "priority", "-5" },
   { "metadata", "{'trace': <1>}" },
 };
 

@@ -77,7 +77,7 @@ runTests({
         const bad = [
             {timeout_ms: 5}, {signatur: '(i)'}, {toString: 1}, {timeoutMs: -1}, {timeoutMs: 1.5}, {timeoutMs: '5'},
             {signature: 5}, {onProgress: 'x'}, {cancellable: {}}, {fds: ['x']}, {fds: [-1]}, {bytesAsText: 1}, {progressMode: 'ALL'},
-            {executionTimeoutMs: '1'}, {label: 5}, {metadata: 5}, {metadata: {x: () => 1}}, {priority: 0.5}, {idempotent: 1},
+            {executionTimeoutMs: '1'}, {label: 5}, {metadata: 5}, {metadata: {x: () => 1}}, {priority: 0.5}, {idempotent: 1}, {waitForRoom: 1},
             {affinity: 1}, {function: 1}, {fds: new Gio.Cancellable()}, 'x', null, undefined, 5,
         ];
 
@@ -87,7 +87,8 @@ runTests({
         assertEqual(await proxy.invokeWith(none, 'return', 5), 5, 'options that say nothing');
         const all = {
             signature: '(sv)', timeoutMs: 60000, executionTimeoutMs: 60000, onProgress() {}, label: 'the call', priority: 1,
-            idempotent: true, affinity: 'x', metadata: {trace: 1, list: [1, 2]}, cancellable: new Gio.Cancellable(),
+            idempotent: true, affinity: 'x', waitForRoom: true, metadata: {trace: 1, list: [1, 2]},
+            cancellable: new Gio.Cancellable(),
         };
         assertEqual(await proxy.invokeWith(all, 'return', 5), 5, 'all options together');
         await proxy.close_async();

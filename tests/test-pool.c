@@ -268,6 +268,161 @@ test_pool_full (void)
   meeting_end (&meeting);
 }
 
+static AfrpcCallOptions *
+waiting_options (int priority,
+                 int timeout_ms)
+{
+  AfrpcCallOptions *options = afrpc_call_options_new ();
+
+  afrpc_call_options_set_wait_for_room (options, TRUE);
+  afrpc_call_options_set_priority (options, priority);
+  afrpc_call_options_set_timeout_ms (options, timeout_ms);
+
+  return options;
+}
+
+static AfrpcCall *
+start_waiting (Case     *test,
+               GVariant *value,
+               int       priority,
+               int       timeout_ms)
+{
+  g_autoptr(AfrpcCallOptions) options = waiting_options (priority, timeout_ms);
+
+  return afrpc_caller_start (caller_of (test), test_act ("return", value), options);
+}
+
+static void
+assert_not_started (AfrpcCall *call,
+                    GQuark     domain,
+                    int        code)
+{
+  g_autoptr(GError) error = wait_error (call);
+
+  g_assert_error (error, domain, code);
+  g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_NO);
+}
+
+static void
+refuse_one (Case *test)
+{
+  g_autoptr(AfrpcCall) refused = afrpc_caller_start (caller_of (test), test_act ("return", NULL), NULL);
+
+  assert_not_started (refused, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+}
+
+static void
+note_cb (GObject      *source,
+         GAsyncResult *result,
+         gpointer      data)
+{
+  g_autoptr(GVariant) value = afrpc_call_wait_finish (AFRPC_CALL (source), result, NULL);
+
+  g_ptr_array_add (data, source);
+  g_assert_nonnull (value);
+}
+
+static void
+test_pool_full_waiting (void)
+{
+  Case test;
+  Meeting meeting;
+  g_autoptr(GPtrArray) order = g_ptr_array_new ();
+  g_autoptr(AfrpcCall) running = NULL;
+  g_autoptr(AfrpcCall) queued = NULL;
+  g_autoptr(AfrpcCall) large = NULL;
+  g_autoptr(AfrpcCall) late = NULL;
+  g_autoptr(AfrpcCall) early = NULL;
+  g_autoptr(AfrpcCall) cancelled = NULL;
+  g_autoptr(AfrpcCall) overdue = NULL;
+  g_auto(Outcome) room = { 0 };
+
+  g_test_summary ("A call that is to wait for room does, in its order and by its priority; it can be cancelled, and its time runs");
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 1, "load", 1, "max-calls-queued", 1, "max-bytes-queued", (guint64) 1000, NULL);
+  running = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  wait_begun (&test, 1);
+  queued = start_act (&test, "return", NULL);
+  refuse_one (&test);
+  large = start_waiting (&test, test_zeros (2000), 0, 0);
+  late = start_waiting (&test, NULL, 0, 0);
+  early = start_waiting (&test, NULL, -1, 0);
+  cancelled = start_waiting (&test, NULL, 0, 0);
+  overdue = start_waiting (&test, NULL, 0, 1);
+  g_assert_cmpuint (afrpc_pool_get_n_calls_queued (test.pool), ==, 6);
+  afrpc_call_cancel (cancelled);
+  assert_not_started (cancelled, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  assert_not_started (overdue, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+  refuse_one (&test);
+  afrpc_call_wait (queued, NULL, note_cb, order);
+  afrpc_call_wait (large, NULL, note_cb, order);
+  afrpc_call_wait (late, NULL, note_cb, order);
+  afrpc_call_wait (early, NULL, note_cb, order);
+  afrpc_pool_wait_for_room_async (test.pool, NULL, room_cb, &room);
+  meeting_let_go (&meeting);
+  test_iterate_until (&room.done);
+  g_assert_no_error (room.error);
+  g_assert_cmpuint (order->len, >=, 3);
+  while (order->len < 4)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_true (order->pdata[0] == early && order->pdata[1] == queued && order->pdata[2] == large && order->pdata[3] == late);
+  g_variant_unref (wait_value (running));
+  g_clear_object (&running);
+  g_clear_object (&queued);
+  g_clear_object (&large);
+  g_clear_object (&late);
+  g_clear_object (&early);
+  g_clear_object (&cancelled);
+  g_clear_object (&overdue);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
+static void
+test_pool_full_blocking (void)
+{
+  Case test;
+  Meeting meeting;
+  g_autoptr(AfrpcCallOptions) options = waiting_options (0, 0);
+  g_autoptr(AfrpcCall) running = NULL;
+  g_autoptr(AfrpcCall) queued = NULL;
+  g_autoptr(AfrpcCall) waiting = NULL;
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GError) error = NULL;
+  AfrpcCall *calls[5];
+
+  g_test_summary ("So does one that blocks; what waits for room fails if the pool is killed, and was not started");
+  case_init (&test, "act", "max-workers", 1, "load", 1, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    calls[i] = start_act (&test, "return", NULL);
+  g_object_set (test.pool, "max-calls-queued", 1, NULL);
+  g_assert_null (afrpc_caller_call_sync (caller_of (&test), test_act ("return", NULL), NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+  value = afrpc_caller_call_full_sync (caller_of (&test), test_act ("return", NULL), options, NULL, NULL, NULL);
+  g_assert_nonnull (value);
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    {
+      g_variant_unref (wait_value (calls[i]));
+      g_object_unref (calls[i]);
+    }
+
+  meeting_init (&meeting);
+  running = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  wait_begun (&test, 1);
+  queued = start_act (&test, "return", NULL);
+  waiting = start_waiting (&test, NULL, 0, 0);
+  afrpc_caller_kill (caller_of (&test));
+  assert_not_started (waiting, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);
+  assert_not_started (queued, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);
+  g_clear_object (&running);
+  g_clear_object (&queued);
+  g_clear_object (&waiting);
+  g_ptr_array_set_size (test.errors, 0);
+  case_end (&test);
+  meeting_let_go (&meeting);
+  meeting_end (&meeting);
+}
+
 static void
 test_pool_cancel (void)
 {
@@ -608,6 +763,8 @@ main (int   argc,
   g_test_add_func ("/pool/priority", test_pool_priority);
   g_test_add_func ("/pool/affinity", test_pool_affinity);
   g_test_add_func ("/pool/full", test_pool_full);
+  g_test_add_func ("/pool/full-waiting", test_pool_full_waiting);
+  g_test_add_func ("/pool/full-blocking", test_pool_full_blocking);
   g_test_add_func ("/pool/cancel", test_pool_cancel);
   g_test_add_func ("/pool/timeout", test_pool_timeout);
   g_test_add_func ("/pool/taken-back", test_pool_taken_back);

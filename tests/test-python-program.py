@@ -136,7 +136,7 @@ class Calls(unittest.TestCase):
 
     def test_options(self):
         proxy = make("tell_metadata")
-        call = proxy(1, metadata={"trace": b"id", "n": 7}, label="label", priority=-5, idempotent=True, affinity="key",
+        call = proxy(1, metadata={"trace": b"id", "n": 7}, label="label", priority=-5, idempotent=True, affinity="key", wait_for_room=True,
                      timeout_ms=60000, execution_timeout_ms=60000)
         wait_until(call.done)
         self.assertEqual(call.result(), ({"trace": b"id", "n": 7}, (1,)))

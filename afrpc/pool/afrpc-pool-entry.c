@@ -44,7 +44,8 @@ check (AfrpcPoolCore *self,
     return NULL;
 
   job->place.size = g_variant_get_size (job->args);
-  if (!afrpc_pool_entry_has_room (self, job->place.size))
+  if ((job->call->options == NULL || !job->call->options->wait_for_room) &&
+      !afrpc_pool_entry_has_room (self, job->place.size))
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_BUSY, "%u calls with %" G_GUINT64_FORMAT " bytes wait for a worker",
                         self->queue.n + self->n_waiting, self->queue.size);
 

@@ -263,7 +263,8 @@ make_changeable (void)
    * AfrpcPool:max-calls-queued: (attributes org.gtk.Property.get=afrpc_pool_get_max_calls_queued org.gtk.Property.set=afrpc_pool_set_max_calls_queued)
    *
    * How many calls may wait for a worker; those that workers have are not counted. Another one fails with
-   * %AFRPC_ERROR_BUSY; whoever would rather wait uses [method@Afrpc.Pool.wait_for_room_async].
+   * %AFRPC_ERROR_BUSY, unless it is to [wait][property@Afrpc.CallOptions:wait-for-room] all the same.
+   * [method@Afrpc.Pool.wait_for_room_async] says when there is room again.
    *
    * Since: 1.0
    */
@@ -274,7 +275,7 @@ make_changeable (void)
    * AfrpcPool:max-bytes-queued: (attributes org.gtk.Property.get=afrpc_pool_get_max_bytes_queued org.gtk.Property.set=afrpc_pool_set_max_bytes_queued)
    *
    * How many bytes of arguments may wait for a worker. A call over that fails with %AFRPC_ERROR_BUSY, unless nothing
-   * else waits.
+   * else waits, or it is to [wait][property@Afrpc.CallOptions:wait-for-room] all the same.
    *
    * As much of what arrives from each worker is kept while the thread is blocked, or one message if that is more: see
    * [Limits](limits.html#blocking).
@@ -348,7 +349,8 @@ make_seen (void)
   /**
    * AfrpcPool:n-calls-queued: (attributes org.gtk.Property.get=afrpc_pool_get_n_calls_queued)
    *
-   * How many calls wait for a worker: those that [property@Afrpc.Pool:max-calls-queued] limits.
+   * How many calls wait for a worker: those that [property@Afrpc.Pool:max-calls-queued] limits, and those that
+   * [wait][property@Afrpc.CallOptions:wait-for-room] beyond that.
    *
    * Since: 1.0
    */

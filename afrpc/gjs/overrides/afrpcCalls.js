@@ -30,6 +30,7 @@ const OPTIONS = {
     idempotent: isBoolean,
     priority: value => Number.isInteger(value) && Math.abs(value) < 2 ** 31,
     affinity: isString,
+    waitForRoom: isBoolean,
     label: isString,
     metadata: isObject,
 };
@@ -37,7 +38,8 @@ const OPTIONS = {
 // Those that the library knows, too.
 const PROPERTIES = {
     timeoutMs: 'timeout_ms', executionTimeoutMs: 'execution_timeout_ms', fds: 'fds', function: 'function',
-    idempotent: 'idempotent', priority: 'priority', affinity: 'affinity', label: 'label', metadata: 'metadata',
+    idempotent: 'idempotent', priority: 'priority', affinity: 'affinity', waitForRoom: 'wait_for_room', label: 'label',
+    metadata: 'metadata',
 };
 
 // What is called with news, by the number that they come with.

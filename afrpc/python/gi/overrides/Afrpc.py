@@ -350,7 +350,7 @@ class _Callable:
         fds: files, or numbers of file descriptors, to be sent along
 
         Other keywords are properties of CallOptions: execution_timeout_ms, function, label, metadata, idempotent,
-        priority, affinity."""
+        priority, affinity, wait_for_room."""
         if callback is not None and not callable(callback):
             raise TypeError(f"the option 'callback' has to be callable, not of type {type(callback).__name__}")
         if fds is not None:
