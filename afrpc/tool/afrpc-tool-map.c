@@ -568,15 +568,14 @@ map_parse (MapOptions  *options,
   return afrpc_tool_worker_options_check (&options->worker, error);
 }
 
-/* @n: on each machine for which it was not said; 0: as many as it has processors, which others have to say themselves */
+/* What was said of workers goes for each machine for which it was not said. 0: as many as it has processors, which others have
+ * to say themselves. */
 static void
-set_n_workers (MapOptions *options,
-               guint       n)
+share_workers (MapOptions *options)
 {
   const GPtrArray *machines = options->worker.machines;
+  const guint n = options->n_workers;
 
-  if (n == 0)
-    options->n_workers = (int) g_get_num_processors ();
   for (guint i = 0; machines != NULL && i < machines->len; i++)
     {
       AfrpcToolMachine *machine = machines->pdata[i];
@@ -597,7 +596,9 @@ afrpc_tool_map (int    argc,
     return afrpc_tool_usage_error ("map", error->message);
   if (options.words == NULL || g_strv_length (options.words) < 2)
     return afrpc_tool_usage_error ("map", _("MODULE and FUNCTION are needed"));
-  if (options.n_workers != N_WORKERS_DEFAULT && (options.n_workers < 1 || options.n_workers > AFRPC_TOOL_WORKERS_MAX))
+  if (options.n_workers == N_WORKERS_DEFAULT)
+    options.n_workers = 0;
+  else if (options.n_workers < 1 || options.n_workers > AFRPC_TOOL_WORKERS_MAX)
     {
       g_autofree char *message =
         g_strdup_printf (_("The number of workers has to be between 1 and %d"), AFRPC_TOOL_WORKERS_MAX);
@@ -605,7 +606,7 @@ afrpc_tool_map (int    argc,
       return afrpc_tool_usage_error ("map", message);
     }
 
-  set_n_workers (&options, options.n_workers == N_WORKERS_DEFAULT ? 0 : options.n_workers);
+  share_workers (&options);
   if (!afrpc_tool_worker_options_take_module (&options.worker, options.words[0], &error))
     return afrpc_tool_usage_error ("map", error->message);
   options.worker.function = g_strdup (options.words[1]);

@@ -37,7 +37,9 @@ struct _AfrpcToolPool
   GHashTable *workers;      /* (element-type AfrpcProcess) (owned): those that have had calls, and live as far as is known */
   guint n_calls;            /* that have not been settled */
   State state;
-  AfrpcToolStats stats;
+  guint64 n_retries;
+  gint64 begin_us;
+  AfrpcPoolStats *stats;    /* (nullable) (owned): what the pool had counted when it was killed */
 };
 
 typedef struct
@@ -109,11 +111,8 @@ exited_cb (AfrpcProcess  *process,
            AfrpcToolPool *self)
 {
   const gboolean is_news = self->state == STATE_OPEN && g_hash_table_contains (self->workers, process);
-  const gboolean has_died = !afrpc_exit_is_known (exit) || afrpc_exit_get_status (exit) != 0;
 
-  if (has_died && self->state != STATE_KILLED)
-    self->stats.n_deaths++;
-  if (is_news && has_died)
+  if (is_news && (!afrpc_exit_is_known (exit) || afrpc_exit_get_status (exit) != 0))
     {
       g_autofree char *text = afrpc_exit_to_string (exit);
       const char *destination = afrpc_process_get_destination (process);
@@ -132,7 +131,6 @@ watch_worker (AfrpcToolPool *self,
     return;
 
   g_object_set_data (G_OBJECT (process), "afrpc-tool", self);
-  self->stats.n_workers++;
   g_hash_table_add (self->workers, g_object_ref (process));
   g_signal_connect (process, "exited", G_CALLBACK (exited_cb), self);
 }
@@ -344,8 +342,6 @@ settled_cb (GObject      *object,
   machine = value != NULL && self->options->machines != NULL ? find_machine (self, process) : NULL;
   if (machine != NULL)
     machine->is_reported = FALSE;
-  if (self->state != STATE_KILLED)
-    afrpc_tool_stats_add (&self->stats, call->start_us, error, error != NULL && is_overdue (call, error));
   if (value == NULL && self->state != STATE_KILLED)
     {
       failure = new_failure (self);
@@ -364,7 +360,7 @@ settled_cb (GObject      *object,
 
   if (value == NULL && self->state != STATE_KILLED && call->n_tries++ < self->options->n_retries)
     {
-      self->stats.n_retries++;
+      self->n_retries++;
       run (call);
     }
   else
@@ -382,7 +378,7 @@ run (Call *call)
   afrpc_call_wait (started, NULL, settled_cb, call);
 }
 
-/* @options has to stay. */
+/* @options has to stay. @n_workers_max: 0 for as many as there are processors that may be used */
 AfrpcToolPool *
 afrpc_tool_pool_new (const AfrpcToolWorkerOptions *options,
                      guint                         n_workers_max,
@@ -405,7 +401,7 @@ afrpc_tool_pool_new (const AfrpcToolWorkerOptions *options,
       afrpc_call_options_set_execution_timeout_ms (self->first, options->timeout_ms);
       afrpc_call_options_set_execution_timeout_ms (self->again, options->timeout_ms);
     }
-  self->stats.begin_us = g_get_monotonic_time ();
+  self->begin_us = g_get_monotonic_time ();
 
   return self;
 }
@@ -424,6 +420,7 @@ afrpc_tool_pool_free (AfrpcToolPool *self)
     }
   g_clear_object (&self->pool);
   g_ptr_array_unref (self->templates);
+  g_clear_pointer (&self->stats, afrpc_pool_stats_unref);
   g_hash_table_unref (self->workers);
   g_object_unref (self->first);
   g_object_unref (self->again);
@@ -434,7 +431,8 @@ afrpc_tool_pool_free (AfrpcToolPool *self)
 gboolean
 afrpc_tool_pool_has_room (const AfrpcToolPool *self)
 {
-  return self->state == STATE_OPEN && self->n_calls < self->n_workers_max * CALLS_PER_WORKER;
+  return self->state == STATE_OPEN &&
+         (self->pool == NULL || self->n_calls < afrpc_pool_get_max_workers (self->pool) * CALLS_PER_WORKER);
 }
 
 /* @call_data comes back in settled(), if that is called. */
@@ -478,7 +476,10 @@ afrpc_tool_pool_kill (AfrpcToolPool *self)
 
   self->state = STATE_KILLED;
   if (self->pool != NULL)
-    afrpc_caller_kill (AFRPC_CALLER (self->pool));
+    {
+      self->stats = afrpc_pool_get_stats (self->pool);
+      afrpc_caller_kill (AFRPC_CALLER (self->pool));
+    }
   check_over (self);
 }
 
@@ -492,5 +493,11 @@ afrpc_tool_pool_is_over (const AfrpcToolPool *self)
 void
 afrpc_tool_pool_print_stats (const AfrpcToolPool *self)
 {
-  afrpc_tool_stats_print (&self->stats);
+  g_autoptr(AfrpcPoolStats) stats = NULL;
+
+  if (self->stats != NULL)
+    stats = afrpc_pool_stats_ref (self->stats);
+  else if (self->pool != NULL)
+    stats = afrpc_pool_get_stats (self->pool);
+  afrpc_tool_stats_print (stats, self->n_retries, g_get_monotonic_time () - self->begin_us);
 }

@@ -10,45 +10,68 @@
 
 #include "afrpc-tool.h"
 
-/* A call has its outcome. @error: (nullable) */
-void
-afrpc_tool_stats_add (AfrpcToolStats *self,
-                      gint64          start_us,
-                      const GError   *error,
-                      gboolean        is_overdue)
+/* In milliseconds */
+typedef struct
 {
-  const gint64 us = g_get_monotonic_time () - start_us;
+  double mean;
+  double median;
+  double most; /* but for one call in a hundred */
+} Times;
 
-  self->least_us = self->n_calls == 0 ? us : MIN (self->least_us, us);
-  self->most_us = MAX (self->most_us, us);
-  self->total_us += us;
-  self->n_calls++;
-  if (error == NULL)
-    return;
+static Times
+get_times (const AfrpcPoolStats *stats,
+           AfrpcPoolTime         time)
+{
+  const double n = (double) afrpc_pool_stats_get_n_times (stats, time);
 
-  if (is_overdue)
-    self->n_overdue++;
-  else if (afrpc_tool_exit_status (error) == AFRPC_TOOL_EXIT_DIED)
-    self->n_lost++;
-  else if (afrpc_tool_exit_status (error) == AFRPC_TOOL_EXIT_PREPARE || g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE))
-    self->n_refused++;
-  else
-    self->n_errors++;
+  if (n == 0)
+    return (Times) { 0 };
+
+  return (Times) {
+    (double) afrpc_pool_stats_get_total_time (stats, time) / n / 1000,
+    (double) afrpc_pool_stats_get_quantile (stats, time, 0.5) / 1000,
+    (double) afrpc_pool_stats_get_quantile (stats, time, 0.99) / 1000,
+  };
 }
 
-void
-afrpc_tool_stats_print (const AfrpcToolStats *self)
+static guint64
+get_n_outcomes (const AfrpcPoolStats *stats,
+                AfrpcCallOutcome      outcome)
 {
-  const double seconds = (double) (g_get_monotonic_time () - self->begin_us) / G_USEC_PER_SEC;
-  const double mean_ms = self->n_calls > 0 ? (double) self->total_us / (double) self->n_calls / 1000 : 0;
+  return stats != NULL ? afrpc_pool_stats_get_n_outcomes (stats, outcome) : 0;
+}
+
+/* @stats: (nullable): %NULL: there were no calls; @n_retries: of the calls, those that were made again */
+void
+afrpc_tool_stats_print (const AfrpcPoolStats *stats,
+                        guint64               n_retries,
+                        gint64                duration_us)
+{
+  const guint64 n_calls = stats != NULL ? afrpc_pool_stats_get_n_finished (stats) : 0;
+  const guint64 n_failed = stats != NULL ? afrpc_pool_stats_get_n_failed (stats) : 0;
+  const guint64 n_errors = get_n_outcomes (stats, AFRPC_CALL_OUTCOME_REMOTE_ERROR);
+  const guint64 n_lost = get_n_outcomes (stats, AFRPC_CALL_OUTCOME_DIED);
+  const guint64 n_overdue = get_n_outcomes (stats, AFRPC_CALL_OUTCOME_TIMED_OUT);
+  Times queued, assigned;
 
   /* Translators: --stats of "afrpc map": what failed by its reason: the function said so, the worker died, the time limit
    * passed, anything else */
   afrpc_tool_message (_("calls: %" PRIu64 "; failed: %" PRIu64 " by the function, %" PRIu64 " by a death, %" PRIu64
                         " by the time limit, %" PRIu64 " otherwise; tried again: %" PRIu64),
-                      self->n_calls, self->n_errors, self->n_lost, self->n_overdue, self->n_refused, self->n_retries);
-  afrpc_tool_message (_("workers: %" PRIu64 "; died: %" PRIu64), self->n_workers, self->n_deaths);
-  /* Translators: how long all took, then how long one call took */
-  afrpc_tool_message (_("time: %.3f s; a call: %.3f ms at least, %.3f on average, %.3f at most"), seconds,
-                      (double) self->least_us / 1000, mean_ms, (double) self->most_us / 1000);
+                      n_calls, n_errors, n_lost, n_overdue, n_failed - n_errors - n_lost - n_overdue, n_retries);
+  if (stats == NULL)
+    return;
+
+  queued = get_times (stats, AFRPC_POOL_TIME_QUEUED);
+  assigned = get_times (stats, AFRPC_POOL_TIME_ASSIGNED);
+  /* Translators: renewed are those that asked for no more calls, for example; moved are calls that one had not begun */
+  afrpc_tool_message (_("workers: %" PRIu64 "; died: %" PRIu64 "; renewed: %" PRIu64 "; calls moved to another: %" PRIu64),
+                      afrpc_pool_stats_get_n_workers_started (stats), afrpc_pool_stats_get_n_workers_died (stats),
+                      afrpc_pool_stats_get_n_workers_renewed (stats), afrpc_pool_stats_get_n_moves (stats));
+  afrpc_tool_message (_("time: %.3f s"), (double) duration_us / G_USEC_PER_SEC);
+  /* Translators: how long a call waits until a worker has it, and from then on until it has its result */
+  afrpc_tool_message (_("a call waits: %.3f ms on average, half of them up to %.3f, 99 %% up to %.3f"), queued.mean,
+                      queued.median, queued.most);
+  afrpc_tool_message (_("a worker has it: %.3f ms on average, half of them up to %.3f, 99 %% up to %.3f"), assigned.mean,
+                      assigned.median, assigned.most);
 }
