@@ -239,6 +239,8 @@ typedef enum
  * AfrpcPoolTime:
  * @AFRPC_POOL_TIME_QUEUED: from the call until a worker is given it; of one that comes back from a worker, from then on
  * @AFRPC_POOL_TIME_ASSIGNED: from there until the call has its outcome, whatever that is
+ * @AFRPC_POOL_TIME_EXECUTION: of a call that was begun, the part of that in which the worker had nothing before it to finish:
+ *   of a sync worker the time since the outcome before it, of an async one all of it
  *
  * Times of calls that a pool [measures][method@Afrpc.PoolStats.get_quantile].
  *
@@ -248,6 +250,7 @@ typedef enum
 {
   AFRPC_POOL_TIME_QUEUED,
   AFRPC_POOL_TIME_ASSIGNED,
+  AFRPC_POOL_TIME_EXECUTION,
 } AfrpcPoolTime;
 
 /**

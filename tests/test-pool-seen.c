@@ -399,6 +399,75 @@ test_pool_seen_times (void)
 }
 
 static void
+test_pool_seen_times_execution (void)
+{
+  Case test;
+  Meeting meeting;
+  g_autoptr(AfrpcPoolStats) stats = NULL;
+  g_autoptr(AfrpcCall) running = NULL;
+  g_autoptr(AfrpcCall) waiting = NULL;
+  g_autoptr(AfrpcCall) cancelled = NULL;
+  g_autoptr(GError) error = NULL;
+  gint64 made, given, let_go, done;
+
+  g_test_summary ("What waits at a worker behind another call is not executed meanwhile, and never if it is cancelled");
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 1, "load", 3, "idle-workers", 1, NULL);
+  wait_idle (&test, 1);
+  made = g_get_monotonic_time ();
+  running = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  waiting = start_act (&test, "return", NULL);
+  cancelled = start_act (&test, "return", NULL);
+  wait_begun (&test, 1);
+  given = g_get_monotonic_time ();
+  pass_time ();
+  let_go = g_get_monotonic_time ();
+  afrpc_call_cancel (cancelled);
+  error = wait_error (cancelled);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  meeting_let_go (&meeting);
+  g_variant_unref (wait_value (running));
+  g_variant_unref (wait_value (waiting));
+  done = g_get_monotonic_time ();
+  stats = afrpc_pool_get_stats (test.pool);
+  g_assert_cmpuint (afrpc_pool_stats_get_n_times (stats, AFRPC_POOL_TIME_ASSIGNED), ==, 3);
+  g_assert_cmpint (afrpc_pool_stats_get_total_time (stats, AFRPC_POOL_TIME_ASSIGNED), >=, 3 * (let_go - given));
+  g_assert_cmpuint (afrpc_pool_stats_get_n_times (stats, AFRPC_POOL_TIME_EXECUTION), ==, 2);
+  g_assert_cmpint (afrpc_pool_stats_get_total_time (stats, AFRPC_POOL_TIME_EXECUTION), >=, let_go - given);
+  g_assert_cmpint (afrpc_pool_stats_get_total_time (stats, AFRPC_POOL_TIME_EXECUTION), <=, done - made);
+  g_clear_object (&running);
+  g_clear_object (&waiting);
+  g_clear_object (&cancelled);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
+static void
+test_pool_seen_times_async (void)
+{
+  g_autoptr(AfrpcProcess) template = template_new ();
+  g_autoptr(AfrpcPoolStats) stats = NULL;
+  AfrpcCall *calls[8];
+  Case test;
+
+  g_test_summary ("An async worker executes all that it has");
+  case_take (&test, g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act_async", "backend",
+                                  AFRPC_BACKEND_ASYNC, "max-workers", 1, "load", 8, NULL));
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    calls[i] = afrpc_caller_start (caller_of (&test), act_u ("later", 5), NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    {
+      g_variant_unref (wait_value (calls[i]));
+      g_object_unref (calls[i]);
+    }
+  stats = afrpc_pool_get_stats (test.pool);
+  g_assert_cmpuint (afrpc_pool_stats_get_n_times (stats, AFRPC_POOL_TIME_EXECUTION), ==, G_N_ELEMENTS (calls));
+  g_assert_cmpint (afrpc_pool_stats_get_total_time (stats, AFRPC_POOL_TIME_EXECUTION), ==,
+                   afrpc_pool_stats_get_total_time (stats, AFRPC_POOL_TIME_ASSIGNED));
+  case_end (&test);
+}
+
+static void
 test_pool_seen_times_blocking (void)
 {
   Case test;
@@ -438,6 +507,8 @@ main (int   argc,
   g_test_add_func ("/pool-seen/outcomes", test_pool_seen_outcomes);
   g_test_add_func ("/pool-seen/workers-counted", test_pool_seen_workers_counted);
   g_test_add_func ("/pool-seen/times", test_pool_seen_times);
+  g_test_add_func ("/pool-seen/times-execution", test_pool_seen_times_execution);
+  g_test_add_func ("/pool-seen/times-async", test_pool_seen_times_async);
   g_test_add_func ("/pool-seen/times-blocking", test_pool_seen_times_blocking);
 
   return g_test_run ();

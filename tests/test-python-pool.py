@@ -137,6 +137,7 @@ class PoolTest(unittest.TestCase):
                       ", ".join(f"worker {worker.props.pid} is {worker.props.state.value_nick}" for worker in workers))
                 self.assertEqual(recent.get_n_outcomes(Afrpc.CallOutcome.SUCCESS), 100)
                 self.assertEqual(sum(recent.get_histogram(Afrpc.PoolTime.ASSIGNED)), 100)
+                self.assertEqual(sum(recent.get_histogram(Afrpc.PoolTime.EXECUTION)), 100)
                 self.assertEqual(pool.props.n_calls_pending, 0)
                 worker, = workers
                 self.assertEqual(worker.props.n_calls, 100)

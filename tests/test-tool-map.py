@@ -181,7 +181,7 @@ class TestMap(ToolTest):
                       result.stderr)
         self.assertIn(b'afrpc: workers: 2; died: 1; renewed: 0; calls moved to another: ', result.stderr)
         times = [[float(time) for time in re.search(start + rb': (\S+) ms on average, half of them up to (\S+), 99 % up to (\S+)\n',
-                                                    result.stderr).groups()] for start in (b'a call waits', b'a worker has it')]
+                                                    result.stderr).groups()] for start in (b'a call waits', b'it takes')]
         for mean, median, most in times:
             self.assertLessEqual(median, most)
         self.assertGreaterEqual(times[1][0] * 4, float(TIME_LIMIT) * 1000)

@@ -8,7 +8,7 @@
 G_BEGIN_DECLS
 
 #define AFRPC_POOL_N_OUTCOMES (AFRPC_CALL_OUTCOME_OTHER + 1)
-#define AFRPC_POOL_N_TIMES (AFRPC_POOL_TIME_ASSIGNED + 1)
+#define AFRPC_POOL_N_TIMES (AFRPC_POOL_TIME_EXECUTION + 1)
 #define AFRPC_POOL_N_BUCKETS 40u /* the last one is for all that are longer than 76 hours */
 
 typedef struct

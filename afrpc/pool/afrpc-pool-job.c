@@ -284,6 +284,25 @@ afrpc_pool_job_fail (AfrpcPoolJob *self,
   afrpc_peer_tell_later (self->core->anchor, &self->pending);
 }
 
+/* A sync worker does one thing at a time, in the order in which it has got them. */
+static inline void
+count_times (AfrpcPoolJob *self)
+{
+  AfrpcPoolFigures *figures = &self->core->figures;
+  const AfrpcPoolMember *member = self->member;
+  const gint64 now = self->core->now;
+  const gboolean is_first = member->given.head == &self->place.link;
+
+  afrpc_pool_figures_add_time (figures, AFRPC_POOL_TIME_ASSIGNED, now - self->since);
+  if (self->pending.started == AFRPC_STARTED_NO)
+    return;
+
+  if (self->core->config.backend == AFRPC_BACKEND_ASYNC)
+    afrpc_pool_figures_add_time (figures, AFRPC_POOL_TIME_EXECUTION, now - self->since);
+  else if (is_first)
+    afrpc_pool_figures_add_time (figures, AFRPC_POOL_TIME_EXECUTION, now - member->current_since);
+}
+
 static inline void
 count_outcome (AfrpcPoolJob *self)
 {
@@ -291,7 +310,7 @@ count_outcome (AfrpcPoolJob *self)
 
   figures->n_outcomes[self->error == NULL ? AFRPC_CALL_OUTCOME_SUCCESS : afrpc_pool_job_classify_failure (self)]++;
   if (self->member != NULL)
-    afrpc_pool_figures_add_time (figures, AFRPC_POOL_TIME_ASSIGNED, self->core->now - self->since);
+    count_times (self);
 }
 
 /* The call gets the outcome; whoever waits is told now. */

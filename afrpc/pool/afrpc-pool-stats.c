@@ -16,7 +16,9 @@
  *
  * Times are kept as numbers of calls by powers of two microseconds: [method@Afrpc.PoolStats.get_histogram]. They are taken
  * when a call is made, and once in each turn of the main loop for all outcomes that it takes: what a program does in
- * between, and takes long, is in the times of those calls that it does not come to meanwhile.
+ * between, and takes long, is in the times of those calls that it does not come to meanwhile. Of several short calls of one
+ * worker whose outcomes come in the same turn, the first one has the time of execution of all: their sum, and so their mean,
+ * is right, and how they are spread is not.
  *
  * It does not change and may be used from any thread.
  *

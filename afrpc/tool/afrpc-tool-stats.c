@@ -52,7 +52,7 @@ afrpc_tool_stats_print (const AfrpcPoolStats *stats,
   const guint64 n_errors = get_n_outcomes (stats, AFRPC_CALL_OUTCOME_REMOTE_ERROR);
   const guint64 n_lost = get_n_outcomes (stats, AFRPC_CALL_OUTCOME_DIED);
   const guint64 n_overdue = get_n_outcomes (stats, AFRPC_CALL_OUTCOME_TIMED_OUT);
-  Times queued, assigned;
+  Times queued, running;
 
   /* Translators: --stats of "afrpc map": what failed by its reason: the function said so, the worker died, the time limit
    * passed, anything else */
@@ -63,15 +63,15 @@ afrpc_tool_stats_print (const AfrpcPoolStats *stats,
     return;
 
   queued = get_times (stats, AFRPC_POOL_TIME_QUEUED);
-  assigned = get_times (stats, AFRPC_POOL_TIME_ASSIGNED);
+  running = get_times (stats, AFRPC_POOL_TIME_EXECUTION);
   /* Translators: renewed are those that asked for no more calls, for example; moved are calls that one had not begun */
   afrpc_tool_message (_("workers: %" PRIu64 "; died: %" PRIu64 "; renewed: %" PRIu64 "; calls moved to another: %" PRIu64),
                       afrpc_pool_stats_get_n_workers_started (stats), afrpc_pool_stats_get_n_workers_died (stats),
                       afrpc_pool_stats_get_n_workers_renewed (stats), afrpc_pool_stats_get_n_moves (stats));
   afrpc_tool_message (_("time: %.3f s"), (double) duration_us / G_USEC_PER_SEC);
-  /* Translators: how long a call waits until a worker has it, and from then on until it has its result */
+  /* Translators: how long a call waits until a worker has it, and how long that takes for it */
   afrpc_tool_message (_("a call waits: %.3f ms on average, half of them up to %.3f, 99 %% up to %.3f"), queued.mean,
                       queued.median, queued.most);
-  afrpc_tool_message (_("a worker has it: %.3f ms on average, half of them up to %.3f, 99 %% up to %.3f"), assigned.mean,
-                      assigned.median, assigned.most);
+  afrpc_tool_message (_("it takes: %.3f ms on average, half of them up to %.3f, 99 %% up to %.3f"), running.mean,
+                      running.median, running.most);
 }
