@@ -4,8 +4,9 @@
  * old, or too large, calls that are cancelled, limited, blocking, tied and repeated, several maps at once, workers that are
  * configured, pools that grow, shrink and end, and templates that come and go. Workers write down what they begin, and how
  * they were configured by then, and what must hold is held against that: each call has one outcome; none is begun twice that
- * may not be; what is said never to have begun has not; calls of one key are begun in their order; what was said to all
- * workers before a call was made has come to its worker before. */
+ * may not be; what is said never to have begun has not, and what is said to have begun has, unless its worker may have been
+ * killed just then; calls of one key are begun in their order; what was said to all workers before a call was made has come to
+ * its worker before. Some pools have workers that a command runs. */
 #include "config.h"
 
 #include "pool-case.h"
@@ -57,6 +58,7 @@ typedef struct
 {
   AfrpcPool *pool;    /* (owned) */
   AfrpcProcess *second; /* (nullable) (owned): another template, which the pool has or not */
+  gboolean has_command; /* it is a command, over which it is not known what was begun */
   GArray *items;      /* (element-type Item) by number */
   GQueue open;        /* of those that have no outcome: their numbers */
   guint32 version;    /* of the last setting */
@@ -69,6 +71,7 @@ typedef struct
   guint n_stopped;    /* workers that the pool has ended because of calls that did not stop */
   guint n_aged;       /* workers that have become too old */
   guint n_grown;      /* workers that have become too large */
+  gboolean is_gentle; /* nobody is killed, so that what workers have written down is all that they have begun */
   gboolean is_killed;
   gboolean destroyed;
   char *path;
@@ -184,7 +187,7 @@ draw_options (Item *item)
 static void
 call (Model *model)
 {
-  const guint what = draw (8) == 0 ? draw (N_WHATS) : draw (40) == 0 ? SLEEP : RETURN;
+  const guint what = draw (8) == 0 ? draw (model->is_gentle ? RUN_AWAY : N_WHATS) : draw (40) == 0 ? SLEEP : RETURN;
   const guint id = add_item (model, what);
   g_autoptr(AfrpcCallOptions) options = NULL;
   GVariant *args = g_variant_new ("(uu)", id, what);
@@ -476,7 +479,7 @@ step (Model *model)
       break;
 
     case 2:
-      if (item != NULL && afrpc_call_get_process (item->call) != NULL && draw (3) == 0)
+      if (item != NULL && !model->is_gentle && afrpc_call_get_process (item->call) != NULL && draw (3) == 0)
         {
           model->n_kills++;
           afrpc_process_kill (afrpc_call_get_process (item->call), SIGKILL);
@@ -522,7 +525,7 @@ step (Model *model)
       break;
 
     case 13:
-      afrpc_pool_set_cancel_grace_ms (model->pool, 1 + draw (5));
+      afrpc_pool_set_cancel_grace_ms (model->pool, model->is_gentle ? 0 : 1 + draw (5));
       break;
 
     case 14:
@@ -603,7 +606,13 @@ check (Model *model)
       else if (item->domain == G_FILE_ERROR)
         g_assert_cmpuint (item->what, ==, FAIL);
       else if (is_death)
-        g_assert_true (item->what == DIE || model->n_kills > 0 || model->is_async || item->idempotent);
+        g_assert_true (item->what == DIE || model->n_kills > 0 || model->is_async || item->idempotent || model->has_command);
+      /* A worker says that it begins before it writes it down. */
+      if (item->started == AFRPC_STARTED_YES && counts[id] == 0 && model->n_kills == 0 && model->n_stopped == 0)
+        g_error ("call %u, which does %u, is said to have begun, failed with %d%s%s", id, item->what, item->code,
+                 item->cancelled ? ", cancelled" : "", item->limited ? ", limited" : "");
+      if (item->started == AFRPC_STARTED_YES && counts[id] == 0)
+        g_assert_true (is_death || item->cancelled || item->limited);
       if (item->domain == G_IO_ERROR && item->code == G_IO_ERROR_CANCELLED)
         g_assert_true (item->cancelled);
       if (item->domain == G_IO_ERROR && item->code == G_IO_ERROR_TIMED_OUT)
@@ -622,7 +631,7 @@ end (Model *model)
   g_autoptr(GError) error = NULL;
   guint n_begun_runaways = 0;
 
-  switch (draw (4))
+  switch (model->is_gentle ? 1 + draw (3) : draw (4))
     {
     case 0:
       model->is_killed = TRUE;
@@ -652,6 +661,15 @@ end (Model *model)
 }
 
 static AfrpcProcess *
+command_new (void)
+{
+  g_autofree char *host = g_build_filename (g_getenv ("AFRPC_HOST_PATH"), "afrpc-host-c", NULL);
+  const char *const argv[] = { "sh", "-c", "exec \"$0\"", host, NULL };
+
+  return afrpc_process_new_command (argv);
+}
+
+static AfrpcProcess *
 prepare (AfrpcProcess *process, /* (transfer full) */
          Model        *model)
 {
@@ -674,13 +692,18 @@ run (gconstpointer n_calls)
   model.items = g_array_new (FALSE, TRUE, sizeof (Item));
   model.is_async = draw (2) == 0;
   template = prepare (test_bare_process_new (), &model);
-  if (draw (2) == 0)
+  model.is_gentle = draw (3) == 0;
+  model.has_command = draw (3) == 0;
+  if (model.has_command)
+    model.second = prepare (command_new (), &model);
+  else if (draw (2) == 0)
     model.second = prepare (afrpc_process_new (), &model);
   model.pool = g_object_new (AFRPC_TYPE_POOL, "process", template, "init", "init_log",
                              "function", model.is_async ? "work_async" : "work",
                              "backend", model.is_async ? AFRPC_BACKEND_ASYNC : AFRPC_BACKEND_SYNC,
                              "max-workers", 1 + draw (4), "load", 1 + draw (5), "start-delay-ms", draw (2),
-                             "stop-delay-ms", draw (20), "max-failures", G_MAXUINT, "cancel-grace-ms", 1 + draw (5),
+                             "stop-delay-ms", draw (20), "max-failures", G_MAXUINT,
+                             "cancel-grace-ms", model.is_gentle ? 0 : 1 + draw (5),
                              "max-memory-growth", (guint64) draw (2), NULL);
   if (model.second != NULL)
     afrpc_pool_add_template (model.pool, model.second, draw (3), draw (4), 1 + draw (3));
