@@ -36,6 +36,10 @@ EXPECTED = {
         r"result of job 4\n",
     "pool":
         r"\['Hello, Anna!', 'Hello, Bert!', 'Hello, world!'\]\n",
+    "ranges":
+        r"9592 primes below 100000\n"
+        r"4 primes below 10\n"
+        r"11 calls, 0 failed\n",
     "refuse":
         r"70 are left\n"
         r"too much: Anna has 100\n"

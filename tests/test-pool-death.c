@@ -735,6 +735,74 @@ test_pool_death_max_calls (void)
   case_end (&test);
 }
 
+#define RENEWED_MAX 2u
+#define RENEWED_CALLS 400u
+
+typedef struct
+{
+  Case test;
+  guint n_settled;
+  guint n_checked; /* with calls that waited */
+} Renewed;
+
+/* While calls wait nobody is idle, and as many workers as there may be have calls, or start: so what waits for one that takes
+ * the place of another waits for its start, and for nothing else. Those that end may be as many again. */
+static void
+check_renewed (Renewed *self)
+{
+  AfrpcPool *pool = self->test.pool;
+  g_autoptr(AfrpcPoolStats) stats = afrpc_pool_get_stats (pool);
+  const guint64 n_there = afrpc_pool_stats_get_n_workers_started (stats) - afrpc_pool_stats_get_n_workers_ended (stats) -
+                          afrpc_pool_stats_get_n_workers_died (stats);
+
+  if (afrpc_pool_get_n_calls_queued (pool) == 0)
+    return;
+
+  self->n_checked++;
+  g_assert_cmpuint (afrpc_pool_get_n_idle_workers (pool), ==, 0);
+  g_assert_true (afrpc_pool_get_n_workers (pool) == RENEWED_MAX || n_there >= 2 * RENEWED_MAX);
+}
+
+static void
+renewed_cb (GObject      *source,
+            GAsyncResult *result,
+            gpointer      data)
+{
+  g_autoptr(GVariant) value = test_call_finish (source, result, NULL, NULL);
+  Renewed *self = data;
+
+  g_assert_nonnull (value);
+  self->n_settled++;
+  check_renewed (self);
+  if (self->n_settled % 100 != 50)
+    return;
+
+  afrpc_pool_refresh (self->test.pool, NULL);
+  check_renewed (self);
+}
+
+static void
+test_pool_death_renewed_at_once (void)
+{
+  Renewed self = { 0 };
+  g_autoptr(AfrpcPoolStats) stats = NULL;
+
+  g_test_summary ("Whoever is renewed is replaced at that moment, also if further workers are started late: no call waits "
+                  "for more than a start");
+  case_init (&self.test, "act", "max-workers", RENEWED_MAX, "load", 1, "idle-workers", RENEWED_MAX, "max-calls", 20,
+             "start-delay-ms", 3600 * 1000, NULL);
+  wait_idle (&self.test, RENEWED_MAX);
+  afrpc_pool_set_idle_workers (self.test.pool, 0);
+  for (guint i = 0; i < RENEWED_CALLS; i++)
+    afrpc_caller_call (caller_of (&self.test), test_act ("return", NULL), NULL, renewed_cb, &self);
+  check_renewed (&self);
+  iterate_until_count (&self.n_settled, RENEWED_CALLS);
+  stats = afrpc_pool_get_stats (self.test.pool);
+  g_assert_cmpuint (afrpc_pool_stats_get_n_workers_renewed (stats), >=, RENEWED_CALLS / 20);
+  g_assert_cmpuint (self.n_checked, >, RENEWED_CALLS / 2);
+  case_end (&self.test);
+}
+
 static void
 test_pool_death_renewed_bound (void)
 {
@@ -784,9 +852,7 @@ main (int   argc,
   g_test_add_func ("/pool-death/order", test_pool_death_order);
   g_test_add_func ("/pool-death/order-of-late", test_pool_death_order_of_late);
   g_test_add_func ("/pool-death/init", test_pool_death_init);
-<<<<<<< HEAD
   g_test_add_func ("/pool-death/other-function", test_pool_death_other_function);
-=======
   g_test_add_func ("/pool-death/failure", test_pool_death_failure);
   g_test_add_func ("/pool-death/hopeless", test_pool_death_hopeless);
   g_test_add_func ("/pool-death/idle", test_pool_death_idle);
@@ -805,6 +871,7 @@ main (int   argc,
   g_test_add_func ("/pool-death/refresh", test_pool_death_refresh);
   g_test_add_data_func ("/pool-death/refresh-hopeless", NULL, test_pool_death_refresh_hopeless);
   g_test_add_data_func ("/pool-death/refresh-hopeless-at-work", "at work", test_pool_death_refresh_hopeless);
+  g_test_add_func ("/pool-death/renewed-at-once", test_pool_death_renewed_at_once);
   g_test_add_func ("/pool-death/renewed-bound", test_pool_death_renewed_bound);
   g_test_add_func ("/pool-death/max-calls", test_pool_death_max_calls);
 
