@@ -12,6 +12,7 @@
 #include "afrpc-call-private.h"
 #include "afrpc-caller-private.h"
 #include "afrpc-error.h"
+#include "os/afrpc-low-fd.h"
 #include "wire/afrpc-frame.h"
 
 /* Adds copies of the descriptors to @payload, which points into @copies. */
@@ -26,9 +27,13 @@ copy_fds (GUnixFDList   *list,
   *copies = g_new (int, n);
   for (int i = 0; i < n; i++)
     {
-      (*copies)[i] = g_unix_fd_list_get (list, i, error);
+      const int copy = g_unix_fd_list_get (list, i, error);
+
+      (*copies)[i] = afrpc_low_fd_lift (copy);
       if ((*copies)[i] >= 0)
         continue;
+      if (copy >= 0)
+        g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "copying a file descriptor: %s", g_strerror (errno));
 
       while (i-- > 0)
         close ((*copies)[i]);

@@ -29,11 +29,12 @@ typedef enum
 
 /**
  * AfrpcStdio:
- * @AFRPC_STDIO_INHERIT: the worker uses the program's own stream
+ * @AFRPC_STDIO_INHERIT: the worker uses the program's own stream; `/dev/null` if the program has closed it, or has something
+ *   else there by now: a descriptor that is closed on exec is no standard stream
  * @AFRPC_STDIO_SILENCE: `/dev/null`
  * @AFRPC_STDIO_CAPTURE: standard error only: the last lines are kept for [struct@Afrpc.Exit]
  * @AFRPC_STDIO_TEE: standard error only: like capture, and all of it is written to the program's own
- *   standard error as well; where its last line has no end, it gets one
+ *   standard error as well, if it has one; where its last line has no end, it gets one
  * @AFRPC_STDIO_LOG: standard error only: like capture, and each line is written to the program's log, in the
  *   domain `afrpc-stderr`, with the pid in the text and in the field `AFRPC_PID`
  *

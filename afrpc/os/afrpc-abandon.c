@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "os/afrpc-child.h"
+#include "os/afrpc-low-fd.h"
 
 static GMutex lock;
 static GArray *abandoned; /* (element-type AfrpcSpawned) guarded by lock */
@@ -51,7 +52,7 @@ afrpc_spawn_find (int  pid,
 {
   if (afrpc_child_peek (pid, -1) < 0)
     return FALSE;
-  *pidfd = syscall (SYS_pidfd_open, pid, 0);
+  *pidfd = afrpc_low_fd_lift (syscall (SYS_pidfd_open, pid, 0));
 
   return TRUE;
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "os/afrpc-fork.h"
+#include "os/afrpc-low-fd.h"
 
 #define BUFFER_SIZE (64u << 10)
 
@@ -65,6 +66,9 @@ afrpc_bridge_hear (int  control_fd,
     return FALSE;
 
   memcpy (fds, CMSG_DATA (cmsg), sizeof fds);
+  if (afrpc_low_fd_lift_pair (fds) != 0)
+    return FALSE;
+
   *in_fd = fds[0];
   *socket_fd = fds[1];
 

@@ -16,6 +16,7 @@
 
 #include "afrpc-error.h"
 #include "os/afrpc-child.h"
+#include "os/afrpc-low-fd.h"
 
 /* The number of threads. A process with one may ask for a thread group of its own, which it has, and no other may: see
  * unshare(2). Who is refused looks at a folder, which has a link for each of its folders, and two more; that takes 30
@@ -92,6 +93,8 @@ clone_process (guint64  flags,
   pid = syscall (SYS_clone3, &args, sizeof args);
   if (pid < 0 && is_refused (errno))
     pid = clone_old (flags | CLONE_PIDFD | SIGCHLD, pidfd, tid_place);
+  if (pid > 0)
+    *pidfd = afrpc_low_fd_lift (*pidfd);
 
   return pid;
 }
@@ -109,7 +112,7 @@ afrpc_fork_child (int *pidfd)
 
   pid = fork ();
   if (pid > 0)
-    *pidfd = syscall (SYS_pidfd_open, pid, 0);
+    *pidfd = afrpc_low_fd_lift (syscall (SYS_pidfd_open, pid, 0));
 
   return pid;
 }
@@ -152,7 +155,7 @@ afrpc_fork_watch (int       pid,
                   int      *pidfd,
                   GError  **error)
 {
-  *pidfd = syscall (SYS_pidfd_open, pid, 0);
+  *pidfd = afrpc_low_fd_lift (syscall (SYS_pidfd_open, pid, 0));
 
   return *pidfd >= 0 || end_unwatched (pid, error);
 }

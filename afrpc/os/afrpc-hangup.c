@@ -19,6 +19,7 @@
 
 #include "os/afrpc-file-id.h"
 #include "os/afrpc-group.h"
+#include "os/afrpc-low-fd.h"
 
 /* Of the thread, which calls little: bytes */
 #define STACK_SIZE (256 * 1024)
@@ -161,7 +162,8 @@ close_stops (void)
 void
 afrpc_hangup_watch (int fd)
 {
-  if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, watch.stop_fds) != 0)
+  if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, watch.stop_fds) != 0 ||
+      afrpc_low_fd_lift_pair (watch.stop_fds) != 0)
     return;
 
   watch.fd = fd;

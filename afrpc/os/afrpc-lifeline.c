@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "os/afrpc-file-id.h"
+#include "os/afrpc-low-fd.h"
 #include "os/afrpc-reopen.h"
 
 #define FD_MIN 10 /* copies lie above what programs expect to find at fixed numbers */
@@ -45,7 +46,7 @@ afrpc_lifeline_dup (void)
           close (ends[0]);
           close (ends[1]);
         }
-      if (pipe2 (ends, O_CLOEXEC) != 0)
+      if (pipe2 (ends, O_CLOEXEC) != 0 || afrpc_low_fd_lift_pair (ends) != 0)
         ends[0] = ends[1] = -1;
       owner = getpid ();
     }

@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "os/afrpc-low-fd.h"
+
 /* "/proc/self/fd/FD"; printf() costs a forked process as much as the rest of its start. */
 static void
 write_path (char *path,
@@ -36,5 +38,5 @@ afrpc_reopen (int fd,
 
   write_path (path, fd);
 
-  return open (path, flags | O_CLOEXEC);
+  return afrpc_low_fd_lift (open (path, flags | O_CLOEXEC));
 }

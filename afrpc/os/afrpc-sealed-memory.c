@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "os/afrpc-low-fd.h"
 #include "os/afrpc-reopen.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
@@ -211,7 +212,7 @@ static int
 make_file (gsize    size,
            gboolean is_reused)
 {
-  int fd = memfd_create ("afrpc-buffer", MFD_CLOEXEC | MFD_ALLOW_SEALING), counted, saved_errno;
+  int fd = afrpc_low_fd_lift (memfd_create ("afrpc-buffer", MFD_CLOEXEC | MFD_ALLOW_SEALING)), counted, saved_errno;
 
   if (fd < 0)
     return -1;

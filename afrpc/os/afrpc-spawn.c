@@ -21,6 +21,7 @@
 #include "afrpc-error.h"
 #include "os/afrpc-child.h"
 #include "os/afrpc-group.h"
+#include "os/afrpc-low-fd.h"
 #include "os/afrpc-reopen.h"
 
 #define CHILD_STACK_SIZE (64u << 10) /* bytes; the child calls nothing deep */
@@ -335,7 +336,7 @@ afrpc_spawn (const AfrpcSpawnPlan  *plan,
       return FALSE;
     }
 
-  *spawned = (AfrpcSpawned) { .pid = pid, .pidfd = pidfd };
+  *spawned = (AfrpcSpawned) { .pid = pid, .pidfd = afrpc_low_fd_lift (pidfd) };
   return TRUE;
 }
 

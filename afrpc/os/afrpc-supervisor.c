@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "os/afrpc-low-fd.h"
 #include "os/afrpc-reexec.h"
 #include "os/afrpc-bridge.h"
 #include "os/afrpc-fork.h"
@@ -145,7 +146,8 @@ afrpc_supervise (AfrpcSupervised *what,
   /* Without it the parent expects no goodbye. */
   if (getrandom (&what->goodbye_serial, sizeof what->goodbye_serial, GRND_NONBLOCK) != sizeof what->goodbye_serial)
     what->goodbye_serial = 0;
-  if (pipe2 (ends, O_CLOEXEC) == 0 && socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control) == 0)
+  if (pipe2 (ends, O_CLOEXEC) == 0 && afrpc_low_fd_lift_pair (ends) == 0 &&
+      socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control) == 0 && afrpc_low_fd_lift_pair (control) == 0)
     {
       what->lifeline_fd = ends[0];
       what->control_fd = control[0];

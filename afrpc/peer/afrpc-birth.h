@@ -57,6 +57,7 @@ typedef struct
   guint64 other_inode;       /* of the socket that a template gets for it */
   guint n_inherited;         /* of these, a template has done the first */
   gboolean is_unknown;       /* what it is prepared with: it was handed over, or is forked from what was */
+  guint8 shared_stdio;       /* which of the program's standard streams that template has: bit 0: 0, and so on */
   gboolean is_begun;         /* the steps so far have been queued: a later one is at once */
   gboolean is_tried;         /* starting it has been, or is not necessary */
   gboolean is_pattern;       /* others are made like it, and it is not started itself */

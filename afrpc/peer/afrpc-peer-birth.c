@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include "peer/afrpc-peer-birth.h"
+#include "os/afrpc-low-fd.h"
 #include "peer/afrpc-peer.h"
 
 #include <errno.h>
@@ -55,7 +56,7 @@ send_steps (AfrpcPeer *peer,
 
       if (self->is_replaying)
         afrpc_birth_replay_forks (peer, i);
-      fd = step->fd >= 0 ? fcntl (step->fd, F_DUPFD_CLOEXEC, 0) : -1;
+      fd = step->fd >= 0 ? afrpc_low_fd_lift (fcntl (step->fd, F_DUPFD_CLOEXEC, 0)) : -1;
       if (step->fd >= 0 && fd < 0)
         afrpc_peer_fail (peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN, "copying a file descriptor: %s",
                                             g_strerror (errno)));
@@ -138,7 +139,7 @@ afrpc_birth_insert_surroundings (AfrpcPeer          *peer,
   guint8 which = 0;
 
   *n_fds = 0;
-  if (!afrpc_birth_open_stdio (peer, stdio, closing, &error))
+  if (!afrpc_birth_open_stdio (peer, self->shared_stdio, stdio, closing, &error))
     {
       for (guint i = 0; i < closing->len; i++)
         close (g_array_index (closing, int, i));

@@ -51,6 +51,7 @@ gboolean afrpc_birth_connect          (AfrpcPeer       *peer,
                                        int             *other,
                                        GError         **error);
 gboolean afrpc_birth_open_stdio       (AfrpcPeer       *peer,
+                                       guint8           shared,
                                        int             *stdio,
                                        GArray          *closing,
                                        GError         **error);

@@ -17,6 +17,7 @@
 
 #include "afrpc-error.h"
 #include "os/afrpc-lifeline.h"
+#include "os/afrpc-low-fd.h"
 #include "peer/afrpc-log.h"
 #include "peer/afrpc-self-private.h"
 #include "peer/afrpc-peer.h"
@@ -152,48 +153,70 @@ log_line (const char *line,
   afrpc_log_forward (G_LOG_LEVEL_MESSAGE, AFRPC_LOG_STDERR_DOMAIN, peer->body.pid, 0, line);
 }
 
-/* Opens what becomes 0, 1, 2 of the new process; -1: the program's own. What has to be closed afterwards
- * goes to @closing. A command has its connection at 0 and 1. */
+/* What is kept of standard error comes by a pipe. Returns: the end to write to, or -1 and errno */
+static int
+open_pipe (AfrpcPeer  *peer,
+           AfrpcStdio  mode)
+{
+  AfrpcStderr *standard_error = &peer->body.standard_error;
+  int fds[2];
+
+  if (pipe2 (fds, O_CLOEXEC) != 0 || afrpc_low_fd_lift_pair (fds) != 0)
+    return -1;
+
+  fcntl (fds[0], F_SETFL, O_NONBLOCK);
+  afrpc_stderr_clear (standard_error);
+  standard_error->fd = fds[0];
+  standard_error->pass_on = mode == AFRPC_STDIO_TEE;
+  if (mode == AFRPC_STDIO_LOG)
+    {
+      standard_error->line = log_line;
+      standard_error->line_data = peer;
+    }
+
+  return fds[1];
+}
+
+/* Opens what becomes 0, 1, 2 of the new process; -1: it is there already, as it has those of the program's that @shared
+ * says: bit 0: standard input, and so on. What has to be closed afterwards goes to @closing. A command has its connection
+ * at 0 and 1. */
 gboolean
 afrpc_birth_open_stdio (AfrpcPeer   *peer,
+                        guint8       shared,
                         int         *stdio,
                         GArray      *closing,
                         GError     **error)
 {
+  static const char *const names[] = { "standard input", "standard output", "standard error" };
+
   for (int i = peer->birth.argv != NULL ? STDERR_FILENO : 0; i < 3; i++)
     {
+      const int own_fd = peer->birth.fds[i];
+      const AfrpcStdio mode = peer->birth.stdio[i];
+      /* What is closed, or is something else of the program's by now, nobody inherits. */
+      const gboolean is_inherited = own_fd < 0 && mode == AFRPC_STDIO_INHERIT &&
+                                    ((shared & 1 << i) != 0 || afrpc_low_fd_is_stream (i));
+      g_autofree char *doing = NULL;
+
       stdio[i] = -1;
-      if (peer->birth.fds[i] < 0 && peer->birth.stdio[i] == AFRPC_STDIO_INHERIT)
+      if (is_inherited && (shared & 1 << i) != 0)
         continue;
 
-      if (peer->birth.fds[i] >= 0)
-        {
-          stdio[i] = fcntl (peer->birth.fds[i], F_DUPFD_CLOEXEC, 0); /* a second start needs it again */
-          if (stdio[i] < 0)
-            return set_system_error (error, "copying a standard stream");
-        }
-      else if (peer->birth.stdio[i] == AFRPC_STDIO_SILENCE)
-        {
-          stdio[i] = open ("/dev/null", O_RDWR | O_CLOEXEC);
-          if (stdio[i] < 0)
-            return set_system_error (error, "opening /dev/null");
-        }
+      if (own_fd >= 0 || is_inherited)
+        /* A second start needs it again. */
+        stdio[i] = afrpc_low_fd_lift (fcntl (own_fd >= 0 ? own_fd : i, F_DUPFD_CLOEXEC, 0));
+      else if (mode == AFRPC_STDIO_SILENCE || mode == AFRPC_STDIO_INHERIT)
+        stdio[i] = open ("/dev/null", O_RDWR | O_CLOEXEC);
       else
+        stdio[i] = open_pipe (peer, mode);
+      if (stdio[i] < 0)
         {
-          int fds[2];
+          const int saved_errno = errno;
 
-          if (pipe2 (fds, O_CLOEXEC) != 0)
-            return set_system_error (error, "making a pipe for standard error");
-          fcntl (fds[0], F_SETFL, O_NONBLOCK);
-          afrpc_stderr_clear (&peer->body.standard_error);
-          peer->body.standard_error.fd = fds[0];
-          peer->body.standard_error.pass_on = peer->birth.stdio[i] == AFRPC_STDIO_TEE;
-          if (peer->birth.stdio[i] == AFRPC_STDIO_LOG)
-            {
-              peer->body.standard_error.line = log_line;
-              peer->body.standard_error.line_data = peer;
-            }
-          stdio[i] = fds[1];
+          doing = own_fd >= 0 ? g_strdup_printf ("making file descriptor %d the %s", own_fd, names[i])
+                              : g_strdup_printf ("opening the %s", names[i]);
+          errno = saved_errno;
+          return set_system_error (error, doing);
         }
       g_array_append_val (closing, stdio[i]);
     }
@@ -211,7 +234,7 @@ afrpc_birth_connect (AfrpcPeer   *peer,
   struct stat status;
   int sockets[2];
 
-  if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
+  if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0 || afrpc_low_fd_lift_pair (sockets) != 0)
     return set_system_error (error, "making a socket pair");
 
   for (int i = 0; i < 2; i++)
@@ -226,6 +249,19 @@ afrpc_birth_connect (AfrpcPeer   *peer,
     peer->birth.other_inode = status.st_ino;
 
   return TRUE;
+}
+
+/* Returns: which standard streams of the program's a process has that is executed: bit 0: standard input, and so on */
+static guint8
+get_inheritable (void)
+{
+  guint8 which = 0;
+
+  for (int i = 0; i < 3; i++)
+    if (afrpc_low_fd_is_stream (i))
+      which |= 1 << i;
+
+  return which;
 }
 
 /* Returns: (nullable): the program of a command, as an absolute path: the process may begin elsewhere. */
@@ -297,7 +333,7 @@ exec_command (AfrpcPeer   *peer,
   g_array_append_val (closing, plan.stdio[0]);
   /* One socket for both: then writing to a command that has ended is no signal. */
   plan.stdio[1] = plan.stdio[0];
-  if (!afrpc_birth_open_stdio (peer, plan.stdio, closing, error))
+  if (!afrpc_birth_open_stdio (peer, get_inheritable (), plan.stdio, closing, error))
     return FALSE;
 
   return exec_plan (peer, &plan, envp, AFRPC_START_COMMAND, error);
@@ -317,7 +353,7 @@ exec_host (AfrpcPeer   *peer,
   if (path == NULL || !afrpc_birth_connect (peer, &plan.socket, error))
     return FALSE;
   g_array_append_val (closing, plan.socket);
-  if (!afrpc_birth_open_stdio (peer, plan.stdio, closing, error))
+  if (!afrpc_birth_open_stdio (peer, get_inheritable (), plan.stdio, closing, error))
     return FALSE;
 
   if (peer->talk.role == AFRPC_ROLE_NONE)

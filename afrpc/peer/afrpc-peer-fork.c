@@ -100,6 +100,20 @@ new_unknown_error (const AfrpcPeer *template) /* (nullable) */
                       failure != NULL ? ": " : "", failure != NULL ? failure->message : "");
 }
 
+/* Returns: which of the program's standard streams it has, as far as is known: what another program has handed over has
+ * those of that one. */
+static guint8
+get_shared_stdio (AfrpcPeer *template)
+{
+  guint8 which = 0;
+
+  for (guint i = 0; i < 3 && !afrpc_body_is_foreign (&template->body); i++)
+    if (template->birth.stdio[i] == AFRPC_STDIO_INHERIT)
+      which |= 1 << i;
+
+  return which;
+}
+
 static gboolean
 ask (AfrpcPeer  *peer,
      AfrpcPeer  *template,
@@ -118,6 +132,7 @@ ask (AfrpcPeer  *peer,
   afrpc_link_prepare (&template->talk.link, AFRPC_FRAME_FORK, NULL, &other, 1);
   peer->birth.template = afrpc_peer_ref (template);
   peer->birth.n_inherited = peer->birth.steps->len;
+  peer->birth.shared_stdio = get_shared_stdio (template);
   afrpc_body_await (&peer->body);
   g_queue_push_tail (&template->birth.forks, afrpc_peer_ref (peer));
   peer->birth.place = template->birth.forks.tail;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "os/afrpc-low-fd.h"
 #include "os/afrpc-pidfd.h"
 #include "peer/afrpc-peer-birth.h"
 #include "peer/afrpc-peer-parts.h"
@@ -660,10 +661,12 @@ afrpc_peer_adopt (AfrpcPeer *self,
       return;
     }
 
+  fd = afrpc_low_fd_lift (fd);
+  spawned.pidfd = afrpc_low_fd_lift (pidfd);
   fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK);
   fcntl (fd, F_SETFD, FD_CLOEXEC);
-  if (pidfd >= 0)
-    fcntl (pidfd, F_SETFD, FD_CLOEXEC);
+  if (spawned.pidfd >= 0)
+    fcntl (spawned.pidfd, F_SETFD, FD_CLOEXEC);
   afrpc_link_adopt (&self->talk.link, fd);
   self->birth.is_tried = self->birth.is_begun = self->birth.is_unknown = TRUE;
   afrpc_body_adopt (&self->body, &spawned);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "os/afrpc-fork.h"
+#include "os/afrpc-low-fd.h"
 #include "os/afrpc-spawn.h"
 
 static GMutex lock;
@@ -25,7 +26,7 @@ fork_template (int (*serve) (void))
   int sockets[2];
 
   if (!afrpc_fork_is_possible (NULL) ||
-      socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
+      socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0 || afrpc_low_fd_lift_pair (sockets) != 0)
     return; /* a worker executes the program instead */
 
   template_pid = fork ();
@@ -34,12 +35,13 @@ fork_template (int (*serve) (void))
       g_autofree char *number = g_strdup_printf ("%d", sockets[1]);
 
       close (sockets[0]);
+      afrpc_low_fd_fill ();
       g_setenv (AFRPC_SPAWN_SOCKET_ENV, number, TRUE);
       _exit (serve ());
     }
 
   close (sockets[1]);
-  template_pidfd = template_pid > 0 ? (int) syscall (SYS_pidfd_open, template_pid, 0) : -1;
+  template_pidfd = template_pid > 0 ? afrpc_low_fd_lift (syscall (SYS_pidfd_open, template_pid, 0)) : -1;
   if (template_pidfd < 0)
     {
       /* The end of its input ends it. */

@@ -17,6 +17,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "os/afrpc-low-fd.h"
+
 /* How many are taken from the set at once: the others come in the next iteration. */
 #define SET_EVENTS_MAX 64
 
@@ -99,7 +101,7 @@ renew_set (AfrpcSource *self)
 static gboolean
 make_set (AfrpcSource *self)
 {
-  self->set.fd = epoll_create1 (EPOLL_CLOEXEC);
+  self->set.fd = afrpc_low_fd_lift (epoll_create1 (EPOLL_CLOEXEC));
   if (self->set.fd < 0)
     {
       g_debug ("epoll_create1: %s", g_strerror (errno));

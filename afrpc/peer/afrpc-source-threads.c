@@ -9,6 +9,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "os/afrpc-low-fd.h"
+
 typedef struct
 {
   AfrpcSourceMember *member; /* (owned) */
@@ -211,7 +213,7 @@ afrpc_source_get_wake_fd (AfrpcSource *self)
   if (self->wake.fd >= 0)
     return self->wake.fd;
 
-  fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  fd = afrpc_low_fd_lift (eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (fd < 0)
     return -1;
   g_mutex_lock (&self->lock);

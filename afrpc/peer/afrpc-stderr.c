@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "os/afrpc-low-fd.h"
 #include "os/afrpc-reopen.h"
 
 #define READS_MAX 16 /* a call; a worker that writes without end must not hold the main loop */
@@ -30,13 +31,13 @@ open_stderr (void)
   return fd >= 0 ? fd : STDERR_FILENO;
 }
 
-/* Writes what can be written without waiting, to whatever standard error is, and whoever reads it or does not: returns
- * how many bytes. A pipe that polls as writable takes at least PIPE_BUF bytes; see pipe(7). */
+/* Writes what can be written without waiting, to whatever standard error is, if there is one, and whoever reads it or does
+ * not: returns how many bytes. A pipe that polls as writable takes at least PIPE_BUF bytes; see pipe(7). */
 static gsize
 write_at_once (const char *text,
                gsize       size)
 {
-  const int fd = open_stderr ();
+  const int fd = afrpc_low_fd_is_stream (STDERR_FILENO) ? open_stderr () : -1;
   const struct timespec now = { 0, 0 };
   sigset_t sigpipe, pending, before;
   gsize done = 0;
@@ -46,7 +47,7 @@ write_at_once (const char *text,
   pthread_sigmask (SIG_BLOCK, &sigpipe, &before);
   sigpending (&pending);
 
-  while (done < size)
+  while (fd >= 0 && done < size)
     {
       struct pollfd poller = { fd, POLLOUT, 0 };
       gssize n = -1;
@@ -65,7 +66,7 @@ write_at_once (const char *text,
     while (sigtimedwait (&sigpipe, NULL, &now) < 0 && errno == EINTR)
       ;
   pthread_sigmask (SIG_SETMASK, &before, NULL);
-  if (fd != STDERR_FILENO)
+  if (fd >= 0 && fd != STDERR_FILENO)
     close (fd);
 
   return done;

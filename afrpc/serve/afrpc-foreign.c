@@ -9,6 +9,7 @@
 
 #include "afrpc-error.h"
 #include "os/afrpc-hangup.h"
+#include "os/afrpc-low-fd.h"
 #include "serve/afrpc-session-send.h"
 
 /* What a session has while it is prepared: besides its own, what has arrived and is not used yet, and what tells of the
@@ -82,7 +83,7 @@ drop_fds (AfrpcForeign *self,
       AfrpcReaped *child = &g_array_index (session->reaped, AfrpcReaped, i);
 
       if (child->pidfd < 0)
-        child->pidfd = syscall (SYS_pidfd_open, child->pid, 0);
+        child->pidfd = afrpc_low_fd_lift (syscall (SYS_pidfd_open, child->pid, 0));
     }
 }
 

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "os/afrpc-low-fd.h"
 #include "serve/afrpc-forward-log.h"
 #include "serve/afrpc-prepare.h"
 #include "serve/afrpc-serve-source.h"
@@ -26,7 +27,7 @@ share_connection (AfrpcSession *self)
   if (self->control_fd < 0)
     return self->transport.in_fd;
 
-  if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0 ||
+  if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0 || afrpc_low_fd_lift_pair (sockets) != 0 ||
       !afrpc_bridge_ask (self->control_fd, self->transport.in_fd, sockets[1]))
     {
       g_printerr ("%s: connecting a function: %s\n", self->host_name, g_strerror (errno));

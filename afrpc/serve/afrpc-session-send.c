@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "os/afrpc-low-fd.h"
 #include "transport/afrpc-socket-ring.h"
 #include "afrpc-serialiser-values.h"
 #include "serve/afrpc-functions.h"
@@ -99,7 +100,7 @@ static int
 copy_fd (int      fd,
          GError **error)
 {
-  const int copy = fcntl (fd, F_DUPFD_CLOEXEC, 0);
+  const int copy = afrpc_low_fd_lift (fcntl (fd, F_DUPFD_CLOEXEC, 0));
 
   if (copy < 0)
     {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "os/afrpc-low-fd.h"
 #include "serve/afrpc-session-send.h"
 #include "os/afrpc-file-id.h"
 #include "os/afrpc-fork.h"
@@ -167,7 +168,7 @@ keep_forked (AfrpcSession  *self,
   if (forked->is_sibling)
     return TRUE;
 
-  reaped.pidfd = fcntl (forked->pidfd, F_DUPFD_CLOEXEC, 0);
+  reaped.pidfd = afrpc_low_fd_lift (fcntl (forked->pidfd, F_DUPFD_CLOEXEC, 0));
   if (reaped.pidfd >= 0)
     {
       g_array_append_val (self->reaped, reaped);

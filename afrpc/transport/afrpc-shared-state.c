@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
+#include "os/afrpc-low-fd.h"
 
 /* What of many has been saved goes with the answer, and what may be around the last result. */
 G_STATIC_ASSERT (AFRPC_SHARED_STATE_SAVED_SIZE + 512 <= AFRPC_FRAME_PARTS_SIZE_MAX);
@@ -38,7 +39,7 @@ afrpc_shared_state_create (int     *fd,
                            GError **error)
 {
   AfrpcSharedState *state;
-  int memfd = memfd_create ("afrpc", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  int memfd = afrpc_low_fd_lift (memfd_create ("afrpc", MFD_CLOEXEC | MFD_ALLOW_SEALING));
 
   if (memfd < 0 || ftruncate (memfd, AFRPC_SHARED_STATE_SIZE) != 0 || fcntl (memfd, F_ADD_SEALS, SEALS) != 0)
     {

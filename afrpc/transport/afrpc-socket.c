@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "afrpc-error.h"
+#include "os/afrpc-low-fd.h"
 
 #define FDS_SIZE CMSG_SPACE (AFRPC_FRAME_FDS_MAX * sizeof (int))
 #define SENDER_SIZE CMSG_SPACE (sizeof (struct ucred))
@@ -26,7 +27,7 @@ collect_fds (AfrpcReader    *reader,
              gsize           n,
              GError        **error)
 {
-  const gboolean lost = (message->msg_flags & MSG_CTRUNC) != 0;
+  gboolean lost = (message->msg_flags & MSG_CTRUNC) != 0;
   const guint n_before = reader->fds->len;
 
   for (struct cmsghdr *cmsg = CMSG_FIRSTHDR (message); cmsg != NULL; cmsg = CMSG_NXTHDR (message, cmsg))
@@ -36,6 +37,13 @@ collect_fds (AfrpcReader    *reader,
     }
   if (reader->fds->len == n_before && !lost)
     return TRUE;
+  for (guint i = n_before; i < reader->fds->len; i++)
+    {
+      int *fd = &g_array_index (reader->fds, int, i);
+
+      *fd = afrpc_low_fd_lift (*fd);
+      lost |= *fd < 0;
+    }
 
   return afrpc_reader_add_fds (reader, reader->fds->len - n_before, lost, n, error);
 }
