@@ -399,12 +399,33 @@ check_failure (const char *const *argv,
     g_error ("'%s' is not in '%s'", words, error->message);
 }
 
+/* What is in the way of a command that is looked for. */
+static void
+check_in_path (void)
+{
+  g_autofree char *folder = g_dir_make_tmp ("afrpc-test-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (folder, "nearly-a-command", NULL);
+  g_autofree char *before = g_strdup (g_getenv ("PATH"));
+  g_autofree char *search = g_strconcat (folder, ":", before, NULL);
+  g_autofree char *words = g_strconcat (path, ", which is in PATH, is not executable", NULL);
+
+  g_assert_true (g_file_set_contents (path, "", 0, NULL));
+  g_setenv ("PATH", search, TRUE);
+  check_failure ((const char *[]) { "nearly-a-command", NULL }, AFRPC_ERROR_SPAWN, words);
+  g_setenv ("PATH", before, TRUE);
+  unlink (path);
+  rmdir (folder);
+}
+
 static void
 test_command_failures (void)
 {
   g_test_summary ("Commands that do not exist, fail, or lead to no host");
   check_failure ((const char *[]) { "no-such-command", NULL }, AFRPC_ERROR_SPAWN, "no such command");
-  check_failure ((const char *[]) { "/etc/passwd", NULL }, AFRPC_ERROR_SPAWN, "no such command");
+  check_failure ((const char *[]) { "/no/such/command", NULL }, AFRPC_ERROR_SPAWN, "no such command");
+  check_failure ((const char *[]) { "/etc/passwd", NULL }, AFRPC_ERROR_SPAWN, "'/etc/passwd': it is not executable");
+  check_failure ((const char *[]) { "/etc", NULL }, AFRPC_ERROR_SPAWN, "'/etc': it is a directory");
+  check_in_path ();
   check_failure ((const char *[]) { "sh", "-c", "echo no route >&2; exit 255", NULL }, AFRPC_ERROR_NOT_A_HOST,
                  "exited with status 255: no route");
   check_failure ((const char *[]) { "echo", "Welcome to this machine, which talks a lot at login", NULL },

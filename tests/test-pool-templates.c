@@ -366,7 +366,7 @@ test_templates_no_command (void)
   Case test;
 
   g_test_summary ("A command that is not there leaves the work to the others");
-  case_init_with (&test, forking, "act", "max-workers", 2, "idle-workers", 1, "max-failures", 1, NULL);
+  case_init_with (&test, forking, "act", "max-workers", 2, "idle-workers", 1, "max-failures", 1000, NULL);
   afrpc_pool_add_template (test.pool, missing, 0, 0, 1000);
   g_object_set (test.pool, "idle-workers", 2, NULL);
   wait_idle (&test, 2);
@@ -375,6 +375,111 @@ test_templates_no_command (void)
   g_assert_error (afrpc_pool_get_template_failure (test.pool, missing), AFRPC_ERROR, AFRPC_ERROR_SPAWN);
   g_assert_null (afrpc_pool_get_failure (test.pool));
   case_end (&test);
+}
+
+/* What cannot be started cannot be the next time: one failure is enough. */
+static void
+test_templates_impossible (void)
+{
+  static const char *const directory[] = { "/", NULL }, *const file[] = { "/etc/passwd", NULL };
+  AfrpcProcess *processes[] = {
+    afrpc_process_new_command (directory), afrpc_process_new_command (file), afrpc_process_new_exec ("/no/such/host"),
+    afrpc_process_new_for_host ("/no/such/host"), afrpc_process_new_exec (NULL),
+  };
+
+  g_test_summary ("What cannot be executed is not tried again, whether the pool blocks or not");
+  afrpc_process_set_cwd (processes[4], "/no/such/directory");
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (processes); i++)
+    {
+      AfrpcProcess *process = processes[i / 2];
+      g_autoptr(AfrpcCall) call = NULL;
+      g_autoptr(GError) error = NULL;
+      Case test;
+
+      case_init_with (&test, process, "act", "max-failures", 1000, NULL);
+      call = afrpc_caller_start (caller_of (&test), test_act ("return", NULL), NULL);
+      if (i % 2 == 0)
+        error = wait_error (call);
+      else
+        g_assert_null (afrpc_call_wait_sync (call, NULL, &error));
+      g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
+      g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_NO);
+      g_assert_error (afrpc_pool_get_failure (test.pool), AFRPC_ERROR, AFRPC_ERROR_SPAWN);
+      test_iterate_until_idle ();
+      g_assert_cmpuint (test.errors->len, ==, 1);
+      g_clear_object (&call);
+      case_end (&test);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (processes); i++)
+    g_object_unref (processes[i]);
+}
+
+/* @script: what the command does the first two times, of which it counts one more in the file "$1" */
+static void
+check_late_command (const char *script,
+                    gboolean    is_blocking)
+{
+  g_autofree char *folder = g_dir_make_tmp ("afrpc-test-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (folder, "times", NULL);
+  g_autofree char *line = g_strdup_printf ("echo >>\"$1\"; [ $(wc -l <\"$1\") -gt 2 ] || { %s; }; ", script);
+  g_autoptr(AfrpcProcess) late = command_new (line, path);
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GError) error = NULL;
+  Case test;
+
+  /* Its own process is another time. */
+  case_init_with (&test, late, "act", "max-workers", 1, NULL);
+  call = afrpc_caller_start (caller_of (&test), test_act ("return", NULL), NULL);
+  value = is_blocking ? afrpc_call_wait_sync (call, NULL, &error) : wait_value (call);
+  g_assert_no_error (error);
+  g_assert_nonnull (value);
+  g_clear_object (&call);
+  case_end (&test);
+  unlink (path);
+  rmdir (folder);
+}
+
+/* It ends before it has said that it is a host: nothing was begun, and it may lead to one the next time. */
+static void
+test_templates_late_command (void)
+{
+  g_test_summary ("A command that ends without a word is run again, whether the pool blocks or not");
+  for (guint i = 0; i < 2; i++)
+    {
+      check_late_command ("exit 3", i == 1);
+      check_late_command ("exit 255", i == 1);
+      check_late_command ("kill -KILL $$", i == 1);
+    }
+}
+
+/* The same in vain. */
+static void
+test_templates_vain_command (void)
+{
+  static const char *const scripts[] = { "exit 3;", "kill -KILL $$;" };
+
+  g_test_summary ("What a command that ends without a word was to do was not begun, whether the pool blocks or not");
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (scripts); i++)
+    {
+      g_autoptr(AfrpcProcess) vain = command_new (scripts[i / 2], "");
+      g_autoptr(AfrpcCall) call = NULL;
+      g_autoptr(GError) error = NULL;
+      Case test;
+
+      case_init_with (&test, vain, "act", "max-workers", 1, "max-failures", 2, NULL);
+      call = afrpc_caller_start (caller_of (&test), test_act ("return", NULL), NULL);
+      if (i % 2 == 0)
+        error = wait_error (call);
+      else
+        g_assert_null (afrpc_call_wait_sync (call, NULL, &error));
+      g_assert_true (g_error_matches (error, AFRPC_ERROR, i / 2 == 0 ? AFRPC_ERROR_NOT_A_HOST : AFRPC_ERROR_NOT_STARTED));
+      g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_NO);
+      test_iterate_until_idle ();
+      g_assert_cmpuint (test.errors->len, ==, 2);
+      g_clear_object (&call);
+      case_end (&test);
+    }
 }
 
 static void
@@ -575,6 +680,9 @@ main (int   argc,
   g_test_add_func ("/pool-templates/all-broken", test_templates_all_broken);
   g_test_add_func ("/pool-templates/back-off", test_templates_back_off);
   g_test_add_func ("/pool-templates/no-command", test_templates_no_command);
+  g_test_add_func ("/pool-templates/impossible", test_templates_impossible);
+  g_test_add_func ("/pool-templates/late-command", test_templates_late_command);
+  g_test_add_func ("/pool-templates/vain-command", test_templates_vain_command);
   g_test_add_func ("/pool-templates/slow", test_templates_slow);
   g_test_add_func ("/pool-templates/remove", test_templates_remove);
   g_test_add_func ("/pool-templates/refresh", test_templates_refresh);

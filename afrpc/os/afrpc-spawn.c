@@ -284,6 +284,8 @@ lift_lifeline (int lifeline)
  * @spawned: (out): the process; @spawned->pidfd is the caller's
  * @error: return location for AFRPC_ERROR_SPAWN
  *
+ * Returns: FALSE: it is not started; errno says why
+ *
  * Starts a direct child with default signal handling, an empty signal mask, and no descriptors but
  * the planned ones. The environment variable AFRPC_SPAWN=posix, for tests, chooses posix_spawn().
  */
@@ -333,6 +335,7 @@ afrpc_spawn (const AfrpcSpawnPlan  *plan,
 
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start '%s': %s%s%s%s: %s", plan->path, state.doing,
                    is_cwd ? " '" : "", is_cwd ? plan->cwd : "", is_cwd ? "'" : "", g_strerror (state.error));
+      errno = state.error;
       return FALSE;
     }
 

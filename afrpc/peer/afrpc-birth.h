@@ -59,6 +59,7 @@ typedef struct
   gboolean is_unknown;       /* what it is prepared with: it was handed over, or is forked from what was */
   guint8 shared_stdio;       /* which of the program's standard streams that template has: bit 0: 0, and so on */
   gboolean is_begun;         /* the steps so far have been queued: a later one is at once */
+  gboolean is_impossible;    /* starting it failed as it would again: there is no such command, say */
   gboolean is_tried;         /* starting it has been, or is not necessary */
   gboolean is_pattern;       /* others are made like it, and it is not started itself */
   AfrpcStart start;          /* how it was started */

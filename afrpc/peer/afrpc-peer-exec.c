@@ -264,6 +264,43 @@ get_inheritable (void)
   return which;
 }
 
+/* Why @path is no command; FALSE: there is nothing of that name. */
+static gboolean
+set_unusable (GError     **error,
+              const char  *name,
+              const char  *path)
+{
+  if (!g_file_test (path, G_FILE_TEST_EXISTS))
+    return FALSE;
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start '%s': %s%s%s", name,
+               strchr (name, '/') == NULL ? path : "it", strchr (name, '/') == NULL ? ", which is in PATH, " : " ",
+               g_file_test (path, G_FILE_TEST_IS_DIR) ? "is a directory" : "is not executable");
+
+  return TRUE;
+}
+
+/* There is nothing of that name which can be executed: who looks for it is told what there is instead. */
+static void
+set_no_command (GError     **error,
+                const char  *name)
+{
+  const char *env = g_getenv ("PATH");
+  g_auto(GStrv) dirs = g_strsplit (strchr (name, '/') == NULL && env != NULL ? env : "", ":", -1);
+
+  if (strchr (name, '/') != NULL && set_unusable (error, name, name))
+    return;
+  for (guint i = 0; dirs[i] != NULL; i++)
+    {
+      g_autofree char *path = g_build_filename (dirs[i], name, NULL);
+
+      if (*dirs[i] != '\0' && !g_file_test (path, G_FILE_TEST_IS_DIR) && set_unusable (error, name, path))
+        return;
+    }
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start '%s': there is no such command", name);
+}
+
 /* Returns: (nullable): the program of a command, as an absolute path: the process may begin elsewhere. */
 static char *
 find_command (const char  *name,
@@ -273,11 +310,20 @@ find_command (const char  *name,
 
   if (path == NULL)
     {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start '%s': there is no such command", name);
+      set_no_command (error, name);
       return NULL;
     }
 
   return g_canonicalize_filename (path, NULL);
+}
+
+/* Whether what could not be executed for @error cannot be executed the next time either: the file, or the working
+ * directory, is not there, or not what it has to be. */
+static gboolean
+is_for_good (int error)
+{
+  return error == ENOENT || error == ENOTDIR || error == EISDIR || error == EACCES || error == EPERM || error == ENOEXEC ||
+         error == ELOOP || error == ENAMETOOLONG || error == ELIBBAD || error == E2BIG;
 }
 
 /* Returns: (transfer full): the environment that was asked for. */
@@ -309,6 +355,7 @@ exec_plan (AfrpcPeer       *peer,
     lifeline = afrpc_lifeline_dup ();
   plan->lifeline = MAX (lifeline, 0);
   has_spawned = afrpc_spawn (plan, &spawned, error);
+  peer->birth.is_impossible = !has_spawned && is_for_good (errno);
   if (lifeline >= 0)
     close (lifeline);
   if (!has_spawned)
@@ -328,6 +375,7 @@ exec_command (AfrpcPeer   *peer,
   AfrpcSpawnPlan plan = { .path = path, .argv = (const char *const *) peer->birth.argv, .stdio = { -1, -1, -1 },
                           .socket = -1 };
 
+  peer->birth.is_impossible = path == NULL;
   if (path == NULL || !afrpc_birth_make_overture (peer, error) || !afrpc_birth_connect (peer, &plan.stdio[0], error))
     return FALSE;
   g_array_append_val (closing, plan.stdio[0]);

@@ -206,7 +206,10 @@ afrpc_birth_ask_template (AfrpcPeer *peer,
   if (template->talk.role != AFRPC_ROLE_NONE)
     g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "a process that runs a function cannot be forked any more");
   else if (is_hopeless (template))
-    error = g_error_copy (template->talk.failure);
+    {
+      error = g_error_copy (template->talk.failure);
+      peer->birth.is_impossible = template->birth.is_impossible;
+    }
   /* A command is run again, and so is what has ended; its process is prepared from the beginning. */
   else if (template->birth.argv == NULL && can_ask (template))
     ask (peer, template, &error);
@@ -654,7 +657,10 @@ afrpc_birth_template_gone (AfrpcPeer *template)
       if (peer->body.state != AFRPC_BODY_AWAITED)
         ;
       else if (is_hopeless_now && template->body.state == AFRPC_BODY_NEVER)
-        afrpc_birth_fail (peer, g_error_copy (template->talk.failure));
+        {
+          peer->birth.is_impossible = template->birth.is_impossible;
+          afrpc_birth_fail (peer, g_error_copy (template->talk.failure));
+        }
       else
         {
           if (peer->birth.is_unknown)

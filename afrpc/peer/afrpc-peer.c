@@ -585,6 +585,13 @@ afrpc_peer_get_failure (AfrpcPeer *self)
   return self->talk.failure;
 }
 
+/* Whether it could not be started, and another one like it could not be either. */
+gboolean
+afrpc_peer_is_impossible (AfrpcPeer *self)
+{
+  return self->birth.is_impossible;
+}
+
 /* Whether nothing comes any more: calls that were owed an outcome get one because of that. */
 gboolean
 afrpc_peer_has_ended (AfrpcPeer *self)

@@ -7,6 +7,7 @@
 #include "pool/afrpc-pool-parts.h"
 
 #include "afrpc-caller-private.h"
+#include "afrpc-process-private.h"
 
 static const char *const state_names[] = { "starting", "idle", "busy", "retiring", "ending", "gone" };
 
@@ -144,12 +145,13 @@ get_load (AfrpcPoolMember *self)
   return self->n_light == 0 || n_owed == 0 ? n_owed : n_owed > self->n_light ? n_owed - self->n_light : 1;
 }
 
-/* Who cannot be told that one is ready gives it calls before; and none to one that is not read from any more. */
+/* Who cannot be told that one is ready gives it calls before, but over a command, which may end without a word, so that
+ * nobody would know whether it has begun them; and none to one that is not read from any more. */
 static gboolean
 can_sit (AfrpcPoolMember      *self,
          AfrpcPoolMemberState  state)
 {
-  if (self->core->n_blocked > 0)
+  if (self->core->n_blocked > 0 && (self->process->argv == NULL || state != AFRPC_POOL_MEMBER_STARTING))
     return state <= AFRPC_POOL_MEMBER_BUSY && !afrpc_peer_keeps_too_much (self->peer);
 
   return state == AFRPC_POOL_MEMBER_IDLE || state == AFRPC_POOL_MEMBER_BUSY;

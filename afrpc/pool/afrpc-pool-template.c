@@ -262,6 +262,7 @@ is_hopeless (const AfrpcPoolTemplate *self,
              const GError            *error)
 {
   return g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_NO_HOST) ||
+         (g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN) && afrpc_peer_is_impossible (peer)) ||
          (g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST) && !is_command_to_try_again (self, peer)) ||
          g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_VERSION) ||
          g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_MODULE) ||
