@@ -130,11 +130,18 @@ afrpc_host_c_resolve (AfrpcHost          *host,
   for (guint i = 0; i < self->modules->len; i++)
     {
       Module *module = &g_array_index (self->modules, Module, i);
-      gpointer symbol = afrpc_symbols_find (&module->symbols, name);
+      gboolean is_data;
+      gpointer symbol = afrpc_symbols_find_function (&module->symbols, name, &is_data);
       g_autofree char *place = NULL;
 
       if (symbol == NULL)
         continue;
+      if (is_data)
+        {
+          g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION, "'%s' in '%s' is a variable, and no function", name,
+                       module->file);
+          return 0;
+        }
       if (!check_complete (module, error))
         return 0;
 

@@ -59,14 +59,19 @@ afrpc_symbols_init (AfrpcSymbols *self,
 /* For objects without the table. */
 static gpointer
 search (const AfrpcSymbols *self,
-        const char         *name)
+        const char         *name,
+        int                *type)
 {
   struct link_map *map = NULL;
+  const ElfW(Sym) *entry = NULL;
   Dl_info info;
   gpointer symbol = dlsym (self->handle, name);
 
   if (symbol == NULL || dladdr1 (symbol, &info, (void **) &map, RTLD_DL_LINKMAP) == 0 || map != self->map)
     return NULL;
+  /* What is chosen when it is loaded has the address of something else. */
+  if (dladdr1 (symbol, &info, (void **) &entry, RTLD_DL_SYMENT) != 0 && entry != NULL)
+    *type = ELF64_ST_TYPE (entry->st_info);
 
   return symbol;
 }
@@ -80,10 +85,12 @@ is_meant (const AfrpcSymbols *self,
          (self->versions == NULL || (self->versions[i] & VERSION_HIDDEN) == 0);
 }
 
-/* Returns: (nullable): the address of what the object calls @name and defines itself. */
-gpointer
-afrpc_symbols_find (const AfrpcSymbols *self,
-                    const char         *name)
+/* Returns: (nullable): the address of what the object calls @name and defines itself; @type (inout): what that is, an STT_
+ * of <elf.h>, if the object says so. */
+static gpointer
+find (const AfrpcSymbols *self,
+      const char         *name,
+      int                *type)
 {
   const guint32 *table = self->hash, *buckets, *chain;
   const ElfW(Addr) *bloom;
@@ -91,7 +98,7 @@ afrpc_symbols_find (const AfrpcSymbols *self,
   guint32 hash = 5381, n_buckets, first, i;
 
   if (table == NULL)
-    return search (self, name);
+    return search (self, name, type);
 
   for (const char *c = name; *c != '\0'; c++)
     hash = 33 * hash + (guint8) *c;
@@ -115,16 +122,40 @@ afrpc_symbols_find (const AfrpcSymbols *self,
   do
     if ((chain[i - first] | 1) == (hash | 1) && is_meant (self, i, name))
       {
-        const int type = ELF64_ST_TYPE (self->symbols[i].st_info);
-
+        *type = ELF64_ST_TYPE (self->symbols[i].st_info);
         /* Others have an address that is not simply where they lie. */
-        if (type == STT_FUNC || type == STT_OBJECT || type == STT_NOTYPE)
+        if (*type == STT_FUNC || *type == STT_OBJECT || *type == STT_NOTYPE)
           return (gpointer) (self->map->l_addr + self->symbols[i].st_value);
-        return search (self, name);
+        return search (self, name, type);
       }
   while ((chain[i++ - first] & 1) == 0);
 
   return NULL;
+}
+
+/* Returns: (nullable): the address of what the object calls @name and defines itself. */
+gpointer
+afrpc_symbols_find (const AfrpcSymbols *self,
+                    const char         *name)
+{
+  int type;
+
+  return find (self, name, &type);
+}
+
+/* The same of what is to be called. @is_data (out): the object says that it is none: a variable, which to call would end
+ * the process. */
+gpointer
+afrpc_symbols_find_function (const AfrpcSymbols *self,
+                             const char         *name,
+                             gboolean           *is_data)
+{
+  int type = STT_NOTYPE;
+  gpointer symbol = find (self, name, &type);
+
+  *is_data = symbol != NULL && (type == STT_OBJECT || type == STT_TLS || type == STT_COMMON);
+
+  return symbol;
 }
 
 /* Of what the object calls and was not resolved when it was loaded: returns (nullable) the name of one that nothing

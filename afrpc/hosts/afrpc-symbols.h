@@ -27,6 +27,9 @@ gboolean afrpc_symbols_init (AfrpcSymbols       *self,
                              void               *handle);
 gpointer afrpc_symbols_find (const AfrpcSymbols *self,
                              const char         *name);
+gpointer afrpc_symbols_find_function (const AfrpcSymbols *self,
+                                      const char         *name,
+                                      gboolean           *is_data);
 const char *afrpc_symbols_find_missing (const AfrpcSymbols *self);
 
 G_END_DECLS
