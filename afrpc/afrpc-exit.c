@@ -29,6 +29,7 @@ struct _AfrpcExit
   char *recent;    /* what of it was written by what the process did last */
   gboolean is_recent_unclear; /* or before that */
   char *failure;   /* (nullable): what the worker has said that it cannot go on for */
+  gboolean is_greetless; /* it has not said that it is a host */
 };
 
 G_DEFINE_BOXED_TYPE (AfrpcExit, afrpc_exit, afrpc_exit_ref, afrpc_exit_unref)
@@ -69,12 +70,19 @@ afrpc_exit_set_failure (AfrpcExit  *self,
                         const char *failure,
                         AfrpcLimit  limit)
 {
-  if (self->failure != NULL)
+  if (self->failure != NULL || self->is_greetless)
     return;
 
   self->failure = g_strdup (failure);
   if (self->limit == AFRPC_LIMIT_NONE)
     self->limit = limit;
+}
+
+/* Of one that nobody has yet: it has ended before it said that it is a host. */
+void
+afrpc_exit_set_greetless (AfrpcExit *self)
+{
+  self->is_greetless = TRUE;
 }
 
 /**
@@ -257,7 +265,8 @@ afrpc_exit_was_killed (const AfrpcExit *self)
  * Gets the limit that ended the process, as far as it can be known.
  *
  * Known are processor time and file size; address space, if the worker could not be prepared within it, or if GLib or
- * the C++ library ended the process and said so on a captured standard error. See [method@Afrpc.Process.set_limit].
+ * the C++ library ended the process and said so on a captured standard error. See [method@Afrpc.Process.set_limit]. Over a
+ * [command][ctor@Afrpc.Process.new_command] the exit is that of the command: only that the worker could not be prepared is known.
  *
  * Returns: the limit, or %AFRPC_LIMIT_NONE
  *
@@ -276,7 +285,7 @@ afrpc_exit_get_limit (const AfrpcExit *self)
  * @self: an exit
  *
  * Gets what the process wrote last to its standard error, 4 KiB at most: whole lines, and behind them what it may have
- * written of another one before it ended.
+ * written of another one before it ended. Each byte that is no UTF-8 is replaced by U+FFFD, which takes three.
  *
  * Returns: the lines, or an empty string if there were none or they were not captured; see
  *   [method@Afrpc.Process.set_stderr]
@@ -429,7 +438,7 @@ afrpc_exit_describe (const AfrpcExit *self,
  *
  * Says in words how the process ended, and why, as far as that is known.
  *
- * That is, of a worker that could not be prepared, or whose init function has failed, what calls fail with; of any other the
+ * That is, of what never said that it is a host, just that; of a worker that could not be prepared, or whose init function has failed, what calls fail with; of any other the
  * last line that it has written to its standard error since it had nothing to do. If it has begun several calls meanwhile,
  * the line may be of one before the last: then `the last of its standard error, maybe of an earlier call:` stands before it.
  *
@@ -442,5 +451,5 @@ afrpc_exit_to_string (const AfrpcExit *self)
 {
   g_return_val_if_fail (self != NULL, NULL);
 
-  return afrpc_exit_describe (self, "process");
+  return afrpc_exit_describe (self, self->is_greetless ? "before it said that it is a host, the process" : "process");
 }

@@ -18,6 +18,7 @@ void       afrpc_exit_set_unclear (AfrpcExit           *self);
 void       afrpc_exit_set_failure (AfrpcExit           *self,
                                    const char          *failure,
                                    AfrpcLimit           limit);
+void       afrpc_exit_set_greetless (AfrpcExit         *self);
 char      *afrpc_exit_describe (const AfrpcExit        *self,
                                 const char             *name);
 

@@ -401,6 +401,14 @@ afrpc_peer_has_to_decide (AfrpcPeer *self)
          !afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED);
 }
 
+/* What was started, and was of no use: how it ended says nothing of that. */
+static gboolean
+is_for_greeting (const GError *failure)
+{
+  return g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST) ||
+         g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_VERSION);
+}
+
 /* Decides what there is to decide, now that the process, or the conversation, may be over. Tells nobody. */
 void
 afrpc_peer_decide_end (AfrpcPeer *self)
@@ -427,8 +435,15 @@ afrpc_peer_decide_end (AfrpcPeer *self)
   if (self->body.state == AFRPC_BODY_ENDED && self->has_reported && !afrpc_news_has_decided (&self->news, AFRPC_NEWS_EXITED))
     afrpc_exit_set_failure (self->body.exit, self->talk.failure->message,
                             is_for_address_space (self, self->talk.failure) ? AFRPC_LIMIT_ADDRESS_SPACE : AFRPC_LIMIT_NONE);
+  if (self->body.state == AFRPC_BODY_ENDED && is_for_greeting (self->talk.failure) &&
+      !afrpc_news_has_decided (&self->news, AFRPC_NEWS_EXITED))
+    afrpc_exit_set_failure (self->body.exit, self->talk.failure->message, AFRPC_LIMIT_NONE);
   if (self->body.state == AFRPC_BODY_ENDED && is_read_out (self) && self->talk.failure == NULL)
-    afrpc_talk_fail (&self->talk, new_end_error (self));
+    {
+      afrpc_talk_fail (&self->talk, new_end_error (self));
+      if (is_for_greeting (self->talk.failure))
+        afrpc_exit_set_greetless (self->body.exit);
+    }
 
   if (self->birth.forks.length > 0 && (self->talk.failure != NULL || afrpc_talk_is_silent (&self->talk)))
     afrpc_birth_template_gone (self);
