@@ -50,7 +50,8 @@ afrpc_process_require (AfrpcProcess *self,
   g_return_if_fail (module != NULL && g_utf8_validate (module, -1, NULL));
   if (!check_preparable (self, G_STRFUNC))
     return;
-  g_return_if_fail (afrpc_peer_check_thread (self->peer, G_STRFUNC));
+  if (!afrpc_peer_check_thread (self->peer, G_STRFUNC))
+    return;
 
   value = g_variant_ref_sink (g_variant_new_string (module));
   afrpc_peer_prepare (self->peer, AFRPC_FRAME_REQUIRE, value, -1);
@@ -80,7 +81,8 @@ afrpc_process_eval (AfrpcProcess *self,
   g_return_if_fail (code != NULL);
   if (!check_preparable (self, G_STRFUNC))
     return;
-  g_return_if_fail (afrpc_peer_check_thread (self->peer, G_STRFUNC));
+  if (!afrpc_peer_check_thread (self->peer, G_STRFUNC))
+    return;
 
   if (args == NULL)
     args = g_variant_new_tuple (NULL, 0);
@@ -111,7 +113,8 @@ afrpc_process_send_arg (AfrpcProcess *self,
   g_return_if_fail (arg != NULL);
   if (!check_preparable (self, G_STRFUNC))
     return;
-  g_return_if_fail (afrpc_peer_check_thread (self->peer, G_STRFUNC));
+  if (!afrpc_peer_check_thread (self->peer, G_STRFUNC))
+    return;
 
   value = g_variant_ref_sink (g_variant_new_variant (arg));
   afrpc_peer_prepare (self->peer, AFRPC_FRAME_ARG, value, -1);
@@ -140,7 +143,8 @@ afrpc_process_send_fd (AfrpcProcess *self,
   g_return_if_fail (fd >= 0);
   if (!check_preparable (self, G_STRFUNC))
     return;
-  g_return_if_fail (afrpc_peer_check_thread (self->peer, G_STRFUNC));
+  if (!afrpc_peer_check_thread (self->peer, G_STRFUNC))
+    return;
 
   if (self->argv != NULL)
     {
@@ -167,7 +171,8 @@ afrpc_process_send_fd (AfrpcProcess *self,
  * evaluated, arguments and file descriptors are there. It begins in the environment and the working directory
  * that this process was started in, with its limits: what is set on this one goes for the new one, and what is
  * set on that comes on top. Its standard streams are its own. This process can go on being
- * prepared, be forked again, or be dropped; the new one lives on.
+ * prepared, be forked again, or be dropped; the new one lives on. It counts as started, though: its surroundings, such as
+ * its environment, cannot be set any more.
  *
  * The program itself is never forked. Both processes are children of the program. Where forking is not
  * possible, because a module started a thread, the new process executes the host in the same surroundings and is
@@ -175,7 +180,7 @@ afrpc_process_send_fd (AfrpcProcess *self,
  * [handed over][ctor@Afrpc.Process.new_from_fd] is not known here as it was prepared, so that it can only be forked.
  *
  * What was wrong with the preparation of this process, whatever waits for the new one fails with;
- * %AFRPC_ERROR_IN_USE if this process runs a function; %AFRPC_ERROR_NOT_STARTED, or the reason why it cannot be forked, if
+ * %AFRPC_ERROR_IN_USE if this process runs a function, or was handed over to another program; %AFRPC_ERROR_NOT_STARTED, or the reason why it cannot be forked, if
  * it was handed over, or has been forked from what was, and cannot be forked any more.
  *
  * Returns: (transfer full): a process

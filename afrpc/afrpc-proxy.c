@@ -160,7 +160,7 @@ take_process (AfrpcProxy  *self,
     }
 
   peer = afrpc_process_get_peer (self->process);
-  if (!afrpc_peer_check_thread (peer, G_STRFUNC))
+  if (!afrpc_peer_check_thread (peer, "making a proxy"))
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED,
                    "another thread runs the main context that the process belongs to");

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -355,6 +356,47 @@ test_hand_over_kill (void)
     }
 }
 
+/* It is reaped by who has handed it over, before or after the other program hears of it. */
+static void
+test_hand_over_dead_before (void)
+{
+  g_test_summary ("What has died before it was adopted has ended, and is not mistaken for another process");
+  for (guint i = 0; i < 4; i++)
+    {
+      g_autoptr(AfrpcProcess) prepared = test_template_new ();
+      const Ends ends = hand_over (prepared);
+      g_autoptr(AfrpcProcess) process = NULL, fork = NULL;
+      g_autoptr(AfrpcProxy) proxy = NULL, refused = NULL;
+      g_autoptr(GError) error = NULL, fork_error = NULL;
+      g_autoptr(AfrpcExit) exit = NULL;
+      const int pid = afrpc_process_get_pid (prepared);
+      struct pollfd socket = { ends.fd, POLLIN, 0 };
+
+      fork = afrpc_process_fork (prepared);
+      refused = afrpc_proxy_new (fork, "echo");
+      g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (refused), NULL, NULL, &fork_error));
+      g_assert_error (fork_error, AFRPC_ERROR, AFRPC_ERROR_IN_USE);
+      g_assert_cmpstr (fork_error->message, ==, "a process that was handed over cannot be forked any more");
+
+      /* It has greeted, if that was not read before: what it has said is there yet when it is dead. */
+      poll (&socket, 1, 1000);
+      if (i % 2 == 0)
+        afrpc_process_kill (prepared, SIGKILL);
+      else
+        kill (pid, SIGKILL);
+      if (i / 2 == 0)
+        {
+          exit = test_wait_exit (prepared);
+          g_assert_cmpint (afrpc_exit_get_signal (exit), ==, SIGKILL);
+        }
+      process = afrpc_process_new_from_fd ("c", ends.fd, ends.pidfd);
+      proxy = afrpc_proxy_new (process, "echo");
+      g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (proxy), g_variant_new ("(s)", "x"), NULL, &error));
+      g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);
+      g_assert_nonnull (strstr (error->message, " ended, nobody knows how"));
+    }
+}
+
 static void
 test_hand_over_without_pidfd (void)
 {
@@ -539,6 +581,7 @@ main (int    argc,
   g_test_add_func ("/hand-over/half-greeting", test_hand_over_half_greeting);
   g_test_add_func ("/hand-over/broken", test_hand_over_broken);
   g_test_add_func ("/hand-over/kill", test_hand_over_kill);
+  g_test_add_func ("/hand-over/dead-before", test_hand_over_dead_before);
   g_test_add_func ("/hand-over/without-pidfd", test_hand_over_without_pidfd);
   g_test_add_func ("/hand-over/wrong-pidfd", test_hand_over_wrong_pidfd);
   g_test_add_func ("/hand-over/host", test_hand_over_host);

@@ -160,6 +160,70 @@ test_process_bad_exit (void)
 }
 
 static void
+test_process_no_host_exit (void)
+{
+  g_autoptr(AfrpcProcess) process = new_quiet ("/bin/true");
+  g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "f");
+  g_autoptr(AfrpcExit) exit = NULL;
+  g_autofree char *text = NULL, *expected = NULL;
+
+  g_test_summary ("How a program has ended that is no host says that it is none");
+  g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, NULL));
+  exit = afrpc_process_wait_sync (process, NULL, NULL);
+  text = afrpc_exit_to_string (exit);
+  expected = g_strdup_printf ("before it said that it is a host, the process (pid %d) exited with status 0",
+                              afrpc_exit_get_pid (exit));
+  g_assert_cmpstr (text, ==, expected);
+}
+
+/* Something else is there by then, or nothing. */
+static void
+test_process_bad_stream (void)
+{
+  static void (*const take[]) (AfrpcProcess *, int) = {
+    afrpc_process_take_stdin_fd, afrpc_process_take_stdout_fd, afrpc_process_take_stderr_fd,
+  };
+  static const char *const names[] = { "standard input", "standard output", "standard error" };
+  const int fd = fcntl (STDIN_FILENO, F_DUPFD_CLOEXEC, 500);
+
+  g_test_summary ("A descriptor that cannot become a standard stream is named, and the stream too");
+  for (guint i = 0; i < G_N_ELEMENTS (take); i++)
+    {
+      AfrpcProcess *process = afrpc_process_new_exec (NULL);
+      g_autofree char *words = g_strdup_printf ("making file descriptor %d the %s: Bad file descriptor", fd, names[i]);
+
+      take[i] (process, fd);
+      close (fd);
+      assert_fails (process, "f", 0, NULL, AFRPC_ERROR_SPAWN, words);
+      g_assert_cmpint (fcntl (STDIN_FILENO, F_DUPFD_CLOEXEC, fd), ==, fd);
+    }
+  close (fd);
+}
+
+/* The thread has no context of its own, and the default one is another thread's. */
+static gpointer
+require_thread (gpointer process)
+{
+  afrpc_process_require (process, "module");
+
+  return NULL;
+}
+
+static void
+test_process_wrong_thread (void)
+{
+  g_autoptr(AfrpcProcess) process = afrpc_process_new_exec ("c");
+
+  g_test_summary ("Who does something in the wrong thread is told once, and what is missing");
+  g_assert_true (g_main_context_acquire (NULL));
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "afrpc_process_require: another thread runs the main context that the "
+                         "process of 'c' belongs to; this thread has no main context of its own, which *");
+  g_thread_join (g_thread_new ("wrong", require_thread, process));
+  g_test_assert_expected_messages ();
+  g_main_context_release (NULL);
+}
+
+static void
 test_process_bad_arguments (void)
 {
   g_autoptr(AfrpcProcess) process = test_process_new ();
@@ -188,6 +252,10 @@ test_process_bad_function (void)
   assert_fails (test_process_new (), "act", AFRPC_BACKEND_ASYNC, NULL, AFRPC_ERROR_FUNCTION, "sync backend, not");
   assert_fails (test_process_new (), "act_async", AFRPC_BACKEND_SYNC, NULL, AFRPC_ERROR_FUNCTION, "async backend, not");
   assert_fails (test_process_new (), "act", 0, "no_such_init", AFRPC_ERROR_FUNCTION, "no_such_init");
+  assert_fails (test_process_new (), "act", 0, "not_a_function", AFRPC_ERROR_FUNCTION,
+                "'not_a_function' in");
+  assert_fails (test_process_new (), "not_a_function", 0, NULL, AFRPC_ERROR_FUNCTION, "is a variable, and no function");
+  assert_fails (test_process_new (), "afrpc_info_echo", 0, NULL, AFRPC_ERROR_FUNCTION, "is a variable, and no function");
   assert_fails (afrpc_process_new_exec (NULL), "f", 0, NULL, AFRPC_ERROR_FUNCTION, "modules that were loaded");
 
   process = test_process_new ();
@@ -704,6 +772,9 @@ main (int   argc,
   g_test_add_func ("/process/bad/scripts", test_process_scripts);
   g_test_add_func ("/process/bad/module", test_process_bad_module);
   g_test_add_func ("/process/bad-exit", test_process_bad_exit);
+  g_test_add_func ("/process/no-host-exit", test_process_no_host_exit);
+  g_test_add_func ("/process/bad-stream", test_process_bad_stream);
+  g_test_add_func ("/process/wrong-thread", test_process_wrong_thread);
   g_test_add_func ("/process/bad-arguments", test_process_bad_arguments);
   g_test_add_func ("/process/bad/function", test_process_bad_function);
   g_test_add_func ("/process/bad/init", test_process_bad_init);

@@ -204,7 +204,9 @@ afrpc_birth_ask_template (AfrpcPeer *peer,
   afrpc_birth_inherit (&peer->birth, &template->birth);
 
   if (template->talk.role != AFRPC_ROLE_NONE)
-    g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "a process that runs a function cannot be forked any more");
+    g_set_error (&error, AFRPC_ERROR, AFRPC_ERROR_IN_USE, "%s cannot be forked any more",
+                 template->talk.role == AFRPC_ROLE_HANDED_OVER ? "a process that was handed over"
+                                                               : "a process that runs a function");
   else if (is_hopeless (template))
     {
       error = g_error_copy (template->talk.failure);

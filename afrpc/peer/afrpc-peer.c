@@ -148,7 +148,7 @@ afrpc_peer_new_fork (AfrpcPeer *template)
 AfrpcPeer *
 afrpc_peer_new_refused (GError *error)
 {
-  AfrpcPeer *self = afrpc_peer_new ("none");
+  AfrpcPeer *self = afrpc_peer_new (AFRPC_NO_HOST);
 
   afrpc_birth_fail (self, error);
 
@@ -215,6 +215,21 @@ afrpc_peer_unref (AfrpcPeer *self)
     }
 }
 
+/* Who does that most often has started a thread, and has not given it a main context. */
+static void
+tell_wrong_thread (AfrpcPeer  *self,
+                   const char *what)
+{
+  const char *host = self->birth.host;
+  const gboolean has_host = self->birth.argv != NULL || (host != NULL && !g_str_equal (host, AFRPC_NO_HOST));
+  g_autofree char *whose = has_host ? g_strdup_printf ("the process of '%s'", host) : NULL;
+
+  g_critical ("%s: another thread runs the main context that %s belongs to%s", what,
+              whose != NULL ? whose : host == NULL ? "a process that was handed over" : "it",
+              g_main_context_get_thread_default () == NULL
+                ? "; this thread has no main context of its own, which g_main_context_push_thread_default () gives it" : "");
+}
+
 /* Owns the context, for @pending (nullable) from now on, or for a moment. FALSE: another thread does. */
 static gboolean
 enter (AfrpcPeer    *self,
@@ -234,8 +249,7 @@ enter (AfrpcPeer    *self,
       return TRUE;
 
     case AFRPC_SOURCE_FOREIGN:
-      g_critical ("%s: another thread runs the main context that the process of '%s' belongs to", what,
-                  self->birth.host != NULL ? self->birth.host : "another program");
+      tell_wrong_thread (self, what);
       return FALSE;
 
     default:
@@ -668,8 +682,14 @@ afrpc_peer_adopt (AfrpcPeer *self,
       return;
     }
 
+  /* It has ended already: there is nothing left to signal, and its last words, if any, are in the socket. */
+  if (pidfd >= 0 && spawned.pid < 0)
+    {
+      close (pidfd);
+      spawned = (AfrpcSpawned) { .pidfd = -1 };
+    }
   fd = afrpc_low_fd_lift (fd);
-  spawned.pidfd = afrpc_low_fd_lift (pidfd);
+  spawned.pidfd = afrpc_low_fd_lift (spawned.pidfd);
   fcntl (fd, F_SETFL, fcntl (fd, F_GETFL) | O_NONBLOCK);
   fcntl (fd, F_SETFD, FD_CLOEXEC);
   if (spawned.pidfd >= 0)

@@ -17,6 +17,8 @@
 
 G_BEGIN_DECLS
 
+#define AFRPC_NO_HOST "none" /* of what has no process */
+
 typedef struct _AfrpcPeer AfrpcPeer;
 
 /* Which handle was dropped without further words. */
