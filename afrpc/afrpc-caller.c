@@ -536,7 +536,8 @@ afrpc_caller_close_finish (AfrpcCaller   *self,
  * @error: return location for an error
  *
  * Like [method@Afrpc.Caller.close], and blocks until everything is finished: afterwards there is nothing left of the
- * worker, also in a program that never runs a main loop.
+ * worker, also in a program that never runs a main loop, unless a [property@Afrpc.Proxy:done] function of an async worker goes
+ * on working, which nobody waits for.
  *
  * What arrives meanwhile is delivered afterwards, from the caller's context; the outcome of a call, which its callback has
  * not got yet, is there for [method@Afrpc.Call.wait_sync] at once. A function that does not end, also that of a call which was
@@ -592,8 +593,8 @@ afrpc_caller_close_and_unref (gpointer caller)
  *
  * Ends workers at once, with `SIGKILL`.
  *
- * Calls that wait fail with %AFRPC_ERROR_DIED or %AFRPC_ERROR_NOT_STARTED; then [signal@Afrpc.Caller::destroyed] is
- * emitted.
+ * Calls that wait fail with %AFRPC_ERROR_DIED or %AFRPC_ERROR_NOT_STARTED; then [signal@Afrpc.Caller::error] is emitted if
+ * there were any, or the worker was not ready, and [signal@Afrpc.Caller::destroyed]. A pool emits `error` for each worker.
  *
  * Since: 1.0
  */

@@ -27,7 +27,7 @@ G_BEGIN_DECLS
  * @AFRPC_ERROR_REMOTE: the function failed with an error of a domain that is not registered here; see
  *   [func@Afrpc.Error.register_domain]
  * @AFRPC_ERROR_TOO_LARGE: a message, a type string or a number of file descriptors is over a limit
- * @AFRPC_ERROR_INVALID_DATA: a value from the other side is malformed
+ * @AFRPC_ERROR_INVALID_DATA: a value from the other side is malformed, or one of the program's own cannot be sent
  * @AFRPC_ERROR_BUSY: a queue is full, or more has arrived while the thread was blocked than is kept
  * @AFRPC_ERROR_CLOSED: the proxy was closed, or its process has ended, before the call was made
  * @AFRPC_ERROR_NOT_STARTED: the worker ended before it started this call: it is safe to make it again

@@ -180,8 +180,9 @@ afrpc_process_send_fd (AfrpcProcess *self,
  * [handed over][ctor@Afrpc.Process.new_from_fd] is not known here as it was prepared, so that it can only be forked.
  *
  * What was wrong with the preparation of this process, whatever waits for the new one fails with;
- * %AFRPC_ERROR_IN_USE if this process runs a function, or was handed over to another program; %AFRPC_ERROR_NOT_STARTED, or the reason why it cannot be forked, if
- * it was handed over, or has been forked from what was, and cannot be forked any more.
+ * %AFRPC_ERROR_IN_USE if this process runs a function, or was handed over to another program; %AFRPC_ERROR_NOT_STARTED, or
+ * the reason why it cannot be forked, if it was handed over to this one, or has been forked from what was, and cannot be
+ * forked any more.
  *
  * Returns: (transfer full): a process
  *

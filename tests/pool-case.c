@@ -70,7 +70,7 @@ init_valist (Case         *test,
              const char   *first,
              va_list       args)
 {
-  test->pool = AFRPC_POOL (g_object_new (AFRPC_TYPE_POOL, "process", process, "function", function, NULL));
+  test->pool = afrpc_pool_new (process, function);
   if (first != NULL)
     g_object_set_valist (G_OBJECT (test->pool), first, args);
   case_take (test, test->pool);

@@ -258,6 +258,68 @@ test_map_async (void)
   case_end (&test);
 }
 
+/* What the page on pools shows. */
+
+typedef struct
+{
+  guint n;
+  guint64 sum;
+  GError *error;
+  gboolean done;
+} Sum;
+
+static GVariant *
+next_input (gpointer data)
+{
+  Sum *sum = data;
+
+  return sum->n < 1000 ? test_act ("return", g_variant_new_uint32 (sum->n++)) : NULL;
+}
+
+static void
+taken_cb (GObject      *source,
+          GAsyncResult *result,
+          gpointer      data)
+{
+  Sum *sum = data;
+  AfrpcMap *map = AFRPC_MAP (source);
+  g_autoptr(AfrpcCall) call = afrpc_map_next_finish (map, result, &sum->error);
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GError) error = NULL;
+
+  sum->done = call == NULL;
+  if (call == NULL)
+    return;
+
+  /* It has its outcome: this does not block. */
+  value = afrpc_call_wait_sync (call, NULL, &error);
+  if (value != NULL)
+    sum->sum += g_variant_get_uint32 (value);
+  else
+    g_warning ("input %" G_GUINT64_FORMAT ": %s", afrpc_call_get_index (call), error->message);
+  afrpc_map_next_async (map, NULL, taken_cb, sum);
+}
+
+static void
+test_map_shown (void)
+{
+  Sum sum = { 0 };
+  Case test;
+  AfrpcPool *pool;
+  g_autoptr(AfrpcMap) map = NULL;
+
+  g_test_summary ("The map that the page on pools shows");
+  case_init (&test, "act", "max-workers", 2, NULL);
+  pool = test.pool;
+  map = afrpc_pool_map (pool, next_input, &sum, NULL, NULL, NULL, AFRPC_MAP_ORDERED);
+  afrpc_map_next_async (map, NULL, taken_cb, &sum);
+  test_iterate_until (&sum.done);
+  g_clear_object (&map);
+  g_assert_no_error (sum.error);
+  g_assert_cmpuint (sum.sum, ==, 999 * 1000 / 2);
+  case_end (&test);
+}
+
 static void
 test_map_call_awaited (void)
 {
@@ -317,6 +379,7 @@ main (int    argc,
   g_test_add_func ("/pool-map/waits", test_map_waits);
   g_test_add_func ("/pool-map/async", test_map_async);
   g_test_add_func ("/pool-map/call-awaited", test_map_call_awaited);
+  g_test_add_func ("/pool-map/shown", test_map_shown);
 
   return g_test_run ();
 }

@@ -115,6 +115,39 @@ test_settings_all (void)
   case_end (&test);
 }
 
+/* What the page on pools shows. */
+
+static void
+told_cb (GObject      *source,
+         GAsyncResult *result,
+         gpointer      data)
+{
+  g_autoptr(GError) error = NULL;
+
+  if (!afrpc_pool_call_all_finish (AFRPC_POOL (source), result, &error))
+    g_warning ("not all workers have the configuration: %s", error->message);
+  g_main_loop_quit (data);
+}
+
+static void
+test_settings_shown (void)
+{
+  g_autoptr(GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  Case test;
+  AfrpcPool *pool;
+
+  g_test_summary ("The calling of all workers that the page on pools shows");
+  case_init (&test, "echo", "max-workers", 1, NULL);
+  pool = test.pool;
+  afrpc_call_options_set_function (options, "act");
+  afrpc_pool_call_all_async (pool, configure ("a"), options, NULL, told_cb, loop);
+  g_main_loop_run (loop);
+  g_object_set (pool, "idle-workers", 1, NULL);
+  wait_idle (&test, 1);
+  case_end (&test);
+}
+
 static void
 test_settings_none (void)
 {
@@ -513,6 +546,7 @@ main (int    argc,
 
   g_test_add_func ("/pool-settings/all", test_settings_all);
   g_test_add_func ("/pool-settings/none", test_settings_none);
+  g_test_add_func ("/pool-settings/shown", test_settings_shown);
   g_test_add_func ("/pool-settings/replaced", test_settings_replaced);
   g_test_add_func ("/pool-settings/turn", test_settings_turn);
   g_test_add_func ("/pool-settings/refused", test_settings_refused);
