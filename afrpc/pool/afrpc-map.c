@@ -374,8 +374,6 @@ wait_for_news (AfrpcMap      *self,
 {
   AfrpcPoolCore *core = self->pool->core;
   Waiting waiting = { self->state, 0 };
-  gpointer awaited = core->awaited;
-  gboolean has_waited;
   gint64 now;
 
   if (!afrpc_pool_check_thread (self->pool, "taking results of a map", error))
@@ -391,10 +389,7 @@ wait_for_news (AfrpcMap      *self,
 
   self->turn_at = now + TURN_US;
 
-  core->awaited = self->state;
-  has_waited = afrpc_pool_block_until (core, has_come, &waiting, cancellable, error);
-  core->awaited = awaited;
-  if (!has_waited)
+  if (!afrpc_pool_block_until (core, has_come, &waiting, cancellable, error))
     return FALSE;
   if (afrpc_pool_map_has_news (self->state))
     return TRUE;

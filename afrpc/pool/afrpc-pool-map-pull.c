@@ -185,7 +185,6 @@ afrpc_pool_map_feed (AfrpcPoolMap *self)
   afrpc_pool_core_ref (core);
   afrpc_pool_map_ref (self);
   self->is_pulling = TRUE;
-  core->n_pulling++;
   set_stalled (self, FALSE);
   while (afrpc_pool_map_wants_more (self))
     {
@@ -198,16 +197,10 @@ afrpc_pool_map_feed (AfrpcPoolMap *self)
         afrpc_pool_desk_pump (core);
     }
   self->is_pulling = FALSE;
-  core->n_pulling--;
   if (self->is_exhausted)
     forget_inputs (self);
   if (n % PUMP_EACH != 0)
     afrpc_pool_desk_pump (core);
-  if (G_UNLIKELY (core->has_unfed) && core->n_pulling == 0)
-    {
-      core->has_unfed = FALSE;
-      afrpc_pool_maps_feed (core);
-    }
   afrpc_pool_map_unref (self);
   afrpc_pool_core_unref (core);
 }

@@ -45,15 +45,6 @@ decide_ended (AfrpcPoolCore *core)
     }
 }
 
-/* Whether @map is better left out: what is asked for inputs blocks for those of another map, and only that is needed. Others
- * might want inputs from what is being asked, which has none for them before it has returned. */
-static gboolean
-is_beside (AfrpcPoolCore *core,
-           AfrpcPoolMap  *map)
-{
-  return core->n_pulling > 0 && core->n_blocked > 0 && map != core->awaited;
-}
-
 void
 afrpc_pool_maps_feed (AfrpcPoolCore *core)
 {
@@ -63,11 +54,9 @@ afrpc_pool_maps_feed (AfrpcPoolCore *core)
     {
       AfrpcPoolMap *map = l->data;
 
-      if (is_beside (core, map))
-        core->has_unfed = TRUE;
       /* One that was never asked for anything has not begun. */
-      else if (!map->is_pulling && (map->n_pulled > 0 || map->is_stalled) && afrpc_pool_map_wants_more (map) &&
-               (!map->is_stalled || afrpc_pool_map_has_room (map, 0)))
+      if (!map->is_pulling && (map->n_pulled > 0 || map->is_stalled) && afrpc_pool_map_wants_more (map) &&
+          (!map->is_stalled || afrpc_pool_map_has_room (map, 0)))
         g_ptr_array_add (maps, afrpc_pool_map_ref (map));
     }
   for (guint i = 0; i < maps->len; i++)

@@ -273,9 +273,6 @@ struct _AfrpcPoolCore
 
   GQueue maps;              /* (element-type AfrpcPoolMap): all */
   guint n_stalled;          /* of them, those that wait for room in the queue */
-  guint n_pulling;          /* of them, those that are being asked for inputs, by each other */
-  gpointer awaited;         /* (nullable): the one that blocks the thread; only to be compared */
-  gboolean has_unfed;       /* some were left out meanwhile */
   AfrpcPoolJob *decided;    /* (nullable) (owned): jobs of maps that have their outcome, by next_spare, the oldest first */
   AfrpcPoolJob *last_decided;
 
