@@ -106,6 +106,44 @@ test_map_sync (void)
   case_end (&test);
 }
 
+/* What another map has given is called for once more. */
+static GVariant *
+next_of_map (gpointer data)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(AfrpcCall) call = afrpc_map_next_sync (data, NULL, &error);
+
+  g_assert_no_error (error);
+
+  return call != NULL ? g_variant_new ("(u)", number_of (call)) : NULL;
+}
+
+static void
+test_map_nested (void)
+{
+  Case test;
+
+  g_test_summary ("The inputs of a map may be the results of another one, and those of that, of the same pool");
+  case_init (&test, "echo", "max-workers", 2, "start-delay-ms", 0, NULL);
+  for (guint i = 0; i < 100; i++)
+    {
+      Numbers numbers = { 500, 0, 0, 0, NULL };
+      g_autoptr(AfrpcMap) first = map_numbers (&test, &numbers, AFRPC_MAP_ORDERED);
+      g_autoptr(AfrpcMap) second = afrpc_pool_map (test.pool, next_of_map, first, NULL, NULL, NULL, AFRPC_MAP_ORDERED);
+      g_autoptr(AfrpcMap) third = afrpc_pool_map (test.pool, next_of_map, second, NULL, NULL, NULL, AFRPC_MAP_ORDERED);
+
+      for (guint n = 0; n < 500; n++)
+        {
+          g_autoptr(GError) error = NULL;
+          g_autoptr(AfrpcCall) call = afrpc_map_next_sync (third, NULL, &error);
+
+          g_assert_no_error (error);
+          g_assert_cmpuint (number_of (call), ==, n);
+        }
+    }
+  case_end (&test);
+}
+
 static void
 test_map_errors (void)
 {
@@ -372,6 +410,7 @@ main (int    argc,
 
   g_test_add_func ("/pool-map/ordered", test_map_ordered);
   g_test_add_func ("/pool-map/sync", test_map_sync);
+  g_test_add_func ("/pool-map/nested", test_map_nested);
   g_test_add_func ("/pool-map/errors", test_map_errors);
   if (!is_command ())
     g_test_add_func ("/pool-map/unordered", test_map_unordered);

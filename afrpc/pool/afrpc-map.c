@@ -374,6 +374,9 @@ wait_for_news (AfrpcMap      *self,
 {
   AfrpcPoolCore *core = self->pool->core;
   Waiting waiting = { self->state, 0 };
+  AfrpcPoolMap *awaited = core->awaited;
+  const guint awaited_within = core->awaited_within;
+  gboolean has_waited;
   gint64 now;
 
   if (!afrpc_pool_check_thread (self->pool, "taking results of a map", error))
@@ -389,7 +392,12 @@ wait_for_news (AfrpcMap      *self,
 
   self->turn_at = now + TURN_US;
 
-  if (!afrpc_pool_block_until (core, has_come, &waiting, cancellable, error))
+  core->awaited = self->state;
+  core->awaited_within = core->n_pulling;
+  has_waited = afrpc_pool_block_until (core, has_come, &waiting, cancellable, error);
+  core->awaited = awaited;
+  core->awaited_within = awaited_within;
+  if (!has_waited)
     return FALSE;
   if (afrpc_pool_map_has_news (self->state))
     return TRUE;

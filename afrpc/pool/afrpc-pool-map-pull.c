@@ -185,6 +185,7 @@ afrpc_pool_map_feed (AfrpcPoolMap *self)
   afrpc_pool_core_ref (core);
   afrpc_pool_map_ref (self);
   self->is_pulling = TRUE;
+  core->n_pulling++;
   set_stalled (self, FALSE);
   while (afrpc_pool_map_wants_more (self))
     {
@@ -197,6 +198,8 @@ afrpc_pool_map_feed (AfrpcPoolMap *self)
         afrpc_pool_desk_pump (core);
     }
   self->is_pulling = FALSE;
+  if (--core->n_pulling == 0 && core->has_unfed)
+    afrpc_pool_core_want_timer (core, 0);
   if (self->is_exhausted)
     forget_inputs (self);
   if (n % PUMP_EACH != 0)

@@ -45,6 +45,19 @@ decide_ended (AfrpcPoolCore *core)
     }
 }
 
+/* Whether it has to wait until the functions return that are making inputs of others: its own may need the results of those,
+ * which do not come before. Who waits for the results of this one within them does get them. */
+static gboolean
+has_to_wait (AfrpcPoolMap *map)
+{
+  AfrpcPoolCore *core = map->core;
+
+  if (core->n_pulling == 0 || (map == core->awaited && core->awaited_within == core->n_pulling))
+    return FALSE;
+
+  return core->n_blocked > 0 || map->waiters.length == 0;
+}
+
 void
 afrpc_pool_maps_feed (AfrpcPoolCore *core)
 {
@@ -55,8 +68,12 @@ afrpc_pool_maps_feed (AfrpcPoolCore *core)
       AfrpcPoolMap *map = l->data;
 
       /* One that was never asked for anything has not begun. */
-      if (!map->is_pulling && (map->n_pulled > 0 || map->is_stalled) && afrpc_pool_map_wants_more (map) &&
-          (!map->is_stalled || afrpc_pool_map_has_room (map, 0)))
+      if (map->is_pulling || (map->n_pulled == 0 && !map->is_stalled) || !afrpc_pool_map_wants_more (map) ||
+          (map->is_stalled && !afrpc_pool_map_has_room (map, 0)))
+        continue;
+      if (has_to_wait (map))
+        core->has_unfed = TRUE;
+      else
         g_ptr_array_add (maps, afrpc_pool_map_ref (map));
     }
   for (guint i = 0; i < maps->len; i++)
@@ -105,8 +122,9 @@ afrpc_pool_maps_act (AfrpcPoolCore *core)
     decide_ended (core);
   else
     g_ptr_array_set_size (core->spent, 0);
-  if (core->decided != NULL)
+  if (core->decided != NULL || (core->has_unfed && core->n_pulling == 0))
     {
+      core->has_unfed = FALSE;
       while ((job = core->decided) != NULL)
         {
           AfrpcPoolMap *map = job->map;

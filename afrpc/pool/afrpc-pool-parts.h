@@ -273,6 +273,10 @@ struct _AfrpcPoolCore
 
   GQueue maps;              /* (element-type AfrpcPoolMap): all */
   guint n_stalled;          /* of them, those that wait for room in the queue */
+  guint n_pulling;          /* functions of maps that are making inputs, within each other */
+  AfrpcPoolMap *awaited;    /* (nullable) (not owned): by who blocks within awaited_within of these */
+  guint awaited_within;
+  gboolean has_unfed;       /* maps that wanted inputs meanwhile */
   AfrpcPoolJob *decided;    /* (nullable) (owned): jobs of maps that have their outcome, by next_spare, the oldest first */
   AfrpcPoolJob *last_decided;
 
