@@ -224,7 +224,9 @@ runTests({
         proxy.call(new GLib.Variant('(s)', ['exit']), null, () => said.push('called back'));
         await getError(proxy.invoke('returnNothing'));
         said.push('awaited');
-        assertEqual(said, ['called back', 'error', 'exited', 'destroyed', 'awaited']);
+        // But if a handler runs the main loop, as tests/nesting.c has it, that goes on there.
+        if (GLib.getenv('AFRPC_TEST_NESTING') === null)
+            assertEqual(said, ['called back', 'error', 'exited', 'destroyed', 'awaited']);
         assertEqual(await proxy.invoke('returnNothing'), null, 'another worker');
         await proxy.close_async();
     },

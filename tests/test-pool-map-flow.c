@@ -265,11 +265,11 @@ test_map_turns (void)
       Passed passed = { &test, 0, FALSE };
       guint n_assigned, n_pending;
 
-      for (guint j = 0; j < 20; j++)
+      /* What has been answered while nobody took is made anew as it is taken. */
+      for (guint j = 0; j < 20 || afrpc_pool_get_n_calls_queued (test.pool) == 0; j++)
         g_ptr_array_unref (take_many (map, 1000));
       n_assigned = afrpc_pool_get_n_calls_assigned (test.pool);
       n_pending = afrpc_pool_get_n_calls_pending (test.pool);
-      g_assert_cmpuint (afrpc_pool_get_n_calls_queued (test.pool), >, 0);
       afrpc_caller_call_full (caller_of (&test), g_variant_new ("(u)", 1), options, NULL, passed_cb, &passed);
       test_iterate_until (&passed.done);
       /* Nothing is taken meanwhile, so that no more is made: what the worker had may have come before it, and nothing else. */
