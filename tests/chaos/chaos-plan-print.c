@@ -14,22 +14,23 @@ static const char *const feature_names[CHAOS_N_FEATURES] = {
   [CHAOS_TEMPLATE_DEATH] = "template-death", [CHAOS_TEMPLATE_JOB] = "template-job", [CHAOS_STOP] = "stop",
   [CHAOS_DROP] = "drop", [CHAOS_DROP_THREAD] = "drop-thread", [CHAOS_DROP_PROCESS] = "drop-process",
   [CHAOS_NEST] = "nest", [CHAOS_NEST_SIGNAL] = "nest-signal", [CHAOS_CALL_INSIDE] = "call-inside",
-  [CHAOS_END_INSIDE] = "end-inside", [CHAOS_DESTROYED_LAST] = "destroyed-last",
+  [CHAOS_END_INSIDE] = "end-inside", [CHAOS_SLOW_PROGRAM] = "slow-program", [CHAOS_SLOW_WORKER] = "slow-worker", [CHAOS_DESTROYED_LAST] = "destroyed-last",
 };
 
 const char *const chaos_step_names[CHAOS_N_STEPS] = {
   "make", "job", "call", "cancel", "cancel-thread", "release", "wait", "wait-all", "turns", "kill", "kill-host",
   "kill-process", "kill-proxy", "stop", "cont", "close", "close-async", "close-sync", "drop", "drop-thread", "drop-process",
+  "dawdle",
 };
 
 const char *const chaos_kind_names[CHAOS_N_KINDS] = {
   "echo", "events", "event-fds", "fds", "progress", "who", "hold", "until-cancelled", "later", "error",
-  "private-error", "nothing", "exit", "signal", "flush-exit", "wrong",
+  "private-error", "nothing", "exit", "signal", "flush-exit", "wrong", "dawdle",
 };
 
 static const char *const how_names[] = { "exec", "new", "fork", "command", "self", "self-exec" };
 static const char *const act_names[] = {
-  "nothing", "nest-turns", "nest-until", "call", "call-sync", "cancel", "close", "drop", "drop-process", "kill",
+  "nothing", "nest-turns", "nest-until", "call", "call-sync", "cancel", "close", "drop", "drop-process", "kill", "dawdle",
 };
 
 /* @names: separated by commas; FALSE if there is no such feature. */

@@ -8,6 +8,7 @@
 
 #define STEPS_MAX 90u
 #define BURST_MAX 40u
+#define DAWDLE_MAX_MS 12u
 
 /* How a member stands when the steps so far have been taken. */
 typedef struct
@@ -137,14 +138,23 @@ draw_end (Planner *planner,
 }
 
 static ChaosAct
+draw_dawdle (Planner *planner)
+{
+  const guint ms = 1 + below (planner, DAWDLE_MAX_MS);
+
+  return (ChaosAct) { has_feature (planner, CHAOS_SLOW_PROGRAM) ? CHAOS_ACT_DAWDLE : CHAOS_ACT_NOTHING, ms };
+}
+
+static ChaosAct
 draw_signal_act (Planner *planner,
                  guint    member)
 {
   const guint kind = below (planner, 100);
   const ChaosAct nest = draw_nest (planner, planner->plan->n_calls, CHAOS_NEST_SIGNAL);
   const ChaosAct end = draw_end (planner, member);
+  const ChaosAct dawdle = draw_dawdle (planner);
 
-  return kind < 15 ? nest : kind < 20 ? end : (ChaosAct) { CHAOS_ACT_NOTHING, 0 };
+  return kind < 15 ? nest : kind < 20 ? end : kind < 23 ? dawdle : (ChaosAct) { CHAOS_ACT_NOTHING, 0 };
 }
 
 static ChaosHow
@@ -382,6 +392,7 @@ draw_on_settled (Planner *planner,
   const ChaosAct nest = draw_nest (planner, index, CHAOS_NEST);
   const ChaosAct end = draw_end (planner, member);
   const ChaosAct cancel = { CHAOS_ACT_CANCEL, draw_near (planner, index) };
+  const ChaosAct dawdle = draw_dawdle (planner);
 
   if (kind < 6)
     call->on_settled = nest;
@@ -389,6 +400,8 @@ draw_on_settled (Planner *planner,
     call->on_settled = end;
   else if (kind < 9 && has_feature (planner, CHAOS_CANCEL) && has_feature (planner, CHAOS_CALL_INSIDE))
     call->on_settled = cancel;
+  else if (kind == 15)
+    call->on_settled = dawdle;
   else if (kind < 15 && plan->n_calls < CHAOS_CALLS_MAX)
     {
       const gboolean is_sync = kind >= 13;
@@ -464,6 +477,57 @@ plan_burst (Planner *planner)
 }
 
 static void
+plan_call_at_once (Planner *planner,
+                   guint    call,
+                   gboolean is_left_out)
+{
+  if (is_left_out)
+    return;
+  add_step (planner, CHAOS_STEP_CALL, call);
+  g_array_index (planner->plan->steps, ChaosStep, planner->plan->steps->len - 1).goes_on = TRUE;
+}
+
+/* More than fits into any buffer on the way, to somebody who does not read: to the program, which is flooded by a few
+ * calls, or to the worker, for which large messages wait behind a call that takes a while. */
+static void
+plan_slow (Planner *planner)
+{
+  const gboolean is_worker = percent (planner, 50);
+  const gboolean is_left_out = !has_feature (planner, is_worker ? CHAOS_SLOW_WORKER : CHAOS_SLOW_PROGRAM);
+  const guint ms = 1 + below (planner, DAWDLE_MAX_MS);
+  const guint n = 1 + below (planner, 4);
+  ChaosPlanCall *call;
+  guint member;
+
+  if (!draw_member (planner, &member) || planner->plan->n_calls + 2 * n + 2 > CHAOS_CALLS_MAX)
+    return;
+  if (is_worker)
+    {
+      call = add_call (planner, member);
+      call->kind = CHAOS_KIND_DAWDLE;
+      call->n = ms;
+      call->way = draw_way (planner);
+      plan_call_at_once (planner, planner->plan->n_calls - 1, is_left_out);
+    }
+  for (guint i = 0; i < n; i++)
+    {
+      const guint index = planner->plan->n_calls, size = below (planner, 1u << 20);
+
+      call = add_call (planner, member);
+      call->kind = is_worker ? CHAOS_KIND_ECHO : CHAOS_KIND_EVENTS;
+      call->n = is_worker ? 0 : 100 + size % 300;
+      call->args_size = is_worker ? (64u << 10) + size / 2 : 0;
+      call->size = is_worker ? size % 64 : size / call->n;
+      call->has_cancellable = chance (planner, 20, CHAOS_CANCEL);
+      call->way = draw_way (planner);
+      draw_on_settled (planner, index);
+      plan_call_at_once (planner, index, is_left_out);
+    }
+  if (!is_worker && !is_left_out)
+    add_step (planner, CHAOS_STEP_DAWDLE, ms);
+}
+
+static void
 plan_job (Planner *planner)
 {
   const guint first = below (planner, CHAOS_MEMBERS_MAX);
@@ -534,8 +598,10 @@ plan_step (Planner *planner)
     plan_job (planner);
   else if (drawn < 52)
     plan_call (planner, FALSE);
-  else if (drawn < 57)
+  else if (drawn < 55)
     plan_burst (planner);
+  else if (drawn < 57)
+    plan_slow (planner);
   else if (drawn < 62)
     plan_call (planner, TRUE);
   else if (drawn < 68)

@@ -46,6 +46,8 @@ typedef enum
   CHAOS_NEST_SIGNAL,    /* handlers of signals do */
   CHAOS_CALL_INSIDE,    /* callbacks make calls */
   CHAOS_END_INSIDE,     /* callbacks close, kill, drop the last reference */
+  CHAOS_SLOW_PROGRAM,   /* the program does not read for a while what workers flood it with */
+  CHAOS_SLOW_WORKER,    /* a worker does not, while large messages wait for it */
   CHAOS_DESTROYED_LAST, /* nothing that is done, but looked at: no call is settled after 'destroyed' */
   CHAOS_N_FEATURES
 } ChaosFeature;
@@ -81,6 +83,7 @@ typedef enum
   CHAOS_ACT_DROP,
   CHAOS_ACT_DROP_PROCESS,
   CHAOS_ACT_KILL,
+  CHAOS_ACT_DAWDLE,     /* which ms */
 } ChaosActKind;
 
 typedef struct
@@ -156,6 +159,7 @@ typedef enum
   CHAOS_STEP_DROP,
   CHAOS_STEP_DROP_THREAD,
   CHAOS_STEP_DROP_PROCESS,
+  CHAOS_STEP_DAWDLE,     /* does not run the main loop for so many ms */
   CHAOS_N_STEPS
 } ChaosStepKind;
 

@@ -98,6 +98,15 @@ nest (ChaosActor     *self,
   stage->depth--;
 }
 
+/* Meanwhile the main loop does not run, and what workers send stays where it is. */
+static void
+dawdle (ChaosActor *self,
+        guint       ms)
+{
+  chaos_trace (self, "dawdles for %u ms", ms);
+  g_usleep (ms * 1000);
+}
+
 void
 chaos_actor_act (ChaosActor     *self,
                  const ChaosAct *act)
@@ -117,6 +126,7 @@ chaos_actor_act (ChaosActor     *self,
     case CHAOS_ACT_DROP: chaos_member_drop (&self->members[act->which], FALSE); break;
     case CHAOS_ACT_DROP_PROCESS: chaos_member_drop_process (&self->members[act->which]); break;
     case CHAOS_ACT_KILL: chaos_member_kill_proxy (&self->members[act->which]); break;
+    case CHAOS_ACT_DAWDLE: dawdle (self, act->which); break;
     }
 }
 
@@ -177,6 +187,7 @@ take_step (ChaosActor      *self,
     case CHAOS_STEP_DROP: chaos_member_drop (member, FALSE); break;
     case CHAOS_STEP_DROP_THREAD: chaos_member_drop (member, TRUE); break;
     case CHAOS_STEP_DROP_PROCESS: chaos_member_drop_process (member); break;
+    case CHAOS_STEP_DAWDLE: dawdle (self, step->which); break;
     default: break;
     }
 }

@@ -283,6 +283,7 @@ perform (Job *job)
     case CHAOS_KIND_EXIT:
     case CHAOS_KIND_SIGNAL:
     case CHAOS_KIND_FLUSH_EXIT: die (job); break;
+    case CHAOS_KIND_DAWDLE: poll (NULL, 0, job->n); break;
     default: break;
     }
   return NULL;

@@ -35,6 +35,7 @@ typedef enum
   CHAOS_KIND_SIGNAL,      /* ends itself by signal count */
   CHAOS_KIND_FLUSH_EXIT,  /* sends count events, flushes, exits */
   CHAOS_KIND_WRONG,       /* is called with arguments of another type, so that it never runs */
+  CHAOS_KIND_DAWDLE,      /* takes count ms, in which nothing is read */
   CHAOS_N_KINDS
 } ChaosKind;
 
