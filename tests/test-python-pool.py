@@ -42,10 +42,13 @@ class PoolTest(unittest.TestCase):
     def test_incomplete(self):
         process = Afrpc.Process.new_exec(None)
         for cls in (Afrpc.Pool, Afrpc.Proxy):
-            for properties, missing in (({}, "a process"), ({"function": "echo"}, "a process"),
-                                        ({"process": process}, "the name of a function"),
-                                        ({"process": process, "function": None}, "the name of a function")):
-                with self.assertRaisesRegex(TypeError, f"^{cls.__name__} needs {missing}, "):
+            for properties, missing in (({}, "a process, as its argument 'process'"),
+                                        ({"function": "echo"}, "a process, as its argument 'process'"),
+                                        ({"process": None, "function": "echo"}, "a process, as its argument 'process'"),
+                                        ({"process": process}, "the name of a function, as its argument 'function'"),
+                                        ({"process": process, "function": None},
+                                         "the name of a function, as its argument 'function'")):
+                with self.assertRaisesRegex(TypeError, f"^{cls.__name__} needs {missing}$"):
                     cls(**properties)
 
     def test_limits(self):

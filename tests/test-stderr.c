@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -372,6 +373,26 @@ test_stderr_stderr_full (void)
   source_check (&source);
 }
 
+static void
+test_stderr_no_reader (void)
+{
+  g_auto(Source) source = { 0 };
+  sigset_t pending;
+  int fds[2];
+
+  g_test_summary ("A standard error whose reader is gone does not end the program, and leaves no signal behind");
+  source_init (&source);
+  source.tail.pass_on = TRUE;
+  source_write (&source, "one\ntwo\n", -1);
+  g_assert_no_errno (pipe2 (fds, O_CLOEXEC));
+  close (fds[0]);
+  read_with_stderr (&source, fds[1]);
+  g_assert_cmpuint (source.tail.dropped, ==, source.written->len);
+  sigpending (&pending);
+  g_assert_false (sigismember (&pending, SIGPIPE));
+  source_check (&source);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -389,6 +410,7 @@ main (int    argc,
   g_test_add_data_func ("/stderr/pass-on/no", GINT_TO_POINTER (FALSE), test_stderr_pass_on);
   g_test_add_func ("/stderr/terminal", test_stderr_terminal);
   g_test_add_func ("/stderr/stderr-full", test_stderr_stderr_full);
+  g_test_add_func ("/stderr/no-reader", test_stderr_no_reader);
 
   return g_test_run ();
 }

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #define N_EVENTS 1000u
+#define N_CALLS 500u
+#define PRIORITY_REDRAW (G_PRIORITY_HIGH_IDLE + 20) /* GDK's */
 #define WORK_US 200 /* that a handler takes */
 
 /* A source that is dispatched before what workers say in the same iteration. */
@@ -58,6 +60,46 @@ test_turns_late_call (void)
   g_assert_error (outcome.error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
   g_assert_true (g_str_has_prefix (watched.log->str, "error; result "));
   g_assert_true (g_str_has_suffix (watched.log->str, "; exited; destroyed; "));
+}
+
+/* How a worker ends while something is still to be told. */
+typedef enum { END_CLOSE, END_KILL, END_DIE } End;
+
+static void
+test_turns_refused (gconstpointer end)
+{
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) oldest = { 0 };
+  g_auto(Outcome) busy = { 0 };
+  g_auto(Outcome) before = { 0 };
+  g_auto(Outcome) after = { 0 };
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr(GCancellable) cancelled = g_cancellable_new ();
+  AfrpcCaller *caller;
+
+  g_test_summary ("Calls that were refused because there were too many, or were cancelled, are settled before 'destroyed'");
+  g_cancellable_cancel (cancelled);
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  caller = AFRPC_CALLER (watched.proxy);
+  oldest.log = busy.log = before.log = after.log = watched.log;
+  g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
+  afrpc_proxy_set_max_calls_queued (watched.proxy, 2);
+  afrpc_caller_call (caller, GPOINTER_TO_INT (end) == END_DIE ? test_act ("signal", g_variant_new_uint32 (SIGKILL))
+                     : test_act ("return", NULL), NULL, outcome_cb, &oldest);
+  afrpc_caller_call (caller, test_act ("return", NULL), cancellable, outcome_cb, &after);
+  afrpc_caller_call (caller, test_act ("return", NULL), NULL, outcome_cb, &busy);
+  afrpc_caller_call (caller, test_act ("return", NULL), cancelled, outcome_cb, &before);
+  g_cancellable_cancel (cancellable);
+  if (GPOINTER_TO_INT (end) == END_CLOSE)
+    afrpc_caller_close (caller);
+  else if (GPOINTER_TO_INT (end) == END_KILL)
+    afrpc_caller_kill (caller);
+  test_iterate_until (&watched.destroyed);
+  g_assert_true (oldest.done && after.done && busy.done && before.done);
+  g_assert_error (after.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_error (busy.error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+  g_assert_error (before.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_true (g_str_has_suffix (watched.log->str, "exited; destroyed; "));
 }
 
 /* Waiting */
@@ -244,6 +286,86 @@ test_turns_limit (void)
   g_assert_cmpuint (n_turns, <, 100);
 }
 
+/* A source that always has something to do. */
+typedef struct
+{
+  GSocket *socket; /* (nullable): only what comes while something waits there counts */
+  const guint *n_events; /* (nullable): only what comes between the first and the last of all */
+  guint n;
+} Busy;
+
+static gboolean
+busy_cb (gpointer data)
+{
+  Busy *busy = data;
+
+  if ((busy->socket == NULL || (g_socket_condition_check (busy->socket, G_IO_IN) & G_IO_IN) != 0) &&
+      (busy->n_events == NULL || (*busy->n_events > 0 && *busy->n_events < N_EVENTS)))
+    busy->n++;
+
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+call_again_cb (GObject      *source,
+               GAsyncResult *result,
+               gpointer      data)
+{
+  guint *n = data;
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (source), result, NULL);
+
+  g_assert_nonnull (value);
+  if (++*n < N_CALLS)
+    afrpc_caller_call (AFRPC_CALLER (source), test_act ("return", NULL), NULL, call_again_cb, data);
+}
+
+static void
+test_turns_share (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GSocket) socket = NULL;
+  Busy busy = { 0 };
+  guint n_results = 0, source;
+
+  g_test_summary ("Who makes one call at a time beside a source of the same priority that is always busy gets a fair share");
+  watch_init (&watched, test_proxy_new_by_socket ("act", AFRPC_BACKEND_SYNC));
+  g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
+  g_object_get (watched.proxy, "socket", &socket, NULL);
+  busy.socket = socket;
+  source = g_idle_add_full (G_PRIORITY_DEFAULT, busy_cb, &busy, NULL);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, call_again_cb, &n_results);
+  /* An answer may come just after the poll, and wait for the next. */
+  while (n_results < N_CALLS && busy.n <= 3 * N_CALLS)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (n_results, ==, N_CALLS);
+  g_assert_cmpuint (busy.n, <=, 3 * N_CALLS);
+  g_source_remove (source);
+  watch_end (&watched);
+}
+
+static void
+test_turns_frames (void)
+{
+  g_auto(Watched) watched = { 0 };
+  guint n_events = 0, n_results = 0, source;
+  Busy frames = { .n_events = &n_events };
+
+  g_test_summary ("What draws, at a lower priority, has turns while there is much to tell, and keeps it from nothing");
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  g_signal_connect (watched.proxy, "event", G_CALLBACK (work_cb), &n_events);
+  g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
+  send_events (watched.proxy, N_EVENTS, &n_results);
+  g_variant_unref (afrpc_caller_call_sync (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, NULL));
+  source = g_idle_add_full (PRIORITY_REDRAW, busy_cb, &frames, NULL);
+  while (n_results < N_EVENTS)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (n_events, ==, N_EVENTS);
+  /* All of it takes at least 200 ms, of which no more than a few in a row are not given away. */
+  g_assert_cmpuint (frames.n, >, 5);
+  g_source_remove (source);
+  watch_end (&watched);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -256,9 +378,14 @@ main (int   argc,
   g_source_attach (&first->source, NULL);
 
   g_test_add_func ("/turns/late-call", test_turns_late_call);
+  g_test_add_data_func ("/turns/refused/close", GINT_TO_POINTER (END_CLOSE), test_turns_refused);
+  g_test_add_data_func ("/turns/refused/kill", GINT_TO_POINTER (END_KILL), test_turns_refused);
+  g_test_add_data_func ("/turns/refused/die", GINT_TO_POINTER (END_DIE), test_turns_refused);
   g_test_add_func ("/turns/wait", test_turns_wait);
   g_test_add_func ("/turns/wait/again", test_turns_wait_again);
   g_test_add_func ("/turns/busy", test_turns_busy);
+  g_test_add_func ("/turns/share", test_turns_share);
+  g_test_add_func ("/turns/frames", test_turns_frames);
   g_test_add_func ("/turns/limit", test_turns_limit);
 
   result = g_test_run ();

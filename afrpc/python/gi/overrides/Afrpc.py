@@ -309,7 +309,7 @@ class _Callable:
     def __init__(self, *args, default=None, hook=None, arrays=None, log=None, trust_command=False, **kwargs):
         for name, kind, what in ("process", Afrpc.Process, "a process"), ("function", str, "the name of a function"):
             if not isinstance(kwargs.get(name), kind):
-                raise TypeError(f"{type(self).__name__} needs {what}, {name}=")
+                raise TypeError(f"{type(self).__name__} needs {what}, as its argument '{name}'")
         _check_thread(kwargs["process"])
         on_event = kwargs.pop("on_event", None)
         if kwargs.get("serialiser") is not None:
