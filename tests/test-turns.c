@@ -7,6 +7,7 @@
 
 #define N_EVENTS 1000u
 #define N_CALLS 500u
+#define BUSY_MAX (3 * N_CALLS) /* turns that another source has while their results wait */
 #define PRIORITY_REDRAW (G_PRIORITY_HIGH_IDLE + 20) /* GDK's */
 #define WORK_US 200 /* that a handler takes */
 
@@ -292,6 +293,8 @@ typedef struct
   GSocket *socket; /* (nullable): only what comes while something waits there counts */
   const guint *n_events; /* (nullable): only what comes between the first and the last of all */
   guint n;
+  guint n_results;       /* of calls that are made one after the other */
+  gboolean done;         /* all of them, or far too many turns meanwhile */
 } Busy;
 
 static gboolean
@@ -302,6 +305,8 @@ busy_cb (gpointer data)
   if ((busy->socket == NULL || (g_socket_condition_check (busy->socket, G_IO_IN) & G_IO_IN) != 0) &&
       (busy->n_events == NULL || (*busy->n_events > 0 && *busy->n_events < N_EVENTS)))
     busy->n++;
+  if (busy->n > BUSY_MAX)
+    busy->done = TRUE;
 
   return G_SOURCE_CONTINUE;
 }
@@ -311,11 +316,13 @@ call_again_cb (GObject      *source,
                GAsyncResult *result,
                gpointer      data)
 {
-  guint *n = data;
+  Busy *busy = data;
   g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (source), result, NULL);
 
   g_assert_nonnull (value);
-  if (++*n < N_CALLS)
+  if (++busy->n_results == N_CALLS)
+    busy->done = TRUE;
+  else
     afrpc_caller_call (AFRPC_CALLER (source), test_act ("return", NULL), NULL, call_again_cb, data);
 }
 
@@ -325,7 +332,7 @@ test_turns_share (void)
   g_auto(Watched) watched = { 0 };
   g_autoptr(GSocket) socket = NULL;
   Busy busy = { 0 };
-  guint n_results = 0, source;
+  guint source;
 
   g_test_summary ("Who makes one call at a time beside a source of the same priority that is always busy gets a fair share");
   watch_init (&watched, test_proxy_new_by_socket ("act", AFRPC_BACKEND_SYNC));
@@ -333,12 +340,11 @@ test_turns_share (void)
   g_object_get (watched.proxy, "socket", &socket, NULL);
   busy.socket = socket;
   source = g_idle_add_full (G_PRIORITY_DEFAULT, busy_cb, &busy, NULL);
-  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, call_again_cb, &n_results);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, call_again_cb, &busy);
   /* An answer may come just after the poll, and wait for the next. */
-  while (n_results < N_CALLS && busy.n <= 3 * N_CALLS)
-    g_main_context_iteration (NULL, TRUE);
-  g_assert_cmpuint (n_results, ==, N_CALLS);
-  g_assert_cmpuint (busy.n, <=, 3 * N_CALLS);
+  test_iterate_until (&busy.done);
+  g_assert_cmpuint (busy.n_results, ==, N_CALLS);
+  g_assert_cmpuint (busy.n, <=, BUSY_MAX);
   g_source_remove (source);
   watch_end (&watched);
 }
