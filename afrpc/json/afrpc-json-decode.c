@@ -8,6 +8,7 @@
 
 /* Units of work. */
 #define TOKEN_COST 256
+#define RELEASE_COST (512 << 10) /* of a piece of memory that is given back */
 #define END_COST 8          /* to write down where a value ends */
 #define ENDS_MAX 16384      /* at once */
 #define LETTER_COST 16      /* of a path or a signature that is looked at */
@@ -419,6 +420,13 @@ run (AfrpcJsonDecoder  *self,
       if (self->writer.has_failed)
         break;
       budget -= TOKEN_COST + TEXT_COST * MAX (self->at - before, 0);
+    }
+
+  while (self->state == AFRPC_JSON_END && afrpc_value_writer_release (&self->writer))
+    {
+      budget -= RELEASE_COST;
+      if (budget < 0)
+        return 0;
     }
 
   *value = afrpc_value_writer_end (&self->writer, 0);

@@ -4,11 +4,14 @@
 #include "wire/afrpc-value-writer.h"
 
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "wire/afrpc-offset.h"
 
 #define SIZE_MIN 64u
 #define ENDS_MIN 16u
+#define RELEASE_PIECE (2u << 20) /* bytes */
 
 void
 afrpc_value_writer_init (AfrpcValueWriter *self,
@@ -24,6 +27,28 @@ afrpc_value_writer_clear (AfrpcValueWriter *self)
   g_clear_pointer (&self->data, g_free);
   g_clear_pointer (&self->layouts, g_free);
   g_clear_pointer (&self->ends, g_free);
+}
+
+/* The system takes a while to take back what is large, and g_free () would have it do so at once. The pages are gone
+ * afterwards, the memory is still allocated. */
+gboolean
+afrpc_value_writer_release (AfrpcValueWriter *self)
+{
+  const gsize page = sysconf (_SC_PAGESIZE);
+  const guintptr ends = (guintptr) self->ends;
+  const guintptr first = ((ends + page - 1) & ~(page - 1)) + self->ends_released;
+  const guintptr last = (ends + self->ends_allocated * sizeof *self->ends) & ~(page - 1);
+  gsize size;
+
+  if (self->ends == NULL || first >= last || last - ends <= RELEASE_PIECE)
+    return FALSE;
+
+  size = MIN (last - first, RELEASE_PIECE);
+  madvise ((gpointer) first, size, MADV_DONTNEED);
+  self->n_ends = 0;
+  self->ends_released += size;
+
+  return first + size < last;
 }
 
 /* Types */

@@ -33,6 +33,7 @@ typedef struct
   gsize *ends;
   gsize n_ends;
   gsize ends_allocated;
+  gsize ends_released;    /* bytes that were given back */
   gsize closing_first;
   gsize closing_done;
   guint8 closing_size;    /* bytes of an offset */
@@ -148,6 +149,8 @@ gboolean  afrpc_value_writer_continue  (AfrpcValueWriter          *self,
                                         gsize                      n);
 
 /* Gives away what was written, as a value of that type that is not floating; NULL if it has failed. */
+/* Once all containers are closed: gives back a piece of the memory in which their ends were noted. TRUE: there is more. */
+gboolean  afrpc_value_writer_release   (AfrpcValueWriter          *self);
 GVariant *afrpc_value_writer_end       (AfrpcValueWriter          *self,
                                         guint                      type);
 
