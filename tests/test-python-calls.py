@@ -430,7 +430,7 @@ class Options(unittest.TestCase):
         for cls in Afrpc.Proxy, Afrpc.Pool:
             for given, missing in ({}, "process"), ({"process": process}, "function"), ({"function": "f"}, "process"), \
                     ({"process": None, "function": "f", "log": True}, "process"):
-                with self.assertRaisesRegex(TypeError, f"^{cls.__name__} needs .*, {missing}=$"):
+                with self.assertRaisesRegex(TypeError, f"^{cls.__name__} needs .*, as its argument '{missing}'$"):
                     cls(**given)
 
     def test_repr(self):

@@ -71,6 +71,8 @@ pick_fd (void)
 
 /* A worker that finishes its calls after its parent's death never ends if it never answers one. */
 static gboolean answers_all;
+/* It may be one that tells more than a parent that does not read has room for, and waits for it as long as it is there. */
+static gboolean floods;
 
 static GVariant *
 pick_value (void)
@@ -162,6 +164,7 @@ put_random_run (RawParent *host,
   const char *sync = PICK ("echo", "act", "act_async", "count");
   const char *option = pick (2) ? options[pick (G_N_ELEMENTS (options))] : NULL;
 
+  floods = (kind & RAW_ASYNC) == 0 && g_str_equal (sync, "count");
   answers_all = option != NULL && strstr (option, "orphan") != NULL;
   raw_put_run (host, kind, (kind & RAW_ASYNC) != 0 ? async : sync, option);
 }
@@ -202,6 +205,7 @@ converse (RawKind kind)
   int status;
 
   answers_all = TRUE;
+  floods = FALSE;
   raw_start (&host, kind, NULL);
   if (pick (20) != 0)
     raw_put_hello (&host);
@@ -221,7 +225,7 @@ converse (RawKind kind)
     }
   if (afrpc_transport_get_queued (&host.transport) > 0)
     send_some (&host);
-  if (((kind & RAW_ASYNC) != 0 && !answers_all) || pick (3) == 0)
+  if (((kind & RAW_ASYNC) != 0 && !answers_all) || floods || pick (3) == 0)
     {
       if (host.transport.in_fd != host.transport.out_fd)
         close (host.transport.out_fd);

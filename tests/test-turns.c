@@ -7,7 +7,7 @@
 
 #define N_EVENTS 1000u
 #define N_CALLS 500u
-#define BUSY_MAX (3 * N_CALLS) /* turns that another source has while their results wait */
+#define BUSY_MAX (5 * N_CALLS) /* turns that another source has while their results wait */
 #define PRIORITY_REDRAW (G_PRIORITY_HIGH_IDLE + 20) /* GDK's */
 #define WORK_US 200 /* that a handler takes */
 
