@@ -24,6 +24,7 @@ WORKLOADS = {
     'W9-1000': 'the same beside 1000',
     'hold': 'worst delay of a main loop in a flood: timer at default priority, at the priority of '
             'drawing, one iteration',
+    'message': 'longest iteration of a main loop while a result of 100 MiB comes, processor time',
 }
 
 # (program, variant, workload, n): n for about a third of a second of work
@@ -209,6 +210,8 @@ RUNS = [
     ('bench-frame-hold', 'idle', 'hold', 1),
     ('bench-frame-hold', 'calls', 'hold', 100000),
     ('bench-frame-hold', 'events', 'hold', 300000),
+    *(('bench-message-hold', variant, 'message', 3)
+      for variant in ('ay', 'ab', 'as', 'aan', 'av', 'an-json', 'as-json', 'av-json')),
 ]
 
 FLOORS = {
