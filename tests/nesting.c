@@ -126,7 +126,7 @@ nest (void)
 {
   GMainContext *context = g_main_context_get_thread_default ();
 
-  if (depth >= DEPTH_MAX || g_main_depth () == 0)
+  if (depth >= DEPTH_MAX || g_main_depth () == 0 || !is_mode ("AFRPC_TEST_NESTING"))
     return;
 
   depth++;
