@@ -57,6 +57,7 @@ static const struct { const char *mode; const char *path; } exceptions[] = {
   { "AFRPC_TEST_NESTING_EARLY", "/proxy/retire" },
   { "AFRPC_TEST_NESTING_EARLY", "/sync-call/order" },
   { "AFRPC_TEST_NESTING_EARLY", "/turns/late-call" },
+  { "AFRPC_TEST_NESTING_EARLY", "/turns/refused" },
   { "AFRPC_TEST_NESTING_EARLY", "/turns/wait" },
 };
 
