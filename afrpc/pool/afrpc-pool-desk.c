@@ -299,10 +299,17 @@ look_ahead (AfrpcPoolCore *self)
 void
 afrpc_pool_desk_pump (AfrpcPoolCore *self)
 {
-  if (self->queue.n > 0)
-    serve_queue (self);
+  afrpc_pool_desk_pump_quietly (self);
   if (G_UNLIKELY (self->room_tasks.length > 0))
     afrpc_pool_room_tell (self);
+}
+
+/* The same, but those who wait for room hear of it from the caller, who has something to tell that comes before. */
+void
+afrpc_pool_desk_pump_quietly (AfrpcPoolCore *self)
+{
+  if (self->queue.n > 0)
+    serve_queue (self);
   if (G_UNLIKELY (self->n_stalled > 0))
     afrpc_pool_maps_feed (self);
   look_ahead (self);

@@ -491,6 +491,7 @@ void          afrpc_pool_room_tell     (AfrpcPoolCore    *self);
 void          afrpc_pool_desk_take     (AfrpcPoolCore    *self,
                                         AfrpcPoolJob     *job);
 void          afrpc_pool_desk_pump     (AfrpcPoolCore    *self);
+void          afrpc_pool_desk_pump_quietly     (AfrpcPoolCore    *self);
 void          afrpc_pool_desk_serve    (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);
 void          afrpc_pool_desk_dismiss  (AfrpcPoolCore    *self,
