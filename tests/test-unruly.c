@@ -76,6 +76,17 @@ assert_text (RawParent      *host,
   g_assert_cmpstr (text, ==, expected);
 }
 
+/* Over a command, the end of what is written is that of the program, which ends the worker, or it does so itself before. */
+static void
+assert_ends_well (RawParent *host,
+                  RawKind    kind)
+{
+  int status;
+
+  g_assert_cmpint (raw_end (host, &status), ==, 0);
+  g_assert_true (status == 0 || ((kind & RAW_COMMAND) != 0 && status == 128 + SIGKILL));
+}
+
 static void
 test_unruly_fork (void)
 {
@@ -83,7 +94,6 @@ test_unruly_fork (void)
   for (guint i = 0; i < G_N_ELEMENTS (all_kinds); i++)
     {
       RawParent host;
-      int status;
 
       start (&host, all_kinds[i], NULL);
       put_call (&host, 1, "fork", 0);
@@ -95,9 +105,7 @@ test_unruly_fork (void)
           assert_text (&host, AFRPC_FRAME_RESULT, "'the parent'");
         }
       assert_text (&host, AFRPC_FRAME_RESULT, "'still there'");
-      g_assert_cmpint (raw_end (&host, &status), ==, 0);
-      /* Over a command, the end of what is written is that of the program. */
-      g_assert_true (status == 0 || ((all_kinds[i] & RAW_COMMAND) != 0 && status == 128 + SIGKILL));
+      assert_ends_well (&host, all_kinds[i]);
     }
 }
 
@@ -109,7 +117,6 @@ test_unruly_threads (void)
     {
       const gboolean is_async = (all_kinds[i] & RAW_ASYNC) != 0;
       RawParent host;
-      int status;
 
       start (&host, all_kinds[i], NULL);
       put_call (&host, 1, "thread", 0);
@@ -124,8 +131,7 @@ test_unruly_threads (void)
         }
       put_call (&host, 3, "still there", 0);
       assert_text (&host, AFRPC_FRAME_RESULT, "'still there'");
-      g_assert_cmpint (raw_end (&host, &status), ==, 0);
-      g_assert_cmpint (status, ==, 0);
+      assert_ends_well (&host, all_kinds[i]);
     }
 }
 
@@ -136,7 +142,6 @@ test_unruly_nested (void)
   for (guint i = 3; i < G_N_ELEMENTS (all_kinds); i++)
     {
       RawParent host;
-      int status;
 
       start (&host, all_kinds[i], NULL);
       put_call (&host, 1, "nest", 2);
@@ -150,20 +155,16 @@ test_unruly_nested (void)
 
       put_call (&host, 5, "keep", 0);
       put_call (&host, 6, "keep", 0);
-      /* At the end of input, too. */
-      raw_flush (&host);
+      /* At the end of input, too; or of what is wanted, over a command. */
       if ((all_kinds[i] & RAW_COMMAND) != 0)
-        {
-          close (host.transport.out_fd);
-          host.transport.out_fd = -1;
-        }
-      else
+        raw_put (&host, AFRPC_FRAME_CLOSE, 0, NULL);
+      raw_flush (&host);
+      if ((all_kinds[i] & RAW_COMMAND) == 0)
         shutdown (host.transport.in_fd, SHUT_WR);
       assert_answer (&host, 5, "nested");
       assert_answer (&host, 6, "nested");
       assert_answer (&host, 1, "unnested");
-      g_assert_cmpint (raw_end (&host, &status), ==, 0);
-      g_assert_cmpint (status, ==, 0);
+      assert_ends_well (&host, all_kinds[i]);
     }
 }
 
@@ -193,7 +194,6 @@ test_unruly_alarms (void)
   for (guint i = 0; i < G_N_ELEMENTS (all_kinds); i++)
     {
       RawParent host;
-      int status;
 
       start (&host, all_kinds[i], NULL);
       put_call (&host, 1, "alarms", 200);
@@ -207,8 +207,7 @@ test_unruly_alarms (void)
             if (k > 1)
               assert_answer (&host, k, "x");
         }
-      g_assert_cmpint (raw_end (&host, &status), ==, 0);
-      g_assert_cmpint (status, ==, 0);
+      assert_ends_well (&host, all_kinds[i]);
     }
 }
 
