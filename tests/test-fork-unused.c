@@ -5,7 +5,6 @@
 
 #include <fcntl.h>
 #include <glib-unix.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -176,11 +175,13 @@ fork_unheard (const char    *way,
 }
 
 static gboolean
-is_at_end (int fd)
+ended_cb (int          fd,
+          GIOCondition condition,
+          gpointer     data)
 {
-  struct pollfd poller = { .fd = fd, .events = POLLIN };
+  *(gboolean *) data = TRUE;
 
-  return poll (&poller, 1, 0) == 1;
+  return G_SOURCE_REMOVE;
 }
 
 static void
@@ -221,10 +222,12 @@ test_fork_unheard_dropped (void)
     {
       AfrpcProcess *template, *process;
       const int fd = fork_unheard (ways[i], &template, &process);
+      gboolean is_at_end = FALSE;
 
+      g_unix_fd_add (fd, G_IO_IN | G_IO_HUP, ended_cb, &is_at_end);
       g_object_unref (template);
       g_object_unref (process);
-      while (!is_at_end (fd) || has_zombie ())
+      while (!is_at_end || has_zombie ())
         g_main_context_iteration (NULL, TRUE);
       close (fd);
     }
