@@ -74,6 +74,7 @@ typedef struct
   GList *place;              /* (nullable): its own among the forks of its template */
   gboolean is_heir;          /* nobody waits for it, but to end it and have it reaped */
   gint64 heir_until;         /* until when who blocks waits for that, though: monotonic time in microseconds */
+  gboolean is_sought;        /* it was looked for, and ended, as the main context goes */
   gboolean has_to_look;      /* for it among the program's children, as its template has not told of it */
   guint64 asked_at;          /* where the request is among what is written to the template */
   gboolean is_unasked;       /* the template has gone before that was written: there is none */

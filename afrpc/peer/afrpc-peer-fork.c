@@ -527,15 +527,29 @@ find_sender (AfrpcPeer *peer)
   return transport->sender_pid;
 }
 
+/* Returns: (nullable): who has what there may be of its template */
+static AfrpcPeer *
+get_template (AfrpcPeer *peer)
+{
+  AfrpcPeer *template = peer->birth.template;
+
+  return template != NULL && template->birth.heir != NULL ? template->birth.heir : template;
+}
+
+/* Whether a template was asked for it, and nobody knows whether it is there. */
+static gboolean
+is_unknown (AfrpcPeer *peer)
+{
+  return peer->body.state == AFRPC_BODY_AWAITED || peer->body.state == AFRPC_BODY_DOUBTFUL;
+}
+
 /* A template has the name of what it makes meanwhile, and may not be known itself: but it has said who it is before.
  * Returns: its number, or 0 */
 static int
 find_template (AfrpcPeer *peer)
 {
-  AfrpcPeer *template = peer->birth.template;
+  AfrpcPeer *template = get_template (peer);
 
-  if (template != NULL && template->birth.heir != NULL)
-    template = template->birth.heir;
   if (template == NULL)
     return 0;
 
@@ -601,12 +615,19 @@ afrpc_birth_unheard (AfrpcPeer *peer)
 static void
 end_unknown (AfrpcPeer *peer)
 {
+  AfrpcPeer *template = get_template (peer);
   AfrpcTransport *transport = &peer->talk.link.transport;
   AfrpcSpawned spawned = { .pidfd = -1 };
   struct pollfd poller = { transport->in_fd, POLLIN, 0 };
 
-  if (peer->birth.template != NULL && peer->birth.template->body.state == AFRPC_BODY_CHILD)
-    afrpc_spawn_signal (&peer->birth.template->body.spawned, SIGKILL);
+  if (peer->birth.is_sought)
+    return;
+  peer->birth.is_sought = TRUE;
+  /* What is not known itself would go on and make it afterwards. */
+  if (template != NULL && is_unknown (template))
+    end_unknown (template);
+  else if (template != NULL && template->body.state == AFRPC_BODY_CHILD)
+    afrpc_spawn_signal (&template->body.spawned, SIGKILL);
   while (transport->in_fd >= 0 && transport->sender_pid == 0 && poll (&poller, 1, HEARD_MS) == 1 &&
          afrpc_transport_read (transport, NULL) == AFRPC_STEP_DONE && !afrpc_transport_has_read (transport))
     ;
@@ -622,7 +643,7 @@ afrpc_birth_context_gone (AfrpcPeer *self)
 {
   AfrpcPeer *peer;
 
-  if (self->body.state == AFRPC_BODY_AWAITED || self->body.state == AFRPC_BODY_DOUBTFUL)
+  if (is_unknown (self))
     end_unknown (self);
   if (self->birth.template != NULL && self->birth.place != NULL)
     afrpc_peer_unref (remove_fork (self->birth.template, self));
