@@ -40,14 +40,23 @@ wait_ended (int pid)
   waitid (P_PID, pid, &info, WEXITED | WNOWAIT);
 }
 
-static void
-assert_reaped (int pid)
+/* FALSE: it takes longer to end than it is waited for, on a machine with much to do, or under a sanitizer. */
+static gboolean
+was_reaped (int pid)
 {
-  g_assert_cmpint (waitpid (pid, NULL, WNOHANG | __WALL), ==, -1);
+  siginfo_t info = { 0 };
+
+  if (waitid (P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0)
+    {
+      g_assert_cmpint (info.si_pid, ==, 0);
+      return FALSE;
+    }
+
   g_assert_cmpint (errno, ==, ECHILD);
+  return TRUE;
 }
 
-/* Returns: descriptors that are open then */
+/* Returns: descriptors that are open then; 0: something is left that takes long to end */
 static guint
 use_one (gboolean is_forked,
          End      end)
@@ -71,8 +80,13 @@ use_one (gboolean is_forked,
     afrpc_caller_kill (AFRPC_CALLER (proxy));
   g_object_unref (process);
   g_object_unref (proxy);
-  if (end == END_DROP || end == END_CLOSE_SYNC)
-    assert_reaped (pid);
+  if (end == END_CLOSE_SYNC)
+    g_assert_true (was_reaped (pid));
+  else if (end == END_DROP && !was_reaped (pid))
+    {
+      wait_ended (pid);
+      return 0;
+    }
   else
     wait_ended (pid);
 
@@ -83,14 +97,20 @@ static void
 test_without_loop (gconstpointer data)
 {
   const gboolean is_forked = GPOINTER_TO_INT (data);
-  guint n_fds;
+  guint n_fds, n;
 
   g_test_summary ("Each worker ends as its proxy is dropped or closed, and is reaped at once, or when there is another one");
   for (End end = END_DROP; end <= END_KILL; end++)
     {
-      n_fds = use_one (is_forked, end);
-      for (guint i = 0; i < 20; i++)
-        g_assert_cmpuint (use_one (is_forked, end), ==, n_fds);
+      n_fds = 0;
+      for (guint i = 0; i <= 20; i++)
+        {
+          n = use_one (is_forked, end);
+          if (n_fds == 0)
+            n_fds = n;
+          else if (n != 0)
+            g_assert_cmpuint (n, ==, n_fds);
+        }
     }
 }
 
