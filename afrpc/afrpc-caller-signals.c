@@ -56,8 +56,8 @@ afrpc_caller_init_signals (GType type)
    * Something went wrong that ends a worker, or that no call can be blamed for.
    *
    * Calls that were waiting have been settled with their errors before. A proxy that is [killed][method@Afrpc.Caller.kill]
-   * emits it if calls were waiting, or the worker was not ready; not for a worker that had nothing to do. See the description of the interface for what
-   * happens without a handler.
+   * emits it if calls were waiting, or the worker was not ready; not for a worker that had nothing to do. See the
+   * description of the interface for what happens without a handler.
    *
    * Since: 1.0
    */

@@ -114,7 +114,8 @@ afrpc_process_run_finish (AfrpcProcess  *self,
  * Hands a prepared process over: gets its socket, and its pidfd, to be passed to another process, which goes on
  * with [ctor@Afrpc.Process.new_from_fd].
  *
- * The process stays a child of this program, which reaps it, and may end it with [method@Afrpc.Process.kill]; it ends when the socket is closed everywhere.
+ * The process stays a child of this program, which reaps it, and may end it with [method@Afrpc.Process.kill]; it ends when
+ * the socket is closed everywhere.
  *
  * Fails with %AFRPC_ERROR_IN_USE if the process runs something already, %AFRPC_ERROR_NOT_SUPPORTED if it is reached
  * by a [command][ctor@Afrpc.Process.new_command], %AFRPC_ERROR_FAILED if there is no file descriptor to be had, or

@@ -208,13 +208,36 @@ test_overture_files (void)
   step (&both, AFRPC_STEP_AGAIN, FALSE);
   hear (&both, "");
   say_much (&both, 'x', 1000);
-  for (guint i = 0; i < 2 * CHATTER_MAX; i++)
-    {
-      say (&both, ".");
-      step (&both, AFRPC_STEP_AGAIN, TRUE);
-    }
   say (&both, ".afrpcok1 3\n");
   step (&both, AFRPC_STEP_DONE, TRUE);
+}
+
+static void
+test_overture_pieces (void)
+{
+  const guint n_pieces = 2 * CHATTER_MAX / 1024;
+  g_autofree char *contents = g_strnfill ((n_pieces - 1) * AFRPC_OVERTURE_PIECE + 1, 'x');
+
+  g_test_summary ("As many pieces as were sent are steps forward; more of them are something that is printed, without end");
+  for (guint is_endless = 0; is_endless < 2; is_endless++)
+    {
+      g_auto(Both) both = { 0 };
+
+      both_init (&both, contents);
+      hear_head (&both);
+      say (&both, "afrpcgo101\n");
+      step (&both, AFRPC_STEP_AGAIN, TRUE);
+      for (guint i = 0; i < n_pieces; i++)
+        {
+          say (&both, ".");
+          step (&both, AFRPC_STEP_AGAIN, TRUE);
+        }
+      if (is_endless)
+        say_much (&both, AFRPC_OVERTURE_ARRIVED, CHATTER_MAX + 1);
+      else
+        say (&both, "afrpcok1 3\n");
+      step (&both, is_endless ? AFRPC_STEP_ERROR : AFRPC_STEP_DONE, TRUE);
+    }
 }
 
 static void
@@ -252,6 +275,7 @@ main (int   argc,
   g_test_add_func ("/overture/lies", test_overture_lies);
   g_test_add_func ("/overture/chatter", test_overture_chatter);
   g_test_add_func ("/overture/files", test_overture_files);
+  g_test_add_func ("/overture/pieces", test_overture_pieces);
   g_test_add_func ("/overture/all-is-there", test_overture_all_is_there);
   g_test_add_func ("/overture/nobody-reads", test_overture_nobody_reads);
 

@@ -115,6 +115,25 @@ test_without_loop (gconstpointer data)
 }
 
 static void
+test_without_loop_lives_on (void)
+{
+  AfrpcProcess *process = new_process (FALSE);
+  AfrpcProxy *proxy;
+  int pid;
+
+  g_test_summary ("Whoever drops the proxy of a worker that goes on is not held up by it");
+  proxy = g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "act_async", "backend", AFRPC_BACKEND_ASYNC,
+                        "done", "done_stay", NULL);
+  g_variant_unref (afrpc_caller_call_sync (AFRPC_CALLER (proxy), test_act ("return", NULL), NULL, NULL));
+  pid = afrpc_process_get_pid (process);
+  g_object_unref (process);
+  g_object_unref (proxy);
+  g_assert_false (was_reaped (pid));
+  g_assert_no_errno (kill (pid, SIGKILL));
+  wait_ended (pid);
+}
+
+static void
 test_without_loop_send_fd (gconstpointer data)
 {
   AfrpcProcess *process = new_process (GPOINTER_TO_INT (data));
@@ -246,6 +265,7 @@ main (int   argc,
   g_test_add_data_func ("/without-loop/exec", GINT_TO_POINTER (FALSE), test_without_loop);
   g_test_add_data_func ("/without-loop/fork", GINT_TO_POINTER (TRUE), test_without_loop);
 
+  g_test_add_func ("/without-loop/lives-on", test_without_loop_lives_on);
   g_test_add_data_func ("/without-loop/send-fd/exec", GINT_TO_POINTER (FALSE), test_without_loop_send_fd);
   g_test_add_data_func ("/without-loop/send-fd/fork", GINT_TO_POINTER (TRUE), test_without_loop_send_fd);
   g_test_add_data_func ("/without-loop/wait/exec", GINT_TO_POINTER (FALSE), test_without_loop_wait);

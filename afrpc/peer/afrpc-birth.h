@@ -56,7 +56,7 @@ typedef struct
   GPtrArray *steps;          /* (element-type AfrpcBirthStep) in order */
   guint64 other_inode;       /* of the socket that a template gets for it */
   guint n_inherited;         /* of these, a template has done the first */
-  gboolean is_unknown;       /* what it is prepared with: it was handed over, or is forked from what was */
+  gboolean has_unknown_steps; /* more than those: it was handed over, or is forked from what was */
   guint8 shared_stdio;       /* which of the program's standard streams that template has: bit 0: 0, and so on */
   gboolean is_begun;         /* the steps so far have been queued: a later one is at once */
   gboolean is_impossible;    /* starting it failed as it would again: there is no such command, say */

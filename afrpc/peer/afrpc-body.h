@@ -95,6 +95,13 @@ afrpc_body_is_there (const AfrpcBody *self)
   return self->state == AFRPC_BODY_CHILD || self->state == AFRPC_BODY_GRANDCHILD || afrpc_body_is_foreign (self);
 }
 
+/* Whether a template was asked for it, and nobody knows whether it is there. */
+static inline gboolean
+afrpc_body_may_be_there (const AfrpcBody *self)
+{
+  return self->state == AFRPC_BODY_AWAITED || self->state == AFRPC_BODY_DOUBTFUL;
+}
+
 /* Whether nothing is going to happen to it any more. */
 static inline gboolean
 afrpc_body_is_over (const AfrpcBody *self)

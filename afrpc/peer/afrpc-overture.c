@@ -24,7 +24,7 @@ struct _AfrpcOverture
   guint n_processors; /* of the other machine; 0: it has not answered */
   gsize last_line;    /* where the last line of it begins */
   GPtrArray *files;   /* (nullable) (element-type GBytes) (owned): of which it is not known whether they are wanted */
-  gboolean has_sent;  /* those that are have been queued */
+  guint64 n_expected; /* pieces of those that are, which have been queued: that many have not arrived */
 };
 
 /* @head: what to say; @files: (nullable) (element-type GBytes): the contents of those that it names */
@@ -150,8 +150,9 @@ read_byte (AfrpcOverture  *self,
   if (n <= 0)
     return AFRPC_STEP_EOF;
 
-  if (self->has_sent && c == AFRPC_OVERTURE_ARRIVED)
+  if (self->n_expected > 0 && c == AFRPC_OVERTURE_ARRIVED)
     {
+      self->n_expected--;
       self->n_moved++;
       return AFRPC_STEP_DONE;
     }
@@ -182,9 +183,13 @@ take_wants (AfrpcOverture *self)
 
   for (guint i = 0; i < self->files->len; i++)
     if (answer[AFRPC_OVERTURE_WORD_SIZE + i] == '1')
-      g_queue_push_tail (&self->output, g_bytes_ref (self->files->pdata[i]));
+      {
+        GBytes *file = self->files->pdata[i];
+
+        g_queue_push_tail (&self->output, g_bytes_ref (file));
+        self->n_expected += (g_bytes_get_size (file) + AFRPC_OVERTURE_PIECE - 1) / AFRPC_OVERTURE_PIECE;
+      }
   g_clear_pointer (&self->files, g_ptr_array_unref);
-  self->has_sent = TRUE;
   self->n_moved++;
   g_string_truncate (self->input, 0);
   self->last_line = 0;

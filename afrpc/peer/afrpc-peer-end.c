@@ -177,12 +177,13 @@ new_end_error (AfrpcPeer *self)
     !afrpc_transport_is_local (&link->transport) && !link->transport.has_goodbye && link->n_pending > 0;
 
   /* Whoever is killed says nothing of what it is; what a host has forked is one. */
-  if (link->state == AFRPC_LINK_GREETING && self->birth.start != AFRPC_START_FORK &&
-      afrpc_exit_is_known (self->body.exit) && afrpc_exit_get_signal (self->body.exit) == 0 &&
-      self->birth.destination != NULL)
+  const gboolean is_no_host =
+    link->state == AFRPC_LINK_GREETING && self->birth.start != AFRPC_START_FORK &&
+    afrpc_exit_is_known (self->body.exit) && afrpc_exit_get_signal (self->body.exit) == 0;
+
+  if (is_no_host && self->birth.destination != NULL)
     return afrpc_ssh_new_error (self->birth.destination, self->body.exit, text);
-  if (link->state == AFRPC_LINK_GREETING && self->birth.start != AFRPC_START_FORK &&
-      afrpc_exit_is_known (self->body.exit) && afrpc_exit_get_signal (self->body.exit) == 0)
+  if (is_no_host)
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "before it said that it is a host, %s", text);
   if (!link->was_ready && !may_have_run)
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "before it was ready, %s", text);
@@ -284,13 +285,6 @@ afrpc_peer_get_started (AfrpcPeer          *self,
   return afrpc_link_get_started (&self->talk.link, call->serial);
 }
 
-/* Whether a template was asked for it, and nobody knows whether it is there. */
-static gboolean
-may_be_there (AfrpcPeer *self)
-{
-  return self->body.state == AFRPC_BODY_AWAITED || self->body.state == AFRPC_BODY_DOUBTFUL;
-}
-
 /* Nothing can succeed any more. */
 static void
 decide_failure (AfrpcPeer *self)
@@ -306,7 +300,7 @@ decide_failure (AfrpcPeer *self)
   gboolean owes;
 
   /* Whoever is being forked for nothing ends as soon as it is known who that is. */
-  if (may_be_there (self))
+  if (afrpc_body_may_be_there (&self->body))
     afrpc_birth_leave_to_heir (self);
   afrpc_peer_fall_silent (self);
   afrpc_talk_end (&self->talk);
@@ -346,7 +340,7 @@ has_to_fail (AfrpcPeer *self)
 {
   const AfrpcTalk *talk = &self->talk;
 
-  return talk->failure != NULL && !afrpc_talk_is_over (talk) && !(self->birth.is_heir && may_be_there (self));
+  return talk->failure != NULL && !afrpc_talk_is_over (talk) && !(self->birth.is_heir && afrpc_body_may_be_there (&self->body));
 }
 
 /* A process that should have ended has not: it is killed. But the worker over a command has ended, and said how: who waits

@@ -91,7 +91,7 @@ is_hopeless (AfrpcPeer *template)
 
 /* Another process cannot be prepared like it. */
 static GError *
-new_unknown_error (const AfrpcPeer *template) /* (nullable) */
+new_unknown_steps_error (const AfrpcPeer *template) /* (nullable) */
 {
   const GError *failure = template != NULL ? template->talk.failure : NULL;
 
@@ -199,7 +199,7 @@ afrpc_birth_ask_template (AfrpcPeer *peer,
   for (guint i = 0; i < template->birth.steps->len; i++)
     g_ptr_array_add (peer->birth.steps, g_rc_box_acquire (template->birth.steps->pdata[i]));
   peer->body.limits = template->body.limits;
-  peer->birth.is_unknown = template->birth.is_unknown;
+  peer->birth.has_unknown_steps = template->birth.has_unknown_steps;
   /* Until it is known how that was started. */
   afrpc_birth_inherit (&peer->birth, &template->birth);
 
@@ -215,8 +215,8 @@ afrpc_birth_ask_template (AfrpcPeer *peer,
   /* A command is run again, and so is what has ended; its process is prepared from the beginning. */
   else if (template->birth.argv == NULL && can_ask (template))
     ask (peer, template, &error);
-  else if (template->birth.is_unknown)
-    error = new_unknown_error (template);
+  else if (template->birth.has_unknown_steps)
+    error = new_unknown_steps_error (template);
 
   if (error != NULL)
     afrpc_birth_fail (peer, error);
@@ -329,8 +329,8 @@ exec_instead (AfrpcPeer *peer,
     }
 
   afrpc_body_unawait (&peer->body);
-  if (peer->birth.template_failure == NULL && peer->birth.is_unknown)
-    peer->birth.template_failure = new_unknown_error (NULL);
+  if (peer->birth.template_failure == NULL && peer->birth.has_unknown_steps)
+    peer->birth.template_failure = new_unknown_steps_error (NULL);
   if (peer->birth.template_failure != NULL)
     {
       afrpc_birth_fail (peer, g_steal_pointer (&peer->birth.template_failure));
@@ -412,7 +412,7 @@ afrpc_birth_forked (AfrpcPeer     *template,
     }
   if (item->error != NULL)
     {
-      if (peer->birth.is_unknown)
+      if (peer->birth.has_unknown_steps)
         peer->birth.template_failure = g_error_copy (item->error);
       exec_instead (peer, FALSE);
       return;
@@ -536,13 +536,6 @@ get_template (AfrpcPeer *peer)
   return template != NULL && template->birth.heir != NULL ? template->birth.heir : template;
 }
 
-/* Whether a template was asked for it, and nobody knows whether it is there. */
-static gboolean
-is_unknown (AfrpcPeer *peer)
-{
-  return peer->body.state == AFRPC_BODY_AWAITED || peer->body.state == AFRPC_BODY_DOUBTFUL;
-}
-
 /* A template has the name of what it makes meanwhile, and may not be known itself: but it has said who it is before.
  * Returns: its number, or 0 */
 static int
@@ -624,7 +617,7 @@ end_unknown (AfrpcPeer *peer)
     return;
   peer->birth.is_sought = TRUE;
   /* What is not known itself would go on and make it afterwards. */
-  if (template != NULL && is_unknown (template))
+  if (template != NULL && afrpc_body_may_be_there (&template->body))
     end_unknown (template);
   else if (template != NULL && template->body.state == AFRPC_BODY_CHILD)
     afrpc_spawn_signal (&template->body.spawned, SIGKILL);
@@ -643,7 +636,7 @@ afrpc_birth_context_gone (AfrpcPeer *self)
 {
   AfrpcPeer *peer;
 
-  if (is_unknown (self))
+  if (afrpc_body_may_be_there (&self->body))
     end_unknown (self);
   if (self->birth.template != NULL && self->birth.place != NULL)
     afrpc_peer_unref (remove_fork (self->birth.template, self));
@@ -686,8 +679,8 @@ afrpc_birth_template_gone (AfrpcPeer *template)
         }
       else
         {
-          if (peer->birth.is_unknown)
-            peer->birth.template_failure = new_unknown_error (template);
+          if (peer->birth.has_unknown_steps)
+            peer->birth.template_failure = new_unknown_steps_error (template);
           else if (is_hopeless_now)
             peer->birth.template_failure = g_error_copy (template->talk.failure);
           peer->birth.is_unasked = afrpc_link_is_unwritten (&template->talk.link, peer->birth.asked_at);

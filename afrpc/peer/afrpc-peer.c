@@ -4,7 +4,6 @@
 #include "peer/afrpc-peer.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,8 +13,6 @@
 #include "os/afrpc-pidfd.h"
 #include "peer/afrpc-peer-birth.h"
 #include "peer/afrpc-peer-parts.h"
-
-#define AWAIT_DROPPED_MS 100 /* whoever has nothing to do ends in a few */
 
 static gboolean
 is_owed_cb (guint64  serial,
@@ -405,97 +402,6 @@ afrpc_peer_set_proxy (AfrpcPeer                 *self,
   g_weak_ref_set (&self->proxy, proxy);
 }
 
-static void
-dropped_cb (AfrpcPeer *self,
-            gpointer   data)
-{
-  afrpc_peer_attend (self);
-}
-
-/* Where no main loop has ever run, there may never be one to see its end: whoever has nothing left to do has that at once,
- * and is waited for. */
-static void
-await_dropped (AfrpcPeer *self)
-{
-  struct pollfd poller = { self->body.spawned.pidfd, POLLIN, 0 };
-
-  if (poller.fd < 0 || !afrpc_peer_is_closed (self) || self->body.state != AFRPC_BODY_CHILD || self->talk.link.n_pending > 0 ||
-      afrpc_talk_has_output (&self->talk) || afrpc_source_has_run (self->member.source))
-    return;
-
-  poll (&poller, 1, AWAIT_DROPPED_MS);
-  afrpc_peer_keep_turn (self);
-}
-
-/* From any thread, even from within a garbage collection: calls nobody back. */
-void
-afrpc_peer_drop (AfrpcPeer     *self,
-                 AfrpcPeerDrop  what)
-{
-  g_atomic_int_or (&self->drops, what);
-  switch (afrpc_source_enter (&self->member))
-    {
-    case AFRPC_SOURCE_ENTERED:
-      /* What can be done without calling anybody back is done at once, so that a program without a main loop leaves
-       * nothing behind. */
-      afrpc_peer_act_on_drops (self);
-      if (!afrpc_source_is_running (&self->member))
-        {
-          afrpc_peer_flush (self);
-          await_dropped (self);
-        }
-      afrpc_peer_attend (self);
-      afrpc_source_leave (&self->member);
-      break;
-
-    case AFRPC_SOURCE_FOREIGN:
-      if (!afrpc_source_post (&afrpc_peer_ref (self)->member, dropped_cb, NULL, NULL))
-        afrpc_peer_unref (self);
-      break;
-
-    default:
-      break;
-    }
-}
-
-/* Nobody can give it work any more, nobody is going to be forked from it, and nobody asks how its children end. */
-gboolean
-afrpc_peer_is_abandoned (AfrpcPeer *self)
-{
-  return self->is_dropped && self->talk.role == AFRPC_ROLE_NONE && self->birth.forks.length == self->birth.n_heirs &&
-         self->birth.reaped_for->len == 0 && !afrpc_talk_is_over (&self->talk);
-}
-
-void
-afrpc_peer_act_on_drops (AfrpcPeer *self)
-{
-  const AfrpcPeerDrop drops = g_atomic_int_and (&self->drops, 0);
-
-  if ((drops & AFRPC_PEER_DROP_PROXY) != 0)
-    afrpc_talk_close (&self->talk);
-  if ((drops & AFRPC_PEER_DROP_PROCESS) != 0)
-    self->is_dropped = TRUE;
-  if (!afrpc_peer_is_abandoned (self))
-    return;
-
-  /* The end of its input ends it. */
-  if (self->body.state == AFRPC_BODY_NONE)
-    afrpc_body_never (&self->body);
-  self->birth.is_tried = TRUE;
-  afrpc_talk_fail (&self->talk, g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the process was dropped"));
-  /* Who may be there, as far as is known, is ended and reaped when that is known. */
-  if (self->body.state == AFRPC_BODY_AWAITED || self->body.state == AFRPC_BODY_DOUBTFUL)
-    {
-      afrpc_body_kill (&self->body, SIGKILL);
-      if (self->body.state == AFRPC_BODY_DOUBTFUL)
-        afrpc_birth_look_for_unheard (self);
-      return;
-    }
-  afrpc_peer_fall_silent (self);
-  afrpc_peer_set_deadline (self, &self->exit_deadline, g_get_monotonic_time () + AFRPC_PEER_DROP_GRACE_US);
-  afrpc_link_end_sending (&self->talk.link);
-}
-
 void
 afrpc_peer_set_limits (AfrpcPeer *self,
                        guint      n_pending_max,
@@ -606,6 +512,13 @@ afrpc_peer_is_impossible (AfrpcPeer *self)
   return self->birth.is_impossible;
 }
 
+/* Whether a command leads to it, here or elsewhere. */
+gboolean
+afrpc_peer_is_command (AfrpcPeer *self)
+{
+  return self->birth.argv != NULL;
+}
+
 /* Whether nothing comes any more: calls that were owed an outcome get one because of that. */
 gboolean
 afrpc_peer_has_ended (AfrpcPeer *self)
@@ -695,7 +608,7 @@ afrpc_peer_adopt (AfrpcPeer *self,
   if (spawned.pidfd >= 0)
     fcntl (spawned.pidfd, F_SETFD, FD_CLOEXEC);
   afrpc_link_adopt (&self->talk.link, fd);
-  self->birth.is_tried = self->birth.is_begun = self->birth.is_unknown = TRUE;
+  self->birth.is_tried = self->birth.is_begun = self->birth.has_unknown_steps = TRUE;
   afrpc_body_adopt (&self->body, &spawned);
   afrpc_peer_update_watch (self);
 }
@@ -767,7 +680,7 @@ void
 afrpc_peer_kill (AfrpcPeer *self,
                  int        signum)
 {
-  const gboolean is_asked_for = self->body.state == AFRPC_BODY_AWAITED || self->body.state == AFRPC_BODY_DOUBTFUL;
+  const gboolean is_asked_for = afrpc_body_may_be_there (&self->body);
 
   if (signum == SIGKILL && (afrpc_body_is_foreign (&self->body) || self->body.state == AFRPC_BODY_GRANDCHILD))
     kill_foreign (self);

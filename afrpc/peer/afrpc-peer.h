@@ -159,6 +159,7 @@ gboolean    afrpc_peer_is_at_work     (AfrpcPeer                   *self,
                                        guint                       *n_owed);
 const GError *afrpc_peer_get_failure  (AfrpcPeer                   *self);
 gboolean    afrpc_peer_is_impossible  (AfrpcPeer                   *self);
+gboolean    afrpc_peer_is_command     (AfrpcPeer                   *self);
 gboolean    afrpc_peer_has_ended      (AfrpcPeer                   *self);
 gboolean    afrpc_peer_is_over        (AfrpcPeer                   *self);
 void        afrpc_peer_close          (AfrpcPeer                   *self);

@@ -7,7 +7,6 @@
 #include "pool/afrpc-pool-parts.h"
 
 #include "afrpc-caller-private.h"
-#include "afrpc-process-private.h"
 
 static const char *const state_names[] = { "starting", "idle", "busy", "retiring", "ending", "gone" };
 
@@ -151,7 +150,7 @@ static gboolean
 can_sit (AfrpcPoolMember      *self,
          AfrpcPoolMemberState  state)
 {
-  if (self->core->n_blocked > 0 && (self->process->argv == NULL || state != AFRPC_POOL_MEMBER_STARTING))
+  if (self->core->n_blocked > 0 && (!afrpc_peer_is_command (self->peer) || state != AFRPC_POOL_MEMBER_STARTING))
     return state <= AFRPC_POOL_MEMBER_BUSY && !afrpc_peer_keeps_too_much (self->peer);
 
   return state == AFRPC_POOL_MEMBER_IDLE || state == AFRPC_POOL_MEMBER_BUSY;

@@ -15,7 +15,7 @@
 
 #include "wire/afrpc-overture.h"
 
-#define BLOCK_SIZE (64u << 10) /* bytes */
+#define BLOCK_SIZE (64u << 10) /* bytes, to be read here */
 #define DIGITS 64u             /* of a SHA-256 */
 
 /* Whether it is something that can be asked for: what is a path is not made of anything else. */
@@ -156,11 +156,11 @@ receive (const AfrpcToolCached  *what,
          GError                **error)
 {
   g_autoptr(GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
-  g_autofree guint8 *block = g_malloc (BLOCK_SIZE);
+  g_autofree guint8 *block = g_malloc (AFRPC_OVERTURE_PIECE);
 
   for (guint64 left = what->size; left > 0;)
     {
-      const gsize n = MIN (left, BLOCK_SIZE);
+      const gsize n = MIN (left, AFRPC_OVERTURE_PIECE);
 
       if (!read_func (block, n, error))
         return FALSE;

@@ -8,7 +8,8 @@
  *               head: a{sv}, little-endian
  *   other end:  if there are files: AFRPC_OVERTURE_WANTS, '1' or '0' for each of them, LF
  *   program:    the contents of those that are wanted, one behind the other
- *   other end:  AFRPC_OVERTURE_ARRIVED for each piece of them, in between: what is written may be under way for long
+ *   other end:  AFRPC_OVERTURE_ARRIVED for each piece of them, of AFRPC_OVERTURE_PIECE bytes but for the last of a file, in
+ *               between: what is written may be under way for long
  *   other end:  AFRPC_OVERTURE_ANSWER, a space, how many processors the user may have there, in decimal digits, LF
  *
  * Whoever cannot do it answers nothing, says why on standard error, and ends. The head has:
@@ -36,6 +37,7 @@ G_BEGIN_DECLS
 #define AFRPC_OVERTURE_HEAD_MAX (16u << 20) /* bytes */
 #define AFRPC_OVERTURE_FILE_MAX (128u << 20) /* bytes of one */
 #define AFRPC_OVERTURE_FILES_MAX 1024u
+#define AFRPC_OVERTURE_PIECE (64u << 10)     /* bytes */
 #define AFRPC_OVERTURE_CACHE "afrpc"
 
 typedef enum

@@ -148,9 +148,10 @@ gboolean  afrpc_value_writer_begin_close (AfrpcValueWriter          *self,
 gboolean  afrpc_value_writer_continue  (AfrpcValueWriter          *self,
                                         gsize                      n);
 
-/* Gives away what was written, as a value of that type that is not floating; NULL if it has failed. */
 /* Once all containers are closed: gives back a piece of the memory in which their ends were noted. TRUE: there is more. */
 gboolean  afrpc_value_writer_release   (AfrpcValueWriter          *self);
+
+/* Gives away what was written, as a value of that type that is not floating; NULL if it has failed. */
 GVariant *afrpc_value_writer_end       (AfrpcValueWriter          *self,
                                         guint                      type);
 

@@ -33,6 +33,7 @@ EXPORT gboolean init_private (AfrpcWorker *worker, GVariant *args, GError **erro
 EXPORT gboolean init_retire (AfrpcWorker *worker, GVariant *args, GError **error);
 EXPORT void done_note (AfrpcWorker *worker);
 EXPORT void done_live_on (AfrpcWorker *worker);
+EXPORT void done_stay (AfrpcWorker *worker);
 EXPORT void run_echo (AfrpcWorker *worker, int fd);
 EXPORT void run_leave (AfrpcWorker *worker, int fd);
 EXPORT int not_a_function;
@@ -701,6 +702,12 @@ void
 done_live_on (AfrpcWorker *worker)
 {
   g_timeout_add (20, done_later_cb, worker);
+}
+
+/* An async worker goes on until something has it exit. */
+void
+done_stay (AfrpcWorker *worker)
+{
 }
 
 /* Leaves a process behind that has the socket until the other end closes. */

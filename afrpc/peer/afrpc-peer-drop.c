@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What becomes of a peer whose handles are dropped: it finishes what it has, and ends. */
+#include "config.h"
+
+#include "peer/afrpc-peer.h"
+
+#include <poll.h>
+#include <signal.h>
+
+#include "afrpc-error.h"
+#include "peer/afrpc-peer-birth.h"
+#include "peer/afrpc-peer-parts.h"
+
+#define AWAIT_DROPPED_MS 100 /* whoever has nothing to do ends in a few */
+
+static void
+dropped_cb (AfrpcPeer *self,
+            gpointer   data)
+{
+  afrpc_peer_attend (self);
+}
+
+/* Where no main loop has ever run, there may never be one to see its end: whoever has nothing left to do has that at once,
+ * and is waited for. */
+static void
+await_dropped (AfrpcPeer *self)
+{
+  struct pollfd poller = { self->body.spawned.pidfd, POLLIN, 0 };
+
+  if (poller.fd < 0 || !afrpc_peer_is_closed (self) || self->body.state != AFRPC_BODY_CHILD || self->talk.may_outlive ||
+      self->talk.link.n_pending > 0 || afrpc_talk_has_output (&self->talk) || afrpc_source_has_run (self->member.source))
+    return;
+
+  poll (&poller, 1, AWAIT_DROPPED_MS);
+  afrpc_peer_keep_turn (self);
+}
+
+/* From any thread, even from within a garbage collection: calls nobody back. */
+void
+afrpc_peer_drop (AfrpcPeer     *self,
+                 AfrpcPeerDrop  what)
+{
+  g_atomic_int_or (&self->drops, what);
+  switch (afrpc_source_enter (&self->member))
+    {
+    case AFRPC_SOURCE_ENTERED:
+      /* What can be done without calling anybody back is done at once, so that a program without a main loop leaves
+       * nothing behind. */
+      afrpc_peer_act_on_drops (self);
+      if (!afrpc_source_is_running (&self->member))
+        {
+          afrpc_peer_flush (self);
+          await_dropped (self);
+        }
+      afrpc_peer_attend (self);
+      afrpc_source_leave (&self->member);
+      break;
+
+    case AFRPC_SOURCE_FOREIGN:
+      if (!afrpc_source_post (&afrpc_peer_ref (self)->member, dropped_cb, NULL, NULL))
+        afrpc_peer_unref (self);
+      break;
+
+    default:
+      break;
+    }
+}
+
+/* Nobody can give it work any more, nobody is going to be forked from it, and nobody asks how its children end. */
+gboolean
+afrpc_peer_is_abandoned (AfrpcPeer *self)
+{
+  return self->is_dropped && self->talk.role == AFRPC_ROLE_NONE && self->birth.forks.length == self->birth.n_heirs &&
+         self->birth.reaped_for->len == 0 && !afrpc_talk_is_over (&self->talk);
+}
+
+void
+afrpc_peer_act_on_drops (AfrpcPeer *self)
+{
+  const AfrpcPeerDrop drops = g_atomic_int_and (&self->drops, 0);
+
+  if ((drops & AFRPC_PEER_DROP_PROXY) != 0)
+    afrpc_talk_close (&self->talk);
+  if ((drops & AFRPC_PEER_DROP_PROCESS) != 0)
+    self->is_dropped = TRUE;
+  if (!afrpc_peer_is_abandoned (self))
+    return;
+
+  /* The end of its input ends it. */
+  if (self->body.state == AFRPC_BODY_NONE)
+    afrpc_body_never (&self->body);
+  self->birth.is_tried = TRUE;
+  afrpc_talk_fail (&self->talk, g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the process was dropped"));
+  /* Who may be there, as far as is known, is ended and reaped when that is known. */
+  if (afrpc_body_may_be_there (&self->body))
+    {
+      afrpc_body_kill (&self->body, SIGKILL);
+      if (self->body.state == AFRPC_BODY_DOUBTFUL)
+        afrpc_birth_look_for_unheard (self);
+      return;
+    }
+  afrpc_peer_fall_silent (self);
+  afrpc_peer_set_deadline (self, &self->exit_deadline, g_get_monotonic_time () + AFRPC_PEER_DROP_GRACE_US);
+  afrpc_link_end_sending (&self->talk.link);
+}
