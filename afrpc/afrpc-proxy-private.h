@@ -51,12 +51,13 @@ struct _AfrpcProxy
   GSocket *socket;       /* (nullable): made when asked for */
 };
 
-void afrpc_proxy_update_limits (AfrpcProxy           *self);
-void afrpc_proxy_give          (AfrpcProxy           *self,
-                                GVariant             *args,
-                                AfrpcCallOptions     *options,
-                                guint                 timeout_ms,
-                                AfrpcPending         *pending);
-void afrpc_proxy_caller_init   (AfrpcCallerInterface *iface);
+AfrpcPeer *afrpc_proxy_get_peer      (AfrpcProxy           *self);
+void       afrpc_proxy_update_limits (AfrpcProxy           *self);
+void       afrpc_proxy_give          (AfrpcProxy           *self,
+                                      GVariant             *args,
+                                      AfrpcCallOptions     *options,
+                                      guint                 timeout_ms,
+                                      AfrpcPending         *pending);
+void       afrpc_proxy_caller_init   (AfrpcCallerInterface *iface);
 
 G_END_DECLS

@@ -177,6 +177,12 @@ take_process (AfrpcProxy  *self,
   return TRUE;
 }
 
+AfrpcPeer *
+afrpc_proxy_get_peer (AfrpcProxy *self)
+{
+  return self->peer;
+}
+
 static void
 afrpc_proxy_constructed (GObject *object)
 {

@@ -30,8 +30,11 @@ BASE = {'afrpc-error.h', 'afrpc-exit.h', 'afrpc-serialiser.h', 'afrpc-serialiser
 # What is for the files of one folder only: whoever includes it could reach into what is below.
 PRIVATE = {'peer/afrpc-peer-parts.h', 'peer/afrpc-peer-birth.h', 'peer/afrpc-inbox.h'}
 
-# What public objects have of those below, whose structure is not theirs: it is known by functions.
-REACH = re.compile(r'\b(?:session|peer)(?:\.|->)(?!h\b)\w+')
+# What the files of a folder have of objects below, whose structure is not theirs: it is known by functions.
+REACH = {
+    '.': re.compile(r'\b(?:session|peer)(?:\.|->)(?!h\b)\w+'),
+    'pool': re.compile(r'\b(?:session|peer|process|proxy)(?:\.|->)(?!h\b)\w+'),
+}
 
 # One public object is of the program's side or of the worker's, but for what is both.
 SIDES = {'peer', 'serve'}
@@ -118,10 +121,11 @@ def main(root):
         if len(sides) > 1:
             wrong.append(f'{source} includes files of both sides')
 
-    for path in sorted(root.glob('*.[ch]')):
-        for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
-            if REACH.search(line):
-                wrong.append(f'{path.relative_to(root)}:{number} reaches into what is below: {line.strip()}')
+    for folder, reach in REACH.items():
+        for path in sorted((root / folder).glob('*.[ch]')):
+            for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), 1):
+                if reach.search(line):
+                    wrong.append(f'{path.relative_to(root)}:{number} reaches into what is below: {line.strip()}')
 
     # A circle of two is one concept in two.
     concepts = get_concepts({path for arrow in arrows for path in arrow})

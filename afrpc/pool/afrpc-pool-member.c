@@ -425,7 +425,7 @@ afrpc_pool_member_new (AfrpcPoolCore     *core,
                               "done", config->done, "backend", config->backend, "serialiser", config->serialiser,
                               "max-message-size", config->max_message_size, "forward-log", config->forward_log,
                               "max-bytes-queued", get_bytes_max (config), NULL);
-  self->peer = afrpc_peer_ref (self->proxy->peer);
+  self->peer = afrpc_peer_ref (afrpc_proxy_get_peer (self->proxy));
   self->process = g_object_ref (process);
   self->worker = afrpc_pool_worker_new (self, process);
   afrpc_peer_set_kept_max (self->peer, afrpc_pool_member_get_kept_max (config));

@@ -38,7 +38,7 @@ set_process (AfrpcPoolTemplate *self,
   if (process == NULL)
     return;
 
-  afrpc_peer_set_pattern (process->peer, TRUE);
+  afrpc_peer_set_pattern (afrpc_process_get_peer (process), TRUE);
   self->exited_id = g_signal_connect (process, "exited", G_CALLBACK (exited_cb), self);
 }
 
@@ -130,7 +130,7 @@ renew (AfrpcPoolTemplate *self)
 {
   g_autoptr(AfrpcProcess) again = afrpc_process_fork (self->process);
 
-  afrpc_peer_inherit (again->peer, self->process->peer);
+  afrpc_peer_inherit (afrpc_process_get_peer (again), afrpc_process_get_peer (self->process));
   set_process (self, again);
 }
 
@@ -142,10 +142,10 @@ afrpc_pool_template_make_member (AfrpcPoolTemplate *self,
   g_autoptr(AfrpcProcess) process = NULL;
 
   /* A command is run each time, whatever has become of its own process. */
-  if (self->has_died && self->process->argv == NULL)
+  if (self->has_died && !afrpc_peer_is_command (afrpc_process_get_peer (self->process)))
     renew (self);
   process = afrpc_process_fork (self->process);
-  afrpc_peer_inherit (process->peer, self->process->peer);
+  afrpc_peer_inherit (afrpc_process_get_peer (process), afrpc_process_get_peer (self->process));
 
   return afrpc_pool_member_new (core, template_ref (self), process);
 }
@@ -252,7 +252,8 @@ is_command_to_try_again (const AfrpcPoolTemplate *self,
   AfrpcExit *exit = afrpc_peer_get_exit (peer);
   const int status = exit != NULL && afrpc_exit_is_known (exit) ? afrpc_exit_get_status (exit) : 0;
 
-  return self->process != NULL && self->process->argv != NULL && status > 0 && status != STATUS_CANNOT_RUN && status != STATUS_NOT_FOUND;
+  return self->process != NULL && afrpc_peer_is_command (peer) && status > 0 && status != STATUS_CANNOT_RUN &&
+         status != STATUS_NOT_FOUND;
 }
 
 /* What would fail in the same way again, if it has never worked. */

@@ -56,7 +56,8 @@ afrpc_pool_add_template (AfrpcPool    *self,
   g_return_if_fail (AFRPC_IS_POOL (self));
   g_return_if_fail (AFRPC_IS_PROCESS (process));
   g_return_if_fail (load <= AFRPC_POOL_LOAD_MAX);
-  g_return_if_fail (afrpc_peer_get_main_context (process->peer) == afrpc_peer_get_main_context (self->core->anchor));
+  g_return_if_fail (afrpc_peer_get_main_context (afrpc_process_get_peer (process)) ==
+                    afrpc_peer_get_main_context (self->core->anchor));
 
   if (!afrpc_pool_check_thread (self, G_STRFUNC, NULL) || self->core->state >= AFRPC_POOL_KILLED ||
       self->core->templates->len == 0)

@@ -357,7 +357,7 @@ afrpc_pool_worker_get_exit (AfrpcPoolWorker *self)
 {
   g_return_val_if_fail (AFRPC_IS_POOL_WORKER (self), NULL);
 
-  return self->process != NULL ? afrpc_peer_get_exit (self->process->peer) : NULL;
+  return self->process != NULL ? afrpc_peer_get_exit (afrpc_process_get_peer (self->process)) : NULL;
 }
 
 /**
