@@ -112,10 +112,10 @@ new_process (Folders    *folders,
 
 /* Calls a function once, and has the worker end. Returns: (transfer full): what came of it, as text */
 static char *
-call_once (AfrpcProcess  *process,
-           const char    *function,
-           GVariant      *args,
-           GError       **error)
+call_and_end (AfrpcProcess  *process,
+              const char    *function,
+              GVariant      *args,
+              GError       **error)
 {
   g_auto(Watched) watched = { 0 };
   g_autoptr(GVariant) result = NULL;
@@ -133,7 +133,7 @@ check_act (Folders    *folders,
 {
   g_autoptr(AfrpcProcess) process = new_process (folders, NULL, module);
   g_autoptr(GError) error = NULL;
-  g_autofree char *text = call_once (process, "act", test_act ("return", g_variant_new_int32 (5)), &error);
+  g_autofree char *text = call_and_end (process, "act", test_act ("return", g_variant_new_int32 (5)), &error);
 
   g_assert_no_error (error);
   g_assert_cmpstr (text, ==, "5");
@@ -268,7 +268,7 @@ test_ssh_send_languages (Folders       *folders,
         g_autofree char *text = NULL;
 
         afrpc_process_require (process, second);
-        text = call_once (process, i == 2 ? "Adding::add" : "add", g_variant_new ("(i)", 4), &error);
+        text = call_and_end (process, i == 2 ? "Adding::add" : "add", g_variant_new ("(i)", 4), &error);
         g_assert_no_error (error);
         g_assert_nonnull (strchr (text, '5'));
       }
@@ -287,7 +287,7 @@ test_ssh_send_names (Folders       *folders,
       g_autofree char *module = copy_module (folders, TEST_WORKER, names[i]);
       g_autoptr(AfrpcProcess) process = new_process (folders, NULL, module);
       g_autoptr(GError) error = NULL;
-      g_autofree char *text = call_once (process, "act", test_act ("return", NULL), &error);
+      g_autofree char *text = call_and_end (process, "act", test_act ("return", NULL), &error);
 
       g_assert_no_error (error);
     }
@@ -306,7 +306,7 @@ test_ssh_send_by_name (Folders       *folders,
 
   g_test_summary ("A module by name is found there");
   afrpc_process_setenv (process, "AFRPC_MODULE_PATH", folders->here, TRUE);
-  text = call_once (process, "act", test_act ("return", NULL), &error);
+  text = call_and_end (process, "act", test_act ("return", NULL), &error);
   g_assert_no_error (error);
   g_assert_false (g_file_test (cache, G_FILE_TEST_EXISTS));
 }
@@ -352,7 +352,7 @@ test_ssh_send_changed (Folders       *folders,
 
       g_assert_true (afrpc_process_get_send_modules (process));
       afrpc_process_setenv (process, "XDG_CACHE_HOME", folders->there, TRUE);
-      text = call_once (process, "get", NULL, &error);
+      text = call_and_end (process, "get", NULL, &error);
       g_assert_no_error (error);
       g_assert_cmpstr (text, ==, expected);
       if (i == 1)
@@ -362,7 +362,7 @@ test_ssh_send_changed (Folders       *folders,
   {
     g_autoptr(AfrpcProcess) process = afrpc_process_fork (template);
     g_autoptr(GError) error = NULL;
-    g_autofree char *text = call_once (process, "get", NULL, &error);
+    g_autofree char *text = call_and_end (process, "get", NULL, &error);
 
     g_assert_no_error (error);
     g_assert_cmpstr (text, ==, "3");
@@ -377,7 +377,7 @@ assert_fails (AfrpcProcess *process,
               const char   *words)
 {
   g_autoptr(GError) error = NULL;
-  g_autofree char *text = call_once (process, "act", test_act ("return", NULL), &error);
+  g_autofree char *text = call_and_end (process, "act", test_act ("return", NULL), &error);
 
   g_assert_error (error, AFRPC_ERROR, code);
   if (strstr (error->message, words) == NULL)
@@ -477,7 +477,7 @@ test_ssh_send_property (Folders       *folders,
   fork = afrpc_process_fork (process);
   g_assert_true (afrpc_process_get_send_modules (fork));
   afrpc_process_set_send_modules (local, TRUE);
-  text = call_once (local, "act", test_act ("return", NULL), &error);
+  text = call_and_end (local, "act", test_act ("return", NULL), &error);
   g_assert_no_error (error);
 }
 

@@ -106,8 +106,8 @@ done_cb (GObject      *source,
 }
 
 static void
-call_once (AfrpcProxy *proxy,
-           GVariant   *args)
+call_and_wait (AfrpcProxy *proxy,
+               GVariant   *args)
 {
   Result result = { 0 };
 
@@ -142,7 +142,7 @@ main (int    argc,
   g_main_context_set_poll_func (NULL, poll_cb);
   for (guint64 i = 0; i < options.n; i++)
     {
-      call_once (proxy, args);
+      call_and_wait (proxy, args);
       least_us = MIN (least_us, hold_us);
     }
   g_main_context_set_poll_func (NULL, NULL);
