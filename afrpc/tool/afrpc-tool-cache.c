@@ -13,6 +13,7 @@
 
 #include <afrpc/afrpc.h>
 
+#include "afrpc-tool.h"
 #include "wire/afrpc-overture.h"
 
 #define BLOCK_SIZE (64u << 10) /* bytes, to be read here */
@@ -129,24 +130,6 @@ make_folder (const char  *root,
   return make_our_folder (root, error) && make_our_folder (folder, error);
 }
 
-static gboolean
-write_all (int           fd,
-           const guint8 *data,
-           gsize         size)
-{
-  for (gsize n = 0; n < size;)
-    {
-      const gssize here = write (fd, data + n, size - n);
-
-      if (here >= 0)
-        n += here;
-      else if (errno != EINTR)
-        return FALSE;
-    }
-
-  return TRUE;
-}
-
 /* Writes as much as @what has to an open file, and looks whether it is that. */
 static gboolean
 receive (const AfrpcToolCached  *what,
@@ -165,7 +148,7 @@ receive (const AfrpcToolCached  *what,
       if (!read_func (block, n, error))
         return FALSE;
       g_checksum_update (sum, block, n);
-      if (!write_all (fd, block, n))
+      if (!afrpc_tool_write (fd, block, n))
         return set_write_error (path, errno, error);
       left -= n;
     }

@@ -5,8 +5,10 @@
 
 #include "afrpc-tool.h"
 
+#include <errno.h>
 #include <glib/gi18n.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "afrpc-tool-progress.h"
 #include "afrpc/json/afrpc-json.h"
@@ -207,4 +209,23 @@ afrpc_tool_format_result (GByteArray      *text,
 
   printed = g_variant_print (result, FALSE);
   append_text (text, printed);
+}
+
+/* Writes all of it, to what blocks. Returns: %FALSE and errno, if it could not. */
+gboolean
+afrpc_tool_write (int         fd,
+                  const void *data,
+                  gsize       size)
+{
+  for (gsize n = 0; n < size;)
+    {
+      const gssize here = write (fd, (const guint8 *) data + n, size - n);
+
+      if (here >= 0)
+        n += here;
+      else if (errno != EINTR)
+        return FALSE;
+    }
+
+  return TRUE;
 }

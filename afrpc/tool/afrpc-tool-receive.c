@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "afrpc-tool-cache.h"
+#include "afrpc-tool.h"
 #include "wire/afrpc-overture.h"
 
 /* Reads as much as that and not more: the rest is for the host. */
@@ -40,20 +41,11 @@ say (const char  *words,
      gsize        size,
      GError     **error)
 {
-  for (gsize n = 0; n < size;)
-    {
-      const gssize here = write (STDOUT_FILENO, words + n, size - n);
+  if (afrpc_tool_write (STDOUT_FILENO, words, size))
+    return TRUE;
 
-      if (here >= 0)
-        n += here;
-      else if (errno != EINTR)
-        {
-          g_set_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED, _("The program has gone: %s"), g_strerror (errno));
-          return FALSE;
-        }
-    }
-
-  return TRUE;
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED, _("The program has gone: %s"), g_strerror (errno));
+  return FALSE;
 }
 
 /* Reads a piece of what is sent, and says so: who waits for the answer sees that it gets nearer. */

@@ -112,6 +112,9 @@ char           *afrpc_tool_printable            (const char                    *
 void            afrpc_tool_format_result        (GByteArray                    *text,
                                                  GVariant                      *result,
                                                  AfrpcToolFormat                format);
+gboolean        afrpc_tool_write                (int                            fd,
+                                                 const void                    *data,
+                                                 gsize                          size);
 void            afrpc_tool_watch_signals        (AfrpcToolSignalFunc            func,
                                                  gpointer                       data);
 
