@@ -104,7 +104,7 @@ test_map_drop (gconstpointer data)
   while (numbers.n_destroyed == 0 || afrpc_pool_get_n_calls_queued (test.pool) > 0)
     g_main_context_iteration (NULL, TRUE);
   n = numbers.n_pulled;
-  g_assert_cmpuint (n, <, 4096);
+  g_assert_cmpuint (n, <=, 4096 + 1); /* as many as may be untaken, and the one that was taken */
   call = afrpc_caller_start (caller_of (&test), g_variant_new ("(u)", 7), NULL);
   g_assert_cmpuint (number_of (call), ==, 7);
   g_assert_cmpuint (numbers.n_pulled, ==, n);
@@ -177,7 +177,7 @@ test_map_failed (void)
     }
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FUNCTION);
   g_assert_cmpuint (n, >=, 1);
-  g_assert_cmpuint (n, <, 4096);
+  g_assert_cmpuint (n, <=, 4096 + 1); /* as many as may be untaken, and the one that was taken */
   g_clear_object (&map);
   case_end (&test);
 }

@@ -152,6 +152,44 @@ test_pool_workers_list (void)
   meeting_end (&meeting);
 }
 
+/* Whoever is told that a worker is ending waits until it has, and not a turn longer. */
+static void
+wait_ended_cb (AfrpcPoolWorker *worker,
+               GParamSpec      *pspec,
+               GString         *text)
+{
+  told_cb (worker, pspec, text);
+  if (g_str_has_suffix (text->str, "ending "))
+    while (afrpc_pool_worker_get_state (worker) != AFRPC_POOL_WORKER_STATE_ENDED)
+      g_main_context_iteration (NULL, TRUE);
+}
+
+static void
+test_pool_workers_meanwhile (void)
+{
+  Case test;
+  Mirror mirror;
+  g_autoptr(AfrpcPoolWorker) worker = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GString) text = g_string_new (NULL);
+
+  g_test_summary ("The end of a worker is told before it leaves the list, also if it ends while something else is told of it");
+  case_init (&test, "act", "max-workers", 1, NULL);
+  mirror_init (&mirror, &test);
+  call = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (call));
+  g_clear_object (&call);
+  wait_items (&mirror, 1);
+  worker = g_object_ref (mirror.items->pdata[0]);
+  g_signal_connect (worker, "notify::state", G_CALLBACK (wait_ended_cb), text);
+  afrpc_pool_worker_retire (worker);
+  wait_items (&mirror, 0);
+  g_assert_true (g_str_has_suffix (text->str, "ended "));
+  g_signal_handlers_disconnect_by_data (worker, text);
+  mirror_clear (&mirror);
+  case_end (&test);
+}
+
 static void
 test_pool_workers_kill (void)
 {
@@ -428,6 +466,7 @@ main (int   argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/pool-workers/list", test_pool_workers_list);
+  g_test_add_func ("/pool-workers/meanwhile", test_pool_workers_meanwhile);
   g_test_add_func ("/pool-workers/kill", test_pool_workers_kill);
   g_test_add_func ("/pool-workers/retire", test_pool_workers_retire);
   g_test_add_data_func ("/pool-workers/ended/closed", GUINT_TO_POINTER (FALSE), test_pool_workers_ended);

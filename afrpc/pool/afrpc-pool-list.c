@@ -140,6 +140,24 @@ find_left (const AfrpcPoolList *self,
   return end - first;
 }
 
+/* Tells what has changed of @n workers. Returns: whether something was told, after which the list may be another */
+static gboolean
+tell_workers (AfrpcPoolList *self,
+              guint          position,
+              guint          n)
+{
+  gboolean has_told = FALSE;
+
+  for (guint i = position; i < position + n && i < self->items->len; i++)
+    {
+      g_autoptr(AfrpcPoolWorker) worker = g_object_ref (self->items->pdata[i]);
+
+      has_told |= afrpc_pool_worker_tell (worker);
+    }
+
+  return has_told;
+}
+
 AfrpcPoolList *
 afrpc_pool_list_new (AfrpcPoolCore *core)
 {
@@ -162,14 +180,12 @@ afrpc_pool_list_update (AfrpcPoolList *self,
   g_autoptr(AfrpcPoolList) held = g_object_ref (self);
   guint position, n;
 
-  for (guint i = 0; i < self->items->len; i++)
-    {
-      g_autoptr(AfrpcPoolWorker) worker = g_object_ref (self->items->pdata[i]);
-
-      afrpc_pool_worker_tell (worker);
-    }
+  tell_workers (self, 0, self->items->len);
   while ((n = find_left (self, &position)) > 0)
     {
+      /* One that ended in a loop that was run by who was told: that was not told yet. */
+      if (tell_workers (self, position, n))
+        continue;
       g_ptr_array_remove_range (self->items, position, n);
       items_changed (self, position, n, 0);
     }

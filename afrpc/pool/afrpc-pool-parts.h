@@ -190,7 +190,7 @@ struct _AfrpcPoolWorker
 AfrpcPoolWorker *afrpc_pool_worker_new (AfrpcPoolMember  *member,
                                         AfrpcProcess     *process);
 void          afrpc_pool_worker_leave  (AfrpcPoolWorker  *self);
-void          afrpc_pool_worker_tell   (AfrpcPoolWorker  *self);
+gboolean      afrpc_pool_worker_tell   (AfrpcPoolWorker  *self);
 
 /* The pool */
 

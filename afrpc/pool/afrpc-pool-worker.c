@@ -196,8 +196,9 @@ get_current (const AfrpcPoolWorker *self)
   return self->member != NULL ? g_queue_peek_head (&self->member->given) : NULL;
 }
 
-/* Tells what has changed. Each is noted before it is told, since whoever is told may come here again. */
-void
+/* Tells what has changed. Each is noted before it is told, since whoever is told may come here again.
+ * Returns: whether something was told */
+gboolean
 afrpc_pool_worker_tell (AfrpcPoolWorker *self)
 {
   const int pid = afrpc_pool_worker_get_pid (self);
@@ -213,6 +214,7 @@ afrpc_pool_worker_tell (AfrpcPoolWorker *self)
     [PROP_CURRENT_SINCE] = since != self->told.since,
     [PROP_N_CALLS] = n_calls != self->told.n_calls,
   };
+  gboolean has_told = FALSE;
 
   self->told.pid = pid;
   self->told.state = state;
@@ -221,7 +223,12 @@ afrpc_pool_worker_tell (AfrpcPoolWorker *self)
   self->told.n_calls = n_calls;
   for (guint i = 1; i < N_PROPS; i++)
     if (changed[i])
-      g_object_notify_by_pspec (G_OBJECT (self), props[i]);
+      {
+        has_told = TRUE;
+        g_object_notify_by_pspec (G_OBJECT (self), props[i]);
+      }
+
+  return has_told;
 }
 
 /**
