@@ -102,10 +102,11 @@ process_notify (gpointer process)
   g_object_thaw_notify (process);
 }
 
+/* Of any property, or of all. */
 static gboolean
 process_is_notified (gpointer process)
 {
-  return g_signal_has_handler_pending (process, signals[SIGNAL_NOTIFY], 0, FALSE);
+  return g_signal_handler_find (process, G_SIGNAL_MATCH_ID, signals[SIGNAL_NOTIFY], 0, NULL, NULL, NULL) != 0;
 }
 
 static const AfrpcPeerProcessFuncs process_funcs = { process_exited, process_notify, process_is_notified };

@@ -511,6 +511,24 @@ notified_exited_cb (AfrpcProcess *process,
 }
 
 static void
+test_process_notify_of_one (void)
+{
+  g_autoptr(AfrpcProcess) process = test_process_new ();
+  g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "echo");
+  g_autoptr(GString) told = g_string_new (NULL);
+  g_autoptr(AfrpcCallOptions) bound = afrpc_call_options_new ();
+
+  g_test_summary ("Who asks for one property, or has another bound to it, is told as well");
+  g_signal_connect (process, "notify::pid", G_CALLBACK (notified_cb), told);
+  g_object_bind_property (process, "pid", bound, "priority", G_BINDING_DEFAULT);
+  afrpc_caller_close (AFRPC_CALLER (proxy));
+  while (told->len == 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpstr (told->str, ==, "pid ");
+  g_assert_cmpint (afrpc_call_options_get_priority (bound), ==, afrpc_process_get_pid (process));
+}
+
+static void
 test_process_notify (void)
 {
   g_autofree char *host = g_build_filename (g_getenv ("AFRPC_HOST_PATH"), "afrpc-host-c", NULL);
@@ -788,6 +806,7 @@ main (int   argc,
   g_test_add_func ("/process/stdio", test_process_stdio_fds);
   g_test_add_func ("/process/signals", test_process_signals);
   g_test_add_func ("/process/notify", test_process_notify);
+  g_test_add_func ("/process/notify-of-one", test_process_notify_of_one);
   g_test_add_func ("/process/wait", test_process_wait);
   g_test_add_func ("/process/wait/cancel", test_process_wait_cancel);
   g_test_add_func ("/process/dropped", test_process_dropped);
