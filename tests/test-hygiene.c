@@ -659,6 +659,50 @@ test_forked_program (void)
   g_assert_true (call_new ());
 }
 
+static void
+returned_cb (GObject      *proxy,
+             GAsyncResult *result,
+             gpointer      n_left)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (proxy), result, &error);
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (g_variant_get_size (value), ==, 1 << 20);
+  --*(guint *) n_left;
+}
+
+static void
+test_forked_program_closing (void)
+{
+  g_autoptr(AfrpcProcess) process = test_process_new ();
+  g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "act");
+  guint n_left = 3;
+  int pid, status;
+
+  g_test_summary ("What a worker that was closed has still to say is for the program, not for what that has forked");
+  g_assert_true (call_new ());
+  g_variant_unref (afrpc_caller_call_sync (AFRPC_CALLER (proxy), test_act ("return", NULL), NULL, NULL));
+  for (guint i = n_left; i > 0; i--)
+    afrpc_caller_call (AFRPC_CALLER (proxy), test_act ("bytes", g_variant_new_uint32 (1 << 20)), NULL, returned_cb, &n_left);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  afrpc_caller_close (AFRPC_CALLER (proxy));
+  pid = fork ();
+  g_assert_no_errno (pid);
+  if (pid == 0)
+    {
+      for (guint i = 0; i < 20; i++)
+        if (!call_new ())
+          _exit (1);
+      _exit (0);
+    }
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_cmpint (status, ==, 0);
+  while (n_left > 0)
+    g_main_context_iteration (NULL, TRUE);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -677,6 +721,7 @@ main (int   argc,
   g_test_add_func ("/hygiene/pidfd-lost", test_pidfd_lost);
   g_test_add_func ("/hygiene/pidfd-lost-lie", test_pidfd_lost_lie);
   g_test_add_func ("/hygiene/forked-program", test_forked_program);
+  g_test_add_func ("/hygiene/forked-program/closing", test_forked_program_closing);
   g_test_add_func ("/hygiene/no-processes", test_no_processes);
 
   return g_test_run ();

@@ -26,7 +26,7 @@ struct _AfrpcSource
   guint n_from_set;      /* how often something came from a socket in it */
   guint next_kept;       /* whose turn it is without a main loop, more or less */
   GPtrArray *templates;  /* (element-type AfrpcSourceMember) (owned) the default ones */
-  int templates_pid;     /* whose they are */
+  int pid;               /* whose it is: the process that uses it */
   gint64 deadline;       /* when to look at time limits: not too late, maybe too early */
   gpointer runner;       /* (nullable) atomic: the thread that dispatches it, or blocks, and so owns the context */
   gpointer home;         /* (nullable) atomic: the thread that has used it, or run it, last */
@@ -69,6 +69,7 @@ void afrpc_source_activate_polled (AfrpcSource *self);
 /* Other threads */
 void afrpc_source_run_some_posts (AfrpcSource *self);
 void afrpc_source_clear_posts    (AfrpcSource *self);
+void afrpc_source_leave_inherited_posts (AfrpcSource *self);
 
 /* Priority */
 void afrpc_source_account   (AfrpcSource *self,

@@ -240,3 +240,20 @@ afrpc_source_clear_posts (AfrpcSource *self)
 {
   g_queue_clear_full (&self->posts, (GDestroyNotify) post_free);
 }
+
+/* They are those of the process that this one was forked from, whose descriptor wakes up that one, too. */
+void
+afrpc_source_leave_inherited_posts (AfrpcSource *self)
+{
+  g_mutex_lock (&self->lock);
+  g_queue_init (&self->posts);
+  g_atomic_int_set (&self->has_posts, FALSE);
+  if (self->wake.fd >= 0)
+    {
+      g_source_remove_poll (&self->source, &self->wake);
+      close (self->wake.fd);
+      self->wake.fd = -1;
+    }
+  g_mutex_unlock (&self->lock);
+  afrpc_source_get_wake_fd (self);
+}

@@ -331,7 +331,7 @@ new_source (GMainContext *context)
   self->watched = g_ptr_array_new ();
   afrpc_source_init_places (self);
   self->templates = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_source_member_unref);
-  self->templates_pid = getpid ();
+  self->pid = getpid ();
   self->deadline = AFRPC_DEADLINES_NEVER;
   self->wake.fd = -1;
   g_mutex_init (&self->lock);
@@ -344,6 +344,36 @@ new_source (GMainContext *context)
   g_source_unref (source);
 
   return self;
+}
+
+/* What the process has that this one was forked from is left to it, as it is: both would hear what a worker says to one of
+ * them. Here it has no main context any more. */
+static void
+leave_inherited (AfrpcSource *self)
+{
+  GHashTableIter iter;
+  AfrpcSourceMember *member;
+
+  self->pid = getpid ();
+  /* For ever: to let go of one could end it. */
+  for (guint i = self->watched->len; i > 0; i--)
+    afrpc_source_unwatch (afrpc_source_member_ref (self->watched->pdata[i - 1]));
+  while ((member = pop_active (self)) != NULL)
+    ;
+  for (guint i = 0; i < self->templates->len; i++)
+    afrpc_source_member_ref (self->templates->pdata[i]);
+  g_ptr_array_set_size (self->templates, 0);
+
+  g_mutex_lock (&afrpc_sources_lock);
+  g_hash_table_iter_init (&iter, self->known);
+  while (g_hash_table_iter_next (&iter, (gpointer *) &member, NULL))
+    member->source = NULL;
+  g_hash_table_remove_all (self->known);
+  g_mutex_unlock (&afrpc_sources_lock);
+
+  self->deadline = AFRPC_DEADLINES_NEVER;
+  self->has_run = FALSE;
+  afrpc_source_leave_inherited_posts (self);
 }
 
 AfrpcSource *
@@ -362,31 +392,15 @@ afrpc_source_get (void)
       g_hash_table_insert (sources, context, self);
     }
   g_mutex_unlock (&afrpc_sources_lock);
+  if (self->pid != getpid ())
+    leave_inherited (self);
 
   return self;
 }
 
-/* Those of the process that this one was forked from are left to it, as they are: both would hear what the template says
- * to one of them. */
-static void
-leave_inherited_templates (AfrpcSource *self)
-{
-  for (guint i = 0; i < self->templates->len; i++)
-    {
-      /* For ever: to let go of one would end it. */
-      AfrpcSourceMember *member = afrpc_source_member_ref (self->templates->pdata[i]);
-
-      afrpc_source_unwatch (member);
-    }
-  g_ptr_array_set_size (self->templates, 0);
-  self->templates_pid = getpid ();
-}
-
+/* Returns: (transfer none): the default ones of this process */
 GPtrArray *
 afrpc_source_get_templates (AfrpcSource *self)
 {
-  if (self->templates_pid != getpid ())
-    leave_inherited_templates (self);
-
   return self->templates;
 }
