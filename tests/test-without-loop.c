@@ -115,6 +115,70 @@ test_without_loop (gconstpointer data)
 }
 
 static void
+test_without_loop_unused (gconstpointer data)
+{
+  const gboolean is_forked = GPOINTER_TO_INT (data);
+  guint n_fds;
+
+  g_test_summary ("Nothing is left of processes whose proxies were dropped, closed or killed before they were called");
+  use_one (is_forked, END_CLOSE_SYNC);
+  n_fds = test_count_fds ();
+  for (End end = END_DROP; end <= END_KILL; end++)
+    {
+      for (guint i = 0; i < 20; i++)
+        {
+          g_autoptr(AfrpcProcess) process = new_process (is_forked);
+          g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "echo");
+
+          if (end == END_CLOSE)
+            afrpc_caller_close (AFRPC_CALLER (proxy));
+          else if (end == END_CLOSE_SYNC)
+            afrpc_process_kill (process, SIGKILL);
+          else if (end == END_KILL)
+            afrpc_caller_kill (AFRPC_CALLER (proxy));
+        }
+      /* Whoever takes longer to end than it is waited for is reaped when afrpc is used again. */
+      for (guint n = 0; n < 200 && test_count_fds () > n_fds; n++)
+        use_one (is_forked, END_CLOSE_SYNC);
+      g_assert_cmpuint (test_count_fds (), <=, n_fds);
+    }
+}
+
+/* Uses workers in a main context of its own, which nobody runs, within a callback of another. */
+static gboolean
+use_in_callback (gpointer data)
+{
+  g_autoptr(GMainContext) context = g_main_context_new ();
+  guint n_fds = 0;
+
+  g_main_context_push_thread_default (context);
+  for (guint i = 0; i <= 20; i++)
+    {
+      const guint n = use_one (FALSE, END_DROP);
+
+      if (n_fds == 0)
+        n_fds = n;
+      else if (n != 0)
+        g_assert_cmpuint (n, ==, n_fds);
+    }
+  g_main_context_pop_thread_default (context);
+  *(gboolean *) data = TRUE;
+
+  return G_SOURCE_REMOVE;
+}
+
+static void
+test_without_loop_callback (void)
+{
+  gboolean is_done = FALSE;
+
+  g_test_summary ("The main loop that a callback belongs to is not that of another main context, which it uses");
+  g_timeout_add (0, use_in_callback, &is_done);
+  while (!is_done)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+static void
 test_without_loop_lives_on (void)
 {
   AfrpcProcess *process = new_process (FALSE);
@@ -264,7 +328,9 @@ main (int   argc,
 
   g_test_add_data_func ("/without-loop/exec", GINT_TO_POINTER (FALSE), test_without_loop);
   g_test_add_data_func ("/without-loop/fork", GINT_TO_POINTER (TRUE), test_without_loop);
-
+  g_test_add_data_func ("/without-loop/unused/exec", GINT_TO_POINTER (FALSE), test_without_loop_unused);
+  g_test_add_data_func ("/without-loop/unused/fork", GINT_TO_POINTER (TRUE), test_without_loop_unused);
+  g_test_add_func ("/without-loop/callback", test_without_loop_callback);
   g_test_add_func ("/without-loop/lives-on", test_without_loop_lives_on);
   g_test_add_data_func ("/without-loop/send-fd/exec", GINT_TO_POINTER (FALSE), test_without_loop_send_fd);
   g_test_add_data_func ("/without-loop/send-fd/fork", GINT_TO_POINTER (TRUE), test_without_loop_send_fd);

@@ -114,8 +114,9 @@ get_timeout (gint64 until)
 }
 
 /* Sees what has happened to the peers; or waits for that, for another thread to say something, and until it is time.
- * @fds: room for the wake-up's descriptor, and then those of the peers */
-static void
+ * @fds: room for the wake-up's descriptor, and then those of the peers
+ * Returns: %FALSE if a signal has interrupted it */
+static gboolean
 poll_peers (AfrpcPeer *const *peers,
             guint             n,
             GPollFD          *fds,
@@ -133,10 +134,8 @@ poll_peers (AfrpcPeer *const *peers,
     timeout_ms = timeout_ms < 0 ? FAR_MS : MIN (timeout_ms, FAR_MS);
 
   n_ready = g_poll (fds, 1 + PLACES * n, timeout_ms);
-  if (n_ready < 0 && errno == EINTR)
-    afrpc_peer_tell_interrupted ();
   if (n_ready <= 0)
-    return;
+    return n_ready == 0 || errno != EINTR;
 
   wake->revents = fds[0].revents;
   for (guint i = 0; i < n; i++)
@@ -147,10 +146,12 @@ poll_peers (AfrpcPeer *const *peers,
       peers[i]->member.pidfd.poll.revents = places[1].revents;
       peers[i]->member.standard_error.poll.revents = places[2].revents;
     }
+
+  return TRUE;
 }
 
 /* Of the peers of @peers, and of those that they depend on, which are put behind them; each is there once. */
-static G_NO_INLINE void
+static G_NO_INLINE gboolean
 poll_many (GPtrArray *peers,
            GPollFD   *wake,
            gboolean   waits,
@@ -166,15 +167,18 @@ poll_many (GPtrArray *peers,
         g_ptr_array_add (peers, afrpc_peer_ref (template));
     }
   fds = g_new (GPollFD, 1 + PLACES * peers->len);
-  poll_peers ((AfrpcPeer *const *) peers->pdata, peers->len, fds, wake, waits, until);
+
+  return poll_peers ((AfrpcPeer *const *) peers->pdata, peers->len, fds, wake, waits, until);
 }
 
 /* Of the peer and of those that it depends on, one behind the other: a template has been forked from a template. */
-static void
+static gboolean
 poll_one (AfrpcPeer *self,
           GPollFD   *wake,
-          gboolean   waits)
+          gboolean   waits,
+          gint64     until)
 {
+  g_autoptr(GPtrArray) peers = NULL;
   GPollFD fds[1 + PLACES * FEW_PEERS];
   AfrpcPeer *few[FEW_PEERS];
   AfrpcPeer *peer = self;
@@ -183,34 +187,42 @@ poll_one (AfrpcPeer *self,
   for (; peer != NULL && n < FEW_PEERS; peer = afrpc_birth_get_template (peer))
     few[n++] = peer;
   if (G_LIKELY (peer == NULL))
-    poll_peers (few, n, fds, wake, waits, AFRPC_DEADLINES_NEVER);
-  else
-    {
-      g_autoptr(GPtrArray) peers = new_peers ();
+    return poll_peers (few, n, fds, wake, waits, until);
 
-      g_ptr_array_add (peers, afrpc_peer_ref (self));
-      poll_many (peers, wake, waits, AFRPC_DEADLINES_NEVER);
-    }
+  peers = new_peers ();
+  g_ptr_array_add (peers, afrpc_peer_ref (self));
+
+  return poll_many (peers, wake, waits, until);
 }
 
-/* Whether it has been closed, or given up, and somebody has to see its end. */
-static gboolean
-is_leaving (AfrpcPeer *self)
-{
-  return afrpc_peer_is_closed (self) && self->birth.is_tried;
-}
-
-/* Its turn for a thread that blocks for others: if it is leaving, it goes without a main loop. */
+/* Its turn for a thread that blocks for others: if it has been closed, or given up, it goes without a main loop. */
 void
 afrpc_peer_keep_turn (AfrpcPeer *self)
 {
   GPollFD wake = { -1, G_IO_IN, 0 };
 
-  if (!is_leaving (self))
+  if (!afrpc_peer_is_closed (self))
     return;
 
-  poll_one (self, &wake, FALSE);
+  poll_one (self, &wake, FALSE, AFRPC_DEADLINES_NEVER);
   afrpc_peer_take_turn (self, TRUE);
+  afrpc_peer_leave_rest (self);
+}
+
+/* The same until it has gone, or it is @until: a signal that comes meanwhile is not told. */
+void
+afrpc_peer_keep_turns (AfrpcPeer *self,
+                       gint64     until)
+{
+  GPollFD wake = { -1, G_IO_IN, 0 };
+
+  for (gboolean has_waited = FALSE;; has_waited = TRUE)
+    {
+      afrpc_peer_take_turn (self, has_waited);
+      if (afrpc_peer_is_over (self) || g_get_monotonic_time () >= until)
+        break;
+      poll_one (self, &wake, TRUE, until);
+    }
   afrpc_peer_leave_rest (self);
 }
 
@@ -279,7 +291,8 @@ block (AfrpcPeer  *self,
       afrpc_peer_take_turn (self, has_waited);
       if (is_done (self, data))
         break;
-      poll_one (self, &blocking.wake, TRUE);
+      if (!poll_one (self, &blocking.wake, TRUE, AFRPC_DEADLINES_NEVER))
+        afrpc_peer_tell_interrupted ();
       clear_wake (&blocking);
     }
   afrpc_peer_leave_rest (self);
@@ -333,7 +346,8 @@ afrpc_peer_block (AfrpcPeer     *self,
       while (what == AFRPC_PEER_BLOCK_AGAIN);
       if (what == AFRPC_PEER_BLOCK_OVER)
         break;
-      poll_many (peers, &blocking.wake, TRUE, until);
+      if (!poll_many (peers, &blocking.wake, TRUE, until))
+        afrpc_peer_tell_interrupted ();
       clear_wake (&blocking);
     }
   for (guint i = 0; i < peers->len; i++)

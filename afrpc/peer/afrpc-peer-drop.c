@@ -5,14 +5,13 @@
 
 #include "peer/afrpc-peer.h"
 
-#include <poll.h>
 #include <signal.h>
 
 #include "afrpc-error.h"
 #include "peer/afrpc-peer-birth.h"
 #include "peer/afrpc-peer-parts.h"
 
-#define AWAIT_DROPPED_MS 100 /* whoever has nothing to do ends in a few */
+#define AWAIT_DROPPED_US (100 * G_TIME_SPAN_MILLISECOND) /* whoever has nothing to do ends in a few */
 
 static void
 dropped_cb (AfrpcPeer *self,
@@ -26,14 +25,11 @@ dropped_cb (AfrpcPeer *self,
 static void
 await_dropped (AfrpcPeer *self)
 {
-  struct pollfd poller = { self->body.spawned.pidfd, POLLIN, 0 };
-
-  if (poller.fd < 0 || !afrpc_peer_is_closed (self) || self->body.state != AFRPC_BODY_CHILD || self->talk.may_outlive ||
-      self->talk.link.n_pending > 0 || afrpc_talk_has_output (&self->talk) || afrpc_source_has_run (self->member.source))
+  if (!afrpc_peer_is_closed (self) || self->talk.may_outlive || self->talk.link.n_pending > 0 ||
+      afrpc_source_has_run (self->member.source))
     return;
 
-  poll (&poller, 1, AWAIT_DROPPED_MS);
-  afrpc_peer_keep_turn (self);
+  afrpc_peer_keep_turns (self, g_get_monotonic_time () + AWAIT_DROPPED_US);
 }
 
 /* From any thread, even from within a garbage collection: calls nobody back. */

@@ -99,6 +99,8 @@ void        afrpc_peer_set_deadline   (AfrpcPeer                   *self,
                                        gint64                      *which,
                                        gint64                       at);
 void        afrpc_peer_keep_turn      (AfrpcPeer                   *self);
+void        afrpc_peer_keep_turns     (AfrpcPeer                   *self,
+                                       gint64                       until);
 void        afrpc_peer_take_turn      (AfrpcPeer                   *self,
                                        gboolean                     has_waited);
 void        afrpc_peer_leave_rest     (AfrpcPeer                   *self);

@@ -113,11 +113,14 @@ afrpc_source_runs_here (AfrpcSource *self)
   return g_atomic_pointer_get (&self->runner) == &thread_mark;
 }
 
-/* Whether the source is being dispatched: then what is queued is going to be written. */
+/* Whether the thread is in a callback of the context's main loop, which then goes on: what is queued is going to be written,
+ * and who ends is going to be seen. A loop that runs another context goes on with that. */
 gboolean
 afrpc_source_is_running (AfrpcSourceMember *member)
 {
-  return g_main_current_source () != NULL;
+  GSource *current = g_main_current_source ();
+
+  return current != NULL && member->source != NULL && g_source_get_context (current) == member->source->context;
 }
 
 /* Not by the context's own means: it may have no reference any more. */
