@@ -520,11 +520,12 @@ test_process_notify_of_one (void)
 
   g_test_summary ("Who asks for one property, or has another bound to it, is told as well");
   g_signal_connect (process, "notify::pid", G_CALLBACK (notified_cb), told);
+  g_signal_connect (process, "exited", G_CALLBACK (notified_exited_cb), told);
   g_object_bind_property (process, "pid", bound, "priority", G_BINDING_DEFAULT);
   afrpc_caller_close (AFRPC_CALLER (proxy));
-  while (told->len == 0)
+  while (!g_str_has_suffix (told->str, "exited"))
     g_main_context_iteration (NULL, TRUE);
-  g_assert_cmpstr (told->str, ==, "pid ");
+  g_assert_cmpstr (told->str, ==, "pid exited");
   g_assert_cmpint (afrpc_call_options_get_priority (bound), ==, afrpc_process_get_pid (process));
 }
 
