@@ -660,6 +660,27 @@ test_forked_program (void)
 }
 
 static void
+test_small_files (void)
+{
+  const struct rlimit limit = { 4096, 4096 };
+  int pid, status;
+
+  g_test_summary ("A program that may have no files but small ones, as under a batch system, has workers all the same");
+  pid = fork ();
+  g_assert_no_errno (pid);
+  if (pid == 0)
+    {
+      const int null = open ("/dev/null", O_WRONLY); /* for what is said here, which may go to a file */
+
+      dup2 (null, STDOUT_FILENO);
+      dup2 (null, STDERR_FILENO);
+      _exit (setrlimit (RLIMIT_FSIZE, &limit) == 0 && call_new () ? 0 : 1);
+    }
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_cmpint (status, ==, 0);
+}
+
+static void
 returned_cb (GObject      *proxy,
              GAsyncResult *result,
              gpointer      n_left)
@@ -722,6 +743,7 @@ main (int   argc,
   g_test_add_func ("/hygiene/pidfd-lost-lie", test_pidfd_lost_lie);
   g_test_add_func ("/hygiene/forked-program", test_forked_program);
   g_test_add_func ("/hygiene/forked-program/closing", test_forked_program_closing);
+  g_test_add_func ("/hygiene/small-files", test_small_files);
   g_test_add_func ("/hygiene/no-processes", test_no_processes);
 
   return g_test_run ();

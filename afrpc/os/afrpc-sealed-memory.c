@@ -7,12 +7,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
-#include "os/afrpc-low-fd.h"
+#include "os/afrpc-memory-file.h"
 #include "os/afrpc-reopen.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
@@ -191,15 +190,11 @@ map (AfrpcSealedMemory  *self,
   return self->data != NULL || fail ("mapping", error);
 }
 
-/* Memory of its own is a file for the limit of file sizes too, and would be the end of the process. */
 static gboolean
 check_limit (gsize    size,
              GError **error)
 {
-  struct rlimit limit;
-
-  if (size <= G_MAXSSIZE && (getrlimit (RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
-                             size <= limit.rlim_cur))
+  if (afrpc_memory_file_may_have (size))
     return TRUE;
 
   g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
@@ -212,18 +207,10 @@ static int
 make_file (gsize    size,
            gboolean is_reused)
 {
-  int fd = afrpc_low_fd_lift (memfd_create ("afrpc-buffer", MFD_CLOEXEC | MFD_ALLOW_SEALING)), counted, saved_errno;
+  int fd = afrpc_memory_file_new ("afrpc-buffer", size, SEALS_SIZE);
+  int counted;
 
-  if (fd < 0)
-    return -1;
-  if (ftruncate (fd, size) != 0 || fcntl (fd, F_ADD_SEALS, SEALS_SIZE) != 0)
-    {
-      saved_errno = errno;
-      close (fd);
-      errno = saved_errno;
-      return -1;
-    }
-  if (!is_reused || (counted = afrpc_reopen (fd, O_RDWR)) < 0)
+  if (fd < 0 || !is_reused || (counted = afrpc_reopen (fd, O_RDWR)) < 0)
     return fd;
 
   close (fd);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "afrpc-error.h"
-#include "os/afrpc-low-fd.h"
+#include "os/afrpc-memory-file.h"
 
 /* What of many has been saved goes with the answer, and what may be around the last result. */
 G_STATIC_ASSERT (AFRPC_SHARED_STATE_SAVED_SIZE + 512 <= AFRPC_FRAME_PARTS_SIZE_MAX);
@@ -39,16 +39,11 @@ afrpc_shared_state_create (int     *fd,
                            GError **error)
 {
   AfrpcSharedState *state;
-  int memfd = afrpc_low_fd_lift (memfd_create ("afrpc", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  int memfd = afrpc_memory_file_new ("afrpc", AFRPC_SHARED_STATE_SIZE, SEALS);
 
-  if (memfd < 0 || ftruncate (memfd, AFRPC_SHARED_STATE_SIZE) != 0 || fcntl (memfd, F_ADD_SEALS, SEALS) != 0)
+  if (memfd < 0)
     {
-      int saved_errno = errno;
-
-      if (memfd >= 0)
-        close (memfd);
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN,
-                   "making shared memory: %s", g_strerror (saved_errno));
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "making shared memory: %s", g_strerror (errno));
       return NULL;
     }
 
