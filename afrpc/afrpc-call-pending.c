@@ -120,7 +120,7 @@ drop_value (AfrpcCall *self)
 /* @is_in_place: this is a dispatch of the caller's context */
 void
 afrpc_call_tell_waits (AfrpcCall *self,
-            gboolean   is_in_place)
+                       gboolean   is_in_place)
 {
   g_autoptr(GPtrArray) waits = g_steal_pointer (&self->waits);
 
@@ -217,7 +217,7 @@ afrpc_call_is_of (GAsyncResult *result,
 /* Returns: (transfer full) (nullable): the value, or NULL and @error. */
 GVariant *
 afrpc_call_ref_outcome (AfrpcCall  *self,
-             GError    **error)
+                        GError    **error)
 {
   if (self->value != NULL)
     return g_variant_ref (self->value);
@@ -225,39 +225,30 @@ afrpc_call_ref_outcome (AfrpcCall  *self,
   if (self->error != NULL)
     g_propagate_error (error, g_error_copy (self->error));
   else
-    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "the outcome of the call was given to its callback");
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "the call has no outcome");
 
   return NULL;
 }
 
-/* Gives the outcome away: the value, or NULL and @error; @fds (nullable): what came with the value. A call that is not
- * used again, and so is somebody's, keeps it. */
+/* The same for who made the call, which asks once for what only a callback sees: who has kept it may wait for the outcome
+ * as well. @fds (nullable): what came with the value, which is given away */
 GVariant *
 afrpc_call_take_outcome (AfrpcCall    *self,
                          GUnixFDList **fds,
                          GError      **error)
 {
-  if (!self->is_recycled)
-    {
-      if (self->value != NULL && fds != NULL)
-        *fds = g_steal_pointer (&self->fds);
-      return afrpc_call_ref_outcome (self, error);
-    }
-  if (self->error != NULL)
-    {
-      g_propagate_error (error, g_steal_pointer (&self->error));
-      return NULL;
-    }
-
-  if (fds != NULL)
-    *fds = g_steal_pointer (&self->fds);
-  if (self->value == NULL)
+  if (self->is_recycled && self->is_taken)
     {
       g_critical ("the outcome of a call was asked for twice");
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "the outcome of the call was taken before");
+      return NULL;
     }
 
-  return g_steal_pointer (&self->value);
+  self->is_taken = TRUE;
+  if (self->value != NULL && fds != NULL)
+    *fds = g_steal_pointer (&self->fds);
+
+  return afrpc_call_ref_outcome (self, error);
 }
 
 /* Its caller settles it from this context. */

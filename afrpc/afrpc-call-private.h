@@ -36,6 +36,7 @@ struct _AfrpcCall
   GError *error;                /* (nullable) */
   GPtrArray *waits;             /* (nullable) (element-type AfrpcCallWait) (owned) */
   gboolean is_told;             /* those who waited have been told */
+  gboolean is_taken;            /* who made it has got its outcome */
   AfrpcProcess *process;        /* (nullable): who has, or had it */
   gboolean is_process_lent;     /* it is not owned: there is nobody yet who could go on with the call when that has gone */
   AfrpcExit *exit;              /* (nullable) */

@@ -154,7 +154,7 @@ afrpc_call_release (AfrpcCall *self)
     }
   afrpc_call_clear (self);
   self->pending = (AfrpcPending) { .funcs = self->pending.funcs };
-  self->is_cancelled = self->is_told = self->is_finished = self->is_given_up = FALSE;
+  self->is_cancelled = self->is_told = self->is_taken = self->is_finished = self->is_given_up = FALSE;
   self->n_parts = self->n_parts_begun = 0;
   self->next_spare = spare->first;
   spare->first = self;

@@ -385,6 +385,67 @@ test_call_timeout_says_why (void)
   afrpc_caller_kill (AFRPC_CALLER (loading));
 }
 
+typedef enum
+{
+  KEPT_BEFORE_FINISH,
+  KEPT_AFTER_FINISH,
+  KEPT_UNFINISHED,
+} KeptWhen;
+
+typedef struct
+{
+  KeptWhen when;
+  AfrpcCall *call; /* (nullable) (owned) */
+} Kept;
+
+static void
+keep_result_cb (GObject      *source,
+         GAsyncResult *result,
+         gpointer      data)
+{
+  Kept *kept = data;
+  g_autoptr(GVariant) value = NULL;
+
+  if (kept->when != KEPT_AFTER_FINISH)
+    kept->call = g_object_ref (AFRPC_CALL (result));
+  if (kept->when != KEPT_UNFINISHED)
+    value = afrpc_caller_call_finish (AFRPC_CALLER (source), result, NULL);
+  if (kept->when == KEPT_AFTER_FINISH)
+    kept->call = g_object_ref (AFRPC_CALL (result));
+}
+
+static void
+test_call_kept (void)
+{
+  g_auto(Watched) watched = { 0 };
+
+  g_test_summary ("Who keeps the call that a callback has got can wait for its outcome, whoever has taken that");
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  for (KeptWhen when = KEPT_BEFORE_FINISH; when <= KEPT_UNFINISHED; when++)
+    for (guint fails = 0; fails < 2; fails++)
+      {
+        Kept kept = { when, NULL };
+
+        afrpc_caller_call (AFRPC_CALLER (watched.proxy),
+                           fails ? test_act ("file-error", NULL) : test_act ("return", g_variant_new_int32 (7)),
+                           NULL, keep_result_cb, &kept);
+        while (kept.call == NULL)
+          g_main_context_iteration (NULL, TRUE);
+        for (guint i = 0; i < 2; i++)
+          {
+            g_autoptr(GError) error = NULL;
+            g_autoptr(GVariant) value = afrpc_call_wait_sync (kept.call, NULL, &error);
+
+            g_assert_true (fails == (value == NULL));
+            if (fails)
+              g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT);
+            else
+              g_assert_cmpint (g_variant_get_int32 (value), ==, 7);
+          }
+        g_object_unref (kept.call);
+      }
+}
+
 static void
 finish_twice_cb (GObject      *source,
                  GAsyncResult *result,
@@ -738,6 +799,7 @@ main (int   argc,
   g_test_add_func ("/call/options/combined", test_call_options_combined);
   g_test_add_func ("/call/execution-timeout", test_call_execution_timeout);
   g_test_add_func ("/call/timeout-says-why", test_call_timeout_says_why);
+  g_test_add_func ("/call/kept", test_call_kept);
   g_test_add_func ("/call/finish-twice", test_call_finish_twice);
   g_test_add_func ("/call/foreign-results", test_call_foreign_results);
   g_test_add_func ("/call/foreign-wait", test_call_foreign_wait);
