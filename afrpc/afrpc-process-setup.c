@@ -8,11 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Whether it can still be said how the process is started. */
+/* Whether it can still be said how the process is started, and this thread may say it. */
 static gboolean
 check_configurable (AfrpcProcess *self,
                     const char   *what)
 {
+  if (!afrpc_peer_check_thread (self->peer, what))
+    return FALSE;
   if (afrpc_peer_is_configurable (self->peer))
     return TRUE;
 

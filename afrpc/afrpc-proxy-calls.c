@@ -210,7 +210,7 @@ do_close (AfrpcProxy *self)
     return;
 
   afrpc_peer_close (self->peer);
-  g_object_notify_by_pspec (G_OBJECT (self), afrpc_proxy_props[AFRPC_PROXY_PROP_CLOSED]);
+  afrpc_proxy_notify_closed (self);
 }
 
 static void

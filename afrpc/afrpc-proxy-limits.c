@@ -12,6 +12,14 @@ afrpc_proxy_update_limits (AfrpcProxy *self)
     afrpc_peer_set_limits (self->peer, self->max_calls_queued, self->max_bytes_queued, self->max_message_size);
 }
 
+/* Whether this thread may change it. What is being made is nobody else's yet. */
+static gboolean
+check_thread (AfrpcProxy *self,
+              const char *what)
+{
+  return self->peer == NULL || afrpc_peer_check_thread (self->peer, what);
+}
+
 /**
  * afrpc_proxy_get_call_timeout_ms: (attributes org.gtk.Method.get_property=call-timeout-ms)
  * @self: a proxy
@@ -45,7 +53,7 @@ afrpc_proxy_set_call_timeout_ms (AfrpcProxy *self,
 {
   g_return_if_fail (AFRPC_IS_PROXY (self));
 
-  if (self->call_timeout_ms == timeout_ms)
+  if (!check_thread (self, G_STRFUNC) || self->call_timeout_ms == timeout_ms)
     return;
 
   self->call_timeout_ms = timeout_ms;
@@ -86,7 +94,7 @@ afrpc_proxy_set_max_calls_queued (AfrpcProxy *self,
   g_return_if_fail (AFRPC_IS_PROXY (self));
   g_return_if_fail (max_calls > 0);
 
-  if (self->max_calls_queued == max_calls)
+  if (!check_thread (self, G_STRFUNC) || self->max_calls_queued == max_calls)
     return;
 
   self->max_calls_queued = max_calls;
@@ -127,7 +135,7 @@ afrpc_proxy_set_max_bytes_queued (AfrpcProxy *self,
 {
   g_return_if_fail (AFRPC_IS_PROXY (self));
 
-  if (self->max_bytes_queued == max_bytes)
+  if (!check_thread (self, G_STRFUNC) || self->max_bytes_queued == max_bytes)
     return;
 
   self->max_bytes_queued = max_bytes;

@@ -49,9 +49,11 @@ struct _AfrpcProxy
   AfrpcPeer *peer;       /* the process' own, or one that was refused */
   GHashTable *functions; /* (nullable) (element-type utf8 guint): numbers of others than the first */
   GSocket *socket;       /* (nullable): made when asked for */
+  gboolean is_closed_notified;
 };
 
 AfrpcPeer *afrpc_proxy_get_peer      (AfrpcProxy           *self);
+void       afrpc_proxy_notify_closed (AfrpcProxy           *self);
 void       afrpc_proxy_update_limits (AfrpcProxy           *self);
 void       afrpc_proxy_give          (AfrpcProxy           *self,
                                       GVariant             *args,

@@ -84,11 +84,22 @@ proxy_error (gpointer      self,
   afrpc_caller_emit_known_error (self, error, is_known);
 }
 
+/* Once, whether it was closed or has ended by itself. */
+void
+afrpc_proxy_notify_closed (AfrpcProxy *self)
+{
+  if (self->is_closed_notified)
+    return;
+
+  self->is_closed_notified = TRUE;
+  g_object_notify_by_pspec (G_OBJECT (self), afrpc_proxy_props[AFRPC_PROXY_PROP_CLOSED]);
+}
+
 static void
 proxy_destroyed (gpointer self)
 {
+  afrpc_proxy_notify_closed (self);
   afrpc_caller_emit_destroyed (self);
-  g_object_notify_by_pspec (self, afrpc_proxy_props[AFRPC_PROXY_PROP_CLOSED]);
 }
 
 static void

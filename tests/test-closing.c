@@ -54,6 +54,8 @@ typedef struct
   GString *log;        /* what it was told, a word each */
   const How *how;
   const char *where;   /* (nullable): the word at which it acts, until it has */
+  guint n_closed;      /* how often it was told that it takes no more calls */
+  guint n_closed_before; /* it was destroyed */
   gboolean destroyed;
   gboolean is_gone;
 } Closing;
@@ -172,6 +174,7 @@ destroyed_cb (AfrpcCaller *caller,
               Closing     *self)
 {
   tell (self, "destroyed");
+  self->n_closed_before = self->n_closed;
   self->destroyed = TRUE;
   g_clear_object (&self->caller);
 }
@@ -242,6 +245,7 @@ run_case (WorkerKind  kind,
   g_object_weak_ref (G_OBJECT (closing.caller), gone_cb, &closing);
   g_signal_connect (closing.caller, "error", G_CALLBACK (error_cb), &closing);
   g_signal_connect (closing.caller, "destroyed", G_CALLBACK (destroyed_cb), &closing);
+  g_signal_connect_swapped (closing.caller, "notify::closed", G_CALLBACK (test_count_cb), &closing.n_closed);
   if (is_pool)
     g_signal_connect (closing.caller, "worker-ended", G_CALLBACK (ended_cb), &closing);
   else if (kind != WORKER_IN_USE)
@@ -260,6 +264,8 @@ run_case (WorkerKind  kind,
     g_main_context_iteration (NULL, TRUE);
 
   g_assert_true (closing.destroyed);
+  g_assert_cmpuint (closing.n_closed_before, ==, 1);
+  g_assert_cmpuint (closing.n_closed, ==, 1);
   g_assert_null (closing.where);
   /* Whoever waits for that is told just before. */
   if (how->n_async == 2)

@@ -205,6 +205,18 @@ static gpointer
 require_thread (gpointer process)
 {
   afrpc_process_require (process, "module");
+  afrpc_process_setenv (process, "A", "b", TRUE);
+  afrpc_process_set_nice (process, 3);
+
+  return NULL;
+}
+
+static gpointer
+set_thread (gpointer proxy)
+{
+  afrpc_proxy_set_call_timeout_ms (proxy, 5);
+  afrpc_proxy_set_max_calls_queued (proxy, 5);
+  g_object_set (proxy, "max-bytes-queued", G_GUINT64_CONSTANT (5), NULL);
 
   return NULL;
 }
@@ -212,14 +224,27 @@ require_thread (gpointer process)
 static void
 test_process_wrong_thread (void)
 {
+  static const char *const setters[] = { "call_timeout_ms", "max_calls_queued", "max_bytes_queued" };
   g_autoptr(AfrpcProcess) process = afrpc_process_new_exec ("c");
+  g_autoptr(AfrpcProxy) proxy = test_proxy_new ("act", AFRPC_BACKEND_SYNC);
 
   g_test_summary ("Who does something in the wrong thread is told once, and what is missing");
   g_assert_true (g_main_context_acquire (NULL));
   g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "afrpc_process_require: another thread runs the main context that the "
                          "process of 'c' belongs to; this thread has no main context of its own, which *");
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "afrpc_process_setenv: another thread *");
+  g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "afrpc_process_set_nice: another thread *");
   g_thread_join (g_thread_new ("wrong", require_thread, process));
   g_test_assert_expected_messages ();
+  for (guint i = 0; i < G_N_ELEMENTS (setters); i++)
+    {
+      g_autofree char *words = g_strdup_printf ("afrpc_proxy_set_%s: another thread *", setters[i]);
+
+      g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, words);
+    }
+  g_thread_join (g_thread_new ("wrong", set_thread, proxy));
+  g_test_assert_expected_messages ();
+  g_assert_cmpuint (afrpc_proxy_get_call_timeout_ms (proxy), ==, 0);
   g_main_context_release (NULL);
 }
 

@@ -92,6 +92,19 @@ afrpc_pool_get_exit (AfrpcCaller *caller)
   return NULL;
 }
 
+/* If it is closed now and was not, or the other way round. */
+static void
+notify_closed (AfrpcPool *self)
+{
+  const gboolean is_closed = afrpc_pool_is_closed (self);
+
+  if (self->was_closed == is_closed)
+    return;
+
+  self->was_closed = is_closed;
+  g_object_notify_by_pspec (G_OBJECT (self), afrpc_pool_props[AFRPC_POOL_PROP_CLOSED]);
+}
+
 static void
 afrpc_pool_close (AfrpcCaller *caller)
 {
@@ -101,21 +114,19 @@ afrpc_pool_close (AfrpcCaller *caller)
     return;
 
   afrpc_pool_core_close (self->core);
-  g_object_notify_by_pspec (G_OBJECT (self), afrpc_pool_props[AFRPC_POOL_PROP_CLOSED]);
+  notify_closed (self);
 }
 
 static void
 afrpc_pool_kill (AfrpcCaller *caller)
 {
   AfrpcPool *self = AFRPC_POOL (caller);
-  const gboolean was_open = self->core->state == AFRPC_POOL_OPEN;
 
   if (!afrpc_pool_may_use (caller, "killing a pool"))
     return;
 
   afrpc_pool_core_kill (self->core);
-  if (was_open)
-    g_object_notify_by_pspec (G_OBJECT (self), afrpc_pool_props[AFRPC_POOL_PROP_CLOSED]);
+  notify_closed (self);
 }
 
 static gboolean
@@ -180,5 +191,5 @@ afrpc_pool_notify_failure (AfrpcPoolCore *core)
     return;
 
   g_object_notify_by_pspec (G_OBJECT (pool), afrpc_pool_props[AFRPC_POOL_PROP_FAILURE]);
-  g_object_notify_by_pspec (G_OBJECT (pool), afrpc_pool_props[AFRPC_POOL_PROP_CLOSED]);
+  notify_closed (pool);
 }

@@ -574,6 +574,7 @@ struct _AfrpcPool
 
   AfrpcProcess *process;    /* that of the first template; nullable only if the program is wrong */
   AfrpcPoolCore *core;
+  gboolean was_closed;      /* when that was notified of last */
 };
 
 typedef enum

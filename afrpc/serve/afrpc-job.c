@@ -113,6 +113,23 @@ find_serialiser (AfrpcSession        *self,
   return FALSE;
 }
 
+static void
+nothing_cb (int signum)
+{
+}
+
+/* Who is to live on after the program may write to what that has read, such as standard error, and gets EPIPE. A signal
+ * that is caught is not inherited by what it executes, as one would be that is ignored. */
+static void
+outlive_pipes (void)
+{
+  const struct sigaction action = { .sa_handler = nothing_cb, .sa_flags = SA_RESTART };
+  struct sigaction before;
+
+  if (sigaction (SIGPIPE, NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+    sigaction (SIGPIPE, &action, NULL);
+}
+
 /* What becomes of the worker when its program dies: if nothing is said of that, it ends. */
 gboolean
 afrpc_job_take_orphan_policy (AfrpcSession        *self,
@@ -128,6 +145,8 @@ afrpc_job_take_orphan_policy (AfrpcSession        *self,
       return FALSE;
     }
   self->job.orphan_policy = policy;
+  if (policy != AFRPC_ORPHAN_POLICY_END)
+    outlive_pipes ();
 
   return TRUE;
 }

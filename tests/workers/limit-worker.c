@@ -143,6 +143,8 @@ outlive (GVariant *value,
 {
   while (getppid () == parent)
     poll (NULL, 0, 1);
+  /* Nobody reads that any more. */
+  g_printerr ("the program has gone\n");
   say (g_variant_get_string (value, NULL), "finished\n");
   if (then_exit)
     exit (0);
