@@ -278,7 +278,8 @@ afrpc_call_cancel (AfrpcCall *self)
  * afrpc_call_is_settled:
  * @self: a call
  *
- * Gets whether the call has its outcome.
+ * Gets whether the call has its outcome, and somebody was told of that: in the main loop, or by waiting for it. Without
+ * either a call is never settled, whatever has arrived.
  *
  * Returns: %TRUE if so
  *

@@ -32,9 +32,9 @@
  * ## Environment
  *
  * A process is started with default signal handling, an empty signal mask and no file descriptors
- * but its socket and its standard streams. Its standard input is `/dev/null`, its standard output the
- * program's; its standard error is passed on to the program's, and its last lines are kept for error
- * messages.
+ * but its socket, what it sees the program's death by, and its standard streams. Its standard input is
+ * `/dev/null`, its standard output the program's; its standard error is passed on to the program's, and
+ * its last lines are kept for error messages.
  *
  * ## Main context and threads
  *
