@@ -23,22 +23,23 @@ struct _AfrpcCall
   GCancellable *cancellable;    /* (nullable) */
   gulong cancelled_id;
   gint is_cancelled;            /* atomic */
-  gboolean is_finished;         /* its outcome is as it is told */
-  gboolean is_counted;          /* among the news that its caller has to tell before other news */
-  gboolean is_given_up;         /* it was settled without whoever was to do it */
+  guint is_finished : 1;        /* its outcome is as it is told */
+  guint is_counted : 1;         /* among the news that its caller has to tell before other news */
+  guint is_given_up : 1;        /* it was settled without whoever was to do it */
+  guint is_recycled : 1;        /* goes to the spare ones, if nobody else has a reference then */
+  guint is_told : 1;            /* those who waited have been told */
+  guint is_taken : 1;           /* who made it has got its outcome */
 
-  gboolean is_recycled;         /* goes to the spare ones, if nobody else has a reference then */
+  /* Of these others may know from another thread. */
+  gboolean is_shared;           /* somebody else has a reference */
+  gboolean is_process_lent;     /* it is not owned: there is nobody yet who could go on with the call when that has gone */
+
   AfrpcCall *next_spare;        /* (nullable) */
-  gboolean is_shared;           /* somebody else has one */
-
   GVariant *value;              /* (nullable) */
   GUnixFDList *fds;             /* (nullable): of the value */
   GError *error;                /* (nullable) */
   GPtrArray *waits;             /* (nullable) (element-type AfrpcCallWait) (owned) */
-  gboolean is_told;             /* those who waited have been told */
-  gboolean is_taken;            /* who made it has got its outcome */
   AfrpcProcess *process;        /* (nullable): who has, or had it */
-  gboolean is_process_lent;     /* it is not owned: there is nobody yet who could go on with the call when that has gone */
   AfrpcExit *exit;              /* (nullable) */
   gpointer job;                 /* (nullable): what a pool knows of it */
   guint64 index;                /* of its arguments among the inputs of a map */

@@ -6,7 +6,8 @@
 #include "afrpc-call-options-private.h"
 #include "afrpc-call-private.h"
 
-/* Objects that wait to be used again, in each thread: making one costs half of what a call costs. */
+/* Objects that are used again, in each thread: making one costs half of what a call costs. What there are more of at a time
+ * is made and freed: to know of one whether somebody has kept it costs as much again, and memory. */
 #define SPARE_MAX 1024u
 
 typedef struct
@@ -27,6 +28,7 @@ spare_pop (Spare *self)
 }
 
 static __thread Spare *spare_of_thread;
+static __thread guint n_recycled; /* that there are */
 
 static void
 spare_free (gpointer data)
@@ -103,9 +105,13 @@ afrpc_call_new_spare (AfrpcCaller         *caller,
   else
     {
       self = g_object_new (AFRPC_TYPE_CALL, NULL);
-      self->is_recycled = TRUE;
-      g_object_add_toggle_ref (G_OBJECT (self), toggled_cb, NULL);
-      g_object_unref (self);
+      if (n_recycled < SPARE_MAX)
+        {
+          n_recycled++;
+          self->is_recycled = TRUE;
+          g_object_add_toggle_ref (G_OBJECT (self), toggled_cb, NULL);
+          g_object_unref (self);
+        }
     }
 
   self->caller = g_object_ref (caller);
@@ -121,7 +127,16 @@ afrpc_call_new_spare (AfrpcCaller         *caller,
 void
 afrpc_call_free_spare (AfrpcCall *self)
 {
+  if (!self->is_recycled)
+    {
+      g_object_unref (self);
+      return;
+    }
+
   self->is_recycled = FALSE;
+  /* It may be another thread that gives back the last one: that is no more than a guess. */
+  if (n_recycled > 0)
+    n_recycled--;
   g_object_remove_toggle_ref (G_OBJECT (self), toggled_cb, NULL);
 }
 
@@ -147,7 +162,7 @@ afrpc_call_release (AfrpcCall *self)
       spare = spare_of_thread = g_new0 (Spare, 1);
       g_private_set (&spare_calls, spare);
     }
-  if (spare->n == SPARE_MAX)
+  if (spare->n >= SPARE_MAX)
     {
       afrpc_call_free_spare (self);
       return;

@@ -44,12 +44,12 @@ struct _AfrpcPending
 {
   const AfrpcPendingFuncs *funcs;
   AfrpcPendingState state;
-  gboolean is_awaited;           /* a blocking call waits for it: it is decided in place, and not told; the peer's
+  guint is_awaited : 1;          /* a blocking call waits for it: it is decided in place, and not told; the peer's
                                   * reference passes to who waits then */
-  gboolean is_told_too;          /* and somebody else is told all the same, when it is its turn: then the reference does
+  guint is_told_too : 1;         /* and somebody else is told all the same, when it is its turn: then the reference does
                                   * not pass */
-  gboolean has_several;          /* maybe more than one is told */
-  gboolean is_cancelled;         /* whatever has arrived, nobody wants it any more */
+  guint has_several : 1;         /* maybe more than one is told */
+  guint is_cancelled : 1;        /* whatever has arrived, nobody wants it any more */
   AfrpcStarted started;          /* of a failure: whether the worker had begun it */
   guint64 serial;                /* 0: it was never queued */
   GList *kept;                   /* (nullable) (not owned): where among the news its outcome waits, which has arrived */
