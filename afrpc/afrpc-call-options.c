@@ -784,3 +784,27 @@ afrpc_call_options_set_progress (AfrpcCallOptions  *self,
   self->progress_data = data;
   self->progress_destroy = destroy;
 }
+
+/**
+ * afrpc_call_options_wants_progress:
+ * @self: options
+ * @out_mode: (out) (optional): return location for which progress is wanted, if any is
+ *
+ * Gets whether somebody asked to be told how far a call has come. For implementers of [iface@Afrpc.Caller], whose workers need not
+ * say it otherwise.
+ *
+ * Returns: %TRUE if so
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_call_options_wants_progress (AfrpcCallOptions  *self,
+                                   AfrpcProgressMode *out_mode)
+{
+  g_return_val_if_fail (AFRPC_IS_CALL_OPTIONS (self), FALSE);
+
+  if (out_mode != NULL)
+    *out_mode = self->progress_mode;
+
+  return self->progress != NULL;
+}

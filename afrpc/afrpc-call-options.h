@@ -100,5 +100,8 @@ void              afrpc_call_options_set_progress (AfrpcCallOptions    *self,
                                                    AfrpcProgressFunc    func,
                                                    gpointer             data,
                                                    GDestroyNotify       destroy);
+AFRPC_AVAILABLE_IN_1_0
+gboolean          afrpc_call_options_wants_progress (AfrpcCallOptions   *self,
+                                                     AfrpcProgressMode  *out_mode);
 
 G_END_DECLS

@@ -287,13 +287,15 @@ afrpc_call_block (AfrpcCall            *self,
   if (self->pending.state != AFRPC_PENDING_DECIDED)
     {
       self->pending.is_awaited = TRUE;
-      if (iface->wait != NULL)
-        iface->wait (self->caller, self);
       while (self->pending.state != AFRPC_PENDING_DECIDED)
         {
-          g_main_context_iteration (afrpc_call_get_news_context (self), TRUE);
-          /* It does not say by what it was woken. */
-          afrpc_peer_tell_interrupted ();
+          if (iface->wait != NULL)
+            iface->wait (self->caller, self);
+          else
+            g_main_context_iteration (afrpc_call_get_news_context (self), TRUE);
+          /* Neither says by what it was woken. */
+          if (self->pending.state != AFRPC_PENDING_DECIDED)
+            afrpc_peer_tell_interrupted ();
         }
     }
   afrpc_peer_leave (&self->pending);

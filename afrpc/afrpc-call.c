@@ -300,7 +300,8 @@ afrpc_call_is_settled (AfrpcCall *self)
  * Gets whether the worker had begun to run the call.
  *
  * This is known once the call has its outcome, or was cancelled in the thread that runs its main context, and told of
- * each failure, whatever its cause; before, it is %AFRPC_STARTED_UNKNOWN.
+ * each failure, whatever its cause; before, it is %AFRPC_STARTED_YES of a call of a pool that a worker has begun, where that can be
+ * known, and otherwise %AFRPC_STARTED_UNKNOWN.
  *
  * Returns: whether it was started
  *

@@ -81,6 +81,8 @@
  * Blocks until the call is settled, for [method@Afrpc.Caller.call_sync] and the like. Without this function, these run
  * the main context in which the call was begun.
  *
+ * It may return before that, such as when a signal has interrupted it, and is called again then.
+ *
  * Since: 1.0
  */
 

@@ -24,3 +24,37 @@ afrpc_error_register_domain (GQuark domain)
 
   afrpc_error_domains_add (domain);
 }
+
+/**
+ * afrpc_error_new_remote:
+ * @domain: the name of an error domain
+ * @code: the code
+ * @message: the message
+ *
+ * Makes an error of what another program says that went wrong there. For implementers of [iface@Afrpc.Caller].
+ *
+ * It has that domain and code if the domain is [registered][func@Afrpc.Error.register_domain], or else is %AFRPC_ERROR_REMOTE and
+ * has both in its message. May be called from any thread.
+ *
+ * Returns: (transfer full): an error
+ *
+ * Since: 1.0
+ */
+GError *
+afrpc_error_new_remote (const char *domain,
+                        int         code,
+                        const char *message)
+{
+  g_autoptr(GVariant) value = NULL;
+  g_autofree char *valid_domain = NULL;
+  g_autofree char *valid_message = NULL;
+
+  g_return_val_if_fail (domain != NULL, NULL);
+  g_return_val_if_fail (message != NULL, NULL);
+
+  valid_domain = g_utf8_make_valid (domain, -1);
+  valid_message = g_utf8_make_valid (message, -1);
+  value = g_variant_ref_sink (g_variant_new ("(sis)", valid_domain, code, valid_message));
+
+  return afrpc_error_domains_unpack (value);
+}

@@ -80,5 +80,10 @@ GQuark   afrpc_error_quark           (void);
 
 AFRPC_AVAILABLE_IN_1_0
 void     afrpc_error_register_domain (GQuark domain);
+/* For implementers of callers. */
+AFRPC_AVAILABLE_IN_1_0
+GError  *afrpc_error_new_remote      (const char *domain,
+                                      int         code,
+                                      const char *message) G_GNUC_WARN_UNUSED_RESULT;
 
 G_END_DECLS

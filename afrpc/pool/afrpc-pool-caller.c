@@ -157,14 +157,21 @@ afrpc_pool_is_owing (AfrpcCaller *caller)
   return AFRPC_POOL (caller)->core->n_jobs > 0;
 }
 
-/* Whoever has cancelled a call may ask at once. */
+/* Whoever has cancelled a call may ask at once; and who hands it on for somebody else, while it runs. */
 static AfrpcStarted
 afrpc_pool_get_started (AfrpcCall *call)
 {
   const AfrpcPoolJob *job =
     afrpc_peer_runs_here (AFRPC_POOL (afrpc_call_get_caller (call))->core->anchor) ? call->job : NULL;
 
-  return job != NULL && job->pending.state == AFRPC_PENDING_DECIDED ? job->pending.started : AFRPC_STARTED_UNKNOWN;
+  if (job == NULL)
+    return AFRPC_STARTED_UNKNOWN;
+  if (job->pending.state == AFRPC_PENDING_DECIDED)
+    return job->pending.started;
+
+  return job->member != NULL && afrpc_peer_get_started (job->member->peer, &job->pending) == AFRPC_STARTED_YES
+           ? AFRPC_STARTED_YES
+           : AFRPC_STARTED_UNKNOWN;
 }
 
 static const AfrpcCallerOwn own = { afrpc_pool_may_use, afrpc_pool_get_exit, afrpc_pool_is_owing, afrpc_pool_get_started };

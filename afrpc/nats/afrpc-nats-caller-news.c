@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What a caller has to tell: decided first, and told later, in order. Whoever is told may do anything. */
+#include "config.h"
+
+#include "nats/afrpc-nats-caller-parts.h"
+
+static AfrpcNatsNews *
+push (AfrpcNatsCaller *self)
+{
+  AfrpcNatsNews *news = g_new0 (AfrpcNatsNews, 1);
+
+  news->link.data = news;
+  g_queue_push_tail_link (&self->news, &news->link);
+
+  return news;
+}
+
+static void
+news_free (AfrpcNatsNews *news)
+{
+  if (news->settled != NULL)
+    {
+      g_object_unref (news->settled->call);
+      g_variant_unref (news->settled->args);
+      g_free (news->settled);
+    }
+  g_clear_object (&news->call);
+  g_clear_pointer (&news->value, g_variant_unref);
+  g_clear_error (&news->error);
+  g_free (news);
+}
+
+/* @value: (transfer full) */
+void
+afrpc_nats_caller_push_progress (AfrpcNatsCaller *self,
+                                 AfrpcNatsCall   *record,
+                                 GVariant        *value)
+{
+  AfrpcNatsNews *news = push (self);
+
+  news->call = g_object_ref (record->call);
+  news->value = value;
+}
+
+/* @value: (transfer full) */
+void
+afrpc_nats_caller_push_event (AfrpcNatsCaller *self,
+                              GVariant        *value)
+{
+  push (self)->value = value;
+}
+
+/* @error: (transfer full) */
+void
+afrpc_nats_caller_push_error (AfrpcNatsCaller *self,
+                              GError          *error)
+{
+  push (self)->error = error;
+}
+
+/* @record: (transfer full), of no list any more; @value, @error: (transfer full), one of them */
+void
+afrpc_nats_caller_push_outcome (AfrpcNatsCaller *self,
+                                AfrpcNatsCall   *record,
+                                AfrpcStarted     started,
+                                GVariant        *value,
+                                GError          *error)
+{
+  AfrpcNatsNews *news = push (self);
+
+  news->settled = record;
+  news->started = started;
+  news->value = value;
+  news->error = error;
+}
+
+static void
+tell (AfrpcNatsCaller *self,
+      AfrpcNatsNews   *news) /* (transfer full) */
+{
+  AfrpcCaller *caller = AFRPC_CALLER (self);
+
+  if (news->settled != NULL && news->value != NULL)
+    afrpc_call_return_value (news->settled->call, news->value, NULL);
+  else if (news->settled != NULL)
+    afrpc_call_return_error (news->settled->call, news->started, news->error);
+  else if (news->call != NULL)
+    afrpc_call_report_progress (news->call, news->value);
+  else if (news->error != NULL)
+    afrpc_caller_emit_error (caller, news->error);
+  /* Events are for everybody who listens: who does not has not missed anything. */
+  else if (g_signal_has_handler_pending (self, g_signal_lookup ("event", AFRPC_TYPE_CALLER), 0, FALSE))
+    afrpc_caller_emit_event (caller, news->value, NULL, NULL);
+  news_free (news);
+}
+
+/* Tells everything. A main loop that runs in a callback goes on with what follows. */
+void
+afrpc_nats_caller_tell (AfrpcNatsCaller *self)
+{
+  g_autoptr(AfrpcNatsCaller) keep = g_object_ref (self);
+  GList *link;
+
+  while ((link = g_queue_pop_head_link (&self->news)) != NULL)
+    tell (self, link->data);
+}
+
+/* Tells who blocks for @call its outcome, and nothing else. TRUE: it has it. */
+gboolean
+afrpc_nats_caller_tell_awaited (AfrpcNatsCaller *self,
+                                AfrpcCall       *call)
+{
+  for (GList *link = self->news.head; link != NULL; link = link->next)
+    {
+      AfrpcNatsNews *news = link->data;
+
+      if (news->settled == NULL || news->settled->call != call)
+        continue;
+      g_queue_unlink (&self->news, link);
+      tell (self, news);
+      return TRUE;
+    }
+
+  return FALSE;
+}

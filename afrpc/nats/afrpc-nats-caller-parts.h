@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What the files of the caller share: its calls, the servers that it knows, and what is to be told. */
+#pragma once
+
+#include "afrpc-nats-caller.h"
+#include "nats/afrpc-nats-chunks.h"
+#include "nats/afrpc-nats-connection-private.h"
+#include "nats/afrpc-nats-outbox.h"
+
+G_BEGIN_DECLS
+
+#define AFRPC_NATS_NEVER G_MAXINT64
+#define AFRPC_NATS_RECONNECT_GRACE_US (3 * G_USEC_PER_SEC) /* others come back later */
+
+typedef enum
+{
+  AFRPC_NATS_TAG_INBOX = 1,
+  AFRPC_NATS_TAG_EVENTS,
+  AFRPC_NATS_TAG_QUEUE,
+  AFRPC_NATS_TAG_ALL,
+} AfrpcNatsTag;
+
+/* A server, as a caller knows it. */
+typedef struct
+{
+  guint64 id;
+  char *name;
+  guint credits;          /* calls that it would take */
+  GQueue calls;           /* (element-type AfrpcNatsCall): that were sent to it, and have no outcome */
+  GArray *acks;           /* (element-type guint64): outcomes that it has not been told of that they have arrived */
+  AfrpcNatsOutbox outbox;
+  AfrpcNatsChunks chunks;
+  gint64 heard_us;        /* when something came from it; later than now while it need not say anything */
+  guint beat_ms;
+} AfrpcNatsRemote;
+
+typedef enum
+{
+  AFRPC_NATS_END_NONE,
+  AFRPC_NATS_END_CANCELLED,
+  AFRPC_NATS_END_TIMED_OUT,
+} AfrpcNatsEnd;
+
+/* A call without an outcome. */
+typedef struct
+{
+  GList link;              /* in the queue, or of its server */
+  AfrpcCall *call;         /* (owned) */
+  GVariant *args;          /* (owned) */
+  int priority;
+  guint64 id;              /* of this attempt; 0 while it waits */
+  AfrpcNatsRemote *remote; /* (nullable): who has it */
+  guint64 message;         /* in which it was sent */
+  gint64 begin_us;
+  gint64 sent_us;
+  AfrpcStarted started;    /* as far as is known */
+  guint n_repeats;
+  guint n_awaiting;        /* who block for it */
+  AfrpcNatsEnd end;        /* the caller wants no more of it, and asks whether it was begun */
+  gint64 end_us;           /* until when it waits for the answer */
+  gint64 deadline_us;      /* or AFRPC_NATS_NEVER */
+  GSequenceIter *timed;    /* (nullable): among those with deadlines */
+  gboolean is_missed;      /* the last beat did not name it */
+} AfrpcNatsCall;
+
+typedef enum
+{
+  AFRPC_NATS_DEMAND_NONE,
+  AFRPC_NATS_DEMAND_ASKED,    /* one of the servers */
+  AFRPC_NATS_DEMAND_ANSWERED, /* and it has not got room for all */
+  AFRPC_NATS_DEMAND_SPREAD,   /* all servers know */
+} AfrpcNatsDemand;
+
+/* What is to be told, in order. */
+typedef struct
+{
+  GList link;
+  AfrpcNatsCall *settled;  /* (nullable) (owned): of which this is the outcome */
+  AfrpcCall *call;         /* (nullable) (owned): of which this is progress */
+  GVariant *value;         /* (nullable) (owned): without a call, an event */
+  GError *error;           /* (nullable) (owned) */
+  AfrpcStarted started;
+} AfrpcNatsNews;
+
+typedef enum
+{
+  AFRPC_NATS_CALLER_OPEN,
+  AFRPC_NATS_CALLER_CLOSING,
+  AFRPC_NATS_CALLER_OVER,
+} AfrpcNatsCallerState;
+
+struct _AfrpcNatsCaller
+{
+  GObject parent_instance;
+
+  /* Properties */
+  AfrpcNatsConnection *connection; /* construct-only */
+  char *subject;                   /* construct-only */
+  guint64 max_message_size;        /* construct-only */
+  gboolean listens;                /* construct-only */
+  guint call_timeout_ms;           /* 0: none */
+  guint max_calls_queued;
+  guint max_repeats;
+  guint no_servers_timeout_ms;
+
+  guint64 id;
+  char *inbox_subject;
+  char *all_subject;
+  AfrpcNatsInbox *inbox;           /* (nullable) (owned) */
+  GMainContext *context;           /* (owned) */
+  guint subscriptions[2];
+  AfrpcNatsCallerState state;
+  GError *failure;                 /* (nullable): why there is no connection any more */
+  gboolean is_connected;
+  gboolean was_connected;
+  gint64 patience_us;              /* until when it is no error that nobody serves */
+
+  /* Calls */
+  GQueue queue;                    /* (element-type AfrpcNatsCall): no server has them */
+  GHashTable *by_call;             /* (element-type AfrpcCall AfrpcNatsCall) (not owned) */
+  GHashTable *by_id;               /* (element-type guint64 AfrpcNatsCall) (not owned): those that were sent */
+  GSequence *timed;                /* (element-type AfrpcNatsCall) (not owned): by deadline */
+  guint64 last_id;
+  GQueue news;                     /* (element-type AfrpcNatsNews) */
+
+  /* Servers */
+  GHashTable *remotes;             /* (element-type guint64 AfrpcNatsRemote) (owned) */
+  GPtrArray *remote_list;          /* (element-type AfrpcNatsRemote): the same */
+  AfrpcNatsOutbox queue_outbox;    /* to one of those who serve the subject */
+  AfrpcNatsOutbox all_outbox;      /* to all */
+  AfrpcNatsDemand demand;
+  guint64 demand_id;
+  guint n_demanded;
+  gint64 demand_us;                /* when to ask again */
+  guint demand_ms;                 /* how long after that again */
+  gint64 check_us;                 /* when to look at deadlines and servers; AFRPC_NATS_NEVER */
+};
+
+/* calls */
+void      afrpc_nats_caller_init_calls    (AfrpcNatsCaller   *self);
+void      afrpc_nats_caller_clear_calls   (AfrpcNatsCaller   *self);
+void      afrpc_nats_caller_enter         (AfrpcNatsCaller   *self,
+                                           AfrpcCall         *call,
+                                           GVariant          *args,
+                                           AfrpcCallOptions  *options);
+void      afrpc_nats_caller_send          (AfrpcNatsCaller   *self,
+                                           AfrpcNatsCall     *record,
+                                           AfrpcNatsRemote   *remote);
+void      afrpc_nats_caller_requeue       (AfrpcNatsCaller   *self,
+                                           AfrpcNatsCall     *record);
+void      afrpc_nats_caller_settle        (AfrpcNatsCaller   *self,
+                                           AfrpcNatsCall     *record,
+                                           AfrpcStarted       started,
+                                           GVariant          *value,
+                                           GError            *error);
+void      afrpc_nats_caller_settle_end    (AfrpcNatsCaller   *self,
+                                           AfrpcNatsCall     *record,
+                                           AfrpcStarted       started);
+void      afrpc_nats_caller_end_call      (AfrpcNatsCaller   *self,
+                                           AfrpcNatsCall     *record,
+                                           AfrpcNatsEnd       end);
+void      afrpc_nats_caller_fail_queued   (AfrpcNatsCaller   *self,
+                                           const GError      *error);
+void      afrpc_nats_caller_check_calls   (AfrpcNatsCaller   *self,
+                                           gint64             now_us);
+/* news */
+void      afrpc_nats_caller_push_progress (AfrpcNatsCaller   *self,
+                                           AfrpcNatsCall     *record,
+                                           GVariant          *value);
+void      afrpc_nats_caller_push_event    (AfrpcNatsCaller   *self,
+                                           GVariant          *value);
+void      afrpc_nats_caller_push_error    (AfrpcNatsCaller   *self,
+                                           GError            *error);
+void      afrpc_nats_caller_push_outcome  (AfrpcNatsCaller   *self,
+                                           AfrpcNatsCall     *record,
+                                           AfrpcStarted       started,
+                                           GVariant          *value,
+                                           GError            *error);
+void      afrpc_nats_caller_tell          (AfrpcNatsCaller   *self);
+gboolean  afrpc_nats_caller_tell_awaited  (AfrpcNatsCaller   *self,
+                                           AfrpcCall         *call);
+/* remotes */
+void      afrpc_nats_caller_init_remotes  (AfrpcNatsCaller   *self);
+void      afrpc_nats_caller_clear_remotes (AfrpcNatsCaller   *self);
+AfrpcNatsRemote *afrpc_nats_caller_find_remote (AfrpcNatsCaller *self,
+                                           guint64            id);
+void      afrpc_nats_caller_take_grant    (AfrpcNatsCaller   *self,
+                                           guint64            sender,
+                                           const AfrpcNatsFrame *frame,
+                                           GVariant          *body);
+void      afrpc_nats_caller_pump          (AfrpcNatsCaller   *self);
+void      afrpc_nats_caller_flush         (AfrpcNatsCaller   *self);
+void      afrpc_nats_caller_check_remotes (AfrpcNatsCaller   *self,
+                                           gint64             now_us);
+void      afrpc_nats_caller_take_no_responders (AfrpcNatsCaller *self,
+                                           const char        *subject);
+void      afrpc_nats_caller_take_connected (AfrpcNatsCaller  *self);
+void      afrpc_nats_caller_leave         (AfrpcNatsCaller   *self);
+void      afrpc_nats_caller_arm           (AfrpcNatsCaller   *self,
+                                           gint64             time_us);
+/* receive */
+void      afrpc_nats_caller_take_message  (AfrpcNatsCaller   *self,
+                                           AfrpcNatsItem     *item);
+
+G_END_DECLS

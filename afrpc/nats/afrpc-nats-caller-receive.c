@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What a caller gets from servers, and from who may be anybody. */
+#include "config.h"
+
+#include "nats/afrpc-nats-caller-parts.h"
+
+#include <string.h>
+
+#define MESSAGE_SLACK 65536u /* bytes of a message besides the value that is limited */
+#define ACKS_MAX 64u
+
+static void
+acknowledge (AfrpcNatsCaller *self,
+             AfrpcNatsRemote *remote,
+             guint64          id)
+{
+  g_array_append_val (remote->acks, id);
+  afrpc_nats_caller_arm (self, g_get_monotonic_time () + remote->beat_ms * G_GINT64_CONSTANT (1000) / 2);
+  if (remote->acks->len >= ACKS_MAX)
+    afrpc_nats_caller_arm (self, g_get_monotonic_time ());
+}
+
+/* Returns: (nullable): the call, if that server has it */
+static AfrpcNatsCall *
+find_call (AfrpcNatsCaller *self,
+           AfrpcNatsRemote *remote,
+           guint64          id)
+{
+  AfrpcNatsCall *record = g_hash_table_lookup (self->by_id, &id);
+
+  return record != NULL && record->remote == remote ? record : NULL;
+}
+
+/* Outcomes */
+
+static void
+take_result (AfrpcNatsCaller *self,
+             AfrpcNatsCall   *record,
+             GVariant        *body)
+{
+  GVariant *value = g_variant_get_variant (body);
+
+  if (record->end != AFRPC_NATS_END_NONE)
+    {
+      g_variant_unref (value);
+      afrpc_nats_caller_settle_end (self, record, AFRPC_STARTED_YES);
+    }
+  else if (g_variant_get_size (value) > self->max_message_size)
+    {
+      const gsize size = g_variant_get_size (value);
+
+      g_variant_unref (value);
+      afrpc_nats_caller_settle (self, record, AFRPC_STARTED_YES, NULL,
+                                g_error_new (AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                                             "the result has %" G_GSIZE_FORMAT " bytes, more than %" G_GUINT64_FORMAT, size,
+                                             self->max_message_size));
+    }
+  else
+    afrpc_nats_caller_settle (self, record, AFRPC_STARTED_YES, value, NULL);
+}
+
+static void
+take_error (AfrpcNatsCaller *self,
+            AfrpcNatsCall   *record,
+            GVariant        *body)
+{
+  const char *domain, *message;
+  gint32 started, code;
+
+  g_variant_get (body, "(i&si&s)", &started, &domain, &code, &message);
+  if (started < AFRPC_STARTED_NO || started > AFRPC_STARTED_UNKNOWN)
+    started = AFRPC_STARTED_UNKNOWN;
+  if (record->end != AFRPC_NATS_END_NONE)
+    afrpc_nats_caller_settle_end (self, record, started);
+  else
+    afrpc_nats_caller_settle (self, record, started, NULL, afrpc_error_new_remote (domain, code, message));
+}
+
+/* It has not been begun. Somebody else may have it, if anybody still wants it. */
+static void
+take_refused (AfrpcNatsCaller *self,
+              AfrpcNatsCall   *record)
+{
+  if (record->end != AFRPC_NATS_END_NONE)
+    afrpc_nats_caller_settle_end (self, record, AFRPC_STARTED_NO);
+  else
+    afrpc_nats_caller_requeue (self, record);
+}
+
+/* FALSE: the body is not what it should be. */
+static gboolean
+take_outcome (AfrpcNatsCaller       *self,
+              AfrpcNatsRemote       *remote,
+              const AfrpcNatsReader *reader,
+              const AfrpcNatsFrame  *frame,
+              GError               **error)
+{
+  AfrpcNatsCall *record = find_call (self, remote, frame->id);
+  g_autoptr(GVariant) body = NULL;
+
+  /* It is said again if it has not been told that it has arrived. */
+  if (record == NULL)
+    {
+      acknowledge (self, remote, frame->id);
+      return TRUE;
+    }
+
+  if ((frame->flags & AFRPC_NATS_FLAG_CREDIT) != 0)
+    remote->credits++;
+  body = afrpc_nats_reader_value (reader, frame, frame->type == AFRPC_NATS_RESULT ? "v" : "(isis)", error);
+  acknowledge (self, remote, frame->id);
+  if (body == NULL)
+    {
+      afrpc_nats_caller_settle (self, record, AFRPC_STARTED_YES, NULL,
+                                g_error_new (AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA, "%s sent an outcome that is malformed",
+                                             remote->name));
+      return FALSE;
+    }
+  if (frame->type == AFRPC_NATS_RESULT)
+    take_result (self, record, body);
+  else
+    take_error (self, record, body);
+
+  return TRUE;
+}
+
+/* Beats */
+
+static gboolean
+take_beat (AfrpcNatsCaller       *self,
+           AfrpcNatsRemote       *remote,
+           const AfrpcNatsReader *reader,
+           const AfrpcNatsFrame  *frame,
+           GError               **error)
+{
+  AfrpcNatsLink *link = afrpc_nats_connection_get_link (self->connection);
+  g_autoptr(GVariant) body = afrpc_nats_reader_value (reader, frame, "at", error);
+  const guint64 *ids;
+  gsize n;
+  g_autoptr(GHashTable) named = NULL;
+
+  if (body == NULL)
+    return FALSE;
+
+  ids = g_variant_get_fixed_array (body, &n, sizeof *ids);
+  named = g_hash_table_new (g_int64_hash, g_int64_equal);
+  for (gsize i = 0; i < n; i++)
+    {
+      g_hash_table_add (named, (gpointer) &ids[i]);
+      /* It has an outcome that has arrived: to say so was lost. */
+      if (find_call (self, remote, ids[i]) == NULL)
+        acknowledge (self, remote, ids[i]);
+    }
+  /* What is not named may be under way. If it is not named again, it is asked for. */
+  for (GList *l = remote->calls.head; l != NULL; l = l->next)
+    {
+      AfrpcNatsCall *record = l->data;
+
+      if (g_hash_table_contains (named, &record->id))
+        record->is_missed = FALSE;
+      else if (!record->is_missed)
+        record->is_missed = TRUE;
+      else
+        afrpc_nats_outbox_add (&remote->outbox, link, AFRPC_NATS_QUERY, 0, record->id, NULL);
+    }
+
+  return TRUE;
+}
+
+/* Frames */
+
+static gboolean
+take_progress (AfrpcNatsCaller       *self,
+               AfrpcNatsCall         *record,
+               const AfrpcNatsReader *reader,
+               const AfrpcNatsFrame  *frame,
+               GError               **error)
+{
+  g_autoptr(GVariant) body = afrpc_nats_reader_value (reader, frame, "v", error);
+
+  if (body == NULL)
+    return FALSE;
+  record->started = AFRPC_STARTED_YES;
+  if (record->end == AFRPC_NATS_END_NONE)
+    afrpc_nats_caller_push_progress (self, record, g_variant_get_variant (body));
+
+  return TRUE;
+}
+
+static void take_bytes (AfrpcNatsCaller *self,
+                        GBytes          *bytes,
+                        gboolean         is_whole);
+
+static gboolean
+take_chunk (AfrpcNatsCaller      *self,
+            AfrpcNatsRemote      *remote,
+            const AfrpcNatsFrame *frame,
+            GError              **error)
+{
+  g_autoptr(GBytes) message = NULL;
+  const int status = afrpc_nats_chunks_take (&remote->chunks, frame, self->max_message_size + MESSAGE_SLACK, &message, error);
+
+  if (status > 0)
+    take_bytes (self, message, TRUE);
+
+  return status >= 0;
+}
+
+static gboolean
+take_grant (AfrpcNatsCaller       *self,
+            const AfrpcNatsReader *reader,
+            const AfrpcNatsFrame  *frame,
+            GError               **error)
+{
+  g_autoptr(GVariant) body = afrpc_nats_reader_value (reader, frame, "(ssuu)", error);
+
+  if (body == NULL)
+    return FALSE;
+  afrpc_nats_caller_take_grant (self, reader->sender, frame, body);
+
+  return TRUE;
+}
+
+/* FALSE: it is not what it should be. */
+static gboolean
+take_frame (AfrpcNatsCaller       *self,
+            const AfrpcNatsReader *reader,
+            const AfrpcNatsFrame  *frame,
+            gboolean               is_whole, /* it came in chunks, and may not come again so */
+            GError               **error)
+{
+  AfrpcNatsRemote *remote = afrpc_nats_caller_find_remote (self, reader->sender);
+  AfrpcNatsCall *record;
+
+  if (frame->type == AFRPC_NATS_GRANT)
+    return take_grant (self, reader, frame, error);
+  if (remote == NULL)
+    return TRUE;
+
+  record = find_call (self, remote, frame->id);
+  switch ((AfrpcNatsFrameType) frame->type)
+    {
+    case AFRPC_NATS_REVOKE:
+      remote->credits -= (guint) MIN (frame->id, remote->credits);
+      return TRUE;
+
+    case AFRPC_NATS_STARTED:
+      if (record != NULL)
+        record->started = AFRPC_STARTED_YES;
+      return TRUE;
+
+    case AFRPC_NATS_PROGRESS:
+      return record == NULL || take_progress (self, record, reader, frame, error);
+
+    case AFRPC_NATS_RESULT:
+    case AFRPC_NATS_ERROR:
+      return take_outcome (self, remote, reader, frame, error);
+
+    case AFRPC_NATS_REFUSED:
+      if (record != NULL)
+        take_refused (self, record);
+      return TRUE;
+
+    case AFRPC_NATS_HAVE:
+      if (record != NULL)
+        record->is_missed = FALSE;
+      return TRUE;
+
+    case AFRPC_NATS_BEAT:
+      return take_beat (self, remote, reader, frame, error);
+
+    case AFRPC_NATS_CHUNK:
+      if (!is_whole)
+        return take_chunk (self, remote, frame, error);
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a part of a message in a part of a message");
+      return FALSE;
+
+    /* What later versions may say besides is not for this one; what callers say neither. */
+    case AFRPC_NATS_DEMAND:
+    case AFRPC_NATS_CALL:
+    case AFRPC_NATS_CANCEL:
+    case AFRPC_NATS_QUERY:
+    case AFRPC_NATS_ACK:
+    case AFRPC_NATS_LEAVE:
+    case AFRPC_NATS_EVENT:
+    default:
+      return TRUE;
+    }
+}
+
+static void
+take_bytes (AfrpcNatsCaller *self,
+            GBytes          *bytes,
+            gboolean         is_whole)
+{
+  g_auto(AfrpcNatsReader) reader = { 0 };
+  g_autoptr(GError) error = NULL;
+  AfrpcNatsFrame frame;
+
+  if (afrpc_nats_reader_init (&reader, bytes, &error))
+    while (afrpc_nats_reader_next (&reader, &frame, &error) > 0)
+      if (!take_frame (self, &reader, &frame, is_whole, &error))
+        break;
+  if (error != NULL)
+    {
+      g_prefix_error (&error, "from a server of '%s': ", self->subject);
+      afrpc_nats_caller_push_error (self, g_steal_pointer (&error));
+    }
+}
+
+static void
+take_event (AfrpcNatsCaller *self,
+            GBytes          *bytes)
+{
+  g_auto(AfrpcNatsReader) reader = { 0 };
+  g_autoptr(GError) error = NULL;
+  AfrpcNatsFrame frame;
+
+  if (!afrpc_nats_reader_init (&reader, bytes, NULL))
+    return;
+  while (afrpc_nats_reader_next (&reader, &frame, NULL) > 0)
+    {
+      g_autoptr(GVariant) body = NULL;
+
+      if (frame.type == AFRPC_NATS_EVENT && (body = afrpc_nats_reader_value (&reader, &frame, "v", NULL)) != NULL)
+        afrpc_nats_caller_push_event (self, g_variant_get_variant (body));
+    }
+}
+
+void
+afrpc_nats_caller_take_message (AfrpcNatsCaller *self,
+                                AfrpcNatsItem   *item)
+{
+  AfrpcNatsRemote *remote;
+  guint64 sender;
+
+  if (item->tag == AFRPC_NATS_TAG_EVENTS)
+    {
+      take_event (self, item->bytes);
+      return;
+    }
+
+  /* Whatever it says, it lives. */
+  if (g_bytes_get_size (item->bytes) >= AFRPC_NATS_HEADER_SIZE)
+    {
+      memcpy (&sender, (const guint8 *) g_bytes_get_data (item->bytes, NULL) + 8, sizeof sender);
+      remote = afrpc_nats_caller_find_remote (self, GUINT64_FROM_LE (sender));
+      if (remote != NULL)
+        remote->heard_us = MAX (remote->heard_us, item->arrival_us);
+    }
+  take_bytes (self, item->bytes, FALSE);
+}

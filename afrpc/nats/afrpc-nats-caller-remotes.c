@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The servers that a caller knows: how many calls each would take, whether it lives, and how more are asked for. */
+#include "config.h"
+
+#include "nats/afrpc-nats-caller-parts.h"
+
+#include <string.h>
+
+#define REMOTES_MAX 65536u
+#define DEMAND_MAX 4096u    /* calls that are asked for at once */
+#define DEMAND_MS_FIRST 100u /* after which it is asked again */
+#define DEMAND_MS_MAX 1000u
+#define LOOKED_AT_MAX 16u   /* servers among which the one is looked for that has least to do */
+#define BEATS_MISSED 2u
+#define SLACK_MS 100u       /* by which a beat may be late */
+#define BEAT_MS_MAX 60000u
+
+#define US_PER_MS G_GINT64_CONSTANT (1000)
+
+static AfrpcNatsLink *
+get_link (AfrpcNatsCaller *self)
+{
+  return afrpc_nats_connection_get_link (self->connection);
+}
+
+/* The deadline of what is looked at next. */
+void
+afrpc_nats_caller_arm (AfrpcNatsCaller *self,
+                       gint64           time_us)
+{
+  if (time_us >= self->check_us || self->inbox == NULL)
+    return;
+
+  self->check_us = time_us;
+  afrpc_nats_inbox_set_deadline (self->inbox, time_us);
+}
+
+/* One server */
+
+static void
+remote_free (gpointer data)
+{
+  AfrpcNatsRemote *self = data;
+
+  g_assert (self->calls.length == 0);
+  afrpc_nats_outbox_clear (&self->outbox);
+  afrpc_nats_chunks_clear (&self->chunks);
+  g_array_unref (self->acks);
+  g_free (self->name);
+  g_free (self);
+}
+
+AfrpcNatsRemote *
+afrpc_nats_caller_find_remote (AfrpcNatsCaller *self,
+                               guint64          id)
+{
+  return g_hash_table_lookup (self->remotes, &id);
+}
+
+static AfrpcNatsRemote *
+add_remote (AfrpcNatsCaller *self,
+            guint64          id,
+            const char      *inbox,
+            const char      *name)
+{
+  AfrpcNatsRemote *remote = g_new0 (AfrpcNatsRemote, 1);
+
+  remote->id = id;
+  remote->name = g_strdup (name);
+  remote->acks = g_array_new (FALSE, FALSE, sizeof (guint64));
+  afrpc_nats_outbox_init (&remote->outbox, g_strdup_printf ("%s.m", inbox),
+                          g_strdup_printf ("%s.n.%" G_GINT64_MODIFIER "x.", self->inbox_subject, id), self->id);
+  g_hash_table_insert (self->remotes, &remote->id, remote);
+  g_ptr_array_add (self->remote_list, remote);
+
+  return remote;
+}
+
+static void
+remove_remote (AfrpcNatsCaller *self,
+               AfrpcNatsRemote *remote)
+{
+  g_ptr_array_remove_fast (self->remote_list, remote);
+  g_hash_table_remove (self->remotes, &remote->id);
+}
+
+void
+afrpc_nats_caller_init_remotes (AfrpcNatsCaller *self)
+{
+  self->remotes = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, remote_free);
+  self->remote_list = g_ptr_array_new ();
+  self->check_us = AFRPC_NATS_NEVER;
+}
+
+void
+afrpc_nats_caller_clear_remotes (AfrpcNatsCaller *self)
+{
+  afrpc_nats_outbox_clear (&self->queue_outbox);
+  afrpc_nats_outbox_clear (&self->all_outbox);
+  g_ptr_array_unref (self->remote_list);
+  g_hash_table_unref (self->remotes);
+}
+
+/* Grants */
+
+static gboolean
+is_subject (const char *text)
+{
+  return text[0] != '\0' && strlen (text) < 256 && strpbrk (text, " \t\r\n*>") == NULL;
+}
+
+void
+afrpc_nats_caller_take_grant (AfrpcNatsCaller      *self,
+                              guint64               sender,
+                              const AfrpcNatsFrame *frame,
+                              GVariant             *body)
+{
+  AfrpcNatsRemote *remote = afrpc_nats_caller_find_remote (self, sender);
+  const char *inbox, *name;
+  guint32 n, beat_ms;
+
+  g_variant_get (body, "(&s&suu)", &inbox, &name, &n, &beat_ms);
+  if (frame->id == self->demand_id && self->demand == AFRPC_NATS_DEMAND_ASKED)
+    self->demand = AFRPC_NATS_DEMAND_ANSWERED;
+  if (remote == NULL && n > 0)
+    {
+      if (!is_subject (inbox) || self->remote_list->len >= REMOTES_MAX)
+        return;
+      remote = add_remote (self, sender, inbox, name);
+    }
+  if (remote == NULL)
+    return;
+
+  remote->beat_ms = CLAMP (beat_ms, 1, BEAT_MS_MAX);
+  remote->credits += MIN (n, DEMAND_MAX);
+}
+
+/* Asks for room. */
+static void
+demand (AfrpcNatsCaller *self,
+        AfrpcNatsOutbox *outbox,
+        AfrpcNatsDemand  state)
+{
+  self->demand = state;
+  self->n_demanded = MIN (self->queue.length, DEMAND_MAX);
+  afrpc_nats_outbox_add (outbox, get_link (self), AFRPC_NATS_DEMAND, 0, ++self->demand_id,
+                         g_variant_new ("(su)", self->inbox_subject, self->n_demanded));
+  self->demand_us = g_get_monotonic_time () + self->demand_ms * US_PER_MS;
+  afrpc_nats_caller_arm (self, self->demand_us);
+}
+
+/* One server is asked first; if that has not got room for all, the others are, too, which remember it until they have. */
+static void
+update_demand (AfrpcNatsCaller *self)
+{
+  if (self->queue.length == 0)
+    {
+      self->demand = AFRPC_NATS_DEMAND_NONE;
+      return;
+    }
+  if (!self->is_connected)
+    return;
+
+  if (self->demand == AFRPC_NATS_DEMAND_NONE)
+    {
+      self->demand_ms = DEMAND_MS_FIRST;
+      demand (self, &self->queue_outbox, AFRPC_NATS_DEMAND_ASKED);
+    }
+  else if (self->demand == AFRPC_NATS_DEMAND_ANSWERED ||
+           (self->demand == AFRPC_NATS_DEMAND_SPREAD && MIN (self->queue.length, DEMAND_MAX) > 2 * self->n_demanded))
+    demand (self, &self->all_outbox, AFRPC_NATS_DEMAND_SPREAD);
+}
+
+/* Nothing that was asked for has come, or not enough: servers may have come, and messages may have been lost. */
+static void
+demand_again (AfrpcNatsCaller *self)
+{
+  self->demand_ms = MIN (self->demand_ms * 2, DEMAND_MS_MAX);
+  if (self->queue.length > 0 && self->is_connected)
+    demand (self, &self->queue_outbox, AFRPC_NATS_DEMAND_ASKED);
+}
+
+/* Sending */
+
+/* Returns: (nullable): of those that would take a call, the one that has least to do */
+static AfrpcNatsRemote *
+pick (AfrpcNatsCaller *self)
+{
+  AfrpcNatsRemote *best = NULL;
+  guint n_seen = 0;
+
+  for (guint i = 0; i < self->remote_list->len && n_seen < LOOKED_AT_MAX; i++)
+    {
+      AfrpcNatsRemote *remote = self->remote_list->pdata[i];
+
+      if (remote->credits == 0)
+        continue;
+      n_seen++;
+      if (best == NULL || remote->calls.length < best->calls.length)
+        best = remote;
+    }
+
+  return best;
+}
+
+static gint64
+get_death_us (const AfrpcNatsRemote *remote)
+{
+  return remote->heard_us + (BEATS_MISSED * remote->beat_ms + SLACK_MS) * US_PER_MS;
+}
+
+/* Gives servers the calls that they have room for. */
+void
+afrpc_nats_caller_pump (AfrpcNatsCaller *self)
+{
+  AfrpcNatsRemote *remote;
+
+  while (self->queue.head != NULL && (remote = pick (self)) != NULL)
+    {
+      /* It begins to beat now. */
+      if (remote->calls.length == 0)
+        {
+          remote->heard_us = MAX (remote->heard_us, g_get_monotonic_time ());
+          afrpc_nats_caller_arm (self, get_death_us (remote));
+        }
+      afrpc_nats_caller_send (self, self->queue.head->data, remote);
+    }
+  update_demand (self);
+}
+
+static void
+add_acks (AfrpcNatsCaller *self,
+          AfrpcNatsRemote *remote)
+{
+  for (guint i = 0; i < remote->acks->len; i++)
+    afrpc_nats_outbox_add (&remote->outbox, get_link (self), AFRPC_NATS_ACK, 0, g_array_index (remote->acks, guint64, i), NULL);
+  g_array_set_size (remote->acks, 0);
+}
+
+/* Sends what is to be sent. That outcomes have arrived is said together with something else, or some time later. */
+void
+afrpc_nats_caller_flush (AfrpcNatsCaller *self)
+{
+  for (guint i = 0; i < self->remote_list->len; i++)
+    {
+      AfrpcNatsRemote *remote = self->remote_list->pdata[i];
+
+      if (remote->outbox.message == NULL)
+        continue;
+      add_acks (self, remote);
+      afrpc_nats_outbox_flush (&remote->outbox, get_link (self));
+    }
+  afrpc_nats_outbox_flush (&self->queue_outbox, get_link (self));
+  afrpc_nats_outbox_flush (&self->all_outbox, get_link (self));
+}
+
+/* Death */
+
+static void
+query (AfrpcNatsCaller *self,
+       AfrpcNatsRemote *remote)
+{
+  for (GList *link = remote->calls.head; link != NULL; link = link->next)
+    afrpc_nats_outbox_add (&remote->outbox, get_link (self), AFRPC_NATS_QUERY, 0, ((AfrpcNatsCall *) link->data)->id, NULL);
+}
+
+static gboolean
+may_repeat (AfrpcNatsCaller *self,
+            AfrpcNatsCall   *record)
+{
+  AfrpcCallOptions *options = afrpc_call_get_options (record->call);
+
+  return self->state != AFRPC_NATS_CALLER_OVER && options != NULL && afrpc_call_options_get_idempotent (options) &&
+         record->n_repeats < self->max_repeats;
+}
+
+/* Whatever it had may have been done. */
+static void
+bury (AfrpcNatsCaller *self,
+      AfrpcNatsRemote *remote,
+      gint64           now_us)
+{
+  const double silence_s = (double) (now_us - remote->heard_us) / G_USEC_PER_SEC;
+
+  while (remote->calls.head != NULL)
+    {
+      AfrpcNatsCall *record = remote->calls.head->data;
+
+      if (record->end != AFRPC_NATS_END_NONE)
+        afrpc_nats_caller_settle_end (self, record, record->started);
+      else if (may_repeat (self, record))
+        {
+          record->n_repeats++;
+          afrpc_nats_caller_requeue (self, record);
+        }
+      else
+        afrpc_nats_caller_settle (self, record, record->started, NULL,
+                                  g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED,
+                                               "nothing was heard of %s, which had the call of '%s', for %.1f s", remote->name,
+                                               self->subject, silence_s));
+    }
+  remove_remote (self, remote);
+}
+
+static void
+check_ends (AfrpcNatsCaller *self,
+            AfrpcNatsRemote *remote,
+            gint64           now_us)
+{
+  for (GList *link = remote->calls.head, *next; link != NULL; link = next)
+    {
+      AfrpcNatsCall *record = link->data;
+
+      next = link->next;
+      if (record->end == AFRPC_NATS_END_NONE)
+        continue;
+      if (record->end_us <= now_us)
+        afrpc_nats_caller_settle_end (self, record, record->started);
+      else
+        afrpc_nats_caller_arm (self, record->end_us);
+    }
+}
+
+/* What has come to its time. */
+void
+afrpc_nats_caller_check_remotes (AfrpcNatsCaller *self,
+                                 gint64           now_us)
+{
+  for (guint i = self->remote_list->len; i > 0; i--)
+    {
+      AfrpcNatsRemote *remote = self->remote_list->pdata[i - 1];
+
+      /* Without a call it need not say anything. */
+      check_ends (self, remote, now_us);
+      if (remote->acks->len > 0)
+        add_acks (self, remote);
+      if (remote->calls.length == 0)
+        continue;
+      /* Who has no connection himself hears nobody. */
+      if (self->is_connected && get_death_us (remote) <= now_us)
+        bury (self, remote, now_us);
+      else
+        afrpc_nats_caller_arm (self, MAX (get_death_us (remote), now_us + 10 * US_PER_MS));
+    }
+  if (self->demand != AFRPC_NATS_DEMAND_NONE)
+    {
+      if (self->demand_us <= now_us)
+        demand_again (self);
+      else
+        afrpc_nats_caller_arm (self, self->demand_us);
+    }
+}
+
+/* Nobody is there */
+
+/* What was sent in that message has not arrived, and never will. */
+static void
+take_unreachable (AfrpcNatsCaller *self,
+                  AfrpcNatsRemote *remote,
+                  guint64          message)
+{
+  remote->credits = 0;
+  for (GList *link = remote->calls.tail, *before; link != NULL; link = before)
+    {
+      AfrpcNatsCall *record = link->data;
+
+      before = link->prev;
+      if (record->message != message)
+        continue;
+      if (record->end != AFRPC_NATS_END_NONE)
+        afrpc_nats_caller_settle_end (self, record, AFRPC_STARTED_NO);
+      else
+        afrpc_nats_caller_requeue (self, record);
+    }
+  if (remote->calls.length == 0)
+    remove_remote (self, remote);
+}
+
+static void
+take_no_servers (AfrpcNatsCaller *self)
+{
+  const gint64 now_us = g_get_monotonic_time ();
+  const gint64 timeout_us = self->no_servers_timeout_ms * US_PER_MS;
+  g_autoptr(GError) error = NULL;
+
+  if (now_us < self->patience_us)
+    {
+      afrpc_nats_caller_arm (self, self->demand_us);
+      return;
+    }
+
+  error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE, "nobody serves '%s' at %s", self->subject,
+                       afrpc_nats_connection_describe (self->connection));
+  for (GList *link = self->queue.head, *next; link != NULL; link = next)
+    {
+      AfrpcNatsCall *record = link->data;
+
+      next = link->next;
+      if (record->begin_us + timeout_us <= now_us)
+        afrpc_nats_caller_settle (self, record, AFRPC_STARTED_NO, NULL, g_error_copy (error));
+      else
+        afrpc_nats_caller_arm (self, record->begin_us + timeout_us);
+    }
+}
+
+/* @subject: which of ours it was said to */
+void
+afrpc_nats_caller_take_no_responders (AfrpcNatsCaller *self,
+                                      const char      *subject)
+{
+  const char *rest = subject + strlen (self->inbox_subject);
+  guint64 id, message;
+  char *end = NULL;
+
+  if (!g_str_has_prefix (subject, self->inbox_subject))
+    return;
+  if (g_str_has_prefix (rest, ".d."))
+    {
+      /* The one that was asked last: somebody may have come since the one before. */
+      if (self->demand == AFRPC_NATS_DEMAND_ASKED && g_ascii_strtoull (rest + 3, NULL, 10) + 1 == self->queue_outbox.serial)
+        take_no_servers (self);
+      return;
+    }
+  if (!g_str_has_prefix (rest, ".n."))
+    return;
+
+  id = g_ascii_strtoull (rest + 3, &end, 16);
+  message = end != NULL && *end == '.' ? g_ascii_strtoull (end + 1, NULL, 10) : 0;
+  if (afrpc_nats_caller_find_remote (self, id) != NULL)
+    take_unreachable (self, afrpc_nats_caller_find_remote (self, id), message);
+}
+
+/* For the first time or again: what has become of calls is asked of their servers, who are given time to come back, too. */
+void
+afrpc_nats_caller_take_connected (AfrpcNatsCaller *self)
+{
+  const gint64 now_us = g_get_monotonic_time ();
+
+  for (guint i = self->remote_list->len; i > 0; i--)
+    {
+      AfrpcNatsRemote *remote = self->remote_list->pdata[i - 1];
+
+      remote->credits = 0;
+      if (remote->calls.length == 0)
+        {
+          remove_remote (self, remote);
+          continue;
+        }
+      remote->heard_us = now_us + AFRPC_NATS_RECONNECT_GRACE_US;
+      query (self, remote);
+      afrpc_nats_caller_arm (self, get_death_us (remote));
+    }
+  self->demand = AFRPC_NATS_DEMAND_NONE;
+  if (self->was_connected)
+    self->patience_us = now_us + AFRPC_NATS_RECONNECT_GRACE_US;
+  self->was_connected = TRUE;
+}
+
+/* Tells all that it ends. */
+void
+afrpc_nats_caller_leave (AfrpcNatsCaller *self)
+{
+  for (guint i = 0; i < self->remote_list->len; i++)
+    {
+      AfrpcNatsRemote *remote = self->remote_list->pdata[i];
+
+      afrpc_nats_outbox_add (&remote->outbox, get_link (self), AFRPC_NATS_LEAVE, 0, 0, NULL);
+    }
+  afrpc_nats_caller_flush (self);
+}

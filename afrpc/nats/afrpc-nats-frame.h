@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Messages on subjects as bytes: a header, and frames. Pure: no I/O, no main loop. docs/nats-protocol.md has the same in
+ * words. */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+#define AFRPC_NATS_VERSION 1
+#define AFRPC_NATS_HEADER_SIZE 16u /* of a message, and of a frame */
+#define AFRPC_NATS_TRANSFER_MAX (G_GUINT64_CONSTANT (1) << 40)
+
+typedef enum
+{
+  /* From a caller */
+  AFRPC_NATS_DEMAND = 1,  /* (su): its inbox, and how many calls it would make; id: its number */
+  AFRPC_NATS_CALL = 2,    /* (a{sv}v): options, and arguments; id: of the call, as in all that follow */
+  AFRPC_NATS_CANCEL = 3,
+  AFRPC_NATS_QUERY = 4,   /* what has become of it? */
+  AFRPC_NATS_ACK = 5,     /* its outcome has arrived */
+  AFRPC_NATS_LEAVE = 6,   /* the caller has ended; no id */
+  /* From a server */
+  AFRPC_NATS_GRANT = 16,  /* (ssuu): its inbox, its name, how many calls more may be sent, milliseconds between beats; id: of
+                           * the demand, or 0 */
+  AFRPC_NATS_REVOKE = 17, /* id: how many of those may not, all if it is G_MAXUINT64 */
+  AFRPC_NATS_STARTED = 18,
+  AFRPC_NATS_PROGRESS = 19, /* v */
+  AFRPC_NATS_RESULT = 20, /* v */
+  AFRPC_NATS_ERROR = 21,  /* (isis): AfrpcStarted, domain, code, message */
+  AFRPC_NATS_REFUSED = 22, /* s: why it was not begun, and never will be */
+  AFRPC_NATS_HAVE = 23,   /* it has it, and there is no outcome yet */
+  AFRPC_NATS_BEAT = 24,   /* at: the calls that it has for this caller, outcomes that have not been acknowledged among them */
+  AFRPC_NATS_EVENT = 25,  /* v; no id */
+  /* From both */
+  AFRPC_NATS_CHUNK = 48,  /* a part of a message: how large that is, where this is (little-endian 64 bits each), bytes; id: of the
+                           * transfer */
+} AfrpcNatsFrameType;
+
+#define AFRPC_NATS_FLAG_CREDIT 1u /* with an outcome: one call more may be sent */
+#define AFRPC_NATS_FLAG_PROGRESS 2u /* of a call: its progress is wanted */
+#define AFRPC_NATS_FLAG_IDEMPOTENT 4u /* of a call */
+
+typedef struct
+{
+  guint16 type;
+  guint16 flags;
+  guint64 id;
+  GBytes *bytes; /* the message (borrowed) */
+  gsize offset;  /* of the body */
+  gsize size;
+} AfrpcNatsFrame;
+
+typedef struct
+{
+  GBytes *bytes; /* (owned) */
+  gsize offset;  /* of the next frame */
+  guint64 sender;
+  gboolean is_swapped; /* values are of the other byte order */
+} AfrpcNatsReader;
+
+gboolean    afrpc_nats_reader_init  (AfrpcNatsReader       *self,
+                                     GBytes                *bytes,
+                                     GError               **error);
+void        afrpc_nats_reader_clear (AfrpcNatsReader       *self);
+int         afrpc_nats_reader_next  (AfrpcNatsReader       *self,
+                                     AfrpcNatsFrame        *frame,
+                                     GError               **error);
+GVariant   *afrpc_nats_reader_value (const AfrpcNatsReader *self,
+                                     const AfrpcNatsFrame  *frame,
+                                     const char            *type,
+                                     GError               **error);
+
+GByteArray *afrpc_nats_message_new  (guint64                sender);
+void        afrpc_nats_message_add  (GByteArray            *message,
+                                     AfrpcNatsFrameType     type,
+                                     guint                  flags,
+                                     guint64                id,
+                                     GVariant              *body);
+void        afrpc_nats_message_add_chunk (GByteArray       *message,
+                                     guint64                transfer,
+                                     gsize                  total,
+                                     gsize                  offset,
+                                     const guint8          *data,
+                                     gsize                  size);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (AfrpcNatsReader, afrpc_nats_reader_clear)
+
+G_END_DECLS

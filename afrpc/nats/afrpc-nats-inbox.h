@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What arrives on threads of nats.c, for one object, which lives in one main context: a queue, a source that has it taken
+ * there, one time at which something is to be done, and a way to wait for both without a main loop. */
+#pragma once
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  AFRPC_NATS_ITEM_MESSAGE,
+  AFRPC_NATS_ITEM_NO_RESPONDERS, /* nobody has got what was sent with the subject as its reply */
+  AFRPC_NATS_ITEM_CONNECTED,     /* for the first time, or again */
+  AFRPC_NATS_ITEM_DISCONNECTED,  /* for the moment: it is tried again and again */
+  AFRPC_NATS_ITEM_FAILED,        /* there is no connection, and will be none */
+  AFRPC_NATS_ITEM_ERROR,         /* something that does not end the connection */
+  AFRPC_NATS_ITEM_CANCEL,        /* somebody gives something up, which is data */
+} AfrpcNatsItemKind;
+
+typedef struct
+{
+  AfrpcNatsItemKind kind;
+  guint tag;         /* of the subscription */
+  char *subject;     /* (nullable) (owned) */
+  GBytes *bytes;     /* (nullable) (owned) */
+  GError *error;     /* (nullable) (owned) */
+  gpointer data;     /* (nullable) (owned) */
+  GDestroyNotify destroy;
+  gint64 arrival_us; /* monotonic */
+} AfrpcNatsItem;
+
+typedef struct
+{
+  void (*take)        (AfrpcNatsItem *item,
+                       gpointer       data);
+  void (*deadline)    (gpointer       data); /* the time has come, and everything that had arrived was taken */
+  void (*before_wait) (gpointer       data); /* nothing is left to be taken: what is to be sent, is sent now */
+  void (*tell)        (gpointer       data); /* what was taken may be told, to whoever may do anything; not while somebody blocks */
+} AfrpcNatsInboxFuncs;
+
+typedef struct _AfrpcNatsInbox AfrpcNatsInbox;
+
+AfrpcNatsItem  *afrpc_nats_item_new          (AfrpcNatsItemKind          kind,
+                                              guint                      tag,
+                                              const char                *subject);
+void            afrpc_nats_item_free         (AfrpcNatsItem             *item);
+
+AfrpcNatsInbox *afrpc_nats_inbox_new         (GMainContext              *context,
+                                              const AfrpcNatsInboxFuncs *funcs,
+                                              gpointer                   data);
+AfrpcNatsInbox *afrpc_nats_inbox_ref         (AfrpcNatsInbox            *self);
+void            afrpc_nats_inbox_unref       (AfrpcNatsInbox            *self);
+void            afrpc_nats_inbox_close       (AfrpcNatsInbox            *self);
+void            afrpc_nats_inbox_push        (AfrpcNatsInbox            *self,
+                                              AfrpcNatsItem             *item);
+void            afrpc_nats_inbox_set_deadline (AfrpcNatsInbox           *self,
+                                              gint64                     time_us);
+gboolean        afrpc_nats_inbox_is_blocking (AfrpcNatsInbox            *self);
+void            afrpc_nats_inbox_block       (AfrpcNatsInbox            *self);
+void            afrpc_nats_inbox_wake        (AfrpcNatsInbox            *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (AfrpcNatsItem, afrpc_nats_item_free)
+
+G_END_DECLS

@@ -1,0 +1,749 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "nats/afrpc-nats-link.h"
+
+#include "nats/afrpc-nats-chunks.h"
+
+#include <afrpc/afrpc.h>
+#include <nats/nats.h>
+#include <string.h>
+
+#define RECONNECT_MS_FIRST 25
+#define RECONNECT_MS_MAX 2000
+#define PING_INTERVAL_MS 5000 /* a dead network is noticed after two that are not answered */
+#define PINGS_OUT_MAX 2
+#define WRITE_DEADLINE_MS 10000
+
+typedef enum
+{
+  STATE_CONNECTING,
+  STATE_CONNECTED,
+  STATE_DISCONNECTED,
+  STATE_FAILED,
+} State;
+
+/* What a subscription of nats.c is, which may call back until it says that it is over. */
+typedef struct
+{
+  guint id;
+  guint tag;
+  char *subject;
+  char *queue;            /* (nullable) */
+  AfrpcNatsInbox *inbox;  /* (owned) */
+  natsSubscription *sub;  /* (nullable) (owned), of the thread */
+  gatomicrefcount ref_count; /* of the list, and of nats.c while it may call */
+} Subscription;
+
+typedef enum
+{
+  COMMAND_SUBSCRIBE,
+  COMMAND_UNSUBSCRIBE,
+  COMMAND_PUBLISH,
+} CommandKind;
+
+typedef struct
+{
+  CommandKind kind;
+  Subscription *subscription; /* (owned) */
+  guint id;
+  char *subject;
+  char *reply;
+  guint64 sender;
+  GBytes *bytes;
+} Command;
+
+struct _AfrpcNatsLink
+{
+  gatomicrefcount ref_count; /* of who made it, the thread, and nats.c while it may call */
+  AfrpcNatsSettings settings;
+
+  GMutex lock;
+  GCond cond;
+  GQueue commands;           /* (element-type Command) guarded by lock */
+  State state;               /* guarded by lock */
+  gboolean is_closing;       /* guarded by lock */
+  GError *error;             /* (nullable): why it has failed; guarded by lock */
+  GPtrArray *watchers;       /* (element-type AfrpcNatsInbox) guarded by lock */
+  guint last_id;             /* guarded by lock */
+  char *url;                 /* (nullable): of the server; guarded by lock */
+
+  /* Of the thread */
+  natsConnection *connection; /* (nullable) */
+  GPtrArray *subscriptions;   /* (element-type Subscription) */
+  guint64 last_transfer;
+};
+
+void
+afrpc_nats_settings_clear (AfrpcNatsSettings *self)
+{
+  g_strfreev (self->servers);
+  g_free (self->name);
+  g_free (self->user);
+  g_free (self->password);
+  g_free (self->token);
+  g_free (self->credentials_file);
+  g_free (self->nkey);
+  g_free (self->nkey_seed_file);
+  g_free (self->tls_ca_file);
+  g_free (self->tls_certificate_file);
+  g_free (self->tls_key_file);
+  g_free (self->tls_hostname);
+  memset (self, 0, sizeof *self);
+}
+
+static void
+settings_copy (AfrpcNatsSettings       *self,
+               const AfrpcNatsSettings *from)
+{
+  *self = *from;
+  self->servers = g_strdupv (from->servers);
+  self->name = g_strdup (from->name);
+  self->user = g_strdup (from->user);
+  self->password = g_strdup (from->password);
+  self->token = g_strdup (from->token);
+  self->credentials_file = g_strdup (from->credentials_file);
+  self->nkey = g_strdup (from->nkey);
+  self->nkey_seed_file = g_strdup (from->nkey_seed_file);
+  self->tls_ca_file = g_strdup (from->tls_ca_file);
+  self->tls_certificate_file = g_strdup (from->tls_certificate_file);
+  self->tls_key_file = g_strdup (from->tls_key_file);
+  self->tls_hostname = g_strdup (from->tls_hostname);
+}
+
+/* Lifetimes */
+
+static void
+subscription_unref (gpointer data)
+{
+  Subscription *self = data;
+
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+
+  afrpc_nats_inbox_unref (self->inbox);
+  g_free (self->subject);
+  g_free (self->queue);
+  g_free (self);
+}
+
+static void
+command_free (gpointer data)
+{
+  Command *self = data;
+
+  g_clear_pointer (&self->subscription, subscription_unref);
+  g_free (self->subject);
+  g_free (self->reply);
+  g_clear_pointer (&self->bytes, g_bytes_unref);
+  g_free (self);
+}
+
+static void
+link_unref (AfrpcNatsLink *self)
+{
+  if (!g_atomic_ref_count_dec (&self->ref_count))
+    return;
+
+  g_queue_clear_full (&self->commands, command_free);
+  g_ptr_array_unref (self->watchers);
+  g_ptr_array_unref (self->subscriptions);
+  afrpc_nats_settings_clear (&self->settings);
+  g_clear_error (&self->error);
+  g_free (self->url);
+  g_mutex_clear (&self->lock);
+  g_cond_clear (&self->cond);
+  g_free (self);
+}
+
+/* States */
+
+static AfrpcNatsItem *
+new_state_item (AfrpcNatsLink *self)
+{
+  static const AfrpcNatsItemKind kinds[] = {
+    [STATE_CONNECTED] = AFRPC_NATS_ITEM_CONNECTED,
+    [STATE_DISCONNECTED] = AFRPC_NATS_ITEM_DISCONNECTED,
+    [STATE_FAILED] = AFRPC_NATS_ITEM_FAILED,
+  };
+  AfrpcNatsItem *item = afrpc_nats_item_new (kinds[self->state], 0, self->url);
+
+  item->error = self->error != NULL ? g_error_copy (self->error) : NULL;
+
+  return item;
+}
+
+/* Tells everybody, from whichever thread. @error: (nullable) (transfer full) */
+static void
+set_state (AfrpcNatsLink *self,
+           State          state,
+           GError        *error)
+{
+  g_mutex_lock (&self->lock);
+  if (self->state == STATE_FAILED || self->is_closing || self->state == state)
+    {
+      g_mutex_unlock (&self->lock);
+      g_clear_error (&error);
+      return;
+    }
+  g_debug ("nats: state %d", state);
+  self->state = state;
+  g_clear_error (&self->error);
+  self->error = error;
+  for (guint i = 0; i < self->watchers->len; i++)
+    afrpc_nats_inbox_push (self->watchers->pdata[i], new_state_item (self));
+  g_cond_signal (&self->cond);
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+set_url (AfrpcNatsLink  *self,
+         natsConnection *connection)
+{
+  char url[512] = "";
+
+  if (natsConnection_GetConnectedUrl (connection, url, sizeof url) != NATS_OK)
+    return;
+
+  g_mutex_lock (&self->lock);
+  g_free (self->url);
+  self->url = g_strdup (url);
+  g_mutex_unlock (&self->lock);
+}
+
+static char *
+describe_servers (const AfrpcNatsLink *self)
+{
+  return g_strjoinv (", ", self->settings.servers);
+}
+
+static GError *
+new_error (AfrpcNatsLink *self,
+           const char    *what,
+           natsStatus     status)
+{
+  g_autofree char *servers = describe_servers (self);
+  natsStatus last = NATS_OK;
+  const char *why = nats_GetLastError (&last);
+  const char *text = natsStatus_GetText (status);
+
+  if (why != NULL && why[0] != '\0' && last == status && !g_str_equal (why, text))
+    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE, "%s %s: %s: %s", what, servers, text, why);
+
+  return g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE, "%s %s: %s", what, servers, text);
+}
+
+/* From threads of nats.c */
+
+static void
+disconnected_cb (natsConnection *connection,
+                 void           *data)
+{
+  set_state (data, STATE_DISCONNECTED, NULL);
+}
+
+static void
+reconnected_cb (natsConnection *connection,
+                void           *data)
+{
+  set_url (data, connection);
+  set_state (data, STATE_CONNECTED, NULL);
+}
+
+/* The last that is called. */
+static void
+closed_cb (natsConnection *connection,
+           void           *data)
+{
+  AfrpcNatsLink *self = data;
+  const char *why = NULL;
+  g_autofree char *servers = describe_servers (self);
+
+  (void) natsConnection_GetLastError (connection, &why);
+  set_state (self, STATE_FAILED,
+             g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE, "the connection to %s was closed%s%s", servers,
+                          why != NULL && why[0] != '\0' ? ": " : "", why != NULL ? why : ""));
+  link_unref (self);
+}
+
+static void
+error_cb (natsConnection   *connection,
+          natsSubscription *subscription,
+          natsStatus        status,
+          void             *data)
+{
+  AfrpcNatsLink *self = data;
+  const char *why = NULL;
+  g_autoptr(GError) error = NULL;
+
+  (void) natsConnection_GetLastError (connection, &why);
+  error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED, "NATS: %s%s%s", natsStatus_GetText (status),
+                       why != NULL && why[0] != '\0' ? ": " : "", why != NULL ? why : "");
+  g_mutex_lock (&self->lock);
+  for (guint i = 0; i < self->watchers->len; i++)
+    {
+      AfrpcNatsItem *item = afrpc_nats_item_new (AFRPC_NATS_ITEM_ERROR, 0, NULL);
+
+      item->error = g_error_copy (error);
+      afrpc_nats_inbox_push (self->watchers->pdata[i], item);
+    }
+  g_mutex_unlock (&self->lock);
+}
+
+static int64_t
+reconnect_delay_cb (natsConnection *connection,
+                    int             attempts,
+                    void           *data)
+{
+  const gint64 ms = MIN (RECONNECT_MS_FIRST << MIN (attempts, 10), RECONNECT_MS_MAX);
+
+  return ms / 2 + g_random_int_range (0, ms / 2 + 1);
+}
+
+static void
+message_cb (natsConnection   *connection,
+            natsSubscription *sub,
+            natsMsg          *message,
+            void             *data)
+{
+  Subscription *self = data;
+  const gboolean has_none = natsMsg_IsNoResponders (message);
+  AfrpcNatsItem *item = afrpc_nats_item_new (has_none ? AFRPC_NATS_ITEM_NO_RESPONDERS : AFRPC_NATS_ITEM_MESSAGE, self->tag,
+                                             natsMsg_GetSubject (message));
+
+  /* A copy is aligned, and nobody has to give it back on a certain thread. */
+  if (!has_none)
+    item->bytes = g_bytes_new (natsMsg_GetData (message), natsMsg_GetDataLength (message));
+  natsMsg_Destroy (message);
+  afrpc_nats_inbox_push (self->inbox, item);
+}
+
+static void
+completed_cb (void *data)
+{
+  subscription_unref (data);
+}
+
+/* The thread */
+
+static natsStatus
+apply_authentication (const AfrpcNatsSettings *settings,
+                      natsOptions             *options)
+{
+  natsStatus status = NATS_OK;
+
+  if (settings->user != NULL)
+    status = natsOptions_SetUserInfo (options, settings->user, settings->password != NULL ? settings->password : "");
+  if (status == NATS_OK && settings->token != NULL)
+    status = natsOptions_SetToken (options, settings->token);
+  if (status == NATS_OK && settings->credentials_file != NULL)
+    status = natsOptions_SetUserCredentialsFromFiles (options, settings->credentials_file, NULL);
+  if (status == NATS_OK && settings->nkey != NULL)
+    status = natsOptions_SetNKeyFromSeed (options, settings->nkey, settings->nkey_seed_file);
+
+  return status;
+}
+
+static natsStatus
+apply_tls (const AfrpcNatsSettings *settings,
+           natsOptions             *options)
+{
+  natsStatus status = NATS_OK;
+
+  if (settings->tls || settings->tls_ca_file != NULL || settings->tls_certificate_file != NULL)
+    status = natsOptions_SetSecure (options, true);
+  if (status == NATS_OK && settings->tls_ca_file != NULL)
+    status = natsOptions_LoadCATrustedCertificates (options, settings->tls_ca_file);
+  if (status == NATS_OK && settings->tls_certificate_file != NULL)
+    status = natsOptions_LoadCertificatesChain (options, settings->tls_certificate_file, settings->tls_key_file);
+  if (status == NATS_OK && settings->tls_hostname != NULL)
+    status = natsOptions_SetExpectedHostname (options, settings->tls_hostname);
+
+  return status;
+}
+
+static natsStatus
+apply_rest (AfrpcNatsLink *self,
+            natsOptions   *options)
+{
+  const AfrpcNatsSettings *settings = &self->settings;
+  natsStatus status;
+
+  status = natsOptions_SetServers (options, (const char **) settings->servers, g_strv_length (settings->servers));
+  if (status == NATS_OK && settings->name != NULL)
+    status = natsOptions_SetName (options, settings->name);
+  if (status == NATS_OK)
+    status = natsOptions_SetTimeout (options, settings->connect_timeout_ms);
+  if (status == NATS_OK)
+    status = natsOptions_SetAllowReconnect (options, true);
+  if (status == NATS_OK)
+    status = natsOptions_SetMaxReconnect (options, G_MAXINT);
+  if (status == NATS_OK)
+    status = natsOptions_SetReconnectWait (options, 0);
+  if (status == NATS_OK)
+    status = natsOptions_SetCustomReconnectDelay (options, reconnect_delay_cb, self);
+  if (status == NATS_OK)
+    status = natsOptions_SetPingInterval (options, PING_INTERVAL_MS);
+  if (status == NATS_OK)
+    status = natsOptions_SetMaxPingsOut (options, PINGS_OUT_MAX);
+  if (status == NATS_OK)
+    status = natsOptions_SetWriteDeadline (options, WRITE_DEADLINE_MS);
+  /* What is sent together goes together already. */
+  if (status == NATS_OK)
+    status = natsOptions_SetSendAsap (options, true);
+  if (status == NATS_OK)
+    status = natsOptions_SetDisconnectedCB (options, disconnected_cb, self);
+  if (status == NATS_OK)
+    status = natsOptions_SetReconnectedCB (options, reconnected_cb, self);
+  if (status == NATS_OK)
+    status = natsOptions_SetClosedCB (options, closed_cb, self);
+  if (status == NATS_OK)
+    status = natsOptions_SetErrorHandler (options, error_cb, self);
+
+  return status;
+}
+
+/* FALSE: there is no connection. */
+static gboolean
+link_connect (AfrpcNatsLink *self)
+{
+  natsOptions *options = NULL;
+  natsStatus status = natsOptions_Create (&options);
+
+  if (status == NATS_OK)
+    status = apply_rest (self, options);
+  if (status == NATS_OK)
+    status = apply_tls (&self->settings, options);
+  if (status == NATS_OK)
+    status = apply_authentication (&self->settings, options);
+  if (status == NATS_OK)
+    {
+      g_atomic_ref_count_inc (&self->ref_count);
+      status = natsConnection_Connect (&self->connection, options);
+      if (status != NATS_OK)
+        link_unref (self);
+    }
+  if (status != NATS_OK)
+    set_state (self, STATE_FAILED, new_error (self, "cannot connect to", status));
+  natsOptions_Destroy (options);
+  if (status != NATS_OK)
+    return FALSE;
+
+  set_url (self, self->connection);
+  set_state (self, STATE_CONNECTED, NULL);
+
+  return TRUE;
+}
+
+static void
+tell_error (AfrpcNatsInbox *inbox,
+            GError         *error) /* (transfer full) */
+{
+  AfrpcNatsItem *item = afrpc_nats_item_new (AFRPC_NATS_ITEM_ERROR, 0, NULL);
+
+  item->error = error;
+  afrpc_nats_inbox_push (inbox, item);
+}
+
+static void
+subscribe (AfrpcNatsLink *self,
+           Subscription  *subscription)
+{
+  natsStatus status;
+
+  g_atomic_ref_count_inc (&subscription->ref_count);
+  if (subscription->queue != NULL)
+    status = natsConnection_QueueSubscribe (&subscription->sub, self->connection, subscription->subject, subscription->queue,
+                                            message_cb, subscription);
+  else
+    status = natsConnection_Subscribe (&subscription->sub, self->connection, subscription->subject, message_cb, subscription);
+  if (status == NATS_OK)
+    {
+      /* What arrives is limited by what is granted. */
+      (void) natsSubscription_SetPendingLimits (subscription->sub, -1, -1);
+      status = natsSubscription_SetOnCompleteCB (subscription->sub, completed_cb, subscription);
+    }
+  else
+    subscription_unref (subscription);
+  if (status != NATS_OK)
+    tell_error (subscription->inbox,
+                g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED, "cannot subscribe to '%s': %s", subscription->subject,
+                             natsStatus_GetText (status)));
+  g_atomic_ref_count_inc (&subscription->ref_count);
+  g_ptr_array_add (self->subscriptions, subscription);
+}
+
+static void
+end_subscription (Subscription *subscription)
+{
+  if (subscription->sub == NULL)
+    return;
+
+  (void) natsSubscription_Unsubscribe (subscription->sub);
+  natsSubscription_Destroy (subscription->sub);
+  subscription->sub = NULL;
+}
+
+static void
+unsubscribe (AfrpcNatsLink *self,
+             guint          id)
+{
+  for (guint i = 0; i < self->subscriptions->len; i++)
+    {
+      Subscription *subscription = self->subscriptions->pdata[i];
+
+      if (subscription->id != id)
+        continue;
+      end_subscription (subscription);
+      g_ptr_array_remove_index_fast (self->subscriptions, i);
+      return;
+    }
+}
+
+typedef struct
+{
+  AfrpcNatsLink *self;
+  const Command *command;
+  natsStatus status;
+} Publication;
+
+static void
+publish_part (GBytes   *part,
+              gpointer  data)
+{
+  Publication *publication = data;
+  const Command *command = publication->command;
+  natsConnection *connection = publication->self->connection;
+  gsize size;
+  const void *bytes = g_bytes_get_data (part, &size);
+
+  if (publication->status != NATS_OK)
+    return;
+  if (command->reply != NULL)
+    publication->status = natsConnection_PublishRequest (connection, command->subject, command->reply, bytes, size);
+  else
+    publication->status = natsConnection_Publish (connection, command->subject, bytes, size);
+}
+
+/* What cannot be sent is lost, as what was under way when the connection broke: those who wait for something of it ask. */
+static void
+publish (AfrpcNatsLink *self,
+         const Command *command)
+{
+  const gint64 payload_max = natsConnection_GetMaxPayload (self->connection);
+  Publication publication = { self, command, NATS_OK };
+
+  afrpc_nats_chunks_split (command->bytes, command->sender, ++self->last_transfer,
+                           payload_max > 0 ? (gsize) payload_max : 1u << 20, publish_part, &publication);
+  if (publication.status != NATS_OK)
+    g_debug ("nats: publishing to %s: %s", command->subject, natsStatus_GetText (publication.status));
+}
+
+static void
+run_command (AfrpcNatsLink *self,
+             Command       *command)
+{
+  switch (command->kind)
+    {
+    case COMMAND_SUBSCRIBE:
+      subscribe (self, command->subscription);
+      break;
+
+    case COMMAND_UNSUBSCRIBE:
+      unsubscribe (self, command->id);
+      break;
+
+    case COMMAND_PUBLISH:
+    default:
+      publish (self, command);
+      break;
+    }
+}
+
+/* Returns: (transfer full) (nullable): what is to be done next; NULL if it is to end, once everything was done that can be */
+static Command *
+wait_for_command (AfrpcNatsLink *self)
+{
+  Command *command = NULL;
+
+  g_mutex_lock (&self->lock);
+  while (self->state != STATE_FAILED)
+    {
+      const Command *next = g_queue_peek_head (&self->commands);
+
+      /* nats.c keeps subscriptions over a reconnection, and what is published only up to a limit. */
+      if (next != NULL && (self->state == STATE_CONNECTED || next->kind != COMMAND_PUBLISH))
+        {
+          command = g_queue_pop_head (&self->commands);
+          break;
+        }
+      if (self->is_closing)
+        break;
+      g_cond_wait (&self->cond, &self->lock);
+    }
+  g_mutex_unlock (&self->lock);
+
+  return command;
+}
+
+static gpointer
+link_thread (gpointer data)
+{
+  AfrpcNatsLink *self = data;
+  Command *command;
+
+  if (link_connect (self))
+    {
+      while ((command = wait_for_command (self)) != NULL)
+        {
+          run_command (self, command);
+          command_free (command);
+        }
+      for (guint i = 0; i < self->subscriptions->len; i++)
+        end_subscription (self->subscriptions->pdata[i]);
+      natsConnection_Close (self->connection);
+      natsConnection_Destroy (self->connection);
+    }
+  link_unref (self);
+
+  return NULL;
+}
+
+/* The program's side */
+
+/* Connects, and says so to those who watch. */
+AfrpcNatsLink *
+afrpc_nats_link_new (const AfrpcNatsSettings *settings)
+{
+  AfrpcNatsLink *self = g_new0 (AfrpcNatsLink, 1);
+
+  g_atomic_ref_count_init (&self->ref_count);
+  settings_copy (&self->settings, settings);
+  g_mutex_init (&self->lock);
+  g_cond_init (&self->cond);
+  self->watchers = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_nats_inbox_unref);
+  self->subscriptions = g_ptr_array_new_with_free_func (subscription_unref);
+  g_atomic_ref_count_inc (&self->ref_count);
+  g_thread_unref (g_thread_new ("afrpc-nats", link_thread, self));
+
+  return self;
+}
+
+/* What was published before is sent, if there is a connection. Frees it, as far as the program is concerned. */
+void
+afrpc_nats_link_close (AfrpcNatsLink *self)
+{
+  g_mutex_lock (&self->lock);
+  self->is_closing = TRUE;
+  g_ptr_array_set_size (self->watchers, 0);
+  g_cond_signal (&self->cond);
+  g_mutex_unlock (&self->lock);
+  link_unref (self);
+}
+
+static void
+push_command (AfrpcNatsLink *self,
+              Command       *command) /* (transfer full) */
+{
+  g_mutex_lock (&self->lock);
+  if (self->state != STATE_FAILED)
+    {
+      g_queue_push_tail (&self->commands, g_steal_pointer (&command));
+      g_cond_signal (&self->cond);
+    }
+  g_mutex_unlock (&self->lock);
+
+  if (command != NULL)
+    command_free (command);
+}
+
+/* Returns: its number */
+guint
+afrpc_nats_link_subscribe (AfrpcNatsLink  *self,
+                           const char     *subject,
+                           const char     *queue, /* (nullable) */
+                           AfrpcNatsInbox *inbox,
+                           guint           tag)
+{
+  Command *command = g_new0 (Command, 1);
+  Subscription *subscription = g_new0 (Subscription, 1);
+  guint id;
+
+  g_mutex_lock (&self->lock);
+  id = ++self->last_id;
+  g_mutex_unlock (&self->lock);
+  g_atomic_ref_count_init (&subscription->ref_count);
+  subscription->id = id;
+  subscription->tag = tag;
+  subscription->subject = g_strdup (subject);
+  subscription->queue = g_strdup (queue);
+  subscription->inbox = afrpc_nats_inbox_ref (inbox);
+  command->kind = COMMAND_SUBSCRIBE;
+  command->subscription = subscription;
+  push_command (self, command);
+
+  return id;
+}
+
+void
+afrpc_nats_link_unsubscribe (AfrpcNatsLink *self,
+                             guint          id)
+{
+  Command *command = g_new0 (Command, 1);
+
+  command->kind = COMMAND_UNSUBSCRIBE;
+  command->id = id;
+  push_command (self, command);
+}
+
+/* Has @inbox told how the connection is: now, if that is known, and whenever it changes. */
+void
+afrpc_nats_link_watch (AfrpcNatsLink  *self,
+                       AfrpcNatsInbox *inbox)
+{
+  g_mutex_lock (&self->lock);
+  g_ptr_array_add (self->watchers, afrpc_nats_inbox_ref (inbox));
+  if (self->state != STATE_CONNECTING)
+    afrpc_nats_inbox_push (inbox, new_state_item (self));
+  g_mutex_unlock (&self->lock);
+}
+
+void
+afrpc_nats_link_unwatch (AfrpcNatsLink  *self,
+                         AfrpcNatsInbox *inbox)
+{
+  g_mutex_lock (&self->lock);
+  g_ptr_array_remove_fast (self->watchers, inbox);
+  g_mutex_unlock (&self->lock);
+}
+
+/* @subject: (transfer full); @reply: (transfer full) (nullable): where to say that nobody has got it; @bytes: (transfer full) */
+void
+afrpc_nats_link_publish (AfrpcNatsLink *self,
+                         char          *subject,
+                         char          *reply,
+                         guint64        sender,
+                         GBytes        *bytes)
+{
+  Command *command = g_new0 (Command, 1);
+
+  command->kind = COMMAND_PUBLISH;
+  command->subject = subject;
+  command->reply = reply;
+  command->sender = sender;
+  command->bytes = bytes;
+  push_command (self, command);
+}
+
+/* Returns: (transfer full) (nullable): the server that it is connected to, or was last */
+char *
+afrpc_nats_link_dup_url (AfrpcNatsLink *self)
+{
+  char *url;
+
+  g_mutex_lock (&self->lock);
+  url = g_strdup (self->url);
+  g_mutex_unlock (&self->lock);
+
+  return url;
+}

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The calls that a server has: each is begun once, and its outcome is kept until its caller has it. */
+#include "config.h"
+
+#include "nats/afrpc-nats-server-parts.h"
+
+#define REFUSED_MAX 4096u      /* of one client, that are remembered */
+#define LOOK_US 10000          /* how often it is looked whether calls have been begun */
+#define WEIGHT_LONGER 0.05     /* of a new time in the average: the first calls wait for workers to start */
+#define WEIGHT_SHORTER 0.25
+
+static void
+served_free (AfrpcNatsServed *served)
+{
+  g_clear_object (&served->call);
+  g_clear_pointer (&served->outcome, g_variant_unref);
+  g_free (served);
+}
+
+static void
+refuse (AfrpcNatsServer *self,
+        AfrpcNatsClient *client,
+        guint64          id,
+        const char      *why)
+{
+  self->n_refused++;
+  afrpc_nats_server_add (self, client, AFRPC_NATS_REFUSED, 0, id, g_variant_new_string (why));
+}
+
+/* If it arrives after all, it is not begun. */
+static void
+remember_refused (AfrpcNatsClient *client,
+                  guint64          id)
+{
+  guint64 *key;
+
+  if (g_hash_table_contains (client->refused, &id))
+    return;
+
+  key = g_memdup2 (&id, sizeof id);
+  g_hash_table_add (client->refused, key);
+  g_queue_push_tail (&client->refused_order, key);
+  if (client->refused_order.length > REFUSED_MAX)
+    g_hash_table_remove (client->refused, g_queue_pop_head (&client->refused_order));
+}
+
+/* Outcomes */
+
+static void
+send_outcome (AfrpcNatsServer *self,
+              AfrpcNatsServed *served,
+              guint            flags)
+{
+  afrpc_nats_server_add (self, served->client, served->type, flags, served->id, served->outcome);
+}
+
+static void
+set_error (AfrpcNatsServed *served,
+           AfrpcStarted     started,
+           const GError    *error)
+{
+  g_autofree char *message = g_utf8_make_valid (error->message, -1);
+
+  served->type = AFRPC_NATS_ERROR;
+  served->outcome = g_variant_ref_sink (g_variant_new ("(isis)", started, g_quark_to_string (error->domain), error->code, message));
+}
+
+static void
+set_outcome (AfrpcNatsServer *self,
+             AfrpcNatsServed *served,
+             GVariant        *value, /* (nullable) */
+             const GError    *error) /* (nullable) */
+{
+  g_autoptr(GUnixFDList) fds = value != NULL ? afrpc_call_steal_fds (served->call) : NULL;
+  g_autoptr(GError) own = NULL;
+
+  if (fds != NULL && g_unix_fd_list_get_length (fds) > 0)
+    own = g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
+                       "the result has file descriptors, which cannot be sent over NATS");
+  else if (value != NULL && g_variant_get_size (value) > self->max_message_size)
+    own = g_error_new (AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                       "the result has %" G_GSIZE_FORMAT " bytes, more than %" G_GUINT64_FORMAT " that %s sends",
+                       g_variant_get_size (value), self->max_message_size, self->name);
+  if (own != NULL)
+    set_error (served, AFRPC_STARTED_YES, own);
+  else if (value != NULL)
+    {
+      served->type = AFRPC_NATS_RESULT;
+      served->outcome = g_variant_ref_sink (g_variant_new_variant (value));
+    }
+  else
+    set_error (served, afrpc_call_get_started (served->call), error);
+}
+
+/* What one takes a worker, of all that were there at once. */
+static void
+measure (AfrpcNatsServer *self,
+         AfrpcNatsServed *served)
+{
+  const double n_workers = AFRPC_IS_POOL (self->caller) ? MAX (afrpc_pool_get_max_workers (AFRPC_POOL (self->caller)), 1) : 1;
+  const double time_us = g_get_monotonic_time () - served->begin_us;
+  const double own_us = MAX (time_us * n_workers / MAX (n_workers, served->n_before + 1), 1);
+
+  const double weight = own_us < self->execution_us ? WEIGHT_SHORTER : WEIGHT_LONGER;
+
+  self->execution_us = self->execution_us <= 0 ? own_us : self->execution_us + weight * (own_us - self->execution_us);
+}
+
+static void
+settled_cb (GObject      *object,
+            GAsyncResult *result,
+            gpointer      data)
+{
+  AfrpcNatsServed *served = data;
+  AfrpcNatsServer *self = served->server;
+  AfrpcNatsClient *client = served->client;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = afrpc_call_wait_finish (AFRPC_CALL (object), result, &error);
+
+  /* Nobody wants it any more; but it has kept a worker until now. */
+  if (client == NULL)
+    {
+      if (self != NULL)
+        {
+          self->n_running--;
+          afrpc_nats_inbox_wake (self->inbox);
+        }
+      served_free (served);
+      return;
+    }
+
+  self->n_running--;
+  self->n_done++;
+  client->n_running--;
+  if (!served->is_started)
+    g_queue_unlink (&self->unstarted, &served->unstarted);
+  served->is_started = TRUE;
+  measure (self, served);
+  set_outcome (self, served, value, error);
+  g_clear_object (&served->call);
+  send_outcome (self, served, afrpc_nats_server_keeps_credit (self, client) ? AFRPC_NATS_FLAG_CREDIT : 0);
+}
+
+static void
+progress_cb (AfrpcCall *call,
+             GVariant  *progress,
+             gpointer   data)
+{
+  AfrpcNatsServed *served = data;
+
+  if (served->client != NULL && served->type == 0)
+    afrpc_nats_server_add (served->server, served->client, AFRPC_NATS_PROGRESS, 0, served->id, g_variant_new_variant (progress));
+}
+
+/* Beginning */
+
+static AfrpcCallOptions *
+new_options (AfrpcNatsServed *served,
+             GVariant        *dict,
+             guint            flags)
+{
+  AfrpcCallOptions *options = afrpc_call_options_new ();
+  g_autoptr(GVariant) metadata = g_variant_lookup_value (dict, "metadata", G_VARIANT_TYPE_VARDICT);
+  const char *text;
+  gboolean is_latest = FALSE;
+  guint32 ms;
+  gint32 priority;
+
+  if (g_variant_lookup (dict, "function", "&s", &text))
+    afrpc_call_options_set_function (options, text);
+  if (g_variant_lookup (dict, "affinity", "&s", &text))
+    afrpc_call_options_set_affinity (options, text);
+  if (g_variant_lookup (dict, "execution-timeout-ms", "u", &ms))
+    afrpc_call_options_set_execution_timeout_ms (options, ms);
+  if (g_variant_lookup (dict, "priority", "i", &priority))
+    afrpc_call_options_set_priority (options, priority);
+  if (metadata != NULL)
+    afrpc_call_options_set_metadata (options, metadata);
+  afrpc_call_options_set_idempotent (options, (flags & AFRPC_NATS_FLAG_IDEMPOTENT) != 0);
+  if ((flags & AFRPC_NATS_FLAG_PROGRESS) != 0)
+    {
+      g_variant_lookup (dict, "progress-latest", "b", &is_latest);
+      afrpc_call_options_set_progress (options, is_latest ? AFRPC_PROGRESS_LATEST : AFRPC_PROGRESS_ALL, progress_cb, served, NULL);
+    }
+
+  return options;
+}
+
+static void
+begin (AfrpcNatsServer *self,
+       AfrpcNatsClient *client,
+       guint64          id,
+       GVariant        *body,
+       guint            flags)
+{
+  AfrpcNatsServed *served = g_new0 (AfrpcNatsServed, 1);
+  g_autoptr(GVariant) dict = g_variant_get_child_value (body, 0);
+  g_autoptr(GVariant) boxed = g_variant_get_child_value (body, 1);
+  g_autoptr(GVariant) args = g_variant_get_variant (boxed);
+  g_autoptr(AfrpcCallOptions) options = new_options (served, dict, flags);
+
+  served->link.data = served;
+  served->unstarted.data = served;
+  served->id = id;
+  served->server = self;
+  served->client = client;
+  served->begin_us = g_get_monotonic_time ();
+  served->n_before = self->n_running;
+  g_hash_table_insert (client->by_id, &served->id, served);
+  g_queue_push_tail_link (&client->calls, &served->link);
+  g_queue_push_tail_link (&self->unstarted, &served->unstarted);
+  client->n_running++;
+  self->n_running++;
+  served->call = afrpc_caller_start (self->caller, args, options);
+  afrpc_call_wait (served->call, NULL, settled_cb, served);
+  afrpc_nats_server_arm (self, served->begin_us + LOOK_US);
+  afrpc_nats_server_arm (self, self->beat_us);
+}
+
+void
+afrpc_nats_server_take_call (AfrpcNatsServer       *self,
+                             AfrpcNatsClient       *client,
+                             const AfrpcNatsReader *reader,
+                             const AfrpcNatsFrame  *frame)
+{
+  g_autoptr(GVariant) body = NULL;
+
+  /* It has come before. */
+  if (g_hash_table_contains (client->by_id, &frame->id))
+    {
+      afrpc_nats_server_take_query (self, client, frame->id);
+      return;
+    }
+  if (g_hash_table_contains (client->refused, &frame->id))
+    {
+      refuse (self, client, frame->id, "it had been asked for before it came");
+      return;
+    }
+  if (!afrpc_nats_server_use_room (self, client))
+    {
+      refuse (self, client, frame->id, "there is no room");
+      return;
+    }
+
+  body = afrpc_nats_reader_value (reader, frame, "(a{sv}v)", NULL);
+  if (body == NULL)
+    afrpc_nats_server_add (self, client, AFRPC_NATS_ERROR, 0, frame->id,
+                           g_variant_new ("(isis)", AFRPC_STARTED_NO, g_quark_to_string (AFRPC_ERROR), AFRPC_ERROR_INVALID_DATA,
+                                          "the call is malformed"));
+  else
+    begin (self, client, frame->id, body, frame->flags);
+}
+
+/* What is said of calls */
+
+void
+afrpc_nats_server_take_cancel (AfrpcNatsServer *self,
+                               AfrpcNatsClient *client,
+                               guint64          id)
+{
+  AfrpcNatsServed *served = g_hash_table_lookup (client->by_id, &id);
+
+  if (served == NULL)
+    {
+      remember_refused (client, id);
+      refuse (self, client, id, "it has been cancelled");
+    }
+  else if (served->call != NULL)
+    afrpc_call_cancel (served->call);
+}
+
+void
+afrpc_nats_server_take_query (AfrpcNatsServer *self,
+                              AfrpcNatsClient *client,
+                              guint64          id)
+{
+  AfrpcNatsServed *served = g_hash_table_lookup (client->by_id, &id);
+
+  if (served == NULL)
+    {
+      remember_refused (client, id);
+      refuse (self, client, id, "it has not arrived");
+    }
+  else if (served->type != 0)
+    send_outcome (self, served, 0);
+  else
+    afrpc_nats_server_add (self, client, served->is_started ? AFRPC_NATS_STARTED : AFRPC_NATS_HAVE, 0, id, NULL);
+}
+
+void
+afrpc_nats_server_take_ack (AfrpcNatsServer *self,
+                            AfrpcNatsClient *client,
+                            guint64          id)
+{
+  AfrpcNatsServed *served = g_hash_table_lookup (client->by_id, &id);
+
+  if (served == NULL)
+    return;
+
+  /* Its caller has given it up. */
+  if (served->type == 0)
+    {
+      afrpc_call_cancel (served->call);
+      return;
+    }
+  g_hash_table_remove (client->by_id, &id);
+  g_queue_unlink (&client->calls, &served->link);
+  served_free (served);
+}
+
+/* The connection was lost: what was under way may not have arrived. */
+void
+afrpc_nats_server_resend (AfrpcNatsServer *self,
+                          AfrpcNatsClient *client)
+{
+  for (GList *link = client->calls.head; link != NULL; link = link->next)
+    {
+      AfrpcNatsServed *served = link->data;
+
+      if (served->type != 0)
+        send_outcome (self, served, 0);
+    }
+}
+
+/* Nobody wants them any more. */
+void
+afrpc_nats_server_drop_calls (AfrpcNatsServer *self,
+                              AfrpcNatsClient *client)
+{
+  GList *link;
+
+  g_hash_table_remove_all (client->by_id);
+  while ((link = g_queue_pop_head_link (&client->calls)) != NULL)
+    {
+      AfrpcNatsServed *served = link->data;
+
+      served->client = NULL;
+      if (served->type != 0)
+        {
+          served_free (served);
+          continue;
+        }
+      if (!served->is_started)
+        g_queue_unlink (&self->unstarted, &served->unstarted);
+      served->is_started = TRUE;
+      client->n_running--;
+      if (self->inbox == NULL)
+        {
+          self->n_running--;
+          served->server = NULL;
+        }
+      afrpc_call_cancel (served->call);
+    }
+}
+
+/* Says of those that have been begun that they have. Of a call that is soon over, its outcome says it. */
+void
+afrpc_nats_server_check_started (AfrpcNatsServer *self,
+                                 gint64           now_us)
+{
+  for (GList *link = self->unstarted.head, *next; link != NULL; link = next)
+    {
+      AfrpcNatsServed *served = link->data;
+
+      next = link->next;
+      if (served->begin_us + LOOK_US > now_us || afrpc_call_get_started (served->call) != AFRPC_STARTED_YES)
+        continue;
+      served->is_started = TRUE;
+      g_queue_unlink (&self->unstarted, &served->unstarted);
+      afrpc_nats_server_add (self, served->client, AFRPC_NATS_STARTED, 0, served->id, NULL);
+    }
+  if (self->unstarted.length > 0)
+    afrpc_nats_server_arm (self, now_us + LOOK_US);
+}

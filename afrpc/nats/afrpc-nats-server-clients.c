@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The callers that a server knows: how many calls each may send, who waits for room, and who is there. */
+#include "config.h"
+
+#include "nats/afrpc-nats-server-parts.h"
+
+#include <string.h>
+
+#define CLIENTS_MAX 65536u
+#define WANTED_MAX 4096u
+#define UNACKNOWLEDGED_MAX 4096u /* outcomes of one client, with which it gets no more credits */
+#define IDLE_US 50000            /* after which credits are taken back that somebody else waits for */
+#define STALE_US 250000          /* after which credits that somebody does not know to have are lost */
+#define UNUSED_US (60 * G_USEC_PER_SEC)
+#define AHEAD_US 4000.0          /* of work that may wait for a worker, to hide the way there and back */
+#define AHEAD_MAX 64u            /* calls, for each worker */
+
+static AfrpcNatsLink *
+get_link (AfrpcNatsServer *self)
+{
+  return afrpc_nats_connection_get_link (self->connection);
+}
+
+void
+afrpc_nats_server_arm (AfrpcNatsServer *self,
+                       gint64           time_us)
+{
+  if (time_us >= self->check_us || self->inbox == NULL)
+    return;
+
+  self->check_us = time_us;
+  afrpc_nats_inbox_set_deadline (self->inbox, time_us);
+}
+
+/* @body: (nullable): a floating reference is consumed */
+void
+afrpc_nats_server_add (AfrpcNatsServer    *self,
+                       AfrpcNatsClient    *client,
+                       AfrpcNatsFrameType  type,
+                       guint               flags,
+                       guint64             id,
+                       GVariant           *body)
+{
+  afrpc_nats_outbox_add (&client->outbox, get_link (self), type, flags, id, body);
+}
+
+/* Clients */
+
+static void
+client_free (gpointer data)
+{
+  AfrpcNatsClient *self = data;
+
+  g_assert (self->calls.length == 0);
+  afrpc_nats_outbox_clear (&self->outbox);
+  afrpc_nats_chunks_clear (&self->chunks);
+  g_hash_table_unref (self->by_id);
+  g_queue_clear (&self->refused_order);
+  g_hash_table_unref (self->refused);
+  g_free (self->inbox);
+  g_free (self);
+}
+
+AfrpcNatsClient *
+afrpc_nats_server_find_client (AfrpcNatsServer *self,
+                               guint64          id)
+{
+  return g_hash_table_lookup (self->clients, &id);
+}
+
+static AfrpcNatsClient *
+add_client (AfrpcNatsServer *self,
+            guint64          id,
+            const char      *inbox)
+{
+  AfrpcNatsClient *client = g_new0 (AfrpcNatsClient, 1);
+
+  client->link.data = client;
+  client->id = id;
+  client->inbox = g_strdup (inbox);
+  client->by_id = g_hash_table_new (g_int64_hash, g_int64_equal);
+  client->refused = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
+  client->heard_us = g_get_monotonic_time ();
+  afrpc_nats_outbox_init (&client->outbox, g_strdup_printf ("%s.m", inbox),
+                          g_strdup_printf ("%s.n.%" G_GINT64_MODIFIER "x.", self->inbox_subject, id), self->id);
+  g_hash_table_insert (self->clients, &client->id, client);
+  g_queue_push_tail_link (&self->client_list, &client->link);
+
+  return client;
+}
+
+static void
+set_wanted (AfrpcNatsServer *self,
+            AfrpcNatsClient *client,
+            guint            wanted)
+{
+  self->n_wanting += (wanted > 0) - (client->wanted > 0);
+  client->wanted = wanted;
+}
+
+static void
+set_credits (AfrpcNatsServer *self,
+             AfrpcNatsClient *client,
+             guint            credits)
+{
+  self->n_credits += credits - client->credits;
+  client->credits = credits;
+  client->used_us = g_get_monotonic_time ();
+}
+
+/* It has gone for good: nobody wants what it had. */
+void
+afrpc_nats_server_forget (AfrpcNatsServer *self,
+                          AfrpcNatsClient *client)
+{
+  set_wanted (self, client, 0);
+  set_credits (self, client, 0);
+  afrpc_nats_server_drop_calls (self, client);
+  g_queue_unlink (&self->client_list, &client->link);
+  g_hash_table_remove (self->clients, &client->id);
+}
+
+void
+afrpc_nats_server_init_clients (AfrpcNatsServer *self)
+{
+  self->clients = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, client_free);
+  self->check_us = AFRPC_NATS_NEVER;
+}
+
+void
+afrpc_nats_server_clear_clients (AfrpcNatsServer *self)
+{
+  while (self->client_list.head != NULL)
+    afrpc_nats_server_forget (self, self->client_list.head->data);
+}
+
+/* Room */
+
+static guint
+get_n_workers (AfrpcNatsServer *self)
+{
+  return AFRPC_IS_POOL (self->caller) ? MAX (afrpc_pool_get_max_workers (AFRPC_POOL (self->caller)), 1) : 1;
+}
+
+/* How many calls there may be at once: each worker has one, and short ones have others behind them. */
+static guint
+get_n_calls_max (AfrpcNatsServer *self)
+{
+  const guint n_workers = get_n_workers (self);
+  double ahead;
+
+  if (self->max_calls > 0)
+    return self->max_calls;
+  if (self->execution_us <= 0)
+    return 2 * n_workers;
+
+  ahead = n_workers * AHEAD_US / self->execution_us;
+
+  return n_workers + (guint) MIN (ahead, n_workers * AHEAD_MAX);
+}
+
+static guint
+get_room (AfrpcNatsServer *self)
+{
+  const guint n_max = get_n_calls_max (self);
+  const guint n = self->n_running + self->n_credits;
+
+  return self->state == AFRPC_NATS_SERVER_SERVING && n < n_max ? n_max - n : 0;
+}
+
+/* TRUE: the call that has come may be begun. */
+gboolean
+afrpc_nats_server_use_room (AfrpcNatsServer *self,
+                            AfrpcNatsClient *client)
+{
+  if (self->state != AFRPC_NATS_SERVER_SERVING)
+    return FALSE;
+  if (client->credits > 0)
+    {
+      set_credits (self, client, client->credits - 1);
+      return TRUE;
+    }
+
+  return get_room (self) > 0;
+}
+
+/* A call of @client has its outcome. TRUE: it may send another one. */
+gboolean
+afrpc_nats_server_keeps_credit (AfrpcNatsServer *self,
+                                AfrpcNatsClient *client)
+{
+  const guint n_others = self->n_wanting - (client->wanted > 0);
+
+  if (get_room (self) == 0 || client->gone_us != 0 || client->calls.length > UNACKNOWLEDGED_MAX)
+    return FALSE;
+  /* Others wait: it keeps what is its share. */
+  if (n_others > 0 && client->n_running + client->credits >= MAX (get_n_calls_max (self) / (n_others + 1), 1))
+    return FALSE;
+
+  set_credits (self, client, client->credits + 1);
+
+  return TRUE;
+}
+
+static gboolean
+may_have_more (AfrpcNatsClient *client)
+{
+  return client->wanted > 0 && client->gone_us == 0 && client->calls.length <= UNACKNOWLEDGED_MAX;
+}
+
+static void
+grant (AfrpcNatsServer *self,
+       AfrpcNatsClient *client)
+{
+  if (client->n_granted == 0 && !client->is_asking)
+    return;
+
+  afrpc_nats_server_add (self, client, AFRPC_NATS_GRANT, 0, client->demand_id,
+                         g_variant_new ("(ssuu)", self->inbox_subject, self->name, client->n_granted, self->beat_ms));
+  client->n_granted = 0;
+  client->is_asking = FALSE;
+}
+
+/* What is not used, and somebody else waits for. Whoever does not use what he has does not want more either. */
+static void
+take_back (AfrpcNatsServer *self)
+{
+  const gint64 now_us = g_get_monotonic_time ();
+
+  for (GList *link = self->client_list.head; link != NULL; link = link->next)
+    {
+      AfrpcNatsClient *client = link->data;
+
+      if (client->credits == 0)
+        continue;
+      if (client->used_us + IDLE_US > now_us)
+        {
+          afrpc_nats_server_arm (self, client->used_us + IDLE_US);
+          continue;
+        }
+      afrpc_nats_server_add (self, client, AFRPC_NATS_REVOKE, 0, client->credits, NULL);
+      set_credits (self, client, 0);
+      set_wanted (self, client, 0);
+    }
+}
+
+static void
+give (AfrpcNatsServer *self)
+{
+  guint room = get_room (self);
+
+  /* One each, in turn. */
+  while (room > 0 && self->n_wanting > 0)
+    {
+      guint n_given = 0;
+
+      for (guint n = self->client_list.length; n > 0 && room > 0; n--)
+        {
+          AfrpcNatsClient *client = self->client_list.head->data;
+
+          g_queue_unlink (&self->client_list, &client->link);
+          g_queue_push_tail_link (&self->client_list, &client->link);
+          if (!may_have_more (client))
+            continue;
+          set_wanted (self, client, client->wanted - 1);
+          set_credits (self, client, client->credits + 1);
+          client->n_granted++;
+          n_given++;
+          room--;
+        }
+      if (n_given == 0)
+        break;
+    }
+}
+
+/* Gives what room there is to those who wait for it. */
+void
+afrpc_nats_server_share_out (AfrpcNatsServer *self)
+{
+  if (self->n_wanting > 0)
+    {
+      give (self);
+      if (self->n_wanting > 0 && self->n_credits > 0)
+        {
+          take_back (self);
+          give (self);
+        }
+    }
+}
+
+static gboolean
+is_subject (const char *text)
+{
+  return text[0] != '\0' && strlen (text) < 256 && strpbrk (text, " \t\r\n*>") == NULL;
+}
+
+/* @is_asking: it was this server that was asked, of all: it answers, even if it has no room. */
+void
+afrpc_nats_server_take_demand (AfrpcNatsServer      *self,
+                               guint64               sender,
+                               const AfrpcNatsFrame *frame,
+                               GVariant             *body,
+                               gboolean              is_asking)
+{
+  AfrpcNatsClient *client = afrpc_nats_server_find_client (self, sender);
+  const char *inbox;
+  guint32 n;
+
+  g_variant_get (body, "(&su)", &inbox, &n);
+  if (client == NULL)
+    {
+      if (!is_subject (inbox) || g_hash_table_size (self->clients) >= CLIENTS_MAX)
+        return;
+      client = add_client (self, sender, inbox);
+    }
+  else if (!g_str_equal (client->inbox, inbox))
+    return;
+
+  client->heard_us = g_get_monotonic_time ();
+  client->gone_us = 0;
+  /* Whoever asks has used what he has: if that has not come, it never will. */
+  if (client->credits > 0 && client->used_us + STALE_US < client->heard_us)
+    set_credits (self, client, 0);
+  client->demand_id = frame->id;
+  client->is_asking |= is_asking;
+  set_wanted (self, client, MIN (n, WANTED_MAX));
+}
+
+/* Everything that was granted is void. */
+void
+afrpc_nats_server_revoke_all (AfrpcNatsServer *self)
+{
+  for (GList *link = self->client_list.head; link != NULL; link = link->next)
+    {
+      AfrpcNatsClient *client = link->data;
+
+      set_wanted (self, client, 0);
+      if (client->credits == 0)
+        continue;
+      set_credits (self, client, 0);
+      afrpc_nats_server_add (self, client, AFRPC_NATS_REVOKE, 0, G_MAXUINT64, NULL);
+    }
+}
+
+/* In time */
+
+static void
+beat (AfrpcNatsServer *self,
+      AfrpcNatsClient *client)
+{
+  g_autofree guint64 *ids = g_new (guint64, client->calls.length);
+  gsize n = 0;
+
+  for (GList *link = client->calls.head; link != NULL; link = link->next)
+    ids[n++] = ((AfrpcNatsServed *) link->data)->id;
+  afrpc_nats_server_add (self, client, AFRPC_NATS_BEAT, 0, 0,
+                         g_variant_new_fixed_array (G_VARIANT_TYPE_UINT64, ids, n, sizeof *ids));
+}
+
+void
+afrpc_nats_server_check_clients (AfrpcNatsServer *self,
+                                 gint64           now_us)
+{
+  if (self->beat_us > now_us)
+    {
+      afrpc_nats_server_arm (self, self->beat_us);
+      return;
+    }
+
+  self->beat_us = now_us + self->beat_ms * G_GINT64_CONSTANT (1000);
+  for (GList *link = self->client_list.head, *next; link != NULL; link = next)
+    {
+      AfrpcNatsClient *client = link->data;
+
+      next = link->next;
+      if (client->gone_us != 0 && now_us - client->gone_us > self->caller_timeout_ms * G_GINT64_CONSTANT (1000))
+        afrpc_nats_server_forget (self, client);
+      else if (client->calls.length > 0)
+        beat (self, client);
+      else if (client->heard_us + UNUSED_US < now_us && client->used_us + UNUSED_US < now_us)
+        afrpc_nats_server_forget (self, client);
+    }
+  if (self->client_list.length > 0)
+    afrpc_nats_server_arm (self, self->beat_us);
+}
+
+void
+afrpc_nats_server_flush (AfrpcNatsServer *self)
+{
+  afrpc_nats_server_share_out (self);
+  for (GList *link = self->client_list.head; link != NULL; link = link->next)
+    {
+      AfrpcNatsClient *client = link->data;
+
+      grant (self, client);
+      afrpc_nats_outbox_flush (&client->outbox, get_link (self));
+    }
+  afrpc_nats_outbox_flush (&self->events, get_link (self));
+}
+
+/* What was sent to a client has not arrived. It may come back. */
+void
+afrpc_nats_server_take_no_responders (AfrpcNatsServer *self,
+                                      const char      *subject)
+{
+  const char *rest = subject + strlen (self->inbox_subject);
+  AfrpcNatsClient *client;
+
+  if (!g_str_has_prefix (subject, self->inbox_subject) || !g_str_has_prefix (rest, ".n."))
+    return;
+  client = afrpc_nats_server_find_client (self, g_ascii_strtoull (rest + 3, NULL, 16));
+  if (client == NULL || client->gone_us != 0)
+    return;
+
+  client->gone_us = g_get_monotonic_time ();
+  set_wanted (self, client, 0);
+  set_credits (self, client, 0);
+  if (client->calls.length == 0)
+    afrpc_nats_server_forget (self, client);
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What the files of the server share: its clients, which are callers elsewhere, and their calls. */
+#pragma once
+
+#include "afrpc-nats-server.h"
+#include "nats/afrpc-nats-caller-parts.h"
+
+G_BEGIN_DECLS
+
+typedef struct _AfrpcNatsClient AfrpcNatsClient;
+
+/* A call of a client, until that knows its outcome. */
+typedef struct
+{
+  GList link;              /* of its client's */
+  GList unstarted;         /* of those that are not known to have been begun */
+  guint64 id;
+  AfrpcNatsServer *server; /* (nullable): not once nobody wants it any more */
+  AfrpcNatsClient *client; /* (nullable): likewise */
+  AfrpcCall *call;         /* (nullable) (owned): while it runs */
+  gint64 begin_us;
+  guint n_before;          /* calls that ran when it was begun */
+  gboolean is_started;
+  guint16 type;            /* of the outcome; 0: there is none yet */
+  GVariant *outcome;       /* (nullable) (owned) */
+} AfrpcNatsServed;
+
+struct _AfrpcNatsClient
+{
+  GList link;
+  guint64 id;
+  char *inbox;
+  AfrpcNatsOutbox outbox;
+  AfrpcNatsChunks chunks;
+  GHashTable *by_id;       /* (element-type guint64 AfrpcNatsServed) (not owned) */
+  GQueue calls;            /* (element-type AfrpcNatsServed): with and without an outcome */
+  guint n_running;         /* of them, those without */
+  GHashTable *refused;     /* (element-type guint64): that were asked for and had not arrived: they are not begun any more */
+  GQueue refused_order;    /* (element-type guint64) (owned by refused) */
+  guint credits;           /* calls that it may send */
+  guint wanted;            /* calls that it would like to send besides */
+  guint64 demand_id;
+  gboolean is_asking;      /* it waits for an answer, be it that there is no room */
+  guint n_granted;         /* in this turn */
+  gint64 used_us;          /* when it has last been given a credit, or used one */
+  gint64 heard_us;
+  gint64 gone_us;          /* since when messages to it do not arrive; 0: they do */
+};
+
+typedef enum
+{
+  AFRPC_NATS_SERVER_NEW,
+  AFRPC_NATS_SERVER_SERVING,
+  AFRPC_NATS_SERVER_DRAINING,
+  AFRPC_NATS_SERVER_OVER,
+} AfrpcNatsServerState;
+
+struct _AfrpcNatsServer
+{
+  GObject parent_instance;
+
+  /* Properties */
+  AfrpcNatsConnection *connection; /* construct-only */
+  char *subject;                   /* construct-only */
+  AfrpcCaller *caller;             /* construct-only */
+  char *name;                      /* construct-only */
+  guint64 max_message_size;        /* construct-only */
+  guint beat_ms;                   /* construct-only */
+  guint max_calls;                 /* 0: by what the caller has */
+  guint caller_timeout_ms;
+
+  guint64 id;
+  char *inbox_subject;
+  AfrpcNatsInbox *inbox;           /* (nullable) (owned) */
+  GMainContext *context;           /* (owned) */
+  guint subscriptions[3];
+  AfrpcNatsServerState state;
+  gboolean was_connected;
+  GError *failure;                 /* (nullable) */
+  GQueue tasks;                    /* (element-type GTask): who wait for the end */
+  gint64 drained_us;               /* when the last call had its outcome, while draining; 0: not yet */
+  gulong signals[2];
+
+  GHashTable *clients;             /* (element-type guint64 AfrpcNatsClient) (owned) */
+  GQueue client_list;              /* (element-type AfrpcNatsClient): the same, who is to be served first at the head */
+  AfrpcNatsOutbox events;
+  GQueue unstarted;                /* (element-type AfrpcNatsServed) */
+  GQueue errors;                   /* (element-type GError): to be told */
+  guint n_running;
+  guint n_credits;                 /* of all clients */
+  guint n_wanting;                 /* clients that want some */
+  double execution_us;             /* what a call takes a worker, on average; 0: not known */
+  guint64 n_done;
+  guint64 n_refused;
+  gint64 beat_us;                  /* when to beat next */
+  gint64 check_us;                 /* when to look next; AFRPC_NATS_NEVER */
+};
+
+/* clients */
+void      afrpc_nats_server_init_clients  (AfrpcNatsServer        *self);
+void      afrpc_nats_server_clear_clients (AfrpcNatsServer        *self);
+AfrpcNatsClient *afrpc_nats_server_find_client (AfrpcNatsServer   *self,
+                                           guint64                 id);
+void      afrpc_nats_server_take_demand   (AfrpcNatsServer        *self,
+                                           guint64                 sender,
+                                           const AfrpcNatsFrame   *frame,
+                                           GVariant               *body,
+                                           gboolean                is_asking);
+gboolean  afrpc_nats_server_use_room      (AfrpcNatsServer        *self,
+                                           AfrpcNatsClient        *client);
+gboolean  afrpc_nats_server_keeps_credit  (AfrpcNatsServer        *self,
+                                           AfrpcNatsClient        *client);
+void      afrpc_nats_server_share_out     (AfrpcNatsServer        *self);
+void      afrpc_nats_server_flush         (AfrpcNatsServer        *self);
+void      afrpc_nats_server_check_clients (AfrpcNatsServer        *self,
+                                           gint64                  now_us);
+void      afrpc_nats_server_take_no_responders (AfrpcNatsServer   *self,
+                                           const char             *subject);
+void      afrpc_nats_server_revoke_all    (AfrpcNatsServer        *self);
+void      afrpc_nats_server_forget        (AfrpcNatsServer        *self,
+                                           AfrpcNatsClient        *client);
+void      afrpc_nats_server_add           (AfrpcNatsServer        *self,
+                                           AfrpcNatsClient        *client,
+                                           AfrpcNatsFrameType      type,
+                                           guint                   flags,
+                                           guint64                 id,
+                                           GVariant               *body);
+void      afrpc_nats_server_arm           (AfrpcNatsServer        *self,
+                                           gint64                  time_us);
+/* calls */
+void      afrpc_nats_server_take_call     (AfrpcNatsServer        *self,
+                                           AfrpcNatsClient        *client,
+                                           const AfrpcNatsReader  *reader,
+                                           const AfrpcNatsFrame   *frame);
+void      afrpc_nats_server_take_cancel   (AfrpcNatsServer        *self,
+                                           AfrpcNatsClient        *client,
+                                           guint64                 id);
+void      afrpc_nats_server_take_query    (AfrpcNatsServer        *self,
+                                           AfrpcNatsClient        *client,
+                                           guint64                 id);
+void      afrpc_nats_server_take_ack      (AfrpcNatsServer        *self,
+                                           AfrpcNatsClient        *client,
+                                           guint64                 id);
+void      afrpc_nats_server_resend        (AfrpcNatsServer        *self,
+                                           AfrpcNatsClient        *client);
+void      afrpc_nats_server_drop_calls    (AfrpcNatsServer        *self,
+                                           AfrpcNatsClient        *client);
+void      afrpc_nats_server_check_started (AfrpcNatsServer        *self,
+                                           gint64                  now_us);
+/* receive */
+void      afrpc_nats_server_take_message  (AfrpcNatsServer        *self,
+                                           AfrpcNatsItem          *item);
+
+G_END_DECLS

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What a server gets from callers, and from who may be anybody. */
+#include "config.h"
+
+#include "nats/afrpc-nats-server-parts.h"
+
+#define MESSAGE_SLACK 65536u /* bytes of a message besides the value that is limited */
+
+static void take_bytes (AfrpcNatsServer *self,
+                        GBytes          *bytes,
+                        guint            tag,
+                        gboolean         is_whole);
+
+static gboolean
+take_chunk (AfrpcNatsServer      *self,
+            AfrpcNatsClient      *client,
+            const AfrpcNatsFrame *frame,
+            guint                 tag,
+            GError              **error)
+{
+  g_autoptr(GBytes) message = NULL;
+  const int status = afrpc_nats_chunks_take (&client->chunks, frame, self->max_message_size + MESSAGE_SLACK, &message, error);
+
+  if (status > 0)
+    take_bytes (self, message, tag, TRUE);
+
+  return status >= 0;
+}
+
+static gboolean
+take_demand (AfrpcNatsServer       *self,
+             const AfrpcNatsReader *reader,
+             const AfrpcNatsFrame  *frame,
+             guint                  tag,
+             GError               **error)
+{
+  g_autoptr(GVariant) body = afrpc_nats_reader_value (reader, frame, "(su)", error);
+
+  if (body == NULL)
+    return FALSE;
+  if (self->state == AFRPC_NATS_SERVER_SERVING)
+    afrpc_nats_server_take_demand (self, reader->sender, frame, body, tag == AFRPC_NATS_TAG_QUEUE);
+
+  return TRUE;
+}
+
+/* FALSE: it is not what it should be. */
+static gboolean
+take_frame (AfrpcNatsServer       *self,
+            const AfrpcNatsReader *reader,
+            const AfrpcNatsFrame  *frame,
+            guint                  tag,
+            gboolean               is_whole, /* it came in chunks, and may not come again so */
+            GError               **error)
+{
+  AfrpcNatsClient *client = afrpc_nats_server_find_client (self, reader->sender);
+
+  if (frame->type == AFRPC_NATS_DEMAND)
+    return take_demand (self, reader, frame, tag, error);
+  if (client == NULL)
+    return TRUE;
+
+  client->heard_us = g_get_monotonic_time ();
+  client->gone_us = 0;
+  switch ((AfrpcNatsFrameType) frame->type)
+    {
+    case AFRPC_NATS_CALL:
+      afrpc_nats_server_take_call (self, client, reader, frame);
+      return TRUE;
+
+    case AFRPC_NATS_CANCEL:
+      afrpc_nats_server_take_cancel (self, client, frame->id);
+      return TRUE;
+
+    case AFRPC_NATS_QUERY:
+      afrpc_nats_server_take_query (self, client, frame->id);
+      return TRUE;
+
+    case AFRPC_NATS_ACK:
+      afrpc_nats_server_take_ack (self, client, frame->id);
+      return TRUE;
+
+    case AFRPC_NATS_LEAVE:
+      afrpc_nats_server_forget (self, client);
+      return TRUE;
+
+    case AFRPC_NATS_CHUNK:
+      if (!is_whole)
+        return take_chunk (self, client, frame, tag, error);
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a part of a message in a part of a message");
+      return FALSE;
+
+    /* What later versions may say besides is not for this one; what servers say neither. */
+    case AFRPC_NATS_DEMAND:
+    case AFRPC_NATS_GRANT:
+    case AFRPC_NATS_REVOKE:
+    case AFRPC_NATS_STARTED:
+    case AFRPC_NATS_PROGRESS:
+    case AFRPC_NATS_RESULT:
+    case AFRPC_NATS_ERROR:
+    case AFRPC_NATS_REFUSED:
+    case AFRPC_NATS_HAVE:
+    case AFRPC_NATS_BEAT:
+    case AFRPC_NATS_EVENT:
+    default:
+      return TRUE;
+    }
+}
+
+static void
+take_bytes (AfrpcNatsServer *self,
+            GBytes          *bytes,
+            guint            tag,
+            gboolean         is_whole)
+{
+  g_auto(AfrpcNatsReader) reader = { 0 };
+  g_autoptr(GError) error = NULL;
+  AfrpcNatsFrame frame;
+
+  if (afrpc_nats_reader_init (&reader, bytes, &error))
+    while (afrpc_nats_reader_next (&reader, &frame, &error) > 0)
+      if (!take_frame (self, &reader, &frame, tag, is_whole, &error))
+        break;
+  if (error != NULL)
+    {
+      g_prefix_error (&error, "from a caller of '%s': ", self->subject);
+      g_queue_push_tail (&self->errors, g_steal_pointer (&error));
+    }
+}
+
+void
+afrpc_nats_server_take_message (AfrpcNatsServer *self,
+                                AfrpcNatsItem   *item)
+{
+  take_bytes (self, item->bytes, item->tag, FALSE);
+}

@@ -1,0 +1,765 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "nats/afrpc-nats-server-parts.h"
+
+#include <unistd.h>
+
+#define MAX_MESSAGE_SIZE_DEFAULT (G_GUINT64_CONSTANT (128) << 20)
+#define BEAT_MS_DEFAULT 500u
+#define CALLER_TIMEOUT_MS_DEFAULT 10000u
+#define ACKNOWLEDGE_US (2 * G_USEC_PER_SEC) /* for which the end waits for callers to have outcomes */
+#define QUEUE_NAME "afrpc"
+
+/**
+ * AfrpcNatsServer:
+ *
+ * Serves a subject of NATS with a caller, usually a [class@Afrpc.Pool].
+ *
+ * Any number may serve the same subject, and come and go: calls of an [class@AfrpcNats.Caller] go to one that has room. A server
+ * says how many calls it would take, and is sent no more: for a pool as many as there are workers, and of short calls some
+ * besides that hide the way there and back; or [property@AfrpcNats.Server:max-calls].
+ *
+ * A call is begun once, whatever is lost under way. Its outcome is kept until its caller has it. Calls of a caller that has
+ * gone, and is not back within [property@AfrpcNats.Server:caller-timeout-ms], are cancelled.
+ *
+ * While there are calls, each caller that has some is told twice a second that the server lives: its main context has to be run, or
+ * it is taken for dead.
+ *
+ * ## Main context and threads
+ *
+ * It belongs to the main context that was the thread-default one when it was made, which has to be that of its caller.
+ *
+ * Since: 1.0
+ */
+
+enum
+{
+  PROP_CONNECTION = 1,
+  PROP_SUBJECT,
+  PROP_CALLER,
+  PROP_NAME,
+  PROP_MAX_MESSAGE_SIZE,
+  PROP_BEAT_MS,
+  PROP_MAX_CALLS,
+  PROP_CALLER_TIMEOUT_MS,
+  N_PROPS,
+};
+
+enum
+{
+  SIGNAL_ERROR,
+  N_SIGNALS,
+};
+
+static GParamSpec *props[N_PROPS];
+static guint signals[N_SIGNALS];
+
+G_DEFINE_FINAL_TYPE (AfrpcNatsServer, afrpc_nats_server, G_TYPE_OBJECT)
+
+static AfrpcNatsLink *
+get_link (AfrpcNatsServer *self)
+{
+  return afrpc_nats_connection_get_link (self->connection);
+}
+
+/* The end */
+
+static void
+unsubscribe (AfrpcNatsServer *self,
+             guint            i)
+{
+  if (self->subscriptions[i] != 0)
+    afrpc_nats_link_unsubscribe (get_link (self), self->subscriptions[i]);
+  self->subscriptions[i] = 0;
+}
+
+static void
+disconnect (AfrpcNatsServer *self)
+{
+  AfrpcNatsInbox *inbox = self->inbox;
+
+  if (inbox == NULL)
+    return;
+
+  afrpc_nats_server_flush (self);
+  self->inbox = NULL;
+  afrpc_nats_server_clear_clients (self);
+  for (guint i = 0; i < G_N_ELEMENTS (self->subscriptions); i++)
+    unsubscribe (self, i);
+  for (guint i = 0; i < G_N_ELEMENTS (self->signals); i++)
+    g_clear_signal_handler (&self->signals[i], self->caller);
+  afrpc_nats_link_unwatch (get_link (self), inbox);
+  afrpc_nats_inbox_close (inbox);
+  afrpc_nats_inbox_unref (inbox);
+}
+
+static guint
+count_outcomes (AfrpcNatsServer *self)
+{
+  guint n = 0;
+
+  for (GList *link = self->client_list.head; link != NULL; link = link->next)
+    n += ((AfrpcNatsClient *) link->data)->calls.length;
+
+  return n;
+}
+
+/* It is to stop, and all calls have their outcomes, which have arrived, or nobody takes them. */
+static void
+check_over (AfrpcNatsServer *self)
+{
+  const gint64 now_us = g_get_monotonic_time ();
+  GTask *task;
+
+  if (self->state != AFRPC_NATS_SERVER_DRAINING || self->n_running > 0)
+    return;
+  if (self->drained_us == 0)
+    self->drained_us = now_us;
+  if (self->failure == NULL && now_us < self->drained_us + ACKNOWLEDGE_US && count_outcomes (self) > 0)
+    {
+      afrpc_nats_server_arm (self, self->drained_us + ACKNOWLEDGE_US);
+      return;
+    }
+
+  self->state = AFRPC_NATS_SERVER_OVER;
+  disconnect (self);
+  while ((task = g_queue_pop_head (&self->tasks)) != NULL)
+    {
+      if (!g_task_return_error_if_cancelled (task))
+        g_task_return_boolean (task, TRUE);
+      g_object_unref (task);
+    }
+}
+
+/* What arrives */
+
+/* What was granted before is void: it may have been used, and be lost. */
+static void
+take_connected (AfrpcNatsServer *self)
+{
+  if (self->was_connected)
+    {
+      afrpc_nats_server_revoke_all (self);
+      for (GList *link = self->client_list.head; link != NULL; link = link->next)
+        afrpc_nats_server_resend (self, link->data);
+      self->beat_us = 0;
+      afrpc_nats_server_arm (self, g_get_monotonic_time ());
+    }
+  self->was_connected = TRUE;
+}
+
+static void
+take_cb (AfrpcNatsItem *item,
+         gpointer       data)
+{
+  AfrpcNatsServer *self = data;
+
+  switch (item->kind)
+    {
+    case AFRPC_NATS_ITEM_MESSAGE:
+      afrpc_nats_server_take_message (self, item);
+      break;
+
+    case AFRPC_NATS_ITEM_NO_RESPONDERS:
+      afrpc_nats_server_take_no_responders (self, item->subject);
+      break;
+
+    case AFRPC_NATS_ITEM_CONNECTED:
+      take_connected (self);
+      break;
+
+    case AFRPC_NATS_ITEM_FAILED:
+      if (self->failure == NULL)
+        self->failure = g_error_copy (item->error);
+      g_queue_push_tail (&self->errors, g_error_copy (item->error));
+      break;
+
+    case AFRPC_NATS_ITEM_ERROR:
+      g_queue_push_tail (&self->errors, g_error_copy (item->error));
+      break;
+
+    case AFRPC_NATS_ITEM_DISCONNECTED:
+    case AFRPC_NATS_ITEM_CANCEL:
+    default:
+      break;
+    }
+}
+
+static void
+deadline_cb (gpointer data)
+{
+  AfrpcNatsServer *self = data;
+  const gint64 now_us = g_get_monotonic_time ();
+
+  self->check_us = AFRPC_NATS_NEVER;
+  afrpc_nats_server_check_started (self, now_us);
+  afrpc_nats_server_check_clients (self, now_us);
+}
+
+static void
+before_wait_cb (gpointer data)
+{
+  afrpc_nats_server_flush (data);
+}
+
+static void
+tell_cb (gpointer data)
+{
+  g_autoptr(AfrpcNatsServer) self = g_object_ref (data);
+  GError *error;
+
+  while ((error = g_queue_pop_head (&self->errors)) != NULL)
+    {
+      g_signal_emit (self, signals[SIGNAL_ERROR], 0, error);
+      g_error_free (error);
+    }
+  check_over (self);
+}
+
+static const AfrpcNatsInboxFuncs inbox_funcs = { take_cb, deadline_cb, before_wait_cb, tell_cb };
+
+static void
+event_cb (AfrpcCaller  *caller,
+          GVariant     *event,
+          AfrpcProcess *from,
+          GUnixFDList  *fds,
+          gpointer      data)
+{
+  AfrpcNatsServer *self = data;
+
+  if (self->inbox == NULL || g_variant_get_size (event) > self->max_message_size)
+    return;
+
+  afrpc_nats_outbox_add (&self->events, get_link (self), AFRPC_NATS_EVENT, 0, 0, g_variant_new_variant (event));
+}
+
+static void
+error_cb (AfrpcCaller  *caller,
+          const GError *error,
+          gpointer      data)
+{
+  g_signal_emit (data, signals[SIGNAL_ERROR], 0, error);
+}
+
+/* The object */
+
+static char *
+new_name (void)
+{
+  return g_strdup_printf ("%s (%s, pid %d)", g_get_host_name (), g_get_prgname () != NULL ? g_get_prgname () : "?", getpid ());
+}
+
+static void
+afrpc_nats_server_constructed (GObject *object)
+{
+  AfrpcNatsServer *self = AFRPC_NATS_SERVER (object);
+
+  G_OBJECT_CLASS (afrpc_nats_server_parent_class)->constructed (object);
+
+  self->context = g_main_context_ref_thread_default ();
+  self->id = (guint64) g_random_int () << 32 | g_random_int ();
+  if (self->name == NULL)
+    self->name = new_name ();
+  if (self->connection == NULL || self->subject == NULL || self->caller == NULL)
+    g_critical ("a server over NATS without a connection, a subject or a caller");
+  else
+    self->inbox_subject = afrpc_nats_connection_new_inbox (self->connection);
+}
+
+static void
+afrpc_nats_server_dispose (GObject *object)
+{
+  AfrpcNatsServer *self = AFRPC_NATS_SERVER (object);
+
+  disconnect (self);
+
+  G_OBJECT_CLASS (afrpc_nats_server_parent_class)->dispose (object);
+}
+
+static void
+afrpc_nats_server_finalize (GObject *object)
+{
+  AfrpcNatsServer *self = AFRPC_NATS_SERVER (object);
+
+  g_assert (self->tasks.length == 0);
+  g_queue_clear_full (&self->errors, (GDestroyNotify) g_error_free);
+  afrpc_nats_outbox_clear (&self->events);
+  g_hash_table_unref (self->clients);
+  g_clear_object (&self->connection);
+  g_clear_object (&self->caller);
+  g_main_context_unref (self->context);
+  g_free (self->subject);
+  g_free (self->name);
+  g_free (self->inbox_subject);
+  g_clear_error (&self->failure);
+
+  G_OBJECT_CLASS (afrpc_nats_server_parent_class)->finalize (object);
+}
+
+static void
+afrpc_nats_server_get_property (GObject    *object,
+                                guint       id,
+                                GValue     *value,
+                                GParamSpec *pspec)
+{
+  AfrpcNatsServer *self = AFRPC_NATS_SERVER (object);
+
+  switch (id)
+    {
+    case PROP_CONNECTION:
+      g_value_set_object (value, self->connection);
+      break;
+    case PROP_SUBJECT:
+      g_value_set_string (value, self->subject);
+      break;
+    case PROP_CALLER:
+      g_value_set_object (value, self->caller);
+      break;
+    case PROP_NAME:
+      g_value_set_string (value, self->name);
+      break;
+    case PROP_MAX_MESSAGE_SIZE:
+      g_value_set_uint64 (value, self->max_message_size);
+      break;
+    case PROP_BEAT_MS:
+      g_value_set_uint (value, self->beat_ms);
+      break;
+    case PROP_MAX_CALLS:
+      g_value_set_uint (value, self->max_calls);
+      break;
+    case PROP_CALLER_TIMEOUT_MS:
+      g_value_set_uint (value, self->caller_timeout_ms);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    }
+}
+
+static void
+afrpc_nats_server_set_property (GObject      *object,
+                                guint         id,
+                                const GValue *value,
+                                GParamSpec   *pspec)
+{
+  AfrpcNatsServer *self = AFRPC_NATS_SERVER (object);
+
+  switch (id)
+    {
+    case PROP_CONNECTION:
+      self->connection = g_value_dup_object (value);
+      break;
+    case PROP_SUBJECT:
+      self->subject = g_value_dup_string (value);
+      break;
+    case PROP_CALLER:
+      self->caller = g_value_dup_object (value);
+      break;
+    case PROP_NAME:
+      self->name = g_value_dup_string (value);
+      break;
+    case PROP_MAX_MESSAGE_SIZE:
+      self->max_message_size = g_value_get_uint64 (value);
+      break;
+    case PROP_BEAT_MS:
+      self->beat_ms = g_value_get_uint (value);
+      break;
+    case PROP_MAX_CALLS:
+      self->max_calls = g_value_get_uint (value);
+      break;
+    case PROP_CALLER_TIMEOUT_MS:
+      self->caller_timeout_ms = g_value_get_uint (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    }
+}
+
+static void
+afrpc_nats_server_class_init (AfrpcNatsServerClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  const GParamFlags constructed = G_PARAM_READWRITE | G_PARAM_CONSTRUCT_ONLY | G_PARAM_STATIC_STRINGS;
+  const GParamFlags writable = G_PARAM_READWRITE | G_PARAM_CONSTRUCT | G_PARAM_STATIC_STRINGS;
+
+  object_class->constructed = afrpc_nats_server_constructed;
+  object_class->dispose = afrpc_nats_server_dispose;
+  object_class->finalize = afrpc_nats_server_finalize;
+  object_class->get_property = afrpc_nats_server_get_property;
+  object_class->set_property = afrpc_nats_server_set_property;
+
+  /**
+   * AfrpcNatsServer:connection: (attributes org.gtk.Property.get=afrpc_nats_server_get_connection)
+   *
+   * The connection.
+   *
+   * Since: 1.0
+   */
+  props[PROP_CONNECTION] = g_param_spec_object ("connection", NULL, NULL, AFRPC_NATS_TYPE_CONNECTION, constructed);
+
+  /**
+   * AfrpcNatsServer:subject: (attributes org.gtk.Property.get=afrpc_nats_server_get_subject)
+   *
+   * The subject that is served.
+   *
+   * Since: 1.0
+   */
+  props[PROP_SUBJECT] = g_param_spec_string ("subject", NULL, NULL, NULL, constructed);
+
+  /**
+   * AfrpcNatsServer:caller: (attributes org.gtk.Property.get=afrpc_nats_server_get_caller)
+   *
+   * What makes the calls here. It stays the program's own: whoever stops the server closes it.
+   *
+   * Since: 1.0
+   */
+  props[PROP_CALLER] = g_param_spec_object ("caller", NULL, NULL, AFRPC_TYPE_CALLER, constructed);
+
+  /**
+   * AfrpcNatsServer:name: (attributes org.gtk.Property.get=afrpc_nats_server_get_name)
+   *
+   * What callers' errors call the server; by default machine, program and process.
+   *
+   * Since: 1.0
+   */
+  props[PROP_NAME] = g_param_spec_string ("name", NULL, NULL, NULL, constructed);
+
+  /**
+   * AfrpcNatsServer:max-message-size:
+   *
+   * The largest arguments that are taken, and the largest result that is sent, in bytes.
+   *
+   * Since: 1.0
+   */
+  props[PROP_MAX_MESSAGE_SIZE] = g_param_spec_uint64 ("max-message-size", NULL, NULL, 1, G_MAXINT32 - (1 << 20),
+                                                      MAX_MESSAGE_SIZE_DEFAULT, constructed);
+
+  /**
+   * AfrpcNatsServer:beat-ms:
+   *
+   * How often callers that have calls are told that the server lives, in milliseconds. One that has heard nothing for two
+   * such times takes it for dead.
+   *
+   * Since: 1.0
+   */
+  props[PROP_BEAT_MS] = g_param_spec_uint ("beat-ms", NULL, NULL, 10, 60000, BEAT_MS_DEFAULT, constructed);
+
+  /**
+   * AfrpcNatsServer:max-calls:
+   *
+   * How many calls are taken at once; 0 for as many as a pool has workers, and of calls that take less than some milliseconds
+   * so many more that these always have something to do; of another caller one, and those.
+   *
+   * Since: 1.0
+   */
+  props[PROP_MAX_CALLS] = g_param_spec_uint ("max-calls", NULL, NULL, 0, G_MAXUINT16, 0, writable);
+
+  /**
+   * AfrpcNatsServer:caller-timeout-ms:
+   *
+   * For how long a caller may have no connection before its calls are cancelled, and their outcomes forgotten, in milliseconds.
+   *
+   * Since: 1.0
+   */
+  props[PROP_CALLER_TIMEOUT_MS] =
+    g_param_spec_uint ("caller-timeout-ms", NULL, NULL, 0, G_MAXINT, CALLER_TIMEOUT_MS_DEFAULT, writable);
+
+  g_object_class_install_properties (object_class, N_PROPS, props);
+
+  /**
+   * AfrpcNatsServer::error:
+   * @self: the server
+   * @error: what happened
+   *
+   * Something went wrong that belongs to no call: what [signal@Afrpc.Caller::error] of the caller says, a message that is none
+   * of afrpc's, or that the connection is [over][method@AfrpcNats.Connection.get_failure].
+   *
+   * Since: 1.0
+   */
+  signals[SIGNAL_ERROR] = g_signal_new ("error", AFRPC_NATS_TYPE_SERVER, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 1,
+                                        G_TYPE_ERROR);
+}
+
+static void
+afrpc_nats_server_init (AfrpcNatsServer *self)
+{
+  afrpc_nats_server_init_clients (self);
+}
+
+/* Public */
+
+/**
+ * afrpc_nats_server_new:
+ * @connection: a connection
+ * @subject: the subject to be served
+ * @caller: what makes the calls here
+ *
+ * Makes a server, which has to be [started][method@AfrpcNats.Server.start].
+ *
+ * Returns: (transfer full): a server
+ *
+ * Since: 1.0
+ */
+AfrpcNatsServer *
+afrpc_nats_server_new (AfrpcNatsConnection *connection,
+                       const char          *subject,
+                       AfrpcCaller         *caller)
+{
+  g_return_val_if_fail (AFRPC_NATS_IS_CONNECTION (connection), NULL);
+  g_return_val_if_fail (subject != NULL, NULL);
+  g_return_val_if_fail (AFRPC_IS_CALLER (caller), NULL);
+
+  return g_object_new (AFRPC_NATS_TYPE_SERVER, "connection", connection, "subject", subject, "caller", caller, NULL);
+}
+
+/**
+ * afrpc_nats_server_get_connection: (attributes org.gtk.Method.get_property=connection)
+ * @self: a server
+ *
+ * Gets the connection.
+ *
+ * Returns: (transfer none): the connection
+ *
+ * Since: 1.0
+ */
+AfrpcNatsConnection *
+afrpc_nats_server_get_connection (AfrpcNatsServer *self)
+{
+  g_return_val_if_fail (AFRPC_NATS_IS_SERVER (self), NULL);
+
+  return self->connection;
+}
+
+/**
+ * afrpc_nats_server_get_subject: (attributes org.gtk.Method.get_property=subject)
+ * @self: a server
+ *
+ * Gets the subject.
+ *
+ * Returns: (transfer none): the subject
+ *
+ * Since: 1.0
+ */
+const char *
+afrpc_nats_server_get_subject (AfrpcNatsServer *self)
+{
+  g_return_val_if_fail (AFRPC_NATS_IS_SERVER (self), NULL);
+
+  return self->subject;
+}
+
+/**
+ * afrpc_nats_server_get_caller: (attributes org.gtk.Method.get_property=caller)
+ * @self: a server
+ *
+ * Gets what makes the calls here.
+ *
+ * Returns: (transfer none): the caller
+ *
+ * Since: 1.0
+ */
+AfrpcCaller *
+afrpc_nats_server_get_caller (AfrpcNatsServer *self)
+{
+  g_return_val_if_fail (AFRPC_NATS_IS_SERVER (self), NULL);
+
+  return self->caller;
+}
+
+/**
+ * afrpc_nats_server_get_name: (attributes org.gtk.Method.get_property=name)
+ * @self: a server
+ *
+ * Gets what callers' errors call the server.
+ *
+ * Returns: (transfer none): the name
+ *
+ * Since: 1.0
+ */
+const char *
+afrpc_nats_server_get_name (AfrpcNatsServer *self)
+{
+  g_return_val_if_fail (AFRPC_NATS_IS_SERVER (self), NULL);
+
+  return self->name;
+}
+
+/**
+ * afrpc_nats_server_start:
+ * @self: a server
+ *
+ * Serves the subject from now on, as soon as there is a connection, until it is [stopped][method@AfrpcNats.Server.stop_async] or
+ * dropped.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_nats_server_start (AfrpcNatsServer *self)
+{
+  g_autofree char *pattern = NULL;
+  g_autofree char *all = NULL;
+
+  g_return_if_fail (AFRPC_NATS_IS_SERVER (self));
+  g_return_if_fail (self->inbox_subject != NULL);
+
+  if (self->state != AFRPC_NATS_SERVER_NEW)
+    return;
+
+  self->state = AFRPC_NATS_SERVER_SERVING;
+  pattern = g_strconcat (self->inbox_subject, ".>", NULL);
+  all = g_strconcat (self->subject, ".all", NULL);
+  afrpc_nats_outbox_init (&self->events, g_strconcat (self->subject, ".event", NULL), NULL, self->id);
+  self->inbox = afrpc_nats_inbox_new (self->context, &inbox_funcs, self);
+  self->signals[0] = g_signal_connect (self->caller, "event", G_CALLBACK (event_cb), self);
+  self->signals[1] = g_signal_connect (self->caller, "error", G_CALLBACK (error_cb), self);
+  self->subscriptions[0] = afrpc_nats_link_subscribe (get_link (self), pattern, NULL, self->inbox, AFRPC_NATS_TAG_INBOX);
+  self->subscriptions[1] = afrpc_nats_link_subscribe (get_link (self), all, NULL, self->inbox, AFRPC_NATS_TAG_ALL);
+  self->subscriptions[2] = afrpc_nats_link_subscribe (get_link (self), self->subject, QUEUE_NAME, self->inbox, AFRPC_NATS_TAG_QUEUE);
+  afrpc_nats_link_watch (get_link (self), self->inbox);
+}
+
+/* Callers look for others, and what they have sent already goes to those, too. */
+static void
+drain (AfrpcNatsServer *self)
+{
+  if (self->state == AFRPC_NATS_SERVER_NEW)
+    self->state = AFRPC_NATS_SERVER_OVER;
+  if (self->state != AFRPC_NATS_SERVER_SERVING)
+    return;
+
+  self->state = AFRPC_NATS_SERVER_DRAINING;
+  unsubscribe (self, 1);
+  unsubscribe (self, 2);
+  afrpc_nats_server_revoke_all (self);
+  afrpc_nats_inbox_wake (self->inbox);
+}
+
+/**
+ * afrpc_nats_server_stop_async:
+ * @self: a server
+ * @cancellable: (nullable): stops waiting, not the stopping
+ * @callback: (scope async) (closure user_data): called when it has stopped
+ * @user_data: data for @callback
+ *
+ * Takes no more calls, and stops once those that there are have their outcomes, and their callers have these, or for two seconds do
+ * not take them.
+ *
+ * Calls that come meanwhile go to other servers. To end those that run, kill the [property@AfrpcNats.Server:caller].
+ *
+ * Since: 1.0
+ */
+void
+afrpc_nats_server_stop_async (AfrpcNatsServer     *self,
+                              GCancellable        *cancellable,
+                              GAsyncReadyCallback  callback,
+                              gpointer             user_data)
+{
+  g_autoptr(GTask) task = NULL;
+
+  g_return_if_fail (AFRPC_NATS_IS_SERVER (self));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, afrpc_nats_server_stop_async);
+  drain (self);
+  if (self->state == AFRPC_NATS_SERVER_OVER)
+    g_task_return_boolean (task, TRUE);
+  else
+    g_queue_push_tail (&self->tasks, g_steal_pointer (&task));
+}
+
+/**
+ * afrpc_nats_server_stop_finish:
+ * @self: a server
+ * @result: the result
+ * @error: return location for an error
+ *
+ * Gets the result of [method@AfrpcNats.Server.stop_async].
+ *
+ * Returns: %TRUE if it has stopped
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_nats_server_stop_finish (AfrpcNatsServer  *self,
+                               GAsyncResult     *result,
+                               GError          **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  g_return_val_if_fail (g_async_result_is_tagged (result, afrpc_nats_server_stop_async), FALSE);
+
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/**
+ * afrpc_nats_server_get_n_calls_running:
+ * @self: a server
+ *
+ * Gets how many calls there are that have no outcome.
+ *
+ * Returns: a number
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_nats_server_get_n_calls_running (AfrpcNatsServer *self)
+{
+  g_return_val_if_fail (AFRPC_NATS_IS_SERVER (self), 0);
+
+  return self->n_running;
+}
+
+/**
+ * afrpc_nats_server_get_n_calls_done:
+ * @self: a server
+ *
+ * Gets how many calls have had an outcome, errors among them.
+ *
+ * Returns: a number
+ *
+ * Since: 1.0
+ */
+guint64
+afrpc_nats_server_get_n_calls_done (AfrpcNatsServer *self)
+{
+  g_return_val_if_fail (AFRPC_NATS_IS_SERVER (self), 0);
+
+  return self->n_done;
+}
+
+/**
+ * afrpc_nats_server_get_n_calls_refused:
+ * @self: a server
+ *
+ * Gets how many calls were not begun: they came when there was no room, or were cancelled before they came. Their callers give
+ * them to others.
+ *
+ * Returns: a number
+ *
+ * Since: 1.0
+ */
+guint64
+afrpc_nats_server_get_n_calls_refused (AfrpcNatsServer *self)
+{
+  g_return_val_if_fail (AFRPC_NATS_IS_SERVER (self), 0);
+
+  return self->n_refused;
+}
+
+/**
+ * afrpc_nats_server_get_n_callers:
+ * @self: a server
+ *
+ * Gets how many callers are known that have calls here, or have had some lately.
+ *
+ * Returns: a number
+ *
+ * Since: 1.0
+ */
+guint
+afrpc_nats_server_get_n_callers (AfrpcNatsServer *self)
+{
+  g_return_val_if_fail (AFRPC_NATS_IS_SERVER (self), 0);
+
+  return g_hash_table_size (self->clients);
+}
