@@ -186,6 +186,7 @@ serving_init (Serving    *self,
 
   memset (self, 0, sizeof *self);
   self->process = test_process_new ();
+  afrpc_process_require (self->process, g_getenv ("AFRPC_TEST_MESSAGE_WORKER"));
   self->pool = g_object_new (AFRPC_TYPE_POOL, "process", self->process, "function", function, "max-workers", n_workers, "idle-workers",
                              n_workers, "start-delay-ms", 0, NULL);
   self->connection = afrpc_nats_connection_new (nats->url);
@@ -260,7 +261,7 @@ nats_caller_wait (AfrpcNatsCaller *caller)
   g_object_get (caller, "no-servers-timeout-ms", &ms, NULL);
   g_object_set (caller, "no-servers-timeout-ms", 60000, NULL);
   call = call_start (caller, g_variant_new ("(sv)", "return", g_variant_new_uint32 (0)));
-  g_variant_unref (call_wait_value (call));
+  g_variant_unref (wait_value (call));
   g_object_set (caller, "no-servers-timeout-ms", ms, NULL);
 }
 
@@ -272,7 +273,7 @@ nats_caller_end (AfrpcNatsCaller *caller)
   g_signal_connect_swapped (caller, "destroyed", G_CALLBACK (test_count_cb), &destroyed);
   afrpc_caller_close (AFRPC_CALLER (caller));
   test_iterate_until (&destroyed);
-  g_assert_finalize_object (caller);
+  g_object_unref (caller);
 }
 
 AfrpcCall *
@@ -280,30 +281,4 @@ call_start (AfrpcNatsCaller *caller,
             GVariant        *args)
 {
   return afrpc_caller_start (AFRPC_CALLER (caller), args, NULL);
-}
-
-GVariant *
-call_wait_value (AfrpcCall *call)
-{
-  g_autoptr(GError) error = NULL;
-  GVariant *value;
-
-  while (!afrpc_call_is_settled (call))
-    g_main_context_iteration (NULL, TRUE);
-  value = afrpc_call_wait_sync (call, NULL, &error);
-  g_assert_no_error (error);
-
-  return value;
-}
-
-GError *
-call_wait_error (AfrpcCall *call)
-{
-  GError *error = NULL;
-
-  while (!afrpc_call_is_settled (call))
-    g_main_context_iteration (NULL, TRUE);
-  g_assert_null (afrpc_call_wait_sync (call, NULL, &error));
-
-  return error;
 }

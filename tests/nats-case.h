@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#include "test-util.h"
+#include "pool-case.h"
 
 G_BEGIN_DECLS
 
@@ -57,8 +57,6 @@ AfrpcNatsCaller     *nats_caller_new        (NatsServer          *nats);
 void                 nats_caller_wait       (AfrpcNatsCaller     *caller);
 void                 nats_caller_end        (AfrpcNatsCaller     *caller);
 
-GVariant            *call_wait_value        (AfrpcCall           *call);
-GError              *call_wait_error        (AfrpcCall           *call);
 AfrpcCall           *call_start             (AfrpcNatsCaller     *caller,
                                              GVariant            *args);
 

@@ -183,8 +183,18 @@ afrpc_nats_caller_send (AfrpcNatsCaller *self,
 {
   AfrpcNatsLink *link = afrpc_nats_connection_get_link (self->connection);
   guint flags = 0;
-  GVariant *body = new_body (record, &flags);
+  GVariant *body;
 
+  if (g_variant_get_size (record->args) > remote->size_max)
+    {
+      afrpc_nats_caller_settle (self, record, AFRPC_STARTED_NO, NULL,
+                                g_error_new (AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                                             "the arguments have %" G_GSIZE_FORMAT " bytes, more than %" G_GUINT64_FORMAT
+                                             " that %s takes", g_variant_get_size (record->args), remote->size_max, remote->name));
+      return;
+    }
+
+  body = new_body (record, &flags);
   g_queue_unlink (&self->queue, &record->link);
   g_queue_push_tail_link (&remote->calls, &record->link);
   remote->credits--;

@@ -33,6 +33,7 @@ typedef struct
   AfrpcNatsChunks chunks;
   gint64 heard_us;        /* when something came from it; later than now while it need not say anything */
   guint beat_ms;
+  guint64 size_max;       /* of arguments, bytes */
 } AfrpcNatsRemote;
 
 typedef enum

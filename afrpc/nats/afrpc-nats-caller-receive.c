@@ -213,7 +213,7 @@ take_grant (AfrpcNatsCaller       *self,
             const AfrpcNatsFrame  *frame,
             GError               **error)
 {
-  g_autoptr(GVariant) body = afrpc_nats_reader_value (reader, frame, "(ssuu)", error);
+  g_autoptr(GVariant) body = afrpc_nats_reader_value (reader, frame, "(ssuut)", error);
 
   if (body == NULL)
     return FALSE;

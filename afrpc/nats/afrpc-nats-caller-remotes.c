@@ -118,9 +118,10 @@ afrpc_nats_caller_take_grant (AfrpcNatsCaller      *self,
 {
   AfrpcNatsRemote *remote = afrpc_nats_caller_find_remote (self, sender);
   const char *inbox, *name;
+  guint64 size_max;
   guint32 n, beat_ms;
 
-  g_variant_get (body, "(&s&suu)", &inbox, &name, &n, &beat_ms);
+  g_variant_get (body, "(&s&suut)", &inbox, &name, &n, &beat_ms, &size_max);
   if (frame->id == self->demand_id && self->demand == AFRPC_NATS_DEMAND_ASKED)
     self->demand = AFRPC_NATS_DEMAND_ANSWERED;
   if (remote == NULL && n > 0)
@@ -133,6 +134,7 @@ afrpc_nats_caller_take_grant (AfrpcNatsCaller      *self,
     return;
 
   remote->beat_ms = CLAMP (beat_ms, 1, BEAT_MS_MAX);
+  remote->size_max = size_max;
   remote->credits += MIN (n, DEMAND_MAX);
 }
 
@@ -145,7 +147,7 @@ demand (AfrpcNatsCaller *self,
   self->demand = state;
   self->n_demanded = MIN (self->queue.length, DEMAND_MAX);
   afrpc_nats_outbox_add (outbox, get_link (self), AFRPC_NATS_DEMAND, 0, ++self->demand_id,
-                         g_variant_new ("(su)", self->inbox_subject, self->n_demanded));
+                         g_variant_new ("(sut)", self->inbox_subject, self->n_demanded, self->max_message_size));
   self->demand_us = g_get_monotonic_time () + self->demand_ms * US_PER_MS;
   afrpc_nats_caller_arm (self, self->demand_us);
 }

@@ -15,15 +15,15 @@ G_BEGIN_DECLS
 typedef enum
 {
   /* From a caller */
-  AFRPC_NATS_DEMAND = 1,  /* (su): its inbox, and how many calls it would make; id: its number */
+  AFRPC_NATS_DEMAND = 1,  /* (sut): its inbox, how many calls it would make, the largest result that it takes; id: its number */
   AFRPC_NATS_CALL = 2,    /* (a{sv}v): options, and arguments; id: of the call, as in all that follow */
   AFRPC_NATS_CANCEL = 3,
   AFRPC_NATS_QUERY = 4,   /* what has become of it? */
   AFRPC_NATS_ACK = 5,     /* its outcome has arrived */
   AFRPC_NATS_LEAVE = 6,   /* the caller has ended; no id */
   /* From a server */
-  AFRPC_NATS_GRANT = 16,  /* (ssuu): its inbox, its name, how many calls more may be sent, milliseconds between beats; id: of
-                           * the demand, or 0 */
+  AFRPC_NATS_GRANT = 16,  /* (ssuut): its inbox, its name, how many calls more may be sent, milliseconds between beats, the largest
+                           * arguments that it takes; id: of the demand that it answers last */
   AFRPC_NATS_REVOKE = 17, /* id: how many of those may not, all if it is G_MAXUINT64 */
   AFRPC_NATS_STARTED = 18,
   AFRPC_NATS_PROGRESS = 19, /* v */

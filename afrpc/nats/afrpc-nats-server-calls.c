@@ -72,16 +72,18 @@ set_outcome (AfrpcNatsServer *self,
              GVariant        *value, /* (nullable) */
              const GError    *error) /* (nullable) */
 {
+  const guint64 size_max = MIN (self->max_message_size, served->client->size_max);
   g_autoptr(GUnixFDList) fds = value != NULL ? afrpc_call_steal_fds (served->call) : NULL;
   g_autoptr(GError) own = NULL;
 
   if (fds != NULL && g_unix_fd_list_get_length (fds) > 0)
     own = g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
                        "the result has file descriptors, which cannot be sent over NATS");
-  else if (value != NULL && g_variant_get_size (value) > self->max_message_size)
+  else if (value != NULL && g_variant_get_size (value) > size_max)
     own = g_error_new (AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
-                       "the result has %" G_GSIZE_FORMAT " bytes, more than %" G_GUINT64_FORMAT " that %s sends",
-                       g_variant_get_size (value), self->max_message_size, self->name);
+                       "the result has %" G_GSIZE_FORMAT " bytes, more than the %" G_GUINT64_FORMAT " of %s",
+                       g_variant_get_size (value), size_max,
+                       size_max == self->max_message_size ? self->name : "the caller");
   if (own != NULL)
     set_error (served, AFRPC_STARTED_YES, own);
   else if (value != NULL)
@@ -149,7 +151,7 @@ progress_cb (AfrpcCall *call,
 {
   AfrpcNatsServed *served = data;
 
-  if (served->client != NULL && served->type == 0)
+  if (served->client != NULL && served->type == 0 && g_variant_get_size (progress) <= served->client->size_max)
     afrpc_nats_server_add (served->server, served->client, AFRPC_NATS_PROGRESS, 0, served->id, g_variant_new_variant (progress));
 }
 

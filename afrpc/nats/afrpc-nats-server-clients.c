@@ -217,7 +217,8 @@ grant (AfrpcNatsServer *self,
     return;
 
   afrpc_nats_server_add (self, client, AFRPC_NATS_GRANT, 0, client->demand_id,
-                         g_variant_new ("(ssuu)", self->inbox_subject, self->name, client->n_granted, self->beat_ms));
+                         g_variant_new ("(ssuut)", self->inbox_subject, self->name, client->n_granted, self->beat_ms,
+                                        self->max_message_size));
   client->n_granted = 0;
   client->is_asking = FALSE;
 }
@@ -305,9 +306,10 @@ afrpc_nats_server_take_demand (AfrpcNatsServer      *self,
 {
   AfrpcNatsClient *client = afrpc_nats_server_find_client (self, sender);
   const char *inbox;
+  guint64 size_max;
   guint32 n;
 
-  g_variant_get (body, "(&su)", &inbox, &n);
+  g_variant_get (body, "(&sut)", &inbox, &n, &size_max);
   if (client == NULL)
     {
       if (!is_subject (inbox) || g_hash_table_size (self->clients) >= CLIENTS_MAX)
@@ -323,6 +325,7 @@ afrpc_nats_server_take_demand (AfrpcNatsServer      *self,
   if (client->credits > 0 && client->used_us + STALE_US < client->heard_us)
     set_credits (self, client, 0);
   client->demand_id = frame->id;
+  client->size_max = size_max;
   client->is_asking |= is_asking;
   set_wanted (self, client, MIN (n, WANTED_MAX));
 }

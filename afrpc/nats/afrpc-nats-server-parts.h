@@ -41,6 +41,7 @@ struct _AfrpcNatsClient
   guint credits;           /* calls that it may send */
   guint wanted;            /* calls that it would like to send besides */
   guint64 demand_id;
+  guint64 size_max;        /* of results, bytes */
   gboolean is_asking;      /* it waits for an answer, be it that there is no room */
   guint n_granted;         /* in this turn */
   gint64 used_us;          /* when it has last been given a credit, or used one */

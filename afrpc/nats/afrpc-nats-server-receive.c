@@ -35,7 +35,7 @@ take_demand (AfrpcNatsServer       *self,
              guint                  tag,
              GError               **error)
 {
-  g_autoptr(GVariant) body = afrpc_nats_reader_value (reader, frame, "(su)", error);
+  g_autoptr(GVariant) body = afrpc_nats_reader_value (reader, frame, "(sut)", error);
 
   if (body == NULL)
     return FALSE;
