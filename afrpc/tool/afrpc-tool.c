@@ -19,10 +19,22 @@ typedef struct
               char **argv);
 } Subcommand;
 
+#ifdef AFRPC_TOOL_NATS
+static int
+run_serve (int    argc,
+           char **argv)
+{
+  return afrpc_tool_become_nats ("serve", argc, argv);
+}
+#endif
+
 static const Subcommand subcommands[] = {
   { "call", afrpc_tool_call },
   { "host", afrpc_tool_host },
   { "map", afrpc_tool_map },
+#ifdef AFRPC_TOOL_NATS
+  { "serve", run_serve },
+#endif
 };
 
 static const Subcommand *
@@ -54,6 +66,11 @@ run_subcommand (const Subcommand  *subcommand,
 
   g_set_prgname (prgname);
   argv[0] = prgname;
+
+#ifdef AFRPC_TOOL_NATS
+  if (subcommand->run == afrpc_tool_call && afrpc_tool_is_for_nats (argc, argv))
+    return afrpc_tool_become_nats (subcommand->name, argc, argv);
+#endif
 
   return subcommand->run (argc, argv);
 }
@@ -125,6 +142,7 @@ main (int    argc,
       "  call       Call a function once and print its result\n"
       "  map        Call a function for each line of the input, in several workers\n"
       "  host       Run the host program of a language on standard input and output\n"
+      "  serve      Serve a subject of NATS with a function, in several workers\n"
       "  help       Describe a command\n"
       "\n"
       "“afrpc COMMAND --help” lists the options of a command."));

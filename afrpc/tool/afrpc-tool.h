@@ -72,6 +72,11 @@ int             afrpc_tool_map                  (int                            
 
 int             afrpc_tool_host                 (int                            argc,
                                                  char                         **argv);
+int             afrpc_tool_become_nats          (const char                    *name,
+                                                 int                            argc,
+                                                 char                         **argv);
+gboolean        afrpc_tool_is_for_nats          (int                            argc,
+                                                 char                         **argv);
 const char     *afrpc_tool_find_host            (const AfrpcToolWorkerOptions  *options);
 void            afrpc_tool_report               (const AfrpcToolWorkerOptions  *options,
                                                  const GError                  *error);
