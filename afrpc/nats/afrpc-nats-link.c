@@ -226,7 +226,11 @@ new_error (AfrpcNatsLink *self,
   natsStatus last = NATS_OK;
   const char *why = nats_GetLastError (&last);
   const char *text = natsStatus_GetText (status);
+  const char *place = why != NULL && why[0] == '(' ? strstr (why, "): ") : NULL;
 
+  /* Where in nats.c that was is of no use here. */
+  if (place != NULL)
+    why = place + 3;
   if (why != NULL && why[0] != '\0' && last == status && !g_str_equal (why, text))
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE, "%s %s: %s: %s", what, servers, text, why);
 

@@ -91,11 +91,14 @@ end (Serve *self,
   afrpc_nats_server_stop_async (self->server, NULL, stopped_cb, self);
 }
 
+/* That is how it is meant to end; with calls that were killed it is not. */
 static void
 signal_cb (int      signum,
            gpointer data)
 {
-  end (data, AFRPC_TOOL_EXIT_SIGNAL (signum));
+  Serve *self = data;
+
+  end (self, self->is_ending ? AFRPC_TOOL_EXIT_SIGNAL (signum) : AFRPC_TOOL_EXIT_OK);
 }
 
 /* What ends a worker that has calls has failed them, and is told here for who looks after the machine. */
