@@ -2,6 +2,7 @@
 /* The worker of bench-afrpc: what it gets is a string, and what it returns is a new one. */
 #include <afrpc/afrpc.h>
 
+#include <poll.h>
 #include <stdlib.h>
 
 #include "bench-common.h"
@@ -99,6 +100,18 @@ emit_async (AfrpcInvocation *invocation)
 }
 
 /* Keeps the processor busy for about so many microseconds. */
+AFRPC_FUNCTION (sleep_ms, "u")
+
+GVariant *
+sleep_ms (AfrpcWorker  *worker,
+          GVariant     *args,
+          GError      **error)
+{
+  poll (NULL, 0, g_variant_get_uint32 (args));
+
+  return g_variant_ref (args);
+}
+
 AFRPC_FUNCTION (burn, "(u)")
 
 GVariant *

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "nats-case.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+
+/* Who is let in by NATS, and over which connections. */
+
+/* What openssl makes and the NATS server and connections use, in a folder. */
+typedef struct
+{
+  NatsServer nats;
+  char *folder;
+  char *ca;
+  char *certificate;
+  char *key;
+  char *config;
+} Secured;
+
+static char *
+in_folder (Secured    *self,
+           const char *name)
+{
+  return g_build_filename (self->folder, name, NULL);
+}
+
+static void
+run (Secured    *self,
+     const char *format,
+     ...)
+{
+  g_autofree char *command = NULL;
+  g_auto(GStrv) argv = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autofree char *said = NULL;
+  int status;
+  va_list args;
+
+  va_start (args, format);
+  command = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_assert_true (g_shell_parse_argv (command, NULL, &argv, &error));
+  g_spawn_sync (self->folder, argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL, NULL, &said, &status, &error);
+  g_assert_no_error (error);
+  if (status != 0)
+    g_error ("%s: %s", command, said);
+}
+
+static void
+write_file (const char *path,
+            const char *format,
+            ...)
+{
+  g_autofree char *text = NULL;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_assert_true (g_file_set_contents (path, text, -1, NULL));
+}
+
+static void
+secured_init (Secured    *self,
+              const char *config)
+{
+  const char *options[] = { "-c", NULL, NULL };
+
+  memset (self, 0, sizeof *self);
+  self->folder = g_dir_make_tmp ("afrpc-nats-XXXXXX", NULL);
+  self->config = in_folder (self, "nats.conf");
+  options[1] = self->config;
+  write_file (self->config, "%s", config);
+  nats_server_init (&self->nats, options);
+}
+
+/* An authority, a certificate for the server by that, and another authority, which is nobody's. */
+static void
+secured_init_tls (Secured *self)
+{
+  const char *options[] = { "-c", NULL, NULL };
+  g_autofree char *extensions = NULL;
+
+  memset (self, 0, sizeof *self);
+  self->folder = g_dir_make_tmp ("afrpc-nats-XXXXXX", NULL);
+  self->ca = in_folder (self, "ca.pem");
+  self->certificate = in_folder (self, "server.pem");
+  self->key = in_folder (self, "server.key");
+  self->config = in_folder (self, "nats.conf");
+  options[1] = self->config;
+  run (self, "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=ca");
+  run (self, "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout other.key -out other.pem -days 2 -subj /CN=other");
+  extensions = in_folder (self, "extensions");
+  write_file (extensions, "subjectAltName=IP:127.0.0.1,DNS:localhost\n");
+  run (self, "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key -out server.csr -subj /CN=localhost");
+  run (self, "openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -days 2 -extfile extensions");
+  write_file (self->config, "tls { cert_file: \"%s\", key_file: \"%s\" }\n", self->certificate, self->key);
+  nats_server_init (&self->nats, options);
+}
+
+static void
+secured_clear (Secured *self)
+{
+  g_autoptr(GDir) dir = g_dir_open (self->folder, 0, NULL);
+  const char *name;
+
+  nats_server_clear (&self->nats);
+  while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *path = in_folder (self, name);
+
+      g_unlink (path);
+    }
+  g_rmdir (self->folder);
+  g_free (self->folder);
+  g_free (self->ca);
+  g_free (self->certificate);
+  g_free (self->key);
+  g_free (self->config);
+}
+
+/* A caller and a server by such connections call each other. */
+static void
+check_serves (AfrpcNatsConnection *connection)
+{
+  g_autoptr(AfrpcProcess) process = test_process_new ();
+  g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "act");
+  AfrpcNatsServer *server = afrpc_nats_server_new (connection, NATS_SUBJECT, AFRPC_CALLER (proxy));
+  AfrpcNatsCaller *caller;
+
+  afrpc_nats_server_start (server);
+  connection_wait (connection, AFRPC_NATS_STATE_CONNECTED);
+  caller = afrpc_nats_caller_new (connection, NATS_SUBJECT);
+  nats_caller_wait (caller);
+  nats_caller_end (caller);
+  g_assert_finalize_object (server);
+  afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, NULL);
+}
+
+static void
+check_fails (AfrpcNatsConnection *connection,
+             const char          *words)
+{
+  connection_wait (connection, AFRPC_NATS_STATE_FAILED);
+  g_assert_error (afrpc_nats_connection_get_failure (connection), AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE);
+  if (strstr (afrpc_nats_connection_get_failure (connection)->message, words) == NULL)
+    g_error ("not '%s': %s", words, afrpc_nats_connection_get_failure (connection)->message);
+}
+
+static AfrpcNatsConnection *
+new_connection (Secured    *self,
+                const char *first,
+                ...)
+{
+  const char *servers[] = { self->nats.url, NULL };
+  const char *names[6] = { "servers" };
+  GValue values[6] = { G_VALUE_INIT };
+  guint n = 1;
+  AfrpcNatsConnection *connection;
+  va_list args;
+
+  g_value_init (&values[0], G_TYPE_STRV);
+  g_value_set_boxed (&values[0], servers);
+  va_start (args, first);
+  for (const char *name = first; name != NULL; name = va_arg (args, const char *))
+    {
+      names[n] = name;
+      g_value_init (&values[n], G_TYPE_STRING);
+      g_value_set_string (&values[n++], va_arg (args, const char *));
+    }
+  va_end (args);
+  connection = AFRPC_NATS_CONNECTION (g_object_new_with_properties (AFRPC_NATS_TYPE_CONNECTION, n, names, values));
+  for (guint i = 0; i < n; i++)
+    g_value_unset (&values[i]);
+
+  return connection;
+}
+
+static void
+test_nats_access_password (void)
+{
+  g_autoptr(AfrpcNatsConnection) right = NULL;
+  g_autoptr(AfrpcNatsConnection) wrong = NULL;
+  g_autoptr(AfrpcNatsConnection) none = NULL;
+  Secured secured;
+
+  g_test_summary ("A user with the right password is let in, and nobody else");
+  secured_init (&secured, "authorization { user: anna, password: secret }\n");
+  right = new_connection (&secured, "user", "anna", "password", "secret", NULL);
+  check_serves (right);
+  wrong = new_connection (&secured, "user", "anna", "password", "guess", NULL);
+  check_fails (wrong, "cannot connect to ");
+  none = new_connection (&secured, NULL);
+  check_fails (none, "cannot connect to ");
+  secured_clear (&secured);
+}
+
+static void
+test_nats_access_token (void)
+{
+  g_autoptr(AfrpcNatsConnection) right = NULL;
+  g_autoptr(AfrpcNatsConnection) wrong = NULL;
+  Secured secured;
+
+  g_test_summary ("So it is with a token");
+  secured_init (&secured, "authorization { token: \"a-token\" }\n");
+  right = new_connection (&secured, "token", "a-token", NULL);
+  check_serves (right);
+  wrong = new_connection (&secured, "token", "another", NULL);
+  check_fails (wrong, "cannot connect to ");
+  secured_clear (&secured);
+}
+
+/* A pair of keys that is nobody's: the seed 0, 1, ... 31, and what belongs to that. */
+#define NKEY_PUBLIC "UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK"
+#define NKEY_SEED "SUAAAAICAMCAKBQHBAEQUCYMBUHA6EARCIJRIFIWC4MBSGQ3DQOR4H776Y"
+
+static void
+test_nats_access_nkey (void)
+{
+  g_autofree char *config = g_strdup_printf ("authorization { users: [ { nkey: %s } ] }\n", NKEY_PUBLIC);
+  g_autofree char *seed = NULL;
+  g_autoptr(AfrpcNatsConnection) right = NULL;
+  g_autoptr(AfrpcNatsConnection) none = NULL;
+  Secured secured;
+
+  g_test_summary ("And with an NKey, whose seed is in a file");
+  secured_init (&secured, config);
+  seed = in_folder (&secured, "seed");
+  write_file (seed, "%s\n", NKEY_SEED);
+  right = new_connection (&secured, "nkey", NKEY_PUBLIC, "nkey-seed-file", seed, NULL);
+  check_serves (right);
+  none = new_connection (&secured, NULL);
+  check_fails (none, "cannot connect to ");
+  secured_clear (&secured);
+}
+
+static void
+test_nats_access_tls (void)
+{
+  g_autofree char *other = NULL;
+  g_autoptr(AfrpcNatsConnection) right = NULL;
+  g_autoptr(AfrpcNatsConnection) wrong = NULL;
+  g_autoptr(AfrpcNatsConnection) wrong_name = NULL;
+  Secured secured;
+
+  g_test_summary ("A server is trusted whose certificate an authority has signed that is known, and no other");
+  secured_init_tls (&secured);
+  other = in_folder (&secured, "other.pem");
+  right = new_connection (&secured, "tls-ca-file", secured.ca, "tls-hostname", "localhost", NULL);
+  check_serves (right);
+  wrong = new_connection (&secured, "tls-ca-file", other, "tls-hostname", "localhost", NULL);
+  check_fails (wrong, "cannot connect to ");
+  wrong_name = new_connection (&secured, "tls-ca-file", secured.ca, "tls-hostname", "elsewhere", NULL);
+  check_fails (wrong_name, "cannot connect to ");
+  secured_clear (&secured);
+}
+
+static void
+test_nats_access_permissions (void)
+{
+  g_autoptr(AfrpcNatsConnection) allowed = NULL;
+  g_autoptr(AfrpcNatsConnection) forbidden = NULL;
+  AfrpcNatsCaller *caller;
+  guint n_errors = 0;
+  Secured secured;
+
+  g_test_summary ("With an inbox of its own, a user needs few permissions; that there is none is told");
+  secured_init (&secured,
+                "authorization { users: [\n"
+                "  { user: anna, password: a, permissions: { publish: [\"test.>\", \"anna.>\"],\n"
+                "    subscribe: [\"test.>\", \"anna.>\"] } }\n"
+                "] }\n");
+  allowed = new_connection (&secured, "user", "anna", "password", "a", "inbox-prefix", "anna", NULL);
+  check_serves (allowed);
+  forbidden = new_connection (&secured, "user", "anna", "password", "a", NULL);
+  caller = afrpc_nats_caller_new (forbidden, NATS_SUBJECT);
+  g_signal_connect_swapped (caller, "error", G_CALLBACK (test_count_cb), &n_errors);
+  while (n_errors == 0)
+    g_main_context_iteration (NULL, TRUE);
+  nats_caller_end (caller);
+  secured_clear (&secured);
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_autofree char *openssl = g_find_program_in_path ("openssl");
+
+  g_test_init (&argc, &argv, NULL);
+  if (!nats_server_is_there ())
+    return 77;
+
+  g_test_add_func ("/nats-access/password", test_nats_access_password);
+  g_test_add_func ("/nats-access/token", test_nats_access_token);
+  g_test_add_func ("/nats-access/nkey", test_nats_access_nkey);
+  if (openssl != NULL)
+    g_test_add_func ("/nats-access/tls", test_nats_access_tls);
+  g_test_add_func ("/nats-access/permissions", test_nats_access_permissions);
+
+  return g_test_run ();
+}
