@@ -41,5 +41,14 @@ AFRPC_AVAILABLE_IN_1_0
 const char          *afrpc_nats_connection_get_url   (AfrpcNatsConnection *self);
 AFRPC_AVAILABLE_IN_1_0
 const GError        *afrpc_nats_connection_get_failure (AfrpcNatsConnection *self);
+AFRPC_AVAILABLE_IN_1_0
+void                 afrpc_nats_connection_close_async (AfrpcNatsConnection *self,
+                                                     GCancellable        *cancellable,
+                                                     GAsyncReadyCallback  callback,
+                                                     gpointer             user_data);
+AFRPC_AVAILABLE_IN_1_0
+gboolean             afrpc_nats_connection_close_finish (AfrpcNatsConnection *self,
+                                                     GAsyncResult        *result,
+                                                     GError             **error);
 
 G_END_DECLS

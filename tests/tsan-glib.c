@@ -33,6 +33,22 @@ void
   unlock (mutex);
 }
 
+/* Waiting lets the lock go, and takes it again, inside of GLib. */
+void
+(g_cond_wait) (GCond  *cond,
+               GMutex *mutex)
+{
+  static void (*wait) (GCond *, GMutex *);
+
+  if (wait == NULL)
+    wait = (void (*) (GCond *, GMutex *)) dlsym (RTLD_NEXT, "g_cond_wait");
+  if (__tsan_release != NULL)
+    __tsan_release (mutex);
+  wait (cond, mutex);
+  if (__tsan_acquire != NULL)
+    __tsan_acquire (mutex);
+}
+
 /* Nor does it see the atomics by which GLib publishes what is made at its first use: classes, whose first member each
  * check of a type reads in place, and the lock of what is known of variants' types. A thread that finds made what
  * another one has made would be reported; so they are made before there is any other. */

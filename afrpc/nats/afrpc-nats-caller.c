@@ -156,6 +156,9 @@ take_cb (AfrpcNatsItem *item,
         afrpc_nats_caller_end_call (self, record, AFRPC_NATS_END_CANCELLED);
       break;
 
+    case AFRPC_NATS_ITEM_CLOSED:
+      break;
+
     case AFRPC_NATS_ITEM_ERROR:
     default:
       afrpc_nats_caller_push_error (self, g_error_copy (item->error));

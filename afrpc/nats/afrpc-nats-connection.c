@@ -65,6 +65,9 @@ struct _AfrpcNatsConnection
   AfrpcNatsState state;
   char *url;                  /* (nullable) */
   GError *failure;            /* (nullable) */
+  GQueue tasks;               /* (element-type GTask): who wait for the end */
+  gboolean is_closing;
+  gboolean is_closed;
 };
 
 G_DEFINE_FINAL_TYPE (AfrpcNatsConnection, afrpc_nats_connection, G_TYPE_OBJECT)
@@ -92,6 +95,19 @@ set_state (AfrpcNatsConnection *self,
 }
 
 static void
+take_closed (AfrpcNatsConnection *self)
+{
+  GTask *task;
+
+  self->is_closed = TRUE;
+  while ((task = g_queue_pop_head (&self->tasks)) != NULL)
+    {
+      g_task_return_boolean (task, TRUE);
+      g_object_unref (task);
+    }
+}
+
+static void
 take_cb (AfrpcNatsItem *item,
          gpointer       data)
 {
@@ -111,6 +127,10 @@ take_cb (AfrpcNatsItem *item,
       if (self->failure == NULL)
         self->failure = g_error_copy (item->error);
       set_state (self, AFRPC_NATS_STATE_FAILED, item->subject);
+      break;
+
+    case AFRPC_NATS_ITEM_CLOSED:
+      take_closed (self);
       break;
 
     case AFRPC_NATS_ITEM_ERROR:
@@ -159,7 +179,9 @@ afrpc_nats_connection_finalize (GObject *object)
 
   afrpc_nats_inbox_close (self->inbox);
   afrpc_nats_inbox_unref (self->inbox);
-  afrpc_nats_link_close (self->link);
+  if (!self->is_closing)
+    afrpc_nats_link_close (self->link, NULL);
+  afrpc_nats_link_unref (self->link);
   afrpc_nats_settings_clear (&self->settings);
   g_free (self->inbox_prefix);
   g_free (self->description);
@@ -521,7 +543,7 @@ afrpc_nats_connection_get_url (AfrpcNatsConnection *self)
  *
  * Gets why there is no connection, and will be none.
  *
- * Returns: (transfer none) (nullable): %AFRPC_ERROR_UNREACHABLE with the reason, or %NULL
+ * Returns: (transfer none) (nullable): %AFRPC_ERROR_UNREACHABLE with the reason, %AFRPC_ERROR_CLOSED, or %NULL
  *
  * Since: 1.0
  */
@@ -531,4 +553,72 @@ afrpc_nats_connection_get_failure (AfrpcNatsConnection *self)
   g_return_val_if_fail (AFRPC_NATS_IS_CONNECTION (self), NULL);
 
   return self->failure;
+}
+
+/**
+ * afrpc_nats_connection_close_async:
+ * @self: a connection
+ * @cancellable: (nullable): a cancellable, which is not used
+ * @callback: (scope async) (closure user_data): called when nothing is left of the connection
+ * @user_data: data for @callback
+ *
+ * Closes the connection, for all that use it, once what was sent before is on its way.
+ *
+ * So it ends when it is dropped, too. Whoever waits for this before the program ends can be sure that what callers and servers have
+ * said last was sent, and that no thread is left.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_nats_connection_close_async (AfrpcNatsConnection *self,
+                                   GCancellable        *cancellable,
+                                   GAsyncReadyCallback  callback,
+                                   gpointer             user_data)
+{
+  g_autoptr(GTask) task = NULL;
+
+  g_return_if_fail (AFRPC_NATS_IS_CONNECTION (self));
+  g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
+
+  task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, afrpc_nats_connection_close_async);
+  g_task_set_check_cancellable (task, FALSE);
+  if (self->is_closed)
+    {
+      g_task_return_boolean (task, TRUE);
+      return;
+    }
+
+  g_queue_push_tail (&self->tasks, g_steal_pointer (&task));
+  if (self->is_closing)
+    return;
+
+  self->is_closing = TRUE;
+  if (self->failure == NULL)
+    self->failure = g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the connection to %s was closed", self->description);
+  afrpc_nats_link_close (self->link, self->inbox);
+  set_state (self, AFRPC_NATS_STATE_FAILED, self->url);
+}
+
+/**
+ * afrpc_nats_connection_close_finish:
+ * @self: a connection
+ * @result: the result
+ * @error: return location for an error
+ *
+ * Gets the result of [method@AfrpcNats.Connection.close_async].
+ *
+ * Returns: %TRUE
+ *
+ * Since: 1.0
+ */
+gboolean
+afrpc_nats_connection_close_finish (AfrpcNatsConnection  *self,
+                                    GAsyncResult         *result,
+                                    GError              **error)
+{
+  g_return_val_if_fail (g_task_is_valid (result, self), FALSE);
+  g_return_val_if_fail (g_async_result_is_tagged (result, afrpc_nats_connection_close_async), FALSE);
+
+  return g_task_propagate_boolean (G_TASK (result), error);
 }

@@ -13,7 +13,7 @@
 
 struct _AfrpcNatsInbox
 {
-  gatomicrefcount ref_count;
+  gint ref_count; /* atomic */
 
   GMutex lock;
   GQueue items;         /* (element-type AfrpcNatsItem) guarded by lock */
@@ -174,7 +174,7 @@ afrpc_nats_inbox_new (GMainContext              *context,
 {
   AfrpcNatsInbox *self = g_new0 (AfrpcNatsInbox, 1);
 
-  g_atomic_ref_count_init (&self->ref_count);
+  self->ref_count = 1;
   g_mutex_init (&self->lock);
   self->event_fd = -1;
   self->funcs = *funcs;
@@ -192,7 +192,7 @@ afrpc_nats_inbox_new (GMainContext              *context,
 AfrpcNatsInbox *
 afrpc_nats_inbox_ref (AfrpcNatsInbox *self)
 {
-  g_atomic_ref_count_inc (&self->ref_count);
+  g_atomic_int_inc (&self->ref_count);
 
   return self;
 }
@@ -200,7 +200,7 @@ afrpc_nats_inbox_ref (AfrpcNatsInbox *self)
 void
 afrpc_nats_inbox_unref (AfrpcNatsInbox *self)
 {
-  if (!g_atomic_ref_count_dec (&self->ref_count))
+  if (!g_atomic_int_dec_and_test (&self->ref_count))
     return;
 
   g_assert (self->source == NULL);

@@ -15,6 +15,7 @@ typedef enum
   AFRPC_NATS_ITEM_CONNECTED,     /* for the first time, or again */
   AFRPC_NATS_ITEM_DISCONNECTED,  /* for the moment: it is tried again and again */
   AFRPC_NATS_ITEM_FAILED,        /* there is no connection, and will be none */
+  AFRPC_NATS_ITEM_CLOSED,        /* nothing is left of it */
   AFRPC_NATS_ITEM_ERROR,         /* something that does not end the connection */
   AFRPC_NATS_ITEM_CANCEL,        /* somebody gives something up, which is data */
 } AfrpcNatsItemKind;

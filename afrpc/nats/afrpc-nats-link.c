@@ -32,7 +32,7 @@ typedef struct
   char *queue;            /* (nullable) */
   AfrpcNatsInbox *inbox;  /* (owned) */
   natsSubscription *sub;  /* (nullable) (owned), of the thread */
-  gatomicrefcount ref_count; /* of the list, and of nats.c while it may call */
+  gint ref_count;         /* atomic: of the list, and of nats.c while it may call */
 } Subscription;
 
 typedef enum
@@ -55,7 +55,7 @@ typedef struct
 
 struct _AfrpcNatsLink
 {
-  gatomicrefcount ref_count; /* of who made it, the thread, and nats.c while it may call */
+  gint ref_count;            /* atomic: of who made it, the thread, and nats.c while it may call */
   AfrpcNatsSettings settings;
 
   GMutex lock;
@@ -67,6 +67,8 @@ struct _AfrpcNatsLink
   GPtrArray *watchers;       /* (element-type AfrpcNatsInbox) guarded by lock */
   guint last_id;             /* guarded by lock */
   char *url;                 /* (nullable): of the server; guarded by lock */
+  guint n_active;            /* what there is of the thread and the connection of nats.c; guarded by lock */
+  AfrpcNatsInbox *closing;   /* (nullable) (owned): who is told once there is nothing; guarded by lock */
 
   /* Of the thread */
   natsConnection *connection; /* (nullable) */
@@ -118,7 +120,7 @@ subscription_unref (gpointer data)
 {
   Subscription *self = data;
 
-  if (!g_atomic_ref_count_dec (&self->ref_count))
+  if (!g_atomic_int_dec_and_test (&self->ref_count))
     return;
 
   afrpc_nats_inbox_unref (self->inbox);
@@ -139,12 +141,13 @@ command_free (gpointer data)
   g_free (self);
 }
 
-static void
-link_unref (AfrpcNatsLink *self)
+void
+afrpc_nats_link_unref (AfrpcNatsLink *self)
 {
-  if (!g_atomic_ref_count_dec (&self->ref_count))
+  if (!g_atomic_int_dec_and_test (&self->ref_count))
     return;
 
+  g_clear_pointer (&self->closing, afrpc_nats_inbox_unref);
   g_queue_clear_full (&self->commands, command_free);
   g_ptr_array_unref (self->watchers);
   g_ptr_array_unref (self->subscriptions);
@@ -154,6 +157,32 @@ link_unref (AfrpcNatsLink *self)
   g_mutex_clear (&self->lock);
   g_cond_clear (&self->cond);
   g_free (self);
+}
+
+static void
+begin_activity (AfrpcNatsLink *self)
+{
+  g_atomic_int_inc (&self->ref_count);
+  g_mutex_lock (&self->lock);
+  self->n_active++;
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+tell_closed_locked (AfrpcNatsLink *self)
+{
+  if (self->n_active == 0 && self->closing != NULL)
+    afrpc_nats_inbox_push (self->closing, afrpc_nats_item_new (AFRPC_NATS_ITEM_CLOSED, 0, NULL));
+}
+
+static void
+end_activity (AfrpcNatsLink *self)
+{
+  g_mutex_lock (&self->lock);
+  self->n_active--;
+  tell_closed_locked (self);
+  g_mutex_unlock (&self->lock);
+  afrpc_nats_link_unref (self);
 }
 
 /* States */
@@ -267,7 +296,7 @@ closed_cb (natsConnection *connection,
   set_state (self, STATE_FAILED,
              g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE, "the connection to %s was closed%s%s", servers,
                           why != NULL && why[0] != '\0' ? ": " : "", why != NULL ? why : ""));
-  link_unref (self);
+  end_activity (self);
 }
 
 static void
@@ -422,10 +451,10 @@ link_connect (AfrpcNatsLink *self)
     status = apply_authentication (&self->settings, options);
   if (status == NATS_OK)
     {
-      g_atomic_ref_count_inc (&self->ref_count);
+      begin_activity (self);
       status = natsConnection_Connect (&self->connection, options);
       if (status != NATS_OK)
-        link_unref (self);
+        end_activity (self);
     }
   if (status != NATS_OK)
     set_state (self, STATE_FAILED, new_error (self, "cannot connect to", status));
@@ -455,7 +484,7 @@ subscribe (AfrpcNatsLink *self,
 {
   natsStatus status;
 
-  g_atomic_ref_count_inc (&subscription->ref_count);
+  g_atomic_int_inc (&subscription->ref_count);
   if (subscription->queue != NULL)
     status = natsConnection_QueueSubscribe (&subscription->sub, self->connection, subscription->subject, subscription->queue,
                                             message_cb, subscription);
@@ -473,7 +502,7 @@ subscribe (AfrpcNatsLink *self,
     tell_error (subscription->inbox,
                 g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED, "cannot subscribe to '%s': %s", subscription->subject,
                              natsStatus_GetText (status)));
-  g_atomic_ref_count_inc (&subscription->ref_count);
+  g_atomic_int_inc (&subscription->ref_count);
   g_ptr_array_add (self->subscriptions, subscription);
 }
 
@@ -608,7 +637,9 @@ link_thread (gpointer data)
       natsConnection_Close (self->connection);
       natsConnection_Destroy (self->connection);
     }
-  link_unref (self);
+  /* What nats.c has for each thread */
+  nats_ReleaseThreadMemory ();
+  end_activity (self);
 
   return NULL;
 }
@@ -621,28 +652,46 @@ afrpc_nats_link_new (const AfrpcNatsSettings *settings)
 {
   AfrpcNatsLink *self = g_new0 (AfrpcNatsLink, 1);
 
-  g_atomic_ref_count_init (&self->ref_count);
+  self->ref_count = 1;
   settings_copy (&self->settings, settings);
   g_mutex_init (&self->lock);
   g_cond_init (&self->cond);
   self->watchers = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_nats_inbox_unref);
   self->subscriptions = g_ptr_array_new_with_free_func (subscription_unref);
-  g_atomic_ref_count_inc (&self->ref_count);
+  begin_activity (self);
   g_thread_unref (g_thread_new ("afrpc-nats", link_thread, self));
 
   return self;
 }
 
-/* What was published before is sent, if there is a connection. Frees it, as far as the program is concerned. */
+/* What was published before is sent, if there is a connection. Others that use it are told that it has failed; @inbox
+ * (nullable) is told when nothing is left of it. */
 void
-afrpc_nats_link_close (AfrpcNatsLink *self)
+afrpc_nats_link_close (AfrpcNatsLink  *self,
+                       AfrpcNatsInbox *inbox)
 {
+  GError *error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the connection was closed");
+
   g_mutex_lock (&self->lock);
+  for (guint i = 0; i < self->watchers->len; i++)
+    {
+      AfrpcNatsItem *item = afrpc_nats_item_new (AFRPC_NATS_ITEM_FAILED, 0, self->url);
+
+      if (self->watchers->pdata[i] == inbox)
+        {
+          afrpc_nats_item_free (item);
+          continue;
+        }
+      item->error = g_error_copy (error);
+      afrpc_nats_inbox_push (self->watchers->pdata[i], item);
+    }
   self->is_closing = TRUE;
+  self->closing = inbox != NULL ? afrpc_nats_inbox_ref (inbox) : NULL;
   g_ptr_array_set_size (self->watchers, 0);
   g_cond_signal (&self->cond);
+  tell_closed_locked (self);
   g_mutex_unlock (&self->lock);
-  link_unref (self);
+  g_error_free (error);
 }
 
 static void
@@ -676,7 +725,7 @@ afrpc_nats_link_subscribe (AfrpcNatsLink  *self,
   g_mutex_lock (&self->lock);
   id = ++self->last_id;
   g_mutex_unlock (&self->lock);
-  g_atomic_ref_count_init (&subscription->ref_count);
+  subscription->ref_count = 1;
   subscription->id = id;
   subscription->tag = tag;
   subscription->subject = g_strdup (subject);

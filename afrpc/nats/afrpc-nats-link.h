@@ -32,7 +32,9 @@ typedef struct
 void           afrpc_nats_settings_clear   (AfrpcNatsSettings       *self);
 
 AfrpcNatsLink *afrpc_nats_link_new         (const AfrpcNatsSettings *settings);
-void           afrpc_nats_link_close       (AfrpcNatsLink           *self);
+void           afrpc_nats_link_close       (AfrpcNatsLink           *self,
+                                            AfrpcNatsInbox          *inbox);
+void           afrpc_nats_link_unref       (AfrpcNatsLink           *self);
 
 /* From any thread. */
 guint          afrpc_nats_link_subscribe   (AfrpcNatsLink           *self,

@@ -180,6 +180,7 @@ take_cb (AfrpcNatsItem *item,
       break;
 
     case AFRPC_NATS_ITEM_DISCONNECTED:
+    case AFRPC_NATS_ITEM_CLOSED:
     case AFRPC_NATS_ITEM_CANCEL:
     default:
       break;

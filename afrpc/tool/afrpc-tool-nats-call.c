@@ -105,7 +105,7 @@ static int
 call_run (const CallOptions *options,
           GPtrArray         *values)
 {
-  g_autoptr(AfrpcNatsConnection) connection = NULL;
+  AfrpcNatsConnection *connection;
   g_autoptr(AfrpcCallOptions) call_options = afrpc_call_options_new ();
   Call self = { .options = options };
 
@@ -127,6 +127,7 @@ call_run (const CallOptions *options,
   g_signal_handlers_disconnect_by_data (self.caller, &self);
   g_object_unref (self.call);
   g_object_unref (self.caller);
+  afrpc_tool_nats_end (connection);
   g_main_loop_unref (self.loop);
 
   return self.status;

@@ -74,6 +74,27 @@ afrpc_tool_nats_new_connection (const AfrpcToolNats *self)
                        NULL);
 }
 
+static void
+closed_cb (GObject      *object,
+           GAsyncResult *result,
+           gpointer      data)
+{
+  afrpc_nats_connection_close_finish (AFRPC_NATS_CONNECTION (object), result, NULL);
+  *(gboolean *) data = TRUE;
+}
+
+/* What was said last is sent before the command ends. */
+void
+afrpc_tool_nats_end (AfrpcNatsConnection *connection) /* (transfer full) */
+{
+  gboolean is_closed = FALSE;
+
+  afrpc_nats_connection_close_async (connection, NULL, closed_cb, &is_closed);
+  while (!is_closed)
+    g_main_context_iteration (NULL, TRUE);
+  g_object_unref (connection);
+}
+
 void
 afrpc_tool_nats_clear (AfrpcToolNats *self)
 {

@@ -29,6 +29,7 @@ void                 afrpc_tool_nats_add            (AfrpcToolNats        *self,
 gboolean             afrpc_tool_nats_check          (AfrpcToolNats        *self,
                                                      GError              **error);
 AfrpcNatsConnection *afrpc_tool_nats_new_connection (const AfrpcToolNats  *self);
+void                 afrpc_tool_nats_end            (AfrpcNatsConnection  *connection);
 void                 afrpc_tool_nats_clear          (AfrpcToolNats        *self);
 
 int                  afrpc_tool_serve               (int                   argc,

@@ -155,7 +155,7 @@ serve_run (const ServeOptions *options)
   g_signal_handlers_disconnect_by_data (self.server, &self);
   g_signal_handlers_disconnect_by_data (self.connection, &self);
   g_object_unref (self.server);
-  g_object_unref (self.connection);
+  afrpc_tool_nats_end (self.connection);
   afrpc_caller_close_sync (AFRPC_CALLER (self.pool), NULL, NULL);
   g_object_unref (self.pool);
   g_object_unref (self.process);
