@@ -194,6 +194,8 @@ serving_init (Serving    *self,
   self->server = AFRPC_NATS_SERVER (new_server (self, first, args));
   va_end (args);
   g_signal_connect (self->server, "error", G_CALLBACK (error_cb), self);
+  /* Workers may say something when nobody serves any more. */
+  g_signal_connect (self->pool, "event", G_CALLBACK (test_ignore_cb), NULL);
 }
 
 void

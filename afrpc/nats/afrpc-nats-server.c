@@ -87,8 +87,6 @@ disconnect (AfrpcNatsServer *self)
   afrpc_nats_server_clear_clients (self);
   for (guint i = 0; i < G_N_ELEMENTS (self->subscriptions); i++)
     unsubscribe (self, i);
-  for (guint i = 0; i < G_N_ELEMENTS (self->signals); i++)
-    g_clear_signal_handler (&self->signals[i], self->caller);
   afrpc_nats_link_unwatch (get_link (self), inbox);
   afrpc_nats_inbox_close (inbox);
   afrpc_nats_inbox_unref (inbox);
@@ -274,6 +272,9 @@ afrpc_nats_server_dispose (GObject *object)
   AfrpcNatsServer *self = AFRPC_NATS_SERVER (object);
 
   disconnect (self);
+  /* Not before: somebody has to listen to workers that have been cancelled. */
+  for (guint i = 0; i < G_N_ELEMENTS (self->signals); i++)
+    g_clear_signal_handler (&self->signals[i], self->caller);
 
   G_OBJECT_CLASS (afrpc_nats_server_parent_class)->dispose (object);
 }

@@ -119,6 +119,16 @@ error_cb (AfrpcNatsServer *server,
     }
 }
 
+/* Callers have it. */
+static void
+event_cb (AfrpcCaller  *caller,
+          GVariant     *event,
+          AfrpcProcess *from,
+          GUnixFDList  *fds,
+          gpointer      data)
+{
+}
+
 static void
 state_cb (AfrpcNatsConnection *connection,
           GParamSpec          *pspec,
@@ -147,6 +157,7 @@ serve_run (const ServeOptions *options)
   self.server = g_object_new (AFRPC_NATS_TYPE_SERVER, "connection", self.connection, "subject", options->nats.subject,
                               "caller", self.pool, "max-calls", (guint) options->n_calls_max, NULL);
   g_signal_connect (self.pool, "destroyed", G_CALLBACK (destroyed_cb), &self);
+  g_signal_connect (self.pool, "event", G_CALLBACK (event_cb), NULL);
   g_signal_connect (self.server, "error", G_CALLBACK (error_cb), &self);
   g_signal_connect (self.connection, "notify::state", G_CALLBACK (state_cb), &self);
   afrpc_nats_server_start (self.server);
