@@ -6,7 +6,7 @@
 
 afrpc_packages=(
   gcc libc6-dev meson ninja-build pkg-config
-  libglib2.0-dev libjson-glib-dev
+  libglib2.0-dev libjson-glib-dev libnats-dev nats-server
   libgirepository1.0-dev gobject-introspection valac gi-docgen
   gettext python3 python3-dev python3-docutils python3-gi python-gi-dev python3-joblib python3-numpy mypy gjs
   perl libperl-dev libanyevent-perl libcoro-perl libev-perl

@@ -20,6 +20,7 @@ LAYERS = [
     ['peer', 'serve'],
     ['.'],  # public objects
     ['pool'],  # one that stands on others
+    ['nats'],  # and one as anybody may write it: it knows what is public
     ['tool', 'python', 'gjs', 'vala', 'hosts'],
 ]
 RANKS = {folder: rank for rank, folders in enumerate(LAYERS) for folder in folders}
@@ -35,6 +36,9 @@ REACH = {
     '.': re.compile(r'\b(?:session|peer)(?:\.|->)(?!h\b)\w+'),
     'pool': re.compile(r'\b(?:session|peer|process|proxy)(?:\.|->)(?!h\b)\w+'),
 }
+
+# What anybody may write for himself includes what anybody has.
+OUTSIDE = {'nats'}
 
 # One public object is of the program's side or of the worker's, but for what is both.
 SIDES = {'peer', 'serve'}
@@ -115,6 +119,10 @@ def main(root):
             wrong.append(f'{source} includes {target}, which is not below it')
         if str(target) in PRIVATE and get_folder(source) != get_folder(target):
             wrong.append(f'{source} includes {target}, which is for the files of its folder')
+
+        if get_folder(source) in OUTSIDE and get_folder(target) != get_folder(source) and \
+                not re.fullmatch(r'afrpc(-nats.*)?\.h', str(target)):
+            wrong.append(f'{source} includes {target}, which is not public, or not on its own')
 
     for source in sorted({source for source, _ in arrows if get_folder(source) == '.'}):
         sides = {get_folder(target) for other, target in arrows if other == source} & SIDES

@@ -203,9 +203,6 @@ afrpc_nats_inbox_unref (AfrpcNatsInbox *self)
   if (!g_atomic_int_dec_and_test (&self->ref_count))
     return;
 
-  /* Whoever has closed it has let the lock go. */
-  g_mutex_lock (&self->lock);
-  g_mutex_unlock (&self->lock);
   g_assert (self->source == NULL);
   g_queue_clear_full (&self->items, (GDestroyNotify) afrpc_nats_item_free);
   if (self->event_fd >= 0)
