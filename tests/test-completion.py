@@ -41,7 +41,7 @@ class Completion(unittest.TestCase):
 
     def test_commands(self):
         self.assertEqual(self.complete("m"), ["map"])
-        self.assertEqual(self.complete("help", ""), ["call", "host", "map"])
+        self.assertEqual(self.complete("help", ""), ["call", "host", "map", "serve"])
 
     def test_options(self):
         self.assertEqual(self.complete("map", "--keep"), ["--keep-order"])

@@ -19,22 +19,18 @@ typedef struct
               char **argv);
 } Subcommand;
 
-#ifdef AFRPC_TOOL_NATS
 static int
 run_serve (int    argc,
            char **argv)
 {
   return afrpc_tool_become_nats ("serve", argc, argv);
 }
-#endif
 
 static const Subcommand subcommands[] = {
   { "call", afrpc_tool_call },
   { "host", afrpc_tool_host },
   { "map", afrpc_tool_map },
-#ifdef AFRPC_TOOL_NATS
   { "serve", run_serve },
-#endif
 };
 
 static const Subcommand *
@@ -67,10 +63,8 @@ run_subcommand (const Subcommand  *subcommand,
   g_set_prgname (prgname);
   argv[0] = prgname;
 
-#ifdef AFRPC_TOOL_NATS
   if (subcommand->run == afrpc_tool_call && afrpc_tool_is_for_nats (argc, argv))
     return afrpc_tool_become_nats (subcommand->name, argc, argv);
-#endif
 
   return subcommand->run (argc, argv);
 }
