@@ -29,7 +29,7 @@ die_with_parent (gpointer data)
 static int
 start_serving (Fleet *fleet)
 {
-  const char *argv[] = { g_getenv ("AFRPC_TEST_TOOL"), "serve", "--nats", fleet->nats.url, "--subject", NATS_SUBJECT, "-j", "1",
+  const char *argv[] = { g_getenv ("AFRPC_TOOL"), "serve", "--nats", fleet->nats.url, "--subject", NATS_SUBJECT, "-j", "1",
                          "--max-calls", "1", TEST_WORKER, "act", NULL };
   g_autoptr(GError) error = NULL;
   int pid = 0;
@@ -244,7 +244,7 @@ test_nats_death_of_caller (void)
   g_signal_connect_swapped (serving.pool, "event", G_CALLBACK (test_count_cb), &n_events);
   while (n_events < 1)
     {
-      const char *argv[] = { g_getenv ("AFRPC_TEST_TOOL"), "call", "--nats", nats.url, "--subject", NATS_SUBJECT, "act",
+      const char *argv[] = { g_getenv ("AFRPC_TOOL"), "call", "--nats", nats.url, "--subject", NATS_SUBJECT, "act",
                              "until-cancelled", "<true>", NULL };
       g_autoptr(GError) error = NULL;
 

@@ -242,6 +242,8 @@ afrpc_nats_caller_settle (AfrpcNatsCaller *self,
   else
     g_queue_unlink (&self->queue, &record->link);
   g_hash_table_remove (self->by_call, record->call);
+  if (started == AFRPC_STARTED_NO || record->before == AFRPC_STARTED_YES)
+    started = record->before;
   g_clear_pointer (&record->timed, g_sequence_remove);
   afrpc_nats_caller_push_outcome (self, record, started, value, error);
 }

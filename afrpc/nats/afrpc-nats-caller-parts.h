@@ -55,7 +55,8 @@ typedef struct
   guint64 message;         /* in which it was sent */
   gint64 begin_us;
   gint64 sent_us;
-  AfrpcStarted started;    /* as far as is known */
+  AfrpcStarted started;    /* as far as is known, this time */
+  AfrpcStarted before;     /* and the times before, at servers that have died */
   guint n_repeats;
   guint n_awaiting;        /* who block for it */
   AfrpcNatsEnd end;        /* the caller wants no more of it, and asks whether it was begun */

@@ -294,6 +294,8 @@ bury (AfrpcNatsCaller *self,
       else if (may_repeat (self, record))
         {
           record->n_repeats++;
+          if (record->before != AFRPC_STARTED_YES)
+            record->before = record->started;
           afrpc_nats_caller_requeue (self, record);
         }
       else
