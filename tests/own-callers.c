@@ -168,6 +168,44 @@ idler_caller_init (AfrpcCallerInterface *iface)
   iface->begin = idler_begin;
 }
 
+/* Answers late */
+
+static void
+dawdler_begin (AfrpcCaller      *caller,
+               AfrpcCall        *call,
+               GVariant         *args,
+               AfrpcCallOptions *options)
+{
+}
+
+static void
+dawdler_wait (AfrpcCaller *caller,
+              AfrpcCall   *call)
+{
+  if (++TEST_DAWDLER (caller)->n_waits == 3)
+    afrpc_call_return_value (call, g_variant_new_string ("late"), NULL);
+}
+
+static void
+dawdler_caller_init (AfrpcCallerInterface *iface)
+{
+  iface->begin = dawdler_begin;
+  iface->wait = dawdler_wait;
+}
+
+G_DEFINE_FINAL_TYPE_WITH_CODE (Dawdler, dawdler, G_TYPE_OBJECT,
+                               G_IMPLEMENT_INTERFACE (AFRPC_TYPE_CALLER, dawdler_caller_init))
+
+static void
+dawdler_class_init (DawdlerClass *klass)
+{
+}
+
+static void
+dawdler_init (Dawdler *self)
+{
+}
+
 /* Makes no calls */
 
 struct _Nobody

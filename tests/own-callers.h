@@ -24,6 +24,17 @@ struct _Idler
   GPtrArray *calls; /* (element-type AfrpcCall) */
 };
 
+/* Answers a call when it has been waited for a third time, and counts */
+#define DAWDLER_TYPE (dawdler_get_type ())
+G_DECLARE_FINAL_TYPE (Dawdler, dawdler, TEST, DAWDLER, GObject)
+
+struct _Dawdler
+{
+  GObject parent_instance;
+
+  guint n_waits;
+};
+
 /* Makes no calls */
 #define NOBODY_TYPE (nobody_get_type ())
 G_DECLARE_FINAL_TYPE (Nobody, nobody, TEST, NOBODY, GObject)

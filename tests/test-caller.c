@@ -631,6 +631,50 @@ test_caller_nested_waits (void)
   end (caller);
 }
 
+static void
+test_caller_waits_again (void)
+{
+  AfrpcCaller *caller = g_object_new (DAWDLER_TYPE, NULL);
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = NULL;
+
+  g_test_summary ("A caller whose wait returns too early is asked again, and no main loop runs");
+  g_idle_add (nested_cb, NULL);
+  value = afrpc_caller_call_sync (caller, NULL, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (g_variant_get_string (value, NULL), ==, "late");
+  g_assert_cmpuint (TEST_DAWDLER (caller)->n_waits, ==, 3);
+  g_assert_true (g_source_remove_by_user_data (NULL));
+  g_object_unref (caller);
+}
+
+static void
+ignore_progress_cb (AfrpcCall *call,
+                    GVariant  *progress,
+                    gpointer   data)
+{
+}
+
+static void
+test_caller_implementers (void)
+{
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_autoptr(GError) known = afrpc_error_new_remote ("g-io-error-quark", G_IO_ERROR_BUSY, "a message");
+  g_autoptr(GError) unknown = afrpc_error_new_remote ("nobodys", 7, "a \xff message");
+  AfrpcProgressMode mode = AFRPC_PROGRESS_ALL;
+
+  g_test_summary ("What callers need that are written outside: errors of other programs, and whether progress is wanted");
+  g_assert_error (known, G_IO_ERROR, G_IO_ERROR_BUSY);
+  g_assert_cmpstr (known->message, ==, "a message");
+  g_assert_error (unknown, AFRPC_ERROR, AFRPC_ERROR_REMOTE);
+  g_assert_cmpstr (unknown->message, ==, "nobodys 7: a \357\277\275 message");
+
+  g_assert_false (afrpc_call_options_wants_progress (options, NULL));
+  afrpc_call_options_set_progress (options, AFRPC_PROGRESS_LATEST, ignore_progress_cb, NULL, NULL);
+  g_assert_true (afrpc_call_options_wants_progress (options, &mode));
+  g_assert_cmpint (mode, ==, AFRPC_PROGRESS_LATEST);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -651,6 +695,8 @@ main (int   argc,
   g_test_add_func ("/caller/nothing", test_caller_nothing);
   g_test_add_func ("/caller/context", test_caller_context);
   g_test_add_func ("/caller/nested-waits", test_caller_nested_waits);
+  g_test_add_func ("/caller/waits-again", test_caller_waits_again);
+  g_test_add_func ("/caller/implementers", test_caller_implementers);
 
   return g_test_run ();
 }

@@ -494,6 +494,62 @@ test_pool_seen_times_blocking (void)
   case_end (&test);
 }
 
+typedef struct
+{
+  AfrpcCall *call;
+  AfrpcStarted started;
+  gboolean done;
+} Asked;
+
+static gboolean
+ask_cb (gpointer data)
+{
+  Asked *asked = data;
+
+  asked->started = afrpc_call_get_started (asked->call);
+  asked->done = TRUE;
+
+  return G_SOURCE_REMOVE;
+}
+
+/* From the main context, where it is known. */
+static AfrpcStarted
+ask_started (AfrpcCall *call)
+{
+  Asked asked = { .call = call };
+
+  g_idle_add (ask_cb, &asked);
+  test_iterate_until (&asked.done);
+
+  return asked.started;
+}
+
+static void
+test_pool_seen_started (void)
+{
+  AfrpcCall *running, *waiting;
+  Meeting meeting;
+  Case test;
+
+  g_test_summary ("Of a call that runs it can be seen that it does, and of one that waits that nobody knows");
+  case_init (&test, "act", "max-workers", 1, "load", 1, NULL);
+  meeting_init (&meeting);
+  running = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  waiting = start_act (&test, "return", NULL);
+  g_assert_cmpint (afrpc_call_get_started (running), ==, AFRPC_STARTED_UNKNOWN);
+  wait_begun (&test, 1);
+  if (!is_command ())
+    g_assert_cmpint (ask_started (running), ==, AFRPC_STARTED_YES);
+  g_assert_cmpint (ask_started (waiting), ==, AFRPC_STARTED_UNKNOWN);
+  meeting_let_go (&meeting);
+  g_variant_unref (wait_value (running));
+  g_variant_unref (wait_value (waiting));
+  g_object_unref (running);
+  g_object_unref (waiting);
+  meeting_end (&meeting);
+  case_end (&test);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -509,6 +565,7 @@ main (int   argc,
   g_test_add_func ("/pool-seen/times", test_pool_seen_times);
   g_test_add_func ("/pool-seen/times-execution", test_pool_seen_times_execution);
   g_test_add_func ("/pool-seen/times-async", test_pool_seen_times_async);
+  g_test_add_func ("/pool-seen/started", test_pool_seen_started);
   g_test_add_func ("/pool-seen/times-blocking", test_pool_seen_times_blocking);
 
   return g_test_run ();
