@@ -388,7 +388,7 @@ test_nats_cancel (void)
 
   g_test_summary ("A call is cancelled that runs, which its function learns, and one that waits, which never runs");
   nats_server_init (&test.nats, NULL);
-  serving_init (&test.serving, &test.nats, "act", 1, "max-calls", 1, NULL);
+  serving_init (&test.serving, &test.nats, "act", 1, "max-calls", 1, "beat-ms", 60000, NULL);
   serving_start (&test.serving);
   test.caller = nats_caller_new (&test.nats);
   nats_caller_wait (test.caller);
