@@ -682,6 +682,41 @@ test_nats_drain (void)
   nats_server_clear (&test.nats);
 }
 
+static void
+test_nats_failed_pool (void)
+{
+  g_autoptr(GPtrArray) calls = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GError) error = NULL;
+  Serving broken, working;
+  NatsServer nats;
+  AfrpcNatsCaller *caller;
+
+  g_test_summary ("A server whose pool has failed, or was closed, gives its calls to others, and serves no more");
+  nats_server_init (&nats, NULL);
+  serving_init (&broken, &nats, "no_such_function", 1, NULL);
+  g_signal_connect (broken.pool, "error", G_CALLBACK (test_ignore_cb), NULL);
+  serving_init (&working, &nats, "act", 1, NULL);
+  serving_start (&broken);
+  serving_start (&working);
+  caller = nats_caller_new (&nats);
+  nats_caller_wait (caller);
+  for (guint i = 0; i < 50; i++)
+    g_ptr_array_add (calls, call_start (caller, test_act ("return", NULL)));
+  for (guint i = 0; i < calls->len; i++)
+    g_variant_unref (wait_value (calls->pdata[i]));
+
+  afrpc_caller_close (AFRPC_CALLER (working.pool));
+  call = call_start (caller, test_act ("return", NULL));
+  error = wait_error (call);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE);
+  g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_NO);
+  nats_caller_end (caller);
+  serving_clear (&broken);
+  serving_clear (&working);
+  nats_server_clear (&nats);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -706,6 +741,7 @@ main (int    argc,
   g_test_add_func ("/nats/close", test_nats_close);
   g_test_add_func ("/nats/kill", test_nats_kill);
   g_test_add_func ("/nats/drain", test_nats_drain);
+  g_test_add_func ("/nats/failed-pool", test_nats_failed_pool);
 
   return g_test_run ();
 }

@@ -66,6 +66,28 @@ set_error (AfrpcNatsServed *served,
   served->outcome = g_variant_ref_sink (g_variant_new ("(isis)", started, g_quark_to_string (error->domain), error->code, message));
 }
 
+/* Whether nothing can be called here any more: then others may do what has not been begun. */
+static gboolean
+has_failed (AfrpcNatsServer *self,
+            const GError    *error) /* (nullable): of a call that was not begun */
+{
+  return g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED) ||
+         (AFRPC_IS_POOL (self->caller) && afrpc_pool_get_failure (AFRPC_POOL (self->caller)) != NULL);
+}
+
+static void
+set_refused (AfrpcNatsServer *self,
+             AfrpcNatsServed *served,
+             const GError    *error)
+{
+  g_autofree char *message = g_utf8_make_valid (error->message, -1);
+
+  served->type = AFRPC_NATS_REFUSED;
+  served->outcome = g_variant_ref_sink (g_variant_new_string (message));
+  self->n_refused++;
+  afrpc_nats_server_give_up (self, error);
+}
+
 static void
 set_outcome (AfrpcNatsServer *self,
              AfrpcNatsServed *served,
@@ -91,6 +113,8 @@ set_outcome (AfrpcNatsServer *self,
       served->type = AFRPC_NATS_RESULT;
       served->outcome = g_variant_ref_sink (g_variant_new_variant (value));
     }
+  else if (afrpc_call_get_started (served->call) == AFRPC_STARTED_NO && has_failed (self, error))
+    set_refused (self, served, error);
   else
     set_error (served, afrpc_call_get_started (served->call), error);
 }

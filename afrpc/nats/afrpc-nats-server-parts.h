@@ -149,6 +149,9 @@ void      afrpc_nats_server_drop_calls    (AfrpcNatsServer        *self,
                                            AfrpcNatsClient        *client);
 void      afrpc_nats_server_check_started (AfrpcNatsServer        *self,
                                            gint64                  now_us);
+/* the object */
+void      afrpc_nats_server_give_up       (AfrpcNatsServer        *self,
+                                           const GError           *error);
 /* receive */
 void      afrpc_nats_server_take_message  (AfrpcNatsServer        *self,
                                            AfrpcNatsItem          *item);

@@ -23,6 +23,9 @@
  * A call is begun once, whatever is lost under way. Its outcome is kept until its caller has it. Calls of a caller that has
  * gone, and is not back within [property@AfrpcNats.Server:caller-timeout-ms], are cancelled.
  *
+ * When the caller was closed, or is a pool that has [failed][method@Afrpc.Pool.get_failure], the server stops as if it had been
+ * [told to][method@AfrpcNats.Server.stop_async], and calls that had not been begun go elsewhere.
+ *
  * While there are calls, each caller that has some is told twice a second that the server lives: its main context has to be run, or
  * it is taken for dead.
  *
@@ -634,6 +637,18 @@ drain (AfrpcNatsServer *self)
   unsubscribe (self, 2);
   afrpc_nats_server_revoke_all (self);
   afrpc_nats_inbox_wake (self->inbox);
+}
+
+/* Nothing can be called here any more: others serve, or callers learn that nobody does. */
+void
+afrpc_nats_server_give_up (AfrpcNatsServer *self,
+                           const GError    *error)
+{
+  if (self->state != AFRPC_NATS_SERVER_SERVING)
+    return;
+
+  g_queue_push_tail (&self->errors, g_error_copy (error));
+  drain (self);
 }
 
 /**
