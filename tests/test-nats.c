@@ -615,6 +615,8 @@ test_nats_kill (void)
 
   g_test_summary ("Killing a caller fails its calls, and its server cancels them");
   fleet_init (&test, "act", 1);
+  /* It is told, and need not find out. */
+  g_object_set (test.serving.server, "caller-timeout-ms", G_MAXINT, NULL);
   caller = nats_caller_new (&test.nats);
   g_signal_connect_swapped (caller, "destroyed", G_CALLBACK (log_destroyed_cb), log);
   g_signal_connect_swapped (test.caller, "event", G_CALLBACK (test_count_cb), &n_events);
@@ -629,6 +631,36 @@ test_nats_kill (void)
   g_assert_finalize_object (caller);
   while (n_events < 2 || afrpc_nats_server_get_n_calls_running (test.serving.server) > 0)
     g_main_context_iteration (NULL, TRUE);
+  fleet_clear (&test);
+}
+
+static void
+test_nats_beats (void)
+{
+  g_autoptr(AfrpcCall) call = NULL;
+  gint64 end_us;
+  Meeting meeting;
+  guint n_events = 0;
+  Fleet test;
+
+  g_test_summary ("A server that says that it lives is not taken for dead, however long a call takes");
+  nats_server_init (&test.nats, NULL);
+  serving_init (&test.serving, &test.nats, "act", 1, "beat-ms", 50, NULL);
+  serving_start (&test.serving);
+  test.caller = nats_caller_new (&test.nats);
+  nats_caller_wait (test.caller);
+  meeting_init (&meeting);
+  g_signal_connect_swapped (test.caller, "event", G_CALLBACK (test_count_cb), &n_events);
+  call = call_start (test.caller, meet (&meeting));
+  while (n_events < 1)
+    g_main_context_iteration (NULL, TRUE);
+  end_us = g_get_monotonic_time () + 1000000;
+  while (g_get_monotonic_time () < end_us)
+    g_main_context_iteration (NULL, FALSE);
+  g_assert_false (afrpc_call_is_settled (call));
+  meeting_let_go (&meeting);
+  g_variant_unref (wait_value (call));
+  meeting_end (&meeting);
   fleet_clear (&test);
 }
 
@@ -740,6 +772,7 @@ main (int    argc,
   g_test_add_func ("/nats/threads", test_nats_threads);
   g_test_add_func ("/nats/close", test_nats_close);
   g_test_add_func ("/nats/kill", test_nats_kill);
+  g_test_add_func ("/nats/beats", test_nats_beats);
   g_test_add_func ("/nats/drain", test_nats_drain);
   g_test_add_func ("/nats/failed-pool", test_nats_failed_pool);
 

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "nats-case.h"
+
+#include <nats/nats.h>
+#include <string.h>
+
+#include "nats/afrpc-nats-chunks.h"
+#include "nats/afrpc-nats-frame.h"
+
+/* One side of the protocol at a time, with the other one played by the test: what has to be right though messages are lost, come
+ * twice or late. */
+
+#define OWN_ID G_GUINT64_CONSTANT (4711)
+#define OWN_INBOX "peer.inbox"
+
+typedef struct
+{
+  NatsServer nats;
+  natsConnection *connection;
+  natsSubscription *subscription;
+  GAsyncQueue *messages; /* (element-type GBytes) */
+  char *other;           /* (nullable): the inbox of the other side */
+} Peer;
+
+typedef struct
+{
+  guint type;
+  guint flags;
+  guint64 id;
+  GVariant *body; /* (nullable) */
+} Said;
+
+static void
+said_free (gpointer data)
+{
+  Said *said = data;
+
+  g_clear_pointer (&said->body, g_variant_unref);
+  g_free (said);
+}
+
+static const char *
+get_type (guint type)
+{
+  switch (type)
+    {
+    case AFRPC_NATS_DEMAND:
+      return "(sut)";
+    case AFRPC_NATS_CALL:
+      return "(a{sv}v)";
+    case AFRPC_NATS_GRANT:
+      return "(ssuut)";
+    case AFRPC_NATS_RESULT:
+    case AFRPC_NATS_PROGRESS:
+      return "v";
+    case AFRPC_NATS_ERROR:
+      return "(isis)";
+    case AFRPC_NATS_REFUSED:
+      return "s";
+    case AFRPC_NATS_BEAT:
+      return "at";
+    default:
+      return NULL;
+    }
+}
+
+static void
+heard_cb (natsConnection   *connection,
+          natsSubscription *subscription,
+          natsMsg          *message,
+          void             *data)
+{
+  Peer *peer = data;
+  g_autoptr(GBytes) bytes = g_bytes_new (natsMsg_GetData (message), natsMsg_GetDataLength (message));
+  g_auto(AfrpcNatsReader) reader = { 0 };
+  AfrpcNatsFrame frame;
+
+  natsMsg_Destroy (message);
+  if (!afrpc_nats_reader_init (&reader, bytes, NULL))
+    return;
+  while (afrpc_nats_reader_next (&reader, &frame, NULL) > 0)
+    {
+      Said *said = g_new0 (Said, 1);
+
+      said->type = frame.type;
+      said->flags = frame.flags;
+      said->id = frame.id;
+      if (get_type (frame.type) != NULL)
+        said->body = afrpc_nats_reader_value (&reader, &frame, get_type (frame.type), NULL);
+      g_async_queue_push (peer->messages, said);
+    }
+  g_main_context_wakeup (NULL);
+}
+
+static void
+peer_init (Peer       *peer,
+           const char *subject) /* (nullable): which it serves */
+{
+  memset (peer, 0, sizeof *peer);
+  nats_server_init (&peer->nats, NULL);
+  peer->messages = g_async_queue_new_full (said_free);
+  g_assert_cmpint (natsConnection_ConnectTo (&peer->connection, peer->nats.url), ==, NATS_OK);
+  g_assert_cmpint (natsConnection_Subscribe (&peer->subscription, peer->connection, subject != NULL ? subject : OWN_INBOX ".>",
+                                             heard_cb, peer), ==, NATS_OK);
+  g_assert_cmpint (natsConnection_Flush (peer->connection), ==, NATS_OK);
+}
+
+static void
+peer_end (Peer *peer)
+{
+  natsSubscription_Unsubscribe (peer->subscription);
+  natsSubscription_Destroy (peer->subscription);
+  natsConnection_Close (peer->connection);
+  natsConnection_Destroy (peer->connection);
+  g_async_queue_unref (peer->messages);
+  g_free (peer->other);
+  nats_server_clear (&peer->nats);
+}
+
+/* Says one thing. @body: (nullable) (transfer floating) */
+static void
+say (Peer       *peer,
+     const char *subject, /* (nullable): to the other's inbox */
+     guint       type,
+     guint       flags,
+     guint64     id,
+     GVariant   *body)
+{
+  g_autofree char *inbox = peer->other != NULL ? g_strconcat (peer->other, ".m", NULL) : NULL;
+  GByteArray *message = afrpc_nats_message_new (OWN_ID);
+
+  afrpc_nats_message_add (message, type, flags, id, body);
+  g_assert_cmpint (natsConnection_Publish (peer->connection, subject != NULL ? subject : inbox, message->data, message->len), ==,
+                   NATS_OK);
+  g_assert_cmpint (natsConnection_Flush (peer->connection), ==, NATS_OK);
+  g_byte_array_unref (message);
+}
+
+/* The next thing of a kind that the other says; what else it says is left out. */
+static Said *
+hear (Peer  *peer,
+      guint  type)
+{
+  for (;;)
+    {
+      Said *said = g_async_queue_try_pop (peer->messages);
+
+      if (said != NULL && said->type == type)
+        return said;
+      if (said != NULL)
+        said_free (said);
+      else
+        g_main_context_iteration (NULL, TRUE);
+    }
+}
+
+static void
+hear_of (Peer    *peer,
+         guint    type,
+         guint64  id)
+{
+  Said *said;
+
+  do
+    {
+      said = hear (peer, type);
+      if (said->id == id)
+        {
+          said_free (said);
+          return;
+        }
+      said_free (said);
+    }
+  while (TRUE);
+}
+
+static GVariant *
+new_call (guint32 n)
+{
+  return g_variant_new ("(a{sv}v)", NULL, g_variant_new ("(sv)", "return", g_variant_new_uint32 (n)));
+}
+
+/* As a caller: gets a grant, and knows where its server is. */
+static void
+demand (Peer *peer)
+{
+  Said *grant;
+  guint32 n = 0;
+
+  do
+    {
+      say (peer, NATS_SUBJECT, AFRPC_NATS_DEMAND, 0, 1, g_variant_new ("(sut)", OWN_INBOX, 1, G_GUINT64_CONSTANT (1000000)));
+      g_main_context_iteration (NULL, FALSE);
+      grant = g_async_queue_try_pop (peer->messages);
+      if (grant != NULL && grant->type == AFRPC_NATS_GRANT)
+        {
+          g_clear_pointer (&peer->other, g_free);
+          g_variant_get (grant->body, "(ssuut)", &peer->other, NULL, &n, NULL, NULL);
+        }
+      g_clear_pointer (&grant, said_free);
+    }
+  while (n == 0);
+}
+
+static void
+test_nats_peer_calls (void)
+{
+  Serving serving;
+  Peer peer;
+  guint64 n_done;
+
+  g_test_summary ("A call that comes twice is done once, one that was asked for before it came never, and its outcome is said until it is heard");
+  peer_init (&peer, NULL);
+  serving_init (&serving, &peer.nats, "act", 1, "max-calls", 1, "beat-ms", 20, "caller-timeout-ms", 60000, NULL);
+  serving_start (&serving);
+  demand (&peer);
+  say (&peer, NULL, AFRPC_NATS_CALL, 0, 10, new_call (1));
+  hear_of (&peer, AFRPC_NATS_RESULT, 10);
+  n_done = afrpc_nats_server_get_n_calls_done (serving.server);
+  say (&peer, NULL, AFRPC_NATS_CALL, 0, 10, new_call (1));
+  hear_of (&peer, AFRPC_NATS_RESULT, 10);
+  say (&peer, NULL, AFRPC_NATS_QUERY, 0, 10, NULL);
+  hear_of (&peer, AFRPC_NATS_RESULT, 10);
+  g_assert_cmpuint (afrpc_nats_server_get_n_calls_done (serving.server), ==, n_done);
+
+  /* It has not come, and does not count if it does. */
+  say (&peer, NULL, AFRPC_NATS_QUERY, 0, 11, NULL);
+  hear_of (&peer, AFRPC_NATS_REFUSED, 11);
+  say (&peer, NULL, AFRPC_NATS_CALL, 0, 11, new_call (2));
+  hear_of (&peer, AFRPC_NATS_REFUSED, 11);
+  say (&peer, NULL, AFRPC_NATS_CANCEL, 0, 12, NULL);
+  hear_of (&peer, AFRPC_NATS_REFUSED, 12);
+  say (&peer, NULL, AFRPC_NATS_CALL, 0, 12, new_call (3));
+  hear_of (&peer, AFRPC_NATS_REFUSED, 12);
+  g_assert_cmpuint (afrpc_nats_server_get_n_calls_done (serving.server), ==, n_done);
+
+  /* Acknowledged, it is forgotten: then it is as if it had never come. */
+  say (&peer, NULL, AFRPC_NATS_ACK, 0, 10, NULL);
+  say (&peer, NULL, AFRPC_NATS_QUERY, 0, 10, NULL);
+  hear_of (&peer, AFRPC_NATS_REFUSED, 10);
+  say (&peer, NULL, AFRPC_NATS_LEAVE, 0, 0, NULL);
+  serving_clear (&serving);
+  peer_end (&peer);
+}
+
+static void
+test_nats_peer_no_room (void)
+{
+  Serving serving;
+  Meeting meeting;
+  Peer peer;
+  g_autoptr(GVariant) waiting = NULL;
+
+  g_test_summary ("A call without a grant, for which there is no room, is refused");
+  peer_init (&peer, NULL);
+  meeting_init (&meeting);
+  serving_init (&serving, &peer.nats, "act", 1, "max-calls", 1, "beat-ms", 20, NULL);
+  serving_start (&serving);
+  demand (&peer);
+  waiting = g_variant_ref_sink (meet (&meeting));
+  say (&peer, NULL, AFRPC_NATS_CALL, 0, 1, g_variant_new ("(a{sv}v)", NULL, waiting));
+  hear_of (&peer, AFRPC_NATS_STARTED, 1);
+  say (&peer, NULL, AFRPC_NATS_CALL, 0, 2, new_call (2));
+  hear_of (&peer, AFRPC_NATS_REFUSED, 2);
+  g_assert_cmpuint (afrpc_nats_server_get_n_calls_refused (serving.server), ==, 1);
+  meeting_let_go (&meeting);
+  hear_of (&peer, AFRPC_NATS_RESULT, 1);
+  say (&peer, NULL, AFRPC_NATS_LEAVE, 0, 0, NULL);
+  meeting_end (&meeting);
+  serving_clear (&serving);
+  peer_end (&peer);
+}
+
+/* As a server: answers the next demand. */
+static void
+grant (Peer    *peer,
+       guint32  beat_ms)
+{
+  Said *said = hear (peer, AFRPC_NATS_DEMAND);
+
+  g_clear_pointer (&peer->other, g_free);
+  g_variant_get (said->body, "(sut)", &peer->other, NULL, NULL);
+  say (peer, NULL, AFRPC_NATS_GRANT, 0, said->id,
+       g_variant_new ("(ssuut)", OWN_INBOX, "the test", 1, beat_ms, G_GUINT64_CONSTANT (1000000)));
+  said_free (said);
+}
+
+static guint64
+hear_call (Peer *peer)
+{
+  Said *said = hear (peer, AFRPC_NATS_CALL);
+  const guint64 id = said->id;
+
+  said_free (said);
+
+  return id;
+}
+
+static void
+test_nats_peer_refused (void)
+{
+  natsSubscription *inbox = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GVariant) value = NULL;
+  AfrpcNatsCaller *caller;
+  Peer peer;
+  guint64 first, second;
+
+  g_test_summary ("A call that is refused is made again, with another number; an outcome that comes twice is one");
+  peer_init (&peer, NATS_SUBJECT);
+  g_assert_cmpint (natsConnection_Subscribe (&inbox, peer.connection, OWN_INBOX ".>", heard_cb, &peer), ==, NATS_OK);
+  g_assert_cmpint (natsConnection_Flush (peer.connection), ==, NATS_OK);
+  caller = nats_caller_new (&peer.nats);
+  call = call_start (caller, g_variant_new ("(i)", 1));
+  grant (&peer, 60000);
+  first = hear_call (&peer);
+  say (&peer, NULL, AFRPC_NATS_REFUSED, 0, first, g_variant_new_string ("not today"));
+  grant (&peer, 60000);
+  second = hear_call (&peer);
+  g_assert_cmpuint (second, !=, first);
+  /* Of what is not his any more, a server says what he likes. */
+  say (&peer, NULL, AFRPC_NATS_RESULT, 0, first, g_variant_new_variant (g_variant_new_string ("wrong")));
+  for (guint i = 0; i < 2; i++)
+    say (&peer, NULL, AFRPC_NATS_RESULT, 0, second, g_variant_new_variant (g_variant_new_string ("right")));
+  value = wait_value (call);
+  g_assert_cmpstr (g_variant_get_string (value, NULL), ==, "right");
+  natsSubscription_Unsubscribe (inbox);
+  natsSubscription_Destroy (inbox);
+  nats_caller_end (caller);
+  peer_end (&peer);
+}
+
+static void
+test_nats_peer_not_named (void)
+{
+  natsSubscription *inbox = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
+  AfrpcNatsCaller *caller;
+  Peer peer;
+  guint64 id;
+
+  g_test_summary ("A call that a server does not name is asked for; and one that it names and nobody has is acknowledged");
+  peer_init (&peer, NATS_SUBJECT);
+  g_assert_cmpint (natsConnection_Subscribe (&inbox, peer.connection, OWN_INBOX ".>", heard_cb, &peer), ==, NATS_OK);
+  g_assert_cmpint (natsConnection_Flush (peer.connection), ==, NATS_OK);
+  caller = nats_caller_new (&peer.nats);
+  call = call_start (caller, g_variant_new ("(i)", 1));
+  grant (&peer, 60000);
+  id = hear_call (&peer);
+  for (guint i = 0; i < 3; i++)
+    say (&peer, NULL, AFRPC_NATS_BEAT, 0, 0, g_variant_new_parsed ("@at [4712]"));
+  hear_of (&peer, AFRPC_NATS_QUERY, id);
+  hear_of (&peer, AFRPC_NATS_ACK, 4712);
+  say (&peer, NULL, AFRPC_NATS_RESULT, 0, id, g_variant_new_variant (g_variant_new_string ("found")));
+  g_variant_unref (wait_value (call));
+  natsSubscription_Unsubscribe (inbox);
+  natsSubscription_Destroy (inbox);
+  nats_caller_end (caller);
+  peer_end (&peer);
+}
+
+int
+main (int    argc,
+      char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  if (!nats_server_is_there ())
+    return 77;
+
+  g_test_add_func ("/nats-peer/calls", test_nats_peer_calls);
+  g_test_add_func ("/nats-peer/no-room", test_nats_peer_no_room);
+  g_test_add_func ("/nats-peer/refused", test_nats_peer_refused);
+  g_test_add_func ("/nats-peer/not-named", test_nats_peer_not_named);
+
+  return g_test_run ();
+}
