@@ -359,6 +359,35 @@ test_nats_peer_not_named (void)
   peer_end (&peer);
 }
 
+static void
+test_nats_peer_silent (void)
+{
+  natsSubscription *inbox = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GVariant) value = NULL;
+  AfrpcNatsCaller *caller;
+  Peer peer;
+  guint64 first;
+
+  g_test_summary ("A server that says nothing is asked before it is taken for dead: it may never have got the call");
+  peer_init (&peer, NATS_SUBJECT);
+  g_assert_cmpint (natsConnection_Subscribe (&inbox, peer.connection, OWN_INBOX ".>", heard_cb, &peer), ==, NATS_OK);
+  g_assert_cmpint (natsConnection_Flush (peer.connection), ==, NATS_OK);
+  caller = nats_caller_new (&peer.nats);
+  call = call_start (caller, g_variant_new ("(i)", 1));
+  grant (&peer, 2000);
+  first = hear_call (&peer);
+  hear_of (&peer, AFRPC_NATS_QUERY, first);
+  say (&peer, NULL, AFRPC_NATS_REFUSED, 0, first, g_variant_new_string ("what call?"));
+  grant (&peer, 60000);
+  say (&peer, NULL, AFRPC_NATS_RESULT, 0, hear_call (&peer), g_variant_new_variant (g_variant_new_string ("done")));
+  value = wait_value (call);
+  natsSubscription_Unsubscribe (inbox);
+  natsSubscription_Destroy (inbox);
+  nats_caller_end (caller);
+  peer_end (&peer);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -371,6 +400,7 @@ main (int    argc,
   g_test_add_func ("/nats-peer/no-room", test_nats_peer_no_room);
   g_test_add_func ("/nats-peer/refused", test_nats_peer_refused);
   g_test_add_func ("/nats-peer/not-named", test_nats_peer_not_named);
+  g_test_add_func ("/nats-peer/silent", test_nats_peer_silent);
 
   return g_test_run ();
 }

@@ -181,7 +181,6 @@ afrpc_nats_caller_send (AfrpcNatsCaller *self,
                         AfrpcNatsCall   *record,
                         AfrpcNatsRemote *remote)
 {
-  AfrpcNatsLink *link = afrpc_nats_connection_get_link (self->connection);
   guint flags = 0;
   GVariant *body;
 
@@ -197,14 +196,14 @@ afrpc_nats_caller_send (AfrpcNatsCaller *self,
   body = new_body (record, &flags);
   g_queue_unlink (&self->queue, &record->link);
   g_queue_push_tail_link (&remote->calls, &record->link);
-  remote->credits--;
+  afrpc_nats_caller_set_credits (self, remote, remote->credits - 1);
   record->remote = remote;
   record->id = ++self->last_id;
   record->sent_us = g_get_monotonic_time ();
   record->started = AFRPC_STARTED_UNKNOWN;
   record->is_missed = FALSE;
   g_hash_table_insert (self->by_id, &record->id, record);
-  record->message = afrpc_nats_outbox_add (&remote->outbox, link, AFRPC_NATS_CALL, flags, record->id, body);
+  record->message = afrpc_nats_caller_say (self, remote, AFRPC_NATS_CALL, flags, record->id, body);
 }
 
 static void
@@ -285,7 +284,7 @@ afrpc_nats_caller_end_call (AfrpcNatsCaller *self,
 
   record->end_us = g_get_monotonic_time () + remote->beat_ms * G_GINT64_CONSTANT (1000);
   afrpc_nats_caller_arm (self, record->end_us);
-  afrpc_nats_outbox_add (&remote->outbox, afrpc_nats_connection_get_link (self->connection), AFRPC_NATS_CANCEL, 0, record->id,
+  afrpc_nats_caller_say (self, remote, AFRPC_NATS_CANCEL, 0, record->id,
                          NULL);
 }
 

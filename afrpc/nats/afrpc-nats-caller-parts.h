@@ -11,7 +11,7 @@
 G_BEGIN_DECLS
 
 #define AFRPC_NATS_NEVER G_MAXINT64
-#define AFRPC_NATS_RECONNECT_GRACE_US (3 * G_USEC_PER_SEC) /* others come back later */
+#define AFRPC_NATS_RECONNECT_GRACE_US (5 * G_USEC_PER_SEC) /* others come back later, having waited, and tried, for seconds */
 
 typedef enum
 {
@@ -32,8 +32,10 @@ typedef struct
   AfrpcNatsOutbox outbox;
   AfrpcNatsChunks chunks;
   gint64 heard_us;        /* when something came from it; later than now while it need not say anything */
+  gint64 query_us;        /* when to ask for its calls, if nothing comes before */
   guint beat_ms;
   guint64 size_max;       /* of arguments, bytes */
+  gboolean is_dirty;      /* something is to be sent */
 } AfrpcNatsRemote;
 
 typedef enum
@@ -129,6 +131,8 @@ struct _AfrpcNatsCaller
   /* Servers */
   GHashTable *remotes;             /* (element-type guint64 AfrpcNatsRemote) (owned) */
   GPtrArray *remote_list;          /* (element-type AfrpcNatsRemote): the same */
+  GPtrArray *dirty;                /* (element-type AfrpcNatsRemote): those to which something is to be sent */
+  guint n_credits;                 /* of all */
   AfrpcNatsOutbox queue_outbox;    /* to one of those who serve the subject */
   AfrpcNatsOutbox all_outbox;      /* to all */
   AfrpcNatsDemand demand;
@@ -198,6 +202,17 @@ void      afrpc_nats_caller_check_remotes (AfrpcNatsCaller   *self,
 void      afrpc_nats_caller_take_no_responders (AfrpcNatsCaller *self,
                                            const char        *subject);
 void      afrpc_nats_caller_take_connected (AfrpcNatsCaller  *self);
+guint64   afrpc_nats_caller_say           (AfrpcNatsCaller   *self,
+                                           AfrpcNatsRemote   *remote,
+                                           AfrpcNatsFrameType type,
+                                           guint              flags,
+                                           guint64            id,
+                                           GVariant          *body);
+void      afrpc_nats_caller_set_heard     (AfrpcNatsRemote   *remote,
+                                           gint64             time_us);
+void      afrpc_nats_caller_set_credits   (AfrpcNatsCaller   *self,
+                                           AfrpcNatsRemote   *remote,
+                                           guint              credits);
 void      afrpc_nats_caller_leave         (AfrpcNatsCaller   *self);
 void      afrpc_nats_caller_arm           (AfrpcNatsCaller   *self,
                                            gint64             time_us);

@@ -107,7 +107,7 @@ take_outcome (AfrpcNatsCaller       *self,
     }
 
   if ((frame->flags & AFRPC_NATS_FLAG_CREDIT) != 0)
-    remote->credits++;
+    afrpc_nats_caller_set_credits (self, remote, remote->credits + 1);
   body = afrpc_nats_reader_value (reader, frame, frame->type == AFRPC_NATS_RESULT ? "v" : "(isis)", error);
   acknowledge (self, remote, frame->id);
   if (body == NULL)
@@ -134,7 +134,6 @@ take_beat (AfrpcNatsCaller       *self,
            const AfrpcNatsFrame  *frame,
            GError               **error)
 {
-  AfrpcNatsLink *link = afrpc_nats_connection_get_link (self->connection);
   g_autoptr(GVariant) body = afrpc_nats_reader_value (reader, frame, "at", error);
   const guint64 *ids;
   gsize n;
@@ -162,7 +161,7 @@ take_beat (AfrpcNatsCaller       *self,
       else if (!record->is_missed)
         record->is_missed = TRUE;
       else
-        afrpc_nats_outbox_add (&remote->outbox, link, AFRPC_NATS_QUERY, 0, record->id, NULL);
+        afrpc_nats_caller_say (self, remote, AFRPC_NATS_QUERY, 0, record->id, NULL);
     }
 
   return TRUE;
@@ -242,7 +241,7 @@ take_frame (AfrpcNatsCaller       *self,
   switch ((AfrpcNatsFrameType) frame->type)
     {
     case AFRPC_NATS_REVOKE:
-      remote->credits -= (guint) MIN (frame->id, remote->credits);
+      afrpc_nats_caller_set_credits (self, remote, remote->credits - (guint) MIN (frame->id, remote->credits));
       return TRUE;
 
     case AFRPC_NATS_STARTED:
@@ -347,7 +346,7 @@ afrpc_nats_caller_take_message (AfrpcNatsCaller *self,
       memcpy (&sender, (const guint8 *) g_bytes_get_data (item->bytes, NULL) + 8, sizeof sender);
       remote = afrpc_nats_caller_find_remote (self, GUINT64_FROM_LE (sender));
       if (remote != NULL)
-        remote->heard_us = MAX (remote->heard_us, item->arrival_us);
+        afrpc_nats_caller_set_heard (remote, item->arrival_us);
     }
   take_bytes (self, item->bytes, FALSE);
 }

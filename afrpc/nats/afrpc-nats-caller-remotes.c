@@ -77,10 +77,38 @@ add_remote (AfrpcNatsCaller *self,
   return remote;
 }
 
+/* @body: (nullable): a floating reference is consumed. Returns: the number of the message that it travels in */
+guint64
+afrpc_nats_caller_say (AfrpcNatsCaller    *self,
+                       AfrpcNatsRemote    *remote,
+                       AfrpcNatsFrameType  type,
+                       guint               flags,
+                       guint64             id,
+                       GVariant           *body)
+{
+  if (!remote->is_dirty)
+    g_ptr_array_add (self->dirty, remote);
+  remote->is_dirty = TRUE;
+
+  return afrpc_nats_outbox_add (&remote->outbox, get_link (self), type, flags, id, body);
+}
+
+void
+afrpc_nats_caller_set_credits (AfrpcNatsCaller *self,
+                               AfrpcNatsRemote *remote,
+                               guint            credits)
+{
+  self->n_credits += credits - remote->credits;
+  remote->credits = credits;
+}
+
 static void
 remove_remote (AfrpcNatsCaller *self,
                AfrpcNatsRemote *remote)
 {
+  afrpc_nats_caller_set_credits (self, remote, 0);
+  if (remote->is_dirty)
+    g_ptr_array_remove_fast (self->dirty, remote);
   g_ptr_array_remove_fast (self->remote_list, remote);
   g_hash_table_remove (self->remotes, &remote->id);
 }
@@ -90,6 +118,7 @@ afrpc_nats_caller_init_remotes (AfrpcNatsCaller *self)
 {
   self->remotes = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, remote_free);
   self->remote_list = g_ptr_array_new ();
+  self->dirty = g_ptr_array_new ();
   self->check_us = AFRPC_NATS_NEVER;
 }
 
@@ -99,16 +128,11 @@ afrpc_nats_caller_clear_remotes (AfrpcNatsCaller *self)
   afrpc_nats_outbox_clear (&self->queue_outbox);
   afrpc_nats_outbox_clear (&self->all_outbox);
   g_ptr_array_unref (self->remote_list);
+  g_ptr_array_unref (self->dirty);
   g_hash_table_unref (self->remotes);
 }
 
 /* Grants */
-
-static gboolean
-is_subject (const char *text)
-{
-  return text[0] != '\0' && strlen (text) < 256 && strpbrk (text, " \t\r\n*>") == NULL;
-}
 
 void
 afrpc_nats_caller_take_grant (AfrpcNatsCaller      *self,
@@ -126,7 +150,7 @@ afrpc_nats_caller_take_grant (AfrpcNatsCaller      *self,
     self->demand = AFRPC_NATS_DEMAND_ANSWERED;
   if (remote == NULL && n > 0)
     {
-      if (!is_subject (inbox) || self->remote_list->len >= REMOTES_MAX)
+      if (!afrpc_nats_is_subject (inbox) || self->remote_list->len >= REMOTES_MAX)
         return;
       remote = add_remote (self, sender, inbox, name);
     }
@@ -135,7 +159,7 @@ afrpc_nats_caller_take_grant (AfrpcNatsCaller      *self,
 
   remote->beat_ms = CLAMP (beat_ms, 1, BEAT_MS_MAX);
   remote->size_max = size_max;
-  remote->credits += MIN (n, DEMAND_MAX);
+  afrpc_nats_caller_set_credits (self, remote, remote->credits + MIN (n, DEMAND_MAX));
 }
 
 /* Asks for room. */
@@ -206,6 +230,15 @@ pick (AfrpcNatsCaller *self)
   return best;
 }
 
+/* It lives. */
+void
+afrpc_nats_caller_set_heard (AfrpcNatsRemote *remote,
+                             gint64           time_us)
+{
+  remote->heard_us = MAX (remote->heard_us, time_us);
+  remote->query_us = MAX (remote->query_us, time_us + (remote->beat_ms + SLACK_MS) * US_PER_MS);
+}
+
 static gint64
 get_death_us (const AfrpcNatsRemote *remote)
 {
@@ -218,13 +251,13 @@ afrpc_nats_caller_pump (AfrpcNatsCaller *self)
 {
   AfrpcNatsRemote *remote;
 
-  while (self->queue.head != NULL && (remote = pick (self)) != NULL)
+  while (self->queue.head != NULL && self->n_credits > 0 && (remote = pick (self)) != NULL)
     {
       /* It begins to beat now. */
       if (remote->calls.length == 0)
         {
-          remote->heard_us = MAX (remote->heard_us, g_get_monotonic_time ());
-          afrpc_nats_caller_arm (self, get_death_us (remote));
+          afrpc_nats_caller_set_heard (remote, g_get_monotonic_time ());
+          afrpc_nats_caller_arm (self, remote->query_us);
         }
       afrpc_nats_caller_send (self, self->queue.head->data, remote);
     }
@@ -236,7 +269,7 @@ add_acks (AfrpcNatsCaller *self,
           AfrpcNatsRemote *remote)
 {
   for (guint i = 0; i < remote->acks->len; i++)
-    afrpc_nats_outbox_add (&remote->outbox, get_link (self), AFRPC_NATS_ACK, 0, g_array_index (remote->acks, guint64, i), NULL);
+    afrpc_nats_caller_say (self, remote, AFRPC_NATS_ACK, 0, g_array_index (remote->acks, guint64, i), NULL);
   g_array_set_size (remote->acks, 0);
 }
 
@@ -244,27 +277,31 @@ add_acks (AfrpcNatsCaller *self,
 void
 afrpc_nats_caller_flush (AfrpcNatsCaller *self)
 {
-  for (guint i = 0; i < self->remote_list->len; i++)
+  for (guint i = 0; i < self->dirty->len; i++)
     {
-      AfrpcNatsRemote *remote = self->remote_list->pdata[i];
+      AfrpcNatsRemote *remote = self->dirty->pdata[i];
 
-      if (remote->outbox.message == NULL)
-        continue;
       add_acks (self, remote);
       afrpc_nats_outbox_flush (&remote->outbox, get_link (self));
+      remote->is_dirty = FALSE;
     }
+  g_ptr_array_set_size (self->dirty, 0);
   afrpc_nats_outbox_flush (&self->queue_outbox, get_link (self));
   afrpc_nats_outbox_flush (&self->all_outbox, get_link (self));
 }
 
 /* Death */
 
+/* Of what it has never got, a server does not speak by itself. */
 static void
 query (AfrpcNatsCaller *self,
-       AfrpcNatsRemote *remote)
+       AfrpcNatsRemote *remote,
+       gint64           now_us)
 {
+  remote->query_us = now_us + remote->beat_ms * US_PER_MS;
+  afrpc_nats_caller_arm (self, remote->query_us);
   for (GList *link = remote->calls.head; link != NULL; link = link->next)
-    afrpc_nats_outbox_add (&remote->outbox, get_link (self), AFRPC_NATS_QUERY, 0, ((AfrpcNatsCall *) link->data)->id, NULL);
+    afrpc_nats_caller_say (self, remote, AFRPC_NATS_QUERY, 0, ((AfrpcNatsCall *) link->data)->id, NULL);
 }
 
 static gboolean
@@ -345,7 +382,11 @@ afrpc_nats_caller_check_remotes (AfrpcNatsCaller *self,
       if (self->is_connected && get_death_us (remote) <= now_us)
         bury (self, remote, now_us);
       else
-        afrpc_nats_caller_arm (self, MAX (get_death_us (remote), now_us + 10 * US_PER_MS));
+        {
+          if (self->is_connected && remote->query_us <= now_us)
+            query (self, remote, now_us);
+          afrpc_nats_caller_arm (self, MAX (MIN (remote->query_us, get_death_us (remote)), now_us + 10 * US_PER_MS));
+        }
     }
   if (self->demand != AFRPC_NATS_DEMAND_NONE)
     {
@@ -364,7 +405,7 @@ take_unreachable (AfrpcNatsCaller *self,
                   AfrpcNatsRemote *remote,
                   guint64          message)
 {
-  remote->credits = 0;
+  afrpc_nats_caller_set_credits (self, remote, 0);
   for (GList *link = remote->calls.tail, *before; link != NULL; link = before)
     {
       AfrpcNatsCall *record = link->data;
@@ -445,15 +486,14 @@ afrpc_nats_caller_take_connected (AfrpcNatsCaller *self)
     {
       AfrpcNatsRemote *remote = self->remote_list->pdata[i - 1];
 
-      remote->credits = 0;
+      afrpc_nats_caller_set_credits (self, remote, 0);
       if (remote->calls.length == 0)
         {
           remove_remote (self, remote);
           continue;
         }
       remote->heard_us = now_us + AFRPC_NATS_RECONNECT_GRACE_US;
-      query (self, remote);
-      afrpc_nats_caller_arm (self, get_death_us (remote));
+      query (self, remote, now_us);
     }
   self->demand = AFRPC_NATS_DEMAND_NONE;
   if (self->was_connected)
@@ -469,7 +509,7 @@ afrpc_nats_caller_leave (AfrpcNatsCaller *self)
     {
       AfrpcNatsRemote *remote = self->remote_list->pdata[i];
 
-      afrpc_nats_outbox_add (&remote->outbox, get_link (self), AFRPC_NATS_LEAVE, 0, 0, NULL);
+      afrpc_nats_caller_say (self, remote, AFRPC_NATS_LEAVE, 0, 0, NULL);
     }
   afrpc_nats_caller_flush (self);
 }

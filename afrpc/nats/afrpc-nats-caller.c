@@ -558,8 +558,8 @@ afrpc_nats_caller_class_init (AfrpcNatsCallerClass *klass)
   /**
    * AfrpcNatsCaller:no-servers-timeout-ms:
    *
-   * How long a call waits where nobody serves the subject, in milliseconds; by default 0: it fails at once. For 3 seconds after a
-   * connection was made, or made again, it waits in any case: servers may just be coming back.
+   * How long a call waits where nobody serves the subject, in milliseconds; by default 0: it fails at once. For 5 seconds after a
+   * connection was made again, it waits in any case: servers may just be coming back.
    *
    * Since: 1.0
    */

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define RECONNECT_MS_FIRST 25
-#define RECONNECT_MS_MAX 2000
+#define RECONNECT_MS_MAX 1000
 #define PING_INTERVAL_MS 5000 /* a dead network is noticed after two that are not answered */
 #define PINGS_OUT_MAX 2
 #define WRITE_DEADLINE_MS 10000
@@ -75,43 +75,6 @@ struct _AfrpcNatsLink
   GPtrArray *subscriptions;   /* (element-type Subscription) */
   guint64 last_transfer;
 };
-
-void
-afrpc_nats_settings_clear (AfrpcNatsSettings *self)
-{
-  g_strfreev (self->servers);
-  g_free (self->name);
-  g_free (self->user);
-  g_free (self->password);
-  g_free (self->token);
-  g_free (self->credentials_file);
-  g_free (self->nkey);
-  g_free (self->nkey_seed_file);
-  g_free (self->tls_ca_file);
-  g_free (self->tls_certificate_file);
-  g_free (self->tls_key_file);
-  g_free (self->tls_hostname);
-  memset (self, 0, sizeof *self);
-}
-
-static void
-settings_copy (AfrpcNatsSettings       *self,
-               const AfrpcNatsSettings *from)
-{
-  *self = *from;
-  self->servers = g_strdupv (from->servers);
-  self->name = g_strdup (from->name);
-  self->user = g_strdup (from->user);
-  self->password = g_strdup (from->password);
-  self->token = g_strdup (from->token);
-  self->credentials_file = g_strdup (from->credentials_file);
-  self->nkey = g_strdup (from->nkey);
-  self->nkey_seed_file = g_strdup (from->nkey_seed_file);
-  self->tls_ca_file = g_strdup (from->tls_ca_file);
-  self->tls_certificate_file = g_strdup (from->tls_certificate_file);
-  self->tls_key_file = g_strdup (from->tls_key_file);
-  self->tls_hostname = g_strdup (from->tls_hostname);
-}
 
 /* Lifetimes */
 
@@ -360,55 +323,11 @@ completed_cb (void *data)
 /* The thread */
 
 static natsStatus
-apply_authentication (const AfrpcNatsSettings *settings,
-                      natsOptions             *options)
-{
-  natsStatus status = NATS_OK;
-
-  if (settings->user != NULL)
-    status = natsOptions_SetUserInfo (options, settings->user, settings->password != NULL ? settings->password : "");
-  if (status == NATS_OK && settings->token != NULL)
-    status = natsOptions_SetToken (options, settings->token);
-  if (status == NATS_OK && settings->credentials_file != NULL)
-    status = natsOptions_SetUserCredentialsFromFiles (options, settings->credentials_file, NULL);
-  if (status == NATS_OK && settings->nkey != NULL)
-    status = natsOptions_SetNKeyFromSeed (options, settings->nkey, settings->nkey_seed_file);
-
-  return status;
-}
-
-static natsStatus
-apply_tls (const AfrpcNatsSettings *settings,
-           natsOptions             *options)
-{
-  natsStatus status = NATS_OK;
-
-  if (settings->tls || settings->tls_ca_file != NULL || settings->tls_certificate_file != NULL)
-    status = natsOptions_SetSecure (options, true);
-  if (status == NATS_OK && settings->tls_ca_file != NULL)
-    status = natsOptions_LoadCATrustedCertificates (options, settings->tls_ca_file);
-  if (status == NATS_OK && settings->tls_certificate_file != NULL)
-    status = natsOptions_LoadCertificatesChain (options, settings->tls_certificate_file, settings->tls_key_file);
-  if (status == NATS_OK && settings->tls_hostname != NULL)
-    status = natsOptions_SetExpectedHostname (options, settings->tls_hostname);
-
-  return status;
-}
-
-static natsStatus
 apply_rest (AfrpcNatsLink *self,
             natsOptions   *options)
 {
-  const AfrpcNatsSettings *settings = &self->settings;
-  natsStatus status;
+  natsStatus status = natsOptions_SetAllowReconnect (options, true);
 
-  status = natsOptions_SetServers (options, (const char **) settings->servers, g_strv_length (settings->servers));
-  if (status == NATS_OK && settings->name != NULL)
-    status = natsOptions_SetName (options, settings->name);
-  if (status == NATS_OK)
-    status = natsOptions_SetTimeout (options, settings->connect_timeout_ms);
-  if (status == NATS_OK)
-    status = natsOptions_SetAllowReconnect (options, true);
   if (status == NATS_OK)
     status = natsOptions_SetMaxReconnect (options, G_MAXINT);
   if (status == NATS_OK)
@@ -446,9 +365,7 @@ link_connect (AfrpcNatsLink *self)
   if (status == NATS_OK)
     status = apply_rest (self, options);
   if (status == NATS_OK)
-    status = apply_tls (&self->settings, options);
-  if (status == NATS_OK)
-    status = apply_authentication (&self->settings, options);
+    status = afrpc_nats_settings_apply (&self->settings, options);
   if (status == NATS_OK)
     {
       begin_activity (self);
@@ -653,7 +570,7 @@ afrpc_nats_link_new (const AfrpcNatsSettings *settings)
   AfrpcNatsLink *self = g_new0 (AfrpcNatsLink, 1);
 
   self->ref_count = 1;
-  settings_copy (&self->settings, settings);
+  afrpc_nats_settings_copy (&self->settings, settings);
   g_mutex_init (&self->lock);
   g_cond_init (&self->cond);
   self->watchers = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_nats_inbox_unref);

@@ -5,31 +5,11 @@
 #pragma once
 
 #include "nats/afrpc-nats-inbox.h"
+#include "nats/afrpc-nats-settings.h"
 
 G_BEGIN_DECLS
 
 typedef struct _AfrpcNatsLink AfrpcNatsLink;
-
-/* How to connect; what is NULL is not used. */
-typedef struct
-{
-  char **servers;
-  char *name;
-  char *user;
-  char *password;
-  char *token;
-  char *credentials_file;
-  char *nkey;
-  char *nkey_seed_file;
-  char *tls_ca_file;
-  char *tls_certificate_file;
-  char *tls_key_file;
-  char *tls_hostname;
-  gboolean tls;
-  guint connect_timeout_ms;
-} AfrpcNatsSettings;
-
-void           afrpc_nats_settings_clear   (AfrpcNatsSettings       *self);
 
 AfrpcNatsLink *afrpc_nats_link_new         (const AfrpcNatsSettings *settings);
 void           afrpc_nats_link_close       (AfrpcNatsLink           *self,

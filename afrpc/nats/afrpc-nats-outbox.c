@@ -6,6 +6,14 @@
 #include <string.h>
 
 #define BATCH_MAX (32u << 10) /* bytes: what is larger goes alone */
+#define SUBJECT_MAX 256u
+
+/* Whether something can be sent there, of what somebody says is his inbox. */
+gboolean
+afrpc_nats_is_subject (const char *text)
+{
+  return text[0] != '\0' && strlen (text) < SUBJECT_MAX && strpbrk (text, " \t\r\n*>") == NULL;
+}
 
 /* @subject, @reply_prefix: (transfer full) */
 void

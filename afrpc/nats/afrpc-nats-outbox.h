@@ -30,5 +30,6 @@ guint64 afrpc_nats_outbox_add   (AfrpcNatsOutbox    *self,
                                  GVariant           *body);
 void    afrpc_nats_outbox_flush (AfrpcNatsOutbox    *self,
                                  AfrpcNatsLink      *link);
+gboolean afrpc_nats_is_subject  (const char         *text);
 
 G_END_DECLS

@@ -33,6 +33,15 @@ afrpc_nats_server_arm (AfrpcNatsServer *self,
   afrpc_nats_inbox_set_deadline (self->inbox, time_us);
 }
 
+static void
+set_dirty (AfrpcNatsServer *self,
+           AfrpcNatsClient *client)
+{
+  if (!client->is_dirty)
+    g_ptr_array_add (self->dirty, client);
+  client->is_dirty = TRUE;
+}
+
 /* @body: (nullable): a floating reference is consumed */
 void
 afrpc_nats_server_add (AfrpcNatsServer    *self,
@@ -42,6 +51,7 @@ afrpc_nats_server_add (AfrpcNatsServer    *self,
                        guint64             id,
                        GVariant           *body)
 {
+  set_dirty (self, client);
   afrpc_nats_outbox_add (&client->outbox, get_link (self), type, flags, id, body);
 }
 
@@ -117,6 +127,8 @@ afrpc_nats_server_forget (AfrpcNatsServer *self,
   set_wanted (self, client, 0);
   set_credits (self, client, 0);
   afrpc_nats_server_drop_calls (self, client);
+  if (client->is_dirty)
+    g_ptr_array_remove_fast (self->dirty, client);
   g_queue_unlink (&self->client_list, &client->link);
   g_hash_table_remove (self->clients, &client->id);
 }
@@ -126,6 +138,7 @@ afrpc_nats_server_init_clients (AfrpcNatsServer *self)
 {
   self->clients = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, client_free);
   self->check_us = AFRPC_NATS_NEVER;
+  self->dirty = g_ptr_array_new ();
 }
 
 void
@@ -267,6 +280,7 @@ give (AfrpcNatsServer *self)
           set_wanted (self, client, client->wanted - 1);
           set_credits (self, client, client->credits + 1);
           client->n_granted++;
+          set_dirty (self, client);
           n_given++;
           room--;
         }
@@ -290,12 +304,6 @@ afrpc_nats_server_share_out (AfrpcNatsServer *self)
     }
 }
 
-static gboolean
-is_subject (const char *text)
-{
-  return text[0] != '\0' && strlen (text) < 256 && strpbrk (text, " \t\r\n*>") == NULL;
-}
-
 /* @is_asking: it was this server that was asked, of all: it answers, even if it has no room. */
 void
 afrpc_nats_server_take_demand (AfrpcNatsServer      *self,
@@ -312,7 +320,7 @@ afrpc_nats_server_take_demand (AfrpcNatsServer      *self,
   g_variant_get (body, "(&sut)", &inbox, &n, &size_max);
   if (client == NULL)
     {
-      if (!is_subject (inbox) || g_hash_table_size (self->clients) >= CLIENTS_MAX)
+      if (!afrpc_nats_is_subject (inbox) || g_hash_table_size (self->clients) >= CLIENTS_MAX)
         return;
       client = add_client (self, sender, inbox);
     }
@@ -327,6 +335,7 @@ afrpc_nats_server_take_demand (AfrpcNatsServer      *self,
   client->demand_id = frame->id;
   client->size_max = size_max;
   client->is_asking |= is_asking;
+  set_dirty (self, client);
   set_wanted (self, client, MIN (n, WANTED_MAX));
 }
 
@@ -392,17 +401,20 @@ void
 afrpc_nats_server_flush (AfrpcNatsServer *self)
 {
   afrpc_nats_server_share_out (self);
-  for (GList *link = self->client_list.head; link != NULL; link = link->next)
+  for (guint i = 0; i < self->dirty->len; i++)
     {
-      AfrpcNatsClient *client = link->data;
+      AfrpcNatsClient *client = self->dirty->pdata[i];
 
       grant (self, client);
       afrpc_nats_outbox_flush (&client->outbox, get_link (self));
+      client->is_dirty = FALSE;
     }
+  g_ptr_array_set_size (self->dirty, 0);
   afrpc_nats_outbox_flush (&self->events, get_link (self));
 }
 
-/* What was sent to a client has not arrived. It may come back. */
+/* What was sent to a client has not arrived. It may come back, and ask what has become of calls: whether they have never come
+ * here can only be said by who has not forgotten any. */
 void
 afrpc_nats_server_take_no_responders (AfrpcNatsServer *self,
                                       const char      *subject)
@@ -419,6 +431,5 @@ afrpc_nats_server_take_no_responders (AfrpcNatsServer *self,
   client->gone_us = g_get_monotonic_time ();
   set_wanted (self, client, 0);
   set_credits (self, client, 0);
-  if (client->calls.length == 0)
-    afrpc_nats_server_forget (self, client);
+  afrpc_nats_server_arm (self, self->beat_us);
 }

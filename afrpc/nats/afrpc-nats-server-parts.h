@@ -46,6 +46,7 @@ struct _AfrpcNatsClient
   guint n_granted;         /* in this turn */
   gint64 used_us;          /* when it has last been given a credit, or used one */
   gint64 heard_us;
+  gboolean is_dirty;       /* something is to be sent, or granted */
   gint64 gone_us;          /* since when messages to it do not arrive; 0: they do */
 };
 
@@ -85,6 +86,7 @@ struct _AfrpcNatsServer
 
   GHashTable *clients;             /* (element-type guint64 AfrpcNatsClient) (owned) */
   GQueue client_list;              /* (element-type AfrpcNatsClient): the same, who is to be served first at the head */
+  GPtrArray *dirty;                /* (element-type AfrpcNatsClient): those to whom something is to be sent */
   AfrpcNatsOutbox events;
   GQueue unstarted;                /* (element-type AfrpcNatsServed) */
   GQueue errors;                   /* (element-type GError): to be told */

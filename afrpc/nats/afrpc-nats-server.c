@@ -291,6 +291,7 @@ afrpc_nats_server_finalize (GObject *object)
   g_queue_clear_full (&self->errors, (GDestroyNotify) g_error_free);
   afrpc_nats_outbox_clear (&self->events);
   g_hash_table_unref (self->clients);
+  g_ptr_array_unref (self->dirty);
   g_clear_object (&self->connection);
   g_clear_object (&self->caller);
   g_main_context_unref (self->context);

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "nats/afrpc-nats-settings.h"
+
+#include <string.h>
+
+void
+afrpc_nats_settings_clear (AfrpcNatsSettings *self)
+{
+  g_strfreev (self->servers);
+  g_free (self->name);
+  g_free (self->user);
+  g_free (self->password);
+  g_free (self->token);
+  g_free (self->credentials_file);
+  g_free (self->nkey);
+  g_free (self->nkey_seed_file);
+  g_free (self->tls_ca_file);
+  g_free (self->tls_certificate_file);
+  g_free (self->tls_key_file);
+  g_free (self->tls_hostname);
+  memset (self, 0, sizeof *self);
+}
+
+void
+afrpc_nats_settings_copy (AfrpcNatsSettings       *self,
+                          const AfrpcNatsSettings *from)
+{
+  *self = *from;
+  self->servers = g_strdupv (from->servers);
+  self->name = g_strdup (from->name);
+  self->user = g_strdup (from->user);
+  self->password = g_strdup (from->password);
+  self->token = g_strdup (from->token);
+  self->credentials_file = g_strdup (from->credentials_file);
+  self->nkey = g_strdup (from->nkey);
+  self->nkey_seed_file = g_strdup (from->nkey_seed_file);
+  self->tls_ca_file = g_strdup (from->tls_ca_file);
+  self->tls_certificate_file = g_strdup (from->tls_certificate_file);
+  self->tls_key_file = g_strdup (from->tls_key_file);
+  self->tls_hostname = g_strdup (from->tls_hostname);
+}
+
+static natsStatus
+apply_authentication (const AfrpcNatsSettings *settings,
+                      natsOptions             *options)
+{
+  natsStatus status = NATS_OK;
+
+  if (settings->user != NULL)
+    status = natsOptions_SetUserInfo (options, settings->user, settings->password != NULL ? settings->password : "");
+  if (status == NATS_OK && settings->token != NULL)
+    status = natsOptions_SetToken (options, settings->token);
+  if (status == NATS_OK && settings->credentials_file != NULL)
+    status = natsOptions_SetUserCredentialsFromFiles (options, settings->credentials_file, NULL);
+  if (status == NATS_OK && settings->nkey != NULL)
+    status = natsOptions_SetNKeyFromSeed (options, settings->nkey, settings->nkey_seed_file);
+
+  return status;
+}
+
+static natsStatus
+apply_tls (const AfrpcNatsSettings *settings,
+           natsOptions             *options)
+{
+  natsStatus status = NATS_OK;
+
+  if (settings->tls || settings->tls_ca_file != NULL || settings->tls_certificate_file != NULL)
+    status = natsOptions_SetSecure (options, true);
+  if (status == NATS_OK && settings->tls_ca_file != NULL)
+    status = natsOptions_LoadCATrustedCertificates (options, settings->tls_ca_file);
+  if (status == NATS_OK && settings->tls_certificate_file != NULL)
+    status = natsOptions_LoadCertificatesChain (options, settings->tls_certificate_file, settings->tls_key_file);
+  if (status == NATS_OK && settings->tls_hostname != NULL)
+    status = natsOptions_SetExpectedHostname (options, settings->tls_hostname);
+
+  return status;
+}
+
+static natsStatus
+apply_servers (const AfrpcNatsSettings *settings,
+               natsOptions             *options)
+{
+  natsStatus status = natsOptions_SetServers (options, (const char **) settings->servers, g_strv_length (settings->servers));
+
+  if (status == NATS_OK && settings->name != NULL)
+    status = natsOptions_SetName (options, settings->name);
+  if (status == NATS_OK)
+    status = natsOptions_SetTimeout (options, settings->connect_timeout_ms);
+
+  return status;
+}
+
+natsStatus
+afrpc_nats_settings_apply (const AfrpcNatsSettings *self,
+                           natsOptions             *options)
+{
+  natsStatus status = apply_servers (self, options);
+
+  if (status == NATS_OK)
+    status = apply_tls (self, options);
+  if (status == NATS_OK)
+    status = apply_authentication (self, options);
+
+  return status;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Where and as whom to connect, and how nats.c is told. */
+#pragma once
+
+#include <glib.h>
+#include <nats/nats.h>
+
+G_BEGIN_DECLS
+
+/* How to connect; what is NULL is not used. */
+typedef struct
+{
+  char **servers;
+  char *name;
+  char *user;
+  char *password;
+  char *token;
+  char *credentials_file;
+  char *nkey;
+  char *nkey_seed_file;
+  char *tls_ca_file;
+  char *tls_certificate_file;
+  char *tls_key_file;
+  char *tls_hostname;
+  gboolean tls;
+  guint connect_timeout_ms;
+} AfrpcNatsSettings;
+
+void       afrpc_nats_settings_copy  (AfrpcNatsSettings       *self,
+                                      const AfrpcNatsSettings *from);
+void       afrpc_nats_settings_clear (AfrpcNatsSettings       *self);
+natsStatus afrpc_nats_settings_apply (const AfrpcNatsSettings *self,
+                                      natsOptions             *options);
+
+G_END_DECLS
