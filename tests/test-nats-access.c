@@ -6,6 +6,8 @@
 
 /* Who is let in by NATS, and over which connections. */
 
+#define NEW_KEY "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+
 /* What openssl makes and the NATS server and connections use, in a folder. */
 typedef struct
 {
@@ -88,11 +90,11 @@ secured_init_tls (Secured *self)
   self->key = in_folder (self, "server.key");
   self->config = in_folder (self, "nats.conf");
   options[1] = self->config;
-  run (self, "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=ca");
-  run (self, "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout other.key -out other.pem -days 2 -subj /CN=other");
+  run (self, "openssl req -x509 " NEW_KEY " -keyout ca.key -out ca.pem -days 2 -subj /CN=ca");
+  run (self, "openssl req -x509 " NEW_KEY " -keyout other.key -out other.pem -days 2 -subj /CN=other");
   extensions = in_folder (self, "extensions");
   write_file (extensions, "subjectAltName=IP:127.0.0.1,DNS:localhost\n");
-  run (self, "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key -out server.csr -subj /CN=localhost");
+  run (self, "openssl req " NEW_KEY " -keyout server.key -out server.csr -subj /CN=localhost");
   run (self, "openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -days 2 -extfile extensions");
   write_file (self->config, "tls { cert_file: \"%s\", key_file: \"%s\" }\n", self->certificate, self->key);
   nats_server_init (&self->nats, options);

@@ -209,7 +209,7 @@ test_nats_peer_calls (void)
   Peer peer;
   guint64 n_done;
 
-  g_test_summary ("A call that comes twice is done once, one that was asked for before it came never, and its outcome is said until it is heard");
+  g_test_summary ("A call that comes twice is done once, one that was asked for before it came never; outcomes are said until they are heard");
   peer_init (&peer, NULL);
   serving_init (&serving, &peer.nats, "act", 1, "max-calls", 1, "beat-ms", 20, "caller-timeout-ms", 60000, NULL);
   serving_start (&serving);
