@@ -11,7 +11,7 @@
 G_BEGIN_DECLS
 
 #define AFRPC_NATS_NEVER G_MAXINT64
-#define AFRPC_NATS_RECONNECT_GRACE_US (5 * G_USEC_PER_SEC) /* others come back later, having waited, and tried, for seconds */
+#define AFRPC_NATS_RECONNECT_GRACE_US (5 * G_USEC_PER_SEC) /* others come back later */
 
 typedef enum
 {

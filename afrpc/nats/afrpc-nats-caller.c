@@ -12,22 +12,24 @@
  *
  * Calls those who serve a subject of NATS, wherever they are.
  *
- * It is a [iface@Afrpc.Caller] like any other: whoever has been written for a proxy or a pool calls a fleet with it. Servers, see
- * [class@AfrpcNats.Server], come and go; a call goes to one that has room for it. `afrpc serve` is one from the shell.
+ * It is a [iface@Afrpc.Caller] like any other: whoever has been written for a proxy or a pool calls a fleet with it.
+ * Servers, see [class@AfrpcNats.Server], come and go; a call goes to one that has room for it. `afrpc serve` is one
+ * from the shell.
  *
  * ## What is promised
  *
- * A call is done at most once, unless it is [idempotent][property@Afrpc.CallOptions:idempotent], and whoever made it is told if it may
- * have been started. If nobody serves the subject, it fails at once with %AFRPC_ERROR_UNREACHABLE. A server that has calls says twice a
- * second that it lives: one that has not been heard of for the time of two such beats is taken for dead, and what it had fails
- * with %AFRPC_ERROR_DIED. When the connection is lost and comes back, calls go on; it is asked what has become of them.
+ * A call is done at most once, unless it is [idempotent][property@Afrpc.CallOptions:idempotent], and whoever made it is
+ * told if it may have been started. If nobody serves the subject, it fails at once with %AFRPC_ERROR_UNREACHABLE. A
+ * server that has calls says twice a second that it lives: one that has not been heard of for the time of two such
+ * beats is taken for dead, and what it had fails with %AFRPC_ERROR_DIED. When the connection is lost and comes back,
+ * calls go on; it is asked what has become of them.
  *
- * Options of calls mean what they mean everywhere, but for file descriptors, which cannot be sent: %AFRPC_ERROR_NOT_SUPPORTED.
- * A call that is cancelled, or whose time has passed, is settled as soon as its server has said whether it was begun, or after
- * the time of one beat.
+ * Options of calls mean what they mean everywhere, but for file descriptors, which cannot be sent:
+ * %AFRPC_ERROR_NOT_SUPPORTED. A call that is cancelled, or whose time has passed, is settled as soon as its server has
+ * said whether it was begun, or after the time of one beat.
  *
- * [signal@Afrpc.Caller::event] brings the events of all workers that serve the subject, whoever has called them. Those of one server
- * come in order, but not in a certain order with results.
+ * [signal@Afrpc.Caller::event] brings the events of all workers that serve the subject, whoever has called them. Those
+ * of one server come in order, but not in a certain order with results.
  *
  * ## Main context and threads
  *
@@ -346,7 +348,8 @@ afrpc_nats_caller_constructed (GObject *object)
   self->id = new_id ();
   self->inbox_subject = afrpc_nats_connection_new_inbox (self->connection);
   self->all_subject = g_strconcat (self->subject, ".all", NULL);
-  afrpc_nats_outbox_init (&self->queue_outbox, g_strdup (self->subject), g_strconcat (self->inbox_subject, ".d.", NULL), self->id);
+  afrpc_nats_outbox_init (&self->queue_outbox, g_strdup (self->subject), g_strconcat (self->inbox_subject, ".d.", NULL),
+                          self->id);
   afrpc_nats_outbox_init (&self->all_outbox, g_strdup (self->all_subject), NULL, self->id);
   self->inbox = afrpc_nats_inbox_new (self->context, &inbox_funcs, self);
   pattern = g_strconcat (self->inbox_subject, ".>", NULL);
@@ -512,7 +515,8 @@ afrpc_nats_caller_class_init (AfrpcNatsCallerClass *klass)
   /**
    * AfrpcNatsCaller:max-message-size:
    *
-   * The largest arguments, and the largest result, in bytes. What is larger than the NATS server takes at once goes in parts.
+   * The largest arguments, and the largest result, in bytes. What is larger than the NATS server takes at once goes in
+   * parts.
    *
    * Since: 1.0
    */
@@ -544,7 +548,8 @@ afrpc_nats_caller_class_init (AfrpcNatsCallerClass *klass)
    *
    * Since: 1.0
    */
-  props[PROP_MAX_CALLS_QUEUED] = g_param_spec_uint ("max-calls-queued", NULL, NULL, 1, G_MAXUINT, MAX_CALLS_QUEUED_DEFAULT, writable);
+  props[PROP_MAX_CALLS_QUEUED] =
+    g_param_spec_uint ("max-calls-queued", NULL, NULL, 1, G_MAXUINT, MAX_CALLS_QUEUED_DEFAULT, writable);
 
   /**
    * AfrpcNatsCaller:max-repeats:
@@ -558,8 +563,8 @@ afrpc_nats_caller_class_init (AfrpcNatsCallerClass *klass)
   /**
    * AfrpcNatsCaller:no-servers-timeout-ms:
    *
-   * How long a call waits where nobody serves the subject, in milliseconds; by default 0: it fails at once. For 5 seconds after a
-   * connection was made again, it waits in any case: servers may just be coming back.
+   * How long a call waits where nobody serves the subject, in milliseconds; by default 0: it fails at once. For 5
+   * seconds after a connection was made again, it waits in any case: servers may just be coming back.
    *
    * Since: 1.0
    */

@@ -14,16 +14,16 @@
  *
  * A connection to NATS, for any number of callers and servers.
  *
- * It connects as soon as it is made, and again whenever it is lost, to the first of its [property@AfrpcNats.Connection:servers]
- * that is there, or another one of theirs. Only if the first attempt fails, or a server sends it away for good, it has
- * [failed][method@AfrpcNats.Connection.get_failure], and calls fail with that.
+ * It connects as soon as it is made, and again whenever it is lost, to the first of its
+ * [property@AfrpcNats.Connection:servers] that is there, or another one of theirs. Only if the first attempt fails, or
+ * a server sends it away for good, it has [failed][method@AfrpcNats.Connection.get_failure], and calls fail with that.
  *
  * Nothing ever blocks: all that may take time is done by a thread of its own.
  *
  * ## Main context and threads
  *
- * It belongs to the main context that was the thread-default one when it was made: there its properties change. What uses it may
- * live in other contexts.
+ * It belongs to the main context that was the thread-default one when it was made: there its properties change. What
+ * uses it may live in other contexts.
  *
  * Since: 1.0
  */
@@ -294,8 +294,8 @@ afrpc_nats_connection_class_init (AfrpcNatsConnectionClass *klass)
   /**
    * AfrpcNatsConnection:servers:
    *
-   * The servers, as URLs: `nats://host:port`, `tls://host:port`, and with `user:password@` before the host if need be. By default
-   * `nats://127.0.0.1:4222`.
+   * The servers, as URLs: `nats://host:port`, `tls://host:port`, and with `user:password@` before the host if need be.
+   * By default `nats://127.0.0.1:4222`.
    *
    * Since: 1.0
    */
@@ -564,8 +564,8 @@ afrpc_nats_connection_get_failure (AfrpcNatsConnection *self)
  *
  * Closes the connection, for all that use it, once what was sent before is on its way.
  *
- * So it ends when it is dropped, too. Whoever waits for this before the program ends can be sure that what callers and servers have
- * said last was sent, and that no thread is left.
+ * So it ends when it is dropped, too. Whoever waits for this before the program ends can be sure that what callers and
+ * servers have said last was sent, and that no thread is left.
  *
  * Since: 1.0
  */

@@ -15,15 +15,15 @@ G_BEGIN_DECLS
 typedef enum
 {
   /* From a caller */
-  AFRPC_NATS_DEMAND = 1,  /* (sut): its inbox, how many calls it would make, the largest result that it takes; id: its number */
+  AFRPC_NATS_DEMAND = 1,  /* (sut): its inbox, how many calls it would make, the largest result; id: its number */
   AFRPC_NATS_CALL = 2,    /* (a{sv}v): options, and arguments; id: of the call, as in all that follow */
   AFRPC_NATS_CANCEL = 3,
   AFRPC_NATS_QUERY = 4,   /* what has become of it? */
   AFRPC_NATS_ACK = 5,     /* its outcome has arrived */
   AFRPC_NATS_LEAVE = 6,   /* the caller has ended; no id */
   /* From a server */
-  AFRPC_NATS_GRANT = 16,  /* (ssuut): its inbox, its name, how many calls more may be sent, milliseconds between beats, the largest
-                           * arguments that it takes; id: of the demand that it answers last */
+  AFRPC_NATS_GRANT = 16,  /* (ssuut): its inbox, its name, how many calls more may be sent, milliseconds between
+                           * beats, the largest arguments; id: of the last demand */
   AFRPC_NATS_REVOKE = 17, /* id: how many of those may not, all if it is G_MAXUINT64 */
   AFRPC_NATS_STARTED = 18,
   AFRPC_NATS_PROGRESS = 19, /* v */
@@ -31,11 +31,11 @@ typedef enum
   AFRPC_NATS_ERROR = 21,  /* (isis): AfrpcStarted, domain, code, message */
   AFRPC_NATS_REFUSED = 22, /* s: why it was not begun, and never will be */
   AFRPC_NATS_HAVE = 23,   /* it has it, and there is no outcome yet */
-  AFRPC_NATS_BEAT = 24,   /* at: the calls that it has for this caller, outcomes that have not been acknowledged among them */
+  AFRPC_NATS_BEAT = 24,   /* at: the calls of this caller that are here, or have not been acknowledged */
   AFRPC_NATS_EVENT = 25,  /* v; no id */
   /* From both */
-  AFRPC_NATS_CHUNK = 48,  /* a part of a message: how large that is, where this is (little-endian 64 bits each), bytes; id: of the
-                           * transfer */
+  AFRPC_NATS_CHUNK = 48,  /* a part of a message: how large that is, where this is (little-endian 64 bits each), bytes;
+                           * id: of the transfer */
 } AfrpcNatsFrameType;
 
 #define AFRPC_NATS_FLAG_CREDIT 1u /* with an outcome: one call more may be sent */

@@ -38,7 +38,7 @@ typedef struct
                        gpointer       data);
   void (*deadline)    (gpointer       data); /* the time has come, and everything that had arrived was taken */
   void (*before_wait) (gpointer       data); /* nothing is left to be taken: what is to be sent, is sent now */
-  void (*tell)        (gpointer       data); /* what was taken may be told, to whoever may do anything; not while somebody blocks */
+  void (*tell)        (gpointer       data); /* what was taken may be told; not while somebody blocks */
 } AfrpcNatsInboxFuncs;
 
 typedef struct _AfrpcNatsInbox AfrpcNatsInbox;

@@ -510,7 +510,7 @@ run_command (AfrpcNatsLink *self,
     }
 }
 
-/* Returns: (transfer full) (nullable): what is to be done next; NULL if it is to end, once everything was done that can be */
+/* Returns: (transfer full) (nullable): what is to be done next; NULL if it is to end, and all was done that can be */
 static Command *
 wait_for_command (AfrpcNatsLink *self)
 {
@@ -687,7 +687,7 @@ afrpc_nats_link_unwatch (AfrpcNatsLink  *self,
   g_mutex_unlock (&self->lock);
 }
 
-/* @subject: (transfer full); @reply: (transfer full) (nullable): where to say that nobody has got it; @bytes: (transfer full) */
+/* All (transfer full). @reply: (nullable): where to say that nobody has got it */
 void
 afrpc_nats_link_publish (AfrpcNatsLink *self,
                          char          *subject,

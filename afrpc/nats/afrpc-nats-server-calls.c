@@ -63,7 +63,8 @@ set_error (AfrpcNatsServed *served,
   g_autofree char *message = g_utf8_make_valid (error->message, -1);
 
   served->type = AFRPC_NATS_ERROR;
-  served->outcome = g_variant_ref_sink (g_variant_new ("(isis)", started, g_quark_to_string (error->domain), error->code, message));
+  served->outcome =
+    g_variant_ref_sink (g_variant_new ("(isis)", started, g_quark_to_string (error->domain), error->code, message));
 }
 
 /* Whether nothing can be called here any more: then others may do what has not been begun. */
@@ -207,7 +208,8 @@ new_options (AfrpcNatsServed *served,
   if ((flags & AFRPC_NATS_FLAG_PROGRESS) != 0)
     {
       g_variant_lookup (dict, "progress-latest", "b", &is_latest);
-      afrpc_call_options_set_progress (options, is_latest ? AFRPC_PROGRESS_LATEST : AFRPC_PROGRESS_ALL, progress_cb, served, NULL);
+      afrpc_call_options_set_progress (options, is_latest ? AFRPC_PROGRESS_LATEST : AFRPC_PROGRESS_ALL, progress_cb, served,
+                                       NULL);
     }
 
   return options;

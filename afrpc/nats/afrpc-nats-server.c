@@ -16,18 +16,18 @@
  *
  * Serves a subject of NATS with a caller, usually a [class@Afrpc.Pool].
  *
- * Any number may serve the same subject, and come and go: calls of an [class@AfrpcNats.Caller] go to one that has room. A server
- * says how many calls it would take, and is sent no more: for a pool as many as there are workers, and of short calls some
- * besides that hide the way there and back; or [property@AfrpcNats.Server:max-calls].
+ * Any number may serve the same subject, and come and go: calls of an [class@AfrpcNats.Caller] go to one that has room.
+ * A server says how many calls it would take, and is sent no more: for a pool as many as there are workers, and of
+ * short calls some besides that hide the way there and back; or [property@AfrpcNats.Server:max-calls].
  *
  * A call is begun once, whatever is lost under way. Its outcome is kept until its caller has it. Calls of a caller that has
  * gone, and is not back within [property@AfrpcNats.Server:caller-timeout-ms], are cancelled.
  *
- * When the caller was closed, or is a pool that has [failed][method@Afrpc.Pool.get_failure], the server stops as if it had been
- * [told to][method@AfrpcNats.Server.stop_async], and calls that had not been begun go elsewhere.
+ * When the caller was closed, or is a pool that has [failed][method@Afrpc.Pool.get_failure], the server stops as if it
+ * had been [told to][method@AfrpcNats.Server.stop_async], and calls that had not been begun go elsewhere.
  *
- * While there are calls, each caller that has some is told twice a second that the server lives: its main context has to be run, or
- * it is taken for dead.
+ * While there are calls, each caller that has some is told twice a second that the server lives: its main context has
+ * to be run, or it is taken for dead.
  *
  * ## Main context and threads
  *
@@ -453,8 +453,8 @@ afrpc_nats_server_class_init (AfrpcNatsServerClass *klass)
   /**
    * AfrpcNatsServer:max-calls:
    *
-   * How many calls are taken at once; 0 for as many as a pool has workers, and of calls that take less than some milliseconds
-   * so many more that these always have something to do; of another caller one, and those.
+   * How many calls are taken at once; 0 for as many as a pool has workers, and of calls that take less than some
+   * milliseconds so many more that these always have something to do; of another caller one, and those.
    *
    * Since: 1.0
    */
@@ -463,7 +463,8 @@ afrpc_nats_server_class_init (AfrpcNatsServerClass *klass)
   /**
    * AfrpcNatsServer:caller-timeout-ms:
    *
-   * For how long a caller may have no connection before its calls are cancelled, and their outcomes forgotten, in milliseconds.
+   * For how long a caller may have no connection before its calls are cancelled, and their outcomes forgotten, in
+   * milliseconds.
    *
    * Since: 1.0
    */
@@ -477,8 +478,8 @@ afrpc_nats_server_class_init (AfrpcNatsServerClass *klass)
    * @self: the server
    * @error: what happened
    *
-   * Something went wrong that belongs to no call: what [signal@Afrpc.Caller::error] of the caller says, a message that is none
-   * of afrpc's, or that the connection is [over][method@AfrpcNats.Connection.get_failure].
+   * Something went wrong that belongs to no call: what [signal@Afrpc.Caller::error] of the caller says, a message that
+   * is none of afrpc's, or that the connection is [over][method@AfrpcNats.Connection.get_failure].
    *
    * Since: 1.0
    */
@@ -594,8 +595,8 @@ afrpc_nats_server_get_name (AfrpcNatsServer *self)
  * afrpc_nats_server_start:
  * @self: a server
  *
- * Serves the subject from now on, as soon as there is a connection, until it is [stopped][method@AfrpcNats.Server.stop_async] or
- * dropped.
+ * Serves the subject from now on, as soon as there is a connection, until it is
+ * [stopped][method@AfrpcNats.Server.stop_async] or dropped.
  *
  * Since: 1.0
  */
@@ -659,8 +660,8 @@ afrpc_nats_server_give_up (AfrpcNatsServer *self,
  * @callback: (scope async) (closure user_data): called when it has stopped
  * @user_data: data for @callback
  *
- * Takes no more calls, and stops once those that there are have their outcomes, and their callers have these, or for two seconds do
- * not take them.
+ * Takes no more calls, and stops once those that there are have their outcomes, and their callers have these, or for
+ * two seconds do not take them.
  *
  * Calls that come meanwhile go to other servers. To end those that run, kill the [property@AfrpcNats.Server:caller].
  *
@@ -749,8 +750,8 @@ afrpc_nats_server_get_n_calls_done (AfrpcNatsServer *self)
  * afrpc_nats_server_get_n_calls_refused:
  * @self: a server
  *
- * Gets how many calls were not begun: they came when there was no room, or were cancelled before they came. Their callers give
- * them to others.
+ * Gets how many calls were not begun: they came when there was no room, or were cancelled before they came. Their
+ * callers give them to others.
  *
  * Returns: a number
  *
