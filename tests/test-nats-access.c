@@ -2,6 +2,8 @@
 #include "nats-case.h"
 
 #include <glib/gstdio.h>
+#include <nats/nats.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Who is let in by NATS, and over which connections. */
@@ -237,6 +239,99 @@ test_nats_access_nkey (void)
   secured_clear (&secured);
 }
 
+/* Two more: of an account, and of the operator who has signed what is said of that. nats.c does not sign for operators. */
+#define ACCOUNT_PUBLIC "AASUHOJP6EEVKEKHNLOIG2O3NXOJGNTFUEMXRXNBIBHOCBTMVFKZ2FFY"
+#define ACCOUNT_SEED "SAAEAQKCINCEKRSHJBEUUS2MJVHE6UCRKJJVIVKWK5MFSWS3LROV4X6MSU"
+#define OPERATOR_JWT \
+  "eyJ0eXAiOiJKV1QiLCJhbGciOiJlZDI1NTE5LW5rZXkifQ.eyJqdGkiOiJURVNUIiwiaWF0IjoxNzAwMDAwMDAwLCJpc3MiOiJPQ" \
+  "VUyWk9YQklHNk1WNEZTRllOSkpVMk5CUERUTUhTU05VRjc0RVdJUzZLTFpFWkNTWlc1TzZPViIsIm5hbWUiOiJ0ZXN0Iiwic3ViI" \
+  "joiT0FVMlpPWEJJRzZNVjRGU0ZZTkpKVTJOQlBEVE1IU1NOVUY3NEVXSVM2S0xaRVpDU1pXNU82T1YiLCJuYXRzIjp7InR5cGUiO" \
+  "iJvcGVyYXRvciIsInZlcnNpb24iOjJ9fQ.ExQJT6Mb3JunW_e9K8MnQF2ijQxfXqAM5hig3iWkjsg8bAOzF0ZnR2xVNk0EVyXsWl" \
+  "hJ3bTmsXlBRes_4oRuAw"
+#define ACCOUNT_JWT \
+  "eyJ0eXAiOiJKV1QiLCJhbGciOiJlZDI1NTE5LW5rZXkifQ.eyJqdGkiOiJURVNUIiwiaWF0IjoxNzAwMDAwMDAwLCJpc3MiOiJPQ" \
+  "VUyWk9YQklHNk1WNEZTRllOSkpVMk5CUERUTUhTU05VRjc0RVdJUzZLTFpFWkNTWlc1TzZPViIsIm5hbWUiOiJ0ZXN0Iiwic3ViI" \
+  "joiQUFTVUhPSlA2RUVWS0VLSE5MT0lHMk8zTlhPSkdOVEZVRU1YUlhOQklCSE9DQlRNVkZLWjJGRlkiLCJuYXRzIjp7ImxpbWl0c" \
+  "yI6eyJzdWJzIjotMSwiZGF0YSI6LTEsInBheWxvYWQiOi0xLCJpbXBvcnRzIjotMSwiZXhwb3J0cyI6LTEsIndpbGRjYXJkcyI6d" \
+  "HJ1ZSwiY29ubiI6LTEsImxlYWYiOi0xfSwidHlwZSI6ImFjY291bnQiLCJ2ZXJzaW9uIjoyfX0.AxZ4-p3e0rfoS_n4Sl6JZ1pMa" \
+  "BTlDrcLl1PaLGbInkxFmuFQ31bEdWqkGZpmNhUKqsGsZTx96U8OBoNtcIxWBw"
+
+static char *
+to_url_base64 (const guint8 *data,
+               gsize         size)
+{
+  char *text = g_base64_encode (data, size);
+
+  g_strdelimit (text, "+", '-');
+  g_strdelimit (text, "/", '_');
+  text[strcspn (text, "=")] = '\0';
+
+  return text;
+}
+
+/* What the holder of @seed, whose public key is @issuer, says of @subject. */
+static char *
+new_jwt (const char *seed,
+         const char *issuer,
+         const char *subject,
+         const char *claims)
+{
+  const char *header = "{\"typ\":\"JWT\",\"alg\":\"ed25519-nkey\"}";
+  g_autofree char *body = g_strdup_printf ("{\"jti\":\"TEST\",\"iat\":1700000000,\"iss\":\"%s\",\"name\":\"test\","
+                                           "\"sub\":\"%s\",\"nats\":{%s,\"version\":2}}", issuer, subject, claims);
+  g_autofree char *first = to_url_base64 ((const guint8 *) header, strlen (header));
+  g_autofree char *second = to_url_base64 ((const guint8 *) body, strlen (body));
+  g_autofree char *text = g_strdup_printf ("%s.%s", first, second);
+  g_autofree char *third = NULL;
+  unsigned char *signature = NULL;
+  int size;
+
+  g_assert_cmpint (nats_Sign (seed, text, &signature, &size), ==, NATS_OK);
+  third = to_url_base64 (signature, size);
+  free (signature);
+
+  return g_strdup_printf ("%s.%s", text, third);
+}
+
+static void
+write_credentials (const char *path,
+                   const char *jwt,
+                   const char *seed)
+{
+  write_file (path,
+              "-----BEGIN NATS USER JWT-----\n%s\n------END NATS USER JWT------\n\n"
+              "-----BEGIN USER NKEY SEED-----\n%s\n------END USER NKEY SEED------\n", jwt, seed);
+}
+
+static void
+test_nats_access_credentials (void)
+{
+  g_autofree char *user = new_jwt (ACCOUNT_SEED, ACCOUNT_PUBLIC, NKEY_PUBLIC,
+                                   "\"subs\":-1,\"data\":-1,\"payload\":-1,\"type\":\"user\"");
+  /* Who has signed it has no right to. */
+  g_autofree char *forged = new_jwt (NKEY_SEED, ACCOUNT_PUBLIC, NKEY_PUBLIC,
+                                     "\"subs\":-1,\"data\":-1,\"payload\":-1,\"type\":\"user\"");
+  g_autofree char *config = g_strdup_printf ("operator: %s\nresolver: MEMORY\nresolver_preload: { %s: %s }\n", OPERATOR_JWT,
+                                             ACCOUNT_PUBLIC, ACCOUNT_JWT);
+  g_autofree char *right_file = NULL;
+  g_autofree char *wrong_file = NULL;
+  g_autoptr(AfrpcNatsConnection) right = NULL;
+  g_autoptr(AfrpcNatsConnection) wrong = NULL;
+  Secured secured;
+
+  g_test_summary ("And with a file of credentials, whose JWT the account of the user has signed");
+  secured_init (&secured, config);
+  right_file = in_folder (&secured, "right.creds");
+  wrong_file = in_folder (&secured, "wrong.creds");
+  write_credentials (right_file, user, NKEY_SEED);
+  write_credentials (wrong_file, forged, NKEY_SEED);
+  right = new_connection (&secured, "credentials-file", right_file, NULL);
+  check_serves (right);
+  wrong = new_connection (&secured, "credentials-file", wrong_file, NULL);
+  check_fails (wrong, "cannot connect to ");
+  secured_clear (&secured);
+}
+
 static void
 test_nats_access_tls (void)
 {
@@ -297,6 +392,7 @@ main (int    argc,
   g_test_add_func ("/nats-access/password", test_nats_access_password);
   g_test_add_func ("/nats-access/token", test_nats_access_token);
   g_test_add_func ("/nats-access/nkey", test_nats_access_nkey);
+  g_test_add_func ("/nats-access/credentials", test_nats_access_credentials);
   if (openssl != NULL)
     g_test_add_func ("/nats-access/tls", test_nats_access_tls);
   g_test_add_func ("/nats-access/permissions", test_nats_access_permissions);
