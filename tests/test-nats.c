@@ -384,6 +384,7 @@ test_nats_cancel (void)
   g_autoptr(AfrpcCall) waiting = NULL;
   g_autoptr(GError) error = NULL;
   guint n_events = 0;
+  gint64 begin_us;
   Fleet test;
 
   g_test_summary ("A call is cancelled that runs, which its function learns, and one that waits, which never runs");
@@ -403,10 +404,13 @@ test_nats_cancel (void)
   g_assert_cmpint (afrpc_call_get_started (waiting), ==, AFRPC_STARTED_NO);
   g_clear_error (&error);
   g_assert_false (afrpc_call_is_settled (running));
+  begin_us = g_get_monotonic_time ();
   g_thread_join (g_thread_new ("cancel", (GThreadFunc) (GCallback) afrpc_call_cancel, running));
   error = wait_error (running);
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   g_assert_cmpint (afrpc_call_get_started (running), ==, AFRPC_STARTED_YES);
+  /* It is told, and need not be found out. */
+  g_assert_cmpint (g_get_monotonic_time () - begin_us, <, 2 * G_USEC_PER_SEC);
   while (n_events < 2)
     g_main_context_iteration (NULL, TRUE);
   fleet_clear (&test);

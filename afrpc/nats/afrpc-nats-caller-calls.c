@@ -5,6 +5,8 @@
 
 #include "nats/afrpc-nats-caller-parts.h"
 
+#define END_US_MAX (2 * G_USEC_PER_SEC) /* for which it is waited whether a call was begun that nobody wants any more */
+
 void
 afrpc_nats_caller_init_calls (AfrpcNatsCaller *self)
 {
@@ -282,7 +284,7 @@ afrpc_nats_caller_end_call (AfrpcNatsCaller *self,
       return;
     }
 
-  record->end_us = g_get_monotonic_time () + remote->beat_ms * G_GINT64_CONSTANT (1000);
+  record->end_us = g_get_monotonic_time () + MIN (remote->beat_ms * G_GINT64_CONSTANT (1000), END_US_MAX);
   afrpc_nats_caller_arm (self, record->end_us);
   afrpc_nats_caller_say (self, remote, AFRPC_NATS_CANCEL, 0, record->id,
                          NULL);
