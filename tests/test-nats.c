@@ -719,6 +719,56 @@ test_nats_drain (void)
 }
 
 static void
+test_nats_dispatcher (void)
+{
+  g_autoptr(GPtrArray) calls = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr(GString) log = g_string_new (NULL);
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_autoptr(AfrpcCall) counting = NULL;
+  g_autoptr(AfrpcCall) cancelled = NULL;
+  g_autoptr(GError) error = NULL;
+  AfrpcNatsServer *front;
+  AfrpcNatsCaller *caller;
+  guint n_events = 0;
+  Fleet test;
+
+  g_test_summary ("A caller over NATS serves another subject, as a dispatcher does");
+  fleet_init (&test, "act", 2);
+  front = g_object_new (AFRPC_NATS_TYPE_SERVER, "connection", test.serving.connection, "subject", "front", "caller", test.caller,
+                        "max-calls", 8, NULL);
+  afrpc_nats_server_start (front);
+  caller = g_object_new (AFRPC_NATS_TYPE_CALLER, "connection", test.serving.connection, "subject", "front",
+                         "no-servers-timeout-ms", 60000, NULL);
+  g_signal_connect_swapped (caller, "event", G_CALLBACK (test_count_cb), &n_events);
+  for (guint i = 0; i < 100; i++)
+    g_ptr_array_add (calls, call_start (caller, test_act ("return", g_variant_new_uint32 (i))));
+  for (guint i = 0; i < calls->len; i++)
+    {
+      g_autoptr(GVariant) value = wait_value (calls->pdata[i]);
+
+      g_assert_cmpuint (g_variant_get_uint32 (value), ==, i);
+    }
+
+  afrpc_call_options_set_function (options, "count_up");
+  afrpc_call_options_set_progress (options, AFRPC_PROGRESS_ALL, progress_cb, log, NULL);
+  counting = afrpc_caller_start (AFRPC_CALLER (caller), g_variant_new ("(u)", 3), options);
+  g_variant_unref (wait_value (counting));
+  g_assert_cmpstr (log->str, ==, "1 2 3 ");
+
+  cancelled = call_start (caller, test_act ("until-cancelled", NULL));
+  while (n_events < 1)
+    g_main_context_iteration (NULL, TRUE);
+  afrpc_call_cancel (cancelled);
+  error = wait_error (cancelled);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  while (n_events < 2)
+    g_main_context_iteration (NULL, TRUE);
+  nats_caller_end (caller);
+  g_object_unref (front);
+  fleet_clear (&test);
+}
+
+static void
 test_nats_failed_pool (void)
 {
   g_autoptr(GPtrArray) calls = g_ptr_array_new_with_free_func (g_object_unref);
@@ -778,6 +828,7 @@ main (int    argc,
   g_test_add_func ("/nats/kill", test_nats_kill);
   g_test_add_func ("/nats/beats", test_nats_beats);
   g_test_add_func ("/nats/drain", test_nats_drain);
+  g_test_add_func ("/nats/dispatcher", test_nats_dispatcher);
   g_test_add_func ("/nats/failed-pool", test_nats_failed_pool);
 
   return g_test_run ();
