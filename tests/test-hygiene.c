@@ -698,6 +698,8 @@ test_forked_program_closing (void)
 {
   g_autoptr(AfrpcProcess) process = test_process_new ();
   g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "act");
+  g_autoptr(AfrpcProxy) other = test_proxy_new ("act", AFRPC_BACKEND_SYNC);
+  g_autoptr(GVariant) result = NULL;
   guint n_left = 3;
   int pid, status;
 
@@ -713,15 +715,24 @@ test_forked_program_closing (void)
   g_assert_no_errno (pid);
   if (pid == 0)
     {
+      g_autoptr(GError) error = NULL;
+
       for (guint i = 0; i < 20; i++)
         if (!call_new ())
           _exit (1);
+      /* What it has inherited is of no use to it, and does no harm. */
+      if (afrpc_caller_call_sync (AFRPC_CALLER (other), test_act ("return", NULL), NULL, &error) != NULL ||
+          !g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED))
+        _exit (2);
+      g_object_unref (other);
       _exit (0);
     }
   g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
   g_assert_cmpint (status, ==, 0);
   while (n_left > 0)
     g_main_context_iteration (NULL, TRUE);
+  result = afrpc_caller_call_sync (AFRPC_CALLER (other), test_act ("return", NULL), NULL, NULL);
+  g_assert_nonnull (result);
 }
 
 int

@@ -119,6 +119,7 @@ void        afrpc_peer_expire_exit    (AfrpcPeer                   *self,
 gboolean    afrpc_peer_is_abandoned   (AfrpcPeer                   *self);
 void        afrpc_peer_act_on_drops   (AfrpcPeer                   *self);
 void        afrpc_peer_context_gone   (AfrpcPeer                   *self);
+void        afrpc_peer_inherited      (AfrpcPeer                   *self);
 void        afrpc_peer_reap           (AfrpcPeer                   *self,
                                        gint64                       now);
 

@@ -34,6 +34,7 @@ static const AfrpcSourceFuncs source_funcs = {
   .keep_turn = afrpc_peer_keep_turn,
   .get_deadline = afrpc_peer_get_deadline,
   .context_gone = afrpc_peer_context_gone,
+  .inherited = afrpc_peer_inherited,
 };
 
 /* Reaps what has ended meanwhile, before there is one more: nobody may ever run a main loop that does. */
@@ -327,6 +328,14 @@ afrpc_peer_context_gone (AfrpcPeer *self)
   afrpc_news_clear (&self->news);
   g_clear_object (&self->process_held);
   g_clear_object (&self->proxy_held);
+}
+
+/* It is left as it is, and takes no calls here. */
+void
+afrpc_peer_inherited (AfrpcPeer *self)
+{
+  afrpc_talk_fail (&self->talk, g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED,
+                                             "the worker belongs to the process that this one was forked from"));
 }
 
 /* Returns: (transfer none) (nullable): NULL once it has gone */

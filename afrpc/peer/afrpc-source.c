@@ -367,7 +367,10 @@ leave_inherited (AfrpcSource *self)
   g_mutex_lock (&afrpc_sources_lock);
   g_hash_table_iter_init (&iter, self->known);
   while (g_hash_table_iter_next (&iter, (gpointer *) &member, NULL))
-    member->source = NULL;
+    {
+      member->source = NULL;
+      member->funcs->inherited (member->peer);
+    }
   g_hash_table_remove_all (self->known);
   g_mutex_unlock (&afrpc_sources_lock);
 

@@ -23,6 +23,7 @@ typedef struct
   void       (* keep_turn)    (AfrpcPeer *peer); /* the same for one that is leaving, and tells nobody anything */
   gint64     (* get_deadline) (AfrpcPeer *peer);
   void       (* context_gone) (AfrpcPeer *peer);
+  void       (* inherited)    (AfrpcPeer *peer); /* this process is a fork of the one whose peer it is */
 } AfrpcSourceFuncs;
 
 typedef struct _AfrpcSourceMember AfrpcSourceMember;
