@@ -59,6 +59,8 @@ def _check_thread(process):
     if process is None:  # of a pool that has been destroyed
         return
     context = process.get_main_context()
+    if context is None:  # it has gone, and says so
+        return
     if not context.acquire():
         raise RuntimeError("the process belongs to the main context of another thread, or of another loop: "
                            "it has to be made where it is used, in a thread that does not share the default main context with "
