@@ -46,7 +46,10 @@ afrpc_pool_line_push (AfrpcPoolCore  *self,
   afrpc_pool_queue_push (queue, &job->place);
   self->n_acts++;
   if (queue != &self->queue)
-    self->n_waiting++;
+    {
+      self->n_waiting++;
+      self->waiting_size += job->place.size;
+    }
   else if (job->tie != NULL)
     job->tie->n_common++;
 }
@@ -56,7 +59,10 @@ afrpc_pool_line_remove (AfrpcPoolCore *self,
                         AfrpcPoolJob  *job)
 {
   if (job->place.queue != &self->queue)
-    self->n_waiting--;
+    {
+      self->n_waiting--;
+      self->waiting_size -= job->place.size;
+    }
   else if (job->tie != NULL)
     job->tie->n_common--;
   afrpc_pool_queue_remove (&job->place);

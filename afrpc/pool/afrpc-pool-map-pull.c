@@ -67,8 +67,8 @@ afrpc_pool_map_has_room (AfrpcPoolMap *self,
 {
   AfrpcPoolCore *core = self->core;
 
-  return core->queue.n + core->n_waiting < MAX (core->config.max_calls_queued / 2, 1) &&
-         afrpc_pool_entry_has_room (core, size);
+  return afrpc_pool_get_n_queued (core) < MAX (core->config.max_calls_queued / 2, 1) &&
+         afrpc_pool_entry_has_room (core, self->options, size);
 }
 
 gboolean

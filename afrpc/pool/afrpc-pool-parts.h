@@ -285,6 +285,7 @@ struct _AfrpcPoolCore
   AfrpcPoolBench bench;     /* of them, those that can get another call */
   AfrpcPoolMember *relieved; /* (nullable) (not owned): has fewer calls than its place on the bench says */
   guint n_waiting;          /* jobs that wait for a certain member */
+  guint64 waiting_size;     /* bytes of these */
   guint n_given;            /* jobs that members have */
   guint n_parcels;          /* of these, those that consist of many */
   gint64 runaways_at;       /* when to look at those that were given up, and run on; 0: there are none */
@@ -475,6 +476,13 @@ afrpc_pool_staff_may_grow (const AfrpcPoolCore *self)
   return afrpc_pool_staff_count (self) < self->config.max_workers && afrpc_pool_template_any_has_room (self);
 }
 
+/* Returns: how many jobs wait, for any member or for a certain one: so many are limited, and can be seen */
+static inline guint
+afrpc_pool_get_n_queued (const AfrpcPoolCore *self)
+{
+  return self->queue.n + self->n_waiting;
+}
+
 /* The entry: which calls get in */
 void          afrpc_pool_entry_enter   (AfrpcPoolCore    *self,
                                         AfrpcPoolJob     *job);
@@ -483,6 +491,7 @@ void          afrpc_pool_entry_add     (AfrpcPoolCore    *self,
 void          afrpc_pool_entry_add_rest (AfrpcPoolCore   *self,
                                          AfrpcPoolJob    *job);
 gboolean      afrpc_pool_entry_has_room (AfrpcPoolCore   *self,
+                                         const AfrpcCallOptions *options,
                                          gsize            size);
 void          afrpc_pool_entry_leave   (AfrpcPoolJob     *job);
 void          afrpc_pool_room_tell     (AfrpcPoolCore    *self);
