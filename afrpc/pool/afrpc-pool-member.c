@@ -164,7 +164,7 @@ is_plain (AfrpcPoolMember *self,
   const AfrpcPoolCore *core = self->core;
   const gboolean is_served = self->state == AFRPC_POOL_MEMBER_IDLE || self->state == AFRPC_POOL_MEMBER_BUSY;
   /* In one go: all of it is rare. */
-  const guint is_odd = core->n_blocked | (guint) core->has_too_many | self->settings.length | self->n_light |
+  const guint is_odd = core->n_blocked | self->settings.length | self->n_light |
                        (guint) self->was_stopped | (self->alone != NULL) | (self->runaways != NULL);
 
   return is_served && is_odd == 0 && afrpc_peer_is_at_work (self->peer, load);
@@ -216,12 +216,6 @@ look_closely (AfrpcPoolMember *self)
     }
   last = self->state;
   set_state (self, state);
-  if (core->has_too_many && state == AFRPC_POOL_MEMBER_IDLE)
-    {
-      afrpc_pool_staff_shrink (core);
-      if (self->state != state)
-        return TRUE;
-    }
   if (afrpc_peer_has_ended (self->peer) && !self->has_given_back)
     {
       self->has_given_back = TRUE;

@@ -300,7 +300,6 @@ struct _AfrpcPoolCore
   GPtrArray *templates;     /* (element-type AfrpcPoolTemplate) (owned): the first one is the property; none at the end */
   guint load_max;           /* the highest of their loads */
   guint64 starting_room;    /* calls that those may have that are starting */
-  gboolean has_too_many;    /* members, so that those that become idle may have to end */
   guint n_to_replace;       /* workers that were renewed: another one in their place is not waited with */
   gint64 last_start;        /* when a worker was started: monotonic time in microseconds */
   gint64 busy_since;        /* when a job had to wait, or a worker was started for one; 0: none waits */
@@ -457,7 +456,6 @@ void          afrpc_pool_staff_renew   (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);
 void          afrpc_pool_staff_refresh (AfrpcPoolCore    *self,
                                         AfrpcProcess     *process);
-void          afrpc_pool_staff_shrink  (AfrpcPoolCore    *self);
 void          afrpc_pool_staff_adapt   (AfrpcPoolCore    *self);
 guint         afrpc_pool_staff_get_default_max (void);
 
