@@ -84,6 +84,99 @@ test_pool_affinity_full (void)
   meeting_end (&meeting);
 }
 
+/* Waits for a call, of which it is seen that it has another worker than @before. */
+static void
+check_moved (AfrpcCall *call, /* (transfer full) */
+             AfrpcCall *before)
+{
+  g_variant_unref (wait_value (call));
+  g_assert_cmpint (pid_of (call), !=, pid_of (before));
+  g_object_unref (call);
+}
+
+static void
+test_pool_affinity_replaced (void)
+{
+  Case test;
+  Meeting meeting, other;
+  g_autoptr(AfrpcCall) first = NULL;
+  g_autoptr(AfrpcCall) running = NULL;
+  g_autoptr(AfrpcCall) second = NULL;
+  AfrpcCall *waiting[2];
+
+  g_test_summary ("A worker that is replaced is waited for by those calls only of whose key it has others");
+  meeting_init (&meeting);
+  meeting_init (&other);
+  case_init (&test, "act", "max-workers", 1, "load", 3, "max-calls-queued", 2, NULL);
+  first = start_with_key (&test, test_act ("return", NULL), "key");
+  g_variant_unref (wait_value (first));
+  running = start_with_key (&test, meet (&meeting), "other");
+  wait_begun (&test, 1);
+  second = afrpc_caller_start (caller_of (&test), meet (&other), NULL);
+  g_assert_cmpint (pid_of (running), ==, pid_of (first));
+  g_assert_cmpint (pid_of (second), ==, pid_of (first));
+
+  afrpc_pool_refresh (test.pool, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (waiting); i++)
+    waiting[i] = start_with_key (&test, test_act ("return", NULL), "other");
+  check_refused (start_with_key (&test, test_act ("return", NULL), "other"), "2 calls with 24 bytes wait for a worker");
+  afrpc_pool_set_max_calls_queued (test.pool, 3);
+  check_moved (start_with_key (&test, test_act ("return", NULL), "key"), first);
+  g_assert_cmpuint (afrpc_pool_get_n_calls_queued (test.pool), ==, 2);
+
+  /* It goes on with one that has no key. */
+  meeting_let_go (&meeting);
+  for (guint i = 0; i < G_N_ELEMENTS (waiting); i++)
+    check_moved (waiting[i], first);
+  g_variant_unref (wait_value (running));
+  g_assert_false (afrpc_call_is_settled (second));
+  meeting_let_go (&other);
+  g_variant_unref (wait_value (second));
+  g_clear_object (&first);
+  g_clear_object (&running);
+  g_clear_object (&second);
+  case_end (&test);
+  meeting_end (&meeting);
+  meeting_end (&other);
+}
+
+static void
+test_pool_affinity_blocking (void)
+{
+  Case test;
+  Meeting meeting, other;
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_autoptr(AfrpcCall) first = NULL;
+  g_autoptr(AfrpcCall) second = NULL;
+  g_autoptr(AfrpcCall) blocking = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("The same is true of who blocks, whom nobody tells of the outcomes of others");
+  meeting_init (&meeting);
+  meeting_init (&other);
+  case_init (&test, "act", "max-workers", 1, "load", 2, NULL);
+  first = start_with_key (&test, meet (&meeting), "key");
+  wait_begun (&test, 1);
+  second = afrpc_caller_start (caller_of (&test), meet (&other), NULL);
+  afrpc_pool_refresh (test.pool, NULL);
+  blocking = start_with_key (&test, test_act ("return", NULL), "key");
+  g_assert_cmpuint (afrpc_pool_get_n_calls_queued (test.pool), ==, 1);
+  meeting_let_go (&meeting);
+  g_variant_unref (afrpc_call_wait_sync (blocking, NULL, &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (pid_of (blocking), !=, pid_of (first));
+  g_assert_false (afrpc_call_is_settled (second));
+  meeting_let_go (&other);
+  g_variant_unref (wait_value (first));
+  g_variant_unref (wait_value (second));
+  g_clear_object (&first);
+  g_clear_object (&second);
+  g_clear_object (&blocking);
+  case_end (&test);
+  meeting_end (&meeting);
+  meeting_end (&other);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -91,6 +184,8 @@ main (int   argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/pool-affinity/full", test_pool_affinity_full);
+  g_test_add_func ("/pool-affinity/replaced", test_pool_affinity_replaced);
+  g_test_add_func ("/pool-affinity/blocking", test_pool_affinity_blocking);
 
   return g_test_run ();
 }

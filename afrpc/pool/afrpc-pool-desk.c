@@ -124,11 +124,11 @@ wait_for (AfrpcPoolCore   *self,
   afrpc_pool_line_push (self, &member->waiting, job);
 }
 
-/* One that finishes what it has may have earlier ones of the same key. */
+/* Whether it waits for a certain member, as others of the same key do. */
 static gboolean
 is_tied (const AfrpcPoolJob *job)
 {
-  return job->tie != NULL && job->tie->member != NULL && job->tie->member->state <= AFRPC_POOL_MEMBER_RETIRING;
+  return job->tie != NULL && afrpc_pool_tie_get_member (job->tie) != NULL;
 }
 
 /* Whether @member may get @job, which waits for it, now. */
@@ -193,6 +193,65 @@ afrpc_pool_desk_dismiss (AfrpcPoolCore   *self,
       afrpc_pool_line_push (self, &self->queue, job);
     }
   member->alone = NULL;
+}
+
+/* Marks those keys of which @member owes an outcome. Returns: how many there are */
+static guint
+mark_held (AfrpcPoolCore   *self,
+           AfrpcPoolMember *member)
+{
+  guint n = 0;
+
+  self->last_mark++;
+  for (GList *l = member->given.head; l != NULL; l = l->next)
+    {
+      const AfrpcPoolJob *job = l->data;
+
+      if (job->tie == NULL || job->tie->mark == self->last_mark || job->pending.state != AFRPC_PENDING_OPEN)
+        continue;
+      job->tie->mark = self->last_mark;
+      n++;
+    }
+
+  return n;
+}
+
+/* @member gets no more: of those that wait for it, only those do so any longer of whose keys it has others. @is_new: since
+ * now. TRUE: some wait for anybody. */
+gboolean
+afrpc_pool_desk_release (AfrpcPoolCore   *self,
+                         AfrpcPoolMember *member,
+                         gboolean         is_new)
+{
+  const guint n_held = mark_held (self, member), n_waiting = member->waiting.n;
+  GQueue kept = G_QUEUE_INIT;
+  AfrpcPoolJob *job;
+  GList *link;
+
+  /* There may be many, and this is called often. */
+  if (afrpc_pool_runaway_is_there (member) || (!is_new && n_held == member->n_held))
+    return FALSE;
+
+  member->n_held = n_held;
+  while ((job = afrpc_pool_line_peek (&member->waiting)) != NULL)
+    {
+      afrpc_pool_line_remove (self, job);
+      if (job->tie != NULL && job->tie->mark == self->last_mark)
+        afrpc_pool_links_push_tail (&kept, &job->place.link);
+      else
+        {
+          if (member->alone == job)
+            member->alone = NULL;
+          afrpc_pool_line_push (self, &self->queue, job);
+        }
+    }
+  while ((link = kept.head) != NULL)
+    {
+      afrpc_pool_links_unlink (&kept, link);
+      afrpc_pool_line_push (self, &member->waiting, link->data);
+    }
+
+  return member->waiting.n < n_waiting;
 }
 
 /* Another one's time is over. FALSE: that of some others was, too: the timer sees to the rest, a slice at a time. */
@@ -283,6 +342,9 @@ serve_queue (AfrpcPoolCore *self)
   /* Those that have room left have it for who waits for them, and had to let others go first. */
   for (guint i = 0; self->queue.n == 0 && self->n_waiting > 0 && i < self->members->len; i++)
     afrpc_pool_desk_serve (self, self->members->pdata[i]);
+  /* Who got his last one by that may have let others go. */
+  if (self->queue.n > 0)
+    serve_common (self);
 }
 
 /* Sees to what may be needed soon, with those calls that wait, and those that members have. */

@@ -13,6 +13,7 @@ is_free (AfrpcPoolCore          *self,
          const AfrpcCallOptions *options) /* (nullable) */
 {
   const AfrpcPoolTie *tie;
+  const AfrpcPoolMember *member;
 
   if (!afrpc_pool_line_is_free (self))
     return FALSE;
@@ -20,9 +21,9 @@ is_free (AfrpcPoolCore          *self,
     return TRUE;
 
   tie = g_hash_table_lookup (self->ties, options->affinity);
+  member = tie != NULL ? afrpc_pool_tie_get_member (tie) : NULL;
 
-  return tie == NULL || tie->member == NULL || tie->member->state > AFRPC_POOL_MEMBER_RETIRING ||
-         (tie->member->seat.taken && tie->member->waiting.n == 0);
+  return member == NULL || (member->seat.taken && member->waiting.n == 0);
 }
 
 /* Whether another call may wait, with so many bytes of arguments, or need not. */

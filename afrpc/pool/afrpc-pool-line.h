@@ -49,9 +49,9 @@ afrpc_pool_line_push (AfrpcPoolCore  *self,
     {
       self->n_waiting++;
       self->waiting_size += job->place.size;
+      if (job->tie != NULL)
+        job->tie->n_waiting++;
     }
-  else if (job->tie != NULL)
-    job->tie->n_common++;
 }
 
 static inline void
@@ -62,9 +62,9 @@ afrpc_pool_line_remove (AfrpcPoolCore *self,
     {
       self->n_waiting--;
       self->waiting_size -= job->place.size;
+      if (job->tie != NULL)
+        job->tie->n_waiting--;
     }
-  else if (job->tie != NULL)
-    job->tie->n_common--;
   afrpc_pool_queue_remove (&job->place);
 }
 

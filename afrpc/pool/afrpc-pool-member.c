@@ -197,7 +197,7 @@ look_closely (AfrpcPoolMember *self)
   AfrpcPoolCore *core = self->core;
   const AfrpcPoolMemberState before = self->state;
   AfrpcPoolMemberState state, last;
-  gboolean has_room;
+  gboolean has_room, has_released = FALSE;
   guint load;
 
   /* It may end because of what it has answered. */
@@ -223,6 +223,8 @@ look_closely (AfrpcPoolMember *self)
     }
   if (state > AFRPC_POOL_MEMBER_RETIRING && self->waiting.n > 0)
     afrpc_pool_desk_dismiss (core, self);
+  else if (state == AFRPC_POOL_MEMBER_RETIRING && self->waiting.n > 0)
+    has_released = afrpc_pool_desk_release (core, self, before != state);
   if (state == AFRPC_POOL_MEMBER_GONE && last != state)
     afrpc_pool_staff_lost (core, self);
   /* The outcome of the one that was alone has arrived, told or not. */
@@ -231,7 +233,7 @@ look_closely (AfrpcPoolMember *self)
   has_room = can_sit (self, state) && load < self->load && self->alone == NULL && self->settings.length == 0 &&
              !is_held_up (self);
 
-  return take_seat (self, load, has_room) || state != before;
+  return take_seat (self, load, has_room) || state != before || has_released;
 }
 
 /* Sees what it is doing, and whether it has room. TRUE: others may have to do something about it. */

@@ -114,6 +114,7 @@ struct _AfrpcPoolMember
   GQueue given;               /* (element-type AfrpcPoolJob): those that it has, the oldest first */
   AfrpcPoolQueue waiting;     /* jobs that only this one may get */
   GQueue ties;                /* (element-type AfrpcPoolTie): keys that lead to it */
+  guint n_held;               /* of these, those that it held when it was seen who need not wait for it any more */
   GQueue settings;            /* that it has, and has not answered: it gets nothing else meanwhile */
   guint n_light;              /* of its jobs, those that a chunk has besides one: they are no load */
   gint64 chunk_ended_at;      /* when it had finished one last: monotonic time in microseconds */
@@ -296,6 +297,7 @@ struct _AfrpcPoolCore
   AfrpcPoolLook *look;      /* (nullable) (owned) atomic: what the thread has seen */
   guint next_to_weigh;      /* among the members */
   guint64 last_id;          /* of a member */
+  guint64 last_mark;        /* of a tie */
   gint64 watch_at;          /* when to look who waits behind something long; 0: nobody does */
   GPtrArray *templates;     /* (element-type AfrpcPoolTemplate) (owned): the first one is the property; none at the end */
   guint load_max;           /* the highest of their loads */
@@ -503,6 +505,9 @@ void          afrpc_pool_desk_serve    (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);
 void          afrpc_pool_desk_dismiss  (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);
+gboolean      afrpc_pool_desk_release  (AfrpcPoolCore    *self,
+                                        AfrpcPoolMember  *member,
+                                        gboolean          is_new);
 
 /* Ties: affinity keys, and whom they lead to */
 struct _AfrpcPoolTie
@@ -511,7 +516,8 @@ struct _AfrpcPoolTie
   AfrpcPoolMember *member;  /* (nullable): who has had its calls, until it is gone */
   GList bound;              /* its place there */
   guint n_jobs;
-  guint n_common;           /* of these, in the common queue */
+  guint n_waiting;          /* of these, those that wait for their member */
+  guint64 mark;             /* when it was found last among those that its member holds */
   GList loose;              /* its place, while it has no jobs */
 };
 
@@ -522,6 +528,8 @@ void          afrpc_pool_tie_release   (AfrpcPoolCore    *core,
 void          afrpc_pool_tie_bind      (AfrpcPoolTie     *tie,
                                         AfrpcPoolMember  *member);
 void          afrpc_pool_tie_cut       (AfrpcPoolMember  *member);
+gboolean      afrpc_pool_tie_is_held   (const AfrpcPoolTie *tie);
+AfrpcPoolMember *afrpc_pool_tie_get_member (const AfrpcPoolTie *tie);
 void          afrpc_pool_tie_free      (AfrpcPoolTie     *tie);
 
 /* Settings: what all workers are called with, those of later before anything else */

@@ -223,7 +223,7 @@ revive (AfrpcPoolCore *self)
 }
 
 /* Those that wait for a certain member get it if it has room now, and then those that wait for any get one. Who waits for
- * a member that finishes what it has goes on to wait until that has ended. */
+ * a member that finishes what it has goes on to wait while that has calls of the same key. */
 static void
 serve_all (AfrpcPoolCore *self)
 {
