@@ -15,12 +15,14 @@ is_free (AfrpcPoolCore          *self,
   const AfrpcPoolTie *tie;
   const AfrpcPoolMember *member;
 
-  if (!afrpc_pool_line_is_free (self))
+  if (!afrpc_pool_line_is_free (self) || (self->lone.n > 0 && self->config.backend == AFRPC_BACKEND_SYNC))
     return FALSE;
   if (options == NULL || options->affinity == NULL)
     return TRUE;
 
   tie = g_hash_table_lookup (self->ties, options->affinity);
+  if (tie != NULL && tie->n_lone > 0)
+    return FALSE;
   member = tie != NULL ? afrpc_pool_tie_get_member (tie) : NULL;
 
   return member == NULL || (member->seat.taken && member->waiting.n == 0);

@@ -7,6 +7,10 @@
 
 G_BEGIN_DECLS
 
+void          afrpc_pool_line_count_at (AfrpcPoolCore    *self,
+                                        const AfrpcPoolQueue *queue,
+                                        const AfrpcPoolJob *job,
+                                        int               n);
 void          afrpc_pool_line_up       (AfrpcPoolCore    *self,
                                         AfrpcPoolJob     *job);
 void          afrpc_pool_line_return   (AfrpcPoolCore    *self,
@@ -49,8 +53,7 @@ afrpc_pool_line_push (AfrpcPoolCore  *self,
     {
       self->n_waiting++;
       self->waiting_size += job->place.size;
-      if (job->tie != NULL)
-        job->tie->n_waiting++;
+      afrpc_pool_line_count_at (self, queue, job, 1);
     }
 }
 
@@ -62,8 +65,7 @@ afrpc_pool_line_remove (AfrpcPoolCore *self,
     {
       self->n_waiting--;
       self->waiting_size -= job->place.size;
-      if (job->tie != NULL)
-        job->tie->n_waiting--;
+      afrpc_pool_line_count_at (self, job->place.queue, job, -1);
     }
   afrpc_pool_queue_remove (&job->place);
 }

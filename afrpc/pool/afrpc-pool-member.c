@@ -165,7 +165,8 @@ is_plain (AfrpcPoolMember *self,
   const gboolean is_served = self->state == AFRPC_POOL_MEMBER_IDLE || self->state == AFRPC_POOL_MEMBER_BUSY;
   /* In one go: all of it is rare. */
   const guint is_odd = core->n_blocked | self->settings.length | self->n_light |
-                       (guint) self->was_stopped | (self->alone != NULL) | (self->runaways != NULL);
+                       (guint) self->was_stopped | (self->alone != NULL) | (self->runaways != NULL) |
+                       (core->reserved == self);
 
   return is_served && is_odd == 0 && afrpc_peer_is_at_work (self->peer, load);
 }
@@ -231,7 +232,7 @@ look_closely (AfrpcPoolMember *self)
   if (self->alone != NULL && self->alone->member == self && self->alone->pending.state != AFRPC_PENDING_OPEN)
     self->alone = NULL;
   has_room = can_sit (self, state) && load < self->load && self->alone == NULL && self->settings.length == 0 &&
-             !is_held_up (self);
+             !is_held_up (self) && (core->reserved != self || load == 0);
 
   return take_seat (self, load, has_room) || state != before || has_released;
 }
@@ -475,6 +476,8 @@ afrpc_pool_member_leave (AfrpcPoolMember *self)
   self->core = NULL;
   if (core->relieved == self)
     core->relieved = NULL;
+  if (core->reserved == self)
+    core->reserved = NULL;
   core->n_members[self->state]--;
   if (self->state != AFRPC_POOL_MEMBER_GONE)
     self->template->n_failing -= self->is_failing;

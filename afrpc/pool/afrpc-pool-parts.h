@@ -119,7 +119,7 @@ struct _AfrpcPoolMember
   guint n_light;              /* of its jobs, those that a chunk has besides one: they are no load */
   gint64 chunk_ended_at;      /* when it had finished one last: monotonic time in microseconds */
   GError *failure;            /* (nullable): what one failed with, before the member was ready */
-  AfrpcPoolJob *alone;        /* (nullable) (not owned): the one that it has, or waits for, by itself */
+  AfrpcPoolJob *alone;        /* (nullable) (not owned): the one that it has by itself */
   gboolean is_asked_to_end;   /* by the pool */
   gboolean is_failing;        /* it ends before it was ready */
   gboolean has_given_back;    /* it has ended, and those of its calls that it had not begun are not its any more */
@@ -261,6 +261,11 @@ struct _AfrpcPoolCore
   guint64 n_acts;           /* rises with all that something may follow from, or that can be seen */
 
   AfrpcPoolQueue queue;     /* jobs that any member may get */
+  AfrpcPoolQueue lone;      /* jobs that any may get who has nothing, and those of the same keys behind them */
+  guint n_lone;             /* of these, those that have to be alone */
+  AfrpcPoolMember *reserved; /* (nullable) (not owned): gets no more, so that it may have nothing; of async ones */
+  gint64 reserve_at;        /* when another one gets no more; 0: nobody waits for that */
+  gint64 reserve_us;        /* how long one does not */
   GError *doom;             /* (nullable) (owned): why all that wait fail, while some of them are left */
   guint64 last_job;         /* its id */
   guint n_jobs;             /* that have no outcome */
@@ -285,7 +290,7 @@ struct _AfrpcPoolCore
   guint n_members[AFRPC_POOL_MEMBER_GONE + 1]; /* in each state */
   AfrpcPoolBench bench;     /* of them, those that can get another call */
   AfrpcPoolMember *relieved; /* (nullable) (not owned): has fewer calls than its place on the bench says */
-  guint n_waiting;          /* jobs that wait for a certain member */
+  guint n_waiting;          /* jobs that wait for a certain member, or for one that has nothing */
   guint64 waiting_size;     /* bytes of these */
   guint n_given;            /* jobs that members have */
   guint n_parcels;          /* of these, those that consist of many */
@@ -476,7 +481,7 @@ afrpc_pool_staff_may_grow (const AfrpcPoolCore *self)
   return afrpc_pool_staff_count (self) < self->config.max_workers && afrpc_pool_template_any_has_room (self);
 }
 
-/* Returns: how many jobs wait, for any member or for a certain one: so many are limited, and can be seen */
+/* Returns: how many jobs wait, for whomever: so many are limited, and can be seen */
 static inline guint
 afrpc_pool_get_n_queued (const AfrpcPoolCore *self)
 {
@@ -505,6 +510,8 @@ void          afrpc_pool_desk_serve    (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);
 void          afrpc_pool_desk_dismiss  (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);
+void          afrpc_pool_desk_reserve_next (AfrpcPoolCore *self,
+                                        gint64            now);
 gboolean      afrpc_pool_desk_release  (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member,
                                         gboolean          is_new);
@@ -517,6 +524,7 @@ struct _AfrpcPoolTie
   GList bound;              /* its place there */
   guint n_jobs;
   guint n_waiting;          /* of these, those that wait for their member */
+  guint n_lone;             /* and those that wait for one that has nothing, or behind these */
   guint64 mark;             /* when it was found last among those that its member holds */
   GList loose;              /* its place, while it has no jobs */
 };

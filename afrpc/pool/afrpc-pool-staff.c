@@ -97,11 +97,13 @@ void
 afrpc_pool_staff_update (AfrpcPoolCore *self)
 {
   const AfrpcPoolConfig *config = &self->config;
+  /* Each that has to be alone takes all the room of one. */
+  const guint64 n_wanted = self->queue.n + (guint64) self->n_lone * self->load_max;
   gint64 now = 0;
 
-  if (self->queue.n == 0)
+  if (n_wanted == 0)
     self->busy_since = 0;
-  if (self->queue.n == 0 && (config->idle_workers == 0 || self->state != AFRPC_POOL_OPEN))
+  if (n_wanted == 0 && (config->idle_workers == 0 || self->state != AFRPC_POOL_OPEN))
     return;
   if (self->failure != NULL || self->state >= AFRPC_POOL_KILLED)
     return;
@@ -111,8 +113,8 @@ afrpc_pool_staff_update (AfrpcPoolCore *self)
       const guint n_starting = self->n_members[AFRPC_POOL_MEMBER_STARTING];
       const gboolean for_idle = self->state == AFRPC_POOL_OPEN &&
                                 n_starting + self->n_members[AFRPC_POOL_MEMBER_IDLE] < config->idle_workers;
-      const gboolean for_job = self->queue.n > self->starting_room;
-      const gboolean for_late = self->queue.n > 0 && self->templates->len > 1;
+      const gboolean for_job = n_wanted > self->starting_room;
+      const gboolean for_late = n_wanted > 0 && self->templates->len > 1;
       AfrpcPoolTemplate *template;
       gint64 at;
 
