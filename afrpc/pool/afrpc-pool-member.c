@@ -75,6 +75,8 @@ set_state (AfrpcPoolMember      *self,
   if (self->state == AFRPC_POOL_MEMBER_STARTING && state <= AFRPC_POOL_MEMBER_BUSY)
     afrpc_pool_age_begin (self);
   count_step (self, state);
+  if (state == AFRPC_POOL_MEMBER_ENDING)
+    afrpc_pool_ending_begin (self);
 }
 
 static AfrpcPoolMemberState
@@ -316,7 +318,9 @@ tell_end (AfrpcPoolMember *self)
     return;
 
   afrpc_exit_ref (exit);
-  afrpc_pool_emit_worker_ended (self->core, worker, exit);
+  afrpc_pool_ending_tell (self);
+  if (self->core != NULL)
+    afrpc_pool_emit_worker_ended (self->core, worker, exit);
   afrpc_exit_unref (exit);
 }
 

@@ -136,7 +136,10 @@ struct _AfrpcPoolMember
   guint n_calls_weighed;      /* of its calls, those after which its memory was looked at */
   gboolean is_being_weighed;  /* it is ready, and gets no calls until it is known what it begins with */
   gboolean was_weighed;       /* it has waited for that, and does not again */
-  gboolean was_stopped;       /* the pool has killed it because of one of these */
+  gboolean was_stopped;       /* the pool has killed it because of a runaway */
+  gint64 ending_since;        /* when it had nothing to do any more: monotonic time in microseconds */
+  gboolean is_overdue;        /* its time to end was over when it was looked at before */
+  gboolean has_overstayed;    /* the pool has killed it because of that */
   gint64 current_since;       /* since when the oldest of those that it has is that */
   int pid;                    /* as it was seen while it was being started */
 };
@@ -230,6 +233,7 @@ typedef struct
   guint max_age_s;
   guint64 max_memory_growth;
   guint cancel_grace_ms;    /* AFRPC_POOL_GRACE_UNSET: as the backend has it */
+  guint end_grace_ms;
   guint call_timeout_ms;
   guint max_calls_queued;
   guint64 max_bytes_queued;
@@ -295,6 +299,7 @@ struct _AfrpcPoolCore
   guint n_given;            /* jobs that members have */
   guint n_parcels;          /* of these, those that consist of many */
   gint64 runaways_at;       /* when to look at those that were given up, and run on; 0: there are none */
+  gint64 ending_at;         /* when to look at those that are to end; 0: there are none */
   gint64 age_at;            /* when somebody is too old; 0: never */
   gint64 weigh_at;          /* when to look who has taken too much memory; 0: there is nobody to look at */
   gboolean is_weighing;     /* a thread looks */
@@ -430,6 +435,12 @@ void          afrpc_pool_runaway_look_soon (AfrpcPoolCore *core);
 
 gboolean      afrpc_pool_runaway_is_there (AfrpcPoolMember *member);
 void          afrpc_pool_runaway_leave (AfrpcPoolMember  *member);
+
+/* Who is to end, and takes long */
+void          afrpc_pool_ending_begin  (AfrpcPoolMember  *member);
+void          afrpc_pool_ending_look   (AfrpcPoolCore    *core,
+                                        gint64            now);
+void          afrpc_pool_ending_tell   (AfrpcPoolMember  *member);
 
 /* Who is renewed because of his age, or of the memory that he has taken */
 void          afrpc_pool_age_begin     (AfrpcPoolMember  *member);
@@ -621,6 +632,7 @@ typedef enum
   AFRPC_POOL_PROP_MAX_AGE_S,
   AFRPC_POOL_PROP_MAX_MEMORY_GROWTH,
   AFRPC_POOL_PROP_CANCEL_GRACE_MS,
+  AFRPC_POOL_PROP_END_GRACE_MS,
   AFRPC_POOL_PROP_CALL_TIMEOUT_MS,
   AFRPC_POOL_PROP_MAX_CALLS_QUEUED,
   AFRPC_POOL_PROP_MAX_BYTES_QUEUED,
