@@ -471,6 +471,15 @@ look_ahead (AfrpcPoolCore *self)
     afrpc_pool_staff_update (self);
 }
 
+/* Sees that everything else goes on. */
+static inline void
+go_on (AfrpcPoolCore *self)
+{
+  look_ahead (self);
+  if (self->state != AFRPC_POOL_OPEN)
+    afrpc_pool_core_wind_up (self);
+}
+
 /* Does what can be done now. */
 void
 afrpc_pool_desk_pump (AfrpcPoolCore *self)
@@ -486,11 +495,21 @@ afrpc_pool_desk_pump_quietly (AfrpcPoolCore *self)
 {
   if ((self->queue.n | self->lone.n) > 0)
     serve_queue (self);
-  if (G_UNLIKELY (self->n_stalled > 0))
+  if (G_UNLIKELY (self->stalled.length > 0))
     afrpc_pool_maps_feed (self);
-  look_ahead (self);
-  if (self->state != AFRPC_POOL_OPEN)
-    afrpc_pool_core_wind_up (self);
+  go_on (self);
+}
+
+/* The same for a map that has made calls: others that wait for room for theirs do so until somebody else pumps, who comes
+ * with the next outcome. There may be many, and they are not to be within each other. */
+void
+afrpc_pool_desk_pump_for_map (AfrpcPoolCore *self)
+{
+  if ((self->queue.n | self->lone.n) > 0)
+    serve_queue (self);
+  go_on (self);
+  if (G_UNLIKELY (self->room_tasks.length > 0))
+    afrpc_pool_room_tell (self);
 }
 
 /* One that has come, and may stay. Takes the reference. */

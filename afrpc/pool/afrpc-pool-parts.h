@@ -282,11 +282,12 @@ struct _AfrpcPoolCore
   GQueue rounds;            /* (element-type AfrpcPoolRound) (owned): those whose tasks have not been told */
 
   GQueue maps;              /* (element-type AfrpcPoolMap): all */
-  guint n_stalled;          /* of them, those that wait for room in the queue */
+  GQueue stalled;           /* (element-type AfrpcPoolMap): those that wait for room in the queue, the oldest first */
+  GQueue hungry;            /* (element-type AfrpcPoolMap) (owned): those that may make more calls than before */
+  GQueue changed;           /* (element-type AfrpcPoolMap) (owned): those that may have something to tell who waits */
   guint n_pulling;          /* functions of maps that are making inputs, within each other */
   AfrpcPoolMap *awaited;    /* (nullable) (not owned): by who blocks within awaited_within of these */
   guint awaited_within;
-  gboolean has_unfed;       /* maps that wanted inputs meanwhile */
   AfrpcPoolJob *decided;    /* (nullable) (owned): jobs of maps that have their outcome, by next_spare, the oldest first */
   AfrpcPoolJob *last_decided;
 
@@ -516,7 +517,8 @@ void          afrpc_pool_room_tell     (AfrpcPoolCore    *self);
 void          afrpc_pool_desk_take     (AfrpcPoolCore    *self,
                                         AfrpcPoolJob     *job);
 void          afrpc_pool_desk_pump     (AfrpcPoolCore    *self);
-void          afrpc_pool_desk_pump_quietly     (AfrpcPoolCore    *self);
+void          afrpc_pool_desk_pump_quietly (AfrpcPoolCore *self);
+void          afrpc_pool_desk_pump_for_map (AfrpcPoolCore *self);
 void          afrpc_pool_desk_serve    (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);
 void          afrpc_pool_desk_dismiss  (AfrpcPoolCore    *self,
