@@ -88,6 +88,11 @@ AFRPC_AVAILABLE_IN_1_0
 void          afrpc_pool_set_cancel_grace_ms       (AfrpcPool            *self,
                                                     guint                 grace_ms);
 AFRPC_AVAILABLE_IN_1_0
+guint         afrpc_pool_get_end_grace_ms          (AfrpcPool            *self);
+AFRPC_AVAILABLE_IN_1_0
+void          afrpc_pool_set_end_grace_ms          (AfrpcPool            *self,
+                                                    guint                 grace_ms);
+AFRPC_AVAILABLE_IN_1_0
 guint         afrpc_pool_get_call_timeout_ms       (AfrpcPool            *self);
 AFRPC_AVAILABLE_IN_1_0
 void          afrpc_pool_set_call_timeout_ms       (AfrpcPool            *self,

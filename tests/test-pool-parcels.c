@@ -15,6 +15,7 @@ typedef struct
   guint n_deaths; /* of workers that had begun these */
   GQueue sorted;  /* (element-type AfrpcCall) (owned) */
   GError *failure; /* (nullable) (owned): why the rest was not called for */
+  guint n_looked;  /* how often it was asked whether it has something */
 } Binding;
 
 static AfrpcMapPulled
@@ -81,7 +82,11 @@ fail_rest (gpointer      data,
 static gboolean
 has_news (gpointer data)
 {
-  return ((Binding *) data)->sorted.length > 0;
+  Binding *self = data;
+
+  self->n_looked++;
+
+  return self->sorted.length > 0;
 }
 
 static void
@@ -278,6 +283,59 @@ test_parcels_killed (void)
   meeting_end (&meeting);
 }
 
+/* Returns: how often that many maps, each with one call and somebody who waits for it, were looked at until all had it */
+static guint
+count_looks (guint n_maps,
+             guint max_calls_queued)
+{
+  Case test;
+  Meeting meeting;
+  Binding *bindings = g_new0 (Binding, n_maps);
+  AfrpcMap **maps = g_new0 (AfrpcMap *, n_maps);
+  News *news = g_new0 (News, n_maps);
+  g_autoptr(AfrpcCall) first = NULL;
+  guint n_looked = 0;
+
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 1, "load", 2, "max-calls-queued", max_calls_queued, NULL);
+  first = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  wait_begun (&test, 1);
+  for (guint i = 0; i < n_maps; i++)
+    {
+      g_queue_push_tail (&bindings[i].inputs, test_act ("return", NULL));
+      maps[i] = afrpc_pool_map_parcels (test.pool, &funcs, &bindings[i], NULL, NULL, NULL);
+      afrpc_map_next_many_async (maps[i], 1, NULL, news_cb, &news[i]);
+    }
+  meeting_let_go (&meeting);
+  for (guint i = 0; i < n_maps; i++)
+    {
+      test_iterate_until (&news[i].done);
+      g_assert_no_error (news[i].error);
+      g_assert_cmpuint (bindings[i].sorted.length, ==, 1);
+      n_looked += bindings[i].n_looked;
+      g_clear_object (&maps[i]);
+      binding_clear (&bindings[i]);
+    }
+  g_variant_unref (wait_value (first));
+  g_clear_object (&first);
+  case_end (&test);
+  meeting_end (&meeting);
+  g_free (bindings);
+  g_free (maps);
+  g_free (news);
+
+  return n_looked;
+}
+
+static void
+test_parcels_many (gconstpointer max_calls_queued)
+{
+  const guint limit = GPOINTER_TO_UINT (max_calls_queued);
+
+  g_test_summary ("What is done for a map does not grow with the number of maps, whether they wait for room or not");
+  g_assert_cmpuint (count_looks (400, limit), <=, 5 * count_looks (100, limit));
+}
+
 int
 main (int    argc,
       char **argv)
@@ -288,6 +346,8 @@ main (int    argc,
   g_test_add_func ("/pool-parcels/context-gone", test_parcels_context_gone);
   g_test_add_func ("/pool-parcels/context-gone-given", test_parcels_context_gone_given);
   g_test_add_func ("/pool-parcels/killed", test_parcels_killed);
+  g_test_add_data_func ("/pool-parcels/many/with-room", GUINT_TO_POINTER (1u << 20), test_parcels_many);
+  g_test_add_data_func ("/pool-parcels/many/without-room", GUINT_TO_POINTER (4), test_parcels_many);
 
   return g_test_run ();
 }

@@ -326,6 +326,52 @@ nest_cb (AfrpcPool       *pool,
 }
 
 static void
+test_pool_workers_lowered (void)
+{
+  Case test;
+  Meeting meeting;
+  AfrpcCall *calls[3];
+  g_autoptr(AfrpcCall) second = NULL;
+  g_autoptr(AfrpcCall) late = NULL;
+  g_autoptr(AfrpcPoolStats) stats = NULL;
+
+  g_test_summary ("Where fewer workers may be than there are, those with least to do get nothing more, though calls wait");
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 3, "load", 1, "start-delay-ms", 0, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    {
+      calls[i] = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+      wait_begun (&test, i + 1);
+    }
+  g_object_set (test.pool, "load", 2, "cancel-grace-ms", 0, NULL);
+  second = start_act (&test, "return", NULL);
+  g_object_set (test.pool, "load", 1, NULL);
+  late = start_act (&test, "return", NULL);
+  g_assert_nonnull (afrpc_call_get_process (second));
+  g_assert_null (afrpc_call_get_process (late));
+
+  g_object_set (test.pool, "max-workers", 1, "load", 2, NULL);
+  g_assert_cmpuint (afrpc_pool_get_n_workers (test.pool), ==, 1);
+  g_assert_null (afrpc_call_get_process (late));
+  meeting_let_go (&meeting);
+  g_variant_unref (wait_value (late));
+  g_variant_unref (wait_value (second));
+  g_assert_cmpint (pid_of (late), ==, pid_of (second));
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    {
+      g_variant_unref (wait_value (calls[i]));
+      g_object_unref (calls[i]);
+    }
+  stats = afrpc_pool_get_stats (test.pool);
+  g_assert_cmpuint (afrpc_pool_stats_get_n_moves (stats), ==, 0);
+  g_assert_cmpuint (afrpc_pool_stats_get_n_workers_started (stats), ==, 3);
+  g_clear_object (&second);
+  g_clear_object (&late);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
+static void
 test_pool_workers_ended (gconstpointer kills)
 {
   Case test;
@@ -469,6 +515,7 @@ main (int   argc,
   g_test_add_func ("/pool-workers/meanwhile", test_pool_workers_meanwhile);
   g_test_add_func ("/pool-workers/kill", test_pool_workers_kill);
   g_test_add_func ("/pool-workers/retire", test_pool_workers_retire);
+  g_test_add_func ("/pool-workers/lowered", test_pool_workers_lowered);
   g_test_add_data_func ("/pool-workers/ended/closed", GUINT_TO_POINTER (FALSE), test_pool_workers_ended);
   g_test_add_data_func ("/pool-workers/ended/killed", GUINT_TO_POINTER (TRUE), test_pool_workers_ended);
   g_test_add_func ("/pool-workers/of-nobody", test_pool_workers_of_nobody);

@@ -182,6 +182,25 @@ class Threads(unittest.TestCase):
         # Nothing has become of it for the thread that it belongs to.
         self.assertEqual(proxy.invoke_sync(1), (1,))
 
+    def test_context_has_gone(self):
+        """Who waits for what has ended with its main context is told so."""
+        def own(i):
+            context = GLib.MainContext()
+            context.push_thread_default()
+            try:
+                process = Afrpc.Process.new_exec("python").eval(CODE)
+                made = Afrpc.Pool(process=process, function="echo") if i else Afrpc.Proxy(process=process, function="echo")
+                return made.start(GLib.Variant("(s)", ["x"]), None)
+            finally:
+                context.pop_thread_default()
+
+        for call in self.in_threads(2, own):
+            gc.collect()
+            self.assertTrue(call.is_settled())
+            with self.assertRaises(GLib.Error) as caught:
+                call.wait_sync(None)
+            self.assertTrue(caught.exception.matches(Afrpc.error_quark(), Afrpc.Error.CLOSED), caught.exception)
+
     def test_one_proxy(self):
         """Many threads at once get their own result, or are refused."""
         proxy = make("echo")

@@ -91,7 +91,7 @@ static gboolean
 waits_in_vain (AfrpcPoolCore      *core,
                const AfrpcPoolJob *job)
 {
-  if (job->place.queue == &core->queue)
+  if (job->place.queue == &core->queue || job->place.queue == &core->lone)
     return has_nobody (core);
 
   for (guint i = 0; i < core->members->len; i++)
@@ -121,7 +121,7 @@ is_stuck (AfrpcPoolCore *core)
         return FALSE;
     }
 
-  return has_any && (core->queue.n == 0 || has_nobody (core));
+  return has_any && ((core->queue.n == 0 && core->lone.n == 0) || has_nobody (core));
 }
 
 /* Whether the end of one would come behind that. */

@@ -80,6 +80,10 @@ afrpc_pool_core_work (AfrpcPoolCore *self)
     afrpc_pool_memory_look (self);
   if (is_due (self, self->runaways_at, now))
     afrpc_pool_runaway_look (self, now);
+  if (is_due (self, self->ending_at, now))
+    afrpc_pool_ending_look (self, now);
+  if (is_due (self, self->reserve_at, now))
+    afrpc_pool_desk_reserve_next (self, now);
   if (is_due (self, self->watch_at, now))
     afrpc_pool_watch_look (self, now);
   afrpc_pool_desk_pump (self);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* The desk: where jobs get a member. Every job takes the same way: into the queue, and out of it to the member that has
- * least to do; or to the one that its key is tied to, for which it waits by itself. */
+ * least to do; or to the one that its key is tied to, for which it waits by itself. Those that have to be alone wait for
+ * whoever has nothing first. */
 #include "config.h"
 
 #include "pool/afrpc-pool-line.h"
@@ -9,6 +10,9 @@
 
 #include "afrpc-error.h"
 #include "peer/afrpc-slice.h"
+
+#define RESERVE_US (100 * 1000)
+#define RESERVE_US_MAX ((gint64) 3600 * 1000 * 1000)
 
 /* Whether it gets no more than what it has: it has had as many as there may be, or asks for no more. Those that have begun
  * together do not end together. */
@@ -39,8 +43,6 @@ give (AfrpcPoolCore   *self,
     }
   if (left < 0)
     {
-      if (member->alone == job)
-        member->alone = NULL;
       afrpc_pool_member_look (member);
       afrpc_pool_job_fail (job, afrpc_pool_line_new_timeout (job));
       return FALSE;
@@ -105,7 +107,7 @@ give_chunk (AfrpcPoolCore   *self,
         break;
       job = afrpc_pool_line_peek (&self->queue);
       if (job == NULL || job->map != map || job->tie != NULL || afrpc_pool_line_has_to_be_alone (job) ||
-          job->call->n_parts > 0)
+          job->call->n_parts > 0 || self->lone.n > 0)
         break;
     }
   afrpc_pool_map_chunk_end (chunk);
@@ -114,67 +116,55 @@ give_chunk (AfrpcPoolCore   *self,
   return is_in_time;
 }
 
-/* The job leaves the common queue to wait for @member. */
+/* The job leaves the queue that it is in, to wait in another one. */
 static void
-wait_for (AfrpcPoolCore   *self,
-          AfrpcPoolJob    *job,
-          AfrpcPoolMember *member)
+move_to (AfrpcPoolCore  *self,
+         AfrpcPoolJob   *job,
+         AfrpcPoolQueue *queue)
 {
   afrpc_pool_line_remove (self, job);
-  afrpc_pool_line_push (self, &member->waiting, job);
+  afrpc_pool_line_push (self, queue, job);
 }
 
-/* One that finishes what it has may have earlier ones of the same key. */
+/* Whether it waits for a certain member, as others of the same key do. One that has to be alone does so only while that
+ * has some. */
 static gboolean
 is_tied (const AfrpcPoolJob *job)
 {
-  return job->tie != NULL && job->tie->member != NULL && job->tie->member->state <= AFRPC_POOL_MEMBER_RETIRING;
+  AfrpcPoolMember *member = job->tie != NULL ? afrpc_pool_tie_get_member (job->tie) : NULL;
+
+  return member != NULL && (!afrpc_pool_line_has_to_be_alone (job) || afrpc_pool_tie_is_held (job->tie));
 }
 
-/* Whether @member may get @job, which waits for it, now. */
 static gboolean
-can_get (AfrpcPoolMember *member,
-         AfrpcPoolJob    *job)
+has_nothing (AfrpcPoolMember *member)
 {
-  if (member->alone != NULL)
-    return member->alone == job && job->member == NULL && afrpc_peer_get_n_owed (member->peer) == 0 &&
-           afrpc_pool_member_is_live (member);
-
-  return member->seat.taken;
+  return afrpc_peer_get_n_owed (member->peer) == 0;
 }
 
-/* One that has to be alone gets a member that has nothing, or has one wait until it has nothing. FALSE: its time is over. */
+/* Whether @member, which has room, may not get @job behind what it has. */
 static gboolean
-give_alone (AfrpcPoolCore   *self,
-            AfrpcPoolJob    *job,
-            AfrpcPoolMember *member)
+is_too_busy (AfrpcPoolMember    *member,
+             const AfrpcPoolJob *job)
 {
-  if (afrpc_peer_get_n_owed (member->peer) == 0)
-    return give (self, job, member);
-
-  if (job->place.queue == &self->queue)
-    wait_for (self, job, member);
-  member->alone = job;
-  afrpc_pool_member_look (member);
-
-  return TRUE;
+  return afrpc_pool_line_has_to_be_alone (job) && !has_nothing (member);
 }
 
 /* The member that has room gets the one that comes first of those that it may have. FALSE: the time of one is over. */
 static gboolean
 give_next (AfrpcPoolCore   *self,
            AfrpcPoolMember *member,
-           AfrpcPoolJob    *common) /* (nullable) */
+           AfrpcPoolJob    *common) /* (nullable): one that anybody may have */
 {
   AfrpcPoolJob *job = afrpc_pool_line_peek (&member->waiting);
 
-  if (job == NULL || (common != NULL && afrpc_pool_place_is_before (&common->place, &job->place)))
+  if (job == NULL ||
+      (common != NULL && (is_too_busy (member, job) || afrpc_pool_place_is_before (&common->place, &job->place))))
     job = common;
   if (job->tie != NULL && job->tie->member != member)
     afrpc_pool_tie_bind (job->tie, member);
-  if (afrpc_pool_line_has_to_be_alone (job))
-    return give_alone (self, job, member);
-  if (G_UNLIKELY (job->map != NULL) && job->tie == NULL && job->place.queue == &self->queue && job->call->n_parts == 0)
+  if (G_UNLIKELY (job->map != NULL) && job->tie == NULL && job->place.queue == &self->queue && job->call->n_parts == 0 &&
+      !afrpc_pool_line_has_to_be_alone (job))
     return give_chunk (self, job, member);
 
   return give (self, job, member);
@@ -192,7 +182,90 @@ afrpc_pool_desk_dismiss (AfrpcPoolCore   *self,
       afrpc_pool_line_remove (self, job);
       afrpc_pool_line_push (self, &self->queue, job);
     }
-  member->alone = NULL;
+}
+
+/* Marks those keys of which @member owes an outcome. Returns: how many there are */
+static guint
+mark_held (AfrpcPoolCore   *self,
+           AfrpcPoolMember *member)
+{
+  guint n = 0;
+
+  self->last_mark++;
+  for (GList *l = member->given.head; l != NULL; l = l->next)
+    {
+      const AfrpcPoolJob *job = l->data;
+
+      if (job->tie == NULL || job->tie->mark == self->last_mark || job->pending.state != AFRPC_PENDING_OPEN)
+        continue;
+      job->tie->mark = self->last_mark;
+      n++;
+    }
+
+  return n;
+}
+
+/* Those that wait for @member do so any longer only if their key is marked. TRUE: some wait for anybody. */
+static gboolean
+release_others (AfrpcPoolCore   *self,
+                AfrpcPoolMember *member)
+{
+  const guint n_waiting = member->waiting.n;
+  GQueue kept = G_QUEUE_INIT;
+  AfrpcPoolJob *job;
+  GList *link;
+
+  while ((job = afrpc_pool_line_peek (&member->waiting)) != NULL)
+    {
+      afrpc_pool_line_remove (self, job);
+      if (job->tie != NULL && job->tie->mark == self->last_mark)
+        afrpc_pool_links_push_tail (&kept, &job->place.link);
+      else
+        afrpc_pool_line_push (self, &self->queue, job);
+    }
+  while ((link = kept.head) != NULL)
+    {
+      afrpc_pool_links_unlink (&kept, link);
+      afrpc_pool_line_push (self, &member->waiting, link->data);
+    }
+
+  return member->waiting.n < n_waiting;
+}
+
+/* @member gets no more: of those that wait for it, only those do so any longer of whose keys it has others. @is_new: since
+ * now. TRUE: some wait for anybody. */
+gboolean
+afrpc_pool_desk_release (AfrpcPoolCore   *self,
+                         AfrpcPoolMember *member,
+                         gboolean         is_new)
+{
+  const guint n_held = mark_held (self, member);
+
+  /* There may be many, and this is called often. */
+  if (afrpc_pool_runaway_is_there (member) || (!is_new && n_held == member->n_held))
+    return FALSE;
+
+  member->n_held = n_held;
+
+  return release_others (self, member);
+}
+
+/* The first that waits for @member, which has calls, has to be alone: anybody may have it, and those of its key behind it,
+ * once that has no others of the key. FALSE: it has. */
+static gboolean
+release_lone (AfrpcPoolCore   *self,
+              AfrpcPoolMember *member,
+              AfrpcPoolJob    *job)
+{
+  if (job->tie->member == member && afrpc_pool_tie_is_held (job->tie))
+    return FALSE;
+
+  self->last_mark++;
+  for (GList *l = member->ties.head; l != NULL; l = l->next)
+    if (l->data != job->tie)
+      ((AfrpcPoolTie *) l->data)->mark = self->last_mark;
+
+  return release_others (self, member);
 }
 
 /* Another one's time is over. FALSE: that of some others was, too: the timer sees to the rest, a slice at a time. */
@@ -208,6 +281,26 @@ may_expire (AfrpcPoolCore *self,
   return FALSE;
 }
 
+/* Returns: (nullable): who comes first of those that anybody may have; @skips: but for those that wait for one that has
+ * nothing */
+static AfrpcPoolJob *
+peek_first (AfrpcPoolCore *self,
+            gboolean       skips)
+{
+  AfrpcPoolJob *common = afrpc_pool_line_peek (&self->queue);
+  AfrpcPoolJob *lone = G_LIKELY (self->lone.n == 0) || skips ? NULL : afrpc_pool_line_peek (&self->lone);
+
+  return lone == NULL || (common != NULL && afrpc_pool_place_is_before (&common->place, &lone->place)) ? common : lone;
+}
+
+/* Whether those that have to be alone are waited with until somebody has nothing, while others go on: an async worker may
+ * always have something. Of sync ones nobody gets anything behind something else meanwhile, which holds nobody up. */
+static gboolean
+lets_others_go (const AfrpcPoolCore *self)
+{
+  return self->config.backend == AFRPC_BACKEND_ASYNC;
+}
+
 /* Those that wait for this member, and for nobody else. */
 void
 afrpc_pool_desk_serve (AfrpcPoolCore   *self,
@@ -219,17 +312,19 @@ afrpc_pool_desk_serve (AfrpcPoolCore   *self,
   if (G_LIKELY (member->waiting.n == 0) || self->doom != NULL || !afrpc_pool_member_is_live (member))
     return;
 
-  while ((job = member->alone != NULL ? member->alone : afrpc_pool_line_peek (&member->waiting)) != NULL &&
-         can_get (member, job))
+  while ((job = afrpc_pool_line_peek (&member->waiting)) != NULL && member->seat.taken)
     {
-      AfrpcPoolJob *common = afrpc_pool_line_peek (&self->queue);
+      AfrpcPoolJob *common = peek_first (self, lets_others_go (self) && !has_nothing (member));
 
       /* Its turn comes with those that anybody may have. */
-      if (member->alone == NULL && common != NULL && !is_tied (common) &&
-          afrpc_pool_place_is_before (&common->place, &job->place))
+      if (common != NULL && !is_tied (common) && afrpc_pool_place_is_before (&common->place, &job->place))
         break;
-      if (!(member->alone == job ? give (self, job, member) : give_next (self, member, NULL)) &&
-          !may_expire (self, &n_expired))
+      if (is_too_busy (member, job))
+        {
+          if (!release_lone (self, member, job))
+            break;
+        }
+      else if (!give_next (self, member, NULL) && !may_expire (self, &n_expired))
         break;
     }
 }
@@ -244,32 +339,109 @@ choose (AfrpcPoolCore *self)
   return afrpc_pool_bench_peek (&self->bench);
 }
 
-/* The common queue: whoever comes first in it, until nobody has room. */
+/* Whoever comes first of those that any may have, until nobody has room. */
 static void
 serve_common (AfrpcPoolCore *self)
 {
+  gboolean skips = FALSE;
   guint n_expired = 0;
   AfrpcPoolJob *job;
 
-  while ((job = afrpc_pool_line_peek (&self->queue)) != NULL)
+  while ((job = peek_first (self, skips)) != NULL)
     {
+      const gboolean is_common = job->place.queue == &self->queue;
       AfrpcPoolMember *member;
 
+      /* It does not overtake one of its key that waits there. */
+      if (is_common && job->tie != NULL && job->tie->n_lone > 0)
+        {
+          move_to (self, job, &self->lone);
+          continue;
+        }
       if (is_tied (job))
         {
           AfrpcPoolMember *tied = job->tie->member;
 
-          wait_for (self, job, tied);
+          move_to (self, job, &tied->waiting);
           afrpc_pool_desk_serve (self, tied);
+          continue;
+        }
+      if (is_common && afrpc_pool_line_has_to_be_alone (job))
+        {
+          move_to (self, job, &self->lone);
           continue;
         }
 
       member = choose (self);
       if (member == NULL)
         break;
+      if (is_too_busy (member, job))
+        {
+          if (!lets_others_go (self))
+            break;
+          skips = TRUE;
+          continue;
+        }
       if (!give_next (self, member, job) && !may_expire (self, &n_expired))
         break;
     }
+}
+
+/* @member gets no more, or whoever did not does. */
+static void
+reserve (AfrpcPoolCore   *self,
+         AfrpcPoolMember *member) /* (nullable) */
+{
+  AfrpcPoolMember *before = self->reserved;
+
+  self->reserved = member;
+  if (before != NULL)
+    afrpc_pool_member_look (before);
+  if (member != NULL)
+    afrpc_pool_member_look (member);
+}
+
+/* Sees that one that has to be alone does not wait for ever for an async worker that has nothing. */
+static void
+see_to_lone (AfrpcPoolCore *self)
+{
+  if (self->n_lone == 0 && self->reserve_at != 0)
+    {
+      self->reserve_at = 0;
+      reserve (self, NULL);
+    }
+  else if (self->n_lone > 0 && self->reserve_at == 0 && lets_others_go (self))
+    {
+      /* There may be another one soon. */
+      self->reserve_us = RESERVE_US / 2;
+      if (afrpc_pool_staff_may_grow (self) || self->n_members[AFRPC_POOL_MEMBER_STARTING] > 0)
+        afrpc_pool_core_want_at (self, &self->reserve_at, g_get_monotonic_time () + RESERVE_US);
+      else
+        afrpc_pool_desk_reserve_next (self, g_get_monotonic_time ());
+    }
+}
+
+/* One after the other gets no more calls for a while, twice as long each time, and then nobody, so that nobody waits for
+ * ever either if they all have something that does not end. */
+void
+afrpc_pool_desk_reserve_next (AfrpcPoolCore *self,
+                              gint64         now)
+{
+  AfrpcPoolMember *next = NULL;
+  guint i = 0;
+
+  self->reserve_at = 0;
+  if (self->n_lone > 0)
+    {
+      if (self->reserved != NULL && g_ptr_array_find (self->members, self->reserved, &i))
+        i++;
+      for (; i < self->members->len && next == NULL; i++)
+        if (afrpc_pool_member_is_live (self->members->pdata[i]))
+          next = self->members->pdata[i];
+      self->reserve_us = MIN (2 * self->reserve_us, RESERVE_US_MAX);
+      afrpc_pool_core_want_at (self, &self->reserve_at, now + self->reserve_us);
+    }
+  reserve (self, next);
 }
 
 /* Whoever waits, for any member or for a certain one, gets it if it has room. */
@@ -280,9 +452,13 @@ serve_queue (AfrpcPoolCore *self)
     return;
 
   serve_common (self);
+  see_to_lone (self);
   /* Those that have room left have it for who waits for them, and had to let others go first. */
   for (guint i = 0; self->queue.n == 0 && self->n_waiting > 0 && i < self->members->len; i++)
     afrpc_pool_desk_serve (self, self->members->pdata[i]);
+  /* Who got his last one by that may have let others go. */
+  if (self->queue.n > 0)
+    serve_common (self);
 }
 
 /* Sees to what may be needed soon, with those calls that wait, and those that members have. */
@@ -291,8 +467,17 @@ look_ahead (AfrpcPoolCore *self)
 {
   if (self->watch_at == 0 && afrpc_pool_watch_is_needed (self))
     afrpc_pool_watch_later (self, g_get_monotonic_time ());
-  if (self->queue.n > 0 || self->busy_since != 0 || self->config.idle_workers > 0)
+  if ((self->queue.n | self->n_lone) > 0 || self->busy_since != 0 || self->config.idle_workers > 0)
     afrpc_pool_staff_update (self);
+}
+
+/* Sees that everything else goes on. */
+static inline void
+go_on (AfrpcPoolCore *self)
+{
+  look_ahead (self);
+  if (self->state != AFRPC_POOL_OPEN)
+    afrpc_pool_core_wind_up (self);
 }
 
 /* Does what can be done now. */
@@ -308,13 +493,23 @@ afrpc_pool_desk_pump (AfrpcPoolCore *self)
 void
 afrpc_pool_desk_pump_quietly (AfrpcPoolCore *self)
 {
-  if (self->queue.n > 0)
+  if ((self->queue.n | self->lone.n) > 0)
     serve_queue (self);
-  if (G_UNLIKELY (self->n_stalled > 0))
+  if (G_UNLIKELY (self->stalled.length > 0))
     afrpc_pool_maps_feed (self);
-  look_ahead (self);
-  if (self->state != AFRPC_POOL_OPEN)
-    afrpc_pool_core_wind_up (self);
+  go_on (self);
+}
+
+/* The same for a map that has made calls: others that wait for room for theirs do so until somebody else pumps, who comes
+ * with the next outcome. There may be many, and they are not to be within each other. */
+void
+afrpc_pool_desk_pump_for_map (AfrpcPoolCore *self)
+{
+  if ((self->queue.n | self->lone.n) > 0)
+    serve_queue (self);
+  go_on (self);
+  if (G_UNLIKELY (self->room_tasks.length > 0))
+    afrpc_pool_room_tell (self);
 }
 
 /* One that has come, and may stay. Takes the reference. */

@@ -7,26 +7,50 @@
 
 #include "afrpc-error.h"
 
-/* Whether another call may wait, with so many bytes of arguments. */
-gboolean
-afrpc_pool_entry_has_room (AfrpcPoolCore *self,
-                           gsize          size)
+/* Whether a call that is made now has a worker at once. One with a key has none while the worker is busy that gets those. */
+static gboolean
+is_free (AfrpcPoolCore          *self,
+         const AfrpcCallOptions *options) /* (nullable) */
 {
-  if (afrpc_pool_line_is_free (self))
-    return TRUE;
-  if (self->queue.n + self->n_waiting >= self->config.max_calls_queued)
-    return FALSE;
+  const AfrpcPoolTie *tie;
+  const AfrpcPoolMember *member;
 
-  return self->queue.n == 0 || self->queue.size + size <= self->config.max_bytes_queued;
+  if (!afrpc_pool_line_is_free (self) || (self->lone.n > 0 && self->config.backend == AFRPC_BACKEND_SYNC))
+    return FALSE;
+  if (options == NULL || options->affinity == NULL)
+    return TRUE;
+
+  tie = g_hash_table_lookup (self->ties, options->affinity);
+  if (tie != NULL && tie->n_lone > 0)
+    return FALSE;
+  member = tie != NULL ? afrpc_pool_tie_get_member (tie) : NULL;
+
+  return member == NULL || (member->seat.taken && member->waiting.n == 0);
 }
 
-/* Whether nothing is against it, and nobody has to wait: so it is with most. */
+/* Whether another call may wait, with so many bytes of arguments, or need not. */
+gboolean
+afrpc_pool_entry_has_room (AfrpcPoolCore          *self,
+                           const AfrpcCallOptions *options, /* (nullable) */
+                           gsize                   size)
+{
+  const guint n_queued = afrpc_pool_get_n_queued (self);
+
+  if (is_free (self, options))
+    return TRUE;
+  if (n_queued >= self->config.max_calls_queued)
+    return FALSE;
+
+  return n_queued == 0 || self->queue.size + self->waiting_size + size <= self->config.max_bytes_queued;
+}
+
+/* Whether nothing is against it, and nobody waits: so it is with most. */
 static inline gboolean
 is_welcome (const AfrpcPoolCore *self,
             AfrpcPoolJob        *job)
 {
   return self->failure == NULL && self->state == AFRPC_POOL_OPEN && !afrpc_call_is_cancelled (job->call) &&
-         afrpc_pool_line_is_free (self);
+         afrpc_pool_line_is_free (self) && self->n_waiting == 0;
 }
 
 /* Returns: (transfer full) (nullable): why the call cannot be made */
@@ -40,14 +64,12 @@ check (AfrpcPoolCore *self,
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the pool is closed");
   if (afrpc_call_is_cancelled (job->call))
     return g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled");
-  if (afrpc_pool_line_is_free (self))
-    return NULL;
 
   job->place.size = g_variant_get_size (job->args);
   if ((job->call->options == NULL || !job->call->options->wait_for_room) &&
-      !afrpc_pool_entry_has_room (self, job->place.size))
+      !afrpc_pool_entry_has_room (self, job->call->options, job->place.size))
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_BUSY, "%u calls with %" G_GUINT64_FORMAT " bytes wait for a worker",
-                        self->queue.n + self->n_waiting, self->queue.size);
+                        afrpc_pool_get_n_queued (self), self->queue.size + self->waiting_size);
 
   return NULL;
 }

@@ -38,7 +38,8 @@ afrpc_pool_get_max_workers (AfrpcPool *self)
  * @self: a pool
  * @max_workers: the limit, at most 65536, or 0 for as many as there are processors that the program may use
  *
- * Sets how many workers there may be at once. If there are more, those that become idle end.
+ * Sets how many workers there may be at once. If there are more, those that have least to do finish that, get no more calls,
+ * and end.
  *
  * Since: 1.0
  */

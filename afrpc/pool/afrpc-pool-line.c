@@ -5,6 +5,23 @@
 
 #include "peer/afrpc-slice.h"
 
+/* @n more, or fewer, like @job are in @queue, which is not the common one. */
+void
+afrpc_pool_line_count_at (AfrpcPoolCore        *self,
+                          const AfrpcPoolQueue *queue,
+                          const AfrpcPoolJob   *job,
+                          int                   n)
+{
+  const gboolean is_lone = queue == &self->lone;
+
+  if (is_lone && afrpc_pool_line_has_to_be_alone (job))
+    self->n_lone += n;
+  if (self->n_lone == 0 && self->reserve_at != 0)
+    afrpc_pool_core_want_at (self, &self->reserve_at, AFRPC_POOL_AT_ONCE);
+  if (job->tie != NULL)
+    *(is_lone ? &job->tie->n_lone : &job->tie->n_waiting) += n;
+}
+
 static void
 set_timer (AfrpcPoolCore *self,
            AfrpcPoolJob  *job)
@@ -52,21 +69,7 @@ afrpc_pool_line_withdraw (AfrpcPoolJob *job,
   AfrpcPoolCore *self = job->core;
 
   if (job->place.queue != NULL)
-    {
-      const gboolean may_be_awaited = job->place.queue != &self->queue && afrpc_pool_line_has_to_be_alone (job);
-
-      for (guint i = 0; may_be_awaited && i < self->members->len; i++)
-        {
-          AfrpcPoolMember *member = self->members->pdata[i];
-
-          if (member->alone == job)
-            {
-              member->alone = NULL;
-              afrpc_pool_member_look (member);
-            }
-        }
-      afrpc_pool_line_remove (self, job);
-    }
+    afrpc_pool_line_remove (self, job);
   afrpc_pool_line_forget_deadline (self, job);
   self->n_acts++;
   afrpc_pool_job_fail (job, error);
@@ -98,6 +101,7 @@ afrpc_pool_line_clear (AfrpcPoolCore *self)
   g_clear_pointer (&self->limited, g_hash_table_unref);
   g_clear_pointer (&self->ties, g_hash_table_unref);
   afrpc_pool_queue_clear (&self->queue);
+  afrpc_pool_queue_clear (&self->lone);
   afrpc_pool_bench_clear (&self->bench);
 }
 
@@ -149,7 +153,7 @@ afrpc_pool_line_fail_some (AfrpcPoolCore *self)
   if (self->doom == NULL)
     return;
 
-  is_done = fail_queue (self, &self->queue, &slice);
+  is_done = fail_queue (self, &self->queue, &slice) && fail_queue (self, &self->lone, &slice);
   for (guint i = 0; is_done && i < self->members->len; i++)
     is_done = fail_queue (self, &((AfrpcPoolMember *) self->members->pdata[i])->waiting, &slice);
   if (is_done)
@@ -168,27 +172,28 @@ afrpc_pool_line_doom (AfrpcPoolCore *self,
   afrpc_pool_line_fail_some (self);
 }
 
-/* Nobody is told anything any more. */
-void
-afrpc_pool_line_abandon (AfrpcPoolCore *self)
+/* Those that wait in @queue are nobody's any more. */
+static void
+abandon (AfrpcPoolCore  *self,
+         AfrpcPoolQueue *queue)
 {
   AfrpcPoolJob *job;
 
-  for (guint i = 0; i < self->members->len; i++)
-    {
-      AfrpcPoolMember *member = self->members->pdata[i];
-
-      while ((job = afrpc_pool_line_peek (&member->waiting)) != NULL)
-        {
-          afrpc_pool_line_remove (self, job);
-          afrpc_pool_line_push (self, &self->queue, job);
-        }
-    }
-  while ((job = afrpc_pool_line_peek (&self->queue)) != NULL)
+  while ((job = afrpc_pool_line_peek (queue)) != NULL)
     {
       afrpc_pool_line_remove (self, job);
       afrpc_pool_line_forget_deadline (self, job);
       afrpc_pool_job_abandon (job);
       afrpc_pool_job_unref (job);
     }
+}
+
+/* Nobody is told anything any more. */
+void
+afrpc_pool_line_abandon (AfrpcPoolCore *self)
+{
+  for (guint i = 0; i < self->members->len; i++)
+    abandon (self, &((AfrpcPoolMember *) self->members->pdata[i])->waiting);
+  abandon (self, &self->lone);
+  abandon (self, &self->queue);
 }

@@ -7,6 +7,10 @@
 
 G_BEGIN_DECLS
 
+void          afrpc_pool_line_count_at (AfrpcPoolCore    *self,
+                                        const AfrpcPoolQueue *queue,
+                                        const AfrpcPoolJob *job,
+                                        int               n);
 void          afrpc_pool_line_up       (AfrpcPoolCore    *self,
                                         AfrpcPoolJob     *job);
 void          afrpc_pool_line_return   (AfrpcPoolCore    *self,
@@ -46,9 +50,11 @@ afrpc_pool_line_push (AfrpcPoolCore  *self,
   afrpc_pool_queue_push (queue, &job->place);
   self->n_acts++;
   if (queue != &self->queue)
-    self->n_waiting++;
-  else if (job->tie != NULL)
-    job->tie->n_common++;
+    {
+      self->n_waiting++;
+      self->waiting_size += job->place.size;
+      afrpc_pool_line_count_at (self, queue, job, 1);
+    }
 }
 
 static inline void
@@ -56,9 +62,11 @@ afrpc_pool_line_remove (AfrpcPoolCore *self,
                         AfrpcPoolJob  *job)
 {
   if (job->place.queue != &self->queue)
-    self->n_waiting--;
-  else if (job->tie != NULL)
-    job->tie->n_common--;
+    {
+      self->n_waiting--;
+      self->waiting_size -= job->place.size;
+      afrpc_pool_line_count_at (self, job->place.queue, job, -1);
+    }
   afrpc_pool_queue_remove (&job->place);
 }
 

@@ -97,4 +97,5 @@ afrpc_pool_map_cut (AfrpcPoolJob *job)
   self->core->n_acts++;
   self->funcs->cut (self->data, job->call->user_data, job->call, n_begun, saved);
   afrpc_pool_map_call_rest (self, job->place.number);
+  afrpc_pool_map_note_change (self);
 }

@@ -29,21 +29,28 @@ forget_inputs (AfrpcPoolMap *self)
   drop_held (self);
   if (!self->is_pulling)
     self->funcs->forget (self->data);
+  afrpc_pool_map_note_change (self);
 }
 
-static void
-set_stalled (AfrpcPoolMap *self,
-             gboolean      is_stalled)
+void
+afrpc_pool_map_set_stalled (AfrpcPoolMap *self,
+                            gboolean      is_stalled)
 {
-  self->core->n_stalled += is_stalled - self->is_stalled;
+  if (is_stalled == self->is_stalled)
+    return;
+
   self->is_stalled = is_stalled;
+  if (is_stalled)
+    g_queue_push_tail_link (&self->core->stalled, &self->stall);
+  else
+    g_queue_unlink (&self->core->stalled, &self->stall);
 }
 
 void
 afrpc_pool_map_stop (AfrpcPoolMap *self,
                      GError       *error) /* (transfer full) */
 {
-  set_stalled (self, FALSE);
+  afrpc_pool_map_set_stalled (self, FALSE);
   if (self->error == NULL)
     self->error = error;
   else
@@ -67,8 +74,8 @@ afrpc_pool_map_has_room (AfrpcPoolMap *self,
 {
   AfrpcPoolCore *core = self->core;
 
-  return core->queue.n + core->n_waiting < MAX (core->config.max_calls_queued / 2, 1) &&
-         afrpc_pool_entry_has_room (core, size);
+  return afrpc_pool_get_n_queued (core) < MAX (core->config.max_calls_queued / 2, 1) &&
+         afrpc_pool_entry_has_room (core, self->options, size);
 }
 
 gboolean
@@ -118,7 +125,7 @@ pull (AfrpcPoolMap  *self,
 
       if (!afrpc_pool_map_has_room (self, 0))
         {
-          set_stalled (self, TRUE);
+          afrpc_pool_map_set_stalled (self, TRUE);
           return FALSE;
         }
       *input = (AfrpcMapInput) { 0 };
@@ -139,7 +146,7 @@ pull (AfrpcPoolMap  *self,
   if (!afrpc_pool_map_has_room (self, g_variant_get_size (input->args)))
     {
       self->held = *input;
-      set_stalled (self, TRUE);
+      afrpc_pool_map_set_stalled (self, TRUE);
       return FALSE;
     }
 
@@ -186,7 +193,7 @@ afrpc_pool_map_feed (AfrpcPoolMap *self)
   afrpc_pool_map_ref (self);
   self->is_pulling = TRUE;
   core->n_pulling++;
-  set_stalled (self, FALSE);
+  afrpc_pool_map_set_stalled (self, FALSE);
   while (afrpc_pool_map_wants_more (self))
     {
       AfrpcMapInput input;
@@ -195,15 +202,15 @@ afrpc_pool_map_feed (AfrpcPoolMap *self)
         break;
       afrpc_pool_entry_add (core, afrpc_pool_map_make_job (self, &input));
       if (++n % PUMP_EACH == 0 || input.is_urgent)
-        afrpc_pool_desk_pump (core);
+        afrpc_pool_desk_pump_for_map (core);
     }
   self->is_pulling = FALSE;
-  if (--core->n_pulling == 0 && core->has_unfed)
+  if (--core->n_pulling == 0 && core->hungry.length > 0)
     afrpc_pool_core_want_timer (core, 0);
   if (self->is_exhausted)
     forget_inputs (self);
   if (n % PUMP_EACH != 0)
-    afrpc_pool_desk_pump (core);
+    afrpc_pool_desk_pump_for_map (core);
   afrpc_pool_map_unref (self);
   afrpc_pool_core_unref (core);
 }

@@ -23,7 +23,7 @@ afrpc_pool_map_new (AfrpcPool           *pool,
   AfrpcPoolMap *self = g_new0 (AfrpcPoolMap, 1);
 
   self->ref_count = 1;
-  self->link.data = self;
+  self->link.data = self->stall.data = self->hunger.data = self->change.data = self;
   self->pool = g_object_ref (pool);
   self->core = afrpc_pool_core_ref (pool->core);
   g_set_object (&self->options, options);
@@ -47,7 +47,7 @@ afrpc_pool_map_unref (AfrpcPoolMap *self)
   if (--self->ref_count > 0)
     return;
 
-  g_assert (self->pool == NULL && self->calls.length == 0);
+  g_assert (self->pool == NULL && self->calls.length == 0 && !self->is_stalled);
   g_queue_unlink (&core->maps, &self->link);
   self->funcs->free (self->data);
   g_clear_object (&self->options);
@@ -103,6 +103,8 @@ afrpc_pool_map_settled (AfrpcPoolMap *self,
   self->n_untaken += self->funcs->take != NULL;
   self->funcs->sort (self->data, call->user_data, call);
   afrpc_pool_map_call_rest (self, number);
+  afrpc_pool_map_note_hunger (self);
+  afrpc_pool_map_note_change (self);
   if (--self->n_under_way == 0)
     afrpc_pool_map_unref (self);
 }

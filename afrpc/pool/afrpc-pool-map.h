@@ -30,6 +30,11 @@ struct _AfrpcPoolMap
   gboolean is_pulling;
   gboolean is_cancelled;
   gboolean is_stalled;      /* waits for room in the queue */
+  gboolean is_hungry;       /* may make more calls than before */
+  gboolean has_changed;     /* may have something to tell */
+  GList stall;              /* its place among those that are so, and likewise */
+  GList hunger;
+  GList change;
   GError *error;            /* (nullable): why no more are pulled, though there may be some */
 
   guint64 n_pulled;
@@ -71,6 +76,12 @@ void          afrpc_pool_map_call_rest   (AfrpcPoolMap       *self,
 gboolean      afrpc_pool_map_has_news    (AfrpcPoolMap       *self);
 gboolean      afrpc_pool_map_has_results (AfrpcPoolMap       *self);
 AfrpcCall    *afrpc_pool_map_take        (AfrpcPoolMap       *self);
+
+/* Noted, so that nobody has to look at all maps. */
+void          afrpc_pool_map_note_hunger (AfrpcPoolMap       *self);
+void          afrpc_pool_map_note_change (AfrpcPoolMap       *self);
+void          afrpc_pool_map_set_stalled (AfrpcPoolMap       *self,
+                                          gboolean            is_stalled);
 
 /* Told by the object: gives a waiter what it has waited for. */
 void          afrpc_pool_map_give_waiter (AfrpcPoolMap       *self,

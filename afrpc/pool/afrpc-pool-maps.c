@@ -5,6 +5,10 @@
 
 #include "pool/afrpc-pool-map.h"
 
+#include "afrpc-call-options-private.h"
+
+#define PASSED_MAX 16u
+
 /* A job of a map has its outcome: it is acted on at the end of this turn, or in the next. Takes the reference. */
 void
 afrpc_pool_maps_decided (AfrpcPoolJob *job)
@@ -58,54 +62,130 @@ has_to_wait (AfrpcPoolMap *map)
   return core->n_blocked > 0 || map->waiters.length == 0;
 }
 
+/* One of its calls has settled, or it has to wait to make some. */
+void
+afrpc_pool_map_note_hunger (AfrpcPoolMap *self)
+{
+  if (self->is_hungry || self->is_exhausted || self->core->state == AFRPC_POOL_OVER)
+    return;
+
+  self->is_hungry = TRUE;
+  g_queue_push_tail_link (&self->core->hungry, &afrpc_pool_map_ref (self)->hunger);
+}
+
+/* Some result may be there, or the end. Who comes to wait looks himself. */
+void
+afrpc_pool_map_note_change (AfrpcPoolMap *self)
+{
+  if (self->has_changed || self->waiters.length == 0 || self->core->state == AFRPC_POOL_OVER)
+    return;
+
+  self->has_changed = TRUE;
+  g_queue_push_tail_link (&self->core->changed, &afrpc_pool_map_ref (self)->change);
+  if (self->is_exhausted)
+    afrpc_pool_core_want_timer (self->core, 0);
+}
+
+/* Returns: (transfer full) (nullable): one that may make more calls than before */
+static AfrpcPoolMap *
+pop_hungry (AfrpcPoolCore *core)
+{
+  GList *link = g_queue_pop_head_link (&core->hungry);
+  AfrpcPoolMap *map = link != NULL ? link->data : NULL;
+
+  if (map != NULL)
+    map->is_hungry = FALSE;
+
+  return map;
+}
+
+static void
+feed_hungry (AfrpcPoolCore *core)
+{
+  AfrpcPoolMap *map;
+
+  for (guint n = core->hungry.length; n > 0 && (map = pop_hungry (core)) != NULL; n--)
+    {
+      if (!map->is_pulling && !map->is_stalled && afrpc_pool_map_wants_more (map))
+        {
+          if (has_to_wait (map))
+            afrpc_pool_map_note_hunger (map);
+          else
+            afrpc_pool_map_feed (map);
+        }
+      afrpc_pool_map_unref (map);
+    }
+}
+
+/* Sees to @map, the oldest that waits for room. FALSE: there is none. */
+static gboolean
+feed_stalled (AfrpcPoolMap *map)
+{
+  const guint64 n_before = map->n_pulled;
+
+  if (!afrpc_pool_map_wants_more (map))
+    {
+      afrpc_pool_map_set_stalled (map, FALSE);
+      return TRUE;
+    }
+  if (!afrpc_pool_map_has_room (map, 0))
+    return FALSE;
+
+  /* Behind all others, if there is not enough. */
+  afrpc_pool_map_set_stalled (map, FALSE);
+  if (has_to_wait (map))
+    {
+      afrpc_pool_map_note_hunger (map);
+      return TRUE;
+    }
+  afrpc_pool_map_feed (map);
+
+  return !map->is_stalled || map->n_pulled > n_before;
+}
+
+/* Those whose calls have a key may be without room while others have some: a few of them let others go first. */
 void
 afrpc_pool_maps_feed (AfrpcPoolCore *core)
 {
-  g_autoptr(GPtrArray) maps = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_pool_map_unref);
+  guint n_passed = 0;
 
-  for (GList *l = core->maps.head; l != NULL; l = l->next)
+  feed_hungry (core);
+  for (guint n = core->stalled.length; n > 0 && core->stalled.length > 0; n--)
     {
-      AfrpcPoolMap *map = l->data;
+      AfrpcPoolMap *map = afrpc_pool_map_ref (core->stalled.head->data);
+      const gboolean goes_on = feed_stalled (map) || (map->options != NULL && map->options->affinity != NULL &&
+                                                      ++n_passed < PASSED_MAX);
 
-      /* One that was never asked for anything has not begun. */
-      if (map->is_pulling || (map->n_pulled == 0 && !map->is_stalled) || !afrpc_pool_map_wants_more (map) ||
-          (map->is_stalled && !afrpc_pool_map_has_room (map, 0)))
-        continue;
-      if (has_to_wait (map))
-        core->has_unfed = TRUE;
-      else
-        g_ptr_array_add (maps, afrpc_pool_map_ref (map));
+      if (goes_on && core->stalled.head == &map->stall)
+        {
+          g_queue_unlink (&core->stalled, &map->stall);
+          g_queue_push_tail_link (&core->stalled, &map->stall);
+        }
+      afrpc_pool_map_unref (map);
+      if (!goes_on)
+        break;
     }
-  for (guint i = 0; i < maps->len; i++)
-    afrpc_pool_map_feed (maps->pdata[i]);
 }
 
-/* Returns: (transfer full) (nullable): somebody who waits for what is there */
-static AfrpcPoolMapWaiter *
-pop_waiter (AfrpcPoolCore  *core,
-            AfrpcPoolMap  **map)
-{
-  for (GList *l = core->maps.head; l != NULL; l = l->next)
-    {
-      *map = l->data;
-      if ((*map)->waiters.length > 0 && afrpc_pool_map_has_news (*map))
-        return g_queue_pop_head (&(*map)->waiters);
-    }
-
-  return NULL;
-}
-
-/* Those who wait get what is there. */
+/* Those who wait get what is there. Whoever is told may do anything. */
 static void
 tell (AfrpcPoolCore *core)
 {
-  AfrpcPoolMapWaiter *waiter;
-  AfrpcPoolMap *map;
+  GList *link;
 
-  while ((waiter = pop_waiter (core, &map)) != NULL)
+  while ((link = g_queue_peek_head_link (&core->changed)) != NULL)
     {
+      AfrpcPoolMap *map = link->data;
+
       afrpc_pool_map_ref (map);
-      afrpc_pool_map_give_waiter (map, waiter);
+      if (map->waiters.length > 0 && afrpc_pool_map_has_news (map))
+        afrpc_pool_map_give_waiter (map, g_queue_pop_head (&map->waiters));
+      else
+        {
+          g_queue_unlink (&core->changed, link);
+          map->has_changed = FALSE;
+          afrpc_pool_map_unref (map);
+        }
       afrpc_pool_map_unref (map);
     }
 }
@@ -122,9 +202,8 @@ afrpc_pool_maps_act (AfrpcPoolCore *core)
     decide_ended (core);
   else
     g_ptr_array_set_size (core->spent, 0);
-  if (core->decided != NULL || (core->has_unfed && core->n_pulling == 0))
+  if (core->decided != NULL || (core->hungry.length > 0 && core->n_pulling == 0))
     {
-      core->has_unfed = FALSE;
       while ((job = core->decided) != NULL)
         {
           AfrpcPoolMap *map = job->map;
@@ -187,6 +266,7 @@ afrpc_pool_maps_abandon (AfrpcPoolCore *core)
 {
   g_autoptr(GPtrArray) tasks = g_ptr_array_new_with_free_func (g_object_unref);
   AfrpcPoolJob *job;
+  AfrpcPoolMap *map;
 
   while ((job = core->decided) != NULL)
     {
@@ -199,13 +279,22 @@ afrpc_pool_maps_abandon (AfrpcPoolCore *core)
     abandon_given (core->members->pdata[i]);
   for (GList *l = core->maps.head; l != NULL; l = l->next)
     {
-      AfrpcPoolMap *map = l->data;
       AfrpcPoolMapWaiter *waiter;
 
+      map = l->data;
       while ((waiter = g_queue_pop_head (&map->waiters)) != NULL)
         {
           g_ptr_array_add (tasks, waiter->task);
           g_free (waiter);
         }
     }
+
+  for (GList *link; (link = g_queue_peek_head_link (&core->changed)) != NULL;)
+    {
+      g_queue_unlink (&core->changed, link);
+      ((AfrpcPoolMap *) link->data)->has_changed = FALSE;
+      afrpc_pool_map_unref (link->data);
+    }
+  while ((map = pop_hungry (core)) != NULL)
+    afrpc_pool_map_unref (map);
 }

@@ -75,6 +75,8 @@ set_state (AfrpcPoolMember      *self,
   if (self->state == AFRPC_POOL_MEMBER_STARTING && state <= AFRPC_POOL_MEMBER_BUSY)
     afrpc_pool_age_begin (self);
   count_step (self, state);
+  if (state == AFRPC_POOL_MEMBER_ENDING)
+    afrpc_pool_ending_begin (self);
 }
 
 static AfrpcPoolMemberState
@@ -164,8 +166,9 @@ is_plain (AfrpcPoolMember *self,
   const AfrpcPoolCore *core = self->core;
   const gboolean is_served = self->state == AFRPC_POOL_MEMBER_IDLE || self->state == AFRPC_POOL_MEMBER_BUSY;
   /* In one go: all of it is rare. */
-  const guint is_odd = core->n_blocked | (guint) core->has_too_many | self->settings.length | self->n_light |
-                       (guint) self->was_stopped | (self->alone != NULL) | (self->runaways != NULL);
+  const guint is_odd = core->n_blocked | self->settings.length | self->n_light |
+                       (guint) self->was_stopped | (self->alone != NULL) | (self->runaways != NULL) |
+                       (core->reserved == self);
 
   return is_served && is_odd == 0 && afrpc_peer_is_at_work (self->peer, load);
 }
@@ -197,7 +200,7 @@ look_closely (AfrpcPoolMember *self)
   AfrpcPoolCore *core = self->core;
   const AfrpcPoolMemberState before = self->state;
   AfrpcPoolMemberState state, last;
-  gboolean has_room;
+  gboolean has_room, has_released = FALSE;
   guint load;
 
   /* It may end because of what it has answered. */
@@ -216,12 +219,6 @@ look_closely (AfrpcPoolMember *self)
     }
   last = self->state;
   set_state (self, state);
-  if (core->has_too_many && state == AFRPC_POOL_MEMBER_IDLE)
-    {
-      afrpc_pool_staff_shrink (core);
-      if (self->state != state)
-        return TRUE;
-    }
   if (afrpc_peer_has_ended (self->peer) && !self->has_given_back)
     {
       self->has_given_back = TRUE;
@@ -229,15 +226,17 @@ look_closely (AfrpcPoolMember *self)
     }
   if (state > AFRPC_POOL_MEMBER_RETIRING && self->waiting.n > 0)
     afrpc_pool_desk_dismiss (core, self);
+  else if (state == AFRPC_POOL_MEMBER_RETIRING && self->waiting.n > 0)
+    has_released = afrpc_pool_desk_release (core, self, before != state);
   if (state == AFRPC_POOL_MEMBER_GONE && last != state)
     afrpc_pool_staff_lost (core, self);
   /* The outcome of the one that was alone has arrived, told or not. */
   if (self->alone != NULL && self->alone->member == self && self->alone->pending.state != AFRPC_PENDING_OPEN)
     self->alone = NULL;
   has_room = can_sit (self, state) && load < self->load && self->alone == NULL && self->settings.length == 0 &&
-             !is_held_up (self);
+             !is_held_up (self) && (core->reserved != self || load == 0);
 
-  return take_seat (self, load, has_room) || state != before;
+  return take_seat (self, load, has_room) || state != before || has_released;
 }
 
 /* Sees what it is doing, and whether it has room. TRUE: others may have to do something about it. */
@@ -319,7 +318,9 @@ tell_end (AfrpcPoolMember *self)
     return;
 
   afrpc_exit_ref (exit);
-  afrpc_pool_emit_worker_ended (self->core, worker, exit);
+  afrpc_pool_ending_tell (self);
+  if (self->core != NULL)
+    afrpc_pool_emit_worker_ended (self->core, worker, exit);
   afrpc_exit_unref (exit);
 }
 
@@ -479,6 +480,8 @@ afrpc_pool_member_leave (AfrpcPoolMember *self)
   self->core = NULL;
   if (core->relieved == self)
     core->relieved = NULL;
+  if (core->reserved == self)
+    core->reserved = NULL;
   core->n_members[self->state]--;
   if (self->state != AFRPC_POOL_MEMBER_GONE)
     self->template->n_failing -= self->is_failing;

@@ -114,11 +114,12 @@ struct _AfrpcPoolMember
   GQueue given;               /* (element-type AfrpcPoolJob): those that it has, the oldest first */
   AfrpcPoolQueue waiting;     /* jobs that only this one may get */
   GQueue ties;                /* (element-type AfrpcPoolTie): keys that lead to it */
+  guint n_held;               /* of these, those that it held when it was seen who need not wait for it any more */
   GQueue settings;            /* that it has, and has not answered: it gets nothing else meanwhile */
   guint n_light;              /* of its jobs, those that a chunk has besides one: they are no load */
   gint64 chunk_ended_at;      /* when it had finished one last: monotonic time in microseconds */
   GError *failure;            /* (nullable): what one failed with, before the member was ready */
-  AfrpcPoolJob *alone;        /* (nullable) (not owned): the one that it has, or waits for, by itself */
+  AfrpcPoolJob *alone;        /* (nullable) (not owned): the one that it has by itself */
   gboolean is_asked_to_end;   /* by the pool */
   gboolean is_failing;        /* it ends before it was ready */
   gboolean has_given_back;    /* it has ended, and those of its calls that it had not begun are not its any more */
@@ -135,7 +136,10 @@ struct _AfrpcPoolMember
   guint n_calls_weighed;      /* of its calls, those after which its memory was looked at */
   gboolean is_being_weighed;  /* it is ready, and gets no calls until it is known what it begins with */
   gboolean was_weighed;       /* it has waited for that, and does not again */
-  gboolean was_stopped;       /* the pool has killed it because of one of these */
+  gboolean was_stopped;       /* the pool has killed it because of a runaway */
+  gint64 ending_since;        /* when it had nothing to do any more: monotonic time in microseconds */
+  gboolean is_overdue;        /* its time to end was over when it was looked at before */
+  gboolean has_overstayed;    /* the pool has killed it because of that */
   gint64 current_since;       /* since when the oldest of those that it has is that */
   int pid;                    /* as it was seen while it was being started */
 };
@@ -229,6 +233,7 @@ typedef struct
   guint max_age_s;
   guint64 max_memory_growth;
   guint cancel_grace_ms;    /* AFRPC_POOL_GRACE_UNSET: as the backend has it */
+  guint end_grace_ms;
   guint call_timeout_ms;
   guint max_calls_queued;
   guint64 max_bytes_queued;
@@ -260,6 +265,11 @@ struct _AfrpcPoolCore
   guint64 n_acts;           /* rises with all that something may follow from, or that can be seen */
 
   AfrpcPoolQueue queue;     /* jobs that any member may get */
+  AfrpcPoolQueue lone;      /* jobs that any may get who has nothing, and those of the same keys behind them */
+  guint n_lone;             /* of these, those that have to be alone */
+  AfrpcPoolMember *reserved; /* (nullable) (not owned): gets no more, so that it may have nothing; of async ones */
+  gint64 reserve_at;        /* when another one gets no more; 0: nobody waits for that */
+  gint64 reserve_us;        /* how long one does not */
   GError *doom;             /* (nullable) (owned): why all that wait fail, while some of them are left */
   guint64 last_job;         /* its id */
   guint n_jobs;             /* that have no outcome */
@@ -272,11 +282,12 @@ struct _AfrpcPoolCore
   GQueue rounds;            /* (element-type AfrpcPoolRound) (owned): those whose tasks have not been told */
 
   GQueue maps;              /* (element-type AfrpcPoolMap): all */
-  guint n_stalled;          /* of them, those that wait for room in the queue */
+  GQueue stalled;           /* (element-type AfrpcPoolMap): those that wait for room in the queue, the oldest first */
+  GQueue hungry;            /* (element-type AfrpcPoolMap) (owned): those that may make more calls than before */
+  GQueue changed;           /* (element-type AfrpcPoolMap) (owned): those that may have something to tell who waits */
   guint n_pulling;          /* functions of maps that are making inputs, within each other */
   AfrpcPoolMap *awaited;    /* (nullable) (not owned): by who blocks within awaited_within of these */
   guint awaited_within;
-  gboolean has_unfed;       /* maps that wanted inputs meanwhile */
   AfrpcPoolJob *decided;    /* (nullable) (owned): jobs of maps that have their outcome, by next_spare, the oldest first */
   AfrpcPoolJob *last_decided;
 
@@ -284,10 +295,12 @@ struct _AfrpcPoolCore
   guint n_members[AFRPC_POOL_MEMBER_GONE + 1]; /* in each state */
   AfrpcPoolBench bench;     /* of them, those that can get another call */
   AfrpcPoolMember *relieved; /* (nullable) (not owned): has fewer calls than its place on the bench says */
-  guint n_waiting;          /* jobs that wait for a certain member */
+  guint n_waiting;          /* jobs that wait for a certain member, or for one that has nothing */
+  guint64 waiting_size;     /* bytes of these */
   guint n_given;            /* jobs that members have */
   guint n_parcels;          /* of these, those that consist of many */
   gint64 runaways_at;       /* when to look at those that were given up, and run on; 0: there are none */
+  gint64 ending_at;         /* when to look at those that are to end; 0: there are none */
   gint64 age_at;            /* when somebody is too old; 0: never */
   gint64 weigh_at;          /* when to look who has taken too much memory; 0: there is nobody to look at */
   gboolean is_weighing;     /* a thread looks */
@@ -295,11 +308,11 @@ struct _AfrpcPoolCore
   AfrpcPoolLook *look;      /* (nullable) (owned) atomic: what the thread has seen */
   guint next_to_weigh;      /* among the members */
   guint64 last_id;          /* of a member */
+  guint64 last_mark;        /* of a tie */
   gint64 watch_at;          /* when to look who waits behind something long; 0: nobody does */
   GPtrArray *templates;     /* (element-type AfrpcPoolTemplate) (owned): the first one is the property; none at the end */
   guint load_max;           /* the highest of their loads */
   guint64 starting_room;    /* calls that those may have that are starting */
-  gboolean has_too_many;    /* members, so that those that become idle may have to end */
   guint n_to_replace;       /* workers that were renewed: another one in their place is not waited with */
   gint64 last_start;        /* when a worker was started: monotonic time in microseconds */
   gint64 busy_since;        /* when a job had to wait, or a worker was started for one; 0: none waits */
@@ -424,6 +437,12 @@ void          afrpc_pool_runaway_look_soon (AfrpcPoolCore *core);
 gboolean      afrpc_pool_runaway_is_there (AfrpcPoolMember *member);
 void          afrpc_pool_runaway_leave (AfrpcPoolMember  *member);
 
+/* Who is to end, and takes long */
+void          afrpc_pool_ending_begin  (AfrpcPoolMember  *member);
+void          afrpc_pool_ending_look   (AfrpcPoolCore    *core,
+                                        gint64            now);
+void          afrpc_pool_ending_tell   (AfrpcPoolMember  *member);
+
 /* Who is renewed because of his age, or of the memory that he has taken */
 void          afrpc_pool_age_begin     (AfrpcPoolMember  *member);
 void          afrpc_pool_age_look      (AfrpcPoolCore    *core,
@@ -456,7 +475,6 @@ void          afrpc_pool_staff_renew   (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);
 void          afrpc_pool_staff_refresh (AfrpcPoolCore    *self,
                                         AfrpcProcess     *process);
-void          afrpc_pool_staff_shrink  (AfrpcPoolCore    *self);
 void          afrpc_pool_staff_adapt   (AfrpcPoolCore    *self);
 guint         afrpc_pool_staff_get_default_max (void);
 
@@ -475,6 +493,13 @@ afrpc_pool_staff_may_grow (const AfrpcPoolCore *self)
   return afrpc_pool_staff_count (self) < self->config.max_workers && afrpc_pool_template_any_has_room (self);
 }
 
+/* Returns: how many jobs wait, for whomever: so many are limited, and can be seen */
+static inline guint
+afrpc_pool_get_n_queued (const AfrpcPoolCore *self)
+{
+  return self->queue.n + self->n_waiting;
+}
+
 /* The entry: which calls get in */
 void          afrpc_pool_entry_enter   (AfrpcPoolCore    *self,
                                         AfrpcPoolJob     *job);
@@ -483,6 +508,7 @@ void          afrpc_pool_entry_add     (AfrpcPoolCore    *self,
 void          afrpc_pool_entry_add_rest (AfrpcPoolCore   *self,
                                          AfrpcPoolJob    *job);
 gboolean      afrpc_pool_entry_has_room (AfrpcPoolCore   *self,
+                                         const AfrpcCallOptions *options,
                                          gsize            size);
 void          afrpc_pool_entry_leave   (AfrpcPoolJob     *job);
 void          afrpc_pool_room_tell     (AfrpcPoolCore    *self);
@@ -491,11 +517,17 @@ void          afrpc_pool_room_tell     (AfrpcPoolCore    *self);
 void          afrpc_pool_desk_take     (AfrpcPoolCore    *self,
                                         AfrpcPoolJob     *job);
 void          afrpc_pool_desk_pump     (AfrpcPoolCore    *self);
-void          afrpc_pool_desk_pump_quietly     (AfrpcPoolCore    *self);
+void          afrpc_pool_desk_pump_quietly (AfrpcPoolCore *self);
+void          afrpc_pool_desk_pump_for_map (AfrpcPoolCore *self);
 void          afrpc_pool_desk_serve    (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);
 void          afrpc_pool_desk_dismiss  (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);
+void          afrpc_pool_desk_reserve_next (AfrpcPoolCore *self,
+                                        gint64            now);
+gboolean      afrpc_pool_desk_release  (AfrpcPoolCore    *self,
+                                        AfrpcPoolMember  *member,
+                                        gboolean          is_new);
 
 /* Ties: affinity keys, and whom they lead to */
 struct _AfrpcPoolTie
@@ -504,7 +536,9 @@ struct _AfrpcPoolTie
   AfrpcPoolMember *member;  /* (nullable): who has had its calls, until it is gone */
   GList bound;              /* its place there */
   guint n_jobs;
-  guint n_common;           /* of these, in the common queue */
+  guint n_waiting;          /* of these, those that wait for their member */
+  guint n_lone;             /* and those that wait for one that has nothing, or behind these */
+  guint64 mark;             /* when it was found last among those that its member holds */
   GList loose;              /* its place, while it has no jobs */
 };
 
@@ -515,6 +549,8 @@ void          afrpc_pool_tie_release   (AfrpcPoolCore    *core,
 void          afrpc_pool_tie_bind      (AfrpcPoolTie     *tie,
                                         AfrpcPoolMember  *member);
 void          afrpc_pool_tie_cut       (AfrpcPoolMember  *member);
+gboolean      afrpc_pool_tie_is_held   (const AfrpcPoolTie *tie);
+AfrpcPoolMember *afrpc_pool_tie_get_member (const AfrpcPoolTie *tie);
 void          afrpc_pool_tie_free      (AfrpcPoolTie     *tie);
 
 /* Settings: what all workers are called with, those of later before anything else */
@@ -598,6 +634,7 @@ typedef enum
   AFRPC_POOL_PROP_MAX_AGE_S,
   AFRPC_POOL_PROP_MAX_MEMORY_GROWTH,
   AFRPC_POOL_PROP_CANCEL_GRACE_MS,
+  AFRPC_POOL_PROP_END_GRACE_MS,
   AFRPC_POOL_PROP_CALL_TIMEOUT_MS,
   AFRPC_POOL_PROP_MAX_CALLS_QUEUED,
   AFRPC_POOL_PROP_MAX_BYTES_QUEUED,

@@ -12,6 +12,7 @@
 #define STOP_DELAY_MS_DEFAULT (10u * 1000)
 #define MAX_REPEATS_DEFAULT 2u
 #define MAX_FAILURES_DEFAULT 5u
+#define END_GRACE_MS_DEFAULT (30u * 1000)
 #define MAX_CALLS_QUEUED_DEFAULT (1u << 20)
 #define MAX_BYTES_QUEUED_DEFAULT (G_GUINT64_CONSTANT (256) << 20)
 #define MAX_MESSAGE_SIZE_DEFAULT (G_GUINT64_CONSTANT (128) << 20)
@@ -249,6 +250,21 @@ make_changeable (void)
                        writable & ~G_PARAM_CONSTRUCT);
 
   /**
+   * AfrpcPool:end-grace-ms: (attributes org.gtk.Property.get=afrpc_pool_get_end_grace_ms org.gtk.Property.set=afrpc_pool_set_end_grace_ms)
+   *
+   * How long a worker may take to end once it has answered everything and gets no more calls, in milliseconds, or 0 for as
+   * long as it likes. What it does by itself then has to be done by that time: its [property@Afrpc.Pool:done] function, and
+   * what the language does at the end of a process, as Python waits for its threads.
+   *
+   * After this time the worker is killed, and [signal@Afrpc.Caller::error] says so. Others may wait for its place meanwhile:
+   * there are never more than twice [property@Afrpc.Pool:max-workers] processes; and the end of the pool waits for it.
+   *
+   * Since: 1.0
+   */
+  afrpc_pool_props[AFRPC_POOL_PROP_END_GRACE_MS] =
+    g_param_spec_uint ("end-grace-ms", NULL, NULL, 0, G_MAXUINT, END_GRACE_MS_DEFAULT, writable);
+
+  /**
    * AfrpcPool:call-timeout-ms: (attributes org.gtk.Property.get=afrpc_pool_get_call_timeout_ms org.gtk.Property.set=afrpc_pool_set_call_timeout_ms)
    *
    * The time limit of calls that do not name their own, in milliseconds, or 0 for none. It counts from the moment of
@@ -400,6 +416,7 @@ afrpc_pool_config_init (AfrpcPoolConfig *config)
   config->max_repeats = MAX_REPEATS_DEFAULT;
   config->max_failures = MAX_FAILURES_DEFAULT;
   config->cancel_grace_ms = AFRPC_POOL_GRACE_UNSET;
+  config->end_grace_ms = END_GRACE_MS_DEFAULT;
   config->max_calls_queued = MAX_CALLS_QUEUED_DEFAULT;
   config->max_bytes_queued = MAX_BYTES_QUEUED_DEFAULT;
 }

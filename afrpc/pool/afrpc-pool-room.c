@@ -13,10 +13,10 @@ void
 afrpc_pool_room_tell (AfrpcPoolCore *self)
 {
   const gboolean is_open = self->state == AFRPC_POOL_OPEN && self->failure == NULL;
-  const guint n_queued = self->queue.n + self->n_waiting;
+  const guint n_queued = afrpc_pool_get_n_queued (self);
   guint n = !is_open ? G_MAXUINT : n_queued < self->config.max_calls_queued ? self->config.max_calls_queued - n_queued : 0;
 
-  for (; n > 0 && self->room_tasks.length > 0 && (!is_open || afrpc_pool_entry_has_room (self, 0)); n--)
+  for (; n > 0 && self->room_tasks.length > 0 && (!is_open || afrpc_pool_entry_has_room (self, NULL, 0)); n--)
     {
       g_autoptr(GTask) task = g_queue_pop_head (&self->room_tasks);
 

@@ -97,11 +97,13 @@ void
 afrpc_pool_staff_update (AfrpcPoolCore *self)
 {
   const AfrpcPoolConfig *config = &self->config;
+  /* Each that has to be alone takes all the room of one. */
+  const guint64 n_wanted = self->queue.n + (guint64) self->n_lone * self->load_max;
   gint64 now = 0;
 
-  if (self->queue.n == 0)
+  if (n_wanted == 0)
     self->busy_since = 0;
-  if (self->queue.n == 0 && (config->idle_workers == 0 || self->state != AFRPC_POOL_OPEN))
+  if (n_wanted == 0 && (config->idle_workers == 0 || self->state != AFRPC_POOL_OPEN))
     return;
   if (self->failure != NULL || self->state >= AFRPC_POOL_KILLED)
     return;
@@ -111,8 +113,8 @@ afrpc_pool_staff_update (AfrpcPoolCore *self)
       const guint n_starting = self->n_members[AFRPC_POOL_MEMBER_STARTING];
       const gboolean for_idle = self->state == AFRPC_POOL_OPEN &&
                                 n_starting + self->n_members[AFRPC_POOL_MEMBER_IDLE] < config->idle_workers;
-      const gboolean for_job = self->queue.n > self->starting_room;
-      const gboolean for_late = self->queue.n > 0 && self->templates->len > 1;
+      const gboolean for_job = n_wanted > self->starting_room;
+      const gboolean for_late = n_wanted > 0 && self->templates->len > 1;
       AfrpcPoolTemplate *template;
       gint64 at;
 
@@ -223,7 +225,7 @@ revive (AfrpcPoolCore *self)
 }
 
 /* Those that wait for a certain member get it if it has room now, and then those that wait for any get one. Who waits for
- * a member that finishes what it has goes on to wait until that has ended. */
+ * a member that finishes what it has goes on to wait while that has calls of the same key. */
 static void
 serve_all (AfrpcPoolCore *self)
 {
@@ -308,23 +310,44 @@ afrpc_pool_staff_remove (AfrpcPoolCore     *self,
   afrpc_pool_staff_adapt (self);
 }
 
-/* If there are more than there may be, those end that have nothing to do, and others once they have not. */
-void
-afrpc_pool_staff_shrink (AfrpcPoolCore *self)
+/* Who is let go of first: those that have least to do, and of these the youngest, which may not be ready yet. */
+static int
+compare_use (gconstpointer a,
+             gconstpointer b)
 {
-  self->has_too_many = FALSE;
+  AfrpcPoolMember *left = *(AfrpcPoolMember **) a, *right = *(AfrpcPoolMember **) b;
+  const guint64 n_left = afrpc_peer_get_n_owed (left->peer), n_right = afrpc_peer_get_n_owed (right->peer);
+  const guint64 use_left = n_left * right->load, use_right = n_right * left->load;
+
+  if (use_left != use_right)
+    return use_left < use_right ? -1 : 1;
+
+  return left->id > right->id ? -1 : 1;
+}
+
+/* If there are more than there may be, some get no more calls, and end once they have none. */
+static void
+shrink (AfrpcPoolCore *self)
+{
+  g_autoptr(GPtrArray) members = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_pool_member_unref);
+
   for (guint i = 0; i < self->members->len; i++)
     {
       AfrpcPoolMember *member = self->members->pdata[i];
 
-      if (!afrpc_pool_member_is_live (member) || (afrpc_pool_staff_count (self) <= self->config.max_workers &&
-                                                  !afrpc_pool_template_has_too_many (member->template)))
-        continue;
-      if (member->state == AFRPC_POOL_MEMBER_IDLE)
-        afrpc_pool_member_end (member);
-      else
-        self->has_too_many = TRUE;
+      if (afrpc_pool_member_is_live (member) && (afrpc_pool_staff_count (self) > self->config.max_workers ||
+                                                 afrpc_pool_template_has_too_many (member->template)))
+        g_ptr_array_add (members, afrpc_pool_member_ref (member));
     }
+  g_ptr_array_sort (members, compare_use);
+
+  /* First those of which there are too many of their kind: they may be enough. */
+  for (guint i = 0; i < members->len; i++)
+    if (afrpc_pool_template_has_too_many (((AfrpcPoolMember *) members->pdata[i])->template))
+      afrpc_pool_member_end (members->pdata[i]);
+  for (guint i = 0; i < members->len && afrpc_pool_staff_count (self) > self->config.max_workers; i++)
+    if (afrpc_pool_member_is_live (members->pdata[i]))
+      afrpc_pool_member_end (members->pdata[i]);
 }
 
 /* There may be more or fewer workers than before, with more or fewer calls. */
@@ -332,7 +355,7 @@ void
 afrpc_pool_staff_adapt (AfrpcPoolCore *self)
 {
   count_loads (self);
-  afrpc_pool_staff_shrink (self);
+  shrink (self);
   for (guint i = 0; i < self->members->len; i++)
     afrpc_pool_member_look (self->members->pdata[i]);
   serve_all (self);

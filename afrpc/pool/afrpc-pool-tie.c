@@ -47,6 +47,37 @@ afrpc_pool_tie_cut (AfrpcPoolMember *member)
     untie (link->data);
 }
 
+/* Whether its member owes an outcome of a call of this key, or may run one that was given up: none overtakes those. */
+gboolean
+afrpc_pool_tie_is_held (const AfrpcPoolTie *self)
+{
+  if (afrpc_pool_runaway_is_there (self->member))
+    return TRUE;
+
+  for (GList *l = self->member->given.head; l != NULL; l = l->next)
+    {
+      const AfrpcPoolJob *job = l->data;
+
+      if (job->tie == self && job->pending.state == AFRPC_PENDING_OPEN)
+        return TRUE;
+    }
+
+  return FALSE;
+}
+
+/* Returns: (nullable): who is waited for by calls of this key. One that gets no more, only while it has some of them, or
+ * others wait for it already. */
+AfrpcPoolMember *
+afrpc_pool_tie_get_member (const AfrpcPoolTie *self)
+{
+  AfrpcPoolMember *member = self->member;
+
+  if (member == NULL || member->state > AFRPC_POOL_MEMBER_RETIRING)
+    return NULL;
+
+  return afrpc_pool_member_is_live (member) || self->n_waiting > 0 || afrpc_pool_tie_is_held (self) ? member : NULL;
+}
+
 /* For a job that has come. Release it when that is over. */
 AfrpcPoolTie *
 afrpc_pool_tie_get (AfrpcPoolCore *core,

@@ -31,7 +31,7 @@ count (const AfrpcPoolCore *self,
   counts[0] = n_starting + n_idle + self->n_members[AFRPC_POOL_MEMBER_BUSY];
   counts[1] = n_idle;
   counts[2] = n_starting;
-  counts[3] = self->queue.n + self->n_waiting;
+  counts[3] = afrpc_pool_get_n_queued (self);
   counts[4] = self->n_given;
   counts[5] = self->n_jobs;
 }

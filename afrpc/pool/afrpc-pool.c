@@ -35,7 +35,8 @@
  * begun them, and never will. Those with an affinity key stay.
  *
  * A call that was cancelled, or for which a time limit has passed, has settled; if its worker does not stop it within
- * [property@Afrpc.Pool:cancel-grace-ms], that is ended, and replaced.
+ * [property@Afrpc.Pool:cancel-grace-ms], that is ended, and replaced. A worker that has nothing to do any more, and does not
+ * end within [property@Afrpc.Pool:end-grace-ms], is ended.
  *
  * ## Several templates
  *
@@ -215,6 +216,10 @@ afrpc_pool_get_property (GObject    *object,
       g_value_set_uint (value, afrpc_pool_runaway_get_grace_ms (config));
       break;
 
+    case AFRPC_POOL_PROP_END_GRACE_MS:
+      g_value_set_uint (value, config->end_grace_ms);
+      break;
+
     case AFRPC_POOL_PROP_CALL_TIMEOUT_MS:
       g_value_set_uint (value, config->call_timeout_ms);
       break;
@@ -327,6 +332,10 @@ afrpc_pool_set_property (GObject      *object,
 
     case AFRPC_POOL_PROP_CANCEL_GRACE_MS:
       afrpc_pool_set_cancel_grace_ms (self, g_value_get_uint (value));
+      break;
+
+    case AFRPC_POOL_PROP_END_GRACE_MS:
+      afrpc_pool_set_end_grace_ms (self, g_value_get_uint (value));
       break;
 
     case AFRPC_POOL_PROP_CALL_TIMEOUT_MS:

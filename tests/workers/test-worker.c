@@ -34,6 +34,7 @@ EXPORT gboolean init_retire (AfrpcWorker *worker, GVariant *args, GError **error
 EXPORT void done_note (AfrpcWorker *worker);
 EXPORT void done_live_on (AfrpcWorker *worker);
 EXPORT void done_stay (AfrpcWorker *worker);
+EXPORT void done_hang (AfrpcWorker *worker);
 EXPORT void run_echo (AfrpcWorker *worker, int fd);
 EXPORT void run_leave (AfrpcWorker *worker, int fd);
 EXPORT int not_a_function;
@@ -708,6 +709,14 @@ done_live_on (AfrpcWorker *worker)
 void
 done_stay (AfrpcWorker *worker)
 {
+}
+
+/* Does not end by itself. */
+void
+done_hang (AfrpcWorker *worker)
+{
+  for (;;)
+    pause ();
 }
 
 /* Leaves a process behind that has the socket until the other end closes. */

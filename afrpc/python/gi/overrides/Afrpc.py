@@ -59,6 +59,8 @@ def _check_thread(process):
     if process is None:  # of a pool that has been destroyed
         return
     context = process.get_main_context()
+    if context is None:  # it has gone, and says so
+        return
     if not context.acquire():
         raise RuntimeError("the process belongs to the main context of another thread, or of another loop: "
                            "it has to be made where it is used, in a thread that does not share the default main context with "
@@ -258,10 +260,10 @@ def _guard(cls, names):
 # Whatever is not called for many calls: that looks itself.
 _OF_CALLERS = ("call_full", "events", "on_event", "set_call_timeout_ms", "set_max_bytes_queued",
                "set_max_calls_queued")
-_OF_POOLS = ("add_template", "call_all_async", "call_all_sync", "forget_call_all", "invoke_all", "invoke_all_sync", "map",
-             "refresh", "remove_template", "starmap", "wait_for_room_async", "set_cancel_grace_ms", "set_idle_workers",
-             "set_load", "set_max_age_s", "set_max_calls", "set_max_failures", "set_max_memory_growth", "set_max_repeats",
-             "set_max_workers", "set_start_delay_ms", "set_stop_delay_ms")
+_OF_POOLS = ("add_template", "call_all_async", "call_all_sync", "forget_call_all", "invoke_all", "invoke_all_sync",
+             "map", "refresh", "remove_template", "starmap", "wait_for_room_async", "set_cancel_grace_ms",
+             "set_end_grace_ms", "set_idle_workers", "set_load", "set_max_age_s", "set_max_calls", "set_max_failures",
+             "set_max_memory_growth", "set_max_repeats", "set_max_workers", "set_start_delay_ms", "set_stop_delay_ms")
 
 EVENTS_MAX = 100000  # that wait to be taken
 _LOG_TAG = "afrpc.log"  # of afrpc._logging, which is not loaded where nobody wants it

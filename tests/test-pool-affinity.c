@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Calls with an affinity key: they wait for the worker that has had those before. */
+#include "pool-case.h"
+
+static AfrpcCall *
+start_with_key (Case       *test,
+                GVariant   *args,
+                const char *key)
+{
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+
+  afrpc_call_options_set_affinity (options, key);
+
+  return afrpc_caller_start (caller_of (test), args, options);
+}
+
+static void
+check_refused (AfrpcCall  *call, /* (transfer full) */
+               const char *message)
+{
+  g_autoptr(GError) error = wait_error (call);
+
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+  g_assert_cmpstr (error->message, ==, message);
+  g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_NO);
+  g_object_unref (call);
+}
+
+static void
+check_value (AfrpcCall *call) /* (transfer full) */
+{
+  g_variant_unref (wait_value (call));
+  g_object_unref (call);
+}
+
+static void
+room_cb (GObject      *source,
+         GAsyncResult *result,
+         gpointer      data)
+{
+  guint *n = data;
+
+  g_assert_true (afrpc_pool_wait_for_room_finish (AFRPC_POOL (source), result, NULL));
+  (*n)++;
+}
+
+static void
+test_pool_affinity_full (void)
+{
+  Case test;
+  Meeting meeting;
+  AfrpcCall *calls[4];
+  guint n_rooms = 0;
+
+  g_test_summary ("Calls that wait for the worker of their key are limited as all are, also while others have nothing to do");
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 2, "idle-workers", 2, "load", 1, "max-calls-queued", 3, NULL);
+  wait_idle (&test, 2);
+  calls[0] = start_with_key (&test, meet (&meeting), "key");
+  wait_begun (&test, 1);
+  for (guint i = 1; i < G_N_ELEMENTS (calls); i++)
+    calls[i] = start_with_key (&test, test_act ("return", test_zeros (1000)), "key");
+  g_assert_cmpuint (afrpc_pool_get_n_calls_queued (test.pool), ==, 3);
+  check_refused (start_with_key (&test, test_act ("return", NULL), "key"), "3 calls with 3039 bytes wait for a worker");
+  afrpc_pool_wait_for_room_async (test.pool, NULL, room_cb, &n_rooms);
+
+  /* Who need not wait is not refused. */
+  check_value (start_act (&test, "return", NULL));
+  check_value (start_with_key (&test, test_act ("return", NULL), "other"));
+  g_assert_cmpuint (n_rooms, ==, 0);
+
+  afrpc_pool_set_max_calls_queued (test.pool, 100);
+  afrpc_pool_set_max_bytes_queued (test.pool, 3039 + 500);
+  iterate_until_count (&n_rooms, 1);
+  check_refused (start_with_key (&test, test_act ("return", test_zeros (1000)), "key"),
+                 "3 calls with 3039 bytes wait for a worker");
+  check_value (start_act (&test, "return", NULL));
+
+  meeting_let_go (&meeting);
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    check_value (calls[i]);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
+/* Waits for a call, of which it is seen that it has another worker than @before. */
+static void
+check_moved (AfrpcCall *call, /* (transfer full) */
+             AfrpcCall *before)
+{
+  g_variant_unref (wait_value (call));
+  g_assert_cmpint (pid_of (call), !=, pid_of (before));
+  g_object_unref (call);
+}
+
+static void
+test_pool_affinity_replaced (void)
+{
+  Case test;
+  Meeting meeting, other;
+  g_autoptr(AfrpcCall) first = NULL;
+  g_autoptr(AfrpcCall) running = NULL;
+  g_autoptr(AfrpcCall) second = NULL;
+  AfrpcCall *waiting[2];
+
+  g_test_summary ("A worker that is replaced is waited for by those calls only of whose key it has others");
+  meeting_init (&meeting);
+  meeting_init (&other);
+  case_init (&test, "act", "max-workers", 1, "load", 3, "max-calls-queued", 2, NULL);
+  first = start_with_key (&test, test_act ("return", NULL), "key");
+  g_variant_unref (wait_value (first));
+  running = start_with_key (&test, meet (&meeting), "other");
+  wait_begun (&test, 1);
+  second = afrpc_caller_start (caller_of (&test), meet (&other), NULL);
+  g_assert_cmpint (pid_of (running), ==, pid_of (first));
+  g_assert_cmpint (pid_of (second), ==, pid_of (first));
+
+  afrpc_pool_refresh (test.pool, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (waiting); i++)
+    waiting[i] = start_with_key (&test, test_act ("return", NULL), "other");
+  check_refused (start_with_key (&test, test_act ("return", NULL), "other"), "2 calls with 24 bytes wait for a worker");
+  afrpc_pool_set_max_calls_queued (test.pool, 3);
+  check_moved (start_with_key (&test, test_act ("return", NULL), "key"), first);
+  g_assert_cmpuint (afrpc_pool_get_n_calls_queued (test.pool), ==, 2);
+
+  /* It goes on with one that has no key. */
+  meeting_let_go (&meeting);
+  for (guint i = 0; i < G_N_ELEMENTS (waiting); i++)
+    check_moved (waiting[i], first);
+  g_variant_unref (wait_value (running));
+  g_assert_false (afrpc_call_is_settled (second));
+  meeting_let_go (&other);
+  g_variant_unref (wait_value (second));
+  g_clear_object (&first);
+  g_clear_object (&running);
+  g_clear_object (&second);
+  case_end (&test);
+  meeting_end (&meeting);
+  meeting_end (&other);
+}
+
+static void
+test_pool_affinity_blocking (void)
+{
+  Case test;
+  Meeting meeting, other;
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_autoptr(AfrpcCall) first = NULL;
+  g_autoptr(AfrpcCall) second = NULL;
+  g_autoptr(AfrpcCall) blocking = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("The same is true of who blocks, whom nobody tells of the outcomes of others");
+  meeting_init (&meeting);
+  meeting_init (&other);
+  case_init (&test, "act", "max-workers", 1, "load", 2, NULL);
+  first = start_with_key (&test, meet (&meeting), "key");
+  wait_begun (&test, 1);
+  second = afrpc_caller_start (caller_of (&test), meet (&other), NULL);
+  afrpc_pool_refresh (test.pool, NULL);
+  blocking = start_with_key (&test, test_act ("return", NULL), "key");
+  g_assert_cmpuint (afrpc_pool_get_n_calls_queued (test.pool), ==, 1);
+  meeting_let_go (&meeting);
+  g_variant_unref (afrpc_call_wait_sync (blocking, NULL, &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (pid_of (blocking), !=, pid_of (first));
+  g_assert_false (afrpc_call_is_settled (second));
+  meeting_let_go (&other);
+  g_variant_unref (wait_value (first));
+  g_variant_unref (wait_value (second));
+  g_clear_object (&first);
+  g_clear_object (&second);
+  g_clear_object (&blocking);
+  case_end (&test);
+  meeting_end (&meeting);
+  meeting_end (&other);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/pool-affinity/full", test_pool_affinity_full);
+  g_test_add_func ("/pool-affinity/replaced", test_pool_affinity_replaced);
+  g_test_add_func ("/pool-affinity/blocking", test_pool_affinity_blocking);
+
+  return g_test_run ();
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Calls that are repeated get a worker that has no other call, and neither wait for long for it nor hold up others. */
+#include "pool-case.h"
+
+#include <glib/gstdio.h>
+#include <unistd.h>
+
+/* A call that ends its worker the first time. */
+typedef struct
+{
+  char *folder;
+  char *path;
+  AfrpcCall *call; /* (owned) */
+} Victim;
+
+static void
+victim_start (Victim     *victim,
+              Case       *test,
+              const char *key) /* (nullable) */
+{
+  g_autoptr(AfrpcCallOptions) options = idempotent_options ();
+
+  if (key != NULL)
+    afrpc_call_options_set_affinity (options, key);
+  victim->folder = g_dir_make_tmp ("afrpc-test-XXXXXX", NULL);
+  victim->path = g_build_filename (victim->folder, "died", NULL);
+  victim->call = afrpc_caller_start (caller_of (test), test_act ("die-once", g_variant_new_string (victim->path)), options);
+}
+
+static void
+victim_end (Victim *victim)
+{
+  g_assert_true (afrpc_call_is_settled (victim->call));
+  g_clear_object (&victim->call);
+  g_unlink (victim->path);
+  g_rmdir (victim->folder);
+  g_free (victim->path);
+  g_free (victim->folder);
+}
+
+static AfrpcCallOptions *
+urgent_options (const char *key) /* (nullable) */
+{
+  AfrpcCallOptions *options = afrpc_call_options_new ();
+
+  afrpc_call_options_set_priority (options, -1);
+  if (key != NULL)
+    afrpc_call_options_set_affinity (options, key);
+
+  return options;
+}
+
+static void
+check_value (AfrpcCall *call) /* (transfer full) */
+{
+  g_variant_unref (wait_value (call));
+  g_object_unref (call);
+}
+
+static void
+test_pool_alone_idle (void)
+{
+  Case test;
+  Meeting meeting;
+  Victim victim;
+  g_autoptr(AfrpcCall) running = NULL;
+
+  g_test_summary ("It does not wait behind a call of another while somebody is idle, or there may be another worker");
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 2, "idle-workers", 2, "load", 2, NULL);
+  wait_idle (&test, 2);
+  g_object_set (test.pool, "idle-workers", 0, NULL);
+  running = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  wait_begun (&test, 1);
+  victim_start (&victim, &test, NULL);
+  g_variant_unref (wait_value (victim.call));
+  g_assert_cmpint (pid_of (victim.call), !=, pid_of (running));
+  g_assert_false (afrpc_call_is_settled (running));
+  victim_end (&victim);
+  meeting_let_go (&meeting);
+  g_variant_unref (wait_value (running));
+  g_clear_object (&running);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
+/* Two workers, each with a call that meets at one of @meetings, and a call that has ended one waits. */
+static void
+begin_full (Case      *test,
+            Victim    *victim,
+            Meeting    meetings[2],
+            AfrpcCall *running[2])
+{
+  g_autoptr(AfrpcCallOptions) urgent = urgent_options (NULL);
+
+  for (guint i = 0; i < 2; i++)
+    meeting_init (&meetings[i]);
+  case_init (test, "act", "max-workers", 2, "idle-workers", 2, "load", 1, NULL);
+  wait_idle (test, 2);
+  running[0] = afrpc_caller_start (caller_of (test), meet (&meetings[0]), NULL);
+  wait_begun (test, 1);
+  victim_start (victim, test, NULL);
+  running[1] = afrpc_caller_start (caller_of (test), meet (&meetings[1]), urgent);
+  wait_begun (test, 2);
+  g_object_set (test->pool, "load", 2, NULL);
+}
+
+static void
+test_pool_alone_full (gconstpointer data)
+{
+  const guint first = GPOINTER_TO_UINT (data);
+  Case test;
+  Meeting meetings[2];
+  Victim victim;
+  AfrpcCall *running[2];
+  AfrpcCall *others[4];
+
+  g_test_summary ("Where everybody is busy, and nobody may come, it gets the one that has nothing first, and others go on");
+  begin_full (&test, &victim, meetings, running);
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    others[i] = start_act (&test, "return", NULL);
+  g_assert_cmpuint (afrpc_pool_get_n_calls_queued (test.pool), ==, 1 + G_N_ELEMENTS (others));
+  meeting_let_go (&meetings[first]);
+  g_variant_unref (wait_value (victim.call));
+  g_assert_cmpint (pid_of (victim.call), ==, pid_of (running[first]));
+  /* A command has them behind what it does, and does not give them back. */
+  if (is_command ())
+    meeting_let_go (&meetings[1 - first]);
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    check_value (others[i]);
+  if (!is_command ())
+    {
+      g_assert_false (afrpc_call_is_settled (running[1 - first]));
+      meeting_let_go (&meetings[1 - first]);
+    }
+  for (guint i = 0; i < 2; i++)
+    {
+      check_value (running[i]);
+      meeting_end (&meetings[i]);
+    }
+  victim_end (&victim);
+  case_end (&test);
+}
+
+static void
+test_pool_alone_given_up (void)
+{
+  Case test;
+  Meeting meetings[2];
+  Victim victim;
+  AfrpcCall *running[2];
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("Who is given up while he waits for somebody who has nothing holds up nobody");
+  begin_full (&test, &victim, meetings, running);
+  g_assert_cmpuint (afrpc_pool_get_n_calls_queued (test.pool), ==, 1);
+  afrpc_call_cancel (victim.call);
+  error = wait_error (victim.call);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpint (afrpc_call_get_started (victim.call), !=, AFRPC_STARTED_NO);
+  g_assert_cmpuint (afrpc_pool_get_n_calls_queued (test.pool), ==, 0);
+  for (guint i = 0; i < 2; i++)
+    {
+      meeting_let_go (&meetings[i]);
+      check_value (running[i]);
+      meeting_end (&meetings[i]);
+    }
+  victim_end (&victim);
+  case_end (&test);
+}
+
+static void
+test_pool_alone_key (void)
+{
+  Case test;
+  Meeting meeting;
+  Victim victim;
+  g_autoptr(AfrpcCall) earlier = NULL;
+  g_autoptr(AfrpcCall) later = NULL;
+  g_autoptr(AfrpcCallOptions) urgent = urgent_options ("key");
+  g_autoptr(AfrpcCallOptions) usual = afrpc_call_options_new ();
+
+  g_test_summary ("With a key, it waits for what comes first with that key, and is waited for by what comes behind it");
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 2, "idle-workers", 2, "load", 1, NULL);
+  wait_idle (&test, 2);
+  afrpc_call_options_set_affinity (usual, "key");
+  victim_start (&victim, &test, "key");
+  earlier = afrpc_caller_start (caller_of (&test), meet (&meeting), urgent);
+  later = start_act (&test, "return", usual);
+  wait_begun (&test, 1);
+  check_value (start_act (&test, "return", NULL));
+  g_object_set (test.pool, "load", 3, NULL);
+  g_assert_cmpuint (afrpc_pool_get_n_calls_queued (test.pool), ==, 2);
+  g_assert_false (afrpc_call_is_settled (later));
+  g_assert_false (afrpc_call_is_settled (victim.call));
+  meeting_let_go (&meeting);
+  g_variant_unref (wait_value (later));
+  g_assert_true (afrpc_call_is_settled (earlier));
+  g_assert_true (afrpc_call_is_settled (victim.call));
+  g_assert_cmpint (pid_of (later), ==, pid_of (victim.call));
+  g_variant_unref (wait_value (victim.call));
+  g_variant_unref (wait_value (earlier));
+  g_clear_object (&earlier);
+  g_clear_object (&later);
+  victim_end (&victim);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
+static void
+test_pool_alone_blocking (void)
+{
+  Case test;
+  Meeting meeting;
+  Victim victim;
+  g_autoptr(AfrpcCall) running = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("So it is for who blocks");
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 2, "idle-workers", 2, "load", 2, NULL);
+  wait_idle (&test, 2);
+  running = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  wait_begun (&test, 1);
+  victim_start (&victim, &test, NULL);
+  g_variant_unref (afrpc_call_wait_sync (victim.call, NULL, &error));
+  g_assert_no_error (error);
+  victim_end (&victim);
+  meeting_let_go (&meeting);
+  g_variant_unref (wait_value (running));
+  g_clear_object (&running);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
+/* One async worker, with a call that does not end by itself, @running, and a call that has ended one before waits. */
+static void
+begin_async (Case       *test,
+             Victim     *victim,
+             AfrpcCall **running)
+{
+  g_autoptr(AfrpcProcess) template = template_new ();
+  g_autoptr(AfrpcCallOptions) urgent = urgent_options (NULL);
+
+  case_take (test, g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act_async", "backend", AFRPC_BACKEND_ASYNC,
+                                 "max-workers", 1, "idle-workers", 1, "load", 1, NULL));
+  wait_idle (test, 1);
+  victim_start (victim, test, NULL);
+  *running = start_act (test, "wait-cancelled", urgent);
+  wait_begun (test, 1);
+  g_object_set (test->pool, "load", 8, NULL);
+}
+
+static void
+test_pool_alone_async (void)
+{
+  Case test;
+  Victim victim;
+  AfrpcCall *running;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("An async worker whose calls do not end goes on with others, and has one alone once they have");
+  begin_async (&test, &victim, &running);
+  for (guint i = 0; i < 5; i++)
+    check_value (afrpc_caller_start (caller_of (&test), test_act ("later", g_variant_new_uint32 (50)), NULL));
+  g_assert_false (afrpc_call_is_settled (victim.call));
+  afrpc_call_cancel (running);
+  error = wait_error (running);
+  g_variant_unref (wait_value (victim.call));
+  g_object_unref (running);
+  victim_end (&victim);
+  case_end (&test);
+}
+
+/* Has so many calls under way all the time, until it is told to stop. */
+typedef struct
+{
+  Case *test;
+  guint n_running;
+  gboolean stops;
+} Load;
+
+static void load_start (Load *load);
+
+static void
+load_cb (GObject      *source,
+         GAsyncResult *result,
+         gpointer      data)
+{
+  Load *load = data;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = test_call_finish (source, result, NULL, &error);
+
+  g_assert_no_error (error);
+  load->n_running--;
+  if (!load->stops)
+    load_start (load);
+}
+
+static void
+load_start (Load *load)
+{
+  load->n_running++;
+  afrpc_caller_call (caller_of (load->test), test_act ("later", g_variant_new_uint32 (2)), NULL, load_cb, load);
+}
+
+static void
+test_pool_alone_under_load (void)
+{
+  Case test;
+  Victim victim;
+  Load load = { &test, 0, FALSE };
+  AfrpcCall *running;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("An async worker that always has something has nothing for a moment");
+  begin_async (&test, &victim, &running);
+  for (guint i = 0; i < 4; i++)
+    load_start (&load);
+  afrpc_call_cancel (running);
+  error = wait_error (running);
+  g_variant_unref (wait_value (victim.call));
+  g_assert_cmpuint (load.n_running, ==, 4);
+  load.stops = TRUE;
+  while (load.n_running > 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_object_unref (running);
+  victim_end (&victim);
+  case_end (&test);
+}
+
+int
+main (int   argc,
+      char *argv[])
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/pool-alone/idle", test_pool_alone_idle);
+  g_test_add_data_func ("/pool-alone/full/first", GUINT_TO_POINTER (0), test_pool_alone_full);
+  g_test_add_data_func ("/pool-alone/full/second", GUINT_TO_POINTER (1), test_pool_alone_full);
+  g_test_add_func ("/pool-alone/given-up", test_pool_alone_given_up);
+  g_test_add_func ("/pool-alone/key", test_pool_alone_key);
+  g_test_add_func ("/pool-alone/blocking", test_pool_alone_blocking);
+  g_test_add_func ("/pool-alone/async", test_pool_alone_async);
+  g_test_add_func ("/pool-alone/under-load", test_pool_alone_under_load);
+
+  return g_test_run ();
+}
