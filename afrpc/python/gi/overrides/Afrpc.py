@@ -331,8 +331,11 @@ class _Callable:
 
     def _check_trust(self, process):
         """Of each process that its workers are to come from."""
-        if self._hooks is _PICKLED and not self._trusts_command and process is not None and process.get_host() is None:
-            raise ValueError(f"{_UNSAFE_PICKLE!r} lets whatever the command reaches run code in this program: "
+        if self._hooks is not _PICKLED or self._trusts_command or process is None:
+            return
+        if process.get_host() is None or process.get_destination() is not None:
+            reached = "the command reaches" if process.get_destination() is None else "ssh reaches"
+            raise ValueError(f"{_UNSAFE_PICKLE!r} lets whatever {reached} run code in this program: "
                              "trust_command=True says that it may")
 
     def invoke(self, *args, callback=None, signature=None, timeout_ms=None, cancellable=None,
