@@ -668,7 +668,7 @@ afrpc_python_call_register (PyObject *module)
   str_call_soon = PyUnicode_InternFromString ("call_soon");
   str_context = PyUnicode_InternFromString ("context");
   call_type = (PyTypeObject *) PyType_FromSpec (&call_spec);
-  if (str_call_soon == NULL || str_context == NULL || call_type == NULL || !afrpc_python_loop_init () ||
+  if (str_call_soon == NULL || str_context == NULL || call_type == NULL || !afrpc_python_loop_register (module) ||
       !afrpc_python_awaiting_register ())
     return -1;
 

@@ -63,6 +63,8 @@ void             afrpc_python_call_settle        (AfrpcPythonCall      *self,
 void             afrpc_python_call_settle_failed (AfrpcPythonCall      *self);
 void             afrpc_python_loop_set_hook      (PyObject             *hook);
 gboolean         afrpc_python_loop_poke_running  (void);
+gboolean         afrpc_python_loop_is_elsewhere  (GMainContext         *context);
+void             afrpc_python_refuse_thread      (void);
 PyObject        *afrpc_python_call_in            (PyObject             *context,
                                                   PyObject             *function,
                                                   PyObject             *argument);

@@ -387,6 +387,15 @@ afrpc_python_get_caller (PyObject *const *args,
   return caller;
 }
 
+/* Sets the exception of what a thread does that may not. */
+void
+afrpc_python_refuse_thread (void)
+{
+  PyErr_SetString (PyExc_RuntimeError, "what is used belongs to the main context of another thread, or of another loop: "
+                   "a process has to be made where it is used, in a thread that does not share the default main context with "
+                   "others (GLib.MainContext.push_thread_default)");
+}
+
 /* Takes the main context that a proxy belongs to, for a call from this thread; with @is_awaited, the loop that runs here
  * has to be one that drives it. FALSE: an exception is set. */
 gboolean
@@ -400,15 +409,13 @@ afrpc_python_enter (AfrpcProcess  *process, /* (nullable) */
   *entered = NULL;
   if (context == NULL)
     return TRUE; /* the library says what is wrong with it */
-  if ((here == NULL || here == context) && g_main_context_acquire (context))
+  if ((here == NULL || here == context) && !afrpc_python_loop_is_elsewhere (context) && g_main_context_acquire (context))
     {
       *entered = g_main_context_ref (context);
       return TRUE;
     }
 
-  PyErr_SetString (PyExc_RuntimeError, "what is called belongs to the main context of another thread, or of another loop: "
-                   "a process has to be made where it is used, in a thread that does not share the default main context with "
-                   "others (GLib.MainContext.push_thread_default)");
+  afrpc_python_refuse_thread ();
   return FALSE;
 }
 
@@ -528,6 +535,25 @@ module_set_hooks (PyObject *module,
   Py_RETURN_NONE;
 }
 
+/* check_thread (process): what is used by a thread that may not is a critical warning of the library, which is told earlier
+ * here. */
+static PyObject *
+module_check_thread (PyObject *module,
+                     PyObject *object)
+{
+  GMainContext *entered;
+  AfrpcProcess *process;
+
+  if (object == Py_None) /* of a pool that has been destroyed */
+    Py_RETURN_NONE;
+  process = afrpc_python_get_object (object, AFRPC_TYPE_PROCESS);
+  if (process == NULL || !afrpc_python_enter (process, FALSE, &entered))
+    return NULL;
+  afrpc_python_leave (entered);
+
+  Py_RETURN_NONE;
+}
+
 /* set_plain_events (caller): its events are what functions have sent, and no errors. */
 static PyObject *
 module_set_plain_events (PyObject *module,
@@ -555,6 +581,7 @@ module_poke (PyObject *module,
 
 static PyMethodDef methods[] = {
   { "call", (PyCFunction) (void (*) (void)) module_call, METH_FASTCALL, NULL },
+  { "check_thread", module_check_thread, METH_O, NULL },
   { "pack", module_pack, METH_O, NULL },
   { "poke", module_poke, METH_NOARGS, NULL },
   { "unpack", (PyCFunction) (void (*) (void)) module_unpack, METH_FASTCALL, NULL },

@@ -13,7 +13,7 @@ from gi.repository import Gio, GLib, GObject
 
 from afrpc import Buffer, Tagged, Variant, _errors, _help, _proxy, _streams
 from afrpc._errors import NotStarted, RemoteError, TimeoutError, WorkerDied
-from afrpc._proxy import PendingCall
+from afrpc._proxy import PendingCall, check_thread as _check_thread
 
 Afrpc = get_introspection_module("Afrpc")
 
@@ -54,20 +54,8 @@ def _get_value(call, get):
         raise better from better.__cause__
 
 
-def _check_thread(process):
-    """What is used by a thread that may not is a critical warning of the library, which is told earlier here."""
-    if process is None:  # of a pool that has been destroyed
-        return
-    context = process.get_main_context()
-    if not context.acquire():
-        raise RuntimeError("the process belongs to the main context of another thread, or of another loop: "
-                           "it has to be made where it is used, in a thread that does not share the default main context with "
-                           "others (GLib.MainContext.push_thread_default)")
-    context.release()
-
-
 def _check_caller(caller):
-    """The same of a proxy or a pool; one that somebody else has implemented looks itself."""
+    """Whether this thread may use a proxy or a pool; one that somebody else has implemented looks itself."""
     if isinstance(caller, (Afrpc.Proxy, Afrpc.Pool)):
         _check_thread(caller.get_process())
 
