@@ -682,6 +682,38 @@ class Interrupted(unittest.TestCase):
         with self.assertRaises(GLib.Error):
             call.wait_sync(None)
 
+    def test_others_that_block(self):
+        """What is not one call: the end of a process, the next call of a map, all workers."""
+        me = (os.getpid(), signal.SIGINT)
+        proxy = make("interrupt")
+        process = proxy.get_process()
+        call = proxy.start(GLib.Variant("(ii)", me))
+        self.interrupt(process.wait_sync)
+        stop = Gio.Cancellable()
+        stop.cancel()
+        with self.assertRaises(GLib.Error) as raised:
+            process.wait_sync(stop)
+        self.assertTrue(raised.exception.matches(Gio.io_error_quark(), Gio.IOErrorEnum.CANCELLED))
+        process.kill(signal.SIGKILL)
+        self.assertEqual(process.wait_sync().get_signal(), signal.SIGKILL)
+        with self.assertRaises(Afrpc.WorkerDied):
+            call.wait_sync()
+
+        with Afrpc.Pool(process=Afrpc.Process.new_exec("python").eval(CODE), function="interrupt", max_workers=1) as pool:
+            pool.invoke_sync(0, signal.SIGINT, function="echo")
+            self.interrupt(pool.call_all_sync, GLib.Variant("(ii)", me))
+            pool.kill()
+        for name, *args in ("next_sync",), ("next_many_sync", 5):
+            with Afrpc.Pool(process=Afrpc.Process.new_exec("python").eval(CODE), function="interrupt", max_workers=1) as pool:
+                results = pool.map_variant(GLib.Variant("a(ii)", [me]), None, None, 0)
+                self.interrupt(getattr(results, name), *args)
+                # What it waited for goes on.
+                results.cancel()
+                with self.assertRaises(GLib.Error):
+                    while getattr(results, name)(*args):
+                        pass
+                pool.kill()
+
     def test_with_worker(self):
         """The worker gets it, too, and dies of it."""
         template = Afrpc.Process.new_exec("python").eval(

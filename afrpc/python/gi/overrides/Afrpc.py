@@ -62,6 +62,7 @@ def _check_caller(caller):
 
 _call_finish, _call_full_finish = Afrpc.Caller.call_finish, Afrpc.Caller.call_full_finish
 _start, _wait_finish = Afrpc.Caller.start, Afrpc.Call.wait_finish
+_next_sync, _next_many_sync = Afrpc.Map.next_sync, Afrpc.Map.next_many_sync
 
 
 @_replaces(Afrpc.Caller)
@@ -118,7 +119,21 @@ def wait_finish(self, result):
     return _get_value(self, lambda: _wait_finish(self, result))
 
 
-del call_finish, call_full_finish, call_full_sync, call_sync, close_sync, start, wait_finish, wait_sync
+@_replaces(Afrpc.Map)
+def next_sync(self, cancellable=None):
+    """Blocks until there is another call that has its outcome, or a handler of a signal raises."""
+    _check_caller(self.get_pool())
+    return _proxy.block(lambda stop: _next_sync(self, stop), cancellable)
+
+
+@_replaces(Afrpc.Map)
+def next_many_sync(self, n_max, cancellable=None):
+    """The same for as many as there are, at most n_max."""
+    _check_caller(self.get_pool())
+    return _proxy.block(lambda stop: _next_many_sync(self, n_max, stop), cancellable)
+
+
+del call_finish, call_full_finish, call_full_sync, call_sync, close_sync, next_many_sync, next_sync, start, wait_finish, wait_sync
 
 
 def _get_fd(file):
@@ -508,6 +523,11 @@ class Pool(_Callable, Afrpc.Pool):
             return super().wait_for_room_async(cancellable, callback, *user_data)
         return _wait(super().wait_for_room_async, self.wait_for_room_finish, cancellable)
 
+    def call_all_sync(self, args=None, options=None, cancellable=None):
+        """Has all workers, those that there are and each later one, called with a GLib.Variant, and blocks until those that
+        there are have answered, or a handler of a signal raises."""
+        return _proxy.block(lambda stop: super(Pool, self).call_all_sync(args, options, stop), cancellable)
+
     def map(self, *iterables, ordered=True, signature=None, timeout_ms=None, cancellable=None, raw=False, calls=False,
             return_exceptions=False, **options):
         """Calls the function with each element of an iterable, or with one of each of several, which are taken as results
@@ -705,9 +725,9 @@ class Process(Afrpc.Process):
         return _wait(super().to_fd_async, self.to_fd_finish, cancellable)
 
     def wait_sync(self, cancellable=None):
-        """Blocks until the end, and returns its description."""
+        """Blocks until the end, and returns its description, or until a handler of a signal raises."""
         _check_thread(self)
-        return super().wait_sync(cancellable)
+        return _proxy.block(super().wait_sync, cancellable)
 
     def wait_async(self, cancellable=None, callback=None, *user_data):
         """Waits for the end; without a callback returns a PendingCall for its description."""
