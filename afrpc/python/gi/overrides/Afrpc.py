@@ -3,8 +3,10 @@
 be awaited."""
 import builtins
 import contextvars
+import errno
 import functools
 import os
+import shutil
 import sys
 
 from gi.module import get_introspection_module
@@ -623,10 +625,49 @@ def _prepare_thread():
             aio._have_own_context()
 
 
+def _get_text(value):
+    """Paths are taken where text is."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _set_default_interpreter():
+    """The default template is not a process of our own, and has the environment of the program."""
+    GLib.setenv("AFRPC_PYTHON", sys.executable, True)
+    GLib.setenv("AFRPC_PYTHON_PATH", _get_path(), True)
+
+
 class Process(Afrpc.Process):
-    def __init__(self, *args, **kwargs):
+    _interpreter = ()  # what the host finds in its environment, whatever else that is: variables with their values
+
+    def __init__(self, *args, python=None, **kwargs):
         _prepare_thread()
+        host, is_default = kwargs.get("host"), kwargs.get("use_template", False)
+        is_executed = not is_default and kwargs.get("template") is None and kwargs.get("destination") is None and \
+            kwargs.get("fd", -1) < 0
+        if python is not None and not is_executed:
+            raise ValueError("only a process that executes a host here can have another interpreter")
+        if is_default and _is_python(host):
+            _set_default_interpreter()
         super().__init__(*args, **kwargs)
+        if is_executed:
+            self._set_interpreter(host, python)
+
+    def _set_interpreter(self, host, python):
+        """That of the program, with what that finds; or another one, which finds what is its own."""
+        if not _is_python(host):
+            if python is not None:
+                raise ValueError(f"the host {host!r} has no interpreter of Python")
+            return
+        if python is None:
+            self._interpreter = (("AFRPC_PYTHON", sys.executable), ("AFRPC_PYTHON_PATH", _get_path()))
+        else:
+            python = os.fspath(python)
+            found = os.path.abspath(python) if "/" in python else shutil.which(python)
+            if found is None:
+                raise FileNotFoundError(errno.ENOENT, "there is no such interpreter", python)
+            self._interpreter = (("AFRPC_PYTHON", found),)
+        for name, value in self._interpreter:
+            self.setenv(name, value, True)
 
     @classmethod
     def new(cls):
@@ -636,7 +677,7 @@ class Process(Afrpc.Process):
     @classmethod
     def new_command(cls, argv):
         _prepare_thread()
-        return super().new_command(argv)
+        return super().new_command([_get_text(word) for word in argv])
 
     @classmethod
     def new_from_fd(cls, host, fd, pidfd=-1):
@@ -650,22 +691,33 @@ class Process(Afrpc.Process):
         return super().new_ssh(destination, host, options)
 
     @classmethod
-    def new_exec(cls, host=None):
+    def new_exec(cls, host=None, *, python=None):
+        """Executes a host: the name of one, or its path.
+
+        python: the interpreter of a host in Python, if it is to be another than that of this program: its path, or its name"""
         _prepare_thread()
+        host = _get_text(host)
         process = super().new_exec(host)
-        if _is_python(host):
-            process.setenv("AFRPC_PYTHON", sys.executable, True)
-            process.setenv("AFRPC_PYTHON_PATH", _get_path(), True)
+        process._set_interpreter(host, python)
         return process
 
     @classmethod
     def new_for_host(cls, host=None):
         _prepare_thread()
         if _is_python(host):
-            # The default template is not a process of our own, and has the environment of the program.
-            GLib.setenv("AFRPC_PYTHON", sys.executable, True)
-            GLib.setenv("AFRPC_PYTHON_PATH", _get_path(), True)
+            _set_default_interpreter()
         return super().new_for_host(host)
+
+    def set_environ(self, environment):
+        """Sets the whole environment, of texts as "NAME=value". What says which interpreter a host in Python is run by stays,
+        unless it is among them."""
+        _check_thread(self)
+        super().set_environ(environment)
+        names = {text.partition("=")[0] for text in environment}
+        for name, value in self._interpreter:
+            if name not in names:
+                super().setenv(name, value, True)
+        return self
 
     def require(self, *modules):
         """Loads modules, by their names or the paths of their files; returns the process itself, as the methods
@@ -743,14 +795,14 @@ def _chain(name):
     @functools.wraps(setter)
     def chained(self, *args):
         _check_thread(self)
-        setter(self, *args)
+        setter(self, *map(_get_text, args))
         return self
 
     chained.__name__ = name
     setattr(Process, name, chained)
 
 
-for _name in ("set_cwd", "set_environ", "set_limit", "set_nice", "set_orphan_policy", "set_process_group", "set_send_modules",
+for _name in ("set_cwd", "set_limit", "set_nice", "set_orphan_policy", "set_process_group", "set_send_modules",
               "set_stderr", "set_stdin", "set_stdout", "setenv", "take_stderr_fd", "take_stdin_fd", "take_stdout_fd", "unsetenv"):
     _chain(_name)
 
