@@ -95,6 +95,50 @@ class Exceptions(unittest.TestCase):
         with self.assertRaisesRegex(TypeError, "no option 'bogus'"):
             proxy("1", bogus=1)
 
+    def test_whose(self):
+        """Each says which function it is about; what the function has said itself is left as it is."""
+        cancelled, closed = Gio.Cancellable(), Afrpc.Pool(process=template.fork(), function="raise_it")
+        cancelled.cancel()
+        closed.close()
+        octets = Afrpc.Proxy(process=template.fork(), function="raise_it", serialiser="bytes")
+        for call, words in (
+                (lambda **options: proxy.invoke_sync("1", cancellable=cancelled, **options), "the call was cancelled"),
+                (lambda **options: closed.invoke_sync("1", **options), "the pool is closed"),
+                (lambda **options: octets.invoke_sync(1, **options), "a value of type (x) cannot be sent as 'bytes'")):
+            for options, begins in (({}, "'raise_it': "), ({"function": "make_up"}, "'make_up': "),
+                                    ({"label": "a label"}, "a label: 'raise_it': ")):
+                with self.assertRaises(GLib.Error) as context:
+                    call(**options)
+                self.assertTrue(context.exception.message.startswith(begins + words), context.exception.message)
+        with self.assertRaises(GLib.Error) as context:
+            proxy.invoke_sync("import afrpc; raise afrpc.Error('the call was cancelled', 'my-domain', 5)")
+        self.assertEqual(context.exception.message, "my-domain 5: the call was cancelled")
+
+    def test_of_other_languages(self):
+        """Their words are left alone: a note says whose they are."""
+        code = {"perl": 'sub fail { die "not today\n" }', "gjs": "export function fail () { throw new Error ('not today'); }"}
+        n_done = 0
+        for host in code:
+            other = Afrpc.Proxy(process=Afrpc.Process.new_exec(host).eval(code[host]), function="fail")
+            other.connect("error", lambda proxy, error: None)
+
+            async def ask():
+                await other(label="a label")
+
+            for call, note in ((other.invoke_sync, f"raised by 'fail' of '{host}'"),
+                               (lambda: afrpc.aio.run(ask()), f"a label: raised by 'fail' of '{host}'")):
+                with self.assertRaises(GLib.Error) as context:
+                    call()
+                error = context.exception
+                if error.matches(Afrpc.error_quark(), Afrpc.Error.NO_HOST):
+                    break
+                self.assertTrue(error.matches(Afrpc.error_quark(), Afrpc.Error.REMOTE))
+                self.assertRegex(error.message, "^(perl|javascript)-exception 0: (Error: )?not today")
+                self.assertEqual(error.__notes__, [note])
+                n_done += 1
+        if n_done == 0:
+            self.skipTest("there is no other language")
+
     def test_names(self):
         """What an ImportError, a NameError and an AttributeError know besides their words."""
         for code, cls, names in (

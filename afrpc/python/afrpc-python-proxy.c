@@ -124,6 +124,63 @@ set_attribute (PyObject   *exception,
   Py_XDECREF (value);
 }
 
+/* Returns: (transfer full) (nullable): the function that was called */
+static char *
+dup_function (AfrpcCall *call)
+{
+  AfrpcCallOptions *options = afrpc_call_get_options (call);
+  GObject *caller = G_OBJECT (afrpc_call_get_caller (call));
+  char *function = options != NULL ? g_strdup (afrpc_call_options_get_function (options)) : NULL;
+
+  if (function == NULL && g_object_class_find_property (G_OBJECT_GET_CLASS (caller), "function") != NULL)
+    g_object_get (caller, "function", &function, NULL);
+
+  return function;
+}
+
+/* Whether it is that of a function whose language is not ours, which says nothing of where it comes from. */
+static gboolean
+is_of_others (PyObject *error)
+{
+  PyObject *code = PyObject_GetAttrString (error, "code");
+  PyObject *domain = code != NULL ? PyObject_GetAttrString (error, "domain") : NULL;
+  const gboolean is_remote = domain != NULL && PyLong_Check (code) && PyUnicode_Check (domain) &&
+                             PyLong_AsLong (code) == AFRPC_ERROR_REMOTE &&
+                             PyUnicode_CompareWithASCIIString (domain, g_quark_to_string (AFRPC_ERROR)) == 0;
+
+  Py_XDECREF (code);
+  Py_XDECREF (domain);
+  PyErr_Clear ();
+
+  return is_remote && !PyObject_HasAttrString (error, "traceback");
+}
+
+/* Its message is that of the function, in which there is no room for anything else. */
+static void
+add_note (PyObject  *error,
+          AfrpcCall *call)
+{
+  AfrpcCallOptions *options = afrpc_call_get_options (call);
+  const char *label = options != NULL ? afrpc_call_options_get_label (options) : NULL;
+  AfrpcProcess *process = afrpc_call_get_process (call);
+  const char *host = process != NULL ? afrpc_process_get_host (process) : NULL;
+  g_autofree char *function = dup_function (call);
+  GString *note = g_string_new (NULL);
+  PyObject *result;
+
+  if (label != NULL)
+    g_string_append_printf (note, "%s: ", label);
+  g_string_append_printf (note, "raised by '%s'", function != NULL ? function : "a worker");
+  if (host != NULL)
+    g_string_append_printf (note, " of '%s'", host);
+
+  result = PyObject_CallMethod (error, "add_note", "s", note->str);
+  if (result == NULL)
+    PyErr_Clear ();
+  Py_XDECREF (result);
+  g_string_free (note, TRUE);
+}
+
 /* Has the exception that is set say whether the worker had started its call, and who had it.
  * @call: (nullable): that was made */
 void
@@ -141,6 +198,8 @@ afrpc_python_tell_call (AfrpcCall *call)
       set_attribute (value, "process", afrpc_python_make_process (afrpc_call_get_process (call)));
       set_attribute (value, "exit", afrpc_python_make_exit (afrpc_call_get_exit (call)));
     }
+  if (call != NULL && value != NULL && is_of_others (value))
+    add_note (value, call);
   PyErr_Restore (type, value, traceback);
 }
 
