@@ -394,6 +394,31 @@ class Options(unittest.TestCase):
 
         aio.run(main())
 
+    def test_names_elsewhere(self):
+        """Who does not know of names says so before anything is sent."""
+        async def ask(caller):
+            await caller.call_kw(1, a=2)
+
+        python = Afrpc.Process.new_exec("python").eval(CODE)
+        for host in "gjs", "perl", "c", None:
+            other = Afrpc.Process.new_exec(host)
+            later, renewed = (Afrpc.Pool(process=python, function="named", max_workers=1) for _ in range(2))
+            later.add_template(other)
+            renewed.refresh(other)
+            for caller in (Afrpc.Proxy(process=other.fork(), function="named"), Afrpc.Pool(process=other, function="named"), later,
+                           renewed):
+                caller.connect("error", lambda caller, error: None)
+                for call in lambda: caller.call_kw_sync(1, a=2), lambda: aio.run(ask(caller)):
+                    with self.assertRaisesRegex(TypeError, f"^'named': a function of the host '{host or 'c'}' has no arguments "
+                                                           "with names") as raised:
+                        call()
+                    self.assertEqual(raised.exception.started, Afrpc.Started.NO)
+                caller.kill()
+        proxy = make("named", serialiser="bytes")
+        with self.assertRaisesRegex(TypeError, "cannot be sent by the serialiser 'bytes'"):
+            proxy.call_kw_sync("x", a="y")
+        self.assertEqual(make("named", serialiser="json").call_kw_sync(1, a=2), ((1,), {"a": 2}))
+
     def test_named_beside_hooks(self):
         process = Afrpc.Process.new_exec("python").eval(
             CODE + "\nafrpc.set_hooks(hook=lambda tag, value: (tag, value))\n")

@@ -601,6 +601,12 @@ static PyObject *
 call_repr (Call *self)
 {
   static const char *const names[] = { "pending", "done", "failed", "cancelled" };
+  g_autofree char *function = self->started != NULL ? afrpc_python_dup_called (self->started) : NULL;
+
+  if (function != NULL)
+    return PyUnicode_FromFormat ("<Afrpc.PendingCall of %s, %s>", function, names[self->state]);
+  if (self->state == AFRPC_PYTHON_CALL_FAILED)
+    return PyUnicode_FromFormat ("<Afrpc.PendingCall failed: %R>", self->outcome);
 
   return PyUnicode_FromFormat ("<Afrpc.PendingCall %s>", names[self->state]);
 }

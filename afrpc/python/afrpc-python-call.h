@@ -65,6 +65,8 @@ void             afrpc_python_loop_set_hook      (PyObject             *hook);
 gboolean         afrpc_python_loop_poke_running  (void);
 gboolean         afrpc_python_loop_is_elsewhere  (GMainContext         *context);
 void             afrpc_python_refuse_thread      (void);
+char            *afrpc_python_dup_function       (gpointer              caller);
+char            *afrpc_python_dup_called         (AfrpcCall            *call);
 PyObject        *afrpc_python_call_in            (PyObject             *context,
                                                   PyObject             *function,
                                                   PyObject             *argument);

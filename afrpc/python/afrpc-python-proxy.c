@@ -124,18 +124,26 @@ set_attribute (PyObject   *exception,
   Py_XDECREF (value);
 }
 
-/* Returns: (transfer full) (nullable): the function that was called */
-static char *
-dup_function (AfrpcCall *call)
+/* Returns: (transfer full) (nullable): the function that is called if nothing else is said */
+char *
+afrpc_python_dup_function (gpointer caller)
 {
-  AfrpcCallOptions *options = afrpc_call_get_options (call);
-  GObject *caller = G_OBJECT (afrpc_call_get_caller (call));
-  char *function = options != NULL ? g_strdup (afrpc_call_options_get_function (options)) : NULL;
+  char *function = NULL;
 
-  if (function == NULL && g_object_class_find_property (G_OBJECT_GET_CLASS (caller), "function") != NULL)
+  if (g_object_class_find_property (G_OBJECT_GET_CLASS (caller), "function") != NULL)
     g_object_get (caller, "function", &function, NULL);
 
   return function;
+}
+
+/* Returns: (transfer full) (nullable): the function that was called */
+char *
+afrpc_python_dup_called (AfrpcCall *call)
+{
+  AfrpcCallOptions *options = afrpc_call_get_options (call);
+  const char *function = options != NULL ? afrpc_call_options_get_function (options) : NULL;
+
+  return function != NULL ? g_strdup (function) : afrpc_python_dup_function (afrpc_call_get_caller (call));
 }
 
 /* Whether it is that of a function whose language is not ours, which says nothing of where it comes from. */
@@ -164,7 +172,7 @@ add_note (PyObject  *error,
   const char *label = options != NULL ? afrpc_call_options_get_label (options) : NULL;
   AfrpcProcess *process = afrpc_call_get_process (call);
   const char *host = process != NULL ? afrpc_process_get_host (process) : NULL;
-  g_autofree char *function = dup_function (call);
+  g_autofree char *function = afrpc_python_dup_called (call);
   GString *note = g_string_new (NULL);
   PyObject *result;
 

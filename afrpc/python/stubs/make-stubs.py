@@ -21,6 +21,10 @@ INTEGERS = ("gint", "guint", "gint8", "guint8", "gint16", "guint16", "gint32", "
             "guint64", "gsize", "gssize", "glong", "gulong", "gchar", "guchar")
 
 
+# Whose setters return the object itself, by the overrides; those of Process are in what these have.
+CHAINED = ("CallOptions", "Pool", "Proxy")
+
+
 def tag(element):
     return element.tag.partition("}")[2]
 
@@ -116,7 +120,10 @@ class Writer:
                 yield from self.function(constructor, "    ", "cls", "classmethod")
         for method in element.findall(CORE + "method"):
             if not is_hidden(method) and method.get("name") not in known | {"ref", "unref"}:
-                yield from self.function(method, "    ", "self")
+                lines = self.function(method, "    ", "self")
+                if element.get("name") in CHAINED and method.get("name").startswith("set_"):
+                    lines = [line.replace("-> None:", f"-> {element.get('name')}:") for line in lines]
+                yield from lines
         for method in element.findall(CORE + "virtual-method"):
             if not is_hidden(method):
                 method.set("name", "do_" + method.get("name"))

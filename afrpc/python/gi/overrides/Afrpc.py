@@ -19,7 +19,7 @@ from afrpc._proxy import PendingCall, check_thread as _check_thread
 
 Afrpc = get_introspection_module("Afrpc")
 
-__all__ = ["Buffer", "Call", "Exit", "Host", "NotStarted", "PendingCall", "Pool", "Process", "Proxy", "RemoteError", "Serialiser", "Tagged",
+__all__ = ["Buffer", "Call", "CallOptions", "Exit", "Host", "NotStarted", "PendingCall", "Pool", "PoolStats", "PoolWorker", "Process", "Proxy", "RemoteError", "Serialiser", "Tagged",
            "TimeoutError", "Variant", "WorkerDied"]
 
 _errors.set_up(Afrpc)
@@ -216,9 +216,15 @@ def _is_variant(result):
     return isinstance(result, GLib.Variant)
 
 
+def _repr_serialiser(self):
+    return f"<Afrpc.Serialiser {self.get_name()!r}>"
+
+
 class Serialiser(Afrpc.Serialiser):
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
+        if cls.__repr__ is GObject.Object.__repr__:  # of those in C, too
+            cls.__repr__ = _repr_serialiser
         _check_results(cls, do_dup_name=lambda result: isinstance(result, str),
                        do_serialise=lambda result: isinstance(result, GLib.Bytes),
                        do_deserialise=_is_variant)
@@ -244,14 +250,17 @@ def _is_given_up(error):
 
 
 def _guard(cls, names):
-    """Has methods that introspection brings check the thread first."""
+    """Has methods that introspection brings check the thread first; those that set something return the object then."""
     def guard(name):
         method = getattr(cls, name)
+
+        is_setter = name.startswith("set_")
 
         @functools.wraps(method)
         def guarded(self, *args, **kwargs):
             _check_caller(self)
-            return method(self, *args, **kwargs)
+            result = method(self, *args, **kwargs)
+            return self if is_setter else result
 
         guarded.__name__ = name
         setattr(cls, name, guarded)
@@ -308,6 +317,7 @@ def _choose_serialiser(serialiser):
 class _Callable:
     """What a proxy and a pool have besides what introspection says."""
     _hooks = None
+    _other_host = None  # of some process that is none of Python
     _takes_log = False
     _trusts_command = False
 
@@ -325,6 +335,7 @@ class _Callable:
         if log is not None and log is not False:
             _prepare_log(kwargs.get("process"), log)
         super().__init__(*args, **kwargs)
+        self._look_at_host(kwargs["process"])
         if log is not None and log is not False:
             self._takes_log = True
             _proxy.set_plain_events(self)
@@ -380,14 +391,34 @@ class _Callable:
             return super().call_full(args, options, cancellable, callback, *user_data)
         return _wait(lambda *more: super(_Callable, self).call_full(args, options, *more), self.call_full_finish, cancellable)
 
+    def _pack_keywords(self, keywords):
+        """As the last argument, which only a worker in Python takes for what it is."""
+        serialiser = self.get_property("serialiser")
+        wrong = None
+        if self._other_host is not None:
+            wrong = f"a function of the host {self._other_host!r} has no arguments with names: only functions in Python have"
+        elif serialiser is not None and serialiser.get_name() == "bytes":
+            wrong = "arguments with names cannot be sent by the serialiser 'bytes'"
+        if wrong is not None:
+            error = TypeError(f"{self.get_property('function')!r}: {wrong}")
+            error.started = Afrpc.Started.NO
+            raise error
+        return Tagged("afrpc.keywords", keywords)
+
+    def _look_at_host(self, process):
+        """Of each process that its workers are to come from; that of a command is not known."""
+        host = process.get_host() if process is not None else None
+        if host is not None and not _is_python(host):
+            self._other_host = host
+
     def call_kw(self, *args, **keywords):
         """Calls a function in Python with arguments that have names. There are no options then, but those that
         the proxy has."""
-        return self(*args, Tagged("afrpc.keywords", keywords))
+        return self(*args, self._pack_keywords(keywords))
 
     def call_kw_sync(self, *args, **keywords):
         """The same, and waits for the result."""
-        return self.invoke_sync(*args, Tagged("afrpc.keywords", keywords))
+        return self.invoke_sync(*args, self._pack_keywords(keywords))
 
     def call(self, *args, **kwargs):
         """Like the object itself, called; or as in C with args, cancellable and callback."""
@@ -416,6 +447,7 @@ class _Callable:
         if self._hooks is _PICKLED:
             raise TypeError("what is pickled has no hooks: see copyreg and __reduce__()")
         self._hooks = _proxy.make_hooks(default=default, hook=hook, arrays=arrays)
+        return self
 
     def _unpack_event(self, event, of_log=False):
         """The value of an event of the worker's functions, or that of a record of its log: OTHER if it is of the other kind.
@@ -513,11 +545,13 @@ class Pool(_Callable, Afrpc.Pool):
         """Has workers made from another process as well; see Afrpc.Pool.add_template()."""
         self._check_trust(process)
         super().add_template(process, max_workers, load, weight)
+        self._look_at_host(process)
 
     def refresh(self, process=None):
         """Replaces workers by new ones, of another process if one is given; see Afrpc.Pool.refresh()."""
         self._check_trust(process)
         super().refresh(process)
+        self._look_at_host(process)
 
     def wait_for_room_async(self, cancellable=None, callback=None, *user_data):
         """Waits until there is room for another call; without a callback returns a PendingCall to be awaited."""
@@ -591,7 +625,57 @@ class Exit(Afrpc.Exit):
 Exit = override(Exit)
 
 
+class PoolStats(Afrpc.PoolStats):
+    def __repr__(self):
+        return (f"<Afrpc.PoolStats: {self.get_n_finished()} calls have finished, {self.get_n_failed()} of them failed; "
+                f"{self.get_n_workers_started()} workers were started, {self.get_n_workers_died()} of them died>")
+
+
+PoolStats = override(PoolStats)
+
+
+class PoolWorker(Afrpc.PoolWorker):
+    def __repr__(self):
+        return f"<Afrpc.PoolWorker pid {self.get_pid()}, {self.get_state().value_nick}, {self.get_n_calls()} calls>"
+
+
+PoolWorker = override(PoolWorker)
+
+
+class CallOptions(Afrpc.CallOptions):
+    def __repr__(self):
+        said = [(spec.name.replace("-", "_"), self.get_property(spec.name)) for spec in self.list_properties()
+                if self.get_property(spec.name) != spec.default_value]
+        return f"Afrpc.CallOptions({', '.join(f'{name}={value!r}' for name, value in said)})"
+
+
+def _chain_options(name):
+    setter = getattr(Afrpc.CallOptions, name)
+
+    @functools.wraps(setter)
+    def chained(self, *args):
+        setter(self, *args)
+        return self
+
+    chained.__name__ = name
+    setattr(CallOptions, name, chained)
+
+
+for _name in ("set_affinity", "set_execution_timeout_ms", "set_fds", "set_function", "set_idempotent", "set_label", "set_metadata",
+              "set_priority", "set_progress", "set_timeout_ms", "set_wait_for_room"):
+    _chain_options(_name)
+
+CallOptions = _help.document(override(CallOptions), _REPLACED)
+
+
 class Call(Afrpc.Call):
+    def __repr__(self):
+        caller, options = self.get_caller(), self.get_options()
+        function = options.get_function() if options is not None else None
+        if function is None and caller.find_property("function") is not None:
+            function = caller.get_property("function")
+        return f"<Afrpc.Call of {function or repr(caller)}, {'settled' if self.is_settled() else 'pending'}>"
+
     def wait(self, cancellable=None, callback=None, *user_data):
         """Waits for the outcome; without a callback returns a PendingCall for the value. What is cancelled stops
         waiting; cancel() is for the call itself."""
