@@ -635,6 +635,33 @@ module_set_plain_events (PyObject *module,
   Py_RETURN_NONE;
 }
 
+/* tell_tagged_events (process, tag): those that wait in its main context, before everything else that does */
+static PyObject *
+module_tell_tagged_events (PyObject *module,
+                           PyObject *args)
+{
+  g_autoptr(AfrpcProcess) process = NULL;
+  GMainContext *entered;
+  PyObject *object;
+  const char *tag;
+
+  if (!PyArg_ParseTuple (args, "Os:tell_tagged_events", &object, &tag))
+    return NULL;
+  process = afrpc_python_get_object (object, AFRPC_TYPE_PROCESS);
+  if (process == NULL)
+    return NULL;
+  g_object_ref (process);
+  if (!afrpc_python_enter (process, FALSE, &entered))
+    return NULL;
+
+  Py_BEGIN_ALLOW_THREADS
+  afrpc_caller_tell_tagged_events (process, tag);
+  Py_END_ALLOW_THREADS
+  afrpc_python_leave (entered);
+
+  Py_RETURN_NONE;
+}
+
 /* poke (): what was just done may be something that a foreign loop has to look at. */
 static PyObject *
 module_poke (PyObject *module,
@@ -651,6 +678,7 @@ static PyMethodDef methods[] = {
   { "check_thread", module_check_thread, METH_O, NULL },
   { "pack", module_pack, METH_O, NULL },
   { "poke", module_poke, METH_NOARGS, NULL },
+  { "tell_tagged_events", module_tell_tagged_events, METH_VARARGS, NULL },
   { "unpack", (PyCFunction) (void (*) (void)) module_unpack, METH_FASTCALL, NULL },
   { "make_hooks", (PyCFunction) (void (*) (void)) module_make_hooks, METH_VARARGS | METH_KEYWORDS, NULL },
   { "set_hooks", module_set_hooks, METH_VARARGS, NULL },

@@ -62,6 +62,20 @@ def _check_caller(caller):
         _check_thread(caller.get_process())
 
 
+_LOG_TAG = "afrpc.log"  # of afrpc._logging, which is not loaded where nobody wants it
+
+
+def _with_log(caller, block):
+    """Blocks, and then hands over what the caller's workers have logged: there may never be a main loop that does."""
+    process = caller.get_process() if getattr(caller, "_takes_log", False) else None
+    if process is None:
+        return block()
+    try:
+        return block()
+    finally:
+        _proxy.tell_tagged_events(process, _LOG_TAG)
+
+
 _call_finish, _call_full_finish = Afrpc.Caller.call_finish, Afrpc.Caller.call_full_finish
 _start, _wait_finish = Afrpc.Caller.start, Afrpc.Call.wait_finish
 _next_sync, _next_many_sync = Afrpc.Map.next_sync, Afrpc.Map.next_many_sync
@@ -83,7 +97,7 @@ def call_full_finish(self, result):
 def call_sync(self, args=None, cancellable=None):
     """Calls the function with a GLib.Variant and blocks until there is a result, or a handler of a signal raises."""
     _check_caller(self)
-    return _proxy.wait(_start(self, args, None), cancellable)
+    return _with_log(self, lambda: _proxy.wait(_start(self, args, None), cancellable))
 
 
 @_replaces(Afrpc.Caller)
@@ -91,14 +105,14 @@ def call_full_sync(self, args=None, options=None, cancellable=None):
     """The same with options; the second of what it returns is a Gio.UnixFDList or None."""
     _check_caller(self)
     call = _start(self, args, options)
-    return _proxy.wait(call, cancellable), call.steal_fds()
+    return _with_log(self, lambda: _proxy.wait(call, cancellable)), call.steal_fds()
 
 
 @_replaces(Afrpc.Caller)
 def close_sync(self, cancellable=None):
     """Closes the caller and blocks until everything is finished, or a handler of a signal raises."""
     _check_caller(self)
-    return _proxy.close_sync(self, cancellable)
+    return _with_log(self, lambda: _proxy.close_sync(self, cancellable))
 
 
 @_replaces(Afrpc.Caller)
@@ -111,8 +125,9 @@ def start(self, args=None, options=None):
 @_replaces(Afrpc.Call)
 def wait_sync(self, cancellable=None):
     """Blocks until the call has its outcome, or a handler of a signal raises."""
-    _check_caller(self.get_source_object())
-    return _proxy.wait(self, cancellable)
+    caller = self.get_source_object()
+    _check_caller(caller)
+    return _with_log(caller, lambda: _proxy.wait(self, cancellable))
 
 
 @_replaces(Afrpc.Call)
@@ -125,14 +140,14 @@ def wait_finish(self, result):
 def next_sync(self, cancellable=None):
     """Blocks until there is another call that has its outcome, or a handler of a signal raises."""
     _check_caller(self.get_pool())
-    return _proxy.block(lambda stop: _next_sync(self, stop), cancellable)
+    return _with_log(self.get_pool(), lambda: _proxy.block(lambda stop: _next_sync(self, stop), cancellable))
 
 
 @_replaces(Afrpc.Map)
 def next_many_sync(self, n_max, cancellable=None):
     """The same for as many as there are, at most n_max."""
     _check_caller(self.get_pool())
-    return _proxy.block(lambda stop: _next_many_sync(self, n_max, stop), cancellable)
+    return _with_log(self.get_pool(), lambda: _proxy.block(lambda stop: _next_many_sync(self, n_max, stop), cancellable))
 
 
 del call_finish, call_full_finish, call_full_sync, call_sync, close_sync, next_many_sync, next_sync, start, wait_finish, wait_sync
@@ -278,8 +293,6 @@ _OF_POOLS = ("add_template", "call_all_async", "call_all_sync", "forget_call_all
              "set_max_workers", "set_start_delay_ms", "set_stop_delay_ms")
 
 EVENTS_MAX = 100000  # that wait to be taken
-_LOG_TAG = "afrpc.log"  # of afrpc._logging, which is not loaded where nobody wants it
-
 
 def _prepare_log(process, log):
     """Has a worker in Python send its log from now on."""
@@ -439,8 +452,11 @@ class _Callable:
                             "meanwhile; call the proxy itself")
         if fds is not None:
             fds = _make_fd_list(fds)
-        return _proxy.call_sync(self, args, signature, timeout_ms, cancellable, raw, None, None, fds,
-                                result_fds, options or None)
+        if not self._takes_log:
+            return _proxy.call_sync(self, args, signature, timeout_ms, cancellable, raw, None, None, fds,
+                                    result_fds, options or None)
+        return _with_log(self, lambda: _proxy.call_sync(self, args, signature, timeout_ms, cancellable, raw, None, None, fds,
+                                                        result_fds, options or None))
 
     def set_hooks(self, *, default=None, hook=None, arrays=None):
         """Says what else values of calls from now on, and of events, may be."""
@@ -562,7 +578,7 @@ class Pool(_Callable, Afrpc.Pool):
     def call_all_sync(self, args=None, options=None, cancellable=None):
         """Has all workers, those that there are and each later one, called with a GLib.Variant, and blocks until those that
         there are have answered, or a handler of a signal raises."""
-        return _proxy.block(lambda stop: super(Pool, self).call_all_sync(args, options, stop), cancellable)
+        return _with_log(self, lambda: _proxy.block(lambda stop: super(Pool, self).call_all_sync(args, options, stop), cancellable))
 
     def map(self, *iterables, ordered=True, signature=None, timeout_ms=None, cancellable=None, raw=False, calls=False,
             return_exceptions=False, **options):
@@ -610,7 +626,7 @@ class Pool(_Callable, Afrpc.Pool):
         """The same, and waits."""
         if fds is not None:
             fds = _make_fd_list(fds)
-        _proxy.call_all_sync(self, args, signature, timeout_ms, cancellable, fds, options or None)
+        _with_log(self, lambda: _proxy.call_all_sync(self, args, signature, timeout_ms, cancellable, fds, options or None))
 
 
 _guard(Pool, _OF_CALLERS + _OF_POOLS)
