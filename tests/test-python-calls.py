@@ -405,12 +405,12 @@ class Options(unittest.TestCase):
             later, renewed = (Afrpc.Pool(process=python, function="named", max_workers=1) for _ in range(2))
             later.add_template(other)
             renewed.refresh(other)
-            for caller in (Afrpc.Proxy(process=other.fork(), function="named"), Afrpc.Pool(process=other, function="named"), later,
-                           renewed):
+            for caller in (Afrpc.Proxy(process=other.fork(), function="named"),
+                           Afrpc.Pool(process=other, function="named"), later, renewed):
                 caller.connect("error", lambda caller, error: None)
                 for call in lambda: caller.call_kw_sync(1, a=2), lambda: aio.run(ask(caller)):
-                    with self.assertRaisesRegex(TypeError, f"^'named': a function of the host '{host or 'c'}' has no arguments "
-                                                           "with names") as raised:
+                    words = f"^'named': a function of the host '{host or 'c'}' has no arguments with names"
+                    with self.assertRaisesRegex(TypeError, words) as raised:
                         call()
                     self.assertEqual(raised.exception.started, Afrpc.Started.NO)
                 caller.kill()
@@ -724,12 +724,13 @@ class Interrupted(unittest.TestCase):
         with self.assertRaises(Afrpc.WorkerDied):
             call.wait_sync()
 
-        with Afrpc.Pool(process=Afrpc.Process.new_exec("python").eval(CODE), function="interrupt", max_workers=1) as pool:
+        template = Afrpc.Process.new_exec("python").eval(CODE)
+        with Afrpc.Pool(process=template, function="interrupt", max_workers=1) as pool:
             pool.invoke_sync(0, signal.SIGINT, function="echo")
             self.interrupt(pool.call_all_sync, GLib.Variant("(ii)", me))
             pool.kill()
         for name, *args in ("next_sync",), ("next_many_sync", 5):
-            with Afrpc.Pool(process=Afrpc.Process.new_exec("python").eval(CODE), function="interrupt", max_workers=1) as pool:
+            with Afrpc.Pool(process=template, function="interrupt", max_workers=1) as pool:
                 results = pool.map_variant(GLib.Variant("a(ii)", [me]), None, None, 0)
                 self.interrupt(getattr(results, name), *args)
                 # What it waited for goes on.

@@ -116,7 +116,8 @@ class Exceptions(unittest.TestCase):
 
     def test_of_other_languages(self):
         """Their words are left alone: a note says whose they are."""
-        code = {"perl": 'sub fail { die "not today\n" }', "gjs": "export function fail () { throw new Error ('not today'); }"}
+        code = {"perl": 'sub fail { die "not today\n" }',
+                "gjs": "export function fail () { throw new Error ('not today'); }"}
         n_done = 0
         for host in code:
             other = Afrpc.Proxy(process=Afrpc.Process.new_exec(host).eval(code[host]), function="fail")

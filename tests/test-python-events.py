@@ -213,8 +213,8 @@ def bye(): log.warning("bye")
                 self.assertEqual(self.take(), ["c: first", "c: second", "bye"])
                 while not last.done():
                     GLib.MainContext.default().iteration(True)
-                self.assertEqual(sorted(self.events, key=str), sorted(["an event", {"afrpc.log": "no record"}] * (n_calls + 1),
-                                                                      key=str))
+                events = ["an event", {"afrpc.log": "no record"}] * (n_calls + 1)
+                self.assertEqual(sorted(self.events, key=str), sorted(events, key=str))
                 self.assertEqual(self.take(), [])
 
     def test_pool(self):
@@ -226,7 +226,7 @@ def bye(): log.warning("bye")
         self.assertEqual(list(pool.map(["c", "d"])), ["c", "d"])
         n_workers = pool.get_n_workers()
         pool.close_sync()
-        self.assertEqual(sorted(self.take()), sorted(["c: first", "c: second", "d: first", "d: second", *["bye"] * n_workers]))
+        self.assertEqual(sorted(self.take()), [*["bye"] * n_workers, "c: first", "c: second", "d: first", "d: second"])
 
 
 class Ends(unittest.TestCase):

@@ -156,7 +156,8 @@ class Loading(unittest.TestCase):
         # The same from the start, which finds what is its own
         sys.path.append(str(self.folder))
         try:
-            for told in (Afrpc.Process.new_exec("python", python=python), Afrpc.Process.new_exec("python", python=pathlib.Path(python)),
+            for told in (Afrpc.Process.new_exec("python", python=python),
+                         Afrpc.Process.new_exec("python", python=pathlib.Path(python)),
                          Afrpc.Process(host="python", python=python).set_environ([])):
                 self.assertEqual(run(told.require("only_there").eval(code), "tell")[0], python)
             told = Afrpc.Process.new_exec("python", python=python).eval("import sys\ndef path(): return sys.path")

@@ -378,8 +378,8 @@ class PoolTest(unittest.TestCase):
             self.assertEqual(repr(call), "<Afrpc.Call of echo, settled>")
             self.assertEqual(repr(pool.start(None, Afrpc.CallOptions(function="count"))), "<Afrpc.Call of count, pending>")
             self.assertRegex(repr(pool.get_workers()[0]), r"^<Afrpc.PoolWorker pid \d+, (idle|busy), \d calls>$")
-            self.assertEqual(repr(pool.get_stats()), "<Afrpc.PoolStats: 1 calls have finished, 0 of them failed; 1 workers were "
-                                                     "started, 0 of them died>")
+            self.assertEqual(repr(pool.get_stats()), "<Afrpc.PoolStats: 1 calls have finished, 0 of them failed; "
+                                                     "1 workers were started, 0 of them died>")
             results, events = pool.map([1, 2]), pool.events()
             self.assertEqual(repr(results), "<results of echo in Afrpc.Pool>")
             self.assertEqual(len(list(results)), 2)
@@ -416,7 +416,8 @@ class PoolTest(unittest.TestCase):
             for name in names:
                 args = (Afrpc.ProgressMode.ALL, print) if name == "set_progress" else (values.get(name, 5),)
                 with self.subTest(f"{type(thing).__name__}.{name}()"):
-                    self.assertIs(getattr(thing, name)(*args) if name != "set_hooks" else thing.set_hooks(default=str), thing)
+                    setter = getattr(thing, name)
+                    self.assertIs(setter(*args) if name != "set_hooks" else setter(default=str), thing)
         for caller in pool, proxy:
             caller.kill()
 

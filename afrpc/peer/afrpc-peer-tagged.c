@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Events that are told before everything else that waits, at the end of what has blocked the thread: what a worker logs, say,
- * in a program that never runs a main loop. */
+/* Events that are told before everything else that waits, at the end of what has blocked the thread: what a worker logs,
+ * say, in a program that never runs a main loop. */
 #include "config.h"
 
 #include "peer/afrpc-peer-parts.h"
@@ -12,15 +12,16 @@
 #include "afrpc-serialiser-values.h"
 #include "peer/afrpc-peer.h"
 
-/* Whether it has the tag, as the key of a dictionary entry. What is serialised is not read for that: that the tag is somewhere
- * in it is enough. */
+/* Whether it has the tag, as the key of a dictionary entry. What is serialised is not read for that: that the tag is
+ * somewhere in it is enough. */
 static gboolean
 is_tagged (const AfrpcNewsPiece *piece,
            const char           *tag)
 {
   const AfrpcLinkItem *item = &piece->item;
 
-  if (piece->kind != AFRPC_NEWS_ITEM || item->kind != AFRPC_LINK_ITEM_EVENT || item->value == NULL || piece->unpacking != NULL)
+  if (piece->kind != AFRPC_NEWS_ITEM || item->kind != AFRPC_LINK_ITEM_EVENT || item->value == NULL ||
+      piece->unpacking != NULL)
     return FALSE;
   if (item->is_serialised)
     return memmem (g_variant_get_data (item->value), g_variant_get_size (item->value), tag, strlen (tag)) != NULL;

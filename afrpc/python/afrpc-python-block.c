@@ -200,7 +200,7 @@ module_close_sync (PyObject        *module,
 }
 
 /* block (function, cancellable): what the function returns, which is called with another cancellable and waits by the
- * library, until that is cancelled: because the one that was given is, or since a handler of a signal has raised something. */
+ * library, until that is cancelled: because the one that was given is, or since a handler of a signal has raised. */
 static PyObject *
 module_block (PyObject        *module,
               PyObject *const *args,

@@ -459,8 +459,8 @@ void
 afrpc_python_refuse_thread (void)
 {
   PyErr_SetString (PyExc_RuntimeError, "what is used belongs to the main context of another thread, or of another loop: "
-                   "a process has to be made where it is used, in a thread that does not share the default main context with "
-                   "others (GLib.MainContext.push_thread_default)");
+                   "a process has to be made where it is used, in a thread that does not share the default main context "
+                   "with others (GLib.MainContext.push_thread_default)");
 }
 
 /* Takes the main context that a proxy belongs to, for a call from this thread; with @is_awaited, the loop that runs here

@@ -488,7 +488,8 @@ map_print_summary (Map *self)
 static int
 map_run (const MapOptions *options)
 {
-  static const AfrpcToolPoolFuncs funcs = { call_settled_cb, call_refused_cb, pool_failed_cb, pool_has_room_cb, pool_over_cb };
+  static const AfrpcToolPoolFuncs funcs = { call_settled_cb, call_refused_cb, pool_failed_cb, pool_has_room_cb,
+                                            pool_over_cb };
   g_auto(Map) self = { .options = options, .jobs = G_QUEUE_INIT, .output_fd = STDOUT_FILENO };
 
   self.loop = g_main_loop_new (NULL, FALSE);

@@ -41,8 +41,8 @@ get_n_outcomes (const AfrpcPoolStats *stats,
   return stats != NULL ? afrpc_pool_stats_get_n_outcomes (stats, outcome) : 0;
 }
 
-/* @stats: (nullable): %NULL: there were no calls; @n_retries: of the calls, those that were made again; @n_refused: those that
- * only have led to the right arguments */
+/* @stats: (nullable): %NULL: there were no calls; @n_retries: of the calls, those that were made again; @n_refused: those
+ * that only have led to the right arguments */
 void
 afrpc_tool_stats_print (const AfrpcPoolStats *stats,
                         guint64               n_retries,

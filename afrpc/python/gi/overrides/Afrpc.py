@@ -19,8 +19,8 @@ from afrpc._proxy import PendingCall, check_thread as _check_thread
 
 Afrpc = get_introspection_module("Afrpc")
 
-__all__ = ["Buffer", "Call", "CallOptions", "Exit", "Host", "NotStarted", "PendingCall", "Pool", "PoolStats", "PoolWorker", "Process", "Proxy", "RemoteError", "Serialiser", "Tagged",
-           "TimeoutError", "Variant", "WorkerDied"]
+__all__ = ["Buffer", "Call", "CallOptions", "Exit", "Host", "NotStarted", "PendingCall", "Pool", "PoolStats", "PoolWorker",
+           "Process", "Proxy", "RemoteError", "Serialiser", "Tagged", "TimeoutError", "Variant", "WorkerDied"]
 
 _errors.set_up(Afrpc)
 
@@ -150,7 +150,8 @@ def next_many_sync(self, n_max, cancellable=None):
     return _with_log(self.get_pool(), lambda: _proxy.block(lambda stop: _next_many_sync(self, n_max, stop), cancellable))
 
 
-del call_finish, call_full_finish, call_full_sync, call_sync, close_sync, next_many_sync, next_sync, start, wait_finish, wait_sync
+del call_finish, call_full_finish, call_full_sync, call_sync, close_sync, next_many_sync, next_sync, start
+del wait_finish, wait_sync
 
 
 def _get_fd(file):
@@ -578,7 +579,10 @@ class Pool(_Callable, Afrpc.Pool):
     def call_all_sync(self, args=None, options=None, cancellable=None):
         """Has all workers, those that there are and each later one, called with a GLib.Variant, and blocks until those that
         there are have answered, or a handler of a signal raises."""
-        return _with_log(self, lambda: _proxy.block(lambda stop: super(Pool, self).call_all_sync(args, options, stop), cancellable))
+        def call(stop):
+            return super(Pool, self).call_all_sync(args, options, stop)
+
+        return _with_log(self, lambda: _proxy.block(call, cancellable))
 
     def map(self, *iterables, ordered=True, signature=None, timeout_ms=None, cancellable=None, raw=False, calls=False,
             return_exceptions=False, **options):
@@ -677,8 +681,8 @@ def _chain_options(name):
     setattr(CallOptions, name, chained)
 
 
-for _name in ("set_affinity", "set_execution_timeout_ms", "set_fds", "set_function", "set_idempotent", "set_label", "set_metadata",
-              "set_priority", "set_progress", "set_timeout_ms", "set_wait_for_room"):
+for _name in ("set_affinity", "set_execution_timeout_ms", "set_fds", "set_function", "set_idempotent", "set_label",
+              "set_metadata", "set_priority", "set_progress", "set_timeout_ms", "set_wait_for_room"):
     _chain_options(_name)
 
 CallOptions = _help.document(override(CallOptions), _REPLACED)
@@ -794,7 +798,7 @@ class Process(Afrpc.Process):
     def new_exec(cls, host=None, *, python=None):
         """Executes a host: the name of one, or its path.
 
-        python: the interpreter of a host in Python, if it is to be another than that of this program: its path, or its name"""
+        python: the interpreter of a host in Python, if it is to be another than that of the program: its path or name"""
         _prepare_thread()
         host = _get_text(host)
         process = super().new_exec(host)
@@ -809,8 +813,8 @@ class Process(Afrpc.Process):
         return super().new_for_host(host)
 
     def set_environ(self, environment):
-        """Sets the whole environment, of texts as "NAME=value". What says which interpreter a host in Python is run by stays,
-        unless it is among them."""
+        """Sets the whole environment, of texts as "NAME=value". What says which interpreter a host in Python is run by
+        stays, unless it is among them."""
         _check_thread(self)
         super().set_environ(environment)
         names = {text.partition("=")[0] for text in environment}
