@@ -489,7 +489,8 @@ class Classes(unittest.TestCase):
                 # What ends a map is no call's.
                 with self.assertRaises(GLib.Error) as ended:
                     next(pool.map([1]))
-                self.assertIs(type(ended.exception), GLib.Error)
+                # It may have ended before it was ready.
+                self.assertIn(type(ended.exception), (GLib.Error, Afrpc.NotStarted) if how == "failed" else (GLib.Error,))
 
     def test_who_had_it(self):
         """Also where many do, and nobody keeps the call."""
