@@ -3,6 +3,8 @@
 /* A call from when it is begun until its outcome has been told, as those below see it. */
 #include "config.h"
 
+#include <string.h>
+
 #include "afrpc-call-options-private.h"
 #include "afrpc-call-private.h"
 #include "afrpc-call-wait-private.h"
@@ -114,7 +116,7 @@ drop_value (AfrpcCall *self)
 
   g_clear_pointer (&self->value, g_variant_unref);
   g_clear_object (&self->fds);
-  self->error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled");
+  self->error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, AFRPC_CALL_CANCELLED);
 }
 
 /* @is_in_place: this is a dispatch of the caller's context */
@@ -131,6 +133,37 @@ afrpc_call_tell_waits (AfrpcCall *self,
 
       afrpc_call_wait_tell (wait, is_in_place);
     }
+}
+
+/* Whether the error is one of those that are the same whatever was called. What a function has said is left as it is. */
+static gboolean
+is_common (const GError *error)
+{
+  if (error->domain == G_IO_ERROR)
+    return error->code == G_IO_ERROR_CANCELLED && strcmp (error->message, AFRPC_CALL_CANCELLED) == 0;
+
+  return error->domain == AFRPC_ERROR &&
+         (error->code == AFRPC_ERROR_CLOSED || error->code == AFRPC_ERROR_BUSY || error->code == AFRPC_ERROR_SERIALISER);
+}
+
+/* Has an error that says nothing of whom it is about name the function. */
+static void
+add_function (AfrpcCall *self)
+{
+  g_autofree char *function = NULL, *quoted = NULL;
+
+  if (self->error == NULL || !is_common (self->error))
+    return;
+
+  if (self->options != NULL && self->options->function != NULL)
+    function = g_strdup (self->options->function);
+  else if (g_object_class_find_property (G_OBJECT_GET_CLASS (self->caller), "function") != NULL)
+    g_object_get (self->caller, "function", &function, NULL);
+  if (function == NULL)
+    return;
+  quoted = g_strdup_printf ("'%s'", function);
+  if (strstr (self->error->message, quoted) == NULL)
+    g_prefix_error (&self->error, "%s: ", quoted);
 }
 
 /* What a function has raised in its language is left as it is: its message says how it is to be read. */
@@ -154,6 +187,7 @@ afrpc_call_complete (AfrpcCall *self)
     afrpc_caller_count_untold (self->caller, -1);
   self->is_counted = FALSE;
   drop_value (self);
+  add_function (self);
   add_label (self);
   afrpc_call_unwatch (self);
 }

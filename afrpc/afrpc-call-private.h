@@ -9,6 +9,9 @@
 
 G_BEGIN_DECLS
 
+/* What an error says of one that was cancelled, until it is told, and what a worker says of it. */
+#define AFRPC_CALL_CANCELLED "the call was cancelled"
+
 struct _AfrpcCall
 {
   GObject parent_instance;

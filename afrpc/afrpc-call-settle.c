@@ -95,7 +95,7 @@ cancel_cb (gpointer data)
     AFRPC_CALLER_GET_IFACE (self->caller)->cancel (self->caller, self);
   else
     afrpc_call_give_up (self, AFRPC_STARTED_UNKNOWN,
-                        g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled"));
+                        g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, AFRPC_CALL_CANCELLED));
 
   return G_SOURCE_REMOVE;
 }

@@ -32,6 +32,9 @@ void     afrpc_caller_emit_known_error   (AfrpcCaller  *self,
 /* Exported, for the bindings that belong to afrpc. */
 AFRPC_AVAILABLE_IN_1_0
 void     afrpc_caller_set_plain_events   (AfrpcCaller  *self);
+AFRPC_AVAILABLE_IN_1_0
+void     afrpc_caller_tell_tagged_events (AfrpcProcess *process,
+                                          const char   *tag);
 
 gboolean afrpc_caller_may_use            (AfrpcCaller  *self,
                                           const char   *what);

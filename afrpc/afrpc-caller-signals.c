@@ -274,6 +274,27 @@ afrpc_caller_set_plain_events (AfrpcCaller *self)
   g_object_set_qdata (G_OBJECT (self), plain_quark (), self);
 }
 
+/**
+ * afrpc_caller_tell_tagged_events: (skip)
+ * @process: a process, whose main context is this thread's
+ * @tag: what they are tagged with: the key of a dictionary entry
+ *
+ * Has events that have a tag, and wait for the main context to be iterated, be emitted at once: those of all callers of that
+ * main context, in their order, and before everything else that waits.
+ *
+ * For the bindings that belong to afrpc.
+ *
+ * Since: 1.0
+ */
+void
+afrpc_caller_tell_tagged_events (AfrpcProcess *process,
+                                 const char   *tag)
+{
+  g_return_if_fail (AFRPC_IS_PROCESS (process));
+
+  afrpc_peer_tell_tagged (afrpc_process_get_peer (process), tag);
+}
+
 /* @is_known: a call has got it, or another that says why: nobody has to be warned */
 void
 afrpc_caller_emit_known_error (AfrpcCaller  *self,

@@ -159,7 +159,7 @@ begin (AfrpcCaller      *self,
                         g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the %s is closed", G_OBJECT_TYPE_NAME (self)));
   else if (G_UNLIKELY (iface->own == NULL && afrpc_call_is_cancelled (call)))
     afrpc_call_give_up (call, AFRPC_STARTED_NO,
-                        g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled"));
+                        g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, AFRPC_CALL_CANCELLED));
   else
     iface->begin (self, call, sunk, options);
   if (cancellable != NULL)

@@ -139,7 +139,7 @@ afrpc_proxy_begin (AfrpcCaller      *caller,
                                        "another thread runs the main context that the proxy belongs to"));
   else if (afrpc_call_is_cancelled (call))
     afrpc_peer_fail_call (self->peer, pending,
-                          g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled"));
+                          g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, AFRPC_CALL_CANCELLED));
   else
     afrpc_proxy_give (self, args, options, has_limit ? (guint) options->timeout_ms : self->call_timeout_ms, pending);
 }
@@ -149,7 +149,7 @@ cancel_cb (AfrpcPeer *peer,
            gpointer   call)
 {
   afrpc_peer_cancel (peer, afrpc_call_get_pending (call),
-                     g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled"));
+                     g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, AFRPC_CALL_CANCELLED));
 }
 
 static void

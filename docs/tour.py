@@ -80,6 +80,18 @@ async def preparing():
             print(await proxy(name))
 
 
+def greet_in_thread(name):
+    context = GLib.MainContext.new()
+    context.push_thread_default()
+    try:
+        proxy = new_proxy("greet")
+        greeting = proxy.invoke_sync(name)
+        proxy.close_sync()
+        return greeting
+    finally:
+        context.pop_thread_default()
+
+
 async def main():
     for part in values, options, many, events, errors, preparing:
         await part()
@@ -87,6 +99,7 @@ async def main():
         print(await proxy())
     async with new_proxy("ring", backend=Afrpc.Backend.ASYNC) as proxy:
         print(await proxy(0.01))
+    print(await asyncio.to_thread(greet_in_thread, "thread"))
 
 
 aio.run(main())

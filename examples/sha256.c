@@ -2,6 +2,7 @@
 
 /* A worker module that computes SHA-256 of files, for
  *
+ *     cc -shared -fPIC -o sha256.so sha256.c $(pkg-config --cflags --libs afrpc-worker-1.0)
  *     find . -type f -print0 | afrpc map -0 --keep-order ./sha256.so sha256
  */
 #include <afrpc/afrpc.h>

@@ -85,6 +85,7 @@ EXPECTED = {
         r"Good morning, Bert!\n"
         r"5\n"
         r"rang\n"
+        r"Hello, thread!\n"
         r"Hello, everybody!\n"
         r"Hello, main loop!\n",
     "tour":

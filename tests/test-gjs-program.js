@@ -76,7 +76,8 @@ runTests({
         const proxy = makeCProxy();
         const bad = [
             {timeout_ms: 5}, {signatur: '(i)'}, {toString: 1}, {timeoutMs: -1}, {timeoutMs: 1.5}, {timeoutMs: '5'},
-            {signature: 5}, {onProgress: 'x'}, {cancellable: {}}, {fds: ['x']}, {fds: [-1]}, {bytesAsText: 1}, {progressMode: 'ALL'},
+            {signature: 5}, {onProgress: 'x'}, {cancellable: {}}, {fds: ['x']}, {fds: [-1]}, {bytesAsText: 1},
+            {progressMode: 'ALL'}, {progressMode: 77}, {progressMode: 2}, {progressMode: -1},
             {executionTimeoutMs: '1'}, {label: 5}, {metadata: 5}, {metadata: {x: () => 1}}, {priority: 0.5}, {idempotent: 1}, {waitForRoom: 1},
             {affinity: 1}, {function: 1}, {fds: new Gio.Cancellable()}, 'x', null, undefined, 5,
         ];

@@ -394,6 +394,31 @@ class Options(unittest.TestCase):
 
         aio.run(main())
 
+    def test_names_elsewhere(self):
+        """Who does not know of names says so before anything is sent."""
+        async def ask(caller):
+            await caller.call_kw(1, a=2)
+
+        python = Afrpc.Process.new_exec("python").eval(CODE)
+        for host in "gjs", "perl", "c", None:
+            other = Afrpc.Process.new_exec(host)
+            later, renewed = (Afrpc.Pool(process=python, function="named", max_workers=1) for _ in range(2))
+            later.add_template(other)
+            renewed.refresh(other)
+            for caller in (Afrpc.Proxy(process=other.fork(), function="named"),
+                           Afrpc.Pool(process=other, function="named"), later, renewed):
+                caller.connect("error", lambda caller, error: None)
+                for call in lambda: caller.call_kw_sync(1, a=2), lambda: aio.run(ask(caller)):
+                    words = f"^'named': a function of the host '{host or 'c'}' has no arguments with names"
+                    with self.assertRaisesRegex(TypeError, words) as raised:
+                        call()
+                    self.assertEqual(raised.exception.started, Afrpc.Started.NO)
+                caller.kill()
+        proxy = make("named", serialiser="bytes")
+        with self.assertRaisesRegex(TypeError, "cannot be sent by the serialiser 'bytes'"):
+            proxy.call_kw_sync("x", a="y")
+        self.assertEqual(make("named", serialiser="json").call_kw_sync(1, a=2), ((1,), {"a": 2}))
+
     def test_named_beside_hooks(self):
         process = Afrpc.Process.new_exec("python").eval(
             CODE + "\nafrpc.set_hooks(hook=lambda tag, value: (tag, value))\n")
@@ -681,6 +706,39 @@ class Interrupted(unittest.TestCase):
         self.assertTrue(proxy.close_sync(None))
         with self.assertRaises(GLib.Error):
             call.wait_sync(None)
+
+    def test_others_that_block(self):
+        """What is not one call: the end of a process, the next call of a map, all workers."""
+        me = (os.getpid(), signal.SIGINT)
+        proxy = make("interrupt")
+        process = proxy.get_process()
+        call = proxy.start(GLib.Variant("(ii)", me))
+        self.interrupt(process.wait_sync)
+        stop = Gio.Cancellable()
+        stop.cancel()
+        with self.assertRaises(GLib.Error) as raised:
+            process.wait_sync(stop)
+        self.assertTrue(raised.exception.matches(Gio.io_error_quark(), Gio.IOErrorEnum.CANCELLED))
+        process.kill(signal.SIGKILL)
+        self.assertEqual(process.wait_sync().get_signal(), signal.SIGKILL)
+        with self.assertRaises(Afrpc.WorkerDied):
+            call.wait_sync()
+
+        template = Afrpc.Process.new_exec("python").eval(CODE)
+        with Afrpc.Pool(process=template, function="interrupt", max_workers=1) as pool:
+            pool.invoke_sync(0, signal.SIGINT, function="echo")
+            self.interrupt(pool.call_all_sync, GLib.Variant("(ii)", me))
+            pool.kill()
+        for name, *args in ("next_sync",), ("next_many_sync", 5):
+            with Afrpc.Pool(process=template, function="interrupt", max_workers=1) as pool:
+                results = pool.map_variant(GLib.Variant("a(ii)", [me]), None, None, 0)
+                self.interrupt(getattr(results, name), *args)
+                # What it waited for goes on.
+                results.cancel()
+                with self.assertRaises(GLib.Error):
+                    while getattr(results, name)(*args):
+                        pass
+                pool.kill()
 
     def test_with_worker(self):
         """The worker gets it, too, and dies of it."""

@@ -12,7 +12,7 @@ import unittest
 import gi
 
 gi.require_version("Afrpc", "1.0")
-from gi.repository import Afrpc  # noqa: E402
+from gi.repository import Afrpc, GLib  # noqa: E402
 
 from afrpc import aio  # noqa: E402
 from python_calls import CODE, make  # noqa: E402
@@ -155,6 +155,78 @@ def lie():
         self.assertEqual([record.getMessage() for record, n in records], ["a lie", ""] + ["made up"] * 100)
         self.assertEqual(set(logging.Logger.manager.loggerDict) - {"afrpc-test", "afrpc-test.deep"},
                          before - {"afrpc-test", "afrpc-test.deep"})
+
+
+class LogWithoutLoop(unittest.TestCase):
+    """At the end of what blocks, there is what workers have logged until then; events wait for a main loop, as ever."""
+    CODE = """
+import logging, afrpc
+log = logging.getLogger("afrpc-test.deep")
+def work(text):
+    afrpc.event("an event")
+    afrpc.event({"afrpc.log": "no record"})
+    log.warning("%s: first", text)
+    log.warning("%s: second", text)
+    if text == "fail": raise KeyError(text)
+    return text
+def bye(): log.warning("bye")
+"""
+
+    def setUp(self):
+        self.records = []
+        logger, handler = logging.getLogger("afrpc-test.deep"), logging.Handler()
+        handler.emit = lambda record: self.records.append(record.getMessage())
+        logger.propagate = False
+        logger.addHandler(handler)
+        self.addCleanup(logger.removeHandler, handler)
+
+    def make(self, cls, **properties):
+        process = Afrpc.Process.new_exec("python").eval(self.CODE).set_stderr(Afrpc.Stdio.CAPTURE)
+        self.events = []
+        return cls(process=process, function="work", done="bye", log=True, on_event=self.events.append, **properties)
+
+    def take(self):
+        records, self.records[:] = list(self.records), []
+        return records
+
+    def test_proxy(self):
+        for serialiser in None, "json", "unsafe-pickle":
+            with self.subTest(serialiser=serialiser):
+                proxy = self.make(Afrpc.Proxy, serialiser=serialiser)
+                self.assertEqual(proxy.invoke_sync("a"), "a")
+                self.assertEqual(self.take(), ["a: first", "a: second"])
+                with self.assertRaises(KeyError):
+                    proxy.invoke_sync("fail")
+                self.assertEqual(self.take(), ["fail: first", "fail: second"])
+                n_calls = 2
+                if serialiser is None:
+                    args = GLib.Variant("(s)", ("b",))
+                    for call in (lambda: proxy.call_sync(args), lambda: proxy.call_full_sync(args),
+                                 lambda: proxy.start(args).wait_sync()):
+                        call()
+                        self.assertEqual(self.take(), ["b: first", "b: second"])
+                        n_calls += 1
+                # What only has the words of a record in it is an event all the same, of which nothing is lost.
+                self.assertNotIn("an event", self.events)
+                last = proxy("c")
+                proxy.close_sync()
+                self.assertEqual(self.take(), ["c: first", "c: second", "bye"])
+                while not last.done():
+                    GLib.MainContext.default().iteration(True)
+                events = ["an event", {"afrpc.log": "no record"}] * (n_calls + 1)
+                self.assertEqual(sorted(self.events, key=str), sorted(events, key=str))
+                self.assertEqual(self.take(), [])
+
+    def test_pool(self):
+        pool = self.make(Afrpc.Pool, max_workers=2)
+        self.assertEqual(pool.invoke_sync("a"), "a")
+        self.assertEqual(self.take(), ["a: first", "a: second"])
+        pool.invoke_all_sync("b")
+        self.assertEqual(self.take(), ["b: first", "b: second"] * pool.get_n_workers())
+        self.assertEqual(list(pool.map(["c", "d"])), ["c", "d"])
+        n_workers = pool.get_n_workers()
+        pool.close_sync()
+        self.assertEqual(sorted(self.take()), [*["bye"] * n_workers, "c: first", "c: second", "d: first", "d: second"])
 
 
 class Ends(unittest.TestCase):

@@ -132,10 +132,17 @@ class Loading(unittest.TestCase):
         try:
             process = new().require("only_there")
             told = new().eval(code)
+            others = [Afrpc.Process(host="python"), new().set_environ(["A=1"]), new().fork().set_environ(["A=1"]),
+                      Afrpc.Process(host="python").set_environ([f"PATH={os.environ['PATH']}"]).setenv("A", "1", True)]
+            for other in others:
+                other.eval(code)
+            own = new().set_environ([f"AFRPC_PYTHON={old}"]).eval(code)
         finally:
             sys.executable = old
         self.assertEqual(run(process, "run"), "only there")
-        self.assertEqual(run(told, "tell"), (python, str(self.folder), None))
+        for told in told, *others:
+            self.assertEqual(run(told, "tell"), (python, str(self.folder), None))
+        self.assertEqual(run(own, "tell")[0], old)
         with self.assertRaisesRegex(GLib.Error, "ModuleNotFoundError"):
             run(new().require("only_there"), "run")
         # Another one for one process
@@ -146,6 +153,31 @@ class Loading(unittest.TestCase):
         told.setenv("AFRPC_PYTHON", "/nonexistent/python", True)
         with self.assertRaises(GLib.Error):
             run(told, "tell")
+        # The same from the start, which finds what is its own
+        sys.path.append(str(self.folder))
+        try:
+            for told in (Afrpc.Process.new_exec("python", python=python),
+                         Afrpc.Process.new_exec("python", python=pathlib.Path(python)),
+                         Afrpc.Process(host="python", python=python).set_environ([])):
+                self.assertEqual(run(told.require("only_there").eval(code), "tell")[0], python)
+            told = Afrpc.Process.new_exec("python", python=python).eval("import sys\ndef path(): return sys.path")
+        finally:
+            sys.path.remove(str(self.folder))
+        self.assertNotIn(str(self.folder), run(told, "path"))
+        with self.assertRaisesRegex(FileNotFoundError, "there is no such interpreter: 'nopython'"):
+            Afrpc.Process.new_exec("python", python="nopython")
+        for wrong in (lambda: Afrpc.Process.new_exec(python=python), lambda: Afrpc.Process(host="c", python=python),
+                      lambda: Afrpc.Process(host="python", use_template=True, python=python),
+                      lambda: Afrpc.Process(host="python", destination="nowhere", python=python)):
+            self.assertRaises(ValueError, wrong)
+
+    def test_path_objects(self):
+        """Wherever text may be a path."""
+        code = "import os\ndef tell(): return os.getcwd(), os.environ['PLACE']"
+        process = new().set_cwd(self.folder).setenv("PLACE", self.folder, True).eval(code)
+        self.assertEqual(run(process, "tell"), (str(self.folder), str(self.folder)))
+        self.assertEqual(Afrpc.Process.new_command([self.folder, "a"]).props.argv, [str(self.folder), "a"])
+        self.assertEqual(Afrpc.Process.new_exec(self.folder).get_host(), str(self.folder))
 
 
 if __name__ == "__main__":

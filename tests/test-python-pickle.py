@@ -190,13 +190,15 @@ def tell():
         with self.assertRaisesRegex(GLib.Error, refusal) as raised:
             proxy.invoke_sync(1)
         self.assertTrue(raised.exception.matches(Afrpc.error_quark(), Afrpc.Error.SERIALISER))
+        command, machine = Afrpc.Process.new_command(["false"]), Afrpc.Process.new_ssh("nowhere", "python")
+        elsewhere = command, command.fork(), machine, machine.fork(), Afrpc.Process(host="python", destination="nowhere")
         for cls in Afrpc.Proxy, Afrpc.Pool:
             for serialiser in "unsafe-pickle", Afrpc.Serialiser.lookup("unsafe-pickle"):
-                with self.assertRaisesRegex(ValueError, "trust_command=True"):
-                    cls(process=Afrpc.Process.new_command(["false"]), function="echo", serialiser=serialiser)
-        command = Afrpc.Process.new_command(["false"])
+                for wrong in elsewhere:
+                    with self.assertRaisesRegex(ValueError, "trust_command=True"):
+                        cls(process=wrong, function="echo", serialiser=serialiser)
         pool = Afrpc.Pool(process=process, function="echo", serialiser="unsafe-pickle", max_workers=1)
-        for wrong in command, command.fork():
+        for wrong in elsewhere:
             for later in lambda: pool.add_template(wrong), lambda: pool.refresh(wrong):
                 with self.assertRaisesRegex(ValueError, "trust_command=True"):
                     later()
@@ -206,8 +208,9 @@ def tell():
         trusting = Afrpc.Pool(process=process, function="echo", serialiser="unsafe-pickle", trust_command=True)
         other = Afrpc.Pool(process=process, function="echo")
         for pool in trusting, other:
-            pool.add_template(command, 1)
-            pool.refresh(command)
+            for there in command, machine:
+                pool.add_template(there, 1)
+                pool.refresh(there)
             pool.kill()
         with self.assertRaisesRegex(ValueError, "there is no serialiser 'nothing'"):
             Afrpc.Proxy(process=process, function="echo", serialiser="nothing")

@@ -8,7 +8,7 @@ import unittest
 import gi
 
 gi.require_version("Afrpc", "1.0")
-from gi.repository import Afrpc, Gio, GLib  # noqa: E402
+from gi.repository import Afrpc, Gio, GLib, GObject  # noqa: E402
 
 import afrpc.aio  # noqa: E402
 from afrpc._streams import AsyncMap  # noqa: E402
@@ -363,6 +363,63 @@ class PoolTest(unittest.TestCase):
             with self.assertRaises(GLib.Error):
                 pool.invoke_all_sync("file-error", True, signature="(sv)")
         pool.close_sync()
+
+    def test_shown(self):
+        """What each says of itself."""
+        options = Afrpc.CallOptions().set_label("a").set_timeout_ms(5000)
+        self.assertEqual(repr(options), "Afrpc.CallOptions(timeout_ms=5000, label='a')")
+        self.assertEqual(repr(Afrpc.CallOptions.new()), "Afrpc.CallOptions()")
+        for name in "variant", "bytes", "json", "unsafe-pickle":
+            self.assertEqual(repr(Afrpc.Serialiser.lookup(name)), f"<Afrpc.Serialiser {name!r}>")
+        with make_pool("echo", max_workers=1) as pool:
+            call = pool.start(GLib.Variant("(i)", (5,)), options)
+            self.assertEqual(repr(call), "<Afrpc.Call of echo, pending>")
+            call.wait_sync()
+            self.assertEqual(repr(call), "<Afrpc.Call of echo, settled>")
+            self.assertEqual(repr(pool.start(None, Afrpc.CallOptions(function="count"))), "<Afrpc.Call of count, pending>")
+            self.assertRegex(repr(pool.get_workers()[0]), r"^<Afrpc.PoolWorker pid \d+, (idle|busy), \d calls>$")
+            self.assertEqual(repr(pool.get_stats()), "<Afrpc.PoolStats: 1 calls have finished, 0 of them failed; "
+                                                     "1 workers were started, 0 of them died>")
+            results, events = pool.map([1, 2]), pool.events()
+            self.assertEqual(repr(results), "<results of echo in Afrpc.Pool>")
+            self.assertEqual(len(list(results)), 2)
+            self.assertEqual(repr(results), "<results of echo in Afrpc.Pool, over>")
+            self.assertEqual(repr(events), f"<events of {pool!r}, 0 wait>")
+            events.close()
+            self.assertEqual(repr(events), "<events, 0 wait, closed>")
+
+        async def main():
+            pool = make_pool("echo", max_workers=1)
+            calls = [pool(1), pool(object())]
+            self.assertEqual(repr(calls[0]), "<Afrpc.PendingCall of echo, pending>")
+            await asyncio.gather(*calls, return_exceptions=True)
+            self.assertEqual(repr(calls[0]), "<Afrpc.PendingCall done>")
+            self.assertRegex(repr(calls[1]), r"^<Afrpc.PendingCall failed: TypeError\('argument 1: .*'\)>$")
+
+            async def inputs():
+                yield 1
+
+            results = pool.map(inputs())
+            self.assertEqual(repr(results), "<results of echo in Afrpc.Pool>")
+            await pool.close_async()
+
+        afrpc.aio.run(main())
+
+    def test_setters(self):
+        """They return what they belong to."""
+        pool = make_pool("echo", max_workers=1)
+        proxy = Afrpc.Proxy(process=Afrpc.Process.new_exec(None).require(WORKER), function="echo")
+        for thing in pool, proxy, Afrpc.CallOptions():
+            values = {"set_fds": None, "set_function": "echo", "set_label": "a", "set_affinity": "a", "set_metadata": None}
+            names = [name for name in dir(type(thing)) if name.startswith("set_") and not hasattr(GObject.Object, name)]
+            self.assertGreater(len(names), 3)
+            for name in names:
+                args = (Afrpc.ProgressMode.ALL, print) if name == "set_progress" else (values.get(name, 5),)
+                with self.subTest(f"{type(thing).__name__}.{name}()"):
+                    setter = getattr(thing, name)
+                    self.assertIs(setter(*args) if name != "set_hooks" else setter(default=str), thing)
+        for caller in pool, proxy:
+            caller.kill()
 
     def test_wrong(self):
         with self.assertRaises(TypeError):

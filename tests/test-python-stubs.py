@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The type stubs: their names are those that are there, and a type checker understands them."""
 import ast
+import builtins
 import importlib.util
 import inspect
 import os
@@ -12,12 +13,13 @@ import subprocess
 import sys
 import tempfile
 import types
+import typing
 import unittest
 
 import gi
 
 gi.require_version("Afrpc", "1.0")
-from gi.repository import Afrpc, GLib  # noqa: E402
+from gi.repository import Afrpc, Gio, GLib, GObject  # noqa: E402
 
 import afrpc  # noqa: E402
 import afrpc.aio  # noqa: E402
@@ -70,6 +72,76 @@ async def main() -> int:
 
 reveal_type(aio.run(main()))
 aio.run(5)  # wrong
+"""
+
+# Of functions that have types, with what others have stubs for: it has to pass as it is, and each line by itself.
+RIGHT = """
+import typing
+import gi
+gi.require_version("Afrpc", "1.0")
+from gi.repository import Afrpc, GLib
+
+
+def make(name: str) -> Afrpc.Proxy:
+    process: Afrpc.Process = Afrpc.Process.new_exec("python").require(name)
+    return Afrpc.Proxy(process=process, function="f", max_message_size=5, backend=Afrpc.Backend.ASYNC, init=None)
+
+
+def look(proxy: Afrpc.Proxy) -> int:
+    backend: Afrpc.Backend = proxy.props.backend
+    function: str = proxy.props.function
+    init: typing.Optional[str] = proxy.props.init
+    process: Afrpc.Process = proxy.props.process
+    proxy.props.call_timeout_ms = 5
+    handler: int = proxy.connect("event", print)
+    call: Afrpc.Call = proxy.start(GLib.Variant("()", ()))
+    options = Afrpc.CallOptions(timeout_ms=5, label="a")
+    options.props.label = None
+    return proxy.props.max_message_size + Afrpc.error_quark()
+
+
+def watch(pool: Afrpc.Pool) -> bool:
+    pool.props.max_workers = pool.props.n_workers + 1
+    caller: Afrpc.Caller = pool
+    process = pool.props.process
+    name = process.props.host if process is not None else None
+    return pool.props.closed and pool.props.failure is None
+"""
+
+WRONG = """
+import gi
+gi.require_version("Afrpc", "1.0")
+from gi.repository import Afrpc
+
+
+def look(proxy: Afrpc.Proxy, pool: Afrpc.Pool, process: Afrpc.Process) -> None:
+    proxy.props.nonsense  # wrong
+    proxy.backend  # wrong
+    proxy.props.backend = Afrpc.Backend.ASYNC  # wrong
+    proxy.props.call_timeout_ms = "5"  # wrong
+    backend: Afrpc.Limit = proxy.props.backend  # wrong
+    init: str = proxy.props.init  # wrong
+    quark: str = Afrpc.error_quark()  # wrong
+    pool.props.n_workers = 5  # wrong
+    pool.props.max_calls.nonsense  # wrong
+    process.props.fd  # wrong
+    Afrpc.CallOptions(timeout_ms="5")  # wrong
+    Afrpc.CallOptions(nonsense=5)  # wrong
+    Afrpc.Pool(process=process, function="f", nonsense=5)  # wrong
+    proxy.start(5, 5)  # wrong
+    Afrpc.nonsense()  # wrong
+"""
+
+# As what others have it: other classes are Any here.
+OBJECT = """
+import typing
+
+
+class Object:
+    def connect(self, signal: str, handler: typing.Callable[..., typing.Any], *args: typing.Any) -> int: ...
+
+
+def __getattr__(name: str) -> typing.Any: ...
 """
 
 REVEALED = ["gi.repository.Afrpc.Process", "gi.repository.Afrpc.Exit", "int", "gi.repository.Afrpc.Events",
@@ -147,6 +219,51 @@ class Stubs(unittest.TestCase):
                     getattr(Afrpc, name) is not getattr(afrpc, name, None):
                 self.assertIn(name, seen)
 
+    def test_properties(self):
+        """Those of "props" are those that there are, with what they are where something is there to be asked."""
+        process = Afrpc.Process.new_exec("python").eval("def f(): pass")
+        pool = Afrpc.Pool(process=process, function="f", max_workers=1)
+        pool.invoke_sync()
+        ssh = Afrpc.Process.new_ssh("nowhere", "python", ["-v"])
+        things = [process, ssh, Afrpc.Process.new_command(["a", "b"]), pool, *pool.get_workers(),
+                  Afrpc.Proxy(process=process.fork(), function="f", serialiser="json", init="a", done="b"),
+                  Afrpc.Proxy(process=process.fork(), function="f"),
+                  Afrpc.CallOptions(), Afrpc.CallOptions(label="a", function="b", affinity="c", fds=Gio.UnixFDList(),
+                                                         metadata=GLib.Variant("a{sv}", {})),
+                  Afrpc.JsonSerialiser(), Afrpc.JsonSerialiser(expected_type=GLib.VariantType("i"))]
+        for thing in things[5:7]:
+            thing.connect("error", lambda proxy, error: None)
+        names = {**vars(builtins), "typing": typing, "Gio": Gio, "GLib": GLib,
+                 **{name: getattr(Afrpc, name) for name in dir(Afrpc)}}
+        asked = set()
+        with open(STUBS, encoding="utf-8") as file:
+            tree = ast.parse(file.read())
+        for node in tree.body:
+            props = [child for child in getattr(node, "body", ()) if isinstance(child, ast.ClassDef)]
+            there = getattr(Afrpc, getattr(node, "name", ""), None)
+            if not (isinstance(there, type) and issubclass(there, GObject.Object)):
+                self.assertEqual(props, [])
+                continue
+            said = {child.target.id if isinstance(child, ast.AnnAssign) else child.name: child
+                    for child in props[0].body if not isinstance(child, ast.Pass)}
+            specs = {spec.name.replace("-", "_"): spec for spec in there.list_properties()}
+            settable = GObject.ParamFlags.WRITABLE
+            self.assertEqual(set(said), {name for name, spec in specs.items() if spec.flags & GObject.ParamFlags.READABLE},
+                             node.name)
+            for name, child in said.items():
+                flags = specs[name].flags
+                self.assertEqual(isinstance(child, ast.AnnAssign),
+                                 bool(flags & settable and not flags & GObject.ParamFlags.CONSTRUCT_ONLY), name)
+                written = eval(ast.unparse(child.annotation if isinstance(child, ast.AnnAssign) else child.returns), names)
+                kinds = tuple(typing.get_origin(kind) or kind for kind in typing.get_args(written) or (written,))
+                for thing in things:
+                    if type(thing) is there:
+                        value = getattr(thing.props, name)
+                        self.assertIsInstance(value, kinds, f"{node.name}.{name}")
+                        asked.add((node.name, name))
+        self.assertGreater(len(asked), 65)
+        pool.kill()
+
     def check_parameters(self, node, there):
         """Those of what is written in Python, and takes what it names and nothing else."""
         overloaded = {child.name for child in node.body if isinstance(child, ast.FunctionDef) and
@@ -195,6 +312,15 @@ class Stubs(unittest.TestCase):
             self.assertEqual(said, wrong, done.stdout + done.stderr)
             notes = [line.split('"')[1].removeprefix("builtins.") for line in lines if "Revealed type" in line]
             self.assertEqual(notes, REVEALED)
+
+            (place / "GObject.pyi").write_text(OBJECT)
+            for text in RIGHT, WRONG:
+                program.write_text(text)
+                done = self.check("--check-untyped-defs", program, folder=folder)
+                lines = [line for line in done.stdout.splitlines() if ": error:" in line]
+                self.assertEqual([line for line in lines if not line.startswith("program.py:")], [])
+                self.assertEqual({int(line.split(":")[1]) for line in lines},
+                                 {i + 1 for i, line in enumerate(text.splitlines()) if "# wrong" in line}, done.stdout)
 
     def check_beside(self, folder, *others):
         """What a type checker says of a program that uses other modules of gi, in an environment in which the stubs

@@ -6,6 +6,7 @@ import gc
 import os
 import threading
 import unittest
+import unittest.mock
 
 import gi
 
@@ -200,6 +201,99 @@ class Threads(unittest.TestCase):
             with self.assertRaises(GLib.Error) as caught:
                 call.wait_sync(None)
             self.assertTrue(caught.exception.matches(Afrpc.error_quark(), Afrpc.Error.CLOSED), caught.exception)
+
+    def test_beside_a_loop_of_asyncio(self):
+        """What a loop drives from outside is used by its thread alone, also while that waits for something else: another
+        thread is refused, and not, later, the loop's own."""
+        def share():
+            return make("echo").invoke_sync(1)
+
+        async def in_thread(function):
+            return await asyncio.to_thread(self.in_threads, 1, lambda i: function())
+
+        def own():
+            context = GLib.MainContext.new()
+            context.push_thread_default()
+            try:
+                return share()
+            finally:
+                context.pop_thread_default()
+
+        async def main(run):
+            async with make("echo") as proxy:
+                await proxy(1)
+                for wrong in share, lambda: proxy.invoke_sync(1):
+                    error, = await in_thread(wrong)
+                    self.assertIsInstance(error, RuntimeError)
+                    self.assertIn("belongs to the main context of another thread", str(error))
+                    await proxy(1)
+                self.assertEqual(await in_thread(own), [(1,)])
+                self.assertEqual(await in_thread(lambda: run(self.main(1, "executed"))), ["right"])
+            return "done"
+
+        for run in asyncio.run, aio.run:
+            self.assertEqual(run(main(run)), "done")
+        # It is anybody's again.
+        self.assertEqual(self.in_threads(1, lambda i: share()), [(1,)])
+
+    def test_loops_of_one_main_context(self):
+        """What two threads have made outside of their loops belongs to both: one of them is refused, if they are at once."""
+        for _ in range(5):
+            proxies = [make("echo") for _ in range(2)]
+            barrier = threading.Barrier(2)
+
+            async def call(i):
+                barrier.wait()
+                return await asyncio.wait_for(proxies[i](i), 60)
+
+            outcomes = self.in_threads(2, lambda i: asyncio.run(call(i)))
+            self.assertEqual([outcome for outcome in outcomes if not isinstance(outcome, RuntimeError) and
+                              outcome not in ((0,), (1,))], [])
+
+    def test_held(self):
+        """While another thread has the main context of a loop, the loop asks again, now and then, and goes on later."""
+        n_asked, wrong = 0, []
+        run = aio._Pump._run
+
+        def count(pump):
+            nonlocal n_asked
+            n_asked += 1
+            run(pump)
+
+        async def main():
+            nonlocal n_asked
+            loop = asyncio.get_running_loop()
+            loop.set_exception_handler(lambda loop, context: wrong.append(context))
+            async with make("echo") as proxy:
+                await proxy(1)
+                for _ in range(5):
+                    call = proxy(2)
+                    held, given = threading.Event(), threading.Event()
+
+                    def hold():
+                        context = GLib.MainContext.default()
+                        self.assertTrue(context.acquire())
+                        held.set()
+                        given.wait()
+                        context.release()
+
+                    thread = threading.Thread(target=hold)
+                    thread.start()
+                    held.wait()
+                    n_asked = 0
+                    while n_asked < 3:
+                        await asyncio.sleep(0.001)
+                    self.assertFalse(call.done())
+                    begun, n_asked = loop.time(), 0
+                    await asyncio.sleep(0.05)
+                    self.assertLess(n_asked, (loop.time() - begun) * 100 + 3)
+                    given.set()
+                    thread.join()
+                    self.assertEqual(await asyncio.wait_for(call, 60), (2,))
+
+        with unittest.mock.patch.object(aio._Pump, "_run", count):
+            asyncio.run(main())
+        self.assertEqual(wrong, [])
 
     def test_one_proxy(self):
         """Many threads at once get their own result, or are refused."""

@@ -646,7 +646,7 @@ test_serialiser_interrupted (void)
   while (!interruption.next.done)
     g_main_context_iteration (NULL, TRUE);
   g_assert_error (interruption.outcome.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
-  g_assert_cmpstr (log->str, ==, "result the call was cancelled; "
+  g_assert_cmpstr (log->str, ==, "result 'report': the call was cancelled; "
                                   "progress 'half'; progress 'next'; result 'next'; ");
   outcome_clear (&interruption.outcome);
   outcome_clear (&interruption.next);

@@ -184,11 +184,16 @@ class TestMap(ToolTest):
                                                     result.stderr).groups()] for start in (b'a call waits', b'it takes')]
         for mean, median, most in times:
             self.assertLessEqual(median, most)
+            self.assertLessEqual(mean, most)
         self.assertGreaterEqual(times[1][0] * 4, float(TIME_LIMIT) * 1000)
         total = float(re.search(rb'afrpc: time: (\S+) s\n', result.stderr).group(1))
         self.assertGreaterEqual(total, float(TIME_LIMIT))
         result = run_map('-q', '--stats', MODULE, 'work', stdin=b'')
         self.assertIn(b'calls: 0;', result.stderr)
+        # Of one call all three are the same.
+        result = run_map('-q', '-j', '1', '--stats', MODULE, 'work', stdin=b'a\n')
+        for times in re.findall(rb': (\S+) ms on average, half of them up to (\S+), 99 % up to (\S+)\n', result.stderr):
+            self.assertEqual(len(set(times)), 1, times)
 
     def test_streams_of_forked_workers(self):
         for options in [], ['--nice=3', '--open-files=200']:
@@ -208,6 +213,29 @@ class TestMap(ToolTest):
         result = run_map('--async', MODULE, 'echo_async', stdin=b'x\ny\n')
         self.assert_status(result, 0)
         self.assertEqual(sorted(result.stdout.split()), [b'x', b'y'])
+
+    def test_declared_type_decides(self):
+        result = run_map('-k', '--stats', MODULE, 'half', stdin=b'1\n2\nx\n-3\n' + b'4\n' * 20)
+        self.assert_status(result, 1)
+        self.assertEqual(result.stdout, b'0.5\n1.0\n-1.5\n' + b'2.0\n' * 20)
+        self.assertIn(b"afrpc: x: 'half' takes (i), not (s): 'x' does not fit\n", result.stderr)
+        # What was refused first is no call of its own.
+        self.assertIn(b'calls: 24; failed: 0 by the function, 0 by a death, 0 by the time limit, 1 otherwise', result.stderr)
+        result = run_map('-k', '-d,', '--retries', '1', MODULE, 'mixed', stdin=b'1,2,3\na,-5,b\na,b,c\na,5\n')
+        self.assert_status(result, 1)
+        self.assertEqual(result.stdout, b"('1', 2, '3')\n('a', -5, 'b')\n")
+        self.assertIn(b"'mixed' takes (sis), not (sss): 'b' does not fit\n", result.stderr)
+        self.assertIn(b"'mixed' takes (sis), not (ss)\n", result.stderr)
+        result = run_map('-k', MODULE, 'half', '--', '1', '2')
+        self.assertEqual((result.stdout, result.stderr), (b'0.5\n1.0\n', b'afrpc: 2 succeeded, 0 failed\n'))
+
+    def test_given_up(self):
+        """What was read is told from what was not."""
+        result = run_map('-j', '1', MODULE, 'nothing', stdin=b'1\n2\n3\n4\n5\n')
+        self.assert_status(result, 3)
+        self.assertRegex(result.stderr, rb'afrpc: 0 succeeded, 0 failed, 2 given up, and what was not read\n')
+        result = run_map('-j', '1', MODULE, 'nothing', '--', '1', '2', '3', '4', '5')
+        self.assertRegex(result.stderr, rb'afrpc: 0 succeeded, 0 failed, 5 given up\n')
 
     def test_delimiter(self):
         result = run_map('-j', '1', '-d', ', ', MODULE, 'echo', stdin=b'a, b c, 5\nd\n\n')
@@ -295,7 +323,7 @@ class TestMap(ToolTest):
                 process.send_signal(signum)
                 out, err = self.finish(process, 128 + signum)
                 self.assertEqual(out, b'')
-                self.assertRegex(err, rb'^afrpc: 0 succeeded, 0 failed, [3-9] given up\n$')
+                self.assertRegex(err, rb'^afrpc: 0 succeeded, 0 failed, [3-9] given up, and what was not read\n$')
                 for pid in pids:
                     self.assertFalse(is_alive(pid))
 

@@ -128,13 +128,27 @@ class TestCall(ToolTest):
                 result = run_call(MODULE, 'work', word)
                 self.assert_status(result, 0)
                 self.assertEqual(result.stdout.decode(), f"'{word.upper()}'\n")
-        # Each way is tried, and nothing is called but what fits.
+        for args, expected in (
+                (['[]', 'nothing', '5'], '(@as [], nothing, 5)'),
+                (["['a']", '5', '5'], "(['a'], 5, 5)"),
+                (['[]', 'just 5', '-5'], '([], 5, -5)'),
+                (['[]', '5', '5000000000'], '([], 5, 5000000000)')):
+            with self.subTest(args=args):
+                result = run_call(MODULE, 'kinds', '--', *args)
+                self.assert_status(result, 0)
+                self.assertEqual(re.sub('@[a-z]+ ', '', result.stdout.decode()), re.sub('@[a-z]+ ', '', expected) + '\n')
+        for args in ['[]', 'nothing', 'x'], ['[5]', 'nothing', '5'], ['[]', 'nothing'], ['[]', '+', '5']:
+            with self.subTest(args=args):
+                result = run_call(MODULE, 'kinds', *args)
+                self.assert_status(result, 1)
+                self.assertIn(b"'kinds' takes (asmix), not (", result.stderr)
+        # Nothing is called but what fits.
         result = run_call(MODULE, 'mixed', '1', '2', '3')
         self.assert_status(result, 0)
         self.assertEqual(result.stdout, b"('1', 2, '3')\n")
         result = run_call(MODULE, 'mixed', '1', 'x', '3')
         self.assert_status(result, 1)
-        self.assertIn(b'not (isi)', result.stderr)
+        self.assertIn(b'takes (sis), not (isi)', result.stderr)
 
     def test_host_by_suffix(self):
         # One that is not there says what it has been asked for.

@@ -45,6 +45,7 @@ typedef struct
   GError *error;
   gboolean is_known;     /* a call has got the error */
   guint lateness;        /* of an outcome that came after the ends */
+  gboolean was_seen;     /* it was looked at whether it is to be told before others */
 } AfrpcNewsPiece;
 
 typedef struct

@@ -220,6 +220,8 @@ void        afrpc_peer_wait           (AfrpcPeer                   *self,
                                        AfrpcPending                *pending);
 void        afrpc_peer_set_interrupted_func (void (*func) (void));
 void        afrpc_peer_tell_interrupted (void);
+void        afrpc_peer_tell_tagged    (AfrpcPeer                   *self,
+                                       const char                  *tag);
 
 /* What is done in each turn of who blocks the thread for several peers. Adds those that have to have a turn, besides
  * the one that is blocked for, to @peers (element-type AfrpcPeer) (owned), and may set @until, when there has to be

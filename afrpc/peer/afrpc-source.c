@@ -179,6 +179,16 @@ afrpc_source_foreach (AfrpcSource  *self,
     func (((AfrpcSourceMember *) self->watched->pdata[i])->peer, data);
 }
 
+/* The same for those that have something that is to be looked at, or told: those that have ended, too. */
+void
+afrpc_source_foreach_active (AfrpcSource  *self,
+                             void        (*func) (AfrpcPeer *peer, gpointer data),
+                             gpointer      data)
+{
+  for (GList *l = self->active.head; l != NULL; l = l->next)
+    func (((AfrpcSourceMember *) l->data)->peer, data);
+}
+
 /* The source */
 
 static gboolean

@@ -113,6 +113,9 @@ gboolean      afrpc_source_has_run     (AfrpcSource      *self);
 void          afrpc_source_foreach     (AfrpcSource      *self,
                                         void            (*func) (AfrpcPeer *peer, gpointer data),
                                         gpointer          data);
+void          afrpc_source_foreach_active (AfrpcSource   *self,
+                                           void         (*func) (AfrpcPeer *peer, gpointer data),
+                                           gpointer       data);
 
 /* For who blocks the thread. */
 void          afrpc_source_run_posts   (AfrpcSource      *self);

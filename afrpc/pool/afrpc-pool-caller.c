@@ -55,7 +55,7 @@ cancel_cb (AfrpcPeer *anchor,
   if (job == NULL || job->pending.state == AFRPC_PENDING_DECIDED)
     return;
 
-  error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled");
+  error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, AFRPC_CALL_CANCELLED);
   if (job->member != NULL)
     afrpc_peer_cancel (job->member->peer, &job->pending, error);
   else

@@ -63,7 +63,7 @@ check (AfrpcPoolCore *self,
   if (self->state != AFRPC_POOL_OPEN)
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the pool is closed");
   if (afrpc_call_is_cancelled (job->call))
-    return g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled");
+    return g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, AFRPC_CALL_CANCELLED);
 
   job->place.size = g_variant_get_size (job->args);
   if ((job->call->options == NULL || !job->call->options->wait_for_room) &&

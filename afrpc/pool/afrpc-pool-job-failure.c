@@ -80,7 +80,7 @@ prefer_cancelled (AfrpcPoolJob *self)
     return;
 
   g_clear_error (&self->error);
-  self->error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled");
+  self->error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, AFRPC_CALL_CANCELLED);
 }
 
 /* Takes it back from its member, if that has not begun it: it goes where it was in the queue. Ends the job then. */

@@ -45,7 +45,7 @@ static GError *
 get_obstacle (AfrpcPoolMap *self)
 {
   if (self->is_cancelled || self->pool == NULL)
-    return g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "the call was cancelled");
+    return g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, AFRPC_CALL_CANCELLED);
 
   return self->core->state == AFRPC_POOL_OVER ?
            g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the main context of the pool is gone") : NULL;

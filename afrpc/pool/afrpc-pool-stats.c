@@ -370,17 +370,26 @@ afrpc_pool_stats_get_total_time (const AfrpcPoolStats *self,
   return self->figures.total_us[time];
 }
 
-/* Of a bucket: the shortest time, and the shortest that is too long. */
-static double
+/* Of a bucket: the shortest time. */
+static gint64
 get_lower (guint bucket)
 {
-  return bucket == 0 ? 0 : (double) (G_GUINT64_CONSTANT (1) << (bucket - 1));
+  return bucket == 0 ? 0 : G_GINT64_CONSTANT (1) << (bucket - 1);
 }
 
-static double
-get_upper (guint bucket)
+/* Of a bucket: a time that nothing in it exceeds. Whatever took long, the others took no less than the shortest of their
+ * buckets. */
+static gint64
+get_upper (const AfrpcPoolStats *self,
+           AfrpcPoolTime         time,
+           guint                 bucket)
 {
-  return (double) (G_GUINT64_CONSTANT (1) << bucket);
+  gint64 rest = self->figures.total_us[time] + get_lower (bucket);
+
+  for (guint i = 0; i < AFRPC_POOL_N_BUCKETS; i++)
+    rest -= (gint64) self->figures.times[time][i] * get_lower (i);
+
+  return bucket == AFRPC_POOL_N_BUCKETS - 1 ? rest : MIN (rest, (G_GINT64_CONSTANT (1) << bucket) - 1);
 }
 
 /**
@@ -389,9 +398,10 @@ get_upper (guint bucket)
  * @time: which time
  * @fraction: from 0 to 1; 0.5 is the median, 0.99 what only one call in a hundred takes longer than
  *
- * Gets the time that this fraction of calls does not exceed.
+ * Gets a time that this fraction of calls does not exceed.
  *
- * It lies between the same powers of two as the true one does, and where among them is a guess.
+ * It is no less than the shortest such time, and less than twice that; of one call it is the time itself. For 0 it is one
+ * that no call fell below.
  *
  * Returns: microseconds, or -1 if nothing was measured
  *
@@ -415,7 +425,7 @@ afrpc_pool_stats_get_quantile (const AfrpcPoolStats *self,
       const double n = (double) self->figures.times[time][bucket];
 
       if (n > 0 && left <= n)
-        return (gint64) (get_lower (bucket) + (get_upper (bucket) - get_lower (bucket)) * left / (n + 1));
+        return fraction > 0 ? get_upper (self, time, bucket) : get_lower (bucket);
       left -= n;
     }
 

@@ -7,6 +7,9 @@
 
 #include <unistd.h>
 
+#define NO_IMPORT_PYGOBJECT /* the codec has it */
+#include <pygobject.h>
+
 __thread AfrpcPythonBlocked *afrpc_python_blocked;
 
 /* Called without the GIL. */
@@ -53,21 +56,27 @@ afrpc_python_block_begin (AfrpcPythonBlocked *self,
   afrpc_python_blocked = self;
 }
 
-/* FALSE: a handler of a signal has raised the exception that is set now. */
-gboolean
-afrpc_python_block_end (AfrpcPythonBlocked *self)
+/* This thread does not wait any more. What a handler of a signal has raised is set, if it has. */
+static void
+leave_blocked (AfrpcPythonBlocked *self)
 {
   afrpc_python_blocked = self->outer;
   if (self->id != 0)
     g_signal_handler_disconnect (self->cancellable, self->id);
   g_clear_object (&self->cancellable);
   g_clear_object (&self->stop);
-  /* What has ended the worker may have come to this process, too: it is said first, and in no code that makes exceptions. */
-  if (self->type == NULL)
-    return PyErr_CheckSignals () == 0;
+  if (self->type != NULL)
+    PyErr_Restore (self->type, self->value, self->traceback);
+}
 
-  PyErr_Restore (self->type, self->value, self->traceback);
-  return FALSE;
+/* FALSE: a handler of a signal has raised the exception that is set now. */
+gboolean
+afrpc_python_block_end (AfrpcPythonBlocked *self)
+{
+  leave_blocked (self);
+
+  /* What has ended the worker may have come to this process, too: it is said first, and in no code that makes exceptions. */
+  return self->type == NULL && PyErr_CheckSignals () == 0;
 }
 
 /* Copies of file descriptors of the result, for a list. */
@@ -190,6 +199,41 @@ module_close_sync (PyObject        *module,
   Py_RETURN_TRUE;
 }
 
+/* block (function, cancellable): what the function returns, which is called with another cancellable and waits by the
+ * library, until that is cancelled: because the one that was given is, or since a handler of a signal has raised. */
+static PyObject *
+module_block (PyObject        *module,
+              PyObject *const *args,
+              Py_ssize_t       n_args)
+{
+  AfrpcPythonBlocked self;
+  GCancellable *cancellable = NULL;
+  PyObject *stop, *result = NULL;
+
+  if (n_args != 2)
+    {
+      PyErr_BadArgument ();
+      return NULL;
+    }
+  if (!afrpc_python_option_get_cancellable (args[1], &cancellable))
+    return NULL;
+
+  afrpc_python_block_begin (&self, NULL, cancellable);
+  stop = pygobject_new (G_OBJECT (self.stop));
+  if (stop != NULL)
+    result = PyObject_CallOneArg (args[0], stop);
+  Py_XDECREF (stop);
+  /* Where no handler has raised, what the function has is kept: Python looks at signals itself from here on. */
+  if (self.type != NULL)
+    {
+      Py_CLEAR (result);
+      PyErr_Clear ();
+    }
+  leave_blocked (&self);
+
+  return result;
+}
+
 /* call_sync (proxy, args, signature, timeout_ms, cancellable, raw, on_progress, progress_mode, fds, result_fds, more) */
 static PyObject *
 module_call_sync (PyObject        *module,
@@ -236,6 +280,7 @@ module_call_sync (PyObject        *module,
 }
 
 static PyMethodDef block_methods[] = {
+  { "block", (PyCFunction) (void (*) (void)) module_block, METH_FASTCALL, NULL },
   { "call_sync", (PyCFunction) (void (*) (void)) module_call_sync, METH_FASTCALL, NULL },
   { "close_sync", (PyCFunction) (void (*) (void)) module_close_sync, METH_FASTCALL, NULL },
   { "wait", (PyCFunction) (void (*) (void)) module_wait, METH_FASTCALL, NULL },

@@ -13,7 +13,7 @@ PyObject *afrpc_python_call_get_result   (AfrpcPythonCall *self,
 void      afrpc_python_call_leave        (AfrpcPythonCall *self,
                                           gboolean         is_got);
 
-gboolean  afrpc_python_loop_init         (void);
+gboolean  afrpc_python_loop_register     (PyObject        *module);
 PyObject *afrpc_python_loop_peek         (void);
 gboolean  afrpc_python_loop_poke         (PyObject        *loop);
 

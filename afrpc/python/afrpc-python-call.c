@@ -601,6 +601,12 @@ static PyObject *
 call_repr (Call *self)
 {
   static const char *const names[] = { "pending", "done", "failed", "cancelled" };
+  g_autofree char *function = self->started != NULL ? afrpc_python_dup_called (self->started) : NULL;
+
+  if (function != NULL)
+    return PyUnicode_FromFormat ("<Afrpc.PendingCall of %s, %s>", function, names[self->state]);
+  if (self->state == AFRPC_PYTHON_CALL_FAILED)
+    return PyUnicode_FromFormat ("<Afrpc.PendingCall failed: %R>", self->outcome);
 
   return PyUnicode_FromFormat ("<Afrpc.PendingCall %s>", names[self->state]);
 }
@@ -668,7 +674,7 @@ afrpc_python_call_register (PyObject *module)
   str_call_soon = PyUnicode_InternFromString ("call_soon");
   str_context = PyUnicode_InternFromString ("context");
   call_type = (PyTypeObject *) PyType_FromSpec (&call_spec);
-  if (str_call_soon == NULL || str_context == NULL || call_type == NULL || !afrpc_python_loop_init () ||
+  if (str_call_soon == NULL || str_context == NULL || call_type == NULL || !afrpc_python_loop_register (module) ||
       !afrpc_python_awaiting_register ())
     return -1;
 

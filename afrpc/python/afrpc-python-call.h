@@ -63,6 +63,10 @@ void             afrpc_python_call_settle        (AfrpcPythonCall      *self,
 void             afrpc_python_call_settle_failed (AfrpcPythonCall      *self);
 void             afrpc_python_loop_set_hook      (PyObject             *hook);
 gboolean         afrpc_python_loop_poke_running  (void);
+gboolean         afrpc_python_loop_is_elsewhere  (GMainContext         *context);
+void             afrpc_python_refuse_thread      (void);
+char            *afrpc_python_dup_function       (gpointer              caller);
+char            *afrpc_python_dup_called         (AfrpcCall            *call);
 PyObject        *afrpc_python_call_in            (PyObject             *context,
                                                   PyObject             *function,
                                                   PyObject             *argument);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The loop of asyncio that runs in a thread, and whether it looks at the main context. */
+/* The loop of asyncio that runs in a thread, and whether it looks at the main context; and which main contexts are driven by
+ * loops that do not have them all the time. */
 #include "config.h"
 
 #include "afrpc-python-call-private.h"
@@ -8,7 +9,18 @@
 static PyTypeObject *driving_type; /* (nullable): of loops that do so by themselves */
 static PyObject *loop_hook;        /* (nullable): sees to it that a foreign loop drives the main context */
 static PyObject *get_running_loop; /* (nullable): of asyncio, once that is there */
-static PyObject *str_asyncio;
+static PyObject *str_asyncio, *str_is_running;
+
+/* A loop that drives a main context from outside. It takes that for moments only, so that another thread could have it
+ * between these, and what the loop's thread does next would fail. */
+typedef struct
+{
+  GMainContext *context; /* (unowned): compared only, which says something while the loop runs, and no longer */
+  GThread *thread;       /* (unowned): the same */
+  PyObject *loop;        /* a weak reference */
+} Driver;
+
+static GPtrArray *drivers; /* (element-type Driver), in the order in which they came */
 
 /* The loop that runs in this thread, or NULL without an exception: borrowed. */
 PyObject *
@@ -67,10 +79,111 @@ afrpc_python_loop_set_hook (PyObject *hook)
   Py_XSETREF (loop_hook, Py_NewRef (hook));
 }
 
+static void
+driver_free (gpointer data)
+{
+  Driver *self = data;
+
+  Py_DECREF (self->loop);
+  g_free (self);
+}
+
+/* @reference: of a loop */
+static gboolean
+is_running (PyObject *reference)
+{
+  PyObject *loop = PyObject_CallNoArgs (reference);
+  PyObject *result = loop != NULL && loop != Py_None ? PyObject_CallMethodNoArgs (loop, str_is_running) : NULL;
+  const gboolean running = result != NULL && PyObject_IsTrue (result) == 1;
+
+  Py_XDECREF (loop);
+  Py_XDECREF (result);
+  PyErr_Clear ();
+
+  return running;
+}
+
+/* Whether one of the first drivers drives @context for another thread, whose loop runs now. */
+static gboolean
+is_driven_elsewhere (GMainContext *context,
+                     guint         n)
+{
+  GThread *here = g_thread_self ();
+  g_autoptr(GPtrArray) others = NULL;
+  gboolean found = FALSE;
+
+  for (guint i = 0; i < n; i++)
+    {
+      const Driver *driver = g_ptr_array_index (drivers, i);
+
+      if (G_LIKELY (driver->context != context || driver->thread == here))
+        continue;
+      if (others == NULL)
+        others = g_ptr_array_new_with_free_func ((GDestroyNotify) Py_DecRef);
+      g_ptr_array_add (others, Py_NewRef (driver->loop));
+    }
+  /* What is asked is code in Python: the array may be another one afterwards. */
+  for (guint i = 0; others != NULL && i < others->len && !found; i++)
+    found = is_running (g_ptr_array_index (others, i));
+
+  return found;
+}
+
+/* Whether this thread must not use the main context, although nobody has it at the moment. */
 gboolean
-afrpc_python_loop_init (void)
+afrpc_python_loop_is_elsewhere (GMainContext *context)
+{
+  return drivers->len > 0 && is_driven_elsewhere (context, drivers->len);
+}
+
+/* add_driver (loop): it drives the default main context of this thread from now on, from outside. */
+static PyObject *
+module_add_driver (PyObject *module,
+                   PyObject *loop)
+{
+  g_autoptr(GMainContext) context = g_main_context_ref_thread_default ();
+  PyObject *reference = PyWeakref_NewRef (loop, NULL);
+  Driver *driver;
+  guint n;
+
+  if (reference == NULL)
+    return NULL;
+  for (guint i = drivers->len; i > 0; i--)
+    {
+      const Driver *other = g_ptr_array_index (drivers, i - 1);
+      PyObject *object = PyObject_CallNoArgs (other->loop);
+
+      if (object == Py_None || object == loop)
+        g_ptr_array_remove_index (drivers, i - 1);
+      Py_XDECREF (object);
+    }
+
+  /* First it is there, then it looks at those before it: of two at the same time one is refused. */
+  n = drivers->len;
+  driver = g_new (Driver, 1);
+  *driver = (Driver) { context, g_thread_self (), reference };
+  g_ptr_array_add (drivers, driver);
+  if (n > 0 && is_driven_elsewhere (context, n))
+    {
+      g_ptr_array_remove (drivers, driver);
+      afrpc_python_refuse_thread ();
+      return NULL;
+    }
+
+  Py_RETURN_NONE;
+}
+
+static PyMethodDef loop_methods[] = {
+  { "add_driver", module_add_driver, METH_O, NULL },
+  { NULL },
+};
+
+gboolean
+afrpc_python_loop_register (PyObject *module)
 {
   str_asyncio = PyUnicode_InternFromString ("asyncio");
+  str_is_running = PyUnicode_InternFromString ("is_running");
+  drivers = g_ptr_array_new_with_free_func (driver_free);
 
-  return str_asyncio != NULL;
+  return str_asyncio != NULL && str_is_running != NULL && PyModule_AddFunctions (module, loop_methods) == 0;
 }

@@ -653,8 +653,17 @@ static PyMethodDef results_methods[] = {
   { NULL },
 };
 
+static PyObject *
+results_repr (Results *self)
+{
+  g_autofree char *function = afrpc_python_dup_function (self->pool);
+
+  return PyUnicode_FromFormat ("<results of %s in Afrpc.Pool%s>", function, self->map == NULL ? ", over" : "");
+}
+
 static PyType_Slot results_slots[] = {
   { Py_tp_doc, (void *) results_doc },
+  { Py_tp_repr, results_repr },
   { Py_tp_traverse, results_traverse },
   { Py_tp_clear, results_clear },
   { Py_tp_dealloc, results_dealloc },

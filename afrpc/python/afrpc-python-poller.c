@@ -126,7 +126,7 @@ watch_fds (MainContextPoller *self,
   g_hash_table_foreach_remove (self->watched, forget_unseen, self);
 }
 
-/* Looks again at what there is to wait for. Returns: milliseconds, or -1 */
+/* Looks again at what there is to wait for. Returns: milliseconds, or -1; None while another thread has the main context */
 static PyObject *
 poller_update (MainContextPoller *self,
                PyObject          *unused)
@@ -135,10 +135,7 @@ poller_update (MainContextPoller *self,
   int n = 16, n_fds, timeout_ms = -1;
 
   if (!g_main_context_acquire (self->context))
-    {
-      PyErr_SetString (PyExc_RuntimeError, "the main context belongs to another thread");
-      return NULL;
-    }
+    Py_RETURN_NONE;
 
   Py_BEGIN_ALLOW_THREADS
   g_main_context_prepare (self->context, NULL);
@@ -161,7 +158,8 @@ PyDoc_STRVAR (poller_doc, "The thread's default main context as one file descrip
 static PyMethodDef poller_methods[] = {
   { "fileno", (PyCFunction) poller_fileno, METH_NOARGS, "fileno($self, /)\n--\n\nWhat is readable when there is work." },
   { "iterate", (PyCFunction) poller_iterate, METH_NOARGS, "iterate($self, /)\n--\n\nDoes some; returns whether there was any." },
-  { "update", (PyCFunction) poller_update, METH_NOARGS, "update($self, /)\n--\n\nReturns how long there will be none, in ms." },
+  { "update", (PyCFunction) poller_update, METH_NOARGS,
+    "update($self, /)\n--\n\nReturns how long there will be none, in ms; None if another thread has the main context." },
   { NULL },
 };
 

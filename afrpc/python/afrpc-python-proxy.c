@@ -124,6 +124,71 @@ set_attribute (PyObject   *exception,
   Py_XDECREF (value);
 }
 
+/* Returns: (transfer full) (nullable): the function that is called if nothing else is said */
+char *
+afrpc_python_dup_function (gpointer caller)
+{
+  char *function = NULL;
+
+  if (g_object_class_find_property (G_OBJECT_GET_CLASS (caller), "function") != NULL)
+    g_object_get (caller, "function", &function, NULL);
+
+  return function;
+}
+
+/* Returns: (transfer full) (nullable): the function that was called */
+char *
+afrpc_python_dup_called (AfrpcCall *call)
+{
+  AfrpcCallOptions *options = afrpc_call_get_options (call);
+  const char *function = options != NULL ? afrpc_call_options_get_function (options) : NULL;
+
+  return function != NULL ? g_strdup (function) : afrpc_python_dup_function (afrpc_call_get_caller (call));
+}
+
+/* Whether it is that of a function whose language is not ours, which says nothing of where it comes from. */
+static gboolean
+is_of_others (PyObject *error)
+{
+  PyObject *code = PyObject_GetAttrString (error, "code");
+  PyObject *domain = code != NULL ? PyObject_GetAttrString (error, "domain") : NULL;
+  const gboolean is_remote = domain != NULL && PyLong_Check (code) && PyUnicode_Check (domain) &&
+                             PyLong_AsLong (code) == AFRPC_ERROR_REMOTE &&
+                             PyUnicode_CompareWithASCIIString (domain, g_quark_to_string (AFRPC_ERROR)) == 0;
+
+  Py_XDECREF (code);
+  Py_XDECREF (domain);
+  PyErr_Clear ();
+
+  return is_remote && !PyObject_HasAttrString (error, "traceback");
+}
+
+/* Its message is that of the function, in which there is no room for anything else. */
+static void
+add_note (PyObject  *error,
+          AfrpcCall *call)
+{
+  AfrpcCallOptions *options = afrpc_call_get_options (call);
+  const char *label = options != NULL ? afrpc_call_options_get_label (options) : NULL;
+  AfrpcProcess *process = afrpc_call_get_process (call);
+  const char *host = process != NULL ? afrpc_process_get_host (process) : NULL;
+  g_autofree char *function = afrpc_python_dup_called (call);
+  GString *note = g_string_new (NULL);
+  PyObject *result;
+
+  if (label != NULL)
+    g_string_append_printf (note, "%s: ", label);
+  g_string_append_printf (note, "raised by '%s'", function != NULL ? function : "a worker");
+  if (host != NULL)
+    g_string_append_printf (note, " of '%s'", host);
+
+  result = PyObject_CallMethod (error, "add_note", "s", note->str);
+  if (result == NULL)
+    PyErr_Clear ();
+  Py_XDECREF (result);
+  g_string_free (note, TRUE);
+}
+
 /* Has the exception that is set say whether the worker had started its call, and who had it.
  * @call: (nullable): that was made */
 void
@@ -141,6 +206,8 @@ afrpc_python_tell_call (AfrpcCall *call)
       set_attribute (value, "process", afrpc_python_make_process (afrpc_call_get_process (call)));
       set_attribute (value, "exit", afrpc_python_make_exit (afrpc_call_get_exit (call)));
     }
+  if (call != NULL && value != NULL && is_of_others (value))
+    add_note (value, call);
   PyErr_Restore (type, value, traceback);
 }
 
@@ -387,6 +454,15 @@ afrpc_python_get_caller (PyObject *const *args,
   return caller;
 }
 
+/* Sets the exception of what a thread does that may not. */
+void
+afrpc_python_refuse_thread (void)
+{
+  PyErr_SetString (PyExc_RuntimeError, "what is used belongs to the main context of another thread, or of another loop: "
+                   "a process has to be made where it is used, in a thread that does not share the default main context "
+                   "with others (GLib.MainContext.push_thread_default)");
+}
+
 /* Takes the main context that a proxy belongs to, for a call from this thread; with @is_awaited, the loop that runs here
  * has to be one that drives it. FALSE: an exception is set. */
 gboolean
@@ -400,15 +476,13 @@ afrpc_python_enter (AfrpcProcess  *process, /* (nullable) */
   *entered = NULL;
   if (context == NULL)
     return TRUE; /* the library says what is wrong with it */
-  if ((here == NULL || here == context) && g_main_context_acquire (context))
+  if ((here == NULL || here == context) && !afrpc_python_loop_is_elsewhere (context) && g_main_context_acquire (context))
     {
       *entered = g_main_context_ref (context);
       return TRUE;
     }
 
-  PyErr_SetString (PyExc_RuntimeError, "what is called belongs to the main context of another thread, or of another loop: "
-                   "a process has to be made where it is used, in a thread that does not share the default main context with "
-                   "others (GLib.MainContext.push_thread_default)");
+  afrpc_python_refuse_thread ();
   return FALSE;
 }
 
@@ -528,6 +602,25 @@ module_set_hooks (PyObject *module,
   Py_RETURN_NONE;
 }
 
+/* check_thread (process): what is used by a thread that may not is a critical warning of the library, which is told earlier
+ * here. */
+static PyObject *
+module_check_thread (PyObject *module,
+                     PyObject *object)
+{
+  GMainContext *entered;
+  AfrpcProcess *process;
+
+  if (object == Py_None) /* of a pool that has been destroyed */
+    Py_RETURN_NONE;
+  process = afrpc_python_get_object (object, AFRPC_TYPE_PROCESS);
+  if (process == NULL || !afrpc_python_enter (process, FALSE, &entered))
+    return NULL;
+  afrpc_python_leave (entered);
+
+  Py_RETURN_NONE;
+}
+
 /* set_plain_events (caller): its events are what functions have sent, and no errors. */
 static PyObject *
 module_set_plain_events (PyObject *module,
@@ -538,6 +631,33 @@ module_set_plain_events (PyObject *module,
   if (caller == NULL)
     return NULL;
   afrpc_caller_set_plain_events (caller);
+
+  Py_RETURN_NONE;
+}
+
+/* tell_tagged_events (process, tag): those that wait in its main context, before everything else that does */
+static PyObject *
+module_tell_tagged_events (PyObject *module,
+                           PyObject *args)
+{
+  g_autoptr(AfrpcProcess) process = NULL;
+  GMainContext *entered;
+  PyObject *object;
+  const char *tag;
+
+  if (!PyArg_ParseTuple (args, "Os:tell_tagged_events", &object, &tag))
+    return NULL;
+  process = afrpc_python_get_object (object, AFRPC_TYPE_PROCESS);
+  if (process == NULL)
+    return NULL;
+  g_object_ref (process);
+  if (!afrpc_python_enter (process, FALSE, &entered))
+    return NULL;
+
+  Py_BEGIN_ALLOW_THREADS
+  afrpc_caller_tell_tagged_events (process, tag);
+  Py_END_ALLOW_THREADS
+  afrpc_python_leave (entered);
 
   Py_RETURN_NONE;
 }
@@ -555,8 +675,10 @@ module_poke (PyObject *module,
 
 static PyMethodDef methods[] = {
   { "call", (PyCFunction) (void (*) (void)) module_call, METH_FASTCALL, NULL },
+  { "check_thread", module_check_thread, METH_O, NULL },
   { "pack", module_pack, METH_O, NULL },
   { "poke", module_poke, METH_NOARGS, NULL },
+  { "tell_tagged_events", module_tell_tagged_events, METH_VARARGS, NULL },
   { "unpack", (PyCFunction) (void (*) (void)) module_unpack, METH_FASTCALL, NULL },
   { "make_hooks", (PyCFunction) (void (*) (void)) module_make_hooks, METH_VARARGS | METH_KEYWORDS, NULL },
   { "set_hooks", module_set_hooks, METH_VARARGS, NULL },

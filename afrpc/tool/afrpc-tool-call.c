@@ -12,8 +12,6 @@
 #include "afrpc-tool-output.h"
 #include "afrpc-tool.h"
 
-#define AS_STRINGS_MAX 6u /* words that are tried as strings, each way */
-
 typedef struct
 {
   AfrpcToolWorkerOptions worker;
@@ -37,7 +35,6 @@ typedef struct
   int status;      /* the first reason to fail, or 0 */
 
   GPtrArray *values; /* (element-type GVariant) what the words look like */
-  guint as_strings;  /* bits: those of them that are taken for strings, of those that do not look like any */
   GError *refusal;   /* (nullable): why it was not called with what they look like */
 } Call;
 
@@ -169,53 +166,26 @@ static void call_settled_cb (GObject      *object,
                              GAsyncResult *result,
                              gpointer      data);
 
-/* Returns: (transfer floating): the arguments */
-static GVariant *
-call_new_args (Call *self)
-{
-  g_autoptr(GPtrArray) args = g_ptr_array_new ();
-  guint bit = 0;
-
-  for (guint i = 0; i < self->values->len; i++)
-    {
-      GVariant *value = self->values->pdata[i];
-      const gboolean is_string = g_variant_is_of_type (value, G_VARIANT_TYPE_STRING);
-
-      if (!is_string && bit < AS_STRINGS_MAX && (self->as_strings & 1u << bit++) != 0)
-        value = g_variant_new_string (self->options->words[2 + i]);
-      g_ptr_array_add (args, value);
-    }
-
-  return g_variant_new_tuple ((GVariant **) args->pdata, args->len);
-}
-
-static guint
-call_get_n_ways (Call *self)
-{
-  guint n = 0;
-
-  /* JSON says what a string is. */
-  for (guint i = 0; !self->options->from_json && i < self->values->len; i++)
-    n += !g_variant_is_of_type (self->values->pdata[i], G_VARIANT_TYPE_STRING);
-
-  return 1u << MIN (n, AS_STRINGS_MAX);
-}
-
-/* A function that has declared its type is not called with another one: then a word that looks like a number may be
- * meant for a string. TRUE: that is being tried. */
+/* A function that has declared its type is not called with another one: then the words are taken for what that says.
+ * TRUE: that is being tried. */
 static gboolean
-call_try_strings (Call         *self,
-                  AfrpcCall    *call,
-                  const GError *error)
+call_try_declared (Call         *self,
+                   AfrpcCall    *call,
+                   const GError *error)
 {
-  if (self->status != 0 || !g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_ARGUMENTS) ||
-      afrpc_call_get_started (call) != AFRPC_STARTED_NO || self->as_strings + 1 >= call_get_n_ways (self))
+  g_autoptr(GVariantType) type = NULL;
+
+  /* JSON says what a value is. */
+  if (self->status != 0 || self->refusal != NULL || self->options->from_json ||
+      afrpc_call_get_started (call) != AFRPC_STARTED_NO)
+    return FALSE;
+  type = afrpc_tool_find_declared_type (error);
+  if (type == NULL)
     return FALSE;
 
-  if (self->refusal == NULL)
-    self->refusal = g_error_copy (error);
-  self->as_strings++;
-  afrpc_caller_call (AFRPC_CALLER (self->proxy), call_new_args (self), NULL, call_settled_cb, self);
+  self->refusal = g_error_copy (error);
+  afrpc_caller_call (AFRPC_CALLER (self->proxy), afrpc_tool_make_declared (self->options->words + 2, self->values, type),
+                     NULL, call_settled_cb, self);
 
   return TRUE;
 }
@@ -229,7 +199,7 @@ call_settled_cb (GObject      *object,
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (object), result, &error);
 
-  if (value == NULL && call_try_strings (self, AFRPC_CALL (result), error))
+  if (value == NULL && call_try_declared (self, AFRPC_CALL (result), error))
     return;
 
   self->called = TRUE;
@@ -288,7 +258,8 @@ call_run (const CallOptions *options,
   afrpc_tool_watch_signals (signal_cb, &self);
 
   self.start_us = g_get_monotonic_time ();
-  afrpc_caller_call (AFRPC_CALLER (self.proxy), call_new_args (&self), NULL, call_settled_cb, &self);
+  afrpc_caller_call (AFRPC_CALLER (self.proxy), g_variant_new_tuple ((GVariant **) values->pdata, values->len), NULL,
+                     call_settled_cb, &self);
   afrpc_process_wait_async (self.process, NULL, process_exited_cb, &self);
   g_main_loop_run (self.loop);
 

@@ -51,6 +51,7 @@ typedef struct
   AfrpcToolOutput *output;
   int output_fd;
   AfrpcToolPool *pool;
+  GVariantType *declared; /* (nullable): of the arguments, once the function has refused others */
 
   GQueue jobs; /* (element-type Job), oldest first: all that run or whose output waits */
   gsize n_held; /* bytes of outputs in jobs */
@@ -66,6 +67,7 @@ typedef struct
   GBytes *input;
   GByteArray *output; /* (nullable) the result, as soon as there is one */
   gboolean settled;
+  gboolean is_declared; /* its arguments are what the function takes, as far as that can be */
 } Job;
 
 static void
@@ -102,6 +104,7 @@ map_clear (Map *self)
   if (self->output_fd != STDOUT_FILENO)
     close (self->output_fd);
   g_clear_pointer (&self->input, afrpc_tool_input_free);
+  g_clear_pointer (&self->declared, g_variant_type_free);
   g_clear_pointer (&self->loop, g_main_loop_unref);
 }
 
@@ -133,6 +136,13 @@ map_check_over (Map *self)
     g_main_loop_quit (self->loop);
 }
 
+/* Whether there are no more inputs than those that are known. */
+static gboolean
+map_knows_all (Map *self)
+{
+  return self->options->words[2] != NULL || afrpc_tool_input_is_at_end (self->input);
+}
+
 /* How many inputs there are, as far as is known. */
 static guint64
 map_get_n_known (Map *self)
@@ -152,7 +162,7 @@ map_count (Map      *self,
   else
     self->n_failed++;
 
-  if (afrpc_tool_input_is_at_end (self->input) || self->options->words[2] != NULL)
+  if (map_knows_all (self))
     n_total = map_get_n_known (self);
   afrpc_tool_progress_update (self->n_succeeded, self->n_failed, n_total);
 }
@@ -224,17 +234,19 @@ map_format_line (Map      *self,
   return line;
 }
 
-/* Returns: (transfer floating): a tuple of strings */
+/* Returns: (transfer floating): a tuple of strings, or of what the function has declared */
 static GVariant *
-new_tuple (char **columns)
+new_tuple (Map   *self,
+           char **columns)
 {
-  GVariantBuilder builder;
+  g_autoptr(GPtrArray) values = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
 
-  g_variant_builder_init (&builder, G_VARIANT_TYPE_TUPLE);
-  for (; *columns != NULL; columns++)
-    g_variant_builder_add (&builder, "s", *columns);
+  for (gsize i = 0; columns[i] != NULL; i++)
+    g_ptr_array_add (values, g_variant_ref_sink (g_variant_new_string (columns[i])));
+  if (self->declared != NULL)
+    return afrpc_tool_make_declared (columns, values, self->declared);
 
-  return g_variant_builder_end (&builder);
+  return g_variant_new_tuple ((GVariant **) values->pdata, values->len);
 }
 
 /* The arguments of the call for an input. Returns: (nullable): NULL with @error set if the input
@@ -273,8 +285,10 @@ map_make_args (Map     *self,
     {
       g_auto(GStrv) columns = g_strsplit (text, self->options->delimiter, -1);
 
-      return new_tuple (columns);
+      return new_tuple (self, columns);
     }
+  if (self->declared != NULL)
+    return new_tuple (self, (char *[]) { text, NULL });
 
   return g_variant_new ("(s)", text);
 }
@@ -303,6 +317,7 @@ map_take_input (Map      *self,
   job = g_new0 (Job, 1);
   job->link.data = job;
   job->input = g_bytes_ref (input);
+  job->is_declared = self->declared != NULL;
   g_queue_push_tail_link (&self->jobs, &job->link);
   afrpc_tool_pool_call (self->pool, args, job);
 }
@@ -401,6 +416,23 @@ call_settled_cb (gpointer      call_data,
   map_pump (self);
 }
 
+/* From the first refusal on, inputs are what the function takes. */
+static GVariant *
+call_refused_cb (gpointer      call_data,
+                 const GError *error,
+                 gpointer      data)
+{
+  Map *self = data;
+  Job *job = call_data;
+
+  if (self->options->bytes || self->options->from_json || job->is_declared)
+    return NULL;
+  if (self->declared == NULL)
+    self->declared = afrpc_tool_find_declared_type (error);
+
+  return self->declared != NULL ? map_make_args (self, job->input, NULL) : NULL;
+}
+
 static void
 pool_failed_cb (const GError *error,
                 gpointer      data)
@@ -445,15 +477,19 @@ map_print_summary (Map *self)
   /* Translators: the end of "afrpc map": how many succeeded, how many failed */
   if (n_left == 0)
     afrpc_tool_message (_("%s, %s"), succeeded, failed);
-  else
-    /* Translators: the same, of one that was given up: how many are left of the inputs that it knew of */
+  else if (map_knows_all (self))
+    /* Translators: the same, of one that was given up: how many inputs are left */
     afrpc_tool_message (_("%s, %s, %" PRIu64 " given up"), succeeded, failed, n_left);
+  else
+    /* Translators: the same, if there may be more inputs than those that it has read */
+    afrpc_tool_message (_("%s, %s, %" PRIu64 " given up, and what was not read"), succeeded, failed, n_left);
 }
 
 static int
 map_run (const MapOptions *options)
 {
-  static const AfrpcToolPoolFuncs funcs = { call_settled_cb, pool_failed_cb, pool_has_room_cb, pool_over_cb };
+  static const AfrpcToolPoolFuncs funcs = { call_settled_cb, call_refused_cb, pool_failed_cb, pool_has_room_cb,
+                                            pool_over_cb };
   g_auto(Map) self = { .options = options, .jobs = G_QUEUE_INIT, .output_fd = STDOUT_FILENO };
 
   self.loop = g_main_loop_new (NULL, FALSE);

@@ -38,6 +38,7 @@ struct _AfrpcToolPool
   guint n_calls;            /* that have not been settled */
   State state;
   guint64 n_retries;
+  guint64 n_refused;        /* calls that were made again with arguments of the right type */
   gint64 begin_us;
   AfrpcPoolStats *stats;    /* (nullable) (owned): what the pool had counted when it was killed */
 };
@@ -48,6 +49,7 @@ typedef struct
   GVariant *args;
   gpointer data;
   guint n_tries;   /* that have failed */
+  gboolean was_refused; /* because of the type of its arguments */
   gint64 start_us; /* of this try */
 } Call;
 
@@ -324,6 +326,30 @@ settle (Call         *call,
     self->funcs.settled (data, value, error, self->data);
 }
 
+/* Gives the call other arguments, if its function has refused these. */
+static gboolean
+make_fit (Call         *call,
+          AfrpcCall    *made,
+          const GError *error)
+{
+  AfrpcToolPool *self = call->pool;
+  GVariant *args;
+
+  if (call->was_refused || !g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_ARGUMENTS) ||
+      afrpc_call_get_started (made) != AFRPC_STARTED_NO)
+    return FALSE;
+  call->was_refused = TRUE;
+  args = self->funcs.refused (call->data, error, self->data);
+  if (args == NULL)
+    return FALSE;
+
+  self->n_refused++;
+  g_variant_unref (call->args);
+  call->args = g_variant_ref_sink (args);
+
+  return TRUE;
+}
+
 static void
 settled_cb (GObject      *object,
             GAsyncResult *result,
@@ -358,7 +384,9 @@ settled_cb (GObject      *object,
         g_hash_table_remove (self->workers, process);
     }
 
-  if (value == NULL && self->state != STATE_KILLED && call->n_tries++ < self->options->n_retries)
+  if (value == NULL && self->state != STATE_KILLED && make_fit (call, AFRPC_CALL (object), error))
+    run (call);
+  else if (value == NULL && self->state != STATE_KILLED && call->n_tries++ < self->options->n_retries)
     {
       self->n_retries++;
       run (call);
@@ -499,5 +527,5 @@ afrpc_tool_pool_print_stats (const AfrpcToolPool *self)
     stats = afrpc_pool_stats_ref (self->stats);
   else if (self->pool != NULL)
     stats = afrpc_pool_get_stats (self->pool);
-  afrpc_tool_stats_print (stats, self->n_retries, g_get_monotonic_time () - self->begin_us);
+  afrpc_tool_stats_print (stats, self->n_retries, self->n_refused, g_get_monotonic_time () - self->begin_us);
 }

@@ -17,6 +17,11 @@ typedef struct
                    GVariant     *result,
                    const GError *error,
                    gpointer      data);
+  /* The function takes arguments of another type, as the error says, and was not called. Returns: (transfer floating)
+   * (nullable): what to call it with instead; asked once of each call */
+  GVariant *(*refused) (gpointer      call_data,
+                        const GError *error,
+                        gpointer      data);
   /* Workers cannot be prepared, or only die; all of them are being killed. */
   void (*failed) (const GError *error,
                   gpointer      data);

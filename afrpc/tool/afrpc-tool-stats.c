@@ -41,14 +41,16 @@ get_n_outcomes (const AfrpcPoolStats *stats,
   return stats != NULL ? afrpc_pool_stats_get_n_outcomes (stats, outcome) : 0;
 }
 
-/* @stats: (nullable): %NULL: there were no calls; @n_retries: of the calls, those that were made again */
+/* @stats: (nullable): %NULL: there were no calls; @n_retries: of the calls, those that were made again; @n_refused: those
+ * that only have led to the right arguments */
 void
 afrpc_tool_stats_print (const AfrpcPoolStats *stats,
                         guint64               n_retries,
+                        guint64               n_refused,
                         gint64                duration_us)
 {
-  const guint64 n_calls = stats != NULL ? afrpc_pool_stats_get_n_finished (stats) : 0;
-  const guint64 n_failed = stats != NULL ? afrpc_pool_stats_get_n_failed (stats) : 0;
+  const guint64 n_calls = stats != NULL ? afrpc_pool_stats_get_n_finished (stats) - n_refused : 0;
+  const guint64 n_failed = stats != NULL ? afrpc_pool_stats_get_n_failed (stats) - n_refused : 0;
   const guint64 n_errors = get_n_outcomes (stats, AFRPC_CALL_OUTCOME_REMOTE_ERROR);
   const guint64 n_lost = get_n_outcomes (stats, AFRPC_CALL_OUTCOME_DIED);
   const guint64 n_overdue = get_n_outcomes (stats, AFRPC_CALL_OUTCOME_TIMED_OUT);

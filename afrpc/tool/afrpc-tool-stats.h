@@ -9,6 +9,7 @@ G_BEGIN_DECLS
 
 void afrpc_tool_stats_print (const AfrpcPoolStats *stats,
                              guint64               n_retries,
+                             guint64               n_refused,
                              gint64                duration_us);
 
 G_END_DECLS

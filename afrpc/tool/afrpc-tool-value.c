@@ -43,6 +43,77 @@ read_value (const char *word)
   return value;
 }
 
+static GVariantType *
+new_type (const char *text,
+          const char *end)
+{
+  g_autofree char *string = g_strndup (text, end - text);
+
+  return g_variant_type_new (string);
+}
+
+/* Returns: (transfer full) (nullable): the type of arguments that a function has declared, which has refused others */
+GVariantType *
+afrpc_tool_find_declared_type (const GError *error)
+{
+  static const char words[] = " takes ";
+  const char *type, *end;
+
+  if (!g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_ARGUMENTS))
+    return NULL;
+  type = strstr (error->message, words);
+  if (type == NULL || !g_variant_type_string_scan (type + strlen (words), NULL, &end) || !g_str_has_prefix (end, ", not "))
+    return NULL;
+  type += strlen (words);
+
+  return *type == '(' ? new_type (type, end) : NULL;
+}
+
+/* Returns: (transfer full) (nullable): not floating; NULL if the word is no value of that type */
+static GVariant *
+read_as (const char         *word,
+         const GVariantType *type)
+{
+  const gsize n_signs = strspn (word, "+-");
+
+  if (g_variant_type_equal (type, G_VARIANT_TYPE_STRING))
+    return g_variant_ref_sink (g_variant_new_string (word));
+  if (!g_variant_type_is_definite (type) || (n_signs > 0 && word[n_signs + strspn (word + n_signs, " ")] == '\0'))
+    return NULL;
+
+  return g_variant_parse (type, word, NULL, NULL, NULL);
+}
+
+/* Words as what a function has declared. What is no value of its type stays what it looks like: the worker may still make it
+ * fit, and says what is wrong otherwise.
+ * @type: a tuple; @values: (element-type GVariant): what they look like
+ * Returns: (transfer floating): a tuple */
+GVariant *
+afrpc_tool_make_declared (char               **words,
+                          GPtrArray           *values,
+                          const GVariantType  *type)
+{
+  g_autoptr(GPtrArray) args = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
+  const GVariantType *member = NULL;
+
+  /* Where there are more, or fewer, than it takes, nothing is to be done about them. */
+  if (g_variant_type_is_definite (type) && g_variant_type_n_items (type) == values->len)
+    member = g_variant_type_first (type);
+  for (guint i = 0; i < values->len; i++)
+    {
+      GVariant *value = values->pdata[i];
+      GVariant *read = NULL;
+
+      if (member != NULL && !g_variant_is_of_type (value, member))
+        read = read_as (words[i], member);
+      g_ptr_array_add (args, read != NULL ? read : g_variant_ref (value));
+      if (member != NULL)
+        member = g_variant_type_next (member);
+    }
+
+  return g_variant_new_tuple ((GVariant **) args->pdata, args->len);
+}
+
 /* A word as JSON, with the type that it looks like.
  * Returns: (transfer full) (nullable): not floating; NULL with @error set */
 static GVariant *

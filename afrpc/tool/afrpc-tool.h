@@ -91,6 +91,10 @@ GVariant       *afrpc_tool_parse_word           (const char                    *
 GPtrArray      *afrpc_tool_parse_words          (char                         **words,
                                                  AfrpcToolWords                 kind,
                                                  GError                       **error);
+GVariantType   *afrpc_tool_find_declared_type   (const GError                  *error);
+GVariant       *afrpc_tool_make_declared        (char                         **words,
+                                                 GPtrArray                     *values,
+                                                 const GVariantType            *type);
 GVariant       *afrpc_tool_parse_json_line      (const char                    *line,
                                                  GError                       **error);
 void            afrpc_tool_worker_options_add   (AfrpcToolWorkerOptions        *options,

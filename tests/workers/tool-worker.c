@@ -19,6 +19,8 @@ AFRPC_FUNCTION (bytes, "(ay)")
 AFRPC_FUNCTION (state, NULL)
 AFRPC_FUNCTION (die, NULL)
 AFRPC_FUNCTION (mixed, "(sis)")
+AFRPC_FUNCTION (kinds, "(asmix)")
+AFRPC_FUNCTION (half, "(i)")
 AFRPC_FUNCTION (limits, "()")
 AFRPC_FUNCTION (die_once, "(s)")
 AFRPC_ASYNC_FUNCTION (echo_async, NULL)
@@ -219,4 +221,24 @@ mixed (AfrpcWorker  *worker,
        GError      **error)
 {
   return g_variant_ref (args);
+}
+
+GVariant *
+kinds (AfrpcWorker  *worker,
+       GVariant     *args,
+       GError      **error)
+{
+  return g_variant_ref (args);
+}
+
+GVariant *
+half (AfrpcWorker  *worker,
+      GVariant     *args,
+      GError      **error)
+{
+  int number;
+
+  g_variant_get (args, "(i)", &number);
+
+  return g_variant_new_double (number / 2.0);
 }

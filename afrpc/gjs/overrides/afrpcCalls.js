@@ -8,6 +8,7 @@ const {afrpcErrors: Errors, afrpcPackAs: PackAs, afrpcUnpack: Unpack} = imports.
 
 const UINT32_MAX = 2 ** 32 - 1;
 const NO_PROGRESS = -1;
+const N_PROGRESS_MODES = 2; // of Afrpc.ProgressMode
 
 const isMilliseconds = value => Number.isInteger(value) && value >= 0 && value < 2 ** 31;
 const isString = value => typeof value === 'string';
@@ -21,7 +22,7 @@ const OPTIONS = {
     signature: isString,
     cancellable: isObject,
     onProgress: value => typeof value === 'function',
-    progressMode: value => Number.isInteger(value) && value >= 0,
+    progressMode: value => Number.isInteger(value) && value >= 0 && value < N_PROGRESS_MODES,
     bytesAsText: isBoolean,
     timeoutMs: isMilliseconds,
     executionTimeoutMs: isMilliseconds,

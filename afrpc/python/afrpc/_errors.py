@@ -88,7 +88,11 @@ class RemoteError(GLib.Error):
         return f"Afrpc.RemoteError({str(self)!r})"
 
     def __reduce__(self):
-        return improve_parts, (self.message, self.domain, self.code)
+        state = {name: vars(self)[name] for name in ("started", "__notes__") if name in vars(self)}
+        return improve_parts, (self.message, self.domain, self.code), state
+
+    def __setstate__(self, state):
+        vars(self).update(state)
 
     @staticmethod
     def register(cls):
@@ -210,10 +214,15 @@ def _get_args(words, details, depth):
 def _adorn(error, details, depth):
     """Gives an error what belongs to it besides its arguments."""
     attributes = details.get("attributes")
+    native = dict(_exceptions.list_native(error))
     for name, value in attributes.items() if isinstance(attributes, dict) else ():
         if name not in _OWN and not name.startswith("__"):
             try:
-                vars(error)[name] = _exceptions.decode(value)
+                value = _exceptions.decode(value)
+                if name in native:
+                    native[name].__set__(error, value)
+                else:
+                    vars(error)[name] = value
             except (ValueError, TypeError, AttributeError, RecursionError):
                 pass
     notes = details.get("notes")

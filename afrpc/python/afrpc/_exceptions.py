@@ -16,6 +16,8 @@ PLACES_MAX = 40        # in code, of a traceback that is made without a module
 DEPTH_MAX = 8          # of values in each other, causes of causes, and groups of groups
 ITEMS_MAX = 256        # of one list, dictionary or group
 
+# What classes of Python itself know besides their arguments, in a place of its own.
+NATIVE = {ImportError: ("name", "path", "name_from"), NameError: ("name",), AttributeError: ("name", "obj")}
 # What arguments and attributes may be, besides those below.
 PLAIN = (type(None), bool, int, float, str)
 ESCAPES = {**{i: f"\\u{i:04x}" for i in range(32)}, ord('"'): '\\"', ord("\\"): "\\\\"}  # in JSON
@@ -157,7 +159,7 @@ def describe(error, depth=0):
         details["args"] = encode(get_args(error))
     except ValueError:
         pass
-    attributes = dict(vars(error))
+    attributes = {**get_native(error), **vars(error)}
     notes = attributes.pop("__notes__", None)
     if isinstance(notes, list):
         details["notes"] = [clean(note) for note in notes[:ITEMS_MAX] if isinstance(note, str)]
@@ -172,6 +174,19 @@ def describe(error, depth=0):
     return details
 
 
+def list_native(error):
+    """Names and descriptors of what it may know in a place of its own."""
+    for cls, names in NATIVE.items():
+        if isinstance(error, cls):
+            yield from ((name, vars(cls)[name]) for name in names if name in vars(cls))
+
+
+def get_native(error):
+    """What it knows there."""
+    found = {name: place.__get__(error) for name, place in list_native(error)}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def get_args(error):
     if isinstance(error, BaseExceptionGroup):
         return (error.message,)
@@ -183,6 +198,7 @@ def get_args(error):
 def is_told_by_words(error):
     cls = type(error)
     return cls.__module__ == "builtins" and get_chained(error) == (None, None) and not vars(error) and \
+        not get_native(error) and \
         not isinstance(error, BaseExceptionGroup) and \
         (len(error.args) == 1 and type(error.args[0]) is str and cls is not KeyError or
          not error.args and get_words(error) == get_name(cls))  # SyntaxError() has words all the same

@@ -74,6 +74,10 @@ class Events(Stream):
             set_plain_events(proxy)
         self._proxy = proxy
 
+    def __repr__(self):
+        return f"<events of {self._proxy!r}, {len(self._queue)} wait>" if self._proxy is not None else \
+            f"<events, {len(self._queue)} wait, closed>"
+
     def _has_next(self):
         return len(self._queue) > 0
 
@@ -119,6 +123,9 @@ class EitherMap:
         self._results = results
         self._make_waiting = make_waiting  # None once it is known
 
+    def __repr__(self):
+        return repr(self._results)
+
     def __iter__(self):
         return self
 
@@ -160,6 +167,9 @@ class AsyncMap(Stream):
         self._is_cancelled = False
         self._window = min(max(4 * pool.get_max_workers() * pool.get_load(), 16), 4096,
                            max(pool.get_max_calls_queued() // 2, 1))
+
+    def __repr__(self):
+        return f"<results of {self._pool.get_property('function')} in Afrpc.Pool{', over' if self._is_over() else ''}>"
 
     def _ask(self):
         """Asks for another input, if there is room for its call."""

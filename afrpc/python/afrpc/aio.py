@@ -14,6 +14,7 @@ from . import _afrpc
 
 __all__ = ["EventLoop", "create_task", "drive", "get_event_loop", "run"]
 
+_RETRY_S = 0.01       # after which a main context is asked for again that another thread has
 _ITERATIONS_MAX = 64  # of the main context, before a foreign loop has its turn
 
 # Foreign loop -> reference to its _Pump, which knows the loop, and is kept by it as what is called for a descriptor.
@@ -124,12 +125,28 @@ class _Pump:
         self._poller = _afrpc.MainContextPoller()
         self._timer = None
         self._poked = False
-        loop.add_reader(self._poller.fileno(), self._run)
+        self._is_watching = False
+        self.thread = None
+
+    def enter(self):
+        """The loop runs in this thread from now on."""
+        from . import _proxy  # whose calls these are: it is there
+
+        _proxy.add_driver(self._loop())
+        self.thread = threading.get_ident()
 
     def poke(self):
         if not self._poked:
             self._poked = True
             self._loop().call_soon(self._run)
+
+    def _watch(self, is_wanted):
+        if is_wanted != self._is_watching:
+            self._is_watching = is_wanted
+            if is_wanted:
+                self._loop().add_reader(self._poller.fileno(), self._run)
+            else:
+                self._loop().remove_reader(self._poller.fileno())
 
     def _run(self):
         self._poked = False
@@ -140,7 +157,11 @@ class _Pump:
             if not self._poller.iterate():
                 break
         timeout_ms = self._poller.update()
-        if timeout_ms == 0:
+        # While another thread has the context, nothing says when that is over, and what is ready stays so.
+        self._watch(timeout_ms is not None)
+        if timeout_ms is None:
+            self._timer = self._loop().call_later(_RETRY_S, self._run)
+        elif timeout_ms == 0:
             self.poke()
         elif timeout_ms > 0:
             self._timer = self._loop().call_later(timeout_ms / 1000, self._run)
@@ -155,6 +176,8 @@ def drive(loop):
     pump = reference() if reference is not None else None
     if pump is None:
         pump = _Pump(loop)
+    if pump.thread != threading.get_ident():
+        pump.enter()
         _pumps[loop] = weakref.ref(pump)
     pump.poke()
     return False

@@ -21,13 +21,16 @@ INTEGERS = ("gint", "guint", "gint8", "guint8", "gint16", "guint16", "gint32", "
             "guint64", "gsize", "gssize", "glong", "gulong", "gchar", "guchar")
 
 
+# Whose setters return the object itself, by the overrides; those of Process are in what these have.
+CHAINED = ("CallOptions", "Pool", "Proxy")
+
+
 def tag(element):
     return element.tag.partition("}")[2]
 
 
 def is_hidden(element):
-    return (element.get("introspectable") == "0" or element.get("moved-to")
-            or element.get(GLIB + "is-gtype-struct-for"))
+    return element.get("introspectable") == "0" or element.get(GLIB + "is-gtype-struct-for")
 
 
 class Writer:
@@ -117,7 +120,10 @@ class Writer:
                 yield from self.function(constructor, "    ", "cls", "classmethod")
         for method in element.findall(CORE + "method"):
             if not is_hidden(method) and method.get("name") not in known | {"ref", "unref"}:
-                yield from self.function(method, "    ", "self")
+                lines = self.function(method, "    ", "self")
+                if element.get("name") in CHAINED and method.get("name").startswith("set_"):
+                    lines = [line.replace("-> None:", f"-> {element.get('name')}:") for line in lines]
+                yield from lines
         for method in element.findall(CORE + "virtual-method"):
             if not is_hidden(method):
                 method.set("name", "do_" + method.get("name"))
@@ -126,17 +132,53 @@ class Writer:
             if not is_hidden(function) and function.get("name") not in known:
                 yield from self.function(function, "    ", None, "staticmethod")
 
+    def type_of_property(self, element, prop):
+        written = self.type_of(prop)
+        getters = [method for method in element.findall(CORE + "method") if method.get("name") == prop.get("getter")]
+        # What no function gets may be None if it can be.
+        nullable = any(method.find(CORE + "return-value").get("nullable") == "1" for method in getters) if getters else \
+            written not in ("bool", "int", "float", "typing.Any")
+        return f"typing.Optional[{written}]" if nullable else written
+
+    def properties(self, element):
+        """As attributes of "props", which is all that PyGObject has them in."""
+        yield "    class Props:"
+        n_readable = 0
+        for prop in element.findall(CORE + "property"):
+            if is_hidden(prop) or prop.get("readable") == "0":
+                continue
+            n_readable += 1
+            name, written = prop.get("name").replace("-", "_"), self.type_of_property(element, prop)
+            if prop.get("writable") == "1" and prop.get("construct-only") != "1":
+                yield f"        {name}: {written}"
+            else:
+                yield "        @property"
+                yield f"        def {name}(self) -> {written}: ..."
+        if n_readable == 0:
+            yield "        pass"
+        yield "    @property"
+        yield "    def props(self) -> Props: ..."
+
+    def constructor(self, element, source):
+        """With the properties that can be set, in the place of **properties in what the overrides have, if that is so."""
+        rest = "**properties: typing.Any"
+        words = [f"{prop.get('name').replace('-', '_')}: {self.type_of_property(element, prop)} = ..."
+                 for prop in element.findall(CORE + "property") if not is_hidden(prop) and prop.get("writable") == "1"]
+        found = [line for line in source if "def __init__(" in line]
+        if not found:
+            return [f"    def __init__({', '.join(['self', *(['*', *words] if words else [])])}) -> None: ...", *source]
+        words = [word for word in words if f" {word.partition(':')[0]}:" not in found[0]]
+        return [line.replace(rest, ", ".join(words)) if line is found[0] else line for line in source]
+
     def cls(self, element, fragment):
-        parent = element.get("parent")
+        parents = [element.get("parent")] if element.get("parent") else []
+        parents += [interface.get("name") for interface in element.findall(CORE + "implements")]
         known, source = fragment
-        yield f"class {element.get('name')}({parent}):" if parent else f"class {element.get('name')}:"
+        yield f"class {element.get('name')}{'(' + ', '.join(parents) + ')' if parents else ''}:"
+        if tag(element) == "class":
+            yield from self.properties(element)
+            source = self.constructor(element, source)
         yield from source
-        properties = element.findall(CORE + "property")
-        for prop in properties:
-            if not is_hidden(prop) and prop.get("name").replace("-", "_") not in known:
-                yield f"    # property {prop.get('name')}: {self.type_of(prop)}"
-        if not source and tag(element) == "class":
-            yield "    def __init__(self, **properties: typing.Any) -> None: ..."
         yield from self.methods(element, set(known))
 
 
@@ -166,7 +208,8 @@ def main():
     callbacks = {element.get("name") for element in namespace.findall(CORE + "callback")}
     writer = Writer(callbacks)
 
-    written = ["# Made from the GIR of Afrpc. Do not edit.", "import typing", "",
+    # What a class has instead of what its interface has takes less, and more.
+    written = ["# Made from the GIR of Afrpc. Do not edit.", "# mypy: disable-error-code=override", "import typing", "",
                "from gi.repository import Gio, GLib, GObject", "", *others]
     for element in namespace:
         name = element.get("name")

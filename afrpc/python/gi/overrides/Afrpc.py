@@ -3,8 +3,10 @@
 be awaited."""
 import builtins
 import contextvars
+import errno
 import functools
 import os
+import shutil
 import sys
 
 from gi.module import get_introspection_module
@@ -13,12 +15,12 @@ from gi.repository import Gio, GLib, GObject
 
 from afrpc import Buffer, Tagged, Variant, _errors, _help, _proxy, _streams
 from afrpc._errors import NotStarted, RemoteError, TimeoutError, WorkerDied
-from afrpc._proxy import PendingCall
+from afrpc._proxy import PendingCall, check_thread as _check_thread
 
 Afrpc = get_introspection_module("Afrpc")
 
-__all__ = ["Buffer", "Call", "Exit", "Host", "NotStarted", "PendingCall", "Pool", "Process", "Proxy", "RemoteError", "Serialiser", "Tagged",
-           "TimeoutError", "Variant", "WorkerDied"]
+__all__ = ["Buffer", "Call", "CallOptions", "Exit", "Host", "NotStarted", "PendingCall", "Pool", "PoolStats", "PoolWorker",
+           "Process", "Proxy", "RemoteError", "Serialiser", "Tagged", "TimeoutError", "Variant", "WorkerDied"]
 
 _errors.set_up(Afrpc)
 
@@ -54,28 +56,29 @@ def _get_value(call, get):
         raise better from better.__cause__
 
 
-def _check_thread(process):
-    """What is used by a thread that may not is a critical warning of the library, which is told earlier here."""
-    if process is None:  # of a pool that has been destroyed
-        return
-    context = process.get_main_context()
-    if context is None:  # it has gone, and says so
-        return
-    if not context.acquire():
-        raise RuntimeError("the process belongs to the main context of another thread, or of another loop: "
-                           "it has to be made where it is used, in a thread that does not share the default main context with "
-                           "others (GLib.MainContext.push_thread_default)")
-    context.release()
-
-
 def _check_caller(caller):
-    """The same of a proxy or a pool; one that somebody else has implemented looks itself."""
+    """Whether this thread may use a proxy or a pool; one that somebody else has implemented looks itself."""
     if isinstance(caller, (Afrpc.Proxy, Afrpc.Pool)):
         _check_thread(caller.get_process())
 
 
+_LOG_TAG = "afrpc.log"  # of afrpc._logging, which is not loaded where nobody wants it
+
+
+def _with_log(caller, block):
+    """Blocks, and then hands over what the caller's workers have logged: there may never be a main loop that does."""
+    process = caller.get_process() if getattr(caller, "_takes_log", False) else None
+    if process is None:
+        return block()
+    try:
+        return block()
+    finally:
+        _proxy.tell_tagged_events(process, _LOG_TAG)
+
+
 _call_finish, _call_full_finish = Afrpc.Caller.call_finish, Afrpc.Caller.call_full_finish
 _start, _wait_finish = Afrpc.Caller.start, Afrpc.Call.wait_finish
+_next_sync, _next_many_sync = Afrpc.Map.next_sync, Afrpc.Map.next_many_sync
 
 
 @_replaces(Afrpc.Caller)
@@ -94,7 +97,7 @@ def call_full_finish(self, result):
 def call_sync(self, args=None, cancellable=None):
     """Calls the function with a GLib.Variant and blocks until there is a result, or a handler of a signal raises."""
     _check_caller(self)
-    return _proxy.wait(_start(self, args, None), cancellable)
+    return _with_log(self, lambda: _proxy.wait(_start(self, args, None), cancellable))
 
 
 @_replaces(Afrpc.Caller)
@@ -102,14 +105,14 @@ def call_full_sync(self, args=None, options=None, cancellable=None):
     """The same with options; the second of what it returns is a Gio.UnixFDList or None."""
     _check_caller(self)
     call = _start(self, args, options)
-    return _proxy.wait(call, cancellable), call.steal_fds()
+    return _with_log(self, lambda: _proxy.wait(call, cancellable)), call.steal_fds()
 
 
 @_replaces(Afrpc.Caller)
 def close_sync(self, cancellable=None):
     """Closes the caller and blocks until everything is finished, or a handler of a signal raises."""
     _check_caller(self)
-    return _proxy.close_sync(self, cancellable)
+    return _with_log(self, lambda: _proxy.close_sync(self, cancellable))
 
 
 @_replaces(Afrpc.Caller)
@@ -122,8 +125,9 @@ def start(self, args=None, options=None):
 @_replaces(Afrpc.Call)
 def wait_sync(self, cancellable=None):
     """Blocks until the call has its outcome, or a handler of a signal raises."""
-    _check_caller(self.get_source_object())
-    return _proxy.wait(self, cancellable)
+    caller = self.get_source_object()
+    _check_caller(caller)
+    return _with_log(caller, lambda: _proxy.wait(self, cancellable))
 
 
 @_replaces(Afrpc.Call)
@@ -132,7 +136,22 @@ def wait_finish(self, result):
     return _get_value(self, lambda: _wait_finish(self, result))
 
 
-del call_finish, call_full_finish, call_full_sync, call_sync, close_sync, start, wait_finish, wait_sync
+@_replaces(Afrpc.Map)
+def next_sync(self, cancellable=None):
+    """Blocks until there is another call that has its outcome, or a handler of a signal raises."""
+    _check_caller(self.get_pool())
+    return _with_log(self.get_pool(), lambda: _proxy.block(lambda stop: _next_sync(self, stop), cancellable))
+
+
+@_replaces(Afrpc.Map)
+def next_many_sync(self, n_max, cancellable=None):
+    """The same for as many as there are, at most n_max."""
+    _check_caller(self.get_pool())
+    return _with_log(self.get_pool(), lambda: _proxy.block(lambda stop: _next_many_sync(self, n_max, stop), cancellable))
+
+
+del call_finish, call_full_finish, call_full_sync, call_sync, close_sync, next_many_sync, next_sync, start
+del wait_finish, wait_sync
 
 
 def _get_fd(file):
@@ -213,9 +232,15 @@ def _is_variant(result):
     return isinstance(result, GLib.Variant)
 
 
+def _repr_serialiser(self):
+    return f"<Afrpc.Serialiser {self.get_name()!r}>"
+
+
 class Serialiser(Afrpc.Serialiser):
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
+        if cls.__repr__ is GObject.Object.__repr__:  # of those in C, too
+            cls.__repr__ = _repr_serialiser
         _check_results(cls, do_dup_name=lambda result: isinstance(result, str),
                        do_serialise=lambda result: isinstance(result, GLib.Bytes),
                        do_deserialise=_is_variant)
@@ -241,14 +266,17 @@ def _is_given_up(error):
 
 
 def _guard(cls, names):
-    """Has methods that introspection brings check the thread first."""
+    """Has methods that introspection brings check the thread first; those that set something return the object then."""
     def guard(name):
         method = getattr(cls, name)
+
+        is_setter = name.startswith("set_")
 
         @functools.wraps(method)
         def guarded(self, *args, **kwargs):
             _check_caller(self)
-            return method(self, *args, **kwargs)
+            result = method(self, *args, **kwargs)
+            return self if is_setter else result
 
         guarded.__name__ = name
         setattr(cls, name, guarded)
@@ -266,8 +294,6 @@ _OF_POOLS = ("add_template", "call_all_async", "call_all_sync", "forget_call_all
              "set_max_memory_growth", "set_max_repeats", "set_max_workers", "set_start_delay_ms", "set_stop_delay_ms")
 
 EVENTS_MAX = 100000  # that wait to be taken
-_LOG_TAG = "afrpc.log"  # of afrpc._logging, which is not loaded where nobody wants it
-
 
 def _prepare_log(process, log):
     """Has a worker in Python send its log from now on."""
@@ -305,6 +331,7 @@ def _choose_serialiser(serialiser):
 class _Callable:
     """What a proxy and a pool have besides what introspection says."""
     _hooks = None
+    _other_host = None  # of some process that is none of Python
     _takes_log = False
     _trusts_command = False
 
@@ -322,6 +349,7 @@ class _Callable:
         if log is not None and log is not False:
             _prepare_log(kwargs.get("process"), log)
         super().__init__(*args, **kwargs)
+        self._look_at_host(kwargs["process"])
         if log is not None and log is not False:
             self._takes_log = True
             _proxy.set_plain_events(self)
@@ -333,8 +361,11 @@ class _Callable:
 
     def _check_trust(self, process):
         """Of each process that its workers are to come from."""
-        if self._hooks is _PICKLED and not self._trusts_command and process is not None and process.get_host() is None:
-            raise ValueError(f"{_UNSAFE_PICKLE!r} lets whatever the command reaches run code in this program: "
+        if self._hooks is not _PICKLED or self._trusts_command or process is None:
+            return
+        if process.get_host() is None or process.get_destination() is not None:
+            reached = "the command reaches" if process.get_destination() is None else "ssh reaches"
+            raise ValueError(f"{_UNSAFE_PICKLE!r} lets whatever {reached} run code in this program: "
                              "trust_command=True says that it may")
 
     def invoke(self, *args, callback=None, signature=None, timeout_ms=None, cancellable=None,
@@ -374,14 +405,34 @@ class _Callable:
             return super().call_full(args, options, cancellable, callback, *user_data)
         return _wait(lambda *more: super(_Callable, self).call_full(args, options, *more), self.call_full_finish, cancellable)
 
+    def _pack_keywords(self, keywords):
+        """As the last argument, which only a worker in Python takes for what it is."""
+        serialiser = self.get_property("serialiser")
+        wrong = None
+        if self._other_host is not None:
+            wrong = f"a function of the host {self._other_host!r} has no arguments with names: only functions in Python have"
+        elif serialiser is not None and serialiser.get_name() == "bytes":
+            wrong = "arguments with names cannot be sent by the serialiser 'bytes'"
+        if wrong is not None:
+            error = TypeError(f"{self.get_property('function')!r}: {wrong}")
+            error.started = Afrpc.Started.NO
+            raise error
+        return Tagged("afrpc.keywords", keywords)
+
+    def _look_at_host(self, process):
+        """Of each process that its workers are to come from; that of a command is not known."""
+        host = process.get_host() if process is not None else None
+        if host is not None and not _is_python(host):
+            self._other_host = host
+
     def call_kw(self, *args, **keywords):
         """Calls a function in Python with arguments that have names. There are no options then, but those that
         the proxy has."""
-        return self(*args, Tagged("afrpc.keywords", keywords))
+        return self(*args, self._pack_keywords(keywords))
 
     def call_kw_sync(self, *args, **keywords):
         """The same, and waits for the result."""
-        return self.invoke_sync(*args, Tagged("afrpc.keywords", keywords))
+        return self.invoke_sync(*args, self._pack_keywords(keywords))
 
     def call(self, *args, **kwargs):
         """Like the object itself, called; or as in C with args, cancellable and callback."""
@@ -402,14 +453,18 @@ class _Callable:
                             "meanwhile; call the proxy itself")
         if fds is not None:
             fds = _make_fd_list(fds)
-        return _proxy.call_sync(self, args, signature, timeout_ms, cancellable, raw, None, None, fds,
-                                result_fds, options or None)
+        if not self._takes_log:
+            return _proxy.call_sync(self, args, signature, timeout_ms, cancellable, raw, None, None, fds,
+                                    result_fds, options or None)
+        return _with_log(self, lambda: _proxy.call_sync(self, args, signature, timeout_ms, cancellable, raw, None, None, fds,
+                                                        result_fds, options or None))
 
     def set_hooks(self, *, default=None, hook=None, arrays=None):
         """Says what else values of calls from now on, and of events, may be."""
         if self._hooks is _PICKLED:
             raise TypeError("what is pickled has no hooks: see copyreg and __reduce__()")
         self._hooks = _proxy.make_hooks(default=default, hook=hook, arrays=arrays)
+        return self
 
     def _unpack_event(self, event, of_log=False):
         """The value of an event of the worker's functions, or that of a record of its log: OTHER if it is of the other kind.
@@ -507,17 +562,27 @@ class Pool(_Callable, Afrpc.Pool):
         """Has workers made from another process as well; see Afrpc.Pool.add_template()."""
         self._check_trust(process)
         super().add_template(process, max_workers, load, weight)
+        self._look_at_host(process)
 
     def refresh(self, process=None):
         """Replaces workers by new ones, of another process if one is given; see Afrpc.Pool.refresh()."""
         self._check_trust(process)
         super().refresh(process)
+        self._look_at_host(process)
 
     def wait_for_room_async(self, cancellable=None, callback=None, *user_data):
         """Waits until there is room for another call; without a callback returns a PendingCall to be awaited."""
         if callback is not None:
             return super().wait_for_room_async(cancellable, callback, *user_data)
         return _wait(super().wait_for_room_async, self.wait_for_room_finish, cancellable)
+
+    def call_all_sync(self, args=None, options=None, cancellable=None):
+        """Has all workers, those that there are and each later one, called with a GLib.Variant, and blocks until those that
+        there are have answered, or a handler of a signal raises."""
+        def call(stop):
+            return super(Pool, self).call_all_sync(args, options, stop)
+
+        return _with_log(self, lambda: _proxy.block(call, cancellable))
 
     def map(self, *iterables, ordered=True, signature=None, timeout_ms=None, cancellable=None, raw=False, calls=False,
             return_exceptions=False, **options):
@@ -565,7 +630,7 @@ class Pool(_Callable, Afrpc.Pool):
         """The same, and waits."""
         if fds is not None:
             fds = _make_fd_list(fds)
-        _proxy.call_all_sync(self, args, signature, timeout_ms, cancellable, fds, options or None)
+        _with_log(self, lambda: _proxy.call_all_sync(self, args, signature, timeout_ms, cancellable, fds, options or None))
 
 
 _guard(Pool, _OF_CALLERS + _OF_POOLS)
@@ -580,7 +645,57 @@ class Exit(Afrpc.Exit):
 Exit = override(Exit)
 
 
+class PoolStats(Afrpc.PoolStats):
+    def __repr__(self):
+        return (f"<Afrpc.PoolStats: {self.get_n_finished()} calls have finished, {self.get_n_failed()} of them failed; "
+                f"{self.get_n_workers_started()} workers were started, {self.get_n_workers_died()} of them died>")
+
+
+PoolStats = override(PoolStats)
+
+
+class PoolWorker(Afrpc.PoolWorker):
+    def __repr__(self):
+        return f"<Afrpc.PoolWorker pid {self.get_pid()}, {self.get_state().value_nick}, {self.get_n_calls()} calls>"
+
+
+PoolWorker = override(PoolWorker)
+
+
+class CallOptions(Afrpc.CallOptions):
+    def __repr__(self):
+        said = [(spec.name.replace("-", "_"), self.get_property(spec.name)) for spec in self.list_properties()
+                if self.get_property(spec.name) != spec.default_value]
+        return f"Afrpc.CallOptions({', '.join(f'{name}={value!r}' for name, value in said)})"
+
+
+def _chain_options(name):
+    setter = getattr(Afrpc.CallOptions, name)
+
+    @functools.wraps(setter)
+    def chained(self, *args):
+        setter(self, *args)
+        return self
+
+    chained.__name__ = name
+    setattr(CallOptions, name, chained)
+
+
+for _name in ("set_affinity", "set_execution_timeout_ms", "set_fds", "set_function", "set_idempotent", "set_label",
+              "set_metadata", "set_priority", "set_progress", "set_timeout_ms", "set_wait_for_room"):
+    _chain_options(_name)
+
+CallOptions = _help.document(override(CallOptions), _REPLACED)
+
+
 class Call(Afrpc.Call):
+    def __repr__(self):
+        caller, options = self.get_caller(), self.get_options()
+        function = options.get_function() if options is not None else None
+        if function is None and caller.find_property("function") is not None:
+            function = caller.get_property("function")
+        return f"<Afrpc.Call of {function or repr(caller)}, {'settled' if self.is_settled() else 'pending'}>"
+
     def wait(self, cancellable=None, callback=None, *user_data):
         """Waits for the outcome; without a callback returns a PendingCall for the value. What is cancelled stops
         waiting; cancel() is for the call itself."""
@@ -614,10 +729,49 @@ def _prepare_thread():
             aio._have_own_context()
 
 
+def _get_text(value):
+    """Paths are taken where text is."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _set_default_interpreter():
+    """The default template is not a process of our own, and has the environment of the program."""
+    GLib.setenv("AFRPC_PYTHON", sys.executable, True)
+    GLib.setenv("AFRPC_PYTHON_PATH", _get_path(), True)
+
+
 class Process(Afrpc.Process):
-    def __init__(self, *args, **kwargs):
+    _interpreter = ()  # what the host finds in its environment, whatever else that is: variables with their values
+
+    def __init__(self, *args, python=None, **kwargs):
         _prepare_thread()
+        host, is_default = kwargs.get("host"), kwargs.get("use_template", False)
+        is_executed = not is_default and kwargs.get("template") is None and kwargs.get("destination") is None and \
+            kwargs.get("fd", -1) < 0
+        if python is not None and not is_executed:
+            raise ValueError("only a process that executes a host here can have another interpreter")
+        if is_default and _is_python(host):
+            _set_default_interpreter()
         super().__init__(*args, **kwargs)
+        if is_executed:
+            self._set_interpreter(host, python)
+
+    def _set_interpreter(self, host, python):
+        """That of the program, with what that finds; or another one, which finds what is its own."""
+        if not _is_python(host):
+            if python is not None:
+                raise ValueError(f"the host {host!r} has no interpreter of Python")
+            return
+        if python is None:
+            self._interpreter = (("AFRPC_PYTHON", sys.executable), ("AFRPC_PYTHON_PATH", _get_path()))
+        else:
+            python = os.fspath(python)
+            found = os.path.abspath(python) if "/" in python else shutil.which(python)
+            if found is None:
+                raise FileNotFoundError(errno.ENOENT, "there is no such interpreter", python)
+            self._interpreter = (("AFRPC_PYTHON", found),)
+        for name, value in self._interpreter:
+            self.setenv(name, value, True)
 
     @classmethod
     def new(cls):
@@ -627,7 +781,7 @@ class Process(Afrpc.Process):
     @classmethod
     def new_command(cls, argv):
         _prepare_thread()
-        return super().new_command(argv)
+        return super().new_command([_get_text(word) for word in argv])
 
     @classmethod
     def new_from_fd(cls, host, fd, pidfd=-1):
@@ -641,22 +795,33 @@ class Process(Afrpc.Process):
         return super().new_ssh(destination, host, options)
 
     @classmethod
-    def new_exec(cls, host=None):
+    def new_exec(cls, host=None, *, python=None):
+        """Executes a host: the name of one, or its path.
+
+        python: the interpreter of a host in Python, if it is to be another than that of the program: its path or name"""
         _prepare_thread()
+        host = _get_text(host)
         process = super().new_exec(host)
-        if _is_python(host):
-            process.setenv("AFRPC_PYTHON", sys.executable, True)
-            process.setenv("AFRPC_PYTHON_PATH", _get_path(), True)
+        process._set_interpreter(host, python)
         return process
 
     @classmethod
     def new_for_host(cls, host=None):
         _prepare_thread()
         if _is_python(host):
-            # The default template is not a process of our own, and has the environment of the program.
-            GLib.setenv("AFRPC_PYTHON", sys.executable, True)
-            GLib.setenv("AFRPC_PYTHON_PATH", _get_path(), True)
+            _set_default_interpreter()
         return super().new_for_host(host)
+
+    def set_environ(self, environment):
+        """Sets the whole environment, of texts as "NAME=value". What says which interpreter a host in Python is run by
+        stays, unless it is among them."""
+        _check_thread(self)
+        super().set_environ(environment)
+        names = {text.partition("=")[0] for text in environment}
+        for name, value in self._interpreter:
+            if name not in names:
+                super().setenv(name, value, True)
+        return self
 
     def require(self, *modules):
         """Loads modules, by their names or the paths of their files; returns the process itself, as the methods
@@ -716,9 +881,9 @@ class Process(Afrpc.Process):
         return _wait(super().to_fd_async, self.to_fd_finish, cancellable)
 
     def wait_sync(self, cancellable=None):
-        """Blocks until the end, and returns its description."""
+        """Blocks until the end, and returns its description, or until a handler of a signal raises."""
         _check_thread(self)
-        return super().wait_sync(cancellable)
+        return _proxy.block(super().wait_sync, cancellable)
 
     def wait_async(self, cancellable=None, callback=None, *user_data):
         """Waits for the end; without a callback returns a PendingCall for its description."""
@@ -734,14 +899,14 @@ def _chain(name):
     @functools.wraps(setter)
     def chained(self, *args):
         _check_thread(self)
-        setter(self, *args)
+        setter(self, *map(_get_text, args))
         return self
 
     chained.__name__ = name
     setattr(Process, name, chained)
 
 
-for _name in ("set_cwd", "set_environ", "set_limit", "set_nice", "set_orphan_policy", "set_process_group", "set_send_modules",
+for _name in ("set_cwd", "set_limit", "set_nice", "set_orphan_policy", "set_process_group", "set_send_modules",
               "set_stderr", "set_stdin", "set_stdout", "setenv", "take_stderr_fd", "take_stdin_fd", "take_stdout_fd", "unsetenv"):
     _chain(_name)
 
