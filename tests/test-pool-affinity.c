@@ -62,7 +62,7 @@ test_pool_affinity_full (void)
   for (guint i = 1; i < G_N_ELEMENTS (calls); i++)
     calls[i] = start_with_key (&test, test_act ("return", test_zeros (1000)), "key");
   g_assert_cmpuint (afrpc_pool_get_n_calls_queued (test.pool), ==, 3);
-  check_refused (start_with_key (&test, test_act ("return", NULL), "key"), "3 calls with 3039 bytes wait for a worker");
+  check_refused (start_with_key (&test, test_act ("return", NULL), "key"), "'act': 3 calls with 3039 bytes wait for a worker");
   afrpc_pool_wait_for_room_async (test.pool, NULL, room_cb, &n_rooms);
 
   /* Who need not wait is not refused. */
@@ -74,7 +74,7 @@ test_pool_affinity_full (void)
   afrpc_pool_set_max_bytes_queued (test.pool, 3039 + 500);
   iterate_until_count (&n_rooms, 1);
   check_refused (start_with_key (&test, test_act ("return", test_zeros (1000)), "key"),
-                 "3 calls with 3039 bytes wait for a worker");
+                 "'act': 3 calls with 3039 bytes wait for a worker");
   check_value (start_act (&test, "return", NULL));
 
   meeting_let_go (&meeting);
@@ -119,7 +119,7 @@ test_pool_affinity_replaced (void)
   afrpc_pool_refresh (test.pool, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (waiting); i++)
     waiting[i] = start_with_key (&test, test_act ("return", NULL), "other");
-  check_refused (start_with_key (&test, test_act ("return", NULL), "other"), "2 calls with 24 bytes wait for a worker");
+  check_refused (start_with_key (&test, test_act ("return", NULL), "other"), "'act': 2 calls with 24 bytes wait for a worker");
   afrpc_pool_set_max_calls_queued (test.pool, 3);
   check_moved (start_with_key (&test, test_act ("return", NULL), "key"), first);
   g_assert_cmpuint (afrpc_pool_get_n_calls_queued (test.pool), ==, 2);
