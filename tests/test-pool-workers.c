@@ -326,6 +326,36 @@ nest_cb (AfrpcPool       *pool,
 }
 
 static void
+test_pool_workers_retire_and_cancel (void)
+{
+  Case test;
+  g_autoptr(AfrpcCall) running = NULL;
+  g_autoptr(AfrpcCall) behind = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(AfrpcPoolWorker) worker = NULL;
+
+  g_test_summary ("A worker that gets no more hears of calls that are given up, and goes on with the others that it has");
+  case_init (&test, "act", "max-workers", 1, "load", 2, "cancel-grace-ms", 0, NULL);
+  running = start_act (&test, "until-cancelled", NULL);
+  wait_begun (&test, 1);
+  behind = start_act (&test, "return", NULL);
+  worker = g_list_model_get_item (afrpc_pool_get_workers (test.pool), 0);
+  afrpc_pool_worker_retire (worker);
+  g_assert_cmpint (afrpc_pool_worker_get_state (worker), ==, AFRPC_POOL_WORKER_STATE_RETIRING);
+  afrpc_call_cancel (running);
+  error = wait_error (running);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_variant_unref (wait_value (behind));
+  while (afrpc_pool_worker_get_exit (worker) == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_true (afrpc_exit_is_success (afrpc_pool_worker_get_exit (worker)));
+  g_assert_cmpuint (test.errors->len, ==, 0);
+  g_clear_object (&running);
+  g_clear_object (&behind);
+  case_end (&test);
+}
+
+static void
 test_pool_workers_lowered (void)
 {
   Case test;
@@ -515,6 +545,7 @@ main (int   argc,
   g_test_add_func ("/pool-workers/meanwhile", test_pool_workers_meanwhile);
   g_test_add_func ("/pool-workers/kill", test_pool_workers_kill);
   g_test_add_func ("/pool-workers/retire", test_pool_workers_retire);
+  g_test_add_func ("/pool-workers/retire-and-cancel", test_pool_workers_retire_and_cancel);
   g_test_add_func ("/pool-workers/lowered", test_pool_workers_lowered);
   g_test_add_data_func ("/pool-workers/ended/closed", GUINT_TO_POINTER (FALSE), test_pool_workers_ended);
   g_test_add_data_func ("/pool-workers/ended/killed", GUINT_TO_POINTER (TRUE), test_pool_workers_ended);

@@ -85,7 +85,7 @@ find_state (AfrpcPoolMember *self,
 {
   if (afrpc_peer_is_over (self->peer) || self->state == AFRPC_POOL_MEMBER_GONE)
     return AFRPC_POOL_MEMBER_GONE;
-  if (afrpc_peer_is_closed (self->peer) || self->was_stopped)
+  if (afrpc_peer_is_closed (self->peer) || self->was_stopped || self->is_leaving)
     return load > 0 && self->state != AFRPC_POOL_MEMBER_ENDING ? AFRPC_POOL_MEMBER_RETIRING : AFRPC_POOL_MEMBER_ENDING;
   /* What it is called with first belongs to its start. */
   if (!afrpc_peer_is_ready (self->peer) ||
@@ -101,6 +101,16 @@ gboolean
 afrpc_pool_member_is_live (const AfrpcPoolMember *self)
 {
   return self->state <= AFRPC_POOL_MEMBER_BUSY;
+}
+
+/* It gets no more calls. A command does not read any more once it is told so, and so would not hear of those that are given
+ * up: it is told when it has none. */
+static void
+leave (AfrpcPoolMember *self)
+{
+  self->is_leaving = TRUE;
+  if (!afrpc_peer_is_command (self->peer) || afrpc_peer_get_n_owed (self->peer) == 0)
+    afrpc_peer_close (self->peer);
 }
 
 /* It has ended: what it had not begun goes back before anybody is told of anything, so that it keeps its order. */
@@ -210,13 +220,11 @@ look_closely (AfrpcPoolMember *self)
       self->settings.length == 0)
     afrpc_pool_memory_begin (self);
   load = get_load (self);
+  /* It leaves, once it has those calls that it has. One that has had none gets one: it would be of no use. */
+  if (!afrpc_peer_is_closed (self->peer) && (self->is_leaving ? load == 0 : afrpc_peer_is_retired (self->peer) &&
+                                                                            self->n_calls > 0))
+    leave (self);
   state = find_state (self, load);
-  /* It is closed, once it has those calls that it has. One that has had none gets one: it would be of no use. */
-  if (afrpc_peer_is_retired (self->peer) && self->n_calls > 0 && !afrpc_peer_is_closed (self->peer))
-    {
-      afrpc_peer_close (self->peer);
-      return afrpc_pool_member_look (self);
-    }
   last = self->state;
   set_state (self, state);
   if (afrpc_peer_has_ended (self->peer) && !self->has_given_back)
@@ -466,8 +474,10 @@ afrpc_pool_member_end (AfrpcPoolMember *self)
 {
   self->is_asked_to_end = TRUE;
   self->core->n_acts++;
-  afrpc_peer_close (self->peer);
-  afrpc_pool_member_look (self);
+  leave (self);
+  if (self->core->relieved == self)
+    self->core->relieved = NULL;
+  look_closely (self);
 }
 
 /* The pool has nothing to do with it any more. */

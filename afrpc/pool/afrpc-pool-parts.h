@@ -121,6 +121,7 @@ struct _AfrpcPoolMember
   GError *failure;            /* (nullable): what one failed with, before the member was ready */
   AfrpcPoolJob *alone;        /* (nullable) (not owned): the one that it has by itself */
   gboolean is_asked_to_end;   /* by the pool */
+  gboolean is_leaving;        /* it gets no more calls, which it may not have been told yet */
   gboolean is_failing;        /* it ends before it was ready */
   gboolean has_given_back;    /* it has ended, and those of its calls that it had not begun are not its any more */
   gboolean has_served;        /* a call has had its outcome from it, or was begun when it died */
