@@ -13,6 +13,9 @@
 #include "config.h"
 
 #include <afrpc/afrpc.h>
+#define AFRPC_NATS_INSIDE /* whether that library is built or not */
+#include <afrpc/afrpc-nats-connection.h>
+#include <afrpc/afrpc-nats-server.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <gmodule.h>
@@ -419,6 +422,8 @@ ASYNC (afrpc_caller_call_full, AfrpcCaller, (GVariant *args, AfrpcCallOptions *o
 ASYNC (afrpc_caller_close_async, AfrpcCaller, (), ())
 ASYNC (afrpc_map_next_async, AfrpcMap, (), ())
 ASYNC (afrpc_map_next_many_async, AfrpcMap, (guint n_max,), (n_max,))
+ASYNC (afrpc_nats_connection_close_async, AfrpcNatsConnection, (), ())
+ASYNC (afrpc_nats_server_stop_async, AfrpcNatsServer, (), ())
 ASYNC (afrpc_pool_call_all_async, AfrpcPool, (GVariant *args, AfrpcCallOptions *options,), (args, options,))
 ASYNC (afrpc_pool_wait_for_room_async, AfrpcPool, (), ())
 ASYNC (afrpc_process_run_async, AfrpcProcess, (const char *function,), (function,))
@@ -462,6 +467,8 @@ FINISH (Variant, afrpc_caller_call_full_finish, AfrpcCaller, (GUnixFDList **out_
 FINISH (gboolean, afrpc_caller_close_finish, AfrpcCaller, (), ())
 FINISH (Call, afrpc_map_next_finish, AfrpcMap, (), ())
 FINISH (Array, afrpc_map_next_many_finish, AfrpcMap, (), ())
+FINISH (gboolean, afrpc_nats_connection_close_finish, AfrpcNatsConnection, (), ())
+FINISH (gboolean, afrpc_nats_server_stop_finish, AfrpcNatsServer, (), ())
 FINISH (gboolean, afrpc_pool_call_all_finish, AfrpcPool, (), ())
 FINISH (gboolean, afrpc_pool_wait_for_room_finish, AfrpcPool, (), ())
 FINISH (Stream, afrpc_process_run_finish, AfrpcProcess, (), ())

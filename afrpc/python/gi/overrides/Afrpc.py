@@ -662,10 +662,15 @@ class PoolWorker(Afrpc.PoolWorker):
 PoolWorker = override(PoolWorker)
 
 
+def _get_default(spec):
+    """As the PyGObject that there is has it."""
+    return spec.get_default_value() if hasattr(spec, "get_default_value") else spec.default_value
+
+
 class CallOptions(Afrpc.CallOptions):
     def __repr__(self):
         said = [(spec.name.replace("-", "_"), self.get_property(spec.name)) for spec in self.list_properties()
-                if self.get_property(spec.name) != spec.default_value]
+                if self.get_property(spec.name) != _get_default(spec)]
         return f"Afrpc.CallOptions({', '.join(f'{name}={value!r}' for name, value in said)})"
 
 
