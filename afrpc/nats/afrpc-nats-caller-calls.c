@@ -131,7 +131,7 @@ afrpc_nats_caller_enter (AfrpcNatsCaller  *self,
     {
       record->deadline_us = record->begin_us + timeout_ms * G_GINT64_CONSTANT (1000);
       record->timed = g_sequence_insert_sorted (self->timed, record, compare_deadlines, NULL);
-      afrpc_nats_caller_arm (self, record->deadline_us);
+      afrpc_nats_inbox_arm (self->inbox, record->deadline_us);
     }
 }
 
@@ -285,7 +285,7 @@ afrpc_nats_caller_end_call (AfrpcNatsCaller *self,
     }
 
   record->end_us = g_get_monotonic_time () + MIN (remote->beat_ms * G_GINT64_CONSTANT (1000), END_US_MAX);
-  afrpc_nats_caller_arm (self, record->end_us);
+  afrpc_nats_inbox_arm (self->inbox, record->end_us);
   afrpc_nats_caller_say (self, remote, AFRPC_NATS_CANCEL, 0, record->id,
                          NULL);
 }
@@ -312,7 +312,7 @@ afrpc_nats_caller_check_calls (AfrpcNatsCaller *self,
 
       if (record->deadline_us > now_us)
         {
-          afrpc_nats_caller_arm (self, record->deadline_us);
+          afrpc_nats_inbox_arm (self->inbox, record->deadline_us);
           return;
         }
       g_clear_pointer (&record->timed, g_sequence_remove);

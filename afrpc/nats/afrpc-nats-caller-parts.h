@@ -140,7 +140,6 @@ struct _AfrpcNatsCaller
   guint n_demanded;
   gint64 demand_us;                /* when to ask again */
   guint demand_ms;                 /* how long after that again */
-  gint64 check_us;                 /* when to look at deadlines and servers; AFRPC_NATS_NEVER */
 };
 
 /* calls */
@@ -214,10 +213,14 @@ void      afrpc_nats_caller_set_credits   (AfrpcNatsCaller   *self,
                                            AfrpcNatsRemote   *remote,
                                            guint              credits);
 void      afrpc_nats_caller_leave         (AfrpcNatsCaller   *self);
-void      afrpc_nats_caller_arm           (AfrpcNatsCaller   *self,
-                                           gint64             time_us);
 /* receive */
 void      afrpc_nats_caller_take_message  (AfrpcNatsCaller   *self,
                                            AfrpcNatsItem     *item);
+
+static inline AfrpcNatsLink *
+afrpc_nats_caller_get_link (AfrpcNatsCaller *self)
+{
+  return afrpc_nats_connection_get_link (self->connection);
+}
 
 G_END_DECLS

@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#define MESSAGE_SLACK 65536u /* bytes of a message besides the value that is limited */
 #define ACKS_MAX 64u
 
 static void
@@ -16,9 +15,9 @@ acknowledge (AfrpcNatsCaller *self,
              guint64          id)
 {
   g_array_append_val (remote->acks, id);
-  afrpc_nats_caller_arm (self, g_get_monotonic_time () + remote->beat_ms * G_GINT64_CONSTANT (1000) / 2);
+  afrpc_nats_inbox_arm (self->inbox, g_get_monotonic_time () + remote->beat_ms * G_GINT64_CONSTANT (1000) / 2);
   if (remote->acks->len >= ACKS_MAX)
-    afrpc_nats_caller_arm (self, g_get_monotonic_time ());
+    afrpc_nats_inbox_arm (self->inbox, g_get_monotonic_time ());
 }
 
 /* Returns: (nullable): the call, if that server has it */
@@ -198,7 +197,7 @@ take_chunk (AfrpcNatsCaller      *self,
             GError              **error)
 {
   g_autoptr(GBytes) message = NULL;
-  const int status = afrpc_nats_chunks_take (&remote->chunks, frame, self->max_message_size + MESSAGE_SLACK, &message, error);
+  const int status = afrpc_nats_chunks_take (&remote->chunks, frame, self->max_message_size + AFRPC_NATS_MESSAGE_SLACK, &message, error);
 
   if (status > 0)
     take_bytes (self, message, TRUE);

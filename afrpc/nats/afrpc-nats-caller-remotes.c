@@ -18,24 +18,6 @@
 
 #define US_PER_MS G_GINT64_CONSTANT (1000)
 
-static AfrpcNatsLink *
-get_link (AfrpcNatsCaller *self)
-{
-  return afrpc_nats_connection_get_link (self->connection);
-}
-
-/* The deadline of what is looked at next. */
-void
-afrpc_nats_caller_arm (AfrpcNatsCaller *self,
-                       gint64           time_us)
-{
-  if (time_us >= self->check_us || self->inbox == NULL)
-    return;
-
-  self->check_us = time_us;
-  afrpc_nats_inbox_set_deadline (self->inbox, time_us);
-}
-
 /* One server */
 
 static void
@@ -90,7 +72,7 @@ afrpc_nats_caller_say (AfrpcNatsCaller    *self,
     g_ptr_array_add (self->dirty, remote);
   remote->is_dirty = TRUE;
 
-  return afrpc_nats_outbox_add (&remote->outbox, get_link (self), type, flags, id, body);
+  return afrpc_nats_outbox_add (&remote->outbox, afrpc_nats_caller_get_link (self), type, flags, id, body);
 }
 
 void
@@ -119,7 +101,6 @@ afrpc_nats_caller_init_remotes (AfrpcNatsCaller *self)
   self->remotes = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, remote_free);
   self->remote_list = g_ptr_array_new ();
   self->dirty = g_ptr_array_new ();
-  self->check_us = AFRPC_NATS_NEVER;
 }
 
 void
@@ -170,10 +151,10 @@ demand (AfrpcNatsCaller *self,
 {
   self->demand = state;
   self->n_demanded = MIN (self->queue.length, DEMAND_MAX);
-  afrpc_nats_outbox_add (outbox, get_link (self), AFRPC_NATS_DEMAND, 0, ++self->demand_id,
+  afrpc_nats_outbox_add (outbox, afrpc_nats_caller_get_link (self), AFRPC_NATS_DEMAND, 0, ++self->demand_id,
                          g_variant_new ("(sut)", self->inbox_subject, self->n_demanded, self->max_message_size));
   self->demand_us = g_get_monotonic_time () + self->demand_ms * US_PER_MS;
-  afrpc_nats_caller_arm (self, self->demand_us);
+  afrpc_nats_inbox_arm (self->inbox, self->demand_us);
 }
 
 /* One server is asked first; if that has not got room for all, the others are, too, which remember it until they have. */
@@ -257,7 +238,7 @@ afrpc_nats_caller_pump (AfrpcNatsCaller *self)
       if (remote->calls.length == 0)
         {
           afrpc_nats_caller_set_heard (remote, g_get_monotonic_time ());
-          afrpc_nats_caller_arm (self, remote->query_us);
+          afrpc_nats_inbox_arm (self->inbox, remote->query_us);
         }
       afrpc_nats_caller_send (self, self->queue.head->data, remote);
     }
@@ -282,12 +263,12 @@ afrpc_nats_caller_flush (AfrpcNatsCaller *self)
       AfrpcNatsRemote *remote = self->dirty->pdata[i];
 
       add_acks (self, remote);
-      afrpc_nats_outbox_flush (&remote->outbox, get_link (self));
+      afrpc_nats_outbox_flush (&remote->outbox, afrpc_nats_caller_get_link (self));
       remote->is_dirty = FALSE;
     }
   g_ptr_array_set_size (self->dirty, 0);
-  afrpc_nats_outbox_flush (&self->queue_outbox, get_link (self));
-  afrpc_nats_outbox_flush (&self->all_outbox, get_link (self));
+  afrpc_nats_outbox_flush (&self->queue_outbox, afrpc_nats_caller_get_link (self));
+  afrpc_nats_outbox_flush (&self->all_outbox, afrpc_nats_caller_get_link (self));
 }
 
 /* Death */
@@ -299,7 +280,7 @@ query (AfrpcNatsCaller *self,
        gint64           now_us)
 {
   remote->query_us = now_us + remote->beat_ms * US_PER_MS;
-  afrpc_nats_caller_arm (self, remote->query_us);
+  afrpc_nats_inbox_arm (self->inbox, remote->query_us);
   for (GList *link = remote->calls.head; link != NULL; link = link->next)
     afrpc_nats_caller_say (self, remote, AFRPC_NATS_QUERY, 0, ((AfrpcNatsCall *) link->data)->id, NULL);
 }
@@ -359,7 +340,7 @@ check_ends (AfrpcNatsCaller *self,
       if (record->end_us <= now_us)
         afrpc_nats_caller_settle_end (self, record, record->started);
       else
-        afrpc_nats_caller_arm (self, record->end_us);
+        afrpc_nats_inbox_arm (self->inbox, record->end_us);
     }
 }
 
@@ -385,7 +366,7 @@ afrpc_nats_caller_check_remotes (AfrpcNatsCaller *self,
         {
           if (self->is_connected && remote->query_us <= now_us)
             query (self, remote, now_us);
-          afrpc_nats_caller_arm (self, MAX (MIN (remote->query_us, get_death_us (remote)), now_us + 10 * US_PER_MS));
+          afrpc_nats_inbox_arm (self->inbox, MAX (MIN (remote->query_us, get_death_us (remote)), now_us + 10 * US_PER_MS));
         }
     }
   if (self->demand != AFRPC_NATS_DEMAND_NONE)
@@ -393,7 +374,7 @@ afrpc_nats_caller_check_remotes (AfrpcNatsCaller *self,
       if (self->demand_us <= now_us)
         demand_again (self);
       else
-        afrpc_nats_caller_arm (self, self->demand_us);
+        afrpc_nats_inbox_arm (self->inbox, self->demand_us);
     }
 }
 
@@ -431,7 +412,7 @@ take_no_servers (AfrpcNatsCaller *self)
 
   if (now_us < self->patience_us)
     {
-      afrpc_nats_caller_arm (self, self->demand_us);
+      afrpc_nats_inbox_arm (self->inbox, self->demand_us);
       return;
     }
 
@@ -445,7 +426,7 @@ take_no_servers (AfrpcNatsCaller *self)
       if (record->begin_us + timeout_us <= now_us)
         afrpc_nats_caller_settle (self, record, AFRPC_STARTED_NO, NULL, g_error_copy (error));
       else
-        afrpc_nats_caller_arm (self, record->begin_us + timeout_us);
+        afrpc_nats_inbox_arm (self->inbox, record->begin_us + timeout_us);
     }
 }
 

@@ -58,12 +58,6 @@ static void afrpc_nats_caller_caller_init (AfrpcCallerInterface *iface);
 G_DEFINE_FINAL_TYPE_WITH_CODE (AfrpcNatsCaller, afrpc_nats_caller, G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (AFRPC_TYPE_CALLER, afrpc_nats_caller_caller_init))
 
-static AfrpcNatsLink *
-get_link (AfrpcNatsCaller *self)
-{
-  return afrpc_nats_connection_get_link (self->connection);
-}
-
 /* The end */
 
 /* Nothing comes any more, and nothing is sent. */
@@ -78,8 +72,8 @@ disconnect (AfrpcNatsCaller *self)
   afrpc_nats_caller_leave (self);
   for (gsize i = 0; i < G_N_ELEMENTS (self->subscriptions); i++)
     if (self->subscriptions[i] != 0)
-      afrpc_nats_link_unsubscribe (get_link (self), self->subscriptions[i]);
-  afrpc_nats_link_unwatch (get_link (self), inbox);
+      afrpc_nats_link_unsubscribe (afrpc_nats_caller_get_link (self), self->subscriptions[i]);
+  afrpc_nats_link_unwatch (afrpc_nats_caller_get_link (self), inbox);
   afrpc_nats_inbox_close (inbox);
   afrpc_nats_inbox_unref (inbox);
 }
@@ -174,7 +168,6 @@ deadline_cb (gpointer data)
   AfrpcNatsCaller *self = data;
   const gint64 now_us = g_get_monotonic_time ();
 
-  self->check_us = AFRPC_NATS_NEVER;
   afrpc_nats_caller_check_calls (self, now_us);
   afrpc_nats_caller_check_remotes (self, now_us);
 }
@@ -354,10 +347,10 @@ afrpc_nats_caller_constructed (GObject *object)
   self->inbox = afrpc_nats_inbox_new (self->context, &inbox_funcs, self);
   pattern = g_strconcat (self->inbox_subject, ".>", NULL);
   events = g_strconcat (self->subject, ".event", NULL);
-  self->subscriptions[0] = afrpc_nats_link_subscribe (get_link (self), pattern, NULL, self->inbox, AFRPC_NATS_TAG_INBOX);
+  self->subscriptions[0] = afrpc_nats_link_subscribe (afrpc_nats_caller_get_link (self), pattern, NULL, self->inbox, AFRPC_NATS_TAG_INBOX);
   if (self->listens)
-    self->subscriptions[1] = afrpc_nats_link_subscribe (get_link (self), events, NULL, self->inbox, AFRPC_NATS_TAG_EVENTS);
-  afrpc_nats_link_watch (get_link (self), self->inbox);
+    self->subscriptions[1] = afrpc_nats_link_subscribe (afrpc_nats_caller_get_link (self), events, NULL, self->inbox, AFRPC_NATS_TAG_EVENTS);
+  afrpc_nats_link_watch (afrpc_nats_caller_get_link (self), self->inbox);
 }
 
 static void

@@ -8,6 +8,7 @@
 
 G_BEGIN_DECLS
 
+#define AFRPC_NATS_MESSAGE_SLACK 65536u /* bytes of a message besides the value that is limited */
 #define AFRPC_NATS_PAYLOAD_MIN 512u /* bytes of a message that a NATS server has to take */
 
 typedef struct

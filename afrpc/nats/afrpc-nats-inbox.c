@@ -276,12 +276,12 @@ afrpc_nats_inbox_wake (AfrpcNatsInbox *self)
   g_mutex_unlock (&self->lock);
 }
 
-/* @time_us: monotonic; replaces what was set before; G_MAXINT64 for none */
+/* Has deadline() called at @time_us, monotonic, unless that is to be earlier. @self: (nullable): NULL once it was closed */
 void
-afrpc_nats_inbox_set_deadline (AfrpcNatsInbox *self,
-                               gint64          time_us)
+afrpc_nats_inbox_arm (AfrpcNatsInbox *self,
+                      gint64          time_us)
 {
-  if (self->deadline_us == time_us)
+  if (self == NULL || time_us >= self->deadline_us)
     return;
 
   self->deadline_us = time_us;

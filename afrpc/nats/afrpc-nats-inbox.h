@@ -56,7 +56,7 @@ void            afrpc_nats_inbox_unref       (AfrpcNatsInbox            *self);
 void            afrpc_nats_inbox_close       (AfrpcNatsInbox            *self);
 void            afrpc_nats_inbox_push        (AfrpcNatsInbox            *self,
                                               AfrpcNatsItem             *item);
-void            afrpc_nats_inbox_set_deadline (AfrpcNatsInbox           *self,
+void            afrpc_nats_inbox_arm         (AfrpcNatsInbox            *self,
                                               gint64                     time_us);
 gboolean        afrpc_nats_inbox_is_blocking (AfrpcNatsInbox            *self);
 void            afrpc_nats_inbox_block       (AfrpcNatsInbox            *self);

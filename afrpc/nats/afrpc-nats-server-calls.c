@@ -125,10 +125,9 @@ static void
 measure (AfrpcNatsServer *self,
          AfrpcNatsServed *served)
 {
-  const double n_workers = AFRPC_IS_POOL (self->caller) ? MAX (afrpc_pool_get_max_workers (AFRPC_POOL (self->caller)), 1) : 1;
+  const double n_workers = afrpc_nats_server_get_n_workers (self);
   const double time_us = g_get_monotonic_time () - served->begin_us;
   const double own_us = MAX (time_us * n_workers / MAX (n_workers, served->n_before + 1), 1);
-
   const double weight = own_us < self->execution_us ? WEIGHT_SHORTER : WEIGHT_LONGER;
 
   self->execution_us = self->execution_us <= 0 ? own_us : self->execution_us + weight * (own_us - self->execution_us);
@@ -242,8 +241,8 @@ begin (AfrpcNatsServer *self,
   self->n_running++;
   served->call = afrpc_caller_start (self->caller, args, options);
   afrpc_call_wait (served->call, NULL, settled_cb, served);
-  afrpc_nats_server_arm (self, served->begin_us + LOOK_US);
-  afrpc_nats_server_arm (self, self->beat_us);
+  afrpc_nats_inbox_arm (self->inbox, served->begin_us + LOOK_US);
+  afrpc_nats_inbox_arm (self->inbox, self->beat_us);
 }
 
 void
@@ -399,5 +398,5 @@ afrpc_nats_server_check_started (AfrpcNatsServer *self,
       afrpc_nats_server_add (self, served->client, AFRPC_NATS_STARTED, 0, served->id, NULL);
     }
   if (self->unstarted.length > 0)
-    afrpc_nats_server_arm (self, now_us + LOOK_US);
+    afrpc_nats_inbox_arm (self->inbox, now_us + LOOK_US);
 }

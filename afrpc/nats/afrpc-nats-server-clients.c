@@ -16,23 +16,6 @@
 #define AHEAD_US 4000.0          /* of work that may wait for a worker, to hide the way there and back */
 #define AHEAD_MAX 64u            /* calls, for each worker */
 
-static AfrpcNatsLink *
-get_link (AfrpcNatsServer *self)
-{
-  return afrpc_nats_connection_get_link (self->connection);
-}
-
-void
-afrpc_nats_server_arm (AfrpcNatsServer *self,
-                       gint64           time_us)
-{
-  if (time_us >= self->check_us || self->inbox == NULL)
-    return;
-
-  self->check_us = time_us;
-  afrpc_nats_inbox_set_deadline (self->inbox, time_us);
-}
-
 static void
 set_dirty (AfrpcNatsServer *self,
            AfrpcNatsClient *client)
@@ -52,7 +35,7 @@ afrpc_nats_server_add (AfrpcNatsServer    *self,
                        GVariant           *body)
 {
   set_dirty (self, client);
-  afrpc_nats_outbox_add (&client->outbox, get_link (self), type, flags, id, body);
+  afrpc_nats_outbox_add (&client->outbox, afrpc_nats_server_get_link (self), type, flags, id, body);
 }
 
 /* Clients */
@@ -137,7 +120,6 @@ void
 afrpc_nats_server_init_clients (AfrpcNatsServer *self)
 {
   self->clients = g_hash_table_new_full (g_int64_hash, g_int64_equal, NULL, client_free);
-  self->check_us = AFRPC_NATS_NEVER;
   self->dirty = g_ptr_array_new ();
 }
 
@@ -150,8 +132,9 @@ afrpc_nats_server_clear_clients (AfrpcNatsServer *self)
 
 /* Room */
 
-static guint
-get_n_workers (AfrpcNatsServer *self)
+/* Returns: how many calls may be worked at */
+guint
+afrpc_nats_server_get_n_workers (AfrpcNatsServer *self)
 {
   return AFRPC_IS_POOL (self->caller) ? MAX (afrpc_pool_get_max_workers (AFRPC_POOL (self->caller)), 1) : 1;
 }
@@ -160,7 +143,7 @@ get_n_workers (AfrpcNatsServer *self)
 static guint
 get_n_calls_max (AfrpcNatsServer *self)
 {
-  const guint n_workers = get_n_workers (self);
+  const guint n_workers = afrpc_nats_server_get_n_workers (self);
   double ahead;
 
   if (self->max_calls > 0)
@@ -250,7 +233,7 @@ take_back (AfrpcNatsServer *self)
         continue;
       if (client->used_us + IDLE_US > now_us)
         {
-          afrpc_nats_server_arm (self, client->used_us + IDLE_US);
+          afrpc_nats_inbox_arm (self->inbox, client->used_us + IDLE_US);
           continue;
         }
       afrpc_nats_server_add (self, client, AFRPC_NATS_REVOKE, 0, client->credits, NULL);
@@ -376,7 +359,7 @@ afrpc_nats_server_check_clients (AfrpcNatsServer *self,
 {
   if (self->beat_us > now_us)
     {
-      afrpc_nats_server_arm (self, self->beat_us);
+      afrpc_nats_inbox_arm (self->inbox, self->beat_us);
       return;
     }
 
@@ -394,7 +377,7 @@ afrpc_nats_server_check_clients (AfrpcNatsServer *self,
         afrpc_nats_server_forget (self, client);
     }
   if (self->client_list.length > 0)
-    afrpc_nats_server_arm (self, self->beat_us);
+    afrpc_nats_inbox_arm (self->inbox, self->beat_us);
 }
 
 void
@@ -406,11 +389,11 @@ afrpc_nats_server_flush (AfrpcNatsServer *self)
       AfrpcNatsClient *client = self->dirty->pdata[i];
 
       grant (self, client);
-      afrpc_nats_outbox_flush (&client->outbox, get_link (self));
+      afrpc_nats_outbox_flush (&client->outbox, afrpc_nats_server_get_link (self));
       client->is_dirty = FALSE;
     }
   g_ptr_array_set_size (self->dirty, 0);
-  afrpc_nats_outbox_flush (&self->events, get_link (self));
+  afrpc_nats_outbox_flush (&self->events, afrpc_nats_server_get_link (self));
 }
 
 /* What was sent to a client has not arrived. It may come back, and ask what has become of calls: whether they have never come
@@ -431,5 +414,5 @@ afrpc_nats_server_take_no_responders (AfrpcNatsServer *self,
   client->gone_us = g_get_monotonic_time ();
   set_wanted (self, client, 0);
   set_credits (self, client, 0);
-  afrpc_nats_server_arm (self, self->beat_us);
+  afrpc_nats_inbox_arm (self->inbox, self->beat_us);
 }

@@ -97,7 +97,6 @@ struct _AfrpcNatsServer
   guint64 n_done;
   guint64 n_refused;
   gint64 beat_us;                  /* when to beat next */
-  gint64 check_us;                 /* when to look next; AFRPC_NATS_NEVER */
 };
 
 /* clients */
@@ -105,6 +104,7 @@ void      afrpc_nats_server_init_clients  (AfrpcNatsServer        *self);
 void      afrpc_nats_server_clear_clients (AfrpcNatsServer        *self);
 AfrpcNatsClient *afrpc_nats_server_find_client (AfrpcNatsServer   *self,
                                            guint64                 id);
+guint     afrpc_nats_server_get_n_workers (AfrpcNatsServer        *self);
 void      afrpc_nats_server_take_demand   (AfrpcNatsServer        *self,
                                            guint64                 sender,
                                            const AfrpcNatsFrame   *frame,
@@ -129,8 +129,6 @@ void      afrpc_nats_server_add           (AfrpcNatsServer        *self,
                                            guint                   flags,
                                            guint64                 id,
                                            GVariant               *body);
-void      afrpc_nats_server_arm           (AfrpcNatsServer        *self,
-                                           gint64                  time_us);
 /* calls */
 void      afrpc_nats_server_take_call     (AfrpcNatsServer        *self,
                                            AfrpcNatsClient        *client,
@@ -157,5 +155,11 @@ void      afrpc_nats_server_give_up       (AfrpcNatsServer        *self,
 /* receive */
 void      afrpc_nats_server_take_message  (AfrpcNatsServer        *self,
                                            AfrpcNatsItem          *item);
+
+static inline AfrpcNatsLink *
+afrpc_nats_server_get_link (AfrpcNatsServer *self)
+{
+  return afrpc_nats_connection_get_link (self->connection);
+}
 
 G_END_DECLS

@@ -5,7 +5,6 @@
 
 #include "nats/afrpc-nats-server-parts.h"
 
-#define MESSAGE_SLACK 65536u /* bytes of a message besides the value that is limited */
 
 static void take_bytes (AfrpcNatsServer *self,
                         GBytes          *bytes,
@@ -20,7 +19,7 @@ take_chunk (AfrpcNatsServer      *self,
             GError              **error)
 {
   g_autoptr(GBytes) message = NULL;
-  const int status = afrpc_nats_chunks_take (&client->chunks, frame, self->max_message_size + MESSAGE_SLACK, &message, error);
+  const int status = afrpc_nats_chunks_take (&client->chunks, frame, self->max_message_size + AFRPC_NATS_MESSAGE_SLACK, &message, error);
 
   if (status > 0)
     take_bytes (self, message, tag, TRUE);

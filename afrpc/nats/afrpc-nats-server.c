@@ -60,12 +60,6 @@ static guint signals[N_SIGNALS];
 
 G_DEFINE_FINAL_TYPE (AfrpcNatsServer, afrpc_nats_server, G_TYPE_OBJECT)
 
-static AfrpcNatsLink *
-get_link (AfrpcNatsServer *self)
-{
-  return afrpc_nats_connection_get_link (self->connection);
-}
-
 /* The end */
 
 static void
@@ -73,7 +67,7 @@ unsubscribe (AfrpcNatsServer *self,
              guint            i)
 {
   if (self->subscriptions[i] != 0)
-    afrpc_nats_link_unsubscribe (get_link (self), self->subscriptions[i]);
+    afrpc_nats_link_unsubscribe (afrpc_nats_server_get_link (self), self->subscriptions[i]);
   self->subscriptions[i] = 0;
 }
 
@@ -90,7 +84,7 @@ disconnect (AfrpcNatsServer *self)
   afrpc_nats_server_clear_clients (self);
   for (guint i = 0; i < G_N_ELEMENTS (self->subscriptions); i++)
     unsubscribe (self, i);
-  afrpc_nats_link_unwatch (get_link (self), inbox);
+  afrpc_nats_link_unwatch (afrpc_nats_server_get_link (self), inbox);
   afrpc_nats_inbox_close (inbox);
   afrpc_nats_inbox_unref (inbox);
 }
@@ -119,7 +113,7 @@ check_over (AfrpcNatsServer *self)
     self->drained_us = now_us;
   if (self->failure == NULL && now_us < self->drained_us + ACKNOWLEDGE_US && count_outcomes (self) > 0)
     {
-      afrpc_nats_server_arm (self, self->drained_us + ACKNOWLEDGE_US);
+      afrpc_nats_inbox_arm (self->inbox, self->drained_us + ACKNOWLEDGE_US);
       return;
     }
 
@@ -145,7 +139,7 @@ take_connected (AfrpcNatsServer *self)
       for (GList *link = self->client_list.head; link != NULL; link = link->next)
         afrpc_nats_server_resend (self, link->data);
       self->beat_us = 0;
-      afrpc_nats_server_arm (self, g_get_monotonic_time ());
+      afrpc_nats_inbox_arm (self->inbox, g_get_monotonic_time ());
     }
   self->was_connected = TRUE;
 }
@@ -194,7 +188,6 @@ deadline_cb (gpointer data)
   AfrpcNatsServer *self = data;
   const gint64 now_us = g_get_monotonic_time ();
 
-  self->check_us = AFRPC_NATS_NEVER;
   afrpc_nats_server_check_started (self, now_us);
   afrpc_nats_server_check_clients (self, now_us);
 }
@@ -233,7 +226,7 @@ event_cb (AfrpcCaller  *caller,
   if (self->inbox == NULL || g_variant_get_size (event) > self->max_message_size)
     return;
 
-  afrpc_nats_outbox_add (&self->events, get_link (self), AFRPC_NATS_EVENT, 0, 0, g_variant_new_variant (event));
+  afrpc_nats_outbox_add (&self->events, afrpc_nats_server_get_link (self), AFRPC_NATS_EVENT, 0, 0, g_variant_new_variant (event));
 }
 
 static void
@@ -619,10 +612,10 @@ afrpc_nats_server_start (AfrpcNatsServer *self)
   self->inbox = afrpc_nats_inbox_new (self->context, &inbox_funcs, self);
   self->signals[0] = g_signal_connect (self->caller, "event", G_CALLBACK (event_cb), self);
   self->signals[1] = g_signal_connect (self->caller, "error", G_CALLBACK (error_cb), self);
-  self->subscriptions[0] = afrpc_nats_link_subscribe (get_link (self), pattern, NULL, self->inbox, AFRPC_NATS_TAG_INBOX);
-  self->subscriptions[1] = afrpc_nats_link_subscribe (get_link (self), all, NULL, self->inbox, AFRPC_NATS_TAG_ALL);
-  self->subscriptions[2] = afrpc_nats_link_subscribe (get_link (self), self->subject, QUEUE_NAME, self->inbox, AFRPC_NATS_TAG_QUEUE);
-  afrpc_nats_link_watch (get_link (self), self->inbox);
+  self->subscriptions[0] = afrpc_nats_link_subscribe (afrpc_nats_server_get_link (self), pattern, NULL, self->inbox, AFRPC_NATS_TAG_INBOX);
+  self->subscriptions[1] = afrpc_nats_link_subscribe (afrpc_nats_server_get_link (self), all, NULL, self->inbox, AFRPC_NATS_TAG_ALL);
+  self->subscriptions[2] = afrpc_nats_link_subscribe (afrpc_nats_server_get_link (self), self->subject, QUEUE_NAME, self->inbox, AFRPC_NATS_TAG_QUEUE);
+  afrpc_nats_link_watch (afrpc_nats_server_get_link (self), self->inbox);
 }
 
 /* Callers look for others, and what they have sent already goes to those, too. */
