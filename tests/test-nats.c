@@ -61,7 +61,6 @@ test_nats_round_trip (void)
   fleet_clear (&test);
 }
 
-
 static void
 test_nats_errors (void)
 {
@@ -304,6 +303,57 @@ test_nats_room (void)
   meeting_let_go (&meeting);
   for (guint i = 0; i < 10; i++)
     g_variant_unref (wait_value (calls->pdata[i]));
+  meeting_end (&meeting);
+  fleet_clear (&test);
+}
+
+static void
+note_event_cb (AfrpcCaller  *caller,
+               GVariant     *event,
+               AfrpcProcess *from,
+               GUnixFDList  *fds,
+               GString      *told)
+{
+  if (g_variant_is_of_type (event, G_VARIANT_TYPE_INT32))
+    g_string_append_printf (told, "%d ", g_variant_get_int32 (event));
+  else
+    g_string_append (told, "met ");
+}
+
+static void
+test_nats_order (void)
+{
+  static const int priorities[] = { 0, -1, 5, 0, -1, 5 };
+  static const char expected[] = "met 1 4 0 3 2 5 ";
+  g_autoptr(GPtrArray) calls = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr(GString) told = g_string_new (NULL);
+  Meeting meeting;
+  Fleet test;
+
+  g_test_summary ("What waits for room is sent by its priority, and then in the order in which it was made");
+  nats_server_init (&test.nats, NULL);
+  serving_init (&test.serving, &test.nats, "act", 1, "max-calls", 1, NULL);
+  serving_start (&test.serving);
+  test.caller = nats_caller_new (&test.nats);
+  nats_caller_wait (test.caller);
+  meeting_init (&meeting);
+  g_signal_connect (test.caller, "event", G_CALLBACK (note_event_cb), told);
+  g_ptr_array_add (calls, call_start (test.caller, meet (&meeting)));
+  while (told->len == 0)
+    g_main_context_iteration (NULL, TRUE);
+  for (guint i = 0; i < G_N_ELEMENTS (priorities); i++)
+    {
+      g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+
+      afrpc_call_options_set_priority (options, priorities[i]);
+      g_ptr_array_add (calls, afrpc_caller_start (AFRPC_CALLER (test.caller), test_act ("event", g_variant_new_int32 (i)), options));
+    }
+  meeting_let_go (&meeting);
+  for (guint i = 0; i < calls->len; i++)
+    g_variant_unref (wait_value (calls->pdata[i]));
+  while (told->len < strlen (expected))
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpstr (told->str, ==, expected);
   meeting_end (&meeting);
   fleet_clear (&test);
 }
@@ -819,6 +869,7 @@ main (int    argc,
   g_test_add_func ("/nats/late-server", test_nats_late_server);
   g_test_add_func ("/nats/many", test_nats_many);
   g_test_add_func ("/nats/room", test_nats_room);
+  g_test_add_func ("/nats/order", test_nats_order);
   g_test_add_func ("/nats/large", test_nats_large);
   g_test_add_func ("/nats/fds", test_nats_fds);
   g_test_add_func ("/nats/cancel", test_nats_cancel);

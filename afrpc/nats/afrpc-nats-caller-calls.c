@@ -10,7 +10,7 @@
 void
 afrpc_nats_caller_init_calls (AfrpcNatsCaller *self)
 {
-  g_queue_init (&self->queue);
+  self->queue = g_sequence_new (NULL);
   g_queue_init (&self->news);
   self->by_call = g_hash_table_new (NULL, NULL);
   self->by_id = g_hash_table_new (g_int64_hash, g_int64_equal);
@@ -23,6 +23,7 @@ afrpc_nats_caller_clear_calls (AfrpcNatsCaller *self)
   g_assert (g_hash_table_size (self->by_call) == 0 && self->news.length == 0);
   g_hash_table_unref (self->by_call);
   g_hash_table_unref (self->by_id);
+  g_sequence_free (self->queue);
   g_sequence_free (self->timed);
 }
 
@@ -36,24 +37,40 @@ compare_deadlines (gconstpointer a,
   return (one->deadline_us > other->deadline_us) - (one->deadline_us < other->deadline_us);
 }
 
-/* In its place by priority, behind or before those that have the same. */
+static int
+compare_places (gconstpointer a,
+                gconstpointer b,
+                gpointer      data)
+{
+  const AfrpcNatsCall *one = a, *other = b;
+
+  if (one->priority != other->priority)
+    return one->priority < other->priority ? -1 : 1;
+
+  return (one->serial > other->serial) - (one->serial < other->serial);
+}
+
+/* One that comes back has the place that it had. */
 static void
 enqueue (AfrpcNatsCaller *self,
-         AfrpcNatsCall   *record,
-         gboolean         is_first)
+         AfrpcNatsCall   *record)
 {
-  GList *before = is_first ? self->queue.head : self->queue.tail;
+  record->place = g_sequence_insert_sorted (self->queue, record, compare_places, NULL);
+}
 
-  if (is_first)
-    {
-      while (before != NULL && ((AfrpcNatsCall *) before->data)->priority < record->priority)
-        before = before->next;
-      g_queue_insert_before_link (&self->queue, before, &record->link);
-      return;
-    }
-  while (before != NULL && ((AfrpcNatsCall *) before->data)->priority > record->priority)
-    before = before->prev;
-  g_queue_insert_after_link (&self->queue, before, &record->link);
+guint
+afrpc_nats_caller_count_queued (AfrpcNatsCaller *self)
+{
+  return g_sequence_get_length (self->queue);
+}
+
+/* Returns: (nullable): the call that is to be sent next */
+AfrpcNatsCall *
+afrpc_nats_caller_peek (AfrpcNatsCaller *self)
+{
+  GSequenceIter *first = g_sequence_get_begin_iter (self->queue);
+
+  return g_sequence_iter_is_end (first) ? NULL : g_sequence_get (first);
 }
 
 static void
@@ -96,8 +113,9 @@ check_call (AfrpcNatsCaller  *self,
   else if (size > self->max_message_size)
     fail (call, AFRPC_ERROR_TOO_LARGE, "the arguments have %" G_GSIZE_FORMAT " bytes, more than %" G_GUINT64_FORMAT, size,
           self->max_message_size);
-  else if (self->queue.length >= self->max_calls_queued)
-    fail (call, AFRPC_ERROR_BUSY, "%u calls wait for servers of '%s' already", self->queue.length, self->subject);
+  else if (afrpc_nats_caller_count_queued (self) >= self->max_calls_queued)
+    fail (call, AFRPC_ERROR_BUSY, "%u calls wait for servers of '%s' already", afrpc_nats_caller_count_queued (self),
+          self->subject);
   else
     return TRUE;
 
@@ -119,6 +137,7 @@ afrpc_nats_caller_enter (AfrpcNatsCaller  *self,
 
   record = g_new0 (AfrpcNatsCall, 1);
   record->link.data = record;
+  record->serial = ++self->last_serial;
   record->call = g_object_ref (call);
   record->args = g_variant_ref (args);
   record->priority = options != NULL ? afrpc_call_options_get_priority (options) : 0;
@@ -126,7 +145,7 @@ afrpc_nats_caller_enter (AfrpcNatsCaller  *self,
   record->started = AFRPC_STARTED_NO;
   record->deadline_us = AFRPC_NATS_NEVER;
   g_hash_table_insert (self->by_call, call, record);
-  enqueue (self, record, FALSE);
+  enqueue (self, record);
   if (timeout_ms > 0)
     {
       record->deadline_us = record->begin_us + timeout_ms * G_GINT64_CONSTANT (1000);
@@ -196,7 +215,7 @@ afrpc_nats_caller_send (AfrpcNatsCaller *self,
     }
 
   body = new_body (record, &flags);
-  g_queue_unlink (&self->queue, &record->link);
+  g_clear_pointer (&record->place, g_sequence_remove);
   g_queue_push_tail_link (&remote->calls, &record->link);
   afrpc_nats_caller_set_credits (self, remote, remote->credits - 1);
   record->remote = remote;
@@ -225,7 +244,7 @@ afrpc_nats_caller_requeue (AfrpcNatsCaller *self,
 {
   take_from_remote (self, record);
   record->started = AFRPC_STARTED_NO;
-  enqueue (self, record, TRUE);
+  enqueue (self, record);
 }
 
 /* Outcomes */
@@ -240,8 +259,7 @@ afrpc_nats_caller_settle (AfrpcNatsCaller *self,
 {
   if (record->remote != NULL)
     take_from_remote (self, record);
-  else
-    g_queue_unlink (&self->queue, &record->link);
+  g_clear_pointer (&record->place, g_sequence_remove);
   g_hash_table_remove (self->by_call, record->call);
   if (started == AFRPC_STARTED_NO || record->before == AFRPC_STARTED_YES)
     started = record->before;
@@ -295,8 +313,10 @@ void
 afrpc_nats_caller_fail_queued (AfrpcNatsCaller *self,
                                const GError    *error)
 {
-  while (self->queue.head != NULL)
-    afrpc_nats_caller_settle (self, self->queue.head->data, AFRPC_STARTED_NO, NULL, g_error_copy (error));
+  AfrpcNatsCall *record;
+
+  while ((record = afrpc_nats_caller_peek (self)) != NULL)
+    afrpc_nats_caller_settle (self, record, AFRPC_STARTED_NO, NULL, g_error_copy (error));
 }
 
 /* What has come to its time. */

@@ -48,7 +48,9 @@ typedef enum
 /* A call without an outcome. */
 typedef struct
 {
-  GList link;              /* in the queue, or of its server */
+  guint64 serial;          /* the order in which calls were made */
+  GSequenceIter *place;    /* (nullable): in the queue */
+  GList link;              /* of its server */
   AfrpcCall *call;         /* (owned) */
   GVariant *args;          /* (owned) */
   int priority;
@@ -121,7 +123,8 @@ struct _AfrpcNatsCaller
   gint64 patience_us;              /* until when it is no error that nobody serves */
 
   /* Calls */
-  GQueue queue;                    /* (element-type AfrpcNatsCall): no server has them */
+  GSequence *queue;                /* (element-type AfrpcNatsCall) (not owned): at no server; by priority, then the oldest */
+  guint64 last_serial;
   GHashTable *by_call;             /* (element-type AfrpcCall AfrpcNatsCall) (not owned) */
   GHashTable *by_id;               /* (element-type guint64 AfrpcNatsCall) (not owned): those that were sent */
   GSequence *timed;                /* (element-type AfrpcNatsCall) (not owned): by deadline */
@@ -169,6 +172,8 @@ void      afrpc_nats_caller_fail_queued   (AfrpcNatsCaller   *self,
                                            const GError      *error);
 void      afrpc_nats_caller_check_calls   (AfrpcNatsCaller   *self,
                                            gint64             now_us);
+guint     afrpc_nats_caller_count_queued  (AfrpcNatsCaller   *self);
+AfrpcNatsCall *afrpc_nats_caller_peek     (AfrpcNatsCaller   *self);
 /* news */
 void      afrpc_nats_caller_push_progress (AfrpcNatsCaller   *self,
                                            AfrpcNatsCall     *record,

@@ -197,7 +197,8 @@ take_chunk (AfrpcNatsCaller      *self,
             GError              **error)
 {
   g_autoptr(GBytes) message = NULL;
-  const int status = afrpc_nats_chunks_take (&remote->chunks, frame, self->max_message_size + AFRPC_NATS_MESSAGE_SLACK, &message, error);
+  const int status = afrpc_nats_chunks_take (&remote->chunks, frame, self->max_message_size + AFRPC_NATS_MESSAGE_SLACK, &message,
+                                             error);
 
   if (status > 0)
     take_bytes (self, message, TRUE);

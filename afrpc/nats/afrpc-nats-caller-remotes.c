@@ -143,6 +143,13 @@ afrpc_nats_caller_take_grant (AfrpcNatsCaller      *self,
   afrpc_nats_caller_set_credits (self, remote, remote->credits + MIN (n, DEMAND_MAX));
 }
 
+/* Returns: for how many calls room is asked for */
+static guint
+get_n_wanted (AfrpcNatsCaller *self)
+{
+  return MIN (afrpc_nats_caller_count_queued (self), DEMAND_MAX);
+}
+
 /* Asks for room. */
 static void
 demand (AfrpcNatsCaller *self,
@@ -150,7 +157,7 @@ demand (AfrpcNatsCaller *self,
         AfrpcNatsDemand  state)
 {
   self->demand = state;
-  self->n_demanded = MIN (self->queue.length, DEMAND_MAX);
+  self->n_demanded = get_n_wanted (self);
   afrpc_nats_outbox_add (outbox, afrpc_nats_caller_get_link (self), AFRPC_NATS_DEMAND, 0, ++self->demand_id,
                          g_variant_new ("(sut)", self->inbox_subject, self->n_demanded, self->max_message_size));
   self->demand_us = g_get_monotonic_time () + self->demand_ms * US_PER_MS;
@@ -161,7 +168,7 @@ demand (AfrpcNatsCaller *self,
 static void
 update_demand (AfrpcNatsCaller *self)
 {
-  if (self->queue.length == 0)
+  if (afrpc_nats_caller_count_queued (self) == 0)
     {
       self->demand = AFRPC_NATS_DEMAND_NONE;
       return;
@@ -175,7 +182,7 @@ update_demand (AfrpcNatsCaller *self)
       demand (self, &self->queue_outbox, AFRPC_NATS_DEMAND_ASKED);
     }
   else if (self->demand == AFRPC_NATS_DEMAND_ANSWERED ||
-           (self->demand == AFRPC_NATS_DEMAND_SPREAD && MIN (self->queue.length, DEMAND_MAX) > 2 * self->n_demanded))
+           (self->demand == AFRPC_NATS_DEMAND_SPREAD && get_n_wanted (self) > 2 * self->n_demanded))
     demand (self, &self->all_outbox, AFRPC_NATS_DEMAND_SPREAD);
 }
 
@@ -184,7 +191,7 @@ static void
 demand_again (AfrpcNatsCaller *self)
 {
   self->demand_ms = MIN (self->demand_ms * 2, DEMAND_MS_MAX);
-  if (self->queue.length > 0 && self->is_connected)
+  if (afrpc_nats_caller_count_queued (self) > 0 && self->is_connected)
     demand (self, &self->queue_outbox, AFRPC_NATS_DEMAND_ASKED);
 }
 
@@ -231,8 +238,9 @@ void
 afrpc_nats_caller_pump (AfrpcNatsCaller *self)
 {
   AfrpcNatsRemote *remote;
+  AfrpcNatsCall *record;
 
-  while (self->queue.head != NULL && self->n_credits > 0 && (remote = pick (self)) != NULL)
+  while ((record = afrpc_nats_caller_peek (self)) != NULL && self->n_credits > 0 && (remote = pick (self)) != NULL)
     {
       /* It begins to beat now. */
       if (remote->calls.length == 0)
@@ -240,7 +248,7 @@ afrpc_nats_caller_pump (AfrpcNatsCaller *self)
           afrpc_nats_caller_set_heard (remote, g_get_monotonic_time ());
           afrpc_nats_inbox_arm (self->inbox, remote->query_us);
         }
-      afrpc_nats_caller_send (self, self->queue.head->data, remote);
+      afrpc_nats_caller_send (self, record, remote);
     }
   update_demand (self);
 }
@@ -387,11 +395,11 @@ take_unreachable (AfrpcNatsCaller *self,
                   guint64          message)
 {
   afrpc_nats_caller_set_credits (self, remote, 0);
-  for (GList *link = remote->calls.tail, *before; link != NULL; link = before)
+  for (GList *link = remote->calls.head, *next; link != NULL; link = next)
     {
       AfrpcNatsCall *record = link->data;
 
-      before = link->prev;
+      next = link->next;
       if (record->message != message)
         continue;
       if (record->end != AFRPC_NATS_END_NONE)
@@ -418,11 +426,11 @@ take_no_servers (AfrpcNatsCaller *self)
 
   error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE, "nobody serves '%s' at %s", self->subject,
                        afrpc_nats_connection_describe (self->connection));
-  for (GList *link = self->queue.head, *next; link != NULL; link = next)
+  for (GSequenceIter *iter = g_sequence_get_begin_iter (self->queue); !g_sequence_iter_is_end (iter);)
     {
-      AfrpcNatsCall *record = link->data;
+      AfrpcNatsCall *record = g_sequence_get (iter);
 
-      next = link->next;
+      iter = g_sequence_iter_next (iter);
       if (record->begin_us + timeout_us <= now_us)
         afrpc_nats_caller_settle (self, record, AFRPC_STARTED_NO, NULL, g_error_copy (error));
       else

@@ -275,6 +275,7 @@ static void
 afrpc_nats_caller_kill (AfrpcCaller *caller)
 {
   AfrpcNatsCaller *self = AFRPC_NATS_CALLER (caller);
+  AfrpcNatsCall *record;
 
   if (self->state == AFRPC_NATS_CALLER_OVER || !check_thread (self, "killing a caller"))
     return;
@@ -285,15 +286,14 @@ afrpc_nats_caller_kill (AfrpcCaller *caller)
 
       while (remote->calls.head != NULL)
         {
-          AfrpcNatsCall *record = remote->calls.head->data;
-
+          record = remote->calls.head->data;
           afrpc_nats_caller_settle (self, record, record->started, NULL,
                                     g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED, "the caller was killed while %s had the call",
                                                  remote->name));
         }
     }
-  while (self->queue.head != NULL)
-    afrpc_nats_caller_settle (self, self->queue.head->data, AFRPC_STARTED_NO, NULL,
+  while ((record = afrpc_nats_caller_peek (self)) != NULL)
+    afrpc_nats_caller_settle (self, record, AFRPC_STARTED_NO, NULL,
                               g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "the caller was killed"));
   self->state = AFRPC_NATS_CALLER_CLOSING;
   /* Servers learn it now, whether a main loop runs or not. */
@@ -325,6 +325,7 @@ afrpc_nats_caller_constructed (GObject *object)
   AfrpcNatsCaller *self = AFRPC_NATS_CALLER (object);
   g_autofree char *pattern = NULL;
   g_autofree char *events = NULL;
+  AfrpcNatsLink *link;
 
   G_OBJECT_CLASS (afrpc_nats_caller_parent_class)->constructed (object);
 
@@ -347,10 +348,11 @@ afrpc_nats_caller_constructed (GObject *object)
   self->inbox = afrpc_nats_inbox_new (self->context, &inbox_funcs, self);
   pattern = g_strconcat (self->inbox_subject, ".>", NULL);
   events = g_strconcat (self->subject, ".event", NULL);
-  self->subscriptions[0] = afrpc_nats_link_subscribe (afrpc_nats_caller_get_link (self), pattern, NULL, self->inbox, AFRPC_NATS_TAG_INBOX);
+  link = afrpc_nats_caller_get_link (self);
+  self->subscriptions[0] = afrpc_nats_link_subscribe (link, pattern, NULL, self->inbox, AFRPC_NATS_TAG_INBOX);
   if (self->listens)
-    self->subscriptions[1] = afrpc_nats_link_subscribe (afrpc_nats_caller_get_link (self), events, NULL, self->inbox, AFRPC_NATS_TAG_EVENTS);
-  afrpc_nats_link_watch (afrpc_nats_caller_get_link (self), self->inbox);
+    self->subscriptions[1] = afrpc_nats_link_subscribe (link, events, NULL, self->inbox, AFRPC_NATS_TAG_EVENTS);
+  afrpc_nats_link_watch (link, self->inbox);
 }
 
 static void
@@ -647,7 +649,7 @@ afrpc_nats_caller_get_n_calls_queued (AfrpcNatsCaller *self)
 {
   g_return_val_if_fail (AFRPC_NATS_IS_CALLER (self), 0);
 
-  return self->queue.length;
+  return afrpc_nats_caller_count_queued (self);
 }
 
 /**

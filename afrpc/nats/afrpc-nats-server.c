@@ -598,6 +598,7 @@ afrpc_nats_server_start (AfrpcNatsServer *self)
 {
   g_autofree char *pattern = NULL;
   g_autofree char *all = NULL;
+  AfrpcNatsLink *link;
 
   g_return_if_fail (AFRPC_NATS_IS_SERVER (self));
   g_return_if_fail (self->inbox_subject != NULL);
@@ -612,10 +613,11 @@ afrpc_nats_server_start (AfrpcNatsServer *self)
   self->inbox = afrpc_nats_inbox_new (self->context, &inbox_funcs, self);
   self->signals[0] = g_signal_connect (self->caller, "event", G_CALLBACK (event_cb), self);
   self->signals[1] = g_signal_connect (self->caller, "error", G_CALLBACK (error_cb), self);
-  self->subscriptions[0] = afrpc_nats_link_subscribe (afrpc_nats_server_get_link (self), pattern, NULL, self->inbox, AFRPC_NATS_TAG_INBOX);
-  self->subscriptions[1] = afrpc_nats_link_subscribe (afrpc_nats_server_get_link (self), all, NULL, self->inbox, AFRPC_NATS_TAG_ALL);
-  self->subscriptions[2] = afrpc_nats_link_subscribe (afrpc_nats_server_get_link (self), self->subject, QUEUE_NAME, self->inbox, AFRPC_NATS_TAG_QUEUE);
-  afrpc_nats_link_watch (afrpc_nats_server_get_link (self), self->inbox);
+  link = afrpc_nats_server_get_link (self);
+  self->subscriptions[0] = afrpc_nats_link_subscribe (link, pattern, NULL, self->inbox, AFRPC_NATS_TAG_INBOX);
+  self->subscriptions[1] = afrpc_nats_link_subscribe (link, all, NULL, self->inbox, AFRPC_NATS_TAG_ALL);
+  self->subscriptions[2] = afrpc_nats_link_subscribe (link, self->subject, QUEUE_NAME, self->inbox, AFRPC_NATS_TAG_QUEUE);
+  afrpc_nats_link_watch (link, self->inbox);
 }
 
 /* Callers look for others, and what they have sent already goes to those, too. */
