@@ -5,9 +5,13 @@
  * usage: bench-nats plain-serve URL SUBJECT
  *        bench-nats plain URL SUBJECT DEPTH N
  *        bench-nats afrpc URL SUBJECT DEPTH N
- *        bench-nats death URL SUBJECT idempotent|not     waits for a line, prints how long it took until the call had its outcome
+ *        bench-nats death URL SUBJECT idempotent|not
+ *        bench-nats fleet URL SUBJECT N N-MESSAGES
  *
- * What makes calls prints the seconds that they took, and the seconds of processor time that it had. */
+ * What makes calls prints the seconds that they took, and the seconds of processor time that it had. "death" says "begun" when its
+ * call has been, then the time at which that had its outcome, and which. "plain-serve" says "ready", and does until it is killed.
+ * "fleet" is so many who listen as those do who serve, says "ready", and after a line of input sends so many messages that all
+ * get, one after the other, and says "done". */
 #include <afrpc/afrpc-nats.h>
 
 #include <nats/nats.h>
@@ -35,10 +39,18 @@ new_connection (const char *url)
   check (natsOptions_Create (&options));
   check (natsOptions_SetURL (options, url));
   check (natsOptions_SetSendAsap (options, true));
+  check (natsOptions_UseGlobalMessageDelivery (options, true)); /* not a thread for each subscription */
   check (natsConnection_Connect (&connection, options));
   natsOptions_Destroy (options);
 
   return connection;
+}
+
+static void
+say (const char *word)
+{
+  puts (word);
+  fflush (stdout);
 }
 
 /* Plain */
@@ -59,7 +71,11 @@ plain_serve (const char *url,
 {
   natsSubscription *subscription;
 
-  check (natsConnection_QueueSubscribe (&subscription, new_connection (url), subject, "bench", reply_cb, NULL));
+  natsConnection *connection = new_connection (url);
+
+  check (natsConnection_QueueSubscribe (&subscription, connection, subject, "bench", reply_cb, NULL));
+  check (natsConnection_Flush (connection));
+  say ("ready");
   for (;;)
     nats_Sleep (1000);
 
@@ -143,6 +159,65 @@ plain (const char *url,
   printf ("%.6f %.6f\n", bench_clock () - wall, bench_clock_cpu () - cpu);
 }
 
+typedef struct
+{
+  GMutex lock;
+  GCond cond;
+  guint n_left; /* who have not got the message */
+} Fleet;
+
+static void
+fleet_cb (natsConnection   *connection,
+          natsSubscription *subscription,
+          natsMsg          *message,
+          void             *data)
+{
+  Fleet *self = data;
+
+  natsMsg_Destroy (message);
+  g_mutex_lock (&self->lock);
+  if (--self->n_left == 0)
+    g_cond_signal (&self->cond);
+  g_mutex_unlock (&self->lock);
+}
+
+static void
+fleet (const char *url,
+       const char *subject,
+       guint       n,
+       guint       n_messages)
+{
+  g_autofree char *all = g_strconcat (subject, ".all", NULL);
+  natsConnection *connection = NULL;
+  Fleet self = { 0 };
+  char line[16];
+
+  for (guint i = 0; i < n; i++)
+    {
+      g_autofree char *inbox = g_strdup_printf ("%s.%u.>", subject, i);
+      natsSubscription *subscription;
+
+      connection = new_connection (url);
+      check (natsConnection_QueueSubscribe (&subscription, connection, subject, "bench", fleet_cb, &self));
+      check (natsConnection_Subscribe (&subscription, connection, inbox, fleet_cb, &self));
+      check (natsConnection_Subscribe (&subscription, connection, all, fleet_cb, &self));
+      check (natsConnection_Flush (connection));
+    }
+  say ("ready");
+  if (fgets (line, sizeof line, stdin) == NULL)
+    bench_fail ("nobody wants anything sent");
+  for (guint i = 0; i < n_messages; i++)
+    {
+      g_mutex_lock (&self.lock);
+      self.n_left = n;
+      check (natsConnection_PublishString (connection, all, "demand"));
+      while (self.n_left > 0)
+        g_cond_wait (&self.cond, &self.lock);
+      g_mutex_unlock (&self.lock);
+    }
+  say ("done");
+}
+
 /* afrpc */
 
 typedef struct
@@ -219,7 +294,17 @@ afrpc (const char *url,
   printf ("%.6f %.6f\n", bench_clock () - wall, bench_clock_cpu () - cpu);
 }
 
-/* Who has the call is killed by whoever writes the line, with the word of who it is that a result has. */
+static void
+begun_cb (AfrpcCall *call,
+          GVariant  *progress,
+          gpointer   is_begun)
+{
+  if (!*(gboolean *) is_begun)
+    say ("begun");
+  *(gboolean *) is_begun = TRUE;
+}
+
+/* Who has the call is killed by whoever reads that it was begun. */
 static void
 death (const char *url,
        const char *subject,
@@ -227,14 +312,16 @@ death (const char *url,
 {
   g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
   AfrpcCaller *caller = new_caller (url, subject);
+  gboolean is_begun = FALSE;
   AfrpcCall *call;
   GError *error = NULL;
-  GVariant *value;
 
   afrpc_call_options_set_idempotent (options, is_idempotent);
+  afrpc_call_options_set_progress (options, AFRPC_PROGRESS_ALL, begun_cb, &is_begun, NULL);
   call = afrpc_caller_start (caller, g_variant_new_uint32 (is_idempotent ? 100 : 100000), options);
-  value = afrpc_call_wait_sync (call, NULL, &error);
-  printf ("%.6f %s\n", bench_clock (), value != NULL ? "done" : "failed");
+  while (!afrpc_call_is_settled (call))
+    g_main_context_iteration (NULL, TRUE);
+  printf ("%.6f %s\n", bench_clock (), afrpc_call_wait_sync (call, NULL, &error) != NULL ? "done" : "failed");
 }
 
 int
@@ -245,6 +332,8 @@ main (int    argc,
     return plain_serve (argv[2], argv[3]);
   if (argc == 5 && strcmp (argv[1], "death") == 0)
     death (argv[2], argv[3], strcmp (argv[4], "idempotent") == 0);
+  else if (argc == 6 && strcmp (argv[1], "fleet") == 0)
+    fleet (argv[2], argv[3], atoi (argv[4]), atoi (argv[5]));
   else if (argc == 6 && strcmp (argv[1], "plain") == 0)
     plain (argv[2], argv[3], atoi (argv[4]), strtoull (argv[5], NULL, 10));
   else if (argc == 6)

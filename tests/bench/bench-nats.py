@@ -5,18 +5,21 @@
 usage: bench-nats.py AFRPC BENCH-NATS WORKER [--short]
 
 AFRPC is the command, WORKER the module with the function echo. What is printed: calls a second at depth 1 and 64, the processor
-time of the program that calls, of those who serve, and of the NATS server, for each call; and of a call whose server is killed,
-after how long it has failed, and, if it may be repeated, after how long another one has done it.
+time of the program that calls, of those who serve, and of the NATS server, for each call; of a call whose server is killed,
+after how long it has failed, and, if it may be repeated, after how long another one has done it; and what each who serves costs
+the NATS server.
 """
 import argparse
 import os
+import pathlib
+import re
 import signal
-import shutil
 import subprocess
 import sys
 import time
 
-SKIPPED = 77
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
+from nats_server import NatsServer
 
 
 def ticks(pid):
@@ -32,20 +35,6 @@ def descendants(pid):
         with open(f'/proc/{parent}/task/{parent}/children', encoding='ascii') as children:
             found += [int(child) for child in children.read().split()]
     return found
-
-
-class Nats:
-    def __init__(self):
-        path = shutil.which('nats-server', path=os.environ['PATH'] + ':/usr/sbin')
-        if path is None:
-            print('nats-server is not installed')
-            sys.exit(SKIPPED)
-        self.process = subprocess.Popen([path, '-a', '127.0.0.1', '-p', '-1'], stderr=subprocess.PIPE, text=True)
-        for line in self.process.stderr:
-            if 'Listening for client connections on' in line:
-                self.url = 'nats://127.0.0.1:' + line.rpartition(':')[2].strip()
-            if 'Server is ready' in line:
-                break
 
 
 def measure(nats, client, servers, kind, subject, depth, n):
@@ -64,21 +53,48 @@ def serve(afrpc, nats, subject, jobs, module, function):
                             stderr=subprocess.DEVNULL)
 
 
+def start(*words):
+    """A process that says when it has come so far."""
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() in ('ready\n', 'begun\n'), words
+    return process
+
+
+def end(*processes):
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
 def measure_death(nats, args, idempotent):
     """Of one who serves and has a call: killed."""
     subject = f'death.{idempotent}'
     first = serve(args.afrpc, nats, subject, 1, args.worker, 'sleep_ms')
-    time.sleep(0.5)
-    caller = subprocess.Popen([args.client, 'death', nats.url, subject, idempotent], stdout=subprocess.PIPE, text=True)
-    time.sleep(0.7 if idempotent == 'not' else 0.05)
+    caller = start(args.client, 'death', nats.url, subject, idempotent)
     second = serve(args.afrpc, nats, subject, 1, args.worker, 'sleep_ms')
     begin = time.clock_gettime(time.CLOCK_MONOTONIC)
     first.kill()
-    out = caller.communicate()[0].split()
-    for process in (first, second):
-        process.kill()
-        process.wait()
-    return float(out[0]) - begin, out[1]
+    seconds, outcome = caller.communicate()[0].split()[-2:]
+    end(first, second)
+    return float(seconds) - begin, outcome
+
+
+def get_memory(pid):
+    with open(f'/proc/{pid}/status', encoding='ascii') as status:
+        return int(re.search(r'^VmRSS:\s+(\d+)', status.read(), re.M)[1])
+
+
+def measure_fleet(nats, client, n, n_messages):
+    """What each who serves costs, and each message that all of them get."""
+    pid = nats.process.pid
+    before = get_memory(pid)
+    fleet = start(client, 'fleet', nats.url, 'fleet', str(n), str(n_messages))
+    memory = (get_memory(pid) - before) / n
+    begin = ticks(pid)
+    assert fleet.communicate('\n')[0] == 'done\n'
+    cpu = (ticks(pid) - begin) / n / n_messages
+    print(f'fleet of {n}: {memory:.0f} kB of NATS for each who serves, beside {before / 1000:.0f} MB; {cpu * 1e6:.1f} us of NATS '
+          'for each who gets a message')
 
 
 def main():
@@ -90,21 +106,22 @@ def main():
     args = parser.parse_args()
     n = 4000 if args.short else 40000
 
-    nats = Nats()
-    plain = [subprocess.Popen([args.client, 'plain-serve', nats.url, 'plain']) for _ in range(2)]
-    ours = serve(args.afrpc, nats, 'afrpc', 2, args.worker, 'echo')
-    try:
-        time.sleep(1)
-        for depth, calls in ((1, n // 4), (64, n)):
-            measure(nats, args.client, plain, 'plain', 'plain', depth, calls)
-            measure(nats, args.client, [ours], 'afrpc', 'afrpc', depth, calls)
-        for idempotent in ('not', 'idempotent'):
-            seconds, outcome = measure_death(nats, args, idempotent)
-            print(f'kill -9 of who serves: {outcome} after {seconds:.3f} s ({idempotent})')
-    finally:
-        for process in [*plain, ours, nats.process]:
-            process.kill()
-            process.wait()
+    with NatsServer() as nats:
+        measure_fleet(nats, args.client, *((50, 200) if args.short else (200, 500)))
+    with NatsServer() as nats:
+        plain = [start(args.client, 'plain-serve', nats.url, 'plain') for _ in range(2)]
+        ours = serve(args.afrpc, nats, 'afrpc', 2, args.worker, 'echo')
+        try:
+            # Until all workers are there, whose time counts
+            subprocess.run([args.client, 'afrpc', nats.url, 'afrpc', '64', '1000'], check=True, capture_output=True)
+            for depth, calls in ((1, n // 4), (64, n)):
+                measure(nats, args.client, plain, 'plain', 'plain', depth, calls)
+                measure(nats, args.client, [ours], 'afrpc', 'afrpc', depth, calls)
+            for idempotent in ('not', 'idempotent'):
+                seconds, outcome = measure_death(nats, args, idempotent)
+                print(f'kill -9 of who serves: {outcome} after {seconds:.3f} s ({idempotent})')
+        finally:
+            end(*plain, ours)
     return 0
 
 

@@ -99,7 +99,7 @@ emit_async (AfrpcInvocation *invocation)
   afrpc_invocation_return_value (invocation, g_variant_new_string (text));
 }
 
-/* Keeps the processor busy for about so many microseconds. */
+/* Says that it has begun, and lasts so many milliseconds. */
 AFRPC_FUNCTION (sleep_ms, "u")
 
 GVariant *
@@ -107,11 +107,14 @@ sleep_ms (AfrpcWorker  *worker,
           GVariant     *args,
           GError      **error)
 {
+  afrpc_worker_progress (worker, g_variant_new_boolean (TRUE));
+  afrpc_worker_flush (worker);
   poll (NULL, 0, g_variant_get_uint32 (args));
 
   return g_variant_ref (args);
 }
 
+/* Keeps the processor busy for about so many microseconds. */
 AFRPC_FUNCTION (burn, "(u)")
 
 GVariant *
