@@ -32,32 +32,49 @@ signal_cb (int          fd,
   return G_SOURCE_CONTINUE;
 }
 
-/* Has SIGHUP, SIGINT and SIGTERM call @func, until the command ends. To be called once, before
- * there are other threads; workers start with an empty signal mask. */
-void
-afrpc_tool_watch_signals (AfrpcToolSignalFunc func,
-                          gpointer            data)
+static void
+get_signals (sigset_t *set)
 {
   static const int signums[] = { SIGHUP, SIGINT, SIGTERM };
-  sigset_t set;
-  int fd;
-  guint id;
 
-  sigemptyset (&set);
+  sigemptyset (set);
   for (gsize i = 0; i < G_N_ELEMENTS (signums); i++)
     {
       struct sigaction action;
 
       /* nohup, or a background job of a script: whoever started the command wants it ignored. */
       if (sigaction (signums[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
-        sigaddset (&set, signums[i]);
+        sigaddset (set, signums[i]);
     }
+}
 
+/* Has SIGHUP, SIGINT and SIGTERM wait until they are watched: threads that are started before that do not take them then. */
+void
+afrpc_tool_block_signals (void)
+{
+  sigset_t set;
+
+  get_signals (&set);
+  sigprocmask (SIG_BLOCK, &set, NULL);
+}
+
+/* Has them call @func, until the command ends. To be called once, before there are other threads, unless they were blocked
+ * then; workers start with an empty signal mask. */
+void
+afrpc_tool_watch_signals (AfrpcToolSignalFunc func,
+                          gpointer            data)
+{
+  sigset_t set;
+  int fd;
+  guint id;
+
+  get_signals (&set);
   fd = signalfd (-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   if (fd < 0)
     {
       /* Then a signal ends the command at once, and the workers see that it is gone. */
       g_debug ("signalfd: %s", g_strerror (errno));
+      sigprocmask (SIG_UNBLOCK, &set, NULL);
       return;
     }
 

@@ -44,10 +44,10 @@ afrpc_tool_worker_options_add (AfrpcToolWorkerOptions *options,
 }
 
 /* Seconds as the library's milliseconds; 0 is no limit. */
-static gboolean
-parse_seconds (double    seconds,
-               guint    *milliseconds,
-               GError  **error)
+gboolean
+afrpc_tool_parse_seconds (double    seconds,
+                          guint    *milliseconds,
+                          GError  **error)
 {
   if (!isfinite (seconds) || seconds < 0 || seconds > G_MAXINT / 1000)
     {
@@ -120,7 +120,7 @@ afrpc_tool_worker_options_check (AfrpcToolWorkerOptions  *options,
       return FALSE;
     }
 
-  return parse_seconds (options->seconds, &options->timeout_ms, error);
+  return afrpc_tool_parse_seconds (options->seconds, &options->timeout_ms, error);
 }
 
 void

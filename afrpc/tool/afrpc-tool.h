@@ -97,6 +97,9 @@ GVariant       *afrpc_tool_make_declared        (char                         **
                                                  const GVariantType            *type);
 GVariant       *afrpc_tool_parse_json_line      (const char                    *line,
                                                  GError                       **error);
+gboolean        afrpc_tool_parse_seconds        (double                         seconds,
+                                                 guint                         *milliseconds,
+                                                 GError                       **error);
 void            afrpc_tool_worker_options_add   (AfrpcToolWorkerOptions        *options,
                                                  AfrpcToolOptions              *parser);
 gboolean        afrpc_tool_worker_options_check (AfrpcToolWorkerOptions        *options,
@@ -124,6 +127,7 @@ void            afrpc_tool_format_result        (GByteArray                    *
 gboolean        afrpc_tool_write                (int                            fd,
                                                  const void                    *data,
                                                  gsize                          size);
+void            afrpc_tool_block_signals        (void);
 void            afrpc_tool_watch_signals        (AfrpcToolSignalFunc            func,
                                                  gpointer                       data);
 
