@@ -209,9 +209,9 @@ afrpc_peer_keep_turn (AfrpcPeer *self)
   afrpc_peer_leave_rest (self);
 }
 
-/* The same until it has gone, or it is @until: a signal that comes meanwhile is not told. */
+/* Waits until it has gone, or it is @until. Nobody is told anything, nor of a signal that comes meanwhile. */
 void
-afrpc_peer_keep_turns (AfrpcPeer *self,
+afrpc_peer_await_gone (AfrpcPeer *self,
                        gint64     until)
 {
   GPollFD wake = { -1, G_IO_IN, 0 };

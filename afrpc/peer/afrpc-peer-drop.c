@@ -29,7 +29,7 @@ await_dropped (AfrpcPeer *self)
       afrpc_source_has_run (self->member.source))
     return;
 
-  afrpc_peer_keep_turns (self, g_get_monotonic_time () + AWAIT_DROPPED_US);
+  afrpc_peer_await_gone (self, g_get_monotonic_time () + AWAIT_DROPPED_US);
 }
 
 /* From any thread, even from within a garbage collection: calls nobody back. */

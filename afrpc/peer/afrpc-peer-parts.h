@@ -99,7 +99,7 @@ void        afrpc_peer_set_deadline   (AfrpcPeer                   *self,
                                        gint64                      *which,
                                        gint64                       at);
 void        afrpc_peer_keep_turn      (AfrpcPeer                   *self);
-void        afrpc_peer_keep_turns     (AfrpcPeer                   *self,
+void        afrpc_peer_await_gone     (AfrpcPeer                   *self,
                                        gint64                       until);
 void        afrpc_peer_take_turn      (AfrpcPeer                   *self,
                                        gboolean                     has_waited);
