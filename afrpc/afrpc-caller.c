@@ -467,7 +467,8 @@ afrpc_caller_start_with_callback (AfrpcCaller         *self,
  *
  * Has everything finished that was called for, and ends.
  *
- * Further calls fail with %AFRPC_ERROR_CLOSED. The caller is kept alive until [signal@Afrpc.Caller::destroyed], so it
+ * Further calls fail with %AFRPC_ERROR_CLOSED. Those that were made can be cancelled as before, and their time limits
+ * hold. The caller is kept alive until [signal@Afrpc.Caller::destroyed], so it
  * may be dropped after this and its signals still come.
  *
  * Since: 1.0

@@ -290,6 +290,71 @@ test_cancel_running_async (gconstpointer what)
 }
 
 static void
+test_cancel_closed_sync (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) running = { 0 };
+  g_auto(Outcome) waiting = { 0 };
+  g_auto(Outcome) other = { 0 };
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+
+  g_test_summary ("What runs when a proxy is closed can be cancelled, what waits does not begin then, and the rest is done");
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  watch_events (&watched);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("until-cancelled", NULL), cancellable, outcome_cb, &running);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("event", g_variant_new_string ("it was run")), cancellable,
+                     outcome_cb, &waiting);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("return", NULL), NULL, outcome_cb, &other);
+  wait_events (&watched, 1);
+  afrpc_caller_close (AFRPC_CALLER (watched.proxy));
+  /* Now it has been written that it is closed. */
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+
+  g_cancellable_cancel (cancellable);
+  outcome_wait (&running);
+  outcome_wait (&waiting);
+  outcome_wait (&other);
+  g_assert_error (running.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_error (waiting.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_no_error (other.error);
+  watch_end (&watched);
+  g_assert_cmpstr (watched.log->str, ==, "event 'here'; event 'cancelled'; exited; destroyed; ");
+}
+
+static void
+test_cancel_closed_async (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_auto(Outcome) one = { 0 };
+  g_auto(Outcome) other = { 0 };
+  g_autoptr(GCancellable) first = g_cancellable_new ();
+  g_autoptr(GCancellable) last = g_cancellable_new ();
+
+  g_test_summary ("Each of the calls that run when a proxy is closed can be cancelled");
+  watch_init (&watched, test_proxy_new ("act_async", AFRPC_BACKEND_ASYNC));
+  watch_events (&watched);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("wait-cancelled", NULL), first, outcome_cb, &one);
+  afrpc_caller_call (AFRPC_CALLER (watched.proxy), test_act ("wait-cancelled", NULL), last, outcome_cb, &other);
+  wait_events (&watched, 2);
+  afrpc_caller_close (AFRPC_CALLER (watched.proxy));
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+
+  g_cancellable_cancel (first);
+  outcome_wait (&one);
+  g_assert_error (one.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  wait_events (&watched, 3);
+  g_assert_false (other.done);
+  g_cancellable_cancel (last);
+  outcome_wait (&other);
+  g_assert_error (other.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  watch_end (&watched);
+  g_assert_cmpstr (watched.log->str, ==,
+                   "event 'here'; event 'here'; event 'cancelled'; event 'cancelled'; exited; destroyed; ");
+}
+
+static void
 test_cancel_thread (void)
 {
   g_auto(Watched) watched = { 0 };
@@ -500,6 +565,8 @@ main (int   argc,
   g_test_add_func ("/cancel/running/sync", test_cancel_running_sync);
   g_test_add_data_func ("/cancel/running/async", "wait-cancelled", test_cancel_running_async);
   g_test_add_data_func ("/cancel/running/signal", "wait-signal", test_cancel_running_async);
+  g_test_add_func ("/cancel/closed/sync", test_cancel_closed_sync);
+  g_test_add_func ("/cancel/closed/async", test_cancel_closed_async);
   g_test_add_func ("/cancel/thread", test_cancel_thread);
   g_test_add_func ("/cancel/late", test_cancel_late);
   g_test_add_func ("/cancel/sync-call", test_cancel_sync_call);

@@ -258,6 +258,57 @@ test_link_close (void)
 }
 
 static void
+test_link_close_cancel (void)
+{
+  g_auto(Fake) fake = { 0 };
+  AfrpcFrame frame;
+  guint64 serials[2];
+
+  g_test_summary ("An async worker is told that no calls follow, then what is cancelled, and the end when it owes nothing");
+  start (&fake);
+  fake.link.is_async = TRUE;
+  for (guint i = 0; i < G_N_ELEMENTS (serials); i++)
+    serials[i] = fake_call (&fake, i + 1);
+  afrpc_link_close (&fake.link);
+  for (guint i = 0; i < G_N_ELEMENTS (serials); i++)
+    fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
+  fake_hear (&fake, AFRPC_FRAME_CLOSE, &frame);
+  answer (&fake, serials[0]);
+  take_result (&fake, 1);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
+  g_assert_false (fake.link.sending_ended);
+
+  afrpc_link_cancel (&fake.link, serials[1]);
+  fake_hear (&fake, AFRPC_FRAME_CANCEL, &frame);
+  g_assert_cmpuint (frame.header.serial, ==, serials[1]);
+  answer (&fake, serials[1]);
+  take_result (&fake, 2);
+  g_assert_cmpuint (hear_to_eof (&fake), ==, 0);
+  g_assert_true (fake.link.sending_ended);
+}
+
+static void
+test_link_close_gone (void)
+{
+  g_auto(Fake) fake = { 0 };
+  AfrpcFrame frame;
+  guint64 serial;
+
+  g_test_summary ("A worker that has answered what is cancelled, and gone, is not one that does not read");
+  start (&fake);
+  fake.link.is_async = TRUE;
+  serial = fake_call (&fake, 1);
+  afrpc_link_close (&fake.link);
+  fake_hear (&fake, AFRPC_FRAME_CALL, &frame);
+  fake_hear (&fake, AFRPC_FRAME_CLOSE, &frame);
+  afrpc_transport_clear (&fake.worker);
+  afrpc_link_cancel (&fake.link, serial);
+  g_assert_cmpint (afrpc_link_flush (&fake.link, NULL), ==, AFRPC_STEP_DONE);
+  g_assert_true (fake.link.sending_ended);
+  g_assert_false (afrpc_link_is_deaf (&fake.link));
+}
+
+static void
 test_link_close_idle (void)
 {
   g_auto(Fake) fake = { 0 };
@@ -408,6 +459,8 @@ main (int    argc,
   g_test_add_func ("/link-end/close", test_link_close);
   g_test_add_func ("/link-end/announce-close", test_link_announce_close);
   g_test_add_func ("/link-end/end-sending", test_link_end_sending);
+  g_test_add_func ("/link-end/close/cancel", test_link_close_cancel);
+  g_test_add_func ("/link-end/close/gone", test_link_close_gone);
   g_test_add_func ("/link-end/close-idle", test_link_close_idle);
   g_test_add_func ("/link-end/worker-gone", test_link_worker_gone);
   g_test_add_func ("/link-end/steal-fd", test_link_steal_fd);

@@ -7,9 +7,9 @@
 
 /* Whether something of the message at @position was written to the worker that there is now, or was at the end: none of what
  * is kept for the next one was. */
-static gboolean
-is_written (const AfrpcLink *self,
-            guint64          position)
+gboolean
+afrpc_link_has_written (const AfrpcLink *self,
+                        guint64          position)
 {
   if (self->is_gone)
     return position < self->written_to;
@@ -32,7 +32,7 @@ afrpc_link_is_unwritten (const AfrpcLink *self,
 {
   const gboolean is_known = self->is_gone ? self->written_to > 0 : self->rest == NULL;
 
-  return is_known && !is_written (self, position);
+  return is_known && !afrpc_link_has_written (self, position);
 }
 
 static AfrpcStarted
@@ -57,7 +57,7 @@ afrpc_link_get_started (const AfrpcLink *self,
 {
   const AfrpcLinkSlot *slot = afrpc_link_find_slot ((AfrpcLink *) self, serial);
 
-  if (slot != NULL ? !is_written (self, slot->position) : serial >= self->unwritten_from)
+  if (slot != NULL ? !afrpc_link_has_written (self, slot->position) : serial >= self->unwritten_from)
     return AFRPC_STARTED_NO;
 
   return ask (self, serial);
@@ -106,7 +106,7 @@ AfrpcStarted
 afrpc_link_revoke (AfrpcLink     *self,
                    AfrpcLinkSlot *slot)
 {
-  if (!is_written (self, slot->position))
+  if (!afrpc_link_has_written (self, slot->position))
     return AFRPC_STARTED_NO;
 
   if (!self->is_gone)
@@ -232,7 +232,7 @@ give_back (AfrpcLink     *self,
            AfrpcLinkSlot *slot,
            AfrpcLinkSlot *given)
 {
-  if (!is_written (self, slot->position))
+  if (!afrpc_link_has_written (self, slot->position))
     self->unwritten_from = MIN (self->unwritten_from, slot->serial);
   slot->started = afrpc_link_revoke (self, slot);
   *given = *slot;

@@ -399,9 +399,18 @@ void
 afrpc_link_close (AfrpcLink *self)
 {
   /* Over a command, the end of what is sent is what a program leaves behind that was killed: ssh tells nothing else of it. */
-  if ((self->announces_close || !afrpc_transport_is_local (&self->transport)) && !self->closing && !self->sending_ended)
+  if ((self->announces_close || !afrpc_transport_is_local (&self->transport) || afrpc_link_may_cancel (self)) &&
+      !self->closing && !self->sending_ended)
     afrpc_transport_put_value (&self->transport, AFRPC_FRAME_CLOSE, 0, NULL);
   self->closing = TRUE;
+}
+
+/* A worker that has answered all, after it was told that no calls follow, may have gone before the last was cancelled. */
+static gboolean
+only_cancels (const AfrpcLink *self)
+{
+  return self->closing && self->newest != AFRPC_LINK_NO_SLOT &&
+         afrpc_link_has_written (self, self->slots[self->newest].position);
 }
 
 /* The way out and in */
@@ -420,12 +429,13 @@ afrpc_link_flush (AfrpcLink  *self,
   step = afrpc_transport_flush (&self->transport, error);
   if (step == AFRPC_STEP_EOF)
     {
-      self->sending_ended = self->is_deaf = TRUE;
+      self->sending_ended = TRUE;
+      self->is_deaf = !only_cancels (self);
       return AFRPC_STEP_DONE;
     }
-  if (step == AFRPC_STEP_DONE && self->closing && afrpc_transport_is_local (&self->transport))
+  if (step == AFRPC_STEP_DONE && afrpc_link_is_to_end_sending (self) && afrpc_transport_is_local (&self->transport))
     afrpc_link_end_sending (self);
-  else if (step == AFRPC_STEP_DONE && self->closing)
+  else if (step == AFRPC_STEP_DONE && afrpc_link_is_to_end_sending (self))
     self->sending_ended = TRUE;
 
   return step;

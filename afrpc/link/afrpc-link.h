@@ -135,7 +135,7 @@ typedef struct
   gboolean wants_ring;
   gboolean is_serialised;   /* arguments, results and events are, by a serialiser that the caller has */
   gboolean announces_close; /* tells the worker that it closes */
-  gboolean closing;         /* no calls any more; half-close once everything is written */
+  gboolean closing;         /* no calls any more; half-close once everything is written, and nothing left to cancel */
   gboolean sending_ended;   /* half-closed, or said over a command that it closes, or the worker does not read */
   gboolean is_deaf;         /* the worker does not read, and there was something to be written */
 
@@ -226,6 +226,21 @@ afrpc_link_is_deaf (const AfrpcLink *self)
   return self->is_deaf;
 }
 
+/* Whether the worker may yet have to be told by a frame that a call is cancelled. */
+static inline gboolean
+afrpc_link_may_cancel (const AfrpcLink *self)
+{
+  return self->n_pending > 0 &&
+         (self->is_async || !self->was_ready || !afrpc_transport_shares_state (&self->transport));
+}
+
+/* Whether nothing follows once everything is written. */
+static inline gboolean
+afrpc_link_is_to_end_sending (const AfrpcLink *self)
+{
+  return self->closing && !self->sending_ended && !afrpc_link_may_cancel (self);
+}
+
 /* Returns: the process that has sent the greeting, as the kernel says if it was asked before; 0: nobody knows */
 static inline int
 afrpc_link_get_sender (const AfrpcLink *self)
@@ -234,6 +249,8 @@ afrpc_link_get_sender (const AfrpcLink *self)
 }
 
 /* Between the files of this folder. */
+gboolean        afrpc_link_has_written  (const AfrpcLink *self,
+                                         guint64          position);
 AfrpcLinkSlot  *afrpc_link_find_slot    (AfrpcLink       *self,
                                          guint64          serial);
 void            afrpc_link_free_slot    (AfrpcLink       *self,

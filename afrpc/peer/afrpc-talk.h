@@ -116,7 +116,7 @@ static inline gboolean
 afrpc_talk_has_output (const AfrpcTalk *self)
 {
   return !afrpc_talk_is_silent (self) &&
-         (afrpc_transport_get_queued (&self->link.transport) > 0 || (self->link.closing && !self->link.sending_ended));
+         (afrpc_transport_get_queued (&self->link.transport) > 0 || afrpc_link_is_to_end_sending (&self->link));
 }
 
 G_END_DECLS

@@ -101,7 +101,7 @@ is_done (AfrpcSession *session)
 
   return (session->state == AFRPC_SESSION_ORPHANED ||
           (session->state == AFRPC_SESSION_FINISHING && afrpc_transport_get_queued (&session->transport) == 0)) &&
-         session->calls.n == 0 && session->unpacked == NULL && afrpc_backlog_is_empty (&session->backlog);
+         afrpc_session_is_idle (session);
 }
 
 /* What nobody has the other end of would wake the main loop all the time, until the last call has been answered. */
@@ -154,6 +154,7 @@ serve_source_prepare (GSource *source,
   AfrpcSession *session = self->session;
   GIOCondition events = 0;
 
+  afrpc_session_finish_closed (session);
   if (session->held_back->len > 0 && afrpc_session_has_room (session))
     afrpc_session_send_held_back (session);
 

@@ -400,8 +400,6 @@ take_frame (AfrpcSession *self)
 
       case AFRPC_FRAME_CLOSE:
         self->was_closed = TRUE;
-        if (!afrpc_transport_is_local (&self->transport))
-          afrpc_session_end_input (self);
         return step;
 
       case AFRPC_FRAME_RING:
@@ -546,6 +544,7 @@ afrpc_serve_next (AfrpcSession *self)
   if (step == AFRPC_STEP_DONE || step == AFRPC_STEP_SLICE)
     return step;
 
+  afrpc_session_finish_closed (self);
   return afrpc_session_has_input (self) ? AFRPC_STEP_AGAIN : AFRPC_STEP_EOF;
 }
 

@@ -290,6 +290,14 @@ afrpc_session_lose_parent (AfrpcSession *self)
     }
 }
 
+/* The parent, which has said that it makes no more calls, may still cancel those that are not answered. */
+void
+afrpc_session_finish_closed (AfrpcSession *self)
+{
+  if (self->was_closed && afrpc_session_is_idle (self))
+    afrpc_session_end_input (self);
+}
+
 /* Nothing arrives any more. */
 void
 afrpc_session_end_input (AfrpcSession *self)

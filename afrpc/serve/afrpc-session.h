@@ -150,7 +150,7 @@ typedef struct
   guint64 invoked_serial;  /* of the call whose async function is being called, or 0 */
   GArray *held_back;       /* (element-type guint64) of calls whose progress waits for the parent to read */
   gboolean is_retired;     /* no new calls are wanted; told once it serves */
-  gboolean was_closed;     /* the parent has said that it closes: it did not just die */
+  gboolean was_closed;     /* the parent has said that it makes no more calls: it did not just die */
   GError *failure;         /* (nullable): why nothing more is read */
 } AfrpcSession;
 
@@ -187,6 +187,7 @@ gboolean afrpc_session_has_room      (AfrpcSession      *self);
 
 /* Its ends. */
 void     afrpc_session_lose_parent   (AfrpcSession      *self);
+void     afrpc_session_finish_closed (AfrpcSession      *self);
 void     afrpc_session_end_input     (AfrpcSession      *self);
 
 /* Somebody reads what is said. */
@@ -204,6 +205,13 @@ static inline gboolean
 afrpc_session_has_input (const AfrpcSession *self)
 {
   return self->state == AFRPC_SESSION_SERVING || self->state == AFRPC_SESSION_UNHEARD;
+}
+
+/* No call is waiting for its turn, or for its async function to answer it. */
+static inline gboolean
+afrpc_session_is_idle (const AfrpcSession *self)
+{
+  return self->calls.n == 0 && self->unpacked == NULL && afrpc_backlog_is_empty (&self->backlog);
 }
 
 /* Functions are served. */

@@ -72,8 +72,9 @@ typedef enum
   /* To a process that was forked, or has limits, first of all. */
   AFRPC_FRAME_SURROUNDINGS = 17, /* a{sv}; standard streams */
 
-  /* To a worker over a command, or an async one that would live on if its parent died: it has been closed instead. Over a
-   * command nothing follows, and the connection stays open: an end of it without this is that of the program. */
+  /* To a worker over a command, one that may have to be told what is cancelled, or one that would live on if its parent
+   * died: no calls follow, and it ends by itself once all are answered. Over a command the connection stays open: an
+   * end of it without this is that of the program. */
   AFRPC_FRAME_CLOSE = 18,
 
   /* From a process that was forked otherwise, and has to reap its children itself. */
