@@ -10,14 +10,6 @@
 #include "peer/afrpc-peer-parts.h"
 #include "peer/afrpc-task.h"
 
-static void
-watch_task (AfrpcPeer   *self,
-            GTask       *task,
-            GSourceFunc  func)
-{
-  afrpc_task_watch (task, func, afrpc_peer_ref (self), (GDestroyNotify) afrpc_peer_unref);
-}
-
 static gboolean
 connection_cancelled_cb (GCancellable *cancellable,
                          gpointer      user_data)
@@ -43,39 +35,36 @@ afrpc_peer_await_connection (AfrpcPeer *self,
                              GTask     *task)
 {
   self->connection_task = task;
-  watch_task (self, task, G_SOURCE_FUNC (connection_cancelled_cb));
+  afrpc_task_watch (task, G_SOURCE_FUNC (connection_cancelled_cb), afrpc_peer_ref (self),
+                    (GDestroyNotify) afrpc_peer_unref);
   afrpc_peer_attend (self);
 }
 
+/* One who waits for an end, for as long as he is in the queue. */
+typedef struct
+{
+  AfrpcPeer *peer; /* (owned): whose queue it is */
+  GQueue *tasks;
+  GList *link;
+} AwaitedEnd;
+
 static void
-return_cancelled (GQueue *tasks)
+awaited_end_free (AwaitedEnd *self)
 {
-  for (GList *l = tasks->tail; l != NULL; l = l->prev)
-    if (g_cancellable_is_cancelled (g_task_get_cancellable (l->data)))
-      {
-        g_autoptr(GTask) task = l->data;
-
-        g_queue_delete_link (tasks, l);
-        g_task_return_error_if_cancelled (task);
-        afrpc_task_unwatch (task);
-        return;
-      }
+  afrpc_peer_unref (self->peer);
+  g_free (self);
 }
 
 static gboolean
-exit_cancelled_cb (GCancellable *cancellable,
-                   gpointer      user_data)
+end_cancelled_cb (GCancellable *cancellable,
+                  gpointer      user_data)
 {
-  return_cancelled (&((AfrpcPeer *) user_data)->exit_tasks.tasks);
+  const AwaitedEnd *waiting = user_data;
+  g_autoptr(GTask) task = waiting->link->data;
 
-  return G_SOURCE_REMOVE;
-}
-
-static gboolean
-close_cancelled_cb (GCancellable *cancellable,
-                    gpointer      user_data)
-{
-  return_cancelled (&((AfrpcPeer *) user_data)->close_tasks.tasks);
+  g_queue_delete_link (waiting->tasks, waiting->link);
+  g_task_return_error_if_cancelled (task);
+  afrpc_task_unwatch (task);
 
   return G_SOURCE_REMOVE;
 }
@@ -134,12 +123,14 @@ get_iteration_time (void)
 static void
 await_end (AfrpcPeer     *self,
            AfrpcEndTasks *waiting,
-           GTask         *task, /* (transfer full) */
-           GSourceFunc    cancelled)
+           GTask         *task) /* (transfer full) */
 {
+  AwaitedEnd *end = g_new (AwaitedEnd, 1);
+
   waiting->awaited_at = get_iteration_time ();
   g_queue_push_tail (&waiting->tasks, task);
-  watch_task (self, task, cancelled);
+  *end = (AwaitedEnd) { afrpc_peer_ref (self), &waiting->tasks, waiting->tasks.tail };
+  afrpc_task_watch (task, G_SOURCE_FUNC (end_cancelled_cb), end, (GDestroyNotify) awaited_end_free);
 }
 
 /* Whether somebody who waits for what is told next has begun to do so in this iteration of the main loop: GTask would tell
@@ -168,7 +159,7 @@ afrpc_peer_await_exit (AfrpcPeer *self,
   if (afrpc_news_has_told (&self->news, AFRPC_NEWS_EXITED))
     return_in_turn (self, task, give_exit);
   else
-    await_end (self, &self->exit_tasks, task, G_SOURCE_FUNC (exit_cancelled_cb));
+    await_end (self, &self->exit_tasks, task);
 }
 
 /* @task (transfer full) returns TRUE once the conversation is over, just before that is told to others. */
@@ -179,7 +170,7 @@ afrpc_peer_await_close (AfrpcPeer *self,
   if (afrpc_news_has_told (&self->news, AFRPC_NEWS_CLOSED))
     return_in_turn (self, task, give_true);
   else
-    await_end (self, &self->close_tasks, task, G_SOURCE_FUNC (close_cancelled_cb));
+    await_end (self, &self->close_tasks, task);
 }
 
 /* One of those who wait for the exit is told: he may run a main loop, which goes on with the next. FALSE: there is none. */
