@@ -476,8 +476,11 @@ afrpc_caller_start_with_callback (AfrpcCaller         *self,
 void
 afrpc_caller_close (AfrpcCaller *self)
 {
+  g_autoptr(AfrpcCaller) held = NULL; /* who is notified may drop it */
+
   g_return_if_fail (AFRPC_IS_CALLER (self));
 
+  held = g_object_ref (self);
   if (afrpc_caller_mark_closed (self))
     AFRPC_CALLER_GET_IFACE (self)->close (self);
 }
@@ -502,9 +505,12 @@ afrpc_caller_close_async (AfrpcCaller         *self,
                           GAsyncReadyCallback  callback,
                           gpointer             user_data)
 {
+  g_autoptr(AfrpcCaller) held = NULL;
+
   g_return_if_fail (AFRPC_IS_CALLER (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
+  held = g_object_ref (self);
   AFRPC_CALLER_GET_IFACE (self)->close_async (self, cancellable, callback, user_data);
   afrpc_caller_mark_closed (self);
 }
@@ -560,11 +566,13 @@ afrpc_caller_close_sync (AfrpcCaller   *self,
                          GCancellable  *cancellable,
                          GError       **error)
 {
+  g_autoptr(AfrpcCaller) held = NULL;
   gboolean has_ended;
 
   g_return_val_if_fail (AFRPC_IS_CALLER (self), FALSE);
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), FALSE);
 
+  held = g_object_ref (self);
   has_ended = AFRPC_CALLER_GET_IFACE (self)->close_sync (self, cancellable, error);
   afrpc_caller_mark_closed (self);
 
@@ -604,8 +612,11 @@ afrpc_caller_close_and_unref (gpointer caller)
 void
 afrpc_caller_kill (AfrpcCaller *self)
 {
+  g_autoptr(AfrpcCaller) held = NULL;
+
   g_return_if_fail (AFRPC_IS_CALLER (self));
 
+  held = g_object_ref (self);
   AFRPC_CALLER_GET_IFACE (self)->kill (self);
   afrpc_caller_mark_closed (self);
 }

@@ -301,6 +301,22 @@ g_object_unref (gpointer object)
     REAL (g_object_unref) (object);
 }
 
+/* What the library drops last of all there is not dropped by the program, to which that returns. */
+
+void
+afrpc_caller_close (AfrpcCaller *self)
+{
+  REAL (afrpc_caller_close) (self);
+  __asm__ volatile ("");
+}
+
+void
+afrpc_caller_kill (AfrpcCaller *self)
+{
+  REAL (afrpc_caller_kill) (self);
+  __asm__ volatile ("");
+}
+
 /* As g_assert_finalize_object () does. */
 void
 g_object_add_weak_pointer (GObject  *object,

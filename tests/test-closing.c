@@ -349,6 +349,102 @@ test_closing_waits (void)
   g_string_free (closing.log, TRUE);
 }
 
+/* Who waits and does not any more */
+
+typedef struct
+{
+  guint n_told;
+  guint n_cancelled;
+} Told;
+
+static void
+told_cb (GObject      *source,
+         GAsyncResult *result,
+         gpointer      data)
+{
+  Told *told = data;
+  g_autoptr(AfrpcExit) reason = NULL;
+  g_autoptr(GError) error = NULL;
+
+  if (AFRPC_IS_PROCESS (source))
+    reason = afrpc_process_wait_finish (AFRPC_PROCESS (source), result, &error);
+  else
+    afrpc_caller_close_finish (AFRPC_CALLER (source), result, &error);
+  told->n_told++;
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    told->n_cancelled++;
+}
+
+static void
+test_closing_cancelled (void)
+{
+  g_autoptr(AfrpcProcess) process = make_process (WORKER_WORKS);
+  g_autoptr(AfrpcCaller) caller = make_caller (process, WORKER_WORKS, FALSE);
+  g_autoptr(GCancellable) first = g_cancellable_new ();
+  g_autoptr(GCancellable) second = g_cancellable_new ();
+  g_autoptr(GCancellable) call = g_cancellable_new ();
+  Told told = { 0 };
+
+  g_test_summary ("All who stop waiting for an end at the same time are told so, and those who go on are told of the end");
+  afrpc_caller_call (caller, test_act ("until-cancelled", NULL), call, NULL, NULL);
+  for (guint i = 0; i < 7; i++)
+    {
+      GCancellable *cancellable = i % 3 == 0 ? first : i % 3 == 1 ? second : NULL;
+
+      afrpc_process_wait_async (process, cancellable, told_cb, &told);
+      afrpc_caller_close_async (caller, cancellable, told_cb, &told);
+    }
+  g_main_context_iteration (NULL, FALSE);
+  g_cancellable_cancel (second);
+  g_cancellable_cancel (first);
+  while (told.n_told < 10)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (told.n_cancelled, ==, 10);
+  g_cancellable_cancel (call);
+  while (told.n_told < 14)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (told.n_cancelled, ==, 10);
+}
+
+/* Who is notified of it runs a main loop to the end, and drops what it is called for. */
+
+static void
+drop_notified_cb (AfrpcCaller *caller,
+                  GParamSpec  *pspec,
+                  Closing     *self)
+{
+  while (!self->destroyed)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+static void
+test_closing_notified (gconstpointer is_pool)
+{
+  static const char *const names[] = { "close", "close-async", "close-sync", "kill" };
+
+  g_test_summary ("Who is notified that it is closed may see it destroyed, and drop it");
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    {
+      Closing closing = { .log = g_string_new (NULL), .how = &hows[0] };
+      g_autoptr(AfrpcProcess) process = make_process (WORKER_WORKS);
+
+      g_test_message ("%s", names[i]);
+      closing.caller = make_caller (process, WORKER_WORKS, is_pool != NULL);
+      g_object_weak_ref (G_OBJECT (closing.caller), gone_cb, &closing);
+      g_signal_connect (closing.caller, "notify::closed", G_CALLBACK (drop_notified_cb), &closing);
+      g_signal_connect (closing.caller, "destroyed", G_CALLBACK (destroyed_cb), &closing);
+      switch (i)
+        {
+        case 0: afrpc_caller_close (closing.caller); break;
+        case 1: afrpc_caller_close_async (closing.caller, NULL, NULL, NULL); break;
+        case 2: g_assert_true (afrpc_caller_close_sync (closing.caller, NULL, NULL)); break;
+        default: afrpc_caller_kill (closing.caller); break;
+        }
+      test_iterate_until (&closing.is_gone);
+      g_string_free (closing.log, TRUE);
+    }
+}
+
 static void
 close_again_cb (GObject      *source,
                 GAsyncResult *result,
@@ -554,6 +650,9 @@ main (int   argc,
         g_test_add_data_func (pool, GUINT_TO_POINTER (kind), test_closing_pool);
     }
   g_test_add_func ("/closing/waits", test_closing_waits);
+  g_test_add_func ("/closing/cancelled", test_closing_cancelled);
+  g_test_add_data_func ("/closing/notified/proxy", NULL, test_closing_notified);
+  g_test_add_data_func ("/closing/notified/pool", GINT_TO_POINTER (TRUE), test_closing_notified);
   g_test_add_data_func ("/closing/again/proxy", NULL, test_closing_again);
   g_test_add_data_func ("/closing/again/pool", GINT_TO_POINTER (TRUE), test_closing_again);
   g_test_add_func ("/closing/context", test_closing_context);
