@@ -216,9 +216,9 @@ afrpc_proxy_finalize (GObject *object)
 {
   AfrpcProxy *self = AFRPC_PROXY (object);
 
+  g_clear_object (&self->process);
   afrpc_peer_drop (self->peer, AFRPC_PEER_DROP_PROXY);
   g_clear_pointer (&self->peer, afrpc_peer_unref);
-  g_clear_object (&self->process);
   g_clear_object (&self->serialiser);
   g_clear_object (&self->socket);
   g_clear_pointer (&self->functions, g_hash_table_unref);

@@ -207,6 +207,7 @@ afrpc_peer_keep_turn (AfrpcPeer *self)
   poll_one (self, &wake, FALSE, AFRPC_DEADLINES_NEVER);
   afrpc_peer_take_turn (self, TRUE);
   afrpc_peer_leave_rest (self);
+  afrpc_peer_forget_untold (self);
 }
 
 /* Waits until it has gone, or it is @until. Nobody is told anything, nor of a signal that comes meanwhile. */
@@ -472,8 +473,11 @@ afrpc_peer_close_sync (AfrpcPeer     *self,
                        GError       **error)
 {
   afrpc_peer_close (self);
+  if (!wait_for_end (self, AFRPC_NEWS_CLOSED, cancellable, error))
+    return FALSE;
 
-  return wait_for_end (self, AFRPC_NEWS_CLOSED, cancellable, error);
+  afrpc_peer_let_proxy_go (self);
+  return TRUE;
 }
 
 /* Blocks the thread until the process has ended. Returns: (transfer full): why; NULL if it was not started, too */

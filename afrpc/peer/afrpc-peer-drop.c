@@ -32,6 +32,53 @@ await_dropped (AfrpcPeer *self)
   afrpc_peer_await_gone (self, g_get_monotonic_time () + AWAIT_DROPPED_US);
 }
 
+static gboolean
+has_handlers (gpointer object)
+{
+  return g_signal_handler_find (object, G_SIGNAL_MATCH_UNBLOCKED, 0, 0, NULL, NULL, NULL) != 0;
+}
+
+/* Whether there is nobody but the peer that has its process, and nobody who is told by a handler. */
+static gboolean
+let_process_go (AfrpcPeer *self)
+{
+  GObject *process = g_weak_ref_get (&self->process);
+
+  if (process == NULL)
+    return TRUE;
+
+  if (!has_handlers (process))
+    g_clear_object (&self->process_held);
+  g_object_unref (process);
+  if (self->process_held == NULL)
+    self->process_held = g_weak_ref_get (&self->process);
+
+  return self->process_held == NULL;
+}
+
+/* Where no main loop has ever run, there may never be one to tell what nobody is told: the peer need not stay for that. */
+void
+afrpc_peer_forget_untold (AfrpcPeer *self)
+{
+  g_autoptr(GObject) proxy = g_weak_ref_get (&self->proxy);
+
+  if (proxy != NULL || !afrpc_peer_is_over (self) || self->member.source == NULL ||
+      afrpc_source_has_run (self->member.source) || !let_process_go (self))
+    return;
+
+  afrpc_news_clear (&self->news);
+  afrpc_source_deactivate (&self->member);
+}
+
+/* The same for the proxy, which is closed, and was not told that all is over: who has it may drop it. */
+void
+afrpc_peer_let_proxy_go (AfrpcPeer *self)
+{
+  if (self->member.source != NULL && !afrpc_source_has_run (self->member.source) && self->proxy_held != NULL &&
+      !has_handlers (self->proxy_held))
+    g_clear_object (&self->proxy_held);
+}
+
 /* From any thread, even from within a garbage collection: calls nobody back. */
 void
 afrpc_peer_drop (AfrpcPeer     *self,
@@ -50,6 +97,7 @@ afrpc_peer_drop (AfrpcPeer     *self,
           await_dropped (self);
         }
       afrpc_peer_attend (self);
+      afrpc_peer_forget_untold (self);
       afrpc_source_leave (&self->member);
       break;
 

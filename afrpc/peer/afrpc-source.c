@@ -104,6 +104,18 @@ afrpc_source_activate (AfrpcSourceMember *member)
   g_queue_push_tail_link (&member->source->active, &member->active);
 }
 
+/* There is nothing of that any more. */
+void
+afrpc_source_deactivate (AfrpcSourceMember *member)
+{
+  if (!member->is_active || member->source == NULL)
+    return;
+
+  member->is_active = FALSE;
+  g_queue_unlink (&member->source->active, &member->active);
+  afrpc_source_member_unref (member);
+}
+
 /* Returns: (transfer full) */
 static AfrpcSourceMember *
 pop_active (AfrpcSource *self)

@@ -82,6 +82,7 @@ void          afrpc_source_poll        (AfrpcSourceMember *member,
 void          afrpc_source_leave_fd    (AfrpcSourceMember *member,
                                         int               fd);
 void          afrpc_source_activate    (AfrpcSourceMember *member);
+void          afrpc_source_deactivate  (AfrpcSourceMember *member);
 void          afrpc_source_set_deadline (AfrpcSource     *self,
                                          gint64           at);
 
