@@ -44,16 +44,27 @@ cancelled_cb (GCancellable *cancellable,
   afrpc_call_cancel (self);
 }
 
-/* Cancelling @cancellable, on whatever thread, cancels the call. */
+/* Cancelling @cancellable, on whatever thread, cancels the call. Returns: a handler to disconnect */
+gulong
+afrpc_call_connect_cancelled (AfrpcCall    *self,
+                              GCancellable *cancellable)
+{
+  const gulong id = g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (cancelled_cb), g_object_ref (self),
+                                           (GClosureNotify) (GCallback) g_object_unref, 0);
+
+  if (g_cancellable_is_cancelled (cancellable))
+    afrpc_call_cancel (self);
+
+  return id;
+}
+
+/* The same until it has its outcome. */
 void
 afrpc_call_watch (AfrpcCall    *self,
                   GCancellable *cancellable)
 {
   self->cancellable = g_object_ref (cancellable);
-  self->cancelled_id = g_signal_connect_data (cancellable, "cancelled", G_CALLBACK (cancelled_cb), g_object_ref (self),
-                                              (GClosureNotify) (GCallback) g_object_unref, 0);
-  if (g_cancellable_is_cancelled (cancellable))
-    afrpc_call_cancel (self);
+  self->cancelled_id = afrpc_call_connect_cancelled (self, cancellable);
 }
 
 /* What the peer tells it */
@@ -70,10 +81,15 @@ pending_unref (AfrpcPending *pending)
   g_object_unref (afrpc_call_of_pending (pending));
 }
 
+/* Nobody is told. */
 static void
 pending_release (AfrpcPending *pending)
 {
-  afrpc_call_release (afrpc_call_of_pending (pending));
+  AfrpcCall *self = afrpc_call_of_pending (pending);
+
+  /* Its cancellable has a reference. */
+  afrpc_call_unwatch (self);
+  afrpc_call_release (self);
 }
 
 static void
@@ -124,15 +140,22 @@ void
 afrpc_call_tell_waits (AfrpcCall *self,
                        gboolean   is_in_place)
 {
-  g_autoptr(GPtrArray) waits = g_steal_pointer (&self->waits);
+  g_autoptr(GQueue) waits = g_steal_pointer (&self->waits);
+  AfrpcCallWait *wait;
 
   self->is_told = TRUE;
-  for (guint i = 0; waits != NULL && i < waits->len; i++)
+  while (waits != NULL && (wait = afrpc_call_wait_pop (waits)) != NULL)
     {
-      g_autoptr(AfrpcCallWait) wait = g_object_ref (waits->pdata[i]);
-
       afrpc_call_wait_tell (wait, is_in_place);
+      g_object_unref (wait);
     }
+}
+
+/* Whether somebody is to be told of its outcome. */
+gboolean
+afrpc_call_has_listeners (AfrpcCall *self)
+{
+  return self->callback != NULL || (self->waits != NULL && self->waits->length > 0);
 }
 
 /* Whether the error is one of those that are the same whatever was called. What a function has said is left as it is. */
@@ -210,7 +233,7 @@ static gboolean
 pending_tell_one (AfrpcPending *pending)
 {
   g_autoptr(AfrpcCall) self = g_object_ref (afrpc_call_of_pending (pending));
-  const guint n_waits = self->waits != NULL ? self->waits->len : 0;
+  const guint n_waits = self->waits != NULL ? self->waits->length : 0;
   const GAsyncReadyCallback callback = g_steal_pointer (&self->callback);
 
   if (n_waits + (callback != NULL ? 1 : 0) < 2)
@@ -224,7 +247,7 @@ pending_tell_one (AfrpcPending *pending)
     callback (G_OBJECT (self->caller), G_ASYNC_RESULT (self), self->user_data);
   else
     {
-      g_autoptr(AfrpcCallWait) wait = g_ptr_array_steal_index (self->waits, 0);
+      g_autoptr(AfrpcCallWait) wait = afrpc_call_wait_pop (self->waits);
 
       afrpc_call_wait_tell (wait, TRUE);
     }

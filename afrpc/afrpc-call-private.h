@@ -41,7 +41,7 @@ struct _AfrpcCall
   GVariant *value;              /* (nullable) */
   GUnixFDList *fds;             /* (nullable): of the value */
   GError *error;                /* (nullable) */
-  GPtrArray *waits;             /* (nullable) (element-type AfrpcCallWait) (owned) */
+  GQueue *waits;                /* (nullable) (element-type AfrpcCallWait) (owned) */
   AfrpcProcess *process;        /* (nullable): who has, or had it */
   AfrpcExit *exit;              /* (nullable) */
   gpointer job;                 /* (nullable): what a pool knows of it */
@@ -71,6 +71,9 @@ void          afrpc_call_set_context      (AfrpcCall            *self);
 void          afrpc_call_watch            (AfrpcCall            *self,
                                            GCancellable         *cancellable);
 void          afrpc_call_unwatch          (AfrpcCall            *self);
+gulong        afrpc_call_connect_cancelled (AfrpcCall           *self,
+                                            GCancellable        *cancellable);
+gboolean      afrpc_call_has_listeners    (AfrpcCall            *self);
 void          afrpc_call_cancel_unbegun   (AfrpcCall            *self);
 gboolean      afrpc_call_is_cancelled     (AfrpcCall            *self);
 GMainContext *afrpc_call_get_news_context (AfrpcCall            *self);

@@ -11,18 +11,19 @@ G_BEGIN_DECLS
 #define AFRPC_TYPE_CALL_WAIT (afrpc_call_wait_get_type ())
 G_DECLARE_FINAL_TYPE (AfrpcCallWait, afrpc_call_wait, AFRPC, CALL_WAIT, GObject)
 
-AfrpcCallWait *afrpc_call_wait_new             (AfrpcCall            *call,
-                                                GAsyncReadyCallback   callback,
-                                                gpointer              user_data);
-void           afrpc_call_wait_set_cancellable (AfrpcCallWait        *self,
-                                                GCancellable         *cancellable,
-                                                GPtrArray            *waits);
-AfrpcCall     *afrpc_call_wait_get_call        (AfrpcCallWait        *self);
-gboolean       afrpc_call_wait_check           (AfrpcCallWait        *self,
-                                                GError              **error);
-void           afrpc_call_wait_tell            (AfrpcCallWait        *self,
-                                                gboolean              is_in_place);
-void           afrpc_call_wait_fail            (AfrpcCallWait        *self,
-                                                GError               *error);
+AfrpcCallWait *afrpc_call_wait_new      (AfrpcCall            *call,
+                                         GAsyncReadyCallback   callback,
+                                         gpointer              user_data);
+void           afrpc_call_wait_push     (AfrpcCallWait        *self,
+                                         GQueue               *waits,
+                                         GCancellable         *cancellable);
+AfrpcCallWait *afrpc_call_wait_pop      (GQueue               *waits);
+AfrpcCall     *afrpc_call_wait_get_call (AfrpcCallWait        *self);
+gboolean       afrpc_call_wait_check    (AfrpcCallWait        *self,
+                                         GError              **error);
+void           afrpc_call_wait_tell     (AfrpcCallWait        *self,
+                                         gboolean              is_in_place);
+void           afrpc_call_wait_fail     (AfrpcCallWait        *self,
+                                         GError               *error);
 
 G_END_DECLS

@@ -12,7 +12,8 @@ struct _AfrpcCallWait
   GAsyncReadyCallback callback; /* (nullable) */
   gpointer user_data;
   GSource *cancelled;           /* (nullable) (owned): until it is told */
-  GPtrArray *waits;             /* (nullable) (owned): which it leaves when it is cancelled */
+  GQueue *waits;                /* (nullable): in which it is, and which owns it then */
+  GList link;                   /* there */
   GError *error;                /* (nullable): why it has not waited for the outcome */
 };
 
@@ -27,7 +28,6 @@ stop_watching (AfrpcCallWait *self)
   if (self->cancelled != NULL)
     g_source_destroy (self->cancelled);
   g_clear_pointer (&self->cancelled, g_source_unref);
-  g_clear_pointer (&self->waits, g_ptr_array_unref);
 }
 
 static void
@@ -106,9 +106,9 @@ static gboolean
 cancelled_cb (GCancellable *cancellable,
               gpointer      user_data)
 {
-  g_autoptr(AfrpcCallWait) self = g_object_ref (user_data);
+  g_autoptr(AfrpcCallWait) self = user_data; /* the queue's */
 
-  g_ptr_array_remove (self->waits, self);
+  g_queue_unlink (g_steal_pointer (&self->waits), &self->link);
   stop_watching (self);
   g_cancellable_set_error_if_cancelled (cancellable, &self->error);
   afrpc_call_wait_tell (self, TRUE);
@@ -116,17 +116,36 @@ cancelled_cb (GCancellable *cancellable,
   return G_SOURCE_REMOVE;
 }
 
-/* It stops waiting when @cancellable is cancelled, and leaves @waits (element-type AfrpcCallWait) (owned). */
+/* It is one of those that wait, the last of them, until it is popped, or @cancellable is cancelled.
+ * @self: (transfer full); @waits: (element-type AfrpcCallWait) (owned) */
 void
-afrpc_call_wait_set_cancellable (AfrpcCallWait *self,
-                                 GCancellable  *cancellable,
-                                 GPtrArray     *waits)
+afrpc_call_wait_push (AfrpcCallWait *self,
+                      GQueue        *waits,
+                      GCancellable  *cancellable) /* (nullable) */
 {
-  self->waits = g_ptr_array_ref (waits);
+  self->waits = waits;
+  self->link.data = self;
+  g_queue_push_tail_link (waits, &self->link);
+  if (cancellable == NULL)
+    return;
+
   self->cancelled = g_cancellable_source_new (cancellable);
   g_source_set_static_name (self->cancelled, "[afrpc] wait cancelled");
   g_source_set_callback (self->cancelled, G_SOURCE_FUNC (cancelled_cb), self, NULL);
   g_source_attach (self->cancelled, self->context);
+}
+
+/* Returns: (transfer full) (nullable): the first of them, which is to be told now */
+AfrpcCallWait *
+afrpc_call_wait_pop (GQueue *waits)
+{
+  GList *link = g_queue_pop_head_link (waits);
+  AfrpcCallWait *self = link != NULL ? link->data : NULL;
+
+  if (self != NULL)
+    self->waits = NULL;
+
+  return self;
 }
 
 /* FALSE, with an error: it has not waited for the outcome. */

@@ -38,6 +38,14 @@ static void afrpc_call_async_result_init (GAsyncResultIface *iface);
 G_DEFINE_FINAL_TYPE_WITH_CODE (AfrpcCall, afrpc_call, G_TYPE_OBJECT,
                                G_IMPLEMENT_INTERFACE (G_TYPE_ASYNC_RESULT, afrpc_call_async_result_init))
 
+/* Who is in it has a reference to the call. */
+static void
+free_waits (GQueue *waits)
+{
+  g_assert (g_queue_is_empty (waits));
+  g_queue_free (waits);
+}
+
 void
 afrpc_call_clear (AfrpcCall *self)
 {
@@ -54,7 +62,7 @@ afrpc_call_clear (AfrpcCall *self)
   g_clear_pointer (&self->saved, g_bytes_unref);
   g_clear_pointer (&self->exit, afrpc_exit_unref);
   g_clear_pointer (&self->context, g_main_context_unref);
-  g_clear_pointer (&self->waits, g_ptr_array_unref);
+  g_clear_pointer (&self->waits, free_waits);
   g_clear_object (&self->caller);
 }
 
@@ -146,13 +154,11 @@ afrpc_call_wait (AfrpcCall           *self,
       return;
     }
 
-  if (self->waits == NULL)
-    self->waits = g_ptr_array_new_with_free_func (g_object_unref);
-  if (self->callback != NULL || self->waits->len > 0)
+  if (afrpc_call_has_listeners (self))
     self->pending.has_several = TRUE;
-  if (cancellable != NULL)
-    afrpc_call_wait_set_cancellable (wait, cancellable, self->waits);
-  g_ptr_array_add (self->waits, g_steal_pointer (&wait));
+  if (self->waits == NULL)
+    self->waits = g_queue_new ();
+  afrpc_call_wait_push (g_steal_pointer (&wait), self->waits, cancellable);
 }
 
 /**
@@ -179,6 +185,20 @@ afrpc_call_wait_finish (AfrpcCall     *self,
   return afrpc_call_wait_check (AFRPC_CALL_WAIT (result), error) ? afrpc_call_ref_outcome (self, error) : NULL;
 }
 
+/* Who has waited has its outcome. It need not wait to be told as well, by a main loop that there may never be, if there is
+ * nobody else. */
+static void
+withdraw (AfrpcCall *self)
+{
+  const AfrpcCallerOwn *own = AFRPC_CALLER_GET_IFACE (self->caller)->own;
+
+  if (afrpc_call_has_listeners (self) || own == NULL || !own->withdraw (self->caller, self))
+    return;
+
+  afrpc_call_tell_waits (self, FALSE);
+  afrpc_call_release (self);
+}
+
 /**
  * afrpc_call_wait_sync:
  * @self: a call
@@ -203,6 +223,8 @@ afrpc_call_wait_sync (AfrpcCall     *self,
                       GCancellable  *cancellable,
                       GError       **error)
 {
+  gulong id = 0;
+
   g_return_val_if_fail (AFRPC_IS_CALL (self), NULL);
   g_return_val_if_fail (self->caller != NULL, NULL); /* it was made by nobody */
   g_return_val_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable), NULL);
@@ -220,17 +242,20 @@ afrpc_call_wait_sync (AfrpcCall     *self,
       return NULL;
     }
 
+  if (cancellable != NULL && self->pending.state != AFRPC_PENDING_DECIDED)
+    id = afrpc_call_connect_cancelled (self, cancellable);
   if (self->pending.state == AFRPC_PENDING_DECIDED)
-    afrpc_call_complete (self);
+    {
+      afrpc_call_complete (self);
+      withdraw (self);
+    }
   /* In a main loop that is run by somebody who waits for the same. */
   else if (self->pending.is_awaited)
     afrpc_call_block (self, AFRPC_CALLER_GET_IFACE (self->caller));
   else
     {
       self->pending.is_awaited = TRUE;
-      self->pending.is_told_too = self->callback != NULL || self->waits != NULL;
-      if (cancellable != NULL && self->cancellable == NULL)
-        afrpc_call_watch (self, cancellable);
+      self->pending.is_told_too = afrpc_call_has_listeners (self);
       afrpc_call_block (self, AFRPC_CALLER_GET_IFACE (self->caller));
       /* Otherwise the reference of who had the call has passed to who waited for it, or passes to the callback. */
       if (self->pending.is_told_too)
@@ -243,6 +268,8 @@ afrpc_call_wait_sync (AfrpcCall     *self,
           g_object_unref (self);
         }
     }
+  if (id != 0)
+    g_signal_handler_disconnect (cancellable, id);
 
   return afrpc_call_ref_outcome (self, error);
 }

@@ -593,6 +593,35 @@ test_call_foreign_wait (void)
 }
 
 static void
+test_call_wait_sync_cancelled (void)
+{
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GError) error = NULL;
+  GThread *thread;
+
+  g_test_summary ("Who blocks for a call can be cancelled, whatever the call was made with");
+  watch_init (&watched, test_proxy_new ("act", AFRPC_BACKEND_SYNC));
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr(GCancellable) own = g_cancellable_new ();
+
+      call = g_object_ref (afrpc_caller_start_with_callback (AFRPC_CALLER (watched.proxy),
+                                                             test_act ("until-cancelled", NULL), NULL,
+                                                             i == 0 ? own : NULL, NULL, NULL));
+      thread = g_thread_new ("cancel", cancel_thread, cancellable);
+      g_assert_null (afrpc_call_wait_sync (call, cancellable, &error));
+      g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+      g_assert_false (g_cancellable_is_cancelled (own));
+      g_thread_join (thread);
+      g_clear_error (&error);
+      g_clear_object (&call);
+      g_cancellable_reset (cancellable);
+    }
+}
+
+static void
 test_call_incomplete (void)
 {
   g_test_summary ("A proxy without a process, or a function, is refused; its calls fail, in whatever way they are made");
@@ -803,6 +832,7 @@ main (int   argc,
   g_test_add_func ("/call/finish-twice", test_call_finish_twice);
   g_test_add_func ("/call/foreign-results", test_call_foreign_results);
   g_test_add_func ("/call/foreign-wait", test_call_foreign_wait);
+  g_test_add_func ("/call/wait-sync-cancelled", test_call_wait_sync_cancelled);
   g_test_add_func ("/call/incomplete", test_call_incomplete);
   g_test_add_func ("/call/callback-and-wait", test_call_callback_and_wait);
   g_test_add_func ("/call/not-ours", test_call_not_ours);

@@ -20,6 +20,8 @@ typedef enum
   END_KILL,
 } End;
 
+static guint n_forgotten; /* of those that were dropped, and are waited for, but not for long */
+
 static AfrpcProcess *
 new_process (gboolean is_forked)
 {
@@ -63,14 +65,18 @@ use_one (gboolean is_forked,
 {
   AfrpcProcess *process = new_process (is_forked);
   AfrpcProxy *proxy = afrpc_proxy_new (process, "echo");
+  gpointer process_left = process, proxy_left = proxy;
   g_autoptr(GVariant) result = NULL;
   g_autoptr(GError) error = NULL;
+  gboolean has_ended;
   int pid;
 
   result = afrpc_caller_call_sync (AFRPC_CALLER (proxy), g_variant_new ("(s)", "x"), NULL, &error);
   g_assert_no_error (error);
   pid = afrpc_process_get_pid (process);
   g_assert_cmpint (pid, >, 0);
+  g_object_add_weak_pointer (G_OBJECT (process), &process_left);
+  g_object_add_weak_pointer (G_OBJECT (proxy), &proxy_left);
 
   if (end == END_CLOSE)
     afrpc_caller_close (AFRPC_CALLER (proxy));
@@ -80,15 +86,25 @@ use_one (gboolean is_forked,
     afrpc_caller_kill (AFRPC_CALLER (proxy));
   g_object_unref (process);
   g_object_unref (proxy);
-  if (end == END_CLOSE_SYNC)
-    g_assert_true (was_reaped (pid));
-  else if (end == END_DROP && !was_reaped (pid))
+  has_ended = (end == END_DROP || end == END_CLOSE_SYNC) && was_reaped (pid);
+  wait_ended (pid);
+  g_assert_true (has_ended || end != END_CLOSE_SYNC);
+  if (end == END_DROP && !has_ended)
     {
-      wait_ended (pid);
+      g_clear_weak_pointer (&process_left);
       return 0;
     }
-  else
-    wait_ended (pid);
+
+  /* Of the others a main loop says how they have ended. */
+  if (end == END_CLOSE_SYNC)
+    {
+      g_assert_null (proxy_left);
+      g_assert_null (process_left);
+    }
+  if (end == END_DROP && process_left == NULL)
+    n_forgotten++;
+  g_clear_weak_pointer (&process_left);
+  g_clear_weak_pointer (&proxy_left);
 
   return test_count_fds ();
 }
@@ -112,6 +128,7 @@ test_without_loop (gconstpointer data)
             g_assert_cmpuint (n, ==, n_fds);
         }
     }
+  g_assert_cmpuint (n_forgotten, >, 0);
 }
 
 static void
@@ -170,12 +187,15 @@ use_in_callback (gpointer data)
 static void
 test_without_loop_callback (void)
 {
+  g_autoptr(GMainContext) context = g_main_context_new ();
+  g_autoptr(GSource) source = g_idle_source_new ();
   gboolean is_done = FALSE;
 
   g_test_summary ("The main loop that a callback belongs to is not that of another main context, which it uses");
-  g_timeout_add (0, use_in_callback, &is_done);
+  g_source_set_callback (source, use_in_callback, &is_done, NULL);
+  g_source_attach (source, context);
   while (!is_done)
-    g_main_context_iteration (NULL, TRUE);
+    g_main_context_iteration (context, TRUE);
 }
 
 static void
@@ -232,6 +252,7 @@ use_in_thread (gpointer data)
   GMainContext *context = g_main_context_new ();
   AfrpcProcess *process;
   AfrpcProxy *proxy;
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
   g_autoptr(GVariant) result = NULL;
   g_autoptr(GError) error = NULL;
   int pid;
@@ -242,6 +263,8 @@ use_in_thread (gpointer data)
   result = afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, &error);
   g_assert_no_error (error);
   pid = afrpc_process_get_pid (process);
+  /* Nobody is ever told of that, nor cancels it. */
+  afrpc_caller_call (AFRPC_CALLER (proxy), NULL, cancellable, NULL, NULL);
   g_object_unref (process);
   g_object_unref (proxy);
   g_main_context_pop_thread_default (context);
@@ -253,7 +276,7 @@ use_in_thread (gpointer data)
 static void
 test_without_loop_thread (gconstpointer data)
 {
-  const guint n_fds = test_count_fds ();
+  guint n_fds = 0;
 
   g_test_summary ("A thread that goes with its context leaves nothing, and no zombie");
   for (guint i = 0; i < 5; i++)
@@ -264,6 +287,9 @@ test_without_loop_thread (gconstpointer data)
       while (kill (pid, 0) == 0)
         g_thread_yield ();
       g_assert_cmpint (errno, ==, ESRCH);
+      /* The first one has made what stays. */
+      if (n_fds == 0)
+        n_fds = test_count_fds ();
     }
   g_assert_cmpuint (test_count_fds (), ==, n_fds);
 }
@@ -297,6 +323,99 @@ test_without_loop_wait (gconstpointer is_forked)
   g_object_unref (afrpc_proxy_new (absent, "echo"));
   g_assert_null (afrpc_process_wait_sync (absent, NULL, &error));
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NO_HOST);
+}
+
+static void
+set_true_cb (gboolean *flag)
+{
+  *flag = TRUE;
+}
+
+static void
+test_without_loop_told (void)
+{
+  g_autoptr(GMainContext) context = g_main_context_new ();
+  AfrpcProcess *process;
+  AfrpcProxy *proxy;
+  gboolean is_told = FALSE, has_exited = FALSE;
+
+  g_test_summary ("Whoever wants to know of the end is told when there is a main loop, whatever was dropped");
+  g_main_context_push_thread_default (context);
+  process = new_process (FALSE);
+  proxy = afrpc_proxy_new (process, "echo");
+  g_signal_connect_swapped (proxy, "destroyed", G_CALLBACK (set_true_cb), &is_told);
+  g_signal_connect_swapped (process, "exited", G_CALLBACK (set_true_cb), &has_exited);
+  g_variant_unref (afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, NULL));
+  g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, NULL));
+  g_object_unref (proxy);
+  g_object_unref (process);
+  g_assert_false (is_told);
+  while (!is_told)
+    g_main_context_iteration (context, TRUE);
+  g_assert_true (has_exited);
+  g_main_context_pop_thread_default (context);
+}
+
+/* How a call gets its outcome before anybody waits for it. */
+typedef enum
+{
+  SETTLED_CANCELLED,
+  SETTLED_BUSY,
+  SETTLED_TIMED_OUT,
+  SETTLED_N,
+} Settled;
+
+static void
+settle_one (AfrpcCaller *caller,
+            Settled      how)
+{
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_autoptr(AfrpcCallOptions) longer = afrpc_call_options_new ();
+  g_autoptr(AfrpcCall) other = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GError) error = NULL;
+
+  if (how == SETTLED_BUSY)
+    other = afrpc_caller_start (caller, test_act ("return", NULL), NULL);
+  if (how == SETTLED_TIMED_OUT)
+    {
+      afrpc_call_options_set_timeout_ms (longer, 20);
+      other = afrpc_caller_start (caller, test_act ("until-cancelled", NULL), longer);
+      afrpc_call_options_set_timeout_ms (options, 1);
+    }
+  call = afrpc_caller_start (caller, test_act ("return", NULL), options);
+  if (how == SETTLED_CANCELLED)
+    afrpc_call_cancel (call);
+  if (other != NULL)
+    value = afrpc_call_wait_sync (other, NULL, NULL);
+  g_assert_null (afrpc_call_wait_sync (call, NULL, &error));
+  if (how == SETTLED_CANCELLED)
+    g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  else if (how == SETTLED_BUSY)
+    g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+  else
+    g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+}
+
+static void
+test_without_loop_settled (void)
+{
+  g_test_summary ("A call that has its outcome before it is waited for keeps nothing afterwards");
+  for (Settled how = SETTLED_CANCELLED; how < SETTLED_N; how++)
+    {
+      AfrpcProcess *process = new_process (FALSE);
+      AfrpcProxy *proxy = g_object_new (AFRPC_TYPE_PROXY, "process", process, "function", "act", "max-calls-queued",
+                                        how == SETTLED_BUSY ? 1 : 100, NULL);
+      gpointer left = proxy;
+
+      g_object_unref (process);
+      g_object_add_weak_pointer (left, &left);
+      for (guint i = 0; i < 3; i++)
+        settle_one (AFRPC_CALLER (proxy), how);
+      g_object_unref (proxy);
+      g_assert_null (left);
+    }
 }
 
 static void
@@ -336,6 +455,8 @@ main (int   argc,
   g_test_add_data_func ("/without-loop/send-fd/fork", GINT_TO_POINTER (TRUE), test_without_loop_send_fd);
   g_test_add_data_func ("/without-loop/wait/exec", GINT_TO_POINTER (FALSE), test_without_loop_wait);
   g_test_add_data_func ("/without-loop/wait/fork", GINT_TO_POINTER (TRUE), test_without_loop_wait);
+  g_test_add_func ("/without-loop/told", test_without_loop_told);
+  g_test_add_func ("/without-loop/settled", test_without_loop_settled);
   g_test_add_func ("/without-loop/chain", test_without_loop_chain);
   g_test_add_data_func ("/without-loop/thread/exec", GINT_TO_POINTER (FALSE), test_without_loop_thread);
   g_test_add_data_func ("/without-loop/thread/fork", GINT_TO_POINTER (TRUE), test_without_loop_thread);

@@ -96,7 +96,8 @@ find_ends (AfrpcNews *self)
   return ends;
 }
 
-static AfrpcNewsPiece *
+/* Returns: (transfer none): where it is, if that counts */
+static GList *
 push (AfrpcNews     *self,
       AfrpcNewsKind  kind)
 {
@@ -118,18 +119,33 @@ push (AfrpcNews     *self,
   else
     g_queue_push_tail (&self->pieces, piece);
 
-  return piece;
+  return ends != NULL ? ends->prev : self->pieces.tail;
 }
 
-/* A call knows where its outcome waits. */
-static inline void
-set_kept (AfrpcNewsPiece *piece,
-          GList          *link) /* (nullable) */
+static inline AfrpcNewsPiece *
+push_piece (AfrpcNews     *self,
+            AfrpcNewsKind  kind)
 {
-  AfrpcPending *owner = piece->item.call.owner;
+  return push (self, kind)->data;
+}
 
-  if (piece->kind == AFRPC_NEWS_ITEM && piece->item.kind == AFRPC_LINK_ITEM_RESULT && owner != NULL)
-    owner->kept = link;
+/* Returns: (nullable): the call whose outcome it is: it knows where that waits */
+static inline AfrpcPending *
+get_pending (const AfrpcNewsPiece *piece)
+{
+  if (piece->kind == AFRPC_NEWS_OUTCOME)
+    return piece->pending;
+
+  return piece->kind == AFRPC_NEWS_ITEM && piece->item.kind == AFRPC_LINK_ITEM_RESULT ? piece->item.call.owner : NULL;
+}
+
+/* @pending: (transfer full): its outcome waits there */
+static void
+set_outcome (GList        *link,
+             AfrpcPending *pending)
+{
+  ((AfrpcNewsPiece *) link->data)->pending = pending;
+  pending->kept = link;
 }
 
 /* @item: (transfer full): its contents, and the reference to its call that the link had, or one of its own */
@@ -137,11 +153,14 @@ void
 afrpc_news_push_item (AfrpcNews     *self,
                       AfrpcLinkItem *item)
 {
-  AfrpcNewsPiece *piece = push (self, AFRPC_NEWS_ITEM);
+  AfrpcNewsPiece *piece = push_piece (self, AFRPC_NEWS_ITEM);
+  AfrpcPending *pending;
 
   piece->item = *item;
   *item = (AfrpcLinkItem) { 0 };
-  set_kept (piece, self->pieces.tail);
+  pending = get_pending (piece);
+  if (pending != NULL)
+    pending->kept = self->pieces.tail;
   piece->size = sizeof *piece + sizeof (GList);
   if (piece->item.value != NULL)
     piece->size += VALUE_SIZE + g_variant_get_size (piece->item.value);
@@ -157,7 +176,7 @@ void
 afrpc_news_push_outcome (AfrpcNews    *self,
                          AfrpcPending *pending)
 {
-  push (self, AFRPC_NEWS_OUTCOME)->pending = pending;
+  set_outcome (push (self, AFRPC_NEWS_OUTCOME), pending);
 }
 
 /* The same, in front of @before (nullable): NULL: of everything. */
@@ -167,11 +186,12 @@ afrpc_news_insert_outcome (AfrpcNews    *self,
                            AfrpcPending *pending)
 {
   AfrpcNewsPiece *piece = g_new0 (AfrpcNewsPiece, 1);
+  GList *next = before != NULL ? before : self->pieces.head;
 
   piece->kind = AFRPC_NEWS_OUTCOME;
-  piece->pending = pending;
   piece->lateness = before == NULL ? self->lateness : ((AfrpcNewsPiece *) before->data)->lateness;
-  g_queue_insert_before (&self->pieces, before != NULL ? before : self->pieces.head, piece);
+  g_queue_insert_before (&self->pieces, next, piece);
+  set_outcome (next != NULL ? next->prev : self->pieces.tail, pending);
 }
 
 /* @task: (transfer full); @give: what returns it with @result */
@@ -181,7 +201,7 @@ afrpc_news_push_task (AfrpcNews       *self,
                       AfrpcNewsReturn  give,
                       gpointer         result)
 {
-  AfrpcNewsPiece *piece = push (self, AFRPC_NEWS_TASK);
+  AfrpcNewsPiece *piece = push_piece (self, AFRPC_NEWS_TASK);
 
   piece->task = task;
   piece->give = give;
@@ -209,7 +229,7 @@ afrpc_news_push_error (AfrpcNews *self,
                        GError    *error,    /* (transfer full) */
                        gboolean   is_known) /* to a call */
 {
-  AfrpcNewsPiece *piece = push (self, AFRPC_NEWS_ERROR);
+  AfrpcNewsPiece *piece = push_piece (self, AFRPC_NEWS_ERROR);
 
   piece->error = error;
   piece->is_known = is_known;
@@ -228,11 +248,26 @@ afrpc_news_remove (AfrpcNews *self,
                    GList     *link)
 {
   AfrpcNewsPiece *piece = link->data;
+  AfrpcPending *pending = get_pending (piece);
 
-  set_kept (piece, NULL);
+  /* It may wait elsewhere by now. */
+  if (pending != NULL && pending->kept == link)
+    pending->kept = NULL;
   self->size -= piece->size;
   self->n_fds -= piece->n_fds;
   g_queue_delete_link (&self->pieces, link);
+}
+
+/* Takes out the outcome of @pending, which waits to be told; the reference is the caller's then. */
+void
+afrpc_news_withdraw_outcome (AfrpcNews    *self,
+                             AfrpcPending *pending)
+{
+  AfrpcNewsPiece *piece = pending->kept->data;
+
+  afrpc_news_remove (self, pending->kept);
+  piece->pending = NULL;
+  afrpc_news_piece_free (piece);
 }
 
 /* Returns: (transfer full) (nullable): the oldest piece, to be told now */

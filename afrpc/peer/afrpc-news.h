@@ -82,6 +82,8 @@ void            afrpc_news_push         (AfrpcNews       *self,
 AfrpcNewsPiece *afrpc_news_pop          (AfrpcNews       *self);
 void            afrpc_news_remove       (AfrpcNews       *self,
                                          GList           *link);
+void            afrpc_news_withdraw_outcome (AfrpcNews   *self,
+                                             AfrpcPending *pending);
 void            afrpc_news_piece_free   (AfrpcNewsPiece  *piece);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AfrpcNewsPiece, afrpc_news_piece_free)
 

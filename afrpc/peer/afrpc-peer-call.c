@@ -84,6 +84,25 @@ afrpc_peer_tell_later (AfrpcPeer    *self,
     }
 }
 
+/* Nobody is to be told of an outcome that was decided: somebody has seen it, and there is nobody else. FALSE: it does not wait to
+ * be told; otherwise the reference that it waited with is the caller's. */
+gboolean
+afrpc_peer_withdraw_outcome (AfrpcPeer    *self,
+                             AfrpcPending *pending)
+{
+  gboolean waits;
+
+  if (pending->state != AFRPC_PENDING_DECIDED || afrpc_source_enter (&self->member) != AFRPC_SOURCE_ENTERED)
+    return FALSE;
+
+  waits = pending->kept != NULL;
+  if (waits)
+    afrpc_news_withdraw_outcome (&self->news, pending);
+  afrpc_source_leave (&self->member);
+
+  return waits;
+}
+
 /* A call that never was: it has its outcome, and whoever made it is told later. @pending: (transfer full); @error:
  * (transfer full). From any thread. */
 void

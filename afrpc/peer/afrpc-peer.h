@@ -193,6 +193,8 @@ void        afrpc_peer_fail_call      (AfrpcPeer                   *self,
                                        GError                      *error);
 void        afrpc_peer_tell_later     (AfrpcPeer                   *self,
                                        AfrpcPending                *pending);
+gboolean    afrpc_peer_withdraw_outcome (AfrpcPeer                 *self,
+                                         AfrpcPending              *pending);
 void        afrpc_peer_cancel         (AfrpcPeer                   *self,
                                        AfrpcPending                *pending,
                                        GError                      *error);

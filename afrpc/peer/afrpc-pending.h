@@ -52,7 +52,7 @@ struct _AfrpcPending
   guint is_cancelled : 1;        /* whatever has arrived, nobody wants it any more */
   AfrpcStarted started;          /* of a failure: whether the worker had begun it */
   guint64 serial;                /* 0: it was never queued */
-  GList *kept;                   /* (nullable) (not owned): where among the news its outcome waits, which has arrived */
+  GList *kept;                   /* (nullable) (not owned): where among the news its outcome waits */
   struct _AfrpcSource *entered;  /* (nullable): whose context is owned for the one who blocks, until he has the outcome */
   gpointer runner_before;        /* what to give to afrpc_source_end_run () then */
   guint execution_timeout_ms;    /* 0: none */

@@ -62,7 +62,9 @@ act_on_outcome (Blocked *blocked)
   if (job == NULL || job->pending.state != AFRPC_PENDING_DECIDED)
     return;
 
-  is_ours = job->pending.is_awaited;
+  /* It may have been decided before it was waited for. */
+  is_ours = job->pending.is_awaited ||
+            afrpc_peer_withdraw_outcome (job->member != NULL ? job->member->peer : blocked->core->anchor, &job->pending);
   afrpc_pool_job_act (job);
   if (is_ours)
     afrpc_pool_job_unref (job);

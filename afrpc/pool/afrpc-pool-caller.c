@@ -174,7 +174,16 @@ afrpc_pool_get_started (AfrpcCall *call)
            : AFRPC_STARTED_UNKNOWN;
 }
 
-static const AfrpcCallerOwn own = { afrpc_pool_may_use, afrpc_pool_get_exit, afrpc_pool_is_owing, afrpc_pool_get_started };
+static gboolean
+afrpc_pool_withdraw (AfrpcCaller *caller,
+                     AfrpcCall   *call)
+{
+  return afrpc_peer_withdraw_outcome (AFRPC_POOL (caller)->core->anchor, &call->pending);
+}
+
+static const AfrpcCallerOwn own = {
+  afrpc_pool_may_use, afrpc_pool_get_exit, afrpc_pool_is_owing, afrpc_pool_get_started, afrpc_pool_withdraw,
+};
 
 void
 afrpc_pool_caller_init (AfrpcCallerInterface *iface)
