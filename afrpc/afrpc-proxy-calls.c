@@ -17,7 +17,8 @@
 
 /* Adds copies of the descriptors to @payload, which points into @copies. */
 static gboolean
-copy_fds (GUnixFDList   *list,
+copy_fds (const char    *function,
+          GUnixFDList   *list,
           AfrpcPayload  *payload,
           int          **copies,
           GError       **error)
@@ -33,8 +34,8 @@ copy_fds (GUnixFDList   *list,
       if ((*copies)[i] >= 0)
         continue;
       if (copy >= 0)
-        g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "copying a file descriptor: %s", g_strerror (errno));
-
+        g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED, "%s", g_strerror (errno));
+      g_prefix_error (error, "'%s': copying a file descriptor of the arguments: ", function);
       while (i-- > 0)
         close ((*copies)[i]);
       return FALSE;
@@ -91,6 +92,8 @@ apply_options (AfrpcProxy        *self,
                int               *function,
                GError           **error)
 {
+  const char *name;
+
   if (options->execution_timeout_ms > 0)
     payload->flags |= AFRPC_FRAME_FLAG_TIMED;
   if (options->progress != NULL)
@@ -100,7 +103,9 @@ apply_options (AfrpcProxy        *self,
   if (options->function != NULL)
     *function = find_function (self, options->function, error);
 
-  return *function >= 0 && (options->fds == NULL || copy_fds (options->fds, payload, copies, error));
+  name = options->function != NULL ? options->function : self->function;
+
+  return *function >= 0 && (options->fds == NULL || copy_fds (name, options->fds, payload, copies, error));
 }
 
 /* Gives the worker a call, whose outcome @pending (transfer full) gets; @timeout_ms: 0: none. The thread is the right

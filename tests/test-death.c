@@ -80,6 +80,23 @@ test_death_ways (gconstpointer data)
 }
 
 static void
+test_death_lost_socket (gconstpointer data)
+{
+  const AfrpcBackend backend = GPOINTER_TO_UINT (data);
+  g_autoptr(AfrpcProxy) proxy = test_proxy_new (backend == AFRPC_BACKEND_SYNC ? "act" : "act_async", backend);
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("A worker whose function has closed its connection says so as it ends");
+  result = afrpc_caller_call_sync (AFRPC_CALLER (proxy), test_act ("lose-socket", NULL), NULL, &error);
+  /* What is small and needs no socket may have arrived. */
+  if (result != NULL)
+    g_assert_null (afrpc_caller_call_sync (AFRPC_CALLER (proxy), test_act ("return", NULL), NULL, &error));
+  g_assert_nonnull (error);
+  g_assert_nonnull (strstr (error->message, ": Bad file descriptor"));
+}
+
+static void
 test_death_every_byte (void)
 {
   g_test_summary ("Death at every byte of a result");
@@ -457,6 +474,8 @@ main (int   argc,
 
   g_test_add_data_func ("/death/ways/sync", GUINT_TO_POINTER (AFRPC_BACKEND_SYNC), test_death_ways);
   g_test_add_data_func ("/death/ways/async", GUINT_TO_POINTER (AFRPC_BACKEND_ASYNC), test_death_ways);
+  g_test_add_data_func ("/death/lost-socket/sync", GUINT_TO_POINTER (AFRPC_BACKEND_SYNC), test_death_lost_socket);
+  g_test_add_data_func ("/death/lost-socket/async", GUINT_TO_POINTER (AFRPC_BACKEND_ASYNC), test_death_lost_socket);
   g_test_add_func ("/death/every-byte", test_death_every_byte);
   g_test_add_func ("/death/fds", test_death_fds);
   g_test_add_func ("/death/other-function", test_death_other_function);

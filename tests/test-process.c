@@ -190,7 +190,8 @@ test_process_bad_stream (void)
   for (guint i = 0; i < G_N_ELEMENTS (take); i++)
     {
       AfrpcProcess *process = afrpc_process_new_exec (NULL);
-      g_autofree char *words = g_strdup_printf ("making file descriptor %d the %s: Bad file descriptor", fd, names[i]);
+      g_autofree char *words = g_strdup_printf ("cannot start 'c' running 'f': making file descriptor %d the %s: "
+                                               "Bad file descriptor", fd, names[i]);
 
       take[i] (process, fd);
       close (fd);

@@ -128,18 +128,21 @@ find_host (const char  *host, /* (nullable) */
 }
 
 static gboolean
-set_system_error (GError     **error,
+set_system_error (AfrpcPeer   *peer,
+                  GError     **error,
                   const char  *doing)
 {
   const int saved_errno = errno;
+  g_autofree char *name = peer->birth.argv == NULL ? afrpc_birth_describe (&peer->birth) :
+                                                     g_strdup_printf ("'%s'", peer->birth.argv[0]);
   struct rlimit limit;
 
   if (saved_errno == EMFILE && getrlimit (RLIMIT_NOFILE, &limit) == 0)
-    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "%s: %s: of the %" G_GUINT64_FORMAT " that the program may have "
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start %s: %s: %s: of the %" G_GUINT64_FORMAT " that the program may have "
                  "(RLIMIT_NOFILE), each worker takes 2, and one more if its standard error is captured",
-                 doing, g_strerror (saved_errno), (guint64) limit.rlim_cur);
+                 name, doing, g_strerror (saved_errno), (guint64) limit.rlim_cur);
   else
-    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "%s: %s", doing, g_strerror (saved_errno));
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start %s: %s: %s", name, doing, g_strerror (saved_errno));
 
   return FALSE;
 }
@@ -216,7 +219,7 @@ afrpc_birth_open_stdio (AfrpcPeer   *peer,
           doing = own_fd >= 0 ? g_strdup_printf ("making file descriptor %d the %s", own_fd, names[i])
                               : g_strdup_printf ("opening the %s", names[i]);
           errno = saved_errno;
-          return set_system_error (error, doing);
+          return set_system_error (peer, error, doing);
         }
       g_array_append_val (closing, stdio[i]);
     }
@@ -235,7 +238,7 @@ afrpc_birth_connect (AfrpcPeer   *peer,
   int sockets[2];
 
   if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0 || afrpc_low_fd_lift_pair (sockets) != 0)
-    return set_system_error (error, "making a socket pair");
+    return set_system_error (peer, error, "making a socket pair");
 
   for (int i = 0; i < 2; i++)
     setsockopt (sockets[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);

@@ -20,10 +20,7 @@ static AfrpcStep
 give_up (AfrpcSession *self,
          GError       *error) /* (transfer full) */
 {
-  if (self->failure == NULL)
-    self->failure = error;
-  else
-    g_error_free (error);
+  afrpc_session_fail (self, error);
   afrpc_session_end_input (self);
 
   return AFRPC_STEP_ERROR;

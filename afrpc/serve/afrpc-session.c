@@ -213,15 +213,18 @@ take_own_name (AfrpcSession *self)
 gboolean
 afrpc_session_try_flush (AfrpcSession *self)
 {
+  GError *error = NULL;
   AfrpcStep step;
 
   if (!afrpc_session_is_heard (self) || afrpc_transport_get_queued (&self->transport) == 0)
     return TRUE;
 
-  step = afrpc_transport_flush (&self->transport, NULL);
+  step = afrpc_transport_flush (&self->transport, &error);
   /* A parent that is there waits for what cannot be sent, and has to see that it does not come. */
   if (step == AFRPC_STEP_ERROR)
     shutdown (self->transport.out_fd, SHUT_RDWR);
+  if (error != NULL)
+    afrpc_session_fail (self, error);
   if (step != AFRPC_STEP_AGAIN && step != AFRPC_STEP_DONE)
     afrpc_session_lose_parent (self);
   if (G_UNLIKELY (self->own_name[0] != '\0') && self->job.function != NULL)
@@ -296,6 +299,17 @@ afrpc_session_finish_closed (AfrpcSession *self)
 {
   if (self->was_closed && afrpc_session_is_idle (self))
     afrpc_session_end_input (self);
+}
+
+/* Nothing can be understood, or said, any more, for the first reason that there is. */
+void
+afrpc_session_fail (AfrpcSession *self,
+                    GError       *error) /* (transfer full) */
+{
+  if (self->failure == NULL)
+    self->failure = error;
+  else
+    g_error_free (error);
 }
 
 /* Nothing arrives any more. */

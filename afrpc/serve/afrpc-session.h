@@ -151,7 +151,7 @@ typedef struct
   GArray *held_back;       /* (element-type guint64) of calls whose progress waits for the parent to read */
   gboolean is_retired;     /* no new calls are wanted; told once it serves */
   gboolean was_closed;     /* the parent has said that it makes no more calls: it did not just die */
-  GError *failure;         /* (nullable): why nothing more is read */
+  GError *failure;         /* (nullable): why nothing more is read, or written */
 } AfrpcSession;
 
 void     afrpc_session_init          (AfrpcSession      *self);
@@ -188,6 +188,8 @@ gboolean afrpc_session_has_room      (AfrpcSession      *self);
 /* Its ends. */
 void     afrpc_session_lose_parent   (AfrpcSession      *self);
 void     afrpc_session_finish_closed (AfrpcSession      *self);
+void     afrpc_session_fail          (AfrpcSession      *self,
+                                      GError            *error);
 void     afrpc_session_end_input     (AfrpcSession      *self);
 
 /* Somebody reads what is said. */

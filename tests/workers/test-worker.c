@@ -319,6 +319,11 @@ perform (AfrpcWorker  *worker,
       afrpc_worker_event (worker, g_variant_new_string ("cancelled"));
       return g_variant_new_boolean (TRUE);
     }
+  if (g_str_equal (what, "lose-socket"))
+    {
+      close (SOCKET);
+      return g_variant_new_boolean (TRUE);
+    }
   if (g_str_equal (what, "spin"))
     {
       afrpc_worker_event (worker, g_variant_new_string ("here"));
