@@ -107,8 +107,8 @@ class ToolNatsTest(ToolTest):
 
     def test_signals(self):
         serving = self.serve('--max-calls', '1')
-        fifo = self.make_fifo()
         for signum in signal.SIGINT, signal.SIGTERM:
+            fifo = self.make_fifo(f'fifo-{signum}')  # who has the other one may not yet have closed it
             process = self.start_call('work', 'fifo:' + fifo, stdin=subprocess.DEVNULL)
             worker = os.open(fifo, os.O_WRONLY)  # it has begun
             self.end(process, signum, 128 + signum)
