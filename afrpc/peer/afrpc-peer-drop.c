@@ -56,13 +56,14 @@ let_process_go (AfrpcPeer *self)
   return self->process_held == NULL;
 }
 
-/* Where no main loop has ever run, there may never be one to tell what nobody is told: the peer need not stay for that. */
+/* Where no main loop has ever run, there may never be one to tell what nobody is told: the peer need not stay for that. A pool
+ * looks at its own. */
 void
 afrpc_peer_forget_untold (AfrpcPeer *self)
 {
   g_autoptr(GObject) proxy = g_weak_ref_get (&self->proxy);
 
-  if (proxy != NULL || !afrpc_peer_is_over (self) || self->member.source == NULL ||
+  if (proxy != NULL || self->turned != NULL || !afrpc_peer_is_over (self) || self->member.source == NULL ||
       afrpc_source_has_run (self->member.source) || !let_process_go (self))
     return;
 
