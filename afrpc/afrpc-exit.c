@@ -402,12 +402,22 @@ append_end (const AfrpcExit *self,
     g_string_append_printf (text, "exited with status %d", self->status.status);
 }
 
+static const char *
+find_last_line (const char *text)
+{
+  const char *end = strrchr (text, '\n');
+
+  return end != NULL ? end + 1 : text;
+}
+
 /* "NAME (pid 12) exited with status 3: last line of standard error"; the pid only if there is one. Where the worker has said
  * why it ends, that is told instead. */
 char *
 afrpc_exit_describe (const AfrpcExit *self,
                      const char      *name)
 {
+  const gboolean has_failed = self->status.known && self->status.signum == 0 && self->status.status != 0;
+  gboolean is_unclear = self->is_recent_unclear;
   GString *text = g_string_new (NULL);
   const char *last_line;
 
@@ -421,12 +431,15 @@ afrpc_exit_describe (const AfrpcExit *self,
       return g_string_free (text, FALSE);
     }
 
-  /* What it said of earlier work says nothing of its end. */
-  last_line = strrchr (self->recent, '\n');
-  last_line = last_line != NULL ? last_line + 1 : self->recent;
+  /* What it said of earlier work says nothing of its end, as a rule; but who was idle may have said why it goes. */
+  last_line = find_last_line (self->recent);
+  if (*last_line == '\0' && has_failed)
+    {
+      last_line = find_last_line (self->stderr_tail);
+      is_unclear = TRUE;
+    }
   if (*last_line != '\0')
-    g_string_append_printf (text, self->is_recent_unclear ? "; the last of its standard error, maybe of an earlier call: %s"
-                                                          : ": %s",
+    g_string_append_printf (text, is_unclear ? "; the last of its standard error, maybe of an earlier call: %s" : ": %s",
                             last_line);
 
   return g_string_free (text, FALSE);
@@ -440,8 +453,9 @@ afrpc_exit_describe (const AfrpcExit *self,
  *
  * That is, of what never said that it is a host, just that; of a worker that could not be prepared, or whose init function
  * has failed, what calls fail with; of any other the last line that it has written to its standard error since it had
- * nothing to do. If it has begun several calls meanwhile, the line may be of one before the last: then `the last of its
- * standard error, maybe of an earlier call:` stands before it.
+ * nothing to do. If it has begun several calls meanwhile, the line may be of one before the last, and so it may where it has
+ * written nothing since and exits with a failure: then `the last of its standard error, maybe of an earlier call:` stands
+ * before it.
  *
  * Returns: (transfer full): a sentence for a log or a bug report
  *
