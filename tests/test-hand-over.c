@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib-unix.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -92,6 +93,47 @@ test_hand_over (void)
       g_assert_false (afrpc_exit_is_known (watched.exit));
       g_assert_no_error (watched.error);
     }
+}
+
+static void
+closed_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      is_closed)
+{
+  g_assert_true (afrpc_caller_close_finish (AFRPC_CALLER (source), result, NULL));
+  *(gboolean *) is_closed = TRUE;
+}
+
+static void
+test_hand_over_lingers (void)
+{
+  AfrpcProcess *prepared = afrpc_process_new_exec (NULL);
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_autoptr(AfrpcProxy) proxy = NULL;
+  gboolean is_closed = FALSE;
+  int fds[2];
+
+  g_test_summary ("What was handed over is over when its process has ended, and not when that says nothing any more");
+  g_assert_true (g_unix_open_pipe (fds, FD_CLOEXEC, NULL));
+  afrpc_process_require (prepared, TEST_WORKER);
+  afrpc_process_take_stdout_fd (prepared, fds[1]);
+  process = take_over ("c", prepared);
+  g_object_unref (prepared);
+  proxy = afrpc_proxy_new (process, "act");
+  g_variant_unref (test_call (proxy, test_act ("linger", g_variant_new_int32 (STDOUT_FILENO)), NULL));
+  afrpc_caller_close_async (AFRPC_CALLER (proxy), NULL, closed_cb, &is_closed);
+  test_iterate_until_fd (fds[0], G_IO_IN);
+  /* Its socket is closed soon after, if it is not yet. */
+  for (guint i = 0; i < 20; i++)
+    {
+      poll (NULL, 0, 1);
+      while (g_main_context_iteration (NULL, FALSE))
+        ;
+    }
+  g_assert_false (is_closed);
+  g_assert_no_errno (kill (afrpc_process_get_pid (process), SIGKILL));
+  test_iterate_until (&is_closed);
+  close (fds[0]);
 }
 
 static void
@@ -574,6 +616,7 @@ main (int    argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/hand-over/twice", test_hand_over_twice);
+  g_test_add_func ("/hand-over/lingers", test_hand_over_lingers);
   g_test_add_func ("/hand-over/notify", test_hand_over_notify);
   g_test_add_func ("/hand-over/any-host", test_hand_over_any_host);
   g_test_add_func ("/hand-over/dead", test_hand_over_dead);

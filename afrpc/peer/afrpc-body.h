@@ -21,7 +21,7 @@ typedef enum
   AFRPC_BODY_CHILD,   /* it is this program's to reap */
   AFRPC_BODY_GRANDCHILD, /* its template reaps it, and says how it ended */
   AFRPC_BODY_UNPROVEN, /* as the next, and whether the pidfd that was given for it is its own is not known yet */
-  AFRPC_BODY_FOREIGN, /* it is somebody else's: when and how it ends is never known */
+  AFRPC_BODY_FOREIGN, /* it is somebody else's: how it ends is never known, and when only by its pidfd */
   AFRPC_BODY_ENDED,   /* it is gone, and was reaped by whoever had to */
   AFRPC_BODY_NEVER,   /* it could not be started, and is not going to be */
   AFRPC_BODY_N_STATES,

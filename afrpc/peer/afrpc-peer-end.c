@@ -362,6 +362,13 @@ afrpc_peer_expire_exit (AfrpcPeer *self,
   afrpc_peer_kill (self, SIGKILL);
 }
 
+/* It says nothing any more, and has not ended yet, as its descriptor tells of a process that is somebody else's. */
+static gboolean
+lingers (AfrpcPeer *self)
+{
+  return afrpc_peer_watches_foreign (self) && !afrpc_body_has_ended (&self->body);
+}
+
 /* Whether something may be decided about the end that no descriptor tells. */
 gboolean
 afrpc_peer_has_to_decide (AfrpcPeer *self)
@@ -379,7 +386,7 @@ afrpc_peer_has_to_decide (AfrpcPeer *self)
     case AFRPC_BODY_UNPROVEN:
     case AFRPC_BODY_FOREIGN:
     case AFRPC_BODY_DOUBTFUL:
-      if (is_silent || self->birth.has_to_look)
+      if ((is_silent && !lingers (self)) || self->birth.has_to_look)
         return TRUE;
       break;
 
@@ -407,12 +414,12 @@ is_for_greeting (const GError *failure)
 void
 afrpc_peer_decide_end (AfrpcPeer *self)
 {
-  const gboolean is_foreign = afrpc_body_is_foreign (&self->body); /* nobody knows whether it ends */
+  const gboolean is_foreign = afrpc_body_is_foreign (&self->body); /* nobody knows how it ends */
 
   if (G_LIKELY (self->birth.forks.length == 0 && !afrpc_peer_has_to_decide (self)))
     return;
 
-  if (is_foreign && is_read_out (self))
+  if (is_foreign && is_read_out (self) && !lingers (self))
     {
       const AfrpcSpawnStatus unknown = { .known = FALSE, .status = -1 };
 

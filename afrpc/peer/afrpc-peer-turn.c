@@ -44,6 +44,14 @@ afrpc_peer_set_deadline (AfrpcPeer *self,
     afrpc_source_set_deadline (self->member.source, at);
 }
 
+/* Whether it is somebody else's process whose descriptor says when it ends, and that is what is waited for. */
+gboolean
+afrpc_peer_watches_foreign (AfrpcPeer *self)
+{
+  return self->body.state == AFRPC_BODY_FOREIGN && self->body.spawned.pidfd >= 0 &&
+         afrpc_talk_is_silent (&self->talk) && self->talk.state != AFRPC_TALK_AWAY;
+}
+
 /* Has polled what there is to poll for. */
 void
 afrpc_peer_update_watch (AfrpcPeer *self)
@@ -58,7 +66,7 @@ afrpc_peer_update_watch (AfrpcPeer *self)
   const gboolean is_stuck = overture != NULL ? afrpc_overture_has_output (overture)
                                              : afrpc_transport_is_stuck (transport) && !talk->link.sending_ended;
   const int fd = overture != NULL ? afrpc_overture_get_fd (overture) : transport->in_fd;
-  const gboolean asks = self->body.state == AFRPC_BODY_CHILD ||
+  const gboolean asks = self->body.state == AFRPC_BODY_CHILD || afrpc_peer_watches_foreign (self) ||
                         (self->body.state == AFRPC_BODY_GRANDCHILD && self->body.reap_deadline == AFRPC_DEADLINES_NEVER);
 
   afrpc_source_poll (&self->member, &self->member.socket, listens ? fd : -1,
