@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <glib/gstdio.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -544,6 +545,39 @@ test_hand_over_host (void)
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST);
 }
 
+static void
+test_hand_over_wrong_host (void)
+{
+  g_autoptr(AfrpcProcess) prepared = test_template_new ();
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_autoptr(AfrpcProxy) proxy = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autofree char *forked = test_describe_start (afrpc_process_fork (prepared));
+  g_autofree char *dir = g_dir_make_tmp ("afrpc-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (dir, "touched", NULL);
+  const int pid = afrpc_process_get_pid (prepared);
+  Ends ends;
+
+  g_test_summary ("A process of another host than it has to be runs nothing, whatever it was prepared with");
+  ends = hand_over (prepared);
+  g_assert_no_errno (kill (pid, SIGSTOP));
+  process = afrpc_process_new_from_fd ("python", ends.fd, ends.pidfd);
+  proxy = afrpc_proxy_new (process, "act");
+  call = afrpc_caller_start (AFRPC_CALLER (proxy), test_act ("touch", g_variant_new_string (path)), NULL);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_no_errno (kill (pid, SIGCONT));
+  value = afrpc_call_wait_sync (call, NULL, &error);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST);
+  g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_NO);
+  afrpc_caller_kill (AFRPC_CALLER (proxy));
+  g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, NULL));
+  g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
+  g_assert_no_errno (g_rmdir (dir));
+}
+
 /* In another program, which gets the ends from this one, and says how a fork of the process answers. */
 static void
 fork_elsewhere (Ends ends)
@@ -628,6 +662,7 @@ main (int    argc,
   g_test_add_func ("/hand-over/without-pidfd", test_hand_over_without_pidfd);
   g_test_add_func ("/hand-over/wrong-pidfd", test_hand_over_wrong_pidfd);
   g_test_add_func ("/hand-over/host", test_hand_over_host);
+  g_test_add_func ("/hand-over/wrong-host", test_hand_over_wrong_host);
   g_test_add_func ("/hand-over/fork", test_hand_over_fork);
   g_test_add_func ("/hand-over/command", test_hand_over_command);
 

@@ -59,7 +59,8 @@ afrpc_link_restart (AfrpcLink *self,
   afrpc_transport_restart (&self->transport, -1);
   self->transport.reader.size_max = AFRPC_FRAME_ANSWER_SIZE_MAX;
   self->state = AFRPC_LINK_GREETING;
-  self->keeps = self->was_ready = self->has_failed = self->has_retired = self->sending_ended = self->is_deaf = self->adopted = FALSE;
+  self->keeps = self->was_ready = self->has_failed = self->has_retired = FALSE;
+  self->sending_ended = self->is_deaf = self->adopted = self->holds_back = FALSE;
   self->greetings_left = 1;
   afrpc_link_greet (self);
 

@@ -93,6 +93,7 @@ afrpc_link_adopt (AfrpcLink *self,
   self->greetings_left = 2;
   afrpc_link_ask_sender (self);
   afrpc_link_greet (self);
+  self->holds_back = self->host != NULL && afrpc_transport_flush (&self->transport, NULL) == AFRPC_STEP_DONE;
 }
 
 /* Gives the socket away: the conversation is over for the link. */
@@ -423,7 +424,7 @@ afrpc_link_flush (AfrpcLink  *self,
 {
   AfrpcStep step;
 
-  if (self->sending_ended || self->transport.out_fd < 0)
+  if (self->sending_ended || self->transport.out_fd < 0 || (self->holds_back && self->state == AFRPC_LINK_GREETING))
     return AFRPC_STEP_DONE;
 
   step = afrpc_transport_flush (&self->transport, error);

@@ -513,6 +513,11 @@ afrpc_birth_greeted (AfrpcPeer *peer)
     }
   else if (peer->body.pid != pid_before)
     afrpc_peer_push_known (peer);
+  /* Now its descriptor is known to be its own, and it may be told what waits. */
+  if (afrpc_peer_watches_foreign (peer))
+    afrpc_peer_update_watch (peer);
+  if (afrpc_body_is_foreign (&peer->body) && afrpc_talk_has_output (&peer->talk))
+    afrpc_peer_flush (peer);
 }
 
 /* Returns: who has written to the connection, by what the kernel says, or 0: nobody */
