@@ -135,6 +135,9 @@ static void
 test_without_loop_unused (gconstpointer data)
 {
   const gboolean is_forked = GPOINTER_TO_INT (data);
+  g_autoptr(AfrpcProcess) template = NULL;
+  g_autoptr(AfrpcProcess) used = NULL;
+  g_autoptr(AfrpcProxy) other = NULL;
   guint n_fds;
 
   g_test_summary ("Nothing is left of processes whose proxies were dropped, closed or killed before they were called");
@@ -159,6 +162,19 @@ test_without_loop_unused (gconstpointer data)
         use_one (is_forked, END_CLOSE_SYNC);
       g_assert_cmpuint (test_count_fds (), <=, n_fds);
     }
+
+  /* Those that never had a proxy. */
+  template = new_process (is_forked);
+  used = afrpc_process_fork (template);
+  other = afrpc_proxy_new (used, "echo");
+  g_variant_unref (afrpc_caller_call_sync (AFRPC_CALLER (other), NULL, NULL, NULL));
+  g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (other), NULL, NULL));
+  n_fds = test_count_fds ();
+  for (guint i = 0; i < 100; i++)
+    g_object_unref (afrpc_process_fork (template));
+  for (guint n = 0; n < 3 && test_count_fds () > n_fds; n++)
+    use_one (is_forked, END_DROP);
+  g_assert_cmpuint (test_count_fds (), <=, n_fds);
 }
 
 /* Uses workers in a main context of its own, which nobody runs, within a callback of another. */

@@ -195,13 +195,13 @@ poll_one (AfrpcPeer *self,
   return poll_many (peers, wake, waits, until);
 }
 
-/* Its turn for a thread that blocks for others: if it has been closed, or given up, it goes without a main loop. */
+/* Its turn for a thread that blocks for others: if it is leaving, it goes without a main loop. */
 void
 afrpc_peer_keep_turn (AfrpcPeer *self)
 {
   GPollFD wake = { -1, G_IO_IN, 0 };
 
-  if (!afrpc_peer_is_closed (self))
+  if (!afrpc_peer_is_leaving (self))
     return;
 
   poll_one (self, &wake, FALSE, AFRPC_DEADLINES_NEVER);
@@ -451,7 +451,7 @@ wait_for_end (AfrpcPeer      *self,
     g_signal_handler_disconnect (cancellable, id);
   if (afrpc_news_has_decided (&self->news, kind))
     {
-      afrpc_peer_await_heirs (self);
+      afrpc_peer_await_heirs (self, AFRPC_DEADLINES_NEVER);
       return TRUE;
     }
 

@@ -20,16 +20,29 @@ dropped_cb (AfrpcPeer *self,
   afrpc_peer_attend (self);
 }
 
+/* Whether it has nothing more to do but to end: its proxy is closed, or it never had one and was dropped, or left it to
+ * an heir to see what was forked. */
+gboolean
+afrpc_peer_is_leaving (AfrpcPeer *self)
+{
+  return afrpc_peer_is_closed (self) || self->birth.is_heir ||
+         (self->is_dropped && self->talk.role == AFRPC_ROLE_NONE && self->birth.forks.length == self->birth.n_heirs);
+}
+
 /* Where no main loop has ever run, there may never be one to see its end: whoever has nothing left to do has that at once,
  * and is waited for. */
 static void
 await_dropped (AfrpcPeer *self)
 {
-  if (!afrpc_peer_is_closed (self) || self->talk.may_outlive || self->talk.link.n_pending > 0 ||
+  const gint64 until = g_get_monotonic_time () + AWAIT_DROPPED_US;
+
+  if (!afrpc_peer_is_leaving (self) || self->talk.may_outlive || self->talk.link.n_pending > 0 ||
       afrpc_source_has_run (self->member.source))
     return;
 
-  afrpc_peer_await_gone (self, g_get_monotonic_time () + AWAIT_DROPPED_US);
+  afrpc_peer_await_gone (self, until);
+  if (self->birth.heir != NULL)
+    afrpc_peer_await_heirs (self, until);
 }
 
 static gboolean

@@ -81,24 +81,34 @@ add_heir (AfrpcPeer *peer,
   g_ptr_array_add (heirs->peers, afrpc_peer_ref (peer));
 }
 
+typedef struct
+{
+  AfrpcSource *source;
+  gint64 until;
+} Wait;
+
 static AfrpcPeerBlock
 take_turn (gpointer   data,
            GPtrArray *peers,
            gint64    *until)
 {
-  Heirs heirs = { data, peers, g_get_monotonic_time (), AFRPC_DEADLINES_NEVER, 0 };
+  const Wait *wait = data;
+  Heirs heirs = { wait->source, peers, g_get_monotonic_time (), wait->until, 0 };
 
   afrpc_source_foreach (heirs.source, add_heir, &heirs);
   *until = heirs.until;
 
-  return heirs.n == 0 ? AFRPC_PEER_BLOCK_OVER : AFRPC_PEER_BLOCK_WAIT;
+  return heirs.n == 0 || heirs.now >= wait->until ? AFRPC_PEER_BLOCK_OVER : AFRPC_PEER_BLOCK_WAIT;
 }
 
-/* Blocks the thread until all heirs of the peer's main context are gone, or have had their time: whoever has no main loop is
- * not to leave behind what was just being forked. */
+/* Blocks the thread until all heirs of the peer's main context are gone, or have had their time, or it is @until: whoever has no
+ * main loop is not to leave behind what was just being forked. */
 void
-afrpc_peer_await_heirs (AfrpcPeer *self)
+afrpc_peer_await_heirs (AfrpcPeer *self,
+                        gint64     until)
 {
-  if (self->member.source != NULL)
-    afrpc_peer_block (self, take_turn, self->member.source);
+  Wait wait = { self->member.source, until };
+
+  if (wait.source != NULL)
+    afrpc_peer_block (self, take_turn, &wait);
 }

@@ -118,6 +118,7 @@ void        afrpc_peer_expire_exit    (AfrpcPeer                   *self,
                                        gint64                       now);
 gboolean    afrpc_peer_is_abandoned   (AfrpcPeer                   *self);
 gboolean    afrpc_peer_watches_foreign (AfrpcPeer                  *self);
+gboolean    afrpc_peer_is_leaving     (AfrpcPeer                   *self);
 void        afrpc_peer_act_on_drops   (AfrpcPeer                   *self);
 void        afrpc_peer_forget_untold  (AfrpcPeer                   *self);
 void        afrpc_peer_let_proxy_go   (AfrpcPeer                   *self);

@@ -242,7 +242,8 @@ typedef AfrpcPeerBlock (*AfrpcPeerTurn) (gpointer   data,
 gboolean    afrpc_peer_block          (AfrpcPeer                   *self,
                                        AfrpcPeerTurn                turn,
                                        gpointer                     data);
-void        afrpc_peer_await_heirs    (AfrpcPeer                   *self);
+void        afrpc_peer_await_heirs    (AfrpcPeer                   *self,
+                                       gint64                       until);
 gboolean    afrpc_peer_keeps_too_much (AfrpcPeer                   *self);
 gboolean    afrpc_peer_cannot_end     (AfrpcPeer                   *self);
 GError     *afrpc_peer_new_too_much_error (guint64                  n_bytes_max);

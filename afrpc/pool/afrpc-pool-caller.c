@@ -143,7 +143,7 @@ afrpc_pool_close_sync (AfrpcCaller   *caller,
   if (core->state != AFRPC_POOL_OVER && !afrpc_pool_block_until_end (core, cancellable, error))
     return FALSE;
 
-  afrpc_peer_await_heirs (core->anchor);
+  afrpc_peer_await_heirs (core->anchor, AFRPC_DEADLINES_NEVER);
   /* What is left to be told may never be. */
   afrpc_pool_core_drop_templates (core);
 
