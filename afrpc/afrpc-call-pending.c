@@ -346,13 +346,13 @@ afrpc_call_block (AfrpcCall            *self,
       self->pending.is_awaited = TRUE;
       while (self->pending.state != AFRPC_PENDING_DECIDED)
         {
+          /* Neither says by what it is woken. */
+          if (afrpc_peer_tell_interrupted () && self->pending.state == AFRPC_PENDING_DECIDED)
+            break;
           if (iface->wait != NULL)
             iface->wait (self->caller, self);
           else
             g_main_context_iteration (afrpc_call_get_news_context (self), TRUE);
-          /* Neither says by what it was woken. */
-          if (self->pending.state != AFRPC_PENDING_DECIDED)
-            afrpc_peer_tell_interrupted ();
         }
     }
   afrpc_peer_leave (&self->pending);

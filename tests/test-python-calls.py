@@ -115,6 +115,25 @@ except KeyboardInterrupt:
     print("interrupted")
 """, "interrupted\n")
 
+    def test_one_signal(self):
+        """It comes once, and whenever that is: while the worker starts, before anybody waits, and between two waits."""
+        self.interrupt("""
+class Once(Exception): pass
+def handler(number, frame): raise Once
+signal.signal(signal.SIGALRM, handler)
+n = 0
+for delay in (1e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2) * 3:
+    fresh = Afrpc.Proxy(process=Afrpc.Process.new_for_host("python").eval(
+        "import afrpc, time\\ndef forever():\\n    while not afrpc.is_cancelled(): time.sleep(0.01)"), function="forever")
+    try:
+        signal.setitimer(signal.ITIMER_REAL, delay)
+        fresh.invoke_sync()
+    except Once:
+        n += 1
+    fresh.kill()
+print(n)
+""", "27\n")
+
     def test_written_caller(self):
         self.interrupt("""
 from gi.repository import GLib, GObject

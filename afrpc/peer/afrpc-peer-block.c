@@ -26,14 +26,18 @@ afrpc_peer_set_interrupted_func (void (*func) (void))
   g_atomic_pointer_set (&interrupted_func, func);
 }
 
-/* To be called where a signal may have interrupted who blocks. */
-void
+/* To be called before who blocks waits: a signal that has come since he did so last may want him not to. TRUE: somebody
+ * was told, who may have done anything. */
+gboolean
 afrpc_peer_tell_interrupted (void)
 {
   void (*func) (void) = g_atomic_pointer_get (&interrupted_func);
 
-  if (func != NULL)
-    func ();
+  if (func == NULL)
+    return FALSE;
+
+  func ();
+  return TRUE;
 }
 
 /* Whether so much waits to be told that no more is read from it while the thread is blocked, and the worker waits. What a
@@ -114,9 +118,8 @@ get_timeout (gint64 until)
 }
 
 /* Sees what has happened to the peers; or waits for that, for another thread to say something, and until it is time.
- * @fds: room for the wake-up's descriptor, and then those of the peers
- * Returns: %FALSE if a signal has interrupted it */
-static gboolean
+ * @fds: room for the wake-up's descriptor, and then those of the peers */
+static void
 poll_peers (AfrpcPeer *const *peers,
             guint             n,
             GPollFD          *fds,
@@ -135,7 +138,7 @@ poll_peers (AfrpcPeer *const *peers,
 
   n_ready = g_poll (fds, 1 + PLACES * n, timeout_ms);
   if (n_ready <= 0)
-    return n_ready == 0 || errno != EINTR;
+    return;
 
   wake->revents = fds[0].revents;
   for (guint i = 0; i < n; i++)
@@ -146,12 +149,10 @@ poll_peers (AfrpcPeer *const *peers,
       peers[i]->member.pidfd.poll.revents = places[1].revents;
       peers[i]->member.standard_error.poll.revents = places[2].revents;
     }
-
-  return TRUE;
 }
 
 /* Of the peers of @peers, and of those that they depend on, which are put behind them; each is there once. */
-static G_NO_INLINE gboolean
+static G_NO_INLINE void
 poll_many (GPtrArray *peers,
            GPollFD   *wake,
            gboolean   waits,
@@ -168,11 +169,11 @@ poll_many (GPtrArray *peers,
     }
   fds = g_new (GPollFD, 1 + PLACES * peers->len);
 
-  return poll_peers ((AfrpcPeer *const *) peers->pdata, peers->len, fds, wake, waits, until);
+  poll_peers ((AfrpcPeer *const *) peers->pdata, peers->len, fds, wake, waits, until);
 }
 
 /* Of the peer and of those that it depends on, one behind the other: a template has been forked from a template. */
-static gboolean
+static void
 poll_one (AfrpcPeer *self,
           GPollFD   *wake,
           gboolean   waits,
@@ -187,12 +188,15 @@ poll_one (AfrpcPeer *self,
   for (; peer != NULL && n < FEW_PEERS; peer = afrpc_birth_get_template (peer))
     few[n++] = peer;
   if (G_LIKELY (peer == NULL))
-    return poll_peers (few, n, fds, wake, waits, until);
+    {
+      poll_peers (few, n, fds, wake, waits, until);
+      return;
+    }
 
   peers = new_peers ();
   g_ptr_array_add (peers, afrpc_peer_ref (self));
 
-  return poll_many (peers, wake, waits, until);
+  poll_many (peers, wake, waits, until);
 }
 
 /* Its turn for a thread that blocks for others: if it is leaving, it goes without a main loop. */
@@ -290,10 +294,9 @@ block (AfrpcPeer  *self,
     {
       afrpc_source_run_posts (blocking.source);
       afrpc_peer_take_turn (self, has_waited);
-      if (is_done (self, data))
+      if (is_done (self, data) || (afrpc_peer_tell_interrupted () && is_done (self, data)))
         break;
-      if (!poll_one (self, &blocking.wake, TRUE, AFRPC_DEADLINES_NEVER))
-        afrpc_peer_tell_interrupted ();
+      poll_one (self, &blocking.wake, TRUE, AFRPC_DEADLINES_NEVER);
       clear_wake (&blocking);
     }
   afrpc_peer_leave_rest (self);
@@ -345,10 +348,11 @@ afrpc_peer_block (AfrpcPeer     *self,
             what = ask_blocked (self, turn, data, peers, &until);
         }
       while (what == AFRPC_PEER_BLOCK_AGAIN);
+      if (what == AFRPC_PEER_BLOCK_WAIT && afrpc_peer_tell_interrupted ())
+        what = ask_blocked (self, turn, data, peers, &until);
       if (what == AFRPC_PEER_BLOCK_OVER)
         break;
-      if (!poll_many (peers, &blocking.wake, TRUE, until))
-        afrpc_peer_tell_interrupted ();
+      poll_many (peers, &blocking.wake, what == AFRPC_PEER_BLOCK_WAIT, until);
       clear_wake (&blocking);
     }
   for (guint i = 0; i < peers->len; i++)

@@ -221,7 +221,7 @@ void        afrpc_peer_await_outcome  (AfrpcPeer                   *self,
 void        afrpc_peer_wait           (AfrpcPeer                   *self,
                                        AfrpcPending                *pending);
 void        afrpc_peer_set_interrupted_func (void (*func) (void));
-void        afrpc_peer_tell_interrupted (void);
+gboolean    afrpc_peer_tell_interrupted (void);
 void        afrpc_peer_tell_tagged    (AfrpcPeer                   *self,
                                        const char                  *tag);
 

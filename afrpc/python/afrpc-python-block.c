@@ -12,14 +12,16 @@
 
 __thread AfrpcPythonBlocked *afrpc_python_blocked;
 
-/* Called without the GIL. */
+static unsigned long main_thread; /* in which Python runs handlers of signals */
+
+/* Called without the GIL, which only that thread takes for it. */
 static void
 interrupted_cb (void)
 {
   AfrpcPythonBlocked *self = afrpc_python_blocked;
   PyGILState_STATE state;
 
-  if (self == NULL)
+  if (self == NULL || PyThread_get_thread_ident () != main_thread)
     return;
   state = PyGILState_Ensure ();
   if (PyErr_CheckSignals () != 0)
@@ -287,9 +289,28 @@ static PyMethodDef block_methods[] = {
   { NULL },
 };
 
+static gboolean
+find_main_thread (void)
+{
+  PyObject *threading = PyImport_ImportModule ("threading");
+  PyObject *thread = threading != NULL ? PyObject_CallMethod (threading, "main_thread", NULL) : NULL;
+  PyObject *ident = thread != NULL ? PyObject_GetAttrString (thread, "ident") : NULL;
+
+  if (ident != NULL)
+    main_thread = PyLong_AsUnsignedLong (ident);
+  Py_XDECREF (ident);
+  Py_XDECREF (thread);
+  Py_XDECREF (threading);
+
+  return !PyErr_Occurred ();
+}
+
 int
 afrpc_python_block_register (PyObject *module)
 {
+  if (!find_main_thread ())
+    return -1;
+
   afrpc_call_set_interrupted_func (interrupted_cb);
 
   return PyModule_AddFunctions (module, block_methods);
