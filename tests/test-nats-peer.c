@@ -20,6 +20,7 @@ typedef struct
   natsSubscription *subscription;
   GAsyncQueue *messages; /* (element-type GBytes) */
   char *other;           /* (nullable): the inbox of the other side */
+  guint64 last_id;       /* as a caller: of its calls, as it says itself */
 } Peer;
 
 typedef struct
@@ -45,7 +46,7 @@ get_type (guint type)
   switch (type)
     {
     case AFRPC_NATS_DEMAND:
-      return "(sut)";
+      return "(sutt)";
     case AFRPC_NATS_CALL:
       return "(a{sv}v)";
     case AFRPC_NATS_GRANT:
@@ -130,8 +131,8 @@ say (Peer       *peer,
   GByteArray *message = afrpc_nats_message_new (OWN_ID);
 
   afrpc_nats_message_add (message, type, flags, id, body);
-  g_assert_cmpint (natsConnection_Publish (peer->connection, subject != NULL ? subject : inbox, message->data, message->len), ==,
-                   NATS_OK);
+  g_assert_cmpint (natsConnection_PublishRequest (peer->connection, subject != NULL ? subject : inbox, OWN_INBOX ".n.1", message->data,
+                                                  message->len), ==, NATS_OK);
   g_assert_cmpint (natsConnection_Flush (peer->connection), ==, NATS_OK);
   g_byte_array_unref (message);
 }
@@ -189,7 +190,7 @@ demand (Peer *peer)
 
   do
     {
-      say (peer, NATS_SUBJECT, AFRPC_NATS_DEMAND, 0, 1, g_variant_new ("(sut)", OWN_INBOX, 1, G_GUINT64_CONSTANT (1000000)));
+      say (peer, NATS_SUBJECT, AFRPC_NATS_DEMAND, 0, 1, g_variant_new ("(sutt)", OWN_INBOX, 1, G_GUINT64_CONSTANT (1000000), peer->last_id));
       g_main_context_iteration (NULL, FALSE);
       grant = g_async_queue_try_pop (peer->messages);
       if (grant != NULL && grant->type == AFRPC_NATS_GRANT)
@@ -244,6 +245,52 @@ test_nats_peer_calls (void)
 }
 
 static void
+test_nats_peer_forgotten (void)
+{
+  Serving serving;
+  Peer peer;
+  char *inbox;
+
+  g_test_summary ("Of the calls of a caller that had gone for too long nobody says that they have not arrived");
+  peer_init (&peer, NULL);
+  serving_init (&serving, &peer.nats, "act", 1, "max-calls", 1, "beat-ms", 20, "caller-timeout-ms", 100, NULL);
+  serving_start (&serving);
+  demand (&peer);
+  say (&peer, NULL, AFRPC_NATS_CALL, 0, 10, g_variant_new ("(a{sv}v)", NULL, test_act ("until-cancelled", NULL)));
+  hear_of (&peer, AFRPC_NATS_STARTED, 10);
+  g_assert_cmpint (natsSubscription_Unsubscribe (peer.subscription), ==, NATS_OK);
+  g_assert_cmpint (natsConnection_Flush (peer.connection), ==, NATS_OK);
+  while (afrpc_nats_server_get_n_callers (serving.server) > 0)
+    g_main_context_iteration (NULL, TRUE);
+  natsSubscription_Destroy (peer.subscription);
+  g_assert_cmpint (natsConnection_Subscribe (&peer.subscription, peer.connection, OWN_INBOX ".>", heard_cb, &peer), ==, NATS_OK);
+
+  /* To a server that does not know it */
+  say (&peer, NULL, AFRPC_NATS_QUERY, 0, 10, NULL);
+  hear_of (&peer, AFRPC_NATS_FORGOTTEN, 10);
+  say (&peer, NULL, AFRPC_NATS_CANCEL, 0, 10, NULL);
+  hear_of (&peer, AFRPC_NATS_FORGOTTEN, 10);
+  say (&peer, NULL, AFRPC_NATS_CALL, 0, 11, new_call (1));
+  hear_of (&peer, AFRPC_NATS_REFUSED, 11);
+
+  /* To one that knows it again */
+  peer.last_id = 11;
+  inbox = g_strdup (peer.other);
+  demand (&peer);
+  g_assert_cmpstr (inbox, ==, peer.other);
+  g_free (inbox);
+  say (&peer, NULL, AFRPC_NATS_QUERY, 0, 10, NULL);
+  hear_of (&peer, AFRPC_NATS_FORGOTTEN, 10);
+  say (&peer, NULL, AFRPC_NATS_CANCEL, 0, 10, NULL);
+  hear_of (&peer, AFRPC_NATS_FORGOTTEN, 10);
+  say (&peer, NULL, AFRPC_NATS_QUERY, 0, 12, NULL);
+  hear_of (&peer, AFRPC_NATS_REFUSED, 12);
+  say (&peer, NULL, AFRPC_NATS_LEAVE, 0, 0, NULL);
+  serving_clear (&serving);
+  peer_end (&peer);
+}
+
+static void
 test_nats_peer_no_room (void)
 {
   Serving serving;
@@ -279,7 +326,7 @@ grant (Peer    *peer,
   Said *said = hear (peer, AFRPC_NATS_DEMAND);
 
   g_clear_pointer (&peer->other, g_free);
-  g_variant_get (said->body, "(sut)", &peer->other, NULL, NULL);
+  g_variant_get (said->body, "(sutt)", &peer->other, NULL, NULL, NULL);
   say (peer, NULL, AFRPC_NATS_GRANT, 0, said->id,
        g_variant_new ("(ssuut)", OWN_INBOX, "the test", 1, beat_ms, G_GUINT64_CONSTANT (1000000)));
   said_free (said);
@@ -324,6 +371,52 @@ test_nats_peer_refused (void)
     say (&peer, NULL, AFRPC_NATS_RESULT, 0, second, g_variant_new_variant (g_variant_new_string ("right")));
   value = wait_value (call);
   g_assert_cmpstr (g_variant_get_string (value, NULL), ==, "right");
+  natsSubscription_Unsubscribe (inbox);
+  natsSubscription_Destroy (inbox);
+  nats_caller_end (caller);
+  peer_end (&peer);
+}
+
+static void
+check_forgotten (AfrpcNatsCaller *caller,
+                 Peer            *peer,
+                 gboolean         is_idempotent)
+{
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GError) error = NULL;
+
+  afrpc_call_options_set_idempotent (options, is_idempotent);
+  call = afrpc_caller_start (AFRPC_CALLER (caller), g_variant_new ("(i)", 1), options);
+  grant (peer, 60000);
+  say (peer, NULL, AFRPC_NATS_FORGOTTEN, 0, hear_call (peer), NULL);
+  if (is_idempotent)
+    {
+      grant (peer, 60000);
+      say (peer, NULL, AFRPC_NATS_RESULT, 0, hear_call (peer), g_variant_new_variant (g_variant_new_string ("done")));
+      g_variant_unref (wait_value (call));
+      return;
+    }
+
+  error = wait_error (call);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+  g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_UNKNOWN);
+}
+
+static void
+test_nats_peer_forgetful (void)
+{
+  natsSubscription *inbox = NULL;
+  AfrpcNatsCaller *caller;
+  Peer peer;
+
+  g_test_summary ("A call that its server has forgotten may have been begun: it is made again only if it may be");
+  peer_init (&peer, NATS_SUBJECT);
+  g_assert_cmpint (natsConnection_Subscribe (&inbox, peer.connection, OWN_INBOX ".>", heard_cb, &peer), ==, NATS_OK);
+  g_assert_cmpint (natsConnection_Flush (peer.connection), ==, NATS_OK);
+  caller = nats_caller_new (&peer.nats);
+  check_forgotten (caller, &peer, FALSE);
+  check_forgotten (caller, &peer, TRUE);
   natsSubscription_Unsubscribe (inbox);
   natsSubscription_Destroy (inbox);
   nats_caller_end (caller);
@@ -397,8 +490,10 @@ main (int    argc,
     return 77;
 
   g_test_add_func ("/nats-peer/calls", test_nats_peer_calls);
+  g_test_add_func ("/nats-peer/forgotten", test_nats_peer_forgotten);
   g_test_add_func ("/nats-peer/no-room", test_nats_peer_no_room);
   g_test_add_func ("/nats-peer/refused", test_nats_peer_refused);
+  g_test_add_func ("/nats-peer/forgetful", test_nats_peer_forgetful);
   g_test_add_func ("/nats-peer/not-named", test_nats_peer_not_named);
   g_test_add_func ("/nats-peer/silent", test_nats_peer_silent);
 

@@ -206,6 +206,9 @@ void      afrpc_nats_caller_check_remotes (AfrpcNatsCaller   *self,
 void      afrpc_nats_caller_take_no_responders (AfrpcNatsCaller *self,
                                            const char        *subject);
 void      afrpc_nats_caller_take_connected (AfrpcNatsCaller  *self);
+void      afrpc_nats_caller_lose          (AfrpcNatsCaller   *self,
+                                           AfrpcNatsCall     *record,
+                                           GError            *error);
 guint64   afrpc_nats_caller_say           (AfrpcNatsCaller   *self,
                                            AfrpcNatsRemote   *remote,
                                            AfrpcNatsFrameType type,

@@ -261,6 +261,14 @@ take_frame (AfrpcNatsCaller       *self,
         take_refused (self, record);
       return TRUE;
 
+    case AFRPC_NATS_FORGOTTEN:
+      if (record != NULL)
+        afrpc_nats_caller_lose (self, record,
+                                g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED,
+                                             "%s does not know any more what has become of the call of '%s'", remote->name,
+                                             self->subject));
+      return TRUE;
+
     case AFRPC_NATS_HAVE:
       if (record != NULL)
         record->is_missed = FALSE;

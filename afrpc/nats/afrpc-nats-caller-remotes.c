@@ -159,7 +159,7 @@ demand (AfrpcNatsCaller *self,
   self->demand = state;
   self->n_demanded = get_n_wanted (self);
   afrpc_nats_outbox_add (outbox, afrpc_nats_caller_get_link (self), AFRPC_NATS_DEMAND, 0, ++self->demand_id,
-                         g_variant_new ("(sut)", self->inbox_subject, self->n_demanded, self->max_message_size));
+                         g_variant_new ("(sutt)", self->inbox_subject, self->n_demanded, self->max_message_size, self->last_id));
   self->demand_us = g_get_monotonic_time () + self->demand_ms * US_PER_MS;
   afrpc_nats_inbox_arm (self->inbox, self->demand_us);
 }
@@ -303,7 +303,29 @@ may_repeat (AfrpcNatsCaller *self,
          record->n_repeats < self->max_repeats;
 }
 
-/* Whatever it had may have been done. */
+/* Whoever had @record will not say what has become of it: it may have been done. @error: (transfer full) */
+void
+afrpc_nats_caller_lose (AfrpcNatsCaller *self,
+                        AfrpcNatsCall   *record,
+                        GError          *error)
+{
+  if (record->end != AFRPC_NATS_END_NONE)
+    afrpc_nats_caller_settle_end (self, record, record->started);
+  else if (may_repeat (self, record))
+    {
+      record->n_repeats++;
+      if (record->before != AFRPC_STARTED_YES)
+        record->before = record->started;
+      afrpc_nats_caller_requeue (self, record);
+    }
+  else
+    {
+      afrpc_nats_caller_settle (self, record, record->started, NULL, error);
+      return;
+    }
+  g_error_free (error);
+}
+
 static void
 bury (AfrpcNatsCaller *self,
       AfrpcNatsRemote *remote,
@@ -312,24 +334,10 @@ bury (AfrpcNatsCaller *self,
   const double silence_s = (double) (now_us - remote->heard_us) / G_USEC_PER_SEC;
 
   while (remote->calls.head != NULL)
-    {
-      AfrpcNatsCall *record = remote->calls.head->data;
-
-      if (record->end != AFRPC_NATS_END_NONE)
-        afrpc_nats_caller_settle_end (self, record, record->started);
-      else if (may_repeat (self, record))
-        {
-          record->n_repeats++;
-          if (record->before != AFRPC_STARTED_YES)
-            record->before = record->started;
-          afrpc_nats_caller_requeue (self, record);
-        }
-      else
-        afrpc_nats_caller_settle (self, record, record->started, NULL,
-                                  g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED,
-                                               "nothing was heard of %s, which had the call of '%s', for %.1f s", remote->name,
-                                               self->subject, silence_s));
-    }
+    afrpc_nats_caller_lose (self, remote->calls.head->data,
+                            g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED,
+                                         "nothing was heard of %s, which had the call of '%s', for %.1f s", remote->name,
+                                         self->subject, silence_s));
   remove_remote (self, remote);
 }
 

@@ -15,7 +15,8 @@ G_BEGIN_DECLS
 typedef enum
 {
   /* From a caller */
-  AFRPC_NATS_DEMAND = 1,  /* (sut): its inbox, how many calls it would make, the largest result; id: its number */
+  AFRPC_NATS_DEMAND = 1,  /* (sutt): its inbox, how many calls it would make, the largest result, the number of its last
+                           * call; id: its number */
   AFRPC_NATS_CALL = 2,    /* (a{sv}v): options, and arguments; id: of the call, as in all that follow */
   AFRPC_NATS_CANCEL = 3,
   AFRPC_NATS_QUERY = 4,   /* what has become of it? */
@@ -33,6 +34,7 @@ typedef enum
   AFRPC_NATS_HAVE = 23,   /* it has it, and there is no outcome yet */
   AFRPC_NATS_BEAT = 24,   /* at: the calls of this caller that are here, or have not been acknowledged */
   AFRPC_NATS_EVENT = 25,  /* v; no id */
+  AFRPC_NATS_FORGOTTEN = 26, /* it may have been here, and been begun: its caller had gone for so long that it is not known */
   /* From both */
   AFRPC_NATS_CHUNK = 48,  /* a part of a message: how large that is, where this is (little-endian 64 bits each), bytes;
                            * id: of the transfer */

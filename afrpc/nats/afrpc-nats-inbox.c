@@ -55,6 +55,7 @@ void
 afrpc_nats_item_free (AfrpcNatsItem *item)
 {
   g_free (item->subject);
+  g_free (item->reply);
   g_clear_pointer (&item->bytes, g_bytes_unref);
   g_clear_error (&item->error);
   if (item->destroy != NULL)

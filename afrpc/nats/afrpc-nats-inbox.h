@@ -25,6 +25,7 @@ typedef struct
   AfrpcNatsItemKind kind;
   guint tag;         /* of the subscription */
   char *subject;     /* (nullable) (owned) */
+  char *reply;       /* (nullable) (owned): where who has sent it hears of it */
   GBytes *bytes;     /* (nullable) (owned) */
   GError *error;     /* (nullable) (owned) */
   gpointer data;     /* (nullable) (owned) */

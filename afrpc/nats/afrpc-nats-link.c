@@ -309,7 +309,10 @@ message_cb (natsConnection   *connection,
 
   /* A copy is aligned, and nobody has to give it back on a certain thread. */
   if (!has_none)
-    item->bytes = g_bytes_new (natsMsg_GetData (message), natsMsg_GetDataLength (message));
+    {
+      item->reply = g_strdup (natsMsg_GetReply (message));
+      item->bytes = g_bytes_new (natsMsg_GetData (message), natsMsg_GetDataLength (message));
+    }
   natsMsg_Destroy (message);
   afrpc_nats_inbox_push (self->inbox, item);
 }

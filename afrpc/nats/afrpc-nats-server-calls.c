@@ -42,7 +42,28 @@ remember_refused (AfrpcNatsClient *client,
   g_hash_table_add (client->refused, key);
   g_queue_push_tail (&client->refused_order, key);
   if (client->refused_order.length > REFUSED_MAX)
-    g_hash_table_remove (client->refused, g_queue_pop_head (&client->refused_order));
+    {
+      key = g_queue_pop_head (&client->refused_order);
+      client->refused_below = MAX (client->refused_below, *key + 1);
+      g_hash_table_remove (client->refused, key);
+    }
+}
+
+/* A call is not here. That it has never come can only be said by who has not forgotten any. */
+static void
+answer_missing (AfrpcNatsServer *self,
+                AfrpcNatsClient *client,
+                guint64          id,
+                const char      *why)
+{
+  if (id < client->first_id)
+    {
+      afrpc_nats_server_add (self, client, AFRPC_NATS_FORGOTTEN, 0, id, NULL);
+      return;
+    }
+
+  remember_refused (client, id);
+  refuse (self, client, id, why);
 }
 
 /* Outcomes */
@@ -259,7 +280,7 @@ afrpc_nats_server_take_call (AfrpcNatsServer       *self,
       afrpc_nats_server_take_query (self, client, frame->id);
       return;
     }
-  if (g_hash_table_contains (client->refused, &frame->id))
+  if (frame->id < client->refused_below || g_hash_table_contains (client->refused, &frame->id))
     {
       refuse (self, client, frame->id, "it had been asked for before it came");
       return;
@@ -289,10 +310,7 @@ afrpc_nats_server_take_cancel (AfrpcNatsServer *self,
   AfrpcNatsServed *served = g_hash_table_lookup (client->by_id, &id);
 
   if (served == NULL)
-    {
-      remember_refused (client, id);
-      refuse (self, client, id, "it has been cancelled");
-    }
+    answer_missing (self, client, id, "it has been cancelled");
   else if (served->call != NULL)
     afrpc_call_cancel (served->call);
 }
@@ -305,10 +323,7 @@ afrpc_nats_server_take_query (AfrpcNatsServer *self,
   AfrpcNatsServed *served = g_hash_table_lookup (client->by_id, &id);
 
   if (served == NULL)
-    {
-      remember_refused (client, id);
-      refuse (self, client, id, "it has not arrived");
-    }
+    answer_missing (self, client, id, "it has not arrived");
   else if (served->type != 0)
     send_outcome (self, served, 0);
   else

@@ -65,7 +65,8 @@ afrpc_nats_server_find_client (AfrpcNatsServer *self,
 static AfrpcNatsClient *
 add_client (AfrpcNatsServer *self,
             guint64          id,
-            const char      *inbox)
+            const char      *inbox,
+            guint64          last_id)
 {
   AfrpcNatsClient *client = g_new0 (AfrpcNatsClient, 1);
 
@@ -74,6 +75,7 @@ add_client (AfrpcNatsServer *self,
   client->inbox = g_strdup (inbox);
   client->by_id = g_hash_table_new (g_int64_hash, g_int64_equal);
   client->refused = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
+  client->first_id = last_id + 1;
   client->heard_us = g_get_monotonic_time ();
   afrpc_nats_outbox_init (&client->outbox, g_strdup_printf ("%s.m", inbox),
                           g_strdup_printf ("%s.n.%" G_GINT64_MODIFIER "x.", self->inbox_subject, id), self->id);
@@ -297,15 +299,15 @@ afrpc_nats_server_take_demand (AfrpcNatsServer      *self,
 {
   AfrpcNatsClient *client = afrpc_nats_server_find_client (self, sender);
   const char *inbox;
-  guint64 size_max;
+  guint64 size_max, last_id;
   guint32 n;
 
-  g_variant_get (body, "(&sut)", &inbox, &n, &size_max);
+  g_variant_get (body, "(&sutt)", &inbox, &n, &size_max, &last_id);
   if (client == NULL)
     {
       if (!afrpc_nats_is_subject (inbox) || g_hash_table_size (self->clients) >= CLIENTS_MAX)
         return;
-      client = add_client (self, sender, inbox);
+      client = add_client (self, sender, inbox, last_id);
     }
   else if (!g_str_equal (client->inbox, inbox))
     return;

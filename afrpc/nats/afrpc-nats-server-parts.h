@@ -37,10 +37,12 @@ struct _AfrpcNatsClient
   GQueue calls;            /* (element-type AfrpcNatsServed): with and without an outcome */
   guint n_running;         /* of them, those without */
   GHashTable *refused;     /* (element-type guint64): that were asked for and had not arrived: they are not begun any more */
+  guint64 refused_below;   /* nor are those with a lower number: there were too many to remember each */
   GQueue refused_order;    /* (element-type guint64) (owned by refused) */
   guint credits;           /* calls that it may send */
   guint wanted;            /* calls that it would like to send besides */
   guint64 demand_id;
+  guint64 first_id;        /* calls with a lower number were made before it was known: they may have been here */
   guint64 size_max;        /* of results, bytes */
   gboolean is_asking;      /* it waits for an answer, be it that there is no room */
   guint n_granted;         /* in this turn */

@@ -5,11 +5,25 @@
 
 #include "nats/afrpc-nats-server-parts.h"
 
-
 static void take_bytes (AfrpcNatsServer *self,
                         GBytes          *bytes,
                         guint            tag,
-                        gboolean         is_whole);
+                        GByteArray      *answer);
+
+/* Somebody whom it does not know, or not any more: @answer is what he is told. A call that comes now is not begun; one that came
+ * before may have been. */
+static void
+take_from_stranger (const AfrpcNatsFrame *frame,
+                    GByteArray           *answer) /* (nullable): nobody would get it */
+{
+  if (answer == NULL)
+    return;
+
+  if (frame->type == AFRPC_NATS_CALL)
+    afrpc_nats_message_add (answer, AFRPC_NATS_REFUSED, 0, frame->id, g_variant_new_string ("its caller is not known"));
+  else if (frame->type == AFRPC_NATS_QUERY || frame->type == AFRPC_NATS_CANCEL)
+    afrpc_nats_message_add (answer, AFRPC_NATS_FORGOTTEN, 0, frame->id, NULL);
+}
 
 static gboolean
 take_chunk (AfrpcNatsServer      *self,
@@ -23,7 +37,7 @@ take_chunk (AfrpcNatsServer      *self,
                                              error);
 
   if (status > 0)
-    take_bytes (self, message, tag, TRUE);
+    take_bytes (self, message, tag, NULL);
 
   return status >= 0;
 }
@@ -35,7 +49,7 @@ take_demand (AfrpcNatsServer       *self,
              guint                  tag,
              GError               **error)
 {
-  g_autoptr(GVariant) body = afrpc_nats_reader_value (reader, frame, "(sut)", error);
+  g_autoptr(GVariant) body = afrpc_nats_reader_value (reader, frame, "(sutt)", error);
 
   if (body == NULL)
     return FALSE;
@@ -51,7 +65,7 @@ take_frame (AfrpcNatsServer       *self,
             const AfrpcNatsReader *reader,
             const AfrpcNatsFrame  *frame,
             guint                  tag,
-            gboolean               is_whole, /* it came in chunks, and may not come again so */
+            GByteArray            *answer, /* (nullable): it came in chunks, and may not come again so */
             GError               **error)
 {
   AfrpcNatsClient *client = afrpc_nats_server_find_client (self, reader->sender);
@@ -59,7 +73,10 @@ take_frame (AfrpcNatsServer       *self,
   if (frame->type == AFRPC_NATS_DEMAND)
     return take_demand (self, reader, frame, tag, error);
   if (client == NULL)
-    return TRUE;
+    {
+      take_from_stranger (frame, answer);
+      return TRUE;
+    }
 
   client->heard_us = g_get_monotonic_time ();
   client->gone_us = 0;
@@ -86,7 +103,7 @@ take_frame (AfrpcNatsServer       *self,
       return TRUE;
 
     case AFRPC_NATS_CHUNK:
-      if (!is_whole)
+      if (answer != NULL)
         return take_chunk (self, client, frame, tag, error);
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a part of a message in a part of a message");
       return FALSE;
@@ -103,6 +120,7 @@ take_frame (AfrpcNatsServer       *self,
     case AFRPC_NATS_HAVE:
     case AFRPC_NATS_BEAT:
     case AFRPC_NATS_EVENT:
+    case AFRPC_NATS_FORGOTTEN:
     default:
       return TRUE;
     }
@@ -112,7 +130,7 @@ static void
 take_bytes (AfrpcNatsServer *self,
             GBytes          *bytes,
             guint            tag,
-            gboolean         is_whole)
+            GByteArray      *answer) /* (nullable): it came in chunks */
 {
   g_auto(AfrpcNatsReader) reader = { 0 };
   g_autoptr(GError) error = NULL;
@@ -120,7 +138,7 @@ take_bytes (AfrpcNatsServer *self,
 
   if (afrpc_nats_reader_init (&reader, bytes, &error))
     while (afrpc_nats_reader_next (&reader, &frame, &error) > 0)
-      if (!take_frame (self, &reader, &frame, tag, is_whole, &error))
+      if (!take_frame (self, &reader, &frame, tag, answer, &error))
         break;
   if (error != NULL)
     {
@@ -133,5 +151,12 @@ void
 afrpc_nats_server_take_message (AfrpcNatsServer *self,
                                 AfrpcNatsItem   *item)
 {
-  take_bytes (self, item->bytes, item->tag, FALSE);
+  GByteArray *answer = afrpc_nats_message_new (self->id);
+
+  take_bytes (self, item->bytes, item->tag, answer);
+  if (answer->len > AFRPC_NATS_HEADER_SIZE && item->reply != NULL && afrpc_nats_is_subject (item->reply))
+    afrpc_nats_link_publish (afrpc_nats_server_get_link (self), g_strdup (item->reply), NULL, self->id,
+                             g_byte_array_free_to_bytes (answer));
+  else
+    g_byte_array_unref (answer);
 }
