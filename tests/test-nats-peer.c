@@ -481,6 +481,61 @@ test_nats_peer_silent (void)
   peer_end (&peer);
 }
 
+/* Callers that are dropped while messages come in */
+
+typedef struct
+{
+  natsConnection *connection;
+  gint is_over; /* atomic */
+} Flood;
+
+static gpointer
+flood_thread (gpointer data)
+{
+  Flood *flood = data;
+  GByteArray *message = afrpc_nats_message_new (OWN_ID);
+
+  afrpc_nats_message_add (message, AFRPC_NATS_EVENT, 0, 0, g_variant_new_variant (g_variant_new_uint32 (1)));
+  while (!g_atomic_int_get (&flood->is_over))
+    {
+      for (guint i = 0; i < 200; i++)
+        natsConnection_Publish (flood->connection, NATS_SUBJECT ".event", message->data, message->len);
+      natsConnection_Flush (flood->connection);
+    }
+  g_byte_array_unref (message);
+  nats_ReleaseThreadMemory ();
+
+  return NULL;
+}
+
+static void
+test_nats_peer_dropped (void)
+{
+  g_autoptr(AfrpcNatsConnection) shared = NULL;
+  const gint64 end_us = g_get_monotonic_time () + 2 * G_USEC_PER_SEC;
+  GThread *thread;
+  Flood flood = { 0 };
+  Peer peer;
+
+  g_test_summary ("Callers and connections may be dropped while messages come in");
+  peer_init (&peer, NULL);
+  flood.connection = peer.connection;
+  thread = g_thread_new ("flood", flood_thread, &flood);
+  shared = afrpc_nats_connection_new (peer.nats.url);
+  for (guint i = 0; g_get_monotonic_time () < end_us; i++)
+    {
+      g_autoptr(AfrpcNatsConnection) own = i % 8 == 0 ? afrpc_nats_connection_new (peer.nats.url) : NULL;
+      g_autoptr(AfrpcNatsCaller) caller = afrpc_nats_caller_new (own != NULL ? own : shared, NATS_SUBJECT);
+      const gint64 drop_us = g_get_monotonic_time () + g_test_rand_int_range (0, own != NULL ? 20000 : 3000);
+
+      while (g_get_monotonic_time () < drop_us)
+        g_main_context_iteration (NULL, FALSE);
+    }
+  g_atomic_int_set (&flood.is_over, TRUE);
+  g_thread_join (thread);
+  peer_end (&peer);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -496,6 +551,7 @@ main (int    argc,
   g_test_add_func ("/nats-peer/forgetful", test_nats_peer_forgetful);
   g_test_add_func ("/nats-peer/not-named", test_nats_peer_not_named);
   g_test_add_func ("/nats-peer/silent", test_nats_peer_silent);
+  g_test_add_func ("/nats-peer/dropped", test_nats_peer_dropped);
 
   return g_test_run ();
 }

@@ -152,6 +152,7 @@ take_cb (AfrpcNatsItem *item,
         afrpc_nats_caller_end_call (self, record, AFRPC_NATS_END_CANCELLED);
       break;
 
+    case AFRPC_NATS_ITEM_PONG:
     case AFRPC_NATS_ITEM_CLOSED:
       break;
 

@@ -136,6 +136,7 @@ take_cb (AfrpcNatsItem *item,
     case AFRPC_NATS_ITEM_ERROR:
     case AFRPC_NATS_ITEM_MESSAGE:
     case AFRPC_NATS_ITEM_NO_RESPONDERS:
+    case AFRPC_NATS_ITEM_PONG:
     case AFRPC_NATS_ITEM_CANCEL:
     default:
       break;

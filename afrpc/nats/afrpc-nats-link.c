@@ -14,6 +14,8 @@
 #define PING_INTERVAL_MS 5000 /* a dead network is noticed after two that are not answered */
 #define PINGS_OUT_MAX 2
 #define WRITE_DEADLINE_MS 10000
+#define PING_TIMEOUT_MS 60000 /* before which nats.c has given up the connection */
+#define PING_AGAIN_US 20000
 
 typedef enum
 {
@@ -33,6 +35,7 @@ typedef struct
   AfrpcNatsInbox *inbox;  /* (owned) */
   natsSubscription *sub;  /* (nullable) (owned), of the thread */
   gint ref_count;         /* atomic: of the list, and of nats.c while it may call */
+  guint64 ping;           /* once it has ended: when this one was answered, nats.c does not use it any more */
 } Subscription;
 
 typedef enum
@@ -53,6 +56,13 @@ typedef struct
   GBytes *bytes;
 } Command;
 
+/* Who asked whether NATS answers. */
+typedef struct
+{
+  AfrpcNatsInbox *inbox; /* (owned) */
+  guint64 ping;
+} Pinging;
+
 struct _AfrpcNatsLink
 {
   gint ref_count;            /* atomic: of who made it, the thread, and nats.c while it may call */
@@ -69,10 +79,17 @@ struct _AfrpcNatsLink
   char *url;                 /* (nullable): of the server; guarded by lock */
   guint n_active;            /* what there is of the thread and the connection of nats.c; guarded by lock */
   AfrpcNatsInbox *closing;   /* (nullable) (owned): who is told once there is nothing; guarded by lock */
+  GCond ping_cond;
+  guint64 ping_wanted;       /* the last that was asked for; guarded by lock */
+  guint64 ping_answered;     /* the last that NATS has answered; guarded by lock */
+  gboolean is_pinger_ending; /* guarded by lock */
+  GArray *pinging;           /* (element-type Pinging) guarded by lock */
 
   /* Of the thread */
-  natsConnection *connection; /* (nullable) */
+  natsConnection *connection; /* (nullable); of the pinger, too */
+  GThread *pinger;            /* (nullable): waits for answers, from when somebody wants one */
   GPtrArray *subscriptions;   /* (element-type Subscription) */
+  GPtrArray *ended;           /* (element-type Subscription): nats.c may be using them still */
   guint64 last_transfer;
 };
 
@@ -114,11 +131,14 @@ afrpc_nats_link_unref (AfrpcNatsLink *self)
   g_queue_clear_full (&self->commands, command_free);
   g_ptr_array_unref (self->watchers);
   g_ptr_array_unref (self->subscriptions);
+  g_ptr_array_unref (self->ended);
+  g_array_unref (self->pinging);
   afrpc_nats_settings_clear (&self->settings);
   g_clear_error (&self->error);
   g_free (self->url);
   g_mutex_clear (&self->lock);
   g_cond_clear (&self->cond);
+  g_cond_clear (&self->ping_cond);
   g_free (self);
 }
 
@@ -185,6 +205,7 @@ set_state (AfrpcNatsLink *self,
   for (guint i = 0; i < self->watchers->len; i++)
     afrpc_nats_inbox_push (self->watchers->pdata[i], new_state_item (self));
   g_cond_signal (&self->cond);
+  g_cond_signal (&self->ping_cond);
   g_mutex_unlock (&self->lock);
 }
 
@@ -323,6 +344,86 @@ completed_cb (void *data)
   subscription_unref (data);
 }
 
+/* The pinger: an answer of NATS means that all was read before that it had sent until then. */
+
+static void
+pinging_clear (gpointer data)
+{
+  afrpc_nats_inbox_unref (((Pinging *) data)->inbox);
+}
+
+static void
+take_answer_locked (AfrpcNatsLink *self,
+                    guint64        ping)
+{
+  self->ping_answered = ping;
+  for (guint i = 0; i < self->pinging->len;)
+    {
+      Pinging *pinging = &g_array_index (self->pinging, Pinging, i);
+
+      if (pinging->ping > ping)
+        {
+          i++;
+          continue;
+        }
+      afrpc_nats_inbox_push (pinging->inbox, afrpc_nats_item_new (AFRPC_NATS_ITEM_PONG, 0, NULL));
+      g_array_remove_index_fast (self->pinging, i);
+    }
+  g_cond_signal (&self->cond);
+}
+
+static gpointer
+pinger_thread (gpointer data)
+{
+  AfrpcNatsLink *self = data;
+
+  g_mutex_lock (&self->lock);
+  while (!self->is_pinger_ending)
+    {
+      const guint64 ping = self->ping_wanted;
+      natsStatus status;
+
+      if (ping == self->ping_answered || self->state != STATE_CONNECTED)
+        {
+          g_cond_wait (&self->ping_cond, &self->lock);
+          continue;
+        }
+      g_mutex_unlock (&self->lock);
+      status = natsConnection_FlushTimeout (self->connection, PING_TIMEOUT_MS);
+      g_mutex_lock (&self->lock);
+      if (status == NATS_OK)
+        take_answer_locked (self, ping);
+      /* The connection is lost, which will be said soon. */
+      else if (!self->is_pinger_ending)
+        g_cond_wait_until (&self->ping_cond, &self->lock, g_get_monotonic_time () + PING_AGAIN_US);
+    }
+  g_mutex_unlock (&self->lock);
+  nats_ReleaseThreadMemory ();
+
+  return NULL;
+}
+
+static void
+end_pinger (AfrpcNatsLink *self)
+{
+  if (self->pinger == NULL)
+    return;
+
+  g_mutex_lock (&self->lock);
+  self->is_pinger_ending = TRUE;
+  g_cond_signal (&self->ping_cond);
+  g_mutex_unlock (&self->lock);
+  g_thread_join (g_steal_pointer (&self->pinger));
+}
+
+static guint64
+ping_locked (AfrpcNatsLink *self)
+{
+  g_cond_signal (&self->ping_cond);
+
+  return ++self->ping_wanted;
+}
+
 /* The thread */
 
 static natsStatus
@@ -427,14 +528,13 @@ subscribe (AfrpcNatsLink *self,
 }
 
 static void
-end_subscription (Subscription *subscription)
+destroy_subscription (gpointer data)
 {
-  if (subscription->sub == NULL)
-    return;
+  Subscription *subscription = data;
 
-  (void) natsSubscription_Unsubscribe (subscription->sub);
-  natsSubscription_Destroy (subscription->sub);
-  subscription->sub = NULL;
+  if (subscription->sub != NULL)
+    natsSubscription_Destroy (g_steal_pointer (&subscription->sub));
+  subscription_unref (subscription);
 }
 
 static void
@@ -447,8 +547,14 @@ unsubscribe (AfrpcNatsLink *self,
 
       if (subscription->id != id)
         continue;
-      end_subscription (subscription);
-      g_ptr_array_remove_index_fast (self->subscriptions, i);
+      g_ptr_array_steal_index_fast (self->subscriptions, i);
+      /* Until 3.6, nats.c may be about to put a message into it. */
+      if (subscription->sub != NULL)
+        (void) natsSubscription_Unsubscribe (subscription->sub);
+      g_mutex_lock (&self->lock);
+      subscription->ping = ping_locked (self);
+      g_mutex_unlock (&self->lock);
+      g_ptr_array_add (self->ended, subscription);
       return;
     }
 }
@@ -513,6 +619,19 @@ run_command (AfrpcNatsLink *self,
     }
 }
 
+/* Destroys the subscriptions that nats.c does not use any more; the oldest come first. */
+static void
+destroy_ended (AfrpcNatsLink *self,
+               guint64        ping_answered)
+{
+  guint n = 0;
+
+  while (n < self->ended->len && ((Subscription *) self->ended->pdata[n])->ping <= ping_answered)
+    n++;
+  if (n > 0)
+    g_ptr_array_remove_range (self->ended, 0, n);
+}
+
 /* Returns: (transfer full) (nullable): what is to be done next; NULL if it is to end, and all was done that can be */
 static Command *
 wait_for_command (AfrpcNatsLink *self)
@@ -532,6 +651,17 @@ wait_for_command (AfrpcNatsLink *self)
         }
       if (self->is_closing)
         break;
+      if (self->ended->len > 0 && ((Subscription *) self->ended->pdata[0])->ping <= self->ping_answered)
+        {
+          const guint64 ping_answered = self->ping_answered;
+
+          g_mutex_unlock (&self->lock);
+          destroy_ended (self, ping_answered);
+          g_mutex_lock (&self->lock);
+          continue;
+        }
+      if (self->ping_wanted > self->ping_answered && self->pinger == NULL)
+        self->pinger = g_thread_new ("afrpc-nats-ping", pinger_thread, self);
       g_cond_wait (&self->cond, &self->lock);
     }
   g_mutex_unlock (&self->lock);
@@ -552,9 +682,11 @@ link_thread (gpointer data)
           run_command (self, command);
           command_free (command);
         }
-      for (guint i = 0; i < self->subscriptions->len; i++)
-        end_subscription (self->subscriptions->pdata[i]);
       natsConnection_Close (self->connection);
+      end_pinger (self);
+      /* Not before: nats.c reads no more. */
+      g_ptr_array_set_size (self->subscriptions, 0);
+      g_ptr_array_set_size (self->ended, 0);
       natsConnection_Destroy (self->connection);
     }
   /* What nats.c has for each thread */
@@ -577,7 +709,11 @@ afrpc_nats_link_new (const AfrpcNatsSettings *settings)
   g_mutex_init (&self->lock);
   g_cond_init (&self->cond);
   self->watchers = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_nats_inbox_unref);
-  self->subscriptions = g_ptr_array_new_with_free_func (subscription_unref);
+  g_cond_init (&self->ping_cond);
+  self->pinging = g_array_new (FALSE, FALSE, sizeof (Pinging));
+  g_array_set_clear_func (self->pinging, pinging_clear);
+  self->subscriptions = g_ptr_array_new_with_free_func (destroy_subscription);
+  self->ended = g_ptr_array_new_with_free_func (destroy_subscription);
   begin_activity (self);
   g_thread_unref (g_thread_new ("afrpc-nats", link_thread, self));
 
@@ -687,6 +823,20 @@ afrpc_nats_link_unwatch (AfrpcNatsLink  *self,
 {
   g_mutex_lock (&self->lock);
   g_ptr_array_remove_fast (self->watchers, inbox);
+  g_mutex_unlock (&self->lock);
+}
+
+/* Has @inbox told once NATS has answered, and all was read that it had sent before. */
+void
+afrpc_nats_link_ping (AfrpcNatsLink  *self,
+                      AfrpcNatsInbox *inbox)
+{
+  Pinging pinging = { .inbox = afrpc_nats_inbox_ref (inbox) };
+
+  g_mutex_lock (&self->lock);
+  pinging.ping = ping_locked (self);
+  g_array_append_val (self->pinging, pinging);
+  g_cond_signal (&self->cond);
   g_mutex_unlock (&self->lock);
 }
 

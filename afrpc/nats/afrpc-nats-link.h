@@ -33,6 +33,8 @@ void           afrpc_nats_link_publish     (AfrpcNatsLink           *self,
                                             char                    *reply,
                                             guint64                  sender,
                                             GBytes                  *bytes);
+void           afrpc_nats_link_ping        (AfrpcNatsLink           *self,
+                                            AfrpcNatsInbox          *inbox);
 char          *afrpc_nats_link_dup_url     (AfrpcNatsLink           *self);
 
 G_END_DECLS

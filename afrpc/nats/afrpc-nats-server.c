@@ -176,6 +176,7 @@ take_cb (AfrpcNatsItem *item,
 
     case AFRPC_NATS_ITEM_DISCONNECTED:
     case AFRPC_NATS_ITEM_CLOSED:
+    case AFRPC_NATS_ITEM_PONG:
     case AFRPC_NATS_ITEM_CANCEL:
     default:
       break;
