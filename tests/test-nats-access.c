@@ -353,6 +353,49 @@ test_nats_access_tls (void)
   secured_clear (&secured);
 }
 
+static AfrpcNatsConnection *
+new_connection_to (const char *format,
+                   ...)
+{
+  g_autofree char *url = NULL;
+  va_list args;
+
+  va_start (args, format);
+  url = g_strdup_vprintf (format, args);
+  va_end (args);
+
+  return afrpc_nats_connection_new (url);
+}
+
+static void
+test_nats_access_scheme (void)
+{
+  const char *wrong[] = { "http://127.0.0.1:%u", "nats://127.0.0.1:%u,ws://127.0.0.1", "TLSX://127.0.0.1:%u", "://127.0.0.1:%u" };
+  const char *encrypted[] = { "tls://127.0.0.1:%u", "TLS://anna:secret@127.0.0.1:%u", " tls://127.0.0.1:%u",
+                              "nats://127.0.0.1:%u,tls://127.0.0.1:1" };
+  g_autoptr(AfrpcNatsConnection) plain = NULL;
+  NatsServer nats;
+
+  g_test_summary ("What a URL begins with says whether the connection is encrypted; nothing else than NATS is meant");
+  nats_server_init (&nats, NULL);
+  plain = new_connection_to ("127.0.0.1:%u", nats.port);
+  check_serves (plain);
+  for (guint i = 0; i < G_N_ELEMENTS (wrong); i++)
+    {
+      g_autoptr(AfrpcNatsConnection) connection = new_connection_to (wrong[i], nats.port);
+
+      check_fails (connection, "begins with nats: or tls:, not with ");
+    }
+  /* This server does not encrypt. */
+  for (guint i = 0; i < G_N_ELEMENTS (encrypted); i++)
+    {
+      g_autoptr(AfrpcNatsConnection) connection = new_connection_to (encrypted[i], nats.port);
+
+      check_fails (connection, "cannot connect to ");
+    }
+  nats_server_clear (&nats);
+}
+
 static void
 test_nats_access_permissions (void)
 {
@@ -395,6 +438,7 @@ main (int    argc,
   g_test_add_func ("/nats-access/credentials", test_nats_access_credentials);
   if (openssl != NULL)
     g_test_add_func ("/nats-access/tls", test_nats_access_tls);
+  g_test_add_func ("/nats-access/scheme", test_nats_access_scheme);
   g_test_add_func ("/nats-access/permissions", test_nats_access_permissions);
 
   return g_test_run ();

@@ -296,7 +296,8 @@ afrpc_nats_connection_class_init (AfrpcNatsConnectionClass *klass)
    * AfrpcNatsConnection:servers:
    *
    * The servers, as URLs: `nats://host:port`, `tls://host:port`, and with `user:password@` before the host if need be.
-   * By default `nats://127.0.0.1:4222`.
+   * By default `nats://127.0.0.1:4222`. If one begins with `tls:`, no connection is made that is not
+   * [encrypted][property@AfrpcNats.Connection:tls].
    *
    * Since: 1.0
    */

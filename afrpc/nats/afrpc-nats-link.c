@@ -464,8 +464,16 @@ static gboolean
 link_connect (AfrpcNatsLink *self)
 {
   natsOptions *options = NULL;
-  natsStatus status = natsOptions_Create (&options);
+  GError *error = NULL;
+  natsStatus status;
 
+  if (!afrpc_nats_settings_check (&self->settings, &error))
+    {
+      set_state (self, STATE_FAILED, error);
+      return FALSE;
+    }
+
+  status = natsOptions_Create (&options);
   if (status == NATS_OK)
     status = apply_rest (self, options);
   if (status == NATS_OK)

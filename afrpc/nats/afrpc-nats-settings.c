@@ -3,7 +3,10 @@
 
 #include "nats/afrpc-nats-settings.h"
 
+#include <afrpc/afrpc.h>
 #include <string.h>
+
+#define SCHEME_END "://"
 
 void
 afrpc_nats_settings_clear (AfrpcNatsSettings *self)
@@ -42,6 +45,49 @@ afrpc_nats_settings_copy (AfrpcNatsSettings       *self,
   self->tls_hostname = g_strdup (from->tls_hostname);
 }
 
+/* URLs. nats.c takes what stands before the end of the scheme for nothing at all. */
+
+/* Returns: (transfer full) (nullable): NULL if it has none */
+static char *
+dup_scheme (const char *url)
+{
+  const char *end = strstr (url, SCHEME_END);
+
+  return end != NULL ? g_ascii_strdown (url, end - url) : NULL;
+}
+
+static gboolean
+has_tls (const AfrpcNatsSettings *self)
+{
+  for (guint i = 0; self->servers[i] != NULL; i++)
+    {
+      g_autofree char *scheme = dup_scheme (self->servers[i]);
+
+      if (g_strcmp0 (scheme != NULL ? g_strstrip (scheme) : NULL, "tls") == 0)
+        return TRUE;
+    }
+
+  return FALSE;
+}
+
+/* FALSE: a server cannot be meant. */
+gboolean
+afrpc_nats_settings_check (const AfrpcNatsSettings  *self,
+                           GError                  **error)
+{
+  for (guint i = 0; self->servers[i] != NULL; i++)
+    {
+      g_autofree char *scheme = dup_scheme (self->servers[i]);
+
+      if (scheme == NULL || g_str_equal (g_strstrip (scheme), "nats") || g_str_equal (scheme, "tls"))
+        continue;
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE, "a URL of NATS begins with nats: or tls:, not with %s:", scheme);
+      return FALSE;
+    }
+
+  return TRUE;
+}
+
 static natsStatus
 apply_authentication (const AfrpcNatsSettings *settings,
                       natsOptions             *options)
@@ -66,7 +112,7 @@ apply_tls (const AfrpcNatsSettings *settings,
 {
   natsStatus status = NATS_OK;
 
-  if (settings->tls || settings->tls_ca_file != NULL || settings->tls_certificate_file != NULL)
+  if (settings->tls || has_tls (settings) || settings->tls_ca_file != NULL || settings->tls_certificate_file != NULL)
     status = natsOptions_SetSecure (options, true);
   if (status == NATS_OK && settings->tls_ca_file != NULL)
     status = natsOptions_LoadCATrustedCertificates (options, settings->tls_ca_file);

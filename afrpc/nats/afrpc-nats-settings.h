@@ -30,6 +30,8 @@ typedef struct
 void       afrpc_nats_settings_copy  (AfrpcNatsSettings       *self,
                                       const AfrpcNatsSettings *from);
 void       afrpc_nats_settings_clear (AfrpcNatsSettings       *self);
+gboolean   afrpc_nats_settings_check (const AfrpcNatsSettings *self,
+                                      GError                 **error);
 natsStatus afrpc_nats_settings_apply (const AfrpcNatsSettings *self,
                                       natsOptions             *options);
 
