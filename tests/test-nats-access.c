@@ -397,6 +397,46 @@ test_nats_access_scheme (void)
 }
 
 static void
+check_hides (const char *text)
+{
+  if (strstr (text, "secret") != NULL || strchr (text, '@') != NULL)
+    g_error ("a password: %s", text);
+}
+
+static void
+test_nats_access_hidden (void)
+{
+  const char *bad[] = { "nats://anna:guess-secret@127.0.0.1:%u", "nats://anna:s@secret@127.0.0.1:1", "secret@127.0.0.1:1",
+                        "http://anna:secret@127.0.0.1:1", "nats://anna:secret@:x", "tls://anna:secret@127.0.0.1:%u" };
+  g_autoptr(AfrpcNatsConnection) right = NULL;
+  Secured secured;
+
+  g_test_summary ("What a URL has besides the server is in no message");
+  secured_init (&secured, "authorization { user: anna, password: secret }\n");
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autoptr(AfrpcNatsConnection) connection = new_connection_to (bad[i], secured.nats.port);
+
+      check_fails (connection, "");
+      g_test_message ("%s", afrpc_nats_connection_get_failure (connection)->message);
+      check_hides (afrpc_nats_connection_get_failure (connection)->message);
+    }
+  right = new_connection_to ("nats://anna:secret@127.0.0.1:%u", secured.nats.port);
+  connection_wait (right, AFRPC_NATS_STATE_CONNECTED);
+  check_hides (afrpc_nats_connection_get_url (right));
+  {
+    AfrpcNatsCaller *caller = afrpc_nats_caller_new (right, "nobody");
+    g_autoptr(AfrpcCall) call = call_start (caller, g_variant_new ("()"));
+    g_autoptr(GError) error = wait_error (call);
+
+    g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE);
+    check_hides (error->message);
+    nats_caller_end (caller);
+  }
+  secured_clear (&secured);
+}
+
+static void
 test_nats_access_permissions (void)
 {
   g_autoptr(AfrpcNatsConnection) allowed = NULL;
@@ -439,6 +479,7 @@ main (int    argc,
   if (openssl != NULL)
     g_test_add_func ("/nats-access/tls", test_nats_access_tls);
   g_test_add_func ("/nats-access/scheme", test_nats_access_scheme);
+  g_test_add_func ("/nats-access/hidden", test_nats_access_hidden);
   g_test_add_func ("/nats-access/permissions", test_nats_access_permissions);
 
   return g_test_run ();

@@ -167,7 +167,7 @@ afrpc_nats_connection_constructed (GObject *object)
     }
   if (self->settings.name == NULL)
     self->settings.name = g_strdup (g_get_prgname ());
-  self->description = g_strjoinv (", ", self->settings.servers);
+  self->description = afrpc_nats_settings_describe (&self->settings);
   self->inbox = afrpc_nats_inbox_new (context, &inbox_funcs, self);
   self->link = afrpc_nats_link_new (&self->settings);
   afrpc_nats_link_watch (self->link, self->inbox);
@@ -443,7 +443,7 @@ afrpc_nats_connection_class_init (AfrpcNatsConnectionClass *klass)
   /**
    * AfrpcNatsConnection:url: (attributes org.gtk.Property.get=afrpc_nats_connection_get_url)
    *
-   * The server that it is connected to, or was last.
+   * The server that it is connected to, or was last, without user and password.
    *
    * Since: 1.0
    */

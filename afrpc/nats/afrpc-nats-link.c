@@ -220,14 +220,8 @@ set_url (AfrpcNatsLink  *self,
 
   g_mutex_lock (&self->lock);
   g_free (self->url);
-  self->url = g_strdup (url);
+  self->url = afrpc_nats_url_hide (url);
   g_mutex_unlock (&self->lock);
-}
-
-static char *
-describe_servers (const AfrpcNatsLink *self)
-{
-  return g_strjoinv (", ", self->settings.servers);
 }
 
 static GError *
@@ -235,7 +229,7 @@ new_error (AfrpcNatsLink *self,
            const char    *what,
            natsStatus     status)
 {
-  g_autofree char *servers = describe_servers (self);
+  g_autofree char *servers = afrpc_nats_settings_describe (&self->settings);
   natsStatus last = NATS_OK;
   const char *why = nats_GetLastError (&last);
   const char *text = natsStatus_GetText (status);
@@ -245,9 +239,30 @@ new_error (AfrpcNatsLink *self,
   if (place != NULL)
     why = place + 3;
   if (why != NULL && why[0] != '\0' && last == status && !g_str_equal (why, text))
-    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE, "%s %s: %s: %s", what, servers, text, why);
+    {
+      g_autofree char *hidden = afrpc_nats_settings_hide (&self->settings, why);
+
+      return g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE, "%s %s: %s: %s", what, servers, text, hidden);
+    }
 
   return g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE, "%s %s: %s", what, servers, text);
+}
+
+/* Returns: (transfer full): why @connection has failed, or "", after a colon */
+static char *
+dup_reason (AfrpcNatsLink  *self,
+            natsConnection *connection)
+{
+  const char *why = NULL;
+  g_autofree char *hidden = NULL;
+
+  (void) natsConnection_GetLastError (connection, &why);
+  if (why == NULL || why[0] == '\0')
+    return g_strdup ("");
+
+  hidden = afrpc_nats_settings_hide (&self->settings, why);
+
+  return g_strconcat (": ", hidden, NULL);
 }
 
 /* From threads of nats.c */
@@ -273,13 +288,11 @@ closed_cb (natsConnection *connection,
            void           *data)
 {
   AfrpcNatsLink *self = data;
-  const char *why = NULL;
-  g_autofree char *servers = describe_servers (self);
+  g_autofree char *servers = afrpc_nats_settings_describe (&self->settings);
+  g_autofree char *why = dup_reason (self, connection);
 
-  (void) natsConnection_GetLastError (connection, &why);
   set_state (self, STATE_FAILED,
-             g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE, "the connection to %s was closed%s%s", servers,
-                          why != NULL && why[0] != '\0' ? ": " : "", why != NULL ? why : ""));
+             g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE, "the connection to %s was closed%s", servers, why));
   end_activity (self);
 }
 
@@ -290,12 +303,9 @@ error_cb (natsConnection   *connection,
           void             *data)
 {
   AfrpcNatsLink *self = data;
-  const char *why = NULL;
-  g_autoptr(GError) error = NULL;
+  g_autofree char *why = dup_reason (self, connection);
+  g_autoptr(GError) error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED, "NATS: %s%s", natsStatus_GetText (status), why);
 
-  (void) natsConnection_GetLastError (connection, &why);
-  error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED, "NATS: %s%s%s", natsStatus_GetText (status),
-                       why != NULL && why[0] != '\0' ? ": " : "", why != NULL ? why : "");
   g_mutex_lock (&self->lock);
   for (guint i = 0; i < self->watchers->len; i++)
     {

@@ -56,6 +56,72 @@ dup_scheme (const char *url)
   return end != NULL ? g_ascii_strdown (url, end - url) : NULL;
 }
 
+static const char *
+skip_scheme (const char *url)
+{
+  const char *end = strstr (url, SCHEME_END);
+
+  return end != NULL ? end + strlen (SCHEME_END) : url;
+}
+
+/* Returns: where the host begins: a password may have an @ in it */
+static const char *
+skip_user (const char *url)
+{
+  const char *end = strrchr (url, '@');
+
+  return end != NULL ? end + 1 : skip_scheme (url);
+}
+
+/* Returns: (transfer full): without user, password and token: these are in no message, and no property that is read */
+char *
+afrpc_nats_url_hide (const char *url)
+{
+  const char *host = skip_user (url);
+  g_autofree char *scheme = g_strndup (url, MIN (skip_scheme (url), host) - url);
+
+  return g_strconcat (scheme, host, NULL);
+}
+
+/* Returns: (transfer full): the servers, in messages */
+char *
+afrpc_nats_settings_describe (const AfrpcNatsSettings *self)
+{
+  GString *text = g_string_new (NULL);
+
+  for (guint i = 0; self->servers[i] != NULL; i++)
+    {
+      g_autofree char *url = afrpc_nats_url_hide (self->servers[i]);
+
+      g_string_append_printf (text, "%s%s", i > 0 ? ", " : "", url);
+    }
+
+  return g_string_free (text, FALSE);
+}
+
+/* Returns: (transfer full): what nats.c says, which may quote a URL */
+char *
+afrpc_nats_settings_hide (const AfrpcNatsSettings *self,
+                          const char              *text)
+{
+  GString *hidden = g_string_new (text);
+
+  for (guint i = 0; self->servers[i] != NULL; i++)
+    {
+      const char *user = skip_scheme (self->servers[i]);
+      const char *host = skip_user (self->servers[i]);
+
+      if (user < host)
+        {
+          g_autofree char *who = g_strndup (user, host - user);
+
+          g_string_replace (hidden, who, "", 0);
+        }
+    }
+
+  return g_string_free (hidden, FALSE);
+}
+
 static gboolean
 has_tls (const AfrpcNatsSettings *self)
 {

@@ -32,6 +32,10 @@ void       afrpc_nats_settings_copy  (AfrpcNatsSettings       *self,
 void       afrpc_nats_settings_clear (AfrpcNatsSettings       *self);
 gboolean   afrpc_nats_settings_check (const AfrpcNatsSettings *self,
                                       GError                 **error);
+char      *afrpc_nats_settings_describe (const AfrpcNatsSettings *self);
+char      *afrpc_nats_settings_hide  (const AfrpcNatsSettings *self,
+                                      const char              *text);
+char      *afrpc_nats_url_hide       (const char              *url);
 natsStatus afrpc_nats_settings_apply (const AfrpcNatsSettings *self,
                                       natsOptions             *options);
 
