@@ -440,6 +440,7 @@ static void
 test_nats_access_permissions (void)
 {
   g_autoptr(AfrpcNatsConnection) allowed = NULL;
+  g_autoptr(AfrpcNatsConnection) wrong = NULL;
   g_autoptr(AfrpcNatsConnection) forbidden = NULL;
   AfrpcNatsCaller *caller;
   guint n_errors = 0;
@@ -453,6 +454,8 @@ test_nats_access_permissions (void)
                 "] }\n");
   allowed = new_connection (&secured, "user", "anna", "password", "a", "inbox-prefix", "anna", NULL);
   check_serves (allowed);
+  wrong = new_connection (&secured, "user", "anna", "password", "a", "inbox-prefix", "anna.>", NULL);
+  check_fails (wrong, "inbox-prefix: ");
   forbidden = new_connection (&secured, "user", "anna", "password", "a", NULL);
   caller = afrpc_nats_caller_new (forbidden, NATS_SUBJECT);
   g_signal_connect_swapped (caller, "error", G_CALLBACK (test_count_cb), &n_errors);

@@ -853,6 +853,45 @@ test_nats_failed_pool (void)
   nats_server_clear (&nats);
 }
 
+static void
+test_nats_subjects (void)
+{
+  g_autofree char *long_one = g_strnfill (1001, 'x');
+  const char *wrong[] = { "", " ", "a b", "a.*", ">", "a..b", ".a", "a.", "a\r\nPUB x 0\r\n\r\n", "a\tb", "a\033b", long_one };
+  NatsServer nats;
+
+  g_test_summary ("A subject that NATS does not take is an error at once; nothing of it goes to NATS");
+  nats_server_init (&nats, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (wrong); i++)
+    {
+      g_autoptr(AfrpcNatsConnection) connection = afrpc_nats_connection_new (nats.url);
+      g_autoptr(AfrpcProcess) process = test_process_new ();
+      g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "act");
+      AfrpcNatsCaller *caller = afrpc_nats_caller_new (connection, wrong[i]);
+      AfrpcNatsServer *server = afrpc_nats_server_new (connection, wrong[i], AFRPC_CALLER (proxy));
+      g_autoptr(AfrpcCall) call = call_start (caller, g_variant_new ("()"));
+      g_autoptr(GError) error = NULL;
+      guint n_errors = 0;
+      gboolean is_over = FALSE;
+
+      g_assert_true (afrpc_call_is_settled (call));
+      error = wait_error (call);
+      g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_ARGUMENTS);
+      g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_NO);
+      nats_caller_end (caller);
+
+      g_signal_connect_swapped (server, "error", G_CALLBACK (test_count_cb), &n_errors);
+      afrpc_nats_server_start (server);
+      afrpc_nats_server_stop_async (server, NULL, stopped_cb, &is_over);
+      test_iterate_until (&is_over);
+      g_assert_cmpuint (n_errors, ==, 1);
+      g_assert_finalize_object (server);
+      connection_wait (connection, AFRPC_NATS_STATE_CONNECTED);
+      afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, NULL);
+    }
+  nats_server_clear (&nats);
+}
+
 int
 main (int    argc,
       char **argv)
@@ -881,6 +920,7 @@ main (int    argc,
   g_test_add_func ("/nats/drain", test_nats_drain);
   g_test_add_func ("/nats/dispatcher", test_nats_dispatcher);
   g_test_add_func ("/nats/failed-pool", test_nats_failed_pool);
+  g_test_add_func ("/nats/subjects", test_nats_subjects);
 
   return g_test_run ();
 }

@@ -89,7 +89,9 @@ class ToolNatsTest(ToolTest):
                       ['--nkey', 'x', 'f'], []):
             self.assert_status(self.call(*words), 2)
         self.assert_status(run('call', '--subject', 'x', 'f'), 2)
-        self.assert_status(run('serve', '--nats', self.nats.url, '--subject', 'a b', MODULE, 'echo'), 2)
+        for subject in 'a b', 'a..b', '.a', 'a.', '>', 'x' * 1001:
+            self.assert_status(run('serve', '--nats', self.nats.url, '--subject', subject, MODULE, 'echo'), 2)
+            self.assert_status(run('call', '--nats', self.nats.url, '--subject', subject, 'echo'), 2)
         for n in '-1', '65536':
             self.assert_status(run('serve', '--nats', self.nats.url, '--subject', 'x', '--max-calls', n, MODULE, 'echo'), 2)
         self.assert_status(run('serve', '--nats', self.nats.url, '--subject', 'x', '/nowhere.so', 'echo'), 3)

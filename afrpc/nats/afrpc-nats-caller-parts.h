@@ -205,6 +205,9 @@ void      afrpc_nats_caller_check_remotes (AfrpcNatsCaller   *self,
                                            gint64             now_us);
 void      afrpc_nats_caller_take_no_responders (AfrpcNatsCaller *self,
                                            const char        *subject);
+void      afrpc_nats_caller_take_unsent   (AfrpcNatsCaller   *self,
+                                           const char        *subject,
+                                           const GError      *error);
 void      afrpc_nats_caller_take_connected (AfrpcNatsCaller  *self);
 void      afrpc_nats_caller_lose          (AfrpcNatsCaller   *self,
                                            AfrpcNatsCall     *record,

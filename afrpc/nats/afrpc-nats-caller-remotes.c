@@ -52,7 +52,7 @@ add_remote (AfrpcNatsCaller *self,
   remote->name = g_strdup (name);
   remote->acks = g_array_new (FALSE, FALSE, sizeof (guint64));
   afrpc_nats_outbox_init (&remote->outbox, g_strdup_printf ("%s.m", inbox),
-                          g_strdup_printf ("%s.n.%" G_GINT64_MODIFIER "x.", self->inbox_subject, id), self->id);
+                          g_strdup_printf ("%s.n.%" G_GINT64_MODIFIER "x.", self->inbox_subject, id), self->inbox, self->id);
   g_hash_table_insert (self->remotes, &remote->id, remote);
   g_ptr_array_add (self->remote_list, remote);
 
@@ -131,7 +131,7 @@ afrpc_nats_caller_take_grant (AfrpcNatsCaller      *self,
     self->demand = AFRPC_NATS_DEMAND_ANSWERED;
   if (remote == NULL && n > 0)
     {
-      if (!afrpc_nats_is_subject (inbox) || self->remote_list->len >= REMOTES_MAX)
+      if (!afrpc_nats_check_subject (inbox, NULL) || self->remote_list->len >= REMOTES_MAX)
         return;
       remote = add_remote (self, sender, inbox, name);
     }
@@ -396,6 +396,25 @@ afrpc_nats_caller_check_remotes (AfrpcNatsCaller *self,
 
 /* Nobody is there */
 
+/* Returns: (nullable): the server of a message whose reply is @subject */
+static AfrpcNatsRemote *
+parse_reply (AfrpcNatsCaller *self,
+             const char      *subject,
+             guint64         *message)
+{
+  const char *rest = subject + strlen (self->inbox_subject);
+  char *end = NULL;
+  guint64 id;
+
+  if (!g_str_has_prefix (subject, self->inbox_subject) || !g_str_has_prefix (rest, ".n."))
+    return NULL;
+
+  id = g_ascii_strtoull (rest + 3, &end, 16);
+  *message = *end == '.' ? g_ascii_strtoull (end + 1, NULL, 10) : 0;
+
+  return afrpc_nats_caller_find_remote (self, id);
+}
+
 /* What was sent in that message has not arrived, and never will. */
 static void
 take_unreachable (AfrpcNatsCaller *self,
@@ -446,14 +465,39 @@ take_no_servers (AfrpcNatsCaller *self)
     }
 }
 
+/* What has @subject as its reply cannot be sent, and is not sent again. */
+void
+afrpc_nats_caller_take_unsent (AfrpcNatsCaller *self,
+                               const char      *subject, /* (nullable) */
+                               const GError    *error)
+{
+  guint64 message;
+  AfrpcNatsRemote *remote = subject != NULL ? parse_reply (self, subject, &message) : NULL;
+
+  if (remote == NULL)
+    {
+      afrpc_nats_caller_fail_queued (self, error);
+      return;
+    }
+
+  for (GList *link = remote->calls.head, *next; link != NULL; link = next)
+    {
+      AfrpcNatsCall *record = link->data;
+
+      next = link->next;
+      if (record->message == message)
+        afrpc_nats_caller_settle (self, record, AFRPC_STARTED_NO, NULL, g_error_copy (error));
+    }
+}
+
 /* @subject: which of ours it was said to */
 void
 afrpc_nats_caller_take_no_responders (AfrpcNatsCaller *self,
                                       const char      *subject)
 {
   const char *rest = subject + strlen (self->inbox_subject);
-  guint64 id, message;
-  char *end = NULL;
+  AfrpcNatsRemote *remote;
+  guint64 message;
 
   if (!g_str_has_prefix (subject, self->inbox_subject))
     return;
@@ -464,13 +508,10 @@ afrpc_nats_caller_take_no_responders (AfrpcNatsCaller *self,
         take_no_servers (self);
       return;
     }
-  if (!g_str_has_prefix (rest, ".n."))
-    return;
 
-  id = g_ascii_strtoull (rest + 3, &end, 16);
-  message = end != NULL && *end == '.' ? g_ascii_strtoull (end + 1, NULL, 10) : 0;
-  if (afrpc_nats_caller_find_remote (self, id) != NULL)
-    take_unreachable (self, afrpc_nats_caller_find_remote (self, id), message);
+  remote = parse_reply (self, subject, &message);
+  if (remote != NULL)
+    take_unreachable (self, remote, message);
 }
 
 /* For the first time or again: what has become of calls is asked of their servers, who are given time to come back, too. */

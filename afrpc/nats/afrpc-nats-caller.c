@@ -152,6 +152,10 @@ take_cb (AfrpcNatsItem *item,
         afrpc_nats_caller_end_call (self, record, AFRPC_NATS_END_CANCELLED);
       break;
 
+    case AFRPC_NATS_ITEM_UNSENT:
+      afrpc_nats_caller_take_unsent (self, item->subject, item->error);
+      break;
+
     case AFRPC_NATS_ITEM_PONG:
     case AFRPC_NATS_ITEM_CLOSED:
       break;
@@ -340,13 +344,18 @@ afrpc_nats_caller_constructed (GObject *object)
       if (self->subject == NULL)
         self->subject = g_strdup ("none");
     }
+  else
+    afrpc_nats_check_subject (self->subject, &self->failure);
   self->id = new_id ();
   self->inbox_subject = afrpc_nats_connection_new_inbox (self->connection);
   self->all_subject = g_strconcat (self->subject, ".all", NULL);
-  afrpc_nats_outbox_init (&self->queue_outbox, g_strdup (self->subject), g_strconcat (self->inbox_subject, ".d.", NULL),
-                          self->id);
-  afrpc_nats_outbox_init (&self->all_outbox, g_strdup (self->all_subject), NULL, self->id);
   self->inbox = afrpc_nats_inbox_new (self->context, &inbox_funcs, self);
+  afrpc_nats_outbox_init (&self->queue_outbox, g_strdup (self->subject), g_strconcat (self->inbox_subject, ".d.", NULL),
+                          self->inbox, self->id);
+  afrpc_nats_outbox_init (&self->all_outbox, g_strdup (self->all_subject), NULL, self->inbox, self->id);
+  if (self->failure != NULL)
+    return;
+
   pattern = g_strconcat (self->inbox_subject, ".>", NULL);
   events = g_strconcat (self->subject, ".event", NULL);
   link = afrpc_nats_caller_get_link (self);
@@ -502,7 +511,8 @@ afrpc_nats_caller_class_init (AfrpcNatsCallerClass *klass)
   /**
    * AfrpcNatsCaller:subject: (attributes org.gtk.Property.get=afrpc_nats_caller_get_subject)
    *
-   * The subject that is served.
+   * The subject that is served. With one that NATS does not take, calls fail with %AFRPC_ERROR_INVALID_ARGUMENTS: it has
+   * 1 to 1,000 bytes, no spaces, no `*`, no `>`, and no empty part between dots.
    *
    * Since: 1.0
    */

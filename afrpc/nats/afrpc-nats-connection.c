@@ -57,7 +57,6 @@ struct _AfrpcNatsConnection
   GObject parent_instance;
 
   AfrpcNatsSettings settings; /* construct-only */
-  char *inbox_prefix;         /* construct-only */
   char *description;          /* its servers, in messages */
 
   AfrpcNatsLink *link;        /* (owned) */
@@ -136,6 +135,7 @@ take_cb (AfrpcNatsItem *item,
     case AFRPC_NATS_ITEM_ERROR:
     case AFRPC_NATS_ITEM_MESSAGE:
     case AFRPC_NATS_ITEM_NO_RESPONDERS:
+    case AFRPC_NATS_ITEM_UNSENT:
     case AFRPC_NATS_ITEM_PONG:
     case AFRPC_NATS_ITEM_CANCEL:
     default:
@@ -184,7 +184,6 @@ afrpc_nats_connection_finalize (GObject *object)
     afrpc_nats_link_close (self->link, NULL);
   afrpc_nats_link_unref (self->link);
   afrpc_nats_settings_clear (&self->settings);
-  g_free (self->inbox_prefix);
   g_free (self->description);
   g_free (self->url);
   g_clear_error (&self->failure);
@@ -222,7 +221,7 @@ get_text (AfrpcNatsConnection *self,
     case PROP_TLS_HOSTNAME:
       return &self->settings.tls_hostname;
     case PROP_INBOX_PREFIX:
-      return &self->inbox_prefix;
+      return &self->settings.inbox_prefix;
     default:
       return NULL;
     }
@@ -478,7 +477,7 @@ afrpc_nats_connection_new_inbox (AfrpcNatsConnection *self)
 {
   g_autofree char *id = g_uuid_string_random ();
 
-  return g_strdup_printf ("%s.afrpc-%s", self->inbox_prefix, id);
+  return g_strdup_printf ("%s.afrpc-%s", self->settings.inbox_prefix, id);
 }
 
 /* Public */

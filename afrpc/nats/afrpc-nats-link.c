@@ -51,7 +51,8 @@ typedef struct
   Subscription *subscription; /* (owned) */
   guint id;
   char *subject;
-  char *reply;
+  char *reply;           /* (nullable) */
+  AfrpcNatsInbox *inbox; /* (nullable) (owned): who is told if it cannot be sent */
   guint64 sender;
   GBytes *bytes;
 } Command;
@@ -117,6 +118,7 @@ command_free (gpointer data)
   g_clear_pointer (&self->subscription, subscription_unref);
   g_free (self->subject);
   g_free (self->reply);
+  g_clear_pointer (&self->inbox, afrpc_nats_inbox_unref);
   g_clear_pointer (&self->bytes, g_bytes_unref);
   g_free (self);
 }
@@ -602,7 +604,29 @@ publish_part (GBytes   *part,
     publication->status = natsConnection_Publish (connection, command->subject, bytes, size);
 }
 
-/* What cannot be sent is lost, as what was under way when the connection broke: those who wait for something of it ask. */
+/* Whoever has made it is told. */
+static void
+tell_unsent (const Command *command,
+             natsStatus     status)
+{
+  AfrpcNatsItem *item;
+
+  if (command->inbox == NULL)
+    return;
+
+  item = afrpc_nats_item_new (AFRPC_NATS_ITEM_UNSENT, 0, command->reply);
+  item->error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE, "nothing can be sent to '%s': %s", command->subject,
+                             natsStatus_GetText (status));
+  afrpc_nats_inbox_push (command->inbox, item);
+}
+
+/* Whether it is so each time, and not because the connection is lost: then those who wait for something of it ask. */
+static gboolean
+is_refused (natsStatus status)
+{
+  return status == NATS_INVALID_SUBJECT || status == NATS_INVALID_ARG || status == NATS_MAX_PAYLOAD || status == NATS_NO_MEMORY;
+}
+
 static void
 publish (AfrpcNatsLink *self,
          const Command *command)
@@ -612,7 +636,9 @@ publish (AfrpcNatsLink *self,
 
   afrpc_nats_chunks_split (command->bytes, command->sender, ++self->last_transfer,
                            payload_max > 0 ? (gsize) payload_max : 1u << 20, publish_part, &publication);
-  if (publication.status != NATS_OK)
+  if (is_refused (publication.status))
+    tell_unsent (command, publication.status);
+  else if (publication.status != NATS_OK)
     g_debug ("nats: publishing to %s: %s", command->subject, natsStatus_GetText (publication.status));
 }
 
@@ -858,19 +884,22 @@ afrpc_nats_link_ping (AfrpcNatsLink  *self,
   g_mutex_unlock (&self->lock);
 }
 
-/* All (transfer full). @reply: (nullable): where to say that nobody has got it */
+/* @subject, @reply, @bytes: (transfer full). @reply: (nullable): where to say that nobody has got it; @inbox: (nullable): who is
+ * told if it cannot be sent */
 void
-afrpc_nats_link_publish (AfrpcNatsLink *self,
-                         char          *subject,
-                         char          *reply,
-                         guint64        sender,
-                         GBytes        *bytes)
+afrpc_nats_link_publish (AfrpcNatsLink  *self,
+                         char           *subject,
+                         char           *reply,
+                         AfrpcNatsInbox *inbox,
+                         guint64         sender,
+                         GBytes         *bytes)
 {
   Command *command = g_new0 (Command, 1);
 
   command->kind = COMMAND_PUBLISH;
   command->subject = subject;
   command->reply = reply;
+  command->inbox = inbox != NULL ? afrpc_nats_inbox_ref (inbox) : NULL;
   command->sender = sender;
   command->bytes = bytes;
   push_command (self, command);

@@ -31,6 +31,7 @@ void           afrpc_nats_link_unwatch     (AfrpcNatsLink           *self,
 void           afrpc_nats_link_publish     (AfrpcNatsLink           *self,
                                             char                    *subject,
                                             char                    *reply,
+                                            AfrpcNatsInbox          *inbox,
                                             guint64                  sender,
                                             GBytes                  *bytes);
 void           afrpc_nats_link_ping        (AfrpcNatsLink           *self,

@@ -6,25 +6,19 @@
 #include <string.h>
 
 #define BATCH_MAX (32u << 10) /* bytes: what is larger goes alone */
-#define SUBJECT_MAX 256u
 
-/* Whether something can be sent there, of what somebody says is his inbox. */
-gboolean
-afrpc_nats_is_subject (const char *text)
-{
-  return text[0] != '\0' && strlen (text) < SUBJECT_MAX && strpbrk (text, " \t\r\n*>") == NULL;
-}
-
-/* @subject, @reply_prefix: (transfer full) */
+/* @subject, @reply_prefix: (transfer full); @inbox: (nullable): who is told what cannot be sent at all */
 void
 afrpc_nats_outbox_init (AfrpcNatsOutbox *self,
                         char            *subject,
                         char            *reply_prefix, /* (nullable) */
+                        AfrpcNatsInbox  *inbox,
                         guint64          sender)
 {
   memset (self, 0, sizeof *self);
   self->subject = subject;
   self->reply_prefix = reply_prefix;
+  self->inbox = inbox != NULL ? afrpc_nats_inbox_ref (inbox) : NULL;
   self->sender = sender;
   self->serial = 1;
 }
@@ -34,6 +28,7 @@ void
 afrpc_nats_outbox_clear (AfrpcNatsOutbox *self)
 {
   g_clear_pointer (&self->message, g_byte_array_unref);
+  g_clear_pointer (&self->inbox, afrpc_nats_inbox_unref);
   g_clear_pointer (&self->subject, g_free);
   g_clear_pointer (&self->reply_prefix, g_free);
 }
@@ -70,6 +65,6 @@ afrpc_nats_outbox_flush (AfrpcNatsOutbox *self,
   if (self->reply_prefix != NULL)
     reply = g_strdup_printf ("%s%" G_GUINT64_FORMAT, self->reply_prefix, self->serial);
   self->serial++;
-  afrpc_nats_link_publish (link, g_strdup (self->subject), reply, self->sender,
+  afrpc_nats_link_publish (link, g_strdup (self->subject), reply, self->inbox, self->sender,
                            g_byte_array_free_to_bytes (g_steal_pointer (&self->message)));
 }

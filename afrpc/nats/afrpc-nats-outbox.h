@@ -12,6 +12,7 @@ typedef struct
 {
   char *subject;
   char *reply_prefix;  /* (nullable): where it is said that nobody has got a message, before its number */
+  AfrpcNatsInbox *inbox; /* (nullable) (owned) */
   guint64 sender;
   guint64 serial;      /* of the message that is being put together */
   GByteArray *message; /* (nullable) */
@@ -20,6 +21,7 @@ typedef struct
 void    afrpc_nats_outbox_init  (AfrpcNatsOutbox    *self,
                                  char               *subject,
                                  char               *reply_prefix,
+                                 AfrpcNatsInbox     *inbox,
                                  guint64             sender);
 void    afrpc_nats_outbox_clear (AfrpcNatsOutbox    *self);
 guint64 afrpc_nats_outbox_add   (AfrpcNatsOutbox    *self,
@@ -30,6 +32,5 @@ guint64 afrpc_nats_outbox_add   (AfrpcNatsOutbox    *self,
                                  GVariant           *body);
 void    afrpc_nats_outbox_flush (AfrpcNatsOutbox    *self,
                                  AfrpcNatsLink      *link);
-gboolean afrpc_nats_is_subject  (const char         *text);
 
 G_END_DECLS

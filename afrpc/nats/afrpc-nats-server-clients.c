@@ -78,7 +78,7 @@ add_client (AfrpcNatsServer *self,
   client->first_id = last_id + 1;
   client->heard_us = g_get_monotonic_time ();
   afrpc_nats_outbox_init (&client->outbox, g_strdup_printf ("%s.m", inbox),
-                          g_strdup_printf ("%s.n.%" G_GINT64_MODIFIER "x.", self->inbox_subject, id), self->id);
+                          g_strdup_printf ("%s.n.%" G_GINT64_MODIFIER "x.", self->inbox_subject, id), self->inbox, self->id);
   g_hash_table_insert (self->clients, &client->id, client);
   g_queue_push_tail_link (&self->client_list, &client->link);
 
@@ -305,7 +305,7 @@ afrpc_nats_server_take_demand (AfrpcNatsServer      *self,
   g_variant_get (body, "(&sutt)", &inbox, &n, &size_max, &last_id);
   if (client == NULL)
     {
-      if (!afrpc_nats_is_subject (inbox) || g_hash_table_size (self->clients) >= CLIENTS_MAX)
+      if (!afrpc_nats_check_subject (inbox, NULL) || g_hash_table_size (self->clients) >= CLIENTS_MAX)
         return;
       client = add_client (self, sender, inbox, last_id);
     }

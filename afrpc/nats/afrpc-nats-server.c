@@ -174,6 +174,8 @@ take_cb (AfrpcNatsItem *item,
       g_queue_push_tail (&self->errors, g_error_copy (item->error));
       break;
 
+    /* Where callers are, they have said; if nothing can be sent there, they do without. */
+    case AFRPC_NATS_ITEM_UNSENT:
     case AFRPC_NATS_ITEM_DISCONNECTED:
     case AFRPC_NATS_ITEM_CLOSED:
     case AFRPC_NATS_ITEM_PONG:
@@ -590,7 +592,8 @@ afrpc_nats_server_get_name (AfrpcNatsServer *self)
  * @self: a server
  *
  * Serves the subject from now on, as soon as there is a connection, until it is
- * [stopped][method@AfrpcNats.Server.stop_async] or dropped.
+ * [stopped][method@AfrpcNats.Server.stop_async] or dropped. If NATS does not take the subject, see
+ * [property@AfrpcNats.Caller:subject], [signal@AfrpcNats.Server::error] says so, and it has stopped.
  *
  * Since: 1.0
  */
@@ -599,6 +602,7 @@ afrpc_nats_server_start (AfrpcNatsServer *self)
 {
   g_autofree char *pattern = NULL;
   g_autofree char *all = NULL;
+  g_autoptr(GError) error = NULL;
   AfrpcNatsLink *link;
 
   g_return_if_fail (AFRPC_NATS_IS_SERVER (self));
@@ -610,8 +614,14 @@ afrpc_nats_server_start (AfrpcNatsServer *self)
   self->state = AFRPC_NATS_SERVER_SERVING;
   pattern = g_strconcat (self->inbox_subject, ".>", NULL);
   all = g_strconcat (self->subject, ".all", NULL);
-  afrpc_nats_outbox_init (&self->events, g_strconcat (self->subject, ".event", NULL), NULL, self->id);
+  afrpc_nats_outbox_init (&self->events, g_strconcat (self->subject, ".event", NULL), NULL, NULL, self->id);
   self->inbox = afrpc_nats_inbox_new (self->context, &inbox_funcs, self);
+  if (!afrpc_nats_check_subject (self->subject, &error))
+    {
+      afrpc_nats_server_give_up (self, error);
+      return;
+    }
+
   self->signals[0] = g_signal_connect (self->caller, "event", G_CALLBACK (event_cb), self);
   self->signals[1] = g_signal_connect (self->caller, "error", G_CALLBACK (error_cb), self);
   link = afrpc_nats_server_get_link (self);

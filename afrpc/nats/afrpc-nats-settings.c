@@ -7,6 +7,8 @@
 #include <string.h>
 
 #define SCHEME_END "://"
+#define SUBJECT_MAX 1000u /* bytes: NATS takes 4096 for a line, which has an inbox besides */
+#define PREFIX_MAX 200u
 
 void
 afrpc_nats_settings_clear (AfrpcNatsSettings *self)
@@ -23,6 +25,7 @@ afrpc_nats_settings_clear (AfrpcNatsSettings *self)
   g_free (self->tls_certificate_file);
   g_free (self->tls_key_file);
   g_free (self->tls_hostname);
+  g_free (self->inbox_prefix);
   memset (self, 0, sizeof *self);
 }
 
@@ -43,6 +46,46 @@ afrpc_nats_settings_copy (AfrpcNatsSettings       *self,
   self->tls_certificate_file = g_strdup (from->tls_certificate_file);
   self->tls_key_file = g_strdup (from->tls_key_file);
   self->tls_hostname = g_strdup (from->tls_hostname);
+  self->inbox_prefix = g_strdup (from->inbox_prefix);
+}
+
+/* Subjects */
+
+static gboolean
+check_subject (const char  *subject,
+               gsize        size_max,
+               GError     **error)
+{
+  g_autofree char *shown = NULL;
+  const char *why = NULL;
+  const char *p;
+
+  for (p = subject; why == NULL && *p != '\0'; p++)
+    if (g_ascii_isspace (*p) || g_ascii_iscntrl (*p))
+      why = "has spaces, or control characters";
+    else if (*p == '*' || *p == '>')
+      why = "has * or >, which stand for many";
+    else if (*p == '.' && (p == subject || p[1] == '.' || p[1] == '\0'))
+      why = "has an empty part";
+  if (*subject == '\0')
+    why = "is empty";
+  else if (strlen (subject) > size_max)
+    why = "is too long";
+  if (why == NULL)
+    return TRUE;
+
+  shown = g_strndup (subject, 64);
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_ARGUMENTS, "the subject '%s' %s", shown, why);
+
+  return FALSE;
+}
+
+/* FALSE: nothing can be sent there. */
+gboolean
+afrpc_nats_check_subject (const char  *subject,
+                          GError     **error)
+{
+  return check_subject (subject, SUBJECT_MAX, error);
 }
 
 /* URLs. nats.c takes what stands before the end of the scheme for nothing at all. */
@@ -136,7 +179,7 @@ has_tls (const AfrpcNatsSettings *self)
   return FALSE;
 }
 
-/* FALSE: a server cannot be meant. */
+/* FALSE: it cannot be meant so. */
 gboolean
 afrpc_nats_settings_check (const AfrpcNatsSettings  *self,
                            GError                  **error)
@@ -151,7 +194,14 @@ afrpc_nats_settings_check (const AfrpcNatsSettings  *self,
       return FALSE;
     }
 
-  return TRUE;
+  if (self->inbox_prefix == NULL || check_subject (self->inbox_prefix, PREFIX_MAX, error))
+    return TRUE;
+
+  g_prefix_error (error, "inbox-prefix: ");
+  if (error != NULL)
+    (*error)->code = AFRPC_ERROR_UNREACHABLE;
+
+  return FALSE;
 }
 
 static natsStatus

@@ -23,6 +23,7 @@ typedef struct
   char *tls_certificate_file;
   char *tls_key_file;
   char *tls_hostname;
+  char *inbox_prefix;
   gboolean tls;
   guint connect_timeout_ms;
 } AfrpcNatsSettings;
@@ -30,6 +31,8 @@ typedef struct
 void       afrpc_nats_settings_copy  (AfrpcNatsSettings       *self,
                                       const AfrpcNatsSettings *from);
 void       afrpc_nats_settings_clear (AfrpcNatsSettings       *self);
+gboolean   afrpc_nats_check_subject  (const char              *subject,
+                                      GError                 **error);
 gboolean   afrpc_nats_settings_check (const AfrpcNatsSettings *self,
                                       GError                 **error);
 char      *afrpc_nats_settings_describe (const AfrpcNatsSettings *self);

@@ -11,6 +11,7 @@
 /* Passwords are not for the command line, where everybody sees them. */
 #define PASSWORD_VARIABLE "NATS_PASSWORD"
 #define URL_VARIABLE "NATS_URL"
+#define SUBJECT_MAX 1000
 
 void
 afrpc_tool_nats_add (AfrpcToolNats    *self,
@@ -34,6 +35,14 @@ afrpc_tool_nats_add (AfrpcToolNats    *self,
   afrpc_tool_options_add (parser, entries);
 }
 
+/* As the library has it, but before anything is started. */
+static gboolean
+is_subject (const char *text) /* (nullable) */
+{
+  return text != NULL && text[0] != '\0' && text[0] != '.' && !g_str_has_suffix (text, ".") && strstr (text, "..") == NULL &&
+         strlen (text) <= SUBJECT_MAX && strpbrk (text, " \t\r\n\v\f*>") == NULL;
+}
+
 gboolean
 afrpc_tool_nats_check (AfrpcToolNats  *self,
                        GError        **error)
@@ -42,7 +51,7 @@ afrpc_tool_nats_check (AfrpcToolNats  *self,
     self->url = g_strdup (g_getenv (URL_VARIABLE));
   if (self->url == NULL || self->url[0] == '\0')
     g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("“--nats” is needed, or $NATS_URL"));
-  else if (self->subject == NULL || self->subject[0] == '\0' || strpbrk (self->subject, " \t\r\n*>") != NULL)
+  else if (!is_subject (self->subject))
     g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
                          _("“--subject” is needed, without spaces, “*” and “>”"));
   else if ((self->nkey == NULL) != (self->nkey_seed == NULL))
