@@ -278,6 +278,23 @@ nats_caller_end (AfrpcNatsCaller *caller)
   g_object_unref (caller);
 }
 
+static gboolean
+over_cb (gpointer data)
+{
+  *(gboolean *) data = TRUE;
+
+  return G_SOURCE_REMOVE;
+}
+
+void
+iterate_for (guint ms)
+{
+  gboolean is_over = FALSE;
+
+  g_timeout_add (ms, over_cb, &is_over);
+  test_iterate_until (&is_over);
+}
+
 AfrpcCall *
 call_start (AfrpcNatsCaller *caller,
             GVariant        *args)

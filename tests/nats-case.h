@@ -56,6 +56,8 @@ AfrpcNatsCaller     *nats_caller_new        (NatsServer          *nats);
 /* Until somebody serves. */
 void                 nats_caller_wait       (AfrpcNatsCaller     *caller);
 void                 nats_caller_end        (AfrpcNatsCaller     *caller);
+/* For as long as somebody else does nothing. */
+void                 iterate_for            (guint                ms);
 
 AfrpcCall           *call_start             (AfrpcNatsCaller     *caller,
                                              GVariant            *args);

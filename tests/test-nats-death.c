@@ -270,6 +270,40 @@ test_nats_death_of_caller (void)
   nats_server_clear (&nats);
 }
 
+static void
+test_nats_death_stopped_caller (void)
+{
+  const char *argv[] = { g_getenv ("AFRPC_TOOL"), "call", "--nats", NULL, "--subject", NATS_SUBJECT, "act", "wait", "<uint32 2500>",
+                         NULL };
+  g_autoptr(GError) error = NULL;
+  NatsServer nats;
+  Serving serving;
+  AfrpcNatsCaller *caller;
+  int pid = 0, status;
+
+  g_test_summary ("A caller that was stopped takes nobody for dead whom it has only not heard");
+  nats_server_init (&nats, NULL);
+  serving_init (&serving, &nats, "act", 1, NULL);
+  serving_start (&serving);
+  caller = nats_caller_new (&nats);
+  nats_caller_wait (caller);
+  nats_caller_end (caller);
+  argv[3] = nats.url;
+  g_spawn_async (NULL, (char **) argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL, die_with_parent, NULL, &pid,
+                 &error);
+  g_assert_no_error (error);
+  while (afrpc_nats_server_get_n_calls_running (serving.server) < 1)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (kill (pid, SIGSTOP), ==, 0);
+  iterate_for (2000);
+  g_assert_cmpint (kill (pid, SIGCONT), ==, 0);
+  while (waitpid (pid, &status, WNOHANG) == 0)
+    g_main_context_iteration (NULL, FALSE);
+  g_assert_cmpint (status, ==, 0);
+  serving_clear (&serving);
+  nats_server_clear (&nats);
+}
+
 /* NATS */
 
 static void
@@ -367,6 +401,7 @@ main (int    argc,
   g_test_add_func ("/nats-death/stopped", test_nats_death_stopped);
   g_test_add_func ("/nats-death/of-worker", test_nats_death_of_worker);
   g_test_add_func ("/nats-death/of-caller", test_nats_death_of_caller);
+  g_test_add_func ("/nats-death/stopped-caller", test_nats_death_stopped_caller);
   g_test_add_func ("/nats-death/of-nats", test_nats_death_of_nats);
   g_test_add_func ("/nats-death/long-gone", test_nats_death_long_gone);
 

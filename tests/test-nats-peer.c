@@ -2,6 +2,7 @@
 #include "nats-case.h"
 
 #include <nats/nats.h>
+#include <signal.h>
 #include <string.h>
 
 #include "nats/afrpc-nats-chunks.h"
@@ -481,6 +482,38 @@ test_nats_peer_silent (void)
   peer_end (&peer);
 }
 
+static void
+test_nats_peer_stalled (void)
+{
+  natsSubscription *inbox = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GVariant) value = NULL;
+  AfrpcNatsCaller *caller;
+  Peer peer;
+  guint64 id;
+
+  g_test_summary ("While NATS itself says nothing, no server is taken for dead; nor before it may have been heard again");
+  peer_init (&peer, NATS_SUBJECT);
+  g_assert_cmpint (natsConnection_Subscribe (&inbox, peer.connection, OWN_INBOX ".>", heard_cb, &peer), ==, NATS_OK);
+  g_assert_cmpint (natsConnection_Flush (peer.connection), ==, NATS_OK);
+  caller = nats_caller_new (&peer.nats);
+  call = call_start (caller, g_variant_new ("(i)", 1));
+  grant (&peer, 100);
+  id = hear_call (&peer);
+  g_assert_cmpint (kill (peer.nats.pid, SIGSTOP), ==, 0);
+  iterate_for (1000);
+  g_assert_false (afrpc_call_is_settled (call));
+  g_assert_cmpint (kill (peer.nats.pid, SIGCONT), ==, 0);
+  iterate_for (200);
+  g_assert_false (afrpc_call_is_settled (call));
+  say (&peer, NULL, AFRPC_NATS_RESULT, 0, id, g_variant_new_variant (g_variant_new_string ("done")));
+  value = wait_value (call);
+  natsSubscription_Unsubscribe (inbox);
+  natsSubscription_Destroy (inbox);
+  nats_caller_end (caller);
+  peer_end (&peer);
+}
+
 /* Callers that are dropped while messages come in */
 
 typedef struct
@@ -551,6 +584,7 @@ main (int    argc,
   g_test_add_func ("/nats-peer/forgetful", test_nats_peer_forgetful);
   g_test_add_func ("/nats-peer/not-named", test_nats_peer_not_named);
   g_test_add_func ("/nats-peer/silent", test_nats_peer_silent);
+  g_test_add_func ("/nats-peer/stalled", test_nats_peer_stalled);
   g_test_add_func ("/nats-peer/dropped", test_nats_peer_dropped);
 
   return g_test_run ();

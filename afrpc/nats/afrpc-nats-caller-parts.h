@@ -33,6 +33,9 @@ typedef struct
   AfrpcNatsChunks chunks;
   gint64 heard_us;        /* when something came from it; later than now while it need not say anything */
   gint64 query_us;        /* when to ask for its calls, if nothing comes before */
+  gint64 probe_us;        /* since when it would be dead, if NATS answers; 0: it lives, for all that is known */
+  gint64 burial_us;       /* when it is taken for dead: NATS has answered; 0: not yet */
+  gboolean was_spared;    /* NATS has been silent itself, since when nothing was heard of it either */
   guint beat_ms;
   guint64 size_max;       /* of arguments, bytes */
   gboolean is_dirty;      /* something is to be sent */
@@ -121,6 +124,7 @@ struct _AfrpcNatsCaller
   gboolean is_connected;
   gboolean was_connected;
   gint64 patience_us;              /* until when it is no error that nobody serves */
+  gint64 ping_us;                  /* when NATS was asked whether it answers; 0: it is not asked */
 
   /* Calls */
   GSequence *queue;                /* (element-type AfrpcNatsCall) (not owned): at no server; by priority, then the oldest */
@@ -205,6 +209,7 @@ void      afrpc_nats_caller_check_remotes (AfrpcNatsCaller   *self,
                                            gint64             now_us);
 void      afrpc_nats_caller_take_no_responders (AfrpcNatsCaller *self,
                                            const char        *subject);
+void      afrpc_nats_caller_take_pong     (AfrpcNatsCaller   *self);
 void      afrpc_nats_caller_take_unsent   (AfrpcNatsCaller   *self,
                                            const char        *subject,
                                            const GError      *error);

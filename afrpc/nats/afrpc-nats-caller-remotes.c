@@ -15,6 +15,7 @@
 #define BEATS_MISSED 2u
 #define SLACK_MS 100u       /* by which a beat may be late */
 #define BEAT_MS_MAX 60000u
+#define BURIAL_MS 20u       /* for which it is waited after NATS has answered: what was read before is on its way */
 
 #define US_PER_MS G_GINT64_CONSTANT (1000)
 
@@ -225,6 +226,9 @@ afrpc_nats_caller_set_heard (AfrpcNatsRemote *remote,
 {
   remote->heard_us = MAX (remote->heard_us, time_us);
   remote->query_us = MAX (remote->query_us, time_us + (remote->beat_ms + SLACK_MS) * US_PER_MS);
+  remote->probe_us = 0;
+  remote->burial_us = 0;
+  remote->was_spared = FALSE;
 }
 
 static gint64
@@ -360,6 +364,82 @@ check_ends (AfrpcNatsCaller *self,
     }
 }
 
+/* Nothing was heard of it for too long: then NATS is asked whether it is NATS that says nothing, or the caller that has not
+ * listened. */
+static void
+probe (AfrpcNatsCaller *self,
+       AfrpcNatsRemote *remote,
+       gint64           now_us)
+{
+  if (remote->probe_us == 0)
+    remote->probe_us = now_us;
+  if (self->ping_us != 0)
+    return;
+
+  self->ping_us = now_us;
+  afrpc_nats_link_ping (afrpc_nats_caller_get_link (self), self->inbox);
+}
+
+static void
+take_pong (AfrpcNatsCaller *self,
+           AfrpcNatsRemote *remote,
+           gint64           ping_us,
+           gint64           now_us)
+{
+  const gint64 delay_us = now_us - ping_us;
+
+  if (remote->probe_us == 0 || remote->burial_us != 0)
+    return;
+
+  /* It may have been asked before that. */
+  if (remote->probe_us > ping_us)
+    probe (self, remote, now_us);
+  else if (delay_us > remote->beat_ms * US_PER_MS && !remote->was_spared)
+    {
+      afrpc_nats_caller_set_heard (remote, now_us);
+      remote->was_spared = TRUE;
+      query (self, remote, now_us);
+    }
+  else
+    {
+      remote->burial_us = now_us + MAX (delay_us, BURIAL_MS * US_PER_MS);
+      afrpc_nats_inbox_arm (self->inbox, remote->burial_us);
+    }
+}
+
+/* NATS has answered. If it took its time, so may what servers have said meanwhile. */
+void
+afrpc_nats_caller_take_pong (AfrpcNatsCaller *self)
+{
+  const gint64 now_us = g_get_monotonic_time ();
+  const gint64 ping_us = self->ping_us;
+
+  self->ping_us = 0;
+  for (guint i = 0; i < self->remote_list->len; i++)
+    take_pong (self, self->remote_list->pdata[i], ping_us, now_us);
+}
+
+static void
+check_life (AfrpcNatsCaller *self,
+            AfrpcNatsRemote *remote,
+            gint64           now_us)
+{
+  const gint64 death_us = get_death_us (remote);
+
+  if (remote->burial_us != 0 && remote->burial_us <= now_us)
+    {
+      bury (self, remote, now_us);
+      return;
+    }
+
+  if (death_us <= now_us)
+    probe (self, remote, now_us);
+  if (remote->query_us <= now_us)
+    query (self, remote, now_us);
+  afrpc_nats_inbox_arm (self->inbox, MIN (remote->query_us, remote->burial_us != 0 ? remote->burial_us
+                                                            : death_us > now_us ? death_us : AFRPC_NATS_NEVER));
+}
+
 /* What has come to its time. */
 void
 afrpc_nats_caller_check_remotes (AfrpcNatsCaller *self,
@@ -373,17 +453,9 @@ afrpc_nats_caller_check_remotes (AfrpcNatsCaller *self,
       check_ends (self, remote, now_us);
       if (remote->acks->len > 0)
         add_acks (self, remote);
-      if (remote->calls.length == 0)
-        continue;
       /* Who has no connection himself hears nobody. */
-      if (self->is_connected && get_death_us (remote) <= now_us)
-        bury (self, remote, now_us);
-      else
-        {
-          if (self->is_connected && remote->query_us <= now_us)
-            query (self, remote, now_us);
-          afrpc_nats_inbox_arm (self->inbox, MAX (MIN (remote->query_us, get_death_us (remote)), now_us + 10 * US_PER_MS));
-        }
+      if (remote->calls.length > 0 && self->is_connected)
+        check_life (self, remote, now_us);
     }
   if (self->demand != AFRPC_NATS_DEMAND_NONE)
     {
@@ -530,7 +602,7 @@ afrpc_nats_caller_take_connected (AfrpcNatsCaller *self)
           remove_remote (self, remote);
           continue;
         }
-      remote->heard_us = now_us + AFRPC_NATS_RECONNECT_GRACE_US;
+      afrpc_nats_caller_set_heard (remote, now_us + AFRPC_NATS_RECONNECT_GRACE_US);
       query (self, remote, now_us);
     }
   self->demand = AFRPC_NATS_DEMAND_NONE;

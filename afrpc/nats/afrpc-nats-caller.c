@@ -157,6 +157,9 @@ take_cb (AfrpcNatsItem *item,
       break;
 
     case AFRPC_NATS_ITEM_PONG:
+      afrpc_nats_caller_take_pong (self);
+      break;
+
     case AFRPC_NATS_ITEM_CLOSED:
       break;
 
