@@ -483,6 +483,36 @@ test_nats_peer_silent (void)
 }
 
 static void
+test_nats_peer_unwanted (void)
+{
+  natsSubscription *inbox = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GError) error = NULL;
+  AfrpcNatsCaller *caller;
+  Peer peer;
+  guint64 id;
+
+  g_test_summary ("A server that was taken for dead is told that nobody wants what it has");
+  peer_init (&peer, NATS_SUBJECT);
+  g_assert_cmpint (natsConnection_Subscribe (&inbox, peer.connection, OWN_INBOX ".>", heard_cb, &peer), ==, NATS_OK);
+  g_assert_cmpint (natsConnection_Flush (peer.connection), ==, NATS_OK);
+  caller = nats_caller_new (&peer.nats);
+  call = call_start (caller, g_variant_new ("(i)", 1));
+  grant (&peer, 20);
+  id = hear_call (&peer);
+  error = wait_error (call);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+  say (&peer, NULL, AFRPC_NATS_BEAT, 0, 0, g_variant_new_fixed_array (G_VARIANT_TYPE_UINT64, &id, 1, sizeof id));
+  hear_of (&peer, AFRPC_NATS_ACK, id);
+  say (&peer, NULL, AFRPC_NATS_RESULT, 0, id, g_variant_new_variant (g_variant_new_string ("late")));
+  hear_of (&peer, AFRPC_NATS_ACK, id);
+  natsSubscription_Unsubscribe (inbox);
+  natsSubscription_Destroy (inbox);
+  nats_caller_end (caller);
+  peer_end (&peer);
+}
+
+static void
 test_nats_peer_stalled (void)
 {
   natsSubscription *inbox = NULL;
@@ -584,6 +614,7 @@ main (int    argc,
   g_test_add_func ("/nats-peer/forgetful", test_nats_peer_forgetful);
   g_test_add_func ("/nats-peer/not-named", test_nats_peer_not_named);
   g_test_add_func ("/nats-peer/silent", test_nats_peer_silent);
+  g_test_add_func ("/nats-peer/unwanted", test_nats_peer_unwanted);
   g_test_add_func ("/nats-peer/stalled", test_nats_peer_stalled);
   g_test_add_func ("/nats-peer/dropped", test_nats_peer_dropped);
 

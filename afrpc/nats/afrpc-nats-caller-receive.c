@@ -188,7 +188,7 @@ take_progress (AfrpcNatsCaller       *self,
 
 static void take_bytes (AfrpcNatsCaller *self,
                         GBytes          *bytes,
-                        gboolean         is_whole);
+                        GByteArray      *answer);
 
 static gboolean
 take_chunk (AfrpcNatsCaller      *self,
@@ -201,7 +201,7 @@ take_chunk (AfrpcNatsCaller      *self,
                                              error);
 
   if (status > 0)
-    take_bytes (self, message, TRUE);
+    take_bytes (self, message, NULL);
 
   return status >= 0;
 }
@@ -221,12 +221,48 @@ take_grant (AfrpcNatsCaller       *self,
   return TRUE;
 }
 
+static void
+add_ack (GByteArray *answer,
+         guint64     id)
+{
+  afrpc_nats_message_add (answer, AFRPC_NATS_ACK, 0, id, NULL);
+}
+
+/* Somebody who was taken for dead, or for somebody who has nothing to say: nobody wants what he has, and he need not keep it.
+ * @answer is what he is told. */
+static gboolean
+take_from_stranger (const AfrpcNatsReader *reader,
+                    const AfrpcNatsFrame  *frame,
+                    GByteArray            *answer, /* (nullable) */
+                    GError               **error)
+{
+  g_autoptr(GVariant) body = NULL;
+  const guint64 *ids;
+  gsize n;
+
+  if (answer == NULL)
+    return TRUE;
+  if (frame->type == AFRPC_NATS_RESULT || frame->type == AFRPC_NATS_ERROR)
+    add_ack (answer, frame->id);
+  if (frame->type != AFRPC_NATS_BEAT)
+    return TRUE;
+
+  body = afrpc_nats_reader_value (reader, frame, "at", error);
+  if (body == NULL)
+    return FALSE;
+  ids = g_variant_get_fixed_array (body, &n, sizeof *ids);
+  for (gsize i = 0; i < n; i++)
+    add_ack (answer, ids[i]);
+
+  return TRUE;
+}
+
 /* FALSE: it is not what it should be. */
 static gboolean
 take_frame (AfrpcNatsCaller       *self,
             const AfrpcNatsReader *reader,
             const AfrpcNatsFrame  *frame,
-            gboolean               is_whole, /* it came in chunks, and may not come again so */
+            GByteArray            *answer, /* (nullable): it came in chunks, and may not come again so */
             GError               **error)
 {
   AfrpcNatsRemote *remote = afrpc_nats_caller_find_remote (self, reader->sender);
@@ -235,7 +271,7 @@ take_frame (AfrpcNatsCaller       *self,
   if (frame->type == AFRPC_NATS_GRANT)
     return take_grant (self, reader, frame, error);
   if (remote == NULL)
-    return TRUE;
+    return take_from_stranger (reader, frame, answer, error);
 
   record = find_call (self, remote, frame->id);
   switch ((AfrpcNatsFrameType) frame->type)
@@ -278,7 +314,7 @@ take_frame (AfrpcNatsCaller       *self,
       return take_beat (self, remote, reader, frame, error);
 
     case AFRPC_NATS_CHUNK:
-      if (!is_whole)
+      if (answer != NULL)
         return take_chunk (self, remote, frame, error);
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL, "a part of a message in a part of a message");
       return FALSE;
@@ -299,7 +335,7 @@ take_frame (AfrpcNatsCaller       *self,
 static void
 take_bytes (AfrpcNatsCaller *self,
             GBytes          *bytes,
-            gboolean         is_whole)
+            GByteArray      *answer) /* (nullable): it came in chunks */
 {
   g_auto(AfrpcNatsReader) reader = { 0 };
   g_autoptr(GError) error = NULL;
@@ -307,7 +343,7 @@ take_bytes (AfrpcNatsCaller *self,
 
   if (afrpc_nats_reader_init (&reader, bytes, &error))
     while (afrpc_nats_reader_next (&reader, &frame, &error) > 0)
-      if (!take_frame (self, &reader, &frame, is_whole, &error))
+      if (!take_frame (self, &reader, &frame, answer, &error))
         break;
   if (error != NULL)
     {
@@ -340,6 +376,7 @@ afrpc_nats_caller_take_message (AfrpcNatsCaller *self,
                                 AfrpcNatsItem   *item)
 {
   AfrpcNatsRemote *remote;
+  GByteArray *answer;
   guint64 sender;
 
   if (item->tag == AFRPC_NATS_TAG_EVENTS)
@@ -356,5 +393,7 @@ afrpc_nats_caller_take_message (AfrpcNatsCaller *self,
       if (remote != NULL)
         afrpc_nats_caller_set_heard (remote, item->arrival_us);
     }
-  take_bytes (self, item->bytes, FALSE);
+  answer = afrpc_nats_message_new (self->id);
+  take_bytes (self, item->bytes, answer);
+  afrpc_nats_link_answer (afrpc_nats_caller_get_link (self), item, self->id, answer);
 }

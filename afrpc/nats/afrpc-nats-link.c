@@ -905,6 +905,19 @@ afrpc_nats_link_publish (AfrpcNatsLink  *self,
   push_command (self, command);
 }
 
+/* Says @answer (transfer full) where the reply of @item is, if there is something to say. */
+void
+afrpc_nats_link_answer (AfrpcNatsLink       *self,
+                        const AfrpcNatsItem *item,
+                        guint64              sender,
+                        GByteArray          *answer)
+{
+  g_autoptr(GBytes) bytes = g_byte_array_free_to_bytes (answer);
+
+  if (g_bytes_get_size (bytes) > AFRPC_NATS_HEADER_SIZE && item->reply != NULL && afrpc_nats_check_subject (item->reply, NULL))
+    afrpc_nats_link_publish (self, g_strdup (item->reply), NULL, NULL, sender, g_steal_pointer (&bytes));
+}
+
 /* Returns: (transfer full) (nullable): the server that it is connected to, or was last */
 char *
 afrpc_nats_link_dup_url (AfrpcNatsLink *self)

@@ -34,6 +34,10 @@ void           afrpc_nats_link_publish     (AfrpcNatsLink           *self,
                                             AfrpcNatsInbox          *inbox,
                                             guint64                  sender,
                                             GBytes                  *bytes);
+void           afrpc_nats_link_answer      (AfrpcNatsLink           *self,
+                                            const AfrpcNatsItem     *item,
+                                            guint64                  sender,
+                                            GByteArray              *answer);
 void           afrpc_nats_link_ping        (AfrpcNatsLink           *self,
                                             AfrpcNatsInbox          *inbox);
 char          *afrpc_nats_link_dup_url     (AfrpcNatsLink           *self);

@@ -154,9 +154,5 @@ afrpc_nats_server_take_message (AfrpcNatsServer *self,
   GByteArray *answer = afrpc_nats_message_new (self->id);
 
   take_bytes (self, item->bytes, item->tag, answer);
-  if (answer->len > AFRPC_NATS_HEADER_SIZE && item->reply != NULL && afrpc_nats_check_subject (item->reply, NULL))
-    afrpc_nats_link_publish (afrpc_nats_server_get_link (self), g_strdup (item->reply), NULL, NULL, self->id,
-                             g_byte_array_free_to_bytes (answer));
-  else
-    g_byte_array_unref (answer);
+  afrpc_nats_link_answer (afrpc_nats_server_get_link (self), item, self->id, answer);
 }
