@@ -30,6 +30,8 @@ typedef struct
   guint flags;
   guint64 id;
   GVariant *body; /* (nullable) */
+  guint64 total;  /* of a large message of which this is a part */
+  guint64 end;    /* of that part */
 } Said;
 
 static void
@@ -61,6 +63,8 @@ get_type (guint type)
       return "s";
     case AFRPC_NATS_BEAT:
       return "at";
+    case AFRPC_NATS_RECEIVED:
+      return "t";
     default:
       return NULL;
     }
@@ -89,6 +93,15 @@ heard_cb (natsConnection   *connection,
       said->id = frame.id;
       if (get_type (frame.type) != NULL)
         said->body = afrpc_nats_reader_value (&reader, &frame, get_type (frame.type), NULL);
+      if (frame.type == AFRPC_NATS_CHUNK)
+        {
+          const guint8 *part = (const guint8 *) g_bytes_get_data (bytes, NULL) + frame.offset;
+
+          memcpy (&said->total, part, 8);
+          memcpy (&said->end, part + 8, 8);
+          said->total = GUINT64_FROM_LE (said->total);
+          said->end = GUINT64_FROM_LE (said->end) + frame.size - 16;
+        }
       g_async_queue_push (peer->messages, said);
     }
   g_main_context_wakeup (NULL);
@@ -482,6 +495,155 @@ test_nats_peer_silent (void)
   peer_end (&peer);
 }
 
+/* Until all parts of a large message have come, of which @ms after each it is said how much is there. */
+static void
+take_slowly (Peer  *peer,
+             guint  ms)
+{
+  gboolean is_over = FALSE;
+
+  while (!is_over)
+    {
+      Said *said = hear (peer, AFRPC_NATS_CHUNK);
+
+      iterate_for (ms);
+      say (peer, NULL, AFRPC_NATS_RECEIVED, 0, said->id, g_variant_new_uint64 (said->end));
+      is_over = said->end == said->total;
+      said_free (said);
+    }
+}
+
+static GVariant *
+new_large (gsize size)
+{
+  guint8 *bytes = g_malloc0 (size);
+
+  return g_variant_new ("(@ay)", g_variant_new_from_data (G_VARIANT_TYPE ("ay"), bytes, size, TRUE, g_free, bytes));
+}
+
+static void
+test_nats_peer_slowly (void)
+{
+  natsSubscription *inbox = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GVariant) value = NULL;
+  AfrpcNatsCaller *caller;
+  Peer peer;
+  Said *first;
+
+  g_test_summary ("A server that gets a large call slowly is not dead: it says how much has come. What is lost comes again");
+  peer_init (&peer, NATS_SUBJECT);
+  g_assert_cmpint (natsConnection_Subscribe (&inbox, peer.connection, OWN_INBOX ".>", heard_cb, &peer), ==, NATS_OK);
+  g_assert_cmpint (natsConnection_Flush (peer.connection), ==, NATS_OK);
+  caller = nats_caller_new (&peer.nats);
+  call = call_start (caller, new_large (300000));
+  grant (&peer, 250);
+  take_slowly (&peer, 150);
+  say (&peer, NULL, AFRPC_NATS_RESULT, 0, 1, g_variant_new_variant (g_variant_new_string ("done")));
+  value = wait_value (call);
+  g_clear_object (&call);
+
+  call = call_start (caller, new_large (300000));
+  grant (&peer, 2000);
+  first = hear (&peer, AFRPC_NATS_CHUNK);
+  while (first->end == first->total || first->end > 40000)
+    {
+      said_free (first);
+      first = hear (&peer, AFRPC_NATS_CHUNK);
+    }
+  /* It may have come in part before. */
+  for (guint n = 0; n < 1;)
+    {
+      Said *again = hear (&peer, AFRPC_NATS_CHUNK);
+
+      n += again->end == first->end;
+      said_free (again);
+    }
+  said_free (first);
+  say (&peer, NULL, AFRPC_NATS_RESULT, 0, 2, g_variant_new_variant (g_variant_new_string ("done")));
+  g_variant_unref (wait_value (call));
+  natsSubscription_Unsubscribe (inbox);
+  natsSubscription_Destroy (inbox);
+  nats_caller_end (caller);
+  peer_end (&peer);
+}
+
+static void
+test_nats_peer_given_up (void)
+{
+  natsSubscription *inbox = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(AfrpcCall) next = NULL;
+  g_autoptr(GError) error = NULL;
+  AfrpcNatsCaller *caller;
+  Peer peer;
+
+  g_test_summary ("A call that is given up before all of it was sent has not been begun; a server that does not want it has not got it");
+  peer_init (&peer, NATS_SUBJECT);
+  g_assert_cmpint (natsConnection_Subscribe (&inbox, peer.connection, OWN_INBOX ".>", heard_cb, &peer), ==, NATS_OK);
+  g_assert_cmpint (natsConnection_Flush (peer.connection), ==, NATS_OK);
+  caller = nats_caller_new (&peer.nats);
+  call = call_start (caller, new_large (300000));
+  grant (&peer, 60000);
+  said_free (hear (&peer, AFRPC_NATS_CHUNK));
+  afrpc_call_cancel (call);
+  error = wait_error (call);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_NO);
+
+  next = call_start (caller, new_large (300000));
+  {
+    Said *part;
+
+    do
+      part = hear (&peer, AFRPC_NATS_CHUNK);
+    while (part->id == 1);
+    say (&peer, NULL, AFRPC_NATS_RECEIVED, 0, part->id, g_variant_new_uint64 (G_MAXUINT64));
+    said_free (part);
+  }
+  grant (&peer, 60000);
+  take_slowly (&peer, 0);
+  say (&peer, NULL, AFRPC_NATS_RESULT, 0, 3, g_variant_new_variant (g_variant_new_string ("done")));
+  g_variant_unref (wait_value (next));
+  natsSubscription_Unsubscribe (inbox);
+  natsSubscription_Destroy (inbox);
+  nats_caller_end (caller);
+  peer_end (&peer);
+}
+
+static void
+peer_stopped_cb (GObject      *object,
+                 GAsyncResult *result,
+                 gpointer      data)
+{
+  g_assert_true (afrpc_nats_server_stop_finish (AFRPC_NATS_SERVER (object), result, NULL));
+  *(gboolean *) data = TRUE;
+}
+
+static void
+test_nats_peer_drain (void)
+{
+  gboolean is_over = FALSE;
+  Serving serving;
+  Peer peer;
+
+  g_test_summary ("A server that stops waits for a caller that takes a large result slowly");
+  peer_init (&peer, NULL);
+  serving_init (&serving, &peer.nats, "act", 1, NULL);
+  serving_start (&serving);
+  demand (&peer);
+  say (&peer, NULL, AFRPC_NATS_CALL, 0, 1, g_variant_new ("(a{sv}v)", NULL, act_u ("bytes", 300000)));
+  while (afrpc_nats_server_get_n_calls_done (serving.server) == 0)
+    g_main_context_iteration (NULL, TRUE);
+  afrpc_nats_server_stop_async (serving.server, NULL, peer_stopped_cb, &is_over);
+  take_slowly (&peer, 300);
+  g_assert_false (is_over);
+  say (&peer, NULL, AFRPC_NATS_ACK, 0, 1, NULL);
+  test_iterate_until (&is_over);
+  serving_clear (&serving);
+  peer_end (&peer);
+}
+
 static void
 test_nats_peer_unwanted (void)
 {
@@ -614,6 +776,9 @@ main (int    argc,
   g_test_add_func ("/nats-peer/forgetful", test_nats_peer_forgetful);
   g_test_add_func ("/nats-peer/not-named", test_nats_peer_not_named);
   g_test_add_func ("/nats-peer/silent", test_nats_peer_silent);
+  g_test_add_func ("/nats-peer/slowly", test_nats_peer_slowly);
+  g_test_add_func ("/nats-peer/given-up", test_nats_peer_given_up);
+  g_test_add_func ("/nats-peer/drain", test_nats_peer_drain);
   g_test_add_func ("/nats-peer/unwanted", test_nats_peer_unwanted);
   g_test_add_func ("/nats-peer/stalled", test_nats_peer_stalled);
   g_test_add_func ("/nats-peer/dropped", test_nats_peer_dropped);

@@ -2,6 +2,13 @@
 #include "nats-case.h"
 
 #include <string.h>
+#include <time.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_SANITIZED TRUE
+#else
+#define IS_SANITIZED FALSE
+#endif
 
 /* Calls over NATS: what they bring, and what is said where nothing can be brought. */
 
@@ -853,6 +860,52 @@ test_nats_failed_pool (void)
   nats_server_clear (&nats);
 }
 
+static gint64
+get_thread_us (void)
+{
+  struct timespec time;
+
+  g_assert_cmpint (clock_gettime (CLOCK_THREAD_CPUTIME_ID, &time), ==, 0);
+
+  return time.tv_sec * G_GINT64_CONSTANT (1000000) + time.tv_nsec / 1000;
+}
+
+static void
+test_nats_slices (void)
+{
+  const gint64 allowed_us = IS_SANITIZED ? 200000 : 20000;
+  g_autoptr(GVariantBuilder) builder = g_variant_builder_new (G_VARIANT_TYPE ("a(sv)"));
+  g_autoptr(GVariant) many = NULL;
+  g_autoptr(GVariant) args = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GVariant) value = NULL;
+  gint64 longest_us = 0;
+  Fleet test;
+
+  g_test_summary ("No iteration of a main loop checks or copies all of a large value");
+  fleet_init (&test, "act", 1);
+  for (guint i = 0; i < 400000; i++)
+    g_variant_builder_add (builder, "(sv)", "a member", g_variant_new_uint32 (i));
+  many = g_variant_ref_sink (g_variant_builder_end (builder));
+  args = g_variant_ref_sink (test_act ("return", many));
+  g_assert_cmpuint (g_variant_get_size (args), >, 8000000);
+  g_variant_get_data (many);
+  g_variant_get_data (args);
+  call = call_start (test.caller, args);
+  while (!afrpc_call_is_settled (call))
+    {
+      const gint64 begin_us = get_thread_us ();
+
+      g_main_context_iteration (NULL, TRUE);
+      longest_us = MAX (longest_us, get_thread_us () - begin_us);
+    }
+  g_test_message ("longest: %.1f ms", longest_us / 1000.0);
+  value = wait_value (call);
+  g_assert_cmpuint (g_variant_n_children (value), ==, 400000);
+  g_assert_cmpint (longest_us, <, allowed_us);
+  fleet_clear (&test);
+}
+
 static void
 test_nats_subjects (void)
 {
@@ -921,6 +974,7 @@ main (int    argc,
   g_test_add_func ("/nats/dispatcher", test_nats_dispatcher);
   g_test_add_func ("/nats/failed-pool", test_nats_failed_pool);
   g_test_add_func ("/nats/subjects", test_nats_subjects);
+  g_test_add_func ("/nats/slices", test_nats_slices);
 
   return g_test_run ();
 }

@@ -302,6 +302,14 @@ afrpc_nats_caller_end_call (AfrpcNatsCaller *self,
       return;
     }
 
+  if (afrpc_nats_caller_is_under_way (self, record) &&
+      afrpc_nats_outbox_stop (&remote->outbox, afrpc_nats_caller_get_link (self), record->message, FALSE))
+    {
+      afrpc_nats_caller_set_credits (self, remote, remote->credits + 1);
+      afrpc_nats_caller_settle_end (self, record, AFRPC_STARTED_NO);
+      return;
+    }
+
   record->end_us = g_get_monotonic_time () + MIN (remote->beat_ms * G_GINT64_CONSTANT (1000), END_US_MAX);
   afrpc_nats_inbox_arm (self->inbox, record->end_us);
   afrpc_nats_caller_say (self, remote, AFRPC_NATS_CANCEL, 0, record->id,

@@ -209,6 +209,14 @@ void      afrpc_nats_caller_check_remotes (AfrpcNatsCaller   *self,
                                            gint64             now_us);
 void      afrpc_nats_caller_take_no_responders (AfrpcNatsCaller *self,
                                            const char        *subject);
+void      afrpc_nats_caller_set_dirty     (AfrpcNatsCaller   *self,
+                                           AfrpcNatsRemote   *remote);
+gboolean  afrpc_nats_caller_is_under_way  (AfrpcNatsCaller   *self,
+                                           AfrpcNatsCall     *record);
+void      afrpc_nats_caller_take_received (AfrpcNatsCaller   *self,
+                                           AfrpcNatsRemote   *remote,
+                                           guint64            message,
+                                           guint64            n);
 void      afrpc_nats_caller_take_pong     (AfrpcNatsCaller   *self);
 void      afrpc_nats_caller_take_unsent   (AfrpcNatsCaller   *self,
                                            const char        *subject,
@@ -231,6 +239,8 @@ void      afrpc_nats_caller_set_credits   (AfrpcNatsCaller   *self,
 void      afrpc_nats_caller_leave         (AfrpcNatsCaller   *self);
 /* receive */
 void      afrpc_nats_caller_take_message  (AfrpcNatsCaller   *self,
+                                           AfrpcNatsItem     *item);
+void      afrpc_nats_caller_take_checked  (AfrpcNatsCaller   *self,
                                            AfrpcNatsItem     *item);
 
 static inline AfrpcNatsLink *

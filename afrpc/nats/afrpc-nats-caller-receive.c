@@ -5,8 +5,6 @@
 
 #include "nats/afrpc-nats-caller-parts.h"
 
-#include <string.h>
-
 #define ACKS_MAX 64u
 
 static void
@@ -150,13 +148,16 @@ take_beat (AfrpcNatsCaller       *self,
       if (find_call (self, remote, ids[i]) == NULL)
         acknowledge (self, remote, ids[i]);
     }
-  /* What is not named may be under way. If it is not named again, it is asked for. */
+  /* What is not named may be under way. If it is not named again, it is asked for; but not what goes in parts, nor what comes
+   * after that. */
   for (GList *l = remote->calls.head; l != NULL; l = l->next)
     {
       AfrpcNatsCall *record = l->data;
 
       if (g_hash_table_contains (named, &record->id))
         record->is_missed = FALSE;
+      else if (afrpc_nats_caller_is_under_way (self, record))
+        break;
       else if (!record->is_missed)
         record->is_missed = TRUE;
       else
@@ -188,6 +189,7 @@ take_progress (AfrpcNatsCaller       *self,
 
 static void take_bytes (AfrpcNatsCaller *self,
                         GBytes          *bytes,
+                        GPtrArray       *values,
                         GByteArray      *answer);
 
 static gboolean
@@ -200,10 +202,26 @@ take_chunk (AfrpcNatsCaller      *self,
   const int status = afrpc_nats_chunks_take (&remote->chunks, frame, self->max_message_size + AFRPC_NATS_MESSAGE_SLACK, &message,
                                              error);
 
-  if (status > 0)
-    take_bytes (self, message, NULL);
+  afrpc_nats_caller_set_dirty (self, remote);
+  if (status > 0 && !afrpc_nats_chunks_check (&remote->chunks, message, remote->id, TRUE, self->inbox))
+    take_bytes (self, message, NULL, NULL);
 
   return status >= 0;
+}
+
+static gboolean
+take_received (AfrpcNatsCaller       *self,
+               AfrpcNatsRemote       *remote,
+               const AfrpcNatsReader *reader,
+               const AfrpcNatsFrame  *frame,
+               GError               **error)
+{
+  g_autoptr(GVariant) body = afrpc_nats_reader_value (reader, frame, "t", error);
+
+  if (body != NULL)
+    afrpc_nats_caller_take_received (self, remote, frame->id, g_variant_get_uint64 (body));
+
+  return body != NULL;
 }
 
 static gboolean
@@ -244,6 +262,8 @@ take_from_stranger (const AfrpcNatsReader *reader,
     return TRUE;
   if (frame->type == AFRPC_NATS_RESULT || frame->type == AFRPC_NATS_ERROR)
     add_ack (answer, frame->id);
+  else if (frame->type == AFRPC_NATS_CHUNK)
+    afrpc_nats_message_add (answer, AFRPC_NATS_RECEIVED, 0, frame->id, g_variant_new_uint64 (AFRPC_NATS_RECEIVED_NEVER));
   if (frame->type != AFRPC_NATS_BEAT)
     return TRUE;
 
@@ -313,6 +333,9 @@ take_frame (AfrpcNatsCaller       *self,
     case AFRPC_NATS_BEAT:
       return take_beat (self, remote, reader, frame, error);
 
+    case AFRPC_NATS_RECEIVED:
+      return take_received (self, remote, reader, frame, error);
+
     case AFRPC_NATS_CHUNK:
       if (answer != NULL)
         return take_chunk (self, remote, frame, error);
@@ -335,6 +358,7 @@ take_frame (AfrpcNatsCaller       *self,
 static void
 take_bytes (AfrpcNatsCaller *self,
             GBytes          *bytes,
+            GPtrArray       *values, /* (nullable): they have been checked before */
             GByteArray      *answer) /* (nullable): it came in chunks */
 {
   g_auto(AfrpcNatsReader) reader = { 0 };
@@ -342,9 +366,12 @@ take_bytes (AfrpcNatsCaller *self,
   AfrpcNatsFrame frame;
 
   if (afrpc_nats_reader_init (&reader, bytes, &error))
-    while (afrpc_nats_reader_next (&reader, &frame, &error) > 0)
-      if (!take_frame (self, &reader, &frame, answer, &error))
-        break;
+    {
+      reader.values = values;
+      while (afrpc_nats_reader_next (&reader, &frame, &error) > 0)
+        if (!take_frame (self, &reader, &frame, answer, &error))
+          break;
+    }
   if (error != NULL)
     {
       g_prefix_error (&error, "from a server of '%s': ", self->subject);
@@ -371,12 +398,22 @@ take_event (AfrpcNatsCaller *self,
     }
 }
 
+static void
+take_answered (AfrpcNatsCaller *self,
+               AfrpcNatsItem   *item,
+               GPtrArray       *values) /* (nullable) */
+{
+  GByteArray *answer = afrpc_nats_message_new (self->id);
+
+  take_bytes (self, item->bytes, values, answer);
+  afrpc_nats_link_answer (afrpc_nats_caller_get_link (self), item, answer);
+}
+
 void
 afrpc_nats_caller_take_message (AfrpcNatsCaller *self,
                                 AfrpcNatsItem   *item)
 {
-  AfrpcNatsRemote *remote;
-  GByteArray *answer;
+  AfrpcNatsRemote *remote = NULL;
   guint64 sender;
 
   if (item->tag == AFRPC_NATS_TAG_EVENTS)
@@ -385,15 +422,40 @@ afrpc_nats_caller_take_message (AfrpcNatsCaller *self,
       return;
     }
 
-  /* Whatever it says, it lives. */
-  if (g_bytes_get_size (item->bytes) >= AFRPC_NATS_HEADER_SIZE)
+  if (afrpc_nats_reader_peek_sender (item->bytes, &sender))
+    remote = afrpc_nats_caller_find_remote (self, sender);
+  if (remote == NULL)
     {
-      memcpy (&sender, (const guint8 *) g_bytes_get_data (item->bytes, NULL) + 8, sizeof sender);
-      remote = afrpc_nats_caller_find_remote (self, GUINT64_FROM_LE (sender));
-      if (remote != NULL)
-        afrpc_nats_caller_set_heard (remote, item->arrival_us);
+      take_answered (self, item, NULL);
+      return;
     }
-  answer = afrpc_nats_message_new (self->id);
-  take_bytes (self, item->bytes, answer);
-  afrpc_nats_link_answer (afrpc_nats_caller_get_link (self), item, self->id, answer);
+
+  /* Whatever it says, it lives. */
+  afrpc_nats_caller_set_heard (remote, item->arrival_us);
+  if (!afrpc_nats_chunks_hold (&remote->chunks, item) &&
+      !afrpc_nats_chunks_check (&remote->chunks, item->bytes, sender, FALSE, self->inbox))
+    take_answered (self, item, NULL);
+}
+
+/* And what had to wait for it. */
+void
+afrpc_nats_caller_take_checked (AfrpcNatsCaller *self,
+                                AfrpcNatsItem   *item)
+{
+  AfrpcNatsRemote *remote = afrpc_nats_caller_find_remote (self, item->sender);
+  AfrpcNatsItem *held;
+
+  if (remote == NULL || !afrpc_nats_chunks_end_check (&remote->chunks, item))
+    return;
+
+  if (item->is_whole)
+    take_bytes (self, item->bytes, item->data, NULL);
+  else
+    take_answered (self, item, item->data);
+  while ((remote = afrpc_nats_caller_find_remote (self, item->sender)) != NULL &&
+         (held = afrpc_nats_chunks_pop_held (&remote->chunks)) != NULL)
+    {
+      afrpc_nats_caller_take_message (self, held);
+      afrpc_nats_item_free (held);
+    }
 }

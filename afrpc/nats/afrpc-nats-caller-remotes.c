@@ -27,7 +27,6 @@ remote_free (gpointer data)
   AfrpcNatsRemote *self = data;
 
   g_assert (self->calls.length == 0);
-  afrpc_nats_outbox_clear (&self->outbox);
   afrpc_nats_chunks_clear (&self->chunks);
   g_array_unref (self->acks);
   g_free (self->name);
@@ -52,12 +51,21 @@ add_remote (AfrpcNatsCaller *self,
   remote->id = id;
   remote->name = g_strdup (name);
   remote->acks = g_array_new (FALSE, FALSE, sizeof (guint64));
-  afrpc_nats_outbox_init (&remote->outbox, g_strdup_printf ("%s.m", inbox),
-                          g_strdup_printf ("%s.n.%" G_GINT64_MODIFIER "x.", self->inbox_subject, id), self->inbox, self->id);
+  afrpc_nats_outbox_init_peer (&remote->outbox, inbox, self->inbox_subject, id, self->inbox, self->id);
   g_hash_table_insert (self->remotes, &remote->id, remote);
   g_ptr_array_add (self->remote_list, remote);
 
   return remote;
+}
+
+/* Something is to be said to it before long. */
+void
+afrpc_nats_caller_set_dirty (AfrpcNatsCaller *self,
+                             AfrpcNatsRemote *remote)
+{
+  if (!remote->is_dirty)
+    g_ptr_array_add (self->dirty, remote);
+  remote->is_dirty = TRUE;
 }
 
 /* @body: (nullable): a floating reference is consumed. Returns: the number of the message that it travels in */
@@ -69,9 +77,7 @@ afrpc_nats_caller_say (AfrpcNatsCaller    *self,
                        guint64             id,
                        GVariant           *body)
 {
-  if (!remote->is_dirty)
-    g_ptr_array_add (self->dirty, remote);
-  remote->is_dirty = TRUE;
+  afrpc_nats_caller_set_dirty (self, remote);
 
   return afrpc_nats_outbox_add (&remote->outbox, afrpc_nats_caller_get_link (self), type, flags, id, body);
 }
@@ -92,6 +98,7 @@ remove_remote (AfrpcNatsCaller *self,
   afrpc_nats_caller_set_credits (self, remote, 0);
   if (remote->is_dirty)
     g_ptr_array_remove_fast (self->dirty, remote);
+  afrpc_nats_outbox_clear (&remote->outbox, afrpc_nats_caller_get_link (self));
   g_ptr_array_remove_fast (self->remote_list, remote);
   g_hash_table_remove (self->remotes, &remote->id);
 }
@@ -107,8 +114,10 @@ afrpc_nats_caller_init_remotes (AfrpcNatsCaller *self)
 void
 afrpc_nats_caller_clear_remotes (AfrpcNatsCaller *self)
 {
-  afrpc_nats_outbox_clear (&self->queue_outbox);
-  afrpc_nats_outbox_clear (&self->all_outbox);
+  for (guint i = 0; i < self->remote_list->len; i++)
+    afrpc_nats_outbox_clear (&((AfrpcNatsRemote *) self->remote_list->pdata[i])->outbox, afrpc_nats_caller_get_link (self));
+  afrpc_nats_outbox_clear (&self->queue_outbox, NULL);
+  afrpc_nats_outbox_clear (&self->all_outbox, NULL);
   g_ptr_array_unref (self->remote_list);
   g_ptr_array_unref (self->dirty);
   g_hash_table_unref (self->remotes);
@@ -274,6 +283,10 @@ afrpc_nats_caller_flush (AfrpcNatsCaller *self)
     {
       AfrpcNatsRemote *remote = self->dirty->pdata[i];
 
+      if (remote->chunks.due != 0)
+        afrpc_nats_caller_say (self, remote, AFRPC_NATS_RECEIVED, 0, remote->chunks.due,
+                               g_variant_new_uint64 (remote->chunks.due_size));
+      remote->chunks.due = 0;
       add_acks (self, remote);
       afrpc_nats_outbox_flush (&remote->outbox, afrpc_nats_caller_get_link (self));
       remote->is_dirty = FALSE;
@@ -285,6 +298,14 @@ afrpc_nats_caller_flush (AfrpcNatsCaller *self)
 
 /* Death */
 
+/* Whether a call is on its way in parts: then its server does not know it yet. */
+gboolean
+afrpc_nats_caller_is_under_way (AfrpcNatsCaller *self,
+                                AfrpcNatsCall   *record)
+{
+  return afrpc_nats_outbox_is_under_way (&record->remote->outbox, afrpc_nats_caller_get_link (self), record->message);
+}
+
 /* Of what it has never got, a server does not speak by itself. */
 static void
 query (AfrpcNatsCaller *self,
@@ -294,7 +315,8 @@ query (AfrpcNatsCaller *self,
   remote->query_us = now_us + remote->beat_ms * US_PER_MS;
   afrpc_nats_inbox_arm (self->inbox, remote->query_us);
   for (GList *link = remote->calls.head; link != NULL; link = link->next)
-    afrpc_nats_caller_say (self, remote, AFRPC_NATS_QUERY, 0, ((AfrpcNatsCall *) link->data)->id, NULL);
+    if (!afrpc_nats_caller_is_under_way (self, link->data))
+      afrpc_nats_caller_say (self, remote, AFRPC_NATS_QUERY, 0, ((AfrpcNatsCall *) link->data)->id, NULL);
 }
 
 static gboolean
@@ -424,8 +446,18 @@ check_life (AfrpcNatsCaller *self,
             AfrpcNatsRemote *remote,
             gint64           now_us)
 {
-  const gint64 death_us = get_death_us (remote);
+  gint64 death_us;
 
+  /* What it has nothing of yet it need not speak of; but of what is under way it says how much has come. */
+  if (afrpc_nats_caller_is_under_way (self, remote->calls.head->data))
+    {
+      const gint64 waiting_us = afrpc_nats_link_get_waiting_us (afrpc_nats_caller_get_link (self), remote->outbox.flow, NULL);
+
+      if (waiting_us == 0 || waiting_us > remote->heard_us)
+        afrpc_nats_caller_set_heard (remote, waiting_us == 0 ? now_us : waiting_us);
+    }
+
+  death_us = get_death_us (remote);
   if (remote->burial_us != 0 && remote->burial_us <= now_us)
     {
       bury (self, remote, now_us);
@@ -501,6 +533,10 @@ take_unreachable (AfrpcNatsCaller *self,
       next = link->next;
       if (record->message != message)
         continue;
+      /* Of what was sent in parts, it may be that only the repetition of one has not arrived. */
+      if (afrpc_nats_caller_is_under_way (self, record) &&
+          !afrpc_nats_outbox_stop (&remote->outbox, afrpc_nats_caller_get_link (self), message, TRUE))
+        continue;
       if (record->end != AFRPC_NATS_END_NONE)
         afrpc_nats_caller_settle_end (self, record, AFRPC_STARTED_NO);
       else
@@ -535,6 +571,37 @@ take_no_servers (AfrpcNatsCaller *self)
       else
         afrpc_nats_inbox_arm (self->inbox, record->begin_us + timeout_us);
     }
+}
+
+/* It says how much has come of what goes to it in parts. */
+void
+afrpc_nats_caller_take_received (AfrpcNatsCaller *self,
+                                 AfrpcNatsRemote *remote,
+                                 guint64          message,
+                                 guint64          n)
+{
+  AfrpcNatsLink *link = afrpc_nats_caller_get_link (self);
+
+  if (n != AFRPC_NATS_RECEIVED_NEVER)
+    {
+      afrpc_nats_link_take_received (link, remote->outbox.flow, message, n);
+      return;
+    }
+  if (!afrpc_nats_outbox_is_under_way (&remote->outbox, link, message))
+    return;
+
+  if (afrpc_nats_outbox_stop (&remote->outbox, link, message, TRUE))
+    take_unreachable (self, remote, message);
+  else
+    for (GList *l = remote->calls.head; l != NULL; l = l->next)
+      if (((AfrpcNatsCall *) l->data)->message == message)
+        {
+          afrpc_nats_caller_lose (self, l->data,
+                                  g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED,
+                                               "%s does not know any more what has become of the call of '%s'", remote->name,
+                                               self->subject));
+          return;
+        }
 }
 
 /* What has @subject as its reply cannot be sent, and is not sent again. */

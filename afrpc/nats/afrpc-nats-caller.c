@@ -129,6 +129,10 @@ take_cb (AfrpcNatsItem *item,
       afrpc_nats_caller_take_message (self, item);
       break;
 
+    case AFRPC_NATS_ITEM_CHECKED:
+      afrpc_nats_caller_take_checked (self, item);
+      break;
+
     case AFRPC_NATS_ITEM_NO_RESPONDERS:
       afrpc_nats_caller_take_no_responders (self, item->subject);
       break;

@@ -134,6 +134,7 @@ take_cb (AfrpcNatsItem *item,
 
     case AFRPC_NATS_ITEM_ERROR:
     case AFRPC_NATS_ITEM_MESSAGE:
+    case AFRPC_NATS_ITEM_CHECKED:
     case AFRPC_NATS_ITEM_NO_RESPONDERS:
     case AFRPC_NATS_ITEM_UNSENT:
     case AFRPC_NATS_ITEM_PONG:

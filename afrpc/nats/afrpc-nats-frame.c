@@ -98,6 +98,19 @@ afrpc_nats_reader_init (AfrpcNatsReader  *self,
   return TRUE;
 }
 
+/* FALSE: it is too short. */
+gboolean
+afrpc_nats_reader_peek_sender (GBytes  *bytes,
+                               guint64 *sender)
+{
+  if (g_bytes_get_size (bytes) < AFRPC_NATS_HEADER_SIZE)
+    return FALSE;
+
+  *sender = get_64 ((const guint8 *) g_bytes_get_data (bytes, NULL) + 8);
+
+  return TRUE;
+}
+
 void
 afrpc_nats_reader_clear (AfrpcNatsReader *self)
 {
@@ -136,10 +149,21 @@ afrpc_nats_reader_next (AfrpcNatsReader  *self,
   frame->bytes = self->bytes;
   frame->offset = self->offset + AFRPC_NATS_HEADER_SIZE;
   frame->size = body;
+  frame->place = self->n_frames++;
   /* The last may be without what fills it up. */
   self->offset = MIN (size, frame->offset + ((body + 7) & ~(gsize) 7));
 
   return 1;
+}
+
+static GVariant *
+get_checked (const AfrpcNatsReader *self,
+             const AfrpcNatsFrame  *frame,
+             const char            *type)
+{
+  GVariant *value = frame->place < self->values->len ? self->values->pdata[frame->place] : NULL;
+
+  return value != NULL && g_variant_is_of_type (value, G_VARIANT_TYPE (type)) ? g_variant_ref (value) : NULL;
 }
 
 /* Returns: (transfer full) (nullable): the body, which has been checked */
@@ -149,9 +173,19 @@ afrpc_nats_reader_value (const AfrpcNatsReader  *self,
                          const char             *type,
                          GError                **error)
 {
-  g_autoptr(GBytes) body = g_bytes_new_from_bytes (frame->bytes, frame->offset, frame->size);
-  GVariant *value = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (type), body, FALSE));
+  g_autoptr(GBytes) body = NULL;
+  GVariant *value;
 
+  if (self->values != NULL)
+    {
+      value = get_checked (self, frame, type);
+      if (value == NULL)
+        g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA, "a value is malformed");
+      return value;
+    }
+
+  body = g_bytes_new_from_bytes (frame->bytes, frame->offset, frame->size);
+  value = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE (type), body, FALSE));
   if (!g_variant_is_normal_form (value))
     {
       g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_DATA, "a value is malformed");
@@ -167,6 +201,62 @@ afrpc_nats_reader_value (const AfrpcNatsReader  *self,
     }
 
   return value;
+}
+
+static const char *
+get_type (guint frame_type)
+{
+  switch (frame_type)
+    {
+    case AFRPC_NATS_CALL:
+      return "(a{sv}v)";
+    case AFRPC_NATS_PROGRESS:
+    case AFRPC_NATS_RESULT:
+    case AFRPC_NATS_EVENT:
+      return "v";
+    case AFRPC_NATS_ERROR:
+      return "(isis)";
+    case AFRPC_NATS_BEAT:
+      return "at";
+    case AFRPC_NATS_DEMAND:
+      return "(sutt)";
+    case AFRPC_NATS_GRANT:
+      return "(ssuut)";
+    case AFRPC_NATS_REFUSED:
+      return "s";
+    case AFRPC_NATS_RECEIVED:
+      return "t";
+    default:
+      return NULL;
+    }
+}
+
+static void
+clear_value (gpointer data)
+{
+  if (data != NULL)
+    g_variant_unref (data);
+}
+
+/* Checks all bodies of a message: of a large one that takes long, which no main loop is to be held by.
+ * Returns: (transfer full) (element-type GVariant): for each frame, NULL if it has none, or a malformed one */
+GPtrArray *
+afrpc_nats_reader_check (GBytes *bytes)
+{
+  GPtrArray *values = g_ptr_array_new_with_free_func (clear_value);
+  g_auto(AfrpcNatsReader) reader = { 0 };
+  AfrpcNatsFrame frame;
+
+  if (!afrpc_nats_reader_init (&reader, bytes, NULL))
+    return values;
+  while (afrpc_nats_reader_next (&reader, &frame, NULL) > 0)
+    {
+      const char *type = get_type (frame.type);
+
+      g_ptr_array_add (values, type != NULL ? afrpc_nats_reader_value (&reader, &frame, type, NULL) : NULL);
+    }
+
+  return values;
 }
 
 /* Writing */

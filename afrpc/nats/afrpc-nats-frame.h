@@ -38,6 +38,7 @@ typedef enum
   /* From both */
   AFRPC_NATS_CHUNK = 48,  /* a part of a message: how large that is, where this is (little-endian 64 bits each), bytes;
                            * id: of the transfer */
+  AFRPC_NATS_RECEIVED = 49, /* t: how much of it has arrived, all bits set if it is not wanted; id: of the transfer */
 } AfrpcNatsFrameType;
 
 #define AFRPC_NATS_FLAG_CREDIT 1u /* with an outcome: one call more may be sent */
@@ -52,6 +53,7 @@ typedef struct
   GBytes *bytes; /* the message (borrowed) */
   gsize offset;  /* of the body */
   gsize size;
+  guint place;   /* among the frames of the message */
 } AfrpcNatsFrame;
 
 typedef struct
@@ -60,11 +62,15 @@ typedef struct
   gsize offset;  /* of the next frame */
   guint64 sender;
   gboolean is_swapped; /* values are of the other byte order */
+  guint n_frames;      /* that have been read */
+  GPtrArray *values;   /* (nullable) (borrowed): the bodies, which have been checked before */
 } AfrpcNatsReader;
 
 gboolean    afrpc_nats_reader_init  (AfrpcNatsReader       *self,
                                      GBytes                *bytes,
                                      GError               **error);
+gboolean    afrpc_nats_reader_peek_sender (GBytes          *bytes,
+                                     guint64               *sender);
 void        afrpc_nats_reader_clear (AfrpcNatsReader       *self);
 int         afrpc_nats_reader_next  (AfrpcNatsReader       *self,
                                      AfrpcNatsFrame        *frame,
@@ -73,6 +79,8 @@ GVariant   *afrpc_nats_reader_value (const AfrpcNatsReader *self,
                                      const AfrpcNatsFrame  *frame,
                                      const char            *type,
                                      GError               **error);
+
+GPtrArray  *afrpc_nats_reader_check (GBytes                *bytes);
 
 GByteArray *afrpc_nats_message_new  (guint64                sender);
 void        afrpc_nats_message_add  (GByteArray            *message,

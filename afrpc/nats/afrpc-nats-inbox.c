@@ -51,6 +51,19 @@ afrpc_nats_item_new (AfrpcNatsItemKind  kind,
   return item;
 }
 
+/* Returns: (transfer full): the same message */
+AfrpcNatsItem *
+afrpc_nats_item_copy (const AfrpcNatsItem *item)
+{
+  AfrpcNatsItem *copy = afrpc_nats_item_new (item->kind, item->tag, item->subject);
+
+  copy->reply = g_strdup (item->reply);
+  copy->bytes = item->bytes != NULL ? g_bytes_ref (item->bytes) : NULL;
+  copy->arrival_us = item->arrival_us;
+
+  return copy;
+}
+
 void
 afrpc_nats_item_free (AfrpcNatsItem *item)
 {

@@ -11,6 +11,7 @@ G_BEGIN_DECLS
 typedef enum
 {
   AFRPC_NATS_ITEM_MESSAGE,
+  AFRPC_NATS_ITEM_CHECKED,       /* a message that was checked by a thread: data is the values */
   AFRPC_NATS_ITEM_NO_RESPONDERS, /* nobody has got what was sent with the subject as its reply */
   AFRPC_NATS_ITEM_CONNECTED,     /* for the first time, or again */
   AFRPC_NATS_ITEM_DISCONNECTED,  /* for the moment: it is tried again and again */
@@ -33,6 +34,9 @@ typedef struct
   gpointer data;     /* (nullable) (owned) */
   GDestroyNotify destroy;
   gint64 arrival_us; /* monotonic */
+  guint64 sender;    /* of what was checked */
+  guint64 number;    /* of the check */
+  gboolean is_whole; /* it had come in parts */
 } AfrpcNatsItem;
 
 typedef struct
@@ -49,6 +53,7 @@ typedef struct _AfrpcNatsInbox AfrpcNatsInbox;
 AfrpcNatsItem  *afrpc_nats_item_new          (AfrpcNatsItemKind          kind,
                                               guint                      tag,
                                               const char                *subject);
+AfrpcNatsItem  *afrpc_nats_item_copy         (const AfrpcNatsItem       *item);
 void            afrpc_nats_item_free         (AfrpcNatsItem             *item);
 
 AfrpcNatsInbox *afrpc_nats_inbox_new         (GMainContext              *context,

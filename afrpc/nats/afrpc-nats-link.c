@@ -3,8 +3,6 @@
 
 #include "nats/afrpc-nats-link.h"
 
-#include "nats/afrpc-nats-chunks.h"
-
 #include <afrpc/afrpc.h>
 #include <nats/nats.h>
 #include <string.h>
@@ -16,6 +14,8 @@
 #define WRITE_DEADLINE_MS 10000
 #define PING_TIMEOUT_MS 60000 /* before which nats.c has given up the connection */
 #define PING_AGAIN_US 20000
+#define MAKERS_MAX 2 /* threads */
+#define WHOLE_MAX (64 << 10) /* bytes: what is larger goes in parts, between which other messages go */
 
 typedef enum
 {
@@ -53,9 +53,16 @@ typedef struct
   char *subject;
   char *reply;           /* (nullable) */
   AfrpcNatsInbox *inbox; /* (nullable) (owned): who is told if it cannot be sent */
-  guint64 sender;
   GBytes *bytes;
 } Command;
+
+/* What the thread does next. */
+typedef struct
+{
+  Command *command;            /* (nullable) (owned) */
+  AfrpcNatsFlow *flow;         /* (nullable) (owned): of which the next part of */
+  AfrpcNatsTransfer *transfer; /* (nullable) (owned) is sent */
+} Work;
 
 /* Who asked whether NATS answers. */
 typedef struct
@@ -85,13 +92,15 @@ struct _AfrpcNatsLink
   guint64 ping_answered;     /* the last that NATS has answered; guarded by lock */
   gboolean is_pinger_ending; /* guarded by lock */
   GArray *pinging;           /* (element-type Pinging) guarded by lock */
+  GPtrArray *flows;          /* (element-type AfrpcNatsFlow): in which something is under way; guarded by lock, as all of them */
+  guint next_flow;           /* whose turn it is; guarded by lock */
+  gint whole_max;            /* atomic: bytes of a message that goes at once */
 
   /* Of the thread */
   natsConnection *connection; /* (nullable); of the pinger, too */
   GThread *pinger;            /* (nullable): waits for answers, from when somebody wants one */
   GPtrArray *subscriptions;   /* (element-type Subscription) */
   GPtrArray *ended;           /* (element-type Subscription): nats.c may be using them still */
-  guint64 last_transfer;
 };
 
 /* Lifetimes */
@@ -135,6 +144,7 @@ afrpc_nats_link_unref (AfrpcNatsLink *self)
   g_ptr_array_unref (self->subscriptions);
   g_ptr_array_unref (self->ended);
   g_array_unref (self->pinging);
+  g_ptr_array_unref (self->flows);
   afrpc_nats_settings_clear (&self->settings);
   g_clear_error (&self->error);
   g_free (self->url);
@@ -202,6 +212,9 @@ set_state (AfrpcNatsLink *self,
     }
   g_debug ("nats: state %d", state);
   self->state = state;
+  /* What was under way may have been lost. */
+  for (guint i = 0; state == STATE_CONNECTED && i < self->flows->len; i++)
+    afrpc_nats_flow_resend (self->flows->pdata[i], g_get_monotonic_time ());
   g_clear_error (&self->error);
   self->error = error;
   for (guint i = 0; i < self->watchers->len; i++)
@@ -212,11 +225,13 @@ set_state (AfrpcNatsLink *self,
 }
 
 static void
-set_url (AfrpcNatsLink  *self,
-         natsConnection *connection)
+set_server (AfrpcNatsLink  *self,
+            natsConnection *connection)
 {
   char url[512] = "";
+  const gint64 payload_max = natsConnection_GetMaxPayload (connection);
 
+  g_atomic_int_set (&self->whole_max, payload_max > 0 ? (gint) MIN (payload_max, WHOLE_MAX) : WHOLE_MAX);
   if (natsConnection_GetConnectedUrl (connection, url, sizeof url) != NATS_OK)
     return;
 
@@ -280,7 +295,7 @@ static void
 reconnected_cb (natsConnection *connection,
                 void           *data)
 {
-  set_url (data, connection);
+  set_server (data, connection);
   set_state (data, STATE_CONNECTED, NULL);
 }
 
@@ -503,7 +518,7 @@ link_connect (AfrpcNatsLink *self)
   if (status != NATS_OK)
     return FALSE;
 
-  set_url (self, self->connection);
+  set_server (self, self->connection);
   set_state (self, STATE_CONNECTED, NULL);
 
   return TRUE;
@@ -579,45 +594,22 @@ unsubscribe (AfrpcNatsLink *self,
     }
 }
 
-typedef struct
-{
-  AfrpcNatsLink *self;
-  const Command *command;
-  natsStatus status;
-} Publication;
-
-static void
-publish_part (GBytes   *part,
-              gpointer  data)
-{
-  Publication *publication = data;
-  const Command *command = publication->command;
-  natsConnection *connection = publication->self->connection;
-  gsize size;
-  const void *bytes = g_bytes_get_data (part, &size);
-
-  if (publication->status != NATS_OK)
-    return;
-  if (command->reply != NULL)
-    publication->status = natsConnection_PublishRequest (connection, command->subject, command->reply, bytes, size);
-  else
-    publication->status = natsConnection_Publish (connection, command->subject, bytes, size);
-}
-
 /* Whoever has made it is told. */
 static void
-tell_unsent (const Command *command,
-             natsStatus     status)
+tell_unsent (AfrpcNatsInbox *inbox, /* (nullable) */
+             const char     *subject,
+             const char     *reply, /* (nullable) */
+             natsStatus      status)
 {
   AfrpcNatsItem *item;
 
-  if (command->inbox == NULL)
+  if (inbox == NULL)
     return;
 
-  item = afrpc_nats_item_new (AFRPC_NATS_ITEM_UNSENT, 0, command->reply);
-  item->error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE, "nothing can be sent to '%s': %s", command->subject,
+  item = afrpc_nats_item_new (AFRPC_NATS_ITEM_UNSENT, 0, reply);
+  item->error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE, "nothing can be sent to '%s': %s", subject,
                              natsStatus_GetText (status));
-  afrpc_nats_inbox_push (command->inbox, item);
+  afrpc_nats_inbox_push (inbox, item);
 }
 
 /* Whether it is so each time, and not because the connection is lost: then those who wait for something of it ask. */
@@ -627,19 +619,126 @@ is_refused (natsStatus status)
   return status == NATS_INVALID_SUBJECT || status == NATS_INVALID_ARG || status == NATS_MAX_PAYLOAD || status == NATS_NO_MEMORY;
 }
 
-static void
+static natsStatus
 publish (AfrpcNatsLink *self,
-         const Command *command)
+         const char    *subject,
+         const char    *reply, /* (nullable) */
+         GBytes        *message)
+{
+  gsize size;
+  const void *bytes = g_bytes_get_data (message, &size);
+  natsStatus status;
+
+  if (reply != NULL)
+    status = natsConnection_PublishRequest (self->connection, subject, reply, bytes, size);
+  else
+    status = natsConnection_Publish (self->connection, subject, bytes, size);
+  if (status != NATS_OK)
+    g_debug ("nats: publishing to %s: %s", subject, natsStatus_GetText (status));
+
+  return status;
+}
+
+static void
+run_publish (AfrpcNatsLink *self,
+             const Command *command)
+{
+  const natsStatus status = publish (self, command->subject, command->reply, command->bytes);
+
+  if (is_refused (status))
+    tell_unsent (command->inbox, command->subject, command->reply, status);
+}
+
+/* To put a large message together takes longer than others may wait. */
+typedef struct
+{
+  AfrpcNatsLink *self;         /* (owned) */
+  AfrpcNatsFlow *flow;         /* (owned) */
+  AfrpcNatsTransfer *transfer; /* (owned) */
+} Making;
+
+static void
+make_thread (gpointer data,
+             gpointer unused)
+{
+  Making *making = data;
+  AfrpcNatsLink *self = making->self;
+  GBytes *message = afrpc_nats_transfer_make (making->transfer, making->flow->sender);
+
+  g_mutex_lock (&self->lock);
+  making->transfer->message = message;
+  making->transfer->is_being_made = FALSE;
+  g_cond_signal (&self->cond);
+  g_mutex_unlock (&self->lock);
+  afrpc_nats_transfer_unref (making->transfer);
+  afrpc_nats_flow_unref (making->flow);
+  end_activity (self);
+  g_free (making);
+}
+
+static GThreadPool *
+get_makers (void)
+{
+  static GThreadPool *pool;
+  static gsize is_there;
+
+  if (g_once_init_enter (&is_there))
+    {
+      pool = g_thread_pool_new (make_thread, NULL, MAKERS_MAX, FALSE, NULL);
+      g_once_init_leave (&is_there, 1);
+    }
+
+  return pool;
+}
+
+static void
+make_message (AfrpcNatsLink     *self,
+              AfrpcNatsFlow     *flow,
+              AfrpcNatsTransfer *transfer)
+{
+  Making *making = g_new0 (Making, 1);
+
+  making->self = self;
+  making->flow = afrpc_nats_flow_ref (flow);
+  making->transfer = afrpc_nats_transfer_ref (transfer);
+  begin_activity (self);
+  g_mutex_lock (&self->lock);
+  transfer->is_being_made = TRUE;
+  g_mutex_unlock (&self->lock);
+  g_thread_pool_push (get_makers (), making, NULL);
+}
+
+/* Sends the next part of a large message. */
+static void
+run_transfer (AfrpcNatsLink     *self,
+              AfrpcNatsFlow     *flow,
+              AfrpcNatsTransfer *transfer)
 {
   const gint64 payload_max = natsConnection_GetMaxPayload (self->connection);
-  Publication publication = { self, command, NATS_OK };
+  g_autoptr(GBytes) part = NULL;
+  gsize offset, size;
+  natsStatus status;
 
-  afrpc_nats_chunks_split (command->bytes, command->sender, ++self->last_transfer,
-                           payload_max > 0 ? (gsize) payload_max : 1u << 20, publish_part, &publication);
-  if (is_refused (publication.status))
-    tell_unsent (command, publication.status);
-  else if (publication.status != NATS_OK)
-    g_debug ("nats: publishing to %s: %s", command->subject, natsStatus_GetText (publication.status));
+  if (transfer->message == NULL)
+    {
+      make_message (self, flow, transfer);
+      return;
+    }
+
+  g_mutex_lock (&self->lock);
+  size = afrpc_nats_flow_begin_part (flow, transfer, payload_max > 0 ? (gsize) payload_max : WHOLE_MAX, g_get_monotonic_time (),
+                                     &offset);
+  g_mutex_unlock (&self->lock);
+  if (size == 0)
+    return;
+
+  part = afrpc_nats_transfer_new_part (transfer, flow->sender, offset, size);
+  status = publish (self, flow->subject, transfer->reply, part);
+  if (is_refused (status))
+    {
+      tell_unsent (flow->inbox, flow->subject, transfer->reply, status);
+      afrpc_nats_link_stop (self, flow, transfer->id, TRUE);
+    }
 }
 
 static void
@@ -658,7 +757,7 @@ run_command (AfrpcNatsLink *self,
 
     case COMMAND_PUBLISH:
     default:
-      publish (self, command);
+      run_publish (self, command);
       break;
     }
 }
@@ -676,55 +775,123 @@ destroy_ended (AfrpcNatsLink *self,
     g_ptr_array_remove_range (self->ended, 0, n);
 }
 
-/* Returns: (transfer full) (nullable): what is to be done next; NULL if it is to end, and all was done that can be */
-static Command *
-wait_for_command (AfrpcNatsLink *self)
+/* Large messages take turns. TRUE: there is a part to be sent; otherwise @again_us is when there may be one. */
+static gboolean
+take_flow_locked (AfrpcNatsLink *self,
+                  Work          *work,
+                  gint64        *again_us)
 {
-  Command *command = NULL;
+  const gint64 now_us = g_get_monotonic_time ();
 
+  *again_us = G_MAXINT64;
+  for (guint i = 0; i < self->flows->len;)
+    {
+      const guint place = (self->next_flow + i) % self->flows->len;
+      AfrpcNatsFlow *flow = self->flows->pdata[place];
+      AfrpcNatsTransfer *transfer;
+
+      if (afrpc_nats_flow_get_first (flow) == 0)
+        {
+          g_ptr_array_remove_index_fast (self->flows, place);
+          continue;
+        }
+      if (afrpc_nats_flow_get_resend_us (flow) <= now_us)
+        afrpc_nats_flow_resend (flow, now_us);
+      transfer = afrpc_nats_flow_get_ready (flow);
+      if (transfer != NULL)
+        {
+          self->next_flow = place + 1;
+          work->flow = afrpc_nats_flow_ref (flow);
+          work->transfer = afrpc_nats_transfer_ref (transfer);
+          return TRUE;
+        }
+      *again_us = MIN (*again_us, afrpc_nats_flow_get_resend_us (flow));
+      i++;
+    }
+
+  return FALSE;
+}
+
+static gboolean
+take_command_locked (AfrpcNatsLink *self,
+                     Work          *work)
+{
+  const Command *next = g_queue_peek_head (&self->commands);
+
+  /* nats.c keeps subscriptions over a reconnection, and what is published only up to a limit. */
+  if (next == NULL || (self->state != STATE_CONNECTED && next->kind == COMMAND_PUBLISH))
+    return FALSE;
+
+  work->command = g_queue_pop_head (&self->commands);
+
+  return TRUE;
+}
+
+/* What has nothing to do with messages. TRUE: the lock was given up meanwhile. */
+static gboolean
+tidy_locked (AfrpcNatsLink *self)
+{
+  const guint64 ping_answered = self->ping_answered;
+
+  if (self->ping_wanted > ping_answered && self->pinger == NULL)
+    self->pinger = g_thread_new ("afrpc-nats-ping", pinger_thread, self);
+  if (self->ended->len == 0 || ((Subscription *) self->ended->pdata[0])->ping > ping_answered)
+    return FALSE;
+
+  g_mutex_unlock (&self->lock);
+  destroy_ended (self, ping_answered);
+  g_mutex_lock (&self->lock);
+
+  return TRUE;
+}
+
+/* TRUE: @work is what is to be done next; FALSE: it is to end, and all was done that can be */
+static gboolean
+wait_for_work (AfrpcNatsLink *self,
+               Work          *work)
+{
+  gboolean has_work = FALSE;
+  gint64 again_us = G_MAXINT64;
+
+  *work = (Work) { 0 };
   g_mutex_lock (&self->lock);
   while (self->state != STATE_FAILED)
     {
-      const Command *next = g_queue_peek_head (&self->commands);
-
-      /* nats.c keeps subscriptions over a reconnection, and what is published only up to a limit. */
-      if (next != NULL && (self->state == STATE_CONNECTED || next->kind != COMMAND_PUBLISH))
-        {
-          command = g_queue_pop_head (&self->commands);
-          break;
-        }
-      if (self->is_closing)
+      has_work = take_command_locked (self, work);
+      if (has_work || self->is_closing)
         break;
-      if (self->ended->len > 0 && ((Subscription *) self->ended->pdata[0])->ping <= self->ping_answered)
-        {
-          const guint64 ping_answered = self->ping_answered;
-
-          g_mutex_unlock (&self->lock);
-          destroy_ended (self, ping_answered);
-          g_mutex_lock (&self->lock);
-          continue;
-        }
-      if (self->ping_wanted > self->ping_answered && self->pinger == NULL)
-        self->pinger = g_thread_new ("afrpc-nats-ping", pinger_thread, self);
-      g_cond_wait (&self->cond, &self->lock);
+      has_work = self->state == STATE_CONNECTED && take_flow_locked (self, work, &again_us);
+      if (has_work)
+        break;
+      if (tidy_locked (self))
+        continue;
+      if (self->state != STATE_CONNECTED || again_us == G_MAXINT64)
+        g_cond_wait (&self->cond, &self->lock);
+      else
+        g_cond_wait_until (&self->cond, &self->lock, again_us);
     }
   g_mutex_unlock (&self->lock);
 
-  return command;
+  return has_work;
 }
 
 static gpointer
 link_thread (gpointer data)
 {
   AfrpcNatsLink *self = data;
-  Command *command;
+  Work work;
 
   if (link_connect (self))
     {
-      while ((command = wait_for_command (self)) != NULL)
+      while (wait_for_work (self, &work))
         {
-          run_command (self, command);
-          command_free (command);
+          if (work.command != NULL)
+            run_command (self, work.command);
+          else
+            run_transfer (self, work.flow, work.transfer);
+          g_clear_pointer (&work.command, command_free);
+          g_clear_pointer (&work.flow, afrpc_nats_flow_unref);
+          g_clear_pointer (&work.transfer, afrpc_nats_transfer_unref);
         }
       natsConnection_Close (self->connection);
       end_pinger (self);
@@ -754,6 +921,8 @@ afrpc_nats_link_new (const AfrpcNatsSettings *settings)
   g_cond_init (&self->cond);
   self->watchers = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_nats_inbox_unref);
   g_cond_init (&self->ping_cond);
+  self->whole_max = WHOLE_MAX;
+  self->flows = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_nats_flow_unref);
   self->pinging = g_array_new (FALSE, FALSE, sizeof (Pinging));
   g_array_set_clear_func (self->pinging, pinging_clear);
   self->subscriptions = g_ptr_array_new_with_free_func (destroy_subscription);
@@ -891,7 +1060,6 @@ afrpc_nats_link_publish (AfrpcNatsLink  *self,
                          char           *subject,
                          char           *reply,
                          AfrpcNatsInbox *inbox,
-                         guint64         sender,
                          GBytes         *bytes)
 {
   Command *command = g_new0 (Command, 1);
@@ -900,7 +1068,6 @@ afrpc_nats_link_publish (AfrpcNatsLink  *self,
   command->subject = subject;
   command->reply = reply;
   command->inbox = inbox != NULL ? afrpc_nats_inbox_ref (inbox) : NULL;
-  command->sender = sender;
   command->bytes = bytes;
   push_command (self, command);
 }
@@ -909,13 +1076,109 @@ afrpc_nats_link_publish (AfrpcNatsLink  *self,
 void
 afrpc_nats_link_answer (AfrpcNatsLink       *self,
                         const AfrpcNatsItem *item,
-                        guint64              sender,
                         GByteArray          *answer)
 {
   g_autoptr(GBytes) bytes = g_byte_array_free_to_bytes (answer);
 
   if (g_bytes_get_size (bytes) > AFRPC_NATS_HEADER_SIZE && item->reply != NULL && afrpc_nats_check_subject (item->reply, NULL))
-    afrpc_nats_link_publish (self, g_strdup (item->reply), NULL, NULL, sender, g_steal_pointer (&bytes));
+    afrpc_nats_link_publish (self, g_strdup (item->reply), NULL, NULL, g_steal_pointer (&bytes));
+}
+
+/* Returns: how many bytes a message may have that goes at once */
+gsize
+afrpc_nats_link_get_whole_max (AfrpcNatsLink *self)
+{
+  return (gsize) g_atomic_int_get (&self->whole_max);
+}
+
+/* Sends a message with one frame in parts, which go when there is nothing else. @reply: (transfer full); @body: a floating reference is
+ * consumed */
+void
+afrpc_nats_link_transfer (AfrpcNatsLink      *self,
+                          AfrpcNatsFlow      *flow,
+                          guint64             id,
+                          char               *reply,
+                          AfrpcNatsFrameType  type,
+                          guint               flags,
+                          guint64             frame_id,
+                          GVariant           *body) /* (nullable) */
+{
+  g_mutex_lock (&self->lock);
+  afrpc_nats_flow_add (flow, id, reply, type, flags, frame_id, body);
+  if (!g_ptr_array_find (self->flows, flow, NULL))
+    g_ptr_array_add (self->flows, afrpc_nats_flow_ref (flow));
+  g_cond_signal (&self->cond);
+  g_mutex_unlock (&self->lock);
+}
+
+guint64
+afrpc_nats_link_get_first (AfrpcNatsLink *self,
+                           AfrpcNatsFlow *flow)
+{
+  guint64 first;
+
+  g_mutex_lock (&self->lock);
+  first = afrpc_nats_flow_get_first (flow);
+  g_mutex_unlock (&self->lock);
+
+  return first;
+}
+
+/* See afrpc_nats_flow_get_waiting_us(). @moved_us: (nullable): when something has arrived last */
+gint64
+afrpc_nats_link_get_waiting_us (AfrpcNatsLink *self,
+                                AfrpcNatsFlow *flow,
+                                gint64        *moved_us)
+{
+  gint64 waiting_us;
+
+  g_mutex_lock (&self->lock);
+  waiting_us = afrpc_nats_flow_get_waiting_us (flow);
+  if (moved_us != NULL)
+    *moved_us = flow->moved_us;
+  g_mutex_unlock (&self->lock);
+
+  return waiting_us;
+}
+
+void
+afrpc_nats_link_take_received (AfrpcNatsLink *self,
+                               AfrpcNatsFlow *flow,
+                               guint64        id,
+                               guint64        n)
+{
+  g_mutex_lock (&self->lock);
+  afrpc_nats_flow_take_received (flow, id, n, g_get_monotonic_time ());
+  g_cond_signal (&self->cond);
+  g_mutex_unlock (&self->lock);
+}
+
+/* See afrpc_nats_flow_stop(). */
+gboolean
+afrpc_nats_link_stop (AfrpcNatsLink *self,
+                      AfrpcNatsFlow *flow,
+                      guint64        id,
+                      gboolean       is_refused)
+{
+  gboolean has_not_arrived;
+
+  g_mutex_lock (&self->lock);
+  has_not_arrived = afrpc_nats_flow_stop (flow, id, is_refused);
+  g_cond_signal (&self->cond);
+  g_mutex_unlock (&self->lock);
+
+  return has_not_arrived;
+}
+
+/* Sends no more of it. */
+void
+afrpc_nats_link_drop_flow (AfrpcNatsLink *self,
+                           AfrpcNatsFlow *flow)
+{
+  g_mutex_lock (&self->lock);
+  g_queue_clear_full (&flow->transfers, (GDestroyNotify) afrpc_nats_transfer_unref);
+  g_ptr_array_remove_fast (self->flows, flow);
+  g_mutex_unlock (&self->lock);
 }
 
 /* Returns: (transfer full) (nullable): the server that it is connected to, or was last */

@@ -4,6 +4,7 @@
  * waits for the network, so no thread of the program's may. What arrives is put into inboxes. Knows no GObject. */
 #pragma once
 
+#include "nats/afrpc-nats-flow.h"
 #include "nats/afrpc-nats-inbox.h"
 #include "nats/afrpc-nats-settings.h"
 
@@ -32,14 +33,36 @@ void           afrpc_nats_link_publish     (AfrpcNatsLink           *self,
                                             char                    *subject,
                                             char                    *reply,
                                             AfrpcNatsInbox          *inbox,
-                                            guint64                  sender,
                                             GBytes                  *bytes);
 void           afrpc_nats_link_answer      (AfrpcNatsLink           *self,
                                             const AfrpcNatsItem     *item,
-                                            guint64                  sender,
                                             GByteArray              *answer);
 void           afrpc_nats_link_ping        (AfrpcNatsLink           *self,
                                             AfrpcNatsInbox          *inbox);
+gsize          afrpc_nats_link_get_whole_max (AfrpcNatsLink         *self);
+void           afrpc_nats_link_transfer    (AfrpcNatsLink           *self,
+                                            AfrpcNatsFlow           *flow,
+                                            guint64                  id,
+                                            char                    *reply,
+                                            AfrpcNatsFrameType       type,
+                                            guint                    flags,
+                                            guint64                  frame_id,
+                                            GVariant                *body);
+guint64        afrpc_nats_link_get_first   (AfrpcNatsLink           *self,
+                                            AfrpcNatsFlow           *flow);
+gint64         afrpc_nats_link_get_waiting_us (AfrpcNatsLink        *self,
+                                            AfrpcNatsFlow           *flow,
+                                            gint64                  *moved_us);
+void           afrpc_nats_link_take_received (AfrpcNatsLink         *self,
+                                            AfrpcNatsFlow           *flow,
+                                            guint64                  id,
+                                            guint64                  n);
+gboolean       afrpc_nats_link_stop        (AfrpcNatsLink           *self,
+                                            AfrpcNatsFlow           *flow,
+                                            guint64                  id,
+                                            gboolean                 is_refused);
+void           afrpc_nats_link_drop_flow   (AfrpcNatsLink           *self,
+                                            AfrpcNatsFlow           *flow);
 char          *afrpc_nats_link_dup_url     (AfrpcNatsLink           *self);
 
 G_END_DECLS

@@ -73,7 +73,16 @@ send_outcome (AfrpcNatsServer *self,
               AfrpcNatsServed *served,
               guint            flags)
 {
-  afrpc_nats_server_add (self, served->client, served->type, flags, served->id, served->outcome);
+  served->message = afrpc_nats_server_add (self, served->client, served->type, flags, served->id, served->outcome);
+}
+
+/* Whether it is on its way, in parts. */
+static gboolean
+is_under_way (AfrpcNatsServer *self,
+              AfrpcNatsServed *served)
+{
+  return served->message != 0 &&
+         afrpc_nats_outbox_is_under_way (&served->client->outbox, afrpc_nats_server_get_link (self), served->message);
 }
 
 static void
@@ -280,7 +289,7 @@ afrpc_nats_server_take_call (AfrpcNatsServer       *self,
       afrpc_nats_server_take_query (self, client, frame->id);
       return;
     }
-  if (frame->id < client->refused_below || g_hash_table_contains (client->refused, &frame->id))
+  if (frame->id < client->first_id || frame->id < client->refused_below || g_hash_table_contains (client->refused, &frame->id))
     {
       refuse (self, client, frame->id, "it had been asked for before it came");
       return;
@@ -324,7 +333,7 @@ afrpc_nats_server_take_query (AfrpcNatsServer *self,
 
   if (served == NULL)
     answer_missing (self, client, id, "it has not arrived");
-  else if (served->type != 0)
+  else if (served->type != 0 && !is_under_way (self, served))
     send_outcome (self, served, 0);
   else
     afrpc_nats_server_add (self, client, served->is_started ? AFRPC_NATS_STARTED : AFRPC_NATS_HAVE, 0, id, NULL);
@@ -346,6 +355,8 @@ afrpc_nats_server_take_ack (AfrpcNatsServer *self,
       afrpc_call_cancel (served->call);
       return;
     }
+  if (is_under_way (self, served))
+    afrpc_nats_outbox_stop (&client->outbox, afrpc_nats_server_get_link (self), served->message, FALSE);
   g_hash_table_remove (client->by_id, &id);
   g_queue_unlink (&client->calls, &served->link);
   served_free (served);
@@ -360,7 +371,7 @@ afrpc_nats_server_resend (AfrpcNatsServer *self,
     {
       AfrpcNatsServed *served = link->data;
 
-      if (served->type != 0)
+      if (served->type != 0 && !is_under_way (self, served))
         send_outcome (self, served, 0);
     }
 }

@@ -16,17 +16,18 @@
 #define AHEAD_US 4000.0          /* of work that may wait for a worker, to hide the way there and back */
 #define AHEAD_MAX 64u            /* calls, for each worker */
 
-static void
-set_dirty (AfrpcNatsServer *self,
-           AfrpcNatsClient *client)
+/* Something is to be said to it before long. */
+void
+afrpc_nats_server_set_dirty (AfrpcNatsServer *self,
+                             AfrpcNatsClient *client)
 {
   if (!client->is_dirty)
     g_ptr_array_add (self->dirty, client);
   client->is_dirty = TRUE;
 }
 
-/* @body: (nullable): a floating reference is consumed */
-void
+/* @body: (nullable): a floating reference is consumed. Returns: the number of the message that it travels in */
+guint64
 afrpc_nats_server_add (AfrpcNatsServer    *self,
                        AfrpcNatsClient    *client,
                        AfrpcNatsFrameType  type,
@@ -34,8 +35,9 @@ afrpc_nats_server_add (AfrpcNatsServer    *self,
                        guint64             id,
                        GVariant           *body)
 {
-  set_dirty (self, client);
-  afrpc_nats_outbox_add (&client->outbox, afrpc_nats_server_get_link (self), type, flags, id, body);
+  afrpc_nats_server_set_dirty (self, client);
+
+  return afrpc_nats_outbox_add (&client->outbox, afrpc_nats_server_get_link (self), type, flags, id, body);
 }
 
 /* Clients */
@@ -46,7 +48,6 @@ client_free (gpointer data)
   AfrpcNatsClient *self = data;
 
   g_assert (self->calls.length == 0);
-  afrpc_nats_outbox_clear (&self->outbox);
   afrpc_nats_chunks_clear (&self->chunks);
   g_hash_table_unref (self->by_id);
   g_queue_clear (&self->refused_order);
@@ -77,8 +78,7 @@ add_client (AfrpcNatsServer *self,
   client->refused = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
   client->first_id = last_id + 1;
   client->heard_us = g_get_monotonic_time ();
-  afrpc_nats_outbox_init (&client->outbox, g_strdup_printf ("%s.m", inbox),
-                          g_strdup_printf ("%s.n.%" G_GINT64_MODIFIER "x.", self->inbox_subject, id), self->inbox, self->id);
+  afrpc_nats_outbox_init_peer (&client->outbox, inbox, self->inbox_subject, id, self->inbox, self->id);
   g_hash_table_insert (self->clients, &client->id, client);
   g_queue_push_tail_link (&self->client_list, &client->link);
 
@@ -112,6 +112,7 @@ afrpc_nats_server_forget (AfrpcNatsServer *self,
   set_wanted (self, client, 0);
   set_credits (self, client, 0);
   afrpc_nats_server_drop_calls (self, client);
+  afrpc_nats_outbox_clear (&client->outbox, afrpc_nats_server_get_link (self));
   if (client->is_dirty)
     g_ptr_array_remove_fast (self->dirty, client);
   g_queue_unlink (&self->client_list, &client->link);
@@ -265,7 +266,7 @@ give (AfrpcNatsServer *self)
           set_wanted (self, client, client->wanted - 1);
           set_credits (self, client, client->credits + 1);
           client->n_granted++;
-          set_dirty (self, client);
+          afrpc_nats_server_set_dirty (self, client);
           n_given++;
           room--;
         }
@@ -320,7 +321,7 @@ afrpc_nats_server_take_demand (AfrpcNatsServer      *self,
   client->demand_id = frame->id;
   client->size_max = size_max;
   client->is_asking |= is_asking;
-  set_dirty (self, client);
+  afrpc_nats_server_set_dirty (self, client);
   set_wanted (self, client, MIN (n, WANTED_MAX));
 }
 
@@ -373,7 +374,8 @@ afrpc_nats_server_check_clients (AfrpcNatsServer *self,
       next = link->next;
       if (client->gone_us != 0 && now_us - client->gone_us > self->caller_timeout_ms * G_GINT64_CONSTANT (1000))
         afrpc_nats_server_forget (self, client);
-      else if (client->calls.length > 0)
+      /* What is being checked may be a call. */
+      else if (client->calls.length > 0 || client->chunks.check != 0)
         beat (self, client);
       else if (client->heard_us + UNUSED_US < now_us && client->used_us + UNUSED_US < now_us)
         afrpc_nats_server_forget (self, client);
@@ -391,6 +393,10 @@ afrpc_nats_server_flush (AfrpcNatsServer *self)
       AfrpcNatsClient *client = self->dirty->pdata[i];
 
       grant (self, client);
+      if (client->chunks.due != 0)
+        afrpc_nats_server_add (self, client, AFRPC_NATS_RECEIVED, 0, client->chunks.due,
+                               g_variant_new_uint64 (client->chunks.due_size));
+      client->chunks.due = 0;
       afrpc_nats_outbox_flush (&client->outbox, afrpc_nats_server_get_link (self));
       client->is_dirty = FALSE;
     }

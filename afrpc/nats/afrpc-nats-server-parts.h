@@ -24,6 +24,7 @@ typedef struct
   gboolean is_started;
   guint16 type;            /* of the outcome; 0: there is none yet */
   GVariant *outcome;       /* (nullable) (owned) */
+  guint64 message;         /* in which that was sent last */
 } AfrpcNatsServed;
 
 struct _AfrpcNatsClient
@@ -125,7 +126,9 @@ void      afrpc_nats_server_take_no_responders (AfrpcNatsServer   *self,
 void      afrpc_nats_server_revoke_all    (AfrpcNatsServer        *self);
 void      afrpc_nats_server_forget        (AfrpcNatsServer        *self,
                                            AfrpcNatsClient        *client);
-void      afrpc_nats_server_add           (AfrpcNatsServer        *self,
+void      afrpc_nats_server_set_dirty     (AfrpcNatsServer        *self,
+                                           AfrpcNatsClient        *client);
+guint64   afrpc_nats_server_add           (AfrpcNatsServer        *self,
                                            AfrpcNatsClient        *client,
                                            AfrpcNatsFrameType      type,
                                            guint                   flags,
@@ -156,6 +159,8 @@ void      afrpc_nats_server_give_up       (AfrpcNatsServer        *self,
                                            const GError           *error);
 /* receive */
 void      afrpc_nats_server_take_message  (AfrpcNatsServer        *self,
+                                           AfrpcNatsItem          *item);
+void      afrpc_nats_server_take_checked  (AfrpcNatsServer        *self,
                                            AfrpcNatsItem          *item);
 
 static inline AfrpcNatsLink *

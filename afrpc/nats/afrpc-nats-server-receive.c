@@ -7,6 +7,7 @@
 
 static void take_bytes (AfrpcNatsServer *self,
                         GBytes          *bytes,
+                        GPtrArray       *values,
                         guint            tag,
                         GByteArray      *answer);
 
@@ -23,6 +24,8 @@ take_from_stranger (const AfrpcNatsFrame *frame,
     afrpc_nats_message_add (answer, AFRPC_NATS_REFUSED, 0, frame->id, g_variant_new_string ("its caller is not known"));
   else if (frame->type == AFRPC_NATS_QUERY || frame->type == AFRPC_NATS_CANCEL)
     afrpc_nats_message_add (answer, AFRPC_NATS_FORGOTTEN, 0, frame->id, NULL);
+  else if (frame->type == AFRPC_NATS_CHUNK)
+    afrpc_nats_message_add (answer, AFRPC_NATS_RECEIVED, 0, frame->id, g_variant_new_uint64 (AFRPC_NATS_RECEIVED_NEVER));
 }
 
 static gboolean
@@ -32,14 +35,44 @@ take_chunk (AfrpcNatsServer      *self,
             guint                 tag,
             GError              **error)
 {
+  /* Nothing is begun any more. */
+  const guint64 size_max = self->state == AFRPC_NATS_SERVER_SERVING ? self->max_message_size + AFRPC_NATS_MESSAGE_SLACK : 0;
   g_autoptr(GBytes) message = NULL;
-  const int status = afrpc_nats_chunks_take (&client->chunks, frame, self->max_message_size + AFRPC_NATS_MESSAGE_SLACK, &message,
-                                             error);
+  g_autoptr(GError) problem = NULL;
+  const int status = afrpc_nats_chunks_take (&client->chunks, frame, size_max, &message, &problem);
 
-  if (status > 0)
-    take_bytes (self, message, tag, NULL);
+  afrpc_nats_server_set_dirty (self, client);
+  if (status > 0 && !afrpc_nats_chunks_check (&client->chunks, message, client->id, TRUE, self->inbox))
+    take_bytes (self, message, NULL, tag, NULL);
+  /* It beats meanwhile. */
+  else if (status > 0)
+    afrpc_nats_inbox_arm (self->inbox, self->beat_us);
+  if (problem == NULL || size_max == 0)
+    return TRUE;
 
-  return status >= 0;
+  g_propagate_error (error, g_steal_pointer (&problem));
+
+  return FALSE;
+}
+
+static gboolean
+take_received (AfrpcNatsServer       *self,
+               AfrpcNatsClient       *client,
+               const AfrpcNatsReader *reader,
+               const AfrpcNatsFrame  *frame,
+               GError               **error)
+{
+  g_autoptr(GVariant) body = afrpc_nats_reader_value (reader, frame, "t", error);
+
+  if (body == NULL)
+    return FALSE;
+
+  if (g_variant_get_uint64 (body) == AFRPC_NATS_RECEIVED_NEVER)
+    afrpc_nats_outbox_stop (&client->outbox, afrpc_nats_server_get_link (self), frame->id, TRUE);
+  else
+    afrpc_nats_link_take_received (afrpc_nats_server_get_link (self), client->outbox.flow, frame->id, g_variant_get_uint64 (body));
+
+  return TRUE;
 }
 
 static gboolean
@@ -102,6 +135,9 @@ take_frame (AfrpcNatsServer       *self,
       afrpc_nats_server_forget (self, client);
       return TRUE;
 
+    case AFRPC_NATS_RECEIVED:
+      return take_received (self, client, reader, frame, error);
+
     case AFRPC_NATS_CHUNK:
       if (answer != NULL)
         return take_chunk (self, client, frame, tag, error);
@@ -129,6 +165,7 @@ take_frame (AfrpcNatsServer       *self,
 static void
 take_bytes (AfrpcNatsServer *self,
             GBytes          *bytes,
+            GPtrArray       *values, /* (nullable): they have been checked before */
             guint            tag,
             GByteArray      *answer) /* (nullable): it came in chunks */
 {
@@ -137,9 +174,12 @@ take_bytes (AfrpcNatsServer *self,
   AfrpcNatsFrame frame;
 
   if (afrpc_nats_reader_init (&reader, bytes, &error))
-    while (afrpc_nats_reader_next (&reader, &frame, &error) > 0)
-      if (!take_frame (self, &reader, &frame, tag, answer, &error))
-        break;
+    {
+      reader.values = values;
+      while (afrpc_nats_reader_next (&reader, &frame, &error) > 0)
+        if (!take_frame (self, &reader, &frame, tag, answer, &error))
+          break;
+    }
   if (error != NULL)
     {
       g_prefix_error (&error, "from a caller of '%s': ", self->subject);
@@ -147,12 +187,54 @@ take_bytes (AfrpcNatsServer *self,
     }
 }
 
+static void
+take_answered (AfrpcNatsServer *self,
+               AfrpcNatsItem   *item,
+               GPtrArray       *values) /* (nullable) */
+{
+  GByteArray *answer = afrpc_nats_message_new (self->id);
+
+  take_bytes (self, item->bytes, values, item->tag, answer);
+  afrpc_nats_link_answer (afrpc_nats_server_get_link (self), item, answer);
+}
+
 void
 afrpc_nats_server_take_message (AfrpcNatsServer *self,
                                 AfrpcNatsItem   *item)
 {
-  GByteArray *answer = afrpc_nats_message_new (self->id);
+  AfrpcNatsClient *client = NULL;
+  guint64 sender;
 
-  take_bytes (self, item->bytes, item->tag, answer);
-  afrpc_nats_link_answer (afrpc_nats_server_get_link (self), item, self->id, answer);
+  if (item->tag == AFRPC_NATS_TAG_INBOX && afrpc_nats_reader_peek_sender (item->bytes, &sender))
+    client = afrpc_nats_server_find_client (self, sender);
+  if (client != NULL && afrpc_nats_chunks_hold (&client->chunks, item))
+    return;
+
+  if (client != NULL && afrpc_nats_chunks_check (&client->chunks, item->bytes, sender, FALSE, self->inbox))
+    afrpc_nats_inbox_arm (self->inbox, self->beat_us);
+  else
+    take_answered (self, item, NULL);
+}
+
+/* And what had to wait for it. */
+void
+afrpc_nats_server_take_checked (AfrpcNatsServer *self,
+                                AfrpcNatsItem   *item)
+{
+  AfrpcNatsClient *client = afrpc_nats_server_find_client (self, item->sender);
+  AfrpcNatsItem *held;
+
+  if (client == NULL || !afrpc_nats_chunks_end_check (&client->chunks, item))
+    return;
+
+  if (item->is_whole)
+    take_bytes (self, item->bytes, item->data, AFRPC_NATS_TAG_INBOX, NULL);
+  else
+    take_answered (self, item, item->data);
+  while ((client = afrpc_nats_server_find_client (self, item->sender)) != NULL &&
+         (held = afrpc_nats_chunks_pop_held (&client->chunks)) != NULL)
+    {
+      afrpc_nats_server_take_message (self, held);
+      afrpc_nats_item_free (held);
+    }
 }

@@ -100,20 +100,42 @@ count_outcomes (AfrpcNatsServer *self)
   return n;
 }
 
+/* Returns: when something of what goes in parts has arrived last, with a caller that has not got all of it; 0 if there is none */
+static gint64
+get_moved_us (AfrpcNatsServer *self)
+{
+  gint64 last_us = 0;
+
+  for (GList *link = self->client_list.head; link != NULL; link = link->next)
+    {
+      AfrpcNatsClient *client = link->data;
+      gint64 moved_us;
+
+      if (client->calls.length == 0)
+        continue;
+      afrpc_nats_link_get_waiting_us (afrpc_nats_server_get_link (self), client->outbox.flow, &moved_us);
+      last_us = MAX (last_us, moved_us);
+    }
+
+  return last_us;
+}
+
 /* It is to stop, and all calls have their outcomes, which have arrived, or nobody takes them. */
 static void
 check_over (AfrpcNatsServer *self)
 {
   const gint64 now_us = g_get_monotonic_time ();
+  gint64 end_us;
   GTask *task;
 
   if (self->state != AFRPC_NATS_SERVER_DRAINING || self->n_running > 0)
     return;
   if (self->drained_us == 0)
     self->drained_us = now_us;
-  if (self->failure == NULL && now_us < self->drained_us + ACKNOWLEDGE_US && count_outcomes (self) > 0)
+  end_us = MAX (self->drained_us, get_moved_us (self)) + ACKNOWLEDGE_US;
+  if (self->failure == NULL && now_us < end_us && count_outcomes (self) > 0)
     {
-      afrpc_nats_inbox_arm (self->inbox, self->drained_us + ACKNOWLEDGE_US);
+      afrpc_nats_inbox_arm (self->inbox, end_us);
       return;
     }
 
@@ -154,6 +176,10 @@ take_cb (AfrpcNatsItem *item,
     {
     case AFRPC_NATS_ITEM_MESSAGE:
       afrpc_nats_server_take_message (self, item);
+      break;
+
+    case AFRPC_NATS_ITEM_CHECKED:
+      afrpc_nats_server_take_checked (self, item);
       break;
 
     case AFRPC_NATS_ITEM_NO_RESPONDERS:
@@ -285,7 +311,7 @@ afrpc_nats_server_finalize (GObject *object)
 
   g_assert (self->tasks.length == 0);
   g_queue_clear_full (&self->errors, (GDestroyNotify) g_error_free);
-  afrpc_nats_outbox_clear (&self->events);
+  afrpc_nats_outbox_clear (&self->events, NULL);
   g_hash_table_unref (self->clients);
   g_ptr_array_unref (self->dirty);
   g_clear_object (&self->connection);
@@ -667,7 +693,7 @@ afrpc_nats_server_give_up (AfrpcNatsServer *self,
  * @user_data: data for @callback
  *
  * Takes no more calls, and stops once those that there are have their outcomes, and their callers have these, or for
- * two seconds do not take them.
+ * two seconds have taken nothing of them.
  *
  * Calls that come meanwhile go to other servers. To end those that run, kill the [property@AfrpcNats.Server:caller].
  *
