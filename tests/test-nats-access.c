@@ -441,12 +441,9 @@ test_nats_access_permissions (void)
 {
   g_autoptr(AfrpcNatsConnection) allowed = NULL;
   g_autoptr(AfrpcNatsConnection) wrong = NULL;
-  g_autoptr(AfrpcNatsConnection) forbidden = NULL;
-  AfrpcNatsCaller *caller;
-  guint n_errors = 0;
   Secured secured;
 
-  g_test_summary ("With an inbox of its own, a user needs few permissions; that there is none is told");
+  g_test_summary ("With an inbox of its own, a user needs few permissions");
   secured_init (&secured,
                 "authorization { users: [\n"
                 "  { user: anna, password: a, permissions: { publish: [\"test.>\", \"anna.>\"],\n"
@@ -456,12 +453,75 @@ test_nats_access_permissions (void)
   check_serves (allowed);
   wrong = new_connection (&secured, "user", "anna", "password", "a", "inbox-prefix", "anna.>", NULL);
   check_fails (wrong, "inbox-prefix: ");
-  forbidden = new_connection (&secured, "user", "anna", "password", "a", NULL);
-  caller = afrpc_nats_caller_new (forbidden, NATS_SUBJECT);
-  g_signal_connect_swapped (caller, "error", G_CALLBACK (test_count_cb), &n_errors);
+  secured_clear (&secured);
+}
+
+static void
+check_forbidden (Secured    *secured,
+                 const char *user)
+{
+  g_autoptr(AfrpcNatsConnection) connection = new_connection (secured, "user", user, "password", "p", NULL);
+  AfrpcNatsCaller *caller = afrpc_nats_caller_new (connection, NATS_SUBJECT);
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GError) error = NULL;
+
+  g_signal_connect (caller, "error", G_CALLBACK (test_ignore_cb), NULL);
+  g_object_set (caller, "no-servers-timeout-ms", 600000, NULL);
+  call = call_start (caller, g_variant_new ("()"));
+  error = wait_error (call);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE);
+  g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_NO);
+  if (strstr (error->message, "ermission") == NULL)
+    g_error ("%s: %s", user, error->message);
+  nats_caller_end (caller);
+}
+
+static void
+stopped_cb (GObject      *object,
+            GAsyncResult *result,
+            gpointer      data)
+{
+  g_assert_true (afrpc_nats_server_stop_finish (AFRPC_NATS_SERVER (object), result, NULL));
+  *(gboolean *) data = TRUE;
+}
+
+static void
+check_forbidden_server (Secured    *secured,
+                        const char *user)
+{
+  g_autoptr(AfrpcNatsConnection) connection = new_connection (secured, "user", user, "password", "p", NULL);
+  g_autoptr(AfrpcProcess) process = test_process_new ();
+  g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "act");
+  AfrpcNatsServer *server = afrpc_nats_server_new (connection, NATS_SUBJECT, AFRPC_CALLER (proxy));
+  gboolean is_over = FALSE;
+  guint n_errors = 0;
+
+  g_signal_connect_swapped (server, "error", G_CALLBACK (test_count_cb), &n_errors);
+  afrpc_nats_server_start (server);
   while (n_errors == 0)
     g_main_context_iteration (NULL, TRUE);
-  nats_caller_end (caller);
+  afrpc_nats_server_stop_async (server, NULL, stopped_cb, &is_over);
+  test_iterate_until (&is_over);
+  g_assert_finalize_object (server);
+  afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, NULL);
+}
+
+static void
+test_nats_access_forbidden (void)
+{
+  Secured secured;
+
+  g_test_summary ("Who may not publish, or not listen, is told so by his calls, or as who serves");
+  secured_init (&secured,
+                "authorization { users: [\n"
+                "  { user: no-publish, password: p, permissions: { publish: [\"y\"], subscribe: [\"_INBOX.>\", \"test.>\"] } }\n"
+                "  { user: no-inbox, password: p, permissions: { publish: [\"test.>\"], subscribe: [\"test.>\"] } }\n"
+                "  { user: no-subject, password: p, permissions: { publish: [\">\"], subscribe: [\"_INBOX.>\"] } }\n"
+                "] }\n");
+  check_forbidden (&secured, "no-publish");
+  check_forbidden (&secured, "no-inbox");
+  check_forbidden_server (&secured, "no-subject");
+  check_forbidden_server (&secured, "no-inbox");
   secured_clear (&secured);
 }
 
@@ -484,6 +544,7 @@ main (int    argc,
   g_test_add_func ("/nats-access/scheme", test_nats_access_scheme);
   g_test_add_func ("/nats-access/hidden", test_nats_access_hidden);
   g_test_add_func ("/nats-access/permissions", test_nats_access_permissions);
+  g_test_add_func ("/nats-access/forbidden", test_nats_access_forbidden);
 
   return g_test_run ();
 }

@@ -675,6 +675,25 @@ test_nats_peer_unwanted (void)
 }
 
 static void
+test_nats_peer_overheard (void)
+{
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GError) error = NULL;
+  AfrpcNatsCaller *caller;
+  Peer peer;
+
+  g_test_summary ("That nobody serves is known, too, where somebody listens to everything: nobody answers");
+  peer_init (&peer, ">");
+  caller = nats_caller_new (&peer.nats);
+  call = call_start (caller, g_variant_new ("(i)", 1));
+  error = wait_error (call);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE);
+  g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_NO);
+  nats_caller_end (caller);
+  peer_end (&peer);
+}
+
+static void
 test_nats_peer_stalled (void)
 {
   natsSubscription *inbox = NULL;
@@ -780,6 +799,7 @@ main (int    argc,
   g_test_add_func ("/nats-peer/given-up", test_nats_peer_given_up);
   g_test_add_func ("/nats-peer/drain", test_nats_peer_drain);
   g_test_add_func ("/nats-peer/unwanted", test_nats_peer_unwanted);
+  g_test_add_func ("/nats-peer/overheard", test_nats_peer_overheard);
   g_test_add_func ("/nats-peer/stalled", test_nats_peer_stalled);
   g_test_add_func ("/nats-peer/dropped", test_nats_peer_dropped);
 

@@ -146,6 +146,7 @@ struct _AfrpcNatsCaller
   guint64 demand_id;
   guint n_demanded;
   gint64 demand_us;                /* when to ask again */
+  gint64 unanswered_us;            /* since when nobody has answered; 0: nobody is asked, or somebody has */
   guint demand_ms;                 /* how long after that again */
 };
 
@@ -218,6 +219,9 @@ void      afrpc_nats_caller_take_received (AfrpcNatsCaller   *self,
                                            guint64            message,
                                            guint64            n);
 void      afrpc_nats_caller_take_pong     (AfrpcNatsCaller   *self);
+gboolean  afrpc_nats_caller_take_unsaid   (AfrpcNatsCaller   *self,
+                                           const char        *subject,
+                                           const GError      *error);
 void      afrpc_nats_caller_take_unsent   (AfrpcNatsCaller   *self,
                                            const char        *subject,
                                            const GError      *error);

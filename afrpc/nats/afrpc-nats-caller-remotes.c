@@ -13,6 +13,7 @@
 #define DEMAND_MS_MAX 1000u
 #define LOOKED_AT_MAX 16u   /* servers among which the one is looked for that has least to do */
 #define BEATS_MISSED 2u
+#define NO_ANSWER_US (3 * G_USEC_PER_SEC) /* after which it is looked whether somebody serves at all */
 #define SLACK_MS 100u       /* by which a beat may be late */
 #define BEAT_MS_MAX 60000u
 #define BURIAL_MS 20u       /* for which it is waited after NATS has answered: what was read before is on its way */
@@ -137,6 +138,7 @@ afrpc_nats_caller_take_grant (AfrpcNatsCaller      *self,
   guint32 n, beat_ms;
 
   g_variant_get (body, "(&s&suut)", &inbox, &name, &n, &beat_ms, &size_max);
+  self->unanswered_us = 0;
   if (frame->id == self->demand_id && self->demand == AFRPC_NATS_DEMAND_ASKED)
     self->demand = AFRPC_NATS_DEMAND_ANSWERED;
   if (remote == NULL && n > 0)
@@ -167,6 +169,8 @@ demand (AfrpcNatsCaller *self,
         AfrpcNatsDemand  state)
 {
   self->demand = state;
+  if (self->unanswered_us == 0)
+    self->unanswered_us = g_get_monotonic_time ();
   self->n_demanded = get_n_wanted (self);
   afrpc_nats_outbox_add (outbox, afrpc_nats_caller_get_link (self), AFRPC_NATS_DEMAND, 0, ++self->demand_id,
                          g_variant_new ("(sutt)", self->inbox_subject, self->n_demanded, self->max_message_size, self->last_id));
@@ -181,6 +185,7 @@ update_demand (AfrpcNatsCaller *self)
   if (afrpc_nats_caller_count_queued (self) == 0)
     {
       self->demand = AFRPC_NATS_DEMAND_NONE;
+      self->unanswered_us = 0;
       return;
     }
   if (!self->is_connected)
@@ -196,10 +201,41 @@ update_demand (AfrpcNatsCaller *self)
     demand (self, &self->all_outbox, AFRPC_NATS_DEMAND_SPREAD);
 }
 
+static void
+ping (AfrpcNatsCaller *self)
+{
+  if (self->ping_us != 0)
+    return;
+
+  self->ping_us = g_get_monotonic_time ();
+  afrpc_nats_link_ping (afrpc_nats_caller_get_link (self), self->inbox);
+}
+
+/* Whoever serves answers, be it that he has no room. If somebody else listens to all subjects, NATS does not say that nobody
+ * does. */
+static gboolean
+is_unanswered (AfrpcNatsCaller *self,
+               gint64           now_us)
+{
+  const gint64 timeout_us = MAX (self->no_servers_timeout_ms * US_PER_MS, NO_ANSWER_US);
+
+  if (self->unanswered_us == 0 || self->unanswered_us + timeout_us > now_us)
+    return FALSE;
+
+  /* Those that have calls live, and may have no room. */
+  for (guint i = 0; i < self->remote_list->len; i++)
+    if (((AfrpcNatsRemote *) self->remote_list->pdata[i])->calls.length > 0)
+      return FALSE;
+
+  return afrpc_nats_caller_count_queued (self) > 0;
+}
+
 /* Nothing that was asked for has come, or not enough: servers may have come, and messages may have been lost. */
 static void
 demand_again (AfrpcNatsCaller *self)
 {
+  if (self->is_connected && is_unanswered (self, g_get_monotonic_time ()))
+    ping (self);
   self->demand_ms = MIN (self->demand_ms * 2, DEMAND_MS_MAX);
   if (afrpc_nats_caller_count_queued (self) > 0 && self->is_connected)
     demand (self, &self->queue_outbox, AFRPC_NATS_DEMAND_ASKED);
@@ -395,11 +431,7 @@ probe (AfrpcNatsCaller *self,
 {
   if (remote->probe_us == 0)
     remote->probe_us = now_us;
-  if (self->ping_us != 0)
-    return;
-
-  self->ping_us = now_us;
-  afrpc_nats_link_ping (afrpc_nats_caller_get_link (self), self->inbox);
+  ping (self);
 }
 
 static void
@@ -429,6 +461,33 @@ take_pong (AfrpcNatsCaller *self,
     }
 }
 
+static void
+take_no_servers (AfrpcNatsCaller *self)
+{
+  const gint64 now_us = g_get_monotonic_time ();
+  const gint64 timeout_us = self->no_servers_timeout_ms * US_PER_MS;
+  g_autoptr(GError) error = NULL;
+
+  if (now_us < self->patience_us)
+    {
+      afrpc_nats_inbox_arm (self->inbox, self->demand_us);
+      return;
+    }
+
+  error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE, "nobody serves '%s' at %s", self->subject,
+                       afrpc_nats_connection_describe (self->connection));
+  for (GSequenceIter *iter = g_sequence_get_begin_iter (self->queue); !g_sequence_iter_is_end (iter);)
+    {
+      AfrpcNatsCall *record = g_sequence_get (iter);
+
+      iter = g_sequence_iter_next (iter);
+      if (record->begin_us + timeout_us <= now_us)
+        afrpc_nats_caller_settle (self, record, AFRPC_STARTED_NO, NULL, g_error_copy (error));
+      else
+        afrpc_nats_inbox_arm (self->inbox, record->begin_us + timeout_us);
+    }
+}
+
 /* NATS has answered. If it took its time, so may what servers have said meanwhile. */
 void
 afrpc_nats_caller_take_pong (AfrpcNatsCaller *self)
@@ -439,6 +498,13 @@ afrpc_nats_caller_take_pong (AfrpcNatsCaller *self)
   self->ping_us = 0;
   for (guint i = 0; i < self->remote_list->len; i++)
     take_pong (self, self->remote_list->pdata[i], ping_us, now_us);
+  if (!is_unanswered (self, now_us))
+    return;
+
+  if (now_us - ping_us > NO_ANSWER_US / 2)
+    self->unanswered_us = now_us;
+  else
+    take_no_servers (self);
 }
 
 static void
@@ -546,33 +612,6 @@ take_unreachable (AfrpcNatsCaller *self,
     remove_remote (self, remote);
 }
 
-static void
-take_no_servers (AfrpcNatsCaller *self)
-{
-  const gint64 now_us = g_get_monotonic_time ();
-  const gint64 timeout_us = self->no_servers_timeout_ms * US_PER_MS;
-  g_autoptr(GError) error = NULL;
-
-  if (now_us < self->patience_us)
-    {
-      afrpc_nats_inbox_arm (self->inbox, self->demand_us);
-      return;
-    }
-
-  error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE, "nobody serves '%s' at %s", self->subject,
-                       afrpc_nats_connection_describe (self->connection));
-  for (GSequenceIter *iter = g_sequence_get_begin_iter (self->queue); !g_sequence_iter_is_end (iter);)
-    {
-      AfrpcNatsCall *record = g_sequence_get (iter);
-
-      iter = g_sequence_iter_next (iter);
-      if (record->begin_us + timeout_us <= now_us)
-        afrpc_nats_caller_settle (self, record, AFRPC_STARTED_NO, NULL, g_error_copy (error));
-      else
-        afrpc_nats_inbox_arm (self->inbox, record->begin_us + timeout_us);
-    }
-}
-
 /* It says how much has come of what goes to it in parts. */
 void
 afrpc_nats_caller_take_received (AfrpcNatsCaller *self,
@@ -629,6 +668,31 @@ afrpc_nats_caller_take_unsent (AfrpcNatsCaller *self,
     }
 }
 
+/* Nothing may be sent to @subject. FALSE: that is none of the servers'. */
+gboolean
+afrpc_nats_caller_take_unsaid (AfrpcNatsCaller *self,
+                               const char      *subject,
+                               const GError    *error)
+{
+  for (guint i = 0; i < self->remote_list->len; i++)
+    {
+      AfrpcNatsRemote *remote = self->remote_list->pdata[i];
+
+      if (!g_str_equal (remote->outbox.subject, subject))
+        continue;
+      while (remote->calls.head != NULL)
+        {
+          AfrpcNatsCall *record = remote->calls.head->data;
+
+          afrpc_nats_caller_settle (self, record, record->started, NULL, g_error_copy (error));
+        }
+      remove_remote (self, remote);
+      return TRUE;
+    }
+
+  return FALSE;
+}
+
 /* @subject: which of ours it was said to */
 void
 afrpc_nats_caller_take_no_responders (AfrpcNatsCaller *self,
@@ -673,6 +737,7 @@ afrpc_nats_caller_take_connected (AfrpcNatsCaller *self)
       query (self, remote, now_us);
     }
   self->demand = AFRPC_NATS_DEMAND_NONE;
+  self->unanswered_us = 0;
   if (self->was_connected)
     self->patience_us = now_us + AFRPC_NATS_RECONNECT_GRACE_US;
   self->was_connected = TRUE;

@@ -116,6 +116,20 @@ take_failure (AfrpcNatsCaller *self,
   afrpc_nats_caller_push_error (self, g_error_copy (error));
 }
 
+/* What is not allowed is not allowed the next time either. */
+static void
+take_forbidden (AfrpcNatsCaller *self,
+                AfrpcNatsItem   *item)
+{
+  /* Nothing can be heard. */
+  if (g_str_has_prefix (item->subject, self->inbox_subject))
+    take_failure (self, item->error);
+  else if (g_str_equal (item->subject, self->subject) || g_str_equal (item->subject, self->all_subject))
+    afrpc_nats_caller_fail_queued (self, item->error);
+  else if (!afrpc_nats_caller_take_unsaid (self, item->subject, item->error) && g_str_has_prefix (item->subject, self->subject))
+    afrpc_nats_caller_push_error (self, g_error_copy (item->error));
+}
+
 static void
 take_cb (AfrpcNatsItem *item,
          gpointer       data)
@@ -154,6 +168,10 @@ take_cb (AfrpcNatsItem *item,
       record = g_hash_table_lookup (self->by_call, item->data);
       if (record != NULL)
         afrpc_nats_caller_end_call (self, record, AFRPC_NATS_END_CANCELLED);
+      break;
+
+    case AFRPC_NATS_ITEM_FORBIDDEN:
+      take_forbidden (self, item);
       break;
 
     case AFRPC_NATS_ITEM_UNSENT:

@@ -18,6 +18,7 @@ typedef enum
   AFRPC_NATS_ITEM_FAILED,        /* there is no connection, and will be none */
   AFRPC_NATS_ITEM_CLOSED,        /* nothing is left of it */
   AFRPC_NATS_ITEM_ERROR,         /* something that does not end the connection */
+  AFRPC_NATS_ITEM_FORBIDDEN,     /* NATS does not allow to publish or to subscribe to the subject; to whoever shares the connection */
   AFRPC_NATS_ITEM_UNSENT,        /* what has the subject as its reply cannot be sent */
   AFRPC_NATS_ITEM_PONG,          /* NATS has answered */
   AFRPC_NATS_ITEM_CANCEL,        /* somebody gives something up, which is data */

@@ -313,6 +313,35 @@ closed_cb (natsConnection *connection,
   end_activity (self);
 }
 
+/* Returns: (transfer full): what @connection, or else @self, says of what has just happened */
+static char *
+dup_problem (AfrpcNatsLink  *self,
+             natsConnection *connection,
+             natsStatus      status)
+{
+  natsStatus last = NATS_OK;
+  const char *why = nats_GetLastError (&last);
+  g_autofree char *own = NULL;
+
+  /* nats.c sets that for who is called; the connection may have had another error since. */
+  if (why == NULL || why[0] == '\0' || last != status)
+    return dup_reason (self, connection);
+
+  own = afrpc_nats_settings_hide (&self->settings, why);
+
+  return g_strconcat (": ", own, NULL);
+}
+
+/* Returns: (transfer full) (nullable): the subject in what NATS says of permissions */
+static char *
+dup_quoted (const char *text)
+{
+  const char *begin = strchr (text, '"');
+  const char *end = begin != NULL ? strchr (begin + 1, '"') : NULL;
+
+  return end != NULL ? g_strndup (begin + 1, end - begin - 1) : NULL;
+}
+
 static void
 error_cb (natsConnection   *connection,
           natsSubscription *subscription,
@@ -320,13 +349,16 @@ error_cb (natsConnection   *connection,
           void             *data)
 {
   AfrpcNatsLink *self = data;
-  g_autofree char *why = dup_reason (self, connection);
-  g_autoptr(GError) error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED, "NATS: %s%s", natsStatus_GetText (status), why);
+  const gboolean is_forbidden = status == NATS_NOT_PERMITTED;
+  g_autofree char *why = dup_problem (self, connection, status);
+  g_autofree char *subject = is_forbidden ? dup_quoted (why) : NULL;
+  g_autoptr(GError) error = g_error_new (AFRPC_ERROR, is_forbidden ? AFRPC_ERROR_UNREACHABLE : AFRPC_ERROR_FAILED, "NATS: %s%s",
+                                         natsStatus_GetText (status), why);
 
   g_mutex_lock (&self->lock);
   for (guint i = 0; i < self->watchers->len; i++)
     {
-      AfrpcNatsItem *item = afrpc_nats_item_new (AFRPC_NATS_ITEM_ERROR, 0, NULL);
+      AfrpcNatsItem *item = afrpc_nats_item_new (subject != NULL ? AFRPC_NATS_ITEM_FORBIDDEN : AFRPC_NATS_ITEM_ERROR, 0, subject);
 
       item->error = g_error_copy (error);
       afrpc_nats_inbox_push (self->watchers->pdata[i], item);

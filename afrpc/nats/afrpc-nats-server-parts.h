@@ -83,6 +83,7 @@ struct _AfrpcNatsServer
   AfrpcNatsServerState state;
   gboolean was_connected;
   GError *failure;                 /* (nullable) */
+  char *forbidden;                 /* (nullable): the subject of which was said last that nothing may be sent there */
   GQueue tasks;                    /* (element-type GTask): who wait for the end */
   gint64 drained_us;               /* when the last call had its outcome, while draining; 0: not yet */
   gulong signals[2];

@@ -166,6 +166,28 @@ take_connected (AfrpcNatsServer *self)
   self->was_connected = TRUE;
 }
 
+/* What is not allowed is not allowed the next time either: who cannot hear demands, or callers, serves nobody. Where callers are,
+ * nobody may be allowed to publish: that one has no use for this server. */
+static void
+take_forbidden (AfrpcNatsServer *self,
+                AfrpcNatsItem   *item)
+{
+  g_autofree char *all = g_strconcat (self->subject, ".all", NULL);
+
+  if (g_str_has_prefix (item->subject, self->inbox_subject) || g_str_equal (item->subject, self->subject) ||
+      g_str_equal (item->subject, all))
+    {
+      afrpc_nats_server_give_up (self, item->error);
+      return;
+    }
+
+  if (g_strcmp0 (self->forbidden, item->subject) == 0)
+    return;
+  g_free (self->forbidden);
+  self->forbidden = g_strdup (item->subject);
+  g_queue_push_tail (&self->errors, g_error_copy (item->error));
+}
+
 static void
 take_cb (AfrpcNatsItem *item,
          gpointer       data)
@@ -198,6 +220,10 @@ take_cb (AfrpcNatsItem *item,
 
     case AFRPC_NATS_ITEM_ERROR:
       g_queue_push_tail (&self->errors, g_error_copy (item->error));
+      break;
+
+    case AFRPC_NATS_ITEM_FORBIDDEN:
+      take_forbidden (self, item);
       break;
 
     /* Where callers are, they have said; if nothing can be sent there, they do without. */
@@ -320,6 +346,7 @@ afrpc_nats_server_finalize (GObject *object)
   g_free (self->subject);
   g_free (self->name);
   g_free (self->inbox_subject);
+  g_free (self->forbidden);
   g_clear_error (&self->failure);
 
   G_OBJECT_CLASS (afrpc_nats_server_parent_class)->finalize (object);
