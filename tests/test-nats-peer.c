@@ -753,6 +753,98 @@ flood_thread (gpointer data)
 }
 
 static void
+busy_cb (AfrpcCaller  *caller,
+         const GError *error,
+         guint        *n)
+{
+  if (g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_BUSY))
+    ++*n;
+}
+
+static void
+test_nats_peer_too_many (void)
+{
+  GByteArray *message = afrpc_nats_message_new (OWN_ID);
+  g_autofree char *text = g_strnfill (500000, 'x');
+  AfrpcNatsCaller *caller;
+  guint n_events = 0, n_errors = 0;
+  Peer peer;
+
+  g_test_summary ("Of events that nobody takes so many are kept; that others were lost is told");
+  peer_init (&peer, NULL);
+  caller = nats_caller_new (&peer.nats);
+  connection_wait (afrpc_nats_caller_get_connection (caller), AFRPC_NATS_STATE_CONNECTED);
+  g_signal_connect_swapped (caller, "event", G_CALLBACK (test_count_cb), &n_events);
+  g_signal_connect (caller, "error", G_CALLBACK (busy_cb), &n_errors);
+  afrpc_nats_message_add (message, AFRPC_NATS_EVENT, 0, 0, g_variant_new_variant (g_variant_new_string (text)));
+  /* Until NATS knows that it listens */
+  while (n_events == 0)
+    {
+      natsConnection_Publish (peer.connection, NATS_SUBJECT ".event", message->data, message->len);
+      g_main_context_iteration (NULL, FALSE);
+    }
+  for (guint i = 0; i < 100; i++)
+    natsConnection_Publish (peer.connection, NATS_SUBJECT ".event", message->data, message->len);
+  natsConnection_Flush (peer.connection);
+  /* It is read by nobody's main loop. */
+  g_usleep (500000);
+  while (n_errors == 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (n_events, <, 90);
+  g_byte_array_unref (message);
+  nats_caller_end (caller);
+  peer_end (&peer);
+}
+
+static void
+server_busy_cb (AfrpcNatsServer *server,
+                GError          *error,
+                guint           *n)
+{
+  n[0] += g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+  n[1] += g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE);
+}
+
+static void
+test_nats_peer_server_too_many (void)
+{
+  g_autofree char *text = g_strnfill (500000, 'x');
+  g_autofree char *long_one = g_strnfill (2000000, 'x');
+  guint n_errors[2] = { 0 };
+  Serving serving;
+  Peer peer;
+
+  g_test_summary ("Of events that NATS does not take so many are kept; that others were lost is told");
+  peer_init (&peer, NULL);
+  serving_init (&serving, &peer.nats, "act", 1, "beat-ms", 20, NULL);
+  serving_start (&serving);
+  demand (&peer);
+  g_signal_connect (serving.server, "error", G_CALLBACK (server_busy_cb), n_errors);
+  g_assert_cmpint (kill (peer.nats.pid, SIGSTOP), ==, 0);
+  for (guint i = 0; i < 200; i++)
+    {
+      g_autoptr(GVariant) event = g_variant_ref_sink (g_variant_new_string (text));
+
+      afrpc_caller_emit_event (AFRPC_CALLER (serving.pool), event, NULL, NULL);
+    }
+  iterate_for (50);
+  g_assert_cmpint (kill (peer.nats.pid, SIGCONT), ==, 0);
+  while (n_errors[0] == 0)
+    g_main_context_iteration (NULL, TRUE);
+  {
+    g_autoptr(GVariant) event = g_variant_ref_sink (g_variant_new_string (long_one));
+
+    afrpc_caller_emit_event (AFRPC_CALLER (serving.pool), event, NULL, NULL);
+  }
+  while (n_errors[1] == 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_signal_handlers_disconnect_by_data (serving.server, n_errors);
+  say (&peer, NULL, AFRPC_NATS_LEAVE, 0, 0, NULL);
+  serving_clear (&serving);
+  peer_end (&peer);
+}
+
+static void
 test_nats_peer_dropped (void)
 {
   g_autoptr(AfrpcNatsConnection) shared = NULL;
@@ -801,6 +893,8 @@ main (int    argc,
   g_test_add_func ("/nats-peer/unwanted", test_nats_peer_unwanted);
   g_test_add_func ("/nats-peer/overheard", test_nats_peer_overheard);
   g_test_add_func ("/nats-peer/stalled", test_nats_peer_stalled);
+  g_test_add_func ("/nats-peer/too-many", test_nats_peer_too_many);
+  g_test_add_func ("/nats-peer/server-too-many", test_nats_peer_server_too_many);
   g_test_add_func ("/nats-peer/dropped", test_nats_peer_dropped);
 
   return g_test_run ();

@@ -48,6 +48,17 @@ void
 afrpc_nats_caller_push_event (AfrpcNatsCaller *self,
                               GVariant        *value)
 {
+  const gsize size = g_variant_get_size (value);
+
+  /* While the thread is blocked, nobody takes them. */
+  if (self->n_event_bytes + size > AFRPC_NATS_EVENTS_MAX)
+    {
+      g_variant_unref (value);
+      self->n_events_lost++;
+      return;
+    }
+
+  self->n_event_bytes += size;
   push (self)->value = value;
 }
 
@@ -103,7 +114,19 @@ afrpc_nats_caller_tell (AfrpcNatsCaller *self)
   GList *link;
 
   while ((link = g_queue_pop_head_link (&self->news)) != NULL)
-    tell (self, link->data);
+    {
+      AfrpcNatsNews *news = link->data;
+
+      if (news->settled == NULL && news->call == NULL && news->value != NULL)
+        self->n_event_bytes -= g_variant_get_size (news->value);
+      tell (self, news);
+      if (self->n_events_lost > 0 && self->n_event_bytes == 0)
+        {
+          afrpc_nats_caller_push_error (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_BUSY,
+                                                           "%u events were lost: the thread was blocked", self->n_events_lost));
+          self->n_events_lost = 0;
+        }
+    }
 }
 
 /* Tells who blocks for @call its outcome, and nothing else. TRUE: it has it. */

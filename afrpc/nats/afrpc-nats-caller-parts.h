@@ -134,6 +134,8 @@ struct _AfrpcNatsCaller
   GSequence *timed;                /* (element-type AfrpcNatsCall) (not owned): by deadline */
   guint64 last_id;
   GQueue news;                     /* (element-type AfrpcNatsNews) */
+  gsize n_event_bytes;             /* of events in it */
+  guint n_events_lost;             /* of which has not been told */
 
   /* Servers */
   GHashTable *remotes;             /* (element-type guint64 AfrpcNatsRemote) (owned) */

@@ -29,7 +29,8 @@
  * said whether it was begun, or after the time of one beat.
  *
  * [signal@Afrpc.Caller::event] brings the events of all workers that serve the subject, whoever has called them. Those
- * of one server come in order, but not in a certain order with results.
+ * of one server come in order, but not in a certain order with results. 32 MiB of them are kept while the main loop, or a call
+ * that blocks, does not take any; of how many were lost [signal@Afrpc.Caller::error] tells, %AFRPC_ERROR_BUSY.
  *
  * ## Main context and threads
  *
@@ -384,9 +385,9 @@ afrpc_nats_caller_constructed (GObject *object)
   pattern = g_strconcat (self->inbox_subject, ".>", NULL);
   events = g_strconcat (self->subject, ".event", NULL);
   link = afrpc_nats_caller_get_link (self);
-  self->subscriptions[0] = afrpc_nats_link_subscribe (link, pattern, NULL, self->inbox, AFRPC_NATS_TAG_INBOX);
+  self->subscriptions[0] = afrpc_nats_link_subscribe (link, pattern, NULL, self->inbox, AFRPC_NATS_TAG_INBOX, FALSE);
   if (self->listens)
-    self->subscriptions[1] = afrpc_nats_link_subscribe (link, events, NULL, self->inbox, AFRPC_NATS_TAG_EVENTS);
+    self->subscriptions[1] = afrpc_nats_link_subscribe (link, events, NULL, self->inbox, AFRPC_NATS_TAG_EVENTS, TRUE);
   afrpc_nats_link_watch (link, self->inbox);
 }
 

@@ -3,6 +3,7 @@
 
 #include "nats/afrpc-nats-inbox.h"
 
+#include <afrpc/afrpc.h>
 #include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -17,6 +18,8 @@ struct _AfrpcNatsInbox
 
   GMutex lock;
   GQueue items;         /* (element-type AfrpcNatsItem) guarded by lock */
+  gsize n_bytes;        /* of those that may be lost; guarded by lock */
+  guint n_lost;         /* guarded by lock */
   gboolean is_closed;   /* nothing is taken in any more; guarded by lock */
   int event_fd;         /* wakes who blocks; -1 until somebody has; guarded by lock */
   guint n_blocking;     /* guarded by lock */
@@ -78,6 +81,17 @@ afrpc_nats_item_free (AfrpcNatsItem *item)
 
 /* The source */
 
+static AfrpcNatsItem *
+new_lost_item (const AfrpcNatsInbox *self)
+{
+  AfrpcNatsItem *item = afrpc_nats_item_new (AFRPC_NATS_ITEM_ERROR, 0, NULL);
+
+  item->error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_BUSY, "%u events were lost: they came faster than they were taken",
+                             self->n_lost);
+
+  return item;
+}
+
 /* Returns: (transfer full) (nullable) */
 static AfrpcNatsItem *
 pop (AfrpcNatsInbox *self)
@@ -86,6 +100,13 @@ pop (AfrpcNatsInbox *self)
 
   g_mutex_lock (&self->lock);
   item = g_queue_pop_head (&self->items);
+  if (item != NULL && item->may_be_lost)
+    {
+      self->n_bytes -= g_bytes_get_size (item->bytes);
+      if (self->n_lost > 0)
+        g_queue_push_head (&self->items, new_lost_item (self));
+      self->n_lost = 0;
+    }
   g_mutex_unlock (&self->lock);
 
   return item;
@@ -267,6 +288,17 @@ afrpc_nats_inbox_push (AfrpcNatsInbox *self,
                        AfrpcNatsItem  *item)
 {
   g_mutex_lock (&self->lock);
+  if (!self->is_closed && item->may_be_lost)
+    {
+      if (self->n_bytes + g_bytes_get_size (item->bytes) > AFRPC_NATS_EVENTS_MAX)
+        {
+          self->n_lost++;
+          g_mutex_unlock (&self->lock);
+          afrpc_nats_item_free (item);
+          return;
+        }
+      self->n_bytes += g_bytes_get_size (item->bytes);
+    }
   if (!self->is_closed)
     {
       g_queue_push_tail (&self->items, g_steal_pointer (&item));

@@ -38,7 +38,10 @@ typedef struct
   guint64 sender;    /* of what was checked */
   guint64 number;    /* of the check */
   gboolean is_whole; /* it had come in parts */
+  gboolean may_be_lost; /* where there are too many */
 } AfrpcNatsItem;
+
+#define AFRPC_NATS_EVENTS_MAX (32u << 20) /* bytes of events that wait for somebody; others are lost, and counted */
 
 typedef struct
 {

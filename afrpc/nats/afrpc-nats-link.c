@@ -33,6 +33,7 @@ typedef struct
   char *subject;
   char *queue;            /* (nullable) */
   AfrpcNatsInbox *inbox;  /* (owned) */
+  gboolean may_lose;      /* what comes while there is too much already */
   natsSubscription *sub;  /* (nullable) (owned), of the thread */
   gint ref_count;         /* atomic: of the list, and of nats.c while it may call */
   guint64 ping;           /* once it has ended: when this one was answered, nats.c does not use it any more */
@@ -95,6 +96,8 @@ struct _AfrpcNatsLink
   GPtrArray *flows;          /* (element-type AfrpcNatsFlow): in which something is under way; guarded by lock, as all of them */
   guint next_flow;           /* whose turn it is; guarded by lock */
   gint whole_max;            /* atomic: bytes of a message that goes at once */
+  gint payload_max;          /* atomic: bytes of a message that NATS takes */
+  gsize n_queued;            /* bytes of commands; guarded by lock */
 
   /* Of the thread */
   natsConnection *connection; /* (nullable); of the pinger, too */
@@ -231,6 +234,7 @@ set_server (AfrpcNatsLink  *self,
   char url[512] = "";
   const gint64 payload_max = natsConnection_GetMaxPayload (connection);
 
+  g_atomic_int_set (&self->payload_max, payload_max > 0 ? (gint) MIN (payload_max, G_MAXINT) : 1 << 20);
   g_atomic_int_set (&self->whole_max, payload_max > 0 ? (gint) MIN (payload_max, WHOLE_MAX) : WHOLE_MAX);
   if (natsConnection_GetConnectedUrl (connection, url, sizeof url) != NATS_OK)
     return;
@@ -392,6 +396,7 @@ message_cb (natsConnection   *connection,
     {
       item->reply = g_strdup (natsMsg_GetReply (message));
       item->bytes = g_bytes_new (natsMsg_GetData (message), natsMsg_GetDataLength (message));
+      item->may_be_lost = self->may_lose;
     }
   natsMsg_Destroy (message);
   afrpc_nats_inbox_push (self->inbox, item);
@@ -580,7 +585,7 @@ subscribe (AfrpcNatsLink *self,
     status = natsConnection_Subscribe (&subscription->sub, self->connection, subscription->subject, message_cb, subscription);
   if (status == NATS_OK)
     {
-      /* What arrives is limited by what is granted. */
+      /* It goes on to the inbox at once, where it is limited. */
       (void) natsSubscription_SetPendingLimits (subscription->sub, -1, -1);
       status = natsSubscription_SetOnCompleteCB (subscription->sub, completed_cb, subscription);
     }
@@ -855,6 +860,8 @@ take_command_locked (AfrpcNatsLink *self,
     return FALSE;
 
   work->command = g_queue_pop_head (&self->commands);
+  if (work->command->bytes != NULL)
+    self->n_queued -= g_bytes_get_size (work->command->bytes);
 
   return TRUE;
 }
@@ -954,6 +961,7 @@ afrpc_nats_link_new (const AfrpcNatsSettings *settings)
   self->watchers = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_nats_inbox_unref);
   g_cond_init (&self->ping_cond);
   self->whole_max = WHOLE_MAX;
+  self->payload_max = 1 << 20;
   self->flows = g_ptr_array_new_with_free_func ((GDestroyNotify) afrpc_nats_flow_unref);
   self->pinging = g_array_new (FALSE, FALSE, sizeof (Pinging));
   g_array_set_clear_func (self->pinging, pinging_clear);
@@ -1002,6 +1010,8 @@ push_command (AfrpcNatsLink *self,
   g_mutex_lock (&self->lock);
   if (self->state != STATE_FAILED)
     {
+      if (command->bytes != NULL)
+        self->n_queued += g_bytes_get_size (command->bytes);
       g_queue_push_tail (&self->commands, g_steal_pointer (&command));
       g_cond_signal (&self->cond);
     }
@@ -1017,7 +1027,8 @@ afrpc_nats_link_subscribe (AfrpcNatsLink  *self,
                            const char     *subject,
                            const char     *queue, /* (nullable) */
                            AfrpcNatsInbox *inbox,
-                           guint           tag)
+                           guint           tag,
+                           gboolean        may_lose)
 {
   Command *command = g_new0 (Command, 1);
   Subscription *subscription = g_new0 (Subscription, 1);
@@ -1029,6 +1040,7 @@ afrpc_nats_link_subscribe (AfrpcNatsLink  *self,
   subscription->ref_count = 1;
   subscription->id = id;
   subscription->tag = tag;
+  subscription->may_lose = may_lose;
   subscription->subject = g_strdup (subject);
   subscription->queue = g_strdup (queue);
   subscription->inbox = afrpc_nats_inbox_ref (inbox);
@@ -1121,6 +1133,26 @@ gsize
 afrpc_nats_link_get_whole_max (AfrpcNatsLink *self)
 {
   return (gsize) g_atomic_int_get (&self->whole_max);
+}
+
+/* Returns: how many bytes a message may have that NATS takes at all */
+gsize
+afrpc_nats_link_get_payload_max (AfrpcNatsLink *self)
+{
+  return (gsize) g_atomic_int_get (&self->payload_max);
+}
+
+/* Returns: how many bytes wait to be sent, besides those that go in parts */
+gsize
+afrpc_nats_link_get_queued (AfrpcNatsLink *self)
+{
+  gsize n_queued;
+
+  g_mutex_lock (&self->lock);
+  n_queued = self->n_queued;
+  g_mutex_unlock (&self->lock);
+
+  return n_queued;
 }
 
 /* Sends a message with one frame in parts, which go when there is nothing else. @reply: (transfer full); @body: a floating reference is

@@ -22,7 +22,8 @@ guint          afrpc_nats_link_subscribe   (AfrpcNatsLink           *self,
                                             const char              *subject,
                                             const char              *queue,
                                             AfrpcNatsInbox          *inbox,
-                                            guint                    tag);
+                                            guint                    tag,
+                                            gboolean                 may_lose);
 void           afrpc_nats_link_unsubscribe (AfrpcNatsLink           *self,
                                             guint                    id);
 void           afrpc_nats_link_watch       (AfrpcNatsLink           *self,
@@ -39,6 +40,8 @@ void           afrpc_nats_link_answer      (AfrpcNatsLink           *self,
                                             GByteArray              *answer);
 void           afrpc_nats_link_ping        (AfrpcNatsLink           *self,
                                             AfrpcNatsInbox          *inbox);
+gsize          afrpc_nats_link_get_payload_max (AfrpcNatsLink       *self);
+gsize          afrpc_nats_link_get_queued  (AfrpcNatsLink           *self);
 gsize          afrpc_nats_link_get_whole_max (AfrpcNatsLink         *self);
 void           afrpc_nats_link_transfer    (AfrpcNatsLink           *self,
                                             AfrpcNatsFlow           *flow,

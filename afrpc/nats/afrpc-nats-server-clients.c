@@ -375,9 +375,9 @@ afrpc_nats_server_check_clients (AfrpcNatsServer *self,
       if (client->gone_us != 0 && now_us - client->gone_us > self->caller_timeout_ms * G_GINT64_CONSTANT (1000))
         afrpc_nats_server_forget (self, client);
       /* What is being checked may be a call. */
-      else if (client->calls.length > 0 || client->chunks.check != 0)
+      else if (self->is_connected && (client->calls.length > 0 || client->chunks.check != 0))
         beat (self, client);
-      else if (client->heard_us + UNUSED_US < now_us && client->used_us + UNUSED_US < now_us)
+      else if (client->calls.length == 0 && client->heard_us + UNUSED_US < now_us && client->used_us + UNUSED_US < now_us)
         afrpc_nats_server_forget (self, client);
     }
   if (self->client_list.length > 0)

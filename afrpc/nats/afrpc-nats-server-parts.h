@@ -81,6 +81,7 @@ struct _AfrpcNatsServer
   GMainContext *context;           /* (owned) */
   guint subscriptions[3];
   AfrpcNatsServerState state;
+  gboolean is_connected;
   gboolean was_connected;
   GError *failure;                 /* (nullable) */
   char *forbidden;                 /* (nullable): the subject of which was said last that nothing may be sent there */
@@ -92,6 +93,7 @@ struct _AfrpcNatsServer
   GQueue client_list;              /* (element-type AfrpcNatsClient): the same, who is to be served first at the head */
   GPtrArray *dirty;                /* (element-type AfrpcNatsClient): those to whom something is to be sent */
   AfrpcNatsOutbox events;
+  guint n_events_lost;             /* of which has not been told */
   GQueue unstarted;                /* (element-type AfrpcNatsServed) */
   GQueue errors;                   /* (element-type GError): to be told */
   guint n_running;

@@ -10,6 +10,7 @@
 #define CALLER_TIMEOUT_MS_DEFAULT 10000u
 #define ACKNOWLEDGE_US (2 * G_USEC_PER_SEC) /* for which the end waits for callers to have outcomes */
 #define QUEUE_NAME "afrpc"
+#define EVENT_OVERHEAD 64u /* bytes of a message besides the event */
 
 /**
  * AfrpcNatsServer:
@@ -25,6 +26,10 @@
  *
  * When the caller was closed, or is a pool that has [failed][method@Afrpc.Pool.get_failure], the server stops as if it
  * had been [told to][method@AfrpcNats.Server.stop_async], and calls that had not been begun go elsewhere.
+ *
+ * Events of the caller go to all who listen, and nobody says whether he has them: while NATS takes none, 32 MiB of them are kept.
+ * How many were lost besides is told by [signal@AfrpcNats.Server::error], as %AFRPC_ERROR_BUSY, once it takes some again, and of each
+ * that is larger than NATS takes at once, %AFRPC_ERROR_TOO_LARGE.
  *
  * While there are calls, each caller that has some is told twice a second that the server lives: its main context has
  * to be run, or it is taken for dead.
@@ -209,6 +214,7 @@ take_cb (AfrpcNatsItem *item,
       break;
 
     case AFRPC_NATS_ITEM_CONNECTED:
+      self->is_connected = TRUE;
       take_connected (self);
       break;
 
@@ -228,7 +234,12 @@ take_cb (AfrpcNatsItem *item,
 
     /* Where callers are, they have said; if nothing can be sent there, they do without. */
     case AFRPC_NATS_ITEM_UNSENT:
+      break;
+
     case AFRPC_NATS_ITEM_DISCONNECTED:
+      self->is_connected = FALSE;
+      break;
+
     case AFRPC_NATS_ITEM_CLOSED:
     case AFRPC_NATS_ITEM_PONG:
     case AFRPC_NATS_ITEM_CANCEL:
@@ -238,11 +249,26 @@ take_cb (AfrpcNatsItem *item,
 }
 
 static void
+tell_lost (AfrpcNatsServer *self)
+{
+  if (self->n_events_lost == 0)
+    return;
+
+  g_queue_push_tail (&self->errors, g_error_new (AFRPC_ERROR, AFRPC_ERROR_BUSY,
+                                                 "%u events were lost: NATS does not take them so fast, or is away",
+                                                 self->n_events_lost));
+  self->n_events_lost = 0;
+  afrpc_nats_inbox_wake (self->inbox);
+}
+
+static void
 deadline_cb (gpointer data)
 {
   AfrpcNatsServer *self = data;
   const gint64 now_us = g_get_monotonic_time ();
 
+  if (self->n_events_lost > 0 && afrpc_nats_link_get_queued (afrpc_nats_server_get_link (self)) < AFRPC_NATS_EVENTS_MAX)
+    tell_lost (self);
   afrpc_nats_server_check_started (self, now_us);
   afrpc_nats_server_check_clients (self, now_us);
 }
@@ -278,10 +304,29 @@ event_cb (AfrpcCaller  *caller,
 {
   AfrpcNatsServer *self = data;
 
-  if (self->inbox == NULL || g_variant_get_size (event) > self->max_message_size)
+  AfrpcNatsLink *link = afrpc_nats_server_get_link (self);
+  const gsize size = g_variant_get_size (event);
+
+  if (self->inbox == NULL)
     return;
 
-  afrpc_nats_outbox_add (&self->events, afrpc_nats_server_get_link (self), AFRPC_NATS_EVENT, 0, 0, g_variant_new_variant (event));
+  /* Whoever listens is not asked whether he has it: there may be anybody. */
+  if (size + EVENT_OVERHEAD > MIN (self->max_message_size, afrpc_nats_link_get_payload_max (link)))
+    {
+      g_queue_push_tail (&self->errors, g_error_new (AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                                                     "an event of %" G_GSIZE_FORMAT " bytes was lost: NATS does not take so much at once",
+                                                     size));
+      afrpc_nats_inbox_wake (self->inbox);
+      return;
+    }
+  if (afrpc_nats_link_get_queued (link) > AFRPC_NATS_EVENTS_MAX)
+    {
+      self->n_events_lost++;
+      return;
+    }
+
+  tell_lost (self);
+  afrpc_nats_outbox_add (&self->events, link, AFRPC_NATS_EVENT, 0, 0, g_variant_new_variant (event));
 }
 
 static void
@@ -678,9 +723,9 @@ afrpc_nats_server_start (AfrpcNatsServer *self)
   self->signals[0] = g_signal_connect (self->caller, "event", G_CALLBACK (event_cb), self);
   self->signals[1] = g_signal_connect (self->caller, "error", G_CALLBACK (error_cb), self);
   link = afrpc_nats_server_get_link (self);
-  self->subscriptions[0] = afrpc_nats_link_subscribe (link, pattern, NULL, self->inbox, AFRPC_NATS_TAG_INBOX);
-  self->subscriptions[1] = afrpc_nats_link_subscribe (link, all, NULL, self->inbox, AFRPC_NATS_TAG_ALL);
-  self->subscriptions[2] = afrpc_nats_link_subscribe (link, self->subject, QUEUE_NAME, self->inbox, AFRPC_NATS_TAG_QUEUE);
+  self->subscriptions[0] = afrpc_nats_link_subscribe (link, pattern, NULL, self->inbox, AFRPC_NATS_TAG_INBOX, FALSE);
+  self->subscriptions[1] = afrpc_nats_link_subscribe (link, all, NULL, self->inbox, AFRPC_NATS_TAG_ALL, FALSE);
+  self->subscriptions[2] = afrpc_nats_link_subscribe (link, self->subject, QUEUE_NAME, self->inbox, AFRPC_NATS_TAG_QUEUE, FALSE);
   afrpc_nats_link_watch (link, self->inbox);
 }
 
