@@ -7,8 +7,10 @@ usage: test-nats-languages.py WORKER [PROGRAM...]
 WORKER has the function echo. Each PROGRAM is called with a URL behind its words, which "--" separates from the next; there,
 "echo" is served as "languages".
 """
+import asyncio
 import subprocess
 import sys
+import threading
 import unittest
 
 import gi
@@ -21,27 +23,48 @@ WORKER, *PROGRAMS = sys.argv[1:]
 context = GLib.MainContext.default()
 
 
+class Serving(threading.Thread):
+    """Who serves, in a thread of its own: the program may block."""
+
+    def __init__(self, url):
+        super().__init__()
+        self.url = url
+        self.context = GLib.MainContext()
+        self.loop = GLib.MainLoop.new(self.context, False)
+        self.start()
+
+    def run(self):
+        self.context.push_thread_default()
+        process = Afrpc.Process.new()
+        process.require(WORKER)
+        self.pool = Afrpc.Pool.new(process, "echo")
+        self.server = AfrpcNats.Server.new(AfrpcNats.Connection.new(self.url), "languages", self.pool)
+        self.server.start()
+        self.loop.run()
+        self.pool.close_sync(None)
+        self.pool = self.server = None
+        self.context.pop_thread_default()
+
+    def do(self, function):
+        source = GLib.idle_source_new()
+        source.set_callback(lambda data: function())
+        source.attach(self.context)
+
+    def emit(self, value):
+        self.do(lambda: self.pool.emit_event(value, None, None))
+
+    def stop(self):
+        self.do(lambda: self.server.stop_async(None, lambda *_: self.loop.quit()))
+        self.join()
+
+
 class Languages(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.nats = NatsServer().__enter__()
         cls.addClassCleanup(cls.nats.__exit__)
-        process = Afrpc.Process.new()
-        process.require(WORKER)
-        cls.pool = Afrpc.Pool.new(process, "echo")
-        cls.connection = AfrpcNats.Connection.new(cls.nats.url)
-        cls.server = AfrpcNats.Server.new(cls.connection, "languages", cls.pool)
-        cls.server.start()
-        while cls.connection.get_state() != AfrpcNats.State.CONNECTED:
-            context.iteration(True)
-
-    @classmethod
-    def tearDownClass(cls):
-        done = []
-        cls.server.stop_async(None, lambda server, result: done.append(server.stop_finish(result)))
-        while not done:
-            context.iteration(True)
-        cls.pool.close_sync(None)
+        cls.serving = Serving(cls.nats.url)
+        cls.addClassCleanup(cls.serving.stop)
 
     def new_caller(self):
         caller = AfrpcNats.Caller(connection=AfrpcNats.Connection.new(self.nats.url), subject="languages",
@@ -67,6 +90,49 @@ class Languages(unittest.TestCase):
         self.assertEqual(results, [("text",)])
         self.assertEqual(caller.get_n_servers(), 1)
         self.assertEqual(caller.get_subject(), "languages")
+
+    def test_values(self):
+        with self.new_caller() as caller:
+            self.assertEqual(caller.invoke_sync(1, "text"), (1, "text"))
+            seen = []
+            calls = [caller(7), caller.invoke(7, signature="(u)", callback=seen.append)]
+            while not all(call.done() for call in calls) or not seen:
+                context.iteration(True)
+            self.assertEqual([call.result() for call in calls], [(7,), (7,)])
+            self.assertEqual(seen, calls[1:])
+            self.assertIn("languages", repr(caller))
+        with self.assertRaisesRegex(Exception, "closed"):
+            caller.invoke_sync(1)
+        self.assertTrue(caller.is_closed())
+
+    def test_new(self):
+        caller = AfrpcNats.Caller.new(AfrpcNats.Connection.new(self.nats.url), "languages")
+        caller.set_property("no-servers-timeout-ms", 10000)
+        self.assertEqual(caller.invoke_sync("text"), ("text",))
+        caller.close_sync()
+
+    def test_await(self):
+        async def call():
+            async with self.new_caller() as caller:
+                self.assertEqual(await caller(1, "text"), (1, "text"))
+                self.assertEqual(await asyncio.gather(*(caller(i) for i in range(20))), [(i,) for i in range(20)])
+                events = caller.events()
+                self.serving.emit(GLib.Variant("s", "news"))
+                async for event in events:
+                    return event
+
+        self.assertEqual(asyncio.run(call()), "news")
+
+    def test_on_event(self):
+        seen = []
+        caller = AfrpcNats.Caller(connection=AfrpcNats.Connection.new(self.nats.url), subject="languages",
+                                  no_servers_timeout_ms=10000, on_event=seen.append)
+        self.assertEqual(caller.invoke_sync(1), (1,))
+        self.serving.emit(GLib.Variant("(su)", ("news", 1)))
+        while not seen:
+            context.iteration(True)
+        self.assertEqual(seen, [("news", 1)])
+        caller.close()
 
     def test_error(self):
         caller = AfrpcNats.Caller.new(AfrpcNats.Connection.new(self.nats.url), "nobody.serves.this")

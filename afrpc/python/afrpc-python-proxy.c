@@ -433,13 +433,9 @@ afrpc_python_get_caller (PyObject *const *args,
   if (caller == NULL)
     return NULL;
   options->is_pool = !AFRPC_IS_PROXY (caller);
-  if (options->is_pool && !AFRPC_IS_POOL (caller))
-    {
-      PyErr_SetString (PyExc_TypeError, "a proxy or a pool is needed");
-      return NULL;
-    }
-  options->process = options->is_pool ? afrpc_pool_get_process ((AfrpcPool *) caller) :
-                                        afrpc_proxy_get_process ((AfrpcProxy *) caller);
+  /* Others, such as those over NATS, have no process. */
+  options->process = !options->is_pool ? afrpc_proxy_get_process ((AfrpcProxy *) caller) :
+                     AFRPC_IS_POOL (caller) ? afrpc_pool_get_process ((AfrpcPool *) caller) : NULL;
   if (!afrpc_python_option_get_cancellable (args[4], &options->cancellable))
     return NULL;
   if (args[7] != Py_None &&
