@@ -353,6 +353,26 @@ test_nats_access_tls (void)
   secured_clear (&secured);
 }
 
+static void
+test_nats_access_limits (void)
+{
+  const char *files[] = { "credentials-file", "tls-ca-file" };
+  g_autoptr(AfrpcNatsConnection) small = NULL;
+  Secured secured;
+
+  g_test_summary ("A file that cannot be read, and NATS that takes nearly nothing, are named");
+  secured_init (&secured, "max_payload: 300\nmax_control_line: 300\n");
+  small = new_connection (&secured, NULL);
+  check_fails (small, "takes messages of 300 bytes; 512 are needed");
+  for (guint i = 0; i < G_N_ELEMENTS (files); i++)
+    {
+      g_autoptr(AfrpcNatsConnection) connection = new_connection (&secured, files[i], "/nowhere/file", NULL);
+
+      check_fails (connection, "cannot read '/nowhere/file': No such file");
+    }
+  secured_clear (&secured);
+}
+
 static AfrpcNatsConnection *
 new_connection_to (const char *format,
                    ...)
@@ -541,6 +561,7 @@ main (int    argc,
   g_test_add_func ("/nats-access/credentials", test_nats_access_credentials);
   if (openssl != NULL)
     g_test_add_func ("/nats-access/tls", test_nats_access_tls);
+  g_test_add_func ("/nats-access/limits", test_nats_access_limits);
   g_test_add_func ("/nats-access/scheme", test_nats_access_scheme);
   g_test_add_func ("/nats-access/hidden", test_nats_access_hidden);
   g_test_add_func ("/nats-access/permissions", test_nats_access_permissions);

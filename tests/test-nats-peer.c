@@ -675,6 +675,34 @@ test_nats_peer_unwanted (void)
 }
 
 static void
+test_nats_peer_too_large (void)
+{
+  natsSubscription *inbox = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GError) error = NULL;
+  AfrpcNatsCaller *caller;
+  gint64 begin_us;
+  Peer peer;
+
+  g_test_summary ("A call that is larger than its server takes is refused at once");
+  peer_init (&peer, NATS_SUBJECT);
+  g_assert_cmpint (natsConnection_Subscribe (&inbox, peer.connection, OWN_INBOX ".>", heard_cb, &peer), ==, NATS_OK);
+  g_assert_cmpint (natsConnection_Flush (peer.connection), ==, NATS_OK);
+  caller = nats_caller_new (&peer.nats);
+  call = call_start (caller, new_large (1000001));
+  grant (&peer, 60000);
+  begin_us = g_get_monotonic_time ();
+  error = wait_error (call);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE);
+  /* Otherwise the next that happens is that it asks for room again, after 100 ms, and no server is heard for a minute. */
+  g_test_message ("after %.1f ms", (g_get_monotonic_time () - begin_us) / 1000.0);
+  natsSubscription_Unsubscribe (inbox);
+  natsSubscription_Destroy (inbox);
+  nats_caller_end (caller);
+  peer_end (&peer);
+}
+
+static void
 test_nats_peer_overheard (void)
 {
   g_autoptr(AfrpcCall) call = NULL;
@@ -891,6 +919,7 @@ main (int    argc,
   g_test_add_func ("/nats-peer/given-up", test_nats_peer_given_up);
   g_test_add_func ("/nats-peer/drain", test_nats_peer_drain);
   g_test_add_func ("/nats-peer/unwanted", test_nats_peer_unwanted);
+  g_test_add_func ("/nats-peer/too-large", test_nats_peer_too_large);
   g_test_add_func ("/nats-peer/overheard", test_nats_peer_overheard);
   g_test_add_func ("/nats-peer/stalled", test_nats_peer_stalled);
   g_test_add_func ("/nats-peer/too-many", test_nats_peer_too_many);

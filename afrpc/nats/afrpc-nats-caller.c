@@ -207,9 +207,13 @@ static void
 before_wait_cb (gpointer data)
 {
   AfrpcNatsCaller *self = data;
+  const guint n_news = self->news.length;
 
   afrpc_nats_caller_pump (self);
   afrpc_nats_caller_flush (self);
+  /* A server takes less than what was to be sent to it. */
+  if (self->news.length > n_news)
+    afrpc_nats_inbox_wake (self->inbox);
 }
 
 static void

@@ -3,6 +3,8 @@
 
 #include "nats/afrpc-nats-link.h"
 
+#include "nats/afrpc-nats-chunks.h"
+
 #include <afrpc/afrpc.h>
 #include <nats/nats.h>
 #include <string.h>
@@ -295,12 +297,28 @@ disconnected_cb (natsConnection *connection,
   set_state (data, STATE_DISCONNECTED, NULL);
 }
 
+/* It has just been connected. */
+static void
+take_connection (AfrpcNatsLink  *self,
+                 natsConnection *connection)
+{
+  const gint64 payload_max = natsConnection_GetMaxPayload (connection);
+
+  set_server (self, connection);
+  if (payload_max > 0 && payload_max < AFRPC_NATS_PAYLOAD_MIN)
+    set_state (self, STATE_FAILED,
+               g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE,
+                            "%s takes messages of %" G_GINT64_FORMAT " bytes; %u are needed (max_payload)", self->url, payload_max,
+                            AFRPC_NATS_PAYLOAD_MIN));
+  else
+    set_state (self, STATE_CONNECTED, NULL);
+}
+
 static void
 reconnected_cb (natsConnection *connection,
                 void           *data)
 {
-  set_server (data, connection);
-  set_state (data, STATE_CONNECTED, NULL);
+  take_connection (data, connection);
 }
 
 /* The last that is called. */
@@ -555,8 +573,7 @@ link_connect (AfrpcNatsLink *self)
   if (status != NATS_OK)
     return FALSE;
 
-  set_server (self, self->connection);
-  set_state (self, STATE_CONNECTED, NULL);
+  take_connection (self, self->connection);
 
   return TRUE;
 }

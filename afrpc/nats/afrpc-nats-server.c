@@ -3,6 +3,7 @@
 
 #include "nats/afrpc-nats-server-parts.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #define MAX_MESSAGE_SIZE_DEFAULT (G_GUINT64_CONSTANT (128) << 20)
@@ -10,6 +11,7 @@
 #define CALLER_TIMEOUT_MS_DEFAULT 10000u
 #define ACKNOWLEDGE_US (2 * G_USEC_PER_SEC) /* for which the end waits for callers to have outcomes */
 #define QUEUE_NAME "afrpc"
+#define LOST_US 100000 /* how often it is looked whether it can be told that events were lost */
 #define EVENT_OVERHEAD 64u /* bytes of a message besides the event */
 
 /**
@@ -269,6 +271,8 @@ deadline_cb (gpointer data)
 
   if (self->n_events_lost > 0 && afrpc_nats_link_get_queued (afrpc_nats_server_get_link (self)) < AFRPC_NATS_EVENTS_MAX)
     tell_lost (self);
+  else if (self->n_events_lost > 0)
+    afrpc_nats_inbox_arm (self->inbox, now_us + LOST_US);
   afrpc_nats_server_check_started (self, now_us);
   afrpc_nats_server_check_clients (self, now_us);
 }
@@ -322,6 +326,7 @@ event_cb (AfrpcCaller  *caller,
   if (afrpc_nats_link_get_queued (link) > AFRPC_NATS_EVENTS_MAX)
     {
       self->n_events_lost++;
+      afrpc_nats_inbox_arm (self->inbox, g_get_monotonic_time () + LOST_US);
       return;
     }
 
@@ -342,7 +347,10 @@ error_cb (AfrpcCaller  *caller,
 static char *
 new_name (void)
 {
-  return g_strdup_printf ("%s (%s, pid %d)", g_get_host_name (), g_get_prgname () != NULL ? g_get_prgname () : "?", getpid ());
+  /* Programs in other languages have told GLib nothing. */
+  const char *program = g_get_prgname () != NULL ? g_get_prgname () : program_invocation_short_name;
+
+  return g_strdup_printf ("%s (%s, pid %d)", g_get_host_name (), program, getpid ());
 }
 
 static void

@@ -4,7 +4,9 @@
 #include "nats/afrpc-nats-settings.h"
 
 #include <afrpc/afrpc.h>
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SCHEME_END "://"
 #define SUBJECT_MAX 1000u /* bytes: NATS takes 4096 for a line, which has an inbox besides */
@@ -179,6 +181,19 @@ has_tls (const AfrpcNatsSettings *self)
   return FALSE;
 }
 
+/* What nats.c says of files that are not there names none, or not why. */
+static gboolean
+check_file (const char  *path, /* (nullable) */
+            GError     **error)
+{
+  if (path == NULL || access (path, R_OK) == 0)
+    return TRUE;
+
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE, "cannot read '%s': %s", path, g_strerror (errno));
+
+  return FALSE;
+}
+
 /* FALSE: it cannot be meant so. */
 gboolean
 afrpc_nats_settings_check (const AfrpcNatsSettings  *self,
@@ -194,6 +209,10 @@ afrpc_nats_settings_check (const AfrpcNatsSettings  *self,
       return FALSE;
     }
 
+  if (!check_file (self->credentials_file, error) || !check_file (self->nkey_seed_file, error) ||
+      !check_file (self->tls_ca_file, error) || !check_file (self->tls_certificate_file, error) ||
+      !check_file (self->tls_key_file, error))
+    return FALSE;
   if (self->inbox_prefix == NULL || check_subject (self->inbox_prefix, PREFIX_MAX, error))
     return TRUE;
 
