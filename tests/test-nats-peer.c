@@ -595,9 +595,9 @@ test_nats_peer_given_up (void)
   {
     Said *part;
 
-    do
-      part = hear (&peer, AFRPC_NATS_CHUNK);
-    while (part->id == 1);
+    /* The window may have been open for more of the first. */
+    while ((part = hear (&peer, AFRPC_NATS_CHUNK))->id == 1)
+      said_free (part);
     say (&peer, NULL, AFRPC_NATS_RECEIVED, 0, part->id, g_variant_new_uint64 (G_MAXUINT64));
     said_free (part);
   }
