@@ -153,10 +153,46 @@ class Travelling(Case):
             raise KeyError("no more")
 
         with make_pool("same") as pool:
-            results = self.collect_until_error(pool.map(inputs()))
-            self.assertEqual(results[:-1], list(range(777)))
-            self.assertIsInstance(results[-1], KeyError)
+            for call in (lambda: pool.map(inputs()), lambda: pool.map(inputs(), timeout_ms=600000),
+                         lambda: pool.starmap((value,) for value in inputs())):
+                results = self.collect_until_error(call())
+                self.assertEqual(results[:-1], list(range(777)))
+                self.assertIsInstance(results[-1], KeyError)
+                self.assertEqual(results[-1].__notes__, ["of element 777 of what is mapped"])
+            for options in {}, {"timeout_ms": 600000}:
+                results = self.collect_until_error(pool.starmap([(0,), (1,), 2], **options))
+                self.assertIsInstance(results[-1], TypeError)
+                self.assertEqual(results[-1].__notes__, ["of element 2 of what is mapped"])
         pool.close_sync()
+
+    def test_inputs_end_asyncio(self):
+        """So it is where inputs are waited for."""
+        async def inputs(last):
+            for i in range(50):
+                yield i
+            if isinstance(last, Exception):
+                raise last
+            yield last
+            yield 51
+
+        async def main():
+            async with make_pool("same") as pool:
+                for options in {}, {"return_exceptions": True}:
+                    for last in KeyError("no more"), [1 << 70]:
+                        collected = await self.drain(pool.map(inputs(last), **options))
+                        self.assertEqual(collected[:-1], list(range(50)))
+                        self.assertIsInstance(collected[-1], KeyError if isinstance(last, KeyError) else OverflowError)
+                        self.assertEqual(collected[-1].__notes__, ["of element 50 of what is mapped"])
+                        self.assertFalse(hasattr(collected[-1], "started"))
+                collected = await self.drain(pool.starmap(inputs(0)))
+                self.assertIsInstance(collected[-1], TypeError)
+                self.assertEqual(collected[-1].__notes__, ["of element 0 of what is mapped"])
+                # What is wrong with an option is wrong with no element.
+                collected = await self.drain(pool.map(inputs(0), signature="no signature"))
+                self.assertIsInstance(collected[-1], ValueError)
+                self.assertFalse(hasattr(collected[-1], "__notes__"))
+
+        afrpc.aio.run(main())
 
     def test_length_hint(self):
         """How many there are need not be known; but nobody is kept from ending the program."""

@@ -25,24 +25,7 @@ end (AfrpcPythonItems *self)
   Py_CLEAR (self->iterator);
 }
 
-/* Returns: (nullable): the next input, as what is to be packed; NULL: it is over */
-static PyObject *
-get_next (AfrpcPythonItems *self)
-{
-  PyObject *iterator = Py_NewRef (self->iterator);
-  PyObject *input = PyIter_Next (iterator);
-
-  /* What it is asked for may have everything given up. */
-  Py_DECREF (iterator);
-  if (input != NULL && self->config.is_star && !PyTuple_CheckExact (input))
-    Py_SETREF (input, PySequence_Tuple (input));
-  if (input == NULL)
-    end (self);
-
-  return input;
-}
-
-/* What cannot be sent ends the inputs: the exception that is set says which of them it was. */
+/* The same with an exception, which says at which of them that was. */
 static void
 end_at (AfrpcPythonItems *self,
         guint64           number)
@@ -60,11 +43,31 @@ end_at (AfrpcPythonItems *self,
   end (self);
 }
 
+/* Returns: (nullable): the next input, as what is to be packed; NULL: it is over */
+static PyObject *
+get_next (AfrpcPythonItems *self,
+          guint64           number)
+{
+  PyObject *iterator = Py_NewRef (self->iterator);
+  PyObject *input = PyIter_Next (iterator);
+
+  /* What it is asked for may have everything given up. */
+  Py_DECREF (iterator);
+  if (input != NULL && self->config.is_star && !PyTuple_CheckExact (input))
+    Py_SETREF (input, PySequence_Tuple (input));
+  if (input == NULL && PyErr_Occurred ())
+    end_at (self, number);
+  else if (input == NULL)
+    end (self);
+
+  return input;
+}
+
 static AfrpcMapPulled
 pull_single (AfrpcPythonItems *self,
              AfrpcMapInput    *input)
 {
-  PyObject *object = get_next (self);
+  PyObject *object = get_next (self, self->n_pulled);
   PyObject *args = object;
 
   if (object == NULL)
@@ -173,7 +176,7 @@ pull_chunk (AfrpcPythonItems *self,
   while (n < n_max && self->iterator != NULL && self->held == NULL && packer->size < AFRPC_PYTHON_CHUNK_SIZE_MAX &&
          !input->is_urgent)
     {
-      PyObject *object = get_next (self);
+      PyObject *object = get_next (self, self->n_pulled + n);
 
       if (object == NULL)
         break;

@@ -163,6 +163,7 @@ class AsyncMap(Stream):
         self._calls = collections.deque()  # ordered: as they were made
         self._settled = collections.deque()
         self._n = 0  # calls that are under way, or were not taken
+        self._n_begun = 0
         self._has_all_inputs = False
         self._is_cancelled = False
         self._window = min(max(4 * pool.get_max_workers() * pool.get_load(), 16), 4096,
@@ -198,23 +199,43 @@ class AsyncMap(Stream):
         if self._error is None:
             self._error = error
 
+    def _end_at(self, error):
+        """The same because of the next one."""
+        error.add_note(f"of element {self._n_begun} of what is mapped")
+        self._end(error)
+
     def _asked_cb(self, task):
         self._asking = None
-        if task.cancelled() or task.exception() is not None:
-            is_end = task.cancelled() or isinstance(task.exception(), StopAsyncIteration)
-            self._end(None if is_end else task.exception())
+        if task.cancelled() or isinstance(task.exception(), StopAsyncIteration):
+            self._end(None)
+        elif task.exception() is not None:
+            self._end_at(task.exception())
         elif not self._has_all_inputs and not self._check_end():
-            try:
-                args = task.result() if self._is_star else (task.result(),)
-                call = self._pool(*args, **self._options)
-            except Exception as error:
-                self._end(error)
-            else:
-                self._n += 1
-                self._calls.append(call)
-                call.add_done_callback(self._settled_cb)
-                self._ask()
+            self._begin(task.result())
         self._wake()
+
+    def _begin(self, value):
+        try:
+            args = tuple(value) if self._is_star else (value,)
+        except Exception as error:
+            self._end_at(error)
+            return
+        try:
+            call = self._pool(*args, **self._options)
+        except Exception as error:
+            self._end(error)
+            return
+        if call.done():  # it cannot be sent: there was no call, and it was made in no place that anybody knows
+            refusal = call.exception()
+            refusal.__notes__.pop()
+            del refusal.started
+            self._end_at(refusal)
+            return
+        self._n += 1
+        self._n_begun += 1
+        self._calls.append(call)
+        call.add_done_callback(self._settled_cb)
+        self._ask()
 
     def _settled_cb(self, call):
         if not self._ordered and not self._is_cancelled:
