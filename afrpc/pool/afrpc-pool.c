@@ -569,6 +569,9 @@ afrpc_pool_get_failure (AfrpcPool *self)
  *
  * Replaces workers: with new code, or another configuration, that @process is prepared with.
  *
+ * %NULL does not load anything again that a template has loaded already: workers are forked from it as before, with the code
+ * that it has. For new code, give it a new process.
+ *
  * It takes the place of the first process, [property@Afrpc.Pool:process], and all workers that were made from that are
  * replaced. If the pool has [several][method@Afrpc.Pool.add_template], and @process is one of them, its workers are; with
  * %NULL, those of all.
