@@ -405,7 +405,7 @@ runTests({
                 n++;
             assert(false, 'it ends without an error');
         } catch (e) {
-            assert(e instanceof RangeError && e.message.includes(`${LIMIT} events`), `${e}`);
+            assert(e instanceof RangeError && e.message.includes(`more events than ${LIMIT} waited`), `${e}`);
         }
         assertEqual(n, LIMIT, 'those up to the limit');
     },

@@ -295,6 +295,26 @@ test_proxy_busy (void)
   watch_init (&watched, test_proxy_new ("echo", AFRPC_BACKEND_SYNC));
   big = g_variant_ref_sink (test_zeros (10000));
 
+  for (guint max = 1; max <= 2; max++)
+    {
+      g_auto(Outcome) refused = { 0 };
+
+      afrpc_proxy_set_max_calls_queued (watched.proxy, max);
+      for (guint i = 0; i < max; i++)
+        afrpc_caller_call (AFRPC_CALLER (watched.proxy), NULL, NULL, outcome_cb, &outcomes[i]);
+      afrpc_caller_call (AFRPC_CALLER (watched.proxy), NULL, NULL, outcome_cb, &refused);
+      outcome_wait (&refused);
+      g_assert_error (refused.error, AFRPC_ERROR, AFRPC_ERROR_BUSY);
+      g_assert_true (g_str_has_suffix (refused.error->message,
+                                       max == 1 ? ": 1 call is waiting already" : ": 2 calls are waiting already"));
+      for (guint i = 0; i < max; i++)
+        {
+          outcome_wait (&outcomes[i]);
+          outcome_clear (&outcomes[i]);
+          outcomes[i] = (Outcome) { 0 };
+        }
+    }
+
   afrpc_proxy_set_max_calls_queued (watched.proxy, 2);
   for (guint i = 0; i < 3; i++)
     afrpc_caller_call (AFRPC_CALLER (watched.proxy), NULL, NULL, outcome_cb, &outcomes[i]);

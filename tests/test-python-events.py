@@ -26,7 +26,7 @@ class Events(unittest.TestCase):
                 events = proxy.events(limit=3)
                 for i in range(5):
                     await proxy(i)
-                with self.assertRaisesRegex(RuntimeError, "more than 3 events"):
+                with self.assertRaisesRegex(RuntimeError, "more events than 3 waited"):
                     async for event in events:
                         got.append(event)
             self.assertEqual(got, [0, 1, 2])

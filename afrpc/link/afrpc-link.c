@@ -260,6 +260,14 @@ grow_slots (AfrpcLink *self)
   return TRUE;
 }
 
+static void
+set_busy (const AfrpcLink  *self,
+          GError          **error)
+{
+  g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY,
+               self->n_pending == 1 ? "%u call is waiting already" : "%u calls are waiting already", self->n_pending);
+}
+
 static gboolean
 check_limits (AfrpcLink           *self,
               const AfrpcPayload  *args,
@@ -296,8 +304,7 @@ check_limits (AfrpcLink           *self,
     }
   if (self->n_pending >= self->n_pending_max)
     {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY,
-                   "%u calls are waiting already", self->n_pending);
+      set_busy (self, error);
       return FALSE;
     }
   /* One call always fits, whatever was to be said before it, or a large one could never be made. */
@@ -329,7 +336,7 @@ afrpc_link_call (AfrpcLink            *self,
     return 0;
   if (self->first_free == self->n_slots && !grow_slots (self))
     {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_BUSY, "%u calls are waiting already", self->n_pending);
+      set_busy (self, error);
       return 0;
     }
 

@@ -92,7 +92,7 @@ class Events(Stream):
         if value is OTHER:
             return
         if len(self._queue) >= self._limit:
-            self._error = RuntimeError(f"more than {self._limit} events waited for whoever takes them")
+            self._error = RuntimeError(f"more events than {self._limit} waited for whoever takes them")
             self.close()
             return
         self._queue.append(value)

@@ -154,6 +154,10 @@ del call_finish, call_full_finish, call_full_sync, call_sync, close_sync, next_m
 del wait_finish, wait_sync
 
 
+def _count(n, thing):
+    return f"{n} {thing}{'s' if n != 1 else ''}"
+
+
 def _get_fd(file):
     return file if isinstance(file, int) else file.fileno()
 
@@ -555,7 +559,7 @@ Proxy = _help.document(override(Proxy), _REPLACED)
 
 class Pool(_Callable, Afrpc.Pool):
     def __repr__(self):
-        return (f"<Afrpc.Pool of {self.get_property('function')}, {self.get_n_workers()} workers"
+        return (f"<Afrpc.Pool of {self.get_property('function')}, {_count(self.get_n_workers(), 'worker')}"
                 f"{', closed' if self.is_closed() else ''}>")
 
     def add_template(self, process, max_workers=0, load=0, weight=1):
@@ -647,8 +651,8 @@ Exit = override(Exit)
 
 class PoolStats(Afrpc.PoolStats):
     def __repr__(self):
-        return (f"<Afrpc.PoolStats: {self.get_n_finished()} calls have finished, {self.get_n_failed()} of them failed; "
-                f"{self.get_n_workers_started()} workers were started, {self.get_n_workers_died()} of them died>")
+        return (f"<Afrpc.PoolStats: {_count(self.get_n_finished(), 'call')} finished, {self.get_n_failed()} failed; "
+                f"{_count(self.get_n_workers_started(), 'worker')} started, {self.get_n_workers_died()} died>")
 
 
 PoolStats = override(PoolStats)
@@ -656,7 +660,7 @@ PoolStats = override(PoolStats)
 
 class PoolWorker(Afrpc.PoolWorker):
     def __repr__(self):
-        return f"<Afrpc.PoolWorker pid {self.get_pid()}, {self.get_state().value_nick}, {self.get_n_calls()} calls>"
+        return f"<Afrpc.PoolWorker pid {self.get_pid()}, {self.get_state().value_nick}, {_count(self.get_n_calls(), 'call')}>"
 
 
 PoolWorker = override(PoolWorker)
