@@ -177,7 +177,8 @@ begin (AfrpcCaller      *self,
  *
  * Calls the function.
  *
- * Never blocks. The arguments are copied before this returns.
+ * Never blocks. The arguments are copied before this returns, and sent when the main context turns, or something blocks for
+ * the same caller, as with [method@Afrpc.Caller.start].
  *
  * Fails with the error of the function; %AFRPC_ERROR_REMOTE if its domain is not
  * [registered][func@Afrpc.Error.register_domain]; %AFRPC_ERROR_INVALID_ARGUMENTS; %AFRPC_ERROR_NO_RESULT;
@@ -401,6 +402,10 @@ afrpc_caller_call_full_sync (AfrpcCaller       *self,
  * Makes a call, and returns a handle to it.
  *
  * Never fails: what fails at once fails in the call. Nobody has to wait for it.
+ *
+ * Nor is anything sent at once, but for what is large: it is when the main context turns, or when something blocks for this
+ * call or for another one of the same caller, such as [method@Afrpc.Call.wait_sync]. Without a main loop, a call that
+ * nobody waits for is not begun until then. A worker that is not ready yet takes more than one turn.
  *
  * Returns: (transfer full): the call
  *
