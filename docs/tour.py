@@ -114,9 +114,11 @@ loop = GLib.MainLoop()
 
 
 async def in_main_loop():
-    async with new_proxy("greet") as proxy:
-        print(await proxy("main loop"))
-    loop.quit()
+    try:
+        async with new_proxy("greet") as proxy:
+            print(await proxy("main loop"))
+    finally:
+        loop.quit()
 
 
 task = aio.create_task(in_main_loop())

@@ -5,30 +5,6 @@
 
 static char **words;
 
-AFRPC_EXPORT gboolean load (AfrpcWorker *worker, GVariant *args, GError **error);
-
-gboolean
-load (AfrpcWorker  *worker,
-      GVariant     *args,
-      GError      **error)
-{
-  g_autofree char *text = NULL;
-  const char *path;
-
-  if (!g_variant_is_of_type (args, G_VARIANT_TYPE ("(s)")))
-    {
-      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_ARGUMENTS, "which file?");
-      return FALSE;
-    }
-
-  g_variant_get (args, "(&s)", &path);
-  if (!g_file_get_contents (path, &text, NULL, error))
-    return FALSE;
-  words = g_strsplit (text, "\n", -1);
-
-  return TRUE;
-}
-
 AFRPC_FUNCTION (search, "(s)")
 
 GVariant *
@@ -59,6 +35,30 @@ search (AfrpcWorker  *worker,
     }
 
   return g_variant_builder_end (found);
+}
+
+AFRPC_EXPORT gboolean load (AfrpcWorker *worker, GVariant *args, GError **error);
+
+gboolean
+load (AfrpcWorker  *worker,
+      GVariant     *args,
+      GError      **error)
+{
+  g_autofree char *text = NULL;
+  const char *path;
+
+  if (!g_variant_is_of_type (args, G_VARIANT_TYPE ("(s)")))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_ARGUMENTS, "which file?");
+      return FALSE;
+    }
+
+  g_variant_get (args, "(&s)", &path);
+  if (!g_file_get_contents (path, &text, NULL, error))
+    return FALSE;
+  words = g_strsplit (text, "\n", -1);
+
+  return TRUE;
 }
 
 AFRPC_EXPORT void unload (AfrpcWorker *worker);

@@ -23,4 +23,4 @@ sub count
    map { $_, $number{$_} } @words
 }
 
-1
+1;
