@@ -257,6 +257,50 @@ test_many_costs (gconstpointer data)
     g_assert_cmpuint ((mallinfo2 ().uordblks - n_bytes) / n, <=, N_BYTES_MAX);
 }
 
+/* More than are asked for before anything is written to them. */
+#define N_AT_ONCE 150
+
+static void
+count_answer_cb (GObject      *source,
+                 GAsyncResult *result,
+                 gpointer      n)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (source), result, &error);
+
+  g_assert_no_error (error);
+  ++*(guint *) n;
+}
+
+static void
+test_many_at_once (void)
+{
+  g_autoptr(AfrpcProcess) template = test_template_new ();
+  g_autoptr(GPtrArray) proxies = g_ptr_array_new_with_free_func (g_object_unref);
+  struct rlimit before, limit;
+  guint n = 0;
+
+  g_test_summary ("As many workers as fit in the limit of descriptors can be started at once");
+  g_free (test_describe_start (afrpc_process_fork (template)));
+  g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &before), ==, 0);
+  limit = before;
+  limit.rlim_cur = test_count_fds () + 3 * N_AT_ONCE + 3 * 40;
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+  for (guint i = 0; i < N_AT_ONCE; i++)
+    {
+      g_autoptr(AfrpcProcess) process = afrpc_process_fork (template);
+
+      afrpc_process_set_stderr (process, AFRPC_STDIO_CAPTURE);
+      g_ptr_array_add (proxies, afrpc_proxy_new (process, "echo"));
+      afrpc_caller_call (proxies->pdata[i], NULL, NULL, count_answer_cb, &n);
+    }
+  while (n < N_AT_ONCE)
+    g_main_context_iteration (NULL, TRUE);
+  for (guint i = 0; i < N_AT_ONCE; i++)
+    g_assert_true (afrpc_caller_close_sync (proxies->pdata[i], NULL, NULL));
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &before), ==, 0);
+}
+
 static void
 test_many_no_room (void)
 {
@@ -430,6 +474,7 @@ main (int    argc,
   g_test_add_func ("/many/deaths", test_many_deaths);
   g_test_add_data_func ("/many/costs", GINT_TO_POINTER (FALSE), test_many_costs);
   g_test_add_data_func ("/many/costs-captured", GINT_TO_POINTER (TRUE), test_many_costs);
+  g_test_add_func ("/many/at-once", test_many_at_once);
   g_test_add_func ("/many/no-room", test_many_no_room);
   g_test_add_func ("/many/fork", test_many_fork);
   g_test_add_func ("/many/late", test_many_late);

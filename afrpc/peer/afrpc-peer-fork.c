@@ -19,6 +19,7 @@
 #include "peer/afrpc-peer.h"
 #include "os/afrpc-pidfd.h"
 
+#define MANY_FORKS 32u /* that a template owes */
 #define HEARD_MS 1000 /* until a process that has been made must have said something, while nobody iterates for it */
 
 /* Default templates */
@@ -114,6 +115,20 @@ get_shared_stdio (AfrpcPeer *template)
   return which;
 }
 
+/* One of very many that are asked for at once need not wait for the main loop with the descriptors that it is to get: they are
+ * the program's until then. */
+static void
+flush_last_of_many (AfrpcPeer *template)
+{
+  g_autoptr(AfrpcPeer) last = NULL;
+
+  if (template->birth.forks.length < MANY_FORKS)
+    return;
+
+  last = afrpc_peer_ref (g_queue_peek_tail (&template->birth.forks));
+  afrpc_peer_flush (last);
+}
+
 static gboolean
 ask (AfrpcPeer  *peer,
      AfrpcPeer  *template,
@@ -121,6 +136,7 @@ ask (AfrpcPeer  *peer,
 {
   int other;
 
+  flush_last_of_many (template);
   if (!afrpc_birth_connect (peer, &other, error))
     return FALSE;
 
