@@ -54,9 +54,10 @@ judge (AfrpcPoolJob *self)
   /* The worker has seen that it was wanted back, and the program that it had begun. */
   if (self->was_wanted_back && self->pending.started == AFRPC_STARTED_NO &&
       g_error_matches (self->error, G_IO_ERROR, G_IO_ERROR_CANCELLED) && !afrpc_call_is_cancelled (self->call) &&
-      core->state != AFRPC_POOL_KILLED && core->failure == NULL)
+      core->state < AFRPC_POOL_KILLED && core->failure == NULL)
     return MOVE;
-  if (!afrpc_pool_job_is_by_end (self) || core->state == AFRPC_POOL_KILLED ||
+  /* Where the main context has gone, nobody serves any queue. */
+  if (!afrpc_pool_job_is_by_end (self) || core->state >= AFRPC_POOL_KILLED ||
       core->failure != NULL || afrpc_call_is_cancelled (self->call))
     return SETTLE;
   if (self->pending.started == AFRPC_STARTED_NO)

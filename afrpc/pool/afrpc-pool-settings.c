@@ -219,11 +219,11 @@ take_answer (AfrpcPoolMember *member,
   AfrpcPoolCore *core = member->core;
   const GError *error = given->error;
   /* Another one is called with it in its place. */
-  const gboolean is_gone = error != NULL && core->state != AFRPC_POOL_KILLED && afrpc_pool_is_by_end (error, member->peer);
+  const gboolean is_gone = error != NULL && core->state < AFRPC_POOL_KILLED && afrpc_pool_is_by_end (error, member->peer);
 
   if (given->round != NULL)
     afrpc_pool_round_answer (core, given->round, is_gone ? NULL : error);
-  if (error != NULL && !is_gone && core->state != AFRPC_POOL_KILLED)
+  if (error != NULL && !is_gone && core->state < AFRPC_POOL_KILLED)
     reject (member, given);
   given_unref (given);
   given_unref (given);
