@@ -718,6 +718,74 @@ test_pool_end_context_gone (gconstpointer data)
   wait_left_children ();
 }
 
+static void
+told_cb (GObject      *source,
+         GAsyncResult *result,
+         gpointer      data)
+{
+  Outcome *outcome = data;
+
+  outcome->value = test_call_finish (source, result, NULL, &outcome->error);
+  outcome->done = TRUE;
+}
+
+static void
+room_cb (GObject      *source,
+         GAsyncResult *result,
+         gpointer      data)
+{
+  Outcome *outcome = data;
+
+  g_assert_false (afrpc_pool_wait_for_room_finish (AFRPC_POOL (source), result, &outcome->error));
+  outcome->done = TRUE;
+}
+
+static void
+assert_gone (GError *error)
+{
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
+  g_assert_nonnull (strstr (error->message, "main context"));
+}
+
+static void
+test_pool_end_context_gone_before (void)
+{
+  GMainContext *context = g_main_context_new ();
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(AfrpcMap) map = NULL;
+  g_autoptr(GError) error = NULL, error_of_map = NULL, error_of_all = NULL;
+  g_auto(Outcome) told = { 0 };
+  g_auto(Outcome) room = { 0 };
+  Case test;
+
+  g_test_summary ("What is called for when the main context has gone fails at once, as that");
+  g_main_context_push_thread_default (context);
+  case_init (&test, "act", "max-workers", 1, NULL);
+  value = afrpc_caller_call_sync (caller_of (&test), test_act ("return", NULL), NULL, &error);
+  g_assert_no_error (error);
+  g_main_context_pop_thread_default (context);
+  g_main_context_unref (context);
+
+  g_assert_null (afrpc_caller_call_sync (caller_of (&test), test_act ("return", NULL), NULL, &error));
+  assert_gone (error);
+  afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, told_cb, &told);
+  test_iterate_until (&told.done);
+  assert_gone (told.error);
+  map = afrpc_pool_map_variant (test.pool, g_variant_new_parsed ("[1, 2]"), NULL, NULL, 0);
+  g_assert_null (afrpc_map_next_sync (map, NULL, &error_of_map));
+  assert_gone (error_of_map);
+  afrpc_pool_wait_for_room_async (test.pool, NULL, room_cb, &room);
+  test_iterate_until (&room.done);
+  assert_gone (room.error);
+  g_assert_false (afrpc_pool_call_all_sync (test.pool, test_act ("return", NULL), NULL, NULL, &error_of_all));
+  assert_gone (error_of_all);
+  g_assert_true (afrpc_caller_close_sync (caller_of (&test), NULL, NULL));
+  g_clear_object (&map);
+  g_assert_finalize_object (test.pool);
+  g_ptr_array_unref (test.errors);
+  wait_left_children ();
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -743,6 +811,7 @@ main (int   argc,
   g_test_add_func ("/pool-end/blocking-cancelled", test_pool_end_blocking_cancelled);
   g_test_add_data_func ("/pool-end/context-gone/once", NULL, test_pool_end_context_gone);
   g_test_add_data_func ("/pool-end/context-gone/idempotent", "", test_pool_end_context_gone);
+  g_test_add_func ("/pool-end/context-gone/before", test_pool_end_context_gone_before);
   g_test_add_func ("/pool-end/idle", test_pool_end_idle);
   g_test_add_func ("/pool-end/unused", test_pool_end_unused);
   g_test_add_func ("/pool-end/wrong-thread", test_pool_end_wrong_thread);

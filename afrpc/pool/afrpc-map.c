@@ -387,7 +387,7 @@ wait_for_news (AfrpcMap      *self,
   afrpc_pool_map_feed (self->state);
   /* Without a main loop nobody else looks what workers have answered, and gives them more. */
   now = g_get_monotonic_time ();
-  if (afrpc_pool_map_has_news (self->state) && now < self->turn_at)
+  if (afrpc_pool_map_has_news (self->state) && (now < self->turn_at || afrpc_pool_core_is_left (core)))
     return TRUE;
 
   self->turn_at = now + TURN_US;

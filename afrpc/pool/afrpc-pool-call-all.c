@@ -50,7 +50,7 @@ check (AfrpcPoolCore  *core,
   if (core->failure != NULL)
     g_propagate_error (error, g_error_copy (core->failure));
   else if (core->state != AFRPC_POOL_OPEN)
-    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the pool is closed");
+    g_propagate_error (error, afrpc_pool_core_new_closed_error (core));
   else if (core->config.serialiser == NULL && g_variant_get_size (args) > core->config.max_message_size)
     g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE, "the arguments have %" G_GSIZE_FORMAT " bytes, more than the limit of %"
                  G_GUINT64_FORMAT, g_variant_get_size (args), core->config.max_message_size);

@@ -40,6 +40,9 @@ afrpc_pool_begin (AfrpcCaller      *caller,
 
   if (!afrpc_peer_enter (core->anchor, pending, "a call"))
     afrpc_peer_fail_call (core->anchor, pending, new_thread_error ());
+  /* There is nobody to pass on what a job gets. */
+  else if (G_UNLIKELY (afrpc_pool_core_is_left (core)))
+    afrpc_peer_fail_call (core->anchor, pending, afrpc_pool_core_new_closed_error (core));
   else
     afrpc_pool_entry_enter (core, afrpc_pool_job_new (core, call, args));
 }

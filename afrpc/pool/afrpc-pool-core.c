@@ -277,6 +277,22 @@ afrpc_pool_core_close (AfrpcPoolCore *self)
   afrpc_pool_desk_pump (self);
 }
 
+/* Whether the main context has gone, so that nobody is told anything any more. */
+gboolean
+afrpc_pool_core_is_left (AfrpcPoolCore *self)
+{
+  return g_source_is_destroyed (self->timer);
+}
+
+/* Returns: (transfer full): what fails that comes when the pool is not open any more */
+GError *
+afrpc_pool_core_new_closed_error (AfrpcPoolCore *self)
+{
+  return g_error_new_literal (AFRPC_ERROR, AFRPC_ERROR_CLOSED,
+                              afrpc_pool_core_is_left (self) ? "the main context of the pool is gone"
+                                                             : "the pool is closed");
+}
+
 /* Returns: (transfer full): what a call fails with that no worker is going to have */
 GError *
 afrpc_pool_core_new_killed_error (const AfrpcPoolCore *self)

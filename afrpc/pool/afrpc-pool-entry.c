@@ -61,7 +61,7 @@ check (AfrpcPoolCore *self,
   if (self->failure != NULL)
     return g_error_copy (self->failure);
   if (self->state != AFRPC_POOL_OPEN)
-    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the pool is closed");
+    return afrpc_pool_core_new_closed_error (self);
   if (afrpc_call_is_cancelled (job->call))
     return g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, AFRPC_CALL_CANCELLED);
 

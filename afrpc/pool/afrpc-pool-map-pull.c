@@ -88,7 +88,7 @@ afrpc_pool_map_wants_more (AfrpcPoolMap *self)
   if (core->failure != NULL)
     afrpc_pool_map_stop (self, g_error_copy (core->failure));
   else if (core->state != AFRPC_POOL_OPEN)
-    afrpc_pool_map_stop (self, g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the pool is closed"));
+    afrpc_pool_map_stop (self, afrpc_pool_core_new_closed_error (core));
 
   return !self->is_exhausted && self->calls.length + self->n_untaken < get_window (self);
 }

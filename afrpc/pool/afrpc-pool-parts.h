@@ -346,6 +346,8 @@ void          afrpc_pool_core_work     (AfrpcPoolCore    *self);
 void          afrpc_pool_core_catch_up (AfrpcPoolCore    *self);
 void          afrpc_pool_core_close    (AfrpcPoolCore    *self);
 void          afrpc_pool_core_kill     (AfrpcPoolCore    *self);
+gboolean      afrpc_pool_core_is_left  (AfrpcPoolCore    *self);
+GError       *afrpc_pool_core_new_closed_error (AfrpcPoolCore *self);
 GError       *afrpc_pool_core_new_killed_error (const AfrpcPoolCore *self);
 void          afrpc_pool_core_wind_up  (AfrpcPoolCore    *self);
 void          afrpc_pool_core_drop_templates (AfrpcPoolCore *self);

@@ -24,7 +24,7 @@ afrpc_pool_room_tell (AfrpcPoolCore *self)
       if (self->failure != NULL)
         g_task_return_error (task, g_error_copy (self->failure));
       else if (!is_open)
-        g_task_return_new_error (task, AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the pool is closed");
+        g_task_return_error (task, afrpc_pool_core_new_closed_error (self));
       else
         g_task_return_boolean (task, TRUE);
     }
