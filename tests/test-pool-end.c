@@ -490,6 +490,125 @@ test_pool_end_wrong_thread (void)
   case_end (&test);
 }
 
+#define WRONG_PIECES 24u
+
+/* Each is refused, and changes nothing. */
+static gpointer
+change_thread (gpointer data)
+{
+  Case *test = data;
+  AfrpcPool *pool = test->pool;
+  AfrpcProcess *process = afrpc_pool_get_process (pool);
+  g_autoptr(AfrpcMap) map = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(AfrpcPool) other = NULL;
+
+  afrpc_pool_set_max_workers (pool, 7);
+  afrpc_pool_set_idle_workers (pool, 7);
+  afrpc_pool_set_load (pool, 7);
+  afrpc_pool_set_start_delay_ms (pool, 7);
+  afrpc_pool_set_stop_delay_ms (pool, 7);
+  afrpc_pool_set_max_repeats (pool, 7);
+  afrpc_pool_set_max_failures (pool, 7);
+  afrpc_pool_set_max_calls (pool, 7);
+  afrpc_pool_set_max_age_s (pool, 7);
+  afrpc_pool_set_max_memory_growth (pool, 7);
+  afrpc_pool_set_cancel_grace_ms (pool, 7);
+  afrpc_pool_set_end_grace_ms (pool, 7);
+  afrpc_pool_set_call_timeout_ms (pool, 7);
+  afrpc_pool_set_max_calls_queued (pool, 7);
+  afrpc_pool_set_max_bytes_queued (pool, 7);
+  afrpc_pool_refresh (pool, NULL);
+  afrpc_pool_add_template (pool, process, 7, 7, 7);
+  g_assert_false (afrpc_pool_remove_template (pool, process));
+  g_assert_cmpuint (afrpc_pool_get_n_template_workers (pool, process), ==, 0);
+  g_assert_null (afrpc_pool_get_template_failure (pool, process));
+  g_assert_null (afrpc_pool_get_workers (pool));
+  map = afrpc_pool_map_variant (pool, g_variant_new_parsed ("[1, 2]"), NULL, NULL, 0);
+  g_assert_null (afrpc_map_next_sync (map, NULL, &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
+  other = afrpc_pool_new (process, "act");
+  g_assert_true (g_error_matches (afrpc_pool_get_failure (other), AFRPC_ERROR, AFRPC_ERROR_FAILED));
+
+  return NULL;
+}
+
+static gpointer
+see_worker_thread (gpointer worker)
+{
+  g_assert_null (afrpc_pool_worker_get_current_call (worker));
+  g_assert_cmpint (afrpc_pool_worker_get_current_since (worker), ==, 0);
+  afrpc_pool_worker_retire (worker);
+  afrpc_pool_worker_kill (worker);
+
+  return NULL;
+}
+
+static void
+expect_wrong (guint n)
+{
+  for (guint i = 0; i < n; i++)
+    g_test_expect_message ("afrpc", G_LOG_LEVEL_CRITICAL, "*: another thread*");
+}
+
+/* Returns: all that can be changed of it */
+static char *
+describe_settings (AfrpcPool *pool)
+{
+  g_autoptr(GString) text = g_string_new (NULL);
+  g_autofree GParamSpec **specs = NULL;
+  guint n;
+
+  specs = g_object_class_list_properties (G_OBJECT_GET_CLASS (pool), &n);
+  for (guint i = 0; i < n; i++)
+    {
+      g_auto(GValue) value = G_VALUE_INIT;
+      g_autofree char *contents = NULL;
+
+      if ((specs[i]->flags & (G_PARAM_WRITABLE | G_PARAM_CONSTRUCT_ONLY)) != G_PARAM_WRITABLE)
+        continue;
+      g_value_init (&value, specs[i]->value_type);
+      g_object_get_property (G_OBJECT (pool), specs[i]->name, &value);
+      contents = g_strdup_value_contents (&value);
+      g_string_append_printf (text, "%s %s\n", specs[i]->name, contents);
+    }
+
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+static void
+test_pool_end_wrong_thread_all (void)
+{
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(AfrpcPoolWorker) worker = NULL;
+  g_autoptr(GError) cancelled = NULL;
+  g_autofree char *before = NULL, *after = NULL;
+  Case test;
+
+  g_test_summary ("So is a change of anything, a map, another pool, and a look at what may go meanwhile");
+  case_init (&test, "act", "max-workers", 1, NULL);
+  call = start_act (&test, "until-cancelled", NULL);
+  wait_begun (&test, 1);
+  worker = g_list_model_get_item (afrpc_pool_get_workers (test.pool), 0);
+  before = describe_settings (test.pool);
+  g_assert_true (g_main_context_acquire (NULL));
+  expect_wrong (WRONG_PIECES);
+  g_thread_join (g_thread_new ("change", change_thread, &test));
+  g_test_assert_expected_messages ();
+  expect_wrong (4);
+  g_thread_join (g_thread_new ("see", see_worker_thread, worker));
+  g_test_assert_expected_messages ();
+  g_main_context_release (NULL);
+  after = describe_settings (test.pool);
+  g_assert_cmpstr (before, ==, after);
+  g_assert_true (afrpc_pool_worker_get_current_call (worker) == call);
+  afrpc_call_cancel (call);
+  cancelled = wait_error (call);
+  g_clear_object (&call);
+  g_clear_object (&worker);
+  case_end (&test);
+}
+
 #define N_MANY 100000u
 
 static guint
@@ -815,6 +934,7 @@ main (int   argc,
   g_test_add_func ("/pool-end/idle", test_pool_end_idle);
   g_test_add_func ("/pool-end/unused", test_pool_end_unused);
   g_test_add_func ("/pool-end/wrong-thread", test_pool_end_wrong_thread);
+  g_test_add_func ("/pool-end/wrong-thread-all", test_pool_end_wrong_thread_all);
 
   return g_test_run ();
 }

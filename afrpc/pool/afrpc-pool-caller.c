@@ -29,6 +29,16 @@ afrpc_pool_check_thread (AfrpcPool   *self,
   return FALSE;
 }
 
+/* Whether this thread may change it. What is being made is nobody else's yet. */
+gboolean
+afrpc_pool_may_change (AfrpcPool  *self,
+                       const char *what)
+{
+  const AfrpcPoolCore *core = self->core;
+
+  return (core->templates->len == 0 && core->state == AFRPC_POOL_OPEN) || afrpc_pool_check_thread (self, what, NULL);
+}
+
 static void
 afrpc_pool_begin (AfrpcCaller      *caller,
                   AfrpcCall        *call,

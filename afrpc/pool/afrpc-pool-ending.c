@@ -125,7 +125,7 @@ afrpc_pool_set_end_grace_ms (AfrpcPool *self,
 {
   g_return_if_fail (AFRPC_IS_POOL (self));
 
-  if (self->core->config.end_grace_ms == grace_ms)
+  if (!afrpc_pool_may_change (self, G_STRFUNC) || self->core->config.end_grace_ms == grace_ms)
     return;
 
   self->core->config.end_grace_ms = grace_ms;

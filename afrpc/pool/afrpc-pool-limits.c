@@ -52,7 +52,7 @@ afrpc_pool_set_max_workers (AfrpcPool *self,
 
   if (max_workers == 0)
     max_workers = afrpc_pool_staff_get_default_max ();
-  if (self->core->config.max_workers == max_workers)
+  if (!afrpc_pool_may_change (self, G_STRFUNC) || self->core->config.max_workers == max_workers)
     return;
 
   self->core->config.max_workers = max_workers;
@@ -92,7 +92,7 @@ afrpc_pool_set_idle_workers (AfrpcPool *self,
 {
   g_return_if_fail (AFRPC_IS_POOL (self));
 
-  if (self->core->config.idle_workers == idle_workers)
+  if (!afrpc_pool_may_change (self, G_STRFUNC) || self->core->config.idle_workers == idle_workers)
     return;
 
   self->core->config.idle_workers = idle_workers;
@@ -133,7 +133,7 @@ afrpc_pool_set_load (AfrpcPool *self,
   g_return_if_fail (AFRPC_IS_POOL (self));
   g_return_if_fail (load >= 1 && load <= AFRPC_POOL_LOAD_MAX);
 
-  if (self->core->config.load == load)
+  if (!afrpc_pool_may_change (self, G_STRFUNC) || self->core->config.load == load)
     return;
 
   self->core->config.load = load;
@@ -173,7 +173,7 @@ afrpc_pool_set_start_delay_ms (AfrpcPool *self,
 {
   g_return_if_fail (AFRPC_IS_POOL (self));
 
-  if (self->core->config.start_delay_ms == delay_ms)
+  if (!afrpc_pool_may_change (self, G_STRFUNC) || self->core->config.start_delay_ms == delay_ms)
     return;
 
   self->core->config.start_delay_ms = delay_ms;
@@ -213,7 +213,7 @@ afrpc_pool_set_stop_delay_ms (AfrpcPool *self,
 {
   g_return_if_fail (AFRPC_IS_POOL (self));
 
-  if (self->core->config.stop_delay_ms == delay_ms)
+  if (!afrpc_pool_may_change (self, G_STRFUNC) || self->core->config.stop_delay_ms == delay_ms)
     return;
 
   self->core->config.stop_delay_ms = delay_ms;
@@ -253,7 +253,7 @@ afrpc_pool_set_max_repeats (AfrpcPool *self,
 {
   g_return_if_fail (AFRPC_IS_POOL (self));
 
-  if (self->core->config.max_repeats == max_repeats)
+  if (!afrpc_pool_may_change (self, G_STRFUNC) || self->core->config.max_repeats == max_repeats)
     return;
 
   self->core->config.max_repeats = max_repeats;
@@ -294,7 +294,7 @@ afrpc_pool_set_max_failures (AfrpcPool *self,
   g_return_if_fail (AFRPC_IS_POOL (self));
   g_return_if_fail (max_failures >= 1);
 
-  if (self->core->config.max_failures == max_failures)
+  if (!afrpc_pool_may_change (self, G_STRFUNC) || self->core->config.max_failures == max_failures)
     return;
 
   self->core->config.max_failures = max_failures;
@@ -334,7 +334,7 @@ afrpc_pool_set_max_calls (AfrpcPool *self,
 {
   g_return_if_fail (AFRPC_IS_POOL (self));
 
-  if (self->core->config.max_calls == max_calls)
+  if (!afrpc_pool_may_change (self, G_STRFUNC) || self->core->config.max_calls == max_calls)
     return;
 
   self->core->config.max_calls = max_calls;
@@ -374,7 +374,7 @@ afrpc_pool_set_max_age_s (AfrpcPool *self,
 {
   g_return_if_fail (AFRPC_IS_POOL (self));
 
-  if (self->core->config.max_age_s == age_s)
+  if (!afrpc_pool_may_change (self, G_STRFUNC) || self->core->config.max_age_s == age_s)
     return;
 
   self->core->config.max_age_s = age_s;
@@ -415,7 +415,7 @@ afrpc_pool_set_max_memory_growth (AfrpcPool *self,
 {
   g_return_if_fail (AFRPC_IS_POOL (self));
 
-  if (self->core->config.max_memory_growth == bytes)
+  if (!afrpc_pool_may_change (self, G_STRFUNC) || self->core->config.max_memory_growth == bytes)
     return;
 
   self->core->config.max_memory_growth = bytes;
@@ -458,6 +458,9 @@ afrpc_pool_set_cancel_grace_ms (AfrpcPool *self,
   guint before;
 
   g_return_if_fail (AFRPC_IS_POOL (self));
+
+  if (!afrpc_pool_may_change (self, G_STRFUNC))
+    return;
 
   before = afrpc_pool_get_cancel_grace_ms (self);
   grace_ms = MIN (grace_ms, AFRPC_POOL_GRACE_MS_MAX);
@@ -502,7 +505,7 @@ afrpc_pool_set_call_timeout_ms (AfrpcPool *self,
 {
   g_return_if_fail (AFRPC_IS_POOL (self));
 
-  if (self->core->config.call_timeout_ms == timeout_ms)
+  if (!afrpc_pool_may_change (self, G_STRFUNC) || self->core->config.call_timeout_ms == timeout_ms)
     return;
 
   self->core->config.call_timeout_ms = timeout_ms;
@@ -543,7 +546,7 @@ afrpc_pool_set_max_calls_queued (AfrpcPool *self,
   g_return_if_fail (AFRPC_IS_POOL (self));
   g_return_if_fail (max_calls >= 1);
 
-  if (self->core->config.max_calls_queued == max_calls)
+  if (!afrpc_pool_may_change (self, G_STRFUNC) || self->core->config.max_calls_queued == max_calls)
     return;
 
   self->core->config.max_calls_queued = max_calls;
@@ -583,7 +586,7 @@ afrpc_pool_set_max_bytes_queued (AfrpcPool *self,
 {
   g_return_if_fail (AFRPC_IS_POOL (self));
 
-  if (self->core->config.max_bytes_queued == max_bytes)
+  if (!afrpc_pool_may_change (self, G_STRFUNC) || self->core->config.max_bytes_queued == max_bytes)
     return;
 
   self->core->config.max_bytes_queued = max_bytes;

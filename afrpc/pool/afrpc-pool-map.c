@@ -21,6 +21,7 @@ afrpc_pool_map_new (AfrpcPool           *pool,
                     AfrpcCallOptions    *options)
 {
   AfrpcPoolMap *self = g_new0 (AfrpcPoolMap, 1);
+  GError *error = NULL;
 
   self->ref_count = 1;
   self->link.data = self->stall.data = self->hunger.data = self->change.data = self;
@@ -34,7 +35,11 @@ afrpc_pool_map_new (AfrpcPool           *pool,
   self->host = host;
   self->n_left = n_left;
   self->chunk = 1;
-  g_queue_push_tail_link (&self->core->maps, &self->link);
+  self->is_listed = afrpc_pool_check_thread (pool, "making a map", &error);
+  if (self->is_listed)
+    g_queue_push_tail_link (&self->core->maps, &self->link);
+  else
+    afrpc_pool_map_stop (self, error);
 
   return self;
 }
@@ -48,7 +53,8 @@ afrpc_pool_map_unref (AfrpcPoolMap *self)
     return;
 
   g_assert (self->pool == NULL && self->calls.length == 0 && !self->is_stalled);
-  g_queue_unlink (&core->maps, &self->link);
+  if (self->is_listed)
+    g_queue_unlink (&core->maps, &self->link);
   self->funcs->free (self->data);
   g_clear_object (&self->options);
   g_clear_error (&self->error);

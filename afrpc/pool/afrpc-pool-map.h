@@ -17,6 +17,7 @@ struct _AfrpcPoolMap
 {
   guint ref_count;
   GList link;               /* among the pool's maps */
+  gboolean is_listed;       /* it is there: the thread was the right one */
   AfrpcPool *pool;          /* (nullable) (owned): until it is dropped */
   AfrpcPoolCore *core;      /* (owned) */
   AfrpcCallOptions *options; /* (nullable) (owned) */

@@ -666,6 +666,8 @@ void          afrpc_pool_caller_init   (AfrpcCallerInterface *iface);
 gboolean      afrpc_pool_check_thread  (AfrpcPool            *self,
                                         const char           *what,
                                         GError              **error);
+gboolean      afrpc_pool_may_change    (AfrpcPool            *self,
+                                        const char           *what);
 void          afrpc_pool_install_properties (GObjectClass    *object_class);
 void          afrpc_pool_config_init        (AfrpcPoolConfig *config);
 void          afrpc_pool_notify_failure (AfrpcPoolCore       *core);

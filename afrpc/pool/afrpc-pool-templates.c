@@ -123,6 +123,9 @@ afrpc_pool_get_n_template_workers (AfrpcPool    *self,
   g_return_val_if_fail (AFRPC_IS_POOL (self), 0);
   g_return_val_if_fail (AFRPC_IS_PROCESS (process), 0);
 
+  if (!afrpc_pool_check_thread (self, G_STRFUNC, NULL))
+    return 0;
+
   template = afrpc_pool_template_find (self->core, process);
 
   return template != NULL ? template->n_live : 0;
@@ -148,6 +151,9 @@ afrpc_pool_get_template_failure (AfrpcPool    *self,
 
   g_return_val_if_fail (AFRPC_IS_POOL (self), NULL);
   g_return_val_if_fail (AFRPC_IS_PROCESS (process), NULL);
+
+  if (!afrpc_pool_check_thread (self, G_STRFUNC, NULL))
+    return NULL;
 
   template = afrpc_pool_template_find (self->core, process);
 

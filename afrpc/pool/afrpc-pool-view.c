@@ -164,7 +164,7 @@ afrpc_pool_view_leave (AfrpcPoolCore *self)
  * those that are new. A worker leaves it after everything was told of it; at the end of the pool it is empty. To have it costs
  * a look at all workers in each turn in which something has happened; nothing is told of workers before somebody asks for it.
  *
- * Returns: (transfer none): the workers
+ * Returns: (transfer none) (nullable): the workers; %NULL only in a thread that may not use the pool
  *
  * Since: 1.0
  */
@@ -172,6 +172,9 @@ GListModel *
 afrpc_pool_get_workers (AfrpcPool *self)
 {
   g_return_val_if_fail (AFRPC_IS_POOL (self), NULL);
+
+  if (!afrpc_pool_check_thread (self, G_STRFUNC, NULL))
+    return NULL;
 
   if (self->core->list == NULL)
     self->core->list = afrpc_pool_list_new (self->core);

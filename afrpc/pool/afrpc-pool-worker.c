@@ -190,6 +190,14 @@ afrpc_pool_worker_leave (AfrpcPoolWorker *self)
   self->state = member->state == AFRPC_POOL_MEMBER_GONE ? AFRPC_POOL_WORKER_STATE_ENDED : AFRPC_POOL_WORKER_STATE_ENDING;
 }
 
+/* Whether there is something to be seen, or done about it, in this thread. */
+static gboolean
+may_act (AfrpcPoolWorker *self,
+         const char      *what)
+{
+  return self->member != NULL && afrpc_peer_check_thread (self->member->peer, what);
+}
+
 static const AfrpcPoolJob *
 get_current (const AfrpcPoolWorker *self)
 {
@@ -308,7 +316,7 @@ afrpc_pool_worker_get_current_call (AfrpcPoolWorker *self)
 
   g_return_val_if_fail (AFRPC_IS_POOL_WORKER (self), NULL);
 
-  current = get_current (self);
+  current = may_act (self, G_STRFUNC) ? get_current (self) : NULL;
 
   return current != NULL ? current->call : NULL;
 }
@@ -328,7 +336,7 @@ afrpc_pool_worker_get_current_since (AfrpcPoolWorker *self)
 {
   g_return_val_if_fail (AFRPC_IS_POOL_WORKER (self), 0);
 
-  return get_current (self) != NULL ? self->member->current_since : 0;
+  return may_act (self, G_STRFUNC) && get_current (self) != NULL ? self->member->current_since : 0;
 }
 
 /**
@@ -415,14 +423,6 @@ afrpc_pool_worker_get_memory (AfrpcPoolWorker  *self,
     }
 
   return (gint64) bytes;
-}
-
-/* Whether there is something to be done about it, in this thread. */
-static gboolean
-may_act (AfrpcPoolWorker *self,
-         const char      *what)
-{
-  return self->member != NULL && afrpc_peer_check_thread (self->member->peer, what);
 }
 
 /* Others get what this one does not any more. Whoever is told of room in the queue may drop the pool. */

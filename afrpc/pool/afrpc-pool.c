@@ -90,6 +90,8 @@ check (AfrpcPool *self)
       return g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED, "the pool was made without a %s",
                           self->process == NULL ? "process" : "function");
     }
+  if (!afrpc_pool_check_thread (self, "making a pool", &error))
+    return error;
   if (config->serialiser != NULL && !afrpc_serialiser_check_name (config->serialiser, &error))
     return error;
 
@@ -104,7 +106,7 @@ afrpc_pool_constructed (GObject *object)
   G_OBJECT_CLASS (afrpc_pool_parent_class)->constructed (object);
 
   self->core->failure = check (self);
-  if (self->process != NULL)
+  if (self->process != NULL && (self->core->failure == NULL || afrpc_peer_runs_here (self->core->anchor)))
     afrpc_pool_staff_begin (self->core, self->process);
 }
 
