@@ -177,6 +177,72 @@ test_pool_affinity_blocking (void)
   meeting_end (&other);
 }
 
+/* Of an async pool with one worker, which is full. */
+typedef struct
+{
+  Case test;
+  AfrpcCall *given_up; /* (owned): its worker runs it for so long, whatever has become of it */
+  AfrpcCall *other;    /* (owned): without a key, until it is cancelled */
+} GivenUp;
+
+static void
+given_up_init (GivenUp    *self,
+               const char *key,
+               guint       ms,
+               guint       load)
+{
+  g_autoptr(AfrpcProcess) template = template_new ();
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+
+  case_take (&self->test, g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act_async",
+                                        "backend", AFRPC_BACKEND_ASYNC, "max-workers", 1, "idle-workers", 1, "load", load,
+                                        NULL));
+  wait_idle (&self->test, 1);
+  afrpc_call_options_set_affinity (options, key);
+  self->given_up = afrpc_caller_start (caller_of (&self->test), test_act ("later", g_variant_new_uint32 (ms)), options);
+  self->other = afrpc_caller_start (caller_of (&self->test), test_act ("wait-cancelled", NULL), NULL);
+  wait_begun (&self->test, 1);
+}
+
+static void
+given_up_clear (GivenUp *self)
+{
+  g_autoptr(GError) error = NULL;
+
+  g_assert_false (afrpc_call_is_settled (self->other));
+  afrpc_call_cancel (self->other);
+  error = wait_error (self->other);
+  g_clear_object (&self->given_up);
+  g_clear_object (&self->other);
+  case_end (&self->test);
+}
+
+static void
+give_up (GivenUp *self)
+{
+  g_autoptr(GError) error = NULL;
+
+  afrpc_call_cancel (self->given_up);
+  error = wait_error (self->given_up);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+}
+
+static void
+test_pool_affinity_given_up (void)
+{
+  GivenUp own = { 0 };
+  AfrpcCall *behind;
+
+  g_test_summary ("Who waits for a worker that gets no more, and runs one of the key that was given up, does so until it has stopped");
+  given_up_init (&own, "key", 100, 2);
+  behind = start_with_key (&own.test, test_act ("return", NULL), "key");
+  give_up (&own);
+  afrpc_pool_refresh (own.test.pool, NULL);
+  g_assert_cmpuint (afrpc_pool_get_n_calls_queued (own.test.pool), ==, 1);
+  check_value (behind);
+  given_up_clear (&own);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -186,6 +252,7 @@ main (int   argc,
   g_test_add_func ("/pool-affinity/full", test_pool_affinity_full);
   g_test_add_func ("/pool-affinity/replaced", test_pool_affinity_replaced);
   g_test_add_func ("/pool-affinity/blocking", test_pool_affinity_blocking);
+  g_test_add_func ("/pool-affinity/given-up", test_pool_affinity_given_up);
 
   return g_test_run ();
 }

@@ -241,8 +241,14 @@ afrpc_pool_desk_release (AfrpcPoolCore   *self,
 {
   const guint n_held = mark_held (self, member);
 
+  /* It is looked at again once that has stopped. */
+  if (afrpc_pool_runaway_is_there (member))
+    {
+      member->n_held = G_MAXUINT;
+      return FALSE;
+    }
   /* There may be many, and this is called often. */
-  if (afrpc_pool_runaway_is_there (member) || (!is_new && n_held == member->n_held))
+  if (!is_new && n_held == member->n_held)
     return FALSE;
 
   member->n_held = n_held;
