@@ -3,6 +3,8 @@
 /* Calls with an affinity key: they wait for the worker that has had those before. */
 #include "pool-case.h"
 
+#include <time.h>
+
 static AfrpcCall *
 start_with_key (Case       *test,
                 GVariant   *args,
@@ -210,10 +212,12 @@ given_up_clear (GivenUp *self)
   g_autoptr(GError) error = NULL;
 
   g_assert_false (afrpc_call_is_settled (self->other));
-  afrpc_call_cancel (self->other);
+  afrpc_caller_kill (caller_of (&self->test));
   error = wait_error (self->other);
   g_clear_object (&self->given_up);
   g_clear_object (&self->other);
+  test_iterate_until (&self->test.destroyed);
+  g_ptr_array_set_size (self->test.errors, 0);
   case_end (&self->test);
 }
 
@@ -243,6 +247,86 @@ test_pool_affinity_given_up (void)
   given_up_clear (&own);
 }
 
+static void
+test_pool_affinity_given_up_other (void)
+{
+  GivenUp other = { 0 };
+  AfrpcCall *first, *behind;
+
+  g_test_summary ("One of another key that was given up is waited for by nobody");
+  given_up_init (&other, "other key", 1000 * 1000, 3);
+  first = start_with_key (&other.test, test_act ("later", g_variant_new_uint32 (100)), "key");
+  behind = start_with_key (&other.test, test_act ("return", NULL), "key");
+  give_up (&other);
+  afrpc_pool_refresh (other.test.pool, NULL);
+  g_assert_cmpuint (afrpc_pool_get_n_calls_queued (other.test.pool), ==, 1);
+  check_value (behind);
+  g_assert_true (afrpc_call_is_settled (first));
+  check_value (first);
+  given_up_clear (&other);
+}
+
+#define N_MANY 100000u
+
+/* Returns: what the thread has computed: microseconds */
+static gint64
+read_cpu (void)
+{
+  struct timespec now;
+
+  g_assert_cmpint (clock_gettime (CLOCK_THREAD_CPUTIME_ID, &now), ==, 0);
+
+  return (gint64) now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000;
+}
+
+static void
+killed_cb (GObject      *source,
+           GAsyncResult *result,
+           gpointer      data)
+{
+  g_autoptr(GVariant) value = test_call_finish (source, result, NULL, NULL);
+
+  g_assert_null (value);
+  (*(guint *) data)++;
+}
+
+static void
+test_pool_affinity_many (void)
+{
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_autoptr(AfrpcCall) running = NULL;
+  g_autoptr(GError) error = NULL;
+  guint n = 0;
+  Case test;
+  Meeting meeting;
+  gint64 begun, made, moved;
+
+  g_test_summary ("However many wait for a worker, they do not hold up who has that replaced");
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 1, "load", 1, "max-calls-queued", N_MANY, NULL);
+  check_value (start_with_key (&test, test_act ("return", NULL), "key"));
+  running = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  wait_begun (&test, 1);
+  afrpc_call_options_set_affinity (options, "key");
+  begun = read_cpu ();
+  for (guint i = 0; i < N_MANY; i++)
+    afrpc_caller_call_full (caller_of (&test), test_act ("return", NULL), options, NULL, killed_cb, &n);
+  made = read_cpu ();
+  afrpc_pool_refresh (test.pool, NULL);
+  moved = read_cpu ();
+  g_test_message ("made %" G_GINT64_FORMAT " us, moved %" G_GINT64_FORMAT " us", made - begun, moved - made);
+  g_assert_cmpint (50 * (moved - made), <, made - begun);
+  afrpc_caller_kill (caller_of (&test));
+  iterate_until_count (&n, N_MANY);
+  error = wait_error (running);
+  g_clear_object (&running);
+  meeting_let_go (&meeting);
+  test_iterate_until (&test.destroyed);
+  g_ptr_array_set_size (test.errors, 0);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -253,6 +337,8 @@ main (int   argc,
   g_test_add_func ("/pool-affinity/replaced", test_pool_affinity_replaced);
   g_test_add_func ("/pool-affinity/blocking", test_pool_affinity_blocking);
   g_test_add_func ("/pool-affinity/given-up", test_pool_affinity_given_up);
+  g_test_add_func ("/pool-affinity/given-up-other", test_pool_affinity_given_up_other);
+  g_test_add_func ("/pool-affinity/many", test_pool_affinity_many);
 
   return g_test_run ();
 }

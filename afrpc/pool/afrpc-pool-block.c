@@ -88,23 +88,17 @@ has_nobody (AfrpcPoolCore *core)
   return TRUE;
 }
 
-/* The same of one that waits in any queue. */
+/* The same of one that waits, for whomever. */
 static gboolean
 waits_in_vain (AfrpcPoolCore      *core,
                const AfrpcPoolJob *job)
 {
-  if (job->place.queue == &core->queue || job->place.queue == &core->lone)
-    return has_nobody (core);
+  AfrpcPoolMember *member = NULL;
 
-  for (guint i = 0; i < core->members->len; i++)
-    {
-      AfrpcPoolMember *member = core->members->pdata[i];
+  if (job->tie != NULL && job->tie->state == AFRPC_POOL_TIE_LINE)
+    member = afrpc_pool_tie_get_member (job->tie);
 
-      if (job->place.queue == &member->waiting)
-        return afrpc_peer_keeps_too_much (member->peer);
-    }
-
-  return FALSE;
+  return member != NULL ? afrpc_peer_keeps_too_much (member->peer) : has_nobody (core);
 }
 
 /* Whether no more is read from any that have something to do, so that nothing comes. */
@@ -123,7 +117,7 @@ is_stuck (AfrpcPoolCore *core)
         return FALSE;
     }
 
-  return has_any && ((core->queue.n == 0 && core->lone.n == 0) || has_nobody (core));
+  return has_any && (!afrpc_pool_has_common (core) || has_nobody (core));
 }
 
 /* Whether the end of one would come behind that. */

@@ -38,11 +38,12 @@ give (AfrpcPoolCore   *self,
 
   if (job->place.queue != NULL)
     {
-      afrpc_pool_line_remove (self, job);
+      afrpc_pool_line_take (self, job);
       afrpc_pool_line_forget_deadline (self, job);
     }
   if (left < 0)
     {
+      afrpc_pool_line_settle (self, job);
       afrpc_pool_member_look (member);
       afrpc_pool_job_fail (job, afrpc_pool_line_new_timeout (job));
       return FALSE;
@@ -50,6 +51,7 @@ give (AfrpcPoolCore   *self,
 
   if (G_UNLIKELY (job->call->n_parts > 0) && !afrpc_pool_map_fits (job->map, member))
     {
+      afrpc_pool_line_settle (self, job);
       afrpc_pool_job_fail (job, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED, "the worker takes one call at a time"));
       return TRUE;
     }
@@ -61,6 +63,7 @@ give (AfrpcPoolCore   *self,
   job->member = afrpc_pool_member_ref (member);
   afrpc_pool_links_push_tail (&member->given, &job->place.link);
   self->n_given++;
+  afrpc_pool_line_settle (self, job);
   afrpc_pool_job_set_parcel (job, job->call->n_parts > 1);
   if (G_UNLIKELY (job->call->n_parts > 0))
     afrpc_peer_expect_parts (member->peer);
@@ -86,6 +89,33 @@ give (AfrpcPoolCore   *self,
   return TRUE;
 }
 
+/* Returns: (nullable): the one that comes first */
+static AfrpcPoolJob *
+earlier (AfrpcPoolJob *a, /* (nullable) */
+         AfrpcPoolJob *b) /* (nullable) */
+{
+  return b == NULL || (a != NULL && afrpc_pool_place_is_before (&a->place, &b->place)) ? a : b;
+}
+
+/* Returns: (nullable): who comes first of those that anybody may have; @skips: but for those that wait for one that has
+ * nothing */
+static AfrpcPoolJob *
+peek_first (AfrpcPoolCore *self,
+            gboolean       skips)
+{
+  AfrpcPoolJob *job = afrpc_pool_line_peek (&self->queue);
+
+  if (G_UNLIKELY (self->tied.n > 0))
+    job = earlier (job, afrpc_pool_line_peek_tied (&self->tied));
+  if (G_UNLIKELY (afrpc_pool_get_n_lone (self) > 0) && !skips)
+    {
+      job = earlier (job, afrpc_pool_line_peek (&self->lone));
+      job = earlier (job, afrpc_pool_line_peek_tied (&self->lone_tied));
+    }
+
+  return job;
+}
+
 /* Many tiny calls are given at once, so that nobody waits for the program between them; together they are the load of
  * one. @job comes first in the queue. FALSE: the time of the last of them is over. */
 static gboolean
@@ -105,35 +135,14 @@ give_chunk (AfrpcPoolCore   *self,
       is_in_time = give (self, job, member);
       if (!is_in_time || --n == 0 || member->core == NULL || !afrpc_pool_member_is_live (member) || member->alone != NULL)
         break;
-      job = afrpc_pool_line_peek (&self->queue);
-      if (job == NULL || job->map != map || job->tie != NULL || afrpc_pool_line_has_to_be_alone (job) ||
-          job->call->n_parts > 0 || self->lone.n > 0)
+      job = peek_first (self, FALSE);
+      if (job == NULL || job->map != map || job->place.queue != &self->queue || job->call->n_parts > 0)
         break;
     }
   afrpc_pool_map_chunk_end (chunk);
   afrpc_pool_member_unref (member);
 
   return is_in_time;
-}
-
-/* The job leaves the queue that it is in, to wait in another one. */
-static void
-move_to (AfrpcPoolCore  *self,
-         AfrpcPoolJob   *job,
-         AfrpcPoolQueue *queue)
-{
-  afrpc_pool_line_remove (self, job);
-  afrpc_pool_line_push (self, queue, job);
-}
-
-/* Whether it waits for a certain member, as others of the same key do. One that has to be alone does so only while that
- * has some. */
-static gboolean
-is_tied (const AfrpcPoolJob *job)
-{
-  AfrpcPoolMember *member = job->tie != NULL ? afrpc_pool_tie_get_member (job->tie) : NULL;
-
-  return member != NULL && (!afrpc_pool_line_has_to_be_alone (job) || afrpc_pool_tie_is_held (job->tie));
 }
 
 static gboolean
@@ -150,128 +159,30 @@ is_too_busy (AfrpcPoolMember    *member,
   return afrpc_pool_line_has_to_be_alone (job) && !has_nothing (member);
 }
 
+/* Returns: (nullable): who comes first of those that wait for @member */
+static AfrpcPoolJob *
+peek_own (const AfrpcPoolMember *member)
+{
+  return member->bond != NULL ? afrpc_pool_line_peek_tied (&member->bond->lanes) : NULL;
+}
+
 /* The member that has room gets the one that comes first of those that it may have. FALSE: the time of one is over. */
 static gboolean
 give_next (AfrpcPoolCore   *self,
            AfrpcPoolMember *member,
            AfrpcPoolJob    *common) /* (nullable): one that anybody may have */
 {
-  AfrpcPoolJob *job = afrpc_pool_line_peek (&member->waiting);
+  AfrpcPoolJob *job = peek_own (member);
 
   if (job == NULL ||
       (common != NULL && (is_too_busy (member, job) || afrpc_pool_place_is_before (&common->place, &job->place))))
     job = common;
-  if (job->tie != NULL && job->tie->member != member)
-    afrpc_pool_tie_bind (job->tie, member);
-  if (G_UNLIKELY (job->map != NULL) && job->tie == NULL && job->place.queue == &self->queue && job->call->n_parts == 0 &&
-      !afrpc_pool_line_has_to_be_alone (job))
+  if (job->tie != NULL)
+    afrpc_pool_tie_bind (self, job->tie, member);
+  else if (G_UNLIKELY (job->map != NULL) && job->place.queue == &self->queue && job->call->n_parts == 0)
     return give_chunk (self, job, member);
 
   return give (self, job, member);
-}
-
-/* Nobody waits for who gets no more, from the moment on in which those that come later do not either. */
-void
-afrpc_pool_desk_dismiss (AfrpcPoolCore   *self,
-                         AfrpcPoolMember *member)
-{
-  AfrpcPoolJob *job;
-
-  while ((job = afrpc_pool_line_peek (&member->waiting)) != NULL)
-    {
-      afrpc_pool_line_remove (self, job);
-      afrpc_pool_line_push (self, &self->queue, job);
-    }
-}
-
-/* Marks those keys of which @member owes an outcome. Returns: how many there are */
-static guint
-mark_held (AfrpcPoolCore   *self,
-           AfrpcPoolMember *member)
-{
-  guint n = 0;
-
-  self->last_mark++;
-  for (GList *l = member->given.head; l != NULL; l = l->next)
-    {
-      const AfrpcPoolJob *job = l->data;
-
-      if (job->tie == NULL || job->tie->mark == self->last_mark || job->pending.state != AFRPC_PENDING_OPEN)
-        continue;
-      job->tie->mark = self->last_mark;
-      n++;
-    }
-
-  return n;
-}
-
-/* Those that wait for @member do so any longer only if their key is marked. TRUE: some wait for anybody. */
-static gboolean
-release_others (AfrpcPoolCore   *self,
-                AfrpcPoolMember *member)
-{
-  const guint n_waiting = member->waiting.n;
-  GQueue kept = G_QUEUE_INIT;
-  AfrpcPoolJob *job;
-  GList *link;
-
-  while ((job = afrpc_pool_line_peek (&member->waiting)) != NULL)
-    {
-      afrpc_pool_line_remove (self, job);
-      if (job->tie != NULL && job->tie->mark == self->last_mark)
-        afrpc_pool_links_push_tail (&kept, &job->place.link);
-      else
-        afrpc_pool_line_push (self, &self->queue, job);
-    }
-  while ((link = kept.head) != NULL)
-    {
-      afrpc_pool_links_unlink (&kept, link);
-      afrpc_pool_line_push (self, &member->waiting, link->data);
-    }
-
-  return member->waiting.n < n_waiting;
-}
-
-/* @member gets no more: of those that wait for it, only those do so any longer of whose keys it has others. @is_new: since
- * now. TRUE: some wait for anybody. */
-gboolean
-afrpc_pool_desk_release (AfrpcPoolCore   *self,
-                         AfrpcPoolMember *member,
-                         gboolean         is_new)
-{
-  const guint n_held = mark_held (self, member);
-
-  /* It is looked at again once that has stopped. */
-  if (afrpc_pool_runaway_is_there (member))
-    {
-      member->n_held = G_MAXUINT;
-      return FALSE;
-    }
-  /* There may be many, and this is called often. */
-  if (!is_new && n_held == member->n_held)
-    return FALSE;
-
-  member->n_held = n_held;
-
-  return release_others (self, member);
-}
-
-/* The first that waits for @member, which has calls, has to be alone: anybody may have it, and those of its key behind it,
- * once that has no others of the key. FALSE: it has. */
-static gboolean
-release_lone (AfrpcPoolCore   *self,
-              AfrpcPoolMember *member,
-              AfrpcPoolJob    *job)
-{
-  if (job->tie->member == member && afrpc_pool_tie_is_held (job->tie))
-    return FALSE;
-
-  self->last_mark++;
-  for (GList *l = member->ties.head; l != NULL; l = l->next)
-    if (l->data != job->tie)
-      ((AfrpcPoolTie *) l->data)->mark = self->last_mark;
-
-  return release_others (self, member);
 }
 
 /* Another one's time is over. FALSE: that of some others was, too: the timer sees to the rest, a slice at a time. */
@@ -287,24 +198,37 @@ may_expire (AfrpcPoolCore *self,
   return FALSE;
 }
 
-/* Returns: (nullable): who comes first of those that anybody may have; @skips: but for those that wait for one that has
- * nothing */
-static AfrpcPoolJob *
-peek_first (AfrpcPoolCore *self,
-            gboolean       skips)
-{
-  AfrpcPoolJob *common = afrpc_pool_line_peek (&self->queue);
-  AfrpcPoolJob *lone = G_LIKELY (self->lone.n == 0) || skips ? NULL : afrpc_pool_line_peek (&self->lone);
-
-  return lone == NULL || (common != NULL && afrpc_pool_place_is_before (&common->place, &lone->place)) ? common : lone;
-}
-
 /* Whether those that have to be alone are waited with until somebody has nothing, while others go on: an async worker may
  * always have something. Of sync ones nobody gets anything behind something else meanwhile, which holds nobody up. */
 static gboolean
 lets_others_go (const AfrpcPoolCore *self)
 {
   return self->config.backend == AFRPC_BACKEND_ASYNC;
+}
+
+/* @member may have room for who waits for it: whoever pumps next looks. */
+void
+afrpc_pool_desk_serve_soon (AfrpcPoolMember *member)
+{
+  if (member->is_to_serve)
+    return;
+
+  member->is_to_serve = TRUE;
+  g_queue_push_tail_link (&member->core->to_serve, &member->serve);
+}
+
+/* The first that waits for @member, which has calls, has to be alone: anybody may have it, and those of its key behind it,
+ * once that has no others of the key. FALSE: it has. */
+static gboolean
+release_lone (AfrpcPoolCore *self,
+              AfrpcPoolJob  *job)
+{
+  if (afrpc_pool_tie_is_held (job->tie))
+    return FALSE;
+
+  afrpc_pool_tie_settle (self, job->tie);
+
+  return TRUE;
 }
 
 /* Those that wait for this member, and for nobody else. */
@@ -315,19 +239,22 @@ afrpc_pool_desk_serve (AfrpcPoolCore   *self,
   guint n_expired = 0;
   AfrpcPoolJob *job;
 
-  if (G_LIKELY (member->waiting.n == 0) || self->doom != NULL || !afrpc_pool_member_is_live (member))
+  if (G_LIKELY (afrpc_pool_ties_count (member) == 0) || self->doom != NULL || !afrpc_pool_member_is_live (member))
     return;
 
-  while ((job = afrpc_pool_line_peek (&member->waiting)) != NULL && member->seat.taken)
+  while ((job = peek_own (member)) != NULL && member->seat.taken)
     {
       AfrpcPoolJob *common = peek_first (self, lets_others_go (self) && !has_nothing (member));
 
-      /* Its turn comes with those that anybody may have. */
-      if (common != NULL && !is_tied (common) && afrpc_pool_place_is_before (&common->place, &job->place))
-        break;
+      /* Its turn comes with those that anybody may have, and when they have had theirs. */
+      if (common != NULL && afrpc_pool_place_is_before (&common->place, &job->place))
+        {
+          afrpc_pool_desk_serve_soon (member);
+          break;
+        }
       if (is_too_busy (member, job))
         {
-          if (!release_lone (self, member, job))
+          if (!release_lone (self, job))
             break;
         }
       else if (!give_next (self, member, NULL) && !may_expire (self, &n_expired))
@@ -355,26 +282,12 @@ serve_common (AfrpcPoolCore *self)
 
   while ((job = peek_first (self, skips)) != NULL)
     {
-      const gboolean is_common = job->place.queue == &self->queue;
       AfrpcPoolMember *member;
 
-      /* It does not overtake one of its key that waits there. */
-      if (is_common && job->tie != NULL && job->tie->n_lone > 0)
+      /* It has waited for a member that is gone. */
+      if (afrpc_pool_line_has_to_be_alone (job) && job->tie != NULL && job->tie->state == AFRPC_POOL_TIE_LINE)
         {
-          move_to (self, job, &self->lone);
-          continue;
-        }
-      if (is_tied (job))
-        {
-          AfrpcPoolMember *tied = job->tie->member;
-
-          move_to (self, job, &tied->waiting);
-          afrpc_pool_desk_serve (self, tied);
-          continue;
-        }
-      if (is_common && afrpc_pool_line_has_to_be_alone (job))
-        {
-          move_to (self, job, &self->lone);
+          afrpc_pool_tie_settle (self, job->tie);
           continue;
         }
 
@@ -411,12 +324,12 @@ reserve (AfrpcPoolCore   *self,
 static void
 see_to_lone (AfrpcPoolCore *self)
 {
-  if (self->n_lone == 0 && self->reserve_at != 0)
+  if (afrpc_pool_get_n_lone (self) == 0 && self->reserve_at != 0)
     {
       self->reserve_at = 0;
       reserve (self, NULL);
     }
-  else if (self->n_lone > 0 && self->reserve_at == 0 && lets_others_go (self))
+  else if (afrpc_pool_get_n_lone (self) > 0 && self->reserve_at == 0 && lets_others_go (self))
     {
       /* There may be another one soon. */
       self->reserve_us = RESERVE_US / 2;
@@ -437,7 +350,7 @@ afrpc_pool_desk_reserve_next (AfrpcPoolCore *self,
   guint i = 0;
 
   self->reserve_at = 0;
-  if (self->n_lone > 0)
+  if (afrpc_pool_get_n_lone (self) > 0)
     {
       if (self->reserved != NULL && g_ptr_array_find (self->members, self->reserved, &i))
         i++;
@@ -454,16 +367,23 @@ afrpc_pool_desk_reserve_next (AfrpcPoolCore *self,
 static G_NO_INLINE void
 serve_queue (AfrpcPoolCore *self)
 {
+  GList *link;
+
   if (self->doom != NULL)
     return;
 
   serve_common (self);
   see_to_lone (self);
   /* Those that have room left have it for who waits for them, and had to let others go first. */
-  for (guint i = 0; self->queue.n == 0 && self->n_waiting > 0 && i < self->members->len; i++)
-    afrpc_pool_desk_serve (self, self->members->pdata[i]);
+  for (guint n = self->to_serve.length; n > 0 && (link = g_queue_pop_head_link (&self->to_serve)) != NULL; n--)
+    {
+      AfrpcPoolMember *member = link->data;
+
+      member->is_to_serve = FALSE;
+      afrpc_pool_desk_serve (self, member);
+    }
   /* Who got his last one by that may have let others go. */
-  if (self->queue.n > 0)
+  if (afrpc_pool_has_common (self))
     serve_common (self);
 }
 
@@ -473,7 +393,7 @@ look_ahead (AfrpcPoolCore *self)
 {
   if (self->watch_at == 0 && afrpc_pool_watch_is_needed (self))
     afrpc_pool_watch_later (self, g_get_monotonic_time ());
-  if ((self->queue.n | self->n_lone) > 0 || self->busy_since != 0 || self->config.idle_workers > 0)
+  if (afrpc_pool_has_common (self) || self->busy_since != 0 || self->config.idle_workers > 0)
     afrpc_pool_staff_update (self);
 }
 
@@ -484,6 +404,13 @@ go_on (AfrpcPoolCore *self)
   look_ahead (self);
   if (self->state != AFRPC_POOL_OPEN)
     afrpc_pool_core_wind_up (self);
+}
+
+/* Whether somebody may get something. */
+static inline gboolean
+has_to_serve (const AfrpcPoolCore *self)
+{
+  return afrpc_pool_has_common (self) || self->to_serve.length > 0;
 }
 
 /* Does what can be done now. */
@@ -499,7 +426,7 @@ afrpc_pool_desk_pump (AfrpcPoolCore *self)
 void
 afrpc_pool_desk_pump_quietly (AfrpcPoolCore *self)
 {
-  if ((self->queue.n | self->lone.n) > 0)
+  if (has_to_serve (self))
     serve_queue (self);
   if (G_UNLIKELY (self->stalled.length > 0))
     afrpc_pool_maps_feed (self);
@@ -511,7 +438,7 @@ afrpc_pool_desk_pump_quietly (AfrpcPoolCore *self)
 void
 afrpc_pool_desk_pump_for_map (AfrpcPoolCore *self)
 {
-  if ((self->queue.n | self->lone.n) > 0)
+  if (has_to_serve (self))
     serve_queue (self);
   go_on (self);
   if (G_UNLIKELY (self->room_tasks.length > 0))

@@ -12,20 +12,21 @@ static gboolean
 is_free (AfrpcPoolCore          *self,
          const AfrpcCallOptions *options) /* (nullable) */
 {
-  const AfrpcPoolTie *tie;
+  AfrpcPoolTie *tie;
   const AfrpcPoolMember *member;
 
-  if (!afrpc_pool_line_is_free (self) || (self->lone.n > 0 && self->config.backend == AFRPC_BACKEND_SYNC))
+  if (!afrpc_pool_line_is_free (self) || self->tied.n > 0 ||
+      (afrpc_pool_get_n_lone (self) > 0 && self->config.backend == AFRPC_BACKEND_SYNC))
     return FALSE;
   if (options == NULL || options->affinity == NULL)
     return TRUE;
 
   tie = g_hash_table_lookup (self->ties, options->affinity);
-  if (tie != NULL && tie->n_lone > 0)
+  if (tie != NULL && tie->state != AFRPC_POOL_TIE_AWAY)
     return FALSE;
   member = tie != NULL ? afrpc_pool_tie_get_member (tie) : NULL;
 
-  return member == NULL || (member->seat.taken && member->waiting.n == 0);
+  return member == NULL || (member->seat.taken && afrpc_pool_ties_count (member) == 0);
 }
 
 /* Whether another call may wait, with so many bytes of arguments, or need not. */

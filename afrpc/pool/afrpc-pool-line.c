@@ -5,21 +5,42 @@
 
 #include "peer/afrpc-slice.h"
 
-/* @n more, or fewer, like @job are in @queue, which is not the common one. */
+/* One with a key, or that has to be alone, begins to wait. */
 void
-afrpc_pool_line_count_at (AfrpcPoolCore        *self,
-                          const AfrpcPoolQueue *queue,
-                          const AfrpcPoolJob   *job,
-                          int                   n)
+afrpc_pool_line_push_odd (AfrpcPoolCore *self,
+                          AfrpcPoolJob  *job)
 {
-  const gboolean is_lone = queue == &self->lone;
+  AfrpcPoolTie *tie = job->tie;
 
-  if (is_lone && afrpc_pool_line_has_to_be_alone (job))
-    self->n_lone += n;
-  if (self->n_lone == 0 && self->reserve_at != 0)
+  self->n_waiting++;
+  self->waiting_size += job->place.size;
+  if (tie == NULL)
+    {
+      afrpc_pool_queue_push (&self->lone, &job->place);
+      return;
+    }
+
+  afrpc_pool_queue_push (&tie->lane.queue, &job->place);
+  if (tie->state != AFRPC_POOL_TIE_AWAY)
+    afrpc_pool_tie_get_lanes (self, tie)->n_places++;
+  if (afrpc_pool_line_peek (&tie->lane.queue) == job)
+    afrpc_pool_tie_settle (self, tie);
+}
+
+/* One like that does not any more. */
+void
+afrpc_pool_line_take_odd (AfrpcPoolCore *self,
+                          AfrpcPoolJob  *job)
+{
+  AfrpcPoolTie *tie = job->tie;
+
+  self->n_waiting--;
+  self->waiting_size -= job->place.size;
+  afrpc_pool_queue_remove (&job->place);
+  if (tie != NULL && tie->state != AFRPC_POOL_TIE_AWAY)
+    afrpc_pool_tie_get_lanes (self, tie)->n_places--;
+  if (afrpc_pool_get_n_lone (self) == 0 && self->reserve_at != 0)
     afrpc_pool_core_want_at (self, &self->reserve_at, AFRPC_POOL_AT_ONCE);
-  if (job->tie != NULL)
-    *(is_lone ? &job->tie->n_lone : &job->tie->n_waiting) += n;
 }
 
 static void
@@ -34,7 +55,7 @@ set_timer (AfrpcPoolCore *self,
   afrpc_pool_core_want_timer (self, job->deadline);
 }
 
-/* It begins to wait, for any member. */
+/* It begins to wait. */
 void
 afrpc_pool_line_up (AfrpcPoolCore *self,
                     AfrpcPoolJob  *job)
@@ -42,7 +63,7 @@ afrpc_pool_line_up (AfrpcPoolCore *self,
   if (job->place.size == 0)
     job->place.size = g_variant_get_size (job->args);
   set_timer (self, job);
-  afrpc_pool_line_push (self, &self->queue, job);
+  afrpc_pool_line_push (self, job);
 }
 
 GError *
@@ -125,22 +146,27 @@ afrpc_pool_line_expire (AfrpcPoolCore *self,
     afrpc_pool_core_want_timer (self, afrpc_deadlines_next (&self->deadlines));
 }
 
-/* Those that wait in @queue fail. FALSE: the slice is over, and some are left. */
-static gboolean
-fail_queue (AfrpcPoolCore  *self,
-            AfrpcPoolQueue *queue,
-            AfrpcSlice     *slice)
+/* Returns: (nullable): one that waits, whoever may get it */
+static AfrpcPoolJob *
+peek_any (AfrpcPoolCore *self)
 {
-  AfrpcPoolJob *job;
+  AfrpcPoolJob *job = afrpc_pool_line_peek (&self->queue);
 
-  while ((job = afrpc_pool_line_peek (queue)) != NULL)
+  if (job == NULL)
+    job = afrpc_pool_line_peek (&self->lone);
+  if (job == NULL)
+    job = afrpc_pool_line_peek_tied (&self->tied);
+  if (job == NULL)
+    job = afrpc_pool_line_peek_tied (&self->lone_tied);
+  for (guint i = 0; job == NULL && self->n_waiting > 0 && i < self->members->len; i++)
     {
-      afrpc_pool_line_withdraw (job, g_error_copy (self->doom));
-      if (afrpc_slice_step (slice))
-        return FALSE;
+      const AfrpcPoolMember *member = self->members->pdata[i];
+
+      if (member->bond != NULL)
+        job = afrpc_pool_line_peek_tied (&member->bond->lanes);
     }
 
-  return TRUE;
+  return job;
 }
 
 /* Of those that are doomed, as many fail as a slice has room for: there may be very many. */
@@ -148,18 +174,21 @@ void
 afrpc_pool_line_fail_some (AfrpcPoolCore *self)
 {
   AfrpcSlice slice = { 0 };
-  gboolean is_done;
+  AfrpcPoolJob *job;
 
   if (self->doom == NULL)
     return;
 
-  is_done = fail_queue (self, &self->queue, &slice) && fail_queue (self, &self->lone, &slice);
-  for (guint i = 0; is_done && i < self->members->len; i++)
-    is_done = fail_queue (self, &((AfrpcPoolMember *) self->members->pdata[i])->waiting, &slice);
-  if (is_done)
-    g_clear_error (&self->doom);
-  else
-    afrpc_pool_core_want_timer (self, 0);
+  while ((job = peek_any (self)) != NULL)
+    {
+      afrpc_pool_line_withdraw (job, g_error_copy (self->doom));
+      if (afrpc_slice_step (&slice))
+        {
+          afrpc_pool_core_want_timer (self, 0);
+          return;
+        }
+    }
+  g_clear_error (&self->doom);
 }
 
 /* All that wait fail with @error, and no member gets any of them. */
@@ -172,28 +201,17 @@ afrpc_pool_line_doom (AfrpcPoolCore *self,
   afrpc_pool_line_fail_some (self);
 }
 
-/* Those that wait in @queue are nobody's any more. */
-static void
-abandon (AfrpcPoolCore  *self,
-         AfrpcPoolQueue *queue)
+/* Nobody is told anything any more. */
+void
+afrpc_pool_line_abandon (AfrpcPoolCore *self)
 {
   AfrpcPoolJob *job;
 
-  while ((job = afrpc_pool_line_peek (queue)) != NULL)
+  while ((job = peek_any (self)) != NULL)
     {
       afrpc_pool_line_remove (self, job);
       afrpc_pool_line_forget_deadline (self, job);
       afrpc_pool_job_abandon (job);
       afrpc_pool_job_unref (job);
     }
-}
-
-/* Nobody is told anything any more. */
-void
-afrpc_pool_line_abandon (AfrpcPoolCore *self)
-{
-  for (guint i = 0; i < self->members->len; i++)
-    abandon (self, &((AfrpcPoolMember *) self->members->pdata[i])->waiting);
-  abandon (self, &self->lone);
-  abandon (self, &self->queue);
 }

@@ -7,10 +7,10 @@
 
 G_BEGIN_DECLS
 
-void          afrpc_pool_line_count_at (AfrpcPoolCore    *self,
-                                        const AfrpcPoolQueue *queue,
-                                        const AfrpcPoolJob *job,
-                                        int               n);
+void          afrpc_pool_line_push_odd (AfrpcPoolCore    *self,
+                                        AfrpcPoolJob     *job);
+void          afrpc_pool_line_take_odd (AfrpcPoolCore    *self,
+                                        AfrpcPoolJob     *job);
 void          afrpc_pool_line_up       (AfrpcPoolCore    *self,
                                         AfrpcPoolJob     *job);
 void          afrpc_pool_line_return   (AfrpcPoolCore    *self,
@@ -35,6 +35,14 @@ afrpc_pool_line_peek (AfrpcPoolQueue *queue)
   return place != NULL ? place->link.data : NULL;
 }
 
+static inline AfrpcPoolJob *
+afrpc_pool_line_peek_tied (const AfrpcPoolLanes *lanes)
+{
+  AfrpcPoolPlace *place = afrpc_pool_lanes_peek (lanes);
+
+  return place != NULL ? place->link.data : NULL;
+}
+
 /* A worker's death is on its account: until it has its outcome, nobody else is to die of it. */
 static inline gboolean
 afrpc_pool_line_has_to_be_alone (const AfrpcPoolJob *job)
@@ -42,32 +50,43 @@ afrpc_pool_line_has_to_be_alone (const AfrpcPoolJob *job)
   return job->n_deaths > 0;
 }
 
+/* Most have no key, and need not be alone. */
 static inline void
-afrpc_pool_line_push (AfrpcPoolCore  *self,
-                      AfrpcPoolQueue *queue,
-                      AfrpcPoolJob   *job)
+afrpc_pool_line_push (AfrpcPoolCore *self,
+                      AfrpcPoolJob  *job)
 {
-  afrpc_pool_queue_push (queue, &job->place);
   self->n_acts++;
-  if (queue != &self->queue)
-    {
-      self->n_waiting++;
-      self->waiting_size += job->place.size;
-      afrpc_pool_line_count_at (self, queue, job, 1);
-    }
+  if (G_UNLIKELY (job->tie != NULL || afrpc_pool_line_has_to_be_alone (job)))
+    afrpc_pool_line_push_odd (self, job);
+  else
+    afrpc_pool_queue_push (&self->queue, &job->place);
+}
+
+/* It does not wait any more. Settle its tie, if it has one, once its place is known. */
+static inline void
+afrpc_pool_line_take (AfrpcPoolCore *self,
+                      AfrpcPoolJob  *job)
+{
+  if (G_UNLIKELY (job->place.queue != &self->queue))
+    afrpc_pool_line_take_odd (self, job);
+  else
+    afrpc_pool_queue_remove (&job->place);
+}
+
+static inline void
+afrpc_pool_line_settle (AfrpcPoolCore *self,
+                        AfrpcPoolJob  *job)
+{
+  if (G_UNLIKELY (job->tie != NULL))
+    afrpc_pool_tie_settle (self, job->tie);
 }
 
 static inline void
 afrpc_pool_line_remove (AfrpcPoolCore *self,
                         AfrpcPoolJob  *job)
 {
-  if (job->place.queue != &self->queue)
-    {
-      self->n_waiting--;
-      self->waiting_size -= job->place.size;
-      afrpc_pool_line_count_at (self, job->place.queue, job, -1);
-    }
-  afrpc_pool_queue_remove (&job->place);
+  afrpc_pool_line_take (self, job);
+  afrpc_pool_line_settle (self, job);
 }
 
 /* Returns: what is left of its time in milliseconds, 0 if it has no limit, -1 if its time is over. */
@@ -93,7 +112,7 @@ afrpc_pool_line_forget_deadline (AfrpcPoolCore *self,
     g_hash_table_remove (self->limited, &job->id);
 }
 
-/* Whether nobody waits, and somebody has room. */
+/* Whether nobody waits who has no key, and somebody has room. */
 static inline gboolean
 afrpc_pool_line_is_free (const AfrpcPoolCore *self)
 {

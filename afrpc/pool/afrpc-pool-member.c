@@ -200,7 +200,13 @@ take_seat (AfrpcPoolMember *self,
   if (self->state == AFRPC_POOL_MEMBER_IDLE && core->tick_at == 0 && core->members->len > core->config.idle_workers)
     afrpc_pool_staff_tick (core, g_get_monotonic_time ());
 
-  return self->seat.taken && (!was_seated || self->seat.row < row_before);
+  if (!self->seat.taken || (was_seated && self->seat.row >= row_before))
+    return FALSE;
+
+  if (G_UNLIKELY (afrpc_pool_ties_count (self) > 0))
+    afrpc_pool_desk_serve_soon (self);
+
+  return TRUE;
 }
 
 /* The same whatever it is doing. */
@@ -232,10 +238,11 @@ look_closely (AfrpcPoolMember *self)
       self->has_given_back = TRUE;
       give_back (self);
     }
-  if (state > AFRPC_POOL_MEMBER_RETIRING && self->waiting.n > 0)
-    afrpc_pool_desk_dismiss (core, self);
-  else if (state == AFRPC_POOL_MEMBER_RETIRING && self->waiting.n > 0)
-    has_released = afrpc_pool_desk_release (core, self, before != state);
+  /* Nobody waits for who gets no more, from the moment on in which those that come later do not either. */
+  if (state > AFRPC_POOL_MEMBER_RETIRING)
+    afrpc_pool_ties_break (core, self);
+  else if (state == AFRPC_POOL_MEMBER_RETIRING && afrpc_pool_ties_count (self) > 0)
+    has_released = afrpc_pool_ties_release (core, self);
   if (state == AFRPC_POOL_MEMBER_GONE && last != state)
     afrpc_pool_staff_lost (core, self);
   /* The outcome of the one that was alone has arrived, told or not. */
@@ -426,7 +433,7 @@ afrpc_pool_member_new (AfrpcPoolCore     *core,
   template->n_starting++;
   template->n_live++;
   core->figures.n_workers_started++;
-  self->seat.link.data = self;
+  self->seat.link.data = self->serve.data = self;
   self->spread = g_random_int ();
   self->id = ++core->last_id;
   self->base = AFRPC_POOL_BASE_UNKNOWN;
@@ -449,8 +456,7 @@ afrpc_pool_member_new (AfrpcPoolCore     *core,
 void
 afrpc_pool_member_free (AfrpcPoolMember *self)
 {
-  g_assert (!self->seat.taken && self->proxy == NULL);
-  afrpc_pool_queue_clear (&self->waiting);
+  g_assert (!self->seat.taken && self->proxy == NULL && self->bond == NULL && !self->is_to_serve);
   g_clear_pointer (&self->template, afrpc_pool_template_unref);
   g_clear_pointer (&self->peer, afrpc_peer_unref);
   g_clear_object (&self->process);
@@ -496,10 +502,13 @@ afrpc_pool_member_leave (AfrpcPoolMember *self)
   if (self->state != AFRPC_POOL_MEMBER_GONE)
     self->template->n_failing -= self->is_failing;
   afrpc_pool_bench_leave (&core->bench, &self->seat);
-  afrpc_pool_tie_cut (self);
+  if (self->is_to_serve)
+    g_queue_unlink (&core->to_serve, &self->serve);
+  self->is_to_serve = FALSE;
   afrpc_pool_settings_leave (self);
   self->alone = NULL;
-  g_clear_pointer (&self->runaways, g_array_unref);
+  afrpc_pool_runaway_forget (core, self);
+  afrpc_pool_ties_break (core, self);
   afrpc_peer_set_turned_func (self->peer, NULL, NULL);
   g_signal_handlers_disconnect_by_data (self->proxy, self);
   core->n_acts++;

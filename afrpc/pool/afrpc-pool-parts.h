@@ -16,6 +16,7 @@
 #include "pool/afrpc-pool-bench.h"
 #include "pool/afrpc-pool-figures.h"
 #include "pool/afrpc-pool-jitter.h"
+#include "pool/afrpc-pool-lanes.h"
 #include "pool/afrpc-pool-links.h"
 #include "pool/afrpc-pool-list.h"
 #include "pool/afrpc-pool-queue.h"
@@ -25,6 +26,7 @@ G_BEGIN_DECLS
 typedef struct _AfrpcPoolMember AfrpcPoolMember;
 typedef struct _AfrpcPoolJob AfrpcPoolJob;
 typedef struct _AfrpcPoolTie AfrpcPoolTie;
+typedef struct _AfrpcPoolBond AfrpcPoolBond;
 typedef struct _AfrpcPoolTemplate AfrpcPoolTemplate;
 typedef struct _AfrpcPoolLook AfrpcPoolLook;
 typedef struct _AfrpcPoolSetting AfrpcPoolSetting;
@@ -112,9 +114,10 @@ struct _AfrpcPoolMember
   AfrpcPoolMemberState state;
   AfrpcPoolSeat seat;         /* on the bench, while it has room */
   GQueue given;               /* (element-type AfrpcPoolJob): those that it has, the oldest first */
-  AfrpcPoolQueue waiting;     /* jobs that only this one may get */
-  GQueue ties;                /* (element-type AfrpcPoolTie): keys that lead to it */
-  guint n_held;               /* of these, those that it held when it was seen who need not wait for it any more */
+  AfrpcPoolBond *bond;        /* (nullable) (owned): of the keys that lead to it */
+  guint n_held;               /* of these, those that it held when who waits was seen; G_MAXUINT: has to be seen */
+  GList serve;                /* its place among those to be served */
+  gboolean is_to_serve;       /* it is there */
   GQueue settings;            /* that it has, and has not answered: it gets nothing else meanwhile */
   guint n_light;              /* of its jobs, those that a chunk has besides one: they are no load */
   gint64 chunk_ended_at;      /* when it had finished one last: monotonic time in microseconds */
@@ -265,9 +268,11 @@ struct _AfrpcPoolCore
   GPtrArray *spent;         /* (element-type AfrpcPoolJob) (owned): of who blocks, and replaced by others */
   guint64 n_acts;           /* rises with all that something may follow from, or that can be seen */
 
-  AfrpcPoolQueue queue;     /* jobs that any member may get */
-  AfrpcPoolQueue lone;      /* jobs that any may get who has nothing, and those of the same keys behind them */
-  guint n_lone;             /* of these, those that have to be alone */
+  AfrpcPoolQueue queue;     /* jobs without a key that any member may get */
+  AfrpcPoolQueue lone;      /* those that any may get who has nothing */
+  AfrpcPoolLanes tied;      /* of ties: those whose jobs any member may get */
+  AfrpcPoolLanes lone_tied; /* and those whose first job any may get who has nothing */
+  GQueue to_serve;          /* (element-type AfrpcPoolMember): those that may have room for who waits for them */
   AfrpcPoolMember *reserved; /* (nullable) (not owned): gets no more, so that it may have nothing; of async ones */
   gint64 reserve_at;        /* when another one gets no more; 0: nobody waits for that */
   gint64 reserve_us;        /* how long one does not */
@@ -296,7 +301,7 @@ struct _AfrpcPoolCore
   guint n_members[AFRPC_POOL_MEMBER_GONE + 1]; /* in each state */
   AfrpcPoolBench bench;     /* of them, those that can get another call */
   AfrpcPoolMember *relieved; /* (nullable) (not owned): has fewer calls than its place on the bench says */
-  guint n_waiting;          /* jobs that wait for a certain member, or for one that has nothing */
+  guint n_waiting;          /* jobs that wait and have a key, or wait for one that has nothing */
   guint64 waiting_size;     /* bytes of these */
   guint n_given;            /* jobs that members have */
   guint n_parcels;          /* of these, those that consist of many */
@@ -424,6 +429,7 @@ const GError *afrpc_pool_template_get_common_failure (const AfrpcPoolCore *core)
 typedef struct
 {
   guint64 serial;
+  AfrpcPoolTie *tie;        /* (nullable): of its affinity key, which counts it */
   AfrpcStarted started;     /* whether the worker had begun it when it was given up */
   gint64 since;             /* when it was asked to stop: monotonic time in microseconds */
   gboolean has_moved;       /* what waited behind it was given to others */
@@ -438,6 +444,10 @@ void          afrpc_pool_runaway_look_soon (AfrpcPoolCore *core);
 #define AFRPC_POOL_STOPPED_FOR_ANOTHER "another call did not stop when it was given up: "
 
 gboolean      afrpc_pool_runaway_is_there (AfrpcPoolMember *member);
+gboolean      afrpc_pool_runaway_has_tie (AfrpcPoolMember *member,
+                                          const AfrpcPoolTie *tie);
+void          afrpc_pool_runaway_forget (AfrpcPoolCore    *core,
+                                         AfrpcPoolMember  *member);
 void          afrpc_pool_runaway_leave (AfrpcPoolMember  *member);
 
 /* Who is to end, and takes long */
@@ -496,6 +506,20 @@ afrpc_pool_staff_may_grow (const AfrpcPoolCore *self)
   return afrpc_pool_staff_count (self) < self->config.max_workers && afrpc_pool_template_any_has_room (self);
 }
 
+/* Returns: how many jobs of those that have to be alone wait for one that has nothing: one of each key */
+static inline guint
+afrpc_pool_get_n_lone (const AfrpcPoolCore *self)
+{
+  return self->lone.n + self->lone_tied.n;
+}
+
+/* Whether jobs wait that more than one member may get. */
+static inline gboolean
+afrpc_pool_has_common (const AfrpcPoolCore *self)
+{
+  return (self->queue.n | self->tied.n | self->lone.n | self->lone_tied.n) > 0;
+}
+
 /* Returns: how many jobs wait, for whomever: so many are limited, and can be seen */
 static inline guint
 afrpc_pool_get_n_queued (const AfrpcPoolCore *self)
@@ -524,37 +548,62 @@ void          afrpc_pool_desk_pump_quietly (AfrpcPoolCore *self);
 void          afrpc_pool_desk_pump_for_map (AfrpcPoolCore *self);
 void          afrpc_pool_desk_serve    (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);
-void          afrpc_pool_desk_dismiss  (AfrpcPoolCore    *self,
-                                        AfrpcPoolMember  *member);
+void          afrpc_pool_desk_serve_soon (AfrpcPoolMember *member);
 void          afrpc_pool_desk_reserve_next (AfrpcPoolCore *self,
                                         gint64            now);
-gboolean      afrpc_pool_desk_release  (AfrpcPoolCore    *self,
-                                        AfrpcPoolMember  *member,
-                                        gboolean          is_new);
 
-/* Ties: affinity keys, and whom they lead to */
+/* Ties: affinity keys, and whom they lead to. The jobs of a key that wait do so in a queue of its own. */
+typedef enum
+{
+  AFRPC_POOL_TIE_AWAY, /* no job waits */
+  AFRPC_POOL_TIE_LINE, /* they wait for its member, or for any if it has none */
+  AFRPC_POOL_TIE_LONE, /* the first has to be alone, and waits for one that has nothing */
+} AfrpcPoolTieState;
+
 struct _AfrpcPoolTie
 {
+  AfrpcPoolLane lane;       /* the jobs that wait; first, since it is known by this */
+  AfrpcPoolTieState state;
   char *key;
-  AfrpcPoolMember *member;  /* (nullable): who has had its calls, until it is gone */
-  GList bound;              /* its place there */
+  AfrpcPoolBond *bond;      /* (nullable) (owned): to who has had its calls, until that is gone */
   guint n_jobs;
-  guint n_waiting;          /* of these, those that wait for their member */
-  guint n_lone;             /* and those that wait for one that has nothing, or behind these */
   guint64 mark;             /* when it was found last among those that its member holds */
   GList loose;              /* its place, while it has no jobs */
+};
+
+/* What ties a member and its keys. Those that need not wait for it any more are so all at once. */
+struct _AfrpcPoolBond
+{
+  guint ref_count;
+  AfrpcPoolMember *member;  /* (nullable) (not owned): NULL once it was broken */
+  AfrpcPoolLanes lanes;     /* of ties whose jobs wait for the member */
 };
 
 AfrpcPoolTie *afrpc_pool_tie_get       (AfrpcPoolCore    *core,
                                         const char       *key);
 void          afrpc_pool_tie_release   (AfrpcPoolCore    *core,
                                         AfrpcPoolTie     *tie);
-void          afrpc_pool_tie_bind      (AfrpcPoolTie     *tie,
+void          afrpc_pool_tie_bind      (AfrpcPoolCore    *core,
+                                        AfrpcPoolTie     *tie,
                                         AfrpcPoolMember  *member);
-void          afrpc_pool_tie_cut       (AfrpcPoolMember  *member);
-gboolean      afrpc_pool_tie_is_held   (const AfrpcPoolTie *tie);
-AfrpcPoolMember *afrpc_pool_tie_get_member (const AfrpcPoolTie *tie);
+void          afrpc_pool_tie_settle    (AfrpcPoolCore    *core,
+                                        AfrpcPoolTie     *tie);
+AfrpcPoolLanes *afrpc_pool_tie_get_lanes (AfrpcPoolCore  *core,
+                                          AfrpcPoolTie   *tie);
+gboolean      afrpc_pool_tie_is_held   (AfrpcPoolTie     *tie);
+AfrpcPoolMember *afrpc_pool_tie_get_member (AfrpcPoolTie *tie);
 void          afrpc_pool_tie_free      (AfrpcPoolTie     *tie);
+void          afrpc_pool_ties_break    (AfrpcPoolCore    *core,
+                                        AfrpcPoolMember  *member);
+gboolean      afrpc_pool_ties_release  (AfrpcPoolCore    *core,
+                                        AfrpcPoolMember  *member);
+
+/* Returns: how many keys have jobs that wait for @member */
+static inline guint
+afrpc_pool_ties_count (const AfrpcPoolMember *member)
+{
+  return member->bond != NULL ? member->bond->lanes.n : 0;
+}
 
 /* Settings: what all workers are called with, those of later before anything else */
 void          afrpc_pool_settings_give (AfrpcPoolCore    *self,

@@ -42,6 +42,16 @@ get_debt (AfrpcPoolMember        *member,
   return afrpc_peer_get_debt (member->peer, runaway->serial, runaway->started);
 }
 
+static void
+runaway_clear (AfrpcPoolCore    *core,
+               AfrpcPoolRunaway *self)
+{
+  AfrpcPoolTie *tie = g_steal_pointer (&self->tie);
+
+  if (tie != NULL)
+    afrpc_pool_tie_release (core, tie);
+}
+
 /* Forgets those that have stopped. */
 static void
 sort_out (AfrpcPoolMember *member)
@@ -49,9 +59,25 @@ sort_out (AfrpcPoolMember *member)
   guint n = 0;
 
   for (guint i = 0; i < member->runaways->len; i++)
-    if (get_debt (member, get (member, i)) != AFRPC_PEER_DEBT_NONE)
-      *get (member, n++) = *get (member, i);
+    {
+      AfrpcPoolRunaway *runaway = get (member, i);
+
+      if (get_debt (member, runaway) != AFRPC_PEER_DEBT_NONE)
+        *get (member, n++) = *runaway;
+      else
+        runaway_clear (member->core, runaway);
+    }
   g_array_set_size (member->runaways, n);
+}
+
+/* Forgets all. */
+void
+afrpc_pool_runaway_forget (AfrpcPoolCore   *core,
+                           AfrpcPoolMember *member)
+{
+  for (guint i = 0; member->runaways != NULL && i < member->runaways->len; i++)
+    runaway_clear (core, get (member, i));
+  g_clear_pointer (&member->runaways, g_array_unref);
 }
 
 /* It has got an error, and its worker may run it all the same. */
@@ -59,7 +85,7 @@ void
 afrpc_pool_runaway_note (AfrpcPoolJob *job)
 {
   AfrpcPoolMember *member = job->member;
-  const AfrpcPoolRunaway runaway = {
+  AfrpcPoolRunaway runaway = {
     .serial = job->pending.serial, .started = job->pending.started, .since = g_get_monotonic_time (),
   };
 
@@ -71,6 +97,8 @@ afrpc_pool_runaway_note (AfrpcPoolJob *job)
   /* Of those that a worker owes an answer there is a limit; of those that it has answered since, none. */
   if (member->runaways->len >= 2 * afrpc_peer_get_n_owed (member->peer) + SORTED_OUT_MIN)
     sort_out (member);
+  if (job->tie != NULL)
+    runaway.tie = afrpc_pool_tie_get (member->core, job->tie->key);
   g_array_append_val (member->runaways, runaway);
   afrpc_pool_core_want_at (member->core, &member->core->runaways_at, runaway.since + MOMENT_US);
 }
@@ -87,6 +115,21 @@ afrpc_pool_runaway_is_there (AfrpcPoolMember *member)
     return TRUE;
 
   g_clear_pointer (&member->runaways, g_array_unref);
+
+  return FALSE;
+}
+
+/* The same of one that has a certain key. */
+gboolean
+afrpc_pool_runaway_has_tie (AfrpcPoolMember    *member,
+                            const AfrpcPoolTie *tie)
+{
+  if (!afrpc_pool_runaway_is_there (member))
+    return FALSE;
+
+  for (guint i = 0; i < member->runaways->len; i++)
+    if (get (member, i)->tie == tie)
+      return TRUE;
 
   return FALSE;
 }
@@ -125,7 +168,7 @@ stop (AfrpcPoolMember *member)
   AfrpcPoolCore *core = member->core;
 
   g_debug ("member %d: a call that was given up did not stop", afrpc_peer_get_pid (member->peer));
-  g_clear_pointer (&member->runaways, g_array_unref);
+  afrpc_pool_runaway_forget (core, member);
   if (afrpc_pool_member_is_live (member))
     afrpc_pool_staff_replace (core);
   member->was_stopped = TRUE;

@@ -97,8 +97,8 @@ void
 afrpc_pool_staff_update (AfrpcPoolCore *self)
 {
   const AfrpcPoolConfig *config = &self->config;
-  /* Each that has to be alone takes all the room of one. */
-  const guint64 n_wanted = self->queue.n + (guint64) self->n_lone * self->load_max;
+  /* Each that has to be alone takes all the room of one. All of a key go to one. */
+  const guint64 n_wanted = self->queue.n + self->tied.n + (guint64) afrpc_pool_get_n_lone (self) * self->load_max;
   gint64 now = 0;
 
   if (n_wanted == 0)

@@ -1,66 +1,257 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Ties between affinity keys and members. Those that no call has are remembered up to a number of them: a program may
- * have any number of keys. */
+ * have any number of keys. Of a key only the first job that waits is looked at, and of a member only the key whose turn it is;
+ * a member that gets no more leaves its keys, with all that waits, in one step. */
 #include "config.h"
 
 #include "pool/afrpc-pool-parts.h"
+#include "pool/afrpc-pool-line.h"
 
 #define LOOSE_MAX 65536u
 
-static void
-untie (AfrpcPoolTie *self)
-{
-  if (self->member == NULL)
-    return;
+/* Bonds */
 
-  g_queue_unlink (&self->member->ties, &self->bound);
-  self->member = NULL;
+static AfrpcPoolBond *
+bond_get (AfrpcPoolMember *member)
+{
+  if (member->bond == NULL)
+    {
+      member->bond = g_new0 (AfrpcPoolBond, 1);
+      member->bond->ref_count = 1;
+      member->bond->member = member;
+    }
+
+  return member->bond;
 }
 
-void
-afrpc_pool_tie_free (AfrpcPoolTie *self)
+static AfrpcPoolBond *
+bond_ref (AfrpcPoolBond *self)
 {
-  untie (self);
-  g_free (self->key);
+  self->ref_count++;
+
+  return self;
+}
+
+static void
+bond_unref (AfrpcPoolBond *self)
+{
+  if (--self->ref_count > 0)
+    return;
+
+  g_assert (self->lanes.n == 0);
   g_free (self);
 }
 
-/* From now on it leads to @member. */
-void
-afrpc_pool_tie_bind (AfrpcPoolTie    *self,
-                     AfrpcPoolMember *member)
+/* Returns: (nullable): the bond, if it was not broken */
+static AfrpcPoolBond *
+get_bond (AfrpcPoolTie *self)
 {
-  untie (self);
-  self->member = member;
-  self->bound.data = self;
-  g_queue_push_tail_link (&member->ties, &self->bound);
+  if (self->bond != NULL && self->bond->member == NULL)
+    g_clear_pointer (&self->bond, bond_unref);
+
+  return self->bond;
 }
 
-/* Nobody is led to @member any more. */
-void
-afrpc_pool_tie_cut (AfrpcPoolMember *member)
-{
-  GList *link;
+/* Where they wait */
 
-  while ((link = g_queue_peek_head_link (&member->ties)) != NULL)
-    untie (link->data);
+/* Returns: of which it is one, if jobs wait */
+AfrpcPoolLanes *
+afrpc_pool_tie_get_lanes (AfrpcPoolCore *core,
+                          AfrpcPoolTie  *self)
+{
+  if (self->state == AFRPC_POOL_TIE_LONE)
+    return &core->lone_tied;
+
+  return get_bond (self) != NULL ? &self->bond->lanes : &core->tied;
+}
+
+static void
+leave_lanes (AfrpcPoolCore *core,
+             AfrpcPoolTie  *self)
+{
+  if (self->state == AFRPC_POOL_TIE_AWAY)
+    return;
+
+  afrpc_pool_lanes_leave (afrpc_pool_tie_get_lanes (core, self), &self->lane);
+  self->state = AFRPC_POOL_TIE_AWAY;
+}
+
+/* Returns: where it is to wait. Its bond is what it has to be then. */
+static AfrpcPoolTieState
+find_state (AfrpcPoolTie *self)
+{
+  const AfrpcPoolJob *job = afrpc_pool_line_peek (&self->lane.queue);
+
+  if (job == NULL)
+    return AFRPC_POOL_TIE_AWAY;
+  if (afrpc_pool_line_has_to_be_alone (job) && (get_bond (self) == NULL || !afrpc_pool_tie_is_held (self)))
+    return AFRPC_POOL_TIE_LONE;
+
+  return AFRPC_POOL_TIE_LINE;
+}
+
+/* Another one of its jobs comes first than before, or another member has it. */
+void
+afrpc_pool_tie_settle (AfrpcPoolCore *core,
+                       AfrpcPoolTie  *self)
+{
+  AfrpcPoolTieState state;
+
+  /* Who gets no more is waited for only while that has some of it, or others wait already. */
+  if (self->bond != NULL && afrpc_pool_tie_get_member (self) == NULL)
+    {
+      leave_lanes (core, self);
+      g_clear_pointer (&self->bond, bond_unref);
+    }
+  state = find_state (self);
+  if (state == self->state && state == AFRPC_POOL_TIE_LINE && self->lane.up == NULL && self->lane.left == NULL)
+    return;
+
+  leave_lanes (core, self);
+  self->state = state;
+  if (state == AFRPC_POOL_TIE_AWAY)
+    return;
+
+  afrpc_pool_lanes_join (afrpc_pool_tie_get_lanes (core, self), &self->lane);
+  if (state == AFRPC_POOL_TIE_LINE && self->bond != NULL)
+    {
+      afrpc_pool_desk_serve_soon (self->bond->member);
+      self->bond->member->n_held = G_MAXUINT;
+    }
+}
+
+/* From now on it leads to @member. Settle it then. */
+void
+afrpc_pool_tie_bind (AfrpcPoolCore   *core,
+                     AfrpcPoolTie    *self,
+                     AfrpcPoolMember *member)
+{
+  if (get_bond (self) != NULL && self->bond->member == member)
+    return;
+
+  leave_lanes (core, self);
+  g_clear_pointer (&self->bond, bond_unref);
+  self->bond = bond_ref (bond_get (member));
+}
+
+/* Nobody is led to @member any more: what waits for it does so for anybody. */
+void
+afrpc_pool_ties_break (AfrpcPoolCore   *core,
+                       AfrpcPoolMember *member)
+{
+  AfrpcPoolBond *bond = g_steal_pointer (&member->bond);
+
+  if (bond == NULL)
+    return;
+
+  afrpc_pool_lanes_take_all (&core->tied, &bond->lanes);
+  bond->member = NULL;
+  bond_unref (bond);
+}
+
+static gboolean
+holds (const AfrpcPoolJob *job)
+{
+  return job->tie != NULL && job->pending.state == AFRPC_PENDING_OPEN;
+}
+
+/* Marks one of those that a member holds. Returns: 1 if it was not marked before */
+static guint
+mark (AfrpcPoolCore *core,
+      AfrpcPoolTie  *self)
+{
+  if (self == NULL || self->mark == core->last_mark)
+    return 0;
+
+  self->mark = core->last_mark;
+
+  return 1;
+}
+
+/* Marks those keys of which @member owes an outcome, or runs one that was given up. Returns: how many there are */
+static guint
+mark_held (AfrpcPoolCore   *core,
+           AfrpcPoolMember *member)
+{
+  guint n = 0;
+
+  core->last_mark++;
+  if (afrpc_pool_runaway_is_there (member))
+    for (guint i = 0; i < member->runaways->len; i++)
+      n += mark (core, g_array_index (member->runaways, AfrpcPoolRunaway, i).tie);
+  for (GList *l = member->given.head; l != NULL; l = l->next)
+    if (holds (l->data))
+      n += mark (core, ((AfrpcPoolJob *) l->data)->tie);
+
+  return n;
+}
+
+/* One that is held goes from the bond that is to be broken to the new one. */
+static void
+keep (AfrpcPoolCore *core,
+      AfrpcPoolTie  *self,
+      AfrpcPoolBond *old,
+      AfrpcPoolBond *bond)
+{
+  const AfrpcPoolTieState state = self != NULL ? self->state : AFRPC_POOL_TIE_AWAY;
+
+  if (self == NULL || self->bond != old)
+    return;
+
+  if (state == AFRPC_POOL_TIE_LINE)
+    leave_lanes (core, self);
+  bond_unref (self->bond);
+  self->bond = bond_ref (bond);
+  if (state == AFRPC_POOL_TIE_LINE)
+    {
+      afrpc_pool_lanes_join (&bond->lanes, &self->lane);
+      self->state = state;
+    }
+}
+
+/* @member gets no more: of the jobs that wait for it, only those do so any longer of whose keys it has others. TRUE: some
+ * wait for anybody. */
+gboolean
+afrpc_pool_ties_release (AfrpcPoolCore   *core,
+                         AfrpcPoolMember *member)
+{
+  const guint n_held = mark_held (core, member);
+  const guint n_before = core->tied.n;
+  AfrpcPoolBond *old = member->bond;
+
+  /* This is called often. */
+  if (n_held == member->n_held)
+    return FALSE;
+
+  member->n_held = n_held;
+  bond_ref (old);
+  member->bond = NULL;
+  for (guint i = 0; member->runaways != NULL && i < member->runaways->len; i++)
+    keep (core, g_array_index (member->runaways, AfrpcPoolRunaway, i).tie, old, bond_get (member));
+  for (GList *l = member->given.head; l != NULL; l = l->next)
+    if (holds (l->data))
+      keep (core, ((AfrpcPoolJob *) l->data)->tie, old, bond_get (member));
+  afrpc_pool_lanes_take_all (&core->tied, &old->lanes);
+  old->member = NULL;
+  bond_unref (old);
+  bond_unref (old);
+
+  return core->tied.n > n_before;
 }
 
 /* Whether its member owes an outcome of a call of this key, or may run one that was given up: none overtakes those. */
 gboolean
-afrpc_pool_tie_is_held (const AfrpcPoolTie *self)
+afrpc_pool_tie_is_held (AfrpcPoolTie *self)
 {
-  if (afrpc_pool_runaway_is_there (self->member))
+  AfrpcPoolMember *member = get_bond (self)->member;
+
+  if (afrpc_pool_runaway_has_tie (member, self))
     return TRUE;
 
-  for (GList *l = self->member->given.head; l != NULL; l = l->next)
-    {
-      const AfrpcPoolJob *job = l->data;
-
-      if (job->tie == self && job->pending.state == AFRPC_PENDING_OPEN)
-        return TRUE;
-    }
+  for (GList *l = member->given.head; l != NULL; l = l->next)
+    if (((AfrpcPoolJob *) l->data)->tie == self && holds (l->data))
+      return TRUE;
 
   return FALSE;
 }
@@ -68,14 +259,28 @@ afrpc_pool_tie_is_held (const AfrpcPoolTie *self)
 /* Returns: (nullable): who is waited for by calls of this key. One that gets no more, only while it has some of them, or
  * others wait for it already. */
 AfrpcPoolMember *
-afrpc_pool_tie_get_member (const AfrpcPoolTie *self)
+afrpc_pool_tie_get_member (AfrpcPoolTie *self)
 {
-  AfrpcPoolMember *member = self->member;
+  AfrpcPoolMember *member = get_bond (self) != NULL ? self->bond->member : NULL;
 
   if (member == NULL || member->state > AFRPC_POOL_MEMBER_RETIRING)
     return NULL;
 
-  return afrpc_pool_member_is_live (member) || self->n_waiting > 0 || afrpc_pool_tie_is_held (self) ? member : NULL;
+  return afrpc_pool_member_is_live (member) || self->state == AFRPC_POOL_TIE_LINE || afrpc_pool_tie_is_held (self)
+           ? member
+           : NULL;
+}
+
+/* Life */
+
+void
+afrpc_pool_tie_free (AfrpcPoolTie *self)
+{
+  g_assert (self->state == AFRPC_POOL_TIE_AWAY);
+  afrpc_pool_queue_clear (&self->lane.queue);
+  g_clear_pointer (&self->bond, bond_unref);
+  g_free (self->key);
+  g_free (self);
 }
 
 /* For a job that has come. Release it when that is over. */
