@@ -243,8 +243,8 @@ afrpc_call_options_class_init (AfrpcCallOptionsClass *klass)
   /**
    * AfrpcCallOptions:affinity: (attributes org.gtk.Property.get=afrpc_call_options_get_affinity org.gtk.Property.set=afrpc_call_options_set_affinity)
    *
-   * A key: calls with the same key go to the same worker of a pool, while it lives. A [class@Afrpc.Proxy] has
-   * one worker.
+   * A key: calls with the same key go to the same worker of a pool, while it lives. Of keys that no call under way has, a pool
+   * remembers the 65,536 that were used last. A [class@Afrpc.Proxy] has one worker.
    *
    * Since: 1.0
    */

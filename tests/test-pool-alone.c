@@ -260,15 +260,46 @@ test_pool_alone_async (void)
   Victim victim;
   AfrpcCall *running;
   g_autoptr(GError) error = NULL;
+  gint64 begun;
+  guint n = 0;
 
-  g_test_summary ("An async worker whose calls do not end goes on with others, and has one alone once they have");
+  g_test_summary ("If no async worker has nothing, and there may be no more, there is one more for what has to be alone, until it is not "
+                  "needed any more; others go on meanwhile");
   begin_async (&test, &victim, &running);
-  for (guint i = 0; i < 5; i++)
-    check_value (afrpc_caller_start (caller_of (&test), test_act ("later", g_variant_new_uint32 (50)), NULL));
-  g_assert_false (afrpc_call_is_settled (victim.call));
+  for (begun = g_get_monotonic_time (); !afrpc_call_is_settled (victim.call) || n < 20; n++)
+    {
+      const gint64 since = g_get_monotonic_time ();
+
+      check_value (afrpc_caller_start (caller_of (&test), test_act ("later", g_variant_new_uint32 (10)), NULL));
+      g_assert_cmpint (g_get_monotonic_time () - since, <, 2 * G_USEC_PER_SEC);
+      g_assert_cmpint (g_get_monotonic_time () - begun, <, 20 * G_USEC_PER_SEC);
+    }
+  g_variant_unref (wait_value (victim.call));
+  g_assert_false (afrpc_call_is_settled (running));
+  while (g_list_model_get_n_items (afrpc_pool_get_workers (test.pool)) > 1 || afrpc_pool_get_n_workers (test.pool) > 1)
+    g_main_context_iteration (NULL, TRUE);
   afrpc_call_cancel (running);
   error = wait_error (running);
-  g_variant_unref (wait_value (victim.call));
+  g_object_unref (running);
+  victim_end (&victim);
+  case_end (&test);
+}
+
+static void
+test_pool_alone_async_blocking (void)
+{
+  Case test;
+  Victim victim;
+  AfrpcCall *running;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("So it is for who blocks");
+  begin_async (&test, &victim, &running);
+  g_variant_unref (afrpc_call_wait_sync (victim.call, NULL, &error));
+  g_assert_no_error (error);
+  g_assert_false (afrpc_call_is_settled (running));
+  afrpc_call_cancel (running);
+  error = wait_error (running);
   g_object_unref (running);
   victim_end (&victim);
   case_end (&test);
@@ -344,6 +375,7 @@ main (int   argc,
   g_test_add_func ("/pool-alone/key", test_pool_alone_key);
   g_test_add_func ("/pool-alone/blocking", test_pool_alone_blocking);
   g_test_add_func ("/pool-alone/async", test_pool_alone_async);
+  g_test_add_func ("/pool-alone/async-blocking", test_pool_alone_async_blocking);
   g_test_add_func ("/pool-alone/under-load", test_pool_alone_under_load);
 
   return g_test_run ();

@@ -82,8 +82,8 @@ afrpc_pool_core_work (AfrpcPoolCore *self)
     afrpc_pool_runaway_look (self, now);
   if (is_due (self, self->ending_at, now))
     afrpc_pool_ending_look (self, now);
-  if (is_due (self, self->reserve_at, now))
-    afrpc_pool_desk_reserve_next (self, now);
+  if (is_due (self, self->aside_at, now))
+    afrpc_pool_desk_look_aside (self, now);
   if (is_due (self, self->watch_at, now))
     afrpc_pool_watch_look (self, now);
   afrpc_pool_desk_pump (self);

@@ -11,8 +11,7 @@
 #include "afrpc-error.h"
 #include "peer/afrpc-slice.h"
 
-#define RESERVE_US (100 * 1000)
-#define RESERVE_US_MAX ((gint64) 3600 * 1000 * 1000)
+#define ASIDE_US (100 * 1000) /* how long one that has to be alone waits for a worker that has nothing */
 
 /* Whether it gets no more than what it has: it has had as many as there may be, or asks for no more. Those that have begun
  * together do not end together. */
@@ -306,61 +305,48 @@ serve_common (AfrpcPoolCore *self)
     }
 }
 
-/* @member gets no more, or whoever did not does. */
-static void
-reserve (AfrpcPoolCore   *self,
-         AfrpcPoolMember *member) /* (nullable) */
-{
-  AfrpcPoolMember *before = self->reserved;
-
-  self->reserved = member;
-  if (before != NULL)
-    afrpc_pool_member_look (before);
-  if (member != NULL)
-    afrpc_pool_member_look (member);
-}
-
-/* Sees that one that has to be alone does not wait for ever for an async worker that has nothing. */
+/* One that has to be alone does not wait for ever for an async worker that has nothing, and holds up nobody: another worker is
+ * there for it. */
 static void
 see_to_lone (AfrpcPoolCore *self)
 {
-  if (afrpc_pool_get_n_lone (self) == 0 && self->reserve_at != 0)
+  AfrpcPoolJob *job = earlier (afrpc_pool_line_peek (&self->lone), afrpc_pool_line_peek_tied (&self->lone_tied));
+
+  if (job == NULL || !lets_others_go (self))
+    return;
+
+  if (self->aside == NULL)
     {
-      self->reserve_at = 0;
-      reserve (self, NULL);
+      /* Somebody may have nothing soon. */
+      if (self->aside_at == 0)
+        afrpc_pool_core_want_at (self, &self->aside_at, g_get_monotonic_time () + ASIDE_US);
     }
-  else if (afrpc_pool_get_n_lone (self) > 0 && self->reserve_at == 0 && lets_others_go (self))
+  else if (self->aside_has_room && afrpc_pool_ties_count (self->aside) == 0)
     {
-      /* There may be another one soon. */
-      self->reserve_us = RESERVE_US / 2;
-      if (afrpc_pool_staff_may_grow (self) || self->n_members[AFRPC_POOL_MEMBER_STARTING] > 0)
-        afrpc_pool_core_want_at (self, &self->reserve_at, g_get_monotonic_time () + RESERVE_US);
-      else
-        afrpc_pool_desk_reserve_next (self, g_get_monotonic_time ());
+      self->aside_has_room = FALSE;
+      if (job->tie != NULL)
+        afrpc_pool_tie_bind (self, job->tie, self->aside);
+      give (self, job, self->aside);
     }
 }
 
-/* One after the other gets no more calls for a while, twice as long each time, and then nobody, so that nobody waits for
- * ever either if they all have something that does not end. */
+/* Has it started, if it has to be, and not before there are as many workers as there may be; or ended. */
 void
-afrpc_pool_desk_reserve_next (AfrpcPoolCore *self,
-                              gint64         now)
+afrpc_pool_desk_look_aside (AfrpcPoolCore *self,
+                            gint64         now)
 {
-  AfrpcPoolMember *next = NULL;
-  guint i = 0;
+  AfrpcPoolMember *aside = self->aside;
+  const gboolean is_needed = afrpc_pool_get_n_lone (self) > 0 && lets_others_go (self);
 
-  self->reserve_at = 0;
-  if (afrpc_pool_get_n_lone (self) > 0)
-    {
-      if (self->reserved != NULL && g_ptr_array_find (self->members, self->reserved, &i))
-        i++;
-      for (; i < self->members->len && next == NULL; i++)
-        if (afrpc_pool_member_is_live (self->members->pdata[i]))
-          next = self->members->pdata[i];
-      self->reserve_us = MIN (2 * self->reserve_us, RESERVE_US_MAX);
-      afrpc_pool_core_want_at (self, &self->reserve_at, now + self->reserve_us);
-    }
-  reserve (self, next);
+  self->aside_at = 0;
+  if (aside == NULL && is_needed &&
+      (afrpc_pool_staff_may_grow (self) || self->n_members[AFRPC_POOL_MEMBER_STARTING] > 0 ||
+       !afrpc_pool_staff_start_aside (self, now)))
+    afrpc_pool_core_want_at (self, &self->aside_at, now + ASIDE_US);
+  /* What comes behind one of its key waits for it. */
+  if (aside != NULL && afrpc_pool_member_is_live (aside) && has_nothing (aside) &&
+      (!is_needed || afrpc_pool_ties_count (aside) > 0))
+    afrpc_pool_member_end (aside);
 }
 
 /* Whoever waits, for any member or for a certain one, gets it if it has room. */

@@ -39,8 +39,8 @@ afrpc_pool_line_take_odd (AfrpcPoolCore *self,
   afrpc_pool_queue_remove (&job->place);
   if (tie != NULL && tie->state != AFRPC_POOL_TIE_AWAY)
     afrpc_pool_tie_get_lanes (self, tie)->n_places--;
-  if (afrpc_pool_get_n_lone (self) == 0 && self->reserve_at != 0)
-    afrpc_pool_core_want_at (self, &self->reserve_at, AFRPC_POOL_AT_ONCE);
+  if (afrpc_pool_get_n_lone (self) == 0 && (self->aside != NULL || self->aside_at != 0))
+    afrpc_pool_core_want_at (self, &self->aside_at, AFRPC_POOL_AT_ONCE);
 }
 
 static void

@@ -178,7 +178,7 @@ is_plain (AfrpcPoolMember *self,
   /* In one go: all of it is rare. */
   const guint is_odd = core->n_blocked | self->settings.length | self->n_light |
                        (guint) self->was_stopped | (self->alone != NULL) | (self->runaways != NULL) |
-                       (core->reserved == self);
+                       (core->aside == self);
 
   return is_served && is_odd == 0 && afrpc_peer_is_at_work (self->peer, load);
 }
@@ -249,9 +249,18 @@ look_closely (AfrpcPoolMember *self)
   if (self->alone != NULL && self->alone->member == self && self->alone->pending.state != AFRPC_PENDING_OPEN)
     self->alone = NULL;
   has_room = can_sit (self, state) && load < self->load && self->alone == NULL && self->settings.length == 0 &&
-             !is_held_up (self) && (core->reserved != self || load == 0);
+             !is_held_up (self);
+  if (G_UNLIKELY (core->aside == self))
+    {
+      core->aside_has_room = has_room && load == 0;
+      has_room = FALSE;
+      if (load == 0 && self->n_calls > 0)
+        afrpc_pool_core_want_at (core, &core->aside_at, AFRPC_POOL_AT_ONCE);
+      if (!afrpc_pool_member_is_live (self))
+        core->aside = NULL;
+    }
 
-  return take_seat (self, load, has_room) || state != before || has_released;
+  return take_seat (self, load, has_room) || state != before || has_released || core->aside == self;
 }
 
 /* Sees what it is doing, and whether it has room. TRUE: others may have to do something about it. */
@@ -496,8 +505,8 @@ afrpc_pool_member_leave (AfrpcPoolMember *self)
   self->core = NULL;
   if (core->relieved == self)
     core->relieved = NULL;
-  if (core->reserved == self)
-    core->reserved = NULL;
+  if (core->aside == self)
+    core->aside = NULL;
   core->n_members[self->state]--;
   if (self->state != AFRPC_POOL_MEMBER_GONE)
     self->template->n_failing -= self->is_failing;

@@ -273,9 +273,9 @@ struct _AfrpcPoolCore
   AfrpcPoolLanes tied;      /* of ties: those whose jobs any member may get */
   AfrpcPoolLanes lone_tied; /* and those whose first job any may get who has nothing */
   GQueue to_serve;          /* (element-type AfrpcPoolMember): those that may have room for who waits for them */
-  AfrpcPoolMember *reserved; /* (nullable) (not owned): gets no more, so that it may have nothing; of async ones */
-  gint64 reserve_at;        /* when another one gets no more; 0: nobody waits for that */
-  gint64 reserve_us;        /* how long one does not */
+  AfrpcPoolMember *aside;   /* (nullable) (not owned): gets nothing but these, one after the other; it is not counted */
+  gboolean aside_has_room;
+  gint64 aside_at;          /* when to look whether they need one, or it is not needed any more; 0: nobody waits for that */
   GError *doom;             /* (nullable) (owned): why all that wait fail, while some of them are left */
   guint64 last_job;         /* its id */
   guint n_jobs;             /* that have no outcome */
@@ -415,6 +415,8 @@ AfrpcPoolTemplate *afrpc_pool_template_choose (const AfrpcPoolCore *core,
                                                gint64               now,
                                                gboolean             for_others,
                                                gint64              *at);
+AfrpcPoolTemplate *afrpc_pool_template_choose_aside (const AfrpcPoolCore *core,
+                                                     gint64               now);
 void          afrpc_pool_template_note_failure (AfrpcPoolTemplate   *self,
                                                 const AfrpcPoolCore *core,
                                                 AfrpcPeer           *peer,
@@ -489,6 +491,8 @@ void          afrpc_pool_staff_renew   (AfrpcPoolCore    *self,
 void          afrpc_pool_staff_refresh (AfrpcPoolCore    *self,
                                         AfrpcProcess     *process);
 void          afrpc_pool_staff_adapt   (AfrpcPoolCore    *self);
+gboolean      afrpc_pool_staff_start_aside (AfrpcPoolCore *self,
+                                            gint64         now);
 guint         afrpc_pool_staff_get_default_max (void);
 
 /* Returns: how many members get calls, or are going to */
@@ -496,7 +500,7 @@ static inline guint
 afrpc_pool_staff_count (const AfrpcPoolCore *self)
 {
   return self->n_members[AFRPC_POOL_MEMBER_STARTING] + self->n_members[AFRPC_POOL_MEMBER_IDLE] +
-         self->n_members[AFRPC_POOL_MEMBER_BUSY];
+         self->n_members[AFRPC_POOL_MEMBER_BUSY] - (self->aside != NULL && afrpc_pool_member_is_live (self->aside));
 }
 
 /* Whether there may be another member. */
@@ -549,7 +553,7 @@ void          afrpc_pool_desk_pump_for_map (AfrpcPoolCore *self);
 void          afrpc_pool_desk_serve    (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);
 void          afrpc_pool_desk_serve_soon (AfrpcPoolMember *member);
-void          afrpc_pool_desk_reserve_next (AfrpcPoolCore *self,
+void          afrpc_pool_desk_look_aside (AfrpcPoolCore  *self,
                                         gint64            now);
 
 /* Ties: affinity keys, and whom they lead to. The jobs of a key that wait do so in a queue of its own. */

@@ -118,7 +118,7 @@ make_changeable (void)
    * AfrpcPool:max-workers: (attributes org.gtk.Property.get=afrpc_pool_get_max_workers org.gtk.Property.set=afrpc_pool_set_max_workers)
    *
    * How many workers there may be at once, from all templates. Those that are replaced, and finish what they have, come on top
-   * of that, up to as many again. If it is set to 0, that is as many as there are processors that the program may use: by its
+   * of that, up to as many again; and, in an async pool, one for calls that are repeated, while all others have something. If it is set to 0, that is as many as there are processors that the program may use: by its
    * affinity (sched_getaffinity(2)), and the quotas of its control group and of those that this lies in (`cpu.max`, or
    * `cpu.cfs_quota_us` of version 1).
    *

@@ -21,10 +21,9 @@ afrpc_pool_staff_get_default_max (void)
 
 /* Starting */
 
-static void
-start (AfrpcPoolCore     *self,
-       AfrpcPoolTemplate *template,
-       gint64             now)
+static AfrpcPoolMember *
+make (AfrpcPoolCore     *self,
+      AfrpcPoolTemplate *template)
 {
   /* Who asks for a call may not have pushed it. */
   GMainContext *context = afrpc_peer_get_main_context (self->anchor);
@@ -34,12 +33,47 @@ start (AfrpcPoolCore     *self,
   member = afrpc_pool_template_make_member (template, self);
   g_ptr_array_add (self->members, member);
   g_main_context_pop_thread_default (context);
-  self->last_start = now;
   self->n_acts++;
+
+  return member;
+}
+
+static void
+begin (AfrpcPoolCore   *self,
+       AfrpcPoolMember *member)
+{
   afrpc_pool_member_ref (member);
   afrpc_pool_settings_give (self, member);
   afrpc_pool_member_look (member);
   afrpc_pool_member_unref (member);
+}
+
+static void
+start (AfrpcPoolCore     *self,
+       AfrpcPoolTemplate *template,
+       gint64             now)
+{
+  self->last_start = now;
+  begin (self, make (self, template));
+}
+
+/* One more than there may be, for those that have to be alone: otherwise they would wait until somebody has nothing, which may
+ * never be so, or others would have to wait for that. FALSE: not now. */
+gboolean
+afrpc_pool_staff_start_aside (AfrpcPoolCore *self,
+                              gint64         now)
+{
+  AfrpcPoolTemplate *template = afrpc_pool_template_choose_aside (self, now);
+
+  if (template == NULL || self->failure != NULL || self->state >= AFRPC_POOL_KILLED)
+    return FALSE;
+
+  self->aside = make (self, template);
+  self->aside_has_room = FALSE;
+  afrpc_pool_member_set_load (self->aside, 1);
+  begin (self, self->aside);
+
+  return TRUE;
 }
 
 /* Whether a worker may be started for a job that waits. All of them have to be busy for a while before. */
@@ -166,7 +200,7 @@ count_loads (AfrpcPoolCore *self)
     {
       AfrpcPoolMember *member = self->members->pdata[i];
 
-      if (afrpc_pool_member_is_live (member))
+      if (afrpc_pool_member_is_live (member) && member != self->aside)
         afrpc_pool_member_set_load (member, afrpc_pool_template_get_load (member->template, self));
     }
 }
@@ -205,7 +239,8 @@ afrpc_pool_staff_renew (AfrpcPoolCore   *self,
   if (!afrpc_pool_member_is_live (member))
     return;
 
-  afrpc_pool_staff_replace (self);
+  if (member != self->aside)
+    afrpc_pool_staff_replace (self);
   afrpc_pool_member_end (member);
 }
 
@@ -335,7 +370,7 @@ shrink (AfrpcPoolCore *self)
     {
       AfrpcPoolMember *member = self->members->pdata[i];
 
-      if (afrpc_pool_member_is_live (member) && (afrpc_pool_staff_count (self) > self->config.max_workers ||
+      if (afrpc_pool_member_is_live (member) && member != self->aside && (afrpc_pool_staff_count (self) > self->config.max_workers ||
                                                  afrpc_pool_template_has_too_many (member->template)))
         g_ptr_array_add (members, afrpc_pool_member_ref (member));
     }

@@ -242,6 +242,25 @@ afrpc_pool_template_choose (const AfrpcPoolCore *core,
   return best;
 }
 
+/* The same for one that is not counted: rather one that may have another. */
+AfrpcPoolTemplate *
+afrpc_pool_template_choose_aside (const AfrpcPoolCore *core,
+                                  gint64               now)
+{
+  gint64 at;
+  AfrpcPoolTemplate *best = afrpc_pool_template_choose (core, now, FALSE, &at);
+
+  for (guint i = 0; best == NULL && i < core->templates->len; i++)
+    {
+      AfrpcPoolTemplate *template = core->templates->pdata[i];
+
+      if (!template->is_hopeless && template->n_failing == 0 && now >= template->not_before)
+        best = template;
+    }
+
+  return best;
+}
+
 /* Failing */
 
 /* A command that ends without a word, as ssh does whose network is not there, may have more to say the next time. */
