@@ -15,7 +15,7 @@ is_free (AfrpcPoolCore          *self,
   AfrpcPoolTie *tie;
   const AfrpcPoolMember *member;
 
-  if (!afrpc_pool_line_is_free (self) || self->tied.n > 0 ||
+  if (afrpc_pool_line_count_free (self) == 0 ||
       (afrpc_pool_get_n_lone (self) > 0 && self->config.backend == AFRPC_BACKEND_SYNC))
     return FALSE;
   if (options == NULL || options->affinity == NULL)

@@ -119,4 +119,13 @@ afrpc_pool_line_is_free (const AfrpcPoolCore *self)
   return self->bench.n > 0 && self->queue.n == 0;
 }
 
+/* Returns: how many have room, besides for those that wait for anybody, and get it when somebody pumps */
+static inline guint
+afrpc_pool_line_count_free (const AfrpcPoolCore *self)
+{
+  const guint n_common = self->queue.n + self->tied.n;
+
+  return self->bench.n > n_common ? self->bench.n - n_common : 0;
+}
+
 G_END_DECLS

@@ -67,14 +67,14 @@ get_window (const AfrpcPoolMap *self)
   return CLAMP (window, WINDOW_MIN, AFRPC_POOL_MAP_WINDOW_MAX);
 }
 
-/* Others have half of the queue. */
+/* Others have half of the queue. What waits for a certain worker keeps none from any other. */
 gboolean
 afrpc_pool_map_has_room (AfrpcPoolMap *self,
                          gsize         size)
 {
   AfrpcPoolCore *core = self->core;
 
-  return afrpc_pool_get_n_queued (core) < MAX (core->config.max_calls_queued / 2, 1) &&
+  return afrpc_pool_get_n_common (core) < MAX (core->config.max_calls_queued / 2, 1) &&
          afrpc_pool_entry_has_room (core, self->options, size);
 }
 

@@ -531,6 +531,13 @@ afrpc_pool_get_n_queued (const AfrpcPoolCore *self)
   return self->queue.n + self->n_waiting;
 }
 
+/* Returns: how many of these more than one member may get */
+static inline guint
+afrpc_pool_get_n_common (const AfrpcPoolCore *self)
+{
+  return self->queue.n + self->lone.n + self->tied.n_places + self->lone_tied.n_places;
+}
+
 /* The entry: which calls get in */
 void          afrpc_pool_entry_enter   (AfrpcPoolCore    *self,
                                         AfrpcPoolJob     *job);

@@ -3,7 +3,7 @@
 /* Who would rather wait for room in the queue than have a call fail. */
 #include "config.h"
 
-#include "pool/afrpc-pool-parts.h"
+#include "pool/afrpc-pool-line.h"
 
 #include "afrpc-error.h"
 #include "peer/afrpc-task.h"
@@ -14,7 +14,8 @@ afrpc_pool_room_tell (AfrpcPoolCore *self)
 {
   const gboolean is_open = self->state == AFRPC_POOL_OPEN && self->failure == NULL;
   const guint n_queued = afrpc_pool_get_n_queued (self);
-  guint n = !is_open ? G_MAXUINT : n_queued < self->config.max_calls_queued ? self->config.max_calls_queued - n_queued : 0;
+  const guint n_left = n_queued < self->config.max_calls_queued ? self->config.max_calls_queued - n_queued : 0;
+  guint n = is_open ? n_left + afrpc_pool_line_count_free (self) : G_MAXUINT;
 
   for (; n > 0 && self->room_tasks.length > 0 && (!is_open || afrpc_pool_entry_has_room (self, NULL, 0)); n--)
     {
@@ -54,8 +55,9 @@ cancelled_cb (GCancellable *cancellable,
  * @callback: (scope async) (closure user_data): called once there is room
  * @user_data: data for @callback
  *
- * Waits until another call would not fail with %AFRPC_ERROR_BUSY: fewer than [property@Afrpc.Pool:max-calls-queued] wait
- * for a worker. Those who wait for room get it in their order, and have it until they return to the main loop.
+ * Waits until another call would not fail with %AFRPC_ERROR_BUSY: a worker has room for it, or fewer than
+ * [property@Afrpc.Pool:max-calls-queued] wait for one. That is said of a call without an [affinity
+ * key][property@Afrpc.CallOptions:affinity]: one with a key may have to wait for a certain worker. Those who wait for room get it in their order, and have it until they return to the main loop.
  *
  * Fails with %AFRPC_ERROR_CLOSED if the pool is closed, with its [failure][method@Afrpc.Pool.get_failure], with
  * %AFRPC_ERROR_FAILED while another thread runs the main context of the pool, and with %G_IO_ERROR_CANCELLED.
