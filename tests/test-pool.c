@@ -751,6 +751,73 @@ test_pool_out_of_range (void)
   case_end (&test);
 }
 
+/* Told of room within something that the program does, it would be so in the middle of that. */
+static void
+check_not_within (Case     *test,
+                  void (*do_it) (Case *test))
+{
+  g_auto(Outcome) room = { 0 };
+
+  afrpc_pool_wait_for_room_async (test->pool, NULL, room_cb, &room);
+  g_assert_false (room.done);
+  do_it (test);
+  g_assert_false (room.done);
+  test_iterate_until (&room.done);
+}
+
+static void
+raise_limit (Case *test)
+{
+  afrpc_pool_set_max_calls_queued (test->pool, 100);
+}
+
+static void
+lower_limit (Case *test)
+{
+  afrpc_pool_set_max_calls_queued (test->pool, 1);
+}
+
+static void
+raise_load (Case *test)
+{
+  afrpc_pool_set_load (test->pool, 100);
+}
+
+static void
+close_pool (Case *test)
+{
+  afrpc_caller_close (caller_of (test));
+}
+
+static void
+test_pool_room_later (void)
+{
+  Case test;
+  Meeting meeting;
+  AfrpcCall *calls[3];
+
+  g_test_summary ("Who waits for room is told from the main loop, and not within what makes it");
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 1, "load", 1, "max-calls-queued", 1, NULL);
+  calls[0] = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  wait_begun (&test, 1);
+  calls[1] = start_act (&test, "return", NULL);
+  check_not_within (&test, raise_limit);
+  lower_limit (&test);
+  check_not_within (&test, raise_load);
+  afrpc_pool_set_load (test.pool, 1);
+  calls[2] = start_act (&test, "return", NULL);
+  check_not_within (&test, close_pool);
+  meeting_let_go (&meeting);
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    {
+      g_variant_unref (wait_value (calls[i]));
+      g_object_unref (calls[i]);
+    }
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -763,6 +830,7 @@ main (int   argc,
   g_test_add_func ("/pool/priority", test_pool_priority);
   g_test_add_func ("/pool/affinity", test_pool_affinity);
   g_test_add_func ("/pool/full", test_pool_full);
+  g_test_add_func ("/pool/room-later", test_pool_room_later);
   g_test_add_func ("/pool/full-waiting", test_pool_full_waiting);
   g_test_add_func ("/pool/full-blocking", test_pool_full_blocking);
   g_test_add_func ("/pool/cancel", test_pool_cancel);

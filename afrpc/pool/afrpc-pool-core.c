@@ -121,10 +121,11 @@ timer_cb (gpointer data)
   g_main_context_push_thread_default (context);
   if (self->timer_at <= g_get_monotonic_time ())
     afrpc_pool_core_work (self);
+  if (self->room_tasks.length > 0)
+    afrpc_pool_room_tell (self);
   if (self->has_to_notify)
     {
       self->has_to_notify = FALSE;
-      afrpc_pool_room_tell (self);
       afrpc_pool_notify_failure (self);
     }
   if (self->rounds.length > 0)

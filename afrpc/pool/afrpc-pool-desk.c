@@ -403,20 +403,13 @@ has_to_serve (const AfrpcPoolCore *self)
 void
 afrpc_pool_desk_pump (AfrpcPoolCore *self)
 {
-  afrpc_pool_desk_pump_quietly (self);
-  if (G_UNLIKELY (self->room_tasks.length > 0))
-    afrpc_pool_room_tell (self);
-}
-
-/* The same, but those who wait for room hear of it from the caller, who has something to tell that comes before. */
-void
-afrpc_pool_desk_pump_quietly (AfrpcPoolCore *self)
-{
   if (has_to_serve (self))
     serve_queue (self);
   if (G_UNLIKELY (self->stalled.length > 0))
     afrpc_pool_maps_feed (self);
   go_on (self);
+  if (G_UNLIKELY (self->room_tasks.length > 0))
+    afrpc_pool_room_look (self);
 }
 
 /* The same for a map that has made calls: others that wait for room for theirs do so until somebody else pumps, who comes
@@ -428,7 +421,7 @@ afrpc_pool_desk_pump_for_map (AfrpcPoolCore *self)
     serve_queue (self);
   go_on (self);
   if (G_UNLIKELY (self->room_tasks.length > 0))
-    afrpc_pool_room_tell (self);
+    afrpc_pool_room_look (self);
 }
 
 /* One that has come, and may stay. Takes the reference. */

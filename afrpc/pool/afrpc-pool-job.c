@@ -362,10 +362,7 @@ afrpc_pool_job_act (AfrpcPoolJob *self)
 {
   AfrpcPoolCore *core = self->core;
   AfrpcPoolMember *member = self->member;
-  const gboolean is_for_room = core->room_tasks.length > 0;
 
-  if (G_UNLIKELY (is_for_room))
-    afrpc_pool_core_ref (core);
   core->n_acts++;
   /* Who is relieved has been so in this turn. */
   if (member == NULL || member != core->relieved)
@@ -376,19 +373,14 @@ afrpc_pool_job_act (AfrpcPoolJob *self)
   afrpc_pool_entry_leave (self);
   /* First, so that its worker has something to do meanwhile. */
   if (member == NULL)
-    afrpc_pool_desk_pump_quietly (core);
+    afrpc_pool_desk_pump (core);
   else if (!goes_on (core, member))
     {
       afrpc_pool_member_relieve (member);
       afrpc_pool_desk_serve (core, member);
-      afrpc_pool_desk_pump_quietly (core);
+      afrpc_pool_desk_pump (core);
     }
   settle (self);
-  if (G_UNLIKELY (is_for_room))
-    {
-      afrpc_pool_room_tell (core);
-      afrpc_pool_core_unref (core);
-    }
 }
 
 /* Nobody is told anything any more, and nobody waits for it. Keeps the reference. */

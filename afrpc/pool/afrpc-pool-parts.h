@@ -549,13 +549,13 @@ gboolean      afrpc_pool_entry_has_room (AfrpcPoolCore   *self,
                                          const AfrpcCallOptions *options,
                                          gsize            size);
 void          afrpc_pool_entry_leave   (AfrpcPoolJob     *job);
+void          afrpc_pool_room_look     (AfrpcPoolCore    *self);
 void          afrpc_pool_room_tell     (AfrpcPoolCore    *self);
 
 /* The desk: which member gets which job */
 void          afrpc_pool_desk_take     (AfrpcPoolCore    *self,
                                         AfrpcPoolJob     *job);
 void          afrpc_pool_desk_pump     (AfrpcPoolCore    *self);
-void          afrpc_pool_desk_pump_quietly (AfrpcPoolCore *self);
 void          afrpc_pool_desk_pump_for_map (AfrpcPoolCore *self);
 void          afrpc_pool_desk_serve    (AfrpcPoolCore    *self,
                                         AfrpcPoolMember  *member);

@@ -8,23 +8,36 @@
 #include "afrpc-error.h"
 #include "peer/afrpc-task.h"
 
-/* Those that wait for room hear of it: no more of them than there is room for. */
+static gboolean
+is_open (const AfrpcPoolCore *self)
+{
+  return self->state == AFRPC_POOL_OPEN && self->failure == NULL;
+}
+
+/* Those that wait for room hear of it from the main loop, if there is some. */
+void
+afrpc_pool_room_look (AfrpcPoolCore *self)
+{
+  if (!is_open (self) || afrpc_pool_entry_has_room (self, NULL, 0))
+    afrpc_pool_core_want_timer (self, 0);
+}
+
+/* They hear of it: no more of them than there is room for. Whoever is told may do anything. */
 void
 afrpc_pool_room_tell (AfrpcPoolCore *self)
 {
-  const gboolean is_open = self->state == AFRPC_POOL_OPEN && self->failure == NULL;
   const guint n_queued = afrpc_pool_get_n_queued (self);
   const guint n_left = n_queued < self->config.max_calls_queued ? self->config.max_calls_queued - n_queued : 0;
-  guint n = is_open ? n_left + afrpc_pool_line_count_free (self) : G_MAXUINT;
+  guint n = is_open (self) ? n_left + afrpc_pool_line_count_free (self) : G_MAXUINT;
 
-  for (; n > 0 && self->room_tasks.length > 0 && (!is_open || afrpc_pool_entry_has_room (self, NULL, 0)); n--)
+  for (; n > 0 && self->room_tasks.length > 0 && (!is_open (self) || afrpc_pool_entry_has_room (self, NULL, 0)); n--)
     {
       g_autoptr(GTask) task = g_queue_pop_head (&self->room_tasks);
 
       afrpc_task_unwatch (task);
       if (self->failure != NULL)
         g_task_return_error (task, g_error_copy (self->failure));
-      else if (!is_open)
+      else if (!is_open (self))
         g_task_return_error (task, afrpc_pool_core_new_closed_error (self));
       else
         g_task_return_boolean (task, TRUE);
@@ -85,7 +98,10 @@ afrpc_pool_wait_for_room_async (AfrpcPool           *self,
     {
       afrpc_task_watch (task, G_SOURCE_FUNC (cancelled_cb), task, NULL);
       g_queue_push_tail (&self->core->room_tasks, g_steal_pointer (&task));
-      afrpc_pool_room_tell (self->core);
+      if (afrpc_pool_core_is_left (self->core))
+        afrpc_pool_room_tell (self->core);
+      else
+        afrpc_pool_room_look (self->core);
     }
   g_clear_object (&task);
 }

@@ -425,7 +425,7 @@ afrpc_pool_worker_get_memory (AfrpcPoolWorker  *self,
   return (gint64) bytes;
 }
 
-/* Others get what this one does not any more. Whoever is told of room in the queue may drop the pool. */
+/* Others get what this one does not any more. */
 static void
 pump (AfrpcPoolCore *core)
 {
