@@ -606,6 +606,48 @@ test_serialiser_reentrant (void)
   g_assert_no_error (watched.error);
 }
 
+static void
+end_hook (gpointer pool)
+{
+  g_assert_true (afrpc_caller_close_sync (pool, NULL, NULL));
+}
+
+static void
+destroyed_cb (AfrpcCaller *caller,
+              gboolean    *is_destroyed)
+{
+  *is_destroyed = TRUE;
+}
+
+static void
+test_serialiser_ends_pool (void)
+{
+  g_autoptr(OddSerialiser) odd = odd_serialiser_new (ODD_NAME, "parent");
+  g_autoptr(AfrpcProcess) process = test_bare_process_new ();
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GError) error = NULL;
+  gboolean is_destroyed = FALSE;
+  AfrpcPool *pool;
+
+  g_test_summary ("A serialiser may block until its pool has ended, in the middle of a call, which fails then");
+  afrpc_process_require (process, MODULE);
+  pool = g_object_new (AFRPC_TYPE_POOL, "process", process, "function", "echo", "init", "init_odd", "max-workers", 1,
+                       "serialiser", odd, NULL);
+  g_signal_connect (pool, "destroyed", G_CALLBACK (destroyed_cb), &is_destroyed);
+  value = afrpc_caller_call_sync (AFRPC_CALLER (pool), g_variant_new_string ("before"), NULL, &error);
+  g_assert_no_error (error);
+  odd->hook = end_hook;
+  odd->hook_data = pool;
+  call = afrpc_caller_start (AFRPC_CALLER (pool), g_variant_new_string ("late"), NULL);
+  test_iterate_until (&is_destroyed);
+  g_assert_true (afrpc_call_is_settled (call));
+  g_assert_null (afrpc_call_wait_sync (call, NULL, &error));
+  g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_NO);
+  g_clear_object (&call);
+  g_assert_finalize_object (pool);
+}
+
 typedef struct
 {
   OddSerialiser *odd;
@@ -738,6 +780,7 @@ main (int    argc,
   g_test_add_data_func ("/serialiser/progress/json", "json", test_serialiser_progress);
   g_test_add_func ("/serialiser/size", test_serialiser_size);
   g_test_add_func ("/serialiser/reentrant", test_serialiser_reentrant);
+  g_test_add_func ("/serialiser/ends-pool", test_serialiser_ends_pool);
   g_test_add_func ("/serialiser/interrupted", test_serialiser_interrupted);
   g_test_add_func ("/serialiser/waits", test_serialiser_waits);
   g_test_add_func ("/serialiser/plain", test_serialiser_plain);

@@ -137,6 +137,8 @@ afrpc_pool_entry_add_rest (AfrpcPoolCore *self,
     afrpc_pool_job_fail (job, g_error_copy (self->failure));
   else if (self->state == AFRPC_POOL_KILLED)
     afrpc_pool_job_fail (job, afrpc_pool_core_new_killed_error (self));
+  else if (self->templates->len == 0)
+    afrpc_pool_job_fail (job, afrpc_pool_core_new_closed_error (self));
   else
     afrpc_pool_line_up (self, job);
 }

@@ -60,6 +60,9 @@ judge (AfrpcPoolJob *self)
   if (!afrpc_pool_job_is_by_end (self) || core->state >= AFRPC_POOL_KILLED ||
       core->failure != NULL || afrpc_call_is_cancelled (self->call))
     return SETTLE;
+  /* Who blocked until the pool had ended, while this was serialised, has left no templates: nobody else comes. */
+  if (core->templates->len == 0)
+    return SETTLE;
   if (self->pending.started == AFRPC_STARTED_NO)
     return MOVE;
 
