@@ -99,6 +99,30 @@ test_pool_ending_closed (void)
 }
 
 static void
+test_pool_ending_never_ready (void)
+{
+  g_autoptr(AfrpcProcess) template = template_new ();
+  const GError *error;
+  Case test;
+  guint n_killed = 0;
+
+  g_test_summary ("Of one that is not ready by then it is said once, and as that");
+  case_take (&test, g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act", "init", "init_hang",
+                                  "max-workers", 1, "idle-workers", 1, "end-grace-ms", 200, NULL));
+  g_signal_connect (test.pool, "worker-ended", G_CALLBACK (count_killed_cb), &n_killed);
+  while (afrpc_pool_get_n_starting_workers (test.pool) == 0)
+    g_main_context_iteration (NULL, TRUE);
+  afrpc_caller_close (caller_of (&test));
+  test_iterate_until (&test.destroyed);
+  g_assert_cmpuint (n_killed, ==, 1);
+  g_assert_cmpuint (test.errors->len, ==, 1);
+  error = test.errors->pdata[0];
+  g_assert_true (g_str_has_prefix (error->message, "it was to end, and had not within 200 ms: "));
+  g_ptr_array_set_size (test.errors, 0);
+  case_end (&test);
+}
+
+static void
 test_pool_ending_blocking (void)
 {
   Case test;
@@ -149,6 +173,7 @@ main (int   argc,
 
   g_test_add_func ("/pool-ending/renewed", test_pool_ending_renewed);
   g_test_add_func ("/pool-ending/closed", test_pool_ending_closed);
+  g_test_add_func ("/pool-ending/never-ready", test_pool_ending_never_ready);
   g_test_add_func ("/pool-ending/blocking", test_pool_ending_blocking);
   g_test_add_func ("/pool-ending/killed", test_pool_ending_killed);
 

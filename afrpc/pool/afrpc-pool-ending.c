@@ -74,7 +74,18 @@ afrpc_pool_ending_look (AfrpcPoolCore *core,
     afrpc_pool_core_want_at (core, &core->ending_at, next);
 }
 
-/* Before it is told how it has ended: why, if that is because it did not do so by itself. The pool may be gone then. */
+/* What its own error, if it has one, is to begin with. Returns: (transfer full) (nullable) */
+char *
+afrpc_pool_ending_describe (AfrpcPoolMember *member)
+{
+  if (!member->has_overstayed)
+    return NULL;
+
+  return g_strdup_printf ("it was to end, and had not within %u ms: ", member->core->config.end_grace_ms);
+}
+
+/* Before it is told how it has ended: why, if that is because it did not do so by itself. One that was never ready has an error
+ * of its own. The pool may be gone then. */
 void
 afrpc_pool_ending_tell (AfrpcPoolMember *member)
 {
@@ -82,7 +93,7 @@ afrpc_pool_ending_tell (AfrpcPoolMember *member)
   g_autofree char *name = NULL;
   g_autoptr(GError) error = NULL;
 
-  if (pool == NULL || member->core->state == AFRPC_POOL_KILLED)
+  if (pool == NULL || member->core->state == AFRPC_POOL_KILLED || !afrpc_peer_is_ready (member->peer))
     return;
 
   name = afrpc_peer_describe (member->peer);

@@ -316,12 +316,16 @@ error_cb (AfrpcCaller     *caller,
           AfrpcPoolMember *self)
 {
   g_autoptr(AfrpcPool) pool = self->core != NULL ? g_weak_ref_get (&self->core->pool) : NULL;
+  g_autofree char *overstayed = NULL;
   g_autoptr(GError) own = NULL;
 
   if (pool == NULL)
     return;
 
   own = g_error_copy (error);
+  overstayed = afrpc_pool_ending_describe (self);
+  if (overstayed != NULL)
+    g_prefix_error (&own, "%s", overstayed);
   if (self->was_stopped)
     g_prefix_error (&own, "a call did not stop when it was given up: ");
   /* Those whom it ends are told first, all of them. */

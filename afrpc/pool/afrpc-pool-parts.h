@@ -456,6 +456,7 @@ void          afrpc_pool_runaway_leave (AfrpcPoolMember  *member);
 void          afrpc_pool_ending_begin  (AfrpcPoolMember  *member);
 void          afrpc_pool_ending_look   (AfrpcPoolCore    *core,
                                         gint64            now);
+char         *afrpc_pool_ending_describe (AfrpcPoolMember *member);
 void          afrpc_pool_ending_tell   (AfrpcPoolMember  *member);
 
 /* Who is renewed because of his age, or of the memory that he has taken */

@@ -28,6 +28,7 @@ AFRPC_ASYNC_FUNCTION (act_async, "(sv)")
 EXPORT gboolean init_ok (AfrpcWorker *worker, GVariant *args, GError **error);
 EXPORT gboolean init_error (AfrpcWorker *worker, GVariant *args, GError **error);
 EXPORT gboolean init_silent (AfrpcWorker *worker, GVariant *args, GError **error);
+EXPORT gboolean init_hang (AfrpcWorker *worker, GVariant *args, GError **error);
 EXPORT gboolean init_event (AfrpcWorker *worker, GVariant *args, GError **error);
 EXPORT gboolean init_private (AfrpcWorker *worker, GVariant *args, GError **error);
 EXPORT gboolean init_retire (AfrpcWorker *worker, GVariant *args, GError **error);
@@ -652,6 +653,15 @@ init_silent (AfrpcWorker  *worker,
              GError      **error)
 {
   return FALSE;
+}
+
+gboolean
+init_hang (AfrpcWorker  *worker,
+           GVariant     *args,
+           GError      **error)
+{
+  for (;;)
+    pause ();
 }
 
 gboolean
