@@ -535,6 +535,48 @@ test_pool_workers_of_nobody (void)
   afrpc_pool_worker_kill (worker);
 }
 
+static void
+has_no_call_cb (AfrpcPool       *pool,
+                AfrpcPoolWorker *worker,
+                AfrpcExit       *exit,
+                guint           *n)
+{
+  g_assert_null (afrpc_pool_worker_get_current_call (worker));
+  (*n)++;
+}
+
+static void
+taken_cb (GObject      *source,
+          GAsyncResult *result,
+          gpointer      done)
+{
+  g_autoptr(AfrpcCall) call = afrpc_map_next_finish (AFRPC_MAP (source), result, NULL);
+
+  g_assert_nonnull (call);
+  *(gboolean *) done = TRUE;
+}
+
+static void
+test_pool_workers_ended_map (void)
+{
+  g_autoptr(GVariant) input = g_variant_ref_sink (test_act ("exit", g_variant_new_int32 (3)));
+  g_autoptr(AfrpcMap) map = NULL;
+  gboolean done = FALSE;
+  guint n = 0;
+  Case test;
+
+  g_test_summary ("One that has ended has no call of a map either when that is told");
+  case_init (&test, "act", "max-workers", 1, "load", 1, "max-failures", 100, NULL);
+  g_signal_connect (test.pool, "worker-ended", G_CALLBACK (has_no_call_cb), &n);
+  map = afrpc_pool_map_variant (test.pool, g_variant_new_array (NULL, &input, 1), NULL, NULL, 0);
+  afrpc_map_next_async (map, NULL, taken_cb, &done);
+  iterate_until_count (&n, 1);
+  test_iterate_until (&done);
+  g_clear_object (&map);
+  g_ptr_array_set_size (test.errors, 0);
+  case_end (&test);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -551,6 +593,7 @@ main (int   argc,
   g_test_add_data_func ("/pool-workers/ended/killed", GUINT_TO_POINTER (TRUE), test_pool_workers_ended);
   g_test_add_func ("/pool-workers/of-nobody", test_pool_workers_of_nobody);
   g_test_add_func ("/pool-workers/reentrant", test_pool_workers_reentrant);
+  g_test_add_func ("/pool-workers/ended-map", test_pool_workers_ended_map);
 
   return g_test_run ();
 }

@@ -366,6 +366,8 @@ destroyed_cb (AfrpcCaller     *caller,
   afrpc_pool_member_ref (self);
   afrpc_pool_core_catch_up (core);
   afrpc_pool_member_look (self);
+  if (core->decided != NULL)
+    afrpc_pool_maps_act (core);
   tell_end (self);
   /* It is there until then, so that the pool is not over before. */
   if (self->core != NULL)
