@@ -227,8 +227,9 @@ class AsyncMap(Stream):
             return
         if call.done():  # it cannot be sent: there was no call, and it was made in no place that anybody knows
             refusal = call.exception()
-            refusal.__notes__.pop()
-            del refusal.started
+            if getattr(refusal, "__notes__", None):
+                refusal.__notes__.pop()
+            vars(refusal).pop("started", None)
             self._end_at(refusal)
             return
         self._n += 1
