@@ -149,7 +149,7 @@ afrpc_process_send_fd (AfrpcProcess *self,
   if (self->argv != NULL)
     {
       afrpc_peer_fail (self->peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
-                                                  "file descriptors cannot be passed over a command"));
+                                                "'%s': file descriptors cannot be passed over a command", self->argv[0]));
       return;
     }
 

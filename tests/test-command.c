@@ -330,7 +330,7 @@ test_command_send_fd (void)
   watch_init (&watched, afrpc_proxy_new (process, "act"));
   g_assert_null (test_call (watched.proxy, test_act ("return", NULL), &error));
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED);
-  g_assert_cmpstr (error->message, ==, "file descriptors cannot be passed over a command");
+  g_assert_true (g_str_has_suffix (error->message, "': file descriptors cannot be passed over a command"));
 }
 
 static void

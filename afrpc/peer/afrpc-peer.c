@@ -680,9 +680,11 @@ kill_foreign (AfrpcPeer *self)
 }
 
 static GError *
-new_killed_error (void)
+new_killed_error (AfrpcPeer *self)
 {
-  return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "the process was killed before it was started");
+  g_autofree char *name = afrpc_birth_describe (&self->birth);
+
+  return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "%s: the process was killed before it was started", name);
 }
 
 void
@@ -696,13 +698,13 @@ afrpc_peer_kill (AfrpcPeer *self,
   /* The template may have made it already: it ends as soon as it is known which it is, and begins nothing meanwhile. */
   if (is_asked_for)
     {
-      afrpc_peer_fail (self, new_killed_error ());
+      afrpc_peer_fail (self, new_killed_error (self));
       /* Who has done that need not be warned of it. */
       self->failure_is_known = TRUE;
     }
   if (!afrpc_body_kill (&self->body, is_asked_for ? SIGKILL : signum) &&
       (!self->birth.is_tried || self->birth.is_pattern))
-    afrpc_birth_fail (self, new_killed_error ());
+    afrpc_birth_fail (self, new_killed_error (self));
   if (self->body.state == AFRPC_BODY_DOUBTFUL)
     afrpc_birth_look_for_unheard (self);
   afrpc_peer_attend (self);
