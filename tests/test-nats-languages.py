@@ -14,6 +14,7 @@ import threading
 import unittest
 
 import gi
+gi.require_version("Afrpc", "1.0")
 gi.require_version("AfrpcNats", "1.0")
 from gi.repository import Afrpc, AfrpcNats, GLib
 
@@ -47,7 +48,7 @@ class Serving(threading.Thread):
 
     def do(self, function):
         source = GLib.idle_source_new()
-        source.set_callback(lambda data: function())
+        source.set_callback(lambda *_: function())
         source.attach(self.context)
 
     def emit(self, value):
