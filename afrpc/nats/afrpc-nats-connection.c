@@ -98,6 +98,7 @@ take_closed (AfrpcNatsConnection *self)
 {
   GTask *task;
 
+  afrpc_nats_link_join (self->link);
   self->is_closed = TRUE;
   while ((task = g_queue_pop_head (&self->tasks)) != NULL)
     {

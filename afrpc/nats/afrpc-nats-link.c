@@ -77,6 +77,7 @@ typedef struct
 struct _AfrpcNatsLink
 {
   gint ref_count;            /* atomic: of who made it, the thread, and nats.c while it may call */
+  GThread *thread;           /* (nullable): the link's own, until it was joined */
   AfrpcNatsSettings settings;
 
   GMutex lock;
@@ -143,6 +144,7 @@ afrpc_nats_link_unref (AfrpcNatsLink *self)
   if (!g_atomic_int_dec_and_test (&self->ref_count))
     return;
 
+  g_clear_pointer (&self->thread, g_thread_unref);
   g_clear_pointer (&self->closing, afrpc_nats_inbox_unref);
   g_queue_clear_full (&self->commands, command_free);
   g_ptr_array_unref (self->watchers);
@@ -985,7 +987,7 @@ afrpc_nats_link_new (const AfrpcNatsSettings *settings)
   self->subscriptions = g_ptr_array_new_with_free_func (destroy_subscription);
   self->ended = g_ptr_array_new_with_free_func (destroy_subscription);
   begin_activity (self);
-  g_thread_unref (g_thread_new ("afrpc-nats", link_thread, self));
+  self->thread = g_thread_new ("afrpc-nats", link_thread, self);
 
   return self;
 }
@@ -1018,6 +1020,15 @@ afrpc_nats_link_close (AfrpcNatsLink  *self,
   tell_closed_locked (self);
   g_mutex_unlock (&self->lock);
   g_error_free (error);
+}
+
+/* For who was told that nothing is left: the thread has nothing more to do, but OpenSSL may just be clearing up after it, and would
+ * do so at the same time as the end of the process. */
+void
+afrpc_nats_link_join (AfrpcNatsLink *self)
+{
+  if (self->thread != NULL)
+    g_thread_join (g_steal_pointer (&self->thread));
 }
 
 static void
