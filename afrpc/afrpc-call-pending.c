@@ -346,8 +346,8 @@ afrpc_call_block (AfrpcCall            *self,
       self->pending.is_awaited = TRUE;
       while (self->pending.state != AFRPC_PENDING_DECIDED)
         {
-          /* Neither says by what it is woken. */
-          if (afrpc_peer_tell_interrupted () && self->pending.state == AFRPC_PENDING_DECIDED)
+          /* Callers of our own look themselves; others do not say by what they are woken. */
+          if (iface->own == NULL && afrpc_peer_tell_interrupted () && self->pending.state == AFRPC_PENDING_DECIDED)
             break;
           if (iface->wait != NULL)
             iface->wait (self->caller, self);

@@ -357,10 +357,29 @@ hear_call (Peer *peer)
   return id;
 }
 
+/* Has the peer hear what is said to it. */
+static natsSubscription *
+peer_listen (Peer *self)
+{
+  natsSubscription *inbox = NULL;
+
+  g_assert_cmpint (natsConnection_Subscribe (&inbox, self->connection, OWN_INBOX ".>", heard_cb, self), ==, NATS_OK);
+  g_assert_cmpint (natsConnection_Flush (self->connection), ==, NATS_OK);
+
+  return inbox;
+}
+
+static void
+peer_end_listening (natsSubscription *inbox)
+{
+  natsSubscription_Unsubscribe (inbox);
+  natsSubscription_Destroy (inbox);
+}
+
 static void
 test_nats_peer_refused (void)
 {
-  natsSubscription *inbox = NULL;
+  natsSubscription *inbox;
   g_autoptr(AfrpcCall) call = NULL;
   g_autoptr(GVariant) value = NULL;
   AfrpcNatsCaller *caller;
@@ -369,8 +388,7 @@ test_nats_peer_refused (void)
 
   g_test_summary ("A call that is refused is made again, with another number; an outcome that comes twice is one");
   peer_init (&peer, NATS_SUBJECT);
-  g_assert_cmpint (natsConnection_Subscribe (&inbox, peer.connection, OWN_INBOX ".>", heard_cb, &peer), ==, NATS_OK);
-  g_assert_cmpint (natsConnection_Flush (peer.connection), ==, NATS_OK);
+  inbox = peer_listen (&peer);
   caller = nats_caller_new (&peer.nats);
   call = call_start (caller, g_variant_new ("(i)", 1));
   grant (&peer, 60000);
@@ -385,8 +403,7 @@ test_nats_peer_refused (void)
     say (&peer, NULL, AFRPC_NATS_RESULT, 0, second, g_variant_new_variant (g_variant_new_string ("right")));
   value = wait_value (call);
   g_assert_cmpstr (g_variant_get_string (value, NULL), ==, "right");
-  natsSubscription_Unsubscribe (inbox);
-  natsSubscription_Destroy (inbox);
+  peer_end_listening (inbox);
   nats_caller_end (caller);
   peer_end (&peer);
 }
@@ -426,13 +443,11 @@ test_nats_peer_forgetful (void)
 
   g_test_summary ("A call that its server has forgotten may have been begun: it is made again only if it may be");
   peer_init (&peer, NATS_SUBJECT);
-  g_assert_cmpint (natsConnection_Subscribe (&inbox, peer.connection, OWN_INBOX ".>", heard_cb, &peer), ==, NATS_OK);
-  g_assert_cmpint (natsConnection_Flush (peer.connection), ==, NATS_OK);
+  inbox = peer_listen (&peer);
   caller = nats_caller_new (&peer.nats);
   check_forgotten (caller, &peer, FALSE);
   check_forgotten (caller, &peer, TRUE);
-  natsSubscription_Unsubscribe (inbox);
-  natsSubscription_Destroy (inbox);
+  peer_end_listening (inbox);
   nats_caller_end (caller);
   peer_end (&peer);
 }
@@ -440,7 +455,7 @@ test_nats_peer_forgetful (void)
 static void
 test_nats_peer_not_named (void)
 {
-  natsSubscription *inbox = NULL;
+  natsSubscription *inbox;
   g_autoptr(AfrpcCall) call = NULL;
   AfrpcNatsCaller *caller;
   Peer peer;
@@ -448,8 +463,7 @@ test_nats_peer_not_named (void)
 
   g_test_summary ("A call that a server does not name is asked for; and one that it names and nobody has is acknowledged");
   peer_init (&peer, NATS_SUBJECT);
-  g_assert_cmpint (natsConnection_Subscribe (&inbox, peer.connection, OWN_INBOX ".>", heard_cb, &peer), ==, NATS_OK);
-  g_assert_cmpint (natsConnection_Flush (peer.connection), ==, NATS_OK);
+  inbox = peer_listen (&peer);
   caller = nats_caller_new (&peer.nats);
   call = call_start (caller, g_variant_new ("(i)", 1));
   grant (&peer, 60000);
@@ -460,8 +474,7 @@ test_nats_peer_not_named (void)
   hear_of (&peer, AFRPC_NATS_ACK, 4712);
   say (&peer, NULL, AFRPC_NATS_RESULT, 0, id, g_variant_new_variant (g_variant_new_string ("found")));
   g_variant_unref (wait_value (call));
-  natsSubscription_Unsubscribe (inbox);
-  natsSubscription_Destroy (inbox);
+  peer_end_listening (inbox);
   nats_caller_end (caller);
   peer_end (&peer);
 }
@@ -469,7 +482,7 @@ test_nats_peer_not_named (void)
 static void
 test_nats_peer_silent (void)
 {
-  natsSubscription *inbox = NULL;
+  natsSubscription *inbox;
   g_autoptr(AfrpcCall) call = NULL;
   g_autoptr(GVariant) value = NULL;
   AfrpcNatsCaller *caller;
@@ -478,8 +491,7 @@ test_nats_peer_silent (void)
 
   g_test_summary ("A server that says nothing is asked before it is taken for dead: it may never have got the call");
   peer_init (&peer, NATS_SUBJECT);
-  g_assert_cmpint (natsConnection_Subscribe (&inbox, peer.connection, OWN_INBOX ".>", heard_cb, &peer), ==, NATS_OK);
-  g_assert_cmpint (natsConnection_Flush (peer.connection), ==, NATS_OK);
+  inbox = peer_listen (&peer);
   caller = nats_caller_new (&peer.nats);
   call = call_start (caller, g_variant_new ("(i)", 1));
   grant (&peer, 2000);
@@ -489,8 +501,7 @@ test_nats_peer_silent (void)
   grant (&peer, 60000);
   say (&peer, NULL, AFRPC_NATS_RESULT, 0, hear_call (&peer), g_variant_new_variant (g_variant_new_string ("done")));
   value = wait_value (call);
-  natsSubscription_Unsubscribe (inbox);
-  natsSubscription_Destroy (inbox);
+  peer_end_listening (inbox);
   nats_caller_end (caller);
   peer_end (&peer);
 }
@@ -524,7 +535,7 @@ new_large (gsize size)
 static void
 test_nats_peer_slowly (void)
 {
-  natsSubscription *inbox = NULL;
+  natsSubscription *inbox;
   g_autoptr(AfrpcCall) call = NULL;
   g_autoptr(GVariant) value = NULL;
   AfrpcNatsCaller *caller;
@@ -533,8 +544,7 @@ test_nats_peer_slowly (void)
 
   g_test_summary ("A server that gets a large call slowly is not dead: it says how much has come. What is lost comes again");
   peer_init (&peer, NATS_SUBJECT);
-  g_assert_cmpint (natsConnection_Subscribe (&inbox, peer.connection, OWN_INBOX ".>", heard_cb, &peer), ==, NATS_OK);
-  g_assert_cmpint (natsConnection_Flush (peer.connection), ==, NATS_OK);
+  inbox = peer_listen (&peer);
   caller = nats_caller_new (&peer.nats);
   call = call_start (caller, new_large (300000));
   grant (&peer, 250);
@@ -562,8 +572,7 @@ test_nats_peer_slowly (void)
   said_free (first);
   say (&peer, NULL, AFRPC_NATS_RESULT, 0, 2, g_variant_new_variant (g_variant_new_string ("done")));
   g_variant_unref (wait_value (call));
-  natsSubscription_Unsubscribe (inbox);
-  natsSubscription_Destroy (inbox);
+  peer_end_listening (inbox);
   nats_caller_end (caller);
   peer_end (&peer);
 }
@@ -571,7 +580,7 @@ test_nats_peer_slowly (void)
 static void
 test_nats_peer_given_up (void)
 {
-  natsSubscription *inbox = NULL;
+  natsSubscription *inbox;
   g_autoptr(AfrpcCall) call = NULL;
   g_autoptr(AfrpcCall) next = NULL;
   g_autoptr(GError) error = NULL;
@@ -580,8 +589,7 @@ test_nats_peer_given_up (void)
 
   g_test_summary ("A call that is given up before all of it was sent has not been begun; a server that does not want it has not got it");
   peer_init (&peer, NATS_SUBJECT);
-  g_assert_cmpint (natsConnection_Subscribe (&inbox, peer.connection, OWN_INBOX ".>", heard_cb, &peer), ==, NATS_OK);
-  g_assert_cmpint (natsConnection_Flush (peer.connection), ==, NATS_OK);
+  inbox = peer_listen (&peer);
   caller = nats_caller_new (&peer.nats);
   call = call_start (caller, new_large (300000));
   grant (&peer, 60000);
@@ -605,8 +613,7 @@ test_nats_peer_given_up (void)
   take_slowly (&peer, 0);
   say (&peer, NULL, AFRPC_NATS_RESULT, 0, 3, g_variant_new_variant (g_variant_new_string ("done")));
   g_variant_unref (wait_value (next));
-  natsSubscription_Unsubscribe (inbox);
-  natsSubscription_Destroy (inbox);
+  peer_end_listening (inbox);
   nats_caller_end (caller);
   peer_end (&peer);
 }
@@ -647,7 +654,7 @@ test_nats_peer_drain (void)
 static void
 test_nats_peer_unwanted (void)
 {
-  natsSubscription *inbox = NULL;
+  natsSubscription *inbox;
   g_autoptr(AfrpcCall) call = NULL;
   g_autoptr(GError) error = NULL;
   AfrpcNatsCaller *caller;
@@ -656,8 +663,7 @@ test_nats_peer_unwanted (void)
 
   g_test_summary ("A server that was taken for dead is told that nobody wants what it has");
   peer_init (&peer, NATS_SUBJECT);
-  g_assert_cmpint (natsConnection_Subscribe (&inbox, peer.connection, OWN_INBOX ".>", heard_cb, &peer), ==, NATS_OK);
-  g_assert_cmpint (natsConnection_Flush (peer.connection), ==, NATS_OK);
+  inbox = peer_listen (&peer);
   caller = nats_caller_new (&peer.nats);
   call = call_start (caller, g_variant_new ("(i)", 1));
   grant (&peer, 20);
@@ -668,8 +674,7 @@ test_nats_peer_unwanted (void)
   hear_of (&peer, AFRPC_NATS_ACK, id);
   say (&peer, NULL, AFRPC_NATS_RESULT, 0, id, g_variant_new_variant (g_variant_new_string ("late")));
   hear_of (&peer, AFRPC_NATS_ACK, id);
-  natsSubscription_Unsubscribe (inbox);
-  natsSubscription_Destroy (inbox);
+  peer_end_listening (inbox);
   nats_caller_end (caller);
   peer_end (&peer);
 }
@@ -677,7 +682,7 @@ test_nats_peer_unwanted (void)
 static void
 test_nats_peer_too_large (void)
 {
-  natsSubscription *inbox = NULL;
+  natsSubscription *inbox;
   g_autoptr(AfrpcCall) call = NULL;
   g_autoptr(GError) error = NULL;
   AfrpcNatsCaller *caller;
@@ -686,8 +691,7 @@ test_nats_peer_too_large (void)
 
   g_test_summary ("A call that is larger than its server takes is refused at once");
   peer_init (&peer, NATS_SUBJECT);
-  g_assert_cmpint (natsConnection_Subscribe (&inbox, peer.connection, OWN_INBOX ".>", heard_cb, &peer), ==, NATS_OK);
-  g_assert_cmpint (natsConnection_Flush (peer.connection), ==, NATS_OK);
+  inbox = peer_listen (&peer);
   caller = nats_caller_new (&peer.nats);
   call = call_start (caller, new_large (1000001));
   grant (&peer, 60000);
@@ -696,8 +700,7 @@ test_nats_peer_too_large (void)
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE);
   /* Otherwise the next that happens is that it asks for room again, after 100 ms, and no server is heard for a minute. */
   g_test_message ("after %.1f ms", (g_get_monotonic_time () - begin_us) / 1000.0);
-  natsSubscription_Unsubscribe (inbox);
-  natsSubscription_Destroy (inbox);
+  peer_end_listening (inbox);
   nats_caller_end (caller);
   peer_end (&peer);
 }
@@ -724,7 +727,7 @@ test_nats_peer_overheard (void)
 static void
 test_nats_peer_stalled (void)
 {
-  natsSubscription *inbox = NULL;
+  natsSubscription *inbox;
   g_autoptr(AfrpcCall) call = NULL;
   g_autoptr(GVariant) value = NULL;
   AfrpcNatsCaller *caller;
@@ -733,8 +736,7 @@ test_nats_peer_stalled (void)
 
   g_test_summary ("While NATS itself says nothing, no server is taken for dead; nor before it may have been heard again");
   peer_init (&peer, NATS_SUBJECT);
-  g_assert_cmpint (natsConnection_Subscribe (&inbox, peer.connection, OWN_INBOX ".>", heard_cb, &peer), ==, NATS_OK);
-  g_assert_cmpint (natsConnection_Flush (peer.connection), ==, NATS_OK);
+  inbox = peer_listen (&peer);
   caller = nats_caller_new (&peer.nats);
   call = call_start (caller, g_variant_new ("(i)", 1));
   grant (&peer, 100);
@@ -747,8 +749,7 @@ test_nats_peer_stalled (void)
   g_assert_false (afrpc_call_is_settled (call));
   say (&peer, NULL, AFRPC_NATS_RESULT, 0, id, g_variant_new_variant (g_variant_new_string ("done")));
   value = wait_value (call);
-  natsSubscription_Unsubscribe (inbox);
-  natsSubscription_Destroy (inbox);
+  peer_end_listening (inbox);
   nats_caller_end (caller);
   peer_end (&peer);
 }

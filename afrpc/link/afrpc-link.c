@@ -441,10 +441,12 @@ afrpc_link_flush (AfrpcLink  *self,
       self->is_deaf = !only_cancels (self);
       return AFRPC_STEP_DONE;
     }
-  if (step == AFRPC_STEP_DONE && afrpc_link_is_to_end_sending (self) && afrpc_transport_is_local (&self->transport))
-    afrpc_link_end_sending (self);
-  else if (step == AFRPC_STEP_DONE && afrpc_link_is_to_end_sending (self))
-    self->sending_ended = TRUE;
+  if (step == AFRPC_STEP_DONE && afrpc_link_is_to_end_sending (self))
+    {
+      if (afrpc_transport_is_local (&self->transport))
+        afrpc_link_end_sending (self);
+      self->sending_ended = TRUE;
+    }
 
   return step;
 }
