@@ -20,13 +20,19 @@ dropped_cb (AfrpcPeer *self,
   afrpc_peer_attend (self);
 }
 
+/* It was dropped without ever having had a job, and nothing is going to be forked from it. */
+static gboolean
+is_of_no_use (const AfrpcPeer *self)
+{
+  return self->is_dropped && self->talk.role == AFRPC_ROLE_NONE && self->birth.forks.length == self->birth.n_heirs;
+}
+
 /* Whether it has nothing more to do but to end: its proxy is closed, or it never had one and was dropped, or left it to
  * an heir to see what was forked. */
 gboolean
 afrpc_peer_is_leaving (AfrpcPeer *self)
 {
-  return afrpc_peer_is_closed (self) || self->birth.is_heir ||
-         (self->is_dropped && self->talk.role == AFRPC_ROLE_NONE && self->birth.forks.length == self->birth.n_heirs);
+  return afrpc_peer_is_closed (self) || self->birth.is_heir || is_of_no_use (self);
 }
 
 /* Where no main loop has ever run, there may never be one to see its end: whoever has nothing left to do has that at once,
@@ -129,8 +135,7 @@ afrpc_peer_drop (AfrpcPeer     *self,
 gboolean
 afrpc_peer_is_abandoned (AfrpcPeer *self)
 {
-  return self->is_dropped && self->talk.role == AFRPC_ROLE_NONE && self->birth.forks.length == self->birth.n_heirs &&
-         self->birth.reaped_for->len == 0 && !afrpc_talk_is_over (&self->talk);
+  return is_of_no_use (self) && self->birth.reaped_for->len == 0 && !afrpc_talk_is_over (&self->talk);
 }
 
 void

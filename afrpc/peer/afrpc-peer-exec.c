@@ -138,8 +138,8 @@ set_system_error (AfrpcPeer   *peer,
   struct rlimit limit;
 
   if (saved_errno == EMFILE && getrlimit (RLIMIT_NOFILE, &limit) == 0)
-    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start %s: %s: %s: of the %" G_GUINT64_FORMAT " that the program may have "
-                 "(RLIMIT_NOFILE), each worker takes 2, and one more if its standard error is captured",
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start %s: %s: %s: of the %" G_GUINT64_FORMAT " that the "
+                 "program may have (RLIMIT_NOFILE), each worker takes 2, and one more if its standard error is captured",
                  name, doing, g_strerror (saved_errno), (guint64) limit.rlim_cur);
   else
     g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN, "cannot start %s: %s: %s", name, doing, g_strerror (saved_errno));
