@@ -3,6 +3,7 @@
 /* Calls with an affinity key: they wait for the worker that has had those before. */
 #include "pool-case.h"
 
+#include <glib/gstdio.h>
 #include <time.h>
 
 static AfrpcCall *
@@ -286,6 +287,41 @@ test_pool_affinity_given_up_other (void)
   given_up_clear (&other);
 }
 
+static void
+test_pool_affinity_held (void)
+{
+  g_autoptr(AfrpcProcess) template = template_new ();
+  g_autoptr(AfrpcCallOptions) repeatable = idempotent_options (), urgent = afrpc_call_options_new ();
+  g_autofree char *folder = g_dir_make_tmp ("afrpc-test-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (folder, "died", NULL);
+  AfrpcCall *victim, *earlier;
+  g_autoptr(GError) error = NULL;
+  Case test;
+
+  g_test_summary ("A call that is repeated waits for an earlier one of its key; those of other keys in that worker do not wait for it");
+  case_take (&test, g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act_async", "backend", AFRPC_BACKEND_ASYNC,
+                                  "max-workers", 1, "idle-workers", 1, "load", 1, NULL));
+  wait_idle (&test, 1);
+  afrpc_call_options_set_affinity (repeatable, "key");
+  afrpc_call_options_set_affinity (urgent, "key");
+  afrpc_call_options_set_priority (urgent, -1);
+  victim = afrpc_caller_start (caller_of (&test), test_act ("die-once", g_variant_new_string (path)), repeatable);
+  earlier = afrpc_caller_start (caller_of (&test), test_act ("wait-cancelled", NULL), urgent);
+  wait_begun (&test, 1);
+  g_object_set (test.pool, "load", 4, NULL);
+  check_value (start_with_key (&test, test_act ("return", NULL), "other key"));
+  check_value (start_with_key (&test, test_act ("return", NULL), "other key"));
+  check_value (start_act (&test, "return", NULL));
+  g_assert_false (afrpc_call_is_settled (victim));
+  afrpc_call_cancel (earlier);
+  error = wait_error (earlier);
+  check_value (victim);
+  g_object_unref (earlier);
+  g_unlink (path);
+  g_rmdir (folder);
+  case_end (&test);
+}
+
 #define N_MANY 100000u
 
 /* Returns: what the thread has computed: microseconds */
@@ -358,6 +394,7 @@ main (int   argc,
   g_test_add_func ("/pool-affinity/blocking", test_pool_affinity_blocking);
   g_test_add_func ("/pool-affinity/given-up", test_pool_affinity_given_up);
   g_test_add_func ("/pool-affinity/given-up-other", test_pool_affinity_given_up_other);
+  g_test_add_func ("/pool-affinity/held", test_pool_affinity_held);
   g_test_add_func ("/pool-affinity/many", test_pool_affinity_many);
 
   return g_test_run ();

@@ -346,7 +346,7 @@ test_pool_alone_under_load (void)
   AfrpcCall *running;
   g_autoptr(GError) error = NULL;
 
-  g_test_summary ("An async worker that always has something has nothing for a moment");
+  g_test_summary ("So it is under load, and others go on all the time");
   begin_async (&test, &victim, &running);
   for (guint i = 0; i < 4; i++)
     load_start (&load);
@@ -360,6 +360,81 @@ test_pool_alone_under_load (void)
   g_object_unref (running);
   victim_end (&victim);
   case_end (&test);
+}
+
+/* One async worker ends with three calls, and those are repeated: one that goes on until it is cancelled, or for ever, and
+ * has begun again; the victim; and one that ends. */
+typedef struct
+{
+  Case test;
+  AfrpcCall *longest; /* (owned) */
+  Victim victim;
+  AfrpcCall *last;    /* (owned) */
+} Repeated;
+
+static void
+repeated_init (Repeated *self,
+               gboolean  runs_on)
+{
+  g_autoptr(AfrpcProcess) template = template_new ();
+  g_autoptr(AfrpcCallOptions) options = idempotent_options ();
+  g_autoptr(AfrpcCallOptions) urgent = idempotent_options ();
+
+  case_take (&self->test, g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act_async", "backend",
+                                        AFRPC_BACKEND_ASYNC, "max-workers", 1, "idle-workers", 1, "load", 8, NULL));
+  wait_idle (&self->test, 1);
+  afrpc_call_options_set_priority (urgent, -1);
+  self->longest = start_act (&self->test, runs_on ? "run-on" : "wait-cancelled", urgent);
+  self->last = afrpc_caller_start (caller_of (&self->test), test_act ("later", g_variant_new_uint32 (100)), options);
+  wait_begun (&self->test, 1);
+  victim_start (&self->victim, &self->test, NULL);
+  wait_begun (&self->test, 2);
+}
+
+static void
+repeated_clear (Repeated *self)
+{
+  g_clear_object (&self->longest);
+  g_clear_object (&self->last);
+  victim_end (&self->victim);
+  case_end (&self->test);
+}
+
+static void
+test_pool_alone_async_long (void)
+{
+  Repeated repeated;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("An async worker is left to others, however long one that is repeated takes, and nor do others that are wait for it");
+  repeated_init (&repeated, FALSE);
+  check_value (start_act (&repeated.test, "return", NULL));
+  g_variant_unref (wait_value (repeated.victim.call));
+  g_variant_unref (wait_value (repeated.last));
+  g_assert_false (afrpc_call_is_settled (repeated.longest));
+  afrpc_call_cancel (repeated.longest);
+  error = wait_error (repeated.longest);
+  repeated_clear (&repeated);
+}
+
+/* @data: with a grace that was set to 0, or that by default */
+static void
+test_pool_alone_async_runs_on (gconstpointer data)
+{
+  Repeated repeated;
+  g_autoptr(GError) error = NULL;
+
+  g_test_summary ("One that was given up, and runs on, holds up none of the others that are repeated");
+  repeated_init (&repeated, TRUE);
+  if (GPOINTER_TO_INT (data))
+    afrpc_pool_set_cancel_grace_ms (repeated.test.pool, 0);
+  afrpc_call_cancel (repeated.longest);
+  error = wait_error (repeated.longest);
+  g_variant_unref (wait_value (repeated.victim.call));
+  g_variant_unref (wait_value (repeated.last));
+  /* It ends now. */
+  afrpc_pool_set_cancel_grace_ms (repeated.test.pool, 1);
+  repeated_clear (&repeated);
 }
 
 int
@@ -376,6 +451,9 @@ main (int   argc,
   g_test_add_func ("/pool-alone/blocking", test_pool_alone_blocking);
   g_test_add_func ("/pool-alone/async", test_pool_alone_async);
   g_test_add_func ("/pool-alone/async-blocking", test_pool_alone_async_blocking);
+  g_test_add_func ("/pool-alone/async-long", test_pool_alone_async_long);
+  g_test_add_data_func ("/pool-alone/async-runs-on/default", GINT_TO_POINTER (FALSE), test_pool_alone_async_runs_on);
+  g_test_add_data_func ("/pool-alone/async-runs-on/no-grace", GINT_TO_POINTER (TRUE), test_pool_alone_async_runs_on);
   g_test_add_func ("/pool-alone/under-load", test_pool_alone_under_load);
 
   return g_test_run ();

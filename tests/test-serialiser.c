@@ -3,6 +3,7 @@
 /* Values that travel through serialisers, afrpc's own and others, to whole workers and back. */
 #include "test-util.h"
 
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "odd-serialiser.h"
@@ -606,6 +607,64 @@ test_serialiser_reentrant (void)
   g_assert_no_error (watched.error);
 }
 
+typedef struct
+{
+  AfrpcPool *pool;
+  OddSerialiser *odd;
+  const char *path;
+  guint n; /* how many calls were serialised */
+} Repeat;
+
+/* After a call, and one behind it, the first is serialised again. */
+static void
+block_hook (gpointer data)
+{
+  Repeat *repeat = data;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = NULL;
+
+  if (++repeat->n < 3)
+    return;
+
+  repeat->odd->hook = NULL;
+  value = afrpc_caller_call_sync (AFRPC_CALLER (repeat->pool), g_variant_new ("(s)", repeat->path), NULL, &error);
+  g_assert_no_error (error);
+}
+
+static void
+test_serialiser_blocks_repeated (void)
+{
+  g_autoptr(OddSerialiser) odd = odd_serialiser_new (ODD_NAME, "parent");
+  g_autoptr(AfrpcProcess) process = test_bare_process_new ();
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_autofree char *folder = g_dir_make_tmp ("afrpc-test-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (folder, "died", NULL);
+  g_autoptr(AfrpcPool) pool = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GVariant) value = NULL, behind = NULL;
+  g_autoptr(GError) error = NULL;
+  Repeat repeat;
+
+  g_test_summary ("A serialiser may wait for another call of the pool, also while one is serialised that will be its worker's only one");
+  afrpc_process_require (process, MODULE);
+  pool = g_object_new (AFRPC_TYPE_POOL, "process", process, "function", "die_once", "init", "init_odd", "max-workers", 1,
+                       "serialiser", odd, NULL);
+  repeat = (Repeat) { .pool = pool, .odd = odd, .path = path };
+  odd->hook_data = &repeat;
+  odd->hook = block_hook;
+  afrpc_call_options_set_idempotent (options, TRUE);
+  call = afrpc_caller_start (AFRPC_CALLER (pool), g_variant_new ("(s)", path), options);
+  behind = afrpc_caller_call_sync (AFRPC_CALLER (pool), g_variant_new ("(s)", path), NULL, &error);
+  g_assert_no_error (error);
+  value = afrpc_call_wait_sync (call, NULL, &error);
+  g_assert_no_error (error);
+
+  g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (pool), NULL, &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (g_unlink (path), ==, 0);
+  g_rmdir (folder);
+}
+
 static void
 end_hook (gpointer pool)
 {
@@ -781,6 +840,7 @@ main (int    argc,
   g_test_add_func ("/serialiser/size", test_serialiser_size);
   g_test_add_func ("/serialiser/reentrant", test_serialiser_reentrant);
   g_test_add_func ("/serialiser/ends-pool", test_serialiser_ends_pool);
+  g_test_add_func ("/serialiser/blocks-repeated", test_serialiser_blocks_repeated);
   g_test_add_func ("/serialiser/interrupted", test_serialiser_interrupted);
   g_test_add_func ("/serialiser/waits", test_serialiser_waits);
   g_test_add_func ("/serialiser/plain", test_serialiser_plain);

@@ -95,7 +95,7 @@ waits_in_vain (AfrpcPoolCore      *core,
 {
   AfrpcPoolMember *member = NULL;
 
-  if (job->tie != NULL && job->tie->state == AFRPC_POOL_TIE_LINE)
+  if (job->tie != NULL && job->tie->state != AFRPC_POOL_TIE_LONE)
     member = afrpc_pool_tie_get_member (job->tie);
 
   return member != NULL ? afrpc_peer_keeps_too_much (member->peer) : has_nobody (core);

@@ -25,6 +25,21 @@ has_had_enough (AfrpcPoolCore   *self,
          afrpc_peer_is_retired (member->peer);
 }
 
+/* A serialiser may wait for another call of the pool while it packs this one: only then is @member kept from others. If it
+ * has got some meanwhile, @job waits again. */
+static void
+give_alone (AfrpcPoolJob    *job,
+            AfrpcPoolMember *member,
+            gint64           left)
+{
+  afrpc_pool_job_ref (job);
+  afrpc_proxy_give (member->proxy, job->args, job->call->options, left, &job->pending);
+  if (member->core != NULL && job->call != NULL && job->pending.state == AFRPC_PENDING_OPEN &&
+      (afrpc_peer_get_n_owed (member->peer) == 1 || !afrpc_pool_job_take_back (job)))
+    afrpc_pool_member_set_alone (member, job);
+  afrpc_pool_job_unref (job);
+}
+
 /* @job is in a queue, or has just come; its reference becomes the worker's. A serialiser may do anything meanwhile.
  * FALSE: its time is over, and it fails; so may very many others. */
 static gboolean
@@ -73,12 +88,13 @@ give (AfrpcPoolCore   *self,
   job->pending.is_awaited = outer->is_awaited;
   job->pending.execution_timeout_ms = outer->execution_timeout_ms;
   afrpc_call_lend_process (job->call, member->process);
-  if (afrpc_pool_line_has_to_be_alone (job))
-    member->alone = job;
   member->n_calls++;
   if (G_UNLIKELY (self->config.max_memory_growth > 0))
     afrpc_pool_memory_note (self);
-  afrpc_proxy_give (member->proxy, job->args, job->call->options, left, &job->pending);
+  if (G_UNLIKELY (afrpc_pool_line_has_to_be_alone (job)))
+    give_alone (job, member, left);
+  else
+    afrpc_proxy_give (member->proxy, job->args, job->call->options, left, &job->pending);
   if (has_had_enough (self, member))
     afrpc_pool_staff_renew (self, member);
   else
@@ -173,8 +189,7 @@ give_next (AfrpcPoolCore   *self,
 {
   AfrpcPoolJob *job = peek_own (member);
 
-  if (job == NULL ||
-      (common != NULL && (is_too_busy (member, job) || afrpc_pool_place_is_before (&common->place, &job->place))))
+  if (job == NULL || (common != NULL && afrpc_pool_place_is_before (&common->place, &job->place)))
     job = common;
   if (job->tie != NULL)
     afrpc_pool_tie_bind (self, job->tie, member);
@@ -216,20 +231,6 @@ afrpc_pool_desk_serve_soon (AfrpcPoolMember *member)
   g_queue_push_tail_link (&member->core->to_serve, &member->serve);
 }
 
-/* The first that waits for @member, which has calls, has to be alone: anybody may have it, and those of its key behind it,
- * once that has no others of the key. FALSE: it has. */
-static gboolean
-release_lone (AfrpcPoolCore *self,
-              AfrpcPoolJob  *job)
-{
-  if (afrpc_pool_tie_is_held (job->tie))
-    return FALSE;
-
-  afrpc_pool_tie_settle (self, job->tie);
-
-  return TRUE;
-}
-
 /* Those that wait for this member, and for nobody else. */
 void
 afrpc_pool_desk_serve (AfrpcPoolCore   *self,
@@ -241,6 +242,7 @@ afrpc_pool_desk_serve (AfrpcPoolCore   *self,
   if (G_LIKELY (afrpc_pool_ties_count (member) == 0) || self->doom != NULL || !afrpc_pool_member_is_live (member))
     return;
 
+  afrpc_pool_ties_look (self, member);
   while ((job = peek_own (member)) != NULL && member->seat.taken)
     {
       AfrpcPoolJob *common = peek_first (self, lets_others_go (self) && !has_nothing (member));
@@ -251,12 +253,7 @@ afrpc_pool_desk_serve (AfrpcPoolCore   *self,
           afrpc_pool_desk_serve_soon (member);
           break;
         }
-      if (is_too_busy (member, job))
-        {
-          if (!release_lone (self, job))
-            break;
-        }
-      else if (!give_next (self, member, NULL) && !may_expire (self, &n_expired))
+      if (!give_next (self, member, NULL) && !may_expire (self, &n_expired))
         break;
     }
 }
@@ -269,6 +266,14 @@ choose (AfrpcPoolCore *self)
     afrpc_pool_member_look (self->relieved);
 
   return afrpc_pool_bench_peek (&self->bench);
+}
+
+/* Whether a member that has nothing may have one that has to be alone for as long as that takes: of async workers, which
+ * have many at once, one is left to the others. */
+static gboolean
+may_be_taken (const AfrpcPoolCore *self)
+{
+  return !lets_others_go (self) || self->n_alone + 1 < afrpc_pool_staff_count (self);
 }
 
 /* Whoever comes first of those that any may have, until nobody has room. */
@@ -284,7 +289,7 @@ serve_common (AfrpcPoolCore *self)
       AfrpcPoolMember *member;
 
       /* It has waited for a member that is gone. */
-      if (afrpc_pool_line_has_to_be_alone (job) && job->tie != NULL && job->tie->state == AFRPC_POOL_TIE_LINE)
+      if (afrpc_pool_line_has_to_be_alone (job) && job->tie != NULL && job->tie->state != AFRPC_POOL_TIE_LONE)
         {
           afrpc_pool_tie_settle (self, job->tie);
           continue;
@@ -293,7 +298,7 @@ serve_common (AfrpcPoolCore *self)
       member = choose (self);
       if (member == NULL)
         break;
-      if (is_too_busy (member, job))
+      if (is_too_busy (member, job) || (afrpc_pool_line_has_to_be_alone (job) && !may_be_taken (self)))
         {
           if (!lets_others_go (self))
             break;
@@ -310,24 +315,44 @@ serve_common (AfrpcPoolCore *self)
 static void
 see_to_lone (AfrpcPoolCore *self)
 {
-  AfrpcPoolJob *job = earlier (afrpc_pool_line_peek (&self->lone), afrpc_pool_line_peek_tied (&self->lone_tied));
+  AfrpcPoolJob *job;
 
+  if (self->aside != NULL)
+    afrpc_pool_ties_look (self, self->aside);
+  job = earlier (afrpc_pool_line_peek (&self->lone), afrpc_pool_line_peek_tied (&self->lone_tied));
   if (job == NULL || !lets_others_go (self))
     return;
 
-  if (self->aside == NULL)
-    {
-      /* Somebody may have nothing soon. */
-      if (self->aside_at == 0)
-        afrpc_pool_core_want_at (self, &self->aside_at, g_get_monotonic_time () + ASIDE_US);
-    }
-  else if (self->aside_has_room && afrpc_pool_ties_count (self->aside) == 0)
+  if (self->aside != NULL && self->aside_has_room && afrpc_pool_ties_count (self->aside) == 0)
     {
       self->aside_has_room = FALSE;
       if (job->tie != NULL)
         afrpc_pool_tie_bind (self, job->tie, self->aside);
       give (self, job, self->aside);
     }
+  else if (self->aside_at == 0)
+    {
+      const gboolean is_first = self->aside == NULL && self->config.max_workers == 1;
+
+      /* Somebody may have nothing soon. */
+      afrpc_pool_core_want_at (self, &self->aside_at, is_first ? AFRPC_POOL_AT_ONCE : g_get_monotonic_time () + ASIDE_US);
+    }
+}
+
+/* Whether what it has been given last takes long. */
+static gboolean
+has_begun_long_ago (const AfrpcPoolMember *aside,
+                    gint64                 now)
+{
+  return aside->state == AFRPC_POOL_MEMBER_BUSY && now >= aside->current_since + ASIDE_US;
+}
+
+/* Whether another worker is there soon that they may have. */
+static gboolean
+may_wait (const AfrpcPoolCore *self)
+{
+  return self->config.max_workers > 1 &&
+         (afrpc_pool_staff_may_grow (self) || self->n_members[AFRPC_POOL_MEMBER_STARTING] > 0);
 }
 
 /* Has it started, if it has to be, and not before there are as many workers as there may be; or ended. */
@@ -336,12 +361,19 @@ afrpc_pool_desk_look_aside (AfrpcPoolCore *self,
                             gint64         now)
 {
   AfrpcPoolMember *aside = self->aside;
-  const gboolean is_needed = afrpc_pool_get_n_lone (self) > 0 && lets_others_go (self);
+  gboolean is_needed;
 
   self->aside_at = 0;
-  if (aside == NULL && is_needed &&
-      (afrpc_pool_staff_may_grow (self) || self->n_members[AFRPC_POOL_MEMBER_STARTING] > 0 ||
-       !afrpc_pool_staff_start_aside (self, now)))
+  if (aside != NULL)
+    afrpc_pool_ties_look (self, aside);
+  is_needed = afrpc_pool_get_n_lone (self) > 0 && lets_others_go (self);
+  /* Nobody waits for what takes long, or was given up and runs on. */
+  if (aside != NULL && is_needed && has_begun_long_ago (aside, now) && afrpc_pool_staff_may_start_aside (self))
+    {
+      afrpc_pool_member_end (aside);
+      aside = self->aside;
+    }
+  if (is_needed && (aside != NULL || may_wait (self) || !afrpc_pool_staff_start_aside (self, now)))
     afrpc_pool_core_want_at (self, &self->aside_at, now + ASIDE_US);
   /* What comes behind one of its key waits for it. */
   if (aside != NULL && afrpc_pool_member_is_live (aside) && has_nothing (aside) &&

@@ -26,7 +26,7 @@ is_free (AfrpcPoolCore          *self,
     return FALSE;
   member = tie != NULL ? afrpc_pool_tie_get_member (tie) : NULL;
 
-  return member == NULL || (member->seat.taken && afrpc_pool_ties_count (member) == 0);
+  return member == NULL || (member->seat.taken && (member->bond == NULL || member->bond->lanes.n == 0));
 }
 
 /* Whether another call may wait, with so many bytes of arguments, or need not. */

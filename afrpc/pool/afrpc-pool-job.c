@@ -15,8 +15,8 @@ of_pending (AfrpcPending *pending)
   return (AfrpcPoolJob *) pending;
 }
 
-static AfrpcPoolJob *
-job_ref (AfrpcPoolJob *self)
+AfrpcPoolJob *
+afrpc_pool_job_ref (AfrpcPoolJob *self)
 {
   self->ref_count++;
 
@@ -108,7 +108,7 @@ afrpc_pool_job_free_spare (AfrpcPoolCore *core)
 static void
 pending_ref (AfrpcPending *pending)
 {
-  job_ref (of_pending (pending));
+  afrpc_pool_job_ref (of_pending (pending));
 }
 
 static void
@@ -152,7 +152,7 @@ take_from_member (AfrpcPoolJob *self)
   AfrpcPoolMember *member = self->member;
 
   if (member->alone == self)
-    member->alone = NULL;
+    afrpc_pool_member_set_alone (member, NULL);
   if (member->given.head == &self->place.link)
     member->current_since = self->core->now;
   afrpc_pool_links_unlink (&member->given, &self->place.link);

@@ -163,7 +163,7 @@ peek_any (AfrpcPoolCore *self)
       const AfrpcPoolMember *member = self->members->pdata[i];
 
       if (member->bond != NULL)
-        job = afrpc_pool_line_peek_tied (&member->bond->lanes);
+        job = afrpc_pool_line_peek_tied (member->bond->lanes.n > 0 ? &member->bond->lanes : &member->bond->held);
     }
 
   return job;

@@ -75,6 +75,8 @@ set_state (AfrpcPoolMember      *self,
   if (self->state == AFRPC_POOL_MEMBER_STARTING && state <= AFRPC_POOL_MEMBER_BUSY)
     afrpc_pool_age_begin (self);
   count_step (self, state);
+  if (state == AFRPC_POOL_MEMBER_GONE)
+    self->core->n_asides -= self->is_aside;
   if (state == AFRPC_POOL_MEMBER_ENDING)
     afrpc_pool_ending_begin (self);
 }
@@ -247,7 +249,7 @@ look_closely (AfrpcPoolMember *self)
     afrpc_pool_staff_lost (core, self);
   /* The outcome of the one that was alone has arrived, told or not. */
   if (self->alone != NULL && self->alone->member == self && self->alone->pending.state != AFRPC_PENDING_OPEN)
-    self->alone = NULL;
+    afrpc_pool_member_set_alone (self, NULL);
   has_room = can_sit (self, state) && load < self->load && self->alone == NULL && self->settings.length == 0 &&
              !is_held_up (self);
   if (G_UNLIKELY (core->aside == self))
@@ -489,6 +491,16 @@ afrpc_pool_member_set_load (AfrpcPoolMember *self,
   self->load = load;
 }
 
+/* @job: (nullable): the one that it has by itself */
+void
+afrpc_pool_member_set_alone (AfrpcPoolMember *self,
+                             AfrpcPoolJob    *job)
+{
+  if (self->core != NULL && !self->is_aside)
+    self->core->n_alone += (job != NULL) - (self->alone != NULL);
+  self->alone = job;
+}
+
 /* Gets no more calls, and ends once it has none. */
 void
 afrpc_pool_member_end (AfrpcPoolMember *self)
@@ -515,12 +527,17 @@ afrpc_pool_member_leave (AfrpcPoolMember *self)
     core->aside = NULL;
   core->n_members[self->state]--;
   if (self->state != AFRPC_POOL_MEMBER_GONE)
-    self->template->n_failing -= self->is_failing;
+    {
+      self->template->n_failing -= self->is_failing;
+      core->n_asides -= self->is_aside;
+    }
   afrpc_pool_bench_leave (&core->bench, &self->seat);
   if (self->is_to_serve)
     g_queue_unlink (&core->to_serve, &self->serve);
   self->is_to_serve = FALSE;
   afrpc_pool_settings_leave (self);
+  if (self->alone != NULL)
+    core->n_alone -= !self->is_aside;
   self->alone = NULL;
   afrpc_pool_runaway_forget (core, self);
   afrpc_pool_ties_break (core, self);

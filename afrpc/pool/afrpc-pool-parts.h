@@ -65,6 +65,7 @@ struct _AfrpcPoolJob
 AfrpcPoolJob *afrpc_pool_job_new       (AfrpcPoolCore    *core,
                                         AfrpcCall        *call,
                                         GVariant         *args);
+AfrpcPoolJob *afrpc_pool_job_ref       (AfrpcPoolJob     *self);
 void          afrpc_pool_job_unref     (AfrpcPoolJob     *self);
 void          afrpc_pool_job_free_spare (AfrpcPoolCore   *core);
 void          afrpc_pool_job_fail      (AfrpcPoolJob     *self,
@@ -123,6 +124,7 @@ struct _AfrpcPoolMember
   gint64 chunk_ended_at;      /* when it had finished one last: monotonic time in microseconds */
   GError *failure;            /* (nullable): what one failed with, before the member was ready */
   AfrpcPoolJob *alone;        /* (nullable) (not owned): the one that it has by itself */
+  gboolean is_aside;          /* it is one more than there may be, for those that have to be alone */
   gboolean is_asked_to_end;   /* by the pool */
   gboolean is_leaving;        /* it gets no more calls, which it may not have been told yet */
   gboolean is_failing;        /* it ends before it was ready */
@@ -157,6 +159,8 @@ void          afrpc_pool_member_relieve (AfrpcPoolMember *self);
 gboolean      afrpc_pool_member_is_live (const AfrpcPoolMember *self);
 void          afrpc_pool_member_set_load (AfrpcPoolMember *self,
                                           guint            load);
+void          afrpc_pool_member_set_alone (AfrpcPoolMember *self,
+                                           AfrpcPoolJob    *job);
 void          afrpc_pool_member_end    (AfrpcPoolMember  *self);
 void          afrpc_pool_member_leave  (AfrpcPoolMember  *self);
 
@@ -273,7 +277,9 @@ struct _AfrpcPoolCore
   AfrpcPoolLanes tied;      /* of ties: those whose jobs any member may get */
   AfrpcPoolLanes lone_tied; /* and those whose first job any may get who has nothing */
   GQueue to_serve;          /* (element-type AfrpcPoolMember): those that may have room for who waits for them */
+  guint n_alone;            /* how many members have one of these, but for the next */
   AfrpcPoolMember *aside;   /* (nullable) (not owned): gets nothing but these, one after the other; it is not counted */
+  guint n_asides;           /* it, and those before it that still finish what they have */
   gboolean aside_has_room;
   gint64 aside_at;          /* when to look whether they need one, or it is not needed any more; 0: nobody waits for that */
   GError *doom;             /* (nullable) (owned): why all that wait fail, while some of them are left */
@@ -492,6 +498,7 @@ void          afrpc_pool_staff_renew   (AfrpcPoolCore    *self,
 void          afrpc_pool_staff_refresh (AfrpcPoolCore    *self,
                                         AfrpcProcess     *process);
 void          afrpc_pool_staff_adapt   (AfrpcPoolCore    *self);
+gboolean      afrpc_pool_staff_may_start_aside (const AfrpcPoolCore *self);
 gboolean      afrpc_pool_staff_start_aside (AfrpcPoolCore *self,
                                             gint64         now);
 guint         afrpc_pool_staff_get_default_max (void);
@@ -569,6 +576,7 @@ typedef enum
 {
   AFRPC_POOL_TIE_AWAY, /* no job waits */
   AFRPC_POOL_TIE_LINE, /* they wait for its member, or for any if it has none */
+  AFRPC_POOL_TIE_HELD, /* the first has to be alone, and none of them goes on before its member has done with others of the key */
   AFRPC_POOL_TIE_LONE, /* the first has to be alone, and waits for one that has nothing */
 } AfrpcPoolTieState;
 
@@ -589,6 +597,7 @@ struct _AfrpcPoolBond
   guint ref_count;
   AfrpcPoolMember *member;  /* (nullable) (not owned): NULL once it was broken */
   AfrpcPoolLanes lanes;     /* of ties whose jobs wait for the member */
+  AfrpcPoolLanes held;      /* and of those whose jobs wait for what it has of them */
 };
 
 AfrpcPoolTie *afrpc_pool_tie_get       (AfrpcPoolCore    *core,
@@ -602,19 +611,20 @@ void          afrpc_pool_tie_settle    (AfrpcPoolCore    *core,
                                         AfrpcPoolTie     *tie);
 AfrpcPoolLanes *afrpc_pool_tie_get_lanes (AfrpcPoolCore  *core,
                                           AfrpcPoolTie   *tie);
-gboolean      afrpc_pool_tie_is_held   (AfrpcPoolTie     *tie);
 AfrpcPoolMember *afrpc_pool_tie_get_member (AfrpcPoolTie *tie);
 void          afrpc_pool_tie_free      (AfrpcPoolTie     *tie);
 void          afrpc_pool_ties_break    (AfrpcPoolCore    *core,
                                         AfrpcPoolMember  *member);
 gboolean      afrpc_pool_ties_release  (AfrpcPoolCore    *core,
                                         AfrpcPoolMember  *member);
+void          afrpc_pool_ties_look     (AfrpcPoolCore    *core,
+                                        AfrpcPoolMember  *member);
 
 /* Returns: how many keys have jobs that wait for @member */
 static inline guint
 afrpc_pool_ties_count (const AfrpcPoolMember *member)
 {
-  return member->bond != NULL ? member->bond->lanes.n : 0;
+  return member->bond != NULL ? member->bond->lanes.n + member->bond->held.n : 0;
 }
 
 /* Settings: what all workers are called with, those of later before anything else */

@@ -22,10 +22,14 @@ afrpc_pool_runaway_get_grace_ms (const AfrpcPoolConfig *config)
   return config->backend == AFRPC_BACKEND_SYNC ? AFRPC_POOL_GRACE_MS_DEFAULT : 0;
 }
 
+/* Returns: the same of @member, in microseconds. With one that has a call by itself, no others end. */
 static gint64
-get_grace_us (const AfrpcPoolCore *core)
+get_grace_us (const AfrpcPoolMember *member)
 {
-  return (gint64) afrpc_pool_runaway_get_grace_ms (&core->config) * 1000;
+  const AfrpcPoolConfig *config = &member->core->config;
+  const gboolean is_unset = config->cancel_grace_ms == AFRPC_POOL_GRACE_UNSET;
+
+  return 1000 * (gint64) (is_unset && member->is_aside ? AFRPC_POOL_GRACE_MS_DEFAULT : afrpc_pool_runaway_get_grace_ms (config));
 }
 
 static AfrpcPoolRunaway *
@@ -169,7 +173,7 @@ stop (AfrpcPoolMember *member)
 
   g_debug ("member %d: a call that was given up did not stop", afrpc_peer_get_pid (member->peer));
   afrpc_pool_runaway_forget (core, member);
-  if (afrpc_pool_member_is_live (member))
+  if (afrpc_pool_member_is_live (member) && !member->is_aside)
     afrpc_pool_staff_replace (core);
   member->was_stopped = TRUE;
   member->is_asked_to_end = TRUE;
@@ -213,9 +217,9 @@ look_at (AfrpcPoolMember  *member,
 
 static gint64
 look_at_member (AfrpcPoolMember *member,
-                gint64           grace,
                 gint64           now)
 {
+  const gint64 grace = get_grace_us (member);
   gint64 next = AFRPC_DEADLINES_NEVER;
 
   if (!afrpc_pool_runaway_is_there (member))
@@ -247,14 +251,13 @@ void
 afrpc_pool_runaway_look (AfrpcPoolCore *core,
                          gint64         now)
 {
-  const gint64 grace = get_grace_us (core);
   gint64 next = AFRPC_DEADLINES_NEVER;
 
   core->runaways_at = 0;
   for (guint i = 0; i < core->members->len; i++)
     {
       AfrpcPoolMember *member = core->members->pdata[i];
-      const gint64 at = member->runaways != NULL ? look_at_member (member, grace, now) : AFRPC_DEADLINES_NEVER;
+      const gint64 at = member->runaways != NULL ? look_at_member (member, now) : AFRPC_DEADLINES_NEVER;
 
       next = MIN (next, at);
     }
@@ -275,7 +278,7 @@ afrpc_pool_runaway_look_soon (AfrpcPoolCore *core)
 void
 afrpc_pool_runaway_leave (AfrpcPoolMember *member)
 {
-  const gint64 grace = get_grace_us (member->core);
+  const gint64 grace = get_grace_us (member);
 
   if (grace > 0 && afrpc_pool_runaway_is_there (member))
     afrpc_peer_kill_at (member->peer, get (member, 0)->since + grace);

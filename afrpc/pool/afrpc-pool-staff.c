@@ -57,6 +57,13 @@ start (AfrpcPoolCore     *self,
   begin (self, make (self, template));
 }
 
+/* Whether there may be another one of these. Those before it may run for ever what was given up. */
+gboolean
+afrpc_pool_staff_may_start_aside (const AfrpcPoolCore *self)
+{
+  return self->failure == NULL && self->state < AFRPC_POOL_KILLED && self->n_asides <= self->config.max_workers;
+}
+
 /* One more than there may be, for those that have to be alone: otherwise they would wait until somebody has nothing, which may
  * never be so, or others would have to wait for that. FALSE: not now. */
 gboolean
@@ -65,10 +72,12 @@ afrpc_pool_staff_start_aside (AfrpcPoolCore *self,
 {
   AfrpcPoolTemplate *template = afrpc_pool_template_choose_aside (self, now);
 
-  if (template == NULL || self->failure != NULL || self->state >= AFRPC_POOL_KILLED)
+  if (template == NULL || !afrpc_pool_staff_may_start_aside (self))
     return FALSE;
 
   self->aside = make (self, template);
+  self->aside->is_aside = TRUE;
+  self->n_asides++;
   self->aside_has_room = FALSE;
   afrpc_pool_member_set_load (self->aside, 1);
   begin (self, self->aside);
@@ -118,12 +127,14 @@ is_late (AfrpcPoolCore *self,
   return FALSE;
 }
 
-/* Returns: how many there are, with those that finish what they have: they are replaced before, but not without bound */
+/* Returns: how many there are, with those that finish what they have: they are replaced before, but not without bound.
+ * Those that are more than there may be have a bound of their own. */
 static guint
 count_all (const AfrpcPoolCore *self)
 {
-  return afrpc_pool_staff_count (self) + self->n_members[AFRPC_POOL_MEMBER_RETIRING] +
-         self->n_members[AFRPC_POOL_MEMBER_ENDING];
+  return self->n_members[AFRPC_POOL_MEMBER_STARTING] + self->n_members[AFRPC_POOL_MEMBER_IDLE] +
+         self->n_members[AFRPC_POOL_MEMBER_BUSY] + self->n_members[AFRPC_POOL_MEMBER_RETIRING] +
+         self->n_members[AFRPC_POOL_MEMBER_ENDING] - self->n_asides;
 }
 
 /* Starts workers if there have to be more. */
@@ -200,7 +211,7 @@ count_loads (AfrpcPoolCore *self)
     {
       AfrpcPoolMember *member = self->members->pdata[i];
 
-      if (afrpc_pool_member_is_live (member) && member != self->aside)
+      if (afrpc_pool_member_is_live (member) && !member->is_aside)
         afrpc_pool_member_set_load (member, afrpc_pool_template_get_load (member->template, self));
     }
 }
@@ -239,7 +250,7 @@ afrpc_pool_staff_renew (AfrpcPoolCore   *self,
   if (!afrpc_pool_member_is_live (member))
     return;
 
-  if (member != self->aside)
+  if (!member->is_aside)
     afrpc_pool_staff_replace (self);
   afrpc_pool_member_end (member);
 }
@@ -370,7 +381,7 @@ shrink (AfrpcPoolCore *self)
     {
       AfrpcPoolMember *member = self->members->pdata[i];
 
-      if (afrpc_pool_member_is_live (member) && member != self->aside && (afrpc_pool_staff_count (self) > self->config.max_workers ||
+      if (afrpc_pool_member_is_live (member) && !member->is_aside && (afrpc_pool_staff_count (self) > self->config.max_workers ||
                                                  afrpc_pool_template_has_too_many (member->template)))
         g_ptr_array_add (members, afrpc_pool_member_ref (member));
     }

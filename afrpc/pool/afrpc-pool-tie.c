@@ -39,7 +39,7 @@ bond_unref (AfrpcPoolBond *self)
   if (--self->ref_count > 0)
     return;
 
-  g_assert (self->lanes.n == 0);
+  g_assert (self->lanes.n == 0 && self->held.n == 0);
   g_free (self);
 }
 
@@ -63,7 +63,10 @@ afrpc_pool_tie_get_lanes (AfrpcPoolCore *core,
   if (self->state == AFRPC_POOL_TIE_LONE)
     return &core->lone_tied;
 
-  return get_bond (self) != NULL ? &self->bond->lanes : &core->tied;
+  if (get_bond (self) == NULL)
+    return &core->tied;
+
+  return self->state == AFRPC_POOL_TIE_HELD ? &self->bond->held : &self->bond->lanes;
 }
 
 static void
@@ -77,6 +80,28 @@ leave_lanes (AfrpcPoolCore *core,
   self->state = AFRPC_POOL_TIE_AWAY;
 }
 
+static gboolean
+holds (const AfrpcPoolJob *job)
+{
+  return job->tie != NULL && job->pending.state == AFRPC_PENDING_OPEN;
+}
+
+/* Whether its member owes an outcome of a call of this key, or may run one that was given up: none overtakes those. */
+static gboolean
+is_held (AfrpcPoolTie *self)
+{
+  AfrpcPoolMember *member = get_bond (self)->member;
+
+  if (afrpc_pool_runaway_has_tie (member, self))
+    return TRUE;
+
+  for (GList *l = member->given.head; l != NULL; l = l->next)
+    if (((AfrpcPoolJob *) l->data)->tie == self && holds (l->data))
+      return TRUE;
+
+  return FALSE;
+}
+
 /* Returns: where it is to wait. Its bond is what it has to be then. */
 static AfrpcPoolTieState
 find_state (AfrpcPoolTie *self)
@@ -85,10 +110,10 @@ find_state (AfrpcPoolTie *self)
 
   if (job == NULL)
     return AFRPC_POOL_TIE_AWAY;
-  if (afrpc_pool_line_has_to_be_alone (job) && (get_bond (self) == NULL || !afrpc_pool_tie_is_held (self)))
-    return AFRPC_POOL_TIE_LONE;
+  if (!afrpc_pool_line_has_to_be_alone (job))
+    return AFRPC_POOL_TIE_LINE;
 
-  return AFRPC_POOL_TIE_LINE;
+  return get_bond (self) != NULL && is_held (self) ? AFRPC_POOL_TIE_HELD : AFRPC_POOL_TIE_LONE;
 }
 
 /* Another one of its jobs comes first than before, or another member has it. */
@@ -114,7 +139,7 @@ afrpc_pool_tie_settle (AfrpcPoolCore *core,
     return;
 
   afrpc_pool_lanes_join (afrpc_pool_tie_get_lanes (core, self), &self->lane);
-  if (state == AFRPC_POOL_TIE_LINE && self->bond != NULL)
+  if (state != AFRPC_POOL_TIE_LONE && self->bond != NULL)
     {
       afrpc_pool_desk_serve_soon (self->bond->member);
       self->bond->member->n_held = G_MAXUINT;
@@ -135,6 +160,16 @@ afrpc_pool_tie_bind (AfrpcPoolCore   *core,
   self->bond = bond_ref (bond_get (member));
 }
 
+/* What waits for its member does so for anybody, or is held by nobody. */
+static void
+break_bond (AfrpcPoolCore *core,
+            AfrpcPoolBond *bond)
+{
+  afrpc_pool_lanes_take_all (&core->tied, &bond->lanes);
+  afrpc_pool_lanes_take_all (&core->tied, &bond->held);
+  bond->member = NULL;
+}
+
 /* Nobody is led to @member any more: what waits for it does so for anybody. */
 void
 afrpc_pool_ties_break (AfrpcPoolCore   *core,
@@ -145,15 +180,8 @@ afrpc_pool_ties_break (AfrpcPoolCore   *core,
   if (bond == NULL)
     return;
 
-  afrpc_pool_lanes_take_all (&core->tied, &bond->lanes);
-  bond->member = NULL;
+  break_bond (core, bond);
   bond_unref (bond);
-}
-
-static gboolean
-holds (const AfrpcPoolJob *job)
-{
-  return job->tie != NULL && job->pending.state == AFRPC_PENDING_OPEN;
 }
 
 /* Marks one of those that a member holds. Returns: 1 if it was not marked before */
@@ -194,20 +222,20 @@ keep (AfrpcPoolCore *core,
       AfrpcPoolBond *old,
       AfrpcPoolBond *bond)
 {
-  const AfrpcPoolTieState state = self != NULL ? self->state : AFRPC_POOL_TIE_AWAY;
+  AfrpcPoolTieState state;
 
   if (self == NULL || self->bond != old)
     return;
 
-  if (state == AFRPC_POOL_TIE_LINE)
-    leave_lanes (core, self);
+  state = self->state;
+  leave_lanes (core, self);
   bond_unref (self->bond);
   self->bond = bond_ref (bond);
-  if (state == AFRPC_POOL_TIE_LINE)
-    {
-      afrpc_pool_lanes_join (&bond->lanes, &self->lane);
-      self->state = state;
-    }
+  if (state == AFRPC_POOL_TIE_AWAY)
+    return;
+
+  self->state = state;
+  afrpc_pool_lanes_join (afrpc_pool_tie_get_lanes (core, self), &self->lane);
 }
 
 /* @member gets no more: of the jobs that wait for it, only those do so any longer of whose keys it has others. TRUE: some
@@ -232,28 +260,41 @@ afrpc_pool_ties_release (AfrpcPoolCore   *core,
   for (GList *l = member->given.head; l != NULL; l = l->next)
     if (holds (l->data))
       keep (core, ((AfrpcPoolJob *) l->data)->tie, old, bond_get (member));
-  afrpc_pool_lanes_take_all (&core->tied, &old->lanes);
-  old->member = NULL;
+  break_bond (core, old);
   bond_unref (old);
   bond_unref (old);
 
   return core->tied.n > n_before;
 }
 
-/* Whether its member owes an outcome of a call of this key, or may run one that was given up: none overtakes those. */
-gboolean
-afrpc_pool_tie_is_held (AfrpcPoolTie *self)
+/* @member may not hold some of those keys any more whose first job has to be alone: they wait for somebody who has nothing. */
+void
+afrpc_pool_ties_look (AfrpcPoolCore   *core,
+                      AfrpcPoolMember *member)
 {
-  AfrpcPoolMember *member = get_bond (self)->member;
+  AfrpcPoolBond *bond = member->bond;
+  AfrpcPoolLanes before;
+  AfrpcPoolLane *lane;
 
-  if (afrpc_pool_runaway_has_tie (member, self))
-    return TRUE;
+  if (bond == NULL || bond->held.n == 0)
+    return;
 
-  for (GList *l = member->given.head; l != NULL; l = l->next)
-    if (((AfrpcPoolJob *) l->data)->tie == self && holds (l->data))
-      return TRUE;
+  mark_held (core, member);
+  before = bond->held;
+  bond->held = (AfrpcPoolLanes) { 0 };
+  while ((lane = before.first) != NULL)
+    {
+      AfrpcPoolTie *self = (AfrpcPoolTie *) lane;
 
-  return FALSE;
+      afrpc_pool_lanes_leave (&before, lane);
+      if (self->mark == core->last_mark)
+        {
+          afrpc_pool_lanes_join (&bond->held, lane);
+          continue;
+        }
+      self->state = AFRPC_POOL_TIE_LONE;
+      afrpc_pool_lanes_join (&core->lone_tied, lane);
+    }
 }
 
 /* Returns: (nullable): who is waited for by calls of this key. One that gets no more, only while it has some of them, or
@@ -266,7 +307,7 @@ afrpc_pool_tie_get_member (AfrpcPoolTie *self)
   if (member == NULL || member->state > AFRPC_POOL_MEMBER_RETIRING)
     return NULL;
 
-  return afrpc_pool_member_is_live (member) || self->state == AFRPC_POOL_TIE_LINE || afrpc_pool_tie_is_held (self)
+  return afrpc_pool_member_is_live (member) || self->state == AFRPC_POOL_TIE_LINE || is_held (self)
            ? member
            : NULL;
 }

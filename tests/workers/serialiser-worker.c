@@ -3,7 +3,9 @@
 /* Functions whose values travel in all ways. Linked without GIO. */
 #include <afrpc/afrpc.h>
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "odd-serialiser.h"
 #include "variant-check.h"
@@ -20,6 +22,7 @@ AFRPC_FUNCTION (grow, "(su)")
 AFRPC_ASYNC_FUNCTION (turns_async, NULL)
 AFRPC_FUNCTION (judge, NULL)
 AFRPC_ASYNC_FUNCTION (judge_async, NULL)
+AFRPC_FUNCTION (die_once, "(s)")
 
 AFRPC_EXPORT gboolean init_odd (AfrpcWorker *worker, GVariant *args, GError **error);
 AFRPC_EXPORT gboolean init_plain (AfrpcWorker *worker, GVariant *args, GError **error);
@@ -56,6 +59,23 @@ echo (AfrpcWorker  *worker,
       GError      **error)
 {
   return g_variant_ref (args);
+}
+
+/* Ends, unless the file is there that it makes. */
+GVariant *
+die_once (AfrpcWorker  *worker,
+          GVariant     *args,
+          GError      **error)
+{
+  g_autofree char *path = NULL;
+  int fd;
+
+  g_variant_get (args, "(s)", &path);
+  fd = open (path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+  if (fd >= 0)
+    _exit (3);
+
+  return g_variant_new_boolean (TRUE);
 }
 
 void

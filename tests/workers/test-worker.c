@@ -567,6 +567,11 @@ act_async (AfrpcInvocation *invocation)
   if (g_str_equal (what, "later"))
     g_timeout_add_full (G_PRIORITY_DEFAULT, g_variant_get_uint32 (value), answer_later_cb, g_object_ref (invocation),
                         g_object_unref);
+  else if (g_str_equal (what, "run-on"))
+    {
+      afrpc_worker_event (worker, g_variant_new_string ("here"));
+      g_timeout_add_full (G_PRIORITY_DEFAULT, G_MAXINT, answer_later_cb, g_object_ref (invocation), g_object_unref);
+    }
   else if (g_str_equal (what, "crowd"))
     {
       n_running++;
