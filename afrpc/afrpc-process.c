@@ -168,6 +168,17 @@ afrpc_process_constructed (GObject *object)
 }
 
 static void
+afrpc_process_dispose (GObject *object)
+{
+  AfrpcProcess *self = AFRPC_PROCESS (object);
+
+  if (self->peer != NULL)
+    afrpc_peer_set_process (self->peer, NULL, &process_funcs);
+
+  G_OBJECT_CLASS (afrpc_process_parent_class)->dispose (object);
+}
+
+static void
 afrpc_process_finalize (GObject *object)
 {
   AfrpcProcess *self = AFRPC_PROCESS (object);
@@ -299,6 +310,7 @@ afrpc_process_class_init (AfrpcProcessClass *klass)
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
 
   object_class->constructed = afrpc_process_constructed;
+  object_class->dispose = afrpc_process_dispose;
   object_class->finalize = afrpc_process_finalize;
   object_class->get_property = afrpc_process_get_property;
   object_class->set_property = afrpc_process_set_property;

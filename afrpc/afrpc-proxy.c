@@ -212,6 +212,17 @@ afrpc_proxy_constructed (GObject *object)
 }
 
 static void
+afrpc_proxy_dispose (GObject *object)
+{
+  AfrpcProxy *self = AFRPC_PROXY (object);
+
+  if (self->peer != NULL)
+    afrpc_peer_set_proxy (self->peer, NULL, &proxy_funcs);
+
+  G_OBJECT_CLASS (afrpc_proxy_parent_class)->dispose (object);
+}
+
+static void
 afrpc_proxy_finalize (GObject *object)
 {
   AfrpcProxy *self = AFRPC_PROXY (object);
@@ -563,6 +574,7 @@ afrpc_proxy_class_init (AfrpcProxyClass *klass)
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
 
   object_class->constructed = afrpc_proxy_constructed;
+  object_class->dispose = afrpc_proxy_dispose;
   object_class->finalize = afrpc_proxy_finalize;
   object_class->get_property = afrpc_proxy_get_property;
   object_class->set_property = afrpc_proxy_set_property;

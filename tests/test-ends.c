@@ -624,6 +624,84 @@ test_ends_context (void)
   g_main_context_unref (own.context);
 }
 
+/* A proxy that only a language has, and what that locks while it runs. */
+typedef struct
+{
+  GMutex language;
+  gint is_told;        /* atomic: somebody has the proxy besides */
+  gint is_over;        /* atomic */
+  GMainContext *context;
+  AfrpcProxy *proxy;
+} Foreign;
+
+static void
+toggle_cb (gpointer  data,
+           GObject  *object,
+           gboolean  is_last)
+{
+  Foreign *foreign = data;
+
+  if (is_last)
+    return;
+
+  g_atomic_int_set (&foreign->is_told, TRUE);
+  g_mutex_lock (&foreign->language);
+  g_mutex_unlock (&foreign->language);
+}
+
+static gpointer
+foreign_thread (gpointer data)
+{
+  Foreign *foreign = data;
+
+  g_main_context_push_thread_default (foreign->context);
+  while (!g_atomic_int_get (&foreign->is_over))
+    g_main_context_iteration (foreign->context, TRUE);
+  g_main_context_pop_thread_default (foreign->context);
+
+  return NULL;
+}
+
+static void
+test_ends_toggle (void)
+{
+  Foreign foreign = { .context = g_main_context_new () };
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = NULL;
+  GThread *thread;
+  GObject *other = g_object_new (G_TYPE_OBJECT, NULL);
+  GWeakRef weak;
+
+  g_test_summary ("Whoever is told that a language's object has another owner may wait for who drops one of its own meanwhile");
+  g_main_context_push_thread_default (foreign.context);
+  foreign.proxy = test_proxy_new ("act", AFRPC_BACKEND_SYNC);
+  value = test_call (foreign.proxy, test_act ("return", NULL), &error);
+  g_assert_no_error (error);
+  g_signal_connect (foreign.proxy, "error", G_CALLBACK (test_ignore_cb), NULL);
+  g_object_add_toggle_ref (G_OBJECT (foreign.proxy), toggle_cb, &foreign);
+  g_mutex_lock (&foreign.language);
+  kill (afrpc_process_get_pid (afrpc_proxy_get_process (foreign.proxy)), SIGKILL);
+  g_object_unref (foreign.proxy);
+  g_main_context_pop_thread_default (foreign.context);
+
+  thread = g_thread_new ("foreign", foreign_thread, &foreign);
+  while (!g_atomic_int_get (&foreign.is_told))
+    g_thread_yield ();
+  g_weak_ref_init (&weak, other);
+  g_object_unref (other);
+  g_assert_null (g_weak_ref_get (&weak));
+  g_weak_ref_clear (&weak);
+  g_mutex_unlock (&foreign.language);
+  g_object_remove_toggle_ref (G_OBJECT (foreign.proxy), toggle_cb, &foreign);
+  g_atomic_int_set (&foreign.is_over, TRUE);
+  g_main_context_wakeup (foreign.context);
+  g_thread_join (thread);
+  while (g_main_context_iteration (foreign.context, FALSE))
+    ;
+  g_main_context_unref (foreign.context);
+  g_mutex_clear (&foreign.language);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -645,6 +723,7 @@ main (int   argc,
   g_test_add_func ("/ends/context", test_ends_context);
   g_test_add_func ("/ends/context-forking", test_ends_context_forking);
   g_test_add_func ("/ends/context-elsewhere", test_ends_context_elsewhere);
+  g_test_add_func ("/ends/toggle", test_ends_toggle);
 
   return g_test_run ();
 }

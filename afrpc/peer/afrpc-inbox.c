@@ -127,7 +127,7 @@ tell_event (AfrpcPeer     *self,
 
   if (telling->proxy == NULL)
     {
-      telling->proxy = g_weak_ref_get (&self->proxy);
+      telling->proxy = afrpc_weak_get (&self->proxy);
       memset (telling->values, 0, sizeof telling->values);
     }
   if (telling->proxy == NULL)
@@ -199,7 +199,7 @@ tell_log (AfrpcPeer     *self,
 static void
 tell_retired (AfrpcPeer *self)
 {
-  g_autoptr(GObject) proxy = g_weak_ref_get (&self->proxy);
+  g_autoptr(GObject) proxy = afrpc_weak_get (&self->proxy);
 
   if (proxy != NULL)
     self->proxy_funcs->retired (proxy);
@@ -247,7 +247,7 @@ tell_item (AfrpcPeer     *self,
 static void
 tell_known (AfrpcPeer *self)
 {
-  g_autoptr(GObject) process = g_weak_ref_get (&self->process);
+  g_autoptr(GObject) process = afrpc_weak_get (&self->process);
 
   if (process != NULL)
     self->process_funcs->notify (process);
@@ -256,7 +256,7 @@ tell_known (AfrpcPeer *self)
 static void
 tell_exited (AfrpcPeer *self)
 {
-  g_autoptr(GObject) process = g_weak_ref_get (&self->process);
+  g_autoptr(GObject) process = afrpc_weak_get (&self->process);
   g_autoptr(GObject) held = g_steal_pointer (&self->process_held);
 
   if (process != NULL && self->body.exit != NULL)
@@ -266,7 +266,7 @@ tell_exited (AfrpcPeer *self)
 static void
 tell_closed (AfrpcPeer *self)
 {
-  g_autoptr(GObject) proxy = g_weak_ref_get (&self->proxy);
+  g_autoptr(GObject) proxy = afrpc_weak_get (&self->proxy);
   g_autoptr(GObject) held = g_steal_pointer (&self->proxy_held);
 
   if (proxy != NULL)
@@ -318,7 +318,7 @@ tell_piece (AfrpcPeer      *self,
       break;
 
     case AFRPC_NEWS_ERROR:
-      proxy = g_weak_ref_get (&self->proxy);
+      proxy = afrpc_weak_get (&self->proxy);
       if (proxy != NULL)
         self->proxy_funcs->error (proxy, piece->error, piece->is_known);
       break;

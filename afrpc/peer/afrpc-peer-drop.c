@@ -61,7 +61,7 @@ has_handlers (gpointer object)
 static gboolean
 let_process_go (AfrpcPeer *self)
 {
-  GObject *process = g_weak_ref_get (&self->process);
+  GObject *process = afrpc_weak_get (&self->process);
 
   if (process == NULL)
     return TRUE;
@@ -70,7 +70,7 @@ let_process_go (AfrpcPeer *self)
     g_clear_object (&self->process_held);
   g_object_unref (process);
   if (self->process_held == NULL)
-    self->process_held = g_weak_ref_get (&self->process);
+    self->process_held = afrpc_weak_get (&self->process);
 
   return self->process_held == NULL;
 }
@@ -80,7 +80,7 @@ let_process_go (AfrpcPeer *self)
 void
 afrpc_peer_forget_untold (AfrpcPeer *self)
 {
-  g_autoptr(GObject) proxy = g_weak_ref_get (&self->proxy);
+  g_autoptr(GObject) proxy = afrpc_weak_get (&self->proxy);
 
   if (proxy != NULL || self->turned != NULL || !afrpc_peer_is_over (self) || self->member.source == NULL ||
       afrpc_source_has_run (self->member.source) || !let_process_go (self))

@@ -289,7 +289,7 @@ afrpc_peer_get_started (AfrpcPeer          *self,
 static void
 decide_failure (AfrpcPeer *self)
 {
-  g_autoptr(GObject) proxy = g_weak_ref_get (&self->proxy);
+  g_autoptr(GObject) proxy = afrpc_weak_get (&self->proxy);
   const AfrpcExit *exit = self->body.exit;
   const AfrpcLink *link = &self->talk.link;
   const AfrpcTransport *transport = &self->talk.link.transport;

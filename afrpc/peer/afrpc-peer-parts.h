@@ -12,6 +12,7 @@
 #include "peer/afrpc-handles.h"
 #include "peer/afrpc-source.h"
 #include "peer/afrpc-talk.h"
+#include "peer/afrpc-weak.h"
 
 G_BEGIN_DECLS
 
@@ -63,8 +64,8 @@ struct _AfrpcPeer
 
   const AfrpcPeerProcessFuncs *process_funcs;
   const AfrpcPeerProxyFuncs *proxy_funcs;
-  GWeakRef process;
-  GWeakRef proxy;
+  AfrpcWeak process;
+  AfrpcWeak proxy;
   GObject *process_held;    /* (nullable): from the job to the end */
   GObject *proxy_held;      /* (nullable): from close to the end */
   GPtrArray *functions;     /* (nullable) (element-type utf8): that were declared, of number 1 first */

@@ -62,7 +62,7 @@ static void
 tell (AfrpcPeer      *self,
       AfrpcNewsPiece *piece)
 {
-  g_autoptr(GObject) proxy = g_weak_ref_get (&self->proxy);
+  g_autoptr(GObject) proxy = afrpc_weak_get (&self->proxy);
   AfrpcLinkItem *item = &piece->item;
   GValue values[AFRPC_PEER_EVENT_VALUES] = { 0 };
   GUnixFDList *fds = NULL;

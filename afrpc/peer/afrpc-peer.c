@@ -72,8 +72,8 @@ new_peer (const char  *host,
   afrpc_deadlines_init (&self->deadlines, is_owed_cb, self);
   self->exit_deadline = AFRPC_DEADLINES_NEVER;
   self->kept_max = G_MAXUINT64;
-  g_weak_ref_init (&self->process, NULL);
-  g_weak_ref_init (&self->proxy, NULL);
+  afrpc_weak_init (&self->process);
+  afrpc_weak_init (&self->proxy);
 
   afrpc_source_add (source, &self->member, self, &source_funcs);
 
@@ -177,8 +177,8 @@ peer_free (AfrpcPeer *self)
   g_clear_object (&self->connection_task);
   g_queue_clear_full (&self->exit_tasks.tasks, g_object_unref);
   g_queue_clear_full (&self->close_tasks.tasks, g_object_unref);
-  g_weak_ref_clear (&self->process);
-  g_weak_ref_clear (&self->proxy);
+  afrpc_weak_clear (&self->process);
+  afrpc_weak_clear (&self->proxy);
   g_clear_object (&self->process_held);
   g_clear_object (&self->proxy_held);
   g_free (self);
@@ -393,22 +393,24 @@ afrpc_peer_get_role (AfrpcPeer *self)
 
 /* Handles */
 
+/* @process: (nullable): %NULL when it is disposed of */
 void
 afrpc_peer_set_process (AfrpcPeer                   *self,
                         gpointer                     process,
                         const AfrpcPeerProcessFuncs *funcs)
 {
   self->process_funcs = funcs;
-  g_weak_ref_set (&self->process, process);
+  afrpc_weak_set (&self->process, process);
 }
 
+/* @proxy: (nullable): %NULL when it is disposed of */
 void
 afrpc_peer_set_proxy (AfrpcPeer                 *self,
                       gpointer                   proxy,
                       const AfrpcPeerProxyFuncs *funcs)
 {
   self->proxy_funcs = funcs;
-  g_weak_ref_set (&self->proxy, proxy);
+  afrpc_weak_set (&self->proxy, proxy);
 }
 
 void
@@ -576,7 +578,7 @@ afrpc_peer_take (AfrpcPeer      *self,
     return FALSE;
 
   afrpc_peer_set_pattern (self, FALSE);
-  self->process_held = g_weak_ref_get (&self->process);
+  self->process_held = afrpc_weak_get (&self->process);
   if (role == AFRPC_ROLE_HANDED_OVER)
     afrpc_birth_begin (self);
   else
@@ -649,7 +651,7 @@ void
 afrpc_peer_hold_proxy (AfrpcPeer *self)
 {
   if (self->proxy_held == NULL && self->member.source != NULL && !afrpc_news_has_told (&self->news, AFRPC_NEWS_CLOSED))
-    self->proxy_held = g_weak_ref_get (&self->proxy);
+    self->proxy_held = afrpc_weak_get (&self->proxy);
 }
 
 /* Has the worker finish what it has, and end. */
@@ -714,7 +716,7 @@ afrpc_peer_kill (AfrpcPeer *self,
 void
 afrpc_peer_push_known (AfrpcPeer *self)
 {
-  g_autoptr(GObject) process = g_weak_ref_get (&self->process);
+  g_autoptr(GObject) process = afrpc_weak_get (&self->process);
 
   if (process != NULL && self->process_funcs->is_notified (process) &&
       afrpc_news_may_decide (self->news.decided, AFRPC_NEWS_KNOWN))

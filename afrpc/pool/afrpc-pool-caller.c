@@ -214,7 +214,7 @@ afrpc_pool_caller_init (AfrpcCallerInterface *iface)
 void
 afrpc_pool_notify_failure (AfrpcPoolCore *core)
 {
-  g_autoptr(AfrpcPool) pool = g_weak_ref_get (&core->pool);
+  g_autoptr(AfrpcPool) pool = afrpc_weak_get (&core->pool);
 
   if (pool == NULL)
     return;

@@ -209,7 +209,8 @@ afrpc_pool_core_new (AfrpcPool *pool)
   AfrpcPoolCore *self = g_new0 (AfrpcPoolCore, 1);
 
   g_atomic_ref_count_init (&self->ref_count);
-  g_weak_ref_init (&self->pool, pool);
+  afrpc_weak_init (&self->pool);
+  afrpc_weak_set (&self->pool, pool);
   self->anchor = afrpc_peer_new_refused (g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED, "a pool has no process"));
   self->members = g_ptr_array_new ();
   self->templates = g_ptr_array_new ();
@@ -247,7 +248,7 @@ afrpc_pool_core_unref (AfrpcPoolCore *self)
   g_clear_object (&self->list);
   g_clear_pointer (&self->anchor, afrpc_peer_unref);
   g_clear_pointer (&self->timer, g_source_unref);
-  g_weak_ref_clear (&self->pool);
+  afrpc_weak_clear (&self->pool);
   g_clear_error (&self->failure);
   g_free (self->look);
   g_free (self->config.function);
@@ -264,7 +265,7 @@ begin_end (AfrpcPoolCore  *self,
            AfrpcPoolState  state)
 {
   if (self->state == AFRPC_POOL_OPEN)
-    self->held = g_weak_ref_get (&self->pool);
+    self->held = afrpc_weak_get (&self->pool);
   self->state = state;
 }
 
@@ -329,7 +330,7 @@ afrpc_pool_core_kill (AfrpcPoolCore *self)
 void
 afrpc_pool_core_drop_templates (AfrpcPoolCore *self)
 {
-  g_autoptr(AfrpcPool) pool = g_weak_ref_get (&self->pool);
+  g_autoptr(AfrpcPool) pool = afrpc_weak_get (&self->pool);
 
   afrpc_pool_staff_clear (self);
   if (pool != NULL)

@@ -89,7 +89,7 @@ afrpc_pool_ending_describe (AfrpcPoolMember *member)
 void
 afrpc_pool_ending_tell (AfrpcPoolMember *member)
 {
-  g_autoptr(AfrpcPool) pool = member->has_overstayed ? g_weak_ref_get (&member->core->pool) : NULL;
+  g_autoptr(AfrpcPool) pool = member->has_overstayed ? afrpc_weak_get (&member->core->pool) : NULL;
   g_autofree char *name = NULL;
   g_autoptr(GError) error = NULL;
 

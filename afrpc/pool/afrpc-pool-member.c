@@ -306,7 +306,7 @@ event_cb (AfrpcCaller     *caller,
           GUnixFDList     *fds,
           AfrpcPoolMember *self)
 {
-  g_autoptr(AfrpcPool) pool = self->core != NULL ? g_weak_ref_get (&self->core->pool) : NULL;
+  g_autoptr(AfrpcPool) pool = self->core != NULL ? afrpc_weak_get (&self->core->pool) : NULL;
 
   if (pool != NULL)
     afrpc_caller_emit_event (AFRPC_CALLER (pool), event, process, fds);
@@ -317,7 +317,7 @@ error_cb (AfrpcCaller     *caller,
           GError          *error,
           AfrpcPoolMember *self)
 {
-  g_autoptr(AfrpcPool) pool = self->core != NULL ? g_weak_ref_get (&self->core->pool) : NULL;
+  g_autoptr(AfrpcPool) pool = self->core != NULL ? afrpc_weak_get (&self->core->pool) : NULL;
   g_autofree char *overstayed = NULL;
   g_autoptr(GError) own = NULL;
 

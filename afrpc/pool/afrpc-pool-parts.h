@@ -13,6 +13,7 @@
 #include "afrpc-proxy-private.h"
 #include "peer/afrpc-deadlines.h"
 #include "peer/afrpc-peer.h"
+#include "peer/afrpc-weak.h"
 #include "pool/afrpc-pool-bench.h"
 #include "pool/afrpc-pool-figures.h"
 #include "pool/afrpc-pool-jitter.h"
@@ -261,7 +262,7 @@ guint64       afrpc_pool_member_get_kept_max (const AfrpcPoolConfig *config);
 struct _AfrpcPoolCore
 {
   gatomicrefcount ref_count;
-  GWeakRef pool;
+  AfrpcWeak pool;
   AfrpcPool *held;          /* (nullable) (owned): from the close to the end */
   AfrpcPeer *anchor;        /* without a process: knows the threads, and tells of calls that no member has */
   AfrpcPoolConfig config;

@@ -64,7 +64,7 @@ afrpc_pool_view_get_property (const AfrpcPoolCore *self,
 static gboolean
 is_listened_to (AfrpcPoolCore *self)
 {
-  g_autoptr(AfrpcPool) pool = g_weak_ref_get (&self->pool);
+  g_autoptr(AfrpcPool) pool = afrpc_weak_get (&self->pool);
 
   return pool != NULL && g_signal_handler_find (pool, G_SIGNAL_MATCH_ID, notify_id, 0, NULL, NULL, NULL) != 0;
 }
@@ -113,7 +113,7 @@ afrpc_pool_view_tell (AfrpcPoolCore *self)
     return;
 
   self->view.n_acts = self->n_acts;
-  pool = g_weak_ref_get (&self->pool);
+  pool = afrpc_weak_get (&self->pool);
   for (guint i = 0; pool != NULL && i < AFRPC_POOL_N_COUNTS; i++)
     {
       const AfrpcPoolProp prop = AFRPC_POOL_PROP_N_WORKERS + i;

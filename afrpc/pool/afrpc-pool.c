@@ -119,6 +119,16 @@ dropped_cb (AfrpcPeer *anchor,
 }
 
 static void
+afrpc_pool_dispose (GObject *object)
+{
+  AfrpcPool *self = AFRPC_POOL (object);
+
+  afrpc_weak_set (&self->core->pool, NULL);
+
+  G_OBJECT_CLASS (afrpc_pool_parent_class)->dispose (object);
+}
+
+static void
 afrpc_pool_finalize (GObject *object)
 {
   AfrpcPool *self = AFRPC_POOL (object);
@@ -364,6 +374,7 @@ afrpc_pool_class_init (AfrpcPoolClass *klass)
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
 
   object_class->constructed = afrpc_pool_constructed;
+  object_class->dispose = afrpc_pool_dispose;
   object_class->finalize = afrpc_pool_finalize;
   object_class->get_property = afrpc_pool_get_property;
   object_class->set_property = afrpc_pool_set_property;
@@ -401,7 +412,7 @@ afrpc_pool_emit_worker_ended (AfrpcPoolCore   *core,
                               AfrpcPoolWorker *worker,
                               AfrpcExit       *exit)
 {
-  g_autoptr(AfrpcPool) pool = g_weak_ref_get (&core->pool);
+  g_autoptr(AfrpcPool) pool = afrpc_weak_get (&core->pool);
 
   if (pool != NULL)
     g_signal_emit (pool, worker_ended_id, 0, worker, exit);
