@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "nats/afrpc-nats-connection-private.h"
+#include "nats/afrpc-nats-thread.h"
 
 #include "afrpc-nats-enum-types.h"
 
@@ -98,7 +99,7 @@ take_closed (AfrpcNatsConnection *self)
 {
   GTask *task;
 
-  afrpc_nats_link_join (self->link);
+  afrpc_nats_threads_join ();
   self->is_closed = TRUE;
   while ((task = g_queue_pop_head (&self->tasks)) != NULL)
     {

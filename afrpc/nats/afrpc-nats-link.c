@@ -4,6 +4,7 @@
 #include "nats/afrpc-nats-link.h"
 
 #include "nats/afrpc-nats-chunks.h"
+#include "nats/afrpc-nats-thread.h"
 
 #include <afrpc/afrpc.h>
 #include <nats/nats.h>
@@ -77,7 +78,7 @@ typedef struct
 struct _AfrpcNatsLink
 {
   gint ref_count;            /* atomic: of who made it, the thread, and nats.c while it may call */
-  GThread *thread;           /* (nullable): the link's own, until it was joined */
+  AfrpcNatsThread thread;
   AfrpcNatsSettings settings;
 
   GMutex lock;
@@ -144,7 +145,6 @@ afrpc_nats_link_unref (AfrpcNatsLink *self)
   if (!g_atomic_int_dec_and_test (&self->ref_count))
     return;
 
-  g_clear_pointer (&self->thread, g_thread_unref);
   g_clear_pointer (&self->closing, afrpc_nats_inbox_unref);
   g_queue_clear_full (&self->commands, command_free);
   g_ptr_array_unref (self->watchers);
@@ -558,6 +558,7 @@ link_connect (AfrpcNatsLink *self)
     }
 
   status = natsOptions_Create (&options);
+  afrpc_nats_thread_watch ();
   if (status == NATS_OK)
     status = apply_rest (self, options);
   if (status == NATS_OK)
@@ -960,6 +961,7 @@ link_thread (gpointer data)
     }
   /* What nats.c has for each thread */
   nats_ReleaseThreadMemory ();
+  afrpc_nats_thread_end (&self->thread);
   end_activity (self);
 
   return NULL;
@@ -987,7 +989,8 @@ afrpc_nats_link_new (const AfrpcNatsSettings *settings)
   self->subscriptions = g_ptr_array_new_with_free_func (destroy_subscription);
   self->ended = g_ptr_array_new_with_free_func (destroy_subscription);
   begin_activity (self);
-  self->thread = g_thread_new ("afrpc-nats", link_thread, self);
+  afrpc_nats_threads_join ();
+  g_thread_unref (g_thread_new ("afrpc-nats", link_thread, self));
 
   return self;
 }
@@ -1000,6 +1003,7 @@ afrpc_nats_link_close (AfrpcNatsLink  *self,
 {
   GError *error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the connection was closed");
 
+  afrpc_nats_thread_leave (&self->thread);
   g_mutex_lock (&self->lock);
   for (guint i = 0; i < self->watchers->len; i++)
     {
@@ -1020,15 +1024,6 @@ afrpc_nats_link_close (AfrpcNatsLink  *self,
   tell_closed_locked (self);
   g_mutex_unlock (&self->lock);
   g_error_free (error);
-}
-
-/* For who was told that nothing is left: the thread has nothing more to do, but OpenSSL may just be clearing up after it, and would
- * do so at the same time as the end of the process. */
-void
-afrpc_nats_link_join (AfrpcNatsLink *self)
-{
-  if (self->thread != NULL)
-    g_thread_join (g_steal_pointer (&self->thread));
 }
 
 static void

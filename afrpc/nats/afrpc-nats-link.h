@@ -15,7 +15,6 @@ typedef struct _AfrpcNatsLink AfrpcNatsLink;
 AfrpcNatsLink *afrpc_nats_link_new         (const AfrpcNatsSettings *settings);
 void           afrpc_nats_link_close       (AfrpcNatsLink           *self,
                                             AfrpcNatsInbox          *inbox);
-void           afrpc_nats_link_join        (AfrpcNatsLink           *self);
 void           afrpc_nats_link_unref       (AfrpcNatsLink           *self);
 
 /* From any thread. */
