@@ -474,7 +474,8 @@ afrpc_caller_start_with_callback (AfrpcCaller         *self,
  *
  * Further calls fail with %AFRPC_ERROR_CLOSED. Those that were made can be cancelled as before, and their time limits
  * hold. The caller is kept alive until [signal@Afrpc.Caller::destroyed], so it
- * may be dropped after this and its signals still come.
+ * may be dropped after this and its signals still come. Where no main loop ever runs, a caller that has handlers is kept for
+ * good; one that has none when it has ended goes.
  *
  * Since: 1.0
  */

@@ -270,6 +270,22 @@ afrpc_news_withdraw_outcome (AfrpcNews    *self,
   afrpc_news_piece_free (piece);
 }
 
+/* Whether a call, or somebody who has asked for something else, gets any of it. Of what the worker owed at its end the link
+ * knows. */
+gboolean
+afrpc_news_is_waited_for (const AfrpcNews *self)
+{
+  for (GList *l = self->pieces.head; l != NULL; l = l->next)
+    {
+      const AfrpcNewsPiece *piece = l->data;
+
+      if (piece->kind == AFRPC_NEWS_OUTCOME || piece->kind == AFRPC_NEWS_TASK || piece->item.call.owner != NULL)
+        return TRUE;
+    }
+
+  return FALSE;
+}
+
 /* Returns: (transfer full) (nullable): the oldest piece, to be told now */
 AfrpcNewsPiece *
 afrpc_news_pop (AfrpcNews *self)

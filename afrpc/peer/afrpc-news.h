@@ -84,6 +84,7 @@ void            afrpc_news_remove       (AfrpcNews       *self,
                                          GList           *link);
 void            afrpc_news_withdraw_outcome (AfrpcNews   *self,
                                              AfrpcPending *pending);
+gboolean        afrpc_news_is_waited_for (const AfrpcNews *self);
 void            afrpc_news_piece_free   (AfrpcNewsPiece  *piece);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AfrpcNewsPiece, afrpc_news_piece_free)
 

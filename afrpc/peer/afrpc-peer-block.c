@@ -211,6 +211,8 @@ afrpc_peer_keep_turn (AfrpcPeer *self)
   poll_one (self, &wake, FALSE, AFRPC_DEADLINES_NEVER);
   afrpc_peer_take_turn (self, TRUE);
   afrpc_peer_leave_rest (self);
+  if (self->turned != NULL && afrpc_peer_is_over (self) && afrpc_peer_has_no_loop (self))
+    self->turned (self->turned_data);
   afrpc_peer_forget_untold (self);
 }
 
@@ -456,6 +458,7 @@ wait_for_end (AfrpcPeer      *self,
   if (afrpc_news_has_decided (&self->news, kind))
     {
       afrpc_peer_await_heirs (self, AFRPC_DEADLINES_NEVER);
+      afrpc_peer_forget_untold (self);
       return TRUE;
     }
 
@@ -477,11 +480,8 @@ afrpc_peer_close_sync (AfrpcPeer     *self,
                        GError       **error)
 {
   afrpc_peer_close (self);
-  if (!wait_for_end (self, AFRPC_NEWS_CLOSED, cancellable, error))
-    return FALSE;
 
-  afrpc_peer_let_proxy_go (self);
-  return TRUE;
+  return wait_for_end (self, AFRPC_NEWS_CLOSED, cancellable, error);
 }
 
 /* Blocks the thread until the process has ended. Returns: (transfer full): why; NULL if it was not started, too */

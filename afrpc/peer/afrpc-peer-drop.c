@@ -51,52 +51,53 @@ await_dropped (AfrpcPeer *self)
     afrpc_peer_await_heirs (self, until);
 }
 
-static gboolean
-has_handlers (gpointer object)
+/* Whether no main loop has ever come to its main context: there may never be one. */
+gboolean
+afrpc_peer_has_no_loop (AfrpcPeer *self)
 {
-  return g_signal_handler_find (object, G_SIGNAL_MATCH_UNBLOCKED, 0, 0, NULL, NULL, NULL) != 0;
+  return self->member.source != NULL && !afrpc_source_has_run (self->member.source);
 }
 
-/* Whether there is nobody but the peer that has its process, and nobody who is told by a handler. */
-static gboolean
-let_process_go (AfrpcPeer *self)
+/* Whether somebody is told something by @handle, a public object, should there be a main loop one day. */
+gboolean
+afrpc_peer_is_listened_to (gpointer handle)
 {
-  GObject *process = afrpc_weak_get (&self->process);
+  return g_signal_handler_find (handle, G_SIGNAL_MATCH_UNBLOCKED, 0, 0, NULL, NULL, NULL) != 0;
+}
 
-  if (process == NULL)
+/* Lets go of @held, what is kept of a handle so that its handlers are told, unless it has some. Returns: whether the handle,
+ * which is in @ref, is gone */
+static gboolean
+let_go (AfrpcWeak  *ref,
+        GObject   **held)
+{
+  GObject *handle = afrpc_weak_get (ref);
+
+  if (handle == NULL)
     return TRUE;
 
-  if (!has_handlers (process))
-    g_clear_object (&self->process_held);
-  g_object_unref (process);
-  if (self->process_held == NULL)
-    self->process_held = afrpc_weak_get (&self->process);
+  if (!afrpc_peer_is_listened_to (handle))
+    g_clear_object (held);
+  g_object_unref (handle);
+  handle = afrpc_weak_get (ref);
+  if (handle == NULL)
+    return TRUE;
 
-  return self->process_held == NULL;
+  g_object_unref (handle);
+  return FALSE;
 }
 
-/* Where no main loop has ever run, there may never be one to tell what nobody is told: the peer need not stay for that. A pool
- * looks at its own. */
+/* Where no main loop has ever run, there may never be one to tell what nobody is told: the peer need not stay for that, nor its
+ * handles. Whoever has one of those is told when there is a loop, and as long as he has it. A pool looks at its own. */
 void
 afrpc_peer_forget_untold (AfrpcPeer *self)
 {
-  g_autoptr(GObject) proxy = afrpc_weak_get (&self->proxy);
-
-  if (proxy != NULL || self->turned != NULL || !afrpc_peer_is_over (self) || self->member.source == NULL ||
-      afrpc_source_has_run (self->member.source) || !let_process_go (self))
+  if (self->turned != NULL || !afrpc_peer_is_over (self) || !afrpc_peer_has_no_loop (self) ||
+      !let_go (&self->proxy, &self->proxy_held) || !let_go (&self->process, &self->process_held))
     return;
 
   afrpc_news_clear (&self->news);
   afrpc_source_deactivate (&self->member);
-}
-
-/* The same for the proxy, which is closed, and was not told that all is over: who has it may drop it. */
-void
-afrpc_peer_let_proxy_go (AfrpcPeer *self)
-{
-  if (self->member.source != NULL && !afrpc_source_has_run (self->member.source) && self->proxy_held != NULL &&
-      !has_handlers (self->proxy_held))
-    g_clear_object (&self->proxy_held);
 }
 
 /* From any thread, even from within a garbage collection: calls nobody back. */

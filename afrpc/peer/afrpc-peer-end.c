@@ -462,6 +462,7 @@ afrpc_peer_decide_end (AfrpcPeer *self)
           /* Of one that was being forked there may be a process yet. */
           afrpc_link_let_go (&self->talk.link, !is_foreign && self->body.state == AFRPC_BODY_ENDED);
           afrpc_stderr_clear (&self->body.standard_error);
+          afrpc_peer_forget_untold (self);
         }
     }
   else if (self->talk.may_outlive && afrpc_talk_is_closed (&self->talk) && afrpc_peer_get_n_owed (self) == 0 &&

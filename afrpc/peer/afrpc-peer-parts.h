@@ -121,8 +121,6 @@ gboolean    afrpc_peer_is_abandoned   (AfrpcPeer                   *self);
 gboolean    afrpc_peer_watches_foreign (AfrpcPeer                  *self);
 gboolean    afrpc_peer_is_leaving     (AfrpcPeer                   *self);
 void        afrpc_peer_act_on_drops   (AfrpcPeer                   *self);
-void        afrpc_peer_forget_untold  (AfrpcPeer                   *self);
-void        afrpc_peer_let_proxy_go   (AfrpcPeer                   *self);
 void        afrpc_peer_context_gone   (AfrpcPeer                   *self);
 void        afrpc_peer_inherited      (AfrpcPeer                   *self);
 void        afrpc_peer_reap           (AfrpcPeer                   *self,

@@ -41,11 +41,17 @@ static const AfrpcSourceFuncs source_funcs = {
 static void
 keep_turns_without_loop (AfrpcPeer *self)
 {
-  if (afrpc_source_is_running (&self->member) || afrpc_source_runs_here (self->member.source) ||
+  AfrpcSource *source = self->member.source;
+  gpointer before;
+
+  if (afrpc_source_is_running (&self->member) || afrpc_source_runs_here (source) ||
       afrpc_source_use (&self->member) != AFRPC_SOURCE_ENTERED)
     return;
 
-  afrpc_source_keep_turns (self->member.source);
+  /* A pool may make another worker meanwhile. */
+  before = afrpc_source_begin_run (source);
+  afrpc_source_keep_turns (source);
+  afrpc_source_end_run (source, before);
   afrpc_source_leave (&self->member);
 }
 
@@ -544,6 +550,15 @@ afrpc_peer_is_over (AfrpcPeer *self)
   return afrpc_news_has_decided (&self->news, AFRPC_NEWS_CLOSED);
 }
 
+/* Whether all that is left to be told of it is its end, and nobody waits for that. */
+gboolean
+afrpc_peer_owes_nobody (AfrpcPeer *self)
+{
+  return afrpc_peer_is_over (self) && !afrpc_news_is_waited_for (&self->news) &&
+         !afrpc_link_is_waited_for (&self->talk.link) && self->exit_tasks.tasks.length == 0 &&
+         self->close_tasks.tasks.length == 0;
+}
+
 /* Has something done by the thread of the context: at once if that is this one, or nobody's. @data: (transfer full) */
 void
 afrpc_peer_do (AfrpcPeer      *self,
@@ -652,6 +667,8 @@ afrpc_peer_hold_proxy (AfrpcPeer *self)
 {
   if (self->proxy_held == NULL && self->member.source != NULL && !afrpc_news_has_told (&self->news, AFRPC_NEWS_CLOSED))
     self->proxy_held = afrpc_weak_get (&self->proxy);
+  if (afrpc_peer_is_over (self))
+    afrpc_peer_forget_untold (self);
 }
 
 /* Has the worker finish what it has, and end. */

@@ -162,6 +162,10 @@ gboolean    afrpc_peer_is_impossible  (AfrpcPeer                   *self);
 gboolean    afrpc_peer_is_command     (AfrpcPeer                   *self);
 gboolean    afrpc_peer_has_ended      (AfrpcPeer                   *self);
 gboolean    afrpc_peer_is_over        (AfrpcPeer                   *self);
+gboolean    afrpc_peer_owes_nobody    (AfrpcPeer                   *self);
+gboolean    afrpc_peer_has_no_loop    (AfrpcPeer                   *self);
+gboolean    afrpc_peer_is_listened_to (gpointer                     handle);
+void        afrpc_peer_forget_untold  (AfrpcPeer                   *self);
 void        afrpc_peer_close          (AfrpcPeer                   *self);
 void        afrpc_peer_hold_proxy     (AfrpcPeer                   *self);
 gboolean    afrpc_peer_close_sync     (AfrpcPeer                   *self,

@@ -183,6 +183,7 @@ take_turn (gpointer   data,
     afrpc_pool_core_work (core);
   else
     afrpc_pool_desk_pump (core);
+  afrpc_pool_core_forget (core);
   act_on_too_much (blocked);
   for (guint i = 0; i < core->members->len; i++)
     {

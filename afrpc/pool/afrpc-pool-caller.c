@@ -128,6 +128,7 @@ afrpc_pool_close (AfrpcCaller *caller)
 
   afrpc_pool_core_close (self->core);
   notify_closed (self);
+  afrpc_pool_core_forget (self->core);
 }
 
 static void
@@ -140,6 +141,7 @@ afrpc_pool_kill (AfrpcCaller *caller)
 
   afrpc_pool_core_kill (self->core);
   notify_closed (self);
+  afrpc_pool_core_forget (self->core);
 }
 
 static gboolean

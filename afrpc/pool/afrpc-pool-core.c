@@ -100,9 +100,13 @@ tell_end (AfrpcPoolCore *self)
 {
   g_autoptr(AfrpcPool) held = g_steal_pointer (&self->held);
 
+  /* It need not be held to be there. */
   if (held == NULL)
+    held = afrpc_weak_get (&self->pool);
+  if (self->has_told_end || held == NULL)
     return;
 
+  self->has_told_end = TRUE;
   while (self->held_errors->len > 0)
     {
       g_autoptr(GError) error = g_ptr_array_steal_index (self->held_errors, 0);
@@ -246,6 +250,7 @@ afrpc_pool_core_unref (AfrpcPoolCore *self)
   g_clear_pointer (&self->members, g_ptr_array_unref);
   g_clear_pointer (&self->templates, g_ptr_array_unref);
   g_clear_object (&self->list);
+  afrpc_peer_forget_untold (self->anchor);
   g_clear_pointer (&self->anchor, afrpc_peer_unref);
   g_clear_pointer (&self->timer, g_source_unref);
   afrpc_weak_clear (&self->pool);
@@ -335,6 +340,36 @@ afrpc_pool_core_drop_templates (AfrpcPoolCore *self)
   afrpc_pool_staff_clear (self);
   if (pool != NULL)
     g_clear_object (&pool->process);
+}
+
+/* Whether nobody listens, and no main loop has ever run that would tell what is to be told: there may never be one. */
+gboolean
+afrpc_pool_core_tells_nobody (AfrpcPoolCore *self)
+{
+  g_autoptr(AfrpcPool) pool = NULL;
+
+  if (!afrpc_peer_has_no_loop (self->anchor))
+    return FALSE;
+
+  pool = afrpc_weak_get (&self->pool);
+
+  return pool == NULL || !afrpc_peer_is_listened_to (pool);
+}
+
+/* What stays only to be told goes, if nobody is: members that have ended, and then the pool, if it has. Whoever holds it is told
+ * when there is a loop. */
+void
+afrpc_pool_core_forget (AfrpcPoolCore *self)
+{
+  gboolean has_any = FALSE;
+
+  if (self->n_members[AFRPC_POOL_MEMBER_GONE] > 0 && afrpc_pool_core_tells_nobody (self))
+    for (guint i = self->members->len; i-- > 0;)
+      has_any |= afrpc_pool_member_forget (self->members->pdata[i]);
+  if (has_any && self->state != AFRPC_POOL_OPEN)
+    afrpc_pool_core_wind_up (self);
+  if (self->state == AFRPC_POOL_OVER && self->held != NULL && afrpc_pool_core_tells_nobody (self))
+    g_clear_object (&self->held);
 }
 
 /* It gets no more calls: has members end that nobody needs, and is over once there are none. */

@@ -392,6 +392,9 @@ turned_cb (gpointer data)
   AfrpcPoolCore *core = self->core;
   const gboolean acts = core->decided != NULL;
 
+  /* Whoever is made has others that leave have a turn, where there is no main loop. */
+  if (core->is_making)
+    return;
   if (self->state == AFRPC_POOL_MEMBER_STARTING && self->pid != afrpc_peer_get_pid (self->peer))
     {
       self->pid = afrpc_peer_get_pid (self->peer);
@@ -408,6 +411,7 @@ turned_cb (gpointer data)
   if (self->core != NULL)
     afrpc_pool_desk_serve (core, self);
   afrpc_pool_desk_pump (core);
+  afrpc_pool_core_forget (core);
   afrpc_pool_member_unref (self);
   afrpc_pool_core_unref (core);
 }
@@ -547,4 +551,23 @@ afrpc_pool_member_leave (AfrpcPoolMember *self)
   afrpc_pool_worker_leave (self->worker);
   g_clear_object (&self->worker);
   g_clear_object (&self->proxy);
+  afrpc_peer_forget_untold (self->peer);
+}
+
+/* Nobody is told how it has ended: see afrpc_pool_core_tells_nobody (). It goes at once, unless it has calls whose outcome is to
+ * be told. FALSE: it stays. */
+gboolean
+afrpc_pool_member_forget (AfrpcPoolMember *self)
+{
+  AfrpcPoolCore *core = self->core;
+
+  if (self->state != AFRPC_POOL_MEMBER_GONE || self->given.length > 0 || self->settings.length > 0 ||
+      !afrpc_peer_owes_nobody (self->peer))
+    return FALSE;
+
+  g_ptr_array_remove_fast (core->members, self);
+  afrpc_pool_member_leave (self);
+  afrpc_pool_member_unref (self);
+
+  return TRUE;
 }

@@ -164,6 +164,7 @@ void          afrpc_pool_member_set_alone (AfrpcPoolMember *self,
                                            AfrpcPoolJob    *job);
 void          afrpc_pool_member_end    (AfrpcPoolMember  *self);
 void          afrpc_pool_member_leave  (AfrpcPoolMember  *self);
+gboolean      afrpc_pool_member_forget (AfrpcPoolMember  *self);
 
 static inline AfrpcPoolMember *
 afrpc_pool_member_ref (AfrpcPoolMember *self)
@@ -330,6 +331,8 @@ struct _AfrpcPoolCore
   gint64 last_start;        /* when a worker was started: monotonic time in microseconds */
   gint64 busy_since;        /* when a job had to wait, or a worker was started for one; 0: none waits */
   GPtrArray *held_errors;   /* (element-type GError) (owned): of a pool that was killed, to be told when all calls are */
+  gboolean has_told_end;
+  gboolean is_making;       /* a member is being made, and not counted yet */
   gboolean has_to_notify;   /* of the failure */
   GError *failure;          /* (nullable): why no more workers are started */
 
@@ -363,6 +366,8 @@ GError       *afrpc_pool_core_new_closed_error (AfrpcPoolCore *self);
 GError       *afrpc_pool_core_new_killed_error (const AfrpcPoolCore *self);
 void          afrpc_pool_core_wind_up  (AfrpcPoolCore    *self);
 void          afrpc_pool_core_drop_templates (AfrpcPoolCore *self);
+gboolean      afrpc_pool_core_tells_nobody (AfrpcPoolCore *self);
+void          afrpc_pool_core_forget   (AfrpcPoolCore    *self);
 
 static inline void
 afrpc_pool_core_read_clock (AfrpcPoolCore *self)

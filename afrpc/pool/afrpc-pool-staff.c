@@ -30,7 +30,9 @@ make (AfrpcPoolCore     *self,
   AfrpcPoolMember *member;
 
   g_main_context_push_thread_default (context);
+  self->is_making = TRUE;
   member = afrpc_pool_template_make_member (template, self);
+  self->is_making = FALSE;
   g_ptr_array_add (self->members, member);
   g_main_context_pop_thread_default (context);
   self->n_acts++;
