@@ -433,6 +433,48 @@ test_command_failures (void)
   test_assert_no_children ();
 }
 
+/* What waits for the command to be killed before anybody has said anything. */
+static void
+check_killed (AfrpcCall *call,
+              int        code,
+              gboolean   may_have_begun)
+{
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GError) error = NULL;
+
+  value = afrpc_call_wait_sync (call, NULL, &error);
+  g_assert_error (error, AFRPC_ERROR, code);
+  g_assert_nonnull (strstr (error->message, "before it said that it is a host, 'sh' running 'act'"));
+  g_assert_true (g_str_has_suffix (error->message, "was killed by signal 15 (Terminated)"));
+  g_assert_cmpint (afrpc_call_get_started (call), ==, may_have_begun ? AFRPC_STARTED_UNKNOWN : AFRPC_STARTED_NO);
+}
+
+static void
+test_command_killed (void)
+{
+  static const char *const argv[] = { "sh", "-c", "head -c 24 > /dev/null; kill $$", NULL };
+  g_autoptr(AfrpcProcess) process = afrpc_process_new_command (argv);
+  g_autoptr(AfrpcProxy) proxy = NULL;
+  g_autoptr(AfrpcCall) written = NULL;
+  g_autoptr(AfrpcCall) waiting = NULL;
+  g_autoptr(AfrpcExit) exit = NULL;
+  g_autofree char *large = g_strnfill (4 << 20, 'x');
+  g_autofree char *words = NULL;
+
+  g_test_summary ("A command that is killed before it has led to a host says so, whatever was written to it");
+  afrpc_process_require (process, TEST_WORKER);
+  proxy = afrpc_proxy_new (process, "act");
+  written = afrpc_caller_start (AFRPC_CALLER (proxy), test_act ("return", g_variant_new_string (large)), NULL);
+  waiting = afrpc_caller_start (AFRPC_CALLER (proxy), test_act ("return", NULL), NULL);
+  check_killed (written, AFRPC_ERROR_DIED, TRUE);
+  check_killed (waiting, AFRPC_ERROR_NOT_STARTED, FALSE);
+  exit = afrpc_process_wait_sync (process, NULL, NULL);
+  g_assert_nonnull (exit);
+  words = afrpc_exit_to_string (exit);
+  g_assert_true (g_str_has_prefix (words, "before it said that it is a host, the process (pid "));
+  test_assert_no_children ();
+}
+
 static void
 run_cb (GObject      *source,
         GAsyncResult *result,
@@ -561,6 +603,7 @@ main (int   argc,
   g_test_add_func ("/command/fork", test_command_fork);
   g_test_add_func ("/command/printf", test_command_printf);
   g_test_add_func ("/command/failures", test_command_failures);
+  g_test_add_func ("/command/killed", test_command_killed);
   g_test_add_func ("/command/run", test_command_run);
   g_test_add_func ("/command/run/left", test_command_run_left);
   g_test_add_func ("/command/run/broken-off", test_command_run_broken_off);

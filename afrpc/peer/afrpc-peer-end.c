@@ -167,28 +167,35 @@ describe_end (AfrpcPeer *self)
   return g_steal_pointer (&text);
 }
 
+/* Whether a process has ended before it said what it is. What a host has forked is one. */
+static gboolean
+is_greetless (AfrpcPeer *self)
+{
+  return self->talk.link.state == AFRPC_LINK_GREETING && self->birth.start != AFRPC_START_FORK &&
+         afrpc_exit_is_known (self->body.exit);
+}
+
 static GError *
 new_end_error (AfrpcPeer *self)
 {
   const AfrpcLink *link = &self->talk.link;
+  const gboolean is_command = !afrpc_transport_is_local (&link->transport);
   g_autofree char *text = describe_end (self);
   /* It may have become ready, and begun. */
-  const gboolean may_have_run =
-    !afrpc_transport_is_local (&link->transport) && !link->transport.has_goodbye && link->n_pending > 0;
-
-  /* Whoever is killed says nothing of what it is; what a host has forked is one. */
-  const gboolean is_no_host =
-    link->state == AFRPC_LINK_GREETING && self->birth.start != AFRPC_START_FORK &&
-    afrpc_exit_is_known (self->body.exit) && afrpc_exit_get_signal (self->body.exit) == 0;
+  const gboolean may_have_run = is_command && !link->transport.has_goodbye && link->n_pending > 0;
+  const char *when = is_command && is_greetless (self) ? "before it said that it is a host, " :
+                     link->was_ready || may_have_run ? "" : "before it was ready, ";
+  /* Whoever is killed says nothing of what it is. */
+  const gboolean is_no_host = is_greetless (self) && afrpc_exit_get_signal (self->body.exit) == 0;
 
   if (is_no_host && self->birth.destination != NULL)
     return afrpc_ssh_new_error (self->birth.destination, self->body.exit, text);
   if (is_no_host)
     return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_A_HOST, "before it said that it is a host, %s", text);
   if (!link->was_ready && !may_have_run)
-    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "before it was ready, %s", text);
+    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, "%s%s", when, text);
   if (link->n_pending > 0)
-    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED, "%s", text);
+    return g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED, "%s%s", when, text);
 
   return g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "%s", text);
 }
@@ -226,8 +233,10 @@ new_call_error (AfrpcPeer    *self,
   if (started != AFRPC_STARTED_NO)
     return function != NULL ? new_failure_of (self, function) : g_error_copy (failure);
 
-  error = self->talk.link.was_ready ? g_error_new_literal (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, failure->message) :
-                                      g_error_copy (failure);
+  /* A command that was killed may have begun others. */
+  error = self->talk.link.was_ready || g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_DIED)
+            ? g_error_new_literal (AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED, failure->message)
+            : g_error_copy (failure);
   /* The failure is the worker's, whatever it was to be called for. */
   if (function != NULL)
     g_prefix_error (&error, "the call of '%s' was not started: ", function);
@@ -442,7 +451,8 @@ afrpc_peer_decide_end (AfrpcPeer *self)
   if (self->body.state == AFRPC_BODY_ENDED && is_read_out (self) && self->talk.failure == NULL)
     {
       afrpc_talk_fail (&self->talk, new_end_error (self));
-      if (is_for_greeting (self->talk.failure))
+      if (is_for_greeting (self->talk.failure) ||
+          (is_greetless (self) && !afrpc_transport_is_local (&self->talk.link.transport)))
         afrpc_exit_set_greetless (self->body.exit);
     }
 
