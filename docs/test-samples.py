@@ -42,8 +42,8 @@ with tempfile.NamedTemporaryFile("w") as file:
           r"\( failed: .*\n"
           r"process \(pid \d+\) exited with status 0\n")
     check("no words", [sys.executable, here / "words.py", words, "/dev/null/none", "a"],
-          r"a failed: init function 'load': .*\n"
-          r"error: init function 'load': .*\n"
-          r"process \(pid \d+\) exited with status 1: init function 'load': .*\n")
+          r"a failed: '.*' running '.*: init function 'load': .*\n"
+          r"error: '.*' running '.*: init function 'load': .*\n"
+          r"process \(pid \d+\) exited with status 1: '.*' running '.*: init function 'load': .*\n")
 
 sys.exit(1 if n_wrong > 0 else 0)

@@ -357,7 +357,8 @@ test_refused (gconstpointer start)
   afrpc_process_set_limit (process, AFRPC_LIMIT_FILES, G_MAXUINT32);
   g_assert_null (use (process, &watched, "open", 1, &error));
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
-  g_assert_nonnull (strstr (error->message, "limiting open files to 4294967295: "));
+  g_assert_true (g_str_has_prefix (error->message, "'c' running 'use' of '"));
+  g_assert_nonnull (strstr (error->message, "': limiting open files to 4294967295: "));
 }
 
 static void

@@ -292,8 +292,19 @@ test_process_bad_function (void)
 static void
 test_process_bad_init (void)
 {
+  g_autofree char *words = g_strdup_printf ("'c' running 'act' of '%s': init function 'init_error': the cellar is locked",
+                                            TEST_WORKER);
+  g_autofree char *end = g_strconcat (") exited with status 1: ", words, NULL);
+  g_autoptr(AfrpcProcess) process = test_process_new ();
+  g_autoptr(AfrpcExit) exit = NULL;
+  g_autofree char *text = NULL;
+
   g_test_summary ("An init function that fails");
-  assert_fails (test_process_new (), "act", 0, "init_error", AFRPC_ERROR_INIT, "'init_error': the cellar is locked");
+  assert_fails (g_object_ref (process), "act", 0, "init_error", AFRPC_ERROR_INIT, words);
+  exit = afrpc_process_wait_sync (process, NULL, NULL);
+  text = afrpc_exit_to_string (exit);
+  g_assert_true (g_str_has_prefix (text, "process (pid "));
+  g_assert_true (g_str_has_suffix (text, end));
   assert_fails (test_process_new (), "act", 0, "init_silent", AFRPC_ERROR_INIT, "without saying why");
 }
 

@@ -36,18 +36,32 @@ is_for_address_space (AfrpcPeer    *self,
   return afrpc_limits_explain_failure (&self->body.limits, error->message);
 }
 
+/* Modules and functions that cannot be used are named; what init functions and the system say does not tell whose it is. */
+static gboolean
+has_to_be_named (const GError *error)
+{
+  return g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_INIT) || g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
+}
+
 /* The worker has said that it cannot be used; it ends. What it can say of a lack of memory does not tell that there is a
  * limit. */
 void
 afrpc_peer_report_failure (AfrpcPeer *self,
                            GError    *error) /* (transfer full) */
 {
-  if (is_for_address_space (self, error))
+  const gboolean is_for_space = is_for_address_space (self, error);
+
+  if (is_for_space || has_to_be_named (error))
     {
       g_autofree char *name = afrpc_birth_describe (&self->birth);
+
+      g_prefix_error (&error, "%s: ", name);
+    }
+  if (is_for_space)
+    {
       g_autofree char *message = error->message;
 
-      error->message = g_strdup_printf ("%s: %s; its address space is limited to %" G_GUINT64_FORMAT " bytes", name, message,
+      error->message = g_strdup_printf ("%s; its address space is limited to %" G_GUINT64_FORMAT " bytes", message,
                                         self->body.limits.values[AFRPC_LIMIT_ADDRESS_SPACE]);
     }
   self->has_reported = self->talk.failure == NULL;
