@@ -4,6 +4,8 @@
 import asyncio
 import gc
 import os
+import subprocess
+import sys
 import threading
 import unittest
 import unittest.mock
@@ -15,6 +17,37 @@ from gi.repository import Afrpc, GLib, GObject  # noqa: E402
 
 from afrpc import aio  # noqa: E402
 from python_calls import CODE, make  # noqa: E402
+
+
+PATIENCE = 60  # seconds until what should have come is said to hang
+
+# One thread starts processes, and knows of nobody else who has them; the other one makes what GObject has to be locked for.
+STARTING = """
+import threading
+
+import gi
+
+gi.require_version("Afrpc", "1.0")
+from gi.repository import Afrpc, GLib
+
+
+def start():
+    context = GLib.MainContext.new()
+    context.push_thread_default()
+    for i in range(50):
+        process = Afrpc.Process.new_exec("python")
+        process.eval("pass")
+        while process.get_pid() == 0:
+            context.iteration(True)
+        del process
+    context.pop_thread_default()
+
+
+thread = threading.Thread(target=start)
+thread.start()
+while thread.is_alive():
+    Afrpc.Process(argv=["true"])
+"""
 
 
 class Threads(unittest.TestCase):
@@ -106,6 +139,10 @@ class Threads(unittest.TestCase):
                 # What the last one had may go in a later iteration of the main context.
                 for n, n_before in zip(count(), before):
                     self.assertLess(n - n_before, 5)
+
+    def test_locks(self):
+        """A reference that is taken while GObject is locked does not wait for the interpreter."""
+        subprocess.run([sys.executable, "-c", STARTING], check=True, timeout=PATIENCE)
 
     def test_beside_a_main_loop(self):
         """That of the main thread goes on meanwhile."""
