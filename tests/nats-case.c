@@ -242,7 +242,12 @@ connection_wait (AfrpcNatsConnection *connection,
                  AfrpcNatsState       state)
 {
   while (afrpc_nats_connection_get_state (connection) != state)
-    g_main_context_iteration (NULL, TRUE);
+    {
+      /* There is no way out of that. */
+      if (afrpc_nats_connection_get_state (connection) == AFRPC_NATS_STATE_FAILED)
+        g_error ("%s", afrpc_nats_connection_get_failure (connection)->message);
+      g_main_context_iteration (NULL, TRUE);
+    }
 }
 
 AfrpcNatsCaller *

@@ -239,6 +239,113 @@ test_nats_access_nkey (void)
   secured_clear (&secured);
 }
 
+/* Says what is to be signed, the next time something else, and lets in whoever has signed. */
+typedef struct
+{
+  GSocketListener *listener;
+  const char *nonces[2];
+  guint n_unsigned; /* of those who came */
+} Signed;
+
+/* Returns: a nonce whose signature begins with a byte of 0, or does not */
+static char *
+find_nonce (gboolean with_zero)
+{
+  g_assert_cmpint (nats_Open (-1), ==, NATS_OK);
+  for (guint i = 0;; i++)
+    {
+      g_autofree char *nonce = g_strdup_printf ("nonce%010u", i);
+      unsigned char *signature = NULL;
+      gboolean is_it;
+      int size;
+
+      g_assert_cmpint (nats_Sign (NKEY_SEED, nonce, &signature, &size), ==, NATS_OK);
+      is_it = (signature[0] == 0) == with_zero;
+      free (signature);
+      if (is_it)
+        return g_steal_pointer (&nonce);
+    }
+}
+
+/* Returns: whether it stays */
+static gboolean
+let_in (Signed            *self,
+        GSocketConnection *connection,
+        const char        *nonce)
+{
+  GOutputStream *out = g_io_stream_get_output_stream (G_IO_STREAM (connection));
+  g_autoptr(GDataInputStream) in = g_data_input_stream_new (g_io_stream_get_input_stream (G_IO_STREAM (connection)));
+  g_autofree char *info = g_strdup_printf ("INFO {\"server_id\":\"A\",\"version\":\"2.9.10\",\"proto\":1,\"host\":\"127.0.0.1\","
+                                           "\"port\":1,\"headers\":true,\"auth_required\":true,\"max_payload\":1048576,"
+                                           "\"nonce\":\"%s\"} \r\n", nonce);
+  char *line;
+  gboolean is_signed = FALSE;
+
+  g_filter_input_stream_set_close_base_stream (G_FILTER_INPUT_STREAM (in), FALSE);
+  g_output_stream_write_all (out, info, strlen (info), NULL, NULL, NULL);
+  while ((line = g_data_input_stream_read_line (in, NULL, NULL, NULL)) != NULL)
+    {
+      const char *answer = is_signed ? "PONG\r\n" : "-ERR 'Authorization Violation'\r\n";
+      const gboolean is_ping = g_str_has_prefix (line, "PING");
+
+      is_signed |= strstr (line, "\"sig\":\"") != NULL;
+      g_free (line);
+      if (is_ping)
+        g_output_stream_write_all (out, answer, strlen (answer), NULL, NULL, NULL);
+      if (is_ping && !is_signed)
+        break;
+    }
+  self->n_unsigned += !is_signed;
+
+  return is_signed;
+}
+
+static gpointer
+signed_thread (gpointer data)
+{
+  Signed *self = data;
+
+  for (guint i = 0; i < G_N_ELEMENTS (self->nonces); i++)
+    {
+      g_autoptr(GSocketConnection) connection = g_socket_listener_accept (self->listener, NULL, NULL, NULL);
+
+      if (connection == NULL || let_in (self, connection, self->nonces[i]))
+        break;
+    }
+
+  return NULL;
+}
+
+/* @data: how many of those that are to be signed are odd */
+static void
+test_nats_access_signature (gconstpointer data)
+{
+  g_autofree char *odd = find_nonce (TRUE);
+  g_autofree char *usual = find_nonce (FALSE);
+  g_autofree char *folder = g_dir_make_tmp ("afrpc-nats-XXXXXX", NULL);
+  g_autofree char *seed = g_build_filename (folder, "seed", NULL);
+  g_autofree char *url = NULL;
+  g_autoptr(AfrpcNatsConnection) connection = NULL;
+  g_autoptr(GSocketListener) listener = g_socket_listener_new ();
+  const gboolean is_let_in = GPOINTER_TO_UINT (data) < 2;
+  const char *servers[] = { NULL, NULL };
+  Signed self = { listener, { odd, is_let_in ? usual : odd }, 0 };
+  GThread *thread;
+
+  g_test_summary ("nats.c leaves out a signature that begins with a byte of 0: it is asked for another one, once");
+  url = g_strdup_printf ("nats://127.0.0.1:%u", g_socket_listener_add_any_inet_port (listener, NULL, NULL));
+  servers[0] = url;
+  write_file (seed, "%s\n", NKEY_SEED);
+  thread = g_thread_new ("signed", signed_thread, &self);
+  connection = g_object_new (AFRPC_NATS_TYPE_CONNECTION, "servers", servers, "nkey", NKEY_PUBLIC, "nkey-seed-file", seed, NULL);
+  connection_wait (connection, is_let_in ? AFRPC_NATS_STATE_CONNECTED : AFRPC_NATS_STATE_FAILED);
+  g_clear_object (&connection);
+  g_thread_join (thread);
+  g_assert_cmpuint (self.n_unsigned, <=, GPOINTER_TO_UINT (data));
+  g_unlink (seed);
+  g_rmdir (folder);
+}
+
 /* Two more: of an account, and of the operator who has signed what is said of that. nats.c does not sign for operators. */
 #define ACCOUNT_PUBLIC "AASUHOJP6EEVKEKHNLOIG2O3NXOJGNTFUEMXRXNBIBHOCBTMVFKZ2FFY"
 #define ACCOUNT_SEED "SAAEAQKCINCEKRSHJBEUUS2MJVHE6UCRKJJVIVKWK5MFSWS3LROV4X6MSU"
@@ -558,6 +665,8 @@ main (int    argc,
   g_test_add_func ("/nats-access/password", test_nats_access_password);
   g_test_add_func ("/nats-access/token", test_nats_access_token);
   g_test_add_func ("/nats-access/nkey", test_nats_access_nkey);
+  g_test_add_data_func ("/nats-access/signature/once", GUINT_TO_POINTER (1), test_nats_access_signature);
+  g_test_add_data_func ("/nats-access/signature/twice", GUINT_TO_POINTER (2), test_nats_access_signature);
   g_test_add_func ("/nats-access/credentials", test_nats_access_credentials);
   if (openssl != NULL)
     g_test_add_func ("/nats-access/tls", test_nats_access_tls);
