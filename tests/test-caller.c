@@ -637,14 +637,15 @@ test_caller_waits_again (void)
   AfrpcCaller *caller = g_object_new (DAWDLER_TYPE, NULL);
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) value = NULL;
+  guint id;
 
   g_test_summary ("A caller whose wait returns too early is asked again, and no main loop runs");
-  g_idle_add (nested_cb, NULL);
+  id = g_idle_add (nested_cb, NULL);
   value = afrpc_caller_call_sync (caller, NULL, NULL, &error);
   g_assert_no_error (error);
   g_assert_cmpstr (g_variant_get_string (value, NULL), ==, "late");
   g_assert_cmpuint (TEST_DAWDLER (caller)->n_waits, ==, 3);
-  g_assert_true (g_source_remove_by_user_data (NULL));
+  g_assert_true (g_source_remove (id));
   g_object_unref (caller);
 }
 
