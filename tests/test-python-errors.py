@@ -347,6 +347,66 @@ class Exceptions(unittest.TestCase):
         for code in f"raise ValueError({deep}, 1)", "a = []\na.append(a)\nraise ValueError(a)":
             self.assertIsInstance(caught(proxy, code), ValueError)
 
+    def test_large_parts(self):
+        """What is too large is left out by itself, which a note says; the class stays whatever there is."""
+        import subprocess
+
+        decode_error = __import__("json").JSONDecodeError
+        for n in 10, 5000, 10000, 20000, 10**6:
+            error = caught(proxy, f"import json; json.loads('[' + ' ' * {n})")
+            self.assertIsInstance(error, decode_error)
+            self.assertEqual((error.pos, error.lineno), (n + 1, 1))
+            fits = n <= 20000
+            self.assertEqual(hasattr(error, "doc"), fits, n)
+            self.assertEqual(getattr(error, "__notes__", []), [] if fits else ["left out, being too large: doc"])
+            self.assertIs(type(pickle.loads(pickle.dumps(error))), type(error))
+            self.assertLess(len(error.message.encode()), 65536)
+        error = caught(proxy, "import subprocess as s; s.run(['sh', '-c', 'head -c 100000 /dev/zero; exit 3'], "
+                              "capture_output=True, check=True)")
+        self.assertIsInstance(error, subprocess.CalledProcessError)
+        self.assertEqual((error.returncode, error.stderr, error.args[0]), (3, b"", 3))
+        for code, cls, lost in (
+                ("raise Unlucky('x' * 100000, 3)", LookupError, "arguments, path"),
+                ("raise Hidden('x' * 100000, 'y' * 100000)", ValueError, "arguments"),
+                ("e = KeyError(1)\nfor i in range(500): e.add_note('ü' * 1000)\nraise e", KeyError, "48. of 500 notes"),
+                ("try: json.loads('[' + ' ' * 100000)\nexcept ValueError as e: raise KeyError(5) from e", KeyError, None)):
+            error = caught(proxy, code)
+            self.assertIsInstance(error, cls)
+            self.assertRegex(str(getattr(error, "__notes__", None)), f"left out, being too large: {lost}" if lost else "None")
+        self.assertIsInstance(error.__cause__, decode_error)
+        self.assertEqual((error.args, error.__cause__.pos), ((5,), 100001))
+
+    def test_large_groups(self):
+        for n in 10, 512, 513, 20000:
+            for code, least in ((f"raise ExceptionGroup('rows', [ValueError(f'row {{i}}') for i in range({n})])", 512),
+                                (f"raise ExceptionGroup('rows', [Unlucky('x' * 10000, i) for i in range({n})])", 50)):
+                error = caught(proxy, code)
+                self.assertIsInstance(error, ExceptionGroup)
+                self.assertEqual((error.text, error.args[0]), (f"rows ({n} sub-exceptions)", "rows"))
+                n_told = len(error.exceptions)
+                self.assertGreaterEqual(n_told, min(n, least))
+                self.assertEqual([str(one.text) for one in error.exceptions[:2]],
+                                 ["row 0", "row 1"] if least == 512 else [one.text for one in error.exceptions[:2]])
+                self.assertTrue(all(isinstance(one, ValueError if least == 512 else LookupError) for one in error.exceptions))
+                if n_told < n:
+                    self.assertEqual(error.__notes__, [f"left out, being too large: {n - n_told} of {n} exceptions"])
+                self.assertLess(len(error.message.encode()), 65536)
+        nested = "e = ValueError('x' * 5000)\nfor i in range(6): e = ExceptionGroup('g', [e] * 4)\nraise e"
+        error = caught(proxy, nested)
+        self.assertIsInstance(error.exceptions[0].exceptions[0], ExceptionGroup)
+
+    def test_large_words(self):
+        """Characters of several bytes, and what JSON escapes, leave room for the rest, too."""
+        for text in r"'\U0001f600'", r"'\x1b'", r"'\"'", "'ü'", r"'\ud800'":
+            for n in 5000, 100000:
+                for code in (f"raise Hidden({text} * {n}, 5)", f"raise ExceptionGroup({text} * {n}, [Hidden({text} * {n}, 5)])",
+                             f"e = Hidden({text})\ne.add_note({text} * {n})\ne.text = {text} * {n}\ne.n = 5\nraise e"):
+                    with self.subTest(code):
+                        error = caught(proxy, code)
+                        self.assertIsInstance(error, ExceptionGroup if "Group" in code else ValueError)
+                        self.assertEqual(getattr(error, "n", 0), 5 if "e.n" in code else 0)
+                        self.assertLess(len(error.message.encode()), 65536)
+
     def test_made_up(self):
         for message in "", "ValueError", "ValueError: x", "Nonsense: x", "OSError\n\n{}", "a.b.c: x", ": ", "\n\n":
             for code in 0, 5, -5, 10**6, -10**6, 2**31 - 1, -2**31:

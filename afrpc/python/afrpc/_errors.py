@@ -207,7 +207,7 @@ def _get_args(words, details, depth):
         args = (text,) if text else ()
     group = details.get("group")
     if isinstance(group, list) and depth < _exceptions.DEPTH_MAX:
-        return str(args[0]) if args else text, [_revive(one, depth + 1) for one in group]
+        return str(args[0]) if args else text, [_revive(one, depth + 1) for one in group[:_exceptions.GROUP_MAX]]
     return args
 
 

@@ -9,12 +9,17 @@ loads nothing on its word.
 """
 import sys
 
-TEXT_MAX = 16384       # characters of an exception's own words that are sent
-TRACEBACK_MAX = 32768  # characters of its traceback that are sent
-DETAILS_MAX = 8192     # characters of JSON
+MESSAGE_MAX = 65000    # bytes of all that is sent: no more than 64 KiB arrive, with what is put before it on the way
+TEXT_MAX = 16384       # bytes of an exception's own words that are sent
+TRACEBACK_MAX = 32768  # bytes of its traceback that are sent
+WORDS_MAX = 1024       # bytes of the words of those that belong to it
 PLACES_MAX = 40        # in code, of a traceback that is made without a module
 DEPTH_MAX = 8          # of values in each other, causes of causes, and groups of groups
-ITEMS_MAX = 256        # of one list, dictionary or group
+ITEMS_MAX = 256        # of attributes and notes
+GROUP_MAX = 512        # members of a group: a program's main loop makes them at once, in less than 10 ms
+CHAINED_SIZE = 1024    # bytes that arguments leave to what has led to an exception
+MEMBER_SIZE = 256      # bytes that they leave to each member of a group, and others of that to it
+LOST_SIZE = 256        # bytes of what is said of what was left out
 
 # What classes of Python itself know besides their arguments, in a place of its own.
 NATIVE = {ImportError: ("name", "path", "name_from"), NameError: ("name",), AttributeError: ("name", "obj")}
@@ -40,8 +45,53 @@ def is_static(cls):
 
 # In a worker
 
+class TooLarge(Exception):
+    pass
+
+
+class Room:
+    """Bytes that are left."""
+
+    def __init__(self, size):
+        self.left = size
+
+    def take(self, size):
+        if size > self.left:
+            raise TooLarge
+        self.left -= size
+
+
+class Object(Room):
+    """Of JSON, that has so many bytes at most."""
+
+    def __init__(self, size):
+        super().__init__(size)
+        self.parts = []
+        self.take(2)
+
+    def add(self, name, text):
+        part = f"{write_json(name)}:{text}"
+        self.take(measure(part) + 1)
+        self.parts.append(part)
+
+    def end(self):
+        return f"{{{','.join(self.parts)}}}"
+
+
 def clean(text):
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+def measure(text):
+    return len(text) if text.isascii() else len(text.encode("utf-8", "backslashreplace"))
+
+
+def cut(text, size):
+    return text.encode()[:size].decode(errors="ignore")
+
+
+def cut_start(text, size):
+    return text.encode()[-size:].decode(errors="ignore")
 
 
 def get_name(cls):
@@ -56,7 +106,7 @@ def get_words(error):
         text = str(error)
     except Exception:
         text = "<its text cannot be had>"
-    return clean(f"{name}: {text}" if text else name)[:TEXT_MAX]
+    return cut(clean(f"{name}: {text}" if text else name), TEXT_MAX)
 
 
 def get_traceback(error, evaluated):
@@ -66,14 +116,15 @@ def get_traceback(error, evaluated):
     for name, code in evaluated.items():
         linecache.cache[name] = (len(code), None, code.splitlines(True), name)
     trace = clean("".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip("\n"))
-    if len(trace) > TRACEBACK_MAX:
-        trace = "Traceback (most recent call last):\n  ...\n" + trace[-TRACEBACK_MAX:]
+    if measure(trace) > TRACEBACK_MAX:
+        start = "Traceback (most recent call last):\n  ...\n"
+        trace = start + cut_start(trace, TRACEBACK_MAX - len(start))
     return trace
 
 
 def get_places(error, evaluated):
     """The same without the help of any module, and without what is written in files."""
-    return clean("\n".join(list_places(error, evaluated)))[-TRACEBACK_MAX:]
+    return cut_start(clean("\n".join(list_places(error, evaluated))), TRACEBACK_MAX)
 
 
 def list_places(error, evaluated, depth=0):
@@ -115,30 +166,38 @@ def write_json(value):
     raise ValueError
 
 
-def encode(value, depth=0):
+def write_words(text, size):
+    """As JSON, as much of its beginning as so many bytes hold."""
+    text = clean(text[:max(size, 0)])
+    while measure(written := write_json(text)) > size:
+        if not text:
+            raise TooLarge
+        text = text[:len(text) // 2]
+    return written
+
+
+def encode(value, room, depth=0):
     """As what JSON has: lists as they are; tuples, bytes and dictionaries in a dictionary that says so."""
     kind = type(value)
+    room.take(len(value) if kind in (str, bytes, list, tuple, dict) else 1)
     if kind in PLAIN:
         return value
     if kind is bytes:
+        room.take(len(value))
         return {"bytes": value.hex()}
-    if kind not in (list, tuple, dict) or depth == DEPTH_MAX or len(value) > ITEMS_MAX:
+    if kind not in (list, tuple, dict) or depth == DEPTH_MAX:
         raise ValueError
     if kind is dict:
-        return {"dict": [[encode(part, depth + 1) for part in item] for item in value.items()]}
-    parts = [encode(part, depth + 1) for part in value]
+        return {"dict": [[encode(part, room, depth + 1) for part in item] for item in value.items()]}
+    parts = [encode(part, room, depth + 1) for part in value]
     return parts if kind is list else {"tuple": parts}
 
 
-def encode_dict(values):
-    """Those of them that can be sent."""
-    made = {}
-    for name, value in list(values.items())[:ITEMS_MAX]:
-        try:
-            made[name] = encode(value)
-        except ValueError:
-            pass
-    return made
+def write_value(value, size):
+    """Raises ValueError for what cannot be sent at all."""
+    written = write_json(encode(value, Room(size)))
+    Room(size).take(measure(written))
+    return written
 
 
 def get_chained(error):
@@ -149,29 +208,112 @@ def get_chained(error):
     return None, None
 
 
-def describe(error, depth=0):
+def describe(error, size, depth=0):
+    """In JSON, of so many bytes at most. What is needed least is left out first: attributes, the largest first, then notes,
+    members of a group, what has led to it, arguments. Raises TooLarge if there is no room for its class."""
     cls = type(error)
-    details = {"class": [cls.__module__, cls.__qualname__]}
+    whole = Object(size)
+    if depth > 0:
+        words = get_words(error)
+        if is_told_by_words(error) and len(words) <= WORDS_MAX and measure(written := write_json(words)) <= size - 16:
+            whole.add("words", written)
+            return whole.end()
+        whole.add("words", write_words(words, min(WORDS_MAX, size // 2)))
     if cls.__module__ != "builtins":
-        details["base"] = next(base.__name__ for base in cls.__mro__ if base.__module__ == "builtins")
-    details["words"] = get_words(error)[:TEXT_MAX // 16]
+        whole.add("base", write_json(next(base.__name__ for base in cls.__mro__ if base.__module__ == "builtins")))
+    whole.add("class", write_json([cls.__module__, cls.__qualname__]))
+
+    lost = []
+    for_lost = min(LOST_SIZE, whole.left // 4)
+    whole.take(for_lost)
+    how, chained = get_chained(error) if depth < DEPTH_MAX else (None, None)
+    group = error.exceptions if isinstance(error, BaseExceptionGroup) and depth < DEPTH_MAX else ()
+    add_args(error, whole, min(whole.left // 2, (how is not None) * CHAINED_SIZE + len(group) * MEMBER_SIZE), lost)
+    if how is not None:
+        try:
+            whole.add(how, describe(chained, whole.left // 2, depth + 1))
+        except TooLarge:
+            lost.append(how)
+    attributes = {**get_native(error), **vars(error)}
+    if group:
+        add_group(group, whole, whole.left // 4 * 3 if attributes else whole.left, depth, lost)
+    notes = write_notes(attributes.pop("__notes__", None), whole, lost)
+    if attributes:
+        add_attributes(attributes, whole, lost)
+
+    whole.left += for_lost + sum(measure(note) + 1 for note in notes)
     try:
-        details["args"] = encode(get_args(error))
+        if lost:
+            notes.append(write_words(f"left out, being too large: {', '.join(lost)}", for_lost - 16))
+        if notes:
+            whole.add("notes", f"[{','.join(notes)}]")
+    except TooLarge:
+        pass
+    return whole.end()
+
+
+def add_args(error, whole, kept, lost):
+    try:
+        whole.add("args", write_value(get_args(error), whole.left - kept - 8))
+    except TooLarge:
+        lost.append("arguments")
     except ValueError:
         pass
-    attributes = {**get_native(error), **vars(error)}
-    notes = attributes.pop("__notes__", None)
-    if isinstance(notes, list):
-        details["notes"] = [clean(note) for note in notes[:ITEMS_MAX] if isinstance(note, str)]
-    if attributes:
-        details["attributes"] = encode_dict(attributes)
-    if depth < DEPTH_MAX:
-        how, chained = get_chained(error)
-        if chained is not None:
-            details[how] = describe(chained, depth + 1)
-        if isinstance(error, BaseExceptionGroup):
-            details["group"] = [describe(one, depth + 1) for one in error.exceptions[:ITEMS_MAX]]
-    return details
+
+
+def add_group(group, whole, size, depth, lost):
+    """Each has its share of so many bytes."""
+    members = []
+    room = Room(size - 16)
+    n_most = min(len(group), GROUP_MAX)
+    for i, error in enumerate(group[:n_most]):
+        try:
+            members.append(describe(error, min(max(room.left // (n_most - i), MEMBER_SIZE), room.left - 1), depth + 1))
+        except TooLarge:
+            break
+        room.take(measure(members[-1]) + 1)
+    if members:
+        whole.add("group", f"[{','.join(members)}]")
+    if len(members) < len(group):
+        lost.append(f"{len(group) - len(members)} of {len(group)} exceptions")
+
+
+def write_notes(notes, whole, lost):
+    """In JSON, as many as half of what is left holds; the last may be cut off."""
+    notes = [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
+    written = []
+    room = Room(whole.left // 2)
+    for note in notes[:ITEMS_MAX]:
+        try:
+            written.append(write_words(note, room.left - 1))
+        except TooLarge:
+            break
+        room.take(measure(written[-1]) + 1)
+        whole.take(measure(written[-1]) + 1)
+    if len(written) < len(notes):
+        lost.append(f"{len(notes) - len(written)} of {len(notes)} notes")
+    return written
+
+
+def add_attributes(attributes, whole, lost):
+    written = []
+    for name, value in list(attributes.items())[:ITEMS_MAX]:
+        try:
+            written.append((name, write_value(value, whole.left)))
+        except TooLarge:
+            lost.append(name)
+        except ValueError:
+            pass
+    try:
+        those = Object(whole.left - 16)
+    except TooLarge:
+        return
+    for name, text in sorted(written, key=lambda item: len(item[1])):
+        try:
+            those.add(name, text)
+        except TooLarge:
+            lost.append(name)
+    whole.add("attributes", those.end())
 
 
 def list_native(error):
@@ -216,9 +358,7 @@ def pack(error, evaluated):
     try:
         if is_told_by_words(error):
             return len(words), message
-        details = write_json(describe(error))
-        if len(details) > DETAILS_MAX or len(message.encode()) + len(details.encode()) > 65000:
-            return len(words), message
+        details = describe(error, MESSAGE_MAX - measure(message) - 2)
     except BaseException:  # what it is asked for is its own code
         return len(words), message
     return -len(words), f"{message}\n\n{details}"
@@ -251,7 +391,7 @@ def unpack(code, message):
         try:
             import json
 
-            details = json.loads(line) if len(line) <= DETAILS_MAX else None
+            details = json.loads(line) if len(line) <= MESSAGE_MAX else None
         except (ValueError, RecursionError):
             pass
         if not isinstance(details, dict):
