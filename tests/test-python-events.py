@@ -103,6 +103,16 @@ def work(text):
     except ZeroDivisionError: log.exception("%s: failed", text)
     afrpc.event("an event")
     log.log(35, "between")
+def odd():
+    import threading
+    odd, thread = "nul\\0, half \\udcff", threading.current_thread()
+    log.error("found %s", odd)
+    try: raise OSError(odd)
+    except OSError: log.exception("failed", stack_info=True)
+    logging.getLogger("afrpc-test.deep." + odd).error("by name")
+    name, thread.name = thread.name, odd
+    exec(compile("log.error('by place')", "file \\udcff", "exec"), globals())
+    thread.name = name
 def lie():
     afrpc.event(afrpc.Tagged("afrpc.log", {"name": 5, "levelno": "x", "msg": "a lie"}))
     afrpc.event(afrpc.Tagged("afrpc.log", "nothing"))
@@ -147,6 +157,16 @@ def lie():
         self.assertEqual([record.levelno for record, n in records], [30, 40, 35])
         events, records = self.collect("work", "x")
         self.assertEqual((len(events), records), (1, []))
+
+    def test_odd_characters(self):
+        """What cannot be sent, of names of files that are no UTF-8, say, is written as an escape."""
+        told = r"nul\x00, half \udcff"
+        events, records = self.collect("odd", log=True)
+        self.assertEqual([record.getMessage() for record, n in records], [f"found {told}", "failed", "by name", "by place"])
+        found, failed, by_name, by_place = (record for record, n in records)
+        self.assertIn(f"OSError: {told}", failed.exc_text)
+        self.assertEqual((by_name.name, by_place.threadName, by_place.pathname),
+                         (f"afrpc-test.deep.{told}", told, r"file \udcff"))
 
     def test_lies(self):
         before = set(logging.Logger.manager.loggerDict)

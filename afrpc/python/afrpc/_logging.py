@@ -5,6 +5,8 @@ import logging
 import sys
 import threading
 
+from ._exceptions import clean
+
 TAG = "afrpc.log"
 FIELDS = ("name", "levelno", "created", "process", "processName", "threadName", "pathname", "lineno", "funcName")
 
@@ -27,7 +29,8 @@ class _Sender(logging.Handler):
                 fields["exc_text"] = logging.Formatter().formatException(record.exc_info)
             if record.stack_info:
                 fields["stack_info"] = record.stack_info
-            afrpc.event(afrpc.Tagged(TAG, fields))
+            afrpc.event(afrpc.Tagged(TAG, {name: clean(value) if isinstance(value, str) else value
+                                           for name, value in fields.items()}))
         except Exception:
             self.handleError(record)
 
