@@ -228,6 +228,48 @@ test_proxy_errors (gconstpointer data)
 }
 
 static void
+test_proxy_exact (gconstpointer data)
+{
+  const AfrpcBackend backend = *(const AfrpcBackend *) data;
+  static const struct
+  {
+    const char *metadata;
+    const char *args;
+    const char *words; /* (nullable): of the refusal */
+  } cases[] = {
+    { "@a{sv} {}", "('metadata', 'x')", NULL },
+    { "{'afrpc.exact': <false>}", "('metadata', 'x')", NULL },
+    { "{'afrpc.exact': <1>}", "('metadata', 'x')", NULL },
+    { "{'afrpc.exact': <true>}", "('metadata', <'x'>)", NULL },
+    { "{'afrpc.exact': <true>}", "('metadata', 'x')", "takes (sv), not (ss)" },
+    { "{'afrpc.exact': <true>}", "('metadata', 1, 2)", "takes (sv), not (sii)" },
+  };
+  g_auto(Watched) watched = { 0 };
+
+  g_test_summary ("A call may be refused whose arguments would have to be made those that the function has declared");
+  watch_init (&watched, test_proxy_new (act_name (backend), backend));
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+      g_autoptr(GVariant) result = NULL;
+      g_autoptr(GError) error = NULL;
+
+      afrpc_call_options_set_metadata (options, g_variant_new_parsed (cases[i].metadata));
+      result = afrpc_caller_call_full_sync (AFRPC_CALLER (watched.proxy), g_variant_new_parsed (cases[i].args), options, NULL, NULL,
+                                            &error);
+      if (cases[i].words == NULL)
+        {
+          g_assert_no_error (error);
+          continue;
+        }
+      g_assert_null (result);
+      g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_ARGUMENTS);
+      g_assert_nonnull (strstr (error->message, cases[i].words));
+    }
+  test_assert_works (watched.proxy);
+}
+
+static void
 test_proxy_message_size (void)
 {
   g_autoptr(AfrpcProcess) process = test_process_new ();
@@ -571,6 +613,8 @@ main (int   argc,
   g_test_add_func ("/proxy/async/finishes", test_proxy_async_finishes);
   g_test_add_data_func ("/proxy/errors/sync", &backends[0], test_proxy_errors);
   g_test_add_data_func ("/proxy/errors/async", &backends[1], test_proxy_errors);
+  g_test_add_data_func ("/proxy/exact/sync", &backends[0], test_proxy_exact);
+  g_test_add_data_func ("/proxy/exact/async", &backends[1], test_proxy_exact);
   g_test_add_func ("/proxy/message-size", test_proxy_message_size);
   g_test_add_func ("/proxy/out-of-range", test_proxy_out_of_range);
   g_test_add_data_func ("/proxy/large/16K", GSIZE_TO_POINTER (16384), test_proxy_large);

@@ -150,6 +150,30 @@ class TestCall(ToolTest):
         self.assert_status(result, 1)
         self.assertIn(b'takes (sis), not (isi)', result.stderr)
 
+    def test_declared_type_that_takes_a_string(self):
+        """One rule for both commands."""
+        for function, word, expected in (
+                ('maybe_string', 'nothing', '(@ms nothing,)'), ('maybe_string', 'text', "(@ms 'text',)"),
+                ('maybe_string', '5', "(@ms '5',)"), ('maybe_string', "'nothing'", "(@ms 'nothing',)"),
+                ('maybe_string', "just 'x'", "(@ms 'x',)"), ('maybe_string', '', "(@ms '',)"), ('maybe_string', '+', "(@ms '+',)"),
+                ('variant', '5', '(<5>,)'), ('variant', 'text', "(<'text'>,)"), ('variant', "'5'", "(<'5'>,)"),
+                ('variant', "<'5'>", "(<'5'>,)"), ('variant', '5000000000', '(<int64 5000000000>,)'),
+                ('variant', 'nothing', "(<'nothing'>,)"), ('variant', '[1, 2]', '(<[1, 2]>,)'), ('variant', '', "(<''>,)"),
+                ('maybe_variant', 'nothing', '(@mv nothing,)'), ('maybe_variant', '5', '(@mv <5>,)'),
+                ('maybe_variant', 'just 5', '(@mv <5>,)'), ('maybe_variant', 'text', "(@mv <'text'>,)"),
+                ('maybe_variant', "<'5'>", "(@mv <'5'>,)"), ('path', '/a', "(objectpath '/a',)"), ('path', "'/a'", "(objectpath '/a',)")):
+            for command in run_call, run_map:
+                with self.subTest(function=function, word=word, command=command.__name__):
+                    result = command(MODULE, function, '--', word)
+                    self.assert_status(result, 0)
+                    told = re.sub('@m[sv] |objectpath |int64 ', '', result.stdout.decode())
+                    bare = re.sub('@m[sv] |objectpath |int64 ', '', expected)
+                    self.assertEqual(told, bare + '\n')
+        # What is said to be a string is that.
+        for function, expected in ('maybe_string', "('nothing',)"), ('variant', "(<'nothing'>,)"):
+            self.assertEqual(run_call('--strings', MODULE, function, 'nothing').stdout.decode(), expected + '\n')
+        self.assertEqual(run_map('-k', MODULE, 'variant', stdin=b'5\nx\n\n[]\n').stdout, b"(<5>,)\n(<'x'>,)\n(<''>,)\n(<'[]'>,)\n")
+
     def test_host_by_suffix(self):
         # One that is not there says what it has been asked for.
         for suffix, host in ('py', 'python'), ('mjs', 'gjs'), ('js', 'gjs'), ('pl', 'perl'), ('pm', 'perl'), ('so', 'c'):

@@ -86,15 +86,24 @@ afrpc_functions_declare (AfrpcSession  *self,
   return TRUE;
 }
 
+/* Whether the program wants to hear of arguments that are not of the very type: see docs/calls.md. */
+static gboolean
+is_exact (const AfrpcServedCall *call)
+{
+  gboolean exact = FALSE;
+
+  return call->metadata != NULL && g_variant_lookup (call->metadata, "afrpc.exact", "b", &exact) && exact;
+}
+
 /* Has the arguments of a call be of the type that its function has declared. */
 gboolean
-afrpc_functions_fit (const AfrpcSession  *self,
-                     guint16              number,
-                     GVariant           **args, /* (inout) (transfer full) */
-                     GError             **error)
+afrpc_functions_fit (const AfrpcSession     *self,
+                     const AfrpcServedCall  *call,
+                     GVariant              **args, /* (inout) (transfer full) */
+                     GError                **error)
 {
-  const AfrpcFunction *function = &g_array_index (self->functions, AfrpcFunction, number);
-  GVariant *fitted;
+  const AfrpcFunction *function = &g_array_index (self->functions, AfrpcFunction, call->function);
+  g_autoptr(GVariant) fitted = NULL;
 
   /* Nearly always it is that very type, which is sooner seen than whether it is one of that kind. */
   if (G_LIKELY (function->args_type == NULL || strcmp (g_variant_get_type_string (*args), function->args_type) == 0 ||
@@ -107,9 +116,15 @@ afrpc_functions_fit (const AfrpcSession  *self,
       g_prefix_error (error, "'%s' ", function->name);
       return FALSE;
     }
+  if (is_exact (call))
+    {
+      g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_INVALID_ARGUMENTS, "'%s' takes %s, not %s", function->name,
+                   function->args_type, g_variant_get_type_string (*args));
+      return FALSE;
+    }
 
   g_variant_unref (*args);
-  *args = fitted;
+  *args = g_steal_pointer (&fitted);
 
   return TRUE;
 }

@@ -21,10 +21,10 @@ gboolean afrpc_functions_declare (AfrpcSession       *session,
 gboolean afrpc_functions_check   (AfrpcSession       *session,
                                   guint16             number,
                                   GError            **error);
-gboolean afrpc_functions_fit     (const AfrpcSession *session,
-                                  guint16             number,
-                                  GVariant          **args,
-                                  GError            **error);
+gboolean afrpc_functions_fit     (const AfrpcSession    *session,
+                                  const AfrpcServedCall *call,
+                                  GVariant             **args,
+                                  GError               **error);
 
 /* Returns: the host's number of a function, or 0: afrpc_functions_check() says why */
 static inline guint

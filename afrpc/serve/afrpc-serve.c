@@ -194,7 +194,7 @@ run (AfrpcSession    *self,
   const guint function = afrpc_functions_find (self, call->function);
 
   if (args == NULL || (function == 0 && !afrpc_functions_check (self, call->function, error)) ||
-      !afrpc_functions_fit (self, call->function, &args, error))
+      !afrpc_functions_fit (self, call, &args, error))
     afrpc_session_refuse (self, call, *error);
   else if (!start (self, call))
     afrpc_session_refuse_cancelled (self, call);

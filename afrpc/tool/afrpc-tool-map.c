@@ -52,6 +52,7 @@ typedef struct
   int output_fd;
   AfrpcToolPool *pool;
   GVariantType *declared; /* (nullable): of the arguments, once the function has refused others */
+  gboolean is_taken;      /* it takes them as they are: there is no need to ask again */
 
   GQueue jobs; /* (element-type Job), oldest first: all that run or whose output waits */
   gsize n_held; /* bytes of outputs in jobs */
@@ -293,6 +294,13 @@ map_make_args (Map     *self,
   return g_variant_new ("(s)", text);
 }
 
+/* Whether what an input says depends on what the function has declared. */
+static gboolean
+map_may_read (const Map *self)
+{
+  return !self->options->bytes && !self->options->from_json;
+}
+
 static void
 map_take_input (Map      *self,
                 GBytes   *input,
@@ -319,7 +327,7 @@ map_take_input (Map      *self,
   job->input = g_bytes_ref (input);
   job->is_declared = self->declared != NULL;
   g_queue_push_tail_link (&self->jobs, &job->link);
-  afrpc_tool_pool_call (self->pool, args, job);
+  afrpc_tool_pool_call (self->pool, args, !job->is_declared && !self->is_taken && map_may_read (self), job);
 }
 
 static gboolean
@@ -398,6 +406,7 @@ call_settled_cb (gpointer      call_data,
   job->settled = TRUE;
   if (result != NULL)
     {
+      self->is_taken |= !job->is_declared;
       job->output = map_format_line (self, job, result);
       self->n_held += job->output->len;
       map_count (self, TRUE);
@@ -425,7 +434,7 @@ call_refused_cb (gpointer      call_data,
   Map *self = data;
   Job *job = call_data;
 
-  if (self->options->bytes || self->options->from_json || job->is_declared)
+  if (!map_may_read (self) || job->is_declared)
     return NULL;
   if (self->declared == NULL)
     self->declared = afrpc_tool_find_declared_type (error);

@@ -18,9 +18,9 @@ typedef struct
   GPtrArray *values; /* (element-type GVariant) what the words look like */
   const AfrpcToolWorkerOptions *worker; /* (nullable) */
   guint timeout_ms;
+  const char *function; /* (nullable): if it is not the caller's own */
   GMainLoop *loop;
   AfrpcCaller *caller;
-  AfrpcCallOptions *call_options;
   AfrpcToolOutput *output;
 
   gint64 start_us;
@@ -34,7 +34,6 @@ call_clear (Call *self)
 {
   g_signal_handlers_disconnect_by_data (self->caller, self);
   g_clear_error (&self->refusal);
-  g_clear_object (&self->call_options);
   g_clear_pointer (&self->output, afrpc_tool_output_free);
   g_clear_pointer (&self->loop, g_main_loop_unref);
 }
@@ -134,6 +133,21 @@ call_failed (Call         *self,
   self->status = afrpc_tool_exit_status (error);
 }
 
+static AfrpcCallOptions *
+new_call_options (const Call *self,
+                  gboolean    is_exact)
+{
+  AfrpcCallOptions *options = afrpc_call_options_new ();
+
+  afrpc_call_options_set_function (options, self->function);
+  if (is_exact)
+    afrpc_call_options_set_metadata (options, afrpc_tool_new_exact ());
+  if (self->timeout_ms > 0)
+    afrpc_call_options_set_timeout_ms (options, self->timeout_ms);
+
+  return options;
+}
+
 static void call_settled_cb (GObject      *object,
                              GAsyncResult *result,
                              gpointer      data);
@@ -146,6 +160,7 @@ call_try_declared (Call         *self,
                    const GError *error)
 {
   g_autoptr(GVariantType) type = NULL;
+  g_autoptr(AfrpcCallOptions) call_options = NULL;
 
   /* JSON says what a value is. */
   if (self->status != 0 || self->refusal != NULL || self->options->from_json ||
@@ -156,7 +171,8 @@ call_try_declared (Call         *self,
     return FALSE;
 
   self->refusal = g_error_copy (error);
-  afrpc_caller_call_full (self->caller, afrpc_tool_make_declared (self->words, self->values, type), self->call_options, NULL,
+  call_options = new_call_options (self, FALSE);
+  afrpc_caller_call_full (self->caller, afrpc_tool_make_declared (self->words, self->values, type), call_options, NULL,
                           call_settled_cb, self);
 
   return TRUE;
@@ -261,21 +277,21 @@ afrpc_tool_one_call_run (const AfrpcToolOneCall       *self,
 {
   g_auto(Call) call = {
     .options = self, .words = self->words + n_before, .values = values, .worker = worker, .timeout_ms = timeout_ms, .caller = caller,
+    .function = function,
   };
+  g_autoptr(AfrpcCallOptions) call_options = NULL;
 
   call.loop = g_main_loop_new (NULL, FALSE);
   call.output = afrpc_tool_output_new (STDOUT_FILENO, output_changed_cb, &call);
-  call.call_options = afrpc_call_options_new ();
-  afrpc_call_options_set_function (call.call_options, function);
-  if (timeout_ms > 0)
-    afrpc_call_options_set_timeout_ms (call.call_options, timeout_ms);
+  /* What is said to be a string, or is JSON, says what it is. */
+  call_options = new_call_options (&call, !self->strings && !self->from_json);
   g_signal_connect (caller, "event", G_CALLBACK (event_cb), &call);
   g_signal_connect (caller, "error", G_CALLBACK (error_cb), &call);
   g_signal_connect (caller, "destroyed", G_CALLBACK (destroyed_cb), &call);
   afrpc_tool_watch_signals (signal_cb, &call);
 
   call.start_us = g_get_monotonic_time ();
-  afrpc_caller_call_full (caller, g_variant_new_tuple ((GVariant **) values->pdata, values->len), call.call_options, NULL,
+  afrpc_caller_call_full (caller, g_variant_new_tuple ((GVariant **) values->pdata, values->len), call_options, NULL,
                           call_settled_cb, &call);
   g_main_loop_run (call.loop);
 

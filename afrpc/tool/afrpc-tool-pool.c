@@ -32,8 +32,7 @@ struct _AfrpcToolPool
   AfrpcPool *pool;          /* (nullable) (owned): from the first call on */
   GPtrArray *templates;     /* (element-type AfrpcProcess) (owned): what workers are made from, one for each machine */
   guint n_templates;        /* that have not ended: they are the last that do */
-  AfrpcCallOptions *first;  /* (owned): of a call that is made for the first time */
-  AfrpcCallOptions *again;  /* (owned): of one that has failed before */
+  AfrpcCallOptions *call_options[2][2]; /* (owned): whether it has failed before, whether its arguments are to be taken as they are */
   GHashTable *workers;      /* (element-type AfrpcProcess) (owned): those that have had calls, and live as far as is known */
   guint n_calls;            /* that have not been settled */
   State state;
@@ -48,6 +47,7 @@ typedef struct
   AfrpcToolPool *pool;
   GVariant *args;
   gpointer data;
+  gboolean is_exact; /* its arguments are not to be made what the function has declared */
   guint n_tries;   /* that have failed */
   gboolean was_refused; /* because of the type of its arguments */
   gint64 start_us; /* of this try */
@@ -346,6 +346,7 @@ make_fit (Call         *call,
   self->n_refused++;
   g_variant_unref (call->args);
   call->args = g_variant_ref_sink (args);
+  call->is_exact = FALSE;
 
   return TRUE;
 }
@@ -402,8 +403,25 @@ run (Call *call)
   g_autoptr(AfrpcCall) started = NULL;
 
   call->start_us = g_get_monotonic_time ();
-  started = afrpc_caller_start (AFRPC_CALLER (self->pool), call->args, call->n_tries > 0 ? self->again : self->first);
+  started = afrpc_caller_start (AFRPC_CALLER (self->pool), call->args, self->call_options[call->n_tries > 0][call->is_exact]);
   afrpc_call_wait (started, NULL, settled_cb, call);
+}
+
+static AfrpcCallOptions *
+new_call_options (const AfrpcToolWorkerOptions *options,
+                  gboolean                      is_again,
+                  gboolean                      is_exact)
+{
+  AfrpcCallOptions *call_options = afrpc_call_options_new ();
+
+  if (is_again)
+    afrpc_call_options_set_priority (call_options, RETRY_PRIORITY);
+  if (is_exact)
+    afrpc_call_options_set_metadata (call_options, afrpc_tool_new_exact ());
+  if (options->timeout_ms > 0)
+    afrpc_call_options_set_execution_timeout_ms (call_options, options->timeout_ms);
+
+  return call_options;
 }
 
 /* @options has to stay. @n_workers_max: 0 for as many as there are processors that may be used */
@@ -421,14 +439,9 @@ afrpc_tool_pool_new (const AfrpcToolWorkerOptions *options,
   self->data = data;
   self->templates = g_ptr_array_new_with_free_func (g_object_unref);
   self->workers = g_hash_table_new_full (NULL, NULL, g_object_unref, NULL);
-  self->first = afrpc_call_options_new ();
-  self->again = afrpc_call_options_new ();
-  afrpc_call_options_set_priority (self->again, RETRY_PRIORITY);
-  if (options->timeout_ms > 0)
-    {
-      afrpc_call_options_set_execution_timeout_ms (self->first, options->timeout_ms);
-      afrpc_call_options_set_execution_timeout_ms (self->again, options->timeout_ms);
-    }
+  for (guint is_again = FALSE; is_again <= TRUE; is_again++)
+    for (guint is_exact = FALSE; is_exact <= TRUE; is_exact++)
+      self->call_options[is_again][is_exact] = new_call_options (options, is_again, is_exact);
   self->begin_us = g_get_monotonic_time ();
 
   return self;
@@ -450,8 +463,8 @@ afrpc_tool_pool_free (AfrpcToolPool *self)
   g_ptr_array_unref (self->templates);
   g_clear_pointer (&self->stats, afrpc_pool_stats_unref);
   g_hash_table_unref (self->workers);
-  g_object_unref (self->first);
-  g_object_unref (self->again);
+  for (guint i = 0; i < 4; i++)
+    g_object_unref (self->call_options[i / 2][i % 2]);
   g_free (self);
 }
 
@@ -463,10 +476,12 @@ afrpc_tool_pool_has_room (const AfrpcToolPool *self)
          (self->pool == NULL || self->n_calls < afrpc_pool_get_max_workers (self->pool) * CALLS_PER_WORKER);
 }
 
-/* @call_data comes back in settled(), if that is called. */
+/* @is_exact: to be refused if it is not of the very type that the function has declared. @call_data comes back in settled(),
+ * if that is called. */
 void
 afrpc_tool_pool_call (AfrpcToolPool *self,
                       GVariant      *args,
+                      gboolean       is_exact,
                       gpointer       call_data)
 {
   Call *call = g_new0 (Call, 1);
@@ -477,6 +492,7 @@ afrpc_tool_pool_call (AfrpcToolPool *self,
     start (self);
   call->pool = self;
   call->args = g_variant_ref_sink (args);
+  call->is_exact = is_exact;
   call->data = call_data;
   self->n_calls++;
   run (call);

@@ -39,6 +39,7 @@ void           afrpc_tool_pool_free        (AfrpcToolPool                *self);
 gboolean       afrpc_tool_pool_has_room    (const AfrpcToolPool          *self);
 void           afrpc_tool_pool_call        (AfrpcToolPool                *self,
                                             GVariant                     *args,
+                                            gboolean                      is_exact,
                                             gpointer                      call_data);
 void           afrpc_tool_pool_close       (AfrpcToolPool                *self);
 void           afrpc_tool_pool_kill        (AfrpcToolPool                *self);

@@ -25,22 +25,38 @@ check_utf8 (const char  *word,
   return FALSE;
 }
 
+static gboolean
+is_lone_sign (const char *word)
+{
+  const gsize n_signs = strspn (word, "+-");
+
+  return n_signs > 0 && word[n_signs + strspn (word + n_signs, " ")] == '\0';
+}
+
 /* GVariant's own reader takes a lone sign for zero, and integers for 32 bits unless they say otherwise.
  * Returns: (transfer full) (nullable): not floating; NULL if the word is no value */
 static GVariant *
 read_value (const char *word)
 {
   static const char *const types[] = { NULL, "x", "t" };
-  const gsize n_signs = strspn (word, "+-");
   GVariant *value = NULL;
 
-  if (n_signs > 0 && word[n_signs + strspn (word + n_signs, " ")] == '\0')
+  if (is_lone_sign (word))
     return NULL;
 
   for (gsize i = 0; i < G_N_ELEMENTS (types) && value == NULL; i++)
     value = g_variant_parse ((const GVariantType *) types[i], word, NULL, NULL, NULL);
 
   return value;
+}
+
+/* Returns: (transfer full): not floating; what the word looks like, which is a string if it is no value */
+static GVariant *
+look_at (const char *word)
+{
+  GVariant *value = read_value (word);
+
+  return value != NULL ? value : g_variant_ref_sink (g_variant_new_string (word));
 }
 
 static GVariantType *
@@ -69,19 +85,27 @@ afrpc_tool_find_declared_type (const GError *error)
   return *type == '(' ? new_type (type, end) : NULL;
 }
 
-/* Returns: (transfer full) (nullable): not floating; NULL if the word is no value of that type */
+/* Where anything may stand, and where nothing may, a word that is in no format is a string.
+ * Returns: (transfer full) (nullable): not floating; NULL if the word is no value of that type. Of a variant and a maybe, it may be
+ * what is in it, which the worker makes fit */
 static GVariant *
 read_as (const char         *word,
          const GVariantType *type)
 {
-  const gsize n_signs = strspn (word, "+-");
+  GVariant *value = NULL;
 
   if (g_variant_type_equal (type, G_VARIANT_TYPE_STRING))
     return g_variant_ref_sink (g_variant_new_string (word));
-  if (!g_variant_type_is_definite (type) || (n_signs > 0 && word[n_signs + strspn (word + n_signs, " ")] == '\0'))
+  if (!g_variant_type_is_definite (type))
     return NULL;
+  if (!is_lone_sign (word))
+    value = g_variant_parse (type, word, NULL, NULL, NULL);
+  if (value == NULL && g_variant_type_equal (type, G_VARIANT_TYPE_VARIANT))
+    return look_at (word);
+  if (value == NULL && g_variant_type_is_maybe (type))
+    return read_as (word, g_variant_type_element (type));
 
-  return g_variant_parse (type, word, NULL, NULL, NULL);
+  return value;
 }
 
 /* Words as what a function has declared. What is no value of its type stays what it looks like: the worker may still make it
@@ -132,16 +156,20 @@ afrpc_tool_parse_word (const char      *word,
                        AfrpcToolWords   words,
                        GError         **error)
 {
-  GVariant *value;
-
   if (!check_utf8 (word, error))
     return NULL;
   if (words == AFRPC_TOOL_WORDS_JSON)
     return read_json (word, error);
 
-  value = words == AFRPC_TOOL_WORDS_STRINGS ? NULL : read_value (word);
+  return words == AFRPC_TOOL_WORDS_STRINGS ? g_variant_ref_sink (g_variant_new_string (word)) : look_at (word);
+}
 
-  return value != NULL ? value : g_variant_ref_sink (g_variant_new_string (word));
+/* Returns: (transfer floating): metadata of a call whose function is to refuse what is not of the very type that it has declared:
+ * a string would be taken for a variant, or a maybe, without anybody having said what it is */
+GVariant *
+afrpc_tool_new_exact (void)
+{
+  return g_variant_new_parsed ("{'afrpc.exact': <true>}");
 }
 
 /* Returns: (transfer full) (nullable) (element-type GVariant): NULL with @error set */

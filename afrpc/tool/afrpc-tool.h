@@ -91,6 +91,7 @@ GVariant       *afrpc_tool_parse_word           (const char                    *
 GPtrArray      *afrpc_tool_parse_words          (char                         **words,
                                                  AfrpcToolWords                 kind,
                                                  GError                       **error);
+GVariant       *afrpc_tool_new_exact            (void);
 GVariantType   *afrpc_tool_find_declared_type   (const GError                  *error);
 GVariant       *afrpc_tool_make_declared        (char                         **words,
                                                  GPtrArray                     *values,

@@ -21,6 +21,10 @@ AFRPC_FUNCTION (die, NULL)
 AFRPC_FUNCTION (mixed, "(sis)")
 AFRPC_FUNCTION (kinds, "(asmix)")
 AFRPC_FUNCTION (half, "(i)")
+AFRPC_FUNCTION (maybe_string, "(ms)")
+AFRPC_FUNCTION (variant, "(v)")
+AFRPC_FUNCTION (maybe_variant, "(mv)")
+AFRPC_FUNCTION (path, "(o)")
 AFRPC_FUNCTION (limits, "()")
 AFRPC_FUNCTION (die_once, "(s)")
 AFRPC_ASYNC_FUNCTION (echo_async, NULL)
@@ -241,4 +245,36 @@ half (AfrpcWorker  *worker,
   g_variant_get (args, "(i)", &number);
 
   return g_variant_new_double (number / 2.0);
+}
+
+GVariant *
+maybe_string (AfrpcWorker  *worker,
+              GVariant     *args,
+              GError      **error)
+{
+  return g_variant_ref (args);
+}
+
+GVariant *
+variant (AfrpcWorker  *worker,
+         GVariant     *args,
+         GError      **error)
+{
+  return g_variant_ref (args);
+}
+
+GVariant *
+maybe_variant (AfrpcWorker  *worker,
+               GVariant     *args,
+               GError      **error)
+{
+  return g_variant_ref (args);
+}
+
+GVariant *
+path (AfrpcWorker  *worker,
+      GVariant     *args,
+      GError      **error)
+{
+  return g_variant_ref (args);
 }
