@@ -240,7 +240,7 @@ class TestMap(ToolTest):
     def test_delimiter(self):
         result = run_map('-j', '1', '-d', ', ', MODULE, 'echo', stdin=b'a, b c, 5\nd\n\n')
         self.assert_status(result, 0)
-        self.assertEqual(result.stdout, b"('a', 'b c', '5')\nd\n()\n")
+        self.assertEqual(result.stdout, b"('a', 'b c', '5')\nd\n\n")
 
     def test_json_lines(self):
         lines = (b'["a", 1, "b"]\n'

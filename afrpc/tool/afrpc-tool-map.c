@@ -286,7 +286,8 @@ map_make_args (Map     *self,
     {
       g_auto(GStrv) columns = g_strsplit (text, self->options->delimiter, -1);
 
-      return new_tuple (self, columns);
+      /* Of nothing, GLib makes no string at all. */
+      return new_tuple (self, *text != '\0' ? columns : (char *[]) { text, NULL });
     }
   if (self->declared != NULL)
     return new_tuple (self, (char *[]) { text, NULL });
