@@ -3,7 +3,11 @@
 
 #include "afrpc-error.h"
 
+#include <string.h>
+
 #include "link/afrpc-error-domains.h"
+
+#define PYTHON_DOMAIN "python-exception"
 
 /**
  * afrpc_error_register_domain:
@@ -23,6 +27,41 @@ afrpc_error_register_domain (GQuark domain)
   g_return_if_fail (domain != 0);
 
   afrpc_error_domains_add (domain);
+}
+
+/* Whether it is an exception of Python that says more than its words and its traceback: its code is negative then. */
+static gboolean
+has_details (const GError *error)
+{
+  if (error->domain == g_quark_try_string (PYTHON_DOMAIN))
+    return error->domain != 0 && error->code < 0;
+
+  return g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_REMOTE) && g_str_has_prefix (error->message, PYTHON_DOMAIN " -");
+}
+
+/**
+ * afrpc_error_dup_message:
+ * @error: an error
+ *
+ * Gets what a person is to read of an error.
+ *
+ * It is its message, but for the last line of an [exception in Python](errors.html#other-domains), which only programs read. The
+ * error keeps that: whoever it is handed on to may be a program in Python. May be called from any thread.
+ *
+ * Returns: (transfer full): the message
+ *
+ * Since: 1.0
+ */
+char *
+afrpc_error_dup_message (const GError *error)
+{
+  const char *details;
+
+  g_return_val_if_fail (error != NULL, NULL);
+
+  details = has_details (error) ? g_strrstr (error->message, "\n\n{") : NULL;
+
+  return details != NULL ? g_strndup (error->message, details - error->message) : g_strdup (error->message);
 }
 
 /**

@@ -80,6 +80,8 @@ GQuark   afrpc_error_quark           (void);
 
 AFRPC_AVAILABLE_IN_1_0
 void     afrpc_error_register_domain (GQuark domain);
+AFRPC_AVAILABLE_IN_1_0
+char    *afrpc_error_dup_message     (const GError *error) G_GNUC_WARN_UNUSED_RESULT;
 /* For implementers of callers. */
 AFRPC_AVAILABLE_IN_1_0
 GError  *afrpc_error_new_remote      (const char *domain,

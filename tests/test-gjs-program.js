@@ -293,6 +293,17 @@ runTests({
         assert(String(error).includes('Error: RangeError: out of it\n'), `as text ${error}`);
     },
 
+    async pythonError() {
+        const error = await getThrown('throwPython');
+
+        assert(error.matches(E, E.REMOTE), 'its domain');
+        assertEqual(error.message, 'python-exception -11: KeyError: 5\n\nTraceback $&');
+        assert(String(error).endsWith('Traceback $&'), `as text ${error}`);
+        // What is below the object has all of it.
+        assertEqual(Afrpc.Error.dup_message(error), error.message);
+        assertEqual(Afrpc.Error.dup_message(new GLib.Error(E, E.REMOTE, 'python-exception -1: a\n\n{}')), 'python-exception -1: a');
+    },
+
     async causes() {
         const error = await getThrown('throwCause');
 

@@ -114,6 +114,9 @@ class TestMap(ToolTest):
         self.assertEqual(result.stderr,
                          b'afrpc: fail: failed as asked\nafrpc: 2 succeeded, 1 failed\n')
 
+        self.assertEqual(run_map('-q', MODULE, 'work', '--', 'raise').stderr,
+                         b'afrpc: raise: python-exception -11: KeyError: 5\n\nTraceback\n')
+
     def test_not_utf8(self):
         result = run_map('-k', '-q', MODULE, 'work', stdin=b'a\n\xff\x1b[31m\nn\0l\nb\n')
         self.assert_status(result, 1)

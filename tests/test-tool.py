@@ -283,6 +283,8 @@ class TestCall(ToolTest):
         self.assertEqual(result.stdout, b'')
         self.assertEqual(result.stderr, b'afrpc: failed as asked\n')
         self.assert_status(run_call(MODULE, 'work', 'x', '5'), 1)  # not of type (s)
+        # What is for programs is not shown.
+        self.assertEqual(run_call(MODULE, 'work', 'raise').stderr, b'afrpc: python-exception -11: KeyError: 5\n\nTraceback\n')
 
     def test_status_of_preparing(self):
         for args in (['/does/not/exist.so', 'work'], [MODULE, 'no_such_function'],

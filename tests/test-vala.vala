@@ -66,6 +66,8 @@ async void test_sync_module () throws Error {
     assert_not_reached ();
   } catch (Afrpc.Error.REMOTE e) {
     assert ("refusal" in e.message && "11 is more than 10" in e.message);
+    assert (Afrpc.Error.dup_message (e) == e.message);
+    assert (Afrpc.Error.dup_message (new Afrpc.Error.REMOTE ("python-exception -1: a\n\n{}")) == "python-exception -1: a");
   }
   try {
     yield proxy.call (new Variant ("(s)", "x"));

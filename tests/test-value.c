@@ -587,12 +587,47 @@ test_value_unpack_error (void)
   check_unpacked ("g-io-error-quark", odd_message, G_IO_ERROR, 7, NULL);
 }
 
+static void
+check_message (GQuark      domain,
+               int         code,
+               const char *message,
+               const char *expected)
+{
+  const GError error = { domain, code, (char *) message };
+  g_autofree char *told = afrpc_error_dup_message (&error);
+
+  g_assert_cmpstr (told, ==, expected);
+}
+
+static void
+test_value_error_message (void)
+{
+  static const char exception[] = "python-exception -11: KeyError: 5\n\nTraceback\n\n{\n\n{\"class\":[\"builtins\",\"KeyError\"]}";
+  GQuark domain;
+
+  g_test_summary ("What people read of an exception in Python has no details for programs in it");
+  check_message (AFRPC_ERROR, AFRPC_ERROR_REMOTE, exception, "python-exception -11: KeyError: 5\n\nTraceback\n\n{");
+  check_message (AFRPC_ERROR, AFRPC_ERROR_REMOTE, "python-exception -1: a", "python-exception -1: a");
+  check_message (AFRPC_ERROR, AFRPC_ERROR_REMOTE, "python-exception 1: a\n\n{}", "python-exception 1: a\n\n{}");
+  check_message (AFRPC_ERROR, AFRPC_ERROR_REMOTE, "perl-exception -1: a\n\n{}", "perl-exception -1: a\n\n{}");
+  check_message (AFRPC_ERROR, AFRPC_ERROR_FAILED, exception, exception);
+  check_message (G_IO_ERROR, AFRPC_ERROR_REMOTE, exception, exception);
+  check_message (0, -1, "a\n\n{}", "a\n\n{}");
+
+  /* Who has registered the domain. */
+  domain = g_quark_from_static_string ("python-exception");
+  check_message (domain, -1, "a\n\n{}", "a");
+  check_message (domain, 1, "a\n\n{}", "a\n\n{}");
+  check_message (AFRPC_ERROR, AFRPC_ERROR_REMOTE, "python-exception -1: a\n\n{}", "python-exception -1: a");
+}
+
 int
 main (int    argc,
       char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 
+  g_test_add_func ("/value/error-message", test_value_error_message);
   g_test_add_func ("/value/types", test_value_types);
   g_test_add_func ("/value/random", test_value_random);
   g_test_add_func ("/value/damaged", test_value_damaged);

@@ -68,7 +68,9 @@ void
 afrpc_tool_report (const AfrpcToolWorkerOptions *options,
                    const GError                 *error)
 {
-  afrpc_tool_message ("%s", error->message);
+  g_autofree char *message = afrpc_error_dup_message (error);
+
+  afrpc_tool_message ("%s", message);
   if (g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_MODULE) && is_file_without_folder (options->module))
     afrpc_tool_message (_("To load the file in this folder, write “./%s”"), options->module);
 }

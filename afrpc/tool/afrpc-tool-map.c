@@ -414,7 +414,9 @@ call_settled_cb (gpointer      call_data,
     }
   else
     {
-      map_report_failure (self, job->input, error->message);
+      g_autofree char *message = afrpc_error_dup_message (error);
+
+      map_report_failure (self, job->input, message);
     }
 
   if (!self->options->keep_order)

@@ -114,6 +114,7 @@ call_failed (Call         *self,
              const GError *error)
 {
   const gint64 elapsed_ms = (g_get_monotonic_time () - self->start_us) / 1000;
+  g_autofree char *message = afrpc_error_dup_message (error);
 
   /* A signal has ended it: nothing to add. */
   if (self->status != 0)
@@ -129,7 +130,7 @@ call_failed (Call         *self,
   if (self->worker != NULL)
     afrpc_tool_report (self->worker, error);
   else
-    afrpc_tool_message ("%s", error->message);
+    afrpc_tool_message ("%s", message);
   self->status = afrpc_tool_exit_status (error);
 }
 

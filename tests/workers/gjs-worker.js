@@ -51,6 +51,9 @@ const actions = {
     throwError() {
         throw new RangeError('out of it');
     },
+    throwPython() {
+        throw new GLib.Error(GLib.quark_from_string('python-exception'), -11, 'KeyError: 5\n\nTraceback $&\n\n{"class":[]}');
+    },
     throwString() {
         throw 'just words';
     },

@@ -87,6 +87,12 @@ work (AfrpcWorker  *worker,
       g_set_error_literal (error, G_FILE_ERROR, G_FILE_ERROR_NXIO, "failed as asked");
       return NULL;
     }
+  if (g_str_equal (input, "raise"))
+    {
+      g_set_error_literal (error, g_quark_from_static_string ("python-exception"), -11,
+                           "KeyError: 5\n\nTraceback\n\n{\"class\":[\"builtins\",\"KeyError\"]}");
+      return NULL;
+    }
   if (g_str_equal (input, "big"))
     return g_variant_new_take_string (g_strnfill (BIG_SIZE, 'x'));
   if (g_str_equal (input, "nap"))

@@ -13,6 +13,7 @@
 const {GLib} = imports.gi;
 
 const DOMAIN = 'javascript-exception'; // as the message of Afrpc.Error.REMOTE names it
+const PYTHON_DETAILS = /^(python-exception -\d+: [^]*)\n\n\{[^]*$/; // see afrpc_error_dup_message()
 const STACK_MAX = 4096; // characters of one
 const SECTIONS_MAX = 100; // exceptions in one
 const VALUE_MAX = 1000; // characters of what is no exception
@@ -164,13 +165,29 @@ function attach(parent, label, value) {
     parent.errors.push(value);
 }
 
+// What only programs in Python read of an exception of theirs is not in its message.
+function hideDetails(error) {
+    const message = PYTHON_DETAILS.exec(error.message)?.[1];
+
+    if (message === undefined)
+        return error;
+
+    const text = String(error).replace(error.message, () => message);
+    setHidden(error, 'message', message);
+    setHidden(error, 'toString', () => text);
+
+    return error;
+}
+
 // What a worker in JavaScript has thrown, in the error that has come of it: message, name, cause and errors. What is below
 // the object keeps its words: whoever it is passed on to finds the same in them.
 function addDetails(error) {
     const prefix = `${DOMAIN} 0: `;
 
-    if (!(error instanceof GLib.Error) || !error.message.startsWith(prefix))
+    if (!(error instanceof GLib.Error))
         return error;
+    if (!error.message.startsWith(prefix))
+        return hideDetails(error);
 
     const message = error.message.slice(prefix.length);
     const text = String(error).replace(prefix, '');
