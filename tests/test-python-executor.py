@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 import unittest
+import warnings
 import weakref
 
 import afrpc
@@ -300,6 +301,16 @@ class Calls(Case):
                 Executor(max_workers=wrong)
         with self.assertRaises(TypeError):
             Executor(max_tasks_per_child=1.5)
+
+    def test_numbers_without_end(self):
+        """More than a pool may have is as many as that."""
+        for n in 65536, 65537, 10**9, 1 << 70:
+            with self.subTest(n), warnings.catch_warnings():
+                warnings.simplefilter("error")
+                with Executor(max_workers=n, max_tasks_per_child=n) as executor:
+                    self.assertEqual(executor.submit(len, "abc").result(), 3)
+                    self.assertEqual(list(executor.map(len, ["a", "bc"])), [1, 2])
+                    self.assertEqual(executor._core.pool.get_max_workers(), 65536)
 
     def test_events(self):
         seen = []

@@ -20,6 +20,8 @@ from . import _map, _tasks
 __all__ = ["BrokenPool", "Executor", "Future", "WorkerLost"]
 
 ENDED = ("CANCELLED", "CANCELLED_AND_NOTIFIED", "FINISHED")
+WORKERS_MAX = 65536      # of a pool
+CALLS_MAX = (1 << 32) - 1
 
 
 class BrokenPool(concurrent.futures.BrokenExecutor):
@@ -55,19 +57,21 @@ class Future(concurrent.futures.Future):
         return super().exception(timeout)
 
 
-def _check_number(name, number):
+def _check_number(name, number, most):
+    """The number, or the largest that a pool may have."""
     if number is None:
-        return
+        return None
     if not isinstance(number, int):
         raise TypeError(f"{name} has to be an int, not of type {type(number).__name__}")
     if number < 1:
         raise ValueError(f"{name} must be greater than 0")
+    return min(number, most)
 
 
 class Executor(concurrent.futures.Executor):
     """Calls functions in worker processes: a concurrent.futures.Executor.
 
-    max_workers: how many there may be; as many as the program may use processors by default
+    max_workers: how many there may be, 65536 at most; as many as the program may use processors by default
     initializer, initargs: what each worker calls once, before anything else
     max_tasks_per_child: after how many tasks, or chunks of a map, a worker is replaced
     on_event: called, in a thread of the executor, with what functions send by afrpc.event (value)
@@ -79,8 +83,8 @@ class Executor(concurrent.futures.Executor):
 
     def __init__(self, max_workers=None, *, initializer=None, initargs=(), max_tasks_per_child=None, on_event=None,
                  dumps=None):
-        _check_number("max_workers", max_workers)
-        _check_number("max_tasks_per_child", max_tasks_per_child)
+        max_workers = _check_number("max_workers", max_workers, WORKERS_MAX)
+        max_tasks_per_child = _check_number("max_tasks_per_child", max_tasks_per_child, CALLS_MAX)
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
         self._dumps = dumps or pickle.dumps
