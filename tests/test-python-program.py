@@ -5,10 +5,12 @@ import asyncio
 import contextvars
 import gc
 import os
+import pathlib
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -103,6 +105,24 @@ class Calls(unittest.TestCase):
         process = Afrpc.Process.new_exec("python").require(WORKER, "json").eval("pass").send_arg(1)
         self.assertIs(process.send_fd(0), process)
         process.kill(signal.SIGKILL)
+
+    def test_names_of_modules(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in "module.py", "möd.py":
+                path = os.path.join(folder, name)
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write("def give():\n return 5\n")
+                for module in path, pathlib.Path(path), os.fsencode(path):
+                    process = Afrpc.Process.new_exec("python").require(module)
+                    with Afrpc.Proxy(process=process, function="give") as proxy:
+                        self.assertEqual(proxy.invoke_sync(), 5)
+        process = Afrpc.Process.new_exec("python")
+        for wrong in b"/tmp/\xff.py", "/tmp/\udcff.py", pathlib.Path("/tmp/\udcff.py"), "a\0b", b"a\0b":
+            with self.assertRaisesRegex(ValueError, "is not the name of a module: .*UTF-8"):
+                process.require(wrong)
+        for wrong in 5, None:
+            with self.assertRaises(TypeError):
+                process.require(wrong)
 
     def test_raw(self):
         proxy = make("one")

@@ -158,6 +158,14 @@ def _count(n, thing):
     return f"{n} {thing}{'s' if n != 1 else ''}"
 
 
+def _get_module(module):
+    name = module if isinstance(module, str) else os.path.abspath(os.fsdecode(module))
+    # Names of modules are text, for whatever machine the worker is on.
+    if "\0" in name or any("\ud800" <= c <= "\udfff" for c in name):
+        raise ValueError(f"{module!r} is not the name of a module: that is UTF-8, and has no NUL")
+    return name
+
+
 def _get_fd(file):
     return file if isinstance(file, int) else file.fileno()
 
@@ -837,7 +845,7 @@ class Process(Afrpc.Process):
         below do."""
         _check_thread(self)
         for module in modules:
-            super().require(module if isinstance(module, str) else os.path.abspath(module))
+            super().require(_get_module(module))
         return self
 
     def eval(self, code, *args):
