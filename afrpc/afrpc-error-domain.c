@@ -36,7 +36,9 @@ has_details (const GError *error)
   if (error->domain == g_quark_try_string (PYTHON_DOMAIN))
     return error->domain != 0 && error->code < 0;
 
-  return g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_REMOTE) && g_str_has_prefix (error->message, PYTHON_DOMAIN " -");
+  /* A label may come first. */
+  return g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_REMOTE) &&
+         g_strstr_len (error->message, strcspn (error->message, "\n"), PYTHON_DOMAIN " -") != NULL;
 }
 
 /**

@@ -13,7 +13,7 @@
 const {GLib} = imports.gi;
 
 const DOMAIN = 'javascript-exception'; // as the message of Afrpc.Error.REMOTE names it
-const PYTHON_DETAILS = /^(python-exception -\d+: [^]*)\n\n\{[^]*$/; // see afrpc_error_dup_message()
+const PYTHON_DETAILS = /^([^\n]*python-exception -\d+: [^]*)\n\n\{[^]*$/; // see afrpc_error_dup_message()
 const STACK_MAX = 4096; // characters of one
 const SECTIONS_MAX = 100; // exceptions in one
 const VALUE_MAX = 1000; // characters of what is no exception
