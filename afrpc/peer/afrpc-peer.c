@@ -405,7 +405,8 @@ afrpc_peer_set_process (AfrpcPeer                   *self,
                         gpointer                     process,
                         const AfrpcPeerProcessFuncs *funcs)
 {
-  self->process_funcs = funcs;
+  if (process != NULL)
+    self->process_funcs = funcs;
   afrpc_weak_set (&self->process, process);
 }
 
@@ -415,7 +416,8 @@ afrpc_peer_set_proxy (AfrpcPeer                 *self,
                       gpointer                   proxy,
                       const AfrpcPeerProxyFuncs *funcs)
 {
-  self->proxy_funcs = funcs;
+  if (proxy != NULL)
+    self->proxy_funcs = funcs;
   afrpc_weak_set (&self->proxy, proxy);
 }
 

@@ -25,6 +25,25 @@ has_had_enough (AfrpcPoolCore   *self,
          afrpc_peer_is_retired (member->peer);
 }
 
+/* Whether those that have to be alone are waited with until somebody has nothing, while others go on: an async worker may
+ * always have something. Of sync ones nobody gets anything behind something else meanwhile, which holds nobody up. */
+static gboolean
+lets_others_go (const AfrpcPoolCore *self)
+{
+  return self->config.backend == AFRPC_BACKEND_ASYNC;
+}
+
+/* Calls of other keys than that of the one that an async worker has by itself do not wait for that. */
+static void
+leave_keys (AfrpcPoolMember *member)
+{
+  if (member->bond == NULL || !lets_others_go (member->core))
+    return;
+
+  member->n_held = G_MAXUINT;
+  afrpc_pool_ties_release (member->core, member);
+}
+
 /* A serialiser may wait for another call of the pool while it packs this one: only then is @member kept from others. If it
  * has got some meanwhile, @job waits again. */
 static void
@@ -36,7 +55,10 @@ give_alone (AfrpcPoolJob    *job,
   afrpc_proxy_give (member->proxy, job->args, job->call->options, left, &job->pending);
   if (member->core != NULL && job->call != NULL && job->pending.state == AFRPC_PENDING_OPEN &&
       (afrpc_peer_get_n_owed (member->peer) == 1 || !afrpc_pool_job_take_back (job)))
-    afrpc_pool_member_set_alone (member, job);
+    {
+      afrpc_pool_member_set_alone (member, job);
+      leave_keys (member);
+    }
   afrpc_pool_job_unref (job);
 }
 
@@ -91,10 +113,12 @@ give (AfrpcPoolCore   *self,
   member->n_calls++;
   if (G_UNLIKELY (self->config.max_memory_growth > 0))
     afrpc_pool_memory_note (self);
+  member->n_packing++;
   if (G_UNLIKELY (afrpc_pool_line_has_to_be_alone (job)))
     give_alone (job, member, left);
   else
     afrpc_proxy_give (member->proxy, job->args, job->call->options, left, &job->pending);
+  member->n_packing--;
   if (has_had_enough (self, member))
     afrpc_pool_staff_renew (self, member);
   else
@@ -163,7 +187,7 @@ give_chunk (AfrpcPoolCore   *self,
 static gboolean
 has_nothing (AfrpcPoolMember *member)
 {
-  return afrpc_peer_get_n_owed (member->peer) == 0;
+  return afrpc_peer_get_n_owed (member->peer) == 0 && member->n_packing == 0;
 }
 
 /* Whether @member, which has room, may not get @job behind what it has. */
@@ -212,12 +236,12 @@ may_expire (AfrpcPoolCore *self,
   return FALSE;
 }
 
-/* Whether those that have to be alone are waited with until somebody has nothing, while others go on: an async worker may
- * always have something. Of sync ones nobody gets anything behind something else meanwhile, which holds nobody up. */
+/* Whether a member that has nothing may have one that has to be alone for as long as that takes: of async workers, which
+ * have many at once, one that is ready is left to the others. */
 static gboolean
-lets_others_go (const AfrpcPoolCore *self)
+may_be_taken (const AfrpcPoolCore *self)
 {
-  return self->config.backend == AFRPC_BACKEND_ASYNC;
+  return !lets_others_go (self) || self->n_alone + 1 < afrpc_pool_staff_count_ready (self);
 }
 
 /* @member may have room for who waits for it: whoever pumps next looks. */
@@ -245,7 +269,7 @@ afrpc_pool_desk_serve (AfrpcPoolCore   *self,
   afrpc_pool_ties_look (self, member);
   while ((job = peek_own (member)) != NULL && member->seat.taken)
     {
-      AfrpcPoolJob *common = peek_first (self, lets_others_go (self) && !has_nothing (member));
+      AfrpcPoolJob *common = peek_first (self, lets_others_go (self) && (!has_nothing (member) || !may_be_taken (self)));
 
       /* Its turn comes with those that anybody may have, and when they have had theirs. */
       if (common != NULL && afrpc_pool_place_is_before (&common->place, &job->place))
@@ -266,14 +290,6 @@ choose (AfrpcPoolCore *self)
     afrpc_pool_member_look (self->relieved);
 
   return afrpc_pool_bench_peek (&self->bench);
-}
-
-/* Whether a member that has nothing may have one that has to be alone for as long as that takes: of async workers, which
- * have many at once, one is left to the others. */
-static gboolean
-may_be_taken (const AfrpcPoolCore *self)
-{
-  return !lets_others_go (self) || self->n_alone + 1 < afrpc_pool_staff_count (self);
 }
 
 /* Whoever comes first of those that any may have, until nobody has room. */
@@ -323,7 +339,7 @@ see_to_lone (AfrpcPoolCore *self)
   if (job == NULL || !lets_others_go (self))
     return;
 
-  if (self->aside != NULL && self->aside_has_room && afrpc_pool_ties_count (self->aside) == 0)
+  if (self->aside != NULL && self->aside_has_room)
     {
       self->aside_has_room = FALSE;
       if (job->tie != NULL)
@@ -347,15 +363,7 @@ has_begun_long_ago (const AfrpcPoolMember *aside,
   return aside->state == AFRPC_POOL_MEMBER_BUSY && now >= aside->current_since + ASIDE_US;
 }
 
-/* Whether another worker is there soon that they may have. */
-static gboolean
-may_wait (const AfrpcPoolCore *self)
-{
-  return self->config.max_workers > 1 &&
-         (afrpc_pool_staff_may_grow (self) || self->n_members[AFRPC_POOL_MEMBER_STARTING] > 0);
-}
-
-/* Has it started, if it has to be, and not before there are as many workers as there may be; or ended. */
+/* Has it started, if it has to be; or ended. */
 void
 afrpc_pool_desk_look_aside (AfrpcPoolCore *self,
                             gint64         now)
@@ -373,11 +381,9 @@ afrpc_pool_desk_look_aside (AfrpcPoolCore *self,
       afrpc_pool_member_end (aside);
       aside = self->aside;
     }
-  if (is_needed && (aside != NULL || may_wait (self) || !afrpc_pool_staff_start_aside (self, now)))
+  if (is_needed && (aside != NULL || !afrpc_pool_staff_start_aside (self, now)))
     afrpc_pool_core_want_at (self, &self->aside_at, now + ASIDE_US);
-  /* What comes behind one of its key waits for it. */
-  if (aside != NULL && afrpc_pool_member_is_live (aside) && has_nothing (aside) &&
-      (!is_needed || afrpc_pool_ties_count (aside) > 0))
+  if (aside != NULL && afrpc_pool_member_is_live (aside) && has_nothing (aside) && !is_needed)
     afrpc_pool_member_end (aside);
 }
 

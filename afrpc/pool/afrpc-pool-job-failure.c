@@ -117,6 +117,8 @@ hand_back (AfrpcPoolJob *self,
     core->figures.n_moves++;
   afrpc_pool_core_catch_up (core);
   afrpc_pool_job_leave_member (self);
+  /* Its member may have gone, and nobody else look. */
+  afrpc_pool_core_want_timer (core, 0);
   if (self->pending.is_awaited)
     g_ptr_array_add (core->spent, self);
   afrpc_pool_line_return (core, afrpc_pool_job_renew (self));

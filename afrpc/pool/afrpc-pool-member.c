@@ -37,10 +37,19 @@ count_out (AfrpcPoolMember      *self,
   if (self->state == AFRPC_POOL_MEMBER_STARTING)
     {
       self->template->n_starting--;
-      self->core->starting_room -= self->load;
+      self->core->starting_room -= self->is_aside ? 0 : self->load;
     }
-  if (self->state <= AFRPC_POOL_MEMBER_BUSY && state > AFRPC_POOL_MEMBER_BUSY)
+  if (self->state <= AFRPC_POOL_MEMBER_BUSY && state > AFRPC_POOL_MEMBER_BUSY && !self->is_aside)
     self->template->n_live--;
+}
+
+/* It is one more than there may be, or such a one has ended. */
+static void
+count_aside (AfrpcPoolMember *self,
+             gint             change)
+{
+  self->core->n_asides += change;
+  self->template->n_asides += change;
 }
 
 /* Steps between idle and busy are those of every call, and are legal. */
@@ -75,8 +84,8 @@ set_state (AfrpcPoolMember      *self,
   if (self->state == AFRPC_POOL_MEMBER_STARTING && state <= AFRPC_POOL_MEMBER_BUSY)
     afrpc_pool_age_begin (self);
   count_step (self, state);
-  if (state == AFRPC_POOL_MEMBER_GONE)
-    self->core->n_asides -= self->is_aside;
+  if (state == AFRPC_POOL_MEMBER_GONE && self->is_aside)
+    count_aside (self, -1);
   if (state == AFRPC_POOL_MEMBER_ENDING)
     afrpc_pool_ending_begin (self);
 }
@@ -146,7 +155,8 @@ get_row (const AfrpcPoolMember *self,
 static gboolean
 is_held_up (AfrpcPoolMember *self)
 {
-  return self->runaways != NULL && self->core->config.backend == AFRPC_BACKEND_SYNC && afrpc_pool_runaway_is_there (self);
+  return self->runaways != NULL && (self->is_haunted || self->core->config.backend == AFRPC_BACKEND_SYNC) &&
+         afrpc_pool_runaway_is_there (self);
 }
 
 /* A chunk of many calls counts as one. What has arrived and was not told yet is not owed any more. */
@@ -254,7 +264,13 @@ look_closely (AfrpcPoolMember *self)
              !is_held_up (self);
   if (G_UNLIKELY (core->aside == self))
     {
-      core->aside_has_room = has_room && load == 0;
+      core->aside_has_room = has_room && load == 0 && self->n_packing == 0;
+      /* The keys that it has had lead to somebody else from now on. */
+      if (load == 0 && self->given.length == 0 && self->bond != NULL)
+        {
+          afrpc_pool_ties_break (core, self);
+          has_released = TRUE;
+        }
       has_room = FALSE;
       if (load == 0 && self->n_calls > 0)
         afrpc_pool_core_want_at (core, &core->aside_at, AFRPC_POOL_AT_ONCE);
@@ -485,6 +501,17 @@ afrpc_pool_member_free (AfrpcPoolMember *self)
   g_free (self);
 }
 
+/* It has just been made, and is one more than there may be: it has one call at a time. */
+void
+afrpc_pool_member_set_aside (AfrpcPoolMember *self)
+{
+  self->is_aside = TRUE;
+  self->core->starting_room -= self->load;
+  self->template->n_live--;
+  self->load = 1;
+  count_aside (self, 1);
+}
+
 /* How many calls it may have, from now on. Look at it then. */
 void
 afrpc_pool_member_set_load (AfrpcPoolMember *self,
@@ -533,7 +560,11 @@ afrpc_pool_member_leave (AfrpcPoolMember *self)
   if (self->state != AFRPC_POOL_MEMBER_GONE)
     {
       self->template->n_failing -= self->is_failing;
-      core->n_asides -= self->is_aside;
+      if (self->is_aside)
+        {
+          core->n_asides--;
+          self->template->n_asides--;
+        }
     }
   afrpc_pool_bench_leave (&core->bench, &self->seat);
   if (self->is_to_serve)

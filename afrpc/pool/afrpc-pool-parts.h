@@ -124,6 +124,7 @@ struct _AfrpcPoolMember
   guint n_light;              /* of its jobs, those that a chunk has besides one: they are no load */
   gint64 chunk_ended_at;      /* when it had finished one last: monotonic time in microseconds */
   GError *failure;            /* (nullable): what one failed with, before the member was ready */
+  guint n_packing;            /* calls that are being given to it: a serialiser may be at work */
   AfrpcPoolJob *alone;        /* (nullable) (not owned): the one that it has by itself */
   gboolean is_aside;          /* it is one more than there may be, for those that have to be alone */
   gboolean is_asked_to_end;   /* by the pool */
@@ -143,6 +144,7 @@ struct _AfrpcPoolMember
   guint n_calls_weighed;      /* of its calls, those after which its memory was looked at */
   gboolean is_being_weighed;  /* it is ready, and gets no calls until it is known what it begins with */
   gboolean was_weighed;       /* it has waited for that, and does not again */
+  gboolean is_haunted;        /* one that it had by itself was given up, and may run on: it gets nothing else */
   gboolean was_stopped;       /* the pool has killed it because of a runaway */
   gint64 ending_since;        /* when it had nothing to do any more: monotonic time in microseconds */
   gboolean is_overdue;        /* its time to end was over when it was looked at before */
@@ -162,6 +164,7 @@ void          afrpc_pool_member_set_load (AfrpcPoolMember *self,
                                           guint            load);
 void          afrpc_pool_member_set_alone (AfrpcPoolMember *self,
                                            AfrpcPoolJob    *job);
+void          afrpc_pool_member_set_aside (AfrpcPoolMember *self);
 void          afrpc_pool_member_end    (AfrpcPoolMember  *self);
 void          afrpc_pool_member_leave  (AfrpcPoolMember  *self);
 gboolean      afrpc_pool_member_forget (AfrpcPoolMember  *self);
@@ -399,7 +402,8 @@ struct _AfrpcPoolTemplate
   guint load;               /* likewise */
   guint weight;
   guint n_live;             /* members that have calls, or are going to get some */
-  guint n_starting;         /* of these */
+  guint n_starting;         /* of these, and of those that are more than there may be */
+  guint n_asides;           /* those that are more than there may be */
   guint n_failing;          /* members of which it is not told yet that they could not be started */
   guint n_failures;         /* members in a row that have ended without having served */
   gint64 not_before;        /* no member is started earlier: monotonic time in microseconds */
@@ -515,6 +519,14 @@ afrpc_pool_staff_count (const AfrpcPoolCore *self)
 {
   return self->n_members[AFRPC_POOL_MEMBER_STARTING] + self->n_members[AFRPC_POOL_MEMBER_IDLE] +
          self->n_members[AFRPC_POOL_MEMBER_BUSY] - (self->aside != NULL && afrpc_pool_member_is_live (self->aside));
+}
+
+/* Returns: how many of these are ready */
+static inline guint
+afrpc_pool_staff_count_ready (const AfrpcPoolCore *self)
+{
+  return self->n_members[AFRPC_POOL_MEMBER_IDLE] + self->n_members[AFRPC_POOL_MEMBER_BUSY] -
+         (self->aside != NULL && (self->aside->state == AFRPC_POOL_MEMBER_IDLE || self->aside->state == AFRPC_POOL_MEMBER_BUSY));
 }
 
 /* Whether there may be another member. */

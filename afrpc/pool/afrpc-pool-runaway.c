@@ -29,7 +29,8 @@ get_grace_us (const AfrpcPoolMember *member)
   const AfrpcPoolConfig *config = &member->core->config;
   const gboolean is_unset = config->cancel_grace_ms == AFRPC_POOL_GRACE_UNSET;
 
-  return 1000 * (gint64) (is_unset && member->is_aside ? AFRPC_POOL_GRACE_MS_DEFAULT : afrpc_pool_runaway_get_grace_ms (config));
+  return 1000 * (gint64) (is_unset && (member->is_aside || member->is_haunted) ? AFRPC_POOL_GRACE_MS_DEFAULT
+                                                                               : afrpc_pool_runaway_get_grace_ms (config));
 }
 
 static AfrpcPoolRunaway *
@@ -101,6 +102,7 @@ afrpc_pool_runaway_note (AfrpcPoolJob *job)
   /* Of those that a worker owes an answer there is a limit; of those that it has answered since, none. */
   if (member->runaways->len >= 2 * afrpc_peer_get_n_owed (member->peer) + SORTED_OUT_MIN)
     sort_out (member);
+  member->is_haunted |= job == member->alone && member->core->config.backend == AFRPC_BACKEND_ASYNC;
   if (job->tie != NULL)
     runaway.tie = afrpc_pool_tie_get (member->core, job->tie->key);
   g_array_append_val (member->runaways, runaway);
@@ -119,6 +121,7 @@ afrpc_pool_runaway_is_there (AfrpcPoolMember *member)
     return TRUE;
 
   g_clear_pointer (&member->runaways, g_array_unref);
+  member->is_haunted = FALSE;
 
   return FALSE;
 }
@@ -228,6 +231,9 @@ look_at_member (AfrpcPoolMember *member,
       return AFRPC_DEADLINES_NEVER;
     }
 
+  /* Nobody waits for that; others take its place. */
+  if (member->is_haunted && now >= get (member, 0)->since + MOMENT_US)
+    afrpc_pool_staff_renew (member->core, member);
   for (guint i = 0; i < member->runaways->len; i++)
     {
       const gint64 at = look_at (member, get (member, i), grace, now);

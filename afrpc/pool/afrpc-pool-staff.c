@@ -78,10 +78,8 @@ afrpc_pool_staff_start_aside (AfrpcPoolCore *self,
     return FALSE;
 
   self->aside = make (self, template);
-  self->aside->is_aside = TRUE;
-  self->n_asides++;
+  afrpc_pool_member_set_aside (self->aside);
   self->aside_has_room = FALSE;
-  afrpc_pool_member_set_load (self->aside, 1);
   begin (self, self->aside);
 
   return TRUE;
@@ -139,6 +137,29 @@ count_all (const AfrpcPoolCore *self)
          self->n_members[AFRPC_POOL_MEMBER_ENDING] - self->n_asides;
 }
 
+/* If each worker has one that has to be alone, and there may be no more, one of them is left to that, and another one goes on
+ * with the others: there may be fewer of them than before. FALSE: nobody leaves. */
+static gboolean
+leave_one (AfrpcPoolCore *self)
+{
+  if (self->config.backend == AFRPC_BACKEND_SYNC || self->n_alone == 0 || self->n_alone < afrpc_pool_staff_count (self) ||
+      (self->queue.n == 0 && self->tied.n == 0))
+    return FALSE;
+
+  for (guint i = 0; i < self->members->len; i++)
+    {
+      AfrpcPoolMember *member = self->members->pdata[i];
+
+      if (member->alone != NULL && !member->is_aside && afrpc_pool_member_is_live (member))
+        {
+          afrpc_pool_staff_renew (self, member);
+          return TRUE;
+        }
+    }
+
+  return FALSE;
+}
+
 /* Starts workers if there have to be more. */
 void
 afrpc_pool_staff_update (AfrpcPoolCore *self)
@@ -165,8 +186,8 @@ afrpc_pool_staff_update (AfrpcPoolCore *self)
       AfrpcPoolTemplate *template;
       gint64 at;
 
-      if (afrpc_pool_staff_count (self) >= config->max_workers || count_all (self) >= 2 * config->max_workers ||
-          (!for_idle && !for_job && !for_late))
+      if (count_all (self) >= 2 * config->max_workers || (!for_idle && !for_job && !for_late) ||
+          (!afrpc_pool_staff_may_grow (self) && !leave_one (self)))
         return;
       if (now == 0)
         now = g_get_monotonic_time ();

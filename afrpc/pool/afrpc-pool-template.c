@@ -242,7 +242,7 @@ afrpc_pool_template_choose (const AfrpcPoolCore *core,
   return best;
 }
 
-/* The same for one that is not counted: rather one that may have another. */
+/* The same for one that is not counted: rather one that may have another, and no more of these than there may be of others, and one. */
 AfrpcPoolTemplate *
 afrpc_pool_template_choose_aside (const AfrpcPoolCore *core,
                                   gint64               now)
@@ -254,7 +254,8 @@ afrpc_pool_template_choose_aside (const AfrpcPoolCore *core,
     {
       AfrpcPoolTemplate *template = core->templates->pdata[i];
 
-      if (!template->is_hopeless && template->n_failing == 0 && now >= template->not_before)
+      if (!template->is_hopeless && template->n_failing == 0 && now >= template->not_before &&
+          (template->max_workers == 0 || template->n_asides <= template->max_workers))
         best = template;
     }
 
