@@ -206,6 +206,41 @@ use_pool_died (void)
 }
 
 static void
+drop_elsewhere (gpointer object)
+{
+  g_thread_join (g_thread_new ("drop", drop_thread, object));
+}
+
+static void
+use_dropped_elsewhere (void)
+{
+  g_autoptr(AfrpcProcess) process = new_process ();
+  AfrpcProxy *proxy = new_called_proxy (process);
+
+  drop_elsewhere (proxy);
+}
+
+static void
+use_closed_dropped_elsewhere (void)
+{
+  g_autoptr(AfrpcProcess) process = new_process ();
+  AfrpcProxy *proxy = new_called_proxy (process);
+
+  close_sync (proxy);
+  drop_elsewhere (proxy);
+}
+
+static void
+use_process_dropped_elsewhere (void)
+{
+  AfrpcProcess *process = new_process ();
+  g_autoptr(AfrpcProcess) fork = afrpc_process_fork (process);
+
+  g_object_unref (new_called_proxy (fork));
+  drop_elsewhere (process);
+}
+
+static void
 test_untold_kept (gconstpointer data)
 {
   const UseOne use_one = (UseOne) data;
@@ -385,6 +420,8 @@ main (int   argc,
     const char *path;
     UseOne use_one;
   } cases[] = {
+    { "elsewhere", use_dropped_elsewhere }, { "elsewhere-closed", use_closed_dropped_elsewhere },
+    { "elsewhere-template", use_process_dropped_elsewhere },
     { "closed", use_closed },           { "killed", use_killed },
     { "outlived", use_outlived },       { "absent", use_absent },
     { "unprepared", use_unprepared },   { "waited-for", use_waited_for },

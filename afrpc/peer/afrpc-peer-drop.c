@@ -13,13 +13,6 @@
 
 #define AWAIT_DROPPED_US (100 * G_TIME_SPAN_MILLISECOND) /* whoever has nothing to do ends in a few */
 
-static void
-dropped_cb (AfrpcPeer *self,
-            gpointer   data)
-{
-  afrpc_peer_attend (self);
-}
-
 /* It was dropped without ever having had a job, and nothing is going to be forked from it. */
 static gboolean
 is_of_no_use (const AfrpcPeer *self)
@@ -98,6 +91,20 @@ afrpc_peer_forget_untold (AfrpcPeer *self)
 
   afrpc_news_clear (&self->news);
   afrpc_source_deactivate (&self->member);
+}
+
+/* Another thread, or somebody elsewhere in this one, has dropped it: where there is no main loop, nobody else acts on that. */
+static void
+dropped_cb (AfrpcPeer *self,
+            gpointer   data)
+{
+  afrpc_peer_attend (self);
+  if (!afrpc_peer_has_no_loop (self))
+    return;
+
+  afrpc_peer_act_on_drops (self);
+  afrpc_peer_keep_turn (self);
+  afrpc_peer_forget_untold (self);
 }
 
 /* From any thread, even from within a garbage collection: calls nobody back. */

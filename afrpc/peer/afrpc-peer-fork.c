@@ -567,7 +567,9 @@ find_template (AfrpcPeer *peer)
   if (template == NULL)
     return 0;
 
-  afrpc_peer_attend (template);
+  if (!afrpc_peer_is_over (template))
+    afrpc_peer_attend (template);
+
   return find_sender (template);
 }
 
