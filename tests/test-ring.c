@@ -358,6 +358,61 @@ test_ring_committed (void)
       afrpc_transport_flush (&pair.from, NULL);
 }
 
+/* FALSE: the socket had room for it, or not for what came before. */
+static gboolean
+owe_bell (TransportPair *pair,
+          gsize          size)
+{
+  put (&pair->from, 1, size);
+  if (afrpc_transport_flush (&pair->from, NULL) != AFRPC_STEP_DONE)
+    return FALSE;
+
+  /* As it is seen by who looks while the other side is about to be awake. */
+  pair->from.ring->out->sleep = AFRPC_RING_ON_SOCKET;
+  put (&pair->from, 2, 10);
+  g_assert_cmpint (afrpc_transport_flush (&pair->from, NULL), ==, AFRPC_STEP_DONE);
+
+  return pair->from.ring->owes_bell;
+}
+
+static void
+test_ring_bell_owed (void)
+{
+  const int sndbuf = AFRPC_LARGE_PAYLOAD_MIN;
+  guint n_owed = 0;
+
+  g_test_summary ("A bell that was counted is sent, before anything else, though there was no room for it at first");
+  for (gsize size = AFRPC_LARGE_PAYLOAD_MIN; size < 4 * AFRPC_LARGE_PAYLOAD_MIN; size += 128)
+    {
+      g_auto(TransportPair) pair = { 0 };
+      guint64 n_taken = 0;
+      AfrpcFrame frame;
+      AfrpcStep step;
+
+      init_pair (&pair, O_NONBLOCK);
+      g_assert_no_errno (setsockopt (pair.from.out_fd, SOL_SOCKET, SO_SNDBUF, &sndbuf, sizeof sndbuf));
+      put (&pair.from, 0, 0);
+      g_assert_cmpint (afrpc_transport_flush (&pair.from, NULL), ==, AFRPC_STEP_DONE);
+      g_assert_true (take (&pair.to, &frame, &step));
+      if (!owe_bell (&pair, size))
+        continue;
+
+      n_owed++;
+      g_assert_cmpuint (pair.from.ring->out->bells, ==, 1);
+      while (take (&pair.to, &frame, &step))
+        check (&frame, ++n_taken);
+      g_assert_cmpuint (n_taken, ==, 2);
+      put (&pair.from, 3, size);
+      g_assert_cmpint (afrpc_transport_flush (&pair.from, NULL), !=, AFRPC_STEP_ERROR);
+      while (take (&pair.to, &frame, &step))
+        check (&frame, ++n_taken);
+      g_assert_cmpint (step, ==, AFRPC_STEP_AGAIN);
+      g_assert_cmpuint (n_taken, ==, 3);
+      g_assert_cmpuint (pair.to.ring->bells_seen, ==, 1);
+    }
+  g_assert_cmpuint (n_owed, >, 0);
+}
+
 static void
 test_ring_full (void)
 {
@@ -523,6 +578,7 @@ main (int    argc,
   g_test_add_func ("/ring/end-meanwhile", test_ring_end_meanwhile);
   g_test_add_func ("/ring/look", test_ring_look);
   g_test_add_func ("/ring/committed", test_ring_committed);
+  g_test_add_func ("/ring/bell-owed", test_ring_bell_owed);
   g_test_add_func ("/ring/full", test_ring_full);
   g_test_add_func ("/ring/gone", test_ring_gone);
   g_test_add_func ("/ring/foreign-bytes", test_ring_foreign_bytes);

@@ -62,14 +62,13 @@ ring_bell (AfrpcRing *self,
   if (self->n_announced > 0)
     return TRUE;
 
-  __atomic_store_n (&self->out->bells, ++self->bells_sent, __ATOMIC_SEQ_CST);
-  if (send (fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
-    return TRUE;
+  if (!self->owes_bell)
+    __atomic_store_n (&self->out->bells, ++self->bells_sent, __ATOMIC_SEQ_CST);
+  /* The other side may have seen the count: it takes so many bytes for bells before anything else. */
+  self->owes_bell = TRUE;
 
   /* What the socket is full of was announced before, and wakes as well. */
-  __atomic_store_n (&self->out->bells, --self->bells_sent, __ATOMIC_SEQ_CST);
-
-  return errno != EPIPE && errno != ECONNRESET;
+  return afrpc_ring_pay_bell (self, fd) || (errno != EPIPE && errno != ECONNRESET);
 }
 
 /* Wakes who has said so in @sleep. */
@@ -181,6 +180,17 @@ afrpc_ring_wake (AfrpcRing *self,
                  int        fd)
 {
   return wake (self, &self->out->sleep, fd);
+}
+
+/* Sends a bell that is owed, before anything else goes by the socket. FALSE: it could not be sent, and errno says why. */
+gboolean
+afrpc_ring_pay_bell (AfrpcRing *self,
+                     int        fd)
+{
+  if (self->owes_bell && send (fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
+    self->owes_bell = FALSE;
+
+  return !self->owes_bell;
 }
 
 /* To be called when the socket says that nothing more comes. */

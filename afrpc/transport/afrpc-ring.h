@@ -61,7 +61,8 @@ typedef struct
 
   guint32 tail;          /* of what goes out */
   guint64 n_announced;   /* bytes that have to go by the socket next */
-  guint32 bells_sent;
+  guint32 bells_sent;    /* or counted, and owed */
+  gboolean owes_bell;    /* for which the socket had no room */
   gboolean is_gone;      /* nobody takes what goes out */
   gboolean is_full;      /* there was no room: who takes is going to say when there is */
 } AfrpcRing;
@@ -77,6 +78,8 @@ gsize      afrpc_ring_put        (AfrpcRing          *self,
 gboolean   afrpc_ring_announce   (AfrpcRing          *self,
                                   guint64             n_bytes);
 gboolean   afrpc_ring_wake       (AfrpcRing          *self,
+                                  int                 fd);
+gboolean   afrpc_ring_pay_bell   (AfrpcRing          *self,
                                   int                 fd);
 gboolean   afrpc_ring_close      (AfrpcRing          *self,
                                   int                 fd);

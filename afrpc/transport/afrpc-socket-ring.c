@@ -262,7 +262,8 @@ send_announced (AfrpcTransport    *self,
       if (left == 0)
         batch->n = i + 1;
     }
-  n = afrpc_socket_send (self->out_fd, batch);
+  /* The other side counts on it in front. */
+  n = afrpc_ring_pay_bell (ring, self->out_fd) ? afrpc_socket_send (self->out_fd, batch) : -1;
   if (n > 0)
     ring->n_announced -= n;
 
