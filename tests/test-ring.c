@@ -546,24 +546,44 @@ test_ring_scribble (void)
 }
 
 static void
+check_impossible (guint32        tail,
+                  const guint32 *numbers,
+                  guint          n_numbers)
+{
+  g_auto(TransportPair) pair = { 0 };
+  g_autoptr(GError) error = NULL;
+
+  init_pair (&pair, O_NONBLOCK);
+  memset (pair.to.ring->out_data, 1, AFRPC_RING_SIZE);
+  memcpy (pair.to.ring->out_data, numbers, n_numbers * sizeof numbers[0]);
+  pair.to.ring->out->tail = tail;
+  g_assert_false (afrpc_transport_may_wait (&pair.from));
+  afrpc_transport_count_arrived (&pair.from);
+  g_assert_cmpint (afrpc_transport_read (&pair.from, &error), ==, AFRPC_STEP_ERROR);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL);
+  g_assert_cmpuint (pair.from.ring->n_left, ==, 0);
+}
+
+static void
 test_ring_impossible (void)
 {
   const guint32 tails[] = { AFRPC_RING_SIZE + 8, 2 * AFRPC_RING_SIZE, G_MAXUINT32 - 7, 4 };
+  const guint32 records[][4] = {
+    { 0, 0, 0, 0 },                        /* of nothing */
+    { 9, 0, 0, 0 },                        /* of more than there is */
+    { 24, 0, 0, 0 },
+    { G_MAXUINT32 - 1, 0, 0, 0 },
+    { G_MAXUINT32, 0, 0, 0 },              /* nothing by the socket, or more than there can be */
+    { G_MAXUINT32, 0, 8, 0x80000000 },
+  };
 
-  g_test_summary ("More than a ring has, or a part of a number, is not there");
+  g_test_summary ("More than a ring has, or a part of a number, is not there; nor is a record of nothing, or of more than is there");
   for (guint i = 0; i < G_N_ELEMENTS (tails); i++)
-    {
-      g_auto(TransportPair) pair = { 0 };
-      g_autoptr(GError) error = NULL;
-
-      init_pair (&pair, O_NONBLOCK);
-      memset (pair.to.ring->out_data, 1, AFRPC_RING_SIZE);
-      pair.to.ring->out->tail = tails[i];
-      g_assert_false (afrpc_transport_may_wait (&pair.from));
-      afrpc_transport_count_arrived (&pair.from);
-      g_assert_cmpint (afrpc_transport_read (&pair.from, &error), ==, AFRPC_STEP_ERROR);
-      g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL);
-    }
+    check_impossible (tails[i], (const guint32[]) { 8, 0 }, 2);
+  for (guint i = 0; i < G_N_ELEMENTS (records); i++)
+    check_impossible (16, records[i], 4);
+  /* Its second half is not there. */
+  check_impossible (8, (const guint32[]) { G_MAXUINT32, 0, 8, 0 }, 4);
 }
 
 int

@@ -265,8 +265,9 @@ take_header (AfrpcRing *self,
 
   if (size != BY_SOCKET)
     {
-      self->n_left = size;
-      return size > 0 && size <= n - HEADER_SIZE;
+      /* Who reads on all the same must not read it. */
+      self->n_left = size <= n - HEADER_SIZE ? size : 0;
+      return self->n_left > 0;
     }
   if (n < 2 * HEADER_SIZE)
     return FALSE;
