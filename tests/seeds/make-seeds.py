@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Writes the seeds of the fuzz targets into the folders beside it: stream/, value/ and options/.
+"""Writes the seeds of the fuzz targets into the folders beside it: stream/, value/, options/ and ring/.
 
 The layout of a frame is that of afrpc/wire/afrpc-frame.h, the bytes in front that of fuzz-stream.c and
-fuzz-value.c.
+fuzz-value.c, the steps those of fuzz-ring.c.
 """
 
 import pathlib
@@ -12,9 +12,15 @@ import struct
 HERE = pathlib.Path(__file__).resolve().parent
 MAGIC = 0x0A31637072666100
 HELLO, FAILED, READY, CALL, RESULT, ERROR, EVENT, FORKED, REFUSED = 1, 7, 8, 9, 11, 12, 13, 15, 16
-EXITED, STARTED, GOODBYE, PROGRESS, RETIRE = 19, 20, 21, 22, 25
+EXITED, STARTED, GOODBYE, PROGRESS, RETIRE, RING = 19, 20, 21, 22, 25, 26
 AT_READY, FDS, NO_PAGE, ABANDONED, SMALL, COMMAND, TIMED, RESTART = 1, 2, 4, 8, 16, 32, 64, 128
 GUARD = b"\xa5" * 8
+# Of fuzz-ring.c: the options, and steps that are not looked at yet, or send a descriptor
+WORKER, BY_SOCKET = 1, 2
+UNSEEN, WITH_FD = 128, 64
+TAIL, BELLS, IS_CLOSED, ROOM_SLEEP, HEAD, IS_TAKEN, SLEEP = 0, 1, 2, 3, 16, 17, 18
+TO_PROGRAM, TO_WORKER = 0, 32
+RING_SIZE = 16384
 
 
 def pad(data):
@@ -50,6 +56,33 @@ def options(*entries):
         ends.append(len(data))
     size = 1 if len(data) + len(ends) < 256 else 2
     return data + b"".join(end.to_bytes(size, "little") for end in ends)
+
+
+def word(at, value, how=0):
+    return struct.pack("<BBI", 0 | how, at, value)
+
+
+def ring_bytes(at, data, how=0):
+    return struct.pack("<BHB", 1 | how, at, len(data)) + data
+
+
+def send(data, how=0):
+    return struct.pack("<BB", 2 | how, len(data)) + data
+
+
+def put(data, how=0):
+    return struct.pack("<BB", 3 | how, len(data)) + data
+
+
+def announce(size, how=0):
+    return struct.pack("<BI", 4 | how, size)
+
+
+BELL_STEP, CLOSE_STEP = b"\5", b"\6"
+
+
+def queue(size, how=0):
+    return struct.pack("<BH", 7 | how, size)
 
 
 # {'version': <uint32 1>, 'host': <'c'>}, as GLib 2.74 writes it.
@@ -150,6 +183,57 @@ OPTIONS = {
     "names-alike": options((b"h", b"s", b"\0"), (b"host-", b"s", b"c\0"), (b"host", b"s", b"d\0")),
 }
 
+EVENT_FRAME = frame(EVENT, 0, b"s", b"event\0")
+RECORD = struct.pack("<II", len(EVENT_FRAME), 0) + EVENT_FRAME
+FD_FRAME = frame(EVENT, 0, b"y", b"1", n_fds=1)
+
+# A byte of options, and the steps.
+RINGS = {
+    "put": (0, put(EVENT_FRAME) + put(EVENT_FRAME)),
+    "put-worker": (WORKER, put(frame(CALL, 1, b"s", b"a\0")) + queue(20)),
+    "put-half": (0, put(EVENT_FRAME[:20]) + put(EVENT_FRAME[20:])),
+    "announced": (0, announce(len(EVENT_FRAME)) + send(EVENT_FRAME) + put(EVENT_FRAME)),
+    "announced-late": (0, put(EVENT_FRAME, UNSEEN) + announce(len(EVENT_FRAME), UNSEEN) + put(EVENT_FRAME) + send(EVENT_FRAME[:9])
+                       + send(EVENT_FRAME[9:])),
+    "announced-nothing": (0, announce(0) + send(EVENT_FRAME)),
+    "announced-huge": (0, announce(0xffffffff) + send(EVENT_FRAME * 5)),
+    "announced-with-bells": (0, BELL_STEP + announce(len(FD_FRAME), UNSEEN) + send(FD_FRAME, WITH_FD) + BELL_STEP),
+    "descriptor-early": (0, send(FD_FRAME, WITH_FD | UNSEEN) + announce(len(FD_FRAME))),
+    "bells": (0, BELL_STEP * 3 + word(TO_PROGRAM + BELLS, 1000) + put(EVENT_FRAME)),
+    "bells-many": (0, word(TO_PROGRAM + BELLS, 1000, UNSEEN) + send(bytes(200))),
+    "bells-not-sent": (0, word(TO_PROGRAM + BELLS, 5) + announce(len(EVENT_FRAME), UNSEEN) + send(EVENT_FRAME)),
+    "foreign": (0, send(b"x")),
+    "closed": (0, put(EVENT_FRAME, UNSEEN) + CLOSE_STEP + put(EVENT_FRAME)),
+    "closed-worker": (WORKER, word(TO_WORKER + IS_CLOSED, 1) + put(EVENT_FRAME)),
+    "switch": (BY_SOCKET, send(EVENT_FRAME + frame(RING)) + put(EVENT_FRAME) + queue(100)),
+    "switch-worker": (WORKER | BY_SOCKET, send(EVENT_FRAME) + send(frame(RING)) + put(EVENT_FRAME)),
+    "switch-early": (BY_SOCKET, put(EVENT_FRAME, UNSEEN) + send(frame(RING))),
+    "switch-behind": (BY_SOCKET, send(frame(RING) + EVENT_FRAME)),
+    "switch-twice": (BY_SOCKET, send(frame(RING)) + put(frame(RING))),
+    "tail-beyond": (0, word(TO_PROGRAM + TAIL, RING_SIZE + 8)),
+    "tail-beyond-record": (0, ring_bytes(0, struct.pack("<II", 3 * RING_SIZE - 16, 0) + frame(EVENT, 0, b"ay", size=9000), UNSEEN)
+                           + word(TO_PROGRAM + TAIL, 3 * RING_SIZE)),
+    "tail-odd": (0, word(TO_PROGRAM + TAIL, 4)),
+    "tail-behind": (0, put(EVENT_FRAME) + word(TO_PROGRAM + TAIL, 8)),
+    "tail-all": (0, ring_bytes(0, struct.pack("<II", RING_SIZE - 8, 0) + EVENT_FRAME * 3, UNSEEN) + word(TO_PROGRAM + TAIL, RING_SIZE)),
+    "record": (0, ring_bytes(0, RECORD, UNSEEN) + word(TO_PROGRAM + TAIL, len(RECORD)) + queue(300)),
+    "record-too-large": (0, ring_bytes(0, struct.pack("<II", 1000, 0) + EVENT_FRAME, UNSEEN) + word(TO_PROGRAM + TAIL, len(RECORD))),
+    "record-empty": (0, word(TO_PROGRAM + TAIL, 64)),
+    "record-short": (0, ring_bytes(0, struct.pack("<II", 0xffffffff, 0), UNSEEN) + word(TO_PROGRAM + TAIL, 8)),
+    "record-negative": (0, ring_bytes(0, struct.pack("<IIII", 0xffffffff, 0, 8, 1 << 31), UNSEEN) + word(TO_PROGRAM + TAIL, 16)),
+    "full": (0, word(TO_WORKER + HEAD, 0, UNSEEN) + queue(9000) + queue(9000) + queue(100) + word(TO_WORKER + HEAD, 9000)),
+    "full-large": (0, word(TO_WORKER + IS_TAKEN, 1, UNSEEN) + queue(30000) + queue(30000) + word(TO_WORKER + HEAD, 16)),
+    "head-beyond": (0, word(TO_WORKER + HEAD, 64) + queue(100) + queue(100)),
+    "head-beyond-much": (0, word(TO_WORKER + HEAD, 0x7ffffff8, UNSEEN) + queue(9000, UNSEEN) * 9 + queue(100)),
+    "sleep": (0, word(TO_WORKER + SLEEP, 2) + queue(10) + word(TO_WORKER + SLEEP, 1) + queue(10) + word(TO_WORKER + SLEEP, 77)
+              + queue(10)),
+    "room-sleep": (0, word(TO_PROGRAM + ROOM_SLEEP, 2, UNSEEN) + put(EVENT_FRAME)
+                   + word(TO_PROGRAM + ROOM_SLEEP, 99, UNSEEN) + put(EVENT_FRAME)),
+    "wrapped": (0, ring_bytes(0, struct.pack("<II", RING_SIZE - 24, 0) + frame(EVENT, 0, b"ay", size=RING_SIZE - 56), UNSEEN)
+                + word(TO_PROGRAM + TAIL, RING_SIZE - 16) + ring_bytes(RING_SIZE - 16, RECORD[:16], UNSEEN)
+                + ring_bytes(0, RECORD[16:], UNSEEN) + word(TO_PROGRAM + TAIL, RING_SIZE - 16 + len(RECORD))),
+}
+
 
 def main():
     for name, (options, piece, n_calls, data) in STREAM.items():
@@ -158,6 +242,8 @@ def main():
         (HERE / "value" / name).write_bytes(bytes([flags, len(type_string)]) + type_string + payload)
     for name, data in OPTIONS.items():
         (HERE / "options" / name).write_bytes(data)
+    for name, (options, steps) in RINGS.items():
+        (HERE / "ring" / name).write_bytes(bytes([options]) + steps)
 
 
 if __name__ == "__main__":
