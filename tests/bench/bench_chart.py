@@ -26,6 +26,7 @@ NAMES = {
     ('jsonrpc-glib', 'json'): 'jsonrpc-glib',
     ('zeromq', ''): 'ZeroMQ',
     ('zeromq', 'copy'): 'ZeroMQ',
+    ('capnproto', ''): "Cap'n Proto",
     ('glib', ''): 'GLib by hand',
     ('python', 'pipe'): 'multiprocessing.Pipe',
     ('python', 'executor'): 'ProcessPoolExecutor',
