@@ -238,7 +238,7 @@ make_changeable (void)
    *
    * How long a call may run on in its worker after it was cancelled, or a time limit of it has passed, in milliseconds, or
    * 0 for as long as it likes. By default 5000 for sync workers, and 0 for async ones but for those that have one call
-   * by itself, which is repeated: if they are more than [property@Afrpc.Pool:max-workers], 5000.
+   * by itself, which is repeated: 5000.
    *
    * The call itself has settled at once. The worker was asked to stop it; if that has not happened after this time, the
    * worker is killed, and replaced. The calls that it had not begun go to others; those that an async worker had begun are
