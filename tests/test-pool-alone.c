@@ -437,6 +437,118 @@ test_pool_alone_async_runs_on (gconstpointer data)
   repeated_clear (&repeated);
 }
 
+#define N_LONG 3
+
+/* One async worker ends with some calls that go on until they are cancelled, and with the victim, which has @key; those are repeated. */
+typedef struct
+{
+  Case test;
+  AfrpcCall *running[N_LONG]; /* (owned) */
+  Victim victim;
+} Crowd;
+
+static AfrpcCall *
+start_with_key (Case       *test,
+                const char *key)
+{
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+
+  afrpc_call_options_set_affinity (options, key);
+
+  return start_act (test, "return", options);
+}
+
+static void
+crowd_init (Crowd      *self,
+            const char *key) /* (nullable) */
+{
+  g_autoptr(AfrpcProcess) template = template_new ();
+  g_autoptr(AfrpcCallOptions) options = idempotent_options ();
+
+  case_take (&self->test, g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act_async", "backend",
+                                        AFRPC_BACKEND_ASYNC, "max-workers", 1, "idle-workers", 1, "load", 8, NULL));
+  wait_idle (&self->test, 1);
+  /* With a key, the victim comes first. */
+  afrpc_call_options_set_priority (options, key != NULL);
+  for (guint i = 0; i < N_LONG; i++)
+    self->running[i] = start_act (&self->test, "wait-cancelled", options);
+  wait_begun (&self->test, N_LONG);
+  victim_start (&self->victim, &self->test, key);
+}
+
+static void
+crowd_clear (Crowd *self)
+{
+  for (guint i = 0; i < N_LONG; i++)
+    {
+      g_autoptr(GError) error = NULL;
+
+      afrpc_call_cancel (self->running[i]);
+      error = wait_error (self->running[i]);
+      g_clear_object (&self->running[i]);
+    }
+  g_variant_unref (wait_value (self->victim.call));
+  victim_end (&self->victim);
+  case_end (&self->test);
+}
+
+static void
+test_pool_alone_async_keys (void)
+{
+  Crowd crowd;
+
+  g_test_summary ("Calls with a key, whose worker has nothing, wait for none that is repeated");
+  crowd_init (&crowd, NULL);
+  /* Some run again, and one waits. */
+  while (crowd.test.n_events < N_LONG + 2)
+    g_main_context_iteration (NULL, TRUE);
+  for (guint i = 0; i < 3; i++)
+    check_value (start_with_key (&crowd.test, "key"));
+  crowd_clear (&crowd);
+}
+
+static void
+test_pool_alone_async_own_key (void)
+{
+  Crowd crowd;
+
+  g_test_summary ("Nor do calls of a key of which one was repeated, once that is over");
+  crowd_init (&crowd, "key");
+  g_variant_unref (wait_value (crowd.victim.call));
+  for (guint i = 1; i < N_LONG; i++)
+    {
+      g_autoptr(GError) cancelled = NULL;
+
+      afrpc_call_cancel (crowd.running[i]);
+      cancelled = wait_error (crowd.running[i]);
+    }
+  while (crowd.test.n_events < N_LONG + 1)
+    g_main_context_iteration (NULL, TRUE);
+  for (guint i = 0; i < 3; i++)
+    check_value (start_with_key (&crowd.test, "key"));
+  g_assert_false (afrpc_call_is_settled (crowd.running[0]));
+  crowd_clear (&crowd);
+}
+
+static void
+test_pool_alone_async_fewer (void)
+{
+  Crowd crowd;
+
+  g_test_summary ("If there may be fewer workers than have calls that are repeated, one is left to others all the same");
+  crowd_init (&crowd, NULL);
+  g_object_set (crowd.test.pool, "max-workers", N_LONG + 1, NULL);
+  while (crowd.test.n_events < 2 * N_LONG)
+    g_main_context_iteration (NULL, TRUE);
+  for (guint n = N_LONG; n > 0; n--)
+    {
+      g_object_set (crowd.test.pool, "max-workers", n, NULL);
+      check_value (start_act (&crowd.test, "return", NULL));
+      check_value (start_with_key (&crowd.test, "key"));
+    }
+  crowd_clear (&crowd);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -451,6 +563,9 @@ main (int   argc,
   g_test_add_func ("/pool-alone/blocking", test_pool_alone_blocking);
   g_test_add_func ("/pool-alone/async", test_pool_alone_async);
   g_test_add_func ("/pool-alone/async-blocking", test_pool_alone_async_blocking);
+  g_test_add_func ("/pool-alone/async-keys", test_pool_alone_async_keys);
+  g_test_add_func ("/pool-alone/async-own-key", test_pool_alone_async_own_key);
+  g_test_add_func ("/pool-alone/async-fewer", test_pool_alone_async_fewer);
   g_test_add_func ("/pool-alone/async-long", test_pool_alone_async_long);
   g_test_add_data_func ("/pool-alone/async-runs-on/default", GINT_TO_POINTER (FALSE), test_pool_alone_async_runs_on);
   g_test_add_data_func ("/pool-alone/async-runs-on/no-grace", GINT_TO_POINTER (TRUE), test_pool_alone_async_runs_on);

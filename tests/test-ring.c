@@ -562,6 +562,7 @@ check_impossible (guint32        tail,
   g_assert_cmpint (afrpc_transport_read (&pair.from, &error), ==, AFRPC_STEP_ERROR);
   g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_PROTOCOL);
   g_assert_cmpuint (pair.from.ring->n_left, ==, 0);
+  g_assert_cmpuint (pair.from.ring->n_by_socket, ==, 0);
 }
 
 static void

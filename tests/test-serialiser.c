@@ -607,6 +607,7 @@ test_serialiser_reentrant (void)
   g_assert_no_error (watched.error);
 }
 
+/* Of a pool whose worker has calls that are repeated by themselves. */
 typedef struct
 {
   AfrpcPool *pool;
@@ -659,6 +660,53 @@ test_serialiser_blocks_repeated (void)
   value = afrpc_call_wait_sync (call, NULL, &error);
   g_assert_no_error (error);
 
+  g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (pool), NULL, &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (g_unlink (path), ==, 0);
+  g_rmdir (folder);
+}
+
+/* Each time. */
+static void
+turn_hook (gpointer data)
+{
+  Repeat *repeat = data;
+
+  repeat->n++;
+  g_usleep (1000);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+}
+
+static void
+test_serialiser_turns_repeated (void)
+{
+  g_autoptr(OddSerialiser) odd = odd_serialiser_new (ODD_NAME, "parent");
+  g_autoptr(AfrpcProcess) process = test_bare_process_new ();
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_autofree char *folder = g_dir_make_tmp ("afrpc-test-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (folder, "died", NULL);
+  g_autoptr(AfrpcPool) pool = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GError) error = NULL;
+  Repeat repeat = { .odd = odd };
+
+  g_test_summary ("A serialiser may run the main loop while such a call is serialised for a worker of its own");
+  afrpc_process_require (process, MODULE);
+  pool = g_object_new (AFRPC_TYPE_POOL, "process", process, "function", "die_once_async", "backend", AFRPC_BACKEND_ASYNC, "init",
+                       "init_odd", "max-workers", 1, "serialiser", odd, NULL);
+  odd->hook_data = &repeat;
+  odd->hook = turn_hook;
+  afrpc_call_options_set_idempotent (options, TRUE);
+  call = afrpc_caller_start (AFRPC_CALLER (pool), g_variant_new ("(s)", path), options);
+  while (!afrpc_call_is_settled (call))
+    {
+      g_main_context_iteration (NULL, TRUE);
+      g_assert_cmpuint (repeat.n, <=, 2);
+    }
+  value = afrpc_call_wait_sync (call, NULL, &error);
+  g_assert_no_error (error);
   g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (pool), NULL, &error));
   g_assert_no_error (error);
   g_assert_cmpint (g_unlink (path), ==, 0);
@@ -841,6 +889,7 @@ main (int    argc,
   g_test_add_func ("/serialiser/reentrant", test_serialiser_reentrant);
   g_test_add_func ("/serialiser/ends-pool", test_serialiser_ends_pool);
   g_test_add_func ("/serialiser/blocks-repeated", test_serialiser_blocks_repeated);
+  g_test_add_func ("/serialiser/turns-repeated", test_serialiser_turns_repeated);
   g_test_add_func ("/serialiser/interrupted", test_serialiser_interrupted);
   g_test_add_func ("/serialiser/waits", test_serialiser_waits);
   g_test_add_func ("/serialiser/plain", test_serialiser_plain);

@@ -255,17 +255,18 @@ take_number (AfrpcRing *self)
   return number;
 }
 
-/* Begins the next record, of @n bytes that there are. FALSE: there is no such record. */
+/* Begins the next record, of @n bytes that there are. FALSE: there is no such record, and nothing of it is left for who
+ * would read on. */
 static gboolean
 take_header (AfrpcRing *self,
              guint32    n)
 {
   const guint32 size = take_number (self);
   const guint32 bells = take_number (self);
+  guint64 n_by_socket;
 
   if (size != BY_SOCKET)
     {
-      /* Who reads on all the same must not read it. */
       self->n_left = size <= n - HEADER_SIZE ? size : 0;
       return self->n_left > 0;
     }
@@ -273,10 +274,11 @@ take_header (AfrpcRing *self,
     return FALSE;
 
   self->bells_before = bells;
-  self->n_by_socket = take_number (self);
-  self->n_by_socket |= (guint64) take_number (self) << 32;
+  n_by_socket = take_number (self);
+  n_by_socket |= (guint64) take_number (self) << 32;
+  self->n_by_socket = n_by_socket <= G_MAXSSIZE ? n_by_socket : 0;
 
-  return self->n_by_socket > 0 && self->n_by_socket <= G_MAXSSIZE;
+  return self->n_by_socket > 0;
 }
 
 static void

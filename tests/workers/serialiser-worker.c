@@ -23,6 +23,7 @@ AFRPC_ASYNC_FUNCTION (turns_async, NULL)
 AFRPC_FUNCTION (judge, NULL)
 AFRPC_ASYNC_FUNCTION (judge_async, NULL)
 AFRPC_FUNCTION (die_once, "(s)")
+AFRPC_ASYNC_FUNCTION (die_once_async, "(s)")
 
 AFRPC_EXPORT gboolean init_odd (AfrpcWorker *worker, GVariant *args, GError **error);
 AFRPC_EXPORT gboolean init_plain (AfrpcWorker *worker, GVariant *args, GError **error);
@@ -76,6 +77,12 @@ die_once (AfrpcWorker  *worker,
     _exit (3);
 
   return g_variant_new_boolean (TRUE);
+}
+
+void
+die_once_async (AfrpcInvocation *invocation)
+{
+  afrpc_invocation_return_value (invocation, die_once (NULL, afrpc_invocation_get_args (invocation), NULL));
 }
 
 void
