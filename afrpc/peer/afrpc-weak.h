@@ -29,8 +29,8 @@ afrpc_weak_clear (AfrpcWeak *self)
   g_rw_lock_clear (&self->lock);
 }
 
-/* @object: (nullable): which sets %NULL as the first thing in its dispose (). Whoever has just got it has it by then, and it is
- * finalized later. */
+/* @object: (nullable): which sets %NULL as the first thing in its dispose (). Whoever has got it just before goes on with it, and it
+ * is finalized when he has done: unlike a GWeakRef this does not keep it from being disposed of. */
 static inline void
 afrpc_weak_set (AfrpcWeak *self,
                 gpointer   object)
