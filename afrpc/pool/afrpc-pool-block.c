@@ -291,6 +291,15 @@ afrpc_pool_block_until_end (AfrpcPoolCore  *self,
 {
   Blocked blocked = { .core = self, .is_done = has_ended, .data = self, .is_stuck = cannot_end, .cancellable = cancellable };
 
+  /* What is being serialised is not going to be sent before: a serialiser blocks. */
+  for (guint i = 0; i < self->members->len; i++)
+    {
+      AfrpcPoolMember *member = self->members->pdata[i];
+
+      if (member->n_packing > 0)
+        afrpc_peer_close (member->peer);
+    }
+
   return block_for (&blocked, error);
 }
 

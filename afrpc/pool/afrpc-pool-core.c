@@ -384,7 +384,7 @@ afrpc_pool_core_wind_up (AfrpcPoolCore *self)
       AfrpcPoolMember *member = self->members->pdata[i];
 
       /* One that starts and was given calls may fail to, and then they are another's: its failure counts. */
-      if (afrpc_pool_member_is_live (member) && member->n_packing == 0 &&
+      if (afrpc_pool_member_is_live (member) &&
           (member->state != AFRPC_POOL_MEMBER_STARTING || member->given.length == 0))
         afrpc_pool_member_end (member);
     }

@@ -195,7 +195,11 @@ static gboolean
 is_too_busy (AfrpcPoolMember    *member,
              const AfrpcPoolJob *job)
 {
-  return afrpc_pool_line_has_to_be_alone (job) && !has_nothing (member);
+  if (!afrpc_pool_line_has_to_be_alone (job))
+    return FALSE;
+
+  /* Of sync ones nobody would get anything until it has been packed, which may wait for just that. */
+  return lets_others_go (member->core) ? !has_nothing (member) : afrpc_peer_get_n_owed (member->peer) > 0;
 }
 
 /* Returns: (nullable): who comes first of those that wait for @member */
@@ -360,7 +364,7 @@ static gboolean
 has_begun_long_ago (const AfrpcPoolMember *aside,
                     gint64                 now)
 {
-  return aside->state == AFRPC_POOL_MEMBER_BUSY && now >= aside->current_since + ASIDE_US;
+  return (aside->state == AFRPC_POOL_MEMBER_BUSY || aside->n_packing > 0) && now >= aside->current_since + ASIDE_US;
 }
 
 /* Has it started, if it has to be; or ended. */

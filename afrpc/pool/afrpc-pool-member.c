@@ -97,7 +97,7 @@ find_state (AfrpcPoolMember *self,
   if (afrpc_peer_is_over (self->peer) || self->state == AFRPC_POOL_MEMBER_GONE)
     return AFRPC_POOL_MEMBER_GONE;
   if (afrpc_peer_is_closed (self->peer) || self->was_stopped || self->is_leaving)
-    return load > 0 && self->state != AFRPC_POOL_MEMBER_ENDING ? AFRPC_POOL_MEMBER_RETIRING : AFRPC_POOL_MEMBER_ENDING;
+    return (load > 0 || self->n_packing > 0) && self->state != AFRPC_POOL_MEMBER_ENDING ? AFRPC_POOL_MEMBER_RETIRING : AFRPC_POOL_MEMBER_ENDING;
   /* What it is called with first belongs to its start. */
   if (!afrpc_peer_is_ready (self->peer) ||
       (self->state == AFRPC_POOL_MEMBER_STARTING &&
@@ -114,13 +114,27 @@ afrpc_pool_member_is_live (const AfrpcPoolMember *self)
   return self->state <= AFRPC_POOL_MEMBER_BUSY;
 }
 
+/* It finishes the one that it has by itself, as long as that takes: another one may be there for the others meanwhile. */
+static void
+leave_to_alone (AfrpcPoolMember *self)
+{
+  self->core->n_alone--;
+  self->template->n_live--;
+  self->is_aside = TRUE;
+  count_aside (self, 1);
+}
+
 /* It gets no more calls. A command does not read any more once it is told so, and so would not hear of those that are given
  * up: it is told when it has none. */
 static void
 leave (AfrpcPoolMember *self)
 {
   self->is_leaving = TRUE;
-  if (!afrpc_peer_is_command (self->peer) || afrpc_peer_get_n_owed (self->peer) == 0)
+  if (self->alone != NULL && !self->is_aside && afrpc_pool_member_is_live (self) &&
+      self->core->config.backend == AFRPC_BACKEND_ASYNC)
+    leave_to_alone (self);
+  /* What is being serialised for it, it gets. */
+  if (self->n_packing == 0 && (!afrpc_peer_is_command (self->peer) || afrpc_peer_get_n_owed (self->peer) == 0))
     afrpc_peer_close (self->peer);
 }
 
@@ -272,10 +286,10 @@ look_closely (AfrpcPoolMember *self)
           has_released = TRUE;
         }
       has_room = FALSE;
-      if (load == 0 && self->n_calls > 0)
-        afrpc_pool_core_want_at (core, &core->aside_at, AFRPC_POOL_AT_ONCE);
       if (!afrpc_pool_member_is_live (self))
         core->aside = NULL;
+      if (core->aside == NULL ? afrpc_pool_get_n_lone (core) > 0 : load == 0)
+        afrpc_pool_core_want_at (core, &core->aside_at, AFRPC_POOL_AT_ONCE);
     }
 
   return take_seat (self, load, has_room) || state != before || has_released || core->aside == self;

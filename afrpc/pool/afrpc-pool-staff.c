@@ -137,6 +137,14 @@ count_all (const AfrpcPoolCore *self)
          self->n_members[AFRPC_POOL_MEMBER_ENDING] - self->n_asides;
 }
 
+/* Returns: how many workers that others may have have nothing to do */
+static guint
+count_idle (const AfrpcPoolCore *self)
+{
+  return self->n_members[AFRPC_POOL_MEMBER_IDLE] -
+         (self->aside != NULL && self->aside->state == AFRPC_POOL_MEMBER_IDLE);
+}
+
 /* If each worker has one that has to be alone, and there may be no more, one of them is left to that, and another one goes on
  * with the others: there may be fewer of them than before. FALSE: nobody leaves. */
 static gboolean
@@ -180,7 +188,7 @@ afrpc_pool_staff_update (AfrpcPoolCore *self)
     {
       const guint n_starting = self->n_members[AFRPC_POOL_MEMBER_STARTING];
       const gboolean for_idle = self->state == AFRPC_POOL_OPEN &&
-                                n_starting + self->n_members[AFRPC_POOL_MEMBER_IDLE] < config->idle_workers;
+                                n_starting + count_idle (self) < config->idle_workers;
       const gboolean for_job = n_wanted > self->starting_room;
       const gboolean for_late = n_wanted > 0 && self->templates->len > 1;
       AfrpcPoolTemplate *template;
@@ -388,6 +396,9 @@ compare_use (gconstpointer a,
   const guint64 n_left = afrpc_peer_get_n_owed (left->peer), n_right = afrpc_peer_get_n_owed (right->peer);
   const guint64 use_left = n_left * right->load, use_right = n_right * left->load;
 
+  /* Those that are others' anyhow. */
+  if ((left->alone != NULL) != (right->alone != NULL) && left->core->config.backend == AFRPC_BACKEND_ASYNC)
+    return left->alone != NULL ? -1 : 1;
   if (use_left != use_right)
     return use_left < use_right ? -1 : 1;
 

@@ -17,7 +17,13 @@ try:
 except ImportError:
     pass
 
+from gi.module import get_introspection_module
+
 from . import _proxy
+
+# PyGObject's own looks for an asyncio loop, which there is none of here; with Python 3.14 that warns, and where warnings are errors
+# the thread would end.
+_iterate = get_introspection_module("GLib").MainContext.iteration
 
 TEMPLATE_MS = 5000  # that a template stays which nobody uses
 AFTER_SHUTDOWN = "cannot schedule new futures after interpreter shutdown"
@@ -55,7 +61,7 @@ class Loop:
         self._waker = _proxy.Waker(self._dispatch)
         self._started.set()
         while not self._is_stopping or self.executors or self._calls:
-            self._context.iteration(True)
+            _iterate(self._context, True)
         self._template = None
         self._context.pop_thread_default()
 
