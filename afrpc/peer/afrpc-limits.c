@@ -50,6 +50,13 @@ has (const AfrpcLimits *self,
   return (self->which & 1u << limit) != 0;
 }
 
+/* What Perl says before it exits, of whatever size that was. */
+static gboolean
+says_perl_has_no_memory (const char *text)
+{
+  return strstr (text, "Out of memory in perl") != NULL || strstr (text, "Out of memory!") != NULL;
+}
+
 /* What GLib and the C++ library say before they give up. */
 static gboolean
 says_no_memory (const char *text)
@@ -98,6 +105,11 @@ afrpc_limits_explain (const AfrpcLimits      *self,
     case SIGTRAP:
       return has (self, AFRPC_LIMIT_ADDRESS_SPACE) && says_no_memory (stderr_tail) ?
         AFRPC_LIMIT_ADDRESS_SPACE : AFRPC_LIMIT_NONE;
+
+    case 0:
+      return has (self, AFRPC_LIMIT_ADDRESS_SPACE) && status->status > 0 && says_perl_has_no_memory (stderr_tail)
+               ? AFRPC_LIMIT_ADDRESS_SPACE
+               : AFRPC_LIMIT_NONE;
 
     default:
       return AFRPC_LIMIT_NONE;
