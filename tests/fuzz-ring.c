@@ -287,27 +287,15 @@ run (Fuzz *fuzz)
   transport_pair_clear (&fuzz->pair);
 }
 
-/* The lowest number that is free. */
-static int
-get_next_fd (void)
-{
-  int fd = fcntl (STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
-
-  g_assert_no_errno (fd);
-  close (fd);
-
-  return fd;
-}
-
 int
 LLVMFuzzerTestOneInput (const guint8 *data,
                         size_t        size)
 {
-  const int next_fd = get_next_fd ();
+  const int next_fd = fuzz_get_next_fd ();
   Fuzz fuzz = { .data = data, .size = size };
 
   run (&fuzz);
-  g_assert_cmpint (get_next_fd (), ==, next_fd);
+  g_assert_cmpint (fuzz_get_next_fd (), ==, next_fd);
 
   return 0;
 }

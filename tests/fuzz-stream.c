@@ -273,30 +273,18 @@ converse (const guint8 *data,
   afrpc_link_clear (&link);
 }
 
-/* The lowest number that is free. */
-static int
-get_next_fd (void)
-{
-  int fd = fcntl (STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
-
-  g_assert_no_errno (fd);
-  close (fd);
-
-  return fd;
-}
-
 int
 LLVMFuzzerTestOneInput (const guint8 *data,
                         size_t        size)
 {
-  const int next_fd = get_next_fd ();
+  const int next_fd = fuzz_get_next_fd ();
 
   if (size < N_OPTIONS_BYTES)
     return 0;
 
   converse (data + N_OPTIONS_BYTES, size - N_OPTIONS_BYTES, data[0],
             data[1] != 0 && size < 4096 ? data[1] : 32768, data[2] % G_MAXUINT8);
-  g_assert_cmpint (get_next_fd (), ==, next_fd);
+  g_assert_cmpint (fuzz_get_next_fd (), ==, next_fd);
 
   return 0;
 }

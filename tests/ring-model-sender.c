@@ -191,6 +191,28 @@ send_announced (ModelSearch      *self,
     }
 }
 
+/* It waits, or goes on. FALSE: there is no room to note that. */
+static gboolean
+end_want (ModelSearch      *self,
+          const ModelState *state,
+          ModelState       *next,
+          gboolean          waits)
+{
+  if (waits)
+    {
+      next->after = AFTER_FULL;
+      next->sender = S_WAKE;
+      return TRUE;
+    }
+  if (!model_has_buffer (state, SENDER, 1))
+    return FALSE;
+
+  model_store (next, SENDER, ROOM_SLEEP, AWAKE);
+  begin_put (self, next);
+
+  return TRUE;
+}
+
 static void
 send_want (ModelSearch      *self,
            const ModelState *state)
@@ -221,33 +243,13 @@ send_want (ModelSearch      *self,
       is_full = self->left_out == WANT_LOOK || !model_is_half_free (self, state->tail, model_load (state, SENDER, HEAD));
       if (!is_full && state->is_large)
         next.sender = S_WANT_TAKEN;
-      else if (is_full)
-        {
-          next.after = AFTER_FULL;
-          next.sender = S_WAKE;
-        }
-      else
-        {
-          if (!model_has_buffer (state, SENDER, 1))
-            return;
-          model_store (&next, SENDER, ROOM_SLEEP, AWAKE);
-          begin_put (self, &next);
-        }
+      else if (!end_want (self, state, &next, is_full))
+        return;
       break;
 
     default:
-      if (!model_load (state, SENDER, IS_TAKEN))
-        {
-          next.after = AFTER_FULL;
-          next.sender = S_WAKE;
-        }
-      else
-        {
-          if (!model_has_buffer (state, SENDER, 1))
-            return;
-          model_store (&next, SENDER, ROOM_SLEEP, AWAKE);
-          begin_put (self, &next);
-        }
+      if (!end_want (self, state, &next, !model_load (state, SENDER, IS_TAKEN)))
+        return;
       break;
     }
   model_go (self, state->sender, &next);

@@ -4,14 +4,19 @@
 #include "nats/afrpc-nats-thread.h"
 
 #include <stdlib.h>
+#include <unistd.h>
+
+#define N_YIELDS 1000u /* whoever did not wait for who takes so long would have ended long before */
 
 static gint n_cleared_up; /* atomic */
+static gint is_ending;    /* atomic: the process */
 
 /* As OpenSSL does, after the thread. */
 static void
 clear_up (gpointer data)
 {
-  g_usleep (20 * 1000);
+  for (guint i = 0; i < N_YIELDS; i++)
+    g_thread_yield ();
   g_atomic_int_inc (&n_cleared_up);
 }
 
@@ -21,11 +26,17 @@ link_thread (gpointer data)
   static GPrivate private = G_PRIVATE_INIT (clear_up);
 
   g_private_set (&private, data);
-  /* The process is about to end by then. */
-  g_usleep (20 * 1000);
+  while (!g_atomic_int_get (&is_ending))
+    g_thread_yield ();
   afrpc_nats_thread_end (data);
 
   return NULL;
+}
+
+static void
+end (void)
+{
+  g_atomic_int_set (&is_ending, TRUE);
 }
 
 static void
@@ -35,11 +46,19 @@ check (void)
 }
 
 static gpointer
-other_thread (gpointer data)
+endless_thread (gpointer data)
 {
-  g_usleep (G_MAXULONG);
+  for (;;)
+    pause ();
 
   return NULL;
+}
+
+static void
+start (GThreadFunc      func,
+       AfrpcNatsThread *thread)
+{
+  g_thread_unref (g_thread_new ("link", func, thread));
 }
 
 static void
@@ -58,25 +77,29 @@ test_nats_thread_exit (void)
   /* What is registered first comes last. */
   atexit (check);
   afrpc_nats_thread_watch ();
-  g_thread_unref (g_thread_new ("link", link_thread, &thread));
+  atexit (end);
+  start (link_thread, &thread);
   afrpc_nats_thread_leave (&thread);
 }
 
+/* @data: whether it was asked to end */
 static void
-test_nats_thread_others (void)
+test_nats_thread_endless (gconstpointer data)
 {
   static AfrpcNatsThread thread;
 
-  g_test_summary ("It does not wait for those that go on");
+  g_test_summary ("It does not wait for those that go on, and not for ever for one that was asked to end");
   if (!g_test_subprocess ())
     {
-      g_test_trap_subprocess (NULL, 10 * G_USEC_PER_SEC, G_TEST_SUBPROCESS_INHERIT_STDERR);
+      g_test_trap_subprocess (NULL, 30 * G_USEC_PER_SEC, G_TEST_SUBPROCESS_INHERIT_STDERR);
       g_test_trap_assert_passed ();
       return;
     }
 
   afrpc_nats_thread_watch ();
-  g_thread_unref (g_thread_new ("link", other_thread, &thread));
+  start (endless_thread, &thread);
+  if (GPOINTER_TO_INT (data))
+    afrpc_nats_thread_leave (&thread);
 }
 
 static void
@@ -85,9 +108,10 @@ test_nats_thread_many (void)
   AfrpcNatsThread threads[50] = { 0 };
 
   g_test_summary ("Those that have ended are waited for, whether they were asked to end or not");
+  end ();
   for (guint i = 0; i < G_N_ELEMENTS (threads); i++)
     {
-      g_thread_unref (g_thread_new ("link", link_thread, &threads[i]));
+      start (link_thread, &threads[i]);
       if (i % 2 == 0)
         afrpc_nats_thread_leave (&threads[i]);
     }
@@ -103,7 +127,8 @@ main (int    argc,
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/nats-thread/exit", test_nats_thread_exit);
-  g_test_add_func ("/nats-thread/others", test_nats_thread_others);
+  g_test_add_data_func ("/nats-thread/goes-on", GINT_TO_POINTER (FALSE), test_nats_thread_endless);
+  g_test_add_data_func ("/nats-thread/stuck", GINT_TO_POINTER (TRUE), test_nats_thread_endless);
   g_test_add_func ("/nats-thread/many", test_nats_thread_many);
 
   return g_test_run ();

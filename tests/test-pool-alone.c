@@ -549,6 +549,31 @@ test_pool_alone_async_fewer (void)
   crowd_clear (&crowd);
 }
 
+static void
+test_pool_alone_async_in_vain (void)
+{
+  g_autoptr(AfrpcProcess) template = template_new ();
+  g_autoptr(GError) error = NULL;
+  Victim victim;
+  Case test;
+
+  g_test_summary ("A worker that was started for a call that is repeated ends if that is given up before");
+  case_take (&test, g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act_async", "backend", AFRPC_BACKEND_ASYNC,
+                                  "max-workers", 1, "idle-workers", 1, NULL));
+  wait_idle (&test, 1);
+  /* What each has to do first takes a while. */
+  afrpc_pool_call_all_async (test.pool, test_act ("later", g_variant_new_uint32 (50)), NULL, NULL, NULL, NULL);
+  victim_start (&victim, &test, NULL);
+  while (afrpc_pool_get_n_workers (test.pool) < 2)
+    g_main_context_iteration (NULL, TRUE);
+  afrpc_call_cancel (victim.call);
+  error = wait_error (victim.call);
+  while (g_list_model_get_n_items (afrpc_pool_get_workers (test.pool)) > 1 || afrpc_pool_get_n_idle_workers (test.pool) < 1)
+    g_main_context_iteration (NULL, TRUE);
+  victim_end (&victim);
+  case_end (&test);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -566,6 +591,7 @@ main (int   argc,
   g_test_add_func ("/pool-alone/async-keys", test_pool_alone_async_keys);
   g_test_add_func ("/pool-alone/async-own-key", test_pool_alone_async_own_key);
   g_test_add_func ("/pool-alone/async-fewer", test_pool_alone_async_fewer);
+  g_test_add_func ("/pool-alone/async-in-vain", test_pool_alone_async_in_vain);
   g_test_add_func ("/pool-alone/async-long", test_pool_alone_async_long);
   g_test_add_data_func ("/pool-alone/async-runs-on/default", GINT_TO_POINTER (FALSE), test_pool_alone_async_runs_on);
   g_test_add_data_func ("/pool-alone/async-runs-on/no-grace", GINT_TO_POINTER (TRUE), test_pool_alone_async_runs_on);

@@ -607,63 +607,114 @@ test_serialiser_reentrant (void)
   g_assert_no_error (watched.error);
 }
 
-/* Of a pool whose worker has calls that are repeated by themselves. */
+/* A pool with one worker, which a call ends: then it is serialised again, for a worker that it has by itself. */
 typedef struct
 {
-  AfrpcPool *pool;
   OddSerialiser *odd;
-  const char *path;
+  AfrpcPool *pool;
+  char *folder;
+  char *path;
+  AfrpcCall *call;
   guint n; /* how many calls were serialised */
+  guint n_before; /* for which of them the serialiser waits for another call */
 } Repeat;
 
-/* After a call, and one behind it, the first is serialised again. */
+static void
+repeat_init (Repeat       *self,
+             const char   *function,
+             AfrpcBackend  backend,
+             void        (*hook) (gpointer data))
+{
+  g_autoptr(AfrpcProcess) process = test_bare_process_new ();
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+
+  afrpc_process_require (process, MODULE);
+  *self = (Repeat) { .odd = odd_serialiser_new (ODD_NAME, "parent"), .folder = g_dir_make_tmp ("afrpc-test-XXXXXX", NULL) };
+  self->path = g_build_filename (self->folder, "died", NULL);
+  self->pool = g_object_new (AFRPC_TYPE_POOL, "process", process, "function", function, "backend", backend, "init", "init_odd",
+                             "max-workers", 1, "serialiser", self->odd, NULL);
+  self->odd->hook_data = self;
+  self->odd->hook = hook;
+  afrpc_call_options_set_idempotent (options, TRUE);
+  self->call = afrpc_caller_start (AFRPC_CALLER (self->pool), g_variant_new ("(s)", self->path), options);
+}
+
+/* Waits for the call. */
+static void
+repeat_clear (Repeat *self)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = afrpc_call_wait_sync (self->call, NULL, &error);
+
+  g_assert_no_error (error);
+  g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (self->pool), NULL, &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (g_unlink (self->path), ==, 0);
+  g_rmdir (self->folder);
+  g_object_unref (self->call);
+  g_object_unref (self->pool);
+  g_object_unref (self->odd);
+  g_free (self->path);
+  g_free (self->folder);
+}
+
+/* Another call of the pool. */
+static void
+call_behind (Repeat *repeat)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value =
+    afrpc_caller_call_sync (AFRPC_CALLER (repeat->pool), g_variant_new ("(s)", repeat->path), NULL, &error);
+
+  g_assert_no_error (error);
+}
+
 static void
 block_hook (gpointer data)
 {
   Repeat *repeat = data;
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GVariant) value = NULL;
 
-  if (++repeat->n < 3)
+  if (++repeat->n < repeat->n_before)
     return;
 
   repeat->odd->hook = NULL;
-  value = afrpc_caller_call_sync (AFRPC_CALLER (repeat->pool), g_variant_new ("(s)", repeat->path), NULL, &error);
-  g_assert_no_error (error);
+  call_behind (repeat);
 }
 
 static void
 test_serialiser_blocks_repeated (void)
 {
-  g_autoptr(OddSerialiser) odd = odd_serialiser_new (ODD_NAME, "parent");
-  g_autoptr(AfrpcProcess) process = test_bare_process_new ();
-  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
-  g_autofree char *folder = g_dir_make_tmp ("afrpc-test-XXXXXX", NULL);
-  g_autofree char *path = g_build_filename (folder, "died", NULL);
-  g_autoptr(AfrpcPool) pool = NULL;
-  g_autoptr(AfrpcCall) call = NULL;
-  g_autoptr(GVariant) value = NULL, behind = NULL;
-  g_autoptr(GError) error = NULL;
   Repeat repeat;
 
   g_test_summary ("A serialiser may wait for another call of the pool, also while one is serialised that will be its worker's only one");
-  afrpc_process_require (process, MODULE);
-  pool = g_object_new (AFRPC_TYPE_POOL, "process", process, "function", "die_once", "init", "init_odd", "max-workers", 1,
-                       "serialiser", odd, NULL);
-  repeat = (Repeat) { .pool = pool, .odd = odd, .path = path };
-  odd->hook_data = &repeat;
-  odd->hook = block_hook;
-  afrpc_call_options_set_idempotent (options, TRUE);
-  call = afrpc_caller_start (AFRPC_CALLER (pool), g_variant_new ("(s)", path), options);
-  behind = afrpc_caller_call_sync (AFRPC_CALLER (pool), g_variant_new ("(s)", path), NULL, &error);
-  g_assert_no_error (error);
-  value = afrpc_call_wait_sync (call, NULL, &error);
-  g_assert_no_error (error);
+  repeat_init (&repeat, "die_once", AFRPC_BACKEND_SYNC, block_hook);
+  /* After the call, and one behind it, the first is serialised again. */
+  repeat.n_before = 3;
+  call_behind (&repeat);
+  repeat_clear (&repeat);
+}
 
-  g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (pool), NULL, &error));
+static void
+test_serialiser_blocks_urgent (void)
+{
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_autoptr(AfrpcCall) urgent = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = NULL;
+  Repeat repeat;
+
+  g_test_summary ("So it may for one that comes before such a call, which waits");
+  repeat_init (&repeat, "die_once", AFRPC_BACKEND_SYNC, block_hook);
+  g_object_set (repeat.pool, "load", 1, NULL);
+  repeat.n_before = 2;
+  /* The first one is about to end its worker, which has not been heard of. */
+  while (!g_file_test (repeat.path, G_FILE_TEST_EXISTS))
+    g_main_context_iteration (NULL, FALSE);
+  afrpc_call_options_set_priority (options, -1);
+  urgent = afrpc_caller_start (AFRPC_CALLER (repeat.pool), g_variant_new ("(s)", repeat.path), options);
+  value = afrpc_call_wait_sync (urgent, NULL, &error);
   g_assert_no_error (error);
-  g_assert_cmpint (g_unlink (path), ==, 0);
-  g_rmdir (folder);
+  repeat_clear (&repeat);
 }
 
 /* Each time. */
@@ -673,7 +724,6 @@ turn_hook (gpointer data)
   Repeat *repeat = data;
 
   repeat->n++;
-  g_usleep (1000);
   while (g_main_context_iteration (NULL, FALSE))
     ;
 }
@@ -681,36 +731,54 @@ turn_hook (gpointer data)
 static void
 test_serialiser_turns_repeated (void)
 {
-  g_autoptr(OddSerialiser) odd = odd_serialiser_new (ODD_NAME, "parent");
-  g_autoptr(AfrpcProcess) process = test_bare_process_new ();
-  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
-  g_autofree char *folder = g_dir_make_tmp ("afrpc-test-XXXXXX", NULL);
-  g_autofree char *path = g_build_filename (folder, "died", NULL);
-  g_autoptr(AfrpcPool) pool = NULL;
-  g_autoptr(AfrpcCall) call = NULL;
-  g_autoptr(GVariant) value = NULL;
-  g_autoptr(GError) error = NULL;
-  Repeat repeat = { .odd = odd };
+  Repeat repeat;
 
   g_test_summary ("A serialiser may run the main loop while such a call is serialised for a worker of its own");
-  afrpc_process_require (process, MODULE);
-  pool = g_object_new (AFRPC_TYPE_POOL, "process", process, "function", "die_once_async", "backend", AFRPC_BACKEND_ASYNC, "init",
-                       "init_odd", "max-workers", 1, "serialiser", odd, NULL);
-  odd->hook_data = &repeat;
-  odd->hook = turn_hook;
-  afrpc_call_options_set_idempotent (options, TRUE);
-  call = afrpc_caller_start (AFRPC_CALLER (pool), g_variant_new ("(s)", path), options);
-  while (!afrpc_call_is_settled (call))
+  repeat_init (&repeat, "die_once_async", AFRPC_BACKEND_ASYNC, turn_hook);
+  while (!afrpc_call_is_settled (repeat.call))
     {
       g_main_context_iteration (NULL, TRUE);
       g_assert_cmpuint (repeat.n, <=, 2);
     }
-  value = afrpc_call_wait_sync (call, NULL, &error);
-  g_assert_no_error (error);
-  g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (pool), NULL, &error));
-  g_assert_no_error (error);
-  g_assert_cmpint (g_unlink (path), ==, 0);
-  g_rmdir (folder);
+  repeat_clear (&repeat);
+}
+
+static gboolean
+passed_cb (gpointer has_passed)
+{
+  *(gboolean *) has_passed = TRUE;
+
+  return G_SOURCE_REMOVE;
+}
+
+#define STOP_DELAY_MS 1
+
+/* It takes longer than a worker may be idle. */
+static void
+slow_hook (gpointer data)
+{
+  Repeat *repeat = data;
+  gboolean has_passed = FALSE;
+
+  repeat->n++;
+  g_timeout_add (20 * STOP_DELAY_MS, passed_cb, &has_passed);
+  test_iterate_until (&has_passed);
+}
+
+static void
+test_serialiser_slow (void)
+{
+  Repeat repeat;
+
+  g_test_summary ("A worker does not end for being idle while a call is serialised for it, however long that takes");
+  repeat_init (&repeat, "die_once", AFRPC_BACKEND_SYNC, slow_hook);
+  g_object_set (repeat.pool, "stop-delay-ms", STOP_DELAY_MS, NULL);
+  while (!afrpc_call_is_settled (repeat.call))
+    {
+      g_main_context_iteration (NULL, TRUE);
+      g_assert_cmpuint (repeat.n, <=, 2);
+    }
+  repeat_clear (&repeat);
 }
 
 static void
@@ -889,6 +957,8 @@ main (int    argc,
   g_test_add_func ("/serialiser/reentrant", test_serialiser_reentrant);
   g_test_add_func ("/serialiser/ends-pool", test_serialiser_ends_pool);
   g_test_add_func ("/serialiser/blocks-repeated", test_serialiser_blocks_repeated);
+  g_test_add_func ("/serialiser/blocks-urgent", test_serialiser_blocks_urgent);
+  g_test_add_func ("/serialiser/slow", test_serialiser_slow);
   g_test_add_func ("/serialiser/turns-repeated", test_serialiser_turns_repeated);
   g_test_add_func ("/serialiser/interrupted", test_serialiser_interrupted);
   g_test_add_func ("/serialiser/waits", test_serialiser_waits);

@@ -378,8 +378,8 @@ test_untold_pool (gconstpointer data)
 
 static void
 told_cb (GObject      *source,
-            GAsyncResult *result,
-            gpointer      n)
+         GAsyncResult *result,
+         gpointer      n)
 {
   g_autoptr(GError) error = NULL;
   g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (source), result, &error);

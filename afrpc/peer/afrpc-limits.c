@@ -50,18 +50,12 @@ has (const AfrpcLimits *self,
   return (self->which & 1u << limit) != 0;
 }
 
-/* What Perl says before it exits, of whatever size that was. */
-static gboolean
-says_perl_has_no_memory (const char *text)
-{
-  return strstr (text, "Out of memory in perl") != NULL || strstr (text, "Out of memory!") != NULL;
-}
-
-/* What GLib and the C++ library say before they give up. */
+/* What GLib and the C++ library say before they give up, and Perl before it exits. */
 static gboolean
 says_no_memory (const char *text)
 {
-  return strstr (text, "failed to allocate") != NULL || strstr (text, "bad_alloc") != NULL;
+  return strstr (text, "failed to allocate") != NULL || strstr (text, "bad_alloc") != NULL ||
+         strstr (text, "Out of memory in perl") != NULL || strstr (text, "Out of memory!") != NULL;
 }
 
 /* Whether what failed with @message, of the C library or the loader, is for the limit of the address space. Of what could
@@ -101,15 +95,11 @@ afrpc_limits_explain (const AfrpcLimits      *self,
       return has (self, AFRPC_LIMIT_CPU) && cpu_s >= 0 && (guint64) cpu_s >= self->values[AFRPC_LIMIT_CPU] ?
         AFRPC_LIMIT_CPU : AFRPC_LIMIT_NONE;
 
+    case 0:
     case SIGABRT:
     case SIGTRAP:
-      return has (self, AFRPC_LIMIT_ADDRESS_SPACE) && says_no_memory (stderr_tail) ?
+      return has (self, AFRPC_LIMIT_ADDRESS_SPACE) && status->status != 0 && says_no_memory (stderr_tail) ?
         AFRPC_LIMIT_ADDRESS_SPACE : AFRPC_LIMIT_NONE;
-
-    case 0:
-      return has (self, AFRPC_LIMIT_ADDRESS_SPACE) && status->status > 0 && says_perl_has_no_memory (stderr_tail)
-               ? AFRPC_LIMIT_ADDRESS_SPACE
-               : AFRPC_LIMIT_NONE;
 
     default:
       return AFRPC_LIMIT_NONE;

@@ -335,11 +335,8 @@ serve_common (AfrpcPoolCore *self)
 static void
 see_to_lone (AfrpcPoolCore *self)
 {
-  AfrpcPoolJob *job;
+  AfrpcPoolJob *job = earlier (afrpc_pool_line_peek (&self->lone), afrpc_pool_line_peek_tied (&self->lone_tied));
 
-  if (self->aside != NULL)
-    afrpc_pool_ties_look (self, self->aside);
-  job = earlier (afrpc_pool_line_peek (&self->lone), afrpc_pool_line_peek_tied (&self->lone_tied));
   if (job == NULL || !lets_others_go (self))
     return;
 
@@ -373,12 +370,9 @@ afrpc_pool_desk_look_aside (AfrpcPoolCore *self,
                             gint64         now)
 {
   AfrpcPoolMember *aside = self->aside;
-  gboolean is_needed;
+  const gboolean is_needed = afrpc_pool_get_n_lone (self) > 0 && lets_others_go (self);
 
   self->aside_at = 0;
-  if (aside != NULL)
-    afrpc_pool_ties_look (self, aside);
-  is_needed = afrpc_pool_get_n_lone (self) > 0 && lets_others_go (self);
   /* Nobody waits for what takes long, or was given up and runs on. */
   if (aside != NULL && is_needed && has_begun_long_ago (aside, now) && afrpc_pool_staff_may_start_aside (self))
     {

@@ -52,6 +52,15 @@ count_aside (AfrpcPoolMember *self,
   self->template->n_asides += change;
 }
 
+/* It is live, and from now on one more than there may be. */
+static void
+become_aside (AfrpcPoolMember *self)
+{
+  self->template->n_live--;
+  self->is_aside = TRUE;
+  count_aside (self, 1);
+}
+
 /* Steps between idle and busy are those of every call, and are legal. */
 static inline void
 count_step (AfrpcPoolMember      *self,
@@ -97,7 +106,8 @@ find_state (AfrpcPoolMember *self,
   if (afrpc_peer_is_over (self->peer) || self->state == AFRPC_POOL_MEMBER_GONE)
     return AFRPC_POOL_MEMBER_GONE;
   if (afrpc_peer_is_closed (self->peer) || self->was_stopped || self->is_leaving)
-    return (load > 0 || self->n_packing > 0) && self->state != AFRPC_POOL_MEMBER_ENDING ? AFRPC_POOL_MEMBER_RETIRING : AFRPC_POOL_MEMBER_ENDING;
+    return (load > 0 || self->n_packing > 0) && self->state != AFRPC_POOL_MEMBER_ENDING ? AFRPC_POOL_MEMBER_RETIRING
+                                                                                        : AFRPC_POOL_MEMBER_ENDING;
   /* What it is called with first belongs to its start. */
   if (!afrpc_peer_is_ready (self->peer) ||
       (self->state == AFRPC_POOL_MEMBER_STARTING &&
@@ -114,25 +124,19 @@ afrpc_pool_member_is_live (const AfrpcPoolMember *self)
   return self->state <= AFRPC_POOL_MEMBER_BUSY;
 }
 
-/* It finishes the one that it has by itself, as long as that takes: another one may be there for the others meanwhile. */
-static void
-leave_to_alone (AfrpcPoolMember *self)
-{
-  self->core->n_alone--;
-  self->template->n_live--;
-  self->is_aside = TRUE;
-  count_aside (self, 1);
-}
-
 /* It gets no more calls. A command does not read any more once it is told so, and so would not hear of those that are given
  * up: it is told when it has none. */
 static void
 leave (AfrpcPoolMember *self)
 {
   self->is_leaving = TRUE;
-  if (self->alone != NULL && !self->is_aside && afrpc_pool_member_is_live (self) &&
+  /* It has one by itself for as long as that takes, or runs it on: another one may be there for the others meanwhile. */
+  if ((self->alone != NULL || self->is_haunted) && !self->is_aside && afrpc_pool_member_is_live (self) &&
       self->core->config.backend == AFRPC_BACKEND_ASYNC)
-    leave_to_alone (self);
+    {
+      self->core->n_alone -= self->alone != NULL;
+      become_aside (self);
+    }
   /* What is being serialised for it, it gets. */
   if (self->n_packing == 0 && (!afrpc_peer_is_command (self->peer) || afrpc_peer_get_n_owed (self->peer) == 0))
     afrpc_peer_close (self->peer);
@@ -519,11 +523,9 @@ afrpc_pool_member_free (AfrpcPoolMember *self)
 void
 afrpc_pool_member_set_aside (AfrpcPoolMember *self)
 {
-  self->is_aside = TRUE;
   self->core->starting_room -= self->load;
-  self->template->n_live--;
   self->load = 1;
-  count_aside (self, 1);
+  become_aside (self);
 }
 
 /* How many calls it may have, from now on. Look at it then. */
@@ -565,6 +567,9 @@ afrpc_pool_member_leave (AfrpcPoolMember *self)
   AfrpcPoolCore *core = self->core;
 
   count_out (self, AFRPC_POOL_MEMBER_GONE);
+  afrpc_pool_member_set_alone (self, NULL);
+  if (self->state != AFRPC_POOL_MEMBER_GONE && self->is_aside)
+    count_aside (self, -1);
   self->core = NULL;
   if (core->relieved == self)
     core->relieved = NULL;
@@ -572,22 +577,12 @@ afrpc_pool_member_leave (AfrpcPoolMember *self)
     core->aside = NULL;
   core->n_members[self->state]--;
   if (self->state != AFRPC_POOL_MEMBER_GONE)
-    {
-      self->template->n_failing -= self->is_failing;
-      if (self->is_aside)
-        {
-          core->n_asides--;
-          self->template->n_asides--;
-        }
-    }
+    self->template->n_failing -= self->is_failing;
   afrpc_pool_bench_leave (&core->bench, &self->seat);
   if (self->is_to_serve)
     g_queue_unlink (&core->to_serve, &self->serve);
   self->is_to_serve = FALSE;
   afrpc_pool_settings_leave (self);
-  if (self->alone != NULL)
-    core->n_alone -= !self->is_aside;
-  self->alone = NULL;
   afrpc_pool_runaway_forget (core, self);
   afrpc_pool_ties_break (core, self);
   afrpc_peer_set_turned_func (self->peer, NULL, NULL);

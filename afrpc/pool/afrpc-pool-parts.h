@@ -513,20 +513,26 @@ gboolean      afrpc_pool_staff_start_aside (AfrpcPoolCore *self,
                                             gint64         now);
 guint         afrpc_pool_staff_get_default_max (void);
 
-/* Returns: how many members get calls, or are going to */
+/* Returns: how many of those that there may be are in @state */
 static inline guint
-afrpc_pool_staff_count (const AfrpcPoolCore *self)
+afrpc_pool_staff_count_in (const AfrpcPoolCore  *self,
+                           AfrpcPoolMemberState  state)
 {
-  return self->n_members[AFRPC_POOL_MEMBER_STARTING] + self->n_members[AFRPC_POOL_MEMBER_IDLE] +
-         self->n_members[AFRPC_POOL_MEMBER_BUSY] - (self->aside != NULL && afrpc_pool_member_is_live (self->aside));
+  return self->n_members[state] - (self->aside != NULL && self->aside->state == state);
 }
 
-/* Returns: how many of these are ready */
+/* Returns: how many of them are ready */
 static inline guint
 afrpc_pool_staff_count_ready (const AfrpcPoolCore *self)
 {
-  return self->n_members[AFRPC_POOL_MEMBER_IDLE] + self->n_members[AFRPC_POOL_MEMBER_BUSY] -
-         (self->aside != NULL && (self->aside->state == AFRPC_POOL_MEMBER_IDLE || self->aside->state == AFRPC_POOL_MEMBER_BUSY));
+  return afrpc_pool_staff_count_in (self, AFRPC_POOL_MEMBER_IDLE) + afrpc_pool_staff_count_in (self, AFRPC_POOL_MEMBER_BUSY);
+}
+
+/* Returns: how many of them get calls, or are going to */
+static inline guint
+afrpc_pool_staff_count (const AfrpcPoolCore *self)
+{
+  return afrpc_pool_staff_count_in (self, AFRPC_POOL_MEMBER_STARTING) + afrpc_pool_staff_count_ready (self);
 }
 
 /* Whether there may be another member. */

@@ -137,14 +137,6 @@ count_all (const AfrpcPoolCore *self)
          self->n_members[AFRPC_POOL_MEMBER_ENDING] - self->n_asides;
 }
 
-/* Returns: how many workers that others may have have nothing to do */
-static guint
-count_idle (const AfrpcPoolCore *self)
-{
-  return self->n_members[AFRPC_POOL_MEMBER_IDLE] -
-         (self->aside != NULL && self->aside->state == AFRPC_POOL_MEMBER_IDLE);
-}
-
 /* If each worker has one that has to be alone, and there may be no more, one of them is left to that, and another one goes on
  * with the others: there may be fewer of them than before. FALSE: nobody leaves. */
 static gboolean
@@ -188,7 +180,7 @@ afrpc_pool_staff_update (AfrpcPoolCore *self)
     {
       const guint n_starting = self->n_members[AFRPC_POOL_MEMBER_STARTING];
       const gboolean for_idle = self->state == AFRPC_POOL_OPEN &&
-                                n_starting + count_idle (self) < config->idle_workers;
+                                n_starting + afrpc_pool_staff_count_in (self, AFRPC_POOL_MEMBER_IDLE) < config->idle_workers;
       const gboolean for_job = n_wanted > self->starting_room;
       const gboolean for_late = n_wanted > 0 && self->templates->len > 1;
       AfrpcPoolTemplate *template;
