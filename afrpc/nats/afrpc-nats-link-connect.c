@@ -92,9 +92,9 @@ take_connection (AfrpcNatsLink  *self,
   set_server (self, connection);
   if (payload_max > 0 && payload_max < AFRPC_NATS_PAYLOAD_MIN)
     afrpc_nats_link_set_state (self, AFRPC_NATS_LINK_FAILED,
-               g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE,
-                            "%s takes messages of %" G_GINT64_FORMAT " bytes; %u are needed (max_payload)", self->url, payload_max,
-                            AFRPC_NATS_PAYLOAD_MIN));
+                               g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE,
+                                            "%s takes messages of %" G_GINT64_FORMAT " bytes; %u are needed (max_payload)", self->url, payload_max,
+                                            AFRPC_NATS_PAYLOAD_MIN));
   else
     afrpc_nats_link_set_state (self, AFRPC_NATS_LINK_CONNECTED, NULL);
 }
@@ -116,7 +116,7 @@ closed_cb (natsConnection *connection,
   g_autofree char *why = dup_reason (self, connection);
 
   afrpc_nats_link_set_state (self, AFRPC_NATS_LINK_FAILED,
-             g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE, "the connection to %s was closed%s", servers, why));
+                             g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE, "the connection to %s was closed%s", servers, why));
   afrpc_nats_link_end_activity (self);
 }
 
