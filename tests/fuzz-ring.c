@@ -171,6 +171,7 @@ check_frame (Fuzz       *fuzz,
     sum = sum + frame->payload[i];
   for (guint i = 0; i < frame->header.type_length; i++)
     sum = sum + frame->type[i];
+  (void) sum;
   g_assert_cmpuint ((gsize) frame->payload % 8, ==, 0);
   if (frame->payload != NULL)
     g_assert_cmpint (frame->bytes != NULL, ==, frame->header.size >= AFRPC_LARGE_PAYLOAD_MIN);
