@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+#define N_MANY 40u
+#define MANY_A_TURN 16u
+
 /* A copy of the list that is kept by what that tells of itself; what it tells has to be right. */
 typedef struct
 {
@@ -577,6 +580,40 @@ test_pool_workers_ended_map (void)
   case_end (&test);
 }
 
+static void
+iterate_until_ready (Case  *test,
+                     guint  n)
+{
+  guint n_before = afrpc_pool_get_n_starting_workers (test->pool);
+
+  g_assert_cmpuint (n_before, <=, MANY_A_TURN);
+  while (afrpc_pool_get_n_idle_workers (test->pool) < n)
+    {
+      guint n_starting;
+
+      g_main_context_iteration (NULL, TRUE);
+      n_starting = afrpc_pool_get_n_starting_workers (test->pool);
+      g_assert_cmpuint (n_starting, <=, n_before + MANY_A_TURN);
+      n_before = n_starting;
+    }
+}
+
+static void
+test_pool_workers_many (void)
+{
+  Case test;
+
+  g_test_summary ("Many that are to be started, or replaced, are so in several turns of the main loop, as are none of a few");
+  case_init (&test, "act", "max-workers", N_MANY, "idle-workers", N_MANY, NULL);
+  g_assert_cmpuint (afrpc_pool_get_n_workers (test.pool), ==, MANY_A_TURN);
+  iterate_until_ready (&test, N_MANY);
+  afrpc_pool_refresh (test.pool, NULL);
+  g_assert_cmpuint (afrpc_pool_get_n_starting_workers (test.pool), ==, MANY_A_TURN);
+  iterate_until_ready (&test, N_MANY);
+  g_assert_cmpuint (afrpc_pool_get_n_workers (test.pool), ==, N_MANY);
+  case_end (&test);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -594,6 +631,7 @@ main (int   argc,
   g_test_add_func ("/pool-workers/of-nobody", test_pool_workers_of_nobody);
   g_test_add_func ("/pool-workers/reentrant", test_pool_workers_reentrant);
   g_test_add_func ("/pool-workers/ended-map", test_pool_workers_ended_map);
+  g_test_add_func ("/pool-workers/many", test_pool_workers_many);
 
   return g_test_run ();
 }

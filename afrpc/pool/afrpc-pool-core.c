@@ -69,6 +69,7 @@ afrpc_pool_core_work (AfrpcPoolCore *self)
   afrpc_pool_core_read_clock (self);
   now = self->now;
   self->timer_at = AFRPC_DEADLINES_NEVER;
+  self->starts_later = FALSE;
   g_source_set_ready_time (self->timer, -1);
   afrpc_pool_line_fail_some (self);
   afrpc_pool_line_expire (self, now);

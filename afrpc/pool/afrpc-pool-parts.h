@@ -335,6 +335,7 @@ struct _AfrpcPoolCore
   gint64 busy_since;        /* when a job had to wait, or a worker was started for one; 0: none waits */
   GPtrArray *held_errors;   /* (element-type GError) (owned): of a pool that was killed, to be told when all calls are */
   gboolean has_told_end;
+  gboolean starts_later;    /* so many were started in this turn that the timer goes on with it */
   gboolean is_making;       /* a member is being made, and not counted yet */
   gboolean has_to_notify;   /* of the failure */
   GError *failure;          /* (nullable): why no more workers are started */

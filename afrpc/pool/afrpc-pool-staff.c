@@ -9,6 +9,7 @@
 #include "os/afrpc-cpu-quota.h"
 
 #define SLOW_START_US (500 * 1000) /* who waits for longer than that for a worker to start gets one from another template */
+#define START_SLICE 16             /* so many are started in a turn of the main loop, which is not held up: the rest in the next */
 
 /* How many */
 
@@ -167,13 +168,14 @@ afrpc_pool_staff_update (AfrpcPoolCore *self)
   const AfrpcPoolConfig *config = &self->config;
   /* Each that has to be alone takes all the room of one. All of a key go to one. */
   const guint64 n_wanted = self->queue.n + self->tied.n + (guint64) afrpc_pool_get_n_lone (self) * self->load_max;
+  guint n_started = 0;
   gint64 now = 0;
 
   if (n_wanted == 0)
     self->busy_since = 0;
   if (n_wanted == 0 && (config->idle_workers == 0 || self->state != AFRPC_POOL_OPEN))
     return;
-  if (self->failure != NULL || self->state >= AFRPC_POOL_KILLED)
+  if (self->failure != NULL || self->state >= AFRPC_POOL_KILLED || self->starts_later)
     return;
 
   for (;;)
@@ -191,6 +193,12 @@ afrpc_pool_staff_update (AfrpcPoolCore *self)
         return;
       if (now == 0)
         now = g_get_monotonic_time ();
+      else if (++n_started == START_SLICE)
+        {
+          self->starts_later = TRUE;
+          afrpc_pool_core_want_timer (self, now);
+          return;
+        }
       template = afrpc_pool_template_choose (self, now, !for_idle && !for_job, &at);
       if (template == NULL)
         {
@@ -407,8 +415,8 @@ shrink (AfrpcPoolCore *self)
     {
       AfrpcPoolMember *member = self->members->pdata[i];
 
-      if (afrpc_pool_member_is_live (member) && !member->is_aside && (afrpc_pool_staff_count (self) > self->config.max_workers ||
-                                                 afrpc_pool_template_has_too_many (member->template)))
+      if (afrpc_pool_member_is_live (member) && !member->is_aside &&
+          (afrpc_pool_staff_count (self) > self->config.max_workers || afrpc_pool_template_has_too_many (member->template)))
         g_ptr_array_add (members, afrpc_pool_member_ref (member));
     }
   g_ptr_array_sort (members, compare_use);
