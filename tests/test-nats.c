@@ -735,16 +735,30 @@ stopped_cb (GObject      *object,
 }
 
 static void
+given_up_cb (GObject      *object,
+             GAsyncResult *result,
+             gpointer      data)
+{
+  g_autoptr(GError) error = NULL;
+
+  g_assert_false (afrpc_nats_server_stop_finish (AFRPC_NATS_SERVER (object), result, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  *(gboolean *) data = TRUE;
+}
+
+static void
 test_nats_drain (void)
 {
   g_autoptr(GPtrArray) calls = g_ptr_array_new_with_free_func (g_object_unref);
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  gboolean given_up = FALSE;
   Serving other;
   Meeting meeting;
   gboolean stopped = FALSE;
   guint n_events = 0;
   Fleet test;
 
-  g_test_summary ("A server that is stopped finishes what it has; what waits goes to another one");
+  g_test_summary ("A server that is stopped finishes what it has, whoever waits for it; what waits goes to another one");
   nats_server_init (&test.nats, NULL);
   serving_init (&test.serving, &test.nats, "act", 1, "max-calls", 1, NULL);
   serving_start (&test.serving);
@@ -761,6 +775,9 @@ test_nats_drain (void)
   afrpc_nats_server_stop_async (test.serving.server, NULL, stopped_cb, &stopped);
   while (n_events < 2)
     g_main_context_iteration (NULL, TRUE);
+  afrpc_nats_server_stop_async (test.serving.server, cancellable, given_up_cb, &given_up);
+  g_cancellable_cancel (cancellable);
+  test_iterate_until (&given_up);
   g_assert_false (stopped);
   meeting_let_go (&meeting);
   for (guint i = 0; i < calls->len; i++)

@@ -150,8 +150,8 @@ check_over (AfrpcNatsServer *self)
   disconnect (self);
   while ((task = g_queue_pop_head (&self->tasks)) != NULL)
     {
-      if (!g_task_return_error_if_cancelled (task))
-        g_task_return_boolean (task, TRUE);
+      g_task_set_task_data (task, NULL, NULL);
+      g_task_return_boolean (task, TRUE);
       g_object_unref (task);
     }
 }
@@ -765,6 +765,26 @@ afrpc_nats_server_give_up (AfrpcNatsServer *self,
   drain (self);
 }
 
+static void
+destroy_source (gpointer source)
+{
+  g_source_destroy (source);
+  g_source_unref (source);
+}
+
+static gboolean
+stop_cancelled_cb (GCancellable *cancellable,
+                   gpointer      data)
+{
+  g_autoptr(GTask) task = data;
+  AfrpcNatsServer *self = g_task_get_source_object (task);
+
+  g_queue_remove (&self->tasks, task);
+  g_task_return_error_if_cancelled (task);
+
+  return G_SOURCE_REMOVE;
+}
+
 /**
  * afrpc_nats_server_stop_async:
  * @self: a server
@@ -786,17 +806,30 @@ afrpc_nats_server_stop_async (AfrpcNatsServer     *self,
                               gpointer             user_data)
 {
   g_autoptr(GTask) task = NULL;
+  GSource *source;
 
   g_return_if_fail (AFRPC_NATS_IS_SERVER (self));
   g_return_if_fail (cancellable == NULL || G_IS_CANCELLABLE (cancellable));
 
   task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, afrpc_nats_server_stop_async);
+  g_task_set_check_cancellable (task, FALSE);
   drain (self);
   if (self->state == AFRPC_NATS_SERVER_OVER)
-    g_task_return_boolean (task, TRUE);
-  else
-    g_queue_push_tail (&self->tasks, g_steal_pointer (&task));
+    {
+      g_task_return_boolean (task, TRUE);
+      return;
+    }
+
+  if (cancellable != NULL)
+    {
+      source = g_cancellable_source_new (cancellable);
+      g_source_set_static_name (source, "[afrpc] stop of a server cancelled");
+      g_source_set_callback (source, G_SOURCE_FUNC (stop_cancelled_cb), task, NULL);
+      g_source_attach (source, g_task_get_context (task));
+      g_task_set_task_data (task, source, destroy_source);
+    }
+  g_queue_push_tail (&self->tasks, g_steal_pointer (&task));
 }
 
 /**
