@@ -638,6 +638,28 @@ check_forbidden_server (Secured    *secured,
   afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, NULL);
 }
 
+/* Who may not listen to events is told so, and no other caller of the connection. */
+static void
+check_forbidden_events (Secured    *secured,
+                        const char *user)
+{
+  g_autoptr(AfrpcNatsConnection) connection = new_connection (secured, "user", user, "password", "p", NULL);
+  AfrpcNatsCaller *other = g_object_new (AFRPC_NATS_TYPE_CALLER, "connection", connection, "subject", "t", "listens", FALSE, NULL);
+  AfrpcNatsCaller *caller = afrpc_nats_caller_new (connection, "team");
+  guint n_errors = 0, n_other = 0;
+
+  g_signal_connect_swapped (caller, "error", G_CALLBACK (test_count_cb), &n_errors);
+  g_signal_connect_swapped (other, "error", G_CALLBACK (test_count_cb), &n_other);
+  while (n_errors == 0)
+    g_main_context_iteration (NULL, TRUE);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_cmpuint (n_errors, ==, 1);
+  g_assert_cmpuint (n_other, ==, 0);
+  nats_caller_end (caller);
+  nats_caller_end (other);
+}
+
 static void
 test_nats_access_forbidden (void)
 {
@@ -654,6 +676,7 @@ test_nats_access_forbidden (void)
   check_forbidden (&secured, "no-inbox");
   check_forbidden_server (&secured, "no-subject");
   check_forbidden_server (&secured, "no-inbox");
+  check_forbidden_events (&secured, "no-subject");
   secured_clear (&secured);
 }
 

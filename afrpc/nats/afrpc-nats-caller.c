@@ -122,12 +122,14 @@ static void
 take_forbidden (AfrpcNatsCaller *self,
                 AfrpcNatsItem   *item)
 {
+  g_autofree char *events = g_strconcat (self->subject, ".event", NULL);
+
   /* Nothing can be heard. */
   if (g_str_has_prefix (item->subject, self->inbox_subject))
     take_failure (self, item->error);
   else if (g_str_equal (item->subject, self->subject) || g_str_equal (item->subject, self->all_subject))
     afrpc_nats_caller_fail_queued (self, item->error);
-  else if (!afrpc_nats_caller_take_unsaid (self, item->subject, item->error) && g_str_has_prefix (item->subject, self->subject))
+  else if (!afrpc_nats_caller_take_unsaid (self, item->subject, item->error) && g_str_equal (item->subject, events))
     afrpc_nats_caller_push_error (self, g_error_copy (item->error));
 }
 
