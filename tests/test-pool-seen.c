@@ -559,6 +559,39 @@ test_pool_seen_started (void)
   case_end (&test);
 }
 
+static void
+test_pool_seen_started_cancelled (void)
+{
+  g_autoptr(GError) error = NULL;
+  AfrpcCall *running, *waiting;
+  Meeting meeting;
+  Case test;
+
+  g_test_summary ("Whoever cancels a call may ask at once, while no main loop runs");
+  case_init (&test, "act", "max-workers", 1, "load", 1, NULL);
+  meeting_init (&meeting);
+  running = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  waiting = start_act (&test, "return", NULL);
+  wait_begun (&test, 1);
+  if (!is_command ())
+    g_assert_cmpint (afrpc_call_get_started (running), ==, AFRPC_STARTED_YES);
+  afrpc_call_cancel (waiting);
+  g_assert_cmpint (afrpc_call_get_started (waiting), ==, AFRPC_STARTED_NO);
+  afrpc_call_cancel (running);
+  if (!is_command ())
+    g_assert_cmpint (afrpc_call_get_started (running), ==, AFRPC_STARTED_YES);
+  meeting_let_go (&meeting);
+  error = wait_error (waiting);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_clear_error (&error);
+  error = wait_error (running);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_object_unref (running);
+  g_object_unref (waiting);
+  meeting_end (&meeting);
+  case_end (&test);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -575,6 +608,7 @@ main (int   argc,
   g_test_add_func ("/pool-seen/times-execution", test_pool_seen_times_execution);
   g_test_add_func ("/pool-seen/times-async", test_pool_seen_times_async);
   g_test_add_func ("/pool-seen/started", test_pool_seen_started);
+  g_test_add_func ("/pool-seen/started-cancelled", test_pool_seen_started_cancelled);
   g_test_add_func ("/pool-seen/times-blocking", test_pool_seen_times_blocking);
 
   return g_test_run ();

@@ -270,6 +270,26 @@ afrpc_peer_runs_here (AfrpcPeer *self)
   return source != NULL && (afrpc_source_runs_here (source) || g_main_context_is_owner (afrpc_source_get_context (source)));
 }
 
+/* Has @func called if the thread may act in the main context, which no other one does meanwhile. */
+gboolean
+afrpc_peer_visit (AfrpcPeer *self,
+                  void     (*func) (AfrpcPeer *peer, gpointer data),
+                  gpointer   data)
+{
+  if (afrpc_peer_runs_here (self))
+    {
+      func (self, data);
+      return TRUE;
+    }
+  if (afrpc_source_enter (&self->member) != AFRPC_SOURCE_ENTERED)
+    return FALSE;
+
+  func (self, data);
+  afrpc_source_leave (&self->member);
+
+  return TRUE;
+}
+
 /* The thread's own main context, and one that nobody runs, can be used. Otherwise the program is wrong, and told so:
  * nothing is corrupt, and no worker is blamed. */
 gboolean

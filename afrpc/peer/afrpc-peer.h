@@ -59,6 +59,10 @@ void        afrpc_peer_unref          (AfrpcPeer                   *self);
 void        afrpc_peer_drop           (AfrpcPeer                   *self,
                                        AfrpcPeerDrop                what);
 gboolean    afrpc_peer_runs_here      (AfrpcPeer                   *self);
+gboolean    afrpc_peer_visit          (AfrpcPeer                   *self,
+                                       void                       (*func) (AfrpcPeer *peer,
+                                                                           gpointer   data),
+                                       gpointer                     data);
 gboolean    afrpc_peer_check_thread   (AfrpcPeer                   *self,
                                        const char                  *what);
 gboolean    afrpc_peer_enter          (AfrpcPeer                   *self,

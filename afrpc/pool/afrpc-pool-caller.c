@@ -172,21 +172,36 @@ afrpc_pool_is_owing (AfrpcCaller *caller)
   return AFRPC_POOL (caller)->core->n_jobs > 0;
 }
 
+typedef struct
+{
+  const AfrpcCall *call;
+  AfrpcStarted started;
+} Asked;
+
+static void
+look_started_cb (AfrpcPeer *anchor,
+                 gpointer   data)
+{
+  Asked *asked = data;
+  const AfrpcPoolJob *job = asked->call->job;
+
+  if (job == NULL)
+    return;
+  if (job->pending.state == AFRPC_PENDING_DECIDED)
+    asked->started = job->pending.started;
+  else if (job->member != NULL && afrpc_peer_get_started (job->member->peer, &job->pending) == AFRPC_STARTED_YES)
+    asked->started = AFRPC_STARTED_YES;
+}
+
 /* Whoever has cancelled a call may ask at once; and who hands it on for somebody else, while it runs. */
 static AfrpcStarted
 afrpc_pool_get_started (AfrpcCall *call)
 {
-  const AfrpcPoolJob *job =
-    afrpc_peer_runs_here (AFRPC_POOL (afrpc_call_get_caller (call))->core->anchor) ? call->job : NULL;
+  Asked asked = { call, AFRPC_STARTED_UNKNOWN };
 
-  if (job == NULL)
-    return AFRPC_STARTED_UNKNOWN;
-  if (job->pending.state == AFRPC_PENDING_DECIDED)
-    return job->pending.started;
+  afrpc_peer_visit (AFRPC_POOL (afrpc_call_get_caller (call))->core->anchor, look_started_cb, &asked);
 
-  return job->member != NULL && afrpc_peer_get_started (job->member->peer, &job->pending) == AFRPC_STARTED_YES
-           ? AFRPC_STARTED_YES
-           : AFRPC_STARTED_UNKNOWN;
+  return asked.started;
 }
 
 static gboolean
