@@ -660,6 +660,44 @@ test_pool_context_gone (void)
 }
 
 static void
+test_pool_context_gone_answered (void)
+{
+  g_autoptr(AfrpcCall) answered = NULL;
+  g_autoptr(AfrpcCall) waited = NULL;
+  g_autoptr(AfrpcCall) under_way = NULL;
+  g_autoptr(AfrpcCall) waiting = NULL;
+  g_autoptr(GError) error = NULL;
+  GMainContext *context = g_main_context_new ();
+  Case test;
+
+  g_test_summary ("What has arrived when a context goes is there for who waits for it; what has not been given is not started");
+  g_main_context_push_thread_default (context);
+  case_init (&test, "act", "max-workers", 1, "load", 3, NULL);
+  answered = start_act (&test, "return", NULL);
+  waited = start_act (&test, "return", NULL);
+  under_way = start_act (&test, "until-cancelled", NULL);
+  waiting = start_act (&test, "return", NULL);
+  g_variant_unref (afrpc_call_wait_sync (waited, NULL, NULL));
+  g_main_context_pop_thread_default (context);
+  g_main_context_unref (context);
+  g_variant_unref (afrpc_call_wait_sync (answered, NULL, &error));
+  g_assert_no_error (error);
+  g_assert_cmpint (afrpc_call_get_started (answered), ==, AFRPC_STARTED_YES);
+  g_assert_null (afrpc_call_wait_sync (under_way, NULL, &error));
+  g_assert_nonnull (error);
+  g_clear_error (&error);
+  g_assert_null (afrpc_call_wait_sync (waiting, NULL, &error));
+  g_assert_nonnull (error);
+  g_assert_cmpint (afrpc_call_get_started (waiting), ==, is_command () ? afrpc_call_get_started (waiting) : AFRPC_STARTED_NO);
+  g_clear_object (&answered);
+  g_clear_object (&waited);
+  g_clear_object (&under_way);
+  g_clear_object (&waiting);
+  g_assert_finalize_object (test.pool);
+  g_ptr_array_unref (test.errors);
+}
+
+static void
 test_pool_taken_back (void)
 {
   Case test;
@@ -841,6 +879,7 @@ main (int   argc,
   g_test_add_func ("/pool/out-of-range", test_pool_out_of_range);
   g_test_add_func ("/pool/threads", test_pool_threads);
   g_test_add_func ("/pool/context-gone", test_pool_context_gone);
+  g_test_add_func ("/pool/context-gone/answered", test_pool_context_gone_answered);
 
   return g_test_run ();
 }

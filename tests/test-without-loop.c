@@ -455,6 +455,46 @@ test_without_loop_chain (void)
     g_object_unref (chain[i]);
 }
 
+/* @by: NULL, or the end of the proxy that blocks until the worker has answered */
+static void
+test_without_loop_context_gone (gconstpointer by)
+{
+  GMainContext *context = g_main_context_new ();
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_autoptr(AfrpcCall) first = NULL;
+  g_autoptr(AfrpcCall) second = NULL;
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GVariant) other = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autofree char *text = NULL;
+  AfrpcProxy *proxy;
+
+  g_test_summary ("What has arrived when the main context goes is there for who waits for it");
+  g_main_context_push_thread_default (context);
+  process = new_process (FALSE);
+  proxy = afrpc_proxy_new (process, "echo");
+  first = afrpc_caller_start (AFRPC_CALLER (proxy), g_variant_new ("(s)", "first"), NULL);
+  second = afrpc_caller_start (AFRPC_CALLER (proxy), g_variant_new ("(s)", "second"), NULL);
+  if (by != NULL)
+    g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, &error));
+  else
+    value = afrpc_call_wait_sync (second, NULL, &error);
+  g_assert_no_error (error);
+  g_main_context_pop_thread_default (context);
+  g_main_context_unref (context);
+
+  other = afrpc_call_wait_sync (first, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (afrpc_call_get_started (first), ==, AFRPC_STARTED_YES);
+  text = g_variant_print (other, FALSE);
+  g_assert_cmpstr (text, ==, "('first',)");
+  g_clear_pointer (&value, g_variant_unref);
+  value = afrpc_call_wait_sync (second, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (afrpc_call_get_started (second), ==, AFRPC_STARTED_YES);
+  g_object_unref (proxy);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -474,6 +514,8 @@ main (int   argc,
   g_test_add_func ("/without-loop/told", test_without_loop_told);
   g_test_add_func ("/without-loop/settled", test_without_loop_settled);
   g_test_add_func ("/without-loop/chain", test_without_loop_chain);
+  g_test_add_data_func ("/without-loop/context-gone/waited", NULL, test_without_loop_context_gone);
+  g_test_add_data_func ("/without-loop/context-gone/closed", "", test_without_loop_context_gone);
   g_test_add_data_func ("/without-loop/thread/exec", GINT_TO_POINTER (FALSE), test_without_loop_thread);
   g_test_add_data_func ("/without-loop/thread/fork", GINT_TO_POINTER (TRUE), test_without_loop_thread);
 

@@ -498,6 +498,18 @@ take_item (AfrpcPeer      *self,
   return TRUE;
 }
 
+/* The call gets what has arrived for it and waits as @piece; the reference to it is the caller's. */
+static void
+decide_piece (AfrpcPeer      *self,
+              AfrpcNewsPiece *piece)
+{
+  AfrpcPending *pending = g_steal_pointer (&piece->item.call.owner);
+
+  if (piece->unpacking != NULL)
+    unpack_slice (piece, G_MAXSSIZE / 2);
+  decide_result (self, pending, &piece->item);
+}
+
 /* The outcome of a call waits among the news, and somebody for it: he gets it now. */
 void
 afrpc_inbox_decide_kept (AfrpcPeer    *self,
@@ -506,7 +518,7 @@ afrpc_inbox_decide_kept (AfrpcPeer    *self,
   GList *link = pending->kept;
   g_autoptr(AfrpcNewsPiece) piece = NULL;
 
-  /* The main context has gone, and the outcome with it. */
+  /* It is just being told. */
   if (link == NULL)
     return;
 
@@ -514,10 +526,27 @@ afrpc_inbox_decide_kept (AfrpcPeer    *self,
   if (pending->is_told_too)
     afrpc_news_insert_outcome (&self->news, link, pending);
   afrpc_news_remove (&self->news, link);
-  piece->item.call.owner = NULL;
-  if (piece->unpacking != NULL)
-    unpack_slice (piece, G_MAXSSIZE / 2);
-  decide_result (self, pending, &piece->item);
+  decide_piece (self, piece);
+}
+
+/* Nobody is told anything any more; but what has arrived for a call is its outcome, which somebody may ask for. */
+void
+afrpc_inbox_context_gone (AfrpcPeer *self)
+{
+  AfrpcNewsPiece *piece;
+
+  while ((piece = afrpc_news_pop (&self->news)) != NULL)
+    {
+      AfrpcPending *pending = afrpc_news_piece_get_result (piece);
+
+      if (pending != NULL)
+        {
+          decide_piece (self, piece);
+          if (afrpc_pending_is_told (pending))
+            pending->funcs->release (pending);
+        }
+      afrpc_news_piece_free (piece);
+    }
 }
 
 /* Of a piece that several are told of: the first of them is. It stays where it is: whoever is told may run the main loop,

@@ -12,5 +12,6 @@ void        afrpc_inbox_take          (AfrpcPeer                   *self,
                                        AfrpcInboxMode               mode);
 void        afrpc_inbox_decide_kept   (AfrpcPeer                   *self,
                                        AfrpcPending                *pending);
+void        afrpc_inbox_context_gone  (AfrpcPeer                   *self);
 
 G_END_DECLS

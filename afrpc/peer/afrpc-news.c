@@ -133,10 +133,7 @@ push_piece (AfrpcNews     *self,
 static inline AfrpcPending *
 get_pending (const AfrpcNewsPiece *piece)
 {
-  if (piece->kind == AFRPC_NEWS_OUTCOME)
-    return piece->pending;
-
-  return piece->kind == AFRPC_NEWS_ITEM && piece->item.kind == AFRPC_LINK_ITEM_RESULT ? piece->item.call.owner : NULL;
+  return piece->kind == AFRPC_NEWS_OUTCOME ? piece->pending : afrpc_news_piece_get_result (piece);
 }
 
 /* @pending: (transfer full): its outcome waits there */

@@ -91,6 +91,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (AfrpcNewsPiece, afrpc_news_piece_free)
 gboolean        afrpc_news_may_decide   (guint            decided,
                                          AfrpcNewsKind    kind);
 
+/* Returns: (nullable): the call for which a result has arrived that waits there to be unpacked */
+static inline AfrpcPending *
+afrpc_news_piece_get_result (const AfrpcNewsPiece *piece)
+{
+  return piece->kind == AFRPC_NEWS_ITEM && piece->item.kind == AFRPC_LINK_ITEM_RESULT ? piece->item.call.owner : NULL;
+}
+
 /* Returns: (nullable): the oldest piece, which stays where it is */
 static inline AfrpcNewsPiece *
 afrpc_news_peek (AfrpcNews *self)

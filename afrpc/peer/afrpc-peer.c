@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
+#include "peer/afrpc-inbox.h"
 #include "peer/afrpc-peer.h"
 
 #include <fcntl.h>
@@ -351,7 +352,7 @@ afrpc_peer_context_gone (AfrpcPeer *self)
     if (afrpc_pending_is_told (call))
       call->funcs->release (call);
   afrpc_link_clear (&self->talk.link);
-  afrpc_news_clear (&self->news);
+  afrpc_inbox_context_gone (self);
   g_clear_object (&self->process_held);
   g_clear_object (&self->proxy_held);
 }

@@ -383,7 +383,7 @@ afrpc_pool_job_act (AfrpcPoolJob *self)
   settle (self);
 }
 
-/* Nobody is told anything any more, and nobody waits for it. Keeps the reference. */
+/* Nobody is told anything any more, and nobody waits for it; but what it has got somebody may ask for. Keeps the reference. */
 void
 afrpc_pool_job_abandon (AfrpcPoolJob *self)
 {
@@ -399,10 +399,12 @@ afrpc_pool_job_abandon (AfrpcPoolJob *self)
   if (self->member != NULL)
     take_from_member (self);
   afrpc_pool_entry_leave (self);
-  if (self->error == NULL)
+  if (self->value == NULL && self->error == NULL)
     self->error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the main context of the pool is gone");
-  self->core->figures.n_outcomes[AFRPC_CALL_OUTCOME_OTHER]++;
-  afrpc_pending_decide (outer, self->begun == AFRPC_STARTED_YES ? AFRPC_STARTED_YES : AFRPC_STARTED_UNKNOWN, NULL, NULL,
+  if (self->pending.state != AFRPC_PENDING_DECIDED)
+    self->pending.started = self->member != NULL ? AFRPC_STARTED_UNKNOWN : AFRPC_STARTED_NO;
+  self->core->figures.n_outcomes[self->value != NULL ? AFRPC_CALL_OUTCOME_SUCCESS : AFRPC_CALL_OUTCOME_OTHER]++;
+  afrpc_pending_decide (outer, afrpc_pool_job_get_begun (self), g_steal_pointer (&self->value), g_steal_pointer (&self->fds),
                         g_steal_pointer (&self->error));
   if (self->map != NULL)
     afrpc_pool_map_settled (self->map, call, self->place.number);
