@@ -698,6 +698,35 @@ test_pool_context_gone_answered (void)
 }
 
 static void
+test_pool_failed_before_blocking (void)
+{
+  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
+  g_autoptr(GVariant) value = NULL;
+  g_autoptr(GError) error = NULL;
+  GMainContext *context = g_main_context_new ();
+  g_auto(Outcome) told = { 0 };
+  Case test;
+
+  g_test_summary ("What failed at once is told when a main loop runs, also if the first one does so after a call that blocks");
+  g_main_context_push_thread_default (context);
+  case_init (&test, "act", "max-workers", 1, NULL);
+  g_cancellable_cancel (cancellable);
+  afrpc_caller_call (caller_of (&test), test_act ("return", NULL), cancellable, outcome_cb, &told);
+  value = afrpc_caller_call_sync (caller_of (&test), test_act ("return", NULL), NULL, &error);
+  g_assert_no_error (error);
+  while (!told.done)
+    g_main_context_iteration (context, TRUE);
+  g_assert_error (told.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_true (afrpc_caller_close_sync (caller_of (&test), NULL, NULL));
+  while (g_main_context_iteration (context, FALSE))
+    ;
+  g_assert_finalize_object (test.pool);
+  g_ptr_array_unref (test.errors);
+  g_main_context_pop_thread_default (context);
+  g_main_context_unref (context);
+}
+
+static void
 test_pool_taken_back (void)
 {
   Case test;
@@ -878,6 +907,7 @@ main (int   argc,
   g_test_add_func ("/pool/options", test_pool_options);
   g_test_add_func ("/pool/out-of-range", test_pool_out_of_range);
   g_test_add_func ("/pool/threads", test_pool_threads);
+  g_test_add_func ("/pool/failed-before-blocking", test_pool_failed_before_blocking);
   g_test_add_func ("/pool/context-gone", test_pool_context_gone);
   g_test_add_func ("/pool/context-gone/answered", test_pool_context_gone_answered);
 
