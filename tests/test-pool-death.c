@@ -512,6 +512,49 @@ test_pool_death_retire (void)
   case_end (&test);
 }
 
+static void
+test_pool_death_retire_early (void)
+{
+  g_autofree char *folder = g_dir_make_tmp ("afrpc-test-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (folder, "touched", NULL);
+  g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (NULL);
+  g_autoptr(AfrpcCallOptions) brief = afrpc_call_options_new ();
+  g_autoptr(AfrpcCall) retiring = NULL;
+  g_autoptr(AfrpcCall) touching = NULL;
+  g_autoptr(AfrpcCall) lasting = NULL;
+  g_autoptr(AfrpcCall) other = NULL;
+  g_autoptr(GError) error = NULL;
+  Case test;
+
+  g_test_summary ("Another worker is started for one that has retired before the program has seen that it was ready");
+  afrpc_process_require (process, TEST_WORKER);
+  case_take (&test, g_object_new (AFRPC_TYPE_POOL, "process", process, "function", "act_async", "backend", AFRPC_BACKEND_ASYNC,
+                                  "max-workers", 1, "load", 3, NULL));
+  retiring = start_act (&test, "retire", NULL);
+  touching = afrpc_caller_start (caller_of (&test), test_act ("touch", g_variant_new_string (path)), NULL);
+  lasting = start_act (&test, "wait-cancelled", NULL);
+  /* Has them sent; then this thread does something else. */
+  afrpc_call_options_set_timeout_ms (brief, 1);
+  g_assert_null (afrpc_caller_call_full_sync (caller_of (&test), test_act ("return", NULL), brief, NULL, NULL, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+  while (!g_file_test (path, G_FILE_TEST_EXISTS))
+    g_usleep (1000);
+  other = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (other));
+  g_assert_cmpint (pid_of (other), !=, pid_of (retiring));
+  g_assert_false (afrpc_call_is_settled (lasting));
+  afrpc_call_cancel (lasting);
+  g_variant_unref (wait_value (touching));
+  g_variant_unref (wait_value (retiring));
+  g_unlink (path);
+  g_rmdir (folder);
+  g_clear_object (&retiring);
+  g_clear_object (&touching);
+  g_clear_object (&lasting);
+  g_clear_object (&other);
+  case_end (&test);
+}
+
 typedef struct
 {
   Case *test;
@@ -860,6 +903,7 @@ main (int   argc,
   g_test_add_func ("/pool-death/after-service", test_pool_death_after_service);
   g_test_add_func ("/pool-death/template", test_pool_death_template);
   g_test_add_func ("/pool-death/retire", test_pool_death_retire);
+  g_test_add_func ("/pool-death/retire-early", test_pool_death_retire_early);
   g_test_add_data_func ("/pool-death/not-repeated/killed", NULL, test_pool_death_not_repeated);
   g_test_add_data_func ("/pool-death/not-repeated/cancelled", "", test_pool_death_not_repeated);
   g_test_add_func ("/pool-death/retire-meanwhile", test_pool_death_retire_meanwhile);

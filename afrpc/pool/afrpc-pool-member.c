@@ -83,7 +83,9 @@ set_state (AfrpcPoolMember      *self,
   g_assert (may_step (self->state, state));
   if (state != AFRPC_POOL_MEMBER_BUSY && state != AFRPC_POOL_MEMBER_IDLE)
     g_debug ("member %d: %s, then %s", afrpc_peer_get_pid (self->peer), state_names[self->state], state_names[state]);
-  if (self->state == AFRPC_POOL_MEMBER_STARTING && state > AFRPC_POOL_MEMBER_BUSY && !self->is_asked_to_end)
+  /* That it is ready may come together with that it has done enough. */
+  if (self->state == AFRPC_POOL_MEMBER_STARTING && state > AFRPC_POOL_MEMBER_BUSY && !self->is_asked_to_end &&
+      !(afrpc_peer_is_ready (self->peer) && afrpc_peer_is_retired (self->peer)))
     {
       self->is_failing = TRUE;
       self->template->n_failing++;
