@@ -5,10 +5,12 @@
 
 #include "peer/afrpc-peer-parts.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
 #include "afrpc-serialiser-values.h"
+#include "os/afrpc-memory-file.h"
 #include "wire/afrpc-metadata.h"
 #include "peer/afrpc-inbox.h"
 #include "peer/afrpc-peer.h"
@@ -368,6 +370,25 @@ gboolean
 afrpc_peer_can_take_back (AfrpcPeer *self)
 {
   return afrpc_transport_shares_state (&self->talk.link.transport);
+}
+
+/* Whether one that is still to be started may be such, unless it is a command. */
+gboolean
+afrpc_peer_may_take_back (void)
+{
+  static gsize once;
+
+  if (g_once_init_enter (&once))
+    {
+      const int fd = afrpc_memory_file_new ("afrpc", 1, 0);
+
+      if (fd >= 0)
+        close (fd);
+      /* There may be no descriptor left now, and one later. */
+      g_once_init_leave (&once, fd >= 0 || errno == EMFILE || errno == ENFILE ? 1 : 2);
+    }
+
+  return once == 1;
 }
 
 /* Calls are going to be made that consist of many. */

@@ -216,6 +216,7 @@ gboolean    afrpc_peer_take_back      (AfrpcPeer                   *self,
 void        afrpc_peer_decide_at_end  (AfrpcPeer                   *self,
                                        AfrpcPending                *call);
 gboolean    afrpc_peer_can_take_back  (AfrpcPeer                   *self);
+gboolean    afrpc_peer_may_take_back  (void);
 AfrpcStarted afrpc_peer_get_started   (AfrpcPeer                   *self,
                                        const AfrpcPending          *call);
 void        afrpc_peer_expect_parts   (AfrpcPeer                   *self);

@@ -155,6 +155,11 @@ guint
 afrpc_pool_template_get_load (const AfrpcPoolTemplate *self,
                               const AfrpcPoolCore     *core)
 {
+  /* What waits behind something endless could not be given to somebody else. */
+  if (core->config.backend == AFRPC_BACKEND_SYNC && self->process != NULL && !afrpc_peer_may_take_back () &&
+      !afrpc_peer_is_command (afrpc_process_get_peer (self->process)))
+    return 1;
+
   return self->load > 0 ? self->load : core->config.load;
 }
 
