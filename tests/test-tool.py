@@ -70,10 +70,13 @@ class TestHost(ToolTest):
         self.assertEqual(result.stderr, b'this is perl\n')
 
     def test_no_such_host(self):
-        for name in 'nowhere', '/nowhere/host':
+        for name in '/nowhere/host', b'nowhere \xff', '':
             result = run('host', name)
             self.assert_status(result, 3)
-            self.assertRegex(result.stderr, rb'^afrpc: Cannot run [^\n]*nowhere[^\n]+\n$')
+            self.assertRegex(result.stderr, rb'^afrpc: Cannot run [^\n]*(nowhere|afrpc-host-)[^\n]+\n$')
+        result = run('host', 'nowhere')
+        self.assert_status(result, 3)
+        self.assertRegex(result.stderr, rb"^afrpc: there is no host for 'nowhere': [^\n]*; there are hosts for: [^\n]*\bc\b[^\n]*\n$")
 
     def test_usage(self):
         self.assert_usage(run('host'), b'HOST or .*--receive.* is needed')
@@ -195,6 +198,16 @@ class TestCall(ToolTest):
         self.assertIn('write “./here.so”'.encode(), result.stderr)
         self.assert_status(run_call('./here.so', 'work', 'x', cwd=self.folder), 0)
         self.assertNotIn(b'write', run_call('not-here.so', 'work', 'x', cwd=self.folder).stderr)
+
+    def test_module_of_the_path(self):
+        shutil.copy(MODULE, os.path.join(self.folder, 'of-it.so'))
+        there = environment(AFRPC_MODULE_PATH=f'/nowhere:{self.folder}')
+        result = run_call('of-it.so', 'work', 'x', env=there)
+        self.assert_status(result, 3)
+        self.assertIn(f'afrpc: To load the file in “{self.folder}”, write “of-it”\n'.encode(), result.stderr)
+        self.assert_status(run_call('of-it', 'work', 'x', env=there), 0)
+        for name, where in ('of-it.so', environment()), ('not-of-it.so', there):
+            self.assertNotIn(b'write', run_call(name, 'work', 'x', env=where).stderr)
 
     def test_argument_not_utf8(self):
         self.assert_usage(run_call(MODULE, 'echo', b'\xff'), b'not valid UTF-8')
