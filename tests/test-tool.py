@@ -217,6 +217,23 @@ class TestCall(ToolTest):
         self.assert_status(result, 0)
         self.assertEqual(json.loads(result.stdout), [{'a': [1, 2]}, 'x"y', True])
 
+    def test_bytes_as_text(self):
+        """Whatever they are in; what is no text stays what it is."""
+        for given, shown in (
+                ("b'a \u00e4'", "('a ä',)"), ("@ay []", "('',)"), ("@aay []", "([],)"), ("[byte 0xff]", "([0xff],)"),
+                ("[byte 0x61, 0, 0x62]", "([0x61, 0x00, 0x62],)"), ("[byte 0x61]", "('a',)"),
+                ("[b'a', b'b']", "(['a', 'b'],)"), ("[b'a', [byte 0xff]]", "([<'a'>, <[byte 0xff]>],)"),
+                ("{'a': b'b', 'c': b'd'}", "({'a': 'b', 'c': 'd'},)"), ("{'a': b'b', 'c': [byte 0xff]}", "({'a': <'b'>, 'c': <[byte 0xff]>},)"),
+                ("{'a': <[<b'b'>, <5>]>}", "({'a': <[<'b'>, <5>]>},)"), ("@may b'a'", "('a',)"), ("@may nothing", "(nothing,)"),
+                ("(b'a', [1, 2], 'x')", "(('a', [1, 2], 'x'),)")):
+            with self.subTest(given):
+                result = run_call('--bytes-as-text', MODULE, 'echo', given)
+                self.assert_status(result, 0)
+                self.assertEqual(result.stdout.decode().rstrip(), shown)
+        result = run_call('--bytes-as-text', '--json', MODULE, 'like_perl', 'a,ä')
+        self.assertEqual((json.loads(result.stdout), result.stderr.decode()), (['a', 'ä'], "event: ['a,ä']\n"))
+        self.assertEqual(run_call(MODULE, 'like_perl', 'a').stdout, b'[[0x61]]\n')
+
     def test_async(self):
         result = run_call('--async', MODULE, 'echo_async', 'x')
         self.assert_status(result, 0)
