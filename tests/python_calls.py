@@ -30,6 +30,7 @@ def leave():
     afrpc.flush()
     os._exit(3)
 def plain(a): return a
+async def generate(a): yield a
 def picky(invocation, a): raise TypeError("not that")
 def fail(): raise KeyError("x")
 def named(*args, **keywords): return args, keywords
@@ -41,8 +42,8 @@ def open_file():
 """
 
 
-def make(function, **properties):
-    process = Afrpc.Process.new_exec("python").eval(CODE).set_stderr(Afrpc.Stdio.CAPTURE)
+def make(function, more="", **properties):
+    process = Afrpc.Process.new_exec("python").eval(CODE + more).set_stderr(Afrpc.Stdio.CAPTURE)
     proxy = Afrpc.Proxy(process=process, function=function, **properties)
     proxy.connect("error", lambda proxy, error: None)
     return proxy

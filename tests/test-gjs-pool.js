@@ -160,14 +160,19 @@ runTests({
         const pool = makePool('act', {max_workers: 2});
         const what = range(5).map(i => [i % 2 ? 'file-error' : 'return', number(i)]);
         const results = pool.map(what, {spread: true, ...SIGNATURE});
+        const errors = [];
 
         for (let i = 0; i < 5; i++) {
             if (i % 2 === 0)
                 assertEqual((await results.next()).value, i);
             else
-                assertEqual((await getError(results.next())).started, Afrpc.Started.YES, 'whether a call was started');
+                errors.push(await getError(results.next()));
         }
         assert((await results.next()).done, 'that was all');
+        for (const {started, stack} of errors) {
+            assertEqual(started, Afrpc.Started.YES, 'whether a call was started');
+            assert(/### Promise created here: ###\nmapErrors@[^\n]*test-gjs-pool\.js:\d+:\d+\n/.test(stack), stack);
+        }
         assert((await collect(pool.map(what, {spread: true, ...SIGNATURE, returnErrors: true})))[3] instanceof GLib.Error,
             'errors may be results');
         await pool.close_async(null);

@@ -21,6 +21,10 @@ function makeCProxy(options = {}) {
     return new Afrpc.Proxy({process, function: 'act', ...options});
 }
 
+function hasOrigin({stack}) {
+    return /\n### Promise created here: ###\n\S*@[^\n]*test-gjs-program\.js:\d+:\d+\n/.test(stack);
+}
+
 // What a worker has thrown, as its program sees it.
 async function getThrown(what) {
     const proxy = makeProxy('act');
@@ -117,6 +121,34 @@ runTests({
         assertThrows(() => proxy.invokeSyncWith({timeoutMs: 1}, 'waitForCancel'), GLib.Error);
         assertEqual(proxy.invokeSync('returnNothing'), null, 'a call afterwards');
         proxy.close();
+    },
+
+    // Where a call was made that failed; of very many, only some know.
+    async origins() {
+        const proxy = makeProxy('act');
+        const pause = () => new Promise(resolve => GLib.timeout_add(GLib.PRIORITY_DEFAULT, 150, () => {
+            resolve();
+            return GLib.SOURCE_REMOVE;
+        }));
+        const fail = () => getError(proxy.invoke('throwError'));
+        const args = Afrpc.packArgs(['throwError']);
+
+        await pause();
+        for (const make of [() => proxy.invoke('throwError'), () => proxy.invokeWith({label: 'x'}, 'throwError'),
+            () => proxy.call(args, null), () => proxy.start(args, null).wait(null)]) {
+            const error = await getError(make());
+            assert(hasOrigin(error), error.stack);
+        }
+        assert((await getError(proxy.invoke(() => 1))).stack.includes('test-gjs-program.js'), 'what cannot be sent');
+        await pause();
+        const begun = GLib.get_monotonic_time();
+        const errors = await Promise.all(Array.from({length: 1000}, fail));
+        const nTenths = (GLib.get_monotonic_time() - begun) / 1e5;
+        assertEqual(errors.map(hasOrigin).lastIndexOf(true, 99), 99);
+        assert(errors.filter(hasOrigin).length <= (nTenths + 1) * 100, 'too many');
+        await pause();
+        assert(hasOrigin(await fail()), 'later');
+        await proxy.close_async();
     },
 
     // Whether a call that failed had been started.

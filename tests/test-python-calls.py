@@ -403,13 +403,19 @@ class Options(unittest.TestCase):
     def test_plain_in_async_workers(self):
         """Who does not know that an invocation comes first is told so, and nobody else."""
         async def main():
-            async with make("plain", backend=Afrpc.Backend.ASYNC) as proxy:
-                with self.assertRaisesRegex(TypeError, r"takes 1 positional argument but 2 were given \(in the async backend"):
+            for code in "", "import asyncio":
+                async with make("plain", code, backend=Afrpc.Backend.ASYNC) as proxy:
+                    with self.assertRaisesRegex(TypeError, r"takes 1 positional argument but 2 were given \(in the async backend"):
+                        await proxy(1)
+                async with make("picky", code, backend=Afrpc.Backend.ASYNC) as proxy:
+                    with self.assertRaises(TypeError) as caught:
+                        await proxy(1)
+                    self.assertEqual(str(caught.exception), "not that")
+            for properties in {}, {"backend": Afrpc.Backend.ASYNC}:
+                proxy = make("generate", **properties)
+                proxy.connect("error", lambda proxy, error: None)
+                with self.assertRaisesRegex(GLib.Error, "'generate' is an async generator function, and a call has one result"):
                     await proxy(1)
-            async with make("picky", backend=Afrpc.Backend.ASYNC) as proxy:
-                with self.assertRaises(TypeError) as caught:
-                    await proxy(1)
-                self.assertEqual(str(caught.exception), "not that")
 
         aio.run(main())
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import unittest
 
 import gi
@@ -113,8 +114,21 @@ def odd():
     name, thread.name = thread.name, odd
     exec(compile("log.error('by place')", "file \\udcff", "exec"), globals())
     thread.name = name
+def shift():
+    made = logging.LogRecord("afrpc-test.deep", 40, "/some/where.py", 5, "made", (), None)
+    made.created, made.msecs = 1000000000.25, 250.0
+    log.handle(made)
+class Odd:
+    def __init__(self, text): self.text = text
+    def __str__(self): return self.text + ""
+def extra():
+    log.error("extra", extra={"user": "anna", "n": 5, "ratio": 0.5, "ok": True, "none": None, "big": 1 << 70, "nan": float("nan"),
+                              "list": [1, "a"], "half": "nul\\0 \\udcff", "lone \\udcff": Odd("x" * 100000), "failing": Odd(None), 5: 6})
+    log.error("many", extra={f"m{i}": i for i in range(1000)})
 def lie():
-    afrpc.event(afrpc.Tagged("afrpc.log", {"name": 5, "levelno": "x", "msg": "a lie"}))
+    afrpc.event(afrpc.Tagged("afrpc.log", {"name": 5, "levelno": "x", "msg": "a lie", "created": float("nan"), "extra": {
+        "getMessage": 5, "msg": "another", "args": 5, "exc_info": 5, "__class__": 5, "list": [5], "there": 5}}))
+    afrpc.event(afrpc.Tagged("afrpc.log", {"msg": "a lie", "created": 1e300, "extra": 5}))
     afrpc.event(afrpc.Tagged("afrpc.log", "nothing"))
     for i in range(100): logging.getLogger(f"made.up.{i}").error("made up")
 """
@@ -168,11 +182,40 @@ def lie():
         self.assertEqual((by_name.name, by_place.threadName, by_place.pathname),
                          (f"afrpc-test.deep.{told}", told, r"file \udcff"))
 
+    def test_places(self):
+        """What a record derives from its time and its file is of those, and not of the moment when the program made it."""
+        for serialiser in None, "json":
+            events, records = self.collect("shift", log=True, serialiser=serialiser)
+            [(record, n)] = records
+            self.assertEqual((record.created, record.msecs), (1000000000.25, 250.0))
+            fresh = logging.makeLogRecord({})
+            self.assertAlmostEqual(record.relativeCreated - fresh.relativeCreated, (record.created - fresh.created) * 1000, 0)
+            self.assertEqual((record.pathname, record.filename, record.module), ("/some/where.py", "where.py", "where"))
+            self.assertIsNone(record.taskName)
+
+    def test_extra(self):
+        text = r"nul\x00 \udcff"
+        for serialiser in None, "json", "unsafe-pickle":
+            with self.subTest(serialiser=serialiser):
+                events, records = self.collect("extra", log=True, serialiser=serialiser)
+                (one, n), (many, n) = records
+                self.assertEqual(logging.Formatter("%(user)s: %(message)s").format(one), "anna: extra")
+                self.assertEqual((one.n, one.ratio, one.ok, one.none, one.big, one.list, one.half),
+                                 (5, 0.5, True, None, str(1 << 70), "[1, 'a']", text))
+                self.assertNotEqual(one.nan, one.nan)
+                self.assertEqual(vars(one)[r"lone \udcff"], "x" * 16384)
+                self.assertIn("cannot be had", one.failing)
+                self.assertEqual((many.m255, hasattr(many, "m256")), (255, False))
+
     def test_lies(self):
         before = set(logging.Logger.manager.loggerDict)
         events, records = self.collect("lie", log=True)
         self.assertEqual(events, [])
-        self.assertEqual([record.getMessage() for record, n in records], ["a lie", ""] + ["made up"] * 100)
+        self.assertEqual([record.getMessage() for record, n in records], ["a lie", "a lie", ""] + ["made up"] * 100)
+        first = records[0][0]
+        self.assertEqual((first.there, first.args, first.exc_info, hasattr(first, "list")), (5, (), None, False))
+        self.assertAlmostEqual(first.created, time.time(), -2)
+        self.assertIsInstance(first, logging.LogRecord)
         self.assertEqual(set(logging.Logger.manager.loggerDict) - {"afrpc-test", "afrpc-test.deep"},
                          before - {"afrpc-test", "afrpc-test.deep"})
 

@@ -7,6 +7,7 @@ import concurrent.futures
 import functools
 import gc
 import itertools
+import logging
 import math
 import os
 import pickle
@@ -44,6 +45,12 @@ def touch_and_wait(path, other):
     touch(path)
     if other is not None:
         wait_for(other)
+
+
+def log_things(user):
+    logging.info("from a task", extra={"user": user})
+    logging.warning("from a task", extra={"user": user})
+    afrpc.event("an event")
 
 
 def wait_for(path):
@@ -318,6 +325,27 @@ class Calls(Case):
         executor = self.make(max_workers=1, on_event=seen.append)
         self.assertEqual(executor.submit(send_events, 3).result(PATIENCE), 3)
         self.assertEqual(seen, [0, 1, 2])  # they come before the result
+
+    def test_log(self):
+        records, seen = [], []
+        handler = logging.Handler()
+        handler.emit = records.append
+        logging.getLogger().addHandler(handler)
+        self.addCleanup(logging.getLogger().removeHandler, handler)
+        for options, levels in ({}, []), ({"log": True}, ["WARNING"]), ({"log": logging.INFO}, ["INFO", "WARNING"]):
+            with self.subTest(options):
+                records.clear()
+                seen.clear()
+                logging.getLogger().setLevel(logging.WARNING)
+                with self.make(max_workers=1, on_event=seen.append, **options) as executor:
+                    logging.getLogger().setLevel(logging.NOTSET)
+                    future = executor.submit(log_things, "anna")
+                    future.result(PATIENCE)
+                    there = [record for record in records if record.name == "root"]  # before the result
+                logging.getLogger().setLevel(logging.WARNING)
+                self.assertEqual([(record.levelname, record.getMessage(), record.user, record.module) for record in there],
+                                 [(level, "from a task", "anna", "test-python-executor") for level in levels])
+                self.assertEqual(seen, ["an event"])
 
     def test_nested(self):
         executor = self.make(max_workers=1)

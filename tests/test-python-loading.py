@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What a worker in Python can load: files and what lies beside them, and what its program has."""
+import importlib.machinery
 import os
 import pathlib
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -11,6 +13,8 @@ import gi
 
 gi.require_version("Afrpc", "1.0")
 from gi.repository import Afrpc, GLib  # noqa: E402
+
+import afrpc  # noqa: E402
 
 
 def run(process, function, *args):
@@ -171,6 +175,53 @@ class Loading(unittest.TestCase):
                       lambda: Afrpc.Process(host="python", use_template=True, python=python),
                       lambda: Afrpc.Process(host="python", destination="nowhere", python=python)):
             self.assertRaises(ValueError, wrong)
+
+    def copy(self, *left_out):
+        """The package, and the folder of our overrides, without what else there is where they are."""
+        package = pathlib.Path(afrpc.__file__).parent
+        for place in package, pathlib.Path(Afrpc.Proxy.__init__.__code__.co_filename).parent:
+            copy = self.folder / ("afrpc" if place == package else "gi/overrides")
+            copy.mkdir(parents=True)
+            for file in place.iterdir():
+                if file.is_file() and not file.name.startswith(left_out) and (place == package or "Afrpc" in file.name):
+                    os.symlink(file, copy / file.name)
+
+    def run_alone(self, code):
+        """In an interpreter that has nothing installed but the copy."""
+        environment = {**os.environ, "PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        return subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, env=environment)
+
+    def test_without_pygobject(self):
+        self.copy("nothing")
+        self.assertEqual(self.run_alone("import afrpc; print(afrpc.Tagged(1, 2).tag)").stdout, "1\n")
+        for code in ("import afrpc, gi", "from afrpc import aio; from gi.repository import Afrpc", "import gi, afrpc",
+                     "from afrpc import Executor; Executor(1)"):
+            with self.subTest(code):
+                done = self.run_alone(code)
+                self.assertRegex(done.stderr.splitlines()[-1],
+                                 rf"ImportError: there is no PyGObject for {sys.executable}, only .* in {self.folder}/gi: install")
+        # One that is found later is found.
+        later = self.folder / "later" / "gi"
+        later.mkdir(parents=True)
+        (later / "__init__.py").write_text("found = 5")
+        done = self.run_alone(f"import afrpc, sys; sys.path.append({str(later.parent)!r}); import gi; print(gi.found)")
+        self.assertEqual(done.stdout, "5\n", done.stderr)
+
+    def test_another_version(self):
+        self.copy("_afrpc.")
+        self.assertIn("circular import", self.run_alone("import afrpc").stderr.splitlines()[-1])
+        there = self.folder / "afrpc"
+        for tag, words in ("cpython-399-x86_64-linux-gnu", "Python 3.99"), ("cpython-313t-x", "Python 3.13t"), ("pypy-x", "pypy-x"):
+            extension = there / f"_afrpc.{tag}.so"
+            extension.touch()
+            told = self.run_alone("import afrpc").stderr
+            self.assertEqual(told.splitlines()[-1], f"ImportError: afrpc in {there} was built for {words}, and this is "
+                                                    f"Python {sys.version.split()[0]}, {sys.executable}")
+            self.assertNotIn("circular", told)
+            extension.unlink()
+        # What is of this version, and does not load for some other reason
+        (there / f"_afrpc{importlib.machinery.EXTENSION_SUFFIXES[0]}").touch()
+        self.assertIn("file too short", self.run_alone("import afrpc").stderr)
 
     def test_path_objects(self):
         """Wherever text may be a path."""

@@ -373,7 +373,7 @@ class Stubs(unittest.TestCase):
                          "[mypy-afrpc._host,afrpc._errors,afrpc._exceptions,afrpc._core,afrpc._loop,afrpc._map,afrpc._tasks]\nignore_errors = True\n")
             config.flush()
             # Before Python 3.12 nothing tells of a buffer but having one.
-            allowed.write("afrpc.Buffer.__buffer__\n" r"afrpc\._exceptions\..*" "\n")
+            allowed.write("afrpc.Buffer.__buffer__\n" r"afrpc\._exceptions\..*" "\n" r"afrpc\._logging\.PLAIN" "\n")
             if importlib.util.find_spec("joblib") is None:
                 allowed.write(r"afrpc\.joblib" "\n")
             allowed.flush()

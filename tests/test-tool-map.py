@@ -68,6 +68,13 @@ class TestMap(ToolTest):
         self.assertEqual(run_map(MODULE, 'work', '--', 'read').stdout, b'0\n')
         self.assertEqual(run_map('--bytes', MODULE, 'bytes', '--', b'\xffx').stdout, b'\xffx\n')
 
+    def test_bytes_as_text(self):
+        result = run_map('-kq', '-j1', '--bytes-as-text', MODULE, 'like_perl', '--', 'ä', 'a,b')
+        self.assertEqual((result.stdout.decode(), result.stderr.decode()),
+                         ("ä\n['a', 'b']\n", "event: ['ä']\nevent: ['a,b']\n"))
+        result = run_map('-q', '--json', '--bytes-as-text', MODULE, 'like_perl', '--', 'ä')
+        self.assertEqual(result.stdout.decode(), '["ä"]\n')
+
     def test_results_come_at_once(self):
         fifo = self.make_fifo()
         process = start('map', '-j', '2', MODULE, 'work')

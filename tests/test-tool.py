@@ -70,10 +70,13 @@ class TestHost(ToolTest):
         self.assertEqual(result.stderr, b'this is perl\n')
 
     def test_no_such_host(self):
-        for name in 'nowhere', '/nowhere/host':
+        for name in '/nowhere/host', b'nowhere \xff', '':
             result = run('host', name)
             self.assert_status(result, 3)
-            self.assertRegex(result.stderr, rb'^afrpc: Cannot run [^\n]*nowhere[^\n]+\n$')
+            self.assertRegex(result.stderr, rb'^afrpc: Cannot run [^\n]*(nowhere|afrpc-host-)[^\n]+\n$')
+        result = run('host', 'nowhere')
+        self.assert_status(result, 3)
+        self.assertRegex(result.stderr, rb"^afrpc: there is no host for 'nowhere': [^\n]*; there are hosts for: [^\n]*\bc\b[^\n]*\n$")
 
     def test_usage(self):
         self.assert_usage(run('host'), b'HOST or .*--receive.* is needed')
@@ -196,6 +199,16 @@ class TestCall(ToolTest):
         self.assert_status(run_call('./here.so', 'work', 'x', cwd=self.folder), 0)
         self.assertNotIn(b'write', run_call('not-here.so', 'work', 'x', cwd=self.folder).stderr)
 
+    def test_module_of_the_path(self):
+        shutil.copy(MODULE, os.path.join(self.folder, 'of-it.so'))
+        there = environment(AFRPC_MODULE_PATH=f'/nowhere:{self.folder}')
+        result = run_call('of-it.so', 'work', 'x', env=there)
+        self.assert_status(result, 3)
+        self.assertIn(f'afrpc: To load the file in “{self.folder}”, write “of-it”\n'.encode(), result.stderr)
+        self.assert_status(run_call('of-it', 'work', 'x', env=there), 0)
+        for name, where in ('of-it.so', environment()), ('not-of-it.so', there):
+            self.assertNotIn(b'write', run_call(name, 'work', 'x', env=where).stderr)
+
     def test_argument_not_utf8(self):
         self.assert_usage(run_call(MODULE, 'echo', b'\xff'), b'not valid UTF-8')
 
@@ -203,6 +216,23 @@ class TestCall(ToolTest):
         result = run_call('--json', MODULE, 'echo', "{'a': [1, 2]}", 'x"y', 'true')
         self.assert_status(result, 0)
         self.assertEqual(json.loads(result.stdout), [{'a': [1, 2]}, 'x"y', True])
+
+    def test_bytes_as_text(self):
+        """Whatever they are in; what is no text stays what it is."""
+        for given, shown in (
+                ("b'a \u00e4'", "('a ä',)"), ("@ay []", "('',)"), ("@aay []", "([],)"), ("[byte 0xff]", "([0xff],)"),
+                ("[byte 0x61, 0, 0x62]", "([0x61, 0x00, 0x62],)"), ("[byte 0x61]", "('a',)"),
+                ("[b'a', b'b']", "(['a', 'b'],)"), ("[b'a', [byte 0xff]]", "([<'a'>, <[byte 0xff]>],)"),
+                ("{'a': b'b', 'c': b'd'}", "({'a': 'b', 'c': 'd'},)"), ("{'a': b'b', 'c': [byte 0xff]}", "({'a': <'b'>, 'c': <[byte 0xff]>},)"),
+                ("{'a': <[<b'b'>, <5>]>}", "({'a': <[<'b'>, <5>]>},)"), ("@may b'a'", "('a',)"), ("@may nothing", "(nothing,)"),
+                ("(b'a', [1, 2], 'x')", "(('a', [1, 2], 'x'),)")):
+            with self.subTest(given):
+                result = run_call('--bytes-as-text', MODULE, 'echo', given)
+                self.assert_status(result, 0)
+                self.assertEqual(result.stdout.decode().rstrip(), shown)
+        result = run_call('--bytes-as-text', '--json', MODULE, 'like_perl', 'a,ä')
+        self.assertEqual((json.loads(result.stdout), result.stderr.decode()), (['a', 'ä'], "event: ['a,ä']\n"))
+        self.assertEqual(run_call(MODULE, 'like_perl', 'a').stdout, b'[[0x61]]\n')
 
     def test_async(self):
         result = run_call('--async', MODULE, 'echo_async', 'x')

@@ -267,25 +267,27 @@ get_keywords (PyObject *const *objects,
   return PyTuple_GET_ITEM (last, 1);
 }
 
-/* A function of the async backend has failed, maybe because it does not know what it gets: then it has not begun. */
+/* A function of the async backend has failed, maybe because it does not know what it gets. */
 static void
-explain_invocation (void)
+explain_invocation (PyObject *backend)
 {
-  PyObject *type, *value, *traceback;
+  PyObject *type, *value, *traceback, *better;
 
   PyErr_Fetch (&type, &value, &traceback);
-  if (traceback != NULL || !PyErr_GivenExceptionMatches (type, PyExc_TypeError))
-    {
-      PyErr_Restore (type, value, traceback);
-      return;
-    }
-
   PyErr_NormalizeException (&type, &value, &traceback);
-  PyErr_Format (PyExc_TypeError, "%S (in the async backend, a function that is no coroutine gets an afrpc.Invocation "
-                "before its arguments)", value);
-  Py_XDECREF (type);
-  Py_XDECREF (value);
-  Py_XDECREF (traceback);
+  if (traceback != NULL)
+    PyException_SetTraceback (value, traceback);
+  better = PyObject_CallMethod (backend, "explain_invocation", "O", value);
+  if (better == NULL || better == value)
+    PyErr_Restore (type, value, traceback);
+  else
+    {
+      PyErr_SetObject ((PyObject *) Py_TYPE (better), better);
+      Py_XDECREF (type);
+      Py_XDECREF (value);
+      Py_XDECREF (traceback);
+    }
+  Py_XDECREF (better);
 }
 
 /* Calls a function with so many objects, the last of which may be those that have names; the place before them may be
@@ -303,9 +305,10 @@ afrpc_python_host_vectorcall (PyObject   *function,
 
 static PyObject *
 call_with (PyObject *function,
-           PyObject *first, /* (nullable) */
+           PyObject *first,     /* (nullable) */
            GVariant *args,
-           PyObject *hooks)
+           PyObject *hooks,
+           PyObject *explainer) /* (nullable): the backend, if @first is an invocation */
 {
   const gboolean is_pickled = G_UNLIKELY (hooks == AFRPC_PYTHON_PICKLED);
   PyObject *pickled = is_pickled ? afrpc_python_unpickle_args (args) : NULL;
@@ -332,8 +335,8 @@ call_with (PyObject *function,
 
   result = first != NULL ? afrpc_python_host_vectorcall (function, objects - 1, n + 1) :
                            afrpc_python_host_vectorcall (function, objects, n);
-  if (result == NULL && first != NULL)
-    explain_invocation ();
+  if (result == NULL && explainer != NULL)
+    explain_invocation (explainer);
 
   for (Py_ssize_t i = 0; i < n; i++)
     Py_DECREF (objects[i]);
@@ -358,7 +361,7 @@ call (AfrpcPythonHost  *self,
       return value;
     }
 
-  result = call_with (get_function (self, number), NULL, args, afrpc_python_host_get_hooks (the_worker));
+  result = call_with (get_function (self, number), NULL, args, afrpc_python_host_get_hooks (the_worker), NULL);
   if (result != NULL)
     {
       value = afrpc_python_pack (result, afrpc_python_host_get_hooks (the_worker));
@@ -407,7 +410,8 @@ invoke (AfrpcPythonHost *self,
   if (token == NULL)
     return FALSE;
 
-  result = call_with (function.object, function.is_coroutine ? NULL : invocation, args, afrpc_python_host_get_hooks (the_worker));
+  result = call_with (function.object, function.is_coroutine ? NULL : invocation, args, afrpc_python_host_get_hooks (the_worker),
+                      function.is_coroutine ? NULL : self->backend);
   if (result != NULL && function.is_coroutine)
     task = PyObject_CallOneArg (self->create_task, result);
   afrpc_python_invocation_leave (token);
@@ -504,7 +508,7 @@ afrpc_python_host_init_function (AfrpcHost    *host,
 
   the_worker = worker;
   result = call_with (get_function (AFRPC_PYTHON_HOST (host), number), NULL, afrpc_worker_get_args (worker),
-                      afrpc_python_host_hooks);
+                      afrpc_python_host_hooks, NULL);
   if (result == NULL)
     {
       afrpc_python_host_check_exit ();
@@ -547,7 +551,7 @@ afrpc_python_host_run (AfrpcHost   *host,
 
   the_worker = worker;
   if (socket != NULL)
-    result = call_with (get_function (self, number), socket, afrpc_worker_get_args (worker), afrpc_python_host_hooks);
+    result = call_with (get_function (self, number), socket, afrpc_worker_get_args (worker), afrpc_python_host_hooks, NULL);
   if (result == NULL)
     {
       afrpc_python_host_check_exit ();

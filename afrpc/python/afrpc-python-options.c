@@ -122,7 +122,7 @@ apply (AfrpcCallOptions *options,
   pspec = g_object_class_find_property (G_OBJECT_GET_CLASS (options), property);
   if (pspec == NULL || G_IS_PARAM_SPEC_OBJECT (pspec))
     {
-      PyErr_Format (PyExc_TypeError, "a call has no option '%U'", name);
+      PyErr_Format (PyExc_TypeError, "a call has no option '%U': call_kw() and call_kw_sync() pass arguments by name", name);
       return FALSE;
     }
   if (object == Py_None)

@@ -56,11 +56,43 @@ afrpc_tool_find_host (const AfrpcToolWorkerOptions *options)
   return options->host != NULL ? resolve_alias (options->host) : find_by_suffix (options->module);
 }
 
-/* Whether a module that cannot be loaded is a file of this folder, named without one. */
-static gboolean
-is_file_without_folder (const char *module)
+/* Returns: (nullable): the folder of AFRPC_MODULE_PATH that has the file which was named as if it were in this one. Modules of
+ * Perl are looked for elsewhere. */
+static char *
+find_in_module_path (const char *module,
+                     const char *suffix)
 {
-  return strchr (module, '/') == NULL && find_by_suffix (module) != NULL && access (module, F_OK) == 0;
+  const char *path = secure_getenv ("AFRPC_MODULE_PATH");
+  g_auto(GStrv) folders = g_strsplit (path != NULL ? path : "", ":", -1);
+
+  if (!g_strv_contains ((const char *const[]) { ".so", ".py", ".js", NULL }, suffix))
+    return NULL;
+  for (char **folder = folders; *folder != NULL; folder++)
+    {
+      g_autofree char *file = g_build_filename (*folder, module, NULL);
+
+      if (**folder != '\0' && access (file, F_OK) == 0)
+        return g_strdup (*folder);
+    }
+
+  return NULL;
+}
+
+/* What may help if a module cannot be loaded that was named as a file, without a folder. */
+static void
+advise (const char *module)
+{
+  const char *suffix = strrchr (module, '.');
+  g_autofree char *folder = NULL;
+
+  if (strchr (module, '/') != NULL || find_by_suffix (module) == NULL)
+    return;
+
+  folder = find_in_module_path (module, suffix);
+  if (access (module, F_OK) == 0)
+    afrpc_tool_message (_("To load the file in this folder, write “./%s”"), module);
+  else if (folder != NULL)
+    afrpc_tool_message (_("To load the file in “%s”, write “%.*s”"), folder, (int) (suffix - module), module);
 }
 
 /* Reports an error of a call, and what may help. */
@@ -71,8 +103,8 @@ afrpc_tool_report (const AfrpcToolWorkerOptions *options,
   g_autofree char *message = afrpc_error_dup_message (error);
 
   afrpc_tool_message ("%s", message);
-  if (g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_MODULE) && is_file_without_folder (options->module))
-    afrpc_tool_message (_("To load the file in this folder, write “./%s”"), options->module);
+  if (g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_MODULE))
+    advise (options->module);
 }
 
 /* Looks where the library looks; a program of more rights than its user does not look where that one says. Returns:
@@ -99,8 +131,22 @@ find_program (const char *name)
   return g_build_filename (AFRPC_LIBEXECDIR, file, NULL);
 }
 
+/* As the library does, which says which hosts there are where one is wanted that there is not. */
+static void
+set_no_host (const char  *name,
+             GError     **error)
+{
+  g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (name);
+  g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "none");
+  g_autoptr(GVariant) value = afrpc_caller_call_sync (AFRPC_CALLER (proxy), NULL, NULL, error);
+
+  if (value != NULL)
+    g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NO_HOST, _("Cannot run “%s”: %s"), name, g_strerror (ENOENT));
+}
+
 static gboolean
-check_program (const char  *program,
+check_program (const char  *name,
+               const char  *program,
                GError     **error)
 {
   /* A folder may be entered, which is the same permission. */
@@ -109,6 +155,11 @@ check_program (const char  *program,
   else if (access (program, X_OK) == 0)
     return TRUE;
 
+  if (errno == ENOENT && *name != '\0' && strchr (name, '/') == NULL && g_utf8_validate (name, -1, NULL))
+    {
+      set_no_host (name, error);
+      return FALSE;
+    }
   g_set_error (error, AFRPC_ERROR, AFRPC_ERROR_NO_HOST, _("Cannot run “%s”: %s"), program, g_strerror (errno));
   return FALSE;
 }
@@ -119,11 +170,12 @@ become (const char  *name, /* (nullable) */
         GError     **error)
 {
   g_autofree char *wanted = name == NULL ? afrpc_tool_receive (error) : g_strdup (name);
-  g_autofree char *program = wanted != NULL ? find_program (resolve_alias (wanted)) : NULL;
+  const char *host = wanted != NULL ? resolve_alias (wanted) : NULL;
+  g_autofree char *program = host != NULL ? find_program (host) : NULL;
   const char *argv[] = { program, NULL };
 
   /* After the answer come calls: they are not for who is not there. */
-  if (program == NULL || !check_program (program, error) || (name == NULL && !afrpc_tool_answer (error)))
+  if (program == NULL || !check_program (host, program, error) || (name == NULL && !afrpc_tool_answer (error)))
     return;
 
   signal (SIGPIPE, SIG_DFL);

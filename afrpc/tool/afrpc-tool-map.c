@@ -33,6 +33,7 @@ typedef struct
   gboolean null_output;
   gboolean keep_order;
   gboolean bytes;
+  gboolean bytes_as_text;
   gboolean json;
   gboolean from_json;
   gboolean print_input;
@@ -210,6 +211,24 @@ map_write_job (Map *self,
   job_free (job);
 }
 
+/* Returns: (transfer full): not floating; a result as it is to be shown. That of a worker in Perl is a list, of a single text or of
+ * more. */
+static GVariant *
+dup_shown (const MapOptions *options,
+           GVariant         *result)
+{
+  g_autoptr(GVariant) text = NULL;
+
+  if (!options->bytes_as_text)
+    return g_variant_ref (result);
+
+  text = afrpc_tool_bytes_as_text (result);
+  if (!options->json && g_variant_is_of_type (text, G_VARIANT_TYPE_STRING_ARRAY) && g_variant_n_children (text) == 1)
+    return g_variant_get_child_value (text, 0);
+
+  return g_steal_pointer (&text);
+}
+
 static GByteArray *
 map_format_line (Map      *self,
                  Job      *job,
@@ -220,6 +239,7 @@ map_format_line (Map      *self,
                                  : options->bytes ? AFRPC_TOOL_FORMAT_BYTES
                                                   : AFRPC_TOOL_FORMAT_TEXT;
   GByteArray *line = g_byte_array_new ();
+  g_autoptr(GVariant) shown = dup_shown (options, result);
 
   if (options->print_input)
     {
@@ -229,7 +249,7 @@ map_format_line (Map      *self,
       g_byte_array_append (line, data, size);
       g_byte_array_append (line, (const guint8 *) "\t", 1);
     }
-  afrpc_tool_format_result (line, result, format);
+  afrpc_tool_format_result (line, shown, format);
   g_byte_array_append (line, (const guint8 *) (options->null_output ? "\0" : "\n"), 1);
 
   return line;
@@ -456,6 +476,16 @@ pool_failed_cb (const GError *error,
 }
 
 static void
+pool_event_cb (GVariant *event,
+               gpointer  data)
+{
+  const Map *self = data;
+  g_autoptr(GVariant) text = self->options->bytes_as_text ? afrpc_tool_bytes_as_text (event) : NULL;
+
+  afrpc_tool_show_event (text != NULL ? text : event);
+}
+
+static void
 pool_has_room_cb (gpointer data)
 {
   map_pump (data);
@@ -500,8 +530,8 @@ map_print_summary (Map *self)
 static int
 map_run (const MapOptions *options)
 {
-  static const AfrpcToolPoolFuncs funcs = { call_settled_cb, call_refused_cb, pool_failed_cb, pool_has_room_cb,
-                                            pool_over_cb };
+  static const AfrpcToolPoolFuncs funcs = { call_settled_cb, call_refused_cb, pool_failed_cb, pool_event_cb,
+                                            pool_has_room_cb, pool_over_cb };
   g_auto(Map) self = { .options = options, .jobs = G_QUEUE_INIT, .output_fd = STDOUT_FILENO };
 
   self.loop = g_main_loop_new (NULL, FALSE);
@@ -554,6 +584,7 @@ map_parse (MapOptions  *options,
       N_("Results end with a NUL byte instead of a line's end"), NULL },
     { "bytes", 'b', 0, G_OPTION_ARG_NONE, &options->bytes,
       N_("Inputs need not be UTF-8: call with a byte string"), NULL },
+    { "bytes-as-text", 0, 0, G_OPTION_ARG_NONE, &options->bytes_as_text, N_("Show bytes as text where they are UTF-8"), NULL },
     { "delimiter", 'd', 0, G_OPTION_ARG_STRING, &options->delimiter,
       N_("Each input is several strings, with this in between"), N_("TEXT") },
     { "from-json", 0, 0, G_OPTION_ARG_NONE, &options->from_json,

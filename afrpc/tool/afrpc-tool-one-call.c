@@ -84,7 +84,10 @@ event_cb (AfrpcCaller  *caller,
           GUnixFDList  *fds,
           gpointer      data)
 {
-  afrpc_tool_show_event (event);
+  const Call *self = data;
+  g_autoptr(GVariant) text = self->options->bytes_as_text ? afrpc_tool_bytes_as_text (event) : NULL;
+
+  afrpc_tool_show_event (text != NULL ? text : event);
 }
 
 /* What breaks a worker has failed the call already, and has been reported. */
@@ -195,8 +198,9 @@ call_settled_cb (GObject      *object,
   if (value != NULL)
     {
       g_autoptr(GByteArray) text = g_byte_array_new ();
+      g_autoptr(GVariant) shown = self->options->bytes_as_text ? afrpc_tool_bytes_as_text (value) : g_variant_ref (value);
 
-      afrpc_tool_format_result (text, value, self->options->json ? AFRPC_TOOL_FORMAT_JSON : AFRPC_TOOL_FORMAT_VARIANT);
+      afrpc_tool_format_result (text, shown, self->options->json ? AFRPC_TOOL_FORMAT_JSON : AFRPC_TOOL_FORMAT_VARIANT);
       g_byte_array_append (text, (const guint8 *) "\n", 1);
       afrpc_tool_output_append (self->output, text->data, text->len);
     }
@@ -230,6 +234,7 @@ afrpc_tool_one_call_add (AfrpcToolOneCall *self,
 {
   const GOptionEntry entries[] = {
     { "json", 0, 0, G_OPTION_ARG_NONE, &self->json, N_("Print the result as JSON"), NULL },
+    { "bytes-as-text", 0, 0, G_OPTION_ARG_NONE, &self->bytes_as_text, N_("Show bytes as text where they are UTF-8"), NULL },
     { "strings", 0, 0, G_OPTION_ARG_NONE, &self->strings, N_("Take every argument for a string"), NULL },
     { "from-json", 0, 0, G_OPTION_ARG_NONE, &self->from_json, N_("Every argument is JSON"), NULL },
     { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &self->words, NULL, NULL },

@@ -10,10 +10,11 @@ G_BEGIN_DECLS
 /* What describes the call to the user who has made it. */
 typedef struct
 {
-  gboolean json;      /* the result is printed so */
-  gboolean from_json; /* arguments are */
-  gboolean strings;   /* all arguments are */
-  char **words;       /* (nullable): what says what is called, and arguments */
+  gboolean json;          /* the result is printed so */
+  gboolean bytes_as_text; /* in results and events */
+  gboolean from_json;     /* arguments are */
+  gboolean strings;       /* all arguments are */
+  char **words;           /* (nullable): what says what is called, and arguments */
 } AfrpcToolOneCall;
 
 void      afrpc_tool_one_call_add   (AfrpcToolOneCall               *self,

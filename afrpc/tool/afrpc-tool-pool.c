@@ -144,7 +144,9 @@ event_cb (AfrpcCaller  *caller,
           GUnixFDList  *fds,
           gpointer      data)
 {
-  afrpc_tool_show_event (event);
+  AfrpcToolPool *self = data;
+
+  self->funcs.event (event, self->data);
 }
 
 /* Machines */
@@ -272,7 +274,7 @@ start (AfrpcToolPool *self)
                              "stop-delay-ms", G_MAXINT, "max-failures", WORKER_FAILURES_MAX,
                              "max-bytes-queued", G_MAXUINT64, NULL);
   share_out (self);
-  g_signal_connect (self->pool, "event", G_CALLBACK (event_cb), NULL);
+  g_signal_connect (self->pool, "event", G_CALLBACK (event_cb), self);
   g_signal_connect (self->pool, "error", G_CALLBACK (error_cb), self);
   g_signal_connect (self->pool, "destroyed", G_CALLBACK (destroyed_cb), self);
   if (machines != NULL)

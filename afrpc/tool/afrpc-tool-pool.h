@@ -25,6 +25,8 @@ typedef struct
   /* Workers cannot be prepared, or only die; all of them are being killed. */
   void (*failed) (const GError *error,
                   gpointer      data);
+  void (*event) (GVariant *event,
+                 gpointer  data);
   /* There may be more calls than before. */
   void (*has_room) (gpointer data);
   /* After close() or kill(), or failed(): every process has ended. May come more than once. */

@@ -16,6 +16,7 @@
 AFRPC_FUNCTION (work, "(s)")
 AFRPC_FUNCTION (echo, NULL)
 AFRPC_FUNCTION (bytes, "(ay)")
+AFRPC_FUNCTION (like_perl, "(s)")
 AFRPC_FUNCTION (state, NULL)
 AFRPC_FUNCTION (die, NULL)
 AFRPC_FUNCTION (mixed, "(sis)")
@@ -141,6 +142,27 @@ bytes (AfrpcWorker  *worker,
        GError      **error)
 {
   return g_variant_get_child_value (args, 0);
+}
+
+/* What knows no text: each comma ends a string. */
+GVariant *
+like_perl (AfrpcWorker  *worker,
+           GVariant     *args,
+           GError      **error)
+{
+  const char *text;
+  g_auto(GStrv) parts = NULL;
+  GVariantBuilder builder;
+
+  g_variant_get (args, "(&s)", &text);
+  parts = g_strsplit (text, ",", -1);
+  g_variant_builder_init (&builder, G_VARIANT_TYPE ("aay"));
+  for (char **part = parts; *part != NULL; part++)
+    g_variant_builder_add_value (&builder,
+                                 g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, *part, strlen (*part), 1));
+  afrpc_worker_event (worker, g_variant_new_parsed ("[%^ay]", text));
+
+  return g_variant_builder_end (&builder);
 }
 
 GVariant *

@@ -79,7 +79,7 @@ function addHandler(handler) {
 
 // The engine remembers a function where it was called from, and what it closes over with it: not the caller, which would
 // not be closed then when nobody has it any more.
-function makeHandler(finish, onProgress, resolve, reject) {
+function makeHandler(finish, onProgress, resolve, reject, origin) {
     return id => {
         if (onProgress !== null && inbox.get_news() === AfrpcGjs.News.PROGRESS) {
             onProgress();
@@ -90,7 +90,7 @@ function makeHandler(finish, onProgress, resolve, reject) {
         try {
             resolve(finish());
         } catch (e) {
-            reject(Errors.addDetails(e));
+            reject(Errors.addOrigin(Errors.addDetails(e), origin));
         }
     };
 }
@@ -100,7 +100,7 @@ function makeHandler(finish, onProgress, resolve, reject) {
 // @onProgress: called when there is other news of it
 function start(begin, finish, onProgress = null) {
     return new Promise((resolve, reject) => {
-        const id = addHandler(makeHandler(finish, onProgress, resolve, reject));
+        const id = addHandler(makeHandler(finish, onProgress, resolve, reject, Errors.takeOrigin()));
 
         try {
             begin(id);

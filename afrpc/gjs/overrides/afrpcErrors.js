@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* exported describe, addDetails, setHidden */
+/* exported addDetails, addOrigin, describe, setHidden, takeOrigin */
 
 // Exceptions of workers as text, and back: the first line is name and message, what follows is the stack; then the same
 // of what it is caused by, and of what it consists of, each behind the way to it:
@@ -18,8 +18,12 @@ const STACK_MAX = 4096; // characters of one
 const SECTIONS_MAX = 100; // exceptions in one
 const VALUE_MAX = 1000; // characters of what is no exception
 
+const ORIGINS_MAX = 100; // that are taken in a tenth of a second, since each costs as much as a third of a call
+const TENTH_MS = 100;
+
 const LABEL = /^((?:cause|errors\[\d+\])(?:\.cause|\.errors\[\d+\])*)(: | = )/;
 const FRAME = /^(?:\S.*)?@.*:\d+:\d+$/;
+const OWN_FRAME = `@${new Error().fileName.replace(/[^/]*$/, '')}`;
 const CLASSES = {Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError, InternalError};
 
 function isSpecial(line) {
@@ -207,6 +211,37 @@ function addDetails(error) {
         if (!isValue)
             found.set(path, value);
     }
+
+    return error;
+}
+
+let originsSince = 0;
+let nOrigins = 0;
+
+// Where something is called, for its error; null if very much is.
+function takeOrigin() {
+    const passed = Date.now() - originsSince;
+
+    if (passed >= TENTH_MS || passed < 0) {
+        originsSince += passed;
+        nOrigins = 0;
+    }
+    if (nOrigins >= ORIGINS_MAX)
+        return null;
+    nOrigins++;
+
+    return new Error();
+}
+
+// Has the error of a call say where that was made, as errors of Gio's promises do.
+// @origin: (nullable)
+function addOrigin(error, origin) {
+    if (origin === null || !(error instanceof GLib.Error))
+        return error;
+
+    const frames = origin.stack.split('\n');
+    const first = frames.findIndex(frame => !frame.includes(OWN_FRAME));
+    error.stack = `${error.stack.trimEnd()}\n### Promise created here: ###\n${frames.slice(first).join('\n')}`;
 
     return error;
 }

@@ -21,6 +21,7 @@ var Results = class extends Stream.Stream {
         const {ordered = true, spread = false, returnErrors = false, ...others} = options;
 
         super();
+        this._origin = new Error();
         checkOptions(others);
         if (typeof iterable?.[Symbol.iterator] !== 'function')
             throw new TypeError('a map needs something to iterate over');
@@ -50,7 +51,7 @@ var Results = class extends Stream.Stream {
         try {
             this._brought.push({value: get()});
         } catch (e) {
-            this._brought.push({error: Errors.addDetails(e)});
+            this._brought.push({error: Errors.addOrigin(Errors.addDetails(e), this._origin)});
         }
     }
 
@@ -65,7 +66,7 @@ var Results = class extends Stream.Stream {
         try {
             check();
         } catch (e) {
-            this._error ??= Errors.addDetails(e);
+            this._error ??= Errors.addOrigin(Errors.addDetails(e), this._origin);
         }
         this._end();
         this.noticeBrought();

@@ -26,7 +26,15 @@ There are besides, for programs,
     afrpc.aio       asyncio on the main context of GLib
     afrpc.joblib    a backend of joblib
 """
-from . import _afrpc
+import sys
+from importlib._bootstrap_external import PathFinder as _PathFinder
+
+try:
+    from . import _afrpc
+except ImportError as _error:
+    from . import _missing
+
+    raise _missing.explain_extension(_error) from None
 from ._afrpc import (__version__, Buffer, Invocation, Variant, append_result_fd, event, flush, get_args, get_metadata,
                      get_n_fds, is_cancelled, progress, retire, set_hooks, steal_call_fd, steal_fd)
 
@@ -42,6 +50,29 @@ def __getattr__(name):
 
         return Executor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _check_pygobject(spec):
+    """Without PyGObject the folder that our overrides are in is a package without anything of it."""
+    if spec is not None and spec.origin is None and spec.submodule_search_locations is not None:
+        from . import _missing
+
+        raise _missing.make_pygobject_error(spec)
+
+
+class _PyGObjectFinder:
+    """Finds nothing. It says what is missing when a program imports PyGObject; a worker needs none."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "gi":
+            _check_pygobject(_PathFinder.find_spec(name))
+
+
+if "gi" in sys.modules:
+    _check_pygobject(getattr(sys.modules["gi"], "__spec__", None))
+elif _PathFinder in sys.meta_path:
+    sys.meta_path.insert(sys.meta_path.index(_PathFinder), _PyGObjectFinder)
 
 
 class Tagged(tuple):

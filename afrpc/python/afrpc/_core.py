@@ -149,7 +149,7 @@ class Core:
         self.pool = Afrpc.Pool(process=self.make_process(), function="afrpc._tasks.run", init="afrpc._tasks.init", load=LOAD,
                                start_delay_ms=0, stop_delay_ms=FOREVER_MS, max_failures=3,
                                max_calls=options["max_tasks_per_child"] or 0, max_bytes_queued=1 << 62,
-                               max_message_size=1 << 40, on_event=options["on_event"], **limits)
+                               max_message_size=1 << 40, on_event=options["on_event"], log=options["log"], **limits)
         self.pool.connect("destroyed", self.destroyed_cb)
         self.pool.connect("error", lambda pool, error: None)  # every future has its own
         self.window = LOAD * self.pool.get_max_workers()

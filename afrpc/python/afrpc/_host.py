@@ -19,6 +19,7 @@ KINDS = ("a function of the sync backend", "a function of the async backend", "a
          "a done function", "a function to run")
 
 CO_COROUTINE = 0x80
+CO_ASYNC_GENERATOR = 0x200
 
 # What code that is evaluated is in, instead of the program that runs the host
 main = type(sys)("__main__")
@@ -111,7 +112,7 @@ def find(name):
                         f"there is no function '{name}', and no module was loaded")
 
 
-def is_coroutine_function(function):
+def get_code_flags(function):
     # functools may not have been loaded: then there is none.
     functools = sys.modules.get("_functools")
     while functools is not None and isinstance(function, functools.partial):
@@ -119,7 +120,11 @@ def is_coroutine_function(function):
     code = getattr(function, "__code__", None)  # methods have it too
     if code is None:
         code = getattr(getattr(type(function), "__call__", None), "__code__", None)
-    return bool(getattr(code, "co_flags", 0) & CO_COROUTINE)
+    return getattr(code, "co_flags", 0)
+
+
+def is_coroutine_function(function):
+    return bool(get_code_flags(function) & CO_COROUTINE)
 
 
 serving = False  # from when on events can be sent
@@ -130,7 +135,11 @@ def resolve(name, kind):
     function = find(name)
     if not callable(function):
         raise FunctionError(f"'{name}' cannot be called: it is of type {type(function).__name__}")
-    is_coroutine = is_coroutine_function(function)
+    flags = get_code_flags(function)
+    is_coroutine = bool(flags & CO_COROUTINE)
+    if flags & CO_ASYNC_GENERATOR:
+        raise FunctionError(f"'{name}' is an async generator function, and a call has one result: afrpc.event() and "
+                            "afrpc.progress() send more than that")
     if is_coroutine and kind != ASYNC:
         raise FunctionError(f"'{name}' is a coroutine function, not {KINDS[kind]}")
     serving = serving or kind in (SYNC, ASYNC)
@@ -166,6 +175,16 @@ def in_loop(function):
             asyncio._set_running_loop(None)
 
     return call
+
+
+def explain_invocation(error):
+    """That of a plain function of the async backend; where that has not begun, it may be that it does not know what it gets."""
+    trace = error.__traceback__
+    has_begun = trace is not None and (trace.tb_next is not None or trace.tb_frame.f_globals is not globals())  # by in_loop()
+    if has_begun or not isinstance(error, TypeError):
+        return error
+    return TypeError(f"{error} (in the async backend, a function that is no coroutine gets an afrpc.Invocation before its "
+                     "arguments)")
 
 
 def describe(error):

@@ -11,6 +11,7 @@ Functions, arguments and results are pickled: see the documentation of afrpc, "C
 multiprocessing and joblib".
 """
 import concurrent.futures
+import logging
 import pickle
 import sys
 import weakref
@@ -75,6 +76,7 @@ class Executor(concurrent.futures.Executor):
     initializer, initargs: what each worker calls once, before anything else
     max_tasks_per_child: after how many tasks, or chunks of a map, a worker is replaced
     on_event: called, in a thread of the executor, with what functions send by afrpc.event (value)
+    log: whether what workers log by the module logging becomes records of the program's; or the level from which on
     dumps: what makes pickles, instead of pickle.dumps: with cloudpickle.dumps, lambdas can be submitted, too
 
     Workers are made when they are needed, all from one process that has loaded the main module of the program, which is
@@ -82,7 +84,7 @@ class Executor(concurrent.futures.Executor):
     """
 
     def __init__(self, max_workers=None, *, initializer=None, initargs=(), max_tasks_per_child=None, on_event=None,
-                 dumps=None):
+                 log=None, dumps=None):
         max_workers = _check_number("max_workers", max_workers, WORKERS_MAX)
         max_tasks_per_child = _check_number("max_tasks_per_child", max_tasks_per_child, CALLS_MAX)
         if initializer is not None and not callable(initializer):
@@ -91,6 +93,7 @@ class Executor(concurrent.futures.Executor):
         self._max_workers = max_workers
         options = {
             "max_workers": max_workers, "max_tasks_per_child": max_tasks_per_child, "on_event": on_event,
+            "log": logging.getLogger().getEffectiveLevel() if log is True else log,
             "path": [path for path in sys.path if isinstance(path, str)], "argv": list(map(str, sys.argv)),
             "main": _tasks.get_main(),
             "init": self._dumps((dumps, initializer, tuple(initargs)), _tasks.PROTOCOL),

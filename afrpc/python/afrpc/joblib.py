@@ -13,7 +13,7 @@ __all__ = ["Backend"]
 
 class Backend(AutoBatchingMixin, ParallelBackendBase):
     """Batches of calls in the workers of an Executor. Functions that have no name of their own, such as lambdas, can be
-    called, too. Options are those of Executor: initializer, initargs, max_tasks_per_child."""
+    called, too. Options are those of Executor: initializer, initargs, max_tasks_per_child, log."""
 
     supports_timeout = True
     supports_retrieve_callback = True
