@@ -216,15 +216,16 @@ class Machine(networks.Machine):
         self.set_route()
 
     def set_route(self):
-        """Gone with a link that was down."""
-        networks.call(*self.prefix, 'ip', 'route', 'replace', 'default', 'via', self.here, 'metric', '10')
+        """Gone with a link that was down. That it is reached by this one is not for the cable to decide that loses packets."""
+        networks.call(*self.prefix, 'ip', 'route', 'replace', 'default', 'via', self.here, 'dev', self.far, 'onlink')
 
     def lose_packets(self, **loss):
         """Of the connections that there are, too: their addresses stay."""
         link = super().lose_packets(**loss)
         networks.call('ip', 'route', 'replace', f'{self.address}/32', 'dev', f'{self.near}t', 'src', self.here)
-        for there in 'default', f'{self.here}/32':
-            networks.call(*self.prefix, 'ip', 'route', 'add', there, 'dev', f'{self.far}t', 'src', self.address, 'metric', '5')
+        # Beside the routes that there are, and before them: with the same destination, one would be taken for the other.
+        for there in '0.0.0.0/1', f'{self.here.rpartition(".")[0]}.0/25':
+            networks.call(*self.prefix, 'ip', 'route', 'add', there, 'dev', f'{self.far}t', 'src', self.address)
         return link
 
 
@@ -296,6 +297,7 @@ class TestNatsNetworks(unittest.TestCase):
         self.addCleanup(self.end_all)
         self.random = random.Random(SEED)
         self.calls, self.events = [], collections.Counter()
+        self.unwritten = []  # calls that are said to have been begun, and were not
         self.nats.keep()
         connection = AfrpcNats.Connection.new(self.url)
         self.wait_for(lambda: connection.get_state() in (AfrpcNats.State.CONNECTED, AfrpcNats.State.FAILED), 'a connection')
@@ -399,8 +401,10 @@ class TestNatsNetworks(unittest.TestCase):
         error = call.error
         if error.started == Afrpc.Started.NO:
             self.assertEqual(n_begun, 0, call)
-        elif error.started == Afrpc.Started.YES:
-            self.assertGreaterEqual(n_begun, 1, call)
+        elif error.started == Afrpc.Started.YES and n_begun == 0:
+            # Its worker was killed, or it was cancelled, just before the function was entered: that is seldom so.
+            self.assertFalse(error.matches(GLib.file_error_quark(), GLib.FileError.NOENT), call)
+            self.unwritten.append(call)
         if error.matches(GLib.file_error_quark(), GLib.FileError.NOENT):
             self.assertEqual((call.what, error.started), (FAIL, Afrpc.Started.YES), call)
         elif error.matches(Gio.io_error_quark(), Gio.IOErrorEnum.CANCELLED):
@@ -446,6 +450,7 @@ class TestNatsNetworks(unittest.TestCase):
         for call in self.calls:
             with self.subTest(seed=SEED):
                 self.check(call, n_begun[call.number])
+        self.assertLessEqual(len(self.unwritten), 1 + len(self.calls) / 1000, self.unwritten)
         for call in last:
             self.assertIsNotNone(call.value, call)
         for number, n in self.events.items():
@@ -466,7 +471,7 @@ def main():
     finally:
         left = networks.list_left()
         assert not left, left
-    if any('NoNetwork' in text for _, text in result.errors):
+    if any('NoNetwork' in text and 'setUpClass' in str(test) for test, text in result.errors):
         return 77
     return not result.wasSuccessful()
 
