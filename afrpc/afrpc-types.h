@@ -170,7 +170,7 @@ typedef enum
  * AfrpcStarted:
  * @AFRPC_STARTED_NO: it had not, and never will: the call can safely be made again
  * @AFRPC_STARTED_YES: the worker had begun it: what the call does may have been done, in part or as a whole; the worker may
- *   also have ended just before it entered the function
+ *   also have ended, or the call have been cancelled, just before it entered the function
  * @AFRPC_STARTED_UNKNOWN: nobody can tell any more, because what could have told was lost together with the worker
  *
  * Whether the worker had started a call; see [method@Afrpc.Call.get_started].

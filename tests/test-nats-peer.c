@@ -619,6 +619,40 @@ test_nats_peer_given_up (void)
 }
 
 static void
+test_nats_peer_gone (void)
+{
+  natsSubscription *inbox;
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GError) error = NULL;
+  AfrpcNatsCaller *caller;
+  gboolean is_over = FALSE;
+  Peer peer;
+
+  g_test_summary ("A large call that has come may have been begun, also if parts of it were repeated that did not come");
+  peer_init (&peer, NATS_SUBJECT);
+  inbox = peer_listen (&peer);
+  caller = nats_caller_new (&peer.nats);
+  call = call_start (caller, new_large (300000));
+  grant (&peer, 500);
+  while (!is_over)
+    {
+      Said *part = hear (&peer, AFRPC_NATS_CHUNK);
+
+      /* What comes last is several parts, of which it is not said that they have come. */
+      if (part->end < part->total - 100000)
+        say (&peer, NULL, AFRPC_NATS_RECEIVED, 0, part->id, g_variant_new_uint64 (part->end));
+      is_over = part->end == part->total;
+      said_free (part);
+    }
+  peer_end_listening (inbox);
+  error = wait_error (call);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_DIED);
+  g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_UNKNOWN);
+  nats_caller_end (caller);
+  peer_end (&peer);
+}
+
+static void
 peer_stopped_cb (GObject      *object,
                  GAsyncResult *result,
                  gpointer      data)
@@ -918,6 +952,7 @@ main (int    argc,
   g_test_add_func ("/nats-peer/silent", test_nats_peer_silent);
   g_test_add_func ("/nats-peer/slowly", test_nats_peer_slowly);
   g_test_add_func ("/nats-peer/given-up", test_nats_peer_given_up);
+  g_test_add_func ("/nats-peer/gone", test_nats_peer_gone);
   g_test_add_func ("/nats-peer/drain", test_nats_peer_drain);
   g_test_add_func ("/nats-peer/unwanted", test_nats_peer_unwanted);
   g_test_add_func ("/nats-peer/too-large", test_nats_peer_too_large);

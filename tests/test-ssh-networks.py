@@ -7,7 +7,6 @@ usage: test-ssh-networks.py TOOL MODULE
 
 TOOL is the command afrpc, MODULE the worker of its tests. What is known of a machine that is gone is what the command says."""
 
-import contextlib
 import os
 import pathlib
 import re
@@ -20,7 +19,7 @@ import tempfile
 import time
 import unittest
 
-import lossy_link
+import networks
 import own_sshd
 
 TOOL, MODULE = map(os.path.abspath, sys.argv[1:3])
@@ -28,62 +27,25 @@ PATIENCE_S = 60
 INTERVAL_S = 1  # of the test: a network that is dead is noticed after at most three times as long
 NOTICED_S = 3 * INTERVAL_S
 SLACK_S = 5     # for a machine that is busy
-LOSS = {'every': 20, 'delay_s': 0.02, 'jitter_s': 0.005}
-
-
-def call(*command, check=True):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if check and done.returncode != 0:
-        raise own_sshd.NoServer(f'{" ".join(command)}: {done.stderr.strip()}')
-    return done.stdout
 
 
 def give_up(signum, _):
     raise InterruptedError(signal.strsignal(signum))
 
 
-class Machine:
-    """A namespace, the cable to it, and its server."""
+class Machine(networks.Machine):
+    """One that has a server."""
 
     def __init__(self, folder, number, environment):
-        self.name = f'afrpc-{os.getpid()}-{number}'
-        self.near, self.far = f'af{os.getpid() % 100000}n{number}', f'af{os.getpid() % 100000}f{number}'
-        self.here, self.address = f'10.213.{number}.1', f'10.213.{number}.2'
-        self.prefix = ['ip', 'netns', 'exec', self.name]
+        super().__init__(number)
         self.sshd = None
-        self.number, self.folder, self.environment = number, folder, environment
+        self.folder, self.environment = folder, environment
 
     def set_up(self):
-        call('ip', 'netns', 'add', self.name)
-        call('ip', 'link', 'add', self.near, 'type', 'veth', 'peer', 'name', self.far, 'netns', self.name)
-        call('ip', 'addr', 'add', f'{self.here}/24', 'dev', self.near)
-        call(*self.prefix, 'ip', 'addr', 'add', f'{self.address}/24', 'dev', self.far)
-        call('ip', 'link', 'set', self.near, 'up')
-        for device in 'lo', self.far:
-            call(*self.prefix, 'ip', 'link', 'set', device, 'up')
+        super().set_up()
         self.sshd = own_sshd.Sshd(self.folder / self.name, address=self.address, port=22, prefix=self.prefix,
                                   path=os.path.dirname(TOOL), environment=self.environment)
         self.sshd.start()
-
-    def set_link(self, state):
-        """Of the far end: here it looks as if nobody answered, as behind a switch."""
-        call(*self.prefix, 'ip', 'link', 'set', self.far, state)
-
-    def lose_packets(self):
-        """By another cable, until that is closed."""
-        here, there = f'10.214.{self.number}.1', f'10.214.{self.number}.2'
-        link = lossy_link.LossyLink(self.name, f'{self.near}t', f'{self.far}t', here, there, **LOSS)
-        call('ip', 'route', 'add', f'{self.address}/32', 'dev', f'{self.near}t', 'src', here)
-        return link
-
-    def list_pids(self):
-        return [int(pid) for pid in call('ip', 'netns', 'pids', self.name, check=False).split()]
-
-    def kill_all(self):
-        """All that runs there, which is ours, at once."""
-        for pid in self.list_pids():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
 
     def reboot(self):
         self.set_link('down')
@@ -96,8 +58,7 @@ class Machine:
         self.kill_all()
         if self.sshd is not None:
             self.sshd.wait()
-        call('ip', 'link', 'del', self.near, check=False)
-        call('ip', 'netns', 'del', self.name, check=False)
+        super().tear_down()
 
 
 class TestNetworks(unittest.TestCase):
@@ -234,11 +195,9 @@ class TestNetworks(unittest.TestCase):
 
 
 def main():
-    if os.geteuid() != 0:
-        print('namespaces of the network need root')
-        return 77
-    if shutil.which('ip') is None:
-        print('there is no iproute2')
+    missing = networks.say_what_is_missing()
+    if missing is not None:
+        print(missing)
         return 77
     for signum in signal.SIGALRM, signal.SIGTERM:
         signal.signal(signum, give_up)
@@ -246,9 +205,9 @@ def main():
     try:
         result = unittest.TextTestRunner(verbosity=2).run(suite)
     finally:
-        left = [line for line in call('ip', 'netns', 'list', check=False).split() if line.startswith(f'afrpc-{os.getpid()}-')]
+        left = networks.list_left()
         assert not left, left
-    if any('NoServer' in text for _, text in result.errors):
+    if any('NoServer' in text or 'NoNetwork' in text for _, text in result.errors):
         return 77
     return not result.wasSuccessful()
 

@@ -6,6 +6,8 @@
 
 #include "afrpc/gjs/afrpc-gjs-inbox-private.h"
 
+#include <dlfcn.h>
+
 /* What is under way. */
 typedef struct
 {
@@ -311,6 +313,51 @@ afrpc_gjs_inbox_wait_call (AfrpcGjsInbox *self,
                            GCancellable  *cancellable)
 {
   afrpc_call_wait (call, cancellable, waited_cb, ticket_new (self, id));
+}
+
+typedef void (*BeginFunc) (GObject             *object,
+                           GCancellable        *cancellable,
+                           GAsyncReadyCallback  callback,
+                           gpointer             data);
+
+/**
+ * afrpc_gjs_inbox_begin:
+ * @self: an inbox
+ * @id: the number of what is under way
+ * @object: an object of another library
+ * @function: the name of a function there that takes the object, a cancellable, a callback and its data
+ * @cancellable: (nullable): stops waiting
+ * @error: return location for an error
+ *
+ * Begins what this library is not linked with. Only C can have a callback that is called for sure.
+ *
+ * Returns: whether there is such a function
+ */
+gboolean
+afrpc_gjs_inbox_begin (AfrpcGjsInbox  *self,
+                       guint           id,
+                       GObject        *object,
+                       const char     *function,
+                       GCancellable   *cancellable,
+                       GError        **error)
+{
+  Dl_info info = { 0 };
+  void *library = NULL;
+  BeginFunc begin = NULL;
+
+  /* The library of its class, which is loaded, but not for all to see. */
+  if (dladdr ((void *) G_OBJECT_GET_CLASS (object)->get_property, &info) != 0)
+    library = dlopen (info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+  if (library != NULL)
+    begin = (BeginFunc) dlsym (library, function);
+  if (begin != NULL)
+    begin (object, cancellable, result_cb, ticket_new (self, id));
+  else
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "there is no function %s", function);
+  if (library != NULL)
+    dlclose (library);
+
+  return begin != NULL;
 }
 
 /* What a map has its inputs from. It belongs to the map, and refers to it without keeping it: a map that was dropped by

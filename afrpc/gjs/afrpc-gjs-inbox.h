@@ -91,6 +91,12 @@ void          afrpc_gjs_inbox_wait_call    (AfrpcGjsInbox *self,
                                             guint          id,
                                             AfrpcCall     *call,
                                             GCancellable  *cancellable);
+gboolean      afrpc_gjs_inbox_begin        (AfrpcGjsInbox    *self,
+                                            guint             id,
+                                            GObject          *object,
+                                            const char       *function,
+                                            GCancellable     *cancellable,
+                                            GError          **error);
 
 AfrpcMap     *afrpc_gjs_inbox_map          (AfrpcGjsInbox    *self,
                                             AfrpcPool        *pool,

@@ -225,6 +225,7 @@ afrpc_nats_caller_send (AfrpcNatsCaller *self,
   record->is_missed = FALSE;
   g_hash_table_insert (self->by_id, &record->id, record);
   record->message = afrpc_nats_caller_say (self, remote, AFRPC_NATS_CALL, flags, record->id, body);
+  record->is_in_parts = afrpc_nats_caller_is_under_way (self, record);
 }
 
 static void

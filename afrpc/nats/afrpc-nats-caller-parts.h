@@ -60,6 +60,7 @@ typedef struct
   guint64 id;              /* of this attempt; 0 while it waits */
   AfrpcNatsRemote *remote; /* (nullable): who has it */
   guint64 message;         /* in which it was sent */
+  gboolean is_in_parts;    /* and that in parts */
   gint64 begin_us;
   gint64 sent_us;
   AfrpcStarted started;    /* as far as is known, this time */

@@ -585,7 +585,18 @@ parse_reply (AfrpcNatsCaller *self,
   return afrpc_nats_caller_find_remote (self, id);
 }
 
-/* What was sent in that message has not arrived, and never will. */
+/* It has not arrived, and never will. */
+static void
+give_back (AfrpcNatsCaller *self,
+           AfrpcNatsCall   *record)
+{
+  if (record->end != AFRPC_NATS_END_NONE)
+    afrpc_nats_caller_settle_end (self, record, AFRPC_STARTED_NO);
+  else
+    afrpc_nats_caller_requeue (self, record);
+}
+
+/* Nobody has got that message, or a part of it. */
 static void
 take_unreachable (AfrpcNatsCaller *self,
                   AfrpcNatsRemote *remote,
@@ -599,14 +610,10 @@ take_unreachable (AfrpcNatsCaller *self,
       next = link->next;
       if (record->message != message)
         continue;
-      /* Of what was sent in parts, it may be that only the repetition of one has not arrived. */
-      if (afrpc_nats_caller_is_under_way (self, record) &&
-          !afrpc_nats_outbox_stop (&remote->outbox, afrpc_nats_caller_get_link (self), message, TRUE))
+      /* Of what was sent in parts, it may be that only the repetition of one has not arrived, and that not for the first time. */
+      if (record->is_in_parts && !afrpc_nats_outbox_stop (&remote->outbox, afrpc_nats_caller_get_link (self), message, TRUE))
         continue;
-      if (record->end != AFRPC_NATS_END_NONE)
-        afrpc_nats_caller_settle_end (self, record, AFRPC_STARTED_NO);
-      else
-        afrpc_nats_caller_requeue (self, record);
+      give_back (self, record);
     }
   if (remote->calls.length == 0)
     remove_remote (self, remote);
@@ -620,6 +627,7 @@ afrpc_nats_caller_take_received (AfrpcNatsCaller *self,
                                  guint64          n)
 {
   AfrpcNatsLink *link = afrpc_nats_caller_get_link (self);
+  GList *l = remote->calls.head;
 
   if (n != AFRPC_NATS_RECEIVED_NEVER)
     {
@@ -629,18 +637,23 @@ afrpc_nats_caller_take_received (AfrpcNatsCaller *self,
   if (!afrpc_nats_outbox_is_under_way (&remote->outbox, link, message))
     return;
 
-  if (afrpc_nats_outbox_stop (&remote->outbox, link, message, TRUE))
-    take_unreachable (self, remote, message);
-  else
-    for (GList *l = remote->calls.head; l != NULL; l = l->next)
-      if (((AfrpcNatsCall *) l->data)->message == message)
-        {
-          afrpc_nats_caller_lose (self, l->data,
-                                  g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED,
-                                               "%s does not know any more what has become of the call of '%s'", remote->name,
-                                               self->subject));
-          return;
-        }
+  while (l != NULL && ((AfrpcNatsCall *) l->data)->message != message)
+    l = l->next;
+  if (!afrpc_nats_outbox_stop (&remote->outbox, link, message, TRUE))
+    {
+      if (l != NULL)
+        afrpc_nats_caller_lose (self, l->data,
+                                g_error_new (AFRPC_ERROR, AFRPC_ERROR_DIED,
+                                             "%s does not know any more what has become of the call of '%s'", remote->name,
+                                             self->subject));
+      return;
+    }
+
+  afrpc_nats_caller_set_credits (self, remote, 0);
+  if (l != NULL)
+    give_back (self, l->data);
+  if (remote->calls.length == 0)
+    remove_remote (self, remote);
 }
 
 /* What has @subject as its reply cannot be sent, and is not sent again. */

@@ -13,6 +13,7 @@
 
 AFRPC_FUNCTION (work, "(uu)")
 AFRPC_ASYNC_FUNCTION (work_async, "(uu)")
+AFRPC_FUNCTION (carry, "(uuay)")
 AFRPC_FUNCTION (configure, "(uu)")
 AFRPC_ASYNC_FUNCTION (configure_async, "(uu)")
 
@@ -84,14 +85,20 @@ configure_async (AfrpcInvocation *invocation)
   g_timeout_add_full (G_PRIORITY_DEFAULT, 1, configure_cb, g_object_ref (invocation), g_object_unref);
 }
 
-GVariant *
-work (AfrpcWorker  *worker,
-      GVariant     *args,
-      GError      **error)
+static void
+wait_until_cancelled (AfrpcWorker *worker,
+                      int          n_ms)
 {
-  guint32 id, what;
+  for (int i = 0; i != n_ms && !afrpc_worker_is_cancelled (worker) && getppid () != 1; i++)
+    poll (NULL, 0, 1);
+}
 
-  g_variant_get (args, "(uu)", &id, &what);
+static gboolean
+act (AfrpcWorker  *worker,
+     guint32       id,
+     guint32       what,
+     GError      **error)
+{
   write_down (id);
   switch (what)
     {
@@ -100,7 +107,7 @@ work (AfrpcWorker  *worker,
 
     case 2:
       g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "no such thing");
-      return NULL;
+      return FALSE;
 
     case 3:
       afrpc_worker_retire (worker);
@@ -111,8 +118,7 @@ work (AfrpcWorker  *worker,
       break;
 
     case 5:
-      while (!afrpc_worker_is_cancelled (worker) && getppid () != 1)
-        poll (NULL, 0, 1);
+      wait_until_cancelled (worker, -1);
       break;
 
     case 6:
@@ -124,11 +130,46 @@ work (AfrpcWorker  *worker,
         poll (NULL, 0, 1);
       break;
 
+    case 8:
+      wait_until_cancelled (worker, 300);
+      break;
+
+    case 9:
+      for (guint32 i = 0; i < 5; i++)
+        afrpc_worker_progress (worker, g_variant_new ("(uu)", id, i));
+      break;
+
     default:
       break;
     }
 
-  return g_variant_new_uint32 (id);
+  return TRUE;
+}
+
+GVariant *
+work (AfrpcWorker  *worker,
+      GVariant     *args,
+      GError      **error)
+{
+  guint32 id, what;
+
+  g_variant_get (args, "(uu)", &id, &what);
+
+  return act (worker, id, what, error) ? g_variant_new_uint32 (id) : NULL;
+}
+
+/* The same with bytes, which go back. */
+GVariant *
+carry (AfrpcWorker  *worker,
+       GVariant     *args,
+       GError      **error)
+{
+  g_autoptr(GVariant) bytes = g_variant_get_child_value (args, 2);
+  guint32 id, what;
+
+  g_variant_get (args, "(uu@ay)", &id, &what, NULL);
+
+  return act (worker, id, what, error) ? g_variant_new ("(u@ay)", id, bytes) : NULL;
 }
 
 static gboolean

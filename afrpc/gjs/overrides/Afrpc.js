@@ -5,7 +5,7 @@
 // convert by one rule on both sides.
 imports.gi.versions.AfrpcGjs = '1.0';
 const {AfrpcGjs, GLib} = imports.gi;
-const {afrpcCalls: Calls, afrpcEvents: Events, afrpcMap: Maps, afrpcPackAs: PackAs, afrpcUnpack: Unpack} = imports.overrides;
+const {afrpcCaller: Callers, afrpcCalls: Calls, afrpcMap: Maps, afrpcPackAs: PackAs, afrpcUnpack: Unpack} = imports.overrides;
 
 // By the type of the value alone, or as a type says.
 function pack(value, type = null) {
@@ -21,40 +21,12 @@ function unpack(variant, options = {}) {
     return Unpack.unpackBytes(...AfrpcGjs.get_value(variant.get_normal_form()), options);
 }
 
-// What a proxy and a pool have besides what introspection says.
-function extendCaller(Caller, Process, what) {
-    const {_init: init} = Caller.prototype;
-
-    Caller.prototype._init = function (properties = {}) {
-        const {bytesAsText = false, ...others} = properties;
-
-        if (!(others.process instanceof Process))
-            throw new TypeError(`a ${what} needs a process`);
-        if (typeof others.function !== 'string')
-            throw new TypeError(`a ${what} needs the name of a function`);
-        init.call(this, others);
-        this.bytesAsText = bytesAsText;
-    };
-    Caller.prototype.bytesAsText = false;
-
-    Caller.prototype.invoke = function (...args) {
-        return Calls.invoke(this, {}, args);
-    };
-    Caller.prototype.invokeWith = function (options, ...args) {
-        return Calls.invoke(this, options, args);
-    };
-
-    Caller.prototype.invokeSync = function (...args) {
-        return Calls.invokeSync(this, {}, args);
-    };
-    Caller.prototype.invokeSyncWith = function (options, ...args) {
-        return Calls.invokeSync(this, options, args);
-    };
-
-    Caller.prototype.events = function (limit = Events.EVENTS_MAX) {
-        return new Events.Events(this, limit);
-    };
-    Caller.prototype[Symbol.asyncIterator] = Caller.prototype.events;
+// What a proxy and a pool want to be made.
+function checkProperties(Process, what, {process, function: name}) {
+    if (!(process instanceof Process))
+        throw new TypeError(`a ${what} needs a process`);
+    if (typeof name !== 'string')
+        throw new TypeError(`a ${what} needs the name of a function`);
 }
 
 function extendPool(Pool) {
@@ -146,8 +118,8 @@ function _init() {
     Afrpc.worker = null;
 
     Calls.prepare(Afrpc);
-    extendCaller(Afrpc.Proxy, Afrpc.Process, 'proxy');
-    extendCaller(Afrpc.Pool, Afrpc.Process, 'pool');
+    Callers.extend(Afrpc.Proxy, properties => checkProperties(Afrpc.Process, 'proxy', properties));
+    Callers.extend(Afrpc.Pool, properties => checkProperties(Afrpc.Process, 'pool', properties));
     extendPool(Afrpc.Pool);
     extendProcess(Afrpc.Process);
     extendWorker(Afrpc.Worker, Afrpc.Invocation);

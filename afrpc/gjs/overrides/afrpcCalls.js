@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* exported prepare, invoke, invokeSync, invokeAll, openMap, watch */
+/* exported prepare, extendCaller, promisifyOther, invoke, invokeSync, invokeAll, openMap, watch, isDestroyed */
 
 // All that a program hears of the library, and the only place that knows how calls are made. News comes through an
 // inbox, not by callbacks, which gjs may refuse; see AfrpcGjs.Inbox.
@@ -194,39 +194,54 @@ function promisifyCall(Call) {
         start(id => inbox.wait_call(id, call, cancellable), () => getOutcome(() => inbox.get_variant())));
 }
 
-// What blocks, and what gets an outcome in a callback: what is thrown says the same as by a promise.
-function extendBlocking(callers, {prototype: call}) {
-    const wait = call.wait_sync;
-    const tell = (made, get) => {
-        try {
-            return get();
-        } catch (e) {
-            throw tellCall(Errors.addDetails(e), made);
-        }
+// What is thrown says the same as by a promise.
+function tellOutcome(call, get) {
+    try {
+        return get();
+    } catch (e) {
+        throw tellCall(Errors.addDetails(e), call);
+    }
+}
+
+// What blocks, and what gets an outcome in a callback.
+function extendBlocking({prototype: caller}) {
+    caller.call_sync = function (args, cancellable = null) {
+        return this.start(args, null).wait_sync(cancellable);
     };
+    caller.call_full_sync = function (args, options, cancellable = null) {
+        const made = this.start(args, options);
+
+        return [made.wait_sync(cancellable), made.steal_fds()];
+    };
+    for (const name of ['call_finish', 'call_full_finish']) {
+        const finish = caller[name];
+
+        caller[name] = function (result) {
+            return tellOutcome(result, () => finish.call(this, result));
+        };
+    }
+}
+
+function extendBlockingCall({prototype: call}) {
+    const {wait_sync: wait, wait_finish: finish} = call;
 
     call.wait_sync = function (cancellable = null) {
-        return tell(this, () => wait.call(this, cancellable));
+        return tellOutcome(this, () => wait.call(this, cancellable));
     };
-    for (const {prototype: caller} of callers) {
-        caller.call_sync = function (args, cancellable = null) {
-            return this.start(args, null).wait_sync(cancellable);
-        };
-        caller.call_full_sync = function (args, options, cancellable = null) {
-            const made = this.start(args, options);
+    call.wait_finish = function (result) {
+        return tellOutcome(this, () => finish.call(this, result));
+    };
+}
 
-            return [made.wait_sync(cancellable), made.steal_fds()];
-        };
-    }
-    const finishes = callers.flatMap(({prototype}) => [[prototype, 'call_finish'], [prototype, 'call_full_finish']]);
+function extendCaller(Caller) {
+    extendBlocking(Caller);
+    promisifyCaller(Caller);
+}
 
-    for (const [prototype, name] of [[call, 'wait_finish'], ...finishes]) {
-        const finish = prototype[name];
-
-        prototype[name] = function (result) {
-            return tell(prototype === call ? this : result, () => finish.call(this, result));
-        };
-    }
+// A method of another library, with nothing but a cancellable. @symbol: what it is called in C
+function promisifyOther(Class, name, symbol, finish) {
+    promisify(Class, name, 1, (object, cancellable) =>
+        start(id => inbox.begin(id, object, symbol, cancellable), finishBy(finish)));
 }
 
 function promisifyProcess(Process) {
@@ -392,10 +407,14 @@ function openMap(pool, options, isOrdered, listener) {
     };
 }
 
+function isDestroyed(caller) {
+    return inbox.is_destroyed(caller);
+}
+
 // Has @listener.notice () called with each news of a proxy or a pool and a function that gives its value, or throws its
 // error. Returns what ends it; null if the caller is destroyed, and there will be no news.
 function watch(caller, listener) {
-    if (inbox.is_destroyed(caller))
+    if (isDestroyed(caller))
         return null;
 
     caller._afrpcListeners ??= new Set();
@@ -427,9 +446,7 @@ function prepare(Afrpc) {
 
     inbox = new Inbox();
     ({CallOptions, Started} = Afrpc);
-    extendBlocking([Afrpc.Proxy, Afrpc.Pool], Afrpc.Call);
-    promisifyCaller(Afrpc.Proxy);
-    promisifyCaller(Afrpc.Pool);
+    extendBlockingCall(Afrpc.Call);
     promisifyCall(Afrpc.Call);
     promisifyProcess(Afrpc.Process);
     promisifyPool(Afrpc.Pool);
