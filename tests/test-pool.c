@@ -3,6 +3,7 @@
 /* Pools: which worker gets which call, and which calls wait. */
 #include "pool-case.h"
 
+#include <sched.h>
 #include <unistd.h>
 
 /* Calls */
@@ -770,6 +771,33 @@ test_pool_taken_back (void)
   meeting_end (&meeting);
 }
 
+static void
+test_pool_default_max (void)
+{
+  cpu_set_t before, one;
+  Case test;
+  int cpu = 0;
+
+  g_test_summary ("By default there are no more workers than processors by the program's affinity");
+  if (sched_getaffinity (0, sizeof before, &before) != 0)
+    {
+      g_test_skip ("more processors than can be named here");
+      return;
+    }
+  while (!CPU_ISSET (cpu, &before))
+    cpu++;
+  CPU_ZERO (&one);
+  CPU_SET (cpu, &one);
+  g_assert_no_errno (sched_setaffinity (0, sizeof one, &one));
+  case_init (&test, "act", NULL);
+  g_assert_cmpuint (afrpc_pool_get_max_workers (test.pool), ==, 1);
+  afrpc_pool_set_max_workers (test.pool, 5);
+  afrpc_pool_set_max_workers (test.pool, 0);
+  g_assert_cmpuint (afrpc_pool_get_max_workers (test.pool), ==, 1);
+  g_assert_no_errno (sched_setaffinity (0, sizeof before, &before));
+  case_end (&test);
+}
+
 /* A warning to some versions of GLib, and a critical one to others. */
 static void
 count_cb (const char     *domain,
@@ -903,6 +931,7 @@ main (int   argc,
   g_test_add_func ("/pool/cancel", test_pool_cancel);
   g_test_add_func ("/pool/timeout", test_pool_timeout);
   g_test_add_func ("/pool/taken-back", test_pool_taken_back);
+  g_test_add_func ("/pool/default-max", test_pool_default_max);
   g_test_add_func ("/pool/large", test_pool_large);
   g_test_add_func ("/pool/options", test_pool_options);
   g_test_add_func ("/pool/out-of-range", test_pool_out_of_range);
