@@ -514,6 +514,31 @@ test_pool_limits_memory_jitter (void)
 }
 
 static void
+test_pool_limits_calls_jitter (void)
+{
+  const guint limit = 80;
+  Case test;
+  guint n_first = 0;
+  int first = 0;
+
+  g_test_summary ("Some are replaced after a few calls less than others");
+  choose_low_limit (limit);
+  case_init (&test, "act", "max-workers", 1, "load", 1, "max-calls", limit, NULL);
+  for (guint i = 0; i < limit; i++)
+    {
+      g_autoptr(AfrpcCall) call = start_act (&test, "return", NULL);
+
+      g_variant_unref (wait_value (call));
+      if (first == 0)
+        first = pid_of (call);
+      n_first += pid_of (call) == first;
+    }
+  g_assert_cmpuint (n_first, <, limit);
+  g_assert_cmpuint (n_first, >=, limit - limit / 8);
+  case_end (&test);
+}
+
+static void
 test_pool_limits_memory_blocking (void)
 {
   Case test;
@@ -650,6 +675,7 @@ main (int   argc,
   g_test_add_func ("/pool-limits/memory", test_pool_limits_memory);
   g_test_add_func ("/pool-limits/memory-jitter", test_pool_limits_memory_jitter);
   g_test_add_func ("/pool-limits/memory-blocking", test_pool_limits_memory_blocking);
+  g_test_add_func ("/pool-limits/calls-jitter", test_pool_limits_calls_jitter);
   g_test_add_func ("/pool-limits/memory-unreadable", test_pool_limits_memory_unreadable);
 
   return g_test_run ();
