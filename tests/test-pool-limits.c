@@ -572,6 +572,40 @@ test_pool_limits_memory_blocking (void)
 }
 
 static void
+test_pool_limits_memory_pace (void)
+{
+  const guint slow_ms = 80;
+  Case test;
+  Meeting meeting;
+  g_autoptr(AfrpcCall) call = NULL;
+
+  g_test_summary ("Memory that it takes long to read is read for no more than a twentieth of the time, also if calls come late");
+  if (is_command ())
+    {
+      g_test_skip ("it is the command's own");
+      return;
+    }
+  meeting_init (&meeting);
+  failing_open_begin ("smaps_rollup", 0);
+  failing_open_slow_down (slow_ms);
+  /* Less than what is shared: otherwise there is nothing to look at. */
+  case_init (&test, "act", "max-workers", 1, "idle-workers", 1, "max-memory-growth", G_GUINT64_CONSTANT (1) << 20, NULL);
+  wait_idle (&test, 1);
+  g_assert_cmpuint (failing_open_get_n_opened (), ==, 1);
+  call = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  /* One because of the call, and another one because it still runs. */
+  while (failing_open_get_n_opened () < 3)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (failing_open_get_least_gap_us (), >=, 20 * slow_ms * 1000);
+  failing_open_slow_down (0);
+  meeting_let_go (&meeting);
+  g_variant_unref (wait_value (call));
+  g_clear_object (&call);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
+static void
 test_pool_limits_memory_failing (void)
 {
   Case test;
@@ -671,6 +705,7 @@ main (int   argc,
   g_test_add_func ("/pool-limits/age", test_pool_limits_age);
   g_test_add_func ("/pool-limits/age-busy", test_pool_limits_age_busy);
   /* First, because a thread of another one may be about to look still. */
+  g_test_add_func ("/pool-limits/memory-pace", test_pool_limits_memory_pace);
   g_test_add_func ("/pool-limits/memory-failing", test_pool_limits_memory_failing);
   g_test_add_func ("/pool-limits/memory", test_pool_limits_memory);
   g_test_add_func ("/pool-limits/memory-jitter", test_pool_limits_memory_jitter);
