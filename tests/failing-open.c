@@ -15,6 +15,11 @@ static const char *failing_name;
 static int n_left;
 static int n_failed;
 static int n_opened;
+static int slow_ms;
+
+static GMutex lock;
+static gint64 last_end;  /* (locked) 0: there was none */
+static gint64 least_gap; /* (locked) */
 
 void
 failing_open_begin (const char *name,
@@ -23,6 +28,9 @@ failing_open_begin (const char *name,
   g_atomic_int_set (&n_left, n);
   g_atomic_int_set (&n_failed, 0);
   g_atomic_int_set (&n_opened, 0);
+  g_atomic_int_set (&slow_ms, 0);
+  last_end = 0;
+  least_gap = G_MAXINT64;
   g_atomic_pointer_set (&failing_name, name);
 }
 
@@ -30,6 +38,24 @@ void
 failing_open_end (void)
 {
   g_atomic_int_set (&n_left, 0);
+}
+
+void
+failing_open_slow_down (guint ms)
+{
+  g_atomic_int_set (&slow_ms, ms);
+}
+
+gint64
+failing_open_get_least_gap_us (void)
+{
+  gint64 gap;
+
+  g_mutex_lock (&lock);
+  gap = least_gap;
+  g_mutex_unlock (&lock);
+
+  return gap;
 }
 
 guint
@@ -66,6 +92,18 @@ is_meant (const char *path)
   return name != NULL && strcmp (slash != NULL ? slash + 1 : path, name) == 0;
 }
 
+/* One thread after the other. */
+static void
+take_time (void)
+{
+  g_mutex_lock (&lock);
+  if (last_end > 0)
+    least_gap = MIN (least_gap, g_get_monotonic_time () - last_end);
+  g_usleep (g_atomic_int_get (&slow_ms) * 1000);
+  last_end = g_get_monotonic_time ();
+  g_mutex_unlock (&lock);
+}
+
 int
 open (const char *path,
       int         flags,
@@ -86,6 +124,7 @@ open (const char *path,
           errno = EMFILE;
           return -1;
         }
+      take_time ();
       g_atomic_int_inc (&n_opened);
     }
 

@@ -311,6 +311,57 @@ test_ends_template (void)
   }
 }
 
+/* Returns: (transfer full): one that is given another module than its template */
+static AfrpcProcess *
+fork_with_module (AfrpcProcess *template)
+{
+  AfrpcProcess *process = afrpc_process_fork (template);
+
+  afrpc_process_require (process, g_getenv ("AFRPC_TEST_MESSAGE_WORKER"));
+
+  return process;
+}
+
+/* It has both, and was not forked. */
+static void
+check_modules (AfrpcProcess *process) /* (transfer full) */
+{
+  g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+  g_autoptr(AfrpcProxy) proxy = afrpc_proxy_new (process, "count_up");
+  g_autoptr(GVariant) own = NULL;
+  g_autoptr(GVariant) inherited = NULL;
+  g_autoptr(GError) error = NULL;
+
+  own = afrpc_caller_call_sync (AFRPC_CALLER (proxy), g_variant_new ("(u)", 3), NULL, &error);
+  g_assert_no_error (error);
+  afrpc_call_options_set_function (options, "act");
+  inherited = afrpc_caller_call_full_sync (AFRPC_CALLER (proxy), test_act ("return", NULL), options, NULL, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (afrpc_process_get_start (process), ==, AFRPC_START_EXEC);
+  g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, NULL));
+  g_object_unref (process);
+}
+
+static void
+test_ends_template_modules (void)
+{
+  g_autoptr(AfrpcProcess) template = test_template_new ();
+  AfrpcProcess *owed;
+  AfrpcStart start;
+  gboolean ended = FALSE;
+
+  g_test_summary ("What a template cannot fork any more that has ended has modules of its own besides those of the template");
+  g_free (describe_fork (template, &start));
+  g_assert_cmpint (start, ==, AFRPC_START_FORK);
+  afrpc_process_kill (template, SIGSTOP);
+  owed = fork_with_module (template);
+  afrpc_process_kill (template, SIGKILL);
+  afrpc_process_wait_async (template, NULL, wait_cb, &ended);
+  test_iterate_until (&ended);
+  check_modules (owed);
+  check_modules (fork_with_module (template));
+}
+
 static void
 test_ends_template_large (void)
 {
@@ -715,6 +766,7 @@ main (int   argc,
       g_test_add_data_func (path, GUINT_TO_POINTER (i), test_ends_callbacks);
     }
   g_test_add_func ("/ends/template", test_ends_template);
+  g_test_add_func ("/ends/template/modules", test_ends_template_modules);
   g_test_add_func ("/ends/template/large", test_ends_template_large);
   g_test_add_func ("/ends/template/with-job", test_ends_template_with_job);
   g_test_add_func ("/ends/none", test_ends_none);

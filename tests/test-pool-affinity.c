@@ -107,6 +107,61 @@ test_pool_affinity_full (void)
   meeting_end (&meeting);
 }
 
+static void
+test_pool_affinity_remembered (void)
+{
+  const guint n_others = 1000;
+  Case test;
+  Meeting meetings[2];
+  AfrpcCall *running[2];
+  g_autoptr(AfrpcCall) first = NULL;
+  g_autoptr(AfrpcCall) tied = NULL;
+  guint n_settled = 0, own;
+
+  g_test_summary ("A key of which no call is under way leads to its worker, after calls with many other keys, too");
+  case_init (&test, "act", "max-workers", 2, "idle-workers", 2, "load", 1, NULL);
+  wait_idle (&test, 2);
+  first = start_with_key (&test, test_act ("return", NULL), "key");
+  g_variant_unref (wait_value (first));
+  for (guint i = 0; i < n_others; i++)
+    {
+      g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
+      g_autofree char *key = g_strdup_printf ("%u", i);
+
+      afrpc_call_options_set_affinity (options, key);
+      afrpc_caller_call_full (caller_of (&test), test_act ("return", NULL), options, NULL, count_value_cb, &n_settled);
+    }
+  iterate_until_count (&n_settled, n_others);
+
+  /* Its worker has something else to do, and the other one has not. */
+  for (guint i = 0; i < 2; i++)
+    {
+      meeting_init (&meetings[i]);
+      running[i] = afrpc_caller_start (caller_of (&test), meet (&meetings[i]), NULL);
+    }
+  wait_begun (&test, 2);
+  own = pid_of (running[0]) == pid_of (first) ? 0 : 1;
+  g_assert_cmpint (pid_of (running[own]), ==, pid_of (first));
+  meeting_let_go (&meetings[1 - own]);
+  g_variant_unref (wait_value (running[1 - own]));
+  wait_idle (&test, 1);
+  tied = start_with_key (&test, test_act ("return", NULL), "key");
+  check_value (start_act (&test, "return", NULL));
+  g_assert_false (afrpc_call_is_settled (tied));
+  meeting_let_go (&meetings[own]);
+  g_variant_unref (wait_value (tied));
+  g_assert_cmpint (pid_of (tied), ==, pid_of (first));
+  g_variant_unref (wait_value (running[own]));
+  for (guint i = 0; i < 2; i++)
+    {
+      g_object_unref (running[i]);
+      meeting_end (&meetings[i]);
+    }
+  g_clear_object (&first);
+  g_clear_object (&tied);
+  case_end (&test);
+}
+
 /* Waits for a call, of which it is seen that it has another worker than @before. */
 static void
 check_moved (AfrpcCall *call, /* (transfer full) */
@@ -390,6 +445,7 @@ main (int   argc,
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/pool-affinity/full", test_pool_affinity_full);
+  g_test_add_func ("/pool-affinity/remembered", test_pool_affinity_remembered);
   g_test_add_func ("/pool-affinity/replaced", test_pool_affinity_replaced);
   g_test_add_func ("/pool-affinity/blocking", test_pool_affinity_blocking);
   g_test_add_func ("/pool-affinity/given-up", test_pool_affinity_given_up);

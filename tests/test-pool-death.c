@@ -282,6 +282,30 @@ test_pool_death_init (void)
 }
 
 static void
+test_pool_death_back_off (void)
+{
+  Case test;
+  g_autoptr(AfrpcProcess) template = template_new ();
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(AfrpcPoolStats) stats = NULL;
+  const gint64 begin = g_get_monotonic_time ();
+
+  g_test_summary ("After each worker that has failed the next one is started later than after that before");
+  case_take (&test, g_object_new (AFRPC_TYPE_POOL, "process", template, "function", "act", "init", "init_error",
+                                  "max-failures", 5, "max-workers", 1, NULL));
+  call = start_act (&test, "return", NULL);
+  error = wait_error (call);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_INIT);
+  /* Half of 50, 100, 200 and 400 ms at least. */
+  g_assert_cmpint (g_get_monotonic_time () - begin, >=, (25 + 50 + 100 + 200) * 1000);
+  stats = afrpc_pool_get_stats (test.pool);
+  g_assert_cmpuint (afrpc_pool_stats_get_n_workers_started (stats), ==, 5);
+  g_clear_object (&call);
+  case_end (&test);
+}
+
+static void
 test_pool_death_other_function (void)
 {
   Case test;
@@ -895,6 +919,7 @@ main (int   argc,
   g_test_add_func ("/pool-death/order", test_pool_death_order);
   g_test_add_func ("/pool-death/order-of-late", test_pool_death_order_of_late);
   g_test_add_func ("/pool-death/init", test_pool_death_init);
+  g_test_add_func ("/pool-death/back-off", test_pool_death_back_off);
   g_test_add_func ("/pool-death/other-function", test_pool_death_other_function);
   g_test_add_func ("/pool-death/failure", test_pool_death_failure);
   g_test_add_func ("/pool-death/hopeless", test_pool_death_hopeless);

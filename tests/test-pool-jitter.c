@@ -3,7 +3,10 @@
 /* By how much what is random makes pools differ. */
 #include "config.h"
 
+#include "pool-case.h"
+
 #include "pool/afrpc-pool-jitter.h"
+#include "pool/afrpc-pool-parts.h"
 
 static void
 test_pool_jitter_back_off (void)
@@ -61,6 +64,33 @@ test_pool_jitter_limit (void)
   g_assert_cmpuint (afrpc_pool_jitter_limit (800, 101), ==, 800);
 }
 
+static void
+test_pool_jitter_age (void)
+{
+  const gint64 lower_us = G_GINT64_CONSTANT (900) * 1000 * 1000;
+  AfrpcPoolMember *early, *late;
+  Case test;
+
+  g_test_summary ("Some are too old a little earlier than others that have been ready for as long");
+  case_init (&test, "echo", "max-workers", 2, "idle-workers", 2, "max-age-s", 1000, NULL);
+  wait_idle (&test, 2);
+  early = afrpc_pool_member_ref (test.pool->core->members->pdata[0]);
+  late = afrpc_pool_member_ref (test.pool->core->members->pdata[1]);
+  early->spread = 100 * 1000;
+  late->spread = 0;
+  late->ready_at = early->ready_at;
+  afrpc_pool_age_look (test.pool->core, early->ready_at + lower_us - 1);
+  g_assert_true (afrpc_pool_member_is_live (early));
+  afrpc_pool_age_look (test.pool->core, early->ready_at + lower_us);
+  g_assert_false (afrpc_pool_member_is_live (early));
+  g_assert_true (afrpc_pool_member_is_live (late));
+  afrpc_pool_age_look (test.pool->core, late->ready_at + 1000 * G_USEC_PER_SEC);
+  g_assert_false (afrpc_pool_member_is_live (late));
+  afrpc_pool_member_unref (early);
+  afrpc_pool_member_unref (late);
+  case_end (&test);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -69,6 +99,7 @@ main (int   argc,
 
   g_test_add_func ("/pool-jitter/back-off", test_pool_jitter_back_off);
   g_test_add_func ("/pool-jitter/limit", test_pool_jitter_limit);
+  g_test_add_func ("/pool-jitter/age", test_pool_jitter_age);
 
   return g_test_run ();
 }

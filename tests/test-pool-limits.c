@@ -514,6 +514,31 @@ test_pool_limits_memory_jitter (void)
 }
 
 static void
+test_pool_limits_calls_jitter (void)
+{
+  const guint limit = 80;
+  Case test;
+  guint n_first = 0;
+  int first = 0;
+
+  g_test_summary ("Some are replaced after a few calls less than others");
+  choose_low_limit (limit);
+  case_init (&test, "act", "max-workers", 1, "load", 1, "max-calls", limit, NULL);
+  for (guint i = 0; i < limit; i++)
+    {
+      g_autoptr(AfrpcCall) call = start_act (&test, "return", NULL);
+
+      g_variant_unref (wait_value (call));
+      if (first == 0)
+        first = pid_of (call);
+      n_first += pid_of (call) == first;
+    }
+  g_assert_cmpuint (n_first, <, limit);
+  g_assert_cmpuint (n_first, >=, limit - limit / 8);
+  case_end (&test);
+}
+
+static void
 test_pool_limits_memory_blocking (void)
 {
   Case test;
@@ -544,6 +569,40 @@ test_pool_limits_memory_blocking (void)
   while (pid == first);
   g_assert_cmpuint (test.errors->len, ==, 0);
   case_end (&test);
+}
+
+static void
+test_pool_limits_memory_pace (void)
+{
+  const guint slow_ms = 80;
+  Case test;
+  Meeting meeting;
+  g_autoptr(AfrpcCall) call = NULL;
+
+  g_test_summary ("Memory that it takes long to read is read for no more than a twentieth of the time, also if calls come late");
+  if (is_command ())
+    {
+      g_test_skip ("it is the command's own");
+      return;
+    }
+  meeting_init (&meeting);
+  failing_open_begin ("smaps_rollup", 0);
+  failing_open_slow_down (slow_ms);
+  /* Less than what is shared: otherwise there is nothing to look at. */
+  case_init (&test, "act", "max-workers", 1, "idle-workers", 1, "max-memory-growth", G_GUINT64_CONSTANT (1) << 20, NULL);
+  wait_idle (&test, 1);
+  g_assert_cmpuint (failing_open_get_n_opened (), ==, 1);
+  call = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  /* One because of the call, and another one because it still runs. */
+  while (failing_open_get_n_opened () < 3)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (failing_open_get_least_gap_us (), >=, 20 * slow_ms * 1000);
+  failing_open_slow_down (0);
+  meeting_let_go (&meeting);
+  g_variant_unref (wait_value (call));
+  g_clear_object (&call);
+  case_end (&test);
+  meeting_end (&meeting);
 }
 
 static void
@@ -646,10 +705,12 @@ main (int   argc,
   g_test_add_func ("/pool-limits/age", test_pool_limits_age);
   g_test_add_func ("/pool-limits/age-busy", test_pool_limits_age_busy);
   /* First, because a thread of another one may be about to look still. */
+  g_test_add_func ("/pool-limits/memory-pace", test_pool_limits_memory_pace);
   g_test_add_func ("/pool-limits/memory-failing", test_pool_limits_memory_failing);
   g_test_add_func ("/pool-limits/memory", test_pool_limits_memory);
   g_test_add_func ("/pool-limits/memory-jitter", test_pool_limits_memory_jitter);
   g_test_add_func ("/pool-limits/memory-blocking", test_pool_limits_memory_blocking);
+  g_test_add_func ("/pool-limits/calls-jitter", test_pool_limits_calls_jitter);
   g_test_add_func ("/pool-limits/memory-unreadable", test_pool_limits_memory_unreadable);
 
   return g_test_run ();

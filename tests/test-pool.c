@@ -3,6 +3,7 @@
 /* Pools: which worker gets which call, and which calls wait. */
 #include "pool-case.h"
 
+#include <sched.h>
 #include <unistd.h>
 
 /* Calls */
@@ -770,6 +771,120 @@ test_pool_taken_back (void)
   meeting_end (&meeting);
 }
 
+static void
+test_pool_start_delay (void)
+{
+  const gint64 delay_ms = 200;
+  Case test;
+  Meeting meeting;
+  g_autoptr(AfrpcCallOptions) brief = afrpc_call_options_new ();
+  g_autoptr(AfrpcCall) first = NULL;
+  g_autoptr(AfrpcCall) waiting = NULL;
+  g_autoptr(AfrpcCall) late = NULL;
+  g_autoptr(GError) error = NULL;
+  gint64 begin;
+
+  g_test_summary ("There is another worker once all have been busy for so long while calls wait, and not before");
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 2, "load", 1, "start-delay-ms", G_MAXINT, NULL);
+  first = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+  wait_begun (&test, 1);
+  begin = g_get_monotonic_time ();
+  waiting = start_act (&test, "return", NULL);
+  afrpc_call_options_set_timeout_ms (brief, 10);
+  late = start_act (&test, "return", brief);
+  error = wait_error (late);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
+  g_assert_cmpuint (afrpc_pool_get_n_workers (test.pool), ==, 1);
+
+  g_object_set (test.pool, "start-delay-ms", (guint) delay_ms, NULL);
+  g_variant_unref (wait_value (waiting));
+  g_assert_cmpint (g_get_monotonic_time () - begin, >=, delay_ms * 1000);
+  g_assert_cmpint (pid_of (waiting), !=, pid_of (first));
+  meeting_let_go (&meeting);
+  g_variant_unref (wait_value (first));
+  g_clear_object (&first);
+  g_clear_object (&waiting);
+  g_clear_object (&late);
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
+static void
+test_pool_stop_delay (void)
+{
+  const gint64 delay_ms = 200;
+  Case test;
+  g_autoptr(AfrpcCall) call = NULL;
+  gint64 begin;
+
+  g_test_summary ("A worker that nobody needs is kept for so long");
+  case_init (&test, "act", "max-workers", 1, "stop-delay-ms", (guint) delay_ms, NULL);
+  begin = g_get_monotonic_time ();
+  call = start_act (&test, "return", NULL);
+  g_variant_unref (wait_value (call));
+  while (afrpc_pool_get_n_workers (test.pool) > 0)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (g_get_monotonic_time () - begin, >=, delay_ms * 1000);
+  g_clear_object (&call);
+  case_end (&test);
+}
+
+static void
+test_pool_idle_workers (void)
+{
+  Case test;
+  Meeting meeting;
+  AfrpcCall *calls[3];
+
+  g_test_summary ("So many workers are kept ready while others work, within the limit, however late others are started");
+  meeting_init (&meeting);
+  case_init (&test, "act", "max-workers", 3, "idle-workers", 1, "load", 1, "start-delay-ms", G_MAXINT, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    {
+      g_assert_cmpuint (afrpc_pool_get_n_workers (test.pool), ==, i + 1);
+      wait_idle (&test, 1);
+      calls[i] = afrpc_caller_start (caller_of (&test), meet (&meeting), NULL);
+      wait_begun (&test, i + 1);
+    }
+  g_assert_cmpuint (afrpc_pool_get_n_workers (test.pool), ==, 3);
+  meeting_let_go (&meeting);
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    {
+      g_variant_unref (wait_value (calls[i]));
+      g_object_unref (calls[i]);
+    }
+  case_end (&test);
+  meeting_end (&meeting);
+}
+
+static void
+test_pool_default_max (void)
+{
+  cpu_set_t before, one;
+  Case test;
+  int cpu = 0;
+
+  g_test_summary ("By default there are no more workers than processors by the program's affinity");
+  if (sched_getaffinity (0, sizeof before, &before) != 0)
+    {
+      g_test_skip ("more processors than can be named here");
+      return;
+    }
+  while (!CPU_ISSET (cpu, &before))
+    cpu++;
+  CPU_ZERO (&one);
+  CPU_SET (cpu, &one);
+  g_assert_no_errno (sched_setaffinity (0, sizeof one, &one));
+  case_init (&test, "act", NULL);
+  g_assert_cmpuint (afrpc_pool_get_max_workers (test.pool), ==, 1);
+  afrpc_pool_set_max_workers (test.pool, 5);
+  afrpc_pool_set_max_workers (test.pool, 0);
+  g_assert_cmpuint (afrpc_pool_get_max_workers (test.pool), ==, 1);
+  g_assert_no_errno (sched_setaffinity (0, sizeof before, &before));
+  case_end (&test);
+}
+
 /* A warning to some versions of GLib, and a critical one to others. */
 static void
 count_cb (const char     *domain,
@@ -903,6 +1018,10 @@ main (int   argc,
   g_test_add_func ("/pool/cancel", test_pool_cancel);
   g_test_add_func ("/pool/timeout", test_pool_timeout);
   g_test_add_func ("/pool/taken-back", test_pool_taken_back);
+  g_test_add_func ("/pool/start-delay", test_pool_start_delay);
+  g_test_add_func ("/pool/stop-delay", test_pool_stop_delay);
+  g_test_add_func ("/pool/idle-workers", test_pool_idle_workers);
+  g_test_add_func ("/pool/default-max", test_pool_default_max);
   g_test_add_func ("/pool/large", test_pool_large);
   g_test_add_func ("/pool/options", test_pool_options);
   g_test_add_func ("/pool/out-of-range", test_pool_out_of_range);

@@ -484,6 +484,63 @@ test_process_stdio_fds (void)
   close (fds[0]);
 }
 
+/* Returns: (transfer full): what is read of what the worker says, after somebody has not read for a while */
+static char *
+say_unread (AfrpcProxy *proxy,
+            int         fds[2])
+{
+  g_autofree char *much = g_strnfill (1000 * 1000, 'x'); /* more than waits anywhere */
+  g_autoptr(GString) seen = g_string_new (NULL);
+  char buffer[4096] = "";
+  gssize n;
+
+  while (write (fds[1], buffer, sizeof buffer) > 0)
+    ;
+  /* Who writes to it waits from now on. */
+  g_assert_no_errno (fcntl (fds[1], F_SETFL, 0));
+  g_variant_unref (test_call (proxy, test_act ("stderr", g_variant_new_string (much)), NULL));
+  test_iterate_until_idle ();
+  while (read (fds[0], buffer, sizeof buffer) > 0)
+    ;
+  g_variant_unref (test_call (proxy, test_act ("stderr", g_variant_new_string ("read\n")), NULL));
+  while (!g_str_has_suffix (seen->str, "read\n"))
+    {
+      test_iterate_until_fd (fds[0], G_IO_IN);
+      n = read (fds[0], buffer, sizeof buffer);
+      g_assert_cmpint (n, >, 0);
+      g_string_append_len (seen, buffer, n);
+    }
+
+  return g_strdup (seen->str);
+}
+
+static void
+test_process_stderr_unread (void)
+{
+  g_autoptr(AfrpcProcess) process = test_process_new ();
+  g_auto(Watched) watched = { 0 };
+  g_autofree char *seen = NULL;
+  int fds[2], before;
+
+  g_test_summary ("A standard error of the program that nobody reads holds nobody up; what it does not take is said once it does");
+  afrpc_process_set_stderr (process, AFRPC_STDIO_TEE);
+  watch_init (&watched, afrpc_proxy_new (process, "act"));
+  g_variant_unref (test_call (watched.proxy, test_act ("return", NULL), NULL));
+  g_assert_no_errno (pipe2 (fds, O_CLOEXEC | O_NONBLOCK));
+  before = fcntl (STDERR_FILENO, F_DUPFD_CLOEXEC, 10);
+  g_assert_no_errno (dup2 (fds[1], STDERR_FILENO));
+  /* Who waits for it is ended. */
+  alarm (100);
+  seen = say_unread (watched.proxy, fds);
+  alarm (0);
+  g_assert_no_errno (dup2 (before, STDERR_FILENO));
+  close (before);
+  close (fds[0]);
+  close (fds[1]);
+  g_assert_cmpstr (seen, ==, "[afrpc: 1000000 bytes of a worker's standard error were dropped here]\nread\n");
+  watch_end (&watched);
+}
+
 static void
 test_process_signals (void)
 {
@@ -842,6 +899,7 @@ main (int   argc,
   g_test_add_func ("/process/module-path", test_process_module_path);
   g_test_add_func ("/process/environ", test_process_set_environ);
   g_test_add_func ("/process/stdio", test_process_stdio_fds);
+  g_test_add_func ("/process/stderr-unread", test_process_stderr_unread);
   g_test_add_func ("/process/signals", test_process_signals);
   g_test_add_func ("/process/notify", test_process_notify);
   g_test_add_func ("/process/notify-of-one", test_process_notify_of_one);

@@ -80,6 +80,11 @@ def crash(*args):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def wait_and_crash(path):
+    wait_for(path)
+    crash()
+
+
 def leave(*args):
     sys.exit(5)
 
@@ -497,6 +502,8 @@ class Deaths(Case):
             # Arguments that are unpickled, a result that is pickled
             outcomes.append((executor.submit(capture, Trouble("unpickle", function)), in_worker))
             outcomes.append((executor.submit(make, Trouble, "pickle", function), in_worker))
+            # What is called
+            outcomes.append((executor.submit(function), in_worker))
         # A result that is unpickled here
         outcomes.append((executor.submit(make, Trouble, "unpickle", fail), ValueError))
         outcomes.append((executor.submit(make, Trouble, "unpickle", leave), SystemExit))
@@ -505,6 +512,42 @@ class Deaths(Case):
         for future, expected in outcomes:
             self.assertIs(type(future.exception(PATIENCE)), expected)
             self.check_alive(executor)
+
+    def test_large_data(self):
+        """More than is on its way at once when the worker dies."""
+        executor = self.make(max_workers=2)
+        data = "a" * (4 << 20)
+        futures = [executor.submit(crash, data) for _ in range(5)]
+        for future in futures:
+            self.assertIs(type(future.exception(PATIENCE)), WorkerLost)
+        for chunksize in None, 3:
+            with self.assertRaises(WorkerLost):
+                list(executor.map(crash, [data] * 10, chunksize=chunksize, timeout=PATIENCE))
+        self.check_alive(executor)
+
+    def test_shutdown_before(self):
+        """A worker that dies while shutdown() waits."""
+        executor = self.make(max_workers=1)
+        future = executor.submit(wait_and_crash, self.path("go"))
+        behind = executor.submit(square, 3)
+        thread = threading.Thread(target=executor.shutdown)
+        thread.start()
+        self.wait_until(lambda: "closed" in repr(executor))
+        self.assertTrue(thread.is_alive())
+        touch(self.path("go"))
+        thread.join(PATIENCE)
+        self.assertFalse(thread.is_alive())
+        self.assertIs(type(future.exception(0)), WorkerLost)
+        self.assertEqual(behind.result(0), 9)
+
+    def test_shutdown_with_what_cannot_be_pickled(self):
+        for call in (capture, Trouble("pickle", fail)), (make, Trouble, "pickle", fail):
+            executor = self.make(max_workers=1)
+            self.check_alive(executor)
+            future = executor.submit(*call)
+            executor.shutdown(wait=False)
+            self.assertIs(type(future.exception(PATIENCE)), ValueError)
+            self.assertTrue(executor._core.ended.wait(PATIENCE))
 
     def test_map(self):
         executor = self.make(max_workers=1)
@@ -545,13 +588,14 @@ class Deaths(Case):
         self.assertIn("SystemExit", str(executor.submit(square, 1).exception(PATIENCE)))
 
     def test_kill_workers(self):
-        executor = self.make(max_workers=1)
-        futures = [executor.submit(wait_for, self.path("never")) for _ in range(5)]
-        self.wait_until(futures[0].running)
-        executor.kill_workers()
-        for future in futures:
-            self.assertIs(type(future.exception(PATIENCE)), BrokenPool)
-        executor.shutdown()
+        for end_them in Executor.kill_workers, Executor.terminate_workers:
+            executor = self.make(max_workers=1)
+            futures = [executor.submit(wait_for, self.path("never")) for _ in range(5)]
+            self.wait_until(futures[0].running)
+            end_them(executor)
+            for future in futures:
+                self.assertIs(type(future.exception(PATIENCE)), BrokenPool)
+            executor.shutdown()
 
     def test_many_chunks(self):
         """However much waits when there are no workers any more, all of it fails: chunks of maps that have more of them, and

@@ -2,7 +2,10 @@
 /* A program with the set-user-ID bit does not do what the environment says. */
 #include <afrpc/afrpc.h>
 
+#include <errno.h>
 #include <glib/gstdio.h>
+#include <spawn.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -70,6 +73,33 @@ inside_itself (int    argc,
     return ALSO_EXECUTED;
 
   return g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED) ? FORKED_ONLY : BROKEN;
+}
+
+static gboolean is_asked; /* posix_spawn () */
+
+/* Instead of that of the C library. */
+int
+posix_spawn (pid_t                            *pid,
+             const char                       *path,
+             const posix_spawn_file_actions_t *actions,
+             const posix_spawnattr_t          *attributes,
+             char *const                       argv[],
+             char *const                       environment[])
+{
+  is_asked = TRUE;
+
+  return ENOSYS;
+}
+
+#define BY_POSIX_SPAWN 20
+#define BY_ITSELF 21
+
+static int
+inside_spawning (void)
+{
+  g_assert_false (can_serve (afrpc_process_new_exec ("/bin/true"), NULL));
+
+  return is_asked ? BY_POSIX_SPAWN : BY_ITSELF;
 }
 
 static int
@@ -179,6 +209,100 @@ test_set_user_id_self (void)
   g_rmdir (dir);
 }
 
+static void
+test_set_user_id_spawn (void)
+{
+  g_autofree char *dir = NULL;
+  g_autofree char *program = NULL;
+
+  g_test_summary ("How a program with the rights of another starts processes is not up to who runs it");
+  if (geteuid () != 0)
+    {
+      g_test_skip ("only root can give programs to others");
+      return;
+    }
+  dir = g_dir_make_tmp ("afrpc-set-user-id-XXXXXX", NULL);
+  g_assert_no_errno (chmod (dir, 0755));
+  program = copy_program ("/proc/self/exe", dir, "program");
+
+  if (run_inside (program, "--spawn", NULL) != BY_ITSELF)
+    g_test_skip ("there is one way only here");
+  else
+    {
+      g_setenv ("AFRPC_SPAWN", "posix", TRUE);
+      g_assert_cmpint (run_inside (program, "--spawn", NULL), ==, BY_POSIX_SPAWN);
+      g_assert_no_errno (chmod (program, 04755));
+      if (run_inside (program, "--secure", NULL) == SKIPPED)
+        g_test_skip ("the file system has no set-user-ID");
+      else
+        g_assert_cmpint (run_inside (program, "--spawn", NULL), ==, BY_ITSELF);
+      g_unsetenv ("AFRPC_SPAWN");
+    }
+
+  g_unlink (program);
+  g_rmdir (dir);
+}
+
+/* Returns: (transfer full): what @host says of a module of that name */
+static char *
+require_module (const char *host,
+                const char *name)
+{
+  g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (host);
+  g_autoptr(GError) error = NULL;
+
+  afrpc_process_require (process, name);
+  g_assert_false (can_serve (g_steal_pointer (&process), &error));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_MODULE);
+
+  return g_strdup (error->message);
+}
+
+static void
+test_set_user_id_module_path (void)
+{
+  g_autofree char *dir = NULL;
+  g_autofree char *program = NULL;
+  g_autofree char *host = NULL;
+  g_autofree char *module = NULL;
+  g_autofree char *plain = NULL;
+  g_autofree char *secure = NULL;
+
+  g_test_summary ("Where modules are looked for is not up to who runs a host with the rights of another");
+  if (geteuid () != 0)
+    {
+      g_test_skip ("only root can give programs to others");
+      return;
+    }
+  dir = g_dir_make_tmp ("afrpc-set-user-id-XXXXXX", NULL);
+  g_assert_no_errno (chmod (dir, 0755));
+  module = g_build_filename (dir, "of-whoever.so", NULL);
+  g_assert_true (g_file_set_contents (module, "no module\n", -1, NULL));
+  g_assert_no_errno (chmod (module, 0755));
+  program = copy_program ("/proc/self/exe", dir, "program");
+  host = copy_program (g_getenv ("AFRPC_TEST_LONE_HOST"), dir, "host");
+  g_setenv ("AFRPC_MODULE_PATH", dir, TRUE);
+
+  plain = require_module (host, "of-whoever");
+  g_assert_nonnull (strstr (plain, module));
+  g_assert_no_errno (chmod (program, 04755));
+  g_assert_no_errno (chmod (host, 04755));
+  if (run_inside (program, "--secure", NULL) == SKIPPED)
+    g_test_skip ("the file system has no set-user-ID");
+  else
+    {
+      secure = require_module (host, "of-whoever");
+      g_assert_null (strstr (secure, module));
+      g_assert_nonnull (strstr (secure, "of-whoever"));
+    }
+  g_unsetenv ("AFRPC_MODULE_PATH");
+
+  g_unlink (host);
+  g_unlink (program);
+  g_unlink (module);
+  g_rmdir (dir);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -188,10 +312,15 @@ main (int   argc,
   if (argc == 2 && (g_str_equal (argv[1], "--plain") || g_str_equal (argv[1], "--secure")))
     return inside (g_str_equal (argv[1], "--secure"));
 
+  if (argc == 2 && g_str_equal (argv[1], "--spawn"))
+    return inside_spawning ();
+
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/set-user-id/host-path", test_set_user_id_host_path);
   g_test_add_func ("/set-user-id/self", test_set_user_id_self);
+  g_test_add_func ("/set-user-id/spawn", test_set_user_id_spawn);
+  g_test_add_func ("/set-user-id/module-path", test_set_user_id_module_path);
 
   return g_test_run ();
 }

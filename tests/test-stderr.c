@@ -333,6 +333,39 @@ test_stderr_pass_on (gconstpointer data)
 }
 
 static void
+test_stderr_dropped (void)
+{
+  g_auto(Source) source = { 0 };
+  g_autofree char *buffer = g_malloc0 (4096);
+  const char *expected = "[afrpc: 8 bytes of a worker's standard error were dropped here]\nthree\nfour\n";
+  gssize n;
+  int fds[2];
+
+  g_test_summary ("What is dropped because nobody reads is said to be once somebody does, where it would have been");
+  source_init (&source);
+  source.tail.pass_on = TRUE;
+  g_assert_no_errno (pipe2 (fds, O_CLOEXEC | O_NONBLOCK));
+  while (write (fds[1], buffer, 4096) > 0)
+    ;
+  source_write (&source, "one\n", -1);
+  read_with_stderr (&source, fcntl (fds[1], F_DUPFD_CLOEXEC, 0));
+  source_write (&source, "two\n", -1);
+  read_with_stderr (&source, fcntl (fds[1], F_DUPFD_CLOEXEC, 0));
+  g_assert_cmpuint (source.tail.dropped, ==, 8);
+
+  while (read (fds[0], buffer, 4096) > 0)
+    ;
+  source_write (&source, "three\n", -1);
+  read_with_stderr (&source, fcntl (fds[1], F_DUPFD_CLOEXEC, 0));
+  source_write (&source, "four\n", -1);
+  read_with_stderr (&source, fds[1]);
+  n = read (fds[0], buffer, 4096);
+  g_assert_cmpmem (buffer, n, expected, strlen (expected));
+  close (fds[0]);
+  source_check (&source);
+}
+
+static void
 test_stderr_terminal (void)
 {
   g_auto(Source) source = { 0 };
@@ -408,6 +441,7 @@ main (int    argc,
   g_test_add_func ("/stderr/end", test_stderr_end);
   g_test_add_data_func ("/stderr/pass-on/yes", GINT_TO_POINTER (TRUE), test_stderr_pass_on);
   g_test_add_data_func ("/stderr/pass-on/no", GINT_TO_POINTER (FALSE), test_stderr_pass_on);
+  g_test_add_func ("/stderr/dropped", test_stderr_dropped);
   g_test_add_func ("/stderr/terminal", test_stderr_terminal);
   g_test_add_func ("/stderr/stderr-full", test_stderr_stderr_full);
   g_test_add_func ("/stderr/no-reader", test_stderr_no_reader);

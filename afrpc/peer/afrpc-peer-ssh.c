@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "afrpc-error.h"
+#include "os/afrpc-processors.h"
 #include "wire/afrpc-options.h"
 #include "wire/afrpc-overture.h"
 
@@ -40,7 +41,7 @@ afrpc_peer_new_ssh (const char        *destination,
 guint
 afrpc_peer_get_n_processors (AfrpcPeer *self)
 {
-  return self->birth.destination != NULL ? self->birth.n_processors : g_get_num_processors ();
+  return self->birth.destination != NULL ? self->birth.n_processors : afrpc_processors_count ();
 }
 
 /* It was made as the command that the template has. */

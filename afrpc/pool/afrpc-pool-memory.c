@@ -173,10 +173,16 @@ choose (AfrpcPoolCore *core,
     }
 }
 
+/* In its time. */
+static void
+want_look (AfrpcPoolCore *core)
+{
+  afrpc_pool_core_want_at (core, &core->weigh_at, MAX (g_get_monotonic_time () + INTERVAL_US, core->weigh_not_before));
+}
+
 /* There has to be another look if somebody is new, or has calls. */
 static void
-plan (AfrpcPoolCore *core,
-      gint64         interval)
+plan (AfrpcPoolCore *core)
 {
   gboolean is_wanted = FALSE;
 
@@ -193,7 +199,7 @@ plan (AfrpcPoolCore *core,
       is_wanted |= wants_look (core->members->pdata[i]);
     }
   if (is_wanted)
-    afrpc_pool_core_want_at (core, &core->weigh_at, g_get_monotonic_time () + interval);
+    want_look (core);
 }
 
 /* It does not wait any more, whether it is known what it begins with or not, and never again. */
@@ -303,7 +309,8 @@ afrpc_pool_memory_take (AfrpcPoolCore *core)
     use (core, &look->weighed[i]);
   core->next_to_weigh += look->n_asked;
   let_go (core, core->cannot_weigh);
-  plan (core, MAX (INTERVAL_US, look->took_us * REST));
+  core->weigh_not_before = g_get_monotonic_time () + look->took_us * REST;
+  plan (core);
   core->n_acts++;
   afrpc_pool_core_want_timer (core, 0);
 }
@@ -326,7 +333,7 @@ afrpc_pool_memory_look (AfrpcPoolCore *core)
 
   g_free (look);
   let_go (core, TRUE);
-  plan (core, INTERVAL_US);
+  plan (core);
 }
 
 /* A member is ready, and may have to wait until it is known what it begins with. */
@@ -352,7 +359,7 @@ void
 afrpc_pool_memory_note (AfrpcPoolCore *core)
 {
   if (core->weigh_at == 0 && !core->is_weighing && !core->cannot_weigh)
-    afrpc_pool_core_want_at (core, &core->weigh_at, g_get_monotonic_time () + INTERVAL_US);
+    want_look (core);
 }
 
 /* There is another limit. */
@@ -369,5 +376,5 @@ afrpc_pool_memory_begin_anew (AfrpcPoolCore *core)
   core->cannot_weigh = FALSE;
   if (core->config.max_memory_growth == 0)
     let_go (core, TRUE);
-  plan (core, INTERVAL_US);
+  plan (core);
 }

@@ -320,6 +320,7 @@ struct _AfrpcPoolCore
   gint64 ending_at;         /* when to look at those that are to end; 0: there are none */
   gint64 age_at;            /* when somebody is too old; 0: never */
   gint64 weigh_at;          /* when to look who has taken too much memory; 0: there is nobody to look at */
+  gint64 weigh_not_before;  /* looks have taken their share of the time until then */
   gboolean is_weighing;     /* a thread looks */
   gboolean cannot_weigh;    /* nobody can */
   AfrpcPoolLook *look;      /* (nullable) (owned) atomic: what the thread has seen */

@@ -7,6 +7,7 @@
 #include "pool/afrpc-pool-line.h"
 
 #include "os/afrpc-cpu-quota.h"
+#include "os/afrpc-processors.h"
 
 #define SLOW_START_US (500 * 1000) /* who waits for longer than that for a worker to start gets one from another template */
 #define START_SLICE 16             /* so many are started in a turn of the main loop, which is not held up: the rest in the next */
@@ -17,7 +18,7 @@
 guint
 afrpc_pool_staff_get_default_max (void)
 {
-  return afrpc_cpu_quota_limit ("/", MAX (g_get_num_processors (), 1));
+  return afrpc_cpu_quota_limit ("/", afrpc_processors_count ());
 }
 
 /* Starting */

@@ -3,6 +3,7 @@
 
 #include "afrpc-tool-machines.h"
 
+#include <afrpc/afrpc.h>
 #include <glib/gi18n.h>
 #include <string.h>
 
@@ -76,4 +77,12 @@ afrpc_tool_machines_parse (const char *const  *lists,
     }
 
   return g_steal_pointer (&machines);
+}
+
+guint
+afrpc_tool_machines_count_processors (void)
+{
+  g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (NULL);
+
+  return afrpc_process_get_n_processors (process);
 }

@@ -19,4 +19,7 @@ typedef struct
 GPtrArray *afrpc_tool_machines_parse (const char *const  *lists,
                                       GError            **error) G_GNUC_WARN_UNUSED_RESULT;
 
+/* Of this machine, those that may be used. */
+guint      afrpc_tool_machines_count_processors (void);
+
 G_END_DECLS

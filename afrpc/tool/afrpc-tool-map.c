@@ -660,7 +660,7 @@ share_workers (MapOptions *options)
       AfrpcToolMachine *machine = machines->pdata[i];
 
       if (machine->n_workers == 0)
-        machine->n_workers = n > 0 || machine->destination != NULL ? n : g_get_num_processors ();
+        machine->n_workers = n > 0 || machine->destination != NULL ? n : afrpc_tool_machines_count_processors ();
     }
 }
 

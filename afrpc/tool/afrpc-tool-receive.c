@@ -63,7 +63,7 @@ read_piece (void    *data,
 gboolean
 afrpc_tool_answer (GError **error)
 {
-  g_autofree char *words = g_strdup_printf (AFRPC_OVERTURE_ANSWER " %u\n", g_get_num_processors ());
+  g_autofree char *words = g_strdup_printf (AFRPC_OVERTURE_ANSWER " %u\n", afrpc_tool_machines_count_processors ());
 
   return say (words, strlen (words), error);
 }
