@@ -699,6 +699,28 @@ test_pool_context_gone_answered (void)
 }
 
 static void
+test_pool_context_gone_closed (gconstpointer is_killed)
+{
+  g_autoptr(GVariant) value = NULL;
+  GMainContext *context = g_main_context_new ();
+  Case test;
+
+  g_test_summary ("A pool that has ended, which nobody is told any more, is not kept for that");
+  g_main_context_push_thread_default (context);
+  case_init (&test, "act", "max-workers", 1, NULL);
+  value = afrpc_caller_call_sync (caller_of (&test), test_act ("return", NULL), NULL, NULL);
+  g_assert_nonnull (value);
+  if (is_killed != NULL)
+    afrpc_caller_kill (caller_of (&test));
+  else
+    afrpc_caller_close (caller_of (&test));
+  g_main_context_pop_thread_default (context);
+  g_main_context_unref (context);
+  g_assert_finalize_object (test.pool);
+  g_ptr_array_unref (test.errors);
+}
+
+static void
 test_pool_failed_before_blocking (void)
 {
   g_autoptr(GCancellable) cancellable = g_cancellable_new ();
@@ -1028,6 +1050,8 @@ main (int   argc,
   g_test_add_func ("/pool/threads", test_pool_threads);
   g_test_add_func ("/pool/failed-before-blocking", test_pool_failed_before_blocking);
   g_test_add_func ("/pool/context-gone", test_pool_context_gone);
+  g_test_add_data_func ("/pool/context-gone/closed", NULL, test_pool_context_gone_closed);
+  g_test_add_data_func ("/pool/context-gone/killed", "", test_pool_context_gone_closed);
   g_test_add_func ("/pool/context-gone/answered", test_pool_context_gone_answered);
 
   return g_test_run ();

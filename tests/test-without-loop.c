@@ -6,9 +6,11 @@
 #include "test-util.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib-unix.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -495,6 +497,50 @@ test_without_loop_context_gone (gconstpointer by)
   g_object_unref (proxy);
 }
 
+static gpointer
+waiting_thread (gpointer call)
+{
+  g_autoptr(GError) error = NULL;
+  GVariant *value = afrpc_call_wait_sync (call, NULL, &error);
+
+  g_assert_no_error (error);
+
+  return value;
+}
+
+static void
+test_without_loop_context_left (void)
+{
+  GMainContext *context = g_main_context_new ();
+  g_autofree char *folder = g_dir_make_tmp ("afrpc-test-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (folder, "meeting", NULL);
+  g_autoptr(AfrpcProcess) process = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GVariant) value = NULL;
+  AfrpcProxy *proxy;
+  GThread *thread;
+  int fd;
+
+  g_test_summary ("A main context that others let go of lasts as long as a thread blocks in it");
+  g_assert_cmpint (mkfifo (path, 0600), ==, 0);
+  g_main_context_push_thread_default (context);
+  process = new_process (FALSE);
+  proxy = afrpc_proxy_new (process, "act");
+  call = afrpc_caller_start (AFRPC_CALLER (proxy), test_act ("meet", g_variant_new_string (path)), NULL);
+  g_main_context_pop_thread_default (context);
+  thread = g_thread_new ("waiting", waiting_thread, call);
+  /* The worker has come, since the thread blocks. */
+  fd = open (path, O_WRONLY | O_CLOEXEC);
+  g_assert_cmpint (fd, >=, 0);
+  g_main_context_unref (context);
+  close (fd);
+  value = g_thread_join (thread);
+  g_assert_nonnull (value);
+  unlink (path);
+  rmdir (folder);
+  g_object_unref (proxy);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -514,6 +560,7 @@ main (int   argc,
   g_test_add_func ("/without-loop/told", test_without_loop_told);
   g_test_add_func ("/without-loop/settled", test_without_loop_settled);
   g_test_add_func ("/without-loop/chain", test_without_loop_chain);
+  g_test_add_func ("/without-loop/context-left", test_without_loop_context_left);
   g_test_add_data_func ("/without-loop/context-gone/waited", NULL, test_without_loop_context_gone);
   g_test_add_data_func ("/without-loop/context-gone/closed", "", test_without_loop_context_gone);
   g_test_add_data_func ("/without-loop/thread/exec", GINT_TO_POINTER (FALSE), test_without_loop_thread);

@@ -165,6 +165,7 @@ stop (AfrpcPoolCore *self)
       afrpc_pool_member_leave (member);
       afrpc_pool_member_unref (member);
     }
+  g_clear_object (&self->held);
 }
 
 /* The main context has gone, or the pool has: nobody is told anything any more. */
