@@ -124,6 +124,22 @@ class Languages(unittest.TestCase):
 
         self.assertEqual(asyncio.run(call()), "news")
 
+    def test_await_ends(self):
+        async def main():
+            connection = AfrpcNats.Connection.new(self.nats.url)
+            process = Afrpc.Process.new_exec(None)
+            process.require(WORKER)
+            async with Afrpc.Pool(process=process, function="echo") as pool:
+                server = AfrpcNats.Server.new(connection, "for.a.moment", pool)
+                server.start()
+                async with AfrpcNats.Caller(connection=connection, subject="for.a.moment",
+                                            no_servers_timeout_ms=10000) as caller:
+                    self.assertEqual(await caller(1), (1,))
+                self.assertTrue(await server.stop_async())
+            self.assertTrue(await connection.close_async())
+
+        asyncio.run(main())
+
     def test_on_event(self):
         seen = []
         caller = AfrpcNats.Caller(connection=AfrpcNats.Connection.new(self.nats.url), subject="languages",

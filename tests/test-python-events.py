@@ -15,7 +15,7 @@ import gi
 gi.require_version("Afrpc", "1.0")
 from gi.repository import Afrpc, GLib  # noqa: E402
 
-from afrpc import aio  # noqa: E402
+from afrpc import Executor, aio  # noqa: E402
 from python_calls import CODE, make  # noqa: E402
 
 
@@ -171,6 +171,36 @@ def lie():
         self.assertEqual([record.levelno for record, n in records], [30, 40, 35])
         events, records = self.collect("work", "x")
         self.assertEqual((len(events), records), (1, []))
+
+    def test_no_levels(self):
+        """What is no level is said where it is given."""
+        for log, error in ("nope", ValueError), (3.5, TypeError), ([], TypeError):
+            with self.subTest(log=log):
+                with self.assertRaises(error):
+                    Afrpc.Proxy(process=Afrpc.Process.new_exec("python"), function="work", log=log)
+                with self.assertRaises(error):
+                    Executor(log=log)
+
+    def test_making_a_loop(self):
+        """What asyncio logs while the loop of an async worker is made is a line of standard error, not an error of logging."""
+        process = Afrpc.Process.new_exec("python").eval("import afrpc\nasync def work(): return 1").set_stderr(Afrpc.Stdio.CAPTURE)
+
+        async def main():
+            async with Afrpc.Proxy(process=process, function="work", backend=Afrpc.Backend.ASYNC, log=logging.DEBUG) as proxy:
+                self.assertEqual(await proxy(), 1)
+                await proxy.close_async()
+
+        handler = logging.NullHandler()
+        logging.getLogger().addHandler(handler)
+        self.addCleanup(logging.getLogger().removeHandler, handler)
+        exits = []
+        process.connect("exited", lambda process, exit: exits.append(exit))
+        aio.run(main())
+        while not exits:
+            GLib.MainContext.default().iteration(True)
+        said = exits[0].get_stderr() or ""
+        self.assertNotIn("Logging error", said)
+        self.assertNotIn("Traceback", said)
 
     def test_odd_characters(self):
         """What cannot be sent, of names of files that are no UTF-8, say, is written as an escape."""

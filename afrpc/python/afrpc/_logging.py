@@ -33,9 +33,17 @@ def _get_extra(record):
     return {cut(clean(name), WORDS_MAX): _make_plain(value) for name, value in itertools.islice(there, ITEMS_MAX)}
 
 
+def get_level(log):
+    """Which level log=… stands for; ValueError or TypeError if none."""
+    return logging.getLogger().getEffectiveLevel() if log is True else logging.Handler(log).level
+
+
 class _Sender(logging.Handler):
     """Of the worker. Before it serves, and in other threads than the main one, events cannot be sent: what is logged
     then goes to standard error."""
+
+    def _print(self, record):
+        print(f"{record.levelname}:{record.name}:{self.format(record)}", file=sys.stderr)
 
     def emit(self, record):
         import afrpc
@@ -43,7 +51,7 @@ class _Sender(logging.Handler):
 
         try:
             if not _host.serving or threading.current_thread() is not threading.main_thread():
-                print(f"{record.levelname}:{record.name}:{self.format(record)}", file=sys.stderr)
+                self._print(record)
                 return
             fields = {name: getattr(record, name, None) for name in FIELDS}
             fields["msg"] = record.getMessage()
@@ -53,7 +61,10 @@ class _Sender(logging.Handler):
                 fields["stack_info"] = record.stack_info
             fields = {name: clean(value) if isinstance(value, str) else value for name, value in fields.items()}
             fields["extra"] = _get_extra(record)
-            afrpc.event(afrpc.Tagged(TAG, fields))
+            try:
+                afrpc.event(afrpc.Tagged(TAG, fields))
+            except RuntimeError:  # the loop of an async worker is just being made
+                self._print(record)
         except Exception:
             self.handleError(record)
 

@@ -11,7 +11,6 @@ Functions, arguments and results are pickled: see the documentation of afrpc, "C
 multiprocessing and joblib".
 """
 import concurrent.futures
-import logging
 import pickle
 import sys
 import weakref
@@ -58,6 +57,15 @@ class Future(concurrent.futures.Future):
         return super().exception(timeout)
 
 
+def _get_level(log):
+    """Which level log=... stands for, if any."""
+    if log is None or log is False:
+        return None
+    from . import _logging
+
+    return _logging.get_level(log)
+
+
 def _check_number(name, number, most):
     """The number, or the largest that a pool may have."""
     if number is None:
@@ -93,7 +101,7 @@ class Executor(concurrent.futures.Executor):
         self._max_workers = max_workers
         options = {
             "max_workers": max_workers, "max_tasks_per_child": max_tasks_per_child, "on_event": on_event,
-            "log": logging.getLogger().getEffectiveLevel() if log is True else log,
+            "log": _get_level(log),
             "path": [path for path in sys.path if isinstance(path, str)], "argv": list(map(str, sys.argv)),
             "main": _tasks.get_main(),
             "init": self._dumps((dumps, initializer, tuple(initargs)), _tasks.PROTOCOL),

@@ -309,10 +309,9 @@ EVENTS_MAX = 100000  # that wait to be taken
 
 def _prepare_log(process, log):
     """Has a worker in Python send its log from now on."""
-    import logging
+    from afrpc import _logging
 
-    level = logging.getLogger().getEffectiveLevel() if log is True else log
-    process.eval("import afrpc._logging; afrpc._logging.start(*args)", level)
+    process.eval("import afrpc._logging; afrpc._logging.start(*args)", _logging.get_level(log))
 
 
 def _log_cb(proxy, event, *rest):

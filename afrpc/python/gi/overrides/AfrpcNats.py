@@ -6,13 +6,13 @@ from gi.overrides import override
 
 gi.require_version("Afrpc", "1.0")
 from gi.repository import Afrpc  # noqa: E402 # whose overrides have what is shared
-from gi.overrides.Afrpc import _Callable  # noqa: E402
+from gi.overrides.Afrpc import _Callable, _wait  # noqa: E402
 
 from afrpc import Tagged  # noqa: E402
 
 AfrpcNats = get_introspection_module("AfrpcNats")
 
-__all__ = ["Caller"]
+__all__ = ["Caller", "Connection", "Server"]
 
 
 class Caller(_Callable, AfrpcNats.Caller):
@@ -61,3 +61,25 @@ class Caller(_Callable, AfrpcNats.Caller):
 
 
 Caller = override(Caller)
+
+
+class Connection(AfrpcNats.Connection):
+    def close_async(self, cancellable=None, callback=None, *user_data):
+        """Closes the connection; without a callback returns a PendingCall to be awaited."""
+        if callback is not None:
+            return super().close_async(cancellable, callback, *user_data)
+        return _wait(super().close_async, self.close_finish, cancellable)
+
+
+Connection = override(Connection)
+
+
+class Server(AfrpcNats.Server):
+    def stop_async(self, cancellable=None, callback=None, *user_data):
+        """Stops once the calls that there are have their outcomes; without a callback returns a PendingCall to be awaited."""
+        if callback is not None:
+            return super().stop_async(cancellable, callback, *user_data)
+        return _wait(super().stop_async, self.stop_finish, cancellable)
+
+
+Server = override(Server)
