@@ -404,8 +404,8 @@ afrpc_caller_call_full_sync (AfrpcCaller       *self,
  * Never fails: what fails at once fails in the call. Nobody has to wait for it.
  *
  * Nor is it sent at once, unless 4 KiB are to be sent to its worker by now: it is when the main context turns, or when something
- * blocks for this call or for another one of the same caller, such as [method@Afrpc.Call.wait_sync]. Without a main loop, a call that
- * nobody waits for is not begun until then. A worker that is not ready yet takes more than one turn.
+ * blocks for this call or for another one of the same caller, such as [method@Afrpc.Call.wait_sync]. Without a main loop, a
+ * call that nobody waits for is not begun until then. A worker that is not ready yet takes more than one turn.
  *
  * Returns: (transfer full): the call
  *

@@ -7,6 +7,7 @@
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void
@@ -549,8 +550,11 @@ test_pool_death_retire_early (void)
   g_autoptr(AfrpcCall) other = NULL;
   g_autoptr(GError) error = NULL;
   Case test;
+  int fd;
 
   g_test_summary ("Another worker is started for one that has retired before the program has seen that it was ready");
+  /* Who opens it for writing waits for who reads. */
+  g_assert_cmpint (mkfifo (path, 0600), ==, 0);
   afrpc_process_require (process, TEST_WORKER);
   case_take (&test, g_object_new (AFRPC_TYPE_POOL, "process", process, "function", "act_async", "backend", AFRPC_BACKEND_ASYNC,
                                   "max-workers", 1, "load", 3, NULL));
@@ -561,8 +565,9 @@ test_pool_death_retire_early (void)
   afrpc_call_options_set_timeout_ms (brief, 1);
   g_assert_null (afrpc_caller_call_full_sync (caller_of (&test), test_act ("return", NULL), brief, NULL, NULL, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
-  while (!g_file_test (path, G_FILE_TEST_EXISTS))
-    g_usleep (1000);
+  fd = open (path, O_RDONLY | O_CLOEXEC);
+  g_assert_cmpint (fd, >=, 0);
+  close (fd);
   other = start_act (&test, "return", NULL);
   g_variant_unref (wait_value (other));
   g_assert_cmpint (pid_of (other), !=, pid_of (retiring));

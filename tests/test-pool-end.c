@@ -786,128 +786,6 @@ test_pool_end_many_expired (void)
   end_many (&test, &n);
 }
 
-static gboolean
-tick_cb (gpointer data)
-{
-  return G_SOURCE_CONTINUE;
-}
-
-/* Nobody tells of their end. What a command runs may go on, as with a proxy. */
-static void
-wait_left_children (void)
-{
-  guint tick;
-
-  if (is_command ())
-    return;
-
-  tick = g_timeout_add (10, tick_cb, NULL);
-
-  wait_no_children ();
-  g_source_remove (tick);
-}
-
-static void
-test_pool_end_context_gone (gconstpointer data)
-{
-  GMainContext *context = g_main_context_new ();
-  g_autoptr(AfrpcCallOptions) options = data != NULL ? idempotent_options () : NULL;
-  g_autoptr(GPtrArray) calls = g_ptr_array_new_with_free_func (g_object_unref);
-  Case test;
-
-  g_test_summary ("All calls settle with the main context: those that run, those that wait in a worker, and in the queue");
-  g_main_context_push_thread_default (context);
-  case_init (&test, "act", "max-workers", 3, "load", 2, "start-delay-ms", 0, NULL);
-  for (guint i = 0; i < 9; i++)
-    g_ptr_array_add (calls, start_act (&test, "until-cancelled", options));
-  while (test.n_events < 3 || afrpc_pool_get_n_calls_queued (test.pool) > 3)
-    g_main_context_iteration (context, TRUE);
-  g_main_context_pop_thread_default (context);
-  g_main_context_unref (context);
-  for (guint i = 0; i < calls->len; i++)
-    {
-      g_autoptr(GError) error = NULL;
-
-      g_assert_true (afrpc_call_is_settled (calls->pdata[i]));
-      g_assert_null (afrpc_call_wait_sync (calls->pdata[i], NULL, &error));
-      g_assert_true (g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED) ||
-                     g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED));
-      g_assert_nonnull (strstr (error->message, "main context"));
-    }
-  g_clear_pointer (&calls, g_ptr_array_unref);
-  g_assert_finalize_object (test.pool);
-  g_ptr_array_unref (test.errors);
-  wait_left_children ();
-}
-
-static void
-told_cb (GObject      *source,
-         GAsyncResult *result,
-         gpointer      data)
-{
-  Outcome *outcome = data;
-
-  outcome->value = test_call_finish (source, result, NULL, &outcome->error);
-  outcome->done = TRUE;
-}
-
-static void
-room_cb (GObject      *source,
-         GAsyncResult *result,
-         gpointer      data)
-{
-  Outcome *outcome = data;
-
-  g_assert_false (afrpc_pool_wait_for_room_finish (AFRPC_POOL (source), result, &outcome->error));
-  outcome->done = TRUE;
-}
-
-static void
-assert_gone (GError *error)
-{
-  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
-  g_assert_nonnull (strstr (error->message, "main context"));
-}
-
-static void
-test_pool_end_context_gone_before (void)
-{
-  GMainContext *context = g_main_context_new ();
-  g_autoptr(GVariant) value = NULL;
-  g_autoptr(AfrpcMap) map = NULL;
-  g_autoptr(GError) error = NULL, error_of_map = NULL, error_of_all = NULL;
-  g_auto(Outcome) told = { 0 };
-  g_auto(Outcome) room = { 0 };
-  Case test;
-
-  g_test_summary ("What is called for when the main context has gone fails at once, as that");
-  g_main_context_push_thread_default (context);
-  case_init (&test, "act", "max-workers", 1, NULL);
-  value = afrpc_caller_call_sync (caller_of (&test), test_act ("return", NULL), NULL, &error);
-  g_assert_no_error (error);
-  g_main_context_pop_thread_default (context);
-  g_main_context_unref (context);
-
-  g_assert_null (afrpc_caller_call_sync (caller_of (&test), test_act ("return", NULL), NULL, &error));
-  assert_gone (error);
-  afrpc_caller_call (caller_of (&test), test_act ("return", NULL), NULL, told_cb, &told);
-  test_iterate_until (&told.done);
-  assert_gone (told.error);
-  map = afrpc_pool_map_variant (test.pool, g_variant_new_parsed ("[1, 2]"), NULL, NULL, 0);
-  g_assert_null (afrpc_map_next_sync (map, NULL, &error_of_map));
-  assert_gone (error_of_map);
-  afrpc_pool_wait_for_room_async (test.pool, NULL, room_cb, &room);
-  test_iterate_until (&room.done);
-  assert_gone (room.error);
-  g_assert_false (afrpc_pool_call_all_sync (test.pool, test_act ("return", NULL), NULL, NULL, &error_of_all));
-  assert_gone (error_of_all);
-  g_assert_true (afrpc_caller_close_sync (caller_of (&test), NULL, NULL));
-  g_clear_object (&map);
-  g_assert_finalize_object (test.pool);
-  g_ptr_array_unref (test.errors);
-  wait_left_children ();
-}
-
 int
 main (int   argc,
       char *argv[])
@@ -931,9 +809,6 @@ main (int   argc,
   g_test_add_func ("/pool-end/blocking", test_pool_end_blocking);
   g_test_add_func ("/pool-end/blocking-failed", test_pool_end_blocking_failed);
   g_test_add_func ("/pool-end/blocking-cancelled", test_pool_end_blocking_cancelled);
-  g_test_add_data_func ("/pool-end/context-gone/once", NULL, test_pool_end_context_gone);
-  g_test_add_data_func ("/pool-end/context-gone/idempotent", "", test_pool_end_context_gone);
-  g_test_add_func ("/pool-end/context-gone/before", test_pool_end_context_gone_before);
   g_test_add_func ("/pool-end/idle", test_pool_end_idle);
   g_test_add_func ("/pool-end/unused", test_pool_end_unused);
   g_test_add_func ("/pool-end/wrong-thread", test_pool_end_wrong_thread);

@@ -636,120 +636,6 @@ test_pool_threads (void)
 }
 
 static void
-test_pool_context_gone (void)
-{
-  g_autoptr(AfrpcCall) given = NULL;
-  g_autoptr(AfrpcCall) waiting = NULL;
-  GMainContext *context = g_main_context_new ();
-  Case test;
-
-  g_test_summary ("A context that goes, with calls under way and waiting, takes the pool with it");
-  g_main_context_push_thread_default (context);
-  case_init (&test, "act", "max-workers", 1, "load", 1, NULL);
-  given = start_act (&test, "until-cancelled", NULL);
-  waiting = start_act (&test, "return", NULL);
-  while (test.n_events == 0)
-    g_main_context_iteration (context, TRUE);
-  g_main_context_pop_thread_default (context);
-  g_main_context_unref (context);
-  g_assert_true (afrpc_call_is_settled (given));
-  g_assert_true (afrpc_call_is_settled (waiting));
-  g_clear_object (&given);
-  g_clear_object (&waiting);
-  g_assert_finalize_object (test.pool);
-  g_ptr_array_unref (test.errors);
-}
-
-static void
-test_pool_context_gone_answered (void)
-{
-  g_autoptr(AfrpcCall) answered = NULL;
-  g_autoptr(AfrpcCall) waited = NULL;
-  g_autoptr(AfrpcCall) under_way = NULL;
-  g_autoptr(AfrpcCall) waiting = NULL;
-  g_autoptr(GError) error = NULL;
-  GMainContext *context = g_main_context_new ();
-  Case test;
-
-  g_test_summary ("What has arrived when a context goes is there for who waits for it; what has not been given is not started");
-  g_main_context_push_thread_default (context);
-  case_init (&test, "act", "max-workers", 1, "load", 3, NULL);
-  answered = start_act (&test, "return", NULL);
-  waited = start_act (&test, "return", NULL);
-  under_way = start_act (&test, "until-cancelled", NULL);
-  waiting = start_act (&test, "return", NULL);
-  g_variant_unref (afrpc_call_wait_sync (waited, NULL, NULL));
-  g_main_context_pop_thread_default (context);
-  g_main_context_unref (context);
-  g_variant_unref (afrpc_call_wait_sync (answered, NULL, &error));
-  g_assert_no_error (error);
-  g_assert_cmpint (afrpc_call_get_started (answered), ==, AFRPC_STARTED_YES);
-  g_assert_null (afrpc_call_wait_sync (under_way, NULL, &error));
-  g_assert_nonnull (error);
-  g_clear_error (&error);
-  g_assert_null (afrpc_call_wait_sync (waiting, NULL, &error));
-  g_assert_nonnull (error);
-  g_assert_cmpint (afrpc_call_get_started (waiting), ==, is_command () ? afrpc_call_get_started (waiting) : AFRPC_STARTED_NO);
-  g_clear_object (&answered);
-  g_clear_object (&waited);
-  g_clear_object (&under_way);
-  g_clear_object (&waiting);
-  g_assert_finalize_object (test.pool);
-  g_ptr_array_unref (test.errors);
-}
-
-static void
-test_pool_context_gone_closed (gconstpointer is_killed)
-{
-  g_autoptr(GVariant) value = NULL;
-  GMainContext *context = g_main_context_new ();
-  Case test;
-
-  g_test_summary ("A pool that has ended, which nobody is told any more, is not kept for that");
-  g_main_context_push_thread_default (context);
-  case_init (&test, "act", "max-workers", 1, NULL);
-  value = afrpc_caller_call_sync (caller_of (&test), test_act ("return", NULL), NULL, NULL);
-  g_assert_nonnull (value);
-  if (is_killed != NULL)
-    afrpc_caller_kill (caller_of (&test));
-  else
-    afrpc_caller_close (caller_of (&test));
-  g_main_context_pop_thread_default (context);
-  g_main_context_unref (context);
-  g_assert_finalize_object (test.pool);
-  g_ptr_array_unref (test.errors);
-}
-
-static void
-test_pool_failed_before_blocking (void)
-{
-  g_autoptr(GCancellable) cancellable = g_cancellable_new ();
-  g_autoptr(GVariant) value = NULL;
-  g_autoptr(GError) error = NULL;
-  GMainContext *context = g_main_context_new ();
-  g_auto(Outcome) told = { 0 };
-  Case test;
-
-  g_test_summary ("What failed at once is told when a main loop runs, also if the first one does so after a call that blocks");
-  g_main_context_push_thread_default (context);
-  case_init (&test, "act", "max-workers", 1, NULL);
-  g_cancellable_cancel (cancellable);
-  afrpc_caller_call (caller_of (&test), test_act ("return", NULL), cancellable, outcome_cb, &told);
-  value = afrpc_caller_call_sync (caller_of (&test), test_act ("return", NULL), NULL, &error);
-  g_assert_no_error (error);
-  while (!told.done)
-    g_main_context_iteration (context, TRUE);
-  g_assert_error (told.error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
-  g_assert_true (afrpc_caller_close_sync (caller_of (&test), NULL, NULL));
-  while (g_main_context_iteration (context, FALSE))
-    ;
-  g_assert_finalize_object (test.pool);
-  g_ptr_array_unref (test.errors);
-  g_main_context_pop_thread_default (context);
-  g_main_context_unref (context);
-}
-
-static void
 test_pool_taken_back (void)
 {
   Case test;
@@ -1048,11 +934,6 @@ main (int   argc,
   g_test_add_func ("/pool/options", test_pool_options);
   g_test_add_func ("/pool/out-of-range", test_pool_out_of_range);
   g_test_add_func ("/pool/threads", test_pool_threads);
-  g_test_add_func ("/pool/failed-before-blocking", test_pool_failed_before_blocking);
-  g_test_add_func ("/pool/context-gone", test_pool_context_gone);
-  g_test_add_data_func ("/pool/context-gone/closed", NULL, test_pool_context_gone_closed);
-  g_test_add_data_func ("/pool/context-gone/killed", "", test_pool_context_gone_closed);
-  g_test_add_func ("/pool/context-gone/answered", test_pool_context_gone_answered);
 
   return g_test_run ();
 }

@@ -117,6 +117,7 @@ struct _AfrpcNatsCaller
   guint64 id;
   char *inbox_subject;
   char *all_subject;
+  char *events_subject;
   AfrpcNatsInbox *inbox;           /* (nullable) (owned) */
   GMainContext *context;           /* (owned) */
   guint subscriptions[2];

@@ -122,14 +122,12 @@ static void
 take_forbidden (AfrpcNatsCaller *self,
                 AfrpcNatsItem   *item)
 {
-  g_autofree char *events = g_strconcat (self->subject, ".event", NULL);
-
   /* Nothing can be heard. */
   if (g_str_has_prefix (item->subject, self->inbox_subject))
     take_failure (self, item->error);
   else if (g_str_equal (item->subject, self->subject) || g_str_equal (item->subject, self->all_subject))
     afrpc_nats_caller_fail_queued (self, item->error);
-  else if (!afrpc_nats_caller_take_unsaid (self, item->subject, item->error) && g_str_equal (item->subject, events))
+  else if (!afrpc_nats_caller_take_unsaid (self, item->subject, item->error) && g_str_equal (item->subject, self->events_subject))
     afrpc_nats_caller_push_error (self, g_error_copy (item->error));
 }
 
@@ -361,7 +359,6 @@ afrpc_nats_caller_constructed (GObject *object)
 {
   AfrpcNatsCaller *self = AFRPC_NATS_CALLER (object);
   g_autofree char *pattern = NULL;
-  g_autofree char *events = NULL;
   AfrpcNatsLink *link;
 
   G_OBJECT_CLASS (afrpc_nats_caller_parent_class)->constructed (object);
@@ -381,6 +378,7 @@ afrpc_nats_caller_constructed (GObject *object)
   self->id = new_id ();
   self->inbox_subject = afrpc_nats_connection_new_inbox (self->connection);
   self->all_subject = g_strconcat (self->subject, ".all", NULL);
+  self->events_subject = g_strconcat (self->subject, ".event", NULL);
   self->inbox = afrpc_nats_inbox_new (self->context, &inbox_funcs, self);
   afrpc_nats_outbox_init (&self->queue_outbox, g_strdup (self->subject), g_strconcat (self->inbox_subject, ".d.", NULL),
                           self->inbox, self->id);
@@ -389,11 +387,10 @@ afrpc_nats_caller_constructed (GObject *object)
     return;
 
   pattern = g_strconcat (self->inbox_subject, ".>", NULL);
-  events = g_strconcat (self->subject, ".event", NULL);
   link = afrpc_nats_caller_get_link (self);
   self->subscriptions[0] = afrpc_nats_link_subscribe (link, pattern, NULL, self->inbox, AFRPC_NATS_TAG_INBOX, FALSE);
   if (self->listens)
-    self->subscriptions[1] = afrpc_nats_link_subscribe (link, events, NULL, self->inbox, AFRPC_NATS_TAG_EVENTS, TRUE);
+    self->subscriptions[1] = afrpc_nats_link_subscribe (link, self->events_subject, NULL, self->inbox, AFRPC_NATS_TAG_EVENTS, TRUE);
   afrpc_nats_link_watch (link, self->inbox);
 }
 
@@ -434,6 +431,7 @@ afrpc_nats_caller_finalize (GObject *object)
   g_main_context_unref (self->context);
   g_free (self->subject);
   g_free (self->all_subject);
+  g_free (self->events_subject);
   g_free (self->inbox_subject);
   g_clear_error (&self->failure);
 

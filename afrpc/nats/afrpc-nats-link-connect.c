@@ -93,8 +93,8 @@ take_connection (AfrpcNatsLink  *self,
   if (payload_max > 0 && payload_max < AFRPC_NATS_PAYLOAD_MIN)
     afrpc_nats_link_set_state (self, AFRPC_NATS_LINK_FAILED,
                                g_error_new (AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE,
-                                            "%s takes messages of %" G_GINT64_FORMAT " bytes; %u are needed (max_payload)", self->url, payload_max,
-                                            AFRPC_NATS_PAYLOAD_MIN));
+                                            "%s takes messages of %" G_GINT64_FORMAT " bytes; %u are needed (max_payload)",
+                                            self->url, payload_max, AFRPC_NATS_PAYLOAD_MIN));
   else
     afrpc_nats_link_set_state (self, AFRPC_NATS_LINK_CONNECTED, NULL);
 }

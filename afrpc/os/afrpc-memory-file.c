@@ -43,3 +43,22 @@ afrpc_memory_file_new (const char *name,
 
   return -1;
 }
+
+gboolean
+afrpc_memory_file_is_possible (void)
+{
+  static gsize answer; /* 1: yes, 2: no */
+
+  if (g_once_init_enter (&answer))
+    {
+      const int fd = afrpc_memory_file_new ("afrpc", 1, 0);
+      /* There may be no descriptor left now, and one later. */
+      const gboolean is_possible = fd >= 0 || errno == EMFILE || errno == ENFILE;
+
+      if (fd >= 0)
+        close (fd);
+      g_once_init_leave (&answer, is_possible ? 1 : 2);
+    }
+
+  return answer == 1;
+}

@@ -11,6 +11,9 @@ G_BEGIN_DECLS
  * one that is too large would be the end of the process, by a signal. */
 gboolean afrpc_memory_file_may_have (gsize size);
 
+/* Whether the system has them at all: sandboxes may refuse. */
+gboolean afrpc_memory_file_is_possible (void);
+
 /* Returns: (transfer full): the descriptor of one of @size bytes, all of them zero, with these seals, fcntl(2); or -1 and
  * errno: EFBIG if there may be none of that size */
 int      afrpc_memory_file_new      (const char *name,

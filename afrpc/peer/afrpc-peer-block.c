@@ -256,12 +256,8 @@ begin_blocking (Blocking  *blocking,
   blocking->is_mine = afrpc_source_runs_here (blocking->source);
   if (!blocking->is_mine && !g_main_context_acquire (afrpc_source_get_context (blocking->source)))
     return FALSE;
-  /* Another thread may let go of it meanwhile. */
   if (!blocking->is_mine)
-    {
-      g_main_context_ref (afrpc_source_get_context (blocking->source));
-      blocking->runner = afrpc_source_begin_run (blocking->source);
-    }
+    blocking->runner = afrpc_source_begin_blocking (blocking->source);
   blocking->wake = (GPollFD) { afrpc_source_get_wake_fd (blocking->source), G_IO_IN, 0 };
 
   return TRUE;
@@ -278,15 +274,8 @@ clear_wake (Blocking *blocking)
 static void
 end_blocking (Blocking *blocking)
 {
-  GMainContext *context;
-
-  if (blocking->is_mine)
-    return;
-
-  context = afrpc_source_get_context (blocking->source);
-  afrpc_source_end_run (blocking->source, blocking->runner);
-  g_main_context_release (context);
-  g_main_context_unref (context);
+  if (!blocking->is_mine)
+    afrpc_source_end_blocking (blocking->source, blocking->runner);
 }
 
 /* Blocks the thread until @is_done; what arrives meanwhile is told by the main loop, in its order. */

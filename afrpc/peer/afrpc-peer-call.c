@@ -5,7 +5,6 @@
 
 #include "peer/afrpc-peer-parts.h"
 
-#include <errno.h>
 #include <unistd.h>
 
 #include "afrpc-error.h"
@@ -376,19 +375,7 @@ afrpc_peer_can_take_back (AfrpcPeer *self)
 gboolean
 afrpc_peer_may_take_back (void)
 {
-  static gsize once;
-
-  if (g_once_init_enter (&once))
-    {
-      const int fd = afrpc_memory_file_new ("afrpc", 1, 0);
-
-      if (fd >= 0)
-        close (fd);
-      /* There may be no descriptor left now, and one later. */
-      g_once_init_leave (&once, fd >= 0 || errno == EMFILE || errno == ENFILE ? 1 : 2);
-    }
-
-  return once == 1;
+  return afrpc_memory_file_is_possible ();
 }
 
 /* Calls are going to be made that consist of many. */

@@ -85,8 +85,9 @@ let_go (AfrpcWeak  *ref,
 void
 afrpc_peer_forget_untold (AfrpcPeer *self)
 {
-  if (self->turned != NULL || !afrpc_peer_is_over (self) || !afrpc_peer_has_no_loop (self) || afrpc_news_is_waited_for (&self->news) ||
-      !let_go (&self->proxy, &self->proxy_held) || !let_go (&self->process, &self->process_held))
+  if (self->turned != NULL || !afrpc_peer_is_over (self) || !afrpc_peer_has_no_loop (self) ||
+      afrpc_news_is_waited_for (&self->news) || !let_go (&self->proxy, &self->proxy_held) ||
+      !let_go (&self->process, &self->process_held))
     return;
 
   afrpc_news_clear (&self->news);

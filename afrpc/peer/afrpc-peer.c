@@ -249,8 +249,7 @@ enter (AfrpcPeer    *self,
       else
         {
           pending->entered = self->member.source;
-          g_main_context_ref (afrpc_source_get_context (pending->entered));
-          pending->runner_before = afrpc_source_begin_run (self->member.source);
+          pending->runner_before = afrpc_source_begin_blocking (self->member.source);
         }
       return TRUE;
 
@@ -322,15 +321,9 @@ void
 afrpc_peer_leave (AfrpcPending *pending)
 {
   AfrpcSource *source = g_steal_pointer (&pending->entered);
-  GMainContext *context;
 
-  if (source == NULL)
-    return;
-
-  context = afrpc_source_get_context (source);
-  afrpc_source_end_run (source, pending->runner_before);
-  g_main_context_release (context);
-  g_main_context_unref (context);
+  if (source != NULL)
+    afrpc_source_end_blocking (source, pending->runner_before);
 }
 
 /* The main context has gone, and nobody is told anything any more. Who still computes for the program ends. */

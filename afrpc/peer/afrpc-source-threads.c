@@ -106,6 +106,27 @@ afrpc_source_end_run (AfrpcSource *self,
   g_atomic_pointer_set (&self->runner, before);
 }
 
+/* The same for who has acquired the context, and blocks in it: it stays, though another thread may let go of it meanwhile. */
+gpointer
+afrpc_source_begin_blocking (AfrpcSource *self)
+{
+  g_main_context_ref (self->context);
+
+  return afrpc_source_begin_run (self);
+}
+
+/* The context is the thread's no more, and may be gone. */
+void
+afrpc_source_end_blocking (AfrpcSource *self,
+                           gpointer     before)
+{
+  GMainContext *context = self->context;
+
+  afrpc_source_end_run (self, before);
+  g_main_context_release (context);
+  g_main_context_unref (context);
+}
+
 /* Whether the calling thread is known to own the context. If it is not, GLib knows, but takes locks to tell. */
 gboolean
 afrpc_source_runs_here (AfrpcSource *self)

@@ -108,6 +108,9 @@ gboolean      afrpc_source_is_running  (AfrpcSourceMember *member);
 gpointer      afrpc_source_begin_run   (AfrpcSource      *self);
 void          afrpc_source_end_run     (AfrpcSource      *self,
                                         gpointer          before);
+gpointer      afrpc_source_begin_blocking (AfrpcSource   *self);
+void          afrpc_source_end_blocking (AfrpcSource     *self,
+                                        gpointer          before);
 gboolean      afrpc_source_runs_here   (AfrpcSource      *self);
 void          afrpc_source_keep_turns  (AfrpcSource      *self);
 gboolean      afrpc_source_has_run     (AfrpcSource      *self);

@@ -304,8 +304,9 @@ begin_next (AfrpcMap            *self,
  *
  * Any number may wait; they get calls in their order. After the last call, it fails with the reason why there may be
  * inputs that were not pulled, and one that was, but had to wait for room, and is no call: %G_IO_ERROR_CANCELLED if the map was
- * cancelled, %AFRPC_ERROR_CLOSED if the pool was closed, or the pool's [failure][method@Afrpc.Pool.get_failure]. It fails also with %AFRPC_ERROR_FAILED while another thread
- * runs the main context of the pool, and with %G_IO_ERROR_CANCELLED if @cancellable was cancelled.
+ * cancelled, %AFRPC_ERROR_CLOSED if the pool was closed, or the pool's [failure][method@Afrpc.Pool.get_failure]. It fails also
+ * with %AFRPC_ERROR_FAILED while another thread runs the main context of the pool, and with %G_IO_ERROR_CANCELLED if @cancellable
+ * was cancelled.
  *
  * Since: 1.0
  */

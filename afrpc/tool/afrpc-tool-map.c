@@ -214,19 +214,16 @@ map_write_job (Map *self,
 /* Returns: (transfer full): not floating; a result as it is to be shown. That of a worker in Perl is a list, of a single text or of
  * more. */
 static GVariant *
-dup_shown (const MapOptions *options,
-           GVariant         *result)
+dup_shown_result (const MapOptions *options,
+                  GVariant         *result)
 {
-  g_autoptr(GVariant) text = NULL;
+  g_autoptr(GVariant) shown = afrpc_tool_dup_shown (result, options->bytes_as_text);
 
-  if (!options->bytes_as_text)
-    return g_variant_ref (result);
+  if (options->bytes_as_text && !options->json && g_variant_is_of_type (shown, G_VARIANT_TYPE_STRING_ARRAY) &&
+      g_variant_n_children (shown) == 1)
+    return g_variant_get_child_value (shown, 0);
 
-  text = afrpc_tool_bytes_as_text (result);
-  if (!options->json && g_variant_is_of_type (text, G_VARIANT_TYPE_STRING_ARRAY) && g_variant_n_children (text) == 1)
-    return g_variant_get_child_value (text, 0);
-
-  return g_steal_pointer (&text);
+  return g_steal_pointer (&shown);
 }
 
 static GByteArray *
@@ -239,7 +236,7 @@ map_format_line (Map      *self,
                                  : options->bytes ? AFRPC_TOOL_FORMAT_BYTES
                                                   : AFRPC_TOOL_FORMAT_TEXT;
   GByteArray *line = g_byte_array_new ();
-  g_autoptr(GVariant) shown = dup_shown (options, result);
+  g_autoptr(GVariant) shown = dup_shown_result (options, result);
 
   if (options->print_input)
     {
@@ -480,9 +477,9 @@ pool_event_cb (GVariant *event,
                gpointer  data)
 {
   const Map *self = data;
-  g_autoptr(GVariant) text = self->options->bytes_as_text ? afrpc_tool_bytes_as_text (event) : NULL;
+  g_autoptr(GVariant) shown = afrpc_tool_dup_shown (event, self->options->bytes_as_text);
 
-  afrpc_tool_show_event (text != NULL ? text : event);
+  afrpc_tool_show_event (shown);
 }
 
 static void

@@ -85,9 +85,9 @@ event_cb (AfrpcCaller  *caller,
           gpointer      data)
 {
   const Call *self = data;
-  g_autoptr(GVariant) text = self->options->bytes_as_text ? afrpc_tool_bytes_as_text (event) : NULL;
+  g_autoptr(GVariant) shown = afrpc_tool_dup_shown (event, self->options->bytes_as_text);
 
-  afrpc_tool_show_event (text != NULL ? text : event);
+  afrpc_tool_show_event (shown);
 }
 
 /* What breaks a worker has failed the call already, and has been reported. */
@@ -198,7 +198,7 @@ call_settled_cb (GObject      *object,
   if (value != NULL)
     {
       g_autoptr(GByteArray) text = g_byte_array_new ();
-      g_autoptr(GVariant) shown = self->options->bytes_as_text ? afrpc_tool_bytes_as_text (value) : g_variant_ref (value);
+      g_autoptr(GVariant) shown = afrpc_tool_dup_shown (value, self->options->bytes_as_text);
 
       afrpc_tool_format_result (text, shown, self->options->json ? AFRPC_TOOL_FORMAT_JSON : AFRPC_TOOL_FORMAT_VARIANT);
       g_byte_array_append (text, (const guint8 *) "\n", 1);

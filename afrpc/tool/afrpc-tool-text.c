@@ -81,8 +81,8 @@ rebuild (GVariant  *value,
 }
 
 /* Returns: (transfer full): not floating; @value, with strings in the place of bytes that are text */
-GVariant *
-afrpc_tool_bytes_as_text (GVariant *value)
+static GVariant *
+replace_bytes (GVariant *value)
 {
   const char *type = g_variant_get_type_string (value);
   g_autoptr(GPtrArray) children = NULL;
@@ -99,10 +99,18 @@ afrpc_tool_bytes_as_text (GVariant *value)
         {
           g_autoptr(GVariant) child = g_variant_get_child_value (value, i);
 
-          g_ptr_array_add (children, afrpc_tool_bytes_as_text (child));
+          g_ptr_array_add (children, replace_bytes (child));
         }
       text = rebuild (value, children);
     }
 
   return text != NULL ? g_variant_ref_sink (text) : g_variant_ref (value);
+}
+
+/* Returns: (transfer full): not floating; @value as it is to be shown */
+GVariant *
+afrpc_tool_dup_shown (GVariant *value,
+                      gboolean  bytes_as_text)
+{
+  return bytes_as_text ? replace_bytes (value) : g_variant_ref (value);
 }

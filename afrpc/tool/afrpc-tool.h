@@ -125,7 +125,8 @@ char           *afrpc_tool_printable            (const char                    *
 void            afrpc_tool_format_result        (GByteArray                    *text,
                                                  GVariant                      *result,
                                                  AfrpcToolFormat                format);
-GVariant       *afrpc_tool_bytes_as_text        (GVariant                      *value);
+GVariant       *afrpc_tool_dup_shown            (GVariant                      *value,
+                                                 gboolean                       bytes_as_text);
 gboolean        afrpc_tool_write                (int                            fd,
                                                  const void                    *data,
                                                  gsize                          size);
