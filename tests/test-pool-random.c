@@ -551,6 +551,23 @@ step (Model *model)
     }
 }
 
+/* Who starts has the room that others count on, and nobody else: otherwise nobody would be started for those that wait. */
+static void
+check_room (Model *model)
+{
+  AfrpcPoolCore *core = model->pool->core;
+  guint64 room = 0;
+
+  for (guint i = 0; i < core->members->len; i++)
+    {
+      const AfrpcPoolMember *member = core->members->pdata[i];
+
+      if (member->state == AFRPC_POOL_MEMBER_STARTING && !member->is_aside)
+        room += member->load;
+    }
+  g_assert_cmpuint (core->starting_room, ==, room);
+}
+
 /* What each call has got can be, and what was begun may have been. */
 static void
 check (Model *model)
@@ -713,6 +730,7 @@ run (gconstpointer n_calls)
   while (model.items->len < GPOINTER_TO_UINT (n_calls))
     {
       step (&model);
+      check_room (&model);
       if (draw (8) == 0)
         while (g_main_context_iteration (NULL, FALSE) && draw (3) != 0)
           ;

@@ -52,10 +52,12 @@ count_aside (AfrpcPoolMember *self,
   self->template->n_asides += change;
 }
 
-/* It is live, and from now on one more than there may be. */
+/* It is live, and from now on one more than there may be, which leaves no room to others. */
 static void
 become_aside (AfrpcPoolMember *self)
 {
+  if (self->state == AFRPC_POOL_MEMBER_STARTING)
+    self->core->starting_room -= self->load;
   self->template->n_live--;
   self->is_aside = TRUE;
   count_aside (self, 1);
@@ -525,9 +527,8 @@ afrpc_pool_member_free (AfrpcPoolMember *self)
 void
 afrpc_pool_member_set_aside (AfrpcPoolMember *self)
 {
-  self->core->starting_room -= self->load;
-  self->load = 1;
   become_aside (self);
+  self->load = 1;
 }
 
 /* How many calls it may have, from now on. Look at it then. */
