@@ -17,6 +17,10 @@ static int n_failed;
 static int n_opened;
 static int slow_ms;
 
+/* Changed while there is no other thread. */
+static const char *redirected;
+static const char *redirected_to;
+
 static GMutex lock;
 static gint64 last_end;  /* (locked) 0: there was none */
 static gint64 least_gap; /* (locked) */
@@ -70,6 +74,14 @@ failing_open_get_n_opened (void)
   return g_atomic_int_get (&n_opened);
 }
 
+void
+failing_open_redirect (const char *prefix,
+                       const char *directory)
+{
+  redirected = prefix;
+  redirected_to = directory;
+}
+
 /* Whether one more is to fail: each of them is taken by one thread. */
 static gboolean
 take_one (void)
@@ -109,6 +121,7 @@ open (const char *path,
       int         flags,
       ...)
 {
+  g_autofree char *other = NULL;
   mode_t mode = 0;
   va_list args;
 
@@ -127,6 +140,9 @@ open (const char *path,
       take_time ();
       g_atomic_int_inc (&n_opened);
     }
+
+  if (redirected != NULL && g_str_has_prefix (path, redirected))
+    path = other = g_build_filename (redirected_to, path + strlen (redirected), NULL);
 
   return syscall (SYS_openat, AT_FDCWD, path, flags, mode);
 }

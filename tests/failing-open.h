@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* open() of the whole program, which fails for files of one name while a test wants that, as if there were no descriptors
- * left, and counts them. */
+ * left, and counts them; and which opens others instead of some. */
 #pragma once
 
 #include <glib.h>
@@ -21,5 +21,9 @@ gint64 failing_open_get_least_gap_us (void);
 /* How many have failed since it began, and how many were opened in spite of it, or after its end. */
 guint  failing_open_get_n_failed      (void);
 guint  failing_open_get_n_opened      (void);
+
+/* In place of what is under @prefix, @directory is looked into from now on; both static, or %NULL: no longer. */
+void   failing_open_redirect          (const char *prefix,
+                                       const char *directory);
 
 G_END_DECLS

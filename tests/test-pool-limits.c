@@ -6,6 +6,7 @@
 #include "failing-open.h"
 
 #include <errno.h>
+#include <glib/gstdio.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <string.h>
@@ -686,6 +687,50 @@ test_pool_limits_memory_unreadable (void)
   g_test_trap_assert_passed ();
 }
 
+/* Puts a file into what is looked into for that of the process. */
+static void
+put (const char *directory,
+     const char *name,
+     const char *text)
+{
+  g_autofree char *path = g_build_filename (directory, name, NULL);
+  g_autoptr(GError) error = NULL;
+
+  g_file_set_contents (path, text, -1, &error);
+  g_assert_no_error (error);
+}
+
+static void
+remove_from (const char *directory,
+             const char *name)
+{
+  g_autofree char *path = g_build_filename (directory, name, NULL);
+
+  g_assert_no_errno (g_remove (path));
+}
+
+static void
+test_pool_limits_quota (void)
+{
+  g_autofree char *directory = g_dir_make_tmp ("afrpc-quota-XXXXXX", NULL);
+  g_autofree char *mounts = g_strdup_printf ("30 25 0:26 / %s rw - cgroup2 cgroup2 rw\n", directory);
+  const char *const names[] = { "cgroup", "mountinfo", "cpu.max" };
+  const char *const texts[] = { "0::/\n", mounts, "50000 100000\n" };
+  Case test;
+
+  g_test_summary ("By default there are no more workers than the quota of the program's control group lets have a processor");
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    put (directory, names[i], texts[i]);
+  failing_open_redirect ("/proc/self/", directory);
+  case_init (&test, "act", NULL);
+  g_assert_cmpuint (afrpc_pool_get_max_workers (test.pool), ==, 1);
+  failing_open_redirect (NULL, NULL);
+  case_end (&test);
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    remove_from (directory, names[i]);
+  g_assert_no_errno (g_rmdir (directory));
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -712,6 +757,7 @@ main (int   argc,
   g_test_add_func ("/pool-limits/memory-blocking", test_pool_limits_memory_blocking);
   g_test_add_func ("/pool-limits/calls-jitter", test_pool_limits_calls_jitter);
   g_test_add_func ("/pool-limits/memory-unreadable", test_pool_limits_memory_unreadable);
+  g_test_add_func ("/pool-limits/quota", test_pool_limits_quota);
 
   return g_test_run ();
 }
