@@ -148,15 +148,15 @@ afrpc_process_send_fd (AfrpcProcess *self,
 
   if (self->argv != NULL)
     {
-      afrpc_peer_fail (self->peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
-                                                "'%s': file descriptors cannot be passed over a command", self->argv[0]));
+      afrpc_peer_fail_step (self->peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED,
+                                                     "'%s': file descriptors cannot be passed over a command", self->argv[0]));
       return;
     }
 
   copy = fcntl (fd, F_DUPFD_CLOEXEC, FD_MIN);
   if (copy < 0)
-    afrpc_peer_fail (self->peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN,
-                                                "copying file descriptor %d: %s", fd, g_strerror (errno)));
+    afrpc_peer_fail_step (self->peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN,
+                                                   "copying file descriptor %d: %s", fd, g_strerror (errno)));
   else
     afrpc_peer_prepare (self->peer, AFRPC_FRAME_FD, NULL, copy);
 }
@@ -178,6 +178,9 @@ afrpc_process_send_fd (AfrpcProcess *self,
  * possible, because a module started a thread, the new process executes the host in the same surroundings and is
  * prepared anew; [property@Afrpc.Process:start] tells. Over a command, the command is run again. What was
  * [handed over][ctor@Afrpc.Process.new_from_fd] is not known here as it was prepared, so that it can only be forked.
+ *
+ * If this process could not be started for want of descriptors, memory or processes, the new one is executed and prepared anew:
+ * there may be some by then.
  *
  * What was wrong with the preparation of this process, whatever waits for the new one fails with;
  * %AFRPC_ERROR_IN_USE if this process runs a function, or was handed over to another program; %AFRPC_ERROR_NOT_STARTED, or

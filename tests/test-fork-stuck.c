@@ -226,21 +226,6 @@ test_stuck_template_killed (void)
   wait_for_rest (n_fds);
 }
 
-/* Returns: how many children the program has */
-static guint
-count_children (void)
-{
-  g_autofree char *path = g_strdup_printf ("/proc/self/task/%d/children", getpid ());
-  g_autofree char *pids = NULL;
-  guint n = 0;
-
-  g_assert_true (g_file_get_contents (path, &pids, NULL, NULL));
-  for (const char *c = pids; *c != '\0'; c++)
-    n += *c == ' ';
-
-  return n;
-}
-
 static void
 test_stuck_blocking (void)
 {
@@ -249,7 +234,7 @@ test_stuck_blocking (void)
 
   g_test_summary ("Who only blocks leaves nothing behind of what he has killed while it was being forked");
   g_free (test_describe_start (afrpc_process_fork (template)));
-  n_children = count_children ();
+  n_children = test_count_children ();
   for (guint i = 0; i < 20; i++)
     {
       g_autoptr(AfrpcProcess) process = afrpc_process_fork (template);
@@ -264,7 +249,7 @@ test_stuck_blocking (void)
         afrpc_caller_kill (AFRPC_CALLER (proxy));
       g_assert_true (afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, &error));
       g_assert_no_error (error);
-      g_assert_cmpuint (count_children (), <=, n_children);
+      g_assert_cmpuint (test_count_children (), <=, n_children);
     }
 }
 

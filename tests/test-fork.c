@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -434,6 +435,53 @@ test_fork_broken (void)
 }
 
 static void
+test_fork_short (void)
+{
+  g_autoptr(AfrpcProcess) template = afrpc_process_new_exec (NULL);
+  g_autoptr(AfrpcProcess) child = NULL;
+  g_autoptr(AfrpcProcess) grandchild = NULL;
+  g_autoptr(AfrpcProcess) spoilt = NULL;
+  g_auto(Watched) starting = { 0 };
+  g_auto(Watched) behind = { 0 };
+  g_auto(Watched) lacking = { 0 };
+  struct rlimit limit, low;
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autofree char *text = NULL;
+
+  g_test_summary ("What a template could not be started for is not wrong with what is forked from it when there is enough again");
+  afrpc_process_require (template, TEST_WORKER);
+  afrpc_process_send_arg (template, g_variant_new_string ("a"));
+  test_send_fd_with (template, "A");
+  child = afrpc_process_fork (template);
+  grandchild = afrpc_process_fork (child);
+  watch_init (&starting, afrpc_proxy_new (child, "act"));
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
+  low = limit;
+  low.rlim_cur = 4;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &low));
+  result = test_call (starting.proxy, test_act ("return", NULL), &error);
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
+  g_clear_error (&error);
+  /* Those that were being forked then have failed with it. */
+  watch_init (&behind, afrpc_proxy_new (grandchild, "act"));
+  result = test_call (behind.proxy, test_act ("return", NULL), &error);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
+  g_clear_error (&error);
+
+  text = test_describe_start (afrpc_process_fork (template));
+  g_assert_cmpstr (text, ==, "(<'none'>, <('a',)>, ['A'])");
+
+  /* This is missing from now on. */
+  afrpc_process_send_fd (template, limit.rlim_cur - 1);
+  spoilt = afrpc_process_fork (template);
+  watch_init (&lacking, afrpc_proxy_new (spoilt, "act"));
+  result = test_call (lacking.proxy, test_act ("return", NULL), &error);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
+}
+
+static void
 test_fork_in_use (void)
 {
   g_autoptr(AfrpcProcess) template = test_template_new ();
@@ -555,6 +603,7 @@ main (int   argc,
   g_test_add_func ("/fork/refused", test_fork_refused);
   g_test_add_func ("/fork/refused/start-data", test_fork_refused_start_data);
   g_test_add_func ("/fork/broken", test_fork_broken);
+  g_test_add_func ("/fork/short", test_fork_short);
   g_test_add_func ("/fork/in-use", test_fork_in_use);
   g_test_add_func ("/fork/sync-call", test_fork_sync_call);
   g_test_add_func ("/fork/vanished", test_fork_vanished);

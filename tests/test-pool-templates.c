@@ -4,6 +4,7 @@
 #include "pool-case.h"
 
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* One that is forked. */
@@ -666,6 +667,45 @@ test_templates_closed (void)
   case_end (&test);
 }
 
+/* @n_spare: so many descriptors there still are when it is to be started */
+static void
+try_short (guint n_spare)
+{
+  g_autoptr(AfrpcProcess) process = afrpc_process_new_exec (NULL);
+  g_autoptr(GVariant) result = NULL;
+  g_autoptr(GError) error = NULL;
+  struct rlimit limit, low;
+  Case test;
+
+  afrpc_process_require (process, TEST_WORKER);
+  afrpc_process_set_stderr (process, AFRPC_STDIO_CAPTURE);
+  case_init_with (&test, process, "act", "max-workers", 1, "max-failures", 1, NULL);
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
+  low = limit;
+  low.rlim_cur = test_count_fds () + n_spare;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &low));
+  result = afrpc_caller_call_sync (caller_of (&test), test_act ("return", NULL), NULL, &error);
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
+  if (result == NULL)
+    g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
+  g_test_message ("%u spare: %s", n_spare, error != NULL ? error->message : "enough");
+
+  afrpc_pool_refresh (test.pool, NULL);
+  g_assert_cmpint (get_pid (&test), !=, 0);
+  /* Forked from what stays. */
+  wait_idle (&test, 1);
+  g_assert_cmpuint (test_count_children (), ==, 2);
+  case_end (&test);
+}
+
+static void
+test_templates_short (void)
+{
+  g_test_summary ("A template that could not be started for want of descriptors is, once there are some, whatever it lacked");
+  for (guint n_spare = 0; n_spare <= 12; n_spare++)
+    try_short (n_spare);
+}
+
 int
 main (int   argc,
       char *argv[])
@@ -688,6 +728,7 @@ main (int   argc,
   g_test_add_func ("/pool-templates/refresh", test_templates_refresh);
   g_test_add_func ("/pool-templates/setting", test_templates_setting);
   g_test_add_func ("/pool-templates/closed", test_templates_closed);
+  g_test_add_func ("/pool-templates/short", test_templates_short);
 
   return g_test_run ();
 }

@@ -536,6 +536,21 @@ test_assert_no_children (void)
     g_assert_cmpint (errno, ==, ECHILD);
 }
 
+/* Returns: how many children the program has */
+guint
+test_count_children (void)
+{
+  g_autofree char *path = g_strdup_printf ("/proc/self/task/%d/children", getpid ());
+  g_autofree char *pids = NULL;
+  guint n = 0;
+
+  g_assert_true (g_file_get_contents (path, &pids, NULL, NULL));
+  for (const char *c = pids; *c != '\0'; c++)
+    n += *c == ' ';
+
+  return n;
+}
+
 /* Waits for the end of a process that may be anybody's child. */
 void
 test_wait_gone (int pid)

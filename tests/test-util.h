@@ -157,6 +157,7 @@ char         *test_run_to_end    (const char *const    *argv,
 gint64        test_get_cpu_us    (void);
 guint         test_count_fds     (void);
 void          test_assert_no_children (void);
+guint         test_count_children (void);
 void          test_wait_gone     (int                   pid);
 
 G_END_DECLS

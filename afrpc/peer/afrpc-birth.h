@@ -60,6 +60,7 @@ typedef struct
   guint8 shared_stdio;       /* which of the program's standard streams that template has: bit 0: 0, and so on */
   gboolean is_begun;         /* the steps so far have been queued: a later one is at once */
   gboolean is_impossible;    /* starting it failed as it would again: there is no such command, say */
+  gboolean is_short;         /* starting it failed for want of what may be there again, such as descriptors */
   gboolean is_tried;         /* starting it has been, or is not necessary */
   gboolean is_pattern;       /* others are made like it, and it is not started itself */
   AfrpcStart start;          /* how it was started */

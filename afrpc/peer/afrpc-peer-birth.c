@@ -27,6 +27,15 @@ afrpc_birth_fail (AfrpcPeer *peer,
   afrpc_peer_fail (peer, error);
 }
 
+/* It cannot be prepared for want of what may be there again: another one like it may have it. */
+static void
+fail_for_want (AfrpcPeer *peer,
+               GError    *error) /* (transfer full) */
+{
+  peer->birth.is_short = peer->talk.failure == NULL;
+  afrpc_peer_fail (peer, error);
+}
+
 /* There is a process, and it has what it needs. */
 void
 afrpc_birth_close_stdio (AfrpcPeer *peer)
@@ -58,8 +67,8 @@ send_steps (AfrpcPeer *peer,
         afrpc_birth_replay_forks (peer, i);
       fd = step->fd >= 0 ? afrpc_low_fd_lift (fcntl (step->fd, F_DUPFD_CLOEXEC, 0)) : -1;
       if (step->fd >= 0 && fd < 0)
-        afrpc_peer_fail (peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN, "copying a file descriptor: %s",
-                                            g_strerror (errno)));
+        fail_for_want (peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_SPAWN, "copying a file descriptor: %s",
+                                          g_strerror (errno)));
       else if (!afrpc_birth_get_value (peer, step, &value, &error))
         afrpc_peer_fail (peer, error);
       else
@@ -68,6 +77,15 @@ send_steps (AfrpcPeer *peer,
   if (self->is_replaying)
     afrpc_birth_replay_forks (peer, self->steps->len);
   self->is_begun = TRUE;
+}
+
+/* What it was to be prepared with is missing: nothing like it can be made. */
+void
+afrpc_peer_fail_step (AfrpcPeer *peer,
+                      GError    *error) /* (transfer full) */
+{
+  peer->birth.is_short = FALSE;
+  afrpc_peer_fail (peer, error);
 }
 
 /* Prepares it with one thing more; @fd: (transfer full), or -1. */
@@ -80,9 +98,9 @@ afrpc_peer_prepare (AfrpcPeer      *peer,
   afrpc_birth_add_step (&peer->birth, kind, value, fd);
 
   if (value != NULL && g_variant_get_size (value) > AFRPC_FRAME_PREPARE_SIZE_MAX)
-    afrpc_peer_fail (peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
-                                        "a process is prepared with %" G_GSIZE_FORMAT " bytes at once, the limit is %u",
-                                        g_variant_get_size (value), AFRPC_FRAME_PREPARE_SIZE_MAX));
+    afrpc_peer_fail_step (peer, g_error_new (AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE,
+                                             "a process is prepared with %" G_GSIZE_FORMAT " bytes at once, the limit is %u",
+                                             g_variant_get_size (value), AFRPC_FRAME_PREPARE_SIZE_MAX));
   else if (peer->birth.is_begun && peer->talk.state == AFRPC_TALK_OPEN)
     send_steps (peer, peer->birth.steps->len - 1);
   afrpc_peer_attend (peer);
@@ -143,7 +161,7 @@ afrpc_birth_insert_surroundings (AfrpcPeer          *peer,
     {
       for (guint i = 0; i < closing->len; i++)
         close (g_array_index (closing, int, i));
-      afrpc_peer_fail (peer, error);
+      fail_for_want (peer, error);
       return;
     }
 

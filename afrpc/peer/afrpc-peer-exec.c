@@ -425,6 +425,9 @@ afrpc_birth_exec (AfrpcPeer *peer)
 
   for (guint i = 0; i < closing->len; i++)
     close (g_array_index (closing, int, i));
-  if (!ok)
-    afrpc_birth_fail (peer, error);
+  if (ok)
+    return;
+
+  peer->birth.is_short = !peer->birth.is_impossible && g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
+  afrpc_birth_fail (peer, error);
 }

@@ -85,7 +85,7 @@ is_hopeless (AfrpcPeer *template)
     return g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_NOT_SUPPORTED) ||
            g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_TOO_LARGE);
 
-  return failure != NULL && !g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_DIED) &&
+  return failure != NULL && !template->birth.is_short && !g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_DIED) &&
          !g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_CLOSED) &&
          !g_error_matches (failure, AFRPC_ERROR, AFRPC_ERROR_NOT_STARTED);
 }
@@ -230,7 +230,7 @@ afrpc_birth_ask_template (AfrpcPeer *peer,
     }
   /* A command is run again, and so is what has ended; its process is prepared from the beginning. */
   else if (template->birth.argv == NULL && can_ask (template))
-    ask (peer, template, &error);
+    peer->birth.is_short = !ask (peer, template, &error);
   else if (template->birth.has_unknown_steps)
     error = new_unknown_steps_error (template);
 
@@ -695,9 +695,10 @@ afrpc_birth_template_gone (AfrpcPeer *template)
     {
       if (peer->body.state != AFRPC_BODY_AWAITED)
         ;
-      else if (is_hopeless_now && template->body.state == AFRPC_BODY_NEVER)
+      else if ((is_hopeless_now || template->birth.is_short) && template->body.state == AFRPC_BODY_NEVER)
         {
           peer->birth.is_impossible = template->birth.is_impossible;
+          peer->birth.is_short = template->birth.is_short;
           afrpc_birth_fail (peer, g_error_copy (template->talk.failure));
         }
       else

@@ -549,6 +549,13 @@ afrpc_peer_is_impossible (AfrpcPeer *self)
   return self->birth.is_impossible;
 }
 
+/* Whether it could not be started for want of what may be there again. */
+gboolean
+afrpc_peer_is_short (AfrpcPeer *self)
+{
+  return self->birth.is_short;
+}
+
 /* Whether a command leads to it, here or elsewhere. */
 gboolean
 afrpc_peer_is_command (AfrpcPeer *self)

@@ -107,6 +107,8 @@ void        afrpc_peer_set_pattern    (AfrpcPeer                   *self,
                                        gboolean                     is_pattern);
 void        afrpc_peer_inherit        (AfrpcPeer                   *self,
                                        AfrpcPeer                   *template);
+void        afrpc_peer_fail_step      (AfrpcPeer                   *self,
+                                       GError                      *error);
 void        afrpc_peer_prepare        (AfrpcPeer                   *self,
                                        AfrpcFrameKind               kind,
                                        GVariant                    *value,
@@ -163,6 +165,7 @@ gboolean    afrpc_peer_is_at_work     (AfrpcPeer                   *self,
                                        guint                       *n_owed);
 const GError *afrpc_peer_get_failure  (AfrpcPeer                   *self);
 gboolean    afrpc_peer_is_impossible  (AfrpcPeer                   *self);
+gboolean    afrpc_peer_is_short       (AfrpcPeer                   *self);
 gboolean    afrpc_peer_is_command     (AfrpcPeer                   *self);
 gboolean    afrpc_peer_has_ended      (AfrpcPeer                   *self);
 gboolean    afrpc_peer_is_over        (AfrpcPeer                   *self);

@@ -124,6 +124,16 @@ afrpc_pool_template_reset (AfrpcPoolTemplate *self,
 
 /* Members */
 
+/* Whether there is nobody any more to fork members from, or could not be. A command is run each time, whatever has become of
+ * its own process. */
+static gboolean
+has_to_be_renewed (const AfrpcPoolTemplate *self)
+{
+  AfrpcPeer *peer = afrpc_process_get_peer (self->process);
+
+  return (self->has_died || afrpc_peer_is_short (peer)) && !afrpc_peer_is_command (peer);
+}
+
 /* What it was prepared with, its copy knows, which is executed, since there is nobody to fork it. */
 static void
 renew (AfrpcPoolTemplate *self)
@@ -141,8 +151,7 @@ afrpc_pool_template_make_member (AfrpcPoolTemplate *self,
 {
   g_autoptr(AfrpcProcess) process = NULL;
 
-  /* A command is run each time, whatever has become of its own process. */
-  if (self->has_died && !afrpc_peer_is_command (afrpc_process_get_peer (self->process)))
+  if (has_to_be_renewed (self))
     renew (self);
   process = afrpc_process_fork (self->process);
   afrpc_peer_inherit (afrpc_process_get_peer (process), afrpc_process_get_peer (self->process));
