@@ -156,8 +156,10 @@ class Loading(unittest.TestCase):
         self.assertEqual(run(told, "tell")[0], python)
         told = new().eval(code)
         told.setenv("AFRPC_PYTHON", "/nonexistent/python", True)
-        with self.assertRaises(GLib.Error):
+        with self.assertRaisesRegex(GLib.Error, "the interpreter '/nonexistent/python' cannot be executed: No such file"):
             run(told, "tell")
+        with self.assertRaisesRegex(GLib.Error, f"the interpreter '{self.folder}/no-program' cannot be executed: Permission denied"):
+            run(Afrpc.Process.new_exec("python", python=self.write("no-program", "")).eval(code), "tell")
         # The same from the start, which finds what is its own
         sys.path.append(str(self.folder))
         try:
@@ -169,8 +171,9 @@ class Loading(unittest.TestCase):
         finally:
             sys.path.remove(str(self.folder))
         self.assertNotIn(str(self.folder), run(told, "path"))
-        with self.assertRaisesRegex(FileNotFoundError, "there is no such interpreter: 'nopython'"):
-            Afrpc.Process.new_exec("python", python="nopython")
+        for missing in "nopython", "/nonexistent/python", "no/python", self.folder / "none":
+            with self.assertRaisesRegex(FileNotFoundError, f"there is no such interpreter: '{missing}'"):
+                Afrpc.Process.new_exec("python", python=missing)
         for wrong in (lambda: Afrpc.Process.new_exec(python=python), lambda: Afrpc.Process(host="c", python=python),
                       lambda: Afrpc.Process(host="python", use_template=True, python=python),
                       lambda: Afrpc.Process(host="python", destination="nowhere", python=python)):
