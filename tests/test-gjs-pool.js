@@ -156,6 +156,15 @@ runTests({
         await pool.close_async(null);
     },
 
+    async mapCancelled() {
+        const pool = makePool('echo', {max_workers: 1});
+        const cancellable = new Gio.Cancellable();
+
+        cancellable.cancel();
+        await assertError(collect(pool.map([1], {cancellable})), Gio.IOErrorEnum, Gio.IOErrorEnum.CANCELLED);
+        await pool.close_async(null);
+    },
+
     async mapErrors() {
         const pool = makePool('act', {max_workers: 2});
         const what = range(5).map(i => [i % 2 ? 'file-error' : 'return', number(i)]);
