@@ -50,8 +50,17 @@ async def main() -> int:
         Afrpc.Pool(process=process)  # wrong
         pool = Afrpc.Pool(process=process, function="f", log=True, max_workers=2)
         reveal_type(pool.events(5))
+        await pool(fds={0, open("/dev/null")}, metadata={"a": 1})
+        pool(fds=["0"])  # wrong
+        pool(fds=0)  # wrong
+        Afrpc.Pool(process=process, function="f", log="INFO")
+        Afrpc.Proxy(process=process, function="f", log="INFO")
+        Afrpc.Proxy(process=process, function="f", log=1.5)  # wrong
     process.require(5)  # wrong
+    Afrpc.Process.new_command(iter(["a"])).send_fd(0, open("/dev/null"))
+    Afrpc.Process.new_command(["a"]).send_fd("0")  # wrong
     afrpc.event({"a": 1}, fds=[0])
+    afrpc.event({"a": 1}, fds=iter([0]))
     afrpc.event()  # wrong
     reveal_type(afrpc.Variant("u", 5).signature)
     reveal_type(len(Afrpc.Buffer.new(5)))
@@ -61,7 +70,8 @@ async def main() -> int:
     reveal_type(tag)
     Afrpc.Pool(process=process, function="f", serialiser="unsafe-pickle", trust_command=True)
     Afrpc.Proxy(process=process, function="f", serialiser=5)  # wrong
-    with afrpc.Executor(2, initializer=print, max_tasks_per_child=5) as executor:
+    afrpc.Executor(log=1.5)  # wrong
+    with afrpc.Executor(2, initializer=print, max_tasks_per_child=5, log="INFO") as executor:
         reveal_type(executor.submit(len, "abc").result())
         for number in executor.map(len, ["a"], chunksize=5, buffersize=10):
             reveal_type(number)
