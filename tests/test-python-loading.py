@@ -226,6 +226,16 @@ class Loading(unittest.TestCase):
         (there / f"_afrpc{importlib.machinery.EXTENSION_SUFFIXES[0]}").touch()
         self.assertIn("file too short", self.run_alone("import afrpc").stderr)
 
+    @unittest.skipIf(sys.version_info < (3, 14), "there is no concurrent.interpreters")
+    def test_sub_interpreter(self):
+        """It is an error there, and does not hang or crash."""
+        from concurrent import interpreters
+
+        place = str(pathlib.Path(afrpc.__file__).parent.parent)
+        for module in "afrpc", "gi":
+            with self.assertRaisesRegex(interpreters.ExecutionFailed, "does not support loading in subinterpreters"):
+                interpreters.create().exec(f"import sys; sys.path[:] = {[place, *sys.path]}; import {module}")
+
     def test_path_objects(self):
         """Wherever text may be a path."""
         code = "import os\ndef tell(): return os.getcwd(), os.environ['PLACE']"
