@@ -55,6 +55,7 @@ export async function assertError(promise, domain, code, ...parts) {
     assert(e.matches?.(domain, code), `the error is ${e}`);
     for (const part of parts)
         assert(e.message.includes(part), `'${part}' is in '${e.message}'`);
+    return e;
 }
 
 export function assertThrows(action, klass, ...parts) {

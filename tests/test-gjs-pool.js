@@ -156,6 +156,15 @@ runTests({
         await pool.close_async(null);
     },
 
+    async mapCancelled() {
+        const pool = makePool('echo', {max_workers: 1});
+        const cancellable = new Gio.Cancellable();
+
+        cancellable.cancel();
+        await assertError(collect(pool.map([1], {cancellable})), Gio.IOErrorEnum, Gio.IOErrorEnum.CANCELLED);
+        await pool.close_async(null);
+    },
+
     async mapErrors() {
         const pool = makePool('act', {max_workers: 2});
         const what = range(5).map(i => [i % 2 ? 'file-error' : 'return', number(i)]);
@@ -202,7 +211,9 @@ runTests({
         await pool.invokeWith(SIGNATURE, 'event', number(5));
         await pool.close_async();
         assertEqual((await events.next()).value, 5, 'the event of another worker');
-        await assertError(events.next(), E, E.DIED);
+        const {started, process} = await assertError(events.next(), E, E.DIED);
+        assertEqual(started, Afrpc.Started.UNKNOWN, 'what is known of calls');
+        assertEqual(process, null, 'which worker that was');
     },
 
     async all() {
@@ -221,6 +232,50 @@ runTests({
         pool.forget_call_all(null, null);
         assertEqual(await ask(), 'b', 'what is said without what was forgotten');
         await pool.close_async(null);
+    },
+
+    // Whatever a pool rejects that is about calls says whether those had been started.
+    async started() {
+        const process = Afrpc.Process.new_exec('gjs');
+        process.eval('export const f = x => { while (x === 2); if (x) throw new RangeError("no"); };');
+        const pool = new Afrpc.Pool({process, function: 'f', max_workers: 1});
+        const {NO, YES, UNKNOWN} = Afrpc.Started;
+        const cancellable = new Gio.Cancellable();
+        const getStarted = async (name, begin, expected) => {
+            const error = await getError((async () => begin())());
+
+            assertEqual(error.started, expected, `of ${name}`);
+            assert(!(error instanceof GLib.Error) || (error.process === null && error.exit === null), `who had ${name}`);
+            return error;
+        };
+        const renew = () => pool.forget_call_all(null, null) && pool.invoke(0);
+        function* breaking() {
+            yield 0;
+            throw new Error('broken');
+        }
+
+        cancellable.cancel();
+        await pool.invoke(0);
+        await getStarted('a value', () => pool.invokeAll(() => 1), NO);
+        await getStarted('an option', () => pool.invokeAllWith({nonsense: 1}), NO);
+        await getStarted('a cancelled one', () => pool.invokeAllWith({cancellable}, 0), NO);
+        await getStarted('a cancelled map', () => collect(pool.map([0], {cancellable})), UNKNOWN);
+        await getStarted('a value of a map', () => collect(pool.map([0, () => 1])), NO);
+        await getStarted('an input that throws', () => collect(pool.map(breaking())), NO);
+        await getStarted('an option of a map', () => pool.map([0], {nonsense: 1}), NO);
+        await getStarted('progress', () => pool.invokeSyncWith({onProgress: () => {}}, 0), NO);
+        const error = await getStarted('what throws', () => pool.invokeAll(1), YES);
+        assertEqual(error.name, 'RangeError', 'what was thrown');
+        await renew();
+        const args = Afrpc.packArgs([1]);
+        await getStarted('what throws, as a variant', () => pool.call_all_async(args), YES);
+        await renew();
+        assertEqual((await getStarted('what throws, and blocks', () => pool.call_all_sync(args), YES)).name, 'RangeError');
+        await renew();
+        await getStarted('a time limit', () => pool.invokeAllWith({timeoutMs: 1}, 2), UNKNOWN);
+        pool.kill();
+        await getStarted('a closed pool', () => pool.invokeAll(0), NO);
+        await getStarted('a closed pool that blocks', () => pool.call_all_sync(Afrpc.packArgs([0])), NO);
     },
 
     async limits() {

@@ -75,6 +75,16 @@ function bursts() {
     proxy.close();
 }
 
+async function callFirst(proxy, loadingMs) {
+    try {
+        return await proxy.invokeWith({timeoutMs: loadingMs}, 'world');
+    } catch (e) {
+        if (e.started === Afrpc.Started.NO)
+            proxy.kill(); // nothing was called before: it is not even loaded
+        throw e;
+    }
+}
+
 runTests({
     async options() {
         const proxy = makeCProxy();
@@ -303,6 +313,24 @@ runTests({
         assertEqual((await getError((async () => proxy.invokeSync(() => 1))())).started, Afrpc.Started.NO, 'and blocks');
         await proxy.close_async();
         assertEqual((await getError((async () => proxy.call_sync(args, null))())).started, Afrpc.Started.NO, 'at the end');
+    },
+
+    // Loading has no time limit but those of calls, and only killing ends it.
+    async neverLoaded() {
+        const process = Afrpc.Process.new_exec('gjs');
+        process.eval('await new Promise(() => {}); export function greet() {}');
+        const proxy = new Afrpc.Proxy({process, function: 'greet', call_timeout_ms: 50});
+        proxy.connect('error', () => {});
+        const waiting = proxy.invokeWith({timeoutMs: 0, executionTimeoutMs: 1});
+        for (const outcome of [proxy.invoke(), callFirst(proxy, 100)]) {
+            const error = await getError(outcome);
+
+            assert(error.matches(Gio.IOErrorEnum, Gio.IOErrorEnum.TIMED_OUT), `it is ${error}`);
+            assert(error.message.includes('was not ready'), error.message);
+            assertEqual(error.started, Afrpc.Started.NO, 'whether it was started');
+        }
+        assertEqual((await getError(waiting)).started, Afrpc.Started.NO, 'of the one without a limit');
+        assert(proxy.is_closed(), 'it has been killed');
     },
 
     async text() {

@@ -202,6 +202,35 @@ def lie():
         self.assertNotIn("Logging error", said)
         self.assertNotIn("Traceback", said)
 
+    def test_own_handlers(self):
+        """What cannot be sent goes to the handlers of the worker's own, and is printed where there are none."""
+        code = """
+import logging, threading
+logging.getLogger("silent").addHandler(logging.NullHandler())
+def init(): logging.getLogger("silent").error("at first")
+def work():
+    logging.error("in a call")
+    thread = threading.Thread(target=logging.error, args=("in a thread",))
+    thread.start()
+    thread.join()
+"""
+        handler = logging.Handler()
+        handler.emit = lambda record: records.append(record.getMessage())
+        logging.getLogger().addHandler(handler)
+        self.addCleanup(logging.getLogger().removeHandler, handler)
+        for more, lines in (("", ["ERROR:silent:at first", "ERROR:root:in a thread"]),
+                            ("logging.basicConfig(format='own %(message)s')", ["own at first", "own in a call", "own in a thread"])):
+            records, exits = [], []
+            process = Afrpc.Process.new_exec("python").eval(code + more).set_stderr(Afrpc.Stdio.CAPTURE)
+            process.connect("exited", lambda process, exit: exits.append(exit))
+            proxy = Afrpc.Proxy(process=process, function="work", init="init", log=True)
+            proxy.invoke_sync()
+            proxy.close_sync()
+            while not exits:
+                GLib.MainContext.default().iteration(True)
+            self.assertEqual(exits[0].get_stderr().splitlines(), lines)
+            self.assertEqual(records, ["in a call"])
+
     def test_odd_characters(self):
         """What cannot be sent, of names of files that are no UTF-8, say, is written as an escape."""
         told = r"nul\x00, half \udcff"

@@ -156,8 +156,10 @@ class Loading(unittest.TestCase):
         self.assertEqual(run(told, "tell")[0], python)
         told = new().eval(code)
         told.setenv("AFRPC_PYTHON", "/nonexistent/python", True)
-        with self.assertRaises(GLib.Error):
+        with self.assertRaisesRegex(GLib.Error, "the interpreter '/nonexistent/python' cannot be executed: No such file"):
             run(told, "tell")
+        with self.assertRaisesRegex(GLib.Error, f"the interpreter '{self.folder}/no-program' cannot be executed: Permission denied"):
+            run(Afrpc.Process.new_exec("python", python=self.write("no-program", "")).eval(code), "tell")
         # The same from the start, which finds what is its own
         sys.path.append(str(self.folder))
         try:
@@ -169,8 +171,9 @@ class Loading(unittest.TestCase):
         finally:
             sys.path.remove(str(self.folder))
         self.assertNotIn(str(self.folder), run(told, "path"))
-        with self.assertRaisesRegex(FileNotFoundError, "there is no such interpreter: 'nopython'"):
-            Afrpc.Process.new_exec("python", python="nopython")
+        for missing in "nopython", "/nonexistent/python", "no/python", self.folder / "none":
+            with self.assertRaisesRegex(FileNotFoundError, f"there is no such interpreter: '{missing}'"):
+                Afrpc.Process.new_exec("python", python=missing)
         for wrong in (lambda: Afrpc.Process.new_exec(python=python), lambda: Afrpc.Process(host="c", python=python),
                       lambda: Afrpc.Process(host="python", use_template=True, python=python),
                       lambda: Afrpc.Process(host="python", destination="nowhere", python=python)):
@@ -222,6 +225,16 @@ class Loading(unittest.TestCase):
         # What is of this version, and does not load for some other reason
         (there / f"_afrpc{importlib.machinery.EXTENSION_SUFFIXES[0]}").touch()
         self.assertIn("file too short", self.run_alone("import afrpc").stderr)
+
+    @unittest.skipIf(sys.version_info < (3, 14), "there is no concurrent.interpreters")
+    def test_sub_interpreter(self):
+        """It is an error there, and does not hang or crash."""
+        from concurrent import interpreters
+
+        place = str(pathlib.Path(afrpc.__file__).parent.parent)
+        for module in "afrpc", "gi":
+            with self.assertRaisesRegex(interpreters.ExecutionFailed, "does not support loading in subinterpreters"):
+                interpreters.create().exec(f"import sys; sys.path[:] = {[place, *sys.path]}; import {module}")
 
     def test_path_objects(self):
         """Wherever text may be a path."""

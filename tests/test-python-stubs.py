@@ -25,6 +25,13 @@ import afrpc  # noqa: E402
 import afrpc.aio  # noqa: E402
 
 STUBS = os.environ["AFRPC_TEST_STUBS"]
+NATS_STUBS = os.environ.get("AFRPC_TEST_NATS_STUBS")  # where afrpc is built with NATS
+MODULES = [(Afrpc, STUBS)]
+if NATS_STUBS is not None:
+    gi.require_version("AfrpcNats", "1.0")
+    from gi.repository import AfrpcNats
+
+    MODULES.append((AfrpcNats, NATS_STUBS))
 ROOT = pathlib.Path(__file__).parent.parent
 HAVE_MYPY = importlib.util.find_spec("mypy") is not None
 
@@ -50,8 +57,17 @@ async def main() -> int:
         Afrpc.Pool(process=process)  # wrong
         pool = Afrpc.Pool(process=process, function="f", log=True, max_workers=2)
         reveal_type(pool.events(5))
+        await pool(fds={0, open("/dev/null")}, metadata={"a": 1})
+        pool(fds=["0"])  # wrong
+        pool(fds=0)  # wrong
+        Afrpc.Pool(process=process, function="f", log="INFO")
+        Afrpc.Proxy(process=process, function="f", log="INFO")
+        Afrpc.Proxy(process=process, function="f", log=1.5)  # wrong
     process.require(5)  # wrong
+    Afrpc.Process.new_command(iter(["a"])).send_fd(0, open("/dev/null"))
+    Afrpc.Process.new_command(["a"]).send_fd("0")  # wrong
     afrpc.event({"a": 1}, fds=[0])
+    afrpc.event({"a": 1}, fds=iter([0]))
     afrpc.event()  # wrong
     reveal_type(afrpc.Variant("u", 5).signature)
     reveal_type(len(Afrpc.Buffer.new(5)))
@@ -61,7 +77,8 @@ async def main() -> int:
     reveal_type(tag)
     Afrpc.Pool(process=process, function="f", serialiser="unsafe-pickle", trust_command=True)
     Afrpc.Proxy(process=process, function="f", serialiser=5)  # wrong
-    with afrpc.Executor(2, initializer=print, max_tasks_per_child=5) as executor:
+    afrpc.Executor(log=1.5)  # wrong
+    with afrpc.Executor(2, initializer=print, max_tasks_per_child=5, log="INFO") as executor:
         reveal_type(executor.submit(len, "abc").result())
         for number in executor.map(len, ["a"], chunksize=5, buffersize=10):
             reveal_type(number)
@@ -132,6 +149,54 @@ def look(proxy: Afrpc.Proxy, pool: Afrpc.Pool, process: Afrpc.Process) -> None:
     Afrpc.nonsense()  # wrong
 """
 
+# The same of callers over NATS.
+NATS_RIGHT = """
+import gi
+gi.require_version("AfrpcNats", "1.0")
+from gi.repository import Afrpc, AfrpcNats
+
+
+async def call(url: str) -> int:
+    connection = AfrpcNats.Connection(servers=[url], connect_timeout_ms=5)
+    fleet = AfrpcNats.Caller(connection=connection, subject="a", on_event=print, default=str, max_repeats=5)
+    fleet.props.max_repeats = fleet.props.max_calls_queued
+    async with AfrpcNats.Caller.new(connection, "b") as other:
+        call: Afrpc.PendingCall[object] = other(1, timeout_ms=5, metadata={"a": 1}, fds=iter([0]))
+        await call
+    other.set_hooks(hook=None).invoke_sync(1, function="f")
+    caller: Afrpc.Caller = fleet
+    failure = connection.get_failure()
+    closed: bool = await connection.close_async()
+    return fleet.get_n_servers()
+
+
+async def serve(connection: AfrpcNats.Connection, pool: Afrpc.Pool) -> None:
+    server = AfrpcNats.Server(connection=connection, subject="a", caller=pool, max_calls=5)
+    server.start()
+    server.connect("error", print)
+    state: AfrpcNats.State = connection.props.state
+    stopped: bool = await server.stop_async()
+"""
+
+NATS_WRONG = """
+import gi
+gi.require_version("AfrpcNats", "1.0")
+from gi.repository import Afrpc, AfrpcNats
+
+
+def look(connection: AfrpcNats.Connection, fleet: AfrpcNats.Caller) -> None:
+    AfrpcNats.Caller(connection=connection)  # wrong
+    AfrpcNats.Caller(connection=connection, subject="a", log=True)  # wrong
+    AfrpcNats.Server(connection=connection, subject="a", caller=5)  # wrong
+    fleet(1, timeout_ms="5")  # wrong
+    fleet(1, fds=0)  # wrong
+    fleet.props.subject = "b"  # wrong
+    fleet.map([1])  # wrong
+    connection.props.nonsense  # wrong
+    connection.get_failure(5)  # wrong
+    AfrpcNats.nonsense()  # wrong
+"""
+
 # As what others have it: other classes are Any here.
 OBJECT = """
 import typing
@@ -182,7 +247,11 @@ class Help(unittest.TestCase):
 
 class Stubs(unittest.TestCase):
     def test_names(self):
-        with open(STUBS, encoding="utf-8") as file:
+        for module, stubs in MODULES:
+            self.check_names(module, stubs)
+
+    def check_names(self, module, stubs):
+        with open(stubs, encoding="utf-8") as file:
             tree = ast.parse(file.read())
         seen = set()
         for node in tree.body:
@@ -190,7 +259,7 @@ class Stubs(unittest.TestCase):
                 seen.add(node.name)
             if not isinstance(node, ast.ClassDef) or node.name in ("Events", "Results"):
                 continue
-            there = getattr(Afrpc, node.name)
+            there = getattr(module, node.name)
             names = {child.name for child in node.body if isinstance(child, (ast.FunctionDef,
                                                                             ast.AsyncFunctionDef))}
             if issubclass(there, int):
@@ -208,15 +277,15 @@ class Stubs(unittest.TestCase):
             self.assertEqual(missing, set(), node.name)
             self.check_parameters(node, there)
             # What the overrides define is said.
-            if there.__module__ == "gi.overrides.Afrpc":
+            if there.__module__.startswith("gi.overrides."):
                 own = {name for name, value in vars(there).items()
                        if callable(value) and not name.startswith("_") and type(value).__name__ != "_Method"}
                 self.assertEqual(own - names, set(), node.name)
-        self.assertGreater(len(seen), 15)
-        for name in dir(Afrpc):
-            if name[0].isupper() and isinstance(getattr(Afrpc, name), type) and \
+        self.assertGreater(len(seen), 15 if module is Afrpc else 3)
+        for name in dir(module):
+            if name[0].isupper() and isinstance(getattr(module, name), type) and \
                     not name.endswith(("Class", "Interface")) and \
-                    getattr(Afrpc, name) is not getattr(afrpc, name, None):
+                    getattr(module, name) is not getattr(afrpc, name, None):
                 self.assertIn(name, seen)
 
     def test_properties(self):
@@ -233,14 +302,28 @@ class Stubs(unittest.TestCase):
                   Afrpc.JsonSerialiser(), Afrpc.JsonSerialiser(expected_type=GLib.VariantType("i"))]
         for thing in things[5:7]:
             thing.connect("error", lambda proxy, error: None)
-        names = {**vars(builtins), "typing": typing, "Gio": Gio, "GLib": GLib,
-                 **{name: getattr(Afrpc, name) for name in dir(Afrpc)}}
+        self.assertGreater(self.check_properties(Afrpc, STUBS, things), 65)
+        pool.kill()
+
+    @unittest.skipIf(NATS_STUBS is None, "there is no NATS")
+    def test_nats_properties(self):
+        connections = [AfrpcNats.Connection.new("nats://127.0.0.1:1"),
+                       AfrpcNats.Connection(servers=["nats://127.0.0.1:1"], user="a", password="b", name="c", tls=True)]
+        caller = AfrpcNats.Caller.new(connections[0], "a")
+        things = [*connections, caller, AfrpcNats.Server.new(connections[0], "b", caller)]
+        self.assertGreater(self.check_properties(AfrpcNats, NATS_STUBS, things), 30)
+        caller.kill()
+
+    def check_properties(self, module, stubs, things):
+        """Returns how many were asked for."""
+        names = {**vars(builtins), "typing": typing, "Gio": Gio, "GLib": GLib, "Afrpc": Afrpc,
+                 **{name: getattr(module, name) for name in dir(module)}}
         asked = set()
-        with open(STUBS, encoding="utf-8") as file:
+        with open(stubs, encoding="utf-8") as file:
             tree = ast.parse(file.read())
         for node in tree.body:
             props = [child for child in getattr(node, "body", ()) if isinstance(child, ast.ClassDef)]
-            there = getattr(Afrpc, getattr(node, "name", ""), None)
+            there = getattr(module, getattr(node, "name", ""), None)
             if not (isinstance(there, type) and issubclass(there, GObject.Object)):
                 self.assertEqual(props, [])
                 continue
@@ -261,8 +344,7 @@ class Stubs(unittest.TestCase):
                         value = getattr(thing.props, name)
                         self.assertIsInstance(value, kinds, f"{node.name}.{name}")
                         asked.add((node.name, name))
-        self.assertGreater(len(asked), 65)
-        pool.kill()
+        return len(asked)
 
     def check_parameters(self, node, there):
         """Those of what is written in Python, and takes what it names and nothing else."""
@@ -272,7 +354,7 @@ class Stubs(unittest.TestCase):
             function = getattr(there, getattr(child, "name", ""), None)
             function = getattr(function, "__func__", function)
             if not isinstance(function, types.FunctionType) or child.name in overloaded or child.name[:2] == "__" or \
-                    function.__module__ != "gi.overrides.Afrpc":
+                    not function.__module__.startswith("gi.overrides."):
                 continue
             there_are = inspect.signature(function).parameters.values()
             if any(parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) for parameter in there_are):
@@ -299,7 +381,8 @@ class Stubs(unittest.TestCase):
             for name in "Gio", "GLib", "GObject":  # others bring these
                 (place / f"{name}.pyi").write_text(
                     "import typing\ndef __getattr__(name: str) -> typing.Any: ...\n")
-            (place / "Afrpc.pyi").write_bytes(pathlib.Path(STUBS).read_bytes())
+            for module, stubs in MODULES:
+                shutil.copy(stubs, place)
             program = pathlib.Path(folder, "program.py")
             program.write_text(PROGRAM)
             examples = [*ROOT.glob("examples/python/*.py"), *ROOT.glob("docs/tour*.py")]
@@ -314,7 +397,7 @@ class Stubs(unittest.TestCase):
             self.assertEqual(notes, REVEALED)
 
             (place / "GObject.pyi").write_text(OBJECT)
-            for text in RIGHT, WRONG:
+            for text in RIGHT, WRONG, *((NATS_RIGHT, NATS_WRONG) if NATS_STUBS is not None else ()):
                 program.write_text(text)
                 done = self.check("--check-untyped-defs", program, folder=folder)
                 lines = [line for line in done.stdout.splitlines() if ": error:" in line]
@@ -331,7 +414,8 @@ class Stubs(unittest.TestCase):
         (stubs / "repository").mkdir(parents=True)
         for name, place in ("py.typed", stubs), ("__init__.pyi", stubs), ("__init__.pyi", stubs / "repository"):
             shutil.copy(ROOT / "afrpc" / "python" / "stubs" / name, place)
-        shutil.copy(STUBS, stubs / "repository" / "Afrpc.pyi")
+        for module, path in MODULES:
+            shutil.copy(path, stubs / "repository")
         (packages / "others.pth").write_text("".join(f"{other}\n" for other in others))
         home = os.path.dirname(os.path.realpath(sys.executable))
         (folder / "pyvenv.cfg").write_text(f"home = {home}\ninclude-system-site-packages = true\n")

@@ -97,6 +97,13 @@ class ToolNatsTest(ToolTest):
         self.assert_status(run('serve', '--nats', self.nats.url, '--subject', 'x', '/nowhere.so', 'echo'), 3)
         self.assert_status(run('serve', '--nats', 'nats://127.0.0.1:1', '--subject', 'x', MODULE, 'echo'), 3)
 
+    def test_preparation(self):
+        """What no worker can be prepared with is said once, however many fail of it."""
+        for words in (['/nowhere.so', 'echo'], [MODULE, 'nonsense']):
+            result = run('serve', '--nats', self.nats.url, '--subject', self.id(), '-j', '4', *words)
+            self.assert_status(result, 3)
+            self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+
     def test_output(self):
         serving = self.serve()
         process = self.start_call('work', 'big', stdin=subprocess.DEVNULL)

@@ -360,8 +360,8 @@ afrpc_gjs_inbox_begin (AfrpcGjsInbox  *self,
   return begin != NULL;
 }
 
-/* What a map has its inputs from. It belongs to the map, and refers to it without keeping it: a map that was dropped by
- * JavaScript is given up. */
+/* What a map has its inputs from, an rc box. It belongs to the map, and refers to it without keeping it: a map that was dropped
+ * by JavaScript is given up. */
 typedef struct
 {
   AfrpcGjsInbox *inbox; /* owned */
@@ -369,11 +369,16 @@ typedef struct
 } Inputs;
 
 static void
-inputs_free (Inputs *inputs)
+inputs_clear (Inputs *inputs)
 {
   g_clear_weak_pointer (&inputs->map);
   g_object_unref (inputs->inbox);
-  g_free (inputs);
+}
+
+static void
+inputs_unref (gpointer inputs)
+{
+  g_rc_box_release_full (inputs, (GDestroyNotify) inputs_clear);
 }
 
 static GVariant *
@@ -409,13 +414,15 @@ afrpc_gjs_inbox_map (AfrpcGjsInbox    *self,
                      GCancellable     *cancellable,
                      gboolean          is_ordered)
 {
-  Inputs *inputs = g_new0 (Inputs, 1);
+  Inputs *inputs = g_rc_box_new0 (Inputs);
   AfrpcMap *map;
 
   inputs->inbox = g_object_ref (self);
-  map = afrpc_pool_map (pool, next_cb, inputs, (GDestroyNotify) inputs_free, options, cancellable,
+  map = afrpc_pool_map (pool, next_cb, g_rc_box_acquire (inputs), inputs_unref, options, cancellable,
                         is_ordered ? AFRPC_MAP_ORDERED : AFRPC_MAP_UNORDERED);
+  /* One that was cancelled before has dropped them already. */
   g_set_weak_pointer (&inputs->map, map);
+  inputs_unref (inputs);
 
   return map;
 }

@@ -27,6 +27,7 @@ typedef struct
   AfrpcNatsServer *server;
   gboolean is_ending;
   gboolean is_killed;
+  gboolean cannot_prepare; /* and it has been said why */
   int status; /* the first reason to fail, or 0 */
 } Serve;
 
@@ -107,16 +108,18 @@ error_cb (AfrpcNatsServer *server,
           GError          *error,
           Serve           *self)
 {
+  const gboolean is_of_preparation = afrpc_tool_exit_status (error) == AFRPC_TOOL_EXIT_PREPARE &&
+                                     !g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN);
+
   if (self->is_killed)
     return;
 
-  afrpc_tool_message ("%s", error->message);
-  if (afrpc_nats_connection_get_failure (self->connection) != NULL ||
-      (afrpc_tool_exit_status (error) == AFRPC_TOOL_EXIT_PREPARE && !g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_SPAWN)))
-    {
-      if (!self->is_ending)
-        end (self, AFRPC_TOOL_EXIT_PREPARE);
-    }
+  /* All workers are prepared in the same way: each fails of that. */
+  if (!is_of_preparation || !self->cannot_prepare)
+    afrpc_tool_message ("%s", error->message);
+  self->cannot_prepare |= is_of_preparation;
+  if ((is_of_preparation || afrpc_nats_connection_get_failure (self->connection) != NULL) && !self->is_ending)
+    end (self, AFRPC_TOOL_EXIT_PREPARE);
 }
 
 /* Callers have it. */

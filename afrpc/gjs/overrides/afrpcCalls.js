@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* exported prepare, extendCaller, promisifyOther, invoke, invokeSync, invokeAll, openMap, watch, isDestroyed */
+/* exported prepare, extendCaller, promisifyOther, invoke, invokeSync, invokeAll, openMap, sayNotStarted, tellEnd, watch,
+   isDestroyed */
 
 // All that a program hears of the library, and the only place that knows how calls are made. News comes through an
 // inbox, not by callbacks, which gjs may refuse; see AfrpcGjs.Inbox.
-const {AfrpcGjs, Gio, GObject} = imports.gi;
+const {AfrpcGjs, Gio, GLib, GObject} = imports.gi;
 const {afrpcErrors: Errors, afrpcPackAs: PackAs, afrpcUnpack: Unpack} = imports.overrides;
 
 const UINT32_MAX = 2 ** 32 - 1;
@@ -48,6 +49,8 @@ const handlers = new Map();
 let lastId = 0;
 let inbox = null;
 let CallOptions = null;
+let Failure = null; // Afrpc.Error
+let Proxy = null;
 let Started = null;
 
 function turn(id) {
@@ -169,6 +172,16 @@ function getOutcome(get) {
     }
 }
 
+// The same of an error that is none of a single call, where it is not known better.
+function tell(error, started, process = null) {
+    return tellCall(error, {get_started: () => started, get_process: () => process, get_exit: () => null});
+}
+
+// Of what a worker has ended with; that of a proxy is known.
+function tellEnd(error, caller) {
+    return tell(Errors.addDetails(error), Started.UNKNOWN, caller instanceof Proxy ? caller.get_process() : null);
+}
+
 // What the finish function of a method gives.
 function finishBy(name) {
     return () => {
@@ -253,7 +266,49 @@ function promisifyProcess(Process) {
         start(id => inbox.wait(id, process, cancellable), finishBy('wait_finish')));
 }
 
+// Has an error of what all workers of a pool are called with, each by itself, say whether any has started it: none if it could
+// be said to none, and one if the function has thrown. Returns what does that, from what is known before.
+function prepareForAll(pool, cancellable) {
+    const wasSaid = !pool.is_closed() && pool.get_failure() === null && !(cancellable?.is_cancelled() ?? false);
+
+    return error => {
+        if (!(error instanceof GLib.Error))
+            return sayNotStarted(error);
+        if (!wasSaid)
+            return tell(error, Started.NO);
+        return tell(error, error.matches(Failure, Failure.REMOTE) ? Started.YES : Started.UNKNOWN);
+    };
+}
+
+function callAll(pool, args, options, cancellable) {
+    const tellError = prepareForAll(pool, cancellable);
+    const finish = finishBy('call_all_finish');
+
+    return start(id => inbox.call_all(id, pool, args, options, cancellable), () => {
+        try {
+            return finish();
+        } catch (e) {
+            throw tellError(e);
+        }
+    });
+}
+
+function extendBlockingPool({prototype: pool}) {
+    const {call_all_sync: callAllSync} = pool;
+
+    pool.call_all_sync = function (args, options = null, cancellable = null) {
+        const tellError = prepareForAll(this, cancellable);
+
+        try {
+            return callAllSync.call(this, args, options, cancellable);
+        } catch (e) {
+            throw tellError(Errors.addDetails(e));
+        }
+    };
+}
+
 function promisifyPool(Pool) {
+    promisify(Pool, 'call_all_async', 3, callAll);
     promisify(Pool, 'wait_for_room_async', 1, (pool, cancellable) =>
         start(id => inbox.wait_for_room(id, pool, cancellable), finishBy('wait_for_room_finish')));
 }
@@ -339,10 +394,10 @@ function invoke(caller, options, args) {
 }
 
 function invokeSync(caller, options, args) {
-    if (options?.onProgress)
-        throw new TypeError('nobody is called with the progress of a call that blocks');
-
     try {
+        if (options?.onProgress)
+            throw new TypeError('nobody is called with the progress of a call that blocks');
+
         return makeCall(caller, options, args, startSync, 'call_sync');
     } catch (e) {
         throw sayNotStarted(e);
@@ -355,12 +410,10 @@ function invokeAll(pool, options, args) {
         checkOptions(options);
         const {signature = null, cancellable = null} = options;
         const callOptions = makeCallOptions(options);
-        const variant = PackAs.packArgsBytes(args, signature, AfrpcGjs.new_value);
 
-        return start(id => inbox.call_all(id, pool, variant, callOptions, cancellable),
-            finishBy('call_all_finish'));
+        return callAll(pool, PackAs.packArgsBytes(args, signature, AfrpcGjs.new_value), callOptions, cancellable);
     } catch (e) {
-        return Promise.reject(e);
+        return Promise.reject(sayNotStarted(e));
     }
 }
 
@@ -382,7 +435,7 @@ class MapListener {
             listener.noticeBrought();
             break;
         case AfrpcGjs.News.OVER:
-            listener.noticeOver(() => inbox.get_variant());
+            listener.noticeOver(() => getOutcome(() => inbox.get_variant()));
             break;
         default:
             listener.takeOutcome(() => Unpack.unpackBytes(...getOutcome(() => inbox.get_value()), unpackOptions));
@@ -445,9 +498,10 @@ function prepare(Afrpc) {
     });
 
     inbox = new Inbox();
-    ({CallOptions, Started} = Afrpc);
+    ({CallOptions, Error: Failure, Proxy, Started} = Afrpc);
     extendBlockingCall(Afrpc.Call);
     promisifyCall(Afrpc.Call);
     promisifyProcess(Afrpc.Process);
+    extendBlockingPool(Afrpc.Pool);
     promisifyPool(Afrpc.Pool);
 }

@@ -36,7 +36,7 @@ var Events = class extends Stream.Stream {
             try {
                 getValue();
             } catch (e) {
-                this._error ??= e;
+                this._error ??= Calls.tellEnd(e, this._caller);
             }
             break;
         default:

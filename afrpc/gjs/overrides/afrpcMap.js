@@ -8,11 +8,13 @@ const BATCH = 1000; // results that are brought at once
 const OPTIONS = ['bytesAsText', 'signature', 'cancellable', 'timeoutMs', 'executionTimeoutMs', 'function', 'idempotent',
     'priority', 'affinity', 'label', 'metadata'];
 
-function checkOptions(options) {
+function check(iterable, options) {
     for (const name of Object.keys(options)) {
         if (!OPTIONS.includes(name))
-            throw new TypeError(`a map has no option '${name}'`);
+            throw Calls.sayNotStarted(new TypeError(`a map has no option '${name}'`));
     }
+    if (typeof iterable?.[Symbol.iterator] !== 'function')
+        throw Calls.sayNotStarted(new TypeError('a map needs something to iterate over'));
 }
 
 // Results of many calls of a pool, for "for await". Inputs are taken as results are.
@@ -22,9 +24,7 @@ var Results = class extends Stream.Stream {
 
         super();
         this._origin = new Error();
-        checkOptions(others);
-        if (typeof iterable?.[Symbol.iterator] !== 'function')
-            throw new TypeError('a map needs something to iterate over');
+        check(iterable, others);
         this._inputs = iterable[Symbol.iterator]();
         this._spread = spread;
         this._returnErrors = returnErrors;
@@ -35,7 +35,7 @@ var Results = class extends Stream.Stream {
         this._map = Calls.openMap(pool, others, ordered, this);
     }
 
-    // What is wrong with an input is told after the results of those before it.
+    // What is wrong with an input is told after the results of those before it; its call is not made.
     takeInput(give) {
         try {
             const {done, value} = this._inputs.next();
@@ -43,7 +43,7 @@ var Results = class extends Stream.Stream {
             if (!done)
                 give(this._spread ? [...value] : [value]);
         } catch (e) {
-            this._error ??= e;
+            this._error ??= Calls.sayNotStarted(e);
         }
     }
 

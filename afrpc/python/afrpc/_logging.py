@@ -40,9 +40,20 @@ def get_level(log):
 
 class _Sender(logging.Handler):
     """Of the worker. Before it serves, and in other threads than the main one, events cannot be sent: what is logged
-    then goes to standard error."""
+    then goes to standard error, unless a handler that a module has set up has it."""
+
+    def _has_another(self, record):
+        logger = logging.getLogger(record.name)
+        while logger is not None:
+            for handler in logger.handlers:
+                if not isinstance(handler, (_Sender, logging.NullHandler)) and record.levelno >= handler.level:
+                    return True
+            logger = logger.parent if logger.propagate else None
+        return False
 
     def _print(self, record):
+        if self._has_another(record):
+            return
         print(f"{record.levelname}:{record.name}:{self.format(record)}", file=sys.stderr)
 
     def emit(self, record):

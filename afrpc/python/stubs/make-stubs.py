@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Writes the type stubs of gi.repository.Afrpc: what its GIR says, with what the overrides change.
+"""Writes the type stubs of a module of gi.repository: what its GIR says, with what the overrides change.
 
 usage: make-stubs.py GIR OVERRIDES OUTPUT
 """
@@ -203,14 +203,17 @@ def read_fragments(path):
 
 def main():
     gir, overrides, output = sys.argv[1:]
-    namespace = ET.parse(gir).getroot().find(CORE + "namespace")
+    root = ET.parse(gir).getroot()
+    namespace = root.find(CORE + "namespace")
+    used = sorted({"Gio", "GLib", "GObject"} | {include.get("name") for include in root.findall(CORE + "include")},
+                  key=str.lower)
     fragments, others, imported = read_fragments(overrides)
     callbacks = {element.get("name") for element in namespace.findall(CORE + "callback")}
     writer = Writer(callbacks)
 
     # What a class has instead of what its interface has takes less, and more.
-    written = ["# Made from the GIR of Afrpc. Do not edit.", "# mypy: disable-error-code=override", "import typing", "",
-               "from gi.repository import Gio, GLib, GObject", "", *others]
+    written = [f"# Made from the GIR of {namespace.get('name')}. Do not edit.", "# mypy: disable-error-code=override",
+               "import typing", "", f"from gi.repository import {', '.join(used)}", "", *others]
     for element in namespace:
         name = element.get("name")
         if is_hidden(element) or name in imported:

@@ -783,7 +783,7 @@ class Process(Afrpc.Process):
         else:
             python = os.fspath(python)
             found = os.path.abspath(python) if "/" in python else shutil.which(python)
-            if found is None:
+            if found is None or not os.path.exists(found):
                 raise FileNotFoundError(errno.ENOENT, "there is no such interpreter", python)
             self._interpreter = (("AFRPC_PYTHON", found),)
         for name, value in self._interpreter:
