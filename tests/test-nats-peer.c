@@ -618,6 +618,78 @@ test_nats_peer_given_up (void)
   peer_end (&peer);
 }
 
+/* Returns: (transfer full) */
+static AfrpcCall *
+cancel_one (AfrpcCall    *call, /* (transfer full) */
+            AfrpcStarted  started)
+{
+  afrpc_call_cancel (call);
+  g_assert_cmpint (afrpc_call_get_started (call), ==, started);
+
+  return call;
+}
+
+static void
+check_cancelled (AfrpcCall    *call, /* (transfer full) */
+                 AfrpcStarted  started)
+{
+  g_autoptr(GError) error = wait_error (call);
+
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpint (afrpc_call_get_started (call), ==, started);
+  g_object_unref (call);
+}
+
+static void
+test_nats_peer_cancelled (void)
+{
+  natsSubscription *inbox;
+  AfrpcNatsCaller *caller;
+  AfrpcCall *call;
+  Peer peer;
+  guint64 id;
+
+  g_test_summary ("Of a call that is cancelled it is known at once whether it was begun, if its server has said so, or has not got it; "
+                  "otherwise once it says so");
+  peer_init (&peer, NATS_SUBJECT);
+  inbox = peer_listen (&peer);
+  caller = nats_caller_new (&peer.nats);
+
+  /* Nobody has it. */
+  call = call_start (caller, g_variant_new ("(i)", 1));
+  said_free (hear (&peer, AFRPC_NATS_DEMAND));
+  check_cancelled (cancel_one (call, AFRPC_STARTED_NO), AFRPC_STARTED_NO);
+
+  /* The server has begun it, and said so: nothing else has to be said, and the next call has the grant that comes with its outcome. */
+  call = call_start (caller, g_variant_new ("(i)", 2));
+  grant (&peer, 60000);
+  id = hear_call (&peer);
+  say (&peer, NULL, AFRPC_NATS_STARTED, 0, id, NULL);
+  while (afrpc_call_get_started (call) != AFRPC_STARTED_YES)
+    g_main_context_iteration (NULL, TRUE);
+  check_cancelled (cancel_one (call, AFRPC_STARTED_YES), AFRPC_STARTED_YES);
+  hear_of (&peer, AFRPC_NATS_CANCEL, id);
+  say (&peer, NULL, AFRPC_NATS_ERROR, AFRPC_NATS_FLAG_CREDIT, id,
+       g_variant_new ("(isis)", AFRPC_STARTED_YES, "g-io-error-quark", G_IO_ERROR_CANCELLED, "cancelled"));
+
+  /* It has got it, and says after that whether it was begun. */
+  call = call_start (caller, g_variant_new ("(i)", 3));
+  id = hear_call (&peer);
+  call = cancel_one (call, AFRPC_STARTED_UNKNOWN);
+  hear_of (&peer, AFRPC_NATS_CANCEL, id);
+  say (&peer, NULL, AFRPC_NATS_ERROR, AFRPC_NATS_FLAG_CREDIT, id,
+       g_variant_new ("(isis)", AFRPC_STARTED_NO, "g-io-error-quark", G_IO_ERROR_CANCELLED, "cancelled"));
+  check_cancelled (call, AFRPC_STARTED_NO);
+
+  /* Or never does. */
+  call = call_start (caller, g_variant_new ("(i)", 4));
+  hear_call (&peer);
+  check_cancelled (cancel_one (call, AFRPC_STARTED_UNKNOWN), AFRPC_STARTED_UNKNOWN);
+  peer_end_listening (inbox);
+  nats_caller_end (caller);
+  peer_end (&peer);
+}
+
 static void
 test_nats_peer_gone (void)
 {
@@ -952,6 +1024,7 @@ main (int    argc,
   g_test_add_func ("/nats-peer/silent", test_nats_peer_silent);
   g_test_add_func ("/nats-peer/slowly", test_nats_peer_slowly);
   g_test_add_func ("/nats-peer/given-up", test_nats_peer_given_up);
+  g_test_add_func ("/nats-peer/cancelled", test_nats_peer_cancelled);
   g_test_add_func ("/nats-peer/gone", test_nats_peer_gone);
   g_test_add_func ("/nats-peer/drain", test_nats_peer_drain);
   g_test_add_func ("/nats-peer/unwanted", test_nats_peer_unwanted);

@@ -453,9 +453,12 @@ test_nats_cancel (void)
   g_signal_connect_swapped (test.caller, "event", G_CALLBACK (test_count_cb), &n_events);
   running = call_start (test.caller, test_act ("until-cancelled", NULL));
   waiting = call_start (test.caller, test_act ("return", NULL));
-  while (n_events < 1)
+  while (n_events < 1 || afrpc_call_get_started (running) != AFRPC_STARTED_YES)
     g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (afrpc_call_get_started (waiting), ==, AFRPC_STARTED_UNKNOWN);
   afrpc_call_cancel (waiting);
+  /* No server has it. */
+  g_assert_cmpint (afrpc_call_get_started (waiting), ==, AFRPC_STARTED_NO);
   error = wait_error (waiting);
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   g_assert_cmpint (afrpc_call_get_started (waiting), ==, AFRPC_STARTED_NO);
