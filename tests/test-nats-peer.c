@@ -812,6 +812,35 @@ test_nats_peer_too_large (void)
 }
 
 static void
+test_nats_peer_idle (void)
+{
+  natsSubscription *inbox;
+  g_autoptr(AfrpcCall) call = NULL;
+  AfrpcNatsCaller *caller;
+  Peer peer;
+
+  g_test_summary ("A server without calls is asked whether it is there, and stays if it answers; without room it is forgotten");
+  peer_init (&peer, NATS_SUBJECT);
+  inbox = peer_listen (&peer);
+  caller = nats_caller_new (&peer.nats);
+  call = call_start (caller, g_variant_new ("(i)", 1));
+  grant (&peer, 10);
+  say (&peer, NULL, AFRPC_NATS_RESULT, AFRPC_NATS_FLAG_CREDIT, hear_call (&peer), g_variant_new_variant (g_variant_new_string ("done")));
+  g_variant_unref (wait_value (call));
+  hear_of (&peer, AFRPC_NATS_QUERY, 0);
+  say (&peer, NULL, AFRPC_NATS_FORGOTTEN, 0, 0, NULL);
+  /* Otherwise it would have gone after 120 ms. */
+  iterate_for (300);
+  g_assert_cmpuint (afrpc_nats_caller_get_n_servers (caller), ==, 1);
+  say (&peer, NULL, AFRPC_NATS_REVOKE, 0, 1, NULL);
+  while (afrpc_nats_caller_get_n_servers (caller) > 0)
+    g_main_context_iteration (NULL, TRUE);
+  peer_end_listening (inbox);
+  nats_caller_end (caller);
+  peer_end (&peer);
+}
+
+static void
 test_nats_peer_overheard (void)
 {
   g_autoptr(AfrpcCall) call = NULL;
@@ -1029,6 +1058,7 @@ main (int    argc,
   g_test_add_func ("/nats-peer/drain", test_nats_peer_drain);
   g_test_add_func ("/nats-peer/unwanted", test_nats_peer_unwanted);
   g_test_add_func ("/nats-peer/too-large", test_nats_peer_too_large);
+  g_test_add_func ("/nats-peer/idle", test_nats_peer_idle);
   g_test_add_func ("/nats-peer/overheard", test_nats_peer_overheard);
   g_test_add_func ("/nats-peer/stalled", test_nats_peer_stalled);
   g_test_add_func ("/nats-peer/too-many", test_nats_peer_too_many);

@@ -36,6 +36,7 @@ typedef struct
   gint64 probe_us;        /* since when it would be dead, if NATS answers; 0: it lives, for all that is known */
   gint64 burial_us;       /* when it is taken for dead: NATS has answered; 0: not yet */
   gboolean was_spared;    /* NATS has been silent itself, since when nothing was heard of it either */
+  gint64 asked_us;        /* when it was asked whether it is there, as it has no calls; 0: since it was heard it was not */
   guint beat_ms;
   guint64 size_max;       /* of arguments, bytes */
   gboolean is_dirty;      /* something is to be sent */

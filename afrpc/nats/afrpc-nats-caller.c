@@ -763,6 +763,10 @@ afrpc_nats_caller_get_n_calls_sent (AfrpcNatsCaller *self)
  *
  * Gets how many servers the caller has calls at, or would send some to.
  *
+ * One that has no calls, and has said nothing for 5 seconds, is asked whether it is there. One that was killed is not counted any more
+ * then, and one whose machine or network has gone not after the time of two beats more, by default one second. A server that
+ * has no calls and no room is left out as well, until it has.
+ *
  * Returns: a number
  *
  * Since: 1.0

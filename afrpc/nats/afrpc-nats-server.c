@@ -914,7 +914,7 @@ afrpc_nats_server_get_n_calls_refused (AfrpcNatsServer *self)
  * afrpc_nats_server_get_n_callers:
  * @self: a server
  *
- * Gets how many callers are known that have calls here, or have had some lately.
+ * Gets how many callers are known that have calls here, may send some, or have had some lately.
  *
  * Returns: a number
  *
