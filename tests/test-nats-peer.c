@@ -5,8 +5,7 @@
 #include <signal.h>
 #include <string.h>
 
-#include "nats/afrpc-nats-chunks.h"
-#include "nats/afrpc-nats-frame.h"
+#include "nats/afrpc-nats-caller-parts.h"
 
 /* One side of the protocol at a time, with the other one played by the test: what has to be right though messages are lost, come
  * twice or late. */
@@ -925,37 +924,63 @@ busy_cb (AfrpcCaller  *caller,
     ++*n;
 }
 
+#define N_LARGE 100u
+#define LARGE_SIZE 500000u
+
+static void
+count_large_cb (AfrpcCaller  *caller,
+                GVariant     *event,
+                AfrpcProcess *from,
+                GUnixFDList  *fds,
+                guint        *n)
+{
+  n[g_variant_get_size (event) > LARGE_SIZE]++;
+}
+
+static void
+publish_event (Peer       *peer,
+               const char *text)
+{
+  GByteArray *message = afrpc_nats_message_new (OWN_ID);
+
+  afrpc_nats_message_add (message, AFRPC_NATS_EVENT, 0, 0, g_variant_new_variant (g_variant_new_string (text)));
+  natsConnection_Publish (peer->connection, NATS_SUBJECT ".event", message->data, message->len);
+  g_byte_array_unref (message);
+}
+
 static void
 test_nats_peer_too_many (void)
 {
-  GByteArray *message = afrpc_nats_message_new (OWN_ID);
-  g_autofree char *text = g_strnfill (500000, 'x');
+  const guint n_kept = AFRPC_NATS_EVENTS_MAX / LARGE_SIZE;
+  g_autofree char *text = g_strnfill (LARGE_SIZE, 'x');
   AfrpcNatsCaller *caller;
-  guint n_events = 0, n_errors = 0;
+  guint n_events[2] = { 0 }, n_errors = 0;
   Peer peer;
 
   g_test_summary ("Of events that nobody takes so many are kept; that others were lost is told");
   peer_init (&peer, NULL);
   caller = nats_caller_new (&peer.nats);
   connection_wait (afrpc_nats_caller_get_connection (caller), AFRPC_NATS_STATE_CONNECTED);
-  g_signal_connect_swapped (caller, "event", G_CALLBACK (test_count_cb), &n_events);
+  g_signal_connect (caller, "event", G_CALLBACK (count_large_cb), n_events);
   g_signal_connect (caller, "error", G_CALLBACK (busy_cb), &n_errors);
-  afrpc_nats_message_add (message, AFRPC_NATS_EVENT, 0, 0, g_variant_new_variant (g_variant_new_string (text)));
   /* Until NATS knows that it listens */
-  while (n_events == 0)
+  while (n_events[0] == 0)
     {
-      natsConnection_Publish (peer.connection, NATS_SUBJECT ".event", message->data, message->len);
+      publish_event (&peer, "");
       g_main_context_iteration (NULL, FALSE);
     }
-  for (guint i = 0; i < 100; i++)
-    natsConnection_Publish (peer.connection, NATS_SUBJECT ".event", message->data, message->len);
+  for (guint i = 0; i < N_LARGE; i++)
+    publish_event (&peer, text);
   natsConnection_Flush (peer.connection);
-  /* It is read by nobody's main loop. */
-  g_usleep (500000);
+  /* No main loop takes them until all have come. */
+  while (afrpc_nats_inbox_get_n_lost (caller->inbox) < N_LARGE - n_kept)
+    g_thread_yield ();
   while (n_errors == 0)
     g_main_context_iteration (NULL, TRUE);
-  g_assert_cmpuint (n_events, <, 90);
-  g_byte_array_unref (message);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_cmpuint (n_events[1], <=, n_kept);
+  g_assert_cmpuint (n_events[1], >, n_kept / 2);
   nats_caller_end (caller);
   peer_end (&peer);
 }
