@@ -477,6 +477,46 @@ test_nats_cancel (void)
 }
 
 static void
+count_cb (GObject      *source,
+          GAsyncResult *result,
+          gpointer      data)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (source), result, &error);
+
+  g_assert_no_error (error);
+  ++*(guint *) data;
+}
+
+static void
+test_nats_turns (void)
+{
+  AfrpcNatsCaller *others[2];
+  guint n[3] = { 0 };
+  Fleet test;
+
+  g_test_summary ("Of more callers than calls that a server takes at once each has its turn, however many calls wait");
+  nats_server_init (&test.nats, NULL);
+  serving_init (&test.serving, &test.nats, "act", 1, "max-calls", 2, NULL);
+  serving_start (&test.serving);
+  test.caller = nats_caller_new (&test.nats);
+  nats_caller_wait (test.caller);
+  for (guint i = 0; i < 2; i++)
+    others[i] = nats_caller_new (&test.nats);
+  for (guint i = 0; i < 300; i++)
+    for (guint k = 0; k < 3; k++)
+      afrpc_caller_call (AFRPC_CALLER (k == 0 ? test.caller : others[k - 1]), test_act ("return", NULL), NULL, count_cb, &n[k]);
+  while (n[0] < 300 && n[1] < 300 && n[2] < 300)
+    g_main_context_iteration (NULL, TRUE);
+  g_test_message ("%u, %u, %u", n[0], n[1], n[2]);
+  for (guint k = 0; k < 3; k++)
+    g_assert_cmpuint (n[k], >, 100);
+  for (guint i = 0; i < 2; i++)
+    nats_caller_end (others[i]);
+  fleet_clear (&test);
+}
+
+static void
 test_nats_timeouts (void)
 {
   g_autoptr(AfrpcCallOptions) options = afrpc_call_options_new ();
@@ -985,6 +1025,7 @@ main (int    argc,
   g_test_add_func ("/nats/large", test_nats_large);
   g_test_add_func ("/nats/fds", test_nats_fds);
   g_test_add_func ("/nats/cancel", test_nats_cancel);
+  g_test_add_func ("/nats/turns", test_nats_turns);
   g_test_add_func ("/nats/timeouts", test_nats_timeouts);
   g_test_add_func ("/nats/threads", test_nats_threads);
   g_test_add_func ("/nats/close", test_nats_close);
