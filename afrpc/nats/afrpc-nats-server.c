@@ -192,7 +192,7 @@ take_forbidden (AfrpcNatsServer *self,
     return;
   g_free (self->forbidden);
   self->forbidden = g_strdup (item->subject);
-  g_queue_push_tail (&self->errors, g_error_copy (item->error));
+  g_queue_push_tail (&self->errors, g_error_new_literal (AFRPC_ERROR, AFRPC_ERROR_FAILED, item->error->message));
 }
 
 static void
