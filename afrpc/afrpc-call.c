@@ -327,8 +327,9 @@ afrpc_call_is_settled (AfrpcCall *self)
  * Gets whether the worker had begun to run the call.
  *
  * This is known once the call has its outcome, or was cancelled in the thread that runs its main context, and told of
- * each failure, whatever its cause; before, it is %AFRPC_STARTED_YES of a call of a pool that a worker has begun, where that can be
- * known, and otherwise %AFRPC_STARTED_UNKNOWN.
+ * each failure, whatever its cause; before, it is %AFRPC_STARTED_YES of a call of a pool, or over NATS, that is known to have been
+ * begun, and otherwise %AFRPC_STARTED_UNKNOWN. Over NATS, a call that was cancelled has its outcome once its server has said whether
+ * it was begun: until then it is what is known before, and %AFRPC_STARTED_NO if no server has it.
  *
  * Returns: whether it was started
  *
@@ -337,16 +338,16 @@ afrpc_call_is_settled (AfrpcCall *self)
 AfrpcStarted
 afrpc_call_get_started (AfrpcCall *self)
 {
-  const AfrpcCallerOwn *own;
+  const AfrpcCallerInterface *iface;
 
   g_return_val_if_fail (AFRPC_IS_CALL (self), AFRPC_STARTED_UNKNOWN);
 
   if (self->pending.state == AFRPC_PENDING_DECIDED)
     return self->pending.started;
 
-  own = self->caller != NULL ? AFRPC_CALLER_GET_IFACE (self->caller)->own : NULL;
+  iface = self->caller != NULL ? AFRPC_CALLER_GET_IFACE (self->caller) : NULL;
 
-  return own != NULL && own->get_started != NULL ? own->get_started (self) : AFRPC_STARTED_UNKNOWN;
+  return iface != NULL && iface->get_started != NULL ? iface->get_started (self->caller, self) : AFRPC_STARTED_UNKNOWN;
 }
 
 /**

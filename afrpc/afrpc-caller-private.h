@@ -16,7 +16,6 @@ typedef struct
                           const char  *what);
   AfrpcExit *(*get_exit) (AfrpcCaller *self);
   gboolean   (*is_owing) (AfrpcCaller *self); /* (nullable): whether calls have no outcome, though everything is over */
-  AfrpcStarted (*get_started) (AfrpcCall *call); /* (nullable): of one whose outcome has not been told */
   /* Whether the outcome waited to be told, and is not any more: the reference that it waited with is given back. */
   gboolean   (*withdraw) (AfrpcCaller *self,
                           AfrpcCall   *call);

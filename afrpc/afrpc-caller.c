@@ -98,6 +98,22 @@
  * Since: 1.0
  */
 
+/**
+ * AfrpcCallerInterface::get_started:
+ * @self: the caller
+ * @call: a call that was begun, and has not been settled
+ *
+ * Gets what is known by now of whether a worker has begun the call, for [method@Afrpc.Call.get_started]: who has cancelled a
+ * call may ask at once. %AFRPC_STARTED_NO is said only of a call that was cancelled, and never will be begun. Without this
+ * function, it is %AFRPC_STARTED_UNKNOWN.
+ *
+ * Called from the thread that asks, whichever that is.
+ *
+ * Returns: whether it was started
+ *
+ * Since: 1.0
+ */
+
 G_DEFINE_INTERFACE (AfrpcCaller, afrpc_caller, G_TYPE_OBJECT)
 
 static void
@@ -188,10 +204,10 @@ begin (AfrpcCaller      *self,
  * %G_IO_ERROR_CANCELLED; or with what went wrong when the process was started and prepared. Whatever it is,
  * [method@Afrpc.Call.get_started] of the result, which is an [class@Afrpc.Call], says whether the worker had begun.
  *
- * Cancelling settles the call at once. If the worker has not started it, it never will; a function that runs can take
- * notice, see [method@Afrpc.Worker.is_cancelled]. The same goes for time limits. A sync function that does neither
- * return nor take notice keeps its worker busy, and the calls behind it waiting: only [method@Afrpc.Caller.kill] ends
- * it.
+ * Cancelling settles the call at once; over NATS, as soon as it is known whether it was begun. If the worker has not
+ * started it, it never will; a function that runs can take notice, see [method@Afrpc.Worker.is_cancelled]. The same goes
+ * for time limits. A sync function that does neither return nor take notice keeps its worker busy, and the calls behind it
+ * waiting: only [method@Afrpc.Caller.kill] ends it.
  *
  * Since: 1.0
  */

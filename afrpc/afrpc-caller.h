@@ -21,6 +21,7 @@ G_BEGIN_DECLS
  * @close_finish: (nullable): gets the result of @close_async
  * @close_sync: (nullable): the same, and blocks until the end; by default it runs the main context
  * @kill: (nullable): ends at once; by default it closes
+ * @get_started: (nullable): whether a call is known to have been begun, see [vfunc@Afrpc.Caller.get_started]
  *
  * What an implementation of [iface@Afrpc.Caller] has. Only @begin is needed.
  *
@@ -51,10 +52,12 @@ struct _AfrpcCallerInterface
                                   GCancellable         *cancellable,
                                   GError              **error);
   void          (* kill)         (AfrpcCaller          *self);
+  AfrpcStarted  (* get_started)  (AfrpcCaller          *self,
+                                  AfrpcCall            *call);
 
   /*< private >*/
   gpointer own;
-  gpointer padding[6];
+  gpointer padding[5];
 };
 
 AFRPC_AVAILABLE_IN_1_0

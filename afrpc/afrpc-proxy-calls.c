@@ -295,7 +295,7 @@ afrpc_proxy_withdraw (AfrpcCaller *caller,
   return afrpc_peer_withdraw_outcome (AFRPC_PROXY (caller)->peer, afrpc_call_get_pending (call));
 }
 
-static const AfrpcCallerOwn own = { afrpc_proxy_may_use, afrpc_proxy_get_exit, NULL, NULL, afrpc_proxy_withdraw };
+static const AfrpcCallerOwn own = { afrpc_proxy_may_use, afrpc_proxy_get_exit, NULL, afrpc_proxy_withdraw };
 
 void
 afrpc_proxy_caller_init (AfrpcCallerInterface *iface)

@@ -638,6 +638,55 @@ check_forbidden_server (Secured    *secured,
   afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, NULL);
 }
 
+static void
+take_error_cb (AfrpcNatsServer  *server,
+               const GError     *error,
+               GError          **first)
+{
+  if (*first == NULL)
+    *first = g_error_copy (error);
+}
+
+/* A caller whom the server may not answer is nobody whom it could serve; others are served as before. */
+static void
+check_forbidden_caller (Secured *secured)
+{
+  g_autoptr(AfrpcNatsConnection) connection = new_connection (secured, "user", "no-elsewhere", "password", "p", NULL);
+  g_autoptr(AfrpcNatsConnection) elsewhere = new_connection (secured, "user", "all", "password", "p", "inbox-prefix", "elsewhere",
+                                                             NULL);
+  g_autoptr(AfrpcProcess) process = test_process_new ();
+  g_autoptr(AfrpcProxy) proxy = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(AfrpcCall) next = NULL;
+  g_autoptr(GError) error = NULL;
+  AfrpcNatsCaller *unheard = afrpc_nats_caller_new (elsewhere, NATS_SUBJECT);
+  AfrpcNatsCaller *caller = afrpc_nats_caller_new (connection, NATS_SUBJECT);
+  AfrpcNatsServer *server;
+  gboolean is_over = FALSE;
+
+  afrpc_process_require (process, TEST_WORKER);
+  proxy = afrpc_proxy_new (process, "act");
+  server = afrpc_nats_server_new (connection, NATS_SUBJECT, AFRPC_CALLER (proxy));
+  g_signal_connect (server, "error", G_CALLBACK (take_error_cb), &error);
+  afrpc_nats_server_start (server);
+  nats_caller_wait (caller);
+  call = call_start (unheard, test_act ("return", NULL));
+  while (error == NULL)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_FAILED);
+  g_assert_nonnull (strstr (error->message, "elsewhere"));
+  next = call_start (caller, test_act ("return", NULL));
+  g_variant_unref (wait_value (next));
+  afrpc_caller_kill (AFRPC_CALLER (unheard));
+  nats_caller_end (unheard);
+  nats_caller_end (caller);
+  afrpc_nats_server_stop_async (server, NULL, stopped_cb, &is_over);
+  test_iterate_until (&is_over);
+  g_signal_handlers_disconnect_by_data (server, &error);
+  g_assert_finalize_object (server);
+  afrpc_caller_close_sync (AFRPC_CALLER (proxy), NULL, NULL);
+}
+
 /* Who may not listen to events is told so, and no other caller of the connection. */
 static void
 check_forbidden_events (Secured    *secured,
@@ -671,12 +720,15 @@ test_nats_access_forbidden (void)
                 "  { user: no-publish, password: p, permissions: { publish: [\"y\"], subscribe: [\"_INBOX.>\", \"test.>\"] } }\n"
                 "  { user: no-inbox, password: p, permissions: { publish: [\"test.>\"], subscribe: [\"test.>\"] } }\n"
                 "  { user: no-subject, password: p, permissions: { publish: [\">\"], subscribe: [\"_INBOX.>\"] } }\n"
+                "  { user: no-elsewhere, password: p, permissions: { publish: [\"_INBOX.>\", \"test.>\"] } }\n"
+                "  { user: all, password: p }\n"
                 "] }\n");
   check_forbidden (&secured, "no-publish");
   check_forbidden (&secured, "no-inbox");
   check_forbidden_server (&secured, "no-subject");
   check_forbidden_server (&secured, "no-inbox");
   check_forbidden_events (&secured, "no-subject");
+  check_forbidden_caller (&secured);
   secured_clear (&secured);
 }
 

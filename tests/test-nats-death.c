@@ -216,6 +216,51 @@ test_nats_death_stopped (void)
 }
 
 static void
+wait_n_servers (Fleet *fleet,
+                guint  n)
+{
+  const gint64 begin_us = g_get_monotonic_time ();
+
+  while (afrpc_nats_caller_get_n_servers (fleet->caller) != n)
+    g_main_context_iteration (NULL, TRUE);
+  g_test_message ("%u servers after %.2f s", n, (g_get_monotonic_time () - begin_us) / 1e6);
+  g_assert_cmpint (g_get_monotonic_time () - begin_us, <, 12 * G_USEC_PER_SEC);
+}
+
+static void
+test_nats_death_idle (void)
+{
+  AfrpcCall *calls[2];
+  g_autoptr(AfrpcCall) next = NULL;
+  Fleet fleet;
+
+  g_test_summary ("Who serves and has no calls is left out when he is killed, or says nothing any more; who lives is not");
+  fleet_init (&fleet, 2);
+  for (guint i = 0; i < 2; i++)
+    calls[i] = start_meeting (&fleet, FALSE);
+  wait_met (&fleet, 2);
+  meeting_let_go (&fleet.meeting);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_variant_unref (wait_value (calls[i]));
+      g_object_unref (calls[i]);
+    }
+  g_assert_cmpuint (afrpc_nats_caller_get_n_servers (fleet.caller), ==, 2);
+  end_serving (&fleet, 0, SIGKILL);
+  wait_n_servers (&fleet, 1);
+  /* He is asked at the same time, and answers. */
+  iterate_for (2000);
+  g_assert_cmpuint (afrpc_nats_caller_get_n_servers (fleet.caller), ==, 1);
+  g_assert_cmpint (kill (fleet.pids[1], SIGSTOP), ==, 0);
+  wait_n_servers (&fleet, 0);
+  g_assert_cmpint (kill (fleet.pids[1], SIGCONT), ==, 0);
+  g_object_set (fleet.caller, "no-servers-timeout-ms", 60000, NULL);
+  next = call_start (fleet.caller, test_act ("return", NULL));
+  g_variant_unref (wait_value (next));
+  fleet_clear (&fleet);
+}
+
+static void
 test_nats_death_of_worker (void)
 {
   g_autoptr(AfrpcCall) call = NULL;
@@ -400,6 +445,7 @@ main (int    argc,
   g_test_add_func ("/nats-death/idempotent", test_nats_death_idempotent);
   g_test_add_func ("/nats-death/repeats", test_nats_death_repeats);
   g_test_add_func ("/nats-death/stopped", test_nats_death_stopped);
+  g_test_add_func ("/nats-death/idle", test_nats_death_idle);
   g_test_add_func ("/nats-death/of-worker", test_nats_death_of_worker);
   g_test_add_func ("/nats-death/of-caller", test_nats_death_of_caller);
   g_test_add_func ("/nats-death/stopped-caller", test_nats_death_stopped_caller);

@@ -140,6 +140,18 @@ class Languages(unittest.TestCase):
 
         asyncio.run(main())
 
+    def test_await_cancelled(self):
+        async def call():
+            async with AfrpcNats.Caller(connection=AfrpcNats.Connection.new(self.nats.url), subject="nobody.serves.this",
+                                        no_servers_timeout_ms=600000) as caller:
+                pending = caller(1)
+                with self.assertRaises(TimeoutError) as caught:
+                    async with asyncio.timeout(0.01):
+                        await pending
+                return caught.exception.__context__.started, pending.get_started()
+
+        self.assertEqual(asyncio.run(call()), (Afrpc.Started.NO, Afrpc.Started.NO))
+
     def test_on_event(self):
         seen = []
         caller = AfrpcNats.Caller(connection=AfrpcNats.Connection.new(self.nats.url), subject="languages",

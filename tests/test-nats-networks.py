@@ -45,6 +45,7 @@ PAUSE_MS = 25        # between calls, on the average
 PATIENCE_S = 60      # for what is left when nothing is broken any more
 SETTLED_S = 0.5      # after a time limit, or after a call was cancelled, as the documentation says
 SLACK_S = 5          # for a machine that is busy
+CONNECTED_S = 3      # after which who serves is connected, or has ended: nats.c gives up after two
 N_BEGUN_MAX = 9      # of one that may be repeated: a caller makes it three times by default, and so does the pool of who serves
 HARM_S = 15 * max(1, N_CALLS / 300)
 N_PROGRESS = 5       # of the worker
@@ -64,9 +65,11 @@ class Process:
         self.process = None
         self.log = folder / f'{machine.name}.log'
         self.is_wanted = True
+        self.began_s = None
 
     def keep(self):
         if self.is_wanted and (self.process is None or self.process.poll() is not None):
+            self.began_s = time.monotonic()
             with open(self.log, 'ab') as log:
                 self.process = subprocess.Popen([*self.machine.prefix, *self.words], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
@@ -78,6 +81,10 @@ class Process:
         self.signal(signal.SIGKILL)
         if self.process is not None:
             self.process.wait()
+
+    def has_begun(self):
+        """It is not one that began while NATS was not there, and is about to end for that."""
+        return self.process.poll() is None and time.monotonic() > self.began_s + CONNECTED_S
 
     def list_workers(self):
         with contextlib.suppress(OSError), open(f'/proc/{self.process.pid}/task/{self.process.pid}/children', encoding='ascii') as pids:
@@ -372,7 +379,8 @@ class TestNatsNetworks(unittest.TestCase):
         while True:
             last = [self.make_call(EVENT, False, 100000) for _ in range(20)]
             self.wait_for(lambda: all(call.n_settled > 0 for call in last), 'an outcome')
-            is_well = all(call.value is not None for call in last) and all(process.list_workers() for process in self.serving)
+            is_well = all(call.value is not None for call in last) and all(
+                process.has_begun() and process.list_workers() for process in self.serving)
             if is_well or time.monotonic() > end_s:
                 return last
 

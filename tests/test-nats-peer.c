@@ -5,8 +5,7 @@
 #include <signal.h>
 #include <string.h>
 
-#include "nats/afrpc-nats-chunks.h"
-#include "nats/afrpc-nats-frame.h"
+#include "nats/afrpc-nats-caller-parts.h"
 
 /* One side of the protocol at a time, with the other one played by the test: what has to be right though messages are lost, come
  * twice or late. */
@@ -618,6 +617,78 @@ test_nats_peer_given_up (void)
   peer_end (&peer);
 }
 
+/* Returns: (transfer full) */
+static AfrpcCall *
+cancel_one (AfrpcCall    *call, /* (transfer full) */
+            AfrpcStarted  started)
+{
+  afrpc_call_cancel (call);
+  g_assert_cmpint (afrpc_call_get_started (call), ==, started);
+
+  return call;
+}
+
+static void
+check_cancelled (AfrpcCall    *call, /* (transfer full) */
+                 AfrpcStarted  started)
+{
+  g_autoptr(GError) error = wait_error (call);
+
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  g_assert_cmpint (afrpc_call_get_started (call), ==, started);
+  g_object_unref (call);
+}
+
+static void
+test_nats_peer_cancelled (void)
+{
+  natsSubscription *inbox;
+  AfrpcNatsCaller *caller;
+  AfrpcCall *call;
+  Peer peer;
+  guint64 id;
+
+  g_test_summary ("Of a call that is cancelled it is known at once whether it was begun, if its server has said so, or has not got it; "
+                  "otherwise once it says so");
+  peer_init (&peer, NATS_SUBJECT);
+  inbox = peer_listen (&peer);
+  caller = nats_caller_new (&peer.nats);
+
+  /* Nobody has it. */
+  call = call_start (caller, g_variant_new ("(i)", 1));
+  said_free (hear (&peer, AFRPC_NATS_DEMAND));
+  check_cancelled (cancel_one (call, AFRPC_STARTED_NO), AFRPC_STARTED_NO);
+
+  /* The server has begun it, and said so: nothing else has to be said, and the next call has the grant that comes with its outcome. */
+  call = call_start (caller, g_variant_new ("(i)", 2));
+  grant (&peer, 60000);
+  id = hear_call (&peer);
+  say (&peer, NULL, AFRPC_NATS_STARTED, 0, id, NULL);
+  while (afrpc_call_get_started (call) != AFRPC_STARTED_YES)
+    g_main_context_iteration (NULL, TRUE);
+  check_cancelled (cancel_one (call, AFRPC_STARTED_YES), AFRPC_STARTED_YES);
+  hear_of (&peer, AFRPC_NATS_CANCEL, id);
+  say (&peer, NULL, AFRPC_NATS_ERROR, AFRPC_NATS_FLAG_CREDIT, id,
+       g_variant_new ("(isis)", AFRPC_STARTED_YES, "g-io-error-quark", G_IO_ERROR_CANCELLED, "cancelled"));
+
+  /* It has got it, and says after that whether it was begun. */
+  call = call_start (caller, g_variant_new ("(i)", 3));
+  id = hear_call (&peer);
+  call = cancel_one (call, AFRPC_STARTED_UNKNOWN);
+  hear_of (&peer, AFRPC_NATS_CANCEL, id);
+  say (&peer, NULL, AFRPC_NATS_ERROR, AFRPC_NATS_FLAG_CREDIT, id,
+       g_variant_new ("(isis)", AFRPC_STARTED_NO, "g-io-error-quark", G_IO_ERROR_CANCELLED, "cancelled"));
+  check_cancelled (call, AFRPC_STARTED_NO);
+
+  /* Or never does. */
+  call = call_start (caller, g_variant_new ("(i)", 4));
+  hear_call (&peer);
+  check_cancelled (cancel_one (call, AFRPC_STARTED_UNKNOWN), AFRPC_STARTED_UNKNOWN);
+  peer_end_listening (inbox);
+  nats_caller_end (caller);
+  peer_end (&peer);
+}
+
 static void
 test_nats_peer_gone (void)
 {
@@ -740,6 +811,35 @@ test_nats_peer_too_large (void)
 }
 
 static void
+test_nats_peer_idle (void)
+{
+  natsSubscription *inbox;
+  g_autoptr(AfrpcCall) call = NULL;
+  AfrpcNatsCaller *caller;
+  Peer peer;
+
+  g_test_summary ("A server without calls is asked whether it is there, and stays if it answers; without room it is forgotten");
+  peer_init (&peer, NATS_SUBJECT);
+  inbox = peer_listen (&peer);
+  caller = nats_caller_new (&peer.nats);
+  call = call_start (caller, g_variant_new ("(i)", 1));
+  grant (&peer, 10);
+  say (&peer, NULL, AFRPC_NATS_RESULT, AFRPC_NATS_FLAG_CREDIT, hear_call (&peer), g_variant_new_variant (g_variant_new_string ("done")));
+  g_variant_unref (wait_value (call));
+  hear_of (&peer, AFRPC_NATS_QUERY, 0);
+  say (&peer, NULL, AFRPC_NATS_FORGOTTEN, 0, 0, NULL);
+  /* Otherwise it would have gone after 120 ms. */
+  iterate_for (300);
+  g_assert_cmpuint (afrpc_nats_caller_get_n_servers (caller), ==, 1);
+  say (&peer, NULL, AFRPC_NATS_REVOKE, 0, 1, NULL);
+  while (afrpc_nats_caller_get_n_servers (caller) > 0)
+    g_main_context_iteration (NULL, TRUE);
+  peer_end_listening (inbox);
+  nats_caller_end (caller);
+  peer_end (&peer);
+}
+
+static void
 test_nats_peer_overheard (void)
 {
   g_autoptr(AfrpcCall) call = NULL;
@@ -824,37 +924,63 @@ busy_cb (AfrpcCaller  *caller,
     ++*n;
 }
 
+#define N_LARGE 100u
+#define LARGE_SIZE 500000u
+
+static void
+count_large_cb (AfrpcCaller  *caller,
+                GVariant     *event,
+                AfrpcProcess *from,
+                GUnixFDList  *fds,
+                guint        *n)
+{
+  n[g_variant_get_size (event) > LARGE_SIZE]++;
+}
+
+static void
+publish_event (Peer       *peer,
+               const char *text)
+{
+  GByteArray *message = afrpc_nats_message_new (OWN_ID);
+
+  afrpc_nats_message_add (message, AFRPC_NATS_EVENT, 0, 0, g_variant_new_variant (g_variant_new_string (text)));
+  natsConnection_Publish (peer->connection, NATS_SUBJECT ".event", message->data, message->len);
+  g_byte_array_unref (message);
+}
+
 static void
 test_nats_peer_too_many (void)
 {
-  GByteArray *message = afrpc_nats_message_new (OWN_ID);
-  g_autofree char *text = g_strnfill (500000, 'x');
+  const guint n_kept = AFRPC_NATS_EVENTS_MAX / LARGE_SIZE;
+  g_autofree char *text = g_strnfill (LARGE_SIZE, 'x');
   AfrpcNatsCaller *caller;
-  guint n_events = 0, n_errors = 0;
+  guint n_events[2] = { 0 }, n_errors = 0;
   Peer peer;
 
   g_test_summary ("Of events that nobody takes so many are kept; that others were lost is told");
   peer_init (&peer, NULL);
   caller = nats_caller_new (&peer.nats);
   connection_wait (afrpc_nats_caller_get_connection (caller), AFRPC_NATS_STATE_CONNECTED);
-  g_signal_connect_swapped (caller, "event", G_CALLBACK (test_count_cb), &n_events);
+  g_signal_connect (caller, "event", G_CALLBACK (count_large_cb), n_events);
   g_signal_connect (caller, "error", G_CALLBACK (busy_cb), &n_errors);
-  afrpc_nats_message_add (message, AFRPC_NATS_EVENT, 0, 0, g_variant_new_variant (g_variant_new_string (text)));
   /* Until NATS knows that it listens */
-  while (n_events == 0)
+  while (n_events[0] == 0)
     {
-      natsConnection_Publish (peer.connection, NATS_SUBJECT ".event", message->data, message->len);
+      publish_event (&peer, "");
       g_main_context_iteration (NULL, FALSE);
     }
-  for (guint i = 0; i < 100; i++)
-    natsConnection_Publish (peer.connection, NATS_SUBJECT ".event", message->data, message->len);
+  for (guint i = 0; i < N_LARGE; i++)
+    publish_event (&peer, text);
   natsConnection_Flush (peer.connection);
-  /* It is read by nobody's main loop. */
-  g_usleep (500000);
+  /* No main loop takes them until all have come. */
+  while (afrpc_nats_inbox_get_n_lost (caller->inbox) < N_LARGE - n_kept)
+    g_thread_yield ();
   while (n_errors == 0)
     g_main_context_iteration (NULL, TRUE);
-  g_assert_cmpuint (n_events, <, 90);
-  g_byte_array_unref (message);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_cmpuint (n_events[1], <=, n_kept);
+  g_assert_cmpuint (n_events[1], >, n_kept / 2);
   nats_caller_end (caller);
   peer_end (&peer);
 }
@@ -952,10 +1078,12 @@ main (int    argc,
   g_test_add_func ("/nats-peer/silent", test_nats_peer_silent);
   g_test_add_func ("/nats-peer/slowly", test_nats_peer_slowly);
   g_test_add_func ("/nats-peer/given-up", test_nats_peer_given_up);
+  g_test_add_func ("/nats-peer/cancelled", test_nats_peer_cancelled);
   g_test_add_func ("/nats-peer/gone", test_nats_peer_gone);
   g_test_add_func ("/nats-peer/drain", test_nats_peer_drain);
   g_test_add_func ("/nats-peer/unwanted", test_nats_peer_unwanted);
   g_test_add_func ("/nats-peer/too-large", test_nats_peer_too_large);
+  g_test_add_func ("/nats-peer/idle", test_nats_peer_idle);
   g_test_add_func ("/nats-peer/overheard", test_nats_peer_overheard);
   g_test_add_func ("/nats-peer/stalled", test_nats_peer_stalled);
   g_test_add_func ("/nats-peer/too-many", test_nats_peer_too_many);

@@ -453,9 +453,12 @@ test_nats_cancel (void)
   g_signal_connect_swapped (test.caller, "event", G_CALLBACK (test_count_cb), &n_events);
   running = call_start (test.caller, test_act ("until-cancelled", NULL));
   waiting = call_start (test.caller, test_act ("return", NULL));
-  while (n_events < 1)
+  while (n_events < 1 || afrpc_call_get_started (running) != AFRPC_STARTED_YES)
     g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpint (afrpc_call_get_started (waiting), ==, AFRPC_STARTED_UNKNOWN);
   afrpc_call_cancel (waiting);
+  /* No server has it. */
+  g_assert_cmpint (afrpc_call_get_started (waiting), ==, AFRPC_STARTED_NO);
   error = wait_error (waiting);
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   g_assert_cmpint (afrpc_call_get_started (waiting), ==, AFRPC_STARTED_NO);
@@ -470,6 +473,46 @@ test_nats_cancel (void)
   g_assert_cmpint (g_get_monotonic_time () - begin_us, <, 2 * G_USEC_PER_SEC);
   while (n_events < 2)
     g_main_context_iteration (NULL, TRUE);
+  fleet_clear (&test);
+}
+
+static void
+count_cb (GObject      *source,
+          GAsyncResult *result,
+          gpointer      data)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GVariant) value = afrpc_caller_call_finish (AFRPC_CALLER (source), result, &error);
+
+  g_assert_no_error (error);
+  ++*(guint *) data;
+}
+
+static void
+test_nats_turns (void)
+{
+  AfrpcNatsCaller *others[2];
+  guint n[3] = { 0 };
+  Fleet test;
+
+  g_test_summary ("Of more callers than calls that a server takes at once each has its turn, however many calls wait");
+  nats_server_init (&test.nats, NULL);
+  serving_init (&test.serving, &test.nats, "act", 1, "max-calls", 2, NULL);
+  serving_start (&test.serving);
+  test.caller = nats_caller_new (&test.nats);
+  nats_caller_wait (test.caller);
+  for (guint i = 0; i < 2; i++)
+    others[i] = nats_caller_new (&test.nats);
+  for (guint i = 0; i < 300; i++)
+    for (guint k = 0; k < 3; k++)
+      afrpc_caller_call (AFRPC_CALLER (k == 0 ? test.caller : others[k - 1]), test_act ("return", NULL), NULL, count_cb, &n[k]);
+  while (n[0] < 300 && n[1] < 300 && n[2] < 300)
+    g_main_context_iteration (NULL, TRUE);
+  g_test_message ("%u, %u, %u", n[0], n[1], n[2]);
+  for (guint k = 0; k < 3; k++)
+    g_assert_cmpuint (n[k], >, 100);
+  for (guint i = 0; i < 2; i++)
+    nats_caller_end (others[i]);
   fleet_clear (&test);
 }
 
@@ -982,6 +1025,7 @@ main (int    argc,
   g_test_add_func ("/nats/large", test_nats_large);
   g_test_add_func ("/nats/fds", test_nats_fds);
   g_test_add_func ("/nats/cancel", test_nats_cancel);
+  g_test_add_func ("/nats/turns", test_nats_turns);
   g_test_add_func ("/nats/timeouts", test_nats_timeouts);
   g_test_add_func ("/nats/threads", test_nats_threads);
   g_test_add_func ("/nats/close", test_nats_close);

@@ -104,6 +104,12 @@ class ToolNatsTest(ToolTest):
             self.assert_status(result, 3)
             self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
 
+    def test_workers_die(self):
+        """Who has no workers any more does not stay."""
+        result = run('serve', '--nats', self.nats.url, '--subject', self.id(), '-j', '1', '--init', 'die_init', MODULE, 'echo')
+        self.assert_status(result, 3)
+        self.assertIn(b'before it was ready', result.stderr)
+
     def test_output(self):
         serving = self.serve()
         process = self.start_call('work', 'big', stdin=subprocess.DEVNULL)

@@ -261,11 +261,10 @@ afrpc_nats_caller_settle (AfrpcNatsCaller *self,
   if (record->remote != NULL)
     take_from_remote (self, record);
   g_clear_pointer (&record->place, g_sequence_remove);
-  g_hash_table_remove (self->by_call, record->call);
-  if (started == AFRPC_STARTED_NO || record->before == AFRPC_STARTED_YES)
-    started = record->before;
   g_clear_pointer (&record->timed, g_sequence_remove);
-  afrpc_nats_caller_push_outcome (self, record, started, value, error);
+  record->started = started == AFRPC_STARTED_NO || record->before == AFRPC_STARTED_YES ? record->before : started;
+  record->is_settled = TRUE;
+  afrpc_nats_caller_push_outcome (self, record, value, error);
 }
 
 /* Settles what nobody waits for any more, or not longer. */
@@ -284,8 +283,7 @@ afrpc_nats_caller_settle_end (AfrpcNatsCaller *self,
   afrpc_nats_caller_settle (self, record, started, NULL, error);
 }
 
-/* Ends a call: at once if it is nowhere, or else when its server says whether it was begun, for which it is asked for a
- * while. */
+/* Ends a call: at once if it is known whether it was begun, or else when its server says so, for which it is asked for a while. */
 void
 afrpc_nats_caller_end_call (AfrpcNatsCaller *self,
                             AfrpcNatsCall   *record,
@@ -311,10 +309,40 @@ afrpc_nats_caller_end_call (AfrpcNatsCaller *self,
       return;
     }
 
+  afrpc_nats_caller_say (self, remote, AFRPC_NATS_CANCEL, 0, record->id, NULL);
+  if (record->started == AFRPC_STARTED_YES)
+    {
+      afrpc_nats_caller_settle_end (self, record, AFRPC_STARTED_YES);
+      return;
+    }
+
   record->end_us = g_get_monotonic_time () + MIN (remote->beat_ms * G_GINT64_CONSTANT (1000), END_US_MAX);
   afrpc_nats_inbox_arm (self->inbox, record->end_us);
-  afrpc_nats_caller_say (self, remote, AFRPC_NATS_CANCEL, 0, record->id,
-                         NULL);
+}
+
+void
+afrpc_nats_caller_cancel_call (AfrpcNatsCaller *self,
+                               AfrpcCall       *call)
+{
+  AfrpcNatsCall *record = g_hash_table_lookup (self->by_call, call);
+
+  if (record != NULL && !record->is_settled)
+    afrpc_nats_caller_end_call (self, record, AFRPC_NATS_END_CANCELLED);
+}
+
+/* Returns: what is known by now; that it was not begun only if it never will be */
+AfrpcStarted
+afrpc_nats_caller_know_started (AfrpcNatsCaller *self,
+                                AfrpcCall       *call)
+{
+  const AfrpcNatsCall *record = g_hash_table_lookup (self->by_call, call);
+
+  if (record == NULL)
+    return AFRPC_STARTED_UNKNOWN;
+  if (record->is_settled)
+    return record->started;
+
+  return record->started == AFRPC_STARTED_YES || record->before == AFRPC_STARTED_YES ? AFRPC_STARTED_YES : AFRPC_STARTED_UNKNOWN;
 }
 
 /* Nobody can have them. */

@@ -74,14 +74,12 @@ afrpc_nats_caller_push_error (AfrpcNatsCaller *self,
 void
 afrpc_nats_caller_push_outcome (AfrpcNatsCaller *self,
                                 AfrpcNatsCall   *record,
-                                AfrpcStarted     started,
                                 GVariant        *value,
                                 GError          *error)
 {
   AfrpcNatsNews *news = push (self);
 
   news->settled = record;
-  news->started = started;
   news->value = value;
   news->error = error;
 }
@@ -92,10 +90,12 @@ tell (AfrpcNatsCaller *self,
 {
   AfrpcCaller *caller = AFRPC_CALLER (self);
 
+  if (news->settled != NULL)
+    g_hash_table_remove (self->by_call, news->settled->call);
   if (news->settled != NULL && news->value != NULL)
     afrpc_call_return_value (news->settled->call, news->value, NULL);
   else if (news->settled != NULL)
-    afrpc_call_return_error (news->settled->call, news->started, news->error);
+    afrpc_call_return_error (news->settled->call, news->settled->started, news->error);
   else if (news->call != NULL)
     afrpc_call_report_progress (news->call, news->value);
   else if (news->error != NULL)

@@ -36,6 +36,7 @@ typedef struct
   gint64 probe_us;        /* since when it would be dead, if NATS answers; 0: it lives, for all that is known */
   gint64 burial_us;       /* when it is taken for dead: NATS has answered; 0: not yet */
   gboolean was_spared;    /* NATS has been silent itself, since when nothing was heard of it either */
+  gint64 asked_us;        /* when it was asked whether it is there, as it has no calls; 0: since it was heard it was not */
   guint beat_ms;
   guint64 size_max;       /* of arguments, bytes */
   gboolean is_dirty;      /* something is to be sent */
@@ -63,7 +64,8 @@ typedef struct
   gboolean is_in_parts;    /* and that in parts */
   gint64 begin_us;
   gint64 sent_us;
-  AfrpcStarted started;    /* as far as is known, this time */
+  AfrpcStarted started;    /* as far as is known, this time; once it is settled, in all */
+  gboolean is_settled;     /* and its outcome waits to be told */
   AfrpcStarted before;     /* and the times before, at servers that have died */
   guint n_repeats;
   guint n_awaiting;        /* who block for it */
@@ -90,7 +92,6 @@ typedef struct
   AfrpcCall *call;         /* (nullable) (owned): of which this is progress */
   GVariant *value;         /* (nullable) (owned): without a call, an event */
   GError *error;           /* (nullable) (owned) */
-  AfrpcStarted started;
 } AfrpcNatsNews;
 
 typedef enum
@@ -120,6 +121,7 @@ struct _AfrpcNatsCaller
   char *events_subject;
   AfrpcNatsInbox *inbox;           /* (nullable) (owned) */
   GMainContext *context;           /* (owned) */
+  GThread *home;                   /* (not owned): the thread that has used the context last; atomic */
   guint subscriptions[2];
   AfrpcNatsCallerState state;
   GError *failure;                 /* (nullable): why there is no connection any more */
@@ -131,7 +133,7 @@ struct _AfrpcNatsCaller
   /* Calls */
   GSequence *queue;                /* (element-type AfrpcNatsCall) (not owned): at no server; by priority, then the oldest */
   guint64 last_serial;
-  GHashTable *by_call;             /* (element-type AfrpcCall AfrpcNatsCall) (not owned) */
+  GHashTable *by_call;             /* (element-type AfrpcCall AfrpcNatsCall) (not owned): until they are told their outcomes */
   GHashTable *by_id;               /* (element-type guint64 AfrpcNatsCall) (not owned): those that were sent */
   GSequence *timed;                /* (element-type AfrpcNatsCall) (not owned): by deadline */
   guint64 last_id;
@@ -177,6 +179,10 @@ void      afrpc_nats_caller_settle_end    (AfrpcNatsCaller   *self,
 void      afrpc_nats_caller_end_call      (AfrpcNatsCaller   *self,
                                            AfrpcNatsCall     *record,
                                            AfrpcNatsEnd       end);
+void      afrpc_nats_caller_cancel_call   (AfrpcNatsCaller   *self,
+                                           AfrpcCall         *call);
+AfrpcStarted afrpc_nats_caller_know_started (AfrpcNatsCaller *self,
+                                           AfrpcCall         *call);
 void      afrpc_nats_caller_fail_queued   (AfrpcNatsCaller   *self,
                                            const GError      *error);
 void      afrpc_nats_caller_check_calls   (AfrpcNatsCaller   *self,
@@ -193,7 +199,6 @@ void      afrpc_nats_caller_push_error    (AfrpcNatsCaller   *self,
                                            GError            *error);
 void      afrpc_nats_caller_push_outcome  (AfrpcNatsCaller   *self,
                                            AfrpcNatsCall     *record,
-                                           AfrpcStarted       started,
                                            GVariant          *value,
                                            GError            *error);
 void      afrpc_nats_caller_tell          (AfrpcNatsCaller   *self);

@@ -96,15 +96,15 @@ take_outcome (AfrpcNatsCaller       *self,
   AfrpcNatsCall *record = find_call (self, remote, frame->id);
   g_autoptr(GVariant) body = NULL;
 
-  /* It is said again if it has not been told that it has arrived. */
+  if ((frame->flags & AFRPC_NATS_FLAG_CREDIT) != 0)
+    afrpc_nats_caller_set_credits (self, remote, remote->credits + 1);
+  /* It is said again if it has not been told that it has arrived; and of what was cancelled nobody waits for it. */
   if (record == NULL)
     {
       acknowledge (self, remote, frame->id);
       return TRUE;
     }
 
-  if ((frame->flags & AFRPC_NATS_FLAG_CREDIT) != 0)
-    afrpc_nats_caller_set_credits (self, remote, remote->credits + 1);
   body = afrpc_nats_reader_value (reader, frame, frame->type == AFRPC_NATS_RESULT ? "v" : "(isis)", error);
   acknowledge (self, remote, frame->id);
   if (body == NULL)

@@ -16,6 +16,7 @@
 #define NO_ANSWER_US (3 * G_USEC_PER_SEC) /* after which it is looked whether somebody serves at all */
 #define SLACK_MS 100u       /* by which a beat may be late */
 #define BEAT_MS_MAX 60000u
+#define IDLE_US (5 * G_USEC_PER_SEC) /* after which one without calls is asked whether it is there */
 #define BURIAL_MS 20u       /* for which it is waited after NATS has answered: what was read before is on its way */
 
 #define US_PER_MS G_GINT64_CONSTANT (1000)
@@ -152,6 +153,8 @@ afrpc_nats_caller_take_grant (AfrpcNatsCaller      *self,
 
   remote->beat_ms = CLAMP (beat_ms, 1, BEAT_MS_MAX);
   remote->size_max = size_max;
+  afrpc_nats_caller_set_heard (remote, g_get_monotonic_time ());
+  afrpc_nats_inbox_arm (self->inbox, remote->heard_us + IDLE_US);
   afrpc_nats_caller_set_credits (self, remote, remote->credits + MIN (n, DEMAND_MAX));
 }
 
@@ -274,6 +277,7 @@ afrpc_nats_caller_set_heard (AfrpcNatsRemote *remote,
   remote->probe_us = 0;
   remote->burial_us = 0;
   remote->was_spared = FALSE;
+  remote->asked_us = 0;
 }
 
 static gint64
@@ -538,6 +542,33 @@ check_life (AfrpcNatsCaller *self,
                                                             : death_us > now_us ? death_us : AFRPC_NATS_NEVER));
 }
 
+/* One without calls says nothing by itself: before it would be sent one, it may have died long ago. Whoever lives answers also what
+ * has become of the call with the number 0, which is none; and if he is left out because he has not been heard, he need only grant
+ * something again. Who would not be sent any is not asked. */
+static void
+check_idle (AfrpcNatsCaller *self,
+            AfrpcNatsRemote *remote,
+            gint64           now_us)
+{
+  const gint64 wait_us = (BEATS_MISSED * remote->beat_ms + SLACK_MS) * US_PER_MS;
+  gint64 next_us = remote->asked_us != 0 ? remote->asked_us + wait_us : remote->heard_us + IDLE_US;
+
+  if (next_us <= now_us && (remote->asked_us != 0 || remote->credits == 0))
+    {
+      afrpc_nats_outbox_flush (&remote->outbox, afrpc_nats_caller_get_link (self));
+      remove_remote (self, remote);
+      return;
+    }
+
+  if (next_us <= now_us)
+    {
+      remote->asked_us = now_us;
+      afrpc_nats_caller_say (self, remote, AFRPC_NATS_QUERY, 0, 0, NULL);
+      next_us = now_us + wait_us;
+    }
+  afrpc_nats_inbox_arm (self->inbox, next_us);
+}
+
 /* What has come to its time. */
 void
 afrpc_nats_caller_check_remotes (AfrpcNatsCaller *self,
@@ -547,13 +578,14 @@ afrpc_nats_caller_check_remotes (AfrpcNatsCaller *self,
     {
       AfrpcNatsRemote *remote = self->remote_list->pdata[i - 1];
 
-      /* Without a call it need not say anything. */
       check_ends (self, remote, now_us);
       if (remote->acks->len > 0)
         add_acks (self, remote);
       /* Who has no connection himself hears nobody. */
       if (remote->calls.length > 0 && self->is_connected)
         check_life (self, remote, now_us);
+      else if (self->is_connected)
+        check_idle (self, remote, now_us);
     }
   if (self->demand != AFRPC_NATS_DEMAND_NONE)
     {

@@ -25,8 +25,9 @@
  * calls go on; it is asked what has become of them.
  *
  * Options of calls mean what they mean everywhere, but for file descriptors, which cannot be sent:
- * %AFRPC_ERROR_NOT_SUPPORTED. A call that is cancelled, or whose time has passed, is settled as soon as its server has
- * said whether it was begun, or after the time of one beat.
+ * %AFRPC_ERROR_NOT_SUPPORTED. A call that is cancelled, or whose time has passed, is settled as soon as it is known whether it
+ * was begun: at once if no server has it, or its server had said so, otherwise when that says it, or after the time of one beat.
+ * [method@Afrpc.Call.get_started] has what is known by then.
  *
  * [signal@Afrpc.Caller::event] brings the events of all workers that serve the subject, whoever has called them. Those
  * of one server come in order, but not in a certain order with results. 32 MiB of them are kept while the main loop, or a call
@@ -136,7 +137,6 @@ take_cb (AfrpcNatsItem *item,
          gpointer       data)
 {
   AfrpcNatsCaller *self = data;
-  AfrpcNatsCall *record;
 
   switch (item->kind)
     {
@@ -166,9 +166,7 @@ take_cb (AfrpcNatsItem *item,
       break;
 
     case AFRPC_NATS_ITEM_CANCEL:
-      record = g_hash_table_lookup (self->by_call, item->data);
-      if (record != NULL)
-        afrpc_nats_caller_end_call (self, record, AFRPC_NATS_END_CANCELLED);
+      afrpc_nats_caller_cancel_call (self, item->data);
       break;
 
     case AFRPC_NATS_ITEM_FORBIDDEN:
@@ -221,6 +219,7 @@ tell_cb (gpointer data)
 {
   g_autoptr(AfrpcNatsCaller) self = g_object_ref (data);
 
+  g_atomic_pointer_set (&self->home, g_thread_self ());
   afrpc_nats_caller_tell (self);
   check_over (self);
 }
@@ -229,20 +228,34 @@ static const AfrpcNatsInboxFuncs inbox_funcs = { take_cb, deadline_cb, before_wa
 
 /* The interface */
 
-/* FALSE: another thread runs the main context, and the program is told. */
+/* For what one thread at a time may do, until leave(). FALSE: another one runs the main context, and the program is told. */
 static gboolean
-check_thread (AfrpcNatsCaller *self,
-              const char      *what)
+enter (AfrpcNatsCaller *self,
+       const char      *what)
 {
   if (g_main_context_acquire (self->context))
     {
-      g_main_context_release (self->context);
+      g_atomic_pointer_set (&self->home, g_thread_self ());
       return TRUE;
     }
 
   g_critical ("%s while another thread runs its main context", what);
 
   return FALSE;
+}
+
+/* For what any thread may do, until leave(). FALSE: it is not known to be this one that has the context; to acquire it would be in
+ * the way of the one that has. */
+static gboolean
+enter_at_home (AfrpcNatsCaller *self)
+{
+  return g_atomic_pointer_get (&self->home) == g_thread_self () && g_main_context_acquire (self->context);
+}
+
+static void
+leave (AfrpcNatsCaller *self)
+{
+  g_main_context_release (self->context);
 }
 
 static void
@@ -254,7 +267,7 @@ afrpc_nats_caller_begin (AfrpcCaller      *caller,
   AfrpcNatsCaller *self = AFRPC_NATS_CALLER (caller);
   g_autoptr(GError) error = NULL;
 
-  if (!check_thread (self, "a call"))
+  if (!enter (self, "a call"))
     {
       error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_FAILED, "another thread runs the main context that the caller belongs to");
       afrpc_call_return_error (call, AFRPC_STARTED_NO, error);
@@ -262,21 +275,49 @@ afrpc_nats_caller_begin (AfrpcCaller      *caller,
     }
 
   afrpc_nats_caller_enter (self, call, args, options);
+  leave (self);
 }
 
 static void
 afrpc_nats_caller_cancel (AfrpcCaller *caller,
                           AfrpcCall   *call)
 {
-  AfrpcNatsItem *item = afrpc_nats_item_new (AFRPC_NATS_ITEM_CANCEL, 0, NULL);
-  AfrpcNatsInbox *inbox = AFRPC_NATS_CALLER (caller)->inbox;
+  AfrpcNatsCaller *self = AFRPC_NATS_CALLER (caller);
+  AfrpcNatsInbox *inbox = self->inbox;
+  AfrpcNatsItem *item;
 
+  if (inbox == NULL)
+    return;
+
+  /* Whoever has cancelled it may ask at once whether it was begun. */
+  if (enter_at_home (self))
+    {
+      afrpc_nats_caller_cancel_call (self, call);
+      leave (self);
+      afrpc_nats_inbox_wake (inbox);
+      return;
+    }
+
+  item = afrpc_nats_item_new (AFRPC_NATS_ITEM_CANCEL, 0, NULL);
   item->data = g_object_ref (call);
   item->destroy = g_object_unref;
-  if (inbox != NULL)
-    afrpc_nats_inbox_push (inbox, item);
-  else
-    afrpc_nats_item_free (item);
+  afrpc_nats_inbox_push (inbox, item);
+}
+
+static AfrpcStarted
+afrpc_nats_caller_get_started (AfrpcCaller *caller,
+                               AfrpcCall   *call)
+{
+  AfrpcNatsCaller *self = AFRPC_NATS_CALLER (caller);
+  AfrpcStarted started;
+
+  if (!enter_at_home (self))
+    return AFRPC_STARTED_UNKNOWN;
+
+  started = afrpc_nats_caller_know_started (self, call);
+  leave (self);
+
+  return started;
 }
 
 static void
@@ -285,7 +326,9 @@ afrpc_nats_caller_wait (AfrpcCaller *caller,
 {
   AfrpcNatsCaller *self = AFRPC_NATS_CALLER (caller);
 
+  /* It has acquired the context by that as well. */
   g_main_context_push_thread_default (self->context);
+  g_atomic_pointer_set (&self->home, g_thread_self ());
   if (!afrpc_nats_caller_tell_awaited (self, call))
     {
       afrpc_nats_inbox_block (self->inbox);
@@ -299,11 +342,12 @@ afrpc_nats_caller_close (AfrpcCaller *caller)
 {
   AfrpcNatsCaller *self = AFRPC_NATS_CALLER (caller);
 
-  if (self->state != AFRPC_NATS_CALLER_OPEN || !check_thread (self, "closing a caller"))
+  if (self->state != AFRPC_NATS_CALLER_OPEN || !enter (self, "closing a caller"))
     return;
 
   self->state = AFRPC_NATS_CALLER_CLOSING;
   afrpc_nats_inbox_wake (self->inbox);
+  leave (self);
 }
 
 static void
@@ -312,7 +356,7 @@ afrpc_nats_caller_kill (AfrpcCaller *caller)
   AfrpcNatsCaller *self = AFRPC_NATS_CALLER (caller);
   AfrpcNatsCall *record;
 
-  if (self->state == AFRPC_NATS_CALLER_OVER || !check_thread (self, "killing a caller"))
+  if (self->state == AFRPC_NATS_CALLER_OVER || !enter (self, "killing a caller"))
     return;
 
   for (guint i = 0; i < self->remote_list->len; i++)
@@ -334,6 +378,7 @@ afrpc_nats_caller_kill (AfrpcCaller *caller)
   /* Servers learn it now, whether a main loop runs or not. */
   afrpc_nats_caller_leave (self);
   afrpc_nats_inbox_wake (self->inbox);
+  leave (self);
 }
 
 static void
@@ -344,6 +389,7 @@ afrpc_nats_caller_caller_init (AfrpcCallerInterface *iface)
   iface->wait = afrpc_nats_caller_wait;
   iface->close = afrpc_nats_caller_close;
   iface->kill = afrpc_nats_caller_kill;
+  iface->get_started = afrpc_nats_caller_get_started;
 }
 
 /* The object */
@@ -716,6 +762,10 @@ afrpc_nats_caller_get_n_calls_sent (AfrpcNatsCaller *self)
  * @self: a caller
  *
  * Gets how many servers the caller has calls at, or would send some to.
+ *
+ * One that has no calls, and has said nothing for 5 seconds, is asked whether it is there. One that was killed is not counted any more
+ * then, and one whose machine or network has gone not after the time of two beats more, by default one second. A server that
+ * has no calls and no room is left out as well, until it has.
  *
  * Returns: a number
  *

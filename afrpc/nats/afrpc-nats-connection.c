@@ -570,7 +570,7 @@ afrpc_nats_connection_get_failure (AfrpcNatsConnection *self)
  * Closes the connection, for all that use it, once what was sent before is on its way.
  *
  * So it ends when it is dropped, too. Whoever waits for this before the program ends can be sure that what callers and
- * servers have said last was sent, and that no thread is left.
+ * servers have said last was sent, and that no thread of the connection is left.
  *
  * Since: 1.0
  */

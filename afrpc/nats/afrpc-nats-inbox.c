@@ -312,6 +312,19 @@ afrpc_nats_inbox_push (AfrpcNatsInbox *self,
     afrpc_nats_item_free (item);
 }
 
+/* Returns: how many were lost since somebody was told so */
+guint
+afrpc_nats_inbox_get_n_lost (AfrpcNatsInbox *self)
+{
+  guint n_lost;
+
+  g_mutex_lock (&self->lock);
+  n_lost = self->n_lost;
+  g_mutex_unlock (&self->lock);
+
+  return n_lost;
+}
+
 /* Has before_wait() called soon, though nothing has arrived. From any thread. */
 void
 afrpc_nats_inbox_wake (AfrpcNatsInbox *self)

@@ -72,6 +72,7 @@ void            afrpc_nats_inbox_arm         (AfrpcNatsInbox            *self,
                                               gint64                     time_us);
 gboolean        afrpc_nats_inbox_is_blocking (AfrpcNatsInbox            *self);
 void            afrpc_nats_inbox_block       (AfrpcNatsInbox            *self);
+guint           afrpc_nats_inbox_get_n_lost  (AfrpcNatsInbox            *self);
 void            afrpc_nats_inbox_wake        (AfrpcNatsInbox            *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (AfrpcNatsItem, afrpc_nats_item_free)

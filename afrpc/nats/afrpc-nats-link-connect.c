@@ -204,6 +204,9 @@ apply_rest (AfrpcNatsLink *self,
   /* What is sent together goes together already. */
   if (status == NATS_OK)
     status = natsOptions_SetSendAsap (options, true);
+  /* One thread for all subscriptions: what comes is only passed on. */
+  if (status == NATS_OK)
+    status = natsOptions_UseGlobalMessageDelivery (options, true);
   if (status == NATS_OK)
     status = natsOptions_SetDisconnectedCB (options, disconnected_cb, self);
   if (status == NATS_OK)

@@ -193,8 +193,8 @@ afrpc_nats_server_keeps_credit (AfrpcNatsServer *self,
 
   if (get_room (self) == 0 || client->gone_us != 0 || client->calls.length > UNACKNOWLEDGED_MAX)
     return FALSE;
-  /* Others wait: it keeps what is its share. */
-  if (n_others > 0 && client->n_running + client->credits >= MAX (get_n_calls_max (self) / (n_others + 1), 1))
+  /* Others wait: it keeps what is its share. If there are more of them than calls at once, each has its turn. */
+  if (n_others > 0 && client->n_running + client->credits >= get_n_calls_max (self) / (n_others + 1))
     return FALSE;
 
   set_credits (self, client, client->credits + 1);

@@ -192,7 +192,7 @@ take_forbidden (AfrpcNatsServer *self,
     return;
   g_free (self->forbidden);
   self->forbidden = g_strdup (item->subject);
-  g_queue_push_tail (&self->errors, g_error_copy (item->error));
+  g_queue_push_tail (&self->errors, g_error_new_literal (AFRPC_ERROR, AFRPC_ERROR_FAILED, item->error->message));
 }
 
 static void
@@ -914,7 +914,7 @@ afrpc_nats_server_get_n_calls_refused (AfrpcNatsServer *self)
  * afrpc_nats_server_get_n_callers:
  * @self: a server
  *
- * Gets how many callers are known that have calls here, or have had some lately.
+ * Gets how many callers are known that have calls here, may send some, or have had some lately.
  *
  * Returns: a number
  *

@@ -195,11 +195,12 @@ look_started_cb (AfrpcPeer *anchor,
 
 /* Whoever has cancelled a call may ask at once; and who hands it on for somebody else, while it runs. */
 static AfrpcStarted
-afrpc_pool_get_started (AfrpcCall *call)
+afrpc_pool_get_started (AfrpcCaller *caller,
+                        AfrpcCall   *call)
 {
   Asked asked = { call, AFRPC_STARTED_UNKNOWN };
 
-  afrpc_peer_visit (AFRPC_POOL (afrpc_call_get_caller (call))->core->anchor, look_started_cb, &asked);
+  afrpc_peer_visit (AFRPC_POOL (caller)->core->anchor, look_started_cb, &asked);
 
   return asked.started;
 }
@@ -212,7 +213,7 @@ afrpc_pool_withdraw (AfrpcCaller *caller,
 }
 
 static const AfrpcCallerOwn own = {
-  afrpc_pool_may_use, afrpc_pool_get_exit, afrpc_pool_is_owing, afrpc_pool_get_started, afrpc_pool_withdraw,
+  afrpc_pool_may_use, afrpc_pool_get_exit, afrpc_pool_is_owing, afrpc_pool_withdraw,
 };
 
 void
@@ -225,6 +226,7 @@ afrpc_pool_caller_init (AfrpcCallerInterface *iface)
   iface->close = afrpc_pool_close;
   iface->close_sync = afrpc_pool_close_sync;
   iface->kill = afrpc_pool_kill;
+  iface->get_started = afrpc_pool_get_started;
 }
 
 /* It has failed, or has not any more. */

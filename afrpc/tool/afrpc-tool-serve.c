@@ -102,7 +102,16 @@ signal_cb (int      signum,
   end (self, self->is_ending ? AFRPC_TOOL_EXIT_SIGNAL (signum) : AFRPC_TOOL_EXIT_OK);
 }
 
-/* What ends a worker that has calls has failed them, and is told here for who looks after the machine. */
+/* There is nothing to serve with, or nobody to serve. Once it was told to end, it does that, whatever happens meanwhile. */
+static void
+give_up (Serve *self)
+{
+  if (!self->is_ending)
+    end (self, AFRPC_TOOL_EXIT_PREPARE);
+}
+
+/* What ends a worker that has calls has failed them, and is told here for who looks after the machine. Of what the server says, only
+ * permissions that it does not have end it: what else there is is seen below. */
 static void
 error_cb (AfrpcNatsServer *server,
           GError          *error,
@@ -118,8 +127,18 @@ error_cb (AfrpcNatsServer *server,
   if (!is_of_preparation || !self->cannot_prepare)
     afrpc_tool_message ("%s", error->message);
   self->cannot_prepare |= is_of_preparation;
-  if ((is_of_preparation || afrpc_nats_connection_get_failure (self->connection) != NULL) && !self->is_ending)
-    end (self, AFRPC_TOOL_EXIT_PREPARE);
+  if (g_error_matches (error, AFRPC_ERROR, AFRPC_ERROR_UNREACHABLE))
+    give_up (self);
+}
+
+/* No worker comes any more: other ones would fail in the same way. */
+static void
+failure_cb (AfrpcPool  *pool,
+            GParamSpec *pspec,
+            Serve      *self)
+{
+  if (afrpc_pool_get_failure (pool) != NULL)
+    give_up (self);
 }
 
 /* Callers have it. */
@@ -137,8 +156,8 @@ state_cb (AfrpcNatsConnection *connection,
           GParamSpec          *pspec,
           Serve               *self)
 {
-  if (afrpc_nats_connection_get_state (connection) == AFRPC_NATS_STATE_FAILED && !self->is_ending)
-    end (self, AFRPC_TOOL_EXIT_PREPARE);
+  if (afrpc_nats_connection_get_state (connection) == AFRPC_NATS_STATE_FAILED)
+    give_up (self);
 }
 
 static int
@@ -161,11 +180,13 @@ serve_run (const ServeOptions *options)
                               "caller", self.pool, "max-calls", (guint) options->n_calls_max, NULL);
   g_signal_connect (self.pool, "destroyed", G_CALLBACK (destroyed_cb), &self);
   g_signal_connect (self.pool, "event", G_CALLBACK (event_cb), NULL);
+  g_signal_connect (self.pool, "notify::failure", G_CALLBACK (failure_cb), &self);
   g_signal_connect (self.server, "error", G_CALLBACK (error_cb), &self);
   g_signal_connect (self.connection, "notify::state", G_CALLBACK (state_cb), &self);
   afrpc_nats_server_start (self.server);
   g_main_loop_run (self.loop);
 
+  g_signal_handlers_disconnect_by_data (self.pool, &self);
   g_signal_handlers_disconnect_by_data (self.server, &self);
   g_signal_handlers_disconnect_by_data (self.connection, &self);
   g_object_unref (self.server);
