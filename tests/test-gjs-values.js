@@ -433,6 +433,21 @@ runTests({
         }
     },
 
+    // GLib makes no such tuples itself, and reads those of others: all that is in them is nothing.
+    noBytes() {
+        const values = [
+            ['(mdab)', []], ['(mabas)', []], ['(aum((y)))', []], ['(y(myay)s)', [1, 97, 98, 99, 0, 1]],
+            ['(y(mabas)t)', [3, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 1]], ['a(mabm(xo))', [0]], ['m(mabas)', [0]],
+        ];
+
+        for (const [type, octets] of values) {
+            const variant = GLib.Variant.new_from_bytes(new GLib.VariantType(type), new GLib.Bytes(new Uint8Array(octets)), false);
+
+            assert(variant.is_normal_form(), type);
+            assertEqual(toText(Afrpc.unpack(variant)), toText(Afrpc.unpack(reparse(variant))), type);
+        }
+    },
+
     // Other processes choose the types.
     manyTypes() {
         for (let i = 0; i < 2000; i++) {

@@ -31,9 +31,10 @@ var {unpackBytes} = (globals => {
         [Kind.UINT64]: BigUint64Array, [Kind.DOUBLE]: Float64Array,
     };
 
+    // Where there are no bytes, no ends are either, and all of them are at the beginning.
     function getOffsetSize(size) {
         if (size <= 0xff)
-            return 1;
+            return size > 0 ? 1 : 0;
         if (size <= 0xffff)
             return 2;
         return size <= 0xffffffff ? 4 : 8;
@@ -245,6 +246,8 @@ var {unpackBytes} = (globals => {
         // They are little-endian everywhere.
         _readOffset(place, size) {
             switch (size) {
+            case 0:
+                return 0;
             case 1:
                 return this._bytes[place];
             case 2:
