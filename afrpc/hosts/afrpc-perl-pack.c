@@ -238,15 +238,18 @@ pack_object (pTHX_
     return afrpc_perl_pack_numbers (aTHX_ self, (AV *) SvRV (sv));
   if (afrpc_perl_is_pdl (aTHX_ sv))
     return afrpc_perl_pack_pdl (aTHX_ self, sv);
+
+  /* What makes its string may do anything, also to what it is in. */
+  SvREFCNT_inc_simple_void_NN (sv);
   text = afrpc_perl_text (sv);
   if (text == NULL)
-    return afrpc_perl_pack_fail (self, "an object of class %s cannot be made a string", sv_reftype (SvRV (sv), TRUE));
-
-  if (!self->are_octets && is_default_text (aTHX_ sv, text))
+    type = afrpc_perl_pack_fail (self, "an object of class %s cannot be made a string", sv_reftype (SvRV (sv), TRUE));
+  else if (!self->are_octets && is_default_text (aTHX_ sv, text))
     type = afrpc_perl_pack_fail (self, "an object of class %s cannot be sent", sv_reftype (SvRV (sv), TRUE));
   else
     type = afrpc_perl_pack_string (aTHX_ self, text);
   SvREFCNT_dec (text);
+  SvREFCNT_dec_NN (sv);
 
   return type;
 }
