@@ -4,6 +4,7 @@
 import array
 import asyncio
 import concurrent.futures
+import dataclasses
 import functools
 import gc
 import itertools
@@ -72,12 +73,21 @@ def meet(folder, own, other):
     return wait_for(os.path.join(folder, other))
 
 
+def lock_at_50(i):
+    return threading.Lock() if i == 50 else i
+
+
 def divide(a, b):
     return a // b
 
 
 def crash(*args):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def wait_and_fail(path):
+    wait_for(path)
+    fail()
 
 
 def wait_and_crash(path):
@@ -118,6 +128,26 @@ def fail_with(value):
 
 def fail_unpicklably():
     raise LocalError(lambda: 0)
+
+
+class OwnCause(Exception):
+    @property
+    def __cause__(self):
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen(Exception):
+    value: int
+
+
+class NoRepr(Exception):
+    def __repr__(self):
+        raise ValueError("on purpose")
+
+
+def raise_it(cls, value):
+    raise cls(value)
 
 
 def make(cls, *args):
@@ -255,6 +285,19 @@ class Calls(Case):
         self.assertIs(type(error), pickle.PicklingError)
         self.assertIn("LocalError", str(error))
         self.assertIn("fail_unpicklably", str(error.__cause__))
+
+    def test_exceptions_that_refuse(self):
+        """Neither a cause nor a traceback can be given to any exception."""
+        executor = self.make(max_workers=1)
+        for cls in OwnCause, Frozen:
+            error = executor.submit(raise_it, cls, 3).exception(PATIENCE)
+            self.assertIs(type(error), cls)
+            self.assertEqual(error.args, (3,))
+            with self.assertRaises(cls):
+                list(executor.map(raise_it, [cls], [3], timeout=PATIENCE))
+        error = self.make(max_workers=1, initializer=raise_it, initargs=(NoRepr, 1)).submit(square, 1).exception(PATIENCE)
+        self.assertIs(type(error), BrokenPool)
+        self.assertIs(type(error.__cause__), NoRepr)
 
     def test_what_cannot_be_pickled(self):
         executor = self.make(max_workers=1)
@@ -452,12 +495,32 @@ class Maps(Case):
                 yield i
 
         results = executor.map(square, count(), buffersize=4)
-        self.assertEqual(taken, [])
+        self.assertEqual(taken, [0, 1, 2, 3])
         self.assertEqual(next(results), 0)
         self.assertLessEqual(len(taken), 5)
         self.assertEqual(list(results), [i * i for i in range(1, 100)])
         self.assertEqual(list(executor.map(square, itertools.islice(itertools.count(), 10), buffersize=3, chunksize=2)),
                          [i * i for i in range(10)])
+
+    def test_buffer_is_filled(self):
+        """Before anybody takes a result; what it holds is there after the executor."""
+        with Executor(max_workers=1) as executor:
+            results = executor.map(square, range(4), buffersize=4)
+            executor.map(touch, [self.path("called")], buffersize=2)
+        self.assertEqual(list(results), [0, 1, 4, 9])
+        self.assertEqual(os.listdir(self.folder), ["called"])
+        with self.assertRaises(ZeroDivisionError):
+            self.make(max_workers=1).map(square, (1 // i for i in (1, 0)), buffersize=3)
+
+    def test_what_is_before_what_cannot_be_pickled(self):
+        """Comes, also within the same chunk."""
+        executor = self.make(max_workers=1)
+        for function, items in (square, [*range(50), threading.Lock(), 1]), (lock_at_50, range(60)):
+            for options in {}, {"chunksize": 100}, {"chunksize": 7}, {"chunksize": 30, "buffersize": 60}:
+                results = executor.map(function, items, timeout=PATIENCE, **options)
+                self.assertEqual(list(itertools.islice(results, 50)), [function(i) for i in range(50)])
+                self.assertRegex(str(self.raised(next, results)), "pickle")
+                self.assertEqual(list(results), [])
 
     def test_chunks_grow(self):
         executor = self.make(max_workers=1)
@@ -596,6 +659,71 @@ class Deaths(Case):
             for future in futures:
                 self.assertIs(type(future.exception(PATIENCE)), BrokenPool)
             executor.shutdown()
+
+    def test_callbacks_that_wait(self):
+        """For one that fails, or is cancelled, together with theirs."""
+        def kill(executor):
+            executor.kill_workers()
+
+        def cancel(executor):
+            executor.shutdown(wait=False, cancel_futures=True)
+
+        def end(executor):
+            touch(self.path("go"))
+
+        def shut_down(executor):
+            executor.shutdown(cancel_futures=True)
+
+        for end_it in kill, cancel, shut_down, end:
+            broken = end_it is end
+            ended = self.path(end_it.__name__)
+            executor = self.make(max_workers=1, initializer=wait_and_fail if broken else None,
+                                 initargs=(self.path("go"),) if broken else ())
+            other = self.make(max_workers=1)
+            n = 300  # more than could wait within each other
+            outcomes = []
+
+            def called_back(next_one):
+                try:
+                    next_one.exception(PATIENCE)
+                except concurrent.futures.CancelledError:
+                    pass
+                outcomes.append(other.submit(square, 3).result(PATIENCE))
+                if len(outcomes) == 10:
+                    executor.shutdown()
+
+            blocked = [executor.submit(wait_for, ended) for _ in range(2)]
+            self.wait_until(blocked[0].running)
+            futures = [executor.submit(touch, self.path("never")) for _ in range(n)]
+            for one, next_one in zip(futures, futures[1:]):
+                one.add_done_callback(lambda one, next_one=next_one: called_back(next_one))
+            timer = threading.Timer(0.2, touch, (ended,))
+            timer.start()
+            end_it(executor)
+            done, not_done = concurrent.futures.wait(futures, PATIENCE)
+            self.assertEqual(len(not_done), 0)
+            executor.shutdown()
+            self.assertEqual(outcomes, (n - 1) * [9])
+            self.assertFalse(os.path.exists(self.path("never")))
+            timer.join()
+
+    def test_callbacks_that_leave(self):
+        hook, sys.excepthook = sys.excepthook, lambda *args: reported.append(args[0])
+        self.addCleanup(setattr, sys, "excepthook", hook)
+        for end in Executor.kill_workers, lambda executor: executor.shutdown(wait=False, cancel_futures=True):
+            reported = []
+            executor = self.make(max_workers=1)
+            futures = [executor.submit(wait_for, self.path("end")) for _ in range(10)]
+            self.wait_until(futures[0].running)
+            for future in futures:
+                future.add_done_callback(leave)
+            end(executor)
+            self.assertEqual(len(concurrent.futures.wait(futures[2:], PATIENCE).done), 8)
+            touch(self.path("end"))
+            executor.shutdown()
+            self.assertTrue(all(future.done() for future in futures))
+            self.assertEqual(reported, 10 * [SystemExit])
+            os.unlink(self.path("end"))
 
     def test_many_chunks(self):
         """However much waits when there are no workers any more, all of it fails: chunks of maps that have more of them, and

@@ -22,8 +22,18 @@ def unpack_error(kind, pickled, trace):
             raise TypeError(f"{error!r:.100} is no exception")
     except BaseException as reason:
         error = reason
-    error.__cause__ = RemoteTraceback(trace)
+    try:
+        error.__cause__ = RemoteTraceback(trace)
+    except BaseException:  # its class has its own
+        pass
     return error
+
+
+def get_repr(value):
+    try:
+        return repr(value)
+    except BaseException:
+        return f"<{type(value).__qualname__}, whose repr() fails>"
 
 
 class Task:
@@ -55,7 +65,8 @@ class Core:
         self.failure = None   # why it is broken
         self.is_closing = False
         self.is_woken = False
-        self.ended = threading.Event()
+        self.is_over = False
+        self.ended = threading.Event()  # the same once all that are settled have been told
         self.pool = None
         self.window = 0       # how many tasks the pool may have
         self.n_given = 0      # how many it has
@@ -119,14 +130,38 @@ class Core:
         except IndexError:
             return None
 
+    # For the loop
+
     def cancel_all(self):
         for task in iter(self.take, None):
+            task.future._is_one_of_many = True
             if task.future.cancel():
-                task.future.set_running_or_notify_cancel()
+                self.claim(task)
         for one in list(self.maps):
             one.cancel()
 
-    # For the loop
+    def claim(self, task):
+        """Whether it is to be done: it may have been cancelled."""
+        try:
+            return task.future.set_running_or_notify_cancel()
+        except BaseException:  # whoever has the future has settled it
+            _loop.report()
+            return False
+
+    def tell(self, task, result, error):
+        """What a callback raises is printed, and goes no further."""
+        try:
+            if error is None:
+                task.future.set_result(result)
+            else:
+                task.future.set_exception(error)
+        except BaseException:
+            _loop.report()
+
+    def tell_later(self, task, error):
+        """One of several, none of whose callbacks is called before all are settled."""
+        task.future._is_one_of_many = True
+        self.tell(task, None, error)
 
     def make_process(self):
         options = self.options
@@ -161,7 +196,7 @@ class Core:
             self.start()
         while self.queue and self.n_given < self.window and self.failure is None:
             task = self.take()
-            if task.future.set_running_or_notify_cancel():
+            if self.claim(task):
                 self.give(task)
         if self.failure is not None:
             self.fail_all()
@@ -177,7 +212,7 @@ class Core:
         except BaseException as error:
             self.n_given -= 1
             self.given.pop(task, None)
-            task.future.set_exception(error)
+            self.tell_later(task, error)
             return
         if self.is_proven:
             task.data = None
@@ -185,27 +220,30 @@ class Core:
         call.add_done_callback(task.settled_cb)
 
     def settled(self, task, call):
+        data = error = None
         try:
             data = call.result()
-        except BaseException as error:
-            if self.cannot_fork(error):
-                self.begin_again()
-                return
-            self.n_given -= 1
+        except BaseException as reason:
+            error = reason
+        if error is not None and self.cannot_fork(error):
+            self.begin_again()
+            return
+
+        self.n_given -= 1
+        if error is not None:
             self.given.pop(task, None)
             if isinstance(error, GLib.Error):
                 error = self.get_reason(task, error)
             self.pump()
-            task.future.set_exception(error)
+            self.tell(task, None, error)
             self.go_on()
             return
 
-        self.n_given -= 1
         if not self.is_proven and (type(data) is not tuple or data[0] != _tasks.INIT_FAILURE):
             self.is_proven = True
             self.given.clear()
         self.go_on()  # before anybody is told: workers do not wait for that
-        self.tell(task.future, data)
+        self.tell(task, *self.unpack(data))
         self.go_on()
 
     def go_on(self):
@@ -213,21 +251,19 @@ class Core:
         if self.queue or self.is_closing:
             self.pump()
 
-    def tell(self, future, data):
-        if type(data) is not tuple:
-            try:
-                result = pickle.loads(data)
-            except BaseException as error:
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-            return
-        error = unpack_error(*data)
-        if data[0] == _tasks.INIT_FAILURE:
-            self.set_failure("the initializer failed", error)
-            error = self.make_broken()
-            self.pump()
-        future.set_exception(error)
+    def unpack(self, data):
+        """(result, error)"""
+        try:
+            if type(data) is not tuple:
+                return pickle.loads(data), None
+            error = unpack_error(*data)
+            if data[0] == _tasks.INIT_FAILURE:
+                self.set_failure("the initializer failed", error)
+                error = self.make_broken()
+                self.pump()
+            return None, error
+        except BaseException as error:
+            return None, error
 
     def get_reason(self, task, error):
         """The exception of a task that has no outcome."""
@@ -236,7 +272,7 @@ class Core:
         if self.failure is not None:
             return self.make_broken()
         if error.matches(Afrpc.error_quark(), Afrpc.Error.DIED):
-            name = getattr(task.function, "__qualname__", None) or repr(task.function)
+            name = getattr(task.function, "__qualname__", None) or get_repr(task.function)
             lost = WorkerLost(f"the worker that ran {name} is lost: {error.message}")
             lost.__cause__ = error
             return lost
@@ -260,12 +296,12 @@ class Core:
             if self.failure is None:
                 self.give(task)
             else:
-                task.future.set_exception(self.make_broken())
+                self.tell_later(task, self.make_broken())
         self.pump()
 
     def set_failure(self, words, cause):
         """No more workers are to be had."""
-        failure = BrokenPool(f"{words}: {cause.message if isinstance(cause, GLib.Error) else repr(cause)}")
+        failure = BrokenPool(f"{words}: {cause.message if isinstance(cause, GLib.Error) else get_repr(cause)}")
         failure.__cause__ = cause
         with self.lock:
             self.failure = failure
@@ -280,8 +316,8 @@ class Core:
         for one in list(self.maps):  # first, so that they make no more chunks
             one.fail(self.make_broken())
         for task in iter(self.take, None):
-            if task.future.set_running_or_notify_cancel():
-                task.future.set_exception(self.make_broken())
+            if self.claim(task):
+                self.tell_later(task, self.make_broken())
         self.is_closing = True
 
     def kill(self):
@@ -305,4 +341,5 @@ class Core:
         self.pool = None
         self.loop.executors.discard(self)
         self.loop.forget_template_soon()
-        self.ended.set()
+        self.is_over = True
+        self.loop.call_back(self.ended.set)

@@ -39,6 +39,21 @@ def _get_cwd():
         return None
 
 
+def report():
+    """Prints what has been raised."""
+    try:
+        sys.excepthook(*sys.exc_info())
+    except BaseException:
+        sys.__excepthook__(*sys.exc_info())
+
+
+def _try(function):
+    try:
+        function()
+    except BaseException:
+        report()
+
+
 class Loop:
     """Functions are called by its thread, in order. What they raise is printed, and goes no further."""
 
@@ -46,6 +61,8 @@ class Loop:
         self.executors = set()  # that have not ended
         self._template = self._template_key = self._forgetting = None
         self._calls = collections.deque()
+        self._callbacks = collections.deque()  # of futures that were settled together
+        self._is_calling_back = False
         self.main_has_threads = False  # which prevents forking: workers load the main module themselves
         self.is_ending = False
         self._is_woken = False
@@ -60,7 +77,7 @@ class Loop:
         self._context.push_thread_default()
         self._waker = _proxy.Waker(self._dispatch)
         self._started.set()
-        while not self._is_stopping or self.executors or self._calls:
+        while not self._is_stopping or self.executors or self._calls or self._callbacks:
             _iterate(self._context, True)
         self._template = None
         self._context.pop_thread_default()
@@ -94,19 +111,35 @@ class Loop:
 
     def _dispatch(self):
         self._is_woken = False
+        self._make_calls()
+        if self._is_calling_back:
+            return
+        self._is_calling_back = True
+        try:
+            while self._callbacks:
+                _try(self._callbacks.popleft())
+                self._make_calls()
+        finally:
+            self._is_calling_back = False
+
+    def _make_calls(self):
         while self._calls:
-            function = self._calls.popleft()
-            try:
-                function()
-            except BaseException:
-                sys.excepthook(*sys.exc_info())
+            _try(self._calls.popleft())
+
+    def _wake(self):
+        if not self._is_woken:
+            self._is_woken = True
+            self._waker.wake()
 
     def call(self, function):
         """May be called by any thread, and while memory is collected."""
         self._calls.append(function)
-        if not self._is_woken:
-            self._is_woken = True
-            self._waker.wake()
+        self._wake()
+
+    def call_back(self, function):
+        """The same for code of the program, which may wait here: one after the other, and not within each other."""
+        self._callbacks.append(function)
+        self._wake()
 
     def is_current(self):
         return threading.get_ident() == self._thread.ident
@@ -116,6 +149,9 @@ class Loop:
         deadline = None if timeout is None else time.monotonic() + timeout
         source = None
         while not is_done():
+            if self._calls:  # that came with the one that this is called by
+                self._make_calls()
+                continue
             if deadline is not None:
                 left = deadline - time.monotonic()
                 if left <= 0:

@@ -20,7 +20,7 @@ CHUNKS_AT_END = 3    # for each worker, of what is left
 class _Chunk:
     """In the place of a task's future."""
 
-    __slots__ = ("map", "start", "size")
+    __slots__ = ("map", "start", "size", "_is_one_of_many")
 
     def __init__(self, map, start, size):
         self.map, self.start, self.size = map, start, size
@@ -33,10 +33,16 @@ class _Chunk:
         return True
 
     def set_result(self, result):
-        self.map.chunk_done(self, result, None)
+        self._settle(result, None)
 
     def set_exception(self, error):
-        self.map.chunk_done(self, ([], None, 0), error)
+        self._settle(([], None, 0), error)
+
+    def _settle(self, outcome, error):
+        try:
+            self.map.chunk_done(self, outcome, error)
+        except BaseException as reason:  # such as an outcome that is none
+            self.map.fail(reason)
 
 
 class Map:
@@ -71,13 +77,15 @@ class Map:
             return None
         start, size = self.next, self.choose_size()
         self.next += size
-        args = self.fn, self.items[start:start + size], self.is_single
         try:
-            data = self.executor._dumps((_tasks.run_chunk, args, {}), _tasks.PROTOCOL)
-        except Exception as error:
+            data, size = _pickle_chunk(self.executor._dumps, self.fn, self.items[start:start + size], self.is_single)
+        except BaseException as error:
+            if not isinstance(error, Exception) and not self.core.loop.is_current():
+                raise
             self.set_outcome(start, [], error)
             self.next = len(self.items)
             return None
+        self.next = start + size
         self.n_sent += 1
         return _Chunk(self, start, size), data
 
@@ -87,7 +95,11 @@ class Map:
 
     def begin(self):
         """In the thread of who calls: what is told in that of the loop comes after all of this has been counted."""
-        made = list(iter(self.make_chunk, None))
+        try:
+            made = list(iter(self.make_chunk, None))
+        except BaseException as error:
+            self.fail(error)
+            raise
         for chunk, data in made:
             self.core.add_chunk(chunk, data, self.fn)
         self.check_over()
@@ -169,6 +181,27 @@ def _give_away(results):
         yield results.pop()
 
 
+def _pickle_chunk(dumps, fn, items, is_single):
+    """The pickle of a chunk, or of as much of it as there is before what cannot be pickled, and how much that is."""
+    def pickle(some):
+        return dumps((_tasks.run_chunk, (fn, some, is_single), {}), _tasks.PROTOCOL)
+
+    try:
+        return pickle(items), len(items)
+    except Exception:
+        n = 0
+        try:
+            while n < len(items):
+                pickle(items[n:n + 1])
+                n += 1
+        except Exception:
+            if n == 0:
+                raise
+        if n in (0, len(items)):
+            raise
+    return pickle(items[:n]), n
+
+
 def _take_some(items, n):
     taken = []
     for item in items:
@@ -178,29 +211,53 @@ def _take_some(items, n):
     return taken
 
 
-def _buffered(executor, fn, items, is_single, deadline, chunksize, buffersize):
+class _Buffered:
     """As many calls under way as the buffer has room for; what items are is found out as they are needed."""
-    size = min(chunksize or 1, buffersize)
-    futures = collections.deque()
-    is_over = False
-    try:
-        while True:
-            while not is_over and (len(futures) + 1) * size <= buffersize:
-                chunk = _take_some(items, size)
-                is_over = len(chunk) < size
-                if chunk:
-                    futures.append(executor.submit(_tasks.run_chunk, fn, chunk, is_single))
-            if not futures:
-                return
-            timeout = None if deadline is None else max(deadline - time.monotonic(), 0)
-            results, failure, _ = futures.popleft().result(timeout)
-            yield from _give_away(results)
-            if failure is not None:
-                from ._core import unpack_error
 
-                raise unpack_error(*failure)
-    finally:
-        for future in futures:
+    def __init__(self, executor, fn, items, is_single, chunksize, buffersize):
+        self.executor, self.fn, self.items, self.is_single = executor, fn, items, is_single
+        self.buffersize = buffersize
+        self.size = min(chunksize or 1, buffersize)
+        self.futures = collections.deque()
+        self.is_over = False
+        try:
+            self.fill()
+        except BaseException:
+            self.cancel()
+            raise
+
+    def fill(self):
+        while not self.is_over and (len(self.futures) + 1) * self.size <= self.buffersize:
+            chunk = _take_some(self.items, self.size)
+            self.is_over = len(chunk) < self.size
+            if chunk:
+                self.submit(chunk)
+
+    def submit(self, chunk):
+        future, n = self.executor._submit_chunk(self.fn, chunk, self.is_single)
+        self.futures.append(future)
+        if n < len(chunk):
+            self.futures.append(self.executor._submit_chunk(self.fn, chunk[n:n + 1], self.is_single)[0])
+            self.is_over = True
+
+    def results(self, deadline):
+        try:
+            while True:
+                self.fill()
+                if not self.futures:
+                    return
+                timeout = None if deadline is None else max(deadline - time.monotonic(), 0)
+                results, failure, _ = self.futures.popleft().result(timeout)
+                yield from _give_away(results)
+                if failure is not None:
+                    from ._core import unpack_error
+
+                    raise unpack_error(*failure)
+        finally:
+            self.cancel()
+
+    def cancel(self):
+        for future in self.futures:
             future.cancel()
 
 
@@ -209,7 +266,7 @@ def start(executor, fn, iterables, timeout, chunksize, buffersize):
     is_single = len(iterables) == 1
     items = iterables[0] if is_single else zip(*iterables)
     if buffersize is not None:
-        return _buffered(executor, fn, iter(items), is_single, deadline, chunksize, buffersize)
+        return _Buffered(executor, fn, iter(items), is_single, chunksize, buffersize).results(deadline)
 
     one = Map(executor, fn, list(items), is_single, chunksize)
     executor._core.add_map(one)

@@ -125,14 +125,40 @@ def init(data):
         _init_failure = _pack_error(error, INIT_FAILURE)
 
 
+def revive(cls, args, state):
+    error = cls(*args)
+    vars(error).update(state)
+    return error
+
+
+class _Frozen:
+    """In the place of an exception whose attributes cannot be set, which is what unpickling does with those of others."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __reduce__(self):
+        return revive, (type(self.error), self.error.args, vars(self.error))
+
+
+def _prepare_error(error):
+    cls = type(error)
+    is_frozen = cls.__setattr__ is not object.__setattr__ and cls.__setstate__ is BaseException.__setstate__ and \
+        cls.__reduce__ is BaseException.__reduce__ and cls.__reduce_ex__ is object.__reduce_ex__
+    return _Frozen(error) if is_frozen else error
+
+
 def _pack_error(error, kind=FAILURE):
     from . import _exceptions
 
-    if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
-        error.__traceback__ = error.__traceback__.tb_next  # that of this module says nothing
+    try:
+        if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+            error.__traceback__ = error.__traceback__.tb_next  # that of this module says nothing
+    except BaseException:  # such as that of a frozen dataclass
+        pass
     trace = _exceptions.get_traceback(error, {})
     try:
-        data = _dumps(error, PROTOCOL)
+        data = _dumps(_prepare_error(error), PROTOCOL)
     except BaseException as reason:
         data = dumps(PicklingError(f"an exception that cannot be pickled, {type(error).__qualname__}: "
                                                  f"{_exceptions.get_words(reason)}"))
@@ -145,9 +171,25 @@ def run(data):
         return _init_failure
     try:
         function, args, kwargs = loads(data)
-        return wrap(_dumps(function(*args, **kwargs), PROTOCOL))
+        result = function(*args, **kwargs)
+        try:
+            return wrap(_dumps(result, PROTOCOL))
+        except BaseException:
+            if function is not run_chunk:
+                raise
+            return wrap(_dumps(_cut_chunk(*result), PROTOCOL))
     except BaseException as error:
         return _pack_error(error)
+
+
+def _cut_chunk(results, failure, elapsed):
+    """What there is before the first result that cannot be pickled."""
+    for n, result in enumerate(results):
+        try:
+            _dumps(result, PROTOCOL)
+        except BaseException as error:
+            return results[:n], _pack_error(error), elapsed
+    return results, failure, elapsed
 
 
 def run_chunk(function, items, is_single):

@@ -36,6 +36,15 @@ class Future(concurrent.futures.Future):
     """As that of concurrent.futures; but one may be waited for in what another one has called back, too."""
 
     _core = None
+    _is_one_of_many = False  # that are being settled together
+
+    def _invoke_callbacks(self):
+        """Of many once all are settled: each callback may wait for any of them."""
+        if self._is_one_of_many:
+            self._is_one_of_many = False
+            self._core.loop.call_back(super()._invoke_callbacks)
+        else:
+            super()._invoke_callbacks()
 
     def _before_wait(self, timeout):
         core = self._core
@@ -114,11 +123,26 @@ class Executor(concurrent.futures.Executor):
 
     def submit(self, fn, /, *args, **kwargs):
         """Has fn(*args, **kwargs) called by a worker; returns a Future. What cannot be pickled is an error of that."""
+        return self._submit(fn, lambda: self._dumps((fn, args, kwargs), _tasks.PROTOCOL))
+
+    def _submit_chunk(self, fn, chunk, is_single):
+        """Of a map: also how many of it could be pickled."""
+        n = len(chunk)
+
+        def make_pickle():
+            nonlocal n
+            data, n = _map._pickle_chunk(self._dumps, fn, chunk, is_single)
+            return data
+
+        future = self._submit(fn, make_pickle)
+        return future, n
+
+    def _submit(self, fn, make_pickle):
         core = self._core
         future = Future()
         future._core = core
         try:
-            data = self._dumps((fn, args, kwargs), _tasks.PROTOCOL)
+            data = make_pickle()
         except Exception as error:
             core.check_process()
             with core.lock:
@@ -161,8 +185,9 @@ class Executor(concurrent.futures.Executor):
         core.close()
         if wait:
             if core.loop.is_current():
-                core.loop.run_until(core.ended.is_set, None)
-            core.ended.wait()
+                core.loop.run_until(lambda: core.is_over, None)
+            else:
+                core.ended.wait()
 
     def kill_workers(self):
         """Ends all workers at once, whatever they do. What has no outcome fails with BrokenPool."""
