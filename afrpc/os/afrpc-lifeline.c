@@ -3,6 +3,7 @@
 
 #include "os/afrpc-lifeline.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -62,6 +63,13 @@ afrpc_lifeline_dup (void)
     }
 
   return fd;
+}
+
+/* Whether there is none for want of what may be there again, and not since there cannot be any here. */
+gboolean
+afrpc_lifeline_is_for_want (int error)
+{
+  return error == EMFILE || error == ENFILE || error == ENOMEM;
 }
 
 static gboolean

@@ -11,6 +11,7 @@
 G_BEGIN_DECLS
 
 int      afrpc_lifeline_dup (void);
+gboolean afrpc_lifeline_is_for_want (int error);
 gboolean afrpc_lifeline_arm (int      fd,
                              int      signal,
                              gboolean is_group,

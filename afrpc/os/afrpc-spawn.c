@@ -21,6 +21,7 @@
 #include "afrpc-error.h"
 #include "os/afrpc-child.h"
 #include "os/afrpc-group.h"
+#include "os/afrpc-lifeline.h"
 #include "os/afrpc-low-fd.h"
 #include "os/afrpc-reopen.h"
 
@@ -266,16 +267,23 @@ lift_fds (const AfrpcSpawnPlan *plan,
 }
 
 /* Whom to signal belongs to the open file, which has to be one of the child's own; above what it has else. */
-static int
-lift_lifeline (int lifeline)
+static gboolean
+lift_lifeline (const AfrpcSpawnPlan *plan,
+               ChildState           *state)
 {
-  const int fd = afrpc_reopen (lifeline, O_RDONLY | O_NONBLOCK);
-  const int lifted = fd >= 0 ? fcntl (fd, F_DUPFD_CLOEXEC, FIRST_SAFE_FD) : -1;
+  int fd, saved_errno;
 
+  if (plan->lifeline <= 0)
+    return TRUE;
+
+  fd = afrpc_reopen (plan->lifeline, O_RDONLY | O_NONBLOCK);
+  state->lifeline = fd >= 0 ? fcntl (fd, F_DUPFD_CLOEXEC, FIRST_SAFE_FD) : -1;
+  saved_errno = errno;
   if (fd >= 0)
     close (fd);
+  errno = saved_errno;
 
-  return lifted;
+  return state->lifeline >= 0 || !afrpc_lifeline_is_for_want (saved_errno);
 }
 
 /*< private >
@@ -298,14 +306,13 @@ afrpc_spawn (const AfrpcSpawnPlan  *plan,
   int lifted[4], pid = -1, pidfd = -1;
 
   state.first_other_fd = plan->socket >= 0 ? AFRPC_SPAWN_SOCKET_FD + 1 : AFRPC_SPAWN_SOCKET_FD;
-  if (!lift_fds (plan, &state, lifted))
+  if (!lift_fds (plan, &state, lifted) || !lift_lifeline (plan, &state))
     state.error = errno;
   else
     {
       const char *way = secure_getenv ("AFRPC_SPAWN");
       gboolean refused = way != NULL && strcmp (way, "posix") == 0;
 
-      state.lifeline = plan->lifeline > 0 ? lift_lifeline (plan->lifeline) : -1;
       if (!refused)
         {
           pid = clone_child (&state, &pidfd);

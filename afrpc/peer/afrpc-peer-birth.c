@@ -32,7 +32,8 @@ static void
 fail_for_want (AfrpcPeer *peer,
                GError    *error) /* (transfer full) */
 {
-  peer->birth.is_short = peer->talk.failure == NULL;
+  /* What else is missing then changes nothing. */
+  peer->birth.is_short |= peer->talk.failure == NULL;
   afrpc_peer_fail (peer, error);
 }
 

@@ -355,7 +355,11 @@ exec_plan (AfrpcPeer       *peer,
   plan->leads_group = peer->body.limits.leads_group;
   /* A host arms its own, once it is told to work. */
   if (plan->leads_group && start == AFRPC_START_COMMAND && peer->birth.orphan_policy == AFRPC_ORPHAN_POLICY_END)
-    lifeline = afrpc_lifeline_dup ();
+    {
+      lifeline = afrpc_lifeline_dup ();
+      if (lifeline < 0 && afrpc_lifeline_is_for_want (errno))
+        return set_system_error (peer, error, "opening its lifeline");
+    }
   plan->lifeline = MAX (lifeline, 0);
   has_spawned = afrpc_spawn (plan, &spawned, error);
   peer->birth.is_impossible = !has_spawned && is_for_good (errno);
