@@ -3,6 +3,7 @@
 
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static GVariant *
@@ -51,6 +52,30 @@ test_self_fork (void)
     {
       assert_echoes (afrpc_process_new_self (), AFRPC_BACKEND_SYNC, AFRPC_START_FORK);
       assert_echoes (afrpc_process_new_self (), AFRPC_BACKEND_ASYNC, AFRPC_START_FORK);
+    }
+}
+
+static void
+test_self_copies (void)
+{
+  int pids[3], status;
+
+  g_test_summary ("Those that the program forks itself leave its early template alone, and have workers of their own");
+  for (guint i = 0; i < G_N_ELEMENTS (pids); i++)
+    {
+      pids[i] = fork ();
+      g_assert_cmpint (pids[i], >=, 0);
+      if (pids[i] > 0)
+        continue;
+
+      assert_echoes (afrpc_process_new_self (), AFRPC_BACKEND_SYNC, AFRPC_START_FORK);
+      _exit (0);
+    }
+  assert_echoes (afrpc_process_new_self (), AFRPC_BACKEND_SYNC, AFRPC_START_FORK);
+  for (guint i = 0; i < G_N_ELEMENTS (pids); i++)
+    {
+      g_assert_cmpint (waitpid (pids[i], &status, 0), ==, pids[i]);
+      g_assert_cmpint (status, ==, 0);
     }
 }
 
@@ -188,6 +213,8 @@ main (int   argc,
 
   g_test_init (&argc, &argv, NULL);
 
+  /* The first: nobody has taken the early template. */
+  g_test_add_func ("/self/copies", test_self_copies);
   g_test_add_func ("/self/fork", test_self_fork);
   g_test_add_func ("/self/exec", test_self_exec);
   g_test_add_func ("/self/thread", test_self_thread);

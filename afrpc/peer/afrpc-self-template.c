@@ -3,8 +3,11 @@
 
 #include "peer/afrpc-self-private.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "os/afrpc-fork.h"
@@ -18,6 +21,7 @@ static gboolean is_ready;
 static int template_fd = -1;
 static int template_pid;
 static int template_pidfd = -1;
+static pid_t owner; /* who has forked it: what the program forks otherwise has a copy of this, and leaves it alone */
 
 /* The program is small and has one thread as yet: what is forked now can be forked later. */
 static void
@@ -29,6 +33,7 @@ fork_template (int (*serve) (void))
       socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0 || afrpc_low_fd_lift_pair (sockets) != 0)
     return; /* a worker executes the program instead */
 
+  owner = getpid ();
   template_pid = fork ();
   if (template_pid == 0)
     {
@@ -44,8 +49,13 @@ fork_template (int (*serve) (void))
   template_pidfd = template_pid > 0 ? afrpc_low_fd_lift (syscall (SYS_pidfd_open, template_pid, 0)) : -1;
   if (template_pidfd < 0)
     {
-      /* The end of its input ends it. */
       close (sockets[0]);
+      if (template_pid > 0)
+        {
+          kill (template_pid, SIGKILL);
+          while (waitpid (template_pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+        }
       return;
     }
   template_fd = sockets[0];
@@ -84,7 +94,7 @@ afrpc_self_take_template (int *fd,
   gboolean taken;
 
   g_mutex_lock (&lock);
-  taken = template_fd >= 0;
+  taken = template_fd >= 0 && owner == getpid ();
   if (taken)
     {
       *fd = template_fd;
