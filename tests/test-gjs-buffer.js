@@ -4,7 +4,7 @@ import Gio from 'gi://Gio';
 import GLib from 'gi://GLib';
 import Afrpc from 'gi://Afrpc?version=1.0';
 
-import {assert, assertEqual, assertError, runTests} from './gjs-util.js';
+import {assert, assertEqual, assertError, assertThrows, runTests} from './gjs-util.js';
 
 const WORKER = GLib.getenv('AFRPC_TEST_BIG_WORKER');
 const SIZE = 100000;
@@ -47,6 +47,27 @@ async function sent(proxy) {
     }
 }
 
+// Whatever has bytes is written as they are.
+function written() {
+    const numbers = [1.5, -2.5, 300];
+    const floats = Float64Array.from([7, ...numbers]).subarray(1);
+    const expected = new Uint8Array(Float64Array.from(numbers).buffer);
+
+    for (const data of [floats, expected.buffer, new DataView(floats.buffer, 8), new GLib.Bytes(expected)]) {
+        const buffer = Afrpc.Buffer.new(26, 0);
+        buffer.write(2, data);
+        buffer.seal();
+        assertEqual(buffer.get_bytes().toArray().subarray(2), expected, data.constructor.name);
+        assertThrows(() => buffer.write(0, data), Error, 'is sealed');
+    }
+
+    const buffer = Afrpc.Buffer.new(24);
+    assertThrows(() => buffer.write(1, floats), RangeError, 'do not fit');
+    assertThrows(() => buffer.write(-1, floats), RangeError, 'do not fit');
+    assertThrows(() => buffer.write(0, 'text'), TypeError, 'has bytes');
+    assertThrows(() => Afrpc.Buffer.new(0, 0), RangeError, 'at least 1 byte');
+}
+
 // An Array of numbers does as a list, an empty one if only the result has descriptors.
 async function numbers(proxy) {
     const [[handle, size], list] = await proxy.invokeWith({signature: '(sv)', fds: []}, 'make-buffer',
@@ -79,4 +100,4 @@ function withProxy(test) {
     };
 }
 
-runTests({received: withProxy(received), sent: withProxy(sent), numbers: withProxy(numbers), refused});
+runTests({received: withProxy(received), sent: withProxy(sent), numbers: withProxy(numbers), written, refused});

@@ -59,6 +59,38 @@ function extendProcess(Process) {
     };
 }
 
+// The bytes of whatever has some, as they are. (gjs itself makes a byte of each element.)
+function toBytes(data) {
+    if (ArrayBuffer.isView(data))
+        return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    if (data instanceof ArrayBuffer)
+        return new Uint8Array(data);
+    if (data instanceof GLib.Bytes)
+        return data.toArray();
+    throw new TypeError('what is written to a buffer has bytes: a typed array, an ArrayBuffer, a DataView, or GLib.Bytes');
+}
+
+function extendBuffer(Buffer) {
+    const {write} = Buffer.prototype;
+    const {new: newBuffer} = Buffer;
+
+    Buffer.new = function (size, flags = 0) {
+        if (!(size >= 1))
+            throw new RangeError('a buffer has at least 1 byte');
+        return newBuffer.call(this, size, flags);
+    };
+    Buffer.prototype.write = function (offset, data) {
+        const bytes = toBytes(data);
+        const size = Number(this.get_size());
+
+        if (this.is_sealed())
+            throw new Error('the buffer is sealed');
+        if (!(offset >= 0 && offset + bytes.length <= size))
+            throw new RangeError(`${bytes.length} bytes at ${offset} do not fit into a buffer of ${size}`);
+        write.call(this, offset, bytes);
+    };
+}
+
 function extendWorker(Worker, Invocation) {
     for (const prototype of [Worker.prototype, Invocation.prototype]) {
         const getMetadata = prototype.get_metadata;
@@ -121,6 +153,7 @@ function _init() {
     Callers.extend(Afrpc.Proxy, properties => checkProperties(Afrpc.Process, 'proxy', properties));
     Callers.extend(Afrpc.Pool, properties => checkProperties(Afrpc.Process, 'pool', properties));
     extendPool(Afrpc.Pool);
+    extendBuffer(Afrpc.Buffer);
     extendProcess(Afrpc.Process);
     extendWorker(Afrpc.Worker, Afrpc.Invocation);
 }
