@@ -31,6 +31,7 @@ typedef struct
   GVariant *body; /* (nullable) */
   guint64 total;  /* of a large message of which this is a part */
   guint64 end;    /* of that part */
+  gboolean is_for_all; /* who serve the subject */
 } Said;
 
 static void
@@ -77,6 +78,7 @@ heard_cb (natsConnection   *connection,
 {
   Peer *peer = data;
   g_autoptr(GBytes) bytes = g_bytes_new (natsMsg_GetData (message), natsMsg_GetDataLength (message));
+  const gboolean is_for_all = g_str_has_suffix (natsMsg_GetSubject (message), ".all");
   g_auto(AfrpcNatsReader) reader = { 0 };
   AfrpcNatsFrame frame;
 
@@ -90,6 +92,7 @@ heard_cb (natsConnection   *connection,
       said->type = frame.type;
       said->flags = frame.flags;
       said->id = frame.id;
+      said->is_for_all = is_for_all;
       if (get_type (frame.type) != NULL)
         said->body = afrpc_nats_reader_value (&reader, &frame, get_type (frame.type), NULL);
       if (frame.type == AFRPC_NATS_CHUNK)
@@ -839,6 +842,79 @@ test_nats_peer_idle (void)
   peer_end (&peer);
 }
 
+/* The peer has given room for one of several calls, and takes it back. Returns: whether all are asked for some at once: the caller
+ * may just have asked again itself */
+static gboolean
+asks_all_again (Peer *peer)
+{
+  gboolean is_for_all = FALSE;
+  Said *said;
+
+  grant (peer, 60000);
+  while (!is_for_all)
+    {
+      said = hear (peer, AFRPC_NATS_DEMAND);
+      is_for_all = said->is_for_all;
+      said_free (said);
+    }
+  say (peer, NULL, AFRPC_NATS_REVOKE, 0, 1, NULL);
+  said = hear (peer, AFRPC_NATS_DEMAND);
+  is_for_all = said->is_for_all;
+  said_free (said);
+
+  return is_for_all;
+}
+
+static void
+test_nats_peer_revoked (void)
+{
+  natsSubscription *inbox, *all = NULL;
+  AfrpcNatsCaller *caller;
+  Peer peer;
+  guint n_tries = 0;
+
+  g_test_summary ("A caller whose calls still wait when a server takes its room back asks for more at once, and not when it is tired");
+  peer_init (&peer, NATS_SUBJECT);
+  inbox = peer_listen (&peer);
+  g_assert_cmpint (natsConnection_Subscribe (&all, peer.connection, NATS_SUBJECT ".all", heard_cb, &peer), ==, NATS_OK);
+  g_assert_cmpint (natsConnection_Flush (peer.connection), ==, NATS_OK);
+  caller = nats_caller_new (&peer.nats);
+  for (guint i = 0; i < 20; i++)
+    afrpc_caller_call (AFRPC_CALLER (caller), g_variant_new ("(i)", 1), NULL, NULL, NULL);
+  while (!asks_all_again (&peer))
+    g_assert_cmpuint (++n_tries, <, 5);
+  afrpc_caller_kill (AFRPC_CALLER (caller));
+  peer_end_listening (all);
+  peer_end_listening (inbox);
+  nats_caller_end (caller);
+  peer_end (&peer);
+}
+
+static void
+test_nats_peer_alone (void)
+{
+  Serving serving;
+  Peer peer;
+  Said *said;
+
+  g_test_summary ("What the only caller does not use at once is not taken back: nobody waits for it");
+  peer_init (&peer, NULL);
+  serving_init (&serving, &peer.nats, "act", 1, "max-calls", 1, "caller-timeout-ms", 60000, NULL);
+  serving_start (&serving);
+  demand (&peer);
+  say (&peer, NATS_SUBJECT, AFRPC_NATS_DEMAND, 0, 2, g_variant_new ("(sutt)", OWN_INBOX, 2, G_GUINT64_CONSTANT (1000000), peer.last_id));
+  /* Otherwise it would be after 50 ms. */
+  iterate_for (200);
+  while ((said = g_async_queue_try_pop (peer.messages)) != NULL)
+    {
+      g_assert_cmpuint (said->type, !=, AFRPC_NATS_REVOKE);
+      said_free (said);
+    }
+  say (&peer, NULL, AFRPC_NATS_LEAVE, 0, 0, NULL);
+  serving_clear (&serving);
+  peer_end (&peer);
+}
+
 static void
 test_nats_peer_overheard (void)
 {
@@ -1084,6 +1160,8 @@ main (int    argc,
   g_test_add_func ("/nats-peer/unwanted", test_nats_peer_unwanted);
   g_test_add_func ("/nats-peer/too-large", test_nats_peer_too_large);
   g_test_add_func ("/nats-peer/idle", test_nats_peer_idle);
+  g_test_add_func ("/nats-peer/revoked", test_nats_peer_revoked);
+  g_test_add_func ("/nats-peer/alone", test_nats_peer_alone);
   g_test_add_func ("/nats-peer/overheard", test_nats_peer_overheard);
   g_test_add_func ("/nats-peer/stalled", test_nats_peer_stalled);
   g_test_add_func ("/nats-peer/too-many", test_nats_peer_too_many);

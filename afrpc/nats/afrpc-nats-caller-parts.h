@@ -173,6 +173,7 @@ void      afrpc_nats_caller_settle        (AfrpcNatsCaller   *self,
                                            AfrpcStarted       started,
                                            GVariant          *value,
                                            GError            *error);
+void      afrpc_nats_caller_want_again    (AfrpcNatsCaller   *self);
 void      afrpc_nats_caller_settle_end    (AfrpcNatsCaller   *self,
                                            AfrpcNatsCall     *record,
                                            AfrpcStarted       started);

@@ -298,6 +298,7 @@ take_frame (AfrpcNatsCaller       *self,
     {
     case AFRPC_NATS_REVOKE:
       afrpc_nats_caller_set_credits (self, remote, remote->credits - (guint) MIN (frame->id, remote->credits));
+      afrpc_nats_caller_want_again (self);
       return TRUE;
 
     case AFRPC_NATS_STARTED:

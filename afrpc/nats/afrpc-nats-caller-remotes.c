@@ -204,6 +204,14 @@ update_demand (AfrpcNatsCaller *self)
     demand (self, &self->all_outbox, AFRPC_NATS_DEMAND_SPREAD);
 }
 
+/* A server has taken back what was not used: it does not remember any more that there are calls. */
+void
+afrpc_nats_caller_want_again (AfrpcNatsCaller *self)
+{
+  if (self->demand == AFRPC_NATS_DEMAND_SPREAD)
+    self->demand = AFRPC_NATS_DEMAND_ANSWERED;
+}
+
 static void
 ping (AfrpcNatsCaller *self)
 {

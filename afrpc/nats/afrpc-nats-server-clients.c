@@ -142,7 +142,8 @@ afrpc_nats_server_get_n_workers (AfrpcNatsServer *self)
   return AFRPC_IS_POOL (self->caller) ? MAX (afrpc_pool_get_max_workers (AFRPC_POOL (self->caller)), 1) : 1;
 }
 
-/* How many calls there may be at once: each worker has one, and short ones have others behind them. */
+/* How many calls there may be at once: each worker has one, and short ones have others behind them. How long they take is not known
+ * before the first has ended: what would wait here another server may have workers for. */
 static guint
 get_n_calls_max (AfrpcNatsServer *self)
 {
@@ -152,7 +153,7 @@ get_n_calls_max (AfrpcNatsServer *self)
   if (self->max_calls > 0)
     return self->max_calls;
   if (self->execution_us <= 0)
-    return 2 * n_workers;
+    return n_workers;
 
   ahead = n_workers * AHEAD_US / self->execution_us;
 
@@ -184,12 +185,20 @@ afrpc_nats_server_use_room (AfrpcNatsServer *self,
   return get_room (self) > 0;
 }
 
+/* How many others than @client wait for room. */
+static guint
+count_others_wanting (const AfrpcNatsServer *self,
+                      const AfrpcNatsClient *client)
+{
+  return self->n_wanting - (client->wanted > 0);
+}
+
 /* A call of @client has its outcome. TRUE: it may send another one. */
 gboolean
 afrpc_nats_server_keeps_credit (AfrpcNatsServer *self,
                                 AfrpcNatsClient *client)
 {
-  const guint n_others = self->n_wanting - (client->wanted > 0);
+  const guint n_others = count_others_wanting (self, client);
 
   if (get_room (self) == 0 || client->gone_us != 0 || client->calls.length > UNACKNOWLEDGED_MAX)
     return FALSE;
@@ -222,7 +231,7 @@ grant (AfrpcNatsServer *self,
   client->is_asking = FALSE;
 }
 
-/* What is not used, and somebody else waits for. Whoever does not use what he has does not want more either. */
+/* What is not used, and somebody else waits for. Whoever does not use what he has does not want more either, until he says so. */
 static void
 take_back (AfrpcNatsServer *self)
 {
@@ -232,7 +241,7 @@ take_back (AfrpcNatsServer *self)
     {
       AfrpcNatsClient *client = link->data;
 
-      if (client->credits == 0)
+      if (client->credits == 0 || count_others_wanting (self, client) == 0)
         continue;
       if (client->used_us + IDLE_US > now_us)
         {
