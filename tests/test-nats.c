@@ -489,6 +489,29 @@ count_cb (GObject      *source,
 }
 
 static void
+test_nats_closed_connection (void)
+{
+  g_autoptr(AfrpcNatsConnection) connection = NULL;
+  g_autoptr(AfrpcNatsCaller) caller = NULL;
+  g_autoptr(AfrpcCall) call = NULL;
+  g_autoptr(GError) error = NULL;
+  NatsServer nats;
+
+  g_test_summary ("Whoever is made for a connection that was closed fails with that");
+  nats_server_init (&nats, NULL);
+  connection = afrpc_nats_connection_new (nats.url);
+  afrpc_nats_connection_close_async (connection, NULL, NULL, NULL);
+  caller = afrpc_nats_caller_new (connection, NATS_SUBJECT);
+  g_signal_connect (caller, "error", G_CALLBACK (test_ignore_cb), NULL);
+  call = call_start (caller, test_act ("return", NULL));
+  error = wait_error (call);
+  g_assert_error (error, AFRPC_ERROR, AFRPC_ERROR_CLOSED);
+  g_assert_nonnull (strstr (error->message, "was closed"));
+  g_assert_cmpint (afrpc_call_get_started (call), ==, AFRPC_STARTED_NO);
+  nats_server_clear (&nats);
+}
+
+static void
 test_nats_turns (void)
 {
   AfrpcNatsCaller *others[2];
@@ -1029,6 +1052,7 @@ main (int    argc,
   g_test_add_func ("/nats/timeouts", test_nats_timeouts);
   g_test_add_func ("/nats/threads", test_nats_threads);
   g_test_add_func ("/nats/close", test_nats_close);
+  g_test_add_func ("/nats/closed-connection", test_nats_closed_connection);
   g_test_add_func ("/nats/kill", test_nats_kill);
   g_test_add_func ("/nats/beats", test_nats_beats);
   g_test_add_func ("/nats/drain", test_nats_drain);

@@ -68,6 +68,17 @@ new_state_item (AfrpcNatsLink *self)
   return item;
 }
 
+/* What others that use it are told once it was closed. */
+static AfrpcNatsItem *
+new_closed_item (AfrpcNatsLink *self)
+{
+  AfrpcNatsItem *item = afrpc_nats_item_new (AFRPC_NATS_ITEM_FAILED, 0, self->url);
+
+  item->error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the connection was closed");
+
+  return item;
+}
+
 /* Tells everybody, from whichever thread. @error: (nullable) (transfer full) */
 void
 afrpc_nats_link_set_state (AfrpcNatsLink      *self,
@@ -127,29 +138,17 @@ void
 afrpc_nats_link_close (AfrpcNatsLink  *self,
                        AfrpcNatsInbox *inbox)
 {
-  GError *error = g_error_new (AFRPC_ERROR, AFRPC_ERROR_CLOSED, "the connection was closed");
-
   afrpc_nats_thread_leave (&self->thread);
   g_mutex_lock (&self->lock);
   for (guint i = 0; i < self->watchers->len; i++)
-    {
-      AfrpcNatsItem *item = afrpc_nats_item_new (AFRPC_NATS_ITEM_FAILED, 0, self->url);
-
-      if (self->watchers->pdata[i] == inbox)
-        {
-          afrpc_nats_item_free (item);
-          continue;
-        }
-      item->error = g_error_copy (error);
-      afrpc_nats_inbox_push (self->watchers->pdata[i], item);
-    }
+    if (self->watchers->pdata[i] != inbox)
+      afrpc_nats_inbox_push (self->watchers->pdata[i], new_closed_item (self));
   self->is_closing = TRUE;
   self->closing = inbox != NULL ? afrpc_nats_inbox_ref (inbox) : NULL;
   g_ptr_array_set_size (self->watchers, 0);
   g_cond_signal (&self->cond);
   tell_closed_locked (self);
   g_mutex_unlock (&self->lock);
-  g_error_free (error);
 }
 
 /* Has @inbox told how the connection is: now, if that is known, and whenever it changes. */
@@ -158,9 +157,14 @@ afrpc_nats_link_watch (AfrpcNatsLink  *self,
                        AfrpcNatsInbox *inbox)
 {
   g_mutex_lock (&self->lock);
-  g_ptr_array_add (self->watchers, afrpc_nats_inbox_ref (inbox));
-  if (self->state != AFRPC_NATS_LINK_CONNECTING)
-    afrpc_nats_inbox_push (inbox, new_state_item (self));
+  if (self->is_closing)
+    afrpc_nats_inbox_push (inbox, new_closed_item (self));
+  else
+    {
+      g_ptr_array_add (self->watchers, afrpc_nats_inbox_ref (inbox));
+      if (self->state != AFRPC_NATS_LINK_CONNECTING)
+        afrpc_nats_inbox_push (inbox, new_state_item (self));
+    }
   g_mutex_unlock (&self->lock);
 }
 
