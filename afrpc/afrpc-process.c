@@ -599,7 +599,7 @@ afrpc_process_new_exec (const char *host)
  *
  * The kernel is asked which process speaks on the socket. As soon as it has said something, which it does at once unless
  * it is still loading what it was prepared with, its process ID is known and it can be [killed][method@Afrpc.Process.kill];
- * signals that are asked for earlier are sent then. Without @pidfd its process ID stays 0, and to kill it only closes the
+ * a signal that is asked for earlier is sent then, the last one if there are several, and SIGKILL if that is among them. Without @pidfd its process ID stays 0, and to kill it only closes the
  * connection: it ends when it next looks there.
  *
  * Whatever waits for the process fails with %AFRPC_ERROR_FAILED if @pidfd is no pidfd, with

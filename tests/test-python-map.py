@@ -138,7 +138,7 @@ class Travelling(Case):
                 results = self.collect_until_error(call())
                 self.assertEqual(results[:-1], list(range(1000)))
                 self.assertIsInstance(results[-1], OverflowError)
-                self.assertEqual(str(results[-1]), "argument 1, key 'a', element 0: an int of more than 64 bits cannot be sent")
+                self.assertEqual(str(results[-1]), "argument 1, key 'a', element 0: an int that is beyond 64 bits with a sign cannot be sent")
                 self.assertEqual(results[-1].__notes__, ["of element 1000 of what is mapped"])
         pool.close_sync()
 

@@ -49,7 +49,7 @@ class Places(unittest.TestCase):
 
     def test_places(self):
         self.assert_refused(TypeError, "argument 1: a value of type object cannot be sent", object())
-        self.assert_refused(OverflowError, "argument 2, key 'a', element 3: an int of more than 64 bits cannot be sent",
+        self.assert_refused(OverflowError, "argument 2, key 'a', element 3: an int that is beyond 64 bits with a sign cannot be sent",
                             1, {"a": [1, 2, 3, 2**64]})
         self.assert_refused(ValueError, "argument 1, element 1, element 0, key 5: a str with a NUL in it cannot be sent, "
                             "send bytes instead", (1, [{5: "\0"}]))

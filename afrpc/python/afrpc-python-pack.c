@@ -111,7 +111,7 @@ pack_int (AfrpcPythonPacker *self,
   const long long number = PyLong_AsLongLongAndOverflow (object, &overflow);
 
   if (overflow != 0)
-    return afrpc_python_refuse (self, PyExc_OverflowError, "an int of more than 64 bits cannot be sent");
+    return afrpc_python_refuse (self, PyExc_OverflowError, "an int that is beyond 64 bits with a sign cannot be sent");
 
   return (number != -1 || !PyErr_Occurred ()) && pack_word (self, number);
 }
