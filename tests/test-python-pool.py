@@ -338,6 +338,70 @@ class PoolTest(unittest.TestCase):
 
         afrpc.aio.run(main())
 
+    def try_all(self, pool, *args, **options):
+        """What each way to have all workers called fails with."""
+        variant, cancellable = GLib.Variant("(x)", args), options.get("cancellable")
+
+        def call_back():
+            loop, results = GLib.MainLoop(), []
+
+            def finished_cb(pool, result, word):
+                results.append((result, word))
+                loop.quit()
+
+            pool.call_all_async(variant, None, cancellable, finished_cb, "data")
+            loop.run()
+            (result, word), = results
+            self.assertEqual(word, "data")
+            pool.call_all_finish(result)
+
+        async def main(begin):
+            await begin()
+
+        errors = []
+        for way in (lambda: pool.invoke_all_sync(*args, **options), lambda: pool.call_all_sync(variant, None, cancellable),
+                    lambda: afrpc.aio.run(main(lambda: pool.invoke_all(*args, **options))),
+                    lambda: afrpc.aio.run(main(lambda: pool.call_all_async(variant, None, cancellable))), call_back):
+            with self.assertRaises(GLib.Error) as caught:
+                way()
+            errors.append(caught.exception)
+            if not pool.is_closed():
+                pool.forget_call_all()
+                pool.invoke_sync(0)
+        return errors
+
+    def test_all_started(self):
+        """An error of what all workers are called with says whether one has started it."""
+        code = "def f(x):\n while x == 2: pass\n if x: raise KeyError('no')"
+        pool = Afrpc.Pool(process=Afrpc.Process.new_exec("python").eval(code), function="f", max_workers=1)
+        pool.invoke_sync(0)
+        cancellable = Gio.Cancellable()
+        cancellable.cancel()
+        for args, options in (((object(),), {}), ((1,), {"nonsense": 1}), ((1,), {"timeout_ms": "x"}), ((1,), {"fds": 5}),
+                              ((1,), {"fds": [-1]})):
+            for function in pool.invoke_all, pool.invoke_all_sync:
+                with self.assertRaises((TypeError, ValueError)) as caught:
+                    function(*args, **options)
+                self.assertEqual(caught.exception.started, Afrpc.Started.NO)
+        for function in pool.call_all_async, pool.call_all_sync:
+            for args in (1,), (None, 1):
+                with self.assertRaisesRegex(TypeError, "or None, not of type int") as caught:
+                    function(*args)
+                self.assertEqual(caught.exception.started, Afrpc.Started.NO)
+        for error in self.try_all(pool, 1, cancellable=cancellable):
+            self.assertTrue(error.matches(Gio.io_error_quark(), Gio.IOErrorEnum.CANCELLED))
+            self.assertEqual(error.started, Afrpc.Started.NO)
+        for error in self.try_all(pool, 1):
+            self.assertIsInstance(error, KeyError)
+            self.assertEqual(error.started, Afrpc.Started.YES)
+        with self.assertRaises(Afrpc.TimeoutError) as timed_out:
+            pool.invoke_all_sync(2, timeout_ms=1)
+        self.assertEqual(timed_out.exception.started, Afrpc.Started.UNKNOWN)
+        pool.close_sync()
+        for error in self.try_all(pool, 1):
+            self.assertIs(type(error), Afrpc.NotStarted)
+            self.assertEqual((error.started, error.process, error.exit), (Afrpc.Started.NO, None, None))
+
     def test_all(self):
         def configured(pool):
             return pool.invoke_sync("configuration", True, signature="(sv)")

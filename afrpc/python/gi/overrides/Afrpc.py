@@ -270,6 +270,38 @@ class Host(Afrpc.Host):
 Host = override(Host)
 
 
+def _say_not_started(error):
+    """Of what was raised before any call was made."""
+    error.started = Afrpc.Started.NO
+
+
+def _prepare_for_all(pool, cancellable):
+    """Returns what has the error of a call of all workers of a pool, each by itself, say whether any has started it: none if it
+    could be said to none, and one if the function has thrown."""
+    was_said = not pool.is_closed() and pool.get_failure() is None and \
+        not (isinstance(cancellable, Gio.Cancellable) and cancellable.is_cancelled())
+
+    def tell(error):
+        better = _errors.improve(error)
+        if not was_said:
+            better = _errors.improve_refused(better)
+            _say_not_started(better)
+        else:
+            has_thrown = better.matches(Afrpc.error_quark(), Afrpc.Error.REMOTE)
+            better.started = Afrpc.Started.YES if has_thrown else Afrpc.Started.UNKNOWN
+        return better
+
+    return tell
+
+
+def _check_for_all(args, options):
+    for name, value, kind in ("args", args, GLib.Variant), ("options", options, Afrpc.CallOptions):
+        if value is not None and not isinstance(value, kind):
+            error = TypeError(f"{name} has to be a {kind.__name__} or None, not of type {type(value).__name__}")
+            _say_not_started(error)
+            raise error
+
+
 def _is_given_up(error):
     """Whether what raised it, in the place of those who wait, was cancelled, or timed out."""
     if isinstance(error, Exception):
@@ -593,7 +625,37 @@ class Pool(_Callable, Afrpc.Pool):
         def call(stop):
             return super(Pool, self).call_all_sync(args, options, stop)
 
-        return _with_log(self, lambda: _proxy.block(call, cancellable))
+        _check_for_all(args, options)
+        tell = _prepare_for_all(self, cancellable)
+        try:
+            return _with_log(self, lambda: _proxy.block(call, cancellable))
+        except GLib.Error as error:
+            better = tell(error)
+            raise better from better.__cause__
+
+    def call_all_async(self, args=None, options=None, cancellable=None, callback=None, *user_data):
+        """The same without blocking; without a callback returns a PendingCall to be awaited."""
+        _check_for_all(args, options)
+        tell = _prepare_for_all(self, cancellable)
+
+        def begin(cancellable, callback):
+            def finished_cb(pool, result, *more):
+                result._tell_for_all = tell
+                callback(pool, result, *user_data)
+
+            super(Pool, self).call_all_async(args, options, cancellable, finished_cb)
+
+        if callback is not None:
+            return begin(cancellable, callback)
+        return _wait(begin, self.call_all_finish, cancellable)
+
+    def call_all_finish(self, result):
+        """Gets whether all workers have been called."""
+        try:
+            return super().call_all_finish(result)
+        except GLib.Error as error:
+            better = result._tell_for_all(error)
+            raise better from better.__cause__
 
     def map(self, *iterables, ordered=True, signature=None, timeout_ms=None, cancellable=None, raw=False, calls=False,
             return_exceptions=False, **options):
@@ -632,16 +694,30 @@ class Pool(_Callable, Afrpc.Pool):
     def invoke_all(self, *args, signature=None, timeout_ms=None, cancellable=None, fds=None, **options):
         """Has all workers, those that there are and each later one, call the function with args: to configure them. Returns
         a PendingCall that is done once those that there are have answered."""
-        if fds is not None:
-            fds = _make_fd_list(fds)
-        args, options = _proxy.prepare_all(self, args, signature, timeout_ms, cancellable, fds, options or None)
-        return _wait(lambda *more: super(Pool, self).call_all_async(args, options, *more), self.call_all_finish, cancellable)
+        args, options = self._prepare_all(args, signature, timeout_ms, cancellable, fds, options)
+        return self.call_all_async(args, options, cancellable)
 
     def invoke_all_sync(self, *args, signature=None, timeout_ms=None, cancellable=None, fds=None, **options):
         """The same, and waits."""
-        if fds is not None:
-            fds = _make_fd_list(fds)
-        _with_log(self, lambda: _proxy.call_all_sync(self, args, signature, timeout_ms, cancellable, fds, options or None))
+        tell = _prepare_for_all(self, cancellable)
+        try:
+            made = _make_fd_list(fds) if fds is not None else None
+            _with_log(self, lambda: _proxy.call_all_sync(self, args, signature, timeout_ms, cancellable, made, options or None))
+        except GLib.Error as error:
+            better = tell(error)
+            raise better from better.__cause__
+        except (OverflowError, TypeError, ValueError):
+            # A handler of a signal may have raised it as well: only what cannot be sent is an error again.
+            self._prepare_all(args, signature, timeout_ms, cancellable, fds, options)
+            raise
+
+    def _prepare_all(self, args, signature, timeout_ms, cancellable, fds, options):
+        try:
+            fds = _make_fd_list(fds) if fds is not None else None
+            return _proxy.prepare_all(self, args, signature, timeout_ms, cancellable, fds, options or None)
+        except Exception as error:
+            _say_not_started(error)
+            raise
 
 
 _guard(Pool, _OF_CALLERS + _OF_POOLS)
