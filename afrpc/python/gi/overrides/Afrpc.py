@@ -343,7 +343,10 @@ def _prepare_log(process, log):
     """Has a worker in Python send its log from now on."""
     from afrpc import _logging
 
-    process.eval("import afrpc._logging; afrpc._logging.start(*args)", _logging.get_level(log))
+    level = _logging.get_level(log)
+    if getattr(process, "_log_level", None) != level:
+        process.eval("import afrpc._logging; afrpc._logging.start(*args)", level)
+        process._log_level = level
 
 
 def _log_cb(proxy, event, *rest):
@@ -376,6 +379,7 @@ class _Callable:
     _hooks = None
     _other_host = None  # of some process that is none of Python
     _takes_log = False
+    _log = None  # what workers are to send of it
     _trusts_command = False
 
     def __init__(self, *args, default=None, hook=None, arrays=None, log=None, trust_command=False, **kwargs):
@@ -390,6 +394,7 @@ class _Callable:
                 self._hooks, self._trusts_command = _PICKLED, bool(trust_command)
                 self._check_trust(kwargs["process"])
         if log is not None and log is not False:
+            self._log = log
             _prepare_log(kwargs.get("process"), log)
         super().__init__(*args, **kwargs)
         self._look_at_host(kwargs["process"])
@@ -601,15 +606,21 @@ class Pool(_Callable, Afrpc.Pool):
         return (f"<Afrpc.Pool of {self.get_property('function')}, {_count(self.get_n_workers(), 'worker')}"
                 f"{', closed' if self.is_closed() else ''}>")
 
+    def _prepare_template(self, process):
+        if process is not None and self._log is not None:
+            _prepare_log(process, self._log)
+
     def add_template(self, process, max_workers=0, load=0, weight=1):
         """Has workers made from another process as well; see Afrpc.Pool.add_template()."""
         self._check_trust(process)
+        self._prepare_template(process)
         super().add_template(process, max_workers, load, weight)
         self._look_at_host(process)
 
     def refresh(self, process=None):
         """Replaces workers by new ones, of another process if one is given; see Afrpc.Pool.refresh()."""
         self._check_trust(process)
+        self._prepare_template(process)
         super().refresh(process)
         self._look_at_host(process)
 
