@@ -11,6 +11,7 @@ gi.require_version("Afrpc", "1.0")
 from gi.repository import Afrpc, Gio, GLib, GObject  # noqa: E402
 
 import afrpc.aio  # noqa: E402
+from afrpc import Executor  # noqa: E402
 from afrpc._streams import AsyncMap  # noqa: E402
 
 WORKER = os.environ["AFRPC_TEST_WORKER"]
@@ -50,6 +51,20 @@ class PoolTest(unittest.TestCase):
                                          "the name of a function, as its argument 'function'")):
                 with self.assertRaisesRegex(TypeError, f"^{cls.__name__} needs {missing}$"):
                     cls(**properties)
+
+    def test_wrong_options(self):
+        """What is wrong is named."""
+        process = Afrpc.Process.new_exec(None).require(WORKER)
+        for cls in Afrpc.Pool, Afrpc.Proxy:
+            for wrong in 5, b"json":
+                with self.assertRaisesRegex(TypeError, "'serialiser' has to be an Afrpc.Serialiser or the name of one, not of type"):
+                    cls(process=process, function="echo", serialiser=wrong)
+        with self.assertRaisesRegex(TypeError, "^on_event has to be callable, not of type int$"):
+            Executor(on_event=5)
+        with Afrpc.Pool(process=process, function="echo", max_workers=1) as pool:
+            for function in pool.map, pool.starmap:
+                with self.assertRaisesRegex(TypeError, "has no option 'chunksize': how many calls travel together is found"):
+                    function([(1,)], chunksize=3)
 
     def test_limits(self):
         process = Afrpc.Process.new_exec(None).require(WORKER)

@@ -363,8 +363,11 @@ _PICKLED = ...  # in the place of hooks
 
 def _choose_serialiser(serialiser):
     """The serialiser that is meant, by itself or by its name."""
-    if not isinstance(serialiser, str):
+    if isinstance(serialiser, Afrpc.Serialiser):
         return serialiser
+    if not isinstance(serialiser, str):
+        raise TypeError("the option 'serialiser' has to be an Afrpc.Serialiser or the name of one, "
+                        f"not of type {type(serialiser).__name__}")
     found = Afrpc.Serialiser.lookup(serialiser)
     if found is None and serialiser == "json-plain":
         raise ValueError("'json-plain' has to know the type of what the worker sends: "
@@ -685,6 +688,8 @@ class Pool(_Callable, Afrpc.Pool):
     def _map(self, inputs, is_star, ordered, signature, timeout_ms, cancellable, raw, calls, return_exceptions, options):
         for name in self._OF_LOOPS.intersection(options):
             raise TypeError(f"map() has no option {name!r}")
+        if "chunksize" in options:
+            raise TypeError("map() has no option 'chunksize': how many calls travel together is found by measuring")
         if "fds" in options:
             options["fds"] = _make_fd_list(options["fds"])
 
