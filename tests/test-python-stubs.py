@@ -58,6 +58,12 @@ async def main() -> int:
         pool = Afrpc.Pool(process=process, function="f", log=True, max_workers=2)
         reveal_type(pool.events(5))
         await pool(fds={0, open("/dev/null")}, metadata={"a": 1})
+        pool.map([1], iter("a"))
+        pool.map(proxy.events())
+        pool.starmap(pair for pair in [(1, 2)])
+        pool.map(3)  # wrong
+        pool.map([1], 3)  # wrong
+        pool.starmap(3)  # wrong
         pool(fds=["0"])  # wrong
         pool(fds=0)  # wrong
         Afrpc.Pool(process=process, function="f", log="INFO")
