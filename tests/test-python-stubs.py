@@ -39,7 +39,7 @@ PROGRAM = """
 import asyncio
 import gi
 gi.require_version("Afrpc", "1.0")
-from gi.repository import Afrpc
+from gi.repository import Afrpc, GLib
 import afrpc
 from afrpc import aio
 
@@ -61,6 +61,8 @@ async def main() -> int:
         pool.map([1], iter("a"))
         pool.map(proxy.events())
         pool.starmap(pair for pair in [(1, 2)])
+        await pool.call_all_async(GLib.Variant("(i)", (1,)))
+        pool.call_all_async(None, None, None, print)
         pool.map(3)  # wrong
         pool.map([1], 3)  # wrong
         pool.starmap(3)  # wrong
