@@ -59,7 +59,10 @@ async function testCaller(Caller) {
     for (let i = 0; i < 2; i++)
         await caller.invokeWith(SIGNATURE, 'event', number(7));
     assert(!(await few.next()).done, 'events come');
-    assert(await getError(few.next()) instanceof RangeError, 'it is said that there are too many');
+    const tooMany = await getError(few.next());
+    assert(tooMany instanceof RangeError, 'it is said that there are too many');
+    assertEqual([tooMany.started, tooMany.exit], [Afrpc.Started.UNKNOWN, null], 'what is known of calls');
+    assert(tooMany.process === (caller instanceof Afrpc.Proxy ? caller.get_process() : null), 'which worker that was');
 
     const left = caller.events();
     const waiting = left.next();
@@ -245,7 +248,7 @@ runTests({
             const error = await getError((async () => begin())());
 
             assertEqual(error.started, expected, `of ${name}`);
-            assert(!(error instanceof GLib.Error) || (error.process === null && error.exit === null), `who had ${name}`);
+            assertEqual([error.process, error.exit], [null, null], `who had ${name}`);
             return error;
         };
         const renew = () => pool.forget_call_all(null, null) && pool.invoke(0);

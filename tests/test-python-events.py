@@ -172,6 +172,29 @@ def lie():
         events, records = self.collect("work", "x")
         self.assertEqual((len(events), records), (1, []))
 
+    def test_log_of_templates(self):
+        """Workers of each process that a pool gets send their log, once."""
+        def make_process():
+            return Afrpc.Process.new_exec("python").eval("import logging\ndef work(text): logging.warning(text)")
+
+        records = []
+        handler = logging.Handler()
+        handler.emit = lambda record: records.append(record.getMessage())
+        logging.getLogger().addHandler(handler)
+        self.addCleanup(logging.getLogger().removeHandler, handler)
+        first, second, third = (make_process() for _ in range(3))
+        with Afrpc.Pool(process=first, function="work", log=True, max_workers=1) as pool:
+            pool.invoke_sync("first")
+            pool.add_template(second)
+            pool.remove_template(first)
+            pool.invoke_sync("second")
+            pool.refresh(third)
+            pool.invoke_sync("third")
+            pool.refresh(third)
+            pool.invoke_sync("again")
+        pool.close_sync()
+        self.assertEqual(records, ["first", "second", "third", "again"])
+
     def test_no_levels(self):
         """What is no level is said where it is given."""
         for log, error in ("nope", ValueError), (3.5, TypeError), ([], TypeError):

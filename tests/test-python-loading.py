@@ -155,6 +155,9 @@ class Loading(unittest.TestCase):
         told.setenv("AFRPC_PYTHON", python, True)
         self.assertEqual(run(told, "tell")[0], python)
         told = new().eval(code)
+        told.setenv("AFRPC_PYTHON", "python", True).setenv("PATH", f"{self.folder}/bin:{os.environ['PATH']}", True)
+        self.assertEqual(run(told, "tell")[0], python)
+        told = new().eval(code)
         told.setenv("AFRPC_PYTHON", "/nonexistent/python", True)
         with self.assertRaisesRegex(GLib.Error, "the interpreter '/nonexistent/python' cannot be executed: No such file"):
             run(told, "tell")

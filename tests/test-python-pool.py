@@ -11,6 +11,7 @@ gi.require_version("Afrpc", "1.0")
 from gi.repository import Afrpc, Gio, GLib, GObject  # noqa: E402
 
 import afrpc.aio  # noqa: E402
+from afrpc import Executor  # noqa: E402
 from afrpc._streams import AsyncMap  # noqa: E402
 
 WORKER = os.environ["AFRPC_TEST_WORKER"]
@@ -50,6 +51,20 @@ class PoolTest(unittest.TestCase):
                                          "the name of a function, as its argument 'function'")):
                 with self.assertRaisesRegex(TypeError, f"^{cls.__name__} needs {missing}$"):
                     cls(**properties)
+
+    def test_wrong_options(self):
+        """What is wrong is named."""
+        process = Afrpc.Process.new_exec(None).require(WORKER)
+        for cls in Afrpc.Pool, Afrpc.Proxy:
+            for wrong in 5, b"json":
+                with self.assertRaisesRegex(TypeError, "'serialiser' has to be an Afrpc.Serialiser or the name of one, not of type"):
+                    cls(process=process, function="echo", serialiser=wrong)
+        with self.assertRaisesRegex(TypeError, "^on_event has to be callable, not of type int$"):
+            Executor(on_event=5)
+        with Afrpc.Pool(process=process, function="echo", max_workers=1) as pool:
+            for function in pool.map, pool.starmap:
+                with self.assertRaisesRegex(TypeError, "has no option 'chunksize': how many calls travel together is found"):
+                    function([(1,)], chunksize=3)
 
     def test_limits(self):
         process = Afrpc.Process.new_exec(None).require(WORKER)
@@ -337,6 +352,70 @@ class PoolTest(unittest.TestCase):
             self.assertEqual(got[1:], [0, 1, 2])
 
         afrpc.aio.run(main())
+
+    def try_all(self, pool, *args, **options):
+        """What each way to have all workers called fails with."""
+        variant, cancellable = GLib.Variant("(x)", args), options.get("cancellable")
+
+        def call_back():
+            loop, results = GLib.MainLoop(), []
+
+            def finished_cb(pool, result, word):
+                results.append((result, word))
+                loop.quit()
+
+            pool.call_all_async(variant, None, cancellable, finished_cb, "data")
+            loop.run()
+            (result, word), = results
+            self.assertEqual(word, "data")
+            pool.call_all_finish(result)
+
+        async def main(begin):
+            await begin()
+
+        errors = []
+        for way in (lambda: pool.invoke_all_sync(*args, **options), lambda: pool.call_all_sync(variant, None, cancellable),
+                    lambda: afrpc.aio.run(main(lambda: pool.invoke_all(*args, **options))),
+                    lambda: afrpc.aio.run(main(lambda: pool.call_all_async(variant, None, cancellable))), call_back):
+            with self.assertRaises(GLib.Error) as caught:
+                way()
+            errors.append(caught.exception)
+            if not pool.is_closed():
+                pool.forget_call_all()
+                pool.invoke_sync(0)
+        return errors
+
+    def test_all_started(self):
+        """An error of what all workers are called with says whether one has started it."""
+        code = "def f(x):\n while x == 2: pass\n if x: raise KeyError('no')"
+        pool = Afrpc.Pool(process=Afrpc.Process.new_exec("python").eval(code), function="f", max_workers=1)
+        pool.invoke_sync(0)
+        cancellable = Gio.Cancellable()
+        cancellable.cancel()
+        for args, options in (((object(),), {}), ((1,), {"nonsense": 1}), ((1,), {"timeout_ms": "x"}), ((1,), {"fds": 5}),
+                              ((1,), {"fds": [-1]})):
+            for function in pool.invoke_all, pool.invoke_all_sync:
+                with self.assertRaises((TypeError, ValueError)) as caught:
+                    function(*args, **options)
+                self.assertEqual(caught.exception.started, Afrpc.Started.NO)
+        for function in pool.call_all_async, pool.call_all_sync:
+            for args in (1,), (None, 1):
+                with self.assertRaisesRegex(TypeError, "or None, not of type int") as caught:
+                    function(*args)
+                self.assertEqual(caught.exception.started, Afrpc.Started.NO)
+        for error in self.try_all(pool, 1, cancellable=cancellable):
+            self.assertTrue(error.matches(Gio.io_error_quark(), Gio.IOErrorEnum.CANCELLED))
+            self.assertEqual(error.started, Afrpc.Started.NO)
+        for error in self.try_all(pool, 1):
+            self.assertIsInstance(error, KeyError)
+            self.assertEqual(error.started, Afrpc.Started.YES)
+        with self.assertRaises(Afrpc.TimeoutError) as timed_out:
+            pool.invoke_all_sync(2, timeout_ms=1)
+        self.assertEqual(timed_out.exception.started, Afrpc.Started.UNKNOWN)
+        pool.close_sync()
+        for error in self.try_all(pool, 1):
+            self.assertIs(type(error), Afrpc.NotStarted)
+            self.assertEqual((error.started, error.process, error.exit), (Afrpc.Started.NO, None, None))
 
     def test_all(self):
         def configured(pool):

@@ -39,7 +39,7 @@ PROGRAM = """
 import asyncio
 import gi
 gi.require_version("Afrpc", "1.0")
-from gi.repository import Afrpc
+from gi.repository import Afrpc, GLib
 import afrpc
 from afrpc import aio
 
@@ -58,6 +58,14 @@ async def main() -> int:
         pool = Afrpc.Pool(process=process, function="f", log=True, max_workers=2)
         reveal_type(pool.events(5))
         await pool(fds={0, open("/dev/null")}, metadata={"a": 1})
+        pool.map([1], iter("a"))
+        pool.map(proxy.events())
+        pool.starmap(pair for pair in [(1, 2)])
+        await pool.call_all_async(GLib.Variant("(i)", (1,)))
+        pool.call_all_async(None, None, None, print)
+        pool.map(3)  # wrong
+        pool.map([1], 3)  # wrong
+        pool.starmap(3)  # wrong
         pool(fds=["0"])  # wrong
         pool(fds=0)  # wrong
         Afrpc.Pool(process=process, function="f", log="INFO")

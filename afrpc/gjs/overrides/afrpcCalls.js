@@ -378,7 +378,7 @@ function makeCall(caller, options, args, begin, method) {
 // The call was not even made, unless the error knows better.
 function sayNotStarted(error) {
     if (error instanceof Error && !('started' in error) && Object.isExtensible(error))
-        Errors.setHidden(error, 'started', Started.NO);
+        tell(error, Started.NO);
 
     return error;
 }

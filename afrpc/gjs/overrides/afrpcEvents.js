@@ -25,7 +25,8 @@ var Events = class extends Stream.Stream {
         switch (news) {
         case AfrpcGjs.News.EVENT:
             if (this._events.length >= this._limit) {
-                this._error ??= new RangeError(`more events than ${this._limit} waited for whoever takes them`);
+                this._error ??= Calls.tellEnd(
+                    new RangeError(`more events than ${this._limit} waited for whoever takes them`), this._caller);
                 this._end();
                 break;
             }

@@ -106,6 +106,8 @@ class Executor(concurrent.futures.Executor):
         max_tasks_per_child = _check_number("max_tasks_per_child", max_tasks_per_child, CALLS_MAX)
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
+        if on_event is not None and not callable(on_event):
+            raise TypeError(f"on_event has to be callable, not of type {type(on_event).__name__}")
         self._dumps = dumps or pickle.dumps
         self._max_workers = max_workers
         options = {

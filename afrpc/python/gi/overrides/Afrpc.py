@@ -270,6 +270,38 @@ class Host(Afrpc.Host):
 Host = override(Host)
 
 
+def _say_not_started(error):
+    """Of what was raised before any call was made."""
+    error.started = Afrpc.Started.NO
+
+
+def _prepare_for_all(pool, cancellable):
+    """Returns what has the error of a call of all workers of a pool, each by itself, say whether any has started it: none if it
+    could be said to none, and one if the function has thrown."""
+    was_said = not pool.is_closed() and pool.get_failure() is None and \
+        not (isinstance(cancellable, Gio.Cancellable) and cancellable.is_cancelled())
+
+    def tell(error):
+        better = _errors.improve(error)
+        if not was_said:
+            better = _errors.improve_refused(better)
+            _say_not_started(better)
+        else:
+            has_thrown = better.matches(Afrpc.error_quark(), Afrpc.Error.REMOTE)
+            better.started = Afrpc.Started.YES if has_thrown else Afrpc.Started.UNKNOWN
+        return better
+
+    return tell
+
+
+def _check_for_all(args, options):
+    for name, value, kind in ("args", args, GLib.Variant), ("options", options, Afrpc.CallOptions):
+        if value is not None and not isinstance(value, kind):
+            error = TypeError(f"{name} has to be a {kind.__name__} or None, not of type {type(value).__name__}")
+            _say_not_started(error)
+            raise error
+
+
 def _is_given_up(error):
     """Whether what raised it, in the place of those who wait, was cancelled, or timed out."""
     if isinstance(error, Exception):
@@ -311,7 +343,10 @@ def _prepare_log(process, log):
     """Has a worker in Python send its log from now on."""
     from afrpc import _logging
 
-    process.eval("import afrpc._logging; afrpc._logging.start(*args)", _logging.get_level(log))
+    level = _logging.get_level(log)
+    if getattr(process, "_log_level", None) != level:
+        process.eval("import afrpc._logging; afrpc._logging.start(*args)", level)
+        process._log_level = level
 
 
 def _log_cb(proxy, event, *rest):
@@ -328,8 +363,11 @@ _PICKLED = ...  # in the place of hooks
 
 def _choose_serialiser(serialiser):
     """The serialiser that is meant, by itself or by its name."""
-    if not isinstance(serialiser, str):
+    if isinstance(serialiser, Afrpc.Serialiser):
         return serialiser
+    if not isinstance(serialiser, str):
+        raise TypeError("the option 'serialiser' has to be an Afrpc.Serialiser or the name of one, "
+                        f"not of type {type(serialiser).__name__}")
     found = Afrpc.Serialiser.lookup(serialiser)
     if found is None and serialiser == "json-plain":
         raise ValueError("'json-plain' has to know the type of what the worker sends: "
@@ -344,6 +382,7 @@ class _Callable:
     _hooks = None
     _other_host = None  # of some process that is none of Python
     _takes_log = False
+    _log = None  # what workers are to send of it
     _trusts_command = False
 
     def __init__(self, *args, default=None, hook=None, arrays=None, log=None, trust_command=False, **kwargs):
@@ -358,6 +397,7 @@ class _Callable:
                 self._hooks, self._trusts_command = _PICKLED, bool(trust_command)
                 self._check_trust(kwargs["process"])
         if log is not None and log is not False:
+            self._log = log
             _prepare_log(kwargs.get("process"), log)
         super().__init__(*args, **kwargs)
         self._look_at_host(kwargs["process"])
@@ -569,15 +609,21 @@ class Pool(_Callable, Afrpc.Pool):
         return (f"<Afrpc.Pool of {self.get_property('function')}, {_count(self.get_n_workers(), 'worker')}"
                 f"{', closed' if self.is_closed() else ''}>")
 
+    def _prepare_template(self, process):
+        if process is not None and self._log is not None:
+            _prepare_log(process, self._log)
+
     def add_template(self, process, max_workers=0, load=0, weight=1):
         """Has workers made from another process as well; see Afrpc.Pool.add_template()."""
         self._check_trust(process)
+        self._prepare_template(process)
         super().add_template(process, max_workers, load, weight)
         self._look_at_host(process)
 
     def refresh(self, process=None):
         """Replaces workers by new ones, of another process if one is given; see Afrpc.Pool.refresh()."""
         self._check_trust(process)
+        self._prepare_template(process)
         super().refresh(process)
         self._look_at_host(process)
 
@@ -593,7 +639,37 @@ class Pool(_Callable, Afrpc.Pool):
         def call(stop):
             return super(Pool, self).call_all_sync(args, options, stop)
 
-        return _with_log(self, lambda: _proxy.block(call, cancellable))
+        _check_for_all(args, options)
+        tell = _prepare_for_all(self, cancellable)
+        try:
+            return _with_log(self, lambda: _proxy.block(call, cancellable))
+        except GLib.Error as error:
+            better = tell(error)
+            raise better from better.__cause__
+
+    def call_all_async(self, args=None, options=None, cancellable=None, callback=None, *user_data):
+        """The same without blocking; without a callback returns a PendingCall to be awaited."""
+        _check_for_all(args, options)
+        tell = _prepare_for_all(self, cancellable)
+
+        def begin(cancellable, callback):
+            def finished_cb(pool, result, *more):
+                result._tell_for_all = tell
+                callback(pool, result, *user_data)
+
+            super(Pool, self).call_all_async(args, options, cancellable, finished_cb)
+
+        if callback is not None:
+            return begin(cancellable, callback)
+        return _wait(begin, self.call_all_finish, cancellable)
+
+    def call_all_finish(self, result):
+        """Gets whether all workers have been called."""
+        try:
+            return super().call_all_finish(result)
+        except GLib.Error as error:
+            better = result._tell_for_all(error)
+            raise better from better.__cause__
 
     def map(self, *iterables, ordered=True, signature=None, timeout_ms=None, cancellable=None, raw=False, calls=False,
             return_exceptions=False, **options):
@@ -612,6 +688,8 @@ class Pool(_Callable, Afrpc.Pool):
     def _map(self, inputs, is_star, ordered, signature, timeout_ms, cancellable, raw, calls, return_exceptions, options):
         for name in self._OF_LOOPS.intersection(options):
             raise TypeError(f"map() has no option {name!r}")
+        if "chunksize" in options:
+            raise TypeError("map() has no option 'chunksize': how many calls travel together is found by measuring")
         if "fds" in options:
             options["fds"] = _make_fd_list(options["fds"])
 
@@ -632,16 +710,30 @@ class Pool(_Callable, Afrpc.Pool):
     def invoke_all(self, *args, signature=None, timeout_ms=None, cancellable=None, fds=None, **options):
         """Has all workers, those that there are and each later one, call the function with args: to configure them. Returns
         a PendingCall that is done once those that there are have answered."""
-        if fds is not None:
-            fds = _make_fd_list(fds)
-        args, options = _proxy.prepare_all(self, args, signature, timeout_ms, cancellable, fds, options or None)
-        return _wait(lambda *more: super(Pool, self).call_all_async(args, options, *more), self.call_all_finish, cancellable)
+        args, options = self._prepare_all(args, signature, timeout_ms, cancellable, fds, options)
+        return self.call_all_async(args, options, cancellable)
 
     def invoke_all_sync(self, *args, signature=None, timeout_ms=None, cancellable=None, fds=None, **options):
         """The same, and waits."""
-        if fds is not None:
-            fds = _make_fd_list(fds)
-        _with_log(self, lambda: _proxy.call_all_sync(self, args, signature, timeout_ms, cancellable, fds, options or None))
+        tell = _prepare_for_all(self, cancellable)
+        try:
+            made = _make_fd_list(fds) if fds is not None else None
+            _with_log(self, lambda: _proxy.call_all_sync(self, args, signature, timeout_ms, cancellable, made, options or None))
+        except GLib.Error as error:
+            better = tell(error)
+            raise better from better.__cause__
+        except (OverflowError, TypeError, ValueError):
+            # A handler of a signal may have raised it as well: only what cannot be sent is an error again.
+            self._prepare_all(args, signature, timeout_ms, cancellable, fds, options)
+            raise
+
+    def _prepare_all(self, args, signature, timeout_ms, cancellable, fds, options):
+        try:
+            fds = _make_fd_list(fds) if fds is not None else None
+            return _proxy.prepare_all(self, args, signature, timeout_ms, cancellable, fds, options or None)
+        except Exception as error:
+            _say_not_started(error)
+            raise
 
 
 _guard(Pool, _OF_CALLERS + _OF_POOLS)
