@@ -10,6 +10,10 @@
 
 static GString *logged; /* (nullable): what came, in order, while it is there */
 
+/* Counted instead, while that is wanted. */
+static gboolean counts;
+static guint n_counted;
+
 static const char *
 find (const GLogField *fields,
       gsize            n_fields,
@@ -34,6 +38,11 @@ writer (GLogLevelFlags   level,
   const char *colon = strstr (message, ": ");
   g_autofree char *prefix = g_strdup_printf ("worker %s", pid);
 
+  if (counts && strcmp (pid, "-") != 0)
+    {
+      n_counted++;
+      return G_LOG_WRITER_HANDLED;
+    }
   if (logged == NULL || strcmp (pid, "-") == 0)
     return g_log_writer_default (level, fields, n_fields, data);
 
@@ -143,6 +152,33 @@ test_log_stderr (void)
 }
 
 static void
+test_log_many_lines (void)
+{
+  g_autoptr(AfrpcProcess) process = test_process_new ();
+  g_autofree char *text = g_strnfill (50000, '\n');
+  g_auto(Watched) watched = { 0 };
+  g_autoptr(AfrpcCall) call = NULL;
+  guint n_most = 0;
+
+  g_test_summary ("A worker that writes very many lines does not hold the main loop with them");
+  counts = TRUE;
+  n_counted = 0;
+  afrpc_process_set_stderr (process, AFRPC_STDIO_LOG);
+  watch_init (&watched, afrpc_proxy_new (process, "act"));
+  call = afrpc_caller_start (AFRPC_CALLER (watched.proxy), test_act ("stderr", g_variant_new_string (text)), NULL);
+  while (!afrpc_call_is_settled (call) || n_counted < 50000)
+    {
+      const guint n_before = n_counted;
+
+      g_main_context_iteration (NULL, TRUE);
+      n_most = MAX (n_most, n_counted - n_before);
+    }
+  g_assert_cmpuint (n_most, <, 1000);
+  watch_end (&watched);
+  counts = FALSE;
+}
+
+static void
 test_log_unwanted (void)
 {
   const char *whats[] = { "a", NULL };
@@ -164,6 +200,7 @@ main (int    argc,
   g_test_add_func ("/log/async", test_log_async);
   g_test_add_func ("/log/fatal", test_log_fatal);
   g_test_add_func ("/log/stderr", test_log_stderr);
+  g_test_add_func ("/log/many-lines", test_log_many_lines);
   g_test_add_func ("/log/unwanted", test_log_unwanted);
 
   return g_test_run ();

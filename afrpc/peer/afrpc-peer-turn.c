@@ -185,7 +185,7 @@ begin_turn (AfrpcPeer *self)
     afrpc_birth_play_overture (self);
   if (self->member.standard_error.poll.revents != 0)
     {
-      afrpc_stderr_read (&self->body.standard_error);
+      afrpc_stderr_read_in_turn (&self->body.standard_error);
       if (self->body.standard_error.fd < 0)
         afrpc_peer_update_watch (self);
     }

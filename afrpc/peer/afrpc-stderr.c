@@ -16,6 +16,7 @@
 #include "os/afrpc-reopen.h"
 
 #define READS_MAX 16 /* a call; a worker that writes without end must not hold the main loop */
+#define TURN_LINES 256 /* the same of lines that are told of, each of which takes time; and of bytes, so that there are no more */
 
 /* (nullable) (atomic): whose line was passed on last without its end. Only compared, in whatever thread. */
 static const AfrpcStderr *unfinished;
@@ -140,11 +141,14 @@ tell_line (AfrpcStderr *self)
   self->line (line, self->line_data);
 }
 
-static void
+/* Returns: how many there were */
+static guint
 tell_lines (AfrpcStderr  *self,
             const char *text,
             gsize       size)
 {
+  guint n = 0;
+
   if (self->begun == NULL)
     self->begun = g_string_new (NULL);
 
@@ -153,8 +157,13 @@ tell_lines (AfrpcStderr  *self,
       if (text[i] != '\n')
         g_string_append_c (self->begun, text[i] != '\0' ? text[i] : '?');
       if (text[i] == '\n' || self->begun->len == AFRPC_STDERR_LINE_MAX)
-        tell_line (self);
+        {
+          tell_line (self);
+          n++;
+        }
     }
+
+  return n;
 }
 
 static void
@@ -167,14 +176,17 @@ close_fd (AfrpcStderr *self)
   self->fd = -1;
 }
 
-/* Reads what is there. */
-void
-afrpc_stderr_read (AfrpcStderr *self)
+static void
+read_some (AfrpcStderr *self,
+           gsize        size,      /* at once, AFRPC_STDERR_SIZE at most */
+           guint        n_lines_max)
 {
-  for (int i = 0; i < READS_MAX && self->fd >= 0; i++)
+  guint n_lines = 0;
+
+  for (int i = 0; i < READS_MAX && n_lines < n_lines_max && self->fd >= 0; i++)
     {
       char buffer[AFRPC_STDERR_SIZE];
-      gssize n = read (self->fd, buffer, sizeof buffer);
+      gssize n = read (self->fd, buffer, size);
 
       if (n < 0 && errno == EINTR)
         continue;
@@ -191,9 +203,23 @@ afrpc_stderr_read (AfrpcStderr *self)
       if (self->pass_on)
         pass_on (self, buffer, n);
       if (self->line != NULL)
-        tell_lines (self, buffer, n);
+        n_lines += tell_lines (self, buffer, n);
       keep (self, buffer, n);
     }
+}
+
+/* Reads what is there. */
+void
+afrpc_stderr_read (AfrpcStderr *self)
+{
+  read_some (self, AFRPC_STDERR_SIZE, G_MAXUINT);
+}
+
+/* Reads what there is time for in a turn of the main loop: there may be more. */
+void
+afrpc_stderr_read_in_turn (AfrpcStderr *self)
+{
+  read_some (self, self->line != NULL ? TURN_LINES : AFRPC_STDERR_SIZE, TURN_LINES);
 }
 
 /* Returns: (transfer full): the last lines, whole ones if there was more than is kept; the last @n_recent (out)

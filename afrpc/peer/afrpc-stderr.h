@@ -29,6 +29,7 @@ typedef struct
 } AfrpcStderr;
 
 void     afrpc_stderr_read  (AfrpcStderr *self);
+void     afrpc_stderr_read_in_turn (AfrpcStderr *self);
 char    *afrpc_stderr_dup   (AfrpcStderr *self,
                            gsize     *n_recent);
 void     afrpc_stderr_clear (AfrpcStderr *self);
