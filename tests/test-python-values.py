@@ -496,6 +496,15 @@ class NumPy(unittest.TestCase):
             with self.subTest(value), self.assertRaises(TypeError):
                 self.proxy.invoke_sync(np.zeros(2, value))
 
+    def test_masks(self):
+        """Each byte that is not 0 is true, as it is to NumPy, however it came to be there."""
+        mask = np.array([0, 1, 2, 255] * 20, "u1").view(bool)
+        for sent in (mask, mask.reshape(8, 10), np.asfortranarray(mask.reshape(8, 10)), mask[::-3]):
+            back = self.proxy.invoke_sync(sent)
+            self.assert_same(sent != np.zeros((), bool), back)
+            self.assertEqual(back.view("u1").max(), 1)
+        self.assertEqual(list(self.proxy.invoke_sync(mask, signature="(ab)")), [False, True, True, True] * 20)
+
     def test_dates(self):
         """They are refused by their place, or what default () makes of them, and never mere numbers without a unit."""
         for dtype in "datetime64[D]", "datetime64[ns]", "timedelta64[s]", "timedelta64[Y]":

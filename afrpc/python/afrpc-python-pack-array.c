@@ -86,15 +86,19 @@ is_octets (const Py_buffer           *buffer,
 
 #define SIZE_BEHIND 64 /* bytes for what ends behind the elements, so that these need not be moved for it */
 
-/* All elements, in the order of C, or that of Fortran, which may be the buffer's own. */
+/* All elements, of the type @code, in the order of C, or that of Fortran, which may be the buffer's own. */
 static gboolean
 pack_elements (AfrpcPythonPacker *self,
                Py_buffer         *buffer,
+               char               code,
                char               order)
 {
   if (!afrpc_python_packer_reserve (self, buffer->len + SIZE_BEHIND) ||
       PyBuffer_ToContiguous (self->data + self->size, buffer, buffer->len, order) != 0)
     return FALSE;
+  if (code == 'b')
+    for (gssize i = 0; i < buffer->len; i++)
+      self->data[self->size + i] = self->data[self->size + i] != 0; /* whatever is none is true, as it is to NumPy */
   self->size += buffer->len;
 
   return TRUE;
@@ -147,7 +151,7 @@ pack_array (AfrpcPythonPacker        *self,
   return afrpc_python_packer_open (self, 7, &entry) && pack_text (self, name, &entry) &&
          afrpc_python_packer_open (self, 7, &tuple) && pack_text (self, format, &tuple) &&
          pack_shape (self, buffer, is_transposed) && afrpc_python_packer_note_end (self, &tuple) &&
-         pack_elements (self, buffer, is_transposed ? 'F' : 'C') &&
+         pack_elements (self, buffer, element->code, is_transposed ? 'F' : 'C') &&
          afrpc_python_packer_close (self, &tuple, FALSE) && afrpc_python_packer_close (self, &entry, FALSE);
 }
 
@@ -178,7 +182,7 @@ pack_opened (AfrpcPythonPacker *self,
 
   g_string_append (self->types, "ay");
 
-  return pack_elements (self, buffer, 'C') ? AFRPC_PYTHON_VARIES : AFRPC_PYTHON_FAILED;
+  return pack_elements (self, buffer, 'y', 'C') ? AFRPC_PYTHON_VARIES : AFRPC_PYTHON_FAILED;
 }
 
 /* The exception that is set is why there is none. Dates of NumPy are none of the numbers that a buffer may have: it does not
@@ -244,7 +248,7 @@ afrpc_python_pack_numbers (AfrpcPythonPacker *self,
     }
   if (buffer.ndim == 1 && afrpc_python_element_parse (&element, buffer.format != NULL ? buffer.format : "B") &&
       element.size == buffer.itemsize && element.code == code && (code != 'y' || element.format[0] == 'B'))
-    packed = pack_elements (self, &buffer, 'C') ? 1 : -1;
+    packed = pack_elements (self, &buffer, code, 'C') ? 1 : -1;
   PyBuffer_Release (&buffer);
 
   return packed;
