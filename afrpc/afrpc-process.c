@@ -599,8 +599,8 @@ afrpc_process_new_exec (const char *host)
  *
  * The kernel is asked which process speaks on the socket. As soon as it has said something, which it does at once unless
  * it is still loading what it was prepared with, its process ID is known and it can be [killed][method@Afrpc.Process.kill];
- * a signal that is asked for earlier is sent then, the last one if there are several, and SIGKILL if that is among them. Without @pidfd its process ID stays 0, and to kill it only closes the
- * connection: it ends when it next looks there.
+ * a signal that is asked for earlier is sent then, the last one if there are several, and SIGKILL if that is among them.
+ * Without @pidfd its process ID stays 0, and to kill it only closes the connection: it ends when it next looks there.
  *
  * Whatever waits for the process fails with %AFRPC_ERROR_FAILED if @pidfd is no pidfd, with
  * %AFRPC_ERROR_PROTOCOL if it is that of another process, which is left alone, and with %AFRPC_ERROR_NOT_A_HOST if the

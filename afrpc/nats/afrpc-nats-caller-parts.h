@@ -173,7 +173,6 @@ void      afrpc_nats_caller_settle        (AfrpcNatsCaller   *self,
                                            AfrpcStarted       started,
                                            GVariant          *value,
                                            GError            *error);
-void      afrpc_nats_caller_want_again    (AfrpcNatsCaller   *self);
 void      afrpc_nats_caller_settle_end    (AfrpcNatsCaller   *self,
                                            AfrpcNatsCall     *record,
                                            AfrpcStarted       started);
@@ -216,6 +215,7 @@ void      afrpc_nats_caller_take_grant    (AfrpcNatsCaller   *self,
                                            GVariant          *body);
 void      afrpc_nats_caller_pump          (AfrpcNatsCaller   *self);
 void      afrpc_nats_caller_flush         (AfrpcNatsCaller   *self);
+void      afrpc_nats_caller_want_again    (AfrpcNatsCaller   *self);
 void      afrpc_nats_caller_check_remotes (AfrpcNatsCaller   *self,
                                            gint64             now_us);
 void      afrpc_nats_caller_take_no_responders (AfrpcNatsCaller *self,

@@ -16,7 +16,8 @@
 #include "os/afrpc-reopen.h"
 
 #define READS_MAX 16 /* a call; a worker that writes without end must not hold the main loop */
-#define TURN_LINES 256 /* the same of lines that are told of, each of which takes time; and of bytes, so that there are no more */
+#define TURN_LINES 256 /* after so many lines that are told of, each of which takes time, a turn of the main loop is over */
+#define TURN_SIZE 256 /* of a read then, in bytes: not many more lines than that come with the last one */
 
 /* (nullable) (atomic): whose line was passed on last without its end. Only compared, in whatever thread. */
 static const AfrpcStderr *unfinished;
@@ -219,7 +220,7 @@ afrpc_stderr_read (AfrpcStderr *self)
 void
 afrpc_stderr_read_in_turn (AfrpcStderr *self)
 {
-  read_some (self, self->line != NULL ? TURN_LINES : AFRPC_STDERR_SIZE, TURN_LINES);
+  read_some (self, self->line != NULL ? TURN_SIZE : AFRPC_STDERR_SIZE, TURN_LINES);
 }
 
 /* Returns: (transfer full): the last lines, whole ones if there was more than is kept; the last @n_recent (out)
